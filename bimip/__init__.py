@@ -1,0 +1,1 @@
+"""BIMIP: a multi-device instant-messaging server."""
