@@ -1,0 +1,44 @@
+"""All that the floors above the gateway see of a connected peer. The gateway implements it; tests do so in memory.
+
+A frame is one encoded MessageScheme, whatever the peer's subprotocol: the gateway translates.
+"""
+
+from typing import Protocol
+
+
+class ConnectionClosedError(Exception):
+    """The connection is gone, whoever closed it."""
+
+    def __init__(self, code: int, reason: str) -> None:
+        super().__init__(f"connection closed: {code} {reason}")
+        self.code = code
+        self.reason = reason
+
+
+class Connection(Protocol):
+    async def receive(self) -> list[bytes]:
+        """All complete frames that have arrived, at least one. Cancelling it is safe: nothing is lost.
+
+        Raises ConnectionClosedError once the peer is gone and everything that arrived was handed over.
+        """
+        ...
+
+    def send_nowait(self, frame: bytes) -> bool:
+        """Take the frame whole (True) or decline it (False), because another is unfinished.
+
+        What was taken is the connection's to finish, whoever dies, or the connection ends within its send deadline.
+        A closed connection takes everything: it goes nowhere, and `receive` tells.
+        """
+        ...
+
+    async def wait_sendable(self) -> None:
+        """Return when no frame is unfinished. Cancelling it is safe. Raises ConnectionClosedError."""
+        ...
+
+    def close(self, code: int, reason: str) -> None:
+        """Begin to close, after the unfinished frame, without waiting. The first call counts."""
+        ...
+
+    async def wait_closed(self) -> None:
+        """Return when the socket is gone. Cancelling it is safe."""
+        ...
