@@ -1,8 +1,8 @@
 """The data model on one screen: every table, its key and its record.
 
-There are two kinds. A *table* maps a key (a tuple) to a record and can be scanned in the order of its keys. A *sequence* is,
-for each key, a run of records numbered 1, 2, 3 … that grows at its end and is cut off at its beginning: the logs and the
-histories. Whatever implements `Reader` (a snapshot of a store, or a batch that is not synced yet) answers for both.
+There are two kinds. A *table* maps a key (a tuple) to a record and can be scanned in the order of its keys. A
+*sequence* is, for each key, a run of records numbered 1, 2, 3 … that grows at its end and is cut off at its beginning:
+the logs and the histories. Whatever implements `Reader` (a snapshot of a store, or a batch that is not synced yet) answers for both.
 
 Records are plain tuples: they are made several times for each message, and compare by value in tests.
 """
@@ -30,7 +30,8 @@ class Table(Enum):
     STATES = "states"  # (user) -> State: the head of the user's shadow state
     CHANGES = "changes"  # (user, version) -> StateKey: what changed, only the newest version of each key
     VERSIONS = "versions"  # (user, StateKey) -> Version: the reverse of CHANGES
-    RECEIPTS = "receipts"  # (ReceiptKey) -> Runs
+    RECEIPTS = "receipts"  # ReceiptKey -> Runs
+    REVOKED = "revoked"  # (jti: str) -> Millis: when the revoked token would have expired
 
 
 class Sequence(Enum):
@@ -150,7 +151,7 @@ class Reader(Protocol):
         ...
 
     def scan(self, table: Table, low: Key, high: Key, *, limit: int, reverse: bool = False) -> list[tuple[Key, Any]]:
-        """Records with low <= key < high in key order (reverse: from high downwards). Keys may be cut short to a prefix."""
+        """Records with low <= key < high in key order (reverse: from high downwards). Keys may be prefixes."""
         ...
 
     def read(self, sequence: Sequence, key: Key, after: int, *, limit: int) -> list[tuple[int, Any]]:

@@ -1,0 +1,38 @@
+"""Close codes, and what a client does about each.
+
+The range tells it, also for codes that a client does not know: standard codes as RFC 6455 has them; 4000 to 4099
+reconnect (with back-off); 4100 to 4199 do not reconnect before somebody did something (a new token, a new login, a
+mended client).
+"""
+
+from enum import IntEnum
+
+
+class Close(IntEnum):
+    NORMAL = 1000
+    GOING_AWAY = 1001  # the server stops or restarts
+    PROTOCOL_ERROR = 1002
+    UNSUPPORTED_DATA = 1003  # text on bimip.v1, binary on bimip.v1.json
+    INVALID_DATA = 1007
+    TOO_BIG = 1009
+    INTERNAL_ERROR = 1011  # the part of the server that served this device crashed; its state is safe
+    TRY_AGAIN_LATER = 1013
+
+    UNACKNOWLEDGED = 4000  # three redeliveries went without an ack; the log keeps the entries
+    SILENT = 4001  # nothing heard for two heartbeats
+    TOO_SLOW = 4002  # a frame could not be sent within the send deadline
+
+    UNAUTHENTICATED = 4100
+    TOKEN_EXPIRED = 4101
+    TOKEN_REVOKED = 4102
+    REPLACED = 4103  # the same device connected again; the newer connection stays
+    LOGGED_OUT = 4104
+    TOO_MANY_ERRORS = 4105  # repeated frames that cannot be decoded
+    HELLO_EXPECTED = 4106  # the first frame was no valid Hello, or none came in time
+
+
+def may_reconnect(code: int) -> bool:
+    """Whether a client should connect again by itself."""
+    if code in {Close.NORMAL, Close.PROTOCOL_ERROR, Close.UNSUPPORTED_DATA, Close.INVALID_DATA, Close.TOO_BIG}:
+        return False
+    return not 4100 <= code <= 4199

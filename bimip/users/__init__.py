@@ -1,0 +1,1 @@
+"""Floor 2: the users, their sessions and devices, and what is delivered to them."""
