@@ -1,7 +1,8 @@
 """The closed set of things that change the store, and what each is answered with.
 
 An operation is a value. Submitting one a second time is harmless: each carries what makes it recognisable, or says
-where something should stand and not how far it should move. That is how the journal may try again what a crash left unknown.
+where something should stand and not how far it should move. That is how the journal may try again what a crash left
+unknown.
 """
 
 from enum import IntEnum
@@ -23,6 +24,7 @@ class Fault(IntEnum):
     STORAGE_FULL = 11
     UNAVAILABLE = 12
     UNKNOWN_OUTCOME = 13
+    INTERNAL = 14
 
 
 class Refused(NamedTuple):
