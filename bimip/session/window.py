@@ -1,9 +1,9 @@
 """What a server has in flight to one device in one partition: sent, not yet acknowledged.
 
-The window bounds it, in entries and in bytes, so that a device that never acknowledges costs a constant amount. Every ack
-resets the grace timer; when it expires, all that is in flight is due again, marked as redelivered; after `MAX_ROUNDS`
-without a single ack the connection is to be closed. What is kept per entry is its offset and size: the content is read
-again from the log.
+The window bounds it, in entries and in bytes, so that a device that never acknowledges costs a constant amount. Every
+ack resets the grace timer; when it expires, all that is in flight is due again, marked as redelivered; after
+`MAX_ROUNDS` without a single ack the connection is to be closed. What is kept per entry is its offset and size: the
+content is read again from the log.
 """
 
 from collections.abc import Iterator

@@ -1,24 +1,25 @@
 """The journal: the one process that decides and owns the write transaction.
 
 Theory of operation. Operations gather in the queue while the last batch is being synced; what has gathered is the next
-batch. All of it is decided in one go (plain code, no await), put into one LMDB transaction, and synced in a thread; only then
-is every caller given its result, and the users concerned are told what is new. Nobody waits for a timer: an idle server
-commits at once. Acks alone have nobody who waits for them, and wait for company, 20 ms at most.
+batch. All of it is decided in one go (plain code, no await), put into one LMDB transaction, and synced in a thread;
+only then is every caller given its result, and the users concerned are told what is new. Nobody waits for a timer: an
+idle server commits at once. Acks alone have nobody who waits for them, and wait for company, 20 ms at most.
 
-A decision that raises costs its own operation an error and nothing else: it is a pure function, so nothing has happened. A
-batch that the store cannot take for such a reason is tried again one operation at a time, and the one at fault is refused.
+A decision that raises costs its own operation an error and nothing else: it is a pure function, so nothing has
+happened. A batch that the store cannot take for such a reason is tried again one operation at a time, and the one at
+fault is refused.
 
-When the journal itself ends in the middle of a batch, its successor finds the batch in the queue, outcome unknown, and tries
-each alone, in order: every operation is harmless to repeat. One that takes the journal down twice is set aside and
-answered UNKNOWN_OUTCOME.
+When the journal itself ends in the middle of a batch, its successor finds the batch in the queue, outcome unknown,
+and tries each alone, in order: every operation is harmless to repeat. One that takes the journal down twice is set
+aside and answered UNKNOWN_OUTCOME.
 
-The disk. Nothing read from the store is told to anybody before a synced start record: a killed process may have left its last
-commit in the page cache alone. A full disk refuses what would grow and changes nothing else. After an I/O error the
-environment is closed and opened again, with back-off, and meanwhile writes are refused and reads go on.
+The disk. Nothing read from the store is told to anybody before a synced start record: a killed process may have left
+its last commit in the page cache alone. A full disk refuses what would grow and changes nothing else. After an I/O
+error the environment is closed and opened again, with back-off, and meanwhile writes are refused and reads go on.
 
-Rejected: deciding while the last batch syncs (needs a second overlay that must be decided again when the batch fails; at
-saturation the loop is busy anyway), an operation's own transaction (an fsync each), puts in the thread (the interpreter's
-lock is handed over at every put).
+Rejected: deciding while the last batch syncs (needs a second overlay that must be decided again when the batch fails;
+at saturation the loop is busy anyway), an operation's own transaction (an fsync each), puts in the thread (the
+interpreter's lock is handed over at every put).
 """
 
 from collections.abc import Callable, Sequence
@@ -50,7 +51,10 @@ FULL = Refused(
     Fault.STORAGE_FULL, "the server's disk or quota is full; nothing was stored, send it again later", "", 5_000
 )
 UNKNOWN = Refused(
-    Fault.UNKNOWN_OUTCOME, "whether this was stored is not known; send it again under the same id to find out", "", 1_000
+    Fault.UNKNOWN_OUTCOME,
+    "whether this was stored is not known; send it again under the same id to find out",
+    "",
+    1_000,
 )
 UNAVAILABLE = Refused(Fault.UNAVAILABLE, "the store cannot be written just now; nothing was stored", "", 1_000)
 INTERNAL = Refused(Fault.INTERNAL, "the server failed at this request and stored nothing; the operator has been told")
@@ -143,7 +147,9 @@ class Journal:
             elif ticket.crashes >= MAX_CRASHES:
                 self.statistics.set_aside += 1
                 self._answer([ticket], [UNKNOWN])
-                self._report("operation set aside", RuntimeError(f"{type(ticket.operation).__name__} ended the journal"))
+                self._report(
+                    "operation set aside", RuntimeError(f"{type(ticket.operation).__name__} ended the journal")
+                )
             else:
                 ticket.crashes += 1
                 await self._write([ticket])
@@ -212,7 +218,7 @@ class Journal:
         self._begun = True
 
     def _commit_and_begin(self) -> None:
-        """One visit to the thread for both. What goes wrong at beginning is the next batch's trouble, not this one's."""
+        """One visit to the thread for both. What goes wrong at beginning is the next batch's trouble."""
         self._begun = False
         self._store.commit()
         with suppress(StorageError):

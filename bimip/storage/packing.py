@@ -49,7 +49,7 @@ _RUN = Struct(">QQQ")
 _ADDRESSED = Struct(">II")  # device, length of the payload + 1; 0: none
 
 _ENTRY = Struct(">QIQII?")
-_MENTION = Struct(">QI?")
+_MENTION = Struct(">QII?")
 
 
 def _pack_meta(value: int) -> bytes:

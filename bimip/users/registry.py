@@ -1,0 +1,190 @@
+"""Who is connected: the users' sessions, and how a connection becomes a device of one.
+
+A session is a temporary child of `users`, a device a temporary child of its session: what gives up closes its
+connections, counts against nobody above, and returns when its client does.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+import trio
+
+from bimip.domain.identity import Claims
+from bimip.domain.ids import UserId
+from bimip.domain.operations import Refused, Register, Registered
+from bimip.domain.records import Sequence, Table
+from bimip.session.close import Close
+from bimip.storage.journal import Committed
+from bimip.supervision import (
+    AutoShutdown,
+    Child,
+    Children,
+    ChildSpec,
+    DynamicSupervisor,
+    NoSuchProcess,
+    Restart,
+    SupervisionError,
+    Supervisor,
+)
+from bimip.users.connection import Connection, RefusedConnectionError
+from bimip.users.device import Device
+from bimip.users.fetcher import fetch
+from bimip.users.reader import read
+from bimip.users.services import Services
+from bimip.users.session import Session
+
+
+class Users:
+    """Made once, by app.py; `supervisor` makes what one incarnation of the process `users` needs."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._children: Children | None = None
+        self._sessions: dict[str, Session] = {}
+        self._by_number: dict[UserId, Session] = {}
+        self._turns: dict[str, _Turn] = {}
+
+    def supervisor(self) -> DynamicSupervisor:
+        return DynamicSupervisor(on_ready=self._adopt)
+
+    def _adopt(self, children: Children) -> None:
+        self._children = children
+        self._sessions.clear()
+        self._by_number.clear()
+
+    async def attach(self, claims: Claims, connection: Connection, frames: list[bytes]) -> None:
+        """Make an authenticated connection the device that its token names; `frames` have arrived already.
+
+        Returns when the device's tree runs. An older connection of the device is closed, and its tree has ended,
+        before the newer one reads anything. Raises RefusedConnectionError. Cancelling it leaves no device behind.
+        """
+        result = await self._services.queue.execute(Register(claims.eid, claims.device))
+        if isinstance(result, Refused):
+            raise RefusedConnectionError(Close.TRY_AGAIN_LATER, result.sentence)
+        assert isinstance(result, Registered)
+        async with self._turn(claims.eid):
+            try:
+                session = await self._session(claims.eid, result.user)
+                await self._replace(session, claims.device)
+                if session.is_revoked(claims.jti):
+                    raise RefusedConnectionError(Close.TOKEN_REVOKED, "the token was revoked; log in again")
+                await self._start(session, Device(session, result.device, claims, connection), frames)
+            except SupervisionError as error:
+                raise RefusedConnectionError(Close.INTERNAL_ERROR, "the session restarts; connect again") from error
+
+    @asynccontextmanager
+    async def _turn(self, eid: str) -> AsyncIterator[None]:
+        """One connection of a user at a time arrives, and while one does their session is not ended as empty."""
+        turn = self._turns.setdefault(eid, _Turn())
+        turn.waiting += 1
+        try:
+            async with turn.lock:
+                yield
+        finally:
+            turn.waiting -= 1
+            if not turn.waiting:
+                del self._turns[eid]
+                self._end_if_empty(eid)
+
+    async def _session(self, eid: str, number: UserId) -> Session:
+        assert self._children is not None
+        session = self._sessions.get(eid)
+        if session is None or eid not in self._children:
+            session = Session(eid, number, self._services)
+            supervisor = DynamicSupervisor(on_ready=session.adopt)
+            self._sessions[eid] = self._by_number[number] = session
+            await self._children.start_child(ChildSpec(eid, supervisor, Restart.TEMPORARY))
+        return session
+
+    @staticmethod
+    async def _replace(session: Session, name: str) -> None:
+        older = session.devices.get(name)
+        if older is not None:
+            older.connection.close(Close.REPLACED, "this device connected again elsewhere")
+        assert session.children is not None
+        with suppress(NoSuchProcess):
+            await session.children.terminate_child(name)
+
+    async def _start(self, session: Session, device: Device, frames: list[bytes]) -> None:
+        async def reader(child: Child) -> None:
+            session.devices[device.name] = device
+            child.describe(device.statistics)
+            try:
+                await read(device, frames, child)
+            finally:
+                self._leave(session, device)
+
+        async def fetcher(child: Child) -> None:
+            await fetch(device, child)
+
+        tree = Supervisor(
+            [
+                ChildSpec("reader", reader, Restart.TEMPORARY, significant=True),
+                ChildSpec("fetcher", fetcher),
+            ],
+            auto_shutdown=AutoShutdown.ANY_SIGNIFICANT,
+        )
+        assert session.children is not None
+        await session.children.start_child(ChildSpec(device.name, tree, Restart.TEMPORARY))
+
+    def _leave(self, session: Session, device: Device) -> None:
+        if session.devices.get(device.name) is device:
+            del session.devices[device.name]
+        self._services.touched.pop(device, None)
+        if self._sessions.get(session.eid) is session:
+            self._end_if_empty(session.eid)
+
+    def _end_if_empty(self, eid: str) -> None:
+        session = self._sessions.get(eid)
+        if session is None or session.devices or eid in self._turns:
+            return
+        del self._sessions[eid]
+        if self._by_number.get(session.number) is session:
+            del self._by_number[session.number]
+        assert self._children is not None
+        with suppress(NoSuchProcess):
+            self._children.terminate_child_nowait(eid)
+
+    def committed(self, committed: Committed) -> None:
+        """Tell the sessions concerned what is on disk now, each once, and let their devices send at once."""
+        changes = committed.changes
+        touched = self._services.touched
+        bodies = changes.puts.get(Table.BODIES, {})
+        for (sequence, key), records in changes.appends.items():
+            if sequence is Sequence.ENTRIES:
+                session = self._by_number.get(key[0])
+                if session is not None:
+                    session.grew(key[1], records, bodies)
+                    touched.update(dict.fromkeys(session.devices.values()))
+        for (user, partition), log in changes.puts.get(Table.LOGS, {}).items():
+            session = self._by_number.get(user)
+            if session is not None:
+                session.logs[partition].first = log.first
+        for user, version, key, fresh in committed.news:
+            session = self._by_number.get(user)
+            if session is not None:
+                session.state_changed(version, key, fresh)
+                touched.update(dict.fromkeys(session.devices.values()))
+        while touched:
+            device = next(iter(touched))
+            del touched[device]
+            device.step_soon()
+
+    def statistics(self) -> dict[str, int]:
+        return {
+            "users": len(self._sessions),
+            "devices": sum(len(session.devices) for session in self._sessions.values()),
+        }
+
+    def devices_of(self, eid: str) -> dict[str, dict[str, object]] | None:
+        """One user's connected devices with offsets and lag, for an operator; None: not connected."""
+        session = self._sessions.get(eid)
+        if session is None:
+            return None
+        return {name: device.statistics() for name, device in session.devices.items()}
+
+
+class _Turn:
+    def __init__(self) -> None:
+        self.lock = trio.Lock()
+        self.waiting = 0
