@@ -7,7 +7,7 @@
     connection.py       the connection: frames in and out, heartbeat, deadlines, the close
     pump.py             runs the WebSocket library's task, and keeps what goes wrong in there from going anywhere else
     stream.py           what the library is given in place of the socket: whole frames or none, nothing after a close
-    wire.py             what of the codec this floor needs, as four functions
+    wire.py             the little that this floor needs of the codec
     settings.py         what an operator can set
 
 What one peer sends, and however its socket dies, ends that connection and nothing else. Every wait has a deadline, and

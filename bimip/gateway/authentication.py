@@ -7,6 +7,7 @@ token, or has one as its cause that does.
 
 import hashlib
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -18,12 +19,12 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key, l
 from bimip.domain.identity import Claims
 from bimip.domain.ids import Millis
 from bimip.session.close import Close
+from bimip.wire.errors import WireError
+from bimip.wire.validation import check_eid, check_id
 
 Algorithm = Literal["EdDSA", "RS256", "HS256"]
 
 MAX_TOKEN_CHARS = 8192
-MAX_EID_BYTES = 255
-MAX_ID_BYTES = 64
 MIN_SECRET_BYTES = 32  # RFC 7518, 3.2
 MIN_RSA_BITS = 2048  # RFC 7518, 3.3
 LATEST_SECONDS = 253_402_300_800  # the year 10000
@@ -60,10 +61,10 @@ class Verifier:
         payload = self._payload(token)
         self._check_times(payload, now_ms)
         return Claims(
-            eid=_name(payload, "sub", MAX_EID_BYTES),
-            device=_name(payload, "did", MAX_ID_BYTES),
+            eid=_name(payload, "sub", check_eid),
+            device=_name(payload, "did"),
             expires_at=Millis(int(_seconds(payload, "exp") * 1000)),
-            jti=_name(payload, "jti", MAX_ID_BYTES) if "jti" in payload else _derived_jti(token),
+            jti=_name(payload, "jti") if "jti" in payload else _derived_jti(token),
         )
 
     def _payload(self, token: str) -> dict[str, Any]:
@@ -125,9 +126,9 @@ def issue(
         payload["aud"] = audience
     if issuer is not None:
         payload["iss"] = issuer
-    _name(payload, "sub", MAX_EID_BYTES)
-    _name(payload, "did", MAX_ID_BYTES)
-    _name(payload, "jti", MAX_ID_BYTES)
+    _name(payload, "sub", check_eid)
+    _name(payload, "did")
+    _name(payload, "jti")
     _verifying_key(algorithm, signing_key)
     return jwt.encode(payload, signing_key, algorithm=algorithm)
 
@@ -166,13 +167,14 @@ def _public_key(text: str) -> object:
     return load_pem_public_key(pem)
 
 
-def _name(payload: dict[str, Any], claim: str, max_bytes: int) -> str:
+def _name(payload: dict[str, Any], claim: str, check: Callable[[str, str], None] = check_id) -> str:
     value = payload[claim]
     if not isinstance(value, str) or not value.isprintable() or value != value.strip():
         raise TokenError(f"The token's {claim!r} must be a text without control characters or space around it.")
-    # What is printable has no surrogates, so it encodes.
-    if not 1 <= len(value.encode()) <= max_bytes:
-        raise TokenError(f"The token's {claim!r} must have 1 to {max_bytes} bytes.")
+    try:
+        check(value, f"the token's {claim!r}")
+    except WireError as error:
+        raise TokenError(error.sentence) from None
     return value
 
 

@@ -22,9 +22,10 @@ import trio_websocket
 from bimip.gateway.pump import FAULTS, Pump
 from bimip.gateway.settings import GatewaySettings
 from bimip.gateway.stream import GuardedStream
-from bimip.gateway.wire import JSON, Wire
+from bimip.gateway.wire import JSON, error_frame, frame_of, text_of
 from bimip.session.close import Close
 from bimip.users.connection import ConnectionClosedError
+from bimip.wire.errors import WireError
 
 ABNORMAL = 1006
 NEVER_SENT = {1005, ABNORMAL, 1015}
@@ -41,14 +42,12 @@ class WebSocketConnection:
         pump: Pump,
         *,
         settings: GatewaySettings,
-        wire: Wire,
         grace: Grace,
     ) -> None:
         self._websocket = websocket
         self._stream = stream
         self._pump = pump
         self._settings = settings
-        self._wire = wire
         self._grace = grace
         self._is_json = websocket.subprotocol == JSON
         self._unfinished: bytes | None = None
@@ -174,7 +173,7 @@ class WebSocketConnection:
 
     async def _send(self, frame: bytes) -> None:
         try:
-            await self._websocket.send_message(self._wire.to_json(frame) if self._is_json else frame)
+            await self._websocket.send_message(text_of(frame) if self._is_json else frame)
         except FAULTS:
             self._end(*self._why_it_is_over())
 
@@ -224,13 +223,13 @@ class WebSocketConnection:
 
     def _translated(self, text: str) -> bytes | None:
         try:
-            frame = self._wire.from_json(text)
-        except ValueError as error:
+            frame = frame_of(text)
+        except WireError as error:
             self._malformed_in_a_row += 1
             if self._malformed_in_a_row > self._settings.max_malformed:
                 self.close(Close.TOO_MANY_ERRORS, "too many frames in a row that cannot be understood")
             else:
-                self._answer = self._wire.malformed(str(error))
+                self._answer = error_frame(error)
                 self.wake_up()
             return None
         self._malformed_in_a_row = 0
@@ -250,7 +249,8 @@ class WebSocketConnection:
             if self._unfinished is not None:
                 await self._send_unfinished()
             await self._send_close()
-            await self._await_the_peers_end()
+            if self._stream.close_sent:
+                await self._await_the_peers_end()
 
     async def _send_close(self) -> None:
         """The library does not always: not for a broken frame, and not for any code of ours, because a library that
@@ -267,7 +267,7 @@ class WebSocketConnection:
         if self._closed_here:
             await self._discard_messages()
         await self._pump.ended.wait()
-        if self._stream.close_sent and not self._was_answered():
+        if not self._was_answered():
             await self._stream.discard_all()
 
     def _was_answered(self) -> bool:

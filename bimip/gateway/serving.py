@@ -20,9 +20,10 @@ from bimip.gateway.handshake import Opening, RefusedOpeningError, judge_opening
 from bimip.gateway.pump import FAULTS, Pump
 from bimip.gateway.settings import GatewaySettings
 from bimip.gateway.stream import GuardedStream
-from bimip.gateway.wire import Wire
+from bimip.gateway.wire import hello_token
 from bimip.session.close import Close
 from bimip.users.connection import Connection, ConnectionClosedError, RefusedError
+from bimip.wire.errors import WireError
 
 RECEIVE_BYTES = 16 << 10
 
@@ -39,7 +40,6 @@ def brief_grace() -> AbstractContextManager[object]:
 class Gateway:
     settings: GatewaySettings
     verifier: Verifier
-    wire: Wire
     attach: Attach
     now_ms: Callable[[], int]
     grace: Grace = brief_grace
@@ -131,7 +131,6 @@ class _Serving:
             self._stream,
             pump,
             settings=self._settings,
-            wire=self._gateway.wire,
             grace=self._gateway.grace,
         )
         nursery.start_soon(self._admit, connection, opening)
@@ -156,9 +155,9 @@ class _Serving:
             return
         first = await self._first_frames(connection)
         try:
-            token = self._gateway.wire.hello_token(first[0])
-        except ValueError:
-            raise RefusedError(Close.HELLO_EXPECTED, "The first frame must be a Hello.") from None
+            token = hello_token(first[0])
+        except WireError as error:
+            raise RefusedError(Close.HELLO_EXPECTED, error.sentence) from None
         if not token:
             raise TokenError("Show a token: in the Authorization header, or in Hello.")
         claims = self._gateway.verifier.verify(token, self._gateway.now_ms())

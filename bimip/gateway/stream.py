@@ -60,7 +60,7 @@ class GuardedStream(trio.abc.Stream):
         self.answered_opening = False
         """An HTTP answer left, be it the good one."""
         self.cut = False
-        """A frame left in part, or is leaving: nothing can follow it."""
+        """A frame may have left in part: nothing can follow it."""
         self.too_slow = False
         """A frame did not leave within the send deadline."""
         self.close_sent = False
@@ -96,17 +96,24 @@ class GuardedStream(trio.abc.Stream):
                 return
             if self.cut:
                 raise trio.BrokenResourceError("an earlier frame left in part")
-            self.cut = True
             in_time = trio.current_time() + self._send_seconds
-            with trio.CancelScope(deadline=min(in_time, self._hurry_at), shield=shield) as self._sending:
-                await self._inner.send_all(data)
-                self.cut = False
-                self.close_sent = last
-            self._sending = None
+            self.cut = not await self._leaves(data, min(in_time, self._hurry_at), shield=shield)
+            self.close_sent = last and not self.cut
             if self.cut:
                 self.too_slow = trio.current_time() >= in_time
                 self._on_change()
                 raise trio.BrokenResourceError("a frame did not leave in time")
+
+    async def _leaves(self, data: bytes, deadline: float, *, shield: bool) -> bool:
+        left = False
+        try:
+            with trio.CancelScope(deadline=deadline, shield=shield) as self._sending:
+                await self._inner.send_all(data)
+                left = True
+        finally:
+            self._sending = None
+            self.cut = not left
+        return left
 
     def hurry(self, seconds: float) -> None:
         """From now on no frame may take longer than that. The connection ends."""
