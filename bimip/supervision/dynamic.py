@@ -82,18 +82,19 @@ class RunningDynamicSupervisor(Running):
     def child_ended(self, child: Incarnation, reason: ExitReason) -> None:
         slot = self.slots[child.id]
         if child.asked or self.stopping:
-            self.note_end(slot, child, reason, Will.IGNORE)
-            if child.id in self._to_restart and not self.stopping:
+            again = child.id in self._to_restart and not self.stopping
+            if again:
                 self._to_restart.discard(child.id)
                 self.spawn(slot)
             else:
                 self._forget(slot)
+            self.note_end(slot, child, reason, Will.IGNORE)
             return
         never_started = slot.restarts == 0 and not child.ready
         will = Will.IGNORE if never_started else on_end(slot.spec.restart, reason.exit, started=child.ready)
         if will is Will.IGNORE:
-            self.note_end(slot, child, reason, will)
             self._forget(slot)
+            self.note_end(slot, child, reason, will)
             if not never_started and self.is_over_with(slot):
                 self._over.set()
         elif self.window.add(trio.current_time()):
@@ -101,8 +102,8 @@ class RunningDynamicSupervisor(Running):
             slot.restarts += 1
             self.spawn(slot)
         else:
-            self.note_end(slot, child, reason, Will.GIVE_UP)
             self._forget(slot)
+            self.note_end(slot, child, reason, Will.GIVE_UP)
             self._verdict = self.give_up(child, reason)
             self._over.set()
 

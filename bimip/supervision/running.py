@@ -113,7 +113,8 @@ class Books:
     def ask_to_stop(self, slot: Slot) -> None:
         """Within the child's `shutdown`, or what is left of the supervisor's own time."""
         assert slot.child is not None
-        self.enter(slot, State.STOPPING)
+        if slot.state is not State.STOPPING:
+            self.enter(slot, State.STOPPING)
         slot.child.ask_to_stop(min(trio.current_time() + slot.spec.shutdown_seconds, self.limit()))
 
     async def wait_gone(self, child: Incarnation) -> None:

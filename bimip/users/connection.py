@@ -15,11 +15,11 @@ class ConnectionClosedError(Exception):
         self.reason = reason
 
 
-class RefusedConnectionError(Exception):
-    """An authenticated connection cannot become a device: close it with this code."""
+class RefusedError(Exception):
+    """A connection that authenticated is not taken: it closes with this code and reason, and that is all."""
 
     def __init__(self, code: int, reason: str) -> None:
-        super().__init__(f"connection refused: {code} {reason}")
+        super().__init__(f"refused: {code} {reason}")
         self.code = code
         self.reason = reason
 

@@ -26,7 +26,7 @@ from bimip.supervision import (
     SupervisionError,
     Supervisor,
 )
-from bimip.users.connection import Connection, RefusedConnectionError
+from bimip.users.connection import Connection, RefusedError
 from bimip.users.device import Device
 from bimip.users.fetcher import fetch
 from bimip.users.reader import read
@@ -56,21 +56,21 @@ class Users:
         """Make an authenticated connection the device that its token names; `frames` have arrived already.
 
         Returns when the device's tree runs. An older connection of the device is closed, and its tree has ended,
-        before the newer one reads anything. Raises RefusedConnectionError. Cancelling it leaves no device behind.
+        before the newer one reads anything. Raises RefusedError. Cancelling it leaves no device behind.
         """
         result = await self._services.queue.execute(Register(claims.eid, claims.device))
         if isinstance(result, Refused):
-            raise RefusedConnectionError(Close.TRY_AGAIN_LATER, result.sentence)
+            raise RefusedError(Close.TRY_AGAIN_LATER, result.sentence)
         assert isinstance(result, Registered)
         async with self._turn(claims.eid):
             try:
                 session = await self._session(claims.eid, result.user)
                 await self._replace(session, claims.device)
                 if session.is_revoked(claims.jti):
-                    raise RefusedConnectionError(Close.TOKEN_REVOKED, "the token was revoked; log in again")
+                    raise RefusedError(Close.TOKEN_REVOKED, "the token was revoked; log in again")
                 await self._start(session, Device(session, result.device, claims, connection), frames)
             except SupervisionError as error:
-                raise RefusedConnectionError(Close.INTERNAL_ERROR, "the session restarts; connect again") from error
+                raise RefusedError(Close.INTERNAL_ERROR, "the session restarts; connect again") from error
 
     @asynccontextmanager
     async def _turn(self, eid: str) -> AsyncIterator[None]:

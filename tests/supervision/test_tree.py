@@ -19,11 +19,6 @@ from bimip.supervision import (
 )
 
 
-@pytest.fixture
-def autojump_clock() -> MockClock:
-    return MockClock(autojump_threshold=0)
-
-
 async def idle(child: Child) -> None:
     child.started(child.id)
     await trio.sleep_forever()
