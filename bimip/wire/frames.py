@@ -1,0 +1,81 @@
+"""Batches from the server, put together from encoded pieces: no object is made for what is already bytes.
+
+A *part* is a tagged element of Body. `stored.deliver` makes those of messages; the functions here make the others.
+"""
+
+from collections.abc import Sequence
+
+from google.protobuf.message import Message
+
+from bimip.wire import bimip_pb2 as pb
+from bimip.wire.codec import wrap
+from bimip.wire.varint import varint
+
+_BODY = b"\x08\x0a\x52"  # route 10, tag of MessageScheme.body
+
+
+def body(partition: str, after: int, upto: int, turn: int, parts: Sequence[bytes], *, tail: bytes = b"") -> bytes:
+    """The whole frame of a Body. `tail` is what `fetch_part` made, in the answer to a Fetch."""
+    name = partition.encode()
+    head = b"".join(
+        (b"\x0a", varint(len(name)), name, b"\x10", varint(after), b"\x18", varint(upto), b"\x20", varint(turn))
+    )
+    return wrap(_BODY, b"".join((head, *parts, tail)))
+
+
+def signal_part(signal: pb.Signal) -> bytes:
+    return _part(b"\x3a", signal)
+
+
+def error_part(error: pb.ErrorMessage) -> bytes:
+    return _part(b"\x52", error)
+
+
+def gap_part(gap: pb.Gap) -> bytes:
+    return _part(b"\x32", gap)
+
+
+def state_part(state: pb.StateDelta) -> bytes:
+    return _part(b"\x42", state)
+
+
+def fetch_part(*, next_offset: int, acknowledged: Sequence[bool], complete: bool, ref: int) -> bytes:
+    """What only the answer to a Fetch says. `acknowledged` has one value for each message, in order."""
+    answer = pb.Body(next_offset=next_offset, acknowledged=acknowledged, complete=complete, ref=ref)
+    return answer.SerializeToString()
+
+
+def sent_part(
+    *,
+    ref: int,
+    id: str,  # noqa: A002 - the name of the field on the wire
+    partition: str,
+    stamp: int,
+    signal_id: str,
+    user_offset: int,
+    conversation: str,
+    conversation_offset: int,
+    server_time: int,
+    duplicate: bool,
+) -> bytes:
+    """The acknowledgement of a message of the reader's own."""
+    return signal_part(
+        pb.Signal(
+            id=id,
+            signal_id=signal_id,
+            status=pb.SENT,
+            timestamp=server_time,
+            partition=partition,
+            signal_offset=stamp,
+            user_offset=user_offset,
+            conversation=conversation,
+            conversation_offset=conversation_offset,
+            duplicate=duplicate,
+            ref=ref,
+        )
+    )
+
+
+def _part(tag: bytes, message: Message) -> bytes:
+    encoded = message.SerializeToString()
+    return tag + varint(len(encoded)) + encoded

@@ -1,0 +1,143 @@
+"""A message as it is stored, once, and sent to every reader.
+
+    2a | length | what the client sent | status, ids, server time | 69 + user_offset
+    ^ tag of Body.messages                                          ^ appended for each reader; counted in `length`
+
+Protobuf lets fields stand in any order, and lets an encoded message be written by putting encoded fields side by side.
+So the bytes that upb made of the client's message once are not decoded or copied field by field again: accepting
+appends the server's fields, delivering appends the reader's `user_offset` (a fixed64: 9 bytes, whatever its value,
+which is why the length in front can count them before they are known), and a batch is a concatenation.
+"""
+
+from hashlib import blake2b
+from struct import Struct
+
+from bimip.wire import bimip_pb2 as pb
+from bimip.wire.validation import partition_of
+from bimip.wire.varint import read_varint, varint
+
+_TAG = b"\x2a"  # Body.messages
+_OFFSET = Struct("<cQ")  # Message.user_offset: tag 0x69
+_OFFSET_TAG = b"\x69"
+
+# Message.status = SENT, Message.signal_offset's tag and number, Message.signal_id's tag.
+_HEAD = Struct("<3sQc")
+_HEAD_TAG = b"\x58\x01\x61"
+_SIGNAL_ID_TAG = b"\x12"
+_SERVER_TIME = Struct("<2sQ")  # Message.server_time
+_SERVER_TIME_TAG = b"\x99\x01"
+_CONVERSATION_TAG = b"\x8a\x01"
+_CONVERSATION_OFFSET_TAG = b"\x90\x01"
+
+_SERVER_FIELDS = (
+    "signal_id",
+    "status",
+    "signal_offset",
+    "user_offset",
+    "conversation",
+    "conversation_offset",
+    "server_time",
+    "expires_at",
+    "erased",
+)
+
+_LENGTHS = Struct("<qIIIII")
+
+
+def outgoing(message: pb.Message, eid: str, device: str) -> bytes:
+    """What the client sent, fit to store: `from` is the authenticated device, nothing in it is the server's to say.
+
+    Changes the message: `from` is overwritten, the server's fields, `devices` (each addressee gets only what is
+    addressed to it; take the list first) and fields that this schema does not know are gone.
+    """
+    message.DiscardUnknownFields()
+    for name in _SERVER_FIELDS:
+        message.ClearField(name)
+    message.ClearField("devices")
+    author = getattr(message, "from")
+    author.Clear()
+    author.eid = eid
+    author.connection_resource_id = device
+    return message.SerializeToString()
+
+
+def store(
+    sent: bytes, *, stamp: int, signal_id: str, conversation: str, conversation_offset: int, server_time: int
+) -> bytes:
+    """The stored form of what `outgoing` made."""
+    text = signal_id.encode()
+    name = conversation.encode()
+    fields = b"".join(
+        (
+            sent,
+            _HEAD.pack(_HEAD_TAG, stamp, _SIGNAL_ID_TAG),
+            varint(len(text)),
+            text,
+            _CONVERSATION_TAG,
+            varint(len(name)),
+            name,
+            _CONVERSATION_OFFSET_TAG,
+            varint(conversation_offset),
+            _SERVER_TIME.pack(_SERVER_TIME_TAG, server_time),
+        )
+    )
+    return _framed(fields)
+
+
+def deliver(stored: bytes, offset: int) -> bytes:
+    """One element of Body.messages, as the reader in whose log it has this offset gets it."""
+    return stored + _OFFSET.pack(_OFFSET_TAG, offset)
+
+
+def parse(stored: bytes) -> pb.Message:
+    return pb.Message.FromString(_fields(stored))
+
+
+def readdressed(stored: bytes, payload: bytes) -> bytes:
+    """The same message with the payload that is addressed to one device. The common payload is not in it."""
+    message = parse(stored)
+    message.payload = payload
+    return _framed(message.SerializeToString())
+
+
+def erased(stored: bytes) -> bytes:
+    """The same message without its content, which was deleted for everyone or expired."""
+    message = parse(stored)
+    for name in ("payload", "encrypted", "signature"):
+        message.ClearField(name)
+    message.erased = True
+    return _framed(message.SerializeToString())
+
+
+def digest(message: pb.Message) -> bytes:
+    """16 bytes over what makes two messages with one id the same: recipient, partition, type, content, addressees.
+
+    Not over times, `from` or `signature`: a client that resends may have signed again. Every text is preceded by its
+    length, so no two contents run together to the same bytes.
+    """
+    to = message.to.eid.encode()
+    partition = partition_of(message).encode()
+    encryption = message.encryption_type.encode()
+    encrypted = message.encrypted.encode()
+    payload = message.payload
+    lengths = _LENGTHS.pack(message.type, len(to), len(partition), len(encryption), len(encrypted), len(payload))
+    hashed = blake2b(b"".join((lengths, to, partition, encryption, encrypted, payload)), digest_size=16)
+    if message.devices:
+        for part in sorted(map(_addressee, message.devices)):
+            hashed.update(part)
+    return hashed.digest()
+
+
+def _addressee(address: pb.DeviceAddress) -> bytes:
+    eid = address.identity.eid.encode()
+    device = address.identity.connection_resource_id.encode()
+    payload = b"\x01" + address.payload if address.HasField("payload") else b""
+    return b"".join((varint(len(eid)), eid, varint(len(device)), device, varint(len(payload)), payload))
+
+
+def _framed(fields: bytes) -> bytes:
+    return _TAG + varint(len(fields) + 9) + fields
+
+
+def _fields(stored: bytes) -> bytes:
+    return stored[read_varint(stored, 1)[1] :]

@@ -1,0 +1,262 @@
+"""What a decoded payload may say. Checks raise WireError with the field at fault and what to do.
+
+Only what can be judged from the payload alone is judged here: whether a user, partition or offset exists is the
+store's to say. Fields that are the server's are ignored from clients, never refused.
+"""
+
+import re
+from collections.abc import Sequence
+
+from bimip.wire import bimip_pb2 as pb
+from bimip.wire.errors import WireError
+from bimip.wire.limits import Limits
+
+LAST_MILLISECOND = 253_402_300_799_999  # of the year 9999: whoever sends more counts in another unit
+
+_DEFAULTS = Limits()
+_SEQ = re.compile(r"\d{1,19}:\d{1,19}:[^:]+")
+_STATUSES = frozenset(number for number in pb.MessageStatus.values() if number > pb.SENT)
+_CONVERSATIONAL = frozenset({pb.READ, pb.PLAYED})
+
+
+def partition_of(message: pb.Message) -> str:
+    """The partition that a message goes to: the one it names, else the one that its scope or type implies."""
+    if message.partition:
+        return message.partition
+    if message.scope == "friend":
+        return "feed"
+    return "notification" if message.type == pb.PUSH_NOTIFICATION else "chat"
+
+
+def check_eid(text: str, what: str = "eid", limits: Limits = _DEFAULTS) -> None:
+    if not text:
+        raise WireError(pb.INVALID, f"{what} is empty: name a user.", field=what)
+    if len(text) > limits.max_eid_bytes or (not text.isascii() and len(text.encode()) > limits.max_eid_bytes):
+        raise WireError(pb.TOO_LARGE, f"{what} is longer than {limits.max_eid_bytes} bytes of UTF-8.", field=what)
+    if not text.isprintable():
+        raise WireError(pb.INVALID, f"{what} holds control characters: leave them out.", field=what)
+
+
+def check_id(text: str, what: str, limits: Limits = _DEFAULTS) -> None:
+    """A device, message, conversation or partition: not empty, printable, short."""
+    if not text:
+        raise WireError(pb.INVALID, f"{what} is empty: it must be given.", field=what)
+    if len(text) > limits.max_id_bytes or (not text.isascii() and len(text.encode()) > limits.max_id_bytes):
+        raise WireError(pb.TOO_LARGE, f"{what} is longer than {limits.max_id_bytes} bytes of UTF-8.", field=what)
+    if not text.isprintable():
+        raise WireError(pb.INVALID, f"{what} holds unprintable characters: leave them out.", field=what)
+
+
+def check_message(message: pb.Message, limits: Limits, eid: str) -> None:
+    """A Message that the user `eid` sends."""
+    try:
+        _check_message(message, limits, eid)
+    except WireError as error:
+        error.id = message.id
+        raise
+
+
+def check_signal(signal: pb.Signal, limits: Limits, eid: str) -> None:
+    """An ack, a receipt, an awareness or a call that the user `eid` sends."""
+    try:
+        _check_signal(signal, limits, eid)
+    except WireError as error:
+        error.id = signal.id
+        raise
+
+
+def check_hello(hello: pb.Hello, limits: Limits, eid: str = "") -> None:  # noqa: ARG001 - the checks of payloads have one shape
+    """The client's Hello, but for its `messages`: each of them is accepted or refused on its own."""
+    positions = hello.partitions
+    if len(positions) > limits.max_partitions:
+        raise WireError(pb.TOO_LARGE, f"Name at most {limits.max_partitions} partitions.", field="partitions")
+    for position in positions:
+        _check_position(position, limits)
+    if len({position.partition for position in positions}) != len(positions):
+        raise WireError(pb.INVALID, "A partition is named twice: give it one position.", field="partitions.partition")
+    if len(hello.agent) > 255:
+        raise WireError(pb.TOO_LARGE, "agent is longer than 255 characters: give software and version.", field="agent")
+
+
+def check_fetch(fetch: pb.Fetch, limits: Limits, eid: str = "") -> None:  # noqa: ARG001 - the checks of payloads have one shape
+    if fetch.kind not in pb.FetchKind.values():
+        raise WireError(pb.INVALID, f"There is no kind {fetch.kind} of Fetch.", field="kind")
+    if fetch.kind in {pb.UNACKNOWLEDGED, pb.LOG} or fetch.partition:
+        check_id(fetch.partition, "partition", limits)
+    if fetch.kind in {pb.HISTORY, pb.RECEIPTS} or fetch.conversation:
+        check_id(fetch.conversation, "conversation", limits)
+    if fetch.kind == pb.BY_SEQ:
+        for what in ("seq_from", "seq_to"):
+            _check_seq(getattr(fetch, what), what, limits)
+    for what in ("from", "to"):
+        if fetch.HasField(what):
+            _check_identity(getattr(fetch, what), what, limits)
+
+
+def check_ranges(ranges: Sequence[pb.OffsetRange], limits: Limits, what: str) -> None:
+    """At most a window of ranges, each the right way round, ascending and disjoint."""
+    if len(ranges) > limits.max_held:
+        raise WireError(pb.TOO_LARGE, f"{what} has more than {limits.max_held} ranges: send several.", field=what)
+    last = 0
+    for part in ranges:
+        first = getattr(part, "from")
+        if first <= last:
+            why = "ranges begin at 1, ascend and do not overlap"
+            raise WireError(pb.INVALID, f"{what} holds {first} after {last}: {why}.", field=f"{what}.from")
+        last = part.to
+        if last < first:
+            raise WireError(
+                pb.INVALID, f"{what} holds a range from {first} to {last}: turn it round.", field=f"{what}.to"
+            )
+
+
+def _check_message(message: pb.Message, limits: Limits, eid: str) -> None:
+    """What every message has; then what few have. This is the hot path: one test for each field that may be empty."""
+    if message.ByteSize() > limits.max_message_bytes:
+        raise WireError(
+            pb.TOO_LARGE,
+            f"The message is larger than {limits.max_message_bytes} bytes: send large content by reference.",
+            field="payload",
+        )
+    if message.id:
+        check_id(message.id, "id", limits)
+    _check_author(message, eid)
+    check_eid(message.to.eid, "to.eid", limits)
+    _check_time(message.timestamp)
+    if message.type < 0:
+        raise WireError(pb.INVALID, "type is negative: 1 is a chat message, 2 a notification.", field="type")
+    if message.partition:
+        check_id(message.partition, "partition", limits)
+    _check_extras(message, limits)
+
+
+def _check_extras(message: pb.Message, limits: Limits) -> None:
+    if message.scope not in {"", "private", "friend"}:
+        raise WireError(pb.INVALID, "scope is private, friend or empty.", field="scope")
+    if message.seq:
+        _check_seq(message.seq, "seq", limits)
+    if message.reply_to:
+        check_id(message.reply_to, "reply_to", limits)
+    if message.devices:
+        _check_devices(message.devices, limits)
+    if message.mentions:
+        _check_mentions(message.mentions, limits)
+    if message.audiences:
+        _check_audiences(message.audiences, limits)
+
+
+def _check_author(message: pb.Message | pb.Signal, eid: str) -> None:
+    author = getattr(message, "from").eid
+    if author and author != eid:
+        raise WireError(
+            pb.FORBIDDEN,
+            "from.eid is not the user of your token: leave from away, the server sets it.",
+            field="from.eid",
+        )
+
+
+def _check_time(timestamp: int) -> None:
+    if not 0 <= timestamp <= LAST_MILLISECOND:
+        raise WireError(
+            pb.INVALID, "timestamp is no time in milliseconds since 1970: mind the unit.", field="timestamp"
+        )
+
+
+def _check_seq(text: str, what: str, limits: Limits) -> None:
+    if not _SEQ.fullmatch(text):
+        raise WireError(pb.INVALID, f"{what} is not of the form timestamp:localSeq:device.", field=what)
+    check_id(text.split(":", 2)[2], what, limits)
+
+
+def _check_devices(devices: Sequence[pb.DeviceAddress], limits: Limits) -> None:
+    if len(devices) > limits.max_devices:
+        raise WireError(pb.TOO_LARGE, f"A message addresses at most {limits.max_devices} devices.", field="devices")
+    named = set()
+    for address in devices:
+        identity = address.identity
+        check_eid(identity.eid, "devices.identity.eid", limits)
+        check_id(identity.connection_resource_id, "devices.identity.connection_resource_id", limits)
+        named.add((identity.eid, identity.connection_resource_id))
+    if len(named) != len(devices):
+        raise WireError(pb.INVALID, "A device is addressed twice: address it once.", field="devices")
+
+
+def _check_mentions(mentions: Sequence[str], limits: Limits) -> None:
+    if len(mentions) > limits.max_mentions:
+        raise WireError(pb.TOO_LARGE, f"A message mentions at most {limits.max_mentions} users.", field="mentions")
+    for eid in mentions:
+        check_eid(eid, "mentions", limits)
+
+
+def _check_audiences(audiences: "pb.Message.AudiencesEntry | object", limits: Limits) -> None:
+    names = list(audiences)  # type: ignore[call-overload]
+    if len(names) > limits.max_audiences:
+        raise WireError(pb.TOO_LARGE, f"A message has at most {limits.max_audiences} audiences.", field="audiences")
+    for name in names:
+        check_eid(name, "audiences", limits)
+
+
+def _check_identity(identity: pb.Identity, what: str, limits: Limits) -> None:
+    check_eid(identity.eid, f"{what}.eid", limits)
+    if identity.HasField("connection_resource_id"):
+        check_id(identity.connection_resource_id, f"{what}.connection_resource_id", limits)
+
+
+def _check_signal(signal: pb.Signal, limits: Limits, eid: str) -> None:
+    status = signal.status
+    if status not in _STATUSES:
+        raise WireError(
+            pb.INVALID, f"A client sends no Signal of status {status}: 2 is DELIVERED, 3 is READ.", field="status"
+        )
+    _check_author(signal, eid)
+    if signal.id:
+        check_id(signal.id, "id", limits)
+    if signal.offsets:
+        check_ranges(signal.offsets, limits, "offsets")
+    if status == pb.DELIVERED:
+        check_id(signal.partition, "partition", limits)
+        if not (signal.upto or signal.user_offset or signal.offsets):
+            raise WireError(pb.INVALID, "Nothing is acknowledged: give upto, offsets or user_offset.", field="upto")
+    elif status in _CONVERSATIONAL:
+        _check_conversational(signal, limits)
+
+
+def _check_conversational(signal: pb.Signal, limits: Limits) -> None:
+    if signal.conversation:
+        check_id(signal.conversation, "conversation", limits)
+    elif signal.to.eid:
+        check_eid(signal.to.eid, "to.eid", limits)
+    else:
+        raise WireError(pb.INVALID, "Name the conversation, or the peer in to.eid.", field="conversation")
+    if not (signal.upto or signal.conversation_offset or signal.offsets):
+        raise WireError(pb.INVALID, "Say what was read: give upto, offsets or conversation_offset.", field="upto")
+
+
+def _check_position(position: pb.Position, limits: Limits) -> None:
+    check_id(position.partition, "partitions.partition", limits)
+    if position.start not in pb.Start.values():
+        raise WireError(pb.INVALID, f"There is no start {position.start}.", field="partitions.start")
+    if position.start and (position.HasField("offset") or position.held or position.seq):
+        raise WireError(
+            pb.INVALID, "start is for a device without a position: give one or the other.", field="partitions.start"
+        )
+    if (position.start == pb.LAST) != bool(position.last):
+        raise WireError(pb.INVALID, "start LAST goes with last, the number of entries.", field="partitions.last")
+    if position.seq:
+        _check_seq(position.seq, "partitions.seq", limits)
+    _check_held(position, limits)
+
+
+def _check_held(position: pb.Position, limits: Limits) -> None:
+    held = position.held
+    check_ranges(held, limits, "partitions.held")
+    if held and getattr(held[0], "from") <= position.offset:
+        raise WireError(
+            pb.INVALID, "held begins above offset: it names what is held beyond it.", field="partitions.held"
+        )
+    if sum(part.to - getattr(part, "from") + 1 for part in held) > limits.max_held:
+        raise WireError(
+            pb.TOO_LARGE,
+            f"held names more than {limits.max_held} offsets: leave out the highest, you will know them again.",
+            field="partitions.held",
+        )
