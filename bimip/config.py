@@ -12,14 +12,14 @@ import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 KIB: Final = 1024
 MIB: Final = 1024 * KIB
 GIB: Final = 1024 * MIB
 TIB: Final = 1024 * GIB
 
-ALGORITHMS: Final = ("HS256", "EdDSA", "RS256")
+Algorithm = Literal["EdDSA", "RS256", "HS256"]
 MIN_SHARED_KEY_BYTES: Final = 32  # RFC 7518, 3.2: a key of the hash's size or larger
 MIN_OPERATOR_TOKEN_CHARACTERS: Final = 16
 
@@ -206,12 +206,12 @@ class StoreSettings:
 
 @dataclass(frozen=True, slots=True)
 class TokenSettings:
-    algorithm: str = _setting("EdDSA", _choice(*ALGORITHMS))
+    algorithm: Algorithm = _setting("EdDSA", _choice("EdDSA", "RS256", "HS256"))  # noqa: RUF009 - see _setting
     key: Secret = _setting(_NONE, _SECRET)  # noqa: RUF009 - see _setting
     key_file: str = _setting("", _TEXT)
     audience: str = _setting("", _TEXT)
     issuer: str = _setting("", _TEXT)
-    leeway_seconds: float = _setting(30.0, _seconds(0, 600))
+    leeway_seconds: int = _setting(30, _whole(0, 600))
 
     def read_key(self) -> Secret:
         """The key's text: the shared secret of HS256, else a PEM. ConfigError if there is none, or it is too weak."""
