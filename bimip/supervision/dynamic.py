@@ -28,6 +28,8 @@ from bimip.supervision.spec import ChildSpec, DynamicSupervisor, check_significa
 
 
 class RunningDynamicSupervisor(Running):
+    __slots__ = ("_over", "_spec", "_to_restart", "_verdict", "closed", "handle")
+
     def __init__(self, spec: DynamicSupervisor, child: Incarnation, world: World) -> None:
         super().__init__(spec, child, world)
         self._spec = spec

@@ -73,6 +73,8 @@ class Slot:
 class Books:
     """The children of one keeper, and their tasks' nursery."""
 
+    __slots__ = ("_context", "nursery", "slots", "world")
+
     def __init__(self, world: World) -> None:
         self.world = world
         self.slots: dict[str, Slot] = {}
@@ -146,6 +148,8 @@ class Books:
 
 class Running(Books):
     """A running supervisor, seen from its children and from the tree."""
+
+    __slots__ = ("auto_shutdown", "is_dynamic", "me", "window")
 
     def __init__(self, spec: Supervisor | DynamicSupervisor, child: Incarnation, world: World) -> None:
         super().__init__(world)
