@@ -43,7 +43,6 @@ from bimip.storage.worker import Worker
 
 MAX_BATCH = 4096
 """Operations; bounds how long the loop decides without a pause."""
-LAZY_SECONDS = 0.020
 REOPEN_SECONDS = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 MAX_CRASHES = 2
 
@@ -92,6 +91,7 @@ class Journal:
         committed: Callable[[Committed], None],
         report: Callable[[str, BaseException], None],
         node: int = 0,
+        ack_delay_seconds: float = 0.020,
         statistics: JournalStatistics | None = None,
     ) -> None:
         self._store = store
@@ -102,6 +102,7 @@ class Journal:
         self._committed = committed
         self._report = report
         self._node = node
+        self._ack_delay_seconds = ack_delay_seconds
         self._last = Stamp(0)
         self._begun = False
         self.statistics = statistics or JournalStatistics()
@@ -114,7 +115,7 @@ class Journal:
             started()
             while True:
                 await self._settle_suspects()
-                await self._queue.wait(LAZY_SECONDS)
+                await self._queue.wait(self._ack_delay_seconds)
                 await self._write(self._queue.take(MAX_BATCH))
                 self._queue.settle()
         finally:
@@ -146,7 +147,7 @@ class Journal:
                 pass
             elif ticket.crashes >= MAX_CRASHES:
                 self.statistics.set_aside += 1
-                self._answer([ticket], [UNKNOWN])
+                self._refuse([ticket], UNKNOWN)
                 self._report(
                     "operation set aside", RuntimeError(f"{type(ticket.operation).__name__} ended the journal")
                 )
@@ -163,12 +164,12 @@ class Journal:
         except StoreFullError as error:
             self._report("store full", error)
             self.statistics.fault = str(error)
-            self._answer(tickets, [FULL] * len(tickets))
+            self._refuse(tickets, FULL)
         except OutcomeUnknownError as error:
-            self._answer(tickets, [UNKNOWN] * len(tickets))
+            self._refuse(tickets, UNKNOWN)
             await self._recover(error)
         except StorageError as error:
-            self._answer(tickets, [UNAVAILABLE] * len(tickets))
+            self._refuse(tickets, UNAVAILABLE)
             await self._recover(error)
         except Exception as error:  # noqa: BLE001 - whatever a record does to the packing is its sender's fault alone
             await self._write_alone(tickets, error)
@@ -231,7 +232,7 @@ class Journal:
     async def _write_alone(self, tickets: Sequence[Ticket], error: Exception) -> None:
         self._report("batch refused by the store", error)
         if len(tickets) == 1:
-            self._answer(tickets, [INTERNAL])
+            self._refuse(tickets, INTERNAL)
             return
         for ticket in tickets:
             await self._write([ticket])
@@ -257,7 +258,7 @@ class Journal:
         with trio.move_on_after(seconds):
             while True:
                 tickets = self._queue.take(MAX_BATCH)
-                self._answer(tickets, [UNAVAILABLE] * len(tickets))
+                self._refuse(tickets, UNAVAILABLE)
                 self._queue.settle()
                 await self._queue.wait(0)
 
@@ -269,6 +270,14 @@ class Journal:
         for decision in rest:
             assert decision.then is not None
             self._queue.submit(decision.then, lazy=True)
+        self._tell(committed)
+
+    def _refuse(self, tickets: Sequence[Ticket], why: Refused) -> None:
+        self._answer(tickets, [why] * len(tickets))
+        self._tell(Committed(Changes(), []))
+
+    def _tell(self, committed: Committed) -> None:
+        """Also after a refusal: those who were answered have something to send."""
         try:
             self._committed(committed)
         except Exception as error:  # noqa: BLE001 - the batch is on disk: what follows must not make it look otherwise

@@ -138,14 +138,16 @@ class _Greeting:
         device.seated = True
 
     def _window(self, seated: Seated) -> Window:
-        limits = self._device.session.services.limits
+        services = self._device.session.services
+        limits = services.limits
         return Window(
             seated.position,
             seated.held,
             seated.head,
             max_entries=limits.window_entries,
             max_bytes=limits.window_bytes,
-            grace_seconds=limits.grace_period_ms / 1000,
+            grace_seconds=services.grace_seconds,
+            max_rounds=services.redelivery_rounds,
         )
 
     def _seat_state(self) -> None:

@@ -9,10 +9,11 @@ from contextlib import asynccontextmanager, suppress
 
 import trio
 
+from bimip.domain.appending import EMPTY_LOG
 from bimip.domain.identity import Claims
-from bimip.domain.ids import UserId
+from bimip.domain.ids import DeviceId, UserId
 from bimip.domain.operations import Refused, Register, Registered
-from bimip.domain.records import Sequence, Table
+from bimip.domain.records import Reader, Sequence, Table
 from bimip.session.close import Close
 from bimip.storage.journal import Committed
 from bimip.supervision import (
@@ -32,6 +33,9 @@ from bimip.users.fetcher import fetch
 from bimip.users.reader import read
 from bimip.users.services import Services
 from bimip.users.session import Session
+
+MAX_DESCRIBED = 1000
+"""Devices shown of one user."""
 
 
 class Users:
@@ -176,12 +180,37 @@ class Users:
             "devices": sum(len(session.devices) for session in self._sessions.values()),
         }
 
-    def devices_of(self, eid: str) -> dict[str, dict[str, object]] | None:
-        """One user's connected devices with offsets and lag, for an operator; None: not connected."""
+    def describe(self, eid: str) -> dict[str, object] | None:
+        """One user's devices with offsets and lag, for an operator; None: there is no such user."""
         session = self._sessions.get(eid)
-        if session is None:
-            return None
-        return {name: device.statistics() for name, device in session.devices.items()}
+        connected = session.devices if session is not None else {}
+        with self._services.store.snapshot() as view:
+            user = view.get(Table.USERS, (eid,))
+            if user is None:
+                return None
+            devices = view.scan(Table.DEVICES, (user.number, ""), (user.number + 1, ""), limit=MAX_DESCRIBED)
+            return {
+                "eid": eid,
+                "devices": {
+                    name: {
+                        "created": device.created,
+                        "last_seen": device.last_seen,
+                        "committed": self._committed_by(view, user.number, device.number),
+                        "connection": connected[name].statistics() if name in connected else None,
+                    }
+                    for (_, name), device in devices
+                },
+            }
+
+    def _committed_by(self, view: Reader, user: UserId, device: DeviceId) -> dict[str, object]:
+        """Where a device's floor stands in each partition that it ever named."""
+        committed: dict[str, object] = {}
+        for partition in self._services.partitions:
+            cursor = view.get(Table.CURSORS, (device, partition))
+            if cursor is not None:
+                log = view.get(Table.LOGS, (user, partition)) or EMPTY_LOG
+                committed[partition] = {"floor": cursor.floor, "head": log.head, "lag": log.head - cursor.floor}
+        return committed
 
 
 class _Turn:

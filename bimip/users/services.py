@@ -47,6 +47,7 @@ class Services:
     report: Callable[[str, BaseException], None]
     agent: str = "bimip"
     hello_seconds: float = 5.0
+    redelivery_rounds: int = 3
     damage: DamageBook = field(default_factory=DamageBook)
     touched: dict[Touched, None] = field(default_factory=dict)
     """Devices that have something to send, in the order in which that came up."""

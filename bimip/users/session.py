@@ -7,9 +7,10 @@ devices, each of which reads from its own position.
 from collections.abc import Mapping
 from typing import Protocol
 
+from bimip.domain.appending import EMPTY_LOG
 from bimip.domain.identity import Claims
 from bimip.domain.ids import ConversationId, DeviceId, Offset, Stamp, UserId, Version
-from bimip.domain.records import Entry, Log, Reader, ReceiptKey, Runs, Sequence, State, Table
+from bimip.domain.records import Entry, Reader, ReceiptKey, Runs, Sequence, State, Table
 from bimip.session.close import Close
 from bimip.supervision import Children
 from bimip.users.connection import Connection
@@ -19,7 +20,6 @@ from bimip.wire import state
 
 READ_AHEAD = 64
 STATE_PAGE = 128
-EMPTY_LOG = Log(Offset(1), Offset(0))
 
 
 class Connected(Protocol):

@@ -61,7 +61,10 @@ def sent_part(
     server_time: int,
     duplicate: bool,
 ) -> bytes:
-    """The acknowledgement of a message of the reader's own."""
+    """The acknowledgement of a message of the reader's own.
+
+    Through upb's object: with so many fields, joining them by hand takes half as long again.
+    """
     return signal_part(
         pb.Signal(
             id=id,

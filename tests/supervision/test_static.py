@@ -466,6 +466,7 @@ async def test_a_kill_cuts_a_stop_that_is_under_way(autojump_clock: MockClock, l
         await trio.sleep(1)
         assert tree.snapshot("top/s/a").state is State.STOPPING
         await tree.kill("top/s")
+        await wait_all_tasks_blocked()
 
         assert trio.current_time() == 1.0
         assert tree.snapshot("top/s").state is State.STOPPED
