@@ -60,7 +60,7 @@ async def send(device: Device, to: str, texts: Sequence[str], *, every: float, t
                     await trio.sleep(every)
                 with trio.fail_after(timeout):
                     sent = await client.send(to, text.encode())
-                screen.print(line_of(sent).text(_clock()), "" if len(texts) == 1 else printable(text))
+                screen.print(line_of(sent).text(_clock(), printable(text)))
     except trio.TooSlowError as error:
         sentence = f"no answer within {timeout:g} s: the server may have it or not; --timeout waits longer"
         raise Failure(Exit.FAILED, sentence) from error
@@ -137,10 +137,16 @@ def _failure(error: ClientError) -> Failure:
 
 
 def _line_show() -> Show:
+    """A row of failed attempts is one line."""
     screen = Console(highlight=False, soft_wrap=True)
+    away = False
 
     def show(event: Event) -> None:
-        screen.print(line_of(event).text(_clock()))
+        nonlocal away
+        again = isinstance(event, Disconnected) and event.will_retry
+        if not (again and away):
+            screen.print(line_of(event).text(_clock()))
+        away = again or (away and not isinstance(event, Connected))
 
     return show
 

@@ -12,10 +12,10 @@ from rich.live import Live
 
 from bimip.cli.failures import Exit, Failure
 from bimip.cli.settings import console_url
-from bimip.cli.show_tree import tree_table
+from bimip.cli.show_tree import tree_lines
 from bimip.config import Settings
 
-WIDE = 240  # columns where nobody looks: a pipe or a file
+WIDE = 10_000  # columns where there is no screen: a pipe or a file
 
 Json = dict[str, Any]
 
@@ -26,7 +26,7 @@ async def show_tree(settings: Settings, *, as_json: bool) -> None:
     if as_json:
         print(json.dumps(tree, indent=2))
     else:
-        _screen().print(tree_table(tree))
+        _screen().print(tree_lines(tree))
 
 
 async def watch_tree(settings: Settings, every: float) -> None:
@@ -34,7 +34,7 @@ async def watch_tree(settings: Settings, every: float) -> None:
     async with _operator(settings) as console:
         with Live(console=_screen(), auto_refresh=False, screen=False) as live:
             while True:
-                live.update(tree_table(await _ask(console, "GET", "/debug/tree")), refresh=True)
+                live.update(tree_lines(await _ask(console, "GET", "/debug/tree")), refresh=True)
                 await trio.sleep(every)
 
 

@@ -15,11 +15,11 @@ from bimip.supervision import SupervisionError
 
 def serve(settings: Settings, *, with_demo: bool, config: Path | None) -> None:
     """Returns after SIGTERM or SIGINT, when everything has stopped in order."""
-    settings.tokens.read_key()
-    settings.console.read_operator_token()
     if with_demo:
         prepared = demo.prepare(settings)
         print(demo.next_steps(prepared, _program(), config), flush=True)
+    settings.tokens.read_key()
+    settings.console.read_operator_token()
     logs.configure(settings.logging)
     try:
         trio.run(app.serve, settings)

@@ -38,9 +38,10 @@ class Line:
     what: str
     where: str = ""
 
-    def text(self, time: str) -> Text:
+    def text(self, time: str, more: str = "") -> Text:
+        what = f"{self.what}: {more}" if more else self.what
         where = f"   {self.where}" if self.where else ""
-        return Text.assemble((f"{time} ", "dim"), (f"{self.sign} ", self.colour), self.what, (where, "dim"))
+        return Text.assemble((f"{time} ", "dim"), (f"{self.sign} ", self.colour), what, (where, "dim"))
 
 
 def line_of(event: Event) -> Line:  # noqa: PLR0911 - one return for each kind of event

@@ -1,15 +1,18 @@
-"""The supervision tree as a table: one line for each process, its place drawn before its name."""
+"""The supervision tree: one line for each process, its place drawn before its name."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from rich.table import Table
+from rich.console import Group
 from rich.text import Text
 
 from bimip.cli.words import duration, printable
 
 Json = Mapping[str, Any]
 
+_HEADER = tuple(
+    Text(name, "dim") for name in ("process", "kind", "state", "for", "restarts", "last crash", "doing", "waiting at")
+)
 _COLOURS = {
     "running": "green",
     "starting": "yellow",
@@ -19,13 +22,20 @@ _COLOURS = {
 }
 
 
-def tree_table(root: Json) -> Table:
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
-    for name in ("process", "kind", "state", "since", "restarts", "last crash", "waiting at"):
-        table.add_column(name, no_wrap=True, overflow="ellipsis", justify="right" if name == "restarts" else "left")
-    for lead, node in _walk(root, "", ""):
-        table.add_row(*_row(lead, node))
-    return table
+def tree_lines(root: Json) -> Group:
+    """One line for each process, cut at the screen's width."""
+    rows = [_HEADER, *(tuple(_row(lead, node)) for lead, node in _walk(root, "", ""))]
+    widths = [max(cell.cell_len for cell in column) for column in zip(*rows, strict=True)]
+    return Group(*(_line(row, widths) for row in rows))
+
+
+def _line(row: tuple[Text, ...], widths: list[int]) -> Text:
+    *cells, last = row
+    line = Text(no_wrap=True, overflow="ellipsis")
+    for cell, width in zip(cells, widths, strict=False):
+        line.append_text(cell).append(" " * (width - cell.cell_len + 2 * bool(width)))
+    line.append_text(last).rstrip()
+    return line
 
 
 def _walk(node: Json, lead: str, below: str) -> Iterator[tuple[str, Json]]:
@@ -44,7 +54,8 @@ def _row(lead: str, node: Json) -> Iterator[Text]:
     yield Text(duration(node["seconds_in_state"]))
     yield Text(_restarts(node), "yellow" if node["restarts"] else "dim")
     yield _crash(node["last_crash"])
-    yield Text.assemble((printable(node["waiting_at"]), "dim"), *_details(node))
+    yield Text(", ".join(_details(node["details"])), "cyan")
+    yield Text(printable(node["waiting_at"]), "dim")
 
 
 def _restarts(node: Json) -> str:
@@ -61,6 +72,13 @@ def _crash(crash: Json | None) -> Text:
     return Text(f"{printable(crash['type'] + message)}, {duration(crash['seconds_ago'])} ago", "red")
 
 
-def _details(node: Json) -> Iterator[tuple[str, str]]:
-    for key, value in node["details"].items():
-        yield f"  {printable(key)} {printable(str(value))}", "cyan"
+def _details(details: Json) -> Iterator[str]:
+    """What a process tells of itself, without what is as it should be: nothing, and yes."""
+    for key, value in details.items():
+        name = printable(key.replace("_", " "))
+        if key == "partitions":
+            yield f"lag {sum(log['lag'] for log in value.values())}"
+        elif value is False:
+            yield f"not {name}"
+        elif key == "backlog" or (value and value is not True):
+            yield f"{name} {printable(str(value))}"

@@ -1,9 +1,10 @@
 import io
+import re
 from typing import Any
 
 from rich.console import Console
 
-from bimip.cli.show_tree import tree_table
+from bimip.cli.show_tree import tree_lines
 
 
 def node(path: str, *children: dict[str, Any], **fields: object) -> dict[str, Any]:
@@ -25,7 +26,7 @@ def node(path: str, *children: dict[str, Any], **fields: object) -> dict[str, An
 
 def drawn(root: dict[str, Any], *, terminal: bool = False, width: int = 200) -> str:
     out = io.StringIO()
-    Console(file=out, width=width, force_terminal=terminal, highlight=False).print(tree_table(root))
+    Console(file=out, width=width, force_terminal=terminal, highlight=False).print(tree_lines(root))
     return out.getvalue()
 
 
@@ -35,14 +36,18 @@ TREE = node(
     node(
         "bimip/users", node("bimip/users/alice", node("bimip/users/alice/phone", waiting_at="users/reader.py:41 run"))
     ),
-    node("bimip/console", state="restarting", details={"requests": 3}),
+    node(
+        "bimip/console",
+        state="restarting",
+        details={"requests": 3, "refused": 0, "fault": "", "fine": True, "open": False},
+    ),
 )
 
 
 def test_each_process_stands_below_its_supervisor() -> None:
-    names = [line[:24].rstrip() for line in drawn(TREE).splitlines()]
+    names = [re.split(r"  +(?=kind|super|work)", line)[0] for line in drawn(TREE).splitlines()]
 
-    assert [name.split("  super")[0].split("  work")[0].split("  kind")[0].rstrip() for name in names] == [
+    assert names == [
         "process",
         "bimip",
         "├── journal",
@@ -60,7 +65,20 @@ def test_a_line_says_state_time_restarts_crash_place_and_details() -> None:
     assert "OSError: disk, 12 s ago" in journal
     assert "users/reader.py:41 run" in phone
     assert "restarting" in console
-    assert "requests 3" in console
+    assert console.endswith("requests 3, not open")
+
+
+def test_a_device_shows_how_far_it_lags_behind() -> None:
+    partitions = {"chat": {"lag": 3, "in_flight": 2}, "feed": {"lag": 1, "in_flight": 0}}
+
+    assert "lag 4" in drawn(node("phone", details={"partitions": partitions}))
+
+
+def test_a_screen_that_is_narrow_cuts_lines() -> None:
+    lines = drawn(TREE, width=40).splitlines()
+
+    assert len(lines) == len(drawn(TREE).splitlines())
+    assert lines[5].endswith("…")
 
 
 def test_a_supervisor_that_spends_its_budget_shows_it() -> None:
