@@ -6,7 +6,6 @@ threads, sockets, the disk) comes through `Surroundings`, so that the whole serv
 virtual clock.
 """
 
-import random
 import signal
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -14,6 +13,7 @@ from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from pathlib import Path
+from random import Random, SystemRandom
 from typing import Any
 
 import structlog
@@ -70,7 +70,7 @@ class Surroundings:
     open_store: Callable[[Settings], Store]
     open_worker: Callable[[], Worker] = ThreadWorker
     wall_clock: Callable[[], Millis] = wall_clock
-    random: random.Random = field(default_factory=random.SystemRandom)
+    random: Random = field(default_factory=SystemRandom)
     open_listeners: OpenListeners = open_tcp
 
 
