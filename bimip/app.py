@@ -8,7 +8,7 @@ virtual clock.
 
 import signal
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
@@ -18,6 +18,7 @@ from typing import Any
 
 import structlog
 import trio
+import trio.abc
 
 from bimip import console
 from bimip.config import Settings
@@ -72,6 +73,7 @@ class Surroundings:
     wall_clock: Callable[[], Millis] = wall_clock
     random: Random = field(default_factory=SystemRandom)
     open_listeners: OpenListeners = open_tcp
+    open_console: Callable[[str, int], Awaitable[Sequence[trio.abc.Listener[Any]]]] = console.open_loopback
 
 
 class Server:
@@ -181,7 +183,7 @@ class Server:
             child.started(port)
 
         serve_console = console.make_console(
-            console.make_application(parts), lambda: console.open_loopback(listen.host, self.console_port)
+            console.make_application(parts), lambda: self.surroundings.open_console(listen.host, self.console_port)
         )
         await serve_console(started)
 
