@@ -102,6 +102,11 @@ class Position:
         return _normal(self.offset, (*self.held, *ranges))
 
 
+def ranges(offsets: Iterable[int]) -> tuple[Range, ...]:
+    """The same offsets as disjoint ascending ranges."""
+    return _normal(Offset(-1), [Range(Offset(offset), Offset(offset)) for offset in offsets]).held
+
+
 def _normal(offset: Offset, ranges: Iterable[Range]) -> Position:
     """Absorb what reaches the offset and merge what touches."""
     held: list[Range] = []

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bimip.domain.ids import Offset
-from bimip.session.position import HoleError, Position, Range
+from bimip.session.position import HoleError, Position, Range, ranges
 
 
 def position(offset: int, *held: tuple[int, int]) -> Position:
@@ -62,6 +62,11 @@ def test_it_tells_the_lowest_held_offsets_up_to_a_window() -> None:
     assert position(1, (3, 4), (8, 12), (20, 20)).told(4) == ((3, 4), (8, 9))
     assert position(1, (3, 4)).told() == ((3, 4),)
     assert position(1, (3, 4), (8, 8)).told(2) == ((3, 4),)
+
+
+def test_offsets_as_ranges() -> None:
+    assert ranges([]) == ()
+    assert ranges([7, 1, 2, 9, 2, 8]) == ((1, 2), (7, 9))
 
 
 def test_it_never_moves_back() -> None:
