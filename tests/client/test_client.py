@@ -309,7 +309,7 @@ async def test_an_application_that_takes_nothing_acknowledges_nothing(tmp_path: 
 
         assert silence.cancelled_caught
         assert hello.partitions[0].offset == 0
-        assert [1, 2, 3, 4, 5] == [event.offset for event in events]
+        assert [event.offset for event in events] == [1, 2, 3, 4, 5]
         assert not any(isinstance(event, Received) for event in await nothing_more(client))
 
 
@@ -348,7 +348,7 @@ async def test_what_was_taken_survives_the_process_and_what_was_in_hand_comes_ag
         peer.send(batch(1, 3, 2, 3))
 
         assert hello.partitions[0].offset == 1
-        assert [2, 3] == [event.offset for event in await take(client, Received, 2)]
+        assert [event.offset for event in await take(client, Received, 2)] == [2, 3]
 
 
 @both_backends
@@ -404,10 +404,10 @@ async def test_what_came_out_of_turn_is_not_shown_again_and_is_told_as_held() ->
         peer.send(batch(0, 8, 1, 5, 7, 8))
         late = await take(client, Received, 2)
 
-        assert [(5, True), (7, True)] == [(event.offset, event.redelivered) for event in early]
+        assert [(event.offset, event.redelivered) for event in early] == [(5, True), (7, True)]
         assert OffsetRange(from_=5, to=5) in ack.offsets
         assert [OffsetRange(from_=5, to=5), OffsetRange(from_=7, to=7)] == hello.partitions[0].held
-        assert [(1, False), (8, False)] == [(event.offset, event.redelivered) for event in late]
+        assert [(event.offset, event.redelivered) for event in late] == [(1, False), (8, False)]
 
 
 @both_backends
@@ -458,7 +458,7 @@ async def test_own_messages_of_siblings_and_of_a_lost_store_are_marked() -> None
         before = a_message(2, sender="alice@example.org", device="phone")
         peer.send(Body(partition="chat", after=0, upto=2, messages=[laptop, before]))
 
-        assert [(1, True), (2, True)] == [(e.offset, e.own) for e in await take(client, Received, 2)]
+        assert [(e.offset, e.own) for e in await take(client, Received, 2)] == [(1, True), (2, True)]
 
 
 @both_backends
@@ -510,7 +510,7 @@ async def test_a_range_that_does_not_join_ends_the_connection_and_the_next_one_h
         assert closed.code == Close.PROTOCOL_ERROR
         assert (lost.code, lost.will_retry) == (Close.PROTOCOL_ERROR, True)
         assert "begins after 3" in lost.reason
-        assert [2, 4] == [event.offset for event in await take(client, Received, 2)]
+        assert [event.offset for event in await take(client, Received, 2)] == [2, 4]
 
 
 @both_backends
@@ -539,7 +539,7 @@ async def test_in_another_epoch_positions_are_dropped_and_messages_known_by_sign
 
         assert [type(event) for event in events] == [Received, EpochChanged, Received]
         assert events[1] == EpochChanged(7, 8)
-        assert ["s00005", "s00006"] == [e.message.signal_id for e in events if isinstance(e, Received)]
+        assert [e.message.signal_id for e in events if isinstance(e, Received)] == ["s00005", "s00006"]
         peer.cut()
         peer = await server.accept()
         assert (await peer.greet(epoch=8)).partitions[0].offset == 4
@@ -749,9 +749,9 @@ async def test_requests_are_answered_by_ref() -> None:
         tasks.start_soon(serve)
         fetched = await client.fetch(offset=3, limit=2, sender="bob")
 
-        assert [(3, True), (4, False)] == [(m.user_offset, acknowledged) for m, acknowledged in fetched.rows]
+        assert [(m.user_offset, acknowledged) for m, acknowledged in fetched.rows] == [(3, True), (4, False)]
         assert (fetched.next_offset, fetched.complete) == (5, True)
-        assert [8, 9] == [message.conversation_offset for message in await client.history("c1", before=10)]
+        assert [message.conversation_offset for message in await client.history("c1", before=10)] == [8, 9]
         assert await client.history("c1", before=1) == []
         assert await client.ping() >= 0
         await client.refresh_token("next")
@@ -794,7 +794,7 @@ async def test_fetched_messages_may_be_acknowledged_and_then_are_no_events() -> 
         peer.send(batch(0, 4, 1, 2, 3, 4))
 
         assert [OffsetRange(from_=2, to=3)] == ack.offsets
-        assert [1, 4] == [event.offset for event in await take(client, Received, 2)]
+        assert [event.offset for event in await take(client, Received, 2)] == [1, 4]
 
 
 @both_backends
