@@ -2,7 +2,8 @@
 
 There are two kinds. A *table* maps a key (a tuple) to a record and can be scanned in the order of its keys. A
 *sequence* is, for each key, a run of records numbered 1, 2, 3 … that grows at its end and is cut off at its beginning:
-the logs and the histories. Whatever implements `Reader` (a snapshot of a store, or a batch that is not synced yet) answers for both.
+the logs and the histories. Whatever implements `Reader` (a snapshot of a store, or a batch that is not synced yet)
+answers for both.
 
 Records are plain tuples: they are made several times for each message, and compare by value in tests.
 """
@@ -12,6 +13,7 @@ from enum import Enum, IntEnum
 from typing import Any, NamedTuple, Protocol
 
 from bimip.domain.ids import ConversationId, ConversationOffset, DeviceId, Millis, Offset, Stamp, UserId, Version
+from bimip.domain.ranges import Ranges
 
 
 class Table(Enum):
@@ -82,6 +84,7 @@ class Mention(NamedTuple):
 
     stamp: Stamp
     author: UserId
+    origin: DeviceId
     addressed: bool
 
 
@@ -105,7 +108,7 @@ class Cursor(NamedTuple):
     """How far one device has acknowledged one partition."""
 
     floor: Offset  # everything owed at or below is acknowledged
-    above: tuple[tuple[Offset, Offset], ...]  # acknowledged beyond the floor: disjoint ascending ranges, inclusive
+    above: Ranges  # acknowledged beyond the floor
 
 
 class State(NamedTuple):

@@ -15,12 +15,26 @@ class ConnectionClosedError(Exception):
         self.reason = reason
 
 
+class RefusedError(Exception):
+    """A connection that authenticated is not taken: it closes with this code and reason, and that is all."""
+
+    def __init__(self, code: int, reason: str) -> None:
+        super().__init__(f"refused: {code} {reason}")
+        self.code = code
+        self.reason = reason
+
+
 class Connection(Protocol):
     async def receive(self) -> list[bytes]:
         """All complete frames that have arrived, at least one. Cancelling it is safe: nothing is lost.
 
         Raises ConnectionClosedError once the peer is gone and everything that arrived was handed over.
         """
+        ...
+
+    @property
+    def sendable(self) -> bool:
+        """Whether `send_nowait` would take a frame now."""
         ...
 
     def send_nowait(self, frame: bytes) -> bool:

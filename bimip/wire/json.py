@@ -2,20 +2,30 @@
 
 Fields are written with the names of proto/bimip.proto (`user_offset`), which is what the protocol's document and the
 source documents call them; lowerCamelCase is understood as well, as ProtoJSON demands. 64 bit numbers are strings,
-bytes are base64. Unlike in protobuf an unknown field is refused: in a text it is a misspelling.
+bytes are base64. Two things are stricter than in ProtoJSON's library, because in a text they are mistakes that would
+otherwise pass in silence: an unknown field is a misspelling, and what is not base64 was not encoded.
 """
 
 import json
-from typing import Any
+import re
+from typing import Any, Final
 
 from google.protobuf import json_format
+from google.protobuf.descriptor import FieldDescriptor
 
 from bimip.wire import bimip_pb2 as pb
 from bimip.wire.errors import WireError
 
+MAX_OBJECTS: Final = 16_384
+"""In one text. Each costs about 6 µs of the whole server's time, and an empty one only three bytes of a frame."""
+
+_BASE64 = re.compile(r"[A-Za-z0-9+/_-]*={0,2}")
+
 
 def from_json(text: str) -> bytes:
     """The frame that a text stands for. Its envelope and fields are still to be checked."""
+    if text.count("{") > MAX_OBJECTS:
+        raise WireError(pb.TOO_LARGE, f"This text holds more than {MAX_OBJECTS} objects: send it in several frames.")
     try:
         value = json.loads(text, object_pairs_hook=_without_duplicates)
     except (ValueError, RecursionError) as error:
@@ -23,10 +33,12 @@ def from_json(text: str) -> bytes:
     if not isinstance(value, dict):
         raise WireError(pb.MALFORMED, "This text is no JSON object: send one bimip.MessageScheme in ProtoJSON.")
     try:
-        return json_format.ParseDict(value, pb.MessageScheme()).SerializeToString()
+        scheme = json_format.ParseDict(value, pb.MessageScheme())
+        _check_base64(value, pb.MessageScheme.DESCRIPTOR)
     except Exception as error:  # noqa: BLE001 - plain Python on what a peer wrote; what it raises is not told
         sentence = f"This text is no MessageScheme in ProtoJSON: {_short(error)}"
         raise WireError(pb.MALFORMED, sentence, ref=_ref_of(value)) from None
+    return scheme.SerializeToString()
 
 
 def to_json(frame: bytes) -> str:
@@ -42,6 +54,19 @@ def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return value
 
 
+def _check_base64(value: dict[str, Any], kind: Any) -> None:  # noqa: ANN401 - a Descriptor; upb's own is none
+    """Python's decoder drops what is not of the alphabet, so what was not encoded would arrive as other bytes."""
+    for name, found in value.items():
+        field = kind.fields_by_name.get(name) or kind.fields_by_camelcase_name[name]
+        if field.type == FieldDescriptor.TYPE_BYTES and isinstance(found, str) and not _BASE64.fullmatch(found):
+            raise ValueError(f"{name} is not base64: encode it")
+        if field.message_type is None or field.message_type.GetOptions().map_entry:
+            continue
+        for item in found if isinstance(found, list) else [found]:
+            if isinstance(item, dict):
+                _check_base64(item, field.message_type)
+
+
 def _ref_of(value: dict[str, Any]) -> int:
     try:
         ref = int(value.get("ref", 0))
@@ -51,4 +76,5 @@ def _ref_of(value: dict[str, Any]) -> int:
 
 
 def _short(error: Exception) -> str:
-    return str(error).encode("utf-8", "replace").decode()[:200]
+    line = str(error).split("\n", 1)[0]
+    return line.encode("utf-8", "replace").decode()[:200]

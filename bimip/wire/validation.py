@@ -14,8 +14,10 @@ from bimip.wire.limits import Limits
 LAST_MILLISECOND = 253_402_300_799_999  # of the year 9999: whoever sends more counts in another unit
 
 _DEFAULTS = Limits()
-_SEQ = re.compile(r"\d{1,19}:\d{1,19}:[^:]+")
+_SEQ = re.compile(r"[0-9]{1,18}:[0-9]{1,18}:.+")
 _STATUSES = frozenset(number for number in pb.MessageStatus.values() if number > pb.SENT)
+_FETCH_KINDS = frozenset(pb.FetchKind.values())
+_STARTS = frozenset(pb.Start.values())
 _CONVERSATIONAL = frozenset({pb.READ, pb.PLAYED})
 
 
@@ -79,7 +81,7 @@ def check_hello(hello: pb.Hello, limits: Limits, eid: str = "") -> None:  # noqa
 
 
 def check_fetch(fetch: pb.Fetch, limits: Limits, eid: str = "") -> None:  # noqa: ARG001 - the checks of payloads have one shape
-    if fetch.kind not in pb.FetchKind.values():
+    if fetch.kind not in _FETCH_KINDS:
         raise WireError(pb.INVALID, f"There is no kind {fetch.kind} of Fetch.", field="kind")
     if fetch.kind in {pb.UNACKNOWLEDGED, pb.LOG} or fetch.partition:
         check_id(fetch.partition, "partition", limits)
@@ -88,9 +90,10 @@ def check_fetch(fetch: pb.Fetch, limits: Limits, eid: str = "") -> None:  # noqa
     if fetch.kind == pb.BY_SEQ:
         for what in ("seq_from", "seq_to"):
             _check_seq(getattr(fetch, what), what, limits)
-    for what in ("from", "to"):
-        if fetch.HasField(what):
-            _check_identity(getattr(fetch, what), what, limits)
+    if fetch.HasField("from"):
+        _check_identity(getattr(fetch, "from"), "from", limits)
+    if fetch.to.eid:
+        _check_identity(fetch.to, "to", limits)
 
 
 def check_ranges(ranges: Sequence[pb.OffsetRange], limits: Limits, what: str) -> None:
@@ -234,7 +237,7 @@ def _check_conversational(signal: pb.Signal, limits: Limits) -> None:
 
 def _check_position(position: pb.Position, limits: Limits) -> None:
     check_id(position.partition, "partitions.partition", limits)
-    if position.start not in pb.Start.values():
+    if position.start not in _STARTS:
         raise WireError(pb.INVALID, f"There is no start {position.start}.", field="partitions.start")
     if position.start and (position.HasField("offset") or position.held or position.seq):
         raise WireError(

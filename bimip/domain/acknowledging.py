@@ -1,0 +1,170 @@
+"""A device acknowledges, a person reads: cursors move, and those who wrote learn of it."""
+
+from collections.abc import Iterable
+
+from bimip.domain import receipts
+from bimip.domain.appending import EMPTY_LOG
+from bimip.domain.batch import Decision, Put, StateNews
+from bimip.domain.cursor import START, advance
+from bimip.domain.ids import ConversationId, ConversationOffset, UserId, Version
+from bimip.domain.operations import Acknowledge, Acknowledged, Done, Fault, Receipt, Refused
+from bimip.domain.ranges import Ranges, clip, from_offsets, normal
+from bimip.domain.records import (
+    Conversation,
+    Cursor,
+    Entry,
+    Log,
+    Mention,
+    Reader,
+    ReceiptKey,
+    ReceiptKind,
+    Runs,
+    Sequence,
+    State,
+    Table,
+)
+from bimip.domain.rules import Moment
+
+IMPLIED = {
+    ReceiptKind.DELIVERED: (ReceiptKind.DELIVERED,),
+    ReceiptKind.READ: (ReceiptKind.READ, ReceiptKind.DELIVERED),
+    ReceiptKind.PLAYED: (ReceiptKind.PLAYED, ReceiptKind.READ, ReceiptKind.DELIVERED),
+}
+
+
+def acknowledge(view: Reader, op: Acknowledge, moment: Moment) -> Decision:
+    log: Log = view.get(Table.LOGS, (op.user, op.partition)) or EMPTY_LOG
+    furthest = max([op.upto, *(last for _, last in op.ranges)])
+    if furthest > log.head:
+        sentence = f"offset {furthest} was never given; the log of {op.partition!r} ends at {log.head}"
+        return Decision(Refused(Fault.OFFSET_BEYOND_HEAD, sentence, "upto"))
+    rules = moment.rules
+    before: Cursor = view.get(Table.CURSORS, (op.device, op.partition)) or START
+    step = advance(
+        view,
+        op.user,
+        op.device,
+        op.partition,
+        op.upto,
+        op.ranges,
+        window=rules.window_entries,
+        limit=rules.slice_entries,
+    )
+    puts, news = delivered(view, op.user, step.entries, moment)
+    if step.cursor != before:
+        puts.append(Put(Table.CURSORS, (op.device, op.partition), step.cursor))
+    rest = None if step.rest is None else op._replace(upto=step.rest)
+    return Decision(Acknowledged(step.cursor.floor), puts, news=news, then=rest)
+
+
+def delivered(
+    view: Reader, user: UserId, entries: Iterable[tuple[int, Entry]], moment: Moment
+) -> tuple[list[Put], list[StateNews]]:
+    """The receipts of what one of the user's devices took in. What the user wrote is not delivered to them."""
+    by_conversation: dict[ConversationId, list[int]] = {}
+    authors: dict[ConversationId, set[UserId]] = {}
+    for _, entry in entries:
+        if entry.author != user:
+            by_conversation.setdefault(entry.conversation, []).append(entry.conversation_offset)
+            authors.setdefault(entry.conversation, set()).add(entry.author)
+    book = _Book(view, moment)
+    for conversation, places in by_conversation.items():
+        book.add(conversation, user, ReceiptKind.DELIVERED, from_offsets(places), authors[conversation])
+    return book.puts, book.news
+
+
+def receipt(view: Reader, op: Receipt, moment: Moment) -> Decision:
+    number = _conversation(view, op)
+    if isinstance(number, Refused):
+        return Decision(number)
+    conversation: Conversation = view.get(Table.CONVERSATIONS, (number,))
+    furthest = max([op.upto, *(last for _, last in op.ranges)])
+    if furthest > conversation.head:
+        sentence = f"conversation offset {furthest} was never given; the conversation ends at {conversation.head}"
+        return Decision(Refused(Fault.OFFSET_BEYOND_HEAD, sentence, "upto"))
+    wanted = normal((*op.ranges, (conversation.first, op.upto)))
+    slice_end = _slice_end(wanted, moment.rules.slice_entries)
+    places, authors = _readable(view, number, op.user, clip(wanted, conversation.first, slice_end))
+    book = _Book(view, moment)
+    for kind in IMPLIED[op.kind]:
+        concerned = authors if kind is ReceiptKind.DELIVERED else authors | {op.user}
+        book.add(number, op.user, kind, places, concerned)
+    rest = clip(wanted, slice_end + 1, furthest)
+    then = op._replace(conversation=number, upto=ConversationOffset(0), ranges=rest) if rest else None
+    return Decision(Done(), book.puts, news=book.news, then=then)
+
+
+def _conversation(view: Reader, op: Receipt) -> ConversationId | Refused:
+    """The conversation that a receipt names. Somebody else's is answered like one that does not exist."""
+    number = op.conversation
+    if number is None:
+        peer = view.get(Table.USERS, (op.peer,))
+        if peer is not None:
+            number = view.get(Table.DIRECT, (min(op.user, peer.number), max(op.user, peer.number)))
+    conversation = None if number is None else view.get(Table.CONVERSATIONS, (number,))
+    if number is None or conversation is None or op.user not in conversation.members:
+        sentence = "you are in no such conversation; name one by the id that its messages carry, or its other member"
+        return Refused(Fault.NOT_FOUND, sentence, "conversation")
+    return number
+
+
+def _slice_end(wanted: Ranges, limit: int) -> int:
+    for first, last in wanted:
+        if last - first + 1 >= limit:
+            return first + limit - 1
+        limit -= last - first + 1
+    return wanted[-1][1] if wanted else 0
+
+
+def _readable(view: Reader, conversation: ConversationId, user: UserId, wanted: Ranges) -> tuple[Ranges, set[UserId]]:
+    """Which of the messages were others', and for this user: no receipt claims what did not happen."""
+    places: list[int] = []
+    authors: set[UserId] = set()
+    for first, last in wanted:
+        for place, mention in view.read(Sequence.HISTORY, (conversation,), first - 1, limit=last - first + 1):
+            if place <= last and mention.author != user and _was_sent_to(view, mention, user):
+                places.append(place)
+                authors.add(mention.author)
+    return from_offsets(places), authors
+
+
+def _was_sent_to(view: Reader, mention: Mention, user: UserId) -> bool:
+    return not mention.addressed or bool(view.get(Table.ADDRESSED, (mention.stamp, user)))
+
+
+class _Book:
+    """Gathers the blocks that receipts change, and the state versions of the users who learn of them."""
+
+    def __init__(self, view: Reader, moment: Moment) -> None:
+        self.puts: list[Put] = []
+        self.news: list[StateNews] = []
+        self._view = view
+        self._moment = moment
+        self._states: dict[UserId, State] = {}
+
+    def add(
+        self, conversation: ConversationId, member: UserId, kind: ReceiptKind, places: Ranges, concerned: set[UserId]
+    ) -> None:
+        for block, parts in receipts.by_block(places):
+            key = ReceiptKey(conversation, member, kind, block)
+            known: Runs = self._view.get(Table.RECEIPTS, key) or ()
+            fresh = receipts.fresh(known, receipts.runs_of(parts, self._moment.now))
+            if not fresh:
+                continue
+            self.puts.append(Put(Table.RECEIPTS, key, receipts.merge(known, fresh)))
+            for user in sorted(concerned):
+                self._tell(user, key, fresh)
+
+    def _tell(self, user: UserId, key: ReceiptKey, fresh: Runs) -> None:
+        state = self._states.get(user) or self._view.get(Table.STATES, (user,)) or State(Version(0), Version(0))
+        version = Version(state.head + 1)
+        self._states[user] = state = state._replace(head=version)
+        old: Version | None = self._view.get(Table.VERSIONS, (user, key))
+        if old is not None:
+            self.puts.append(Put(Table.CHANGES, (user, old), None))
+        self.puts += [
+            Put(Table.CHANGES, (user, version), key),
+            Put(Table.VERSIONS, (user, key), version),
+            Put(Table.STATES, (user,), state),
+        ]
+        self.news.append(StateNews(user, version, key, fresh))

@@ -1,0 +1,122 @@
+"""A message enters the logs of everybody concerned: all of them or none, once however often it is sent."""
+
+from bimip.domain.batch import Decision, Grow, Put
+from bimip.domain.ids import ConversationId, ConversationOffset, DeviceId, Offset, Stamp, UserId
+from bimip.domain.operations import Append, Appended, Fault, Refused
+from bimip.domain.records import (
+    Addressed,
+    Conversation,
+    Entry,
+    Log,
+    Mention,
+    Reader,
+    Seen,
+    Sequence,
+    Table,
+    User,
+)
+from bimip.domain.registering import allocate, register_user
+from bimip.domain.rules import Moment
+
+EMPTY_LOG = Log(Offset(1), Offset(0))
+
+
+def append(view: Reader, op: Append, moment: Moment) -> Decision:
+    seen: Seen | None = view.get(Table.SEEN, (op.device, op.id))
+    if seen is not None:
+        return _again(op, seen)
+    if op.partition not in moment.rules.partitions:
+        return Decision(unknown_partition(op.partition, moment))
+    puts: list[Put] = []
+    recipient = _recipient(view, op, moment, puts)
+    if isinstance(recipient, Refused):
+        return Decision(recipient)
+    addressed = _addresses(view, op, {recipient, op.user})
+    if isinstance(addressed, Refused):
+        return Decision(addressed)
+    number, conversation = _direct(view, op.user, recipient, puts)
+    place = ConversationOffset(conversation.head + 1)
+    stamp = moment.stamp()
+    entry = Entry(stamp, number, place, op.user, op.device, bool(addressed))
+    readers = (op.user,) if recipient == op.user or (addressed and recipient not in addressed) else (op.user, recipient)
+    grows = [Grow(Sequence.HISTORY, (number,), place, Mention(stamp, op.user, op.device, bool(addressed)))]
+    own = EMPTY_LOG
+    for user in readers:
+        log = view.get(Table.LOGS, (user, op.partition)) or EMPTY_LOG
+        log = Log(log.first, Offset(log.head + 1))
+        own = log if user == op.user else own
+        puts.append(Put(Table.LOGS, (user, op.partition), log))
+        grows.append(Grow(Sequence.ENTRIES, (user, op.partition), log.head, entry))
+    body = moment.rules.encode(op.sent, stamp, number, place)
+    puts += [
+        Put(Table.BODIES, (stamp,), body),
+        Put(Table.CONVERSATIONS, (number,), conversation._replace(head=place)),
+        Put(Table.SEEN, (op.device, op.id), Seen(op.digest, stamp, op.partition, own.head, number, place)),
+        *(Put(Table.ADDRESSED, (stamp, user), tuple(devices)) for user, devices in addressed.items()),
+    ]
+    return Decision(Appended(op.id, op.partition, stamp, own.head, number, place, duplicate=False), puts, tuple(grows))
+
+
+def unknown_partition(name: str, moment: Moment) -> Refused:
+    known = ", ".join(sorted(moment.rules.partitions))
+    return Refused(Fault.NOT_FOUND, f"there is no partition {name!r} here; use one of: {known}", "partition")
+
+
+def _again(op: Append, seen: Seen) -> Decision:
+    if seen.digest != op.digest:
+        sentence = "this device already sent another message under this id; give every message an id of its own"
+        return Decision(Refused(Fault.CONFLICT, sentence, "id"))
+    answer = Appended(
+        op.id, seen.partition, seen.stamp, seen.offset, seen.conversation, seen.conversation_offset, duplicate=True
+    )
+    return Decision(answer)
+
+
+def _recipient(view: Reader, op: Append, moment: Moment, puts: list[Put]) -> UserId | Refused:
+    user: User | None = view.get(Table.USERS, (op.to,))
+    if user is not None:
+        return user.number
+    if not moment.rules.accept_unknown_recipients:
+        sentence = f"there is no user {op.to!r} here; check the address: a user exists once they have connected"
+        return Refused(Fault.NOT_FOUND, sentence, "to.eid")
+    return register_user(view, op.to, moment, puts)
+
+
+def _addresses(view: Reader, op: Append, users: set[UserId]) -> dict[UserId, list[Addressed]] | Refused:
+    """The devices that a message names, by user. Naming one that does not exist would lose the message silently."""
+    addressed: dict[UserId, list[Addressed]] = {}
+    for address in op.addresses:
+        user = view.get(Table.USERS, (address.eid,))
+        if user is None or user.number not in users:
+            sentence = f"{address.eid!r} is neither the recipient nor the sender; address only their devices"
+            return Refused(Fault.INVALID, sentence, "devices")
+        device = view.get(Table.DEVICES, (user.number, address.device))
+        if device is None:
+            sentence = (
+                f"{address.eid!r} has no device {address.device!r}; leave it out, or address it once it connected"
+            )
+            return Refused(Fault.NOT_FOUND, sentence, "devices")
+        addressed.setdefault(user.number, []).append(Addressed(DeviceId(device.number), address.payload))
+    return addressed
+
+
+def _direct(view: Reader, one: UserId, other: UserId, puts: list[Put]) -> tuple[ConversationId, Conversation]:
+    """The conversation of two; it exists by being used."""
+    pair = (min(one, other), max(one, other))
+    number: ConversationId | None = view.get(Table.DIRECT, pair)
+    if number is not None:
+        return number, view.get(Table.CONVERSATIONS, (number,))
+    number = ConversationId(allocate(view, "conversations", puts))
+    puts.append(Put(Table.DIRECT, pair, number))
+    return number, Conversation(ConversationOffset(1), ConversationOffset(0), tuple(sorted({one, other})))
+
+
+def is_owed(view: Reader, entry: Entry, user: UserId, device: DeviceId) -> bool:
+    """Whether an entry of the user's log is for this device; its own are not: it gets the SENT instead of an echo."""
+    if entry.origin == device:
+        return False
+    return not entry.addressed or is_addressed(view, entry.stamp, user, device)
+
+
+def is_addressed(view: Reader, stamp: Stamp, user: UserId, device: DeviceId) -> bool:
+    return any(one.device == device for one in view.get(Table.ADDRESSED, (stamp, user)) or ())

@@ -1,0 +1,97 @@
+"""What has been decided and is not on disk yet, as a view over what is.
+
+Every decision of a batch is made against the last snapshot plus the decisions before it. A refused one leaves no trace.
+"""
+
+from typing import Any, NamedTuple
+
+from bimip.domain.ids import UserId, Version
+from bimip.domain.operations import Operation, Result
+from bimip.domain.records import Changes, Key, Reader, ReceiptKey, Runs, Sequence, Table
+
+_MISSING = object()
+
+
+class Put(NamedTuple):
+    table: Table
+    key: Key
+    record: Any  # None: delete
+
+
+class Grow(NamedTuple):
+    sequence: Sequence
+    key: Key
+    number: int
+    record: Any
+
+
+class Cut(NamedTuple):
+    sequence: Sequence
+    key: Key
+    below: int
+
+
+class StateNews(NamedTuple):
+    """A change of a user's shadow state, for those of their devices that are connected: only what is new."""
+
+    user: UserId
+    version: Version
+    key: ReceiptKey
+    runs: Runs
+
+
+class Decision(NamedTuple):
+    result: Result
+    puts: tuple[Put, ...] | list[Put] = ()
+    grows: tuple[Grow, ...] = ()
+    cuts: tuple[Cut, ...] = ()
+    news: tuple[StateNews, ...] | list[StateNews] = ()
+    then: Operation | None = None  # the rest of a long operation, to be decided in a later batch
+
+
+class Batch:
+    """Implements Reader."""
+
+    def __init__(self, base: Reader) -> None:
+        self.changes = Changes()
+        self.news: list[StateNews] = []
+        self._base = base
+
+    def absorb(self, decision: Decision) -> None:
+        changes = self.changes
+        for table, key, record in decision.puts:
+            records = changes.puts.get(table)
+            if records is None:
+                records = changes.puts[table] = {}
+            records[key] = record
+        for sequence, key, number, record in decision.grows:
+            changes.appends.setdefault((sequence, key), []).append((number, record))
+        for sequence, key, below in decision.cuts:
+            changes.cuts[sequence, key] = below
+        self.news.extend(decision.news)
+
+    def get(self, table: Table, key: Key) -> Any:  # noqa: ANN401 - each table has its own record
+        records = self.changes.puts.get(table)
+        if records is not None:
+            record = records.get(key, _MISSING)
+            if record is not _MISSING:
+                return record
+        return self._base.get(table, key)
+
+    def scan(self, table: Table, low: Key, high: Key, *, limit: int, reverse: bool = False) -> list[tuple[Key, Any]]:
+        pending = {k: r for k, r in self.changes.puts.get(table, {}).items() if low <= k < high}
+        deleted = sum(record is None for record in pending.values())
+        found = dict(self._base.scan(table, low, high, limit=limit + deleted, reverse=reverse))
+        found.update(pending)
+        return [(key, found[key]) for key in sorted(found, reverse=reverse) if found[key] is not None][:limit]
+
+    def read(self, sequence: Sequence, key: Key, after: int, *, limit: int) -> list[tuple[int, Any]]:
+        after = max(after, self.changes.cuts.get((sequence, key), 0) - 1)
+        grown = self.changes.appends.get((sequence, key))
+        if grown is None:
+            return self._base.read(sequence, key, after, limit=limit)
+        first = grown[0][0]
+        found = self._base.read(sequence, key, after, limit=limit) if after < first - 1 else []
+        if len(found) < limit:
+            found += grown[max(0, after + 1 - first) : max(0, after + 1 - first) + limit - len(found)]
+        return found

@@ -1,0 +1,40 @@
+"""What decides what: the one door from an operation to its decision."""
+
+from collections.abc import Callable
+from typing import Any
+
+from bimip.domain import operations as ops
+from bimip.domain.acknowledging import acknowledge, receipt
+from bimip.domain.appending import append
+from bimip.domain.batch import Decision
+from bimip.domain.expiring import expire_bodies, expire_history, expire_log, expire_revoked, expire_seen
+from bimip.domain.records import Reader
+from bimip.domain.registering import forget, register, revoke
+from bimip.domain.rules import Moment
+from bimip.domain.seating import seat
+
+
+def barrier(_view: Reader, _op: ops.Barrier, _moment: Moment) -> Decision:
+    return Decision(ops.Done())
+
+
+DECIDE: dict[type, Callable[[Reader, Any, Moment], Decision]] = {
+    ops.Register: register,
+    ops.Append: append,
+    ops.Seat: seat,
+    ops.Acknowledge: acknowledge,
+    ops.Receipt: receipt,
+    ops.Revoke: revoke,
+    ops.Forget: forget,
+    ops.Barrier: barrier,
+    ops.ExpireLog: expire_log,
+    ops.ExpireHistory: expire_history,
+    ops.ExpireBodies: expire_bodies,
+    ops.ExpireSeen: expire_seen,
+    ops.ExpireRevoked: expire_revoked,
+}
+
+
+def decide(view: Reader, operation: ops.Operation, moment: Moment) -> Decision:
+    """Pure: the same view, operation and moment give the same decision."""
+    return DECIDE[type(operation)](view, operation, moment)

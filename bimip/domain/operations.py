@@ -1,0 +1,191 @@
+"""The closed set of things that change the store, and what each is answered with.
+
+An operation is a value. Submitting one a second time is harmless: each carries what makes it recognisable, or says
+where something should stand and not how far it should move. That is how the journal may try again what a crash left
+unknown.
+"""
+
+from enum import IntEnum
+from typing import NamedTuple
+
+from bimip.domain.ids import ConversationId, ConversationOffset, DeviceId, Millis, Offset, Stamp, UserId
+from bimip.domain.ranges import Ranges
+from bimip.domain.records import ReceiptKind
+
+
+class Fault(IntEnum):
+    """Why something was refused. Numbers as ErrorCode on the wire."""
+
+    INVALID = 2
+    FORBIDDEN = 6
+    NOT_FOUND = 7
+    CONFLICT = 8
+    OFFSET_BEYOND_HEAD = 9
+    STORAGE_FULL = 11
+    UNAVAILABLE = 12
+    UNKNOWN_OUTCOME = 13
+    INTERNAL = 14
+
+
+class Refused(NamedTuple):
+    """Nothing was stored, but for UNKNOWN_OUTCOME, where that is not known."""
+
+    fault: Fault
+    sentence: str  # what is wrong and what to do
+    field: str = ""
+    retry_after_ms: int = 0
+
+
+class Register(NamedTuple):
+    """A token of this user and device connected, or an operator made them."""
+
+    eid: str
+    device: str
+
+
+class Registered(NamedTuple):
+    user: UserId
+    device: DeviceId
+
+
+class Address(NamedTuple):
+    eid: str
+    device: str
+    payload: bytes | None  # None: the message's own
+
+
+class Append(NamedTuple):
+    user: UserId
+    device: DeviceId
+    id: str  # with user and device the key of deduplication
+    to: str  # eid
+    partition: str
+    digest: bytes  # of recipient, type, payload and encryption fields
+    sent: bytes  # the message as the sender encoded it
+    addresses: tuple[Address, ...] = ()
+
+
+class Appended(NamedTuple):
+    id: str
+    partition: str
+    stamp: Stamp
+    offset: Offset  # in the sender's log
+    conversation: ConversationId
+    conversation_offset: ConversationOffset
+    duplicate: bool
+
+
+class Seat(NamedTuple):
+    """A device says in its Hello where it stands in one partition; without position and start: where the floor is."""
+
+    user: UserId
+    device: DeviceId
+    partition: str
+    position: Offset | None = None
+    held: Ranges = ()
+    start: int = 0  # 0 none, 1 first, 2 head, 3 the last `last`
+    last: int = 0
+    same_epoch: bool = True
+
+
+class Seated(NamedTuple):
+    partition: str
+    first: Offset
+    head: Offset
+    floor: Offset
+    position: Offset  # where delivery begins
+    held: Ranges
+    skipped: tuple[Offset, Offset] | None  # told as a gap
+
+
+class Acknowledge(NamedTuple):
+    user: UserId
+    device: DeviceId
+    partition: str
+    upto: Offset
+    ranges: Ranges = ()
+
+
+class Acknowledged(NamedTuple):
+    floor: Offset
+
+
+class Receipt(NamedTuple):
+    """Read or played."""
+
+    user: UserId
+    kind: ReceiptKind
+    conversation: ConversationId | None
+    peer: str  # eid, where no conversation is named
+    upto: ConversationOffset
+    ranges: Ranges = ()
+
+
+class Revoke(NamedTuple):
+    jti: str
+    expires_at: Millis
+
+
+class Forget(NamedTuple):
+    """The device goes, with its cursors; its number is not used again."""
+
+    user: UserId
+    name: str
+
+
+class Barrier(NamedTuple):
+    """Changes nothing: answered when all that was submitted before is on disk."""
+
+
+class ExpireLog(NamedTuple):
+    user: UserId
+    partition: str
+    before: Stamp
+
+
+class ExpireHistory(NamedTuple):
+    conversation: ConversationId
+    before: Stamp
+
+
+class ExpireBodies(NamedTuple):
+    before: Stamp
+
+
+class ExpireSeen(NamedTuple):
+    """Looks at the slice behind `after`: `Expired.resume` goes on."""
+
+    before: Stamp
+    after: tuple[DeviceId, str] = (DeviceId(0), "")
+
+
+class ExpireRevoked(NamedTuple):
+    now: Millis
+
+
+class Expired(NamedTuple):
+    removed: int
+    more: bool
+    resume: tuple[DeviceId, str] | None = None
+
+
+class Done(NamedTuple):
+    pass
+
+
+Operation = (
+    Register
+    | Append
+    | Seat
+    | Acknowledge
+    | Receipt
+    | Revoke
+    | Forget
+    | Barrier
+    | ExpireLog
+    | ExpireHistory
+    | ExpireBodies
+    | ExpireSeen
+    | ExpireRevoked
+)
+Result = Refused | Registered | Appended | Seated | Acknowledged | Expired | Done

@@ -1,0 +1,72 @@
+"""Sets of offsets as disjoint ascending ranges, both ends inclusive, that do not touch each other."""
+
+from collections.abc import Iterable, Iterator
+
+Range = tuple[int, int]
+Ranges = tuple[Range, ...]
+
+
+def normal(ranges: Iterable[Range]) -> Ranges:
+    """The same set in its one normal form, whatever order, overlaps and empty ranges it came in."""
+    merged: list[Range] = []
+    for first, last in sorted(ranges):
+        if last < first:
+            continue
+        if merged and first <= merged[-1][1] + 1:
+            merged[-1] = (merged[-1][0], max(last, merged[-1][1]))
+        else:
+            merged.append((first, last))
+    return tuple(merged)
+
+
+def from_offsets(offsets: Iterable[int]) -> Ranges:
+    return normal((offset, offset) for offset in offsets)
+
+
+def above(ranges: Ranges, floor: int) -> Ranges:
+    """What lies beyond the floor."""
+    return tuple((max(first, floor + 1), last) for first, last in ranges if last > floor)
+
+
+def clip(ranges: Ranges, low: int, high: int) -> Ranges:
+    """What lies within low and high, both inclusive."""
+    return tuple((max(first, low), min(last, high)) for first, last in ranges if last >= low and first <= high)
+
+
+def contains(ranges: Ranges, offset: int) -> bool:
+    return any(first <= offset <= last for first, last in ranges)
+
+
+def count(ranges: Ranges) -> int:
+    return sum(last - first + 1 for first, last in ranges)
+
+
+def lowest(ranges: Ranges, number: int) -> Ranges:
+    """The first `number` offsets."""
+    kept: list[Range] = []
+    for first, last in ranges:
+        if number <= 0:
+            break
+        kept.append((first, min(last, first + number - 1)))
+        number -= last - first + 1
+    return tuple(kept)
+
+
+def subtract(ranges: Ranges, taken: Ranges) -> Ranges:
+    left: list[Range] = []
+    for first, last in ranges:
+        start = first
+        for low, high in taken:
+            if high < start or low > last:
+                continue
+            if low > start:
+                left.append((start, low - 1))
+            start = high + 1
+        if start <= last:
+            left.append((start, last))
+    return tuple(left)
+
+
+def offsets(ranges: Ranges) -> Iterator[int]:
+    for first, last in ranges:
+        yield from range(first, last + 1)

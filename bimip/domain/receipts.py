@@ -1,0 +1,84 @@
+"""Receipts: who received, read or played which messages of a conversation, and when first.
+
+For one conversation, member and kind they are a map from conversation offset to the earliest time, kept as runs in
+blocks of 256 offsets. Merging is union, the earliest time wins: it commutes, associates and is idempotent, so it does
+not matter in which order, how often or from which device a receipt arrives (invariant I8).
+"""
+
+from collections.abc import Iterable, Iterator
+
+from bimip.domain.ids import ConversationOffset, Millis
+from bimip.domain.ranges import Range
+from bimip.domain.records import Run, Runs
+
+BLOCK = 256
+"""Offsets of a block: an ack rewrites a block or two however long the conversation is."""
+
+
+def block_of(offset: int) -> int:
+    return (offset - 1) // BLOCK
+
+
+def by_block(ranges: Iterable[Range]) -> Iterator[tuple[int, list[Range]]]:
+    """Cut ascending ranges at the borders of blocks: (block, its ranges), ascending."""
+    blocks: dict[int, list[Range]] = {}
+    for first, last in ranges:
+        for block in range(block_of(first), block_of(last) + 1):
+            start = block * BLOCK + 1
+            blocks.setdefault(block, []).append((max(first, start), min(last, start + BLOCK - 1)))
+    return iter(blocks.items())
+
+
+def merge(one: Runs, other: Runs) -> Runs:
+    """The union; where both know an offset, the earlier time."""
+    if not one or not other:
+        return one or other
+    if one[-1].last < other[0].first:
+        return _join(one, other)
+    times: dict[int, Millis] = {}
+    for run in (*one, *other):
+        for offset in range(run.first, run.last + 1):
+            time = times.get(offset)
+            if time is None or run.time < time:
+                times[offset] = run.time
+    return compress(sorted(times.items()))
+
+
+def fresh(known: Runs, added: Runs) -> Runs:
+    """What `added` tells that `known` did not: what travels to those who have `known`."""
+    if not known or known[-1].last < added[0].first:
+        return added
+    times = {offset: run.time for run in known for offset in range(run.first, run.last + 1)}
+    return compress(
+        (offset, run.time)
+        for run in added
+        for offset in range(run.first, run.last + 1)
+        if offset not in times or run.time < times[offset]
+    )
+
+
+def runs_of(ranges: Iterable[Range], time: Millis) -> Runs:
+    return tuple(Run(ConversationOffset(first), ConversationOffset(last), time) for first, last in ranges)
+
+
+def covers(runs: Runs, offset: int) -> bool:
+    return any(run.first <= offset <= run.last for run in runs)
+
+
+def compress(times: Iterable[tuple[int, Millis]]) -> Runs:
+    """Ascending (offset, time) pairs as runs."""
+    runs: list[Run] = []
+    for offset, time in times:
+        if runs and runs[-1].last == offset - 1 and runs[-1].time == time:
+            runs[-1] = runs[-1]._replace(last=ConversationOffset(offset))
+        else:
+            runs.append(Run(ConversationOffset(offset), ConversationOffset(offset), time))
+    return tuple(runs)
+
+
+def _join(one: Runs, other: Runs) -> Runs:
+    """Where the second begins behind the first: the common case of a live ack."""
+    end, begin = one[-1], other[0]
+    if end.last + 1 == begin.first and end.time == begin.time:
+        return (*one[:-1], end._replace(last=begin.last), *other[1:])
+    return one + other

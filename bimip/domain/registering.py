@@ -1,0 +1,47 @@
+"""Users and devices come into being, tokens are revoked, devices are forgotten."""
+
+from bimip.domain.batch import Decision, Put
+from bimip.domain.ids import DeviceId, UserId
+from bimip.domain.operations import Done, Forget, Register, Registered, Revoke
+from bimip.domain.records import Device, DeviceName, Reader, Table, User
+from bimip.domain.rules import Moment
+
+
+def register(view: Reader, op: Register, moment: Moment) -> Decision:
+    puts: list[Put] = []
+    user = register_user(view, op.eid, moment, puts)
+    device: Device | None = view.get(Table.DEVICES, (user, op.device))
+    if device is None:
+        number = DeviceId(allocate(view, "devices", puts))
+        device = Device(number, moment.now, moment.now)
+        puts.append(Put(Table.NAMES, (number,), DeviceName(user, op.device)))
+    puts.append(Put(Table.DEVICES, (user, op.device), device._replace(last_seen=moment.now)))
+    return Decision(Registered(user, device.number), puts)
+
+
+def register_user(view: Reader, eid: str, moment: Moment, puts: list[Put]) -> UserId:
+    user: User | None = view.get(Table.USERS, (eid,))
+    if user is not None:
+        return user.number
+    number = UserId(allocate(view, "users", puts))
+    puts += [Put(Table.USERS, (eid,), User(number, moment.now)), Put(Table.EIDS, (number,), eid)]
+    return number
+
+
+def revoke(_view: Reader, op: Revoke, _moment: Moment) -> Decision:
+    return Decision(Done(), (Put(Table.REVOKED, (op.jti,), op.expires_at),))
+
+
+def forget(view: Reader, op: Forget, moment: Moment) -> Decision:
+    device: Device | None = view.get(Table.DEVICES, (op.user, op.name))
+    if device is None:
+        return Decision(Done())
+    cursors = [Put(Table.CURSORS, (device.number, partition), None) for partition in sorted(moment.rules.partitions)]
+    return Decision(Done(), [Put(Table.DEVICES, (op.user, op.name), None), *cursors])
+
+
+def allocate(view: Reader, counter: str, puts: list[Put]) -> int:
+    """The next number of a kind. Numbers are never used twice, so the counter lives in the store."""
+    number: int = (view.get(Table.META, (counter,)) or 0) + 1
+    puts.append(Put(Table.META, (counter,), number))
+    return number

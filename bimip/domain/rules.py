@@ -1,0 +1,25 @@
+"""What a decision may ask of the world: the configured rules, the time, and the next stamp."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from bimip.domain.ids import ConversationId, ConversationOffset, Millis, Stamp
+
+Encode = Callable[[bytes, Stamp, ConversationId, ConversationOffset], bytes]
+"""The sent bytes and the server's fields as the one stored form. A codec's business, so it comes from outside."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    encode: Encode
+    partitions: frozenset[str] = frozenset({"chat", "notification", "feed", "sync"})
+    accept_unknown_recipients: bool = False
+    window_entries: int = 256
+    slice_entries: int = 1000  # a longer operation is decided in several batches, so that it holds nobody up
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    rules: Rules
+    now: Millis
+    stamp: Callable[[], Stamp]

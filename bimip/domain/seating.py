@@ -1,0 +1,82 @@
+"""Hello: a device says where it stands, and its word wins over what the server had written down (DESIGN: seed 003)."""
+
+from bimip.domain import ranges
+from bimip.domain.acknowledging import delivered
+from bimip.domain.appending import EMPTY_LOG, unknown_partition
+from bimip.domain.batch import Decision, Put
+from bimip.domain.cursor import START, advance
+from bimip.domain.ids import Offset
+from bimip.domain.operations import Acknowledge, Fault, Refused, Seat, Seated
+from bimip.domain.records import Cursor, Log, Reader, Table
+from bimip.domain.rules import Moment
+
+FIRST, HEAD, LAST = 1, 2, 3
+
+
+def seat(view: Reader, op: Seat, moment: Moment) -> Decision:
+    if op.partition not in moment.rules.partitions:
+        return Decision(unknown_partition(op.partition, moment))
+    log: Log = view.get(Table.LOGS, (op.user, op.partition)) or EMPTY_LOG
+    cursor: Cursor | None = view.get(Table.CURSORS, (op.device, op.partition))
+    if op.start:
+        return _start(op, log, cursor)
+    if op.position is None:
+        return _go_on(op, log, cursor)
+    if not op.same_epoch:
+        return _other_epoch(op, log, cursor)
+    return _position(view, op, log, moment)
+
+
+def _start(op: Seat, log: Log, cursor: Cursor | None) -> Decision:
+    """A device without a position. Where a cursor exists, going ahead of it is a skip, and no receipt."""
+    oldest = Offset(log.first - 1)
+    wanted = {FIRST: oldest, HEAD: log.head, LAST: Offset(max(oldest, log.head - op.last))}[op.start]
+    floor = max(cursor.floor if cursor else wanted, wanted)
+    skipped = (Offset(cursor.floor + 1), wanted) if cursor and wanted > max(cursor.floor, oldest) else None
+    above = ranges.above(cursor.above, floor) if cursor else ()
+    return Decision(
+        Seated(op.partition, log.first, log.head, floor, wanted, (), skipped),
+        (Put(Table.CURSORS, (op.device, op.partition), Cursor(floor, above)),),
+    )
+
+
+def _go_on(op: Seat, log: Log, cursor: Cursor | None) -> Decision:
+    if cursor is None:
+        return _start(op._replace(start=HEAD), log, None)
+    return Decision(Seated(op.partition, log.first, log.head, cursor.floor, cursor.floor, op.held, None))
+
+
+def _other_epoch(op: Seat, log: Log, cursor: Cursor | None) -> Decision:
+    """The store was restored: the device's numbers mean nothing beyond what this store's own floor says."""
+    floor = cursor.floor if cursor else START.floor
+    position = min(Offset(op.position or 0), floor)
+    puts = () if cursor else (Put(Table.CURSORS, (op.device, op.partition), START),)
+    return Decision(Seated(op.partition, log.first, log.head, floor, position, (), None), puts)
+
+
+def _position(view: Reader, op: Seat, log: Log, moment: Moment) -> Decision:
+    """Above the floor the position is an acknowledgement; below it, what was sent and lost is sent again."""
+    position = Offset(op.position or 0)
+    furthest = max([position, *(last for _, last in op.held)])
+    if furthest > log.head:
+        sentence = f"offset {furthest} was never given; the log of {op.partition!r} ends at {log.head}"
+        return Decision(Refused(Fault.OFFSET_BEYOND_HEAD, sentence, "partitions"))
+    rules = moment.rules
+    step = advance(
+        view,
+        op.user,
+        op.device,
+        op.partition,
+        position,
+        op.held,
+        window=rules.window_entries,
+        limit=rules.slice_entries,
+    )
+    puts, news = delivered(view, op.user, step.entries, moment)
+    puts.append(Put(Table.CURSORS, (op.device, op.partition), step.cursor))
+    rest = None if step.rest is None else Acknowledge(op.user, op.device, op.partition, step.rest)
+    floor = step.cursor.floor if step.rest is None else max(step.cursor.floor, position)
+    held = ranges.above(op.held, position)
+    return Decision(
+        Seated(op.partition, log.first, log.head, Offset(floor), position, held, None), puts, news=news, then=rest
+    )

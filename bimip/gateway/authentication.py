@@ -1,0 +1,191 @@
+"""Tokens: JWTs with `sub` the user, `did` the device, `exp`, and `jti`, signed with the configured algorithm.
+
+What a token says about itself decides nothing: its algorithm must be the configured one, the key is loaded as a key of
+that algorithm and no other, and header parameters that ask for anything (`crit`, `b64`) refuse it. No error quotes the
+token, or has one as its cause that does.
+"""
+
+import hashlib
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import jwt
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
+from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
+
+from bimip.domain.identity import Claims
+from bimip.domain.ids import Millis
+from bimip.session.close import Close
+from bimip.wire.errors import WireError
+from bimip.wire.validation import check_eid, check_id
+
+Algorithm = Literal["EdDSA", "RS256", "HS256"]
+
+MAX_TOKEN_CHARS = 8192
+MIN_SECRET_BYTES = 32  # RFC 7518, 3.2
+MIN_RSA_BITS = 2048  # RFC 7518, 3.3
+LATEST_SECONDS = 253_402_300_800  # the year 10000
+REQUIRED = ("sub", "did", "exp")
+
+
+class TokenError(Exception):
+    """The token is refused. `reason` can be told to the peer; `code` is what its connection closes with."""
+
+    def __init__(self, reason: str, code: Close = Close.UNAUTHENTICATED) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.code = code
+
+
+@dataclass(frozen=True, slots=True)
+class TokenSettings:
+    algorithm: Algorithm
+    key: str = field(repr=False)
+    """The public key as PEM (a private one will do for its public half); for HS256, in development only, the secret."""
+    audience: str | None = None
+    issuer: str | None = None
+    leeway_seconds: int = 30
+
+
+class Verifier:
+    def __init__(self, settings: TokenSettings) -> None:
+        """Raises ValueError where the key is none of that algorithm's."""
+        self._settings = settings
+        self._key = _verifying_key(settings.algorithm, settings.key)
+
+    def verify(self, token: str, now_ms: int) -> Claims:
+        """What the token says. Raises TokenError."""
+        payload = self._payload(token)
+        self._check_times(payload, now_ms)
+        return Claims(
+            eid=_name(payload, "sub", check_eid),
+            device=_name(payload, "did"),
+            expires_at=Millis(int(_seconds(payload, "exp") * 1000)),
+            jti=_name(payload, "jti") if "jti" in payload else _derived_jti(token),
+        )
+
+    def _payload(self, token: str) -> dict[str, Any]:
+        if len(token) > MAX_TOKEN_CHARS:
+            raise TokenError(f"The token is longer than {MAX_TOKEN_CHARS} characters.")
+        try:
+            _check_header(jwt.get_unverified_header(token), self._settings.algorithm)
+            return jwt.decode(
+                token,
+                self._key,
+                algorithms=[self._settings.algorithm],
+                audience=self._settings.audience,
+                issuer=self._settings.issuer,
+                options={
+                    "require": list(REQUIRED),
+                    "verify_aud": self._settings.audience is not None,
+                    # These look at a clock of their own.
+                    "verify_exp": False,
+                    "verify_nbf": False,
+                    "verify_iat": False,
+                },
+            )
+        except jwt.MissingRequiredClaimError as error:
+            raise TokenError(f"The token has no {error.claim!r}.") from None
+        except jwt.InvalidAudienceError:
+            raise TokenError("The token is for another audience.") from None
+        except jwt.InvalidIssuerError:
+            raise TokenError("The token is from another issuer.") from None
+        except jwt.InvalidSignatureError:
+            raise TokenError("The token's signature is wrong.") from None
+        except (jwt.PyJWTError, ValueError, RecursionError):
+            raise TokenError("This is not a valid token.") from None
+
+    def _check_times(self, payload: dict[str, Any], now_ms: int) -> None:
+        leeway = self._settings.leeway_seconds
+        now = now_ms / 1000
+        if now >= _seconds(payload, "exp") + leeway:
+            raise TokenError("The token has expired; get a new one.", Close.TOKEN_EXPIRED)
+        if "nbf" in payload and now < _seconds(payload, "nbf") - leeway:
+            raise TokenError("The token is not valid yet.")
+
+
+def issue(
+    *,
+    algorithm: Algorithm,
+    signing_key: str,
+    eid: str,
+    device: str,
+    now_ms: int,
+    lifetime_seconds: int,
+    jti: str,
+    audience: str | None = None,
+    issuer: str | None = None,
+) -> str:
+    """A token, for the command line and the demonstration. `signing_key`: the private key's PEM, or HS256's secret."""
+    now = now_ms // 1000
+    payload: dict[str, Any] = {"sub": eid, "did": device, "jti": jti, "iat": now, "exp": now + lifetime_seconds}
+    if audience is not None:
+        payload["aud"] = audience
+    if issuer is not None:
+        payload["iss"] = issuer
+    _name(payload, "sub", check_eid)
+    _name(payload, "did")
+    _name(payload, "jti")
+    _verifying_key(algorithm, signing_key)
+    return jwt.encode(payload, signing_key, algorithm=algorithm)
+
+
+def _check_header(header: dict[str, Any], algorithm: Algorithm) -> None:
+    if header.get("alg") != algorithm:
+        raise TokenError(f"The token must be signed with {algorithm}.")
+    if "crit" in header or "b64" in header:
+        raise TokenError("The token asks for an extension that is not supported.")
+
+
+def _verifying_key(algorithm: Algorithm, text: str) -> Ed25519PublicKey | RSAPublicKey | bytes:
+    if algorithm == "HS256":
+        return _secret(text)
+    key = _public_key(text)
+    if algorithm == "EdDSA" and isinstance(key, Ed25519PublicKey):
+        return key
+    if algorithm == "RS256" and isinstance(key, RSAPublicKey) and key.key_size >= MIN_RSA_BITS:
+        return key
+    kind = "an Ed25519 key" if algorithm == "EdDSA" else f"an RSA key of at least {MIN_RSA_BITS} bits"
+    raise ValueError(f"{algorithm} needs {kind}, as PEM")
+
+
+def _secret(text: str) -> bytes:
+    secret = text.encode()
+    if len(secret) < MIN_SECRET_BYTES or "-----BEGIN" in text:
+        raise ValueError(f"HS256 needs a secret of at least {MIN_SECRET_BYTES} bytes, which is no PEM")
+    return secret
+
+
+def _public_key(text: str) -> object:
+    pem = text.encode()
+    if "PRIVATE KEY-----" in text:
+        private = load_pem_private_key(pem, password=None)
+        return private.public_key() if isinstance(private, Ed25519PrivateKey | RSAPrivateKey) else private
+    return load_pem_public_key(pem)
+
+
+def _name(payload: dict[str, Any], claim: str, check: Callable[[str, str], None] = check_id) -> str:
+    value = payload[claim]
+    if not isinstance(value, str) or not value.isprintable() or value != value.strip():
+        raise TokenError(f"The token's {claim!r} must be a text without control characters or space around it.")
+    try:
+        check(value, f"the token's {claim!r}")
+    except WireError as error:
+        raise TokenError(error.sentence) from None
+    return value
+
+
+def _seconds(payload: dict[str, Any], claim: str) -> float:
+    value = payload[claim]
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise TokenError(f"The token's {claim!r} must be a number of seconds since 1970.")
+    if not 0 <= value < LATEST_SECONDS:
+        raise TokenError(f"The token's {claim!r} is no time in this age.")
+    return value
+
+
+def _derived_jti(token: str) -> str:
+    return hashlib.sha256(token.encode()).hexdigest()[:32]

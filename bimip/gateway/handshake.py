@@ -1,0 +1,91 @@
+"""Whether a request may become a connection: subprotocol, origin, token. Pure; who is refused gets a sentence.
+
+A bad token in the `Authorization` header is refused here, with 401, before there is a WebSocket. Browsers cannot set
+that header: they come without, and show their token in `Hello`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from bimip.domain.identity import Claims
+from bimip.gateway.authentication import TokenError, Verifier
+from bimip.gateway.wire import SUBPROTOCOLS
+
+Headers = Sequence[tuple[bytes, bytes]]
+
+DEFAULT_PORTS = {"http": ":80", "https": ":443"}
+
+
+class RefusedOpeningError(Exception):
+    """The answer is an HTTP status instead of a WebSocket."""
+
+    def __init__(self, status: int, sentence: str, headers: Headers = ()) -> None:
+        super().__init__(f"{status} {sentence}")
+        self.status = status
+        self.sentence = sentence
+        self.headers = headers
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    subprotocol: str
+    claims: Claims | None
+    """None: whoever it is has to say so in `Hello`."""
+
+
+def judge_opening(
+    headers: Headers,
+    *,
+    host: str,
+    offered: Sequence[str],
+    origins: Sequence[str],
+    verifier: Verifier,
+    now_ms: int,
+) -> Opening:
+    """Raises RefusedOpeningError. Header names are in lower case."""
+    _check_origin(_values(headers, b"origin"), host, origins)
+    subprotocol = next((name for name in offered if name in SUBPROTOCOLS), None)
+    if subprotocol is None:
+        raise RefusedOpeningError(400, f"Offer one of the subprotocols {' and '.join(SUBPROTOCOLS)}.")
+    return Opening(subprotocol, _claims(_values(headers, b"authorization"), verifier, now_ms))
+
+
+def _check_origin(found: list[str], host: str, origins: Sequence[str]) -> None:
+    """Only browsers send one. Without this check any web page could use the network that its reader's browser is in."""
+    for origin in found:
+        if origin not in origins and "*" not in origins and not _is_same_host(origin, host):
+            raise RefusedOpeningError(403, "Pages of this origin may not connect here.")
+
+
+def _is_same_host(origin: str, host: str) -> bool:
+    try:
+        parts = urlsplit(origin)
+    except ValueError:
+        return False
+    port = DEFAULT_PORTS.get(parts.scheme)
+    if port is None or not parts.netloc:
+        return False
+    return parts.netloc.lower().removesuffix(port) == host.lower().removesuffix(port)
+
+
+def _claims(authorizations: list[str], verifier: Verifier, now_ms: int) -> Claims | None:
+    if not authorizations:
+        return None
+    scheme, _, token = authorizations[0].partition(" ")
+    if len(authorizations) > 1 or scheme.lower() != "bearer":
+        raise _unauthorized("Send one Authorization header: Bearer and the token.", "invalid_request")
+    try:
+        return verifier.verify(token.strip(), now_ms)
+    except TokenError as error:
+        raise _unauthorized(f"{error.code.value} {error.reason}", "invalid_token") from None
+
+
+def _unauthorized(sentence: str, error: str) -> RefusedOpeningError:
+    """As RFC 6750 has it. The sentence of a refused token begins with the close code that `Hello` would have got."""
+    value = f'Bearer error="{error}", error_description="{sentence}"'.replace("'", "")
+    return RefusedOpeningError(401, sentence, [(b"WWW-Authenticate", value.encode("ascii", "replace"))])
+
+
+def _values(headers: Headers, name: bytes) -> list[str]:
+    return [value.decode("latin-1") for found, value in headers if found == name]

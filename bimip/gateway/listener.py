@@ -1,0 +1,75 @@
+"""Accepts sockets and hands each to a supervised child. Holds nothing but the listening sockets, so that its restart
+disturbs no connection.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Protocol
+
+import trio
+import trio.abc
+
+from bimip.gateway.settings import GatewaySettings
+
+Stream = trio.abc.Stream
+Serve = Callable[[Stream], Awaitable[None]]
+OpenListeners = Callable[[str | None, int], Awaitable[Sequence[trio.abc.Listener[Any]]]]
+
+
+class HandlerNursery(Protocol):
+    """A nursery, or a supervisor that takes children as one does."""
+
+    def start_soon(self, async_fn: Callable[..., Awaitable[object]], *args: object) -> None: ...
+
+
+async def open_tcp(host: str | None, port: int) -> Sequence[trio.SocketListener]:
+    """The port can be opened again at once after its listener was killed: trio sets SO_REUSEADDR."""
+    return await trio.open_tcp_listeners(port, host=host)
+
+
+class Listener:
+    """Made once; `run` is each incarnation. The port that the system chose for port 0 stays."""
+
+    def __init__(
+        self,
+        settings: GatewaySettings,
+        serve: Serve,
+        handler_nursery: HandlerNursery,
+        *,
+        open_listeners: OpenListeners = open_tcp,
+    ) -> None:
+        self._settings = settings
+        self._serve = serve
+        self._handler_nursery = handler_nursery
+        self._open_listeners = open_listeners
+        self.port = settings.port
+        self.turned_away = 0
+        """Sockets that were closed at once, because nobody could be started for them."""
+
+    async def run(self, started: Callable[[object], None]) -> None:
+        """Listen until cancelled. Passes the port to `started` once connections are accepted."""
+        listeners = await self._open_listeners(self._settings.host, self.port)
+        self._note_port(listeners)
+        tls = self._settings.tls
+        if tls is not None:
+            listeners = [trio.SSLListener(listener, tls, https_compatible=True) for listener in listeners]
+        started(self.port)
+        await trio.serve_listeners(self._serve, list(listeners), handler_nursery=self)  # type: ignore[arg-type]
+
+    def start_soon(self, async_fn: Callable[..., Awaitable[object]], stream: Stream, *args: object) -> None:
+        """What `serve_listeners` asks of a nursery. A full or stopping supervisor must not end the listener."""
+        try:
+            self._handler_nursery.start_soon(async_fn, stream, *args)
+        except Exception:  # noqa: BLE001 -- whatever it is, it is about this one socket, which nobody else will close
+            self.turned_away += 1
+            _drop(stream)
+
+    def _note_port(self, listeners: Sequence[trio.abc.Listener[Any]]) -> None:
+        first = listeners[0]
+        if self.port == 0 and isinstance(first, trio.SocketListener):
+            self.port = first.socket.getsockname()[1]
+
+
+def _drop(stream: Stream) -> None:
+    transport = stream.transport_stream if isinstance(stream, trio.SSLStream) else stream
+    if isinstance(transport, trio.SocketStream):
+        transport.socket.close()

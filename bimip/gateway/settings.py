@@ -1,0 +1,26 @@
+"""What an operator can set about connections. Seconds, bytes."""
+
+import ssl
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class GatewaySettings:
+    host: str | None = "127.0.0.1"  # None: every interface
+    port: int = 8443  # 0: the system chooses
+    tls: ssl.SSLContext | None = None
+    origins: tuple[str, ...] = ()
+    """Web pages that may connect, such as `https://chat.example.org`; "*" is any. The server's own host always may."""
+    handshake_seconds: float = 5.0
+    """For a socket to become a WebSocket, TLS included, and once more for the first frame of a peer without token."""
+    heartbeat_seconds: float = 30.0
+    """How often a ping goes out. A peer that is silent for two of them is gone."""
+    send_seconds: float = 30.0
+    """How long one frame may take to leave."""
+    close_seconds: float = 3.0
+    """How long a peer may take to answer a close."""
+    max_frame_bytes: int = 1 << 20
+    max_opening_bytes: int = 32 << 10
+    """All that a peer may send before it is a WebSocket."""
+    max_malformed: int = 8
+    """JSON texts in a row that are answered as malformed; the next one ends the connection."""

@@ -1,0 +1,28 @@
+"""What the gateway needs to know of frames: the one place where it touches the codec."""
+
+from typing import Final
+
+from bimip.wire import bimip_pb2 as pb
+from bimip.wire import codec, json
+from bimip.wire.errors import WireError
+
+BINARY: Final = "bimip.v1"
+JSON: Final = "bimip.v1.json"
+SUBPROTOCOLS: Final = (BINARY, JSON)
+
+frame_of = json.from_json
+"""The frame that a text stands for. Raises WireError."""
+
+text_of = json.to_json
+
+
+def error_frame(error: WireError) -> bytes:
+    return codec.encode(error.to_proto())
+
+
+def hello_token(frame: bytes) -> str:
+    """The token of a Hello, "" where it shows none. Raises WireError where the frame is no Hello."""
+    name, payload = codec.payload_of(codec.decode(frame))
+    if not isinstance(payload, pb.Hello):
+        raise WireError(pb.MALFORMED, f"The first frame must be a Hello, and this is {name}.")
+    return payload.token

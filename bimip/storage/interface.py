@@ -1,0 +1,75 @@
+"""What every store can do: read the last committed state, and take changes in transactions, one at a time.
+
+    store.begin()
+    store.apply(changes)   # any number of times
+    store.commit()         # or abort()
+
+Threads: `begin`, `commit` and `abort` belong to one thread, `apply` may come from another one, never at the same time
+as any of the three. Snapshots may be taken by any thread at any time, also while a transaction is open.
+
+Room: a store that is over its quota refuses Changes that grow it (`grows`) and takes the others: acknowledgements
+are small, and expiry is what makes room.
+"""
+
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Protocol
+
+from bimip.domain.records import Changes, Reader, Table
+
+
+@dataclass(frozen=True, slots=True)
+class StoreStatistics:
+    used_bytes: int  # what the store's content takes: the quota counts this
+    file_bytes: int  # what it takes on disk: space that was freed is used again, not given back
+    map_bytes: int  # the most that it could ever take; 0: no such bound
+    quota_bytes: int  # the bound in force; 0: none
+    rows: Mapping[str, int]  # by table, records; by sequence, whatever the store keeps its records in
+
+
+class Store(Protocol):
+    def snapshot(self) -> AbstractContextManager[Reader]:
+        """The last committed state, unchanged until the context ends. Never held across an `await`."""
+        ...
+
+    def begin(self) -> None:
+        """Open the write transaction. Raises OutcomeUnknownError while the store needs to be reopened."""
+        ...
+
+    def apply(self, changes: Changes) -> None:
+        """Put changes into the open transaction: first puts, then appends, then cuts.
+
+        An append's numbers follow each other and what is there. Raises StoreFullError. After any exception the
+        transaction can only be aborted.
+        """
+        ...
+
+    def commit(self) -> None:
+        """Make the transaction durable and visible: it is synced to disk on return.
+
+        Raises StoreFullError (nothing was stored) or OutcomeUnknownError. The transaction is over either way.
+        """
+        ...
+
+    def abort(self) -> None:
+        """Forget the open transaction, if there is one."""
+        ...
+
+    def close(self) -> None:
+        """Release everything. No transaction or snapshot may be open. A second call does nothing."""
+        ...
+
+    def reopen(self) -> None:
+        """Close and open again, as after an I/O error. No transaction or snapshot may be open.
+
+        Readers in other threads get a StorageError meanwhile, so it is best called by the thread that reads.
+        """
+        ...
+
+    def statistics(self) -> StoreStatistics: ...
+
+
+def grows(changes: Changes) -> bool:
+    """Whether changes bring new messages: what a full store refuses."""
+    return bool(changes.appends) or any(body is not None for body in changes.puts.get(Table.BODIES, {}).values())

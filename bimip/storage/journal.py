@@ -1,0 +1,294 @@
+"""The journal: the one process that decides and owns the write transaction.
+
+Theory of operation. Operations gather in the queue while the last batch is being synced; what has gathered is the next
+batch. All of it is decided in one go (plain code, no await), put into one LMDB transaction, and synced in a thread;
+only then is every caller given its result, and the users concerned are told what is new. Nobody waits for a timer: an
+idle server commits at once. Acks alone have nobody who waits for them, and wait for company, 20 ms at most.
+
+A decision that raises costs its own operation an error and nothing else: it is a pure function, so nothing has
+happened. A batch that the store cannot take for such a reason is tried again one operation at a time, and the one at
+fault is refused.
+
+When the journal itself ends in the middle of a batch, its successor finds the batch in the queue, outcome unknown,
+and tries each alone, in order: every operation is harmless to repeat. One that takes the journal down twice is set
+aside and answered UNKNOWN_OUTCOME.
+
+The disk. Nothing read from the store is told to anybody before a synced start record: a killed process may have left
+its last commit in the page cache alone. A full disk refuses what would grow and changes nothing else. After an I/O
+error the environment is closed and opened again, with back-off, and meanwhile writes are refused and reads go on.
+
+Rejected: deciding while the last batch syncs (needs a second overlay that must be decided again when the batch fails;
+at saturation the loop is busy anyway), an operation's own transaction (an fsync each), puts in the thread (the
+interpreter's lock is handed over at every put).
+"""
+
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import trio
+
+from bimip.domain.batch import Batch, Decision, StateNews
+from bimip.domain.clock import next_stamp
+from bimip.domain.decisions import decide
+from bimip.domain.ids import Millis, Stamp
+from bimip.domain.operations import Fault, Refused, Result
+from bimip.domain.records import Changes, Table
+from bimip.domain.rules import Moment, Rules
+from bimip.storage.errors import OutcomeUnknownError, StorageError, StoreFullError
+from bimip.storage.interface import Store
+from bimip.storage.queue import OperationQueue, Ticket
+from bimip.storage.worker import Worker
+
+MAX_BATCH = 4096
+"""Operations; bounds how long the loop decides without a pause."""
+REOPEN_SECONDS = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
+MAX_CRASHES = 2
+
+FULL = Refused(
+    Fault.STORAGE_FULL, "the server's disk or quota is full; nothing was stored, send it again later", "", 5_000
+)
+UNKNOWN = Refused(
+    Fault.UNKNOWN_OUTCOME,
+    "whether this was stored is not known; send it again under the same id to find out",
+    "",
+    1_000,
+)
+UNAVAILABLE = Refused(Fault.UNAVAILABLE, "the store cannot be written just now; nothing was stored", "", 1_000)
+INTERNAL = Refused(Fault.INTERNAL, "the server failed at this request and stored nothing; the operator has been told")
+
+
+class Committed(NamedTuple):
+    """What a batch changed, for those who tell it on."""
+
+    changes: Changes
+    news: list[StateNews]
+
+
+@dataclass(slots=True)
+class JournalStatistics:
+    batches: int = 0
+    operations: int = 0
+    refused: int = 0
+    set_aside: int = 0
+    reopened: int = 0
+    writable: bool = False
+    fault: str = ""  # why it is not writable
+
+
+class Journal:
+    """Made anew for every incarnation; what outlives one is in the queue and in the store."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        queue: OperationQueue,
+        worker: Worker,
+        rules: Rules,
+        wall_clock: Callable[[], Millis],
+        committed: Callable[[Committed], None],
+        report: Callable[[str, BaseException], None],
+        node: int = 0,
+        ack_delay_seconds: float = 0.020,
+        statistics: JournalStatistics | None = None,
+    ) -> None:
+        self._store = store
+        self._queue = queue
+        self._worker = worker
+        self._rules = rules
+        self._wall_clock = wall_clock
+        self._committed = committed
+        self._report = report
+        self._node = node
+        self._ack_delay_seconds = ack_delay_seconds
+        self._last = Stamp(0)
+        self._begun = False
+        self.statistics = statistics or JournalStatistics()
+
+    async def run(self, started: Callable[[], None]) -> None:
+        """Serve until cancelled. A cancellation is taken between batches, never within a commit."""
+        try:
+            await self._open()
+            self._queue.inherit()
+            started()
+            while True:
+                await self._settle_suspects()
+                await self._queue.wait(self._ack_delay_seconds)
+                await self._write(self._queue.take(MAX_BATCH))
+                self._queue.settle()
+        finally:
+            self.statistics.writable = False
+            with trio.CancelScope(shield=True):
+                await self._worker.run(self._abort)
+
+    async def _open(self) -> None:
+        """Begin with a synced start record, and with a clock that is ahead of every stamp ever given."""
+        with self._store.snapshot() as view:
+            self._last = Stamp(view.get(Table.META, ("clock",)) or 0)
+            epoch = view.get(Table.META, ("epoch",))
+            starts = view.get(Table.META, ("starts",)) or 0
+        stamp = self._stamp()
+        meta = {("epoch",): epoch or stamp, ("clock",): stamp, ("starts",): starts + 1}
+        await self._commit(Changes(puts={Table.META: meta}))
+        self.statistics.writable = True
+        self.statistics.fault = ""
+
+    def _stamp(self) -> Stamp:
+        self._last = next_stamp(self._last, self._wall_clock(), self._node)
+        return self._last
+
+    async def _settle_suspects(self) -> None:
+        suspects = self._queue.suspects
+        while suspects:
+            ticket = suspects[0]
+            if ticket.answered:
+                pass
+            elif ticket.crashes >= MAX_CRASHES:
+                self.statistics.set_aside += 1
+                self._refuse([ticket], UNKNOWN)
+                self._report(
+                    "operation set aside", RuntimeError(f"{type(ticket.operation).__name__} ended the journal")
+                )
+            else:
+                ticket.crashes += 1
+                await self._write([ticket])
+            suspects.popleft()
+
+    async def _write(self, tickets: Sequence[Ticket]) -> None:
+        """Decide, put, sync, answer: one batch."""
+        batch, results, rest = self._decide(tickets)
+        try:
+            await self._commit(batch.changes)
+        except StoreFullError as error:
+            self._report("store full", error)
+            self.statistics.fault = str(error)
+            self._refuse(tickets, FULL)
+        except OutcomeUnknownError as error:
+            self._refuse(tickets, UNKNOWN)
+            await self._recover(error)
+        except StorageError as error:
+            self._refuse(tickets, UNAVAILABLE)
+            await self._recover(error)
+        except Exception as error:  # noqa: BLE001 - whatever a record does to the packing is its sender's fault alone
+            await self._write_alone(tickets, error)
+        else:
+            self.statistics.fault = ""
+            self._release(tickets, results, rest, Committed(batch.changes, batch.news))
+
+    def _decide(self, tickets: Sequence[Ticket]) -> tuple[Batch, list[Result], list[Decision]]:
+        moment = Moment(self._rules, self._wall_clock(), self._stamp)
+        before = self._last
+        results: list[Result] = []
+        rest: list[Decision] = []
+        with self._store.snapshot() as base:
+            batch = Batch(base)
+            for ticket in tickets:
+                try:
+                    decision = decide(batch, ticket.operation, moment)
+                except Exception as error:  # noqa: BLE001 - pure: nothing has happened, so only this one is refused
+                    self._report("decision failed", error)
+                    results.append(INTERNAL)
+                    continue
+                batch.absorb(decision)
+                results.append(decision.result)
+                if decision.then is not None:
+                    rest.append(decision)
+        if self._last != before:
+            batch.changes.puts.setdefault(Table.META, {})["clock",] = self._last
+        return batch, results, rest
+
+    async def _commit(self, changes: Changes) -> None:
+        """On disk when it returns. When it raises StoreFullError nothing was written, and the next batch may begin."""
+        if not (changes.puts or changes.appends or changes.cuts):
+            return
+        if not self._begun:
+            await self._worker.run(self._begin)
+        try:
+            self._store.apply(changes)
+            await self._worker.run(self._commit_and_begin)
+        except OutcomeUnknownError:
+            raise
+        except Exception:
+            await self._worker.run(self._abort)
+            raise
+
+    def _begin(self) -> None:
+        self._store.begin()
+        self._begun = True
+
+    def _commit_and_begin(self) -> None:
+        """One visit to the thread for both. What goes wrong at beginning is the next batch's trouble."""
+        self._begun = False
+        self._store.commit()
+        with suppress(StorageError):
+            self._begin()
+
+    def _abort(self) -> None:
+        self._begun = False
+        self._store.abort()
+
+    async def _write_alone(self, tickets: Sequence[Ticket], error: Exception) -> None:
+        self._report("batch refused by the store", error)
+        if len(tickets) == 1:
+            self._refuse(tickets, INTERNAL)
+            return
+        for ticket in tickets:
+            await self._write([ticket])
+
+    async def _recover(self, error: StorageError) -> None:
+        """Close and open the store again until a start record is on disk. Meanwhile everything is refused."""
+        self._report("store failed", error)
+        self.statistics.writable = False
+        self.statistics.fault = str(error)
+        for attempt in range(1 << 62):
+            try:
+                await self._worker.run(self._abort)
+                self._store.reopen()  # here and not in the thread: reads are made here, and must not meet a closed one
+                await self._open()
+            except StorageError as again:
+                self.statistics.fault = str(again)
+                await self._refuse_for(REOPEN_SECONDS[min(attempt, len(REOPEN_SECONDS) - 1)])
+            else:
+                self.statistics.reopened += 1
+                return
+
+    async def _refuse_for(self, seconds: float) -> None:
+        with trio.move_on_after(seconds):
+            while True:
+                tickets = self._queue.take(MAX_BATCH)
+                self._refuse(tickets, UNAVAILABLE)
+                self._queue.settle()
+                await self._queue.wait(0)
+
+    def _release(
+        self, tickets: Sequence[Ticket], results: Sequence[Result], rest: Sequence[Decision], committed: Committed
+    ) -> None:
+        self.statistics.batches += 1
+        self._answer(tickets, results)
+        for decision in rest:
+            assert decision.then is not None
+            self._queue.submit(decision.then, lazy=True)
+        self._tell(committed)
+
+    def _refuse(self, tickets: Sequence[Ticket], why: Refused) -> None:
+        self._answer(tickets, [why] * len(tickets))
+        self._tell(Committed(Changes(), []))
+
+    def _tell(self, committed: Committed) -> None:
+        """Also after a refusal: those who were answered have something to send."""
+        try:
+            self._committed(committed)
+        except Exception as error:  # noqa: BLE001 - the batch is on disk: what follows must not make it look otherwise
+            self._report("telling a commit failed", error)
+
+    def _answer(self, tickets: Sequence[Ticket], results: Sequence[Result]) -> None:
+        for ticket, result in zip(tickets, results, strict=True):
+            ticket.answered = True
+            self.statistics.operations += 1
+            self.statistics.refused += isinstance(result, Refused)
+            try:
+                ticket.reply(result)
+            except Exception as error:  # noqa: BLE001 - one caller's reply must not cost the others theirs
+                self._report("a reply failed", error)

@@ -1,0 +1,124 @@
+"""Keys as bytes that sort as their tuples do, so that a range of keys is a range of bytes.
+
+Numbers have a fixed width, highest byte first. Text is UTF-8 (which sorts by code point, as Python does) and ends with
+a byte 0; a 0 or 1 within it becomes two bytes, 1 1 or 1 2. So no packed text is the beginning of another, whatever
+follows it, and 255 bytes of text stay within the 511 that LMDB allows. A tuple that ends early packs to the beginning
+of all that continue it, and sorts before them, which is what the bounds of a scan need.
+"""
+
+from collections.abc import Callable
+from struct import Struct
+from struct import error as StructError  # noqa: N812 - the module's own name for it says nothing
+from typing import Any
+
+from bimip.domain.records import Key, ReceiptKey, ReceiptKind, Sequence, Table
+
+MAX_KEY_BYTES = 511
+
+_U8, _U32, _U64, _TEXT = "B", "I", "Q", "text"
+_RECEIPT = (_U32, _U32, _U8, _U32)  # conversation, member, kind, block
+
+_SHAPES: dict[Table | Sequence, tuple[str, ...]] = {
+    Table.META: (_TEXT,),
+    Table.USERS: (_TEXT,),
+    Table.EIDS: (_U32,),
+    Table.DEVICES: (_U32, _TEXT),
+    Table.NAMES: (_U32,),
+    Table.DIRECT: (_U32, _U32),
+    Table.CONVERSATIONS: (_U32,),
+    Table.LOGS: (_U32, _TEXT),
+    Table.BODIES: (_U64,),
+    Table.ADDRESSED: (_U64, _U32),
+    Table.SEEN: (_U32, _TEXT),
+    Table.CURSORS: (_U32, _TEXT),
+    Table.STATES: (_U32,),
+    Table.CHANGES: (_U32, _U64),
+    Table.VERSIONS: (_U32, _U8, *_RECEIPT),  # the second number says which kind of state
+    Table.RECEIPTS: _RECEIPT,
+    Table.REVOKED: (_TEXT,),
+    Sequence.ENTRIES: (_U32, _TEXT),
+    Sequence.HISTORY: (_U32,),
+}
+"""A text is always last, so what stands before it is one struct."""
+
+RECEIPT_STATE = 1
+"""Stands before a packed StateKey, so that another kind of state can stand beside receipts."""
+
+Pack = Callable[[Key], bytes]
+Unpack = Callable[[bytes], Key]
+
+
+def pack_text(text: str) -> bytes:
+    raw = text.encode()
+    if b"\0" in raw or b"\1" in raw:
+        raw = raw.replace(b"\1", b"\1\2").replace(b"\0", b"\1\1")
+    return raw + b"\0"
+
+
+def unpack_text(packed: bytes) -> str:
+    raw = packed[:-1]
+    if b"\1" in raw:
+        raw = raw.replace(b"\1\1", b"\0").replace(b"\1\2", b"\1")
+    return raw.decode()
+
+
+def _codec(shape: tuple[str, ...]) -> tuple[Pack, Unpack]:
+    if shape == (_TEXT,):
+        return (lambda key: pack_text(key[0])), (lambda packed: (unpack_text(packed),))
+    if shape == (_U32, _TEXT):
+        number = Struct(">I")
+        pack, unpack_from = number.pack, number.unpack_from
+        return (
+            lambda key: pack(key[0]) + pack_text(key[1]),
+            lambda packed: (unpack_from(packed)[0], unpack_text(packed[4:])),
+        )
+    numbers = Struct(">" + "".join(shape))
+    return (lambda key: numbers.pack(*key)), numbers.unpack
+
+
+_CODECS = {table: _codec(shape) for table, shape in _SHAPES.items()}
+_pack_version, _unpack_version = _CODECS[Table.VERSIONS]
+_unpack_receipt = _CODECS[Table.RECEIPTS][1]
+
+
+def _receipt_key(conversation: Any, member: Any, kind: int, block: int) -> ReceiptKey:  # noqa: ANN401 - from a struct
+    return ReceiptKey(conversation, member, ReceiptKind(kind), block)
+
+
+PACK: dict[Table | Sequence, Pack] = {
+    **{table: pack for table, (pack, _) in _CODECS.items()},
+    Table.VERSIONS: lambda key: _pack_version((key[0], RECEIPT_STATE, *key[1])),
+}
+"""Whole keys."""
+
+UNPACK: dict[Table | Sequence, Unpack] = {
+    **{table: unpack for table, (_, unpack) in _CODECS.items()},
+    Table.RECEIPTS: lambda packed: _receipt_key(*_unpack_receipt(packed)),
+    Table.VERSIONS: lambda packed: (
+        (unpacked := _unpack_version(packed))[0],
+        _receipt_key(*unpacked[2:]),
+    ),
+}
+
+
+def pack_bound(table: Table, key: Key) -> bytes:
+    """Where a range begins or ends.
+
+    `key` may end early; go on with a 0 behind its last element, which is right behind the key without it; and its
+    numbers may lie outside what a key can hold.
+    """
+    shape = _SHAPES[table]
+    if table is Table.VERSIONS and len(key) > 1:
+        key = (key[0], RECEIPT_STATE, *key[1], *key[2:])
+    packed = b""
+    for kind, value in zip(shape, key, strict=False):
+        if kind == _TEXT:
+            packed += pack_text(value)
+        elif value < 0:
+            return packed
+        else:
+            try:
+                packed += Struct(">" + kind).pack(value)
+            except StructError:  # beyond every key that begins like this one
+                return packed + b"\xff" * MAX_KEY_BYTES
+    return packed + b"\0" if len(key) > len(shape) else packed

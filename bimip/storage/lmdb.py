@@ -1,0 +1,386 @@
+"""The store on LMDB: one folder with one environment, used by one process.
+
+One named database for each table and sequence. Transactions are synchronous, always: data pages, fdatasync, then the
+meta page through a descriptor that syncs. That order tells what an error in `commit` means:
+
+- Anything that goes wrong before the meta page (no space, no map, a failed sync) leaves the last commit as the
+  newest: nothing was stored. No space is StoreFullError.
+- An error on the meta page leaves it open which meta page the disk holds. LMDB refuses to write from then on
+  (MDB_PANIC), which is how this case is told from the others: OutcomeUnknownError.
+- Another I/O error before the meta page could be told apart too, but a disk that fails is no disk to go on with: it is
+  OutcomeUnknownError as well, and whoever reopens and reads what is there is right in both cases.
+
+Threads. LMDB's words ask for one thread in a write transaction; what it needs is that the thread which locked the
+writers' mutex (begin) unlocks it (commit, abort), and that no two use the transaction at once. So `apply` may come from
+the event loop while the thread that commits waits for its turn. tests/storage/test_lmdb.py holds it to that.
+
+Room. LMDB needs free pages to delete something, so a full map could never be emptied: the quota is at most seven
+eighths of the map. It counts pages in use, not the file, which never shrinks.
+"""
+
+import errno
+import os
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import lmdb
+
+from bimip.domain.records import Changes, Key, Sequence, Table
+from bimip.storage.errors import OutcomeUnknownError, StorageError, StoreDamagedError, StoreFullError
+from bimip.storage.interface import StoreStatistics, grows
+from bimip.storage.keys import PACK as PACK_KEY
+from bimip.storage.keys import UNPACK as UNPACK_KEY
+from bimip.storage.keys import pack_bound
+from bimip.storage.owner import Owner
+from bimip.storage.packing import BLOCK, BLOCKS, FORMAT, PACK, UNPACK
+
+TIB = 1 << 40
+SMALLEST_MAP = 64 << 20  # below this a system forbids too much to work on
+LOW_DISK_BYTES = 16 << 20  # a short write with less than this left means a full disk
+MAX_READERS = 126
+
+ABOUT = b"about"  # the database that says what the others are
+FORMAT_KEY = b"format"
+
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_DAMAGED = (lmdb.CorruptedError, lmdb.PageNotFoundError, lmdb.InvalidError, lmdb.VersionMismatchError)
+
+_Databases = dict[Table | Sequence, Any]
+
+
+class _Snapshot:
+    """A Reader that is its own context, because one is made for every frame."""
+
+    __slots__ = ("_databases", "_environment", "_transaction")
+
+    def __init__(self, environment: lmdb.Environment, databases: _Databases) -> None:
+        self._environment = environment
+        self._databases = databases
+
+    def __enter__(self) -> Self:
+        self._transaction = self._environment.begin()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._transaction.abort()  # the library keeps it, reset, for the next snapshot
+
+    def get(self, table: Table, key: Key) -> Any:  # noqa: ANN401 - as Reader has it
+        packed = self._transaction.get(PACK_KEY[table](key), None, self._databases[table])
+        return None if packed is None else UNPACK[table](packed)
+
+    def scan(self, table: Table, low: Key, high: Key, *, limit: int, reverse: bool = False) -> list[tuple[Key, Any]]:
+        unpack_key, unpack = UNPACK_KEY[table], UNPACK[table]
+        rows = self._descend if reverse else self._ascend
+        found: list[tuple[Key, Any]] = []
+        if limit > 0:
+            with self._transaction.cursor(self._databases[table]) as cursor:
+                for key, packed in rows(cursor, pack_bound(table, low), pack_bound(table, high)):
+                    found.append((unpack_key(key), unpack(packed)))
+                    if len(found) == limit:
+                        break
+        return found
+
+    @staticmethod
+    def _ascend(cursor: "lmdb.Cursor[bytes]", low: bytes, high: bytes) -> Iterator[tuple[bytes, bytes]]:
+        if cursor.set_range(low):
+            for key, packed in cursor:
+                if key >= high:
+                    return
+                yield key, packed
+
+    @staticmethod
+    def _descend(cursor: "lmdb.Cursor[bytes]", low: bytes, high: bytes) -> Iterator[tuple[bytes, bytes]]:
+        if cursor.prev() if cursor.set_range(high) else cursor.last():
+            for key, packed in cursor.iterprev():
+                if key < low:
+                    return
+                yield key, packed
+
+    def read(self, sequence: Sequence, key: Key, after: int, *, limit: int) -> list[tuple[int, Any]]:
+        blocks = BLOCKS[sequence]
+        packed_key = PACK_KEY[sequence](key)
+        number, place = divmod(max(after + 1, 0), BLOCK)
+        get, database = self._transaction.get, self._databases[sequence]
+        block = get(packed_key + number.to_bytes(8, "big"), None, database)
+        if block is None:  # the sequence begins later, or has ended
+            number, block = self._first_block(sequence, packed_key, number)
+            place = 0
+        found: list[tuple[int, Any]] = []
+        while block is not None and len(found) < limit:
+            place, records = blocks.read(block, place, limit - len(found))
+            found.extend(enumerate(records, number * BLOCK + place))
+            number, place = number + 1, 0
+            block = get(packed_key + number.to_bytes(8, "big"), None, database)
+        return found
+
+    def _first_block(self, sequence: Sequence, packed_key: bytes, number: int) -> tuple[int, bytes | None]:
+        with self._transaction.cursor(self._databases[sequence]) as cursor:
+            if cursor.set_range(packed_key + number.to_bytes(8, "big")) and cursor.key().startswith(packed_key):
+                return int.from_bytes(cursor.key()[-8:], "big"), cursor.value()
+        return number, None
+
+
+class LmdbStore:
+    def __init__(self, folder: str | Path, *, map_bytes: int = TIB, quota_bytes: int = 0) -> None:
+        """Open the store in a folder, which is made if it is missing.
+
+        Raises StoreLockedError, StoreDamagedError, StorageError.
+        """
+        self._folder = Path(folder)
+        self._wanted_map_bytes = map_bytes
+        self._wanted_quota_bytes = quota_bytes
+        self._transaction: lmdb.Transaction[bytes] | None = None
+        self._broken = False
+        self._environment: lmdb.Environment | None = None
+        self.reopen()
+
+    def snapshot(self) -> _Snapshot:
+        if self._environment is None:
+            raise StorageError("the store is closed")
+        return _Snapshot(self._environment, self._databases)
+
+    def begin(self) -> None:
+        if self._transaction is not None:
+            raise RuntimeError("a transaction is open already")
+        if self._environment is None:
+            raise StorageError("the store is closed")
+        with self._errors():
+            self._transaction = self._environment.begin(write=True)
+            self._full = self._is_over_quota()
+
+    def apply(self, changes: Changes) -> None:
+        if self._transaction is None or self._broken:
+            raise RuntimeError("no transaction is open that could take changes")
+        self._broken = True  # until all of it went well
+        if self._full and grows(changes):
+            raise StoreFullError(f"the store's quota of {self._quota_bytes} bytes is used up")
+        with self._errors():
+            for table, records in changes.puts.items():
+                self._put(self._transaction, table, records)
+            for (sequence, key), added in changes.appends.items():
+                if added:
+                    self._append(self._transaction, sequence, key, added)
+            for (sequence, key), below in changes.cuts.items():
+                self._cut(self._transaction, sequence, key, below)
+        self._broken = False
+
+    def _put(self, transaction: "lmdb.Transaction[bytes]", table: Table, records: dict[Key, Any]) -> None:
+        pack_key, pack, database = PACK_KEY[table], PACK[table], self._databases[table]
+        put = transaction.put
+        if table is Table.BODIES:
+            for key, record in sorted(records.items()):
+                # In the order of time they go behind the last one, and pages are filled to their end.
+                if record is None:
+                    transaction.delete(pack_key(key), b"", database)
+                elif not put(pack_key(key), record, append=True, db=database):
+                    put(pack_key(key), record, db=database)
+            return
+        for key, record in records.items():
+            if record is None:
+                transaction.delete(pack_key(key), b"", database)
+            else:
+                put(pack_key(key), pack(record), db=database)
+
+    def _append(
+        self, transaction: "lmdb.Transaction[bytes]", sequence: Sequence, key: Key, added: list[tuple[int, Any]]
+    ) -> None:
+        blocks, database = BLOCKS[sequence], self._databases[sequence]
+        first = added[0][0]
+        if added[-1][0] - first + 1 != len(added):
+            raise ValueError(f"{sequence} {key}: {first} … {added[-1][0]} are not {len(added)} numbers in a row")
+        packed_key = PACK_KEY[sequence](key)
+        number, place = divmod(first, BLOCK)
+        block = transaction.get(packed_key + number.to_bytes(8, "big"), None, database)
+        end = self._end(transaction, sequence, packed_key) if block is None else number * BLOCK + blocks.end(block)
+        if end not in {None, first}:
+            raise ValueError(f"{sequence} {key} goes on with {end}, not with {first}")
+        records = [record for _, record in added]
+        while records:
+            room = BLOCK - place
+            transaction.put(
+                packed_key + number.to_bytes(8, "big"), blocks.extend(block, place, records[:room]), db=database
+            )
+            del records[:room]
+            block, number, place = None, number + 1, 0
+
+    def _end(self, transaction: "lmdb.Transaction[bytes]", sequence: Sequence, packed_key: bytes) -> int | None:
+        """The number behind the sequence's last; None when it is empty."""
+        with transaction.cursor(self._databases[sequence]) as cursor:
+            found = cursor.set_range(packed_key + b"\xff" * 8)
+            if (cursor.prev() if found else cursor.last()) and cursor.key()[:-8] == packed_key:
+                return int.from_bytes(cursor.key()[-8:], "big") * BLOCK + BLOCKS[sequence].end(cursor.value())
+        return None
+
+    def _cut(self, transaction: "lmdb.Transaction[bytes]", sequence: Sequence, key: Key, below: int) -> None:
+        packed_key = PACK_KEY[sequence](key)
+        number, place = divmod(max(below, 0), BLOCK)
+        last = packed_key + number.to_bytes(8, "big")
+        database = self._databases[sequence]
+        with transaction.cursor(database) as cursor:
+            found = cursor.set_range(packed_key)
+            while found and cursor.key() < last:
+                found = cursor.delete()  # which moves to the next
+        block = transaction.get(last, None, database)
+        if block is not None:
+            kept = BLOCKS[sequence].cut(block, place)
+            if kept == block:
+                return
+            if kept:
+                transaction.put(last, kept, db=database)
+            else:
+                transaction.delete(last, b"", database)
+
+    def commit(self) -> None:
+        transaction = self._transaction
+        if transaction is None or self._broken:
+            raise RuntimeError("no transaction is open that could be committed")
+        self._transaction = None
+        try:
+            transaction.commit()
+        except lmdb.Error as error:
+            raise self._commit_error(error) from error
+
+    def _commit_error(self, error: lmdb.Error) -> StorageError:
+        if self._is_panicked():
+            return OutcomeUnknownError(f"the disk failed in the last step of a commit: {error}")
+        if self._means_full(error):
+            return StoreFullError(f"nothing was stored: {error}")
+        return OutcomeUnknownError(f"the disk failed in a commit: {error}")
+
+    def _is_panicked(self) -> bool:
+        assert self._environment is not None
+        try:
+            self._environment.begin(write=True).abort()
+        except lmdb.Error:
+            return True
+        return False
+
+    def _means_full(self, error: lmdb.Error) -> bool:
+        if isinstance(error, lmdb.MapFullError) or error.code in _FULL:
+            return True
+        if error.code != errno.EIO:
+            return False
+        disk = os.statvfs(self._folder)  # LMDB makes EIO of a write that came out short
+        return disk.f_bavail * disk.f_frsize < LOW_DISK_BYTES
+
+    def abort(self) -> None:
+        transaction, self._transaction = self._transaction, None
+        self._broken = False
+        if transaction is not None:
+            transaction.abort()
+
+    def close(self) -> None:
+        self.abort()
+        environment, self._environment = self._environment, None
+        if environment is not None:
+            environment.close()
+            self._owner.release()
+
+    def reopen(self) -> None:
+        self.close()
+        self._folder.mkdir(parents=True, exist_ok=True)
+        self._owner = Owner(self._folder)
+        try:
+            with self._errors():
+                environment = self._open_environment()
+        except BaseException:
+            self._owner.release()
+            raise
+        self._environment = environment
+        try:
+            with self._errors():
+                environment.reader_check()  # slots of processes that were killed
+                self._open_databases(environment)
+        except BaseException:
+            self.close()
+            raise
+        self._map_bytes = environment.info()["map_size"]
+        self._page_bytes = environment.stat()["psize"]
+        bound = self._map_bytes - self._map_bytes // 8
+        self._quota_bytes = min(self._wanted_quota_bytes or bound, bound)
+
+    def _open_environment(self) -> lmdb.Environment:
+        allowed, _ = resource.getrlimit(resource.RLIMIT_AS)
+        map_bytes = self._wanted_map_bytes
+        if allowed != resource.RLIM_INFINITY:
+            map_bytes = min(map_bytes, allowed // 2 & ~0xFFFF)
+        while True:
+            try:
+                return lmdb.open(
+                    str(self._folder),
+                    map_size=map_bytes,
+                    max_dbs=len(Table) + len(Sequence) + 1,
+                    max_readers=MAX_READERS,
+                    max_spare_txns=1,
+                )
+            except lmdb.Error as error:
+                if error.code != errno.ENOMEM or map_bytes // 4 < SMALLEST_MAP:
+                    raise
+                map_bytes //= 4
+
+    def _open_databases(self, environment: lmdb.Environment) -> None:
+        with environment.begin(write=True) as transaction:
+            if transaction.stat()["entries"]:
+                self._check_format(environment, transaction)
+            else:
+                about = environment.open_db(ABOUT, txn=transaction)
+                transaction.put(FORMAT_KEY, b"%d" % FORMAT, db=about)
+            self._databases: _Databases = {
+                each: environment.open_db(each.value.encode(), txn=transaction) for each in (*Table, *Sequence)
+            }
+
+    def _check_format(self, environment: lmdb.Environment, transaction: "lmdb.Transaction[bytes]") -> None:
+        try:
+            about = environment.open_db(ABOUT, txn=transaction, create=False)
+        except lmdb.NotFoundError:
+            raise StoreDamagedError(f"{self._folder} holds an LMDB environment that is no store of ours") from None
+        found = transaction.get(FORMAT_KEY, b"", about)
+        if found != b"%d" % FORMAT:
+            raise StoreDamagedError(
+                f"{self._folder} has format {found.decode(errors='replace')!r}, this program reads {FORMAT}"
+            )
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except lmdb.PanicError as error:
+            raise OutcomeUnknownError(f"the store must be reopened: {error}") from error
+        except _DAMAGED as error:
+            raise StoreDamagedError(f"{self._folder}: {error}") from error
+        except lmdb.Error as error:
+            if self._means_full(error):
+                raise StoreFullError(f"nothing was stored: {error}") from error
+            raise StorageError(f"{self._folder}: {error}") from error
+
+    def _is_over_quota(self) -> bool:
+        assert self._environment is not None
+        info = self._environment.info()
+        if (info["last_pgno"] + 1) * self._page_bytes < self._quota_bytes:  # not even with everything that was freed
+            return False
+        return self._used_bytes() >= self._quota_bytes
+
+    def _used_bytes(self) -> int:
+        return sum(pages(stat) * stat["psize"] for stat in self._stats().values())
+
+    def _stats(self) -> dict[str, Any]:
+        assert self._environment is not None
+        with self._environment.begin() as transaction:
+            return {each.value: transaction.stat(database) for each, database in self._databases.items()}
+
+    def statistics(self) -> StoreStatistics:
+        stats = self._stats()
+        used = sum(pages(stat) * stat["psize"] for stat in stats.values())
+        file_bytes = (self._folder / "data.mdb").stat().st_size
+        rows = {name: stat["entries"] for name, stat in stats.items()}
+        return StoreStatistics(used, file_bytes, self._map_bytes, self._quota_bytes, rows)
+
+
+def pages(stat: Any) -> int:  # noqa: ANN401 - the library's own dictionary
+    return int(stat["branch_pages"] + stat["leaf_pages"] + stat["overflow_pages"])

@@ -1,0 +1,183 @@
+"""The store that defines how a store behaves, in dictionaries.
+
+It ships, so that users test with it and the simulation runs on it: a commit is what survives `crash`.
+
+Snapshots cost nothing until a commit meets one: then the commit copies everything and leaves the old state to those
+who still read it. As a snapshot is short by contract, that is rare, and a commit otherwise changes its state in place.
+"""
+
+from bisect import bisect_left, insort
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Lock
+from typing import Any
+
+from bimip.domain.records import Changes, Key, Sequence, Table
+from bimip.storage import keys, packing
+from bimip.storage.errors import StorageError, StoreFullError
+from bimip.storage.interface import StoreStatistics, grows
+
+
+class _State:
+    """One committed state: a Reader."""
+
+    def __init__(self) -> None:
+        self.readers = 0
+        self.records: dict[Table, dict[Key, Any]] = {table: {} for table in Table}
+        self.order: dict[Table, list[Key]] = {table: [] for table in Table}
+        self.runs: dict[tuple[Sequence, Key], tuple[int, list[Any]]] = {}  # the first's number, the records
+
+    def copy(self) -> "_State":
+        copy = _State()
+        copy.records = {table: dict(records) for table, records in self.records.items()}
+        copy.order = {table: list(order) for table, order in self.order.items()}
+        copy.runs = {key: (first, list(run)) for key, (first, run) in self.runs.items()}
+        return copy
+
+    def get(self, table: Table, key: Key) -> Any:  # noqa: ANN401 - as Reader has it
+        return self.records[table].get(key)
+
+    def scan(self, table: Table, low: Key, high: Key, *, limit: int, reverse: bool = False) -> list[tuple[Key, Any]]:
+        order, records = self.order[table], self.records[table]
+        start, stop = bisect_left(order, low), bisect_left(order, high)
+        found = order[max(start, stop - limit) : stop][::-1] if reverse else order[start : min(stop, start + limit)]
+        return [(key, records[key]) for key in found]
+
+    def read(self, sequence: Sequence, key: Key, after: int, *, limit: int) -> list[tuple[int, Any]]:
+        first, run = self.runs.get((sequence, key), (1, []))
+        start = max(0, after + 1 - first)
+        return list(enumerate(run[start : start + limit], first + start))
+
+    def head(self, place: tuple[Sequence, Key]) -> int | None:
+        """The newest number that is there; None when there is none."""
+        if place not in self.runs:
+            return None
+        first, run = self.runs[place]
+        return first + len(run) - 1
+
+    def change(self, changes: Changes) -> None:
+        for table, records in changes.puts.items():
+            for key, record in records.items():
+                self._put(table, key, record)
+        for place, added in changes.appends.items():
+            if added:
+                _, run = self.runs.setdefault(place, (added[0][0], []))
+                run.extend(record for _, record in added)
+        for place, below in changes.cuts.items():
+            self._cut(place, below)
+
+    def _put(self, table: Table, key: Key, record: object) -> None:
+        records = self.records[table]
+        if record is not None:
+            if key not in records:
+                insort(self.order[table], key)
+            records[key] = record
+        elif key in records:
+            del records[key]
+            del self.order[table][bisect_left(self.order[table], key)]
+
+    def _cut(self, place: tuple[Sequence, Key], below: int) -> None:
+        first, run = self.runs.get(place, (1, []))
+        kept = run[max(0, below - first) :]
+        if kept:
+            self.runs[place] = (max(first, below), kept)
+        else:
+            self.runs.pop(place, None)
+
+
+class MemoryStore:
+    def __init__(self, *, quota_bytes: int = 0) -> None:
+        """A quota makes every `apply` count everything that is stored, so it is for tests of small stores."""
+        self._quota_bytes = quota_bytes
+        self._state = _State()
+        self._open: list[Changes] | None = None
+        self._heads: dict[tuple[Sequence, Key], int] = {}  # where the open transaction's appends ended
+        self._broken = False
+        self._closed = False
+        self._lock = Lock()  # between a commit and those who take or leave a snapshot in other threads
+
+    @contextmanager
+    def snapshot(self) -> Iterator[_State]:
+        self._check_not_closed()
+        with self._lock:
+            state = self._state
+            state.readers += 1
+        try:
+            yield state
+        finally:
+            with self._lock:
+                state.readers -= 1
+
+    def begin(self) -> None:
+        self._check_not_closed()
+        if self._open is not None:
+            raise RuntimeError("a transaction is open already")
+        self._open = []
+
+    def apply(self, changes: Changes) -> None:
+        if self._open is None or self._broken:
+            raise RuntimeError("no transaction is open that could take changes")
+        self._broken = True  # until all of it went well
+        if self._quota_bytes and grows(changes) and self._used_bytes() >= self._quota_bytes:
+            raise StoreFullError(f"the store's quota of {self._quota_bytes} bytes is used up")
+        for place, added in changes.appends.items():
+            self._check_appends(place, [number for number, _ in added])
+        self._open.append(changes)
+        self._broken = False
+
+    def _check_appends(self, place: tuple[Sequence, Key], numbers: list[int]) -> None:
+        if not numbers:
+            return
+        head = self._heads.get(place, self._state.head(place))
+        if numbers != list(range(numbers[0], numbers[0] + len(numbers))) or head not in {None, numbers[0] - 1}:
+            raise ValueError(f"{place} ends at {head} and cannot go on with {numbers[0]} … {numbers[-1]}")
+        self._heads[place] = numbers[-1]
+
+    def commit(self) -> None:
+        if self._open is None or self._broken:
+            raise RuntimeError("no transaction is open that could be committed")
+        with self._lock:
+            state = self._state.copy() if self._state.readers else self._state
+            for changes in self._open:
+                state.change(changes)
+            self._state = state
+        self.abort()
+
+    def abort(self) -> None:
+        self._open = None
+        self._heads = {}
+        self._broken = False
+
+    def close(self) -> None:
+        self.abort()
+        self._closed = True
+
+    def crash(self) -> None:
+        """What a killed process leaves: the open transaction is gone, and the store waits for `reopen`."""
+        self.close()
+
+    def reopen(self) -> None:
+        """What was committed is there again, also after `close` or `crash`."""
+        self.close()
+        self._closed = False
+
+    def statistics(self) -> StoreStatistics:
+        rows = {table.value: len(records) for table, records in self._state.records.items()}
+        for sequence in Sequence:
+            rows[sequence.value] = sum(len(run) for (each, _), (_, run) in self._state.runs.items() if each is sequence)
+        used = self._used_bytes()
+        return StoreStatistics(used, used, 0, self._quota_bytes, rows)
+
+    def _used_bytes(self) -> int:
+        state = self._state
+        used = 0
+        for table, records in state.records.items():
+            pack_key, pack = keys.PACK[table], packing.PACK[table]
+            used += sum(len(pack_key(key)) + len(pack(record)) for key, record in records.items())
+        for (sequence, _), (_, run) in state.runs.items():
+            used += len(run) * packing.BLOCKS[sequence].record_bytes
+        return used
+
+    def _check_not_closed(self) -> None:
+        if self._closed:
+            raise StorageError("the store is closed")

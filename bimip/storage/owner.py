@@ -1,0 +1,29 @@
+"""One process at a time: a lock on a file beside the data, which names its owner.
+
+The lock belongs to the open file, so the system releases it however the process ends, and a second opening in the
+same process is refused too.
+"""
+
+import fcntl
+import os
+from pathlib import Path
+
+from bimip.storage.errors import StoreLockedError
+
+
+class Owner:
+    def __init__(self, folder: Path) -> None:
+        """Raises StoreLockedError."""
+        path = folder / "owner"
+        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            pid = os.read(self._file, 20).strip()
+            os.close(self._file)
+            raise StoreLockedError(str(folder), int(pid) if pid.isdigit() else None) from None
+        os.ftruncate(self._file, 0)
+        os.write(self._file, b"%d\n" % os.getpid())
+
+    def release(self) -> None:
+        os.close(self._file)

@@ -1,0 +1,97 @@
+"""Operations on their way into the journal. Made by app.py: it outlives the journal's incarnations, so nothing is lost
+between them, and what one of them left undone the next one finds here.
+"""
+
+from collections import deque
+from collections.abc import Callable
+
+import trio
+
+from bimip.domain.operations import Operation, Result
+
+Reply = Callable[[Result], None]
+
+
+class Ticket:
+    """An operation and who waits for its result."""
+
+    __slots__ = ("answered", "crashes", "operation", "reply")
+
+    def __init__(self, operation: Operation, reply: Reply) -> None:
+        self.operation = operation
+        self.reply = reply
+        self.answered = False
+        self.crashes = 0  # how many incarnations of the journal ended while this one alone was tried
+
+
+def ignore(_result: Result) -> None:
+    """A reply for operations that nobody waits for."""
+
+
+class OperationQueue:
+    """First in, first out. Its length is bounded by what its callers may have unanswered."""
+
+    def __init__(self) -> None:
+        self.suspects: deque[Ticket] = deque()
+        """Outcome unknown: taken by an incarnation that ended before it answered. In their order, before all others."""
+        self._taken: list[Ticket] = []
+        self._waiting: deque[Ticket] = deque()
+        self._urgent = 0
+        self._changed = trio.Event()
+
+    def __len__(self) -> int:
+        return len(self._waiting) + len(self._taken) + len(self.suspects)
+
+    def submit(self, operation: Operation, reply: Reply = ignore, *, lazy: bool = False) -> None:
+        """Have an operation decided and written. `reply` is called, once, when the result is on disk.
+
+        A lazy one has nobody who waits: it rides on the next batch, or on one of its own a little later.
+        """
+        self._waiting.append(Ticket(operation, reply))
+        if not lazy:
+            self._urgent += 1
+        if not lazy or len(self._waiting) == 1:
+            self._changed.set()
+
+    async def execute(self, operation: Operation) -> Result:
+        """Submit and wait for the result. Cancelling it leaves the operation in the queue, to be decided."""
+        done = trio.Event()
+        results: list[Result] = []
+
+        def reply(result: Result) -> None:
+            results.append(result)
+            done.set()
+
+        self.submit(operation, reply)
+        await done.wait()
+        return results[0]
+
+    async def wait(self, lazy_seconds: float) -> None:
+        """Return when something is to be decided now: at once, or `lazy_seconds` after the first of only lazy ones."""
+        while not self._waiting:
+            await self._wait_changed()
+        with trio.move_on_after(lazy_seconds):
+            while not self._urgent:
+                await self._wait_changed()
+
+    def take(self, limit: int) -> list[Ticket]:
+        """The oldest of the waiting. They stay known here until `settle`."""
+        count = min(limit, len(self._waiting))
+        self._taken = [self._waiting.popleft() for _ in range(count)]
+        if not self._waiting:
+            self._urgent = 0
+        return self._taken
+
+    def settle(self) -> None:
+        """All that was taken has been answered."""
+        self._taken = []
+
+    def inherit(self) -> None:
+        """A new incarnation begins: what the last one took and did not answer is suspect."""
+        self.suspects.extend(ticket for ticket in self._taken if not ticket.answered)
+        self._taken = []
+
+    async def _wait_changed(self) -> None:
+        if self._changed.is_set():
+            self._changed = trio.Event()
+        await self._changed.wait()

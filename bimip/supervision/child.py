@@ -1,0 +1,256 @@
+"""One run of a child: what its function gets (`Child`), and what its supervisor holds (`Incarnation`). They are one
+object.
+
+Cancel scopes are good for one use, so each restart makes a new one. The life of an incarnation:
+
+    starting -- started() --> running -- asked to stop, killed, or by itself --> ended
+        |                                                                         ^
+        +------------------------- failed to start -------------------------------+
+
+It runs inside a cancel scope that is shielded from all others: only its supervisor cancels it. `ask_to_stop` cancels
+that scope and sets the deadline of every grace scope, open now or later. Asking again can only bring the deadline
+nearer, and kill() is the deadline that is over already: so a kill, or a shorter time from further up, cuts a stop
+that is under way.
+"""
+
+import math
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Protocol
+
+import trio
+
+from bimip.supervision import paths
+from bimip.supervision.policy import Exit, ExitReason
+
+_CURRENT: ContextVar["Child"] = ContextVar("bimip.supervision.child")
+
+Details = Callable[[], Mapping[str, object]]
+
+
+class Owner(Protocol):
+    """What an incarnation tells its supervisor. Both are called within the child's own task, and must not raise."""
+
+    @property
+    def path(self) -> str: ...
+
+    def child_ready(self, child: "Incarnation") -> None: ...
+
+    def child_ended(self, child: "Incarnation", reason: ExitReason) -> None: ...
+
+
+class Inside(Protocol):
+    """What runs inside an incarnation that is a supervisor."""
+
+    def tighten(self, deadline: float) -> None:
+        """End whatever is stopping by `deadline`."""
+
+    def kill_children(self) -> None: ...
+
+
+class Child:
+    """What a running task knows of its place in the tree."""
+
+    __slots__ = (
+        "__weakref__",
+        "_deadline",
+        "_details",
+        "_graces",
+        "_owner",
+        "_ready",
+        "_stopping",
+        "_value",
+        "_waiters",
+        "id",
+    )
+
+    def __init__(self, child_id: str, owner: Owner) -> None:
+        self.id = child_id
+        self._owner = owner
+        self._deadline = math.inf
+        self._details: Details | None = None
+        self._graces: tuple[trio.CancelScope, ...] = ()
+        self._ready = False
+        self._stopping = False
+        self._value: object = None
+        self._waiters: trio.Event | None = None
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.path}>"
+
+    @property
+    def path(self) -> str:
+        """The address in the tree, such as "bimip/users/alice@example.org/phone"; see `paths` for the escaping of
+        ids.
+        """
+        return f"{self._owner.path}/{paths.escape(self.id)}" if self._owner.path else paths.escape(self.id)
+
+    @property
+    def stopping(self) -> bool:
+        """True once this child was asked to stop, or killed."""
+        return self._stopping
+
+    def started(self, value: object = None) -> None:
+        """Say that this child is ready: whoever starts it goes on, and `start_child` returns `value`. Once only."""
+        if self._ready:
+            raise RuntimeError(f"{self.path} said twice that it started")
+        self._ready = True
+        self._value = value
+        self._owner.child_ready(self._incarnation())
+        self._wake()
+
+    @contextmanager
+    def grace(self) -> Iterator[trio.CancelScope]:
+        """Clean up in here, in a `finally`: shielded from the cancellation, and cut `shutdown` seconds after the
+        child was asked to stop.
+
+        Before it is asked to stop there is no limit; a kill cuts at once.
+        """
+        with trio.CancelScope(deadline=self._deadline, shield=True) as scope:
+            self._graces += (scope,)
+            try:
+                yield scope
+            finally:
+                self._graces = tuple(other for other in self._graces if other is not scope)
+
+    def describe(self, details: Details) -> None:
+        """Show what `details()` returns in each snapshot: statistics such as a backlog."""
+        self._details = details
+
+    def _incarnation(self) -> "Incarnation":
+        assert isinstance(self, Incarnation)
+        return self
+
+    def _wake(self) -> None:
+        if self._waiters is not None:
+            self._waiters.set()
+            self._waiters = None
+
+
+def current_child() -> Child:
+    """The child that the calling task is, or works for. LookupError outside of any."""
+    return _CURRENT.get()
+
+
+class Incarnation(Child):
+    """The supervisor's side."""
+
+    __slots__ = ("_scope", "asked", "ended", "inside", "killed", "reason", "task")
+
+    def __init__(self, child_id: str, owner: Owner) -> None:
+        super().__init__(child_id, owner)
+        self._scope = trio.CancelScope(shield=True)
+        self.asked = False  # its end is its supervisor's doing, and so no business of the restart policy
+        self.killed = False
+        self.ended = False
+        self.inside: Inside | None = None
+        self.reason: ExitReason | None = None
+        self.task: trio.lowlevel.Task | None = None
+
+    @property
+    def ready(self) -> bool:
+        return self._ready
+
+    @property
+    def value(self) -> object:
+        return self._value
+
+    @property
+    def deadline(self) -> float:
+        """When its time to stop is over; inf while it was not asked."""
+        return self._deadline
+
+    @property
+    def details(self) -> Details | None:
+        return self._details
+
+    async def run(self, body: "Callable[[Incarnation], Awaitable[Exit]]") -> None:
+        """The child's task. Raises only what is not an `Exception`."""
+        self.task = trio.lowlevel.current_task()
+        _CURRENT.set(self)
+        how: Exit | None = None
+        error: Exception | None = None
+        try:
+            with self._scope:
+                how = await body(self)
+        except Exception as exc:  # noqa: BLE001 -- here a child's failure becomes a fact for its supervisor
+            error = exc
+        finally:
+            if how is None and error is None and not self._scope.cancelled_caught:
+                # KeyboardInterrupt or its like passes through: it ends the tree, and nothing is to be restarted.
+                self.asked = self._stopping = True
+            self._end(self._classify(how, error))
+            # Else this frame and the traceback hold each other until the next collection.
+            del error
+
+    def ask_to_stop(self, deadline: float) -> None:
+        """Cancel, with time for grace until `deadline`. May be called again, and before the task runs."""
+        self.asked = True
+        self._cancel(deadline)
+
+    def kill(self) -> None:
+        """End it as if it had crashed, with everything below it. One that was asked to stop before merely stops at
+        once.
+        """
+        self.killed = not self.asked
+        self._cancel(-math.inf)
+        if self.inside is not None:
+            self.inside.kill_children()
+
+    def tighten(self, deadline: float) -> None:
+        if deadline >= self._deadline:
+            return
+        self._deadline = deadline
+        for scope in self._graces:
+            scope.deadline = deadline
+        if self.inside is not None:
+            self.inside.tighten(deadline)
+
+    async def wait_settled(self) -> None:
+        """Until it is ready or has ended. Cancelling is safe."""
+        if not self._ready and not self.ended:
+            await self._wait()
+
+    async def wait_ended(self) -> None:
+        """Until it has ended and its supervisor's books say so. Cancelling is safe."""
+        while not self.ended:
+            await self._wait()
+
+    def is_around(self, task: trio.lowlevel.Task) -> bool:
+        """Whether `task` is this child's, or a task below it."""
+        while task is not self.task:
+            if task.parent_nursery is None:
+                return False
+            task = task.parent_nursery.parent_task
+        return True
+
+    def _cancel(self, deadline: float) -> None:
+        self._stopping = True
+        self.tighten(deadline)
+        self._scope.cancel()
+
+    async def _wait(self) -> None:
+        if self._waiters is None:
+            self._waiters = trio.Event()
+        await self._waiters.wait()
+
+    def _classify(self, how: Exit | None, error: Exception | None) -> ExitReason:
+        if self.killed:
+            return ExitReason(Exit.KILLED, error)
+        if error is not None:
+            return ExitReason(Exit.CRASHED, error)
+        if self._stopping:
+            return ExitReason(Exit.KILLED if trio.current_time() >= self._deadline else Exit.SHUTDOWN)
+        assert how is not None
+        return ExitReason(how)
+
+    def _end(self, reason: ExitReason) -> None:
+        self.ended = True
+        self.task = None
+        self.inside = None
+        self._details = None
+        if not self._ready:
+            self.reason = reason
+        self._owner.child_ended(self, reason)
+        self._wake()

@@ -1,0 +1,90 @@
+"""What a supervisor tells the outside: typed facts for one hook, `open_tree(report=…)`.
+
+The hook is called in the middle of a supervisor's work: it must not block. What it raises is logged under
+"bimip.supervision" and goes no further, as trio treats its instruments.
+"""
+
+import logging
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from bimip.supervision.policy import ExitReason, Will, innermost
+
+_LOGGER = logging.getLogger("bimip.supervision")
+_MAX_TRACEBACK_CHARS = 16_384
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """A child called `started()`; `restarts` says how often it was started again before."""
+
+    path: str
+    restarts: int
+
+
+@dataclass(frozen=True, slots=True)
+class Crashed:
+    """A child failed: by itself, while it started, or while it stopped; and what its supervisor does about it.
+
+    Also for a permanent child that merely returned, since somebody meant it to stay.
+    """
+
+    path: str
+    reason: ExitReason
+    traceback: str
+    restarts: int
+    will: Will
+
+
+@dataclass(frozen=True, slots=True)
+class GaveUp:
+    """A supervisor ends because of `child`, one restart more than `intensity` within `period` seconds."""
+
+    path: str
+    child: str
+    reason: ExitReason
+    intensity: int
+    period: float
+
+
+@dataclass(frozen=True, slots=True)
+class Overdue:
+    """A child was told to stop, its time is over, and it is still there: it swallows `Cancelled` or shields itself.
+
+    A coroutine cannot be killed, so its supervisor waits on.
+    """
+
+    path: str
+    waiting_at: str
+
+
+Report = Progress | Crashed | GaveUp | Overdue
+
+
+@dataclass(frozen=True, slots=True)
+class Crash:
+    """The last failure of a child, as text, so that no frame is kept alive by it."""
+
+    type: str
+    message: str
+    traceback: str
+    when: float  # what `now()` said
+
+
+def crash_of(reason: ExitReason, when: float) -> Crash:
+    if reason.error is None:
+        return Crash(reason.exit.value, "", "", when)
+    error = innermost(reason.error)
+    text = "".join(traceback.format_exception(reason.error))
+    return Crash(type(error).__name__, str(error), text[-_MAX_TRACEBACK_CHARS:], when)
+
+
+def guarded(hook: Callable[[Report], None]) -> Callable[[Report], None]:
+    def report(fact: Report) -> None:
+        try:
+            hook(fact)
+        except Exception:
+            _LOGGER.exception("the report hook raised on %r", fact)
+
+    return report

@@ -1,0 +1,22 @@
+"""Where a suspended task waits."""
+
+import os
+
+import trio
+
+_TRIO = os.path.dirname(trio.__file__) + os.sep  # noqa: PTH120 -- compared with a frame's file name, which is a string
+
+
+def waiting_at(task: trio.lowlevel.Task | None) -> str:
+    """The innermost frame that is not trio's own, as "file:line function"; empty for a task that has ended.
+
+    trio's frames would be the same few for every task: a trap at the bottom of `sleep` or `receive`.
+    """
+    if task is None:
+        return ""
+    place = ""
+    for frame, line in task.iter_await_frames():
+        code = frame.f_code
+        if not place or not code.co_filename.startswith(_TRIO):
+            place = f"{code.co_filename}:{line} {code.co_qualname}"
+    return place

@@ -1,0 +1,72 @@
+"""What every user's session needs of the rest of the server, handed down from app.py."""
+
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from bimip.domain.identity import Claims
+from bimip.domain.ids import Millis, UserId
+from bimip.domain.records import Table
+from bimip.storage.interface import Store
+from bimip.storage.queue import OperationQueue
+from bimip.wire.limits import Limits
+
+MAX_REMEMBERED = 4096
+
+
+class Touched(Protocol):
+    def step_soon(self) -> None: ...
+
+
+class DamageBook:
+    """How often an entry crashed a fetcher: after the second time it is delivered as a gap. Outlives the devices."""
+
+    def __init__(self) -> None:
+        self._crashes: OrderedDict[tuple[UserId, str, int], int] = OrderedDict()
+
+    def note(self, place: tuple[UserId, str, int]) -> None:
+        self._crashes[place] = self._crashes.pop(place, 0) + 1
+        if len(self._crashes) > MAX_REMEMBERED:
+            self._crashes.popitem(last=False)
+
+    def is_damaged(self, place: tuple[UserId, str, int]) -> bool:
+        return bool(self._crashes) and self._crashes.get(place, 0) >= 2
+
+
+@dataclass(frozen=True)
+class Services:
+    store: Store
+    queue: OperationQueue
+    limits: Limits
+    partitions: tuple[str, ...]
+    wall_clock: Callable[[], Millis]
+    verify: Callable[[str], Claims]
+    """Raises TokenError, which the gateway's authentication defines: users only asks for its sentence and code."""
+    new_id: Callable[[], str]
+    report: Callable[[str, BaseException], None]
+    agent: str = "bimip"
+    hello_seconds: float = 5.0
+    redelivery_rounds: int = 3
+    damage: DamageBook = field(default_factory=DamageBook)
+    touched: dict[Touched, None] = field(default_factory=dict)
+    """Devices that have something to send, in the order in which that came up."""
+    _eids: dict[UserId, str] = field(default_factory=dict)
+
+    @property
+    def grace_seconds(self) -> float:
+        return self.limits.grace_period_ms / 1000
+
+    def eid_of(self, number: UserId) -> str:
+        """Numbers are never used twice, so what was read once stays true."""
+        eid = self._eids.get(number)
+        if eid is None:
+            if len(self._eids) >= MAX_REMEMBERED:
+                self._eids.clear()
+            with self.store.snapshot() as view:
+                eid = self._eids[number] = view.get(Table.EIDS, (number,)) or ""
+        return eid
+
+    def epoch(self) -> int:
+        with self.store.snapshot() as view:
+            return view.get(Table.META, ("epoch",)) or 0

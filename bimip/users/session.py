@@ -1,0 +1,120 @@
+"""A user's session: the registry group of their connected devices, and what is new for all of them.
+
+It exists while a device of the user is connected. Whatever a commit brings reaches the session once; it wakes the
+devices, each of which reads from its own position.
+"""
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from bimip.domain.appending import EMPTY_LOG
+from bimip.domain.identity import Claims
+from bimip.domain.ids import ConversationId, DeviceId, Offset, Stamp, UserId, Version
+from bimip.domain.records import Entry, Reader, ReceiptKey, Runs, Sequence, State, Table
+from bimip.session.close import Close
+from bimip.supervision import Children
+from bimip.users.connection import Connection
+from bimip.users.services import Services
+from bimip.users.tail import Item, LogTail, StateTail
+from bimip.wire import state
+
+READ_AHEAD = 64
+STATE_PAGE = 128
+
+
+class Connected(Protocol):
+    """A device, as its siblings see it."""
+
+    number: DeviceId
+    claims: Claims
+    connection: Connection
+
+    def step_soon(self) -> None: ...
+
+    def statistics(self) -> dict[str, object]: ...
+
+
+class Session:
+    def __init__(self, eid: str, number: UserId, services: Services) -> None:
+        self.eid = eid
+        self.number = number
+        self.services = services
+        self.children: Children | None = None
+        self.devices: dict[str, Connected] = {}
+        with services.store.snapshot() as view:
+            self.logs = {
+                partition: LogTail(view.get(Table.LOGS, (number, partition)) or EMPTY_LOG)
+                for partition in services.partitions
+            }
+            stored: State | None = view.get(Table.STATES, (number,))
+        self.state = StateTail(stored.head if stored else Version(0))
+        self.state_floor = stored.floor if stored else Version(0)
+
+    def grew(self, partition: str, records: list[tuple[int, Entry]], bodies: Mapping[tuple[Stamp], bytes]) -> None:
+        items = [Item(Offset(offset), entry, bodies.get((entry.stamp,))) for offset, entry in records]
+        self.logs[partition].extend(items)
+
+    def state_changed(self, version: Version, key: ReceiptKey, fresh: Runs) -> None:
+        self.state.add(version, self.encode_state(version, key, fresh))
+
+    def encode_state(self, version: Version, key: ReceiptKey, runs: Runs) -> bytes:
+        return state.receipts_item(
+            version,
+            conversation=conversation_name(key.conversation),
+            member=self.services.eid_of(key.member),
+            kind=key.kind,
+            block=key.block,
+            runs=runs,
+        )
+
+    def is_revoked(self, jti: str) -> bool:
+        with self.services.store.snapshot() as view:
+            return view.get(Table.REVOKED, (jti,)) is not None
+
+    def adopt(self, children: Children) -> None:
+        self.children = children
+
+    def close_revoked(self, jti: str, *, but: Connected) -> None:
+        for device in self.devices.values():
+            if device.claims.jti == jti and device is not but:
+                device.connection.close(Close.TOKEN_REVOKED, "the token was revoked; log in again")
+
+    def read_log(self, partition: str, after: int) -> list[Item]:
+        """The next entries behind an offset, from memory if they are all there."""
+        items = self.logs[partition].after(after, READ_AHEAD)
+        if items is None:
+            with self.services.store.snapshot() as view:
+                items = read_items(view, self.number, partition, after, READ_AHEAD)
+        return items
+
+    def read_state(self, after: int) -> tuple[list[bytes], Version]:
+        """The next encoded changes behind a version, and the version that they lead up to."""
+        items = self.state.after(after)
+        if items is not None:
+            return items, self.state.head
+        head = self.state.head
+        with self.services.store.snapshot() as view:
+            low, high = (self.number, after + 1), (self.number, head + 1)
+            changes = view.scan(Table.CHANGES, low, high, limit=STATE_PAGE)
+            found = [(at, key, view.get(Table.RECEIPTS, key) or ()) for (_, at), key in changes]
+        encoded = [self.encode_state(at, key, runs) for at, key, runs in found]
+        return encoded, found[-1][0] if len(found) == STATE_PAGE else head
+
+
+def read_items(view: Reader, user: UserId, partition: str, after: int, limit: int) -> list[Item]:
+    """Entries with their bodies, straight from the store."""
+    entries = view.read(Sequence.ENTRIES, (user, partition), after, limit=limit)
+    return [Item(Offset(offset), entry, view.get(Table.BODIES, (entry.stamp,))) for offset, entry in entries]
+
+
+def conversation_name(number: ConversationId) -> str:
+    """A conversation's id on the wire."""
+    return f"c{number}"
+
+
+def conversation_number(name: str) -> ConversationId | None:
+    """None for text that names no conversation."""
+    digits = name[1:]
+    if name[:1] != "c" or not digits.isascii() or not digits.isdigit() or digits[0] == "0" or len(digits) > 10:
+        return None
+    return ConversationId(int(digits))
