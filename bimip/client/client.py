@@ -8,7 +8,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
-from types import MappingProxyType
 from typing import Any, TypeVar
 
 import anyio
@@ -47,14 +46,13 @@ from bimip.client.wire.bimip import (
     TokenAuthorityAction,
 )
 from bimip.client.wire.bimip import Identity as WireIdentity
-from bimip.session.close import Close
+from bimip.session.close import Close, may_reconnect
 
 AGENT = "bimip-python"
 LEAVE_TIMEOUT = 2.0
 BEYOND_ANY_OFFSET = 2**63 - 1
 
 _RETRY_STATUSES = frozenset({408, 425, 429})
-_STATUS_CODES = MappingProxyType({401: int(Close.UNAUTHENTICATED)})
 _Answer = TypeVar("_Answer", bound=betterproto2.Message)
 
 
@@ -321,17 +319,19 @@ class Client:
 
     async def history(self, conversation: str, before: int | None = None, limit: int = 50) -> list[Message]:
         """The newest messages of a conversation in front of a conversation offset, oldest first."""
-        if before is not None and before <= 1:
+        end = BEYOND_ANY_OFFSET if before is None else before
+        if end <= 1:
             return []
         fetched = await self.fetch(
             kind=FetchKind.HISTORY,
             partition="",
             conversation=conversation,
-            offset=BEYOND_ANY_OFFSET if before is None else before - 1,
+            offset=end,
             backwards=True,
-            limit=limit,
+            limit=limit + 1,  # whether `end` itself is in the answer does not matter then
         )
-        return sorted((message for message, _ in fetched.rows), key=lambda message: message.conversation_offset)
+        found = [message for message, _ in fetched.rows if message.conversation_offset < end]
+        return sorted(found, key=lambda message: message.conversation_offset)[-limit:]
 
     async def ping(self) -> float:
         """Seconds to the server and back."""
@@ -410,8 +410,7 @@ class Client:
         try:
             connection = await self._connect(self._url, self._last_token)
         except ConnectFailed as failed:
-            retry = not 400 <= failed.status <= 499 or failed.status in _RETRY_STATUSES
-            return End(_STATUS_CODES.get(failed.status, failed.status or CUT), failed.reason, retry)
+            return _end_of(failed)
         link = Link(self._device, connection, timeout=self._timeout, clock=self._clock)
         try:
             return await link.run(lambda: self._set_link(link))
@@ -453,3 +452,12 @@ class Client:
                 self._link.leave()
             while self._link is not None:
                 await self._state_changed.wait()
+
+
+def _end_of(failed: ConnectFailed) -> End:
+    if failed.code:
+        return End(failed.code, failed.reason, may_reconnect(failed.code))
+    if failed.status == 401:
+        return End(Close.UNAUTHENTICATED, failed.reason, may_retry=False)
+    retry = not 400 <= failed.status <= 499 or failed.status in _RETRY_STATUSES
+    return End(failed.status or CUT, failed.reason, retry)

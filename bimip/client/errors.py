@@ -66,12 +66,17 @@ class TransportError(ClientError):
 
 
 class ConnectFailed(TransportError):
-    """No connection came to be. `status` is the HTTP status when the server refused the handshake, else 0."""
+    """No connection came to be.
 
-    def __init__(self, reason: str, *, status: int = 0) -> None:
+    `status` is the HTTP status when the server refused the handshake, else 0; `code` the close code that the server
+    named with it, else 0.
+    """
+
+    def __init__(self, reason: str, *, status: int = 0, code: int = 0) -> None:
         super().__init__(reason)
         self.reason = reason
         self.status = status
+        self.code = code
 
 
 class ConnectionClosed(TransportError):

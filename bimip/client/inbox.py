@@ -26,7 +26,8 @@ from bimip.client.wire.bimip import Body, Gap, Hello, LogState, Message, OffsetR
 from bimip.client.wire.bimip import Position as WirePosition
 from bimip.client.wire.bimip import Start as WireStart
 from bimip.domain.ids import Offset
-from bimip.session.position import HoleError, Position, Range, ranges
+from bimip.domain.ranges import Ranges, from_offsets
+from bimip.session.position import HoleError, Position
 
 MAX_NEWS = 10_000
 DeliveredBefore = Callable[[Message], bool]
@@ -70,7 +71,7 @@ class Track:
 class Ack:
     partition: str
     upto: Offset | None
-    offsets: tuple[Range, ...]
+    offsets: Ranges
 
 
 class Inbox:
@@ -172,7 +173,7 @@ class Inbox:
             beyond = [offset for offset in track.owes_single if offset > track.taken.offset]
             upto = track.taken.offset if track.owes_upto or len(beyond) < len(track.owes_single) else None
             if upto or beyond:
-                acks.append(Ack(partition, upto, ranges(beyond)))
+                acks.append(Ack(partition, upto, from_offsets(beyond)))
             track.owes_upto, track.owes_single, track.taken_since_ack = False, (), 0
         return acks
 

@@ -8,43 +8,13 @@ from collections.abc import Iterable
 
 from bimip.client.errors import ProtocolViolation
 from bimip.client.events import ReceiptsChanged
-from bimip.client.store import ReceiptBlock, Runs, Store
+from bimip.client.store import ReceiptBlock, Store
 from bimip.client.wire.bimip import Receipts, StateDelta, StateItem
 from bimip.domain.ids import ConversationOffset, Millis
-from bimip.domain.records import ReceiptKind, Run
+from bimip.domain.receipts import BLOCK, block_of, fresh, merge
+from bimip.domain.records import ReceiptKind, Run, Runs
 
-BLOCK = 256
 KINDS = frozenset(ReceiptKind)
-
-
-def block_of(conversation_offset: int) -> int:
-    return (conversation_offset - 1) // BLOCK
-
-
-def merge(held: Runs, arrived: Runs) -> tuple[Runs, Runs]:
-    """The union, where the earliest time wins, and of it what is new. Within one block, so a map is small."""
-    before = _times(held)
-    after = _times([*held, *arrived])
-    changed = {offset: time for offset, time in after.items() if before.get(offset) != time}
-    return _as_runs(after), _as_runs(changed)
-
-
-def _times(runs: Iterable[tuple[int, int, int]]) -> dict[int, int]:
-    times: dict[int, int] = {}
-    for first, last, time in runs:
-        for offset in range(first, last + 1):
-            times[offset] = min(time, times.get(offset, time))
-    return times
-
-
-def _as_runs(times: dict[int, int]) -> Runs:
-    runs: Runs = []
-    for offset, time in sorted(times.items()):
-        if runs and runs[-1][1] == offset - 1 and runs[-1][2] == time:
-            runs[-1] = (runs[-1][0], offset, time)
-        else:
-            runs.append((offset, offset, time))
-    return runs
 
 
 class ReceiptBook:
@@ -93,25 +63,31 @@ class ReceiptBook:
         if removed:
             self._store.drop_receipts(key)
             return []
-        low, high = BLOCK * receipts.block + 1, BLOCK * (receipts.block + 1)
-        arrived = [(max(run.from_, low), min(run.to, high), run.time) for run in receipts.runs]
-        merged, changed = merge(self._store.receipt_runs(key), arrived)
-        self._store.set_receipt_runs(key, merged, self._fresh)
+        arrived = _runs_of(receipts)
+        known = self._store.receipt_runs(key)
+        changed = fresh(known, arrived) if arrived else ()
+        self._store.set_receipt_runs(key, merge(known, arrived), self._fresh)
         if not changed:
             return []
-        runs = tuple(
-            Run(ConversationOffset(first), ConversationOffset(last), Millis(time)) for first, last, time in changed
-        )
-        return [ReceiptsChanged(key.conversation, key.member, ReceiptKind(key.kind), runs)]
+        return [ReceiptsChanged(key.conversation, key.member, ReceiptKind(key.kind), changed)]
 
     def of(self, conversation: str, conversation_offset: int) -> dict[str, dict[str, int]]:
         """By member {"delivered", "read", "played": when}, where READ implies DELIVERED and PLAYED implies READ."""
         found: dict[str, dict[str, int]] = {}
         for member, kind, runs in self._store.receipts(conversation, block_of(conversation_offset)):
-            for first, last, time in runs:
-                if first <= conversation_offset <= last:
-                    _mark(found.setdefault(member, {}), kind, time)
+            for run in runs:
+                if run.first <= conversation_offset <= run.last:
+                    _mark(found.setdefault(member, {}), kind, run.time)
         return found
+
+
+def _runs_of(receipts: Receipts) -> Runs:
+    """Only what lies in the block: a run is walked offset by offset, so its length may not be the peer's to choose."""
+    low, high = receipts.block * BLOCK + 1, (receipts.block + 1) * BLOCK
+    runs = [Run(ConversationOffset(run.from_), ConversationOffset(run.to), Millis(run.time)) for run in receipts.runs]
+    if any(not low <= run.first <= run.last <= high for run in runs):
+        raise ProtocolViolation(f"receipts of block {receipts.block} reach beyond it")
+    return tuple(sorted(runs))
 
 
 _IMPLIED = {

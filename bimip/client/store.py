@@ -21,7 +21,8 @@ from typing import NamedTuple
 
 from bimip.client.errors import StoreError
 from bimip.domain.ids import Offset
-from bimip.session.position import Position, Range
+from bimip.domain.records import Run, Runs
+from bimip.session.position import Position
 
 SCHEMA_VERSION = 1
 SCHEMA = """
@@ -60,10 +61,6 @@ class ReceiptBlock(NamedTuple):
     member: str
     kind: int
     block: int
-
-
-Runs = list[tuple[int, int, int]]
-"""(first, last, time), ascending and disjoint."""
 
 
 class Store:
@@ -124,8 +121,7 @@ class Store:
         row = self._db.execute("SELECT offset, held FROM positions WHERE partition = ?", (partition,)).fetchone()
         if row is None:
             return None
-        held = (Range(Offset(first), Offset(last)) for first, last in json.loads(row[1]))
-        return Position(Offset(row[0]), tuple(held))
+        return Position(Offset(row[0]), tuple((first, last) for first, last in json.loads(row[1])))
 
     def set_position(self, partition: str, position: Position) -> None:
         self._db.execute(
@@ -188,7 +184,7 @@ class Store:
         row = self._db.execute(
             "SELECT runs FROM receipts WHERE conversation = ? AND member = ? AND kind = ? AND block = ?", key
         ).fetchone()
-        return _runs(row[0]) if row else []
+        return _runs(row[0]) if row else ()
 
     def set_receipt_runs(self, key: ReceiptBlock, runs: Runs, fresh: int) -> None:
         """`fresh` numbers the whole state that this belongs to."""
@@ -225,4 +221,4 @@ class Store:
 
 
 def _runs(text: str) -> Runs:
-    return [(first, last, time) for first, last, time in json.loads(text)]
+    return tuple(Run(*run) for run in json.loads(text))

@@ -22,6 +22,7 @@ from bimip.session.close import Close
 SUBPROTOCOL = "bimip.v1"
 CUT = 1006  # RFC 6455: no close frame came
 MAX_FRAME_BYTES = 16 * 1024 * 1024
+MAX_SENTENCE_BYTES = 1000
 CLOSE_TIMEOUT = 2.0
 
 
@@ -107,6 +108,8 @@ class WebSocket:
             raise ConnectFailed(f"the peer is no WebSocket server: {problem}") from problem
 
     async def _accepted(self) -> None:
+        refused: events.RejectConnection | None = None
+        sentence = bytearray()
         while True:
             for event in self._protocol.events():
                 if isinstance(event, events.AcceptConnection):
@@ -114,16 +117,25 @@ class WebSocket:
                         raise ConnectFailed(f"the server does not speak {SUBPROTOCOL}", status=400)
                     return
                 if isinstance(event, events.RejectConnection):
-                    raise ConnectFailed(
-                        f"the server refused the handshake with HTTP status {event.status_code}",
-                        status=event.status_code,
-                    )
-            self._protocol.receive_data(await self._stream.receive())
+                    refused = event
+                elif isinstance(event, events.RejectData):
+                    sentence += event.data
+                    if event.body_finished or len(sentence) > MAX_SENTENCE_BYTES:
+                        raise _refusal(refused, bytes(sentence))
+            self._protocol.receive_data(await self._more(refused))
+
+    async def _more(self, refused: events.RejectConnection | None) -> bytes | None:
+        try:
+            return await self._stream.receive()
+        except anyio.EndOfStream:
+            if refused is None:
+                raise
+            return None  # the end of a body without a length
 
     async def receive(self) -> bytes:
         while True:
             self._pending.extend(self._protocol.events())
-            while self._pending:
+            while self._pending and self._closed is None:
                 if (frame := await self._on(self._pending.popleft())) is not None:
                     return frame
             if self._closed is not None:
@@ -192,3 +204,13 @@ class WebSocket:
                 await self.receive()
         except ConnectionClosed:
             return
+
+
+def _refusal(refused: events.RejectConnection | None, body: bytes) -> ConnectFailed:
+    """The server's sentence begins with a close code where it would have closed with one."""
+    status = refused.status_code if refused else 0
+    sentence = body.decode("utf-8", "replace").strip()
+    code, _, rest = sentence.partition(" ")
+    if len(code) == 4 and code.isdigit():
+        return ConnectFailed(rest or sentence, status=status, code=int(code))
+    return ConnectFailed(sentence or f"the server refused the handshake with HTTP status {status}", status=status)

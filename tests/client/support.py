@@ -2,7 +2,6 @@
 
 import functools
 import inspect
-import itertools
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -40,26 +39,29 @@ LIMITS = Limits(
 )
 
 
-def both_backends(scenario: Callable[..., Awaitable[None]]) -> Callable[..., None]:
+def both_backends(scenario: Callable[..., Awaitable[None]], *, virtual: bool = True) -> Callable[..., None]:
     """A test of an async scenario under trio (in virtual time) and under asyncio."""
     wants_path = "tmp_path" in inspect.signature(scenario).parameters
 
     @pytest.mark.parametrize("backend", ["trio", "asyncio"])
     def test(backend: str, tmp_path: Path) -> None:
-        run(functools.partial(scenario, tmp_path=tmp_path) if wants_path else scenario, backend)
+        run(functools.partial(scenario, tmp_path=tmp_path) if wants_path else scenario, backend, virtual=virtual)
 
     test.__name__ = getattr(scenario, "__name__", "scenario")
     test.__doc__ = scenario.__doc__
     return test
 
 
-def run(scenario: Callable[[], Awaitable[None]], backend: str = "trio") -> None:
-    options: dict[str, Any] = {}
-    if backend == "trio":
-        options["clock"] = trio.testing.MockClock(autojump_threshold=0)
+both_backends_in_real_time = functools.partial(both_backends, virtual=False)
+"""For scenarios with real sockets."""
+
+
+def run(scenario: Callable[[], Awaitable[None]], backend: str = "trio", *, virtual: bool = True) -> None:
+    virtual = virtual and backend == "trio"
+    options: dict[str, Any] = {"clock": trio.testing.MockClock(autojump_threshold=0)} if virtual else {}
 
     async def within_time() -> None:
-        with anyio.fail_after(3600 if backend == "trio" else 10):
+        with anyio.fail_after(3600 if virtual else 10):
             await scenario()
 
     anyio.run(within_time, backend=backend, backend_options=options)
@@ -153,7 +155,7 @@ class Peer:
         except ConnectionClosed as closed:
             return closed
 
-    async def greet(self, **fields: Any) -> Hello:
+    async def greet(self, **fields: Any) -> Hello:  # noqa: ANN401 - of Hello
         """Receive the client's Hello, and answer it."""
         hello, _ = await self.expect(Hello)
         self.send(welcome(hello, **fields))
@@ -185,7 +187,7 @@ class FakeServer:
 
 
 @asynccontextmanager
-async def a_client(server: FakeServer, **options: Any) -> AsyncIterator[Client]:
+async def a_client(server: FakeServer, **options: Any) -> AsyncIterator[Client]:  # noqa: ANN401 - of open_client
     settings: dict[str, Any] = {
         "token": "token",
         "connect": server.connect,
@@ -205,7 +207,7 @@ def welcome(
     position: int = 0,
     heads: dict[str, int] | None = None,
     results: list[HelloResult] | None = None,
-    **fields: Any,
+    **fields: Any,  # noqa: ANN401 - of Hello
 ) -> Hello:
     """The server's Hello, which begins where the client is, or at `position`."""
     logs = [
@@ -238,7 +240,7 @@ def a_message(offset: int, text: str = "", *, sender: str = "bob@example.org", d
     )
 
 
-def batch(after: int, upto: int, *offsets: int, **fields: Any) -> Body:
+def batch(after: int, upto: int, *offsets: int, **fields: Any) -> Body:  # noqa: ANN401 - of Body
     """In turn: of (after, upto] those that are owed."""
     return Body(partition="chat", after=after, upto=upto, messages=[a_message(o) for o in offsets], **fields)
 
@@ -279,4 +281,6 @@ async def nothing_more(client: Client) -> list[Event]:
     return events
 
 
-counter = itertools.count(1)
+async def until(condition: Callable[[], bool]) -> None:
+    while not condition():  # noqa: ASYNC110 - what a test waits for has no event of its own
+        await anyio.sleep(0.01)

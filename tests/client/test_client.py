@@ -51,6 +51,7 @@ from tests.client.support import (
     run,
     sent,
     take,
+    until,
     welcome,
 )
 
@@ -146,8 +147,7 @@ async def test_what_was_not_answered_is_sent_again_with_the_same_id_on_the_next_
         peer = await server.accept()
         hello = await peer.greet(results=[HelloResult(sent=sent(first.id, 12, duplicate=True))])
         again = hello.messages
-        while not answers:
-            await anyio.sleep(0.01)
+        await until(lambda: bool(answers))
 
         assert again == [first]
         assert (answers[0].user_offset, answers[0].duplicate) == (12, True)
@@ -203,8 +203,7 @@ async def test_an_answer_that_was_not_taken_is_told_by_the_next_process(tmp_path
         message_id = client.send_nowait("bob@example.org", b"hi")
         peer = await server.accept()
         await peer.greet(results=[HelloResult(sent=sent(message_id, 3))])
-        while client.unsent:
-            await anyio.sleep(0.01)
+        await until(lambda: client.unsent == 0)
     async with a_client(server, path=path) as client:
         await server.accept()
         assert (await next_of(client, Sent)).id == message_id
@@ -322,7 +321,7 @@ async def test_acks_of_a_busy_application_are_gathered() -> None:
         peer.send(batch(0, 200, *range(1, 201)))
         await take(client, Received, 200)
         await nothing_more(client)
-        acks = []
+        acks: list[int] = []
         while not acks or acks[-1] < 200:
             ack, _ = await peer.expect(Signal)
             acks.append(ack.upto)
@@ -335,7 +334,7 @@ async def test_acks_of_a_busy_application_are_gathered() -> None:
 async def test_what_was_taken_survives_the_process_and_what_was_in_hand_comes_again(tmp_path: Path) -> None:
     server = FakeServer()
     path = tmp_path / "phone.db"
-    with pytest.raises(RuntimeError, match="the application fails"):
+    with pytest.raises(RuntimeError, match="the application fails"):  # noqa: PT012 - the block is what fails
         async with a_client(server, path=path) as client:
             peer = await server.accept()
             await peer.greet(position=0)
@@ -737,8 +736,9 @@ async def test_requests_are_answered_by_ref() -> None:
                 )
             )
             fetch, ref = await peer.expect(Fetch)
-            assert (fetch.conversation, fetch.offset, fetch.backwards) == ("c1", 9, True)
-            peer.send(Body(turn=Turn.TURN_FETCH, messages=[a_message(9), a_message(8)]), ref)
+            assert (fetch.conversation, fetch.offset, fetch.backwards) == ("c1", 10, True)
+            rows = [a_message(offset) for offset in (10, 9, 8, 7)]
+            peer.send(Body(turn=Turn.TURN_FETCH, messages=rows), ref)
             ping, ref = await peer.expect(PingPong)
             peer.send(PingPong(kind=PingPongKind.PONG, id=ping.id), ref)
             token, ref = await peer.expect(TokenAuthority)
@@ -751,7 +751,7 @@ async def test_requests_are_answered_by_ref() -> None:
 
         assert [(m.user_offset, acknowledged) for m, acknowledged in fetched.rows] == [(3, True), (4, False)]
         assert (fetched.next_offset, fetched.complete) == (5, True)
-        assert [message.conversation_offset for message in await client.history("c1", before=10)] == [8, 9]
+        assert [message.conversation_offset for message in await client.history("c1", before=10, limit=2)] == [8, 9]
         assert await client.history("c1", before=1) == []
         assert await client.ping() >= 0
         await client.refresh_token("next")
