@@ -27,7 +27,7 @@ from tests.gateway.harness import (
 
 Fault = Callable[[trio.SocketStream], Awaitable[None]]
 
-QUICK = replace(SETTINGS, handshake_seconds=0.3, heartbeat_seconds=0.3, send_seconds=0.3, close_seconds=0.3)
+QUICK = replace(SETTINGS, handshake_seconds=0.3, heartbeat_seconds=0.3, send_seconds=0.3, close_seconds=0.1)
 TEXT, BINARY, CONTINUATION, CLOSE, PING_FRAME, PONG = 1, 2, 0, 8, 9, 10
 FIN, MORE, RSV1 = 0x80, 0x00, 0xC0
 
