@@ -39,7 +39,7 @@ def append(view: Reader, op: Append, moment: Moment) -> Decision:
     stamp = moment.stamp()
     entry = Entry(stamp, number, place, op.user, op.device, bool(addressed))
     readers = (op.user,) if recipient == op.user or (addressed and recipient not in addressed) else (op.user, recipient)
-    grows = [Grow(Sequence.HISTORY, (number,), place, Mention(stamp, op.user, bool(addressed)))]
+    grows = [Grow(Sequence.HISTORY, (number,), place, Mention(stamp, op.user, op.device, bool(addressed)))]
     own = EMPTY_LOG
     for user in readers:
         log = view.get(Table.LOGS, (user, op.partition)) or EMPTY_LOG

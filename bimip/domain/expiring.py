@@ -63,7 +63,7 @@ def expire_bodies(view: Reader, op: ExpireBodies, moment: Moment) -> Decision:
 def expire_seen(view: Reader, op: ExpireSeen, moment: Moment) -> Decision:
     """Deduplication has no index by time: all of it is walked, slowly, which costs no write for what stays."""
     limit = moment.rules.slice_entries
-    found = view.scan(Table.SEEN, op.after, (DeviceId(1 << 32),), limit=limit)
+    found = view.scan(Table.SEEN, op.after, (DeviceId((1 << 32) - 1),), limit=limit)
     puts = [Put(Table.SEEN, key, None) for key, seen in found if seen.stamp < op.before]
     more = len(found) == limit
     resume = (found[-1][0][0], found[-1][0][1] + "\0") if more else None

@@ -84,6 +84,7 @@ class Mention(NamedTuple):
 
     stamp: Stamp
     author: UserId
+    origin: DeviceId
     addressed: bool
 
 

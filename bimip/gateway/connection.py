@@ -71,6 +71,10 @@ class WebSocketConnection:
             if frame is not None:
                 return [frame]
 
+    @property
+    def sendable(self) -> bool:
+        return self._unfinished is None
+
     def send_nowait(self, frame: bytes) -> bool:
         if self._ending is not None:
             return True

@@ -1,9 +1,9 @@
 """What a server has in flight to one device in one partition: sent, not yet acknowledged.
 
-The window bounds it, in entries and in bytes, so that a device that never acknowledges costs a constant amount. Every ack
-resets the grace timer; when it expires, all that is in flight is due again, marked as redelivered; after `MAX_ROUNDS`
-without a single ack the connection is to be closed. What is kept per entry is its offset and size: the content is read
-again from the log.
+The window bounds it, in entries and in bytes, so that a device that never acknowledges costs a constant amount. Every
+ack resets the grace timer; when it expires, all that is in flight is due again, marked as redelivered; after
+`max_rounds` without a single ack the connection is to be closed. What is kept per entry is its offset and size: the
+content is read again from the log.
 """
 
 from collections.abc import Iterator
@@ -12,8 +12,6 @@ from math import inf
 from bimip.domain import ranges
 from bimip.domain.ids import Offset
 from bimip.domain.ranges import Ranges
-
-MAX_ROUNDS = 3
 
 
 class Window:
@@ -25,6 +23,7 @@ class Window:
         "_grace_seconds",
         "_max_bytes",
         "_max_entries",
+        "_max_rounds",
         "bytes",
         "deadline",
         "held",
@@ -42,6 +41,7 @@ class Window:
         max_entries: int,
         max_bytes: int,
         grace_seconds: float,
+        max_rounds: int,
     ) -> None:
         self.position = position
         """All owed up to here was sent on this connection, or was held when it began. The next range begins here."""
@@ -57,6 +57,7 @@ class Window:
         self._max_entries = max_entries
         self._max_bytes = max_bytes
         self._grace_seconds = grace_seconds
+        self._max_rounds = max_rounds
 
     def __len__(self) -> int:
         return len(self._flight)
@@ -92,7 +93,7 @@ class Window:
         """If the grace period is over, all in flight is due again. False when it was the last round: give up."""
         if now < self.deadline:
             return True
-        if self.rounds == MAX_ROUNDS:
+        if self.rounds == self._max_rounds:
             return False
         self.rounds += 1
         self.deadline = now + self._grace_seconds

@@ -6,9 +6,9 @@ returns. It decides nothing and knows no message. MemoryStore (memory.py) define
 is held to it by one suite and by random histories that must give the same answers in both.
 
 LmdbStore turns keys into bytes that sort as their tuples do (keys.py) and records into few bytes (packing.py). A
-sequence lies in *blocks* of 64 records, each block under a key that follows from the number, so an append finds its
-block without a search, a reader starts in the middle without one, and a batch's references cost once per user and
-batch: growing one block of 1,900 bytes instead of a row (and a row's 30 bytes of key and header) for each message.
+sequence lies in *blocks* of 24 records, each block under a key that follows from the number, so an append finds its
+block without a search, a reader starts in the middle without one, and a batch's references cost one put per user:
+a block grows instead of a row (and a row's 30 bytes of key and header) for each message.
 
 Why LMDB: a reader costs a microsecond, never waits, and sees one consistent state; a commit is two synced writes and
 no log to replay, so a start after a crash takes no time; it is one file and no process to look after. What it asks for
@@ -16,8 +16,9 @@ in return is here too: one writer, a map that is reserved ahead, no checksums, a
 
 Rejected:
 - `writemap` (a full disk would kill the process), `metasync=False` and `sync=False` (an acknowledgement could be lost).
-- A row per log entry: 50 bytes more for each reference, and pages half empty, because each user's rows grow in the
-  middle of the tree.
+- A row per log entry: twice the bytes for each reference, because a row's key and header are as long as what it holds.
+- Blocks as large as half a page: each user's blocks grow in the middle of the tree, where a split leaves one of two
+  behind, and pages half empty.
 - Blocks of whatever one batch brought: small batches made rows again, and finding the last one was a search.
 - Text as it is in keys, with a length before it (does not sort) or a NUL behind it (may be part of the text).
 - SQLite: the same promise at ten times the processor time for each message; a log of our own before LMDB: no gain

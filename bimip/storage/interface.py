@@ -61,7 +61,10 @@ class Store(Protocol):
         ...
 
     def reopen(self) -> None:
-        """Close and open again, as after an I/O error. No transaction or snapshot may be open."""
+        """Close and open again, as after an I/O error. No transaction or snapshot may be open.
+
+        Readers in other threads get a StorageError meanwhile, so it is best called by the thread that reads.
+        """
         ...
 
     def statistics(self) -> StoreStatistics: ...

@@ -1,24 +1,25 @@
 """The journal: the one process that decides and owns the write transaction.
 
 Theory of operation. Operations gather in the queue while the last batch is being synced; what has gathered is the next
-batch. All of it is decided in one go (plain code, no await), put into one LMDB transaction, and synced in a thread; only then
-is every caller given its result, and the users concerned are told what is new. Nobody waits for a timer: an idle server
-commits at once. Acks alone have nobody who waits for them, and wait for company, 20 ms at most.
+batch. All of it is decided in one go (plain code, no await), put into one LMDB transaction, and synced in a thread;
+only then is every caller given its result, and the users concerned are told what is new. Nobody waits for a timer: an
+idle server commits at once. Acks alone have nobody who waits for them, and wait for company, 20 ms at most.
 
-A decision that raises costs its own operation an error and nothing else: it is a pure function, so nothing has happened. A
-batch that the store cannot take for such a reason is tried again one operation at a time, and the one at fault is refused.
+A decision that raises costs its own operation an error and nothing else: it is a pure function, so nothing has
+happened. A batch that the store cannot take for such a reason is tried again one operation at a time, and the one at
+fault is refused.
 
-When the journal itself ends in the middle of a batch, its successor finds the batch in the queue, outcome unknown, and tries
-each alone, in order: every operation is harmless to repeat. One that takes the journal down twice is set aside and
-answered UNKNOWN_OUTCOME.
+When the journal itself ends in the middle of a batch, its successor finds the batch in the queue, outcome unknown,
+and tries each alone, in order: every operation is harmless to repeat. One that takes the journal down twice is set
+aside and answered UNKNOWN_OUTCOME.
 
-The disk. Nothing read from the store is told to anybody before a synced start record: a killed process may have left its last
-commit in the page cache alone. A full disk refuses what would grow and changes nothing else. After an I/O error the
-environment is closed and opened again, with back-off, and meanwhile writes are refused and reads go on.
+The disk. Nothing read from the store is told to anybody before a synced start record: a killed process may have left
+its last commit in the page cache alone. A full disk refuses what would grow and changes nothing else. After an I/O
+error the environment is closed and opened again, with back-off, and meanwhile writes are refused and reads go on.
 
-Rejected: deciding while the last batch syncs (needs a second overlay that must be decided again when the batch fails; at
-saturation the loop is busy anyway), an operation's own transaction (an fsync each), puts in the thread (the interpreter's
-lock is handed over at every put).
+Rejected: deciding while the last batch syncs (needs a second overlay that must be decided again when the batch fails;
+at saturation the loop is busy anyway), an operation's own transaction (an fsync each), puts in the thread (the
+interpreter's lock is handed over at every put).
 """
 
 from collections.abc import Callable, Sequence
@@ -42,7 +43,6 @@ from bimip.storage.worker import Worker
 
 MAX_BATCH = 4096
 """Operations; bounds how long the loop decides without a pause."""
-LAZY_SECONDS = 0.020
 REOPEN_SECONDS = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 MAX_CRASHES = 2
 
@@ -50,7 +50,10 @@ FULL = Refused(
     Fault.STORAGE_FULL, "the server's disk or quota is full; nothing was stored, send it again later", "", 5_000
 )
 UNKNOWN = Refused(
-    Fault.UNKNOWN_OUTCOME, "whether this was stored is not known; send it again under the same id to find out", "", 1_000
+    Fault.UNKNOWN_OUTCOME,
+    "whether this was stored is not known; send it again under the same id to find out",
+    "",
+    1_000,
 )
 UNAVAILABLE = Refused(Fault.UNAVAILABLE, "the store cannot be written just now; nothing was stored", "", 1_000)
 INTERNAL = Refused(Fault.INTERNAL, "the server failed at this request and stored nothing; the operator has been told")
@@ -88,6 +91,7 @@ class Journal:
         committed: Callable[[Committed], None],
         report: Callable[[str, BaseException], None],
         node: int = 0,
+        ack_delay_seconds: float = 0.020,
         statistics: JournalStatistics | None = None,
     ) -> None:
         self._store = store
@@ -98,6 +102,7 @@ class Journal:
         self._committed = committed
         self._report = report
         self._node = node
+        self._ack_delay_seconds = ack_delay_seconds
         self._last = Stamp(0)
         self._begun = False
         self.statistics = statistics or JournalStatistics()
@@ -110,7 +115,7 @@ class Journal:
             started()
             while True:
                 await self._settle_suspects()
-                await self._queue.wait(LAZY_SECONDS)
+                await self._queue.wait(self._ack_delay_seconds)
                 await self._write(self._queue.take(MAX_BATCH))
                 self._queue.settle()
         finally:
@@ -142,8 +147,10 @@ class Journal:
                 pass
             elif ticket.crashes >= MAX_CRASHES:
                 self.statistics.set_aside += 1
-                self._answer([ticket], [UNKNOWN])
-                self._report("operation set aside", RuntimeError(f"{type(ticket.operation).__name__} ended the journal"))
+                self._refuse([ticket], UNKNOWN)
+                self._report(
+                    "operation set aside", RuntimeError(f"{type(ticket.operation).__name__} ended the journal")
+                )
             else:
                 ticket.crashes += 1
                 await self._write([ticket])
@@ -157,12 +164,12 @@ class Journal:
         except StoreFullError as error:
             self._report("store full", error)
             self.statistics.fault = str(error)
-            self._answer(tickets, [FULL] * len(tickets))
+            self._refuse(tickets, FULL)
         except OutcomeUnknownError as error:
-            self._answer(tickets, [UNKNOWN] * len(tickets))
+            self._refuse(tickets, UNKNOWN)
             await self._recover(error)
         except StorageError as error:
-            self._answer(tickets, [UNAVAILABLE] * len(tickets))
+            self._refuse(tickets, UNAVAILABLE)
             await self._recover(error)
         except Exception as error:  # noqa: BLE001 - whatever a record does to the packing is its sender's fault alone
             await self._write_alone(tickets, error)
@@ -212,7 +219,7 @@ class Journal:
         self._begun = True
 
     def _commit_and_begin(self) -> None:
-        """One visit to the thread for both. What goes wrong at beginning is the next batch's trouble, not this one's."""
+        """One visit to the thread for both. What goes wrong at beginning is the next batch's trouble."""
         self._begun = False
         self._store.commit()
         with suppress(StorageError):
@@ -225,7 +232,7 @@ class Journal:
     async def _write_alone(self, tickets: Sequence[Ticket], error: Exception) -> None:
         self._report("batch refused by the store", error)
         if len(tickets) == 1:
-            self._answer(tickets, [INTERNAL])
+            self._refuse(tickets, INTERNAL)
             return
         for ticket in tickets:
             await self._write([ticket])
@@ -251,7 +258,7 @@ class Journal:
         with trio.move_on_after(seconds):
             while True:
                 tickets = self._queue.take(MAX_BATCH)
-                self._answer(tickets, [UNAVAILABLE] * len(tickets))
+                self._refuse(tickets, UNAVAILABLE)
                 self._queue.settle()
                 await self._queue.wait(0)
 
@@ -263,6 +270,14 @@ class Journal:
         for decision in rest:
             assert decision.then is not None
             self._queue.submit(decision.then, lazy=True)
+        self._tell(committed)
+
+    def _refuse(self, tickets: Sequence[Ticket], why: Refused) -> None:
+        self._answer(tickets, [why] * len(tickets))
+        self._tell(Committed(Changes(), []))
+
+    def _tell(self, committed: Committed) -> None:
+        """Also after a refusal: those who were answered have something to send."""
         try:
             self._committed(committed)
         except Exception as error:  # noqa: BLE001 - the batch is on disk: what follows must not make it look otherwise

@@ -102,10 +102,14 @@ UNPACK: dict[Table | Sequence, Unpack] = {
 
 
 def pack_bound(table: Table, key: Key) -> bytes:
-    """Where a range begins or ends: `key` may end early, and its numbers may lie outside what a key can hold."""
+    """Where a range begins or ends.
+
+    `key` may end early; go on with a 0 behind its last element, which is right behind the key without it; and its
+    numbers may lie outside what a key can hold.
+    """
     shape = _SHAPES[table]
     if table is Table.VERSIONS and len(key) > 1:
-        key = (key[0], RECEIPT_STATE, *key[1])
+        key = (key[0], RECEIPT_STATE, *key[1], *key[2:])
     packed = b""
     for kind, value in zip(shape, key, strict=False):
         if kind == _TEXT:
@@ -117,4 +121,4 @@ def pack_bound(table: Table, key: Key) -> bytes:
                 packed += Struct(">" + kind).pack(value)
             except StructError:  # beyond every key that begins like this one
                 return packed + b"\xff" * MAX_KEY_BYTES
-    return packed
+    return packed + b"\0" if len(key) > len(shape) else packed

@@ -14,8 +14,8 @@ Threads. LMDB's words ask for one thread in a write transaction; what it needs i
 writers' mutex (begin) unlocks it (commit, abort), and that no two use the transaction at once. So `apply` may come from
 the event loop while the thread that commits waits for its turn. tests/storage/test_lmdb.py holds it to that.
 
-Room. LMDB needs free pages to delete something, so a full map could never be emptied: the quota is always a little
-below the map. It counts pages in use, not the file, which never shrinks.
+Room. LMDB needs free pages to delete something, so a full map could never be emptied: the quota is at most seven
+eighths of the map. It counts pages in use, not the file, which never shrinks.
 """
 
 import errno
@@ -40,7 +40,6 @@ from bimip.storage.packing import BLOCK, BLOCKS, FORMAT, PACK, UNPACK
 
 TIB = 1 << 40
 SMALLEST_MAP = 64 << 20  # below this a system forbids too much to work on
-RESERVE_BYTES = 1 << 20  # of the map, so that there is room to make room
 LOW_DISK_BYTES = 16 << 20  # a short write with less than this left means a full disk
 MAX_READERS = 126
 
@@ -106,7 +105,7 @@ class _Snapshot:
     def read(self, sequence: Sequence, key: Key, after: int, *, limit: int) -> list[tuple[int, Any]]:
         blocks = BLOCKS[sequence]
         packed_key = PACK_KEY[sequence](key)
-        number, place = divmod(after + 1, BLOCK)
+        number, place = divmod(max(after + 1, 0), BLOCK)
         get, database = self._transaction.get, self._databases[sequence]
         block = get(packed_key + number.to_bytes(8, "big"), None, database)
         if block is None:  # the sequence begins later, or has ended
@@ -196,28 +195,27 @@ class LmdbStore:
         if added[-1][0] - first + 1 != len(added):
             raise ValueError(f"{sequence} {key}: {first} … {added[-1][0]} are not {len(added)} numbers in a row")
         packed_key = PACK_KEY[sequence](key)
+        number, place = divmod(first, BLOCK)
+        block = transaction.get(packed_key + number.to_bytes(8, "big"), None, database)
+        end = self._end(transaction, sequence, packed_key) if block is None else number * BLOCK + blocks.end(block)
+        if end not in {None, first}:
+            raise ValueError(f"{sequence} {key} goes on with {end}, not with {first}")
         records = [record for _, record in added]
-        done = 0
-        while done < len(records):
-            number, place = divmod(first + done, BLOCK)
-            block_key = packed_key + number.to_bytes(8, "big")
-            block = transaction.get(block_key, None, database)
-            if block is None and not done:
-                self._check_goes_on(transaction, sequence, packed_key, first)
+        while records:
             room = BLOCK - place
-            transaction.put(block_key, blocks.extend(block, place, records[done : done + room]), db=database)
-            done += room
+            transaction.put(
+                packed_key + number.to_bytes(8, "big"), blocks.extend(block, place, records[:room]), db=database
+            )
+            del records[:room]
+            block, number, place = None, number + 1, 0
 
-    def _check_goes_on(
-        self, transaction: "lmdb.Transaction[bytes]", sequence: Sequence, packed_key: bytes, number: int
-    ) -> None:
-        """A block is begun: the one before it is the sequence's last and full, or the sequence is empty."""
+    def _end(self, transaction: "lmdb.Transaction[bytes]", sequence: Sequence, packed_key: bytes) -> int | None:
+        """The number behind the sequence's last; None when it is empty."""
         with transaction.cursor(self._databases[sequence]) as cursor:
             found = cursor.set_range(packed_key + b"\xff" * 8)
             if (cursor.prev() if found else cursor.last()) and cursor.key()[:-8] == packed_key:
-                end = int.from_bytes(cursor.key()[-8:], "big") * BLOCK + BLOCKS[sequence].end(cursor.value())
-                if end != number:
-                    raise ValueError(f"{sequence} goes on with {end}, not with {number}")
+                return int.from_bytes(cursor.key()[-8:], "big") * BLOCK + BLOCKS[sequence].end(cursor.value())
+        return None
 
     def _cut(self, transaction: "lmdb.Transaction[bytes]", sequence: Sequence, key: Key, below: int) -> None:
         packed_key = PACK_KEY[sequence](key)
@@ -229,8 +227,10 @@ class LmdbStore:
             while found and cursor.key() < last:
                 found = cursor.delete()  # which moves to the next
         block = transaction.get(last, None, database)
-        if block is not None and block[0] < place:
+        if block is not None:
             kept = BLOCKS[sequence].cut(block, place)
+            if kept == block:
+                return
             if kept:
                 transaction.put(last, kept, db=database)
             else:
@@ -302,7 +302,7 @@ class LmdbStore:
             raise
         self._map_bytes = environment.info()["map_size"]
         self._page_bytes = environment.stat()["psize"]
-        bound = max(self._map_bytes - RESERVE_BYTES, self._map_bytes // 2)
+        bound = self._map_bytes - self._map_bytes // 8
         self._quota_bytes = min(self._wanted_quota_bytes or bound, bound)
 
     def _open_environment(self) -> lmdb.Environment:

@@ -14,7 +14,7 @@ from typing import Any
 
 from bimip.domain.records import Changes, Key, Sequence, Table
 from bimip.storage import keys, packing
-from bimip.storage.errors import StoreFullError
+from bimip.storage.errors import StorageError, StoreFullError
 from bimip.storage.interface import StoreStatistics, grows
 
 
@@ -87,6 +87,7 @@ class _State:
 
 class MemoryStore:
     def __init__(self, *, quota_bytes: int = 0) -> None:
+        """A quota makes every `apply` count everything that is stored, so it is for tests of small stores."""
         self._quota_bytes = quota_bytes
         self._state = _State()
         self._open: list[Changes] | None = None
@@ -179,4 +180,4 @@ class MemoryStore:
 
     def _check_not_closed(self) -> None:
         if self._closed:
-            raise RuntimeError("the store is closed")
+            raise StorageError("the store is closed")

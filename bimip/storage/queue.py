@@ -54,7 +54,7 @@ class OperationQueue:
             self._changed.set()
 
     async def execute(self, operation: Operation) -> Result:
-        """Submit and wait for the result. Cancelling it leaves the operation in the queue: it is decided all the same."""
+        """Submit and wait for the result. Cancelling it leaves the operation in the queue, to be decided."""
         done = trio.Event()
         results: list[Result] = []
 

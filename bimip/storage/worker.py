@@ -1,4 +1,4 @@
-"""Where the disk is waited for: one long-lived thread, because a write transaction begins and commits on the same one."""
+"""Where the disk is waited for: one long-lived thread, as a write transaction begins and commits on the same."""
 
 import queue
 import threading
@@ -25,9 +25,8 @@ class InlineWorker:
     """Runs jobs at once, in the caller's task: for the simulation, where there is one thread."""
 
     async def run(self, job: Callable[[], T]) -> T:
-        with trio.CancelScope(shield=True):
-            await trio.lowlevel.checkpoint()
-            return job()
+        await trio.lowlevel.cancel_shielded_checkpoint()
+        return job()
 
     def close(self) -> None:
         pass

@@ -28,12 +28,15 @@ from bimip.supervision.spec import ChildSpec, DynamicSupervisor, check_significa
 
 
 class RunningDynamicSupervisor(Running):
+    __slots__ = ("_over", "_spec", "_to_restart", "_verdict", "closed", "handle")
+
     def __init__(self, spec: DynamicSupervisor, child: Incarnation, world: World) -> None:
         super().__init__(spec, child, world)
         self._spec = spec
         self._over = trio.Event()
         self._verdict: SupervisorGaveUp | None = None
-        self._to_restart: set[str] = set()
+        # The ids of children that stop in order to restart, with a list that their successor is put into for who waits.
+        self._to_restart: dict[str, list[Incarnation]] = {}
         self.closed = False
         self.handle = Children(self)
 
@@ -82,18 +85,18 @@ class RunningDynamicSupervisor(Running):
     def child_ended(self, child: Incarnation, reason: ExitReason) -> None:
         slot = self.slots[child.id]
         if child.asked or self.stopping:
-            self.note_end(slot, child, reason, Will.IGNORE)
-            if child.id in self._to_restart and not self.stopping:
-                self._to_restart.discard(child.id)
-                self.spawn(slot)
+            successor = self._to_restart.pop(child.id, None)
+            if successor is not None and not self.stopping:
+                successor.append(self.spawn(slot))
             else:
                 self._forget(slot)
+            self.note_end(slot, child, reason, Will.IGNORE)
             return
-        never_started = slot.restarts == 0 and not child.ready
+        never_started = not slot.was_ready
         will = Will.IGNORE if never_started else on_end(slot.spec.restart, reason.exit, started=child.ready)
         if will is Will.IGNORE:
-            self.note_end(slot, child, reason, will)
             self._forget(slot)
+            self.note_end(slot, child, reason, will)
             if not never_started and self.is_over_with(slot):
                 self._over.set()
         elif self.window.add(trio.current_time()):
@@ -101,8 +104,8 @@ class RunningDynamicSupervisor(Running):
             slot.restarts += 1
             self.spawn(slot)
         else:
-            self.note_end(slot, child, reason, Will.GIVE_UP)
             self._forget(slot)
+            self.note_end(slot, child, reason, Will.GIVE_UP)
             self._verdict = self.give_up(child, reason)
             self._over.set()
 
@@ -111,12 +114,12 @@ class RunningDynamicSupervisor(Running):
         slot = self.slot_of(child_id)
         old = slot.child
         assert old is not None
-        self._to_restart.add(child_id)
+        successor = self._to_restart.setdefault(child_id, [])
         self.ask_to_stop(slot)
         await self.wait_gone(old)
-        child = slot.child
-        if child is None or child is old:
+        if not successor:
             raise SupervisorStopping(self.path) if self.stopping else NoSuchProcess(f"{old.path} was terminated")
+        [child] = successor
         await child.wait_settled()
         if not child.ready:
             assert child.reason is not None
@@ -130,14 +133,13 @@ class RunningDynamicSupervisor(Running):
         await self.wait_gone(slot.child)
 
     def terminate_nowait(self, slot: Slot) -> None:
-        self._to_restart.discard(slot.spec.id)
+        self._to_restart.pop(slot.spec.id, None)
         assert slot.child is not None
         self.ask_to_stop(slot)
 
     def _forget(self, slot: Slot) -> None:
         self.enter(slot, State.STOPPED)
         slot.child = None
-        self._to_restart.discard(slot.spec.id)
         del self.slots[slot.spec.id]
 
     async def _stop_all(self) -> None:

@@ -57,12 +57,13 @@ class Keeper(Protocol):
 class Slot:
     """A child in the books, over all its incarnations."""
 
-    __slots__ = ("child", "keeper", "last_crash", "restarts", "since", "spec", "state")
+    __slots__ = ("child", "keeper", "last_crash", "restarts", "since", "spec", "state", "was_ready")
 
     def __init__(self, spec: ChildSpec, keeper: Keeper) -> None:
         self.spec = spec
         self.keeper = keeper
         self.child: Incarnation | None = None
+        self.was_ready = False  # in any incarnation
         self.restarts = 0
         self.last_crash: Crash | None = None
         self.state = State.STOPPED
@@ -71,6 +72,8 @@ class Slot:
 
 class Books:
     """The children of one keeper, and their tasks' nursery."""
+
+    __slots__ = ("_context", "nursery", "slots", "world")
 
     def __init__(self, world: World) -> None:
         self.world = world
@@ -103,6 +106,7 @@ class Books:
 
     def child_ready(self, child: Incarnation) -> None:
         slot = self.slots[child.id]
+        slot.was_ready = True
         if slot.state is State.STARTING:
             self.enter(slot, State.RUNNING)
         self.world.report(Progress(child.path, slot.restarts))
@@ -113,7 +117,8 @@ class Books:
     def ask_to_stop(self, slot: Slot) -> None:
         """Within the child's `shutdown`, or what is left of the supervisor's own time."""
         assert slot.child is not None
-        self.enter(slot, State.STOPPING)
+        if slot.state is not State.STOPPING:
+            self.enter(slot, State.STOPPING)
         slot.child.ask_to_stop(min(trio.current_time() + slot.spec.shutdown_seconds, self.limit()))
 
     async def wait_gone(self, child: Incarnation) -> None:
@@ -143,6 +148,8 @@ class Books:
 
 class Running(Books):
     """A running supervisor, seen from its children and from the tree."""
+
+    __slots__ = ("auto_shutdown", "is_dynamic", "me", "window")
 
     def __init__(self, spec: Supervisor | DynamicSupervisor, child: Incarnation, world: World) -> None:
         super().__init__(world)

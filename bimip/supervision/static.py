@@ -8,7 +8,6 @@ A failed restart needs no code of its own: the end of the child that failed to s
 and is tried again.
 """
 
-from collections import deque
 from enum import Enum
 
 import trio
@@ -47,10 +46,12 @@ _End = tuple[Slot, Incarnation, ExitReason]
 
 
 class RunningSupervisor(Running):
+    __slots__ = ("_closed", "_current", "_events", "_initial", "_spec", "_wake")
+
     def __init__(self, spec: Supervisor, child: Incarnation, world: World) -> None:
         super().__init__(spec, child, world)
         self._spec = spec
-        self._events: deque[_End | _Request] = deque()
+        self._events: list[_End | _Request] = []  # short; an empty deque takes 600 bytes
         self._wake = trio.Event()
         self._current: _Request | None = None
         self._initial = True
@@ -111,7 +112,7 @@ class RunningSupervisor(Running):
                 await self._wake.wait()
             # A supervisor that was told to stop, or killed, starts nothing any more.
             await trio.lowlevel.checkpoint_if_cancelled()
-            event = self._events.popleft()
+            event = self._events.pop(0)
             if isinstance(event, _Request):
                 self._current = event
                 await self._obey(event)
@@ -205,7 +206,7 @@ class RunningSupervisor(Running):
             await self._stop(slot, State.STOPPED, forget=False)
         self._closed = True
         if self._current is not None:
-            self._events.appendleft(self._current)
+            self._events.insert(0, self._current)
         for event in self._events:
             if isinstance(event, _Request):
                 if not event.done.is_set():

@@ -53,6 +53,8 @@ async def _begin(world: World, spec: ChildSpec, child: Incarnation) -> Exit:
 class _Root(Books):
     """What stands above the root: it keeps one slot and restarts nothing."""
 
+    __slots__ = ("failure", "slot")
+
     def __init__(self, spec: ChildSpec, world: World) -> None:
         super().__init__(world)
         self.slot = self.slots[spec.id] = Slot(spec, self)

@@ -32,6 +32,11 @@ class Connection(Protocol):
         """
         ...
 
+    @property
+    def sendable(self) -> bool:
+        """Whether `send_nowait` would take a frame now."""
+        ...
+
     def send_nowait(self, frame: bytes) -> bool:
         """Take the frame whole (True) or decline it (False), because another is unfinished.
 

@@ -3,6 +3,7 @@
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from bimip.domain.identity import Claims
 from bimip.domain.ids import Millis, UserId
@@ -12,6 +13,10 @@ from bimip.storage.queue import OperationQueue
 from bimip.wire.limits import Limits
 
 MAX_REMEMBERED = 4096
+
+
+class Touched(Protocol):
+    def step_soon(self) -> None: ...
 
 
 class DamageBook:
@@ -42,7 +47,10 @@ class Services:
     report: Callable[[str, BaseException], None]
     agent: str = "bimip"
     hello_seconds: float = 5.0
+    redelivery_rounds: int = 3
     damage: DamageBook = field(default_factory=DamageBook)
+    touched: dict[Touched, None] = field(default_factory=dict)
+    """Devices that have something to send, in the order in which that came up."""
     _eids: dict[UserId, str] = field(default_factory=dict)
 
     @property

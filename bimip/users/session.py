@@ -1,21 +1,37 @@
 """A user's session: the registry group of their connected devices, and what is new for all of them.
 
-It exists while a device of the user is connected. Whatever a commit brings reaches the session once; it wakes the devices,
-each of which reads from its own position.
+It exists while a device of the user is connected. Whatever a commit brings reaches the session once; it wakes the
+devices, each of which reads from its own position.
 """
 
 from collections.abc import Mapping
+from typing import Protocol
 
-from bimip.domain.ids import ConversationId, Offset, Stamp, UserId, Version
-from bimip.domain.records import Entry, Log, Reader, ReceiptKey, Runs, Sequence, State, Table
+from bimip.domain.appending import EMPTY_LOG
+from bimip.domain.identity import Claims
+from bimip.domain.ids import ConversationId, DeviceId, Offset, Stamp, UserId, Version
+from bimip.domain.records import Entry, Reader, ReceiptKey, Runs, Sequence, State, Table
+from bimip.session.close import Close
 from bimip.supervision import Children
+from bimip.users.connection import Connection
 from bimip.users.services import Services
 from bimip.users.tail import Item, LogTail, StateTail
 from bimip.wire import state
 
 READ_AHEAD = 64
 STATE_PAGE = 128
-EMPTY_LOG = Log(Offset(1), Offset(0))
+
+
+class Connected(Protocol):
+    """A device, as its siblings see it."""
+
+    number: DeviceId
+    claims: Claims
+    connection: Connection
+
+    def step_soon(self) -> None: ...
+
+    def statistics(self) -> dict[str, object]: ...
 
 
 class Session:
@@ -24,7 +40,7 @@ class Session:
         self.number = number
         self.services = services
         self.children: Children | None = None
-        self.devices: dict[str, "Device"] = {}  # noqa: F821, UP037 - see the end of the file
+        self.devices: dict[str, Connected] = {}
         with services.store.snapshot() as view:
             self.logs = {
                 partition: LogTail(view.get(Table.LOGS, (number, partition)) or EMPTY_LOG)
@@ -50,6 +66,18 @@ class Session:
             block=key.block,
             runs=runs,
         )
+
+    def is_revoked(self, jti: str) -> bool:
+        with self.services.store.snapshot() as view:
+            return view.get(Table.REVOKED, (jti,)) is not None
+
+    def adopt(self, children: Children) -> None:
+        self.children = children
+
+    def close_revoked(self, jti: str, *, but: Connected) -> None:
+        for device in self.devices.values():
+            if device.claims.jti == jti and device is not but:
+                device.connection.close(Close.TOKEN_REVOKED, "the token was revoked; log in again")
 
     def read_log(self, partition: str, after: int) -> list[Item]:
         """The next entries behind an offset, from memory if they are all there."""

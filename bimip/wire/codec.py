@@ -19,7 +19,11 @@ _REF: Final = varint(30 << 3)
 
 
 def decode(frame: bytes) -> pb.MessageScheme:
-    """A frame whose envelope is right. Raises WireError MALFORMED, with the frame's `ref` if that can still be read."""
+    """A frame whose envelope is right. Raises WireError MALFORMED, with the frame's `ref` if that can still be read.
+
+    Fields that the schema does not know are let through here, as a newer client may send them. Of a message they go no
+    further: `stored.outgoing` drops them, where it costs a quarter of a microsecond and only for what is stored.
+    """
     try:
         scheme = pb.MessageScheme.FromString(frame)
     except DecodeError:

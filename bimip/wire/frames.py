@@ -11,6 +11,9 @@ from bimip.wire import bimip_pb2 as pb
 from bimip.wire.codec import wrap
 from bimip.wire.varint import varint
 
+GAP = b"\x32"
+"""What an element of Body.gaps begins with."""
+
 _BODY = b"\x08\x0a\x52"  # route 10, tag of MessageScheme.body
 
 
@@ -32,7 +35,7 @@ def error_part(error: pb.ErrorMessage) -> bytes:
 
 
 def gap_part(gap: pb.Gap) -> bytes:
-    return _part(b"\x32", gap)
+    return _part(GAP, gap)
 
 
 def state_part(state: pb.StateDelta) -> bytes:
@@ -58,7 +61,10 @@ def sent_part(
     server_time: int,
     duplicate: bool,
 ) -> bytes:
-    """The acknowledgement of a message of the reader's own."""
+    """The acknowledgement of a message of the reader's own.
+
+    Through upb's object: with so many fields, joining them by hand takes half as long again.
+    """
     return signal_part(
         pb.Signal(
             id=id,

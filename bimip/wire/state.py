@@ -21,7 +21,7 @@ def receipts_item(
     receipts.block = block
     for first, last, time in runs:
         run = receipts.runs.add(to=last, time=time)
-        setattr(run, "from", first)  # noqa: B010 - a keyword in Python
+        setattr(run, "from", first)
     encoded = item.SerializeToString()
     return _ITEM + varint(len(encoded)) + encoded
 

@@ -1,0 +1,329 @@
+"""The server, put together: read this first.
+
+`tree` is the supervision tree as one literal, in the order in which its processes start; they stop in reverse. Parts
+hold handles to each other that outlive a restart, so each restarts alone. Everything from outside (time, randomness,
+threads, sockets, the disk) comes through `Surroundings`, so that the whole server also runs in one thread under a
+virtual clock.
+"""
+
+import random
+import signal
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import asdict, dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import structlog
+import trio
+
+from bimip import console
+from bimip.config import Settings
+from bimip.domain.clock import millis_of, signal_id
+from bimip.domain.ids import ConversationId, ConversationOffset, Millis, Stamp
+from bimip.domain.rules import Rules
+from bimip.gateway.authentication import TokenSettings, Verifier
+from bimip.gateway.listener import Listener, OpenListeners, open_tcp
+from bimip.gateway.serving import Gateway
+from bimip.gateway.settings import GatewaySettings
+from bimip.storage.interface import Store
+from bimip.storage.journal import Journal, JournalStatistics
+from bimip.storage.lmdb import LmdbStore
+from bimip.storage.memory import MemoryStore
+from bimip.storage.queue import OperationQueue
+from bimip.storage.retention import Retention, RetentionSettings
+from bimip.storage.worker import ThreadWorker, Worker
+from bimip.supervision import (
+    INFINITY,
+    Child,
+    Children,
+    ChildSpec,
+    Crashed,
+    DynamicSupervisor,
+    Fresh,
+    GaveUp,
+    Report,
+    Supervisor,
+    Tree,
+    current_child,
+    open_tree,
+)
+from bimip.users.registry import Users
+from bimip.users.services import Services
+from bimip.users.session import conversation_name
+from bimip.wire import stored
+from bimip.wire.limits import Limits
+
+_log = structlog.get_logger("bimip")
+
+
+def wall_clock() -> Millis:
+    return Millis(time.time_ns() // 1_000_000)
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What the server gets from the machine."""
+
+    open_store: Callable[[Settings], Store]
+    open_worker: Callable[[], Worker] = ThreadWorker
+    wall_clock: Callable[[], Millis] = wall_clock
+    random: random.Random = field(default_factory=random.SystemRandom)
+    open_listeners: OpenListeners = open_tcp
+
+
+class Server:
+    """The parts, and what they share. What outlives a process of the tree is made here, once."""
+
+    def __init__(self, settings: Settings, surroundings: Surroundings) -> None:
+        self.settings = settings
+        self.surroundings = surroundings
+        self.store = surroundings.open_store(settings)
+        self.worker = surroundings.open_worker()
+        self.queue = OperationQueue()
+        self.journal_statistics = JournalStatistics()
+        self.verifier = Verifier(_token_settings(settings))
+        self.services = self._services()
+        self.users = Users(self.services)
+        self.connections = Connections()
+        self.gateway = Gateway(
+            _gateway_settings(settings),
+            self.verifier,
+            self.users.attach,
+            surroundings.wall_clock,
+            lambda: current_child().grace(),
+        )
+        self.listener = Listener(
+            self.gateway.settings,
+            self.gateway.serve_connection,
+            self.connections,
+            open_listeners=surroundings.open_listeners,
+        )
+        self.console_port = settings.console.port
+        self.processes: Tree | None = None
+
+    def tree(self) -> Supervisor:
+        return Supervisor(
+            [
+                ChildSpec("journal", self._journal, shutdown=INFINITY),
+                ChildSpec("users", Fresh(self.users.supervisor)),
+                ChildSpec("retention", self._retention),
+                ChildSpec(
+                    "gateway",
+                    Supervisor(
+                        [
+                            ChildSpec("connections", DynamicSupervisor(on_ready=self.connections.adopt)),
+                            ChildSpec("listener", self._listener),
+                        ]
+                    ),
+                ),
+                ChildSpec("console", self._console),
+            ],
+            intensity=10,
+            period=60.0,
+        )
+
+    async def _journal(self, child: Child) -> None:
+        journal = Journal(
+            store=self.store,
+            queue=self.queue,
+            worker=self.worker,
+            rules=Rules(
+                encode=encode,
+                partitions=frozenset(self.settings.partitions.names),
+                accept_unknown_recipients=self.settings.users.accept_unknown_recipients,
+                window_entries=self.settings.limits.window_entries,
+            ),
+            wall_clock=self.surroundings.wall_clock,
+            committed=self.users.committed,
+            report=report,
+            ack_delay_seconds=self.settings.limits.ack_delay_seconds,
+            statistics=self.journal_statistics,
+        )
+        child.describe(lambda: {"backlog": len(self.queue), **asdict(self.journal_statistics)})
+        await journal.run(child.started)
+
+    async def _retention(self, child: Child) -> None:
+        retention = Retention(
+            store=self.store,
+            queue=self.queue,
+            partitions=self.settings.partitions.names,
+            wall_clock=self.surroundings.wall_clock,
+            settings=RetentionSettings(
+                self.settings.retention.history_days,
+                self.settings.retention.dedup_days,
+                self.settings.retention.every_seconds,
+            ),
+        )
+        child.describe(lambda: asdict(retention.statistics))
+        child.started()
+        await retention.run()
+
+    async def _listener(self, child: Child) -> None:
+        child.describe(lambda: {"port": self.listener.port, "turned_away": self.listener.turned_away})
+        await self.listener.run(child.started)
+
+    async def _console(self, child: Child) -> None:
+        parts = console.Parts(
+            tree=lambda: self.processes,
+            readiness=self.readiness,
+            operator_token=self.settings.console.read_operator_token().reveal(),
+            now=lambda: self.surroundings.wall_clock() / 1000,
+            user=self.describe_user,
+        )
+        listen = self.settings.console
+
+        def started(port: object) -> None:
+            assert isinstance(port, int)
+            self.console_port = port  # a free one that the system chose stays, over restarts
+            child.started(port)
+
+        serve_console = console.make_console(
+            console.make_application(parts), lambda: console.open_loopback(listen.host, self.console_port)
+        )
+        await serve_console(started)
+
+    def readiness(self) -> list[str]:
+        """Why the server should get no new work now; empty when it is ready."""
+        reasons = []
+        journal = self.journal_statistics
+        if not journal.writable or journal.fault:
+            reasons.append(f"the journal cannot write: {journal.fault or 'it is starting'}")
+        if self.processes is not None:
+            reasons += console.nearly_spent(self.processes.budgets())
+        return reasons
+
+    async def describe_user(self, eid: str) -> Mapping[str, object] | None:
+        return self.users.describe(eid)
+
+    def close(self) -> None:
+        self.worker.close()
+        self.store.close()
+
+    def _services(self) -> Services:
+        settings, surroundings = self.settings, self.surroundings
+        return Services(
+            store=self.store,
+            queue=self.queue,
+            limits=_limits(settings),
+            partitions=settings.partitions.names,
+            wall_clock=surroundings.wall_clock,
+            verify=lambda token: self.verifier.verify(token, surroundings.wall_clock()),
+            new_id=lambda: f"{surroundings.random.getrandbits(128):032x}",
+            report=report,
+            agent=f"bimip/{version('bimip')}",
+            hello_seconds=settings.gateway.handshake_seconds,
+            redelivery_rounds=settings.limits.redelivery_rounds,
+        )
+
+
+class Connections:
+    """The supervisor of connections, for those who hold on to it over its restarts."""
+
+    def __init__(self) -> None:
+        self._children: Children | None = None
+
+    def adopt(self, children: Children) -> None:
+        self._children = children
+
+    def start_soon(self, async_fn: Callable[..., Awaitable[object]], *args: object) -> None:
+        assert self._children is not None
+        self._children.start_soon(async_fn, *args)
+
+
+def encode(sent: bytes, stamp: Stamp, conversation: ConversationId, conversation_offset: ConversationOffset) -> bytes:
+    """The stored form of a message: the rules' one need of the wire."""
+    return stored.store(
+        sent,
+        stamp=stamp,
+        signal_id=signal_id(stamp),
+        conversation=conversation_name(conversation),
+        conversation_offset=conversation_offset,
+        server_time=millis_of(stamp),
+    )
+
+
+def report(what: str, error: BaseException) -> None:
+    """Something failed that was answered and goes no further."""
+    _log.error(what, error=f"{type(error).__name__}: {error}", exc_info=error)
+
+
+def report_process(event: Report) -> None:
+    if isinstance(event, Crashed):
+        _log.warning("process ended", path=event.path, reason=str(event.reason), will=event.will.name)
+    elif isinstance(event, GaveUp):
+        _log.error("supervisor gave up", path=event.path)
+
+
+def open_store(settings: Settings) -> Store:
+    store = settings.store
+    if store.engine == "memory":
+        return MemoryStore(quota_bytes=store.quota_bytes)
+    Path(store.path).mkdir(parents=True, exist_ok=True)
+    return LmdbStore(store.path, map_bytes=store.map_size_bytes, quota_bytes=store.quota_bytes)
+
+
+@asynccontextmanager
+async def open_server(settings: Settings, surroundings: Surroundings) -> AsyncIterator[Server]:
+    """The whole server, running. Leaving stops it in order; what is acknowledged is on disk all the time."""
+    server = Server(settings, surroundings)
+    try:
+        async with open_tree(
+            server.tree(),
+            name="bimip",
+            now=lambda: surroundings.wall_clock() / 1000,
+            report=report_process,
+        ) as processes:
+            server.processes = processes
+            yield server
+    finally:
+        server.close()
+
+
+async def serve(settings: Settings) -> None:
+    """Run until SIGTERM or SIGINT: then stop accepting, close connections with 1001, and stop in order."""
+    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        async with open_server(settings, Surroundings(open_store)) as server:
+            _log.info("serving", port=server.listener.port, console=server.console_port, store=settings.store.path)
+            number = await anext(aiter(signals))
+            _log.info("stopping", signal=signal.Signals(number).name)
+        _log.info("stopped")
+
+
+def _limits(settings: Settings) -> Limits:
+    limits = settings.limits
+    return Limits(
+        max_message_bytes=limits.max_message_bytes,
+        max_frame_bytes=limits.max_frame_bytes,
+        window_entries=limits.window_entries,
+        window_bytes=limits.window_bytes,
+        grace_period_ms=int(limits.grace_seconds * 1000),
+        heartbeat_ms=int(settings.gateway.heartbeat_seconds * 1000),
+        max_unanswered=limits.unanswered_requests,
+    )
+
+
+def _gateway_settings(settings: Settings) -> GatewaySettings:
+    given: Any = settings.gateway
+    return GatewaySettings(
+        host=given.host,
+        port=given.port,
+        origins=given.origins,
+        handshake_seconds=given.handshake_seconds,
+        heartbeat_seconds=given.heartbeat_seconds,
+        send_seconds=given.send_seconds,
+        max_frame_bytes=settings.limits.max_frame_bytes,
+    )
+
+
+def _token_settings(settings: Settings) -> TokenSettings:
+    tokens = settings.tokens
+    return TokenSettings(
+        tokens.algorithm,
+        tokens.read_key().reveal(),
+        tokens.audience or None,
+        tokens.issuer or None,
+        tokens.leeway_seconds,
+    )

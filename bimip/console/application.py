@@ -1,0 +1,166 @@
+"""The routes.
+
+GET  /healthz               200 while the process answers at all
+GET  /readyz                200, or 503 with the reasons: the journal cannot write, a restart budget is nearly spent
+GET  /debug/tree            the supervision tree
+POST /debug/kill?path=      ends a process as if it had crashed
+POST /debug/restart?path=   stops a process in order and starts it again
+GET  /debug/user?eid=       a user's devices, offsets and lag
+"""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import structlog
+from starlette.applications import Starlette
+from starlette.background import BackgroundTask
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from bimip.console.answers import AnswerError, Contained, answer, answer_error, crash, http_error
+from bimip.console.guards import LOOPBACK_NAMES, LocalNames, for_operators
+from bimip.console.tree import tree_json
+from bimip.supervision import NoSuchProcess, Refused, Snapshot, SupervisionError, WouldDeadlock
+
+_log = structlog.get_logger("bimip.console")
+
+
+class Operable(Protocol):
+    """What the console does to a tree: `supervision.Tree`."""
+
+    def snapshot(self, path: str | None = None) -> Snapshot: ...
+
+    async def kill(self, path: str) -> None: ...
+
+    async def restart(self, path: str) -> None: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """What the console needs of the rest of the server."""
+
+    tree: Callable[[], Operable | None]
+    """None while the tree is starting: the console is a part of it and may answer first."""
+
+    readiness: Callable[[], Sequence[str]]
+    """Why the server should get no new work now; nothing when it is ready."""
+
+    operator_token: str = field(repr=False)
+    """Empty: the debug endpoint refuses everybody."""
+
+    now: Callable[[], float]
+    """The tree's clock."""
+
+    user: Callable[[str], Awaitable[Mapping[str, object] | None]] | None = None
+    """The devices of an eid as JSON has them, or None for a user who does not exist. None: there is no such page."""
+
+    own_path: str = "bimip/console"
+    """Where the console itself is in the tree: who ends that is answered first."""
+
+
+def make_application(parts: Parts) -> Contained:
+    handlers = Handlers(parts)
+    token = parts.operator_token
+    routes = [
+        Route("/healthz", handlers.healthz),
+        Route("/readyz", handlers.readyz),
+        Route("/debug/tree", for_operators(token, handlers.tree)),
+        Route("/debug/kill", for_operators(token, handlers.kill), methods=["POST"]),
+        Route("/debug/restart", for_operators(token, handlers.restart), methods=["POST"]),
+    ]
+    if parts.user is not None:
+        routes.append(Route("/debug/user", for_operators(token, handlers.user)))
+    return Contained(
+        Starlette(
+            routes=routes,
+            middleware=[Middleware(LocalNames, names=LOOPBACK_NAMES)],
+            exception_handlers={AnswerError: answer_error, HTTPException: http_error, Exception: crash},
+        )
+    )
+
+
+class Handlers:
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+
+    async def healthz(self, _request: Request) -> Response:
+        return answer({"healthy": True})
+
+    async def readyz(self, _request: Request) -> Response:
+        starting = self._parts.tree() is None
+        reasons = ["the server is starting"] if starting else list(self._parts.readiness())
+        return answer({"ready": not reasons, "reasons": reasons}, 503 if reasons else 200)
+
+    async def tree(self, _request: Request) -> Response:
+        return answer(tree_json(self._tree().snapshot(), self._parts.now()))
+
+    async def kill(self, request: Request) -> Response:
+        path = _parameter(request, "path", "such as bimip/journal")
+        tree = self._tree()
+        _find(tree, path)
+        _log.warning("an operator kills a process", path=path)
+        if self._is_around(path):
+            # Nobody could answer afterwards.
+            later = answer({"killed": path}, 202)
+            later.background = BackgroundTask(tree.kill, path)
+            return later
+        await _ask(tree.kill, path)
+        return answer({"killed": path})
+
+    async def restart(self, request: Request) -> Response:
+        path = _parameter(request, "path", "such as bimip/journal")
+        tree = self._tree()
+        _find(tree, path)
+        _log.warning("an operator restarts a process", path=path)
+        await _ask(tree.restart, path)
+        return answer({"restarted": path})
+
+    async def user(self, request: Request) -> Response:
+        eid = _parameter(request, "eid", "such as alice@example.org")
+        assert self._parts.user is not None
+        found = await self._parts.user(eid)
+        if found is None:
+            raise AnswerError(404, f"there is no user {eid}", "a user exists once a token of theirs connected")
+        return answer(found)
+
+    def _tree(self) -> Operable:
+        tree = self._parts.tree()
+        if tree is None:
+            raise AnswerError(503, "the server is starting", "ask again in a second")
+        return tree
+
+    def _is_around(self, path: str) -> bool:
+        own = self._parts.own_path
+        return own == path or own.startswith(f"{path}/")
+
+
+def _parameter(request: Request, name: str, example: str) -> str:
+    value = request.query_params.get(name, "")
+    if not value:
+        raise AnswerError(400, f"{name} is missing", f"add ?{name}= and a value {example}")
+    return value
+
+
+def _find(tree: Operable, path: str) -> None:
+    """Before anything is done or logged; the tree's own sentence names the nearest process that exists."""
+    try:
+        tree.snapshot(path)
+    except NoSuchProcess as error:
+        raise AnswerError(404, str(error), "GET /debug/tree shows every path") from error
+
+
+async def _ask(act: Callable[[str], Awaitable[None]], path: str) -> None:
+    try:
+        await act(path)
+    except NoSuchProcess as error:
+        raise AnswerError(404, str(error), "it ended meanwhile; GET /debug/tree shows every path") from error
+    except WouldDeadlock as error:
+        raise AnswerError(409, str(error), "kill it instead: its supervisor starts it again") from error
+    except Refused as error:
+        raise AnswerError(409, str(error), "GET /debug/tree shows what it does now") from error
+    except SupervisionError as error:
+        raise AnswerError(500, str(error), "GET /debug/tree shows its last crash") from error

@@ -1,0 +1,56 @@
+"""Who may ask."""
+
+import hmac
+from collections.abc import Awaitable, Callable, Collection
+
+from starlette.datastructures import Headers
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from bimip.console.answers import AnswerError, refusal
+
+Handler = Callable[[Request], Awaitable[Response]]
+
+LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]"})
+
+
+class LocalNames:
+    """Answers only to requests that call this machine by a loopback name.
+
+    A page of evil.example whose name suddenly resolves to 127.0.0.1 is, to the browser, still that page's own origin;
+    the Host header is what gives it away.
+    """
+
+    def __init__(self, app: ASGIApp, names: Collection[str]) -> None:
+        self._app = app
+        self._names = names
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if name_of(Headers(scope=scope).get("host", "")) in self._names:
+            await self._app(scope, receive, send)
+        else:
+            hint = "ask for http://127.0.0.1 or http://localhost"
+            await refusal(403, "this Host is not a name of the console", hint)(scope, receive, send)
+
+
+def name_of(host: str) -> str:
+    """The name in a Host header, without its port."""
+    name, colon, port = host.lower().rpartition(":")
+    return name if colon and port.isdecimal() else host.lower()
+
+
+def for_operators(token: str, handler: Handler) -> Handler:
+    """`handler` for those who send `Authorization: Bearer <token>`; for nobody while `token` is empty."""
+
+    async def guarded(request: Request) -> Response:
+        scheme, _, given = request.headers.get("authorization", "").partition(" ")
+        if not token:
+            raise AnswerError(403, "there is no operator's token", "set console.operator_token_file and start again")
+        if scheme.lower() != "bearer" or not given.strip():
+            raise AnswerError(401, "this is for operators", "send the header Authorization: Bearer <operator's token>")
+        if not hmac.compare_digest(given.strip().encode(), token.encode()):
+            raise AnswerError(403, "this is not the operator's token", "use the one in console.operator_token_file")
+        return await handler(request)
+
+    return guarded

@@ -1,0 +1,57 @@
+"""A snapshot of the supervision tree as JSON: what `bimip tree` and the live page draw."""
+
+from typing import Any
+
+from bimip.supervision import Budget, Crash, Snapshot
+
+Json = dict[str, Any]
+
+
+def tree_json(snapshot: Snapshot, now: float) -> Json:
+    """Times become ages in seconds, so that a reader needs no clock of ours."""
+    return {
+        "path": snapshot.path,
+        "id": snapshot.id,
+        "kind": snapshot.kind.value,
+        "state": snapshot.state.value,
+        "seconds_in_state": _age(snapshot.since, now),
+        "restart": snapshot.restart.value,
+        "restarts": snapshot.restarts,
+        "budget": _budget(snapshot.budget),
+        "last_crash": _crash(snapshot.last_crash, now),
+        "waiting_at": _short(snapshot.waiting_at),
+        "details": {key: _plain(value) for key, value in (snapshot.details or {}).items()},
+        "children": [tree_json(child, now) for child in snapshot.children],
+    }
+
+
+def _budget(budget: Budget | None) -> Json | None:
+    if budget is None:
+        return None
+    return {"restarts": budget.restarts, "intensity": budget.intensity, "period_seconds": budget.period}
+
+
+def _crash(crash: Crash | None, now: float) -> Json | None:
+    if crash is None:
+        return None
+    return {
+        "type": crash.type,
+        "message": crash.message,
+        "seconds_ago": _age(crash.when, now),
+        "traceback": crash.traceback,
+    }
+
+
+def _age(then: float, now: float) -> float:
+    return round(max(0.0, now - then), 3)
+
+
+def _short(place: str) -> str:
+    """'/somewhere/bimip/users/reader.py:41 run' as 'users/reader.py:41 run': a place in the code, not on the disk."""
+    file, separator, rest = place.partition(":")
+    return "/".join(file.split("/")[-2:]) + separator + rest
+
+
+def _plain(value: object) -> object:
+    """What a part tells of itself is its own business; JSON takes these as they are, and the rest as text."""
+    return value if value is None or isinstance(value, str | int | float | bool) else repr(value)

@@ -1,0 +1,115 @@
+"""How far a client is in one partition: what turns "sent at least once" into "shown exactly once" (DESIGN.md I5).
+
+The model. A log numbers its entries 1, 2, 3 …; only some of them are owed to a given device. A position is
+
+    offset   everything owed up to and with it is held
+    held     ranges beyond it that are held as well
+
+*Held* means: this end has it, or knows that it never comes (a gap), or needs no copy (its own message, once SENT told
+its offset). There are two ways in:
+
+- **In turn.** A batch says that it covers (after, upto] and that all that is owed there is in it. It moves the
+  position, provided that it *joins*: `after` may lie anywhere up to `offset`, never beyond, or something between would
+  be skipped for good. What heals a hole is a new connection: its Hello tells the position, and delivery starts there.
+- **Out of turn** (a resume, a redelivery, an own SENT). It names single offsets, says nothing about those between
+  them, and so only adds to `held`. When a range reaches them they are absorbed.
+
+Whatever is held is dropped when it comes again, whichever way. A position never forgets a held range. Bounded is what
+it tells of them (`told`), since a server keeps no more than a window; what was not told comes again, and is dropped.
+
+Positions are values. A client keeps two of each: what has been *seen* (arrived here: decides what is shown) and what
+has been *taken* (the application is done with it: decides what is acknowledged, stored and told in Hello).
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from bimip.domain.ids import Offset
+
+WINDOW = 256
+"""How many offsets beyond its position a client tells of at most, and a server has in flight at most."""
+
+
+START = Offset(0)
+
+
+class Range(NamedTuple):
+    """Both ends inclusive."""
+
+    first: Offset
+    last: Offset
+
+
+class HoleError(Exception):
+    """A batch in turn does not join: it begins beyond the position."""
+
+    def __init__(self, offset: int, after: int) -> None:
+        super().__init__(f"the range begins after {after}, but only what is owed up to {offset} is held")
+        self.offset = offset
+        self.after = after
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    offset: Offset = START
+    held: tuple[Range, ...] = ()  # ascending, disjoint, not adjacent to each other nor to offset
+
+    def holds(self, offset: int) -> bool:
+        return offset <= self.offset or any(first <= offset <= last for first, last in self.held)
+
+    def join(self, after: int, upto: int, offsets: Iterable[int]) -> "tuple[Position, list[Offset]]":
+        """Take a batch in turn that covers (after, upto]: the position behind it, and which offsets are new.
+
+        Raises HoleError if it does not join, ValueError if it contradicts itself.
+        """
+        arrived = list(offsets)
+        if after > upto or any(not after < offset <= upto for offset in arrived):
+            raise ValueError(f"a batch that covers ({after}, {upto}] cannot hold {arrived}")
+        if after > self.offset:
+            raise HoleError(self.offset, after)
+        return self.reach(upto), self._new(arrived)
+
+    def hold(self, offsets: Iterable[int]) -> "tuple[Position, list[Offset]]":
+        """Take offsets out of turn: the position with them held, and which ones are new."""
+        new = self._new(offsets)
+        return self._with(Range(offset, offset) for offset in new), new
+
+    def reach(self, offset: int) -> "Position":
+        """Everything owed up to and with `offset` is held. Never moves back."""
+        if offset <= self.offset:
+            return self
+        return _normal(Offset(offset), self.held)
+
+    def skip(self, first: int, last: int) -> "Position":
+        """A gap: first … last are not there and will not come."""
+        return self._with([Range(Offset(first), Offset(last))])
+
+    def told(self, limit: int = WINDOW) -> tuple[Range, ...]:
+        """The lowest ranges held beyond the offset, at most `limit` offsets of them."""
+        told: list[Range] = []
+        for first, last in self.held:
+            if limit <= 0:
+                break
+            told.append(Range(first, Offset(min(last, first + limit - 1))))
+            limit -= last - first + 1
+        return tuple(told)
+
+    def _new(self, offsets: Iterable[int]) -> list[Offset]:
+        return [Offset(offset) for offset in sorted(set(offsets)) if not self.holds(offset)]
+
+    def _with(self, ranges: Iterable[Range]) -> "Position":
+        return _normal(self.offset, (*self.held, *ranges))
+
+
+def _normal(offset: Offset, ranges: Iterable[Range]) -> Position:
+    """Absorb what reaches the offset and merge what touches."""
+    held: list[Range] = []
+    for first, last in sorted(ranges):
+        if first <= offset + 1:
+            offset = max(offset, last)
+        elif held and first <= held[-1].last + 1:
+            held[-1] = Range(held[-1].first, max(held[-1].last, last))
+        else:
+            held.append(Range(first, last))
+    return Position(offset, tuple(held))

@@ -1,0 +1,27 @@
+"""The fetcher: the task that delivers to one device. It restarts alone; the position is the device's."""
+
+import trio
+
+from bimip.supervision import Child
+from bimip.users.connection import ConnectionClosedError
+from bimip.users.device import Device
+
+
+async def fetch(device: Device, child: Child) -> None:
+    """Step whenever there may be something to send: a wake-up, room in the socket, a deadline, and now and then."""
+    child.started()
+    grace = device.session.services.grace_seconds
+    while True:
+        number = device.wakeup.number
+        device.raise_crash()
+        device.check_deadlines()
+        device.step()
+        if not device.connection.sendable:
+            try:
+                await device.connection.wait_sendable()
+            except ConnectionClosedError:
+                await trio.sleep_forever()  # the reader sees it too, and ends the device
+            continue
+        # No deadline that is set meanwhile can be nearer than a grace period: it needs no wake-up of its own.
+        with trio.move_on_at(min(device.next_deadline(), trio.current_time() + grace)):
+            await device.wakeup.wait(number)

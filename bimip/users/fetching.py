@@ -1,0 +1,262 @@
+"""Fetch: a device asks, out of turn. Nothing moves by it: fetching and acknowledging are separate (seed 000).
+
+What is fetched unacknowledged behaves as what is delivered: the next such batch waits until the last one is
+acknowledged, or the grace period ends, so that nothing is pulled twice in a hurry (seed 001, step 6).
+"""
+
+from collections import deque
+from math import inf
+from typing import TYPE_CHECKING, NamedTuple
+
+import trio
+
+from bimip.domain.appending import is_addressed, is_owed
+from bimip.domain.ids import DeviceId, UserId
+from bimip.domain.operations import Barrier, Result
+from bimip.domain.ranges import contains
+from bimip.domain.records import Conversation, Cursor, Entry, Mention, Reader, Sequence, Table
+from bimip.users.session import conversation_number, read_items
+from bimip.users.tail import Item
+from bimip.wire import bimip_pb2 as pb
+from bimip.wire import frames, stored
+from bimip.wire.errors import WireError
+
+if TYPE_CHECKING:
+    from bimip.users.device import Device
+
+MAX_SCAN = 1000
+"""Entries looked at for one answer; `next_offset` goes on."""
+ANSWER_BYTES = 512 * 1024
+
+
+class Row(NamedTuple):
+    offset: int
+    part: bytes
+    acknowledged: bool
+
+
+class Batch(NamedTuple):
+    rows: list[Row]
+    next_offset: int
+    complete: bool
+
+
+class Request(NamedTuple):
+    fetch: pb.Fetch
+    ref: int
+
+
+class Fetching:
+    """One connection's fetches: where the last one ended, and what waits for acknowledgements."""
+
+    def __init__(self, device: "Device") -> None:
+        self._device = device
+        self._next: dict[tuple[int, str], int] = {}
+        self._waiting: deque[Request] = deque()
+        self._unacknowledged: dict[tuple[str, int], None] = {}
+        self._deadline = 0.0
+
+    @property
+    def deadline(self) -> float:
+        """When what waits is answered all the same."""
+        return self._deadline if self._waiting else inf
+
+    def ask(self, fetch: pb.Fetch, ref: int) -> None:
+        """Answer when everything that the device sent before is decided, its acknowledgements too."""
+        if fetch.kind not in {pb.UNACKNOWLEDGED, pb.LOG, pb.HISTORY}:
+            name = pb.FetchKind.Name(fetch.kind)
+            raise WireError(pb.UNSUPPORTED, f"this server does not serve Fetch {name} yet", field="kind")
+        fetch.partition = fetch.partition or "chat"
+        if fetch.kind != pb.HISTORY and fetch.partition not in self._device.session.logs:
+            known = ", ".join(sorted(self._device.session.logs))
+            sentence = f"there is no partition {fetch.partition!r}; use one of: {known}"
+            raise WireError(pb.NOT_FOUND, sentence, field="partition")
+
+        def decided(_result: Result) -> None:
+            self._waiting.append(Request(fetch, ref))
+            self.go_on()
+
+        self._device.unanswered += 1
+        self._device.session.services.queue.submit(Barrier(), decided)
+
+    def acknowledged(self, partition: str, upto: int, ranges: tuple[tuple[int, int], ...]) -> None:
+        for place in list(self._unacknowledged):
+            if place[0] == partition and (place[1] <= upto or contains(ranges, place[1])):
+                del self._unacknowledged[place]
+        self._deadline = trio.current_time() + self._device.session.services.grace_seconds
+        if not self._unacknowledged and self._waiting:
+            self.go_on()
+
+    def go_on(self) -> None:
+        """Answer what waits, as far as it may be answered now."""
+        while self._waiting:
+            request = self._waiting[0]
+            if request.fetch.kind == pb.UNACKNOWLEDGED and self._unacknowledged:
+                if trio.current_time() < self._deadline:
+                    self._device.wakeup.ring()  # the fetcher is to know of the deadline
+                    return
+                self._unacknowledged.clear()
+            self._waiting.popleft()
+            self._answer(request)
+
+    def _answer(self, request: Request) -> None:
+        try:
+            batch = self._read(request.fetch)
+        except WireError as error:
+            self._device.fail(error, request.ref)
+            return
+        fetch = request.fetch
+        if fetch.kind == pb.UNACKNOWLEDGED and batch.rows:
+            self._unacknowledged = {(fetch.partition, row.offset): None for row in batch.rows}
+            self._deadline = trio.current_time() + self._device.session.services.grace_seconds
+        self._next[fetch.kind, fetch.conversation or fetch.partition] = batch.next_offset
+        tail = frames.fetch_part(
+            next_offset=batch.next_offset,
+            acknowledged=[row.acknowledged for row in batch.rows],
+            complete=batch.complete,
+            ref=request.ref,
+        )
+        parts = [row.part for row in batch.rows]
+        self._device.answer(frames.body(fetch.partition, 0, 0, pb.TURN_FETCH, parts, tail=tail))
+
+    def _read(self, fetch: pb.Fetch) -> Batch:
+        limits = self._device.session.services.limits
+        limit = min(fetch.limit or limits.max_fetch, limits.max_fetch)
+        if fetch.HasField("offset"):
+            offset = fetch.offset
+        else:
+            offset = self._next.get((fetch.kind, fetch.conversation or fetch.partition), 0)
+        with self._device.session.services.store.snapshot() as view:
+            if fetch.kind == pb.HISTORY:
+                return _history(view, self._device, fetch, offset, limit)
+            return _log(view, self._device, fetch, offset, limit)
+
+
+class _Filter(NamedTuple):
+    """Whose messages a Fetch asks for."""
+
+    author: UserId | None
+    origin: DeviceId | None
+    nothing: bool = False  # what is named does not exist, or is not the asking device's to see
+
+    def lets(self, author: UserId, origin: DeviceId) -> bool:
+        return self.author in {None, author} and (self.origin is None or self.origin == origin)
+
+
+def _filter(view: Reader, device: "Device", fetch: pb.Fetch) -> _Filter:
+    """`to` may only be the asking device: one that asks with another's name gets nothing."""
+    if fetch.to.eid not in {"", device.session.eid}:
+        return _Filter(None, None, nothing=True)
+    if fetch.to.connection_resource_id not in {"", device.name}:
+        return _Filter(None, None, nothing=True)
+    if not getattr(fetch, "from").eid:
+        return _Filter(None, None)
+    user = view.get(Table.USERS, (getattr(fetch, "from").eid,))
+    if user is None:
+        return _Filter(None, None, nothing=True)
+    name = getattr(fetch, "from").connection_resource_id
+    if not name:
+        return _Filter(user.number, None)
+    origin = view.get(Table.DEVICES, (user.number, name))
+    return _Filter(user.number, origin.number) if origin else _Filter(None, None, nothing=True)
+
+
+def _log(view: Reader, device: "Device", fetch: pb.Fetch, offset: int, limit: int) -> Batch:
+    """Of the user's own log. Backwards begins below `offset`, or at the head."""
+    user, partition = device.session.number, fetch.partition
+    wanted = _filter(view, device, fetch)
+    log = view.get(Table.LOGS, (user, partition))
+    if log is None or wanted.nothing:
+        return Batch([], (log.head if log else 0) + 1, complete=True)
+    cursor: Cursor | None = view.get(Table.CURSORS, (device.number, partition))
+    after, scan = _slice(fetch, offset, log.first, log.head)
+    items = read_items(view, user, partition, after, scan)
+    rows: list[Row] = []
+    size, looked = 0, 0
+    for item in reversed(items) if fetch.backwards else items:
+        if len(rows) == limit or size > ANSWER_BYTES:
+            break
+        looked += 1
+        row = _row(view, device, fetch, wanted, cursor, item)
+        if row is not None:
+            rows.append(row)
+            size += len(row.part)
+    return _batch(fetch, rows, items, looked, log.first, log.head)
+
+
+def _slice(fetch: pb.Fetch, offset: int, first: int, head: int) -> tuple[int, int]:
+    """Read behind which number, and how many."""
+    if not fetch.backwards:
+        return max(offset, first) - 1, MAX_SCAN
+    below = min(offset or head + 1, head + 1)
+    after = max(first - 1, below - 1 - MAX_SCAN)
+    return after, max(0, below - 1 - after)
+
+
+def _batch(fetch: pb.Fetch, rows: list[Row], items: list[Item], looked: int, first: int, head: int) -> Batch:
+    """Behind the last row; where all was looked at, behind the end (seed 000: `next_offset`)."""
+    if fetch.backwards:
+        end = items[-looked].offset if looked else first
+        return Batch(rows[::-1], end, complete=end <= first)
+    exhausted = looked == len(items) and (not items or items[-1].offset == head)
+    if rows:
+        return Batch(rows, rows[-1].offset + 1, complete=exhausted)
+    return Batch(rows, items[looked - 1].offset + 1 if looked else head + 1, complete=exhausted)
+
+
+def _row(
+    view: Reader, device: "Device", fetch: pb.Fetch, wanted: _Filter, cursor: Cursor | None, item: Item
+) -> Row | None:
+    entry: Entry = item.entry
+    user = device.session.number
+    if not wanted.lets(entry.author, entry.origin) or item.stored is None:
+        return None
+    own = entry.origin == device.number
+    acknowledged = cursor is not None and (item.offset <= cursor.floor or contains(cursor.above, item.offset))
+    if fetch.kind == pb.UNACKNOWLEDGED and (acknowledged or not is_owed(view, entry, user, device.number)):
+        return None
+    if entry.addressed and not own and not is_addressed(view, entry.stamp, user, device.number):
+        return None
+    return Row(item.offset, _element(view, device, entry.stamp, item.stored, item.offset, own=own), acknowledged)
+
+
+def _element(view: Reader, device: "Device", stamp: int, body: bytes, offset: int, *, own: bool) -> bytes:
+    for one in () if own else view.get(Table.ADDRESSED, (stamp, device.session.number)) or ():
+        if one.device == device.number and one.payload is not None:
+            body = stored.readdressed(body, one.payload)
+    return stored.deliver(body, offset)
+
+
+def _history(view: Reader, device: "Device", fetch: pb.Fetch, offset: int, limit: int) -> Batch:
+    """Of a conversation, by its own offsets. It is nobody's log: user_offset is 0."""
+    number = conversation_number(fetch.conversation)
+    known: Conversation | None = None if number is None else view.get(Table.CONVERSATIONS, (number,))
+    if known is None or device.session.number not in known.members:
+        raise WireError(pb.NOT_FOUND, "you are in no such conversation", field="conversation")
+    wanted = _filter(view, device, fetch)
+    after, scan = _slice(fetch, offset, known.first, known.head)
+    found: list[tuple[int, Mention]] = view.read(Sequence.HISTORY, (number,), after, limit=min(scan, MAX_SCAN))
+    rows: list[Row] = []
+    size, last = 0, 0
+    for place, mention in reversed(found) if fetch.backwards else found:
+        if len(rows) == limit or size > ANSWER_BYTES:
+            break
+        last = place
+        part = _from_history(view, device, wanted, mention)
+        if part is not None:
+            rows.append(Row(place, part, acknowledged=True))
+            size += len(part)
+    if fetch.backwards:
+        return Batch(rows[::-1], last or known.first, complete=(last or known.first) <= known.first)
+    return Batch(rows, (last or known.head) + 1, complete=last in {0, known.head})
+
+
+def _from_history(view: Reader, device: "Device", wanted: _Filter, mention: Mention) -> bytes | None:
+    user = device.session.number
+    if wanted.nothing or not wanted.lets(mention.author, mention.origin):
+        return None
+    own = mention.origin == device.number
+    if mention.addressed and not own and not is_addressed(view, mention.stamp, user, device.number):
+        return None
+    body = view.get(Table.BODIES, (mention.stamp,))
+    return None if body is None else _element(view, device, mention.stamp, body, 0, own=own)

@@ -1,0 +1,161 @@
+"""Hello: a device says where it stands and what it wrote while it was away, and is told where the server stands.
+
+Its partitions are seated and its messages decided in order, each on its own; the answer is one frame, and only then
+does delivery begin.
+"""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from bimip.domain.ids import Offset
+from bimip.domain.operations import Operation, Refused, Result, Seat, Seated
+from bimip.domain.ranges import normal
+from bimip.session.close import Close
+from bimip.session.window import Window
+from bimip.users import answers
+from bimip.wire import bimip_pb2 as pb
+from bimip.wire import codec
+from bimip.wire.errors import WireError
+from bimip.wire.validation import check_hello
+
+if TYPE_CHECKING:
+    from bimip.users.device import Device
+
+
+def greet(device: "Device", hello: pb.Hello, ref: int) -> None:
+    if device.said_hello:
+        raise WireError(pb.OUT_OF_ORDER, "one Hello begins a connection; connect again to say another")
+    check_hello(hello, device.session.services.limits, device.session.eid)
+    epoch = device.session.services.epoch()
+    seats = [_seat(device, position, same_epoch=hello.epoch in {0, epoch}) for position in hello.partitions]
+    if len({seat.partition for seat in seats}) < len(seats):
+        raise WireError(pb.INVALID, "a partition is named twice", field="partitions")
+    device.said_hello = True
+    _Greeting(device, hello, ref, epoch).begin(seats)
+
+
+def _seat(device: "Device", position: pb.Position, *, same_epoch: bool) -> Seat:
+    if position.seq:
+        raise WireError(pb.UNSUPPORTED, "positions by seq are not served yet; use offsets", field="partitions.seq")
+    return Seat(
+        device.session.number,
+        device.number,
+        position.partition,
+        Offset(position.offset) if position.HasField("offset") else None,
+        normal((getattr(part, "from"), part.to) for part in position.held),
+        position.start,
+        position.last,
+        same_epoch,
+    )
+
+
+class _Greeting:
+    """Gathers the results of what a Hello asked for; the last one sends the answer."""
+
+    def __init__(self, device: "Device", hello: pb.Hello, ref: int, epoch: int) -> None:
+        self._device = device
+        self._hello = hello
+        self._ref = ref
+        self._epoch = epoch
+        self._left = 1
+        self._seated: list[Seated] = []
+        self._refused: Refused | None = None
+        self._answer = pb.Hello(epoch=epoch, agent=device.session.services.agent)
+
+    def begin(self, seats: list[Seat]) -> None:
+        device = self._device
+        device.unanswered += 1
+        for seat in seats:
+            self._submit(seat, self._take_seat)
+        for message in self._hello.messages:
+            self._write(message)
+        self._one_done()
+
+    def _submit(self, operation: Operation, take: Callable[[Result], None]) -> None:
+        def done(result: Result) -> None:
+            take(result)
+            self._one_done()
+
+        self._left += 1
+        self._device.session.services.queue.submit(operation, done)
+
+    def _take_seat(self, result: Result) -> None:
+        if isinstance(result, Refused):
+            self._refused = result
+        else:
+            assert isinstance(result, Seated)
+            self._seated.append(result)
+
+    def _write(self, message: pb.Message) -> None:
+        answer = self._answer.results.add()
+        given_id = message.id
+        try:
+            append = answers.prepare(self._device, message)
+        except WireError as error:
+            error.id = given_id
+            answer.error.CopyFrom(error.to_proto())
+            return
+
+        def take(result: Result) -> None:
+            if isinstance(result, Refused):
+                answer.error.CopyFrom(answers.error_of(result, 0, append.id))
+            else:
+                answer.sent.CopyFrom(answers.sent(result, 0))
+
+        self._submit(append, take)
+
+    def _one_done(self) -> None:
+        self._left -= 1
+        if self._left:
+            return
+        if self._refused is not None:
+            self._device.answer(codec.encode(answers.error_of(self._refused, self._ref), self._ref))
+            self._device.close_after_answers(Close.HELLO_EXPECTED, self._refused.sentence[:120])
+        else:
+            self._welcome()
+
+    def _welcome(self) -> None:
+        device, session, answer = self._device, self._device.session, self._answer
+        answer.identity.eid = session.eid
+        answer.identity.connection_resource_id = device.name
+        answer.limits.CopyFrom(session.services.limits.to_proto())
+        answer.server_time = session.services.wall_clock()
+        answer.state_version = session.state.head
+        for seated in self._seated:
+            answer.logs.add(
+                partition=seated.partition,
+                first=seated.first,
+                head=seated.head,
+                floor=seated.floor,
+                position=seated.position,
+            )
+            if seated.skipped is not None:
+                gap = answer.gaps.add(partition=seated.partition, to=seated.skipped[1], reason=pb.SKIPPED)
+                setattr(gap, "from", seated.skipped[0])
+            device.windows[seated.partition] = self._window(seated)
+        self._seat_state()
+        device.answer(codec.encode(answer, self._ref))
+        device.seated = True
+
+    def _window(self, seated: Seated) -> Window:
+        services = self._device.session.services
+        limits = services.limits
+        return Window(
+            seated.position,
+            seated.held,
+            seated.head,
+            max_entries=limits.window_entries,
+            max_bytes=limits.window_bytes,
+            grace_seconds=services.grace_seconds,
+            max_rounds=services.redelivery_rounds,
+        )
+
+    def _seat_state(self) -> None:
+        """From the version that the device has seen, or the whole state if that means nothing here."""
+        device, session = self._device, self._device.session
+        version = self._hello.state_version
+        same_epoch = self._hello.epoch in {0, self._epoch}
+        if same_epoch and session.state_floor <= version <= session.state.head and version:
+            device.state_position = version
+        else:
+            device.state_reset = True

@@ -1,0 +1,65 @@
+"""The reader: the task that takes a device's frames. Its end ends the device, and the device's connection."""
+
+import trio
+
+from bimip.session.close import Close
+from bimip.supervision import Child
+from bimip.users.connection import ConnectionClosedError
+from bimip.users.device import Device
+from bimip.users.requests import handle
+from bimip.wire import bimip_pb2 as pb
+from bimip.wire.errors import WireError
+
+MAX_MALFORMED = 8
+"""Frames in a row that cannot be decoded, until the connection is closed."""
+
+
+async def read(device: Device, frames: list[bytes], child: Child) -> None:
+    """Take frames until the connection ends. `frames` have arrived already."""
+    child.started()
+    connection = device.connection
+    try:
+        await _read_hello(device, frames)
+        malformed = 0
+        while True:
+            malformed = _handle_all(device, await connection.receive(), malformed)
+            await _wait_for_room(device)
+    except ConnectionClosedError:
+        pass
+    except Exception:
+        connection.close(Close.INTERNAL_ERROR, "the server failed here; please connect again")
+        raise
+    finally:
+        connection.close(Close.INTERNAL_ERROR, "this part of the server restarts; please connect again")
+
+
+async def _read_hello(device: Device, frames: list[bytes]) -> None:
+    with trio.move_on_after(device.session.services.hello_seconds):
+        if not frames:
+            frames = await device.connection.receive()
+        _handle_all(device, frames[:1], 0)
+    if device.said_hello:
+        _handle_all(device, frames[1:], 0)
+    else:
+        device.connection.close(Close.HELLO_EXPECTED, "the first frame must be a valid Hello, in time")
+
+
+def _handle_all(device: Device, frames: list[bytes], malformed: int) -> int:
+    for frame in frames:
+        try:
+            handle(device, frame)
+            malformed = 0
+        except WireError as error:
+            device.unanswered += 1
+            device.fail(error)
+            malformed = malformed + 1 if error.code == pb.MALFORMED else 0
+            if malformed > MAX_MALFORMED:
+                device.connection.close(Close.TOO_MANY_ERRORS, "too many frames that cannot be decoded")
+    device.step_soon()
+    return malformed
+
+
+async def _wait_for_room(device: Device) -> None:
+    """Stop reading while too many requests of the device are unanswered."""
+    while device.unanswered >= device.session.services.limits.max_unanswered:
+        await device.answered.wait(device.answered.number)

@@ -1,0 +1,219 @@
+"""Who is connected: the users' sessions, and how a connection becomes a device of one.
+
+A session is a temporary child of `users`, a device a temporary child of its session: what gives up closes its
+connections, counts against nobody above, and returns when its client does.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+import trio
+
+from bimip.domain.appending import EMPTY_LOG
+from bimip.domain.identity import Claims
+from bimip.domain.ids import DeviceId, UserId
+from bimip.domain.operations import Refused, Register, Registered
+from bimip.domain.records import Reader, Sequence, Table
+from bimip.session.close import Close
+from bimip.storage.journal import Committed
+from bimip.supervision import (
+    AutoShutdown,
+    Child,
+    Children,
+    ChildSpec,
+    DynamicSupervisor,
+    NoSuchProcess,
+    Restart,
+    SupervisionError,
+    Supervisor,
+)
+from bimip.users.connection import Connection, RefusedError
+from bimip.users.device import Device
+from bimip.users.fetcher import fetch
+from bimip.users.reader import read
+from bimip.users.services import Services
+from bimip.users.session import Session
+
+MAX_DESCRIBED = 1000
+"""Devices shown of one user."""
+
+
+class Users:
+    """Made once, by app.py; `supervisor` makes what one incarnation of the process `users` needs."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._children: Children | None = None
+        self._sessions: dict[str, Session] = {}
+        self._by_number: dict[UserId, Session] = {}
+        self._turns: dict[str, _Turn] = {}
+
+    def supervisor(self) -> DynamicSupervisor:
+        return DynamicSupervisor(on_ready=self._adopt)
+
+    def _adopt(self, children: Children) -> None:
+        self._children = children
+        self._sessions.clear()
+        self._by_number.clear()
+
+    async def attach(self, claims: Claims, connection: Connection, frames: list[bytes]) -> None:
+        """Make an authenticated connection the device that its token names; `frames` have arrived already.
+
+        Returns when the device's tree runs. An older connection of the device is closed, and its tree has ended,
+        before the newer one reads anything. Raises RefusedError. Cancelling it leaves no device behind.
+        """
+        result = await self._services.queue.execute(Register(claims.eid, claims.device))
+        if isinstance(result, Refused):
+            raise RefusedError(Close.TRY_AGAIN_LATER, result.sentence)
+        assert isinstance(result, Registered)
+        async with self._turn(claims.eid):
+            try:
+                session = await self._session(claims.eid, result.user)
+                await self._replace(session, claims.device)
+                if session.is_revoked(claims.jti):
+                    raise RefusedError(Close.TOKEN_REVOKED, "the token was revoked; log in again")
+                await self._start(session, Device(session, result.device, claims, connection), frames)
+            except SupervisionError as error:
+                raise RefusedError(Close.INTERNAL_ERROR, "the session restarts; connect again") from error
+
+    @asynccontextmanager
+    async def _turn(self, eid: str) -> AsyncIterator[None]:
+        """One connection of a user at a time arrives, and while one does their session is not ended as empty."""
+        turn = self._turns.setdefault(eid, _Turn())
+        turn.waiting += 1
+        try:
+            async with turn.lock:
+                yield
+        finally:
+            turn.waiting -= 1
+            if not turn.waiting:
+                del self._turns[eid]
+                self._end_if_empty(eid)
+
+    async def _session(self, eid: str, number: UserId) -> Session:
+        assert self._children is not None
+        session = self._sessions.get(eid)
+        if session is None or eid not in self._children:
+            session = Session(eid, number, self._services)
+            supervisor = DynamicSupervisor(on_ready=session.adopt)
+            self._sessions[eid] = self._by_number[number] = session
+            await self._children.start_child(ChildSpec(eid, supervisor, Restart.TEMPORARY))
+        return session
+
+    @staticmethod
+    async def _replace(session: Session, name: str) -> None:
+        older = session.devices.get(name)
+        if older is not None:
+            older.connection.close(Close.REPLACED, "this device connected again elsewhere")
+        assert session.children is not None
+        with suppress(NoSuchProcess):
+            await session.children.terminate_child(name)
+
+    async def _start(self, session: Session, device: Device, frames: list[bytes]) -> None:
+        async def reader(child: Child) -> None:
+            session.devices[device.name] = device
+            child.describe(device.statistics)
+            try:
+                await read(device, frames, child)
+            finally:
+                self._leave(session, device)
+
+        async def fetcher(child: Child) -> None:
+            await fetch(device, child)
+
+        tree = Supervisor(
+            [
+                ChildSpec("reader", reader, Restart.TEMPORARY, significant=True),
+                ChildSpec("fetcher", fetcher),
+            ],
+            auto_shutdown=AutoShutdown.ANY_SIGNIFICANT,
+        )
+        assert session.children is not None
+        await session.children.start_child(ChildSpec(device.name, tree, Restart.TEMPORARY))
+
+    def _leave(self, session: Session, device: Device) -> None:
+        if session.devices.get(device.name) is device:
+            del session.devices[device.name]
+        self._services.touched.pop(device, None)
+        if self._sessions.get(session.eid) is session:
+            self._end_if_empty(session.eid)
+
+    def _end_if_empty(self, eid: str) -> None:
+        session = self._sessions.get(eid)
+        if session is None or session.devices or eid in self._turns:
+            return
+        del self._sessions[eid]
+        if self._by_number.get(session.number) is session:
+            del self._by_number[session.number]
+        assert self._children is not None
+        with suppress(NoSuchProcess):
+            self._children.terminate_child_nowait(eid)
+
+    def committed(self, committed: Committed) -> None:
+        """Tell the sessions concerned what is on disk now, each once, and let their devices send at once."""
+        changes = committed.changes
+        touched = self._services.touched
+        bodies = changes.puts.get(Table.BODIES, {})
+        for (sequence, key), records in changes.appends.items():
+            if sequence is Sequence.ENTRIES:
+                session = self._by_number.get(key[0])
+                if session is not None:
+                    session.grew(key[1], records, bodies)
+                    touched.update(dict.fromkeys(session.devices.values()))
+        for (user, partition), log in changes.puts.get(Table.LOGS, {}).items():
+            session = self._by_number.get(user)
+            if session is not None:
+                session.logs[partition].first = log.first
+        for user, version, key, fresh in committed.news:
+            session = self._by_number.get(user)
+            if session is not None:
+                session.state_changed(version, key, fresh)
+                touched.update(dict.fromkeys(session.devices.values()))
+        while touched:
+            device = next(iter(touched))
+            del touched[device]
+            device.step_soon()
+
+    def statistics(self) -> dict[str, int]:
+        return {
+            "users": len(self._sessions),
+            "devices": sum(len(session.devices) for session in self._sessions.values()),
+        }
+
+    def describe(self, eid: str) -> dict[str, object] | None:
+        """One user's devices with offsets and lag, for an operator; None: there is no such user."""
+        session = self._sessions.get(eid)
+        connected = session.devices if session is not None else {}
+        with self._services.store.snapshot() as view:
+            user = view.get(Table.USERS, (eid,))
+            if user is None:
+                return None
+            devices = view.scan(Table.DEVICES, (user.number, ""), (user.number + 1, ""), limit=MAX_DESCRIBED)
+            return {
+                "eid": eid,
+                "devices": {
+                    name: {
+                        "created": device.created,
+                        "last_seen": device.last_seen,
+                        "committed": self._committed_by(view, user.number, device.number),
+                        "connection": connected[name].statistics() if name in connected else None,
+                    }
+                    for (_, name), device in devices
+                },
+            }
+
+    def _committed_by(self, view: Reader, user: UserId, device: DeviceId) -> dict[str, object]:
+        """Where a device's floor stands in each partition that it ever named."""
+        committed: dict[str, object] = {}
+        for partition in self._services.partitions:
+            cursor = view.get(Table.CURSORS, (device, partition))
+            if cursor is not None:
+                log = view.get(Table.LOGS, (user, partition)) or EMPTY_LOG
+                committed[partition] = {"floor": cursor.floor, "head": log.head, "lag": log.head - cursor.floor}
+        return committed
+
+
+class _Turn:
+    def __init__(self) -> None:
+        self.lock = trio.Lock()
+        self.waiting = 0

@@ -1,0 +1,244 @@
+"""What each kind of frame asks for. Plain code: nothing here waits.
+
+A request that changes something becomes an operation, and is answered when that is on disk. All others are answered
+at once. Whatever is wrong with a request is a WireError, which is its answer.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import trio
+
+from bimip.domain.ids import ConversationOffset, Offset
+from bimip.domain.operations import (
+    Acknowledge,
+    Forget,
+    Operation,
+    Receipt,
+    Refused,
+    Result,
+    Revoke,
+)
+from bimip.domain.ranges import Ranges, normal
+from bimip.domain.records import ReceiptKind
+from bimip.session.close import Close
+from bimip.users.answers import error_of, prepare, sent_or_error
+from bimip.users.device import Device
+from bimip.users.greeting import greet
+from bimip.users.session import conversation_number
+from bimip.wire import bimip_pb2 as pb
+from bimip.wire import codec, frames
+from bimip.wire.errors import WireError
+from bimip.wire.validation import check_fetch, check_signal
+
+
+def handle(device: Device, frame: bytes) -> None:
+    """Do what a frame asks for. Raises WireError with the frame's `ref`."""
+    scheme = codec.decode(frame)
+    name, payload = codec.payload_of(scheme)
+    if not device.said_hello and name != "hello":
+        raise WireError(pb.OUT_OF_ORDER, "say Hello first", ref=scheme.ref)
+    try:
+        HANDLERS.get(name, _unsupported)(device, payload, scheme.ref)
+    except WireError as error:
+        error.ref = error.ref or scheme.ref
+        error.id = error.id or getattr(payload, "id", "")
+        raise
+    except Exception as error:
+        device.session.services.report("request failed", error)
+        raise WireError(
+            pb.INTERNAL, "the server failed at this request; the operator has been told", ref=scheme.ref
+        ) from error
+
+
+def _unsupported(_device: Device, payload: Any, _ref: int) -> None:  # noqa: ANN401 - one handler for many payloads
+    raise WireError(pb.UNSUPPORTED, f"this server does not serve {type(payload).__name__} yet; leave it out")
+
+
+def submit(device: Device, operation: Operation, done: Callable[[Result], None], *, lazy: bool = False) -> None:
+    device.unanswered += 1
+    device.session.services.queue.submit(operation, done, lazy=lazy)
+
+
+def message(device: Device, payload: pb.Message, ref: int) -> None:
+    append = prepare(device, payload)
+    submit(device, append, lambda result: device.reply(sent_or_error(result, append.id, ref)))
+
+
+def signal(device: Device, payload: pb.Signal, ref: int) -> None:
+    check_signal(payload, device.session.services.limits, device.session.eid)
+    if payload.status == pb.DELIVERED:
+        _acknowledge(device, payload, ref)
+    elif payload.status in {pb.READ, pb.PLAYED}:
+        _receipt(device, payload, ref)
+    else:
+        name = pb.MessageStatus.Name(payload.status)
+        raise WireError(pb.UNSUPPORTED, f"this server does not serve the signal {name} yet", field="status")
+
+
+def _acknowledge(device: Device, payload: pb.Signal, ref: int) -> None:
+    partition = payload.partition or "chat"
+    log = device.session.logs.get(partition)
+    if log is None:
+        known = ", ".join(sorted(device.session.logs))
+        raise WireError(pb.NOT_FOUND, f"there is no partition {partition!r}; use one of: {known}", field="partition")
+    ranges = _ranges(payload.offsets, payload.user_offset)
+    furthest = max([payload.upto, *(last for _, last in ranges)])
+    if furthest > log.head:
+        sentence = f"offset {furthest} was never given; the log of {partition!r} ends at {log.head}"
+        raise WireError(pb.OFFSET_BEYOND_HEAD, sentence, field="upto")
+    window = device.windows.get(partition)
+    if window is not None:
+        window.acknowledge(payload.upto, ranges, trio.current_time())
+    operation = Acknowledge(device.session.number, device.number, partition, Offset(payload.upto), ranges)
+    submit(device, operation, _only_errors(device, ref), lazy=True)
+    device.fetching.acknowledged(partition, payload.upto, ranges)
+
+
+def _receipt(device: Device, payload: pb.Signal, ref: int) -> None:
+    number = None
+    if payload.conversation:
+        number = conversation_number(payload.conversation)
+        if number is None:
+            sentence = f"{payload.conversation!r} is no conversation; name it as its messages do"
+            raise WireError(pb.NOT_FOUND, sentence, field="conversation")
+    ranges = _ranges(payload.offsets, payload.conversation_offset)
+    kind = ReceiptKind(payload.status)
+    upto = ConversationOffset(payload.upto)
+    operation = Receipt(device.session.number, kind, number, payload.to.eid, upto, ranges)
+    submit(device, operation, _only_errors(device, ref), lazy=True)
+
+
+def _ranges(ranges: Iterable[pb.OffsetRange], one: int) -> Ranges:
+    pairs = [(getattr(part, "from"), part.to) for part in ranges]
+    return normal([*pairs, (one, one)] if one else pairs)
+
+
+def _only_errors(device: Device, ref: int) -> Callable[[Result], None]:
+    """Acks and receipts are answered by errors alone."""
+
+    def done(result: Result) -> None:
+        if isinstance(result, Refused):
+            device.reply(frames.error_part(error_of(result, ref)))
+        else:
+            device.was_answered(1)
+
+    return done
+
+
+def body(device: Device, payload: pb.Body, ref: int) -> None:
+    """A batch: each part succeeds or fails on its own, as if it had come alone."""
+    if payload.commands or payload.gaps or payload.states or payload.errors:
+        raise WireError(pb.UNSUPPORTED, "a batch from a client may hold messages and signals", field="commands")
+    for one in payload.messages:
+        _one_of_many(device, one, message, ref)
+    for each in payload.signals:
+        _one_of_many(device, each, signal, each.ref or ref)
+
+
+def _one_of_many(device: Device, payload: Any, handler: Callable[[Device, Any, int], None], ref: int) -> None:  # noqa: ANN401 - messages and signals
+    try:
+        handler(device, payload, ref)
+    except WireError as error:
+        error.id = error.id or payload.id
+        device.unanswered += 1
+        device.fail(error, ref)
+
+
+def ping_pong(device: Device, payload: pb.PingPong, ref: int) -> None:
+    if payload.kind == pb.PingPong.PING:
+        now = device.session.services.wall_clock()
+        answer_now(device, pb.PingPong(kind=pb.PingPong.PONG, id=payload.id, timestamp=now), ref)
+
+
+def answer_now(device: Device, payload: Any, ref: int) -> None:  # noqa: ANN401 - any payload
+    device.unanswered += 1
+    device.answer(codec.encode(payload, ref))
+
+
+def token_authority(device: Device, payload: pb.TokenAuthority, ref: int) -> None:
+    if payload.action == pb.TokenAuthority.REFRESH:
+        device.claims = _own_token(device, payload.token)
+        device.wakeup.ring()
+        answer = pb.TokenAuthority(action=payload.action, jti=device.claims.jti, expires_at=device.claims.expires_at)
+        answer_now(device, answer, ref)
+    elif payload.action == pb.TokenAuthority.REVOKE:
+        _revoke(device, payload, ref)
+    else:
+        raise WireError(pb.INVALID, "name an action: REFRESH or REVOKE", field="action")
+
+
+def _own_token(device: Device, token: str) -> Any:  # noqa: ANN401 - Claims
+    """A token for this very device: another's would change who is talking."""
+    services = device.session.services
+    try:
+        claims = services.verify(token)
+    except Exception as error:
+        raise WireError(pb.UNAUTHENTICATED, f"this token does not do: {error}", field="token") from error
+    if (claims.eid, claims.device) != (device.session.eid, device.name):
+        raise WireError(pb.FORBIDDEN, "this token is for another user or device", field="token")
+    if device.session.is_revoked(claims.jti):
+        raise WireError(pb.UNAUTHENTICATED, "this token was revoked; get a new one", field="token")
+    return claims
+
+
+def _revoke(device: Device, payload: pb.TokenAuthority, ref: int) -> None:
+    """A user may revoke the token of this connection, or any of theirs that they can show."""
+    claims = device.claims
+    if payload.token:
+        services = device.session.services
+        try:
+            claims = services.verify(payload.token)
+        except Exception as error:
+            raise WireError(pb.UNAUTHENTICATED, f"this token does not do: {error}", field="token") from error
+        if claims.eid != device.session.eid:
+            raise WireError(pb.FORBIDDEN, "this token is another user's", field="token")
+    elif payload.jti not in {"", claims.jti}:
+        raise WireError(pb.FORBIDDEN, "show the token that is to be revoked, or revoke this connection's", field="jti")
+
+    def done(result: Result) -> None:
+        if isinstance(result, Refused):
+            device.reply(frames.error_part(error_of(result, ref)))
+            return
+        device.answer(codec.encode(pb.TokenAuthority(action=payload.action, jti=claims.jti), ref))
+        if device.claims.jti == claims.jti:
+            device.close_after_answers(Close.TOKEN_REVOKED, "the token was revoked; log in again")
+        device.session.close_revoked(claims.jti, but=device)
+
+    submit(device, Revoke(claims.jti, claims.expires_at), done)
+
+
+def logout(device: Device, payload: pb.Logout, ref: int) -> None:
+    def done(result: Result | None) -> None:
+        if isinstance(result, Refused):
+            device.reply(frames.error_part(error_of(result, ref)))
+            return
+        device.answer(codec.encode(pb.Logout(forget=payload.forget), ref))
+        device.close_after_answers(Close.NORMAL, "logged out")
+
+    if payload.forget:
+        submit(device, Forget(device.session.number, device.name), done)
+    else:
+        device.unanswered += 1
+        done(None)
+
+
+def fetched(device: Device, payload: pb.Fetch, ref: int) -> None:
+    check_fetch(payload, device.session.services.limits, device.session.eid)
+    device.fetching.ask(payload, ref)
+
+
+def hello(device: Device, payload: pb.Hello, ref: int) -> None:
+    greet(device, payload, ref)
+
+
+HANDLERS: dict[str, Callable[[Device, Any, int], None]] = {
+    "body": body,
+    "fetch": fetched,
+    "hello": hello,
+    "logout": logout,
+    "message": message,
+    "ping_pong": ping_pong,
+    "signal": signal,
+    "token_authority": token_authority,
+}

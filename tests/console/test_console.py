@@ -1,0 +1,367 @@
+"""The console over real loopback sockets, with a real tree."""
+
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from functools import partial
+
+import httpx
+import pytest
+import trio
+
+from bimip.console import Parts, make_application, make_console, open_loopback
+from bimip.supervision import Child, ChildSpec, Supervisor, Tree, open_tree
+
+TOKEN = "an operator's own token"
+OPERATOR = {"Authorization": f"Bearer {TOKEN}"}
+
+
+async def idle(child: Child) -> None:
+    child.started()
+    await trio.sleep_forever()
+
+
+@asynccontextmanager
+async def small_tree() -> AsyncIterator[Tree]:
+    users = Supervisor([ChildSpec("alice@example.org", idle), ChildSpec("bob@example.org", idle)])
+    async with open_tree(Supervisor([ChildSpec("journal", idle), ChildSpec("users", users)])) as tree:
+        yield tree
+
+
+def parts_of(tree: Tree | None) -> Parts:
+    return Parts(tree=lambda: tree, readiness=list, operator_token=TOKEN, now=trio.current_time)
+
+
+@asynccontextmanager
+async def served(parts: Parts) -> AsyncIterator[httpx.AsyncClient]:
+    console = make_console(make_application(parts), partial(open_loopback, "127.0.0.1", 0))
+    async with trio.open_nursery() as nursery:
+
+        async def run(task_status: trio.TaskStatus[object]) -> None:
+            await console(task_status.started)
+
+        port = await nursery.start(run)
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
+            yield client
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_live_process_is_healthy() -> None:
+    async with served(parts_of(None)) as client:
+        response = await client.get("/healthz")
+
+    assert (response.status_code, response.json()) == (200, {"healthy": True})
+
+
+async def test_it_is_not_ready_while_the_tree_starts() -> None:
+    async with served(parts_of(None)) as client:
+        response = await client.get("/readyz")
+
+    assert (response.status_code, response.json()) == (503, {"ready": False, "reasons": ["the server is starting"]})
+
+
+@pytest.mark.parametrize(("reasons", "status"), [([], 200), (["the journal cannot write: no space left"], 503)])
+async def test_readiness_gives_its_reasons(reasons: list[str], status: int) -> None:
+    async with (
+        small_tree() as tree,
+        served(replace(parts_of(tree), readiness=lambda: reasons)) as client,
+    ):
+        response = await client.get("/readyz")
+
+    assert (response.status_code, response.json()) == (status, {"ready": not reasons, "reasons": reasons})
+
+
+async def test_the_tree_is_shown_to_operators() -> None:
+    async with small_tree() as tree, served(parts_of(tree)) as client:
+        response = await client.get("/debug/tree", headers=OPERATOR)
+    root = response.json()
+
+    assert response.status_code == 200
+    assert (root["path"], root["kind"], root["state"]) == ("bimip", "supervisor", "running")
+    assert [child["path"] for child in root["children"]] == ["bimip/journal", "bimip/users"]
+    assert root["children"][0]["waiting_at"].startswith("console/test_console.py:")
+    assert root["children"][0]["last_crash"] is None
+
+
+@pytest.mark.parametrize(
+    ("headers", "status", "error"),
+    [
+        ({}, 401, "this is for operators"),
+        ({"Authorization": "Basic YTpi"}, 401, "this is for operators"),
+        ({"Authorization": "Bearer"}, 401, "this is for operators"),
+        ({"Authorization": "Bearer wrong"}, 403, "this is not the operator's token"),
+        ({"Authorization": f"Bearer {TOKEN}x"}, 403, "this is not the operator's token"),
+        ({"Authorization": "Bearer \u00e4".encode()}, 403, "this is not the operator's token"),
+    ],
+)
+@pytest.mark.parametrize(
+    ("method", "path"), [("GET", "/debug/tree"), ("POST", "/debug/kill"), ("POST", "/debug/restart")]
+)
+async def test_nobody_else_gets_anything(
+    headers: Mapping[str, str], status: int, error: str, method: str, path: str
+) -> None:
+    async with small_tree() as tree, served(parts_of(tree)) as client:
+        response = await client.request(method, path, headers=headers, params={"path": "bimip/journal"})
+        restarts = tree.snapshot("bimip/journal").restarts
+
+    assert (response.status_code, response.json()["error"]) == (status, error)
+    assert response.json()["hint"]
+    assert ("www-authenticate" in response.headers) == (status == 401)
+    assert restarts == 0
+
+
+async def test_without_an_operators_token_everybody_is_refused() -> None:
+    async with small_tree() as tree, served(replace(parts_of(tree), operator_token="")) as client:
+        response = await client.get("/debug/tree", headers={"Authorization": "Bearer"})
+
+    assert response.status_code == 403
+    assert response.json() == {
+        "error": "there is no operator's token",
+        "hint": "set console.operator_token_file and start again",
+    }
+
+
+async def test_a_killed_process_is_started_again_by_its_supervisor() -> None:
+    async with small_tree() as tree, served(parts_of(tree)) as client:
+        response = await client.post("/debug/kill", headers=OPERATOR, params={"path": "bimip/users/bob@example.org"})
+        await trio.testing.wait_all_tasks_blocked()
+        bob = tree.snapshot("bimip/users/bob@example.org")
+
+    assert (response.status_code, response.json()) == (200, {"killed": "bimip/users/bob@example.org"})
+    assert (bob.state.value, bob.restarts) == ("running", 1)
+    assert bob.last_crash is not None
+
+
+async def test_a_process_can_be_restarted_in_order() -> None:
+    async with small_tree() as tree, served(parts_of(tree)) as client:
+        response = await client.post("/debug/restart", headers=OPERATOR, params={"path": "bimip/users"})
+        users = tree.snapshot("bimip/users")
+
+    assert (response.status_code, response.json()) == (200, {"restarted": "bimip/users"})
+    assert users.last_crash is None
+
+
+@pytest.mark.parametrize("act", ["kill", "restart"])
+async def test_a_path_that_is_not_there_is_answered_with_the_nearest_one(act: str) -> None:
+    async with small_tree() as tree, served(parts_of(tree)) as client:
+        response = await client.post(f"/debug/{act}", headers=OPERATOR, params={"path": "bimip/users/carol/phone"})
+
+    assert response.status_code == 404
+    assert response.json()["error"] == "no bimip/users/carol/phone: the nearest is bimip/users"
+
+
+@pytest.mark.parametrize("act", ["kill", "restart"])
+async def test_a_path_must_be_given(act: str) -> None:
+    async with small_tree() as tree, served(parts_of(tree)) as client:
+        response = await client.post(f"/debug/{act}", headers=OPERATOR)
+
+    assert (response.status_code, response.json()["error"]) == (400, "path is missing")
+
+
+@asynccontextmanager
+async def inside_its_tree() -> AsyncIterator[tuple[httpx.AsyncClient, trio.Event]]:
+    """The console as it stands in the server: a child of the tree that it shows; the event says that it came back."""
+    again = trio.Event()
+    trees: list[Tree] = []
+    ports: list[int] = []
+    parts = replace(parts_of(None), tree=lambda: trees[0] if trees else None)
+
+    async def listen() -> list[trio.SocketListener]:
+        return list(await open_loopback("127.0.0.1", ports[0] if ports else 0))
+
+    console = make_console(make_application(parts), listen)
+
+    async def start(child: Child) -> None:
+        def started(port: object) -> None:
+            assert isinstance(port, int)
+            if ports:
+                again.set()
+            ports.append(port)
+            child.started(port)
+
+        await console(started)
+
+    async with open_tree(Supervisor([ChildSpec("journal", idle), ChildSpec("console", start)])) as tree:
+        trees.append(tree)
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{ports[0]}") as client:
+            yield client, again
+
+
+async def test_whoever_kills_the_console_through_itself_is_answered_first() -> None:
+    async with inside_its_tree() as (client, again):
+        response = await client.post("/debug/kill", headers=OPERATOR, params={"path": "bimip/console"})
+        await again.wait()
+        after = await client.get("/healthz")
+
+    assert (response.status_code, response.json()) == (202, {"killed": "bimip/console"})
+    assert after.status_code == 200
+
+
+async def test_the_console_does_not_wait_for_its_own_end() -> None:
+    async with inside_its_tree() as (client, _again):
+        response = await client.post("/debug/restart", headers=OPERATOR, params={"path": "bimip/console"})
+        root = await client.post("/debug/restart", headers=OPERATOR, params={"path": "bimip"})
+
+    assert response.status_code == root.status_code == 409
+    assert response.json()["hint"] == "kill it instead: its supervisor starts it again"
+
+
+async def test_the_debug_endpoint_says_when_the_tree_is_not_up() -> None:
+    async with served(parts_of(None)) as client:
+        response = await client.get("/debug/tree", headers=OPERATOR)
+
+    assert (response.status_code, response.json()["error"]) == (503, "the server is starting")
+
+
+async def no_user(_eid: str) -> Mapping[str, object] | None:
+    return None
+
+
+async def some_user(eid: str) -> Mapping[str, object] | None:
+    return {"eid": eid, "devices": []}
+
+
+@pytest.mark.parametrize(
+    ("user", "params", "status"),
+    [
+        (None, {"eid": "alice"}, 404),
+        (no_user, {"eid": "alice"}, 404),
+        (some_user, {"eid": "alice"}, 200),
+        (some_user, {}, 400),
+    ],
+)
+async def test_a_users_page_is_there_if_somebody_knows_users(
+    user: Callable[[str], Awaitable[Mapping[str, object] | None]] | None, params: dict[str, str], status: int
+) -> None:
+    async with small_tree() as tree, served(replace(parts_of(tree), user=user)) as client:
+        response = await client.get("/debug/user", headers=OPERATOR, params=params)
+
+    assert response.status_code == status
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.1:8471", "localhost", "LOCALHOST:1", "[::1]", "[::1]:8471"])
+async def test_names_of_this_machine_are_answered(host: str) -> None:
+    async with served(parts_of(None)) as client:
+        assert (await client.get("/healthz", headers={"Host": host})).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "host", ["", "evil.example", "evil.example:8471", "127.0.0.1.evil.example", "localhost:evil", "::1", "[::1"]
+)
+async def test_other_names_are_refused_so_that_no_web_page_reaches_the_console(host: str) -> None:
+    async with served(parts_of(None)) as client:
+        response = await client.get("/healthz", headers={"Host": host})
+
+    assert (response.status_code, response.json()["error"]) == (403, "this Host is not a name of the console")
+
+
+async def test_browsers_are_given_no_leave_to_read_answers() -> None:
+    async with served(parts_of(None)) as client:
+        response = await client.get("/healthz", headers={"Origin": "https://evil.example"})
+        asked = await client.options("/healthz", headers={"Origin": "https://evil.example"})
+
+    assert not [name for name in response.headers if name.startswith("access-control")]
+    assert asked.status_code == 405
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"), [("GET", "/", 404), ("POST", "/healthz", 405), ("GET", "/debug/kill", 405)]
+)
+async def test_errors_are_json_too(method: str, path: str, status: int) -> None:
+    async with served(parts_of(None)) as client:
+        response = await client.request(method, path)
+
+    assert response.status_code == status
+    assert set(response.json()) == {"error", "hint"}
+    assert response.headers["cache-control"] == "no-store"
+
+
+async def test_a_handler_that_crashes_answers_500_and_the_console_goes_on() -> None:
+    def crash() -> list[str]:
+        raise ZeroDivisionError("a secret")
+
+    async with small_tree() as tree, served(replace(parts_of(tree), readiness=crash)) as client:
+        failed = await client.get("/readyz")
+        after = await client.get("/healthz")
+
+    assert (failed.status_code, failed.json()["error"]) == (500, "the console failed to answer")
+    assert "secret" not in failed.text
+    assert after.status_code == 200
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        b"\x00" * 100,
+        b"GET / HTTP/1.1\r\n" + b"a: b\r\n" * 10_000,
+        b"GET /healthz HTTP/9.9\r\n\r\n",
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\xff" * 200,
+        b"POST /debug/kill HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\nless",
+        b"POST /debug/kill HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nZZ\r\n",
+        (
+            b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+            b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+        ),
+        (
+            b"GET / HTTP/1.1\r\nHost: evil\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+            b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+        ),
+        (
+            b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n"
+            b"HTTP2-Settings: !!!!\r\n\r\n"
+        ),
+    ],
+    ids=[
+        "zeros",
+        "endless headers",
+        "version",
+        "http2 garbage",
+        "cut body",
+        "bad chunk",
+        "websocket",
+        "rebound",
+        "h2c",
+    ],
+)
+async def test_odd_peers_end_their_own_connection_only(odd: bytes) -> None:
+    async with served(parts_of(None)) as client:
+        stream = await trio.open_tcp_stream("127.0.0.1", client.base_url.port or 0)
+        async with stream:
+            await stream.send_all(odd)
+            with trio.move_on_after(0.2):
+                await stream.receive_some()
+        response = await client.get("/healthz")
+
+    assert response.status_code == 200
+
+
+async def test_a_peer_that_does_not_read_does_not_keep_the_console_from_stopping(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("bimip.console.server.SEND_SECONDS", 0.1)
+
+    async def large(_eid: str) -> Mapping[str, object]:
+        return {"devices": "x" * 50_000_000}
+
+    with trio.fail_after(5):
+        async with small_tree() as tree, served(replace(parts_of(tree), user=large)) as client:
+            stream = await trio.open_tcp_stream("127.0.0.1", client.base_url.port or 0)
+            await stream.send_all(
+                f"GET /debug/user?eid=a HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {TOKEN}\r\n\r\n".encode()
+            )
+            await stream.receive_some(1)
+    await stream.aclose()
+
+
+async def test_a_port_that_is_taken_is_named() -> None:
+    first = await open_loopback("127.0.0.1", 0)
+    port = first[0].socket.getsockname()[1]
+    with pytest.raises(OSError, match=rf"the console cannot listen on 127\.0\.0\.1:{port}: .*; set console\.port"):
+        await open_loopback("127.0.0.1", port)
+    await first[0].aclose()
+
+
+def test_the_token_does_not_show_itself() -> None:
+    assert TOKEN not in repr(parts_of(None))
+    assert json.dumps(TOKEN) not in repr(parts_of(None))

@@ -1,0 +1,111 @@
+"""proto/PROTOCOL.md says what the contract and the code say: its tables and examples are compared with them."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from bimip.client.wire import bimip as sdk
+from bimip.session.close import Close, may_reconnect
+from bimip.wire import bimip_pb2 as pb
+from bimip.wire.codec import ROUTES, decode
+from bimip.wire.json import MAX_OBJECTS, from_json
+from bimip.wire.limits import Limits
+from bimip.wire.validation import check_message
+
+TEXT = (Path(__file__).parents[2] / "proto/PROTOCOL.md").read_text("utf-8")
+SECTIONS = dict(re.findall(r"^#{2,3} (.+?)\n(.*?)(?=^#{2,3} |\Z)", TEXT, re.MULTILINE | re.DOTALL))
+TYPES = sorted(set(pb.DESCRIPTOR.message_types_by_name) & set(SECTIONS) - {"Limits"})  # which have a table of defaults
+EXAMPLES = re.findall(r"```hex\n(.*?)```\s+```json\n(.*?)```", TEXT, re.DOTALL)
+
+
+def rows(section: str) -> list[list[str]]:
+    """The cells of a section's tables, without the heads."""
+    lines = [line.strip("|").split("|") for line in SECTIONS[section].splitlines() if line.startswith("|")]
+    return [[cell.strip() for cell in cells] for cells in lines if cells[0].strip(" -").strip()]
+
+
+@pytest.mark.parametrize("name", TYPES)
+def test_a_frames_table_names_its_fields_and_no_others(name: str) -> None:
+    fields = {(field.number, field.name) for field in pb.DESCRIPTOR.message_types_by_name[name].fields}
+    told = {(int(cells[0]), cells[1].strip("`")) for cells in rows(name) if cells[0].isdigit()}
+
+    assert fields == told
+
+
+def test_every_frame_that_is_served_is_explained() -> None:
+    served = {cells[at + 1]: cells[at + 2] for cells in rows("The frame") for at in (0, 4) if cells[at].isdigit()}
+
+    assert {name for name, when in served.items() if when == "yes"} <= set(TYPES)
+    assert set(served.values()) == {"yes", "later"}
+
+
+def test_the_routes_are_the_contracts() -> None:
+    told = {cells[at + 1]: int(cells[at]) for cells in rows("The frame") for at in (0, 4) if cells[at].isdigit()}
+    fields = pb.MessageScheme.DESCRIPTOR.fields_by_name
+
+    assert {fields[name].message_type.name: route for name, route in ROUTES.items()} == told  # type: ignore[union-attr]
+
+
+def test_the_close_codes_are_those_of_the_code() -> None:
+    told = [(int(cells[0]), cells[1], cells[2]) for cells in rows("Close codes") if cells[0].isdigit()]
+
+    assert [(code.value, code.name, "yes" if may_reconnect(code) else "no") for code in Close] == told
+
+
+def test_the_error_codes_are_the_contracts() -> None:
+    told = [(cells[1], int(cells[0])) for cells in rows("Errors") if cells[0].isdigit()]
+
+    assert pb.ErrorCode.items()[1:] == told
+
+
+def test_the_limits_are_the_defaults() -> None:
+    told = {cells[0].strip("`"): int(cells[1]) for cells in rows("Limits") if cells[0].startswith("`")}
+    defaults = {field.name: value for field, value in Limits().to_proto().ListFields()}
+
+    assert defaults == told
+
+
+def test_the_limits_that_hello_does_not_tell_are_told_here() -> None:
+    limits = Limits()
+    expected = (
+        f"{limits.max_partitions} partitions in a `Hello`; {limits.max_devices} addressed devices, "
+        f"{limits.max_mentions} mentions and {limits.max_audiences} audiences in a message"
+    )
+
+    assert expected in SECTIONS["Limits"]
+    assert f"more than {MAX_OBJECTS:,} objects" in SECTIONS["The frame"]
+
+
+@pytest.mark.parametrize(("digits", "text"), EXAMPLES)
+def test_an_example_is_the_same_in_hex_and_in_json_for_both_codecs(digits: str, text: str) -> None:
+    frame = bytes.fromhex(digits)
+    scheme = decode(frame)
+
+    assert scheme == decode(from_json(text))
+    assert scheme == pb.MessageScheme.FromString(bytes(sdk.MessageScheme.parse(frame)))
+
+
+def test_the_first_example_is_explained_byte_by_byte_and_accepted() -> None:
+    frame = bytes.fromhex(EXAMPLES[0][0])
+    (explained,) = re.findall(r"```bytes\n(.*?)```", TEXT, re.DOTALL)
+    digits = "".join(re.split(r"\s{2,}", line.strip())[0] for line in explained.splitlines())
+    check_message(decode(frame).message, Limits(), "b@domain.com")
+
+    assert frame == bytes.fromhex(digits)
+
+
+def test_there_is_a_request_its_answer_and_its_delivery() -> None:
+    schemes = [decode(bytes.fromhex(digits)) for digits, _ in EXAMPLES]
+
+    assert [scheme.WhichOneof("payload") for scheme in schemes] == ["message", "body", "body"]
+    assert schemes[0].ref == schemes[1].body.signals[0].ref
+    assert schemes[1].body.signals[0].signal_offset == schemes[2].body.messages[0].signal_offset
+    assert bytes.fromhex(EXAMPLES[2][0]).endswith(b"\x69\x0d" + bytes(7))
+
+
+def test_the_contents_lead_to_sections() -> None:
+    anchors = re.findall(r"^- \[(.+?)\]\(#(.+?)\)$", TEXT, re.MULTILINE)
+
+    assert [title for title, _ in anchors] == re.findall(r"^## (.+)$", TEXT, re.MULTILINE)
+    assert all(anchor == title.lower().replace(" ", "-") for title, anchor in anchors)

@@ -1,0 +1,78 @@
+"""Random keys and records, for the tests that compare."""
+
+from typing import Any
+
+from hypothesis import strategies as st
+
+from bimip.domain.records import (
+    Addressed,
+    Conversation,
+    Cursor,
+    Device,
+    DeviceName,
+    Entry,
+    Key,
+    Log,
+    Mention,
+    ReceiptKey,
+    ReceiptKind,
+    Run,
+    Seen,
+    Sequence,
+    State,
+    Table,
+    User,
+)
+
+u32 = st.integers(0, 2**32 - 1)
+u64 = st.integers(0, 2**64 - 1)
+text = st.text(st.characters(codec="utf-8"), max_size=20) | st.text("\0\1\2a", max_size=5)
+flag = st.booleans()
+receipt_keys = st.builds(ReceiptKey, u32, u32, st.sampled_from(ReceiptKind), u32)
+pairs = st.tuples(u64, u64)
+
+KEYS: dict[Table | Sequence, st.SearchStrategy[Key]] = {
+    Table.META: st.tuples(text),
+    Table.USERS: st.tuples(text),
+    Table.EIDS: st.tuples(u32),
+    Table.DEVICES: st.tuples(u32, text),
+    Table.NAMES: st.tuples(u32),
+    Table.DIRECT: st.tuples(u32, u32),
+    Table.CONVERSATIONS: st.tuples(u32),
+    Table.LOGS: st.tuples(u32, text),
+    Table.BODIES: st.tuples(u64),
+    Table.ADDRESSED: st.tuples(u64, u32),
+    Table.SEEN: st.tuples(u32, text),
+    Table.CURSORS: st.tuples(u32, text),
+    Table.STATES: st.tuples(u32),
+    Table.CHANGES: st.tuples(u32, u64),
+    Table.VERSIONS: st.tuples(u32, receipt_keys),
+    Table.RECEIPTS: receipt_keys,
+    Table.REVOKED: st.tuples(text),
+    Sequence.ENTRIES: st.tuples(u32, text),
+    Sequence.HISTORY: st.tuples(u32),
+}
+
+RECORDS: dict[Table | Sequence, st.SearchStrategy[Any]] = {
+    Table.META: st.integers(-(2**70), 2**70),
+    Table.USERS: st.builds(User, u32, u64),
+    Table.EIDS: text,
+    Table.DEVICES: st.builds(Device, u32, u64, u64),
+    Table.NAMES: st.builds(DeviceName, u32, text),
+    Table.DIRECT: u32,
+    Table.CONVERSATIONS: st.builds(Conversation, u64, u64, st.lists(u32, max_size=5).map(tuple)),
+    Table.LOGS: st.builds(Log, u64, u64),
+    Table.BODIES: st.binary(max_size=30) | st.integers(0, 9000).map(bytes),  # also beyond a page
+    Table.ADDRESSED: st.lists(st.builds(Addressed, u32, st.none() | st.binary(max_size=5)), max_size=4).map(tuple),
+    Table.SEEN: st.builds(
+        Seen, st.binary(min_size=16, max_size=16), u64, st.just("chat") | text, u32 | u64, u32, u32 | u64
+    ),
+    Table.CURSORS: st.builds(Cursor, u64, st.lists(pairs, max_size=4).map(tuple)),
+    Table.STATES: st.builds(State, u64, u64),
+    Table.CHANGES: receipt_keys,
+    Table.VERSIONS: u64,
+    Table.RECEIPTS: st.lists(st.builds(Run, u64, u64, u64), max_size=4).map(tuple),
+    Table.REVOKED: u64,
+    Sequence.ENTRIES: st.builds(Entry, u64, u32, u32 | u64, u32, u32, flag),
+    Sequence.HISTORY: st.builds(Mention, u64, u32, u32, flag),
+}

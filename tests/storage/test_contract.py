@@ -1,0 +1,498 @@
+"""What every store does, one test for each sentence of interface.py."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from bimip.domain.ids import ConversationId, ConversationOffset, DeviceId, Millis, Offset, Stamp, UserId, Version
+from bimip.domain.records import (
+    Addressed,
+    Changes,
+    Conversation,
+    Cursor,
+    Device,
+    DeviceName,
+    Entry,
+    Key,
+    Log,
+    Mention,
+    ReceiptKey,
+    ReceiptKind,
+    Run,
+    Seen,
+    Sequence,
+    State,
+    Table,
+    User,
+)
+from bimip.storage.errors import StorageError, StoreFullError
+from bimip.storage.interface import Store, grows
+
+CHAT = (Sequence.ENTRIES, (7, "chat"))
+LARGE = 2**40
+
+RECEIPT = ReceiptKey(ConversationId(1), UserId(2), ReceiptKind.READ, 3)
+EXAMPLES: list[tuple[Table, Key, Any]] = [
+    (Table.META, ("clock",), 2**63 + 5),
+    (Table.META, ("negative",), -1),
+    (Table.META, ("zero",), 0),
+    (Table.META, ("",), 127),
+    (Table.META, ("x",), 128),
+    (Table.USERS, ("älice\0\1@example.org",), User(UserId(2**32 - 1), Millis(LARGE))),
+    (Table.USERS, ("\1" * 255,), User(UserId(1), Millis(0))),
+    (Table.EIDS, (5,), "älice"),
+    (Table.DEVICES, (5, "phone"), Device(DeviceId(9), Millis(1), Millis(2))),
+    (Table.NAMES, (9,), DeviceName(UserId(5), "phöne")),
+    (Table.DIRECT, (5, 6), ConversationId(3)),
+    (Table.CONVERSATIONS, (3,), Conversation(ConversationOffset(1), ConversationOffset(LARGE), (UserId(5), UserId(6)))),
+    (Table.CONVERSATIONS, (4,), Conversation(ConversationOffset(1), ConversationOffset(0), ())),
+    (Table.LOGS, (5, "chat"), Log(Offset(1), Offset(LARGE))),
+    (Table.BODIES, (2**64 - 1,), b"\x2a\x00"),
+    (Table.BODIES, (1,), b""),
+    (
+        Table.ADDRESSED,
+        (1, 5),
+        (Addressed(DeviceId(9), None), Addressed(DeviceId(8), b""), Addressed(DeviceId(7), b"x")),
+    ),
+    (Table.ADDRESSED, (1, 6), ()),
+    (
+        Table.SEEN,
+        (9, "m1"),
+        Seen(b"d" * 16, Stamp(2**63), "chat", Offset(2**32 - 1), ConversationId(3), ConversationOffset(2**32 - 1)),
+    ),
+    (
+        Table.SEEN,
+        (9, "m2"),
+        Seen(b"d" * 16, Stamp(1), "my own", Offset(LARGE), ConversationId(3), ConversationOffset(1)),
+    ),
+    (Table.SEEN, (9, "m3"), Seen(b"d" * 16, Stamp(1), "", Offset(1), ConversationId(3), ConversationOffset(LARGE))),
+    (Table.CURSORS, (9, "chat"), Cursor(Offset(LARGE), ())),
+    (Table.CURSORS, (9, "feed"), Cursor(Offset(0), ((Offset(2), Offset(3)), (Offset(5), Offset(5))))),
+    (Table.STATES, (5,), State(Version(LARGE), Version(0))),
+    (Table.CHANGES, (5, LARGE), RECEIPT),
+    (Table.VERSIONS, (5, RECEIPT), Version(LARGE)),
+    (Table.RECEIPTS, RECEIPT, (Run(ConversationOffset(1), ConversationOffset(4), Millis(LARGE)),)),
+    (Table.REVOKED, ("jti",), Millis(LARGE)),
+]
+
+
+def change(store: Store, *many: Changes) -> None:
+    store.begin()
+    for changes in many:
+        store.apply(changes)
+    store.commit()
+
+
+def puts(table: Table, records: dict[Key, Any]) -> Changes:
+    return Changes(puts={table: records})
+
+
+def entry(number: int) -> Entry:
+    return Entry(
+        Stamp(number), ConversationId(3), ConversationOffset(number), UserId(5), DeviceId(9), addressed=number % 2 == 0
+    )
+
+
+def appends(first: int, last: int, place: tuple[Sequence, Key] = CHAT) -> Changes:
+    return Changes(appends={place: [(number, entry(number)) for number in range(first, last + 1)]})
+
+
+def cut(below: int, place: tuple[Sequence, Key] = CHAT) -> Changes:
+    return Changes(cuts={place: below})
+
+
+def numbers(store: Store, after: int = 0, limit: int = 10_000, place: tuple[Sequence, Key] = CHAT) -> list[int]:
+    with store.snapshot() as reader:
+        found = reader.read(*place, after, limit=limit)
+    assert all(record == entry(number) for number, record in found)
+    return [number for number, _ in found]
+
+
+def get(store: Store, table: Table, key: Key) -> object:
+    with store.snapshot() as reader:
+        found: object = reader.get(table, key)
+        return found
+
+
+def test_the_examples_cover_every_table() -> None:
+    assert set(Table) == {table for table, _, _ in EXAMPLES}
+
+
+@pytest.mark.parametrize(("table", "key", "record"), EXAMPLES)
+def test_a_record_returns_as_it_was_put(store: Store, table: Table, key: Key, record: object) -> None:
+    change(store, puts(table, {key: record}))
+
+    assert record == get(store, table, key)
+    with store.snapshot() as reader:
+        rows = reader.scan(table, key[:0], (*key[:-1], *key[-1:], 0) if table is not Table.VERSIONS else (6,), limit=9)
+    assert [(key, record)] == rows
+    assert [type(key), type(record)] == [type(each) for row in rows for each in row]
+
+
+def test_what_is_missing_is_none(store: Store) -> None:
+    assert get(store, Table.EIDS, (1,)) is None
+
+
+def test_a_put_replaces(store: Store) -> None:
+    change(store, puts(Table.EIDS, {(1,): "old and long"}))
+    change(store, puts(Table.EIDS, {(1,): "new"}))
+
+    assert get(store, Table.EIDS, (1,)) == "new"
+
+
+def test_none_deletes_and_may_find_nothing(store: Store) -> None:
+    change(store, puts(Table.EIDS, {(1,): "a", (2,): "b"}), puts(Table.BODIES, {(1,): b"x"}))
+    change(store, puts(Table.EIDS, {(1,): None, (3,): None}), puts(Table.BODIES, {(1,): None, (2,): None}))
+
+    assert get(store, Table.BODIES, (1,)) is None
+    with store.snapshot() as reader:
+        assert reader.scan(Table.EIDS, (), (9,), limit=9) == [((2,), "b")]
+
+
+def test_bodies_may_come_in_any_order(store: Store) -> None:
+    change(store, puts(Table.BODIES, {(5,): b"5", (3,): b"3"}), puts(Table.BODIES, {(4,): b"4"}))
+    change(store, puts(Table.BODIES, {(1,): b"1", (9,): b"9", (5,): b"five"}))
+
+    with store.snapshot() as reader:
+        found = [body for _, body in reader.scan(Table.BODIES, (), (100,), limit=9)]
+    assert found == [b"1", b"3", b"4", b"five", b"9"]
+
+
+class TestScan:
+    @pytest.fixture
+    def devices(self, store: Store) -> Store:
+        keys: list[Key] = [(user, name) for user in (1, 2, 3) for name in ("a", "a\0", "b")]
+        change(store, puts(Table.DEVICES, {key: Device(DeviceId(1), Millis(2), Millis(3)) for key in reversed(keys)}))
+        return store
+
+    @pytest.mark.parametrize(
+        ("low", "high", "limit", "expected"),
+        [
+            ((), (9,), 99, [(u, n) for u in (1, 2, 3) for n in ("a", "a\0", "b")]),
+            ((2,), (3,), 99, [(2, "a"), (2, "a\0"), (2, "b")]),
+            ((2,), (3,), 2, [(2, "a"), (2, "a\0")]),
+            ((2, "a"), (2, "b"), 99, [(2, "a"), (2, "a\0")]),
+            ((2, "a\0"), (3, "a\0"), 99, [(2, "a\0"), (2, "b"), (3, "a")]),
+            ((2, "aa"), (2, "z"), 99, [(2, "b")]),
+            ((3,), (2**32,), 99, [(3, "a"), (3, "a\0"), (3, "b")]),
+            ((-1,), (1, "b"), 99, [(1, "a"), (1, "a\0")]),
+            ((2,), (2,), 99, []),
+            ((3,), (2,), 99, []),
+            ((4,), (9,), 99, []),
+            ((), (), 99, []),
+            ((), (9,), 0, []),
+        ],
+    )
+    def test_a_range_in_the_order_of_keys(
+        self, devices: Store, low: Key, high: Key, limit: int, expected: list[Key]
+    ) -> None:
+        with devices.snapshot() as reader:
+            found = [key for key, _ in reader.scan(Table.DEVICES, low, high, limit=limit)]
+
+        assert expected == found
+
+    @pytest.mark.parametrize(
+        ("low", "high", "limit", "expected"),
+        [
+            ((), (9,), 2, [(3, "b"), (3, "a\0")]),
+            ((2,), (3,), 99, [(2, "b"), (2, "a\0"), (2, "a")]),
+            ((2, "a\0"), (3, "a"), 99, [(2, "b"), (2, "a\0")]),
+            ((3,), (2,), 99, []),
+            ((-1,), (1,), 99, []),
+            ((2,), (2**32,), 1, [(3, "b")]),
+            ((), (9,), 0, []),
+        ],
+    )
+    def test_reverse_goes_down_from_the_end(
+        self, devices: Store, low: Key, high: Key, limit: int, expected: list[Key]
+    ) -> None:
+        with devices.snapshot() as reader:
+            found = [key for key, _ in reader.scan(Table.DEVICES, low, high, limit=limit, reverse=True)]
+
+        assert expected == found
+
+    def test_a_state_key_is_part_of_the_key(self, store: Store) -> None:
+        keys = [(user, RECEIPT._replace(block=block)) for user in (1, 2) for block in (0, 1, 256)]
+        change(store, puts(Table.VERSIONS, {key: Version(1) for key in keys}))
+
+        with store.snapshot() as reader:
+            assert keys[3:] == [key for key, _ in reader.scan(Table.VERSIONS, (2,), (3,), limit=99)]
+            assert keys[1:4] == [key for key, _ in reader.scan(Table.VERSIONS, keys[1], keys[4], limit=99)]
+
+    def test_many_records_in_slices(self, store: Store) -> None:
+        change(store, puts(Table.CHANGES, {(5, version): RECEIPT for version in range(1, 3001)}))
+
+        found: list[int] = []
+        with store.snapshot() as reader:
+            while rows := reader.scan(Table.CHANGES, (5, found[-1] + 1 if found else 0), (6,), limit=700):
+                found += [version for (_, version), _ in rows]
+        assert list(range(1, 3001)) == found
+
+    def test_an_empty_table_has_nothing_either_way(self, store: Store) -> None:
+        with store.snapshot() as reader:
+            assert reader.scan(Table.EIDS, (), (9,), limit=9) == []
+            assert reader.scan(Table.EIDS, (), (9,), limit=9, reverse=True) == []
+
+
+class TestSequence:
+    @pytest.mark.parametrize("batch", [1, 7, 23, 24, 25, 100, 1000])
+    def test_appends_of_any_size_make_one_run(self, store: Store, batch: int) -> None:
+        change(store, *(appends(first, min(first + batch - 1, 200)) for first in range(1, 201, batch)))
+
+        assert list(range(1, 201)) == numbers(store)
+
+    @pytest.mark.parametrize("after", [-5, 0, 1, 22, 23, 24, 25, 47, 48, 99, 100, 101, 1000])
+    @pytest.mark.parametrize("limit", [0, 1, 24, 30, 1000])
+    def test_read_begins_behind_and_stops_at_the_limit(self, store: Store, after: int, limit: int) -> None:
+        change(store, appends(1, 100))
+
+        assert [n for n in range(1, 101) if n > after][:limit] == numbers(store, after, limit)
+
+    @pytest.mark.parametrize("below", [0, 1, 2, 23, 24, 25, 48, 60, 72, 100, 101, 500])
+    @pytest.mark.parametrize("after", [0, 30, 60, 99])
+    def test_a_cut_drops_exactly_what_is_below(self, store: Store, below: int, after: int) -> None:
+        change(store, appends(1, 100))
+        change(store, cut(below))
+
+        assert [n for n in range(1, 101) if n >= below and n > after] == numbers(store, after)
+
+    @pytest.mark.parametrize("below", [10, 24, 30, 31])
+    def test_it_goes_on_after_a_cut(self, store: Store, below: int) -> None:
+        change(store, appends(1, 30))
+        change(store, cut(below), appends(31, 60), cut(below + 1))
+
+        assert list(range(below + 1, 61)) == numbers(store)
+
+    def test_a_cut_counts_after_the_appends_of_the_same_changes(self, store: Store) -> None:
+        change(store, appends(1, 10))
+        change(store, Changes(appends=appends(11, 20).appends, cuts=cut(15).cuts))
+
+        assert list(range(15, 21)) == numbers(store)
+
+    def test_a_cut_may_find_nothing(self, store: Store) -> None:
+        change(store, cut(10))
+
+        assert numbers(store) == []
+
+    def test_neighbours_do_not_see_each_other(self, store: Store) -> None:
+        places: list[tuple[Sequence, Key]] = [
+            (Sequence.ENTRIES, (user, name))
+            for user in (6, 7, 8)
+            for name in ("", "chat", "chat\0", "chat\1", "chatter")
+        ]
+        change(store, *(appends(1, 30, place) for place in places))
+        change(store, cut(31, places[6]), cut(20, places[7]))
+
+        for place in places:
+            first = {places[6]: 31, places[7]: 20}.get(place, 1)
+            assert list(range(first, 31)) == numbers(store, place=place)
+
+    def test_both_sequences_keep_their_records(self, store: Store) -> None:
+        mention = Mention(Stamp(2**64 - 1), UserId(5), DeviceId(6), addressed=True)
+        wide = entry(2)._replace(conversation_offset=ConversationOffset(LARGE))
+        first, last = entry(1), entry(3)
+        change(
+            store,
+            Changes(appends={(Sequence.HISTORY, (3,)): [(1, mention)], CHAT: [(1, first)]}),
+            Changes(appends={CHAT: [(2, wide), (3, last)]}),
+        )
+
+        with store.snapshot() as reader:
+            assert [(1, mention)] == reader.read(Sequence.HISTORY, (3,), 0, limit=9)
+            assert [(1, first), (2, wide), (3, last)] == reader.read(*CHAT, 0, limit=9)
+            assert isinstance(reader.read(*CHAT, 0, limit=1)[0][1], Entry)
+        change(store, cut(3))
+        with store.snapshot() as reader:
+            assert [(3, last)] == reader.read(*CHAT, 0, limit=9)
+
+    @pytest.mark.parametrize("held", [10, 23, 24, 47])
+    @pytest.mark.parametrize("wrong", ["again", "gap", "far"])
+    def test_numbers_that_do_not_follow_are_refused(self, store: Store, held: int, wrong: str) -> None:
+        change(store, appends(1, held))
+        first = {"again": held, "gap": held + 2, "far": held + 200}[wrong]
+
+        store.begin()
+        with pytest.raises(ValueError, match=str(first)):
+            store.apply(appends(first, first + 1))
+        store.abort()
+        assert list(range(1, held + 1)) == numbers(store)
+
+    def test_holes_in_an_append_are_refused(self, store: Store) -> None:
+        store.begin()
+        with pytest.raises(ValueError, match="1"):
+            store.apply(Changes(appends={CHAT: [(1, entry(1)), (3, entry(3))]}))
+        store.abort()
+
+
+class TestTransaction:
+    def test_nothing_is_seen_before_the_commit(self, store: Store) -> None:
+        store.begin()
+        store.apply(puts(Table.EIDS, {(1,): "a"}))
+        before = get(store, Table.EIDS, (1,))
+        store.commit()
+
+        assert before is None
+        assert get(store, Table.EIDS, (1,)) == "a"
+
+    def test_a_snapshot_does_not_change(self, store: Store) -> None:
+        change(store, puts(Table.EIDS, {(1,): "a"}), appends(1, 30))
+        with store.snapshot() as old:
+            change(store, puts(Table.EIDS, {(1,): "b", (2,): "c"}), appends(31, 40), cut(25))
+            with store.snapshot() as new:
+                change(store, puts(Table.EIDS, {(1,): None}))
+
+                assert old.scan(Table.EIDS, (), (9,), limit=9) == [((1,), "a")]
+                assert new.scan(Table.EIDS, (), (9,), limit=9) == [((1,), "b"), ((2,), "c")]
+            assert list(range(1, 31)) == [number for number, _ in old.read(*CHAT, 0, limit=99)]
+        assert list(range(25, 41)) == numbers(store)
+        assert get(store, Table.EIDS, (1,)) is None
+
+    def test_all_changes_of_a_transaction_count_in_order(self, store: Store) -> None:
+        change(store, puts(Table.EIDS, {(1,): "a"}), puts(Table.EIDS, {(1,): None, (2,): "b"}), puts(Table.EIDS, {}))
+
+        with store.snapshot() as reader:
+            assert reader.scan(Table.EIDS, (), (9,), limit=9) == [((2,), "b")]
+
+    def test_an_abort_forgets_all(self, store: Store) -> None:
+        change(store, appends(1, 10))
+        store.begin()
+        store.apply(puts(Table.EIDS, {(1,): "a"}))
+        store.apply(Changes(appends=appends(11, 20).appends, cuts=cut(5).cuts))
+        store.abort()
+        store.abort()
+
+        assert get(store, Table.EIDS, (1,)) is None
+        assert list(range(1, 11)) == numbers(store)
+        change(store, appends(11, 12))
+        assert list(range(1, 13)) == numbers(store)
+
+    def test_an_empty_transaction_changes_nothing(self, store: Store) -> None:
+        change(store, Changes(appends={CHAT: []}))
+        change(store)
+
+        assert numbers(store) == []
+
+    def test_misuse_is_told(self, store: Store) -> None:
+        with pytest.raises(RuntimeError):
+            store.apply(Changes())
+        with pytest.raises(RuntimeError):
+            store.commit()
+        store.begin()
+        with pytest.raises(RuntimeError):
+            store.begin()
+        store.abort()
+
+    def test_after_a_failed_apply_only_an_abort_is_left(self, store: Store) -> None:
+        store.begin()
+        with pytest.raises(ValueError, match="1"):
+            store.apply(Changes(puts={Table.EIDS: {(1,): "a"}}, appends={CHAT: [(1, entry(1)), (3, entry(3))]}))
+        with pytest.raises(RuntimeError):
+            store.apply(Changes())
+        with pytest.raises(RuntimeError):
+            store.commit()
+        store.abort()
+
+        assert get(store, Table.EIDS, (1,)) is None
+
+
+class TestClosing:
+    def test_what_was_committed_is_there_after_reopening(self, store: Store) -> None:
+        change(store, appends(1, 30), puts(Table.EIDS, {(1,): "a"}))
+        store.begin()
+        store.apply(appends(31, 40))
+        store.abort()
+        store.reopen()
+
+        assert list(range(1, 31)) == numbers(store)
+        assert get(store, Table.EIDS, (1,)) == "a"
+        change(store, appends(31, 31))
+        assert list(range(1, 32)) == numbers(store)
+
+    def test_a_closed_store_says_so(self, store: Store) -> None:
+        store.close()
+        store.close()
+
+        with pytest.raises(StorageError, match="closed"):
+            store.begin()
+        with pytest.raises(StorageError, match="closed"):
+            get(store, Table.EIDS, (1,))
+        store.reopen()
+        assert get(store, Table.EIDS, (1,)) is None
+
+
+class TestQuota:
+    @pytest.fixture
+    def small(self, make_store: Callable[[int], Store]) -> Store:
+        """Full, with all its content under even stamps."""
+        store = make_store(400_000)
+        assert fill(store) > 50
+        return store
+
+    def test_growth_is_refused_and_nothing_of_it_is_stored(self, small: Store) -> None:
+        change_or_abort(small, puts(Table.EIDS, {(1,): "a"}))
+        for refused in (
+            Changes(puts={Table.EIDS: {(1,): "b"}, Table.BODIES: {(1,): b""}}),
+            Changes(puts={Table.EIDS: {(1,): "b"}}, appends=appends(1, 1).appends),
+        ):
+            with pytest.raises(StoreFullError, match="quota"):
+                change_or_abort(small, refused)
+
+        assert get(small, Table.EIDS, (1,)) == "a"
+        assert get(small, Table.BODIES, (1,)) is None
+        assert numbers(small) == []
+
+    def test_reads_acknowledgements_and_deletes_go_on(self, small: Store) -> None:
+        change_or_abort(small, puts(Table.CURSORS, {(9, "chat"): Cursor(Offset(5), ())}))
+        change_or_abort(small, cut(5))
+        change_or_abort(small, puts(Table.BODIES, {(2,): None}))
+
+        assert get(small, Table.CURSORS, (9, "chat")) == Cursor(Offset(5), ())
+        assert get(small, Table.BODIES, (2,)) is None
+        assert get(small, Table.BODIES, (4,)) == bytes(2000)
+
+    def test_it_takes_messages_again_once_there_is_room(self, small: Store) -> None:
+        change_or_abort(small, puts(Table.BODIES, {(stamp,): None for stamp in range(2, 60, 2)}))
+        change_or_abort(small, puts(Table.BODIES, {(5000,): b"there is room"}))
+
+        assert get(small, Table.BODIES, (5000,)) == b"there is room"
+
+    def test_statistics_tell(self, small: Store) -> None:
+        statistics = small.statistics()
+
+        assert statistics.quota_bytes == 400_000
+        assert statistics.used_bytes >= 400_000
+        assert statistics.file_bytes >= statistics.used_bytes
+        assert statistics.rows["bodies"] > 50
+        assert set(statistics.rows) == {each.value for each in (*Table, *Sequence)}
+
+
+def fill(store: Store) -> int:
+    for count in range(500):
+        try:
+            change_or_abort(store, puts(Table.BODIES, {(2 * count + 2,): bytes(2000)}))
+        except StoreFullError:
+            return count
+    pytest.fail("the store has no quota")
+
+
+def change_or_abort(store: Store, changes: Changes) -> None:
+    try:
+        change(store, changes)
+    finally:
+        store.abort()
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        (Changes(), False),
+        (puts(Table.CURSORS, {(1, "chat"): Cursor(Offset(1), ())}), False),
+        (puts(Table.BODIES, {(1,): None}), False),
+        (puts(Table.BODIES, {(1,): None, (2,): b""}), True),
+        (cut(5), False),
+        (appends(1, 1), True),
+    ],
+)
+def test_growth_is_new_messages(changes: Changes, expected: bool) -> None:  # noqa: FBT001 - a table of cases
+    assert expected == grows(changes)

@@ -1,0 +1,179 @@
+"""The frozen picture, and the reports, of a tree."""
+
+import logging
+import traceback
+from collections.abc import Mapping
+from dataclasses import FrozenInstanceError
+
+import pytest
+import trio
+from trio.testing import MockClock, wait_all_tasks_blocked
+
+from bimip.supervision import (
+    Budget,
+    Child,
+    ChildSpec,
+    Counts,
+    Crashed,
+    DynamicSupervisor,
+    Fresh,
+    Kind,
+    NoSuchProcess,
+    Progress,
+    Report,
+    Restart,
+    State,
+    Supervisor,
+    open_tree,
+)
+
+
+async def idle(child: Child) -> None:
+    child.started()
+    await trio.sleep_forever()
+
+
+async def crash_once_at_1(child: Child) -> None:
+    child.started()
+    await trio.sleep(1 if trio.current_time() < 1 else 1000)
+    raise ValueError("bad frame")
+
+
+async def test_the_picture_of_a_tree(autojump_clock: MockClock) -> None:
+    root = Supervisor(
+        [
+            ChildSpec("worker", crash_once_at_1, Restart.TRANSIENT),
+            ChildSpec("users", DynamicSupervisor(max_children=5)),
+            ChildSpec("fresh", Fresh(DynamicSupervisor)),
+        ],
+        intensity=4,
+    )
+    async with open_tree(root, name="top", now=lambda: 1_000_000 + trio.current_time()) as tree:
+        await tree.children("top/users").start_child(ChildSpec("alice/é", idle))
+        await trio.sleep(2)
+        top = tree.snapshot()
+
+        assert [each.path for each in top.walk()] == [
+            "top",
+            "top/worker",
+            "top/users",
+            "top/users/alice%2Fé",
+            "top/fresh",
+        ]
+        assert [each.kind for each in top.children] == [Kind.WORKER, Kind.DYNAMIC_SUPERVISOR, Kind.DYNAMIC_SUPERVISOR]
+        assert top.kind is Kind.SUPERVISOR
+        assert top.budget == Budget(restarts=1, intensity=4, period=5.0)
+        assert top.budget.left == 3
+        worker = top.children[0]
+        assert (worker.state, worker.restart, worker.restarts) == (State.RUNNING, Restart.TRANSIENT, 1)
+        assert worker.since == 1_000_001
+        assert worker.last_crash is not None
+        assert (worker.last_crash.type, worker.last_crash.message) == ("ValueError", "bad frame")
+        assert worker.last_crash.when == 1_000_001
+        assert "crash_once_at_1" in worker.last_crash.traceback
+        with pytest.raises(FrozenInstanceError):
+            worker.restarts = 0  # type: ignore[misc]
+        assert tree.path == "top"
+        assert tree.count_children("top") == Counts(specs=3, active=3, supervisors=2, workers=1)
+        assert set(tree.budgets()) == {"top", "top/users", "top/fresh"}
+
+
+async def test_where_a_task_waits(autojump_clock: MockClock) -> None:
+    async def inner() -> None:
+        await trio.sleep_forever()
+
+    async def worker(child: Child) -> None:
+        child.started()
+        await inner()
+
+    async with open_tree(Supervisor([ChildSpec("a", worker)])) as tree:
+        await wait_all_tasks_blocked()
+        place = tree.snapshot("bimip/a").waiting_at
+
+        assert "test_snapshot.py:" in place
+        assert place.endswith("inner")
+        assert "static.py:" in tree.snapshot().waiting_at
+
+
+async def test_a_task_tells_statistics_of_its_own(autojump_clock: MockClock) -> None:
+    def broken() -> Mapping[str, object]:
+        raise LookupError("gone")
+
+    async def worker(child: Child) -> None:
+        child.describe(lambda: {"backlog": 7})
+        child.started()
+        await trio.sleep(1)
+        child.describe(broken)
+        await trio.sleep_forever()
+
+    async with open_tree(Supervisor([ChildSpec("a", worker), ChildSpec("b", idle)])) as tree:
+        assert [child.details for child in tree.snapshot().children] == [{"backlog": 7}, None]
+        await trio.sleep(2)
+        assert tree.snapshot("bimip/a").details == {"error": "LookupError: gone"}
+
+
+async def test_a_child_that_waits_for_its_restart_is_restarting(autojump_clock: MockClock) -> None:
+    async def slow_to_stop(child: Child) -> None:
+        child.started()
+        try:
+            await trio.sleep_forever()
+        finally:
+            with child.grace():
+                await trio.sleep(3)
+
+    specs = [ChildSpec("a", slow_to_stop), ChildSpec("b", crash_once_at_1)]
+    async with open_tree(Supervisor(specs)) as tree, trio.open_nursery() as nursery:
+        nursery.start_soon(tree.restart, "bimip/a")
+        await trio.sleep(2)
+
+        assert [child.state for child in tree.snapshot().children] == [State.STOPPING, State.RESTARTING]
+        await tree.kill("bimip/b")  # down already, so nothing to kill
+        await trio.sleep(2)
+        assert [child.state for child in tree.snapshot().children] == [State.RUNNING, State.RUNNING]
+
+
+async def test_kind_of_a_supervisor_that_is_down(autojump_clock: MockClock) -> None:
+    specs = [
+        ChildSpec("d", DynamicSupervisor()),
+        ChildSpec("s", Supervisor([])),
+        ChildSpec("f", Fresh(DynamicSupervisor)),
+    ]
+    async with open_tree(Supervisor(specs)) as tree:
+        for child_id in "dsf":
+            await tree.terminate(f"bimip/{child_id}")
+
+        assert [child.kind for child in tree.which_children("bimip")] == [
+            Kind.DYNAMIC_SUPERVISOR,
+            Kind.SUPERVISOR,
+            Kind.SUPERVISOR,
+        ]
+        assert tree.count_children("bimip").active == 0
+        with pytest.raises(NoSuchProcess):
+            tree.which_children("bimip/d")
+
+
+async def test_a_hook_that_raises_is_logged_and_harms_nobody(
+    autojump_clock: MockClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    def hook(report: Report) -> None:
+        raise RuntimeError(f"cannot take {type(report).__name__}")
+
+    with caplog.at_level(logging.ERROR, "bimip.supervision"):
+        async with open_tree(Supervisor([ChildSpec("a", crash_once_at_1)]), report=hook) as tree:
+            await trio.sleep(2)
+            assert tree.snapshot("bimip/a").restarts == 1
+
+    assert "cannot take Progress" in caplog.text
+    assert "cannot take Crashed" in caplog.text
+
+
+async def test_a_crash_report_has_the_traceback_and_counts_restarts(autojump_clock: MockClock) -> None:
+    reports: list[Report] = []
+    async with open_tree(Supervisor([ChildSpec("a", crash_once_at_1)]), report=reports.append):
+        await trio.sleep(2)
+
+    [crash] = [each for each in reports if isinstance(each, Crashed)]
+    assert crash.restarts == 0
+    assert crash.reason.error is not None
+    assert crash.traceback == "".join(traceback.format_exception(crash.reason.error))
+    assert Progress("bimip/a", 1) in reports

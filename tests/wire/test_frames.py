@@ -1,0 +1,87 @@
+import pytest
+
+from bimip.wire import bimip_pb2 as pb
+from bimip.wire import frames, stored
+from bimip.wire.codec import decode
+
+ELEMENT = stored.deliver(
+    stored.store(b"\x0a\x01m", stamp=1, signal_id="s", conversation="c", conversation_offset=1, server_time=2), 12
+)
+SENT = {
+    "ref": 4,
+    "id": "m1",
+    "partition": "chat",
+    "stamp": 2**62,
+    "signal_id": "s",
+    "user_offset": 13,
+    "conversation": "c",
+    "conversation_offset": 9,
+    "server_time": 1_700_000_000_000,
+    "duplicate": True,
+}
+
+
+@pytest.mark.parametrize("parts", [0, 1, 5, 300])
+def test_a_body_has_its_range_and_its_parts(parts: int) -> None:
+    scheme = decode(frames.body("chat", 200, 70_000, pb.IN_TURN, [ELEMENT] * parts))
+
+    assert (scheme.route, scheme.ref) == (10, 0)
+    assert (scheme.body.partition, scheme.body.after, scheme.body.upto) == ("chat", 200, 70_000)
+    assert [(message.id, message.user_offset) for message in scheme.body.messages] == [("m", 12)] * parts
+
+
+def test_the_greatest_numbers_fit() -> None:
+    body = decode(frames.body("p" * 200, 2**64 - 1, 2**64 - 1, pb.REDELIVERED, [])).body
+
+    assert body == pb.Body(partition="p" * 200, after=2**64 - 1, upto=2**64 - 1, turn=pb.REDELIVERED)
+
+
+def test_every_kind_of_part_stands_in_its_place() -> None:
+    signal = pb.Signal(id="s", status=pb.SENT)
+    error = pb.ErrorMessage(code=pb.CONFLICT, message="x" * 300)
+    gap = pb.Gap(partition="chat", to=9, reason=pb.EXPIRED)
+    state = pb.StateDelta(upto=9, items=[pb.StateItem(version=9)])
+    parts = [
+        frames.state_part(state),
+        frames.signal_part(signal),
+        ELEMENT,
+        frames.error_part(error),
+        frames.gap_part(gap),
+        frames.signal_part(signal),
+    ]
+    body = decode(frames.body("chat", 0, 0, pb.IN_TURN, parts)).body
+
+    assert pb.Body(
+        partition="chat",
+        messages=pb.Body.FromString(ELEMENT).messages,
+        signals=[signal, signal],
+        errors=[error],
+        gaps=[gap],
+        states=[state],
+    ) == body  # fmt: skip
+
+
+def test_sent_tells_all_that_the_author_needs() -> None:
+    (signal,) = pb.Body.FromString(frames.sent_part(**SENT)).signals  # type: ignore[arg-type]
+
+    assert signal == pb.Signal(
+        ref=4,
+        id="m1",
+        status=pb.SENT,
+        partition="chat",
+        signal_offset=2**62,
+        signal_id="s",
+        user_offset=13,
+        conversation="c",
+        conversation_offset=9,
+        timestamp=1_700_000_000_000,
+        duplicate=True,
+    )
+
+
+def test_the_answer_to_a_fetch_says_how_to_go_on() -> None:
+    tail = frames.fetch_part(next_offset=13, acknowledged=[False], complete=True, ref=8)
+    body = decode(frames.body("chat", 0, 0, pb.TURN_FETCH, [ELEMENT], tail=tail)).body
+
+    assert (body.turn, body.next_offset, list(body.acknowledged), body.complete, body.ref) == (2, 13, [False], True, 8)
+    assert len(body.messages) == 1
