@@ -65,7 +65,7 @@ class WebSocketConnection:
     async def receive(self) -> list[bytes]:
         """See `Connection`. Raises at once when the connection was closed from this side."""
         while True:
-            while self._answer is not None and not self._closed_here:
+            while self._answer is not None and self._ending is None:
                 await self._answered.wait()
             frame = self._understood(await self._next_message())
             if frame is not None:
@@ -73,7 +73,7 @@ class WebSocketConnection:
 
     @property
     def sendable(self) -> bool:
-        return self._unfinished is None
+        return self._unfinished is None or self._ending is not None
 
     def send_nowait(self, frame: bytes) -> bool:
         if self._ending is not None:
@@ -288,7 +288,7 @@ class WebSocketConnection:
         """
         assert self._ending is not None
         code, reason = self._ending
-        if self._stream.cut or self._stream.eof or code in NEVER_SENT:
+        if self._stream.eof or code in NEVER_SENT:
             return
         with suppress(*FAULTS):
             await self._stream.send_close(code, reason)

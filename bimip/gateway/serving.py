@@ -64,7 +64,8 @@ class _Serving:
             max_opening_bytes=gateway.settings.max_opening_bytes,
             on_change=self._changed,
         )
-        self._opening_scope = trio.CancelScope()
+        self._authenticate_until = trio.current_time() + gateway.settings.handshake_seconds
+        self._opening_scope = trio.CancelScope(deadline=self._authenticate_until)
         self._connection: WebSocketConnection | None = None
 
     async def run(self) -> None:
@@ -92,7 +93,6 @@ class _Serving:
             self._connection.wake_up()
 
     async def _open(self, pump: Pump) -> tuple[LibraryConnection, Opening] | None:
-        self._opening_scope.deadline = trio.current_time() + self._settings.handshake_seconds
         with self._opening_scope:
             request = await wrap_server_stream(
                 pump,  # type: ignore[arg-type]  # of a nursery it uses start_soon alone
@@ -180,7 +180,6 @@ class _Serving:
         await self._gateway.attach(claims, connection, first)
 
     async def _first_frames(self, connection: WebSocketConnection) -> list[bytes]:
-        seconds = self._settings.handshake_seconds
-        with trio.move_on_after(seconds):
+        with trio.move_on_at(self._authenticate_until):
             return await connection.receive()
-        raise RefusedError(Close.HELLO_EXPECTED, f"No Hello came within {seconds:g} seconds.")
+        raise RefusedError(Close.HELLO_EXPECTED, "No Hello came in time.")

@@ -2,8 +2,7 @@
 
 Theory of operation. The library treats a connection as its own: it sends in whichever task happens to be there, for as
 long as that takes, answers a ping after the close frame (which is an error), and closes the socket when it has seen a
-broken frame, before anybody could say why. So it gets this stream instead,
-which keeps these rules, whoever sends:
+broken frame, before anybody could say why. So it gets this stream instead, which keeps these rules, whoever sends:
 
 - One call of `send_all` is one frame (the library works so), and a frame leaves whole or is the last thing that left:
   a send has a deadline, and where it was cut nothing follows.
@@ -59,8 +58,7 @@ class GuardedStream(trio.abc.Stream):
 
         self.answered_opening = False
         """An HTTP answer left, be it the good one."""
-        self.cut = False
-        """A frame is leaving, or has left in part: for who has waited for his turn, nothing can follow it."""
+        self._cut = False  # a frame is leaving, or has left in part
         self.too_slow = False
         """A frame did not leave within the send deadline."""
         self.close_sent = False
@@ -94,16 +92,16 @@ class GuardedStream(trio.abc.Stream):
         async with self._turn:
             if self.close_sent:
                 return
-            if self.cut:
+            if self._cut:
                 raise trio.BrokenResourceError("an earlier frame left in part")
-            self.cut = True
+            self._cut = True
             in_time = trio.current_time() + self._send_seconds
             with trio.CancelScope(deadline=min(in_time, self._hurry_at)) as self._sending:
                 await self._inner.send_all(data)
-                self.cut = False
+                self._cut = False
                 self.close_sent = last
             self._sending = None
-            if self.cut:
+            if self._cut:
                 self.too_slow = trio.current_time() >= in_time
                 self._on_change()
                 raise trio.BrokenResourceError("a frame did not leave in time")
