@@ -196,7 +196,7 @@ print(store.statistics().map_bytes)
         real = lmdb.open
         tried: list[int] = []
 
-        def refusing(path: str, *, map_size: int, **settings: Any) -> lmdb.Environment:  # noqa: ANN401 - passed on
+        def refusing(path: str, *, map_size: int, **settings: Any) -> lmdb.Environment:
             tried.append(map_size)
             if map_size > 1 << 34:
                 raise failure(lmdb.MemoryError, errno.ENOMEM)
@@ -267,7 +267,7 @@ def failure(kind: type[lmdb.Error], code: int) -> lmdb.Error:
 class FailingTransaction:
     """A transaction whose commit fails as a disk makes it fail. What the real one would have written is aborted."""
 
-    def __init__(self, real: Any, error: Exception) -> None:  # noqa: ANN401 - the library's own
+    def __init__(self, real: Any, error: Exception) -> None:
         self._real = real
         self._error = error
 
