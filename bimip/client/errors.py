@@ -14,6 +14,8 @@ ClientError
 """
 # ruff: noqa: N818 - they read as what happened, and `Refused` is one half of the pair Sent and Refused
 
+from typing import TypeVar
+
 from bimip.client.wire.bimip import ErrorCode, ErrorMessage
 
 
@@ -90,3 +92,14 @@ class ConnectionClosed(TransportError):
 
 class ProtocolViolation(TransportError):
     """A frame that cannot be decoded, a range that does not join, a first frame that is no Hello."""
+
+
+_Error = TypeVar("_Error", bound=Exception)
+
+
+def leaves(group: ExceptionGroup[_Error]) -> list[_Error]:
+    """The exceptions of a group and of the groups in it."""
+    found: list[_Error] = []
+    for error in group.exceptions:
+        found += leaves(error) if isinstance(error, ExceptionGroup) else [error]
+    return found
