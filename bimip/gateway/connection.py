@@ -2,7 +2,9 @@
 
 Three hands work on it. The library's reader (the pump) takes bytes from the socket and answers pings. The connection's
 own task, `run`, is the only one that sends frames, pings and the close frame, and the only one that closes the socket.
-And the floors above call the synchronous methods, which leave what they want in a slot and wake that task.
+And the floors above call the synchronous methods, which leave what they want in a slot and wake that task. Both tasks
+are shielded: a stop or a kill reaches the task that serves the connection, which closes it like everybody else, so no
+cancellation ever falls into the middle of a frame.
 
 The life of a connection:
 
@@ -13,8 +15,8 @@ bounded: one unfinished frame, one unfinished error answer, one received message
 it is assembling, `send_seconds` for each frame and `close_seconds` for the end.
 """
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager, suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
 import trio
 import trio_websocket
@@ -29,9 +31,7 @@ from bimip.wire.errors import WireError
 
 ABNORMAL = 1006
 NEVER_SENT = {1005, ABNORMAL, 1015}
-LAST_WORDS_SECONDS = 0.1
-
-Grace = Callable[[], AbstractContextManager[object]]
+FAILED = (Close.INTERNAL_ERROR, "the server failed here; please connect again")
 
 
 class WebSocketConnection:
@@ -40,15 +40,12 @@ class WebSocketConnection:
         websocket: trio_websocket.WebSocketConnection,
         stream: GuardedStream,
         pump: Pump,
-        *,
         settings: GatewaySettings,
-        grace: Grace,
     ) -> None:
         self._websocket = websocket
         self._stream = stream
         self._pump = pump
         self._settings = settings
-        self._grace = grace
         self._is_json = websocket.subprotocol == JSON
         self._unfinished: bytes | None = None
         self._answer: bytes | None = None
@@ -59,13 +56,16 @@ class WebSocketConnection:
         self._wake = trio.Event()
         self._sendable = trio.Event()
         self._answered = trio.Event()
+        self._farewell = trio.Event()
         self._gone = trio.Event()
+        self._scope = trio.CancelScope(shield=True)
         self._receiving: set[trio.CancelScope] = set()
+        self._opened_for: set[trio.CancelScope] = set()
 
     async def receive(self) -> list[bytes]:
         """See `Connection`. Raises at once when the connection was closed from this side."""
         while True:
-            while self._answer is not None and not self._closed_here:
+            while self._answer is not None and self._ending is None:
                 await self._answered.wait()
             frame = self._understood(await self._next_message())
             if frame is not None:
@@ -73,7 +73,7 @@ class WebSocketConnection:
 
     @property
     def sendable(self) -> bool:
-        return self._unfinished is None
+        return self._unfinished is None or self._ending is not None
 
     def send_nowait(self, frame: bytes) -> bool:
         if self._ending is not None:
@@ -105,23 +105,52 @@ class WebSocketConnection:
         """Something happened that the connection's task should look at."""
         self._wake.set()
 
+    async def wait_farewell(self) -> None:
+        """Return when the close frame has left, or cannot."""
+        await self._farewell.wait()
+
+    @contextmanager
+    def while_open(self) -> Iterator[None]:
+        """Cut what runs in here when the connection ends."""
+        with trio.CancelScope() as scope:
+            if self._ending is not None:
+                scope.cancel()
+            self._opened_for.add(scope)
+            try:
+                yield
+            finally:
+                self._opened_for.discard(scope)
+
+    def hurry(self) -> None:
+        """The server stops: the unfinished frame has no more time than a farewell."""
+        self._stream.hurry(self._settings.close_seconds)
+
+    def cut(self) -> None:
+        """Close the socket now. Nothing else cancels `run`."""
+        self._scope.cancel()
+
     async def run(self) -> None:
-        """Serve the connection until its socket is closed. Cancelled, it closes with 1001 in the time that grace
-        gives; where it fails, with 1011.
-        """
+        """Serve the connection until its socket is closed. Where that fails it closes with 1011."""
+        try:
+            with self._scope:
+                await self._serve_and_finish()
+        finally:
+            self._end(ABNORMAL, "the connection was cut")
+            self._farewell.set()
+            try:
+                await self._stream.aclose_socket(reset=not (self._stream.eof or self._was_answered()))
+            finally:
+                self._gone.set()
+
+    async def _serve_and_finish(self) -> None:
         try:
             await self._serve()
             await self._finish()
-        except trio.Cancelled:
-            self._close_because_cancelled()
-            with self._grace():
-                await self._finish()
-            raise
         except Exception:
-            self.close(Close.INTERNAL_ERROR, "the server failed here; please connect again")
+            self._unfinished = self._answer = None  # it may be what failed
+            self.close(*FAILED)
+            await self._finish()
             raise
-        finally:
-            await self._close_socket()
 
     async def _serve(self) -> None:
         while not self._is_over():
@@ -138,6 +167,8 @@ class WebSocketConnection:
     def _end(self, code: int, reason: str) -> None:
         if self._ending is None:
             self._ending = (int(code), reason)
+            for scope in self._opened_for:
+                scope.cancel()
             self._sendable.set()
             self._answered.set()
             self.wake_up()
@@ -154,7 +185,7 @@ class WebSocketConnection:
         if self._stream.too_slow:
             return Close.TOO_SLOW, "a frame could not be sent in time"
         if self._pump.crashed:
-            return Close.INTERNAL_ERROR, "the server failed here; please connect again"
+            return FAILED
         if closed is not None:
             return closed.code, closed.reason or ""
         if self._pump.fault:
@@ -239,20 +270,15 @@ class WebSocketConnection:
         self._malformed_in_a_row = 0
         return frame
 
-    def _close_because_cancelled(self) -> None:
-        if self._pump.crashed:
-            self.close(Close.INTERNAL_ERROR, "the server failed here; please connect again")
-        elif not self._is_over():
-            self.close(Close.GOING_AWAY, "the server stops; please connect again")
-
     async def _finish(self) -> None:
-        """Say what is still to be said, and give the peer some time to answer. May be cancelled, and begun again."""
+        """Say what is still to be said, and give the peer some time to answer."""
         assert self._ending is not None
         self._stream.hurry(self._settings.close_seconds)
         with trio.move_on_after(self._settings.close_seconds):
             if self._unfinished is not None:
                 await self._send_unfinished()
             await self._send_close()
+            self._farewell.set()
             if self._stream.close_sent:
                 await self._await_the_peers_end()
 
@@ -262,7 +288,7 @@ class WebSocketConnection:
         """
         assert self._ending is not None
         code, reason = self._ending
-        if self._stream.cut or self._stream.eof or code in NEVER_SENT:
+        if self._stream.eof or code in NEVER_SENT:
             return
         with suppress(*FAULTS):
             await self._stream.send_close(code, reason)
@@ -283,16 +309,3 @@ class WebSocketConnection:
         with suppress(trio_websocket.ConnectionClosed):
             while True:
                 await self._websocket.get_message()
-
-    async def _close_socket(self) -> None:
-        try:
-            if not self._stream.close_sent and self._ending is not None:
-                self._stream.hurry(LAST_WORDS_SECONDS)
-                with trio.move_on_after(LAST_WORDS_SECONDS, shield=True):
-                    await self._send_close()
-        finally:
-            self.close(ABNORMAL, "the connection was cut")
-            try:
-                await self._stream.aclose_socket(reset=not (self._stream.eof or self._was_answered()))
-            finally:
-                self._gone.set()

@@ -26,7 +26,8 @@ class Pump:
         self._nursery = nursery
         self._on_over = on_over
         self.ended = trio.Event()
-        self._scope = trio.CancelScope()
+        # A connection that is stopped still has to hear the peer's answer to its farewell.
+        self._scope = trio.CancelScope(shield=True)
         self.fault = False
         """It ended with what a peer's error makes the library raise."""
         self.crashed = False

@@ -15,7 +15,7 @@ from trio_websocket import WebSocketRequest, wrap_server_stream
 
 from bimip.domain.identity import Claims
 from bimip.gateway.authentication import TokenError, Verifier
-from bimip.gateway.connection import Grace, WebSocketConnection
+from bimip.gateway.connection import FAILED, WebSocketConnection
 from bimip.gateway.handshake import Opening, RefusedOpeningError, judge_opening
 from bimip.gateway.pump import FAULTS, Pump
 from bimip.gateway.settings import GatewaySettings
@@ -26,6 +26,10 @@ from bimip.users.connection import Connection, ConnectionClosedError, RefusedErr
 from bimip.wire.errors import WireError
 
 RECEIVE_BYTES = 16 << 10
+STOPPING = (Close.GOING_AWAY, "the server stops; please connect again")
+LAST_WORDS_SECONDS = 0.1  # to put a close frame into the system's buffer, also for a task that was killed
+
+Grace = Callable[[], AbstractContextManager[object]]
 
 Attach = Callable[[Claims, Connection, list[bytes]], Awaitable[object]]
 """Give an authenticated connection to its device, with the frames that were received already: `Hello` first, or none.
@@ -60,21 +64,27 @@ class _Serving:
             max_opening_bytes=gateway.settings.max_opening_bytes,
             on_change=self._changed,
         )
-        self._opening_scope = trio.CancelScope()
+        self._authenticate_until = trio.current_time() + gateway.settings.handshake_seconds
+        self._opening_scope = trio.CancelScope(deadline=self._authenticate_until)
         self._connection: WebSocketConnection | None = None
 
     async def run(self) -> None:
         try:
             async with trio.open_nursery() as nursery:
                 pump = Pump(nursery, self._changed)
-                opened = await self._open(pump)
-                if opened is not None:
-                    await self._live(nursery, pump, *opened)
-                elif self._stream.answered_opening:
-                    await self._see_off(pump)
-                nursery.cancel_scope.cancel()
+                try:
+                    await self._run(nursery, pump)
+                finally:
+                    pump.cancel()
         finally:
             await self._stream.aclose_socket(reset=False)
+
+    async def _run(self, nursery: trio.Nursery, pump: Pump) -> None:
+        opened = await self._open(pump)
+        if opened is not None:
+            await self._live(nursery, pump, *opened)
+        elif self._stream.answered_opening:
+            await self._see_off(pump)
 
     def _changed(self) -> None:
         if self._connection is None:
@@ -83,7 +93,6 @@ class _Serving:
             self._connection.wake_up()
 
     async def _open(self, pump: Pump) -> tuple[LibraryConnection, Opening] | None:
-        self._opening_scope.deadline = trio.current_time() + self._settings.handshake_seconds
         with self._opening_scope:
             request = await wrap_server_stream(
                 pump,  # type: ignore[arg-type]  # of a nursery it uses start_soon alone
@@ -126,28 +135,35 @@ class _Serving:
         await request.reject(refusal.status, extra_headers=headers, body=f"{refusal.sentence}\n".encode())
 
     async def _live(self, nursery: trio.Nursery, pump: Pump, websocket: LibraryConnection, opening: Opening) -> None:
-        self._connection = connection = WebSocketConnection(
-            websocket,
-            self._stream,
-            pump,
-            settings=self._settings,
-            grace=self._gateway.grace,
-        )
-        nursery.start_soon(self._admit, connection, opening)
-        await connection.run()
+        self._connection = connection = WebSocketConnection(websocket, self._stream, pump, self._settings)
+        nursery.start_soon(connection.run)
+        try:
+            await self._admit(connection, opening)
+            await connection.wait_closed()
+        except trio.Cancelled:
+            connection.close(*(FAILED if pump.crashed else STOPPING))
+            connection.hurry()
+            with self._gateway.grace():
+                await connection.wait_closed()
+            raise
+        except Exception:
+            connection.close(*FAILED)
+            connection.hurry()
+            await connection.wait_closed()
+            raise
+        finally:
+            with trio.move_on_after(LAST_WORDS_SECONDS, shield=True):
+                await connection.wait_farewell()
+            connection.cut()
 
     async def _admit(self, connection: WebSocketConnection, opening: Opening) -> None:
         try:
-            await self._authenticate_and_attach(connection, opening)
+            with connection.while_open():
+                await self._authenticate_and_attach(connection, opening)
         except ConnectionClosedError:
             pass  # the peer left
-        except TokenError as error:
+        except (TokenError, RefusedError) as error:
             connection.close(error.code, error.reason)
-        except RefusedError as error:
-            connection.close(error.code, error.reason)
-        except Exception:
-            connection.close(Close.INTERNAL_ERROR, "the server failed here; please connect again")
-            raise
 
     async def _authenticate_and_attach(self, connection: WebSocketConnection, opening: Opening) -> None:
         if opening.claims is not None:
@@ -164,7 +180,6 @@ class _Serving:
         await self._gateway.attach(claims, connection, first)
 
     async def _first_frames(self, connection: WebSocketConnection) -> list[bytes]:
-        seconds = self._settings.handshake_seconds
-        with trio.move_on_after(seconds):
+        with trio.move_on_at(self._authenticate_until):
             return await connection.receive()
-        raise RefusedError(Close.HELLO_EXPECTED, f"No Hello came within {seconds:g} seconds.")
+        raise RefusedError(Close.HELLO_EXPECTED, "No Hello came in time.")

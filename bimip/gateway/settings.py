@@ -7,12 +7,12 @@ from dataclasses import dataclass
 @dataclass(frozen=True, slots=True)
 class GatewaySettings:
     host: str | None = "127.0.0.1"  # None: every interface
-    port: int = 8443  # 0: the system chooses
+    port: int = 8470  # 0: the system chooses
     tls: ssl.SSLContext | None = None
     origins: tuple[str, ...] = ()
     """Web pages that may connect, such as `https://chat.example.org`; "*" is any. The server's own host always may."""
     handshake_seconds: float = 5.0
-    """For a socket to become a WebSocket, TLS included, and once more for the first frame of a peer without token."""
+    """From the first byte to a valid token, TLS included."""
     heartbeat_seconds: float = 30.0
     """How often a ping goes out. A peer that is silent for two of them is gone."""
     send_seconds: float = 30.0

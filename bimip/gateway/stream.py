@@ -1,12 +1,11 @@
 """The stream that the WebSocket library is given in place of the socket.
 
 Theory of operation. The library treats a connection as its own: it sends in whichever task happens to be there, for as
-long as that takes, may be cancelled in the middle of a frame, answers a ping after the close frame (which is an error),
-and closes the socket when it has seen a broken frame, before anybody could say why. So it gets this stream instead,
-which keeps these rules, whoever sends:
+long as that takes, answers a ping after the close frame (which is an error), and closes the socket when it has seen a
+broken frame, before anybody could say why. So it gets this stream instead, which keeps these rules, whoever sends:
 
 - One call of `send_all` is one frame (the library works so), and a frame leaves whole or is the last thing that left:
-  a send is shielded, has a deadline of its own, and where it was cut nothing follows.
+  a send has a deadline, and where it was cut nothing follows.
 - Nothing follows a close frame. What the library would still send is dropped in silence.
 - The library's `aclose` only lets go; `aclose_socket` closes. In between there is time for the right close code.
 - It knows when the peer was heard, and for how long we have been listening in vain. A server that does not read
@@ -59,8 +58,7 @@ class GuardedStream(trio.abc.Stream):
 
         self.answered_opening = False
         """An HTTP answer left, be it the good one."""
-        self.cut = False
-        """A frame may have left in part: nothing can follow it."""
+        self._cut = False  # a frame is leaving, or has left in part
         self.too_slow = False
         """A frame did not leave within the send deadline."""
         self.close_sent = False
@@ -74,7 +72,7 @@ class GuardedStream(trio.abc.Stream):
         data = bytes(data)
         if self._opening:
             self._opening = not data.startswith(SWITCHING)
-            await self._send(self._explained(data), shield=False)
+            await self._send(self._explained(data))
             self.answered_opening = True
         elif data[0] & 0x0F == CLOSE_OPCODE:
             self.close_answered = True
@@ -90,30 +88,23 @@ class GuardedStream(trio.abc.Stream):
     async def send_close(self, code: int, reason: str) -> None:
         await self._send(bytes(self._frames.close(code, reason)), last=True)
 
-    async def _send(self, data: bytes, *, last: bool = False, shield: bool = True) -> None:
+    async def _send(self, data: bytes, *, last: bool = False) -> None:
         async with self._turn:
             if self.close_sent:
                 return
-            if self.cut:
+            if self._cut:
                 raise trio.BrokenResourceError("an earlier frame left in part")
+            self._cut = True
             in_time = trio.current_time() + self._send_seconds
-            self.cut = not await self._leaves(data, min(in_time, self._hurry_at), shield=shield)
-            self.close_sent = last and not self.cut
-            if self.cut:
+            with trio.CancelScope(deadline=min(in_time, self._hurry_at)) as self._sending:
+                await self._inner.send_all(data)
+                self._cut = False
+                self.close_sent = last
+            self._sending = None
+            if self._cut:
                 self.too_slow = trio.current_time() >= in_time
                 self._on_change()
                 raise trio.BrokenResourceError("a frame did not leave in time")
-
-    async def _leaves(self, data: bytes, deadline: float, *, shield: bool) -> bool:
-        left = False
-        try:
-            with trio.CancelScope(deadline=deadline, shield=shield) as self._sending:
-                await self._inner.send_all(data)
-                left = True
-        finally:
-            self._sending = None
-            self.cut = not left
-        return left
 
     def hurry(self, seconds: float) -> None:
         """From now on no frame may take longer than that. The connection ends."""

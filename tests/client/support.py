@@ -155,7 +155,7 @@ class Peer:
         except ConnectionClosed as closed:
             return closed
 
-    async def greet(self, **fields: Any) -> Hello:  # noqa: ANN401 - of Hello
+    async def greet(self, **fields: Any) -> Hello:
         """Receive the client's Hello, and answer it."""
         hello, _ = await self.expect(Hello)
         self.send(welcome(hello, **fields))
@@ -187,7 +187,7 @@ class FakeServer:
 
 
 @asynccontextmanager
-async def a_client(server: FakeServer, **options: Any) -> AsyncIterator[Client]:  # noqa: ANN401 - of open_client
+async def a_client(server: FakeServer, **options: Any) -> AsyncIterator[Client]:
     settings: dict[str, Any] = {
         "token": "token",
         "connect": server.connect,
@@ -207,7 +207,7 @@ def welcome(
     position: int = 0,
     heads: dict[str, int] | None = None,
     results: list[HelloResult] | None = None,
-    **fields: Any,  # noqa: ANN401 - of Hello
+    **fields: Any,
 ) -> Hello:
     """The server's Hello, which begins where the client is, or at `position`."""
     logs = [
@@ -240,7 +240,7 @@ def a_message(offset: int, text: str = "", *, sender: str = "bob@example.org", d
     )
 
 
-def batch(after: int, upto: int, *offsets: int, **fields: Any) -> Body:  # noqa: ANN401 - of Body
+def batch(after: int, upto: int, *offsets: int, **fields: Any) -> Body:
     """In turn: of (after, upto] those that are owed."""
     return Body(partition="chat", after=after, upto=upto, messages=[a_message(o) for o in offsets], **fields)
 

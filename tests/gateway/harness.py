@@ -2,7 +2,7 @@
 
 import socket
 import struct
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -91,15 +91,25 @@ class World:
     nursery: trio.Nursery
     crashes: list[Exception] = field(default_factory=list)
     ended: int = 0
+    first_end: trio.Event = field(default_factory=trio.Event)
+    scopes: list[trio.CancelScope] = field(default_factory=list)
 
     async def serve(self, stream: trio.abc.Stream) -> None:
         """As a supervisor runs it: what it raises is noted, and ends nobody else."""
+        scope = trio.CancelScope()
+        self.scopes.append(scope)
         try:
-            await self.gateway.serve_connection(stream)
+            with scope:
+                await self.gateway.serve_connection(stream)
         except Exception as error:  # noqa: BLE001 -- it is the test's to look at
             self.crashes.append(error)
         finally:
             self.ended += 1
+            self.first_end.set()
+
+    def stop(self) -> None:
+        for scope in self.scopes:
+            scope.cancel()
 
     def dial(self, *, lockstep: bool = False) -> Stream:
         """A raw stream to a served connection, in memory. In lockstep, nothing leaves before it is read."""
@@ -192,9 +202,10 @@ def frame(
     """A WebSocket frame by hand, masked with zeros."""
     if length is None:
         size = len(payload)
-        length = bytes([size]) if size < 126 else b"\x7e" + struct.pack("!H", size)
-        if size > 0xFFFF:
-            length = b"\x7f" + struct.pack("!Q", size)
+        if size < 126:
+            length = bytes([size])
+        else:
+            length = b"\x7e" + size.to_bytes(2) if size < 1 << 16 else b"\x7f" + size.to_bytes(8)
     length = bytes([length[0] | (0x80 if mask else 0)]) + length[1:]
     return bytes([first | opcode]) + length + (bytes(4) if mask else b"") + payload
 
@@ -227,6 +238,3 @@ def reset(stream: trio.SocketStream) -> None:
     """Close with RST."""
     stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     stream.socket.close()
-
-
-Fault = Callable[[trio.SocketStream], Awaitable[None]]

@@ -1,7 +1,9 @@
+import pytest
 import trio
 from trio.testing import MockClock
 
 from bimip.session.close import Close
+from bimip.users.connection import ConnectionClosedError
 from bimip.wire import bimip_pb2 as pb
 from bimip.wire import codec
 from tests.gateway.harness import PING, close_code_in, close_of, frame, hello, open_world, read_all, upgrade
@@ -169,6 +171,74 @@ async def test_pings_and_messages_while_closing_disturb_nothing(autojump_clock: 
         assert trio.current_time() == began
 
 
+async def test_a_close_waits_for_the_pong_that_is_leaving(autojump_clock: MockClock) -> None:
+    async with open_world() as world:
+        stream = world.dial(lockstep=True)
+        await upgrade(stream)
+        await stream.send_all(frame(9, b"ping"))
+        await trio.testing.wait_all_tasks_blocked()
+        world.echo.connection.close(Close.REPLACED, "newer")
+        await trio.testing.wait_all_tasks_blocked()
+        data = bytes(await stream.receive_some())
+        data += bytes(await stream.receive_some())
+
+        assert data == b"\x8a\x04ping" + b"\x88\x07" + Close.REPLACED.to_bytes(2) + b"newer"
+
+
+async def test_a_reader_whose_answer_cannot_leave_learns_that_the_peer_is_gone(autojump_clock: MockClock) -> None:
+    async with open_world() as world:
+        stream = world.dial(lockstep=True)
+        await upgrade(stream, Sec_WebSocket_Protocol="bimip.v1.json")
+        await stream.send_all(frame(1, b"nonsense") + frame(1, b"nonsense"))
+        await trio.testing.wait_all_tasks_blocked()
+        await stream.aclose()
+        await world.first_end.wait()
+        await trio.testing.wait_all_tasks_blocked()
+
+        assert [code for code, _ in world.echo.ends] == [1006]
+
+
+async def test_what_a_closed_connection_takes_goes_nowhere(autojump_clock: MockClock) -> None:
+    async with open_world() as world:
+        stream = world.dial()
+        await upgrade(stream)
+        await trio.testing.wait_all_tasks_blocked()
+        connection = world.echo.connection
+        assert connection.send_nowait(PING)
+        connection.close(Close.REPLACED, "newer")
+
+        assert connection.sendable
+        assert connection.send_nowait(hello())
+        assert (await read_all(stream)).startswith(b"\x82" + bytes([len(PING)]) + PING + b"\x88\x07")
+
+
+async def test_waiting_to_send_ends_with_the_connection(autojump_clock: MockClock) -> None:
+    async with open_world() as world:
+        world.echo.serve = False
+        stream = world.dial(lockstep=True)
+        await upgrade(stream)
+        await trio.testing.wait_all_tasks_blocked()
+        connection = world.echo.connection
+        assert connection.send_nowait(PING)
+        with pytest.raises(ConnectionClosedError, match="4002"):
+            await connection.wait_sendable()
+
+
+async def test_receiving_and_waiting_can_be_cancelled_without_loss(autojump_clock: MockClock) -> None:
+    async with open_world() as world:
+        world.echo.serve = False
+        websocket = await world.connect()
+        await trio.testing.wait_all_tasks_blocked()
+        connection = world.echo.connection
+        for wait in (connection.receive, connection.wait_closed):
+            with trio.move_on_after(1) as scope:
+                await wait()
+            assert scope.cancelled_caught
+        await websocket.send_message(PING)
+
+        assert await connection.receive() == [PING]
+
+
 async def test_a_hello_token_serves_as_well_as_the_header(autojump_clock: MockClock) -> None:
     async with open_world() as world:
         websocket = await world.connect(shown="")
@@ -182,15 +252,8 @@ async def test_a_hello_token_serves_as_well_as_the_header(autojump_clock: MockCl
 
 async def test_cancelling_closes_with_1001(autojump_clock: MockClock) -> None:
     async with open_world() as world:
-        scope = trio.CancelScope()
-
-        async def serve(stream: trio.abc.Stream) -> None:
-            with scope:
-                await world.serve(stream)
-
-        ours, theirs = trio.testing.memory_stream_pair()
-        world.nursery.start_soon(serve, theirs)
-        websocket = await world.connect(ours)
-        scope.cancel()
+        websocket = await world.connect()
+        await trio.testing.wait_all_tasks_blocked()
+        world.stop()
 
         assert (await close_of(websocket))[0] == Close.GOING_AWAY
