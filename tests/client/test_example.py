@@ -30,7 +30,7 @@ def test_it_is_short() -> None:
 async def test_it_runs() -> None:
     server = FakeServer()
 
-    def open_here(url: str, **options: Any) -> AbstractAsyncContextManager[Client]:  # noqa: ANN401 - of open_client
+    def open_here(url: str, **options: Any) -> AbstractAsyncContextManager[Client]:
         options["path"] = ":memory:"
         return open_client(url, connect=server.connect, **options)
 

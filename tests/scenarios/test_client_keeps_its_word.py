@@ -50,7 +50,7 @@ class Network:
         self.peers: dict[tuple[str, str], Peer] = {}
 
     @asynccontextmanager
-    async def device(self, eid: str, device: str, **options: Any) -> AsyncIterator[Client]:  # noqa: ANN401 - of open_client
+    async def device(self, eid: str, device: str, **options: Any) -> AsyncIterator[Client]:
         async def connect(_url: str, _token: str) -> Wire:
             await trio.lowlevel.checkpoint()
             peer = self._world.connect(eid, device).peer
