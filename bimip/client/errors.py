@@ -42,8 +42,8 @@ class Stopped(ClientError):
     """The client does not reconnect by itself. What is in the outbox stays there for the next `open_client`."""
 
     def __init__(self, code: int, reason: str) -> None:
-        super().__init__(f"stopped: {code} {reason}".rstrip())
-        self.code = code  # a close code (bimip.session.close), or an HTTP status where the handshake was refused
+        super().__init__(f"stopped: {int(code)} {reason}".rstrip())
+        self.code = int(code)  # a close code (bimip.session.close), or an HTTP status where the handshake was refused
         self.reason = reason
 
 
@@ -85,8 +85,8 @@ class ConnectionClosed(TransportError):
     """1006: it was cut without a close frame."""
 
     def __init__(self, code: int, reason: str = "") -> None:
-        super().__init__(f"connection closed: {code} {reason}".rstrip())
-        self.code = code
+        super().__init__(f"connection closed: {int(code)} {reason}".rstrip())
+        self.code = int(code)
         self.reason = reason
 
 

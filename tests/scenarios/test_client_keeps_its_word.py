@@ -1,6 +1,7 @@
 """The SDK against the whole server, under virtual time: what programs may rely on (bimip/client), with connections that
 are cut at any moment, programs that are slow, and programs that die."""
 
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -8,18 +9,21 @@ from random import Random
 from typing import Any
 
 import anyio
+import jwt
 import pytest
 import trio
 from trio.testing import MockClock
 
+from bimip.app import Surroundings, open_server
 from bimip.client import Backoff, Client, FetchKind, Start, open_client
-from bimip.client.errors import ConnectionClosed, Refused
-from bimip.client.events import Disconnected, Event, ReceiptsChanged, Received, Sent
+from bimip.client.errors import ConnectionClosed, Refused, Stopped
+from bimip.client.events import Connected, Disconnected, Event, ReceiptsChanged, Received, Sent
 from bimip.domain.records import ReceiptKind
 from bimip.session.close import Close
+from bimip.storage.memory import MemoryStore
 from bimip.users.connection import ConnectionClosedError
 from tests.harness.memory import Peer
-from tests.harness.world import World, open_world
+from tests.harness.world import World, open_world, settings_for_tests
 
 
 class Wire:
@@ -162,6 +166,47 @@ async def test_what_a_silent_program_leaves_comes_when_it_takes_it(autojump_cloc
             with anyio.move_on_after(100):
                 await next_received(bob)
                 raise AssertionError
+
+
+def a_token(user: str, device: str, *, seconds: int = 600) -> str:
+    claims = {"sub": user, "did": device, "exp": int(time.time()) + seconds, "jti": f"{user}/{device}/{seconds}"}
+    return jwt.encode(claims, settings_for_tests().tokens.read_key().reveal(), "HS256")
+
+
+async def test_over_sockets_with_tokens_and_a_device_that_is_killed() -> None:
+    settings = settings_for_tests(BIMIP_GATEWAY_PORT="0", BIMIP_CONSOLE_PORT="0")
+    async with open_server(settings, Surroundings(lambda _settings: MemoryStore())) as server:
+        url = f"ws://127.0.0.1:{server.listener.port}/"
+        assert server.processes is not None
+        with trio.fail_after(20):
+            async with (
+                open_client(url, token=a_token("bob", "phone")) as bob,
+                open_client(url, token=a_token("alice", "phone"), backoff=Backoff(base=0.01)) as alice,
+            ):
+                await bob.wait_connected()
+                await alice.send("bob", b"one")
+                await alice.refresh_token(a_token("alice", "phone", seconds=900))
+                await server.processes.kill("bimip/users/alice/phone")
+                await alice.send("bob", b"two")
+                events = [event async for event in until_connected_again(alice)]
+                texts = [(await next_received(bob)).message.payload for _ in range(2)]
+
+            assert texts == [b"one", b"two"]
+            assert [event.code for event in events if isinstance(event, Disconnected)] == [Close.INTERNAL_ERROR]
+            for token, code in ((a_token("bob", "phone", seconds=-60), Close.TOKEN_EXPIRED), ("x", 4100)):
+                async with open_client(url, token=token) as stopped:
+                    with pytest.raises(Stopped) as error:
+                        await stopped.wait_connected()
+                    assert error.value.code == code
+
+
+async def until_connected_again(client: Client) -> AsyncIterator[Event]:
+    connected = 0
+    async for event in client:
+        yield event
+        connected += isinstance(event, Connected)
+        if connected == 2:
+            return
 
 
 class ProgramDiedError(Exception):
