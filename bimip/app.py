@@ -6,18 +6,19 @@ threads, sockets, the disk) comes through `Surroundings`, so that the whole serv
 virtual clock.
 """
 
-import random
 import signal
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from pathlib import Path
+from random import Random, SystemRandom
 from typing import Any
 
 import structlog
 import trio
+import trio.abc
 
 from bimip import console
 from bimip.config import Settings
@@ -70,8 +71,9 @@ class Surroundings:
     open_store: Callable[[Settings], Store]
     open_worker: Callable[[], Worker] = ThreadWorker
     wall_clock: Callable[[], Millis] = wall_clock
-    random: random.Random = field(default_factory=random.SystemRandom)
+    random: Random = field(default_factory=SystemRandom)
     open_listeners: OpenListeners = open_tcp
+    open_console: Callable[[str, int], Awaitable[Sequence[trio.abc.Listener[Any]]]] = console.open_loopback
 
 
 class Server:
@@ -181,7 +183,7 @@ class Server:
             child.started(port)
 
         serve_console = console.make_console(
-            console.make_application(parts), lambda: console.open_loopback(listen.host, self.console_port)
+            console.make_application(parts), lambda: self.surroundings.open_console(listen.host, self.console_port)
         )
         await serve_console(started)
 

@@ -200,7 +200,7 @@ class ConsoleSettings:
 class StoreSettings:
     engine: str = _setting("lmdb", _choice("lmdb", "memory"))
     path: str = _setting("data/store", Rule(_host, "a path"))
-    map_size_bytes: int = _setting(TIB, _whole(MIB, 2**47))
+    map_size_bytes: int = _setting(TIB, _whole(64 * MIB, 2**47))
     quota_bytes: int = _setting(0, _whole(0, 2**47))
 
 
@@ -353,8 +353,9 @@ def _contradictions(settings: Settings) -> Iterator[str]:
         yield f"limits.max_frame_bytes is {limits.max_frame_bytes}; allowed: max_message_bytes and {KIB} more ({least})"
     if limits.window_bytes < limits.max_message_bytes:
         yield f"limits.window_bytes is {limits.window_bytes}; allowed: max_message_bytes ({least - KIB}) or more"
-    if store.quota_bytes > store.map_size_bytes:
-        yield f"store.quota_bytes is {store.quota_bytes}; allowed: map_size_bytes ({store.map_size_bytes}) or less"
+    most = store.map_size_bytes // 8 * 7  # the store needs room to delete something when it is full
+    if store.quota_bytes > most:
+        yield f"store.quota_bytes is {store.quota_bytes}; allowed: seven eighths of map_size_bytes ({most}) or less"
     if retention.dedup_days < retention.offline_days:
         allowed = f"offline_days ({retention.offline_days}) or more"
         yield f"retention.dedup_days is {retention.dedup_days}; allowed: {allowed}"

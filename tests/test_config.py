@@ -153,7 +153,7 @@ def test_history_follows_the_configured_partitions(tmp_path: Path) -> None:
         ("[retention]\ndedup_days = 6", "retention.dedup_days is 6; allowed: offline_days (7) or more"),
         (
             "[store]\nquota_bytes = 2199023255552",
-            "store.quota_bytes is 2199023255552; allowed: map_size_bytes (1099511627776) or less",
+            "store.quota_bytes is 2199023255552; allowed: seven eighths of map_size_bytes (962072674304) or less",
         ),
         (
             "[limits]\nmax_message_bytes = 1048576",

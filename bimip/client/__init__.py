@@ -1,4 +1,69 @@
-"""Floor 3: the SDK, for programs that are a BIMIP device.
+"""Floor 3: the SDK, for programs that are a device of a BIMIP user. Runs under trio and asyncio.
+
+    from bimip.client import open_client
+    from bimip.client.events import Received
+
+    async with open_client("ws://localhost:8400", token=token, path="phone.db") as client:
+        sent = await client.send(to="bob@example.org", payload=b"Hello Bob")
+        print("on disk as", sent.signal_id)
+        async for event in client:
+            match event:
+                case Received(message=message, own=False):
+                    print(message.from_.eid, message.payload.decode())
+                    await client.mark_read(message.conversation, message.conversation_offset)
+                case Received(message=message):
+                    print("written on another device of mine:", message.payload.decode())
+                case _:
+                    print(event)
+
+What a program may rely on:
+
+- A message that `send` returned is on the server's disk. One that it did not is in the file and is sent again, with
+  the same id, until it is answered. Nobody sees it twice.
+- Every message is an event once, in the order of its partition, while the process lives. An event that the program had
+  not finished (it did not ask for the next one) when it died comes again.
+- A program that takes no events costs nobody memory: what is not taken is not acknowledged, and the server stops.
+
+The map, from what programs see down to the socket:
+
+    client.py      open_client and Client: the methods, and connecting again and again
+    events.py      everything that a client tells, on one screen; errors.py: everything that goes wrong
+    link.py        one connection: the tasks that carry frames and watch the clock
+    device.py      what each frame means: frames in, frames out, no I/O
+      inbox.py       positions seen and taken, the queue of events, acks
+      outbox.py      messages on their way out, in order, until each has its answer
+      receipts.py    the copy of who received and read what
+      requests.py    questions and their answers, by ref
+    store.py       the SQLite file
+    frames.py      payload <-> frame; wire/ is generated (betterproto2)
+    transport.py   a WebSocket on anyio
 
 It imports `domain`, `session` and its own `wire`, no floor of the server.
 """
+
+from bimip.client import errors, events
+from bimip.client.backoff import Backoff
+from bimip.client.client import Client, Fetched, open_client
+from bimip.client.errors import ClientError, DuplicateId, NotConnected, Refused, Stopped, StoreError, TimedOut
+from bimip.client.wire.bimip import ErrorCode, FetchKind, GapReason, Message, Start
+
+__all__ = [
+    "Backoff",
+    "Client",
+    "ClientError",
+    "DuplicateId",
+    "ErrorCode",
+    "FetchKind",
+    "Fetched",
+    "GapReason",
+    "Message",
+    "NotConnected",
+    "Refused",
+    "Start",
+    "Stopped",
+    "StoreError",
+    "TimedOut",
+    "errors",
+    "events",
+    "open_client",
+]

@@ -26,6 +26,8 @@ from bimip.console.guards import LOOPBACK_NAMES, LocalNames, for_operators
 from bimip.console.tree import tree_json
 from bimip.supervision import NoSuchProcess, Refused, Snapshot, SupervisionError, WouldDeadlock
 
+_TREE = "GET /debug/tree (`bimip tree`)"
+
 _log = structlog.get_logger("bimip.console")
 
 
@@ -150,17 +152,17 @@ def _find(tree: Operable, path: str) -> None:
     try:
         tree.snapshot(path)
     except NoSuchProcess as error:
-        raise AnswerError(404, str(error), "GET /debug/tree shows every path") from error
+        raise AnswerError(404, str(error), f"{_TREE} shows every path") from error
 
 
 async def _ask(act: Callable[[str], Awaitable[None]], path: str) -> None:
     try:
         await act(path)
     except NoSuchProcess as error:
-        raise AnswerError(404, str(error), "it ended meanwhile; GET /debug/tree shows every path") from error
+        raise AnswerError(404, str(error), f"it ended meanwhile; {_TREE} shows every path") from error
     except WouldDeadlock as error:
         raise AnswerError(409, str(error), "kill it instead: its supervisor starts it again") from error
     except Refused as error:
-        raise AnswerError(409, str(error), "GET /debug/tree shows what it does now") from error
+        raise AnswerError(409, str(error), f"{_TREE} shows what it does now") from error
     except SupervisionError as error:
-        raise AnswerError(500, str(error), "GET /debug/tree shows its last crash") from error
+        raise AnswerError(500, str(error), f"{_TREE} shows its last crash") from error

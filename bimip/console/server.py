@@ -7,9 +7,11 @@ bounded.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
 
 import structlog
 import trio
+import trio.abc
 from hypercorn.app_wrappers import ASGIWrapper
 from hypercorn.config import Config
 from hypercorn.logging import Logger
@@ -23,7 +25,7 @@ READ_SECONDS = 30
 
 _log = structlog.get_logger("bimip.console")
 
-Listen = Callable[[], Awaitable[Sequence[trio.SocketListener]]]
+Listen = Callable[[], Awaitable[Sequence[trio.abc.Listener[Any]]]]
 Started = Callable[[object], None]
 
 
@@ -53,7 +55,10 @@ async def open_loopback(host: str, port: int) -> Sequence[trio.SocketListener]:
         raise OSError(error.errno, problem) from error
 
 
-def port_of(listener: trio.SocketListener) -> int:
+def port_of(listener: trio.abc.Listener[Any]) -> int:
+    """0 for what listens on no port, as in a simulation."""
+    if not isinstance(listener, trio.SocketListener):
+        return 0
     port = listener.socket.getsockname()[1]
     assert isinstance(port, int)
     return port

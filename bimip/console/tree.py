@@ -1,5 +1,6 @@
 """A snapshot of the supervision tree as JSON: what `bimip tree` and the live page draw."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from bimip.supervision import Budget, Crash, Snapshot
@@ -53,5 +54,9 @@ def _short(place: str) -> str:
 
 
 def _plain(value: object) -> object:
-    """What a part tells of itself is its own business; JSON takes these as they are, and the rest as text."""
+    """What a part tells of itself is its own business; what JSON does not have comes as text."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
     return value if value is None or isinstance(value, str | int | float | bool) else repr(value)

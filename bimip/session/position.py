@@ -23,22 +23,14 @@ has been *taken* (the application is done with it: decides what is acknowledged,
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import NamedTuple
 
 from bimip.domain.ids import Offset
+from bimip.domain.ranges import Ranges, contains, from_offsets, lowest, normal
 
 WINDOW = 256
 """How many offsets beyond its position a client tells of at most, and a server has in flight at most."""
 
-
 START = Offset(0)
-
-
-class Range(NamedTuple):
-    """Both ends inclusive."""
-
-    first: Offset
-    last: Offset
 
 
 class HoleError(Exception):
@@ -53,10 +45,10 @@ class HoleError(Exception):
 @dataclass(frozen=True, slots=True)
 class Position:
     offset: Offset = START
-    held: tuple[Range, ...] = ()  # ascending, disjoint, not adjacent to each other nor to offset
+    held: Ranges = ()  # ascending, disjoint, not adjacent to each other nor to offset
 
     def holds(self, offset: int) -> bool:
-        return offset <= self.offset or any(first <= offset <= last for first, last in self.held)
+        return offset <= self.offset or contains(self.held, offset)
 
     def join(self, after: int, upto: int, offsets: Iterable[int]) -> "tuple[Position, list[Offset]]":
         """Take a batch in turn that covers (after, upto]: the position behind it, and which offsets are new.
@@ -73,43 +65,28 @@ class Position:
     def hold(self, offsets: Iterable[int]) -> "tuple[Position, list[Offset]]":
         """Take offsets out of turn: the position with them held, and which ones are new."""
         new = self._new(offsets)
-        return self._with(Range(offset, offset) for offset in new), new
+        return _absorb(self.offset, self.held + from_offsets(new)), new
 
     def reach(self, offset: int) -> "Position":
         """Everything owed up to and with `offset` is held. Never moves back."""
-        if offset <= self.offset:
-            return self
-        return _normal(Offset(offset), self.held)
+        return _absorb(offset, self.held) if offset > self.offset else self
 
     def skip(self, first: int, last: int) -> "Position":
         """A gap: first … last are not there and will not come."""
-        return self._with([Range(Offset(first), Offset(last))])
+        return _absorb(self.offset, (*self.held, (first, last)))
 
-    def told(self, limit: int = WINDOW) -> tuple[Range, ...]:
+    def told(self, limit: int = WINDOW) -> Ranges:
         """The lowest ranges held beyond the offset, at most `limit` offsets of them."""
-        told: list[Range] = []
-        for first, last in self.held:
-            if limit <= 0:
-                break
-            told.append(Range(first, Offset(min(last, first + limit - 1))))
-            limit -= last - first + 1
-        return tuple(told)
+        return lowest(self.held, limit)
 
     def _new(self, offsets: Iterable[int]) -> list[Offset]:
         return [Offset(offset) for offset in sorted(set(offsets)) if not self.holds(offset)]
 
-    def _with(self, ranges: Iterable[Range]) -> "Position":
-        return _normal(self.offset, (*self.held, *ranges))
 
-
-def _normal(offset: Offset, ranges: Iterable[Range]) -> Position:
-    """Absorb what reaches the offset and merge what touches."""
-    held: list[Range] = []
-    for first, last in sorted(ranges):
-        if first <= offset + 1:
-            offset = max(offset, last)
-        elif held and first <= held[-1].last + 1:
-            held[-1] = Range(held[-1].first, max(held[-1].last, last))
-        else:
-            held.append(Range(first, last))
-    return Position(offset, tuple(held))
+def _absorb(offset: int, held: Ranges) -> Position:
+    """What touches the offset moves it."""
+    beyond = normal(held)
+    while beyond and beyond[0][0] <= offset + 1:
+        offset = max(offset, beyond[0][1])
+        beyond = beyond[1:]
+    return Position(Offset(offset), beyond)

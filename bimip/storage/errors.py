@@ -20,7 +20,7 @@ class StoreFullError(StorageError):
 
 
 class OutcomeUnknownError(StorageError):
-    """What was to be committed may be on disk or not. The store must be reopened before it is written to again."""
+    """What was to be committed may be on disk or not. The store must be reopened before it is used again."""
 
 
 class StoreDamagedError(StorageError):

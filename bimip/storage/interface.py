@@ -30,7 +30,10 @@ class StoreStatistics:
 
 class Store(Protocol):
     def snapshot(self) -> AbstractContextManager[Reader]:
-        """The last committed state, unchanged until the context ends. Never held across an `await`."""
+        """The last committed state, unchanged until the context ends. Never held across an `await`.
+
+        Entering it raises OutcomeUnknownError while the store needs to be reopened, StorageError when it is closed.
+        """
         ...
 
     def begin(self) -> None:

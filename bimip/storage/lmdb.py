@@ -5,8 +5,8 @@ meta page through a descriptor that syncs. That order tells what an error in `co
 
 - Anything that goes wrong before the meta page (no space, no map, a failed sync) leaves the last commit as the
   newest: nothing was stored. No space is StoreFullError.
-- An error on the meta page leaves it open which meta page the disk holds. LMDB refuses to write from then on
-  (MDB_PANIC), which is how this case is told from the others: OutcomeUnknownError.
+- An error on the meta page leaves it open which meta page the disk holds. LMDB refuses everything from then on, reads
+  too (MDB_PANIC), which is how this case is told from the others: OutcomeUnknownError.
 - Another I/O error before the meta page could be told apart too, but a disk that fails is no disk to go on with: it is
   OutcomeUnknownError as well, and whoever reopens and reads what is there is right in both cases.
 
@@ -23,6 +23,7 @@ import os
 import resource
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -40,7 +41,7 @@ from bimip.storage.packing import BLOCK, BLOCKS, FORMAT, PACK, UNPACK
 
 TIB = 1 << 40
 SMALLEST_MAP = 64 << 20  # below this a system forbids too much to work on
-LOW_DISK_BYTES = 16 << 20  # a short write with less than this left means a full disk
+PROBE_BYTES = 16 << 20  # a disk that has not even this is full
 MAX_READERS = 126
 
 ABOUT = b"about"  # the database that says what the others are
@@ -62,7 +63,10 @@ class _Snapshot:
         self._databases = databases
 
     def __enter__(self) -> Self:
-        self._transaction = self._environment.begin()
+        try:
+            self._transaction = self._environment.begin()
+        except lmdb.Error as error:
+            raise reading_failed(error) from error
         return self
 
     def __exit__(
@@ -71,20 +75,23 @@ class _Snapshot:
         self._transaction.abort()  # the library keeps it, reset, for the next snapshot
 
     def get(self, table: Table, key: Key) -> Any:  # noqa: ANN401 - as Reader has it
-        packed = self._transaction.get(PACK_KEY[table](key), None, self._databases[table])
+        try:
+            packed = self._transaction.get(PACK_KEY[table](key), None, self._databases[table])
+        except lmdb.Error as error:
+            raise reading_failed(error) from error
         return None if packed is None else UNPACK[table](packed)
 
     def scan(self, table: Table, low: Key, high: Key, *, limit: int, reverse: bool = False) -> list[tuple[Key, Any]]:
         unpack_key, unpack = UNPACK_KEY[table], UNPACK[table]
         rows = self._descend if reverse else self._ascend
-        found: list[tuple[Key, Any]] = []
-        if limit > 0:
+        if limit <= 0:
+            return []
+        try:
             with self._transaction.cursor(self._databases[table]) as cursor:
-                for key, packed in rows(cursor, pack_bound(table, low), pack_bound(table, high)):
-                    found.append((unpack_key(key), unpack(packed)))
-                    if len(found) == limit:
-                        break
-        return found
+                found = islice(rows(cursor, pack_bound(table, low), pack_bound(table, high)), limit)
+                return [(unpack_key(key), unpack(packed)) for key, packed in found]
+        except lmdb.Error as error:
+            raise reading_failed(error) from error
 
     @staticmethod
     def _ascend(cursor: "lmdb.Cursor[bytes]", low: bytes, high: bytes) -> Iterator[tuple[bytes, bytes]]:
@@ -103,10 +110,14 @@ class _Snapshot:
                 yield key, packed
 
     def read(self, sequence: Sequence, key: Key, after: int, *, limit: int) -> list[tuple[int, Any]]:
-        blocks = BLOCKS[sequence]
-        packed_key = PACK_KEY[sequence](key)
-        number, place = divmod(max(after + 1, 0), BLOCK)
-        get, database = self._transaction.get, self._databases[sequence]
+        try:
+            return self._read(sequence, PACK_KEY[sequence](key), max(after + 1, 0), limit)
+        except lmdb.Error as error:
+            raise reading_failed(error) from error
+
+    def _read(self, sequence: Sequence, packed_key: bytes, first: int, limit: int) -> list[tuple[int, Any]]:
+        blocks, get, database = BLOCKS[sequence], self._transaction.get, self._databases[sequence]
+        number, place = divmod(first, BLOCK)
         block = get(packed_key + number.to_bytes(8, "big"), None, database)
         if block is None:  # the sequence begins later, or has ended
             number, block = self._first_block(sequence, packed_key, number)
@@ -262,12 +273,20 @@ class LmdbStore:
         return False
 
     def _means_full(self, error: lmdb.Error) -> bool:
-        if isinstance(error, lmdb.MapFullError) or error.code in _FULL:
-            return True
-        if error.code != errno.EIO:
-            return False
-        disk = os.statvfs(self._folder)  # LMDB makes EIO of a write that came out short
-        return disk.f_bavail * disk.f_frsize < LOW_DISK_BYTES
+        code = code_of(error)
+        # LMDB makes EIO of a write that came out short, which is how a disk becomes full in the middle of one.
+        return isinstance(error, lmdb.MapFullError) or code in _FULL or (code == errno.EIO and self._disk_is_full())
+
+    def _disk_is_full(self) -> bool:
+        probe = self._folder / "probe"
+        try:
+            with probe.open("wb") as file:
+                os.posix_fallocate(file.fileno(), 0, PROBE_BYTES)
+        except OSError as error:
+            return error.errno in _FULL
+        finally:
+            probe.unlink(missing_ok=True)
+        return False
 
     def abort(self) -> None:
         transaction, self._transaction = self._transaction, None
@@ -284,8 +303,9 @@ class LmdbStore:
 
     def reopen(self) -> None:
         self.close()
-        self._folder.mkdir(parents=True, exist_ok=True)
-        self._owner = Owner(self._folder)
+        with self._errors():
+            self._folder.mkdir(parents=True, exist_ok=True)
+            self._owner = Owner(self._folder)
         try:
             with self._errors():
                 environment = self._open_environment()
@@ -320,7 +340,7 @@ class LmdbStore:
                     max_spare_txns=1,
                 )
             except lmdb.Error as error:
-                if error.code != errno.ENOMEM or map_bytes // 4 < SMALLEST_MAP:
+                if code_of(error) != errno.ENOMEM or map_bytes // 4 < SMALLEST_MAP:
                     raise
                 map_bytes //= 4
 
@@ -358,6 +378,8 @@ class LmdbStore:
             if self._means_full(error):
                 raise StoreFullError(f"nothing was stored: {error}") from error
             raise StorageError(f"{self._folder}: {error}") from error
+        except OSError as error:
+            raise StorageError(f"{self._folder}: {error}") from error
 
     def _is_over_quota(self) -> bool:
         assert self._environment is not None
@@ -380,6 +402,19 @@ class LmdbStore:
         file_bytes = (self._folder / "data.mdb").stat().st_size
         rows = {name: stat["entries"] for name, stat in stats.items()}
         return StoreStatistics(used, file_bytes, self._map_bytes, self._quota_bytes, rows)
+
+
+def reading_failed(error: lmdb.Error) -> StorageError:
+    if isinstance(error, lmdb.PanicError):
+        return OutcomeUnknownError(f"the store must be reopened: {error}")
+    if isinstance(error, _DAMAGED):
+        return StoreDamagedError(f"the store is damaged: {error}")
+    return StorageError(f"the store cannot be read: {error}")
+
+
+def code_of(error: lmdb.Error) -> int:
+    """The system's number for it, or LMDB's own; 0 where the binding found the fault itself."""
+    return getattr(error, "code", 0)
 
 
 def pages(stat: Any) -> int:  # noqa: ANN401 - the library's own dictionary

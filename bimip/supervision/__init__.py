@@ -69,7 +69,7 @@ Where it departs from OTP:
   never returns blocks a static supervisor, as in OTP, until `kill` ends it.
 - A child cancelled in its clean-up outside of `grace` ends at its next checkpoint, at once: grace is asked for, not
   given by default.
-- `kill` of a supervisor ends all below it at once; in OTP they notice one by one.
+- `kill` of a supervisor also ends all below it, in reverse order and without grace; in OTP they notice one by one.
 - Killing counts as a crash for the policy (as `exit(Pid, kill)`); `Tree.restart` does not count, and if the new start
   fails, the policy takes over, where OTP leaves the child down.
 - A child that waits to be started again after its restart failed is tried again at once, and counted, as in OTP.

@@ -46,8 +46,6 @@ class Inside(Protocol):
     def tighten(self, deadline: float) -> None:
         """End whatever is stopping by `deadline`."""
 
-    def kill_children(self) -> None: ...
-
 
 class Child:
     """What a running task knows of its place in the tree."""
@@ -195,8 +193,6 @@ class Incarnation(Child):
         """
         self.killed = not self.asked
         self._cancel(-math.inf)
-        if self.inside is not None:
-            self.inside.kill_children()
 
     def tighten(self, deadline: float) -> None:
         if deadline >= self._deadline:

@@ -213,8 +213,8 @@ class Children:
         while number in self:
             number = str(next(self._numbers))
 
-        async def call(_child: object) -> object:
-            return await async_fn(*args)
+        def call(_child: object) -> Awaitable[object]:
+            return async_fn(*args)
 
         child_id = number if name is None else f"{name}-{number}"
         spec = ChildSpec(child_id, call, Restart.TEMPORARY, ready_at_once=True)

@@ -171,12 +171,6 @@ class Running(Books):
             if slot.child is not None and slot.child.stopping:
                 slot.child.tighten(deadline)
 
-    def kill_children(self) -> None:
-        for slot in self.slots.values():
-            if slot.child is not None and not slot.child.ended:
-                slot.child.ask_to_stop(BRUTAL_KILL)
-                slot.child.kill()
-
     def give_up(self, child: Incarnation, reason: ExitReason) -> SupervisorGaveUp:
         intensity, period = self.window.intensity, self.window.period
         self.world.report(GaveUp(self.path, child.id, reason, intensity, period))

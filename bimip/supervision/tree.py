@@ -208,6 +208,7 @@ async def open_tree(
     If the root ends, the body is cancelled, and this raises what the root raised: SupervisorGaveUp when that gave up,
     ChildFailedToStart when it could not start, ProcessKilled when it was killed, and nothing when significant
     children ended it or `Tree.terminate` did. If the body fails it raises that, and an ExceptionGroup if both did.
+    Cancellation from outside goes on outside.
     """
     spec = root if isinstance(root, ChildSpec) else ChildSpec(name, root)
     above = _Root(spec, World(now, guarded(report), _begin))

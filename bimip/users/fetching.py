@@ -66,7 +66,6 @@ class Fetching:
         if fetch.kind not in {pb.UNACKNOWLEDGED, pb.LOG, pb.HISTORY}:
             name = pb.FetchKind.Name(fetch.kind)
             raise WireError(pb.UNSUPPORTED, f"this server does not serve Fetch {name} yet", field="kind")
-        fetch.partition = fetch.partition or "chat"
         if fetch.kind != pb.HISTORY and fetch.partition not in self._device.session.logs:
             known = ", ".join(sorted(self._device.session.logs))
             sentence = f"there is no partition {fetch.partition!r}; use one of: {known}"

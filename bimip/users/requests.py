@@ -77,7 +77,7 @@ def signal(device: Device, payload: pb.Signal, ref: int) -> None:
 
 
 def _acknowledge(device: Device, payload: pb.Signal, ref: int) -> None:
-    partition = payload.partition or "chat"
+    partition = payload.partition
     log = device.session.logs.get(partition)
     if log is None:
         known = ", ".join(sorted(device.session.logs))

@@ -51,6 +51,6 @@ def test_a_supervisor_shows_its_budget_and_its_children() -> None:
 
 
 def test_what_a_part_tells_of_itself_is_shown_as_it_can_be() -> None:
-    shown = tree_json(node(details={"backlog": 3, "place": trio.Path("x")}), now=0)
+    shown = tree_json(node(details={"backlog": 3, "place": trio.Path("x"), "lags": {"chat": (1, 2)}}), now=0)
 
-    assert shown["details"] == {"backlog": 3, "place": "trio.Path('x')"}
+    assert shown["details"] == {"backlog": 3, "place": "trio.Path('x')", "lags": {"chat": [1, 2]}}

@@ -20,12 +20,12 @@ ED = ed25519.Ed25519PrivateKey.generate()
 RSA = rsa.generate_private_key(65537, 2048)
 
 
-def private_pem(key: Any) -> str:  # noqa: ANN401 -- any of cryptography's
+def private_pem(key: Any) -> str:
     form = serialization.PrivateFormat.PKCS8
     return key.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption()).decode()  # type: ignore[no-any-return]
 
 
-def public_pem(key: Any) -> str:  # noqa: ANN401 -- any of cryptography's
+def public_pem(key: Any) -> str:
     form = serialization.PublicFormat.SubjectPublicKeyInfo
     return key.public_key().public_bytes(serialization.Encoding.PEM, form).decode()  # type: ignore[no-any-return]
 
@@ -37,7 +37,7 @@ KEYS: list[tuple[Algorithm, str, str]] = [
 ]
 
 
-def verifier(**changes: Any) -> Verifier:  # noqa: ANN401 -- fields of TokenSettings
+def verifier(**changes: Any) -> Verifier:
     return Verifier(TokenSettings(**({"algorithm": "HS256", "key": SECRET} | changes)))
 
 

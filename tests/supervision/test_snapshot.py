@@ -95,6 +95,15 @@ async def test_where_a_task_waits(autojump_clock: MockClock) -> None:
         assert "static.py:" in tree.snapshot().waiting_at
 
 
+async def test_a_child_that_is_one_of_trios_functions_waits_in_that(autojump_clock: MockClock) -> None:
+    async with open_tree(DynamicSupervisor()) as tree:
+        tree.children("bimip").start_soon(trio.sleep, 10)
+        await wait_all_tasks_blocked()
+
+        assert tree.snapshot("bimip/1").waiting_at.endswith(" sleep")
+        assert "dynamic.py:" in tree.snapshot().waiting_at
+
+
 async def test_a_task_tells_statistics_of_its_own(autojump_clock: MockClock) -> None:
     def broken() -> Mapping[str, object]:
         raise LookupError("gone")

@@ -1,0 +1,135 @@
+"""The words of the command line. Exit codes are in `failures.py`, and in the README."""
+
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import trio
+import typer
+
+from bimip.cli import devices, operate, tokens
+from bimip.cli.failures import telling
+from bimip.cli.settings import find_settings, gateway_url
+from bimip.cli.words import seconds_of
+
+app = typer.Typer(
+    help="BIMIP: instant messaging for people with several devices.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,  # they print local variables, which hold tokens
+)
+
+Config = Annotated[
+    Path | None,
+    typer.Option(
+        help="The settings, a TOML file. Else the one that BIMIP_CONFIG names, else the defaults.", metavar="FILE"
+    ),
+]
+As = Annotated[Path | None, typer.Option("--as", help="A file with this device's token.", metavar="FILE")]
+Token = Annotated[str, typer.Option(envvar="BIMIP_TOKEN", help="This device's token itself.", show_default=False)]
+Url = Annotated[
+    str, typer.Option(envvar="BIMIP_URL", help="The server. Else where the settings put one on this machine.")
+]
+
+
+def main() -> None:
+    app()
+
+
+@app.command("serve")
+def serve_server(
+    config: Config = None,
+    demo: Annotated[
+        bool, typer.Option("--demo", help="Make keys and tokens for trying it, and say what to try.")
+    ] = False,
+) -> None:
+    """Run the server until Ctrl-C or SIGTERM."""
+    from bimip.cli.serve import serve  # noqa: PLC0415 - clients start without loading the server
+
+    with telling():
+        serve(find_settings(config), with_demo=demo, config=config)
+
+
+@app.command()
+def token(
+    eid: Annotated[str, typer.Argument(help="The user, such as alice@example.org.")],
+    device: Annotated[str, typer.Argument(help="One of their devices, such as phone.")],
+    ttl: Annotated[str, typer.Option(help="How long it is good for: 90s, 15m, 12h, 30d.")] = "30d",
+    config: Config = None,
+) -> None:
+    """Sign a device's token with the configured key, and print it."""
+    with telling():
+        try:
+            lifetime = seconds_of(ttl)
+        except ValueError as error:
+            raise typer.BadParameter(str(error), param_hint="--ttl") from error
+        print(tokens.sign(find_settings(config), eid, device, lifetime))
+
+
+@app.command()
+def send(
+    to: Annotated[str, typer.Argument(help="The user to write to.")],
+    text: Annotated[str, typer.Argument(help="What to write.")],
+    as_: As = None,
+    token: Token = "",
+    url: Url = "",
+    count: Annotated[int, typer.Option(min=1, help="How many: each gets its number behind the text.")] = 1,
+    every: Annotated[float, typer.Option(min=0, help="Seconds between them.")] = 0.0,
+    timeout: Annotated[float, typer.Option(min=0, help="Seconds to wait for the server to have it on disk.")] = 30.0,
+    config: Config = None,
+) -> None:
+    """Write to somebody, and wait until the server has it on disk."""
+    with telling():
+        device = devices.Device(url or gateway_url(find_settings(config)), devices.read_token(token, as_))
+        texts = [text] if count == 1 else [f"{text} {number}" for number in range(1, count + 1)]
+        trio.run(partial(devices.send, device, to, texts, every=every, timeout=timeout))
+
+
+@app.command()
+def listen(
+    as_: As = None,
+    token: Token = "",
+    url: Url = "",
+    store: Annotated[
+        Path | None,
+        typer.Option(
+            help="Keep this device's place here, to carry on from next time. Else it is forgotten.", metavar="FILE"
+        ),
+    ] = None,
+    last: Annotated[
+        int, typer.Option(min=0, help="A device without a place yet begins with so many old entries.")
+    ] = 20,
+    json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+    config: Config = None,
+) -> None:
+    """Be a device: print what happens to it, as it happens, until Ctrl-C."""
+    with telling():
+        settings = find_settings(config)
+        device = devices.Device(url or gateway_url(settings), devices.read_token(token, as_), store)
+        trio.run(partial(devices.listen, device, settings.partitions.names, last=last, as_json=json))
+
+
+@app.command()
+def tree(
+    watch: Annotated[bool, typer.Option("--watch", help="Look again and again, until Ctrl-C.")] = False,
+    every: Annotated[float, typer.Option(min=0.1, help="Seconds between looks.")] = 1.0,
+    json: Annotated[bool, typer.Option("--json", help="As the console answers, once.")] = False,
+    config: Config = None,
+) -> None:
+    """Show the processes of a running server: state, restarts, last crash, where each waits."""
+    with telling():
+        settings = find_settings(config)
+        if watch and not json:
+            trio.run(operate.watch_tree, settings, every)
+        else:
+            trio.run(partial(operate.show_tree, settings, as_json=json))
+
+
+@app.command()
+def kill(
+    path: Annotated[str, typer.Argument(help="Where it is in the tree, such as bimip/journal.")],
+    config: Config = None,
+) -> None:
+    """End a process of a running server as if it had crashed; its supervisor starts it again."""
+    with telling():
+        trio.run(operate.kill, find_settings(config), path)

@@ -1,0 +1,86 @@
+"""What the demonstration needs, made where the settings say: keys that nobody else has, and tokens for four devices."""
+
+import os
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+
+from bimip.cli.settings import console_url, gateway_url
+from bimip.cli.tokens import sign
+from bimip.config import ConfigError, Settings
+
+ALICE, BOB = "alice@example.org", "bob@example.org"
+DEVICES = tuple((eid, device) for eid in (ALICE, BOB) for device in ("phone", "laptop"))
+LIFETIME_SECONDS = 30 * 86_400  # from each start on
+
+
+@dataclass(frozen=True, slots=True)
+class Demo:
+    folder: Path
+    settings: Settings
+
+    def token_file(self, eid: str, device: str) -> Path:
+        return self.folder / f"{eid.split('@', maxsplit=1)[0]}-{device}.token"
+
+    def store_file(self, eid: str, device: str) -> Path:
+        return self.token_file(eid, device).with_suffix(".db")
+
+
+def prepare(settings: Settings) -> Demo:
+    """Make what is missing. The key and the operator's token stay from start to start, devices get new tokens."""
+    tokens, console = settings.tokens, settings.console
+    if tokens.algorithm != "HS256" or not tokens.key_file or not console.operator_token_file:
+        raise ConfigError(
+            "the demonstration needs tokens.algorithm HS256, tokens.key_file and console.operator_token_file; "
+            "config/demo.toml has them"
+        )
+    demo = Demo(Path(tokens.key_file).parent, settings)
+    for file in (Path(tokens.key_file), Path(console.operator_token_file)):
+        if not file.exists():
+            _write(file, secrets.token_hex(32))
+    for eid, device in DEVICES:
+        _write(demo.token_file(eid, device), sign(settings, eid, device, LIFETIME_SECONDS))
+    _write(demo.folder / "server.pid", str(os.getpid()))
+    return demo
+
+
+def next_steps(demo: Demo, program: str, config: Path | None) -> str:
+    """What a newcomer types next, each line ready to be copied."""
+
+    def listen(eid: str, device: str) -> str:
+        return f"{program} listen --as {demo.token_file(eid, device)} --store {demo.store_file(eid, device)}"
+
+    its_settings = f" --config {config}" if config is not None else ""
+    sender = demo.token_file(ALICE, "phone")
+    return f"""
+BIMIP's demonstration: clients at {gateway_url(demo.settings)}, console at {console_url(demo.settings)}
+
+Open more terminals in this folder. Each is a device:
+
+  Bob's phone       {listen(BOB, "phone")}
+  Bob's laptop      {listen(BOB, "laptop")}
+  Alice's laptop    {listen(ALICE, "laptop")}
+
+Alice writes on her phone. Bob's two devices get it, and her own laptop shows what she wrote:
+
+  Alice's phone     {program} send --as {sender} {BOB} "Hello Bob"
+  The processes     {program} tree --watch{its_settings}
+
+Kill it in the middle, and start it again. Every device carries on where it stood:
+
+  Many messages     {program} send --as {sender} {BOB} "Message" --count 100 --every 0.2
+  Kill              kill -9 "$(cat {demo.folder / "server.pid"})"
+  Again             scripts/run
+
+Ctrl-C here stops the server in order.
+"""
+
+
+def _write(file: Path, text: str) -> None:
+    """For the owner alone, and whole or not at all."""
+    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    new = file.with_name(f".{file.name}.new")
+    new.unlink(missing_ok=True)
+    with open(new, "x", encoding="utf-8", opener=lambda path, flags: os.open(path, flags, 0o600)) as out:
+        out.write(text + "\n")
+    new.replace(file)

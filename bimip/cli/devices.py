@@ -1,0 +1,159 @@
+"""Being a device: `send` and `listen`.
+
+Both give up at once if no server answers at first; once connected they connect again, as any device does.
+"""
+
+import signal
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+import trio
+from rich.console import Console
+
+from bimip.cli.failures import Exit, Failure
+from bimip.cli.show_events import json_of, line_of
+from bimip.cli.words import printable
+from bimip.client.client import Client, open_client
+from bimip.client.errors import ClientError, Refused, Stopped, StoreError
+from bimip.client.events import Connected, Disconnected, Event
+from bimip.client.wire.bimip import Start
+from bimip.session.close import Close
+
+_TOKEN_CODES = {Close.UNAUTHENTICATED, Close.TOKEN_EXPIRED, Close.TOKEN_REVOKED}
+
+Show = Callable[[Event], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """Who this program is, where it connects, and where it keeps its place."""
+
+    url: str
+    token: str = field(repr=False)
+    store: Path | None = None
+
+
+def read_token(token: str, file: Path | None) -> str:
+    """The token given, or the one in `file`."""
+    if token:
+        return token
+    if file is None:
+        raise Failure(Exit.USAGE, "as whom? give --as FILE with a token, or set BIMIP_TOKEN; `bimip token` makes one")
+    try:
+        return file.read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise Failure(Exit.USAGE, f"--as {file} cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise Failure(Exit.USAGE, f"--as {file} is no token") from error
+
+
+async def send(device: Device, to: str, texts: Sequence[str], *, every: float, timeout: float) -> None:  # noqa: ASYNC109 - what the user gave, per message
+    """Each text in its turn, waiting until the server has it on disk."""
+    screen = Console(highlight=False, soft_wrap=True)
+    try:
+        async with open_client(device.url, token=device.token, partitions=()) as client:
+            await _first_connection(client, device.url)
+            for number, text in enumerate(texts):
+                if number:
+                    await trio.sleep(every)
+                with trio.fail_after(timeout):
+                    sent = await client.send(to, text.encode())
+                screen.print(line_of(sent).text(_clock(), printable(text)))
+    except trio.TooSlowError as error:
+        sentence = f"no answer within {timeout:g} s: the server may have it or not; --timeout waits longer"
+        raise Failure(Exit.FAILED, sentence) from error
+    except ClientError as error:
+        raise _failure(error) from error
+
+
+async def listen(device: Device, partitions: Sequence[str], *, last: int, as_json: bool) -> None:
+    """Every event as a line, until Ctrl-C or SIGTERM; then what was shown is acknowledged, and the device leaves."""
+    failure: Failure | None = None
+    stop = trio.CancelScope()
+    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(_cancel_at_signal, signals, stop)
+            try:
+                await _listen(device, partitions, last, _json_show if as_json else _line_show(), stop)
+            except ClientError as error:
+                failure = _failure(error)
+            except Failure as error:
+                failure = error
+            nursery.cancel_scope.cancel()
+    if failure is not None:
+        raise failure
+
+
+async def _listen(device: Device, partitions: Sequence[str], last: int, show: Show, stop: trio.CancelScope) -> None:
+    async with open_client(
+        device.url,
+        token=device.token,
+        path=device.store or ":memory:",
+        partitions=partitions,
+        start=Start.LAST,
+        last=last,
+    ) as client:
+        with stop:
+            show(await _first_connection(client, device.url))
+            async for event in client:
+                show(event)
+
+
+async def _cancel_at_signal(signals: AsyncIterator[int], stop: trio.CancelScope) -> None:
+    async for _ in signals:
+        stop.cancel()
+
+
+async def _first_connection(client: Client, url: str) -> Connected:
+    async for event in client:
+        if isinstance(event, Connected):
+            return event
+        if isinstance(event, Disconnected) and event.will_retry:
+            reason = printable(event.reason)
+            sentence = f"no server answers at {url} ({reason}): start one with `bimip serve`, or give --url"
+            raise Failure(Exit.UNREACHABLE, sentence)
+    raise Failure(Exit.FAILED, "the connection ended before it began")
+
+
+def _failure(error: ClientError) -> Failure:
+    match error:
+        case Stopped(code=code, reason=reason) if code in _TOKEN_CODES:
+            sentence = f"the server refuses this token: {printable(reason)} (`bimip token` makes a new one)"
+            return Failure(Exit.REFUSED, sentence)
+        case Stopped(code=Close.REPLACED):
+            return Failure(
+                Exit.REFUSED, "this device has connected again somewhere else, and the newer connection stays"
+            )
+        case Stopped():
+            return Failure(Exit.REFUSED, f"the server ended it: {error.code} {printable(error.reason)}")
+        case Refused():
+            return Failure(Exit.REFUSED, f"the server refuses it: {printable(error.message)}")
+        case StoreError():
+            return Failure(Exit.FAILED, f"--store: {error}")
+        case _:
+            return Failure(Exit.FAILED, printable(str(error)))
+
+
+def _line_show() -> Show:
+    """A row of failed attempts is one line."""
+    screen = Console(highlight=False, soft_wrap=True)
+    away = False
+
+    def show(event: Event) -> None:
+        nonlocal away
+        again = isinstance(event, Disconnected) and event.will_retry
+        if not (again and away):
+            screen.print(line_of(event).text(_clock()))
+        away = again or (away and not isinstance(event, Connected))
+
+    return show
+
+
+def _json_show(event: Event) -> None:
+    print(json_of(event), flush=True)
+
+
+def _clock() -> str:
+    return datetime.now().astimezone().strftime("%H:%M:%S")

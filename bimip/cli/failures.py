@@ -1,0 +1,49 @@
+"""How a command fails: one line on standard error that says what to do, and an exit code for scripts."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import IntEnum
+
+from bimip.config import ConfigError
+
+
+class Exit(IntEnum):
+    OK = 0
+    FAILED = 1  # what was asked for did not happen
+    USAGE = 2  # the words of the command are wrong
+    SETTINGS = 3  # a setting is wrong or missing
+    UNREACHABLE = 4  # no server answers
+    REFUSED = 5  # the server says no: a token, a recipient, a path
+    INTERRUPTED = 130  # Ctrl-C
+
+
+class Failure(Exception):  # noqa: N818 - what happened, and not always an error of this program
+    """Ends the command with its sentence and its code."""
+
+    def __init__(self, code: Exit, sentence: str) -> None:
+        super().__init__(sentence)
+        self.code = code
+
+
+@contextmanager
+def telling() -> Iterator[None]:
+    """Around a command: what is expected to fail ends it with a sentence, not with a traceback."""
+    try:
+        yield
+    except Failure as failure:
+        _leave(failure.code, str(failure))
+    except ConfigError as error:
+        _leave(Exit.SETTINGS, str(error))
+    except KeyboardInterrupt:
+        sys.exit(Exit.INTERRUPTED)
+    except BrokenPipeError:
+        # `bimip listen | head`: nobody reads on, and that is all. Without this, the flush at exit would complain.
+        sys.stdout = None
+        sys.exit(Exit.OK)
+
+
+def _leave(code: Exit, sentence: str) -> None:
+    for line in sentence.splitlines():
+        print(f"bimip: {line}", file=sys.stderr)
+    sys.exit(code)

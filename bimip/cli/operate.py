@@ -1,0 +1,83 @@
+"""Asking the console of a running server: `tree` and `kill`."""
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx
+import trio
+from rich.console import Console
+from rich.live import Live
+
+from bimip.cli.failures import Exit, Failure
+from bimip.cli.settings import console_url
+from bimip.cli.show_tree import tree_lines
+from bimip.config import Settings
+
+WIDE = 10_000  # columns where there is no screen: a pipe or a file
+
+Json = dict[str, Any]
+
+
+async def show_tree(settings: Settings, *, as_json: bool) -> None:
+    async with _operator(settings) as console:
+        tree = await _ask(console, "GET", "/debug/tree")
+    if as_json:
+        print(json.dumps(tree, indent=2))
+    else:
+        _screen().print(tree_lines(tree))
+
+
+async def watch_tree(settings: Settings, every: float) -> None:
+    """Until Ctrl-C, or until the server goes."""
+    async with _operator(settings) as console:
+        with Live(console=_screen(), auto_refresh=False, screen=False) as live:
+            while True:
+                live.update(tree_lines(await _ask(console, "GET", "/debug/tree")), refresh=True)
+                await trio.sleep(every)
+
+
+async def kill(settings: Settings, path: str) -> None:
+    async with _operator(settings) as console:
+        await _ask(console, "POST", "/debug/kill", path=path)
+    print(f"killed {path}")
+
+
+@asynccontextmanager
+async def _operator(settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
+    token = settings.console.read_operator_token()
+    if not token:
+        sentence = "there is no operator's token: give --config with the server's own settings, or set "
+        raise Failure(Exit.SETTINGS, f"{sentence}BIMIP_CONSOLE_OPERATOR_TOKEN_FILE")
+    async with httpx.AsyncClient(
+        base_url=console_url(settings),
+        headers={"Authorization": f"Bearer {token.reveal()}"},
+        timeout=30,
+        trust_env=False,  # no proxy stands between this machine and itself
+    ) as client:
+        yield client
+
+
+async def _ask(console: httpx.AsyncClient, method: str, what: str, **params: str) -> Json:
+    try:
+        response = await console.request(method, what, params=params)
+    except httpx.ConnectError as error:
+        sentence = f"no server answers at {console.base_url}: start one with `bimip serve`, or give its --config"
+        raise Failure(Exit.UNREACHABLE, sentence) from error
+    except httpx.HTTPError as error:
+        raise Failure(Exit.UNREACHABLE, f"the server went away before it answered ({type(error).__name__})") from error
+    try:
+        answer = response.json()
+        if response.is_success:
+            assert isinstance(answer, dict)
+            return answer
+        raise Failure(Exit.REFUSED, f"{answer['error']}; {answer['hint']}")
+    except (ValueError, KeyError, TypeError, AssertionError) as error:
+        sentence = f"what answers at {console.base_url} is no BIMIP console; give the --config of the server"
+        raise Failure(Exit.UNREACHABLE, sentence) from error
+
+
+def _screen() -> Console:
+    screen = Console(highlight=False)
+    return screen if screen.is_terminal else Console(highlight=False, width=WIDE)

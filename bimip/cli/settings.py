@@ -1,0 +1,28 @@
+"""Which settings a command works with: --config, else the file that BIMIP_CONFIG names, else the defaults."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from bimip.config import Settings, load_settings
+
+
+def find_settings(config: Path | None, environ: Mapping[str, str] = os.environ) -> Settings:
+    """ConfigError says what is wrong with them."""
+    if config is None and environ.get("BIMIP_CONFIG"):
+        config = Path(environ["BIMIP_CONFIG"])
+    return load_settings(config, environ)
+
+
+def gateway_url(settings: Settings) -> str:
+    return f"ws://{_address(settings.gateway.host)}:{settings.gateway.port}"
+
+
+def console_url(settings: Settings) -> str:
+    return f"http://{_address(settings.console.host)}:{settings.console.port}"
+
+
+def _address(host: str) -> str:
+    """As a URL has it; a server on all interfaces is on this one too."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - read here, not bound
+    return f"[{host}]" if ":" in host else host

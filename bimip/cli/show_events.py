@@ -1,0 +1,149 @@
+"""What happens to a device, as lines for people or as JSON."""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from rich.text import Text
+
+from bimip.cli.words import payload_text, printable
+from bimip.client.events import (
+    Connected,
+    Disconnected,
+    EpochChanged,
+    Event,
+    GapFound,
+    ReceiptsChanged,
+    Received,
+    SendRefused,
+    Sent,
+    ServerError,
+)
+from bimip.client.wire.bimip import Identity, Message
+from bimip.domain.records import ReceiptKind, Run
+
+_DID = {
+    ReceiptKind.DELIVERED: "delivered to",
+    ReceiptKind.READ: "read by",
+    ReceiptKind.PLAYED: "played by",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One event: a sign and its colour, what happened, and where it stands."""
+
+    sign: str
+    colour: str
+    what: str
+    where: str = ""
+
+    def text(self, time: str, more: str = "") -> Text:
+        what = f"{self.what}: {more}" if more else self.what
+        where = f"   {self.where}" if self.where else ""
+        return Text.assemble((f"{time} ", "dim"), (f"{self.sign} ", self.colour), what, (where, "dim"))
+
+
+def line_of(event: Event) -> Line:  # noqa: PLR0911 - one return for each kind of event
+    match event:
+        case Received():
+            return _message(event)
+        case Sent():
+            known = " (the server had it already)" if event.duplicate else ""
+            return Line("✓", "green", f"sent{known}", f"{event.partition or 'log'} #{event.user_offset}")
+        case SendRefused():
+            return Line("✗", "red", f"refused: {_name(event.code)}: {printable(event.message)}")
+        case ReceiptsChanged():
+            who = f"{_DID[event.kind]} {printable(event.member)}"
+            return Line("✓", "green", f"{who}: {_runs(event.runs)}", f"conversation {printable(event.conversation)}")
+        case GapFound():
+            what = f"{event.partition} #{event.first} to #{event.last} are not there: {_name(event.reason)}"
+            return Line("!", "bold yellow", printable(what))
+        case Connected():
+            heads = ", ".join(f"{name} #{head}" for name, head in sorted(event.heads.items()))
+            who = f"{event.identity.eid}/{event.identity.device}"
+            return Line("●", "green", printable(f"connected as {who}"), f"newest: {heads}" if heads else "")
+        case Disconnected():
+            then = "trying again" if event.will_retry else "not trying again"
+            return Line("○", "yellow", f"disconnected ({event.code} {printable(event.reason)}): {then}")
+        case EpochChanged():
+            return Line(
+                "!", "bold yellow", "the server's store was restored from a backup: what is newer may be missing"
+            )
+        case ServerError():
+            return Line("✗", "red", f"the server objects: {_name(event.code)}: {printable(event.message)}")
+
+
+def _message(event: Received) -> Line:
+    message = event.message
+    text = payload_text(message.payload)
+    where = f"{event.partition} #{event.offset}" + (", again" if event.redelivered else "")
+    if event.own:
+        return Line("→", "cyan", f"{_who(message.from_)} to {_who(message.to)}: {text}", where)
+    return Line("←", "bold", f"{_who(message.from_)}: {text}", where)
+
+
+def json_of(event: Event) -> str:
+    """One object, on one line. A payload that is not UTF-8 comes as hexadecimal digits in `payload_hex`."""
+    fields = _message_fields(event) if isinstance(event, Received) else _fields(event)
+    return json.dumps({"event": type(event).__name__} | fields, ensure_ascii=True)
+
+
+def _message_fields(event: Received) -> dict[str, Any]:
+    message = event.message
+    return {
+        "partition": event.partition,
+        "offset": event.offset,
+        "own": event.own,
+        "redelivered": event.redelivered,
+        "id": message.id,
+        "signal_id": message.signal_id,
+        "from": _who(message.from_),
+        "to": _who(message.to),
+        "conversation": message.conversation,
+        "conversation_offset": message.conversation_offset,
+        "server_time": message.server_time,
+    } | _payload(message)
+
+
+def _payload(message: Message) -> dict[str, str]:
+    try:
+        return {"payload": message.payload.decode("utf-8")}
+    except UnicodeDecodeError:
+        return {"payload_hex": message.payload.hex()}
+
+
+def _fields(event: Event) -> dict[str, Any]:
+    return {name: _plain(getattr(event, name)) for name in event.__dataclass_fields__}
+
+
+def _plain(value: object) -> object:
+    match value:
+        case Run():
+            return list(value)
+        case tuple():
+            return [_plain(item) for item in value]
+        case dict():
+            return {str(key): _plain(item) for key, item in value.items()}
+        case int() | str() | float() | bool() | None:
+            return _name(value) if hasattr(value, "name") else value
+        case _ if hasattr(value, "__dataclass_fields__"):
+            return {name: _plain(getattr(value, name)) for name in value.__dataclass_fields__}
+        case _:
+            return str(value)
+
+
+def _name(value: object) -> str:
+    """A number with a name as its name; one that this program does not know as itself."""
+    return str(getattr(value, "name", None) or value).lower().replace("_", " ")
+
+
+def _who(identity: Identity | None) -> str:
+    if identity is None:
+        return "?"
+    device = f"/{identity.connection_resource_id}" if identity.connection_resource_id else ""
+    return printable(identity.eid + device)
+
+
+def _runs(runs: tuple[Run, ...]) -> str:
+    return ", ".join(f"#{run.first}" if run.first == run.last else f"#{run.first} to #{run.last}" for run in runs)

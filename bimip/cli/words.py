@@ -1,0 +1,41 @@
+"""Words and numbers for people."""
+
+import re
+
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+
+
+def printable(text: str) -> str:
+    """`text` on one line, what is not plain text escaped: a message must not be able to draw on the screen."""
+    return "".join(character if character.isprintable() else _escaped(character) for character in text)
+
+
+def payload_text(payload: bytes) -> str:
+    """A payload as a person can read it, or how much of it there is."""
+    try:
+        return printable(payload.decode("utf-8"))
+    except UnicodeDecodeError:
+        return f"({len(payload)} bytes)"
+
+
+def duration(seconds: float) -> str:
+    """The two largest units: '3 d 4 h', '12 min 5 s', '0.4 s'."""
+    if seconds < 9.95:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    parts = [(whole // 86_400, "d"), (whole % 86_400 // 3600, "h"), (whole % 3600 // 60, "min"), (whole % 60, "s")]
+    while parts[0][0] == 0:
+        parts.pop(0)
+    return " ".join(f"{number} {unit}" for number, unit in parts[:2] if number)
+
+
+def seconds_of(text: str) -> int:
+    """'90s', '15m', '12h' or '30d'. ValueError."""
+    match = re.fullmatch(r"([1-9][0-9]{0,8})([smhd])", text)
+    if match is None:
+        raise ValueError(f"{text!r} is not a time such as 90s, 15m, 12h or 30d")
+    return int(match[1]) * _UNITS[match[2]]
+
+
+def _escaped(character: str) -> str:
+    return character.encode("unicode_escape").decode("ascii")

@@ -1,0 +1,16 @@
+"""A wake-up without a value: whoever wakes looks again at what he waits for."""
+
+import anyio
+
+
+class Bell:
+    def __init__(self) -> None:
+        self._event = anyio.Event()
+
+    def ring(self) -> None:
+        self._event.set()
+        self._event = anyio.Event()
+
+    async def wait(self) -> None:
+        """Until the next ring. Between looking and waiting there may be no checkpoint."""
+        await self._event.wait()

@@ -1,0 +1,271 @@
+"""All that a device knows and decides: frames in, frames out, and no I/O but the store's.
+
+`link.py` carries the frames, `client.py` is what programs see. Each frame is decided in one transaction of the store
+and without an await, so a device is never between two states when its connection or its task ends.
+"""
+
+from collections import deque
+from collections.abc import Callable, Sequence
+
+import betterproto2
+
+from bimip.client.bell import Bell
+from bimip.client.errors import ProtocolViolation
+from bimip.client.events import Connected, ServerError
+from bimip.client.frames import Payload, decode, encode
+from bimip.client.inbox import Beginning, Inbox
+from bimip.client.outbox import Outbox
+from bimip.client.receipts import ReceiptBook
+from bimip.client.requests import Requests
+from bimip.client.store import ReadMark, Row, Store
+from bimip.client.wire.bimip import (
+    Body,
+    ErrorCode,
+    ErrorMessage,
+    Hello,
+    HelloResult,
+    Identity,
+    Limits,
+    Message,
+    MessageStatus,
+    OffsetRange,
+    PingPong,
+    PingPongKind,
+    Signal,
+    StateDelta,
+    Turn,
+)
+
+HELLO_MESSAGES = 256
+HELLO_BYTES = 512 * 1024
+"""Of messages written offline; what exceeds it follows as Body."""
+
+DEFAULT_LIMITS = Limits(
+    max_message_bytes=64 * 1024, max_frame_bytes=1024 * 1024, window_entries=256, heartbeat_ms=30_000, max_unanswered=64
+)
+
+
+class Device:
+    def __init__(
+        self, store: Store, partitions: Sequence[str], beginning: Beginning, agent: str, clock: Callable[[], float]
+    ) -> None:
+        self.store = store
+        self.inbox = Inbox(store, partitions, beginning)
+        self.outbox = Outbox(store, self.inbox.tell, clock)
+        self.requests = Requests()
+        self.book = ReceiptBook(store)
+        self.limits = DEFAULT_LIMITS
+        self.outgoing: deque[bytes] = deque()
+        self.changed = Bell()  # something arrived, was taken or is to be sent
+        self._agent = agent
+        self._in_hello: list[Row] = []
+        self._reads_told: dict[ReadMark, int] = {}  # -> the heartbeat before which it was told
+        self._heartbeats = 0
+        self.outbox.tell_left()
+
+    def send(self, payload: Payload, ref: int = 0) -> None:
+        self.outgoing.append(encode(payload, ref))
+        self.changed.ring()
+
+    # The first frames.
+
+    def hello(self) -> bytes:
+        """Ours. Nothing that an earlier connection left half done goes over into this one."""
+        self.outgoing.clear()
+        self.outbox.begin()
+        self.book.connected()
+        self._reads_told.clear()
+        self._in_hello = []
+        for row in self.outbox.next(max_bytes=HELLO_BYTES, limit=HELLO_MESSAGES):
+            if self._is_too_large(row):
+                break  # refused when the server's own limit is known
+            self._in_hello.append(row)
+        self.outbox.sent(self._in_hello)
+        return encode(
+            Hello(
+                partitions=self.inbox.positions(),
+                epoch=self.inbox.epoch,
+                state_version=self.book.version,
+                messages=[Message.parse(row.message) for row in self._in_hello],
+                agent=self._agent,
+            )
+        )
+
+    def welcome(self, hello: Hello) -> None:
+        """The server's."""
+        with self.store.transaction():
+            if self.inbox.welcome(hello):
+                self.book.forget_version()
+            self.limits = hello.limits or DEFAULT_LIMITS
+            identity = self.inbox.identity
+            assert identity is not None
+            self.inbox.tell(Connected(hello.epoch, identity, {log.partition: log.head for log in hello.logs}))
+            answered = len(hello.results)
+            for row, result in zip(self._in_hello, hello.results, strict=False):
+                self._result(row, result)
+            self.outbox.unsend(self._in_hello[answered:])
+            self._in_hello = []
+        for mark in self.store.reads():
+            self._tell_read(mark)
+        self.changed.ring()
+
+    def _result(self, row: Row, result: HelloResult) -> None:
+        if result.sent is not None:
+            result.sent.id = row.id
+            self._accepted(result.sent)
+        elif result.error is not None:
+            self.outbox.refused(row.id, result.error)
+        else:
+            raise ProtocolViolation("a result in Hello that is neither sent nor error")
+
+    # Everything after.
+
+    def receive(self, frame: bytes) -> None:
+        payload, ref = decode(frame)
+        if payload is None:
+            return  # of a later version
+        with self.store.transaction():
+            if not (ref and self.requests.answer(ref, payload)):
+                self._take(payload, ref)
+        self.changed.ring()
+
+    def _take(self, payload: betterproto2.Message, ref: int) -> None:
+        match payload:
+            case Body():
+                self._body(payload)
+            case Signal():
+                self._signal(payload, ref)
+            case ErrorMessage():
+                self._error(payload, ref)
+            case StateDelta():
+                self._state(payload)
+            case PingPong():
+                self._ping(payload, ref)
+            case Hello():
+                raise ProtocolViolation("a second Hello")
+            case _:
+                pass  # awareness and what else later versions handle
+
+    def _body(self, body: Body) -> None:
+        for signal in body.signals:
+            self._signal(signal, signal.ref)
+        if body.turn is not Turn.TURN_FETCH:  # else: the answer to a Fetch that nobody waits for any more
+            self.inbox.body(body, had=self._settles_outbox)
+        for page in body.states:
+            self._state(page)
+        for error in body.errors:
+            if not self.requests.answer(error.ref, error):
+                self._error(error, error.ref)
+
+    def _settles_outbox(self, message: Message) -> bool:
+        """Our own message comes from the log: its SENT was cut off, and this tells as much."""
+        if not self._is_ours(message) or not self.outbox.waits_for(message.id):
+            return False
+        self.store.know(message.signal_id)
+        self.outbox.accepted(
+            Signal(
+                id=message.id,
+                signal_id=message.signal_id,
+                signal_offset=message.signal_offset,
+                user_offset=message.user_offset or 0,
+                partition=message.partition,
+                conversation=message.conversation,
+                conversation_offset=message.conversation_offset,
+                timestamp=message.server_time,
+                duplicate=True,
+            )
+        )
+        return True
+
+    def _is_ours(self, message: Message) -> bool:
+        identity, author = self.inbox.identity, message.from_
+        if identity is None or author is None:
+            return False
+        return author.eid == identity.eid and author.connection_resource_id == identity.device
+
+    def _signal(self, signal: Signal, ref: int) -> None:
+        if signal.status == MessageStatus.SENT:
+            self.requests.message_of(ref)
+            self._accepted(signal)
+
+    def _accepted(self, signal: Signal) -> None:
+        self.inbox.own_sent(signal.partition, signal.user_offset, signal.signal_id)
+        self.outbox.accepted(signal)
+
+    def _error(self, error: ErrorMessage, ref: int) -> None:
+        message_id = self.requests.message_of(ref) or error.id
+        if message_id and self.outbox.waits_for(message_id):
+            self.outbox.refused(message_id, error)
+        else:
+            self.inbox.tell(ServerError(error.code, error.message, error.id))
+
+    def _state(self, page: StateDelta) -> None:
+        if page.ref:  # the answer to a Fetch of receipts: items of any version
+            self.inbox.tell(*self.book.items(page.items))
+        else:
+            self.inbox.tell(*self.book.page(page))
+
+    def _ping(self, ping: PingPong, ref: int) -> None:
+        if ping.kind is PingPongKind.PING:
+            self.send(PingPong(kind=PingPongKind.PONG, id=ping.id, timestamp=ping.timestamp), ref)
+        elif ping.id == str(self._heartbeats):
+            self._forget_reads()
+
+    # What goes out.
+
+    def send_messages(self) -> bool:
+        """The next frame of the outbox, if the server may have more of it unanswered. Whether there was something."""
+        found = self.outbox.next(max_bytes=self.limits.max_frame_bytes // 2)
+        rows = []
+        for row in found:
+            if self._is_too_large(row):
+                self._refuse_too_large(row)
+            else:
+                rows.append(row)
+        self.outbox.sent(rows)
+        if len(rows) == 1:
+            ref = self.requests.next_ref()
+            self.requests.carried(ref, rows[0].id)
+            self.send(Message.parse(rows[0].message), ref)
+        elif rows:
+            self.send(Body(messages=[Message.parse(row.message) for row in rows]), self.requests.next_ref())
+        return bool(found)
+
+    def _is_too_large(self, row: Row) -> bool:
+        return len(row.message) > self.limits.max_message_bytes
+
+    def _refuse_too_large(self, row: Row) -> None:
+        """Here, since the server might end the connection over it, again and again."""
+        text = f"The message has {len(row.message)} bytes, the server takes {self.limits.max_message_bytes}."
+        self.outbox.refused(row.id, ErrorMessage(code=ErrorCode.TOO_LARGE, message=text, id=row.id))
+
+    def send_acks(self) -> None:
+        for ack in self.inbox.acks():
+            ranges = [OffsetRange(from_=first, to=last) for first, last in ack.offsets]
+            self.send(
+                Signal(status=MessageStatus.DELIVERED, partition=ack.partition, upto=ack.upto or 0, offsets=ranges)
+            )
+
+    def read(self, mark: ReadMark, *, connected: bool) -> None:
+        """Remember what was read, and tell the server now or once there is a connection."""
+        if self.store.set_read(mark) and connected:
+            self._tell_read(mark)
+
+    def _tell_read(self, mark: ReadMark) -> None:
+        self._reads_told[mark] = self._heartbeats
+        signal = Signal(status=MessageStatus.READ, upto=mark.upto)
+        if mark.is_peer:
+            signal.to = Identity(eid=mark.target)
+        else:
+            signal.conversation = mark.target
+        self.send(signal, self.requests.next_ref())
+
+    def heartbeat(self) -> None:
+        self._heartbeats += 1
+        self.send(PingPong(kind=PingPongKind.PING, id=str(self._heartbeats)))
+
+    def _forget_reads(self) -> None:
+        """Success of a receipt is not answered. A heartbeat answered a whole interval after it was told has to do."""
+        for mark in [mark for mark, told in self._reads_told.items() if told < self._heartbeats - 1]:
+            del self._reads_told[mark]
+            self.store.drop_read(mark)

@@ -1,0 +1,105 @@
+"""Everything that a client tells its application, on one screen."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from bimip.client.wire.bimip import ErrorCode, GapReason, Message
+from bimip.domain.records import ReceiptKind, Run
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    eid: str
+    device: str
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A message, for the first time. Taking the event after it acknowledges it."""
+
+    message: Message
+    partition: str
+    offset: int
+    redelivered: bool = False  # it came out of turn
+    own: bool = False  # this user wrote it, on another device (or on this one, before its store was lost)
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """The server has the message on disk, in the logs of all concerned."""
+
+    id: str
+    signal_offset: int
+    signal_id: str
+    user_offset: int
+    conversation: str
+    conversation_offset: int
+    time: int  # the server's
+    duplicate: bool = False  # it had it already: these are the first one's ids
+    partition: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SendRefused:
+    """The server will not have this message. It has left the outbox."""
+
+    id: str
+    code: ErrorCode
+    message: str
+    field: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ReceiptsChanged:
+    """Who has received, read or played what: the runs that are new. `Client.receipts` tells the whole."""
+
+    conversation: str
+    member: str
+    kind: ReceiptKind
+    runs: tuple[Run, ...]  # of conversation offsets
+
+
+@dataclass(frozen=True, slots=True)
+class GapFound:
+    """These offsets are not there and will not come."""
+
+    partition: str
+    first: int
+    last: int
+    reason: GapReason
+
+
+@dataclass(frozen=True, slots=True)
+class Connected:
+    epoch: int
+    identity: Identity
+    heads: Mapping[str, int]  # for each partition the newest offset: what is at or below was waiting
+
+
+@dataclass(frozen=True, slots=True)
+class Disconnected:
+    code: int
+    reason: str
+    will_retry: bool
+
+
+@dataclass(frozen=True, slots=True)
+class EpochChanged:
+    """The server's store was restored from a backup: what was sent since then may be missing there."""
+
+    before: int
+    now: int
+
+
+@dataclass(frozen=True, slots=True)
+class ServerError:
+    """An error that answers no request which waits: a receipt that was not accepted, a frame not understood."""
+
+    code: ErrorCode
+    message: str
+    id: str = ""
+
+
+Event = (
+    Received | Sent | SendRefused | ReceiptsChanged | GapFound | Connected | Disconnected | EpochChanged | ServerError
+)

@@ -1,0 +1,335 @@
+"""What has arrived and what the application has taken of it.
+
+    frames → seen → queue of items → the application → taken → acks, store, the next Hello
+
+An arriving batch moves `seen`, which decides what is new; each item of the queue carries what it *settles*: how far
+`taken` moves once the application is done with its event. Done means that it asks for the next one. Only `taken` is
+stored, acknowledged and told in Hello, so an application that dies in the middle of an event gets it again; one that
+lives gets everything once. (An application that must not even then see a message twice keeps the last signal_id beside
+its own data, in the same transaction.)
+
+Nothing here bounds the queue of messages but the server's window: what is not taken is not acknowledged, and the server
+stops. What comes besides messages is bounded here: beyond `MAX_NEWS` such events the newest are dropped (receipts are
+in the store anyway).
+
+No decision in here waits, so nothing interleaves with it.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from bimip.client.errors import ProtocolViolation, StoreError
+from bimip.client.events import EpochChanged, Event, GapFound, Identity, Received
+from bimip.client.store import Store
+from bimip.client.wire.bimip import Body, Gap, Hello, LogState, Message, OffsetRange, Turn
+from bimip.client.wire.bimip import Position as WirePosition
+from bimip.client.wire.bimip import Start as WireStart
+from bimip.domain.ids import Offset
+from bimip.domain.ranges import Ranges, from_offsets
+from bimip.session.position import HoleError, Position
+
+MAX_NEWS = 10_000
+DeliveredBefore = Callable[[Message], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Beginning:
+    """Where a device without a position begins."""
+
+    start: WireStart = WireStart.HEAD
+    last: int = 0  # with LAST: how many
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """An event, if any, and what is settled once it has been taken."""
+
+    event: Event | None = None
+    generation: int = 0  # of the positions: another epoch's offsets settle nothing
+    partition: str = ""
+    upto: Offset | None = None  # in turn: everything up to here is taken then
+    held: tuple[Offset, ...] = ()  # out of turn
+    owes_ack: bool = True
+    signal_id: str = ""
+    news: bool = False  # it moves no position
+    answered: str = ""  # this message's answer has been told: it may leave the outbox
+
+
+@dataclass(slots=True)
+class Track:
+    """One partition."""
+
+    seen: Position
+    taken: Position
+    owes_upto: bool = False
+    owes_single: tuple[Offset, ...] = ()  # taken out of turn, beyond taken.offset
+    taken_since_ack: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Ack:
+    partition: str
+    upto: Offset | None
+    offsets: Ranges
+
+
+class Inbox:
+    def __init__(self, store: Store, partitions: Sequence[str], beginning: Beginning) -> None:
+        self._store = store
+        self._partitions = tuple(partitions)
+        self._beginning = beginning
+        self._tracks: dict[str, Track] = {}
+        for partition in self._partitions:
+            if (position := store.position(partition)) is not None:
+                self._tracks[partition] = Track(position, position)
+        self._queue: deque[Item] = deque()
+        self._handed: Item | None = None  # the application has it, and has not asked for the next
+        self._waiting_ids: set[str] = set()  # signal_ids in the queue and in the application's hands
+        self._generation = 0
+        self._news = 0
+        self.dropped_news = 0
+
+    # What the application takes.
+
+    def __len__(self) -> int:
+        return len(self._queue)
+
+    def is_busy(self) -> bool:
+        """Whether the application has something in hands or before it."""
+        return bool(self._queue) or self._handed is not None
+
+    def take_next(self) -> Event | None:
+        """The application is done with the last event; the next one, if there is one."""
+        with self._store.transaction():
+            self.finish()
+            while self._queue:
+                item = self._queue.popleft()
+                if item.event is not None:
+                    self._handed = item
+                    return item.event
+                self._settle(item)
+        return None
+
+    def finish(self) -> None:
+        """The application is done with the last event."""
+        if self._handed is not None:
+            item, self._handed = self._handed, None
+            with self._store.transaction():
+                self._settle(item)
+
+    def _settle(self, item: Item) -> None:
+        if item.signal_id:
+            self._store.know(item.signal_id)
+            self._waiting_ids.discard(item.signal_id)
+        self._news -= item.news
+        if item.answered:
+            self._store.drop(item.answered)
+        track = self._tracks.get(item.partition)
+        if track is None or item.generation != self._generation or (item.upto is None and not item.held):
+            return
+        if item.upto is not None:
+            track.taken = track.taken.reach(item.upto)
+            track.owes_upto |= item.owes_ack
+        track.taken, _ = track.taken.hold(item.held)
+        track.owes_single += item.held
+        track.taken_since_ack += item.event is not None
+        self._store.set_position(item.partition, track.taken)
+
+    def _add(self, item: Item) -> None:
+        if item.event is None and not self._queue and self._handed is None:
+            self._settle(item)
+            return
+        if item.news and self._news >= MAX_NEWS:
+            self.dropped_news += 1
+            return
+        self._news += item.news
+        if item.signal_id:
+            self._waiting_ids.add(item.signal_id)
+        if item.event is None and self._queue and _joins(self._queue[-1], item):
+            self._queue.pop()  # so that reconnecting again and again does not make it longer
+        self._queue.append(item)
+
+    def tell(self, *events: Event, answered: str = "") -> None:
+        """Events that move no position."""
+        for event in events:
+            self._add(Item(event, news=True, answered=answered))
+
+    def last_told(self) -> Event | None:
+        return self._queue[-1].event if self._queue else None
+
+    # Acknowledging.
+
+    def most_unacknowledged(self) -> int:
+        return max((track.taken_since_ack for track in self._tracks.values()), default=0)
+
+    def owes(self) -> bool:
+        return any(track.owes_upto or track.owes_single for track in self._tracks.values())
+
+    def acks(self) -> list[Ack]:
+        """What was taken and is not acknowledged yet; it counts as acknowledged from now on."""
+        acks = []
+        for partition, track in self._tracks.items():
+            beyond = [offset for offset in track.owes_single if offset > track.taken.offset]
+            upto = track.taken.offset if track.owes_upto or len(beyond) < len(track.owes_single) else None
+            if upto or beyond:
+                acks.append(Ack(partition, upto, from_offsets(beyond)))
+            track.owes_upto, track.owes_single, track.taken_since_ack = False, (), 0
+        return acks
+
+    # Where this client is.
+
+    def positions(self) -> list[WirePosition]:
+        return [self._position(partition) for partition in self._partitions]
+
+    def _position(self, partition: str) -> WirePosition:
+        track = self._tracks.get(partition)
+        if track is None:
+            return WirePosition(partition=partition, start=self._beginning.start, last=self._beginning.last)
+        held = [OffsetRange(from_=first, to=last) for first, last in track.taken.told()]
+        return WirePosition(partition=partition, offset=track.taken.offset, held=held)
+
+    @property
+    def identity(self) -> Identity | None:
+        eid = self._store.get("eid")
+        return Identity(eid, self._store.get("device")) if eid else None
+
+    @property
+    def epoch(self) -> int:
+        return int(self._store.get("epoch", "0"))
+
+    # What arrives.
+
+    def welcome(self, hello: Hello) -> bool:
+        """The server's Hello. Whether the epoch is another one than before."""
+        self._check_identity(hello)
+        before = self.epoch
+        changed = before not in {0, hello.epoch}
+        if changed:
+            self._forget_positions()
+            self.tell(EpochChanged(before, hello.epoch))
+        self._store.set("epoch", hello.epoch)
+        begun = {state.partition for state in hello.logs if self._begin(state)}
+        for gap in hello.gaps:
+            self._gap(gap, anew=gap.partition in begun)
+        return changed
+
+    def _check_identity(self, hello: Hello) -> None:
+        if hello.identity is None or not hello.identity.eid:
+            raise ProtocolViolation("the server's Hello does not say who we are")
+        found = Identity(hello.identity.eid, hello.identity.connection_resource_id or "")
+        if self.identity is None:
+            self._store.set("eid", found.eid)
+            self._store.set("device", found.device)
+        elif self.identity != found:
+            raise StoreError(f"this file belongs to {self.identity}, and the token to {found}: use a file for each")
+
+    def _forget_positions(self) -> None:
+        self._generation += 1
+        self._tracks.clear()
+        self._store.drop_positions()
+
+    def _begin(self, state: LogState) -> bool:
+        if state.partition not in self._partitions or state.partition in self._tracks:
+            return False
+        position = Position(Offset(state.position))
+        self._tracks[state.partition] = Track(position, position)
+        self._store.set_position(state.partition, position)
+        return True
+
+    def _gap(self, gap: Gap, *, anew: bool) -> None:
+        """A gap told by Hello, in front of all that is delivered now. It may be told again while it is not taken."""
+        track = self._tracks.get(gap.partition)
+        if track is None or (not _is_new(gap, track.seen) and not anew):
+            return
+        track.seen = track.seen.skip(gap.from_, gap.to)
+        self._add(Item(_found(gap), self._generation, gap.partition, upto=track.seen.offset, owes_ack=False))
+
+    def own_sent(self, partition: str, offset: int, signal_id: str) -> None:
+        """A message of this device is in the log: held, although no copy comes."""
+        self._store.know(signal_id)
+        if (track := self._tracks.get(partition)) is not None and offset:
+            track.seen, _ = track.seen.hold([offset])
+            track.taken, _ = track.taken.hold([offset])
+            self._store.set_position(partition, track.taken)
+
+    def body(self, body: Body, *, had: DeliveredBefore) -> None:
+        """A batch. `had` tells of a message that is new by its offset whether it is a known one all the same."""
+        track = self._tracks.get(body.partition)
+        if track is None:
+            if body.messages:
+                raise ProtocolViolation(f"messages of partition {body.partition!r}, which Hello did not name")
+            return
+        if body.turn is Turn.IN_TURN:
+            self._in_turn(body, track, had)
+        else:
+            self._out_of_turn(body, track, had)
+
+    def _in_turn(self, body: Body, track: Track, had: DeliveredBefore) -> None:
+        arrived = _by_offset(body.messages)
+        gaps = [gap for gap in body.gaps if _is_new(gap, track.seen)]
+        try:
+            track.seen, new = track.seen.join(body.after, body.upto, arrived)
+        except (HoleError, ValueError) as problem:
+            raise ProtocolViolation(f"{body.partition}: {problem}") from problem
+        entries: list[tuple[Offset, Event | None, str]] = [(Offset(gap.to), _found(gap), "") for gap in gaps]
+        for offset in new:
+            received = self._received(arrived[offset], body, offset, had)
+            entries.append((offset, received, arrived[offset].signal_id))
+        for offset, event, signal_id in sorted(entries, key=lambda entry: entry[0]):
+            if event is not None:
+                self._add(Item(event, self._generation, body.partition, upto=offset, signal_id=signal_id))
+        self._add(Item(None, self._generation, body.partition, upto=Offset(body.upto), owes_ack=bool(body.messages)))
+
+    def _out_of_turn(self, body: Body, track: Track, had: DeliveredBefore) -> None:
+        arrived = _by_offset(body.messages)
+        track.seen, new = track.seen.hold(arrived)
+        for offset in new:
+            event = self._received(arrived[offset], body, offset, had)
+            signal_id = arrived[offset].signal_id if event else ""
+            self._add(Item(event, self._generation, body.partition, held=(offset,), signal_id=signal_id))
+        # Sent again although taken: the ack is still owed. What waits in the queue is acknowledged when it is taken.
+        track.owes_single += tuple(
+            Offset(offset) for offset in arrived if offset not in new and track.taken.holds(offset)
+        )
+
+    def _received(self, message: Message, body: Body, offset: Offset, had: DeliveredBefore) -> Received | None:
+        signal_id = message.signal_id
+        if had(message) or signal_id in self._waiting_ids or self._store.knows(signal_id):
+            return None
+        own = self.identity is not None and message.from_ is not None and message.from_.eid == self.identity.eid
+        return Received(message, body.partition, offset, redelivered=body.turn is not Turn.IN_TURN, own=own)
+
+    def acknowledge(self, partition: str, offsets: Iterable[int]) -> None:
+        """The application got these by other means (Fetch, a peer)."""
+        track = self._tracks.get(partition)
+        if track is None:
+            raise ValueError(f"{partition!r} is none of this client's partitions, or it was never connected")
+        single = tuple(Offset(offset) for offset in offsets)
+        track.seen, _ = track.seen.hold(single)
+        track.taken, _ = track.taken.hold(single)
+        track.owes_single += single
+        self._store.set_position(partition, track.taken)
+
+
+def _joins(last: Item, item: Item) -> bool:
+    """Whether `item`, which has no event, settles what `last`, which has none either, does."""
+    if last.event is not None or last.upto is None or item.upto is None:
+        return False
+    same = (last.partition, last.generation) == (item.partition, item.generation)
+    return same and last.upto <= item.upto and last.owes_ack <= item.owes_ack
+
+
+def _is_new(gap: Gap, position: Position) -> bool:
+    return position.skip(gap.from_, gap.to) != position
+
+
+def _found(gap: Gap) -> GapFound:
+    return GapFound(gap.partition, gap.from_, gap.to, gap.reason)
+
+
+def _by_offset(messages: Iterable[Message]) -> dict[int, Message]:
+    arrived = {message.user_offset or 0: message for message in messages}
+    if 0 in arrived:
+        raise ProtocolViolation("a message without user_offset")
+    return arrived

@@ -1,0 +1,224 @@
+"""What a client remembers, in one SQLite file: the only copy of what nobody else can give back.
+
+    meta        who it belongs to, the epoch, the state version
+    positions   for each partition what the application has taken (bimip.session.position)
+    outbox      messages in the order written, until the application knows the answer
+    known       signal_ids of what was taken, the newest ones: how a message is known again in another epoch
+    receipts    who received, read or played what, in blocks
+    reads       what this device has read and the server may not know yet
+
+Calls are synchronous: each is a few row operations in memory or in the page cache. What the user wrote is synced to
+disk before `put` returns; everything else survives a killed process, and after a power cut the server sends the last
+of it again (the position then is the older one).
+"""
+
+import json
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+from bimip.client.errors import StoreError
+from bimip.domain.ids import Offset
+from bimip.domain.records import Run, Runs
+from bimip.session.position import Position
+
+SCHEMA_VERSION = 1
+SCHEMA = """
+CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE positions (partition TEXT PRIMARY KEY, offset INTEGER NOT NULL, held TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE outbox (
+  number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, message BLOB NOT NULL, answer BLOB
+);
+CREATE INDEX unanswered ON outbox (number) WHERE answer IS NULL;
+CREATE TABLE known (signal_id TEXT PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE receipts (
+  conversation TEXT, member TEXT, kind INTEGER, block INTEGER, runs TEXT NOT NULL, fresh INTEGER NOT NULL,
+  PRIMARY KEY (conversation, block, member, kind)
+) WITHOUT ROWID;
+CREATE TABLE reads (target TEXT, is_peer INTEGER, upto INTEGER NOT NULL, PRIMARY KEY (target, is_peer)) WITHOUT ROWID;
+"""
+
+
+class Row(NamedTuple):
+    """A message of the outbox."""
+
+    number: int
+    id: str
+    message: bytes
+    answer: bytes | None
+
+
+class ReadMark(NamedTuple):
+    target: str
+    is_peer: bool
+    upto: int
+
+
+class ReceiptBlock(NamedTuple):
+    conversation: str
+    member: str
+    kind: int
+    block: int
+
+
+class Store:
+    """One client's file. A second process that opens it is told so: two would drop each other's messages."""
+
+    def __init__(self, path: str | Path = ":memory:", *, known_limit: int = 20_000) -> None:
+        self._known_limit = known_limit
+        self._depth = 0
+        try:
+            self._db = sqlite3.connect(path, isolation_level=None, timeout=0.5, check_same_thread=False)
+        except sqlite3.OperationalError as problem:
+            raise StoreError(f"{path}: {problem}") from problem
+        try:
+            self._prepare()
+        except sqlite3.Error as problem:
+            self._db.close()
+            raise StoreError(f"{path} cannot be used (is it open in another process?): {problem}") from problem
+        self._known_count: int = self._db.execute("SELECT count(*) FROM known").fetchone()[0]
+
+    def _prepare(self) -> None:
+        self._db.execute("PRAGMA locking_mode = EXCLUSIVE")
+        self._db.execute("PRAGMA journal_mode = WAL")
+        self._db.execute("PRAGMA synchronous = NORMAL")
+        version: int = self._db.execute("PRAGMA user_version").fetchone()[0]
+        if version == 0:
+            self._db.executescript(f"BEGIN EXCLUSIVE; {SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT")
+        elif version != SCHEMA_VERSION:
+            raise sqlite3.DatabaseError(f"it is of version {version}, this program knows {SCHEMA_VERSION}")
+
+    def close(self) -> None:
+        self._db.close()
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """All or nothing. One inside another is part of it."""
+        if self._depth == 0:
+            self._db.execute("BEGIN IMMEDIATE")
+        self._depth += 1
+        try:
+            yield
+        except BaseException:
+            self._depth -= 1
+            if self._depth == 0:
+                self._db.execute("ROLLBACK")
+            raise
+        self._depth -= 1
+        if self._depth == 0:
+            self._db.execute("COMMIT")
+
+    def get(self, name: str, default: str = "") -> str:
+        row = self._db.execute("SELECT value FROM meta WHERE name = ?", (name,)).fetchone()
+        return str(row[0]) if row else default
+
+    def set(self, name: str, value: str | int) -> None:
+        self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (name, str(value)))
+
+    def position(self, partition: str) -> Position | None:
+        row = self._db.execute("SELECT offset, held FROM positions WHERE partition = ?", (partition,)).fetchone()
+        if row is None:
+            return None
+        return Position(Offset(row[0]), tuple((first, last) for first, last in json.loads(row[1])))
+
+    def set_position(self, partition: str, position: Position) -> None:
+        self._db.execute(
+            "INSERT OR REPLACE INTO positions VALUES (?, ?, ?)",
+            (partition, position.offset, json.dumps(position.held)),
+        )
+
+    def drop_positions(self) -> None:
+        self._db.execute("DELETE FROM positions")
+
+    def put(self, message_id: str, message: bytes) -> None:
+        """Into the outbox, on disk when this returns."""
+        self._db.execute("PRAGMA synchronous = FULL")
+        try:
+            self._db.execute("INSERT INTO outbox (id, message) VALUES (?, ?)", (message_id, message))
+        finally:
+            self._db.execute("PRAGMA synchronous = NORMAL")
+
+    def row(self, message_id: str) -> Row | None:
+        row = self._db.execute("SELECT number, id, message, answer FROM outbox WHERE id = ?", (message_id,)).fetchone()
+        return Row(*row) if row else None
+
+    def unanswered(self, after: int, limit: int) -> list[Row]:
+        """Of the outbox, in the order written, those with a number greater than `after`."""
+        rows = self._db.execute(
+            "SELECT number, id, message, answer FROM outbox "
+            "WHERE answer IS NULL AND number > ? ORDER BY number LIMIT ?",
+            (after, limit),
+        )
+        return [Row(*row) for row in rows]
+
+    def answered(self) -> list[Row]:
+        rows = self._db.execute(
+            "SELECT number, id, message, answer FROM outbox WHERE answer IS NOT NULL ORDER BY number"
+        )
+        return [Row(*row) for row in rows]
+
+    def answer(self, message_id: str, answer: bytes) -> None:
+        self._db.execute("UPDATE outbox SET answer = ? WHERE id = ?", (answer, message_id))
+
+    def drop(self, message_id: str) -> None:
+        self._db.execute("DELETE FROM outbox WHERE id = ?", (message_id,))
+
+    def outbox_size(self) -> int:
+        return int(self._db.execute("SELECT count(*) FROM outbox WHERE answer IS NULL").fetchone()[0])
+
+    def knows(self, signal_id: str) -> bool:
+        return self._db.execute("SELECT 1 FROM known WHERE signal_id = ?", (signal_id,)).fetchone() is not None
+
+    def know(self, signal_id: str) -> None:
+        """signal_ids sort by age, so the oldest ones make room."""
+        self._known_count += self._db.execute("INSERT OR IGNORE INTO known VALUES (?)", (signal_id,)).rowcount
+        if self._known_count > self._known_limit + self._known_limit // 8:
+            self._known_count -= self._db.execute(
+                "DELETE FROM known WHERE signal_id IN (SELECT signal_id FROM known ORDER BY signal_id LIMIT ?)",
+                (self._known_count - self._known_limit,),
+            ).rowcount
+
+    def receipt_runs(self, key: ReceiptBlock) -> Runs:
+        row = self._db.execute(
+            "SELECT runs FROM receipts WHERE conversation = ? AND member = ? AND kind = ? AND block = ?", key
+        ).fetchone()
+        return _runs(row[0]) if row else ()
+
+    def set_receipt_runs(self, key: ReceiptBlock, runs: Runs, fresh: int) -> None:
+        """`fresh` numbers the whole state that this belongs to."""
+        self._db.execute("INSERT OR REPLACE INTO receipts VALUES (?, ?, ?, ?, ?, ?)", (*key, json.dumps(runs), fresh))
+
+    def drop_receipts(self, key: ReceiptBlock) -> None:
+        self._db.execute("DELETE FROM receipts WHERE conversation = ? AND member = ? AND kind = ? AND block = ?", key)
+
+    def drop_receipts_before(self, fresh: int) -> None:
+        self._db.execute("DELETE FROM receipts WHERE fresh < ?", (fresh,))
+
+    def receipts(self, conversation: str, block: int) -> list[tuple[str, int, Runs]]:
+        """(member, kind, runs) of one block."""
+        rows = self._db.execute(
+            "SELECT member, kind, runs FROM receipts WHERE conversation = ? AND block = ?", (conversation, block)
+        )
+        return [(member, kind, _runs(runs)) for member, kind, runs in rows]
+
+    def set_read(self, mark: ReadMark) -> bool:
+        """Whether it is news."""
+        changed = self._db.execute(
+            "INSERT INTO reads VALUES (?, ?, ?) "
+            "ON CONFLICT (target, is_peer) DO UPDATE SET upto = excluded.upto WHERE excluded.upto > upto",
+            mark,
+        )
+        return changed.rowcount > 0
+
+    def reads(self) -> list[ReadMark]:
+        rows = self._db.execute("SELECT target, is_peer, upto FROM reads")
+        return [ReadMark(target, bool(is_peer), upto) for target, is_peer, upto in rows]
+
+    def drop_read(self, mark: ReadMark) -> None:
+        self._db.execute("DELETE FROM reads WHERE target = ? AND is_peer = ? AND upto <= ?", mark)
+
+
+def _runs(text: str) -> Runs:
+    return tuple(Run(*run) for run in json.loads(text))

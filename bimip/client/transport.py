@@ -1,0 +1,216 @@
+"""A WebSocket to the server that runs wherever anyio does: wsproto's sans-IO protocol over an anyio stream.
+
+What the client sees of it is `Connection`: whole binary messages, in order. Pings are answered while `receive` waits.
+"""
+
+import ssl
+from collections import deque
+from collections.abc import Awaitable, Callable
+from typing import Protocol
+from urllib.parse import urlsplit
+
+import anyio
+import wsproto
+from anyio.abc import ByteStream
+from wsproto import events
+from wsproto.connection import ConnectionState
+from wsproto.utilities import LocalProtocolError, RemoteProtocolError
+
+from bimip.client.errors import ConnectFailed, ConnectionClosed
+from bimip.session.close import Close
+
+SUBPROTOCOL = "bimip.v1"
+CUT = 1006  # RFC 6455: no close frame came
+MAX_FRAME_BYTES = 16 * 1024 * 1024
+MAX_SENTENCE_BYTES = 1000
+CLOSE_TIMEOUT = 2.0
+
+
+class Connection(Protocol):
+    async def receive(self) -> bytes:
+        """The next frame. Cancelling it is safe. Raises ConnectionClosed."""
+        ...
+
+    async def send(self, frame: bytes) -> None:
+        """Cancelling it may leave half a frame behind: close then. Raises ConnectionClosed."""
+        ...
+
+    async def aclose(self, code: int, reason: str) -> None:
+        """Say so, wait a little for the answer, and let go of the socket. Never raises."""
+        ...
+
+
+Connect = Callable[[str, str], Awaitable[Connection]]
+"""(url, token) -> a connection whose handshake is done. Raises ConnectFailed."""
+
+
+def websocket(*, ssl_context: ssl.SSLContext | None = None, timeout: float = 10.0) -> Connect:
+    """A Connect for ws:// and wss://. `timeout` is in seconds, over name, TCP, TLS and HTTP handshake together."""
+
+    async def connect(url: str, token: str) -> Connection:
+        try:
+            with anyio.fail_after(timeout):
+                return await _open(url, token, ssl_context)
+        except TimeoutError:
+            raise ConnectFailed(f"{url} did not answer within {timeout} s") from None
+
+    return connect
+
+
+async def _open(url: str, token: str, ssl_context: ssl.SSLContext | None) -> Connection:
+    parts = urlsplit(url)
+    if parts.scheme not in {"ws", "wss"} or not parts.hostname:
+        raise ConnectFailed(f"{url!r} is no address of a server: it begins with ws:// or wss://", status=400)
+    secure = parts.scheme == "wss"
+    port = parts.port or (443 if secure else 80)
+    try:
+        stream: ByteStream = (
+            await anyio.connect_tcp(
+                parts.hostname, port, tls=True, ssl_context=ssl_context, tls_standard_compatible=False
+            )
+            if secure
+            else await anyio.connect_tcp(parts.hostname, port)
+        )
+    except OSError as problem:  # ssl.SSLError is one
+        raise ConnectFailed(f"{parts.hostname}:{port}: {problem}") from problem
+    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    socket = WebSocket(stream)
+    try:
+        await socket.shake_hands(parts.netloc.rpartition("@")[2], target, token)
+    except BaseException:
+        await anyio.aclose_forcefully(stream)
+        raise
+    return socket
+
+
+class WebSocket:
+    def __init__(self, stream: ByteStream) -> None:
+        self._stream = stream
+        self._protocol = wsproto.WSConnection(wsproto.ConnectionType.CLIENT)
+        self._pending: deque[events.Event] = deque()
+        self._parts = bytearray()
+        self._sending = anyio.Lock()
+        self._closed: ConnectionClosed | None = None
+
+    async def shake_hands(self, host: str, target: str, token: str) -> None:
+        request = events.Request(
+            host=host,
+            target=target,
+            subprotocols=[SUBPROTOCOL],
+            extra_headers=[(b"Authorization", b"Bearer " + token.encode("utf-8"))] if token else [],
+        )
+        try:
+            await self._stream.send(self._protocol.send(request))
+            await self._accepted()
+        except (anyio.BrokenResourceError, anyio.EndOfStream) as cut:
+            raise ConnectFailed("cut in the middle of the handshake") from cut
+        except RemoteProtocolError as problem:
+            raise ConnectFailed(f"the peer is no WebSocket server: {problem}") from problem
+
+    async def _accepted(self) -> None:
+        refused: events.RejectConnection | None = None
+        sentence = bytearray()
+        while True:
+            for event in self._protocol.events():
+                if isinstance(event, events.AcceptConnection):
+                    if event.subprotocol != SUBPROTOCOL:
+                        raise ConnectFailed(f"the server does not speak {SUBPROTOCOL}", status=400)
+                    return
+                if isinstance(event, events.RejectConnection):
+                    refused = event
+                elif isinstance(event, events.RejectData):
+                    sentence += event.data
+                    if event.body_finished or len(sentence) > MAX_SENTENCE_BYTES:
+                        raise _refusal(refused, bytes(sentence))
+            self._protocol.receive_data(await self._more(refused))
+
+    async def _more(self, refused: events.RejectConnection | None) -> bytes | None:
+        try:
+            return await self._stream.receive()
+        except anyio.EndOfStream:
+            if refused is None:
+                raise
+            return None  # the end of a body without a length
+
+    async def receive(self) -> bytes:
+        while True:
+            self._pending.extend(self._protocol.events())
+            while self._pending and self._closed is None:
+                if (frame := await self._on(self._pending.popleft())) is not None:
+                    return frame
+            if self._closed is not None:
+                raise self._closed
+            try:
+                self._protocol.receive_data(await self._stream.receive())
+            except (anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError, OSError) as cut:
+                self._closed = ConnectionClosed(CUT, "the connection was cut")
+                raise self._closed from cut
+            except RemoteProtocolError as problem:
+                await self._fail(Close.PROTOCOL_ERROR, f"no WebSocket frame: {problem}")
+
+    async def _on(self, event: events.Event) -> bytes | None:
+        if isinstance(event, events.BytesMessage):
+            self._parts += event.data
+            if len(self._parts) > MAX_FRAME_BYTES:
+                await self._fail(Close.TOO_BIG, f"a frame is longer than {MAX_FRAME_BYTES} bytes")
+            elif event.message_finished:
+                frame = bytes(self._parts)
+                self._parts.clear()
+                return frame
+        elif isinstance(event, events.TextMessage):
+            await self._fail(Close.UNSUPPORTED_DATA, f"{SUBPROTOCOL} has no text frames")
+        elif isinstance(event, events.Ping):
+            await self._write(event.response())
+        elif isinstance(event, events.CloseConnection):
+            if self._protocol.state is ConnectionState.OPEN:  # wsproto's way to report what it could not parse
+                await self._fail(event.code, event.reason or "")
+                return None
+            self._closed = ConnectionClosed(event.code, event.reason or "")
+            if self._protocol.state is ConnectionState.REMOTE_CLOSING:
+                await self._write(event.response())
+        return None
+
+    async def _fail(self, code: int, reason: str) -> None:
+        """The peer is at fault: tell it so, and end here as if cut, since only a new connection can help."""
+        await self._write(events.CloseConnection(code, reason[:100]))
+        self._closed = ConnectionClosed(CUT, reason)
+
+    async def send(self, frame: bytes) -> None:
+        if self._closed is not None:
+            raise self._closed
+        await self._write(events.BytesMessage(frame))
+        if self._closed is not None:
+            raise self._closed
+
+    async def _write(self, event: events.Event) -> None:
+        async with self._sending:
+            try:
+                await self._stream.send(self._protocol.send(event))
+            except (anyio.BrokenResourceError, anyio.ClosedResourceError, OSError, LocalProtocolError):
+                if self._closed is None:
+                    self._closed = ConnectionClosed(CUT, "the connection was cut")
+
+    async def aclose(self, code: int, reason: str) -> None:
+        with anyio.move_on_after(CLOSE_TIMEOUT, shield=True):
+            if self._closed is None and self._protocol.state is ConnectionState.OPEN:
+                await self._write(events.CloseConnection(code, reason[:100]))
+                await self._drain()
+        await anyio.aclose_forcefully(self._stream)
+
+    async def _drain(self) -> None:
+        """Until the peer has closed too: a socket closed with unread data would cut off our last frames."""
+        try:
+            while True:
+                await self.receive()
+        except ConnectionClosed:
+            return
+
+
+def _refusal(refused: events.RejectConnection | None, body: bytes) -> ConnectFailed:
+    """The server's sentence begins with a close code where it would have closed with one."""
+    status = refused.status_code if refused else 0
+    sentence = body.decode("utf-8", "replace").strip()
+    code, _, rest = sentence.partition(" ")
+    if len(code) == 4 and code.isdigit():
+        return ConnectFailed(rest or sentence, status=status, code=int(code))
+    return ConnectFailed(sentence or f"the server refused the handshake with HTTP status {status}", status=status)

@@ -1,0 +1,35 @@
+import pytest
+
+from bimip.cli.failures import Exit, Failure, telling
+from bimip.config import ConfigError
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "said"),
+    [
+        (Failure(Exit.REFUSED, "no"), Exit.REFUSED, "bimip: no\n"),
+        (ConfigError("one\ntwo"), Exit.SETTINGS, "bimip: one\nbimip: two\n"),
+        (KeyboardInterrupt(), Exit.INTERRUPTED, ""),
+    ],
+)
+def test_a_failure_is_told_and_has_its_code(
+    error: BaseException, code: Exit, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as raised, telling():
+        raise error
+
+    assert raised.value.code == code
+    assert capsys.readouterr().err == said
+
+
+def test_who_reads_our_output_may_stop_reading(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdout", None)
+    with pytest.raises(SystemExit) as raised, telling():
+        raise BrokenPipeError
+
+    assert raised.value.code == Exit.OK
+
+
+def test_a_fault_of_this_program_keeps_its_traceback() -> None:
+    with pytest.raises(ZeroDivisionError), telling():
+        raise ZeroDivisionError

@@ -1,0 +1,63 @@
+import json
+import logging
+from collections.abc import Iterator
+
+import pytest
+import structlog
+
+from bimip.cli import logs
+from bimip.config import LoggingSettings
+
+
+@pytest.fixture(autouse=True)
+def _as_before() -> Iterator[None]:
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    root.handlers = []
+    yield
+    structlog.reset_defaults()
+    root.handlers, root.level = handlers, level
+
+
+def fail_with_a_secret() -> None:
+    token = "ey" + "J-a-secret-token"
+    raise ValueError(len(token))
+
+
+@pytest.mark.parametrize("form", ["console", "json"])
+def test_a_traceback_does_not_show_variables(form: str, capsys: pytest.CaptureFixture[str]) -> None:
+    logs.configure(LoggingSettings(format=form))
+    try:
+        fail_with_a_secret()
+    except ValueError:
+        structlog.get_logger().exception("it failed", path="bimip/journal")
+    said = capsys.readouterr().err
+
+    assert "it failed" in said
+    assert "ValueError: 18" in said
+    assert "eyJ-a-secret" not in said
+
+
+def test_json_is_one_object_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.configure(LoggingSettings(format="json"))
+    structlog.get_logger().info("started", port=8470)
+    event = json.loads(capsys.readouterr().err)
+
+    assert (event["event"], event["level"], event["port"]) == ("started", "info", 8470)
+
+
+def test_what_is_below_the_level_is_silent(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.configure(LoggingSettings(level="warning"))
+    structlog.get_logger().info("started")
+    logging.getLogger("bimip.supervision").info("noise")
+
+    assert capsys.readouterr().err == ""
+
+
+def test_libraries_are_heard_when_something_is_wrong(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.configure(LoggingSettings(level="info"))
+    logging.getLogger("trio").info("noise")
+    logging.getLogger("bimip.supervision").error("the report hook raised")
+
+    assert "noise" not in (said := capsys.readouterr().err)
+    assert "the report hook raised" in said

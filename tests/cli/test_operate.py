@@ -1,0 +1,151 @@
+"""`bimip tree` and `bimip kill` against a real console."""
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from functools import partial
+
+import pytest
+import trio
+
+from bimip.cli import operate
+from bimip.cli.failures import Exit, Failure
+from bimip.config import ConsoleSettings, Secret, Settings
+from bimip.console import Parts, make_application, make_console, open_loopback
+from bimip.supervision import Child, ChildSpec, Supervisor, Tree, open_tree
+
+TOKEN = "an operator's own token"
+
+
+async def idle(child: Child) -> None:
+    child.started()
+    await trio.sleep_forever()
+
+
+@asynccontextmanager
+async def server() -> AsyncIterator[tuple[Settings, Tree]]:
+    async with (
+        open_tree(Supervisor([ChildSpec("journal", idle)])) as tree,
+        trio.open_nursery() as nursery,
+    ):
+        parts = Parts(tree=lambda: tree, readiness=list, operator_token=TOKEN, now=trio.current_time)
+        console = make_console(make_application(parts), partial(open_loopback, "127.0.0.1", 0))
+
+        async def run(task_status: trio.TaskStatus[object]) -> None:
+            await console(task_status.started)
+
+        port = await nursery.start(run)
+        yield settings(port), tree
+        nursery.cancel_scope.cancel()
+
+
+def settings(port: int, token: str = TOKEN) -> Settings:
+    return Settings(console=ConsoleSettings(port=port, operator_token=Secret(token)))
+
+
+async def closed_port() -> int:
+    listener = (await trio.open_tcp_listeners(0, host="127.0.0.1"))[0]
+    port: int = listener.socket.getsockname()[1]
+    await listener.aclose()
+    return port
+
+
+async def test_the_tree_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    async with server() as (its_settings, _tree):
+        await operate.show_tree(its_settings, as_json=False)
+    header, root, journal = capsys.readouterr().out.splitlines()
+
+    assert header.split()[:3] == ["process", "kind", "state"]
+    assert root.split()[:3] == ["bimip", "supervisor", "running"]
+    assert journal.split()[:4] == ["└──", "journal", "worker", "running"]
+
+
+async def test_the_tree_as_json(capsys: pytest.CaptureFixture[str]) -> None:
+    async with server() as (its_settings, _tree):
+        await operate.show_tree(its_settings, as_json=True)
+
+    assert json.loads(capsys.readouterr().out)["children"][0]["path"] == "bimip/journal"
+
+
+async def test_the_tree_is_watched_until_the_server_goes(capsys: pytest.CaptureFixture[str]) -> None:
+    failures: list[Failure] = []
+
+    async def watch(its_settings: Settings) -> None:
+        with pytest.raises(Failure) as raised:
+            await operate.watch_tree(its_settings, every=0.05)
+        failures.append(raised.value)
+
+    async with trio.open_nursery() as nursery, server() as (its_settings, _tree):
+        nursery.start_soon(watch, its_settings)
+        await trio.sleep(0.3)
+
+    assert failures[0].code is Exit.UNREACHABLE
+    assert "journal" in capsys.readouterr().out
+
+
+async def test_a_process_is_killed(capsys: pytest.CaptureFixture[str]) -> None:
+    async with server() as (its_settings, tree):
+        await operate.kill(its_settings, "bimip/journal")
+        restarts = tree.snapshot("bimip/journal").restarts
+
+    assert restarts == 1
+    assert capsys.readouterr().out.endswith("killed bimip/journal\n")
+
+
+async def test_a_path_that_is_not_there_is_told_with_the_nearest() -> None:
+    async with server() as (its_settings, _tree):
+        with pytest.raises(Failure, match="no bimip/journl: the nearest is bimip; GET /debug/tree") as raised:
+            await operate.kill(its_settings, "bimip/journl")
+
+    assert raised.value.code is Exit.REFUSED
+
+
+async def test_another_operators_token_is_refused_with_what_to_do() -> None:
+    async with server() as (its_settings, _tree):
+        wrong = replace(its_settings, console=replace(its_settings.console, operator_token=Secret("x" * 16)))
+        with pytest.raises(Failure, match=r"this is not the operator's token; use the one in console\.") as raised:
+            await operate.show_tree(wrong, as_json=False)
+
+    assert raised.value.code is Exit.REFUSED
+
+
+async def test_without_an_operators_token_it_says_where_to_get_one() -> None:
+    with pytest.raises(Failure, match="there is no operator's token: give --config") as raised:
+        await operate.show_tree(settings(1, token=""), as_json=False)
+
+    assert raised.value.code is Exit.SETTINGS
+
+
+async def test_a_server_that_does_not_run_is_told_with_what_to_do() -> None:
+    port = await closed_port()
+    with pytest.raises(Failure, match=rf"no server answers at http://127\.0\.0\.1:{port}: start one") as raised:
+        await operate.show_tree(settings(port), as_json=False)
+
+    assert raised.value.code is Exit.UNREACHABLE
+
+
+@pytest.mark.parametrize(
+    ("answer", "sentence"),
+    [
+        (b"", "the server went away before it answered"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi", "is no BIMIP console"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n[]", "is no BIMIP console"),
+        (b"HTTP/1.1 404 No\r\nContent-Length: 2\r\n\r\n{}", "is no BIMIP console"),
+        (b"SSH-2.0-OpenSSH\r\n", "the server went away before it answered"),
+    ],
+)
+async def test_what_answers_otherwise_is_told(answer: bytes, sentence: str) -> None:
+    async def other(stream: trio.SocketStream) -> None:
+        await stream.receive_some()
+        if answer:
+            await stream.send_all(answer)
+
+    async with trio.open_nursery() as nursery:
+        listeners = await nursery.start(partial(trio.serve_tcp, other, 0, host="127.0.0.1"))
+        port = listeners[0].socket.getsockname()[1]
+        with pytest.raises(Failure, match=sentence) as raised:
+            await operate.show_tree(settings(port), as_json=False)
+        nursery.cancel_scope.cancel()
+
+    assert raised.value.code is Exit.UNREACHABLE

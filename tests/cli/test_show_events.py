@@ -1,0 +1,99 @@
+import json
+
+import pytest
+
+from bimip.cli.show_events import json_of, line_of
+from bimip.client import events
+from bimip.client.wire.bimip import ErrorCode, GapReason, Identity, Message
+from bimip.domain.ids import ConversationOffset, Millis
+from bimip.domain.records import ReceiptKind, Run
+
+MESSAGE = Message(
+    id="m1",
+    signal_id="s1",
+    from_=Identity(eid="alice@example.org", connection_resource_id="phone"),
+    to=Identity(eid="bob@example.org"),
+    payload=b"Hello \x1b[2J",
+    conversation="7",
+    conversation_offset=3,
+    server_time=1_700_000_000_000,
+)
+RUNS = (
+    Run(ConversationOffset(1), ConversationOffset(4), Millis(5)),
+    Run(ConversationOffset(6), ConversationOffset(6), Millis(7)),
+)
+RECEIPTS = events.ReceiptsChanged("7", "bob@example.org", ReceiptKind.READ, RUNS)
+EVENTS: list[tuple[events.Event, str]] = [
+    (events.Received(MESSAGE, "chat", 4), r"← alice@example.org/phone: Hello \x1b[2J   chat #4"),
+    (
+        events.Received(MESSAGE, "chat", 4, redelivered=True),
+        r"← alice@example.org/phone: Hello \x1b[2J   chat #4, again",
+    ),
+    (
+        events.Received(MESSAGE, "chat", 4, own=True),
+        r"→ alice@example.org/phone to bob@example.org: Hello \x1b[2J   chat #4",
+    ),
+    (events.Received(Message(payload=b"\xff"), "feed", 1), "← ?: (1 bytes)   feed #1"),
+    (events.Sent("m1", 9, "s1", 4, "7", 3, 5, partition="chat"), "✓ sent   chat #4"),
+    (
+        events.Sent("m1", 9, "s1", 4, "7", 3, 5, duplicate=True, partition="chat"),
+        "✓ sent (the server had it already)   chat #4",
+    ),
+    (RECEIPTS, "✓ read by bob@example.org: #1 to #4, #6   conversation 7"),
+    (events.GapFound("chat", 5, 9, GapReason.EXPIRED), "! chat #5 to #9 are not there: expired"),
+    (
+        events.Connected(1, events.Identity("bob@example.org", "phone"), {"chat": 4}),
+        "● connected as bob@example.org/phone   newest: chat #4",
+    ),
+    (events.Disconnected(1001, "stopping", will_retry=True), "○ disconnected (1001 stopping): trying again"),
+    (
+        events.Disconnected(4103, "replaced", will_retry=False),
+        "○ disconnected (4103 replaced): not trying again",
+    ),
+    (events.EpochChanged(1, 2), "! the server's store was restored from a backup: what is newer may be missing"),
+    (events.SendRefused("m1", ErrorCode(9999), "no such user"), "✗ refused: unknown(9999): no such user"),
+    (events.ServerError(ErrorCode(9999), "what?"), "✗ the server objects: unknown(9999): what?"),
+]
+
+
+@pytest.mark.parametrize(("event", "line"), EVENTS)
+def test_every_event_is_one_line(event: events.Event, line: str) -> None:
+    assert line_of(event).text("12:00:00").plain == f"12:00:00 {line}"
+
+
+@pytest.mark.parametrize("event", [event for event, _ in EVENTS])
+def test_every_event_is_one_json_object_on_one_line(event: events.Event) -> None:
+    text = json_of(event)
+
+    assert text.isascii()
+    assert "\n" not in text
+    assert json.loads(text)["event"] == type(event).__name__
+
+
+def test_a_message_as_json() -> None:
+    assert json.loads(json_of(events.Received(MESSAGE, "chat", 4))) == {
+        "event": "Received",
+        "partition": "chat",
+        "offset": 4,
+        "own": False,
+        "redelivered": False,
+        "id": "m1",
+        "signal_id": "s1",
+        "from": "alice@example.org/phone",
+        "to": "bob@example.org",
+        "conversation": "7",
+        "conversation_offset": 3,
+        "server_time": 1_700_000_000_000,
+        "payload": "Hello \x1b[2J",
+    }
+    assert json.loads(json_of(events.Received(Message(payload=b"\xff"), "chat", 4)))["payload_hex"] == "ff"
+
+
+def test_receipts_as_json() -> None:
+    assert json.loads(json_of(RECEIPTS)) == {
+        "event": "ReceiptsChanged",
+        "conversation": "7",
+        "member": "bob@example.org",
+        "kind": "read",
+        "runs": [[1, 4, 5], [6, 6, 7]],
+    }

@@ -1,0 +1,926 @@
+from pathlib import Path
+
+import anyio
+import pytest
+
+from bimip.client import Backoff
+from bimip.client.errors import ConnectFailed, DuplicateId, NotConnected, Refused, Stopped, StoreError, TimedOut
+from bimip.client.events import (
+    Connected,
+    Disconnected,
+    EpochChanged,
+    GapFound,
+    Identity,
+    Received,
+    SendRefused,
+    Sent,
+    ServerError,
+)
+from bimip.client.wire.bimip import (
+    Awareness,
+    Body,
+    ErrorCode,
+    ErrorMessage,
+    Fetch,
+    Gap,
+    GapReason,
+    Hello,
+    HelloResult,
+    Logout,
+    Message,
+    MessageScheme,
+    MessageStatus,
+    OffsetRange,
+    PingPong,
+    PingPongKind,
+    Signal,
+    Start,
+    TokenAuthority,
+    Turn,
+)
+from bimip.client.wire.bimip import Identity as WireIdentity
+from bimip.session.close import Close
+from tests.client.support import (
+    FakeServer,
+    a_client,
+    a_message,
+    batch,
+    both_backends,
+    next_of,
+    nothing_more,
+    run,
+    sent,
+    take,
+    until,
+    welcome,
+)
+
+
+@both_backends
+async def test_a_new_device_says_where_to_begin_and_learns_who_it_is() -> None:
+    server = FakeServer()
+    async with a_client(server, start=Start.LAST, last=5) as client:
+        assert client.identity is None
+        peer = await server.accept()
+        hello = await peer.greet(position=95)
+        connected = await next_of(client, Connected)
+
+        assert peer.token == "token"
+        assert (hello.partitions[0].start, hello.partitions[0].last, hello.epoch) == (Start.LAST, 5, 0)
+        assert connected == Connected(7, Identity("alice@example.org", "phone"), {"chat": 100})
+        assert client.connected
+        assert client.identity == connected.identity
+
+
+@both_backends
+async def test_send_returns_what_the_server_gave_the_message() -> None:
+    server = FakeServer()
+    async with a_client(server) as client, anyio.create_task_group() as tasks:
+        peer = await server.accept()
+        await peer.greet()
+        await next_of(client, Connected)
+
+        async def answer() -> None:
+            message, ref = await peer.expect(Message)
+            peer.send(sent(message.id, 12), ref)
+
+        tasks.start_soon(answer)
+        answered = await client.send(to="bob@example.org", payload=b"hi", id="m1", reply_to="s00001")
+
+        assert answered == Sent("m1", 12000, "s00012", 12, "c1", 12, answered.time, partition="chat")
+        assert client.unsent == 0
+        assert await nothing_more(client) == []
+
+
+@both_backends
+async def test_a_refused_message_raises_and_leaves_the_outbox() -> None:
+    server = FakeServer()
+    async with a_client(server) as client, anyio.create_task_group() as tasks:
+        peer = await server.accept()
+        await peer.greet()
+        await next_of(client, Connected)
+
+        async def answer() -> None:
+            _, ref = await peer.expect(Message)
+            peer.send(ErrorMessage(code=ErrorCode.NOT_FOUND, message="Nobody is called so."), ref)
+
+        tasks.start_soon(answer)
+        with pytest.raises(Refused, match="NOT_FOUND: Nobody is called so") as refused:
+            await client.send("nobody@example.org", b"hi")
+
+        assert refused.value.code is ErrorCode.NOT_FOUND
+        assert client.unsent == 0
+
+
+@both_backends
+async def test_answers_that_nobody_waits_for_are_events() -> None:
+    server = FakeServer()
+    async with a_client(server) as client:
+        peer = await server.accept()
+        await peer.greet()
+        await next_of(client, Connected)
+        one = client.send_nowait("bob@example.org", b"1")
+        two = client.send_nowait("bob@example.org", b"2")
+        body, _ = await peer.expect(Body)
+        peer.send(Body(signals=[sent(one, 11)], errors=[ErrorMessage(code=ErrorCode.INVALID, message="no", id=two)]))
+
+        assert [one, two] == [message.id for message in body.messages]
+        assert (await next_of(client, Sent)).user_offset == 11
+        assert await next_of(client, SendRefused) == SendRefused(two, ErrorCode.INVALID, "no")
+
+
+@both_backends
+async def test_what_was_not_answered_is_sent_again_with_the_same_id_on_the_next_connection() -> None:
+    server = FakeServer()
+    async with a_client(server) as client, anyio.create_task_group() as tasks:
+        answers: list[Sent] = []
+
+        async def send() -> None:
+            answers.append(await client.send("bob@example.org", b"hi"))
+
+        peer = await server.accept()
+        await peer.greet()
+        tasks.start_soon(send)
+        first, _ = await peer.expect(Message)
+        peer.cut()
+
+        peer = await server.accept()
+        hello = await peer.greet(results=[HelloResult(sent=sent(first.id, 12, duplicate=True))])
+        again = hello.messages
+        await until(lambda: bool(answers))
+
+        assert again == [first]
+        assert (answers[0].user_offset, answers[0].duplicate) == (12, True)
+
+
+@both_backends
+async def test_messages_written_offline_go_with_hello_and_the_rest_follows(tmp_path: Path) -> None:
+    server = FakeServer()
+    server.refusals = [ConnectFailed("down")] * 3
+    async with a_client(server) as client:
+        ids = [client.send_nowait("bob@example.org", b"x" * 900) for _ in range(600)]
+        peer = await server.accept()
+        hello, _ = await peer.expect(Hello)
+        arrived = [message.id for message in hello.messages]
+        assert len(arrived) == 256
+        peer.send(welcome(hello, results=[HelloResult(sent=sent(i, n)) for n, i in enumerate(arrived, 1)]))
+        while len(arrived) < 600:
+            payload, ref = await peer.receive()
+            messages = payload.messages if isinstance(payload, Body) else [payload]
+            for message in messages:
+                assert isinstance(message, Message)
+                arrived.append(message.id)
+                peer.send(Body(signals=[sent(message.id, len(arrived))]), ref if not isinstance(payload, Body) else 0)
+        answered = await take(client, Sent, 600)
+
+        assert ids == arrived
+        assert ids == [answer.id for answer in answered]
+
+
+@both_backends
+async def test_the_outbox_outlives_the_process(tmp_path: Path) -> None:
+    server = FakeServer()
+    path = tmp_path / "phone.db"
+    server.refusals = [ConnectFailed("down")] * 1000
+    async with a_client(server, path=path) as client:
+        message_id = client.send_nowait("bob@example.org", b"hi")
+    server.refusals = []
+    async with a_client(server, path=path) as client:
+        peer = await server.accept()
+        hello = await peer.greet(results=[HelloResult(sent=sent(message_id, 3))])
+        answer = await next_of(client, Sent)
+
+        assert [message_id] == [message.id for message in hello.messages]
+        assert answer.id == message_id
+        assert client.unsent == 0
+
+
+@both_backends
+async def test_an_answer_that_was_not_taken_is_told_by_the_next_process(tmp_path: Path) -> None:
+    server = FakeServer()
+    path = tmp_path / "phone.db"
+    async with a_client(server, path=path) as client:
+        message_id = client.send_nowait("bob@example.org", b"hi")
+        peer = await server.accept()
+        await peer.greet(results=[HelloResult(sent=sent(message_id, 3))])
+        await until(lambda: client.unsent == 0)
+    async with a_client(server, path=path) as client:
+        await server.accept()
+        assert (await next_of(client, Sent)).id == message_id
+        await nothing_more(client)
+    async with a_client(server, path=path) as client:
+        peer = await server.accept()
+        await peer.greet()
+        assert [type(event) for event in await nothing_more(client)] == [Connected]
+
+
+@both_backends
+async def test_the_same_id_again_is_no_second_message_and_with_other_content_an_error() -> None:
+    server = FakeServer()
+    async with a_client(server) as client:
+        client.send_nowait("bob@example.org", b"hi", id="m1")
+        client.send_nowait("bob@example.org", b"hi", id="m1")
+        with pytest.raises(DuplicateId):
+            client.send_nowait("bob@example.org", b"ho", id="m1")
+
+        assert client.unsent == 1
+
+
+@both_backends
+async def test_when_the_server_says_try_again_it_does() -> None:
+    server = FakeServer()
+    async with a_client(server) as client:
+        peer = await server.accept()
+        await peer.greet()
+        message_id = client.send_nowait("bob@example.org", b"hi")
+        for code in (ErrorCode.RATE_LIMITED, ErrorCode.UNAVAILABLE, ErrorCode.UNKNOWN_OUTCOME):
+            _, ref = await peer.expect(Message)
+            peer.send(ErrorMessage(code=code, retry_after_ms=20, id=message_id), ref)
+        _, ref = await peer.expect(Message)
+        peer.send(sent(message_id, 5), ref)
+
+        assert (await next_of(client, Sent)).user_offset == 5
+
+
+@both_backends
+async def test_a_message_whose_outcome_stays_unknown_is_given_up() -> None:
+    server = FakeServer()
+    async with a_client(server) as client:
+        peer = await server.accept()
+        await peer.greet()
+        message_id = client.send_nowait("bob@example.org", b"hi")
+        for _ in range(3):
+            _, ref = await peer.expect(Message)
+            peer.send(ErrorMessage(code=ErrorCode.UNKNOWN_OUTCOME, retry_after_ms=20, id=message_id), ref)
+
+        assert (await next_of(client, SendRefused)).code is ErrorCode.UNKNOWN_OUTCOME
+
+
+@both_backends
+async def test_a_message_that_is_too_large_for_the_server_is_refused_here() -> None:
+    server = FakeServer()
+    async with a_client(server) as client:
+        message_id = client.send_nowait("bob@example.org", b"x" * 100_000)
+        other = client.send_nowait("bob@example.org", b"hi")
+        peer = await server.accept()
+        hello = await peer.greet()
+        refused = await next_of(client, SendRefused)
+        arrived, _ = await peer.expect(Message)
+
+        assert hello.messages == []
+        assert (refused.id, refused.code) == (message_id, ErrorCode.TOO_LARGE)
+        assert arrived.id == other
+
+
+@both_backends
+async def test_messages_are_acknowledged_when_they_have_been_taken() -> None:
+    server = FakeServer()
+    async with a_client(server) as client:
+        peer = await server.accept()
+        await peer.greet(position=10)
+        peer.send(batch(10, 14, 11, 13))
+        first, second = await take(client, Received, 2)
+
+        assert (first.offset, first.message.payload, first.own, first.redelivered) == (11, b"text 11", False, False)
+        assert second.offset == 13
+        with anyio.move_on_after(0.5):
+            ack, _ = await peer.expect(Signal)
+        assert (ack.status, ack.partition, ack.upto) == (MessageStatus.DELIVERED, "chat", 11)
+        assert await nothing_more(client) == []  # asking for the next one says that 13 is done
+        ack, _ = await peer.expect(Signal)
+        assert ack.upto == 14
+
+
+@both_backends
+async def test_an_application_that_takes_nothing_acknowledges_nothing(tmp_path: Path) -> None:
+    server = FakeServer()
+    async with a_client(server, path=tmp_path / "db") as client:
+        peer = await server.accept()
+        await peer.greet(position=0)
+        peer.send(batch(0, 5, 1, 2, 3, 4, 5))
+        with anyio.move_on_after(0.3) as silence:
+            await peer.receive()
+        peer.cut()
+        peer = await server.accept()
+        hello = await peer.greet()
+        peer.send(batch(0, 5, 1, 2, 3, 4, 5))
+        events = await take(client, Received, 5)
+
+        assert silence.cancelled_caught
+        assert hello.partitions[0].offset == 0
+        assert [event.offset for event in events] == [1, 2, 3, 4, 5]
+        assert not any(isinstance(event, Received) for event in await nothing_more(client))
+
+
+@both_backends
+async def test_acks_of_a_busy_application_are_gathered() -> None:
+    server = FakeServer()
+    async with a_client(server) as client:
+        peer = await server.accept()
+        await peer.greet(position=0)
+        peer.send(batch(0, 200, *range(1, 201)))
+        await take(client, Received, 200)
+        await nothing_more(client)
+        acks: list[int] = []
+        while not acks or acks[-1] < 200:
+            ack, _ = await peer.expect(Signal)
+            acks.append(ack.upto)
+
+        assert len(acks) <= 5
+        assert acks[-1] == 200
+
+
+@both_backends
+async def test_what_was_taken_survives_the_process_and_what_was_in_hand_comes_again(tmp_path: Path) -> None:
+    server = FakeServer()
+    path = tmp_path / "phone.db"
+    with pytest.raises(RuntimeError, match="the application fails"):  # noqa: PT012 - the block is what fails
+        async with a_client(server, path=path) as client:
+            peer = await server.accept()
+            await peer.greet(position=0)
+            peer.send(batch(0, 3, 1, 2, 3))
+            await take(client, Received, 2)
+            raise RuntimeError("the application fails")
+    async with a_client(server, path=path) as client:
+        peer = await server.accept()
+        hello = await peer.greet()
+        peer.send(batch(1, 3, 2, 3))
+
+        assert hello.partitions[0].offset == 1
+        assert [event.offset for event in await take(client, Received, 2)] == [2, 3]
+
+
+@both_backends
+async def test_leaving_well_acknowledges_the_last_event(tmp_path: Path) -> None:
+    server = FakeServer()
+    path = tmp_path / "phone.db"
+    async with a_client(server, path=path) as client:
+        peer = await server.accept()
+        await peer.greet(position=0)
+        peer.send(batch(0, 1, 1))
+        await next_of(client, Received)
+    ack, _ = await peer.expect(Signal)
+    closed = await peer.wait_closed()
+
+    assert ack.upto == 1
+    assert closed.code == Close.NORMAL
+
+
+@both_backends
+async def test_redelivered_messages_are_dropped_and_acknowledged_again() -> None:
+    server = FakeServer()
+    async with a_client(server) as client:
+        peer = await server.accept()
+        await peer.greet(position=0)
+        peer.send(batch(0, 2, 1, 2))
+        await take(client, Received, 2)
+        await nothing_more(client)
+        assert (await peer.expect(Signal))[0].upto <= 2
+        while True:
+            with anyio.move_on_after(0.2) as scope:
+                await peer.receive()
+            if scope.cancelled_caught:
+                break
+        peer.send(Body(partition="chat", turn=Turn.REDELIVERED, messages=[a_message(1), a_message(2)]))
+
+        assert await nothing_more(client) == []
+        assert (await peer.expect(Signal))[0].upto == 2
+
+
+@both_backends
+async def test_what_came_out_of_turn_is_not_shown_again_and_is_told_as_held() -> None:
+    server = FakeServer()
+    async with a_client(server) as client:
+        peer = await server.accept()
+        await peer.greet(position=0)
+        peer.send(Body(partition="chat", turn=Turn.TURN_RESUME, messages=[a_message(5), a_message(7)]))
+        early = await take(client, Received, 2)
+        await nothing_more(client)
+        ack, _ = await peer.expect(Signal)
+        peer.cut()
+        peer = await server.accept()
+        hello = await peer.greet()
+        peer.send(batch(0, 8, 1, 5, 7, 8))
+        late = await take(client, Received, 2)
+
+        assert [(event.offset, event.redelivered) for event in early] == [(5, True), (7, True)]
+        assert OffsetRange(from_=5, to=5) in ack.offsets
+        assert [OffsetRange(from_=5, to=5), OffsetRange(from_=7, to=7)] == hello.partitions[0].held
+        assert [(event.offset, event.redelivered) for event in late] == [(1, False), (8, False)]
+
+
+@both_backends
+async def test_a_sent_counts_as_received() -> None:
+    server = FakeServer()
+    async with a_client(server) as client:
+        peer = await server.accept()
+        await peer.greet(position=4)
+        client.send_nowait("bob@example.org", b"near", id="near")
+        _, ref = await peer.expect(Message)
+        peer.send(sent("near", 5), ref)
+        client.send_nowait("bob@example.org", b"far", id="far")
+        _, ref = await peer.expect(Message)
+        peer.send(sent("far", 8), ref)
+        await take(client, Sent, 2)
+        peer.cut()
+        peer = await server.accept()
+        hello = await peer.greet()
+
+        assert (hello.partitions[0].offset, hello.partitions[0].held) == (5, [OffsetRange(from_=8, to=8)])
+
+
+@both_backends
+async def test_an_own_message_from_the_log_stands_for_a_sent_that_was_cut_off() -> None:
+    server = FakeServer()
+    async with a_client(server) as client:
+        peer = await server.accept()
+        await peer.greet(position=0)
+        message_id = client.send_nowait("bob@example.org", b"hi")
+        await peer.expect(Message)
+        own = a_message(1, sender="alice@example.org", device="phone")
+        own.id = message_id
+        peer.send(Body(partition="chat", after=0, upto=1, messages=[own]))
+        answer = await next_of(client, Sent)
+
+        assert (answer.id, answer.user_offset, answer.signal_id, answer.duplicate) == (message_id, 1, "s00001", True)
+        assert await nothing_more(client) == []
+        assert client.unsent == 0
+
+
+@both_backends
+async def test_own_messages_of_siblings_and_of_a_lost_store_are_marked() -> None:
+    server = FakeServer()
+    async with a_client(server) as client:
+        peer = await server.accept()
+        await peer.greet(position=0)
+        laptop = a_message(1, sender="alice@example.org", device="laptop")
+        before = a_message(2, sender="alice@example.org", device="phone")
+        peer.send(Body(partition="chat", after=0, upto=2, messages=[laptop, before]))
+
+        assert [(e.offset, e.own) for e in await take(client, Received, 2)] == [(1, True), (2, True)]
+
+
+@both_backends
+async def test_gaps_are_told_once_and_passed() -> None:
+    server = FakeServer()
+    async with a_client(server) as client:
+        peer = await server.accept()
+        await peer.greet(position=0)
+        gap = Gap(partition="chat", from_=2, to=3, reason=GapReason.DAMAGED)
+        peer.send(batch(0, 4, 1, 4, gaps=[gap]))
+        peer.cut()
+        peer = await server.accept()
+        await peer.greet()
+        peer.send(batch(0, 4, 1, 4, gaps=[gap]))
+        events = [event for event in await nothing_more(client) if not isinstance(event, Connected | Disconnected)]
+
+        assert [type(event) for event in events] == [Received, GapFound, Received]
+        assert events[1] == GapFound("chat", 2, 3, GapReason.DAMAGED)
+
+
+@both_backends
+async def test_a_gap_in_hello_moves_the_position() -> None:
+    server = FakeServer()
+    async with a_client(server) as client:
+        peer = await server.accept()
+        await peer.greet(position=5)
+        peer.cut()
+        peer = await server.accept()
+        await peer.greet(gaps=[Gap(partition="chat", from_=6, to=40, reason=GapReason.EXPIRED)])
+        peer.send(batch(40, 41, 41))
+
+        assert await next_of(client, GapFound) == GapFound("chat", 6, 40, GapReason.EXPIRED)
+        assert (await next_of(client, Received)).offset == 41
+
+
+@both_backends
+async def test_a_range_that_does_not_join_ends_the_connection_and_the_next_one_heals_it() -> None:
+    server = FakeServer()
+    async with a_client(server) as client:
+        peer = await server.accept()
+        await peer.greet(position=0)
+        peer.send(batch(3, 4, 4))
+        closed = await peer.wait_closed()
+        peer = await server.accept()
+        await peer.greet()
+        peer.send(batch(0, 4, 2, 4))
+        lost = await next_of(client, Disconnected)
+
+        assert closed.code == Close.PROTOCOL_ERROR
+        assert (lost.code, lost.will_retry) == (Close.PROTOCOL_ERROR, True)
+        assert "begins after 3" in lost.reason
+        assert [event.offset for event in await take(client, Received, 2)] == [2, 4]
+
+
+@both_backends
+async def test_in_another_epoch_positions_are_dropped_and_messages_known_by_signal_id() -> None:
+    server = FakeServer()
+    async with a_client(server) as client:
+        peer = await server.accept()
+        await peer.greet(epoch=7, position=0)
+        peer.send(batch(0, 4, 1, 2, 3, 4))
+        await take(client, Received, 4)
+        await nothing_more(client)
+        peer.send(batch(4, 5, 5))  # waits untaken
+        await anyio.sleep(0.05)
+        peer.cut()
+        peer = await server.accept()
+        hello, _ = await peer.expect(Hello)
+        answer = welcome(hello, epoch=8)
+        answer.logs[0].position = 1
+        peer.send(answer)
+        other = a_message(6)
+        other.user_offset = 3
+        again = a_message(5)
+        again.user_offset = 4
+        peer.send(Body(partition="chat", after=1, upto=4, messages=[a_message(2), other, again]))
+        events = [event for event in await nothing_more(client) if not isinstance(event, Connected | Disconnected)]
+
+        assert [type(event) for event in events] == [Received, EpochChanged, Received]
+        assert events[1] == EpochChanged(7, 8)
+        assert [e.message.signal_id for e in events if isinstance(e, Received)] == ["s00005", "s00006"]
+        peer.cut()
+        peer = await server.accept()
+        assert (await peer.greet(epoch=8)).partitions[0].offset == 4
+
+
+@both_backends
+async def test_a_close_code_that_asks_for_action_stops_the_client_with_a_clear_error() -> None:
+    server = FakeServer()
+    async with a_client(server) as client, anyio.create_task_group() as tasks:
+
+        async def send() -> None:
+            with pytest.raises(Stopped):
+                await client.send("bob@example.org", b"hi", id="m1")
+
+        tasks.start_soon(send)
+        peer = await server.accept()
+        await peer.expect(Hello)
+        peer.send(ErrorMessage(code=ErrorCode.UNAUTHENTICATED, message="The token has expired: get a new one."))
+        peer.close(Close.UNAUTHENTICATED, "unauthenticated")
+        lost = await next_of(client, Disconnected)
+        with pytest.raises(Stopped, match="4100 The token has expired") as stopped:
+            await next_of(client, Connected)
+
+        assert lost == Disconnected(Close.UNAUTHENTICATED, "The token has expired: get a new one.", will_retry=False)
+        assert stopped.value.code == Close.UNAUTHENTICATED
+        assert client.unsent == 1
+        with pytest.raises(Stopped):
+            await client.wait_connected()
+        with pytest.raises(Stopped):
+            await client.ping()
+        with pytest.raises(Stopped):
+            await client.send("bob@example.org", b"hi")
+
+
+@both_backends
+async def test_an_expired_token_is_replaced_where_a_function_makes_tokens() -> None:
+    server = FakeServer()
+    tokens = ["old", "new", "new"]
+    async with a_client(server, token=lambda: tokens.pop(0)) as client:
+        peer = await server.accept()
+        await peer.greet()
+        peer.close(Close.TOKEN_EXPIRED)
+        second = await server.accept()
+        await second.greet()
+        lost = await next_of(client, Disconnected)
+
+        assert (peer.token, second.token) == ("old", "new")
+        assert lost.will_retry
+
+
+@both_backends
+async def test_a_refused_handshake_stops_and_an_overloaded_server_is_tried_again() -> None:
+    server = FakeServer()
+    server.refusals = [ConnectFailed("busy", status=503), ConnectFailed("who?", status=401)]
+    async with a_client(server) as client:
+        with pytest.raises(Stopped, match="4100 who"):
+            await next_of(client, Connected)
+
+        assert server.attempts == 2
+
+
+def test_waits_grow_between_attempts_and_shrink_after_a_steady_connection() -> None:
+    async def scenario() -> None:
+        server = FakeServer()
+        server.refusals = [ConnectFailed("down")] * 12
+        begun = anyio.current_time()
+        async with a_client(server, backoff=Backoff(base=1, longest=60)) as client:
+            peer = await server.accept()
+            waited = anyio.current_time() - begun
+            await peer.greet()
+            assert (await next_of(client, Disconnected)).reason == "down"
+            await next_of(client, Connected)
+            await anyio.sleep(20)
+            peer.close(Close.GOING_AWAY)
+            begun = anyio.current_time()
+            await server.accept()
+
+            assert 60 < waited < 12 * 60
+            assert anyio.current_time() - begun <= 1
+
+    run(scenario)
+
+
+@both_backends
+async def test_the_first_frame_must_be_a_hello() -> None:
+    server = FakeServer()
+    async with a_client(server) as client:
+        peer = await server.accept()
+        peer.send(batch(0, 1, 1))
+        assert (await peer.wait_closed()).code == Close.PROTOCOL_ERROR
+        await (await server.accept()).greet()
+
+        assert "no Hello" in (await next_of(client, Disconnected)).reason
+        await next_of(client, Connected)
+
+
+@both_backends
+async def test_a_frame_that_cannot_be_decoded_ends_the_connection_only() -> None:
+    server = FakeServer()
+    async with a_client(server) as client:
+        peer = await server.accept()
+        await peer.greet()
+        peer.send_bytes(b"\x52\x7fgarbage")
+        await (await server.accept()).greet()
+
+        assert "cannot be decoded" in (await next_of(client, Disconnected)).reason
+
+
+def test_a_silent_server_is_left_after_two_heartbeats() -> None:
+    async def scenario() -> None:
+        server = FakeServer()
+        async with a_client(server) as client:
+            peer = await server.accept()
+            await peer.greet()
+            begun = anyio.current_time()
+            closed = await peer.wait_closed()
+
+            assert closed.code == Close.SILENT
+            assert 60 <= anyio.current_time() - begun < 91
+            await (await server.accept()).greet()
+            assert (await next_of(client, Disconnected)).will_retry
+
+    run(scenario)
+
+
+def test_a_server_that_answers_heartbeats_is_kept() -> None:
+    async def scenario() -> None:
+        server = FakeServer()
+        async with a_client(server):
+            peer = await server.accept()
+            await peer.greet()
+            for beat in range(1, 20):
+                ping, _ = await peer.expect(PingPong)
+                assert (ping.kind, ping.id) == (PingPongKind.PING, str(beat))
+                peer.send(PingPong(kind=PingPongKind.PONG, id=ping.id))
+
+            assert server.attempts == 1
+            assert anyio.current_time() > 500
+
+    run(scenario)
+
+
+@both_backends
+async def test_a_ping_of_the_server_is_answered() -> None:
+    server = FakeServer()
+    async with a_client(server):
+        peer = await server.accept()
+        await peer.greet()
+        peer.send(PingPong(id="x", timestamp=5), 9)
+
+        assert await peer.receive() == (PingPong(kind=PingPongKind.PONG, id="x", timestamp=5), 9)
+
+
+def test_a_message_that_is_never_answered_ends_the_connection() -> None:
+    async def scenario() -> None:
+        server = FakeServer()
+        async with a_client(server) as client:
+            peer = await server.accept()
+            await peer.greet()
+            message_id = client.send_nowait("bob@example.org", b"hi")
+            await peer.wait_closed()
+            peer = await server.accept()
+            hello = await peer.greet()
+
+            assert [message_id] == [message.id for message in hello.messages]
+            assert "not answered within 5" in (await next_of(client, Disconnected)).reason
+
+    run(scenario)
+
+
+@both_backends
+async def test_requests_are_answered_by_ref() -> None:
+    server = FakeServer()
+    async with a_client(server) as client, anyio.create_task_group() as tasks:
+        peer = await server.accept()
+        await peer.greet(position=0)
+
+        async def serve() -> None:
+            fetch, ref = await peer.expect(Fetch)
+            assert (fetch.partition, fetch.offset, fetch.limit, fetch.from_ and fetch.from_.eid) == (
+                "chat",
+                3,
+                2,
+                "bob",
+            )
+            peer.send(
+                Body(
+                    partition="chat",
+                    turn=Turn.TURN_FETCH,
+                    messages=[a_message(3), a_message(4)],
+                    acknowledged=[True, False],
+                    next_offset=5,
+                    complete=True,
+                    ref=ref,
+                )
+            )
+            fetch, ref = await peer.expect(Fetch)
+            assert (fetch.conversation, fetch.offset, fetch.backwards) == ("c1", 10, True)
+            rows = [a_message(offset) for offset in (10, 9, 8, 7)]
+            peer.send(Body(turn=Turn.TURN_FETCH, messages=rows), ref)
+            ping, ref = await peer.expect(PingPong)
+            peer.send(PingPong(kind=PingPongKind.PONG, id=ping.id), ref)
+            token, ref = await peer.expect(TokenAuthority)
+            peer.send(token, ref)
+            _, ref = await peer.expect(TokenAuthority)
+            peer.send(ErrorMessage(code=ErrorCode.UNAUTHENTICATED, message="no"), ref)
+
+        tasks.start_soon(serve)
+        fetched = await client.fetch(offset=3, limit=2, sender="bob")
+
+        assert [(m.user_offset, acknowledged) for m, acknowledged in fetched.rows] == [(3, True), (4, False)]
+        assert (fetched.next_offset, fetched.complete) == (5, True)
+        assert [message.conversation_offset for message in await client.history("c1", before=10, limit=2)] == [8, 9]
+        assert await client.history("c1", before=1) == []
+        assert await client.ping() >= 0
+        await client.refresh_token("next")
+        with pytest.raises(Refused):
+            await client.refresh_token("bad")
+        peer.cut()
+        assert (await server.accept()).token == "next"
+
+
+def test_a_request_without_an_answer_times_out_and_one_that_is_cut_says_so() -> None:
+    async def scenario() -> None:
+        server = FakeServer()
+        async with a_client(server) as client, anyio.create_task_group() as tasks:
+            peer = await server.accept()
+            await peer.greet()
+            with pytest.raises(TimedOut, match="PingPong within 5"):
+                await client.ping()
+
+            async def cut() -> None:
+                await peer.expect(PingPong)
+                await peer.expect(Fetch)
+                peer.cut()
+
+            tasks.start_soon(cut)
+            with pytest.raises(NotConnected):
+                await client.fetch()
+
+    run(scenario)
+
+
+@both_backends
+async def test_fetched_messages_may_be_acknowledged_and_then_are_no_events() -> None:
+    server = FakeServer()
+    async with a_client(server) as client:
+        peer = await server.accept()
+        await peer.greet(position=0)
+        await next_of(client, Connected)
+        client.acknowledge("chat", [2, 3])
+        ack, _ = await peer.expect(Signal)
+        peer.send(batch(0, 4, 1, 2, 3, 4))
+
+        assert [OffsetRange(from_=2, to=3)] == ack.offsets
+        assert [event.offset for event in await take(client, Received, 2)] == [1, 4]
+
+
+@both_backends
+async def test_what_was_read_offline_is_told_with_the_next_connection() -> None:
+    server = FakeServer()
+    server.refusals = [ConnectFailed("down")] * 3
+    async with a_client(server) as client:
+        await client.mark_read("c1", 5)
+        await client.mark_read("c1", 3)
+        await client.mark_read("bob@example.org", 7)
+        peer = await server.accept()
+        await peer.greet()
+        first, _ = await peer.expect(Signal)
+        second, ref = await peer.expect(Signal)
+        peer.send(ErrorMessage(code=ErrorCode.NOT_FOUND, message="no such conversation"), ref)
+
+        read = {(s.status, s.conversation, s.to.eid if s.to else "", s.upto) for s in (first, second)}
+        assert read == {(MessageStatus.READ, "c1", "", 5), (MessageStatus.READ, "", "bob@example.org", 7)}
+        assert (await next_of(client, ServerError)).message == "no such conversation"
+
+
+def test_what_was_read_is_told_again_until_a_heartbeat_has_passed() -> None:
+    async def scenario() -> None:
+        server = FakeServer()
+        async with a_client(server) as client:
+            peer = await server.accept()
+            await peer.greet()
+            await next_of(client, Connected)
+            await client.mark_read("c1", 5)
+            await peer.expect(Signal)
+            peer.cut()
+            peer = await server.accept()
+            await peer.greet()
+            assert (await peer.expect(Signal))[0].upto == 5
+            for _ in range(3):
+                ping, _ = await peer.expect(PingPong)
+                peer.send(PingPong(kind=PingPongKind.PONG, id=ping.id))
+            await anyio.sleep(1)
+            peer.cut()
+            peer = await server.accept()
+            await peer.greet()
+            await peer.expect(PingPong)
+
+    run(scenario)
+
+
+@both_backends
+async def test_logging_out_ends_the_client() -> None:
+    server = FakeServer()
+    async with a_client(server) as client, anyio.create_task_group() as tasks:
+        peer = await server.accept()
+        await peer.greet()
+
+        async def serve() -> None:
+            logout, ref = await peer.expect(Logout)
+            assert logout.forget
+            peer.send(logout, ref)
+            peer.close(Close.NORMAL)
+
+        tasks.start_soon(serve)
+        await client.logout(forget=True)
+        events = [type(event) async for event in client]
+
+        assert Connected in events
+        assert server.attempts == 1
+        with pytest.raises(NotConnected):
+            await client.ping()
+
+
+@both_backends
+async def test_a_file_belongs_to_one_device(tmp_path: Path) -> None:
+    server = FakeServer()
+    path = tmp_path / "phone.db"
+    async with a_client(server, path=path) as client:
+        await (await server.accept()).greet()
+        await next_of(client, Connected)
+        with pytest.raises(StoreError, match="another process"):
+            async with a_client(server, path=path):
+                pass
+    async with a_client(server, path=path) as client:
+        await (await server.accept()).greet(identity=WireIdentity(eid="carol@example.org"))
+        with pytest.raises(StoreError, match="belongs to"):
+            await next_of(client, Connected)
+
+
+@both_backends
+async def test_the_blocks_own_exception_comes_out_as_it_is() -> None:
+    with pytest.raises(ZeroDivisionError):
+        async with a_client(FakeServer()):
+            raise ZeroDivisionError
+
+
+@both_backends
+async def test_a_cancelled_send_leaves_the_message_and_its_answer_is_an_event() -> None:
+    server = FakeServer()
+    async with a_client(server) as client:
+        peer = await server.accept()
+        await peer.greet()
+        with anyio.move_on_after(0.1):
+            await client.send("bob@example.org", b"hi", id="m1")
+        _, ref = await peer.expect(Message)
+        peer.send(sent("m1", 4), ref)
+
+        assert (await next_of(client, Sent)).id == "m1"
+
+
+@both_backends
+async def test_messages_of_a_partition_that_was_not_asked_for_break_the_protocol() -> None:
+    server = FakeServer()
+    async with a_client(server) as client:
+        peer = await server.accept()
+        await peer.greet()
+        peer.send(Body(partition="feed", upto=1, messages=[a_message(1)]))
+        await (await server.accept()).greet()
+
+        assert "'feed'" in (await next_of(client, Disconnected)).reason
+
+
+@both_backends
+async def test_frames_of_later_versions_are_ignored() -> None:
+    server = FakeServer()
+    async with a_client(server) as client:
+        peer = await server.accept()
+        await peer.greet(position=0)
+        peer.send_bytes(b"\x08\x63")
+        peer.send_bytes(bytes(MessageScheme(route=2, awareness=Awareness(id="x"))))
+        peer.send(batch(0, 1, 1))
+
+        assert (await next_of(client, Received)).offset == 1

@@ -1,0 +1,172 @@
+"""The whole server in one thread, under a virtual clock, with connections in memory: what app.py puts together, as it
+is.
+"""
+
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from random import Random
+from typing import Any
+
+import trio
+import trio._core._run as trio_run
+
+from bimip.app import Server, Surroundings, open_server
+from bimip.client.wire import bimip as pb
+from bimip.config import Settings, load_settings
+from bimip.domain.identity import Claims
+from bimip.domain.ids import Millis
+from bimip.storage.interface import Store
+from bimip.storage.memory import MemoryStore
+from bimip.storage.worker import InlineWorker
+from bimip.users.connection import RefusedError
+from tests.harness.memory import Peer
+
+BEGIN = 1_700_000_000_000
+"""The wall clock when the virtual one shows 0, in ms."""
+FOR_EVER = Millis(1 << 42)
+
+
+@contextmanager
+def seeded_scheduler(seed: int) -> Iterator[None]:
+    """trio runs the tasks of one step in a random order: draw it from a seed, so that a run can be had again."""
+    runner: Any = trio_run
+    before = runner._ALLOW_DETERMINISTIC_SCHEDULING, runner._r
+    runner._ALLOW_DETERMINISTIC_SCHEDULING, runner._r = True, Random(seed)
+    try:
+        yield
+    finally:
+        runner._ALLOW_DETERMINISTIC_SCHEDULING, runner._r = before
+
+
+class NoListener(trio.abc.Listener[trio.SocketStream]):
+    """Nobody ever knocks."""
+
+    async def accept(self) -> trio.SocketStream:
+        await trio.sleep_forever()
+        raise AssertionError
+
+    async def aclose(self) -> None:
+        await trio.lowlevel.checkpoint()
+
+
+async def no_listeners(_host: str | None, _port: int) -> Sequence[trio.abc.Listener[Any]]:
+    await trio.lowlevel.checkpoint()
+    return [NoListener()]
+
+
+def virtual_millis() -> Millis:
+    return Millis(BEGIN + int(trio.current_time() * 1000))
+
+
+def settings_for_tests(**environment: str) -> Settings:
+    given = {
+        "BIMIP_TOKENS_ALGORITHM": "HS256",
+        "BIMIP_TOKENS_KEY": "a key for tests, of 32 bytes or more",
+        "BIMIP_STORE_ENGINE": "memory",
+        "BIMIP_CONSOLE_OPERATOR_TOKEN": "an operator's token",
+    }
+    return load_settings(None, given | environment)
+
+
+class World:
+    def __init__(self, server: Server, nursery: trio.Nursery) -> None:
+        self.server = server
+        self._nursery = nursery
+
+    def connect(self, eid: str, device: str, *, room: int = 1_000_000, expires_at: Millis = FOR_EVER) -> "Client":
+        """A device knocks, with a token that was verified. What becomes of it shows in the client."""
+        peer = Peer(room=room)
+        claims = Claims(eid, device, expires_at, f"{eid}/{device}")
+        self._nursery.start_soon(self._attach, claims, peer)
+        return Client(peer, eid, device)
+
+    async def _attach(self, claims: Claims, peer: Peer) -> None:
+        try:
+            await self.server.users.attach(claims, peer.connection, [])
+        except RefusedError as error:
+            peer.connection.close(error.code, error.reason)
+
+
+class Client:
+    """A device without memory: it says what the test says, in frames made by the SDK's codec."""
+
+    def __init__(self, peer: Peer, eid: str, device: str) -> None:
+        self.peer = peer
+        self.eid = eid
+        self.device = device
+
+    def send(self, *, ref: int = 0, **payload: Any) -> None:
+        """One frame: `send(message=pb.Message(...))`."""
+        ((name, value),) = payload.items()
+        self.peer.send(bytes(pb.MessageScheme(route=ROUTES[name], ref=ref, **{name: value})))
+
+    async def receive(self) -> pb.MessageScheme:
+        return pb.MessageScheme.parse(await self.peer.receive())
+
+    async def hello(self, *positions: pb.Position, **fields: Any) -> pb.Hello:
+        """Say Hello and return the answer; by default for the whole of `chat`."""
+        positions = positions or (pb.Position(partition="chat", start=pb.Start.FIRST),)
+        self.send(hello=pb.Hello(partitions=list(positions), **fields), ref=1)
+        answer = await self.receive()
+        assert answer.hello is not None, answer
+        return answer.hello
+
+    async def body(self) -> pb.Body:
+        """The next batch that holds more than state."""
+        while True:
+            body = (await self.receive()).body
+            assert body is not None
+            if body.messages or body.signals or body.errors or body.gaps or body.upto > body.after:
+                return body
+
+    async def post(self, to: str, payload: bytes, message_id: str, **fields: Any) -> pb.Signal:
+        """Send one message and await SENT."""
+        message = pb.Message(id=message_id, to=pb.Identity(eid=to), type=1, payload=payload, **fields)
+        self.send(message=message, ref=7)
+        while True:
+            body = await self.body()
+            assert not body.errors, body.errors
+            for signal in body.signals:
+                if signal.id == message_id:
+                    return signal
+
+    def acknowledge(self, upto: int = 0, *offsets: int, partition: str = "chat") -> None:
+        ranges = [pb.OffsetRange(from_=offset, to=offset) for offset in offsets]
+        self.send(signal=pb.Signal(status=pb.MessageStatus.DELIVERED, partition=partition, upto=upto, offsets=ranges))
+
+
+ROUTES = {
+    "ping_pong": 3,
+    "token_authority": 5,
+    "message": 6,
+    "signal": 7,
+    "body": 10,
+    "logout": 12,
+    "hello": 13,
+    "command": 15,
+    "fetch": 17,
+}
+
+
+@asynccontextmanager
+async def open_world(
+    *,
+    seed: int = 0,
+    store: Store | None = None,
+    settings: Settings | None = None,
+    open_store: Callable[[], Store] | None = None,
+) -> AsyncIterator[World]:
+    """Run the server. A given store survives the world, so that the next one begins where this one ended."""
+    kept = store if store is not None else MemoryStore()
+    surroundings = Surroundings(
+        open_store=lambda _settings: open_store() if open_store else kept,
+        open_worker=InlineWorker,
+        wall_clock=virtual_millis,
+        random=Random(seed),
+        open_listeners=no_listeners,
+        open_console=no_listeners,
+    )
+    async with trio.open_nursery() as nursery:
+        async with open_server(settings or settings_for_tests(), surroundings) as server:
+            yield World(server, nursery)
+        nursery.cancel_scope.cancel()
