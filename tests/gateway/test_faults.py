@@ -2,10 +2,10 @@
 beside it, and the listener, do not notice.
 """
 
-import os
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import trio
@@ -268,7 +268,7 @@ async def test_a_cut_at_every_byte_of_a_conversation(end: str) -> None:
 
 
 def open_files() -> int:
-    return len(os.listdir("/dev/fd"))
+    return len(list(Path("/dev/fd").iterdir()))
 
 
 async def read_head(stream: trio.SocketStream) -> None:
