@@ -271,12 +271,10 @@ class WebSocketConnection:
         return frame
 
     async def _finish(self) -> None:
-        """Say what is still to be said, and give the peer some time to answer."""
+        """Say goodbye, and give the peer some time to answer."""
         assert self._ending is not None
         self._stream.hurry(self._settings.close_seconds)
         with trio.move_on_after(self._settings.close_seconds):
-            if self._unfinished is not None:
-                await self._send_unfinished()
             await self._send_close()
             self._farewell.set()
             if self._stream.close_sent:

@@ -53,7 +53,6 @@ class GuardedStream(trio.abc.Stream):
         self._opening = True
         self._opening_bytes_left = max_opening_bytes
         self._first_bytes = b""
-        self._heard_at = trio.current_time()
         self._listening_since: float | None = None
 
         self.answered_opening = False
@@ -120,7 +119,6 @@ class GuardedStream(trio.abc.Stream):
             data = bytes(await self._inner.receive_some(max_bytes))
         finally:
             self._listening_since = None
-        self._heard_at = trio.current_time()
         self.eof = not data
         return self._counted(data) if self._opening else data
 
@@ -135,9 +133,8 @@ class GuardedStream(trio.abc.Stream):
                 pass
 
     def listening_in_vain_since(self) -> float:
-        if self._listening_since is None:
-            return math.inf
-        return max(self._heard_at, self._listening_since)
+        """When we began to wait for the next bytes; inf while we do not."""
+        return math.inf if self._listening_since is None else self._listening_since
 
     async def aclose(self) -> None:
         self.let_go = True

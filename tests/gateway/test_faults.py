@@ -5,6 +5,7 @@ beside it, and the listener, do not notice.
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import trio
@@ -246,6 +247,7 @@ def conversation() -> bytes:
 async def test_a_cut_at_every_byte_of_a_conversation(end: str) -> None:
     async with open_world(QUICK) as world, open_port(world) as port:
         said = opening() + conversation()
+        files = open_files()
         places = [*range(0, len(opening()), 9), *range(len(opening()), len(said) + 1)]
         for place in places:
             stream = await trio.open_tcp_stream("127.0.0.1", port)
@@ -262,6 +264,11 @@ async def test_a_cut_at_every_byte_of_a_conversation(end: str) -> None:
                 await trio.sleep(0.01)
 
         assert world.ended == len(places)
+        assert open_files() == files
+
+
+def open_files() -> int:
+    return len(list(Path("/dev/fd").iterdir()))
 
 
 async def read_head(stream: trio.SocketStream) -> None:

@@ -1,3 +1,5 @@
+from contextlib import suppress
+
 import pytest
 import trio
 from trio.testing import MockClock
@@ -132,6 +134,20 @@ async def test_what_is_refused_gets_an_http_answer(
 
     assert answer == b"" if not status else answer.startswith(b"HTTP/1.1 " + status)
     assert words.lower() in answer.lower()
+
+
+async def test_a_peer_that_floods_before_it_is_a_websocket_is_cut(autojump_clock: MockClock) -> None:
+    async with open_world() as world:
+        stream = world.dial(lockstep=True)
+        await stream.send_all(opening(Origin="https://evil.net"))
+        taken = 0
+        with suppress(trio.BrokenResourceError):
+            while taken < 1 << 20:
+                await stream.send_all(bytes(1024))
+                taken += 1024
+        await world.first_end.wait()
+
+        assert taken <= 64 << 10
 
 
 @pytest.mark.parametrize("pace", [0.1, 1.0, 60.0])
