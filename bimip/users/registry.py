@@ -94,6 +94,8 @@ class Users:
         assert self._children is not None
         session = self._sessions.get(eid)
         if session is None or eid not in self._children:
+            with suppress(NoSuchProcess):
+                await self._children.terminate_child(eid)  # the last one may be on its way out
             session = Session(eid, number, self._services)
             supervisor = DynamicSupervisor(on_ready=session.adopt)
             self._sessions[eid] = self._by_number[number] = session
