@@ -56,8 +56,10 @@ class Device:
         self.answered = Wakeup()
         self.windows: dict[str, Window] = {}
         self.said_hello = False
+        self.greeted = False
+        """Hello was answered, which is the first frame: until then all other answers wait."""
         self.seated = False
-        """Hello was answered: delivery may begin."""
+        """Hello was granted: delivery may begin."""
         self.state_position = 0
         self.state_reset = False
         self.unanswered = 0
@@ -81,6 +83,12 @@ class Device:
     def answer(self, frame: bytes) -> None:
         """An answer that stands alone."""
         self._frames.append(frame)
+        self.touch()
+
+    def greet(self, frame: bytes) -> None:
+        """The answer to Hello."""
+        self.greeted = True
+        self._frames.appendleft(frame)
         self.touch()
 
     def fail(self, error: WireError, ref: int = 0) -> None:
@@ -121,6 +129,8 @@ class Device:
 
     def step(self) -> None:
         """Send all that there is, until the connection declines or the windows are full. No checkpoint in here."""
+        if self.said_hello and not self.greeted:
+            return
         self._reading = None
         try:
             while self.connection.sendable and self._send_one():

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from bimip.domain.ids import Offset
-from bimip.domain.operations import Operation, Refused, Result, Seat, Seated
+from bimip.domain.operations import Fault, Operation, Refused, Result, Seat, Seated
 from bimip.domain.ranges import normal
 from bimip.session.close import Close
 from bimip.session.window import Window
@@ -20,6 +20,15 @@ from bimip.wire.validation import check_hello
 
 if TYPE_CHECKING:
     from bimip.users.device import Device
+
+
+CLOSES = {
+    Fault.STORAGE_FULL: Close.TRY_AGAIN_LATER,
+    Fault.UNAVAILABLE: Close.TRY_AGAIN_LATER,
+    Fault.UNKNOWN_OUTCOME: Close.TRY_AGAIN_LATER,
+    Fault.INTERNAL: Close.INTERNAL_ERROR,
+}
+"""A Hello that was refused for no fault of the client's: it is to connect again."""
 
 
 def greet(device: "Device", hello: pb.Hello, ref: int) -> None:
@@ -109,8 +118,9 @@ class _Greeting:
         if self._left:
             return
         if self._refused is not None:
-            self._device.answer(codec.encode(answers.error_of(self._refused, self._ref), self._ref))
-            self._device.close_after_answers(Close.HELLO_EXPECTED, self._refused.sentence[:120])
+            self._device.greet(codec.encode(answers.error_of(self._refused, self._ref), self._ref))
+            code = CLOSES.get(self._refused.fault, Close.HELLO_EXPECTED)
+            self._device.close_after_answers(code, self._refused.sentence[:120])
         else:
             self._welcome()
 
@@ -134,7 +144,7 @@ class _Greeting:
                 setattr(gap, "from", seated.skipped[0])
             device.windows[seated.partition] = self._window(seated)
         self._seat_state()
-        device.answer(codec.encode(answer, self._ref))
+        device.greet(codec.encode(answer, self._ref))
         device.seated = True
 
     def _window(self, seated: Seated) -> Window:
