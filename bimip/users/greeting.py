@@ -167,5 +167,6 @@ class _Greeting:
         same_epoch = self._hello.epoch in {0, self._epoch}
         if same_epoch and session.state_floor <= version <= session.state.head and version:
             device.state_position = version
+            device.state_live = version == session.state.head
         else:
             device.state_reset = True
