@@ -115,6 +115,21 @@ class World:
         await client.hello(*positions, **hello)
         return client
 
+    async def register(self, eid: str, *devices: str) -> None:
+        """A user and their devices exist once they connected."""
+        for device in devices or ("phone",):
+            (await self.join(eid, device)).cut()
+
+    async def fill(self, to: str, *numbers: int, partition: str = "") -> None:
+        """Carol writes messages whose payloads are these numbers: the offsets that they get in an unused log."""
+        carol = await self.join("carol", "phone", go_on())
+        for number in numbers:
+            carol.write(to, b"%d" % number, f"to {to}: {number}", partition=partition)
+        sent = await carol.heard()
+        assert not sent.errors, sent.errors
+        carol.cut()
+        await settle()
+
     async def kill(self, path: str) -> None:
         """End a process as if it had crashed: `users/alice/phone/fetcher`."""
         assert self.server.processes is not None
@@ -157,6 +172,13 @@ class Client:
         """All that was told to this device since it was last asked, once nothing is under way any more."""
         await settle()
         return Heard([pb.MessageScheme.parse(frame) for frame in self.peer.waiting()])
+
+    async def heard_slowly(self) -> Heard:
+        """The same for a peer with little room: takes frame after frame until none comes any more."""
+        frames = []
+        while batch := (await self.heard()).frames:
+            frames += batch
+        return Heard(frames)
 
     async def closed(self) -> int:
         """The code that the connection closes with."""

@@ -3,29 +3,16 @@
 from trio.testing import MockClock
 
 from bimip.client.wire import bimip as pb
-from tests.harness.world import World, at, begin, go_on, message, open_world
+from tests.harness.world import at, begin, go_on, message, open_world
 from tests.scenarios.conftest import OpenStore
-
-
-async def fill(world: World, count: int, *, first: int = 1, to: str = "bob") -> None:
-    """Carol writes `count` messages, whose payloads are the offsets that they get in an otherwise unused log."""
-    carol = await world.join("carol", "phone")
-    for number in range(first, first + count):
-        await carol.post(to, b"%d" % number, f"m{number}")
-    carol.cut()
-
-
-async def registered(world: World, eid: str, device: str) -> None:
-    """A user exists, and a device of theirs, once it connected."""
-    (await world.join(eid, device)).cut()
 
 
 async def test_a_device_that_acknowledged_12_but_not_11_gets_both_again(
     autojump_clock: MockClock, open_store: OpenStore
 ) -> None:
     async with open_world(open_store=open_store) as world:
-        await registered(world, "bob", "phone")
-        await fill(world, 12)
+        await world.register("bob")
+        await world.fill("bob", *range(1, 13))
         phone = await world.join("bob", "phone", at(0))
         phone.acknowledge(10, 12)
         await phone.heard()
@@ -43,8 +30,8 @@ async def test_a_device_that_holds_12_and_returns_with_10_gets_11_alone(
     autojump_clock: MockClock, open_store: OpenStore
 ) -> None:
     async with open_world(open_store=open_store) as world:
-        await registered(world, "bob", "phone")
-        await fill(world, 12)
+        await world.register("bob")
+        await world.fill("bob", *range(1, 13))
         phone = await world.join("bob", "phone", at(0))
         phone.acknowledge(10, 12)
         await phone.heard()
@@ -61,7 +48,7 @@ async def test_a_phone_whose_sent_was_cut_off_gets_its_own_entry_and_may_send_it
     autojump_clock: MockClock, open_store: OpenStore
 ) -> None:
     async with open_world(open_store=open_store) as world:
-        await registered(world, "bob", "phone")
+        await world.register("bob")
         phone = await world.join("alice", "phone")
         first = await phone.post("bob", b"first", "m1")
         phone.cut()
@@ -83,9 +70,9 @@ async def test_a_phone_whose_sent_arrived_is_not_sent_its_own_entry(
     autojump_clock: MockClock, open_store: OpenStore
 ) -> None:
     async with open_world(open_store=open_store) as world:
-        await registered(world, "bob", "phone")
-        await registered(world, "alice", "phone")
-        await fill(world, 1, to="alice")
+        await world.register("bob")
+        await world.register("alice")
+        await world.fill("alice", 1)
         phone = await world.join("alice", "phone", at(0))
         sent = await phone.post("bob", b"mine", "m1")
         phone.cut()
@@ -103,12 +90,11 @@ async def test_a_client_that_comes_back_with_an_empty_store_gets_everything_also
 ) -> None:
     for empty in (begin(pb.Start.FIRST), at(0)):
         async with open_world(open_store=open_store) as world:
-            await registered(world, "bob", "phone")
+            await world.register("bob")
             phone = await world.join("alice", "phone", go_on())
             number = phone.welcome.logs[0].head
             await phone.post("bob", b"mine", f"m{number}")
-            await registered(world, "carol", "phone")
-            await fill(world, 1, first=number + 1, to="alice")
+            await world.fill("alice", number + 1)
             phone.acknowledge(number + 2)
             await phone.heard()
             phone.cut()
@@ -125,8 +111,8 @@ async def test_in_another_epoch_delivery_goes_on_from_the_lower_of_position_and_
     autojump_clock: MockClock,
 ) -> None:
     async with open_world() as world:
-        await registered(world, "bob", "phone")
-        await fill(world, 5)
+        await world.register("bob")
+        await world.fill("bob", 1, 2, 3, 4, 5)
         phone = await world.join("bob", "phone", at(0))
         phone.acknowledge(3)
         await phone.heard()
@@ -146,8 +132,8 @@ async def test_in_another_epoch_delivery_goes_on_from_the_lower_of_position_and_
 
 async def test_in_another_epoch_held_offsets_mean_nothing(autojump_clock: MockClock) -> None:
     async with open_world() as world:
-        await registered(world, "bob", "phone")
-        await fill(world, 3)
+        await world.register("bob")
+        await world.fill("bob", 1, 2, 3)
         held = go_on()
         held.held = at(0, (2, 2)).held
         phone = await world.join("bob", "phone", held, epoch=12345)
@@ -157,8 +143,8 @@ async def test_in_another_epoch_held_offsets_mean_nothing(autojump_clock: MockCl
 
 async def test_start_at_the_head_where_a_cursor_exists_is_a_skip_without_receipts(autojump_clock: MockClock) -> None:
     async with open_world() as world:
-        await registered(world, "bob", "phone")
-        await fill(world, 5)
+        await world.register("bob")
+        await world.fill("bob", 1, 2, 3, 4, 5)
         phone = await world.join("bob", "phone", begin(pb.Start.HEAD))
         carol = await world.join("carol", "phone", at(5))
 
@@ -171,8 +157,8 @@ async def test_start_at_the_head_where_a_cursor_exists_is_a_skip_without_receipt
 
 async def test_start_with_the_last_two(autojump_clock: MockClock) -> None:
     async with open_world() as world:
-        await registered(world, "bob", "phone")
-        await fill(world, 5)
+        await world.register("bob")
+        await world.fill("bob", 1, 2, 3, 4, 5)
         laptop = await world.join("bob", "laptop", begin(pb.Start.LAST, last=2))
         heard = await laptop.heard()
 
@@ -183,8 +169,8 @@ async def test_start_with_the_last_two(autojump_clock: MockClock) -> None:
 
 async def test_a_position_beyond_the_head_is_refused_and_says_why(autojump_clock: MockClock) -> None:
     async with open_world() as world:
-        await registered(world, "bob", "phone")
-        await fill(world, 2)
+        await world.register("bob")
+        await world.fill("bob", 1, 2)
         for beyond in (at(3), at(1, (3, 3))):
             phone = world.connect("bob", "phone")
             phone.send(hello=pb.Hello(partitions=[beyond]), ref=1)
@@ -197,8 +183,8 @@ async def test_a_position_beyond_the_head_is_refused_and_says_why(autojump_clock
 
 async def test_held_offsets_beyond_the_head_are_refused_also_without_a_position(autojump_clock: MockClock) -> None:
     async with open_world() as world:
-        await registered(world, "bob", "phone")
-        await fill(world, 2)
+        await world.register("bob")
+        await world.fill("bob", 1, 2)
         phone = world.connect("bob", "phone")
         held = go_on()
         held.held = at(0, (100, 200)).held
@@ -211,8 +197,8 @@ async def test_a_new_device_starts_at_the_head_and_fetches_history_backwards(
     autojump_clock: MockClock, open_store: OpenStore
 ) -> None:
     async with open_world(open_store=open_store) as world:
-        await registered(world, "bob", "phone")
-        await fill(world, 5)
+        await world.register("bob")
+        await world.fill("bob", 1, 2, 3, 4, 5)
         laptop = await world.join("bob", "laptop", go_on())
         before = await laptop.heard()
         fetch = pb.Fetch(kind=pb.FetchKind.LOG, partition="chat", backwards=True, limit=2)
@@ -232,7 +218,7 @@ async def test_a_new_device_starts_at_the_head_and_fetches_history_backwards(
 async def test_a_partition_that_is_not_named_is_not_sent(autojump_clock: MockClock) -> None:
     async with open_world() as world:
         phone = await world.join("bob", "phone", begin(pb.Start.FIRST, partition="sync"))
-        await fill(world, 2)
+        await world.fill("bob", 1, 2)
         heard = await phone.heard()
 
         assert heard.messages == []
@@ -304,7 +290,7 @@ async def test_messages_written_offline_are_each_decided_and_answered_in_order(
 
 async def test_what_was_written_offline_and_is_answered_is_no_entry_besides(autojump_clock: MockClock) -> None:
     async with open_world() as world:
-        await registered(world, "bob", "phone")
+        await world.register("bob")
         phone = await world.join("alice", "phone", messages=[message("bob", b"1", "m1")])
 
         assert phone.welcome.results[0].sent is not None
@@ -313,8 +299,8 @@ async def test_what_was_written_offline_and_is_answered_is_no_entry_besides(auto
 
 async def test_the_answer_to_hello_is_the_first_frame_whatever_else_was_asked(autojump_clock: MockClock) -> None:
     async with open_world() as world:
-        await registered(world, "bob", "phone")
-        await fill(world, 3)
+        await world.register("bob")
+        await world.fill("bob", 1, 2, 3)
         phone = world.connect("bob", "phone")
         phone.send(hello=pb.Hello(partitions=[at(0)]), ref=1)
         phone.send(hello=pb.Hello(), ref=2)
@@ -332,8 +318,8 @@ async def test_a_device_says_at_hello_what_it_took_and_never_moves_its_floor_bac
     autojump_clock: MockClock, open_store: OpenStore
 ) -> None:
     async with open_world(open_store=open_store) as world:
-        await registered(world, "bob", "phone")
-        await fill(world, 5)
+        await world.register("bob")
+        await world.fill("bob", 1, 2, 3, 4, 5)
         carol = await world.join("carol", "phone", at(5))
         (await world.join("bob", "phone", at(4))).cut()
         receipts = (await carol.heard()).receipts
