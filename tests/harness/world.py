@@ -175,7 +175,7 @@ class Client:
 
     async def heard_slowly(self) -> Heard:
         """The same for a peer with little room: takes frame after frame until none comes any more."""
-        frames = []
+        frames: list[pb.MessageScheme] = []
         while batch := (await self.heard()).frames:
             frames += batch
         return Heard(frames)
