@@ -305,7 +305,9 @@ class Device:
     def next_deadline(self) -> float:
         """When the fetcher must look even if nobody wakes it: a grace period ends, or the token expires."""
         grace = min((window.deadline for window in self.windows.values()), default=inf)
-        return min(grace, self.fetching.deadline)
+        left = (self.claims.expires_at - self.session.services.wall_clock()) / 1000
+        expiry = trio.current_time() + left if left > 0 else inf  # what expired was noticed before
+        return min(grace, expiry, self.fetching.deadline)
 
     def check_deadlines(self) -> None:
         now = trio.current_time()
