@@ -69,12 +69,17 @@ class Users:
         async with self._turn(claims.eid):
             try:
                 session = await self._session(claims.eid, result.user)
+                self._check_not_revoked(session, claims)  # whoever is refused replaces nobody
                 await self._replace(session, claims.device)
-                if session.is_revoked(claims.jti):
-                    raise RefusedError(Close.TOKEN_REVOKED, "the token was revoked; log in again")
+                self._check_not_revoked(session, claims)
                 await self._start(session, Device(session, result.device, claims, connection), frames)
             except SupervisionError as error:
                 raise RefusedError(Close.INTERNAL_ERROR, "the session restarts; connect again") from error
+
+    @staticmethod
+    def _check_not_revoked(session: Session, claims: Claims) -> None:
+        if session.is_revoked(claims.jti):
+            raise RefusedError(Close.TOKEN_REVOKED, "the token was revoked; log in again")
 
     @asynccontextmanager
     async def _turn(self, eid: str) -> AsyncIterator[None]:
