@@ -135,10 +135,7 @@ class Fetching:
     def _read(self, fetch: pb.Fetch) -> Batch:
         limits = self._device.session.services.limits
         limit = min(fetch.limit or limits.max_fetch, limits.max_fetch)
-        if fetch.HasField("offset"):
-            offset = fetch.offset
-        else:
-            offset = self._next.get(_question(fetch), 0)
+        offset = fetch.offset if fetch.HasField("offset") else self._next.get(_question(fetch), 0)
         with self._device.session.services.store.snapshot() as view:
             if fetch.kind == pb.HISTORY:
                 return _history(view, self._device, fetch, offset, limit)

@@ -15,6 +15,7 @@ from bimip.client.wire import bimip as pb
 from bimip.config import Settings, load_settings
 from bimip.domain.identity import Claims
 from bimip.domain.ids import Millis
+from bimip.gateway.authentication import issue
 from bimip.storage.interface import Store
 from bimip.storage.memory import MemoryStore
 from bimip.storage.worker import InlineWorker
@@ -25,6 +26,7 @@ from tests.harness.memory import Peer
 BEGIN = 1_700_000_000_000
 """The wall clock when the virtual one shows 0, in ms."""
 FOR_EVER = Millis(1 << 42)
+KEY = "a key for tests, of 32 bytes or more"
 
 
 @contextmanager
@@ -59,10 +61,23 @@ def virtual_millis() -> Millis:
     return Millis(BEGIN + int(trio.current_time() * 1000))
 
 
+def token(eid: str, device: str, *, seconds: int = 3600, jti: str = "") -> str:
+    """A real token, good from now on."""
+    return issue(
+        algorithm="HS256",
+        signing_key=KEY,
+        eid=eid,
+        device=device,
+        now_ms=virtual_millis(),
+        lifetime_seconds=seconds,
+        jti=jti or f"{eid}/{device}",
+    )
+
+
 def settings_for_tests(**environment: str) -> Settings:
     given = {
         "BIMIP_TOKENS_ALGORITHM": "HS256",
-        "BIMIP_TOKENS_KEY": "a key for tests, of 32 bytes or more",
+        "BIMIP_TOKENS_KEY": KEY,
         "BIMIP_STORE_ENGINE": "memory",
         "BIMIP_CONSOLE_OPERATOR_TOKEN": "an operator's token",
     }
@@ -102,10 +117,12 @@ class World:
         self.server = server
         self._nursery = nursery
 
-    def connect(self, eid: str, device: str, *, room: int = 1_000_000, expires_at: Millis = FOR_EVER) -> "Client":
+    def connect(
+        self, eid: str, device: str, *, room: int = 1_000_000, expires_at: Millis = FOR_EVER, jti: str = ""
+    ) -> "Client":
         """A device knocks, with a token that was verified. What becomes of it shows in the client."""
         peer = Peer(room=room)
-        claims = Claims(eid, device, expires_at, f"{eid}/{device}")
+        claims = Claims(eid, device, expires_at, jti or f"{eid}/{device}")
         self._nursery.start_soon(self._attach, claims, peer)
         return Client(peer, eid, device)
 
