@@ -69,12 +69,17 @@ class Users:
         async with self._turn(claims.eid):
             try:
                 session = await self._session(claims.eid, result.user)
+                self._check_not_revoked(session, claims)  # whoever is refused replaces nobody
                 await self._replace(session, claims.device)
-                if session.is_revoked(claims.jti):
-                    raise RefusedError(Close.TOKEN_REVOKED, "the token was revoked; log in again")
+                self._check_not_revoked(session, claims)
                 await self._start(session, Device(session, result.device, claims, connection), frames)
             except SupervisionError as error:
                 raise RefusedError(Close.INTERNAL_ERROR, "the session restarts; connect again") from error
+
+    @staticmethod
+    def _check_not_revoked(session: Session, claims: Claims) -> None:
+        if session.is_revoked(claims.jti):
+            raise RefusedError(Close.TOKEN_REVOKED, "the token was revoked; log in again")
 
     @asynccontextmanager
     async def _turn(self, eid: str) -> AsyncIterator[None]:
@@ -94,6 +99,8 @@ class Users:
         assert self._children is not None
         session = self._sessions.get(eid)
         if session is None or eid not in self._children:
+            with suppress(NoSuchProcess):
+                await self._children.terminate_child(eid)  # the last one may be on its way out
             session = Session(eid, number, self._services)
             supervisor = DynamicSupervisor(on_ready=session.adopt)
             self._sessions[eid] = self._by_number[number] = session
