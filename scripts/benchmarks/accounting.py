@@ -1,6 +1,7 @@
 """What the operating system says a process took: Linux, /proc."""
 
 import os
+import sys
 import time
 from collections import defaultdict
 from dataclasses import dataclass
@@ -47,6 +48,15 @@ def memory_bytes(pid: int) -> tuple[int, int]:
     return rss, pss
 
 
+def private_bytes(pid: int) -> int:
+    """Memory that is the process's own and not a file's: LMDB's map grows with the store, and is the system's cache."""
+    found = 0
+    for line in (_PROC / str(pid) / "smaps_rollup").read_text().splitlines():
+        if line.startswith("Anonymous:"):
+            found += int(line.split()[1]) * 1024
+    return found
+
+
 def disk_bytes(folder: Path) -> int:
     """What the files take on disk (a map with holes takes only its pages)."""
     return sum(file.stat().st_blocks * 512 for file in folder.rglob("*") if file.is_file())
@@ -67,7 +77,7 @@ def machine() -> dict[str, object]:
     return {
         "cores": os.cpu_count(),
         "kernel": os.uname().release,
-        "python": ".".join(map(str, os.sys.version_info[:3])),
+        "python": ".".join(map(str, sys.version_info[:3])),
         "load": round(os.getloadavg()[0], 2),
     }
 

@@ -89,7 +89,7 @@ def pull(running: server.Server, users: int, messages: int) -> dict[str, Any]:
     whole = loop.run(lambda: ledger.whole >= total, 120.0)
     usage = meter.stop()
     loop.rest(0.2)
-    rss, pss = accounting.memory_bytes(running.pid)
+    rss, _ = accounting.memory_bytes(running.pid)
     result = {
         "users": users,
         "messages": total,

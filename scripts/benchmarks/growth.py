@@ -106,5 +106,3 @@ def _ready_seconds(folder: Path, times: int) -> float:
         with server.running(folder) as running:
             found.append(running.ready_seconds)
     return sorted(found)[len(found) // 2]
-
-

@@ -1,4 +1,4 @@
-"""W3: connections that do nothing but be there: memory each, connects per second, processor time of their heartbeats."""
+"""W3: connections that do nothing but be there: memory each, connects per second, processor time of heartbeats."""
 
 from typing import Any
 

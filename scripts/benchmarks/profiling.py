@@ -7,11 +7,13 @@ Python function that called it. (`py-spy record --native` and `perf record -g` s
     python -m scripts.benchmarks.profiling OUTPUT serve --config FILE     what it does to the server
 """
 
+import gc
 import runpy
 import signal
 import sys
-from collections import Counter
-from collections.abc import Iterator
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -21,32 +23,43 @@ from scripts.benchmarks.throughput import Load
 
 EVERY_SECONDS = 0.002
 TOP = 30
+LOOP = "unrolled_run (_core/_run.py)"
 
 
 class Sampler:
     def __init__(self) -> None:
-        self.samples = 0
-        self.own: Counter[str] = Counter()
-        self.cumulative: Counter[str] = Counter()
+        self.seconds = 0.0
+        self._last = time.process_time()
+        self.own: defaultdict[str, float] = defaultdict(float)
+        self.cumulative: defaultdict[str, float] = defaultdict(float)
 
     def take(self, _signal: int, frame: FrameType | None) -> None:
+        now = time.process_time()
+        weight, self._last = now - self._last, now  # one interruption stands for all that came due meanwhile
         names = [_name(one) for one in _stack(frame)]
-        self.samples += 1
-        self.own[names[0]] += 1
-        self.cumulative.update(set(names))
+        if LOOP not in names:
+            return  # it starts or stops
+        names = names[: names.index(LOOP) + 1]  # what is above is on every stack
+        self.seconds += weight
+        self.own[names[0]] += weight
+        for name in set(names):
+            self.cumulative[name] += weight
 
     def write(self, file: Path) -> None:
         lines = [
-            [f"{own_name} {100 * own / self.samples:.1f}", f"{name} {100 * count / self.samples:.1f}"]
-            for (own_name, own), (name, count) in zip(
-                self.own.most_common(TOP), self._below_the_loop().most_common(TOP), strict=False
-            )
+            [own_name, f"{100 * own / self.seconds:.1f}", f"{100 * whole / self.seconds:.1f}", name]
+            for (own_name, own), (name, whole) in zip(_most(self.own), _most(self.cumulative), strict=False)
         ]
-        file.write_text(results.table([f"own % of {self.samples} samples", "with all that it calls %"], lines) + "\n")
+        head = [f"of {self.seconds:.1f} s", "own %", "with all that it calls %", ""]
+        file.write_text(results.table(head, lines) + "\n")
 
-    def _below_the_loop(self) -> Counter[str]:
-        """Without what is on every stack: it says nothing."""
-        return Counter({name: count for name, count in self.cumulative.items() if count < 0.97 * self.samples})
+
+def garbage_collector(_phase: str, _details: object) -> None:
+    """Called around each collection. A timer that ran out within one is noticed here, and so has a name."""
+
+
+def _most(seconds: Mapping[str, float]) -> list[tuple[str, float]]:
+    return sorted(seconds.items(), key=lambda item: item[1], reverse=True)[:TOP]
 
 
 def _stack(frame: FrameType | None) -> Iterator[FrameType]:
@@ -76,8 +89,8 @@ def measure(load: Load) -> str:
                 found: dict[str, Any] = throughput.measure(running, load)
         finally:
             server.command = plain
-        head = f"{found['accepted_per_s']:,.0f} accepted/s, {found['server_us_per_message']:,.0f} µs each, while sampled"
-        return f"{head}\n\n{table.read_text()}"
+        rate, each = found["accepted_per_s"], found["server_us_per_message"]
+        return f"{rate:,.0f} accepted/s, {each:,.0f} µs each, while sampled\n\n{table.read_text()}"
 
 
 def main() -> None:
@@ -85,6 +98,7 @@ def main() -> None:
     sampler = Sampler()
     sys.argv = ["bimip", *arguments]
     signal.signal(signal.SIGPROF, sampler.take)
+    gc.callbacks.append(garbage_collector)
     signal.siginterrupt(signal.SIGPROF, False)  # noqa: FBT003 - positional in the standard library
     signal.setitimer(signal.ITIMER_PROF, EVERY_SECONDS, EVERY_SECONDS)
     try:

@@ -1,6 +1,6 @@
 """From runs to what is printed and kept: medians and ranges."""
 
-import datetime
+import datetime as dt
 import json
 import statistics
 import subprocess
@@ -50,12 +50,12 @@ def shown(found: Mapping[str, Any], name: str) -> str:
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Aligned columns: the first to the left, all others to the right."""
+    """Aligned columns: the first and the last to the left, all others to the right."""
     lines = [list(head), *map(list, rows)]
     widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
     return "\n".join(
         "  ".join(
-            cell.ljust(width) if column == 0 else cell.rjust(width)
+            cell.ljust(width) if column in {0, len(head) - 1} else cell.rjust(width)
             for column, (cell, width) in enumerate(zip(line, widths, strict=True))
         ).rstrip()
         for line in lines
@@ -68,7 +68,7 @@ def about(folder: Path = server.CHECKOUT) -> dict[str, Any]:
         ["git", "-C", str(server.CHECKOUT), "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False
     )
     return {
-        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "date": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
         "command": " ".join(["scripts/bench", *sys.argv[1:]]),
         "commit": commit.stdout.strip(),
         "store": accounting.filesystem(folder),

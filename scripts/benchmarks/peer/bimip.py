@@ -14,7 +14,7 @@ import common  # type: ignore[import-not-found]
 
 sys.path.append(str(Path(__file__).resolve().parents[3]))
 
-from scripts.benchmarks import server, wire  # noqa: E402 - found by the line above
+from scripts.benchmarks import server, wire
 
 VARIANTS: dict[str, dict[str, Any]] = {"bimip": {}}
 PULLS = ("log", "log", "log")
@@ -41,7 +41,7 @@ def w4_prepare(running: Any, users: list[str]) -> None:  # noqa: ANN401 - the ha
     loop.close_all()
 
 
-class Device(common.Conn):  # type: ignore[misc] - the harness has no types
+class Device(common.Conn):  # type: ignore[misc]  # the harness has no types
     def __init__(
         self,
         loop: Any,  # noqa: ANN401 - the harness's own
