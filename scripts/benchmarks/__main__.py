@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import resource
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -57,6 +58,7 @@ COLUMNS: dict[str, tuple[tuple[str, str], ...]] = {
 
 def main(argv: Sequence[str] | None = None) -> int:
     options = parse(argv)
+    allow_many_files()
     print(" · ".join(f"{name}: {value}" for name, value in results.about().items()), flush=True)
     if options.peers is not None:
         return compare(options)
@@ -78,6 +80,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     if options.plot:
         plot.write(options.plot, curve, "BIMIP: 150-byte messages to three devices, fsync before SENT")
     return verdict(found)
+
+
+def allow_many_files() -> None:
+    """A socket is a file, here and in the server, which inherits this."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:

@@ -16,7 +16,7 @@ from scripts.benchmarks import accounting, server
 from scripts.benchmarks.device import Device
 from scripts.benchmarks.ledger import Ledger, now
 from scripts.benchmarks.loop import Loop
-from scripts.benchmarks.throughput import a, b, quiet_collector
+from scripts.benchmarks.throughput import quiet_collector
 
 HOUR = 3600.0
 SAMPLE_SECONDS = 1.0
@@ -46,11 +46,11 @@ class Soak:
         self.comings = 0
         self._running, self._plan = running, plan
         self._random = Random(plan.seed)
-        self._senders = [self._connect(a(pair), "phone", self.ledger) for pair in range(plan.pairs)]
-        self._stayers = [self._connect(b(pair), "phone", self.ledger) for pair in range(plan.pairs)]
-        self._laptops = [self._connect(b(pair), "laptop", None) for pair in range(plan.pairs)]
+        self._senders = [self._connect(f"soak-a{pair:04d}", "phone", self.ledger) for pair in range(plan.pairs)]
+        self._stayers = [self._connect(_reader(pair), "phone", self.ledger) for pair in range(plan.pairs)]
+        self._laptops = [self._connect(_reader(pair), "laptop", None) for pair in range(plan.pairs)]
         for pair, sender in enumerate(self._senders):
-            sender.write_to(pair, b(pair))
+            sender.write_to(pair, _reader(pair))
         self.loop.rest(1.0)
         self._began = now()
         self._sent = 0
@@ -74,13 +74,17 @@ class Soak:
         pair = self._random.randrange(self._plan.pairs)
         gone = self._laptops[pair]
         gone.close()
-        self._laptops[pair] = self._connect(b(pair), "laptop", None, offset=gone.position)
+        self._laptops[pair] = self._connect(_reader(pair), "laptop", None, offset=gone.position)
         self.comings += 1
 
     def _connect(self, eid: str, name: str, ledger: Ledger | None, *, offset: int = 0) -> Device:
         device = Device(self.loop, self._running.port, server.token(eid, name), ledger, offset=offset)
         device.position = offset
         return device
+
+
+def _reader(pair: int) -> str:
+    return f"soak-b{pair:04d}"
 
 
 def verdict(samples: Sequence[int]) -> tuple[int, int, bool]:

@@ -24,6 +24,8 @@ class Load:
     warm_seconds: float = 3.0
     seconds: float = 10.0
     drain_seconds: float = 20.0
+    users: str = ""
+    """What the users' names begin with: loads that share a server need users of their own."""
 
     @property
     def copies(self) -> int:
@@ -36,32 +38,31 @@ class World:
     def __init__(self, running: server.Server, load: Load) -> None:
         self.loop = Loop()
         self.ledger = Ledger(load.pairs, load.copies)
+
+        def writer(pair: int) -> str:
+            return f"{load.users}a{pair:04d}"
+
+        def reader(pair: int) -> str:
+            return f"{load.users}b{pair:04d}"
+
         who = [
             (eid, f"{kind}{number}")
             for pair in range(load.pairs)
-            for eid, kind, count in ((a(pair), "laptop", load.siblings), (b(pair), "device", load.receivers))
+            for eid, kind, count in ((writer(pair), "laptop", load.siblings), (reader(pair), "device", load.receivers))
             for number in range(count)
         ]
-        who += [(a(pair), "phone") for pair in range(load.pairs)]
+        who += [(writer(pair), "phone") for pair in range(load.pairs)]
 
         def make(index: int) -> Device:
             return Device(self.loop, running.port, server.token(*who[index]), self.ledger)
 
         self.senders = connect_all(self.loop, make, len(who))[-load.pairs :]
         for pair, sender in enumerate(self.senders):
-            sender.write_to(pair, b(pair))
+            sender.write_to(pair, reader(pair))
         self.loop.rest(min(1.0, load.warm_seconds))
 
     def close(self) -> None:
         self.loop.close()
-
-
-def a(pair: int) -> str:
-    return f"a{pair:04d}"
-
-
-def b(pair: int) -> str:
-    return f"b{pair:04d}"
 
 
 def measure(running: server.Server, load: Load) -> dict[str, Any]:
