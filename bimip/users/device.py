@@ -212,6 +212,7 @@ class Device:
         for partition, window in self.windows.items():
             if window.position < self.session.logs[partition].head:
                 plan = self._plan(partition, window, room)
+                self._reading = None
                 if plan.upto > window.position:
                     return partition, window, plan
         return "", None, None
@@ -240,7 +241,6 @@ class Device:
         if upto < head:
             parts.append(self._hole(partition, upto + 1, head))
             upto = head
-        self._reading = None
         return _Plan(parts, upto, entries)
 
     def _part(self, partition: str, window: Window, item: Item) -> bytes | None:

@@ -41,12 +41,19 @@ class Session:
         self.services = services
         self.children: Children | None = None
         self.devices: dict[str, Connected] = {}
-        with services.store.snapshot() as view:
+        self.logs: dict[str, LogTail] = {}
+        self.state = StateTail(Version(0))
+        self.state_floor = Version(0)
+        self.read_again()
+
+    def read_again(self) -> None:
+        """Begin with what the store holds; also when a commit may have gone by that nobody told of."""
+        with self.services.store.snapshot() as view:
             self.logs = {
-                partition: LogTail(view.get(Table.LOGS, (number, partition)) or EMPTY_LOG)
-                for partition in services.partitions
+                partition: LogTail(view.get(Table.LOGS, (self.number, partition)) or EMPTY_LOG)
+                for partition in self.services.partitions
             }
-            stored: State | None = view.get(Table.STATES, (number,))
+            stored: State | None = view.get(Table.STATES, (self.number,))
         self.state = StateTail(stored.head if stored else Version(0))
         self.state_floor = stored.floor if stored else Version(0)
 

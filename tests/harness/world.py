@@ -18,7 +18,7 @@ from bimip.domain.ids import Millis
 from bimip.gateway.authentication import issue
 from bimip.storage.interface import Store
 from bimip.storage.memory import MemoryStore
-from bimip.storage.worker import InlineWorker
+from bimip.storage.worker import InlineWorker, Worker
 from bimip.users.connection import RefusedError
 from tests.harness.heard import Heard
 from tests.harness.memory import Peer
@@ -26,6 +26,8 @@ from tests.harness.memory import Peer
 BEGIN = 1_700_000_000_000
 """The wall clock when the virtual one shows 0, in ms."""
 FOR_EVER = Millis(1 << 42)
+PATIENCE = 3600
+"""Seconds of virtual time after which a test that waits has failed."""
 KEY = "a key for tests, of 32 bytes or more"
 
 
@@ -174,7 +176,8 @@ class Client:
         self.peer.send(bytes(pb.MessageScheme(route=ROUTES[name], ref=ref, **{name: value})))
 
     async def receive(self) -> pb.MessageScheme:
-        return pb.MessageScheme.parse(await self.peer.receive())
+        with trio.fail_after(PATIENCE):
+            return pb.MessageScheme.parse(await self.peer.receive())
 
     async def hello(self, *positions: pb.Position, **fields: Any) -> pb.Hello:
         """Say Hello and return the answer; by default for the whole of `chat`."""
@@ -199,7 +202,8 @@ class Client:
 
     async def closed(self) -> int:
         """The code that the connection closes with."""
-        await self.peer.connection.wait_closed()
+        with trio.fail_after(PATIENCE):
+            await self.peer.connection.wait_closed()
         assert self.peer.connection.closed is not None
         return self.peer.connection.closed[0]
 
@@ -261,12 +265,13 @@ async def open_world(
     store: Store | None = None,
     settings: Settings | None = None,
     open_store: Callable[[], Store] | None = None,
+    open_worker: Callable[[], Worker] = InlineWorker,
 ) -> AsyncIterator[World]:
     """Run the server. A given store survives the world, so that the next one begins where this one ended."""
     kept = store if store is not None else MemoryStore()
     surroundings = Surroundings(
         open_store=lambda _settings: open_store() if open_store else kept,
-        open_worker=InlineWorker,
+        open_worker=open_worker,
         wall_clock=virtual_millis,
         random=Random(seed),
         open_listeners=no_listeners,

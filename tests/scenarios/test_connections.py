@@ -1,5 +1,7 @@
 """What begins, bounds and ends a device's connection (DESIGN.md parts 3, 11 and 14)."""
 
+from typing import Any
+
 import pytest
 import trio
 import trio.lowlevel
@@ -353,7 +355,7 @@ UNSUPPORTED = [
 
 @pytest.mark.parametrize(("route", "payload"), UNSUPPORTED)
 async def test_what_is_declared_and_not_served_is_answered_so(
-    autojump_clock: MockClock, route: int, payload: dict[str, object]
+    autojump_clock: MockClock, route: int, payload: dict[str, Any]
 ) -> None:
     async with open_world() as world:
         phone = await world.join("bob", "phone")
