@@ -205,8 +205,9 @@ FAULTS: dict[str, Fault] = {
         frame(BINARY, b"x", first=MORE) + frame(PING_FRAME, b"p"), frame(CLOSE, b"\x03\xe8"), code=1000
     ),
     "empty_fragments": sends(
-        frame(BINARY, b"x", first=MORE), frame(CONTINUATION, first=MORE) * 20_000, frame(CLOSE, b"\x03\xe8"), code=1000
+        frame(BINARY, b"x", first=MORE), frame(CONTINUATION, first=MORE) * 1000, frame(CLOSE, b"\x03\xe8"), code=1000
     ),
+    "too_many_empty_fragments": sends(frame(BINARY, first=MORE), frame(CONTINUATION, first=MORE) * 20_000, code=1009),
     "half_a_message_and_nothing_more": sends(frame(BINARY, bytes(1000), first=MORE), code=Close.SILENT),
     "nonsense_in_json": sends(*[frame(TEXT, b"{")] * 9, code=Close.TOO_MANY_ERRORS, subprotocol=JSON),
 }
