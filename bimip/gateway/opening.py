@@ -31,10 +31,14 @@ class OpeningReader:
     """Of one request."""
 
     def __init__(self, max_bytes: int) -> None:
-        self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=max_bytes)
+        self._http = h11.Connection(h11.SERVER)
+        self._bytes_left = max_bytes
 
     def feed(self, data: bytes) -> Request | None:
         """The request once it is whole. Raises RefusedOpeningError for what is no WebSocket's."""
+        self._bytes_left -= len(data)
+        if self._bytes_left < 0:
+            raise RefusedOpeningError(431, _NOT_A_WEBSOCKET)
         try:
             self._http.receive_data(data)
             event = self._http.next_event()
