@@ -6,7 +6,8 @@ meta page through a descriptor that syncs. That order tells what an error in `co
 - Anything that goes wrong before the meta page (no space, no map, a failed sync) leaves the last commit as the
   newest: nothing was stored. No space is StoreFullError.
 - An error on the meta page leaves it open which meta page the disk holds. LMDB refuses everything from then on, reads
-  too (MDB_PANIC), which is how this case is told from the others: OutcomeUnknownError.
+  too (MDB_PANIC), which is how this case is told from the others: OutcomeUnknownError. Each opening begins with a
+  sync, so that what is read from then on is what the disk holds.
 - Another I/O error before the meta page could be told apart too, but a disk that fails is no disk to go on with: it is
   OutcomeUnknownError as well, and whoever reopens and reads what is there is right in both cases.
 
@@ -315,6 +316,7 @@ class LmdbStore:
         self._environment = environment
         try:
             with self._errors():
+                self._settle(environment)
                 environment.reader_check()  # slots of processes that were killed
                 self._open_databases(environment)
         except BaseException:
@@ -324,6 +326,15 @@ class LmdbStore:
         self._page_bytes = environment.stat()["psize"]
         bound = self._map_bytes - self._map_bytes // 8
         self._quota_bytes = min(self._wanted_quota_bytes or bound, bound)
+
+    def _settle(self, environment: lmdb.Environment) -> None:
+        """Make the disk hold what is about to be read, before anything is read or written.
+
+        A killed process may have left its last meta page in the page cache alone. And a meta page whose write failed
+        may have reached the disk, while LMDB took it back in the cache: until that is on disk too, the pages that the
+        next transaction uses again are still those of a commit that a loss of power would bring back.
+        """
+        environment.sync(True)  # noqa: FBT003 - "force", and the library takes it by position only
 
     def _open_environment(self) -> lmdb.Environment:
         allowed, _ = resource.getrlimit(resource.RLIMIT_AS)
