@@ -39,6 +39,7 @@ from bimip.domain.ids import Millis, Stamp
 from bimip.domain.operations import Fault, Refused, Result
 from bimip.domain.records import Changes, Table
 from bimip.domain.rules import Moment, Rules
+from bimip.storage.cache import RecordCache
 from bimip.storage.errors import OutcomeUnknownError, StorageError, StoreFullError
 from bimip.storage.interface import Store
 from bimip.storage.queue import OperationQueue, Ticket
@@ -108,6 +109,7 @@ class Journal:
         self._node = node
         self._ack_delay_seconds = ack_delay_seconds
         self._last = Stamp(0)
+        self._cache = RecordCache()
         self._begun = False
         self.statistics = statistics or JournalStatistics()
 
@@ -188,7 +190,7 @@ class Journal:
         results: list[Result] = []
         rest: list[Decision] = []
         with self._store.snapshot() as base:
-            batch = Batch(base)
+            batch = Batch(self._cache.over(base))
             for ticket in tickets:
                 try:
                     decision = decide(batch, ticket.operation, moment)
@@ -218,6 +220,7 @@ class Journal:
         except Exception:
             await self._worker.run(self._abort)
             raise
+        self._cache.committed(changes)
 
     def _begin(self) -> None:
         self._store.begin()
@@ -245,6 +248,7 @@ class Journal:
     async def _recover(self, error: StorageError) -> None:
         """Close and open the store again until a start record is on disk. Meanwhile everything is refused."""
         self._report("store failed", error)
+        self._cache.clear()
         self.statistics.writable = False
         self.statistics.fault = str(error)
         for attempt in range(1 << 62):

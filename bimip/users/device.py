@@ -247,7 +247,7 @@ class Device:
         """The entry as this device gets it; None if it is not owed, or held already."""
         entry = item.entry
         own = entry.origin == self.number
-        if contains(window.held, item.offset) or (own and item.offset > window.own_upto):
+        if (window.held and contains(window.held, item.offset)) or (own and item.offset > window.own_upto):
             return None
         addressed = self._addressed(item) if entry.addressed and not own else None
         if addressed is None and entry.addressed and not own:
