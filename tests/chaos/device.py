@@ -219,7 +219,7 @@ class Device:
         return pb.MessageScheme.parse(frame)
 
     async def _read_on(self, link: Link) -> int:
-        left = self._random.randint(5, 200)
+        left = self._random.randint(3, 100)
         while True:
             self._receive(link, await self._next(link))
             if self.mood.dawdles and self._random.random() < 0.02:

@@ -70,10 +70,7 @@ class ServerProcess:
 
     async def start(self) -> None:
         """Returns when it listens."""
-        process = self._running = self._loaded.popleft() if self._loaded else self._load()
-        assert process.stdin is not None
-        process.stdin.write(b"go\n")
-        process.stdin.flush()
+        process = self._begin()
         deadline = trio.current_time() + START_SECONDS
         while not await self._listens():
             if process.poll() is not None:
@@ -82,6 +79,19 @@ class ServerProcess:
                 raise AssertionError(f"the server does not listen after {START_SECONDS} s:\n{self.tail()}")
             await trio.sleep(0.01)
         self.up.set()
+
+    async def start_and_kill(self, after_seconds: float) -> None:
+        """Kill it while it starts, wherever it is by then."""
+        self._begin()
+        await trio.sleep(after_seconds)
+        self.kill()
+
+    def _begin(self) -> subprocess.Popen[bytes]:
+        process = self._running = self._loaded.popleft() if self._loaded else self._load()
+        assert process.stdin is not None
+        process.stdin.write(b"go\n")
+        process.stdin.flush()
+        return process
 
     async def _listens(self) -> bool:
         try:
@@ -98,14 +108,14 @@ class ServerProcess:
 
     def kill(self) -> None:
         """`kill -9`. Returns when nothing of it is left."""
-        self.up = trio.Event()
+        self._down()
         self.kills += 1
         self._end(signal.SIGKILL)
         self._running = None
 
     async def terminate(self) -> int:
         """SIGTERM. Returns the exit code."""
-        self.up = trio.Event()
+        self._down()
         process, self._running = self._running, None
         assert process is not None
         process.send_signal(signal.SIGTERM)
@@ -117,6 +127,10 @@ class ServerProcess:
             await trio.sleep(0.01)
         _bury(process)
         return code
+
+    def _down(self) -> None:
+        if self.up.is_set():  # else somebody waits for this one
+            self.up = trio.Event()
 
     def _end(self, number: int) -> None:
         if self._running is not None:

@@ -18,20 +18,22 @@ from bimip.client.wire import bimip as pb
 from tests.chaos.checker import explain
 from tests.chaos.device import Mood
 from tests.chaos.fleet import LATE, Fleet, open_fleet
-from tests.chaos.history import Acked, Answered, Batch, Closed, Event, Opened, Wrote
+from tests.chaos.history import Acked, Answered, Batch, Closed, Event, Knocked, Opened, Wrote
 from tests.chaos.server import ServerProcess
 
 ROUNDS = int(os.environ.get("CHAOS_ROUNDS", "30"))
 SEED = int(os.environ.get("CHAOS_SEED", "0")) or SystemRandom().getrandbits(32)
 CHECK_EVERY = 6
 ROUND_SECONDS = 60
+KILLED_AT_START = 0.2
+"""How often it does not even come up, until the next try."""
 LOAD = Mood(writes=True, cuts=True, dawdles=True, pause_seconds=0.03)
 SETTINGS = {
     "BIMIP_LIMITS_GRACE_SECONDS": "0.4",
     "BIMIP_GATEWAY_HEARTBEAT_SECONDS": "10",
     "BIMIP_LOGGING_LEVEL": "warning",
 }
-MOMENTS: list[tuple[type[Event], ...]] = [(Wrote,), (Answered,), (Batch,), (Acked,), (Opened,), (Closed,)]
+MOMENTS: list[tuple[type[Event], ...]] = [(Knocked,), (Wrote,), (Answered,), (Batch,), (Acked,), (Opened,), (Closed,)]
 
 
 @pytest.fixture
@@ -50,7 +52,7 @@ async def load_until_killed(server: ServerProcess, fleet: Fleet, random: Random)
             await trio.sleep(random.uniform(0.05, 0.8))
         else:
             kinds = random.choice(MOMENTS)
-            count = random.randint(1, 8 if kinds[0] in {Opened, Closed} else 150)
+            count = random.randint(1, 8 if kinds[0] in {Knocked, Opened, Closed} else 150)
             with trio.move_on_after(0.8):
                 await fleet.wait_nth(kinds, count)
     server.kill()
@@ -58,7 +60,7 @@ async def load_until_killed(server: ServerProcess, fleet: Fleet, random: Random)
 
 def report(capsys: pytest.CaptureFixture[str], title: str, server: ServerProcess, fleet: Fleet, began: float) -> None:
     counts = {
-        "rounds": server.kills,
+        "kills": server.kills,
         "connections": fleet.connections(),
         **fleet.fates(),
         **fleet.counts(),
@@ -76,6 +78,8 @@ async def test_a_killed_server_loses_doubles_and_reorders_nothing(
     async with open_fleet(server, SEED) as fleet:
         for number in range(1, ROUNDS + 1):
             await load_until_killed(server, fleet, random)
+            if random.random() < KILLED_AT_START:
+                await server.start_and_kill(random.uniform(0, 0.2))
             await server.start()
             if number == ROUNDS // 2:
                 fleet.launch([LATE], start=pb.Start.START_UNSPECIFIED)
