@@ -6,7 +6,7 @@ acknowledged, or the grace period ends, so that nothing is pulled twice in a hur
 
 from collections import OrderedDict, deque
 from math import inf
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple, Protocol
 
 import trio
 
@@ -15,19 +15,33 @@ from bimip.domain.ids import DeviceId, UserId
 from bimip.domain.operations import Barrier, Result
 from bimip.domain.ranges import contains
 from bimip.domain.records import Conversation, Cursor, Entry, Mention, Reader, Sequence, Table
-from bimip.users.session import conversation_number
+from bimip.users.session import Session, conversation_number
+from bimip.users.wakeup import Wakeup
 from bimip.wire import bimip_pb2 as pb
 from bimip.wire import frames, stored
 from bimip.wire.errors import WireError
-
-if TYPE_CHECKING:
-    from bimip.users.device import Device
 
 MAX_SCAN = 1000
 """Entries looked at for one answer; `next_offset` goes on."""
 ANSWER_BYTES = 512 * 1024
 MAX_QUESTIONS = 64
 """Of one connection, for which it is remembered where they go on."""
+
+
+class Asker(Protocol):
+    """A device, as far as its fetches need it."""
+
+    session: Session
+    number: DeviceId
+    wakeup: Wakeup
+    unanswered: int
+
+    @property
+    def name(self) -> str: ...
+
+    def answer(self, frame: bytes) -> None: ...
+
+    def fail(self, error: WireError, ref: int = 0) -> None: ...
 
 
 class Row(NamedTuple):
@@ -50,7 +64,7 @@ class Request(NamedTuple):
 class Fetching:
     """One connection's fetches: where the last one ended, and what waits for acknowledgements."""
 
-    def __init__(self, device: "Device") -> None:
+    def __init__(self, device: Asker) -> None:
         self._device = device
         self._next: OrderedDict[_Question, int] = OrderedDict()
         self._waiting: deque[Request] = deque()
@@ -171,7 +185,7 @@ class _Filter(NamedTuple):
         return self.author in {None, author} and (self.origin is None or self.origin == origin)
 
 
-def _filter(view: Reader, device: "Device", fetch: pb.Fetch) -> _Filter:
+def _filter(view: Reader, device: Asker, fetch: pb.Fetch) -> _Filter:
     """`to` may only be the asking device: one that asks with another's name gets nothing."""
     if fetch.to.eid not in {"", device.session.eid}:
         return _Filter(None, None, nothing=True)
@@ -189,7 +203,7 @@ def _filter(view: Reader, device: "Device", fetch: pb.Fetch) -> _Filter:
     return _Filter(user.number, origin.number) if origin else _Filter(None, None, nothing=True)
 
 
-def _log(view: Reader, device: "Device", fetch: pb.Fetch, offset: int, limit: int) -> Batch:
+def _log(view: Reader, device: Asker, fetch: pb.Fetch, offset: int, limit: int) -> Batch:
     """Of the user's own log. Backwards begins below `offset`, or at the head."""
     user, partition = device.session.number, fetch.partition
     wanted = _filter(view, device, fetch)
@@ -235,7 +249,7 @@ def _batch(
 
 
 def _row(
-    view: Reader, device: "Device", fetch: pb.Fetch, wanted: _Filter, cursor: Cursor | None, offset: int, entry: Entry
+    view: Reader, device: Asker, fetch: pb.Fetch, wanted: _Filter, cursor: Cursor | None, offset: int, entry: Entry
 ) -> Row | None:
     user = device.session.number
     if not wanted.lets(entry.author, entry.origin):
@@ -252,14 +266,14 @@ def _row(
     return Row(offset, _element(view, device, entry.stamp, body, offset, own=own), acknowledged)
 
 
-def _element(view: Reader, device: "Device", stamp: int, body: bytes, offset: int, *, own: bool) -> bytes:
+def _element(view: Reader, device: Asker, stamp: int, body: bytes, offset: int, *, own: bool) -> bytes:
     for one in () if own else view.get(Table.ADDRESSED, (stamp, device.session.number)) or ():
         if one.device == device.number and one.payload is not None:
             body = stored.readdressed(body, one.payload)
     return stored.deliver(body, offset)
 
 
-def _history(view: Reader, device: "Device", fetch: pb.Fetch, offset: int, limit: int) -> Batch:
+def _history(view: Reader, device: Asker, fetch: pb.Fetch, offset: int, limit: int) -> Batch:
     """Of a conversation, by its own offsets. It is nobody's log: user_offset is 0."""
     number = conversation_number(fetch.conversation)
     known: Conversation | None = None if number is None else view.get(Table.CONVERSATIONS, (number,))
@@ -283,7 +297,7 @@ def _history(view: Reader, device: "Device", fetch: pb.Fetch, offset: int, limit
     return Batch(rows, (last or known.head) + 1, complete=last in {0, known.head})
 
 
-def _from_history(view: Reader, device: "Device", wanted: _Filter, mention: Mention) -> bytes | None:
+def _from_history(view: Reader, device: Asker, wanted: _Filter, mention: Mention) -> bytes | None:
     user = device.session.number
     if wanted.nothing or not wanted.lets(mention.author, mention.origin):
         return None

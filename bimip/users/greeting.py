@@ -5,7 +5,6 @@ does delivery begin.
 """
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from bimip.domain.ids import Offset
 from bimip.domain.operations import Fault, Operation, Refused, Result, Seat, Seated
@@ -13,14 +12,11 @@ from bimip.domain.ranges import above, normal
 from bimip.session.close import Close
 from bimip.session.window import Window
 from bimip.users import answers
+from bimip.users.device import Device
 from bimip.wire import bimip_pb2 as pb
 from bimip.wire import codec
 from bimip.wire.errors import WireError
 from bimip.wire.validation import check_hello
-
-if TYPE_CHECKING:
-    from bimip.users.device import Device
-
 
 CLOSES = {
     Fault.STORAGE_FULL: Close.TRY_AGAIN_LATER,
@@ -31,7 +27,7 @@ CLOSES = {
 """A Hello that was refused for no fault of the client's: it is to connect again."""
 
 
-def greet(device: "Device", hello: pb.Hello, ref: int) -> None:
+def greet(device: Device, hello: pb.Hello, ref: int) -> None:
     if device.said_hello:
         raise WireError(pb.OUT_OF_ORDER, "one Hello begins a connection; connect again to say another")
     check_hello(hello, device.session.services.limits, device.session.eid)
@@ -43,7 +39,7 @@ def greet(device: "Device", hello: pb.Hello, ref: int) -> None:
     _Greeting(device, hello, ref, epoch).begin(seats)
 
 
-def _seat(device: "Device", position: pb.Position, *, same_epoch: bool) -> Seat:
+def _seat(device: Device, position: pb.Position, *, same_epoch: bool) -> Seat:
     if position.seq:
         raise WireError(pb.UNSUPPORTED, "positions by seq are not served yet; use offsets", field="partitions.seq")
     return Seat(
@@ -61,7 +57,7 @@ def _seat(device: "Device", position: pb.Position, *, same_epoch: bool) -> Seat:
 class _Greeting:
     """Gathers the results of what a Hello asked for; the last one sends the answer."""
 
-    def __init__(self, device: "Device", hello: pb.Hello, ref: int, epoch: int) -> None:
+    def __init__(self, device: Device, hello: pb.Hello, ref: int, epoch: int) -> None:
         self._device = device
         self._hello = hello
         self._ref = ref

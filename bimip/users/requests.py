@@ -222,7 +222,7 @@ def logout(device: Device, payload: pb.Logout, ref: int) -> None:
         device.close_after_answers(Close.NORMAL, "logged out")
 
     if payload.forget:
-        submit(device, Forget(device.session.number, device.name), done)
+        submit(device, Forget(device.number), done)
     else:
         device.unanswered += 1
         done(None)
