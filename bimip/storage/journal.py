@@ -36,7 +36,7 @@ from bimip.domain.batch import Batch, Decision, StateNews
 from bimip.domain.clock import next_stamp
 from bimip.domain.decisions import decide
 from bimip.domain.ids import Millis, Stamp
-from bimip.domain.operations import Fault, Refused, Result
+from bimip.domain.operations import Appended, Fault, Refused, Result
 from bimip.domain.records import Changes, Table
 from bimip.domain.rules import Moment, Rules
 from bimip.storage.cache import RecordCache
@@ -169,9 +169,7 @@ class Journal:
         try:
             await self._commit(batch.changes)
         except StoreFullError as error:
-            self._report("store full", error)
-            self.statistics.fault = str(error)
-            self._refuse(tickets, FULL)
+            await self._write_what_fits(tickets, results, error)
         except OutcomeUnknownError as error:
             self._refuse(tickets, UNKNOWN)
             await self._recover(error)
@@ -236,6 +234,20 @@ class Journal:
     def _abort(self) -> None:
         self._begun = False
         self._store.abort()
+
+    async def _write_what_fits(
+        self, tickets: Sequence[Ticket], results: Sequence[Result], error: StoreFullError
+    ) -> None:
+        """New messages are refused. What was in one batch with them (acks, Hellos, refusals) is tried without them."""
+        self._report("store full", error)
+        new = [isinstance(result, Appended) and not result.duplicate for result in results]
+        rest = [ticket for ticket, is_new in zip(tickets, new, strict=True) if not is_new]
+        if 0 < len(rest) < len(tickets):
+            self._refuse([ticket for ticket, is_new in zip(tickets, new, strict=True) if is_new], FULL)
+            await self._write(rest)
+        else:
+            self._refuse(tickets, FULL)
+        self.statistics.fault = str(error)
 
     async def _write_alone(self, tickets: Sequence[Ticket], error: Exception) -> None:
         self._report("batch refused by the store", error)
