@@ -130,6 +130,8 @@ async def test_however_it_walks_it_finds_every_log(
         await archive.retention.round()
 
         assert all(archive.offsets(one, partition) == [] for one in (ann, bob) for partition in PARTITIONS)
+        with archive.office.store.snapshot() as view:
+            assert [view.read(Sequence.HISTORY, (number,), 0, limit=9) for number in (1, 2, 3)] == [[], [], []]
         assert archive.bodies() == 0
 
 

@@ -104,6 +104,15 @@ def test_state_is_answered_with_every_later_change_or_not_at_all(head: int, step
     assert len(state._items) <= MAX_ENTRIES
 
 
+def test_state_that_was_dropped_is_left_to_the_store() -> None:
+    state = StateTail(Version(0))
+    for version in range(1, MAX_ENTRIES + 3):
+        state.add(Version(version), b"%d" % version)
+
+    assert state.after(1) is None
+    assert state.after(2) == [b"%d" % version for version in range(3, MAX_ENTRIES + 3)]
+
+
 def test_a_change_that_was_read_already_is_passed_over() -> None:
     state = StateTail(Version(5))
     state.add(Version(5), b"5")
