@@ -20,6 +20,12 @@ def seat(view: Reader, op: Seat, moment: Moment) -> Decision:
     cursor: Cursor | None = view.get(Table.CURSORS, (op.device, op.partition))
     if op.start:
         return _start(op, log, cursor)
+    if not op.same_epoch:
+        op = op._replace(held=())  # of another store: here these numbers mean other entries
+    furthest = max([op.position or 0 if op.same_epoch else 0, *(last for _, last in op.held)])
+    if furthest > log.head:
+        sentence = f"offset {furthest} was never given; the log of {op.partition!r} ends at {log.head}"
+        return Decision(Refused(Fault.OFFSET_BEYOND_HEAD, sentence, "partitions"))
     if op.position is None and cursor is None:
         return _start(op._replace(start=HEAD), log, None)
     if not op.same_epoch:
@@ -53,10 +59,6 @@ def _other_epoch(op: Seat, log: Log, cursor: Cursor | None) -> Decision:
 def _position(view: Reader, op: Seat, log: Log, moment: Moment) -> Decision:
     """Above the floor the position is an acknowledgement; below it, what was sent and lost is sent again."""
     position = Offset(op.position or 0)
-    furthest = max([position, *(last for _, last in op.held)])
-    if furthest > log.head:
-        sentence = f"offset {furthest} was never given; the log of {op.partition!r} ends at {log.head}"
-        return Decision(Refused(Fault.OFFSET_BEYOND_HEAD, sentence, "partitions"))
     rules = moment.rules
     step = advance(
         view,

@@ -7,7 +7,7 @@ does delivery begin.
 from collections.abc import Callable
 
 from bimip.domain.ids import Offset
-from bimip.domain.operations import Operation, Refused, Result, Seat, Seated
+from bimip.domain.operations import Fault, Operation, Refused, Result, Seat, Seated
 from bimip.domain.ranges import normal
 from bimip.session.close import Close
 from bimip.session.window import Window
@@ -17,6 +17,14 @@ from bimip.wire import bimip_pb2 as pb
 from bimip.wire import codec
 from bimip.wire.errors import WireError
 from bimip.wire.validation import check_hello
+
+CLOSES = {
+    Fault.STORAGE_FULL: Close.TRY_AGAIN_LATER,
+    Fault.UNAVAILABLE: Close.TRY_AGAIN_LATER,
+    Fault.UNKNOWN_OUTCOME: Close.TRY_AGAIN_LATER,
+    Fault.INTERNAL: Close.INTERNAL_ERROR,
+}
+"""A Hello that was refused for no fault of the client's: it is to connect again."""
 
 
 def greet(device: Device, hello: pb.Hello, ref: int) -> None:
@@ -106,8 +114,9 @@ class _Greeting:
         if self._left:
             return
         if self._refused is not None:
-            self._device.answer(codec.encode(answers.error_of(self._refused, self._ref), self._ref))
-            self._device.close_after_answers(Close.HELLO_EXPECTED, self._refused.sentence[:120])
+            self._device.greet(codec.encode(answers.error_of(self._refused, self._ref), self._ref))
+            code = CLOSES.get(self._refused.fault, Close.HELLO_EXPECTED)
+            self._device.close_after_answers(code, self._refused.sentence[:120])
         else:
             self._welcome()
 
@@ -131,7 +140,7 @@ class _Greeting:
                 setattr(gap, "from", seated.skipped[0])
             device.windows[seated.partition] = self._window(seated)
         self._seat_state()
-        device.answer(codec.encode(answer, self._ref))
+        device.greet(codec.encode(answer, self._ref))
         device.seated = True
 
     def _window(self, seated: Seated) -> Window:
@@ -154,5 +163,6 @@ class _Greeting:
         same_epoch = self._hello.epoch in {0, self._epoch}
         if same_epoch and session.state_floor <= version <= session.state.head and version:
             device.state_position = version
+            device.state_live = version == session.state.head
         else:
             device.state_reset = True

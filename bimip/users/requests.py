@@ -91,8 +91,13 @@ def _acknowledge(device: Device, payload: pb.Signal, ref: int) -> None:
     if window is not None:
         window.acknowledge(payload.upto, ranges, trio.current_time())
     operation = Acknowledge(device.session.number, device.number, partition, Offset(payload.upto), ranges)
-    submit(device, operation, _only_errors(device, ref), lazy=True)
-    device.fetching.acknowledged(partition, payload.upto, ranges)
+    only_errors = _only_errors(device, ref)
+
+    def done(result: Result) -> None:
+        only_errors(result)
+        device.fetching.acknowledged(partition, payload.upto, ranges)
+
+    submit(device, operation, done, lazy=True)
 
 
 def _receipt(device: Device, payload: pb.Signal, ref: int) -> None:

@@ -26,6 +26,7 @@ WHOLE = {
 """Folders of tests that mirror no floor, and what they are about."""
 
 TOPICS = {
+    "tests/client/test_example.py": "the example in the head of the package",
     "tests/client/test_client.py": "also what the client does as a whole",
     "tests/console/test_console.py": "the console as a whole",
     "tests/domain/test_history.py": "all operations together, against a model",

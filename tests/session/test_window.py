@@ -196,6 +196,8 @@ class Flight(RuleBasedStateMachine):
         going_on = self.window.expire(self.now)
         expired = self.since is not None and self.now - self.since >= GRACE
         assert going_on == (not expired or self.rounds < ROUNDS)
+        if expired and not going_on:
+            self.since = None  # said once: nobody spins on a deadline that is over
         if expired and going_on:
             self.rounds += 1
             self.since = self.now

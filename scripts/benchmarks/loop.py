@@ -1,0 +1,132 @@
+"""One epoll loop for all of a client's sockets: thousands of devices for a few microseconds each."""
+
+import select
+import socket
+from collections import Counter
+from collections.abc import Callable
+
+from scripts.benchmarks.ledger import now
+
+READ_BYTES = 256 << 10
+STEP_SECONDS = 0.05
+
+
+class Loop:
+    def __init__(self) -> None:
+        self.poller = select.epoll()
+        self.sockets: dict[int, Socket] = {}
+        self.failures: Counter[str] = Counter()
+        """Why connections ended that nobody closed here, and what the server refused."""
+
+    def run(self, until: Callable[[], bool], seconds: float, tick: Callable[[float], float] | None = None) -> bool:
+        """Serve the sockets until `until()` is true; False after `seconds`.
+
+        `tick(now)` is called each time round and returns the seconds to its next call. epoll counts in whole
+        milliseconds, so with a tick it is select that waits, for the poller itself.
+        """
+        deadline = now() + seconds
+        while not until():
+            at = now()
+            if at >= deadline:
+                return False
+            wait = min(STEP_SECONDS, deadline - at)
+            if tick is not None:
+                wait = max(0.0, min(wait, tick(at)))
+                select.select([self.poller], (), (), wait)
+                wait = 0.0
+            for number, events in self.poller.poll(wait, 1024):
+                found = self.sockets.get(number)
+                if found is None:
+                    continue
+                if events & select.EPOLLOUT:
+                    found.flush()
+                if events & ~select.EPOLLOUT:
+                    found.readable()
+        return True
+
+    def rest(self, seconds: float) -> None:
+        self.run(lambda: False, seconds)
+
+    def close(self) -> None:
+        for one in list(self.sockets.values()):
+            one.close()
+        self.poller.close()
+
+
+class Socket:
+    """A non-blocking connection to a port of this machine. What comes after is a subclass's: connected, received."""
+
+    def __init__(self, loop: Loop, port: int) -> None:
+        self.loop = loop
+        self.closed = False
+        self._connecting = True
+        self._out = b""
+        self._socket = socket.socket()
+        self._socket.setblocking(False)  # noqa: FBT003 - positional in the standard library
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._number = self._socket.fileno()
+        self._socket.connect_ex(("127.0.0.1", port))
+        loop.sockets[self._number] = self
+        loop.poller.register(self._number, select.EPOLLIN | select.EPOLLOUT)
+
+    def connected(self) -> None:
+        raise NotImplementedError
+
+    def received(self, data: bytes) -> None:
+        raise NotImplementedError
+
+    def send(self, data: bytes) -> None:
+        if self.closed:
+            return
+        if self._out or self._connecting:
+            self._out += data
+            return
+        try:
+            sent = self._socket.send(data)
+        except BlockingIOError:
+            sent = 0
+        except OSError as error:
+            self.fail(str(error))
+            return
+        if sent < len(data):
+            self._out = data[sent:]
+            self.loop.poller.modify(self._number, select.EPOLLIN | select.EPOLLOUT)
+
+    def flush(self) -> None:
+        if self._connecting:
+            self._connecting = False
+            error = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+            if error:
+                self.fail(f"connecting failed: {error}")
+                return
+            self.connected()
+        if self._out:
+            waiting, self._out = self._out, b""
+            self.send(waiting)
+        if not self._out and not self.closed:
+            self.loop.poller.modify(self._number, select.EPOLLIN)
+
+    def readable(self) -> None:
+        try:
+            data = self._socket.recv(READ_BYTES)
+        except BlockingIOError:
+            return
+        except OSError as error:
+            self.fail(str(error))
+            return
+        if data:
+            self.received(data)
+        else:
+            self.fail("the server closed the socket")
+
+    def fail(self, why: str) -> None:
+        if not self.closed:
+            self.loop.failures[why[:200]] += 1
+        self.close()
+
+    def close(self) -> None:
+        if not self.closed:
+            self.closed = True
+            self.loop.sockets.pop(self._number, None)
+            self.loop.poller.unregister(self._number)
+            self._socket.close()

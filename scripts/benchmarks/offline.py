@@ -1,0 +1,120 @@
+"""A store filled without a server: operations straight into the journal, which decides and writes them as ever."""
+
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from random import Random
+
+import trio
+
+from bimip.app import encode, wall_clock
+from bimip.domain.ids import DeviceId, UserId
+from bimip.domain.operations import Append, Operation, Register, Registered, Result
+from bimip.domain.rules import Rules
+from bimip.storage.journal import Committed, Journal
+from bimip.storage.lmdb import LmdbStore
+from bimip.storage.queue import OperationQueue
+from bimip.storage.worker import InlineWorker
+from scripts.benchmarks.wire import Author
+
+NEIGHBOURS = 10
+"""Whom a user writes to: this many others."""
+BATCH = 2_000
+
+
+class Filling:
+    """Users, and messages between them."""
+
+    def __init__(self, store: LmdbStore, queue: OperationQueue, seed: int = 0) -> None:
+        self.store = store
+        self.users: list[tuple[UserId, DeviceId]] = []
+        self.messages = 0
+        self._queue = queue
+        self._random = Random(seed)
+        self._authors: dict[int, Author] = {}
+
+    @property
+    def entries(self) -> int:
+        """Each message is one in two logs."""
+        return 2 * self.messages
+
+    async def register(self, count: int) -> None:
+        first = len(self.users)
+        operations = [Register(_eid(number), "phone") for number in range(first, first + count)]
+        for result in await self._execute(operations):
+            assert isinstance(result, Registered)
+            self.users.append((result.user, result.device))
+
+    async def append(self, count: int) -> None:
+        """One message after the other, from anybody to one of their neighbours."""
+        await self._execute(self._append() for _ in range(count))
+
+    def some(self, count: int) -> list[UserId]:
+        return [self._random.choice(self.users)[0] for _ in range(count)]
+
+    def _append(self) -> Append:
+        draw = self._random
+        sender = draw.randrange(len(self.users))
+        to = (sender + draw.randrange(1, NEIGHBOURS + 1)) % len(self.users)
+        user, device = self.users[sender]
+        number = self.messages
+        self.messages += 1
+        author = self._authors.setdefault(to, Author(0, _eid(to)))
+        return Append(user, device, f"m{number}", _eid(to), "chat", number.to_bytes(16, "big"), author.message(number))
+
+    async def _execute(self, operations: Iterable[Operation]) -> list[Result]:
+        results: list[Result] = []
+        waiting: list[Operation] = []
+        for operation in operations:
+            waiting.append(operation)
+            if len(waiting) == BATCH:
+                results += await self._batch(waiting)
+                waiting = []
+        return results + (await self._batch(waiting) if waiting else [])
+
+    async def _batch(self, operations: list[Operation]) -> list[Result]:
+        results: list[Result] = []
+        for operation in operations[:-1]:
+            self._queue.submit(operation, results.append)
+        last = await self._queue.execute(operations[-1])
+        return [*results, last]
+
+
+@asynccontextmanager
+async def open_filling(folder: Path) -> AsyncIterator[Filling]:
+    """In `folder`/store, where a server that is started on the folder finds it."""
+    (folder / "store").mkdir()
+    store = LmdbStore(str(folder / "store"), map_bytes=1 << 40, quota_bytes=0)
+    queue = OperationQueue()
+    journal = Journal(
+        store=store,
+        queue=queue,
+        worker=InlineWorker(),
+        rules=Rules(encode=encode),
+        wall_clock=wall_clock,
+        committed=_ignore,
+        report=_raise,
+    )
+    try:
+        async with trio.open_nursery() as nursery:
+            await nursery.start(_run, journal)
+            yield Filling(store, queue)
+            nursery.cancel_scope.cancel()
+    finally:
+        store.close()
+
+
+async def _run(journal: Journal, task_status: "trio.TaskStatus[None]" = trio.TASK_STATUS_IGNORED) -> None:
+    await journal.run(task_status.started)
+
+
+def _ignore(_committed: Committed) -> None:
+    pass
+
+
+def _raise(what: str, error: BaseException) -> None:
+    raise RuntimeError(what) from error
+
+
+def _eid(number: int) -> str:
+    return f"u{number:06d}"

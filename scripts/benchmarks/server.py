@@ -1,0 +1,136 @@
+"""The server under measurement: a process of its own, as an operator runs it, on a new store, with everything on.
+
+Only the standard library, so that it also runs inside the harness of the peers.
+"""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from scripts.benchmarks import wire
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+KEY = "a key of the benchmarks, which never leave this machine"
+START_SECONDS = 60.0
+STOP_SECONDS = 60.0
+CONFIG = """[gateway]
+port = {port}
+[console]
+port = 0
+[store]
+path = "{folder}/store"
+[tokens]
+algorithm = "HS256"
+key = "{key}"
+[users]
+accept_unknown_recipients = true
+[logging]
+level = "warning"
+"""
+
+
+def python() -> str:
+    """The interpreter that has the server's libraries: the project's own, where there is one."""
+    own = CHECKOUT / ".venv" / "bin" / "python"
+    return str(own) if own.exists() else sys.executable
+
+
+def command(config: Path) -> list[str]:
+    return [python(), "-m", "bimip", "serve", "--config", str(config)]
+
+
+def write_config(folder: Path, port: int) -> Path:
+    config = folder / "bimip.toml"
+    config.write_text(CONFIG.format(port=port, folder=folder, key=KEY))
+    return config
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def token(eid: str, device: str) -> str:
+    return wire.token(KEY, eid, device)
+
+
+@contextmanager
+def temporary_folder() -> Iterator[Path]:
+    """On the disk that holds the checkout: /tmp is memory on many machines, and memory syncs for nothing."""
+    (CHECKOUT / "data").mkdir(exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix="bench-", dir=CHECKOUT / "data"))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+class Server:
+    def __init__(self, folder: Path, wrapped_in: Sequence[str] = ()) -> None:
+        """Starts it and waits until it can be connected to. `wrapped_in` is put before its command."""
+        self.folder = folder
+        self.port = free_port()
+        self.log = folder / "log"
+        began = time.perf_counter()
+        with self.log.open("wb") as log:
+            self._process = subprocess.Popen(
+                [*wrapped_in, *command(write_config(folder, self.port))],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd=CHECKOUT,
+                env={name: value for name, value in os.environ.items() if not name.startswith("BIMIP_")},
+            )
+        self.pid = self._process.pid
+        self._wait_listening()
+        self.ready_seconds = time.perf_counter() - began
+
+    def _wait_listening(self) -> None:
+        deadline = time.perf_counter() + START_SECONDS
+        while True:
+            if self._process.poll() is not None:
+                raise RuntimeError(f"the server ended: {self.log.read_text()[-2000:]}")
+            try:
+                socket.create_connection(("127.0.0.1", self.port), 1).close()
+            except OSError:
+                if time.perf_counter() > deadline:
+                    self.stop()
+                    raise RuntimeError(f"the server does not listen: {self.log.read_text()[-2000:]}") from None
+                time.sleep(0.005)
+            else:
+                return
+
+    def stop(self) -> None:
+        self._process.send_signal(signal.SIGTERM)
+        try:
+            self._process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    def complaints(self) -> str:
+        """What it logged, from warnings up."""
+        return self.log.read_text()[-2000:]
+
+
+@contextmanager
+def running(folder: Path | None = None) -> Iterator[Server]:
+    """A server, on a new store unless a folder with one is given."""
+    if folder is None:
+        with temporary_folder() as new, running(new) as server:
+            yield server
+        return
+    server = Server(folder)
+    try:
+        yield server
+    finally:
+        server.stop()

@@ -1,0 +1,206 @@
+"""What a benchmark's client says and understands, in bytes, by hand: RFC 6455 frames and BIMIP's few messages.
+
+Only the standard library, so that it also runs inside the harness of the peers. It is cheap on purpose and therefore no
+client to learn from: outgoing frames are masked with the key zero, which is legal and costs nothing, and an incoming
+frame is looked through for what the benchmark counts, not decoded.
+"""
+
+import base64
+import hashlib
+import hmac
+import json
+import re
+import struct
+import time
+from collections.abc import Iterator
+from typing import NamedTuple
+
+PAYLOAD_BYTES = 150
+MARK = re.compile(rb"@(\d{4}):(\d{8})@")
+"""What a payload begins with: which sender, and the how manieth message of theirs, from 0."""
+
+BINARY, CLOSE, PING, PONG = 0x2, 0x8, 0x9, 0xA
+_PAD = b"x" * (PAYLOAD_BYTES - 15)
+_CHAT = b"chat"
+_DELIVERED = b"\x28\x02"  # Signal.status
+_BODY = b"\x08\x0a\x52"  # route 10, tag of MessageScheme.body
+_SENT_PART, _ERROR_PART = 0x3A, 0x52
+
+
+class Malformed(Exception):  # noqa: N818 - it is what it says, and nobody handles it
+    """The server sent what this client does not understand: a defect of one of the two."""
+
+
+class Body(NamedTuple):
+    """What a benchmark counts of a batch from the server."""
+
+    after: int
+    upto: int
+    in_turn: bool
+    accepted: int
+    """Messages of this device that are on disk (SENT)."""
+    marks: list[tuple[bytes, bytes]]
+    """The messages delivered."""
+    errors: list[bytes]
+
+
+def varint(number: int) -> bytes:
+    out = bytearray()
+    while number > 0x7F:
+        out.append(number & 0x7F | 0x80)
+        number >>= 7
+    out.append(number)
+    return bytes(out)
+
+
+def field(tag: bytes, content: bytes) -> bytes:
+    return tag + varint(len(content)) + content
+
+
+def masked(payload: bytes, opcode: int = BINARY) -> bytes:
+    """A whole frame from a client."""
+    size = len(payload)
+    if size < 126:
+        head = bytes((0x80 | opcode, 0x80 | size))
+    elif size < 65536:
+        head = struct.pack(">BBH", 0x80 | opcode, 0xFE, size)
+    else:
+        head = struct.pack(">BBQ", 0x80 | opcode, 0xFF, size)
+    return b"".join((head, b"\0\0\0\0", payload))
+
+
+def opening(port: int, token: str) -> bytes:
+    return (
+        f"GET / HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n"
+        f"Sec-WebSocket-Protocol: bimip.v1\r\nAuthorization: Bearer {token}\r\n\r\n"
+    ).encode()
+
+
+def hello(offset: int | None) -> bytes:
+    """One partition, `chat`, from a position; None: where the server's floor stands."""
+    position = field(b"\x0a", _CHAT)
+    if offset is not None:
+        position += b"\x10" + varint(offset)
+    return masked(field(b"\x08\x0d\x6a", field(b"\x12", position)))
+
+
+def acknowledgement(upto: int) -> bytes:
+    """Everything up to there was received."""
+    return masked(field(b"\x08\x07\x3a", _DELIVERED + field(b"\x3a", _CHAT) + b"\x68" + varint(upto)))
+
+
+class Author:
+    """Writes a sender's messages. All have one length, so that everything but two numbers is made once."""
+
+    def __init__(self, sender: int, to: str) -> None:
+        addressed = field(b"\x22", field(b"\x0a", to.encode())) + b"\x28\x01\x30" + varint(time.time_ns() // 1_000_000)
+        self._head = b"\x0a\x0dm%04d" % sender
+        self._middle = addressed + b"\x3a" + varint(PAYLOAD_BYTES) + b"@%04d:" % sender
+        self._tail = b"@" + _PAD
+        self._element = b"\x2a" + varint(len(self.message(0)))  # of Body.messages
+
+    def message(self, number: int) -> bytes:
+        digits = b"%08d" % number
+        return b"".join((self._head, digits, self._middle, digits, self._tail))
+
+    def alone(self, number: int) -> bytes:
+        """A frame with one message."""
+        return masked(field(b"\x08\x06\x32", self.message(number)))
+
+    def together(self, first: int, count: int) -> bytes:
+        """One frame, a Body, with `count` messages."""
+        element = self._element
+        return masked(field(_BODY, b"".join([element + self.message(n) for n in range(first, first + count)])))
+
+
+class Frames:
+    """Cuts what arrives into frames. The server does not mask and does not fragment."""
+
+    def __init__(self) -> None:
+        self._rest = b""
+
+    def feed(self, data: bytes) -> Iterator[tuple[int, bytes]]:
+        """Yields opcode and payload of each frame that is complete."""
+        if self._rest:
+            data = self._rest + data
+        at, end = 0, len(data)
+        while end - at >= 2:
+            size, start = data[at + 1], at + 2
+            if size == 126:
+                if end - at < 4:
+                    break
+                size, start = data[at + 2] << 8 | data[at + 3], at + 4
+            elif size == 127:
+                if end - at < 10:
+                    break
+                size, start = int.from_bytes(data[at + 2 : at + 10], "big"), at + 10
+            if end - start < size:
+                break
+            yield data[at] & 0x0F, data[start : start + size]
+            at = start + size
+        self._rest = data[at:]
+
+
+def body(frame: bytes) -> Body | None:
+    """What a frame has for a device; None if it is no Body."""
+    if not frame.startswith(_BODY):
+        return None
+    at = _read(frame, 3)[1]
+    after = upto = turn = accepted = 0
+    errors = []
+    end = len(frame)
+    has_messages = False
+    while at < end:
+        tag = frame[at]
+        value, start = _read(frame, at + 1)
+        at = start
+        if tag == 0x10:
+            after = value
+        elif tag == 0x18:
+            upto = value
+        elif tag == 0x20:
+            turn = value
+        elif tag & 7 == 2:
+            at += value
+            if tag == 0x2A:
+                has_messages = True
+                break  # they come last, and the marks in them are found by the regular expression
+            if tag == _SENT_PART:
+                accepted += 1
+            elif tag == _ERROR_PART:
+                errors.append(frame[start:at])
+    marks = MARK.findall(frame) if has_messages else []
+    return Body(after, upto, turn == 0, accepted, marks, errors)
+
+
+def _read(data: bytes, at: int) -> tuple[int, int]:
+    """A varint and where it ends."""
+    byte = data[at]
+    if byte < 0x80:
+        return byte, at + 1
+    value, shift = byte & 0x7F, 7
+    while True:
+        at += 1
+        byte = data[at]
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return value, at + 1
+        shift += 7
+
+
+def close_of(frame: bytes) -> str:
+    """Code and reason of a close frame."""
+    return f"{int.from_bytes(frame[:2], 'big')} {frame[2:].decode(errors='replace')}"
+
+
+def token(key: str, eid: str, device: str, lifetime_seconds: int = 86_400) -> str:
+    """A JWT, HS256."""
+    claims = {"sub": eid, "did": device, "exp": int(time.time()) + lifetime_seconds, "jti": f"{eid}/{device}"}
+    signed = b".".join(_base64(json.dumps(part).encode()) for part in ({"alg": "HS256", "typ": "JWT"}, claims))
+    signature = hmac.new(key.encode(), signed, hashlib.sha256).digest()
+    return (signed + b"." + _base64(signature)).decode()
+
+
+def _base64(data: bytes) -> bytes:
+    return base64.urlsafe_b64encode(data).rstrip(b"=")

@@ -1,0 +1,179 @@
+"""Every workload, small: the tools must not rot. What they measure here means nothing."""
+
+import importlib.util
+import re
+import socket
+import sys
+from dataclasses import replace
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import pytest
+
+from scripts.benchmarks import accounting, catchup, floors, growth, idle, latency, server, soak, throughput, wire
+from scripts.benchmarks.device import Device
+from scripts.benchmarks.loop import Loop
+from scripts.benchmarks.throughput import Load
+
+SMALL = Load(pairs=5, window=4, seconds=0.3, warm_seconds=0.05)
+
+
+def nothing_is_wrong(result: dict[str, Any]) -> None:
+    assert result["failures"] == {}
+    assert [result.get(name, 0) for name in ("unaccepted", "undelivered", "duplicates")] == [0, 0, 0]
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_throughput_is_counted_and_drained(running: server.Server, together: bool) -> None:  # noqa: FBT001 - a case
+    result = throughput.measure(running, replace(SMALL, together=together, users=f"{together}-"))
+
+    nothing_is_wrong(result)
+    assert result["accepted_per_s"] > 0
+    assert result["last_device_ms"]["p50"] > 0
+    assert result["server_us_per_message"] > 0
+
+
+def test_latency_keeps_its_rate(running: server.Server) -> None:
+    result = latency.measure(running, replace(SMALL, users="paced-"), 50)
+
+    nothing_is_wrong(result)
+    assert 10 <= result["sent"] <= 20
+
+
+def test_idle_connections_are_weighed(running: server.Server) -> None:
+    result = idle.measure(running, 10, seconds=0.1)
+
+    nothing_is_wrong(result)
+    assert result["connects_per_s"] > 0
+
+
+def test_those_who_come_back_get_everything(running: server.Server) -> None:
+    filled = catchup.fill(running, 4, 30)
+    result = catchup.pull(running, 4, 30)
+
+    nothing_is_wrong(result)
+    assert filled["filled_per_s"] > 0
+    assert result["messages"] == 120
+
+
+def test_growth_is_measured_at_each_size() -> None:
+    rows = growth.by_entries((100, 300), users=10)
+
+    assert [row["users"] for row in rows] == [10, 10]
+    assert rows[1]["entries"] >= 300
+    assert all(row["append_us_per_message"] > 0 and row["pulled"] for row in rows)
+
+
+def test_a_restart_on_a_filled_store_is_timed() -> None:
+    result = growth.restart(entries=100, users=10, times=1)
+
+    assert result["ready_s"] > 0
+
+
+def test_a_soak_loses_nothing_while_devices_come_and_go(running: server.Server) -> None:
+    short = soak.Soak(running, soak.Plan(seconds=0.5, pairs=3, rate=100, churn=10))
+    short.run()
+    short.loop.close()
+
+    assert short.loop.failures == {}
+    assert short.ledger.is_settled
+    assert short.comings >= 3
+
+
+def test_growing_memory_fails_a_soak() -> None:
+    steady = [200 << 20] * 8
+    growing = [200 << 20, 200 << 20, 200 << 20, 200 << 20, 250 << 20, 250 << 20, 300 << 20, 300 << 20]
+
+    assert soak.verdict(steady)[2]
+    assert not soak.verdict(growing)[2]
+
+
+def test_a_hole_in_the_log_is_noticed(running: server.Server) -> None:
+    """A check that cannot fail is a defect."""
+    loop = Loop()
+    device = Device(loop, running.port, server.token("holes", "phone"))
+    device.position = 3
+    device._check(wire.Body(5, 6, in_turn=True, accepted=0, marks=[], errors=[]))
+    loop.close()
+
+    assert list(loop.failures) == ["a hole: (5, 6] came after 3"]
+
+
+@pytest.mark.parametrize("name", ["trio checkpoint", "upb: decode and encode a message", "a page written and synced"])
+def test_a_floor_is_measured(name: str) -> None:
+    assert floors.FLOORS[name]()["median_us"] > 0
+
+
+def test_what_limits_is_told() -> None:
+    def limit(server_seconds: float, client_seconds: float, idle_part: float) -> str:
+        return accounting.Usage(1.0, server_seconds, client_seconds, idle_part).limit.split()[0]
+
+    assert limit(1.0, 0.2, 0.4) == "server"
+    assert limit(1.0, 0.99, 0.0) == "client"
+    assert limit(0.6, 0.2, 0.01) == "machine"
+    assert limit(0.3, 0.2, 0.5) == "waiting"
+
+
+class _Conn:
+    """What the harness gives an adapter, with a socket that blocks."""
+
+    def __init__(self, _loop: object, port: int) -> None:
+        self.hub: Any = None
+        self.on_accept: Any = None
+        self._socket = socket.create_connection(("127.0.0.1", port), 5)
+
+    def log_in(self) -> None:
+        buffered = b""
+        for out, awaited in self.steps():  # type: ignore[attr-defined]
+            self.send(out)
+            while (found := re.search(awaited, buffered)) is None:
+                buffered += self._socket.recv(65_536)
+            buffered = buffered[found.end() :]
+        self.feed(buffered)  # type: ignore[attr-defined]
+
+    def send(self, data: bytes) -> None:
+        self._socket.sendall(data)
+
+    def read(self) -> None:
+        self.feed(self._socket.recv(65_536))  # type: ignore[attr-defined]
+
+    def close(self) -> None:
+        self._socket.close()
+
+
+def test_the_adapter_for_the_peers_harness_sends_and_receives(
+    running: server.Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    common = ModuleType("common")
+    common.Conn = _Conn  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "common", common)
+    spec: Any = importlib.util.spec_from_file_location("adapter", Path(server.__file__).parent / "peer" / "bimip.py")
+    adapter: Any = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(adapter)
+    delivered: list[tuple[bytes, bytes]] = []
+    accepted: list[int] = []
+    hub = SimpleNamespace(
+        sending=lambda _sender, _count: 0,
+        delivered=delivered.extend,
+        accepted=lambda _sender, count: accepted.append(count),
+    )
+    devices = [
+        adapter.Device(None, running, "peer-a", 1, sender=True),
+        adapter.Device(None, running, "peer-b", 1),
+    ]
+    for device in devices:
+        device.hub = hub
+        device.on_accept = lambda _device, _count: None
+        device.log_in()
+    devices[0].target(0, "peer-b")
+    devices[0].post(3)
+    while sum(accepted) < 3:
+        devices[0].read()
+    while len(delivered) < 3:
+        devices[1].read()
+    for device in devices:
+        device.close()
+
+    assert devices[0].inflight() == 0
+    assert delivered == [(b"0000", b"%08d" % number) for number in range(3)]
