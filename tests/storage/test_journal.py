@@ -216,6 +216,26 @@ async def test_a_long_operation_goes_on_in_later_batches(autojump_clock: MockClo
     assert office.store.commits == commits + 4
 
 
+async def test_each_opening_of_the_store_tells_everybody_to_read_afresh(autojump_clock: MockClock) -> None:
+    office = Office()
+    failures = iter([True])
+
+    def fail(step: str, changes: Changes | None) -> None:
+        if step == "commit" and changes is not None and has_body(changes, b"a") and next(failures, False):
+            raise OutcomeUnknownError("the disk failed")
+
+    office.store.after = fail
+    async with office.open():
+        ann, _ = await office.pair()
+        await office.queue.execute(message(ann, "a"))
+        await office.queue.execute(message(ann, "b"))
+    async with office.open():
+        pass
+
+    assert [committed.afresh for committed in office.told] == [True, False, False, False, True, False, True]
+    assert office.statistics.reopened == 1
+
+
 async def test_a_decision_that_raises_costs_its_own_operation_an_error_and_nothing_else() -> None:
     office = Office()
     async with office.open():
@@ -280,7 +300,7 @@ async def test_telling_a_commit_may_fail_and_the_journal_goes_on() -> None:
         ann, bob = await office.pair()
 
     assert (ann.user, bob.user) == (1, 2)
-    assert [what for what, _ in office.reports] == ["telling a commit failed"] * 2
+    assert [what for what, _ in office.reports] == ["telling a commit failed"] * 3  # the opening is told too
 
 
 class StepCounter(trio.abc.Instrument):
