@@ -21,8 +21,8 @@ from bimip.storage.queue import Ticket
 class HastyJournal(Journal):
     """Answers and tells first, and commits a little later: what a `kill -9` in between takes was acknowledged."""
 
-    async def _write(self, tickets: Sequence[Ticket]) -> None:
-        batch, results, rest = self._decide(tickets)
+    async def _write(self, tickets: Sequence[Ticket], *, growing: bool = True) -> None:
+        batch, results, rest = self._decide(tickets, growing=growing)
         self._release(tickets, results, rest, Committed(batch.changes, batch.news))
         await trio.sleep(0.05)
         await self._commit(batch.changes)
