@@ -6,6 +6,7 @@ threads, sockets, the disk) comes through `Surroundings`, so that the whole serv
 virtual clock.
 """
 
+import gc
 import signal
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
@@ -58,6 +59,9 @@ from bimip.wire import stored
 from bimip.wire.limits import Limits
 
 _log = structlog.get_logger("bimip")
+
+GC_THRESHOLD = 50_000
+"""New objects until the collector looks at the youngest."""
 
 
 def wall_clock() -> Millis:
@@ -284,10 +288,22 @@ async def open_server(settings: Settings, surroundings: Surroundings) -> AsyncIt
         server.close()
 
 
+def settle_garbage_collector() -> None:
+    """What was made until now lives as long as the server: the collector need not look at it again.
+
+    And it looks less often: every message makes objects that are gone a moment later without its help. With Python's
+    own thresholds it took a quarter of the processor's time; a cycle costs a little memory until its turn comes.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(GC_THRESHOLD, 50, 1000)
+
+
 async def serve(settings: Settings) -> None:
     """Run until SIGTERM or SIGINT: then stop accepting, close connections with 1001, and stop in order."""
     with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
         async with open_server(settings, Surroundings(open_store)) as server:
+            settle_garbage_collector()
             _log.info("serving", port=server.listener.port, console=server.console_port, store=settings.store.path)
             number = await anext(aiter(signals))
             _log.info("stopping", signal=signal.Signals(number).name)

@@ -9,8 +9,11 @@ import trio
 from bimip import app
 from bimip.cli import demo, logs
 from bimip.cli.failures import Exit, Failure
+from bimip.cli.tokens import check_key
 from bimip.config import Settings
-from bimip.supervision import SupervisionError
+from bimip.storage.errors import StorageError
+from bimip.supervision import ChildFailedToStart, SupervisionError
+from bimip.supervision.policy import innermost
 
 
 def serve(settings: Settings, *, with_demo: bool, config: Path | None) -> None:
@@ -18,24 +21,22 @@ def serve(settings: Settings, *, with_demo: bool, config: Path | None) -> None:
     if with_demo:
         prepared = demo.prepare(settings)
         print(demo.next_steps(prepared, _program(), config), flush=True)
-    settings.tokens.read_key()
+    check_key(settings)
     settings.console.read_operator_token()
     logs.configure(settings.logging)
     try:
         trio.run(app.serve, settings)
-    except SupervisionError as error:
-        raise Failure(Exit.FAILED, f"the server could not go on: {_root_of(error)}") from error
+    except (SupervisionError, StorageError, OSError) as error:
+        raise Failure(Exit.FAILED, f"the server could not go on: {root_of(error)}") from error
 
 
-def _root_of(error: BaseException) -> str:
-    """What it began with, below what it brought down."""
-    while True:
-        if error.__cause__ is not None:
-            error = error.__cause__
-        elif isinstance(error, BaseExceptionGroup):
-            error = error.exceptions[0]
-        else:
-            return str(error) or type(error).__name__
+def root_of(error: BaseException) -> str:
+    """What it began with and where, below the supervisors that it brought down."""
+    where = ""
+    while isinstance(error, SupervisionError) and error.__cause__ is not None:
+        where = f"{error.path}: " if isinstance(error, ChildFailedToStart) else where
+        error = innermost(error.__cause__)
+    return where + (str(error) or type(error).__name__)
 
 
 def _program() -> str:

@@ -49,7 +49,7 @@ def _walk(node: Json, lead: str, below: str) -> Iterator[tuple[str, Json]]:
 
 def _row(lead: str, node: Json) -> Iterator[Text]:
     yield Text.assemble((lead, "dim"), (printable(node["id"]), "bold" if node["kind"] != "worker" else ""))
-    yield Text(node["kind"], "dim")
+    yield Text(node["kind"].replace("dynamic supervisor", "dynamic"), "dim")  # who has children is bold
     yield Text(node["state"], _COLOURS.get(node["state"], ""))
     yield Text(duration(node["seconds_in_state"]))
     yield Text(_restarts(node), "yellow" if node["restarts"] else "dim")

@@ -1,15 +1,17 @@
-"""Signing a device's token with the configured key."""
+"""The configured key: does it fit, and signing a device's token with it."""
 
 import secrets
 import time
 
 from bimip.cli.failures import Exit, Failure
-from bimip.config import Settings
-from bimip.gateway.authentication import TokenError, issue
+from bimip.config import ConfigError, Settings
+from bimip.gateway.authentication import TokenError, TokenSettings, Verifier, issue
+
+_MISFIT = "tokens.key does not fit tokens.algorithm"
 
 
 def sign(settings: Settings, eid: str, device: str, lifetime_seconds: int) -> str:
-    """ConfigError without a key; Failure if the key cannot sign or a name cannot be."""
+    """ConfigError without a key that fits; Failure if it cannot sign or a name cannot be."""
     tokens = settings.tokens
     key = tokens.read_key().reveal()
     if "PUBLIC KEY-----" in key:
@@ -30,4 +32,12 @@ def sign(settings: Settings, eid: str, device: str, lifetime_seconds: int) -> st
     except TokenError as error:
         raise Failure(Exit.USAGE, error.reason) from error
     except ValueError as error:
-        raise Failure(Exit.SETTINGS, f"tokens.key does not fit tokens.algorithm: {error}") from error
+        raise ConfigError(f"{_MISFIT}: {error}") from error
+
+
+def check_key(settings: Settings) -> None:
+    """ConfigError if tokens could not be checked with the configured key."""
+    try:
+        Verifier(TokenSettings(settings.tokens.algorithm, settings.tokens.read_key().reveal()))
+    except ValueError as error:
+        raise ConfigError(f"{_MISFIT}: {error}") from error

@@ -1,7 +1,6 @@
 """The client as programs see it. The map of the package is in its `__init__`."""
 
 import random as random_module
-import sqlite3
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -25,6 +24,7 @@ from bimip.client.errors import (
     Stopped,
     StoreError,
     TimedOut,
+    leaves,
 )
 from bimip.client.events import Disconnected, Event, Identity, SendRefused, Sent
 from bimip.client.frames import Payload
@@ -95,6 +95,7 @@ async def open_client(
                 the network, the seconds, the wall clock in milliseconds and the dice, for tests under virtual time
 
     When the block ends, the event that was taken last counts as done. When it ends with an exception, it does not.
+    The block does not wait for the outbox: what is unsent then goes out when the file is opened again.
     """
     store = Store(path)
     try:
@@ -388,9 +389,7 @@ class Client:
                 await anyio.sleep(self._backoff.delay(attempt, self._random))
                 attempt += 1
         except* StoreError as group:
-            self._finish(StoreError(str(group.exceptions[0])))
-        except* sqlite3.Error as group:
-            self._finish(StoreError(f"the client's file failed: {group.exceptions[0]}"))
+            self._finish(leaves(group)[0])
 
     def _goes_on(self, end: End) -> bool:
         """A connection has ended: whether there is to be another."""

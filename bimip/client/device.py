@@ -11,10 +11,10 @@ import betterproto2
 
 from bimip.client.bell import Bell
 from bimip.client.errors import ProtocolViolation
-from bimip.client.events import Connected, ServerError
+from bimip.client.events import Connected, Event, ServerError
 from bimip.client.frames import Payload, decode, encode
 from bimip.client.inbox import Beginning, Inbox
-from bimip.client.outbox import Outbox
+from bimip.client.outbox import MAX_IN_FLIGHT, Outbox
 from bimip.client.receipts import ReceiptBook
 from bimip.client.requests import Requests
 from bimip.client.store import ReadMark, Row, Store
@@ -50,18 +50,22 @@ class Device:
         self, store: Store, partitions: Sequence[str], beginning: Beginning, agent: str, clock: Callable[[], float]
     ) -> None:
         self.store = store
+        self.outgoing: deque[bytes] = deque()
+        self.changed = Bell()  # something arrived, was taken or is to be sent
         self.inbox = Inbox(store, partitions, beginning)
-        self.outbox = Outbox(store, self.inbox.tell, clock)
+        self.outbox = Outbox(store, self._tell, clock)
         self.requests = Requests()
         self.book = ReceiptBook(store)
         self.limits = DEFAULT_LIMITS
-        self.outgoing: deque[bytes] = deque()
-        self.changed = Bell()  # something arrived, was taken or is to be sent
         self._agent = agent
         self._in_hello: list[Row] = []
         self._reads_told: dict[ReadMark, int] = {}  # -> the heartbeat before which it was told
         self._heartbeats = 0
         self.outbox.tell_left()
+
+    def _tell(self, event: Event, /, *, answered: str) -> None:
+        self.inbox.tell(event, answered=answered)
+        self.changed.ring()
 
     def send(self, payload: Payload, ref: int = 0) -> None:
         self.outgoing.append(encode(payload, ref))
@@ -215,7 +219,8 @@ class Device:
 
     def send_messages(self) -> bool:
         """The next frame of the outbox, if the server may have more of it unanswered. Whether there was something."""
-        found = self.outbox.next(max_bytes=self.limits.max_frame_bytes // 2)
+        limit = min(MAX_IN_FLIGHT, max(1, self.limits.max_unanswered // 2))
+        found = self.outbox.next(max_bytes=self.limits.max_frame_bytes // 2, limit=limit)
         rows = []
         for row in found:
             if self._is_too_large(row):

@@ -14,6 +14,8 @@ ClientError
 """
 # ruff: noqa: N818 - they read as what happened, and `Refused` is one half of the pair Sent and Refused
 
+from typing import TypeVar
+
 from bimip.client.wire.bimip import ErrorCode, ErrorMessage
 
 
@@ -40,8 +42,8 @@ class Stopped(ClientError):
     """The client does not reconnect by itself. What is in the outbox stays there for the next `open_client`."""
 
     def __init__(self, code: int, reason: str) -> None:
-        super().__init__(f"stopped: {code} {reason}".rstrip())
-        self.code = code  # a close code (bimip.session.close), or an HTTP status where the handshake was refused
+        super().__init__(f"stopped: {int(code)} {reason}".rstrip())
+        self.code = int(code)  # a close code (bimip.session.close), or an HTTP status where the handshake was refused
         self.reason = reason
 
 
@@ -83,10 +85,21 @@ class ConnectionClosed(TransportError):
     """1006: it was cut without a close frame."""
 
     def __init__(self, code: int, reason: str = "") -> None:
-        super().__init__(f"connection closed: {code} {reason}".rstrip())
-        self.code = code
+        super().__init__(f"connection closed: {int(code)} {reason}".rstrip())
+        self.code = int(code)
         self.reason = reason
 
 
 class ProtocolViolation(TransportError):
     """A frame that cannot be decoded, a range that does not join, a first frame that is no Hello."""
+
+
+_Error = TypeVar("_Error", bound=Exception)
+
+
+def leaves(group: ExceptionGroup[_Error]) -> list[_Error]:
+    """The exceptions of a group and of the groups in it."""
+    found: list[_Error] = []
+    for error in group.exceptions:
+        found += leaves(error) if isinstance(error, ExceptionGroup) else [error]
+    return found

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import anyio
 
 from bimip.client.device import Device
-from bimip.client.errors import ConnectionClosed, ProtocolViolation, TransportError
+from bimip.client.errors import ConnectionClosed, ProtocolViolation, TransportError, leaves
 from bimip.client.frames import decode
 from bimip.client.transport import CUT, Connection
 from bimip.client.wire.bimip import ErrorMessage, Hello
@@ -55,7 +55,7 @@ class Link:
                 for task in (self._read, self._write, self._pump, self._acknowledge, self._heartbeat):
                     tasks.start_soon(task)
         except* TransportError as group:
-            ends = [_end_of(error) for error in _leaves(group)]
+            ends = [_end_of(error) for error in leaves(group)]
         return ends[0]
 
     def leave(self) -> None:
@@ -152,13 +152,6 @@ def _end_of(error: TransportError) -> End:
         return End(error.code, error.reason, may_reconnect(error.code))
     # We end it, and a new connection starts at our position: that heals what a lost or doubled frame broke.
     return End(Close.PROTOCOL_ERROR, str(error), may_retry=True)
-
-
-def _leaves(group: BaseExceptionGroup[TransportError]) -> list[TransportError]:
-    leaves: list[TransportError] = []
-    for error in group.exceptions:
-        leaves += _leaves(error) if isinstance(error, BaseExceptionGroup) else [error]
-    return leaves
 
 
 def _ours(code: int) -> int:

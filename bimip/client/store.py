@@ -78,7 +78,7 @@ class Store:
         except sqlite3.Error as problem:
             self._db.close()
             raise StoreError(f"{path} cannot be used (is it open in another process?): {problem}") from problem
-        self._known_count: int = self._db.execute("SELECT count(*) FROM known").fetchone()[0]
+        self._known_count: int = self._execute("SELECT count(*) FROM known").fetchone()[0]
 
     def _prepare(self) -> None:
         self._db.execute("PRAGMA locking_mode = EXCLUSIVE")
@@ -90,6 +90,12 @@ class Store:
         elif version != SCHEMA_VERSION:
             raise sqlite3.DatabaseError(f"it is of version {version}, this program knows {SCHEMA_VERSION}")
 
+    def _execute(self, sql: str, values: tuple[object, ...] = ()) -> sqlite3.Cursor:
+        try:
+            return self._db.execute(sql, values)
+        except sqlite3.Error as problem:
+            raise StoreError(f"the client's file failed: {problem}") from problem
+
     def close(self) -> None:
         self._db.close()
 
@@ -97,56 +103,56 @@ class Store:
     def transaction(self) -> Iterator[None]:
         """All or nothing. One inside another is part of it."""
         if self._depth == 0:
-            self._db.execute("BEGIN IMMEDIATE")
+            self._execute("BEGIN IMMEDIATE")
         self._depth += 1
         try:
             yield
         except BaseException:
             self._depth -= 1
             if self._depth == 0:
-                self._db.execute("ROLLBACK")
+                self._execute("ROLLBACK")
             raise
         self._depth -= 1
         if self._depth == 0:
-            self._db.execute("COMMIT")
+            self._execute("COMMIT")
 
     def get(self, name: str, default: str = "") -> str:
-        row = self._db.execute("SELECT value FROM meta WHERE name = ?", (name,)).fetchone()
+        row = self._execute("SELECT value FROM meta WHERE name = ?", (name,)).fetchone()
         return str(row[0]) if row else default
 
     def set(self, name: str, value: str | int) -> None:
-        self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (name, str(value)))
+        self._execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (name, str(value)))
 
     def position(self, partition: str) -> Position | None:
-        row = self._db.execute("SELECT offset, held FROM positions WHERE partition = ?", (partition,)).fetchone()
+        row = self._execute("SELECT offset, held FROM positions WHERE partition = ?", (partition,)).fetchone()
         if row is None:
             return None
         return Position(Offset(row[0]), tuple((first, last) for first, last in json.loads(row[1])))
 
     def set_position(self, partition: str, position: Position) -> None:
-        self._db.execute(
+        self._execute(
             "INSERT OR REPLACE INTO positions VALUES (?, ?, ?)",
             (partition, position.offset, json.dumps(position.held)),
         )
 
     def drop_positions(self) -> None:
-        self._db.execute("DELETE FROM positions")
+        self._execute("DELETE FROM positions")
 
     def put(self, message_id: str, message: bytes) -> None:
         """Into the outbox, on disk when this returns."""
-        self._db.execute("PRAGMA synchronous = FULL")
+        self._execute("PRAGMA synchronous = FULL")
         try:
-            self._db.execute("INSERT INTO outbox (id, message) VALUES (?, ?)", (message_id, message))
+            self._execute("INSERT INTO outbox (id, message) VALUES (?, ?)", (message_id, message))
         finally:
-            self._db.execute("PRAGMA synchronous = NORMAL")
+            self._execute("PRAGMA synchronous = NORMAL")
 
     def row(self, message_id: str) -> Row | None:
-        row = self._db.execute("SELECT number, id, message, answer FROM outbox WHERE id = ?", (message_id,)).fetchone()
+        row = self._execute("SELECT number, id, message, answer FROM outbox WHERE id = ?", (message_id,)).fetchone()
         return Row(*row) if row else None
 
     def unanswered(self, after: int, limit: int) -> list[Row]:
         """Of the outbox, in the order written, those with a number greater than `after`."""
-        rows = self._db.execute(
+        rows = self._execute(
             "SELECT number, id, message, answer FROM outbox "
             "WHERE answer IS NULL AND number > ? ORDER BY number LIMIT ?",
             (after, limit),
@@ -154,58 +160,56 @@ class Store:
         return [Row(*row) for row in rows]
 
     def answered(self) -> list[Row]:
-        rows = self._db.execute(
-            "SELECT number, id, message, answer FROM outbox WHERE answer IS NOT NULL ORDER BY number"
-        )
+        rows = self._execute("SELECT number, id, message, answer FROM outbox WHERE answer IS NOT NULL ORDER BY number")
         return [Row(*row) for row in rows]
 
     def answer(self, message_id: str, answer: bytes) -> None:
-        self._db.execute("UPDATE outbox SET answer = ? WHERE id = ?", (answer, message_id))
+        self._execute("UPDATE outbox SET answer = ? WHERE id = ?", (answer, message_id))
 
     def drop(self, message_id: str) -> None:
-        self._db.execute("DELETE FROM outbox WHERE id = ?", (message_id,))
+        self._execute("DELETE FROM outbox WHERE id = ?", (message_id,))
 
     def outbox_size(self) -> int:
-        return int(self._db.execute("SELECT count(*) FROM outbox WHERE answer IS NULL").fetchone()[0])
+        return int(self._execute("SELECT count(*) FROM outbox WHERE answer IS NULL").fetchone()[0])
 
     def knows(self, signal_id: str) -> bool:
-        return self._db.execute("SELECT 1 FROM known WHERE signal_id = ?", (signal_id,)).fetchone() is not None
+        return self._execute("SELECT 1 FROM known WHERE signal_id = ?", (signal_id,)).fetchone() is not None
 
     def know(self, signal_id: str) -> None:
         """signal_ids sort by age, so the oldest ones make room."""
-        self._known_count += self._db.execute("INSERT OR IGNORE INTO known VALUES (?)", (signal_id,)).rowcount
+        self._known_count += self._execute("INSERT OR IGNORE INTO known VALUES (?)", (signal_id,)).rowcount
         if self._known_count > self._known_limit + self._known_limit // 8:
-            self._known_count -= self._db.execute(
+            self._known_count -= self._execute(
                 "DELETE FROM known WHERE signal_id IN (SELECT signal_id FROM known ORDER BY signal_id LIMIT ?)",
                 (self._known_count - self._known_limit,),
             ).rowcount
 
     def receipt_runs(self, key: ReceiptBlock) -> Runs:
-        row = self._db.execute(
+        row = self._execute(
             "SELECT runs FROM receipts WHERE conversation = ? AND member = ? AND kind = ? AND block = ?", key
         ).fetchone()
         return _runs(row[0]) if row else ()
 
     def set_receipt_runs(self, key: ReceiptBlock, runs: Runs, fresh: int) -> None:
         """`fresh` numbers the whole state that this belongs to."""
-        self._db.execute("INSERT OR REPLACE INTO receipts VALUES (?, ?, ?, ?, ?, ?)", (*key, json.dumps(runs), fresh))
+        self._execute("INSERT OR REPLACE INTO receipts VALUES (?, ?, ?, ?, ?, ?)", (*key, json.dumps(runs), fresh))
 
     def drop_receipts(self, key: ReceiptBlock) -> None:
-        self._db.execute("DELETE FROM receipts WHERE conversation = ? AND member = ? AND kind = ? AND block = ?", key)
+        self._execute("DELETE FROM receipts WHERE conversation = ? AND member = ? AND kind = ? AND block = ?", key)
 
     def drop_receipts_before(self, fresh: int) -> None:
-        self._db.execute("DELETE FROM receipts WHERE fresh < ?", (fresh,))
+        self._execute("DELETE FROM receipts WHERE fresh < ?", (fresh,))
 
     def receipts(self, conversation: str, block: int) -> list[tuple[str, int, Runs]]:
         """(member, kind, runs) of one block."""
-        rows = self._db.execute(
+        rows = self._execute(
             "SELECT member, kind, runs FROM receipts WHERE conversation = ? AND block = ?", (conversation, block)
         )
         return [(member, kind, _runs(runs)) for member, kind, runs in rows]
 
     def set_read(self, mark: ReadMark) -> bool:
         """Whether it is news."""
-        changed = self._db.execute(
+        changed = self._execute(
             "INSERT INTO reads VALUES (?, ?, ?) "
             "ON CONFLICT (target, is_peer) DO UPDATE SET upto = excluded.upto WHERE excluded.upto > upto",
             mark,
@@ -213,11 +217,11 @@ class Store:
         return changed.rowcount > 0
 
     def reads(self) -> list[ReadMark]:
-        rows = self._db.execute("SELECT target, is_peer, upto FROM reads")
+        rows = self._execute("SELECT target, is_peer, upto FROM reads")
         return [ReadMark(target, bool(is_peer), upto) for target, is_peer, upto in rows]
 
     def drop_read(self, mark: ReadMark) -> None:
-        self._db.execute("DELETE FROM reads WHERE target = ? AND is_peer = ? AND upto <= ?", mark)
+        self._execute("DELETE FROM reads WHERE target = ? AND is_peer = ? AND upto <= ?", mark)
 
 
 def _runs(text: str) -> Runs:

@@ -53,7 +53,7 @@ def acknowledge(view: Reader, op: Acknowledge, moment: Moment) -> Decision:
     puts, news = delivered(view, op.user, step.entries, moment)
     if step.cursor != before:
         puts.append(Put(Table.CURSORS, (op.device, op.partition), step.cursor))
-    rest = None if step.rest is None else op._replace(upto=step.rest)
+    rest = None if step.rest is None else op._replace(upto=step.rest[0], ranges=step.rest[1])
     return Decision(Acknowledged(step.cursor.floor), puts, news=news, then=rest)
 
 
@@ -82,7 +82,7 @@ def receipt(view: Reader, op: Receipt, moment: Moment) -> Decision:
     if furthest > conversation.head:
         sentence = f"conversation offset {furthest} was never given; the conversation ends at {conversation.head}"
         return Decision(Refused(Fault.OFFSET_BEYOND_HEAD, sentence, "upto"))
-    wanted = normal((*op.ranges, (conversation.first, op.upto)))
+    wanted = clip(normal((*op.ranges, (conversation.first, op.upto))), conversation.first, furthest)
     slice_end = _slice_end(wanted, moment.rules.slice_entries)
     places, authors = _readable(view, number, op.user, clip(wanted, conversation.first, slice_end))
     book = _Book(view, moment)

@@ -19,13 +19,16 @@ class Advance(NamedTuple):
 
     cursor: Cursor
     entries: list[tuple[int, Entry]]  # owed, and acknowledged by this device for the first time
-    rest: Offset | None  # the acknowledgement goes on up to here, in a later slice
+    rest: tuple[Offset, Ranges] | None  # the acknowledgement goes on with these, in a later slice
 
 
 def advance(
     view: Reader, user: UserId, device: DeviceId, partition: str, upto: int, more: Ranges, *, window: int, limit: int
 ) -> Advance:
-    """Acknowledge everything owed up to `upto`, looking at no more than `limit` entries, and the offsets in `more`."""
+    """Acknowledge everything owed up to `upto` and the offsets in `more`, of each no more than `limit` at once.
+
+    What lies beyond the window is not kept; it is acknowledged here all the same, so that it gives its receipts.
+    """
     cursor: Cursor = view.get(Table.CURSORS, (device, partition)) or START
     log: Log = view.get(Table.LOGS, (user, partition)) or EMPTY_LOG
     upto = min(upto, log.head)
@@ -38,13 +41,15 @@ def advance(
             if not ranges.contains(cursor.above, offset) and is_owed(view, entry, user, device)
         ]
     floor = max(cursor.floor, end)
-    beyond = ranges.subtract(ranges.clip(more, floor + 1, log.head), cursor.above)
-    for first, last in ranges.lowest(beyond, window):
+    wanted = ranges.subtract(ranges.clip(more, max(floor, upto) + 1, log.head), cursor.above)
+    beyond = ranges.lowest(wanted, limit)
+    for first, last in beyond:
         fresh += [pair for pair in _entries(view, user, partition, first, last) if is_owed(view, pair[1], user, device)]
     above = ranges.above(ranges.normal((*cursor.above, *beyond)), floor)
     floor = _pass_over(view, user, device, partition, floor, above, log, limit)
     above = ranges.lowest(ranges.above(above, floor), window)
-    return Advance(Cursor(Offset(floor), above), fresh, Offset(upto) if end < upto else None)
+    left = ranges.subtract(wanted, beyond)
+    return Advance(Cursor(Offset(floor), above), fresh, (Offset(upto), left) if left or end < upto else None)
 
 
 def _pass_over(

@@ -11,7 +11,7 @@ from bimip.domain.operations import (
     ExpireRevoked,
     ExpireSeen,
 )
-from bimip.domain.records import Conversation, Log, Reader, Sequence, Table
+from bimip.domain.records import Conversation, Key, Log, Reader, Sequence, Table
 from bimip.domain.rules import Moment
 
 
@@ -63,14 +63,20 @@ def expire_bodies(view: Reader, op: ExpireBodies, moment: Moment) -> Decision:
 def expire_seen(view: Reader, op: ExpireSeen, moment: Moment) -> Decision:
     """Deduplication has no index by time: all of it is walked, slowly, which costs no write for what stays."""
     limit = moment.rules.slice_entries
-    found = view.scan(Table.SEEN, op.after, (DeviceId((1 << 32) - 1),), limit=limit)
+    found = view.scan(Table.SEEN, op.start, (DeviceId((1 << 32) - 1),), limit=limit)
     puts = [Put(Table.SEEN, key, None) for key, seen in found if seen.stamp < op.before]
     more = len(found) == limit
-    resume = (found[-1][0][0], found[-1][0][1] + "\0") if more else None
-    return Decision(Expired(len(puts), more, resume), puts)
+    return Decision(Expired(len(puts), more, _behind(found[-1][0]) if more else None), puts)
 
 
 def expire_revoked(view: Reader, op: ExpireRevoked, moment: Moment) -> Decision:
-    found = view.scan(Table.REVOKED, ("",), ("\U0010ffff",), limit=moment.rules.slice_entries)
+    limit = moment.rules.slice_entries
+    found = view.scan(Table.REVOKED, op.start, ("\U0010ffff",), limit=limit)
     puts = [Put(Table.REVOKED, key, None) for key, expires_at in found if expires_at < op.now]
-    return Decision(Expired(len(puts), more=False), puts)
+    more = len(found) == limit
+    return Decision(Expired(len(puts), more, _behind(found[-1][0]) if more else None), puts)
+
+
+def _behind(key: Key) -> Key:
+    """The least key that is greater, of keys that end with text."""
+    return (*key[:-1], key[-1] + "\0")

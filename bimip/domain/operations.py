@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from bimip.domain.ids import ConversationId, ConversationOffset, DeviceId, Millis, Offset, Stamp, UserId
 from bimip.domain.ranges import Ranges
-from bimip.domain.records import ReceiptKind
+from bimip.domain.records import Key, ReceiptKind
 
 
 class Fault(IntEnum):
@@ -129,8 +129,7 @@ class Revoke(NamedTuple):
 class Forget(NamedTuple):
     """The device goes, with its cursors; its number is not used again."""
 
-    user: UserId
-    name: str
+    device: DeviceId
 
 
 class Barrier(NamedTuple):
@@ -153,20 +152,23 @@ class ExpireBodies(NamedTuple):
 
 
 class ExpireSeen(NamedTuple):
-    """Looks at the slice behind `after`: `Expired.resume` goes on."""
+    """Looks at a slice from `start` on: `Expired.resume` is the next one's."""
 
     before: Stamp
-    after: tuple[DeviceId, str] = (DeviceId(0), "")
+    start: Key = (DeviceId(0), "")
 
 
 class ExpireRevoked(NamedTuple):
+    """As ExpireSeen."""
+
     now: Millis
+    start: Key = ("",)
 
 
 class Expired(NamedTuple):
     removed: int
     more: bool
-    resume: tuple[DeviceId, str] | None = None
+    resume: Key | None = None  # where the next slice starts
 
 
 class Done(NamedTuple):

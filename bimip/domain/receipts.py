@@ -46,7 +46,7 @@ def merge(one: Runs, other: Runs) -> Runs:
 
 def fresh(known: Runs, added: Runs) -> Runs:
     """What `added` tells that `known` did not: what travels to those who have `known`."""
-    if not known or known[-1].last < added[0].first:
+    if not known or not added or known[-1].last < added[0].first:
         return added
     times = {offset: run.time for run in known for offset in range(run.first, run.last + 1)}
     return compress(

@@ -33,11 +33,13 @@ def revoke(_view: Reader, op: Revoke, _moment: Moment) -> Decision:
 
 
 def forget(view: Reader, op: Forget, moment: Moment) -> Decision:
-    device: Device | None = view.get(Table.DEVICES, (op.user, op.name))
-    if device is None:
+    """By number and not by name: the device that took the name since is another one."""
+    owner: DeviceName | None = view.get(Table.NAMES, (op.device,))
+    device: Device | None = None if owner is None else view.get(Table.DEVICES, owner)
+    if owner is None or device is None or device.number != op.device:
         return Decision(Done())
-    cursors = [Put(Table.CURSORS, (device.number, partition), None) for partition in sorted(moment.rules.partitions)]
-    return Decision(Done(), [Put(Table.DEVICES, (op.user, op.name), None), *cursors])
+    cursors = [Put(Table.CURSORS, (op.device, partition), None) for partition in sorted(moment.rules.partitions)]
+    return Decision(Done(), [Put(Table.DEVICES, tuple(owner), None), *cursors])
 
 
 def allocate(view: Reader, counter: str, puts: list[Put]) -> int:

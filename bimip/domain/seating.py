@@ -20,10 +20,18 @@ def seat(view: Reader, op: Seat, moment: Moment) -> Decision:
     cursor: Cursor | None = view.get(Table.CURSORS, (op.device, op.partition))
     if op.start:
         return _start(op, log, cursor)
-    if op.position is None:
-        return _go_on(op, log, cursor)
+    if not op.same_epoch:
+        op = op._replace(held=())  # of another store: here these numbers mean other entries
+    furthest = max([op.position or 0 if op.same_epoch else 0, *(last for _, last in op.held)])
+    if furthest > log.head:
+        sentence = f"offset {furthest} was never given; the log of {op.partition!r} ends at {log.head}"
+        return Decision(Refused(Fault.OFFSET_BEYOND_HEAD, sentence, "partitions"))
+    if op.position is None and cursor is None:
+        return _start(op._replace(start=HEAD), log, None)
     if not op.same_epoch:
         return _other_epoch(op, log, cursor)
+    if op.position is None and cursor is not None:
+        op = op._replace(position=cursor.floor)
     return _position(view, op, log, moment)
 
 
@@ -40,16 +48,10 @@ def _start(op: Seat, log: Log, cursor: Cursor | None) -> Decision:
     )
 
 
-def _go_on(op: Seat, log: Log, cursor: Cursor | None) -> Decision:
-    if cursor is None:
-        return _start(op._replace(start=HEAD), log, None)
-    return Decision(Seated(op.partition, log.first, log.head, cursor.floor, cursor.floor, op.held, None))
-
-
 def _other_epoch(op: Seat, log: Log, cursor: Cursor | None) -> Decision:
     """The store was restored: the device's numbers mean nothing beyond what this store's own floor says."""
     floor = cursor.floor if cursor else START.floor
-    position = min(Offset(op.position or 0), floor)
+    position = floor if op.position is None else min(op.position, floor)
     puts = () if cursor else (Put(Table.CURSORS, (op.device, op.partition), START),)
     return Decision(Seated(op.partition, log.first, log.head, floor, position, (), None), puts)
 
@@ -57,10 +59,6 @@ def _other_epoch(op: Seat, log: Log, cursor: Cursor | None) -> Decision:
 def _position(view: Reader, op: Seat, log: Log, moment: Moment) -> Decision:
     """Above the floor the position is an acknowledgement; below it, what was sent and lost is sent again."""
     position = Offset(op.position or 0)
-    furthest = max([position, *(last for _, last in op.held)])
-    if furthest > log.head:
-        sentence = f"offset {furthest} was never given; the log of {op.partition!r} ends at {log.head}"
-        return Decision(Refused(Fault.OFFSET_BEYOND_HEAD, sentence, "partitions"))
     rules = moment.rules
     step = advance(
         view,
@@ -74,8 +72,8 @@ def _position(view: Reader, op: Seat, log: Log, moment: Moment) -> Decision:
     )
     puts, news = delivered(view, op.user, step.entries, moment)
     puts.append(Put(Table.CURSORS, (op.device, op.partition), step.cursor))
-    rest = None if step.rest is None else Acknowledge(op.user, op.device, op.partition, step.rest)
-    floor = step.cursor.floor if step.rest is None else max(step.cursor.floor, position)
+    rest = None if step.rest is None else Acknowledge(op.user, op.device, op.partition, *step.rest)
+    floor = max(step.cursor.floor, position)
     held = ranges.above(op.held, position)
     return Decision(
         Seated(op.partition, log.first, log.head, Offset(floor), position, held, None), puts, news=news, then=rest

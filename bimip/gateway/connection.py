@@ -1,92 +1,167 @@
-"""A connected peer, for its socket's whole life: `bimip.users.connection.Connection` over trio-websocket.
+"""A connected peer, for its socket's whole life: `bimip.users.connection.Connection` over a stream.
 
-Three hands work on it. The library's reader (the pump) takes bytes from the socket and answers pings. The connection's
-own task, `run`, is the only one that sends frames, pings and the close frame, and the only one that closes the socket.
-And the floors above call the synchronous methods, which leave what they want in a slot and wake that task. Both tasks
-are shielded: a stop or a kill reaches the task that serves the connection, which closes it like everybody else, so no
-cancellation ever falls into the middle of a frame.
+Theory of operation. Two tasks work on it. Whoever calls `receive` (the device's reader) takes bytes from the socket
+and hands over *all* complete messages at once; pings and the peer's close are dealt with on the way. The connection's
+own task, `run`, sleeps: it wakes for the heartbeat, for what the socket did not take at once, and for the end.
 
-The life of a connection:
+A frame is written to the socket by whoever has it, at once (`send_nowait`), without a task in between. What the
+socket does not take stays in `_leaving` and is `run`'s to finish within the send deadline; until then every further
+frame is declined. So a frame leaves whole, or is the last thing that left, whoever is killed: nothing here is lost by
+cancelling. (What is no plain socket, TLS above all, has a
+third task, `send`, through which all its frames leave.)
 
     open -- close() called, the peer closed, the socket died, a deadline passed --> closing -- socket closed --> gone
 
 `_ending` is the code and the reason, set at the moment of leaving `open`, by whoever comes first. Everything is
-bounded: one unfinished frame, one unfinished error answer, one received message in the library's channel and one that
-it is assembling, `send_seconds` for each frame and `close_seconds` for the end.
+bounded: one unfinished frame, one pong, one unfinished answer, one message that is arriving, `send_seconds` for each
+frame, `message_seconds` for each message, `close_seconds` for the end.
 """
 
+import math
+import os
+import socket
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 import trio
-import trio_websocket
+import trio.abc
 
-from bimip.gateway.pump import FAULTS, Pump
+from bimip.gateway.framing import (
+    BINARY,
+    CLOSE,
+    NO_CODE,
+    PING,
+    PONG,
+    TEXT,
+    CloseFrame,
+    Fault,
+    FrameReader,
+    Ping,
+    close_payload,
+    frame_head,
+)
 from bimip.gateway.settings import GatewaySettings
-from bimip.gateway.stream import GuardedStream
 from bimip.gateway.wire import JSON, error_frame, frame_of, text_of
 from bimip.session.close import Close
 from bimip.users.connection import ConnectionClosedError
 from bimip.wire.errors import WireError
 
 ABNORMAL = 1006
-NEVER_SENT = {1005, ABNORMAL, 1015}
+NEVER_SENT = {ABNORMAL, 1015}
 FAILED = (Close.INTERNAL_ERROR, "the server failed here; please connect again")
+GONE = (ABNORMAL, "the peer is gone")
+RECEIVE_BYTES = 64 << 10
+
+DEAD = (trio.BrokenResourceError, trio.ClosedResourceError, OSError)
 
 
 class WebSocketConnection:
-    def __init__(
-        self,
-        websocket: trio_websocket.WebSocketConnection,
-        stream: GuardedStream,
-        pump: Pump,
-        settings: GatewaySettings,
-    ) -> None:
-        self._websocket = websocket
+    __slots__ = (
+        "_answer",
+        "_arrived",
+        "_closed_here",
+        "_cut",
+        "_ending",
+        "_eof",
+        "_farewell",
+        "_fd",
+        "_gone",
+        "_heard_at",
+        "_hurry_at",
+        "_is_json",
+        "_leave_by",
+        "_leaving",
+        "_left",
+        "_listening",
+        "_listening_since",
+        "_malformed_in_a_row",
+        "_message_since",
+        "_opened_for",
+        "_peer_closed",
+        "_ping_at",
+        "_pong",
+        "_quiet",
+        "_reader",
+        "_sendable",
+        "_sending",
+        "_settings",
+        "_stream",
+        "_to_send",
+        "_untranslated",
+        "_wake",
+    )
+
+    def __init__(self, stream: trio.abc.Stream, settings: GatewaySettings, subprotocol: str, rest: bytes) -> None:
+        """`rest` are bytes that came with the opening."""
         self._stream = stream
-        self._pump = pump
         self._settings = settings
-        self._is_json = websocket.subprotocol == JSON
-        self._unfinished: bytes | None = None
+        self._is_json = subprotocol == JSON
+        self._fd = stream.socket.fileno() if isinstance(stream, trio.SocketStream) else -1
+        self._reader = FrameReader(max_message_bytes=settings.max_frame_bytes, max_fragments=settings.max_fragments)
+        self._arrived: list[bytes] = []
+        self._leaving: bytes | memoryview = b""
+        self._leave_by = math.inf
+        self._hurry_at = math.inf
+        self._untranslated: bytes | None = None
+        self._pong: bytes | None = None
         self._answer: bytes | None = None
         self._malformed_in_a_row = 0
         self._ending: tuple[int, str] | None = None
         self._closed_here = False  # what has arrived and was not received yet is of no interest any more
-        self._ping_at = trio.current_time() + settings.heartbeat_seconds
-        self._wake = trio.Event()
-        self._sendable = trio.Event()
-        self._answered = trio.Event()
-        self._farewell = trio.Event()
+        self._peer_closed = False
+        self._cut = False  # a frame left in part: nothing may follow it
+        self._eof = False
+        now = trio.current_time()
+        self._heard_at = self._ping_at = now
+        self._ping_at += settings.heartbeat_seconds
+        self._listening: trio.CancelScope | None = None
+        self._listening_since = now
+        self._message_since = math.inf
+        self._wake: trio.Event | None = None
+        self._sendable: trio.Event | None = None
+        self._quiet: trio.Event | None = None
+        self._opened_for: trio.CancelScope | None = None
+        self._farewell = False
+        self._sending = trio.CancelScope()
+        self._to_send = trio.Event()
+        self._left = trio.Event()
         self._gone = trio.Event()
-        self._scope = trio.CancelScope(shield=True)
-        self._receiving: set[trio.CancelScope] = set()
-        self._opened_for: set[trio.CancelScope] = set()
+        if rest:
+            self._took(rest)
 
     async def receive(self) -> list[bytes]:
         """See `Connection`. Raises at once when the connection was closed from this side."""
+        await trio.lowlevel.checkpoint_if_cancelled()
         while True:
             while self._answer is not None and self._ending is None:
-                await self._answered.wait()
-            frame = self._understood(await self._next_message())
-            if frame is not None:
-                return [frame]
+                await self._wait_sendable()
+            if self._arrived and not self._closed_here:
+                frames, self._arrived = self._arrived, []
+                return frames
+            if self._ending is not None:
+                raise ConnectionClosedError(*self._ending)
+            await self._listen()
 
     @property
     def sendable(self) -> bool:
-        return self._unfinished is None or self._ending is not None
+        return self._ending is not None or not (self._leaving or self._untranslated is not None)
 
     def send_nowait(self, frame: bytes) -> bool:
         if self._ending is not None:
             return True
-        if self._unfinished is not None:
+        if self._leaving or self._untranslated is not None:
             return False
-        self._unfinished = frame
-        self.wake_up()
+        if self._is_json:
+            self._untranslated = frame
+            self._wake_up()
+        else:
+            self._write(frame_head(BINARY, len(frame)) + frame)
         return True
 
     async def wait_sendable(self) -> None:
-        while self._unfinished is not None and self._ending is None:
-            await self._sendable.wait()
+        while not self.sendable:
+            await self._wait_sendable()
         await trio.lowlevel.checkpoint()
         if self._ending is not None:
             raise ConnectionClosedError(*self._ending)
@@ -95,19 +170,11 @@ class WebSocketConnection:
         if self._ending is None:
             self._closed_here = True
             self._end(code, reason)
-            for scope in self._receiving:
-                scope.cancel()
+            if self._listening is not None:
+                self._listening.cancel()
 
     async def wait_closed(self) -> None:
         await self._gone.wait()
-
-    def wake_up(self) -> None:
-        """Something happened that the connection's task should look at."""
-        self._wake.set()
-
-    async def wait_farewell(self) -> None:
-        """Return when the close frame has left, or cannot."""
-        await self._farewell.wait()
 
     @contextmanager
     def while_open(self) -> Iterator[None]:
@@ -115,197 +182,290 @@ class WebSocketConnection:
         with trio.CancelScope() as scope:
             if self._ending is not None:
                 scope.cancel()
-            self._opened_for.add(scope)
+            self._opened_for = scope
             try:
                 yield
             finally:
-                self._opened_for.discard(scope)
+                self._opened_for = None
+
+    async def watch(self) -> None:
+        """Notice that the peer leaves while nobody receives. Ends when something arrives, or somebody receives."""
+        if self._listening is None and not self._arrived and self._ending is None:
+            await self._listen()
 
     def hurry(self) -> None:
         """The server stops: the unfinished frame has no more time than a farewell."""
-        self._stream.hurry(self._settings.close_seconds)
+        self._hurry_at = min(self._hurry_at, trio.current_time() + self._settings.close_seconds)
 
-    def cut(self) -> None:
-        """Close the socket now. Nothing else cancels `run`."""
-        self._scope.cancel()
+    @property
+    def needs_sender(self) -> bool:
+        """Whether frames leave through `send`: what is no plain socket cannot be written to without waiting."""
+        return self._fd < 0
+
+    async def send(self) -> None:
+        """Send frames over a stream. Shielded: half a frame cannot be taken back. Ends with the socket."""
+        with trio.CancelScope(shield=True) as self._sending:
+            try:
+                while not self._gone.is_set():
+                    if self._leaving:
+                        await self._stream.send_all(self._leaving)
+                        self._leaving = b""
+                        self._left.set()
+                    self._to_send = trio.Event()
+                    await self._to_send.wait()
+            except DEAD:
+                self._break(*GONE)
 
     async def run(self) -> None:
-        """Serve the connection until its socket is closed. Where that fails it closes with 1011."""
+        """Serve the connection until its closing is over. Cancelling it loses nothing: call it again to go on."""
         try:
-            with self._scope:
-                await self._serve_and_finish()
-        finally:
-            self._end(ABNORMAL, "the connection was cut")
-            self._farewell.set()
-            try:
-                await self._stream.aclose_socket(reset=not (self._stream.eof or self._was_answered()))
-            finally:
-                self._gone.set()
-
-    async def _serve_and_finish(self) -> None:
-        try:
-            await self._serve()
-            await self._finish()
+            while self._ending is None or self._is_sending():
+                await self._serve()
+                self._notify_sendable()
         except Exception:
-            self._unfinished = self._answer = None  # it may be what failed
+            self._untranslated = self._answer = None  # it may be what failed
             self.close(*FAILED)
             await self._finish()
             raise
+        await self._finish()
+
+    def cut(self) -> None:
+        """Close the socket now, if that has not happened."""
+        if self._gone.is_set():
+            return
+        self._end(ABNORMAL, "the connection was cut")
+        if self._listening is not None:
+            self._listening.cancel()
+        self._sending.cancel()
+        self._gone.set()
+
+    @property
+    def may_reset(self) -> bool:
+        """Whether what the peer has not taken is to be dropped: it would be kept for minutes for one that never
+        reads.
+        """
+        return not (self._eof or self._peer_closed)
+
+    def _is_sending(self) -> bool:
+        return not (self._cut or self._eof) and bool(self._leaving or self._untranslated is not None)
 
     async def _serve(self) -> None:
-        while not self._is_over():
-            self._wake = trio.Event()
-            if self._unfinished is not None:
-                await self._send_unfinished()
-            elif self._answer is not None:
-                await self._send_answer()
-            elif self._ending is not None:
-                return
-            elif not await self._beat():
-                await self._sleep()
-
-    def _end(self, code: int, reason: str) -> None:
-        if self._ending is None:
-            self._ending = (int(code), reason)
-            for scope in self._opened_for:
-                scope.cancel()
-            self._sendable.set()
-            self._answered.set()
-            self.wake_up()
-
-    def _is_over(self) -> bool:
-        """Notes why, if so."""
-        is_over = self._pump.over or self._stream.too_slow or self._stream.let_go or self._stream.close_answered
-        if is_over:
-            self._end(*self._why_it_is_over())
-        return is_over
-
-    def _why_it_is_over(self) -> tuple[int, str]:
-        closed = self._websocket.closed
-        if self._stream.too_slow:
-            return Close.TOO_SLOW, "a frame could not be sent in time"
-        if self._pump.crashed:
-            return FAILED
-        if closed is not None:
-            return closed.code, closed.reason or ""
-        if self._pump.fault:
-            return Close.PROTOCOL_ERROR, "this is not the WebSocket protocol"
-        return ABNORMAL, "the peer is gone"
-
-    async def _send_unfinished(self) -> None:
-        assert self._unfinished is not None
-        await self._send(self._unfinished)
-        self._unfinished = None
-        self._sendable.set()
-        self._sendable = trio.Event()
-
-    async def _send_answer(self) -> None:
-        assert self._answer is not None
-        await self._send(self._answer)
-        self._answer = None
-        self._answered.set()
-        self._answered = trio.Event()
-
-    async def _send(self, frame: bytes) -> None:
-        try:
-            await self._websocket.send_message(text_of(frame) if self._is_json else frame)
-        except FAULTS:
-            self._end(*self._why_it_is_over())
-
-    async def _beat(self) -> bool:
-        """Do what is due for the heartbeat, if anything is."""
-        if trio.current_time() >= self._silent_at():
+        """One thing that is due, or sleep until something is."""
+        if self._leaving:
+            await self._flush()
+        elif self._untranslated is not None:
+            frame, self._untranslated = self._untranslated, None
+            self._write_text(frame)
+        elif self._pong is not None:
+            pong, self._pong = self._pong, None
+            self._write(frame_head(PONG, len(pong)) + pong)
+        elif self._answer is not None:
+            answer, self._answer = self._answer, None
+            self._write_text(answer)
+        elif trio.current_time() >= self._silent_at():
             self.close(Close.SILENT, "nothing was heard for two heartbeats")
-            return True
-        if trio.current_time() < self._ping_at:
-            return False
-        self._ping_at = trio.current_time() + self._settings.heartbeat_seconds
-        try:
-            await self._stream.send_ping()
-        except FAULTS:
-            self._end(*self._why_it_is_over())
-        return True
+        elif trio.current_time() >= self._ping_at:
+            self._ping_at = trio.current_time() + self._settings.heartbeat_seconds
+            self._write(frame_head(PING, 0))
+        else:
+            await self._sleep()
 
     async def _sleep(self) -> None:
+        self._wake = trio.Event()
         with trio.move_on_at(min(self._ping_at, self._silent_at())):
             await self._wake.wait()
+        self._wake = None
 
     def _silent_at(self) -> float:
-        return self._stream.listening_in_vain_since() + 2 * self._settings.heartbeat_seconds
+        """A server that does not read because its reader has enough to do must not take its peer for silent."""
+        if self._listening is None:
+            return math.inf
+        return max(self._heard_at, self._listening_since) + 2 * self._settings.heartbeat_seconds
 
-    async def _next_message(self) -> str | bytes:
-        with trio.CancelScope() as scope:
-            if not self._closed_here:
-                self._receiving.add(scope)
-                try:
-                    return await self._websocket.get_message()
-                except trio_websocket.ConnectionClosed:
-                    self._end(*self._why_it_is_over())
-                finally:
-                    self._receiving.discard(scope)
-        assert self._ending is not None
-        raise ConnectionClosedError(*self._ending)
+    def _write_text(self, frame: bytes) -> None:
+        payload = text_of(frame).encode() if self._is_json else frame
+        self._write(frame_head(TEXT if self._is_json else BINARY, len(payload)) + payload)
 
-    def _understood(self, message: str | bytes) -> bytes | None:
-        """The message as a frame. None: it was answered here, or closes the connection."""
-        if self._is_json and isinstance(message, str):
-            return self._translated(message)
-        if not self._is_json and isinstance(message, bytes):
-            return message
-        kind = "text frames" if self._is_json else "binary frames"
-        self.close(Close.UNSUPPORTED_DATA, f"the subprotocol {self._websocket.subprotocol} has {kind} only")
-        return None
+    def _write(self, data: bytes) -> None:
+        """Send one frame: at once what the socket takes, the rest in `run`."""
+        if self._cut:
+            return
+        taken = 0
+        if self._fd >= 0:
+            try:
+                taken = os.write(self._fd, data)
+            except BlockingIOError:
+                pass
+            except OSError:
+                self._break(*GONE)
+                return
+        if taken < len(data):
+            self._leaving = memoryview(data)[taken:] if taken else data
+            self._leave_by = trio.current_time() + self._settings.send_seconds
+            self._to_send.set()
+            self._wake_up()
 
-    def _translated(self, text: str) -> bytes | None:
+    async def _flush(self) -> None:
+        """Finish the unfinished frame, or cut the connection at its deadline."""
+        deadline = min(self._leave_by, self._hurry_at)
         try:
-            frame = frame_of(text)
+            with trio.move_on_at(deadline):
+                while self._leaving:
+                    await self._flush_some()
+        except DEAD:
+            self._break(*GONE)
+        if self._leaving and trio.current_time() >= deadline:
+            self._break(Close.TOO_SLOW, "a frame could not be sent in time")
+
+    async def _flush_some(self) -> None:
+        if self._fd < 0:
+            self._left = trio.Event()
+            await self._left.wait()
+            return
+        await trio.lowlevel.wait_writable(self._fd)
+        with suppress(BlockingIOError):
+            taken = os.write(self._fd, self._leaving)
+            self._leaving = memoryview(self._leaving)[taken:]
+
+    async def _listen(self) -> None:
+        """Take what the socket has, once. One task at a time: a newer one sends the older away."""
+        while self._listening is not None:
+            self._listening.cancel()
+            self._quiet = self._quiet or trio.Event()
+            await self._quiet.wait()
+        self._listening = trio.CancelScope()
+        self._listening_since = trio.current_time()
+        data: bytes | None = None
+        try:
+            with self._listening:
+                data = bytes(await self._stream.receive_some(RECEIVE_BYTES))
+        except DEAD:
+            data = b""
+        finally:
+            self._listening = None
+            if self._quiet is not None:
+                self._quiet.set()
+                self._quiet = None
+        if data is not None:
+            self._took(data)
+
+    def _took(self, data: bytes) -> None:
+        if not data:
+            self._eof = True
+            self._end(*GONE)
+            return
+        self._heard_at = trio.current_time()
+        for event in self._reader.feed(data):
+            if isinstance(event, bytes | str):
+                self._take_message(event)
+            elif isinstance(event, Ping):
+                self._pong = event.payload  # of several only the last is answered (RFC 6455, 5.5.3)
+                self._wake_up()
+            elif isinstance(event, CloseFrame):
+                self._peer_closed = True
+                self._end(event.code, event.reason)
+            elif isinstance(event, Fault):
+                self._end(event.code, event.reason)
+        self._check_message_time()
+
+    def _check_message_time(self) -> None:
+        if not self._reader.unfinished:
+            self._message_since = math.inf
+        elif self._message_since == math.inf:
+            self._message_since = self._heard_at
+        elif self._heard_at - self._message_since > self._settings.message_seconds:
+            self._end(Close.TOO_SLOW, "a message did not arrive in time")
+
+    def _take_message(self, message: bytes | str) -> None:
+        if self._ending is not None:
+            return
+        if isinstance(message, str) != self._is_json:
+            kind = "text frames" if self._is_json else "binary frames"
+            self.close(Close.UNSUPPORTED_DATA, f"this subprotocol has {kind} only")
+        elif isinstance(message, bytes):
+            self._arrived.append(message)
+        else:
+            self._take_text(message)
+
+    def _take_text(self, text: str) -> None:
+        try:
+            self._arrived.append(frame_of(text))
         except WireError as error:
             self._malformed_in_a_row += 1
             if self._malformed_in_a_row > self._settings.max_malformed:
                 self.close(Close.TOO_MANY_ERRORS, "too many frames in a row that cannot be understood")
             else:
                 self._answer = error_frame(error)
-                self.wake_up()
-            return None
-        self._malformed_in_a_row = 0
-        return frame
+                self._wake_up()
+        else:
+            self._malformed_in_a_row = 0
 
     async def _finish(self) -> None:
         """Say what is still to be said, and give the peer some time to answer."""
         assert self._ending is not None
-        self._stream.hurry(self._settings.close_seconds)
+        self.hurry()
         with trio.move_on_after(self._settings.close_seconds):
-            if self._unfinished is not None:
-                await self._send_unfinished()
-            await self._send_close()
-            self._farewell.set()
-            if self._stream.close_sent:
+            self._write_close(*self._ending)
+            while self._leaving and not self._cut:
+                await self._flush()
+            if not self._cut:
                 await self._await_the_peers_end()
 
-    async def _send_close(self) -> None:
-        """The library does not always: not for a broken frame, and not for any code of ours, because a library that
-        knows that it is closing fails at the next ping.
-        """
-        assert self._ending is not None
-        code, reason = self._ending
-        if self._stream.eof or code in NEVER_SENT:
+    def _write_close(self, code: int, reason: str) -> None:
+        if self._eof or self._farewell or code in NEVER_SENT or (code == NO_CODE and not self._peer_closed):
             return
-        with suppress(*FAULTS):
-            await self._stream.send_close(code, reason)
+        payload = close_payload(code, "" if self._peer_closed else reason)
+        self._write(frame_head(CLOSE, len(payload)) + payload)
+        self._farewell = True
 
     async def _await_the_peers_end(self) -> None:
-        if self._closed_here:
-            await self._discard_messages()
-        await self._pump.ended.wait()
-        if not self._was_answered():
-            await self._stream.discard_all()
+        """Its close frame. From one that broke the protocol, the end of its stream: closing a socket with unread bytes
+        would reset it, and the peer might never see the close frame that it was sent.
+        """
+        while not (self._peer_closed or self._eof or self._reader.over):
+            await self._listen()
+        if isinstance(self._stream, trio.abc.HalfCloseableStream) and not self._peer_closed:
+            with suppress(*DEAD):
+                await self._stream.send_eof()
+        while not (self._eof or self._peer_closed):
+            await self._listen()
 
-    def _was_answered(self) -> bool:
-        """Both close frames went over the wire. (What was too big makes the library send one and not let go.)"""
-        return self._stream.close_answered and self._stream.let_go
+    def _end(self, code: int, reason: str) -> None:
+        if self._ending is None:
+            self._ending = (int(code), reason)
+            if self._opened_for is not None:
+                self._opened_for.cancel()
+            self._notify_sendable()
+            self._wake_up()
 
-    async def _discard_messages(self) -> None:
-        """The library reads no further, and so not the answer to the close, while a message waits."""
-        with suppress(trio_websocket.ConnectionClosed):
-            while True:
-                await self._websocket.get_message()
+    def _break(self, code: int, reason: str) -> None:
+        """Nothing can be sent any more."""
+        self._cut = True
+        self._leaving = b""
+        self._left.set()
+        self._sending.cancel()
+        self._end(code, reason)
+        if self._listening is not None:
+            self._listening.cancel()
+
+    def _wake_up(self) -> None:
+        if self._wake is not None:
+            self._wake.set()
+
+    def _notify_sendable(self) -> None:
+        if self._sendable is not None:
+            self._sendable.set()
+            self._sendable = None
+
+    async def _wait_sendable(self) -> None:
+        self._sendable = self._sendable or trio.Event()
+        await self._sendable.wait()
+
+    async def aclose(self) -> None:
+        """Close the socket, whatever state the connection is in. Also when cancelled."""
+        self.cut()
+        self._fd = -1  # the system may give the number to somebody else
+        if self.may_reset and isinstance(self._stream, trio.SocketStream):
+            with suppress(OSError):
+                self._stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        await trio.aclose_forcefully(self._stream)

@@ -10,24 +10,21 @@ from dataclasses import dataclass
 
 import trio
 import trio.abc
-from trio_websocket import WebSocketConnection as LibraryConnection
-from trio_websocket import WebSocketRequest, wrap_server_stream
 
 from bimip.domain.identity import Claims
 from bimip.gateway.authentication import TokenError, Verifier
-from bimip.gateway.connection import FAILED, WebSocketConnection
+from bimip.gateway.connection import DEAD, FAILED, WebSocketConnection
 from bimip.gateway.handshake import Opening, RefusedOpeningError, judge_opening
-from bimip.gateway.pump import FAULTS, Pump
+from bimip.gateway.opening import OpeningReader, Request, accepted, refused
 from bimip.gateway.settings import GatewaySettings
-from bimip.gateway.stream import GuardedStream
 from bimip.gateway.wire import hello_token
 from bimip.session.close import Close
 from bimip.users.connection import Connection, ConnectionClosedError, RefusedError
 from bimip.wire.errors import WireError
 
 RECEIVE_BYTES = 16 << 10
+LAST_WORDS_SECONDS = 0.1
 STOPPING = (Close.GOING_AWAY, "the server stops; please connect again")
-LAST_WORDS_SECONDS = 0.1  # to put a close frame into the system's buffer, also for a task that was killed
 
 Grace = Callable[[], AbstractContextManager[object]]
 
@@ -55,118 +52,103 @@ class Gateway:
 
 
 class _Serving:
-    def __init__(self, gateway: Gateway, socket: trio.abc.Stream) -> None:
+    def __init__(self, gateway: Gateway, stream: trio.abc.Stream) -> None:
         self._gateway = gateway
         self._settings = gateway.settings
-        self._stream = GuardedStream(
-            socket,
-            send_seconds=gateway.settings.send_seconds,
-            max_opening_bytes=gateway.settings.max_opening_bytes,
-            on_change=self._changed,
-        )
+        self._stream = stream
         self._authenticate_until = trio.current_time() + gateway.settings.handshake_seconds
-        self._opening_scope = trio.CancelScope(deadline=self._authenticate_until)
-        self._connection: WebSocketConnection | None = None
 
     async def run(self) -> None:
         try:
-            async with trio.open_nursery() as nursery:
-                pump = Pump(nursery, self._changed)
-                try:
-                    await self._run(nursery, pump)
-                finally:
-                    pump.cancel()
+            opened = await self._open()
+            if opened is not None:
+                await self._live(*opened)
         finally:
-            await self._stream.aclose_socket(reset=False)
+            await trio.aclose_forcefully(self._stream)
 
-    async def _run(self, nursery: trio.Nursery, pump: Pump) -> None:
-        opened = await self._open(pump)
-        if opened is not None:
-            await self._live(nursery, pump, *opened)
-        elif self._stream.answered_opening:
-            await self._see_off(pump)
-
-    def _changed(self) -> None:
-        if self._connection is None:
-            self._opening_scope.cancel()
-        else:
-            self._connection.wake_up()
-
-    async def _open(self, pump: Pump) -> tuple[LibraryConnection, Opening] | None:
-        with self._opening_scope:
-            request = await wrap_server_stream(
-                pump,  # type: ignore[arg-type]  # of a nursery it uses start_soon alone
-                self._stream,
-                max_message_size=self._settings.max_frame_bytes,
-                receive_buffer_size=RECEIVE_BYTES,
-            )
-            with suppress(*FAULTS):
-                return await self._answer(request)
+    async def _open(self) -> tuple[Request, Opening] | None:
+        """None: it did not become a WebSocket, in time or at all."""
+        try:
+            with trio.move_on_at(self._authenticate_until):
+                return await self._answer_opening()
+        except RefusedOpeningError as refusal:
+            await self._refuse(refusal)
+        except DEAD:
+            pass
         return None
 
-    async def _answer(self, request: WebSocketRequest) -> tuple[LibraryConnection, Opening] | None:
-        try:
-            opening = self._judge(request)
-        except RefusedOpeningError as refusal:
-            await self._refuse(request, refusal)
-            return None
-        return await request.accept(subprotocol=opening.subprotocol), opening
-
-    async def _see_off(self, pump: Pump) -> None:
-        """The refusal has left; give it time to arrive."""
-        await self._stream.aclose()
-        pump.cancel()
-        with trio.move_on_after(self._settings.close_seconds):
-            await pump.ended.wait()
-            await self._stream.discard_all()
-
-    def _judge(self, request: WebSocketRequest) -> Opening:
-        return judge_opening(
+    async def _answer_opening(self) -> tuple[Request, Opening] | None:
+        reader = OpeningReader(self._settings.max_opening_bytes)
+        request = None
+        while request is None:
+            data = bytes(await self._stream.receive_some(RECEIVE_BYTES))
+            if not data:
+                return None
+            request = reader.feed(data)
+        opening = judge_opening(
             request.headers,
-            host=request._event.host,  # noqa: SLF001 -- the library keeps this one header to itself
-            offered=request.proposed_subprotocols,
+            host=request.host,
+            offered=request.offered,
             origins=self._settings.origins,
             verifier=self._gateway.verifier,
             now_ms=self._gateway.now_ms(),
         )
+        await self._stream.send_all(accepted(request, opening.subprotocol))
+        return request, opening
 
-    async def _refuse(self, request: WebSocketRequest, refusal: RefusedOpeningError) -> None:
-        headers = [(b"Connection", b"close"), (b"Content-Type", b"text/plain; charset=utf-8"), *refusal.headers]
-        await request.reject(refusal.status, extra_headers=headers, body=f"{refusal.sentence}\n".encode())
+    async def _refuse(self, refusal: RefusedOpeningError) -> None:
+        """Answer, and give the answer time to arrive: closing a socket with unread bytes would reset it."""
+        with trio.move_on_after(self._settings.close_seconds), suppress(*DEAD):
+            await self._stream.send_all(refused(refusal))
+            if isinstance(self._stream, trio.abc.HalfCloseableStream):
+                await self._stream.send_eof()
+            while await self._stream.receive_some(RECEIVE_BYTES):
+                pass
 
-    async def _live(self, nursery: trio.Nursery, pump: Pump, websocket: LibraryConnection, opening: Opening) -> None:
-        self._connection = connection = WebSocketConnection(websocket, self._stream, pump, self._settings)
-        nursery.start_soon(connection.run)
+    async def _live(self, request: Request, opening: Opening) -> None:
+        connection = WebSocketConnection(self._stream, self._settings, opening.subprotocol, request.rest)
+        async with trio.open_nursery() as nursery:
+            if connection.needs_sender:
+                nursery.start_soon(connection.send)
+            nursery.start_soon(self._admit, nursery, connection, opening)
+            try:
+                await self._run(connection)
+            finally:
+                await connection.aclose()
+            nursery.cancel_scope.cancel()
+
+    async def _run(self, connection: WebSocketConnection) -> None:
         try:
-            await self._admit(connection, opening)
-            await connection.wait_closed()
+            await connection.run()
         except trio.Cancelled:
-            connection.close(*(FAILED if pump.crashed else STOPPING))
+            connection.close(*STOPPING)
             connection.hurry()
-            with self._gateway.grace():
-                await connection.wait_closed()
+            try:
+                with self._gateway.grace():
+                    await connection.run()
+            finally:
+                # A task that was killed has no grace: time to put a close frame into the system's buffer.
+                with trio.move_on_after(LAST_WORDS_SECONDS, shield=True):
+                    await connection.run()
             raise
-        except Exception:
-            connection.close(*FAILED)
-            connection.hurry()
-            await connection.wait_closed()
-            raise
-        finally:
-            with trio.move_on_after(LAST_WORDS_SECONDS, shield=True):
-                await connection.wait_farewell()
-            connection.cut()
 
-    async def _admit(self, connection: WebSocketConnection, opening: Opening) -> None:
+    async def _admit(self, nursery: trio.Nursery, connection: WebSocketConnection, opening: Opening) -> None:
         try:
             with connection.while_open():
-                await self._authenticate_and_attach(connection, opening)
+                await self._authenticate_and_attach(nursery, connection, opening)
         except ConnectionClosedError:
             pass  # the peer left
         except (TokenError, RefusedError) as error:
             connection.close(error.code, error.reason)
+        except Exception:
+            connection.close(*FAILED)
+            raise
 
-    async def _authenticate_and_attach(self, connection: WebSocketConnection, opening: Opening) -> None:
+    async def _authenticate_and_attach(
+        self, nursery: trio.Nursery, connection: WebSocketConnection, opening: Opening
+    ) -> None:
         if opening.claims is not None:
+            nursery.start_soon(connection.watch)
             await self._gateway.attach(opening.claims, connection, [])
             return
         first = await self._first_frames(connection)
@@ -177,6 +159,7 @@ class _Serving:
         if not token:
             raise TokenError("Show a token: in the Authorization header, or in Hello.")
         claims = self._gateway.verifier.verify(token, self._gateway.now_ms())
+        nursery.start_soon(connection.watch)
         await self._gateway.attach(claims, connection, first)
 
     async def _first_frames(self, connection: WebSocketConnection) -> list[bytes]:

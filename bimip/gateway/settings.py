@@ -17,9 +17,13 @@ class GatewaySettings:
     """How often a ping goes out. A peer that is silent for two of them is gone."""
     send_seconds: float = 30.0
     """How long one frame may take to leave."""
+    message_seconds: float = 30.0
+    """How long one message may take to arrive, from its first byte."""
     close_seconds: float = 3.0
     """How long a peer may take to answer a close."""
     max_frame_bytes: int = 1 << 20
+    max_fragments: int = 1024
+    """In how many frames one message may come, empty ones too."""
     max_opening_bytes: int = 32 << 10
     """All that a peer may send before it is a WebSocket."""
     max_malformed: int = 8

@@ -94,6 +94,7 @@ class Window:
         if now < self.deadline:
             return True
         if self.rounds == self._max_rounds:
+            self.deadline = inf  # said once: whoever waits for the deadline is not to spin
             return False
         self.rounds += 1
         self.deadline = now + self._grace_seconds

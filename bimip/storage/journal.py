@@ -13,6 +13,9 @@ When the journal itself ends in the middle of a batch, its successor finds the b
 and tries each alone, in order: every operation is harmless to repeat. One that takes the journal down twice is set
 aside and answered UNKNOWN_OUTCOME.
 
+Whoever ended before it could tell, or had a commit of unknown outcome, may have left on disk what nobody was told of:
+each opening of the store tells everybody to read afresh.
+
 The disk. Nothing read from the store is told to anybody before a synced start record: a killed process may have left
 its last commit in the page cache alone. A full disk refuses what would grow and changes nothing else. After an I/O
 error the environment is closed and opened again, with back-off, and meanwhile writes are refused and reads go on.
@@ -64,6 +67,7 @@ class Committed(NamedTuple):
 
     changes: Changes
     news: list[StateNews]
+    afresh: bool = False  # more may have been committed than was told: read again
 
 
 @dataclass(slots=True)
@@ -134,6 +138,7 @@ class Journal:
         await self._commit(Changes(puts={Table.META: meta}))
         self.statistics.writable = True
         self.statistics.fault = ""
+        self._tell(Committed(Changes(), [], afresh=True))
 
     def _stamp(self) -> Stamp:
         self._last = next_stamp(self._last, self._wall_clock(), self._node)

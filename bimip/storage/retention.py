@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import trio
 
 from bimip.domain.clock import earliest_stamp
-from bimip.domain.ids import DeviceId, Millis, Stamp
+from bimip.domain.ids import Millis, Stamp
 from bimip.domain.operations import (
     ExpireBodies,
     Expired,
@@ -107,9 +107,9 @@ class Retention:
             self.statistics.removed += result.removed
             if not result.more:
                 return
-            if isinstance(operation, ExpireSeen) and result.resume is not None:
-                device, message_id = result.resume
-                operation = operation._replace(after=(DeviceId(device), message_id))
+            if result.resume is not None:
+                assert isinstance(operation, ExpireSeen | ExpireRevoked)
+                operation = operation._replace(start=result.resume)
 
 
 def _before(now: Millis, days: int) -> Stamp:

@@ -1,20 +1,16 @@
 """From what a device asked for to an operation, and from the operation's result to what the device is answered."""
 
-from typing import TYPE_CHECKING
-
 from bimip.domain.clock import millis_of, signal_id
 from bimip.domain.operations import Address, Append, Appended, Refused, Result
+from bimip.users.device import Device
 from bimip.users.session import conversation_name
 from bimip.wire import bimip_pb2 as pb
 from bimip.wire import frames, stored
 from bimip.wire.errors import WireError
 from bimip.wire.validation import check_message, partition_of
 
-if TYPE_CHECKING:
-    from bimip.users.device import Device
 
-
-def prepare(device: "Device", message: pb.Message) -> Append:
+def prepare(device: Device, message: pb.Message) -> Append:
     """The operation that a message asks for. Changes the message. Raises WireError."""
     services = device.session.services
     check_message(message, services.limits, device.session.eid)

@@ -27,7 +27,7 @@ from bimip.session.close import Close
 from bimip.session.window import Window
 from bimip.users.connection import Connection
 from bimip.users.fetching import Fetching
-from bimip.users.session import Session
+from bimip.users.session import Session, StatePage
 from bimip.users.tail import Item
 from bimip.users.wakeup import Wakeup
 from bimip.wire import bimip_pb2 as pb
@@ -56,10 +56,14 @@ class Device:
         self.answered = Wakeup()
         self.windows: dict[str, Window] = {}
         self.said_hello = False
+        self.greeted = False
+        """Hello was answered, which is the first frame: until then all other answers wait."""
         self.seated = False
-        """Hello was answered: delivery may begin."""
+        """Hello was granted: delivery may begin."""
         self.state_position = 0
         self.state_reset = False
+        self.state_live = False
+        """All of the state up to the position was sent; else it is being caught up with."""
         self.unanswered = 0
         """Requests that were taken from this device and whose answer the connection has not taken yet."""
         self.fetching = Fetching(self)
@@ -81,6 +85,12 @@ class Device:
     def answer(self, frame: bytes) -> None:
         """An answer that stands alone."""
         self._frames.append(frame)
+        self.touch()
+
+    def greet(self, frame: bytes) -> None:
+        """The answer to Hello."""
+        self.greeted = True
+        self._frames.appendleft(frame)
         self.touch()
 
     def fail(self, error: WireError, ref: int = 0) -> None:
@@ -121,6 +131,8 @@ class Device:
 
     def step(self) -> None:
         """Send all that there is, until the connection declines or the windows are full. No checkpoint in here."""
+        if self.said_hello and not self.greeted:
+            return
         self._reading = None
         try:
             while self.connection.sendable and self._send_one():
@@ -148,10 +160,10 @@ class Device:
     def _send_in_turn(self) -> bool:
         """Replies, state and the first partition that has something: one Body."""
         parts, replies = self._take_replies()
-        state_upto = self.state_position
+        page: StatePage | None = None
         partition, window, plan = "", None, None
         if self.seated:
-            state_upto = self._add_state(parts)
+            page = self._add_state(parts)
             partition, window, plan = self._next_partition(FRAME_BYTES - sum(map(len, parts)))
         if plan is None and not parts:
             return False
@@ -165,7 +177,7 @@ class Device:
         for _ in range(replies):
             self._replies.popleft()
         self.was_answered(replies)
-        self._state_sent(state_upto)
+        self._state_sent(page)
         if window is not None and plan is not None:
             window.sent(plan.upto, plan.entries, trio.current_time())
         return True
@@ -180,29 +192,27 @@ class Device:
             size += len(part)
         return parts, len(parts)
 
-    def _add_state(self, parts: list[bytes]) -> int:
-        """Append the next page of state, if there is one; returns the version that it leads up to."""
+    def _add_state(self, parts: list[bytes]) -> StatePage | None:
+        """Append the next page of state, if there is one."""
         position = self.state_position
         if position >= self.session.state.head and not self.state_reset:
-            return position
-        items, upto = self.session.read_state(position)
-        complete = upto >= self.session.state.head
-        parts.append(
-            state.delta_part(
-                position, upto, items, reset=self.state_reset and position == 0, complete=self.state_reset and complete
-            )
-        )
-        return upto
+            return None
+        page = self.session.read_state(position, live=self.state_live)
+        reset, complete = self.state_reset and position == 0, self.state_reset and page.live
+        parts.append(state.delta_part(position, page.upto, page.items, reset=reset, complete=complete))
+        return page
 
-    def _state_sent(self, upto: int) -> None:
-        if upto > self.state_position or self.state_reset:
-            self.state_position = upto
-            self.state_reset = self.state_reset and upto < self.session.state.head
+    def _state_sent(self, page: StatePage | None) -> None:
+        if page is not None:
+            self.state_position = page.upto
+            self.state_live = page.live
+            self.state_reset = self.state_reset and not page.live
 
     def _next_partition(self, room: int) -> tuple[str, Window | None, _Plan | None]:
         for partition, window in self.windows.items():
             if window.position < self.session.logs[partition].head:
                 plan = self._plan(partition, window, room)
+                self._reading = None
                 if plan.upto > window.position:
                     return partition, window, plan
         return "", None, None
@@ -231,7 +241,6 @@ class Device:
         if upto < head:
             parts.append(self._hole(partition, upto + 1, head))
             upto = head
-        self._reading = None
         return _Plan(parts, upto, entries)
 
     def _part(self, partition: str, window: Window, item: Item) -> bytes | None:
@@ -296,7 +305,9 @@ class Device:
     def next_deadline(self) -> float:
         """When the fetcher must look even if nobody wakes it: a grace period ends, or the token expires."""
         grace = min((window.deadline for window in self.windows.values()), default=inf)
-        return min(grace, self.fetching.deadline)
+        left = (self.claims.expires_at - self.session.services.wall_clock()) / 1000
+        expiry = trio.current_time() + left if left > 0 else inf  # what expired was noticed before
+        return min(grace, expiry, self.fetching.deadline)
 
     def check_deadlines(self) -> None:
         now = trio.current_time()

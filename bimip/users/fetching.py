@@ -4,9 +4,9 @@ What is fetched unacknowledged behaves as what is delivered: the next such batch
 acknowledged, or the grace period ends, so that nothing is pulled twice in a hurry (seed 001, step 6).
 """
 
-from collections import deque
+from collections import OrderedDict, deque
 from math import inf
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple, Protocol
 
 import trio
 
@@ -15,18 +15,33 @@ from bimip.domain.ids import DeviceId, UserId
 from bimip.domain.operations import Barrier, Result
 from bimip.domain.ranges import contains
 from bimip.domain.records import Conversation, Cursor, Entry, Mention, Reader, Sequence, Table
-from bimip.users.session import conversation_number, read_items
-from bimip.users.tail import Item
+from bimip.users.session import Session, conversation_number
+from bimip.users.wakeup import Wakeup
 from bimip.wire import bimip_pb2 as pb
 from bimip.wire import frames, stored
 from bimip.wire.errors import WireError
 
-if TYPE_CHECKING:
-    from bimip.users.device import Device
-
 MAX_SCAN = 1000
 """Entries looked at for one answer; `next_offset` goes on."""
 ANSWER_BYTES = 512 * 1024
+MAX_QUESTIONS = 64
+"""Of one connection, for which it is remembered where they go on."""
+
+
+class Asker(Protocol):
+    """A device, as far as its fetches need it."""
+
+    session: Session
+    number: DeviceId
+    wakeup: Wakeup
+    unanswered: int
+
+    @property
+    def name(self) -> str: ...
+
+    def answer(self, frame: bytes) -> None: ...
+
+    def fail(self, error: WireError, ref: int = 0) -> None: ...
 
 
 class Row(NamedTuple):
@@ -49,9 +64,9 @@ class Request(NamedTuple):
 class Fetching:
     """One connection's fetches: where the last one ended, and what waits for acknowledgements."""
 
-    def __init__(self, device: "Device") -> None:
+    def __init__(self, device: Asker) -> None:
         self._device = device
-        self._next: dict[tuple[int, str], int] = {}
+        self._next: OrderedDict[_Question, int] = OrderedDict()
         self._waiting: deque[Request] = deque()
         self._unacknowledged: dict[tuple[str, int], None] = {}
         self._deadline = 0.0
@@ -74,11 +89,14 @@ class Fetching:
         def decided(_result: Result) -> None:
             self._waiting.append(Request(fetch, ref))
             self.go_on()
+            if self._waiting:
+                self._device.wakeup.ring()  # the fetcher is to know of the deadline
 
         self._device.unanswered += 1
         self._device.session.services.queue.submit(Barrier(), decided)
 
     def acknowledged(self, partition: str, upto: int, ranges: tuple[tuple[int, int], ...]) -> None:
+        """An ack of this device is on disk."""
         for place in list(self._unacknowledged):
             if place[0] == partition and (place[1] <= upto or contains(ranges, place[1])):
                 del self._unacknowledged[place]
@@ -92,7 +110,6 @@ class Fetching:
             request = self._waiting[0]
             if request.fetch.kind == pb.UNACKNOWLEDGED and self._unacknowledged:
                 if trio.current_time() < self._deadline:
-                    self._device.wakeup.ring()  # the fetcher is to know of the deadline
                     return
                 self._unacknowledged.clear()
             self._waiting.popleft()
@@ -104,11 +121,16 @@ class Fetching:
         except WireError as error:
             self._device.fail(error, request.ref)
             return
+        except Exception as error:  # noqa: BLE001 - whoever lets this go on must not suffer for it
+            self._device.session.services.report("fetch failed", error)
+            sentence = "the server failed at this request; the operator has been told"
+            self._device.fail(WireError(pb.INTERNAL, sentence), request.ref)
+            return
         fetch = request.fetch
         if fetch.kind == pb.UNACKNOWLEDGED and batch.rows:
             self._unacknowledged = {(fetch.partition, row.offset): None for row in batch.rows}
             self._deadline = trio.current_time() + self._device.session.services.grace_seconds
-        self._next[fetch.kind, fetch.conversation or fetch.partition] = batch.next_offset
+        self._remember(_question(fetch), batch.next_offset)
         tail = frames.fetch_part(
             next_offset=batch.next_offset,
             acknowledged=[row.acknowledged for row in batch.rows],
@@ -118,17 +140,38 @@ class Fetching:
         parts = [row.part for row in batch.rows]
         self._device.answer(frames.body(fetch.partition, 0, 0, pb.TURN_FETCH, parts, tail=tail))
 
+    def _remember(self, question: "_Question", offset: int) -> None:
+        self._next[question] = offset
+        self._next.move_to_end(question)
+        if len(self._next) > MAX_QUESTIONS:
+            self._next.popitem(last=False)
+
     def _read(self, fetch: pb.Fetch) -> Batch:
         limits = self._device.session.services.limits
         limit = min(fetch.limit or limits.max_fetch, limits.max_fetch)
-        if fetch.HasField("offset"):
-            offset = fetch.offset
-        else:
-            offset = self._next.get((fetch.kind, fetch.conversation or fetch.partition), 0)
+        offset = fetch.offset if fetch.HasField("offset") else self._next.get(_question(fetch), 0)
         with self._device.session.services.store.snapshot() as view:
             if fetch.kind == pb.HISTORY:
                 return _history(view, self._device, fetch, offset, limit)
             return _log(view, self._device, fetch, offset, limit)
+
+
+class _Question(NamedTuple):
+    """What a Fetch asks for, apart from where it begins: each has a place of its own where it goes on."""
+
+    kind: int
+    place: str
+    author: str
+    origin: str
+    to: str
+    backwards: bool
+
+
+def _question(fetch: pb.Fetch) -> _Question:
+    author = getattr(fetch, "from")
+    to = f"{fetch.to.eid}/{fetch.to.connection_resource_id}"
+    place = fetch.conversation if fetch.kind == pb.HISTORY else fetch.partition
+    return _Question(fetch.kind, place, author.eid, author.connection_resource_id, to, fetch.backwards)
 
 
 class _Filter(NamedTuple):
@@ -142,7 +185,7 @@ class _Filter(NamedTuple):
         return self.author in {None, author} and (self.origin is None or self.origin == origin)
 
 
-def _filter(view: Reader, device: "Device", fetch: pb.Fetch) -> _Filter:
+def _filter(view: Reader, device: Asker, fetch: pb.Fetch) -> _Filter:
     """`to` may only be the asking device: one that asks with another's name gets nothing."""
     if fetch.to.eid not in {"", device.session.eid}:
         return _Filter(None, None, nothing=True)
@@ -160,7 +203,7 @@ def _filter(view: Reader, device: "Device", fetch: pb.Fetch) -> _Filter:
     return _Filter(user.number, origin.number) if origin else _Filter(None, None, nothing=True)
 
 
-def _log(view: Reader, device: "Device", fetch: pb.Fetch, offset: int, limit: int) -> Batch:
+def _log(view: Reader, device: Asker, fetch: pb.Fetch, offset: int, limit: int) -> Batch:
     """Of the user's own log. Backwards begins below `offset`, or at the head."""
     user, partition = device.session.number, fetch.partition
     wanted = _filter(view, device, fetch)
@@ -169,14 +212,14 @@ def _log(view: Reader, device: "Device", fetch: pb.Fetch, offset: int, limit: in
         return Batch([], (log.head if log else 0) + 1, complete=True)
     cursor: Cursor | None = view.get(Table.CURSORS, (device.number, partition))
     after, scan = _slice(fetch, offset, log.first, log.head)
-    items = read_items(view, user, partition, after, scan)
+    items = view.read(Sequence.ENTRIES, (user, partition), after, limit=scan)
     rows: list[Row] = []
     size, looked = 0, 0
-    for item in reversed(items) if fetch.backwards else items:
+    for place, entry in reversed(items) if fetch.backwards else items:
         if len(rows) == limit or size > ANSWER_BYTES:
             break
         looked += 1
-        row = _row(view, device, fetch, wanted, cursor, item)
+        row = _row(view, device, fetch, wanted, cursor, place, entry)
         if row is not None:
             rows.append(row)
             size += len(row.part)
@@ -192,41 +235,45 @@ def _slice(fetch: pb.Fetch, offset: int, first: int, head: int) -> tuple[int, in
     return after, max(0, below - 1 - after)
 
 
-def _batch(fetch: pb.Fetch, rows: list[Row], items: list[Item], looked: int, first: int, head: int) -> Batch:
+def _batch(
+    fetch: pb.Fetch, rows: list[Row], items: list[tuple[int, Entry]], looked: int, first: int, head: int
+) -> Batch:
     """Behind the last row; where all was looked at, behind the end (seed 000: `next_offset`)."""
     if fetch.backwards:
-        end = items[-looked].offset if looked else first
+        end = items[-looked][0] if looked else first
         return Batch(rows[::-1], end, complete=end <= first)
-    exhausted = looked == len(items) and (not items or items[-1].offset == head)
+    exhausted = looked == len(items) and (not items or items[-1][0] == head)
     if rows:
         return Batch(rows, rows[-1].offset + 1, complete=exhausted)
-    return Batch(rows, items[looked - 1].offset + 1 if looked else head + 1, complete=exhausted)
+    return Batch(rows, items[looked - 1][0] + 1 if looked else head + 1, complete=exhausted)
 
 
 def _row(
-    view: Reader, device: "Device", fetch: pb.Fetch, wanted: _Filter, cursor: Cursor | None, item: Item
+    view: Reader, device: Asker, fetch: pb.Fetch, wanted: _Filter, cursor: Cursor | None, offset: int, entry: Entry
 ) -> Row | None:
-    entry: Entry = item.entry
     user = device.session.number
-    if not wanted.lets(entry.author, entry.origin) or item.stored is None:
+    if not wanted.lets(entry.author, entry.origin):
         return None
     own = entry.origin == device.number
-    acknowledged = cursor is not None and (item.offset <= cursor.floor or contains(cursor.above, item.offset))
+    acknowledged = cursor is not None and (offset <= cursor.floor or contains(cursor.above, offset))
     if fetch.kind == pb.UNACKNOWLEDGED and (acknowledged or not is_owed(view, entry, user, device.number)):
         return None
     if entry.addressed and not own and not is_addressed(view, entry.stamp, user, device.number):
         return None
-    return Row(item.offset, _element(view, device, entry.stamp, item.stored, item.offset, own=own), acknowledged)
+    body = view.get(Table.BODIES, (entry.stamp,))
+    if body is None:
+        return None
+    return Row(offset, _element(view, device, entry.stamp, body, offset, own=own), acknowledged)
 
 
-def _element(view: Reader, device: "Device", stamp: int, body: bytes, offset: int, *, own: bool) -> bytes:
+def _element(view: Reader, device: Asker, stamp: int, body: bytes, offset: int, *, own: bool) -> bytes:
     for one in () if own else view.get(Table.ADDRESSED, (stamp, device.session.number)) or ():
         if one.device == device.number and one.payload is not None:
             body = stored.readdressed(body, one.payload)
     return stored.deliver(body, offset)
 
 
-def _history(view: Reader, device: "Device", fetch: pb.Fetch, offset: int, limit: int) -> Batch:
+def _history(view: Reader, device: Asker, fetch: pb.Fetch, offset: int, limit: int) -> Batch:
     """Of a conversation, by its own offsets. It is nobody's log: user_offset is 0."""
     number = conversation_number(fetch.conversation)
     known: Conversation | None = None if number is None else view.get(Table.CONVERSATIONS, (number,))
@@ -250,7 +297,7 @@ def _history(view: Reader, device: "Device", fetch: pb.Fetch, offset: int, limit
     return Batch(rows, (last or known.head) + 1, complete=last in {0, known.head})
 
 
-def _from_history(view: Reader, device: "Device", wanted: _Filter, mention: Mention) -> bytes | None:
+def _from_history(view: Reader, device: Asker, wanted: _Filter, mention: Mention) -> bytes | None:
     user = device.session.number
     if wanted.nothing or not wanted.lets(mention.author, mention.origin):
         return None

@@ -5,24 +5,29 @@ does delivery begin.
 """
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from bimip.domain.ids import Offset
-from bimip.domain.operations import Operation, Refused, Result, Seat, Seated
+from bimip.domain.operations import Fault, Operation, Refused, Result, Seat, Seated
 from bimip.domain.ranges import normal
 from bimip.session.close import Close
 from bimip.session.window import Window
 from bimip.users import answers
+from bimip.users.device import Device
 from bimip.wire import bimip_pb2 as pb
 from bimip.wire import codec
 from bimip.wire.errors import WireError
 from bimip.wire.validation import check_hello
 
-if TYPE_CHECKING:
-    from bimip.users.device import Device
+CLOSES = {
+    Fault.STORAGE_FULL: Close.TRY_AGAIN_LATER,
+    Fault.UNAVAILABLE: Close.TRY_AGAIN_LATER,
+    Fault.UNKNOWN_OUTCOME: Close.TRY_AGAIN_LATER,
+    Fault.INTERNAL: Close.INTERNAL_ERROR,
+}
+"""A Hello that was refused for no fault of the client's: it is to connect again."""
 
 
-def greet(device: "Device", hello: pb.Hello, ref: int) -> None:
+def greet(device: Device, hello: pb.Hello, ref: int) -> None:
     if device.said_hello:
         raise WireError(pb.OUT_OF_ORDER, "one Hello begins a connection; connect again to say another")
     check_hello(hello, device.session.services.limits, device.session.eid)
@@ -34,7 +39,7 @@ def greet(device: "Device", hello: pb.Hello, ref: int) -> None:
     _Greeting(device, hello, ref, epoch).begin(seats)
 
 
-def _seat(device: "Device", position: pb.Position, *, same_epoch: bool) -> Seat:
+def _seat(device: Device, position: pb.Position, *, same_epoch: bool) -> Seat:
     if position.seq:
         raise WireError(pb.UNSUPPORTED, "positions by seq are not served yet; use offsets", field="partitions.seq")
     return Seat(
@@ -52,7 +57,7 @@ def _seat(device: "Device", position: pb.Position, *, same_epoch: bool) -> Seat:
 class _Greeting:
     """Gathers the results of what a Hello asked for; the last one sends the answer."""
 
-    def __init__(self, device: "Device", hello: pb.Hello, ref: int, epoch: int) -> None:
+    def __init__(self, device: Device, hello: pb.Hello, ref: int, epoch: int) -> None:
         self._device = device
         self._hello = hello
         self._ref = ref
@@ -109,8 +114,9 @@ class _Greeting:
         if self._left:
             return
         if self._refused is not None:
-            self._device.answer(codec.encode(answers.error_of(self._refused, self._ref), self._ref))
-            self._device.close_after_answers(Close.HELLO_EXPECTED, self._refused.sentence[:120])
+            self._device.greet(codec.encode(answers.error_of(self._refused, self._ref), self._ref))
+            code = CLOSES.get(self._refused.fault, Close.HELLO_EXPECTED)
+            self._device.close_after_answers(code, self._refused.sentence[:120])
         else:
             self._welcome()
 
@@ -134,7 +140,7 @@ class _Greeting:
                 setattr(gap, "from", seated.skipped[0])
             device.windows[seated.partition] = self._window(seated)
         self._seat_state()
-        device.answer(codec.encode(answer, self._ref))
+        device.greet(codec.encode(answer, self._ref))
         device.seated = True
 
     def _window(self, seated: Seated) -> Window:
@@ -157,5 +163,6 @@ class _Greeting:
         same_epoch = self._hello.epoch in {0, self._epoch}
         if same_epoch and session.state_floor <= version <= session.state.head and version:
             device.state_position = version
+            device.state_live = version == session.state.head
         else:
             device.state_reset = True

@@ -22,8 +22,7 @@ async def read(device: Device, frames: list[bytes], child: Child) -> None:
         await _read_hello(device, frames)
         malformed = 0
         while True:
-            malformed = _handle_all(device, await connection.receive(), malformed)
-            await _wait_for_room(device)
+            malformed = await _handle_all(device, await connection.receive(), malformed)
     except ConnectionClosedError:
         pass
     except Exception:
@@ -37,15 +36,17 @@ async def _read_hello(device: Device, frames: list[bytes]) -> None:
     with trio.move_on_after(device.session.services.hello_seconds):
         if not frames:
             frames = await device.connection.receive()
-        _handle_all(device, frames[:1], 0)
+        await _handle_all(device, frames[:1], 0)
     if device.said_hello:
-        _handle_all(device, frames[1:], 0)
+        await _handle_all(device, frames[1:], 0)
     else:
         device.connection.close(Close.HELLO_EXPECTED, "the first frame must be a valid Hello, in time")
 
 
-def _handle_all(device: Device, frames: list[bytes], malformed: int) -> int:
+async def _handle_all(device: Device, frames: list[bytes], malformed: int) -> int:
+    """Returns how many of the last frames could not be decoded, in a row."""
     for frame in frames:
+        await _wait_for_room(device)
         try:
             handle(device, frame)
             malformed = 0
@@ -56,10 +57,14 @@ def _handle_all(device: Device, frames: list[bytes], malformed: int) -> int:
             if malformed > MAX_MALFORMED:
                 device.connection.close(Close.TOO_MANY_ERRORS, "too many frames that cannot be decoded")
     device.step_soon()
+    await _wait_for_room(device)
     return malformed
 
 
 async def _wait_for_room(device: Device) -> None:
-    """Stop reading while too many requests of the device are unanswered."""
-    while device.unanswered >= device.session.services.limits.max_unanswered:
+    """Take no more while too many requests of the device are unanswered."""
+    most = device.session.services.limits.max_unanswered
+    if device.unanswered >= most:
+        device.step_soon()  # some answers may only wait for the end of what arrived
+    while device.unanswered >= most:
         await device.answered.wait(device.answered.number)

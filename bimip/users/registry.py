@@ -4,7 +4,7 @@ A session is a temporary child of `users`, a device a temporary child of its ses
 connections, counts against nobody above, and returns when its client does.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 
 import trio
@@ -13,7 +13,7 @@ from bimip.domain.appending import EMPTY_LOG
 from bimip.domain.identity import Claims
 from bimip.domain.ids import DeviceId, UserId
 from bimip.domain.operations import Refused, Register, Registered
-from bimip.domain.records import Reader, Sequence, Table
+from bimip.domain.records import Changes, Reader, Sequence, Table
 from bimip.session.close import Close
 from bimip.storage.journal import Committed
 from bimip.supervision import (
@@ -69,12 +69,17 @@ class Users:
         async with self._turn(claims.eid):
             try:
                 session = await self._session(claims.eid, result.user)
+                self._check_not_revoked(session, claims)  # whoever is refused replaces nobody
                 await self._replace(session, claims.device)
-                if session.is_revoked(claims.jti):
-                    raise RefusedError(Close.TOKEN_REVOKED, "the token was revoked; log in again")
+                self._check_not_revoked(session, claims)
                 await self._start(session, Device(session, result.device, claims, connection), frames)
             except SupervisionError as error:
                 raise RefusedError(Close.INTERNAL_ERROR, "the session restarts; connect again") from error
+
+    @staticmethod
+    def _check_not_revoked(session: Session, claims: Claims) -> None:
+        if session.is_revoked(claims.jti):
+            raise RefusedError(Close.TOKEN_REVOKED, "the token was revoked; log in again")
 
     @asynccontextmanager
     async def _turn(self, eid: str) -> AsyncIterator[None]:
@@ -94,6 +99,8 @@ class Users:
         assert self._children is not None
         session = self._sessions.get(eid)
         if session is None or eid not in self._children:
+            with suppress(NoSuchProcess):
+                await self._children.terminate_child(eid)  # the last one may be on its way out
             session = Session(eid, number, self._services)
             supervisor = DynamicSupervisor(on_ready=session.adopt)
             self._sessions[eid] = self._by_number[number] = session
@@ -142,37 +149,58 @@ class Users:
         session = self._sessions.get(eid)
         if session is None or session.devices or eid in self._turns:
             return
-        del self._sessions[eid]
-        if self._by_number.get(session.number) is session:
-            del self._by_number[session.number]
-        assert self._children is not None
-        with suppress(NoSuchProcess):
-            self._children.terminate_child_nowait(eid)
+        self._end(session)
 
     def committed(self, committed: Committed) -> None:
-        """Tell the sessions concerned what is on disk now, each once, and let their devices send at once."""
-        changes = committed.changes
-        touched = self._services.touched
-        bodies = changes.puts.get(Table.BODIES, {})
-        for (sequence, key), records in changes.appends.items():
-            if sequence is Sequence.ENTRIES:
-                session = self._by_number.get(key[0])
-                if session is not None:
-                    session.grew(key[1], records, bodies)
-                    touched.update(dict.fromkeys(session.devices.values()))
-        for (user, partition), log in changes.puts.get(Table.LOGS, {}).items():
-            session = self._by_number.get(user)
-            if session is not None:
-                session.logs[partition].first = log.first
+        """Tell the sessions concerned what is on disk now, each once, and let their devices send at once.
+
+        A session that fails at it is ended: its devices come back and read from the store. The others are told.
+        """
+        if committed.afresh:
+            for session in list(self._by_number.values()):
+                self._tell(session, session.read_again)
+        self._tell_of_logs(committed.changes)
         for user, version, key, fresh in committed.news:
-            session = self._by_number.get(user)
-            if session is not None:
-                session.state_changed(version, key, fresh)
-                touched.update(dict.fromkeys(session.devices.values()))
+            concerned = self._by_number.get(user)
+            if concerned is not None:
+                self._tell(concerned, concerned.state_changed, version, key, fresh)
+        touched = self._services.touched
         while touched:
             device = next(iter(touched))
             del touched[device]
             device.step_soon()
+
+    def _tell_of_logs(self, changes: Changes) -> None:
+        bodies = changes.puts.get(Table.BODIES, {})
+        for (sequence, key), records in changes.appends.items():
+            session = self._by_number.get(key[0]) if sequence is Sequence.ENTRIES else None
+            if session is not None:
+                self._tell(session, session.grew, key[1], records, bodies)
+        for (user, partition), log in changes.puts.get(Table.LOGS, {}).items():
+            session = self._by_number.get(user)
+            if session is not None and partition in session.logs:
+                session.logs[partition].first = log.first
+
+    def _tell(self, session: Session, tell: Callable[..., None], *news: object) -> None:
+        try:
+            tell(*news)
+        except Exception as error:  # noqa: BLE001 - one session's defect must not cost the others their news
+            self._services.report("telling a session failed", error)
+            self._end(session)
+        else:
+            self._services.touched.update(dict.fromkeys(session.devices.values()))
+
+    def _end(self, session: Session) -> None:
+        self._forget(session)
+        assert self._children is not None
+        with suppress(NoSuchProcess):
+            self._children.terminate_child_nowait(session.eid)
+
+    def _forget(self, session: Session) -> None:
+        if self._sessions.get(session.eid) is session:
+            del self._sessions[session.eid]
+        if self._by_number.get(session.number) is session:
+            del self._by_number[session.number]
 
     def statistics(self) -> dict[str, int]:
         return {

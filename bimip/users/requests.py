@@ -91,8 +91,13 @@ def _acknowledge(device: Device, payload: pb.Signal, ref: int) -> None:
     if window is not None:
         window.acknowledge(payload.upto, ranges, trio.current_time())
     operation = Acknowledge(device.session.number, device.number, partition, Offset(payload.upto), ranges)
-    submit(device, operation, _only_errors(device, ref), lazy=True)
-    device.fetching.acknowledged(partition, payload.upto, ranges)
+    only_errors = _only_errors(device, ref)
+
+    def done(result: Result) -> None:
+        only_errors(result)
+        device.fetching.acknowledged(partition, payload.upto, ranges)
+
+    submit(device, operation, done, lazy=True)
 
 
 def _receipt(device: Device, payload: pb.Signal, ref: int) -> None:
@@ -217,7 +222,7 @@ def logout(device: Device, payload: pb.Logout, ref: int) -> None:
         device.close_after_answers(Close.NORMAL, "logged out")
 
     if payload.forget:
-        submit(device, Forget(device.session.number, device.name), done)
+        submit(device, Forget(device.number), done)
     else:
         device.unanswered += 1
         done(None)

@@ -5,7 +5,7 @@ devices, each of which reads from its own position.
 """
 
 from collections.abc import Mapping
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from bimip.domain.appending import EMPTY_LOG
 from bimip.domain.identity import Claims
@@ -41,12 +41,19 @@ class Session:
         self.services = services
         self.children: Children | None = None
         self.devices: dict[str, Connected] = {}
-        with services.store.snapshot() as view:
+        self.logs: dict[str, LogTail] = {}
+        self.state = StateTail(Version(0))
+        self.state_floor = Version(0)
+        self.read_again()
+
+    def read_again(self) -> None:
+        """Begin with what the store holds; also when a commit may have gone by that nobody told of."""
+        with self.services.store.snapshot() as view:
             self.logs = {
-                partition: LogTail(view.get(Table.LOGS, (number, partition)) or EMPTY_LOG)
-                for partition in services.partitions
+                partition: LogTail(view.get(Table.LOGS, (self.number, partition)) or EMPTY_LOG)
+                for partition in self.services.partitions
             }
-            stored: State | None = view.get(Table.STATES, (number,))
+            stored: State | None = view.get(Table.STATES, (self.number,))
         self.state = StateTail(stored.head if stored else Version(0))
         self.state_floor = stored.floor if stored else Version(0)
 
@@ -87,18 +94,31 @@ class Session:
                 items = read_items(view, self.number, partition, after, READ_AHEAD)
         return items
 
-    def read_state(self, after: int) -> tuple[list[bytes], Version]:
-        """The next encoded changes behind a version, and the version that they lead up to."""
-        items = self.state.after(after)
+    def read_state(self, after: int, *, live: bool) -> "StatePage":
+        """The next encoded changes behind a version, for a device that is live there or is catching up.
+
+        In memory there is of each change what was new in it: enough for a device that had all before (`live`). Any
+        other gets whole values from the store, until a page ends at its head: the page in which a value stood may have
+        passed before the value changed again, and then it stands further on.
+        """
+        items = self.state.after(after) if live else None
         if items is not None:
-            return items, self.state.head
-        head = self.state.head
+            return StatePage(items, self.state.head, live=True)
         with self.services.store.snapshot() as view:
-            low, high = (self.number, after + 1), (self.number, head + 1)
+            stored: State | None = view.get(Table.STATES, (self.number,))
+            low, high = (self.number, after + 1), (self.number + 1, 0)
             changes = view.scan(Table.CHANGES, low, high, limit=STATE_PAGE)
             found = [(at, key, view.get(Table.RECEIPTS, key) or ()) for (_, at), key in changes]
         encoded = [self.encode_state(at, key, runs) for at, key, runs in found]
-        return encoded, found[-1][0] if len(found) == STATE_PAGE else head
+        if len(found) == STATE_PAGE:
+            return StatePage(encoded, found[-1][0], live=False)
+        return StatePage(encoded, stored.head if stored else Version(0), live=True)
+
+
+class StatePage(NamedTuple):
+    items: list[bytes]
+    upto: Version
+    live: bool  # whoever has this page and all before it has the whole state as of `upto`
 
 
 def read_items(view: Reader, user: UserId, partition: str, after: int, limit: int) -> list[Item]:

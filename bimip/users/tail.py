@@ -34,11 +34,17 @@ class LogTail:
         for item in items:
             if item.offset <= self.head:
                 continue  # read from the store when the session began, and told now
+            if item.offset != self.head + 1:
+                self._forget()  # what lies between was never told: it is in the store
             self.head = item.offset
             self._items.append(item)
             self._bytes += len(item.stored or b"")
         while len(self._items) > MAX_ENTRIES or self._bytes > MAX_BYTES:
             self._bytes -= len(self._items.popleft().stored or b"")
+
+    def _forget(self) -> None:
+        self._items.clear()
+        self._bytes = 0
 
     def after(self, offset: int, limit: int) -> list[Item] | None:
         """Entries behind `offset`; None if they do not all lie in memory."""
@@ -59,6 +65,9 @@ class StateTail:
     def add(self, version: Version, item: bytes) -> None:
         if version <= self.head:
             return
+        if version != self.head + 1:
+            self._items.clear()
+            self._start = Version(version - 1)
         self.head = version
         self._items.append((version, item))
         if len(self._items) > MAX_ENTRIES:

@@ -19,9 +19,10 @@ class Wakeup:
             self._event = None
 
     async def wait(self, number: int) -> None:
-        """Return once the number is no longer this one. Cancelling it is safe."""
+        """Return once the number is no longer this one, and never without a checkpoint. Cancelling it is safe."""
+        if self.number != number:
+            await trio.lowlevel.checkpoint()
         while self.number == number:
             if self._event is None:
                 self._event = trio.Event()
             await self._event.wait()
-        await trio.lowlevel.checkpoint_if_cancelled()

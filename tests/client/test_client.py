@@ -4,7 +4,16 @@ import anyio
 import pytest
 
 from bimip.client import Backoff
-from bimip.client.errors import ConnectFailed, DuplicateId, NotConnected, Refused, Stopped, StoreError, TimedOut
+from bimip.client.errors import (
+    ConnectFailed,
+    DuplicateId,
+    NotConnected,
+    ProtocolViolation,
+    Refused,
+    Stopped,
+    StoreError,
+    TimedOut,
+)
 from bimip.client.events import (
     Connected,
     Disconnected,
@@ -16,6 +25,7 @@ from bimip.client.events import (
     Sent,
     ServerError,
 )
+from bimip.client.inbox import MAX_NEWS
 from bimip.client.wire.bimip import (
     Awareness,
     Body,
@@ -924,3 +934,78 @@ async def test_frames_of_later_versions_are_ignored() -> None:
         peer.send(batch(0, 1, 1))
 
         assert (await next_of(client, Received)).offset == 1
+
+
+@both_backends
+async def test_hello_refuses_one_message_postpones_another_and_forgets_a_third() -> None:
+    server = FakeServer()
+    server.refusals = [ConnectFailed("down")]
+    async with a_client(server) as client:
+        ids = [client.send_nowait("bob@example.org", text) for text in (b"1", b"2", b"3", b"4")]
+        peer = await server.accept()
+        await peer.greet(
+            results=[
+                HelloResult(error=ErrorMessage(code=ErrorCode.NOT_FOUND, message="nobody")),
+                HelloResult(sent=sent(ids[1], 1)),
+                HelloResult(error=ErrorMessage(code=ErrorCode.UNAVAILABLE, retry_after_ms=10)),
+            ]
+        )
+        refused = await next_of(client, SendRefused)
+        again: list[str] = []
+        while len(again) < 2:
+            payload, _ = await peer.receive()
+            again += [m.id for m in (payload.messages if isinstance(payload, Body) else [payload])]  # type: ignore[union-attr]
+
+        assert (refused.id, refused.code) == (ids[0], ErrorCode.NOT_FOUND)
+        assert again == ids[2:]
+
+
+@both_backends
+async def test_news_that_nobody_takes_are_bounded_and_messages_are_not_lost() -> None:
+    server = FakeServer()
+    async with a_client(server) as client:
+        peer = await server.accept()
+        await peer.greet(position=0)
+        for number in range(MAX_NEWS + 50):
+            peer.send(ErrorMessage(code=ErrorCode.INTERNAL, message=str(number)))
+        peer.send(batch(0, 1, 1))
+        inbox = client._device.inbox
+        await until(lambda: len(inbox) > MAX_NEWS)
+
+        assert inbox.dropped_news == 51  # Connected was one
+        assert (await next_of(client, Received)).offset == 1
+        peer.send(ErrorMessage(code=ErrorCode.INTERNAL, message="room again"))
+        assert (await next_of(client, ServerError)).message == "room again"
+
+
+@both_backends
+async def test_a_close_that_is_faster_than_the_answer_to_logout() -> None:
+    server = FakeServer()
+    async with a_client(server) as client, anyio.create_task_group() as tasks:
+        peer = await server.accept()
+        await peer.greet()
+
+        async def serve() -> None:
+            await peer.expect(Logout)
+            peer.close(Close.NORMAL)
+
+        tasks.start_soon(serve)
+        await client.logout()
+
+        assert Disconnected not in [type(event) async for event in client]
+
+
+@both_backends
+async def test_an_answer_of_the_wrong_kind() -> None:
+    server = FakeServer()
+    async with a_client(server) as client, anyio.create_task_group() as tasks:
+        peer = await server.accept()
+        await peer.greet()
+
+        async def serve() -> None:
+            _, ref = await peer.expect(Fetch)
+            peer.send(PingPong(), ref)
+
+        tasks.start_soon(serve)
+        with pytest.raises(ProtocolViolation, match="answered with PingPong"):
+            await client.fetch(sender="bob", to_device="phone")

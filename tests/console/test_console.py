@@ -9,6 +9,8 @@ from functools import partial
 import httpx
 import pytest
 import trio
+import trio.testing
+from hypercorn.trio.tcp_server import TCPServer
 
 from bimip.console import Parts, make_application, make_console, open_loopback
 from bimip.supervision import Child, ChildSpec, Supervisor, Tree, open_tree
@@ -340,18 +342,50 @@ async def test_a_peer_that_does_not_read_does_not_keep_the_console_from_stopping
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("bimip.console.server.SEND_SECONDS", 0.1)
+    stopped = trio.Event()
+    in_time = False
 
     async def large(_eid: str) -> Mapping[str, object]:
         return {"devices": "x" * 50_000_000}
 
-    with trio.fail_after(5):
+    async def let_go(stream: trio.SocketStream) -> None:
+        """In the end, so that a console that does wait fails the test and does not hang it."""
+        nonlocal in_time
+        with trio.move_on_after(3):
+            await stopped.wait()
+            in_time = True
+        await stream.aclose()
+
+    async with trio.open_nursery() as nursery:
         async with small_tree() as tree, served(replace(parts_of(tree), user=large)) as client:
             stream = await trio.open_tcp_stream("127.0.0.1", client.base_url.port or 0)
             await stream.send_all(
                 f"GET /debug/user?eid=a HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {TOKEN}\r\n\r\n".encode()
             )
             await stream.receive_some(1)
-    await stream.aclose()
+            await trio.testing.wait_all_tasks_blocked(0.05)
+            nursery.start_soon(let_go, stream)
+        stopped.set()
+
+    assert in_time
+
+
+async def test_a_connection_whose_task_fails_ends_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    run = TCPServer.run
+    failures = [RuntimeError("a fault of the library")]
+
+    async def fail_once(connection: TCPServer) -> None:
+        if failures:
+            raise failures.pop()
+        await run(connection)
+
+    monkeypatch.setattr(TCPServer, "run", fail_once)
+    async with served(parts_of(None)) as client:
+        with pytest.raises(httpx.RemoteProtocolError):
+            await client.get("/healthz")
+        response = await client.get("/healthz")
+
+    assert response.status_code == 200
 
 
 async def test_a_port_that_is_taken_is_named() -> None:

@@ -74,6 +74,27 @@ async def test_text_that_is_no_frame_is_answered_and_too_much_of_it_closes(autoj
         assert (await close_of(websocket))[0] == Close.TOO_MANY_ERRORS
 
 
+async def test_only_what_cannot_be_understood_in_a_row_counts(autojump_clock: MockClock) -> None:
+    async with open_world() as world:
+        websocket = await world.connect(subprotocol="bimip.v1.json")
+        for _ in range(3):
+            for text in ["nonsense"] * 8 + ['{"route":"3","ping_pong":{}}']:
+                await websocket.send_message(text)
+                await websocket.get_message()
+
+        assert websocket.closed is None
+
+
+async def test_a_reader_learns_of_a_close_without_waiting_for_the_peer(autojump_clock: MockClock) -> None:
+    async with open_world() as world:
+        await upgrade(world.dial())
+        await trio.testing.wait_all_tasks_blocked()
+        world.echo.connection.close(Close.REPLACED, "newer")
+        await trio.testing.wait_all_tasks_blocked()
+
+        assert world.echo.ends == [(Close.REPLACED, "newer")]
+
+
 async def test_a_closed_connection_takes_everything_and_says_so_to_its_reader(autojump_clock: MockClock) -> None:
     async with open_world() as world:
         websocket = await world.connect()
@@ -95,9 +116,9 @@ async def test_what_arrived_before_the_peers_close_is_handed_over(autojump_clock
         await stream.send_all(frame(2, b"one") + frame(2, b"two") + frame(8, b"\x03\xe8"))
         await trio.sleep(1)
         connection = world.echo.connection
-        got = [await connection.receive(), await connection.receive()]
+        got = await connection.receive()
 
-        assert got == [[b"one"], [b"two"]]
+        assert got == [b"one", b"two"]
 
 
 async def test_a_peer_that_is_silent_for_two_heartbeats_is_closed_with_4001(autojump_clock: MockClock) -> None:
@@ -257,3 +278,5 @@ async def test_cancelling_closes_with_1001(autojump_clock: MockClock) -> None:
         world.stop()
 
         assert (await close_of(websocket))[0] == Close.GOING_AWAY
+        await world.first_end.wait()
+        assert trio.current_time() == 0  # the peer's answer was heard

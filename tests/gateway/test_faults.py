@@ -5,6 +5,7 @@ beside it, and the listener, do not notice.
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import trio
@@ -204,8 +205,9 @@ FAULTS: dict[str, Fault] = {
         frame(BINARY, b"x", first=MORE) + frame(PING_FRAME, b"p"), frame(CLOSE, b"\x03\xe8"), code=1000
     ),
     "empty_fragments": sends(
-        frame(BINARY, b"x", first=MORE), frame(CONTINUATION, first=MORE) * 20_000, frame(CLOSE, b"\x03\xe8"), code=1000
+        frame(BINARY, b"x", first=MORE), frame(CONTINUATION, first=MORE) * 1000, frame(CLOSE, b"\x03\xe8"), code=1000
     ),
+    "too_many_empty_fragments": sends(frame(BINARY, first=MORE), frame(CONTINUATION, first=MORE) * 20_000, code=1009),
     "half_a_message_and_nothing_more": sends(frame(BINARY, bytes(1000), first=MORE), code=Close.SILENT),
     "nonsense_in_json": sends(*[frame(TEXT, b"{")] * 9, code=Close.TOO_MANY_ERRORS, subprotocol=JSON),
 }
@@ -246,6 +248,7 @@ def conversation() -> bytes:
 async def test_a_cut_at_every_byte_of_a_conversation(end: str) -> None:
     async with open_world(QUICK) as world, open_port(world) as port:
         said = opening() + conversation()
+        files = open_files()
         places = [*range(0, len(opening()), 9), *range(len(opening()), len(said) + 1)]
         for place in places:
             stream = await trio.open_tcp_stream("127.0.0.1", port)
@@ -262,6 +265,11 @@ async def test_a_cut_at_every_byte_of_a_conversation(end: str) -> None:
                 await trio.sleep(0.01)
 
         assert world.ended == len(places)
+        assert open_files() == files
+
+
+def open_files() -> int:
+    return len(list(Path("/dev/fd").iterdir()))
 
 
 async def read_head(stream: trio.SocketStream) -> None:

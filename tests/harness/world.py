@@ -15,15 +15,20 @@ from bimip.client.wire import bimip as pb
 from bimip.config import Settings, load_settings
 from bimip.domain.identity import Claims
 from bimip.domain.ids import Millis
+from bimip.gateway.authentication import issue
 from bimip.storage.interface import Store
 from bimip.storage.memory import MemoryStore
-from bimip.storage.worker import InlineWorker
+from bimip.storage.worker import InlineWorker, Worker
 from bimip.users.connection import RefusedError
+from tests.harness.heard import Heard
 from tests.harness.memory import Peer
 
 BEGIN = 1_700_000_000_000
 """The wall clock when the virtual one shows 0, in ms."""
 FOR_EVER = Millis(1 << 42)
+PATIENCE = 3600
+"""Seconds of virtual time after which a test that waits has failed."""
+KEY = "a key for tests, of 32 bytes or more"
 
 
 @contextmanager
@@ -58,14 +63,55 @@ def virtual_millis() -> Millis:
     return Millis(BEGIN + int(trio.current_time() * 1000))
 
 
+def token(eid: str, device: str, *, seconds: int = 3600, jti: str = "") -> str:
+    """A real token, good from now on."""
+    return issue(
+        algorithm="HS256",
+        signing_key=KEY,
+        eid=eid,
+        device=device,
+        now_ms=virtual_millis(),
+        lifetime_seconds=seconds,
+        jti=jti or f"{eid}/{device}",
+    )
+
+
 def settings_for_tests(**environment: str) -> Settings:
     given = {
         "BIMIP_TOKENS_ALGORITHM": "HS256",
-        "BIMIP_TOKENS_KEY": "a key for tests, of 32 bytes or more",
+        "BIMIP_TOKENS_KEY": KEY,
         "BIMIP_STORE_ENGINE": "memory",
         "BIMIP_CONSOLE_OPERATOR_TOKEN": "an operator's token",
     }
     return load_settings(None, given | environment)
+
+
+async def settle() -> None:
+    """Let everything end that is under way. Acks wait for company, 20 ms at most."""
+    await trio.sleep(0.1)
+
+
+def message(to: str, payload: bytes, message_id: str = "", **fields: Any) -> pb.Message:
+    return pb.Message(id=message_id, to=pb.Identity(eid=to), type=1, payload=payload, **fields)
+
+
+def ranges(*pairs: tuple[int, int]) -> list[pb.OffsetRange]:
+    return [pb.OffsetRange(from_=first, to=last) for first, last in pairs]
+
+
+def at(offset: int, *held: tuple[int, int], partition: str = "chat") -> pb.Position:
+    """A device that holds everything up to `offset`, and these ranges beyond it."""
+    return pb.Position(partition=partition, offset=offset, held=ranges(*held))
+
+
+def begin(start: pb.Start, *, last: int = 0, partition: str = "chat") -> pb.Position:
+    """A device without a position."""
+    return pb.Position(partition=partition, start=start, last=last)
+
+
+def go_on(partition: str = "chat") -> pb.Position:
+    """Where the server's floor stands."""
+    return pb.Position(partition=partition)
 
 
 class World:
@@ -73,12 +119,40 @@ class World:
         self.server = server
         self._nursery = nursery
 
-    def connect(self, eid: str, device: str, *, room: int = 1_000_000, expires_at: Millis = FOR_EVER) -> "Client":
+    def connect(
+        self, eid: str, device: str, *, room: int = 1_000_000, expires_at: Millis = FOR_EVER, jti: str = ""
+    ) -> "Client":
         """A device knocks, with a token that was verified. What becomes of it shows in the client."""
         peer = Peer(room=room)
-        claims = Claims(eid, device, expires_at, f"{eid}/{device}")
+        claims = Claims(eid, device, expires_at, jti or f"{eid}/{device}")
         self._nursery.start_soon(self._attach, claims, peer)
         return Client(peer, eid, device)
+
+    async def join(self, eid: str, device: str, *positions: pb.Position, **hello: Any) -> "Client":
+        """Connect, say Hello, and await the answer, which is then the client's `welcome`."""
+        client = self.connect(eid, device)
+        await client.hello(*positions, **hello)
+        return client
+
+    async def register(self, eid: str, *devices: str) -> None:
+        """A user and their devices exist once they connected."""
+        for device in devices or ("phone",):
+            (await self.join(eid, device)).cut()
+
+    async def fill(self, to: str, *numbers: int, partition: str = "") -> None:
+        """Carol writes messages whose payloads are these numbers: the offsets that they get in an unused log."""
+        carol = await self.join("carol", "phone", go_on())
+        for number in numbers:
+            carol.write(to, b"%d" % number, f"to {to}: {number}", partition=partition)
+        sent = await carol.heard()
+        assert not sent.errors, sent.errors
+        carol.cut()
+        await settle()
+
+    async def kill(self, path: str) -> None:
+        """End a process as if it had crashed: `users/alice/phone/fetcher`."""
+        assert self.server.processes is not None
+        await self.server.processes.kill(f"bimip/{path}")
 
     async def _attach(self, claims: Claims, peer: Peer) -> None:
         try:
@@ -94,6 +168,7 @@ class Client:
         self.peer = peer
         self.eid = eid
         self.device = device
+        self.welcome = pb.Hello()
 
     def send(self, *, ref: int = 0, **payload: Any) -> None:
         """One frame: `send(message=pb.Message(...))`."""
@@ -101,7 +176,8 @@ class Client:
         self.peer.send(bytes(pb.MessageScheme(route=ROUTES[name], ref=ref, **{name: value})))
 
     async def receive(self) -> pb.MessageScheme:
-        return pb.MessageScheme.parse(await self.peer.receive())
+        with trio.fail_after(PATIENCE):
+            return pb.MessageScheme.parse(await self.peer.receive())
 
     async def hello(self, *positions: pb.Position, **fields: Any) -> pb.Hello:
         """Say Hello and return the answer; by default for the whole of `chat`."""
@@ -109,7 +185,35 @@ class Client:
         self.send(hello=pb.Hello(partitions=list(positions), **fields), ref=1)
         answer = await self.receive()
         assert answer.hello is not None, answer
+        self.welcome = answer.hello
         return answer.hello
+
+    async def heard(self) -> Heard:
+        """All that was told to this device since it was last asked, once nothing is under way any more."""
+        await settle()
+        return Heard([pb.MessageScheme.parse(frame) for frame in self.peer.waiting()])
+
+    async def heard_slowly(self) -> Heard:
+        """The same for a peer with little room: takes frame after frame until none comes any more."""
+        frames: list[pb.MessageScheme] = []
+        while batch := (await self.heard()).frames:
+            frames += batch
+        return Heard(frames)
+
+    async def closed(self) -> int:
+        """The code that the connection closes with."""
+        with trio.fail_after(PATIENCE):
+            await self.peer.connection.wait_closed()
+        assert self.peer.connection.closed is not None
+        return self.peer.connection.closed[0]
+
+    @property
+    def is_connected(self) -> bool:
+        return self.peer.connection.closed is None
+
+    def cut(self) -> None:
+        """The network goes: what was not taken is lost."""
+        self.peer.cut()
 
     async def body(self) -> pb.Body:
         """The next batch that holds more than state."""
@@ -121,8 +225,7 @@ class Client:
 
     async def post(self, to: str, payload: bytes, message_id: str, **fields: Any) -> pb.Signal:
         """Send one message and await SENT."""
-        message = pb.Message(id=message_id, to=pb.Identity(eid=to), type=1, payload=payload, **fields)
-        self.send(message=message, ref=7)
+        self.write(to, payload, message_id, **fields)
         while True:
             body = await self.body()
             assert not body.errors, body.errors
@@ -130,9 +233,16 @@ class Client:
                 if signal.id == message_id:
                     return signal
 
+    def write(self, to: str, payload: bytes, message_id: str = "", **fields: Any) -> None:
+        """Send one message, and await nothing."""
+        self.send(message=message(to, payload, message_id, **fields), ref=7)
+
     def acknowledge(self, upto: int = 0, *offsets: int, partition: str = "chat") -> None:
         ranges = [pb.OffsetRange(from_=offset, to=offset) for offset in offsets]
         self.send(signal=pb.Signal(status=pb.MessageStatus.DELIVERED, partition=partition, upto=upto, offsets=ranges))
+
+    def read(self, conversation: str, upto: int = 0, **fields: Any) -> None:
+        self.send(signal=pb.Signal(status=pb.MessageStatus.READ, conversation=conversation, upto=upto, **fields))
 
 
 ROUTES = {
@@ -155,12 +265,13 @@ async def open_world(
     store: Store | None = None,
     settings: Settings | None = None,
     open_store: Callable[[], Store] | None = None,
+    open_worker: Callable[[], Worker] = InlineWorker,
 ) -> AsyncIterator[World]:
     """Run the server. A given store survives the world, so that the next one begins where this one ended."""
     kept = store if store is not None else MemoryStore()
     surroundings = Surroundings(
         open_store=lambda _settings: open_store() if open_store else kept,
-        open_worker=InlineWorker,
+        open_worker=open_worker,
         wall_clock=virtual_millis,
         random=Random(seed),
         open_listeners=no_listeners,

@@ -1,0 +1,226 @@
+"""WebSocket frames (RFC 6455, part 5), without I/O: bytes in, messages and control frames out.
+
+Why a reader of our own: a general library makes an event, a generator step and a copy of each frame and cannot hand
+over all that arrived at once; it also counts neither fragments nor what a broken header announces. What is not here
+(the opening, the order of a close, deadlines) is the connection's. The fuzz tests hold it to wsproto's verdicts.
+
+Every limit applies before the bytes are there: a frame that announces too much is refused at its header. Bytes are
+taken into one buffer that is cut where complete frames end, so one byte at a time costs no more than all at once.
+"""
+
+from struct import Struct
+from typing import Final, NamedTuple
+
+TEXT, BINARY, CONTINUATION, CLOSE, PING, PONG = 0x1, 0x2, 0x0, 0x8, 0x9, 0xA
+
+PROTOCOL_ERROR, INVALID_DATA, TOO_BIG = 1002, 1007, 1009
+NO_CODE: Final = 1005
+"""What a close frame without a code counts as."""
+
+_FIN, _RESERVED, _OPCODE, _MASKED, _LENGTH = 0x80, 0x70, 0x0F, 0x80, 0x7F
+_MAX_CONTROL_BYTES = 125
+_SHORT, _LONG = Struct(">H"), Struct(">Q")
+_CODES = {*range(1000, 1004), *range(1007, 1015), *range(3000, 5000)}
+
+
+class Ping(NamedTuple):
+    payload: bytes
+
+
+class Pong(NamedTuple):
+    payload: bytes
+
+
+class CloseFrame(NamedTuple):
+    code: int
+    reason: str
+
+
+class Fault(NamedTuple):
+    """The peer broke the protocol, or a limit: close with this. Nothing after it is read."""
+
+    code: int
+    reason: str
+
+
+Event = bytes | str | Ping | Pong | CloseFrame | Fault
+"""A binary or a text message, or what else a peer may say."""
+
+
+class _FaultError(Exception):
+    def __init__(self, code: int, reason: str) -> None:
+        super().__init__(reason)
+        self.fault = Fault(code, reason)
+
+
+class FrameReader:
+    """Of what a client sends."""
+
+    __slots__ = ("_buffer", "_fragments", "_max_bytes", "_max_fragments", "_need", "_over", "_size", "_text")
+
+    def __init__(self, *, max_message_bytes: int, max_fragments: int) -> None:
+        self._max_bytes = max_message_bytes
+        self._max_fragments = max_fragments
+        self._buffer = bytearray()
+        self._need = 0  # bytes that the buffer must hold before it is worth another look
+        self._fragments: list[bytes] = []
+        self._size = 0  # of the fragments
+        self._text = False
+        self._over = False
+
+    @property
+    def over(self) -> bool:
+        """Nothing that comes is read any more."""
+        return self._over
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether a frame or a message has begun and not ended."""
+        return bool(self._buffer or self._fragments)
+
+    def feed(self, data: bytes) -> list[Event]:
+        """All that is complete now, in order. After a CloseFrame or a Fault nothing follows."""
+        events: list[Event] = []
+        if self._over:
+            return events
+        buffer = self._buffer
+        if buffer:
+            buffer += data
+            if len(buffer) < self._need:
+                return events
+            data = bytes(buffer)
+        try:
+            at = self._read_frames(data, events)
+        except _FaultError as error:
+            events.append(error.fault)
+            self._over = True
+        if self._over:
+            self._buffer = bytearray()
+        else:
+            self._buffer = bytearray(memoryview(data)[at:])
+        return events
+
+    def _read_frames(self, data: bytes, events: list[Event]) -> int:
+        """Take whole frames; returns where the first unfinished one begins."""
+        at, size = 0, len(data)
+        while size - at >= 2 and not self._over:
+            length = data[at + 1] & _LENGTH
+            body = at + 6
+            if length > _MAX_CONTROL_BYTES:
+                body += 2 if length == 126 else 8
+            if body > size:
+                # The shortest header tells enough to refuse.
+                self._check(data[at], data[at + 1], 0)
+                self._need = body - at
+                return at
+            if length > _MAX_CONTROL_BYTES:
+                length = _long_length(data, at + 2, length)
+            self._check(data[at], data[at + 1], length)
+            end = body + length
+            if end > size:
+                self._need = end - at
+                return at
+            self._take(data[at], unmask(data[body:end], data[body - 4 : body]), events)
+            at = end
+        self._need = 2
+        return at
+
+    def _check(self, first: int, second: int, length: int) -> None:
+        """What can be said of a frame before its payload is there."""
+        opcode = first & _OPCODE
+        if first & _RESERVED:
+            raise _FaultError(PROTOCOL_ERROR, "a reserved bit is set, and no extension was agreed on")
+        if not second & _MASKED:
+            raise _FaultError(PROTOCOL_ERROR, "a client must mask its frames")
+        if opcode >= CLOSE:
+            if opcode > PONG:
+                raise _FaultError(PROTOCOL_ERROR, f"there is no opcode {opcode}")
+            if not first & _FIN or length > _MAX_CONTROL_BYTES or second & _LENGTH > _MAX_CONTROL_BYTES:
+                raise _FaultError(PROTOCOL_ERROR, "a control frame must be whole and short")
+            return
+        if opcode > BINARY:
+            raise _FaultError(PROTOCOL_ERROR, f"there is no opcode {opcode}")
+        if (opcode == CONTINUATION) != bool(self._fragments):
+            raise _FaultError(PROTOCOL_ERROR, "a continuation without a beginning, or a message within another")
+        if self._size + length > self._max_bytes:
+            raise _FaultError(TOO_BIG, f"a message may have {self._max_bytes} bytes")
+        if len(self._fragments) >= self._max_fragments:
+            raise _FaultError(TOO_BIG, f"a message may come in {self._max_fragments} fragments")
+
+    def _take(self, first: int, payload: bytes, events: list[Event]) -> None:
+        opcode = first & _OPCODE
+        if opcode == BINARY and first & _FIN:
+            events.append(payload)
+        elif opcode < CLOSE:
+            self._take_fragment(opcode, payload, events, last=bool(first & _FIN))
+        elif opcode == PING:
+            events.append(Ping(payload))
+        elif opcode == PONG:
+            events.append(Pong(payload))
+        else:
+            events.append(_close_frame(payload))
+            self._over = True
+
+    def _take_fragment(self, opcode: int, payload: bytes, events: list[Event], *, last: bool) -> None:
+        if opcode != CONTINUATION:
+            self._text = opcode == TEXT
+        self._fragments.append(payload)
+        self._size += len(payload)
+        if not last:
+            return
+        message = b"".join(self._fragments)
+        self._fragments = []
+        self._size = 0
+        events.append(_text_of(message) if self._text else message)
+
+
+def frame_head(opcode: int, length: int) -> bytes:
+    """What stands before the payload of a server's frame."""
+    if length <= _MAX_CONTROL_BYTES:
+        return bytes((_FIN | opcode, length))
+    if length < 1 << 16:
+        return bytes((_FIN | opcode, 126)) + _SHORT.pack(length)
+    return bytes((_FIN | opcode, 127)) + _LONG.pack(length)
+
+
+def close_payload(code: int, reason: str) -> bytes:
+    """Of a close frame; the reason is cut to what a control frame holds. Code 1005: without a code."""
+    if code == NO_CODE:
+        return b""
+    text = reason.encode()[: _MAX_CONTROL_BYTES - 2].decode(errors="ignore")
+    return _SHORT.pack(code) + text.encode()
+
+
+def unmask(payload: bytes, mask: bytes) -> bytes:
+    """One xor of two big integers: the fastest way that needs no extension module."""
+    length = len(payload)
+    key = (mask * (length // 4 + 1))[:length]
+    return (int.from_bytes(payload) ^ int.from_bytes(key)).to_bytes(length)
+
+
+def _long_length(data: bytes, at: int, kind: int) -> int:
+    length: int
+    if kind == 126:
+        (length,) = _SHORT.unpack_from(data, at)
+        shortest = _MAX_CONTROL_BYTES
+    else:
+        (length,) = _LONG.unpack_from(data, at)
+        shortest = (1 << 16) - 1
+    if length <= shortest or length >> 63:
+        raise _FaultError(PROTOCOL_ERROR, "a length must be written in as few bytes as hold it")
+    return length
+
+
+def _text_of(message: bytes) -> str:
+    try:
+        return message.decode()
+    except UnicodeDecodeError:
+        raise _FaultError(INVALID_DATA, "a text must be UTF-8") from None
+
+
+def _close_frame(payload: bytes) -> CloseFrame:
+    if not payload:
+        return CloseFrame(NO_CODE, "")
+    if len(payload) == 1 or _SHORT.unpack_from(payload)[0] not in _CODES:
+        raise _FaultError(PROTOCOL_ERROR, "a close frame must carry a code that may be sent")
+    return CloseFrame(_SHORT.unpack_from(payload)[0], _text_of(payload[2:]))

@@ -1,0 +1,237 @@
+"""Imports go down, never up, never round (DESIGN.md part 16)."""
+
+import ast
+from collections.abc import Collection
+
+import pytest
+
+from tests.architecture.source import Modules, dependencies, imports_of, is_within, modules_of, read_modules
+
+MAY_IMPORT = {
+    # floor 0
+    "bimip.supervision": (),
+    "bimip.wire": (),
+    "bimip.domain": (),
+    # floor 1
+    "bimip.session": ("bimip.domain",),
+    "bimip.storage": ("bimip.domain", "bimip.wire"),
+    # floor 2
+    "bimip.users": ("bimip.supervision", "bimip.wire", "bimip.domain", "bimip.session", "bimip.storage"),
+    # floor 3
+    "bimip.gateway": (
+        "bimip.supervision",
+        "bimip.wire",
+        "bimip.domain",
+        "bimip.session",
+        "bimip.storage",
+        "bimip.users",
+    ),
+    "bimip.console": (
+        "bimip.supervision",
+        "bimip.wire",
+        "bimip.domain",
+        "bimip.session",
+        "bimip.storage",
+        "bimip.users",
+    ),
+    "bimip.client": ("bimip.domain", "bimip.session"),
+    # the whole
+    "bimip.config": (),
+    "bimip.app": (
+        "bimip.config",
+        "bimip.supervision",
+        "bimip.wire",
+        "bimip.domain",
+        "bimip.session",
+        "bimip.storage",
+        "bimip.users",
+        "bimip.gateway",
+        "bimip.console",
+    ),
+    # floor 4
+    "bimip.cli": (
+        "bimip.app",
+        "bimip.config",
+        "bimip.supervision",
+        "bimip.wire",
+        "bimip.domain",
+        "bimip.session",
+        "bimip.storage",
+        "bimip.users",
+        "bimip.gateway",
+        "bimip.console",
+        "bimip.client",
+    ),
+    "bimip.__main__": ("bimip.cli",),
+}
+"""Each part imports itself and these. Parts of one floor do not know each other."""
+
+BACK = {
+    ("bimip.supervision.spec", "bimip.supervision.dynamic"): "the type of the handle that a spec's hook is given",
+}
+"""Imports of a name alone, behind TYPE_CHECKING, that close a circle, and why. At run time nothing goes round."""
+
+SUPERVISION_IMPORTS = {
+    "bimip",
+    "bisect",
+    "collections",
+    "contextlib",
+    "contextvars",
+    "dataclasses",
+    "enum",
+    "functools",
+    "itertools",
+    "logging",
+    "math",
+    "os",
+    "traceback",
+    "trio",
+    "typing",
+}
+"""A library that can be published by itself: trio and the standard library."""
+
+
+def part_of(name: str) -> str:
+    return ".".join(name.split(".")[:2])
+
+
+def strays(modules: Modules) -> list[str]:
+    """Imports that do not go down."""
+    found = []
+    for name, module in modules.items():
+        allowed = (part_of(name), *MAY_IMPORT.get(part_of(name), ()))
+        for imported, line in imports_of(module):
+            outside = is_within(imported, "bimip") and imported != "bimip" and imported != "bimip.__version__"
+            if imported.startswith(".") or (outside and part_of(imported) not in allowed):
+                found.append(f"{name}:{line} imports {imported}")
+    return found
+
+
+def circles(modules: Modules, excused: Collection[tuple[str, str]] = ()) -> list[frozenset[str]]:
+    """Sets of modules each of which leads to each other."""
+    graph = {
+        name: {other for other in found if (name, other) not in excused}
+        for name, found in dependencies(modules).items()
+    }
+    reach = {name: _reachable(graph, name) for name in graph}
+    found = {frozenset(other for other in reach[name] if name in reach[other]) for name in graph if name in reach[name]}
+    return sorted(found, key=sorted)
+
+
+def _reachable(graph: dict[str, set[str]], start: str) -> set[str]:
+    seen: set[str] = set()
+    front = [start]
+    while front:
+        for following in graph[front.pop()] - seen:
+            seen.add(following)
+            front.append(following)
+    return seen
+
+
+def run_time_only(modules: Modules) -> dict[str, ast.Module]:
+    """Without what stands behind `if TYPE_CHECKING`."""
+
+    class Strip(ast.NodeTransformer):
+        def visit_If(self, node: ast.If) -> ast.AST | None:
+            if isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
+                return None
+            return self.generic_visit(node)
+
+    return {name: Strip().visit(ast.parse(ast.unparse(module))) for name, module in modules.items()}
+
+
+def foreign(modules: Modules) -> list[str]:
+    """What the supervision library imports beside trio and the standard library."""
+    return [
+        f"{name}:{line} imports {imported}"
+        for name, module in modules.items()
+        if is_within(name, "bimip.supervision")
+        for imported, line in imports_of(module)
+        if imported.split(".")[0] not in SUPERVISION_IMPORTS
+    ]
+
+
+def test_every_part_has_its_place_on_a_floor() -> None:
+    parts = {part_of(name) for name in read_modules()}
+
+    assert parts == {"bimip", *MAY_IMPORT}
+
+
+def test_imports_go_down() -> None:
+    assert strays(read_modules()) == []
+
+
+def test_no_import_goes_round() -> None:
+    assert circles(read_modules(), BACK) == []
+
+
+def test_at_run_time_nothing_goes_round_at_all() -> None:
+    assert circles(run_time_only(read_modules())) == []
+
+
+def test_each_import_that_is_excused_is_still_there() -> None:
+    graph = dependencies(read_modules())
+
+    assert [back for back in BACK if back[1] not in graph[back[0]]] == []
+
+
+def test_supervision_imports_trio_and_the_standard_library_alone() -> None:
+    assert foreign(read_modules()) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "source"),
+    [
+        ("bimip__domain__x", "from bimip.storage.journal import Journal"),
+        ("bimip__domain__x", "from bimip import wire"),
+        ("bimip__domain__x", "import bimip.wire.codec"),
+        ("bimip__domain__x", "def f():\n    from bimip.users import session"),
+        ("bimip__domain__x", "if TYPE_CHECKING:\n    from bimip.app import Server"),
+        ("bimip__session__x", "from bimip.storage import queue"),
+        ("bimip__storage__x", "from bimip.session.close import Close"),
+        ("bimip__storage__x", "from bimip.supervision import Child"),
+        ("bimip__users__x", "from bimip.gateway.connection import Connection"),
+        ("bimip__gateway__x", "from bimip.console import tree"),
+        ("bimip__client__x", "from bimip.wire import codec"),
+        ("bimip__console__x", "from bimip.client import errors"),
+        ("bimip__config", "from bimip.wire.limits import Limits"),
+        ("bimip__app", "from bimip.cli import commands"),
+        ("bimip__cli__x", "from bimip import __main__"),
+        ("bimip__domain__x", "from . import ids"),
+    ],
+)
+def test_an_import_that_goes_up_or_sideways_is_found(name: str, source: str) -> None:
+    assert len(strays(modules_of(**{name: source}))) >= 1
+
+
+@pytest.mark.parametrize("first", ["from bimip.domain.b import B", "def f():\n    from bimip.domain import b"])
+def test_a_circle_is_found_also_when_it_is_hidden(first: str) -> None:
+    modules = modules_of(
+        bimip__domain__a=first,
+        bimip__domain__b="from bimip.domain.c import C",
+        bimip__domain__c="if TYPE_CHECKING:\n    from bimip.domain import a",
+        bimip__domain__d="from bimip.domain import a",
+    )
+
+    assert circles(modules) == [frozenset({"bimip.domain.a", "bimip.domain.b", "bimip.domain.c"})]
+    assert circles(run_time_only(modules)) == []
+
+
+def test_a_package_that_is_passed_through_makes_no_circle() -> None:
+    modules = modules_of(
+        bimip__domain="from bimip.domain.a import A", bimip__domain__a="from bimip.domain import b", bimip__domain__b=""
+    )
+
+    assert circles(modules) == []
+
+
+def test_a_package_whose_own_names_are_taken_makes_one() -> None:
+    modules = modules_of(bimip__domain="from bimip.domain.a import A", bimip__domain__a="from bimip.domain import A")
+
+    assert circles(modules) == [frozenset({"bimip.domain", "bimip.domain.a"})]
+
+
+def test_a_library_in_supervision_is_found() -> None:
+    assert foreign(modules_of(bimip__supervision__x="import structlog")) == [
+        "bimip.supervision.x:1 imports structlog",
+    ]

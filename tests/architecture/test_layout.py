@@ -1,0 +1,130 @@
+"""What lies where: the top level, and tests that mirror what they test."""
+
+import subprocess
+from collections.abc import Iterable
+from pathlib import PurePosixPath
+
+import pytest
+
+from tests.architecture.source import ROOT
+
+TOP = {"LICENSE", "README.md", "bimip", "config", "proto", "pyproject.toml", "scripts", "tests"}
+
+FLOORS = {"cli", "client", "console", "domain", "gateway", "session", "storage", "supervision", "users", "wire"}
+
+WHOLE = {
+    "architecture": "the shape of the source",
+    "benchmarks": "what is measured",
+    "browser": "the web page",
+    "chaos": "processes that are killed",
+    "harness": "helpers: the server in memory",
+    "proto": "the contract",
+    "scenarios": "the whole server",
+    "scripts": "the project's commands",
+    "simulation": "the whole server, from a seed",
+}
+"""Folders of tests that mirror no floor, and what they are about."""
+
+TOPICS = {
+    "tests/client/test_example.py": "the example in the head of the package",
+    "tests/client/test_client.py": "also what the client does as a whole",
+    "tests/console/test_console.py": "the console as a whole",
+    "tests/domain/test_history.py": "all operations together, against a model",
+    "tests/domain/test_repeating.py": "all operations: none has a second effect",
+    "tests/gateway/test_faults.py": "the gateway as a whole, before sockets that die",
+    "tests/gateway/test_fuzz.py": "the gateway as a whole, before random bytes",
+    "tests/gateway/test_tls.py": "the gateway as a whole, over TLS",
+    "tests/storage/test_contract.py": "every store",
+    "tests/storage/test_lmdb_against_memory.py": "two stores at once",
+    "tests/supervision/test_chaos.py": "a whole tree",
+    "tests/wire/test_generated.py": "the generated code",
+    "tests/wire/test_seeds.py": "the examples of the source documents",
+    "tests/wire/test_two_codecs.py": "the two generated codecs",
+}
+"""Tests of something that is larger than a file, and what that is."""
+
+
+def tracked() -> list[str]:
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False)
+    return listed.stdout.splitlines()
+
+
+def out_of_place(paths: Iterable[str]) -> list[str]:
+    """What the top level should not hold."""
+    return sorted({top for path in paths if not (top := path.split("/")[0]).startswith(".")} - TOP)
+
+
+def mirrors_nothing(paths: Iterable[str]) -> list[str]:
+    """Tests without the file that they are named after."""
+    known = set(paths)
+    found = []
+    for path in sorted(known):
+        parts = PurePosixPath(path).parts
+        if parts[0] != "tests" or not parts[-1].startswith("test_") or path in TOPICS or parts[1] in WHOLE:
+            continue
+        tested = parts[-1].removeprefix("test_")
+        if "/".join(("bimip", *parts[1:-1], tested)) not in known:
+            found.append(path)
+    return found
+
+
+def unknown_folders(paths: Iterable[str]) -> list[str]:
+    folders = {path.split("/")[1] for path in paths if path.startswith("tests/") and path.count("/") > 1}
+    return sorted(folders - FLOORS - set(WHOLE))
+
+
+def untested(paths: Iterable[str], folders: Iterable[str]) -> list[str]:
+    """Files of the pure floors without tests of their own."""
+    known = set(paths)
+    found = []
+    for path in sorted(known):
+        parts = PurePosixPath(path).parts
+        if parts[0] == "bimip" and parts[1] in folders and parts[-1] not in ONLY_NAMES:
+            test = "/".join(("tests", *parts[1:-1], f"test_{parts[-1]}"))
+            if test not in known:
+                found.append(path)
+    return found
+
+
+ONLY_NAMES = {"__init__.py", "ids.py", "identity.py", "records.py", "rules.py"}
+"""Declarations: there is nothing in them that could go wrong."""
+
+needs_git = pytest.mark.skipif(not tracked(), reason="not a checkout: nothing tells which files belong to the project")
+
+
+@needs_git
+def test_the_top_level_holds_what_it_should_and_nothing_else() -> None:
+    assert out_of_place(tracked()) == []
+
+
+@needs_git
+def test_every_folder_of_tests_is_a_floor_or_has_a_topic() -> None:
+    assert unknown_folders(tracked()) == []
+
+
+@needs_git
+def test_tests_are_named_after_what_they_test() -> None:
+    assert mirrors_nothing(tracked()) == []
+
+
+@needs_git
+def test_every_file_of_the_pure_floors_has_tests() -> None:
+    assert untested(tracked(), {"domain", "session"}) == []
+
+
+def test_a_stray_file_is_found() -> None:
+    assert out_of_place(["bimip/app.py", "notes.md", "docs/a.md", ".gitignore"]) == ["docs", "notes.md"]
+
+
+def test_a_test_of_nothing_is_found() -> None:
+    paths = ["bimip/domain/ids.py", "tests/domain/test_ids.py", "tests/domain/test_more.py", "tests/test_config.py"]
+
+    assert mirrors_nothing(paths) == ["tests/domain/test_more.py", "tests/test_config.py"]
+
+
+def test_a_folder_of_tests_without_a_topic_is_found() -> None:
+    assert unknown_folders(["tests/domain/test_ids.py", "tests/misc/test_all.py", "tests/test_app.py"]) == ["misc"]
+
+
+def test_a_file_without_tests_is_found() -> None:
+    assert untested(["bimip/domain/a.py", "bimip/users/b.py"], {"domain"}) == ["bimip/domain/a.py"]

@@ -1,0 +1,196 @@
+"""The pure floors decide and do not act; time, randomness, threads, sockets and the disk come from outside."""
+
+import ast
+from collections.abc import Iterator
+
+import pytest
+
+from tests.architecture.source import Modules, imports_of, is_within, modules_of, names_used, read_modules
+
+PURE = (
+    "bimip.domain",
+    "bimip.session",
+    "bimip.supervision.policy",
+    "bimip.storage.keys",
+    "bimip.storage.packing",
+)
+PURE_IMPORTS = {
+    "bimip",
+    "collections",
+    "dataclasses",
+    "enum",
+    "functools",
+    "itertools",
+    "math",
+    "struct",
+    "typing",
+}
+
+MACHINE = {
+    "asyncio",
+    "concurrent",
+    "datetime",
+    "fcntl",
+    "lmdb",
+    "multiprocessing",
+    "os",
+    "pathlib",
+    "random",
+    "resource",
+    "secrets",
+    "shutil",
+    "signal",
+    "socket",
+    "sqlite3",
+    "subprocess",
+    "tempfile",
+    "threading",
+    "time",
+    "uuid",
+}
+"""Modules through which code reaches the machine by itself."""
+
+MACHINE_NAMES = {
+    "anyio.connect_tcp",
+    "anyio.open_file",
+    "anyio.run",
+    "anyio.to_thread",
+    "open",
+    "trio.Path",
+    "trio.from_thread",
+    "trio.open_file",
+    "trio.open_signal_receiver",
+    "trio.open_tcp_listeners",
+    "trio.open_tcp_stream",
+    "trio.run",
+    "trio.run_process",
+    "trio.serve_tcp",
+    "trio.socket",
+    "trio.to_thread",
+}
+
+PLACES = {
+    ("bimip.app", "time"): "the real wall clock, the default of Surroundings",
+    ("bimip.app", "random"): "the real randomness, the default of Surroundings",
+    ("bimip.app", "signal"): "serve runs until SIGTERM or SIGINT",
+    ("bimip.app", "trio.open_signal_receiver"): "serve runs until SIGTERM or SIGINT",
+    ("bimip.app", "pathlib"): "makes the store's folder, the default of Surroundings",
+    ("bimip.config", "pathlib"): "reads the configuration, and the keys that it names",
+    ("bimip.storage.worker", "threading"): "ThreadWorker is the real one of two; Surroundings chooses",
+    ("bimip.storage.memory", "threading"): "a lock, since snapshots may be taken in any thread; it starts none",
+    ("bimip.storage.lmdb", "os"): "the store on the disk; Surroundings chooses",
+    ("bimip.storage.lmdb", "lmdb"): "the store on the disk; Surroundings chooses",
+    ("bimip.storage.lmdb", "pathlib"): "the store on the disk; Surroundings chooses",
+    ("bimip.storage.lmdb", "resource"): "how much address space the system grants",
+    ("bimip.storage.owner", "os"): "the lock on the store's folder",
+    ("bimip.storage.owner", "fcntl"): "the lock on the store's folder",
+    ("bimip.storage.owner", "pathlib"): "the lock on the store's folder",
+    ("bimip.supervision.waiting", "os"): "the folder of trio's source, to know its frames: no disk",
+    ("bimip.gateway.listener", "trio.open_tcp_listeners"): "open_tcp, the default of Surroundings",
+    ("bimip.gateway.connection", "os"): "writes to the socket that it was handed, without waiting",
+    ("bimip.gateway.connection", "socket"): "names of socket options; sockets are handed in",
+    ("bimip.console.server", "trio.open_tcp_listeners"): "open_loopback, the default of Surroundings",
+    # The client is no part of the server: it brings its own defaults, and takes others by argument.
+    ("bimip.client.backoff", "random"): "a type: the caller's Random",
+    ("bimip.client.client", "random"): "the default of an argument",
+    ("bimip.client.client", "time"): "the default of an argument",
+    ("bimip.client.client", "pathlib"): "where the client's store lies",
+    ("bimip.client.store", "pathlib"): "the client's store",
+    ("bimip.client.store", "sqlite3"): "the client's store",
+    ("bimip.client.transport", "anyio.connect_tcp"): "the default of an argument",
+}
+"""Who may reach the machine, for what, and why. Commands (bimip.cli) may, of course."""
+
+
+def impurities(modules: Modules) -> list[str]:
+    """What a pure module does beside thinking."""
+    found = []
+    for name, module in modules.items():
+        if any(is_within(name, pure) for pure in PURE):
+            found += [f"{name}:{line} {what}" for what, line in _impurities_of(module)]
+    return found
+
+
+def _impurities_of(module: ast.Module) -> Iterator[tuple[str, int]]:
+    for imported, line in imports_of(module):
+        if imported.split(".")[0] not in PURE_IMPORTS:
+            yield f"imports {imported}", line
+    for node in ast.walk(module):
+        if isinstance(node, ast.AsyncFunctionDef | ast.Await | ast.AsyncFor | ast.AsyncWith):
+            yield type(node).__name__, node.lineno
+        elif isinstance(node, ast.Global):
+            yield "global", node.lineno
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in {"open", "print"}:
+            yield node.func.id, node.lineno
+
+
+def reaches(modules: Modules) -> set[tuple[str, str]]:
+    """Which module reaches the machine through what."""
+    found = set()
+    for name, module in modules.items():
+        if is_within(name, "bimip.cli"):
+            continue
+        roots = {imported.split(".")[0] for imported, _ in imports_of(module)}
+        found |= {(name, root) for root in roots & MACHINE}
+        used = {used for used, _ in names_used(module)} | {imported for imported, _ in imports_of(module)}
+        found |= {(name, each) for each in MACHINE_NAMES if any(is_within(one, each) for one in used)}
+    return found
+
+
+def test_the_pure_floors_are_pure() -> None:
+    assert impurities(read_modules()) == []
+
+
+def test_every_pure_part_exists() -> None:
+    names = set(read_modules())
+
+    assert names.issuperset(PURE)
+
+
+def test_only_the_places_named_reach_the_machine() -> None:
+    assert sorted(reaches(read_modules()) - set(PLACES)) == []
+
+
+def test_every_place_that_is_named_is_still_in_use() -> None:
+    assert sorted(set(PLACES) - reaches(read_modules())) == []
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "import time",
+        "from datetime import datetime",
+        "import random",
+        "import trio",
+        "import logging",
+        "import os",
+        "from socket import socket",
+        "def f():\n    import time",
+        "async def f(): ...",
+        "async def f():\n    await g()",
+        "def f():\n    global x\n    x = 1",
+        "print('decided')",
+    ],
+)
+@pytest.mark.parametrize("name", ["bimip__domain__x", "bimip__session__x", "bimip__storage__keys"])
+def test_what_is_not_pure_is_found(name: str, source: str) -> None:
+    assert len(impurities(modules_of(**{name: source}))) >= 1
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "import time",
+        "from random import Random",
+        "import secrets",
+        "import os\nos.urandom(8)",
+        "import threading",
+        "from datetime import datetime",
+        "import trio\nasync def f():\n    await trio.to_thread.run_sync(g)",
+        "from trio import open_tcp_listeners",
+        "import trio\ntrio.open_tcp_stream('localhost', 80)",
+        "open('secrets')",
+    ],
+)
+def test_reaching_the_machine_from_elsewhere_is_found(source: str) -> None:
+    assert reaches(modules_of(bimip__users__x=source)) != set()

@@ -1,0 +1,209 @@
+"""`bimip send` and `bimip listen` against the real server, in this process, over real sockets."""
+
+import json
+import os
+import signal
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import trio
+
+from bimip.app import Surroundings, open_server, open_store
+from bimip.cli.devices import Device, listen, read_token, send
+from bimip.cli.failures import Exit, Failure
+from bimip.cli.tokens import sign
+from bimip.config import (
+    ConsoleSettings,
+    GatewaySettings,
+    Secret,
+    Settings,
+    StoreSettings,
+    TokenSettings,
+    UserSettings,
+)
+
+ALICE, BOB = "alice@example.org", "bob@example.org"
+SETTINGS = Settings(
+    gateway=GatewaySettings(port=0),
+    console=ConsoleSettings(port=0),
+    store=StoreSettings(engine="memory"),
+    tokens=TokenSettings(algorithm="HS256", key=Secret("k" * 32)),
+    users=UserSettings(accept_unknown_recipients=True),
+)
+
+MakeDevice = Callable[..., Device]
+
+
+@asynccontextmanager
+async def server(settings: Settings = SETTINGS) -> AsyncIterator[MakeDevice]:
+    with trio.fail_after(20):
+        async with open_server(settings, Surroundings(open_store)) as running:
+            url = f"ws://127.0.0.1:{running.listener.port}"
+
+            def device(eid: str, name: str, store: Path | None = None, *, lifetime: int = 3600) -> Device:
+                return Device(url, sign(SETTINGS, eid, name, lifetime), store)
+
+            yield device
+
+
+async def say(device: Device, *texts: str, to: str = BOB) -> None:
+    await send(device, to, texts, every=0.0, timeout=10.0)
+
+
+async def shown(capsys: pytest.CaptureFixture[str], wanted: str) -> str:
+    """What is printed until `wanted` is. Standard output tells nobody that it was written to, so this looks again."""
+    printed = ""
+    while wanted not in printed:
+        await trio.sleep(0.01)
+        printed += capsys.readouterr().out
+    return printed
+
+
+async def listen_until(device: Device, wanted: str, capsys: pytest.CaptureFixture[str], *, last: int = 20) -> str:
+    """Listen until `wanted` is printed, then end it as Ctrl-C does. What was printed."""
+    async with trio.open_nursery() as nursery:
+
+        async def run() -> None:
+            await listen(device, ["chat"], last=last, as_json=True)
+
+        nursery.start_soon(run)
+        printed = await shown(capsys, wanted)
+        os.kill(os.getpid(), signal.SIGINT)
+    return printed + capsys.readouterr().out
+
+
+def payloads(printed: str) -> list[str]:
+    events = [json.loads(line) for line in printed.splitlines()]
+    return [event["payload"] for event in events if event["event"] == "Received"]
+
+
+async def test_what_is_sent_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    async with server() as device:
+        await say(device(ALICE, "phone"), "one", "two")
+    first, second = capsys.readouterr().out.splitlines()
+
+    assert first.endswith("✓ sent: one   chat #1")
+    assert second.endswith("✓ sent: two   chat #2")
+
+
+async def test_a_device_without_a_place_begins_with_the_newest_entries(capsys: pytest.CaptureFixture[str]) -> None:
+    async with server() as device:
+        await say(device(ALICE, "phone"), "one", "two", "three")
+        capsys.readouterr()
+        printed = await listen_until(device(BOB, "phone"), "three", capsys, last=2)
+
+    assert payloads(printed) == ["two", "three"]
+
+
+async def test_a_device_with_a_store_carries_on_where_it_stood(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    async with server() as device:
+        phone = device(BOB, "phone", tmp_path / "phone.db")
+        await say(device(ALICE, "phone"), "one")
+        capsys.readouterr()
+        before = await listen_until(phone, "one", capsys)
+        await say(device(ALICE, "phone"), "two")
+        capsys.readouterr()
+        after = await listen_until(phone, "two", capsys)
+
+    assert payloads(before) == ["one"]
+    assert payloads(after) == ["two"]
+
+
+async def test_a_sibling_sees_what_its_user_wrote(capsys: pytest.CaptureFixture[str]) -> None:
+    async with server() as device:
+        await say(device(ALICE, "phone"), "one")
+        capsys.readouterr()
+        printed = await listen_until(device(ALICE, "laptop"), "one", capsys)
+
+    assert '"own": true' in printed
+
+
+async def test_lines_are_for_people(capsys: pytest.CaptureFixture[str]) -> None:
+    async with server() as device, trio.open_nursery() as nursery:
+
+        async def run() -> None:
+            await listen(device(BOB, "phone"), ["chat"], last=20, as_json=False)
+
+        nursery.start_soon(run)
+        printed = await shown(capsys, "connected")
+        await say(device(ALICE, "phone"), "Hello Bob")
+        printed += await shown(capsys, "←")
+        os.kill(os.getpid(), signal.SIGINT)
+
+    assert "● connected as bob@example.org/phone   newest: chat #0" in printed
+    assert "← alice@example.org/phone: Hello Bob   chat #1" in printed
+
+
+async def test_a_token_that_is_refused_is_told_with_what_to_do() -> None:
+    async with server() as device:
+        forged = replace(device(ALICE, "phone"), token=device(ALICE, "phone").token[:-4] + "AAAA")
+        with pytest.raises(Failure, match=r"the server refuses this token: .* \(`bimip token` makes") as sending:
+            await say(forged, "one")
+        with pytest.raises(Failure, match="the server refuses this token") as listening:
+            await listen(forged, ["chat"], last=0, as_json=True)
+
+    assert sending.value.code is listening.value.code is Exit.REFUSED
+
+
+async def test_a_token_that_expired_is_told() -> None:
+    async with server() as device:
+        with pytest.raises(Failure, match=r"the server refuses this token: .*expired") as raised:
+            await say(device(ALICE, "phone", lifetime=-60), "one")
+
+    assert raised.value.code is Exit.REFUSED
+
+
+async def test_a_recipient_who_is_not_known_is_told() -> None:
+    async with server(replace(SETTINGS, users=UserSettings())) as device:
+        with pytest.raises(Failure, match="the server refuses it: ") as raised:
+            await say(device(ALICE, "phone"), "one")
+
+    assert raised.value.code is Exit.REFUSED
+
+
+async def test_a_device_that_connects_twice_ends_the_older(capsys: pytest.CaptureFixture[str]) -> None:
+    failures: list[Failure] = []
+    async with server() as device, trio.open_nursery() as nursery:
+
+        async def older() -> None:
+            with pytest.raises(Failure, match="this device has connected again somewhere else") as raised:
+                await listen(device(BOB, "phone"), ["chat"], last=0, as_json=True)
+            failures.append(raised.value)
+            nursery.cancel_scope.cancel()
+
+        nursery.start_soon(older)
+        await shown(capsys, "Connected")
+        await listen(device(BOB, "phone"), ["chat"], last=0, as_json=True)
+
+    assert failures[0].code is Exit.REFUSED
+
+
+async def test_a_store_of_another_device_is_refused(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    async with server() as device:
+        await listen_until(device(BOB, "phone", tmp_path / "phone.db"), "Connected", capsys)
+        with pytest.raises(Failure, match="--store: this file belongs to") as raised:
+            await listen(device(BOB, "laptop", tmp_path / "phone.db"), ["chat"], last=0, as_json=True)
+
+    assert raised.value.code is Exit.FAILED
+
+
+async def test_an_answer_that_does_not_come_is_not_called_a_refusal() -> None:
+    async with server() as device:
+        with pytest.raises(Failure, match="no answer within 0 s: the server may have it or not") as raised:
+            await send(device(ALICE, "phone"), BOB, ["one"], every=0.0, timeout=0.0)
+
+    assert raised.value.code is Exit.FAILED
+
+
+def test_a_token_is_given_or_read(tmp_path: Path) -> None:
+    file = tmp_path / "alice-phone.token"
+    file.write_text("from a file\n")
+
+    assert read_token("given", file) == "given"
+    assert read_token("", file) == "from a file"
+    assert "given" not in repr(Device("ws://x", "given"))

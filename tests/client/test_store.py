@@ -1,0 +1,96 @@
+import shutil
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from bimip.client.errors import StoreError
+from bimip.client.store import ReadMark, Store
+from bimip.domain.ids import Offset
+from bimip.session.position import Position
+
+
+def test_what_was_written_survives_a_killed_process(tmp_path: Path) -> None:
+    store = Store(tmp_path / "phone.db")
+    store.put("m1", b"message")
+    with store.transaction():
+        store.set_position("chat", Position(Offset(5), ((8, 9),)))
+        store.set("epoch", 2**64 - 1)
+    copy = tmp_path / "after-kill"
+    copy.mkdir()
+    for file in tmp_path.glob("phone.db*"):  # what the disk has while the process never closed it
+        shutil.copy(file, copy)
+    restored = Store(copy / "phone.db")
+
+    assert [row.message for row in restored.unanswered(0, 10)] == [b"message"]
+    assert restored.position("chat") == Position(Offset(5), ((8, 9),))
+    assert int(restored.get("epoch")) == 2**64 - 1
+
+
+def test_a_transaction_is_all_or_nothing_and_one_in_another_is_part_of_it() -> None:
+    store = Store()
+    with pytest.raises(ZeroDivisionError), store.transaction():  # noqa: PT012 - the block is what fails
+        store.set("a", 1)
+        with store.transaction():
+            store.set("b", 1)
+        raise ZeroDivisionError
+
+    assert (store.get("a"), store.get("b")) == ("", "")
+    with store.transaction():
+        store.set("a", 2)
+    assert store.get("a") == "2"
+
+
+def test_the_oldest_known_ids_make_room() -> None:
+    store = Store(known_limit=80)
+    for number in range(300):
+        store.know(f"s{number:05d}")
+        store.know(f"s{number:05d}")
+
+    assert store.knows("s00299")
+    assert store.knows("s00220")
+    assert not store.knows("s00200")
+
+
+def read_upto(offset: int) -> ReadMark:
+    return ReadMark("c1", is_peer=False, upto=offset)
+
+
+def test_the_furthest_read_counts() -> None:
+    store = Store()
+
+    assert store.set_read(read_upto(5))
+    assert not store.set_read(read_upto(4))
+    assert store.set_read(read_upto(6))
+    store.drop_read(read_upto(5))
+    assert store.reads() == [read_upto(6)]
+    store.drop_read(read_upto(6))
+    assert store.reads() == []
+
+
+def test_a_file_that_is_none(tmp_path: Path) -> None:
+    path = tmp_path / "letter.txt"
+    path.write_text("Dear Sir or Madam, " * 100)
+
+    with pytest.raises(StoreError, match="cannot be used"):
+        Store(path)
+    with pytest.raises(StoreError, match="unable to open"):
+        Store(tmp_path / "no" / "such" / "folder")
+
+
+def test_a_file_of_a_later_version(tmp_path: Path) -> None:
+    path = tmp_path / "phone.db"
+    database = sqlite3.connect(path)
+    database.execute("PRAGMA user_version = 99")
+    database.close()
+
+    with pytest.raises(StoreError, match="version 99"):
+        Store(path)
+
+
+def test_a_failing_file_says_so() -> None:
+    store = Store()
+    store._db.execute("DROP TABLE outbox")
+
+    with pytest.raises(StoreError, match="no such table"):
+        store.put("m1", b"")

@@ -1,0 +1,185 @@
+"""Operations decided and committed one after another, as the journal does it, over the memory store."""
+
+from typing import Any, NamedTuple
+
+from bimip.domain.batch import Batch, Decision
+from bimip.domain.clock import next_stamp
+from bimip.domain.decisions import decide
+from bimip.domain.ids import ConversationId, ConversationOffset, DeviceId, Millis, Offset, Stamp, UserId
+from bimip.domain.operations import (
+    Acknowledge,
+    Acknowledged,
+    Address,
+    Append,
+    Appended,
+    Operation,
+    Receipt,
+    Refused,
+    Register,
+    Registered,
+    Result,
+)
+from bimip.domain.ranges import Ranges
+from bimip.domain.receipts import covers
+from bimip.domain.records import (
+    Addressed,
+    Changes,
+    Cursor,
+    Entry,
+    Log,
+    ReceiptKey,
+    ReceiptKind,
+    Runs,
+    Sequence,
+    Table,
+)
+from bimip.domain.rules import Moment, Rules
+from bimip.storage.memory import MemoryStore
+
+CHAT = "chat"
+BEGIN = Millis(1_700_000_000_000)
+
+
+def encode(sent: bytes, stamp: Stamp, conversation: ConversationId, place: ConversationOffset) -> bytes:
+    return b"%d/%d/%d/%s" % (stamp, conversation, place, sent)
+
+
+class Peer(NamedTuple):
+    """A device that is registered."""
+
+    eid: str
+    name: str
+    user: UserId
+    device: DeviceId
+
+
+class Ledger:
+    def __init__(self, **rules: Any) -> None:
+        self.store = MemoryStore()
+        self.rules = Rules(encode=encode, **rules)
+        self.now = BEGIN
+        self.last = Stamp(0)
+        self.decisions: list[Decision] = []
+        self.batches = 0
+
+    @property
+    def moment(self) -> Moment:
+        return Moment(self.rules, self.now, self._stamp)
+
+    def _stamp(self) -> Stamp:
+        self.last = next_stamp(self.last, self.now, 0)
+        return self.last
+
+    def decide(self, *operations: Operation) -> tuple[Batch, list[Decision]]:
+        """Decide as one batch, and commit nothing."""
+        with self.store.snapshot() as base:
+            batch = Batch(base)
+            decisions = []
+            for operation in operations:
+                decision = decide(batch, operation, self.moment)
+                batch.absorb(decision)
+                decisions.append(decision)
+        return batch, decisions
+
+    def commit(self, changes: Changes) -> None:
+        self.store.begin()
+        self.store.apply(changes)
+        self.store.commit()
+
+    def do(self, operation: Operation) -> Any:
+        """Decide, commit, and go on as long as the operation does: the first result."""
+        return self.do_all(operation)[0]
+
+    def do_all(self, *operations: Operation) -> list[Result]:
+        batch, decisions = self.decide(*operations)
+        self.commit(batch.changes)
+        self.decisions = decisions
+        self.batches += 1
+        for decision in decisions:
+            if decision.then is not None:
+                kept = self.decisions
+                self.do(decision.then)
+                self.decisions = kept + self.decisions
+        return [decision.result for decision in decisions]
+
+    def device(self, eid: str, name: str = "phone") -> Peer:
+        result = self.do(Register(eid, name))
+        assert isinstance(result, Registered)
+        return Peer(eid, name, result.user, result.device)
+
+    def append(
+        self,
+        sender: Peer,
+        to: str,
+        message_id: str,
+        *,
+        digest: bytes = b"",
+        partition: str = CHAT,
+        addresses: tuple[Address, ...] = (),
+        sent: bytes = b"",
+    ) -> Append:
+        return Append(sender.user, sender.device, message_id, to, partition, digest, sent, addresses)
+
+    def send(self, sender: Peer, to: str, message_id: str, **fields: Any) -> Appended:
+        result = self.do(self.append(sender, to, message_id, **fields))
+        assert isinstance(result, Appended), result
+        return result
+
+    def ack(self, peer: Peer, upto: int, ranges: Ranges = (), partition: str = CHAT) -> Offset:
+        result = self.do(Acknowledge(peer.user, peer.device, partition, Offset(upto), ranges))
+        assert isinstance(result, Acknowledged), result
+        return result.floor
+
+    def read(self, peer: Peer, other: str, upto: int, ranges: Ranges = (), kind: ReceiptKind = ReceiptKind.READ) -> Any:
+        return self.do(Receipt(peer.user, kind, None, other, ConversationOffset(upto), ranges))
+
+    def get(self, table: Table, *key: Any) -> Any:
+        with self.store.snapshot() as view:
+            return view.get(table, key)
+
+    def log(self, user: UserId, partition: str = CHAT) -> Log | None:
+        log: Log | None = self.get(Table.LOGS, user, partition)
+        return log
+
+    def entries(self, user: UserId, partition: str = CHAT) -> list[tuple[int, Entry]]:
+        with self.store.snapshot() as view:
+            return view.read(Sequence.ENTRIES, (user, partition), 0, limit=1_000_000)
+
+    def cursor(self, peer: Peer, partition: str = CHAT) -> Cursor | None:
+        cursor: Cursor | None = self.get(Table.CURSORS, peer.device, partition)
+        return cursor
+
+    def addressed(self, stamp: Stamp, user: UserId) -> tuple[Addressed, ...] | None:
+        found: tuple[Addressed, ...] | None = self.get(Table.ADDRESSED, stamp, user)
+        return found
+
+    def runs(self, conversation: ConversationId, member: UserId, kind: ReceiptKind) -> Runs:
+        """Of all blocks."""
+        low, high = (conversation, member, kind, 0), (conversation, member, kind, 1 << 32)
+        with self.store.snapshot() as view:
+            found = view.scan(Table.RECEIPTS, low, high, limit=1000)
+        return tuple(run for _, runs in found for run in runs)
+
+    def marked(self, conversation: ConversationId, member: UserId, kind: ReceiptKind) -> set[int]:
+        """Conversation offsets that have such a receipt."""
+        runs = self.runs(conversation, member, kind)
+        return {offset for run in runs for offset in range(run.first, run.last + 1) if covers(runs, offset)}
+
+    def state_keys(self, user: UserId) -> list[tuple[int, ReceiptKey]]:
+        with self.store.snapshot() as view:
+            return [(key[1], found) for key, found in view.scan(Table.CHANGES, (user,), (user + 1,), limit=10_000)]
+
+    def everything(self) -> dict[Any, Any]:
+        """All that is stored, to compare."""
+        found: dict[Any, Any] = {}
+        with self.store.snapshot() as view:
+            for table in Table:
+                found.update(((table, key), record) for key, record in view.records[table].items())
+            found.update((place, (first, tuple(run))) for place, (first, run) in view.runs.items())
+        return found
+
+
+def fault_of(result: Result) -> str:
+    assert isinstance(result, Refused), result
+    assert result.sentence
+    return result.fault.name

@@ -1,0 +1,95 @@
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bimip.domain.batch import Batch, Cut, Decision, Grow, Put, StateNews
+from bimip.domain.ids import ConversationId, Millis, UserId, Version
+from bimip.domain.operations import Done
+from bimip.domain.records import ReceiptKey, ReceiptKind, Sequence, Table
+from bimip.storage.memory import MemoryStore
+
+NAMES = st.sampled_from("abcdef")
+ROOMS = st.integers(1, 2)
+
+puts = st.builds(lambda name, value: ("put", name, value), NAMES, st.none() | st.integers(1, 9))
+grows = st.builds(lambda room, count: ("grow", room, count), ROOMS, st.integers(1, 4))
+cuts = st.builds(lambda room, below: ("cut", room, below), ROOMS, st.integers(0, 12))
+steps = st.lists(st.lists(puts | grows | cuts, max_size=5), max_size=6)
+
+
+class Numbers:
+    """What a decision knows of the sequences: heads never fall, and nothing is cut beyond head + 1."""
+
+    def __init__(self) -> None:
+        self.heads = {1: 0, 2: 0}
+        self.firsts = {1: 1, 2: 1}
+
+    def decision(self, step: list[tuple[str, Any, Any]]) -> Decision:
+        puts: list[Put] = []
+        grows: list[Grow] = []
+        cuts: list[Cut] = []
+        for what, where, value in step:
+            if what == "put":
+                puts.append(Put(Table.REVOKED, (where,), value))
+            elif what == "grow":
+                for _ in range(value):
+                    self.heads[where] += 1
+                    grows.append(Grow(Sequence.HISTORY, (where,), self.heads[where], self.heads[where]))
+            else:
+                self.firsts[where] = min(max(self.firsts[where], value), self.heads[where] + 1)
+                cuts.append(Cut(Sequence.HISTORY, (where,), self.firsts[where]))
+        return Decision(Done(), puts, tuple(grows), tuple(cuts))
+
+
+def commit(store: MemoryStore, batch: Batch) -> None:
+    store.begin()
+    store.apply(batch.changes)
+    store.commit()
+
+
+@given(steps, steps, NAMES, NAMES, st.integers(1, 4), st.integers(0, 14), st.sampled_from(["up", "down"]))
+def test_a_batch_answers_as_the_store_does_once_it_is_committed(
+    before: list[Any], pending: list[Any], low: str, high: str, limit: int, after: int, order: str
+) -> None:
+    store, numbers = MemoryStore(), Numbers()
+    for step in before:
+        with store.snapshot() as base:
+            first = Batch(base)
+        first.absorb(numbers.decision(step))
+        commit(store, first)
+    with store.snapshot() as base:
+        batch = Batch(base)
+        for step in pending:
+            batch.absorb(numbers.decision(step))
+        gets = [batch.get(Table.REVOKED, (name,)) for name in "abcdef"]
+        scanned = batch.scan(Table.REVOKED, (low,), (high,), limit=limit, reverse=order == "down")
+        read = [batch.read(Sequence.HISTORY, (room,), after, limit=limit) for room in (1, 2)]
+    commit(store, batch)
+
+    with store.snapshot() as view:
+        assert gets == [view.get(Table.REVOKED, (name,)) for name in "abcdef"]
+        assert scanned == view.scan(Table.REVOKED, (low,), (high,), limit=limit, reverse=order == "down")
+        assert read == [view.read(Sequence.HISTORY, (room,), after, limit=limit) for room in (1, 2)]
+
+
+def test_a_batch_gathers_the_news_in_order() -> None:
+    key = ReceiptKey(ConversationId(1), UserId(1), ReceiptKind.READ, 0)
+    news = [StateNews(UserId(1), Version(version), key, ()) for version in (1, 2, 3)]
+    with MemoryStore().snapshot() as base:
+        batch = Batch(base)
+    batch.absorb(Decision(Done(), news=news[:2]))
+    batch.absorb(Decision(Done(), news=news[2:]))
+
+    assert batch.news == news
+
+
+@pytest.mark.parametrize("record", [0, "", (), Millis(0)])
+def test_a_record_that_is_empty_is_no_deletion(record: object) -> None:
+    with MemoryStore().snapshot() as base:
+        batch = Batch(base)
+    batch.absorb(Decision(Done(), [Put(Table.META, ("x",), record)]))
+
+    assert batch.get(Table.META, ("x",)) == record
+    assert batch.scan(Table.META, ("",), ("z",), limit=9) == [(("x",), record)]

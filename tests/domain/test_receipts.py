@@ -1,0 +1,105 @@
+from itertools import pairwise
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bimip.domain import ranges
+from bimip.domain.ids import ConversationOffset, Millis
+from bimip.domain.receipts import BLOCK, block_of, by_block, compress, covers, fresh, merge, runs_of
+from bimip.domain.records import Run, Runs
+
+times = st.dictionaries(st.integers(1, 25), st.integers(1, 4).map(Millis), max_size=25)
+maps = times.map(lambda given: compress(sorted(given.items())))
+
+
+def as_map(runs: Runs) -> dict[int, Millis]:
+    return {offset: run.time for run in runs for offset in range(run.first, run.last + 1)}
+
+
+def union(one: Runs, other: Runs) -> dict[int, Millis]:
+    known = as_map(one)
+    for offset, time in as_map(other).items():
+        known[offset] = min(time, known.get(offset, time))
+    return known
+
+
+@given(times)
+def test_runs_are_the_shortest_form_of_a_map(given: dict[int, Millis]) -> None:
+    runs = compress(sorted(given.items()))
+
+    assert as_map(runs) == given
+    pairs = pairwise(runs)
+    assert all(
+        one.last < other.first and (one.last + 1 < other.first or one.time != other.time) for one, other in pairs
+    )
+
+
+@given(maps, maps)
+def test_a_merge_is_the_union_and_the_earliest_time_wins(one: Runs, other: Runs) -> None:
+    assert as_map(merge(one, other)) == union(one, other)
+
+
+@given(maps, maps)
+def test_merging_commutes(one: Runs, other: Runs) -> None:
+    assert merge(one, other) == merge(other, one)
+
+
+@given(maps, maps, maps)
+def test_merging_associates(one: Runs, other: Runs, third: Runs) -> None:
+    assert merge(merge(one, other), third) == merge(one, merge(other, third))
+
+
+@given(maps, maps)
+def test_merging_again_changes_nothing(one: Runs, other: Runs) -> None:
+    merged = merge(one, other)
+
+    assert merge(merged, other) == merged
+    assert merge(one, one) == one
+    assert merge(one, ()) == one == merge((), one)
+
+
+@given(maps, maps)
+def test_fresh_is_what_a_merge_adds(known: Runs, added: Runs) -> None:
+    before = as_map(known)
+    news = {offset: time for offset, time in union(known, added).items() if before.get(offset) != time}
+
+    assert as_map(fresh(known, added)) == news
+    assert merge(known, fresh(known, added)) == merge(known, added)
+
+
+@given(maps, maps)
+def test_what_is_fresh_once_is_not_fresh_again(known: Runs, added: Runs) -> None:
+    assert fresh(merge(known, added), added) == ()
+
+
+@given(maps, st.integers(1, 26))
+def test_whether_an_offset_is_covered(runs: Runs, offset: int) -> None:
+    assert covers(runs, offset) == (offset in as_map(runs))
+
+
+@given(st.sets(st.integers(1, 4 * BLOCK), max_size=6), st.integers(0, 2 * BLOCK))
+def test_blocks_share_the_ranges_between_them(starts: set[int], length: int) -> None:
+    given = ranges.normal((start, start + length) for start in starts)
+    blocks = list(by_block(given))
+
+    assert [block for block, _ in blocks] == sorted({block_of(offset) for offset in ranges.offsets(given)})
+    assert ranges.normal(part for _, parts in blocks for part in parts) == given
+    assert all(block_of(first) == block_of(last) == block for block, parts in blocks for first, last in parts)
+
+
+def test_a_block_holds_256_offsets_from_one_on() -> None:
+    assert [block_of(offset) for offset in (1, 256, 257, 512, 513)] == [0, 0, 1, 1, 2]
+
+
+def test_ranges_at_one_time_are_runs() -> None:
+    one = Run(ConversationOffset(1), ConversationOffset(3), Millis(7))
+    other = Run(ConversationOffset(9), ConversationOffset(9), Millis(7))
+
+    assert runs_of([(1, 3), (9, 9)], Millis(7)) == (one, other)
+
+
+def test_a_live_ack_makes_the_last_run_longer() -> None:
+    known = runs_of([(1, 3)], Millis(7))
+
+    assert merge(known, runs_of([(4, 5)], Millis(7))) == runs_of([(1, 5)], Millis(7))
+    assert len(merge(known, runs_of([(4, 5)], Millis(8)))) == 2

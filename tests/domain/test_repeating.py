@@ -1,0 +1,201 @@
+"""No operation has a second effect, however often it is repeated and whatever happened since.
+
+That is how the journal may try again what a crash left unknown.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bimip.domain.clock import earliest_stamp
+from bimip.domain.ids import ConversationId, ConversationOffset, Millis, Offset
+from bimip.domain.operations import (
+    Acknowledge,
+    Address,
+    Append,
+    Barrier,
+    ExpireBodies,
+    ExpireHistory,
+    ExpireLog,
+    ExpireRevoked,
+    ExpireSeen,
+    Forget,
+    Operation,
+    Receipt,
+    Refused,
+    Register,
+    Revoke,
+    Seat,
+)
+from bimip.domain.records import ReceiptKind, Table
+from bimip.domain.seating import FIRST, HEAD, LAST
+from tests.domain.support import BEGIN, CHAT, Ledger
+
+HOUR = 3_600_000
+
+numbers = st.integers(0, 9)
+who = st.sampled_from([0, 1, 2])
+Draw = Callable[[Ledger, list[Any]], Operation]
+
+
+def append(one: int, other: int, name: int) -> Draw:
+    return lambda ledger, peers: ledger.append(peers[one], peers[other].eid, f"m{name}", digest=b"")
+
+
+def append_to_a_device(one: int, other: int, name: int) -> Draw:
+    return lambda ledger, peers: ledger.append(
+        peers[one], peers[other].eid, f"d{name}", addresses=(Address(peers[other].eid, "phone", b"!"),)
+    )
+
+
+def acknowledge(one: int, upto: int, first: int) -> Draw:
+    return lambda _, peers: Acknowledge(
+        peers[one].user, peers[one].device, CHAT, Offset(upto), ((first + 1, first + 2),)
+    )
+
+
+def position(one: int, upto: int) -> Draw:
+    return lambda _, peers: Seat(peers[one].user, peers[one].device, CHAT, Offset(upto))
+
+
+def begin(one: int) -> Draw:
+    return lambda _, peers: Seat(peers[one].user, peers[one].device, CHAT, start=FIRST)
+
+
+def read(one: int, other: int, upto: int) -> Draw:
+    return lambda _, peers: Receipt(peers[one].user, ReceiptKind.READ, None, peers[other].eid, ConversationOffset(upto))
+
+
+def revoke(name: int) -> Draw:
+    return lambda _, __: Revoke(f"token {name}", Millis(BEGIN + 100 * HOUR))
+
+
+def register(name: int) -> Draw:
+    return lambda _, __: Register(f"new {name}", "phone")
+
+
+def expire(one: int) -> Draw:
+    return lambda ledger, peers: ExpireLog(peers[one].user, CHAT, earliest_stamp(Millis(ledger.now - 2 * HOUR)))
+
+
+operations = st.one_of(
+    st.builds(append, who, who, numbers),
+    st.builds(append_to_a_device, who, who, numbers),
+    st.builds(acknowledge, who, numbers, numbers),
+    st.builds(position, who, numbers),
+    st.builds(begin, who),
+    st.builds(read, who, who, numbers),
+    st.builds(revoke, numbers),
+    st.builds(register, numbers),
+    st.builds(expire, who),
+)
+
+EFFECTS = {
+    Table.META,
+    Table.USERS,
+    Table.EIDS,
+    Table.NAMES,
+    Table.DIRECT,
+    Table.CONVERSATIONS,
+    Table.LOGS,
+    Table.BODIES,
+    Table.ADDRESSED,
+    Table.SEEN,
+    Table.STATES,
+    Table.CHANGES,
+    Table.VERSIONS,
+    Table.RECEIPTS,
+    Table.REVOKED,
+}
+"""Not among them: when a device was last seen, and what a cursor keeps above its floor (an ack beyond the window is
+kept when it is repeated nearer to the floor)."""
+
+
+def effects(ledger: Ledger) -> dict[Any, Any]:
+    return {key: record for key, record in ledger.everything().items() if key[0] in EFFECTS or key[0] not in Table}
+
+
+def floors(ledger: Ledger) -> dict[Any, int]:
+    return {key: cursor.floor for (table, key), cursor in ledger.everything().items() if table is Table.CURSORS}
+
+
+@given(st.lists(operations, min_size=1, max_size=20), st.data())
+@settings(max_examples=150, deadline=None)
+def test_repeated_in_any_later_state_nothing_happens_again(draws: list[Draw], data: st.DataObject) -> None:
+    ledger = Ledger(window_entries=2)
+    peers = [ledger.device("ann"), ledger.device("bob"), ledger.device("bob", "laptop")]
+    done: list[Operation] = []
+    for draw in draws:
+        operation = draw(ledger, peers)
+        result = ledger.do(operation)
+        ledger.now = Millis(ledger.now + HOUR)
+        if not isinstance(result, Refused):  # a refused one has had no effect, and may have its first one later
+            done.append(operation)
+    before, stood = effects(ledger), floors(ledger)
+    for operation in data.draw(st.lists(st.sampled_from(done), max_size=10)) if done else []:
+        ledger.do(operation)
+
+        assert effects(ledger) == before
+        assert all(floors(ledger)[key] >= floor for key, floor in stood.items())
+
+
+@given(st.lists(operations, max_size=12))
+@settings(max_examples=50, deadline=None)
+def test_trying_a_whole_batch_again_changes_nothing(draws: list[Draw]) -> None:
+    """What a journal does that died between the commit and the answers."""
+    ledger = Ledger()
+    peers = [ledger.device("ann"), ledger.device("bob"), ledger.device("bob", "laptop")]
+    batch = [draw(ledger, peers) for draw in draws]
+    results = ledger.do_all(*batch)
+    once = effects(ledger)
+    for operation, result in zip(batch, results, strict=True):
+        if not isinstance(result, Refused):
+            ledger.do(operation)
+
+    assert effects(ledger) == once
+
+
+@pytest.mark.parametrize("start", [FIRST, HEAD, LAST])
+def test_a_start_repeated_at_once_changes_nothing(start: int) -> None:
+    ledger = Ledger()
+    ann, bob = ledger.device("ann"), ledger.device("bob")
+    for number in range(5):
+        ledger.send(ann, "bob", f"m{number}")
+    seat = Seat(bob.user, bob.device, CHAT, start=start, last=2)
+    first = ledger.do(seat)
+    before = ledger.everything()
+
+    assert ledger.do(seat) == first
+    assert ledger.everything() == before
+
+
+def test_the_operations_that_no_history_draws_change_nothing_when_repeated() -> None:
+    ledger = Ledger()
+    ann, bob = ledger.device("ann"), ledger.device("bob")
+    for number in range(5):
+        ledger.send(ann, "bob", f"m{number}")
+        ledger.now = Millis(ledger.now + HOUR)
+    old = earliest_stamp(Millis(BEGIN + 2 * HOUR))
+    for operation in (
+        ExpireHistory(ConversationId(1), old),
+        ExpireBodies(old),
+        ExpireSeen(old),
+        ExpireRevoked(ledger.now),
+        Barrier(),
+        Forget(bob.device),
+    ):
+        ledger.do(operation)
+        before = ledger.everything()
+        ledger.do(operation)
+
+        assert ledger.everything() == before
+
+
+def test_every_operation_is_repeated_here() -> None:
+    drawn = {Append, Acknowledge, Seat, Receipt, Revoke, Register, ExpireLog}
+    told = {ExpireHistory, ExpireBodies, ExpireSeen, ExpireRevoked, Barrier, Forget}
+
+    assert drawn | told == set(Operation.__args__)

@@ -1,0 +1,314 @@
+"""A message is accepted once, however often it is sent, and refused with a reason (DESIGN.md I5, I10, part 4)."""
+
+import pytest
+import trio
+from trio.testing import MockClock
+
+from bimip.client.wire import bimip as pb
+from tests.harness.world import at, begin, message, open_world, settings_for_tests
+from tests.scenarios.conftest import OpenStore
+
+
+async def test_the_same_id_and_content_get_the_first_answer_again(
+    autojump_clock: MockClock, open_store: OpenStore
+) -> None:
+    async with open_world(open_store=open_store) as world:
+        bob = await world.join("bob", "phone")
+        alice = await world.join("alice", "phone")
+        first = await alice.post("bob", b"hi", "m1", timestamp=1)
+        second = await alice.post("bob", b"hi", "m1", timestamp=2)
+        second_but_for_duplicate = pb.Signal.parse(bytes(second))
+        second_but_for_duplicate.duplicate = False
+
+        assert second.duplicate
+        assert second_but_for_duplicate == first
+        assert (await bob.heard()).payloads == [b"hi"]
+
+
+async def test_the_same_id_twice_in_one_batch_is_accepted_once(autojump_clock: MockClock) -> None:
+    async with open_world() as world:
+        bob = await world.join("bob", "phone")
+        alice = await world.join("alice", "phone")
+        alice.send(body=pb.Body(messages=[message("bob", b"hi", "m1"), message("bob", b"hi", "m1")]))
+        heard = await alice.heard()
+
+        assert [(one.user_offset, one.duplicate) for one in heard.sent] == [(1, False), (1, True)]
+        assert (await bob.heard()).payloads == [b"hi"]
+
+
+async def test_an_id_is_known_after_a_restart(autojump_clock: MockClock, open_store: OpenStore) -> None:
+    async with open_world(open_store=open_store) as world:
+        await world.register("bob")
+        alice = await world.join("alice", "phone")
+        first = await alice.post("bob", b"hi", "m1")
+    async with open_world(open_store=open_store) as world:
+        alice = await world.join("alice", "phone")
+        again = await alice.post("bob", b"hi", "m1")
+        new = await alice.post("bob", b"hi", "m2")
+
+        assert (again.duplicate, again.signal_offset) == (True, first.signal_offset)
+        assert new.signal_offset > first.signal_offset
+        assert (new.user_offset, new.conversation_offset) == (2, 2)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        message("bob", b"other", "m1"),
+        message("carol", b"hi", "m1"),
+        message("bob", b"hi", "m1", encrypted="eA=="),
+        message("bob", b"hi", "m1", encryption_type="none"),
+        message("bob", b"hi", "m1", partition="sync"),
+        pb.Message(id="m1", to=pb.Identity(eid="bob"), type=7, payload=b"hi"),
+    ],
+)
+async def test_the_same_id_with_other_content_is_a_conflict(autojump_clock: MockClock, other: pb.Message) -> None:
+    async with open_world() as world:
+        bob = await world.join("bob", "phone")
+        await world.register("carol")
+        alice = await world.join("alice", "phone")
+        await alice.post("bob", b"hi", "m1")
+        alice.send(message=other, ref=8)
+        heard = await alice.heard()
+
+        assert [(error.code, error.id, error.ref) for error in heard.errors] == [(pb.ErrorCode.CONFLICT, "m1", 8)]
+        assert (await bob.heard()).payloads == [b"hi"]
+
+
+async def test_each_device_has_ids_of_its_own(autojump_clock: MockClock) -> None:
+    async with open_world() as world:
+        bob = await world.join("bob", "phone")
+        alice, laptop = await world.join("alice", "phone"), await world.join("alice", "laptop")
+        await alice.post("bob", b"from the phone", "m1")
+        await laptop.post("bob", b"from the laptop", "m1")
+
+        assert (await bob.heard()).payloads == [b"from the phone", b"from the laptop"]
+
+
+async def test_a_message_without_an_id_is_given_one(autojump_clock: MockClock) -> None:
+    async with open_world() as world:
+        bob = await world.join("bob", "phone")
+        alice = await world.join("alice", "phone")
+        alice.write("bob", b"1")
+        alice.write("bob", b"1")
+        sent = (await alice.heard()).sent
+        got = (await bob.heard()).messages
+
+        assert len({one.id for one in sent} - {""}) == 2
+        assert [one.id for one in got] == [one.id for one in sent]
+
+
+async def test_an_unknown_recipient_is_refused(autojump_clock: MockClock) -> None:
+    async with open_world() as world:
+        alice = await world.join("alice", "phone")
+        alice.write("nobody", b"hi", "m1")
+        [error] = (await alice.heard()).errors
+
+        assert (error.code, error.field, error.id) == (pb.ErrorCode.NOT_FOUND, "to.eid", "m1")
+        assert "'nobody'" in error.message
+
+
+async def test_or_accepted_where_the_server_is_configured_so(autojump_clock: MockClock, open_store: OpenStore) -> None:
+    settings = settings_for_tests(BIMIP_USERS_ACCEPT_UNKNOWN_RECIPIENTS="true")
+    async with open_world(settings=settings, open_store=open_store) as world:
+        alice = await world.join("alice", "phone")
+        await alice.post("newcomer", b"welcome", "m1")
+        newcomer = await world.join("newcomer", "phone")
+
+        assert (await newcomer.heard()).payloads == [b"welcome"]
+
+
+async def test_an_unknown_partition_is_refused_and_the_known_ones_are_named(autojump_clock: MockClock) -> None:
+    async with open_world() as world:
+        await world.register("bob")
+        alice = await world.join("alice", "phone")
+        alice.write("bob", b"hi", "m1", partition="pigeons")
+        [error] = (await alice.heard()).errors
+
+        assert (error.code, error.field) == (pb.ErrorCode.NOT_FOUND, "partition")
+        assert "chat, feed, notification, sync" in error.message
+
+
+async def test_a_message_goes_to_the_partition_that_its_kind_implies(autojump_clock: MockClock) -> None:
+    async with open_world() as world:
+        await world.register("bob")
+        alice = await world.join("alice", "phone")
+        alice.send(message=pb.Message(id="1", to=pb.Identity(eid="bob"), type=0))
+        alice.send(message=pb.Message(id="2", to=pb.Identity(eid="bob"), type=2))
+        alice.send(message=pb.Message(id="3", to=pb.Identity(eid="bob"), type=1, scope="friend"))
+
+        assert [one.partition for one in (await alice.heard()).sent] == ["chat", "notification", "feed"]
+
+
+async def test_a_message_to_oneself_is_one_entry(autojump_clock: MockClock, open_store: OpenStore) -> None:
+    async with open_world(open_store=open_store) as world:
+        laptop = await world.join("alice", "laptop")
+        phone = await world.join("alice", "phone")
+        first = await phone.post("alice", b"a note", "m1")
+        second = await phone.post("alice", b"another", "m2")
+        heard = await laptop.heard()
+
+        assert (first.user_offset, second.user_offset) == (1, 2)
+        assert heard.offsets == [1, 2]
+        assert heard.payloads == [b"a note", b"another"]
+
+
+async def test_nobody_writes_in_another_ones_name(autojump_clock: MockClock) -> None:
+    async with open_world() as world:
+        bob = await world.join("bob", "phone")
+        alice = await world.join("alice", "phone")
+        alice.write("bob", b"send money", "m1", from_=pb.Identity(eid="carol"))
+        heard = await alice.heard()
+
+        assert [(error.code, error.field) for error in heard.errors] == [(pb.ErrorCode.FORBIDDEN, "from.eid")]
+        assert (await bob.heard()).messages == []
+
+
+async def test_the_device_in_from_is_the_one_that_wrote_whatever_it_says(autojump_clock: MockClock) -> None:
+    async with open_world() as world:
+        bob = await world.join("bob", "phone")
+        alice = await world.join("alice", "phone")
+        await alice.post("bob", b"hi", "m1", from_=pb.Identity(eid="alice", connection_resource_id="watch", node="n"))
+        [got] = (await bob.heard()).messages
+
+        assert got.from_ == pb.Identity(eid="alice", connection_resource_id="phone")
+
+
+async def test_what_only_the_server_says_is_ignored_from_clients(autojump_clock: MockClock) -> None:
+    async with open_world() as world:
+        bob = await world.join("bob", "phone")
+        alice = await world.join("alice", "phone")
+        claimed = {
+            "signal_id": "mine",
+            "status": 3,
+            "signal_offset": 1,
+            "user_offset": 77,
+            "conversation": "c99",
+            "conversation_offset": 9,
+            "server_time": 5,
+            "expires_at": 6,
+            "erased": True,
+        }
+        sent = await alice.post("bob", b"hi", "m1", **claimed)
+        [got] = (await bob.heard()).messages
+
+        assert (got.signal_id, got.signal_offset, got.status) == (sent.signal_id, sent.signal_offset, 1)
+        assert (got.user_offset, got.conversation, got.conversation_offset) == (1, sent.conversation, 1)
+        assert (got.server_time, got.expires_at, got.erased) == (sent.timestamp, 0, False)
+
+
+async def test_both_sides_see_a_conversation_in_one_order(autojump_clock: MockClock, open_store: OpenStore) -> None:
+    async with open_world(open_store=open_store) as world:
+        bob, bob_laptop = await world.join("bob", "phone"), await world.join("bob", "laptop")
+        alice, alice_laptop = await world.join("alice", "phone"), await world.join("alice", "laptop")
+        for number in range(20):
+            alice.write("bob", b"a%d" % number, f"m{number}")
+            bob.write("alice", b"b%d" % number, f"m{number}")
+        seen = [
+            [(one.conversation_offset, one.payload) for one in (await laptop.heard()).messages]
+            for laptop in (bob_laptop, alice_laptop)
+        ]
+
+        assert [place for place, _ in seen[0]] == list(range(1, 41))
+        assert seen[0] == seen[1]
+
+
+async def test_a_message_that_is_too_large_costs_its_sender_one_answer(autojump_clock: MockClock) -> None:
+    async with open_world() as world:
+        await world.register("bob")
+        alice = await world.join("alice", "phone")
+        alice.write("bob", bytes(70_000), "m1")
+        alice.write("bob", b"small", "m2")
+        heard = await alice.heard()
+
+        assert [(error.code, error.id) for error in heard.errors] == [(pb.ErrorCode.TOO_LARGE, "m1")]
+        assert [one.id for one in heard.sent] == ["m2"]
+
+
+def for_device(eid: str, device: str, payload: bytes | None = None) -> pb.DeviceAddress:
+    return pb.DeviceAddress(identity=pb.Identity(eid=eid, connection_resource_id=device), payload=payload)
+
+
+async def test_only_the_addressed_devices_get_a_message_each_with_its_own_payload(
+    autojump_clock: MockClock, open_store: OpenStore
+) -> None:
+    async with open_world(open_store=open_store) as world:
+        bob = [await world.join("bob", device) for device in ("phone", "laptop", "tablet")]
+        sibling = await world.join("alice", "laptop")
+        alice = await world.join("alice", "phone")
+        addresses = [for_device("bob", "phone", b"for the phone"), for_device("bob", "laptop")]
+        await alice.post("bob", b"for all", "m1", devices=addresses)
+        await alice.post("bob", b"to everybody", "m2")
+        heard = [await client.heard() for client in (*bob, sibling)]
+
+        assert [one.payloads for one in heard] == [
+            [b"for the phone", b"to everybody"],
+            [b"for all", b"to everybody"],
+            [b"to everybody"],
+            [b"to everybody"],
+        ]
+        assert [one.ranges[-1][1] for one in heard] == [2, 2, 2, 2]
+        assert all(not message.devices for one in heard for message in one.messages)
+
+
+async def test_an_addressed_payload_is_kept_for_a_device_that_returns(
+    autojump_clock: MockClock, open_store: OpenStore
+) -> None:
+    async with open_world(open_store=open_store) as world:
+        await world.register("bob", "phone", "laptop")
+        alice = await world.join("alice", "phone")
+        addresses = [for_device("bob", "phone", b"for the phone"), for_device("alice", "phone", b"for myself")]
+        await alice.post("bob", b"for all", "m1", devices=addresses)
+    async with open_world(open_store=open_store) as world:
+        phone = await world.join("bob", "phone", at(0))
+        laptop = await world.join("bob", "laptop", at(0))
+        alice = await world.join("alice", "phone", at(0))
+
+        assert (await phone.heard()).payloads == [b"for the phone"]
+        passed_over = await laptop.heard()
+        assert (passed_over.ranges, passed_over.payloads) == ([(0, 1)], [])
+        assert (await alice.heard()).payloads == [b"for all"]
+
+
+async def test_a_user_of_whom_no_device_is_addressed_has_no_entry(autojump_clock: MockClock) -> None:
+    async with open_world() as world:
+        await world.register("alice", "laptop")
+        bob = await world.join("bob", "phone", begin(pb.Start.FIRST))
+        alice = await world.join("alice", "phone")
+        await alice.post("bob", b"for my laptop", "m1", devices=[for_device("alice", "laptop")])
+        await alice.post("bob", b"for bob", "m2")
+        heard = await bob.heard()
+
+        assert [(one.user_offset, one.conversation_offset) for one in heard.messages] == [(1, 2)]
+
+
+@pytest.mark.parametrize(
+    ("address", "code"),
+    [
+        (for_device("bob", "toaster"), pb.ErrorCode.NOT_FOUND),
+        (for_device("carol", "phone"), pb.ErrorCode.INVALID),
+        (for_device("nobody", "phone"), pb.ErrorCode.INVALID),
+        (for_device("bob", ""), pb.ErrorCode.INVALID),
+    ],
+)
+async def test_an_address_that_nobody_has_is_refused(
+    autojump_clock: MockClock, address: pb.DeviceAddress, code: pb.ErrorCode
+) -> None:
+    async with open_world() as world:
+        bob = await world.join("bob", "phone")
+        await world.register("carol")
+        alice = await world.join("alice", "phone")
+        alice.write("bob", b"hi", "m1", devices=[for_device("bob", "phone"), address])
+
+        assert (await alice.heard()).codes == [code]
+        assert (await bob.heard()).messages == []
+
+
+async def test_an_addressed_entry_is_redelivered_with_its_own_payload(autojump_clock: MockClock) -> None:
+    async with open_world(settings=settings_for_tests(BIMIP_LIMITS_GRACE_SECONDS="0.1")) as world:
+        bob = await world.join("bob", "phone")
+        alice = await world.join("alice", "phone")
+        await alice.post("bob", b"for all", "m1", devices=[for_device("bob", "phone", b"for the phone")])
+        await trio.sleep(0.1)
+
+        assert (await bob.heard()).payloads[:2] == [b"for the phone"] * 2
