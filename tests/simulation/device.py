@@ -12,7 +12,7 @@ from random import Random
 from typing import Any, Protocol
 
 from bimip.wire import bimip_pb2 as pb
-from tests.chaos.device import CALM, Mood
+from tests.chaos.device import CALM
 from tests.chaos.history import Acked, Answered, Batch, Closed, Complaint, Event, Knocked, Name, Read, Refused, Turn
 from tests.chaos.shelf import Shelf, lowest, runs
 from tests.simulation import sight
@@ -116,7 +116,7 @@ class Device:
         if line is None:
             self._dial_later()
             return
-        self.link = Link(line, left=self._random.randint(5, 120))
+        self.link = Link(line, left=self._random.randint(4, 50))
         frames.append(self.link)
         self._say_hello(self.link)
         self._around.agenda.after(ANSWER_SECONDS, self._give_up, self.link)

@@ -1,4 +1,4 @@
-"""The network between a device and the server: a connection in memory that delays, gathers, stalls, fills up and breaks.
+"""The network between a device and the server: a connection in memory that delays, gathers, stalls, fills and breaks.
 
 Both directions keep their order; each frame has a delay of its own, so frames sent together arrive apart and frames
 sent apart arrive together. Towards the device there is room for a few frames on their way: when that is full, the

@@ -10,7 +10,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from random import Random
 from typing import Any
@@ -23,7 +23,7 @@ from bimip.app import Server, Surroundings, open_server
 from bimip.config import Settings
 from bimip.domain.identity import Claims
 from bimip.domain.records import Table
-from bimip.supervision import NoSuchProcess, Snapshot, State, SupervisionError
+from bimip.supervision import NoSuchProcess, State, SupervisionError, Tree
 from bimip.users.connection import RefusedError
 from bimip.wire import bimip_pb2 as pb
 from tests.chaos.checker import Violation, check
@@ -31,16 +31,16 @@ from tests.chaos.device import CALM, Mood
 from tests.chaos.history import Event, Name
 from tests.harness.memory import MemoryConnection
 from tests.harness.world import FOR_EVER, no_listeners, seeded_scheduler, settings_for_tests, virtual_millis
-from tests.simulation.agenda import TICKS, Agenda
+from tests.simulation.agenda import TICKS, Agenda, sleep_ticks
 from tests.simulation.device import Device
 from tests.simulation.disk import Disk, SlowWorker
 from tests.simulation.line import Line
 from tests.simulation.plan import Fault, Plan, draw
 
 MESSAGES = 500
-LOAD_SECONDS = 300
 REST_SECONDS = 300
 GRACE_SECONDS = 2.0
+FAILED_STARTS = 0.25
 PARTS = ("journal", "users", "retention", "gateway", "console", "gateway/connections", "gateway/listener")
 EXPECTED_LOGS = {"process ended", "supervisor gave up", "operation set aside"}
 
@@ -180,15 +180,25 @@ class Simulation:
         elif fault.moment == "now":
             self._happen(fault)
         else:
-            self._worker.trap = fault.moment, lambda: self.agenda.after(0, self._happen, fault)
+            trap = self._worker.trap = fault.moment, lambda: self.agenda.after(0, self._happen, fault)
+            self.agenda.after(1.0, self._lose_patience, fault, self._worker, trap)
+
+    def _lose_patience(self, fault: Fault, worker: SlowWorker, trap: object) -> None:
+        """No commit came, or the process is another one by now."""
+        if worker.trap is trap:
+            worker.trap = None
+            self._strike(replace(fault, moment="now"))
 
     def _happen(self, fault: Fault) -> None:
+        if self.server is None:
+            self._strike(fault)
+            return
         self._note(f"{fault.what} {fault.kind} {fault.moment}")
         self._under_way -= 1
         if fault.what == "task kill":
             self._kill_a(fault.kind)
         else:
-            self.counts[f"{fault.what} ({_WORDS[fault.moment]})"] += 1
+            self.counts[f"{fault.what} {_WORDS[fault.moment]}"] += 1
             self._end_process(with_power=fault.what == "process kill")
 
     def _note(self, what: str) -> None:
@@ -202,8 +212,7 @@ class Simulation:
         Its tasks end a little later, as tasks do, but as ghosts: with the connections that they hold and with the
         disk that they write nobody has to do any more.
         """
-        self.counts["power losses"] += not with_power
-        self.counts["process kills"] += with_power
+        self.counts["process kills" if with_power else "power losses"] += 1
         self.disk = self.disk.after_kill(self.random) if with_power else self.disk.after_power_loss(self.random)
         self.server = None
         lines, self._lines = self._lines, []
@@ -214,27 +223,31 @@ class Simulation:
 
     def _kill_a(self, kind: str) -> None:
         server = self.server
-        if server is None or server.processes is None:
+        if server is None:
             self.agenda.after(0.1, self._kill_a, kind)
             return
-        paths = [path for path in _paths(server) if _kind(path) == kind]
+        assert server.processes is not None
+        paths = [path for path in _paths(server.processes, "bimip") if _kind(path) == kind]
         if not paths:
             self.agenda.after(0.1, self._kill_a, kind)
             return
         path = self.random.choice(paths)
         self._note(f"kill {path}")
-        self._nursery.start_soon(self._kill, server, kind, path)
-
-    async def _kill(self, server: Server, kind: str, path: str) -> None:
-        assert server.processes is not None
-        restarts = _restarts(server, path)
-        result = "gone meanwhile"
-        with suppress(NoSuchProcess):
-            await server.processes.kill(path)
-            now = _restarts(server, path)
-            result = "ended" if now is None else "restarted" if restarts is None or now > restarts else "starts anew"
         self.counts["task kills"] += 1
-        self.counts[f"kill {kind}: {result}"] += 1
+        self._nursery.start_soon(self._kill, server.processes, path)
+
+    async def _kill(self, processes: Tree, path: str) -> None:
+        try:
+            await processes.kill(path)
+        except NoSuchProcess:
+            self.counts[f"kill {_kind(path)}: gone meanwhile"] += 1
+
+    def _end_at_start(self, disk: Disk) -> None:
+        if self.server is None and self.disk is disk:
+            with_power = self.random.random() < 0.5
+            self._note(f"ended while it starts, {'with' if with_power else 'without'} power")
+            self.counts["ended while it starts"] += 1
+            self._end_process(with_power=with_power)
 
     # The run.
 
@@ -269,6 +282,8 @@ class Simulation:
             open_console=no_listeners,
         )
         try:
+            if self.counts["starts"] and self.random.random() < FAILED_STARTS:
+                self.agenda.after(self.random.uniform(0.0, 0.02), self._end_at_start, disk)
             async with open_server(self.settings, surroundings) as server:
                 if disk is self.disk:
                     self.options.sabotage(server)
@@ -286,7 +301,7 @@ class Simulation:
         late_user, late_device = self.plan.late
         names = [Name(eid, device) for eid, devices in self.plan.users.items() for device in devices]
         late = Name(late_user, late_device)
-        self._launch(names, [*names, late])
+        self._launch(names, names)  # nobody addresses the late one: first that is refused, and resent it is not
         await self._until("a first connection", lambda: all(device.is_connected for device in self.devices))
         mood = Mood(writes=True, cuts=True, dawdles=True, pause_seconds=self.plan.pause_seconds)
         self._behave(mood)
@@ -350,10 +365,10 @@ class Simulation:
                     yield f"{device.name}: state up to {state.head}, it has {device.version}"
 
     async def _until(self, what: str, done: Callable[[], bool]) -> None:
-        for _ in range(REST_SECONDS * 10):
+        for _ in range(REST_SECONDS * 8):
             if done() or any(device.failed for device in self.devices):
                 return
-            await trio.sleep(0.1)
+            await sleep_ticks(TICKS // 8)
         lacks = "; ".join(list(self._lacks())[:5])
         self._report("I4", "stuck", f"after {REST_SECONDS} s all wait for {what}: {lacks}")
 
@@ -404,12 +419,16 @@ class Simulation:
         """What the server complained about, apart from what was done to it."""
         for entry in self.logs:
             event, reason = str(entry.get("event")), str(entry.get("reason", ""))
-            self.counts[f"log: {event}"] += 1
+            if event == "process ended" and reason == "killed":
+                self.counts[f"kill {_kind(entry['path'])}: {_WILL[entry['will']]}"] += 1
+            elif event != "process ended":
+                self.counts[event] += 1
             if event not in EXPECTED_LOGS or reason.startswith("crashed"):
                 self._report("I7", "escaped", str({key: entry[key] for key in entry if key != "exc_info"})[:500])
 
 
-_WORDS = {"now": "at any moment", "before": "before the commit was on disk", "after": "after that, before its answers"}
+_WORDS = {"now": "at any moment", "before": "before a commit is on disk", "after": "between commit and answer"}
+_WILL = {"RESTART": "restarted", "IGNORE": "ended", "GIVE_UP": "given up"}
 
 
 async def _serve(server: Server, claims: Claims, connection: MemoryConnection) -> None:
@@ -430,18 +449,12 @@ async def _admit(server: Server, claims: Claims, connection: MemoryConnection) -
         connection.close(error.code, error.reason)
 
 
-def _walk(server: Server) -> Iterator[Snapshot]:
-    assert server.processes is not None
-    return server.processes.snapshot().walk()
-
-
-def _paths(server: Server) -> list[str]:
-    return [process.path for process in _walk(server)]
-
-
-def _restarts(server: Server, path: str) -> int | None:
-    """None where it is no more."""
-    return next((process.restarts for process in _walk(server) if process.path == path), None)
+def _paths(tree: Tree, path: str) -> Iterator[str]:
+    """Of a process and all below it, as they are now."""
+    yield path
+    with suppress(NoSuchProcess):
+        for child in tree.which_children(path):
+            yield from _paths(tree, child.path)
 
 
 def _kind(path: str) -> str:
@@ -459,6 +472,3 @@ def _kind(path: str) -> str:
         case ["users", _, _, part]:
             return part
     return ""
-
-
-__all__ = ["TICKS", "Options", "Outcome", "simulate"]
