@@ -401,6 +401,8 @@ class Simulation:
             self._report("I7", "left over", f"{len(server.queue)} operations in the queue")
 
     def judge(self) -> Outcome:
+        self.counts["users"] = len(self.plan.users)
+        self.counts["devices"] = len(self.devices)
         for device in self.devices:
             self.counts.update(device.counts)
         self._judge_logs()
