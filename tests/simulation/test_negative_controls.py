@@ -8,6 +8,7 @@ import pytest
 from bimip import app
 from bimip.domain import operations as ops
 from bimip.domain.decisions import DECIDE
+from bimip.domain.ids import Offset
 from bimip.domain.records import Table
 from bimip.users.device import Device
 from tests.chaos.runner import HastyJournal
@@ -67,7 +68,7 @@ def acknowledging_more(decide: Callable[..., Any]) -> Callable[..., Any]:
     def generous(view: Any, op: ops.Acknowledge, moment: Any) -> Any:
         log = view.get(Table.LOGS, (op.user, op.partition))
         head = log.head if log is not None else 0
-        return decide(view, op._replace(upto=max(op.upto, min(op.upto + 2, head))), moment)
+        return decide(view, op._replace(upto=Offset(max(op.upto, min(op.upto + 2, head)))), moment)
 
     return generous
 

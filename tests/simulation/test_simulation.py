@@ -9,8 +9,8 @@ from dataclasses import replace
 
 import pytest
 
-from tests.simulation.command import failure, summary
 from tests.simulation.simulation import MESSAGES, Options, Outcome, simulate
+from tests.simulation.summary import failure, summary
 
 SEEDS = int(os.environ.get("BIMIP_SEEDS", "160"))
 FIRST = int(os.environ.get("BIMIP_FIRST_SEED", "1"))

@@ -4,36 +4,12 @@ import argparse
 import sys
 import time
 from collections import Counter
-from collections.abc import Mapping
 from random import SystemRandom
 
 from tests.chaos.checker import explain
 from tests.simulation.agenda import TICKS
 from tests.simulation.simulation import MESSAGES, Options, Outcome, simulate
-
-ROWS = (
-    ("messages written", "written"),
-    ("acknowledged", "acknowledged"),
-    ("refused", "refused"),
-    ("outcome unknown", "outcome unknown"),
-    ("resent", "resent"),
-    ("duplicates answered", "duplicates answered"),
-    ("conflicts answered", "conflicts answered"),
-    ("deliveries", "delivered"),
-    ("redelivered", "redelivered"),
-    ("gaps", "gaps"),
-    ("fetches", "fetches"),
-    ("read receipts", "receipts"),
-    ("connections", "connections"),
-    ("cuts by devices", "cuts"),
-    ("frames that met no room", "frames that met no room"),
-    ("stores lost by devices", "stores lost"),
-    ("starts of the server", "starts"),
-    ("power losses", "power losses"),
-    ("kills of the process", "process kills"),
-    ("ended while it starts", "ended while it starts"),
-    ("task kills", "task kills"),
-)
+from tests.simulation.summary import failure, summary
 
 
 def main() -> int:
@@ -85,20 +61,6 @@ def _show_one(seed: int, *, messages: int, verbose: bool) -> int:
     print(f"\nseed {seed}: {outcome.seconds:g} s of virtual time, transcript {outcome.transcript[:16]}")
     print(explain(outcome.violations) if outcome.violations else "0 violations")
     return 1 if outcome.violations else 0
-
-
-def failure(outcome: Outcome) -> str:
-    """What a person needs to see of a seed that failed, and how to see it again."""
-    return f"seed {outcome.seed} failed; again: {outcome.replay}\n{explain(outcome.violations)}"
-
-
-def summary(counts: Mapping[str, int], seeds: int) -> str:
-    """A table: what happened, in all and per seed."""
-    kills = sorted(name for name in counts if name.startswith("kill "))
-    ends = sorted(name for name in counts if name.startswith(("power loss ", "process kill ")))
-    rows = [*ROWS, *((f"  {name}", name) for name in (*ends, *kills))]
-    lines = [f"{title:<45} {counts.get(name, 0):>9} {counts.get(name, 0) / seeds:>9.1f}" for title, name in rows]
-    return "\n".join([f"{'':<45} {'in all':>9} {'per seed':>9}", *lines])
 
 
 if __name__ == "__main__":
