@@ -46,7 +46,7 @@ def _run_many(seeds: range, *, messages: int) -> int:
             print(f"\r{failure(outcome)}")
         spent = time.monotonic() - began
         line = f"\r{done} of {len(seeds)} seeds, {len(failed)} failed, {spent / done:.2f} s each"
-        print(line, end="\n" if done == len(seeds) else "", flush=True)
+        print(line, end="\n" if done == len(seeds) else "", flush=True)  # over the last one
     print(summary(counts, len(seeds)))
     violations = sum(len(outcome.violations) for outcome in failed)
     print(f"\nseeds {seeds[0]} to {seeds[-1]}: {violations} violations")

@@ -10,7 +10,7 @@ from math import ceil, floor, inf
 
 import trio
 
-TICKS = 256
+TICKS = 128
 """In a second; a power of two, so that floats of seconds are exact."""
 
 

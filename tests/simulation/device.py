@@ -13,7 +13,20 @@ from typing import Any, Protocol
 
 from bimip.wire import bimip_pb2 as pb
 from tests.chaos.device import CALM
-from tests.chaos.history import Acked, Answered, Batch, Closed, Complaint, Event, Knocked, Name, Read, Refused, Turn
+from tests.chaos.history import (
+    Acked,
+    Answered,
+    Batch,
+    Closed,
+    Complaint,
+    Event,
+    Knocked,
+    Name,
+    Place,
+    Read,
+    Refused,
+    Turn,
+)
 from tests.chaos.shelf import Shelf, lowest, runs
 from tests.simulation import sight
 from tests.simulation.agenda import Agenda
@@ -122,7 +135,8 @@ class Device:
         self._around.agenda.after(ANSWER_SECONDS, self._give_up, self.link)
 
     def _dial_later(self) -> None:
-        self._around.agenda.after(self._random.uniform(0.0, 0.3), self._dial)
+        away = self.mood.cuts and self._random.random() < 0.05
+        self._around.agenda.after(self._random.uniform(0.0, 4.0 if away else 0.3), self._dial)
 
     def _give_up(self, link: Link) -> None:
         if link is self.link and not link.welcomed:
@@ -152,8 +166,7 @@ class Device:
             messages=messages[:first],
             agent="simulation",
         )
-        places = {partition: shelf.place() for partition, shelf in self.shelves.items()}
-        self._around.record(Knocked(self.name, places, self.version))
+        self._around.record(Knocked(self.name, self._places(), self.version))
         self._note_resends(messages)
         self._post(link, hello=hello)
         if messages[first:]:
@@ -167,7 +180,7 @@ class Device:
         self._whole_state = False
         self.outbox.clear()
         self._answered.clear()
-        self.shelves = {partition: Shelf() for partition in self.shelves}
+        self.shelves = {}
 
     def _abandon_some(self) -> None:
         """Whether these were stored, nobody will ever tell this device, unless they come back as its own."""
@@ -181,9 +194,18 @@ class Device:
             self.counts["resent"] += message.id in self._sent_before
             self._sent_before.add(message.id)
 
+    def _places(self) -> dict[str, Place]:
+        """What it has by now, which is nothing where it lost its store."""
+        if not self.connections:
+            return {}
+        return {
+            partition: self.shelves[partition].place() if partition in self.shelves else Place(0)
+            for partition in self._around.partitions
+        }
+
     def _position(self, partition: str) -> pb.Position:
         shelf = self.shelves.get(partition)
-        if shelf is None or (self._start == pb.FIRST and not shelf.offset and not shelf.held):
+        if shelf is None:
             return pb.Position(partition=partition, start=self._start)
         held = [sight.span(first, last) for first, last in lowest(shelf.place().held, self._around.told)]
         return pb.Position(partition=partition, offset=shelf.offset, held=held)
@@ -302,7 +324,6 @@ class Device:
         if turn is Turn.HISTORY:
             return
         self.counts["redelivered"] += len(deliveries) if turn is Turn.REDELIVERED else 0
-        self.counts["gaps"] += len(batch.gaps)
         shelf = self.shelves[body.partition]
         if turn is Turn.IN_TURN and body.after > shelf.offset:
             self._complain("I4", "skipped", f"({body.after}, {body.upto}] begins beyond {shelf.offset}")

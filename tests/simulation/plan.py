@@ -43,6 +43,7 @@ class Plan:
     faults: tuple[Fault, ...]
     window: int
     pause_seconds: float  # between two writes of one device
+    hurry: int  # how fast the wall clock goes: where it hurries, days pass and retention has something to remove
 
 
 NAMES = ("alice", "bob", "carol", "dave", "erin", "frank", "grace", "heidi")
@@ -59,6 +60,7 @@ def draw(random: Random, messages: int) -> Plan:
         faults=_faults(random, messages),
         window=random.choice((8, 32, 256)),
         pause_seconds=random.choice((0.1, 0.3)),
+        hurry=random.choice((1, 1, 1, 86_400)),
     )
 
 

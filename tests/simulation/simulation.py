@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
-from functools import cache
+from functools import cache, partial
 from random import Random
 from typing import Any
 
@@ -22,15 +22,16 @@ from trio.testing import MockClock
 from bimip.app import Server, Surroundings, open_server
 from bimip.config import Settings
 from bimip.domain.identity import Claims
+from bimip.domain.ids import Millis
 from bimip.domain.records import Table
 from bimip.supervision import NoSuchProcess, State, SupervisionError, Tree
 from bimip.users.connection import RefusedError
 from bimip.wire import bimip_pb2 as pb
 from tests.chaos.checker import Violation, check
 from tests.chaos.device import CALM, Mood
-from tests.chaos.history import Event, Name
+from tests.chaos.history import Batch, Event, GapReason, Name, Opened
 from tests.harness.memory import MemoryConnection
-from tests.harness.world import FOR_EVER, no_listeners, seeded_scheduler, settings_for_tests, virtual_millis
+from tests.harness.world import BEGIN, FOR_EVER, no_listeners, seeded_scheduler, settings_for_tests
 from tests.simulation.agenda import TICKS, Agenda, sleep_ticks
 from tests.simulation.device import Device
 from tests.simulation.disk import Disk, SlowWorker
@@ -41,6 +42,10 @@ MESSAGES = 500
 REST_SECONDS = 300
 GRACE_SECONDS = 2.0
 FAILED_STARTS = 0.25
+EXPIRING = "notification"
+"""The partition of which something goes after a day."""
+STEP_MS = 5000
+"""How far the wall clock is off, at most, when the server starts again."""
 PARTS = ("journal", "users", "retention", "gateway", "console", "gateway/connections", "gateway/listener")
 EXPECTED_LOGS = {"process ended", "supervisor gave up", "operation set aside"}
 
@@ -96,7 +101,8 @@ def _settings(window: int) -> Settings:
     return settings_for_tests(
         BIMIP_LIMITS_WINDOW_ENTRIES=str(window),
         BIMIP_LIMITS_GRACE_SECONDS=str(GRACE_SECONDS),
-        BIMIP_RETENTION_EVERY_SECONDS="1.5",
+        BIMIP_RETENTION_EVERY_SECONDS="0.7",
+        BIMIP_RETENTION_HISTORY_DAYS=f"chat=0,{EXPIRING}=1,feed=0,sync=0",
     )
 
 
@@ -276,7 +282,7 @@ class Simulation:
         surroundings = Surroundings(
             open_store=lambda _settings: disk,
             open_worker=lambda: self._worker,
-            wall_clock=virtual_millis,
+            wall_clock=partial(self._wall_clock, self.random.randint(-STEP_MS, STEP_MS)),
             random=Random(self.random.getrandbits(64)),
             open_listeners=no_listeners,
             open_console=no_listeners,
@@ -296,6 +302,9 @@ class Simulation:
                 self.server = None
                 for line in self._lines:
                     line.lose()
+
+    def _wall_clock(self, step_ms: int) -> Millis:
+        return Millis(BEGIN + int(trio.current_time() * 1000 * self.plan.hurry) + step_ms)
 
     async def _load(self) -> None:
         late_user, late_device = self.plan.late
@@ -399,6 +408,9 @@ class Simulation:
             self._report("I7", "out of shape", f"{len(found) - len(shape)} connections of {len(self.devices)} devices")
         if len(server.queue):
             self._report("I7", "left over", f"{len(server.queue)} operations in the queue")
+        with self.disk.snapshot() as view:
+            logs = view.scan(Table.LOGS, (0, ""), (1 << 32, ""), limit=1000)
+        self.counts["expired"] = sum(log.first - 1 for _, log in logs)
 
     def judge(self) -> Outcome:
         self.counts["users"] = len(self.plan.users)
@@ -406,7 +418,8 @@ class Simulation:
         for device in self.devices:
             self.counts.update(device.counts)
         self._judge_logs()
-        violations = [*self._violations, *check(self.history)]
+        self._judge_gaps()
+        violations = [*self._violations, *check(self.history, excused=(GapReason.EXPIRED,))]
         return Outcome(
             self.seed,
             violations,
@@ -416,6 +429,20 @@ class Simulation:
             self.history,
             self.trace,
         )
+
+    def _judge_gaps(self) -> None:
+        """Only what is meant to go is gone."""
+        for event in self.history:
+            if isinstance(event, Opened):
+                told = [(partition, gap) for partition, gaps in event.gaps.items() for gap in gaps]
+            elif isinstance(event, Batch):
+                told = [(event.partition, gap) for gap in event.gaps]
+            else:
+                continue
+            for partition, gap in told:
+                self.counts["told as expired"] += gap.last - gap.first + 1
+                if gap.reason is not GapReason.EXPIRED or partition != EXPIRING or self.plan.hurry == 1:
+                    self._report("I4", "skipped", f"{event.device} was told that {gap} of {partition} is not there")
 
     def _judge_logs(self) -> None:
         """What the server complained about, apart from what was done to it."""
