@@ -76,5 +76,8 @@ def _faults(random: Random, messages: int) -> tuple[Fault, ...]:
     rare = random.sample(sorted(RARE), 1)
     kinds = [kind for kind in KINDS if kind not in RARE or kind in rare]
     chosen = random.sample(kinds, random.randint(6, len(kinds)))
-    faults += [Fault(at(), "task kill", moment() if kind == "journal" else "now", kind) for kind in chosen]
+    together = at()  # some come at once
+    for kind in chosen:
+        when = together if random.random() < 0.3 else at()
+        faults.append(Fault(when, "task kill", moment() if kind == "journal" else "now", kind))
     return tuple(sorted(faults, key=lambda fault: fault.at))
