@@ -10,7 +10,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from random import Random
 from typing import Any
@@ -72,8 +72,6 @@ class Outcome:
 class Options:
     messages: int = MESSAGES
     disk: type[Disk] = Disk
-    sabotage: Callable[[Server], None] = field(default=lambda _server: None)
-    """Done to every incarnation of the server: a defect that is to be noticed."""
     trace: bool = False
 
 
@@ -144,8 +142,11 @@ class Simulation:
         if self._written >= self.plan.messages:
             return False
         self._written += 1
-        while self._faults and self._faults[0].at <= self._written:
-            self._arm(self._faults.pop(0))
+        if self._faults and self._faults[0].at <= self._written:
+            seconds = self.random.uniform(0.0, 0.1)
+            while self._faults and self._faults[0].at <= self._written:
+                self._under_way += 1
+                self.agenda.after(seconds, self._strike, self._faults.pop(0))
         return True
 
     def dial(
@@ -175,10 +176,6 @@ class Simulation:
         return arrived
 
     # What goes wrong.
-
-    def _arm(self, fault: Fault) -> None:
-        self._under_way += 1
-        self.agenda.after(self.random.uniform(0.0, 0.1), self._strike, fault)
 
     def _strike(self, fault: Fault) -> None:
         if self.server is None or (fault.moment != "now" and self._worker.trap is not None):
@@ -292,7 +289,6 @@ class Simulation:
                 self.agenda.after(self.random.uniform(0.0, 0.02), self._end_at_start, disk)
             async with open_server(self.settings, surroundings) as server:
                 if disk is self.disk:
-                    self.options.sabotage(server)
                     self.server = server
                     self.counts["starts"] += 1
                 await trio.sleep_forever()
