@@ -302,10 +302,14 @@ class Device:
         addressed = self._addressed(item) if item.entry.addressed else None
         return deliver(item, addressed.payload if addressed else None)
 
+    def _token_seconds_left(self) -> float:
+        services = self.session.services
+        return (self.claims.expires_at - services.wall_clock()) / 1000 + services.token_leeway_seconds
+
     def next_deadline(self) -> float:
         """When the fetcher must look even if nobody wakes it: a grace period ends, or the token expires."""
         grace = min((window.deadline for window in self.windows.values()), default=inf)
-        left = (self.claims.expires_at - self.session.services.wall_clock()) / 1000
+        left = self._token_seconds_left()
         expiry = trio.current_time() + left if left > 0 else inf  # what expired was noticed before
         return min(grace, expiry, self.fetching.deadline)
 
@@ -317,7 +321,7 @@ class Device:
                     Close.UNACKNOWLEDGED,
                     f"{len(window)} entries of {partition} stayed unacknowledged; the log keeps them",
                 )
-        if self.claims.expires_at <= self.session.services.wall_clock():
+        if self._token_seconds_left() <= 0:
             self.connection.close(Close.TOKEN_EXPIRED, "the token expired; connect again with a new one")
         self.fetching.go_on()
 
