@@ -80,6 +80,11 @@ def temporary_folder() -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def stop_when_told() -> None:
+    """SIGTERM ends this process as Ctrl-C does: with the server stopped and its folder removed."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+
+
 class Server:
     def __init__(self, folder: Path, wrapped_in: Sequence[str] = ()) -> None:
         """Starts it and waits until it can be connected to. `wrapped_in` is put before its command."""
