@@ -135,7 +135,7 @@ class Device:
             return
         self._reading = None
         try:
-            while self.connection.sendable and self._send_one():
+            while self._is_behind() and self.connection.sendable and self._send_one():
                 pass
             if self._closing is not None and not self._frames and not self._replies:
                 self.connection.close(*self._closing)
@@ -146,6 +146,15 @@ class Device:
     def _note_damage(self) -> None:
         if self._reading is not None:
             self.session.services.damage.note((self.session.number, *self._reading))
+
+    def _is_behind(self) -> bool:
+        """Whether there may be something to send: asked after each frame that comes, when mostly there is not."""
+        if self._frames or self._replies or self.state_reset or self.state_position < self.session.state.head:
+            return True
+        for partition, window in self.windows.items():
+            if window.due or window.position < self.session.logs[partition].head:
+                return True
+        return False
 
     def _send_one(self) -> bool:
         """Offer the connection one frame; False when there is none to send."""
