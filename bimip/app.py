@@ -10,7 +10,7 @@ import gc
 import signal
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -25,6 +25,7 @@ from bimip import console
 from bimip.config import Settings
 from bimip.domain.clock import millis_of, signal_id
 from bimip.domain.ids import ConversationId, ConversationOffset, Millis, Stamp
+from bimip.domain.operations import Barrier
 from bimip.domain.rules import Rules
 from bimip.gateway.authentication import TokenSettings, Verifier
 from bimip.gateway.listener import Listener, OpenListeners, open_tcp
@@ -47,6 +48,7 @@ from bimip.supervision import (
     Fresh,
     GaveUp,
     Report,
+    SupervisionError,
     Supervisor,
     Tree,
     current_child,
@@ -204,6 +206,14 @@ class Server:
     async def describe_user(self, eid: str) -> Mapping[str, object] | None:
         return self.users.describe(eid)
 
+    async def drain(self) -> None:
+        """Accept nobody any more, and answer what was asked."""
+        assert self.processes is not None
+        with trio.move_on_after(self.settings.gateway.drain_seconds):
+            with suppress(SupervisionError):
+                await self.processes.terminate("bimip/gateway/listener")
+            await self.queue.execute(Barrier())
+
     def close(self) -> None:
         self.worker.close()
         self.store.close()
@@ -222,6 +232,7 @@ class Server:
             agent=f"bimip/{version('bimip')}",
             hello_seconds=settings.gateway.handshake_seconds,
             redelivery_rounds=settings.limits.redelivery_rounds,
+            token_leeway_seconds=settings.tokens.leeway_seconds,
         )
 
 
@@ -307,6 +318,7 @@ async def serve(settings: Settings) -> None:
             _log.info("serving", port=server.listener.port, console=server.console_port, store=settings.store.path)
             number = await anext(aiter(signals))
             _log.info("stopping", signal=signal.Signals(number).name)
+            await server.drain()
         _log.info("stopped")
 
 

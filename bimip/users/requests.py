@@ -4,7 +4,7 @@ A request that changes something becomes an operation, and is answered when that
 at once. Whatever is wrong with a request is a WireError, which is its answer.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import trio
@@ -114,7 +114,9 @@ def _receipt(device: Device, payload: pb.Signal, ref: int) -> None:
     submit(device, operation, _only_errors(device, ref), lazy=True)
 
 
-def _ranges(ranges: Iterable[pb.OffsetRange], one: int) -> Ranges:
+def _ranges(ranges: Sequence[pb.OffsetRange], one: int) -> Ranges:
+    if not one and not ranges:
+        return ()
     pairs = [(getattr(part, "from"), part.to) for part in ranges]
     return normal([*pairs, (one, one)] if one else pairs)
 

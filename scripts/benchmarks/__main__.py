@@ -259,4 +259,5 @@ def _integers(text: str) -> tuple[int, ...]:
 
 
 if __name__ == "__main__":
+    server.stop_when_told()
     sys.exit(main())

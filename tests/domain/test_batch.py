@@ -32,14 +32,14 @@ class Numbers:
         cuts: list[Cut] = []
         for what, where, value in step:
             if what == "put":
-                puts.append(Put(Table.REVOKED, (where,), value))
+                puts.append((Table.REVOKED, (where,), value))
             elif what == "grow":
                 for _ in range(value):
                     self.heads[where] += 1
-                    grows.append(Grow(Sequence.HISTORY, (where,), self.heads[where], self.heads[where]))
+                    grows.append((Sequence.HISTORY, (where,), self.heads[where], self.heads[where]))
             else:
                 self.firsts[where] = min(max(self.firsts[where], value), self.heads[where] + 1)
-                cuts.append(Cut(Sequence.HISTORY, (where,), self.firsts[where]))
+                cuts.append((Sequence.HISTORY, (where,), self.firsts[where]))
         return Decision(Done(), puts, tuple(grows), tuple(cuts))
 
 
@@ -97,7 +97,7 @@ def test_a_batch_gathers_the_news_in_order() -> None:
 def test_a_record_that_is_empty_is_no_deletion(record: object) -> None:
     with MemoryStore().snapshot() as base:
         batch = Batch(base)
-    batch.absorb(Decision(Done(), [Put(Table.META, ("x",), record)]))
+    batch.absorb(Decision(Done(), [(Table.META, ("x",), record)]))
 
     assert batch.get(Table.META, ("x",)) == record
     assert batch.scan(Table.META, ("",), ("z",), limit=9) == [(("x",), record)]
@@ -107,11 +107,11 @@ def test_deleted_records_do_not_shorten_what_a_scan_finds() -> None:
     store = MemoryStore()
     with store.snapshot() as base:
         first = Batch(base)
-    first.absorb(Decision(Done(), [Put(Table.REVOKED, (name,), 1) for name in "abcdef"]))
+    first.absorb(Decision(Done(), [(Table.REVOKED, (name,), 1) for name in "abcdef"]))
     commit(store, first)
     with store.snapshot() as base:
         batch = Batch(base)
-        batch.absorb(Decision(Done(), [Put(Table.REVOKED, (name,), None) for name in "abef"]))
+        batch.absorb(Decision(Done(), [(Table.REVOKED, (name,), None) for name in "abef"]))
         up = batch.scan(Table.REVOKED, ("a",), ("z",), limit=2)
         down = batch.scan(Table.REVOKED, ("a",), ("z",), limit=2, reverse=True)
 
