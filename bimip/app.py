@@ -26,6 +26,7 @@ from bimip import console
 from bimip.config import ConfigError, Settings
 from bimip.domain.clock import millis_of, signal_id
 from bimip.domain.ids import ConversationId, ConversationOffset, Millis, Stamp
+from bimip.domain.operations import Barrier
 from bimip.domain.rules import Rules
 from bimip.gateway.authentication import TokenSettings, Verifier
 from bimip.gateway.listener import Listener, OpenListeners, open_tcp
@@ -49,6 +50,7 @@ from bimip.supervision import (
     Fresh,
     GaveUp,
     Report,
+    SupervisionError,
     Supervisor,
     Tree,
     current_child,
@@ -226,6 +228,14 @@ class Server:
         else:
             _log.info("the certificate was reloaded")
 
+    async def drain(self) -> None:
+        """Accept nobody any more, and answer what was asked."""
+        assert self.processes is not None
+        with trio.move_on_after(self.settings.gateway.drain_seconds):
+            with suppress(SupervisionError):
+                await self.processes.terminate("bimip/gateway/listener")
+            await self.queue.execute(Barrier())
+
     def close(self) -> None:
         self.worker.close()
         self.store.close()
@@ -245,6 +255,7 @@ class Server:
             hello_seconds=settings.gateway.handshake_seconds,
             redelivery_rounds=settings.limits.redelivery_rounds,
             rates=_rates(settings),
+            token_leeway_seconds=settings.tokens.leeway_seconds,
         )
 
 
@@ -344,6 +355,7 @@ async def serve(settings: Settings) -> None:
                     _log.info("stopping", signal=signal.Signals(number).name)
                     break
                 server.reload()
+            await server.drain()
         _log.info("stopped")
 
 

@@ -63,8 +63,7 @@ class Verifier:
         return Claims(
             eid=_name(payload, "sub", check_eid),
             device=_name(payload, "did"),
-            # When it stops to count here: until then it may connect, is remembered if revoked, and connections live.
-            expires_at=Millis(int((_seconds(payload, "exp") + self._settings.leeway_seconds) * 1000)),
+            expires_at=Millis(int(_seconds(payload, "exp") * 1000)),
             jti=_name(payload, "jti") if "jti" in payload else _derived_jti(token),
         )
 

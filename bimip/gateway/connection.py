@@ -338,7 +338,13 @@ class WebSocketConnection:
         data: bytes | None = None
         try:
             with self._listening:
-                data = bytes(await self._stream.receive_some(RECEIVE_BYTES))
+                if self._fd >= 0:
+                    await trio.lowlevel.wait_readable(self._fd)
+                    data = os.read(self._fd, RECEIVE_BYTES)
+                else:
+                    data = bytes(await self._stream.receive_some(RECEIVE_BYTES))
+        except BlockingIOError:
+            pass  # it said that there was something; whoever called looks again
         except DEAD:
             data = b""
         finally:

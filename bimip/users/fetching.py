@@ -100,6 +100,8 @@ class Fetching:
 
     def acknowledged(self, partition: str, upto: int, ranges: tuple[tuple[int, int], ...]) -> None:
         """An ack of this device is on disk."""
+        if not (self._unacknowledged or self._waiting):
+            return
         for place in list(self._unacknowledged):
             if place[0] == partition and (place[1] <= upto or contains(ranges, place[1])):
                 del self._unacknowledged[place]

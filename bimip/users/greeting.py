@@ -10,7 +10,7 @@ import trio
 
 from bimip.domain.ids import Offset
 from bimip.domain.operations import Fault, Operation, Refused, Result, Seat, Seated
-from bimip.domain.ranges import normal
+from bimip.domain.ranges import above, normal
 from bimip.session.close import Close
 from bimip.session.window import Window
 from bimip.users import answers
@@ -134,7 +134,7 @@ class _Greeting:
         answer.limits.CopyFrom(session.services.limits.to_proto())
         answer.server_time = session.services.wall_clock()
         answer.state_version = session.state.head
-        for seated in self._seated:
+        for seated in map(self._place, self._seated):
             answer.logs.add(
                 partition=seated.partition,
                 first=seated.first,
@@ -142,13 +142,24 @@ class _Greeting:
                 floor=seated.floor,
                 position=seated.position,
             )
-            if seated.skipped is not None:
-                gap = answer.gaps.add(partition=seated.partition, to=seated.skipped[1], reason=pb.SKIPPED)
-                setattr(gap, "from", seated.skipped[0])
             device.windows[seated.partition] = self._window(seated)
         self._seat_state()
         device.greet(codec.encode(answer, self._ref))
         device.seated = True
+
+    def _place(self, seated: Seated) -> Seated:
+        """Tell what will not come; delivery begins behind what the log no longer has."""
+        if seated.skipped is not None:
+            self._add_gap(seated.partition, *seated.skipped, pb.SKIPPED)
+        kept_after = Offset(seated.first - 1)
+        if seated.position >= kept_after:
+            return seated
+        self._add_gap(seated.partition, Offset(seated.position + 1), kept_after, pb.EXPIRED)
+        return seated._replace(position=kept_after, held=above(seated.held, kept_after))
+
+    def _add_gap(self, partition: str, first: Offset, last: Offset, reason: pb.GapReason) -> None:
+        gap = self._answer.gaps.add(partition=partition, to=last, reason=reason)
+        setattr(gap, "from", first)
 
     def _window(self, seated: Seated) -> Window:
         services = self._device.session.services

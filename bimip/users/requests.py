@@ -4,12 +4,12 @@ A request that changes something becomes an operation, and is answered when that
 at once. Whatever is wrong with a request is a WireError, which is its answer.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import trio
 
-from bimip.domain.ids import ConversationOffset, Offset
+from bimip.domain.ids import ConversationOffset, Millis, Offset
 from bimip.domain.operations import (
     Acknowledge,
     Forget,
@@ -134,7 +134,9 @@ def _receipt(device: Device, payload: pb.Signal, ref: int) -> None:
     submit(device, operation, _only_errors(device, ref), lazy=True)
 
 
-def _ranges(ranges: Iterable[pb.OffsetRange], one: int) -> Ranges:
+def _ranges(ranges: Sequence[pb.OffsetRange], one: int) -> Ranges:
+    if not one and not ranges:
+        return ()
     pairs = [(getattr(part, "from"), part.to) for part in ranges]
     return normal([*pairs, (one, one)] if one else pairs)
 
@@ -233,7 +235,9 @@ def _revoke(device: Device, payload: pb.TokenAuthority, ref: int) -> None:
             device.close_after_answers(Close.TOKEN_REVOKED, "the token was revoked; log in again")
         device.session.close_revoked(claims.jti, but=device)
 
-    submit(device, Revoke(claims.jti, claims.expires_at), done)
+    # It would count until then, and must not be forgotten before.
+    counts_until = Millis(claims.expires_at + int(device.session.services.token_leeway_seconds * 1000))
+    submit(device, Revoke(claims.jti, counts_until), done)
 
 
 def logout(device: Device, payload: pb.Logout, ref: int) -> None:

@@ -49,6 +49,8 @@ class Services:
     agent: str = "bimip"
     hello_seconds: float = 5.0
     redelivery_rounds: int = 3
+    token_leeway_seconds: float = 0.0
+    """How far the issuer's clock may be off: what was accepted with it is not closed at once."""
     damage: DamageBook = field(default_factory=DamageBook)
     rates: RateBook = field(default_factory=RateBook)
     touched: dict[Touched, None] = field(default_factory=dict)

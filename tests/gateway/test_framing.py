@@ -12,6 +12,7 @@ Where it means to differ from wsproto:
 import random
 import time
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 
 import pytest
 from hypothesis import example, given, settings
@@ -72,7 +73,7 @@ def frame(
 def read(data: bytes, cuts: Sequence[int] = (), into: FrameReader | None = None) -> list[Event]:
     into = into or reader()
     places = [0, *sorted(cut % (len(data) + 1) for cut in cuts), len(data)]
-    return [event for a, b in zip(places, places[1:], strict=False) for event in into.feed(data[a:b])]
+    return [event for a, b in pairwise(places) for event in into.feed(data[a:b])]
 
 
 def fault(data: bytes) -> tuple[int, str]:
@@ -123,6 +124,17 @@ def test_all_that_arrived_is_handed_over_at_once_in_order() -> None:
     )
 
     assert read(data) == [b"one", Ping(b"p"), (b"",), b"two", "ümlaut", CloseFrame(1000, "bye")]
+
+
+@pytest.mark.parametrize("size", [0, 100, 300])
+def test_a_frame_is_told_with_its_last_byte_whatever_came_before_it(size: int) -> None:
+    """Also when the one before it ended in the middle of what arrived: nothing may wait for more than it needs."""
+    first, second = frame(BINARY, b"first"), frame(BINARY, bytes(size))
+    for cut in range(len(second)):
+        into = reader()
+
+        assert into.feed(first + second[:cut]) == [b"first"]
+        assert into.feed(second[cut:]) == [bytes(size)]
 
 
 def test_a_text_of_many_fragments_may_be_cut_within_a_letter() -> None:
@@ -249,7 +261,7 @@ def test_a_close_may_have_a_code_and_a_reason(code: int) -> None:
 @pytest.mark.parametrize("end", [frame(CLOSE), frame(15)])
 def test_nothing_is_read_or_kept_behind_the_end(end: bytes) -> None:
     into = reader()
-    assert read(end + bytes(500), into=into)[0] in (CloseFrame(NO_CODE, ""), Fault(1002, "there is no opcode 15"))
+    assert read(end + bytes(500), [1], into)[0] in (CloseFrame(NO_CODE, ""), Fault(1002, "there is no opcode 15"))
 
     assert into.over
     assert into.feed(frame(BINARY, b"x")) == []

@@ -12,8 +12,6 @@ from bimip.domain.ids import Millis
 from tests.harness.world import BEGIN, at, begin, go_on, message, open_world, settings_for_tests, settle, token
 from tests.scenarios.conftest import OpenStore
 
-LEEWAY = 30_000
-"""Milliseconds by which clocks may differ: a token counts for so much longer."""
 REFRESH, REVOKE = pb.TokenAuthorityAction.REFRESH, pb.TokenAuthorityAction.REVOKE
 
 
@@ -99,9 +97,8 @@ async def test_while_64_requests_are_unanswered_nothing_more_is_read(autojump_cl
             if number % 7 == 0:
                 await trio.lowlevel.checkpoint()
         await settle()
-        described = world.server.users.describe("alice")
-        assert described is not None
-        unanswered = described["devices"]["phone"]["connection"]["unanswered"]  # type: ignore[index]
+        described: Any = world.server.users.describe("alice")
+        unanswered = described["devices"]["phone"]["connection"]["unanswered"]
         pongs = [frame.ping_pong.id for frame in (await phone.heard_slowly()).frames if frame.ping_pong is not None]
 
         assert unanswered <= 64
@@ -131,10 +128,12 @@ async def test_a_peer_that_does_not_read_costs_little_and_goes_on_exactly_behind
         slow = world.connect("bob", "phone", room=1)
         slow.send(hello=pb.Hello(partitions=[at(0)]))
         await world.fill("bob", *range(1, 201))
-        lag = world.server.users.describe("bob")
+        described: Any = world.server.users.describe("bob")
+        connection = described["devices"]["phone"]["connection"]
         heard = await slow.heard_slowly()
 
-        assert lag is not None
+        assert connection["unanswered"] == 0
+        assert connection["partitions"]["chat"]["in_flight"] < 200
         assert heard.offsets == list(range(1, 201))
         assert heard.ranges[0][0] == 0
         assert all(one[1] == other[0] for one, other in zip(heard.ranges, heard.ranges[1:], strict=False))
@@ -163,10 +162,10 @@ async def test_a_refreshed_token_takes_the_place_of_the_first(autojump_clock: Mo
 
         assert answer.ref == 3
         assert answer.token_authority is not None
-        assert (answer.token_authority.jti, answer.token_authority.expires_at) == ("second", BEGIN + 100_000 + LEEWAY)
+        assert (answer.token_authority.jti, answer.token_authority.expires_at) == ("second", BEGIN + 100_000)
         assert was_connected
         assert await phone.closed() == 4101
-        assert trio.current_time() == pytest.approx(130, abs=1)
+        assert trio.current_time() == pytest.approx(100, abs=1)
 
 
 async def test_a_token_of_somebody_else_or_none_at_all_refreshes_nothing(autojump_clock: MockClock) -> None:

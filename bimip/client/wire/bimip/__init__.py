@@ -872,7 +872,7 @@ class LogState(betterproto2.Message):
 
     head: "int" = betterproto2.field(3, betterproto2.TYPE_UINT64)
     """
-    the newest offset ever given; 0: none
+    the newest offset given before this Hello's messages; 0: none
     """
 
     floor: "int" = betterproto2.field(4, betterproto2.TYPE_UINT64)
