@@ -67,6 +67,7 @@ class Device:
         self.unanswered = 0
         """Requests that were taken from this device and whose answer the connection has not taken yet."""
         self.fetching = Fetching(self)
+        self.rates = session.rates.of(number)
         self._frames: deque[bytes] = deque()
         self._replies: deque[bytes] = deque()
         self._closing: tuple[Close, str] | None = None
@@ -76,6 +77,10 @@ class Device:
     @property
     def name(self) -> str:
         return self.claims.device
+
+    @property
+    def has_unsent_answers(self) -> bool:
+        return bool(self._frames)
 
     def reply(self, part: bytes) -> None:
         """An answer that may share a frame with others: an element of Body."""
@@ -163,6 +168,7 @@ class Device:
             if self.connection.send_nowait(frame):
                 self._frames.popleft()
                 self.was_answered(1)
+                self.fetching.go_on()
             return True
         return self._send_redelivery() or self._send_in_turn()
 

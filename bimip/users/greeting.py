@@ -6,6 +6,8 @@ does delivery begin.
 
 from collections.abc import Callable
 
+import trio
+
 from bimip.domain.ids import Offset
 from bimip.domain.operations import Fault, Operation, Refused, Result, Seat, Seated
 from bimip.domain.ranges import above, normal
@@ -36,7 +38,8 @@ def greet(device: Device, hello: pb.Hello, ref: int) -> None:
     if len({seat.partition for seat in seats}) < len(seats):
         raise WireError(pb.INVALID, "a partition is named twice", field="partitions")
     device.said_hello = True
-    _Greeting(device, hello, ref, epoch).begin(seats)
+    wait = device.rates.take(1 + len(hello.messages), hello.ByteSize(), trio.current_time())
+    _Greeting(device, hello, ref, epoch, wait).begin(seats)
 
 
 def _seat(device: Device, position: pb.Position, *, same_epoch: bool) -> Seat:
@@ -57,11 +60,13 @@ def _seat(device: Device, position: pb.Position, *, same_epoch: bool) -> Seat:
 class _Greeting:
     """Gathers the results of what a Hello asked for; the last one sends the answer."""
 
-    def __init__(self, device: Device, hello: pb.Hello, ref: int, epoch: int) -> None:
+    def __init__(self, device: Device, hello: pb.Hello, ref: int, epoch: int, wait: float) -> None:
+        """`wait`: seconds for which this device may write nothing; 0: it may."""
         self._device = device
         self._hello = hello
         self._ref = ref
         self._epoch = epoch
+        self._wait = wait
         self._left = 1
         self._seated: list[Seated] = []
         self._refused: Refused | None = None
@@ -95,6 +100,8 @@ class _Greeting:
         answer = self._answer.results.add()
         given_id = message.id
         try:
+            if self._wait:
+                raise answers.rate_limited(self._wait)
             append = answers.prepare(self._device, message)
         except WireError as error:
             error.id = given_id

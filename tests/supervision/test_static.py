@@ -772,4 +772,4 @@ async def test_a_group_goes_on_when_a_request_dealt_with_the_child_at_fault(auto
         nursery.start_soon(tree.kill, "top/c")
         await trio.sleep(20)
 
-        assert [State.RUNNING, State.RUNNING] == [child.state for child in tree.snapshot().children]
+        assert [child.state for child in tree.snapshot().children] == [State.RUNNING, State.RUNNING]
