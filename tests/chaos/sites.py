@@ -40,13 +40,13 @@ class Site(NamedTuple):
 class Visit:
     """A task at a site."""
 
-    __slots__ = ("boom", "child", "how", "scope", "site")
+    __slots__ = ("boom", "child", "moments", "scope", "site")
 
-    def __init__(self, site: Site, child: Incarnation) -> None:
+    def __init__(self, site: Site, child: Incarnation, *moments: str) -> None:
         self.site = site
         self.child = child
-        self.how = ""
-        """What the plan has in mind for it."""
+        self.moments = moments
+        """When something can be done to it: "before", "within", "after" what is awaited."""
         self.scope: trio.CancelScope | None = None
         self.boom: Exception | None = None
 
@@ -78,13 +78,13 @@ class Holds:
         self.outside: set[Site] = set()
         """Visited by a task that is no process of the tree."""
 
-    def _begin(self, site: Site) -> Visit | None:
+    def _begin(self, site: Site, *moments: str) -> Visit | None:
         child = _CURRENT.get(None)
         if not isinstance(child, Incarnation):
             self.outside.add(site)
             return None
         self.visits[site] += 1
-        visit = Visit(site, child)
+        visit = Visit(site, child, *moments)
         self.plan.entering(visit)
         self.live[visit] = None
         return visit
@@ -95,7 +95,7 @@ class Holds:
 
     async def hold_await(self, site: Site, awaitable: Awaitable[T]) -> T:
         try:
-            visit = self._begin(site)
+            visit = self._begin(site, "before", "within", "after")
         except BaseException:
             if inspect.iscoroutine(awaitable):
                 awaitable.close()
@@ -113,28 +113,27 @@ class Holds:
         return result
 
     async def hold_enter(self, site: Site, manager: AbstractAsyncContextManager[T]) -> T:
-        visit = self._begin(site)
+        visit = self._begin(site, "before", "within")
         try:
             return await manager.__aenter__()
         finally:
             if visit is not None:
                 self._end(visit)
 
-    async def hold_exit(
-        self, site: Site, manager: AbstractAsyncContextManager[Any], *error: Any
-    ) -> bool | None:
-        """No exception before it: a manager that is never left could not happen."""
+    async def hold_exit(self, site: Site, manager: AbstractAsyncContextManager[Any], *error: Any) -> bool | None:
+        """Nothing before it: a manager that is never left could not happen."""
         child = _CURRENT.get(None)
-        visit = Visit(site, child) if isinstance(child, Incarnation) else None
-        if visit is not None:
-            self.live[visit] = None
+        if not isinstance(child, Incarnation):
+            return await manager.__aexit__(*error)
+        visit = Visit(site, child, "after")
+        self.live[visit] = None
+        if error[0] is None:
+            self.plan.entering(visit)
         try:
             caught = await manager.__aexit__(*error)
-            if visit is not None and error[0] is None:
-                self.plan.leaving(visit)
+            self.plan.leaving(visit)
         finally:
-            if visit is not None:
-                self._end(visit)
+            self._end(visit)
         return caught
 
 
@@ -201,19 +200,19 @@ class _Finder(ast.NodeTransformer):
         name = ast.copy_location(ast.Name(PREFIX + kind.replace(" ", "_"), ast.Load()), of)
         return ast.copy_location(ast.Call(name, [number, of], []), of)
 
-    def visit_Await(self, node: ast.Await) -> ast.AST:  # noqa: N802 - the name that ast asks for
+    def visit_Await(self, node: ast.Await) -> ast.AST:
         number = self._add(node, "await", node.value)
         self.generic_visit(node)
         node.value = self._call("await", number, node.value)
         return node
 
-    def visit_AsyncFor(self, node: ast.AsyncFor) -> ast.AST:  # noqa: N802 - see above
+    def visit_AsyncFor(self, node: ast.AsyncFor) -> ast.AST:
         number = self._add(node, "async for", node.iter)
         self.generic_visit(node)
         node.iter = self._call("async for", number, node.iter)
         return node
 
-    def visit_AsyncWith(self, node: ast.AsyncWith) -> ast.AST:  # noqa: N802 - see above
+    def visit_AsyncWith(self, node: ast.AsyncWith) -> ast.AST:
         numbers = [self._add(item.context_expr, "async with", item.context_expr) for item in node.items]
         self.generic_visit(node)
         for number, item in zip(numbers, node.items, strict=True):
