@@ -13,6 +13,7 @@ import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, contextmanager
+from functools import cache
 from pathlib import Path
 from types import CodeType, FunctionType, ModuleType, TracebackType
 from typing import Any, NamedTuple, Protocol, TypeVar
@@ -233,6 +234,7 @@ class _Finder(ast.NodeTransformer):
     visit_FunctionDef = visit_AsyncFunctionDef = visit_ClassDef = _visit_named  # noqa: N815 - see above
 
 
+@cache
 def _parse(module: ModuleType) -> tuple[list[Site], CodeType]:
     assert module.__file__ is not None
     source = Path(module.__file__).read_text(encoding="utf-8")

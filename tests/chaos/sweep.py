@@ -12,6 +12,7 @@ import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from random import Random
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -77,6 +78,7 @@ class Injection(NamedTuple):
         return f"{self.how} {self.site} of {self.path}"
 
 
+@cache
 def modules() -> list[ModuleType]:
     return [module for module in modules_below(*FILES) if sites_of([module])]
 
@@ -336,7 +338,7 @@ class Episode:
             if trio.current_time() > deadline:
                 self.failures.append(f"after {injection} there is still no {missing}")
                 raise AssertionError("it does not recover")
-            await trio.sleep(0.02)
+            await trio.sleep(0.05)
         self._check_isolation(injection)
         self._note(injection)
 
