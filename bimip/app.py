@@ -7,10 +7,11 @@ virtual clock.
 """
 
 import gc
+import resource
 import signal
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -22,14 +23,16 @@ import trio
 import trio.abc
 
 from bimip import console
-from bimip.config import Settings
+from bimip.config import ConfigError, Settings
 from bimip.domain.clock import millis_of, signal_id
 from bimip.domain.ids import ConversationId, ConversationOffset, Millis, Stamp
+from bimip.domain.operations import Barrier
 from bimip.domain.rules import Rules
 from bimip.gateway.authentication import TokenSettings, Verifier
 from bimip.gateway.listener import Listener, OpenListeners, open_tcp
 from bimip.gateway.serving import Gateway
 from bimip.gateway.settings import GatewaySettings
+from bimip.gateway.tls import Certificate, TlsError
 from bimip.storage.interface import Store
 from bimip.storage.journal import Journal, JournalStatistics
 from bimip.storage.lmdb import LmdbStore
@@ -47,11 +50,13 @@ from bimip.supervision import (
     Fresh,
     GaveUp,
     Report,
+    SupervisionError,
     Supervisor,
     Tree,
     current_child,
     open_tree,
 )
+from bimip.users.rates import Rate, RateBook
 from bimip.users.registry import Users
 from bimip.users.services import Services
 from bimip.users.session import conversation_name
@@ -91,11 +96,12 @@ class Server:
         self.queue = OperationQueue()
         self.journal_statistics = JournalStatistics()
         self.verifier = Verifier(_token_settings(settings))
+        self.certificate = _certificate(settings)
         self.services = self._services()
         self.users = Users(self.services)
         self.connections = Connections()
         self.gateway = Gateway(
-            _gateway_settings(settings),
+            _gateway_settings(settings, self.certificate),
             self.verifier,
             self.users.attach,
             surroundings.wall_clock,
@@ -168,7 +174,13 @@ class Server:
         await retention.run()
 
     async def _listener(self, child: Child) -> None:
-        child.describe(lambda: {"port": self.listener.port, "turned_away": self.listener.turned_away})
+        child.describe(
+            lambda: {
+                "port": self.listener.port,
+                "turned_away": self.listener.turned_away,
+                **asdict(self.gateway.admission.statistics()),
+            }
+        )
         await self.listener.run(child.started)
 
     async def _console(self, child: Child) -> None:
@@ -204,6 +216,26 @@ class Server:
     async def describe_user(self, eid: str) -> Mapping[str, object] | None:
         return self.users.describe(eid)
 
+    def reload(self) -> None:
+        """Read again what may change while the server runs: the certificate. What cannot be used changes nothing."""
+        if self.certificate is None:
+            _log.info("nothing to reload")
+            return
+        try:
+            self.certificate.reload()
+        except TlsError as error:
+            _log.error("the certificate was not reloaded; the old one stays", error=str(error))
+        else:
+            _log.info("the certificate was reloaded")
+
+    async def drain(self) -> None:
+        """Accept nobody any more, and answer what was asked."""
+        assert self.processes is not None
+        with trio.move_on_after(self.settings.gateway.drain_seconds):
+            with suppress(SupervisionError):
+                await self.processes.terminate("bimip/gateway/listener")
+            await self.queue.execute(Barrier())
+
     def close(self) -> None:
         self.worker.close()
         self.store.close()
@@ -222,6 +254,8 @@ class Server:
             agent=f"bimip/{version('bimip')}",
             hello_seconds=settings.gateway.handshake_seconds,
             redelivery_rounds=settings.limits.redelivery_rounds,
+            rates=_rates(settings),
+            token_leeway_seconds=settings.tokens.leeway_seconds,
         )
 
 
@@ -299,14 +333,29 @@ def settle_garbage_collector() -> None:
     gc.set_threshold(GC_THRESHOLD, 50, 1000)
 
 
+def allow_many_files() -> None:
+    """A connection is a file, and systems allow a process 1024 unless it asks for what it may have."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
 async def serve(settings: Settings) -> None:
-    """Run until SIGTERM or SIGINT: then stop accepting, close connections with 1001, and stop in order."""
-    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+    """Run until SIGTERM or SIGINT: then stop accepting, close connections with 1001, and stop in order.
+
+    SIGHUP reloads the certificate.
+    """
+    allow_many_files()
+    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
         async with open_server(settings, Surroundings(open_store)) as server:
             settle_garbage_collector()
             _log.info("serving", port=server.listener.port, console=server.console_port, store=settings.store.path)
-            number = await anext(aiter(signals))
-            _log.info("stopping", signal=signal.Signals(number).name)
+            async for number in signals:
+                if number != signal.SIGHUP:
+                    _log.info("stopping", signal=signal.Signals(number).name)
+                    break
+                server.reload()
+            await server.drain()
         _log.info("stopped")
 
 
@@ -320,19 +369,46 @@ def _limits(settings: Settings) -> Limits:
         grace_period_ms=int(limits.grace_seconds * 1000),
         heartbeat_ms=int(settings.gateway.heartbeat_seconds * 1000),
         max_unanswered=limits.unanswered_requests,
+        max_batch=limits.max_batch,
     )
 
 
-def _gateway_settings(settings: Settings) -> GatewaySettings:
-    given: Any = settings.gateway
+def _rates(settings: Settings) -> RateBook:
+    limits = settings.limits
+    burst = limits.rate_burst_seconds
+    return RateBook(
+        Rate(limits.device_requests_per_second, limits.device_bytes_per_second, burst),
+        Rate(limits.user_requests_per_second, limits.user_bytes_per_second, burst),
+    )
+
+
+def _certificate(settings: Settings) -> Certificate | None:
+    if not settings.gateway.tls_certificate:
+        return None
+    try:
+        return Certificate(settings.gateway.tls_certificate, settings.gateway.tls_key)
+    except TlsError as error:
+        raise ConfigError(f"gateway.tls_certificate cannot be used: {error}") from None
+
+
+def _gateway_settings(settings: Settings, certificate: Certificate | None) -> GatewaySettings:
+    given, limits = settings.gateway, settings.limits
     return GatewaySettings(
         host=given.host,
         port=given.port,
+        tls=certificate,
         origins=given.origins,
         handshake_seconds=given.handshake_seconds,
         heartbeat_seconds=given.heartbeat_seconds,
         send_seconds=given.send_seconds,
-        max_frame_bytes=settings.limits.max_frame_bytes,
+        message_seconds=given.message_seconds,
+        max_frame_bytes=limits.max_frame_bytes,
+        max_fragments=limits.max_fragments,
+        max_devices_per_user=limits.max_devices_per_user,
+        max_connections_per_address=limits.max_connections_per_address,
+        max_unauthenticated=limits.max_unauthenticated,
+        max_unauthenticated_per_address=limits.max_unauthenticated_per_address,
+        uncounted_addresses=limits.uncounted_addresses,
     )
 
 

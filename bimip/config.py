@@ -136,6 +136,10 @@ def _origins(value: Raw) -> tuple[str, ...]:
     return origins
 
 
+def _networks(value: Raw) -> tuple[str, ...]:
+    return tuple(str(ipaddress.ip_network(_text(item))) for item in _list(value))
+
+
 def _partitions(value: Raw) -> tuple[str, ...]:
     names = tuple(_text(item) for item in _list(value))
     if "chat" not in names or len(set(names)) < len(names) or not all(_PARTITION.fullmatch(name) for name in names):
@@ -152,6 +156,7 @@ def _days_by_partition(value: Raw) -> dict[str, int]:
 
 
 _BYTES = _whole(1, 2**62)
+_COUNT = _whole(0, 2**62)
 _TEXT = Rule(_text, "a text")
 _NONE = Secret()
 _SECRET = Rule(lambda value: Secret(_text(value)), "a text")
@@ -169,12 +174,15 @@ def _setting(default: Raw, rule: Rule) -> Raw:
 class GatewaySettings:
     host: str = _setting("127.0.0.1", Rule(_host, "an address or a host name"))
     port: int = _setting(8470, _PORT)
+    tls_certificate: str = _setting("", _TEXT)
+    tls_key: str = _setting("", _TEXT)
     origins: tuple[str, ...] = _setting(
         (), Rule(_origins, 'a list of origins such as "https://chat.example.org", or "*"')
     )
     handshake_seconds: float = _setting(5.0, _seconds(0.1, 300))
     heartbeat_seconds: float = _setting(30.0, _seconds(0.1, 3600))
     send_seconds: float = _setting(30.0, _seconds(0.1, 3600))
+    message_seconds: float = _setting(30.0, _seconds(0.1, 3600))
     drain_seconds: float = _setting(5.0, _seconds(0, 300))
 
 
@@ -229,12 +237,26 @@ class TokenSettings:
 class LimitSettings:
     max_message_bytes: int = _setting(64 * KIB, _whole(KIB, 16 * MIB))
     max_frame_bytes: int = _setting(MIB, _whole(16 * KIB, 64 * MIB))
+    max_fragments: int = _setting(1024, _whole(1, 1_048_576))
+    max_batch: int = _setting(1024, _whole(256, 65_536))
     window_entries: int = _setting(256, _whole(1, 65_536))
     window_bytes: int = _setting(MIB, _BYTES)
     grace_seconds: float = _setting(30.0, _seconds(0.1, 86_400))
     redelivery_rounds: int = _setting(3, _whole(1, 100))
     unanswered_requests: int = _setting(64, _whole(1, 65_536))
     ack_delay_seconds: float = _setting(0.02, _seconds(0, 1))
+    device_requests_per_second: int = _setting(5_000, _COUNT)
+    device_bytes_per_second: int = _setting(16 * MIB, _COUNT)
+    user_requests_per_second: int = _setting(10_000, _COUNT)
+    user_bytes_per_second: int = _setting(32 * MIB, _COUNT)
+    rate_burst_seconds: float = _setting(2.0, _seconds(0.01, 3600))
+    max_devices_per_user: int = _setting(64, _COUNT)
+    max_connections_per_address: int = _setting(1024, _COUNT)
+    max_unauthenticated: int = _setting(2048, _COUNT)
+    max_unauthenticated_per_address: int = _setting(128, _COUNT)
+    uncounted_addresses: tuple[str, ...] = _setting(
+        ("127.0.0.0/8", "::1/128"), Rule(_networks, 'a list of addresses or networks such as "10.0.0.0/8"')
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -362,6 +384,8 @@ def _contradictions(settings: Settings) -> Iterator[str]:
     for name in retention.history_days:
         if name not in settings.partitions.names:
             yield f"retention.history_days.{name} does not exist; {_meant(name, settings.partitions.names)}"
+    if settings.gateway.tls_key and not settings.gateway.tls_certificate:
+        yield "gateway.tls_key is set without gateway.tls_certificate; allowed: both, or the certificate alone"
     if settings.tokens.key and settings.tokens.key_file:
         yield "tokens.key and tokens.key_file are both set; allowed: one of them"
     if settings.console.operator_token and settings.console.operator_token_file:

@@ -52,7 +52,7 @@ def acknowledge(view: Reader, op: Acknowledge, moment: Moment) -> Decision:
     )
     puts, news = delivered(view, op.user, step.entries, moment)
     if step.cursor != before:
-        puts.append(Put(Table.CURSORS, (op.device, op.partition), step.cursor))
+        puts.append((Table.CURSORS, (op.device, op.partition), step.cursor))
     rest = None if step.rest is None else op._replace(upto=step.rest[0], ranges=step.rest[1])
     return Decision(Acknowledged(step.cursor.floor), puts, news=news, then=rest)
 
@@ -151,7 +151,7 @@ class _Book:
             fresh = receipts.fresh(known, receipts.runs_of(parts, self._moment.now))
             if not fresh:
                 continue
-            self.puts.append(Put(Table.RECEIPTS, key, receipts.merge(known, fresh)))
+            self.puts.append((Table.RECEIPTS, key, receipts.merge(known, fresh)))
             for user in sorted(concerned):
                 self._tell(user, key, fresh)
 
@@ -161,10 +161,10 @@ class _Book:
         self._states[user] = state = state._replace(head=version)
         old: Version | None = self._view.get(Table.VERSIONS, (user, key))
         if old is not None:
-            self.puts.append(Put(Table.CHANGES, (user, old), None))
+            self.puts.append((Table.CHANGES, (user, old), None))
         self.puts += [
-            Put(Table.CHANGES, (user, version), key),
-            Put(Table.VERSIONS, (user, key), version),
-            Put(Table.STATES, (user,), state),
+            (Table.CHANGES, (user, version), key),
+            (Table.VERSIONS, (user, key), version),
+            (Table.STATES, (user,), state),
         ]
         self.news.append(StateNews(user, version, key, fresh))

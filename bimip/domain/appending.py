@@ -39,20 +39,20 @@ def append(view: Reader, op: Append, moment: Moment) -> Decision:
     stamp = moment.stamp()
     entry = Entry(stamp, number, place, op.user, op.device, bool(addressed))
     readers = (op.user,) if recipient == op.user or (addressed and recipient not in addressed) else (op.user, recipient)
-    grows = [Grow(Sequence.HISTORY, (number,), place, Mention(stamp, op.user, op.device, bool(addressed)))]
+    grows: list[Grow] = [(Sequence.HISTORY, (number,), place, Mention(stamp, op.user, op.device, bool(addressed)))]
     own = EMPTY_LOG
     for user in readers:
         log = view.get(Table.LOGS, (user, op.partition)) or EMPTY_LOG
         log = Log(log.first, Offset(log.head + 1))
         own = log if user == op.user else own
-        puts.append(Put(Table.LOGS, (user, op.partition), log))
-        grows.append(Grow(Sequence.ENTRIES, (user, op.partition), log.head, entry))
+        puts.append((Table.LOGS, (user, op.partition), log))
+        grows.append((Sequence.ENTRIES, (user, op.partition), log.head, entry))
     body = moment.rules.encode(op.sent, stamp, number, place)
     puts += [
-        Put(Table.BODIES, (stamp,), body),
-        Put(Table.CONVERSATIONS, (number,), conversation._replace(head=place)),
-        Put(Table.SEEN, (op.device, op.id), Seen(op.digest, stamp, op.partition, own.head, number, place)),
-        *(Put(Table.ADDRESSED, (stamp, user), tuple(devices)) for user, devices in addressed.items()),
+        (Table.BODIES, (stamp,), body),
+        (Table.CONVERSATIONS, (number,), conversation._replace(head=place)),
+        (Table.SEEN, (op.device, op.id), Seen(op.digest, stamp, op.partition, own.head, number, place)),
+        *((Table.ADDRESSED, (stamp, user), tuple(devices)) for user, devices in addressed.items()),
     ]
     return Decision(Appended(op.id, op.partition, stamp, own.head, number, place, duplicate=False), puts, tuple(grows))
 
@@ -107,7 +107,7 @@ def _direct(view: Reader, one: UserId, other: UserId, puts: list[Put]) -> tuple[
     if number is not None:
         return number, view.get(Table.CONVERSATIONS, (number,))
     number = ConversationId(allocate(view, "conversations", puts))
-    puts.append(Put(Table.DIRECT, pair, number))
+    puts.append((Table.DIRECT, pair, number))
     return number, Conversation(ConversationOffset(1), ConversationOffset(0), tuple(sorted({one, other})))
 
 

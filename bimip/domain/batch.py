@@ -12,23 +12,14 @@ from bimip.domain.records import Changes, Key, Reader, ReceiptKey, Runs, Sequenc
 _MISSING = object()
 
 
-class Put(NamedTuple):
-    table: Table
-    key: Key
-    record: Any  # None: delete
+Put = tuple[Table, Key, Any]
+"""A table, a key and the record; None as record: delete. Plain tuples, because each message makes a dozen."""
 
+Grow = tuple[Sequence, Key, int, Any]
+"""A sequence, its key, the number and the record."""
 
-class Grow(NamedTuple):
-    sequence: Sequence
-    key: Key
-    number: int
-    record: Any
-
-
-class Cut(NamedTuple):
-    sequence: Sequence
-    key: Key
-    below: int
+Cut = tuple[Sequence, Key, int]
+"""A sequence, its key, and the number below which everything goes."""
 
 
 class StateNews(NamedTuple):

@@ -12,6 +12,7 @@ COUNTER_BITS = 12
 _MILLIS_SHIFT = NODE_BITS + COUNTER_BITS
 _NODE_MASK = (1 << NODE_BITS) - 1
 _DIGITS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # Crockford's base 32: sorts as the number does
+_PAIRS = [high + low for high in _DIGITS for low in _DIGITS]  # of 10 bits: made for each message, so looked up
 
 
 def next_stamp(last: Stamp, now: Millis, node: int) -> Stamp:
@@ -32,7 +33,10 @@ def earliest_stamp(at: Millis) -> Stamp:
 
 def signal_id(stamp: Stamp) -> str:
     """The stamp as text of 13 characters, sortable as the number is."""
-    return "".join([_DIGITS[stamp >> shift & 31] for shift in range(60, -1, -5)])
+    return (
+        f"{_DIGITS[stamp >> 60]}{_PAIRS[stamp >> 50 & 1023]}{_PAIRS[stamp >> 40 & 1023]}"
+        f"{_PAIRS[stamp >> 30 & 1023]}{_PAIRS[stamp >> 20 & 1023]}{_PAIRS[stamp >> 10 & 1023]}{_PAIRS[stamp & 1023]}"
+    )
 
 
 def stamp_of(signal_id: str) -> Stamp:

@@ -1,7 +1,7 @@
 """What is older than the history period goes, a slice at a time. Offsets that were given are never given again."""
 
 from bimip.domain.appending import EMPTY_LOG
-from bimip.domain.batch import Cut, Decision, Put
+from bimip.domain.batch import Decision
 from bimip.domain.ids import ConversationOffset, DeviceId, Offset, Stamp
 from bimip.domain.operations import (
     ExpireBodies,
@@ -21,8 +21,8 @@ def expire_log(view: Reader, op: ExpireLog, moment: Moment) -> Decision:
     first, more = _first_kept(view, Sequence.ENTRIES, key, log.first, log.head, op.before, moment)
     if first == log.first:
         return Decision(Expired(0, more=False))
-    put = Put(Table.LOGS, key, log._replace(first=Offset(first)))
-    return Decision(Expired(first - log.first, more), (put,), cuts=(Cut(Sequence.ENTRIES, key, first),))
+    put = (Table.LOGS, key, log._replace(first=Offset(first)))
+    return Decision(Expired(first - log.first, more), (put,), cuts=((Sequence.ENTRIES, key, first),))
 
 
 def expire_history(view: Reader, op: ExpireHistory, moment: Moment) -> Decision:
@@ -33,8 +33,8 @@ def expire_history(view: Reader, op: ExpireHistory, moment: Moment) -> Decision:
     first, more = _first_kept(view, Sequence.HISTORY, key, known.first, known.head, op.before, moment)
     if first == known.first:
         return Decision(Expired(0, more=False))
-    put = Put(Table.CONVERSATIONS, key, known._replace(first=ConversationOffset(first)))
-    return Decision(Expired(first - known.first, more), (put,), cuts=(Cut(Sequence.HISTORY, key, first),))
+    put = (Table.CONVERSATIONS, key, known._replace(first=ConversationOffset(first)))
+    return Decision(Expired(first - known.first, more), (put,), cuts=((Sequence.HISTORY, key, first),))
 
 
 def _first_kept(
@@ -54,9 +54,7 @@ def expire_bodies(view: Reader, op: ExpireBodies, moment: Moment) -> Decision:
     limit = moment.rules.slice_entries
     bodies = view.scan(Table.BODIES, (0,), (op.before,), limit=limit)
     addressed = view.scan(Table.ADDRESSED, (0,), (op.before,), limit=limit)
-    puts = [Put(Table.BODIES, key, None) for key, _ in bodies] + [
-        Put(Table.ADDRESSED, key, None) for key, _ in addressed
-    ]
+    puts = [(Table.BODIES, key, None) for key, _ in bodies] + [(Table.ADDRESSED, key, None) for key, _ in addressed]
     return Decision(Expired(len(bodies), max(len(bodies), len(addressed)) == limit), puts)
 
 
@@ -64,7 +62,7 @@ def expire_seen(view: Reader, op: ExpireSeen, moment: Moment) -> Decision:
     """Deduplication has no index by time: all of it is walked, slowly, which costs no write for what stays."""
     limit = moment.rules.slice_entries
     found = view.scan(Table.SEEN, op.start, (DeviceId((1 << 32) - 1),), limit=limit)
-    puts = [Put(Table.SEEN, key, None) for key, seen in found if seen.stamp < op.before]
+    puts = [(Table.SEEN, key, None) for key, seen in found if seen.stamp < op.before]
     more = len(found) == limit
     return Decision(Expired(len(puts), more, _behind(found[-1][0]) if more else None), puts)
 
@@ -72,7 +70,7 @@ def expire_seen(view: Reader, op: ExpireSeen, moment: Moment) -> Decision:
 def expire_revoked(view: Reader, op: ExpireRevoked, moment: Moment) -> Decision:
     limit = moment.rules.slice_entries
     found = view.scan(Table.REVOKED, op.start, ("\U0010ffff",), limit=limit)
-    puts = [Put(Table.REVOKED, key, None) for key, expires_at in found if expires_at < op.now]
+    puts = [(Table.REVOKED, key, None) for key, expires_at in found if expires_at < op.now]
     more = len(found) == limit
     return Decision(Expired(len(puts), more, _behind(found[-1][0]) if more else None), puts)
 

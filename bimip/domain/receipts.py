@@ -33,28 +33,37 @@ def merge(one: Runs, other: Runs) -> Runs:
     """The union; where both know an offset, the earlier time."""
     if not one or not other:
         return one or other
-    if one[-1].last < other[0].first:
-        return _join(one, other)
+    apart = _apart(one, other)
+    before, one = one[:apart], one[apart:]
     times: dict[int, Millis] = {}
     for run in (*one, *other):
         for offset in range(run.first, run.last + 1):
             time = times.get(offset)
             if time is None or run.time < time:
                 times[offset] = run.time
-    return compress(sorted(times.items()))
+    return _join(before, compress(sorted(times.items())))
 
 
 def fresh(known: Runs, added: Runs) -> Runs:
     """What `added` tells that `known` did not: what travels to those who have `known`."""
     if not known or not added or known[-1].last < added[0].first:
         return added
-    times = {offset: run.time for run in known for offset in range(run.first, run.last + 1)}
+    near = known[_apart(known, added) :]
+    times = {offset: run.time for run in near for offset in range(run.first, run.last + 1)}
     return compress(
         (offset, run.time)
         for run in added
         for offset in range(run.first, run.last + 1)
         if offset not in times or run.time < times[offset]
     )
+
+
+def _apart(known: Runs, added: Runs) -> int:
+    """How many of the known runs lie wholly before what is added: live receipts come at the end."""
+    at = len(known)
+    while at and known[at - 1].last >= added[0].first:
+        at -= 1
+    return at
 
 
 def runs_of(ranges: Iterable[Range], time: Millis) -> Runs:
@@ -77,7 +86,9 @@ def compress(times: Iterable[tuple[int, Millis]]) -> Runs:
 
 
 def _join(one: Runs, other: Runs) -> Runs:
-    """Where the second begins behind the first: the common case of a live ack."""
+    """Where the second begins behind the first."""
+    if not one or not other:
+        return one or other
     end, begin = one[-1], other[0]
     if end.last + 1 == begin.first and end.time == begin.time:
         return (*one[:-1], end._replace(last=begin.last), *other[1:])

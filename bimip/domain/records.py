@@ -17,6 +17,8 @@ from bimip.domain.ranges import Ranges
 
 
 class Table(Enum):
+    __hash__ = object.__hash__  # Enum's own hashes the name, in Python, at each look into a dict
+
     META = "meta"  # (name: str) -> int: the epoch, the clock's high-water mark, the counters of numbers
     USERS = "users"  # (eid: str) -> User
     EIDS = "eids"  # (user) -> str: the eid of a number
@@ -37,6 +39,8 @@ class Table(Enum):
 
 
 class Sequence(Enum):
+    __hash__ = object.__hash__
+
     ENTRIES = "entries"  # (user, partition: str), Offset -> Entry: the mirror logs
     HISTORY = "history"  # (conversation), ConversationOffset -> Mention: everybody's view of a conversation
 

@@ -3,7 +3,7 @@
 from bimip.domain import ranges
 from bimip.domain.acknowledging import delivered
 from bimip.domain.appending import EMPTY_LOG, unknown_partition
-from bimip.domain.batch import Decision, Put
+from bimip.domain.batch import Decision
 from bimip.domain.cursor import START, advance
 from bimip.domain.ids import Offset
 from bimip.domain.operations import Acknowledge, Fault, Refused, Seat, Seated
@@ -44,7 +44,7 @@ def _start(op: Seat, log: Log, cursor: Cursor | None) -> Decision:
     above = ranges.above(cursor.above, floor) if cursor else ()
     return Decision(
         Seated(op.partition, log.first, log.head, floor, wanted, (), skipped),
-        (Put(Table.CURSORS, (op.device, op.partition), Cursor(floor, above)),),
+        ((Table.CURSORS, (op.device, op.partition), Cursor(floor, above)),),
     )
 
 
@@ -52,7 +52,7 @@ def _other_epoch(op: Seat, log: Log, cursor: Cursor | None) -> Decision:
     """The store was restored: the device's numbers mean nothing beyond what this store's own floor says."""
     floor = cursor.floor if cursor else START.floor
     position = floor if op.position is None else min(op.position, floor)
-    puts = () if cursor else (Put(Table.CURSORS, (op.device, op.partition), START),)
+    puts = () if cursor else ((Table.CURSORS, (op.device, op.partition), START),)
     return Decision(Seated(op.partition, log.first, log.head, floor, position, (), None), puts)
 
 
@@ -71,7 +71,7 @@ def _position(view: Reader, op: Seat, log: Log, moment: Moment) -> Decision:
         limit=rules.slice_entries,
     )
     puts, news = delivered(view, op.user, step.entries, moment)
-    puts.append(Put(Table.CURSORS, (op.device, op.partition), step.cursor))
+    puts.append((Table.CURSORS, (op.device, op.partition), step.cursor))
     rest = None if step.rest is None else Acknowledge(op.user, op.device, op.partition, *step.rest)
     floor = max(step.cursor.floor, position)
     held = ranges.above(op.held, position)

@@ -5,12 +5,14 @@
     handshake.py        may this request become a connection? subprotocol, origin, token in the header (pure)
     authentication.py   tokens: verified for peers, issued for the command line (pure)
     connection.py       the connection: frames in and out, heartbeat, deadlines, the close
-    pump.py             runs the WebSocket library's task, and keeps what goes wrong in there from going anywhere else
-    stream.py           what the library is given in place of the socket: whole frames or none, nothing after a close
+    admission.py        how many at once: by user, by address, unauthenticated (only counting)
+    opening.py          the opening handshake's bytes (sans-IO)
+    framing.py          WebSocket frames: bytes in, messages out; limits within one message (sans-IO)
+    tls.py              the certificate, and its renewal
     wire.py             the little that this floor needs of the codec
     settings.py         what an operator can set
 
 What one peer sends, and however its socket dies, ends that connection and nothing else. Every wait has a deadline, and
-every buffer a limit; the limits over many connections (by user, by address, the unauthenticated) are to be put into
-`Gateway`, those within one unfinished message into `stream.py`.
+every buffer a limit: those over many connections stand in `admission.py`, those within one unfinished message in
+`framing.py`, and how fast an authenticated device may ask in `bimip.users.rates`.
 """

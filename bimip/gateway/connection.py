@@ -331,14 +331,21 @@ class WebSocketConnection:
         """Take what the socket has, once. One task at a time: a newer one sends the older away."""
         while self._listening is not None:
             self._listening.cancel()
-            self._quiet = self._quiet or trio.Event()
+            if self._quiet is None:
+                self._quiet = trio.Event()
             await self._quiet.wait()
         self._listening = trio.CancelScope()
         self._listening_since = trio.current_time()
         data: bytes | None = None
         try:
             with self._listening:
-                data = bytes(await self._stream.receive_some(RECEIVE_BYTES))
+                if self._fd >= 0:
+                    await trio.lowlevel.wait_readable(self._fd)
+                    data = os.read(self._fd, RECEIVE_BYTES)
+                else:
+                    data = bytes(await self._stream.receive_some(RECEIVE_BYTES))
+        except BlockingIOError:
+            pass  # it said that there was something; whoever called looks again
         except DEAD:
             data = b""
         finally:
@@ -458,7 +465,8 @@ class WebSocketConnection:
             self._sendable = None
 
     async def _wait_sendable(self) -> None:
-        self._sendable = self._sendable or trio.Event()
+        if self._sendable is None:
+            self._sendable = trio.Event()
         await self._sendable.wait()
 
     async def aclose(self) -> None:

@@ -114,6 +114,7 @@ class FrameReader:
                 self._need = body - at
                 return at
             if length > _MAX_CONTROL_BYTES:
+                self._check(data[at], data[at + 1], 0)  # first, as if the length had not arrived yet
                 length = _long_length(data, at + 2, length)
             self._check(data[at], data[at + 1], length)
             end = body + length
@@ -142,10 +143,10 @@ class FrameReader:
             raise _FaultError(PROTOCOL_ERROR, f"there is no opcode {opcode}")
         if (opcode == CONTINUATION) != bool(self._fragments):
             raise _FaultError(PROTOCOL_ERROR, "a continuation without a beginning, or a message within another")
-        if self._size + length > self._max_bytes:
-            raise _FaultError(TOO_BIG, f"a message may have {self._max_bytes} bytes")
         if len(self._fragments) >= self._max_fragments:
             raise _FaultError(TOO_BIG, f"a message may come in {self._max_fragments} fragments")
+        if self._size + length > self._max_bytes:
+            raise _FaultError(TOO_BIG, f"a message may have {self._max_bytes} bytes")
 
     def _take(self, first: int, payload: bytes, events: list[Event]) -> None:
         opcode = first & _OPCODE

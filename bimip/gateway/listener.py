@@ -9,6 +9,7 @@ import trio
 import trio.abc
 
 from bimip.gateway.settings import GatewaySettings
+from bimip.gateway.tls import Certificate
 
 Stream = trio.abc.Stream
 Serve = Callable[[Stream], Awaitable[None]]
@@ -24,6 +25,21 @@ class HandlerNursery(Protocol):
 async def open_tcp(host: str | None, port: int) -> Sequence[trio.SocketListener]:
     """The port can be opened again at once after its listener was killed: trio sets SO_REUSEADDR."""
     return await trio.open_tcp_listeners(port, host=host)
+
+
+class _TlsListener(trio.abc.Listener[Stream]):
+    """As trio.SSLListener, but that each connection begins with the certificate of that moment."""
+
+    def __init__(self, listener: trio.abc.Listener[Any], certificate: Certificate) -> None:
+        self._listener = listener
+        self._certificate = certificate
+
+    async def accept(self) -> Stream:
+        stream = await self._listener.accept()
+        return trio.SSLStream(stream, self._certificate.context, server_side=True, https_compatible=True)
+
+    async def aclose(self) -> None:
+        await self._listener.aclose()
 
 
 class Listener:
@@ -49,9 +65,8 @@ class Listener:
         """Listen until cancelled. Passes the port to `started` once connections are accepted."""
         listeners = await self._open_listeners(self._settings.host, self.port)
         self._note_port(listeners)
-        tls = self._settings.tls
-        if tls is not None:
-            listeners = [trio.SSLListener(listener, tls, https_compatible=True) for listener in listeners]
+        if self._settings.tls is not None:
+            listeners = [_TlsListener(listener, self._settings.tls) for listener in listeners]
         started(self.port)
         await trio.serve_listeners(self._serve, list(listeners), handler_nursery=self)  # type: ignore[arg-type]
 

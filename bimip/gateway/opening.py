@@ -14,7 +14,11 @@ from bimip.gateway.handshake import Headers, RefusedOpeningError
 
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _VERSION = b"13"
-_REASONS = {400: "Bad Request", 401: "Unauthorized", 403: "Forbidden", 426: "Upgrade Required", 431: "Too Large"}
+_REASONS = {400: "Bad Request", 401: "Unauthorized", 403: "Forbidden", 426: "Upgrade Required"} | {
+    429: "Too Many Requests",
+    431: "Request Header Fields Too Large",
+    503: "Service Unavailable",
+}
 _NOT_A_WEBSOCKET = "This is a WebSocket endpoint. Open it as one, and offer the subprotocol bimip.v1 or bimip.v1.json."
 
 

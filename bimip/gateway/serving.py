@@ -7,11 +7,13 @@ after the peer was told with 1011.
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
+from functools import cached_property
 
 import trio
 import trio.abc
 
 from bimip.domain.identity import Claims
+from bimip.gateway.admission import Admission, NoPlaceError, Place, address_of
 from bimip.gateway.authentication import TokenError, Verifier
 from bimip.gateway.connection import DEAD, FAILED, WebSocketConnection
 from bimip.gateway.handshake import Opening, RefusedOpeningError, judge_opening
@@ -24,6 +26,8 @@ from bimip.wire.errors import WireError
 
 RECEIVE_BYTES = 16 << 10
 LAST_WORDS_SECONDS = 0.1
+MAX_TURNING_AWAY = 256
+"""Peers that are being told that there is no place for them. More are cut without a word."""
 STOPPING = (Close.GOING_AWAY, "the server stops; please connect again")
 
 Grace = Callable[[], AbstractContextManager[object]]
@@ -37,7 +41,7 @@ def brief_grace() -> AbstractContextManager[object]:
     return trio.CancelScope(shield=True, deadline=trio.current_time() + 5.0)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Gateway:
     settings: GatewaySettings
     verifier: Verifier
@@ -46,16 +50,59 @@ class Gateway:
     grace: Grace = brief_grace
     """Entered where a connection's task is cancelled: the time that it has to say goodbye."""
 
+    @cached_property
+    def admission(self) -> Admission:
+        return Admission(self.settings)
+
+    @cached_property
+    def _turning_away(self) -> trio.CapacityLimiter:
+        return trio.CapacityLimiter(MAX_TURNING_AWAY)
+
     async def serve_connection(self, socket: trio.abc.Stream) -> None:
         """Returns when the socket is closed, whoever closed it. Cancelling closes it with 1001."""
-        await _Serving(self, socket).run()
+        try:
+            place = self.admission.enter(address_of(socket))
+        except NoPlaceError as error:
+            await self._turn_away(socket, error)
+            return
+        with place:
+            await _Serving(self, socket, place).run()
+
+    async def _turn_away(self, socket: trio.abc.Stream, error: NoPlaceError) -> None:
+        """Nothing is read for it, and no TLS begun: a word where that costs little."""
+        try:
+            with suppress(trio.WouldBlock):
+                if isinstance(socket, trio.SSLStream):
+                    return
+                self._turning_away.acquire_nowait()
+                try:
+                    await refuse(socket, _no_place(error), self.settings.close_seconds)
+                finally:
+                    self._turning_away.release()
+        finally:
+            await trio.aclose_forcefully(socket)
+
+
+async def refuse(stream: trio.abc.Stream, refusal: RefusedOpeningError, seconds: float) -> None:
+    """Answer, and give the answer time to arrive: closing a socket with unread bytes would reset it."""
+    with trio.move_on_after(seconds), suppress(*DEAD):
+        await stream.send_all(refused(refusal))
+        if isinstance(stream, trio.abc.HalfCloseableStream):
+            await stream.send_eof()
+        while await stream.receive_some(RECEIVE_BYTES):
+            pass
+
+
+def _no_place(error: NoPlaceError) -> RefusedOpeningError:
+    return RefusedOpeningError(error.status, error.sentence, [(b"Retry-After", b"%d" % error.retry_after)])
 
 
 class _Serving:
-    def __init__(self, gateway: Gateway, stream: trio.abc.Stream) -> None:
+    def __init__(self, gateway: Gateway, stream: trio.abc.Stream, place: Place) -> None:
         self._gateway = gateway
         self._settings = gateway.settings
         self._stream = stream
+        self._place = place
         self._authenticate_until = trio.current_time() + gateway.settings.handshake_seconds
 
     async def run(self) -> None:
@@ -72,7 +119,7 @@ class _Serving:
             with trio.move_on_at(self._authenticate_until):
                 return await self._answer_opening()
         except RefusedOpeningError as refusal:
-            await self._refuse(refusal)
+            await refuse(self._stream, refusal, self._settings.close_seconds)
         except DEAD:
             pass
         return None
@@ -93,17 +140,13 @@ class _Serving:
             verifier=self._gateway.verifier,
             now_ms=self._gateway.now_ms(),
         )
+        if opening.claims is not None:
+            try:
+                self._place.take(opening.claims)
+            except NoPlaceError as error:
+                raise _no_place(error) from None
         await self._stream.send_all(accepted(request, opening.subprotocol))
         return request, opening
-
-    async def _refuse(self, refusal: RefusedOpeningError) -> None:
-        """Answer, and give the answer time to arrive: closing a socket with unread bytes would reset it."""
-        with trio.move_on_after(self._settings.close_seconds), suppress(*DEAD):
-            await self._stream.send_all(refused(refusal))
-            if isinstance(self._stream, trio.abc.HalfCloseableStream):
-                await self._stream.send_eof()
-            while await self._stream.receive_some(RECEIVE_BYTES):
-                pass
 
     async def _live(self, request: Request, opening: Opening) -> None:
         connection = WebSocketConnection(self._stream, self._settings, opening.subprotocol, request.rest)
@@ -159,6 +202,10 @@ class _Serving:
         if not token:
             raise TokenError("Show a token: in the Authorization header, or in Hello.")
         claims = self._gateway.verifier.verify(token, self._gateway.now_ms())
+        try:
+            self._place.take(claims)
+        except NoPlaceError as error:
+            raise RefusedError(Close.TRY_AGAIN_LATER, error.sentence) from None
         nursery.start_soon(connection.watch)
         await self._gateway.attach(claims, connection, first)
 

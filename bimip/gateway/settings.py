@@ -1,14 +1,15 @@
 """What an operator can set about connections. Seconds, bytes."""
 
-import ssl
 from dataclasses import dataclass
+
+from bimip.gateway.tls import Certificate
 
 
 @dataclass(frozen=True, slots=True)
 class GatewaySettings:
     host: str | None = "127.0.0.1"  # None: every interface
     port: int = 8470  # 0: the system chooses
-    tls: ssl.SSLContext | None = None
+    tls: Certificate | None = None
     origins: tuple[str, ...] = ()
     """Web pages that may connect, such as `https://chat.example.org`; "*" is any. The server's own host always may."""
     handshake_seconds: float = 5.0
@@ -28,3 +29,10 @@ class GatewaySettings:
     """All that a peer may send before it is a WebSocket."""
     max_malformed: int = 8
     """JSON texts in a row that are answered as malformed; the next one ends the connection."""
+    # How many at once; 0: as many as come.
+    max_devices_per_user: int = 64
+    max_connections_per_address: int = 1024
+    max_unauthenticated: int = 2048
+    max_unauthenticated_per_address: int = 128
+    uncounted_addresses: tuple[str, ...] = ("127.0.0.0/8", "::1/128")
+    """Networks, such as a proxy's, whose addresses say nothing about who the peer is."""

@@ -81,11 +81,15 @@ class Window:
             self.bytes += sum(size for _, size in entries)
 
     def acknowledge(self, upto: int, more: Ranges, now: float) -> None:
-        """The client holds these. Whatever was not in flight is passed over: acks may cross redeliveries."""
+        """The client holds these: also what this connection did not send, for it may have them from a sibling."""
         gone = [offset for offset in self._flight if offset <= upto or ranges.contains(more, offset)]
         for offset in gone:
             self.bytes -= self._flight.pop(offset)
             self._due.pop(offset, None)
+        if max(upto, more[-1][1] if more else 0) > self.position:
+            beyond = ranges.above(ranges.normal((*more, (1, upto))), self.position)
+            # Bounded like everything here: what is forgotten is sent, and dropped by the client.
+            self.held = ranges.normal((*self.held, *beyond))[: self._max_entries]
         self.rounds = 0
         self.deadline = now + self._grace_seconds if self._flight else inf
 

@@ -7,7 +7,7 @@ idle server commits at once. Acks alone have nobody who waits for them, and wait
 
 A decision that raises costs its own operation an error and nothing else: it is a pure function, so nothing has
 happened. A batch that the store cannot take for such a reason is tried again one operation at a time, and the one at
-fault is refused.
+fault is refused. What a commit raises that is no StorageError ends the journal, since nobody knows what is on disk.
 
 When the journal itself ends in the middle of a batch, its successor finds the batch in the queue, outcome unknown,
 and tries each alone, in order: every operation is harmless to repeat. One that takes the journal down twice is set
@@ -17,8 +17,10 @@ Whoever ended before it could tell, or had a commit of unknown outcome, may have
 each opening of the store tells everybody to read afresh.
 
 The disk. Nothing read from the store is told to anybody before a synced start record: a killed process may have left
-its last commit in the page cache alone. A full disk refuses what would grow and changes nothing else. After an I/O
-error the environment is closed and opened again, with back-off, and meanwhile writes are refused and reads go on.
+its last commit in the page cache alone. A full disk refuses what would grow; what else was in the batch is tried again
+without that, so that acknowledgements and expiry, which makes room, still go through. After an I/O error the
+environment is closed and opened again, with back-off, and meanwhile writes are refused and reads go on. Only the very
+first start may fail for the disk's sake, so that an operator is told at once.
 
 Rejected: deciding while the last batch syncs (needs a second overlay that must be decided again when the batch fails;
 at saturation the loop is busy anyway), an operation's own transaction (an fsync each), puts in the thread (the
@@ -39,8 +41,9 @@ from bimip.domain.ids import Millis, Stamp
 from bimip.domain.operations import Fault, Refused, Result
 from bimip.domain.records import Changes, Table
 from bimip.domain.rules import Moment, Rules
+from bimip.storage.cache import RecordCache
 from bimip.storage.errors import OutcomeUnknownError, StorageError, StoreFullError
-from bimip.storage.interface import Store
+from bimip.storage.interface import Store, grows
 from bimip.storage.queue import OperationQueue, Ticket
 from bimip.storage.worker import Worker
 
@@ -70,8 +73,15 @@ class Committed(NamedTuple):
     afresh: bool = False  # more may have been committed than was told: read again
 
 
+class UnfitError(Exception):
+    """The store cannot take these changes, whatever its state is: a defect in what was decided. Nothing was stored."""
+
+
 @dataclass(slots=True)
 class JournalStatistics:
+    """Outlive the journal's incarnations, and tell one whether it is the first."""
+
+    started: bool = False
     batches: int = 0
     operations: int = 0
     refused: int = 0
@@ -108,15 +118,14 @@ class Journal:
         self._node = node
         self._ack_delay_seconds = ack_delay_seconds
         self._last = Stamp(0)
+        self._cache = RecordCache()
         self._begun = False
         self.statistics = statistics or JournalStatistics()
 
     async def run(self, started: Callable[[], None]) -> None:
         """Serve until cancelled. A cancellation is taken between batches, never within a commit."""
         try:
-            await self._open()
-            self._queue.inherit()
-            started()
+            await self._start(started)
             while True:
                 await self._settle_suspects()
                 await self._queue.wait(self._ack_delay_seconds)
@@ -126,6 +135,19 @@ class Journal:
             self.statistics.writable = False
             with trio.CancelScope(shield=True):
                 await self._worker.run(self._abort)
+
+    async def _start(self, started: Callable[[], None]) -> None:
+        self._queue.inherit()
+        try:
+            await self._open()
+        except StorageError as error:
+            if not self.statistics.started:
+                raise
+            started()
+            await self._recover(error)
+        else:
+            self.statistics.started = True
+            started()
 
     async def _open(self) -> None:
         """Begin with a synced start record, and with a clock that is ahead of every stamp ever given."""
@@ -161,34 +183,43 @@ class Journal:
                 await self._write([ticket])
             suspects.popleft()
 
-    async def _write(self, tickets: Sequence[Ticket]) -> None:
-        """Decide, put, sync, answer: one batch."""
-        batch, results, rest = self._decide(tickets)
+    async def _write(self, tickets: Sequence[Ticket], *, growing: bool = True) -> None:
+        """Decide, put, sync, answer: one batch. Without `growing`, what would grow the store is refused as FULL."""
+        try:
+            batch, results, rest = self._decide(tickets, growing=growing)
+        except StorageError as error:
+            self._refuse(tickets, UNAVAILABLE)
+            await self._recover(error)
+            return
         try:
             await self._commit(batch.changes)
         except StoreFullError as error:
             self._report("store full", error)
             self.statistics.fault = str(error)
-            self._refuse(tickets, FULL)
+            if growing and grows(batch.changes):
+                await self._write(tickets, growing=False)
+            else:
+                self._refuse(tickets, FULL)
         except OutcomeUnknownError as error:
             self._refuse(tickets, UNKNOWN)
             await self._recover(error)
         except StorageError as error:
             self._refuse(tickets, UNAVAILABLE)
             await self._recover(error)
-        except Exception as error:  # noqa: BLE001 - whatever a record does to the packing is its sender's fault alone
+        except UnfitError as error:
             await self._write_alone(tickets, error)
         else:
-            self.statistics.fault = ""
+            if grows(batch.changes):
+                self.statistics.fault = ""  # an ack alone proves no room
             self._release(tickets, results, rest, Committed(batch.changes, batch.news))
 
-    def _decide(self, tickets: Sequence[Ticket]) -> tuple[Batch, list[Result], list[Decision]]:
+    def _decide(self, tickets: Sequence[Ticket], *, growing: bool) -> tuple[Batch, list[Result], list[Decision]]:
         moment = Moment(self._rules, self._wall_clock(), self._stamp)
         before = self._last
         results: list[Result] = []
         rest: list[Decision] = []
         with self._store.snapshot() as base:
-            batch = Batch(base)
+            batch = Batch(self._cache.over(base))
             for ticket in tickets:
                 try:
                     decision = decide(batch, ticket.operation, moment)
@@ -196,28 +227,35 @@ class Journal:
                     self._report("decision failed", error)
                     results.append(INTERNAL)
                     continue
+                if decision.grows and not growing:
+                    results.append(FULL)
+                    continue
                 batch.absorb(decision)
                 results.append(decision.result)
                 if decision.then is not None:
                     rest.append(decision)
-        if self._last != before:
+        if batch.changes.puts and self._last != before:
             batch.changes.puts.setdefault(Table.META, {})["clock",] = self._last
         return batch, results, rest
 
     async def _commit(self, changes: Changes) -> None:
-        """On disk when it returns. When it raises StoreFullError nothing was written, and the next batch may begin."""
+        """On disk when it returns. When it raises StoreFullError or UnfitError nothing was written, and the next batch
+        may begin.
+        """
         if not (changes.puts or changes.appends or changes.cuts):
             return
         if not self._begun:
             await self._worker.run(self._begin)
         try:
             self._store.apply(changes)
-            await self._worker.run(self._commit_and_begin)
-        except OutcomeUnknownError:
-            raise
-        except Exception:
+        except StorageError:
             await self._worker.run(self._abort)
             raise
+        except Exception as error:
+            await self._worker.run(self._abort)
+            raise UnfitError(f"{type(error).__name__}: {error}") from error
+        await self._worker.run(self._commit_and_begin)
+        self._cache.committed(changes)
 
     def _begin(self) -> None:
         self._store.begin()
@@ -245,6 +283,7 @@ class Journal:
     async def _recover(self, error: StorageError) -> None:
         """Close and open the store again until a start record is on disk. Meanwhile everything is refused."""
         self._report("store failed", error)
+        self._cache.clear()
         self.statistics.writable = False
         self.statistics.fault = str(error)
         for attempt in range(1 << 62):

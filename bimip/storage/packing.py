@@ -9,6 +9,7 @@ from struct import Struct
 from struct import error as StructError  # noqa: N812 - the module's own name for it says nothing
 from typing import Any
 
+from bimip.domain import receipts
 from bimip.domain.records import (
     Addressed,
     Conversation,
@@ -57,7 +58,7 @@ _SEEN = Struct(">B16sQIII")
 _WIDE_SEEN = Struct(">B16sQQIQ")
 _CURSOR_RANGE = Struct(">QQ")
 _STATE_KEY = Struct(">BIIBI")
-_RUN = Struct(">QQQ")
+_RUN = Struct(">BBQ")
 _ADDRESSED = Struct(">II")  # device, length of the payload + 1; 0: none
 
 _ENTRY = Struct(">QIIII?")
@@ -149,11 +150,18 @@ def _unpack_state_key(packed: bytes) -> ReceiptKey:
 
 
 def _pack_runs(runs: Runs) -> bytes:
-    return b"".join(_RUN.pack(*run) for run in runs)
+    """The runs of a block: its first offset, and places in it. An ack writes them all again, so they are short."""
+    if not runs:
+        return b""
+    start = receipts.block_of(runs[0].first) * receipts.BLOCK + 1
+    return _LONG.pack(start) + b"".join([_RUN.pack(first - start, last - start, time) for first, last, time in runs])
 
 
 def _unpack_runs(packed: bytes) -> Runs:
-    return tuple(map(Run._make, _RUN.iter_unpack(packed)))
+    if not packed:
+        return ()
+    (start,) = _LONG.unpack_from(packed)
+    return tuple([Run(first + start, last + start, time) for first, last, time in _RUN.iter_unpack(packed[8:])])
 
 
 def _plain(struct: Struct, make: Callable[[Iterable[Any]], Any]) -> tuple[Pack, Unpack]:

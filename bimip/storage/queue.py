@@ -37,6 +37,7 @@ class OperationQueue:
         self._taken: list[Ticket] = []
         self._waiting: deque[Ticket] = deque()
         self._urgent = 0
+        self._since = 0.0  # when the oldest of the waiting came
         self._changed = trio.Event()
 
     def __len__(self) -> int:
@@ -47,6 +48,8 @@ class OperationQueue:
 
         A lazy one has nobody who waits: it rides on the next batch, or on one of its own a little later.
         """
+        if not self._waiting:
+            self._since = trio.current_time()
         self._waiting.append(Ticket(operation, reply))
         if not lazy:
             self._urgent += 1
@@ -67,24 +70,29 @@ class OperationQueue:
         return results[0]
 
     async def wait(self, lazy_seconds: float) -> None:
-        """Return when something is to be decided now: at once, or `lazy_seconds` after the first of only lazy ones."""
+        """Return when something is to be decided now: at once, or `lazy_seconds` after the first of only lazy ones.
+
+        Cancelling it is safe, and takes effect however busy the queue is.
+        """
+        await trio.lowlevel.checkpoint_if_cancelled()
         while not self._waiting:
             await self._wait_changed()
-        with trio.move_on_after(lazy_seconds):
+        with trio.move_on_at(self._since + lazy_seconds):
             while not self._urgent:
                 await self._wait_changed()
 
     def take(self, limit: int) -> list[Ticket]:
-        """The oldest of the waiting. They stay known here until `settle`."""
+        """The oldest of the waiting. They stay known here until they are answered."""
         count = min(limit, len(self._waiting))
-        self._taken = [self._waiting.popleft() for _ in range(count)]
+        taken = [self._waiting.popleft() for _ in range(count)]
+        self._taken += taken
         if not self._waiting:
             self._urgent = 0
-        return self._taken
+        return taken
 
     def settle(self) -> None:
-        """All that was taken has been answered."""
-        self._taken = []
+        """Forget what has been answered."""
+        self._taken = [ticket for ticket in self._taken if not ticket.answered]
 
     def inherit(self) -> None:
         """A new incarnation begins: what the last one took and did not answer is suspect."""

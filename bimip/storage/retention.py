@@ -4,7 +4,7 @@ Each step is an operation like any other, decided and written by the journal a s
 bodies that they refer to; bodies go when the longest period that applies has passed.
 """
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import trio
@@ -65,51 +65,63 @@ class Retention:
             await self.round()
 
     async def round(self) -> None:
-        """Walk everything once. Cancelling it leaves the rest to the next round."""
-        now = self._wall_clock()
-        days = [self._settings.history_days.get(partition, 0) for partition in self._partitions]
-        for partition, period in zip(self._partitions, days, strict=True):
-            if period:
-                await self._expire_logs(partition, _before(now, period))
-        if all(days):
-            longest = _before(now, max(days))
-            async for key in self._keys(Table.CONVERSATIONS):
-                await self._expire(ExpireHistory(key[0], longest))
-            await self._expire(ExpireBodies(longest))
-        await self._expire(ExpireSeen(_before(now, self._settings.dedup_days)))
-        await self._expire(ExpireRevoked(now))
+        """Walk everything once. Cancelling it leaves the rest to the next round, and so does a refusal: a message must
+        not go before the logs that refer to it.
+        """
+        try:
+            await self._expire_everything(self._wall_clock())
+        except _RefusedError:
+            return
         self.statistics.rounds += 1
 
-    async def _expire_logs(self, partition: str, before: Stamp) -> None:
-        async for user, name in self._keys(Table.LOGS):
-            if name == partition:
-                await self._expire(ExpireLog(user, partition, before))
+    async def _expire_everything(self, now: Millis) -> None:
+        periods = {partition: self._settings.history_days.get(partition, 0) for partition in self._partitions}
+        before = {partition: _before(now, days) for partition, days in periods.items() if days}
+        if before:
+            await self._walk(
+                Table.LOGS, lambda key: ExpireLog(key[0], key[1], before[key[1]]) if key[1] in before else None
+            )
+        if before and all(periods.values()):
+            oldest = min(before.values())
+            await self._walk(Table.CONVERSATIONS, lambda key: ExpireHistory(key[0], oldest))
+            await self._expire(ExpireBodies(oldest))
+        await self._expire(ExpireSeen(_before(now, self._settings.dedup_days)))
+        await self._expire(ExpireRevoked(now))
 
-    async def _keys(self, table: Table) -> AsyncIterator[Key]:
-        """All keys of a table that is keyed by a number first, each slice in a read transaction of its own."""
-        low: Key = (0,)
-        while True:
-            with self._store.snapshot() as view:
-                found = view.scan(table, low, ((1 << 32) - 1,), limit=SCAN)
-            for key, _ in found:
-                yield key
-            if len(found) < SCAN:
-                return
-            last = found[-1][0]
-            low = (*last[:-1], last[-1] + 1) if isinstance(last[-1], int) else (*last[:-1], last[-1] + "\0")
+    async def _walk(self, table: Table, expire: Callable[[Key], Operation | None]) -> None:
+        low: Key | None = (0,)
+        while low is not None:
+            keys, low = self._keys(table, low)
+            for key in keys:
+                operation = expire(key)
+                if operation is not None:
+                    await self._expire(operation)
             await trio.lowlevel.checkpoint()
+
+    def _keys(self, table: Table, low: Key) -> tuple[list[Key], Key | None]:
+        """The next keys of a table that is keyed by a number first, and where the following ones start."""
+        with self._store.snapshot() as view:
+            keys = [key for key, _ in view.scan(table, low, ((1 << 32) - 1,), limit=SCAN)]
+        if len(keys) < SCAN:
+            return keys, None
+        last = keys[-1]
+        return keys, (*last[:-1], last[-1] + 1) if isinstance(last[-1], int) else (*last[:-1], last[-1] + "\0")
 
     async def _expire(self, operation: Operation) -> None:
         while True:
             result = await self._queue.execute(operation)
             if not isinstance(result, Expired):
-                return  # refused: the next round tries again
+                raise _RefusedError
             self.statistics.removed += result.removed
             if not result.more:
                 return
             if result.resume is not None:
                 assert isinstance(operation, ExpireSeen | ExpireRevoked)
                 operation = operation._replace(start=result.resume)
+
+
+class _RefusedError(Exception):
+    """The journal cannot write now."""
 
 
 def _before(now: Millis, days: int) -> Stamp:

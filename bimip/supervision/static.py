@@ -139,6 +139,7 @@ class RunningSupervisor(Running):
         """Apply the restart policy to a child that ended by itself."""
         if slot.child is not child:
             self.note_end(slot, child, reason, Will.IGNORE if slot.child is None else Will.RESTART)
+            await self._start_left_behind()
             return None
         will = on_end(slot.spec.restart, reason.exit, started=child.ready)
         if will is Will.IGNORE:
@@ -161,6 +162,16 @@ class RunningSupervisor(Running):
             child = await self._start(slot)
             if not child.ready:
                 return
+
+    async def _start_left_behind(self) -> None:
+        """A group's restart broke off where one of it failed to start. If a request dealt with that one meanwhile, its
+        end is no longer what goes on with the others.
+        """
+        for slot in list(self.slots.values()):
+            if slot.child is None and slot.state is State.RESTARTING:
+                child = await self._start(slot)
+                if not child.ready:
+                    return
 
     async def _obey(self, request: _Request) -> None:
         slot = self.slots.get(request.child_id)

@@ -1,5 +1,7 @@
 """From what a device asked for to an operation, and from the operation's result to what the device is answered."""
 
+from math import ceil
+
 from bimip.domain.clock import millis_of, signal_id
 from bimip.domain.operations import Address, Append, Appended, Refused, Result
 from bimip.users.device import Device
@@ -33,6 +35,12 @@ def prepare(device: Device, message: pb.Message) -> Append:
         stored.outgoing(message, device.session.eid, device.name),
         addresses,
     )
+
+
+def rate_limited(wait: float) -> WireError:
+    """`wait`: seconds."""
+    sentence = "this device or user asks faster than this server allows; nothing was stored, send it again later"
+    return WireError(pb.RATE_LIMITED, sentence, retry_after_ms=max(1, ceil(wait * 1000)))
 
 
 def sent(result: Result, ref: int) -> pb.Signal:

@@ -67,6 +67,7 @@ class Device:
         self.unanswered = 0
         """Requests that were taken from this device and whose answer the connection has not taken yet."""
         self.fetching = Fetching(self)
+        self.rates = session.rates.of(number)
         self._frames: deque[bytes] = deque()
         self._replies: deque[bytes] = deque()
         self._closing: tuple[Close, str] | None = None
@@ -76,6 +77,10 @@ class Device:
     @property
     def name(self) -> str:
         return self.claims.device
+
+    @property
+    def has_unsent_answers(self) -> bool:
+        return bool(self._frames)
 
     def reply(self, part: bytes) -> None:
         """An answer that may share a frame with others: an element of Body."""
@@ -135,7 +140,7 @@ class Device:
             return
         self._reading = None
         try:
-            while self.connection.sendable and self._send_one():
+            while self._is_behind() and self.connection.sendable and self._send_one():
                 pass
             if self._closing is not None and not self._frames and not self._replies:
                 self.connection.close(*self._closing)
@@ -147,6 +152,15 @@ class Device:
         if self._reading is not None:
             self.session.services.damage.note((self.session.number, *self._reading))
 
+    def _is_behind(self) -> bool:
+        """Whether there may be something to send: asked after each frame that comes, when mostly there is not."""
+        if self._frames or self._replies or self.state_reset or self.state_position < self.session.state.head:
+            return True
+        for partition, window in self.windows.items():
+            if window.due or window.position < self.session.logs[partition].head:
+                return True
+        return False
+
     def _send_one(self) -> bool:
         """Offer the connection one frame; False when there is none to send."""
         if self._frames:
@@ -154,6 +168,7 @@ class Device:
             if self.connection.send_nowait(frame):
                 self._frames.popleft()
                 self.was_answered(1)
+                self.fetching.go_on()
             return True
         return self._send_redelivery() or self._send_in_turn()
 
@@ -247,7 +262,7 @@ class Device:
         """The entry as this device gets it; None if it is not owed, or held already."""
         entry = item.entry
         own = entry.origin == self.number
-        if contains(window.held, item.offset) or (own and item.offset > window.own_upto):
+        if (window.held and contains(window.held, item.offset)) or (own and item.offset > window.own_upto):
             return None
         addressed = self._addressed(item) if entry.addressed and not own else None
         if addressed is None and entry.addressed and not own:
@@ -302,10 +317,14 @@ class Device:
         addressed = self._addressed(item) if item.entry.addressed else None
         return deliver(item, addressed.payload if addressed else None)
 
+    def _token_seconds_left(self) -> float:
+        services = self.session.services
+        return (self.claims.expires_at - services.wall_clock()) / 1000 + services.token_leeway_seconds
+
     def next_deadline(self) -> float:
         """When the fetcher must look even if nobody wakes it: a grace period ends, or the token expires."""
         grace = min((window.deadline for window in self.windows.values()), default=inf)
-        left = (self.claims.expires_at - self.session.services.wall_clock()) / 1000
+        left = self._token_seconds_left()
         expiry = trio.current_time() + left if left > 0 else inf  # what expired was noticed before
         return min(grace, expiry, self.fetching.deadline)
 
@@ -317,7 +336,7 @@ class Device:
                     Close.UNACKNOWLEDGED,
                     f"{len(window)} entries of {partition} stayed unacknowledged; the log keeps them",
                 )
-        if self.claims.expires_at <= self.session.services.wall_clock():
+        if self._token_seconds_left() <= 0:
             self.connection.close(Close.TOKEN_EXPIRED, "the token expired; connect again with a new one")
         self.fetching.go_on()
 

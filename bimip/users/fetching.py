@@ -39,6 +39,9 @@ class Asker(Protocol):
     @property
     def name(self) -> str: ...
 
+    @property
+    def has_unsent_answers(self) -> bool: ...
+
     def answer(self, frame: bytes) -> None: ...
 
     def fail(self, error: WireError, ref: int = 0) -> None: ...
@@ -74,7 +77,7 @@ class Fetching:
     @property
     def deadline(self) -> float:
         """When what waits is answered all the same."""
-        return self._deadline if self._waiting else inf
+        return self._deadline if self._waiting and self._unacknowledged else inf
 
     def ask(self, fetch: pb.Fetch, ref: int) -> None:
         """Answer when everything that the device sent before is decided, its acknowledgements too."""
@@ -97,6 +100,8 @@ class Fetching:
 
     def acknowledged(self, partition: str, upto: int, ranges: tuple[tuple[int, int], ...]) -> None:
         """An ack of this device is on disk."""
+        if not (self._unacknowledged or self._waiting):
+            return
         for place in list(self._unacknowledged):
             if place[0] == partition and (place[1] <= upto or contains(ranges, place[1])):
                 del self._unacknowledged[place]
@@ -105,8 +110,11 @@ class Fetching:
             self.go_on()
 
     def go_on(self) -> None:
-        """Answer what waits, as far as it may be answered now."""
-        while self._waiting:
+        """Answer what waits, as far as it may be answered now.
+
+        One answer at a time is made: a device that asks much and reads nothing must not fill the server's memory.
+        """
+        while self._waiting and not self._device.has_unsent_answers:
             request = self._waiting[0]
             if request.fetch.kind == pb.UNACKNOWLEDGED and self._unacknowledged:
                 if trio.current_time() < self._deadline:

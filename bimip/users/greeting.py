@@ -6,9 +6,11 @@ does delivery begin.
 
 from collections.abc import Callable
 
+import trio
+
 from bimip.domain.ids import Offset
 from bimip.domain.operations import Fault, Operation, Refused, Result, Seat, Seated
-from bimip.domain.ranges import normal
+from bimip.domain.ranges import above, normal
 from bimip.session.close import Close
 from bimip.session.window import Window
 from bimip.users import answers
@@ -36,7 +38,8 @@ def greet(device: Device, hello: pb.Hello, ref: int) -> None:
     if len({seat.partition for seat in seats}) < len(seats):
         raise WireError(pb.INVALID, "a partition is named twice", field="partitions")
     device.said_hello = True
-    _Greeting(device, hello, ref, epoch).begin(seats)
+    wait = device.rates.take(1 + len(hello.messages), hello.ByteSize(), trio.current_time())
+    _Greeting(device, hello, ref, epoch, wait).begin(seats)
 
 
 def _seat(device: Device, position: pb.Position, *, same_epoch: bool) -> Seat:
@@ -57,11 +60,13 @@ def _seat(device: Device, position: pb.Position, *, same_epoch: bool) -> Seat:
 class _Greeting:
     """Gathers the results of what a Hello asked for; the last one sends the answer."""
 
-    def __init__(self, device: Device, hello: pb.Hello, ref: int, epoch: int) -> None:
+    def __init__(self, device: Device, hello: pb.Hello, ref: int, epoch: int, wait: float) -> None:
+        """`wait`: seconds for which this device may write nothing; 0: it may."""
         self._device = device
         self._hello = hello
         self._ref = ref
         self._epoch = epoch
+        self._wait = wait
         self._left = 1
         self._seated: list[Seated] = []
         self._refused: Refused | None = None
@@ -95,6 +100,8 @@ class _Greeting:
         answer = self._answer.results.add()
         given_id = message.id
         try:
+            if self._wait:
+                raise answers.rate_limited(self._wait)
             append = answers.prepare(self._device, message)
         except WireError as error:
             error.id = given_id
@@ -127,7 +134,7 @@ class _Greeting:
         answer.limits.CopyFrom(session.services.limits.to_proto())
         answer.server_time = session.services.wall_clock()
         answer.state_version = session.state.head
-        for seated in self._seated:
+        for seated in map(self._place, self._seated):
             answer.logs.add(
                 partition=seated.partition,
                 first=seated.first,
@@ -135,13 +142,24 @@ class _Greeting:
                 floor=seated.floor,
                 position=seated.position,
             )
-            if seated.skipped is not None:
-                gap = answer.gaps.add(partition=seated.partition, to=seated.skipped[1], reason=pb.SKIPPED)
-                setattr(gap, "from", seated.skipped[0])
             device.windows[seated.partition] = self._window(seated)
         self._seat_state()
         device.greet(codec.encode(answer, self._ref))
         device.seated = True
+
+    def _place(self, seated: Seated) -> Seated:
+        """Tell what will not come; delivery begins behind what the log no longer has."""
+        if seated.skipped is not None:
+            self._add_gap(seated.partition, *seated.skipped, pb.SKIPPED)
+        kept_after = Offset(seated.first - 1)
+        if seated.position >= kept_after:
+            return seated
+        self._add_gap(seated.partition, Offset(seated.position + 1), kept_after, pb.EXPIRED)
+        return seated._replace(position=kept_after, held=above(seated.held, kept_after))
+
+    def _add_gap(self, partition: str, first: Offset, last: Offset, reason: pb.GapReason) -> None:
+        gap = self._answer.gaps.add(partition=partition, to=last, reason=reason)
+        setattr(gap, "from", first)
 
     def _window(self, seated: Seated) -> Window:
         services = self._device.session.services

@@ -12,6 +12,8 @@ from bimip.wire.errors import WireError
 
 MAX_MALFORMED = 8
 """Frames in a row that cannot be decoded, until the connection is closed."""
+FRAMES_AT_ONCE = 64
+"""Until others have their turn: thousands of the smallest ones arrive at once."""
 
 
 async def read(device: Device, frames: list[bytes], child: Child) -> None:
@@ -45,7 +47,9 @@ async def _read_hello(device: Device, frames: list[bytes]) -> None:
 
 async def _handle_all(device: Device, frames: list[bytes], malformed: int) -> int:
     """Returns how many of the last frames could not be decoded, in a row."""
-    for frame in frames:
+    for number, frame in enumerate(frames, 1):
+        if number % FRAMES_AT_ONCE == 0:
+            await trio.lowlevel.checkpoint()
         await _wait_for_room(device)
         try:
             handle(device, frame)

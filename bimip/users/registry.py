@@ -71,8 +71,8 @@ class Users:
                 session = await self._session(claims.eid, result.user)
                 self._check_not_revoked(session, claims)  # whoever is refused replaces nobody
                 await self._replace(session, claims.device)
-                self._check_not_revoked(session, claims)
                 await self._start(session, Device(session, result.device, claims, connection), frames)
+                self._check_not_revoked(session, claims)  # in the meantime, when nobody could have closed it yet
             except SupervisionError as error:
                 raise RefusedError(Close.INTERNAL_ERROR, "the session restarts; connect again") from error
 

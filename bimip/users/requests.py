@@ -4,12 +4,12 @@ A request that changes something becomes an operation, and is answered when that
 at once. Whatever is wrong with a request is a WireError, which is its answer.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import trio
 
-from bimip.domain.ids import ConversationOffset, Offset
+from bimip.domain.ids import ConversationOffset, Millis, Offset
 from bimip.domain.operations import (
     Acknowledge,
     Forget,
@@ -22,14 +22,14 @@ from bimip.domain.operations import (
 from bimip.domain.ranges import Ranges, normal
 from bimip.domain.records import ReceiptKind
 from bimip.session.close import Close
-from bimip.users.answers import error_of, prepare, sent_or_error
+from bimip.users.answers import error_of, prepare, rate_limited, sent_or_error
 from bimip.users.device import Device
 from bimip.users.greeting import greet
 from bimip.users.session import conversation_number
 from bimip.wire import bimip_pb2 as pb
 from bimip.wire import codec, frames
 from bimip.wire.errors import WireError
-from bimip.wire.validation import check_fetch, check_signal
+from bimip.wire.validation import check_batch, check_fetch, check_id, check_signal
 
 
 def handle(device: Device, frame: bytes) -> None:
@@ -39,6 +39,11 @@ def handle(device: Device, frame: bytes) -> None:
     if not device.said_hello and name != "hello":
         raise WireError(pb.OUT_OF_ORDER, "say Hello first", ref=scheme.ref)
     try:
+        if name != "hello":  # is always answered; what it brings is charged where that is judged
+            wait = device.rates.take(_requests_in(name, payload), len(frame), trio.current_time())
+            if wait:
+                _refuse(device, name, payload, scheme.ref, rate_limited(wait))
+                return
         HANDLERS.get(name, _unsupported)(device, payload, scheme.ref)
     except WireError as error:
         error.ref = error.ref or scheme.ref
@@ -49,6 +54,21 @@ def handle(device: Device, frame: bytes) -> None:
         raise WireError(
             pb.INTERNAL, "the server failed at this request; the operator has been told", ref=scheme.ref
         ) from error
+
+
+def _requests_in(name: str, payload: Any) -> int:  # noqa: ANN401 - any payload
+    return len(payload.messages) + len(payload.signals) if name == "body" else 1
+
+
+def _refuse(device: Device, name: str, payload: Any, ref: int, error: WireError) -> None:  # noqa: ANN401 - any payload
+    """Refuse a frame. Of a batch each message, so that the client learns what became of it."""
+    if name != "body":
+        raise error
+    check_batch(payload, device.session.services.limits)
+    for one in (*payload.messages, *payload.signals):
+        device.unanswered += 1
+        error.id = one.id[: device.session.services.limits.max_id_bytes]
+        device.fail(error, ref)
 
 
 def _unsupported(_device: Device, payload: Any, _ref: int) -> None:  # noqa: ANN401 - one handler for many payloads
@@ -114,7 +134,9 @@ def _receipt(device: Device, payload: pb.Signal, ref: int) -> None:
     submit(device, operation, _only_errors(device, ref), lazy=True)
 
 
-def _ranges(ranges: Iterable[pb.OffsetRange], one: int) -> Ranges:
+def _ranges(ranges: Sequence[pb.OffsetRange], one: int) -> Ranges:
+    if not one and not ranges:
+        return ()
     pairs = [(getattr(part, "from"), part.to) for part in ranges]
     return normal([*pairs, (one, one)] if one else pairs)
 
@@ -135,6 +157,7 @@ def body(device: Device, payload: pb.Body, ref: int) -> None:
     """A batch: each part succeeds or fails on its own, as if it had come alone."""
     if payload.commands or payload.gaps or payload.states or payload.errors:
         raise WireError(pb.UNSUPPORTED, "a batch from a client may hold messages and signals", field="commands")
+    check_batch(payload, device.session.services.limits)
     for one in payload.messages:
         _one_of_many(device, one, message, ref)
     for each in payload.signals:
@@ -151,6 +174,8 @@ def _one_of_many(device: Device, payload: Any, handler: Callable[[Device, Any, i
 
 
 def ping_pong(device: Device, payload: pb.PingPong, ref: int) -> None:
+    if payload.id:
+        check_id(payload.id, "id", device.session.services.limits)
     if payload.kind == pb.PingPong.PING:
         now = device.session.services.wall_clock()
         answer_now(device, pb.PingPong(kind=pb.PingPong.PONG, id=payload.id, timestamp=now), ref)
@@ -210,7 +235,9 @@ def _revoke(device: Device, payload: pb.TokenAuthority, ref: int) -> None:
             device.close_after_answers(Close.TOKEN_REVOKED, "the token was revoked; log in again")
         device.session.close_revoked(claims.jti, but=device)
 
-    submit(device, Revoke(claims.jti, claims.expires_at), done)
+    # It would count until then, and must not be forgotten before.
+    counts_until = Millis(claims.expires_at + int(device.session.services.token_leeway_seconds * 1000))
+    submit(device, Revoke(claims.jti, counts_until), done)
 
 
 def logout(device: Device, payload: pb.Logout, ref: int) -> None:

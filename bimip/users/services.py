@@ -10,6 +10,7 @@ from bimip.domain.ids import Millis, UserId
 from bimip.domain.records import Table
 from bimip.storage.interface import Store
 from bimip.storage.queue import OperationQueue
+from bimip.users.rates import RateBook
 from bimip.wire.limits import Limits
 
 MAX_REMEMBERED = 4096
@@ -48,7 +49,10 @@ class Services:
     agent: str = "bimip"
     hello_seconds: float = 5.0
     redelivery_rounds: int = 3
+    token_leeway_seconds: float = 0.0
+    """How far the issuer's clock may be off: what was accepted with it is not closed at once."""
     damage: DamageBook = field(default_factory=DamageBook)
+    rates: RateBook = field(default_factory=RateBook)
     touched: dict[Touched, None] = field(default_factory=dict)
     """Devices that have something to send, in the order in which that came up."""
     _eids: dict[UserId, str] = field(default_factory=dict)

@@ -39,6 +39,7 @@ class Session:
         self.eid = eid
         self.number = number
         self.services = services
+        self.rates = services.rates.of(number)
         self.children: Children | None = None
         self.devices: dict[str, Connected] = {}
         self.logs: dict[str, LogTail] = {}

@@ -77,4 +77,4 @@ class StateTail:
         """Items behind `version`; None if they do not all lie in memory."""
         if version < self._start:
             return None
-        return [item for at, item in self._items if at > version]
+        return [item for _, item in islice(self._items, len(self._items) - (self.head - version), None)]

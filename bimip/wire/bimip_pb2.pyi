@@ -465,7 +465,7 @@ class HelloResult(_message.Message):
     def __init__(self, sent: _Optional[_Union[Signal, _Mapping]] = ..., error: _Optional[_Union[ErrorMessage, _Mapping]] = ...) -> None: ...
 
 class Limits(_message.Message):
-    __slots__ = ("max_message_bytes", "max_frame_bytes", "max_eid_bytes", "max_id_bytes", "window_entries", "window_bytes", "grace_period_ms", "heartbeat_ms", "max_unanswered", "max_fetch")
+    __slots__ = ("max_message_bytes", "max_frame_bytes", "max_eid_bytes", "max_id_bytes", "window_entries", "window_bytes", "grace_period_ms", "heartbeat_ms", "max_unanswered", "max_fetch", "max_batch")
     MAX_MESSAGE_BYTES_FIELD_NUMBER: _ClassVar[int]
     MAX_FRAME_BYTES_FIELD_NUMBER: _ClassVar[int]
     MAX_EID_BYTES_FIELD_NUMBER: _ClassVar[int]
@@ -476,6 +476,7 @@ class Limits(_message.Message):
     HEARTBEAT_MS_FIELD_NUMBER: _ClassVar[int]
     MAX_UNANSWERED_FIELD_NUMBER: _ClassVar[int]
     MAX_FETCH_FIELD_NUMBER: _ClassVar[int]
+    MAX_BATCH_FIELD_NUMBER: _ClassVar[int]
     max_message_bytes: int
     max_frame_bytes: int
     max_eid_bytes: int
@@ -486,7 +487,8 @@ class Limits(_message.Message):
     heartbeat_ms: int
     max_unanswered: int
     max_fetch: int
-    def __init__(self, max_message_bytes: _Optional[int] = ..., max_frame_bytes: _Optional[int] = ..., max_eid_bytes: _Optional[int] = ..., max_id_bytes: _Optional[int] = ..., window_entries: _Optional[int] = ..., window_bytes: _Optional[int] = ..., grace_period_ms: _Optional[int] = ..., heartbeat_ms: _Optional[int] = ..., max_unanswered: _Optional[int] = ..., max_fetch: _Optional[int] = ...) -> None: ...
+    max_batch: int
+    def __init__(self, max_message_bytes: _Optional[int] = ..., max_frame_bytes: _Optional[int] = ..., max_eid_bytes: _Optional[int] = ..., max_id_bytes: _Optional[int] = ..., window_entries: _Optional[int] = ..., window_bytes: _Optional[int] = ..., grace_period_ms: _Optional[int] = ..., heartbeat_ms: _Optional[int] = ..., max_unanswered: _Optional[int] = ..., max_fetch: _Optional[int] = ..., max_batch: _Optional[int] = ...) -> None: ...
 
 class StateDelta(_message.Message):
     __slots__ = ("after", "upto", "reset", "complete", "items", "ref")

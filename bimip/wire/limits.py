@@ -20,6 +20,7 @@ class Limits:
     heartbeat_ms: int = 30 * SECONDS
     max_unanswered: int = 64  # requests of one device in flight before the server stops reading
     max_fetch: int = 256  # messages in one answer
+    max_batch: int = 1024  # messages and signals in one Body, messages in one Hello
     # Not told in Hello, because no sensible client meets them.
     max_partitions: int = 64  # in one Hello
     max_devices: int = 256  # addressed by one message
@@ -43,4 +44,5 @@ class Limits:
             heartbeat_ms=self.heartbeat_ms,
             max_unanswered=self.max_unanswered,
             max_fetch=self.max_fetch,
+            max_batch=self.max_batch,
         )

@@ -69,6 +69,7 @@ def check_signal(signal: pb.Signal, limits: Limits, eid: str) -> None:
 
 def check_hello(hello: pb.Hello, limits: Limits, eid: str = "") -> None:  # noqa: ARG001 - the checks of payloads have one shape
     """The client's Hello, but for its `messages`: each of them is accepted or refused on its own."""
+    check_batch(hello, limits)
     positions = hello.partitions
     if len(positions) > limits.max_partitions:
         raise WireError(pb.TOO_LARGE, f"Name at most {limits.max_partitions} partitions.", field="partitions")
@@ -78,6 +79,14 @@ def check_hello(hello: pb.Hello, limits: Limits, eid: str = "") -> None:  # noqa
         raise WireError(pb.INVALID, "A partition is named twice: give it one position.", field="partitions.partition")
     if len(hello.agent) > 255:
         raise WireError(pb.TOO_LARGE, "agent is longer than 255 characters: give software and version.", field="agent")
+
+
+def check_batch(batch: pb.Body | pb.Hello, limits: Limits) -> None:
+    """An empty message takes two bytes, and costs the server as much as any other."""
+    count = len(batch.messages) + (len(batch.signals) if isinstance(batch, pb.Body) else 0)
+    if count > limits.max_batch:
+        sentence = f"This frame holds {count} messages and signals: send at most {limits.max_batch} in one."
+        raise WireError(pb.TOO_LARGE, sentence, field="messages")
 
 
 def check_fetch(fetch: pb.Fetch, limits: Limits, eid: str = "") -> None:  # noqa: ARG001 - the checks of payloads have one shape

@@ -63,7 +63,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if options.peers is not None:
         return compare(options)
     if options.what == "profile":
-        for load in (load_of(options, window=20), load_of(options, window=1)):
+        for load in (load_of(options, window=window, pairs=options.pairs or 50) for window in (20, 1)):
             print(f"\n{describe(load)}\n{profiling.measure(load)}", flush=True)
         return 0
     found: dict[str, Any] = {}
@@ -259,4 +259,5 @@ def _integers(text: str) -> tuple[int, ...]:
 
 
 if __name__ == "__main__":
+    server.stop_when_told()
     sys.exit(main())

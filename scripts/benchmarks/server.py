@@ -4,6 +4,7 @@ Only the standard library, so that it also runs inside the harness of the peers.
 """
 
 import os
+import random
 import shutil
 import signal
 import socket
@@ -12,7 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from scripts.benchmarks import wire
@@ -21,6 +22,7 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 KEY = "a key of the benchmarks, which never leave this machine"
 START_SECONDS = 60.0
 STOP_SECONDS = 60.0
+PORTS = (20_000, 32_000)
 CONFIG = """[gateway]
 port = {port}
 [console]
@@ -54,9 +56,13 @@ def write_config(folder: Path, port: int) -> Path:
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Not one of those that the system gives away (32,768 and up, by default): until the server listens, somebody else
+    who asked for any port could get it, and would be measured in its place.
+    """
+    while True:
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", random.randrange(*PORTS)))
+            return int(probe.getsockname()[1])
 
 
 def token(eid: str, device: str) -> str:
@@ -72,6 +78,11 @@ def temporary_folder() -> Iterator[Path]:
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def stop_when_told() -> None:
+    """SIGTERM ends this process as Ctrl-C does: with the server stopped and its folder removed."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
 
 
 class Server:

@@ -127,4 +127,5 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    server.stop_when_told()
     sys.exit(main())

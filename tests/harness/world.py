@@ -80,6 +80,7 @@ def settings_for_tests(**environment: str) -> Settings:
     given = {
         "BIMIP_TOKENS_ALGORITHM": "HS256",
         "BIMIP_TOKENS_KEY": KEY,
+        "BIMIP_TOKENS_LEEWAY_SECONDS": "0",
         "BIMIP_STORE_ENGINE": "memory",
         "BIMIP_CONSOLE_OPERATOR_TOKEN": "an operator's token",
     }

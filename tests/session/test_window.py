@@ -150,6 +150,15 @@ def test_acks_of_what_is_not_in_flight_are_passed_over(upto: int, more: Ranges) 
     assert given.bytes == 20
 
 
+def test_what_the_device_holds_from_elsewhere_is_not_sent() -> None:
+    given = window(entries=5, max_bytes=1000)
+    given.sent(Offset(2), [(Offset(1), 10), (Offset(2), 10)], 0.0)
+    given.acknowledge(4, ((6, 7),), 1.0)
+
+    assert given.held == ((3, 4), (6, 7))
+    assert len(given) == 0
+
+
 class Flight(RuleBasedStateMachine):
     @initialize(entries=st.integers(1, 5), max_bytes=st.integers(10, 60))
     def begin(self, entries: int, max_bytes: int) -> None:

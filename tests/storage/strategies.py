@@ -53,6 +53,14 @@ KEYS: dict[Table | Sequence, st.SearchStrategy[Key]] = {
     Sequence.HISTORY: st.tuples(u32),
 }
 
+place = st.integers(1, 256)
+runs = st.builds(
+    lambda block, parts: tuple(Run(first + 256 * block, last + 256 * block, time) for first, last, time in parts),
+    st.integers(0, 2**40),
+    st.lists(st.tuples(place, place, u64), max_size=4),
+)
+"""All of one block, as receipts are kept."""
+
 RECORDS: dict[Table | Sequence, st.SearchStrategy[Any]] = {
     Table.META: st.integers(-(2**70), 2**70),
     Table.USERS: st.builds(User, u32, u64),
@@ -71,7 +79,7 @@ RECORDS: dict[Table | Sequence, st.SearchStrategy[Any]] = {
     Table.STATES: st.builds(State, u64, u64),
     Table.CHANGES: receipt_keys,
     Table.VERSIONS: u64,
-    Table.RECEIPTS: st.lists(st.builds(Run, u64, u64, u64), max_size=4).map(tuple),
+    Table.RECEIPTS: runs,
     Table.REVOKED: u64,
     Sequence.ENTRIES: st.builds(Entry, u64, u32, u32 | u64, u32, u32, flag),
     Sequence.HISTORY: st.builds(Mention, u64, u32, u32, flag),

@@ -751,3 +751,25 @@ async def test_an_empty_supervisor_idles(autojump_clock: MockClock) -> None:
         await trio.sleep(1000)
 
         assert tree.snapshot().state is State.RUNNING
+
+
+async def test_a_group_goes_on_when_a_request_dealt_with_the_child_at_fault(autojump_clock: MockClock) -> None:
+    """Its restart broke off where that one was killed while it started; the others were left behind, for ever."""
+
+    async def slow(child: Child) -> None:
+        await trio.sleep(1)
+        child.started()
+        await trio.sleep_forever()
+
+    group = Supervisor(
+        [ChildSpec("c", slow), ChildSpec("d", slow)], strategy=Strategy.ONE_FOR_ALL, intensity=9, period=99
+    )
+    async with open_tree(group, name="top") as tree, trio.open_nursery() as nursery:
+        nursery.start_soon(tree.kill, "top/c")
+        await trio.sleep(0.5)
+        nursery.start_soon(tree.restart, "top/c")
+        await trio.sleep(0.1)
+        nursery.start_soon(tree.kill, "top/c")
+        await trio.sleep(20)
+
+        assert [child.state for child in tree.snapshot().children] == [State.RUNNING, State.RUNNING]

@@ -16,7 +16,7 @@ SCALARS: dict[int, st.SearchStrategy[Any]] = {
     F.TYPE_BOOL: st.booleans(),
     F.TYPE_BYTES: st.binary(max_size=200),
     F.TYPE_STRING: st.text(max_size=50),
-    F.TYPE_DOUBLE: st.floats(allow_nan=False),
+    F.TYPE_DOUBLE: st.floats(allow_nan=False).map(lambda value: value + 0.0),
     F.TYPE_INT32: st.integers(-(2**31), 2**31 - 1),
     F.TYPE_INT64: st.integers(-(2**63), 2**63 - 1),
     F.TYPE_UINT32: st.integers(0, 2**32 - 1),

@@ -809,6 +809,11 @@ class Limits(betterproto2.Message):
 
     max_fetch: "int" = betterproto2.field(10, betterproto2.TYPE_UINT32)
 
+    max_batch: "int" = betterproto2.field(11, betterproto2.TYPE_UINT32)
+    """
+    messages and signals in one Body, messages in one Hello
+    """
+
 
 default_message_pool.register_message("bimip", "Limits", Limits)
 
@@ -867,7 +872,7 @@ class LogState(betterproto2.Message):
 
     head: "int" = betterproto2.field(3, betterproto2.TYPE_UINT64)
     """
-    the newest offset ever given; 0: none
+    the newest offset given before this Hello's messages; 0: none
     """
 
     floor: "int" = betterproto2.field(4, betterproto2.TYPE_UINT64)

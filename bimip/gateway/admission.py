@@ -1,0 +1,167 @@
+"""How many may be connected at once: by user, by address, and those who have not said who they are. Only counting.
+
+A peer that is not known yet costs a task, a buffer and a file descriptor, and has proved nothing: so there is a most of
+them in all, and a most for each address. Who is turned away is told when to come again.
+
+Addresses behind which many peers stand that cannot be told apart (a proxy on this machine) are not counted.
+"""
+
+from collections import Counter
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from math import ceil
+from types import TracebackType
+from typing import Self
+
+import trio
+import trio.abc
+
+from bimip.domain.identity import Claims
+from bimip.gateway.settings import GatewaySettings
+
+PLACE_SECONDS = 60
+"""Nobody knows when somebody leaves: who found no place may look again after this."""
+IPV6_PREFIX = 64
+"""What one customer of a network has to themselves: within it, addresses cost nothing."""
+
+
+class NoPlaceError(Exception):
+    def __init__(self, status: int, sentence: str, retry_after: int) -> None:
+        super().__init__(sentence)
+        self.status = status  # of an answer by HTTP
+        self.sentence = f"{sentence} Try again in {retry_after} seconds."
+        self.retry_after = retry_after
+
+
+@dataclass(frozen=True, slots=True)
+class AdmissionStatistics:
+    unauthenticated: int
+    users: int
+    addresses: int
+    no_place: int  # how often somebody was turned away
+
+
+class Admission:
+    def __init__(self, settings: GatewaySettings) -> None:
+        self._settings = settings
+        self._uncounted = tuple(ip_network(network) for network in settings.uncounted_addresses)
+        self._unauthenticated = 0
+        self._connected_from: Counter[str] = Counter()
+        self._unauthenticated_from: Counter[str] = Counter()
+        self._devices: dict[str, Counter[str]] = {}  # of users
+        self._no_place = 0
+
+    def enter(self, address: str | None) -> "Place":
+        """A socket was accepted. `address` None: it has none. Raises NoPlaceError."""
+        settings, soon = self._settings, ceil(self._settings.handshake_seconds)
+        if _is_full(self._unauthenticated, settings.max_unauthenticated):
+            raise self._turned_away(503, "Too many are connecting to this server right now.", soon)
+        counted = self._counted(address)
+        if counted and _is_full(self._unauthenticated_from[counted], settings.max_unauthenticated_per_address):
+            raise self._turned_away(429, "Too many are connecting from your address right now.", soon)
+        if counted and _is_full(self._connected_from[counted], settings.max_connections_per_address):
+            raise self._turned_away(429, "Too many are connected from your address.", PLACE_SECONDS)
+        return Place(self, counted)
+
+    def statistics(self) -> AdmissionStatistics:
+        return AdmissionStatistics(self._unauthenticated, len(self._devices), len(self._connected_from), self._no_place)
+
+    def _turned_away(self, status: int, sentence: str, retry_after: int) -> NoPlaceError:
+        self._no_place += 1
+        return NoPlaceError(status, sentence, retry_after)
+
+    def _counted(self, address: str | None) -> str:
+        """What an address is counted as; "" where it is not."""
+        if address is None:
+            return ""
+        try:
+            parsed: IPv4Address | IPv6Address = ip_address(address.partition("%")[0])
+        except ValueError:
+            return ""
+        if isinstance(parsed, IPv6Address):
+            parsed = parsed.ipv4_mapped or parsed
+        if any(parsed in network for network in self._uncounted):
+            return ""
+        return str(parsed if parsed.version == 4 else ip_network((parsed, IPV6_PREFIX), strict=False))
+
+    def _begin(self, counted: str) -> None:
+        self._unauthenticated += 1
+        if counted:
+            self._connected_from[counted] += 1
+            self._unauthenticated_from[counted] += 1
+
+    def _known(self, counted: str) -> None:
+        self._unauthenticated -= 1
+        if counted:
+            _count_down(self._unauthenticated_from, counted)
+
+    def _name(self, claims: Claims) -> None:
+        """Another connection of a device that is connected already takes its place, and needs none of its own."""
+        most = self._settings.max_devices_per_user
+        devices = self._devices.get(claims.eid, Counter())
+        room = most if claims.device not in devices else 2 * most
+        if _is_full(devices.total(), room):
+            raise self._turned_away(429, f"This user has {most} devices connected.", PLACE_SECONDS)
+        devices[claims.device] += 1
+        self._devices[claims.eid] = devices
+
+    def _end(self, counted: str, claims: Claims | None) -> None:
+        if counted:
+            _count_down(self._connected_from, counted)
+        if claims is not None:
+            devices = self._devices[claims.eid]
+            _count_down(devices, claims.device)
+            if not devices:
+                del self._devices[claims.eid]
+
+
+class Place:
+    """One connection's, from its first byte to its last."""
+
+    def __init__(self, admission: Admission, counted: str) -> None:
+        self._admission = admission
+        self._counted = counted
+        self._claims: Claims | None = None
+        self._is_known = False
+
+    def __enter__(self) -> Self:
+        self._admission._begin(self._counted)  # noqa: SLF001 - a part of it
+        return self
+
+    def __exit__(
+        self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
+    ) -> None:
+        self._admit()
+        self._admission._end(self._counted, self._claims)  # noqa: SLF001 - a part of it
+
+    def take(self, claims: Claims) -> None:
+        """It is known now whose connection this is. Raises NoPlaceError."""
+        self._admission._name(claims)  # noqa: SLF001 - a part of it
+        self._claims = claims
+        self._admit()
+
+    def _admit(self) -> None:
+        if not self._is_known:
+            self._is_known = True
+            self._admission._known(self._counted)  # noqa: SLF001 - a part of it
+
+
+def address_of(stream: trio.abc.Stream) -> str | None:
+    transport = stream.transport_stream if isinstance(stream, trio.SSLStream) else stream
+    if not isinstance(transport, trio.SocketStream):
+        return None
+    try:
+        peer = transport.socket.getpeername()
+    except OSError:
+        return None  # it has left already
+    return peer[0] if isinstance(peer, tuple) else None
+
+
+def _is_full(count: int, most: int) -> bool:
+    return 0 < most <= count
+
+
+def _count_down(counts: Counter[str], name: str) -> None:
+    counts[name] -= 1
+    if counts[name] <= 0:
+        del counts[name]

@@ -1,0 +1,107 @@
+"""How fast a device, and all devices of a user together, may ask.
+
+A bucket is one number for each thing that is counted: the time until which what was taken is paid for. Taking moves it
+ahead; whoever is ahead of the clock waits. Who was quiet is up to a burst behind it, and no more. A frame is taken
+whole as long as nothing is owed, so that a large one is never refused for ever.
+"""
+
+from collections import OrderedDict
+from dataclasses import dataclass
+from math import inf
+from typing import Generic, TypeVar
+
+from bimip.domain.ids import DeviceId, UserId
+
+MAX_USERS = 4096
+MAX_DEVICES = 256
+"""Whose buckets are remembered when they leave: connecting again must not pay what one owes."""
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """0: without limit."""
+
+    requests_per_second: float = 0
+    bytes_per_second: float = 0
+    burst_seconds: float = 2.0
+
+
+class Bucket:
+    __slots__ = ("_burst", "_byte_cost", "_bytes_until", "_request_cost", "_requests_until")
+
+    def __init__(self, rate: Rate) -> None:
+        self._burst = rate.burst_seconds
+        self._request_cost = 1 / rate.requests_per_second if rate.requests_per_second else 0.0
+        self._byte_cost = 1 / rate.bytes_per_second if rate.bytes_per_second else 0.0
+        self._requests_until = self._bytes_until = -inf
+
+    def wait(self, now: float) -> float:
+        """Seconds until something may be taken; 0 or less: now."""
+        return max(self._requests_until, self._bytes_until) - now
+
+    def take(self, requests: int, size: int, now: float) -> None:
+        begin = now - self._burst
+        self._requests_until = max(self._requests_until, begin) + requests * self._request_cost
+        self._bytes_until = max(self._bytes_until, begin) + size * self._byte_cost
+
+
+class Buckets:
+    """What one device takes from: its own, and its user's."""
+
+    __slots__ = ("_device", "_user")
+
+    def __init__(self, device: Bucket, user: Bucket) -> None:
+        self._device = device
+        self._user = user
+
+    def take(self, requests: int, size: int, now: float) -> float:
+        """0: taken. Else the seconds until something may be taken, and nothing was."""
+        wait = max(self._device.wait(now), self._user.wait(now))
+        if wait > 0:
+            return wait
+        self._device.take(requests, size, now)
+        self._user.take(requests, size, now)
+        return 0
+
+
+class UserRates:
+    def __init__(self, per_device: Rate, per_user: Rate) -> None:
+        self._per_device = per_device
+        self._bucket = Bucket(per_user)
+        self._devices = _Remembered[DeviceId, Bucket](MAX_DEVICES)
+
+    def of(self, device: DeviceId) -> Buckets:
+        return Buckets(self._devices.get(device) or self._devices.put(device, Bucket(self._per_device)), self._bucket)
+
+
+class RateBook:
+    """All users' buckets. A session keeps its user's for as long as it lives, whoever is forgotten here."""
+
+    def __init__(self, per_device: Rate | None = None, per_user: Rate | None = None) -> None:
+        self._rates = (per_device or Rate(), per_user or Rate())
+        self._users = _Remembered[UserId, UserRates](MAX_USERS)
+
+    def of(self, user: UserId) -> UserRates:
+        return self._users.get(user) or self._users.put(user, UserRates(*self._rates))
+
+
+class _Remembered(Generic[K, V]):
+    """The last few that were asked for."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._found: OrderedDict[K, V] = OrderedDict()
+
+    def get(self, key: K) -> V | None:
+        if key in self._found:
+            self._found.move_to_end(key)
+        return self._found.get(key)
+
+    def put(self, key: K, value: V) -> V:
+        self._found[key] = value
+        if len(self._found) > self._most:
+            self._found.popitem(last=False)
+        return value

@@ -1,0 +1,169 @@
+"""Holds a history of what clients saw against the invariants of DESIGN.md, part 2. Pure: events in, violations out.
+
+    violations = check(history)
+
+`check` reads the history from its first event, so it can be called again and again on a growing one. With
+`quiet=True` (the default) every device has connected again and has been sent all that there was: only then can
+something be called lost. What it knows stands in three parts:
+
+* `ledger.py`    the messages: who wrote them, which places they were given, what their writers were answered
+* `view.py`      one device: what it was shown, by the rule that every client follows
+* `receipts.py`  who is said to have received and read what
+
+A violation names its invariant and a kind:
+
+    lost                  acknowledged, but not at a device to which it is owed                    I1
+    reused                an offset was given twice                                                I1
+    half-appended         unknown (or refused) to its writer, and neither everywhere nor nowhere   I2
+    damaged               another payload than was written                                         I2
+    reordered             ranges that do not join or increase, or two orders of one log            I3
+    skipped               a range, a position or a gap passed over something that was owed         I4
+    duplicated            shown twice, or stored twice                                             I5
+    answered differently  a message that was sent again got other ids, or none                     I5
+    misplaced             in another partition than it was written to                              I5
+    client                the client's own position contradicts what it was sent: mend the client  I5
+    floor moved back      a committed offset became smaller within an epoch                        I6
+    floor ahead           a committed offset covers what was never acknowledged                    I6
+    false receipt         a receipt for what did not happen, or not yet                            I8
+    receipts went back    a receipt, or a state version, that was known is no more                 I8
+    receipt lost          on disk as acknowledged, but its author is not told                      I8
+    diverged              two devices of a user hold different receipts                            I9
+    forged                `from` is not who wrote it                                               I10
+    leaked                shown to somebody for whom it is not                                     I10
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from tests.chaos.history import (
+    Acked,
+    Answered,
+    Batch,
+    Complaint,
+    Event,
+    GapReason,
+    Knocked,
+    Name,
+    Opened,
+    Read,
+    Refused,
+    State,
+    Wrote,
+)
+from tests.chaos.ledger import Ledger, Message
+from tests.chaos.receipts import ReceiptBook
+from tests.chaos.view import DeviceView, Excused, LogView
+
+NOTHING: Excused = frozenset()
+MAX_SHOWN = 40
+
+
+class Violation(NamedTuple):
+    invariant: str
+    kind: str
+    line: str
+
+    def __str__(self) -> str:
+        return f"{self.invariant} {self.kind}: {self.line}"
+
+
+def check(
+    history: Iterable[Event], *, quiet: bool = True, excused: Iterable[GapReason] = (GapReason.SKIPPED,)
+) -> list[Violation]:
+    """All violations, in the order in which they show. `excused`: the reasons for which a gap is no loss here."""
+    return _Check(frozenset(excused)).run(history, quiet=quiet)
+
+
+def explain(violations: Sequence[Violation]) -> str:
+    """For a failing test: how many of each kind, and the first ones."""
+    counts = Counter(f"{violation.invariant} {violation.kind}" for violation in violations)
+    head = ", ".join(f"{kind}: {count}" for kind, count in counts.most_common())
+    more = [f"… and {len(violations) - MAX_SHOWN} more"] if len(violations) > MAX_SHOWN else []
+    return "\n".join([f"{len(violations)} violations ({head})", *map(str, violations[:MAX_SHOWN]), *more])
+
+
+class _Check:
+    def __init__(self, excused: Excused) -> None:
+        self._excused = excused
+        self._violations: list[Violation] = []
+        self._ledger = Ledger(self._report)
+        self._receipts = ReceiptBook(self._ledger, self._report)
+        self._devices: dict[Name, DeviceView] = {}
+
+    def _report(self, invariant: str, kind: str, line: str) -> None:
+        self._violations.append(Violation(invariant, kind, line))
+
+    def run(self, history: Iterable[Event], *, quiet: bool) -> list[Violation]:
+        for at, event in enumerate(history):
+            self._take(event, at)
+        self._ledger.finish()
+        if quiet:
+            for message in self._ledger:
+                self._check_arrived(message)
+            for view in self._devices.values():
+                view.finish(self._excused)
+        self._receipts.finish(self._devices, quiet=quiet)
+        return self._violations
+
+    def _view(self, name: Name, at: int) -> DeviceView:
+        if name not in self._devices:
+            self._devices[name] = DeviceView(name, self._ledger, self._report, at)
+        return self._devices[name]
+
+    def _take(self, event: Event, at: int) -> None:
+        view = self._view(event.device, at)
+        match event:
+            case Wrote():
+                self._ledger.wrote(event)
+            case Answered():
+                self._ledger.answered(event, view.epoch, at)
+                message = self._ledger.messages.get((event.device, event.id))
+                if message is not None:
+                    view.answered(message.wrote.partition, event.ids.offset, event.ids.stamp)
+            case Refused():
+                self._ledger.refused(event)
+            case Knocked():
+                view.knocked(event, at)
+                self._receipts.knocked(event, view.epoch)
+            case Opened():
+                self._receipts.opened(event, same_epoch=event.epoch == view.epoch)
+                view.opened(event, at)
+            case Batch():
+                view.received(event)
+            case Acked():
+                view.acked(event, at)
+            case Read():
+                self._receipts.read(event, at)
+            case State():
+                self._receipts.changed(event, view.epoch, at)
+            case Complaint():
+                self._report(event.invariant, event.kind, f"{event.device}: {event.line}")
+
+    def _check_arrived(self, message: Message) -> None:
+        """What was acknowledged is everywhere; what is anywhere is everywhere."""
+        if not message.stamp:
+            return
+        for view in self._devices.values():
+            log = view.logs.get(message.wrote.partition)
+            if log is None or not message.is_owed(view.name) or message.stamp in view.shown:
+                continue
+            if self._is_excused(message, view, log):
+                continue
+            if message.acknowledged:
+                self._report("I1", "lost", f"{message} was acknowledged, and is not at {view.name}")
+            else:
+                self._report("I2", "half-appended", f"{message} is somewhere, and not at {view.name}")
+
+    def _may_have_expired(self, log: LogView) -> bool:
+        """Something of which nobody knows what it was has expired, where that is no loss."""
+        entries = self._ledger.logs.get(log.key, {})
+        return GapReason.EXPIRED in self._excused and any(offset not in entries for offset in range(1, log.first))
+
+    def _is_excused(self, message: Message, view: DeviceView, log: LogView) -> bool:
+        """It lies before the device's start or in a gap, or its being passed over is reported as skipped."""
+        offset = view.offset_of(log, message)
+        if offset is None:  # nobody of this user saw it: only a device that began after it may not know
+            began_late = bool(log.start) and message.answered_at is not None and message.answered_at < view.first_seen
+            return began_late or self._may_have_expired(log)
+        return offset <= log.offset or offset <= log.start

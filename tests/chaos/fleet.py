@@ -1,0 +1,166 @@
+"""The devices of a chaos run: who they are, how they are brought to rest, and what they saw."""
+
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager
+from random import Random
+
+import trio
+
+from bimip.client.wire import bimip as pb
+from bimip.gateway.authentication import issue
+from tests.chaos.checker import Violation, check
+from tests.chaos.device import CALM, Device, Mood
+from tests.chaos.history import Answered, Event, Name, Opened, Refused, Wrote
+from tests.chaos.server import KEY, ServerProcess
+
+PARTITIONS = ("chat", "notification", "feed", "sync")
+DEVICES = tuple(
+    Name(f"{user}@example.org", device)
+    for user, devices in {
+        "alice": ("phone", "laptop", "tablet"),
+        "bob": ("phone", "laptop"),
+        "carol": ("phone", "laptop"),
+        "dave": ("phone", "laptop", "tablet"),
+    }.items()
+    for device in devices
+)
+LATE = Name("dave@example.org", "tablet")
+"""Connects when there is something to catch up with already, and begins at the head."""
+REST_SECONDS = 60
+
+
+class Fleet:
+    def __init__(self, server: ServerProcess, seed: int, nursery: trio.Nursery) -> None:
+        self.history: list[Event] = []
+        self.devices: list[Device] = []
+        self._server = server
+        self._nursery = nursery
+        self._seed = seed
+        self._watched: tuple[Callable[[Event], bool], trio.Event] | None = None
+
+    def launch(self, names: Iterable[Name], start: pb.Start = pb.Start.FIRST) -> None:
+        for name in names:
+            device = Device(
+                name,
+                token=_token(name),
+                port=self._server.port,
+                random=Random(f"{self._seed} {name}"),
+                record=self._record,
+                directory=[*(other.name for other in self.devices), *DEVICES[:9]][:9],
+                partitions=PARTITIONS,
+                start=start,
+            )
+            self.devices.append(device)
+            self._nursery.start_soon(device.live, lambda: self._server.up)
+
+    def _record(self, event: Event) -> None:
+        self.history.append(event)
+        if self._watched is not None and self._watched[0](event):
+            self._watched[1].set()
+
+    def behave(self, mood: Mood) -> None:
+        for device in self.devices:
+            device.mood = mood
+
+    async def wait_nth(self, kinds: tuple[type[Event], ...], count: int) -> None:
+        """Return at the very event that is the n-th of these from now."""
+        left = [count]
+
+        def is_last(event: Event) -> bool:
+            left[0] -= isinstance(event, kinds)
+            return left[0] <= 0
+
+        done = trio.Event()
+        self._watched = is_last, done
+        try:
+            await done.wait()
+        finally:
+            self._watched = None
+
+    async def come_to_rest(self) -> None:
+        """Everybody is answered, has everything, has acknowledged it, and knows what the others acknowledged."""
+        self.behave(CALM)
+        await self.wait_all("answers to what was written", lambda device: "" if _answered(device) else device.lacks)
+        await self._reconnect()
+        barriers = {device: device.ask_for_barrier() for device in self.devices if device.link is not None}
+        await self.wait_all(
+            "acks on disk", lambda device: "" if device not in barriers or barriers[device].is_set() else "a barrier"
+        )
+        await self._reconnect()
+
+    async def _reconnect(self) -> None:
+        before = {device: device.connections for device in self.devices}
+        for device in self.devices:
+            device.cut()
+        await self.wait_all(
+            "all that there is",
+            lambda device: "a new connection" if device.connections == before[device] else device.lacks,
+        )
+
+    async def wait_all(self, what: str, lacks: Callable[[Device], str]) -> None:
+        """`lacks` says what a device waits for, or nothing."""
+        deadline = time.monotonic() + REST_SECONDS
+        while waiting := {str(device.name): lack for device in self.devices if (lack := lacks(device))}:
+            if any(device.failed for device in self.devices):
+                return
+            if time.monotonic() > deadline:
+                lines = "\n".join(f"  {name}: {lack}" for name, lack in waiting.items())
+                raise AssertionError(
+                    f"after {REST_SECONDS} s some still wait for {what}:\n{lines}\n{self._server.tail()}"
+                )
+            await trio.sleep(0.005)
+
+    def violations(self) -> list[Violation]:
+        return check(self.history)
+
+    def counts(self) -> Counter[str]:
+        return sum((device.counts for device in self.devices), Counter())
+
+    def connections(self) -> int:
+        return sum(isinstance(event, Opened) for event in self.history)
+
+    def fates(self) -> Counter[str]:
+        """Of the messages: acknowledged, refused, or unknown to their writer to the end."""
+        return fates(self.history)
+
+
+def fates(history: Sequence[Event]) -> Counter[str]:
+    fate: dict[tuple[Name, str], str] = {}
+    for event in history:
+        if isinstance(event, Wrote):
+            fate[event.device, event.id] = "unknown"
+        elif isinstance(event, Answered):
+            fate[event.device, event.id] = "acknowledged"
+        elif isinstance(event, Refused) and not event.unknown:
+            fate[event.device, event.id] = "refused"
+    return Counter(fate.values())
+
+
+def _answered(device: Device) -> bool:
+    return device.link is not None and not device.outbox
+
+
+def _token(name: Name) -> str:
+    return issue(
+        algorithm="HS256",
+        signing_key=KEY,
+        eid=name.eid,
+        device=name.device,
+        now_ms=int(time.time() * 1000),
+        lifetime_seconds=86_400,
+        jti=str(name),
+    )
+
+
+@asynccontextmanager
+async def open_fleet(server: ServerProcess, seed: int) -> AsyncIterator[Fleet]:
+    """The devices but the late one, connected and at rest."""
+    async with trio.open_nursery() as nursery:
+        fleet = Fleet(server, seed, nursery)
+        await server.start()
+        fleet.launch(name for name in DEVICES if name != LATE)
+        await fleet.come_to_rest()
+        yield fleet
+        nursery.cancel_scope.cancel()

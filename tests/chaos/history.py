@@ -1,0 +1,200 @@
+"""What clients saw, as values: the one-screen vocabulary between whoever drives clients and `checker.py`.
+
+A driver (real sockets, or memory connections in virtual time) appends one event for each thing that happens to one of
+its devices, in the order in which it happens: a write or an ack before it leaves, an answer or a batch when it arrives.
+There are no times in here: the order is the time.
+"""
+
+from collections.abc import Mapping
+from enum import IntEnum
+from typing import NamedTuple
+
+Ranges = tuple[tuple[int, int], ...]
+"""Both ends inclusive."""
+
+
+class Name(NamedTuple):
+    """One device of one user."""
+
+    eid: str
+    device: str
+
+    def __str__(self) -> str:
+        return f"{self.eid}/{self.device}"
+
+
+class Turn(IntEnum):
+    """Numbers as on the wire; HISTORY stands for a Fetch by conversation, whose messages have no place in a log."""
+
+    IN_TURN = 0
+    RESUME = 1
+    FETCH = 2
+    REDELIVERED = 3
+    HISTORY = 100
+
+
+class GapReason(IntEnum):
+    EXPIRED = 1
+    SKIPPED = 2
+    DAMAGED = 3
+
+
+class Kind(IntEnum):
+    """Of a receipt; numbers as on the wire."""
+
+    DELIVERED = 2
+    READ = 3
+    PLAYED = 5
+
+
+class Ids(NamedTuple):
+    """What the server gave a message, as SENT tells its writer."""
+
+    stamp: int  # signal_offset
+    offset: int  # in the writer's own log
+    conversation: str
+    place: int  # conversation_offset
+
+
+class Delivery(NamedTuple):
+    offset: int
+    stamp: int
+    author: Name
+    id: str
+    conversation: str
+    place: int
+    payload: bytes
+
+
+class Gap(NamedTuple):
+    first: int
+    last: int
+    reason: GapReason
+
+
+class Seat(NamedTuple):
+    """LogState, as Hello answers it."""
+
+    first: int
+    head: int
+    floor: int
+    position: int
+
+
+class Place(NamedTuple):
+    """What a client has of one partition."""
+
+    offset: int
+    held: Ranges = ()
+
+
+class Receipts(NamedTuple):
+    conversation: str
+    member: str
+    kind: Kind
+    runs: tuple[tuple[int, int, int], ...]  # from, to, time
+
+
+class Wrote(NamedTuple):
+    """A message, before it leaves for the first time. The payload is the test's own proof of who wrote what."""
+
+    device: Name
+    id: str
+    to: str
+    partition: str
+    payload: bytes
+    addressed: Mapping[Name, bytes | None] = {}  # if any: only these get it, with a payload of their own or the common
+
+
+class Answered(NamedTuple):
+    """SENT."""
+
+    device: Name
+    id: str
+    ids: Ids
+    duplicate: bool = False
+
+
+class Refused(NamedTuple):
+    """An error for a message. Of an UNKNOWN_OUTCOME nothing follows."""
+
+    device: Name
+    id: str
+    code: str
+    unknown: bool = False
+
+
+class Knocked(NamedTuple):
+    """Hello, before it leaves. `places`: what the client has, by partition; missing where it has no place yet."""
+
+    device: Name
+    places: Mapping[str, Place]
+    version: int = 0  # of the state
+
+
+class Opened(NamedTuple):
+    """Hello was answered."""
+
+    device: Name
+    epoch: int
+    seats: Mapping[str, Seat]
+    gaps: Mapping[str, tuple[Gap, ...]] = {}
+    version: int = 0  # of the state
+
+
+class Batch(NamedTuple):
+    device: Name
+    partition: str
+    after: int
+    upto: int
+    turn: Turn
+    deliveries: tuple[Delivery, ...] = ()
+    gaps: tuple[Gap, ...] = ()
+
+
+class Acked(NamedTuple):
+    """An ack, before it leaves."""
+
+    device: Name
+    partition: str
+    upto: int = 0
+    ranges: Ranges = ()
+
+
+class Read(NamedTuple):
+    """A READ, before it leaves."""
+
+    device: Name
+    conversation: str
+    upto: int = 0
+    ranges: Ranges = ()
+
+
+class State(NamedTuple):
+    """A page of the shadow state."""
+
+    device: Name
+    after: int
+    upto: int
+    receipts: tuple[Receipts, ...] = ()
+    reset: bool = False
+    complete: bool = False
+
+
+class Closed(NamedTuple):
+    """The connection is over, however. `code` is 1006 where the peer said none."""
+
+    device: Name
+    code: int
+
+
+class Complaint(NamedTuple):
+    """Something that a client could judge by itself, such as an answer that nobody asked for."""
+
+    device: Name
+    invariant: str
+    kind: str
+    line: str
+
+
+Event = Wrote | Answered | Refused | Knocked | Opened | Batch | Acked | Read | State | Closed | Complaint

@@ -1,0 +1,193 @@
+"""What must be true of the messages themselves, whoever looks: who wrote them, and the places that they were given.
+
+Nobody tells the checker what the server stored. It puts that together from what devices saw, and whenever two of them
+tell something different, that is a violation.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from tests.chaos.history import Answered, Delivery, Ids, Name, Refused, Wrote
+
+Report = Callable[[str, str, str], None]
+"""invariant, kind, line"""
+
+LogKey = tuple[int, str, str]
+"""epoch, eid, partition"""
+
+
+@dataclass
+class Message:
+    wrote: Wrote
+    number: int  # of all messages of its device, in the order of writing
+    stamp: int = 0
+    conversation: str = ""
+    place: int = 0
+    answers: list[Ids] = field(default_factory=list)
+    answered_at: int | None = None
+    returned: bool = False  # to its writer, as an entry of the writer's own log: as good as SENT
+    refused: str = ""  # the last answer, if it was a refusal
+    was_refused: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.wrote.id} of {self.wrote.device} to {self.wrote.to}"
+
+    @property
+    def acknowledged(self) -> bool:
+        return bool(self.answers) or self.returned
+
+    @property
+    def users(self) -> tuple[str, ...]:
+        """Those who have it in their log."""
+        return tuple(dict.fromkeys((self.wrote.device.eid, self.wrote.to)))
+
+    def is_owed(self, device: Name) -> bool:
+        if device == self.wrote.device or device.eid not in self.users:
+            return False
+        return not self.wrote.addressed or device in self.wrote.addressed
+
+    def payload_for(self, device: Name) -> bytes:
+        own = self.wrote.addressed.get(device)
+        return self.wrote.payload if own is None else own
+
+
+class Ledger:
+    def __init__(self, report: Report) -> None:
+        self._report = report
+        self.messages: dict[tuple[Name, str], Message] = {}
+        self.by_stamp: dict[int, Message] = {}
+        self.logs: dict[LogKey, dict[int, int]] = {}
+        self.offsets: dict[LogKey, dict[int, int]] = {}  # the reverse
+        self.conversations: dict[str, dict[int, int]] = {}
+        self._told_by: dict[tuple[LogKey, int], Name] = {}
+        self._by_payload: dict[bytes, Message] = {}
+        self._written: dict[Name, int] = {}
+
+    def __iter__(self) -> Iterator[Message]:
+        return iter(self.messages.values())
+
+    def wrote(self, event: Wrote) -> None:
+        number = self._written[event.device] = self._written.get(event.device, 0) + 1
+        message = Message(event, number)
+        self.messages[event.device, event.id] = message
+        self._by_payload[event.payload] = message
+
+    def answered(self, event: Answered, epoch: int, at: int) -> None:
+        message = self.messages.get((event.device, event.id))
+        if message is None:
+            self._report("I5", "invented", f"{event.device} got SENT for {event.id}, which it never wrote")
+            return
+        message.refused = ""
+        if message.answers and event.ids != message.answers[0]:
+            self._report("I5", "answered differently", f"{message}: first {message.answers[0]}, then {event.ids}")
+        elif message.answers and not event.duplicate:
+            self._report("I5", "answered differently", f"{message}: the second SENT is not marked as a duplicate")
+        if message.answered_at is None:
+            message.answered_at = at
+        message.answers.append(event.ids)
+        ids = event.ids
+        self._identify(message, ids.stamp)
+        self._place(message, (epoch, event.device.eid, message.wrote.partition), ids.offset, ids.stamp, event.device)
+        self._converse(message, ids.conversation, ids.place)
+
+    def refused(self, event: Refused) -> None:
+        message = self.messages.get((event.device, event.id))
+        if message is None:
+            return
+        message.was_refused = True  # it may be stored later than what was written after it
+        if event.unknown:
+            return
+        message.refused = event.code
+        if message.acknowledged:
+            self._report("I5", "answered differently", f"{message}: acknowledged, then refused with {event.code}")
+
+    def delivered(self, reader: Name, epoch: int, partition: str, delivery: Delivery) -> Message | None:
+        """Note where a device saw a message. Returns the message, None for one that nobody wrote."""
+        message = self.messages.get((delivery.author, delivery.id))
+        if message is None or delivery.payload != message.payload_for(reader):
+            self._report_forgery(reader, delivery, message)
+        if message is None:
+            return None
+        self._identify(message, delivery.stamp)
+        if reader != message.wrote.device and not message.is_owed(reader):
+            self._report("I10", "leaked", f"{reader} was shown {message}, which is not for it")
+        if delivery.offset:
+            if partition != message.wrote.partition:
+                self._report(
+                    "I5", "misplaced", f"{message} was written to {message.wrote.partition}, is in {partition}"
+                )
+            self._place(message, (epoch, reader.eid, partition), delivery.offset, delivery.stamp, reader)
+            message.returned = message.returned or reader == message.wrote.device
+        self._converse(message, delivery.conversation, delivery.place)
+        return message
+
+    def _report_forgery(self, reader: Name, delivery: Delivery, message: Message | None) -> None:
+        true = self._by_payload.get(delivery.payload)
+        what = f"{reader} was shown {delivery.id} at {delivery.offset} from {delivery.author}"
+        if true is not None and true is not message:
+            self._report("I10", "forged", f"{what}, but its payload is {true}")
+        elif message is None:
+            self._report("I10", "forged", f"{what}, which nobody wrote")
+        else:
+            self._report("I2", "damaged", f"{what}: its payload is not what was written ({delivery.payload[:40]!r})")
+
+    def _identify(self, message: Message, stamp: int) -> None:
+        if message.stamp and message.stamp != stamp:
+            self._report("I5", "duplicated", f"{message} is stored twice: as {message.stamp} and as {stamp}")
+        message.stamp = message.stamp or stamp
+        self.by_stamp.setdefault(stamp, message)
+
+    def _place(self, message: Message, log: LogKey, offset: int, stamp: int, device: Name) -> None:
+        known = self.logs.setdefault(log, {}).setdefault(offset, stamp)
+        teller = self._told_by.setdefault((log, offset), device)
+        if known != stamp:
+            other = self.by_stamp.get(known)
+            where = f"offset {offset} of {log[1]}'s {log[2]}"
+            if teller == device:
+                self._report("I1", "reused", f"{where} was {other} and is {message}, to {device}")
+            else:
+                self._report("I3", "reordered", f"{where} is {other} to {teller}, and {message} to {device}")
+            return
+        first = self.offsets.setdefault(log, {}).setdefault(stamp, offset)
+        if first != offset:
+            self._report("I5", "duplicated", f"{message} stands at {first} and at {offset} of {log[1]}'s {log[2]}")
+
+    def _converse(self, message: Message, conversation: str, place: int) -> None:
+        if not message.place:
+            message.conversation, message.place = conversation, place
+        known = self.conversations.setdefault(conversation, {}).setdefault(place, message.stamp)
+        if (message.conversation, message.place) != (conversation, place) or known != message.stamp:
+            line = f"{message} is at {message.conversation} {message.place} and at {conversation} {place}"
+            self._report("I3", "reordered", f"{line}, where {self.by_stamp.get(known)} stands")
+
+    def finish(self) -> None:
+        """What can only be said at the end: that everything is in order, and nothing missing in between."""
+        for log, entries in self.logs.items():
+            self._check_order(f"{log[1]}'s {log[2]}", entries)
+        for conversation, places in self.conversations.items():
+            self._check_order(f"conversation {conversation}", places)
+            missing = sorted(set(range(1, max(places) + 1)) - set(places))
+            if missing:
+                self._report("I4", "skipped", f"nobody ever saw {missing} of conversation {conversation}")
+        self._check_order_of_writing()
+        for message in self:
+            if message.refused and message.stamp:
+                self._report("I2", "half-appended", f"{message} was refused with {message.refused}, and is there")
+
+    def _check_order(self, where: str, stamps: dict[int, int]) -> None:
+        last_offset = last_stamp = 0
+        for offset, stamp in sorted(stamps.items()):
+            if stamp <= last_stamp:
+                self._report("I3", "reordered", f"{where}: {offset} is older than {last_offset}")
+            last_offset, last_stamp = offset, stamp
+
+    def _check_order_of_writing(self) -> None:
+        """A device sends in the order in which it wrote, and sends again in that order: so it must be stored."""
+        last: dict[Name, Message] = {}
+        for message in self:
+            if not message.stamp or message.was_refused:
+                continue
+            before = last.get(message.wrote.device)
+            if before is not None and before.stamp > message.stamp:
+                self._report("I3", "reordered", f"{message} was stored before {before}, which was written first")
+            last[message.wrote.device] = message

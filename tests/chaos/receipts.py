@@ -1,0 +1,152 @@
+"""Receipts: none claims what did not happen, none goes back, none is forgotten (DESIGN.md I8, and I9 for them)."""
+
+from collections.abc import Iterable, Mapping
+
+from tests.chaos.history import Kind, Knocked, Name, Opened, Read, State
+from tests.chaos.ledger import Ledger, Message, Report
+from tests.chaos.view import DeviceView
+
+Key = tuple[str, str, Kind, int]
+"""conversation, member, kind, place"""
+
+
+class Known:
+    """The receipts that one device holds, merged as every client does: union, the earliest time wins."""
+
+    def __init__(self) -> None:
+        self.times: dict[Key, int] = {}
+        self.version = 0
+        self.newest = 0  # what any device of the user knew when this one connected
+        self._before: dict[Key, int] | None = None  # while a whole state is being read again
+
+    def merge(self, pairs: Iterable[tuple[Key, int]]) -> None:
+        for key, time in pairs:
+            self.times[key] = min(time, self.times.get(key, time))
+
+    def reset(self) -> None:
+        self._before, self.times = self.times, {}
+
+    def complete(self) -> dict[Key, int]:
+        before, self._before = self._before or {}, None
+        return before
+
+    def interrupt(self) -> None:
+        """The connection ended in the middle of a whole state: nothing is dropped yet."""
+        before, self._before = self._before or {}, None
+        self.merge(before.items())
+
+
+class ReceiptBook:
+    def __init__(self, ledger: Ledger, report: Report) -> None:
+        self.known: dict[Name, Known] = {}
+        self._ledger = ledger
+        self._report = report
+        self._claims: dict[Key, tuple[int, Name]] = {}
+        self._read: dict[tuple[str, str, int], int] = {}  # (member, conversation, place) -> when
+        self._read_upto: dict[tuple[str, str], int] = {}
+        self._versions: dict[tuple[int, str], int] = {}
+
+    def knocked(self, event: Knocked, epoch: int) -> None:
+        known = self.known.setdefault(event.device, Known())
+        known.interrupt()
+        known.version = event.version
+        known.newest = self._versions.get((epoch, event.device.eid), 0)
+
+    def opened(self, event: Opened, *, same_epoch: bool) -> None:
+        known = self.known.setdefault(event.device, Known())
+        if same_epoch and event.version < known.newest:
+            line = f"{event.device}: the state is at version {event.version}, but {known.newest} was given"
+            self._report("I8", "receipts went back", line)
+
+    def read(self, event: Read, at: int) -> None:
+        """Evidence."""
+        upto = self._read_upto.get((event.device.eid, event.conversation), 0)
+        for first, last in ((upto + 1, event.upto), *event.ranges):
+            for place in range(first, last + 1):
+                self._read.setdefault((event.device.eid, event.conversation, place), at)
+        self._read_upto[event.device.eid, event.conversation] = max(upto, event.upto)
+
+    def changed(self, event: State, epoch: int, at: int) -> None:
+        known = self.known.setdefault(event.device, Known())
+        if event.reset:
+            known.reset()
+        elif event.after != known.version:
+            line = f"{event.device}: state ({event.after}, {event.upto}] does not join {known.version}"
+            self._report("I4", "skipped", line)
+        known.version = event.upto
+        user = epoch, event.device.eid
+        self._versions[user] = max(self._versions.get(user, 0), event.upto)
+        for item in event.receipts:
+            for first, last, time in item.runs:
+                keys = [(item.conversation, item.member, item.kind, place) for place in range(first, last + 1)]
+                known.merge((key, time) for key in keys)
+                for key in keys:
+                    self._claims.setdefault(key, (at, event.device))
+        if event.complete:
+            for key, time in known.complete().items():
+                if known.times.get(key, time + 1) > time:
+                    self._report("I8", "receipts went back", f"{event.device} knew {_words(key)} at {time}")
+
+    def finish(self, devices: Mapping[Name, DeviceView], *, quiet: bool) -> None:
+        for key, (at, device) in self._claims.items():
+            self._check_claim(key, at, device, devices.values())
+        if quiet:
+            self._check_convergence(devices)
+            for view in devices.values():
+                self._check_remembered(view, devices)
+
+    def _check_claim(self, key: Key, at: int, teller: Name, devices: Iterable[DeviceView]) -> None:
+        conversation, member, kind, place = key
+        stamp = self._ledger.conversations.get(conversation, {}).get(place)
+        message = None if stamp is None else self._ledger.by_stamp.get(stamp)
+        if message is None:
+            self._report("I8", "false receipt", f"{teller}: {_words(key)}, where nothing stands")
+        elif member not in message.users or member == message.wrote.device.eid:
+            self._report("I8", "false receipt", f"{teller}: {_words(key)}, to whom it was not sent: {message}")
+        else:
+            since = self._read.get((member, conversation, place), at + 1)
+            if kind is Kind.DELIVERED:
+                since = min([since, *self._acks(member, message, devices)])
+            if since > at:
+                self._report("I8", "false receipt", f"{teller}: {_words(key)} before that was told: {message}")
+
+    @staticmethod
+    def _acks(member: str, message: Message, devices: Iterable[DeviceView]) -> Iterable[int]:
+        for view in devices:
+            if view.name.eid != member:
+                continue
+            for log in (*view.logs.values(), *view.past):
+                offset = view.offset_of(log, message)
+                if offset is not None and offset in log.acked:
+                    yield log.acked[offset]
+
+    def _check_convergence(self, devices: Mapping[Name, DeviceView]) -> None:
+        by_user: dict[str, tuple[Name, dict[Key, int]]] = {}
+        for name in devices:
+            times = self.known.setdefault(name, Known()).times
+            other, reference = by_user.setdefault(name.eid, (name, times))
+            if times != reference:
+                key = min(dict(times.items() ^ reference.items()))
+                line = f"{_words(key)} at {times.get(key)} to {name}, at {reference.get(key)} to {other}"
+                self._report("I9", "diverged", line)
+
+    def _check_remembered(self, view: DeviceView, devices: Mapping[Name, DeviceView]) -> None:
+        """What a floor covers was acknowledged on disk, so its author's devices know."""
+        for log in view.logs.values():
+            floor = max((floor for _, floor in log.floors), default=0)
+            for offset, stamp in self._ledger.logs.get(log.key, {}).items():
+                message = self._ledger.by_stamp[stamp]
+                author = message.wrote.device.eid
+                if not log.start < offset <= floor or author == view.name.eid or not message.is_owed(view.name):
+                    continue
+                if log.had.get(offset, 0) < 0 or offset < log.first:
+                    continue  # a gap gives no receipt, and neither does an ack of what has expired
+                key = message.conversation, view.name.eid, Kind.DELIVERED, message.place
+                for name in devices:
+                    if name.eid == author and key not in self.known[name].times:
+                        self._report("I8", "receipt lost", f"{name} does not know: {_words(key)}: {message}")
+
+
+def _words(key: Key) -> str:
+    conversation, member, kind, place = key
+    return f"{place} of {conversation} {kind.name} to {member}"

@@ -1,0 +1,346 @@
+"""The checker itself: for each kind of violation the smallest history that has it, and one that has none."""
+
+from collections.abc import Sequence
+
+import pytest
+
+from tests.chaos.checker import check, explain
+from tests.chaos.history import (
+    Acked,
+    Answered,
+    Batch,
+    Complaint,
+    Delivery,
+    Event,
+    Gap,
+    GapReason,
+    Ids,
+    Kind,
+    Knocked,
+    Name,
+    Opened,
+    Place,
+    Read,
+    Receipts,
+    Refused,
+    Seat,
+    State,
+    Turn,
+    Wrote,
+)
+
+PHONE, LAPTOP = Name("alice", "phone"), Name("alice", "laptop")
+BOB, BOB2 = Name("bob", "phone"), Name("bob", "laptop")
+EVE = Name("eve", "phone")
+EVERYBODY = (PHONE, LAPTOP, BOB, BOB2)
+
+
+def opened(*devices: Name, head: int = 0, floor: int = 0, position: int = 0, epoch: int = 7) -> list[Event]:
+    seat = Seat(1, head, floor, position)
+    return [Opened(device, epoch, {"chat": seat}) for device in devices]
+
+
+def wrote(number: int = 1, device: Name = PHONE, *, addressed: Sequence[Name] = (), to: str = "bob") -> Wrote:
+    return Wrote(device, f"m{number}", to, "chat", f"{device} {number}".encode(), dict.fromkeys(addressed))
+
+
+def ids(number: int = 1) -> Ids:
+    return Ids(1000 + number, number, "c1", number)
+
+
+def sent(number: int = 1, *, duplicate: bool = False) -> Answered:
+    return Answered(PHONE, f"m{number}", ids(number), duplicate)
+
+
+def delivery(number: int = 1, *, offset: int = 0, author: Name = PHONE, text: str = "") -> Delivery:
+    payload = (text or f"{PHONE} {number}").encode()
+    return Delivery(offset or number, 1000 + number, author, f"m{number}", "c1", number, payload)
+
+
+def batch(device: Name, *numbers: int, after: int = -1, upto: int = 0) -> Batch:
+    """In turn, of messages whose offset is their number."""
+    after = numbers[0] - 1 if after < 0 else after
+    return Batch(device, "chat", after, upto or numbers[-1], Turn.IN_TURN, tuple(map(delivery, numbers)))
+
+
+def delivered(*numbers: int, to: Sequence[Name] = EVERYBODY[1:]) -> list[Event]:
+    return [batch(device, number) for number in numbers for device in to]
+
+
+def state(device: Name, *runs: tuple[int, int, int], after: int = 0, upto: int = 1, **fields: bool) -> State:
+    kind = Kind.READ if fields.pop("read", False) else Kind.DELIVERED
+    return State(device, after, upto, (Receipts("c1", "bob", kind, runs),), **fields)
+
+
+def everybody_knows(*runs: tuple[int, int, int]) -> list[Event]:
+    return [state(PHONE, *runs), state(LAPTOP, *runs)]
+
+
+START = opened(*EVERYBODY)
+ONE = [*START, wrote(1), sent(1)]
+ALL_OF_ONE = [*ONE, *delivered(1)]
+REFUSED = Refused(PHONE, "m1", "INVALID")
+AGAIN = Knocked(BOB, {"chat": Place(1)})
+
+CLEAN: dict[str, list[Event]] = {
+    "nothing": [],
+    "a message": ALL_OF_ONE,
+    "a message, its ack and its receipt": [
+        *ALL_OF_ONE,
+        Acked(BOB, "chat", 1),
+        *everybody_knows((1, 1, 50)),
+        AGAIN,
+        *opened(BOB, head=1, floor=1, position=1),
+    ],
+    "read before it was acknowledged": [*ALL_OF_ONE, Read(BOB, "c1", 1), *everybody_knows((1, 1, 50))],
+    "refused, and nowhere": [*START, wrote(), REFUSED],
+    "unknown, and nowhere": [*START, wrote()],
+    "unknown, and everywhere": [*START, wrote(), *delivered(1), batch(PHONE, 1)],
+    "sent again, answered alike": [*ALL_OF_ONE, sent(1, duplicate=True)],
+    "delivered again behind a new Hello, and held": [
+        *ALL_OF_ONE,
+        AGAIN,
+        *opened(BOB, head=1),
+        batch(BOB, 1),
+    ],
+    "delivered again out of turn": [*ALL_OF_ONE, Batch(BOB, "chat", 0, 0, Turn.REDELIVERED, (delivery(1),))],
+    "a client that lost its store is shown it again": [
+        *ALL_OF_ONE,
+        Knocked(BOB, {"chat": Place(0)}),
+        *opened(BOB, head=1),
+        batch(BOB, 1),
+    ],
+    "addressed to one device alone": [
+        *START,
+        wrote(addressed=[BOB]),
+        sent(),
+        batch(BOB, 1),
+        *(Batch(device, "chat", 0, 1, Turn.IN_TURN) for device in (LAPTOP, BOB2)),
+    ],
+    "a device that began later": [*ALL_OF_ONE, *opened(Name("bob", "tablet"), head=1, position=1)],
+    "a gap that was asked for": [
+        *ONE,
+        *delivered(1, to=[LAPTOP, BOB2]),
+        Batch(BOB, "chat", 0, 1, Turn.IN_TURN, gaps=(Gap(1, 1, GapReason.SKIPPED),)),
+    ],
+    "held out of turn, then passed over": [
+        *START,
+        *(event for number in (1, 2) for event in (wrote(number), sent(number))),
+        *(batch(device, 1, 2) for device in (LAPTOP, BOB2)),
+        Batch(BOB, "chat", 0, 0, Turn.FETCH, (delivery(2),)),
+        batch(BOB, 1, upto=2),
+    ],
+    "a restored store": [*ALL_OF_ONE, Knocked(BOB, {"chat": Place(1)}), *opened(BOB, head=1, epoch=8), batch(BOB, 1)],
+    "the state read again as a whole": [
+        *ALL_OF_ONE,
+        Acked(BOB, "chat", 1),
+        *everybody_knows((1, 1, 50)),
+        Knocked(LAPTOP, {"chat": Place(1)}, version=1),
+        Opened(LAPTOP, 7, {"chat": Seat(1, 1, 1, 1)}, version=1),
+        state(LAPTOP, (1, 1, 50), reset=True, complete=True),
+    ],
+}
+
+GUILTY: dict[str, tuple[str, list[Event]]] = {
+    "acknowledged, and nowhere": ("I1 lost", ONE),
+    "acknowledged, and not at one device": ("I1 lost", [*ONE, *delivered(1, to=[LAPTOP, BOB])]),
+    "acknowledged, and not at the sender's other device": ("I1 lost", [*ONE, *delivered(1, to=[BOB, BOB2])]),
+    "the log became shorter": ("I1 lost", [*ALL_OF_ONE, Knocked(BOB, {"chat": Place(1)}), *opened(BOB)]),
+    "an offset given twice": (
+        "I1 reused",
+        [*ONE, wrote(2), Answered(PHONE, "m2", Ids(1002, 1, "c1", 2)), *delivered(1)],
+    ),
+    "unknown, and in one log alone": ("I2 half-appended", [*START, wrote(), batch(BOB, 1), batch(BOB2, 1)]),
+    "refused, and delivered": ("I2 half-appended", [*START, wrote(), REFUSED, *delivered(1)]),
+    "other bytes than were written": (
+        "I2 damaged",
+        [*ALL_OF_ONE, Batch(BOB, "chat", 0, 0, Turn.FETCH, (delivery(1, text="?"),))],
+    ),
+    "a range that does not join": ("I3 reordered", [*ALL_OF_ONE, Batch(BOB, "chat", 0, 1, Turn.IN_TURN)]),
+    "a batch out of order": (
+        "I3 reordered",
+        [
+            *ONE,
+            wrote(2),
+            sent(2),
+            *delivered(1, 2, to=[LAPTOP, BOB2]),
+            Batch(BOB, "chat", 0, 2, Turn.IN_TURN, (delivery(2), delivery(1))),
+        ],
+    ),
+    "two devices that disagree on an offset": (
+        "I3 reordered",
+        [
+            *ONE,
+            wrote(2),
+            sent(2),
+            *delivered(1, 2, to=[LAPTOP, BOB2]),
+            Batch(BOB, "chat", 0, 2, Turn.IN_TURN, (delivery(2, offset=1), delivery(1, offset=2))),
+        ],
+    ),
+    "stored in another order than written": (
+        "I3 reordered",
+        [*START, wrote(2), wrote(1), sent(1), sent(2), *delivered(1, 2)],
+    ),
+    "a range over something owed": (
+        "I4 skipped",
+        [*ONE, *delivered(1, to=[LAPTOP, BOB2]), batch(BOB, after=0, upto=1)],
+    ),
+    "a range over something that nobody knows": ("I4 skipped", [*START, batch(BOB, after=0, upto=1)]),
+    "a range beyond the position": (
+        "I4 skipped",
+        [*ONE, wrote(2), sent(2), *delivered(1, 2, to=[LAPTOP, BOB2]), batch(BOB, 2)],
+    ),
+    "a gap without a good reason": (
+        "I4 skipped",
+        [
+            *ONE,
+            *delivered(1, to=[LAPTOP, BOB2]),
+            Batch(BOB, "chat", 0, 1, Turn.IN_TURN, gaps=(Gap(1, 1, GapReason.DAMAGED),)),
+        ],
+    ),
+    "a seat beyond the position": (
+        "I4 skipped",
+        [*ALL_OF_ONE, wrote(2), sent(2), *delivered(2), AGAIN, *opened(BOB, head=3, position=3)],
+    ),
+    "a state page that does not join": ("I4 skipped", [*START, state(PHONE, after=3, upto=4)]),
+    "a hole in a conversation": (
+        "I4 skipped",
+        [*START, wrote(1), Answered(PHONE, "m1", Ids(1001, 1, "c1", 2))],
+    ),
+    "one message under two offsets": (
+        "I5 duplicated",
+        [*ALL_OF_ONE, Batch(BOB, "chat", 1, 2, Turn.IN_TURN, (delivery(1, offset=2),))],
+    ),
+    "one message stored twice": (
+        "I5 duplicated",
+        [*ALL_OF_ONE, Answered(PHONE, "m1", Ids(1009, 1, "c1", 1), duplicate=True)],
+    ),
+    "sent again, answered with other ids": (
+        "I5 answered differently",
+        [*ALL_OF_ONE, Answered(PHONE, "m1", Ids(1001, 2, "c1", 1), duplicate=True)],
+    ),
+    "sent again, not marked as known": ("I5 answered differently", [*ALL_OF_ONE, sent(1)]),
+    "acknowledged, then refused": ("I5 answered differently", [*ALL_OF_ONE, REFUSED]),
+    "SENT for nothing": ("I5 invented", [*START, sent(1)]),
+    "in another partition": (
+        "I5 misplaced",
+        [
+            Opened(BOB, 7, {"feed": Seat(1, 0, 0, 0)}),
+            wrote(),
+            Batch(BOB, "feed", 0, 1, Turn.IN_TURN, (delivery(1),)),
+        ],
+    ),
+    "a client that claims too much": ("I5 client", [*START, Knocked(BOB, {"chat": Place(1)})]),
+    "a floor that moved back": (
+        "I6 floor moved back",
+        [*ALL_OF_ONE, AGAIN, *opened(BOB, head=1, floor=1, position=1), AGAIN, *opened(BOB, head=1, position=1)],
+    ),
+    "a floor ahead of the acks": (
+        "I6 floor ahead",
+        [*ALL_OF_ONE, Knocked(BOB, {}), *opened(BOB, head=1, floor=1, position=0)],
+    ),
+    "a receipt without an ack": ("I8 false receipt", [*ALL_OF_ONE, *everybody_knows((1, 1, 50))]),
+    "a receipt before the ack": (
+        "I8 false receipt",
+        [*ALL_OF_ONE, *everybody_knows((1, 1, 50)), Acked(BOB, "chat", 1)],
+    ),
+    "a READ of what was only acknowledged": (
+        "I8 false receipt",
+        [*ALL_OF_ONE, Acked(BOB, "chat", 1), state(PHONE, (1, 1, 50), read=True)],
+    ),
+    "a receipt for nothing": ("I8 false receipt", [*ALL_OF_ONE, *everybody_knows((2, 2, 50))]),
+    "a receipt that went back": (
+        "I8 receipts went back",
+        [
+            *ALL_OF_ONE,
+            Acked(BOB, "chat", 1),
+            *everybody_knows((1, 1, 50)),
+            State(PHONE, 0, 1, (), reset=True, complete=True),
+        ],
+    ),
+    "a receipt with a later time": (
+        "I8 receipts went back",
+        [
+            *ALL_OF_ONE,
+            Acked(BOB, "chat", 1),
+            *everybody_knows((1, 1, 50)),
+            state(PHONE, (1, 1, 51), reset=True, complete=True),
+        ],
+    ),
+    "a state version that went back": (
+        "I8 receipts went back",
+        [*ALL_OF_ONE, Acked(BOB, "chat", 1), *everybody_knows((1, 1, 50)), Knocked(PHONE, {}), *opened(PHONE, head=1)],
+    ),
+    "an ack on disk without its receipt": (
+        "I8 receipt lost",
+        [*ALL_OF_ONE, AGAIN, *opened(BOB, head=1, floor=1, position=1)],
+    ),
+    "two devices with different receipts": (
+        "I9 diverged",
+        [*ALL_OF_ONE, Acked(BOB, "chat", 1), state(PHONE, (1, 1, 50))],
+    ),
+    "from somebody else": (
+        "I10 forged",
+        [*START, wrote(), Batch(BOB, "chat", 0, 1, Turn.IN_TURN, (delivery(1, author=LAPTOP),))],
+    ),
+    "from nobody": (
+        "I10 forged",
+        [*START, Batch(BOB, "chat", 0, 1, Turn.IN_TURN, (delivery(1, text="never written"),))],
+    ),
+    "shown to a stranger": ("I10 leaked", [*ALL_OF_ONE, *opened(EVE), batch(EVE, 1)]),
+    "shown to a device that was not addressed": (
+        "I10 leaked",
+        [*START, wrote(addressed=[BOB]), sent(), *delivered(1)],
+    ),
+    "a partition that nobody asked for": ("I10 leaked", [*START, Batch(BOB, "sync", 0, 1, Turn.IN_TURN)]),
+    "what a client says itself": ("I5 client", [Complaint(BOB, "I5", "client", "this cannot be")]),
+}
+
+
+@pytest.mark.parametrize("history", CLEAN.values(), ids=CLEAN)
+def test_a_clean_history_has_no_violations(history: list[Event]) -> None:
+    violations = check(history)
+
+    assert violations == [], explain(violations)
+
+
+@pytest.mark.parametrize(("kind", "history"), GUILTY.values(), ids=GUILTY)
+def test_a_violation_is_reported_by_its_invariant_and_kind(kind: str, history: list[Event]) -> None:
+    violations = check(history)
+
+    assert kind in {f"{violation.invariant} {violation.kind}" for violation in violations}, explain(violations)
+
+
+def test_nothing_is_called_lost_before_everybody_is_at_rest() -> None:
+    assert check(ONE, quiet=False) == []
+
+
+def test_a_gap_is_excused_where_its_reason_is() -> None:
+    gap = Batch(BOB, "chat", 0, 1, Turn.IN_TURN, gaps=(Gap(1, 1, GapReason.EXPIRED),))
+    history = [*ONE, *delivered(1, to=[LAPTOP, BOB2]), gap]
+
+    assert check(history, excused=[GapReason.EXPIRED]) == []
+    assert check(history, excused=[]) != []
+
+
+def test_what_expired_before_anybody_of_its_reader_saw_it_is_not_lost() -> None:
+    seen = [*ONE, batch(LAPTOP, 1)]
+    seat, gap = {"chat": Seat(2, 1, 0, 1)}, {"chat": (Gap(1, 1, GapReason.EXPIRED),)}
+    told = [Opened(bob, 7, seat, gap) for bob in (BOB, BOB2)]
+
+    assert check([*seen, *told], excused=[GapReason.EXPIRED]) == []
+    assert [violation.kind for violation in check(seen, excused=[GapReason.EXPIRED])] == ["lost", "lost"]
+
+
+def test_a_device_that_has_nothing_begins_where_the_log_does_by_now() -> None:
+    seat = Seat(3, 2, 2, 2)
+    history = [*START, Knocked(BOB, {"chat": Place(0)}), Opened(BOB, 7, {"chat": seat})]
+
+    assert check(history) == []
+
+
+def test_the_explanation_counts_by_kind_and_shows_the_first_ones() -> None:
+    text = explain(check([*START, *(event for n in range(1, 30) for event in (wrote(n), sent(n)))]))
+
+    assert text.startswith("87 violations (I1 lost: 87)")
+    assert text.endswith("… and 47 more")

@@ -1,0 +1,134 @@
+"""`kill -9` of the real process under load, again and again, and what its clients saw.
+
+CHAOS_SEED and CHAOS_ROUNDS run it again, or longer. The seed draws what devices do and when the server is killed; the
+machine's own timing is not in it, so a seed that failed may need a few tries.
+"""
+
+import os
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from random import Random, SystemRandom
+
+import pytest
+import trio
+
+from bimip.client.wire import bimip as pb
+from tests.chaos.checker import explain
+from tests.chaos.device import Mood
+from tests.chaos.fleet import LATE, Fleet, open_fleet
+from tests.chaos.history import Acked, Answered, Batch, Closed, Event, Knocked, Opened, Wrote
+from tests.chaos.server import ServerProcess
+
+ROUNDS = int(os.environ.get("CHAOS_ROUNDS", "30"))
+SEED = int(os.environ.get("CHAOS_SEED", "0")) or SystemRandom().getrandbits(32)
+CHECK_EVERY = 6
+ROUND_SECONDS = 60
+KILLED_AT_START = 0.2
+"""How often it does not even come up, until the next try."""
+LOAD = Mood(writes=True, cuts=True, dawdles=True, pause_seconds=0.03)
+SETTINGS = {
+    "BIMIP_LIMITS_GRACE_SECONDS": "0.4",
+    "BIMIP_GATEWAY_HEARTBEAT_SECONDS": "10",
+    "BIMIP_LOGGING_LEVEL": "warning",
+}
+MOMENTS: list[tuple[type[Event], ...]] = [(Knocked,), (Wrote,), (Answered,), (Batch,), (Acked,), (Opened,), (Closed,)]
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[ServerProcess]:
+    process = ServerProcess(tmp_path, **SETTINGS)
+    yield process
+    process.close()
+
+
+async def load_until_killed(server: ServerProcess, fleet: Fleet, random: Random) -> None:
+    """Kill after a random time, or at the very moment of a random event."""
+    server.load_ahead(2)
+    fleet.behave(LOAD)
+    with trio.fail_after(ROUND_SECONDS):
+        if random.random() < 0.5:
+            await trio.sleep(random.uniform(0.05, 0.8))
+        else:
+            kinds = random.choice(MOMENTS)
+            count = random.randint(1, 8 if kinds[0] in {Knocked, Opened, Closed} else 150)
+            with trio.move_on_after(0.8):
+                await fleet.wait_nth(kinds, count)
+    server.kill()
+
+
+def report(capsys: pytest.CaptureFixture[str], title: str, server: ServerProcess, fleet: Fleet, began: float) -> None:
+    counts = {
+        "kills": server.kills,
+        "connections": fleet.connections(),
+        **fleet.fates(),
+        **fleet.counts(),
+        "seconds": round(time.monotonic() - began, 1),
+    }
+    with capsys.disabled():
+        line = ", ".join(f"{name} {count}" for name, count in counts.items())
+        sys.stdout.write(f"\n{title} (CHAOS_SEED={SEED}): {line}\n")
+
+
+async def test_a_killed_server_loses_doubles_and_reorders_nothing(
+    server: ServerProcess, capsys: pytest.CaptureFixture[str]
+) -> None:
+    random, began = Random(SEED), time.monotonic()
+    async with open_fleet(server, SEED) as fleet:
+        for number in range(1, ROUNDS + 1):
+            await load_until_killed(server, fleet, random)
+            if random.random() < KILLED_AT_START:
+                await server.start_and_kill(random.uniform(0, 0.2))
+            await server.start()
+            if number == ROUNDS // 2:
+                fleet.launch([LATE], start=pb.Start.START_UNSPECIFIED)
+            if number % CHECK_EVERY == 0 or number == ROUNDS:
+                await fleet.come_to_rest()
+                violations = fleet.violations()
+
+                assert not violations, f"CHAOS_SEED={SEED}, round {number}: {explain(violations)}"
+    report(capsys, "kill -9", server, fleet, began)
+
+    assert server.complaints() == []
+
+
+async def test_the_checker_sees_an_answer_before_its_commit(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    server = ServerProcess(tmp_path, fault="answer before commit", **SETTINGS)
+    kinds: set[str] = set()
+    try:
+        async with open_fleet(server, SEED) as fleet:
+            while "lost" not in kinds and server.kills < 5:
+                server.load_ahead(1)
+                fleet.behave(LOAD)
+                with trio.fail_after(ROUND_SECONDS):
+                    await fleet.wait_nth((Answered,), 20)
+                server.kill()
+                await server.start()
+                await fleet.come_to_rest()
+                kinds = {violation.kind for violation in fleet.violations()}
+    finally:
+        server.close()
+
+    assert "lost" in kinds, kinds
+
+
+async def test_sigterm_under_load_says_goodbye_to_everybody_and_loses_nothing(server: ServerProcess) -> None:
+    async with open_fleet(server, SEED) as fleet:
+        for _ in range(3):
+            server.load_ahead(1)
+            fleet.behave(Mood(writes=True, pause_seconds=0.01))
+            with trio.fail_after(ROUND_SECONDS):
+                await fleet.wait_nth((Answered,), 300)
+            before = len(fleet.history)
+            code = await server.terminate()
+            await fleet.wait_all("the end of its connection", lambda device: "an end" if device.link else "")
+            goodbyes = [event.code for event in fleet.history[before:] if isinstance(event, Closed)]
+            await server.start()
+            await fleet.come_to_rest()
+
+            assert code == 0, server.tail()
+            assert goodbyes == [1001] * len(fleet.devices)
+            assert fleet.violations() == []
+
+    assert server.complaints() == []

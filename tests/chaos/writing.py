@@ -1,0 +1,67 @@
+"""What a device writes: to whom, into which partition, how large, and now and then something that must be refused."""
+
+from collections.abc import Sequence
+from random import Random
+
+from bimip.client.wire import bimip as pb
+from tests.chaos.history import Name, Wrote
+
+NOBODY = "nobody@example.org"
+TYPES = {"chat": 1, "notification": 2}
+
+
+class Writer:
+    def __init__(self, name: Name, directory: Sequence[Name], partitions: Sequence[str], random: Random) -> None:
+        self._name = name
+        self._directory = directory
+        self._users = list(dict.fromkeys(other.eid for other in directory))
+        self._partitions = partitions
+        self._random = random
+        self._count = 0
+
+    def write(self) -> tuple[pb.Message, Wrote]:
+        random = self._random
+        self._count += 1
+        to = NOBODY if random.random() < 0.01 else random.choice(self._users)
+        partition = random.choice(self._partitions) if random.random() < 0.3 else "chat"
+        payload = f"{self._name}/{self._count}|".encode() + b"." * self._size()
+        addressed = self._address(to) if random.random() < 0.05 else {}
+        wrote = Wrote(self._name, f"{self._name.device}-{self._count}", to, partition, payload, addressed)
+        return self._encode(wrote), wrote
+
+    def contradict(self, message: pb.Message) -> pb.Message:
+        """The same id with other content."""
+        return pb.Message(id=message.id, to=message.to, type=message.type, payload=message.payload + b"!")
+
+    def _size(self) -> int:
+        return self._random.choice([0, 50, 100, 100, 100, 400, 4000] if self._random.random() < 0.97 else [20_000])
+
+    def _address(self, to: str) -> dict[Name, bytes | None]:
+        """Some devices of either end, with a payload of their own or the common one."""
+        devices = [other for other in self._directory if other.eid in {to, self._name.eid} and other != self._name]
+        chosen = self._random.sample(devices, self._random.randint(1, len(devices))) if devices else []
+        own = f"{self._name}/{self._count} for ".encode()
+        return {one: own + str(one).encode() if self._random.random() < 0.5 else None for one in chosen}
+
+    def _encode(self, wrote: Wrote) -> pb.Message:
+        message = pb.Message(
+            id=wrote.id,
+            to=pb.Identity(eid=wrote.to),
+            type=TYPES.get(wrote.partition, 3),
+            payload=wrote.payload,
+            partition="" if wrote.partition in TYPES else wrote.partition,
+            devices=[
+                pb.DeviceAddress(
+                    identity=pb.Identity(eid=one.eid, connection_resource_id=one.device),
+                    payload=payload,
+                )
+                for one, payload in wrote.addressed.items()
+            ],
+        )
+        claim = self._random.random()
+        if claim < 0.01:  # another user: to be refused
+            other = self._random.choice(self._users)
+            message.from_ = pb.Identity(eid=other, connection_resource_id="phone")
+        elif claim < 0.05:  # another device: to be overwritten
+            message.from_ = pb.Identity(eid=self._name.eid, connection_resource_id="forged")
+        return message

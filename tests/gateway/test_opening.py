@@ -1,0 +1,132 @@
+"""The opening's bytes: what is read of a request, and what is answered."""
+
+import base64
+
+import h11
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bimip.gateway.handshake import RefusedOpeningError
+from bimip.gateway.opening import OpeningReader, Request, accepted, refused
+from tests.gateway.harness import opening
+
+MAX_BYTES = 4096
+
+
+def read(data: bytes, step: int = 0) -> Request | None:
+    reader = OpeningReader(MAX_BYTES)
+    for at in range(0, len(data), step or len(data)):
+        request = reader.feed(data[at : at + (step or len(data))])
+        if request is not None:
+            return request
+    return None
+
+
+def outcome(data: bytes) -> int:
+    """The status of the answer; 0: none yet."""
+    try:
+        request = read(data)
+    except RefusedOpeningError as refusal:
+        return refusal.status
+    return 0 if request is None else 101
+
+
+@pytest.mark.parametrize("step", [0, 1, 7])
+def test_a_request_is_read_however_it_is_cut(step: int) -> None:
+    request = read(opening(Sec_WebSocket_Protocol="bimip.v9, bimip.v1"), step)
+
+    assert request is not None
+    assert request.offered == ["bimip.v9", "bimip.v1"]
+    assert request.host == "localhost"
+    assert request.key == b"dGhlIHNhbXBsZSBub25jZQ=="
+    assert request.rest == b""
+
+
+def test_frames_that_came_with_it_are_kept() -> None:
+    request = read(opening() + b"\x89\x80\0\0\0\0")
+
+    assert request is not None
+    assert request.rest == b"\x89\x80\0\0\0\0"
+
+
+def test_there_is_no_request_before_its_end() -> None:
+    for size in range(len(opening())):
+        assert OpeningReader(MAX_BYTES).feed(opening()[:size] if size else b"G") is None
+
+
+@pytest.mark.parametrize(
+    ("data", "status"),
+    [
+        (opening(Upgrade=None), 426),
+        (opening(Upgrade="h2c"), 426),
+        (opening(Connection="close"), 426),
+        (opening(Connection="keep-alive, Upgrade"), 101),
+        (opening(Upgrade="WebSocket"), 101),
+        (opening(Sec_WebSocket_Version=None), 426),
+        (opening(Sec_WebSocket_Version="12"), 426),
+        (opening(Sec_WebSocket_Key="short"), 426),
+        (opening(Sec_WebSocket_Key="dGhlIHNhbXBsZSBub25jZQ"), 426),
+        (opening(Sec_WebSocket_Key="!" * 24), 426),
+        (opening(Sec_WebSocket_Key=base64.b64encode(bytes(17)).decode()), 426),
+        (opening().replace(b"GET ", b"PUT "), 400),
+        (opening().replace(b"GET ", b"HEAD "), 400),
+        (opening().replace(b"HTTP/1.1", b"HTTP/1.0"), 426),
+        (opening().replace(b"HTTP/1.1", b"HTTP/2.0"), 426),
+        (opening(Content_Length="5"), 400),
+        (opening(Transfer_Encoding="chunked"), 400),
+        (opening(Host=None), 400),
+        (opening().replace(b"\r\nHost", b"\r\n Host"), 400),
+        (opening(X_Long="x" * MAX_BYTES), 431),
+        (b"\x00" * 100, 400),
+        (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 400),
+    ],
+)
+def test_what_becomes_no_websocket(data: bytes, status: int) -> None:
+    assert outcome(data) == status
+
+
+def test_a_version_that_is_not_served_is_told_the_one_that_is() -> None:
+    with pytest.raises(RefusedOpeningError) as caught:
+        read(opening(Sec_WebSocket_Version="8"))
+
+    assert (b"Sec-WebSocket-Version", b"13") in caught.value.headers
+
+
+def test_a_byte_more_than_the_limit_is_too_large() -> None:
+    padding = MAX_BYTES - len(opening(X="")) + 1
+
+    with pytest.raises(RefusedOpeningError, match="431"):
+        read(opening(X="x" * padding), 100)
+    assert read(opening(X="x" * (padding - 1)), 100) is not None
+
+
+def test_the_answer_is_the_standards() -> None:
+    """RFC 6455, 1.3, has this key and this answer."""
+    request = read(opening())
+    assert request is not None
+
+    assert b"Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n" in accepted(request, "bimip.v1")
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 426, 429, 431, 503])
+def test_a_refusal_is_http(status: int) -> None:
+    client = h11.Connection(h11.CLIENT)
+    client.send(h11.Request(method="GET", target="/", headers=[("Host", "h")]))
+    client.send(h11.EndOfMessage())
+    client.receive_data(refused(RefusedOpeningError(status, "No.", [(b"Retry-After", b"5")])))
+    client.receive_data(b"")
+    response, body = client.next_event(), client.next_event()
+
+    assert isinstance(response, h11.Response)
+    assert (response.status_code, dict(response.headers)[b"retry-after"]) == (status, b"5")
+    assert response.reason
+    assert isinstance(body, h11.Data)
+    assert bytes(body.data) == b"No.\n"
+
+
+@given(st.binary(max_size=200), st.integers(0, 400))
+@settings(max_examples=300, deadline=None)
+def test_any_bytes_are_a_request_or_refused_or_not_at_their_end(noise: bytes, at: int) -> None:
+    data = opening()[:at] + noise + opening()[at:]
+    assert outcome(data) in {0, 101, 400, 426, 431, 501, 505}

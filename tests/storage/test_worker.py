@@ -1,0 +1,114 @@
+import threading
+from collections.abc import Iterator
+
+import pytest
+import trio
+from trio.testing import wait_all_tasks_blocked
+
+from bimip.storage.worker import InlineWorker, ThreadWorker, Worker
+
+
+@pytest.fixture(params=[InlineWorker, ThreadWorker])
+def worker(request: pytest.FixtureRequest) -> Iterator[Worker]:
+    made = request.param()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def thread_worker() -> Iterator[ThreadWorker]:
+    made = ThreadWorker()
+    yield made
+    made.close()
+
+
+class NastyError(BaseException):
+    pass
+
+
+async def test_a_job_gives_its_value(worker: Worker) -> None:
+    assert await worker.run(lambda: 42) == 42
+
+
+@pytest.mark.parametrize("error", [ValueError, NastyError])
+async def test_what_a_job_raises_its_caller_gets_and_the_next_job_runs(
+    worker: Worker, error: type[BaseException]
+) -> None:
+    def job() -> None:
+        raise error
+
+    with pytest.raises(error):
+        await worker.run(job)
+    assert await worker.run(lambda: 1) == 1
+
+
+async def test_jobs_run_one_after_another_in_their_order(worker: Worker) -> None:
+    done: list[int] = []
+    async with trio.open_nursery() as nursery:
+        for number in range(5):
+            nursery.start_soon(worker.run, lambda number=number: done.append(number))
+            await trio.testing.wait_all_tasks_blocked()
+
+    assert done == [0, 1, 2, 3, 4]
+
+
+async def test_a_cancelled_caller_gets_the_value_all_the_same(worker: Worker) -> None:
+    with trio.CancelScope() as scope:
+        scope.cancel()
+        value = await worker.run(lambda: 42)
+
+    assert value == 42
+    assert not scope.cancelled_caught
+
+
+async def test_jobs_run_in_one_thread_that_is_not_the_loops(thread_worker: ThreadWorker) -> None:
+    threads = {await thread_worker.run(threading.get_ident) for _ in range(3)}
+
+    assert len(threads) == 1
+    assert threading.get_ident() not in threads
+
+
+async def test_a_commit_is_never_abandoned(thread_worker: ThreadWorker) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+    log: list[str] = []
+
+    def job() -> None:
+        begun.set()
+        go_on.wait(10)
+        log.append("job ended")
+
+    async def call() -> None:
+        await thread_worker.run(job)
+        log.append("caller went on")
+        await trio.lowlevel.checkpoint()
+        log.append("not reached")
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(call)
+        await wait_all_tasks_blocked()
+        await trio.to_thread.run_sync(begun.wait, 10)
+        nursery.cancel_scope.cancel()
+        with trio.CancelScope(shield=True):
+            await wait_all_tasks_blocked()
+            log.append("cancelled")
+        go_on.set()
+
+    assert log == ["cancelled", "job ended", "caller went on"]
+
+
+async def test_the_loop_goes_on_while_a_job_runs(thread_worker: ThreadWorker) -> None:
+    event = threading.Event()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(thread_worker.run, lambda: event.wait(10))
+        await wait_all_tasks_blocked()
+        event.set()
+
+    assert event.is_set()
+
+
+def test_closing_ends_the_thread() -> None:
+    worker = ThreadWorker()
+    thread = worker._thread
+    worker.close()
+
+    assert not thread.is_alive()
