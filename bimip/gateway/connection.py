@@ -331,7 +331,8 @@ class WebSocketConnection:
         """Take what the socket has, once. One task at a time: a newer one sends the older away."""
         while self._listening is not None:
             self._listening.cancel()
-            self._quiet = self._quiet or trio.Event()
+            if self._quiet is None:
+                self._quiet = trio.Event()
             await self._quiet.wait()
         self._listening = trio.CancelScope()
         self._listening_since = trio.current_time()
@@ -464,7 +465,8 @@ class WebSocketConnection:
             self._sendable = None
 
     async def _wait_sendable(self) -> None:
-        self._sendable = self._sendable or trio.Event()
+        if self._sendable is None:
+            self._sendable = trio.Event()
         await self._sendable.wait()
 
     async def aclose(self) -> None:

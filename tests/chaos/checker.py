@@ -155,9 +155,15 @@ class _Check:
             else:
                 self._report("I2", "half-appended", f"{message} is somewhere, and not at {view.name}")
 
+    def _may_have_expired(self, log: LogView) -> bool:
+        """Something of which nobody knows what it was has expired, where that is no loss."""
+        entries = self._ledger.logs.get(log.key, {})
+        return GapReason.EXPIRED in self._excused and any(offset not in entries for offset in range(1, log.first))
+
     def _is_excused(self, message: Message, view: DeviceView, log: LogView) -> bool:
         """It lies before the device's start or in a gap, or its being passed over is reported as skipped."""
         offset = view.offset_of(log, message)
         if offset is None:  # nobody of this user saw it: only a device that began after it may not know
-            return bool(log.start) and message.answered_at is not None and message.answered_at < view.first_seen
+            began_late = bool(log.start) and message.answered_at is not None and message.answered_at < view.first_seen
+            return began_late or self._may_have_expired(log)
         return offset <= log.offset or offset <= log.start

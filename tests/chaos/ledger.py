@@ -92,9 +92,11 @@ class Ledger:
 
     def refused(self, event: Refused) -> None:
         message = self.messages.get((event.device, event.id))
-        if message is None or event.unknown:
+        if message is None:
             return
-        message.was_refused = True
+        message.was_refused = True  # it may be stored later than what was written after it
+        if event.unknown:
+            return
         message.refused = event.code
         if message.acknowledged:
             self._report("I5", "answered differently", f"{message}: acknowledged, then refused with {event.code}")

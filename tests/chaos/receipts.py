@@ -139,8 +139,8 @@ class ReceiptBook:
                 author = message.wrote.device.eid
                 if not log.start < offset <= floor or author == view.name.eid or not message.is_owed(view.name):
                     continue
-                if log.had.get(offset, 0) < 0:
-                    continue
+                if log.had.get(offset, 0) < 0 or offset < log.first:
+                    continue  # a gap gives no receipt, and neither does an ack of what has expired
                 key = message.conversation, view.name.eid, Kind.DELIVERED, message.place
                 for name in devices:
                     if name.eid == author and key not in self.known[name].times:

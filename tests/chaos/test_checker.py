@@ -323,6 +323,22 @@ def test_a_gap_is_excused_where_its_reason_is() -> None:
     assert check(history, excused=[]) != []
 
 
+def test_what_expired_before_anybody_of_its_reader_saw_it_is_not_lost() -> None:
+    seen = [*ONE, batch(LAPTOP, 1)]
+    seat, gap = {"chat": Seat(2, 1, 0, 1)}, {"chat": (Gap(1, 1, GapReason.EXPIRED),)}
+    told = [Opened(bob, 7, seat, gap) for bob in (BOB, BOB2)]
+
+    assert check([*seen, *told], excused=[GapReason.EXPIRED]) == []
+    assert [violation.kind for violation in check(seen, excused=[GapReason.EXPIRED])] == ["lost", "lost"]
+
+
+def test_a_device_that_has_nothing_begins_where_the_log_does_by_now() -> None:
+    seat = Seat(3, 2, 2, 2)
+    history = [*START, Knocked(BOB, {"chat": Place(0)}), Opened(BOB, 7, {"chat": seat})]
+
+    assert check(history) == []
+
+
 def test_the_explanation_counts_by_kind_and_shows_the_first_ones() -> None:
     text = explain(check([*START, *(event for n in range(1, 30) for event in (wrote(n), sent(n)))]))
 

@@ -17,6 +17,7 @@ class LogView:
 
     key: LogKey
     start: int = 0  # nothing at or below was asked for
+    first: int = 1  # what is below has expired, when this device was last told
     offset: int = 0
     held: set[int] = field(default_factory=set)
     had: dict[int, int] = field(default_factory=dict)  # offset -> stamp; 0: a gap
@@ -90,6 +91,9 @@ class DeviceView:
             start = seat.position
             log = self.logs[partition] = LogView((self.epoch, self.name.eid, partition), start=start, offset=start)
         self._take_gaps(log, gaps)
+        if not log.offset and not log.held and seat.position == seat.first - 1:
+            log.offset = seat.position  # it has nothing, and begins where the log does by now
+            log.start = max(log.start, log.offset)
         if seat.position > log.offset:
             line = f"{self.name} {partition}: has {log.offset}, the server begins behind {seat.position}"
             self._report("I4", "skipped", f"{line} and tells no gap")
@@ -100,7 +104,7 @@ class DeviceView:
         if seat.head < known:
             line = f"{self.name} {partition}: the log ends at {seat.head}, but {known} was given"
             self._report("I1", "lost", line)
-        log.joined = seat.position
+        log.joined, log.first = seat.position, seat.first
         log.floors.append((at, seat.floor))
 
     def _believe(self, log: LogView, place: Place) -> None:
@@ -195,6 +199,8 @@ class DeviceView:
             if stamp is not None and stamp < 0:
                 self._check_gap(log, offset, GapReason(-stamp), excused)
             elif stamp is None and offset not in entries:
+                if GapReason.EXPIRED in excused and offset < log.first:
+                    continue  # for another device, perhaps, which did not see it in time
                 line = f"{self.name} {partition}: {offset} was passed over, and nobody ever saw what stands there"
                 self._report("I4", "skipped", line)
             elif stamp is None:

@@ -1,0 +1,106 @@
+"""A disk in memory that takes time, and what a crash leaves of it.
+
+A commit has two phases, each some ticks long: before it is on disk, and after that but before whoever asked for it is
+told. A process that ends in the first one leaves a transaction that is there or not, as luck has it; where it is there
+but was killed and not switched off, it is in the page cache alone: the next commit brings it to disk, a power loss
+before that takes it away again.
+"""
+
+from collections.abc import Callable
+from random import Random
+from typing import Literal, TypeVar
+
+import trio
+
+from bimip.storage.memory import MemoryStore, _State
+from tests.simulation.agenda import sleep_ticks
+
+T = TypeVar("T")
+Phase = Literal["before", "after"]
+
+
+class Disk(MemoryStore):
+    """What one incarnation of the server sees of it. `after_power_loss` and `after_kill` make the next one's."""
+
+    syncs = True
+    """Switched off by a test that shows that the loss is noticed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.commit_under_way = False
+        self._on_disk: _State | None = None
+        """Where that is less than what can be read."""
+
+    def commit(self) -> None:
+        if not self.syncs and self._on_disk is None:
+            self._on_disk = self._state.copy()
+        super().commit()
+        if self.syncs:
+            self._on_disk = None
+
+    def after_power_loss(self, random: Random) -> "Disk":
+        """Leaves this one to those who may still hold it: nothing that they do is seen by anybody."""
+        survivor = type(self)()
+        survivor._state = (self._on_disk or self._state).copy()
+        if self._on_disk is None and self._is_lucky(random):
+            self._finish(survivor._state)
+        return survivor
+
+    def after_kill(self, random: Random) -> "Disk":
+        survivor = type(self)()
+        survivor._state = self._state.copy()
+        survivor._on_disk = self._on_disk
+        if self._is_lucky(random):
+            survivor._on_disk = self._on_disk or self._state.copy()
+            self._finish(survivor._state)
+        return survivor
+
+    def _is_lucky(self, random: Random) -> bool:
+        return self.commit_under_way and random.random() < 0.5
+
+    def _finish(self, state: _State) -> None:
+        for changes in self._open or []:
+            state.change(changes)
+
+
+class SlowWorker:
+    """An inline worker whose commits take ticks of virtual time.
+
+    As a thread would, it stays with a commit however its caller is cancelled; but now and then it lets go: as if the
+    journal had crashed at that moment.
+    """
+
+    def __init__(self, disk: Disk, random: Random) -> None:
+        self.trap: tuple[Phase, Callable[[], None]] | None = None
+        """To be called in this phase of the next commit."""
+        self._disk = disk
+        self._random = random
+
+    async def run(self, job: Callable[[], T]) -> T:
+        if job.__name__ != "_commit_and_begin":
+            await trio.lowlevel.cancel_shielded_checkpoint()
+            return job()
+        lets_go = self._random.random() < 0.5
+        try:
+            self._disk.commit_under_way = True
+            await self._pass("before", lets_go=lets_go)
+            result = job()
+        finally:
+            self._disk.commit_under_way = False
+        await self._pass("after", lets_go=lets_go)
+        return result
+
+    async def _pass(self, phase: Phase, *, lets_go: bool) -> None:
+        ticks = self._random.choice((0, 1, 1, 2))
+        if self.trap is not None and self.trap[0] == phase:
+            (_, call), self.trap = self.trap, None
+            call()
+            ticks = 4
+        with trio.CancelScope(shield=not lets_go):
+            if ticks:
+                await sleep_ticks(ticks)
+            else:
+                await trio.lowlevel.checkpoint()
+
+    def close(self) -> None:
+        pass

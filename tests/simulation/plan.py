@@ -1,0 +1,83 @@
+"""What goes wrong in a run, and when: drawn from the seed before it begins."""
+
+from dataclasses import dataclass
+from random import Random
+from typing import Literal
+
+Disaster = Literal["task kill", "process kill", "power loss"]
+Moment = Literal["now", "before", "after"]
+"""Of a commit: at once, before it is on disk, or between that and its answers."""
+
+KINDS = (
+    "journal",
+    "journal",
+    "users",
+    "session",
+    "device",
+    "reader",
+    "fetcher",
+    "retention",
+    "gateway",
+    "listener",
+    "connections",
+    "connection",
+    "console",
+)
+RARE = {"users", "gateway", "connections"}
+"""All have to connect again: one of them in a run is enough."""
+
+
+@dataclass(frozen=True)
+class Fault:
+    at: int  # messages written
+    what: Disaster
+    moment: Moment = "now"
+    kind: str = ""
+
+
+@dataclass(frozen=True)
+class Plan:
+    users: dict[str, tuple[str, ...]]  # their devices
+    late: tuple[str, str]  # connects when there is something to catch up with, and begins at the head
+    messages: int
+    faults: tuple[Fault, ...]
+    window: int
+    pause_seconds: float  # between two writes of one device
+    hurry: int  # how fast the wall clock goes: where it hurries, days pass and retention has something to remove
+
+
+NAMES = ("alice", "bob", "carol", "dave", "erin", "frank", "grace", "heidi")
+DEVICES = ("phone", "laptop", "tablet", "watch")
+
+
+def draw(random: Random, messages: int) -> Plan:
+    names = NAMES[: random.choice((6, 6, 6, 7))]
+    users = {f"{name}@example.org": DEVICES[: random.choice((2, 3, 3, 4))] for name in names}
+    return Plan(
+        users=users,
+        late=(random.choice(list(users)), "late"),
+        messages=messages,
+        faults=_faults(random, messages),
+        window=random.choice((8, 32, 256)),
+        pause_seconds=random.choice((0.1, 0.3)),
+        hurry=random.choice((1, 1, 1, 86_400)),
+    )
+
+
+def _faults(random: Random, messages: int) -> tuple[Fault, ...]:
+    def at() -> int:
+        return random.randint(messages // 20, messages * 19 // 20)
+
+    def moment() -> Moment:
+        return random.choice(("now", "before", "after"))
+
+    faults = [Fault(at(), "power loss", moment()) for _ in range(random.choice((2, 2, 3)))]
+    faults += [Fault(at(), "process kill", moment()) for _ in range(random.choice((0, 1)))]
+    rare = random.sample(sorted(RARE), 1)
+    kinds = [kind for kind in KINDS if kind not in RARE or kind in rare]
+    chosen = random.sample(kinds, random.randint(6, len(kinds)))
+    together = at()  # some come at once
+    for kind in chosen:
+        when = together if random.random() < 0.3 else at()
+        faults.append(Fault(when, "task kill", moment() if kind == "journal" else "now", kind))
+    return tuple(sorted(faults, key=lambda fault: fault.at))

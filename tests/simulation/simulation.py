@@ -1,0 +1,499 @@
+"""The whole server and many clients in one thread and one seed: run, break, come to rest, and judge.
+
+Everything that happens is drawn from the seed: what devices do, what the network does to their frames, how long the
+disk takes, in which order trio runs what is ready, and what is killed when. So a seed that failed fails again, at the
+same tick.
+"""
+
+import gc
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from functools import cache, partial
+from random import Random
+from typing import Any
+
+import structlog.testing
+import trio
+from trio.testing import MockClock
+
+from bimip.app import Server, Surroundings, open_server
+from bimip.config import Settings
+from bimip.domain.identity import Claims
+from bimip.domain.ids import Millis
+from bimip.domain.records import Table
+from bimip.supervision import NoSuchProcess, State, SupervisionError, Tree
+from bimip.users.connection import RefusedError
+from bimip.wire import bimip_pb2 as pb
+from tests.chaos.checker import Violation, check
+from tests.chaos.device import CALM, Mood
+from tests.chaos.history import Batch, Event, GapReason, Name, Opened
+from tests.harness.memory import MemoryConnection
+from tests.harness.world import BEGIN, FOR_EVER, no_listeners, seeded_scheduler, settings_for_tests
+from tests.simulation.agenda import TICKS, Agenda, sleep_ticks
+from tests.simulation.device import Device
+from tests.simulation.disk import Disk, SlowWorker
+from tests.simulation.line import Line
+from tests.simulation.plan import Fault, Plan, draw
+
+MESSAGES = 500
+REST_SECONDS = 300
+GRACE_SECONDS = 2.0
+FAILED_STARTS = 0.25
+EXPIRING = "notification"
+"""The partition of which something goes after a day."""
+STEP_MS = 5000
+"""How far the wall clock is off, at most, when the server starts again."""
+PARTS = ("journal", "users", "retention", "gateway", "console", "gateway/connections", "gateway/listener")
+EXPECTED_LOGS = {"process ended", "supervisor gave up", "operation set aside"}
+
+
+@dataclass
+class Outcome:
+    """What a seed came to."""
+
+    seed: int
+    violations: list[Violation]
+    counts: Counter[str]
+    transcript: str
+    """A digest of every frame and every fault, each with its tick."""
+    seconds: float  # of virtual time
+    history: list[Event]
+    trace: list[tuple[int, str]]
+
+    @property
+    def replay(self) -> str:
+        return f"scripts/simulate --seed {self.seed} --verbose"
+
+
+@dataclass
+class Options:
+    messages: int = MESSAGES
+    disk: type[Disk] = Disk
+    trace: bool = False
+
+
+def simulate(seed: int, options: Options | None = None) -> Outcome:
+    """Run one seed. What the server lets escape is a violation like any other."""
+    simulation = Simulation(seed, options or Options())
+    with seeded_scheduler(seed), rare_garbage_collection(), structlog.testing.capture_logs() as logs:
+        simulation.logs = logs
+        trio.run(simulation.run, clock=MockClock(autojump_threshold=0))
+    return simulation.judge()
+
+
+@contextmanager
+def rare_garbage_collection() -> Iterator[None]:
+    before = gc.get_threshold()
+    gc.set_threshold(50_000, 50, 1000)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+
+
+@cache
+def _settings(window: int) -> Settings:
+    return settings_for_tests(
+        BIMIP_LIMITS_WINDOW_ENTRIES=str(window),
+        BIMIP_LIMITS_GRACE_SECONDS=str(GRACE_SECONDS),
+        BIMIP_RETENTION_EVERY_SECONDS="0.7",
+        BIMIP_RETENTION_HISTORY_DAYS=f"chat=0,{EXPIRING}=1,feed=0,sync=0",
+    )
+
+
+class Simulation:
+    def __init__(self, seed: int, options: Options) -> None:
+        self.seed = seed
+        self.options = options
+        self.random = Random(seed)
+        self.plan: Plan = draw(self.random, options.messages)
+        self.settings = _settings(self.plan.window)
+        self.partitions: Sequence[str] = self.settings.partitions.names
+        self.told = self.plan.window
+        self.counts: Counter[str] = Counter()
+        self.history: list[Event] = []
+        self.trace: list[tuple[int, str]] = []
+        self.logs: list[Any] = []
+        self.devices: list[Device] = []
+        self.disk = options.disk()
+        self.server: Server | None = None
+        self.agenda: Agenda
+        self._transcript = hashlib.sha256()
+        self._violations: list[Violation] = []
+        self._written = 0
+        self._faults = list(self.plan.faults)
+        self._under_way = 0  # faults that are armed and have not happened
+        self._life = trio.CancelScope()
+        self._lines: list[Line] = []
+        self._nursery: trio.Nursery
+        self._seconds = 0.0
+
+    # What devices ask for.
+
+    def record(self, event: Event) -> None:
+        self.history.append(event)
+        if self.options.trace:
+            self.trace.append((self.agenda.tick, str(event)))
+
+    def may_write(self) -> bool:
+        if self._written >= self.plan.messages:
+            return False
+        self._written += 1
+        if self._faults and self._faults[0].at <= self._written:
+            seconds = self.random.uniform(0.0, 0.1)
+            while self._faults and self._faults[0].at <= self._written:
+                self._under_way += 1
+                self.agenda.after(seconds, self._strike, self._faults.pop(0))
+        return True
+
+    def dial(
+        self, name: Name, random: Random, on_frame: Callable[[bytes], None], on_end: Callable[[int], None]
+    ) -> Line | None:
+        server = self.server
+        if server is None or server.processes is None:
+            return None
+        line = Line(self.agenda, random, on_frame=self._overhear(name, on_frame), on_end=on_end)
+        claims = Claims(name.eid, name.device, FOR_EVER, str(name))
+        try:
+            server.connections.start_soon(_serve, server, claims, line.connection)
+        except (SupervisionError, AssertionError):
+            return None
+        self._lines.append(line)
+        self.counts["connections"] += 1
+        return line
+
+    def _overhear(self, name: Name, on_frame: Callable[[bytes], None]) -> Callable[[bytes], None]:
+        label = str(name).encode()
+
+        def arrived(frame: bytes) -> None:
+            self._transcript.update(b"%d %s %d " % (self.agenda.tick, label, len(frame)))
+            self._transcript.update(frame)
+            on_frame(frame)
+
+        return arrived
+
+    # What goes wrong.
+
+    def _strike(self, fault: Fault) -> None:
+        if self.server is None or (fault.moment != "now" and self._worker.trap is not None):
+            self.agenda.after(0.1, self._strike, fault)  # one at a time
+        elif fault.moment == "now":
+            self._happen(fault)
+        else:
+            trap = self._worker.trap = fault.moment, lambda: self.agenda.after(0, self._happen, fault)
+            self.agenda.after(1.0, self._lose_patience, fault, self._worker, trap)
+
+    def _lose_patience(self, fault: Fault, worker: SlowWorker, trap: object) -> None:
+        """No commit came, or the process is another one by now."""
+        if worker.trap is trap:
+            worker.trap = None
+            self._strike(replace(fault, moment="now"))
+
+    def _happen(self, fault: Fault) -> None:
+        if self.server is None:
+            self._strike(fault)
+            return
+        self._note(f"{fault.what} {fault.kind} {fault.moment}")
+        self._under_way -= 1
+        if fault.what == "task kill":
+            self._kill_a(fault.kind)
+        else:
+            self.counts[f"{fault.what} {_WORDS[fault.moment]}"] += 1
+            self._end_process(with_power=fault.what == "process kill")
+
+    def _note(self, what: str) -> None:
+        line = f"*** {what}"
+        self._transcript.update(b"%d %s" % (self.agenda.tick, line.encode()))
+        self.trace.append((self.agenda.tick, line))
+
+    def _end_process(self, *, with_power: bool) -> None:
+        """The server is no more, from one instant to the next.
+
+        Its tasks end a little later, as tasks do, but as ghosts: with the connections that they hold and with the
+        disk that they write nobody has to do any more.
+        """
+        self.counts["process kills" if with_power else "power losses"] += 1
+        self.disk = self.disk.after_kill(self.random) if with_power else self.disk.after_power_loss(self.random)
+        self.server = None
+        lines, self._lines = self._lines, []
+        for line in lines:
+            self.counts["frames that met no room"] += line.busy
+            line.lose()
+        self._life.cancel()
+
+    def _kill_a(self, kind: str) -> None:
+        server = self.server
+        if server is None:
+            self.agenda.after(0.1, self._kill_a, kind)
+            return
+        assert server.processes is not None
+        paths = [path for path in _paths(server.processes, "bimip") if _kind(path) == kind]
+        if not paths:
+            self.agenda.after(0.1, self._kill_a, kind)
+            return
+        path = self.random.choice(paths)
+        self._note(f"kill {path}")
+        self.counts["task kills"] += 1
+        self._nursery.start_soon(self._kill, server.processes, path)
+
+    async def _kill(self, processes: Tree, path: str) -> None:
+        try:
+            await processes.kill(path)
+        except NoSuchProcess:
+            self.counts[f"kill {_kind(path)}: gone meanwhile"] += 1
+
+    def _end_at_start(self, disk: Disk) -> None:
+        if self.server is None and self.disk is disk:
+            with_power = self.random.random() < 0.5
+            self._note(f"ended while it starts, {'with' if with_power else 'without'} power")
+            self.counts["ended while it starts"] += 1
+            self._end_process(with_power=with_power)
+
+    # The run.
+
+    async def run(self) -> None:
+        self.agenda = Agenda()
+        async with trio.open_nursery() as self._nursery:
+            self._nursery.start_soon(self.agenda.run)
+            self._nursery.start_soon(self._serve_on)
+            await self._load()
+            await self._come_to_rest()
+            self._inspect()
+            self._seconds = trio.current_time()
+            self._nursery.cancel_scope.cancel()
+
+    async def _serve_on(self) -> None:
+        """One incarnation of the server after the other."""
+        while True:
+            self._life = trio.CancelScope()
+            with self._life:
+                await self._serve_once()
+            await trio.sleep(self.random.uniform(0.01, 0.5))
+
+    async def _serve_once(self) -> None:
+        disk = self.disk
+        self._worker = SlowWorker(disk, self.random)
+        surroundings = Surroundings(
+            open_store=lambda _settings: disk,
+            open_worker=lambda: self._worker,
+            wall_clock=partial(self._wall_clock, self.random.randint(-STEP_MS, STEP_MS)),
+            random=Random(self.random.getrandbits(64)),
+            open_listeners=no_listeners,
+            open_console=no_listeners,
+        )
+        try:
+            if self.counts["starts"] and self.random.random() < FAILED_STARTS:
+                self.agenda.after(self.random.uniform(0.0, 0.02), self._end_at_start, disk)
+            async with open_server(self.settings, surroundings) as server:
+                if disk is self.disk:
+                    self.server = server
+                    self.counts["starts"] += 1
+                await trio.sleep_forever()
+        except Exception as error:  # noqa: BLE001 - whatever it is, it must not be
+            self._report("I7", "escaped", f"{type(error).__name__}: {error}")
+            if disk is self.disk:
+                self.server = None
+                for line in self._lines:
+                    line.lose()
+
+    def _wall_clock(self, step_ms: int) -> Millis:
+        return Millis(BEGIN + int(trio.current_time() * 1000 * self.plan.hurry) + step_ms)
+
+    async def _load(self) -> None:
+        late_user, late_device = self.plan.late
+        names = [Name(eid, device) for eid, devices in self.plan.users.items() for device in devices]
+        late = Name(late_user, late_device)
+        self._launch(names, names)  # nobody addresses the late one: first that is refused, and resent it is not
+        await self._until("a first connection", lambda: all(device.is_connected for device in self.devices))
+        mood = Mood(writes=True, cuts=True, dawdles=True, pause_seconds=self.plan.pause_seconds)
+        self._behave(mood)
+        await self._until("half of the load", lambda: self._written >= self.plan.messages // 2)
+        self._launch([late], names, start=pb.START_UNSPECIFIED)
+        self._behave(mood)
+        await self._until(
+            "the end of the load",
+            lambda: self._written >= self.plan.messages and not self._faults and not self._under_way,
+        )
+
+    def _launch(self, names: Sequence[Name], directory: Sequence[Name], start: pb.Start = pb.FIRST) -> None:
+        for name in names:
+            device = Device(name, self, Random(f"{self.seed} {name}"), directory, start)
+            self.devices.append(device)
+            device.begin()
+
+    def _behave(self, mood: Mood) -> None:
+        for device in self.devices:
+            device.mood = mood
+
+    async def _come_to_rest(self) -> None:
+        """Everybody is answered, has everything and has acknowledged it; then everybody looks once more."""
+        self._behave(CALM)
+        await self._until("everything", self._is_complete)
+        for device in self.devices:
+            device.acknowledge_all()
+        await trio.sleep(2)
+        await self._until("everything", self._is_complete)
+        for device in self.devices:
+            device.cut()
+        await self._until("everything once more", self._is_complete)
+        await trio.sleep(2)
+        await self._until("everything to the end", self._is_complete)
+
+    def _is_complete(self) -> bool:
+        return not any(self._lacks())
+
+    def _lacks(self) -> Iterator[str]:
+        """What is on disk and not yet where it belongs."""
+        server = self.server
+        if server is None:
+            yield "a server"
+            return
+        if len(server.queue):
+            yield f"{len(server.queue)} operations"
+        with self.disk.snapshot() as view:
+            for device in self.devices:
+                user = view.get(Table.USERS, (device.name.eid,))
+                if not device.is_connected or user is None:
+                    yield f"{device.name}: a connection"
+                    continue
+                if device.outbox:
+                    yield f"{device.name}: answers for {list(device.outbox)}"
+                for partition, shelf in device.shelves.items():
+                    log = view.get(Table.LOGS, (user.number, partition))
+                    if log is not None and shelf.offset < log.head:
+                        yield f"{device.name}: {partition} up to {log.head}, it has {shelf.place()}"
+                state = view.get(Table.STATES, (user.number,))
+                if state is not None and device.version < state.head:
+                    yield f"{device.name}: state up to {state.head}, it has {device.version}"
+
+    async def _until(self, what: str, done: Callable[[], bool]) -> None:
+        for _ in range(REST_SECONDS * 8):
+            if done() or any(device.failed for device in self.devices):
+                return
+            await sleep_ticks(TICKS // 8)
+        lacks = "; ".join(list(self._lacks())[:5])
+        self._report("I4", "stuck", f"after {REST_SECONDS} s all wait for {what}: {lacks}")
+
+    # The verdict.
+
+    def _report(self, invariant: str, kind: str, line: str) -> None:
+        self._violations.append(Violation(invariant, kind, line))
+
+    def _inspect(self) -> None:
+        """The tree has its shape again, and nothing waits in it."""
+        server = self.server
+        if server is None or server.processes is None:
+            self._report("I7", "gone", "there is no server at the end")
+            return
+        tree = server.processes.snapshot()
+        found = {process.path.removeprefix("bimip/"): process for process in tree.walk()}
+        expected = {"bimip", *PARTS}
+        for device in self.devices:
+            eid, name = f"users/{device.name.eid}", f"users/{device.name}"
+            expected |= {eid, name, f"{name}/reader", f"{name}/fetcher"}
+        shape = {path for path in found if not path.startswith("gateway/connections/")}
+        if shape != expected:
+            self._report("I7", "out of shape", f"missing {expected - shape}, too many {shape - expected}")
+        for path, process in found.items():
+            if process.state is not State.RUNNING:
+                self._report("I7", "out of shape", f"{path} is {process.state.name}")
+        if len(found) - len(shape) != len(self.devices):
+            self._report("I7", "out of shape", f"{len(found) - len(shape)} connections of {len(self.devices)} devices")
+        if len(server.queue):
+            self._report("I7", "left over", f"{len(server.queue)} operations in the queue")
+        with self.disk.snapshot() as view:
+            logs = view.scan(Table.LOGS, (0, ""), (1 << 32, ""), limit=1000)
+        self.counts["expired"] = sum(log.first - 1 for _, log in logs)
+
+    def judge(self) -> Outcome:
+        self.counts["users"] = len(self.plan.users)
+        self.counts["devices"] = len(self.devices)
+        for device in self.devices:
+            self.counts.update(device.counts)
+        self._judge_logs()
+        self._judge_gaps()
+        violations = [*self._violations, *check(self.history, excused=(GapReason.EXPIRED,))]
+        return Outcome(
+            self.seed,
+            violations,
+            self.counts,
+            self._transcript.hexdigest(),
+            self._seconds,
+            self.history,
+            self.trace,
+        )
+
+    def _judge_gaps(self) -> None:
+        """Only what is meant to go is gone."""
+        for event in self.history:
+            if isinstance(event, Opened):
+                told = [(partition, gap) for partition, gaps in event.gaps.items() for gap in gaps]
+            elif isinstance(event, Batch):
+                told = [(event.partition, gap) for gap in event.gaps]
+            else:
+                continue
+            for partition, gap in told:
+                self.counts["told as expired"] += gap.last - gap.first + 1
+                if gap.reason is not GapReason.EXPIRED or partition != EXPIRING or self.plan.hurry == 1:
+                    self._report("I4", "skipped", f"{event.device} was told that {gap} of {partition} is not there")
+
+    def _judge_logs(self) -> None:
+        """What the server complained about, apart from what was done to it."""
+        for entry in self.logs:
+            event, reason = str(entry.get("event")), str(entry.get("reason", ""))
+            if event == "process ended" and reason == "killed":
+                self.counts[f"kill {_kind(entry['path'])}: {_WILL[entry['will']]}"] += 1
+            elif event != "process ended":
+                self.counts[event] += 1
+            if event not in EXPECTED_LOGS or reason.startswith("crashed"):
+                self._report("I7", "escaped", str({key: entry[key] for key in entry if key != "exc_info"})[:500])
+
+
+_WORDS = {"now": "at any moment", "before": "before a commit is on disk", "after": "between commit and answer"}
+_WILL = {"RESTART": "restarted", "IGNORE": "ended", "GIVE_UP": "given up"}
+
+
+async def _serve(server: Server, claims: Claims, connection: MemoryConnection) -> None:
+    """What the gateway does for a socket, for its whole life."""
+    try:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(_admit, server, claims, connection)
+            await connection.wait_closed()
+            nursery.cancel_scope.cancel()
+    finally:
+        connection.cut(1001, "the server stops; please connect again")
+
+
+async def _admit(server: Server, claims: Claims, connection: MemoryConnection) -> None:
+    try:
+        await server.users.attach(claims, connection, [])
+    except RefusedError as error:
+        connection.close(error.code, error.reason)
+
+
+def _paths(tree: Tree, path: str) -> Iterator[str]:
+    """Of a process and all below it, as they are now."""
+    yield path
+    with suppress(NoSuchProcess):
+        for child in tree.which_children(path):
+            yield from _paths(tree, child.path)
+
+
+def _kind(path: str) -> str:
+    match path.split("/")[1:]:
+        case [part]:
+            return part
+        case ["gateway", part]:
+            return part
+        case ["gateway", "connections", _]:
+            return "connection"
+        case ["users", _]:
+            return "session"
+        case ["users", _, _]:
+            return "device"
+        case ["users", _, _, part]:
+            return part
+    return ""

@@ -1,0 +1,45 @@
+"""What happened in a run, for people."""
+
+from collections.abc import Mapping
+
+from tests.chaos.checker import explain
+from tests.simulation.simulation import Outcome
+
+ROWS = (
+    ("messages written", "written"),
+    ("acknowledged", "acknowledged"),
+    ("refused", "refused"),
+    ("outcome unknown", "outcome unknown"),
+    ("resent", "resent"),
+    ("duplicates answered", "duplicates answered"),
+    ("conflicts answered", "conflicts answered"),
+    ("deliveries", "delivered"),
+    ("redelivered", "redelivered"),
+    ("entries expired", "expired"),
+    ("told to a device as expired", "told as expired"),
+    ("fetches", "fetches"),
+    ("read receipts", "receipts"),
+    ("connections", "connections"),
+    ("cuts by devices", "cuts"),
+    ("frames that met no room", "frames that met no room"),
+    ("stores lost by devices", "stores lost"),
+    ("starts of the server", "starts"),
+    ("power losses", "power losses"),
+    ("kills of the process", "process kills"),
+    ("ended while it starts", "ended while it starts"),
+    ("task kills", "task kills"),
+)
+
+
+def failure(outcome: Outcome) -> str:
+    """What a person needs to see of a seed that failed, and how to see it again."""
+    return f"seed {outcome.seed} failed; again: {outcome.replay}\n{explain(outcome.violations)}"
+
+
+def summary(counts: Mapping[str, int], seeds: int) -> str:
+    """A table: what happened, in all and per seed."""
+    kills = sorted(name for name in counts if name.startswith("kill "))
+    ends = sorted(name for name in counts if name.startswith(("power loss ", "process kill ")))
+    rows = [*ROWS, *((f"  {name}", name) for name in (*ends, *kills))]
+    lines = [f"{title:<45} {counts.get(name, 0):>9} {counts.get(name, 0) / seeds:>9.1f}" for title, name in rows]
+    return "\n".join([f"{'':<45} {'in all':>9} {'per seed':>9}", *lines])

@@ -1,0 +1,120 @@
+"""The simulation sees what it is there to see: each of these servers has one defect, and is found out."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from bimip import app
+from bimip.domain import operations as ops
+from bimip.domain.decisions import DECIDE
+from bimip.domain.ids import Offset
+from bimip.domain.records import Table
+from bimip.users.device import Device
+from tests.chaos.runner import HastyJournal
+from tests.simulation.disk import Disk
+from tests.simulation.simulation import Options, simulate
+from tests.simulation.tracing import untraced
+
+SEEDS = range(1, 6)
+SHORT = 200
+
+
+def kinds_found(kind: str, disk: type[Disk] = Disk) -> set[str]:
+    """The kinds of violations of the first seed that shows this one; or of all, if none does."""
+    found: set[str] = set()
+    for seed in SEEDS:
+        with untraced():
+            outcome = simulate(seed, Options(messages=SHORT, disk=disk))
+        kinds = {violation.kind for violation in outcome.violations}
+        found |= kinds
+        if kind in kinds:
+            break
+    return found
+
+
+class UnsyncedDisk(Disk):
+    """Commits stay in the page cache."""
+
+    syncs = False
+
+
+class Boastful:
+    """A connection as a fetcher sees it that does not ask whether its frame was taken."""
+
+    sendable = True
+
+    def __init__(self, connection: Any) -> None:
+        self._connection = connection
+
+    def send_nowait(self, frame: bytes) -> bool:
+        self._connection.send_nowait(frame)
+        return True
+
+    def close(self, code: int, reason: str) -> None:
+        self._connection.close(code, reason)
+
+
+def moving_first(step: Callable[[Any], None]) -> Callable[[Any], None]:
+    def hasty(device: Any) -> None:
+        connection = device.connection
+        device.connection = Boastful(connection)
+        try:
+            step(device)
+        finally:
+            device.connection = connection
+
+    return hasty
+
+
+def acknowledging_more(decide: Callable[..., Any]) -> Callable[..., Any]:
+    def generous(view: Any, op: ops.Acknowledge, moment: Any) -> Any:
+        log = view.get(Table.LOGS, (op.user, op.partition))
+        head = log.head if log is not None else 0
+        return decide(view, op._replace(upto=Offset(max(op.upto, min(op.upto + 2, head)))), moment)
+
+    return generous
+
+
+def forgetting(decide: Callable[..., Any]) -> Callable[..., Any]:
+    """Appends as if no message had ever been seen before."""
+
+    class Forgetful:
+        def __init__(self, view: Any) -> None:
+            self._view = view
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self._view, name)
+
+        def get(self, table: Table, key: Any) -> Any:
+            return None if table is Table.SEEN else self._view.get(table, key)
+
+    return lambda view, op, moment: decide(Forgetful(view), op, moment)
+
+
+def test_a_disk_that_does_not_sync_loses_what_was_acknowledged() -> None:
+    assert "lost" in kinds_found("lost", UnsyncedDisk)
+
+
+def test_a_journal_that_answers_before_its_commit_loses_what_was_acknowledged(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(app, "Journal", HastyJournal)
+
+    assert "lost" in kinds_found("lost")
+
+
+def test_a_position_that_moves_before_the_frame_was_taken_skips(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Device, "step", moving_first(Device.step))
+
+    assert "skipped" in kinds_found("skipped")
+
+
+def test_an_ack_that_moves_the_floor_too_far_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(DECIDE, ops.Acknowledge, acknowledging_more(DECIDE[ops.Acknowledge]))
+
+    assert "floor ahead" in kinds_found("floor ahead")
+
+
+def test_a_resend_that_is_appended_again_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(DECIDE, ops.Append, forgetting(DECIDE[ops.Append]))
+
+    assert "duplicated" in kinds_found("duplicated")
