@@ -293,6 +293,36 @@ async def keep(office: Office, *, task_status: trio.TaskStatus[None] = trio.TASK
                 office.store.reopen()
 
 
+def fill_quota(folder: str) -> None:
+    """Messages until one is refused, then an ack, expiry, and the refused one again: tells what changes."""
+    store = LmdbStore(folder, map_bytes=MAP_BYTES, quota_bytes=600_000)
+    trio.run(_fill_quota, Office(store, ThreadWorker(), day=1))
+    store.close()
+
+
+async def _fill_quota(office: Office) -> None:
+    async with trio.open_nursery() as nursery:
+        await nursery.start(keep, office)
+        number, kind = 0, ""
+        while kind != "Refused":
+            big = message(ANN_PHONE, f"big{number}", "bob", 20_000)
+            [(_, result)] = await office.submit([(big.id, big)])
+            if type(result).__name__ != kind:
+                say_result(big.id, result)
+            number, kind = number + 1, type(result).__name__
+        now = earliest_stamp(Millis(BEGIN + 100 * DAY))
+        expire = [("ann", ExpireLog(ANN, CHAT, now)), ("bob", ExpireLog(BOB, CHAT, now))]
+        steps: list[Step] = [
+            [("ack", Acknowledge(BOB, BOB_PHONE, CHAT, Offset(PREPARED)))],
+            [*expire, ("history", ExpireHistory(TOGETHER, now)), ("bodies", ExpireBodies(now))],
+            [(big.id, big)],
+        ]
+        for step in steps:
+            say_result(*(await office.submit(step))[-1])
+        nursery.cancel_scope.cancel()
+    office.worker.close()
+
+
 def tell_reads(store: LmdbStore, name: str) -> None:
     """After a refusal: reads go on, and show whether it is there."""
     try:

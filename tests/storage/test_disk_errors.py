@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from bimip.domain.operations import Fault
 from tests.storage.bench import MORE, Bench, count_by, flat
-from tests.storage.claims import Line
+from tests.storage.claims import Line, read_lines
 from tests.storage.tracing import Call
 
 DATA = ("writev", "pwrite64")
@@ -87,3 +87,14 @@ def test_errors_at_writes_and_syncs(bench: Bench, tell: Callable[[str], None]) -
     tell(f"{len(made)} storage errors ({count_by([each.kind for each in made])}): {len(problems)} false answers")
     assert not problems
     assert len(made) > 100
+
+
+def test_a_quota_refuses_messages_lets_the_rest_through_and_ends_with_expiry(bench: Bench) -> None:
+    place = bench.place()
+    code = bench.forks.run("tests.storage.script:fill_quota", place / "told", folder=str(place))
+    told = read_lines(place / "told")
+
+    assert code == 0, (place / "told").read_text()
+    assert [line["kind"] for line in told] == ["Appended", "Refused", "Acknowledged", "Expired", "Appended"]
+    assert told[1]["fault"] == Fault.STORAGE_FULL
+    assert told[1]["retry_after_ms"] > 0
