@@ -13,6 +13,7 @@ import trio.testing
 
 from bimip.app import Server, Surroundings, open_server
 from bimip.config import Settings
+from bimip.domain.records import Table
 from bimip.storage.memory import MemoryStore
 from bimip.storage.worker import InlineWorker
 from bimip.wire import bimip_pb2 as pb
@@ -70,7 +71,8 @@ class Heard:
     @property
     def errors(self) -> list[pb.ErrorMessage]:
         alone = [one.error for one in self.frames if one.HasField("error")]
-        return alone + [error for one in self.frames for error in one.body.errors]
+        batched = [error for one in self.frames for error in one.body.errors]
+        return alone + batched + [result.error for one in self.frames for result in one.hello.results]
 
 
 class Caller:
@@ -125,11 +127,11 @@ class Gate:
         return caller
 
     def stored(self) -> object:
-        """All that the store holds, but for its counters and clock."""
+        """All that the store holds, but for its counters and clock, and when a device was seen."""
         state = self.store._state
-        return {table: dict(records) for table, records in state.records.items() if table.value != "meta"} | {
-            place: (first, list(run)) for place, (first, run) in state.runs.items()
-        }
+        records = {table: dict(records) for table, records in state.records.items() if table is not Table.META}
+        records[Table.DEVICES] = {key: found.number for key, found in records[Table.DEVICES].items()}
+        return records, {place: (first, list(run)) for place, (first, run) in state.runs.items()}
 
 
 @asynccontextmanager

@@ -9,7 +9,7 @@ from bimip.client.wire import bimip as sdk
 from bimip.session.close import Close, may_reconnect
 from bimip.wire import bimip_pb2 as pb
 from bimip.wire.codec import ROUTES, decode
-from bimip.wire.json import MAX_OBJECTS, from_json
+from bimip.wire.json import MAX_COMMAS, MAX_OBJECTS, from_json
 from bimip.wire.limits import Limits
 from bimip.wire.validation import check_message
 
@@ -74,7 +74,7 @@ def test_the_limits_that_hello_does_not_tell_are_told_here() -> None:
     )
 
     assert expected in SECTIONS["Limits"]
-    assert f"more than {MAX_OBJECTS:,} objects" in SECTIONS["The frame"]
+    assert f"more than {MAX_OBJECTS:,} objects or {MAX_COMMAS:,} commas" in SECTIONS["The frame"]
 
 
 @pytest.mark.parametrize(("digits", "text"), EXAMPLES)

@@ -1,0 +1,224 @@
+from contextlib import ExitStack
+from dataclasses import replace
+
+import pytest
+import trio
+from trio.testing import MockClock
+
+from bimip.domain.identity import Claims
+from bimip.domain.ids import Millis
+from bimip.gateway.admission import Admission, NoPlaceError, address_of
+from bimip.gateway.settings import GatewaySettings
+from bimip.session.close import Close
+from tests.gateway.harness import (
+    PING,
+    SETTINGS,
+    close_of,
+    hello,
+    open_port,
+    open_world,
+    opening,
+    read_all,
+    token,
+    upgrade,
+)
+
+FEW = replace(
+    SETTINGS,
+    max_devices_per_user=2,
+    max_connections_per_address=5,
+    max_unauthenticated=4,
+    max_unauthenticated_per_address=3,
+    uncounted_addresses=(),
+    close_seconds=0.3,
+)
+
+
+def claims(device: str = "phone", eid: str = "bob") -> Claims:
+    return Claims(eid, device, Millis(0), "t")
+
+
+class Doors:
+    """Comes and goes."""
+
+    def __init__(self, settings: GatewaySettings = FEW) -> None:
+        self.admission = Admission(settings)
+        self.stack = ExitStack()
+
+    def come(self, address: str | None, who: Claims | None = None) -> int:
+        """0, or the status that was answered."""
+        try:
+            place = self.stack.enter_context(self.admission.enter(address))
+            if who is not None:
+                place.take(who)
+        except NoPlaceError as error:
+            return error.status
+        return 0
+
+
+def test_so_many_may_be_unknown_at_once() -> None:
+    doors = Doors()
+
+    assert [doors.come(f"10.0.0.{n}") for n in range(6)] == [0, 0, 0, 0, 503, 503]
+    assert doors.admission.statistics().no_place == 2
+    doors.stack.close()
+    assert doors.come("10.0.0.9") == 0
+
+
+def test_so_many_of_one_address_may_be_unknown_at_once() -> None:
+    doors = Doors()
+
+    assert [doors.come("10.0.0.1") for _ in range(4)] == [0, 0, 0, 429]
+    assert doors.come("10.0.0.2") == 0
+
+
+def test_so_many_of_one_address_may_be_connected_at_once() -> None:
+    doors = Doors()
+
+    assert [doors.come("10.0.0.1", claims(eid=str(n))) for n in range(6)] == [0, 0, 0, 0, 0, 429]
+    assert doors.come("10.0.0.2") == 0
+
+
+def test_so_many_devices_of_a_user_may_be_connected_at_once_and_a_known_one_comes_again() -> None:
+    doors = Doors()
+
+    assert [doors.come(None, claims(name)) for name in ("a", "b", "c")] == [0, 0, 429]
+    assert [doors.come(None, claims("a")) for _ in range(3)] == [0, 0, 429]
+    assert doors.come(None, claims("c", "alice")) == 0
+    doors.stack.close()
+    assert [doors.come(None, claims(name)) for name in ("c", "d")] == [0, 0]
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("10.0.0.1", "10.0.0.1", True),
+        ("10.0.0.1", "10.0.0.2", False),
+        ("10.0.0.1", "::ffff:10.0.0.1", True),
+        ("2001:db8::1", "2001:db8::2", True),
+        ("2001:db8::1", "2001:db8::ffff:0:0:1", True),
+        ("2001:db8:0:1::1", "2001:db8:0:2::1", False),
+        ("fe80::1%eth0", "fe80::2%eth1", True),
+    ],
+)
+def test_what_is_one_address(one: str, other: str, *, same: bool) -> None:
+    doors = Doors(replace(FEW, max_unauthenticated_per_address=1))
+    doors.come(one)
+
+    assert doors.come(other) == (429 if same else 0)
+
+
+@pytest.mark.parametrize("address", [None, "127.0.0.1", "::ffff:127.9.9.9", "::1", "10.1.2.3", "/a/path", ""])
+def test_who_stands_behind_a_proxy_or_has_no_address_is_not_counted(address: str | None) -> None:
+    uncounted = ("127.0.0.0/8", "::1/128", "10.0.0.0/8")
+    doors = Doors(replace(FEW, uncounted_addresses=uncounted, max_unauthenticated=0))
+
+    assert [doors.come(address) for _ in range(50)] == [0] * 50
+    assert doors.admission.statistics().addresses == 0
+
+
+def test_0_is_without_limit() -> None:
+    none = replace(
+        FEW,
+        max_devices_per_user=0,
+        max_connections_per_address=0,
+        max_unauthenticated=0,
+        max_unauthenticated_per_address=0,
+    )
+    doors = Doors(none)
+
+    assert [doors.come("10.0.0.1", claims(str(n)) if n % 2 else None) for n in range(500)] == [0] * 500
+
+
+def test_nothing_is_left_when_all_have_gone() -> None:
+    doors = Doors()
+    for n in range(10):
+        doors.come("10.0.0.1", claims(str(n % 3)))
+        doors.come("10.0.0.2")
+    doors.stack.close()
+    admission = doors.admission
+
+    assert (admission.statistics().unauthenticated, admission.statistics().users) == (0, 0)
+    assert not admission._connected_from
+    assert not admission._unauthenticated_from
+
+
+# Over real sockets.
+
+
+async def knock(port: int, *, says: bytes = b"") -> trio.SocketStream:
+    stream = await trio.open_tcp_stream("127.0.0.1", port)
+    if says:
+        await stream.send_all(says)
+    return stream
+
+
+async def test_one_too_many_is_told_when_to_come_again_and_the_others_do_not_notice() -> None:
+    async with open_world(FEW) as world, open_port(world) as port:
+        with trio.fail_after(10):
+            known = await knock(port)
+            await upgrade(known)
+            half = [await knock(port, says=opening()[:50]) for _ in range(3)]
+            await trio.testing.wait_all_tasks_blocked(0.05)
+            turned_away = await knock(port, says=opening())
+            answer = await read_all(turned_away)
+            await turned_away.aclose()
+            for stream in half:
+                await stream.aclose()
+            await trio.testing.wait_all_tasks_blocked(0.05)
+            again = await knock(port)
+            await upgrade(again, shown=token(device="laptop"))
+            await known.send_all(b"\x82\x80\0\0\0\0")
+
+            assert answer.startswith(b"HTTP/1.1 429 ")
+            assert b"\r\nRetry-After: 5\r\n" in answer
+            assert (await known.receive_some())[:1] == b"\x82"
+            for stream in (known, again):
+                stream.socket.close()
+
+
+async def test_a_device_too_many_is_told_by_http_or_by_1013(autojump_clock: MockClock) -> None:
+    async with open_world(FEW) as world:
+        connected = [await world.connect(shown=token(device=name)) for name in ("a", "b")]
+        refused = world.dial()
+        await refused.send_all(opening(shown=token(device="c")))
+        answer = await read_all(refused)
+        in_hello = await world.connect(shown="")
+        await in_hello.send_message(hello(token(device="c")))
+        code, reason = await close_of(in_hello)
+        same = await world.connect(shown=token(device="a"))
+        await same.send_message(PING)
+
+        assert answer.startswith(b"HTTP/1.1 429 ")
+        assert b"\r\nRetry-After: 60\r\n" in answer
+        assert b"This user has 2 devices connected. Try again in 60 seconds." in answer
+        assert (code, reason) == (
+            Close.TRY_AGAIN_LATER,
+            "This user has 2 devices connected. Try again in 60 seconds.",
+        )
+        assert await same.get_message() == PING
+        assert len(connected) == 2
+
+
+async def test_those_who_are_turned_away_hold_nothing(autojump_clock: MockClock) -> None:
+    async with open_world(replace(FEW, max_unauthenticated=1)) as world:
+        first = world.dial()
+        await trio.testing.wait_all_tasks_blocked()
+        silent = [world.dial() for _ in range(1000)]
+        answers = [await read_all(stream) for stream in silent]
+        await trio.sleep(1)
+
+        assert sum(answer.startswith(b"HTTP/1.1 503 ") for answer in answers) == 256
+        assert sum(answer == b"" for answer in answers) == 744
+        assert world.ended == 1000
+        await first.aclose()
+
+
+async def test_an_address_is_a_sockets() -> None:
+    async with open_world() as world, open_port(world) as port:
+        stream = await trio.open_tcp_stream("127.0.0.1", port)
+
+        assert address_of(stream) == "127.0.0.1"
+        await stream.aclose()
+        assert address_of(stream) is None
+        assert address_of(trio.testing.memory_stream_pair()[0]) is None

@@ -1,0 +1,139 @@
+"""Tokens over a connection's life, and those that come again."""
+
+import pytest
+import trio
+from trio.testing import MockClock
+
+from bimip.client.wire import bimip as pb
+from bimip.domain.ids import Millis
+from bimip.gateway.authentication import issue
+from bimip.wire import bimip_pb2 as server_pb
+from bimip.wire import codec
+from tests.harness.gate import open_gate
+from tests.harness.world import BEGIN, KEY, Client, open_world, settings_for_tests, token, virtual_millis
+
+REFRESH, REVOKE = pb.TokenAuthorityAction.REFRESH, pb.TokenAuthorityAction.REVOKE
+LEEWAY = 30
+PATIENT = settings_for_tests(BIMIP_TOKENS_LEEWAY_SECONDS=str(LEEWAY))
+
+
+async def revoke(client: Client, text: str = "") -> None:
+    client.send(token_authority=pb.TokenAuthority(action=REVOKE, token=text), ref=5)
+    heard = await client.heard()
+    assert [frame.ref for frame in heard.frames if frame.token_authority is not None] == [5], heard.errors
+
+
+async def test_another_device_of_the_user_revokes_it_and_it_ends_at_once(autojump_clock: MockClock) -> None:
+    async with open_world() as world:
+        phone, laptop = await world.join("bob", "phone"), await world.join("bob", "laptop")
+        await revoke(laptop, token("bob", "phone"))
+
+        assert await phone.closed() == 4102
+        assert laptop.is_connected
+
+
+async def test_revoked_while_its_device_is_away_it_does_not_come_in(autojump_clock: MockClock) -> None:
+    async with open_world() as world:
+        laptop = await world.join("bob", "laptop")
+        await revoke(laptop, token("bob", "phone"))
+        phone = world.connect("bob", "phone")
+
+        assert await phone.closed() == 4102
+
+
+async def test_revoked_it_refreshes_nothing(autojump_clock: MockClock) -> None:
+    async with open_world() as world:
+        phone, laptop = await world.join("bob", "phone"), await world.join("bob", "laptop")
+        await revoke(laptop, token("bob", "phone", jti="leaked"))
+        phone.send(token_authority=pb.TokenAuthority(action=REFRESH, token=token("bob", "phone", jti="leaked")))
+
+        assert (await phone.heard()).codes == [pb.ErrorCode.UNAUTHENTICATED]
+        assert phone.is_connected
+
+
+async def test_a_token_that_was_replaced_can_still_be_revoked_and_the_connection_goes_on(
+    autojump_clock: MockClock,
+) -> None:
+    async with open_world() as world:
+        phone = await world.join("bob", "phone")
+        phone.send(token_authority=pb.TokenAuthority(action=REFRESH, token=token("bob", "phone", jti="second")), ref=1)
+        await phone.heard()
+        await revoke(phone, token("bob", "phone"))
+        was_connected = phone.is_connected
+        await revoke(phone, token("bob", "phone", jti="second"))
+
+        assert was_connected
+        assert await phone.closed() == 4102
+
+
+async def test_whenever_it_is_revoked_while_its_device_connects_it_is_out(autojump_clock: MockClock) -> None:
+    """Between the check and the device's start there was a moment in which nobody would have closed it."""
+    for wait in range(40):
+        async with open_world(seed=wait) as world:
+            laptop = await world.join("bob", "laptop")
+            laptop.send(token_authority=pb.TokenAuthority(action=REVOKE, token=token("bob", "phone")))
+            for _ in range(wait):
+                await trio.lowlevel.checkpoint()
+            phone = world.connect("bob", "phone")
+            phone.send(hello=pb.Hello())
+
+            assert await phone.closed() == 4102
+
+
+async def test_a_revoked_token_is_remembered_for_as_long_as_it_would_count(autojump_clock: MockClock) -> None:
+    """Its expiry and the leeway: clocks may differ."""
+    async with open_world(settings=PATIENT) as world:
+        phone, laptop = await world.join("bob", "phone"), await world.join("bob", "laptop")
+        shown = token("bob", "phone", seconds=100, jti="short")
+        await revoke(laptop, shown)
+        await trio.sleep(100 + LEEWAY - 2)
+        claims = world.server.services.verify(shown)
+        again = world.connect("bob", "phone", expires_at=claims.expires_at, jti=claims.jti)
+        code = await again.closed()
+
+        assert code == 4102
+        assert phone.is_connected
+
+
+async def test_a_clock_that_is_ahead_does_not_end_a_connection_that_began(autojump_clock: MockClock) -> None:
+    """A token that expired some seconds ago by this server's clock is taken, and counts until the leeway ends."""
+    async with open_gate(PATIENT) as gate:
+        mallory = gate.knock()
+        await mallory.open(
+            shown=issue(
+                algorithm="HS256",
+                signing_key=KEY,
+                eid="mallory",
+                device="phone",
+                now_ms=virtual_millis() - 80_000,
+                lifetime_seconds=60,
+                jti="old",
+            )
+        )
+        await mallory.say(codec.encode(server_pb.Hello()))
+        first = await mallory.heard()
+        early = await mallory.heard(5)
+        late = await mallory.heard(10)
+
+        assert first.frames[0].HasField("hello")
+        assert early.close is None
+        assert late.close is not None
+        assert late.close[0] == 4101
+
+
+@pytest.mark.parametrize("times", [2, 10])
+async def test_a_token_that_is_shown_again_is_one_device(times: int, autojump_clock: MockClock) -> None:
+    """Whoever replays a token is that device: the older connection is told, so its owner notices."""
+    async with open_world() as world:
+        connected = [await world.join("bob", "phone") for _ in range(times)]
+
+        assert [await client.closed() for client in connected[:-1]] == [4103] * (times - 1)
+        assert connected[-1].is_connected
+
+
+async def test_nobody_comes_in_with_a_token_that_expires_while_it_waits(autojump_clock: MockClock) -> None:
+    async with open_world() as world:
+        phone = world.connect("bob", "phone", expires_at=Millis(BEGIN - 1000 * LEEWAY))
+        phone.send(hello=pb.Hello())
+
+        assert await phone.closed() == 4101
