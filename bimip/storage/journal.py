@@ -287,26 +287,28 @@ class Journal:
         self._cache.clear()
         self.statistics.writable = False
         self.statistics.fault = str(error)
-        opened = not self._begun and self._reopens()
-        self._refuse(tickets, why)
         for attempt in range(1 << 62):
-            try:
-                if not opened:
-                    await self._worker.run(self._abort)
-                    self._store.reopen()
-                await self._open()
-            except StorageError as again:
-                self.statistics.fault = str(again)
-                opened = not self._begun and self._reopens()
-                await self._refuse_for(REOPEN_SECONDS[min(attempt, len(REOPEN_SECONDS) - 1)])
-            else:
-                self.statistics.reopened += 1
-                return
+            opened = await self._reopens()
+            self._refuse(tickets, why)
+            tickets = ()
+            if opened:
+                try:
+                    await self._open()
+                except StorageError as again:
+                    self.statistics.fault = str(again)
+                    await self._reopens()
+                else:
+                    self.statistics.reopened += 1
+                    return
+            await self._refuse_for(REOPEN_SECONDS[min(attempt, len(REOPEN_SECONDS) - 1)])
 
-    def _reopens(self) -> bool:
+    async def _reopens(self) -> bool:
         try:
+            if self._begun:
+                await self._worker.run(self._abort)
             self._store.reopen()
-        except StorageError:
+        except StorageError as error:
+            self.statistics.fault = str(error)
             return False
         return True
 

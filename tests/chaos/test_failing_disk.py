@@ -61,7 +61,7 @@ async def test_a_failing_disk_costs_writers_an_error_and_nobody_the_connection(
 
             assert code == 503
             assert "the disk failed" in reasons or "Input/output error" in reasons
-            while (await readiness(server))[0] != 200:  # noqa: ASYNC110 - another process: nothing here tells of it
+            while (await readiness(server))[0] != 200:  # noqa: ASYNC110 - nothing tells it but asking
                 await trio.sleep(0.05)
             for name in ["before", *(f"during {number}" for number in range(10)), "after"]:
                 assert isinstance(await ann.post(name, 100), pb.Signal)

@@ -146,6 +146,14 @@ class SplitStore(LmdbStore):
             super().commit()
 
 
+class DeafStore(LmdbStore):
+    """For negative controls: a store that takes every commit for a good one."""
+
+    def commit(self) -> None:
+        with suppress(StorageError):
+            super().commit()
+
+
 class HastyStore(LmdbStore):
     """For negative controls: a store that begins with what the page cache shows."""
 
@@ -163,12 +171,12 @@ class HastyJournal(Journal):
 class EagerJournal(Journal):
     """For negative controls: a journal that answers before it commits."""
 
-    async def _write(self, tickets: Sequence[Ticket], **options: Any) -> None:
-        _, results, _ = self._decide(tickets, **options)
+    async def _write(self, tickets: Sequence[Ticket], *, growing: bool = True) -> None:
+        _, results, _ = self._decide(tickets, growing=growing)
         self._answer(tickets, results)
         for _ in range(5):  # those who were answered tell of it first
             await trio.lowlevel.checkpoint()
-        await super()._write([Ticket(ticket.operation, lambda _: None) for ticket in tickets], **options)
+        await super()._write([Ticket(ticket.operation, lambda _: None) for ticket in tickets], growing=growing)
 
 
 STORES: dict[str, type[LmdbStore]] = {

@@ -89,6 +89,14 @@ def test_errors_at_writes_and_syncs(bench: Bench, tell: Callable[[str], None]) -
     assert len(made) > 100
 
 
+def test_a_store_that_does_not_listen_to_the_disk_is_found(bench: Bench) -> None:
+    place = bench.place()
+    _, told, _ = bench.trace(place, inject=["fdatasync:error=EIO:when=4"], in_thread=True, fault="deaf")
+    [problems] = bench.verify([place], [told])
+
+    assert any("lost: " in problem for problem in problems), problems
+
+
 def test_a_quota_refuses_messages_lets_the_rest_through_and_ends_with_expiry(bench: Bench) -> None:
     place = bench.place()
     code = bench.forks.run("tests.storage.script:fill_quota", place / "told", folder=str(place))
