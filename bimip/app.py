@@ -147,6 +147,7 @@ class Server:
                 partitions=frozenset(self.settings.partitions.names),
                 accept_unknown_recipients=self.settings.users.accept_unknown_recipients,
                 window_entries=self.settings.limits.window_entries,
+                max_stored_bytes=self.settings.limits.max_stored_bytes_per_user,
             ),
             wall_clock=self.surroundings.wall_clock,
             committed=self.users.committed,

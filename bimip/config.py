@@ -239,6 +239,7 @@ class LimitSettings:
     max_frame_bytes: int = _setting(MIB, _whole(16 * KIB, 64 * MIB))
     max_fragments: int = _setting(1024, _whole(1, 1_048_576))
     max_batch: int = _setting(1024, _whole(256, 65_536))
+    max_stored_bytes_per_user: int = _setting(0, _whole(0, 2**47))
     window_entries: int = _setting(256, _whole(1, 65_536))
     window_bytes: int = _setting(MIB, _BYTES)
     grace_seconds: float = _setting(30.0, _seconds(0.1, 86_400))

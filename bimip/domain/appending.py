@@ -1,5 +1,7 @@
 """A message enters the logs of everybody concerned: all of them or none, once however often it is sent."""
 
+from collections.abc import Iterable
+
 from bimip.domain.batch import Decision, Grow, Put
 from bimip.domain.ids import ConversationId, ConversationOffset, DeviceId, Offset, Stamp, UserId
 from bimip.domain.operations import Append, Appended, Fault, Refused
@@ -17,6 +19,9 @@ from bimip.domain.records import (
 )
 from bimip.domain.registering import allocate, register_user
 from bimip.domain.rules import Moment
+
+QUOTA_RETRY_MS = 3_600_000
+"""Room comes as messages expire: rarely."""
 
 EMPTY_LOG = Log(Offset(1), Offset(0))
 
@@ -48,13 +53,26 @@ def append(view: Reader, op: Append, moment: Moment) -> Decision:
         puts.append((Table.LOGS, (user, op.partition), log))
         grows.append((Sequence.ENTRIES, (user, op.partition), log.head, entry))
     body = moment.rules.encode(op.sent, stamp, number, place)
+    stored = (view.get(Table.STORED, (op.user,)) or 0) + len(body) + sum(map(payload_bytes, addressed.values()))
+    if 0 < moment.rules.max_stored_bytes < stored:
+        return Decision(_over_quota(moment.rules.max_stored_bytes))
     puts += [
+        (Table.STORED, (op.user,), stored),
         (Table.BODIES, (stamp,), body),
         (Table.CONVERSATIONS, (number,), conversation._replace(head=place)),
         (Table.SEEN, (op.device, op.id), Seen(op.digest, stamp, op.partition, own.head, number, place)),
         *((Table.ADDRESSED, (stamp, user), tuple(devices)) for user, devices in addressed.items()),
     ]
     return Decision(Appended(op.id, op.partition, stamp, own.head, number, place, duplicate=False), puts, tuple(grows))
+
+
+def payload_bytes(addressed: Iterable[Addressed]) -> int:
+    return sum(len(one.payload or b"") for one in addressed)
+
+
+def _over_quota(most: int) -> Refused:
+    sentence = f"you may have {most} bytes stored here, and this would be more; wait until older messages expire"
+    return Refused(Fault.STORAGE_FULL, sentence, "", QUOTA_RETRY_MS)
 
 
 def unknown_partition(name: str, moment: Moment) -> Refused:

@@ -1,7 +1,7 @@
 """What is older than the history period goes, a slice at a time. Offsets that were given are never given again."""
 
-from bimip.domain.appending import EMPTY_LOG
-from bimip.domain.batch import Decision
+from bimip.domain.appending import EMPTY_LOG, payload_bytes
+from bimip.domain.batch import Decision, Put
 from bimip.domain.ids import ConversationOffset, DeviceId, Offset, Stamp
 from bimip.domain.operations import (
     ExpireBodies,
@@ -14,6 +14,9 @@ from bimip.domain.operations import (
 from bimip.domain.records import Conversation, Key, Log, Reader, Sequence, Table
 from bimip.domain.rules import Moment
 
+MAX_ADDRESSED = 1000
+"""Users of whom one message may address devices."""
+
 
 def expire_log(view: Reader, op: ExpireLog, moment: Moment) -> Decision:
     key = (op.user, op.partition)
@@ -21,8 +24,23 @@ def expire_log(view: Reader, op: ExpireLog, moment: Moment) -> Decision:
     first, more = _first_kept(view, Sequence.ENTRIES, key, log.first, log.head, op.before, moment)
     if first == log.first:
         return Decision(Expired(0, more=False))
-    put = (Table.LOGS, key, log._replace(first=Offset(first)))
-    return Decision(Expired(first - log.first, more), (put,), cuts=((Sequence.ENTRIES, key, first),))
+    puts: list[Put] = [(Table.LOGS, key, log._replace(first=Offset(first)))]
+    freed = _own_bytes(view, op, log.first, first)
+    if freed:
+        puts.append((Table.STORED, (op.user,), max(0, (view.get(Table.STORED, (op.user,)) or 0) - freed)))
+    return Decision(Expired(first - log.first, more), puts, cuts=((Sequence.ENTRIES, key, first),))
+
+
+def _own_bytes(view: Reader, op: ExpireLog, first: int, upto: int) -> int:
+    """What the user's own messages among these took: stored bytes count against their sender alone."""
+    freed = 0
+    for _, entry in view.read(Sequence.ENTRIES, (op.user, op.partition), first - 1, limit=upto - first):
+        if entry.author == op.user:
+            freed += len(view.get(Table.BODIES, (entry.stamp,)) or b"")
+            if entry.addressed:
+                found = view.scan(Table.ADDRESSED, (entry.stamp,), (entry.stamp + 1,), limit=MAX_ADDRESSED)
+                freed += sum(payload_bytes(devices) for _, devices in found)
+    return freed
 
 
 def expire_history(view: Reader, op: ExpireHistory, moment: Moment) -> Decision:

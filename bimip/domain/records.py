@@ -35,6 +35,7 @@ class Table(Enum):
     CHANGES = "changes"  # (user, version) -> StateKey: what changed, only the newest version of each key
     VERSIONS = "versions"  # (user, StateKey) -> Version: the reverse of CHANGES
     RECEIPTS = "receipts"  # ReceiptKey -> Runs
+    STORED = "stored"  # (user) -> int: bytes of what they sent and is still kept
     REVOKED = "revoked"  # (jti: str) -> Millis: when the revoked token would have expired
 
 

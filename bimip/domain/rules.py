@@ -15,6 +15,7 @@ class Rules:
     partitions: frozenset[str] = frozenset({"chat", "notification", "feed", "sync"})
     accept_unknown_recipients: bool = False
     window_entries: int = 256
+    max_stored_bytes: int = 0  # of one sender, as long as it is kept; 0: no limit
     slice_entries: int = 1000  # a longer operation is decided in several batches, so that it holds nobody up
 
 

@@ -17,6 +17,7 @@ LIMITS: Final[Mapping[Table, int]] = {
     Table.LOGS: 20_000,
     Table.CURSORS: 20_000,
     Table.STATES: 20_000,
+    Table.STORED: 20_000,
     Table.VERSIONS: 20_000,
     Table.RECEIPTS: 1_000,  # a block has up to 256 runs
 }

@@ -188,8 +188,7 @@ class Journal:
         try:
             batch, results, rest = self._decide(tickets, growing=growing)
         except StorageError as error:
-            self._refuse(tickets, UNAVAILABLE)
-            await self._recover(error)
+            await self._recover(error, tickets, UNAVAILABLE)
             return
         try:
             await self._commit(batch.changes)
@@ -201,11 +200,9 @@ class Journal:
             else:
                 self._refuse(tickets, FULL)
         except OutcomeUnknownError as error:
-            self._refuse(tickets, UNKNOWN)
-            await self._recover(error)
+            await self._recover(error, tickets, UNKNOWN)
         except StorageError as error:
-            self._refuse(tickets, UNAVAILABLE)
-            await self._recover(error)
+            await self._recover(error, tickets, UNAVAILABLE)
         except UnfitError as error:
             await self._write_alone(tickets, error)
         else:
@@ -280,23 +277,40 @@ class Journal:
         for ticket in tickets:
             await self._write([ticket])
 
-    async def _recover(self, error: StorageError) -> None:
-        """Close and open the store again until a start record is on disk. Meanwhile everything is refused."""
+    async def _recover(self, error: StorageError, tickets: Sequence[Ticket] = (), why: Refused = UNAVAILABLE) -> None:
+        """Close and open the store again until a start record is on disk. Meanwhile everything is refused.
+
+        After a failed meta page LMDB reads nothing either, so it is opened again at once, before anybody is answered or
+        a pause is made, and here and not in the thread: reads are made here, and must not meet a closed one.
+        """
         self._report("store failed", error)
         self._cache.clear()
         self.statistics.writable = False
         self.statistics.fault = str(error)
         for attempt in range(1 << 62):
-            try:
+            opened = await self._reopens()
+            self._refuse(tickets, why)
+            tickets = ()
+            if opened:
+                try:
+                    await self._open()
+                except StorageError as again:
+                    self.statistics.fault = str(again)
+                    await self._reopens()
+                else:
+                    self.statistics.reopened += 1
+                    return
+            await self._refuse_for(REOPEN_SECONDS[min(attempt, len(REOPEN_SECONDS) - 1)])
+
+    async def _reopens(self) -> bool:
+        try:
+            if self._begun:
                 await self._worker.run(self._abort)
-                self._store.reopen()  # here and not in the thread: reads are made here, and must not meet a closed one
-                await self._open()
-            except StorageError as again:
-                self.statistics.fault = str(again)
-                await self._refuse_for(REOPEN_SECONDS[min(attempt, len(REOPEN_SECONDS) - 1)])
-            else:
-                self.statistics.reopened += 1
-                return
+            self._store.reopen()
+        except StorageError as error:
+            self.statistics.fault = str(error)
+            return False
+        return True
 
     async def _refuse_for(self, seconds: float) -> None:
         with trio.move_on_after(seconds):

@@ -35,6 +35,7 @@ _SHAPES: dict[Table | Sequence, tuple[str, ...]] = {
     Table.CHANGES: (_U32, _U64),
     Table.VERSIONS: (_U32, _U8, *_RECEIPT),  # the second number says which kind of state
     Table.RECEIPTS: _RECEIPT,
+    Table.STORED: (_U32,),
     Table.REVOKED: (_TEXT,),
     Sequence.ENTRIES: (_U32, _TEXT),
     Sequence.HISTORY: (_U32,),

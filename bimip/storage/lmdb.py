@@ -6,7 +6,8 @@ meta page through a descriptor that syncs. That order tells what an error in `co
 - Anything that goes wrong before the meta page (no space, no map, a failed sync) leaves the last commit as the
   newest: nothing was stored. No space is StoreFullError.
 - An error on the meta page leaves it open which meta page the disk holds. LMDB refuses everything from then on, reads
-  too (MDB_PANIC), which is how this case is told from the others: OutcomeUnknownError.
+  too (MDB_PANIC), which is how this case is told from the others: OutcomeUnknownError. The first transaction after
+  each opening begins with a sync of what is there.
 - Another I/O error before the meta page could be told apart too, but a disk that fails is no disk to go on with: it is
   OutcomeUnknownError as well, and whoever reopens and reads what is there is right in both cases.
 
@@ -148,6 +149,7 @@ class LmdbStore:
         self._wanted_quota_bytes = quota_bytes
         self._transaction: lmdb.Transaction[bytes] | None = None
         self._broken = False
+        self._settled = False
         self._environment: lmdb.Environment | None = None
         self.reopen()
 
@@ -162,8 +164,16 @@ class LmdbStore:
         if self._environment is None:
             raise StorageError("the store is closed")
         with self._errors():
-            self._transaction = self._environment.begin(write=True)
-            self._full = self._is_over_quota()
+            if not self._settled:
+                self._settle(self._environment)
+                self._settled = True
+            transaction = self._environment.begin(write=True)
+            try:
+                self._full = self._is_over_quota()
+            except BaseException:
+                transaction.abort()
+                raise
+            self._transaction = transaction
 
     def apply(self, changes: Changes) -> None:
         if self._transaction is None or self._broken:
@@ -313,6 +323,7 @@ class LmdbStore:
             self._owner.release()
             raise
         self._environment = environment
+        self._settled = False
         try:
             with self._errors():
                 environment.reader_check()  # slots of processes that were killed
@@ -324,6 +335,15 @@ class LmdbStore:
         self._page_bytes = environment.stat()["psize"]
         bound = self._map_bytes - self._map_bytes // 8
         self._quota_bytes = min(self._wanted_quota_bytes or bound, bound)
+
+    def _settle(self, environment: lmdb.Environment) -> None:
+        """Make the disk hold what is there, before anything is written.
+
+        A killed process may have left its last meta page in the page cache alone. And a meta page whose write failed
+        may have reached the disk, while LMDB took it back in the cache: until that is on disk too, the pages that the
+        next transaction uses again are still those of a commit that a loss of power would bring back.
+        """
+        environment.sync(True)  # noqa: FBT003 - "force", and the library takes it by position only
 
     def _open_environment(self) -> lmdb.Environment:
         allowed, _ = resource.getrlimit(resource.RLIMIT_AS)

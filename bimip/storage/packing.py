@@ -189,6 +189,7 @@ _CODECS: dict[Table, tuple[Pack, Unpack]] = {
     Table.CHANGES: (_pack_state_key, _unpack_state_key),
     Table.VERSIONS: _single(_LONG),
     Table.RECEIPTS: (_pack_runs, _unpack_runs),
+    Table.STORED: _single(_LONG),
     Table.REVOKED: _single(_LONG),
 }
 

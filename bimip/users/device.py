@@ -277,8 +277,13 @@ class Device:
         return next((one for one in found if one.device == self.number), None)
 
     def _hole(self, partition: str, first: int, last: int) -> bytes:
-        """Offsets that the log does not have: expired, as far as its first one tells."""
-        expired = last < self.session.logs[partition].first
+        """Offsets that the log does not have: expired, as far as its first one tells.
+
+        That is asked of the store, as the entries were: what it says may be newer than what the session was told.
+        """
+        with self.session.services.store.snapshot() as view:
+            log = view.get(Table.LOGS, (self.session.number, partition))
+        expired = log is not None and last < log.first
         return self._gap(partition, first, last, pb.EXPIRED if expired else pb.DAMAGED)
 
     @staticmethod

@@ -8,6 +8,8 @@ import pytest
 from bimip.storage.interface import Store
 from bimip.storage.lmdb import LmdbStore
 from bimip.storage.memory import MemoryStore
+from tests.storage import tracing
+from tests.storage.bench import Bench, open_bench
 
 MakeStore = Callable[[int], Store]
 
@@ -34,3 +36,23 @@ def make_store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[MakeS
 @pytest.fixture
 def store(make_store: MakeStore) -> Store:
     return make_store(0)
+
+
+@pytest.fixture(scope="session")
+def bench() -> Iterator[Bench]:
+    """For tests of crashes and of failing disks. Skipped, with the reason, where processes cannot be traced."""
+    if tracing.why_not():
+        pytest.skip(tracing.why_not())
+    with open_bench() as made:
+        yield made
+
+
+@pytest.fixture
+def tell(capsys: pytest.CaptureFixture[str]) -> Callable[[str], None]:
+    """Show a count, also in a run that shows nothing else."""
+
+    def show(sentence: str) -> None:
+        with capsys.disabled():
+            print(f"\n    {sentence}")  # noqa: T201 - what such a test did is its result
+
+    return show

@@ -73,6 +73,7 @@ EXAMPLES: list[tuple[Table, Key, Any]] = [
     (Table.CHANGES, (5, LARGE), RECEIPT),
     (Table.VERSIONS, (5, RECEIPT), Version(LARGE)),
     (Table.RECEIPTS, RECEIPT, (Run(ConversationOffset(1), ConversationOffset(4), Millis(LARGE)),)),
+    (Table.STORED, (5,), LARGE),
     (Table.REVOKED, ("jti",), Millis(LARGE)),
 ]
 

@@ -1,0 +1,262 @@
+"""Whether what a store holds fits together: what no operation, crash or error may ever leave behind.
+
+    for finding in check(store): ...
+
+It reads everything, in one snapshot: run it where waiting hurts nobody, and not beside a busy journal for long, since
+pages that are freed meanwhile cannot be used again. Its memory does not grow with the store.
+
+What it looks for: logs and histories without gaps between their first and their head; an entry's message, its place in
+the conversation and its counterparts in the other members' logs (both logs or none); numbers that are pairwise the
+reverse of each other (users, devices, versions); counters and the clock ahead of everything that was ever drawn from
+them; cursors that stay behind the heads.
+"""
+
+from bisect import bisect_left
+from collections.abc import Iterator
+from functools import partial
+from typing import Any, NamedTuple
+
+from bimip.domain.ids import UserId
+from bimip.domain.ranges import above, normal
+from bimip.domain.receipts import block_of
+from bimip.domain.records import Conversation, Cursor, Entry, Key, Log, Mention, Reader, Seen, Sequence, State, Table
+from bimip.storage.interface import Store
+
+SLICE = 1000
+_HIGHEST = ((1 << 64) - 1,)
+
+
+class Finding(NamedTuple):
+    where: str  # the table or sequence
+    key: Key
+    what: str
+
+    def __str__(self) -> str:
+        return f"{self.where} {self.key}: {self.what}"
+
+
+def check(store: Store) -> Iterator[Finding]:
+    """Everything that is wrong, one at a time; nothing when all is well."""
+    with store.snapshot() as view:
+        for part in (_users, _devices, _conversations, _logs, _seen, _cursors, _states, _receipts, _counters):
+            yield from part(view)
+
+
+def _rows(view: Reader, table: Table) -> Iterator[tuple[Key, Any]]:
+    """All of a table, a slice at a time."""
+    low: Key = ("",) if table in {Table.META, Table.USERS, Table.REVOKED} else (0,)
+    high: Key = ("\U0010ffff",) if isinstance(low[0], str) else _bound(table)
+    while True:
+        found = view.scan(table, low, high, limit=SLICE)
+        yield from found
+        if len(found) < SLICE:
+            return
+        low = (*found[-1][0], 0)
+
+
+def _bound(table: Table) -> Key:
+    return _HIGHEST if table in {Table.BODIES, Table.ADDRESSED} else ((1 << 32) - 1,)
+
+
+def _run(view: Reader, sequence: Sequence, key: Key) -> Iterator[tuple[int, Any]]:
+    """All records of one sequence, also those that lie before its first and should not be there."""
+    after = 0
+    while found := view.read(sequence, key, after, limit=SLICE):
+        yield from found
+        after = found[-1][0]
+
+
+def _users(view: Reader) -> Iterator[Finding]:
+    for key, user in _rows(view, Table.USERS):
+        if view.get(Table.EIDS, (user.number,)) != key[0]:
+            yield Finding("users", key, f"the number {user.number} leads back to somebody else")
+    for key, eid in _rows(view, Table.EIDS):
+        user = view.get(Table.USERS, (eid,))
+        if user is None or user.number != key[0]:
+            yield Finding("eids", key, f"{eid!r} is not that number")
+
+
+def _devices(view: Reader) -> Iterator[Finding]:
+    for key, device in _rows(view, Table.DEVICES):
+        if view.get(Table.NAMES, (device.number,)) != key:
+            yield Finding("devices", key, f"the number {device.number} leads back to another device")
+        if view.get(Table.EIDS, (key[0],)) is None:
+            yield Finding("devices", key, "belongs to nobody")
+
+
+def _conversations(view: Reader) -> Iterator[Finding]:
+    for key, number in _rows(view, Table.DIRECT):
+        conversation: Conversation | None = view.get(Table.CONVERSATIONS, (number,))
+        if conversation is None or conversation.members != tuple(sorted(set(key))):
+            yield Finding("direct", key, f"conversation {number} is not theirs")
+    for key, conversation in _rows(view, Table.CONVERSATIONS):
+        yield from _gapless(view, Sequence.HISTORY, key, conversation.first, conversation.head)
+        finder = _Finder(view)
+        for place, mention in _run(view, Sequence.HISTORY, key):
+            yield from _mentioned(view, finder, conversation, (*key, place), mention)
+
+
+def _mentioned(
+    view: Reader, finder: "_Finder", conversation: Conversation, where: Key, mention: Mention
+) -> Iterator[Finding]:
+    if mention.author not in conversation.members:
+        yield Finding("history", where, f"written by {mention.author}, who is no member")
+    if not _has_body(view, mention.stamp):
+        yield Finding("history", where, f"the message {mention.stamp} is missing")
+        return
+    for member in conversation.members:
+        to_some = mention.addressed and member != mention.author
+        expected = not to_some or bool(view.get(Table.ADDRESSED, (mention.stamp, member)))
+        held = finder.held(member, mention.stamp)
+        if held is not None and held != expected:
+            yield Finding("history", where, f"{'missing from' if expected else 'also in'} the log of user {member}")
+
+
+def _has_body(view: Reader, stamp: int) -> bool:
+    """Or had one that expired: messages go by age, the oldest first."""
+    if view.get(Table.BODIES, (stamp,)) is not None:
+        return True
+    oldest = view.scan(Table.BODIES, (0,), _HIGHEST, limit=1)
+    return not oldest or stamp < oldest[0][0][0]
+
+
+class _Finder:
+    """Finds the messages of one conversation in the logs of its members, in their order: mostly the next entry."""
+
+    def __init__(self, view: Reader) -> None:
+        self._view = view
+        self._next: dict[Key, int] = {}
+
+    def held(self, user: UserId, stamp: int) -> bool | None:
+        """Whether one of the user's logs has that message; None where it may have been there and expired."""
+        unknown = False
+        for key, log in self._view.scan(Table.LOGS, (user,), (user + 1,), limit=SLICE):
+            offset = self._next.get(key, log.first)
+            if _stamp_at(self._view, key, offset) != stamp:
+                stamp_at = partial(_stamp_at, self._view, key)
+                offset = bisect_left(range(log.head + 1), stamp, lo=log.first, key=stamp_at)
+            if _stamp_at(self._view, key, offset) == stamp:
+                self._next[key] = offset + 1
+                return True
+            unknown |= log.first > 1 and offset == log.first
+        return None if unknown else False
+
+
+def _stamp_at(view: Reader, key: Key, offset: int) -> int:
+    found: list[tuple[int, Entry]] = view.read(Sequence.ENTRIES, key, offset - 1, limit=1)
+    return found[0][1].stamp if found and found[0][0] == offset else 1 << 64
+
+
+def _logs(view: Reader) -> Iterator[Finding]:
+    for key, log in _rows(view, Table.LOGS):
+        if view.get(Table.EIDS, (key[0],)) is None:
+            yield Finding("logs", key, "belongs to nobody")
+        yield from _gapless(view, Sequence.ENTRIES, key, log.first, log.head)
+        for offset, entry in _run(view, Sequence.ENTRIES, key):
+            yield from _entry(view, (*key, offset), entry)
+
+
+def _entry(view: Reader, where: Key, entry: Entry) -> Iterator[Finding]:
+    if not _has_body(view, entry.stamp):
+        yield Finding("entries", where, f"the message {entry.stamp} is missing")
+    conversation: Conversation | None = view.get(Table.CONVERSATIONS, (entry.conversation,))
+    if conversation is None:
+        yield Finding("entries", where, f"there is no conversation {entry.conversation}")
+        return
+    if entry.conversation_offset < conversation.first:
+        return
+    mention = _at(view, Sequence.HISTORY, (entry.conversation,), entry.conversation_offset)
+    if mention != Mention(entry.stamp, entry.author, entry.origin, entry.addressed):
+        yield Finding("entries", where, f"conversation {entry.conversation} has {mention} in its place")
+
+
+def _at(view: Reader, sequence: Sequence, key: Key, number: int) -> Any:  # noqa: ANN401 - a sequence's record
+    found = view.read(sequence, key, number - 1, limit=1)
+    return found[0][1] if found and found[0][0] == number else None
+
+
+def _gapless(view: Reader, sequence: Sequence, key: Key, first: int, head: int) -> Iterator[Finding]:
+    """Numbers follow each other from the first to the head, and so do stamps."""
+    expected, before = first, 0
+    for number, record in _run(view, sequence, key):
+        if number != expected:
+            yield Finding(sequence.value, key, f"{number} follows {expected - 1}")
+        if record.stamp <= before:
+            yield Finding(sequence.value, key, f"{number} is older than the one before it")
+        expected, before = number + 1, record.stamp
+    if expected != head + 1:
+        yield Finding(sequence.value, key, f"ends with {expected - 1} and not with its head {head}")
+
+
+def _seen(view: Reader) -> Iterator[Finding]:
+    for key, seen in _rows(view, Table.SEEN):
+        owner = view.get(Table.NAMES, (key[0],))
+        log = None if owner is None else view.get(Table.LOGS, (owner.user, seen.partition))
+        if owner is None or log is None or seen.offset > log.head:
+            yield Finding("seen", key, f"offset {seen.offset} was never given")
+        elif seen.offset >= log.first:
+            yield from _seen_entry(key, seen, _at(view, Sequence.ENTRIES, (owner.user, seen.partition), seen.offset))
+
+
+def _seen_entry(key: Key, seen: Seen, entry: Entry | None) -> Iterator[Finding]:
+    place = (seen.stamp, seen.conversation, seen.conversation_offset)
+    if entry is None or (entry.stamp, entry.conversation, entry.conversation_offset) != place:
+        yield Finding("seen", key, f"the log has {entry} at offset {seen.offset}")
+
+
+def _cursors(view: Reader) -> Iterator[Finding]:
+    for key, cursor in _rows(view, Table.CURSORS):
+        device, partition = key
+        owner = view.get(Table.NAMES, (device,))
+        log: Log | None = None if owner is None else view.get(Table.LOGS, (owner.user, partition))
+        yield from _cursor(key, cursor, 0 if log is None else log.head)
+
+
+def _cursor(key: Key, cursor: Cursor, head: int) -> Iterator[Finding]:
+    furthest = max([cursor.floor, *(last for _, last in cursor.above)])
+    if furthest > head:
+        yield Finding("cursors", key, f"acknowledges {furthest}, and the log ends with {head}")
+    if cursor.above != above(normal(cursor.above), cursor.floor):
+        yield Finding("cursors", key, f"{cursor.above} are no ranges above {cursor.floor}")
+
+
+def _states(view: Reader) -> Iterator[Finding]:
+    for key, changed in _rows(view, Table.CHANGES):
+        user, version = key
+        state: State | None = view.get(Table.STATES, (user,))
+        if state is None or version > state.head:
+            yield Finding("changes", key, "lies beyond the state's head")
+        if view.get(Table.VERSIONS, (user, changed)) != version:
+            yield Finding("changes", key, f"{changed} has another version")
+        if view.get(Table.RECEIPTS, changed) is None:
+            yield Finding("changes", key, f"{changed} does not exist")
+    for key, version in _rows(view, Table.VERSIONS):
+        user, changed = key
+        if view.get(Table.CHANGES, (user, version)) != changed:
+            yield Finding("versions", key, f"version {version} is another change")
+
+
+def _receipts(view: Reader) -> Iterator[Finding]:
+    for key, runs in _rows(view, Table.RECEIPTS):
+        conversation: Conversation | None = view.get(Table.CONVERSATIONS, (key[0],))
+        before = 0
+        for run in runs:
+            if not before < run.first <= run.last or {block_of(run.first), block_of(run.last)} != {key[3]}:
+                yield Finding("receipts", key, f"{run} is out of place")
+            before = run.last
+        if conversation is None or before > conversation.head:
+            yield Finding("receipts", key, f"claims {before}, which was never given")
+
+
+def _counters(view: Reader) -> Iterator[Finding]:
+    """Numbers are given in order, so the last of each kind is the highest."""
+    for counter, table in (("users", Table.EIDS), ("devices", Table.NAMES), ("conversations", Table.CONVERSATIONS)):
+        yield from _counter(view, counter, table)
+    yield from _counter(view, "clock", Table.BODIES)
+
+
+def _counter(view: Reader, counter: str, table: Table) -> Iterator[Finding]:
+    last = view.scan(table, (0,), _bound(table), limit=1, reverse=True)
+    drawn = view.get(Table.META, (counter,)) or 0
+    if last and last[0][0][0] > drawn:
+        yield Finding("meta", (counter,), f"stands at {drawn}, and {last[0][0][0]} was given")

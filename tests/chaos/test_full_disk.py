@@ -1,0 +1,203 @@
+"""The real server on a disk that has no room for a while, over real WebSockets.
+
+The disk is full in two ways: a limit on the size of files, which needs no rights and can be set and lifted while the
+server runs; and a small tmpfs in a mount namespace of its own, where the system allows one.
+"""
+
+import os
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, closing, suppress
+from http.client import HTTPConnection
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trio
+from trio_websocket import WebSocketConnection, open_websocket_url
+
+from bimip.client.wire import bimip as pb
+from bimip.gateway.authentication import issue
+from tests.chaos.frames import encode
+from tests.chaos.server import KEY, ROOT, ServerProcess
+
+ROOM = 3 << 20
+PATIENCE = 30
+FULL = pb.ErrorCode.STORAGE_FULL
+
+
+class Limited(ServerProcess):
+    """Its files may grow to a limit."""
+
+    def take_room(self) -> None:
+        size = (self.store() / "data.mdb").stat().st_size
+        resource.prlimit(self.pid, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+
+    def give_room(self) -> None:
+        resource.prlimit(self.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+
+    @property
+    def pid(self) -> int:
+        assert self._running is not None
+        return self._running.pid
+
+    def store(self) -> Path:
+        return Path(self._settings["BIMIP_STORE_PATH"])
+
+
+class Confined(Limited):
+    """Its store lies on a disk of its own, which ends with the process."""
+
+    def _load(self) -> subprocess.Popen[bytes]:
+        self.store().mkdir(exist_ok=True)
+        environment = {name: text for name, text in os.environ.items() if not name.startswith("BIMIP_")}
+        script = f'mount -t tmpfs -o size={ROOM} tmpfs "$BIMIP_STORE_PATH" && exec "$@"'
+        return subprocess.Popen(
+            ["unshare", "-rm", "sh", "-c", script, "sh", sys.executable, "-m", "tests.chaos.runner"],
+            cwd=ROOT,
+            env=environment | self._settings,
+            stdin=subprocess.PIPE,
+            stdout=self._output,
+            stderr=self._output,
+        )
+
+    def ballast(self) -> Path:
+        """As the process sees it."""
+        return Path(f"/proc/{self.pid}/root{self.store()}/ballast")
+
+    def take_room(self) -> None:
+        with suppress(OSError), self.ballast().open("wb", buffering=0) as file:
+            while True:
+                file.write(bytes(4096))
+
+    def give_room(self) -> None:
+        self.ballast().unlink()
+
+
+def why_not_confined() -> str:
+    tried = subprocess.run(
+        ["unshare", "-rm", "mount", "-t", "tmpfs", "tmpfs", "/mnt"], capture_output=True, text=True, check=False
+    )
+    return f"no mount namespace here: {tried.stderr.strip()}" if tried.returncode else ""
+
+
+@pytest.fixture(params=[Limited, Confined])
+def server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Limited]:
+    if request.param is Confined and (reason := why_not_confined()):
+        pytest.skip(reason)
+    process: Limited = request.param(tmp_path, BIMIP_LOGGING_LEVEL="error")
+    yield process
+    process.close()
+
+
+class Device:
+    def __init__(self, socket: WebSocketConnection) -> None:
+        self._socket = socket
+        self.received: list[pb.Message] = []
+
+    async def receive(self) -> pb.MessageScheme:
+        frame = await self._socket.get_message()
+        assert isinstance(frame, bytes)
+        scheme = pb.MessageScheme.parse(frame)
+        if scheme.body is not None:
+            self.received += scheme.body.messages
+        return scheme
+
+    async def send(self, **payload: Any) -> None:
+        await self._socket.send_message(encode(ref=1, **payload))
+
+    async def post(self, name: str, size: int) -> pb.Signal | pb.ErrorMessage:
+        """One message to Bob: its SENT, or its error."""
+        await self.send(message=pb.Message(id=name, to=pb.Identity(eid="bob"), type=1, payload=bytes(size)))
+        while True:
+            scheme = await self.receive()
+            body = scheme.body or pb.Body()
+            answers: list[pb.Signal | pb.ErrorMessage] = [*body.signals, *body.errors]
+            answers += [] if scheme.error is None else [scheme.error]
+            for answer in answers:
+                if answer.id == name:
+                    return answer
+
+    async def wait_for(self, name: str) -> None:
+        while name not in [message.id for message in self.received]:
+            await self.receive()
+
+
+@asynccontextmanager
+async def connect(server: ServerProcess, eid: str, device: str = "phone") -> AsyncIterator[Device]:
+    token = issue(
+        algorithm="HS256",
+        signing_key=KEY,
+        eid=eid,
+        device=device,
+        now_ms=int(time.time() * 1000),
+        lifetime_seconds=3600,
+        jti=f"{eid}/{device}",
+    )
+    url = f"ws://127.0.0.1:{server.port}/"
+    headers = [(b"Authorization", f"Bearer {token}".encode())]
+    async with open_websocket_url(url, subprotocols=["bimip.v1"], extra_headers=headers) as socket:
+        opened = Device(socket)
+        await opened.send(hello=pb.Hello(partitions=[pb.Position(partition="chat", start=pb.Start.FIRST)]))
+        assert (await opened.receive()).hello is not None
+        yield opened
+
+
+async def readiness(server: ServerProcess) -> tuple[int, str]:
+    def ask() -> tuple[int, str]:
+        with closing(
+            HTTPConnection("127.0.0.1", int(server._settings["BIMIP_CONSOLE_PORT"]), timeout=10)
+        ) as connection:
+            connection.request("GET", "/readyz", headers={"Connection": "close"})
+            answer = connection.getresponse()
+            return answer.status, answer.read().decode()
+
+    return await trio.to_thread.run_sync(ask)
+
+
+async def test_a_full_disk_refuses_serves_and_recovers(server: Limited, capsys: pytest.CaptureFixture[str]) -> None:
+    sent: list[str] = []
+    refused: list[str] = []
+    await server.start()
+    with trio.fail_after(PATIENCE):
+        async with connect(server, "bob") as bob, connect(server, "ann") as ann:
+            for number in range(20):
+                assert isinstance(await ann.post(f"before {number}", 8000), pb.Signal)
+                sent.append(f"before {number}")
+            assert (await readiness(server))[0] == 200
+            server.take_room()
+            while len(refused) < 10:
+                answer = await ann.post(name := f"during {len(sent)} {len(refused)}", 8000)
+                if isinstance(answer, pb.Signal):
+                    sent.append(name)
+                else:
+                    assert (answer.code, answer.retry_after_ms > 0) == (FULL, True), answer
+                    refused.append(name)
+            code, reasons = await readiness(server)
+
+            assert code == 503
+            assert "nothing was stored" in reasons
+            await bob.wait_for(sent[-1])
+            async with connect(server, "bob", "laptop") as reader:  # the reads of one who comes meanwhile
+                await reader.wait_for(sent[-1])
+            server.give_room()
+            for name in refused[:5]:
+                assert isinstance(await ann.post(name, 8000), pb.Signal)
+            assert (await readiness(server))[0] == 200
+
+    sent += refused[:5]
+    if not isinstance(server, Confined):  # whose disk is gone with it
+        server.kill()
+        await server.start()
+    with trio.fail_after(PATIENCE):
+        async with connect(server, "bob") as bob:
+            await bob.wait_for(sent[-1])
+
+    with capsys.disabled():
+        sys.stdout.write(
+            f"\n    full disk ({type(server).__name__}): {len(sent)} sent, {len(refused)} refused, 0 lost\n"
+        )
+    assert sent == [message.id for message in bob.received]

@@ -1,0 +1,91 @@
+"""The check of a store finds each kind of damage, and nothing in a store that is whole."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from trio.testing import MockClock
+
+from bimip.domain.ids import ConversationOffset, Offset, Stamp, UserId, Version
+from bimip.domain.operations import Acknowledge, Receipt
+from bimip.domain.records import Changes, Cursor, ReceiptKind, Sequence, Table
+from bimip.storage.checking import check
+from tests.storage.office import Office, message
+
+ANN, BOB = (UserId(1), "chat"), (UserId(2), "chat")
+
+
+@pytest.fixture
+async def office(autojump_clock: MockClock) -> Office:
+    """Forty messages each way, half of them acknowledged and read, the oldest ten expired."""
+    office = Office()
+    async with office.open():
+        ann, bob = await office.pair()
+        for number in range(40):
+            await office.queue.execute(message(ann, f"a{number}", "bob"))
+            await office.queue.execute(message(bob, f"b{number}", "ann"))
+        await office.queue.execute(Acknowledge(bob.user, bob.device, "chat", Offset(40), ((50, 60),)))
+        await office.queue.execute(Receipt(bob.user, ReceiptKind.READ, None, "ann", ConversationOffset(30)))
+    return office
+
+
+def get(office: Office, table: Table, *key: Any) -> Any:
+    return office.get(table, *key)
+
+
+def first(office: Office, table: Table) -> tuple[Any, Any]:
+    with office.store.snapshot() as view:
+        return view.scan(table, (0,), ((1 << 64) - 1,), limit=1)[0]
+
+
+def put(table: Table, key: tuple[Any, ...], record: Any) -> Changes:
+    return Changes(puts={table: {key: record}})
+
+
+DAMAGES: dict[str, Callable[[Office], Changes]] = {
+    "a log that ends early": lambda o: put(Table.LOGS, ANN, get(o, Table.LOGS, *ANN)._replace(head=81)),
+    "a log that begins early": lambda o: Changes(cuts={(Sequence.ENTRIES, ANN): 3}),
+    "a message in one log only": lambda o: Changes(
+        puts={Table.LOGS: {BOB: get(o, Table.LOGS, *BOB)._replace(first=1, head=81)}},
+        appends={(Sequence.ENTRIES, BOB): [(81, o.entries(BOB[0])[0][1]._replace(stamp=Stamp(1 << 63)))]},
+    ),
+    "a message that is gone": lambda o: put(Table.BODIES, (o.entries(ANN[0])[40][1].stamp,), None),
+    "a history that ends early": lambda o: put(
+        Table.CONVERSATIONS, (1,), get(o, Table.CONVERSATIONS, 1)._replace(head=99)
+    ),
+    "a conversation of others": lambda o: put(Table.DIRECT, (1, 1), 1),
+    "a user's number that leads elsewhere": lambda o: put(Table.EIDS, (2,), "ann"),
+    "a device's number that leads elsewhere": lambda o: put(Table.NAMES, (2,), get(o, Table.NAMES, 1)),
+    "a counter behind its numbers": lambda o: put(Table.META, ("users",), 1),
+    "a clock behind its stamps": lambda o: put(Table.META, ("clock",), 1),
+    "a cursor beyond the head": lambda o: put(Table.CURSORS, (2, "chat"), Cursor(Offset(500), ())),
+    "a cursor of overlapping ranges": lambda o: put(Table.CURSORS, (2, "chat"), Cursor(Offset(5), ((4, 6), (8, 9)))),
+    "a change without its version": lambda o: put(Table.VERSIONS, (1, first(o, Table.CHANGES)[1]), None),
+    "a version without its change": lambda o: put(Table.CHANGES, first(o, Table.CHANGES)[0], None),
+    "a change of nothing": lambda o: put(Table.RECEIPTS, first(o, Table.RECEIPTS)[0], None),
+    "a state behind its changes": lambda o: put(Table.STATES, (1,), get(o, Table.STATES, 1)._replace(head=Version(0))),
+    "a receipt for what was never sent": lambda o: put(
+        Table.RECEIPTS,
+        first(o, Table.RECEIPTS)[0],
+        (first(o, Table.RECEIPTS)[1][0]._replace(last=ConversationOffset(200)),),
+    ),
+    "an answer that the log contradicts": lambda o: put(
+        Table.SEEN, (1, "a3"), get(o, Table.SEEN, 1, "a3")._replace(offset=Offset(1))
+    ),
+}
+
+
+async def test_a_whole_store_has_no_findings(office: Office) -> None:
+    assert list(check(office.store)) == []
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+async def test_damage_is_found(office: Office, damage: str) -> None:
+    store = office.store
+    store.begin()
+    store.apply(DAMAGES[damage](office))
+    store.commit()
+    found = list(check(store))
+
+    assert found
+    assert all(str(finding).startswith(finding.where) for finding in found)

@@ -1,0 +1,163 @@
+"""Whatever the disk made of what was not synced when the power went: all that was acknowledged is there, whole.
+
+A run's writes and syncs are recorded, and images of the disk are built for every moment of it (disk.py says which).
+Each is opened, compared with what had been told by then, and everything is sent to it again.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from random import Random
+from typing import NamedTuple
+
+import pytest
+
+from tests.storage.bench import MORE, Bench, flat
+from tests.storage.claims import Line
+from tests.storage.disk import Disk, Moment, Recording, torn
+from tests.storage.tracing import Call
+
+SEED = 20
+
+
+class Image(NamedTuple):
+    name: str
+    content: bytes
+    lines: Sequence[Line]  # told by then
+
+
+def images(
+    calls: Sequence[Call], disk: Disk, lines: list[Line], random: Random, *, shuffles: int, before: Sequence[Line] = ()
+) -> Iterator[Image]:
+    """Of each moment of a run: with all that is not synced gone, and with any part of it there."""
+    seen: set[bytes] = set()
+    for number, moment in enumerate(Recording(calls).moments(disk, random)):
+        contents = [("dropped", disk.dropped()), ("kept", disk.cached())] if disk.pending else [("", disk.dropped())]
+        contents += [("shuffled", disk.shuffled(random)) for _ in range(shuffles) if disk.pending]
+        contents += [(f"torn at {length}", torn(moment, length)) for length in lengths(moment, random)]
+        for name, content in contents:
+            told = [*before, *lines[: moment.told]]
+            key = content + len(told).to_bytes(4, "big")
+            if key not in seen:
+                seen.add(key)
+                yield Image(f"moment {number} {name}", content, told)
+
+
+def lengths(moment: Moment, random: Random) -> list[int]:
+    return [] if moment.torn is None else random.sample(range(8, 120, 8), k=min(14, MORE))
+
+
+def examine(bench: Bench, made: Sequence[Image]) -> list[str]:
+    """What is wrong with them."""
+    problems: list[str] = []
+    for first in range(0, len(made), 100):
+        some = made[first : first + 100]
+        places = [bench.place(empty=True) for _ in some]
+        for place, image in zip(places, some, strict=True):
+            (place / "data.mdb").write_bytes(image.content)
+        problems += flat(bench.verify(places, [list(image.lines) for image in some]), [image.name for image in some])
+        bench.clear()
+    return problems
+
+
+def content(bench: Bench) -> bytes:
+    return (bench.prepared / "data.mdb").read_bytes()
+
+
+def lose_power(bench: Bench, *, fault: str = "", shuffles: int = 1) -> list[Image]:
+    """At each moment of the script."""
+    code, lines, calls = bench.trace(bench.place(), record=True, fault=fault)
+    assert code == 0
+    return list(images(calls, Disk(content(bench)), lines, Random(SEED), shuffles=shuffles))
+
+
+def test_nothing_acknowledged_is_lost_with_the_power(bench: Bench, tell: Callable[[str], None]) -> None:
+    made = lose_power(bench, shuffles=2 * MORE)
+    problems = examine(bench, made)
+
+    tell(f"opened {len(made)} images of power losses: {len(problems)} lost, half or falsely acknowledged")
+    assert not problems
+    assert len(made) > 200
+
+
+def test_without_syncing_acknowledged_messages_are_lost(bench: Bench) -> None:
+    problems = examine(bench, lose_power(bench, fault="unsynced", shuffles=0))
+
+    assert any("lost: " in problem for problem in problems)
+
+
+def kill_and_lose_power(bench: Bench, *, fault: str = "") -> list[Image]:
+    """Killed in a commit's last write, started again on what the page cache has, reads told, then the power goes."""
+    random = Random(SEED)
+    code, lines, calls = bench.trace(bench.place(), record=True)
+    assert code == 0
+    disk = Disk(content(bench))
+    made: list[Image] = []
+    for moment in Recording(calls).moments(disk, random):
+        if moment.torn is None:
+            continue
+        place = bench.place(empty=True)
+        (place / "data.mdb").write_bytes(disk.cached())
+        code, again, second = bench.trace(place, record=True, fault=fault, reads=True, steps=2)
+        assert code == 0
+        before = lines[: moment.told]
+        made += images(second, disk.fork(), again, random, shuffles=MORE, before=before)
+    return made
+
+
+def test_what_was_read_after_a_kill_outlives_the_power(bench: Bench, tell: Callable[[str], None]) -> None:
+    made = kill_and_lose_power(bench)
+    problems = examine(bench, made)
+
+    tell(
+        f"opened {len(made)} images of kill, restart, serve, power loss: {len(problems)} told or acknowledged and gone"
+    )
+    assert not problems
+    assert len(made) > 100
+
+
+def test_without_sync_and_start_record_what_was_read_is_gone(bench: Bench) -> None:
+    problems = examine(bench, kill_and_lose_power(bench, fault="hasty"))
+
+    assert any("told and gone" in problem for problem in problems)
+
+
+def fail_and_lose_power(bench: Bench, call: str, *, fault: str = "", keep: int = 12) -> list[Image]:
+    """The disk fails once, at each sync or at each write of a meta page, and the power goes at any time afterwards."""
+    _, _, calls = bench.trace(bench.place(), record=True)
+    found = [each for each in calls if each.name == call]
+    made: list[Image] = []
+    for number, each in enumerate(found, 1):
+        if call == "fdatasync" or each.arguments.endswith((", 120, 32", ", 120, 4128")):
+            inject = [f"{call}:error=EIO:when={number}"]
+            code, lines, failing = bench.trace(
+                bench.place(), record=True, inject=inject, fault=fault, in_thread=call == "fdatasync"
+            )
+            assert code == 0
+            random = Random(SEED + number)
+            all_of_it = list(images(failing, Disk(content(bench)), lines, random, shuffles=2))
+            first = next(
+                index for index, image in enumerate(all_of_it) if len(image.lines) >= max(told_before(lines), 1)
+            )
+            made += all_of_it[first : first + keep * MORE]
+    return made
+
+
+def told_before(lines: Sequence[Line]) -> int:
+    """How many lines were told before the disk failed."""
+    return next((number for number, line in enumerate(lines) if line.get("fault") in {12, 13}), 0)
+
+
+@pytest.mark.parametrize("call", ["fdatasync", "pwrite64"])
+def test_a_disk_that_failed_may_lose_power_too(bench: Bench, call: str, tell: Callable[[str], None]) -> None:
+    made = fail_and_lose_power(bench, call)
+    problems = examine(bench, made)
+
+    tell(f"opened {len(made)} images of power losses after a failed {call}: {len(problems)} lost, half or broken")
+    assert not problems
+    assert len(made) > 100
+
+
+def test_without_a_sync_at_opening_a_failed_meta_page_may_come_back(bench: Bench) -> None:
+    """To find pages that another transaction uses by now."""
+    problems = examine(bench, fail_and_lose_power(bench, "pwrite64", fault="unsettled", keep=25))
+
+    assert problems
