@@ -19,6 +19,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,  # they print local variables, which hold tokens
 )
 
+store = typer.Typer(help="The store of a server that is stopped.", no_args_is_help=True)
+app.add_typer(store, name="store")
+
 Config = Annotated[
     Path | None,
     typer.Option(
@@ -133,3 +136,12 @@ def kill(
     """End a process of a running server as if it had crashed; its supervisor starts it again."""
     with telling():
         trio.run(operate.kill, find_settings(config), path)
+
+
+@store.command("check")
+def check_store(config: Config = None) -> None:
+    """Look for damage in the store of a server that is stopped."""
+    from bimip.cli.store import check_store as check  # noqa: PLC0415 - clients start without loading the server
+
+    with telling():
+        check(find_settings(config))

