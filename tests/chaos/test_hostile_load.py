@@ -9,7 +9,7 @@ import statistics
 import struct
 import time
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import trio
@@ -127,8 +127,7 @@ def test_connects_and_disconnects_leave_nothing_behind(tmp_path: Path) -> None:
 
 
 def test_an_idle_device_costs_little(tmp_path: Path) -> None:
-    with served(tmp_path) as server:
-        loop = Loop()
+    with served(tmp_path, BIMIP_GATEWAY_HANDSHAKE_SECONDS="60") as server, closing(Loop()) as loop:
 
         def make(index: int) -> Device:
             return Device(loop, server.port, token(f"user{index // 2}", f"device{index % 2}"), offset=None)
@@ -139,7 +138,6 @@ def test_an_idle_device_costs_little(tmp_path: Path) -> None:
         loop.rest(1)
         each = (server.memory() - before) / 2000
         failures = dict(loop.failures)
-        loop.close()
 
     report(f"idle: {each / KIB:.1f} KiB for each of 2000 devices")
     assert each <= 60 * KIB
