@@ -41,6 +41,7 @@ TOPICS = {
     "tests/storage/test_write_points.py": "store and journal, killed at each write",
     "tests/supervision/test_chaos.py": "a whole tree",
     "tests/users/test_tokens.py": "tokens, through the whole server",
+    "tests/wire/test_frame_fuzz.py": "what either codec accepts",
     "tests/wire/test_worst_frames.py": "what the worst frames cost",
     "tests/wire/test_frame_fuzz.py": "the decoder, against two others",
     "tests/wire/test_generated.py": "the generated code",

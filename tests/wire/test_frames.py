@@ -7,18 +7,6 @@ from bimip.wire.codec import decode
 ELEMENT = stored.deliver(
     stored.store(b"\x0a\x01m", stamp=1, signal_id="s", conversation="c", conversation_offset=1, server_time=2), 12
 )
-SENT = {
-    "ref": 4,
-    "id": "m1",
-    "partition": "chat",
-    "stamp": 2**62,
-    "signal_id": "s",
-    "user_offset": 13,
-    "conversation": "c",
-    "conversation_offset": 9,
-    "server_time": 1_700_000_000_000,
-    "duplicate": True,
-}
 
 
 @pytest.mark.parametrize("parts", [0, 1, 5, 300])
@@ -59,24 +47,6 @@ def test_every_kind_of_part_stands_in_its_place() -> None:
         gaps=[gap],
         states=[state],
     ) == body  # fmt: skip
-
-
-def test_sent_tells_all_that_the_author_needs() -> None:
-    (signal,) = pb.Body.FromString(frames.sent_part(**SENT)).signals  # type: ignore[arg-type]
-
-    assert signal == pb.Signal(
-        ref=4,
-        id="m1",
-        status=pb.SENT,
-        partition="chat",
-        signal_offset=2**62,
-        signal_id="s",
-        user_offset=13,
-        conversation="c",
-        conversation_offset=9,
-        timestamp=1_700_000_000_000,
-        duplicate=True,
-    )
 
 
 def test_the_answer_to_a_fetch_says_how_to_go_on() -> None:
