@@ -43,7 +43,6 @@ TOPICS = {
     "tests/users/test_tokens.py": "tokens, through the whole server",
     "tests/wire/test_frame_fuzz.py": "what either codec accepts",
     "tests/wire/test_worst_frames.py": "what the worst frames cost",
-    "tests/wire/test_frame_fuzz.py": "the decoder, against two others",
     "tests/wire/test_generated.py": "the generated code",
     "tests/wire/test_seeds.py": "the examples of the source documents",
     "tests/wire/test_two_codecs.py": "the two generated codecs",
