@@ -11,7 +11,8 @@ fault is refused. What a commit raises that is no StorageError ends the journal,
 
 When the journal itself ends in the middle of a batch, its successor finds the batch in the queue, outcome unknown,
 and tries each alone, in order: every operation is harmless to repeat. One that takes the journal down twice is set
-aside and answered UNKNOWN_OUTCOME.
+aside and answered UNKNOWN_OUTCOME. What is raised in the middle of a batch is treated so without a restart, as those
+are counted, and would be spent by a client that repeats such an operation.
 
 Whoever ended before it could tell, or had a commit of unknown outcome, may have left on disk what nobody was told of:
 each opening of the store tells everybody to read afresh.
@@ -127,10 +128,10 @@ class Journal:
         try:
             await self._start(started)
             while True:
-                await self._settle_suspects()
-                await self._queue.wait(self._ack_delay_seconds)
-                await self._write(self._queue.take(MAX_BATCH))
-                self._queue.settle()
+                try:
+                    await self._serve()
+                except Exception as error:  # noqa: BLE001 - raised again unless there are operations to suspect
+                    await self._begin_again(error)
         finally:
             self.statistics.writable = False
             with trio.CancelScope(shield=True):
@@ -148,6 +149,25 @@ class Journal:
         else:
             self.statistics.started = True
             started()
+
+    async def _serve(self) -> None:
+        while True:
+            await self._settle_suspects()
+            await self._queue.wait(self._ack_delay_seconds)
+            await self._write(self._queue.take(MAX_BATCH))
+            self._queue.settle()
+
+    async def _begin_again(self, error: Exception) -> None:
+        """As a successor would, where an operation may be at fault: one client's must not spend the restarts of all.
+
+        Each is tried twice at most, so this comes to an end. Raises the error if there is no operation to suspect.
+        """
+        if not self._queue.has_suspects:
+            raise error
+        self._report("the journal failed", error)
+        await self._worker.run(self._abort)
+        self._cache.clear()
+        await self._start(lambda: None)
 
     async def _open(self) -> None:
         """Begin with a synced start record, and with a clock that is ahead of every stamp ever given."""
@@ -242,7 +262,7 @@ class Journal:
         if not (changes.puts or changes.appends or changes.cuts):
             return
         if not self._begun:
-            await self._worker.run(self._begin)
+            await self._worker.run(self._begin_anew)
         try:
             self._store.apply(changes)
         except StorageError:
@@ -257,6 +277,11 @@ class Journal:
     def _begin(self) -> None:
         self._store.begin()
         self._begun = True
+
+    def _begin_anew(self) -> None:
+        """Whoever was before may have ended without a word, in the middle of a transaction."""
+        self._store.abort()
+        self._begin()
 
     def _commit_and_begin(self) -> None:
         """One visit to the thread for both. What goes wrong at beginning is the next batch's trouble."""

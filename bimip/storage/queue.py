@@ -43,6 +43,11 @@ class OperationQueue:
     def __len__(self) -> int:
         return len(self._waiting) + len(self._taken) + len(self.suspects)
 
+    @property
+    def has_suspects(self) -> bool:
+        """Whether something was taken whose answer is still due."""
+        return bool(self.suspects) or any(not ticket.answered for ticket in self._taken)
+
     def submit(self, operation: Operation, reply: Reply = ignore, *, lazy: bool = False) -> None:
         """Have an operation decided and written. `reply` is called, once, when the result is on disk.
 

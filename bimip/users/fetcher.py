@@ -1,5 +1,7 @@
 """The fetcher: the task that delivers to one device. It restarts alone; the position is the device's."""
 
+from contextlib import suppress
+
 import trio
 
 from bimip.supervision import Child
@@ -17,10 +19,9 @@ async def fetch(device: Device, child: Child) -> None:
         device.check_deadlines()
         device.step()
         if not device.connection.sendable:
-            try:
+            # What is closed takes everything: a reader that waits for room goes on, sees it, and ends the device.
+            with suppress(ConnectionClosedError):
                 await device.connection.wait_sendable()
-            except ConnectionClosedError:
-                await trio.sleep_forever()  # the reader sees it too, and ends the device
             continue
         # No deadline that is set meanwhile can be nearer than a grace period: it needs no wake-up of its own.
         with trio.move_on_at(min(device.next_deadline(), trio.current_time() + grace)):

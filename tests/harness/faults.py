@@ -62,9 +62,14 @@ class FlakyStore(MemoryStore):
         super().__init__()
         self.fault: Literal["", "unknown, stored", "unknown, not stored", "failed"] = ""
         self.failing_reopens = 0
+        self.failing_commits = 0
+        """After the next."""
 
     def commit(self) -> None:
         fault, self.fault = self.fault, ""
+        if fault and self.failing_commits:
+            self.failing_commits -= 1
+            self.fault = "failed"
         if fault == "failed":
             self.abort()
             raise StorageError("the disk failed")

@@ -1,0 +1,97 @@
+"""Deliberate faults of the server, each of which the sweep must find: it could not find anything otherwise."""
+
+from collections.abc import Callable
+from itertools import count
+from typing import Any
+
+import trio
+
+from bimip.domain.operations import Append
+from bimip.storage.queue import OperationQueue
+from bimip.supervision import Child
+from bimip.users import reader, registry
+from bimip.users.connection import ConnectionClosedError
+from bimip.users.device import Device
+from bimip.users.registry import Users
+
+Patch = Callable[..., None]
+"""`monkeypatch.setattr`."""
+
+
+class LateConnection:
+    """Takes every frame at once, and hands it on when the fetcher comes to it."""
+
+    def __init__(self, device: Device, inner: Any) -> None:
+        self.inner = inner
+        self.frames: list[bytes] = []
+        self._device = device
+
+    def send_nowait(self, frame: bytes) -> bool:
+        self.frames.append(frame)
+        self._device.wakeup.ring()
+        return True
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.inner, name)
+
+
+async def hasty_fetch(device: Device, child: Child) -> None:
+    """Moves the position first and sends a moment later."""
+    child.started()
+    inner = getattr(device.connection, "inner", device.connection)
+    late = LateConnection(device, inner)
+    device.connection = late
+    while True:
+        number = device.wakeup.number
+        device.raise_crash()
+        device.check_deadlines()
+        device.step()
+        frames, late.frames = late.frames, []
+        for frame in frames:
+            await trio.sleep(0.001)
+            while not inner.send_nowait(frame):
+                try:
+                    await inner.wait_sendable()
+                except ConnectionClosedError:
+                    await trio.sleep_forever()
+        with trio.move_on_after(4):
+            await device.wakeup.wait(number)
+
+
+def the_position_moves_before_the_frame_is_taken(patch: Patch) -> None:
+    patch(registry, "fetch", hasty_fetch)
+
+
+def the_journal_forgets_what_it_took(patch: Patch) -> None:
+    def inherit(self: OperationQueue) -> None:
+        self._taken = []
+
+    patch(OperationQueue, "inherit", inherit)
+
+
+def what_is_tried_again_gets_another_key(patch: Patch) -> None:
+    numbers = count()
+    before = OperationQueue.inherit
+
+    def inherit(self: OperationQueue) -> None:
+        before(self)
+        for ticket in self.suspects:
+            if isinstance(ticket.operation, Append):
+                ticket.operation = ticket.operation._replace(id=f"again {next(numbers)}")
+
+    patch(OperationQueue, "inherit", inherit)
+
+
+def a_device_that_ended_stays_in_its_session(patch: Patch) -> None:
+    patch(Users, "_leave", lambda *_: None)
+
+
+def the_readers_end_leaves_the_connection_open(patch: Patch) -> None:
+    async def read(device: Device, frames: list[bytes], child: Child) -> None:
+        child.started()
+        await reader._read_hello(device, frames)
+        malformed = 0
+        while True:
+            malformed = await reader._handle_all(device, await device.connection.receive(), malformed)
+
+    patch(registry, "read", read)

@@ -1,0 +1,233 @@
+"""Peers that bring the server into situations which devices that behave do not: refused openings, a token in Hello,
+JSON, texts that mean nothing, a device twice at once, one that does not read, an operator at the console.
+
+Each is one visit, by hand and in bytes. Whatever becomes of it, it ends by itself; what must hold is said of others.
+"""
+
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack, suppress
+from random import Random
+
+import trio
+
+from bimip.client.wire import bimip as pb
+from tests.chaos.frames import encode
+from tests.chaos.virtual import DAY_SECONDS, VirtualWorld
+from tests.gateway.harness import frame, opening
+from tests.harness.world import token
+
+TEXT, BINARY, CLOSE = 1, 2, 8
+EID = "odd"
+OPERATOR = "an operator's token"
+VISIT_SECONDS = 15
+GONE = (trio.BrokenResourceError, trio.ClosedResourceError, OSError)
+
+
+class Knocker:
+    """Knocks at the doors of a world; whatever was opened is closed at the end of the visit."""
+
+    def __init__(self, world: VirtualWorld, opened: AsyncExitStack) -> None:
+        self._world = world
+        self._opened = opened
+
+    async def at_gate(self, *, by_memory: bool = False, buffer_bytes: int = 0) -> trio.abc.Stream:
+        gate = self._world.gate
+        stream = gate.knock_by_memory() if by_memory else gate.knock_by_socket(buffer_bytes=buffer_bytes)
+        return await self._opened.enter_async_context(stream)
+
+    async def at_desk(self) -> trio.abc.Stream:
+        return await self._opened.enter_async_context(self._world.desk.knock_by_socket())
+
+
+def _shown(device: str) -> str:
+    return token(EID, device, seconds=DAY_SECONDS, jti=f"{EID}/{device}")
+
+
+def _hello(**fields: object) -> bytes:
+    return encode(hello=pb.Hello(partitions=[pb.Position(partition="chat", offset=0)], **fields))  # type: ignore[arg-type]
+
+
+async def _upgraded(stream: trio.abc.Stream, **changes: str | None) -> bool:
+    await stream.send_all(opening(**changes))
+    head = b""
+    while b"\r\n\r\n" not in head:
+        some = bytes(await stream.receive_some(1))
+        if not some:
+            return False
+        head += some
+    return b" 101 " in head
+
+
+async def _drain(stream: trio.abc.Stream, seconds: float) -> None:
+    with trio.move_on_after(seconds):
+        while await stream.receive_some(1 << 16):
+            pass
+
+
+async def refused_opening(knock: Knocker, _random: Random) -> None:
+    stream = await knock.at_gate()
+    await stream.send_all(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    await _drain(stream, 1)
+
+
+async def slow_opening(knock: Knocker, _random: Random) -> None:
+    stream = await knock.at_gate(by_memory=True)
+    for byte in opening(shown=_shown("slow"))[:40]:
+        await stream.send_all(bytes([byte]))
+        await trio.sleep(0.01)
+
+
+async def token_in_hello(knock: Knocker, random: Random) -> None:
+    stream = await knock.at_gate()
+    if await _upgraded(stream, Authorization=None):
+        await trio.sleep(random.choice([0, 0.01]))
+        await stream.send_all(frame(BINARY, _hello(token=_shown("browser"))))
+        await _drain(stream, 0.3)
+        await stream.send_all(frame(CLOSE, b"\x03\xe8"))
+        await _drain(stream, 1)
+
+
+async def no_hello(knock: Knocker, _random: Random) -> None:
+    stream = await knock.at_gate(by_memory=True)
+    if await _upgraded(stream, Authorization=None):
+        await _drain(stream, 8)
+
+
+async def json_without_sense(knock: Knocker, random: Random) -> None:
+    stream = await knock.at_gate(by_memory=random.random() < 0.5)
+    if await _upgraded(stream, shown=_shown("json"), Sec_WebSocket_Protocol="bimip.v1.json"):
+        for _ in range(3):
+            await stream.send_all(frame(TEXT, b"{") * 2)
+            await trio.sleep(0.01)
+        await stream.send_all(frame(TEXT, b'{"route": 13, "hello": {"partitions": [{"partition": "chat"}]}}'))
+        await _drain(stream, 0.2)
+
+
+async def breaks_the_protocol(knock: Knocker, _random: Random) -> None:
+    stream = await knock.at_gate()
+    if await _upgraded(stream, shown=_shown("broken")):
+        await stream.send_all(frame(BINARY, _hello()))
+        await trio.sleep(0.05)
+        await stream.send_all(frame(BINARY, b"x", mask=False) + bytes(100))
+        await _drain(stream, 1)
+
+
+async def twice_at_once(knock: Knocker, random: Random) -> None:
+    """A device that connects again and again, before its older connection is gone."""
+    streams = []
+    for _ in range(3):
+        stream = await knock.at_gate()
+        streams.append(stream)
+        if await _upgraded(stream, shown=_shown("twice")):
+            await stream.send_all(frame(BINARY, _hello()))
+        await trio.sleep(random.choice([0, 0.005, 0.05]))
+
+
+async def leaves_and_returns(knock: Knocker, _random: Random) -> None:
+    """The last device of a user: its session ends, and there it is again."""
+    for _ in range(4):
+        stream = await knock.at_gate(by_memory=True)
+        if await _upgraded(stream, shown=_shown("hasty")):
+            await stream.send_all(frame(BINARY, _hello()))
+            await trio.sleep(0.003)
+        await stream.aclose()
+
+
+async def does_not_read(knock: Knocker, random: Random) -> None:
+    """Asks for more than its socket takes, and for more than may be unanswered; then leaves, or reads after all."""
+    stream = await knock.at_gate(by_memory=random.random() < 0.2, buffer_bytes=2048)
+    if await _upgraded(stream, shown=_shown("lazy")):
+        await stream.send_all(frame(BINARY, _hello()))
+        ping = encode_ping()
+        for _ in range(random.choice([2, 8])):
+            await stream.send_all(frame(BINARY, ping) * 40)
+            await trio.sleep(0.01)
+        big = pb.Message(to=pb.Identity(eid=EID), type=1, payload=bytes(30_000))
+        for number in range(4):
+            big.id = f"big {trio.current_time()} {number}"
+            await stream.send_all(frame(BINARY, encode(message=big)))
+        other = await knock.at_gate()
+        if await _upgraded(other, shown=_shown("writer")):
+            await other.send_all(frame(BINARY, _hello()))
+            for number in range(6):
+                big.id = f"large {trio.current_time()} {number}"
+                await other.send_all(frame(BINARY, encode(message=big)))
+                await _drain(other, 0.01)
+        await trio.sleep(random.choice([0.1, 1.0]))
+        ending = random.random()
+        if ending < 0.4:
+            await _drain(stream, 0.5)
+        elif ending < 0.7:
+            await stream.send_all(frame(CLOSE, b"\x03\xe8"))
+            await _drain(stream, 1)
+
+
+def encode_ping() -> bytes:
+    ping = pb.PingPong(kind=pb.PingPongKind.PING, id="p" * 60)
+    return bytes(pb.MessageScheme(route=3, ping_pong=ping))
+
+
+async def crowd(knock: Knocker, random: Random) -> None:
+    """More than may be unknown at once."""
+    for _ in range(24):
+        await knock.at_gate()
+    await trio.sleep(random.choice([0.01, 0.1]))
+
+
+async def operator(knock: Knocker, random: Random) -> None:
+    target, method = random.choice(
+        [
+            ("/healthz", "GET"),
+            ("/readyz", "GET"),
+            ("/debug/tree", "GET"),
+            ("/debug/user?eid=alice", "GET"),
+            ("/debug/user?eid=nobody", "GET"),
+            ("/debug/restart?path=bimip/retention", "POST"),
+            ("/debug/restart?path=bimip/gateway/listener", "POST"),
+            ("/debug/restart?path=bimip/journal", "POST"),
+            (f"/debug/kill?path=bimip/users/{EID}", "POST"),
+            (f"/debug/restart?path=bimip/users/{EID}", "POST"),
+            (f"/debug/restart?path=bimip/users/{EID}/killed", "POST"),
+        ]
+    )
+    if "users/" in target:
+        streams = [await knock.at_gate()]
+        if await _upgraded(streams[0], shown=_shown("killed")):
+            await streams[0].send_all(frame(BINARY, _hello()))
+            await trio.sleep(0.02)
+    else:
+        streams = []
+    host = "localhost" if random.random() < 0.9 else "evil.example"
+    streams.append(await knock.at_desk())
+    head = f"{method} {target} HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {OPERATOR}\r\nConnection: close\r\n"
+    await streams[-1].send_all(f"{head}Content-Length: 0\r\n\r\n".encode())
+    await _drain(streams[-1], 5)
+
+
+ODDITIES: tuple[Callable[[Knocker, Random], Awaitable[None]], ...] = (
+    refused_opening,
+    slow_opening,
+    token_in_hello,
+    no_hello,
+    json_without_sense,
+    breaks_the_protocol,
+    twice_at_once,
+    leaves_and_returns,
+    does_not_read,
+    does_not_read,
+    crowd,
+    operator,
+    operator,
+    operator,
+    operator,
+    operator,
+)
+
+
+async def visit_again_and_again(world: VirtualWorld, random: Random) -> None:
+    while True:
+        for oddity in random.sample(ODDITIES, len(ODDITIES)):
+            with trio.move_on_after(VISIT_SECONDS), suppress(*GONE):
+                async with AsyncExitStack() as opened:
+                    await oddity(Knocker(world, opened), random)
+            await trio.sleep(random.uniform(0, 0.1))

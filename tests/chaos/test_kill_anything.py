@@ -1,0 +1,179 @@
+"""Kill anything, mid-anything: the sweep over every place where the server's tasks wait (see `sweep.py`), what it
+reached, and the deliberate faults that it finds.
+
+    pytest tests/chaos/test_kill_anything.py        prints the table; about a minute and a half
+"""
+
+import sys
+from collections import Counter
+from collections.abc import Callable
+
+import pytest
+
+from bimip.storage import retention
+from tests.chaos import faulty
+from tests.chaos.faulty import Patch
+from tests.chaos.sites import Site
+from tests.chaos.sweep import IMPOSSIBLE, Sweep, allowed, kind_of
+
+WORLDS = 10
+INJECTIONS = 230
+"""At most, in one world; one whose root has its real budget gets fewer."""
+LEAST = 1000
+HUNTS = 8
+"""At most so many worlds more, for places that were come by and never hit."""
+
+OUTSIDE = "it is no process of the tree that runs this, but whoever opens the tree"
+TLS = "the peers of these worlds speak without TLS: it is one await around another's"
+ASKED = "takes a request for the one whose failing start broke off its group's restart: tests/supervision does it"
+NOT_REACHED = {
+    ("bimip.app", "async with open_tree("): OUTSIDE,
+    ("bimip.app", "async with open_server(settings, Surroundings(open_store)) as server:"): OUTSIDE,
+    ("bimip.app", 'await self.processes.terminate("bimip/gateway/listener")'): OUTSIDE,
+    ("bimip.app", "await self.queue.execute(Barrier())"): OUTSIDE,
+    ("bimip.app", "async for number in signals:"): OUTSIDE,
+    ("bimip.app", "await server.drain()"): OUTSIDE,
+    ("bimip.gateway.listener", "stream = await self._listener.accept()"): TLS,
+    ("bimip.gateway.listener", "await self._listener.aclose()"): TLS,
+    ("bimip.supervision.tree", "async with trio.open_nursery() as above.nursery:"): OUTSIDE,
+    ("bimip.supervision.tree", "await child.wait_settled()"): OUTSIDE,
+    ("bimip.supervision.tree", "await above.terminate_child(spec.id)"): OUTSIDE,
+    ("bimip.supervision.tree", "await self.wait_gone(self.slot.child)"): OUTSIDE,
+    (
+        "bimip.supervision.tree",
+        "await slot.keeper.terminate_child(slot.spec.id)",
+    ): "nobody terminates a process by its path: operators kill and restart",
+    ("bimip.supervision.static", "await self._ask(_Request(_Do.TERMINATE, child_id))"): "see Tree.terminate",
+    ("bimip.supervision.static", "await self._stop(slot, State.STOPPED)"): "see Tree.terminate",
+    (
+        "bimip.supervision.running",
+        "await child.wait_ended()",
+    ): "the second of two: after an Overdue report, which is a failure of the sweep",
+    ("bimip.supervision.static", "await self._start_left_behind()"): ASKED,
+    (
+        "bimip.supervision.static",
+        "RunningSupervisor._start_left_behind: child = await self._start(slot)",
+    ): ASKED,
+    (
+        "bimip.users.wakeup",
+        "await trio.lowlevel.checkpoint()",
+    ): "both that wait took the number in the same step: nothing can have rung since",
+    ("bimip.gateway.connection", "await self._gone.wait()"): "`wait_closed` is for peers and tests: no task awaits it",
+}
+"""By module and line of code, with its function where others have the same line."""
+
+
+def place(site: Site) -> tuple[str, str]:
+    named = site.module, f"{site.function}: {site.text}"
+    return named if named in NOT_REACHED else (site.module, site.text)
+
+
+@pytest.fixture(scope="module")
+def sweep() -> Sweep:
+    scan, retention.SCAN = retention.SCAN, 4  # so that a walk of the store has many slices
+    try:
+        found = Sweep()
+        for seed in range(WORLDS):
+            found.run_world(seed, INJECTIONS)
+        for seed in range(WORLDS, WORLDS + HUNTS):
+            if found.missed():
+                found.run_world(seed, INJECTIONS, hunts=True)
+    finally:
+        retention.SCAN = scan
+    return found
+
+
+def table(sweep: Sweep) -> str:
+    kinds = sorted({kind for kind, _, _ in sweep.results})
+    lines = [f"{'kind':12}{'killed':>8}{'raised':>8}  what became of it"]
+    for kind in kinds:
+        rows = {key: count for key, count in sweep.results.items() if key[0] == kind}
+        totals = [sum(count for key, count in rows.items() if key[1] == verb) for verb in ("killed", "raised")]
+        became = Counter[str]()
+        for key, count in rows.items():
+            became[key[2]] += count
+        text = ", ".join(f"{result}: {count}" for result, count in became.most_common())
+        lines.append(f"{kind:12}{totals[0]:8}{totals[1]:8}  {text}")
+    return "\n".join(lines)
+
+
+def test_whatever_is_killed_or_raises_wherever_it_waits_nothing_is_lost_doubled_or_reordered(
+    sweep: Sweep, capsys: pytest.CaptureFixture[str]
+) -> None:
+    hit = [site for site in sweep.sites if sweep.hits(site)]
+    ways = sum(len(allowed(site)) for site in sweep.sites if place(site) not in NOT_REACHED)
+    done = sum(1 for count in sweep.done.values() if count)
+    counts = sweep.counts
+    lines = [
+        f"kill anything: {sweep.injections} tasks killed or made to raise in {counts['worlds']} worlds",
+        table(sweep),
+        f"{len(hit)} of {len(sweep.sites)} places hit, {done} of {ways} ways; {len(NOT_REACHED)} not reached",
+        (
+            f"{counts['written']} messages written, {counts['acknowledged']} acknowledged, {counts['delivered']} "
+            f"delivered, over {counts['connections']} connections; lost {counts['lost']}, doubled "
+            f"{counts['duplicated']}, reordered {counts['reordered']}, escaped {counts['escaped']}; the debug tree "
+            f"compared at {counts['places of the debug tree compared']} places"
+        ),
+    ]
+    with capsys.disabled():
+        sys.stdout.write("\n" + "\n".join(lines) + "\n")
+
+    assert sweep.failures == []
+    assert sweep.injections >= LEAST
+    assert {kind for kind, _, _ in sweep.results} == {kind_of(f"bimip/{path}") for path in PROCESSES}
+
+
+PROCESSES = (
+    "journal", "users", "users/a", "users/a/b", "users/a/b/reader", "users/a/b/fetcher", "retention", "gateway",
+    "gateway/connections", "gateway/connections/1", "gateway/listener", "console",
+)  # fmt: skip
+
+
+def test_every_place_was_hit_or_has_a_reason(sweep: Sweep) -> None:
+    missed = [
+        f"{site} ({sweep.visited[site]} visits)"
+        for site in sweep.sites
+        if not sweep.hits(site) and place(site) not in NOT_REACHED
+    ]
+    reached = [str(site) for site in sweep.sites if sweep.visited[site] and place(site) in NOT_REACHED]
+    places = {place(site) for site in sweep.sites}
+
+    assert "\n".join(missed) == ""
+    assert [site for site in reached if not TWO_OF_A_KIND & {site.rpartition(": ")[2]}] == []
+    assert set(NOT_REACHED) <= places, "a reason for a place that is no more"
+    texts = {f"{site.function}: {site.text}" for site in sweep.sites}
+    assert {text for text, _ in IMPOSSIBLE} <= texts
+
+
+TWO_OF_A_KIND = {"await child.wait_ended()"}
+"""Stands twice, and the first one is reached."""
+
+
+@pytest.mark.parametrize(
+    ("fault", "signs"),
+    [
+        (faulty.the_position_moves_before_the_frame_is_taken, ("lost", "skipped", "wait for")),
+        (faulty.the_journal_forgets_what_it_took, ("never answered",)),
+        (faulty.what_is_tried_again_gets_another_key, ("duplicated", "half-appended", "damaged", "answered")),
+        (faulty.a_device_that_ended_stays_in_its_session, ("all have left",)),
+        (faulty.the_readers_end_leaves_the_connection_open, ("there is still no", "wait for")),
+    ],
+)
+def test_the_sweep_finds_a_deliberate_fault(
+    fault: Callable[[Patch], None],
+    signs: tuple[str, ...],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    fault(monkeypatch.setattr)
+    sweep = Sweep()
+    for seed in range(1, 9):
+        sweep.run_world(seed, 60)
+        if any(sign in failure for failure in sweep.failures for sign in signs):
+            break
+    with capsys.disabled():
+        first = next(iter(sweep.failures), "nothing")
+        found = first.splitlines()[0][:120]
+        sys.stdout.write(f"\n{fault.__name__}: found after {sweep.injections} injections: {found}\n")
+
+    assert any(sign in failure for failure in sweep.failures for sign in signs)

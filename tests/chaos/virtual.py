@@ -1,0 +1,294 @@
+"""The whole server in one thread and virtual time, with its real gateway: streams in memory or pairs of sockets, a
+journal whose disk takes time, a store that can fail, and the fleet of devices that the chaos runs drive.
+"""
+
+import socket
+import sys
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import replace
+from functools import partial
+from random import Random
+from typing import Any, cast
+
+import trio
+from trio.testing import memory_stream_pair
+
+from bimip import app
+from bimip.app import Server, Surroundings, open_server
+from bimip.client.wire import bimip as pb
+from bimip.config import Settings
+from bimip.console.server import open_loopback
+from bimip.domain.records import Changes
+from bimip.gateway.listener import open_tcp
+from bimip.storage.errors import StorageError, StoreFullError
+from bimip.storage.interface import grows
+from bimip.storage.worker import InlineWorker, ThreadWorker, Worker
+from bimip.supervision import Supervisor
+from tests.chaos import device
+from tests.chaos.device import Device, Link
+from tests.chaos.fleet import PARTITIONS, Fleet
+from tests.chaos.history import Name
+from tests.chaos.server import ServerProcess
+from tests.harness.faults import Boom, FlakyStore
+from tests.harness.world import settings_for_tests, token, virtual_millis
+
+REST_SECONDS = 90
+"""Of virtual time, until everybody must have what is theirs."""
+DAY_SECONDS = 86_400
+ANSWER_SECONDS = 5
+"""A stream in memory whose other end is dropped unread does not tell: patience is all that a device has then."""
+DISK = ("UNAVAILABLE", "UNKNOWN_OUTCOME", "STORAGE_FULL")
+"""What a disk that fails makes of any request."""
+
+
+class VirtualThread(ThreadWorker):
+    """The worker as it is, but its thread is a task, and the disk takes a moment of virtual time."""
+
+    def __init__(self, random: Random) -> None:
+        self._random = random
+        self._jobs = cast("Any", self)
+
+    def put(self, job: Callable[[], None] | None) -> None:
+        if job is not None:
+            trio.lowlevel.spawn_system_task(self._do, job)
+
+    async def _do(self, job: Callable[[], None]) -> None:
+        await trio.sleep(self._random.choice([0, 0.001, 0.005]))
+        job()
+
+    def close(self) -> None:
+        pass
+
+
+class SweptStore(FlakyStore):
+    """Fails once, when it is told to, also before a commit."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.refuses_batches = False
+        self.fails_puts = False
+        self.fails_journals_reads = False
+        self.is_full = False
+
+    def snapshot(self) -> Any:
+        if self.fails_journals_reads and sys._getframe(1).f_code.co_name == "_decide":
+            self.fails_journals_reads = False
+            raise StorageError("the disk failed as it was read")
+        return super().snapshot()
+
+    def apply(self, changes: Changes) -> None:
+        if self.is_full and grows(changes):
+            self.is_full = False
+            raise StoreFullError("no room")
+        if self.fails_puts:
+            self.fails_puts = False
+            raise StorageError("the disk failed")
+        if self.refuses_batches and changes.appends:
+            self.refuses_batches = False
+            raise Boom("these changes cannot be packed")
+        super().apply(changes)
+
+    def recover(self) -> None:
+        self.fault, self.failing_commits, self.failing_reopens = "", 0, 0
+        self.refuses_batches = self.fails_puts = self.fails_journals_reads = self.is_full = False
+
+
+class Port:
+    """Where peers knock: outlives the listeners, as the system's queue of a port does."""
+
+    def __init__(self) -> None:
+        self._send, self._receive = trio.open_memory_channel[trio.abc.Stream](10_000)
+
+    async def open(self, real: Callable[..., Any], host: str | None, _port: int) -> Sequence[trio.abc.Listener[Any]]:
+        """What a part of the server listens on. A real socket is opened and closed again: that can be killed too."""
+        for listener in await real(host, 0):
+            listener.socket.close()
+        return [_PortListener(self._receive)]
+
+    def knock(self, server_end: trio.abc.Stream) -> None:
+        self._send.send_nowait(server_end)
+
+    def knock_by_socket(self, *, buffer_bytes: int = 0) -> trio.SocketStream:
+        """A pair of sockets: what one end writes the other can read at once, so that virtual time holds."""
+        ours, theirs = (trio.socket.from_stdlib_socket(one) for one in socket.socketpair())
+        if buffer_bytes:
+            theirs.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, buffer_bytes)
+        self.knock(trio.SocketStream(theirs))
+        return trio.SocketStream(ours)
+
+    def knock_by_memory(self) -> trio.abc.HalfCloseableStream:
+        ours, theirs = memory_stream_pair()
+        self.knock(theirs)
+        return ours
+
+
+class _PortListener(trio.abc.Listener[trio.abc.Stream]):
+    def __init__(self, knocking: trio.MemoryReceiveChannel[trio.abc.Stream]) -> None:
+        self._knocking = knocking
+
+    async def accept(self) -> trio.abc.Stream:
+        return await self._knocking.receive()
+
+    async def aclose(self) -> None:
+        await trio.lowlevel.checkpoint()
+
+
+class _LikeASocket:
+    """A stream in memory for a device, which treats its own as a socket."""
+
+    def __init__(self, stream: trio.abc.HalfCloseableStream) -> None:
+        self._stream = cast("Any", stream)
+        self.socket = self
+        self.send_all = stream.send_all
+        self.receive_some = stream.receive_some
+        self.send_eof = stream.send_eof
+        self.aclose = stream.aclose
+
+    def setsockopt(self, *_option: object) -> None:
+        pass
+
+    def close(self) -> None:
+        self._stream.send_stream.close()
+        self._stream.receive_stream.close()
+
+
+class VirtualDevice(Device):
+    """A device that knocks at a port in memory, and notes the connections that it lost and did not end."""
+
+    def __init__(self, *, dial: Callable[[], Any], **about: Any) -> None:
+        super().__init__(**about)
+        self.losses: list[str] = []
+        self._ending = ""
+        self._dial = dial
+        self._own_end = False
+        self._stays = True
+
+    def cut(self) -> None:
+        self._own_end = True
+        super().cut()
+
+    async def _converse(self, link: Link, nursery: trio.Nursery) -> int:
+        try:
+            return await super()._converse(link, nursery)
+        finally:
+            self._own_end |= link.scope.cancel_called
+            self._ending = str(link.websocket.closed)
+
+    def _complain(self, invariant: str, kind: str, line: str) -> None:
+        """An ack may meet a failing disk as well as a message: it has no id, and nobody sends it again."""
+        if not (line.startswith(("was told", "Hello was answered")) and any(code in line for code in DISK)):
+            super()._complain(invariant, kind, line)
+
+    def _take_error(self, link: Link, error: pb.ErrorMessage) -> None:
+        """A disk that fails says of this try alone that nothing was stored: an earlier one may have been."""
+        if error.code == pb.ErrorCode.UNAVAILABLE:
+            error.code = pb.ErrorCode.UNKNOWN_OUTCOME
+        super()._take_error(link, error)
+
+    def leave(self) -> None:
+        """For good."""
+        self._stays = False
+        self.cut()
+
+    async def live(self, _up: Callable[[], trio.Event]) -> None:
+        while self._stays and not self.failed:
+            before = self.connections, self.counts["cuts"]
+            self._own_end = False
+            self._ending = ""
+            await self._connect(self._dial())
+            if self.connections > before[0] and self.counts["cuts"] == before[1] and not self._own_end:
+                self.losses.append(self._ending)
+            await trio.sleep(self._random.uniform(0.001, 0.03))
+
+
+class VirtualFleet(Fleet):
+    def __init__(self, port: Port, seed: int, nursery: trio.Nursery) -> None:
+        super().__init__(cast("ServerProcess", None), seed, nursery)
+        self._gate = port
+        self.members: list[VirtualDevice] = []
+
+    def launch(self, names: Iterable[Name], start: pb.Start = pb.Start.FIRST) -> None:
+        everybody = tuple(names)
+        for number, name in enumerate(everybody):
+            member = VirtualDevice(
+                dial=self._gate.knock_by_socket if number % 2 else lambda: _LikeASocket(self._gate.knock_by_memory()),
+                name=name,
+                token=token(name.eid, name.device, seconds=DAY_SECONDS),
+                port=0,
+                random=Random(f"{self._seed} {name}"),
+                record=self._record,
+                directory=everybody,
+                partitions=PARTITIONS,
+                start=start,
+            )
+            self.devices.append(member)
+            self.members.append(member)
+            self._nursery.start_soon(member.live, trio.Event)
+
+    async def wait_all(self, what: str, lacks: Callable[[Device], str]) -> None:
+        deadline = trio.current_time() + REST_SECONDS
+        while waiting := {str(device.name): lack for device in self.devices if (lack := lacks(device))}:
+            if any(device.failed for device in self.devices):
+                return
+            if trio.current_time() > deadline:
+                lines = "\n".join(f"  {name}: {lack}" for name, lack in waiting.items())
+                raise AssertionError(f"after {REST_SECONDS} s some still wait for {what}:\n{lines}")
+            await trio.sleep(0.05)
+
+
+class VirtualWorld:
+    def __init__(self, server: Server, store: SweptStore, gate: Port, desk: Port) -> None:
+        self.server = server
+        self.store = store
+        self.gate = gate
+        self.desk = desk
+
+
+def settings() -> Settings:
+    """Everything often, and nothing that ends a connection of itself."""
+    return settings_for_tests(
+        BIMIP_LIMITS_MAX_UNAUTHENTICATED="20",
+        BIMIP_RETENTION_EVERY_SECONDS="1",
+        BIMIP_RETENTION_HISTORY_DAYS="chat=9,notification=9,feed=9,sync=9",
+        BIMIP_LIMITS_GRACE_SECONDS="4",
+        BIMIP_LIMITS_REDELIVERY_ROUNDS="100",
+        BIMIP_LIMITS_UNANSWERED_REQUESTS="16",
+        BIMIP_TOKENS_LEEWAY_SECONDS="600",
+    )
+
+
+@contextmanager
+def patient_root(intensity: int | None) -> Iterator[None]:
+    """A server whose root allows so many restarts; None: as it is."""
+
+    class PatientServer(Server):
+        def tree(self) -> Supervisor:
+            tree = super().tree()
+            return tree if intensity is None else replace(tree, intensity=intensity)
+
+    vars(app)["Server"] = PatientServer
+    try:
+        yield
+    finally:
+        vars(app)["Server"] = Server
+
+
+@asynccontextmanager
+async def open_virtual_world(seed: int, *, intensity: int | None = None) -> AsyncIterator[VirtualWorld]:
+    """The server, and where to knock. The disk of an odd seed takes time."""
+    vars(device).update(ANSWER_SECONDS=ANSWER_SECONDS)
+    store, gate, desk = SweptStore(), Port(), Port()
+    random = Random(f"disk {seed}")
+    worker: Callable[[], Worker] = partial(VirtualThread, random) if seed % 2 else InlineWorker
+    surroundings = Surroundings(
+        open_store=lambda _settings: store,
+        open_worker=worker,
+        wall_clock=virtual_millis,
+        random=Random(seed),
+        open_listeners=partial(gate.open, open_tcp),
+        open_console=partial(desk.open, open_loopback),
+    )
+    with patient_root(intensity):
+        async with open_server(settings(), surroundings) as server:
+            yield VirtualWorld(server, store, gate, desk)
