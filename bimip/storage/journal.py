@@ -236,7 +236,7 @@ class Journal:
         results: list[Result] = []
         rest: list[Decision] = []
         with self._store.snapshot() as base:
-            batch = Batch(self._cache.over(base))
+            batch = Batch(self._cache.over(base), self._cache.records)
             for ticket in tickets:
                 try:
                     decision = decide(batch, ticket.operation, moment)

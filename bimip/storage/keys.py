@@ -16,7 +16,7 @@ from bimip.domain.records import Key, ReceiptKey, ReceiptKind, Sequence, Table
 MAX_KEY_BYTES = 511
 
 _U8, _U32, _U64, _TEXT = "B", "I", "Q", "text"
-_RECEIPT = (_U32, _U32, _U8, _U32)  # conversation, member, kind, block
+_RECEIPT = (_U32, _U32, _U8, _U32)  # conversation, member, kind, block or part of one
 
 _SHAPES: dict[Table | Sequence, tuple[str, ...]] = {
     Table.META: (_TEXT,),
@@ -79,7 +79,6 @@ def _codec(shape: tuple[str, ...]) -> tuple[Pack, Unpack]:
 
 _CODECS = {table: _codec(shape) for table, shape in _SHAPES.items()}
 _pack_version, _unpack_version = _CODECS[Table.VERSIONS]
-_unpack_receipt = _CODECS[Table.RECEIPTS][1]
 
 
 def _receipt_key(conversation: Any, member: Any, kind: int, block: int) -> ReceiptKey:  # noqa: ANN401 - from a struct
@@ -94,7 +93,6 @@ PACK: dict[Table | Sequence, Pack] = {
 
 UNPACK: dict[Table | Sequence, Unpack] = {
     **{table: unpack for table, (_, unpack) in _CODECS.items()},
-    Table.RECEIPTS: lambda packed: _receipt_key(*_unpack_receipt(packed)),
     Table.VERSIONS: lambda packed: (
         (unpacked := _unpack_version(packed))[0],
         _receipt_key(*unpacked[2:]),

@@ -31,7 +31,7 @@ from bimip.domain.records import (
 )
 from bimip.storage.keys import RECEIPT_STATE
 
-FORMAT = 1
+FORMAT = 2
 
 BLOCK = 24
 """Records of a sequence in one block. From 16 to 48 the disk bytes of an entry differ by 8 %, and 24 measured best:
@@ -150,10 +150,10 @@ def _unpack_state_key(packed: bytes) -> ReceiptKey:
 
 
 def _pack_runs(runs: Runs) -> bytes:
-    """The runs of a block: its first offset, and places in it. An ack writes them all again, so they are short."""
+    """The runs of a part: its first offset, and places in it. An ack writes them all again, so they are short."""
     if not runs:
         return b""
-    start = receipts.block_of(runs[0].first) * receipts.BLOCK + 1
+    start = receipts.part_of(runs[0].first) * receipts.PART + 1
     return _LONG.pack(start) + b"".join([_RUN.pack(first - start, last - start, time) for first, last, time in runs])
 
 
