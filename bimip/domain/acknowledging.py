@@ -25,6 +25,11 @@ from bimip.domain.records import (
 )
 from bimip.domain.rules import Moment
 
+# As often as here, an enum's members cost more by their class than as names of the module.
+LOGS, CURSORS, RECEIPTS = Table.LOGS, Table.CURSORS, Table.RECEIPTS
+CHANGES, VERSIONS, STATES = Table.CHANGES, Table.VERSIONS, Table.STATES
+DELIVERED = ReceiptKind.DELIVERED
+
 IMPLIED = {
     ReceiptKind.DELIVERED: (ReceiptKind.DELIVERED,),
     ReceiptKind.READ: (ReceiptKind.READ, ReceiptKind.DELIVERED),
@@ -33,17 +38,17 @@ IMPLIED = {
 
 
 def acknowledge(view: Reader, op: Acknowledge, moment: Moment) -> Decision:
-    log: Log = view.get(Table.LOGS, (op.user, op.partition)) or EMPTY_LOG
+    log: Log = view.get(LOGS, (op.user, op.partition)) or EMPTY_LOG
     furthest = max(op.upto, *(last for _, last in op.ranges)) if op.ranges else op.upto
     if furthest > log.head:
         sentence = f"offset {furthest} was never given; the log of {op.partition!r} ends at {log.head}"
         return Decision(Refused(Fault.OFFSET_BEYOND_HEAD, sentence, "upto"))
     place = (op.device, op.partition)
-    before: Cursor = view.get(Table.CURSORS, place) or START
+    before: Cursor = view.get(CURSORS, place) or START
     cursor, entries, rest = advance(view, op, log, before, moment.rules)
     puts, news = delivered(view, op.user, entries, moment)
     if cursor != before:
-        puts.append((Table.CURSORS, place, cursor))
+        puts.append((CURSORS, place, cursor))
     return Decision(Acknowledged(cursor.floor), puts, (), (), news, rest)
 
 
@@ -62,7 +67,7 @@ def delivered(
             authors.add(author)
     book = _Book(view, moment)
     for conversation, (places, authors) in received.items():
-        book.add(conversation, user, ReceiptKind.DELIVERED, from_offsets(places), authors)
+        book.add(conversation, user, DELIVERED, from_offsets(places), authors)
     return book.puts, book.news
 
 
@@ -143,10 +148,10 @@ class _Book:
         told: dict[int, Runs] = {}
         for part, pieces in receipts.by_part(places):
             key = (conversation, member, kind, part)
-            known: Runs = self._view.get(Table.RECEIPTS, key) or ()
+            known: Runs = self._view.get(RECEIPTS, key) or ()
             fresh = receipts.fresh(known, receipts.runs_of(pieces, self._moment.now))
             if fresh:
-                self.puts.append((Table.RECEIPTS, key, receipts.merge(known, fresh)))
+                self.puts.append((RECEIPTS, key, receipts.merge(known, fresh)))
                 block = part // receipts.PARTS
                 told[block] = receipts.join(told.get(block, ()), fresh)
         for block, runs in told.items():
@@ -154,15 +159,15 @@ class _Book:
                 self._tell(user, ReceiptKey(conversation, member, kind, block), runs)
 
     def _tell(self, user: UserId, key: ReceiptKey, fresh: Runs) -> None:
-        state = self._states.get(user) or self._view.get(Table.STATES, (user,)) or State(Version(0), Version(0))
+        state = self._states.get(user) or self._view.get(STATES, (user,)) or State(Version(0), Version(0))
         version = Version(state.head + 1)
         self._states[user] = state = State(version, state.floor)
-        old: Version | None = self._view.get(Table.VERSIONS, (user, key))
+        old: Version | None = self._view.get(VERSIONS, (user, key))
         if old is not None:
-            self.puts.append((Table.CHANGES, (user, old), None))
+            self.puts.append((CHANGES, (user, old), None))
         self.puts += (
-            (Table.CHANGES, (user, version), key),
-            (Table.VERSIONS, (user, key), version),
-            (Table.STATES, (user,), state),
+            (CHANGES, (user, version), key),
+            (VERSIONS, (user, key), version),
+            (STATES, (user,), state),
         )
         self.news.append(StateNews(user, version, key, fresh))

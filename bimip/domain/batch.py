@@ -35,7 +35,7 @@ class StateNews(NamedTuple):
 class Decision(NamedTuple):
     result: Result
     puts: tuple[Put, ...] | list[Put] = ()
-    grows: tuple[Grow, ...] = ()
+    grows: tuple[Grow, ...] | list[Grow] = ()
     cuts: tuple[Cut, ...] = ()
     news: tuple[StateNews, ...] | list[StateNews] = ()
     then: Operation | None = None  # the rest of a long operation, to be decided in a later batch

@@ -4,11 +4,11 @@ Fetching and acknowledging are separate (seed 000): nothing here moves because s
 """
 
 from bimip.domain import ranges
-from bimip.domain.appending import is_owed
+from bimip.domain.appending import ENTRIES, is_owed
 from bimip.domain.ids import Offset
 from bimip.domain.operations import Acknowledge
 from bimip.domain.ranges import Ranges
-from bimip.domain.records import Cursor, Entry, Log, Reader, Sequence
+from bimip.domain.records import Cursor, Entry, Log, Reader
 from bimip.domain.rules import Rules
 
 START = Cursor(Offset(0), ())
@@ -38,7 +38,7 @@ def advance(
         taken = ranges.normal((*taken, *beyond))
     floor, fresh = _walk(view, op, log, cursor.floor, end, taken, rules.slice_entries)
     for first, last in beyond:
-        entries = view.read(Sequence.ENTRIES, (op.user, op.partition), first - 1, limit=last - first + 1)
+        entries = view.read(ENTRIES, (op.user, op.partition), first - 1, limit=last - first + 1)
         fresh += [entry for offset, entry in entries if offset <= last and is_owed(view, entry, op.user, op.device)]
     above = ranges.lowest(ranges.above(taken, floor), rules.window_entries) if taken else ()
     rest = op._replace(upto=Offset(upto), ranges=left) if left or end < upto else None
@@ -57,7 +57,7 @@ def _walk(
     floor = max(floor, log.first - 1)
     furthest = min(log.head, max(floor, end) + limit)
     while floor < furthest:
-        entries = view.read(Sequence.ENTRIES, place, floor, limit=min(furthest, max(floor, end) + AHEAD) - floor)
+        entries = view.read(ENTRIES, place, floor, limit=min(furthest, max(floor, end) + AHEAD) - floor)
         for offset, entry in entries:
             if is_owed(view, entry, op.user, op.device) and not (taken and ranges.contains(taken, offset)):
                 if offset > end:
