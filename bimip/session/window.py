@@ -69,6 +69,10 @@ class Window:
             return True
         return entries < self._max_entries and self.bytes + planned_bytes + size <= self._max_bytes
 
+    def room(self) -> tuple[int, int]:
+        """How many entries and bytes there is room for. Less than none where one was larger than all room."""
+        return self._max_entries - len(self._flight), self._max_bytes - self.bytes
+
     def sent(self, upto: Offset, entries: list[tuple[Offset, int]], now: float) -> None:
         """A range was taken by the connection: the position moves, its entries (offset, bytes) are in flight."""
         self.position = upto

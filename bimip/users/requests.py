@@ -40,7 +40,8 @@ def handle(device: Device, frame: bytes) -> None:
         raise WireError(pb.OUT_OF_ORDER, "say Hello first", ref=scheme.ref)
     try:
         if name != "hello":  # is always answered; what it brings is charged where that is judged
-            wait = device.rates.take(_requests_in(name, payload), len(frame), trio.current_time())
+            device.heard_at = trio.current_time()
+            wait = device.rates.take(_requests_in(name, payload), len(frame), device.heard_at)
             if wait:
                 _refuse(device, name, payload, scheme.ref, rate_limited(wait))
                 return
@@ -107,15 +108,14 @@ def _acknowledge(device: Device, payload: pb.Signal, ref: int) -> None:
     if furthest > log.head:
         sentence = f"offset {furthest} was never given; the log of {partition!r} ends at {log.head}"
         raise WireError(pb.OFFSET_BEYOND_HEAD, sentence, field="upto")
-    window = device.windows.get(partition)
-    if window is not None:
-        window.acknowledge(payload.upto, ranges, trio.current_time())
+    device.acknowledge(partition, payload.upto, ranges)
     operation = Acknowledge(device.session.number, device.number, partition, Offset(payload.upto), ranges)
     only_errors = _only_errors(device, ref)
 
     def done(result: Result) -> None:
         only_errors(result)
-        device.fetching.acknowledged(partition, payload.upto, ranges)
+        if device.fetching is not None:
+            device.fetching.acknowledged(partition, payload.upto, ranges)
 
     submit(device, operation, done, lazy=True)
 
@@ -257,7 +257,7 @@ def logout(device: Device, payload: pb.Logout, ref: int) -> None:
 
 def fetched(device: Device, payload: pb.Fetch, ref: int) -> None:
     check_fetch(payload, device.session.services.limits, device.session.eid)
-    device.fetching.ask(payload, ref)
+    device.fetch(payload, ref)
 
 
 def hello(device: Device, payload: pb.Hello, ref: int) -> None:

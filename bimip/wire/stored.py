@@ -89,6 +89,11 @@ def deliver(stored: bytes, offset: int) -> bytes:
     return stored + _OFFSET.pack(_OFFSET_TAG, offset)
 
 
+def undelivered(part: bytes) -> bytes:
+    """The stored form of what `deliver` made."""
+    return part[: -_OFFSET.size]
+
+
 def parse(stored: bytes) -> pb.Message:
     return pb.Message.FromString(_fields(stored))
 
