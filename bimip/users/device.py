@@ -187,9 +187,6 @@ class Device:
         except Exception as error:  # noqa: BLE001 - raised again by the fetcher, whose crash it is
             self._crash = error
             self.wakeup.ring()
-        else:
-            if not self.connection.sendable:
-                self.wakeup.ring()
 
     def raise_crash(self) -> None:
         crash, self._crash = self._crash, None
@@ -200,8 +197,12 @@ class Device:
         """Send all that there is, until the connection declines or the windows are full. No checkpoint in here."""
         if self.said_hello and not self.greeted:
             return
-        while self._is_behind() and self.connection.sendable and self._send_one():
-            pass
+        while self._is_behind():
+            if not self.connection.sendable:
+                self.wakeup.ring()  # the fetcher goes on when it is
+                break
+            if not self._send_one():
+                break
         if self._closing is not None and not self._frames and not self._replies:
             self.connection.close(*self._closing)
 
