@@ -82,7 +82,7 @@ class Window:
             if not self._flight:
                 self.deadline = now + self._grace_seconds
             self._flight.update(entries)
-            self.bytes += sum(size for _, size in entries)
+            self.bytes += sum([size for _, size in entries])
 
     def acknowledge(self, upto: int, more: Ranges, now: float) -> None:
         """The client holds these: also what this connection did not send, for it may have them from a sibling."""

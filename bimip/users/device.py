@@ -40,7 +40,7 @@ FRAME_BYTES = 64 * 1024
 class _Plan:
     """A frame's share of one partition's log."""
 
-    __slots__ = ("_bytes", "_entries", "damaged", "entries", "partition", "parts", "size", "upto", "window")
+    __slots__ = ("damaged", "entries", "most", "partition", "parts", "room", "size", "upto", "window")
 
     def __init__(self, partition: str, window: Window, damaged: Container[int], room: int) -> None:
         self.partition = partition
@@ -50,13 +50,8 @@ class _Plan:
         self.entries: list[tuple[Offset, int]] = []  # offset and bytes of what will be in flight
         self.size = 0  # bytes of them
         self.upto = window.position
-        self._entries, left = window.room()
-        self._bytes = min(room, left)
-
-    def has_room(self, size: int) -> bool:
-        if not self.entries:
-            return self.window.has_room(size)
-        return len(self.entries) < self._entries and self.size + size <= self._bytes
+        self.most, left = window.room()  # entries
+        self.room = min(room, left)  # bytes, but for the first, which may be larger
 
 
 class Device:
@@ -292,7 +287,7 @@ class Device:
         head = session.logs[partition].head
         plan = _Plan(partition, window, session.services.damage.of(session.number, partition), room)
         while plan.upto < head:
-            items = session.read_log(partition, plan.upto)
+            items = session.read_log(partition, plan.upto, plan.most - len(plan.entries), plan.room - plan.size)
             if not items:
                 self._add_hole(plan, head)
             elif not self._add(plan, items):
@@ -301,21 +296,25 @@ class Device:
 
     def _add(self, plan: _Plan, items: list[Item]) -> bool:
         """Plan to send what is owed of these; False when there is no room for more."""
-        parts, entries, damaged = plan.parts, plan.entries, plan.damaged
+        window, parts, entries, most, room = plan.window, plan.parts, plan.entries, plan.most, plan.room
+        number, special = self.number, bool(window.held or plan.damaged)
         item = items[0]
         try:
             for item in items:
-                offset = item.offset
+                offset, entry, part = item
                 if offset > plan.upto + 1:
                     self._add_hole(plan, Offset(offset - 1))
-                part = self._part(plan, item)
+                if special or entry.addressed or entry.origin == number or part is None:
+                    part = self._part(plan, item)
                 if part is not None:
-                    if not plan.has_room(len(part)):
+                    size = len(part)
+                    fits = len(entries) < most and plan.size + size <= room if entries else window.has_room(size)
+                    if not fits:
                         return False
                     parts.append(part)
-                    if offset not in damaged:
-                        entries.append((offset, len(part)))
-                        plan.size += len(part)
+                    if offset not in plan.damaged:
+                        entries.append((offset, size))
+                        plan.size += size
                 plan.upto = offset
         except Exception:
             self._note_damage(plan.partition, item.offset)
@@ -383,7 +382,7 @@ class Device:
 
     def _again(self, partition: str, offset: Offset) -> bytes | None:
         try:
-            item = next(iter(self.session.read_log(partition, offset - 1, 1)), None)
+            item = next(iter(self.session.read_log(partition, offset - 1, 1, 0)), None)
             if item is None or item.offset != offset:
                 return None
             if offset in self.session.services.damage.of(self.session.number, partition):

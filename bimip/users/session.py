@@ -18,7 +18,8 @@ from bimip.users.services import Services
 from bimip.users.tail import Item, LogTail, StateTail
 from bimip.wire import state, stored
 
-READ_AHEAD = 64
+READ_LEAST, READ_AHEAD = 16, 256
+"""Entries at once, whatever there is room for: some are not owed, and take none."""
 STATE_PAGE = 128
 
 
@@ -91,12 +92,13 @@ class Session:
             if device.claims.jti == jti and device is not but:
                 device.connection.close(Close.TOKEN_REVOKED, "the token was revoked; log in again")
 
-    def read_log(self, partition: str, after: int, limit: int = READ_AHEAD) -> list[Item]:
-        """The next entries behind an offset, from memory if they are all there."""
+    def read_log(self, partition: str, after: int, limit: int, size: int) -> list[Item]:
+        """The next entries behind an offset, from memory if they are all there: about as many as there is room for."""
+        limit = min(max(limit, READ_LEAST), READ_AHEAD)
         items = self.logs[partition].after(after, limit)
         if items is None:
             with self.services.store.snapshot() as view:
-                items = read_items(view, self.number, partition, after, limit)
+                items = read_items(view, self.number, partition, after, limit, size)
         return items
 
     def read_state(self, after: int, *, live: bool, reset: bool) -> "StatePage":
@@ -127,10 +129,17 @@ class StatePage(NamedTuple):
     live: bool  # whoever has this page and all before it has the whole state as of `upto`
 
 
-def read_items(view: Reader, user: UserId, partition: str, after: int, limit: int) -> list[Item]:
-    """Entries with their bodies, straight from the store."""
-    entries = view.read(Sequence.ENTRIES, (user, partition), after, limit=limit)
-    return [_item(offset, entry, view.get(Table.BODIES, (entry.stamp,))) for offset, entry in entries]
+def read_items(view: Reader, user: UserId, partition: str, after: int, limit: int, size: int) -> list[Item]:
+    """Entries with their bodies, straight from the store, as far as `size` bytes reach and the one that is too much."""
+    get = view.get
+    items: list[Item] = []
+    for offset, entry in view.read(Sequence.ENTRIES, (user, partition), after, limit=limit):
+        body = get(Table.BODIES, (entry.stamp,))
+        items.append(_item(offset, entry, body))
+        size -= len(body or b"")
+        if size < 0:
+            break
+    return items
 
 
 def _item(offset: int, entry: Entry, body: bytes | None) -> Item:
