@@ -92,7 +92,7 @@ class Window:
             self.bytes = 0
         elif self._flight:
             self._land([offset for offset in self._flight if offset <= upto or ranges.contains(more, offset)])
-        if max(upto, more[-1][1] if more else 0) > self.position:
+        if upto > self.position or (more and more[-1][1] > self.position):
             beyond = ranges.above(ranges.normal((*more, (1, upto))), self.position)
             # Bounded like everything here: what is forgotten is sent, and dropped by the client.
             self.held = ranges.normal((*self.held, *beyond))[: self._max_entries]

@@ -16,7 +16,8 @@ from bimip.supervision import Children
 from bimip.users.connection import Connection
 from bimip.users.services import Services
 from bimip.users.tail import Item, LogTail, StateTail
-from bimip.wire import state, stored
+from bimip.wire import state
+from bimip.wire.stored import deliver
 
 READ_LEAST, READ_AHEAD = 16, 256
 """Entries at once, whatever there is room for: some are not owed, and take none."""
@@ -63,7 +64,11 @@ class Session:
         self.news += 1
 
     def grew(self, partition: str, records: list[tuple[int, Entry]], bodies: Mapping[tuple[Stamp], bytes]) -> None:
-        self.logs[partition].extend([_item(offset, entry, bodies.get((entry.stamp,))) for offset, entry in records])
+        items: list[Item] = []
+        for offset, entry in records:
+            body = bodies.get((entry.stamp,))
+            items.append(Item(Offset(offset), entry, None if body is None else deliver(body, offset)))
+        self.logs[partition].extend(items)
         self.news += 1
 
     def state_changed(self, version: Version, key: ReceiptKey, fresh: Runs) -> None:
@@ -94,9 +99,9 @@ class Session:
 
     def read_log(self, partition: str, after: int, limit: int, size: int) -> list[Item]:
         """The next entries behind an offset, from memory if they are all there: about as many as there is room for."""
-        limit = min(max(limit, READ_LEAST), READ_AHEAD)
-        items = self.logs[partition].after(after, limit)
+        items = self.logs[partition].after(after, READ_AHEAD)
         if items is None:
+            limit = min(max(limit, READ_LEAST), READ_AHEAD)
             with self.services.store.snapshot() as view:
                 items = read_items(view, self.number, partition, after, limit, size)
         return items
@@ -135,15 +140,11 @@ def read_items(view: Reader, user: UserId, partition: str, after: int, limit: in
     items: list[Item] = []
     for offset, entry in view.read(Sequence.ENTRIES, (user, partition), after, limit=limit):
         body = get(Table.BODIES, (entry.stamp,))
-        items.append(_item(offset, entry, body))
+        items.append(Item(Offset(offset), entry, None if body is None else deliver(body, offset)))
         size -= len(body or b"")
         if size < 0:
             break
     return items
-
-
-def _item(offset: int, entry: Entry, body: bytes | None) -> Item:
-    return Item(Offset(offset), entry, None if body is None else stored.deliver(body, offset))
 
 
 def conversation_name(number: ConversationId) -> str:
