@@ -30,6 +30,7 @@ from bimip.domain.operations import Barrier
 from bimip.domain.rules import Rules
 from bimip.gateway.authentication import TokenSettings, Verifier
 from bimip.gateway.listener import Listener, OpenListeners, open_tcp
+from bimip.gateway.poller import Poller
 from bimip.gateway.serving import Gateway
 from bimip.gateway.settings import GatewaySettings
 from bimip.gateway.tls import Certificate, TlsError
@@ -100,11 +101,13 @@ class Server:
         self.services = self._services()
         self.users = Users(self.services)
         self.connections = Connections()
+        self.poller = Poller()
         self.gateway = Gateway(
             _gateway_settings(settings, self.certificate),
             self.verifier,
             self.users.attach,
             surroundings.wall_clock,
+            self.poller,
             lambda: current_child().grace(),
         )
         self.listener = Listener(
@@ -126,6 +129,7 @@ class Server:
                     "gateway",
                     Supervisor(
                         [
+                            ChildSpec("poller", self._poller),
                             ChildSpec("connections", DynamicSupervisor(on_ready=self.connections.adopt)),
                             ChildSpec("listener", self._listener),
                         ]
@@ -173,6 +177,11 @@ class Server:
         child.describe(lambda: asdict(retention.statistics))
         child.started()
         await retention.run()
+
+    async def _poller(self, child: Child) -> None:
+        child.describe(lambda: {"sockets": len(self.poller)})
+        child.started()
+        await self.poller.run()
 
     async def _listener(self, child: Child) -> None:
         child.describe(

@@ -5,6 +5,7 @@
     handshake.py        may this request become a connection? subprotocol, origin, token in the header (pure)
     authentication.py   tokens: verified for peers, issued for the command line (pure)
     connection.py       the connection: frames in and out, heartbeat, deadlines, the close
+    poller.py           waits for all sockets in one place, and reads from them
     admission.py        how many at once: by user, by address, unauthenticated (only counting)
     opening.py          the opening handshake's bytes (sans-IO)
     framing.py          WebSocket frames: bytes in, messages out; limits within one message (sans-IO)

@@ -1,14 +1,15 @@
 """A connected peer, for its socket's whole life: `bimip.users.connection.Connection` over a stream.
 
-Theory of operation. Two tasks work on it. Whoever calls `receive` (the device's reader) takes bytes from the socket
-and hands over *all* complete messages at once; pings and the peer's close are dealt with on the way. The connection's
-own task, `run`, sleeps: it wakes for the heartbeat, for what the socket did not take at once, and for the end.
+Theory of operation. The poller reads the socket, and *all* messages that are complete go at once to whoever takes
+them (`hand_to`: the device's reader), in the poller's task; pings and the peer's close are dealt with on the way. What
+nobody takes yet waits in `_arrived`, and no more is read until it was taken. The connection's own task, `run`, sleeps:
+it wakes for the heartbeat, for what the socket did not take at once, and for the end.
 
 A frame is written to the socket by whoever has it, at once (`send_nowait`), without a task in between. What the
 socket does not take stays in `_leaving` and is `run`'s to finish within the send deadline; until then every further
 frame is declined. So a frame leaves whole, or is the last thing that left, whoever is killed: nothing here is lost by
-cancelling. (What is no plain socket, TLS above all, has a
-third task, `send`, through which all its frames leave.)
+cancelling. (What is no plain socket, TLS above all, has two tasks more, `pump` and `send`: all its bytes come and go
+through them.)
 
     open -- close() called, the peer closed, the socket died, a deadline passed --> closing -- socket closed --> gone
 
@@ -41,10 +42,12 @@ from bimip.gateway.framing import (
     close_payload,
     frame_head,
 )
+from bimip.gateway.poller import Poller
 from bimip.gateway.settings import GatewaySettings
 from bimip.gateway.wire import JSON, error_frame, frame_of, text_of
 from bimip.session.close import Close
-from bimip.users.connection import ConnectionClosedError
+from bimip.supervision import Bell
+from bimip.users.connection import ConnectionClosedError, Take
 from bimip.wire.errors import WireError
 
 ABNORMAL = 1006
@@ -60,10 +63,13 @@ class WebSocketConnection:
     __slots__ = (
         "_answer",
         "_arrived",
+        "_changed",
         "_closed_here",
+        "_crash",
         "_cut",
         "_ending",
         "_eof",
+        "_failure",
         "_farewell",
         "_fd",
         "_gone",
@@ -73,28 +79,34 @@ class WebSocketConnection:
         "_leave_by",
         "_leaving",
         "_left",
-        "_listening",
-        "_listening_since",
         "_malformed_in_a_row",
         "_message_since",
         "_opened_for",
         "_peer_closed",
         "_ping_at",
+        "_poller",
         "_pong",
-        "_quiet",
+        "_pumping",
         "_reader",
+        "_reading",
+        "_reading_since",
         "_sendable",
         "_sending",
         "_settings",
         "_stream",
+        "_take",
+        "_taking",
         "_to_send",
         "_untranslated",
         "_wake",
     )
 
-    def __init__(self, stream: trio.abc.Stream, settings: GatewaySettings, subprotocol: str, rest: bytes) -> None:
+    def __init__(
+        self, stream: trio.abc.Stream, settings: GatewaySettings, poller: Poller, subprotocol: str, rest: bytes
+    ) -> None:
         """`rest` are bytes that came with the opening."""
         self._stream = stream
+        self._poller = poller
         self._settings = settings
         self._is_json = subprotocol == JSON
         self._fd = stream.socket.fileno() if isinstance(stream, trio.SocketStream) else -1
@@ -115,33 +127,69 @@ class WebSocketConnection:
         now = trio.current_time()
         self._heard_at = self._ping_at = now
         self._ping_at += settings.heartbeat_seconds
-        self._listening: trio.CancelScope | None = None
-        self._listening_since = now
+        self._reading = False
+        self._reading_since = now
         self._message_since = math.inf
-        self._wake: trio.Event | None = None
+        self._wake = Bell()
         self._sendable: trio.Event | None = None
-        self._quiet: trio.Event | None = None
+        self._taking = Bell()
+        self._changed: trio.Event | None = None
+        self._take: Take | None = None
+        self._crash: Exception | None = None
+        self._failure: Exception | None = None
         self._opened_for: trio.CancelScope | None = None
         self._farewell = False
-        self._sending = trio.CancelScope()
-        self._to_send = trio.Event()
-        self._left = trio.Event()
-        self._gone = trio.Event()
+        self._sending = self._pumping = trio.CancelScope()
+        self._to_send = Bell()
+        self._left = Bell()
+        self._gone = False
         if rest:
             self._took(rest)
 
     async def receive(self) -> list[bytes]:
         """See `Connection`. Raises at once when the connection was closed from this side."""
+        received: list[bytes] = []
+
+        def take(frames: list[bytes]) -> bool:
+            received.extend(frames)
+            return False
+
+        await self.hand_to(take)
+        return received
+
+    async def hand_to(self, take: Take) -> None:
+        """See `Connection`. Raises at once when the connection was closed from this side."""
         await trio.lowlevel.checkpoint_if_cancelled()
-        while True:
-            while self._answer is not None and self._ending is None:
-                await self._wait_sendable()
-            if self._arrived and not self._closed_here:
-                frames, self._arrived = self._arrived, []
-                return frames
-            if self._ending is not None:
-                raise ConnectionClosedError(*self._ending)
-            await self._listen()
+        self._take = take
+        try:
+            self._hand_over()
+            while self._take == take:
+                if self._ending is not None:
+                    raise ConnectionClosedError(*self._ending)
+                self._read_on()
+                await self._taking.wait()
+                self._hand_over()
+        finally:
+            self._take = None
+        if self._crash is not None:
+            crash, self._crash = self._crash, None
+            raise crash
+
+    def _hand_over(self) -> None:
+        """What has arrived, to whoever takes it. An answer that the peer is still owed for something goes first."""
+        take = self._take
+        if take is None or not self._arrived or self._closed_here:
+            return
+        if self._answer is not None and self._ending is None:
+            return
+        frames, self._arrived = self._arrived, []
+        try:
+            if take(frames):
+                return
+        except Exception as error:  # noqa: BLE001 - raised again by whoever called `hand_to`: its crash, not the poller's
+            self._crash = error
+        self._take = None
+        self._notify_changed()
 
     @property
     def sendable(self) -> bool:
@@ -154,7 +202,7 @@ class WebSocketConnection:
             return False
         if self._is_json:
             self._untranslated = frame
-            self._wake_up()
+            self._wake.ring()
         else:
             self._write(frame_head(BINARY, len(frame)) + frame)
         return True
@@ -170,11 +218,10 @@ class WebSocketConnection:
         if self._ending is None:
             self._closed_here = True
             self._end(code, reason)
-            if self._listening is not None:
-                self._listening.cancel()
 
     async def wait_closed(self) -> None:
-        await self._gone.wait()
+        while not self._gone:
+            await self._wait_changed()
 
     @contextmanager
     def while_open(self) -> Iterator[None]:
@@ -188,36 +235,46 @@ class WebSocketConnection:
             finally:
                 self._opened_for = None
 
-    async def watch(self) -> None:
-        """Notice that the peer leaves while nobody receives. Ends when something arrives, or somebody receives."""
-        if self._listening is None and not self._arrived and self._ending is None:
-            await self._listen()
-
     def hurry(self) -> None:
         """The server stops: the unfinished frame has no more time than a farewell."""
         self._hurry_at = min(self._hurry_at, trio.current_time() + self._settings.close_seconds)
 
     @property
-    def needs_sender(self) -> bool:
-        """Whether frames leave through `send`: what is no plain socket cannot be written to without waiting."""
+    def needs_pumps(self) -> bool:
+        """Whether bytes come and go through `pump` and `send`: only a plain socket can be used without waiting."""
         return self._fd < 0
+
+    async def pump(self) -> None:
+        """Read from a stream, as long as something is wanted. Shielded: the peer's goodbye is wanted too. Ends with
+        the stream, or with the socket.
+        """
+        with trio.CancelScope(shield=True) as self._pumping:
+            while not (self._eof or self._gone):
+                if not self._reading:
+                    await self._wait_changed()
+                    continue
+                try:
+                    data = bytes(await self._stream.receive_some(RECEIVE_BYTES))
+                except DEAD:
+                    data = b""
+                self._read(data)
 
     async def send(self) -> None:
         """Send frames over a stream. Shielded: half a frame cannot be taken back. Ends with the socket."""
         with trio.CancelScope(shield=True) as self._sending:
             try:
-                while not self._gone.is_set():
+                while not self._gone:
                     if self._leaving:
                         await self._stream.send_all(self._leaving)
                         self._leaving = b""
-                        self._left.set()
-                    self._to_send = trio.Event()
+                        self._left.ring()
                     await self._to_send.wait()
             except DEAD:
                 self._break(*GONE)
 
     async def run(self) -> None:
         """Serve the connection until its closing is over. Cancelling it loses nothing: call it again to go on."""
+        self._read_on()
         try:
             while self._ending is None or self._is_sending():
                 await self._serve()
@@ -231,13 +288,13 @@ class WebSocketConnection:
 
     def cut(self) -> None:
         """Close the socket now, if that has not happened."""
-        if self._gone.is_set():
+        if self._gone:
             return
+        self._gone = True
         self._end(ABNORMAL, "the connection was cut")
-        if self._listening is not None:
-            self._listening.cancel()
         self._sending.cancel()
-        self._gone.set()
+        self._pumping.cancel()
+        self._notify_changed()
 
     @property
     def may_reset(self) -> bool:
@@ -251,6 +308,8 @@ class WebSocketConnection:
 
     async def _serve(self) -> None:
         """One thing that is due, or sleep until something is."""
+        if self._failure is not None:
+            raise self._failure
         if self._leaving:
             await self._flush()
         elif self._untranslated is not None:
@@ -262,6 +321,8 @@ class WebSocketConnection:
         elif self._answer is not None:
             answer, self._answer = self._answer, None
             self._write_text(answer)
+            self._read_on()
+            self._notify_changed()
         elif trio.current_time() >= self._silent_at():
             self.close(Close.SILENT, "nothing was heard for two heartbeats")
         elif trio.current_time() >= self._ping_at:
@@ -271,16 +332,14 @@ class WebSocketConnection:
             await self._sleep()
 
     async def _sleep(self) -> None:
-        self._wake = trio.Event()
         with trio.move_on_at(min(self._ping_at, self._silent_at())):
             await self._wake.wait()
-        self._wake = None
 
     def _silent_at(self) -> float:
         """A server that does not read because its reader has enough to do must not take its peer for silent."""
-        if self._listening is None:
+        if not self._reading:
             return math.inf
-        return max(self._heard_at, self._listening_since) + 2 * self._settings.heartbeat_seconds
+        return max(self._heard_at, self._reading_since) + 2 * self._settings.heartbeat_seconds
 
     def _write_text(self, frame: bytes) -> None:
         payload = text_of(frame).encode() if self._is_json else frame
@@ -302,8 +361,8 @@ class WebSocketConnection:
         if taken < len(data):
             self._leaving = memoryview(data)[taken:] if taken else data
             self._leave_by = trio.current_time() + self._settings.send_seconds
-            self._to_send.set()
-            self._wake_up()
+            self._to_send.ring()
+            self._wake.ring()
 
     async def _flush(self) -> None:
         """Finish the unfinished frame, or cut the connection at its deadline."""
@@ -319,7 +378,6 @@ class WebSocketConnection:
 
     async def _flush_some(self) -> None:
         if self._fd < 0:
-            self._left = trio.Event()
             await self._left.wait()
             return
         await trio.lowlevel.wait_writable(self._fd)
@@ -327,34 +385,45 @@ class WebSocketConnection:
             taken = os.write(self._fd, self._leaving)
             self._leaving = memoryview(self._leaving)[taken:]
 
-    async def _listen(self) -> None:
-        """Take what the socket has, once. One task at a time: a newer one sends the older away."""
-        while self._listening is not None:
-            self._listening.cancel()
-            if self._quiet is None:
-                self._quiet = trio.Event()
-            await self._quiet.wait()
-        self._listening = trio.CancelScope()
-        self._listening_since = trio.current_time()
-        data: bytes | None = None
+    def _read_on(self) -> None:
+        """Have the socket read from now on, if more is wanted of it."""
+        if self._reading or not self._wants_more():
+            return
+        self._reading = True
+        self._reading_since = trio.current_time()
+        if self._fd >= 0:
+            self._poller.add(self._fd, self)
+        else:
+            self._notify_changed()
+
+    def read_now(self) -> bool:
+        """The socket has something. False: no more is wanted for now."""
         try:
-            with self._listening:
-                if self._fd >= 0:
-                    await trio.lowlevel.wait_readable(self._fd)
-                    data = os.read(self._fd, RECEIVE_BYTES)
-                else:
-                    data = bytes(await self._stream.receive_some(RECEIVE_BYTES))
+            data = os.read(self._fd, RECEIVE_BYTES)
         except BlockingIOError:
-            pass  # it said that there was something; whoever called looks again
-        except DEAD:
+            return True
+        except OSError:
             data = b""
-        finally:
-            self._listening = None
-            if self._quiet is not None:
-                self._quiet.set()
-                self._quiet = None
-        if data is not None:
-            self._took(data)
+        self._read(data)
+        return self._reading
+
+    def _read(self, data: bytes) -> None:
+        try:
+            if self._failure is None or not data:
+                self._took(data)
+            self._hand_over()
+        except Exception as error:  # noqa: BLE001 - a defect of this one connection: `run` raises it
+            self._failure = error
+            self._wake.ring()
+        self._reading = self._wants_more()
+        if self._ending is not None:
+            self._notify_changed()
+
+    def _wants_more(self) -> bool:
+        """What is said after the end is read too, and thrown away."""
+        if self._ending is not None:
+            return not self._eof
+        return not self._arrived and self._answer is None
 
     def _took(self, data: bytes) -> None:
         if not data:
@@ -367,7 +436,7 @@ class WebSocketConnection:
                 self._take_message(event)
             elif isinstance(event, Ping):
                 self._pong = event.payload  # of several only the last is answered (RFC 6455, 5.5.3)
-                self._wake_up()
+                self._wake.ring()
             elif isinstance(event, CloseFrame):
                 self._peer_closed = True
                 self._end(event.code, event.reason)
@@ -403,7 +472,7 @@ class WebSocketConnection:
                 self.close(Close.TOO_MANY_ERRORS, "too many frames in a row that cannot be understood")
             else:
                 self._answer = error_frame(error)
-                self._wake_up()
+                self._wake.ring()
         else:
             self._malformed_in_a_row = 0
 
@@ -429,13 +498,14 @@ class WebSocketConnection:
         """Its close frame. From one that broke the protocol, the end of its stream: closing a socket with unread bytes
         would reset it, and the peer might never see the close frame that it was sent.
         """
-        while not (self._peer_closed or self._eof or self._reader.over):
-            await self._listen()
+        self._read_on()
+        while not (self._peer_closed or self._eof or self._cut or self._reader.over):
+            await self._wait_changed()
         if isinstance(self._stream, trio.abc.HalfCloseableStream) and not self._peer_closed:
             with suppress(*DEAD):
                 await self._stream.send_eof()
-        while not (self._eof or self._peer_closed):
-            await self._listen()
+        while not (self._eof or self._cut or self._peer_closed):
+            await self._wait_changed()
 
     def _end(self, code: int, reason: str) -> None:
         if self._ending is None:
@@ -443,21 +513,17 @@ class WebSocketConnection:
             if self._opened_for is not None:
                 self._opened_for.cancel()
             self._notify_sendable()
-            self._wake_up()
+            self._notify_changed()
+            self._wake.ring()
 
     def _break(self, code: int, reason: str) -> None:
         """Nothing can be sent any more."""
         self._cut = True
         self._leaving = b""
-        self._left.set()
+        self._left.ring()
         self._sending.cancel()
         self._end(code, reason)
-        if self._listening is not None:
-            self._listening.cancel()
-
-    def _wake_up(self) -> None:
-        if self._wake is not None:
-            self._wake.set()
+        self._notify_changed()
 
     def _notify_sendable(self) -> None:
         if self._sendable is not None:
@@ -469,9 +535,22 @@ class WebSocketConnection:
             self._sendable = trio.Event()
         await self._sendable.wait()
 
+    def _notify_changed(self) -> None:
+        self._taking.ring()
+        if self._changed is not None:
+            self._changed.set()
+            self._changed = None
+
+    async def _wait_changed(self) -> None:
+        """Until something arrived, or something ended."""
+        if self._changed is None:
+            self._changed = trio.Event()
+        await self._changed.wait()
+
     async def aclose(self) -> None:
         """Close the socket, whatever state the connection is in. Also when cancelled."""
         self.cut()
+        self._poller.remove(self._fd)
         self._fd = -1  # the system may give the number to somebody else
         if self.may_reset and isinstance(self._stream, trio.SocketStream):
             with suppress(OSError):

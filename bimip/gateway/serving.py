@@ -16,8 +16,9 @@ from bimip.domain.identity import Claims
 from bimip.gateway.admission import Admission, NoPlaceError, Place, address_of
 from bimip.gateway.authentication import TokenError, Verifier
 from bimip.gateway.connection import DEAD, FAILED, WebSocketConnection
-from bimip.gateway.handshake import Opening, RefusedOpeningError, judge_opening
-from bimip.gateway.opening import OpeningReader, Request, accepted, refused
+from bimip.gateway.handshake import RefusedOpeningError, judge_opening
+from bimip.gateway.opening import OpeningReader, accepted, refused
+from bimip.gateway.poller import Poller
 from bimip.gateway.settings import GatewaySettings
 from bimip.gateway.wire import hello_token
 from bimip.session.close import Close
@@ -47,6 +48,7 @@ class Gateway:
     verifier: Verifier
     attach: Attach
     now_ms: Callable[[], int]
+    poller: Poller
     grace: Grace = brief_grace
     """Entered where a connection's task is cancelled: the time that it has to say goodbye."""
 
@@ -113,7 +115,7 @@ class _Serving:
         finally:
             await trio.aclose_forcefully(self._stream)
 
-    async def _open(self) -> tuple[Request, Opening] | None:
+    async def _open(self) -> tuple[WebSocketConnection, Claims | None] | None:
         """None: it did not become a WebSocket, in time or at all."""
         try:
             with trio.move_on_at(self._authenticate_until):
@@ -124,7 +126,7 @@ class _Serving:
             pass
         return None
 
-    async def _answer_opening(self) -> tuple[Request, Opening] | None:
+    async def _answer_opening(self) -> tuple[WebSocketConnection, Claims | None] | None:
         reader = OpeningReader(self._settings.max_opening_bytes)
         request = None
         while request is None:
@@ -146,39 +148,65 @@ class _Serving:
             except NoPlaceError as error:
                 raise _no_place(error) from None
         await self._stream.send_all(accepted(request, opening.subprotocol))
-        return request, opening
+        connection = WebSocketConnection(
+            self._stream, self._settings, self._gateway.poller, opening.subprotocol, request.rest
+        )
+        return connection, opening.claims
 
-    async def _live(self, request: Request, opening: Opening) -> None:
-        connection = WebSocketConnection(self._stream, self._settings, opening.subprotocol, request.rest)
-        async with trio.open_nursery() as nursery:
-            if connection.needs_sender:
-                nursery.start_soon(connection.send)
-            nursery.start_soon(self._admit, nursery, connection, opening)
-            try:
-                await self._run(connection)
-            finally:
-                await connection.aclose()
-            nursery.cancel_scope.cancel()
-
-    async def _run(self, connection: WebSocketConnection) -> None:
+    async def _live(self, connection: WebSocketConnection, claims: Claims | None) -> None:
         try:
+            if connection.needs_pumps:
+                await self._serve_pumped(connection, claims)
+            else:
+                await self._serve(connection, claims)
+        finally:
+            await connection.aclose()
+
+    async def _serve_pumped(self, connection: WebSocketConnection, claims: Claims | None) -> None:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(connection.pump)
+            nursery.start_soon(connection.send)
+            try:
+                await self._serve(connection, claims)
+            finally:
+                connection.cut()
+
+    async def _serve(self, connection: WebSocketConnection, claims: Claims | None) -> None:
+        try:
+            await self._admit_beside(connection, claims)
             await connection.run()
         except trio.Cancelled:
-            connection.close(*STOPPING)
-            connection.hurry()
-            try:
-                with self._gateway.grace():
-                    await connection.run()
-            finally:
-                # A task that was killed has no grace: time to put a close frame into the system's buffer.
-                with trio.move_on_after(LAST_WORDS_SECONDS, shield=True):
-                    await connection.run()
+            await self._say_goodbye(connection)
             raise
 
-    async def _admit(self, nursery: trio.Nursery, connection: WebSocketConnection, opening: Opening) -> None:
+    async def _admit_beside(self, connection: WebSocketConnection, claims: Claims | None) -> None:
+        """The connection runs meanwhile; afterwards it needs no task for that."""
+        crash: Exception | None = None
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(connection.run)
+            try:
+                await self._admit(connection, claims)
+                nursery.cancel_scope.cancel()
+            except Exception as error:  # noqa: BLE001 - raised again when the peer was told
+                crash = error
+        if crash is not None:
+            raise crash
+
+    async def _say_goodbye(self, connection: WebSocketConnection) -> None:
+        connection.close(*STOPPING)
+        connection.hurry()
+        try:
+            with self._gateway.grace():
+                await connection.run()
+        finally:
+            # A task that was killed has no grace: time to put a close frame into the system's buffer.
+            with trio.move_on_after(LAST_WORDS_SECONDS, shield=True):
+                await connection.run()
+
+    async def _admit(self, connection: WebSocketConnection, claims: Claims | None) -> None:
         try:
             with connection.while_open():
-                await self._authenticate_and_attach(nursery, connection, opening)
+                await self._authenticate_and_attach(connection, claims)
         except ConnectionClosedError:
             pass  # the peer left
         except (TokenError, RefusedError) as error:
@@ -187,12 +215,9 @@ class _Serving:
             connection.close(*FAILED)
             raise
 
-    async def _authenticate_and_attach(
-        self, nursery: trio.Nursery, connection: WebSocketConnection, opening: Opening
-    ) -> None:
-        if opening.claims is not None:
-            nursery.start_soon(connection.watch)
-            await self._gateway.attach(opening.claims, connection, [])
+    async def _authenticate_and_attach(self, connection: WebSocketConnection, claims: Claims | None) -> None:
+        if claims is not None:
+            await self._gateway.attach(claims, connection, [])
             return
         first = await self._first_frames(connection)
         try:
@@ -206,7 +231,6 @@ class _Serving:
             self._place.take(claims)
         except NoPlaceError as error:
             raise RefusedError(Close.TRY_AGAIN_LATER, error.sentence) from None
-        nursery.start_soon(connection.watch)
         await self._gateway.attach(claims, connection, first)
 
     async def _first_frames(self, connection: WebSocketConnection) -> list[bytes]:

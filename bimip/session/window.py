@@ -69,6 +69,10 @@ class Window:
             return True
         return entries < self._max_entries and self.bytes + planned_bytes + size <= self._max_bytes
 
+    def room(self) -> tuple[int, int]:
+        """How many entries and bytes there is room for. Less than none where one was larger than all room."""
+        return self._max_entries - len(self._flight), self._max_bytes - self.bytes
+
     def sent(self, upto: Offset, entries: list[tuple[Offset, int]], now: float) -> None:
         """A range was taken by the connection: the position moves, its entries (offset, bytes) are in flight."""
         self.position = upto
@@ -78,20 +82,27 @@ class Window:
             if not self._flight:
                 self.deadline = now + self._grace_seconds
             self._flight.update(entries)
-            self.bytes += sum(size for _, size in entries)
+            self.bytes += sum([size for _, size in entries])
 
     def acknowledge(self, upto: int, more: Ranges, now: float) -> None:
         """The client holds these: also what this connection did not send, for it may have them from a sibling."""
-        gone = [offset for offset in self._flight if offset <= upto or ranges.contains(more, offset)]
-        for offset in gone:
-            self.bytes -= self._flight.pop(offset)
-            self._due.pop(offset, None)
-        if max(upto, more[-1][1] if more else 0) > self.position:
+        if upto >= self.position:
+            self._flight.clear()
+            self._due.clear()
+            self.bytes = 0
+        elif self._flight:
+            self._land([offset for offset in self._flight if offset <= upto or ranges.contains(more, offset)])
+        if upto > self.position or (more and more[-1][1] > self.position):
             beyond = ranges.above(ranges.normal((*more, (1, upto))), self.position)
             # Bounded like everything here: what is forgotten is sent, and dropped by the client.
             self.held = ranges.normal((*self.held, *beyond))[: self._max_entries]
         self.rounds = 0
         self.deadline = now + self._grace_seconds if self._flight else inf
+
+    def _land(self, offsets: list[Offset]) -> None:
+        for offset in offsets:
+            self.bytes -= self._flight.pop(offset)
+            self._due.pop(offset, None)
 
     def expire(self, now: float) -> bool:
         """If the grace period is over, all in flight is due again. False when it was the last round: give up."""

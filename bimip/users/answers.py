@@ -17,14 +17,7 @@ def prepare(device: Device, message: pb.Message) -> Append:
     services = device.session.services
     check_message(message, services.limits, device.session.eid)
     message.id = message.id or services.new_id()
-    addresses = tuple(
-        Address(
-            one.identity.eid,
-            one.identity.connection_resource_id,
-            one.payload if one.HasField("payload") else None,
-        )
-        for one in message.devices
-    )
+    addresses = tuple(map(_address, message.devices)) if message.devices else ()
     return Append(
         device.session.number,
         device.number,
@@ -35,6 +28,11 @@ def prepare(device: Device, message: pb.Message) -> Append:
         stored.outgoing(message, device.session.eid, device.name),
         addresses,
     )
+
+
+def _address(one: pb.DeviceAddress) -> Address:
+    payload = one.payload if one.HasField("payload") else None
+    return Address(one.identity.eid, one.identity.connection_resource_id, payload)
 
 
 def rate_limited(wait: float) -> WireError:

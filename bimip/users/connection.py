@@ -3,7 +3,11 @@
 A frame is one encoded MessageScheme, whatever the peer's subprotocol: the gateway translates.
 """
 
+from collections.abc import Callable
 from typing import Protocol
+
+Take = Callable[[list[bytes]], bool]
+"""Takes frames, at once. False: no more for now."""
 
 
 class ConnectionClosedError(Exception):
@@ -29,6 +33,14 @@ class Connection(Protocol):
         """All complete frames that have arrived, at least one. Cancelling it is safe: nothing is lost.
 
         Raises ConnectionClosedError once the peer is gone and everything that arrived was handed over.
+        """
+        ...
+
+    async def hand_to(self, take: Take) -> None:
+        """Call `take` with all complete frames as soon as they have arrived, until it returns False.
+
+        It is called by whoever reads the socket, without a task in between; what it raises is raised here. Cancelling
+        is safe, and raises ConnectionClosedError as `receive` does.
         """
         ...
 

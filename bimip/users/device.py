@@ -13,15 +13,14 @@ What `step` raises is the device's crash and not the committer's: `step_soon` ke
 it. An entry that was being read when that happened twice is delivered as a gap.
 """
 
-from collections import deque
+from collections.abc import Container
 from math import inf
-from typing import NamedTuple
 
 import trio
 
 from bimip.domain.identity import Claims
 from bimip.domain.ids import DeviceId, Offset
-from bimip.domain.ranges import contains
+from bimip.domain.ranges import Ranges, contains
 from bimip.domain.records import Addressed, Table
 from bimip.session.close import Close
 from bimip.session.window import Window
@@ -31,22 +30,57 @@ from bimip.users.session import Session, StatePage
 from bimip.users.tail import Item
 from bimip.users.wakeup import Wakeup
 from bimip.wire import bimip_pb2 as pb
-from bimip.wire import frames, state, stored
+from bimip.wire import frames, stored
 from bimip.wire.errors import WireError
 
 FRAME_BYTES = 64 * 1024
 """Where a batch is cut. One message may be larger than this alone."""
 
 
-class _Plan(NamedTuple):
+class _Plan:
     """A frame's share of one partition's log."""
 
-    parts: list[bytes]
-    upto: Offset
-    entries: list[tuple[Offset, int]]  # offset and bytes of what will be in flight
+    __slots__ = ("damaged", "entries", "most", "partition", "parts", "room", "size", "upto", "window")
+
+    def __init__(self, partition: str, window: Window, damaged: Container[int], room: int) -> None:
+        self.partition = partition
+        self.window = window
+        self.damaged = damaged
+        self.parts: list[bytes] = []
+        self.entries: list[tuple[Offset, int]] = []  # offset and bytes of what will be in flight
+        self.size = 0  # bytes of them
+        self.upto = window.position
+        self.most, left = window.room()  # entries
+        self.room = min(room, left)  # bytes, but for the first, which may be larger
 
 
 class Device:
+    __slots__ = (
+        "_closing",
+        "_crash",
+        "_frames",
+        "_overdue",
+        "_replies",
+        "_told",
+        "answered",
+        "claims",
+        "connection",
+        "fetching",
+        "greeted",
+        "heard_at",
+        "number",
+        "rates",
+        "said_hello",
+        "seated",
+        "session",
+        "state_live",
+        "state_position",
+        "state_reset",
+        "unanswered",
+        "wakeup",
+        "windows",
+    )
+
     def __init__(self, session: Session, number: DeviceId, claims: Claims, connection: Connection) -> None:
         self.session = session
         self.number = number
@@ -66,12 +100,18 @@ class Device:
         """All of the state up to the position was sent; else it is being caught up with."""
         self.unanswered = 0
         """Requests that were taken from this device and whose answer the connection has not taken yet."""
-        self.fetching = Fetching(self)
+        self.heard_at = 0.0
+        """When the last frame that is being handled came."""
+        self.fetching: Fetching | None = None
+        """None until it fetches: most never do."""
         self.rates = session.rates.of(number)
-        self._frames: deque[bytes] = deque()
-        self._replies: deque[bytes] = deque()
+        self._frames: list[bytes] = []
+        self._replies: list[bytes] = []
+        self._told = -1
+        """The session's `news` when nothing was left that could be sent; -1: look again."""
+        self._overdue = False
+        """Something may be due to be sent again."""
         self._closing: tuple[Close, str] | None = None
-        self._reading: tuple[str, int] | None = None
         self._crash: Exception | None = None
 
     @property
@@ -95,7 +135,7 @@ class Device:
     def greet(self, frame: bytes) -> None:
         """The answer to Hello."""
         self.greeted = True
-        self._frames.appendleft(frame)
+        self._frames.insert(0, frame)
         self.touch()
 
     def fail(self, error: WireError, ref: int = 0) -> None:
@@ -107,6 +147,23 @@ class Device:
         """Close once everything that is to be answered was sent."""
         self._closing = (code, reason)
         self.touch()
+
+    def begin_delivery(self) -> None:
+        self.seated = True
+        self._told = -1
+
+    def acknowledge(self, partition: str, upto: int, ranges: Ranges) -> None:
+        """The device holds these: there may be room for more."""
+        window = self.windows.get(partition)
+        if window is not None:
+            window.acknowledge(upto, ranges, self.heard_at)
+            if window.position < self.session.logs[partition].head:
+                self._told = -1
+
+    def fetch(self, fetch: pb.Fetch, ref: int) -> None:
+        if self.fetching is None:
+            self.fetching = Fetching(self)
+        self.fetching.ask(fetch, ref)
 
     def touch(self) -> None:
         """There is something to send: step when the batch that is being answered is done."""
@@ -125,9 +182,6 @@ class Device:
         except Exception as error:  # noqa: BLE001 - raised again by the fetcher, whose crash it is
             self._crash = error
             self.wakeup.ring()
-        else:
-            if not self.connection.sendable:
-                self.wakeup.ring()
 
     def raise_crash(self) -> None:
         crash, self._crash = self._crash, None
@@ -138,153 +192,166 @@ class Device:
         """Send all that there is, until the connection declines or the windows are full. No checkpoint in here."""
         if self.said_hello and not self.greeted:
             return
-        self._reading = None
-        try:
-            while self._is_behind() and self.connection.sendable and self._send_one():
-                pass
-            if self._closing is not None and not self._frames and not self._replies:
-                self.connection.close(*self._closing)
-        except Exception:
-            self._note_damage()
-            raise
-
-    def _note_damage(self) -> None:
-        if self._reading is not None:
-            self.session.services.damage.note((self.session.number, *self._reading))
+        while self._is_behind():
+            if not self.connection.sendable:
+                self.wakeup.ring()  # the fetcher goes on when it is
+                break
+            if not self._send_one():
+                break
+        if self._closing is not None and not self._frames and not self._replies:
+            self.connection.close(*self._closing)
 
     def _is_behind(self) -> bool:
-        """Whether there may be something to send: asked after each frame that comes, when mostly there is not."""
-        if self._frames or self._replies or self.state_reset or self.state_position < self.session.state.head:
+        """Whether there may be something to send: asked after each frame, when mostly there is not."""
+        if self._frames or self._replies or self._overdue:
             return True
+        session = self.session
+        if self._told == session.news:
+            return False
+        if self.state_reset or self.state_position < session.state.head:
+            return True
+        logs = session.logs
         for partition, window in self.windows.items():
-            if window.due or window.position < self.session.logs[partition].head:
+            if window.position < logs[partition].head:
                 return True
+        self._told = session.news
         return False
 
     def _send_one(self) -> bool:
         """Offer the connection one frame; False when there is none to send."""
         if self._frames:
-            frame = self._frames[0]
-            if self.connection.send_nowait(frame):
-                self._frames.popleft()
+            if self.connection.send_nowait(self._frames[0]):
+                del self._frames[0]
                 self.was_answered(1)
-                self.fetching.go_on()
+                if self.fetching is not None:
+                    self.fetching.go_on()
             return True
-        return self._send_redelivery() or self._send_in_turn()
+        if self._overdue:
+            self._overdue = self._send_redelivery()
+            return True
+        return self._send_in_turn()
 
     def _send_in_turn(self) -> bool:
         """Replies, state and the first partition that has something: one Body."""
-        parts, replies = self._take_replies()
+        parts = self._some_replies() if self._replies else []
+        replies = len(parts)
         page: StatePage | None = None
-        partition, window, plan = "", None, None
+        plan: _Plan | None = None
         if self.seated:
-            page = self._add_state(parts)
-            partition, window, plan = self._next_partition(FRAME_BYTES - sum(map(len, parts)))
-        if plan is None and not parts:
+            if self.state_reset or self.state_position < self.session.state.head:
+                page = self.session.read_state(self.state_position, live=self.state_live, reset=self.state_reset)
+                parts.append(page.part)
+            plan = self._next_plan(FRAME_BYTES - sum(map(len, parts)))
+        if plan is not None:
+            frame = frames.body(plan.partition, plan.window.position, plan.upto, pb.IN_TURN, parts + plan.parts)
+        elif parts:
+            frame = frames.body("", 0, 0, pb.IN_TURN, parts)
+        else:
+            if self.seated:
+                self._told = self.session.news  # the windows are full
             return False
-        after = upto = 0
-        if window is not None and plan is not None:
-            after, upto = window.position, plan.upto
-            parts += plan.parts
-        frame = frames.body(partition, after, upto, pb.IN_TURN, parts)
         if not self.connection.send_nowait(frame):
             return False
-        for _ in range(replies):
-            self._replies.popleft()
-        self.was_answered(replies)
-        self._state_sent(page)
-        if window is not None and plan is not None:
-            window.sent(plan.upto, plan.entries, trio.current_time())
-        return True
-
-    def _take_replies(self) -> tuple[list[bytes], int]:
-        parts: list[bytes] = []
-        size = 0
-        for part in self._replies:
-            if parts and size + len(part) > FRAME_BYTES:
-                break
-            parts.append(part)
-            size += len(part)
-        return parts, len(parts)
-
-    def _add_state(self, parts: list[bytes]) -> StatePage | None:
-        """Append the next page of state, if there is one."""
-        position = self.state_position
-        if position >= self.session.state.head and not self.state_reset:
-            return None
-        page = self.session.read_state(position, live=self.state_live)
-        reset, complete = self.state_reset and position == 0, self.state_reset and page.live
-        parts.append(state.delta_part(position, page.upto, page.items, reset=reset, complete=complete))
-        return page
-
-    def _state_sent(self, page: StatePage | None) -> None:
+        if replies:
+            del self._replies[:replies]
+            self.was_answered(replies)
         if page is not None:
             self.state_position = page.upto
             self.state_live = page.live
             self.state_reset = self.state_reset and not page.live
+        if plan is not None:
+            plan.window.sent(plan.upto, plan.entries, trio.current_time())
+        return True
 
-    def _next_partition(self, room: int) -> tuple[str, Window | None, _Plan | None]:
+    def _some_replies(self) -> list[bytes]:
+        """The first ones, as many as one frame holds, or one."""
+        size = 0
+        for count, part in enumerate(self._replies):
+            size += len(part)
+            if count and size > FRAME_BYTES:
+                return self._replies[:count]
+        return self._replies.copy()
+
+    def _next_plan(self, room: int) -> _Plan | None:
+        logs = self.session.logs
         for partition, window in self.windows.items():
-            if window.position < self.session.logs[partition].head:
+            if window.position < logs[partition].head:
                 plan = self._plan(partition, window, room)
-                self._reading = None
                 if plan.upto > window.position:
-                    return partition, window, plan
-        return "", None, None
+                    return plan
+        return None
 
     def _plan(self, partition: str, window: Window, room: int) -> _Plan:
         """What is owed behind the position, as far as window and frame have room."""
-        parts: list[bytes] = []
-        entries: list[tuple[Offset, int]] = []
-        upto, size = window.position, 0
-        while items := self.session.read_log(partition, upto):
-            for item in items:
-                self._reading = (partition, item.offset)
-                if item.offset > upto + 1:
-                    parts.append(self._hole(partition, upto + 1, item.offset - 1))
-                    upto = Offset(item.offset - 1)
-                part = self._part(partition, window, item)
-                if part is not None:
-                    if not window.has_room(len(part), len(entries), size) or (entries and size + len(part) > room):
-                        return _Plan(parts, upto, entries)
-                    parts.append(part)
-                    if not part.startswith(frames.GAP):
-                        entries.append((item.offset, len(part)))
-                        size += len(part)
-                upto = item.offset
-        head = self.session.logs[partition].head
-        if upto < head:
-            parts.append(self._hole(partition, upto + 1, head))
-            upto = head
-        return _Plan(parts, upto, entries)
+        session = self.session
+        head = session.logs[partition].head
+        plan = _Plan(partition, window, session.services.damage.of(session.number, partition), room)
+        while plan.upto < head:
+            items = session.read_log(partition, plan.upto, plan.most - len(plan.entries), plan.room - plan.size)
+            if not items:
+                self._add_hole(plan, head)
+            elif not self._add(plan, items):
+                break
+        return plan
 
-    def _part(self, partition: str, window: Window, item: Item) -> bytes | None:
+    def _add(self, plan: _Plan, items: list[Item]) -> bool:
+        """Plan to send what is owed of these; False when there is no room for more."""
+        window, parts, entries, most, room = plan.window, plan.parts, plan.entries, plan.most, plan.room
+        number, special = self.number, bool(window.held or plan.damaged)
+        item = items[0]
+        try:
+            for item in items:
+                offset, entry, part = item
+                if offset > plan.upto + 1:
+                    self._add_hole(plan, Offset(offset - 1))
+                if special or entry.addressed or entry.origin == number or part is None:
+                    part = self._part(plan, item)
+                if part is not None:
+                    size = len(part)
+                    fits = len(entries) < most and plan.size + size <= room if entries else window.has_room(size)
+                    if not fits:
+                        return False
+                    parts.append(part)
+                    if offset not in plan.damaged:
+                        entries.append((offset, size))
+                        plan.size += size
+                plan.upto = offset
+        except Exception:
+            self._note_damage(plan.partition, item.offset)
+            raise
+        return True
+
+    def _part(self, plan: _Plan, item: Item) -> bytes | None:
         """The entry as this device gets it; None if it is not owed, or held already."""
-        entry = item.entry
-        own = entry.origin == self.number
-        if (window.held and contains(window.held, item.offset)) or (own and item.offset > window.own_upto):
+        own = item.entry.origin == self.number
+        held = plan.window.held
+        if (own and item.offset > plan.window.own_upto) or (held and contains(held, item.offset)):
             return None
-        addressed = self._addressed(item) if entry.addressed and not own else None
-        if addressed is None and entry.addressed and not own:
-            return None
-        if self.session.services.damage.is_damaged((self.session.number, partition, item.offset)):
-            return self._gap(partition, item.offset, item.offset, pb.DAMAGED)
-        return deliver(item, addressed.payload if addressed else None)
+        if item.offset in plan.damaged:
+            return self._gap(plan.partition, item.offset, item.offset, pb.DAMAGED)
+        if own or not item.entry.addressed:
+            return deliver(item)
+        addressed = self._addressed(item)
+        return None if addressed is None else deliver(item, addressed.payload)
 
     def _addressed(self, item: Item) -> Addressed | None:
         with self.session.services.store.snapshot() as view:
             found = view.get(Table.ADDRESSED, (item.entry.stamp, self.session.number)) or ()
         return next((one for one in found if one.device == self.number), None)
 
-    def _hole(self, partition: str, first: int, last: int) -> bytes:
+    def _add_hole(self, plan: _Plan, last: Offset) -> None:
         """Offsets that the log does not have: expired, as far as its first one tells.
 
         That is asked of the store, as the entries were: what it says may be newer than what the session was told.
         """
         with self.session.services.store.snapshot() as view:
-            log = view.get(Table.LOGS, (self.session.number, partition))
+            log = view.get(Table.LOGS, (self.session.number, plan.partition))
         expired = log is not None and last < log.first
-        return self._gap(partition, first, last, pb.EXPIRED if expired else pb.DAMAGED)
+        plan.parts.append(self._gap(plan.partition, plan.upto + 1, last, pb.EXPIRED if expired else pb.DAMAGED))
+        plan.upto = last
+
+    def _note_damage(self, partition: str, offset: int) -> None:
+        self.session.services.damage.note((self.session.number, partition, offset))
 
     @staticmethod
     def _gap(partition: str, first: int, last: int, reason: pb.GapReason) -> bytes:
@@ -293,7 +360,7 @@ class Device:
         return frames.gap_part(gap)
 
     def _send_redelivery(self) -> bool:
-        """What the grace period ran out for, again, out of turn: no range, and nothing moves."""
+        """What the grace period ran out for, again, out of turn: no range, and nothing moves. False when all was."""
         for partition, window in self.windows.items():
             if not window.due:
                 continue
@@ -301,26 +368,30 @@ class Device:
             again: list[Offset] = []
             size = 0
             for offset in window.iter_due():
-                self._reading = (partition, offset)
-                item = next(iter(self.session.read_log(partition, offset - 1)), None)
-                part = None if item is None or item.offset != offset else self._redelivered(partition, item)
+                part = self._again(partition, offset)
                 if parts and part is not None and size + len(part) > FRAME_BYTES:
                     break
                 again.append(offset)
                 if part is not None:
                     parts.append(part)
                     size += len(part)
-            self._reading = None
             if not parts or self.connection.send_nowait(frames.body(partition, 0, 0, pb.REDELIVERED, parts)):
                 window.redelivered(again)
             return True
         return False
 
-    def _redelivered(self, partition: str, item: Item) -> bytes:
-        if self.session.services.damage.is_damaged((self.session.number, partition, item.offset)):
-            return self._gap(partition, item.offset, item.offset, pb.DAMAGED)
-        addressed = self._addressed(item) if item.entry.addressed else None
-        return deliver(item, addressed.payload if addressed else None)
+    def _again(self, partition: str, offset: Offset) -> bytes | None:
+        try:
+            item = next(iter(self.session.read_log(partition, offset - 1, 1, 0)), None)
+            if item is None or item.offset != offset:
+                return None
+            if offset in self.session.services.damage.of(self.session.number, partition):
+                return self._gap(partition, offset, offset, pb.DAMAGED)
+            addressed = self._addressed(item) if item.entry.addressed else None
+            return deliver(item, addressed.payload if addressed else None)
+        except Exception:
+            self._note_damage(partition, offset)
+            raise
 
     def _token_seconds_left(self) -> float:
         services = self.session.services
@@ -331,9 +402,11 @@ class Device:
         grace = min((window.deadline for window in self.windows.values()), default=inf)
         left = self._token_seconds_left()
         expiry = trio.current_time() + left if left > 0 else inf  # what expired was noticed before
-        return min(grace, expiry, self.fetching.deadline)
+        return min(grace, expiry, inf if self.fetching is None else self.fetching.deadline)
 
     def check_deadlines(self) -> None:
+        """To be followed by a step, which looks at everything: what should have been noticed and was not heals here."""
+        self._told = -1
         now = trio.current_time()
         for partition, window in self.windows.items():
             if not window.expire(now):
@@ -341,9 +414,11 @@ class Device:
                     Close.UNACKNOWLEDGED,
                     f"{len(window)} entries of {partition} stayed unacknowledged; the log keeps them",
                 )
+            self._overdue = self._overdue or window.due
         if self._token_seconds_left() <= 0:
             self.connection.close(Close.TOKEN_EXPIRED, "the token expired; connect again with a new one")
-        self.fetching.go_on()
+        if self.fetching is not None:
+            self.fetching.go_on()
 
     def statistics(self) -> dict[str, object]:
         """For the operator: where this connection stands."""
@@ -366,7 +441,8 @@ class BodyMissingError(Exception):
 
 def deliver(item: Item, payload: bytes | None = None) -> bytes:
     """The entry as an element of Body.messages."""
-    if item.stored is None:
+    if item.part is None:
         raise BodyMissingError(f"the message {item.entry.stamp} of offset {item.offset} is not in the store")
-    message = item.stored if payload is None else stored.readdressed(item.stored, payload)
-    return stored.deliver(message, item.offset)
+    if payload is None:
+        return item.part
+    return stored.deliver(stored.readdressed(stored.undelivered(item.part), payload), item.offset)

@@ -145,7 +145,7 @@ class _Greeting:
             device.windows[seated.partition] = self._window(seated)
         self._seat_state()
         device.greet(codec.encode(answer, self._ref))
-        device.seated = True
+        device.begin_delivery()
 
     def _place(self, seated: Seated) -> Seated:
         """Tell what will not come; delivery begins behind what the log no longer has."""

@@ -30,22 +30,22 @@ class Rate:
 
 
 class Bucket:
-    __slots__ = ("_burst", "_byte_cost", "_bytes_until", "_request_cost", "_requests_until")
+    __slots__ = ("_burst", "_byte_cost", "_request_cost", "bytes_until", "requests_until")
 
     def __init__(self, rate: Rate) -> None:
         self._burst = rate.burst_seconds
         self._request_cost = 1 / rate.requests_per_second if rate.requests_per_second else 0.0
         self._byte_cost = 1 / rate.bytes_per_second if rate.bytes_per_second else 0.0
-        self._requests_until = self._bytes_until = -inf
+        self.requests_until = self.bytes_until = -inf
 
     def wait(self, now: float) -> float:
         """Seconds until something may be taken; 0 or less: now."""
-        return max(self._requests_until, self._bytes_until) - now
+        return max(self.requests_until, self.bytes_until) - now
 
     def take(self, requests: int, size: int, now: float) -> None:
         begin = now - self._burst
-        self._requests_until = max(self._requests_until, begin) + requests * self._request_cost
-        self._bytes_until = max(self._bytes_until, begin) + size * self._byte_cost
+        self.requests_until = max(self.requests_until, begin) + requests * self._request_cost
+        self.bytes_until = max(self.bytes_until, begin) + size * self._byte_cost
 
 
 class Buckets:
@@ -59,11 +59,12 @@ class Buckets:
 
     def take(self, requests: int, size: int, now: float) -> float:
         """0: taken. Else the seconds until something may be taken, and nothing was."""
-        wait = max(self._device.wait(now), self._user.wait(now))
+        device, user = self._device, self._user
+        wait = max(device.requests_until, device.bytes_until, user.requests_until, user.bytes_until) - now
         if wait > 0:
             return wait
-        self._device.take(requests, size, now)
-        self._user.take(requests, size, now)
+        device.take(requests, size, now)
+        user.take(requests, size, now)
         return 0
 
 

@@ -20,11 +20,12 @@ async def read(device: Device, frames: list[bytes], child: Child) -> None:
     """Take frames until the connection ends. `frames` have arrived already."""
     child.started()
     connection = device.connection
+    intake = _Intake(device)
     try:
-        await _read_hello(device, frames)
-        malformed = 0
+        await _read_hello(device, frames, intake)
         while True:
-            malformed = await _handle_all(device, await connection.receive(), malformed)
+            await intake.catch_up()
+            await connection.hand_to(intake.take)
     except ConnectionClosedError:
         pass
     except Exception:
@@ -34,41 +35,61 @@ async def read(device: Device, frames: list[bytes], child: Child) -> None:
         connection.close(Close.INTERNAL_ERROR, "this part of the server restarts; please connect again")
 
 
-async def _read_hello(device: Device, frames: list[bytes]) -> None:
+async def _read_hello(device: Device, frames: list[bytes], intake: "_Intake") -> None:
     with trio.move_on_after(device.session.services.hello_seconds):
         if not frames:
             frames = await device.connection.receive()
-        await _handle_all(device, frames[:1], 0)
+        intake.take(frames[:1])
+        await intake.catch_up()
     if device.said_hello:
-        await _handle_all(device, frames[1:], 0)
+        intake.take(frames[1:])
     else:
         device.connection.close(Close.HELLO_EXPECTED, "the first frame must be a valid Hello, in time")
 
 
-async def _handle_all(device: Device, frames: list[bytes], malformed: int) -> int:
-    """Returns how many of the last frames could not be decoded, in a row."""
-    for number, frame in enumerate(frames, 1):
-        if number % FRAMES_AT_ONCE == 0:
-            await trio.lowlevel.checkpoint()
-        await _wait_for_room(device)
+class _Intake:
+    """Handles frames as they arrive, in the task of whoever reads the socket. What must wait, waits in the reader."""
+
+    __slots__ = ("_device", "_malformed", "_waiting")
+
+    def __init__(self, device: Device) -> None:
+        self._device = device
+        self._malformed = 0  # frames in a row that could not be decoded
+        self._waiting: list[bytes] = []
+
+    def take(self, frames: list[bytes]) -> bool:
+        """False: there is no room for more, or others must have their turn first."""
+        device = self._device
+        most = device.session.services.limits.max_unanswered
+        for number, frame in enumerate(frames):
+            if device.unanswered >= most or number == FRAMES_AT_ONCE:
+                self._waiting = frames[number:]
+                break
+            self._handle(frame)
+        device.step_soon()
+        return not self._waiting and device.unanswered < most
+
+    def _handle(self, frame: bytes) -> None:
+        device = self._device
         try:
             handle(device, frame)
-            malformed = 0
+            self._malformed = 0
         except WireError as error:
             device.unanswered += 1
             device.fail(error)
-            malformed = malformed + 1 if error.code == pb.MALFORMED else 0
-            if malformed > MAX_MALFORMED:
+            self._malformed = self._malformed + 1 if error.code == pb.MALFORMED else 0
+            if self._malformed > MAX_MALFORMED:
                 device.connection.close(Close.TOO_MANY_ERRORS, "too many frames that cannot be decoded")
-    device.step_soon()
-    await _wait_for_room(device)
-    return malformed
 
-
-async def _wait_for_room(device: Device) -> None:
-    """Take no more while too many requests of the device are unanswered."""
-    most = device.session.services.limits.max_unanswered
-    if device.unanswered >= most:
-        device.step_soon()  # some answers may only wait for the end of what arrived
-    while device.unanswered >= most:
-        await device.answered.wait(device.answered.number)
+    async def catch_up(self) -> None:
+        """Until everything that arrived is handled, and there is room for more."""
+        device = self._device
+        most = device.session.services.limits.max_unanswered
+        while True:
+            while device.unanswered >= most:
+                await device.answered.wait_beyond(device.answered.number)
+            if not self._waiting:
+                return
+            await trio.lowlevel.checkpoint()
+            frames, self._waiting = self._waiting, []
+            self.take(frames)

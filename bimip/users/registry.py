@@ -176,10 +176,6 @@ class Users:
             session = self._by_number.get(key[0]) if sequence is Sequence.ENTRIES else None
             if session is not None:
                 self._tell(session, session.grew, key[1], records, bodies)
-        for (user, partition), log in changes.puts.get(Table.LOGS, {}).items():
-            session = self._by_number.get(user)
-            if session is not None and partition in session.logs:
-                session.logs[partition].first = log.first
 
     def _tell(self, session: Session, tell: Callable[..., None], *news: object) -> None:
         try:

@@ -36,23 +36,25 @@ def handle(device: Device, frame: bytes) -> None:
     """Do what a frame asks for. Raises WireError with the frame's `ref`."""
     scheme = codec.decode(frame)
     name, payload = codec.payload_of(scheme)
+    ref = scheme.ref
     if not device.said_hello and name != "hello":
-        raise WireError(pb.OUT_OF_ORDER, "say Hello first", ref=scheme.ref)
+        raise WireError(pb.OUT_OF_ORDER, "say Hello first", ref=ref)
     try:
         if name != "hello":  # is always answered; what it brings is charged where that is judged
-            wait = device.rates.take(_requests_in(name, payload), len(frame), trio.current_time())
+            device.heard_at = trio.current_time()
+            wait = device.rates.take(_requests_in(name, payload), len(frame), device.heard_at)
             if wait:
-                _refuse(device, name, payload, scheme.ref, rate_limited(wait))
+                _refuse(device, name, payload, ref, rate_limited(wait))
                 return
-        HANDLERS.get(name, _unsupported)(device, payload, scheme.ref)
+        HANDLERS.get(name, _unsupported)(device, payload, ref)
     except WireError as error:
-        error.ref = error.ref or scheme.ref
+        error.ref = error.ref or ref
         error.id = error.id or getattr(payload, "id", "")
         raise
     except Exception as error:
         device.session.services.report("request failed", error)
         raise WireError(
-            pb.INTERNAL, "the server failed at this request; the operator has been told", ref=scheme.ref
+            pb.INTERNAL, "the server failed at this request; the operator has been told", ref=ref
         ) from error
 
 
@@ -102,22 +104,19 @@ def _acknowledge(device: Device, payload: pb.Signal, ref: int) -> None:
     if log is None:
         known = ", ".join(sorted(device.session.logs))
         raise WireError(pb.NOT_FOUND, f"there is no partition {partition!r}; use one of: {known}", field="partition")
-    ranges = _ranges(payload.offsets, payload.user_offset)
-    furthest = max([payload.upto, *(last for _, last in ranges)])
+    upto, ranges = Offset(payload.upto), _ranges(payload.offsets, payload.user_offset)
+    furthest = max(upto, ranges[-1][1]) if ranges else upto
     if furthest > log.head:
         sentence = f"offset {furthest} was never given; the log of {partition!r} ends at {log.head}"
         raise WireError(pb.OFFSET_BEYOND_HEAD, sentence, field="upto")
-    window = device.windows.get(partition)
-    if window is not None:
-        window.acknowledge(payload.upto, ranges, trio.current_time())
-    operation = Acknowledge(device.session.number, device.number, partition, Offset(payload.upto), ranges)
-    only_errors = _only_errors(device, ref)
+    device.acknowledge(partition, upto, ranges)
 
     def done(result: Result) -> None:
-        only_errors(result)
-        device.fetching.acknowledged(partition, payload.upto, ranges)
+        _only_errors(device, ref, result)
+        if device.fetching is not None:
+            device.fetching.acknowledged(partition, upto, ranges)
 
-    submit(device, operation, done, lazy=True)
+    submit(device, Acknowledge(device.session.number, device.number, partition, upto, ranges), done, lazy=True)
 
 
 def _receipt(device: Device, payload: pb.Signal, ref: int) -> None:
@@ -131,7 +130,7 @@ def _receipt(device: Device, payload: pb.Signal, ref: int) -> None:
     kind = ReceiptKind(payload.status)
     upto = ConversationOffset(payload.upto)
     operation = Receipt(device.session.number, kind, number, payload.to.eid, upto, ranges)
-    submit(device, operation, _only_errors(device, ref), lazy=True)
+    submit(device, operation, lambda result: _only_errors(device, ref, result), lazy=True)
 
 
 def _ranges(ranges: Sequence[pb.OffsetRange], one: int) -> Ranges:
@@ -141,16 +140,12 @@ def _ranges(ranges: Sequence[pb.OffsetRange], one: int) -> Ranges:
     return normal([*pairs, (one, one)] if one else pairs)
 
 
-def _only_errors(device: Device, ref: int) -> Callable[[Result], None]:
+def _only_errors(device: Device, ref: int, result: Result) -> None:
     """Acks and receipts are answered by errors alone."""
-
-    def done(result: Result) -> None:
-        if isinstance(result, Refused):
-            device.reply(frames.error_part(error_of(result, ref)))
-        else:
-            device.was_answered(1)
-
-    return done
+    if isinstance(result, Refused):
+        device.reply(frames.error_part(error_of(result, ref)))
+    else:
+        device.was_answered(1)
 
 
 def body(device: Device, payload: pb.Body, ref: int) -> None:
@@ -257,7 +252,7 @@ def logout(device: Device, payload: pb.Logout, ref: int) -> None:
 
 def fetched(device: Device, payload: pb.Fetch, ref: int) -> None:
     check_fetch(payload, device.session.services.limits, device.session.eid)
-    device.fetching.ask(payload, ref)
+    device.fetch(payload, ref)
 
 
 def hello(device: Device, payload: pb.Hello, ref: int) -> None:

@@ -1,7 +1,7 @@
 """What every user's session needs of the rest of the server, handed down from app.py."""
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -31,8 +31,11 @@ class DamageBook:
         if len(self._crashes) > MAX_REMEMBERED:
             self._crashes.popitem(last=False)
 
-    def is_damaged(self, place: tuple[UserId, str, int]) -> bool:
-        return bool(self._crashes) and self._crashes.get(place, 0) >= 2
+    def of(self, user: UserId, partition: str) -> Container[int]:
+        """The damaged offsets of a log. Asked for each frame, when mostly there is none anywhere."""
+        if not self._crashes:
+            return ()
+        return {at for (one, log, at), times in self._crashes.items() if one == user and log == partition and times > 1}
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,10 @@ from bimip.users.connection import Connection
 from bimip.users.services import Services
 from bimip.users.tail import Item, LogTail, StateTail
 from bimip.wire import state
+from bimip.wire.stored import deliver
 
-READ_AHEAD = 64
+READ_LEAST, READ_AHEAD = 16, 256
+"""Entries at once, whatever there is room for: some are not owed, and take none."""
 STATE_PAGE = 128
 
 
@@ -46,25 +48,33 @@ class Session:
         self.logs: dict[str, LogTail] = {}
         self.state = StateTail(Version(0))
         self.state_floor = Version(0)
+        self.news = 0
+        """Rises with everything that devices may have to be sent."""
         self.read_again()
 
     def read_again(self) -> None:
         """Begin with what the store holds; also when a commit may have gone by that nobody told of."""
         with self.services.store.snapshot() as view:
             self.logs = {
-                partition: LogTail(view.get(Table.LOGS, (self.number, partition)) or EMPTY_LOG)
+                partition: LogTail((view.get(Table.LOGS, (self.number, partition)) or EMPTY_LOG).head)
                 for partition in self.services.partitions
             }
-            stored: State | None = view.get(Table.STATES, (self.number,))
-        self.state = StateTail(stored.head if stored else Version(0))
-        self.state_floor = stored.floor if stored else Version(0)
+            known: State | None = view.get(Table.STATES, (self.number,))
+        self.state = StateTail(known.head if known else Version(0))
+        self.state_floor = known.floor if known else Version(0)
+        self.news += 1
 
     def grew(self, partition: str, records: list[tuple[int, Entry]], bodies: Mapping[tuple[Stamp], bytes]) -> None:
-        items = [Item(Offset(offset), entry, bodies.get((entry.stamp,))) for offset, entry in records]
+        items: list[Item] = []
+        for offset, entry in records:
+            body = bodies.get((entry.stamp,))
+            items.append(Item(Offset(offset), entry, None if body is None else deliver(body, offset)))
         self.logs[partition].extend(items)
+        self.news += 1
 
     def state_changed(self, version: Version, key: ReceiptKey, fresh: Runs) -> None:
         self.state.add(version, self.encode_state(version, key, fresh))
+        self.news += 1
 
     def encode_state(self, version: Version, key: ReceiptKey, runs: Runs) -> bytes:
         return state.receipts_item(
@@ -88,45 +98,54 @@ class Session:
             if device.claims.jti == jti and device is not but:
                 device.connection.close(Close.TOKEN_REVOKED, "the token was revoked; log in again")
 
-    def read_log(self, partition: str, after: int) -> list[Item]:
-        """The next entries behind an offset, from memory if they are all there."""
+    def read_log(self, partition: str, after: int, limit: int, size: int) -> list[Item]:
+        """The next entries behind an offset, from memory if they are all there: about as many as there is room for."""
         items = self.logs[partition].after(after, READ_AHEAD)
         if items is None:
+            limit = min(max(limit, READ_LEAST), READ_AHEAD)
             with self.services.store.snapshot() as view:
-                items = read_items(view, self.number, partition, after, READ_AHEAD)
+                items = read_items(view, self.number, partition, after, limit, size)
         return items
 
-    def read_state(self, after: int, *, live: bool) -> "StatePage":
-        """The next encoded changes behind a version, for a device that is live there or is catching up.
+    def read_state(self, after: int, *, live: bool, reset: bool) -> "StatePage":
+        """The next changes behind a version, for a device that is live there or is catching up.
 
         In memory there is of each change what was new in it: enough for a device that had all before (`live`). Any
         other gets whole values from the store, until a page ends at its head: the page in which a value stood may have
-        passed before the value changed again, and then it stands further on.
+        passed before the value changed again, and then it stands further on. With `reset` it is all of the state.
         """
-        items = self.state.after(after) if live else None
-        if items is not None:
-            return StatePage(items, self.state.head, live=True)
+        part = self.state.delta(after) if live else None
+        if part is not None:
+            return StatePage(part, self.state.head, live=True)
         with self.services.store.snapshot() as view:
-            stored: State | None = view.get(Table.STATES, (self.number,))
+            known: State | None = view.get(Table.STATES, (self.number,))
             low, high = (self.number, after + 1), (self.number + 1, 0)
             changes = view.scan(Table.CHANGES, low, high, limit=STATE_PAGE)
             found = [(at, key, read_block(view, key)) for (_, at), key in changes]
-        encoded = [self.encode_state(at, key, runs) for at, key, runs in found]
-        if len(found) == STATE_PAGE:
-            return StatePage(encoded, found[-1][0], live=False)
-        return StatePage(encoded, stored.head if stored else Version(0), live=True)
+        items = [self.encode_state(at, key, runs) for at, key, runs in found]
+        whole = len(found) < STATE_PAGE
+        upto = found[-1][0] if not whole else known.head if known else Version(0)
+        part = state.delta_part(after, upto, items, reset=reset and after == 0, complete=reset and whole)
+        return StatePage(part, upto, live=whole)
 
 
 class StatePage(NamedTuple):
-    items: list[bytes]
+    part: bytes  # an element of Body.states
     upto: Version
     live: bool  # whoever has this page and all before it has the whole state as of `upto`
 
 
-def read_items(view: Reader, user: UserId, partition: str, after: int, limit: int) -> list[Item]:
-    """Entries with their bodies, straight from the store."""
-    entries = view.read(Sequence.ENTRIES, (user, partition), after, limit=limit)
-    return [Item(Offset(offset), entry, view.get(Table.BODIES, (entry.stamp,))) for offset, entry in entries]
+def read_items(view: Reader, user: UserId, partition: str, after: int, limit: int, size: int) -> list[Item]:
+    """Entries with their bodies, straight from the store, as far as `size` bytes reach and the one that is too much."""
+    get = view.get
+    items: list[Item] = []
+    for offset, entry in view.read(Sequence.ENTRIES, (user, partition), after, limit=limit):
+        body = get(Table.BODIES, (entry.stamp,))
+        items.append(Item(Offset(offset), entry, None if body is None else deliver(body, offset)))
+        size -= len(body or b"")
+        if size < 0:
+            break
+    return items
 
 
 def conversation_name(number: ConversationId) -> str:

@@ -13,6 +13,7 @@ _PAYLOADS = pb.MessageScheme.DESCRIPTOR.oneofs_by_name["payload"].fields
 ROUTES: Final[dict[str, int]] = {field.name: field.number for field in _PAYLOADS}
 """The payload's name to its field number, which is its route."""
 
+_NAMES_OF_ROUTES: Final = {route: name for name, route in ROUTES.items()}
 _HEADS: Final = {name: b"\x08" + varint(route) + varint(route << 3 | 2) for name, route in ROUTES.items()}
 _NAMES: Final = {type(getattr(pb.MessageScheme(), name)): name for name in ROUTES}
 _REF: Final = varint(30 << 3)
@@ -40,8 +41,7 @@ def decode(frame: bytes) -> pb.MessageScheme:
 
 def payload_of(scheme: pb.MessageScheme) -> tuple[str, Message]:
     """The payload's name (`message`, `hello` …) and the payload, of a scheme that `decode` let through."""
-    name = scheme.WhichOneof("payload")
-    assert name is not None
+    name = _NAMES_OF_ROUTES[scheme.route]
     return name, getattr(scheme, name)
 
 

@@ -4,6 +4,7 @@ A *part* is a tagged element of Body. `stored.deliver` makes those of messages; 
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 from google.protobuf.message import Message
 
@@ -19,11 +20,15 @@ _BODY = b"\x08\x0a\x52"  # route 10, tag of MessageScheme.body
 
 def body(partition: str, after: int, upto: int, turn: int, parts: Sequence[bytes], *, tail: bytes = b"") -> bytes:
     """The whole frame of a Body. `tail` is what `fetch_part` made, in the answer to a Fetch."""
-    name = partition.encode()
-    head = b"".join(
-        (b"\x0a", varint(len(name)), name, b"\x10", varint(after), b"\x18", varint(upto), b"\x20", varint(turn))
-    )
-    return wrap(_BODY, b"".join((head, *parts, tail)))
+    head = (_partition(partition), varint(after), b"\x18", varint(upto), b"\x20", varint(turn))
+    return wrap(_BODY, b"".join((*head, *parts, tail)))
+
+
+@lru_cache(maxsize=64)
+def _partition(name: str) -> bytes:
+    """Body.partition, and the tag of Body.after, which follows it."""
+    encoded = name.encode()
+    return b"\x0a" + varint(len(encoded)) + encoded + b"\x10"
 
 
 def signal_part(signal: pb.Signal) -> bytes:

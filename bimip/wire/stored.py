@@ -10,6 +10,7 @@ which is why the length in front can count them before they are known), and a ba
 """
 
 from hashlib import blake2b
+from operator import attrgetter
 from struct import Struct
 
 from bimip.wire import bimip_pb2 as pb
@@ -41,6 +42,9 @@ _SERVER_FIELDS = (
     "erased",
 )
 
+_SAYS_MORE = attrgetter(*(name for name in _SERVER_FIELDS if name != "user_offset"))
+_NOTHING = _SAYS_MORE(pb.Message())
+
 _LENGTHS = Struct("<qIIIII")
 
 
@@ -51,9 +55,11 @@ def outgoing(message: pb.Message, eid: str, device: str) -> bytes:
     addressed to it; take the list first) and fields that this schema does not know are gone.
     """
     message.DiscardUnknownFields()
-    for name in _SERVER_FIELDS:
-        message.ClearField(name)
-    message.ClearField("devices")
+    if _SAYS_MORE(message) != _NOTHING or message.HasField("user_offset"):
+        for name in _SERVER_FIELDS:
+            message.ClearField(name)
+    if message.devices:
+        message.ClearField("devices")
     author = getattr(message, "from")
     author.Clear()
     author.eid = eid
@@ -87,6 +93,11 @@ def store(
 def deliver(stored: bytes, offset: int) -> bytes:
     """One element of Body.messages, as the reader in whose log it has this offset gets it."""
     return stored + _OFFSET.pack(_OFFSET_TAG, offset)
+
+
+def undelivered(part: bytes) -> bytes:
+    """The stored form of what `deliver` made."""
+    return part[: -_OFFSET.size]
 
 
 def parse(stored: bytes) -> pb.Message:

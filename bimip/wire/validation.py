@@ -134,7 +134,9 @@ def _check_message(message: pb.Message, limits: Limits, eid: str) -> None:
         check_id(message.id, "id", limits)
     _check_author(message, eid)
     check_eid(message.to.eid, "to.eid", limits)
-    _check_time(message.timestamp)
+    if not 0 <= message.timestamp <= LAST_MILLISECOND:
+        sentence = "timestamp is no time in milliseconds since 1970: mind the unit."
+        raise WireError(pb.INVALID, sentence, field="timestamp")
     if message.type < 0:
         raise WireError(pb.INVALID, "type is negative: 1 is a chat message, 2 a notification.", field="type")
     if message.partition:
@@ -158,19 +160,11 @@ def _check_extras(message: pb.Message, limits: Limits) -> None:
 
 
 def _check_author(message: pb.Message | pb.Signal, eid: str) -> None:
-    author = getattr(message, "from").eid
-    if author and author != eid:
+    if message.HasField("from") and getattr(message, "from").eid not in {"", eid}:
         raise WireError(
             pb.FORBIDDEN,
             "from.eid is not the user of your token: leave from away, the server sets it.",
             field="from.eid",
-        )
-
-
-def _check_time(timestamp: int) -> None:
-    if not 0 <= timestamp <= LAST_MILLISECOND:
-        raise WireError(
-            pb.INVALID, "timestamp is no time in milliseconds since 1970: mind the unit.", field="timestamp"
         )
 
 

@@ -55,7 +55,7 @@ async def hasty_fetch(device: Device, child: Child) -> None:
                 except ConnectionClosedError:
                     await trio.sleep_forever()
         with trio.move_on_after(4):
-            await device.wakeup.wait(number)
+            await device.wakeup.wait_beyond(number)
 
 
 def the_position_moves_before_the_frame_is_taken(patch: Patch) -> None:
@@ -89,9 +89,10 @@ def a_device_that_ended_stays_in_its_session(patch: Patch) -> None:
 def the_readers_end_leaves_the_connection_open(patch: Patch) -> None:
     async def read(device: Device, frames: list[bytes], child: Child) -> None:
         child.started()
-        await reader._read_hello(device, frames)
-        malformed = 0
+        intake = reader._Intake(device)
+        await reader._read_hello(device, frames, intake)
         while True:
-            malformed = await reader._handle_all(device, await device.connection.receive(), malformed)
+            await intake.catch_up()
+            await device.connection.hand_to(intake.take)
 
     patch(registry, "read", read)

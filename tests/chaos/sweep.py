@@ -51,7 +51,16 @@ NAMES = tuple(
     Name(user, device) for user in ("alice", "bob", "carol") for device in ("phone", "laptop")[: 1 + (user != "carol")]
 )
 BUSY = Mood(writes=True, cuts=True, dawdles=True, pause_seconds=0.5)
-FIXED = ("journal", "users", "retention", "gateway", "gateway/connections", "gateway/listener", "console")
+FIXED = (
+    "journal",
+    "users",
+    "retention",
+    "gateway",
+    "gateway/poller",
+    "gateway/connections",
+    "gateway/listener",
+    "console",
+)
 PERIOD = 60.0
 """Of the root's restart budget, in seconds."""
 RECOVERY_SECONDS = 60

@@ -15,6 +15,7 @@ from trio_websocket import WebSocketConnection, wrap_client_stream
 from bimip.domain.identity import Claims
 from bimip.gateway.authentication import TokenSettings, Verifier, issue
 from bimip.gateway.listener import Listener
+from bimip.gateway.poller import Poller
 from bimip.gateway.serving import Gateway
 from bimip.gateway.settings import GatewaySettings
 from bimip.users.connection import Connection, ConnectionClosedError
@@ -136,11 +137,14 @@ async def open_world(settings: GatewaySettings = SETTINGS, *, crashes: bool = Fa
     """Raises what connections raised, unless a test wants `crashes`."""
     async with trio.open_nursery() as nursery:
         echo = Echo(nursery)
+        poller = Poller()
+        nursery.start_soon(poller.run)
         gateway = Gateway(
             settings=settings,
             verifier=Verifier(TokenSettings("HS256", SECRET)),
             attach=echo.attach,
             now_ms=lambda: NOW_MS,
+            poller=poller,
         )
         world = World(echo, gateway, nursery)
         yield world

@@ -9,7 +9,7 @@ from collections import deque
 
 import trio
 
-from bimip.users.connection import ConnectionClosedError
+from bimip.users.connection import ConnectionClosedError, Take
 
 
 class MemoryConnection:
@@ -36,6 +36,10 @@ class MemoryConnection:
         frames = list(self._arrived)
         self._arrived.clear()
         return frames
+
+    async def hand_to(self, take: Take) -> None:
+        while take(await self.receive()):
+            pass
 
     def send_nowait(self, frame: bytes) -> bool:
         if self.closed is not None:

@@ -46,7 +46,16 @@ EXPIRING = "notification"
 """The partition of which something goes after a day."""
 STEP_MS = 5000
 """How far the wall clock is off, at most, when the server starts again."""
-PARTS = ("journal", "users", "retention", "gateway", "console", "gateway/connections", "gateway/listener")
+PARTS = (
+    "journal",
+    "users",
+    "retention",
+    "gateway",
+    "console",
+    "gateway/poller",
+    "gateway/connections",
+    "gateway/listener",
+)
 EXPECTED_LOGS = {"process ended", "supervisor gave up", "operation set aside"}
 
 

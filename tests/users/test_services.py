@@ -78,19 +78,16 @@ async def test_the_grace_period_is_told_in_milliseconds_and_kept_in_seconds() ->
     assert services_on(MemoryStore()).grace_seconds == pytest.approx(12.5)
 
 
-PLACE = (UserId(1), "chat", 7)
-
-
 def test_an_entry_is_damaged_once_it_crashed_a_fetcher_twice() -> None:
     book = DamageBook()
-    states = [book.is_damaged(PLACE)]
+    states = [7 in book.of(UserId(1), "chat")]
     for _ in range(3):
-        book.note(PLACE)
-        states.append(book.is_damaged(PLACE))
+        book.note((UserId(1), "chat", 7))
+        states.append(7 in book.of(UserId(1), "chat"))
 
     assert states == [False, False, True, True]
-    assert not book.is_damaged((UserId(2), "chat", 7))
-    assert not book.is_damaged((UserId(1), "feed", 7))
+    assert 7 not in book.of(UserId(2), "chat")
+    assert 7 not in book.of(UserId(1), "feed")
 
 
 def test_the_book_is_bounded_and_forgets_what_crashed_longest_ago() -> None:
@@ -102,5 +99,5 @@ def test_the_book_is_bounded_and_forgets_what_crashed_longest_ago() -> None:
         book.note((UserId(1), "chat", number))
 
     assert len(book._crashes) == MAX_REMEMBERED
-    assert not book.is_damaged((UserId(1), "chat", 0))
-    assert book.is_damaged((UserId(1), "chat", 1))
+    assert 0 not in book.of(UserId(1), "chat")
+    assert 1 in book.of(UserId(1), "chat")

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bimip.domain.ids import ConversationId, ConversationOffset, DeviceId, Offset, Stamp, UserId, Version
-from bimip.domain.records import Entry, Log
+from bimip.domain.records import Entry
 from bimip.users.tail import MAX_BYTES, MAX_ENTRIES, Item, LogTail, StateTail
 
 
@@ -13,8 +13,8 @@ def item(offset: int, size: int = 10) -> Item:
     return Item(Offset(offset), entry, bytes(size))
 
 
-def tail(head: int = 0, first: int = 1) -> LogTail:
-    return LogTail(Log(Offset(first), Offset(head)))
+def tail(head: int = 0) -> LogTail:
+    return LogTail(Offset(head))
 
 
 @given(
@@ -48,7 +48,7 @@ def test_it_is_bounded_in_entries_and_in_bytes(sizes: list[int]) -> None:
         given_tail.extend([item(number, size)])
 
         assert len(given_tail._items) <= MAX_ENTRIES
-        assert sum(len(one.stored or b"") for one in given_tail._items) == given_tail._bytes <= MAX_BYTES
+        assert sum(len(one.part or b"") for one in given_tail._items) == given_tail._bytes <= MAX_BYTES
 
 
 def test_what_was_read_when_the_session_began_and_is_told_again_is_passed_over() -> None:
@@ -79,9 +79,9 @@ def test_an_entry_larger_than_all_room_is_left_to_the_store() -> None:
 
 def test_an_entry_whose_message_is_not_known_takes_no_room() -> None:
     given_tail = tail()
-    given_tail.extend([item(1)._replace(stored=None)])
+    given_tail.extend([item(1)._replace(part=None)])
 
-    assert given_tail.after(0, 9) == [item(1)._replace(stored=None)]
+    assert given_tail.after(0, 9) == [item(1)._replace(part=None)]
 
 
 @given(st.integers(0, 20), st.lists(st.integers(1, 3), max_size=100), st.integers(0, 250))

@@ -1,0 +1,57 @@
+"""Waits for all sockets in one place, and reads from each as soon as something is there.
+
+Why: a task that waits for its own socket costs a system call, a cancel scope and a turn of the scheduler for every
+frame; thousands of sockets cost one such turn together here. What is read is the connection's, and what it does with it
+happens at once, in the poller's task: plain code, that never waits. A defect in there is the connection's crash, and
+nobody else notices.
+
+Level-triggered: what was not read is reported again, so killing and restarting the poller loses nothing. Who wants
+nothing for now is taken out, as the end of its stream would be reported again and again.
+"""
+
+import select
+from typing import Protocol
+
+import trio
+
+MAX_READY = 64
+"""Sockets that are served until others have their turn."""
+
+
+class Source(Protocol):
+    """What reads from a socket."""
+
+    def read_now(self) -> bool:
+        """Read what is there, without waiting. False: no more for now. Raises nothing."""
+        ...
+
+
+class Poller:
+    """Made once; `run` is each incarnation. File descriptors name the sources."""
+
+    def __init__(self) -> None:
+        self._epoll = select.epoll()
+        self._sources: dict[int, Source] = {}
+
+    def __len__(self) -> int:
+        return len(self._sources)
+
+    def add(self, fd: int, source: Source) -> None:
+        """Read from it until it wants no more, or is removed."""
+        if fd not in self._sources:
+            self._sources[fd] = source
+            self._epoll.register(fd, select.EPOLLIN)
+
+    def remove(self, fd: int) -> None:
+        """Before the socket is closed: its number may be another's afterwards."""
+        if self._sources.pop(fd, None) is not None:
+            self._epoll.unregister(fd)
+
+    async def run(self) -> None:
+        """Serve until cancelled."""
+        while True:
+            await trio.lowlevel.wait_readable(self._epoll.fileno())
+            for fd, _ in self._epoll.poll(0, MAX_READY):
+                source = self._sources.get(fd)  # one that came before may have closed it
+                if source is not None and not source.read_now():
+                    self.remove(fd)
