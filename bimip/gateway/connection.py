@@ -46,7 +46,7 @@ from bimip.gateway.poller import Poller
 from bimip.gateway.settings import GatewaySettings
 from bimip.gateway.wire import JSON, error_frame, frame_of, text_of
 from bimip.session.close import Close
-from bimip.supervision import Bell
+from bimip.supervision import Alarm, Bell
 from bimip.users.connection import ConnectionClosedError, Take
 from bimip.wire.errors import WireError
 
@@ -102,9 +102,15 @@ class WebSocketConnection:
     )
 
     def __init__(
-        self, stream: trio.abc.Stream, settings: GatewaySettings, poller: Poller, subprotocol: str, rest: bytes
+        self,
+        stream: trio.abc.Stream,
+        settings: GatewaySettings,
+        poller: Poller,
+        wake: Alarm,
+        subprotocol: str,
+        rest: bytes,
     ) -> None:
-        """`rest` are bytes that came with the opening."""
+        """`wake` is a new one; `rest` are bytes that came with the opening."""
         self._stream = stream
         self._poller = poller
         self._settings = settings
@@ -130,7 +136,7 @@ class WebSocketConnection:
         self._reading = False
         self._reading_since = now
         self._message_since = math.inf
-        self._wake = Bell()
+        self._wake = wake
         self._sendable: trio.Event | None = None
         self._taking = Bell()
         self._changed: trio.Event | None = None
@@ -167,7 +173,7 @@ class WebSocketConnection:
                 if self._ending is not None:
                     raise ConnectionClosedError(*self._ending)
                 self._read_on()
-                await self._taking.wait()
+                await self._taking
                 self._hand_over()
         finally:
             self._take = None
@@ -268,7 +274,7 @@ class WebSocketConnection:
                         await self._stream.send_all(self._leaving)
                         self._leaving = b""
                         self._left.ring()
-                    await self._to_send.wait()
+                    await self._to_send
             except DEAD:
                 self._break(*GONE)
 
@@ -329,11 +335,7 @@ class WebSocketConnection:
             self._ping_at = trio.current_time() + self._settings.heartbeat_seconds
             self._write(frame_head(PING, 0))
         else:
-            await self._sleep()
-
-    async def _sleep(self) -> None:
-        with trio.move_on_at(min(self._ping_at, self._silent_at())):
-            await self._wake.wait()
+            await self._wake.until(min(self._ping_at, self._silent_at()))
 
     def _silent_at(self) -> float:
         """A server that does not read because its reader has enough to do must not take its peer for silent."""
@@ -378,7 +380,7 @@ class WebSocketConnection:
 
     async def _flush_some(self) -> None:
         if self._fd < 0:
-            await self._left.wait()
+            await self._left
             return
         await trio.lowlevel.wait_writable(self._fd)
         with suppress(BlockingIOError):
@@ -550,6 +552,7 @@ class WebSocketConnection:
     async def aclose(self) -> None:
         """Close the socket, whatever state the connection is in. Also when cancelled."""
         self.cut()
+        self._wake.switch_off()
         self._poller.remove(self._fd)
         self._fd = -1  # the system may give the number to somebody else
         if self.may_reset and isinstance(self._stream, trio.SocketStream):

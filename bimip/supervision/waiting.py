@@ -4,8 +4,9 @@ import os
 
 import trio
 
-from bimip.supervision import bell
+from bimip.supervision import alarms, bell
 
+_BELLS = {alarms.__file__, bell.__file__}
 _TRIO = os.path.dirname(trio.__file__) + os.sep  # noqa: PTH120 -- compared with a frame's file name, which is a string
 
 
@@ -21,7 +22,7 @@ def waiting_at(task: trio.lowlevel.Task | None) -> str:
     place = ""
     for frame, line in task.iter_await_frames():
         code = frame.f_code
-        is_inner = code.co_filename.startswith(_TRIO) or code.co_filename == bell.__file__
+        is_inner = code.co_filename.startswith(_TRIO) or code.co_filename in _BELLS
         if not place or not is_inner or place.endswith(" _begin"):
             place = f"{code.co_filename}:{line} {code.co_qualname}"
     return place

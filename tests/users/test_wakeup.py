@@ -2,11 +2,12 @@ import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
+from bimip.supervision import Alarms
 from bimip.users.wakeup import Wakeup
 
 
 async def test_who_waits_is_woken(nursery: trio.Nursery) -> None:
-    wakeup = Wakeup()
+    wakeup = Wakeup(Alarms())
     woken: list[int] = []
 
     async def wait() -> None:
@@ -24,7 +25,7 @@ async def test_who_waits_is_woken(nursery: trio.Nursery) -> None:
 
 
 async def test_a_ring_between_looking_and_waiting_is_not_slept_through() -> None:
-    wakeup = Wakeup()
+    wakeup = Wakeup(Alarms())
     number = wakeup.number
     wakeup.ring()
     with trio.fail_after(1):
@@ -34,7 +35,7 @@ async def test_a_ring_between_looking_and_waiting_is_not_slept_through() -> None
 
 
 async def test_rings_do_not_add_up() -> None:
-    wakeup = Wakeup()
+    wakeup = Wakeup(Alarms())
     for _ in range(3):
         wakeup.ring()
     number = wakeup.number
@@ -46,7 +47,7 @@ async def test_rings_do_not_add_up() -> None:
 
 
 async def test_each_ring_wakes_once_more(nursery: trio.Nursery) -> None:
-    wakeup = Wakeup()
+    wakeup = Wakeup(Alarms())
     seen: list[int] = []
 
     async def watch() -> None:
@@ -66,7 +67,7 @@ async def test_each_ring_wakes_once_more(nursery: trio.Nursery) -> None:
 
 
 async def test_a_cancelled_one_leaves_the_others_waiting(nursery: trio.Nursery) -> None:
-    wakeup = Wakeup()
+    wakeup = Wakeup(Alarms())
     woken = trio.Event()
 
     async def wait() -> None:
@@ -86,7 +87,7 @@ async def test_a_cancelled_one_leaves_the_others_waiting(nursery: trio.Nursery) 
 
 
 async def test_waiting_for_what_came_already_takes_a_cancellation() -> None:
-    wakeup = Wakeup()
+    wakeup = Wakeup(Alarms())
     wakeup.ring()
     with trio.CancelScope() as scope:
         scope.cancel()
