@@ -43,6 +43,7 @@ from bimip.storage.retention import Retention, RetentionSettings
 from bimip.storage.worker import ThreadWorker, Worker
 from bimip.supervision import (
     INFINITY,
+    Alarms,
     Child,
     Children,
     ChildSpec,
@@ -94,6 +95,7 @@ class Server:
         self.surroundings = surroundings
         self.store = surroundings.open_store(settings)
         self.worker = surroundings.open_worker()
+        self.alarms = Alarms()
         self.queue = OperationQueue()
         self.journal_statistics = JournalStatistics()
         self.verifier = Verifier(_token_settings(settings))
@@ -108,6 +110,7 @@ class Server:
             self.users.attach,
             surroundings.wall_clock,
             self.poller,
+            self.alarms,
             lambda: current_child().grace(),
         )
         self.listener = Listener(
@@ -122,6 +125,7 @@ class Server:
     def tree(self) -> Supervisor:
         return Supervisor(
             [
+                ChildSpec("alarms", self._alarms),
                 ChildSpec("journal", self._journal, shutdown=INFINITY),
                 ChildSpec("users", Fresh(self.users.supervisor)),
                 ChildSpec("retention", self._retention),
@@ -140,6 +144,11 @@ class Server:
             intensity=10,
             period=60.0,
         )
+
+    async def _alarms(self, child: Child) -> None:
+        child.describe(lambda: {"set": len(self.alarms)})
+        child.started()
+        await self.alarms.run()
 
     async def _journal(self, child: Child) -> None:
         journal = Journal(
@@ -261,6 +270,7 @@ class Server:
             verify=lambda token: self.verifier.verify(token, surroundings.wall_clock()),
             new_id=lambda: f"{surroundings.random.getrandbits(128):032x}",
             report=report,
+            alarms=self.alarms,
             agent=f"bimip/{version('bimip')}",
             hello_seconds=settings.gateway.handshake_seconds,
             redelivery_rounds=settings.limits.redelivery_rounds,

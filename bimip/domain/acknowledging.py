@@ -25,6 +25,11 @@ from bimip.domain.records import (
 )
 from bimip.domain.rules import Moment
 
+# As often as here, an enum's members cost more by their class than as names of the module.
+LOGS, CURSORS, RECEIPTS = Table.LOGS, Table.CURSORS, Table.RECEIPTS
+CHANGES, VERSIONS, STATES = Table.CHANGES, Table.VERSIONS, Table.STATES
+DELIVERED = ReceiptKind.DELIVERED
+
 IMPLIED = {
     ReceiptKind.DELIVERED: (ReceiptKind.DELIVERED,),
     ReceiptKind.READ: (ReceiptKind.READ, ReceiptKind.DELIVERED),
@@ -33,43 +38,36 @@ IMPLIED = {
 
 
 def acknowledge(view: Reader, op: Acknowledge, moment: Moment) -> Decision:
-    log: Log = view.get(Table.LOGS, (op.user, op.partition)) or EMPTY_LOG
-    furthest = max([op.upto, *(last for _, last in op.ranges)])
+    log: Log = view.get(LOGS, (op.user, op.partition)) or EMPTY_LOG
+    furthest = max(op.upto, *(last for _, last in op.ranges)) if op.ranges else op.upto
     if furthest > log.head:
         sentence = f"offset {furthest} was never given; the log of {op.partition!r} ends at {log.head}"
         return Decision(Refused(Fault.OFFSET_BEYOND_HEAD, sentence, "upto"))
-    rules = moment.rules
-    before: Cursor = view.get(Table.CURSORS, (op.device, op.partition)) or START
-    step = advance(
-        view,
-        op.user,
-        op.device,
-        op.partition,
-        op.upto,
-        op.ranges,
-        window=rules.window_entries,
-        limit=rules.slice_entries,
-    )
-    puts, news = delivered(view, op.user, step.entries, moment)
-    if step.cursor != before:
-        puts.append((Table.CURSORS, (op.device, op.partition), step.cursor))
-    rest = None if step.rest is None else op._replace(upto=step.rest[0], ranges=step.rest[1])
-    return Decision(Acknowledged(step.cursor.floor), puts, news=news, then=rest)
+    place = (op.device, op.partition)
+    before: Cursor = view.get(CURSORS, place) or START
+    cursor, entries, rest = advance(view, op, log, before, moment.rules)
+    puts, news = delivered(view, op.user, entries, moment)
+    if cursor != before:
+        puts.append((CURSORS, place, cursor))
+    return Decision(Acknowledged(cursor.floor), puts, (), (), news, rest)
 
 
 def delivered(
-    view: Reader, user: UserId, entries: Iterable[tuple[int, Entry]], moment: Moment
+    view: Reader, user: UserId, entries: Iterable[Entry], moment: Moment
 ) -> tuple[list[Put], list[StateNews]]:
     """The receipts of what one of the user's devices took in. What the user wrote is not delivered to them."""
-    by_conversation: dict[ConversationId, list[int]] = {}
-    authors: dict[ConversationId, set[UserId]] = {}
-    for _, entry in entries:
-        if entry.author != user:
-            by_conversation.setdefault(entry.conversation, []).append(entry.conversation_offset)
-            authors.setdefault(entry.conversation, set()).add(entry.author)
+    received: dict[ConversationId, tuple[list[int], set[UserId]]] = {}
+    for entry in entries:
+        author = entry.author
+        if author != user:
+            if entry.conversation not in received:
+                received[entry.conversation] = ([], set())
+            places, authors = received[entry.conversation]
+            places.append(entry.conversation_offset)
+            authors.add(author)
     book = _Book(view, moment)
-    for conversation, places in by_conversation.items():
-        book.add(conversation, user, ReceiptKind.DELIVERED, from_offsets(places), authors[conversation])
+    for conversation, (places, authors) in received.items():
+        book.add(conversation, user, DELIVERED, from_offsets(places), authors)
     return book.puts, book.news
 
 
@@ -135,6 +133,8 @@ def _was_sent_to(view: Reader, mention: Mention, user: UserId) -> bool:
 class _Book:
     """Gathers the blocks that receipts change, and the state versions of the users who learn of them."""
 
+    __slots__ = ("_moment", "_states", "_view", "news", "puts")
+
     def __init__(self, view: Reader, moment: Moment) -> None:
         self.puts: list[Put] = []
         self.news: list[StateNews] = []
@@ -145,26 +145,29 @@ class _Book:
     def add(
         self, conversation: ConversationId, member: UserId, kind: ReceiptKind, places: Ranges, concerned: set[UserId]
     ) -> None:
-        for block, parts in receipts.by_block(places):
-            key = ReceiptKey(conversation, member, kind, block)
-            known: Runs = self._view.get(Table.RECEIPTS, key) or ()
-            fresh = receipts.fresh(known, receipts.runs_of(parts, self._moment.now))
-            if not fresh:
-                continue
-            self.puts.append((Table.RECEIPTS, key, receipts.merge(known, fresh)))
+        told: dict[int, Runs] = {}
+        for part, pieces in receipts.by_part(places):
+            key = (conversation, member, kind, part)
+            known: Runs = self._view.get(RECEIPTS, key) or ()
+            fresh = receipts.fresh(known, receipts.runs_of(pieces, self._moment.now))
+            if fresh:
+                self.puts.append((RECEIPTS, key, receipts.merge(known, fresh)))
+                block = part // receipts.PARTS
+                told[block] = receipts.join(told.get(block, ()), fresh)
+        for block, runs in told.items():
             for user in sorted(concerned):
-                self._tell(user, key, fresh)
+                self._tell(user, ReceiptKey(conversation, member, kind, block), runs)
 
     def _tell(self, user: UserId, key: ReceiptKey, fresh: Runs) -> None:
-        state = self._states.get(user) or self._view.get(Table.STATES, (user,)) or State(Version(0), Version(0))
+        state = self._states.get(user) or self._view.get(STATES, (user,)) or State(Version(0), Version(0))
         version = Version(state.head + 1)
-        self._states[user] = state = state._replace(head=version)
-        old: Version | None = self._view.get(Table.VERSIONS, (user, key))
+        self._states[user] = state = State(version, state.floor)
+        old: Version | None = self._view.get(VERSIONS, (user, key))
         if old is not None:
-            self.puts.append((Table.CHANGES, (user, old), None))
-        self.puts += [
-            (Table.CHANGES, (user, version), key),
-            (Table.VERSIONS, (user, key), version),
-            (Table.STATES, (user,), state),
-        ]
+            self.puts.append((CHANGES, (user, old), None))
+        self.puts += (
+            (CHANGES, (user, version), key),
+            (VERSIONS, (user, key), version),
+            (STATES, (user,), state),
+        )
         self.news.append(StateNews(user, version, key, fresh))

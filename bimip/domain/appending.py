@@ -23,11 +23,16 @@ from bimip.domain.rules import Moment
 QUOTA_RETRY_MS = 3_600_000
 """Room comes as messages expire: rarely."""
 
+# As often as here, an enum's members cost more by their class than as names of the module.
+BODIES, CONVERSATIONS, DIRECT, LOGS = Table.BODIES, Table.CONVERSATIONS, Table.DIRECT, Table.LOGS
+SEEN, STORED, USERS = Table.SEEN, Table.STORED, Table.USERS
+ENTRIES, HISTORY = Sequence.ENTRIES, Sequence.HISTORY
+
 EMPTY_LOG = Log(Offset(1), Offset(0))
 
 
 def append(view: Reader, op: Append, moment: Moment) -> Decision:
-    seen: Seen | None = view.get(Table.SEEN, (op.device, op.id))
+    seen: Seen | None = view.get(SEEN, (op.device, op.id))
     if seen is not None:
         return _again(op, seen)
     if op.partition not in moment.rules.partitions:
@@ -36,34 +41,42 @@ def append(view: Reader, op: Append, moment: Moment) -> Decision:
     recipient = _recipient(view, op, moment, puts)
     if isinstance(recipient, Refused):
         return Decision(recipient)
-    addressed = _addresses(view, op, {recipient, op.user})
+    addressed = _addresses(view, op, recipient)
     if isinstance(addressed, Refused):
         return Decision(addressed)
     number, conversation = _direct(view, op.user, recipient, puts)
     place = ConversationOffset(conversation.head + 1)
     stamp = moment.stamp()
-    entry = Entry(stamp, number, place, op.user, op.device, bool(addressed))
-    readers = (op.user,) if recipient == op.user or (addressed and recipient not in addressed) else (op.user, recipient)
-    grows: list[Grow] = [(Sequence.HISTORY, (number,), place, Mention(stamp, op.user, op.device, bool(addressed)))]
-    own = EMPTY_LOG
-    for user in readers:
-        log = view.get(Table.LOGS, (user, op.partition)) or EMPTY_LOG
-        log = Log(log.first, Offset(log.head + 1))
-        own = log if user == op.user else own
-        puts.append((Table.LOGS, (user, op.partition), log))
-        grows.append((Sequence.ENTRIES, (user, op.partition), log.head, entry))
+    to_some = bool(addressed)
+    entry = Entry(stamp, number, place, op.user, op.device, to_some)
+    grows: list[Grow] = [(HISTORY, (number,), place, Mention(stamp, op.user, op.device, to_some))]
+    offset = _lengthen(view, op.user, entry, op.partition, puts, grows)
+    if recipient != op.user and (not to_some or recipient in addressed):
+        _lengthen(view, recipient, entry, op.partition, puts, grows)
     body = moment.rules.encode(op.sent, stamp, number, place)
-    stored = (view.get(Table.STORED, (op.user,)) or 0) + len(body) + sum(map(payload_bytes, addressed.values()))
+    stored: int = (view.get(STORED, (op.user,)) or 0) + len(body)
+    for user, devices in addressed.items():
+        stored += payload_bytes(devices)
+        puts.append((Table.ADDRESSED, (stamp, user), tuple(devices)))
     if 0 < moment.rules.max_stored_bytes < stored:
         return Decision(_over_quota(moment.rules.max_stored_bytes))
-    puts += [
-        (Table.STORED, (op.user,), stored),
-        (Table.BODIES, (stamp,), body),
-        (Table.CONVERSATIONS, (number,), conversation._replace(head=place)),
-        (Table.SEEN, (op.device, op.id), Seen(op.digest, stamp, op.partition, own.head, number, place)),
-        *((Table.ADDRESSED, (stamp, user), tuple(devices)) for user, devices in addressed.items()),
-    ]
-    return Decision(Appended(op.id, op.partition, stamp, own.head, number, place, duplicate=False), puts, tuple(grows))
+    puts += (
+        (STORED, (op.user,), stored),
+        (BODIES, (stamp,), body),
+        (CONVERSATIONS, (number,), Conversation(conversation.first, place, conversation.members)),
+        (SEEN, (op.device, op.id), Seen(op.digest, stamp, op.partition, offset, number, place)),
+    )
+    return Decision(Appended(op.id, op.partition, stamp, offset, number, place, False), puts, grows)  # noqa: FBT003 - a record's field
+
+
+def _lengthen(view: Reader, user: UserId, entry: Entry, partition: str, puts: list[Put], grows: list[Grow]) -> Offset:
+    """The entry becomes the newest of a user's log: at this offset."""
+    place = (user, partition)
+    log: Log = view.get(LOGS, place) or EMPTY_LOG
+    offset = Offset(log.head + 1)
+    puts.append((LOGS, place, Log(log.first, offset)))
+    grows.append((ENTRIES, place, offset, entry))
+    return offset
 
 
 def payload_bytes(addressed: Iterable[Addressed]) -> int:
@@ -91,7 +104,7 @@ def _again(op: Append, seen: Seen) -> Decision:
 
 
 def _recipient(view: Reader, op: Append, moment: Moment, puts: list[Put]) -> UserId | Refused:
-    user: User | None = view.get(Table.USERS, (op.to,))
+    user: User | None = view.get(USERS, (op.to,))
     if user is not None:
         return user.number
     if not moment.rules.accept_unknown_recipients:
@@ -100,12 +113,12 @@ def _recipient(view: Reader, op: Append, moment: Moment, puts: list[Put]) -> Use
     return register_user(view, op.to, moment, puts)
 
 
-def _addresses(view: Reader, op: Append, users: set[UserId]) -> dict[UserId, list[Addressed]] | Refused:
+def _addresses(view: Reader, op: Append, recipient: UserId) -> dict[UserId, list[Addressed]] | Refused:
     """The devices that a message names, by user. Naming one that does not exist would lose the message silently."""
     addressed: dict[UserId, list[Addressed]] = {}
     for address in op.addresses:
         user = view.get(Table.USERS, (address.eid,))
-        if user is None or user.number not in users:
+        if user is None or user.number not in {recipient, op.user}:
             sentence = f"{address.eid!r} is neither the recipient nor the sender; address only their devices"
             return Refused(Fault.INVALID, sentence, "devices")
         device = view.get(Table.DEVICES, (user.number, address.device))
@@ -120,12 +133,12 @@ def _addresses(view: Reader, op: Append, users: set[UserId]) -> dict[UserId, lis
 
 def _direct(view: Reader, one: UserId, other: UserId, puts: list[Put]) -> tuple[ConversationId, Conversation]:
     """The conversation of two; it exists by being used."""
-    pair = (min(one, other), max(one, other))
-    number: ConversationId | None = view.get(Table.DIRECT, pair)
+    pair = (one, other) if one < other else (other, one)
+    number: ConversationId | None = view.get(DIRECT, pair)
     if number is not None:
-        return number, view.get(Table.CONVERSATIONS, (number,))
+        return number, view.get(CONVERSATIONS, (number,))
     number = ConversationId(allocate(view, "conversations", puts))
-    puts.append((Table.DIRECT, pair, number))
+    puts.append((DIRECT, pair, number))
     return number, Conversation(ConversationOffset(1), ConversationOffset(0), tuple(sorted({one, other})))
 
 

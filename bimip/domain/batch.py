@@ -3,6 +3,7 @@
 Every decision of a batch is made against the last snapshot plus the decisions before it. A refused one leaves no trace.
 """
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from bimip.domain.ids import UserId, Version
@@ -34,7 +35,7 @@ class StateNews(NamedTuple):
 class Decision(NamedTuple):
     result: Result
     puts: tuple[Put, ...] | list[Put] = ()
-    grows: tuple[Grow, ...] = ()
+    grows: tuple[Grow, ...] | list[Grow] = ()
     cuts: tuple[Cut, ...] = ()
     news: tuple[StateNews, ...] | list[StateNews] = ()
     then: Operation | None = None  # the rest of a long operation, to be decided in a later batch
@@ -43,23 +44,29 @@ class Decision(NamedTuple):
 class Batch:
     """Implements Reader."""
 
-    def __init__(self, base: Reader) -> None:
+    def __init__(self, base: Reader, known: Mapping[Table, dict[Key, Any]] | None = None) -> None:
+        """`known` are records of the base that are in memory already. What is read of these tables joins them."""
         self.changes = Changes()
         self.news: list[StateNews] = []
         self._base = base
+        self._known = known or {}
 
     def absorb(self, decision: Decision) -> None:
-        changes = self.changes
+        puts = self.changes.puts
         for table, key, record in decision.puts:
-            records = changes.puts.get(table)
-            if records is None:
-                records = changes.puts[table] = {}
-            records[key] = record
-        for sequence, key, number, record in decision.grows:
-            changes.appends.setdefault((sequence, key), []).append((number, record))
-        for sequence, key, below in decision.cuts:
-            changes.cuts[sequence, key] = below
-        self.news.extend(decision.news)
+            if table in puts:
+                puts[table][key] = record
+            else:
+                puts[table] = {key: record}
+        if decision.grows:
+            appends = self.changes.appends
+            for sequence, key, number, record in decision.grows:
+                appends.setdefault((sequence, key), []).append((number, record))
+        if decision.cuts:
+            for sequence, key, below in decision.cuts:
+                self.changes.cuts[sequence, key] = below
+        if decision.news:
+            self.news.extend(decision.news)
 
     def get(self, table: Table, key: Key) -> Any:  # noqa: ANN401 - each table has its own record
         records = self.changes.puts.get(table)
@@ -67,7 +74,15 @@ class Batch:
             record = records.get(key, _MISSING)
             if record is not _MISSING:
                 return record
-        return self._base.get(table, key)
+        known = self._known.get(table)
+        if known is None:
+            return self._base.get(table, key)
+        record = known.get(key)
+        if record is None:
+            record = self._base.get(table, key)
+            if record is not None:
+                known[key] = record
+        return record
 
     def scan(self, table: Table, low: Key, high: Key, *, limit: int, reverse: bool = False) -> list[tuple[Key, Any]]:
         pending = {k: r for k, r in self.changes.puts.get(table, {}).items() if low <= k < high}
@@ -77,12 +92,15 @@ class Batch:
         return [(key, found[key]) for key in sorted(found, reverse=reverse) if found[key] is not None][:limit]
 
     def read(self, sequence: Sequence, key: Key, after: int, *, limit: int) -> list[tuple[int, Any]]:
-        after = max(after, self.changes.cuts.get((sequence, key), 0) - 1)
-        grown = self.changes.appends.get((sequence, key))
+        changes = self.changes
+        place = (sequence, key)
+        if changes.cuts:
+            after = max(after, changes.cuts.get(place, 0) - 1)
+        grown = changes.appends.get(place)
         if grown is None:
             return self._base.read(sequence, key, after, limit=limit)
-        first = grown[0][0]
-        found = self._base.read(sequence, key, after, limit=limit) if after < first - 1 else []
-        if len(found) < limit:
-            found += grown[max(0, after + 1 - first) : max(0, after + 1 - first) + limit - len(found)]
-        return found
+        skip = after + 1 - grown[0][0]
+        if skip >= 0:
+            return grown[skip : skip + limit]
+        found = self._base.read(sequence, key, after, limit=limit)
+        return found + grown[: limit - len(found)] if len(found) < limit else found

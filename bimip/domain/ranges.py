@@ -20,7 +20,18 @@ def normal(ranges: Iterable[Range]) -> Ranges:
 
 
 def from_offsets(offsets: Iterable[int]) -> Ranges:
-    return normal((offset, offset) for offset in offsets)
+    ascending = sorted(offsets)
+    if not ascending:
+        return ()
+    merged: list[Range] = []
+    first = last = ascending[0]
+    for offset in ascending:
+        if offset > last + 1:
+            merged.append((first, last))
+            first = offset
+        last = offset
+    merged.append((first, last))
+    return tuple(merged)
 
 
 def above(ranges: Ranges, floor: int) -> Ranges:
@@ -30,6 +41,8 @@ def above(ranges: Ranges, floor: int) -> Ranges:
 
 def clip(ranges: Ranges, low: int, high: int) -> Ranges:
     """What lies within low and high, both inclusive."""
+    if low > high:
+        return ()
     return tuple((max(first, low), min(last, high)) for first, last in ranges if last >= low and first <= high)
 
 

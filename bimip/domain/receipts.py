@@ -1,38 +1,58 @@
 """Receipts: who received, read or played which messages of a conversation, and when first.
 
-For one conversation, member and kind they are a map from conversation offset to the earliest time, kept as runs in
-blocks of 256 offsets. Merging is union, the earliest time wins: it commutes, associates and is idempotent, so it does
-not matter in which order, how often or from which device a receipt arrives (invariant I8).
+For one conversation, member and kind they are a map from conversation offset to the earliest time, in runs. Merging is
+union, the earliest time wins: it commutes, associates and is idempotent, so it does not matter in which order, how
+often or from which device a receipt arrives (invariant I8).
+
+What devices are told of, and what has a version, is a *block* of 256 offsets. What is stored is a *part* of one: an ack
+rewrites all runs that stand with its own, and where messages come one at a time each has a run to itself.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 from bimip.domain.ids import ConversationOffset, Millis
 from bimip.domain.ranges import Range
-from bimip.domain.records import Run, Runs
+from bimip.domain.records import Reader, ReceiptKey, Run, Runs, Table
 
 BLOCK = 256
-"""Offsets of a block: an ack rewrites a block or two however long the conversation is."""
+"""Offsets of a block: what changes is small however long the conversation is."""
+PARTS = 8
+PART = BLOCK // PARTS
+"""Offsets of a part: small ones cost keys, in conversations whose messages are acknowledged many at a time."""
 
 
 def block_of(offset: int) -> int:
     return (offset - 1) // BLOCK
 
 
-def by_block(ranges: Iterable[Range]) -> Iterator[tuple[int, list[Range]]]:
-    """Cut ascending ranges at the borders of blocks: (block, its ranges), ascending."""
-    blocks: dict[int, list[Range]] = {}
+def part_of(offset: int) -> int:
+    return (offset - 1) // PART
+
+
+def by_part(ranges: Iterable[Range]) -> Iterable[tuple[int, list[Range]]]:
+    """Cut ascending ranges at the borders of parts: (part, its ranges), ascending."""
+    parts: dict[int, list[Range]] = {}
     for first, last in ranges:
-        for block in range(block_of(first), block_of(last) + 1):
-            start = block * BLOCK + 1
-            blocks.setdefault(block, []).append((max(first, start), min(last, start + BLOCK - 1)))
-    return iter(blocks.items())
+        for part in range((first - 1) // PART, (last - 1) // PART + 1):
+            start = part * PART + 1
+            parts.setdefault(part, []).append((max(first, start), min(last, start + PART - 1)))
+    return parts.items()
+
+
+def read_block(view: Reader, key: ReceiptKey) -> Runs:
+    """All that is stored of a block."""
+    conversation, member, kind, block = key
+    low, high = (conversation, member, kind, block * PARTS), (conversation, member, kind, (block + 1) * PARTS)
+    runs: Runs = ()
+    for _, part in view.scan(Table.RECEIPTS, low, high, limit=PARTS):
+        runs = join(runs, part)
+    return runs
 
 
 def merge(one: Runs, other: Runs) -> Runs:
     """The union; where both know an offset, the earlier time."""
-    if not one or not other:
-        return one or other
+    if not one or not other or one[-1].last < other[0].first:
+        return join(one, other)
     apart = _apart(one, other)
     before, one = one[:apart], one[apart:]
     times: dict[int, Millis] = {}
@@ -41,7 +61,7 @@ def merge(one: Runs, other: Runs) -> Runs:
             time = times.get(offset)
             if time is None or run.time < time:
                 times[offset] = run.time
-    return _join(before, compress(sorted(times.items())))
+    return join(before, compress(sorted(times.items())))
 
 
 def fresh(known: Runs, added: Runs) -> Runs:
@@ -67,7 +87,7 @@ def _apart(known: Runs, added: Runs) -> int:
 
 
 def runs_of(ranges: Iterable[Range], time: Millis) -> Runs:
-    return tuple(Run(ConversationOffset(first), ConversationOffset(last), time) for first, last in ranges)
+    return tuple([Run(ConversationOffset(first), ConversationOffset(last), time) for first, last in ranges])
 
 
 def covers(runs: Runs, offset: int) -> bool:
@@ -85,11 +105,11 @@ def compress(times: Iterable[tuple[int, Millis]]) -> Runs:
     return tuple(runs)
 
 
-def _join(one: Runs, other: Runs) -> Runs:
+def join(one: Runs, other: Runs) -> Runs:
     """Where the second begins behind the first."""
     if not one or not other:
         return one or other
     end, begin = one[-1], other[0]
     if end.last + 1 == begin.first and end.time == begin.time:
-        return (*one[:-1], end._replace(last=begin.last), *other[1:])
+        return (*one[:-1], Run(end.first, begin.last, end.time), *other[1:])
     return one + other

@@ -32,7 +32,7 @@ def seat(view: Reader, op: Seat, moment: Moment) -> Decision:
         return _other_epoch(op, log, cursor)
     if op.position is None and cursor is not None:
         op = op._replace(position=cursor.floor)
-    return _position(view, op, log, moment)
+    return _position(view, op, log, cursor or START, moment)
 
 
 def _start(op: Seat, log: Log, cursor: Cursor | None) -> Decision:
@@ -56,24 +56,14 @@ def _other_epoch(op: Seat, log: Log, cursor: Cursor | None) -> Decision:
     return Decision(Seated(op.partition, log.first, log.head, floor, position, (), None), puts)
 
 
-def _position(view: Reader, op: Seat, log: Log, moment: Moment) -> Decision:
+def _position(view: Reader, op: Seat, log: Log, cursor: Cursor, moment: Moment) -> Decision:
     """Above the floor the position is an acknowledgement; below it, what was sent and lost is sent again."""
     position = Offset(op.position or 0)
-    rules = moment.rules
-    step = advance(
-        view,
-        op.user,
-        op.device,
-        op.partition,
-        position,
-        op.held,
-        window=rules.window_entries,
-        limit=rules.slice_entries,
-    )
-    puts, news = delivered(view, op.user, step.entries, moment)
-    puts.append((Table.CURSORS, (op.device, op.partition), step.cursor))
-    rest = None if step.rest is None else Acknowledge(op.user, op.device, op.partition, *step.rest)
-    floor = max(step.cursor.floor, position)
+    taken = Acknowledge(op.user, op.device, op.partition, position, op.held)
+    cursor, entries, rest = advance(view, taken, log, cursor, moment.rules)
+    puts, news = delivered(view, op.user, entries, moment)
+    puts.append((Table.CURSORS, (op.device, op.partition), cursor))
+    floor = max(cursor.floor, position)
     held = ranges.above(op.held, position)
     return Decision(
         Seated(op.partition, log.first, log.head, Offset(floor), position, held, None), puts, news=news, then=rest

@@ -46,6 +46,7 @@ from bimip.gateway.poller import Poller
 from bimip.gateway.settings import GatewaySettings
 from bimip.gateway.wire import JSON, error_frame, frame_of, text_of
 from bimip.session.close import Close
+from bimip.supervision import Alarm, Bell
 from bimip.users.connection import ConnectionClosedError, Take
 from bimip.wire.errors import WireError
 
@@ -94,15 +95,22 @@ class WebSocketConnection:
         "_settings",
         "_stream",
         "_take",
+        "_taking",
         "_to_send",
         "_untranslated",
         "_wake",
     )
 
     def __init__(
-        self, stream: trio.abc.Stream, settings: GatewaySettings, poller: Poller, subprotocol: str, rest: bytes
+        self,
+        stream: trio.abc.Stream,
+        settings: GatewaySettings,
+        poller: Poller,
+        wake: Alarm,
+        subprotocol: str,
+        rest: bytes,
     ) -> None:
-        """`rest` are bytes that came with the opening."""
+        """`wake` is a new one; `rest` are bytes that came with the opening."""
         self._stream = stream
         self._poller = poller
         self._settings = settings
@@ -128,8 +136,9 @@ class WebSocketConnection:
         self._reading = False
         self._reading_since = now
         self._message_since = math.inf
-        self._wake: trio.Event | None = None
+        self._wake = wake
         self._sendable: trio.Event | None = None
+        self._taking = Bell()
         self._changed: trio.Event | None = None
         self._take: Take | None = None
         self._crash: Exception | None = None
@@ -137,9 +146,9 @@ class WebSocketConnection:
         self._opened_for: trio.CancelScope | None = None
         self._farewell = False
         self._sending = self._pumping = trio.CancelScope()
-        self._to_send = trio.Event()
-        self._left = trio.Event()
-        self._gone = trio.Event()
+        self._to_send = Bell()
+        self._left = Bell()
+        self._gone = False
         if rest:
             self._took(rest)
 
@@ -164,7 +173,7 @@ class WebSocketConnection:
                 if self._ending is not None:
                     raise ConnectionClosedError(*self._ending)
                 self._read_on()
-                await self._wait_changed()
+                await self._taking.wait()
                 self._hand_over()
         finally:
             self._take = None
@@ -199,7 +208,7 @@ class WebSocketConnection:
             return False
         if self._is_json:
             self._untranslated = frame
-            self._wake_up()
+            self._wake.ring()
         else:
             self._write(frame_head(BINARY, len(frame)) + frame)
         return True
@@ -217,7 +226,8 @@ class WebSocketConnection:
             self._end(code, reason)
 
     async def wait_closed(self) -> None:
-        await self._gone.wait()
+        while not self._gone:
+            await self._wait_changed()
 
     @contextmanager
     def while_open(self) -> Iterator[None]:
@@ -245,7 +255,7 @@ class WebSocketConnection:
         the stream, or with the socket.
         """
         with trio.CancelScope(shield=True) as self._pumping:
-            while not (self._eof or self._gone.is_set()):
+            while not (self._eof or self._gone):
                 if not self._reading:
                     await self._wait_changed()
                     continue
@@ -259,12 +269,11 @@ class WebSocketConnection:
         """Send frames over a stream. Shielded: half a frame cannot be taken back. Ends with the socket."""
         with trio.CancelScope(shield=True) as self._sending:
             try:
-                while not self._gone.is_set():
+                while not self._gone:
                     if self._leaving:
                         await self._stream.send_all(self._leaving)
                         self._leaving = b""
-                        self._left.set()
-                    self._to_send = trio.Event()
+                        self._left.ring()
                     await self._to_send.wait()
             except DEAD:
                 self._break(*GONE)
@@ -285,12 +294,13 @@ class WebSocketConnection:
 
     def cut(self) -> None:
         """Close the socket now, if that has not happened."""
-        if self._gone.is_set():
+        if self._gone:
             return
+        self._gone = True
         self._end(ABNORMAL, "the connection was cut")
         self._sending.cancel()
         self._pumping.cancel()
-        self._gone.set()
+        self._notify_changed()
 
     @property
     def may_reset(self) -> bool:
@@ -325,13 +335,7 @@ class WebSocketConnection:
             self._ping_at = trio.current_time() + self._settings.heartbeat_seconds
             self._write(frame_head(PING, 0))
         else:
-            await self._sleep()
-
-    async def _sleep(self) -> None:
-        self._wake = trio.Event()
-        with trio.move_on_at(min(self._ping_at, self._silent_at())):
-            await self._wake.wait()
-        self._wake = None
+            await self._wake.wait_until(min(self._ping_at, self._silent_at()))
 
     def _silent_at(self) -> float:
         """A server that does not read because its reader has enough to do must not take its peer for silent."""
@@ -359,8 +363,8 @@ class WebSocketConnection:
         if taken < len(data):
             self._leaving = memoryview(data)[taken:] if taken else data
             self._leave_by = trio.current_time() + self._settings.send_seconds
-            self._to_send.set()
-            self._wake_up()
+            self._to_send.ring()
+            self._wake.ring()
 
     async def _flush(self) -> None:
         """Finish the unfinished frame, or cut the connection at its deadline."""
@@ -376,7 +380,6 @@ class WebSocketConnection:
 
     async def _flush_some(self) -> None:
         if self._fd < 0:
-            self._left = trio.Event()
             await self._left.wait()
             return
         await trio.lowlevel.wait_writable(self._fd)
@@ -413,7 +416,7 @@ class WebSocketConnection:
             self._hand_over()
         except Exception as error:  # noqa: BLE001 - a defect of this one connection: `run` raises it
             self._failure = error
-            self._wake_up()
+            self._wake.ring()
         self._reading = self._wants_more()
         if self._ending is not None:
             self._notify_changed()
@@ -435,7 +438,7 @@ class WebSocketConnection:
                 self._take_message(event)
             elif isinstance(event, Ping):
                 self._pong = event.payload  # of several only the last is answered (RFC 6455, 5.5.3)
-                self._wake_up()
+                self._wake.ring()
             elif isinstance(event, CloseFrame):
                 self._peer_closed = True
                 self._end(event.code, event.reason)
@@ -471,7 +474,7 @@ class WebSocketConnection:
                 self.close(Close.TOO_MANY_ERRORS, "too many frames in a row that cannot be understood")
             else:
                 self._answer = error_frame(error)
-                self._wake_up()
+                self._wake.ring()
         else:
             self._malformed_in_a_row = 0
 
@@ -513,20 +516,16 @@ class WebSocketConnection:
                 self._opened_for.cancel()
             self._notify_sendable()
             self._notify_changed()
-            self._wake_up()
+            self._wake.ring()
 
     def _break(self, code: int, reason: str) -> None:
         """Nothing can be sent any more."""
         self._cut = True
         self._leaving = b""
-        self._left.set()
+        self._left.ring()
         self._sending.cancel()
         self._end(code, reason)
         self._notify_changed()
-
-    def _wake_up(self) -> None:
-        if self._wake is not None:
-            self._wake.set()
 
     def _notify_sendable(self) -> None:
         if self._sendable is not None:
@@ -539,6 +538,7 @@ class WebSocketConnection:
         await self._sendable.wait()
 
     def _notify_changed(self) -> None:
+        self._taking.ring()
         if self._changed is not None:
             self._changed.set()
             self._changed = None
@@ -552,6 +552,7 @@ class WebSocketConnection:
     async def aclose(self) -> None:
         """Close the socket, whatever state the connection is in. Also when cancelled."""
         self.cut()
+        self._wake.switch_off()
         self._poller.remove(self._fd)
         self._fd = -1  # the system may give the number to somebody else
         if self.may_reset and isinstance(self._stream, trio.SocketStream):

@@ -22,6 +22,7 @@ from bimip.gateway.poller import Poller
 from bimip.gateway.settings import GatewaySettings
 from bimip.gateway.wire import hello_token
 from bimip.session.close import Close
+from bimip.supervision import Alarm, Alarms
 from bimip.users.connection import Connection, ConnectionClosedError, RefusedError
 from bimip.wire.errors import WireError
 
@@ -49,6 +50,7 @@ class Gateway:
     attach: Attach
     now_ms: Callable[[], int]
     poller: Poller
+    alarms: Alarms
     grace: Grace = brief_grace
     """Entered where a connection's task is cancelled: the time that it has to say goodbye."""
 
@@ -149,7 +151,12 @@ class _Serving:
                 raise _no_place(error) from None
         await self._stream.send_all(accepted(request, opening.subprotocol))
         connection = WebSocketConnection(
-            self._stream, self._settings, self._gateway.poller, opening.subprotocol, request.rest
+            self._stream,
+            self._settings,
+            self._gateway.poller,
+            Alarm(self._gateway.alarms),
+            opening.subprotocol,
+            request.rest,
         )
         return connection, opening.claims
 

@@ -1,14 +1,14 @@
-"""The records that the journal reads again and again, as they are on disk.
+"""What the journal reads again and again, as it is on disk.
 
 The journal is the only writer, so what it read or wrote stays true until it writes again; after a failed commit it
 starts over with nothing. Only small records that each message touches are kept: heads, cursors, conversations,
-receipts in work.
+receipts in work, and the newest entries, which acknowledgements ask for a moment after they were written.
 """
 
 from collections.abc import Mapping
 from typing import Any, Final
 
-from bimip.domain.records import Changes, Key, Reader, Table
+from bimip.domain.records import Changes, Key, Reader, Sequence, Table
 
 LIMITS: Final[Mapping[Table, int]] = {
     Table.USERS: 20_000,
@@ -19,49 +19,68 @@ LIMITS: Final[Mapping[Table, int]] = {
     Table.STATES: 20_000,
     Table.STORED: 20_000,
     Table.VERSIONS: 20_000,
-    Table.RECEIPTS: 1_000,  # a block has up to 256 runs
+    Table.RECEIPTS: 10_000,  # each has up to 32 runs
 }
 """Records kept of each table; beyond it the table's are forgotten, and read again as they are needed."""
+
+ENTRIES = 20_000
+"""Entries kept of all logs together; beyond it only the newest batch's."""
+
+Tails = dict[tuple[Sequence, Key], list[tuple[int, Any]]]
+"""The ends of logs: all entries from some number on."""
 
 
 class RecordCache:
     def __init__(self) -> None:
-        self._tables: dict[Table, dict[Key, Any]] = {table: {} for table in LIMITS}
+        self.records: dict[Table, dict[Key, Any]] = {table: {} for table in LIMITS}
+        """For a Batch to look into and add to."""
+        self._tails: Tails = {}
+        self._entries = 0
 
-    def over(self, base: Reader) -> "CachedReader":
-        """A snapshot, with what is known of it."""
-        return CachedReader(base, self._tables)
+    def over(self, base: Reader) -> "TailReader":
+        """A snapshot, with the entries that are known of it."""
+        return TailReader(base, self._tails)
 
     def committed(self, changes: Changes) -> None:
         """These are on disk now."""
-        for table, records in self._tables.items():
+        for table, records in self.records.items():
             changed = changes.puts.get(table)
             if changed:
                 records.update(changed)
             if len(records) > LIMITS[table]:
                 records.clear()
+        if self._entries > ENTRIES:
+            self._forget_entries()
+        for place, added in changes.appends.items():
+            if place[0] is Sequence.ENTRIES:
+                self._entries += len(added)
+                self._tails.setdefault(place, []).extend(added)
+        for place in changes.cuts:
+            self._tails.pop(place, None)
 
     def clear(self) -> None:
-        for records in self._tables.values():
+        for records in self.records.values():
             records.clear()
+        self._forget_entries()
+
+    def _forget_entries(self) -> None:
+        self._tails.clear()
+        self._entries = 0
 
 
-class CachedReader:
+class TailReader:
     """Implements Reader."""
 
-    def __init__(self, base: Reader, tables: Mapping[Table, dict[Key, Any]]) -> None:
+    def __init__(self, base: Reader, tails: Tails) -> None:
         self._base = base
-        self._tables = tables
+        self._tails = tails
+        self.get = base.get
         self.scan = base.scan
-        self.read = base.read
 
-    def get(self, table: Table, key: Key) -> Any:  # noqa: ANN401 - each table has its own record
-        records = self._tables.get(table)
-        if records is None:
-            return self._base.get(table, key)
-        record = records.get(key)
-        if record is None:
-            record = self._base.get(table, key)
-            if record is not None:
-                records[key] = record
-        return record
+    def read(self, sequence: Sequence, key: Key, after: int, *, limit: int) -> list[tuple[int, Any]]:
+        tail = self._tails.get((sequence, key))
+        if tail:
+            skip = after + 1 - tail[0][0]
+            if skip >= 0:
+                return tail[skip : skip + limit]
+        return self._base.read(sequence, key, after, limit=limit)

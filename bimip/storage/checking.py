@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 from bimip.domain.ids import UserId
 from bimip.domain.ranges import above, normal
-from bimip.domain.receipts import block_of
+from bimip.domain.receipts import part_of, read_block
 from bimip.domain.records import Conversation, Cursor, Entry, Key, Log, Mention, Reader, Seen, Sequence, State, Table
 from bimip.storage.interface import Store
 
@@ -228,7 +228,7 @@ def _states(view: Reader) -> Iterator[Finding]:
             yield Finding("changes", key, "lies beyond the state's head")
         if view.get(Table.VERSIONS, (user, changed)) != version:
             yield Finding("changes", key, f"{changed} has another version")
-        if view.get(Table.RECEIPTS, changed) is None:
+        if not read_block(view, changed):
             yield Finding("changes", key, f"{changed} does not exist")
     for key, version in _rows(view, Table.VERSIONS):
         user, changed = key
@@ -241,7 +241,7 @@ def _receipts(view: Reader) -> Iterator[Finding]:
         conversation: Conversation | None = view.get(Table.CONVERSATIONS, (key[0],))
         before = 0
         for run in runs:
-            if not before < run.first <= run.last or {block_of(run.first), block_of(run.last)} != {key[3]}:
+            if not before < run.first <= run.last or {part_of(run.first), part_of(run.last)} != {key[3]}:
                 yield Finding("receipts", key, f"{run} is out of place")
             before = run.last
         if conversation is None or before > conversation.head:

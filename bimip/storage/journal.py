@@ -31,6 +31,7 @@ interpreter's lock is handed over at every put).
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 import trio
@@ -175,15 +176,15 @@ class Journal:
             self._last = Stamp(view.get(Table.META, ("clock",)) or 0)
             epoch = view.get(Table.META, ("epoch",))
             starts = view.get(Table.META, ("starts",)) or 0
-        stamp = self._stamp()
+        stamp = self._stamp(self._wall_clock())
         meta = {("epoch",): epoch or stamp, ("clock",): stamp, ("starts",): starts + 1}
         await self._commit(Changes(puts={Table.META: meta}))
         self.statistics.writable = True
         self.statistics.fault = ""
         self._tell(Committed(Changes(), [], afresh=True))
 
-    def _stamp(self) -> Stamp:
-        self._last = next_stamp(self._last, self._wall_clock(), self._node)
+    def _stamp(self, now: Millis) -> Stamp:
+        self._last = next_stamp(self._last, now, self._node)
         return self._last
 
     async def _settle_suspects(self) -> None:
@@ -231,12 +232,13 @@ class Journal:
             self._release(tickets, results, rest, Committed(batch.changes, batch.news))
 
     def _decide(self, tickets: Sequence[Ticket], *, growing: bool) -> tuple[Batch, list[Result], list[Decision]]:
-        moment = Moment(self._rules, self._wall_clock(), self._stamp)
+        now = self._wall_clock()  # once for all: what is decided together happens at one time
+        moment = Moment(self._rules, now, partial(self._stamp, now))
         before = self._last
         results: list[Result] = []
         rest: list[Decision] = []
         with self._store.snapshot() as base:
-            batch = Batch(self._cache.over(base))
+            batch = Batch(self._cache.over(base), self._cache.records)
             for ticket in tickets:
                 try:
                     decision = decide(batch, ticket.operation, moment)
@@ -367,10 +369,11 @@ class Journal:
             self._report("telling a commit failed", error)
 
     def _answer(self, tickets: Sequence[Ticket], results: Sequence[Result]) -> None:
+        self.statistics.operations += len(tickets)
         for ticket, result in zip(tickets, results, strict=True):
             ticket.answered = True
-            self.statistics.operations += 1
-            self.statistics.refused += isinstance(result, Refused)
+            if isinstance(result, Refused):
+                self.statistics.refused += 1
             try:
                 ticket.reply(result)
             except Exception as error:  # noqa: BLE001 - one caller's reply must not cost the others theirs

@@ -6,17 +6,18 @@ follows it, and 255 bytes of text stay within the 511 that LMDB allows. A tuple 
 of all that continue it, and sorts before them, which is what the bounds of a scan need.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from functools import lru_cache, partial
+from itertools import starmap
 from struct import Struct
 from struct import error as StructError  # noqa: N812 - the module's own name for it says nothing
-from typing import Any
 
 from bimip.domain.records import Key, ReceiptKey, ReceiptKind, Sequence, Table
 
 MAX_KEY_BYTES = 511
 
-_U8, _U32, _U64, _TEXT = "B", "I", "Q", "text"
-_RECEIPT = (_U32, _U32, _U8, _U32)  # conversation, member, kind, block
+_U8, _U32, _U64, _TEXT, _NAME = "B", "I", "Q", "text", "name"
+_RECEIPT = (_U32, _U32, _U8, _U32)  # conversation, member, kind, block or part of one
 
 _SHAPES: dict[Table | Sequence, tuple[str, ...]] = {
     Table.META: (_TEXT,),
@@ -26,26 +27,27 @@ _SHAPES: dict[Table | Sequence, tuple[str, ...]] = {
     Table.NAMES: (_U32,),
     Table.DIRECT: (_U32, _U32),
     Table.CONVERSATIONS: (_U32,),
-    Table.LOGS: (_U32, _TEXT),
+    Table.LOGS: (_U32, _NAME),
     Table.BODIES: (_U64,),
     Table.ADDRESSED: (_U64, _U32),
     Table.SEEN: (_U32, _TEXT),
-    Table.CURSORS: (_U32, _TEXT),
+    Table.CURSORS: (_U32, _NAME),
     Table.STATES: (_U32,),
     Table.CHANGES: (_U32, _U64),
     Table.VERSIONS: (_U32, _U8, *_RECEIPT),  # the second number says which kind of state
     Table.RECEIPTS: _RECEIPT,
     Table.STORED: (_U32,),
     Table.REVOKED: (_TEXT,),
-    Sequence.ENTRIES: (_U32, _TEXT),
+    Sequence.ENTRIES: (_U32, _NAME),
     Sequence.HISTORY: (_U32,),
 }
-"""A text is always last, so what stands before it is one struct."""
+"""A text is always last, so what stands before it is one struct. A name is text of which there are few: partitions."""
 
 RECEIPT_STATE = 1
 """Stands before a packed StateKey, so that another kind of state can stand beside receipts."""
 
 Pack = Callable[[Key], bytes]
+PackAll = Callable[[Iterable[Key]], Iterable[bytes]]
 Unpack = Callable[[bytes], Key]
 
 
@@ -63,43 +65,53 @@ def unpack_text(packed: bytes) -> str:
     return raw.decode()
 
 
-def _codec(shape: tuple[str, ...]) -> tuple[Pack, Unpack]:
+_pack_name = lru_cache(maxsize=256)(pack_text)
+
+
+def _codec(shape: tuple[str, ...]) -> tuple[Pack, Unpack, PackAll]:
     if shape == (_TEXT,):
-        return (lambda key: pack_text(key[0])), (lambda packed: (unpack_text(packed),))
-    if shape == (_U32, _TEXT):
+        return _each(lambda key: pack_text(key[0]), lambda packed: (unpack_text(packed),))
+    if shape[-1] in {_TEXT, _NAME}:
         number = Struct(">I")
         pack, unpack_from = number.pack, number.unpack_from
+        pack_last = _pack_name if shape[-1] == _NAME else pack_text
         return (
-            lambda key: pack(key[0]) + pack_text(key[1]),
+            lambda key: pack(key[0]) + pack_last(key[1]),
             lambda packed: (unpack_from(packed)[0], unpack_text(packed[4:])),
+            lambda keys: [pack(first) + pack_last(last) for first, last in keys],
         )
     numbers = Struct(">" + "".join(shape))
-    return (lambda key: numbers.pack(*key)), numbers.unpack
+    return (lambda key: numbers.pack(*key)), numbers.unpack, partial(starmap, numbers.pack)
 
 
-_CODECS = {table: _codec(shape) for table, shape in _SHAPES.items()}
-_pack_version, _unpack_version = _CODECS[Table.VERSIONS]
-_unpack_receipt = _CODECS[Table.RECEIPTS][1]
+def _each(pack: Pack, unpack: Unpack) -> tuple[Pack, Unpack, PackAll]:
+    return pack, unpack, partial(map, pack)
 
 
-def _receipt_key(conversation: Any, member: Any, kind: int, block: int) -> ReceiptKey:  # noqa: ANN401 - from a struct
-    return ReceiptKey(conversation, member, ReceiptKind(kind), block)
+def _version_codec() -> tuple[Pack, Unpack, PackAll]:
+    numbers = Struct(">" + "".join(_SHAPES[Table.VERSIONS]))
+    pack = numbers.pack
+
+    def unpack(packed: bytes) -> Key:
+        user, _, conversation, member, kind, block = numbers.unpack(packed)
+        return user, ReceiptKey(conversation, member, ReceiptKind(kind), block)
+
+    return (
+        lambda key: pack(key[0], RECEIPT_STATE, *key[1]),
+        unpack,
+        lambda keys: [pack(user, RECEIPT_STATE, *state) for user, state in keys],
+    )
 
 
-PACK: dict[Table | Sequence, Pack] = {
-    **{table: pack for table, (pack, _) in _CODECS.items()},
-    Table.VERSIONS: lambda key: _pack_version((key[0], RECEIPT_STATE, *key[1])),
-}
+_CODECS = {**{table: _codec(shape) for table, shape in _SHAPES.items()}, Table.VERSIONS: _version_codec()}
+
+PACK: dict[Table | Sequence, Pack] = {table: pack for table, (pack, _, _) in _CODECS.items()}
 """Whole keys."""
 
-UNPACK: dict[Table | Sequence, Unpack] = {
-    **{table: unpack for table, (_, unpack) in _CODECS.items()},
-    Table.RECEIPTS: lambda packed: _receipt_key(*_unpack_receipt(packed)),
-    Table.VERSIONS: lambda packed: (
-        (unpacked := _unpack_version(packed))[0],
-        _receipt_key(*unpacked[2:]),
-    ),
-}
+UNPACK: dict[Table | Sequence, Unpack] = {table: unpack for table, (_, unpack, _) in _CODECS.items()}
+
+PACK_ALL: dict[Table | Sequence, PackAll] = {table: pack_all for table, (_, _, pack_all) in _CODECS.items()}
+"""Many whole keys at once: where they are numbers alone, no Python runs for each."""
 
 
 def pack_bound(table: Table, key: Key) -> bytes:
@@ -113,7 +125,7 @@ def pack_bound(table: Table, key: Key) -> bytes:
         key = (key[0], RECEIPT_STATE, *key[1], *key[2:])
     packed = b""
     for kind, value in zip(shape, key, strict=False):
-        if kind == _TEXT:
+        if kind in {_TEXT, _NAME}:
             packed += pack_text(value)
         elif value < 0:
             return packed

@@ -35,10 +35,11 @@ from bimip.domain.records import Changes, Key, Sequence, Table
 from bimip.storage.errors import OutcomeUnknownError, StorageError, StoreDamagedError, StoreFullError
 from bimip.storage.interface import StoreStatistics, grows
 from bimip.storage.keys import PACK as PACK_KEY
+from bimip.storage.keys import PACK_ALL as PACK_KEYS
 from bimip.storage.keys import UNPACK as UNPACK_KEY
 from bimip.storage.keys import pack_bound
 from bimip.storage.owner import Owner
-from bimip.storage.packing import BLOCK, BLOCKS, FORMAT, PACK, UNPACK
+from bimip.storage.packing import BLOCK, BLOCKS, FORMAT, PACK_ALL, UNPACK
 
 TIB = 1 << 40
 SMALLEST_MAP = 64 << 20  # below this a system forbids too much to work on
@@ -184,51 +185,65 @@ class LmdbStore:
         with self._errors():
             for table, records in changes.puts.items():
                 self._put(self._transaction, table, records)
-            for (sequence, key), added in changes.appends.items():
-                if added:
-                    self._append(self._transaction, sequence, key, added)
+            self._append(self._transaction, changes.appends)
             for (sequence, key), below in changes.cuts.items():
                 self._cut(self._transaction, sequence, key, below)
         self._broken = False
 
     def _put(self, transaction: "lmdb.Transaction[bytes]", table: Table, records: dict[Key, Any]) -> None:
-        pack_key, pack, database = PACK_KEY[table], PACK[table], self._databases[table]
-        put = transaction.put
-        if table is Table.BODIES:
-            for key, record in sorted(records.items()):
-                # In the order of time they go behind the last one, and pages are filled to their end.
+        database = self._databases[table]
+        kept = records
+        if None in records.values():
+            kept = {key: record for key, record in records.items() if record is not None}
+            pack_key = PACK_KEY[table]
+            for key, record in records.items():
                 if record is None:
                     transaction.delete(pack_key(key), b"", database)
-                elif not put(pack_key(key), record, append=True, db=database):
-                    put(pack_key(key), record, db=database)
-            return
-        for key, record in records.items():
-            if record is None:
-                transaction.delete(pack_key(key), b"", database)
+        rows = zip(PACK_KEYS[table](kept), PACK_ALL[table](kept.values()), strict=True)
+        with transaction.cursor(database) as cursor:
+            if table is Table.BODIES:
+                # In the order of time they go behind the last one, and pages are filled to their end.
+                ordered = sorted(rows)
+                if cursor.putmulti(ordered, append=True) != (len(ordered), len(ordered)):
+                    cursor.putmulti(ordered)
             else:
-                put(pack_key(key), pack(record), db=database)
+                cursor.putmulti(rows)
 
     def _append(
-        self, transaction: "lmdb.Transaction[bytes]", sequence: Sequence, key: Key, added: list[tuple[int, Any]]
+        self, transaction: "lmdb.Transaction[bytes]", appends: dict[tuple[Sequence, Key], list[tuple[int, Any]]]
     ) -> None:
+        grown: dict[Sequence, list[tuple[bytes, bytes]]] = {sequence: [] for sequence in Sequence}
+        for (sequence, key), added in appends.items():
+            if added:
+                grown[sequence] += self._grown(transaction, sequence, key, added)
+        for sequence, rows in grown.items():
+            if rows:
+                with transaction.cursor(self._databases[sequence]) as cursor:
+                    cursor.putmulti(rows)
+
+    def _grown(
+        self, transaction: "lmdb.Transaction[bytes]", sequence: Sequence, key: Key, added: list[tuple[int, Any]]
+    ) -> list[tuple[bytes, bytes]]:
+        """The blocks that change, by their keys."""
         blocks, database = BLOCKS[sequence], self._databases[sequence]
         first = added[0][0]
         if added[-1][0] - first + 1 != len(added):
             raise ValueError(f"{sequence} {key}: {first} … {added[-1][0]} are not {len(added)} numbers in a row")
         packed_key = PACK_KEY[sequence](key)
         number, place = divmod(first, BLOCK)
-        block = transaction.get(packed_key + number.to_bytes(8, "big"), None, database)
+        packed = packed_key + number.to_bytes(8, "big")
+        block = transaction.get(packed, None, database)
         end = self._end(transaction, sequence, packed_key) if block is None else number * BLOCK + blocks.end(block)
         if end not in {None, first}:
             raise ValueError(f"{sequence} {key} goes on with {end}, not with {first}")
         records = [record for _, record in added]
-        while records:
-            room = BLOCK - place
-            transaction.put(
-                packed_key + number.to_bytes(8, "big"), blocks.extend(block, place, records[:room]), db=database
+        rows = [(packed, blocks.extend(block, place, records[: BLOCK - place]))]
+        for start in range(BLOCK - place, len(records), BLOCK):
+            number += 1
+            rows.append(
+                (packed_key + number.to_bytes(8, "big"), blocks.extend(None, 0, records[start : start + BLOCK]))
             )
-            del records[:room]
-            block, number, place = None, number + 1, 0
+        return rows
 
     def _end(self, transaction: "lmdb.Transaction[bytes]", sequence: Sequence, packed_key: bytes) -> int | None:
         """The number behind the sequence's last; None when it is empty."""

@@ -5,6 +5,8 @@ a sequence have one size each and lie in blocks (`Block`), whose place follows f
 """
 
 from collections.abc import Callable, Iterable
+from functools import lru_cache, partial
+from itertools import starmap
 from struct import Struct
 from struct import error as StructError  # noqa: N812 - the module's own name for it says nothing
 from typing import Any
@@ -31,7 +33,7 @@ from bimip.domain.records import (
 )
 from bimip.storage.keys import RECEIPT_STATE
 
-FORMAT = 1
+FORMAT = 2
 
 BLOCK = 24
 """Records of a sequence in one block. From 16 to 48 the disk bytes of an entry differ by 8 %, and 24 measured best:
@@ -47,6 +49,7 @@ _PARTITIONS = ("", "chat", "notification", "feed", "sync")
 _PARTITION_CODES = {name: code for code, name in enumerate(_PARTITIONS) if code}
 
 Pack = Callable[[Any], bytes]
+PackAll = Callable[[Iterable[Any]], Iterable[bytes]]
 Unpack = Callable[[bytes], Any]
 
 _USER = Struct(">IQ")
@@ -84,7 +87,12 @@ def _unpack_name(packed: bytes) -> DeviceName:
 
 def _pack_conversation(conversation: Conversation) -> bytes:
     first, head, members = conversation
-    return _PAIR.pack(first, head) + b"".join(map(_NUMBER.pack, members))
+    return _conversation(len(members)).pack(first, head, *members)
+
+
+@lru_cache
+def _conversation(members: int) -> Struct:
+    return Struct(f">QQ{members}I")
 
 
 def _unpack_conversation(packed: bytes) -> Conversation:
@@ -150,10 +158,10 @@ def _unpack_state_key(packed: bytes) -> ReceiptKey:
 
 
 def _pack_runs(runs: Runs) -> bytes:
-    """The runs of a block: its first offset, and places in it. An ack writes them all again, so they are short."""
+    """The runs of a part: its first offset, and places in it. An ack writes them all again, so they are short."""
     if not runs:
         return b""
-    start = receipts.block_of(runs[0].first) * receipts.BLOCK + 1
+    start = receipts.part_of(runs[0].first) * receipts.PART + 1
     return _LONG.pack(start) + b"".join([_RUN.pack(first - start, last - start, time) for first, last, time in runs])
 
 
@@ -164,37 +172,44 @@ def _unpack_runs(packed: bytes) -> Runs:
     return tuple([Run(first + start, last + start, time) for first, last, time in _RUN.iter_unpack(packed[8:])])
 
 
-def _plain(struct: Struct, make: Callable[[Iterable[Any]], Any]) -> tuple[Pack, Unpack]:
-    return (lambda record: struct.pack(*record)), (lambda packed: make(struct.unpack(packed)))
+def _plain(struct: Struct, make: Callable[[Iterable[Any]], Any]) -> tuple[Pack, Unpack, PackAll]:
+    pack = struct.pack
+    return (lambda record: pack(*record)), (lambda packed: make(struct.unpack(packed))), partial(starmap, pack)
 
 
-def _single(struct: Struct) -> tuple[Pack, Unpack]:
-    return struct.pack, (lambda packed: struct.unpack(packed)[0])
+def _single(struct: Struct) -> tuple[Pack, Unpack, PackAll]:
+    return _each(struct.pack, lambda packed: struct.unpack(packed)[0])
 
 
-_CODECS: dict[Table, tuple[Pack, Unpack]] = {
-    Table.META: (_pack_meta, _unpack_meta),
+def _each(pack: Pack, unpack: Unpack) -> tuple[Pack, Unpack, PackAll]:
+    return pack, unpack, partial(map, pack)
+
+
+_CODECS: dict[Table, tuple[Pack, Unpack, PackAll]] = {
+    Table.META: _each(_pack_meta, _unpack_meta),
     Table.USERS: _plain(_USER, User._make),
-    Table.EIDS: (str.encode, bytes.decode),
+    Table.EIDS: _each(str.encode, bytes.decode),
     Table.DEVICES: _plain(_DEVICE, Device._make),
-    Table.NAMES: (_pack_name, _unpack_name),
+    Table.NAMES: _each(_pack_name, _unpack_name),
     Table.DIRECT: _single(_NUMBER),
-    Table.CONVERSATIONS: (_pack_conversation, _unpack_conversation),
+    Table.CONVERSATIONS: _each(_pack_conversation, _unpack_conversation),
     Table.LOGS: _plain(_PAIR, Log._make),
-    Table.BODIES: (bytes, bytes),
-    Table.ADDRESSED: (_pack_addressed, _unpack_addressed),
-    Table.SEEN: (_pack_seen, _unpack_seen),
-    Table.CURSORS: (_pack_cursor, _unpack_cursor),
+    Table.BODIES: _each(bytes, bytes),
+    Table.ADDRESSED: _each(_pack_addressed, _unpack_addressed),
+    Table.SEEN: _each(_pack_seen, _unpack_seen),
+    Table.CURSORS: _each(_pack_cursor, _unpack_cursor),
     Table.STATES: _plain(_PAIR, State._make),
-    Table.CHANGES: (_pack_state_key, _unpack_state_key),
+    Table.CHANGES: _each(_pack_state_key, _unpack_state_key),
     Table.VERSIONS: _single(_LONG),
-    Table.RECEIPTS: (_pack_runs, _unpack_runs),
+    Table.RECEIPTS: _each(_pack_runs, _unpack_runs),
     Table.STORED: _single(_LONG),
     Table.REVOKED: _single(_LONG),
 }
 
-PACK: dict[Table, Pack] = {table: pack for table, (pack, _) in _CODECS.items()}
-UNPACK: dict[Table, Unpack] = {table: unpack for table, (_, unpack) in _CODECS.items()}
+PACK: dict[Table, Pack] = {table: pack for table, (pack, _, _) in _CODECS.items()}
+UNPACK: dict[Table, Unpack] = {table: unpack for table, (_, unpack, _) in _CODECS.items()}
+PACK_ALL: dict[Table, PackAll] = {table: pack_all for table, (_, _, pack_all) in _CODECS.items()}
+"""Many records at once: where they are numbers alone, no Python runs for each."""
 
 
 class Blocks:
@@ -210,13 +225,13 @@ class Blocks:
         self._make = make
         self.record_bytes = narrow.size
 
-    def extend(self, block: bytes | None, place: int, records: Iterable[Any]) -> bytes:
+    def extend(self, block: bytes | None, place: int, records: list[Any]) -> bytes:
         """The block with records added behind its last, which is the one before `place`."""
         if block is None:
             block = bytes((place,))
+        pack = self._structs[block[0] & _WIDE].pack
         try:
-            pack = self._structs[block[0] & _WIDE].pack
-            return block + b"".join([pack(*record) for record in records])
+            return block + (pack(*records[0]) if len(records) == 1 else b"".join(starmap(pack, records)))
         except StructError:
             if block[0] & _WIDE:
                 raise

@@ -88,11 +88,13 @@ class OperationQueue:
 
     def take(self, limit: int) -> list[Ticket]:
         """The oldest of the waiting. They stay known here until they are answered."""
-        count = min(limit, len(self._waiting))
-        taken = [self._waiting.popleft() for _ in range(count)]
-        self._taken += taken
-        if not self._waiting:
+        if len(self._waiting) > limit:
+            taken = [self._waiting.popleft() for _ in range(limit)]
+        else:
+            taken = list(self._waiting)
+            self._waiting.clear()
             self._urgent = 0
+        self._taken += taken
         return taken
 
     def settle(self) -> None:

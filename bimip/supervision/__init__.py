@@ -88,6 +88,8 @@ for each connection and lets one slow start block the rest. *Cancelling by deadl
 tell "stop now" from "your time is over". *Callbacks for restarts* hide what a table shows.
 """
 
+from bimip.supervision.alarms import Alarm, Alarms
+from bimip.supervision.bell import Bell
 from bimip.supervision.child import Child, current_child
 from bimip.supervision.dynamic import Children
 from bimip.supervision.errors import (
@@ -121,7 +123,10 @@ from bimip.supervision.tree import Tree, open_tree
 __all__ = [
     "BRUTAL_KILL",
     "INFINITY",
+    "Alarm",
+    "Alarms",
     "AutoShutdown",
+    "Bell",
     "Budget",
     "Child",
     "ChildFailedToStart",

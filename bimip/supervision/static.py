@@ -12,6 +12,7 @@ from enum import Enum
 
 import trio
 
+from bimip.supervision.bell import Bell
 from bimip.supervision.child import Incarnation
 from bimip.supervision.errors import ChildFailedToStart, NoSuchProcess, SupervisorGaveUp, SupervisorStopping
 from bimip.supervision.policy import Exit, ExitReason, Restart, Will, on_end, restarted_with
@@ -52,7 +53,7 @@ class RunningSupervisor(Running):
         super().__init__(spec, child, world)
         self._spec = spec
         self._events: list[_End | _Request] = []  # short; an empty deque takes 600 bytes
-        self._wake = trio.Event()
+        self._wake = Bell()
         self._current: _Request | None = None
         self._initial = True
         self._closed = False
@@ -102,13 +103,12 @@ class RunningSupervisor(Running):
 
     def _post(self, event: _End | _Request) -> None:
         self._events.append(event)
-        self._wake.set()
+        self._wake.ring()
 
     async def _serve(self) -> _Verdict:
         verdict = await self._start_all()
         while verdict is None:
             while not self._events:
-                self._wake = trio.Event()
                 await self._wake.wait()
             # A supervisor that was told to stop, or killed, starts nothing any more.
             await trio.lowlevel.checkpoint_if_cancelled()

@@ -86,8 +86,8 @@ class Device:
         self.number = number
         self.claims = claims
         self.connection = connection
-        self.wakeup = Wakeup()
-        self.answered = Wakeup()
+        self.wakeup = Wakeup(session.services.alarms)
+        self.answered = Wakeup(session.services.alarms)
         self.windows: dict[str, Window] = {}
         self.said_hello = False
         self.greeted = False

@@ -24,5 +24,4 @@ async def fetch(device: Device, child: Child) -> None:
                 await device.connection.wait_sendable()
             continue
         # No deadline that is set meanwhile can be nearer than a grace period: it needs no wake-up of its own.
-        with trio.move_on_at(min(device.next_deadline(), trio.current_time() + grace)):
-            await device.wakeup.wait(number)
+        await device.wakeup.wait_beyond(number, min(device.next_deadline(), trio.current_time() + grace))

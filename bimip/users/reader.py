@@ -87,7 +87,7 @@ class _Intake:
         most = device.session.services.limits.max_unanswered
         while True:
             while device.unanswered >= most:
-                await device.answered.wait(device.answered.number)
+                await device.answered.wait_beyond(device.answered.number)
             if not self._waiting:
                 return
             await trio.lowlevel.checkpoint()

@@ -126,7 +126,10 @@ class Users:
                 self._leave(session, device)
 
         async def fetcher(child: Child) -> None:
-            await fetch(device, child)
+            try:
+                await fetch(device, child)
+            finally:
+                device.wakeup.switch_off()
 
         tree = Supervisor(
             [

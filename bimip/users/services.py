@@ -10,6 +10,7 @@ from bimip.domain.ids import Millis, UserId
 from bimip.domain.records import Table
 from bimip.storage.interface import Store
 from bimip.storage.queue import OperationQueue
+from bimip.supervision import Alarms
 from bimip.users.rates import RateBook
 from bimip.wire.limits import Limits
 
@@ -49,6 +50,7 @@ class Services:
     """Raises TokenError, which the gateway's authentication defines: users only asks for its sentence and code."""
     new_id: Callable[[], str]
     report: Callable[[str, BaseException], None]
+    alarms: Alarms
     agent: str = "bimip"
     hello_seconds: float = 5.0
     redelivery_rounds: int = 3

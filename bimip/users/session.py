@@ -10,6 +10,7 @@ from typing import NamedTuple, Protocol
 from bimip.domain.appending import EMPTY_LOG
 from bimip.domain.identity import Claims
 from bimip.domain.ids import ConversationId, DeviceId, Offset, Stamp, UserId, Version
+from bimip.domain.receipts import read_block
 from bimip.domain.records import Entry, Reader, ReceiptKey, Runs, Sequence, State, Table
 from bimip.session.close import Close
 from bimip.supervision import Children
@@ -120,7 +121,7 @@ class Session:
             known: State | None = view.get(Table.STATES, (self.number,))
             low, high = (self.number, after + 1), (self.number + 1, 0)
             changes = view.scan(Table.CHANGES, low, high, limit=STATE_PAGE)
-            found = [(at, key, view.get(Table.RECEIPTS, key) or ()) for (_, at), key in changes]
+            found = [(at, key, read_block(view, key)) for (_, at), key in changes]
         items = [self.encode_state(at, key, runs) for at, key, runs in found]
         whole = len(found) < STATE_PAGE
         upto = found[-1][0] if not whole else known.head if known else Version(0)

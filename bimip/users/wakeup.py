@@ -1,28 +1,30 @@
 """Something may have changed: look again."""
 
+from math import inf
+
 import trio
 
+from bimip.supervision import Alarm, Alarms
 
-class Wakeup:
+
+class Wakeup(Alarm):
     """A number that only rises. Take it, look, and wait only while it is unchanged: then nothing is slept through."""
 
-    __slots__ = ("_event", "number")
+    __slots__ = ("number",)
 
-    def __init__(self) -> None:
+    def __init__(self, alarms: Alarms) -> None:
+        super().__init__(alarms)
         self.number = 0
-        self._event: trio.Event | None = None
 
     def ring(self) -> None:
         self.number += 1
-        if self._event is not None:
-            self._event.set()
-            self._event = None
+        super().ring()
 
-    async def wait(self, number: int) -> None:
-        """Return once the number is no longer this one, and never without a checkpoint. Cancelling it is safe."""
-        if self.number != number:
+    async def wait_beyond(self, number: int, until: float = inf) -> None:
+        """Return once the number is no longer this one, or it is time, and never without a checkpoint. Cancelling it is
+        safe.
+        """
+        if self.number == number:
+            await self.wait_until(until)
+        else:
             await trio.lowlevel.checkpoint()
-        while self.number == number:
-            if self._event is None:
-                self._event = trio.Event()
-            await self._event.wait()

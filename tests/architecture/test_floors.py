@@ -80,6 +80,7 @@ SUPERVISION_IMPORTS = {
     "dataclasses",
     "enum",
     "functools",
+    "heapq",
     "itertools",
     "logging",
     "math",

@@ -55,7 +55,7 @@ async def hasty_fetch(device: Device, child: Child) -> None:
                 except ConnectionClosedError:
                     await trio.sleep_forever()
         with trio.move_on_after(4):
-            await device.wakeup.wait(number)
+            await device.wakeup.wait_beyond(number)
 
 
 def the_position_moves_before_the_frame_is_taken(patch: Patch) -> None:

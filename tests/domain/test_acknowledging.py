@@ -3,7 +3,7 @@ import pytest
 from bimip.domain.ids import ConversationId, ConversationOffset, Millis, Offset
 from bimip.domain.operations import Acknowledge, Acknowledged, Address, Done, Receipt
 from bimip.domain.ranges import Ranges
-from bimip.domain.receipts import BLOCK
+from bimip.domain.receipts import BLOCK, PART, read_block
 from bimip.domain.records import Cursor, ReceiptKey, ReceiptKind, Run, Table
 from tests.domain.support import BEGIN, CHAT, Ledger, Peer, fault_of
 
@@ -245,11 +245,21 @@ def test_a_read_of_what_expired_takes_no_slices() -> None:
 def test_receipts_lie_in_blocks() -> None:
     pair = Pair(BLOCK + 2)
     pair.ledger.read(pair.bob, "ann", BLOCK + 2)
-    blocks = [
-        pair.ledger.get(Table.RECEIPTS, *ReceiptKey(pair.conversation, pair.bob.user, READ, block)) for block in (0, 1)
-    ]
+    told = [(one.key.block, one.runs) for one in pair.ledger.decisions[0].news if one.user == pair.ann.user]
+    with pair.ledger.store.snapshot() as view:
+        blocks = [read_block(view, ReceiptKey(pair.conversation, pair.bob.user, READ, block)) for block in (0, 1)]
 
-    assert [(runs[0].first, runs[-1].last) for runs in blocks] == [(1, BLOCK), (BLOCK + 1, BLOCK + 2)]
+    assert [(run.first, run.last) for run in blocks[0]] == [(1, BLOCK)]
+    assert [(run.first, run.last) for run in blocks[1]] == [(BLOCK + 1, BLOCK + 2)]
+    assert sorted(told) == sorted([(0, blocks[0]), (1, blocks[1])] * 2)
+
+
+def test_an_ack_writes_only_the_part_that_it_changes() -> None:
+    pair = Pair(PART + 2)
+    pair.ledger.ack(pair.bob, PART + 1)
+    batch, _ = pair.ledger.decide(Acknowledge(pair.bob.user, pair.bob.device, CHAT, Offset(PART + 2)))
+
+    assert [key[3] for key in batch.changes.puts[Table.RECEIPTS]] == [1]
 
 
 def test_acks_of_one_batch_share_its_versions() -> None:

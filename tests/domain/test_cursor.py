@@ -1,15 +1,18 @@
 """Against the plain model: a set of acknowledged offsets, and the floor that follows from it."""
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bimip.domain import ranges
-from bimip.domain.cursor import Advance, advance
+from bimip.domain.cursor import START, advance
 from bimip.domain.ids import ConversationId, ConversationOffset, DeviceId, Offset, Stamp, UserId
+from bimip.domain.operations import Acknowledge
 from bimip.domain.ranges import Ranges
 from bimip.domain.records import Addressed, Changes, Cursor, Entry, Log, Sequence, Table
+from bimip.domain.rules import Rules
 from bimip.storage.memory import MemoryStore
 
 USER, OTHER = UserId(1), UserId(2)
@@ -30,6 +33,12 @@ AUTHORS = {
     TO_PHONE: (OTHER, THEIRS),
     TO_LAPTOP: (OTHER, THEIRS),
 }
+
+
+class Step(NamedTuple):
+    cursor: Cursor
+    told: list[int]  # offsets, which here are the same in the conversation
+    rest: tuple[int, Ranges] | None
 
 
 @dataclass
@@ -73,13 +82,15 @@ class Phone:
 
     def cursor(self) -> Cursor:
         with self.store.snapshot() as view:
-            return view.get(Table.CURSORS, (PHONE, "chat")) or Cursor(Offset(0), ())
+            return view.get(Table.CURSORS, (PHONE, "chat")) or START
 
-    def advance(self, upto: int, more: Ranges, *, window: int = 1000, limit: int = 1000) -> Advance:
+    def advance(self, upto: int, more: Ranges, *, window: int = 1000, limit: int = 1000) -> Step:
+        op = Acknowledge(USER, PHONE, "chat", Offset(upto), more)
+        rules = Rules(encode=lambda *_: b"", window_entries=window, slice_entries=limit)
         with self.store.snapshot() as view:
-            step = advance(view, USER, PHONE, "chat", upto, more, window=window, limit=limit)
-        self.commit(Changes(puts={Table.CURSORS: {(PHONE, "chat"): step.cursor}}))
-        return step
+            cursor, entries, rest = advance(view, op, view.get(Table.LOGS, PLACE), self.cursor(), rules)
+        self.commit(Changes(puts={Table.CURSORS: {(PHONE, "chat"): cursor}}))
+        return Step(cursor, [entry.conversation_offset for entry in entries], rest and (rest.upto, rest.ranges))
 
     def acknowledge(self, upto: int, more: Ranges, *, window: int = 1000, limit: int = 1000) -> list[int]:
         """All slices of it. Returns the offsets whose acknowledgement was told as new."""
@@ -89,7 +100,7 @@ class Phone:
         while rest is not None:
             before = self.cursor()
             step = self.advance(*rest, window=window, limit=limit)
-            told += [offset for offset, _ in step.entries]
+            told += step.told
             slices += 1
 
             assert step.cursor.floor >= before.floor
@@ -189,7 +200,7 @@ def test_a_slice_says_where_it_goes_on() -> None:
 
     assert step.cursor == Cursor(Offset(4), ())
     assert step.rest == (9, ())
-    assert [offset for offset, _ in step.entries] == [1, 2, 3, 4]
+    assert step.told == [1, 2, 3, 4]
 
 
 def test_an_ack_of_what_expired_moves_the_floor_to_where_the_log_begins() -> None:

@@ -5,7 +5,19 @@ from hypothesis import strategies as st
 
 from bimip.domain import ranges
 from bimip.domain.ids import ConversationOffset, Millis
-from bimip.domain.receipts import BLOCK, block_of, by_block, compress, covers, fresh, merge, runs_of
+from bimip.domain.receipts import (
+    BLOCK,
+    PART,
+    PARTS,
+    block_of,
+    by_part,
+    compress,
+    covers,
+    fresh,
+    merge,
+    part_of,
+    runs_of,
+)
 from bimip.domain.records import Run, Runs
 
 times = st.dictionaries(st.integers(1, 25), st.integers(1, 4).map(Millis), max_size=25)
@@ -77,14 +89,19 @@ def test_whether_an_offset_is_covered(runs: Runs, offset: int) -> None:
     assert covers(runs, offset) == (offset in as_map(runs))
 
 
-@given(st.sets(st.integers(1, 4 * BLOCK), max_size=6), st.integers(0, 2 * BLOCK))
-def test_blocks_share_the_ranges_between_them(starts: set[int], length: int) -> None:
+@given(st.sets(st.integers(1, 4 * PART), max_size=6), st.integers(0, 2 * PART))
+def test_parts_share_the_ranges_between_them(starts: set[int], length: int) -> None:
     given = ranges.normal((start, start + length) for start in starts)
-    blocks = list(by_block(given))
+    parts = list(by_part(given))
 
-    assert [block for block, _ in blocks] == sorted({block_of(offset) for offset in ranges.offsets(given)})
-    assert ranges.normal(part for _, parts in blocks for part in parts) == given
-    assert all(block_of(first) == block_of(last) == block for block, parts in blocks for first, last in parts)
+    assert [part for part, _ in parts] == sorted({part_of(offset) for offset in ranges.offsets(given)})
+    assert ranges.normal(piece for _, pieces in parts for piece in pieces) == given
+    assert all(part_of(first) == part_of(last) == part for part, pieces in parts for first, last in pieces)
+
+
+@given(st.integers(1, 4 * BLOCK))
+def test_a_block_is_eight_parts(offset: int) -> None:
+    assert block_of(offset) == part_of(offset) // PARTS
 
 
 def test_a_block_holds_256_offsets_from_one_on() -> None:

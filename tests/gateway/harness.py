@@ -18,6 +18,7 @@ from bimip.gateway.listener import Listener
 from bimip.gateway.poller import Poller
 from bimip.gateway.serving import Gateway
 from bimip.gateway.settings import GatewaySettings
+from bimip.supervision import Alarms
 from bimip.users.connection import Connection, ConnectionClosedError
 from bimip.wire import bimip_pb2 as pb
 from bimip.wire import codec
@@ -138,13 +139,16 @@ async def open_world(settings: GatewaySettings = SETTINGS, *, crashes: bool = Fa
     async with trio.open_nursery() as nursery:
         echo = Echo(nursery)
         poller = Poller()
+        alarms = Alarms()
         nursery.start_soon(poller.run)
+        nursery.start_soon(alarms.run)
         gateway = Gateway(
             settings=settings,
             verifier=Verifier(TokenSettings("HS256", SECRET)),
             attach=echo.attach,
             now_ms=lambda: NOW_MS,
             poller=poller,
+            alarms=alarms,
         )
         world = World(echo, gateway, nursery)
         yield world

@@ -11,7 +11,7 @@ import trio
 import trio.testing
 
 from bimip.domain.operations import Append, Appended
-from bimip.domain.receipts import covers
+from bimip.domain.receipts import covers, read_block
 from bimip.domain.records import Cursor, Entry, Reader, ReceiptKey, ReceiptKind, Sequence, Table
 from bimip.storage.checking import check
 from bimip.storage.lmdb import LmdbStore
@@ -173,8 +173,7 @@ def _is_kept(view: Reader, line: Line) -> bool:
 def _is_done(view: Reader, line: Line) -> bool:
     match line["name"], line["kind"]:
         case "read", "Done":
-            runs = view.get(Table.RECEIPTS, ReceiptKey(TOGETHER, BOB, ReceiptKind.READ, 0))
-            return runs is not None and covers(runs, 180)
+            return covers(read_block(view, ReceiptKey(TOGETHER, BOB, ReceiptKind.READ, 0)), 180)
         case "revoke", "Done":
             return view.get(Table.REVOKED, ("a token",)) is not None
         case "expire bodies", "Expired":

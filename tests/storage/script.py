@@ -193,7 +193,7 @@ class Office:
     """A journal on a store, and those who submit to it."""
 
     def __init__(self, store: LmdbStore, worker: Worker, *, day: int, fault: str = "") -> None:
-        clock = count(BEGIN + day * DAY)
+        clock = count(BEGIN + day * DAY, 17)  # a batch looks once: EXPIRED lies in the middle of what is prepared
         self.store = store
         self.queue = OperationQueue()
         self.worker = worker

@@ -4,6 +4,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from bimip.domain.receipts import PART
 from bimip.domain.records import (
     Addressed,
     Conversation,
@@ -47,20 +48,20 @@ KEYS: dict[Table | Sequence, st.SearchStrategy[Key]] = {
     Table.STATES: st.tuples(u32),
     Table.CHANGES: st.tuples(u32, u64),
     Table.VERSIONS: st.tuples(u32, receipt_keys),
-    Table.RECEIPTS: receipt_keys,
+    Table.RECEIPTS: receipt_keys.map(tuple),
     Table.STORED: st.tuples(u32),
     Table.REVOKED: st.tuples(text),
     Sequence.ENTRIES: st.tuples(u32, text),
     Sequence.HISTORY: st.tuples(u32),
 }
 
-place = st.integers(1, 256)
+place = st.integers(1, PART)
 runs = st.builds(
-    lambda block, parts: tuple(Run(first + 256 * block, last + 256 * block, time) for first, last, time in parts),
+    lambda part, runs: tuple(Run(first + PART * part, last + PART * part, time) for first, last, time in runs),
     st.integers(0, 2**40),
     st.lists(st.tuples(place, place, u64), max_size=4),
 )
-"""All of one block, as receipts are kept."""
+"""All of one part, as receipts are kept."""
 
 RECORDS: dict[Table | Sequence, st.SearchStrategy[Any]] = {
     Table.META: st.integers(-(2**70), 2**70),

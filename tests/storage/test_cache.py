@@ -1,23 +1,33 @@
+from bimip.domain.batch import Batch
 from bimip.domain.ids import Offset, UserId
-from bimip.domain.records import Changes, Log, Table
-from bimip.storage.cache import LIMITS, RecordCache
+from bimip.domain.records import Changes, Log, Sequence, Table
+from bimip.storage.cache import ENTRIES, LIMITS, RecordCache
 from bimip.storage.memory import MemoryStore
 
 KEY = (UserId(1), "chat")
+LOG = (Sequence.ENTRIES, KEY)
 OLD, NEW = Log(Offset(1), Offset(1)), Log(Offset(1), Offset(2))
 
 
 def write(store: MemoryStore, log: Log | None) -> Changes:
-    changes = Changes(puts={Table.LOGS: {KEY: log}})
+    return commit(store, Changes(puts={Table.LOGS: {KEY: log}}))
+
+
+def commit(store: MemoryStore, changes: Changes) -> Changes:
     store.begin()
     store.apply(changes)
     store.commit()
     return changes
 
 
+def append(first: int, last: int) -> Changes:
+    """Entries are whatever was appended: here their own numbers."""
+    return Changes(appends={LOG: [(number, number) for number in range(first, last + 1)]})
+
+
 def read(cache: RecordCache, store: MemoryStore) -> Log | None:
     with store.snapshot() as view:
-        found: Log | None = cache.over(view).get(Table.LOGS, KEY)
+        found: Log | None = Batch(cache.over(view), cache.records).get(Table.LOGS, KEY)
     return found
 
 
@@ -61,3 +71,52 @@ def test_it_is_bounded() -> None:
     cache.committed(Changes(puts={Table.LOGS: {(UserId(user), "chat"): OLD for user in range(many)}}))
 
     assert read(cache, store) is None
+
+
+def test_entries_are_the_same_from_memory_and_from_the_store() -> None:
+    cache, store = RecordCache(), MemoryStore()
+    commit(store, append(1, 4))
+    cache.committed(commit(store, append(5, 7)))
+    cache.committed(commit(store, append(8, 9)))
+    with store.snapshot() as view:
+        reader = cache.over(view)
+
+        for after in range(11):
+            for limit in range(1, 11):
+                expected = view.read(Sequence.ENTRIES, KEY, after, limit=limit)
+                assert reader.read(Sequence.ENTRIES, KEY, after, limit=limit) == expected
+
+
+def test_the_newest_entries_are_not_read_from_the_store() -> None:
+    cache, store = RecordCache(), MemoryStore()
+    cache.committed(append(1, 3))
+    with store.snapshot() as view:
+        assert cache.over(view).read(Sequence.ENTRIES, KEY, 1, limit=9) == [(2, 2), (3, 3)]
+
+
+def test_what_was_appended_is_not_changed_by_what_follows() -> None:
+    cache = RecordCache()
+    told = append(1, 2)
+    cache.committed(told)
+    cache.committed(append(3, 4))
+
+    assert told == append(1, 2)
+
+
+def test_of_a_log_that_was_cut_nothing_is_remembered() -> None:
+    cache, store = RecordCache(), MemoryStore()
+    cache.committed(commit(store, append(1, 5)))
+    cache.committed(commit(store, Changes(cuts={LOG: 4})))
+    with store.snapshot() as view:
+        assert cache.over(view).read(Sequence.ENTRIES, KEY, 0, limit=9) == [(4, 4), (5, 5)]
+
+
+def test_entries_are_bounded_and_the_newest_stay() -> None:
+    cache, store = RecordCache(), MemoryStore()
+    cache.committed(append(1, ENTRIES + 1))
+    cache.committed(append(ENTRIES + 2, ENTRIES + 3))
+    with store.snapshot() as view:
+        reader = cache.over(view)
+
+        assert reader.read(Sequence.ENTRIES, KEY, ENTRIES, limit=9) == []
+        assert reader.read(Sequence.ENTRIES, KEY, ENTRIES + 1, limit=1) == [(ENTRIES + 2, ENTRIES + 2)]

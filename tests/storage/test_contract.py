@@ -72,7 +72,7 @@ EXAMPLES: list[tuple[Table, Key, Any]] = [
     (Table.STATES, (5,), State(Version(LARGE), Version(0))),
     (Table.CHANGES, (5, LARGE), RECEIPT),
     (Table.VERSIONS, (5, RECEIPT), Version(LARGE)),
-    (Table.RECEIPTS, RECEIPT, (Run(ConversationOffset(1), ConversationOffset(4), Millis(LARGE)),)),
+    (Table.RECEIPTS, tuple(RECEIPT), (Run(ConversationOffset(1), ConversationOffset(4), Millis(LARGE)),)),
     (Table.STORED, (5,), LARGE),
     (Table.REVOKED, ("jti",), Millis(LARGE)),
 ]
