@@ -52,8 +52,8 @@ class Window:
         self.bytes = 0
         self.rounds = 0
         self.deadline = inf
-        self._flight: dict[Offset, int] = {}
-        self._due: dict[Offset, None] = {}
+        self._flight: list[tuple[Offset, int]] = []  # ascending, as all here
+        self._due: list[Offset] = []
         self._max_entries = max_entries
         self._max_bytes = max_bytes
         self._grace_seconds = grace_seconds
@@ -81,7 +81,7 @@ class Window:
         if entries:
             if not self._flight:
                 self.deadline = now + self._grace_seconds
-            self._flight.update(entries)
+            self._flight += entries
             self.bytes += sum([size for _, size in entries])
 
     def acknowledge(self, upto: int, more: Ranges, now: float) -> None:
@@ -91,18 +91,18 @@ class Window:
             self._due.clear()
             self.bytes = 0
         elif self._flight:
-            self._land([offset for offset in self._flight if offset <= upto or ranges.contains(more, offset)])
+            self._flight = [one for one in self._flight if one[0] > upto]
+            self._due = [offset for offset in self._due if offset > upto]
+            if more:
+                self._flight = [one for one in self._flight if not ranges.contains(more, one[0])]
+                self._due = [offset for offset in self._due if not ranges.contains(more, offset)]
+            self.bytes = sum([size for _, size in self._flight])
         if upto > self.position or (more and more[-1][1] > self.position):
             beyond = ranges.above(ranges.normal((*more, (1, upto))), self.position)
             # Bounded like everything here: what is forgotten is sent, and dropped by the client.
             self.held = ranges.normal((*self.held, *beyond))[: self._max_entries]
         self.rounds = 0
         self.deadline = now + self._grace_seconds if self._flight else inf
-
-    def _land(self, offsets: list[Offset]) -> None:
-        for offset in offsets:
-            self.bytes -= self._flight.pop(offset)
-            self._due.pop(offset, None)
 
     def expire(self, now: float) -> bool:
         """If the grace period is over, all in flight is due again. False when it was the last round: give up."""
@@ -113,7 +113,7 @@ class Window:
             return False
         self.rounds += 1
         self.deadline = now + self._grace_seconds
-        self._due = dict.fromkeys(self._flight)
+        self._due = [offset for offset, _ in self._flight]
         return True
 
     @property
@@ -125,8 +125,8 @@ class Window:
         return iter(self._due)
 
     def redelivered(self, offsets: list[Offset]) -> None:
-        for offset in offsets:
-            self._due.pop(offset, None)
+        again = set(offsets)
+        self._due = [offset for offset in self._due if offset not in again]
 
     def __repr__(self) -> str:
         return f"<Window position={self.position} in_flight={len(self._flight)} bytes={self.bytes} round={self.rounds}>"

@@ -16,7 +16,8 @@ def prepare(device: Device, message: pb.Message) -> Append:
     """The operation that a message asks for. Changes the message. Raises WireError."""
     services = device.session.services
     check_message(message, services.limits, device.session.eid)
-    message.id = message.id or services.new_id()
+    if not message.id:
+        message.id = services.new_id()
     addresses = tuple(map(_address, message.devices)) if message.devices else ()
     return Append(
         device.session.number,

@@ -170,8 +170,10 @@ class Device:
         self.session.services.touched[self] = None
 
     def was_answered(self, count: int) -> None:
+        most = self.session.services.limits.max_unanswered
         self.unanswered -= count
-        self.answered.ring()
+        if self.unanswered < most <= self.unanswered + count:
+            self.answered.ring()  # only then does the reader wait for it
 
     def step_soon(self) -> None:
         """Step at once, on behalf of the fetcher: what is raised is its crash. It goes on where this stopped."""
@@ -289,7 +291,8 @@ class Device:
         while plan.upto < head:
             items = session.read_log(partition, plan.upto, plan.most - len(plan.entries), plan.room - plan.size)
             if not items:
-                self._add_hole(plan, head)
+                plan.parts.append(self._hole(partition, plan.upto + 1, head))
+                plan.upto = head
             elif not self._add(plan, items):
                 break
         return plan
@@ -298,28 +301,30 @@ class Device:
         """Plan to send what is owed of these; False when there is no room for more."""
         window, parts, entries, most, room = plan.window, plan.parts, plan.entries, plan.most, plan.room
         number, special = self.number, bool(window.held or plan.damaged)
+        upto, total = plan.upto, plan.size
         item = items[0]
         try:
             for item in items:
                 offset, entry, part = item
-                if offset > plan.upto + 1:
-                    self._add_hole(plan, Offset(offset - 1))
+                if offset > upto + 1:
+                    parts.append(self._hole(plan.partition, upto + 1, offset - 1))
+                    upto = Offset(offset - 1)
                 if special or entry.addressed or entry.origin == number or part is None:
                     part = self._part(plan, item)
                 if part is not None:
                     size = len(part)
-                    fits = len(entries) < most and plan.size + size <= room if entries else window.has_room(size)
-                    if not fits:
-                        return False
+                    if not (len(entries) < most and total + size <= room if entries else window.has_room(size)):
+                        break
                     parts.append(part)
-                    if offset not in plan.damaged:
+                    if not (special and offset in plan.damaged):
                         entries.append((offset, size))
-                        plan.size += size
-                plan.upto = offset
+                        total += size
+                upto = offset
         except Exception:
             self._note_damage(plan.partition, item.offset)
             raise
-        return True
+        plan.upto, plan.size = upto, total
+        return upto == items[-1].offset
 
     def _part(self, plan: _Plan, item: Item) -> bytes | None:
         """The entry as this device gets it; None if it is not owed, or held already."""
@@ -339,16 +344,15 @@ class Device:
             found = view.get(Table.ADDRESSED, (item.entry.stamp, self.session.number)) or ()
         return next((one for one in found if one.device == self.number), None)
 
-    def _add_hole(self, plan: _Plan, last: Offset) -> None:
+    def _hole(self, partition: str, first: int, last: int) -> bytes:
         """Offsets that the log does not have: expired, as far as its first one tells.
 
         That is asked of the store, as the entries were: what it says may be newer than what the session was told.
         """
         with self.session.services.store.snapshot() as view:
-            log = view.get(Table.LOGS, (self.session.number, plan.partition))
+            log = view.get(Table.LOGS, (self.session.number, partition))
         expired = log is not None and last < log.first
-        plan.parts.append(self._gap(plan.partition, plan.upto + 1, last, pb.EXPIRED if expired else pb.DAMAGED))
-        plan.upto = last
+        return self._gap(partition, first, last, pb.EXPIRED if expired else pb.DAMAGED)
 
     def _note_damage(self, partition: str, offset: int) -> None:
         self.session.services.damage.note((self.session.number, partition, offset))

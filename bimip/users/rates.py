@@ -5,7 +5,6 @@ ahead; whoever is ahead of the clock waits. Who was quiet is up to a burst behin
 whole as long as nothing is owed, so that a large one is never refused for ever.
 """
 
-from collections import OrderedDict
 from dataclasses import dataclass
 from math import inf
 from typing import Generic, TypeVar
@@ -44,8 +43,12 @@ class Bucket:
 
     def take(self, requests: int, size: int, now: float) -> None:
         begin = now - self._burst
-        self.requests_until = max(self.requests_until, begin) + requests * self._request_cost
-        self.bytes_until = max(self.bytes_until, begin) + size * self._byte_cost
+        if self.requests_until < begin:  # noqa: PLR1730 - here and below: four calls of max() for each frame
+            self.requests_until = begin
+        if self.bytes_until < begin:  # noqa: PLR1730
+            self.bytes_until = begin
+        self.requests_until += requests * self._request_cost
+        self.bytes_until += size * self._byte_cost
 
 
 class Buckets:
@@ -69,6 +72,8 @@ class Buckets:
 
 
 class UserRates:
+    __slots__ = ("_bucket", "_devices", "_per_device")
+
     def __init__(self, per_device: Rate, per_user: Rate) -> None:
         self._per_device = per_device
         self._bucket = Bucket(per_user)
@@ -92,17 +97,18 @@ class RateBook:
 class _Remembered(Generic[K, V]):
     """The last few that were asked for."""
 
+    __slots__ = ("_found", "_most")
+
     def __init__(self, most: int) -> None:
         self._most = most
-        self._found: OrderedDict[K, V] = OrderedDict()
+        self._found: dict[K, V] = {}
 
     def get(self, key: K) -> V | None:
-        if key in self._found:
-            self._found.move_to_end(key)
-        return self._found.get(key)
+        value = self._found.pop(key, None)
+        return value if value is None else self.put(key, value)
 
     def put(self, key: K, value: V) -> V:
         self._found[key] = value
         if len(self._found) > self._most:
-            self._found.popitem(last=False)
+            del self._found[next(iter(self._found))]
         return value

@@ -169,9 +169,9 @@ class Users:
                 self._tell(concerned, concerned.state_changed, version, key, fresh)
         touched = self._services.touched
         while touched:
-            device = next(iter(touched))
-            del touched[device]
-            device.step_soon()
+            for device in list(touched):
+                touched.pop(device, None)
+                device.step_soon()
 
     def _tell_of_logs(self, changes: Changes) -> None:
         bodies = changes.puts.get(Table.BODIES, {})
@@ -187,7 +187,9 @@ class Users:
             self._services.report("telling a session failed", error)
             self._end(session)
         else:
-            self._services.touched.update(dict.fromkeys(session.devices.values()))
+            touched = self._services.touched
+            for device in session.devices.values():
+                touched[device] = None
 
     def _end(self, session: Session) -> None:
         self._forget(session)

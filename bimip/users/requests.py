@@ -5,6 +5,7 @@ at once. Whatever is wrong with a request is a WireError, which is its answer.
 """
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import trio
@@ -84,7 +85,11 @@ def submit(device: Device, operation: Operation, done: Callable[[Result], None],
 
 def message(device: Device, payload: pb.Message, ref: int) -> None:
     append = prepare(device, payload)
-    submit(device, append, lambda result: device.reply(sent_or_error(result, append.id, ref)))
+    submit(device, append, partial(_appended, device, ref, append.id))
+
+
+def _appended(device: Device, ref: int, message_id: str, result: Result) -> None:
+    device.reply(sent_or_error(result, message_id, ref))
 
 
 def signal(device: Device, payload: pb.Signal, ref: int) -> None:
@@ -110,13 +115,14 @@ def _acknowledge(device: Device, payload: pb.Signal, ref: int) -> None:
         sentence = f"offset {furthest} was never given; the log of {partition!r} ends at {log.head}"
         raise WireError(pb.OFFSET_BEYOND_HEAD, sentence, field="upto")
     device.acknowledge(partition, upto, ranges)
+    operation = Acknowledge(device.session.number, device.number, partition, upto, ranges)
+    submit(device, operation, partial(_acknowledged, device, ref, operation), lazy=True)
 
-    def done(result: Result) -> None:
-        _only_errors(device, ref, result)
-        if device.fetching is not None:
-            device.fetching.acknowledged(partition, upto, ranges)
 
-    submit(device, Acknowledge(device.session.number, device.number, partition, upto, ranges), done, lazy=True)
+def _acknowledged(device: Device, ref: int, operation: Acknowledge, result: Result) -> None:
+    _only_errors(device, ref, result)
+    if device.fetching is not None:
+        device.fetching.acknowledged(operation.partition, operation.upto, operation.ranges)
 
 
 def _receipt(device: Device, payload: pb.Signal, ref: int) -> None:
@@ -130,7 +136,7 @@ def _receipt(device: Device, payload: pb.Signal, ref: int) -> None:
     kind = ReceiptKind(payload.status)
     upto = ConversationOffset(payload.upto)
     operation = Receipt(device.session.number, kind, number, payload.to.eid, upto, ranges)
-    submit(device, operation, lambda result: _only_errors(device, ref, result), lazy=True)
+    submit(device, operation, partial(_only_errors, device, ref), lazy=True)
 
 
 def _ranges(ranges: Sequence[pb.OffsetRange], one: int) -> Ranges:

@@ -141,10 +141,12 @@ def read_items(view: Reader, user: UserId, partition: str, after: int, limit: in
     items: list[Item] = []
     for offset, entry in view.read(Sequence.ENTRIES, (user, partition), after, limit=limit):
         body = get(Table.BODIES, (entry.stamp,))
-        items.append(Item(Offset(offset), entry, None if body is None else deliver(body, offset)))
-        size -= len(body or b"")
-        if size < 0:
-            break
+        part = None if body is None else deliver(body, offset)
+        items.append(Item(Offset(offset), entry, part))
+        if part is not None:
+            size -= len(part)
+            if size < 0:
+                break
     return items
 
 

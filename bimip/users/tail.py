@@ -32,25 +32,34 @@ class LogTail:
         self._bytes = 0
 
     def extend(self, items: list[Item]) -> None:
-        for item in items:
-            if item.offset <= self.head:
-                continue  # read from the store when the session began, and told now
-            if item.offset != self.head + 1:
-                self._forget()  # what lies between was never told: it is in the store
-            self.head = item.offset
-            self._items.append(item)
-            self._bytes += len(item.part or b"")
-        while len(self._items) > MAX_ENTRIES or self._bytes > MAX_BYTES:
-            self._bytes -= len(self._items.pop(0).part or b"")
+        """With what was appended: consecutive offsets."""
+        if items and items[0].offset <= self.head:
+            items = items[self.head + 1 - items[0].offset :]  # read from the store when the session began, and told now
+        if not items:
+            return
+        if items[0].offset != self.head + 1:
+            self._items.clear()  # what lies between was never told: it is in the store
+            self._bytes = 0
+        self.head = items[-1].offset
+        self._items += items
+        self._bytes += _bytes(items)
+        self._drop(len(self._items) - MAX_ENTRIES)
+        while self._bytes > MAX_BYTES:
+            self._drop(1)
 
-    def _forget(self) -> None:
-        self._items.clear()
-        self._bytes = 0
+    def _drop(self, count: int) -> None:
+        if count > 0:
+            self._bytes -= _bytes(self._items[:count])
+            del self._items[:count]
 
     def after(self, offset: int, limit: int) -> list[Item] | None:
         """Entries behind `offset`; None if they do not all lie in memory."""
         skip = offset - (self.head - len(self._items))
         return None if skip < 0 else self._items[skip : skip + limit]
+
+
+def _bytes(items: list[Item]) -> int:
+    return sum([len(item.part or b"") for item in items])
 
 
 class StateTail:
