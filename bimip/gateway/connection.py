@@ -434,7 +434,9 @@ class WebSocketConnection:
             return
         self._heard_at = trio.current_time()
         for event in self._reader.feed(data):
-            if isinstance(event, bytes | str):
+            if isinstance(event, bytes) and not self._is_json and self._ending is None:
+                self._arrived.append(event)
+            elif isinstance(event, bytes | str):
                 self._take_message(event)
             elif isinstance(event, Ping):
                 self._pong = event.payload  # of several only the last is answered (RFC 6455, 5.5.3)
@@ -444,24 +446,24 @@ class WebSocketConnection:
                 self._end(event.code, event.reason)
             elif isinstance(event, Fault):
                 self._end(event.code, event.reason)
-        self._check_message_time()
+        if self._reader.unfinished:
+            self._check_message_time()
+        else:
+            self._message_since = math.inf
 
     def _check_message_time(self) -> None:
-        if not self._reader.unfinished:
-            self._message_since = math.inf
-        elif self._message_since == math.inf:
+        if self._message_since == math.inf:
             self._message_since = self._heard_at
         elif self._heard_at - self._message_since > self._settings.message_seconds:
             self._end(Close.TOO_SLOW, "a message did not arrive in time")
 
     def _take_message(self, message: bytes | str) -> None:
+        """What is not a binary message of a connection that speaks Protocol Buffers."""
         if self._ending is not None:
             return
-        if isinstance(message, str) != self._is_json:
+        if isinstance(message, bytes) or not self._is_json:
             kind = "text frames" if self._is_json else "binary frames"
             self.close(Close.UNSUPPORTED_DATA, f"this subprotocol has {kind} only")
-        elif isinstance(message, bytes):
-            self._arrived.append(message)
         else:
             self._take_text(message)
 

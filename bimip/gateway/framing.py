@@ -18,6 +18,7 @@ NO_CODE: Final = 1005
 """What a close frame without a code counts as."""
 
 _FIN, _RESERVED, _OPCODE, _MASKED, _LENGTH = 0x80, 0x70, 0x0F, 0x80, 0x7F
+_WHOLE_BINARY = _FIN | BINARY
 _MAX_CONTROL_BYTES = 125
 _SHORT, _LONG = Struct(">H"), Struct(">Q")
 _CODES = {*range(1000, 1004), *range(1007, 1015), *range(3000, 5000)}
@@ -96,7 +97,7 @@ class FrameReader:
             self._over = True
         if self._over:
             self._buffer = bytearray()
-        else:
+        elif at < len(data) or buffer:
             self._buffer = bytearray(memoryview(data)[at:])
         return events
 
@@ -104,24 +105,28 @@ class FrameReader:
         """Take whole frames; returns where the first unfinished one begins."""
         at, size = 0, len(data)
         while size - at >= 2 and not self._over:
-            length = data[at + 1] & _LENGTH
+            first, second = data[at], data[at + 1]
+            # As nearly all are: a whole binary message, masked. Nothing but its length can be wrong with it.
+            usual = first == _WHOLE_BINARY and second & _MASKED and not self._fragments
+            length = second & _LENGTH
             body = at + 6
             if length > _MAX_CONTROL_BYTES:
                 body += 2 if length == 126 else 8
-            if body > size:
-                # The shortest header tells enough to refuse.
-                self._check(data[at], data[at + 1], 0)
-                self._need = body - at
-                return at
-            if length > _MAX_CONTROL_BYTES:
-                self._check(data[at], data[at + 1], 0)  # first, as if the length had not arrived yet
-                length = _long_length(data, at + 2, length)
-            self._check(data[at], data[at + 1], length)
-            end = body + length
+                if not usual:
+                    self._check(first, second, 0)  # the shortest header tells enough to refuse
+                if body <= size:
+                    length = _long_length(data, at + 2, length)
+            if not usual or length > self._max_bytes:
+                self._check(first, second, length if body <= size else 0)
+            end = body + length if body <= size else body
             if end > size:
                 self._need = end - at
                 return at
-            self._take(data[at], unmask(data[body:end], data[body - 4 : body]), events)
+            payload = unmask(data[body:end], data[body - 4 : body])
+            if usual:
+                events.append(payload)
+            else:
+                self._take(first, payload, events)
             at = end
         self._need = 2
         return at
@@ -150,9 +155,7 @@ class FrameReader:
 
     def _take(self, first: int, payload: bytes, events: list[Event]) -> None:
         opcode = first & _OPCODE
-        if opcode == BINARY and first & _FIN:
-            events.append(payload)
-        elif opcode < CLOSE:
+        if opcode < CLOSE:
             self._take_fragment(opcode, payload, events, last=bool(first & _FIN))
         elif opcode == PING:
             events.append(Ping(payload))
