@@ -146,14 +146,14 @@ class _Book:
         self, conversation: ConversationId, member: UserId, kind: ReceiptKind, places: Ranges, concerned: set[UserId]
     ) -> None:
         told: dict[int, Runs] = {}
-        for part, pieces in receipts.by_part(places):
+        for part, runs in receipts.by_part(places, self._moment.now).items():
             key = (conversation, member, kind, part)
             known: Runs = self._view.get(RECEIPTS, key) or ()
-            fresh = receipts.fresh(known, receipts.runs_of(pieces, self._moment.now))
+            fresh = receipts.fresh(known, runs)
             if fresh:
                 self.puts.append((RECEIPTS, key, receipts.merge(known, fresh)))
                 block = part // receipts.PARTS
-                told[block] = receipts.join(told.get(block, ()), fresh)
+                told[block] = receipts.join(told[block], fresh) if block in told else fresh
         for block, runs in told.items():
             for user in sorted(concerned):
                 self._tell(user, ReceiptKey(conversation, member, kind, block), runs)

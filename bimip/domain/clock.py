@@ -5,6 +5,10 @@ unique and increase, also when the wall clock stands still or steps back, and ac
 read back at start. Kulkarni et al., "Logical Physical Clocks", 2014.
 """
 
+from collections.abc import Iterator
+from itertools import count
+from typing import cast
+
 from bimip.domain.ids import Millis, Stamp
 
 NODE_BITS = 10
@@ -20,6 +24,11 @@ def next_stamp(last: Stamp, now: Millis, node: int) -> Stamp:
     ahead = (last >> NODE_BITS) + 1
     wall = now << COUNTER_BITS
     return Stamp(max(ahead, wall) << NODE_BITS | node & _NODE_MASK)
+
+
+def stamps_from(first: Stamp) -> Iterator[Stamp]:
+    """This stamp and those after it, as long as the wall clock is not looked at again."""
+    return cast("Iterator[Stamp]", count(first, 1 << NODE_BITS))
 
 
 def millis_of(stamp: Stamp) -> Millis:

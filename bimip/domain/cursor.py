@@ -26,40 +26,41 @@ def advance(
     for a later slice. What lies beyond the window is not kept; it is acknowledged here all the same, so that it gives
     its receipts.
     """
-    upto = min(op.upto, log.head)
-    end = min(upto, max(cursor.floor, log.first - 1) + rules.slice_entries)
+    limit = rules.slice_entries
+    upto = min(log.head, op.upto)
+    floor = cursor.floor if cursor.floor >= log.first else log.first - 1
+    end = min(upto, floor + limit)
     taken = cursor.above
     beyond: Ranges = ()
     left: Ranges = ()
     if op.ranges:
-        wanted = ranges.subtract(ranges.clip(op.ranges, max(cursor.floor, upto) + 1, log.head), taken)
-        beyond = ranges.lowest(wanted, rules.slice_entries)
+        wanted = ranges.subtract(ranges.clip(op.ranges, max(floor, upto) + 1, log.head), taken)
+        beyond = ranges.lowest(wanted, limit)
         left = ranges.subtract(wanted, beyond)
         taken = ranges.normal((*taken, *beyond))
-    floor, fresh = _walk(view, op, log, cursor.floor, end, taken, rules.slice_entries)
+    floor, fresh = _walk(view, op, floor, end, log.head, taken, limit)
     for first, last in beyond:
         entries = view.read(ENTRIES, (op.user, op.partition), first - 1, limit=last - first + 1)
         fresh += [entry for offset, entry in entries if offset <= last and is_owed(view, entry, op.user, op.device)]
     above = ranges.lowest(ranges.above(taken, floor), rules.window_entries) if taken else ()
-    rest = op._replace(upto=Offset(upto), ranges=left) if left or end < upto else None
+    rest = op._replace(upto=upto, ranges=left) if left or end < upto else None
     return Cursor(Offset(floor), above), fresh, rest
 
 
 def _walk(
-    view: Reader, op: Acknowledge, log: Log, floor: int, end: int, taken: Ranges, limit: int
+    view: Reader, op: Acknowledge, floor: int, end: int, head: int, taken: Ranges, limit: int
 ) -> tuple[int, list[Entry]]:
     """Move the floor to `end`, and over what is taken above it, not owed to this device, or no longer kept.
 
     The floor, and what it found owed on its way and not taken before.
     """
-    place = (op.user, op.partition)
+    user, device, partition = op.user, op.device, op.partition
     fresh: list[Entry] = []
-    floor = max(floor, log.first - 1)
-    furthest = min(log.head, max(floor, end) + limit)
-    while floor < furthest:
-        entries = view.read(ENTRIES, place, floor, limit=min(furthest, max(floor, end) + AHEAD) - floor)
+    end = max(end, floor)
+    while floor < head and floor <= end + limit:
+        entries = view.read(ENTRIES, (user, partition), floor, limit=max(end - floor, 0) + AHEAD)
         for offset, entry in entries:
-            if is_owed(view, entry, op.user, op.device) and not (taken and ranges.contains(taken, offset)):
+            if is_owed(view, entry, user, device) and not (taken and ranges.contains(taken, offset)):
                 if offset > end:
                     return floor, fresh
                 fresh.append(entry)

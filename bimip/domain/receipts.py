@@ -29,14 +29,17 @@ def part_of(offset: int) -> int:
     return (offset - 1) // PART
 
 
-def by_part(ranges: Iterable[Range]) -> Iterable[tuple[int, list[Range]]]:
-    """Cut ascending ranges at the borders of parts: (part, its ranges), ascending."""
-    parts: dict[int, list[Range]] = {}
+def by_part(ranges: Iterable[Range], time: Millis) -> dict[int, Runs]:
+    """Ascending ranges as runs at one time, cut at the borders of parts."""
+    parts: dict[int, Runs] = {}
     for first, last in ranges:
-        for part in range((first - 1) // PART, (last - 1) // PART + 1):
-            start = part * PART + 1
-            parts.setdefault(part, []).append((max(first, start), min(last, start + PART - 1)))
-    return parts.items()
+        while first <= last:
+            part = part_of(first)
+            end = (part + 1) * PART
+            run = Run(ConversationOffset(first), ConversationOffset(min(end, last)), time)
+            parts[part] = (*parts[part], run) if part in parts else (run,)
+            first = end + 1  # noqa: PLW2901 - what is left of it
+    return parts
 
 
 def read_block(view: Reader, key: ReceiptKey) -> Runs:
@@ -69,6 +72,10 @@ def fresh(known: Runs, added: Runs) -> Runs:
     if not known or not added or known[-1].last < added[0].first:
         return added
     near = known[_apart(known, added) :]
+    if all(
+        any(one.first <= run.first and run.last <= one.last and one.time <= run.time for one in near) for run in added
+    ):
+        return ()  # as when another device acknowledges the same
     times = {offset: run.time for run in near for offset in range(run.first, run.last + 1)}
     return compress(
         (offset, run.time)
@@ -84,10 +91,6 @@ def _apart(known: Runs, added: Runs) -> int:
     while at and known[at - 1].last >= added[0].first:
         at -= 1
     return at
-
-
-def runs_of(ranges: Iterable[Range], time: Millis) -> Runs:
-    return tuple([Run(ConversationOffset(first), ConversationOffset(last), time) for first, last in ranges])
 
 
 def covers(runs: Runs, offset: int) -> bool:

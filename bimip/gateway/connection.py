@@ -173,7 +173,7 @@ class WebSocketConnection:
                 if self._ending is not None:
                     raise ConnectionClosedError(*self._ending)
                 self._read_on()
-                await self._taking.wait()
+                await self._taking
                 self._hand_over()
         finally:
             self._take = None
@@ -274,7 +274,7 @@ class WebSocketConnection:
                         await self._stream.send_all(self._leaving)
                         self._leaving = b""
                         self._left.ring()
-                    await self._to_send.wait()
+                    await self._to_send
             except DEAD:
                 self._break(*GONE)
 
@@ -335,7 +335,7 @@ class WebSocketConnection:
             self._ping_at = trio.current_time() + self._settings.heartbeat_seconds
             self._write(frame_head(PING, 0))
         else:
-            await self._wake.wait_until(min(self._ping_at, self._silent_at()))
+            await self._wake.until(min(self._ping_at, self._silent_at()))
 
     def _silent_at(self) -> float:
         """A server that does not read because its reader has enough to do must not take its peer for silent."""
@@ -380,7 +380,7 @@ class WebSocketConnection:
 
     async def _flush_some(self) -> None:
         if self._fd < 0:
-            await self._left.wait()
+            await self._left
             return
         await trio.lowlevel.wait_writable(self._fd)
         with suppress(BlockingIOError):

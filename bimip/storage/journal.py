@@ -31,13 +31,12 @@ interpreter's lock is handed over at every put).
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
 from typing import NamedTuple
 
 import trio
 
 from bimip.domain.batch import Batch, Decision, StateNews
-from bimip.domain.clock import next_stamp
+from bimip.domain.clock import next_stamp, stamps_from
 from bimip.domain.decisions import decide
 from bimip.domain.ids import Millis, Stamp
 from bimip.domain.operations import Fault, Refused, Result
@@ -119,7 +118,7 @@ class Journal:
         self._report = report
         self._node = node
         self._ack_delay_seconds = ack_delay_seconds
-        self._last = Stamp(0)
+        self._last = Stamp(0)  # none was given beyond it
         self._cache = RecordCache()
         self._begun = False
         self.statistics = statistics or JournalStatistics()
@@ -176,16 +175,12 @@ class Journal:
             self._last = Stamp(view.get(Table.META, ("clock",)) or 0)
             epoch = view.get(Table.META, ("epoch",))
             starts = view.get(Table.META, ("starts",)) or 0
-        stamp = self._stamp(self._wall_clock())
+        stamp = self._last = next_stamp(self._last, self._wall_clock(), self._node)
         meta = {("epoch",): epoch or stamp, ("clock",): stamp, ("starts",): starts + 1}
         await self._commit(Changes(puts={Table.META: meta}))
         self.statistics.writable = True
         self.statistics.fault = ""
         self._tell(Committed(Changes(), [], afresh=True))
-
-    def _stamp(self, now: Millis) -> Stamp:
-        self._last = next_stamp(self._last, now, self._node)
-        return self._last
 
     async def _settle_suspects(self) -> None:
         suspects = self._queue.suspects
@@ -233,8 +228,9 @@ class Journal:
 
     def _decide(self, tickets: Sequence[Ticket], *, growing: bool) -> tuple[Batch, list[Result], list[Decision]]:
         now = self._wall_clock()  # once for all: what is decided together happens at one time
-        moment = Moment(self._rules, now, partial(self._stamp, now))
-        before = self._last
+        first = next_stamp(self._last, now, self._node)
+        stamps = stamps_from(first)
+        moment = Moment(self._rules, now, stamps.__next__)
         results: list[Result] = []
         rest: list[Decision] = []
         with self._store.snapshot() as base:
@@ -253,8 +249,11 @@ class Journal:
                 results.append(decision.result)
                 if decision.then is not None:
                     rest.append(decision)
-        if batch.changes.puts and self._last != before:
-            batch.changes.puts.setdefault(Table.META, {})["clock",] = self._last
+        unused = next(stamps)
+        if unused != first:
+            self._last = unused
+            if batch.changes.puts:
+                batch.changes.puts.setdefault(Table.META, {})["clock",] = unused
         return batch, results, rest
 
     async def _commit(self, changes: Changes) -> None:

@@ -1,7 +1,11 @@
 """The store on LMDB: one folder with one environment, used by one process.
 
-One named database for each table and sequence. Transactions are synchronous, always: data pages, fdatasync, then the
-meta page through a descriptor that syncs. That order tells what an error in `commit` means:
+One named database for each table, and two for each sequence: the newest block of each log or history, which grows with
+every message, and the blocks before it, which are full. The newest lie close together, a dozen on a page; among its
+older blocks each would be on a page of its own, and a commit writes every page that it touches.
+
+Transactions are synchronous, always: data pages, fdatasync, then the meta page through a descriptor that syncs. That
+order tells what an error in `commit` means:
 
 - Anything that goes wrong before the meta page (no space, no map, a failed sync) leaves the last commit as the
   newest: nothing was stored. No space is StoreFullError.
@@ -27,7 +31,7 @@ from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import lmdb
 
@@ -52,7 +56,17 @@ FORMAT_KEY = b"format"
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _DAMAGED = (lmdb.CorruptedError, lmdb.PageNotFoundError, lmdb.InvalidError, lmdb.VersionMismatchError)
 
-_Databases = dict[Table | Sequence, Any]
+
+class _Databases(NamedTuple):
+    tables: dict[Table, Any]
+    full: dict[Sequence, Any]  # key and number of a block
+    newest: dict[Sequence, Any]  # by key alone: the block's number, and the block
+
+    def all(self) -> Iterator[tuple[str, Any]]:
+        """With the name of the table or sequence."""
+        for databases in self:
+            for each, database in databases.items():
+                yield each.value, database
 
 
 class _Snapshot:
@@ -78,7 +92,7 @@ class _Snapshot:
 
     def get(self, table: Table, key: Key) -> Any:  # noqa: ANN401 - as Reader has it
         try:
-            packed = self._transaction.get(PACK_KEY[table](key), None, self._databases[table])
+            packed = self._transaction.get(PACK_KEY[table](key), None, self._databases.tables[table])
         except lmdb.Error as error:
             raise reading_failed(error) from error
         return None if packed is None else UNPACK[table](packed)
@@ -89,7 +103,7 @@ class _Snapshot:
         if limit <= 0:
             return []
         try:
-            with self._transaction.cursor(self._databases[table]) as cursor:
+            with self._transaction.cursor(self._databases.tables[table]) as cursor:
                 found = islice(rows(cursor, pack_bound(table, low), pack_bound(table, high)), limit)
                 return [(unpack_key(key), unpack(packed)) for key, packed in found]
         except lmdb.Error as error:
@@ -118,25 +132,34 @@ class _Snapshot:
             raise reading_failed(error) from error
 
     def _read(self, sequence: Sequence, packed_key: bytes, first: int, limit: int) -> list[tuple[int, Any]]:
-        blocks, get, database = BLOCKS[sequence], self._transaction.get, self._databases[sequence]
-        number, place = divmod(first, BLOCK)
-        block = get(packed_key + number.to_bytes(8, "big"), None, database)
-        if block is None:  # the sequence begins later, or has ended
-            number, block = self._first_block(sequence, packed_key, number)
-            place = 0
+        blocks, get, database = BLOCKS[sequence], self._transaction.get, self._databases.full[sequence]
+        newest = get(packed_key, None, self._databases.newest[sequence])
+        if newest is None:
+            return []
+        last = int.from_bytes(newest[:8], "big")
         found: list[tuple[int, Any]] = []
-        while block is not None and len(found) < limit:
-            place, records = blocks.read(block, place, limit - len(found))
-            found.extend(enumerate(records, number * BLOCK + place))
-            number, place = number + 1, 0
+        number, place = divmod(first, BLOCK)
+        if number < last:
             block = get(packed_key + number.to_bytes(8, "big"), None, database)
+            if block is None:
+                number, block = self._first_full(sequence, packed_key, last)
+                place = 0
+            while block is not None and len(found) < limit:
+                place, records = blocks.read(block, place, limit - len(found))
+                found.extend(enumerate(records, number * BLOCK + place))
+                number, place = number + 1, 0
+                block = get(packed_key + number.to_bytes(8, "big"), None, database) if number < last else None
+        if number == last and len(found) < limit:
+            place, records = blocks.read(newest[8:], place, limit - len(found))
+            found.extend(enumerate(records, number * BLOCK + place))
         return found
 
-    def _first_block(self, sequence: Sequence, packed_key: bytes, number: int) -> tuple[int, bytes | None]:
-        with self._transaction.cursor(self._databases[sequence]) as cursor:
-            if cursor.set_range(packed_key + number.to_bytes(8, "big")) and cursor.key().startswith(packed_key):
+    def _first_full(self, sequence: Sequence, packed_key: bytes, last: int) -> tuple[int, bytes | None]:
+        """The oldest that was not cut off; None where only the newest block is left."""
+        with self._transaction.cursor(self._databases.full[sequence]) as cursor:
+            if cursor.set_range(packed_key) and cursor.key().startswith(packed_key):
                 return int.from_bytes(cursor.key()[-8:], "big"), cursor.value()
-        return number, None
+        return last, None
 
 
 class LmdbStore:
@@ -191,7 +214,7 @@ class LmdbStore:
         self._broken = False
 
     def _put(self, transaction: "lmdb.Transaction[bytes]", table: Table, records: dict[Key, Any]) -> None:
-        database = self._databases[table]
+        database = self._databases.tables[table]
         kept = records
         if None in records.values():
             kept = {key: record for key, record in records.items() if record is not None}
@@ -212,65 +235,67 @@ class LmdbStore:
     def _append(
         self, transaction: "lmdb.Transaction[bytes]", appends: dict[tuple[Sequence, Key], list[tuple[int, Any]]]
     ) -> None:
-        grown: dict[Sequence, list[tuple[bytes, bytes]]] = {sequence: [] for sequence in Sequence}
+        newest: dict[Sequence, list[tuple[bytes, bytes]]] = {sequence: [] for sequence in Sequence}
+        full: dict[Sequence, list[tuple[bytes, bytes]]] = {sequence: [] for sequence in Sequence}
         for (sequence, key), added in appends.items():
             if added:
-                grown[sequence] += self._grown(transaction, sequence, key, added)
-        for sequence, rows in grown.items():
-            if rows:
-                with transaction.cursor(self._databases[sequence]) as cursor:
-                    cursor.putmulti(rows)
+                newest[sequence].append(self._grown(transaction, sequence, key, added, full[sequence]))
+        for databases, rows in ((self._databases.newest, newest), (self._databases.full, full)):
+            for sequence, changed in rows.items():
+                if changed:
+                    with transaction.cursor(databases[sequence]) as cursor:
+                        cursor.putmulti(changed)
 
     def _grown(
-        self, transaction: "lmdb.Transaction[bytes]", sequence: Sequence, key: Key, added: list[tuple[int, Any]]
-    ) -> list[tuple[bytes, bytes]]:
-        """The blocks that change, by their keys."""
-        blocks, database = BLOCKS[sequence], self._databases[sequence]
-        first = added[0][0]
+        self,
+        transaction: "lmdb.Transaction[bytes]",
+        sequence: Sequence,
+        key: Key,
+        added: list[tuple[int, Any]],
+        full: list[tuple[bytes, bytes]],
+    ) -> tuple[bytes, bytes]:
+        """The newest block as it is then, by its key. Those that it leaves behind join the full ones."""
+        blocks, first = BLOCKS[sequence], added[0][0]
         if added[-1][0] - first + 1 != len(added):
             raise ValueError(f"{sequence} {key}: {first} … {added[-1][0]} are not {len(added)} numbers in a row")
         packed_key = PACK_KEY[sequence](key)
         number, place = divmod(first, BLOCK)
-        packed = packed_key + number.to_bytes(8, "big")
-        block = transaction.get(packed, None, database)
-        end = self._end(transaction, sequence, packed_key) if block is None else number * BLOCK + blocks.end(block)
-        if end not in {None, first}:
-            raise ValueError(f"{sequence} {key} goes on with {end}, not with {first}")
+        newest = transaction.get(packed_key, None, self._databases.newest[sequence])
+        block = None
+        if newest is not None:
+            last, block = int.from_bytes(newest[:8], "big"), newest[8:]
+            end = last * BLOCK + blocks.end(block)
+            if end != first:
+                raise ValueError(f"{sequence} {key} goes on with {end}, not with {first}")
+            if number != last:
+                full.append((packed_key + newest[:8], block))
+                block = None
         records = [record for _, record in added]
-        rows = [(packed, blocks.extend(block, place, records[: BLOCK - place]))]
+        block = blocks.extend(block, place, records[: BLOCK - place])
         for start in range(BLOCK - place, len(records), BLOCK):
+            full.append((packed_key + number.to_bytes(8, "big"), block))
             number += 1
-            rows.append(
-                (packed_key + number.to_bytes(8, "big"), blocks.extend(None, 0, records[start : start + BLOCK]))
-            )
-        return rows
-
-    def _end(self, transaction: "lmdb.Transaction[bytes]", sequence: Sequence, packed_key: bytes) -> int | None:
-        """The number behind the sequence's last; None when it is empty."""
-        with transaction.cursor(self._databases[sequence]) as cursor:
-            found = cursor.set_range(packed_key + b"\xff" * 8)
-            if (cursor.prev() if found else cursor.last()) and cursor.key()[:-8] == packed_key:
-                return int.from_bytes(cursor.key()[-8:], "big") * BLOCK + BLOCKS[sequence].end(cursor.value())
-        return None
+            block = blocks.extend(None, 0, records[start : start + BLOCK])
+        return packed_key, number.to_bytes(8, "big") + block
 
     def _cut(self, transaction: "lmdb.Transaction[bytes]", sequence: Sequence, key: Key, below: int) -> None:
         packed_key = PACK_KEY[sequence](key)
         number, place = divmod(max(below, 0), BLOCK)
-        last = packed_key + number.to_bytes(8, "big")
-        database = self._databases[sequence]
-        with transaction.cursor(database) as cursor:
+        packed_number = number.to_bytes(8, "big")
+        full, newest = self._databases.full[sequence], self._databases.newest[sequence]
+        with transaction.cursor(full) as cursor:
             found = cursor.set_range(packed_key)
-            while found and cursor.key() < last:
+            while found and cursor.key() < packed_key + packed_number:
                 found = cursor.delete()  # which moves to the next
-        block = transaction.get(last, None, database)
-        if block is not None:
-            kept = BLOCKS[sequence].cut(block, place)
-            if kept == block:
-                return
+        for database, at, head in ((full, packed_key + packed_number, b""), (newest, packed_key, packed_number)):
+            row = transaction.get(at, None, database)
+            if row is None or row[: len(head)] > head:
+                continue
+            kept = BLOCKS[sequence].cut(row[len(head) :], place) if row.startswith(head) else b""
             if kept:
-                transaction.put(last, kept, db=database)
+                transaction.put(at, head + kept, db=database)
             else:
-                transaction.delete(last, b"", database)
+                transaction.delete(at, b"", database)
 
     def commit(self) -> None:
         transaction = self._transaction
@@ -370,7 +395,7 @@ class LmdbStore:
                 return lmdb.open(
                     str(self._folder),
                     map_size=map_bytes,
-                    max_dbs=len(Table) + len(Sequence) + 1,
+                    max_dbs=len(Table) + 2 * len(Sequence) + 1,
                     max_readers=MAX_READERS,
                     max_spare_txns=1,
                 )
@@ -386,9 +411,14 @@ class LmdbStore:
             else:
                 about = environment.open_db(ABOUT, txn=transaction)
                 transaction.put(FORMAT_KEY, b"%d" % FORMAT, db=about)
-            self._databases: _Databases = {
-                each: environment.open_db(each.value.encode(), txn=transaction) for each in (*Table, *Sequence)
-            }
+            self._databases = _Databases(
+                {table: environment.open_db(table.value.encode(), txn=transaction) for table in Table},
+                {sequence: environment.open_db(sequence.value.encode(), txn=transaction) for sequence in Sequence},
+                {
+                    sequence: environment.open_db(b"newest " + sequence.value.encode(), txn=transaction)
+                    for sequence in Sequence
+                },
+            )
 
     def _check_format(self, environment: lmdb.Environment, transaction: "lmdb.Transaction[bytes]") -> None:
         try:
@@ -424,18 +454,20 @@ class LmdbStore:
         return self._used_bytes() >= self._quota_bytes
 
     def _used_bytes(self) -> int:
-        return sum(pages(stat) * stat["psize"] for stat in self._stats().values())
+        return sum(pages(stat) * stat["psize"] for _, stat in self._stats())
 
-    def _stats(self) -> dict[str, Any]:
+    def _stats(self) -> list[tuple[str, Any]]:
         assert self._environment is not None
         with self._environment.begin() as transaction:
-            return {each.value: transaction.stat(database) for each, database in self._databases.items()}
+            return [(name, transaction.stat(database)) for name, database in self._databases.all()]
 
     def statistics(self) -> StoreStatistics:
         stats = self._stats()
-        used = sum(pages(stat) * stat["psize"] for stat in stats.values())
+        used = sum(pages(stat) * stat["psize"] for _, stat in stats)
         file_bytes = (self._folder / "data.mdb").stat().st_size
-        rows = {name: stat["entries"] for name, stat in stats.items()}
+        rows: dict[str, int] = {}
+        for name, stat in stats:
+            rows[name] = rows.get(name, 0) + stat["entries"]
         return StoreStatistics(used, file_bytes, self._map_bytes, self._quota_bytes, rows)
 
 

@@ -33,7 +33,7 @@ from bimip.domain.records import (
 )
 from bimip.storage.keys import RECEIPT_STATE
 
-FORMAT = 2
+FORMAT = 3
 
 BLOCK = 24
 """Records of a sequence in one block. From 16 to 48 the disk bytes of an entry differ by 8 %, and 24 measured best:

@@ -7,6 +7,7 @@ and entering one costs more than most of what they wake for. Times are those of 
 from heapq import heapify, heappop, heappush
 from itertools import count
 from math import inf
+from typing import Self
 
 import trio
 
@@ -35,7 +36,7 @@ class Alarms:
             while self._heap and self._heap[0][0] <= now:
                 self._ring_first()
             with trio.move_on_at(self._heap[0][0] if self._heap else inf):
-                await self._earlier.wait()
+                await self._earlier
 
     def _ring_first(self) -> None:
         when, _, alarm = heappop(self._heap)
@@ -69,14 +70,14 @@ class Alarm(Bell):
         self._alarms = alarms
         self.set_for = inf
 
-    async def wait_until(self, when: float) -> None:
-        """Until the next ring or this time, or an earlier one that it was set for before. Cancelling is safe."""
+    def until(self, when: float) -> Self:
+        """`await alarm.until(when)`: until the next ring or this time, or an earlier one that it was set for before."""
         if when < self.set_for:
             self.switch_off()
             if when < inf:
                 self.set_for = when
                 self._alarms.add(when, self)
-        await self.wait()
+        return self
 
     def switch_off(self) -> None:
         """It need not ring at the time that it was set for: nobody will wait."""

@@ -5,6 +5,7 @@ of tasks wait like this all day. What a ring tells is to look again: one that no
 first, and wait without a checkpoint in between.
 """
 
+from collections.abc import Generator
 from typing import Any
 
 import trio
@@ -21,11 +22,14 @@ class Bell:
         if task is not None:
             trio.lowlevel.reschedule(task)
 
-    async def wait(self) -> None:
-        """Until the next ring. One task at a time. Cancelling is safe."""
+    def __await__(self) -> Generator[Any, Any, None]:
+        """`await bell`: until the next ring. One task at a time. Cancelling is safe.
+
+        It is no coroutine of its own: each costs its frame for as long as it waits.
+        """
         assert self._task is None, "two tasks wait for one bell"
         self._task = trio.lowlevel.current_task()
-        await trio.lowlevel.wait_task_rescheduled(self._leave)
+        return trio.lowlevel.wait_task_rescheduled(self._leave).__await__()  # noqa: ASYNC105 - that is what is awaited
 
     def _leave(self, _raise_cancel: Any) -> trio.lowlevel.Abort:  # noqa: ANN401 - trio's, and not used
         self._task = None

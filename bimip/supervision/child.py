@@ -163,15 +163,15 @@ class Incarnation(Child):
     def details(self) -> Details | None:
         return self._details
 
-    async def run(self, body: "Callable[[Incarnation], Awaitable[Exit]]") -> None:
-        """The child's task. Raises only what is not an `Exception`."""
+    async def run(self, begin: Callable[..., Awaitable[Exit]], *about: object) -> None:
+        """The child's task: `begin(*about, self)`. Raises only what is not an `Exception`."""
         self.task = trio.lowlevel.current_task()
         _CURRENT.set(self)
         how: Exit | None = None
         error: Exception | None = None
         try:
             with self._scope:
-                how = await body(self)
+                how = await begin(*about, self)
         except Exception as exc:  # noqa: BLE001 -- here a child's failure becomes a fact for its supervisor
             error = exc
         finally:

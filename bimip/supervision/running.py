@@ -96,8 +96,8 @@ class Books:
         child = Incarnation(slot.spec.id, self)
         slot.child = child
         self.enter(slot, State.STARTING)
-        body = partial(self.world.begin, self.world, slot.spec)
-        self._context.run(partial(self.nursery.start_soon, child.run, body, name=child.path))
+        start_soon = partial(self.nursery.start_soon, name=child.path)
+        self._context.run(start_soon, child.run, self.world.begin, self.world, slot.spec)
         return child
 
     def enter(self, slot: Slot, state: State) -> None:

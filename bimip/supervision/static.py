@@ -109,7 +109,7 @@ class RunningSupervisor(Running):
         verdict = await self._start_all()
         while verdict is None:
             while not self._events:
-                await self._wake.wait()
+                await self._wake
             # A supervisor that was told to stop, or killed, starts nothing any more.
             await trio.lowlevel.checkpoint_if_cancelled()
             event = self._events.pop(0)

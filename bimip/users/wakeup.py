@@ -25,6 +25,6 @@ class Wakeup(Alarm):
         safe.
         """
         if self.number == number:
-            await self.wait_until(until)
+            await self.until(until)
         else:
             await trio.lowlevel.checkpoint()

@@ -21,12 +21,11 @@ _TAG = b"\x2a"  # Body.messages
 _OFFSET = Struct("<cQ")  # Message.user_offset: tag 0x69
 _OFFSET_TAG = b"\x69"
 
-# Message.status = SENT, Message.signal_offset's tag and number, Message.signal_id's tag.
-_HEAD = Struct("<3sQc")
+# Message.status = SENT, Message.signal_offset's tag and number, Message.server_time's, Message.signal_id's tag.
+_HEAD = Struct("<3sQ2sQc")
 _HEAD_TAG = b"\x58\x01\x61"
-_SIGNAL_ID_TAG = b"\x12"
-_SERVER_TIME = Struct("<2sQ")  # Message.server_time
 _SERVER_TIME_TAG = b"\x99\x01"
+_SIGNAL_ID_TAG = b"\x12"
 _CONVERSATION_TAG = b"\x8a\x01"
 _CONVERSATION_OFFSET_TAG = b"\x90\x01"
 
@@ -73,10 +72,9 @@ def store(
     """The stored form of what `outgoing` made."""
     text = signal_id.encode()
     name = conversation.encode()
-    fields = b"".join(
+    added = b"".join(
         (
-            sent,
-            _HEAD.pack(_HEAD_TAG, stamp, _SIGNAL_ID_TAG),
+            _HEAD.pack(_HEAD_TAG, stamp, _SERVER_TIME_TAG, server_time, _SIGNAL_ID_TAG),
             varint(len(text)),
             text,
             _CONVERSATION_TAG,
@@ -84,10 +82,9 @@ def store(
             name,
             _CONVERSATION_OFFSET_TAG,
             varint(conversation_offset),
-            _SERVER_TIME.pack(_SERVER_TIME_TAG, server_time),
         )
     )
-    return _framed(fields)
+    return b"".join((_TAG, varint(len(sent) + len(added) + 9), sent, added))
 
 
 def deliver(stored: bytes, offset: int) -> bytes:

@@ -93,7 +93,7 @@ class How(NamedTuple):
 
 HOWS = tuple(How(verb, moment) for verb in ("kill", "raise") for moment in ("before", "within", "after"))
 
-RESTING = {"RunningSupervisor._serve: await self._wake.wait()", "RunningDynamicSupervisor.run: await self._over.wait()"}
+RESTING = {"RunningSupervisor._serve: await self._wake", "RunningDynamicSupervisor.run: await self._over.wait()"}
 """Where a supervisor spends its life."""
 
 

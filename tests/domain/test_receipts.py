@@ -16,7 +16,6 @@ from bimip.domain.receipts import (
     fresh,
     merge,
     part_of,
-    runs_of,
 )
 from bimip.domain.records import Run, Runs
 
@@ -92,11 +91,12 @@ def test_whether_an_offset_is_covered(runs: Runs, offset: int) -> None:
 @given(st.sets(st.integers(1, 4 * PART), max_size=6), st.integers(0, 2 * PART))
 def test_parts_share_the_ranges_between_them(starts: set[int], length: int) -> None:
     given = ranges.normal((start, start + length) for start in starts)
-    parts = list(by_part(given))
+    parts = by_part(given, Millis(7))
 
-    assert [part for part, _ in parts] == sorted({part_of(offset) for offset in ranges.offsets(given)})
-    assert ranges.normal(piece for _, pieces in parts for piece in pieces) == given
-    assert all(part_of(first) == part_of(last) == part for part, pieces in parts for first, last in pieces)
+    assert list(parts) == sorted({part_of(offset) for offset in ranges.offsets(given)})
+    assert ranges.normal((run.first, run.last) for runs in parts.values() for run in runs) == given
+    assert all(part_of(run.first) == part_of(run.last) == part for part, runs in parts.items() for run in runs)
+    assert {run.time for runs in parts.values() for run in runs} <= {7}
 
 
 @given(st.integers(1, 4 * BLOCK))
@@ -108,15 +108,12 @@ def test_a_block_holds_256_offsets_from_one_on() -> None:
     assert [block_of(offset) for offset in (1, 256, 257, 512, 513)] == [0, 0, 1, 1, 2]
 
 
-def test_ranges_at_one_time_are_runs() -> None:
-    one = Run(ConversationOffset(1), ConversationOffset(3), Millis(7))
-    other = Run(ConversationOffset(9), ConversationOffset(9), Millis(7))
-
-    assert runs_of([(1, 3), (9, 9)], Millis(7)) == (one, other)
+def run(first: int, last: int, time: int) -> Run:
+    return Run(ConversationOffset(first), ConversationOffset(last), Millis(time))
 
 
 def test_a_live_ack_makes_the_last_run_longer() -> None:
-    known = runs_of([(1, 3)], Millis(7))
+    known = (run(1, 3, 7),)
 
-    assert merge(known, runs_of([(4, 5)], Millis(7))) == runs_of([(1, 5)], Millis(7))
-    assert len(merge(known, runs_of([(4, 5)], Millis(8)))) == 2
+    assert merge(known, (run(4, 5, 7),)) == (run(1, 5, 7),)
+    assert merge(known, (run(4, 5, 8),)) == (run(1, 3, 7), run(4, 5, 8))

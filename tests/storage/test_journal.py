@@ -80,7 +80,7 @@ async def test_the_clock_is_ahead_of_every_stamp_ever_given_also_when_the_wall_c
                 stamps.append(sent.stamp)
 
     assert stamps == sorted(set(stamps))
-    assert office.get(Table.META, "clock") == stamps[-1]
+    assert office.get(Table.META, "clock") > stamps[-1]
 
 
 async def test_the_reply_comes_after_the_commit_and_not_before() -> None:

@@ -469,3 +469,19 @@ def test_a_snapshot_costs_no_reader_slot_of_its_own(store: LmdbStore) -> None:
             reader.get(Table.EIDS, (1,))
 
     assert opened(store).info()["num_readers"] <= 2
+
+
+def test_a_commit_writes_the_ends_of_many_long_logs_on_few_pages(store: LmdbStore) -> None:
+    logs = [(Sequence.ENTRIES, (user, "chat")) for user in range(100)]
+    entry = Entry(Stamp(1), ConversationId(1), ConversationOffset(1), UserId(2), DeviceId(3), addressed=False)
+    commit(store, Changes(appends={log: [(number, entry) for number in range(1, 301)] for log in logs}))
+    before = written()
+    commit(store, Changes(appends={log: [(301, entry)] for log in logs}))
+
+    assert written() - before < 50 * 4096
+
+
+def written() -> int:
+    """Bytes that this process wrote until now."""
+    lines = Path("/proc/self/io").read_text(encoding="ascii").splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("wchar"))

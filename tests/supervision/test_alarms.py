@@ -20,12 +20,16 @@ async def running(alarms: Alarms) -> AsyncIterator[trio.Nursery]:
         nursery.cancel_scope.cancel()
 
 
+async def wait_until(alarm: Alarm, when: float) -> None:
+    await alarm.until(when)
+
+
 async def wait_for_all(alarms: Alarms, times: list[float]) -> list[tuple[float, float]]:
     """When each of them, started together, was woken."""
     woken: list[tuple[float, float]] = []
 
     async def wait(when: float) -> None:
-        await Alarm(alarms).wait_until(when)
+        await Alarm(alarms).until(when)
         woken.append((when, trio.current_time()))
 
     async with running(alarms), trio.open_nursery() as waiting:
@@ -53,7 +57,7 @@ async def test_a_ring_comes_before_the_time(autojump_clock: trio.testing.MockClo
     alarms = Alarms()
     alarm = Alarm(alarms)
     async with running(alarms) as nursery:
-        nursery.start_soon(alarm.wait_until, 30.0)
+        nursery.start_soon(wait_until, alarm, 30.0)
         await trio.sleep(1)
         alarm.ring()
         await wait_all_tasks_blocked()
@@ -71,7 +75,7 @@ async def test_a_later_time_keeps_the_earlier_and_an_earlier_one_replaces_it(
 
     async def wait(*times: float) -> None:
         for when in times:
-            await alarm.wait_until(when)
+            await alarm.until(when)
             woken.append(trio.current_time())
 
     async with running(alarms) as nursery:
@@ -88,7 +92,7 @@ async def test_without_a_time_only_a_ring_wakes(autojump_clock: trio.testing.Moc
     alarm = Alarm(alarms)
     async with running(alarms):
         with trio.move_on_after(1000) as scope:
-            await alarm.wait_until(inf)
+            await alarm.until(inf)
 
     assert scope.cancelled_caught
     assert len(alarms) == 0
@@ -101,11 +105,11 @@ async def test_who_leaves_costs_nothing(autojump_clock: trio.testing.MockClock) 
         for _ in range(10 * FEW):
             alarm = Alarm(alarms)
             with trio.move_on_after(0):
-                await alarm.wait_until(1000.0)
+                await alarm.until(1000.0)
             alarm.switch_off()
         kept = len(alarms)
         last = Alarm(alarms)
-        await last.wait_until(2000.0)
+        await last.until(2000.0)
 
     assert kept <= 2 * FEW
     assert trio.current_time() == 2000
@@ -116,7 +120,7 @@ async def test_who_was_killed_goes_on_where_it_stopped(autojump_clock: trio.test
     woken: list[float] = []
 
     async def wait() -> None:
-        await Alarm(alarms).wait_until(5.0)
+        await Alarm(alarms).until(5.0)
         woken.append(trio.current_time())
 
     async with trio.open_nursery() as nursery:

@@ -5,13 +5,17 @@ from trio.testing import wait_all_tasks_blocked
 from bimip.supervision import Bell
 
 
+async def wait_for(bell: Bell) -> None:
+    await bell
+
+
 async def test_a_ring_wakes_who_waits() -> None:
     bell = Bell()
     woken: list[int] = []
 
     async def wait_twice() -> None:
         for number in (1, 2):
-            await bell.wait()
+            await bell
             woken.append(number)
 
     async with trio.open_nursery() as nursery:
@@ -30,10 +34,10 @@ async def test_a_ring_wakes_who_waits() -> None:
 async def test_who_is_cancelled_waits_no_more() -> None:
     bell = Bell()
     with trio.move_on_after(0) as scope:
-        await bell.wait()
+        await bell
     bell.ring()
     with trio.move_on_after(0):
-        await bell.wait()
+        await bell
 
     assert scope.cancelled_caught
 
@@ -42,8 +46,8 @@ async def test_it_is_for_one_task() -> None:
     bell = Bell()
 
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(bell.wait)
+        nursery.start_soon(wait_for, bell)
         await wait_all_tasks_blocked()
         with pytest.raises(AssertionError, match="two tasks"):
-            await bell.wait()
+            await bell
         bell.ring()
