@@ -9,6 +9,10 @@ the next step goes on behind the last frame that was taken.
 One frame holds all that there is for the device: acknowledgements of its own messages, state, and the entries of one
 partition.
 
+A step is mostly asked for when there is nothing to do, so that has to be known at once: a session counts its news, and
+a device notes the count at which it had been sent all that could be sent (`_told`). What else lets it go on, an ack or
+a deadline, unsets that.
+
 What `step` raises is the device's crash and not the committer's: `step_soon` keeps it for the fetcher, which raises
 it. An entry that was being read when that happened twice is delivered as a gap.
 """

@@ -1,5 +1,6 @@
 """Where a device says it stands is where it stands: Hello's position wins (DESIGN.md part 7)."""
 
+import trio
 from trio.testing import MockClock
 
 from bimip.client.wire import bimip as pb
@@ -42,6 +43,21 @@ async def test_a_device_that_holds_12_and_returns_with_10_gets_11_alone(
 
         assert heard.ranges == [(10, 12)]
         assert heard.payloads == [b"11"]
+
+
+async def test_a_device_that_says_hello_late_gets_what_is_there(
+    autojump_clock: MockClock, open_store: OpenStore
+) -> None:
+    """By then its fetcher had looked, and there was nothing that it could send."""
+    async with open_world(open_store=open_store) as world:
+        await world.register("bob")
+        await world.fill("bob", 1, 2)
+        phone = world.connect("bob", "phone")
+        await trio.sleep(1)
+        await phone.hello(at(0))
+        heard = await phone.heard()
+
+        assert heard.payloads == [b"1", b"2"]
 
 
 async def test_a_phone_whose_sent_was_cut_off_gets_its_own_entry_and_may_send_it_again(

@@ -58,6 +58,17 @@ def test_it_has_room_for_so_many_bytes() -> None:
     assert not given.has_room(30, planned=1, planned_bytes=11)
 
 
+def test_the_room_is_what_is_left_of_both() -> None:
+    given = window(entries=3, max_bytes=100)
+    empty = given.room()
+    send(given, 1, size=60)
+    one = given.room()
+    given.acknowledge(1, (), 0.0)
+    send(given, 2, size=130)
+
+    assert (empty, one, given.room()) == ((3, 100), (2, 40), (2, -30))
+
+
 def test_one_entry_always_has_room_however_large() -> None:
     assert window(max_bytes=100).has_room(1_000_000)
     assert not window(max_bytes=100).has_room(1_000_000, planned=1)

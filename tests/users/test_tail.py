@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from bimip.domain.ids import ConversationId, ConversationOffset, DeviceId, Offset, Stamp, UserId, Version
 from bimip.domain.records import Entry
 from bimip.users.tail import MAX_BYTES, MAX_ENTRIES, Item, LogTail, StateTail
+from bimip.wire.state import delta_part
 
 
 def item(offset: int, size: int = 10) -> Item:
@@ -102,6 +103,20 @@ def test_state_is_answered_with_every_later_change_or_not_at_all(head: int, step
     if after >= state.head:
         assert found == []
     assert len(state._items) <= MAX_ENTRIES
+
+
+def test_a_delta_is_made_once_for_all_devices_at_a_version() -> None:
+    state = StateTail(Version(4))
+    state.add(Version(5), b"5")
+    state.add(Version(6), b"6")
+    first, again, behind = state.delta(4), state.delta(4), state.delta(5)
+    state.add(Version(7), b"7")
+
+    assert first == delta_part(4, 6, [b"5", b"6"])
+    assert again is first
+    assert behind == delta_part(5, 6, [b"6"])
+    assert state.delta(5) == delta_part(5, 7, [b"6", b"7"])
+    assert state.delta(3) is None
 
 
 def test_state_that_was_dropped_is_left_to_the_store() -> None:

@@ -75,6 +75,25 @@ def test_what_is_the_servers_to_say_is_ignored_from_a_client() -> None:
     assert delivered(written()) == delivered(forged)
 
 
+@pytest.mark.parametrize(
+    "forged",
+    [
+        {"signal_id": "x"},
+        {"status": 3},
+        {"signal_offset": 1},
+        {"user_offset": 9},
+        {"user_offset": 0},
+        {"conversation": "other"},
+        {"conversation_offset": 8},
+        {"server_time": 7},
+        {"expires_at": 6},
+        {"erased": True},
+    ],
+)
+def test_nothing_that_is_the_servers_to_say_is_stored_for_a_client(forged: dict[str, Any]) -> None:
+    assert accepted(written()) == accepted(written(**forged))
+
+
 def test_addressees_are_not_stored_with_the_body() -> None:
     address = pb.DeviceAddress(identity=pb.Identity(eid="b@x", connection_resource_id="d"), payload=b"secret")
 
@@ -93,6 +112,7 @@ def test_fields_that_the_schema_does_not_know_are_not_stored(unknown: bytes) -> 
 def test_the_last_nine_bytes_are_the_readers_offset(offset: int) -> None:
     element = stored.deliver(accepted(written()), offset)
 
+    assert stored.undelivered(element) == accepted(written())
     assert element[-9:] == b"\x69" + offset.to_bytes(8, "little")
     assert offset == one_of(element).user_offset
     assert one_of(element).HasField("user_offset")
