@@ -156,7 +156,7 @@ class WebSocketConnection:
         """See `Connection`. Raises at once when the connection was closed from this side."""
         received: list[bytes] = []
 
-        def take(frames: list[bytes]) -> bool:
+        def take(frames: list[bytes], _now: float) -> bool:
             received.extend(frames)
             return False
 
@@ -190,7 +190,7 @@ class WebSocketConnection:
             return
         frames, self._arrived = self._arrived, []
         try:
-            if take(frames):
+            if take(frames, self._heard_at):
                 return
         except Exception as error:  # noqa: BLE001 - raised again by whoever called `hand_to`: its crash, not the poller's
             self._crash = error
@@ -263,6 +263,7 @@ class WebSocketConnection:
                     data = bytes(await self._stream.receive_some(RECEIVE_BYTES))
                 except DEAD:
                     data = b""
+                self._heard_at = trio.current_time()
                 self._read(data)
 
     async def send(self) -> None:
@@ -398,7 +399,7 @@ class WebSocketConnection:
         else:
             self._notify_changed()
 
-    def read_now(self) -> bool:
+    def read_now(self, now: float) -> bool:
         """The socket has something. False: no more is wanted for now."""
         try:
             data = os.read(self._fd, RECEIVE_BYTES)
@@ -406,6 +407,7 @@ class WebSocketConnection:
             return True
         except OSError:
             data = b""
+        self._heard_at = now
         self._read(data)
         return self._reading
 
@@ -432,7 +434,6 @@ class WebSocketConnection:
             self._eof = True
             self._end(*GONE)
             return
-        self._heard_at = trio.current_time()
         for event in self._reader.feed(data):
             if isinstance(event, bytes) and not self._is_json and self._ending is None:
                 self._arrived.append(event)

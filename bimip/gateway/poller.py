@@ -21,8 +21,8 @@ MAX_READY = 64
 class Source(Protocol):
     """What reads from a socket."""
 
-    def read_now(self) -> bool:
-        """Read what is there, without waiting. False: no more for now. Raises nothing."""
+    def read_now(self, now: float) -> bool:
+        """Read what is there, without waiting. False: no more for now. Raises nothing. `now` is the loop's time."""
         ...
 
 
@@ -51,7 +51,8 @@ class Poller:
         """Serve until cancelled."""
         while True:
             await trio.lowlevel.wait_readable(self._epoll.fileno())
+            now = trio.current_time()
             for fd, _ in self._epoll.poll(0, MAX_READY):
                 source = self._sources.get(fd)  # one that came before may have closed it
-                if source is not None and not source.read_now():
+                if source is not None and not source.read_now(now):
                     self.remove(fd)

@@ -6,8 +6,9 @@ A frame is one encoded MessageScheme, whatever the peer's subprotocol: the gatew
 from collections.abc import Callable
 from typing import Protocol
 
-Take = Callable[[list[bytes]], bool]
-"""Takes frames, at once. False: no more for now."""
+Take = Callable[[list[bytes], float], bool]
+"""Takes frames, at once, and the event loop's time (which costs too much to be asked for by each). False: no more for
+now."""
 
 
 class ConnectionClosedError(Exception):

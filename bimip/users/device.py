@@ -179,12 +179,12 @@ class Device:
         if self.unanswered < most <= self.unanswered + count:
             self.answered.ring()  # only then does the reader wait for it
 
-    def step_soon(self) -> None:
+    def step_soon(self, now: float) -> None:
         """Step at once, on behalf of the fetcher: what is raised is its crash. It goes on where this stopped."""
         if self._crash:
             return
         try:
-            self.step()
+            self.step(now)
         except Exception as error:  # noqa: BLE001 - raised again by the fetcher, whose crash it is
             self._crash = error
             self.wakeup.ring()
@@ -194,15 +194,18 @@ class Device:
         if crash is not None:
             raise crash
 
-    def step(self) -> None:
-        """Send all that there is, until the connection declines or the windows are full. No checkpoint in here."""
+    def step(self, now: float) -> None:
+        """Send all that there is, until the connection declines or the windows are full. No checkpoint in here.
+
+        `now` is the event loop's time.
+        """
         if self.said_hello and not self.greeted:
             return
         while self._is_behind():
             if not self.connection.sendable:
                 self.wakeup.ring()  # the fetcher goes on when it is
                 break
-            if not self._send_one():
+            if not self._send_one(now):
                 break
         if self._closing is not None and not self._frames and not self._replies:
             self.connection.close(*self._closing)
@@ -223,7 +226,7 @@ class Device:
         self._told = session.news
         return False
 
-    def _send_one(self) -> bool:
+    def _send_one(self, now: float) -> bool:
         """Offer the connection one frame; False when there is none to send."""
         if self._frames:
             if self.connection.send_nowait(self._frames[0]):
@@ -235,9 +238,9 @@ class Device:
         if self._overdue:
             self._overdue = self._send_redelivery()
             return True
-        return self._send_in_turn()
+        return self._send_in_turn(now)
 
-    def _send_in_turn(self) -> bool:
+    def _send_in_turn(self, now: float) -> bool:
         """Replies, state and the first partition that has something: one Body."""
         parts = self._some_replies() if self._replies else []
         replies = len(parts)
@@ -266,7 +269,7 @@ class Device:
             self.state_live = page.live
             self.state_reset = self.state_reset and not page.live
         if plan is not None:
-            plan.window.sent(plan.upto, plan.entries, trio.current_time())
+            plan.window.sent(plan.upto, plan.entries, now)
         return True
 
     def _some_replies(self) -> list[bytes]:

@@ -17,7 +17,7 @@ async def fetch(device: Device, child: Child) -> None:
         number = device.wakeup.number
         device.raise_crash()
         device.check_deadlines()
-        device.step()
+        device.step(trio.current_time())
         if not device.connection.sendable:
             # What is closed takes everything: a reader that waits for room goes on, sees it, and ends the device.
             with suppress(ConnectionClosedError):

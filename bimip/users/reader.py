@@ -39,10 +39,10 @@ async def _read_hello(device: Device, frames: list[bytes], intake: "_Intake") ->
     with trio.move_on_after(device.session.services.hello_seconds):
         if not frames:
             frames = await device.connection.receive()
-        intake.take(frames[:1])
+        intake.take(frames[:1], trio.current_time())
         await intake.catch_up()
     if device.said_hello:
-        intake.take(frames[1:])
+        intake.take(frames[1:], trio.current_time())
     else:
         device.connection.close(Close.HELLO_EXPECTED, "the first frame must be a valid Hello, in time")
 
@@ -57,16 +57,17 @@ class _Intake:
         self._malformed = 0  # frames in a row that could not be decoded
         self._waiting: list[bytes] = []
 
-    def take(self, frames: list[bytes]) -> bool:
+    def take(self, frames: list[bytes], now: float) -> bool:
         """False: there is no room for more, or others must have their turn first."""
         device = self._device
+        device.heard_at = now
         most = device.session.services.limits.max_unanswered
         for number, frame in enumerate(frames):
             if device.unanswered >= most or number == FRAMES_AT_ONCE:
                 self._waiting = frames[number:]
                 break
             self._handle(frame)
-        device.step_soon()
+        device.step_soon(now)
         return not self._waiting and device.unanswered < most
 
     def _handle(self, frame: bytes) -> None:
@@ -92,4 +93,4 @@ class _Intake:
                 return
             await trio.lowlevel.checkpoint()
             frames, self._waiting = self._waiting, []
-            self.take(frames)
+            self.take(frames, trio.current_time())

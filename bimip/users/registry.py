@@ -168,10 +168,11 @@ class Users:
             if concerned is not None:
                 self._tell(concerned, concerned.state_changed, version, key, fresh)
         touched = self._services.touched
+        now = trio.current_time()
         while touched:
             for device in list(touched):
                 touched.pop(device, None)
-                device.step_soon()
+                device.step_soon(now)
 
     def _tell_of_logs(self, changes: Changes) -> None:
         bodies = changes.puts.get(Table.BODIES, {})

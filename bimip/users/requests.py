@@ -8,8 +8,6 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
-import trio
-
 from bimip.domain.ids import ConversationOffset, Millis, Offset
 from bimip.domain.operations import (
     Acknowledge,
@@ -42,7 +40,6 @@ def handle(device: Device, frame: bytes) -> None:
         raise WireError(pb.OUT_OF_ORDER, "say Hello first", ref=ref)
     try:
         if name != "hello":  # is always answered; what it brings is charged where that is judged
-            device.heard_at = trio.current_time()
             wait = device.rates.take(_requests_in(name, payload), len(frame), device.heard_at)
             if wait:
                 _refuse(device, name, payload, ref, rate_limited(wait))

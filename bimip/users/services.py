@@ -18,7 +18,7 @@ MAX_REMEMBERED = 4096
 
 
 class Touched(Protocol):
-    def step_soon(self) -> None: ...
+    def step_soon(self, now: float) -> None: ...
 
 
 class DamageBook:

@@ -45,7 +45,7 @@ async def hasty_fetch(device: Device, child: Child) -> None:
         number = device.wakeup.number
         device.raise_crash()
         device.check_deadlines()
-        device.step()
+        device.step(trio.current_time())
         frames, late.frames = late.frames, []
         for frame in frames:
             await trio.sleep(0.001)

@@ -189,10 +189,10 @@ async def test_a_user_whose_session_gives_up_again_and_again_costs_nobody_else_a
             raise Boom("a frame")
         handle(device, frame)
 
-    def step_or_raise(device: Device) -> None:
+    def step_or_raise(device: Device, now: float) -> None:
         if device.session.eid == "mallory":
             raise Boom("a step")
-        step(device)
+        step(device, now)
 
     if "reader" in way:
         monkeypatch.setattr(reader, "handle", handle_or_raise)

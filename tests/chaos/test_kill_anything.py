@@ -58,7 +58,10 @@ NOT_REACHED = {
         "bimip.users.wakeup",
         "await trio.lowlevel.checkpoint()",
     ): "both that wait took the number in the same step: nothing can have rung since",
-    ("bimip.gateway.connection", "await self._gone.wait()"): "`wait_closed` is for peers and tests: no task awaits it",
+    (
+        "bimip.gateway.connection",
+        "WebSocketConnection.wait_closed: await self._wait_changed()",
+    ): "it is for peers and tests: no task awaits it",
 }
 """By module and line of code, with its function where others have the same line."""
 

@@ -21,7 +21,7 @@ class Reads:
         self.calls = 0
         self.data = b""
 
-    def read_now(self) -> bool:
+    def read_now(self, _now: float) -> bool:
         self.calls += 1
         self.data += os.read(self.fd, 100)
         self.times -= 1
@@ -103,7 +103,7 @@ async def test_one_that_closes_another_in_the_same_round_hides_its_news() -> Non
         def __init__(self, other: int) -> None:
             self.other = other
 
-        def read_now(self) -> bool:
+        def read_now(self, _now: float) -> bool:
             poller.remove(self.other)
             removed.append(self.other)
             return False

@@ -38,7 +38,7 @@ class MemoryConnection:
         return frames
 
     async def hand_to(self, take: Take) -> None:
-        while take(await self.receive()):
+        while take(await self.receive(), trio.current_time()):
             pass
 
     def send_nowait(self, frame: bytes) -> bool:

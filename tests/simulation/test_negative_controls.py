@@ -55,12 +55,12 @@ class Boastful:
         self._connection.close(code, reason)
 
 
-def moving_first(step: Callable[[Any], None]) -> Callable[[Any], None]:
-    def hasty(device: Any) -> None:
+def moving_first(step: Callable[[Any, float], None]) -> Callable[[Any, float], None]:
+    def hasty(device: Any, now: float) -> None:
         connection = device.connection
         device.connection = Boastful(connection)
         try:
-            step(device)
+            step(device, now)
         finally:
             device.connection = connection
 
