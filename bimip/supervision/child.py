@@ -61,10 +61,15 @@ class Child:
         "_value",
         "_waiters",
         "id",
+        "path",
     )
 
     def __init__(self, child_id: str, owner: Owner) -> None:
         self.id = child_id
+        self.path = f"{owner.path}/{paths.escape(child_id)}" if owner.path else paths.escape(child_id)
+        """The address in the tree, such as "bimip/users/alice@example.org/phone"; see `paths` for the escaping of
+        ids.
+        """
         self._owner = owner
         self._deadline = math.inf
         self._details: Details | None = None
@@ -76,13 +81,6 @@ class Child:
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.path}>"
-
-    @property
-    def path(self) -> str:
-        """The address in the tree, such as "bimip/users/alice@example.org/phone"; see `paths` for the escaping of
-        ids.
-        """
-        return f"{self._owner.path}/{paths.escape(self.id)}" if self._owner.path else paths.escape(self.id)
 
     @property
     def stopping(self) -> bool:
