@@ -46,6 +46,7 @@ from tests.chaos.oddities import visit_again_and_again
 from tests.chaos.sites import Holds, Site, Visit, held, modules_below, sites_of
 from tests.chaos.virtual import VirtualFleet, VirtualWorld, open_virtual_world
 from tests.harness.world import seeded_scheduler
+from tests.simulation.tracing import untraced
 
 NAMES = tuple(
     Name(user, device) for user in ("alice", "bob", "carol") for device in ("phone", "laptop")[: 1 + (user != "carol")]
@@ -193,7 +194,7 @@ class Sweep:
         """`hunts`: only at places that were never hit."""
         episode = Episode(self, seed, hunts=hunts)
         try:
-            with held(modules(), episode.holds), seeded_scheduler(seed), watched(episode):
+            with untraced(), held(modules(), episode.holds), seeded_scheduler(seed), watched(episode):
                 trio.run(episode.run, injections, clock=MockClock(autojump_threshold=0))
         except Exception as error:  # noqa: BLE001 - whatever left the server is what this looks for
             trace = "".join(traceback.format_exception(error))[-TRACE_CHARACTERS:]

@@ -14,7 +14,7 @@ from tests.simulation.simulation import MESSAGES, Options, Outcome, simulate
 from tests.simulation.summary import failure, summary
 from tests.simulation.tracing import untraced
 
-SEEDS = int(os.environ.get("BIMIP_SEEDS", "160"))
+SEEDS = int(os.environ.get("BIMIP_SEEDS", "200"))
 FIRST = int(os.environ.get("BIMIP_FIRST_SEED", "1"))
 CHUNK = 20
 TRACED = 10
