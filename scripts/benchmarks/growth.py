@@ -10,7 +10,7 @@ from typing import Any
 
 import trio
 
-from bimip.users.device import deliver
+from bimip.users.device import FRAME_BYTES
 from bimip.users.session import READ_AHEAD, read_items
 from scripts.benchmarks import accounting, server
 from scripts.benchmarks.offline import Filling, open_filling
@@ -70,9 +70,9 @@ def _catching_up(filling: Filling) -> dict[str, Any]:
         after = 0
         while True:
             with filling.store.snapshot() as view:
-                items = read_items(view, user, "chat", after, READ_AHEAD)
-            pulled += sum(map(bool, map(deliver, items)))
-            if len(items) < READ_AHEAD:
+                items = read_items(view, user, "chat", after, READ_AHEAD, FRAME_BYTES)
+            pulled += len(items)
+            if not items:
                 break
             after = items[-1].offset
     return {"pull_us_per_entry": 1e6 * (time.process_time() - began) / max(pulled, 1), "pulled": pulled}
