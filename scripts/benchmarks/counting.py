@@ -88,19 +88,8 @@ def count(load: Load, rounds: int) -> dict[str, float]:
     """Per thousand messages, by name."""
     with server.temporary_folder() as folder:
         output = folder / "counts"
-        plain = server.command
-
-        def counted(config: Path) -> list[str]:
-            interpreter, *rest = plain(config)
-            return [interpreter, "-m", "scripts.benchmarks.counting", str(output), *rest[2:]]
-
-        server.command = counted
-        try:
-            with server.running(folder) as running:
-                found = _measure(running, load, rounds, output)
-        finally:
-            server.command = plain
-    return found
+        with server.observed_by("counting", output), server.running(folder) as running:
+            return _measure(running, load, rounds, output)
 
 
 def _measure(running: server.Server, load: Load, rounds: int, output: Path) -> dict[str, float]:

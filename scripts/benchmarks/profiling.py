@@ -77,18 +77,8 @@ def measure(load: Load) -> str:
     """Put a load on a server with a sampler in it; returns the table."""
     with server.temporary_folder() as folder:
         table = folder / "profile"
-        plain = server.command
-
-        def sampled(config: Path) -> list[str]:
-            interpreter, *rest = plain(config)
-            return [interpreter, "-m", "scripts.benchmarks.profiling", str(table), *rest[2:]]
-
-        server.command = sampled
-        try:
-            with server.running(folder) as running:
-                found: dict[str, Any] = throughput.measure(running, load)
-        finally:
-            server.command = plain
+        with server.observed_by("profiling", table), server.running(folder) as running:
+            found: dict[str, Any] = throughput.measure(running, load)
         rate, each = found["accepted_per_s"], found["server_us_per_message"]
         return f"{rate:,.0f} accepted/s, {each:,.0f} µs each, while sampled\n\n{table.read_text()}"
 
