@@ -21,6 +21,7 @@ The floor imports trio and the standard library alone, and knows nothing of mess
     static.py     `Supervisor` at work            dynamic.py   `DynamicSupervisor` at work, and `Children`
     tree.py       `open_tree`, kill, restart      snapshot.py  the frozen picture; waiting.py: where a task waits
     reports.py    typed facts for one hook        errors.py    what is raised; paths.py: addresses
+    bell.py       where one task waits            alarms.py    bells that ring at a time: cheap for thousands
 
 Theory of operation:
 
