@@ -7,12 +7,13 @@ idle server commits at once. Acks alone have nobody who waits for them, and wait
 
 A decision that raises costs its own operation an error and nothing else: it is a pure function, so nothing has
 happened. A batch that the store cannot take for such a reason is tried again one operation at a time, and the one at
-fault is refused. What a commit raises that is no StorageError ends the journal, since nobody knows what is on disk.
+fault is refused. What a commit raises that is no StorageError tells nothing of what is on disk, and ends the
+incarnation.
 
 When the journal itself ends in the middle of a batch, its successor finds the batch in the queue, outcome unknown,
 and tries each alone, in order: every operation is harmless to repeat. One that takes the journal down twice is set
-aside and answered UNKNOWN_OUTCOME. What is raised in the middle of a batch is treated so without a restart, as those
-are counted, and would be spent by a client that repeats such an operation.
+aside and answered UNKNOWN_OUTCOME. Where an error ended the incarnation the next one begins without the supervisor,
+whose restarts are counted: a client that repeats such an operation would spend them for everybody.
 
 Whoever ended before it could tell, or had a commit of unknown outcome, may have left on disk what nobody was told of:
 each opening of the store tells everybody to read afresh.

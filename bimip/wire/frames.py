@@ -43,10 +43,6 @@ def gap_part(gap: pb.Gap) -> bytes:
     return _part(GAP, gap)
 
 
-def state_part(state: pb.StateDelta) -> bytes:
-    return _part(b"\x42", state)
-
-
 def fetch_part(*, next_offset: int, acknowledged: Sequence[bool], complete: bool, ref: int) -> bytes:
     """What only the answer to a Fetch says. `acknowledged` has one value for each message, in order."""
     answer = pb.Body(next_offset=next_offset, acknowledged=acknowledged, complete=complete, ref=ref)

@@ -7,6 +7,7 @@ import pytest
 from bimip.gateway.authentication import TokenSettings, Verifier
 from bimip.wire import bimip_pb2 as pb
 from bimip.wire import frames
+from bimip.wire.state import delta_part
 from scripts.benchmarks import server, wire
 
 NOW_MS = 1_700_000_000_000
@@ -70,7 +71,7 @@ def test_an_acknowledgement_is_cumulative() -> None:
 def test_a_batch_is_counted() -> None:
     message = b"\x2a" + wire.field(b"", wire.Author(1, "b").message(2))
     sent = [frames.signal_part(pb.Signal(id="m", status=pb.SENT)) for _ in range(2)]
-    state = frames.state_part(pb.StateDelta(upto=3, items=[pb.StateItem(version=3)]))
+    state = delta_part(0, 3, [pb.StateDelta(items=[pb.StateItem(version=3)]).SerializeToString()])
     error = frames.error_part(pb.ErrorMessage(code=pb.INVALID, message="no"))
 
     body = wire.body(frames.body("chat", 300, 301, pb.IN_TURN, [*sent, state, error, message]))

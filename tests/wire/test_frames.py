@@ -3,6 +3,7 @@ import pytest
 from bimip.wire import bimip_pb2 as pb
 from bimip.wire import frames, stored
 from bimip.wire.codec import decode
+from bimip.wire.state import delta_part
 
 ELEMENT = stored.deliver(
     stored.store(b"\x0a\x01m", stamp=1, signal_id="s", conversation="c", conversation_offset=1, server_time=2), 12
@@ -28,9 +29,10 @@ def test_every_kind_of_part_stands_in_its_place() -> None:
     signal = pb.Signal(id="s", status=pb.SENT)
     error = pb.ErrorMessage(code=pb.CONFLICT, message="x" * 300)
     gap = pb.Gap(partition="chat", to=9, reason=pb.EXPIRED)
-    state = pb.StateDelta(upto=9, items=[pb.StateItem(version=9)])
+    item = pb.StateDelta(items=[pb.StateItem(version=9)])
+    state = pb.StateDelta(upto=9, items=item.items)
     parts = [
-        frames.state_part(state),
+        delta_part(0, 9, [item.SerializeToString()]),
         frames.signal_part(signal),
         ELEMENT,
         frames.error_part(error),
