@@ -42,6 +42,34 @@ async def test_who_is_cancelled_waits_no_more() -> None:
     assert scope.cancelled_caught
 
 
+async def test_a_ring_after_the_cancellation_wakes_nobody() -> None:
+    """Who was cancelled has not run yet, or waits elsewhere by now."""
+    bell, elsewhere = Bell(), Bell()
+    log: list[str] = []
+
+    async def wait() -> None:
+        with scope:
+            await bell
+        log.append("cancelled" if scope.cancelled_caught else "rung")
+        await elsewhere
+        log.append("elsewhere")
+
+    async with trio.open_nursery() as nursery:
+        scope = trio.CancelScope()
+        nursery.start_soon(wait)
+        await wait_all_tasks_blocked()
+        scope.cancel()
+        bell.ring()
+        await wait_all_tasks_blocked()
+        bell.ring()
+        await wait_all_tasks_blocked()
+        before = list(log)
+        elsewhere.ring()
+
+    assert before == ["cancelled"]
+    assert log == ["cancelled", "elsewhere"]
+
+
 async def test_it_is_for_one_task() -> None:
     bell = Bell()
 
