@@ -7,8 +7,9 @@ Cancel scopes are good for one use, so each restart makes a new one. The life of
         |                                                                         ^
         +------------------------- failed to start -------------------------------+
 
-It runs inside a cancel scope that is shielded from all others: only its supervisor cancels it. `ask_to_stop` cancels
-that scope and sets the deadline of every grace scope, open now or later. Asking again can only bring the deadline
+It runs inside a cancel scope that is shielded from all others: only its supervisor cancels it. (One that is itself a
+supervisor opens a nursery for its children, whose scope serves for this: see `run_in`.) `ask_to_stop` cancels that
+scope and sets the deadline of every grace scope, open now or later. Asking again can only bring the deadline
 nearer, and kill() is the deadline that is over already: so a kill, or a shorter time from further up, cuts a stop
 that is under way.
 """
@@ -17,14 +18,17 @@ import math
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Protocol
+from typing import Any, Protocol
 
 import trio
 
 from bimip.supervision import paths
 from bimip.supervision.policy import Exit, ExitReason
 
-_CURRENT: ContextVar["Child"] = ContextVar("bimip.supervision.child")
+CHILD_OF: ContextVar[Callable[[trio.lowlevel.Task], "Child | None"]] = ContextVar("bimip.supervision.child_of")
+"""Of the tree that a task is in: which child has this task, itself and not below it, if any has. One value for all
+tasks of a tree: one for each child would be a context of its own for each.
+"""
 
 Details = Callable[[], Mapping[str, object]]
 
@@ -34,6 +38,9 @@ class Owner(Protocol):
 
     @property
     def path(self) -> str: ...
+
+    def begin(self, child: "Incarnation") -> Awaitable[Any]:
+        """The body of its task, for it to await; a supervisor's says how it ended."""
 
     def child_ready(self, child: "Incarnation") -> None: ...
 
@@ -51,7 +58,6 @@ class Child:
     """What a running task knows of its place in the tree."""
 
     __slots__ = (
-        "__weakref__",
         "_deadline",
         "_details",
         "_graces",
@@ -126,7 +132,21 @@ class Child:
 
 def current_child() -> Child:
     """The child that the calling task is, or works for. LookupError outside of any."""
-    return _CURRENT.get()
+    child = child_around(trio.lowlevel.current_task())
+    if child is None:
+        raise LookupError("this task works for no child")
+    return child
+
+
+def child_around(task: trio.lowlevel.Task | None) -> Child | None:
+    """Of the tree that the calling task is in."""
+    child_of = CHILD_OF.get(None)
+    while child_of is not None and task is not None:
+        child = child_of(task)
+        if child is not None:
+            return child
+        task = task.parent_nursery.parent_task if task.parent_nursery is not None else None
+    return None
 
 
 class Incarnation(Child):
@@ -136,7 +156,7 @@ class Incarnation(Child):
 
     def __init__(self, child_id: str, owner: Owner) -> None:
         super().__init__(child_id, owner)
-        self._scope = trio.CancelScope(shield=True)
+        self._scope: trio.CancelScope | None = None  # until it runs
         self.asked = False  # its end is its supervisor's doing, and so no business of the restart policy
         self.killed = False
         self.ended = False
@@ -161,24 +181,36 @@ class Incarnation(Child):
     def details(self) -> Details | None:
         return self._details
 
-    async def run(self, begin: Callable[..., Awaitable[Exit]], *about: object) -> None:
-        """The child's task: `begin(*about, self)`. Raises only what is not an `Exception`."""
+    async def run(self) -> None:
+        """The child's task. Raises only what is not an `Exception`."""
         self.task = trio.lowlevel.current_task()
-        _CURRENT.set(self)
         how: Exit | None = None
         error: Exception | None = None
         try:
-            with self._scope:
-                how = await begin(*about, self)
+            body = self._owner.begin(self)
+            if self.inside is None:
+                with self.run_in(trio.CancelScope()):
+                    await body
+                how = Exit.NORMAL
+            else:
+                how = await body
         except Exception as exc:  # noqa: BLE001 -- here a child's failure becomes a fact for its supervisor
             error = exc
         finally:
-            if how is None and error is None and not self._scope.cancelled_caught:
+            if how is None and error is None:
                 # KeyboardInterrupt or its like passes through: it ends the tree, and nothing is to be restarted.
                 self.asked = self._stopping = True
             self._end(self._classify(how, error))
             # Else this frame and the traceback hold each other until the next collection.
             del error
+
+    def run_in(self, scope: trio.CancelScope) -> trio.CancelScope:
+        """What cancels it from now on: no other's cancellation comes through."""
+        self._scope = scope
+        scope.shield = True
+        if self._stopping:
+            scope.cancel()
+        return scope
 
     def ask_to_stop(self, deadline: float) -> None:
         """Cancel, with time for grace until `deadline`. May be called again, and before the task runs."""
@@ -222,7 +254,8 @@ class Incarnation(Child):
     def _cancel(self, deadline: float) -> None:
         self._stopping = True
         self.tighten(deadline)
-        self._scope.cancel()
+        if self._scope is not None:
+            self._scope.cancel()
 
     async def _wait(self) -> None:
         if self._waiters is None:

@@ -42,6 +42,7 @@ class RunningDynamicSupervisor(Running):
 
     async def run(self) -> Exit:
         async with trio.open_nursery() as self.nursery:
+            self.me.run_in(self.nursery.cancel_scope)
             try:
                 if self._spec.on_ready is not None:
                     self._spec.on_ready(self.handle)

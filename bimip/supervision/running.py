@@ -11,7 +11,7 @@ from contextvars import Context, copy_context
 from dataclasses import dataclass
 from enum import Enum
 from functools import partial
-from typing import Protocol
+from typing import Any, Protocol
 
 import trio
 
@@ -39,8 +39,8 @@ class World:
 
     now: Callable[[], float]
     report: Callable[[Report], None]
-    # Runs one incarnation of a spec; given from above, because a spec may be a supervisor of either kind.
-    begin: "Callable[[World, ChildSpec, Incarnation], Awaitable[Exit]]"
+    # Makes the body of one incarnation; given from above, because a spec may be a supervisor of either kind.
+    begin: "Callable[[World, ChildSpec, Incarnation], Awaitable[Any]]"
 
 
 class Keeper(Protocol):
@@ -97,8 +97,11 @@ class Books:
         slot.child = child
         self.enter(slot, State.STARTING)
         start_soon = partial(self.nursery.start_soon, name=child.path)
-        self._context.run(start_soon, child.run, self.world.begin, self.world, slot.spec)
+        self._context.run(start_soon, child.run)
         return child
+
+    def begin(self, child: Incarnation) -> Awaitable[Any]:
+        return self.world.begin(self.world, self.slots[child.id].spec, child)
 
     def enter(self, slot: Slot, state: State) -> None:
         slot.state = state

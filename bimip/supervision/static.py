@@ -63,6 +63,7 @@ class RunningSupervisor(Running):
     async def run(self) -> Exit:
         verdict: _Verdict = Exit.SHUTDOWN
         async with trio.open_nursery() as self.nursery:
+            self.me.run_in(self.nursery.cancel_scope)
             try:
                 verdict = await self._serve()
             finally:

@@ -1,12 +1,13 @@
 """The root: `open_tree`, and what an operator or a chaos test may do to a running tree."""
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from typing import Any
 
 import trio
 
 from bimip.supervision import paths
-from bimip.supervision.child import Incarnation
+from bimip.supervision.child import CHILD_OF, Incarnation
 from bimip.supervision.dynamic import Children, RunningDynamicSupervisor
 from bimip.supervision.errors import (
     ChildFailedToStart,
@@ -16,7 +17,7 @@ from bimip.supervision.errors import (
     SupervisorGaveUp,
     WouldDeadlock,
 )
-from bimip.supervision.policy import Exit, ExitReason, Will
+from bimip.supervision.policy import ExitReason, Will
 from bimip.supervision.reports import Report, guarded
 from bimip.supervision.running import Books, Running, Slot, State, World
 from bimip.supervision.snapshot import (
@@ -35,19 +36,18 @@ from bimip.supervision.spec import ChildSpec, DynamicSupervisor, Fresh, Supervis
 from bimip.supervision.static import RunningSupervisor
 
 
-async def _begin(world: World, spec: ChildSpec, child: Incarnation) -> Exit:
-    """The body of one incarnation."""
+def _begin(world: World, spec: ChildSpec, child: Incarnation) -> Awaitable[Any]:
+    """The body of one incarnation. No coroutine around it, as each costs its frame for as long as the child lives."""
     start = spec.start
     if isinstance(start, Fresh):
         start = start.make()
     if isinstance(start, Supervisor):
-        return await RunningSupervisor(start, child, world).run()
+        return RunningSupervisor(start, child, world).run()
     if isinstance(start, DynamicSupervisor):
-        return await RunningDynamicSupervisor(start, child, world).run()
+        return RunningDynamicSupervisor(start, child, world).run()
     if spec.ready_at_once:
         child.started()
-    await start(child)
-    return Exit.NORMAL
+    return start(child)
 
 
 class _Root(Books):
@@ -59,6 +59,15 @@ class _Root(Books):
         super().__init__(world)
         self.slot = self.slots[spec.id] = Slot(spec, self)
         self.failure: Exception | None = None
+        self._context.run(CHILD_OF.set, self._child_of)
+
+    def _child_of(self, task: trio.lowlevel.Task) -> Incarnation | None:
+        """The tasks of children have their paths for names."""
+        try:
+            child = _find(self.slot, task.name).child
+        except NoSuchProcess:
+            return None
+        return child if child is not None and child.task is task else None
 
     @property
     def path(self) -> str:
@@ -162,17 +171,7 @@ class Tree:
         await slot.keeper.terminate_child(slot.spec.id)
 
     def _find(self, path: str) -> Slot:
-        first, *rest = paths.split(path)
-        if first != self._root.spec.id:
-            raise NoSuchProcess(f"no {path}: the root is {self.path}")
-        slot = self._root
-        for child_id in rest:
-            running = inside(slot)
-            below = running.slots.get(child_id) if running is not None else None
-            if below is None:
-                raise NoSuchProcess(f"no {path}: the nearest is {path_of(slot)}")
-            slot = below
-        return slot
+        return _find(self._root, path)
 
     def _find_from_outside(self, path: str) -> Slot:
         slot = self._find(path)
@@ -185,6 +184,20 @@ class Tree:
         if running is None:
             raise NoSuchProcess(f"{path} is not a running supervisor")
         return running
+
+
+def _find(root: Slot, path: str) -> Slot:
+    first, *rest = paths.split(path)
+    if first != root.spec.id:
+        raise NoSuchProcess(f"no {path}: the root is {path_of(root)}")
+    slot = root
+    for child_id in rest:
+        running = inside(slot)
+        below = running.slots.get(child_id) if running is not None else None
+        if below is None:
+            raise NoSuchProcess(f"no {path}: the nearest is {path_of(slot)}")
+        slot = below
+    return slot
 
 
 def _ignore(_fact: Report) -> None:

@@ -23,6 +23,6 @@ def waiting_at(task: trio.lowlevel.Task | None) -> str:
     for frame, line in task.iter_await_frames():
         code = frame.f_code
         is_inner = code.co_filename.startswith(_TRIO) or code.co_filename in _BELLS
-        if not place or not is_inner or place.endswith(" _begin"):
+        if not place or not is_inner or place.endswith(" Incarnation.run"):
             place = f"{code.co_filename}:{line} {code.co_qualname}"
     return place

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 
 import trio
 
-from bimip.supervision.child import _CURRENT, Incarnation
+from bimip.supervision.child import Incarnation, child_around
 
 T = TypeVar("T")
 PREFIX = "_held_"
@@ -80,7 +80,7 @@ class Holds:
         """Visited by a task that is no process of the tree."""
 
     def _begin(self, site: Site, *moments: str) -> Visit | None:
-        child = _CURRENT.get(None)
+        child = child_around(trio.lowlevel.current_task())
         if not isinstance(child, Incarnation):
             self.outside.add(site)
             return None
@@ -123,7 +123,7 @@ class Holds:
 
     async def hold_exit(self, site: Site, manager: AbstractAsyncContextManager[Any], *error: Any) -> bool | None:
         """Nothing before it: a manager that is never left could not happen."""
-        child = _CURRENT.get(None)
+        child = child_around(trio.lowlevel.current_task())
         if not isinstance(child, Incarnation):
             return await manager.__aexit__(*error)
         visit = Visit(site, child, "after")
