@@ -7,8 +7,10 @@ Addresses behind which many peers stand that cannot be told apart (a proxy on th
 """
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from functools import lru_cache, partial
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from math import ceil
 from types import TracebackType
 from typing import Self
@@ -23,6 +25,7 @@ PLACE_SECONDS = 60
 """Nobody knows when somebody leaves: who found no place may look again after this."""
 IPV6_PREFIX = 64
 """What one customer of a network has to themselves: within it, addresses cost nothing."""
+REMEMBERED_ADDRESSES = 1024
 
 
 class NoPlaceError(Exception):
@@ -44,11 +47,12 @@ class AdmissionStatistics:
 class Admission:
     def __init__(self, settings: GatewaySettings) -> None:
         self._settings = settings
-        self._uncounted = tuple(ip_network(network) for network in settings.uncounted_addresses)
+        uncounted = [ip_network(network) for network in settings.uncounted_addresses]
+        self._counted = lru_cache(REMEMBERED_ADDRESSES)(partial(_counted, uncounted))
         self._unauthenticated = 0
         self._connected_from: Counter[str] = Counter()
         self._unauthenticated_from: Counter[str] = Counter()
-        self._devices: dict[str, Counter[str]] = {}  # of users
+        self._devices: dict[str, list[str]] = {}  # of users; a device is there as often as it has connections
         self._no_place = 0
 
     def enter(self, address: str | None) -> "Place":
@@ -56,7 +60,7 @@ class Admission:
         settings, soon = self._settings, ceil(self._settings.handshake_seconds)
         if _is_full(self._unauthenticated, settings.max_unauthenticated):
             raise self._turned_away(503, "Too many are connecting to this server right now.", soon)
-        counted = self._counted(address)
+        counted = self._counted(address) if address is not None else ""
         if counted and _is_full(self._unauthenticated_from[counted], settings.max_unauthenticated_per_address):
             raise self._turned_away(429, "Too many are connecting from your address right now.", soon)
         if counted and _is_full(self._connected_from[counted], settings.max_connections_per_address):
@@ -69,20 +73,6 @@ class Admission:
     def _turned_away(self, status: int, sentence: str, retry_after: int) -> NoPlaceError:
         self._no_place += 1
         return NoPlaceError(status, sentence, retry_after)
-
-    def _counted(self, address: str | None) -> str:
-        """What an address is counted as; "" where it is not."""
-        if address is None:
-            return ""
-        try:
-            parsed: IPv4Address | IPv6Address = ip_address(address.partition("%")[0])
-        except ValueError:
-            return ""
-        if isinstance(parsed, IPv6Address):
-            parsed = parsed.ipv4_mapped or parsed
-        if any(parsed in network for network in self._uncounted):
-            return ""
-        return str(parsed if parsed.version == 4 else ip_network((parsed, IPV6_PREFIX), strict=False))
 
     def _begin(self, counted: str) -> None:
         self._unauthenticated += 1
@@ -98,25 +88,26 @@ class Admission:
     def _name(self, claims: Claims) -> None:
         """Another connection of a device that is connected already takes its place, and needs none of its own."""
         most = self._settings.max_devices_per_user
-        devices = self._devices.get(claims.eid, Counter())
+        devices = self._devices.get(claims.eid, [])
         room = most if claims.device not in devices else 2 * most
-        if _is_full(devices.total(), room):
+        if _is_full(len(devices), room):
             raise self._turned_away(429, f"This user has {most} devices connected.", PLACE_SECONDS)
-        devices[claims.device] += 1
-        self._devices[claims.eid] = devices
+        self._devices[claims.eid] = [*devices, claims.device]
 
     def _end(self, counted: str, claims: Claims | None) -> None:
         if counted:
             _count_down(self._connected_from, counted)
         if claims is not None:
             devices = self._devices[claims.eid]
-            _count_down(devices, claims.device)
+            devices.remove(claims.device)
             if not devices:
                 del self._devices[claims.eid]
 
 
 class Place:
     """One connection's, from its first byte to its last."""
+
+    __slots__ = ("_admission", "_claims", "_counted", "_is_known")
 
     def __init__(self, admission: Admission, counted: str) -> None:
         self._admission = admission
@@ -155,6 +146,19 @@ def address_of(stream: trio.abc.Stream) -> str | None:
     except OSError:
         return None  # it has left already
     return peer[0] if isinstance(peer, tuple) else None
+
+
+def _counted(uncounted: Sequence[IPv4Network | IPv6Network], address: str) -> str:
+    """What an address is counted as; "" where it is not."""
+    try:
+        parsed: IPv4Address | IPv6Address = ip_address(address.partition("%")[0])
+    except ValueError:
+        return ""
+    if isinstance(parsed, IPv6Address):
+        parsed = parsed.ipv4_mapped or parsed
+    if any(parsed in network for network in uncounted):
+        return ""
+    return str(parsed if parsed.version == 4 else ip_network((parsed, IPV6_PREFIX), strict=False))
 
 
 def _is_full(count: int, most: int) -> bool:

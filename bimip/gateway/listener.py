@@ -13,6 +13,7 @@ from bimip.gateway.tls import Certificate
 
 Stream = trio.abc.Stream
 Serve = Callable[[Stream], Awaitable[None]]
+"""Serves a connection and closes it, however it ends."""
 OpenListeners = Callable[[str | None, int], Awaitable[Sequence[trio.abc.Listener[Any]]]]
 
 
@@ -70,10 +71,13 @@ class Listener:
         started(self.port)
         await trio.serve_listeners(self._serve, list(listeners), handler_nursery=self)  # type: ignore[arg-type]
 
-    def start_soon(self, async_fn: Callable[..., Awaitable[object]], stream: Stream, *args: object) -> None:
-        """What `serve_listeners` asks of a nursery. A full or stopping supervisor must not end the listener."""
+    def start_soon(self, _handler: Callable[..., Awaitable[object]], stream: Stream, *_args: object) -> None:
+        """What `serve_listeners` asks of a nursery. A full or stopping supervisor must not end the listener.
+
+        trio's handler would do nothing but close what `serve` closes, with a frame for as long as the connection lives.
+        """
         try:
-            self._handler_nursery.start_soon(async_fn, stream, *args)
+            self._handler_nursery.start_soon(self._serve, stream)
         except Exception:  # noqa: BLE001 -- whatever it is, it is about this one socket, which nobody else will close
             self.turned_away += 1
             _drop(stream)

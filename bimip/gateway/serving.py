@@ -4,8 +4,15 @@ Runs as a supervised child of its own. Whatever a peer does ends here; only defe
 after the peer was told with 1011.
 """
 
-from collections.abc import Awaitable, Callable
-from contextlib import AbstractContextManager, suppress
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import (
+    AbstractAsyncContextManager,
+    AbstractContextManager,
+    asynccontextmanager,
+    nullcontext,
+    suppress,
+)
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -17,7 +24,7 @@ from bimip.gateway.admission import Admission, NoPlaceError, Place, address_of
 from bimip.gateway.authentication import TokenError, Verifier
 from bimip.gateway.connection import DEAD, FAILED, WebSocketConnection
 from bimip.gateway.handshake import RefusedOpeningError, judge_opening
-from bimip.gateway.opening import OpeningReader, accepted, refused
+from bimip.gateway.opening import OpeningReader, Request, accepted, refused
 from bimip.gateway.poller import Poller
 from bimip.gateway.settings import GatewaySettings
 from bimip.gateway.wire import hello_token
@@ -63,28 +70,58 @@ class Gateway:
         return trio.CapacityLimiter(MAX_TURNING_AWAY)
 
     async def serve_connection(self, socket: trio.abc.Stream) -> None:
-        """Returns when the socket is closed, whoever closed it. Cancelling closes it with 1001."""
+        """Returns when the socket is closed, whoever closed it. Cancelling closes it with 1001.
+
+        All that stays for the life of a connection are this frame and those of its `run`.
+        """
+        connection = None
         try:
-            place = self.admission.enter(address_of(socket))
-        except NoPlaceError as error:
-            await self._turn_away(socket, error)
-            return
-        with place:
-            await _Serving(self, socket, place).run()
+            try:
+                place = self.admission.enter(address_of(socket))
+            except NoPlaceError as error:
+                await self._turn_away(socket, error)
+                return
+            with place:
+                arrival = _Arrival(self, socket, place)
+                connection = await arrival.open()
+                if connection is None:
+                    return
+                async with _pumps_of(connection):
+                    try:
+                        await arrival.admit(connection)
+                        del arrival
+                        await connection.run()
+                    except trio.Cancelled:
+                        await self._say_goodbye(connection)
+                        raise
+        finally:
+            try:
+                if connection is not None:
+                    await connection.aclose()
+            finally:
+                await trio.aclose_forcefully(socket)
 
     async def _turn_away(self, socket: trio.abc.Stream, error: NoPlaceError) -> None:
         """Nothing is read for it, and no TLS begun: a word where that costs little."""
+        with suppress(trio.WouldBlock):
+            if isinstance(socket, trio.SSLStream):
+                return
+            self._turning_away.acquire_nowait()
+            try:
+                await refuse(socket, _no_place(error), self.settings.close_seconds)
+            finally:
+                self._turning_away.release()
+
+    async def _say_goodbye(self, connection: WebSocketConnection) -> None:
+        connection.close(*STOPPING)
+        connection.hurry()
         try:
-            with suppress(trio.WouldBlock):
-                if isinstance(socket, trio.SSLStream):
-                    return
-                self._turning_away.acquire_nowait()
-                try:
-                    await refuse(socket, _no_place(error), self.settings.close_seconds)
-                finally:
-                    self._turning_away.release()
+            with self.grace():
+                await connection.run()
         finally:
-            await trio.aclose_forcefully(socket)
+            # A task that was killed has no grace: time to put a close frame into the system's buffer.
+            with trio.move_on_after(LAST_WORDS_SECONDS, shield=True):
+                await connection.run()
 
 
 async def refuse(stream: trio.abc.Stream, refusal: RefusedOpeningError, seconds: float) -> None:
@@ -101,41 +138,68 @@ def _no_place(error: NoPlaceError) -> RefusedOpeningError:
     return RefusedOpeningError(error.status, error.sentence, [(b"Retry-After", b"%d" % error.retry_after)])
 
 
-class _Serving:
+def _pumps_of(connection: WebSocketConnection) -> AbstractAsyncContextManager[None]:
+    return _pumping(connection) if connection.needs_pumps else nullcontext()
+
+
+@asynccontextmanager
+async def _pumping(connection: WebSocketConnection) -> AsyncIterator[None]:
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(connection.pump)
+        nursery.start_soon(connection.send)
+        try:
+            yield
+        finally:
+            connection.cut()
+
+
+class _Arrival:
+    """From the first byte until the device has its connection."""
+
     def __init__(self, gateway: Gateway, stream: trio.abc.Stream, place: Place) -> None:
         self._gateway = gateway
         self._settings = gateway.settings
         self._stream = stream
+        self._fd = stream.socket.fileno() if isinstance(stream, trio.SocketStream) else -1
         self._place = place
         self._authenticate_until = trio.current_time() + gateway.settings.handshake_seconds
+        self._reader = OpeningReader(gateway.settings.max_opening_bytes)
+        self._claims: Claims | None = None
 
-    async def run(self) -> None:
-        try:
-            opened = await self._open()
-            if opened is not None:
-                await self._live(*opened)
-        finally:
-            await trio.aclose_forcefully(self._stream)
-
-    async def _open(self) -> tuple[WebSocketConnection, Claims | None] | None:
+    async def open(self) -> WebSocketConnection | None:
         """None: it did not become a WebSocket, in time or at all."""
         try:
-            with trio.move_on_at(self._authenticate_until):
-                return await self._answer_opening()
+            request = self._read_at_once()
+            if request is None:
+                with trio.move_on_at(self._authenticate_until):
+                    request = await self._read()
+            return None if request is None else await self._answer(request)
         except RefusedOpeningError as refusal:
             await refuse(self._stream, refusal, self._settings.close_seconds)
         except DEAD:
             pass
         return None
 
-    async def _answer_opening(self) -> tuple[WebSocketConnection, Claims | None] | None:
-        reader = OpeningReader(self._settings.max_opening_bytes)
+    def _read_at_once(self) -> Request | None:
+        """Where many come, the request is mostly there when the connection's turn comes: no task needs to wait."""
+        if self._fd < 0:
+            return None
+        try:
+            data = os.read(self._fd, RECEIVE_BYTES)
+        except BlockingIOError:
+            return None
+        return self._reader.feed(data) if data else None
+
+    async def _read(self) -> Request | None:
         request = None
         while request is None:
             data = bytes(await self._stream.receive_some(RECEIVE_BYTES))
             if not data:
                 return None
-            request = reader.feed(data)
+            request = self._reader.feed(data)
+        return request
+
+    async def _answer(self, request: Request) -> WebSocketConnection | None:
         opening = judge_opening(
             request.headers,
             host=request.host,
@@ -149,8 +213,10 @@ class _Serving:
                 self._place.take(opening.claims)
             except NoPlaceError as error:
                 raise _no_place(error) from None
-        await self._stream.send_all(accepted(request, opening.subprotocol))
-        connection = WebSocketConnection(
+        self._claims = opening.claims
+        if not await self._send(accepted(request, opening.subprotocol)):
+            return None
+        return WebSocketConnection(
             self._stream,
             self._settings,
             self._gateway.poller,
@@ -158,57 +224,30 @@ class _Serving:
             opening.subprotocol,
             request.rest,
         )
-        return connection, opening.claims
 
-    async def _live(self, connection: WebSocketConnection, claims: Claims | None) -> None:
-        try:
-            if connection.needs_pumps:
-                await self._serve_pumped(connection, claims)
-            else:
-                await self._serve(connection, claims)
-        finally:
-            await connection.aclose()
+    async def _send(self, answer: bytes) -> bool:
+        """Whether all of it left in time: at once, but for a socket that is no plain one."""
+        if self._fd >= 0:
+            with suppress(BlockingIOError):
+                answer = answer[os.write(self._fd, answer) :]
+        if answer:
+            with trio.move_on_at(self._authenticate_until) as scope:
+                await self._stream.send_all(answer)
+            return not scope.cancelled_caught
+        return True
 
-    async def _serve_pumped(self, connection: WebSocketConnection, claims: Claims | None) -> None:
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(connection.pump)
-            nursery.start_soon(connection.send)
-            try:
-                await self._serve(connection, claims)
-            finally:
-                connection.cut()
-
-    async def _serve(self, connection: WebSocketConnection, claims: Claims | None) -> None:
-        try:
-            await self._admit_beside(connection, claims)
-            await connection.run()
-        except trio.Cancelled:
-            await self._say_goodbye(connection)
-            raise
-
-    async def _admit_beside(self, connection: WebSocketConnection, claims: Claims | None) -> None:
-        """The connection runs meanwhile; afterwards it needs no task for that."""
+    async def admit(self, connection: WebSocketConnection) -> None:
+        """Give it to its device, or close it. It runs meanwhile; afterwards it needs no task for that."""
         crash: Exception | None = None
         async with trio.open_nursery() as nursery:
             nursery.start_soon(connection.run)
             try:
-                await self._admit(connection, claims)
+                await self._admit(connection, self._claims)
                 nursery.cancel_scope.cancel()
             except Exception as error:  # noqa: BLE001 - raised again when the peer was told
                 crash = error
         if crash is not None:
             raise crash
-
-    async def _say_goodbye(self, connection: WebSocketConnection) -> None:
-        connection.close(*STOPPING)
-        connection.hurry()
-        try:
-            with self._gateway.grace():
-                await connection.run()
-        finally:
-            # A task that was killed has no grace: time to put a close frame into the system's buffer.
-            with trio.move_on_after(LAST_WORDS_SECONDS, shield=True):
-                await connection.run()
 
     async def _admit(self, connection: WebSocketConnection, claims: Claims | None) -> None:
         try:

@@ -11,6 +11,7 @@ from itertools import count
 
 import trio
 
+from bimip.supervision.bell import Bell
 from bimip.supervision.child import Incarnation
 from bimip.supervision.errors import (
     ChildFailedToStart,
@@ -28,12 +29,13 @@ from bimip.supervision.spec import ChildSpec, DynamicSupervisor, check_significa
 
 
 class RunningDynamicSupervisor(Running):
-    __slots__ = ("_over", "_spec", "_to_restart", "_verdict", "closed", "handle")
+    __slots__ = ("_ended", "_over", "_spec", "_to_restart", "_verdict", "closed", "handle")
 
     def __init__(self, spec: DynamicSupervisor, child: Incarnation, world: World) -> None:
         super().__init__(spec, child, world)
         self._spec = spec
-        self._over = trio.Event()
+        self._over = False
+        self._ended = Bell()
         self._verdict: SupervisorGaveUp | None = None
         # The ids of children that stop in order to restart, with a list that their successor is put into for who waits.
         self._to_restart: dict[str, list[Incarnation]] = {}
@@ -47,9 +49,10 @@ class RunningDynamicSupervisor(Running):
                 if self._spec.on_ready is not None:
                     self._spec.on_ready(self.handle)
                 self.me.started(self.handle)
-                await self._over.wait()
+                while not self._over:
+                    await self._ended
             finally:
-                self._over.set()
+                self._over = True
                 with trio.CancelScope(shield=True):
                     await self._stop_all()
         if self._verdict is not None:
@@ -58,7 +61,7 @@ class RunningDynamicSupervisor(Running):
 
     @property
     def stopping(self) -> bool:
-        return self._over.is_set() or self.me.stopping
+        return self._over or self.me.stopping
 
     def add(self, spec: ChildSpec, *, also_stopping: bool = False) -> Incarnation:
         """Spawn a new child. With `also_stopping`, a supervisor that is stopping takes one that is cancelled from the
@@ -99,7 +102,7 @@ class RunningDynamicSupervisor(Running):
             self._forget(slot)
             self.note_end(slot, child, reason, will)
             if not never_started and self.is_over_with(slot):
-                self._over.set()
+                self._end()
         elif self.window.add(trio.current_time()):
             self.note_end(slot, child, reason, will)
             slot.restarts += 1
@@ -108,7 +111,11 @@ class RunningDynamicSupervisor(Running):
             self._forget(slot)
             self.note_end(slot, child, reason, Will.GIVE_UP)
             self._verdict = self.give_up(child, reason)
-            self._over.set()
+            self._end()
+
+    def _end(self) -> None:
+        self._over = True
+        self._ended.ring()
 
     async def restart_child(self, child_id: str) -> None:
         """Stop it and start it. Cancelling leaves that to be done."""
@@ -213,12 +220,8 @@ class Children:
         number = str(next(self._numbers))
         while number in self:
             number = str(next(self._numbers))
-
-        def call(_child: object) -> Awaitable[object]:
-            return async_fn(*args)
-
         child_id = number if name is None else f"{name}-{number}"
-        spec = ChildSpec(child_id, call, Restart.TEMPORARY, ready_at_once=True)
+        spec = ChildSpec(child_id, _Call(async_fn, args), Restart.TEMPORARY, ready_at_once=True)
         self._running.add(spec, also_stopping=True)
 
     async def terminate_child(self, child_id: str) -> None:
@@ -241,3 +244,16 @@ class Children:
 
     def count_children(self) -> Counts:
         return counts_of(self._running)
+
+
+class _Call:
+    """The start of a function that knows nothing of its child. There are thousands: a closure is three times as big."""
+
+    __slots__ = ("_args", "_async_fn")
+
+    def __init__(self, async_fn: Callable[..., Awaitable[object]], args: tuple[object, ...]) -> None:
+        self._async_fn = async_fn
+        self._args = args
+
+    def __call__(self, _child: object) -> Awaitable[object]:
+        return self._async_fn(*self._args)

@@ -22,7 +22,7 @@ DEFAULT_SHUTDOWN = 5.0  # seconds
 Start = Callable[[Child], Awaitable[object]]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Supervisor:
     """A fixed list of children, started in order and stopped in reverse.
 
@@ -46,7 +46,7 @@ class Supervisor:
             check_significance(child, self.auto_shutdown)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class DynamicSupervisor:
     """Children that come and go, through the `Children` handle of each incarnation.
 
@@ -67,7 +67,7 @@ class DynamicSupervisor:
             raise ValueError(f"max_children is {self.max_children}")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Fresh:
     """A supervisor made anew for each incarnation, so that one that restarts has new objects and no scars.
 

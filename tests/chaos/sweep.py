@@ -94,7 +94,7 @@ class How(NamedTuple):
 
 HOWS = tuple(How(verb, moment) for verb in ("kill", "raise") for moment in ("before", "within", "after"))
 
-RESTING = {"RunningSupervisor._serve: await self._wake", "RunningDynamicSupervisor.run: await self._over.wait()"}
+RESTING = {"RunningSupervisor._serve: await self._wake", "RunningDynamicSupervisor.run: await self._ended"}
 """Where a supervisor spends its life."""
 
 
@@ -120,7 +120,7 @@ IMPOSSIBLE = {
         How("raise", "before"),
     ): "the job was handed over one line above: nothing can raise between the two",
     (
-        "_Serving._live: await connection.aclose()",
+        "Gateway.serve_connection: await connection.aclose()",
         How("raise", "before"),
     ): "it begins with plain code that ends the sender, and awaits after that",
 } | {

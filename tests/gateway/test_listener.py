@@ -49,9 +49,7 @@ async def test_sockets_have_no_delay() -> None:
     async with trio.open_nursery() as nursery:
         listener = Listener(SETTINGS, served.send, nursery)
         await run_until_started(listener, nursery)
-        async with await trio.open_tcp_stream("127.0.0.1", listener.port):
-            stream = await seen.receive()
-
+        async with await trio.open_tcp_stream("127.0.0.1", listener.port), await seen.receive() as stream:
             assert isinstance(stream, trio.SocketStream)
         nursery.cancel_scope.cancel()
 
