@@ -13,15 +13,18 @@ async def fetch(device: Device, child: Child) -> None:
     """Step whenever there may be something to send: a wake-up, room in the socket, a deadline, and now and then."""
     child.started()
     grace = device.session.services.grace_seconds
-    while True:
-        number = device.wakeup.number
-        device.raise_crash()
-        device.check_deadlines()
-        device.step(trio.current_time())
-        if not device.connection.sendable:
-            # What is closed takes everything: a reader that waits for room goes on, sees it, and ends the device.
-            with suppress(ConnectionClosedError):
-                await device.connection.wait_sendable()
-            continue
-        # No deadline that is set meanwhile can be nearer than a grace period: it needs no wake-up of its own.
-        await device.wakeup.wait_beyond(number, min(device.next_deadline(), trio.current_time() + grace))
+    try:
+        while True:
+            number = device.wakeup.number
+            device.raise_crash()
+            device.check_deadlines()
+            device.step(trio.current_time())
+            if not device.connection.sendable:
+                # What is closed takes everything: a reader that waits for room goes on, sees it, and ends the device.
+                with suppress(ConnectionClosedError):
+                    await device.connection.wait_sendable()
+                continue
+            # No deadline that is set meanwhile can be nearer than a grace period: it needs no wake-up of its own.
+            await device.wakeup.wait_beyond(number, min(device.next_deadline(), trio.current_time() + grace))
+    finally:
+        device.wakeup.switch_off()
