@@ -15,6 +15,7 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
+from jwt.types import Options
 
 from bimip.domain.identity import Claims
 from bimip.domain.ids import Millis
@@ -55,6 +56,15 @@ class Verifier:
         """Raises ValueError where the key is none of that algorithm's."""
         self._settings = settings
         self._key = _verifying_key(settings.algorithm, settings.key)
+        self._algorithms = [settings.algorithm]
+        self._options: Options = {
+            "require": list(REQUIRED),
+            "verify_aud": settings.audience is not None,
+            # These look at a clock of their own.
+            "verify_exp": False,
+            "verify_nbf": False,
+            "verify_iat": False,
+        }
 
     def verify(self, token: str, now_ms: int) -> Claims:
         """What the token says. Raises TokenError."""
@@ -71,22 +81,16 @@ class Verifier:
         if len(token) > MAX_TOKEN_CHARS:
             raise TokenError(f"The token is longer than {MAX_TOKEN_CHARS} characters.")
         try:
-            _check_header(jwt.get_unverified_header(token), self._settings.algorithm)
-            return jwt.decode(
+            decoded = jwt.decode_complete(
                 token,
                 self._key,
-                algorithms=[self._settings.algorithm],
+                algorithms=self._algorithms,
                 audience=self._settings.audience,
                 issuer=self._settings.issuer,
-                options={
-                    "require": list(REQUIRED),
-                    "verify_aud": self._settings.audience is not None,
-                    # These look at a clock of their own.
-                    "verify_exp": False,
-                    "verify_nbf": False,
-                    "verify_iat": False,
-                },
+                options=self._options,
             )
+        except jwt.InvalidAlgorithmError:
+            raise TokenError(f"The token must be signed with {self._settings.algorithm}.") from None
         except jwt.MissingRequiredClaimError as error:
             raise TokenError(f"The token has no {error.claim!r}.") from None
         except jwt.InvalidAudienceError:
@@ -97,6 +101,9 @@ class Verifier:
             raise TokenError("The token's signature is wrong.") from None
         except (jwt.PyJWTError, ValueError, RecursionError):
             raise TokenError("This is not a valid token.") from None
+        _check_header(decoded["header"], self._settings.algorithm)
+        payload: dict[str, Any] = decoded["payload"]
+        return payload
 
     def _check_times(self, payload: dict[str, Any], now_ms: int) -> None:
         leeway = self._settings.leeway_seconds
