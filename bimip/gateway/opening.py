@@ -1,10 +1,15 @@
 """The opening handshake (RFC 6455, part 4), without I/O. h11 reads the HTTP; whether the request may become a
 connection is `handshake.judge_opening`'s to say.
+
+The usual request, which came whole and in which nothing is unusual, is read here: h11 takes a tenth of all that a login
+costs. Whatever is not the plainest HTTP/1.1 is h11's, to refuse or to allow, and the tests hold what is read here to
+what h11 says of it.
 """
 
 import base64
 import binascii
 import hashlib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -31,11 +36,16 @@ class Request:
     rest: bytes  # bytes that came after the request: frames, of a client that did not wait
 
 
+_USUAL_REQUEST = re.compile(rb"GET [\x21-\x7e]+ HTTP/1\.1")
+_USUAL_HEADER = re.compile(rb"([-!#$%&'*+.^_`|~0-9A-Za-z]+): ([\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?)")
+_OF_BODIES = {b"content-length", b"transfer-encoding"}
+
+
 class OpeningReader:
     """Of one request."""
 
     def __init__(self, max_bytes: int) -> None:
-        self._http = h11.Connection(h11.SERVER)
+        self._http: h11.Connection | None = None  # until something is unusual
         self._bytes_left = max_bytes
 
     def feed(self, data: bytes) -> Request | None:
@@ -43,32 +53,62 @@ class OpeningReader:
         self._bytes_left -= len(data)
         if self._bytes_left < 0:
             raise RefusedOpeningError(431, _NOT_A_WEBSOCKET)
+        if self._http is None:
+            usual = read_usual(data)
+            if usual is not None:
+                return _judge(*usual)
+            self._http = h11.Connection(h11.SERVER)
+        return self._feed_http(self._http, data)
+
+    @staticmethod
+    def _feed_http(http: h11.Connection, data: bytes) -> Request | None:
         try:
-            self._http.receive_data(data)
-            event = self._http.next_event()
+            http.receive_data(data)
+            event = http.next_event()
             if event is h11.NEED_DATA:
                 return None
             if not isinstance(event, h11.Request):
                 raise RefusedOpeningError(400, _NOT_A_WEBSOCKET)
-            ended = self._http.next_event()
+            ended = http.next_event()
         except h11.RemoteProtocolError as error:
             raise RefusedOpeningError(error.error_status_hint, _NOT_A_WEBSOCKET) from None
-        return self._judge(event, whole=isinstance(ended, h11.EndOfMessage))
-
-    def _judge(self, request: h11.Request, *, whole: bool) -> Request:
-        headers = [(name, value) for name, value in request.headers]
-        if not whole or request.method != b"GET":
+        if not isinstance(ended, h11.EndOfMessage) or event.method != b"GET":
             raise RefusedOpeningError(400, _NOT_A_WEBSOCKET)
-        if _values(headers, b"sec-websocket-version") != [_VERSION]:
-            upgrade = [(b"Upgrade", b"websocket"), (b"Sec-WebSocket-Version", _VERSION)]
-            raise RefusedOpeningError(426, _NOT_A_WEBSOCKET, upgrade)
-        key = _values(headers, b"sec-websocket-key")
-        is_upgrade = b"websocket" in _tokens(headers, b"upgrade") and b"upgrade" in _tokens(headers, b"connection")
-        if request.http_version != b"1.1" or not is_upgrade or len(key) != 1 or not _is_key(key[0]):
-            raise RefusedOpeningError(426, _NOT_A_WEBSOCKET, [(b"Upgrade", b"websocket")])
-        host = b"".join(_values(headers, b"host")).decode("latin-1")
-        offered = [name.decode("latin-1") for name in _list(headers, b"sec-websocket-protocol")]
-        return Request(headers, host, offered, key[0], self._http.trailing_data[0])
+        headers = [(name, value) for name, value in event.headers]
+        return _judge(headers, http.trailing_data[0], is_http_1_1=event.http_version == b"1.1")
+
+
+def read_usual(data: bytes) -> tuple[Headers, bytes] | None:
+    """The headers of a GET, and what came after it. None: this is not all, or something is not as it mostly is."""
+    head, end, rest = data.partition(b"\r\n\r\n")
+    first, *lines = head.split(b"\r\n")
+    if not end or _USUAL_REQUEST.fullmatch(first) is None:
+        return None
+    headers: list[tuple[bytes, bytes]] = []
+    hosts = 0
+    for line in lines:
+        header = _USUAL_HEADER.fullmatch(line)
+        if header is None:
+            return None
+        name = header[1].lower()
+        if name in _OF_BODIES:
+            return None
+        hosts += name == b"host"
+        headers.append((name, header[2]))
+    return (headers, rest) if hosts == 1 else None
+
+
+def _judge(headers: Headers, rest: bytes, *, is_http_1_1: bool = True) -> Request:
+    if _values(headers, b"sec-websocket-version") != [_VERSION]:
+        upgrade = [(b"Upgrade", b"websocket"), (b"Sec-WebSocket-Version", _VERSION)]
+        raise RefusedOpeningError(426, _NOT_A_WEBSOCKET, upgrade)
+    key = _values(headers, b"sec-websocket-key")
+    is_upgrade = b"websocket" in _tokens(headers, b"upgrade") and b"upgrade" in _tokens(headers, b"connection")
+    if not is_http_1_1 or not is_upgrade or len(key) != 1 or not _is_key(key[0]):
+        raise RefusedOpeningError(426, _NOT_A_WEBSOCKET, [(b"Upgrade", b"websocket")])
+    host = b"".join(_values(headers, b"host")).decode("latin-1")
+    offered = [name.decode("latin-1") for name in _list(headers, b"sec-websocket-protocol")]
+    return Request(headers, host, offered, key[0], rest)
 
 
 def accepted(request: Request, subprotocol: str) -> bytes:

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bimip.gateway.handshake import RefusedOpeningError
-from bimip.gateway.opening import OpeningReader, Request, accepted, refused
+from bimip.gateway.opening import OpeningReader, Request, accepted, read_usual, refused
 from tests.gateway.harness import opening
 
 MAX_BYTES = 4096
@@ -123,6 +123,35 @@ def test_a_refusal_is_http(status: int) -> None:
     assert response.reason
     assert isinstance(body, h11.Data)
     assert bytes(body.data) == b"No.\n"
+
+
+ODD = st.sampled_from(
+    [b"\r\n", b"\r", b"\n", b" ", b"\t", b":", b",", b"\0", b"\x7f", b"\xff", b"Host: b", b"X:", b"a:b"]
+)
+LENGTHS = st.sampled_from([b"Content-Length: 3\r\n", b"TRANSFER-ENCODING: chunked\r\n", b"Host: again\r\n"])
+
+
+@given(st.lists(st.tuples(st.integers(0, 400), ODD | LENGTHS | st.binary(max_size=3)), max_size=3), st.booleans())
+@settings(max_examples=1000, deadline=None)
+def test_what_is_read_as_usual_is_what_h11_reads(oddities: list[tuple[int, bytes]], in_place: bool) -> None:  # noqa: FBT001
+    data = opening()
+    for at, odd in oddities:
+        data = data[:at] + odd + data[at + len(odd) * in_place :]
+    usual = read_usual(data)
+    if usual is None:
+        return
+    http = h11.Connection(h11.SERVER)
+    http.receive_data(data)
+    request, end = http.next_event(), http.next_event()
+
+    assert isinstance(request, h11.Request)
+    assert isinstance(end, h11.EndOfMessage)
+    assert (request.method, request.http_version) == (b"GET", b"1.1")
+    assert (list(request.headers), http.trailing_data[0]) == usual
+
+
+def test_the_usual_is_read_as_such() -> None:
+    assert read_usual(opening() + b"more") is not None
 
 
 @given(st.binary(max_size=200), st.integers(0, 400))
