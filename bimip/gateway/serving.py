@@ -237,15 +237,25 @@ class _Arrival:
         return True
 
     async def admit(self, connection: WebSocketConnection) -> None:
-        """Give it to its device, or close it. It runs meanwhile; afterwards it needs no task for that."""
+        """Give it to its device, or close it. When the peer leaves meanwhile, that ends."""
         crash: Exception | None = None
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(connection.run)
+        if self._claims is not None:
+            # What the peer is to be told or asked can wait for as long as this takes; that it leaves is noticed.
+            connection._read_on()  # noqa: SLF001 - a part of it
             try:
                 await self._admit(connection, self._claims)
-                nursery.cancel_scope.cancel()
             except Exception as error:  # noqa: BLE001 - raised again when the peer was told
                 crash = error
+                await connection.run()
+        else:
+            # It must run: what comes before Hello may want an answer.
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(connection.run)
+                try:
+                    await self._admit(connection, None)
+                    nursery.cancel_scope.cancel()
+                except Exception as error:  # noqa: BLE001 - as above
+                    crash = error
         if crash is not None:
             raise crash
 

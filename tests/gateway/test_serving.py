@@ -6,10 +6,11 @@ import trio.lowlevel
 from trio.testing import MockClock
 
 from bimip.domain.identity import Claims
+from bimip.gateway.framing import BINARY
 from bimip.session.close import Close
 from bimip.supervision import ChildSpec, DynamicSupervisor, Supervisor, current_child, open_tree
 from bimip.users.connection import Connection, RefusedError
-from tests.gateway.harness import PING, close_code_in, close_of, hello, open_world, read_all, token, upgrade
+from tests.gateway.harness import PING, close_code_in, close_of, frame, hello, open_world, read_all, token, upgrade
 
 PARTS = Supervisor([ChildSpec("connections", DynamicSupervisor())])
 
@@ -70,10 +71,15 @@ async def test_who_is_refused_gets_the_code_and_the_reason(autojump_clock: MockC
         assert await close_of(websocket) == (Close.TOKEN_REVOKED, "log in again")
 
 
-async def test_a_crash_while_attaching_closes_with_1011_and_is_raised(autojump_clock: MockClock) -> None:
+@pytest.mark.parametrize("shown", [None, ""])
+async def test_a_crash_while_attaching_closes_with_1011_and_is_raised(
+    shown: str | None, autojump_clock: MockClock
+) -> None:
     async with open_world(crashes=True) as world:
         world.echo.refusal = RuntimeError("a defect")
-        websocket = await world.connect()
+        websocket = await world.connect(shown=shown)
+        if shown == "":
+            await websocket.send_message(hello())
 
         assert (await close_of(websocket))[0] == Close.INTERNAL_ERROR
         await world.first_end.wait()
@@ -95,7 +101,8 @@ async def test_a_frame_that_cannot_be_translated_is_our_defect(autojump_clock: M
     assert len(world.crashes) == 1
 
 
-async def test_attaching_ends_when_the_peer_leaves(autojump_clock: MockClock) -> None:
+@pytest.mark.parametrize("authorization", [None, f"Bearer {token()}"])
+async def test_attaching_ends_when_the_peer_leaves(authorization: str | None, autojump_clock: MockClock) -> None:
     cancelled = trio.Event()
 
     async def attach(_claims: Claims, _connection: Connection, _frames: list[bytes]) -> None:
@@ -107,12 +114,36 @@ async def test_attaching_ends_when_the_peer_leaves(autojump_clock: MockClock) ->
     async with open_world() as world:
         world.gateway = replace(world.gateway, attach=attach)
         stream = world.dial()
-        await upgrade(stream)
+        await upgrade(stream, Authorization=authorization)
+        if authorization is None:
+            await stream.send_all(frame(BINARY, hello()))
+        await trio.testing.wait_all_tasks_blocked()
         await stream.aclose()
         await cancelled.wait()
         await trio.testing.wait_all_tasks_blocked()
 
         assert world.ended == 1
+
+
+@pytest.mark.parametrize("shown", [None, ""])
+async def test_what_is_asked_while_it_is_attached_is_answered_afterwards(
+    shown: str | None, autojump_clock: MockClock
+) -> None:
+    async with open_world() as world:
+
+        async def attach(claims: Claims, connection: Connection, frames: list[bytes]) -> None:
+            await trio.sleep(2)
+            await world.echo.attach(claims, connection, frames)
+
+        world.gateway = replace(world.gateway, attach=attach)
+        websocket = await world.connect(shown=shown)
+        if shown == "":
+            await websocket.send_message(hello())
+        with trio.fail_after(3):
+            await websocket.ping()
+        await websocket.send_message(PING)
+
+        assert await websocket.get_message() == PING
 
 
 async def test_a_stop_finishes_the_frame_that_was_taken(autojump_clock: MockClock) -> None:
