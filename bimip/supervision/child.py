@@ -23,12 +23,15 @@ from typing import Any, Protocol
 import trio
 
 from bimip.supervision import paths
+from bimip.supervision.bell import Bell
 from bimip.supervision.policy import Exit, ExitReason
 
 CHILD_OF: ContextVar[Callable[[trio.lowlevel.Task], "Child | None"]] = ContextVar("bimip.supervision.child_of")
 """Of the tree that a task is in: which child has this task, itself and not below it, if any has. One value for all
 tasks of a tree: one for each child would be a context of its own for each.
 """
+
+_RETURNED = ExitReason(Exit.NORMAL)
 
 Details = Callable[[], Mapping[str, object]]
 
@@ -83,7 +86,7 @@ class Child:
         self._ready = False
         self._stopping = False
         self._value: object = None
-        self._waiters: trio.Event | None = None
+        self._waiters: tuple[Bell, ...] = ()
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.path}>"
@@ -125,9 +128,9 @@ class Child:
         return self
 
     def _wake(self) -> None:
-        if self._waiters is not None:
-            self._waiters.set()
-            self._waiters = None
+        waiters, self._waiters = self._waiters, ()
+        for bell in waiters:
+            bell.ring()
 
 
 def current_child() -> Child:
@@ -182,27 +185,23 @@ class Incarnation(Child):
         return self._details
 
     async def run(self) -> None:
-        """The child's task. Raises only what is not an `Exception`."""
+        """The child's task. Raises only what is not an `Exception`.
+
+        It is the first frame of each task, of which trio keeps a second one: each variable here counts twice.
+        """
         self.task = trio.lowlevel.current_task()
-        how: Exit | None = None
-        error: Exception | None = None
         try:
             body = self._owner.begin(self)
             if self.inside is None:
                 with self.run_in(trio.CancelScope()):
                     await body
-                how = Exit.NORMAL
+                self.reason = _RETURNED
             else:
-                how = await body
-        except Exception as exc:  # noqa: BLE001 -- here a child's failure becomes a fact for its supervisor
-            error = exc
+                self.reason = ExitReason(await body)
+        except Exception as error:  # noqa: BLE001 -- here a child's failure becomes a fact for its supervisor
+            self.reason = ExitReason(Exit.CRASHED, error)
         finally:
-            if how is None and error is None:
-                # KeyboardInterrupt or its like passes through: it ends the tree, and nothing is to be restarted.
-                self.asked = self._stopping = True
-            self._end(self._classify(how, error))
-            # Else this frame and the traceback hold each other until the next collection.
-            del error
+            self._end()
 
     def run_in(self, scope: trio.CancelScope) -> trio.CancelScope:
         """What cancels it from now on: no other's cancellation comes through."""
@@ -258,26 +257,31 @@ class Incarnation(Child):
             self._scope.cancel()
 
     async def _wait(self) -> None:
-        if self._waiters is None:
-            self._waiters = trio.Event()
-        await self._waiters.wait()
+        bell = Bell()
+        self._waiters += (bell,)
+        await bell
 
-    def _classify(self, how: Exit | None, error: Exception | None) -> ExitReason:
+    def _classify(self) -> ExitReason:
+        """What ended it by itself stands in `reason`, if something did."""
+        reason = self.reason
+        if reason is None:
+            # KeyboardInterrupt or its like passes through: it ends the tree, and nothing is to be restarted.
+            self.asked = self._stopping = True
+            reason = _RETURNED
         if self.killed:
-            return ExitReason(Exit.KILLED, error)
-        if error is not None:
-            return ExitReason(Exit.CRASHED, error)
-        if self._stopping:
+            return ExitReason(Exit.KILLED, reason.error)
+        if self._stopping and reason.error is None:
             return ExitReason(Exit.KILLED if trio.current_time() >= self._deadline else Exit.SHUTDOWN)
-        assert how is not None
-        return ExitReason(how)
+        return reason
 
-    def _end(self, reason: ExitReason) -> None:
+    def _end(self) -> None:
+        reason = self._classify()
+        # Of one that had started nobody asks; and an error, its traceback and the frame that holds this one hold each
+        # other until the next collection.
+        self.reason = None if self._ready else reason
         self.ended = True
         self.task = None
         self.inside = None
         self._details = None
-        if not self._ready:
-            self.reason = reason
         self._owner.child_ended(self, reason)
         self._wake()

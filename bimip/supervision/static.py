@@ -61,17 +61,23 @@ class RunningSupervisor(Running):
             self.slots[each.id] = Slot(each, self)
 
     async def run(self) -> Exit:
-        verdict: _Verdict = Exit.SHUTDOWN
+        verdict: _Verdict | None = None
         async with trio.open_nursery() as self.nursery:
             self.me.run_in(self.nursery.cancel_scope)
             try:
-                verdict = await self._serve()
+                verdict = await self._start_all()
+                while verdict is None:
+                    while not self._events:
+                        await self._wake
+                    # A supervisor that was told to stop, or killed, starts nothing any more.
+                    await trio.lowlevel.checkpoint_if_cancelled()
+                    verdict = await self._handle(self._events.pop(0))
             finally:
                 with trio.CancelScope(shield=True):
                     await self._stop_all()
-        if isinstance(verdict, Exit):
-            return verdict
-        raise verdict
+        if isinstance(verdict, Exception):
+            raise verdict
+        return Exit.SHUTDOWN
 
     def child_ended(self, child: Incarnation, reason: ExitReason) -> None:
         slot = self.slots[child.id]
@@ -106,21 +112,13 @@ class RunningSupervisor(Running):
         self._events.append(event)
         self._wake.ring()
 
-    async def _serve(self) -> _Verdict:
-        verdict = await self._start_all()
-        while verdict is None:
-            while not self._events:
-                await self._wake
-            # A supervisor that was told to stop, or killed, starts nothing any more.
-            await trio.lowlevel.checkpoint_if_cancelled()
-            event = self._events.pop(0)
-            if isinstance(event, _Request):
-                self._current = event
-                await self._obey(event)
-                self._current = None
-            else:
-                verdict = await self._settle(*event)
-        return verdict
+    async def _handle(self, event: _End | _Request) -> _Verdict | None:
+        if not isinstance(event, _Request):
+            return await self._settle(*event)
+        self._current = event
+        await self._obey(event)
+        self._current = None
+        return None
 
     async def _start_all(self) -> _Verdict | None:
         values: dict[str, object] = {}

@@ -94,7 +94,7 @@ class How(NamedTuple):
 
 HOWS = tuple(How(verb, moment) for verb in ("kill", "raise") for moment in ("before", "within", "after"))
 
-RESTING = {"RunningSupervisor._serve: await self._wake", "RunningDynamicSupervisor.run: await self._ended"}
+RESTING = {"RunningSupervisor.run: await self._wake", "RunningDynamicSupervisor.run: await self._ended"}
 """Where a supervisor spends its life."""
 
 
