@@ -87,14 +87,15 @@ class Users:
         turn = self._turns.setdefault(eid, _Turn())
         turn.waiting += 1
         try:
-            try:
-                turn.lock.acquire_nowait()  # mostly nobody else is there; `acquire` would take a turn of the scheduler
-            except trio.WouldBlock:
-                await turn.lock.acquire()
-            try:
-                yield
-            finally:
-                turn.lock.release()
+            if turn.lock.locked():
+                async with turn.lock:
+                    yield
+            else:  # as mostly: `acquire` would take a turn of the scheduler
+                turn.lock.acquire_nowait()
+                try:
+                    yield
+                finally:
+                    turn.lock.release()
         finally:
             turn.waiting -= 1
             if not turn.waiting:

@@ -123,6 +123,10 @@ IMPOSSIBLE = {
         "Gateway.serve_connection: await connection.aclose()",
         How("raise", "before"),
     ): "it begins with plain code that ends the sender, and awaits after that",
+    (
+        "Gateway.serve_connection: await trio.aclose_forcefully(socket)",
+        How("raise", "before"),
+    ): "nothing stands before it that could raise, and nobody else closes the socket",
 } | {
     (line, How("raise", moment)): "nobody would close what it has opened: what raises here comes before that"
     for line in (

@@ -55,10 +55,6 @@ NOT_REACHED = {
         "RunningSupervisor._start_left_behind: child = await self._start(slot)",
     ): ASKED,
     (
-        "bimip.users.wakeup",
-        "await trio.lowlevel.checkpoint()",
-    ): "both that wait took the number in the same step: nothing can have rung since",
-    (
         "bimip.gateway.connection",
         "WebSocketConnection.wait_closed: await self._wait_changed()",
     ): "it is for peers and tests: no task awaits it",
