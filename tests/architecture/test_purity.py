@@ -90,6 +90,7 @@ PLACES = {
     ("bimip.gateway.listener", "trio.open_tcp_listeners"): "open_tcp, the default of Surroundings",
     ("bimip.gateway.tls", "pathlib"): "reads the certificate that the configuration names",
     ("bimip.gateway.connection", "os"): "writes to the socket that it was handed, without waiting",
+    ("bimip.gateway.serving", "os"): "reads and answers the opening on the socket that it was handed",
     ("bimip.gateway.connection", "socket"): "names of socket options; sockets are handed in",
     ("bimip.console.server", "trio.open_tcp_listeners"): "open_loopback, the default of Surroundings",
     # The client is no part of the server: it brings its own defaults, and takes others by argument.

@@ -49,8 +49,8 @@ async def hasty_fetch(device: Device, child: Child) -> None:
         device.step(trio.current_time())
         frames, late.frames = late.frames, []
         for frame in frames:
-            with suppress(ConnectionClosedError):
-                await inner.wait_sendable()  # a place of the server's, where the sweep can hit it
+            with trio.move_on_after(0.001):
+                await inner.wait_closed()  # a place of the server's, where the sweep can hit it, and nobody else is
             while not inner.send_nowait(frame):
                 try:
                     await inner.wait_sendable()
