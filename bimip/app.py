@@ -293,15 +293,15 @@ class Connections:
         self._children.start_soon(async_fn, *args)
 
 
-def encode(sent: bytes, stamp: Stamp, conversation: ConversationId, conversation_offset: ConversationOffset) -> bytes:
-    """The stored form of a message: the rules' one need of the wire."""
+def encode(
+    sent: Sequence[bytes], stamps: Sequence[Stamp], conversation: ConversationId, first: ConversationOffset
+) -> list[bytes]:
+    """The stored forms of messages: the rules' one need of the wire."""
     return stored.store(
         sent,
-        stamp=stamp,
-        signal_id=signal_id(stamp),
+        stamps=[(stamp, signal_id(stamp), millis_of(stamp)) for stamp in stamps],
         conversation=conversation_name(conversation),
-        conversation_offset=conversation_offset,
-        server_time=millis_of(stamp),
+        conversation_offset=first,
     )
 
 

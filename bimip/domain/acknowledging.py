@@ -1,6 +1,6 @@
 """A device acknowledges, a person reads: cursors move, and those who wrote learn of it."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from bimip.domain import receipts
 from bimip.domain.appending import EMPTY_LOG
@@ -13,22 +13,29 @@ from bimip.domain.records import (
     Conversation,
     Cursor,
     Entry,
+    Key,
     Log,
     Mention,
     Reader,
     ReceiptKey,
     ReceiptKind,
     Runs,
-    Sequence,
     State,
     Table,
+    maker,
 )
+from bimip.domain.records import Sequence as Run
 from bimip.domain.rules import Moment
 
 # As often as here, an enum's members cost more by their class than as names of the module.
 LOGS, CURSORS, RECEIPTS = Table.LOGS, Table.CURSORS, Table.RECEIPTS
 CHANGES, VERSIONS, STATES = Table.CHANGES, Table.VERSIONS, Table.STATES
 DELIVERED = ReceiptKind.DELIVERED
+
+_decision, _acknowledged, _state = maker(Decision), maker(Acknowledged), maker(State)
+_news, _key = maker(StateNews), maker(ReceiptKey)
+
+NO_STATE = State(Version(0), Version(0))
 
 IMPLIED = {
     ReceiptKind.DELIVERED: (ReceiptKind.DELIVERED,),
@@ -38,37 +45,39 @@ IMPLIED = {
 
 
 def acknowledge(view: Reader, op: Acknowledge, moment: Moment) -> Decision:
-    log: Log = view.get(LOGS, (op.user, op.partition)) or EMPTY_LOG
-    furthest = max(op.upto, *(last for _, last in op.ranges)) if op.ranges else op.upto
+    user, device, partition, upto, more = op
+    log: Log = view.get(LOGS, (user, partition)) or EMPTY_LOG
+    furthest = max(upto, *(last for _, last in more)) if more else upto
     if furthest > log.head:
-        sentence = f"offset {furthest} was never given; the log of {op.partition!r} ends at {log.head}"
+        sentence = f"offset {furthest} was never given; the log of {partition!r} ends at {log.head}"
         return Decision(Refused(Fault.OFFSET_BEYOND_HEAD, sentence, "upto"))
-    place = (op.device, op.partition)
+    place = (device, partition)
     before: Cursor = view.get(CURSORS, place) or START
     cursor, entries, rest = advance(view, op, log, before, moment.rules)
-    puts, news = delivered(view, op.user, entries, moment)
+    puts, news = delivered(view, user, entries, moment)
     if cursor != before:
-        puts.append((CURSORS, place, cursor))
-    return Decision(Acknowledged(cursor.floor), puts, (), (), news, rest)
+        puts.append((CURSORS, {place: cursor}))
+    return _decision((_acknowledged((cursor.floor,)), puts, (), (), news, rest, (), (), ()))
 
 
 def delivered(
-    view: Reader, user: UserId, entries: Iterable[Entry], moment: Moment
+    view: Reader, user: UserId, entries: Sequence[Entry], moment: Moment
 ) -> tuple[list[Put], list[StateNews]]:
     """The receipts of what one of the user's devices took in. What the user wrote is not delivered to them."""
     received: dict[ConversationId, tuple[list[int], set[UserId]]] = {}
-    for entry in entries:
-        author = entry.author
+    for _, conversation, place, author, _, _, _ in entries:
         if author != user:
-            if entry.conversation not in received:
-                received[entry.conversation] = ([], set())
-            places, authors = received[entry.conversation]
-            places.append(entry.conversation_offset)
-            authors.add(author)
+            known = received.get(conversation)
+            if known is None:
+                received[conversation] = known = ([], set())
+            known[0].append(place)
+            known[1].add(author)
+    if not received:
+        return [], []
     book = _Book(view, moment)
     for conversation, (places, authors) in received.items():
         book.add(conversation, user, DELIVERED, from_offsets(places), authors)
-    return book.puts, book.news
+    return book.puts(), book.news
 
 
 def receipt(view: Reader, op: Receipt, moment: Moment) -> Decision:
@@ -89,7 +98,7 @@ def receipt(view: Reader, op: Receipt, moment: Moment) -> Decision:
         book.add(number, op.user, kind, places, concerned)
     rest = clip(wanted, slice_end + 1, furthest)
     then = op._replace(conversation=number, upto=ConversationOffset(0), ranges=rest) if rest else None
-    return Decision(Done(), book.puts, news=book.news, then=then)
+    return Decision(Done(), book.puts(), news=book.news, then=then)
 
 
 def _conversation(view: Reader, op: Receipt) -> ConversationId | Refused:
@@ -119,7 +128,7 @@ def _readable(view: Reader, conversation: ConversationId, user: UserId, wanted: 
     places: list[int] = []
     authors: set[UserId] = set()
     for first, last in wanted:
-        for place, mention in view.read(Sequence.HISTORY, (conversation,), first - 1, limit=last - first + 1):
+        for place, mention in view.read(Run.HISTORY, (conversation,), first - 1, limit=last - first + 1):
             if place <= last and mention.author != user and _was_sent_to(view, mention, user):
                 places.append(place)
                 authors.add(mention.author)
@@ -131,16 +140,27 @@ def _was_sent_to(view: Reader, mention: Mention, user: UserId) -> bool:
 
 
 class _Book:
-    """Gathers the blocks that receipts change, and the state versions of the users who learn of them."""
+    """Gathers the parts that receipts change, and the state versions of the users who learn of them."""
 
-    __slots__ = ("_moment", "_states", "_view", "news", "puts")
+    __slots__ = ("_changes", "_moment", "_receipts", "_states", "_versions", "_view", "news")
 
     def __init__(self, view: Reader, moment: Moment) -> None:
-        self.puts: list[Put] = []
         self.news: list[StateNews] = []
         self._view = view
         self._moment = moment
-        self._states: dict[UserId, State] = {}
+        self._receipts: dict[Key, Runs] = {}
+        self._changes: dict[Key, ReceiptKey | None] = {}
+        self._versions: dict[Key, Version] = {}
+        self._states: dict[Key, State] = {}
+
+    def puts(self) -> list[Put]:
+        tables: tuple[Put, ...] = (
+            (RECEIPTS, self._receipts),
+            (CHANGES, self._changes),
+            (VERSIONS, self._versions),
+            (STATES, self._states),
+        )
+        return [put for put in tables if put[1]]
 
     def add(
         self, conversation: ConversationId, member: UserId, kind: ReceiptKind, places: Ranges, concerned: set[UserId]
@@ -151,23 +171,21 @@ class _Book:
             known: Runs = self._view.get(RECEIPTS, key) or ()
             fresh = receipts.fresh(known, runs)
             if fresh:
-                self.puts.append((RECEIPTS, key, receipts.merge(known, fresh)))
+                self._receipts[key] = receipts.merge(known, fresh)
                 block = part // receipts.PARTS
                 told[block] = receipts.join(told[block], fresh) if block in told else fresh
         for block, runs in told.items():
             for user in sorted(concerned):
-                self._tell(user, ReceiptKey(conversation, member, kind, block), runs)
+                self._tell(user, _key((conversation, member, kind, block)), runs)
 
     def _tell(self, user: UserId, key: ReceiptKey, fresh: Runs) -> None:
-        state = self._states.get(user) or self._view.get(STATES, (user,)) or State(Version(0), Version(0))
+        view, place = self._view, (user,)
+        state = self._states.get(place) or view.get(STATES, place) or NO_STATE
         version = Version(state.head + 1)
-        self._states[user] = state = State(version, state.floor)
-        old: Version | None = self._view.get(VERSIONS, (user, key))
+        self._states[place] = _state((version, state.floor))
+        old: Version | None = self._versions.get((user, key)) or view.get(VERSIONS, (user, key))
         if old is not None:
-            self.puts.append((CHANGES, (user, old), None))
-        self.puts += (
-            (CHANGES, (user, version), key),
-            (VERSIONS, (user, key), version),
-            (STATES, (user,), state),
-        )
-        self.news.append(StateNews(user, version, key, fresh))
+            self._changes[user, old] = None
+        self._changes[user, version] = key
+        self._versions[user, key] = version
+        self.news.append(_news((user, version, key, fresh)))

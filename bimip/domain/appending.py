@@ -1,22 +1,33 @@
-"""A message enters the logs of everybody concerned: all of them or none, once however often it is sent."""
+"""Messages enter the logs of everybody concerned: each in all of them or none, once however often it is sent.
 
-from collections.abc import Iterable
+An Append is decided as one: what its messages share (the recipient, the conversation, both logs) is looked up and
+written once, and only deduplication looks at each.
+"""
 
-from bimip.domain.batch import Decision, Grow, Put
+from collections.abc import Iterable, Sequence
+from itertools import accumulate, repeat
+from typing import Any
+
+from bimip.domain.batch import Decision, Grow, Insert, LogNews, Put
+from bimip.domain.chaining import extend
 from bimip.domain.ids import ConversationId, ConversationOffset, DeviceId, Offset, Stamp, UserId
-from bimip.domain.operations import Append, Appended, Fault, Refused
+from bimip.domain.operations import Append, Appended, Fault, Post, Refused
 from bimip.domain.records import (
     Addressed,
     Conversation,
     Entry,
+    Index,
+    Key,
     Log,
     Mention,
     Reader,
+    Row,
     Seen,
-    Sequence,
     Table,
     User,
+    maker,
 )
+from bimip.domain.records import Sequence as Run
 from bimip.domain.registering import allocate, register_user
 from bimip.domain.rules import Moment
 
@@ -26,57 +37,129 @@ QUOTA_RETRY_MS = 3_600_000
 # As often as here, an enum's members cost more by their class than as names of the module.
 BODIES, CONVERSATIONS, DIRECT, LOGS = Table.BODIES, Table.CONVERSATIONS, Table.DIRECT, Table.LOGS
 SEEN, STORED, USERS = Table.SEEN, Table.STORED, Table.USERS
-ENTRIES, HISTORY = Sequence.ENTRIES, Sequence.HISTORY
+ENTRIES, HISTORY, CHAINS, SEQS = Run.ENTRIES, Run.HISTORY, Run.CHAINS, Index.SEQS
 
 EMPTY_LOG = Log(Offset(1), Offset(0))
 
+_log, _news, _decision = maker(Log), maker(LogNews), maker(Decision)
+_appended, _entry, _mention, _seen = maker(Appended), maker(Entry), maker(Mention), maker(Seen)
+
 
 def append(view: Reader, op: Append, moment: Moment) -> Decision:
-    seen: Seen | None = view.get(SEEN, (op.device, op.id))
-    if seen is not None:
-        return _again(op, seen)
+    device = op.device
+    known: list[Seen | None] = view.get_all(SEEN, [(device, post.id) for post in op.posts])
+    if not any(known):
+        return _append_new(view, op, op.posts, moment)
+    new = [post for post, seen in zip(op.posts, known, strict=True) if seen is None]
+    decision = _append_new(view, op, new, moment) if new else Decision(())
+    results = iter(_outcomes(decision, len(new)))
+    merged = [next(results) if seen is None else _again(post, seen) for post, seen in zip(op.posts, known, strict=True)]
+    return decision._replace(result=tuple(merged))
+
+
+def _outcomes(decision: Decision, count: int) -> Iterable[Any]:
+    return repeat(decision.result, count) if isinstance(decision.result, Refused) else decision.result
+
+
+def _append_new(view: Reader, op: Append, posts: Sequence[Post], moment: Moment) -> Decision:
+    """What the device did not send before."""
     if op.partition not in moment.rules.partitions:
         return Decision(unknown_partition(op.partition, moment))
     puts: list[Put] = []
     recipient = _recipient(view, op, moment, puts)
     if isinstance(recipient, Refused):
         return Decision(recipient)
-    addressed = _addresses(view, op, recipient)
+    addressed = _addresses(view, op, recipient) if op.addresses else {}
     if isinstance(addressed, Refused):
         return Decision(addressed)
     number, conversation = _direct(view, op.user, recipient, puts)
-    place = ConversationOffset(conversation.head + 1)
-    stamp = moment.stamp()
-    to_some = bool(addressed)
-    entry = Entry(stamp, number, place, op.user, op.device, to_some)
-    grows: list[Grow] = [(HISTORY, (number,), place, Mention(stamp, op.user, op.device, to_some))]
-    offset = _lengthen(view, op.user, entry, op.partition, puts, grows)
-    if recipient != op.user and (not to_some or recipient in addressed):
-        _lengthen(view, recipient, entry, op.partition, puts, grows)
-    body = moment.rules.encode(op.sent, stamp, number, place)
-    stored: int = (view.get(STORED, (op.user,)) or 0) + len(body)
+    stamp = moment.stamp
+    stamps = [stamp() for _ in posts]
+    sent = [post.sent for post in posts]
+    bodies = moment.rules.encode(sent, stamps, number, ConversationOffset(conversation.head + 1))
+    stored: int = (view.get(STORED, (op.user,)) or 0) + sum(map(payload_bytes, addressed.values()))
+    most = moment.rules.max_stored_bytes
+    if 0 < most < stored + sum(map(len, bodies)):
+        fitting = sum(size <= most - stored for size in accumulate(map(len, bodies)))
+        return _append_fitting(view, op, posts, fitting, moment)
+    puts.append((STORED, {(op.user,): stored + sum(map(len, bodies))}))
+    puts.append((BODIES, dict(zip(zip(stamps, strict=True), bodies, strict=True))))
     for user, devices in addressed.items():
-        stored += payload_bytes(devices)
-        puts.append((Table.ADDRESSED, (stamp, user), tuple(devices)))
-    if 0 < moment.rules.max_stored_bytes < stored:
-        return Decision(_over_quota(moment.rules.max_stored_bytes))
-    puts += (
-        (STORED, (op.user,), stored),
-        (BODIES, (stamp,), body),
-        (CONVERSATIONS, (number,), Conversation(conversation.first, place, conversation.members)),
-        (SEEN, (op.device, op.id), Seen(op.digest, stamp, op.partition, offset, number, place)),
-    )
-    return Decision(Appended(op.id, op.partition, stamp, offset, number, place, False), puts, grows)  # noqa: FBT003 - a record's field
+        puts.append((Table.ADDRESSED, {(stamps[0], user): tuple(devices)}))  # which have a message to themselves
+    return _write(view, op, posts, stamps, bodies, recipient, addressed, (number, conversation), puts)
 
 
-def _lengthen(view: Reader, user: UserId, entry: Entry, partition: str, puts: list[Put], grows: list[Grow]) -> Offset:
-    """The entry becomes the newest of a user's log: at this offset."""
-    place = (user, partition)
-    log: Log = view.get(LOGS, place) or EMPTY_LOG
-    offset = Offset(log.head + 1)
-    puts.append((LOGS, place, Log(log.first, offset)))
-    grows.append((ENTRIES, place, offset, entry))
-    return offset
+def _append_fitting(view: Reader, op: Append, posts: Sequence[Post], fitting: int, moment: Moment) -> Decision:
+    """The first ones, for which there is room. Those behind them are refused."""
+    full = _over_quota(moment.rules.max_stored_bytes)
+    if not fitting:
+        return Decision(full)
+    decision = _append_new(view, op, posts[:fitting], moment)
+    return decision._replace(result=(*_outcomes(decision, fitting), *repeat(full, len(posts) - fitting)))
+
+
+def _write(
+    view: Reader,
+    op: Append,
+    posts: Sequence[Post],
+    stamps: list[Stamp],
+    bodies: list[bytes],
+    recipient: UserId,
+    addressed: dict[UserId, list[Addressed]],
+    into: tuple[ConversationId, Conversation],
+    puts: list[Put],
+) -> Decision:
+    user, device, partition = op.user, op.device, op.partition
+    conversation, (oldest, head, members) = into
+    to_some = bool(addressed)
+    log: Log = view.get(LOGS, (user, partition)) or EMPTY_LOG
+    entries: list[Entry] = []
+    mentions: list[tuple[int, Mention]] = []
+    seen: dict[Key, Seen] = {}
+    results: list[Appended] = []
+    for place, (stamp, (name, digest, _, _)) in enumerate(zip(stamps, posts, strict=True), head + 1):
+        offset = log.head + place - head
+        entries.append(_entry((stamp, conversation, place, user, device, to_some, digest)))
+        mentions.append((place, _mention((stamp, user, device, to_some))))
+        seen[device, name] = _seen((digest, stamp, partition, offset, conversation, place))
+        results.append(_appended((name, partition, stamp, offset, conversation, place, False)))
+    puts.append((SEEN, seen))
+    last = ConversationOffset(head + len(posts))
+    puts.append((CONVERSATIONS, {(conversation,): Conversation(oldest, last, members)}))
+    logs = _Logs(op, entries, bodies, puts)
+    logs.lengthen(user, log)
+    rows: list[Row] = [(*post.seq, device, at) for at, post in enumerate(posts, log.head + 1) if post.seq is not None]
+    inserts: list[Insert] = [(SEQS, (user, partition), rows)] if rows else []
+    if recipient != user and (not to_some or recipient in addressed):
+        logs.lengthen(recipient, view.get(LOGS, (recipient, partition)) or EMPTY_LOG)
+    logs.grows.append((HISTORY, (conversation,), mentions))
+    return _decision((tuple(results), puts, logs.grows, (), (), None, inserts, (), logs.news))
+
+
+class _Logs:
+    """Gathers what logs grow by."""
+
+    __slots__ = ("_bodies", "_entries", "_op", "_puts", "grows", "news")
+
+    def __init__(self, op: Append, entries: list[Entry], bodies: list[bytes], puts: list[Put]) -> None:
+        self.grows: list[Grow] = []
+        self.news: list[LogNews] = []
+        self._op = op
+        self._entries = entries
+        self._bodies = bodies
+        self._puts = puts
+
+    def lengthen(self, user: UserId, log: Log) -> None:
+        """The entries become the newest of a user's log."""
+        op, entries = self._op, self._entries
+        place = (user, op.partition)
+        first, head, chain = log
+        chain, links = extend(chain, head, entries)
+        self._puts.append((LOGS, {place: _log((first, head + len(entries), chain))}))
+        self.grows.append((ENTRIES, place, list(enumerate(entries, head + 1))))
+        if links:
+            self.grows.append((CHAINS, place, links))
+        self.news.append(_news((user, op.partition, head + 1, entries, self._bodies)))
 
 
 def payload_bytes(addressed: Iterable[Addressed]) -> int:
@@ -93,14 +176,13 @@ def unknown_partition(name: str, moment: Moment) -> Refused:
     return Refused(Fault.NOT_FOUND, f"there is no partition {name!r} here; use one of: {known}", "partition")
 
 
-def _again(op: Append, seen: Seen) -> Decision:
-    if seen.digest != op.digest:
+def _again(post: Post, seen: Seen) -> Appended | Refused:
+    if seen.digest != post.digest:
         sentence = "this device already sent another message under this id; give every message an id of its own"
-        return Decision(Refused(Fault.CONFLICT, sentence, "id"))
-    answer = Appended(
-        op.id, seen.partition, seen.stamp, seen.offset, seen.conversation, seen.conversation_offset, duplicate=True
+        return Refused(Fault.CONFLICT, sentence, "id")
+    return Appended(
+        post.id, seen.partition, seen.stamp, seen.offset, seen.conversation, seen.conversation_offset, duplicate=True
     )
-    return Decision(answer)
 
 
 def _recipient(view: Reader, op: Append, moment: Moment, puts: list[Put]) -> UserId | Refused:
@@ -138,7 +220,7 @@ def _direct(view: Reader, one: UserId, other: UserId, puts: list[Put]) -> tuple[
     if number is not None:
         return number, view.get(CONVERSATIONS, (number,))
     number = ConversationId(allocate(view, "conversations", puts))
-    puts.append((DIRECT, pair, number))
+    puts.append((DIRECT, {pair: number}))
     return number, Conversation(ConversationOffset(1), ConversationOffset(0), tuple(sorted({one, other})))
 
 

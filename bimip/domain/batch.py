@@ -3,24 +3,41 @@
 Every decision of a batch is made against the last snapshot plus the decisions before it. A refused one leaves no trace.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-from bimip.domain.ids import UserId, Version
+from bimip.domain.ids import Offset, UserId, Version
 from bimip.domain.operations import Operation, Result
-from bimip.domain.records import Changes, Key, Reader, ReceiptKey, Runs, Sequence, Table
+from bimip.domain.records import Changes, Entry, Index, Key, Reader, ReceiptKey, Row, Runs, Sequence, Table
 
 _MISSING = object()
 
 
-Put = tuple[Table, Key, Any]
-"""A table, a key and the record; None as record: delete. Plain tuples, because each message makes a dozen."""
+Put = tuple[Table, dict[Key, Any]]
+"""Records of a table by their keys; None as record: delete."""
 
-Grow = tuple[Sequence, Key, int, Any]
-"""A sequence, its key, the number and the record."""
+Grow = tuple[Sequence, Key, list[tuple[int, Any]]]
+"""A sequence, its key, and the records with their numbers, which follow each other."""
 
 Cut = tuple[Sequence, Key, int]
 """A sequence, its key, and the number below which everything goes."""
+
+
+Insert = tuple[Index, Key, list[Row]]
+"""An index, its key and the rows."""
+
+Trim = tuple[Index, Key, int]
+"""An index, its key, and the offset below which its lowest rows go."""
+
+
+class LogNews(NamedTuple):
+    """Entries that a user's log grew by, for those of their devices that are connected."""
+
+    user: UserId
+    partition: str
+    first: Offset
+    entries: list[Entry]  # by one device, and all addressed or none
+    bodies: list[bytes]  # of each its stored form
 
 
 class StateNews(NamedTuple):
@@ -39,50 +56,73 @@ class Decision(NamedTuple):
     cuts: tuple[Cut, ...] = ()
     news: tuple[StateNews, ...] | list[StateNews] = ()
     then: Operation | None = None  # the rest of a long operation, to be decided in a later batch
+    inserts: tuple[Insert, ...] | list[Insert] = ()
+    trims: tuple[Trim, ...] = ()
+    log_news: tuple[LogNews, ...] | list[LogNews] = ()
 
 
 class Batch:
     """Implements Reader."""
 
     def __init__(self, base: Reader, known: Mapping[Table, dict[Key, Any]] | None = None) -> None:
-        """`known` are records of the base that are in memory already. What is read of these tables joins them."""
+        """`known` are records of the base that are in memory already, None for those that do not exist. What is read
+        or decided of these tables joins them, so they are as the store will be: forget them if it never is.
+        """
         self.changes = Changes()
         self.news: list[StateNews] = []
+        self.log_news: list[LogNews] = []
         self._base = base
         self._known = known or {}
 
     def absorb(self, decision: Decision) -> None:
-        puts = self.changes.puts
-        for table, key, record in decision.puts:
+        _, decided, grows, cuts, news, _, inserts, trims, log_news = decision
+        puts, known = self.changes.puts, self._known
+        for table, records in decided:
             if table in puts:
-                puts[table][key] = record
+                puts[table].update(records)
             else:
-                puts[table] = {key: record}
-        if decision.grows:
-            appends = self.changes.appends
-            for sequence, key, number, record in decision.grows:
-                appends.setdefault((sequence, key), []).append((number, record))
-        if decision.cuts:
-            for sequence, key, below in decision.cuts:
-                self.changes.cuts[sequence, key] = below
-        if decision.news:
-            self.news.extend(decision.news)
+                puts[table] = records
+            if table in known:
+                known[table].update(records)
+        if news:
+            self.news += news
+        if grows or inserts:
+            self.log_news += log_news
+            self._lengthen(grows, inserts)
+        if cuts or trims:
+            self.changes.cuts.update({(sequence, key): below for sequence, key, below in cuts})
+            self.changes.trims.update({(index, key): below for index, key, below in trims})
+
+    def _lengthen(self, grows: Iterable[Grow], inserts: Iterable[Insert]) -> None:
+        appends = self.changes.appends
+        for sequence, key, added in grows:
+            place = (sequence, key)
+            if place in appends:
+                appends[place] += added
+            else:
+                appends[place] = added
+        for index, key, rows in inserts:
+            self.changes.inserts.setdefault((index, key), []).extend(rows)
 
     def get(self, table: Table, key: Key) -> Any:  # noqa: ANN401 - each table has its own record
+        known = self._known.get(table)
+        if known is not None:
+            record = known.get(key, _MISSING)
+            if record is _MISSING:
+                record = known[key] = self._base.get(table, key)
+            return record
         records = self.changes.puts.get(table)
         if records is not None:
             record = records.get(key, _MISSING)
             if record is not _MISSING:
                 return record
-        known = self._known.get(table)
-        if known is None:
-            return self._base.get(table, key)
-        record = known.get(key)
-        if record is None:
-            record = self._base.get(table, key)
-            if record is not None:
-                known[key] = record
-        return record
+        return self._base.get(table, key)
+
+    def get_all(self, table: Table, keys: Iterable[Key]) -> list[Any]:
+        keys = list(keys)
+        if table not in self._known and self.changes.puts.get(table, {}).keys().isdisjoint(keys):
+            return self._base.get_all(table, keys)
+        return [self.get(table, key) for key in keys]
 
     def scan(self, table: Table, low: Key, high: Key, *, limit: int, reverse: bool = False) -> list[tuple[Key, Any]]:
         pending = {k: r for k, r in self.changes.puts.get(table, {}).items() if low <= k < high}
@@ -104,3 +144,9 @@ class Batch:
             return grown[skip : skip + limit]
         found = self._base.read(sequence, key, after, limit=limit)
         return found + grown[: limit - len(found)] if len(found) < limit else found
+
+    def find(self, index: Index, key: Key, low: Row, high: Row, *, limit: int, reverse: bool = False) -> list[Row]:
+        """Rows that are to be trimmed may be found still: nobody looks for them in the batch that trims them."""
+        found = self._base.find(index, key, low, high, limit=limit, reverse=reverse)
+        pending = [row for row in self.changes.inserts.get((index, key), ()) if low <= row < high]
+        return sorted({*found, *pending}, reverse=reverse)[:limit] if pending else found

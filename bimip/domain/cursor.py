@@ -3,13 +3,19 @@
 Fetching and acknowledging are separate (seed 000): nothing here moves because something was sent.
 """
 
+from operator import attrgetter, itemgetter
+
 from bimip.domain import ranges
 from bimip.domain.appending import ENTRIES, is_owed
-from bimip.domain.ids import Offset
+from bimip.domain.ids import DeviceId, Offset
 from bimip.domain.operations import Acknowledge
 from bimip.domain.ranges import Ranges
-from bimip.domain.records import Cursor, Entry, Log, Reader
+from bimip.domain.records import Cursor, Entry, Log, Reader, maker
 from bimip.domain.rules import Rules
+
+_RECORD, _ORIGIN, _ADDRESSED = itemgetter(1), attrgetter("origin"), attrgetter("addressed")
+
+_cursor = maker(Cursor)
 
 START = Cursor(Offset(0), ())
 
@@ -28,7 +34,7 @@ def advance(
     """
     limit = rules.slice_entries
     upto = min(log.head, op.upto)
-    floor = cursor.floor if cursor.floor >= log.first else log.first - 1
+    floor = max(cursor.floor, log.first - 1)
     end = min(upto, floor + limit)
     taken = cursor.above
     beyond: Ranges = ()
@@ -44,7 +50,12 @@ def advance(
         fresh += [entry for offset, entry in entries if offset <= last and is_owed(view, entry, op.user, op.device)]
     above = ranges.lowest(ranges.above(taken, floor), rules.window_entries) if taken else ()
     rest = op._replace(upto=upto, ranges=left) if left or end < upto else None
-    return Cursor(Offset(floor), above), fresh, rest
+    return _cursor((floor, above)), fresh, rest
+
+
+def _all_owed(entries: list[Entry], device: DeviceId) -> bool:
+    """As nearly always: by others, and to everybody. Asked of all at once, as an ack comes with each frame."""
+    return device not in map(_ORIGIN, entries) and not any(map(_ADDRESSED, entries))
 
 
 def _walk(
@@ -59,6 +70,9 @@ def _walk(
     end = max(end, floor)
     while floor < head and floor <= end + limit:
         entries = view.read(ENTRIES, (user, partition), floor, limit=max(end - floor, 0) + AHEAD)
+        records: list[Entry] = list(map(_RECORD, entries))
+        if not taken and _all_owed(records, device):
+            return end, fresh + records[: max(end + 1 - entries[0][0], 0)] if entries else fresh
         for offset, entry in entries:
             if is_owed(view, entry, user, device) and not (taken and ranges.contains(taken, offset)):
                 if offset > end:

@@ -1,7 +1,10 @@
 """What is older than the history period goes, a slice at a time. Offsets that were given are never given again."""
 
+from typing import Any
+
 from bimip.domain.appending import EMPTY_LOG, payload_bytes
 from bimip.domain.batch import Decision, Put
+from bimip.domain.chaining import STEP
 from bimip.domain.ids import ConversationOffset, DeviceId, Offset, Stamp
 from bimip.domain.operations import (
     ExpireBodies,
@@ -11,7 +14,7 @@ from bimip.domain.operations import (
     ExpireRevoked,
     ExpireSeen,
 )
-from bimip.domain.records import Conversation, Key, Log, Reader, Sequence, Table
+from bimip.domain.records import Conversation, Index, Key, Log, Reader, Sequence, Table
 from bimip.domain.rules import Moment
 
 MAX_ADDRESSED = 1000
@@ -24,11 +27,16 @@ def expire_log(view: Reader, op: ExpireLog, moment: Moment) -> Decision:
     first, more = _first_kept(view, Sequence.ENTRIES, key, log.first, log.head, op.before, moment)
     if first == log.first:
         return Decision(Expired(0, more=False))
-    puts: list[Put] = [(Table.LOGS, key, log._replace(first=Offset(first)))]
+    puts: list[Put] = [(Table.LOGS, {key: log._replace(first=Offset(first))})]
     freed = _own_bytes(view, op, log.first, first)
     if freed:
-        puts.append((Table.STORED, (op.user,), max(0, (view.get(Table.STORED, (op.user,)) or 0) - freed)))
-    return Decision(Expired(first - log.first, more), puts, cuts=((Sequence.ENTRIES, key, first),))
+        puts.append((Table.STORED, {(op.user,): max(0, (view.get(Table.STORED, (op.user,)) or 0) - freed)}))
+    return Decision(
+        Expired(first - log.first, more),
+        puts,
+        cuts=((Sequence.ENTRIES, key, first), (Sequence.CHAINS, key, (first - 1) // STEP)),
+        trims=((Index.SEQS, key, first),),
+    )
 
 
 def _own_bytes(view: Reader, op: ExpireLog, first: int, upto: int) -> int:
@@ -51,7 +59,7 @@ def expire_history(view: Reader, op: ExpireHistory, moment: Moment) -> Decision:
     first, more = _first_kept(view, Sequence.HISTORY, key, known.first, known.head, op.before, moment)
     if first == known.first:
         return Decision(Expired(0, more=False))
-    put = (Table.CONVERSATIONS, key, known._replace(first=ConversationOffset(first)))
+    put = (Table.CONVERSATIONS, {key: known._replace(first=ConversationOffset(first))})
     return Decision(Expired(first - known.first, more), (put,), cuts=((Sequence.HISTORY, key, first),))
 
 
@@ -72,25 +80,31 @@ def expire_bodies(view: Reader, op: ExpireBodies, moment: Moment) -> Decision:
     limit = moment.rules.slice_entries
     bodies = view.scan(Table.BODIES, (0,), (op.before,), limit=limit)
     addressed = view.scan(Table.ADDRESSED, (0,), (op.before,), limit=limit)
-    puts = [(Table.BODIES, key, None) for key, _ in bodies] + [(Table.ADDRESSED, key, None) for key, _ in addressed]
-    return Decision(Expired(len(bodies), max(len(bodies), len(addressed)) == limit), puts)
+    gone: list[Put] = [
+        (table, dict.fromkeys(key for key, _ in found))
+        for table, found in ((Table.BODIES, bodies), (Table.ADDRESSED, addressed))
+        if found
+    ]
+    return Decision(Expired(len(bodies), max(len(bodies), len(addressed)) == limit), gone)
 
 
 def expire_seen(view: Reader, op: ExpireSeen, moment: Moment) -> Decision:
     """Deduplication has no index by time: all of it is walked, slowly, which costs no write for what stays."""
     limit = moment.rules.slice_entries
     found = view.scan(Table.SEEN, op.start, (DeviceId((1 << 32) - 1),), limit=limit)
-    puts = [(Table.SEEN, key, None) for key, seen in found if seen.stamp < op.before]
-    more = len(found) == limit
-    return Decision(Expired(len(puts), more, _behind(found[-1][0]) if more else None), puts)
+    return _walked(Table.SEEN, found, [key for key, seen in found if seen.stamp < op.before], limit)
 
 
 def expire_revoked(view: Reader, op: ExpireRevoked, moment: Moment) -> Decision:
     limit = moment.rules.slice_entries
     found = view.scan(Table.REVOKED, op.start, ("\U0010ffff",), limit=limit)
-    puts = [(Table.REVOKED, key, None) for key, expires_at in found if expires_at < op.now]
+    return _walked(Table.REVOKED, found, [key for key, expires_at in found if expires_at < op.now], limit)
+
+
+def _walked(table: Table, found: list[tuple[Key, Any]], gone: list[Key], limit: int) -> Decision:
     more = len(found) == limit
-    return Decision(Expired(len(puts), more, _behind(found[-1][0]) if more else None), puts)
+    puts: list[Put] = [(table, dict.fromkeys(gone))] if gone else []
+    return Decision(Expired(len(gone), more, _behind(found[-1][0]) if more else None), puts)
 
 
 def _behind(key: Key) -> Key:

@@ -5,6 +5,7 @@ where something should stand and not how far it should move. That is how the jou
 unknown.
 """
 
+from collections.abc import Sequence
 from enum import IntEnum
 from typing import NamedTuple
 
@@ -54,14 +55,27 @@ class Address(NamedTuple):
     payload: bytes | None  # None: the message's own
 
 
+class Post(NamedTuple):
+    """A message as its sender wrote it."""
+
+    id: str  # with the device the key of deduplication
+    digest: bytes  # of recipient, type, payload and encryption fields
+    sent: bytes  # as the sender encoded it
+    seq: tuple[int, int] | None = None  # the sender's own order: a time and a number
+
+
 class Append(NamedTuple):
+    """What one device writes to one recipient, in order. Each message is accepted or refused on its own.
+
+    It is many because they share nearly all that has to be looked up and written: both users, both logs, the
+    conversation. No id is in it twice, and what is addressed to devices stands alone.
+    """
+
     user: UserId
     device: DeviceId
-    id: str  # with user and device the key of deduplication
     to: str  # eid
     partition: str
-    digest: bytes  # of recipient, type, payload and encryption fields
-    sent: bytes  # the message as the sender encoded it
+    posts: Sequence[Post]
     addresses: tuple[Address, ...] = ()
 
 
@@ -73,6 +87,10 @@ class Appended(NamedTuple):
     conversation: ConversationId
     conversation_offset: ConversationOffset
     duplicate: bool
+
+
+Outcomes = tuple[Appended | Refused, ...]
+"""Of an Append: one for each of its posts, in order. Refused instead of it: all were, for this reason."""
 
 
 class Seat(NamedTuple):
@@ -190,4 +208,4 @@ Operation = (
     | ExpireSeen
     | ExpireRevoked
 )
-Result = Refused | Registered | Appended | Seated | Acknowledged | Expired | Done
+Result = Refused | Registered | Outcomes | Seated | Acknowledged | Expired | Done

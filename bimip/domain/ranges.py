@@ -23,6 +23,8 @@ def from_offsets(offsets: Iterable[int]) -> Ranges:
     ascending = sorted(offsets)
     if not ascending:
         return ()
+    if ascending[-1] - ascending[0] == len(ascending) - 1 == len(set(ascending)) - 1:
+        return ((ascending[0], ascending[-1]),)
     merged: list[Range] = []
     first = last = ascending[0]
     for offset in ascending:

@@ -16,7 +16,7 @@ from bimip.domain.records import Reader, ReceiptKey, Run, Runs, Table
 
 BLOCK = 256
 """Offsets of a block: what changes is small however long the conversation is."""
-PARTS = 8
+PARTS = 16
 PART = BLOCK // PARTS
 """Offsets of a part: small ones cost keys, in conversations whose messages are acknowledged many at a time."""
 
@@ -33,6 +33,9 @@ def by_part(ranges: Iterable[Range], time: Millis) -> dict[int, Runs]:
     """Ascending ranges as runs at one time, cut at the borders of parts."""
     parts: dict[int, Runs] = {}
     for first, last in ranges:
+        if (first - 1) // PART == (last - 1) // PART and (part := part_of(first)) not in parts:
+            parts[part] = (Run(ConversationOffset(first), ConversationOffset(last), time),)
+            continue
         while first <= last:
             part = part_of(first)
             end = (part + 1) * PART
@@ -71,11 +74,11 @@ def fresh(known: Runs, added: Runs) -> Runs:
     """What `added` tells that `known` did not: what travels to those who have `known`."""
     if not known or not added or known[-1].last < added[0].first:
         return added
-    near = known[_apart(known, added) :]
-    if all(
-        any(one.first <= run.first and run.last <= one.last and one.time <= run.time for one in near) for run in added
-    ):
+    if len(added) == 1 and _within(added[0], known[-1]):
         return ()  # as when another device acknowledges the same
+    near = known[_apart(known, added) :]
+    if all(any(_within(run, one) for one in near) for run in added):
+        return ()
     times = {offset: run.time for run in near for offset in range(run.first, run.last + 1)}
     return compress(
         (offset, run.time)
@@ -83,6 +86,11 @@ def fresh(known: Runs, added: Runs) -> Runs:
         for offset in range(run.first, run.last + 1)
         if offset not in times or run.time < times[offset]
     )
+
+
+def _within(run: Run, other: Run) -> bool:
+    """Whether a run tells nothing new to who knows the other."""
+    return other.first <= run.first and run.last <= other.last and other.time <= run.time
 
 
 def _apart(known: Runs, added: Runs) -> int:

@@ -3,7 +3,7 @@
 from bimip.domain.batch import Decision, Put
 from bimip.domain.ids import DeviceId, UserId
 from bimip.domain.operations import Done, Forget, Register, Registered, Revoke
-from bimip.domain.records import Device, DeviceName, Reader, Table, User
+from bimip.domain.records import Device, DeviceName, Key, Reader, Table, User
 from bimip.domain.rules import Moment
 
 
@@ -14,8 +14,8 @@ def register(view: Reader, op: Register, moment: Moment) -> Decision:
     if device is None:
         number = DeviceId(allocate(view, "devices", puts))
         device = Device(number, moment.now, moment.now)
-        puts.append((Table.NAMES, (number,), DeviceName(user, op.device)))
-    puts.append((Table.DEVICES, (user, op.device), device._replace(last_seen=moment.now)))
+        puts.append((Table.NAMES, {(number,): DeviceName(user, op.device)}))
+    puts.append((Table.DEVICES, {(user, op.device): device._replace(last_seen=moment.now)}))
     return Decision(Registered(user, device.number), puts)
 
 
@@ -24,12 +24,12 @@ def register_user(view: Reader, eid: str, moment: Moment, puts: list[Put]) -> Us
     if user is not None:
         return user.number
     number = UserId(allocate(view, "users", puts))
-    puts += [(Table.USERS, (eid,), User(number, moment.now)), (Table.EIDS, (number,), eid)]
+    puts += [(Table.USERS, {(eid,): User(number, moment.now)}), (Table.EIDS, {(number,): eid})]
     return number
 
 
 def revoke(_view: Reader, op: Revoke, _moment: Moment) -> Decision:
-    return Decision(Done(), ((Table.REVOKED, (op.jti,), op.expires_at),))
+    return Decision(Done(), ((Table.REVOKED, {(op.jti,): op.expires_at}),))
 
 
 def forget(view: Reader, op: Forget, moment: Moment) -> Decision:
@@ -38,12 +38,12 @@ def forget(view: Reader, op: Forget, moment: Moment) -> Decision:
     device: Device | None = None if owner is None else view.get(Table.DEVICES, owner)
     if owner is None or device is None or device.number != op.device:
         return Decision(Done())
-    cursors = [(Table.CURSORS, (op.device, partition), None) for partition in sorted(moment.rules.partitions)]
-    return Decision(Done(), [(Table.DEVICES, tuple(owner), None), *cursors])
+    cursors: dict[Key, None] = {(op.device, partition): None for partition in sorted(moment.rules.partitions)}
+    return Decision(Done(), [(Table.DEVICES, {tuple(owner): None}), (Table.CURSORS, cursors)])
 
 
 def allocate(view: Reader, counter: str, puts: list[Put]) -> int:
     """The next number of a kind. Numbers are never used twice, so the counter lives in the store."""
     number: int = (view.get(Table.META, (counter,)) or 0) + 1
-    puts.append((Table.META, (counter,), number))
+    puts.append((Table.META, {(counter,): number}))
     return number

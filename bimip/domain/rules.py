@@ -1,12 +1,14 @@
 """What a decision may ask of the world: the configured rules, the time, and the next stamp."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from bimip.domain.ids import ConversationId, ConversationOffset, Millis, Stamp
 
-Encode = Callable[[bytes, Stamp, ConversationId, ConversationOffset], bytes]
-"""The sent bytes and the server's fields as the one stored form. A codec's business, so it comes from outside."""
+Encode = Callable[[Sequence[bytes], Sequence[Stamp], ConversationId, ConversationOffset], list[bytes]]
+"""What was sent, each with its stamp, and the conversation with the first one's offset, as the one stored form: one for
+each. A codec's business, so it comes from outside.
+"""
 
 
 @dataclass(frozen=True, slots=True)

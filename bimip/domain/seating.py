@@ -44,7 +44,7 @@ def _start(op: Seat, log: Log, cursor: Cursor | None) -> Decision:
     above = ranges.above(cursor.above, floor) if cursor else ()
     return Decision(
         Seated(op.partition, log.first, log.head, floor, wanted, (), skipped),
-        ((Table.CURSORS, (op.device, op.partition), Cursor(floor, above)),),
+        ((Table.CURSORS, {(op.device, op.partition): Cursor(floor, above)}),),
     )
 
 
@@ -52,7 +52,7 @@ def _other_epoch(op: Seat, log: Log, cursor: Cursor | None) -> Decision:
     """The store was restored: the device's numbers mean nothing beyond what this store's own floor says."""
     floor = cursor.floor if cursor else START.floor
     position = floor if op.position is None else min(op.position, floor)
-    puts = () if cursor else ((Table.CURSORS, (op.device, op.partition), START),)
+    puts = () if cursor else ((Table.CURSORS, {(op.device, op.partition): START}),)
     return Decision(Seated(op.partition, log.first, log.head, floor, position, (), None), puts)
 
 
@@ -62,7 +62,7 @@ def _position(view: Reader, op: Seat, log: Log, cursor: Cursor, moment: Moment) 
     taken = Acknowledge(op.user, op.device, op.partition, position, op.held)
     cursor, entries, rest = advance(view, taken, log, cursor, moment.rules)
     puts, news = delivered(view, op.user, entries, moment)
-    puts.append((Table.CURSORS, (op.device, op.partition), cursor))
+    puts.append((Table.CURSORS, {(op.device, op.partition): cursor}))
     floor = max(cursor.floor, position)
     held = ranges.above(op.held, position)
     return Decision(

@@ -172,7 +172,7 @@ class WebSocketConnection:
             while self._take == take:
                 if self._ending is not None:
                     raise ConnectionClosedError(*self._ending)
-                self._read_on()
+                self.read_on()
                 await self._taking
                 self._hand_over()
         finally:
@@ -281,11 +281,11 @@ class WebSocketConnection:
 
     async def run(self) -> None:
         """Serve the connection until its closing is over. Cancelling it loses nothing: call it again to go on."""
-        self._read_on()
+        self.read_on()
         try:
             while self._ending is None or self._is_sending():
                 await self._serve()
-                self._notify_sendable()
+                self.notify_sendable()
         except Exception:
             self._untranslated = self._answer = None  # it may be what failed
             self.close(*FAILED)
@@ -328,7 +328,7 @@ class WebSocketConnection:
         elif self._answer is not None:
             answer, self._answer = self._answer, None
             self._write_text(answer)
-            self._read_on()
+            self.read_on()
             self._notify_changed()
         elif trio.current_time() >= self._silent_at():
             self.close(Close.SILENT, "nothing was heard for two heartbeats")
@@ -388,7 +388,7 @@ class WebSocketConnection:
             taken = os.write(self._fd, self._leaving)
             self._leaving = memoryview(self._leaving)[taken:]
 
-    def _read_on(self) -> None:
+    def read_on(self) -> None:
         """Have the socket read from now on, if more is wanted of it."""
         if self._reading or not self._wants_more():
             return
@@ -503,7 +503,7 @@ class WebSocketConnection:
         """Its close frame. From one that broke the protocol, the end of its stream: closing a socket with unread bytes
         would reset it, and the peer might never see the close frame that it was sent.
         """
-        self._read_on()
+        self.read_on()
         while not (self._peer_closed or self._eof or self._cut or self._reader.over):
             await self._wait_changed()
         if isinstance(self._stream, trio.abc.HalfCloseableStream) and not self._peer_closed:
@@ -517,7 +517,7 @@ class WebSocketConnection:
             self._ending = (int(code), reason)
             if self._opened_for is not None:
                 self._opened_for.cancel()
-            self._notify_sendable()
+            self.notify_sendable()
             self._notify_changed()
             self._wake.ring()
 
@@ -530,7 +530,7 @@ class WebSocketConnection:
         self._end(code, reason)
         self._notify_changed()
 
-    def _notify_sendable(self) -> None:
+    def notify_sendable(self) -> None:
         if self._sendable is not None:
             self._sendable.set()
             self._sendable = None

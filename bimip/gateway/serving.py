@@ -241,13 +241,13 @@ class _Arrival:
         crash: Exception | None = None
         if self._claims is not None:
             # What the peer is to be told or asked can wait for as long as this takes; that it leaves is noticed.
-            connection._read_on()  # noqa: SLF001 - this is a part of it, here and below
+            connection.read_on()
             try:
                 await self._admit(connection, self._claims)
             except Exception as error:  # noqa: BLE001 - raised again when the peer was told
                 crash = error
                 await connection.run()
-            connection._notify_sendable()  # noqa: SLF001 - what was sent meanwhile may have left, and nobody told
+            connection.notify_sendable()
         else:
             # It must run: what comes before Hello may want an answer.
             async with trio.open_nursery() as nursery:

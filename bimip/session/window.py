@@ -6,18 +6,22 @@ ack resets the grace timer; when it expires, all that is in flight is due again,
 content is read again from the log.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from math import inf
 
 from bimip.domain import ranges
 from bimip.domain.ids import Offset
 from bimip.domain.ranges import Ranges
 
+Flight = tuple[Offset, Sequence[int]]
+"""Consecutive entries that were sent: the first one's offset, and the bytes of each."""
+
 
 class Window:
     """Times are seconds of one monotonic clock."""
 
     __slots__ = (
+        "_count",
         "_due",
         "_flight",
         "_grace_seconds",
@@ -52,7 +56,8 @@ class Window:
         self.bytes = 0
         self.rounds = 0
         self.deadline = inf
-        self._flight: list[tuple[Offset, int]] = []  # ascending, as all here
+        self._flight: list[Flight] = []  # ascending, as all here
+        self._count = 0  # entries of it
         self._due: list[Offset] = []
         self._max_entries = max_entries
         self._max_bytes = max_bytes
@@ -60,49 +65,55 @@ class Window:
         self._max_rounds = max_rounds
 
     def __len__(self) -> int:
-        return len(self._flight)
+        return self._count
 
-    def has_room(self, size: int, planned: int = 0, planned_bytes: int = 0) -> bool:
-        """Whether an entry of `size` bytes may be sent besides what is planned. One always may, however large."""
-        entries = len(self._flight) + planned
-        if entries == 0:
-            return True
-        return entries < self._max_entries and self.bytes + planned_bytes + size <= self._max_bytes
+    def has_room(self, size: int) -> bool:
+        """Whether an entry of `size` bytes may be sent. One always may, however large."""
+        return not self._count or (self._count < self._max_entries and self.bytes + size <= self._max_bytes)
 
     def room(self) -> tuple[int, int]:
         """How many entries and bytes there is room for. Less than none where one was larger than all room."""
-        return self._max_entries - len(self._flight), self._max_bytes - self.bytes
+        return self._max_entries - self._count, self._max_bytes - self.bytes
 
-    def sent(self, upto: Offset, entries: list[tuple[Offset, int]], now: float) -> None:
-        """A range was taken by the connection: the position moves, its entries (offset, bytes) are in flight."""
+    def sent(self, upto: Offset, flight: list[Flight], now: float) -> None:
+        """A range was taken by the connection: the position moves, its entries are in flight."""
         self.position = upto
         if self.held and self.held[0][1] <= upto:
             self.held = ranges.above(self.held, upto)
-        if entries:
+        if flight:
             if not self._flight:
                 self.deadline = now + self._grace_seconds
-            self._flight += entries
-            self.bytes += sum([size for _, size in entries])
+            self._flight += flight
+            for _, sizes in flight:
+                self._count += len(sizes)
+                self.bytes += sum(sizes)
 
     def acknowledge(self, upto: int, more: Ranges, now: float) -> None:
         """The client holds these: also what this connection did not send, for it may have them from a sibling."""
         if upto >= self.position:
             self._flight.clear()
             self._due.clear()
-            self.bytes = 0
+            self._count = self.bytes = 0
         elif self._flight:
-            self._flight = [one for one in self._flight if one[0] > upto]
-            self._due = [offset for offset in self._due if offset > upto]
-            if more:
-                self._flight = [one for one in self._flight if not ranges.contains(more, one[0])]
-                self._due = [offset for offset in self._due if not ranges.contains(more, offset)]
-            self.bytes = sum([size for _, size in self._flight])
+            self._flight = list(self._unacknowledged(upto, more))
+            self._count = sum([len(sizes) for _, sizes in self._flight])
+            self.bytes = sum([sum(sizes) for _, sizes in self._flight])
+            self._due = [offset for offset in self._due if offset > upto and not ranges.contains(more, offset)]
         if upto > self.position or (more and more[-1][1] > self.position):
             beyond = ranges.above(ranges.normal((*more, (1, upto))), self.position)
             # Bounded like everything here: what is forgotten is sent, and dropped by the client.
             self.held = ranges.normal((*self.held, *beyond))[: self._max_entries]
         self.rounds = 0
         self.deadline = now + self._grace_seconds if self._flight else inf
+
+    def _unacknowledged(self, upto: int, more: Ranges) -> Iterator[Flight]:
+        for first, sizes in self._flight:
+            if first > upto and not more:
+                yield first, sizes
+            elif first + len(sizes) - 1 > upto:
+                for offset, size in enumerate(sizes, first):
+                    if offset > upto and not ranges.contains(more, offset):
+                        yield Offset(offset), (size,)
 
     def expire(self, now: float) -> bool:
         """If the grace period is over, all in flight is due again. False when it was the last round: give up."""
@@ -113,7 +124,7 @@ class Window:
             return False
         self.rounds += 1
         self.deadline = now + self._grace_seconds
-        self._due = [offset for offset, _ in self._flight]
+        self._due = [Offset(first + at) for first, sizes in self._flight for at in range(len(sizes))]
         return True
 
     @property
@@ -129,4 +140,4 @@ class Window:
         self._due = [offset for offset in self._due if offset not in again]
 
     def __repr__(self) -> str:
-        return f"<Window position={self.position} in_flight={len(self._flight)} bytes={self.bytes} round={self.rounds}>"
+        return f"<Window position={self.position} in_flight={self._count} bytes={self.bytes} round={self.rounds}>"

@@ -1,14 +1,17 @@
 """Floor 1: where what was decided becomes durable.
 
-Theory of operation. The domain speaks of tables and sequences (domain/records.py). A `Store` (interface.py) keeps them:
-it answers for the last committed state, and takes `Changes` whole, in one transaction that is on disk when `commit`
-returns. It decides nothing and knows no message. MemoryStore (memory.py) defines the behaviour; LmdbStore (lmdb.py)
-is held to it by one suite and by random histories that must give the same answers in both.
+Theory of operation. The domain speaks of tables, sequences and indexes (domain/records.py). A `Store` (interface.py)
+keeps them: it answers for the last committed state, and takes `Changes` whole, in one transaction that is on disk when
+`commit` returns. It decides nothing and knows no message. MemoryStore (memory.py) defines the behaviour; LmdbStore
+(lmdb.py) is held to it by one suite and by random histories that must give the same answers in both.
 
 LmdbStore turns keys into bytes that sort as their tuples do (keys.py) and records into few bytes (packing.py). A
-sequence lies in *blocks* of 24 records, each block under a key that follows from the number, so an append finds its
-block without a search, a reader starts in the middle without one, and a batch's references cost one put per user:
-a block grows instead of a row (and a row's 30 bytes of key and header) for each message.
+sequence lies in *blocks* of many records (blocks.py), each under a key that follows from the number, so an append finds
+its block without a search, a reader starts in the middle without one, and a batch's references cost one put per user: a
+block grows instead of a row (and a row's 30 bytes of key and header) for each message. The newest block of a log is
+small and lies close to those of others; when it is full it joins one that fills a page of its own (trees.py). An index
+lies in blocks of sorted rows; what is new waits in the newest block until that is full, so a row that belongs to the
+middle costs what one at the end does.
 
 Why LMDB: a reader costs a microsecond, never waits, and sees one consistent state; a commit is two synced writes and
 no log to replay, so a start after a crash takes no time; it is one file and no process to look after. What it asks for
@@ -17,8 +20,10 @@ in return is here too: one writer, a map that is reserved ahead, no checksums, a
 Rejected:
 - `writemap` (a full disk would kill the process), `metasync=False` and `sync=False` (an acknowledgement could be lost).
 - A row per log entry: twice the bytes for each reference, because a row's key and header are as long as what it holds.
-- Blocks as large as half a page: each user's blocks grow in the middle of the tree, where a split leaves one of two
-  behind, and pages half empty.
+- Blocks of one size. Small ones, of 24 records, fill pages to two thirds: each user's blocks come in the middle of the
+  tree, where a page is split. Blocks of a page are too much to write for each message.
+- An index's rows where they belong at once: a device whose clock is ahead would make the row of every other one, until
+  its time comes, a late one, which costs a page of its own.
 - Blocks of whatever one batch brought: small batches made rows again, and finding the last one was a search.
 - Text as it is in keys, with a length before it (does not sort) or a NUL behind it (may be part of the text).
 - SQLite: the same promise at ten times the processor time for each message; a log of our own before LMDB: no gain

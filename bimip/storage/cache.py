@@ -1,6 +1,6 @@
-"""What the journal reads again and again, as it is on disk.
+"""What the journal reads again and again, as it is on disk, or will be when the batch in work is.
 
-The journal is the only writer, so what it read or wrote stays true until it writes again; after a failed commit it
+The journal is the only writer, so what it read or decided stays true until it decides again; after a failed commit it
 starts over with nothing. Only small records that each message touches are kept: heads, cursors, conversations,
 receipts in work, and the newest entries, which acknowledgements ask for a moment after they were written.
 """
@@ -39,6 +39,9 @@ class RecordCache:
 
     def over(self, base: Reader) -> "TailReader":
         """A snapshot, with the entries that are known of it."""
+        for table, records in self.records.items():
+            if len(records) > LIMITS[table]:
+                records.clear()
         return TailReader(base, self._tails)
 
     def committed(self, changes: Changes) -> None:
@@ -47,8 +50,6 @@ class RecordCache:
             changed = changes.puts.get(table)
             if changed:
                 records.update(changed)
-            if len(records) > LIMITS[table]:
-                records.clear()
         if self._entries > ENTRIES:
             self._forget_entries()
         for place, added in changes.appends.items():
@@ -75,7 +76,9 @@ class TailReader:
         self._base = base
         self._tails = tails
         self.get = base.get
+        self.get_all = base.get_all
         self.scan = base.scan
+        self.find = base.find
 
     def read(self, sequence: Sequence, key: Key, after: int, *, limit: int) -> list[tuple[int, Any]]:
         tail = self._tails.get((sequence, key))

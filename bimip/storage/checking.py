@@ -6,9 +6,9 @@ It reads everything, in one snapshot: run it where waiting hurts nobody, and not
 pages that are freed meanwhile cannot be used again. Its memory does not grow with the store.
 
 What it looks for: logs and histories without gaps between their first and their head; an entry's message, its place in
-the conversation and its counterparts in the other members' logs (both logs or none); numbers that are pairwise the
-reverse of each other (users, devices, versions); counters and the clock ahead of everything that was ever drawn from
-them; cursors that stay behind the heads.
+the conversation and its counterparts in the other members' logs (both logs or none); rows of a log's index that name
+entries of the device that they tell; numbers that are pairwise the reverse of each other (users, devices, versions);
+counters and the clock ahead of everything that was ever drawn from them; cursors that stay behind the heads.
 """
 
 from bisect import bisect_left
@@ -16,14 +16,30 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Any, NamedTuple
 
+from bimip.domain.chaining import STEP, extend
 from bimip.domain.ids import UserId
 from bimip.domain.ranges import above, normal
 from bimip.domain.receipts import part_of, read_block
-from bimip.domain.records import Conversation, Cursor, Entry, Key, Log, Mention, Reader, Seen, Sequence, State, Table
+from bimip.domain.records import (
+    Conversation,
+    Cursor,
+    Entry,
+    Index,
+    Key,
+    Log,
+    Mention,
+    Reader,
+    Row,
+    Seen,
+    Sequence,
+    State,
+    Table,
+)
 from bimip.storage.interface import Store
 
 SLICE = 1000
 _HIGHEST = ((1 << 64) - 1,)
+_HIGHEST_ROW = (1 << 64,)
 
 
 class Finding(NamedTuple):
@@ -64,6 +80,14 @@ def _run(view: Reader, sequence: Sequence, key: Key) -> Iterator[tuple[int, Any]
     while found := view.read(sequence, key, after, limit=SLICE):
         yield from found
         after = found[-1][0]
+
+
+def _found(view: Reader, index: Index, key: Key) -> Iterator[Row]:
+    """All rows of one index."""
+    low: Row = ()
+    while found := view.find(index, key, low, _HIGHEST_ROW, limit=SLICE):
+        yield from found
+        low = (*found[-1], 0)
 
 
 def _users(view: Reader) -> Iterator[Finding]:
@@ -154,6 +178,43 @@ def _logs(view: Reader) -> Iterator[Finding]:
         yield from _gapless(view, Sequence.ENTRIES, key, log.first, log.head)
         for offset, entry in _run(view, Sequence.ENTRIES, key):
             yield from _entry(view, (*key, offset), entry)
+        yield from _seqs(view, key, log)
+        yield from _chain(view, key, log)
+
+
+def _seqs(view: Reader, key: Key, log: Log) -> Iterator[Finding]:
+    """Rows of entries that are gone may still be there."""
+    before: Row = ()
+    for row in _found(view, Index.SEQS, key):
+        *_, device, offset = row
+        if row <= before:
+            yield Finding("seqs", key, f"{row} follows {before}")
+        if offset > log.head:
+            yield Finding("seqs", key, f"offset {offset} was never given")
+        elif offset >= log.first:
+            entry: Entry | None = _at(view, Sequence.ENTRIES, key, offset)
+            if entry is None or entry.origin != device:
+                yield Finding("seqs", key, f"the log has {entry} at offset {offset}, which is not of device {device}")
+        before = row
+
+
+def _chain(view: Reader, key: Key, log: Log) -> Iterator[Finding]:
+    """From the first value that all entries behind it are kept of, to the head."""
+    for number, _ in view.read(Sequence.CHAINS, key, log.head // STEP, limit=1):
+        yield Finding("chains", key, f"has a value {number}, and the log ends with {log.head}")
+    begin = -(-(log.first - 1) // STEP)
+    chain = bytes(16) if begin == 0 else _at(view, Sequence.CHAINS, key, begin)
+    offset = begin * STEP
+    if chain is None and offset <= log.head:
+        yield Finding("chains", key, f"the value {begin} is missing")
+    while chain is not None and (found := view.read(Sequence.ENTRIES, key, offset, limit=SLICE)):
+        chain, kept = extend(chain, offset, [entry for _, entry in found])
+        offset = found[-1][0]
+        for number, link in kept:
+            if _at(view, Sequence.CHAINS, key, number) != link:
+                yield Finding("chains", key, f"the value {number} is not that of the entries up to {number * STEP}")
+    if chain is not None and offset == log.head and chain != log.chain:
+        yield Finding("logs", key, "its chain is not that of its entries")
 
 
 def _entry(view: Reader, where: Key, entry: Entry) -> Iterator[Finding]:

@@ -25,7 +25,7 @@ class StoreStatistics:
     file_bytes: int  # what it takes on disk: space that was freed is used again, not given back
     map_bytes: int  # the most that it could ever take; 0: no such bound
     quota_bytes: int  # the bound in force; 0: none
-    rows: Mapping[str, int]  # by table, records; by sequence, whatever the store keeps its records in
+    rows: Mapping[str, int]  # by table, records; by sequence and index, whatever the store keeps theirs in
 
 
 class Store(Protocol):
@@ -41,9 +41,10 @@ class Store(Protocol):
         ...
 
     def apply(self, changes: Changes) -> None:
-        """Put changes into the open transaction: first puts, then appends, then cuts.
+        """Put changes into the open transaction: first puts, then appends, cuts, inserts, and trims.
 
-        An append's numbers follow each other and what is there. Raises StoreFullError. After any exception the
+        An append's numbers follow each other and what is there. Rows may be inserted in any order and more than once.
+        A trim stops at the first row that stays, in their order. Raises StoreFullError. After any exception the
         transaction can only be aborted.
         """
         ...

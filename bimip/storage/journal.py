@@ -3,12 +3,12 @@
 Theory of operation. Operations gather in the queue while the last batch is being synced; what has gathered is the next
 batch. All of it is decided in one go (plain code, no await), put into one LMDB transaction, and synced in a thread;
 only then is every caller given its result, and the users concerned are told what is new. Nobody waits for a timer: an
-idle server commits at once. Acks alone have nobody who waits for them, and wait for company, 20 ms at most.
+idle server commits at once. Acks alone have nobody who waits for them, and wait for company, 20 ms at most (queue.py).
 
-A decision that raises costs its own operation an error and nothing else: it is a pure function, so nothing has
-happened. A batch that the store cannot take for such a reason is tried again one operation at a time, and the one at
-fault is refused. What a commit raises that is no StorageError tells nothing of what is on disk, and ends the
-incarnation.
+A decision that raises costs its own message an error and nothing else: it is a pure function, so nothing has happened,
+and the others of an Append are decided each by itself. A batch that the store cannot take for such a reason is tried
+again one operation at a time, and the one at fault is refused. What a commit raises that is no StorageError tells
+nothing of what is on disk, and ends the incarnation.
 
 When the journal itself ends in the middle of a batch, its successor finds the batch in the queue, outcome unknown,
 and tries each alone, in order: every operation is harmless to repeat. One that takes the journal down twice is set
@@ -26,21 +26,22 @@ first start may fail for the disk's sake, so that an operator is told at once.
 
 Rejected: deciding while the last batch syncs (needs a second overlay that must be decided again when the batch fails;
 at saturation the loop is busy anyway), an operation's own transaction (an fsync each), puts in the thread (the
-interpreter's lock is handed over at every put).
+interpreter's lock is handed over at every put), looking again and again instead of sleeping until the thread is done
+(no gain that could be measured, for a tenth of a core).
 """
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import trio
 
-from bimip.domain.batch import Batch, Decision, StateNews
+from bimip.domain.batch import Batch, Decision, LogNews, StateNews
 from bimip.domain.clock import next_stamp, stamps_from
 from bimip.domain.decisions import decide
 from bimip.domain.ids import Millis, Stamp
-from bimip.domain.operations import Fault, Refused, Result
+from bimip.domain.operations import Append, Appended, Fault, Operation, Outcomes, Refused, Result
 from bimip.domain.records import Changes, Table
 from bimip.domain.rules import Moment, Rules
 from bimip.storage.cache import RecordCache
@@ -70,8 +71,8 @@ INTERNAL = Refused(Fault.INTERNAL, "the server failed at this request and stored
 class Committed(NamedTuple):
     """What a batch changed, for those who tell it on."""
 
-    changes: Changes
-    news: list[StateNews]
+    log_news: Sequence[LogNews] = ()
+    state_news: Sequence[StateNews] = ()
     afresh: bool = False  # more may have been committed than was told: read again
 
 
@@ -181,7 +182,7 @@ class Journal:
         await self._commit(Changes(puts={Table.META: meta}))
         self.statistics.writable = True
         self.statistics.fault = ""
-        self._tell(Committed(Changes(), [], afresh=True))
+        self._tell(Committed(afresh=True))
 
     async def _settle_suspects(self) -> None:
         suspects = self._queue.suspects
@@ -225,7 +226,7 @@ class Journal:
         else:
             if grows(batch.changes):
                 self.statistics.fault = ""  # an ack alone proves no room
-            self._release(tickets, results, rest, Committed(batch.changes, batch.news))
+            self._release(tickets, results, rest, Committed(batch.log_news, batch.news))
 
     def _decide(self, tickets: Sequence[Ticket], *, growing: bool) -> tuple[Batch, list[Result], list[Decision]]:
         now = self._wall_clock()  # once for all: what is decided together happens at one time
@@ -237,16 +238,7 @@ class Journal:
         with self._store.snapshot() as base:
             batch = Batch(self._cache.over(base), self._cache.records)
             for ticket in tickets:
-                try:
-                    decision = decide(batch, ticket.operation, moment)
-                except Exception as error:  # noqa: BLE001 - pure: nothing has happened, so only this one is refused
-                    self._report("decision failed", error)
-                    results.append(INTERNAL)
-                    continue
-                if decision.grows and not growing:
-                    results.append(FULL)
-                    continue
-                batch.absorb(decision)
+                decision = self._decide_one(batch, ticket.operation, moment, growing=growing)
                 results.append(decision.result)
                 if decision.then is not None:
                     rest.append(decision)
@@ -257,14 +249,46 @@ class Journal:
                 batch.changes.puts.setdefault(Table.META, {})["clock",] = unused
         return batch, results, rest
 
+    def _decide_one(self, batch: Batch, operation: Operation, moment: Moment, *, growing: bool) -> Decision:
+        try:
+            decision = decide(batch, operation, moment)
+        except Exception as error:  # noqa: BLE001 - pure: nothing has happened, so only this one is refused
+            if isinstance(operation, Append) and len(operation.posts) > 1:
+                return self._decide_each(batch, operation, moment, growing=growing)
+            self._report("decision failed", error)
+            return Decision(INTERNAL)
+        if decision.grows and not growing:
+            return Decision(FULL)
+        batch.absorb(decision)
+        return decision
+
+    def _decide_each(self, batch: Batch, operation: Append, moment: Moment, *, growing: bool) -> Decision:
+        """One of its messages is at fault: the others are none the worse for that."""
+        outcomes: list[Appended | Refused] = []
+        for post in operation.posts:
+            alone = operation._replace(posts=(post,))
+            result = self._decide_one(batch, alone, moment, growing=growing).result
+            outcomes += (result,) if isinstance(result, Refused) else cast("Outcomes", result)
+        return Decision(tuple(outcomes))
+
     async def _commit(self, changes: Changes) -> None:
         """On disk when it returns. When it raises StoreFullError or UnfitError nothing was written, and the next batch
         may begin.
         """
-        if not (changes.puts or changes.appends or changes.cuts):
+        if not (changes.puts or changes.appends or changes.cuts or changes.inserts or changes.trims):
             return
-        if not self._begun:
-            await self._worker.run(self._begin_anew)
+        committed = False
+        try:
+            if not self._begun:
+                await self._worker.run(self._begin_anew)
+            await self._apply_and_commit(changes)
+            committed = True
+        finally:
+            if not committed:
+                self._cache.clear()  # it knows what was decided
+        self._cache.committed(changes)
+
+    async def _apply_and_commit(self, changes: Changes) -> None:
         try:
             self._store.apply(changes)
         except StorageError:
@@ -274,7 +298,6 @@ class Journal:
             await self._worker.run(self._abort)
             raise UnfitError(f"{type(error).__name__}: {error}") from error
         await self._worker.run(self._commit_and_begin)
-        self._cache.committed(changes)
 
     def _begin(self) -> None:
         self._store.begin()
@@ -354,12 +377,12 @@ class Journal:
         self._answer(tickets, results)
         for decision in rest:
             assert decision.then is not None
-            self._queue.submit(decision.then, lazy=True)
+            self._queue.submit(decision.then)
         self._tell(committed)
 
     def _refuse(self, tickets: Sequence[Ticket], why: Refused) -> None:
         self._answer(tickets, [why] * len(tickets))
-        self._tell(Committed(Changes(), []))
+        self._tell(Committed())
 
     def _tell(self, committed: Committed) -> None:
         """Also after a refusal: those who were answered have something to send."""
@@ -374,6 +397,8 @@ class Journal:
             ticket.answered = True
             if isinstance(result, Refused):
                 self.statistics.refused += 1
+            elif type(result) is tuple:  # of an Append, one for each message
+                self.statistics.refused += sum([type(outcome) is Refused for outcome in result])
             try:
                 ticket.reply(result)
             except Exception as error:  # noqa: BLE001 - one caller's reply must not cost the others theirs

@@ -12,14 +12,16 @@ from itertools import starmap
 from struct import Struct
 from struct import error as StructError  # noqa: N812 - the module's own name for it says nothing
 
-from bimip.domain.records import Key, ReceiptKey, ReceiptKind, Sequence, Table
+from bimip.domain.records import Index, Key, ReceiptKey, ReceiptKind, Sequence, Table
 
 MAX_KEY_BYTES = 511
 
 _U8, _U32, _U64, _TEXT, _NAME = "B", "I", "Q", "text", "name"
 _RECEIPT = (_U32, _U32, _U8, _U32)  # conversation, member, kind, block or part of one
 
-_SHAPES: dict[Table | Sequence, tuple[str, ...]] = {
+Kind = Table | Sequence | Index
+
+_SHAPES: dict[Kind, tuple[str, ...]] = {
     Table.META: (_TEXT,),
     Table.USERS: (_TEXT,),
     Table.EIDS: (_U32,),
@@ -40,6 +42,8 @@ _SHAPES: dict[Table | Sequence, tuple[str, ...]] = {
     Table.REVOKED: (_TEXT,),
     Sequence.ENTRIES: (_U32, _NAME),
     Sequence.HISTORY: (_U32,),
+    Sequence.CHAINS: (_U32, _NAME),
+    Index.SEQS: (_U32, _NAME),
 }
 """A text is always last, so what stands before it is one struct. A name is text of which there are few: partitions."""
 
@@ -105,24 +109,29 @@ def _version_codec() -> tuple[Pack, Unpack, PackAll]:
 
 _CODECS = {**{table: _codec(shape) for table, shape in _SHAPES.items()}, Table.VERSIONS: _version_codec()}
 
-PACK: dict[Table | Sequence, Pack] = {table: pack for table, (pack, _, _) in _CODECS.items()}
+PACK: dict[Kind, Pack] = {table: pack for table, (pack, _, _) in _CODECS.items()}
 """Whole keys."""
 
-UNPACK: dict[Table | Sequence, Unpack] = {table: unpack for table, (_, unpack, _) in _CODECS.items()}
+UNPACK: dict[Kind, Unpack] = {table: unpack for table, (_, unpack, _) in _CODECS.items()}
 
-PACK_ALL: dict[Table | Sequence, PackAll] = {table: pack_all for table, (_, _, pack_all) in _CODECS.items()}
+PACK_ALL: dict[Kind, PackAll] = {table: pack_all for table, (_, _, pack_all) in _CODECS.items()}
 """Many whole keys at once: where they are numbers alone, no Python runs for each."""
 
 
 def pack_bound(table: Table, key: Key) -> bytes:
-    """Where a range begins or ends.
+    """Where a range of keys begins or ends."""
+    if table is Table.VERSIONS and len(key) > 1:
+        key = (key[0], RECEIPT_STATE, *key[1], *key[2:])
+    return bound_of(_SHAPES[table], key)
+
+
+def bound_of(shape: Iterable[str], key: Key) -> bytes:
+    """Where a range of tuples of that shape begins or ends.
 
     `key` may end early; go on with a 0 behind its last element, which is right behind the key without it; and its
     numbers may lie outside what a key can hold.
     """
-    shape = _SHAPES[table]
-    if table is Table.VERSIONS and len(key) > 1:
-        key = (key[0], RECEIPT_STATE, *key[1], *key[2:])
+    shape = tuple(shape)
     packed = b""
     for kind, value in zip(shape, key, strict=False):
         if kind in {_TEXT, _NAME}:

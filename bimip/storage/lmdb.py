@@ -1,8 +1,6 @@
 """The store on LMDB: one folder with one environment, used by one process.
 
-One named database for each table, and two for each sequence: the newest block of each log or history, which grows with
-every message, and the blocks before it, which are full. The newest lie close together, a dozen on a page; among its
-older blocks each would be on a page of its own, and a commit writes every page that it touches.
+One named database for each table, and two for each sequence and index (trees.py).
 
 Transactions are synchronous, always: data pages, fdatasync, then the meta page through a descriptor that syncs. That
 order tells what an error in `commit` means:
@@ -26,16 +24,16 @@ eighths of the map. It counts pages in use, not the file, which never shrinks.
 import errno
 import os
 import resource
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple, Self, TypeVar
 
 import lmdb
 
-from bimip.domain.records import Changes, Key, Sequence, Table
+from bimip.domain.records import Changes, Index, Key, Row, Sequence, Table
 from bimip.storage.errors import OutcomeUnknownError, StorageError, StoreDamagedError, StoreFullError
 from bimip.storage.interface import StoreStatistics, grows
 from bimip.storage.keys import PACK as PACK_KEY
@@ -43,7 +41,8 @@ from bimip.storage.keys import PACK_ALL as PACK_KEYS
 from bimip.storage.keys import UNPACK as UNPACK_KEY
 from bimip.storage.keys import pack_bound
 from bimip.storage.owner import Owner
-from bimip.storage.packing import BLOCK, BLOCKS, FORMAT, PACK_ALL, UNPACK
+from bimip.storage.packing import FORMAT, PACK_ALL, UNPACK
+from bimip.storage.trees import IndexTrees, SequenceTrees
 
 TIB = 1 << 40
 SMALLEST_MAP = 64 << 20  # below this a system forbids too much to work on
@@ -57,16 +56,23 @@ _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _DAMAGED = (lmdb.CorruptedError, lmdb.PageNotFoundError, lmdb.InvalidError, lmdb.VersionMismatchError)
 
 
+Kind = TypeVar("Kind")
+What = TypeVar("What")
+
+
 class _Databases(NamedTuple):
     tables: dict[Table, Any]
-    full: dict[Sequence, Any]  # key and number of a block
-    newest: dict[Sequence, Any]  # by key alone: the block's number, and the block
+    sequences: dict[Sequence, SequenceTrees]
+    indexes: dict[Index, IndexTrees]
 
     def all(self) -> Iterator[tuple[str, Any]]:
-        """With the name of the table or sequence."""
-        for databases in self:
-            for each, database in databases.items():
-                yield each.value, database
+        """With the name of what they hold."""
+        for table, database in self.tables.items():
+            yield table.value, database
+        grown: list[SequenceTrees | IndexTrees] = [*self.sequences.values(), *self.indexes.values()]
+        for trees in grown:
+            yield trees.name, trees.full
+            yield trees.name, trees.newest
 
 
 class _Snapshot:
@@ -96,6 +102,14 @@ class _Snapshot:
         except lmdb.Error as error:
             raise reading_failed(error) from error
         return None if packed is None else UNPACK[table](packed)
+
+    def get_all(self, table: Table, keys: Iterable[Key]) -> list[Any]:
+        get, unpack, database = self._transaction.get, UNPACK[table], self._databases.tables[table]
+        try:
+            found = [get(key, None, database) for key in PACK_KEYS[table](keys)]
+        except lmdb.Error as error:
+            raise reading_failed(error) from error
+        return [None if packed is None else unpack(packed) for packed in found]
 
     def scan(self, table: Table, low: Key, high: Key, *, limit: int, reverse: bool = False) -> list[tuple[Key, Any]]:
         unpack_key, unpack = UNPACK_KEY[table], UNPACK[table]
@@ -127,39 +141,15 @@ class _Snapshot:
 
     def read(self, sequence: Sequence, key: Key, after: int, *, limit: int) -> list[tuple[int, Any]]:
         try:
-            return self._read(sequence, PACK_KEY[sequence](key), max(after + 1, 0), limit)
+            return self._databases.sequences[sequence].read(self._transaction, key, after, limit)
         except lmdb.Error as error:
             raise reading_failed(error) from error
 
-    def _read(self, sequence: Sequence, packed_key: bytes, first: int, limit: int) -> list[tuple[int, Any]]:
-        blocks, get, database = BLOCKS[sequence], self._transaction.get, self._databases.full[sequence]
-        newest = get(packed_key, None, self._databases.newest[sequence])
-        if newest is None:
-            return []
-        last = int.from_bytes(newest[:8], "big")
-        found: list[tuple[int, Any]] = []
-        number, place = divmod(first, BLOCK)
-        if number < last:
-            block = get(packed_key + number.to_bytes(8, "big"), None, database)
-            if block is None:
-                number, block = self._first_full(sequence, packed_key, last)
-                place = 0
-            while block is not None and len(found) < limit:
-                place, records = blocks.read(block, place, limit - len(found))
-                found.extend(enumerate(records, number * BLOCK + place))
-                number, place = number + 1, 0
-                block = get(packed_key + number.to_bytes(8, "big"), None, database) if number < last else None
-        if number == last and len(found) < limit:
-            place, records = blocks.read(newest[8:], place, limit - len(found))
-            found.extend(enumerate(records, number * BLOCK + place))
-        return found
-
-    def _first_full(self, sequence: Sequence, packed_key: bytes, last: int) -> tuple[int, bytes | None]:
-        """The oldest that was not cut off; None where only the newest block is left."""
-        with self._transaction.cursor(self._databases.full[sequence]) as cursor:
-            if cursor.set_range(packed_key) and cursor.key().startswith(packed_key):
-                return int.from_bytes(cursor.key()[-8:], "big"), cursor.value()
-        return last, None
+    def find(self, index: Index, key: Key, low: Row, high: Row, *, limit: int, reverse: bool = False) -> list[Row]:
+        try:
+            return self._databases.indexes[index].find(self._transaction, key, low, high, limit, reverse=reverse)
+        except lmdb.Error as error:
+            raise reading_failed(error) from error
 
 
 class LmdbStore:
@@ -205,13 +195,23 @@ class LmdbStore:
         self._broken = True  # until all of it went well
         if self._full and grows(changes):
             raise StoreFullError(f"the store's quota of {self._quota_bytes} bytes is used up")
-        with self._errors():
-            for table, records in changes.puts.items():
-                self._put(self._transaction, table, records)
-            self._append(self._transaction, changes.appends)
-            for (sequence, key), below in changes.cuts.items():
-                self._cut(self._transaction, sequence, key, below)
+        try:
+            self._write(self._transaction, self._databases, changes)
+        except (lmdb.Error, OSError) as error:
+            raise self._meaning(error) from error
         self._broken = False
+
+    def _write(self, transaction: "lmdb.Transaction[bytes]", databases: _Databases, changes: Changes) -> None:
+        for table, records in changes.puts.items():
+            self._put(transaction, table, records)
+        for sequence, runs in _by_kind(changes.appends).items():
+            databases.sequences[sequence].append(transaction, runs)
+        for (sequence, key), below in changes.cuts.items():
+            databases.sequences[sequence].cut(transaction, key, below)
+        for index, rows in _by_kind(changes.inserts).items():
+            databases.indexes[index].insert(transaction, rows)
+        for (index, key), below in changes.trims.items():
+            databases.indexes[index].trim(transaction, key, below)
 
     def _put(self, transaction: "lmdb.Transaction[bytes]", table: Table, records: dict[Key, Any]) -> None:
         database = self._databases.tables[table]
@@ -231,71 +231,6 @@ class LmdbStore:
                     cursor.putmulti(ordered)
             else:
                 cursor.putmulti(rows)
-
-    def _append(
-        self, transaction: "lmdb.Transaction[bytes]", appends: dict[tuple[Sequence, Key], list[tuple[int, Any]]]
-    ) -> None:
-        newest: dict[Sequence, list[tuple[bytes, bytes]]] = {sequence: [] for sequence in Sequence}
-        full: dict[Sequence, list[tuple[bytes, bytes]]] = {sequence: [] for sequence in Sequence}
-        for (sequence, key), added in appends.items():
-            if added:
-                newest[sequence].append(self._grown(transaction, sequence, key, added, full[sequence]))
-        for databases, rows in ((self._databases.newest, newest), (self._databases.full, full)):
-            for sequence, changed in rows.items():
-                if changed:
-                    with transaction.cursor(databases[sequence]) as cursor:
-                        cursor.putmulti(changed)
-
-    def _grown(
-        self,
-        transaction: "lmdb.Transaction[bytes]",
-        sequence: Sequence,
-        key: Key,
-        added: list[tuple[int, Any]],
-        full: list[tuple[bytes, bytes]],
-    ) -> tuple[bytes, bytes]:
-        """The newest block as it is then, by its key. Those that it leaves behind join the full ones."""
-        blocks, first = BLOCKS[sequence], added[0][0]
-        if added[-1][0] - first + 1 != len(added):
-            raise ValueError(f"{sequence} {key}: {first} … {added[-1][0]} are not {len(added)} numbers in a row")
-        packed_key = PACK_KEY[sequence](key)
-        number, place = divmod(first, BLOCK)
-        newest = transaction.get(packed_key, None, self._databases.newest[sequence])
-        block = None
-        if newest is not None:
-            last, block = int.from_bytes(newest[:8], "big"), newest[8:]
-            end = last * BLOCK + blocks.end(block)
-            if end != first:
-                raise ValueError(f"{sequence} {key} goes on with {end}, not with {first}")
-            if number != last:
-                full.append((packed_key + newest[:8], block))
-                block = None
-        records = [record for _, record in added]
-        block = blocks.extend(block, place, records[: BLOCK - place])
-        for start in range(BLOCK - place, len(records), BLOCK):
-            full.append((packed_key + number.to_bytes(8, "big"), block))
-            number += 1
-            block = blocks.extend(None, 0, records[start : start + BLOCK])
-        return packed_key, number.to_bytes(8, "big") + block
-
-    def _cut(self, transaction: "lmdb.Transaction[bytes]", sequence: Sequence, key: Key, below: int) -> None:
-        packed_key = PACK_KEY[sequence](key)
-        number, place = divmod(max(below, 0), BLOCK)
-        packed_number = number.to_bytes(8, "big")
-        full, newest = self._databases.full[sequence], self._databases.newest[sequence]
-        with transaction.cursor(full) as cursor:
-            found = cursor.set_range(packed_key)
-            while found and cursor.key() < packed_key + packed_number:
-                found = cursor.delete()  # which moves to the next
-        for database, at, head in ((full, packed_key + packed_number, b""), (newest, packed_key, packed_number)):
-            row = transaction.get(at, None, database)
-            if row is None or row[: len(head)] > head:
-                continue
-            kept = BLOCKS[sequence].cut(row[len(head) :], place) if row.startswith(head) else b""
-            if kept:
-                transaction.put(at, head + kept, db=database)
-            else:
-                transaction.delete(at, b"", database)
 
     def commit(self) -> None:
         transaction = self._transaction
@@ -395,7 +330,7 @@ class LmdbStore:
                 return lmdb.open(
                     str(self._folder),
                     map_size=map_bytes,
-                    max_dbs=len(Table) + 2 * len(Sequence) + 1,
+                    max_dbs=len(Table) + 2 * (len(Sequence) + len(Index)) + 1,
                     max_readers=MAX_READERS,
                     max_spare_txns=1,
                 )
@@ -411,13 +346,17 @@ class LmdbStore:
             else:
                 about = environment.open_db(ABOUT, txn=transaction)
                 transaction.put(FORMAT_KEY, b"%d" % FORMAT, db=about)
+
+            def open_database(name: str) -> Any:  # noqa: ANN401 - the library's handle
+                return environment.open_db(name.encode(), txn=transaction)
+
+            def open_trees(name: str) -> tuple[Any, Any]:
+                return open_database(f"newest {name}"), open_database(name)
+
             self._databases = _Databases(
-                {table: environment.open_db(table.value.encode(), txn=transaction) for table in Table},
-                {sequence: environment.open_db(sequence.value.encode(), txn=transaction) for sequence in Sequence},
-                {
-                    sequence: environment.open_db(b"newest " + sequence.value.encode(), txn=transaction)
-                    for sequence in Sequence
-                },
+                {table: open_database(table.value) for table in Table},
+                {sequence: SequenceTrees(sequence, *open_trees(sequence.value)) for sequence in Sequence},
+                {index: IndexTrees(index, *open_trees(index.value)) for index in Index},
             )
 
     def _check_format(self, environment: lmdb.Environment, transaction: "lmdb.Transaction[bytes]") -> None:
@@ -435,16 +374,17 @@ class LmdbStore:
     def _errors(self) -> Iterator[None]:
         try:
             yield
-        except lmdb.PanicError as error:
-            raise OutcomeUnknownError(f"the store must be reopened: {error}") from error
-        except _DAMAGED as error:
-            raise StoreDamagedError(f"{self._folder}: {error}") from error
-        except lmdb.Error as error:
-            if self._means_full(error):
-                raise StoreFullError(f"nothing was stored: {error}") from error
-            raise StorageError(f"{self._folder}: {error}") from error
-        except OSError as error:
-            raise StorageError(f"{self._folder}: {error}") from error
+        except (lmdb.Error, OSError) as error:
+            raise self._meaning(error) from error
+
+    def _meaning(self, error: Exception) -> StorageError:
+        if isinstance(error, lmdb.PanicError):
+            return OutcomeUnknownError(f"the store must be reopened: {error}")
+        if isinstance(error, _DAMAGED):
+            return StoreDamagedError(f"{self._folder}: {error}")
+        if isinstance(error, lmdb.Error) and self._means_full(error):
+            return StoreFullError(f"nothing was stored: {error}")
+        return StorageError(f"{self._folder}: {error}")
 
     def _is_over_quota(self) -> bool:
         assert self._environment is not None
@@ -469,6 +409,18 @@ class LmdbStore:
         for name, stat in stats:
             rows[name] = rows.get(name, 0) + stat["entries"]
         return StoreStatistics(used, file_bytes, self._map_bytes, self._quota_bytes, rows)
+
+
+def _by_kind(changes: Mapping[tuple[Kind, Key], list[What]]) -> dict[Kind, dict[Key, list[What]]]:
+    """Of each sequence or index what comes to which key; nothing of those to which nothing comes."""
+    found: dict[Kind, dict[Key, list[What]]] = {}
+    for (kind, key), added in changes.items():
+        if added:
+            if kind in found:
+                found[kind][key] = added
+            else:
+                found[kind] = {key: added}
+    return found
 
 
 def reading_failed(error: lmdb.Error) -> StorageError:

@@ -7,15 +7,18 @@ who still read it. As a snapshot is short by contract, that is rare, and a commi
 """
 
 from bisect import bisect_left, insort
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from threading import Lock
-from typing import Any
+from typing import Any, TypeVar
 
-from bimip.domain.records import Changes, Key, Sequence, Table
+from bimip.domain.records import Changes, Index, Key, Row, Sequence, Table
 from bimip.storage import keys, packing
+from bimip.storage.blocks import BLOCKS, ROWS
 from bimip.storage.errors import StorageError, StoreFullError
 from bimip.storage.interface import StoreStatistics, grows
+
+T = TypeVar("T", Key, Row)
 
 
 class _State:
@@ -26,27 +29,33 @@ class _State:
         self.records: dict[Table, dict[Key, Any]] = {table: {} for table in Table}
         self.order: dict[Table, list[Key]] = {table: [] for table in Table}
         self.runs: dict[tuple[Sequence, Key], tuple[int, list[Any]]] = {}  # the first's number, the records
+        self.rows: dict[tuple[Index, Key], list[Row]] = {}  # ascending
 
     def copy(self) -> "_State":
         copy = _State()
         copy.records = {table: dict(records) for table, records in self.records.items()}
         copy.order = {table: list(order) for table, order in self.order.items()}
         copy.runs = {key: (first, list(run)) for key, (first, run) in self.runs.items()}
+        copy.rows = {place: list(rows) for place, rows in self.rows.items()}
         return copy
 
     def get(self, table: Table, key: Key) -> Any:  # noqa: ANN401 - as Reader has it
         return self.records[table].get(key)
 
+    def get_all(self, table: Table, keys: Iterable[Key]) -> list[Any]:
+        return list(map(self.records[table].get, keys))
+
     def scan(self, table: Table, low: Key, high: Key, *, limit: int, reverse: bool = False) -> list[tuple[Key, Any]]:
-        order, records = self.order[table], self.records[table]
-        start, stop = bisect_left(order, low), bisect_left(order, high)
-        found = order[max(start, stop - limit) : stop][::-1] if reverse else order[start : min(stop, start + limit)]
-        return [(key, records[key]) for key in found]
+        records = self.records[table]
+        return [(key, records[key]) for key in _between(self.order[table], low, high, limit, reverse=reverse)]
 
     def read(self, sequence: Sequence, key: Key, after: int, *, limit: int) -> list[tuple[int, Any]]:
         first, run = self.runs.get((sequence, key), (1, []))
         start = max(0, after + 1 - first)
         return list(enumerate(run[start : start + limit], first + start))
+
+    def find(self, index: Index, key: Key, low: Row, high: Row, *, limit: int, reverse: bool = False) -> list[Row]:
+        return _between(self.rows.get((index, key), []), low, high, limit, reverse=reverse)
 
     def head(self, place: tuple[Sequence, Key]) -> int | None:
         """The newest number that is there; None when there is none."""
@@ -65,6 +74,10 @@ class _State:
                 run.extend(record for _, record in added)
         for place, below in changes.cuts.items():
             self._cut(place, below)
+        for index_key, inserted in changes.inserts.items():
+            _insert(self.rows.setdefault(index_key, []), inserted)
+        for index_key, below in changes.trims.items():
+            _trim(self.rows.get(index_key, []), below)
 
     def _put(self, table: Table, key: Key, record: object) -> None:
         records = self.records[table]
@@ -83,6 +96,23 @@ class _State:
             self.runs[place] = (max(first, below), kept)
         else:
             self.runs.pop(place, None)
+
+
+def _between(order: list[T], low: T, high: T, limit: int, *, reverse: bool) -> list[T]:
+    start, stop = bisect_left(order, low), bisect_left(order, high)
+    return order[max(start, stop - limit) : stop][::-1] if reverse else order[start : min(stop, start + limit)]
+
+
+def _insert(rows: list[Row], added: list[Row]) -> None:
+    for row in added:
+        at = bisect_left(rows, row)
+        if rows[at : at + 1] != [row]:
+            rows.insert(at, row)
+
+
+def _trim(rows: list[Row], below: int) -> None:
+    kept = (at for at, row in enumerate(rows) if row[-1] >= below)
+    del rows[: next(kept, len(rows))]
 
 
 class MemoryStore:
@@ -162,9 +192,12 @@ class MemoryStore:
         self._closed = False
 
     def statistics(self) -> StoreStatistics:
-        rows = {table.value: len(records) for table, records in self._state.records.items()}
-        for sequence in Sequence:
-            rows[sequence.value] = sum(len(run) for (each, _), (_, run) in self._state.runs.items() if each is sequence)
+        rows = {kind.value: 0 for kind in (*Sequence, *Index)}
+        rows |= {table.value: len(records) for table, records in self._state.records.items()}
+        for (sequence, _), (_, run) in self._state.runs.items():
+            rows[sequence.value] += len(run)
+        for (index, _), ordered in self._state.rows.items():
+            rows[index.value] += len(ordered)
         used = self._used_bytes()
         return StoreStatistics(used, used, 0, self._quota_bytes, rows)
 
@@ -175,7 +208,9 @@ class MemoryStore:
             pack_key, pack = keys.PACK[table], packing.PACK[table]
             used += sum(len(pack_key(key)) + len(pack(record)) for key, record in records.items())
         for (sequence, _), (_, run) in state.runs.items():
-            used += len(run) * packing.BLOCKS[sequence].record_bytes
+            used += len(run) * BLOCKS[sequence].record_bytes
+        for (index, _), rows in state.rows.items():
+            used += len(rows) * ROWS[index].row_bytes
         return used
 
     def _check_not_closed(self) -> None:

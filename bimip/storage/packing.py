@@ -1,7 +1,6 @@
-"""Records as few bytes. A store's format is this file and keys.py: whoever changes either raises FORMAT.
+"""Records as few bytes. A store's format is this file, blocks.py and keys.py: whoever changes one raises FORMAT.
 
-Numbers have a fixed width, highest byte first; text and bytes stand at the end, or behind their length. The records of
-a sequence have one size each and lie in blocks (`Block`), whose place follows from the number.
+Numbers have a fixed width, highest byte first; text and bytes stand at the end, or behind their length.
 """
 
 from collections.abc import Callable, Iterable
@@ -13,36 +12,28 @@ from typing import Any
 
 from bimip.domain import receipts
 from bimip.domain.records import (
+    DIGEST_BYTES,
     Addressed,
     Conversation,
     Cursor,
     Device,
     DeviceName,
-    Entry,
     Log,
-    Mention,
     ReceiptKey,
     ReceiptKind,
     Run,
     Runs,
     Seen,
-    Sequence,
     State,
     Table,
     User,
 )
 from bimip.storage.keys import RECEIPT_STATE
 
-FORMAT = 3
-
-BLOCK = 24
-"""Records of a sequence in one block. From 16 to 48 the disk bytes of an entry differ by 8 %, and 24 measured best:
-larger ones fill pages worse, as a page that grows in the middle of the tree is split between few; smaller ones have
-more keys."""
+FORMAT = 4
 
 _WIDE = 0x80
 """In a record's first byte: its offsets have 64 bits, not 32."""
-_HIGHEST_NARROW = 2**32 - 1
 
 _PARTITIONS = ("", "chat", "notification", "feed", "sync")
 """Usual names, which cost a byte where each message has one; any other stands as text, under code 0."""
@@ -57,16 +48,13 @@ _DEVICE = Struct(">IQQ")
 _NUMBER = Struct(">I")
 _LONG = Struct(">Q")
 _PAIR = Struct(">QQ")
-_SEEN = Struct(">B16sQIII")
-_WIDE_SEEN = Struct(">B16sQQIQ")
+_LOG = Struct(">QQ16s")
+_SEEN = Struct(f">B{DIGEST_BYTES}sQIII")
+_WIDE_SEEN = Struct(f">B{DIGEST_BYTES}sQQIQ")
 _CURSOR_RANGE = Struct(">QQ")
 _STATE_KEY = Struct(">BIIBI")
 _RUN = Struct(">BBQ")
 _ADDRESSED = Struct(">II")  # device, length of the payload + 1; 0: none
-
-_ENTRY = Struct(">QIIII?")
-_WIDE_ENTRY = Struct(">QIQII?")
-_MENTION = Struct(">QII?")
 
 
 def _pack_meta(value: int) -> bytes:
@@ -88,6 +76,10 @@ def _unpack_name(packed: bytes) -> DeviceName:
 def _pack_conversation(conversation: Conversation) -> bytes:
     first, head, members = conversation
     return _conversation(len(members)).pack(first, head, *members)
+
+
+def _pack_all_conversations(many: Iterable[Conversation]) -> list[bytes]:
+    return [_conversation(len(members)).pack(first, head, *members) for first, head, members in many]
 
 
 @lru_cache
@@ -122,13 +114,26 @@ def _unpack_addressed(packed: bytes) -> tuple[Addressed, ...]:
     return tuple(result)
 
 
+def _pack_all_seen(many: Iterable[Seen]) -> list[bytes]:
+    """Each message has one, so no function runs for each as long as they are the usual ones."""
+    many, code, pack = list(many), _PARTITION_CODES, _SEEN.pack
+    try:
+        return [
+            pack(code[partition], digest, stamp, offset, conversation, place)
+            for digest, stamp, partition, offset, conversation, place in many
+        ]
+    except (KeyError, StructError):
+        return [_pack_seen(seen) for seen in many]
+
+
 def _pack_seen(seen: Seen) -> bytes:
-    digest, stamp, partition, offset, conversation, conversation_offset = seen
+    digest, stamp, partition, *place = seen
     code = _PARTITION_CODES.get(partition, 0)
     text = b"" if code else partition.encode()
-    if offset <= _HIGHEST_NARROW and conversation_offset <= _HIGHEST_NARROW:
-        return _SEEN.pack(code, digest, stamp, offset, conversation, conversation_offset) + text
-    return _WIDE_SEEN.pack(code | _WIDE, digest, stamp, offset, conversation, conversation_offset) + text
+    try:
+        return _SEEN.pack(code, digest, stamp, *place) + text
+    except StructError:
+        return _WIDE_SEEN.pack(code | _WIDE, digest, stamp, *place) + text
 
 
 def _unpack_seen(packed: bytes) -> Seen:
@@ -172,9 +177,10 @@ def _unpack_runs(packed: bytes) -> Runs:
     return tuple([Run(first + start, last + start, time) for first, last, time in _RUN.iter_unpack(packed[8:])])
 
 
-def _plain(struct: Struct, make: Callable[[Iterable[Any]], Any]) -> tuple[Pack, Unpack, PackAll]:
-    pack = struct.pack
-    return (lambda record: pack(*record)), (lambda packed: make(struct.unpack(packed))), partial(starmap, pack)
+def _plain(struct: Struct, record: type) -> tuple[Pack, Unpack, PackAll]:
+    pack, unpack = struct.pack, struct.unpack
+    make = partial(tuple.__new__, record)  # twice as fast as the record's own _make
+    return (lambda record: pack(*record)), (lambda packed: make(unpack(packed))), partial(starmap, pack)
 
 
 def _single(struct: Struct) -> tuple[Pack, Unpack, PackAll]:
@@ -187,18 +193,18 @@ def _each(pack: Pack, unpack: Unpack) -> tuple[Pack, Unpack, PackAll]:
 
 _CODECS: dict[Table, tuple[Pack, Unpack, PackAll]] = {
     Table.META: _each(_pack_meta, _unpack_meta),
-    Table.USERS: _plain(_USER, User._make),
+    Table.USERS: _plain(_USER, User),
     Table.EIDS: _each(str.encode, bytes.decode),
-    Table.DEVICES: _plain(_DEVICE, Device._make),
+    Table.DEVICES: _plain(_DEVICE, Device),
     Table.NAMES: _each(_pack_name, _unpack_name),
     Table.DIRECT: _single(_NUMBER),
-    Table.CONVERSATIONS: _each(_pack_conversation, _unpack_conversation),
-    Table.LOGS: _plain(_PAIR, Log._make),
+    Table.CONVERSATIONS: (_pack_conversation, _unpack_conversation, _pack_all_conversations),
+    Table.LOGS: _plain(_LOG, Log),
     Table.BODIES: _each(bytes, bytes),
     Table.ADDRESSED: _each(_pack_addressed, _unpack_addressed),
-    Table.SEEN: _each(_pack_seen, _unpack_seen),
+    Table.SEEN: (_pack_seen, _unpack_seen, _pack_all_seen),
     Table.CURSORS: _each(_pack_cursor, _unpack_cursor),
-    Table.STATES: _plain(_PAIR, State._make),
+    Table.STATES: _plain(_PAIR, State),
     Table.CHANGES: _each(_pack_state_key, _unpack_state_key),
     Table.VERSIONS: _single(_LONG),
     Table.RECEIPTS: _each(_pack_runs, _unpack_runs),
@@ -210,60 +216,3 @@ PACK: dict[Table, Pack] = {table: pack for table, (pack, _, _) in _CODECS.items(
 UNPACK: dict[Table, Unpack] = {table: unpack for table, (_, unpack, _) in _CODECS.items()}
 PACK_ALL: dict[Table, PackAll] = {table: pack_all for table, (_, _, pack_all) in _CODECS.items()}
 """Many records at once: where they are numbers alone, no Python runs for each."""
-
-
-class Blocks:
-    """How a sequence's records lie in blocks: block b holds the numbers from BLOCK * b to BLOCK * b + BLOCK - 1.
-
-    A block is one byte, the place (0 … BLOCK - 1) of its first record, and its records, one behind the other. Only the
-    first block of a sequence may begin late (it was cut) and only the last may end early. Records are narrow, until one
-    comes that holds a number beyond 32 bits: then its whole block is wide, which the first byte's highest bit tells.
-    """
-
-    def __init__(self, narrow: Struct, wide: Struct, make: Callable[[Iterable[Any]], Any]) -> None:
-        self._structs = {0: narrow, _WIDE: wide}
-        self._make = make
-        self.record_bytes = narrow.size
-
-    def extend(self, block: bytes | None, place: int, records: list[Any]) -> bytes:
-        """The block with records added behind its last, which is the one before `place`."""
-        if block is None:
-            block = bytes((place,))
-        pack = self._structs[block[0] & _WIDE].pack
-        try:
-            return block + (pack(*records[0]) if len(records) == 1 else b"".join(starmap(pack, records)))
-        except StructError:
-            if block[0] & _WIDE:
-                raise
-        return self.extend(self._widened(block), place, records)
-
-    def _widened(self, block: bytes) -> bytes:
-        narrow, wide = self._structs[0], self._structs[_WIDE]
-        return bytes((block[0] | _WIDE,)) + b"".join(wide.pack(*record) for record in narrow.iter_unpack(block[1:]))
-
-    def end(self, block: bytes) -> int:
-        """The place behind the last record."""
-        return (block[0] & ~_WIDE) + (len(block) - 1) // self._structs[block[0] & _WIDE].size
-
-    def cut(self, block: bytes, place: int) -> bytes:
-        """The block without the records before `place`; empty when none is left."""
-        header, begin = block[0], block[0] & ~_WIDE
-        if place <= begin:
-            return block
-        kept = block[1 + (place - begin) * self._structs[header & _WIDE].size :]
-        return bytes((place | header & _WIDE,)) + kept if kept else b""
-
-    def read(self, block: bytes, place: int, limit: int) -> tuple[int, list[Any]]:
-        """At most `limit` records from `place` on, and the place of the first."""
-        struct = self._structs[block[0] & _WIDE]
-        begin = block[0] & ~_WIDE
-        place = max(place, begin)
-        start = 1 + (place - begin) * struct.size
-        stop = min(len(block), start + limit * struct.size)
-        return place, list(map(self._make, struct.iter_unpack(memoryview(block)[start:stop])))
-
-
-BLOCKS: dict[Sequence, Blocks] = {
-    Sequence.ENTRIES: Blocks(_ENTRY, _WIDE_ENTRY, Entry._make),
-    Sequence.HISTORY: Blocks(_MENTION, _MENTION, Mention._make),
-}

@@ -1,5 +1,10 @@
 """Operations on their way into the journal. Made by app.py: it outlives the journal's incarnations, so nothing is lost
 between them, and what one of them left undone the next one finds here.
+
+Acknowledgements and receipts are *lazy*: nobody waits for them. They make no batch of their own until they are some
+milliseconds old, and until half of that a message does not wait for them to be decided too: it overtakes them.
+Meanwhile a device's next acknowledgement joins its last one. Whatever else is asked for may depend on them, and takes
+all that came before along.
 """
 
 from collections import deque
@@ -7,7 +12,7 @@ from collections.abc import Callable
 
 import trio
 
-from bimip.domain.operations import Operation, Result
+from bimip.domain.operations import Append, Operation, Result
 
 Reply = Callable[[Result], None]
 
@@ -15,11 +20,13 @@ Reply = Callable[[Result], None]
 class Ticket:
     """An operation and who waits for its result."""
 
-    __slots__ = ("answered", "crashes", "operation", "reply")
+    __slots__ = ("answered", "crashes", "lazy", "operation", "reply", "taken")
 
-    def __init__(self, operation: Operation, reply: Reply) -> None:
+    def __init__(self, operation: Operation, reply: Reply, *, lazy: bool) -> None:
         self.operation = operation
         self.reply = reply
+        self.lazy = lazy
+        self.taken = False  # by the journal; until then the operation may be exchanged for one that does more
         self.answered = False
         self.crashes = 0  # how many incarnations of the journal ended while this one alone was tried
 
@@ -29,15 +36,17 @@ def ignore(_result: Result) -> None:
 
 
 class OperationQueue:
-    """First in, first out. Its length is bounded by what its callers may have unanswered."""
+    """Its length is bounded by what its callers may have unanswered."""
 
     def __init__(self) -> None:
         self.suspects: deque[Ticket] = deque()
         """Outcome unknown: taken by an incarnation that ended before it answered. In their order, before all others."""
         self._taken: list[Ticket] = []
-        self._waiting: deque[Ticket] = deque()
+        self._waiting: list[Ticket] = []
         self._urgent = 0
-        self._since = 0.0  # when the oldest of the waiting came
+        self._all = False  # something waits that takes the lazy ones along
+        self._since = 0.0  # when the oldest of the lazy ones came
+        self._lazy_seconds = 0.0  # how old they may become
         self._changed = trio.Event()
 
     def __len__(self) -> int:
@@ -48,18 +57,18 @@ class OperationQueue:
         """Whether something was taken whose answer is still due."""
         return bool(self.suspects) or any(not ticket.answered for ticket in self._taken)
 
-    def submit(self, operation: Operation, reply: Reply = ignore, *, lazy: bool = False) -> None:
-        """Have an operation decided and written. `reply` is called, once, when the result is on disk.
-
-        A lazy one has nobody who waits: it rides on the next batch, or on one of its own a little later.
-        """
-        if not self._waiting:
-            self._since = trio.current_time()
-        self._waiting.append(Ticket(operation, reply))
+    def submit(self, operation: Operation, reply: Reply = ignore, *, lazy: bool = False) -> Ticket:
+        """Have an operation decided and written. `reply` is called, once, when the result is on disk."""
+        ticket = Ticket(operation, reply, lazy=lazy)
         if not lazy:
             self._urgent += 1
-        if not lazy or len(self._waiting) == 1:
+            self._all = self._all or type(operation) is not Append
             self._changed.set()
+        elif self._urgent == len(self._waiting):
+            self._since = trio.current_time()
+            self._changed.set()
+        self._waiting.append(ticket)
+        return ticket
 
     async def execute(self, operation: Operation) -> Result:
         """Submit and wait for the result. Cancelling it leaves the operation in the queue, to be decided."""
@@ -80,6 +89,7 @@ class OperationQueue:
         Cancelling it is safe, and takes effect however busy the queue is.
         """
         await trio.lowlevel.checkpoint_if_cancelled()
+        self._lazy_seconds = lazy_seconds
         while not self._waiting:
             await self._wait_changed()
         with trio.move_on_at(self._since + lazy_seconds):
@@ -87,13 +97,16 @@ class OperationQueue:
                 await self._wait_changed()
 
     def take(self, limit: int) -> list[Ticket]:
-        """The oldest of the waiting. They stay known here until they are answered."""
-        if len(self._waiting) > limit:
-            taken = [self._waiting.popleft() for _ in range(limit)]
-        else:
-            taken = list(self._waiting)
-            self._waiting.clear()
-            self._urgent = 0
+        """The oldest of what is to be decided now. They stay known here until they are answered."""
+        taken, rest = self._waiting[:limit], self._waiting[limit:]
+        if not (rest or self._all) and trio.current_time() < self._since + self._lazy_seconds / 2:
+            rest = [ticket for ticket in taken if ticket.lazy]
+            taken = [ticket for ticket in taken if not ticket.lazy]
+        for ticket in taken:
+            ticket.taken = True
+        self._waiting = rest
+        self._urgent = sum([not ticket.lazy for ticket in rest])
+        self._all = self._all and self._urgent > 0
         self._taken += taken
         return taken
 

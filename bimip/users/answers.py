@@ -1,34 +1,73 @@
 """From what a device asked for to an operation, and from the operation's result to what the device is answered."""
 
+from collections.abc import Iterable, Iterator
+from itertools import repeat
 from math import ceil
+from typing import NamedTuple, cast
 
 from bimip.domain.clock import millis_of, signal_id
-from bimip.domain.operations import Address, Append, Appended, Refused, Result
+from bimip.domain.operations import Address, Append, Appended, Outcomes, Post, Refused, Result
+from bimip.domain.records import maker
 from bimip.users.device import Device
 from bimip.users.session import conversation_name
 from bimip.wire import bimip_pb2 as pb
 from bimip.wire import frames, stored
 from bimip.wire.errors import WireError
-from bimip.wire.validation import check_message, partition_of
+from bimip.wire.validation import check_message, partition_of, seq_numbers
 
 
-def prepare(device: Device, message: pb.Message) -> Append:
-    """The operation that a message asks for. Changes the message. Raises WireError."""
+class Draft(NamedTuple):
+    """A message that was checked, and what those that are appended together have in common."""
+
+    to: str  # eid
+    partition: str
+    post: Post
+    addresses: tuple[Address, ...]
+
+
+_post, _draft, _append = maker(Post), maker(Draft), maker(Append)
+
+
+def prepare(device: Device, message: pb.Message, most_bytes: int | None = None) -> Draft:
+    """What a message asks for. Changes the message. Raises WireError. `most_bytes`: see `check_message`."""
     services = device.session.services
-    check_message(message, services.limits, device.session.eid)
+    check_message(message, services.limits, device.session.eid, most_bytes=most_bytes)
     if not message.id:
         message.id = services.new_id()
+    to, partition, seq = message.to.eid, partition_of(message), message.seq
     addresses = tuple(map(_address, message.devices)) if message.devices else ()
-    return Append(
-        device.session.number,
-        device.number,
-        message.id,
-        message.to.eid,
-        partition_of(message),
-        stored.digest(message),
-        stored.outgoing(message, device.session.eid, device.name),
-        addresses,
-    )
+    digest = stored.digest(message, to, partition)
+    sent = stored.outgoing(message, device.author_part)
+    post = _post((message.id, digest, sent, seq_numbers(seq) if seq else None))
+    return _draft((to, partition, post, addresses))
+
+
+def alone(device: Device, draft: Draft) -> Append:
+    to, partition, post, addresses = draft
+    return _append((device.session.number, device.number, to, partition, (post,), addresses))
+
+
+def appends(device: Device, drafts: Iterable[Draft]) -> Iterator[Append]:
+    """As few operations as keep the order: one for all that go to one recipient, one after the other."""
+    user, number = device.session.number, device.number
+    posts: dict[str, Post] = {}
+    last: Draft | None = None
+    for draft in drafts:
+        to, partition, post, addresses = draft
+        if last is not None and (
+            addresses or last.addresses or post.id in posts or to != last.to or partition != last.partition
+        ):
+            yield Append(user, number, last.to, last.partition, tuple(posts.values()), last.addresses)
+            posts = {}
+        posts[post.id] = post
+        last = draft
+    if last is not None:
+        yield Append(user, number, last.to, last.partition, tuple(posts.values()), last.addresses)
+
+
+def outcomes(append: Append, result: Result) -> Iterable[Appended | Refused]:
+    """What became of each of its posts."""
+    return repeat(result, len(append.posts)) if isinstance(result, Refused) else cast("Outcomes", result)
 
 
 def _address(one: pb.DeviceAddress) -> Address:
@@ -42,9 +81,8 @@ def rate_limited(wait: float) -> WireError:
     return WireError(pb.RATE_LIMITED, sentence, retry_after_ms=max(1, ceil(wait * 1000)))
 
 
-def sent(result: Result, ref: int) -> pb.Signal:
+def sent(result: Appended, ref: int) -> pb.Signal:
     """SENT: it is on disk, in every log concerned."""
-    assert isinstance(result, Appended)
     return pb.Signal(
         ref=ref,
         status=pb.SENT,
@@ -60,11 +98,15 @@ def sent(result: Result, ref: int) -> pb.Signal:
     )
 
 
-def sent_or_error(result: Result, message_id: str, ref: int) -> bytes:
-    """An element of Body."""
-    if isinstance(result, Refused):
-        return frames.error_part(error_of(result, ref, message_id))
-    return frames.signal_part(sent(result, ref))
+def sent_parts(append: Append, result: Result, ref: int) -> list[bytes]:
+    """Of each post the element of Body that answers it."""
+    parts: list[bytes] = []
+    for post, outcome in zip(append.posts, outcomes(append, result), strict=True):
+        if isinstance(outcome, Refused):
+            parts.append(frames.error_part(error_of(outcome, ref, post.id)))
+        else:
+            parts.append(frames.signal_part(sent(outcome, ref)))
+    return parts
 
 
 def error_of(refused: Refused, ref: int, message_id: str = "") -> pb.ErrorMessage:

@@ -17,21 +17,21 @@ What `step` raises is the device's crash and not the committer's: `step_soon` ke
 it. An entry that was being read when that happened twice is delivered as a gap.
 """
 
-from collections.abc import Container
 from math import inf
+from typing import Protocol
 
 import trio
 
 from bimip.domain.identity import Claims
 from bimip.domain.ids import DeviceId, Offset
-from bimip.domain.ranges import Ranges, contains
-from bimip.domain.records import Addressed, Table
+from bimip.domain.operations import Acknowledge
+from bimip.domain.ranges import Ranges
 from bimip.session.close import Close
 from bimip.session.window import Window
 from bimip.users.connection import Connection
 from bimip.users.fetching import Fetching
+from bimip.users.planning import Plan, addressed_to, deliver, gap
 from bimip.users.session import Session, StatePage
-from bimip.users.tail import Item
 from bimip.users.wakeup import Wakeup
 from bimip.wire import bimip_pb2 as pb
 from bimip.wire import frames, stored
@@ -41,21 +41,10 @@ FRAME_BYTES = 64 * 1024
 """Where a batch is cut. One message may be larger than this alone."""
 
 
-class _Plan:
-    """A frame's share of one partition's log."""
+class Acking(Protocol):
+    """An acknowledgement on its way into the journal."""
 
-    __slots__ = ("damaged", "entries", "most", "partition", "parts", "room", "size", "upto", "window")
-
-    def __init__(self, partition: str, window: Window, damaged: Container[int], room: int) -> None:
-        self.partition = partition
-        self.window = window
-        self.damaged = damaged
-        self.parts: list[bytes] = []
-        self.entries: list[tuple[Offset, int]] = []  # offset and bytes of what will be in flight
-        self.size = 0  # bytes of them
-        self.upto = window.position
-        self.most, left = window.room()  # entries
-        self.room = min(room, left)  # bytes, but for the first, which may be larger
+    def takes_in(self, operation: Acknowledge, ref: int) -> bool: ...
 
 
 class Device:
@@ -66,10 +55,13 @@ class Device:
         "_overdue",
         "_replies",
         "_told",
+        "acking",
         "answered",
+        "author_part",
         "claims",
         "connection",
         "fetching",
+        "frame_bytes",
         "greeted",
         "heard_at",
         "number",
@@ -106,9 +98,15 @@ class Device:
         """Requests that were taken from this device and whose answer the connection has not taken yet."""
         self.heard_at = 0.0
         """When the last frame that is being handled came."""
+        self.frame_bytes = 0
+        """Of that frame."""
+        self.author_part = stored.author_part(session.eid, claims.device)
+        """`from` of what this device writes."""
         self.fetching: Fetching | None = None
         """None until it fetches: most never do."""
         self.rates = session.rates.of(number)
+        self.acking: dict[str, Acking] = {}
+        """By partition, the last of its acknowledgements."""
         self._frames: list[bytes] = []
         self._replies: list[bytes] = []
         self._told = -1
@@ -126,9 +124,9 @@ class Device:
     def has_unsent_answers(self) -> bool:
         return bool(self._frames)
 
-    def reply(self, part: bytes) -> None:
-        """An answer that may share a frame with others: an element of Body."""
-        self._replies.append(part)
+    def reply(self, *parts: bytes) -> None:
+        """Answers that may share a frame with others: elements of Body."""
+        self._replies += parts
         self.touch()
 
     def answer(self, frame: bytes) -> None:
@@ -181,13 +179,16 @@ class Device:
 
     def step_soon(self, now: float) -> None:
         """Step at once, on behalf of the fetcher: what is raised is its crash. It goes on where this stopped."""
-        if self._crash:
+        if self._crash or not (self._told != self.session.news or self._has_something()):
             return
         try:
             self.step(now)
         except Exception as error:  # noqa: BLE001 - raised again by the fetcher, whose crash it is
             self._crash = error
             self.wakeup.ring()
+
+    def _has_something(self) -> bool:
+        return bool(self._replies or self._frames or self._overdue or self._closing)
 
     def raise_crash(self) -> None:
         crash, self._crash = self._crash, None
@@ -201,30 +202,15 @@ class Device:
         """
         if self.said_hello and not self.greeted:
             return
-        while self._is_behind():
-            if not self.connection.sendable:
+        connection, session = self.connection, self.session
+        while self._told != session.news or self._replies or self._frames or self._overdue:
+            if not connection.sendable:
                 self.wakeup.ring()  # the fetcher goes on when it is
                 break
             if not self._send_one(now):
                 break
         if self._closing is not None and not self._frames and not self._replies:
-            self.connection.close(*self._closing)
-
-    def _is_behind(self) -> bool:
-        """Whether there may be something to send: asked after each frame, when mostly there is not."""
-        if self._frames or self._replies or self._overdue:
-            return True
-        session = self.session
-        if self._told == session.news:
-            return False
-        if self.state_reset or self.state_position < session.state.head:
-            return True
-        logs = session.logs
-        for partition, window in self.windows.items():
-            if window.position < logs[partition].head:
-                return True
-        self._told = session.news
-        return False
+            connection.close(*self._closing)
 
     def _send_one(self, now: float) -> bool:
         """Offer the connection one frame; False when there is none to send."""
@@ -242,22 +228,25 @@ class Device:
 
     def _send_in_turn(self, now: float) -> bool:
         """Replies, state and the first partition that has something: one Body."""
+        session = self.session
+        news = session.news
         parts = self._some_replies() if self._replies else []
         replies = len(parts)
         page: StatePage | None = None
-        plan: _Plan | None = None
+        plan: Plan | None = None
+        more = False
         if self.seated:
-            if self.state_reset or self.state_position < self.session.state.head:
-                page = self.session.read_state(self.state_position, live=self.state_live, reset=self.state_reset)
+            if self.state_reset or self.state_position < session.state.head:
+                page = session.read_state(self.state_position, live=self.state_live, reset=self.state_reset)
                 parts.append(page.part)
-            plan = self._next_plan(FRAME_BYTES - sum(map(len, parts)))
+                more = not page.live
+            plan, more = self._next_plan(parts, more=more)
         if plan is not None:
-            frame = frames.body(plan.partition, plan.window.position, plan.upto, pb.IN_TURN, parts + plan.parts)
+            frame = frames.body(plan.partition, plan.window.position, plan.upto, pb.IN_TURN, parts)
         elif parts:
             frame = frames.body("", 0, 0, pb.IN_TURN, parts)
         else:
-            if self.seated:
-                self._told = self.session.news  # the windows are full
+            self._told = news
             return False
         if not self.connection.send_nowait(frame):
             return False
@@ -269,7 +258,9 @@ class Device:
             self.state_live = page.live
             self.state_reset = self.state_reset and not page.live
         if plan is not None:
-            plan.window.sent(plan.upto, plan.entries, now)
+            plan.window.sent(plan.upto, plan.flight, now)
+        if not more:
+            self._told = news
         return True
 
     def _some_replies(self) -> list[bytes]:
@@ -281,94 +272,23 @@ class Device:
                 return self._replies[:count]
         return self._replies.copy()
 
-    def _next_plan(self, room: int) -> _Plan | None:
+    def _next_plan(self, parts: list[bytes], *, more: bool) -> tuple[Plan | None, bool]:
+        """Add to a frame's parts what the first partition has that has something. Whether there is more after it."""
         logs = self.session.logs
+        plan: Plan | None = None
         for partition, window in self.windows.items():
-            if window.position < logs[partition].head:
-                plan = self._plan(partition, window, room)
-                if plan.upto > window.position:
-                    return plan
-        return None
-
-    def _plan(self, partition: str, window: Window, room: int) -> _Plan:
-        """What is owed behind the position, as far as window and frame have room."""
-        session = self.session
-        head = session.logs[partition].head
-        plan = _Plan(partition, window, session.services.damage.of(session.number, partition), room)
-        while plan.upto < head:
-            items = session.read_log(partition, plan.upto, plan.most - len(plan.entries), plan.room - plan.size)
-            if not items:
-                plan.parts.append(self._hole(partition, plan.upto + 1, head))
-                plan.upto = head
-            elif not self._add(plan, items):
-                break
-        return plan
-
-    def _add(self, plan: _Plan, items: list[Item]) -> bool:
-        """Plan to send what is owed of these; False when there is no room for more."""
-        window, parts, entries, most, room = plan.window, plan.parts, plan.entries, plan.most, plan.room
-        number, special = self.number, bool(window.held or plan.damaged)
-        upto, total = plan.upto, plan.size
-        item = items[0]
-        try:
-            for item in items:
-                offset, entry, part = item
-                if offset > upto + 1:
-                    parts.append(self._hole(plan.partition, upto + 1, offset - 1))
-                    upto = Offset(offset - 1)
-                if special or entry.addressed or entry.origin == number or part is None:
-                    part = self._part(plan, item)
-                if part is not None:
-                    size = len(part)
-                    if not (len(entries) < most and total + size <= room if entries else window.has_room(size)):
-                        break
-                    parts.append(part)
-                    if not (special and offset in plan.damaged):
-                        entries.append((offset, size))
-                        total += size
-                upto = offset
-        except Exception:
-            self._note_damage(plan.partition, item.offset)
-            raise
-        plan.upto, plan.size = upto, total
-        return upto == items[-1].offset
-
-    def _part(self, plan: _Plan, item: Item) -> bytes | None:
-        """The entry as this device gets it; None if it is not owed, or held already."""
-        own = item.entry.origin == self.number
-        held = plan.window.held
-        if (own and item.offset > plan.window.own_upto) or (held and contains(held, item.offset)):
-            return None
-        if item.offset in plan.damaged:
-            return self._gap(plan.partition, item.offset, item.offset, pb.DAMAGED)
-        if own or not item.entry.addressed:
-            return deliver(item)
-        addressed = self._addressed(item)
-        return None if addressed is None else deliver(item, addressed.payload)
-
-    def _addressed(self, item: Item) -> Addressed | None:
-        with self.session.services.store.snapshot() as view:
-            found = view.get(Table.ADDRESSED, (item.entry.stamp, self.session.number)) or ()
-        return next((one for one in found if one.device == self.number), None)
-
-    def _hole(self, partition: str, first: int, last: int) -> bytes:
-        """Offsets that the log does not have: expired, as far as its first one tells.
-
-        That is asked of the store, as the entries were: what it says may be newer than what the session was told.
-        """
-        with self.session.services.store.snapshot() as view:
-            log = view.get(Table.LOGS, (self.session.number, partition))
-        expired = log is not None and last < log.first
-        return self._gap(partition, first, last, pb.EXPIRED if expired else pb.DAMAGED)
-
-    def _note_damage(self, partition: str, offset: int) -> None:
-        self.session.services.damage.note((self.session.number, partition, offset))
-
-    @staticmethod
-    def _gap(partition: str, first: int, last: int, reason: pb.GapReason) -> bytes:
-        gap = pb.Gap(partition=partition, to=last, reason=reason)
-        setattr(gap, "from", first)
-        return frames.gap_part(gap)
+            head = logs[partition].head
+            if window.position < head:
+                if plan is not None:
+                    return plan, True
+                room = FRAME_BYTES - sum(map(len, parts)) if parts else FRAME_BYTES
+                plan = Plan(self.session, self.number, partition, window, parts, room)
+                plan.fill(head)
+                if plan.upto == window.position:
+                    plan = None  # the window is full: an ack lets it go on
+                else:
+                    more = more or plan.upto < head
+        return plan, more
 
     def _send_redelivery(self) -> bool:
         """What the grace period ran out for, again, out of turn: no range, and nothing moves. False when all was."""
@@ -392,16 +312,18 @@ class Device:
         return False
 
     def _again(self, partition: str, offset: Offset) -> bytes | None:
+        damage, place = self.session.services.damage, (self.session.number, partition, offset)
         try:
-            item = next(iter(self.session.read_log(partition, offset - 1, 1, 0)), None)
+            runs = self.session.read_log(partition, offset - 1, 1, 0)
+            item = next(runs[0].items()) if runs else None
             if item is None or item.offset != offset:
                 return None
-            if offset in self.session.services.damage.of(self.session.number, partition):
-                return self._gap(partition, offset, offset, pb.DAMAGED)
-            addressed = self._addressed(item) if item.entry.addressed else None
+            if offset in damage.of(self.session.number, partition):
+                return gap(partition, offset, offset, pb.DAMAGED)
+            addressed = addressed_to(self.session, self.number, item) if item.entry.addressed else None
             return deliver(item, addressed.payload if addressed else None)
         except Exception:
-            self._note_damage(partition, offset)
+            damage.note(place)
             raise
 
     def _token_seconds_left(self) -> float:
@@ -444,16 +366,3 @@ class Device:
             for partition, window in self.windows.items()
         }
         return {"partitions": partitions, "unanswered": self.unanswered, "state_version": self.state_position}
-
-
-class BodyMissingError(Exception):
-    """An entry whose message is not in the store: reported, and after the second time told as a gap."""
-
-
-def deliver(item: Item, payload: bytes | None = None) -> bytes:
-    """The entry as an element of Body.messages."""
-    if item.part is None:
-        raise BodyMissingError(f"the message {item.entry.stamp} of offset {item.offset} is not in the store")
-    if payload is None:
-        return item.part
-    return stored.deliver(stored.readdressed(stored.undelivered(item.part), payload), item.offset)

@@ -11,19 +11,23 @@ from typing import NamedTuple, Protocol
 import trio
 
 from bimip.domain.appending import is_addressed, is_owed
-from bimip.domain.ids import DeviceId, UserId
+from bimip.domain.ids import DeviceId, Offset, UserId
 from bimip.domain.operations import Barrier, Result
 from bimip.domain.ranges import contains
-from bimip.domain.records import Conversation, Cursor, Entry, Mention, Reader, Sequence, Table
+from bimip.domain.records import Conversation, Cursor, Entry, Index, Mention, Reader, Seq, Sequence, Table
+from bimip.domain.records import Row as RowOfIndex
 from bimip.users.session import Session, conversation_number
 from bimip.users.wakeup import Wakeup
 from bimip.wire import bimip_pb2 as pb
 from bimip.wire import frames, stored
 from bimip.wire.errors import WireError
+from bimip.wire.validation import seq_numbers
 
 MAX_SCAN = 1000
 """Entries looked at for one answer; `next_offset` goes on."""
 ANSWER_BYTES = 512 * 1024
+HIGHEST = 1 << 64
+"""Beyond any number of a seq."""
 MAX_QUESTIONS = 64
 """Of one connection, for which it is remembered where they go on."""
 
@@ -70,6 +74,7 @@ class Fetching:
     def __init__(self, device: Asker) -> None:
         self._device = device
         self._next: OrderedDict[_Question, int] = OrderedDict()
+        self._last: dict[_Question, Seq | None] = {}  # of BY_SEQ, whose order is not that of offsets
         self._waiting: deque[Request] = deque()
         self._unacknowledged: dict[tuple[str, int], None] = {}
         self._deadline = 0.0
@@ -81,7 +86,7 @@ class Fetching:
 
     def ask(self, fetch: pb.Fetch, ref: int) -> None:
         """Answer when everything that the device sent before is decided, its acknowledgements too."""
-        if fetch.kind not in {pb.UNACKNOWLEDGED, pb.LOG, pb.HISTORY}:
+        if fetch.kind not in {pb.UNACKNOWLEDGED, pb.LOG, pb.HISTORY, pb.BY_SEQ}:
             name = pb.FetchKind.Name(fetch.kind)
             raise WireError(pb.UNSUPPORTED, f"this server does not serve Fetch {name} yet", field="kind")
         if fetch.kind != pb.HISTORY and fetch.partition not in self._device.session.logs:
@@ -152,7 +157,8 @@ class Fetching:
         self._next[question] = offset
         self._next.move_to_end(question)
         if len(self._next) > MAX_QUESTIONS:
-            self._next.popitem(last=False)
+            forgotten, _ = self._next.popitem(last=False)
+            self._last.pop(forgotten, None)
 
     def _read(self, fetch: pb.Fetch) -> Batch:
         limits = self._device.session.services.limits
@@ -161,6 +167,11 @@ class Fetching:
         with self._device.session.services.store.snapshot() as view:
             if fetch.kind == pb.HISTORY:
                 return _history(view, self._device, fetch, offset, limit)
+            if fetch.kind == pb.BY_SEQ:
+                question = _question(fetch)
+                last = None if fetch.HasField("offset") else self._last.get(question)
+                batch, self._last[question] = _by_seq(view, self._device, fetch, last, limit)
+                return batch
             return _log(view, self._device, fetch, offset, limit)
 
 
@@ -173,13 +184,15 @@ class _Question(NamedTuple):
     origin: str
     to: str
     backwards: bool
+    seqs: tuple[str, str]
 
 
 def _question(fetch: pb.Fetch) -> _Question:
     author = getattr(fetch, "from")
     to = f"{fetch.to.eid}/{fetch.to.connection_resource_id}"
     place = fetch.conversation if fetch.kind == pb.HISTORY else fetch.partition
-    return _Question(fetch.kind, place, author.eid, author.connection_resource_id, to, fetch.backwards)
+    seqs = (fetch.seq_from, fetch.seq_to)
+    return _Question(fetch.kind, place, author.eid, author.connection_resource_id, to, fetch.backwards, seqs)
 
 
 class _Filter(NamedTuple):
@@ -279,6 +292,42 @@ def _element(view: Reader, device: Asker, stamp: int, body: bytes, offset: int, 
         if one.device == device.number and one.payload is not None:
             body = stored.readdressed(body, one.payload)
     return stored.deliver(body, offset)
+
+
+def _by_seq(view: Reader, device: Asker, fetch: pb.Fetch, last: Seq | None, limit: int) -> tuple[Batch, Seq | None]:
+    """Of the user's own log what their devices wrote, in the order of their `seq` (seed 003), behind `last`."""
+    place = (device.session.number, fetch.partition)
+    wanted = _filter(view, device, fetch)
+    if wanted.nothing:
+        return Batch([], 0, complete=True), last
+    low: RowOfIndex = seq_numbers(fetch.seq_from) if fetch.seq_from else (0,)
+    high: RowOfIndex = (*seq_numbers(fetch.seq_to), HIGHEST) if fetch.seq_to else (HIGHEST,)
+    if last is not None:
+        low, high = (low, last) if fetch.backwards else ((*last, 0), high)
+    cursor: Cursor | None = view.get(Table.CURSORS, (device.number, fetch.partition))
+    found = [Seq._make(row) for row in view.find(Index.SEQS, place, low, high, limit=MAX_SCAN, reverse=fetch.backwards)]
+    rows: list[Row] = []
+    size, looked = 0, 0
+    for seq in found:
+        if len(rows) == limit or size > ANSWER_BYTES:
+            break
+        looked, last = looked + 1, seq
+        row = _row_at(view, device, fetch, wanted, cursor, seq.offset)
+        if row is not None:
+            rows.append(row)
+            size += len(row.part)
+    complete = looked == len(found) < MAX_SCAN
+    return Batch(rows[::-1] if fetch.backwards else rows, last.offset if last else 0, complete), last
+
+
+def _row_at(
+    view: Reader, device: Asker, fetch: pb.Fetch, wanted: _Filter, cursor: Cursor | None, offset: Offset
+) -> Row | None:
+    """None also for what expired: an index is trimmed later than its log."""
+    found = view.read(Sequence.ENTRIES, (device.session.number, fetch.partition), offset - 1, limit=1)
+    if not found or found[0][0] != offset:
+        return None
+    return _row(view, device, fetch, wanted, cursor, offset, found[0][1])
 
 
 def _history(view: Reader, device: Asker, fetch: pb.Fetch, offset: int, limit: int) -> Batch:

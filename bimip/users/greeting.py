@@ -5,11 +5,12 @@ does delivery begin.
 """
 
 from collections.abc import Callable
+from functools import partial
 
 import trio
 
 from bimip.domain.ids import Offset
-from bimip.domain.operations import Fault, Operation, Refused, Result, Seat, Seated
+from bimip.domain.operations import Append, Fault, Operation, Refused, Result, Seat, Seated
 from bimip.domain.ranges import above, normal
 from bimip.session.close import Close
 from bimip.session.window import Window
@@ -77,8 +78,7 @@ class _Greeting:
         device.unanswered += 1
         for seat in seats:
             self._submit(seat, self._take_seat)
-        for message in self._hello.messages:
-            self._write(message)
+        self._write()
         self._one_done()
 
     def _submit(self, operation: Operation, take: Callable[[Result], None]) -> None:
@@ -96,25 +96,24 @@ class _Greeting:
             assert isinstance(result, Seated)
             self._seated.append(result)
 
-    def _write(self, message: pb.Message) -> None:
-        answer = self._answer.results.add()
-        given_id = message.id
-        try:
-            if self._wait:
-                raise answers.rate_limited(self._wait)
-            append = answers.prepare(self._device, message)
-        except WireError as error:
-            error.id = given_id
-            answer.error.CopyFrom(error.to_proto())
-            return
-
-        def take(result: Result) -> None:
-            if isinstance(result, Refused):
-                answer.error.CopyFrom(answers.error_of(result, 0, append.id))
-            else:
-                answer.sent.CopyFrom(answers.sent(result, 0))
-
-        self._submit(append, take)
+    def _write(self) -> None:
+        """Its messages, in order, each answered for itself."""
+        drafts: list[answers.Draft] = []
+        waiting: list[pb.HelloResult] = []
+        for message in self._hello.messages:
+            answer, given_id = self._answer.results.add(), message.id
+            try:
+                if self._wait:
+                    raise answers.rate_limited(self._wait)
+                drafts.append(answers.prepare(self._device, message))
+                waiting.append(answer)
+            except WireError as error:
+                error.id = given_id
+                answer.error.CopyFrom(error.to_proto())
+        for append in answers.appends(self._device, drafts):
+            count = len(append.posts)
+            self._submit(append, partial(_take_outcomes, append, waiting[:count]))
+            del waiting[:count]
 
     def _one_done(self) -> None:
         self._left -= 1
@@ -184,3 +183,11 @@ class _Greeting:
             device.state_live = version == session.state.head
         else:
             device.state_reset = True
+
+
+def _take_outcomes(append: Append, waiting: list[pb.HelloResult], result: Result) -> None:
+    for post, answer, outcome in zip(append.posts, waiting, answers.outcomes(append, result), strict=True):
+        if isinstance(outcome, Refused):
+            answer.error.CopyFrom(answers.error_of(outcome, 0, post.id))
+        else:
+            answer.sent.CopyFrom(answers.sent(outcome, 0))

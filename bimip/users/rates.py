@@ -63,9 +63,13 @@ class Buckets:
     def take(self, requests: int, size: int, now: float) -> float:
         """0: taken. Else the seconds until something may be taken, and nothing was."""
         device, user = self._device, self._user
-        wait = max(device.requests_until, device.bytes_until, user.requests_until, user.bytes_until) - now
-        if wait > 0:
-            return wait
+        if (
+            device.requests_until > now
+            or device.bytes_until > now
+            or user.requests_until > now
+            or user.bytes_until > now
+        ):
+            return max(device.wait(now), user.wait(now))
         device.take(requests, size, now)
         user.take(requests, size, now)
         return 0

@@ -13,7 +13,7 @@ from bimip.domain.appending import EMPTY_LOG
 from bimip.domain.identity import Claims
 from bimip.domain.ids import DeviceId, UserId
 from bimip.domain.operations import Refused, Register, Registered
-from bimip.domain.records import Changes, Reader, Sequence, Table
+from bimip.domain.records import Reader, Table
 from bimip.session.close import Close
 from bimip.storage.journal import Committed
 from bimip.supervision import (
@@ -155,8 +155,11 @@ class Users:
         if committed.afresh:
             for session in list(self._by_number.values()):
                 self._tell(session, session.read_again)
-        self._tell_of_logs(committed.changes)
-        for user, version, key, fresh in committed.news:
+        for user, partition, first, entries, bodies in committed.log_news:
+            concerned = self._by_number.get(user)
+            if concerned is not None:
+                self._tell(concerned, concerned.grew, partition, first, entries, bodies)
+        for user, version, key, fresh in committed.state_news:
             concerned = self._by_number.get(user)
             if concerned is not None:
                 self._tell(concerned, concerned.state_changed, version, key, fresh)
@@ -166,13 +169,6 @@ class Users:
             for device in list(touched):
                 touched.pop(device, None)
                 device.step_soon(now)
-
-    def _tell_of_logs(self, changes: Changes) -> None:
-        bodies = changes.puts.get(Table.BODIES, {})
-        for (sequence, key), records in changes.appends.items():
-            session = self._by_number.get(key[0]) if sequence is Sequence.ENTRIES else None
-            if session is not None:
-                self._tell(session, session.grew, key[1], records, bodies)
 
     def _tell(self, session: Session, tell: Callable[..., None], *news: object) -> None:
         try:

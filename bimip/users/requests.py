@@ -4,13 +4,14 @@ A request that changes something becomes an operation, and is answered when that
 at once. Whatever is wrong with a request is a WireError, which is its answer.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
 from bimip.domain.ids import ConversationOffset, Millis, Offset
 from bimip.domain.operations import (
     Acknowledge,
+    Append,
     Forget,
     Operation,
     Receipt,
@@ -21,7 +22,8 @@ from bimip.domain.operations import (
 from bimip.domain.ranges import Ranges, normal
 from bimip.domain.records import ReceiptKind
 from bimip.session.close import Close
-from bimip.users.answers import error_of, prepare, rate_limited, sent_or_error
+from bimip.users.acking import acknowledge
+from bimip.users.answers import Draft, alone, appends, error_of, prepare, rate_limited, sent_parts
 from bimip.users.device import Device
 from bimip.users.greeting import greet
 from bimip.users.session import conversation_number
@@ -34,13 +36,17 @@ from bimip.wire.validation import check_batch, check_fetch, check_id, check_sign
 def handle(device: Device, frame: bytes) -> None:
     """Do what a frame asks for. Raises WireError with the frame's `ref`."""
     scheme = codec.decode(frame)
+    name: str
+    payload: Any
     name, payload = codec.payload_of(scheme)
     ref = scheme.ref
     if not device.said_hello and name != "hello":
         raise WireError(pb.OUT_OF_ORDER, "say Hello first", ref=ref)
+    device.frame_bytes = len(frame)
     try:
         if name != "hello":  # is always answered; what it brings is charged where that is judged
-            wait = device.rates.take(_requests_in(name, payload), len(frame), device.heard_at)
+            requests = len(payload.messages) + len(payload.signals) if name == "body" else 1
+            wait = device.rates.take(requests, len(frame), device.heard_at)
             if wait:
                 _refuse(device, name, payload, ref, rate_limited(wait))
                 return
@@ -54,10 +60,6 @@ def handle(device: Device, frame: bytes) -> None:
         raise WireError(
             pb.INTERNAL, "the server failed at this request; the operator has been told", ref=ref
         ) from error
-
-
-def _requests_in(name: str, payload: Any) -> int:  # noqa: ANN401 - any payload
-    return len(payload.messages) + len(payload.signals) if name == "body" else 1
 
 
 def _refuse(device: Device, name: str, payload: Any, ref: int, error: WireError) -> None:  # noqa: ANN401 - any payload
@@ -81,12 +83,16 @@ def submit(device: Device, operation: Operation, done: Callable[[Result], None],
 
 
 def message(device: Device, payload: pb.Message, ref: int) -> None:
-    append = prepare(device, payload)
-    submit(device, append, partial(_appended, device, ref, append.id))
+    _write(device, alone(device, prepare(device, payload, device.frame_bytes)), ref)
 
 
-def _appended(device: Device, ref: int, message_id: str, result: Result) -> None:
-    device.reply(sent_or_error(result, message_id, ref))
+def _write(device: Device, append: Append, ref: int) -> None:
+    device.unanswered += len(append.posts)
+    device.session.services.queue.submit(append, partial(_appended, device, ref, append))
+
+
+def _appended(device: Device, ref: int, append: Append, result: Result) -> None:
+    device.reply(*sent_parts(append, result, ref))
 
 
 def signal(device: Device, payload: pb.Signal, ref: int) -> None:
@@ -112,14 +118,7 @@ def _acknowledge(device: Device, payload: pb.Signal, ref: int) -> None:
         sentence = f"offset {furthest} was never given; the log of {partition!r} ends at {log.head}"
         raise WireError(pb.OFFSET_BEYOND_HEAD, sentence, field="upto")
     device.acknowledge(partition, upto, ranges)
-    operation = Acknowledge(device.session.number, device.number, partition, upto, ranges)
-    submit(device, operation, partial(_acknowledged, device, ref, operation), lazy=True)
-
-
-def _acknowledged(device: Device, ref: int, operation: Acknowledge, result: Result) -> None:
-    _only_errors(device, ref, result)
-    if device.fetching is not None:
-        device.fetching.acknowledged(operation.partition, operation.upto, operation.ranges)
+    acknowledge(device, Acknowledge(device.session.number, device.number, partition, upto, ranges), ref)
 
 
 def _receipt(device: Device, payload: pb.Signal, ref: int) -> None:
@@ -156,19 +155,28 @@ def body(device: Device, payload: pb.Body, ref: int) -> None:
     if payload.commands or payload.gaps or payload.states or payload.errors:
         raise WireError(pb.UNSUPPORTED, "a batch from a client may hold messages and signals", field="commands")
     check_batch(payload, device.session.services.limits)
-    for one in payload.messages:
-        _one_of_many(device, one, message, ref)
+    for append in appends(device, _drafts(device, payload, ref)):
+        _write(device, append, ref)
     for each in payload.signals:
-        _one_of_many(device, each, signal, each.ref or ref)
+        try:
+            signal(device, each, each.ref or ref)
+        except WireError as error:
+            _fail_one(device, error, each.id, each.ref or ref)
 
 
-def _one_of_many(device: Device, payload: Any, handler: Callable[[Device, Any, int], None], ref: int) -> None:  # noqa: ANN401 - messages and signals
-    try:
-        handler(device, payload, ref)
-    except WireError as error:
-        error.id = error.id or payload.id
-        device.unanswered += 1
-        device.fail(error, ref)
+def _drafts(device: Device, payload: pb.Body, ref: int) -> Iterator[Draft]:
+    size = device.frame_bytes
+    for one in payload.messages:
+        try:
+            yield prepare(device, one, size)
+        except WireError as error:
+            _fail_one(device, error, one.id, ref)
+
+
+def _fail_one(device: Device, error: WireError, one_id: str, ref: int) -> None:
+    error.id = error.id or one_id
+    device.unanswered += 1
+    device.fail(error, ref)
 
 
 def ping_pong(device: Device, payload: pb.PingPong, ref: int) -> None:

@@ -4,21 +4,20 @@ It exists while a device of the user is connected. Whatever a commit brings reac
 devices, each of which reads from its own position.
 """
 
-from collections.abc import Mapping
 from typing import NamedTuple, Protocol
 
 from bimip.domain.appending import EMPTY_LOG
 from bimip.domain.identity import Claims
-from bimip.domain.ids import ConversationId, DeviceId, Offset, Stamp, UserId, Version
+from bimip.domain.ids import ConversationId, DeviceId, UserId, Version
 from bimip.domain.receipts import read_block
 from bimip.domain.records import Entry, Reader, ReceiptKey, Runs, Sequence, State, Table
 from bimip.session.close import Close
 from bimip.supervision import Children
 from bimip.users.connection import Connection
 from bimip.users.services import Services
-from bimip.users.tail import Item, LogTail, StateTail
+from bimip.users.tail import LogTail, Run, StateTail, run_of
 from bimip.wire import state
-from bimip.wire.stored import deliver
+from bimip.wire.stored import deliver, deliver_all
 
 READ_LEAST, READ_AHEAD = 16, 256
 """Entries at once, whatever there is room for: some are not owed, and take none."""
@@ -64,12 +63,10 @@ class Session:
         self.state_floor = known.floor if known else Version(0)
         self.news += 1
 
-    def grew(self, partition: str, records: list[tuple[int, Entry]], bodies: Mapping[tuple[Stamp], bytes]) -> None:
-        items: list[Item] = []
-        for offset, entry in records:
-            body = bodies.get((entry.stamp,))
-            items.append(Item(Offset(offset), entry, None if body is None else deliver(body, offset)))
-        self.logs[partition].extend(items)
+    def grew(self, partition: str, first: int, entries: list[Entry], bodies: list[bytes]) -> None:
+        """By what one device wrote, all of it addressed or none."""
+        parts, written = deliver_all(bodies, first), entries[0]
+        self.logs[partition].extend(Run(first, entries, parts, {written.origin}, plain=not written.addressed))
         self.news += 1
 
     def state_changed(self, version: Version, key: ReceiptKey, fresh: Runs) -> None:
@@ -98,14 +95,14 @@ class Session:
             if device.claims.jti == jti and device is not but:
                 device.connection.close(Close.TOKEN_REVOKED, "the token was revoked; log in again")
 
-    def read_log(self, partition: str, after: int, limit: int, size: int) -> list[Item]:
+    def read_log(self, partition: str, after: int, limit: int, size: int) -> list[Run]:
         """The next entries behind an offset, from memory if they are all there: about as many as there is room for."""
-        items = self.logs[partition].after(after, READ_AHEAD)
-        if items is None:
+        runs = self.logs[partition].after(after)
+        if runs is None:
             limit = min(max(limit, READ_LEAST), READ_AHEAD)
             with self.services.store.snapshot() as view:
-                items = read_items(view, self.number, partition, after, limit, size)
-        return items
+                runs = read_runs(view, self.number, partition, after, limit, size)
+        return runs
 
     def read_state(self, after: int, *, live: bool, reset: bool) -> "StatePage":
         """The next changes behind a version, for a device that is live there or is catching up.
@@ -135,19 +132,23 @@ class StatePage(NamedTuple):
     live: bool  # whoever has this page and all before it has the whole state as of `upto`
 
 
-def read_items(view: Reader, user: UserId, partition: str, after: int, limit: int, size: int) -> list[Item]:
+def read_runs(view: Reader, user: UserId, partition: str, after: int, limit: int, size: int) -> list[Run]:
     """Entries with their bodies, straight from the store, as far as `size` bytes reach and the one that is too much."""
-    get = view.get
-    items: list[Item] = []
-    for offset, entry in view.read(Sequence.ENTRIES, (user, partition), after, limit=limit):
-        body = get(Table.BODIES, (entry.stamp,))
-        part = None if body is None else deliver(body, offset)
-        items.append(Item(Offset(offset), entry, part))
-        if part is not None:
-            size -= len(part)
-            if size < 0:
-                break
-    return items
+    found: list[tuple[int, Entry]] = view.read(Sequence.ENTRIES, (user, partition), after, limit=limit)
+    entries: list[Entry] = []
+    parts: list[bytes | None] = []
+    while len(parts) < len(found) and (size >= 0 or not parts):
+        slice_ = found[len(parts) : len(parts) + READ_LEAST]
+        bodies = view.get_all(Table.BODIES, [(entry.stamp,) for _, entry in slice_])
+        for (offset, entry), body in zip(slice_, bodies, strict=True):
+            part = None if body is None else deliver(body, offset)
+            entries.append(entry)
+            parts.append(part)
+            if part is not None:
+                size -= len(part)
+                if size < 0:
+                    break
+    return [run_of(found[0][0], entries, parts)] if found else []
 
 
 def conversation_name(number: ConversationId) -> str:

@@ -2,14 +2,16 @@
 disk. Whoever is further behind reads the store: the same entries, from the same position.
 """
 
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from bimip.domain.ids import Offset, Version
+from bimip.domain.ids import DeviceId, Offset, Version
 from bimip.domain.records import Entry
 from bimip.wire.state import delta_part
 
-MAX_ENTRIES = 64
+MAX_ENTRIES = 256
 MAX_BYTES = 64 * 1024
+MAX_STATES = 64
 
 
 class Item(NamedTuple):
@@ -18,48 +20,101 @@ class Item(NamedTuple):
     part: bytes | None  # the message as an element of Body.messages; None: it is not in the store
 
 
+class Run:
+    """Consecutive entries of one log, which mostly go to a device as a whole. Never changed."""
+
+    __slots__ = ("_joined", "bytes", "entries", "first", "last", "origins", "parts", "plain", "sizes")
+
+    def __init__(
+        self, first: int, entries: list[Entry], parts: Sequence[bytes | None], origins: set[DeviceId], *, plain: bool
+    ) -> None:
+        self.first = Offset(first)
+        self.last = Offset(first + len(entries) - 1)
+        self.entries = entries
+        self.parts = parts
+        self.sizes = list(map(len, parts)) if plain else [len(part or b"") for part in parts]  # type: ignore[arg-type]  # plain: all there
+        self.bytes = sum(self.sizes)
+        self.origins = origins
+        """Nobody else wrote any of it."""
+        self.plain = plain
+        """All of it is there, and goes to every device that did not write it."""
+        self._joined: bytes | None = None
+
+    def __len__(self) -> int:
+        return len(self.entries)
+
+    def joined(self) -> bytes:
+        """The parts of a plain run, one behind the other: made once for all of a user's devices."""
+        if self._joined is None:
+            self._joined = self.parts[0] if len(self.parts) == 1 else b"".join(self.parts)  # type: ignore[arg-type]  # as it is plain
+        assert self._joined is not None
+        return self._joined
+
+    def items(self) -> Iterator[Item]:
+        return map(Item, range(self.first, self.last + 1), self.entries, self.parts)  # type: ignore[arg-type]  # offsets
+
+    def behind(self, offset: int) -> "Run":
+        """What is beyond an offset."""
+        skip = offset + 1 - self.first
+        if skip <= 0:
+            return self
+        return Run(offset + 1, self.entries[skip:], self.parts[skip:], self.origins, plain=self.plain)
+
+
+def run_of(first: int, entries: list[Entry], parts: Sequence[bytes | None]) -> Run:
+    """Of any entries."""
+    plain = None not in parts and not any(entry.addressed for entry in entries)
+    return Run(first, entries, parts, {entry.origin for entry in entries}, plain=plain)
+
+
 class LogTail:
     """Of one partition. `head` is the newest offset that is on disk and known here.
 
     A list, here and below: most logs are empty, and an empty deque takes ten times the room.
     """
 
-    __slots__ = ("_bytes", "_items", "head")
+    __slots__ = ("_bytes", "_count", "_runs", "head")
 
     def __init__(self, head: Offset) -> None:
         self.head = head
-        self._items: list[Item] = []
+        self._runs: list[Run] = []
+        self._count = 0  # entries
         self._bytes = 0
 
-    def extend(self, items: list[Item]) -> None:
-        """With what was appended: consecutive offsets."""
-        if items and items[0].offset <= self.head:
-            items = items[self.head + 1 - items[0].offset :]  # read from the store when the session began, and told now
-        if not items:
-            return
-        if items[0].offset != self.head + 1:
-            self._items.clear()  # what lies between was never told: it is in the store
-            self._bytes = 0
-        self.head = items[-1].offset
-        self._items += items
-        self._bytes += _bytes(items)
-        self._drop(len(self._items) - MAX_ENTRIES)
-        while self._bytes > MAX_BYTES:
+    def extend(self, run: Run) -> None:
+        """With what was appended."""
+        if run.first != self.head + 1:
+            if run.last <= self.head:
+                return  # read from the store when the session began, and told now
+            run = run.behind(self.head)
+            if run.first > self.head + 1:
+                self._drop(len(self._runs))  # what lies between was never told: it is in the store
+        self.head = run.last
+        self._runs.append(run)
+        self._count += len(run.sizes)
+        self._bytes += run.bytes
+        while self._bytes > MAX_BYTES or self._count > MAX_ENTRIES:
             self._drop(1)
 
     def _drop(self, count: int) -> None:
-        if count > 0:
-            self._bytes -= _bytes(self._items[:count])
-            del self._items[:count]
+        for run in self._runs[:count]:
+            self._count -= len(run)
+            self._bytes -= run.bytes
+        del self._runs[:count]
 
-    def after(self, offset: int, limit: int) -> list[Item] | None:
-        """Entries behind `offset`; None if they do not all lie in memory."""
-        skip = offset - (self.head - len(self._items))
-        return None if skip < 0 else self._items[skip : skip + limit]
-
-
-def _bytes(items: list[Item]) -> int:
-    return sum([len(item.part or b"") for item in items])
+    def after(self, offset: int) -> list[Run] | None:
+        """What is behind `offset`; None if it does not all lie in memory."""
+        if offset < self.head - self._count:
+            return None
+        runs = self._runs
+        if runs and runs[-1].first == offset + 1:
+            return runs[-1:]  # as for who had all before
+        at = len(runs)
+        while at and runs[at - 1].first > offset + 1:
+            at -= 1
+        if at and runs[at - 1].last > offset:
+            return [runs[at - 1].behind(offset), *runs[at:]]
+        return runs[at:]
 
 
 class StateTail:
@@ -79,7 +134,7 @@ class StateTail:
             self._items.clear()
         self.head = version
         self._items.append(item)
-        if len(self._items) > MAX_ENTRIES:
+        if len(self._items) > MAX_STATES:
             del self._items[0]
 
     def after(self, version: int) -> list[bytes] | None:

@@ -20,8 +20,8 @@ _BODY = b"\x08\x0a\x52"  # route 10, tag of MessageScheme.body
 
 def body(partition: str, after: int, upto: int, turn: int, parts: Sequence[bytes], *, tail: bytes = b"") -> bytes:
     """The whole frame of a Body. `tail` is what `fetch_part` made, in the answer to a Fetch."""
-    head = (_partition(partition), varint(after), b"\x18", varint(upto), b"\x20", varint(turn))
-    return wrap(_BODY, b"".join((*head, *parts, tail)))
+    head = _partition(partition) + varint(after) + b"\x18" + varint(upto) + b"\x20" + varint(turn)
+    return wrap(_BODY, b"".join((head, *parts, tail)))
 
 
 @lru_cache(maxsize=64)

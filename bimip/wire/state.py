@@ -1,6 +1,7 @@
 """Pages of shadow state, from items that are encoded once for all devices of a user."""
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 
 from bimip.wire import bimip_pb2 as pb
 from bimip.wire.varint import varint
@@ -13,21 +14,29 @@ def receipts_item(
     version: int, *, conversation: str, member: str, kind: int, block: int, runs: Iterable[tuple[int, int, int]]
 ) -> bytes:
     """An element of StateDelta.items. Runs are (from, to, time in ms)."""
-    item = pb.StateItem(version=version)
-    receipts = item.receipts
-    receipts.conversation = conversation
-    receipts.member = member
-    receipts.kind = kind  # type: ignore[assignment]  # the stub knows names of enums, not their numbers
-    receipts.block = block
+    parts = [_block(conversation, member, kind, block)]
     for first, last, time in runs:
-        run = receipts.runs.add(to=last, time=time)
-        setattr(run, "from", first)
-    encoded = item.SerializeToString()
-    return _ITEM + varint(len(encoded)) + encoded
+        run = b"\x08" + varint(first) + b"\x10" + varint(last) + b"\x18" + _time(time)
+        parts.append(b"\x2a" + varint(len(run)) + run)
+    receipts = b"".join(parts)
+    item = b"\x08" + varint(version) + b"\x1a" + varint(len(receipts)) + receipts
+    return _ITEM + varint(len(item)) + item
+
+
+@lru_cache(maxsize=256)
+def _block(conversation: str, member: str, kind: int, block: int) -> bytes:
+    """The fields of Receipts that say whose they are: the same for all acks within a block."""
+    whose = pb.Receipts(conversation=conversation, member=member, block=block)
+    whose.kind = kind  # type: ignore[assignment]  # the stub knows names of enums, not their numbers
+    return whose.SerializeToString()
+
+
+_time = lru_cache(maxsize=16)(varint)
+"""Encoded: all of a batch have one."""
 
 
 def delta_part(after: int, upto: int, items: Sequence[bytes], *, reset: bool = False, complete: bool = False) -> bytes:
     """An element of Body.states: all that changed in (after, upto]."""
-    head = pb.StateDelta(after=after, upto=upto, reset=reset, complete=complete).SerializeToString()
-    length = len(head) + sum(map(len, items))
-    return b"".join((_STATE, varint(length), head, *items))
+    head = b"\x08" + varint(after) + b"\x10" + varint(upto)
+    head += (b"\x18\x01" if reset else b"") + (b"\x20\x01" if complete else b"")
+    return b"".join((_STATE, varint(len(head) + sum(map(len, items))), head, *items))

@@ -9,23 +9,24 @@ appends the server's fields, delivering appends the reader's `user_offset` (a fi
 which is why the length in front can count them before they are known), and a batch is a concatenation.
 """
 
+from collections.abc import Iterable, Sequence
 from hashlib import blake2b
 from operator import attrgetter
 from struct import Struct
 
 from bimip.wire import bimip_pb2 as pb
-from bimip.wire.validation import partition_of
 from bimip.wire.varint import read_varint, varint
 
 _TAG = b"\x2a"  # Body.messages
 _OFFSET = Struct("<cQ")  # Message.user_offset: tag 0x69
 _OFFSET_TAG = b"\x69"
 
-# Message.status = SENT, Message.signal_offset's tag and number, Message.server_time's, Message.signal_id's tag.
-_HEAD = Struct("<3sQ2sQc")
+# Message.status = SENT, Message.signal_offset's tag and number, Message.server_time's, Message.signal_id's tag, length
+# and text.
+_ADDED = Struct("<3sQ2sQ2s13s")
 _HEAD_TAG = b"\x58\x01\x61"
 _SERVER_TIME_TAG = b"\x99\x01"
-_SIGNAL_ID_TAG = b"\x12"
+_SIGNAL_ID_TAG = b"\x12\x0d"
 _CONVERSATION_TAG = b"\x8a\x01"
 _CONVERSATION_OFFSET_TAG = b"\x90\x01"
 
@@ -45,13 +46,20 @@ _SAYS_MORE = attrgetter(*(name for name in _SERVER_FIELDS if name != "user_offse
 _NOTHING = _SAYS_MORE(pb.Message())
 
 _LENGTHS = Struct("<qIIIII")
+DIGEST_BYTES = 8
 
 
-def outgoing(message: pb.Message, eid: str, device: str) -> bytes:
-    """What the client sent, fit to store: `from` is the authenticated device, nothing in it is the server's to say.
+def author_part(eid: str, device: str) -> bytes:
+    """Message.from: the authenticated device."""
+    author = pb.Identity(eid=eid, connection_resource_id=device).SerializeToString()
+    return b"\x1a" + varint(len(author)) + author
 
-    Changes the message: `from` is overwritten, the server's fields, `devices` (each addressee gets only what is
-    addressed to it; take the list first) and fields that this schema does not know are gone.
+
+def outgoing(message: pb.Message, author: bytes) -> bytes:
+    """What the client sent, fit to store: `from` is the `author_part`, and nothing in it is the server's to say.
+
+    Changes the message: `from`, the server's fields, `devices` (each addressee gets only what is addressed to it; take
+    the list first) and fields that this schema does not know are gone.
     """
     message.DiscardUnknownFields()
     if _SAYS_MORE(message) != _NOTHING or message.HasField("user_offset"):
@@ -59,37 +67,39 @@ def outgoing(message: pb.Message, eid: str, device: str) -> bytes:
             message.ClearField(name)
     if message.devices:
         message.ClearField("devices")
-    author = getattr(message, "from")
-    author.Clear()
-    author.eid = eid
-    author.connection_resource_id = device
-    return message.SerializeToString()
+    message.ClearField("from")
+    return message.SerializeToString() + author
 
 
 def store(
-    sent: bytes, *, stamp: int, signal_id: str, conversation: str, conversation_offset: int, server_time: int
-) -> bytes:
-    """The stored form of what `outgoing` made."""
-    text = signal_id.encode()
+    sent: Sequence[bytes], *, stamps: Sequence[tuple[int, str, int]], conversation: str, conversation_offset: int
+) -> list[bytes]:
+    """The stored forms of what `outgoing` made. Of each its stamp, as number and as signal id, and the server's time;
+    the first one has the offset in the conversation that is given, the next ones follow.
+    """
     name = conversation.encode()
-    added = b"".join(
-        (
-            _HEAD.pack(_HEAD_TAG, stamp, _SERVER_TIME_TAG, server_time, _SIGNAL_ID_TAG),
-            varint(len(text)),
-            text,
-            _CONVERSATION_TAG,
-            varint(len(name)),
-            name,
-            _CONVERSATION_OFFSET_TAG,
-            varint(conversation_offset),
-        )
-    )
-    return b"".join((_TAG, varint(len(sent) + len(added) + 9), sent, added))
+    place = b"".join((_CONVERSATION_TAG, varint(len(name)), name, _CONVERSATION_OFFSET_TAG))
+    most = _ADDED.size + len(place) + _OFFSET.size
+    pack = _ADDED.pack
+    bodies: list[bytes] = []
+    for fields, (stamp, signal_id, time) in zip(sent, stamps, strict=True):
+        number = varint(conversation_offset)
+        added = pack(_HEAD_TAG, stamp, _SERVER_TIME_TAG, time, _SIGNAL_ID_TAG, signal_id.encode())
+        length = varint(len(fields) + most + len(number))
+        bodies.append(b"".join((_TAG, length, fields, added, place, number)))
+        conversation_offset += 1
+    return bodies
 
 
 def deliver(stored: bytes, offset: int) -> bytes:
     """One element of Body.messages, as the reader in whose log it has this offset gets it."""
     return stored + _OFFSET.pack(_OFFSET_TAG, offset)
+
+
+def deliver_all(stored: Iterable[bytes], first: int) -> list[bytes]:
+    """`deliver` for entries that follow each other."""
+    pack = _OFFSET.pack
+    return [one + pack(_OFFSET_TAG, offset) for offset, one in enumerate(stored, first)]
 
 
 def undelivered(part: bytes) -> bytes:
@@ -117,19 +127,16 @@ def erased(stored: bytes) -> bytes:
     return _framed(message.SerializeToString())
 
 
-def digest(message: pb.Message) -> bytes:
-    """16 bytes over what makes two messages with one id the same: recipient, partition, type, content, addressees.
+def digest(message: pb.Message, to: str, partition: str) -> bytes:
+    """DIGEST_BYTES over what makes two messages with one id the same: recipient, partition, type, content, addressees.
 
     Not over times, `from` or `signature`: a client that resends may have signed again. Every text is preceded by its
     length, so no two contents run together to the same bytes.
     """
-    to = message.to.eid.encode()
-    partition = partition_of(message).encode()
-    encryption = message.encryption_type.encode()
-    encrypted = message.encrypted.encode()
-    payload = message.payload
+    payload, encryption, encrypted = message.payload, message.encryption_type, message.encrypted
     lengths = _LENGTHS.pack(message.type, len(to), len(partition), len(encryption), len(encrypted), len(payload))
-    hashed = blake2b(b"".join((lengths, to, partition, encryption, encrypted, payload)), digest_size=16)
+    texts = f"{to}{partition}{encryption}{encrypted}".encode()
+    hashed = blake2b(lengths + texts + payload, digest_size=DIGEST_BYTES)
     if message.devices:
         for part in sorted(map(_addressee, message.devices)):
             hashed.update(part)

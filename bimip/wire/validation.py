@@ -6,6 +6,7 @@ store's to say. Fields that are the server's are ignored from clients, never ref
 
 import re
 from collections.abc import Sequence
+from operator import attrgetter
 
 from bimip.wire import bimip_pb2 as pb
 from bimip.wire.errors import WireError
@@ -14,7 +15,10 @@ from bimip.wire.limits import Limits
 LAST_MILLISECOND = 253_402_300_799_999  # of the year 9999: whoever sends more counts in another unit
 
 _DEFAULTS = Limits()
-_SEQ = re.compile(r"[0-9]{1,18}:[0-9]{1,18}:.+")
+_SEQ = re.compile(r"([0-9]{1,18}):([0-9]{1,18}):(.+)")
+_HIGHEST_LOCAL = 2**32 - 1
+_WRITTEN = attrgetter("id", "timestamp", "type", "partition", "scope", "seq", "reply_to")
+"""A message's plain fields, in one look."""
 _STATUSES = frozenset(number for number in pb.MessageStatus.values() if number > pb.SENT)
 _FETCH_KINDS = frozenset(pb.FetchKind.values())
 _STARTS = frozenset(pb.Start.values())
@@ -49,9 +53,11 @@ def check_id(text: str, what: str, limits: Limits = _DEFAULTS) -> None:
         raise WireError(pb.INVALID, f"{what} holds unprintable characters: leave them out.", field=what)
 
 
-def check_message(message: pb.Message, limits: Limits, eid: str) -> None:
-    """A Message that the user `eid` sends."""
+def check_message(message: pb.Message, limits: Limits, eid: str, *, most_bytes: int | None = None) -> None:
+    """A Message that the user `eid` sends. `most_bytes`: of what it came in, which may tell that it is small enough."""
     try:
+        if most_bytes is None or most_bytes > limits.max_message_bytes:
+            _check_size(message, limits)
         _check_message(message, limits, eid)
     except WireError as error:
         error.id = message.id
@@ -92,13 +98,14 @@ def check_batch(batch: pb.Body | pb.Hello, limits: Limits) -> None:
 def check_fetch(fetch: pb.Fetch, limits: Limits, eid: str = "") -> None:  # noqa: ARG001 - the checks of payloads have one shape
     if fetch.kind not in _FETCH_KINDS:
         raise WireError(pb.INVALID, f"There is no kind {fetch.kind} of Fetch.", field="kind")
-    if fetch.kind in {pb.UNACKNOWLEDGED, pb.LOG} or fetch.partition:
+    if fetch.kind in {pb.UNACKNOWLEDGED, pb.LOG, pb.BY_SEQ} or fetch.partition:
         check_id(fetch.partition, "partition", limits)
     if fetch.kind in {pb.HISTORY, pb.RECEIPTS} or fetch.conversation:
         check_id(fetch.conversation, "conversation", limits)
     if fetch.kind == pb.BY_SEQ:
         for what in ("seq_from", "seq_to"):
-            _check_seq(getattr(fetch, what), what, limits)
+            if getattr(fetch, what):
+                _check_seq(getattr(fetch, what), what, limits)
     if fetch.HasField("from"):
         _check_identity(getattr(fetch, "from"), "from", limits)
     if fetch.to.eid:
@@ -122,35 +129,40 @@ def check_ranges(ranges: Sequence[pb.OffsetRange], limits: Limits, what: str) ->
             )
 
 
+def _check_size(message: pb.Message, limits: Limits) -> None:
+    most = limits.max_message_bytes
+    if message.ByteSize() > most:
+        sentence = f"The message is larger than {most} bytes: send large content by reference."
+        raise WireError(pb.TOO_LARGE, sentence, field="payload")
+
+
 def _check_message(message: pb.Message, limits: Limits, eid: str) -> None:
-    """What every message has; then what few have. This is the hot path: one test for each field that may be empty."""
-    if message.ByteSize() > limits.max_message_bytes:
-        raise WireError(
-            pb.TOO_LARGE,
-            f"The message is larger than {limits.max_message_bytes} bytes: send large content by reference.",
-            field="payload",
-        )
-    if message.id:
-        check_id(message.id, "id", limits)
-    _check_author(message, eid)
-    check_eid(message.to.eid, "to.eid", limits)
-    if not 0 <= message.timestamp <= LAST_MILLISECOND:
+    """This is the hot path: what every message has is looked at here, and what is wrong with it told elsewhere."""
+    own_id, timestamp, kind, partition, scope, seq, reply_to = _WRITTEN(message)
+    to = message.to.eid
+    if own_id and not (len(own_id) <= limits.max_id_bytes and own_id.isascii() and own_id.isprintable()):
+        check_id(own_id, "id", limits)
+    if message.HasField("from"):
+        _check_author(message, eid)
+    if not (0 < len(to) <= limits.max_eid_bytes and to.isascii() and to.isprintable()):
+        check_eid(to, "to.eid", limits)
+    if not 0 <= timestamp <= LAST_MILLISECOND:
         sentence = "timestamp is no time in milliseconds since 1970: mind the unit."
         raise WireError(pb.INVALID, sentence, field="timestamp")
-    if message.type < 0:
+    if kind < 0:
         raise WireError(pb.INVALID, "type is negative: 1 is a chat message, 2 a notification.", field="type")
-    if message.partition:
-        check_id(message.partition, "partition", limits)
-    _check_extras(message, limits)
-
-
-def _check_extras(message: pb.Message, limits: Limits) -> None:
-    if message.scope not in {"", "private", "friend"}:
+    if partition:
+        check_id(partition, "partition", limits)
+    if scope and scope not in {"private", "friend"}:
         raise WireError(pb.INVALID, "scope is private, friend or empty.", field="scope")
-    if message.seq:
-        _check_seq(message.seq, "seq", limits)
-    if message.reply_to:
-        check_id(message.reply_to, "reply_to", limits)
+    if seq:
+        _check_seq(seq, "seq", limits)
+    if reply_to:
+        check_id(reply_to, "reply_to", limits)
+    _check_lists(message, limits)
+
+
+def _check_lists(message: pb.Message, limits: Limits) -> None:
     if message.devices:
         _check_devices(message.devices, limits)
     if message.mentions:
@@ -160,7 +172,7 @@ def _check_extras(message: pb.Message, limits: Limits) -> None:
 
 
 def _check_author(message: pb.Message | pb.Signal, eid: str) -> None:
-    if message.HasField("from") and getattr(message, "from").eid not in {"", eid}:
+    if getattr(message, "from").eid not in {"", eid}:
         raise WireError(
             pb.FORBIDDEN,
             "from.eid is not the user of your token: leave from away, the server sets it.",
@@ -169,9 +181,18 @@ def _check_author(message: pb.Message | pb.Signal, eid: str) -> None:
 
 
 def _check_seq(text: str, what: str, limits: Limits) -> None:
-    if not _SEQ.fullmatch(text):
+    parts = _SEQ.fullmatch(text)
+    if not parts:
         raise WireError(pb.INVALID, f"{what} is not of the form timestamp:localSeq:device.", field=what)
-    check_id(text.split(":", 2)[2], what, limits)
+    if int(parts[2]) > _HIGHEST_LOCAL:
+        raise WireError(pb.INVALID, f"{what} has a localSeq beyond {_HIGHEST_LOCAL}: count from 1.", field=what)
+    check_id(parts[3], what, limits)
+
+
+def seq_numbers(text: str) -> tuple[int, int]:
+    """The time and the number of a `seq` that was checked."""
+    time, local, _ = text.split(":", 2)
+    return int(time), int(local)
 
 
 def _check_devices(devices: Sequence[pb.DeviceAddress], limits: Limits) -> None:
@@ -209,18 +230,22 @@ def _check_identity(identity: pb.Identity, what: str, limits: Limits) -> None:
 
 
 def _check_signal(signal: pb.Signal, limits: Limits, eid: str) -> None:
+    """As the check of a message: an ack comes with each frame."""
     status = signal.status
     if status not in _STATUSES:
         raise WireError(
             pb.INVALID, f"A client sends no Signal of status {status}: 2 is DELIVERED, 3 is READ.", field="status"
         )
-    _check_author(signal, eid)
+    if signal.HasField("from"):
+        _check_author(signal, eid)
     if signal.id:
         check_id(signal.id, "id", limits)
     if signal.offsets:
         check_ranges(signal.offsets, limits, "offsets")
     if status == pb.DELIVERED:
-        check_id(signal.partition, "partition", limits)
+        partition = signal.partition
+        if not (0 < len(partition) <= limits.max_id_bytes and partition.isascii() and partition.isprintable()):
+            check_id(partition, "partition", limits)
         if not (signal.upto or signal.user_offset or signal.offsets):
             raise WireError(pb.INVALID, "Nothing is acknowledged: give upto, offsets or user_offset.", field="upto")
     elif status in _CONVERSATIONAL:

@@ -1,22 +1,22 @@
 """Protobuf's variable-length numbers: seven bits a byte, the lowest first, the top bit says that more follow."""
 
-_ONE_BYTE = [bytes((number,)) for number in range(128)]
 
-
-def varint(number: int) -> bytes:
-    """A number from 0 to 2**64 - 1, encoded."""
-    if number < 128:
-        return _ONE_BYTE[number]
-    if number < 16384:
-        return bytes((number & 127 | 128, number >> 7))
-    if number < 2097152:
-        return bytes((number & 127 | 128, number >> 7 & 127 | 128, number >> 14))
+def _encoded(number: int) -> bytes:
     out = bytearray()
     while number > 127:
         out.append(number & 127 | 128)
         number >>= 7
     out.append(number)
     return bytes(out)
+
+
+_SHORT = [_encoded(number) for number in range(1 << 14)]
+"""Of one or two bytes: lengths and offsets, several for each frame."""
+
+
+def varint(number: int) -> bytes:
+    """A number from 0 to 2**64 - 1, encoded."""
+    return _SHORT[number] if number < 16384 else _encoded(number)
 
 
 def read_varint(data: bytes, at: int) -> tuple[int, int]:

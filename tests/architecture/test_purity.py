@@ -11,6 +11,7 @@ PURE = (
     "bimip.domain",
     "bimip.session",
     "bimip.supervision.policy",
+    "bimip.storage.blocks",
     "bimip.storage.keys",
     "bimip.storage.packing",
 )
@@ -20,8 +21,10 @@ PURE_IMPORTS = {
     "dataclasses",
     "enum",
     "functools",
+    "hashlib",
     "itertools",
     "math",
+    "operator",
     "struct",
     "typing",
 }
@@ -83,6 +86,7 @@ PLACES = {
     ("bimip.storage.lmdb", "lmdb"): "the store on the disk; Surroundings chooses",
     ("bimip.storage.lmdb", "pathlib"): "the store on the disk; Surroundings chooses",
     ("bimip.storage.lmdb", "resource"): "how much address space the system grants",
+    ("bimip.storage.trees", "lmdb"): "a part of the store on the disk: it writes to the transaction that it is given",
     ("bimip.storage.owner", "os"): "the lock on the store's folder",
     ("bimip.storage.owner", "fcntl"): "the lock on the store's folder",
     ("bimip.storage.owner", "pathlib"): "the lock on the store's folder",

@@ -208,7 +208,7 @@ class Device:
             if not self._welcome(link, answer):
                 return 1006
             nursery.start_soon(self._write_on, link)
-            return await self._read_on(link)
+            return await self.read_on(link)
         except ConnectionClosed as closed:
             return 1006 if closed.reason is None else int(closed.reason.code)
 
@@ -218,7 +218,7 @@ class Device:
         assert isinstance(frame, bytes)
         return pb.MessageScheme.parse(frame)
 
-    async def _read_on(self, link: Link) -> int:
+    async def read_on(self, link: Link) -> int:
         left = self._random.randint(3, 100)
         while True:
             self._receive(link, await self._next(link))

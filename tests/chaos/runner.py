@@ -23,7 +23,7 @@ class HastyJournal(Journal):
 
     async def _write(self, tickets: Sequence[Ticket], *, growing: bool = True) -> None:
         batch, results, rest = self._decide(tickets, growing=growing)
-        self._release(tickets, results, rest, Committed(batch.changes, batch.news))
+        self._release(tickets, results, rest, Committed(batch.log_news, batch.news))
         await trio.sleep(0.05)
         await self._commit(batch.changes)
 

@@ -1,5 +1,6 @@
 """Operations decided and committed one after another, as the journal does it, over the memory store."""
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from bimip.domain.batch import Batch, Decision
@@ -13,6 +14,7 @@ from bimip.domain.operations import (
     Append,
     Appended,
     Operation,
+    Post,
     Receipt,
     Refused,
     Register,
@@ -22,6 +24,7 @@ from bimip.domain.operations import (
 from bimip.domain.ranges import Ranges
 from bimip.domain.receipts import covers
 from bimip.domain.records import (
+    DIGEST_BYTES,
     Addressed,
     Changes,
     Cursor,
@@ -30,9 +33,9 @@ from bimip.domain.records import (
     ReceiptKey,
     ReceiptKind,
     Runs,
-    Sequence,
     Table,
 )
+from bimip.domain.records import Sequence as Run
 from bimip.domain.rules import Moment, Rules
 from bimip.storage.memory import MemoryStore
 
@@ -40,8 +43,11 @@ CHAT = "chat"
 BEGIN = Millis(1_700_000_000_000)
 
 
-def encode(sent: bytes, stamp: Stamp, conversation: ConversationId, place: ConversationOffset) -> bytes:
-    return b"%d/%d/%d/%s" % (stamp, conversation, place, sent)
+def encode(
+    sent: Sequence[bytes], stamps: Sequence[Stamp], conversation: ConversationId, first: ConversationOffset
+) -> list[bytes]:
+    rows = enumerate(zip(sent, stamps, strict=True), first)
+    return [b"%d/%d/%d/%s" % (stamp, conversation, place, one) for place, (one, stamp) in rows]
 
 
 class Peer(NamedTuple):
@@ -100,7 +106,7 @@ class Ledger:
                 kept = self.decisions
                 self.do(decision.then)
                 self.decisions = kept + self.decisions
-        return [decision.result for decision in decisions]
+        return [alone(decision.result) for decision in decisions]
 
     def device(self, eid: str, name: str = "phone") -> Peer:
         result = self.do(Register(eid, name))
@@ -117,8 +123,10 @@ class Ledger:
         partition: str = CHAT,
         addresses: tuple[Address, ...] = (),
         sent: bytes = b"",
+        seq: tuple[int, int] | None = None,
     ) -> Append:
-        return Append(sender.user, sender.device, message_id, to, partition, digest, sent, addresses)
+        post = Post(message_id, digest.ljust(DIGEST_BYTES, b"\0"), sent, seq)
+        return Append(sender.user, sender.device, to, partition, (post,), addresses)
 
     def send(self, sender: Peer, to: str, message_id: str, **fields: Any) -> Appended:
         result = self.do(self.append(sender, to, message_id, **fields))
@@ -137,13 +145,14 @@ class Ledger:
         with self.store.snapshot() as view:
             return view.get(table, key)
 
-    def log(self, user: UserId, partition: str = CHAT) -> Log | None:
+    def log(self, user: UserId, partition: str = CHAT) -> Any:
+        """A Log, or None."""
         log: Log | None = self.get(Table.LOGS, user, partition)
         return log
 
     def entries(self, user: UserId, partition: str = CHAT) -> list[tuple[int, Entry]]:
         with self.store.snapshot() as view:
-            return view.read(Sequence.ENTRIES, (user, partition), 0, limit=1_000_000)
+            return view.read(Run.ENTRIES, (user, partition), 0, limit=1_000_000)
 
     def cursor(self, peer: Peer, partition: str = CHAT) -> Cursor | None:
         cursor: Cursor | None = self.get(Table.CURSORS, peer.device, partition)
@@ -177,6 +186,11 @@ class Ledger:
                 found.update(((table, key), record) for key, record in view.records[table].items())
             found.update((place, (first, tuple(run))) for place, (first, run) in view.runs.items())
         return found
+
+
+def alone(result: Result) -> Any:
+    """The outcome of an Append of one message; any other result as it is."""
+    return result[0] if type(result) is tuple and len(result) == 1 else result
 
 
 def fault_of(result: Result) -> str:

@@ -15,7 +15,8 @@ def test_a_message_enters_both_logs_and_the_conversation() -> None:
     ledger = Ledger()
     ann, bob = ledger.device("ann"), ledger.device("bob")
     sent = ledger.send(ann, "bob", "m1", sent=b"hello")
-    entry = Entry(sent.stamp, sent.conversation, sent.conversation_offset, ann.user, ann.device, addressed=False)
+    place = (sent.stamp, sent.conversation, sent.conversation_offset)
+    entry = Entry(*place, ann.user, ann.device, addressed=False, digest=bytes(8))
 
     assert sent == Appended("m1", "chat", sent.stamp, sent.offset, sent.conversation, sent.conversation_offset, False)  # noqa: FBT003 - duplicate
     assert (sent.offset, sent.conversation_offset) == (1, 1)

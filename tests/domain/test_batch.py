@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bimip.domain.batch import Batch, Cut, Decision, Grow, Put, StateNews
+from bimip.domain.batch import Batch, Cut, Decision, Grow, Insert, Put, StateNews
 from bimip.domain.ids import ConversationId, Millis, UserId, Version
 from bimip.domain.operations import Done
-from bimip.domain.records import ReceiptKey, ReceiptKind, Sequence, Table
+from bimip.domain.records import Index, ReceiptKey, ReceiptKind, Row, Sequence, Table
 from bimip.storage.memory import MemoryStore
 
 NAMES = st.sampled_from("abcdef")
@@ -16,7 +16,9 @@ ROOMS = st.integers(1, 2)
 puts = st.builds(lambda name, value: ("put", name, value), NAMES, st.none() | st.integers(1, 9))
 grows = st.builds(lambda room, count: ("grow", room, count), ROOMS, st.integers(1, 4))
 cuts = st.builds(lambda room, below: ("cut", room, below), ROOMS, st.integers(0, 12))
-steps = st.lists(st.lists(puts | grows | cuts, max_size=5), max_size=6)
+rows = st.tuples(st.integers(0, 3), st.integers(0, 1), st.integers(1, 2), st.integers(1, 9))
+inserts = st.builds(lambda room, rows: ("insert", room, rows), ROOMS, st.lists(rows, max_size=4))
+steps = st.lists(st.lists(puts | grows | cuts | inserts, max_size=5), max_size=6)
 
 
 class Numbers:
@@ -30,17 +32,20 @@ class Numbers:
         puts: list[Put] = []
         grows: list[Grow] = []
         cuts: list[Cut] = []
+        inserts: list[Insert] = []
         for what, where, value in step:
             if what == "put":
-                puts.append((Table.REVOKED, (where,), value))
+                puts.append((Table.REVOKED, {(where,): value}))
             elif what == "grow":
-                for _ in range(value):
-                    self.heads[where] += 1
-                    grows.append((Sequence.HISTORY, (where,), self.heads[where], self.heads[where]))
+                numbers = range(self.heads[where] + 1, self.heads[where] + value + 1)
+                self.heads[where] += value
+                grows.append((Sequence.HISTORY, (where,), [(number, number) for number in numbers]))
+            elif what == "insert":
+                inserts.append((Index.SEQS, (where,), value))
             else:
                 self.firsts[where] = min(max(self.firsts[where], value), self.heads[where] + 1)
                 cuts.append((Sequence.HISTORY, (where,), self.firsts[where]))
-        return Decision(Done(), puts, tuple(grows), tuple(cuts))
+        return Decision(Done(), puts, tuple(grows), tuple(cuts), inserts=inserts)
 
 
 def commit(store: MemoryStore, batch: Batch) -> None:
@@ -57,16 +62,18 @@ def commit(store: MemoryStore, batch: Batch) -> None:
     st.integers(1, 4),
     st.integers(0, 14),
     st.sampled_from(["up", "down"]),
+    rows.flatmap(lambda row: st.sampled_from([row[:length] for length in range(5)])),
+    rows | st.just((9,)),
 )
 def test_a_batch_answers_as_the_store_does_once_it_is_committed(
-    before: list[Any], pending: list[Any], low: str, high: str, limit: int, after: int, order: str
+    before: list[Any], pending: list[Any], low: str, high: str, limit: int, after: int, order: str, first: Row, end: Row
 ) -> None:
     store, numbers = MemoryStore(), Numbers()
     for step in before:
         with store.snapshot() as base:
-            first = Batch(base)
-        first.absorb(numbers.decision(step))
-        commit(store, first)
+            committed = Batch(base)
+        committed.absorb(numbers.decision(step))
+        commit(store, committed)
     with store.snapshot() as base:
         batch = Batch(base)
         for step in pending:
@@ -74,12 +81,27 @@ def test_a_batch_answers_as_the_store_does_once_it_is_committed(
         gets = [batch.get(Table.REVOKED, (name,)) for name in "abcdef"]
         scanned = batch.scan(Table.REVOKED, (low,), (high,), limit=limit, reverse=order == "down")
         read = [batch.read(Sequence.HISTORY, (room,), after, limit=limit) for room in (1, 2)]
+        found = batch.find(Index.SEQS, (1,), first, end, limit=limit, reverse=order == "down")
     commit(store, batch)
 
     with store.snapshot() as view:
         assert gets == [view.get(Table.REVOKED, (name,)) for name in "abcdef"]
         assert scanned == view.scan(Table.REVOKED, (low,), (high,), limit=limit, reverse=order == "down")
         assert read == [view.read(Sequence.HISTORY, (room,), after, limit=limit) for room in (1, 2)]
+        assert found == view.find(Index.SEQS, (1,), first, end, limit=limit, reverse=order == "down")
+
+
+def test_a_trim_of_a_batch_reaches_the_store() -> None:
+    store = MemoryStore()
+    with store.snapshot() as base:
+        batch = Batch(base)
+    for below in (2, 3):
+        row = (below, 0, 0, below)
+        batch.absorb(Decision(Done(), inserts=[(Index.SEQS, (1,), [row])], trims=((Index.SEQS, (1,), below),)))
+    commit(store, batch)
+
+    with store.snapshot() as view:
+        assert view.find(Index.SEQS, (1,), (), (9,), limit=9) == [(3, 0, 0, 3)]
 
 
 def test_a_batch_gathers_the_news_in_order() -> None:
@@ -97,7 +119,7 @@ def test_a_batch_gathers_the_news_in_order() -> None:
 def test_a_record_that_is_empty_is_no_deletion(record: object) -> None:
     with MemoryStore().snapshot() as base:
         batch = Batch(base)
-    batch.absorb(Decision(Done(), [(Table.META, ("x",), record)]))
+    batch.absorb(Decision(Done(), [(Table.META, {("x",): record})]))
 
     assert batch.get(Table.META, ("x",)) == record
     assert batch.scan(Table.META, ("",), ("z",), limit=9) == [(("x",), record)]
@@ -107,11 +129,11 @@ def test_deleted_records_do_not_shorten_what_a_scan_finds() -> None:
     store = MemoryStore()
     with store.snapshot() as base:
         first = Batch(base)
-    first.absorb(Decision(Done(), [(Table.REVOKED, (name,), 1) for name in "abcdef"]))
+    first.absorb(Decision(Done(), [(Table.REVOKED, {(name,): 1 for name in "abcdef"})]))
     commit(store, first)
     with store.snapshot() as base:
         batch = Batch(base)
-        batch.absorb(Decision(Done(), [(Table.REVOKED, (name,), None) for name in "abef"]))
+        batch.absorb(Decision(Done(), [(Table.REVOKED, {(name,): None for name in "abef"})]))
         up = batch.scan(Table.REVOKED, ("a",), ("z",), limit=2)
         down = batch.scan(Table.REVOKED, ("a",), ("z",), limit=2, reverse=True)
 

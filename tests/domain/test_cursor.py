@@ -55,7 +55,7 @@ class Phone:
         for number, kind in enumerate(self.kinds, 1):
             author, origin = AUTHORS[kind]
             stamp, place = Stamp(1000 + number), ConversationOffset(number)
-            entries.append((number, Entry(stamp, ConversationId(1), place, author, origin, kind in {3, 4})))
+            entries.append((number, Entry(stamp, ConversationId(1), place, author, origin, kind in {3, 4}, bytes(8))))
             if kind in {TO_PHONE, TO_LAPTOP}:
                 device = PHONE if kind == TO_PHONE else LAPTOP
                 changes.puts[Table.ADDRESSED][stamp, USER] = (Addressed(device, None),)
@@ -86,7 +86,7 @@ class Phone:
 
     def advance(self, upto: int, more: Ranges, *, window: int = 1000, limit: int = 1000) -> Step:
         op = Acknowledge(USER, PHONE, "chat", Offset(upto), more)
-        rules = Rules(encode=lambda *_: b"", window_entries=window, slice_entries=limit)
+        rules = Rules(encode=lambda *_: [], window_entries=window, slice_entries=limit)
         with self.store.snapshot() as view:
             cursor, entries, rest = advance(view, op, view.get(Table.LOGS, PLACE), self.cursor(), rules)
         self.commit(Changes(puts={Table.CURSORS: {(PHONE, "chat"): cursor}}))

@@ -13,6 +13,7 @@ from bimip.domain.operations import (
     Acknowledge,
     Acknowledged,
     Address,
+    Append,
     Appended,
     Done,
     Expired,
@@ -21,7 +22,6 @@ from bimip.domain.operations import (
     Operation,
     Receipt,
     Refused,
-    Result,
     Seat,
     Seated,
 )
@@ -162,6 +162,19 @@ class History(RuleBasedStateMachine):
         expected = self.model.send(sender, to, name, digest, addressed, self.ledger.now)
         self.expect(self.ledger.append(sender, to, name, digest=digest, addresses=addresses), expected)
 
+    @rule(
+        who=peers,
+        to=st.sampled_from(EIDS),
+        names=st.lists(st.sampled_from("abcdefgh"), min_size=2, max_size=5, unique=True),
+        digest=st.sampled_from([b"x", b"x", b"y"]),
+    )
+    def send_many(self, who: tuple[str, str], to: str, names: list[str], digest: bytes) -> None:
+        """What is known of them is answered again, the others are appended, in their order."""
+        sender = self.peers[who]
+        expected = [self.model.send(sender, to, name, digest, frozenset(), self.ledger.now) for name in names]
+        posts = [self.ledger.append(sender, to, name, digest=digest).posts[0] for name in names]
+        self.expect(Append(sender.user, sender.device, to, CHAT, posts), expected)
+
     @rule(who=peers, upto=offsets, pieces=pieces)
     def acknowledge(self, who: tuple[str, str], upto: int, pieces: list[tuple[int, int]]) -> None:
         peer = self.peers[who]
@@ -226,7 +239,7 @@ class History(RuleBasedStateMachine):
                 for number, message in enumerate(messages, 1)
                 if number >= first
             ]
-            assert (tuple(log) if log else (1, 0)) == (first, len(messages))
+            assert ((log.first, log.head) if log else (1, 0)) == (first, len(messages))
         for (pair, reader, kind), times in self.model.receipts.items():
             one, other = sorted(self.peers[eid, "phone"].user for eid in (pair if len(pair) == 2 else [*pair] * 2))
             conversation = self.direct(one, other)
@@ -253,8 +266,10 @@ class History(RuleBasedStateMachine):
             self.what_is_stored_is_what_should_be()
 
 
-def plainly(result: Result) -> object:
+def plainly(result: Any) -> object:
     """A result as the model tells it."""
+    if type(result) is tuple:
+        return [plainly(outcome) for outcome in result]
     if isinstance(result, Refused):
         return result.fault
     if isinstance(result, Appended):

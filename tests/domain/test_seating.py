@@ -23,7 +23,12 @@ def ledger_with(cursor: Cursor | None, first: int = 4, head: int = 12, **rules: 
     """A log of another user's messages, of which those below `first` expired."""
     ledger = Ledger(**rules)
     entries: list[tuple[int, Entry]] = [
-        (number, Entry(Stamp(number), CONVERSATION, ConversationOffset(number), OTHER, THEIRS, addressed=False))
+        (
+            number,
+            Entry(
+                Stamp(number), CONVERSATION, ConversationOffset(number), OTHER, THEIRS, addressed=False, digest=bytes(8)
+            ),
+        )
         for number in range(1, head + 1)
     ]
     changes = Changes(

@@ -1,5 +1,7 @@
 """Fetching and acknowledging are separate; what is acknowledged is kept (DESIGN.md part 6)."""
 
+from typing import Any
+
 import pytest
 import trio
 from trio.testing import MockClock
@@ -319,6 +321,7 @@ async def test_signals_and_messages_in_one_batch_succeed_or_fail_each_on_its_own
             (pb.ErrorCode.NOT_FOUND, "m2", 4),
             (pb.ErrorCode.OFFSET_BEYOND_HEAD, "", 5),
         ]
+        await trio.sleep(0.03)  # what was written does not wait for what was acknowledged
         assert await floor_of(world, device="phone") == 2
 
 
@@ -330,3 +333,45 @@ async def test_a_device_that_starts_without_cursor_holds_nothing_back(autojump_c
 
         assert laptop.welcome.logs[0].floor == 2
         assert laptop.welcome.gaps == []
+
+
+async def test_acks_that_follow_fast_are_one_operation(autojump_clock: MockClock) -> None:
+    async with open_world() as world:
+        phone = await bob_with(world, 9)
+        await phone.heard()
+        before = world.server.journal_statistics.operations
+        for upto in (1, 2, 5, 3, 9):
+            phone.acknowledge(upto)
+        await trio.sleep(0.03)
+
+        assert world.server.journal_statistics.operations == before + 1
+        assert await floor_of(world, device="phone") == 9
+
+
+async def test_an_ack_that_says_which_it_is_or_names_ranges_is_one_of_its_own(autojump_clock: MockClock) -> None:
+    async with open_world() as world:
+        phone = await bob_with(world, 9)
+        await phone.heard()
+        before = world.server.journal_statistics.operations
+        phone.acknowledge(1)
+        phone.send(signal=pb.Signal(status=DELIVERED, partition="chat", upto=2), ref=7)
+        phone.acknowledge(3, 5, 6)
+        phone.acknowledge(4)
+        await trio.sleep(0.03)
+
+        assert world.server.journal_statistics.operations == before + 4
+        assert await floor_of(world, device="phone") == 6
+
+
+async def test_an_ack_is_decided_in_time_however_much_is_written(autojump_clock: MockClock) -> None:
+    """Messages overtake it, and it is not overtaken for ever."""
+    async with open_world() as world:
+        phone = await bob_with(world, 1)
+        await phone.heard()
+        phone.acknowledge(1)
+        for number in range(20):
+            await trio.sleep(0.001)
+            phone.write("carol", b"again", f"w{number}")
+        described: Any = await world.server.describe_user("bob")
+
+        assert described["devices"]["phone"]["committed"]["chat"]["floor"] >= 1

@@ -287,7 +287,6 @@ async def test_kinds_that_are_not_served_and_partitions_that_are_not_there(autoj
         phone = await world.join("bob", "phone")
         asked = [
             pb.Fetch(kind=pb.FetchKind.RECEIPTS, conversation="c1"),
-            pb.Fetch(kind=pb.FetchKind.BY_SEQ, seq_from="1:1:a", seq_to="2:1:a"),
             pb.Fetch(kind=LOG, partition="pigeons"),
             pb.Fetch(kind=LOG),
         ]
@@ -297,9 +296,8 @@ async def test_kinds_that_are_not_served_and_partitions_that_are_not_there(autoj
 
         assert [(error.ref, error.code) for error in heard.errors] == [
             (1, pb.ErrorCode.UNSUPPORTED),
-            (2, pb.ErrorCode.UNSUPPORTED),
-            (3, pb.ErrorCode.NOT_FOUND),
-            (4, pb.ErrorCode.INVALID),
+            (2, pb.ErrorCode.NOT_FOUND),
+            (3, pb.ErrorCode.INVALID),
         ]
 
 

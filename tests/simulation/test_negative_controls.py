@@ -89,6 +89,9 @@ def forgetting(decide: Callable[..., Any]) -> Callable[..., Any]:
         def get(self, table: Table, key: Any) -> Any:
             return None if table is Table.SEEN else self._view.get(table, key)
 
+        def get_all(self, table: Table, keys: Any) -> Any:
+            return [self.get(table, key) for key in keys]
+
     return lambda view, op, moment: decide(Forgetful(view), op, moment)
 
 

@@ -1,20 +1,21 @@
 """A journal with everything that outlives it, on a store and a worker that can be made to fail."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
 import trio
 
 from bimip.domain.ids import ConversationId, ConversationOffset, DeviceId, Millis, Offset, Stamp, UserId
-from bimip.domain.operations import Acknowledge, Append, Operation, Register, Registered, Result
-from bimip.domain.records import Changes, Entry, Key, Sequence, Table
+from bimip.domain.operations import Acknowledge, Append, Operation, Post, Register, Registered, Result
+from bimip.domain.records import DIGEST_BYTES, Changes, Entry, Key, Sequence, Table
 from bimip.domain.rules import Rules
 from bimip.storage.errors import StorageError
 from bimip.storage.journal import Committed, Journal, JournalStatistics
 from bimip.storage.memory import MemoryStore
 from bimip.storage.queue import OperationQueue
 from bimip.storage.worker import InlineWorker, Worker
+from tests.domain.support import alone
 
 T = TypeVar("T")
 
@@ -22,10 +23,13 @@ BEGIN = 1_700_000_000_000
 CHAT = "chat"
 
 
-def encode(sent: bytes, _stamp: Stamp, _conversation: ConversationId, _place: ConversationOffset) -> bytes:
-    if sent == b"undecidable":
+def encode(
+    sent: Iterable[bytes], _stamps: Iterable[Stamp], _conversation: ConversationId, _first: ConversationOffset
+) -> list[bytes]:
+    bodies = list(sent)
+    if b"undecidable" in bodies:
         raise ZeroDivisionError
-    return sent
+    return bodies
 
 
 def has_body(changes: Changes, body: bytes) -> bool:
@@ -133,7 +137,10 @@ class Office:
     def submit(self, name: str, operation: Operation, *, lazy: bool = False) -> None:
         """Its answers are in `answers[name]`, however many there are."""
         answers = self.answers.setdefault(name, [])
-        self.queue.submit(operation, answers.append, lazy=lazy)
+        self.queue.submit(operation, lambda result: answers.append(alone(result)), lazy=lazy)
+
+    async def execute(self, operation: Operation) -> Any:
+        return alone(await self.queue.execute(operation))
 
     def answer(self, name: str) -> Any:
         """The only one."""
@@ -168,7 +175,8 @@ class Office:
 
 
 def message(sender: Registered, name: str, to: str = "bob", *, sent: bytes | None = None) -> Append:
-    return Append(sender.user, sender.device, name, to, CHAT, name.encode(), name.encode() if sent is None else sent)
+    post = Post(name, name.encode().ljust(DIGEST_BYTES), name.encode() if sent is None else sent)
+    return Append(sender.user, sender.device, to, CHAT, (post,))
 
 
 def ack(reader: Registered, upto: int) -> Acknowledge:

@@ -26,6 +26,7 @@ from bimip.domain.operations import (
     ExpireLog,
     ExpireSeen,
     Operation,
+    Post,
     Receipt,
     Refused,
     Register,
@@ -40,6 +41,7 @@ from bimip.storage.journal import Committed, Journal, JournalStatistics
 from bimip.storage.lmdb import LmdbStore
 from bimip.storage.queue import OperationQueue, Ticket
 from bimip.storage.worker import InlineWorker, ThreadWorker, Worker
+from tests.domain.support import alone
 
 BEGIN = 1_700_000_000_000
 DAY = 24 * 60 * 60 * 1000
@@ -59,11 +61,17 @@ TOGETHER = ConversationId(1)  # of Ann and Bob
 def message(device: DeviceId, name: str, to: str, size: int = 100, **fields: Any) -> Append:
     """Its bytes are like no other's."""
     sent = (f"{name} " * (size // len(name))).encode()
-    return Append(OWNERS[device][0], device, name, to, CHAT, name.encode().ljust(16), sent, **fields)
+    return Append(OWNERS[device][0], device, to, CHAT, (Post(name, name.encode().ljust(8), sent),), **fields)
+
+
+def otherwise(append: Append) -> Append:
+    """The same id with other content."""
+    (post,) = append.posts
+    return append._replace(posts=(post._replace(digest=b"other".ljust(8)),))
 
 
 MESSAGES: dict[str, Append] = {
-    append.id: append
+    append.posts[0].id: append
     for append in (
         message(ANN_PHONE, "m1", "bob"),
         message(ANN_PHONE, "m2", "bob", 9_000),  # beyond a page
@@ -89,7 +97,7 @@ STEPS: list[Step] = [
         ("m5", MESSAGES["m5"]),
         ("ack bob", Acknowledge(BOB, BOB_PHONE, CHAT, Offset(190))),
         ("m1 again", MESSAGES["m1"]),
-        ("m1 otherwise", MESSAGES["m1"]._replace(digest=b"otherwise".ljust(16))),
+        ("m1 otherwise", otherwise(MESSAGES["m1"])),
     ],
     [("ack laptop", Acknowledge(BOB, BOB_LAPTOP, CHAT, Offset(130), ((140, 150), (160, 170))))],
     [("read", Receipt(BOB, ReceiptKind.READ, TOGETHER, "", ConversationOffset(180)))],
@@ -113,7 +121,7 @@ def say(**line: Any) -> None:
     os.write(1, json.dumps(line).encode() + b"\n")
 
 
-def say_result(name: str, result: Result) -> None:
+def say_result(name: str, result: Any) -> None:
     say(name=name, kind=type(result).__name__, **result._asdict())
 
 
@@ -176,7 +184,9 @@ class EagerJournal(Journal):
         self._answer(tickets, results)
         for _ in range(5):  # those who were answered tell of it first
             await trio.lowlevel.checkpoint()
-        await super()._write([Ticket(ticket.operation, lambda _: None) for ticket in tickets], growing=growing)
+        self._cache.clear()  # of what was decided and is to be decided again
+        again = [Ticket(ticket.operation, lambda _: None, lazy=False) for ticket in tickets]
+        await super()._write(again, growing=growing)
 
 
 STORES: dict[str, type[LmdbStore]] = {
@@ -203,7 +213,7 @@ class Office:
             store=store,
             queue=self.queue,
             worker=worker,
-            rules=Rules(encode=lambda sent, *_: sent),
+            rules=Rules(encode=lambda sent, *_: list(sent)),
             wall_clock=lambda: Millis(next(clock)),
             committed=self._committed,
             report=lambda what, error: self.faults.append(f"{what}: {error}"),
@@ -214,15 +224,15 @@ class Office:
     def _committed(self, committed: Committed) -> None:
         pass
 
-    async def submit(self, step: Step) -> list[tuple[str, Result]]:
+    async def submit(self, step: Step) -> list[tuple[str, Any]]:
         """All of a step at once, as one batch; returns when all are answered."""
         if not step:
             return []
-        results: dict[str, Result] = {}
+        results: dict[str, Any] = {}
         done = trio.Event()
 
         def reply(name: str, result: Result) -> None:
-            results[name] = result
+            results[name] = alone(result)
             if len(results) == len(step):
                 done.set()
 
@@ -319,16 +329,16 @@ async def _fill_quota(office: Office) -> None:
         number, kind = 0, ""
         while kind != "Refused":
             big = message(ANN_PHONE, f"big{number}", "bob", 20_000)
-            [(_, result)] = await office.submit([(big.id, big)])
+            [(_, result)] = await office.submit([(big.posts[0].id, big)])
             if type(result).__name__ != kind:
-                say_result(big.id, result)
+                say_result(big.posts[0].id, result)
             number, kind = number + 1, type(result).__name__
         now = earliest_stamp(Millis(BEGIN + 100 * DAY))
         expire = [("ann", ExpireLog(ANN, CHAT, now)), ("bob", ExpireLog(BOB, CHAT, now))]
         steps: list[Step] = [
             [("ack", Acknowledge(BOB, BOB_PHONE, CHAT, Offset(PREPARED)))],
             [*expire, ("history", ExpireHistory(TOGETHER, now)), ("bodies", ExpireBodies(now))],
-            [(big.id, big)],
+            [(big.posts[0].id, big)],
         ]
         for step in steps:
             say_result(*(await office.submit(step))[-1])
@@ -341,7 +351,7 @@ def tell_reads(store: LmdbStore, name: str) -> None:
     try:
         with store.snapshot() as view:
             append = MESSAGES.get(name)
-            there = append is not None and view.get(Table.SEEN, (append.device, append.id)) is not None
+            there = append is not None and view.get(Table.SEEN, (append.device, append.posts[0].id)) is not None
             prepared = len(view.scan(Table.EIDS, (1,), (3,), limit=9)) == 2
         say(refused=name, there=there, reads=prepared)
     except StorageError as error:
@@ -351,7 +361,7 @@ def tell_reads(store: LmdbStore, name: str) -> None:
 def told(store: LmdbStore) -> Iterator[str]:
     with store.snapshot() as view:
         for name, append in MESSAGES.items():
-            if view.get(Table.SEEN, (append.device, append.id)) is not None:
+            if view.get(Table.SEEN, (append.device, append.posts[0].id)) is not None:
                 yield name
 
 

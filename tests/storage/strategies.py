@@ -6,12 +6,14 @@ from hypothesis import strategies as st
 
 from bimip.domain.receipts import PART
 from bimip.domain.records import (
+    DIGEST_BYTES,
     Addressed,
     Conversation,
     Cursor,
     Device,
     DeviceName,
     Entry,
+    Index,
     Key,
     Log,
     Mention,
@@ -19,6 +21,7 @@ from bimip.domain.records import (
     ReceiptKind,
     Run,
     Seen,
+    Seq,
     Sequence,
     State,
     Table,
@@ -29,10 +32,11 @@ u32 = st.integers(0, 2**32 - 1)
 u64 = st.integers(0, 2**64 - 1)
 text = st.text(st.characters(codec="utf-8"), max_size=20) | st.text("\0\1\2a", max_size=5)
 flag = st.booleans()
+digests = st.binary(min_size=DIGEST_BYTES, max_size=DIGEST_BYTES)
 receipt_keys = st.builds(ReceiptKey, u32, u32, st.sampled_from(ReceiptKind), u32)
 pairs = st.tuples(u64, u64)
 
-KEYS: dict[Table | Sequence, st.SearchStrategy[Key]] = {
+KEYS: dict[Table | Sequence | Index, st.SearchStrategy[Key]] = {
     Table.META: st.tuples(text),
     Table.USERS: st.tuples(text),
     Table.EIDS: st.tuples(u32),
@@ -53,6 +57,8 @@ KEYS: dict[Table | Sequence, st.SearchStrategy[Key]] = {
     Table.REVOKED: st.tuples(text),
     Sequence.ENTRIES: st.tuples(u32, text),
     Sequence.HISTORY: st.tuples(u32),
+    Sequence.CHAINS: st.tuples(u32, text),
+    Index.SEQS: st.tuples(u32, text),
 }
 
 place = st.integers(1, PART)
@@ -63,7 +69,7 @@ runs = st.builds(
 )
 """All of one part, as receipts are kept."""
 
-RECORDS: dict[Table | Sequence, st.SearchStrategy[Any]] = {
+RECORDS: dict[Table | Sequence | Index, st.SearchStrategy[Any]] = {
     Table.META: st.integers(-(2**70), 2**70),
     Table.USERS: st.builds(User, u32, u64),
     Table.EIDS: text,
@@ -71,12 +77,10 @@ RECORDS: dict[Table | Sequence, st.SearchStrategy[Any]] = {
     Table.NAMES: st.builds(DeviceName, u32, text),
     Table.DIRECT: u32,
     Table.CONVERSATIONS: st.builds(Conversation, u64, u64, st.lists(u32, max_size=5).map(tuple)),
-    Table.LOGS: st.builds(Log, u64, u64),
+    Table.LOGS: st.builds(Log, u64, u64, st.binary(min_size=16, max_size=16)),
     Table.BODIES: st.binary(max_size=30) | st.integers(0, 9000).map(bytes),  # also beyond a page
     Table.ADDRESSED: st.lists(st.builds(Addressed, u32, st.none() | st.binary(max_size=5)), max_size=4).map(tuple),
-    Table.SEEN: st.builds(
-        Seen, st.binary(min_size=16, max_size=16), u64, st.just("chat") | text, u32 | u64, u32, u32 | u64
-    ),
+    Table.SEEN: st.builds(Seen, digests, u64, st.just("chat") | text, u32 | u64, u32, u32 | u64),
     Table.CURSORS: st.builds(Cursor, u64, st.lists(pairs, max_size=4).map(tuple)),
     Table.STATES: st.builds(State, u64, u64),
     Table.CHANGES: receipt_keys,
@@ -84,6 +88,8 @@ RECORDS: dict[Table | Sequence, st.SearchStrategy[Any]] = {
     Table.RECEIPTS: runs,
     Table.STORED: u64,
     Table.REVOKED: u64,
-    Sequence.ENTRIES: st.builds(Entry, u64, u32, u32 | u64, u32, u32, flag),
+    Sequence.ENTRIES: st.builds(Entry, u64, u32, u32 | u64, u32, u32, flag, digests),
     Sequence.HISTORY: st.builds(Mention, u64, u32, u32, flag),
+    Sequence.CHAINS: st.binary(min_size=16, max_size=16),
+    Index.SEQS: st.builds(Seq, u64, u32, u32, u64),
 }

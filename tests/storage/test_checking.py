@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from trio.testing import MockClock
 
-from bimip.domain.ids import ConversationOffset, Offset, Stamp, UserId, Version
+from bimip.domain.ids import ConversationOffset, DeviceId, Offset, Stamp, UserId, Version
 from bimip.domain.operations import Acknowledge, Receipt
-from bimip.domain.records import Changes, Cursor, ReceiptKind, Sequence, Table
+from bimip.domain.records import Changes, Cursor, Index, ReceiptKind, Row, Seq, Sequence, Table
 from bimip.storage.checking import check
 from tests.storage.office import Office, message
 
@@ -22,10 +22,10 @@ async def office(autojump_clock: MockClock) -> Office:
     async with office.open():
         ann, bob = await office.pair()
         for number in range(40):
-            await office.queue.execute(message(ann, f"a{number}", "bob"))
-            await office.queue.execute(message(bob, f"b{number}", "ann"))
-        await office.queue.execute(Acknowledge(bob.user, bob.device, "chat", Offset(40), ((50, 60),)))
-        await office.queue.execute(Receipt(bob.user, ReceiptKind.READ, None, "ann", ConversationOffset(30)))
+            await office.execute(message(ann, f"a{number}", "bob"))
+            await office.execute(message(bob, f"b{number}", "ann"))
+        await office.execute(Acknowledge(bob.user, bob.device, "chat", Offset(40), ((50, 60),)))
+        await office.execute(Receipt(bob.user, ReceiptKind.READ, None, "ann", ConversationOffset(30)))
     return office
 
 
@@ -44,6 +44,10 @@ def first(office: Office, table: Table) -> tuple[Any, Any]:
 
 def put(table: Table, key: tuple[Any, ...], record: Any) -> Changes:
     return Changes(puts={table: {key: record}})
+
+
+def seqs(*rows: Row) -> Changes:
+    return Changes(inserts={(Index.SEQS, ANN): list(rows)})
 
 
 DAMAGES: dict[str, Callable[[Office], Changes]] = {
@@ -76,20 +80,36 @@ DAMAGES: dict[str, Callable[[Office], Changes]] = {
     "an answer that the log contradicts": lambda o: put(
         Table.SEEN, (1, "a3"), get(o, Table.SEEN, 1, "a3")._replace(offset=Offset(1))
     ),
+    "a seq of another device": lambda o: seqs(Seq(5, 5, DeviceId(77), Offset(40))),
+    "a seq of no entry": lambda o: seqs(Seq(5, 5, DeviceId(1), Offset(81))),
+    "a log with another chain": lambda o: put(Table.LOGS, ANN, get(o, Table.LOGS, *ANN)._replace(chain=bytes(16))),
+    "a link of entries that are not there": lambda o: Changes(appends={(Sequence.CHAINS, ANN): [(1, bytes(16))]}),
 }
+
+
+def write(office: Office, changes: Changes) -> None:
+    office.store.begin()
+    office.store.apply(changes)
+    office.store.commit()
 
 
 async def test_a_whole_store_has_no_findings(office: Office) -> None:
     assert list(check(office.store)) == []
 
 
+async def test_the_index_of_a_log_has_no_findings(office: Office) -> None:
+    entries = office.entries(ANN[0])
+    gone = Seq(1, 1, DeviceId(77), Offset(0))
+    rows = [gone, *(Seq(number % 7, number, entry.origin, Offset(number)) for number, entry in entries)]
+    write(office, seqs(*rows))
+
+    assert list(check(office.store)) == []
+
+
 @pytest.mark.parametrize("damage", DAMAGES)
 async def test_damage_is_found(office: Office, damage: str) -> None:
-    store = office.store
-    store.begin()
-    store.apply(DAMAGES[damage](office))
-    store.commit()
-    found = list(check(store))
+    write(office, DAMAGES[damage](office))
+    found = list(check(office.store))
 
     assert found
     assert all(str(finding).startswith(finding.where) for finding in found)

@@ -1,6 +1,7 @@
 """What every store does, one test for each sentence of interface.py."""
 
 from collections.abc import Callable
+from random import Random
 from typing import Any
 
 import pytest
@@ -14,23 +15,33 @@ from bimip.domain.records import (
     Device,
     DeviceName,
     Entry,
+    Index,
     Key,
     Log,
     Mention,
     ReceiptKey,
     ReceiptKind,
+    Row,
     Run,
     Seen,
+    Seq,
     Sequence,
     State,
     Table,
     User,
 )
+from bimip.storage.blocks import BLOCKS, ROWS
 from bimip.storage.errors import StorageError, StoreFullError
 from bimip.storage.interface import Store, grows
 
 CHAT = (Sequence.ENTRIES, (7, "chat"))
+SEQS = (Index.SEQS, (7, "chat"))
 LARGE = 2**40
+
+CHUNK, FULL = BLOCKS[Sequence.ENTRIES].chunk, BLOCKS[Sequence.ENTRIES].full
+EDGES = [edge + near for edge in (CHUNK, FULL, FULL + CHUNK, 2 * FULL) for near in (-1, 0, 1)]
+"""Where LmdbStore begins another block: the memory store knows of none, and must not be told apart."""
+LAST = 2 * FULL + CHUNK + 5
 
 RECEIPT = ReceiptKey(ConversationId(1), UserId(2), ReceiptKind.READ, 3)
 EXAMPLES: list[tuple[Table, Key, Any]] = [
@@ -59,14 +70,14 @@ EXAMPLES: list[tuple[Table, Key, Any]] = [
     (
         Table.SEEN,
         (9, "m1"),
-        Seen(b"d" * 16, Stamp(2**63), "chat", Offset(2**32 - 1), ConversationId(3), ConversationOffset(2**32 - 1)),
+        Seen(b"d" * 8, Stamp(2**63), "chat", Offset(2**32 - 1), ConversationId(3), ConversationOffset(2**32 - 1)),
     ),
     (
         Table.SEEN,
         (9, "m2"),
-        Seen(b"d" * 16, Stamp(1), "my own", Offset(LARGE), ConversationId(3), ConversationOffset(1)),
+        Seen(b"d" * 8, Stamp(1), "my own", Offset(LARGE), ConversationId(3), ConversationOffset(1)),
     ),
-    (Table.SEEN, (9, "m3"), Seen(b"d" * 16, Stamp(1), "", Offset(1), ConversationId(3), ConversationOffset(LARGE))),
+    (Table.SEEN, (9, "m3"), Seen(b"d" * 8, Stamp(1), "", Offset(1), ConversationId(3), ConversationOffset(LARGE))),
     (Table.CURSORS, (9, "chat"), Cursor(Offset(LARGE), ())),
     (Table.CURSORS, (9, "feed"), Cursor(Offset(0), ((Offset(2), Offset(3)), (Offset(5), Offset(5))))),
     (Table.STATES, (5,), State(Version(LARGE), Version(0))),
@@ -90,9 +101,9 @@ def puts(table: Table, records: dict[Key, Any]) -> Changes:
 
 
 def entry(number: int) -> Entry:
-    return Entry(
-        Stamp(number), ConversationId(3), ConversationOffset(number), UserId(5), DeviceId(9), addressed=number % 2 == 0
-    )
+    digest = number.to_bytes(8, "big")
+    place = (Stamp(number), ConversationId(3), ConversationOffset(number))
+    return Entry(*place, UserId(5), DeviceId(9), addressed=number % 2 == 0, digest=digest)
 
 
 def appends(first: int, last: int, place: tuple[Sequence, Key] = CHAT) -> Changes:
@@ -237,33 +248,36 @@ class TestScan:
 
 
 class TestSequence:
-    @pytest.mark.parametrize("batch", [1, 7, 23, 24, 25, 100, 1000])
+    @pytest.mark.parametrize("batch", [1, 7, 100, 1000, *EDGES])
     def test_appends_of_any_size_make_one_run(self, store: Store, batch: int) -> None:
-        change(store, *(appends(first, min(first + batch - 1, 200)) for first in range(1, 201, batch)))
+        change(store, *(appends(first, min(first + batch - 1, LAST)) for first in range(1, LAST + 1, batch)))
 
-        assert list(range(1, 201)) == numbers(store)
+        assert list(range(1, LAST + 1)) == numbers(store)
 
-    @pytest.mark.parametrize("after", [-5, 0, 1, 22, 23, 24, 25, 47, 48, 99, 100, 101, 1000])
-    @pytest.mark.parametrize("limit", [0, 1, 24, 30, 1000])
+    @pytest.mark.parametrize("after", [-5, 0, 1, LAST - 1, LAST, LAST + 1, 1000, *EDGES])
+    @pytest.mark.parametrize("limit", [0, 1, CHUNK, FULL, 1000])
     def test_read_begins_behind_and_stops_at_the_limit(self, store: Store, after: int, limit: int) -> None:
-        change(store, appends(1, 100))
+        change(store, appends(1, LAST))
 
-        assert [n for n in range(1, 101) if n > after][:limit] == numbers(store, after, limit)
+        assert [n for n in range(1, LAST + 1) if n > after][:limit] == numbers(store, after, limit)
 
-    @pytest.mark.parametrize("below", [0, 1, 2, 23, 24, 25, 48, 60, 72, 100, 101, 500])
-    @pytest.mark.parametrize("after", [0, 30, 60, 99])
+    @pytest.mark.parametrize("below", [0, 1, 2, LAST, LAST + 1, 500, *EDGES])
+    @pytest.mark.parametrize("after", [0, FULL // 2, FULL, LAST - 1])
     def test_a_cut_drops_exactly_what_is_below(self, store: Store, below: int, after: int) -> None:
-        change(store, appends(1, 100))
+        change(store, appends(1, LAST))
         change(store, cut(below))
 
-        assert [n for n in range(1, 101) if n >= below and n > after] == numbers(store, after)
+        assert [n for n in range(1, LAST + 1) if n >= below and n > after] == numbers(store, after)
 
-    @pytest.mark.parametrize("below", [10, 24, 30, 31])
-    def test_it_goes_on_after_a_cut(self, store: Store, below: int) -> None:
-        change(store, appends(1, 30))
-        change(store, cut(below), appends(31, 60), cut(below + 1))
+    @pytest.mark.parametrize("held", EDGES)
+    @pytest.mark.parametrize("left", [-1, 0, 1, CHUNK, FULL])
+    def test_it_goes_on_after_a_cut(self, store: Store, held: int, left: int) -> None:
+        """With nothing left too: the next number is given all the same."""
+        below = max(1, held + 1 - left)
+        change(store, appends(1, held))
+        change(store, cut(below), appends(held + 1, held + FULL), cut(below + 1))
 
-        assert list(range(below + 1, 61)) == numbers(store)
+        assert list(range(below + 1, held + FULL + 1)) == numbers(store)
 
     def test_a_cut_counts_after_the_appends_of_the_same_changes(self, store: Store) -> None:
         change(store, appends(1, 10))
@@ -289,25 +303,40 @@ class TestSequence:
             first = {places[6]: 31, places[7]: 20}.get(place, 1)
             assert list(range(first, 31)) == numbers(store, place=place)
 
-    def test_both_sequences_keep_their_records(self, store: Store) -> None:
+    @pytest.mark.parametrize("first_wide", [1, 2, *EDGES])
+    def test_numbers_that_need_more_room_join_the_others(self, store: Store, first_wide: int) -> None:
+        entries = [
+            entry(number)._replace(conversation_offset=ConversationOffset(number + LARGE * (number >= first_wide)))
+            for number in range(1, LAST + 1)
+        ]
+        run = list(enumerate(entries, 1))
+        change(store, *(Changes(appends={CHAT: run[start : start + 7]}) for start in range(0, LAST, 7)))
+
+        with store.snapshot() as reader:
+            assert run == reader.read(*CHAT, 0, limit=1000)
+            assert run[first_wide:] == reader.read(*CHAT, first_wide, limit=1000)
+
+    def test_every_sequence_keeps_its_records(self, store: Store) -> None:
         mention = Mention(Stamp(2**64 - 1), UserId(5), DeviceId(6), addressed=True)
         wide = entry(2)._replace(conversation_offset=ConversationOffset(LARGE))
         first, last = entry(1), entry(3)
         change(
             store,
             Changes(appends={(Sequence.HISTORY, (3,)): [(1, mention)], CHAT: [(1, first)]}),
+            Changes(appends={(Sequence.CHAINS, (7, "chat")): [(1, bytes(16)), (2, b"hash of 16 bytes")]}),
             Changes(appends={CHAT: [(2, wide), (3, last)]}),
         )
 
         with store.snapshot() as reader:
             assert [(1, mention)] == reader.read(Sequence.HISTORY, (3,), 0, limit=9)
+            assert reader.read(Sequence.CHAINS, (7, "chat"), 1, limit=9) == [(2, b"hash of 16 bytes")]
             assert [(1, first), (2, wide), (3, last)] == reader.read(*CHAT, 0, limit=9)
             assert isinstance(reader.read(*CHAT, 0, limit=1)[0][1], Entry)
         change(store, cut(3))
         with store.snapshot() as reader:
             assert [(3, last)] == reader.read(*CHAT, 0, limit=9)
 
-    @pytest.mark.parametrize("held", [10, 23, 24, 47])
+    @pytest.mark.parametrize("held", [10, *EDGES])
     @pytest.mark.parametrize("wrong", ["again", "gap", "far"])
     def test_numbers_that_do_not_follow_are_refused(self, store: Store, held: int, wrong: str) -> None:
         change(store, appends(1, held))
@@ -324,6 +353,163 @@ class TestSequence:
         with pytest.raises(ValueError, match="1"):
             store.apply(Changes(appends={CHAT: [(1, entry(1)), (3, entry(3))]}))
         store.abort()
+
+
+def row(time: int, offset: int | None = None) -> Seq:
+    return Seq(time, 1, DeviceId(9), Offset(time if offset is None else offset))
+
+
+def inserts(*rows: Row, place: tuple[Index, Key] = SEQS) -> Changes:
+    return Changes(inserts={place: list(rows)})
+
+
+def trim(below: int, place: tuple[Index, Key] = SEQS) -> Changes:
+    return Changes(trims={place: below})
+
+
+def times(store: Store, place: tuple[Index, Key] = SEQS) -> list[int]:
+    with store.snapshot() as reader:
+        found = reader.find(*place, (), (LARGE,), limit=10_000)
+        assert found[::-1] == reader.find(*place, (), (LARGE,), limit=10_000, reverse=True)
+    return [row[0] for row in found]
+
+
+MANY = 2 * ROWS[Index.SEQS].full + 50
+"""Rows of three blocks."""
+
+ORDERS: dict[str, list[int]] = {
+    "as they come": list(range(MANY)),
+    "backwards": list(range(MANY))[::-1],
+    "every second late": [*range(0, MANY, 2), *range(1, MANY, 2)],
+    "the middle late": [*range(100), *range(250, MANY), *range(100, 250)],
+    "the first last": [*range(1, MANY), 0],
+    "a clock that is ahead": [*range(MANY - 60, MANY), *range(MANY - 60)],
+    "shuffled": Random(1).sample(range(MANY), MANY),
+}
+
+
+class TestIndex:
+    @pytest.mark.parametrize("order", ORDERS)
+    @pytest.mark.parametrize("batch", [1, 7, 30, 1000])
+    def test_rows_are_sorted_whatever_order_they_come_in(self, store: Store, order: str, batch: int) -> None:
+        come = ORDERS[order]
+        change(store, *(inserts(*map(row, come[at : at + batch])) for at in range(0, MANY, batch)))
+
+        assert list(range(MANY)) == times(store)
+
+    def test_all_of_a_row_counts(self, store: Store) -> None:
+        rows = [
+            Seq(time, local, DeviceId(device), Offset(offset))
+            for time in (0, 1, 2**64 - 1)
+            for local in (0, 2**32 - 1)
+            for device in (1, 2)
+            for offset in (1, 2**64 - 1)
+        ]
+        change(store, inserts(*rows[::-1]))
+
+        with store.snapshot() as reader:
+            assert rows == reader.find(*SEQS, (0,), (2**64,), limit=99)
+            assert rows[8:16] == reader.find(*SEQS, (1,), (2,), limit=99)
+            assert rows[12:16] == reader.find(*SEQS, (1, 1), (2,), limit=99)
+            assert rows[12:14] == reader.find(*SEQS, rows[12], (1, 2**32 - 1, 2), limit=99)
+            assert rows[13:14] == reader.find(*SEQS, (*rows[12], 0), (*rows[13], 0), limit=99)
+            assert rows[20:] == reader.find(*SEQS, (2**64 - 1, 2**32 - 1, -1), (2**64 - 1, 2**32), limit=99)
+
+    @pytest.mark.parametrize("again", [range(MANY), range(40), range(100, 120), [MANY - 1] * 30])
+    def test_a_row_is_there_once(self, store: Store, again: list[int] | range) -> None:
+        change(store, inserts(*map(row, range(MANY))))
+        change(store, inserts(*map(row, again)), inserts(*map(row, again)))
+
+        assert list(range(MANY)) == times(store)
+
+    @pytest.mark.parametrize(
+        ("low", "high"),
+        [
+            ((), (9999,)),
+            ((10,), (20,)),
+            ((165,), (345,)),
+            ((170,), (171,)),
+            ((9,), (9,)),
+            ((20,), (10,)),
+            ((-5,), (3,)),
+        ],
+    )
+    @pytest.mark.parametrize("limit", [0, 1, 30, 200, 9999])
+    def test_a_range_up_to_the_limit(self, store: Store, low: Row, high: Row, limit: int) -> None:
+        change(store, inserts(*map(row, range(0, MANY, 2))), inserts(*map(row, range(1, MANY, 2))))
+        expected = [row(time) for time in range(MANY) if low <= (time,) < high]
+
+        with store.snapshot() as reader:
+            assert expected[:limit] == reader.find(*SEQS, low, high, limit=limit)
+            assert expected[::-1][:limit] == reader.find(*SEQS, low, high, limit=limit, reverse=True)
+
+    def test_neighbours_do_not_see_each_other(self, store: Store) -> None:
+        places: list[tuple[Index, Key]] = [
+            (Index.SEQS, (user, name)) for user in (6, 7, 8) for name in ("", "chat", "chat\0", "chat\1", "chatter")
+        ]
+        change(store, *(inserts(*map(row, range(200)), place=place) for place in places[::-1]))
+        change(store, trim(500, places[6]), trim(190, places[7]))
+
+        for place in places:
+            first = {places[6]: 200, places[7]: 190}.get(place, 0)
+            assert list(range(first, 200)) == times(store, place)
+
+    def test_nothing_is_in_what_is_empty(self, store: Store) -> None:
+        change(store, inserts(), trim(5))
+
+        assert times(store) == []
+
+    @pytest.mark.parametrize("below", [0, 1, 23, 24, 25, 169, 170, 171, 340, MANY - 1, MANY, 9999])
+    def test_a_trim_drops_the_lowest(self, store: Store, below: int) -> None:
+        change(store, inserts(*map(row, range(MANY))))
+        change(store, trim(below))
+
+        assert list(range(min(below, MANY), MANY)) == times(store)
+        change(store, inserts(*map(row, range(50, 60))))
+        assert sorted({*range(50, 60), *range(min(below, MANY), MANY)}) == times(store)
+
+    @pytest.mark.parametrize("kept", [0, 5, 24, 160, 170, 345, MANY - 1])
+    def test_a_trim_stops_at_the_first_that_is_not_below(self, store: Store, kept: int) -> None:
+        """An entry that came late, from a device that was offline for long: what lies behind it waits for it."""
+        late = [row(time, offset=9999 if time == kept else time) for time in range(MANY)]
+        change(store, inserts(*late))
+        change(store, trim(2000))
+
+        assert list(range(kept, MANY)) == times(store)
+        change(store, trim(10_000))
+        assert times(store) == []
+
+    def test_a_late_row_stops_a_trim_too(self, store: Store) -> None:
+        change(store, inserts(*map(row, range(100, MANY))))
+        change(store, inserts(row(150, offset=7777)), inserts(row(20, offset=8888)))
+        change(store, trim(8000))
+
+        assert [20, *range(100, 151), 150, *range(151, MANY)] == times(store)
+        change(store, trim(8889))
+        assert times(store) == []
+
+    def test_a_trim_counts_after_the_inserts_of_the_same_changes(self, store: Store) -> None:
+        change(store, inserts(*map(row, range(10))))
+        change(store, Changes(inserts={SEQS: [row(3, offset=2), row(11)]}, trims={SEQS: 11}))
+
+        assert times(store) == [11]
+
+    def test_nothing_is_seen_before_the_commit_and_an_abort_forgets_it(self, store: Store) -> None:
+        change(store, inserts(*map(row, range(200))))
+        with store.snapshot() as old:
+            store.begin()
+            store.apply(inserts(*map(row, range(200, 400))))
+            store.apply(trim(100))
+            before = times(store)
+            store.abort()
+            aborted = times(store)
+            change(store, trim(100))
+
+            assert [before, aborted] == [list(range(200))] * 2
+            assert len(old.find(*SEQS, (), (LARGE,), limit=999)) == 200
+        assert list(range(100, 200)) == times(store)
+        store.reopen()
+        assert list(range(100, 200)) == times(store)
 
 
 class TestTransaction:
@@ -465,7 +651,7 @@ class TestQuota:
         assert statistics.used_bytes >= 400_000
         assert statistics.file_bytes >= statistics.used_bytes
         assert statistics.rows["bodies"] > 50
-        assert set(statistics.rows) == {each.value for each in (*Table, *Sequence)}
+        assert set(statistics.rows) == {each.value for each in (*Table, *Sequence, *Index)}
 
 
 def fill(store: Store) -> int:

@@ -120,7 +120,7 @@ def test_without_sync_and_start_record_what_was_read_is_gone(bench: Bench) -> No
     assert any("told and gone" in problem for problem in problems)
 
 
-def fail_and_lose_power(bench: Bench, call: str, *, fault: str = "", keep: int = 12) -> list[Image]:
+def fail_and_lose_power(bench: Bench, call: str, *, fault: str = "", keep: int = 12, seed: int = SEED) -> list[Image]:
     """The disk fails once, at each sync or at each write of a meta page, and the power goes at any time afterwards."""
     _, _, calls = bench.trace(bench.place(), record=True)
     found = [each for each in calls if each.name == call]
@@ -132,7 +132,7 @@ def fail_and_lose_power(bench: Bench, call: str, *, fault: str = "", keep: int =
                 bench.place(), record=True, inject=inject, fault=fault, in_thread=call == "fdatasync"
             )
             assert code == 0
-            random = Random(SEED + number)
+            random = Random(seed + number)
             all_of_it = list(images(failing, Disk(content(bench)), lines, random, shuffles=2))
             first = next(
                 index for index, image in enumerate(all_of_it) if len(image.lines) >= max(told_before(lines), 1)
@@ -157,7 +157,9 @@ def test_a_disk_that_failed_may_lose_power_too(bench: Bench, call: str, tell: Ca
 
 
 def test_without_a_sync_at_opening_a_failed_meta_page_may_come_back(bench: Bench) -> None:
-    """To find pages that another transaction uses by now."""
-    problems = examine(bench, fail_and_lose_power(bench, "pwrite64", fault="unsettled", keep=25))
+    """To find pages that another transaction uses by now: rarely, so this looks at more disks until one shows it."""
+    seeds = range(SEED, SEED + 8)
 
-    assert problems
+    assert any(
+        examine(bench, fail_and_lose_power(bench, "pwrite64", fault="unsettled", keep=25, seed=seed)) for seed in seeds
+    )

@@ -31,6 +31,9 @@ from bimip.storage.packing import FORMAT
 
 MIB = 1 << 20
 CHAT = (Sequence.ENTRIES, (7, "chat"))
+ENTRY = Entry(
+    Stamp(1), ConversationId(1), ConversationOffset(1), UserId(2), DeviceId(3), addressed=False, digest=b"contents"
+)
 
 
 @pytest.fixture
@@ -434,7 +437,7 @@ def some_changes(random: Random, number: int, head: int) -> tuple[int, Changes]:
     changes.appends[CHAT] = [
         (
             head + each,
-            Entry(Stamp(number), ConversationId(1), ConversationOffset(each), UserId(2), DeviceId(3), addressed=False),
+            ENTRY._replace(stamp=Stamp(number), conversation_offset=ConversationOffset(each)),
         )
         for each in range(1, count + 1)
     ]
@@ -473,10 +476,9 @@ def test_a_snapshot_costs_no_reader_slot_of_its_own(store: LmdbStore) -> None:
 
 def test_a_commit_writes_the_ends_of_many_long_logs_on_few_pages(store: LmdbStore) -> None:
     logs = [(Sequence.ENTRIES, (user, "chat")) for user in range(100)]
-    entry = Entry(Stamp(1), ConversationId(1), ConversationOffset(1), UserId(2), DeviceId(3), addressed=False)
-    commit(store, Changes(appends={log: [(number, entry) for number in range(1, 301)] for log in logs}))
+    commit(store, Changes(appends={log: [(number, ENTRY) for number in range(1, 301)] for log in logs}))
     before = written()
-    commit(store, Changes(appends={log: [(301, entry)] for log in logs}))
+    commit(store, Changes(appends={log: [(301, ENTRY)] for log in logs}))
 
     assert written() - before < 50 * 4096
 

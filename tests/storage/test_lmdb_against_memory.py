@@ -2,15 +2,20 @@
 
 import shutil
 import tempfile
+from collections.abc import Iterator
 from contextlib import ExitStack
+from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from hypothesis import settings
+import pytest
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from bimip.domain.records import Changes, Key, Reader, Sequence, Table
+from bimip.domain.ids import Offset
+from bimip.domain.records import Changes, Index, Key, Reader, Row, Seq, Sequence, Table
+from bimip.storage.blocks import BLOCKS
 from bimip.storage.lmdb import LmdbStore
 from bimip.storage.memory import MemoryStore
 from tests.storage.strategies import KEYS, RECORDS
@@ -24,11 +29,19 @@ def all_of(table: Table) -> tuple[Key, Key]:
     return (), ("\U0010ffff" * 30,) if table in TEXT_FIRST else HIGHEST
 
 
-def content(reader: Reader, places: list[tuple[Sequence, Key]]) -> list[Any]:
+small = st.integers(0, 3)
+rows = st.builds(Seq, small | st.integers(0, 400), small, small, st.integers(0, 400))
+bounds = st.integers(0, 4).flatmap(lambda length: rows.map(lambda row: row[:length])) | rows.map(lambda row: (*row, 0))
+
+
+def content(reader: Reader, places: list[tuple[Sequence, Key]], indexes: list[tuple[Index, Key]]) -> list[Any]:
     found: list[Any] = []
     for table in Table:
         found.append(reader.scan(table, *all_of(table), limit=10_000))
         assert found[-1][::-1] == reader.scan(table, *all_of(table), limit=10_000, reverse=True)
+    for place in indexes:
+        found.append(reader.find(*place, (), HIGHEST, limit=10_000))
+        assert found[-1][::-1] == reader.find(*place, (), HIGHEST, limit=10_000, reverse=True)
     return found + [reader.read(*place, 0, limit=10_000) for place in places]
 
 
@@ -43,6 +56,7 @@ class Both(RuleBasedStateMachine):
         self.keys: dict[Table, list[Key]] = {table: [] for table in Table}
         self.heads: dict[tuple[Sequence, Key], int] = {}  # in the open transaction, or committed
         self.committed_heads: dict[tuple[Sequence, Key], int] = {}
+        self.indexes: list[tuple[Index, Key]] = []
         self.is_open = False
 
     @initialize(data=st.data())
@@ -50,6 +64,10 @@ class Both(RuleBasedStateMachine):
         for sequence in Sequence:
             for key in data.draw(st.lists(KEYS[sequence], min_size=2, max_size=3, unique=True)):
                 self.heads[(sequence, key)] = self.committed_heads[(sequence, key)] = 0
+        for index in Index:
+            self.indexes += [
+                (index, key) for key in data.draw(st.lists(KEYS[index], min_size=2, max_size=2, unique=True))
+            ]
 
     @precondition(lambda self: not self.is_open)
     @rule()
@@ -68,7 +86,7 @@ class Both(RuleBasedStateMachine):
         self.apply(Changes(puts={table: records}))
 
     @precondition(lambda self: self.is_open)
-    @rule(data=st.data(), count=st.integers(1, 30) | st.integers(1, 150))
+    @rule(data=st.data(), count=st.integers(1, 30) | st.integers(1, 300))
     def append(self, data: st.DataObject, count: int) -> None:
         changes = Changes()
         for place in data.draw(st.sets(st.sampled_from(sorted(self.heads, key=repr)), min_size=1)):
@@ -83,6 +101,25 @@ class Both(RuleBasedStateMachine):
     def cut(self, data: st.DataObject) -> None:
         place = data.draw(st.sampled_from(sorted(self.heads, key=repr)))
         self.apply(Changes(cuts={place: data.draw(st.integers(0, self.heads[place] + 2))}))
+
+    @precondition(lambda self: self.is_open)
+    @rule(data=st.data(), few=st.lists(rows, min_size=1, max_size=5))
+    def insert(self, data: st.DataObject, few: list[Row]) -> None:
+        places = data.draw(st.sets(st.sampled_from(self.indexes), min_size=1))
+        self.apply(Changes(inserts=dict.fromkeys(places, few)))
+
+    @precondition(lambda self: self.is_open)
+    @rule(data=st.data(), start=rows, step=st.integers(-3, 3), count=st.integers(1, 30) | st.integers(1, 300))
+    def insert_many(self, data: st.DataObject, start: Seq, step: int, count: int) -> None:
+        many: list[Row] = [
+            start._replace(time=abs(start.time + step * number), offset=Offset(number)) for number in range(count)
+        ]
+        self.apply(Changes(inserts={data.draw(st.sampled_from(self.indexes)): many}))
+
+    @precondition(lambda self: self.is_open)
+    @rule(data=st.data(), below=st.integers(0, 20) | st.integers(0, 500))
+    def trim(self, data: st.DataObject, below: int) -> None:
+        self.apply(Changes(trims={data.draw(st.sampled_from(self.indexes)): below}))
 
     def apply(self, changes: Changes) -> None:
         self.model.apply(changes)
@@ -143,12 +180,20 @@ class Both(RuleBasedStateMachine):
         with self.model.snapshot() as model, self.store.snapshot() as store:
             assert model.read(*place, after, limit=limit) == store.read(*place, after, limit=limit)
 
+    @rule(data=st.data(), low=bounds, high=bounds, limit=st.integers(0, 60), reverse=st.booleans())
+    def find(self, data: st.DataObject, low: Row, high: Row, limit: int, *, reverse: bool) -> None:
+        place = data.draw(st.sampled_from(self.indexes))
+        with self.model.snapshot() as model, self.store.snapshot() as store:
+            expected = model.find(*place, low, high, limit=limit, reverse=reverse)
+
+            assert expected == store.find(*place, low, high, limit=limit, reverse=reverse)
+
     @invariant()
     def every_snapshot_says_the_same(self) -> None:
         places = list(self.heads)
         with self.model.snapshot() as model, self.store.snapshot() as store:
             for expected, found in (*self.readers, (model, store)):
-                assert content(expected, places) == content(found, places)
+                assert content(expected, places, self.indexes) == content(found, places, self.indexes)
 
     def teardown(self) -> None:
         self.snapshots.close()
@@ -158,3 +203,75 @@ class Both(RuleBasedStateMachine):
 
 Both.TestCase.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
 TestBoth = Both.TestCase
+
+
+class Pair(NamedTuple):
+    """Both stores, for many histories one after another, each under a key of its own."""
+
+    model: MemoryStore
+    store: LmdbStore
+    users: Iterator[int]
+
+    def write(self, changes: Changes) -> None:
+        for store in (self.model, self.store):
+            store.begin()
+            store.apply(changes)
+            store.commit()
+
+
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
+    store = LmdbStore(tmp_path_factory.mktemp("pair"))
+    yield Pair(MemoryStore(), store, count(1))
+    store.close()
+
+
+lengths = st.integers(1, 30) | st.integers(1, 300)
+sections = st.builds(
+    lambda start, step, length: [(at, 0, 0, at) for at in (abs(start + step * n) for n in range(length))],
+    st.integers(0, 900),
+    st.integers(-3, 3),
+    lengths,
+)
+index_steps = st.lists(
+    sections.map(lambda section: ("insert", section))
+    | st.lists(rows, max_size=30).map(lambda rows: ("insert", rows))
+    | st.integers(0, 900).map(lambda below: ("trim", below)),
+    max_size=12,
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(steps=index_steps, data=st.data())
+def test_an_index_grows_in_any_order(pair: Pair, steps: list[tuple[str, Any]], data: st.DataObject) -> None:
+    place = (Index.SEQS, (next(pair.users), "chat"))
+    for what, value in steps:
+        pair.write(Changes(inserts={place: value}) if what == "insert" else Changes(trims={place: value}))
+        low, high, limit, reverse = data.draw(st.tuples(bounds, bounds, st.integers(0, 300), st.booleans()))
+        with pair.model.snapshot() as model, pair.store.snapshot() as store:
+            assert model.find(*place, (), HIGHEST, limit=10_000) == store.find(*place, (), HIGHEST, limit=10_000)
+            expected = model.find(*place, low, high, limit=limit, reverse=reverse)
+
+            assert expected == store.find(*place, low, high, limit=limit, reverse=reverse)
+
+
+@pytest.mark.parametrize("sequence", list(Sequence))
+@settings(max_examples=150, deadline=None)
+@given(data=st.data())
+def test_a_sequence_grows_and_is_cut_at_any_number(pair: Pair, sequence: Sequence, data: st.DataObject) -> None:
+    place = (sequence, (next(pair.users), "chat")[: 1 + (sequence is not Sequence.HISTORY)])
+    chunk, full = BLOCKS[sequence].chunk, BLOCKS[sequence].full
+    kinds = data.draw(st.lists(RECORDS[sequence], min_size=1, max_size=3))
+    head = 0
+    for _ in range(data.draw(st.integers(1, 10))):
+        if data.draw(st.integers(0, 3)):
+            length = data.draw(st.integers(1, 5) | st.sampled_from([chunk - 1, chunk, chunk + 1, full, full + 1]))
+            kind = data.draw(st.sampled_from(kinds))
+            pair.write(Changes(appends={place: [(number, kind) for number in range(head + 1, head + length + 1)]}))
+            head += length
+        else:
+            pair.write(Changes(cuts={place: data.draw(st.integers(0, head + 2))}))
+        after, limit = data.draw(st.integers(0, head)), data.draw(st.integers(0, head))
+        with pair.model.snapshot() as model, pair.store.snapshot() as store:
+            assert model.read(*place, 0, limit=10_000) == store.read(*place, 0, limit=10_000)
+            assert model.read(*place, after, limit=limit) == store.read(*place, after, limit=limit)

@@ -1,8 +1,8 @@
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from bimip.domain.ids import Millis
-from bimip.domain.operations import Barrier, Done, Result, Revoke
+from bimip.domain.ids import DeviceId, Millis, UserId
+from bimip.domain.operations import Append, Barrier, Done, Operation, Post, Result, Revoke
 from bimip.storage.queue import OperationQueue, Ticket
 
 
@@ -156,3 +156,72 @@ async def test_waiting_can_be_cancelled_also_while_there_is_plenty_to_do() -> No
 
     assert scope.cancelled_caught
     assert len(queue) == 1
+
+
+def post(name: str) -> Append:
+    return Append(UserId(1), DeviceId(1), "bob", "chat", (Post(name, bytes(8), b""),))
+
+
+async def test_messages_overtake_what_is_lazy_until_that_is_half_as_old_as_it_may_become(
+    autojump_clock: MockClock,
+) -> None:
+    queue = OperationQueue()
+    queue.submit(revoke("a"), lazy=True)
+    queue.submit(post("m1"))
+    await queue.wait(10)
+    first = queue.take(9)
+    await trio.sleep(5)
+    queue.submit(post("m2"))
+    await queue.wait(10)
+    second = queue.take(9)
+
+    assert [ticket.operation for ticket in first] == [post("m1")]
+    assert [ticket.operation for ticket in second] == [revoke("a"), post("m2")]
+    assert len(queue) == 3
+
+
+async def test_a_lazy_one_that_was_overtaken_is_still_due_in_time(autojump_clock: MockClock) -> None:
+    queue = OperationQueue()
+    queue.submit(revoke("a"), lazy=True)
+    await trio.sleep(1)
+    queue.submit(post("m1"))
+    await queue.wait(10)
+    queue.take(9)
+
+    assert await seconds_until_ready(queue, 10) == 9
+    assert names(queue.take(9)) == ["a"]
+
+
+async def test_what_is_no_message_takes_all_before_it_along_in_order(autojump_clock: MockClock) -> None:
+    queue = OperationQueue()
+    operations: list[Operation] = [revoke("a"), post("m1"), revoke("b"), Barrier(), post("m2"), revoke("c")]
+    for number, operation in enumerate(operations):
+        queue.submit(operation, lazy=number in {0, 2, 5})
+    await queue.wait(10)
+
+    assert [ticket.operation for ticket in queue.take(9)] == operations
+
+
+async def test_a_ticket_tells_when_it_was_taken(autojump_clock: MockClock) -> None:
+    queue = OperationQueue()
+    lazy, urgent = queue.submit(revoke("a"), lazy=True), queue.submit(post("m1"))
+    await queue.wait(10)
+    queue.take(9)
+
+    assert (lazy.taken, urgent.taken) == (False, True)
+
+
+async def test_more_than_is_taken_at_once_stays_in_order(autojump_clock: MockClock) -> None:
+    queue = OperationQueue()
+    for number in range(5):
+        queue.submit(post(f"m{number}"))
+    queue.submit(revoke("late"), lazy=True)
+    await queue.wait(10)
+    taken = [queue.take(2), queue.take(2), queue.take(2)]
+
+    assert [[getattr(t.operation, "posts", "?")[0] for t in part] for part in taken[:2]] == [
+        [post("m0").posts[0], post("m1").posts[0]],
+        [post("m2").posts[0], post("m3").posts[0]],
+    ]
+    assert [ticket.operation for ticket in taken[2]] == [post("m4")]
+    assert await seconds_until_ready(queue, 10) == 10

@@ -37,7 +37,7 @@ class Archive:
         async with self.office.open():
             ann, bob = await self.office.pair()
             for day in range(days):
-                await self.office.queue.execute(message(ann, f"day {day}")._replace(partition=partition))
+                await self.office.execute(message(ann, f"day {day}")._replace(partition=partition))
                 await trio.sleep(DAY)
             yield ann, bob
 
@@ -99,7 +99,7 @@ async def test_deduplication_outlives_the_entries(autojump_clock: MockClock) -> 
         seen = archive.office.keys(Table.SEEN, (0, ""), (9, ""))
 
         assert [name for _, name in seen] == [f"day {day}" for day in range(4, 10)]
-        assert (await archive.office.queue.execute(message(ann, "day 5"))).duplicate  # type: ignore[union-attr]  # an Appended
+        assert (await archive.office.execute(message(ann, "day 5"))).duplicate
 
 
 async def test_revocations_go_once_their_tokens_expired(autojump_clock: MockClock) -> None:
@@ -108,7 +108,7 @@ async def test_revocations_go_once_their_tokens_expired(autojump_clock: MockCloc
         now = archive.office.wall_clock()
         for number in range(9):
             expires_at = Millis(now + (-1 if number >= 6 else 1))
-            await archive.office.queue.execute(Revoke(f"{number}", expires_at))
+            await archive.office.execute(Revoke(f"{number}", expires_at))
         await archive.retention.round()
 
         assert archive.office.keys(Table.REVOKED, ("",), ("~",)) == [(f"{number}",) for number in range(6)]
@@ -125,7 +125,7 @@ async def test_however_it_walks_it_finds_every_log(
             for name in ("cid", "dan"):
                 other = await archive.office.device(name)
                 sent = message(other, f"{name} {partition}", "ann")._replace(partition=partition)
-                await archive.office.queue.execute(sent)
+                await archive.office.execute(sent)
         await trio.sleep(4 * DAY)
         await archive.retention.round()
 

@@ -5,7 +5,7 @@ import pytest
 from bimip.domain.ids import ConversationId, ConversationOffset, DeviceId, Offset, Stamp, UserId
 from bimip.domain.records import Changes, Entry, Sequence, Table
 from bimip.storage.memory import MemoryStore
-from bimip.users.session import read_items
+from bimip.users.session import read_runs
 from bimip.users.tail import Item
 from bimip.wire import stored
 
@@ -14,7 +14,7 @@ USER = UserId(1)
 
 def entry(offset: int) -> Entry:
     place = ConversationOffset(offset)
-    return Entry(Stamp(100 + offset), ConversationId(1), place, USER, DeviceId(1), addressed=False)
+    return Entry(Stamp(100 + offset), ConversationId(1), place, USER, DeviceId(1), addressed=False, digest=bytes(8))
 
 
 def filled(count: int, *, without: int = 0) -> MemoryStore:
@@ -30,7 +30,7 @@ def filled(count: int, *, without: int = 0) -> MemoryStore:
 
 def read(store: MemoryStore, after: int, limit: int, size: int) -> list[Item]:
     with store.snapshot() as view:
-        return read_items(view, USER, "chat", after, limit, size)
+        return [item for run in read_runs(view, USER, "chat", after, limit, size) for item in run.items()]
 
 
 def test_an_entry_is_read_as_it_is_delivered() -> None:

@@ -5,84 +5,120 @@ from hypothesis import strategies as st
 
 from bimip.domain.ids import ConversationId, ConversationOffset, DeviceId, Offset, Stamp, UserId, Version
 from bimip.domain.records import Entry
-from bimip.users.tail import MAX_BYTES, MAX_ENTRIES, Item, LogTail, StateTail
+from bimip.users.tail import MAX_BYTES, MAX_ENTRIES, MAX_STATES, Item, LogTail, Run, StateTail, run_of
 from bimip.wire.state import delta_part
 
-
-def item(offset: int, size: int = 10) -> Item:
-    entry = Entry(Stamp(offset), ConversationId(1), ConversationOffset(offset), UserId(1), DeviceId(1), addressed=False)
-    return Item(Offset(offset), entry, bytes(size))
+ME, OTHER = DeviceId(1), DeviceId(2)
 
 
-def tail(head: int = 0) -> LogTail:
-    return LogTail(Offset(head))
+def entry(offset: int, *, origin: DeviceId = ME, addressed: bool = False) -> Entry:
+    return Entry(
+        Stamp(offset), ConversationId(1), ConversationOffset(offset), UserId(1), origin, addressed, digest=bytes(8)
+    )
+
+
+def run(first: int, *sizes: int | None) -> Run:
+    """Entries of so many bytes; None: the message is missing."""
+    parts = [None if size is None else bytes(size) for size in sizes]
+    return run_of(first, [entry(offset) for offset in range(first, first + len(sizes))], parts)
+
+
+def tail(head: int = 0, *runs: Run) -> LogTail:
+    made = LogTail(Offset(head))
+    for one in runs:
+        made.extend(one)
+    return made
+
+
+def items(runs: list[Run] | None) -> list[Item] | None:
+    return None if runs is None else [item for one in runs for item in one.items()]
+
+
+def offsets(runs: list[Run] | None) -> list[int] | None:
+    return None if runs is None else [item.offset for one in runs for item in one.items()]
 
 
 @given(
     st.integers(0, 100),
-    st.lists(st.lists(st.sampled_from([0, 10, 10, 10, 3000, 70_000]), max_size=40), max_size=6),
-    st.integers(0, 300),
-    st.integers(1, 70),
+    st.lists(st.lists(st.sampled_from([0, 10, 10, 10, 3000, 70_000]), min_size=1, max_size=90), max_size=6),
+    st.integers(0, 500),
 )
-def test_it_answers_with_what_the_log_has_or_not_at_all(
-    head: int, batches: list[list[int]], after: int, limit: int
-) -> None:
+def test_it_answers_with_what_the_log_has_or_not_at_all(head: int, batches: list[list[int]], after: int) -> None:
     given_tail, log = tail(head), list[Item]()
     for sizes in batches:
-        items = [item(head + len(log) + number, size) for number, size in enumerate(sizes, 1)]
-        log += items
-        given_tail.extend(items)
-    found = given_tail.after(after, limit)
+        appended = run(head + len(log) + 1, *sizes)
+        log += appended.items()
+        given_tail.extend(appended)
+    found = given_tail.after(after)
 
     assert given_tail.head == head + len(log)
     if found is not None:
-        assert found == [one for one in log if one.offset > after][:limit]
+        assert items(found) == [one for one in log if one.offset > after]
         assert after >= head
     if after >= given_tail.head:
         assert found == []
 
 
-@given(st.lists(st.integers(0, 9000), max_size=100))
-def test_it_is_bounded_in_entries_and_in_bytes(sizes: list[int]) -> None:
+@given(st.lists(st.lists(st.integers(0, 9000), min_size=1, max_size=9), max_size=100))
+def test_it_is_bounded_in_entries_and_in_bytes(batches: list[list[int]]) -> None:
     given_tail = tail()
-    for number, size in enumerate(sizes, 1):
-        given_tail.extend([item(number, size)])
+    for sizes in batches:
+        given_tail.extend(run(given_tail.head + 1, *sizes))
 
-        assert len(given_tail._items) <= MAX_ENTRIES
-        assert sum(len(one.part or b"") for one in given_tail._items) == given_tail._bytes <= MAX_BYTES
+        assert sum(len(one) for one in given_tail._runs) == given_tail._count <= MAX_ENTRIES
+        assert sum(one.bytes for one in given_tail._runs) == given_tail._bytes <= MAX_BYTES
 
 
 def test_what_was_read_when_the_session_began_and_is_told_again_is_passed_over() -> None:
-    given_tail = tail(head=5)
-    given_tail.extend([item(4), item(5), item(6)])
+    given_tail = tail(5, run(2, 10), run(4, 10, 10, 10))
 
-    assert given_tail.after(5, 9) == [item(6)]
-    assert given_tail.after(4, 9) is None
+    assert offsets(given_tail.after(5)) == [6]
+    assert given_tail.after(4) is None
     assert given_tail.head == 6
 
 
 def test_it_keeps_the_newest() -> None:
-    given_tail = tail()
-    given_tail.extend([item(number) for number in range(1, MAX_ENTRIES + 4)])
+    given_tail = tail(0, *(run(number, 10) for number in range(1, MAX_ENTRIES + 4)))
 
-    assert given_tail.after(2, 9) is None
-    assert given_tail.after(3, 2) == [item(4), item(5)]
+    assert given_tail.after(2) is None
+    assert offsets(given_tail.after(MAX_ENTRIES)) == [MAX_ENTRIES + 1, MAX_ENTRIES + 2, MAX_ENTRIES + 3]
 
 
-def test_an_entry_larger_than_all_room_is_left_to_the_store() -> None:
-    given_tail = tail()
-    given_tail.extend([item(1), item(2, MAX_BYTES + 1)])
+def test_what_lies_beyond_a_hole_is_kept_alone() -> None:
+    given_tail = tail(0, run(1, 10), run(5, 10))
+
+    assert given_tail.after(1) is None
+    assert offsets(given_tail.after(4)) == [5]
+
+
+def test_a_run_larger_than_all_room_is_left_to_the_store() -> None:
+    given_tail = tail(0, run(1, 10), run(2, MAX_BYTES + 1))
 
     assert given_tail.head == 2
-    assert given_tail.after(1, 9) is None
-    assert given_tail.after(2, 9) == []
+    assert given_tail.after(1) is None
+    assert given_tail.after(2) == []
 
 
-def test_an_entry_whose_message_is_not_known_takes_no_room() -> None:
-    given_tail = tail()
-    given_tail.extend([item(1)._replace(part=None)])
+def test_whoever_stands_within_a_run_gets_the_rest_of_it() -> None:
+    (rest,) = tail(0, run(1, 10, 20, 30)).after(1) or [run(9)]
 
-    assert given_tail.after(0, 9) == [item(1)._replace(part=None)]
+    assert (rest.first, rest.last, rest.sizes, rest.bytes) == (2, 3, [20, 30], 50)
+    assert rest.joined() == bytes(50)
+
+
+def test_a_run_is_put_together_once() -> None:
+    one = run(1, 10, 20)
+
+    assert one.joined() is one.joined()
+
+
+def test_a_run_says_who_wrote_it_and_whether_it_goes_to_all_others() -> None:
+    several = run_of(1, [entry(1), entry(2, origin=OTHER)], [b"1", b"2"])
+
+    assert several.plain
+    assert several.origins == {ME, OTHER}
+    assert not run(1, 10, None).plain
+    assert not run_of(1, [entry(1), entry(2, addressed=True)], [b"1", b"2"]).plain
 
 
 @given(st.integers(0, 20), st.lists(st.integers(1, 3), max_size=100), st.integers(0, 250))
@@ -102,7 +138,7 @@ def test_state_is_answered_with_every_later_change_or_not_at_all(head: int, step
         assert after >= head
     if after >= state.head:
         assert found == []
-    assert len(state._items) <= MAX_ENTRIES
+    assert len(state._items) <= MAX_STATES
 
 
 def test_a_delta_is_made_once_for_all_devices_at_a_version() -> None:
@@ -121,11 +157,11 @@ def test_a_delta_is_made_once_for_all_devices_at_a_version() -> None:
 
 def test_state_that_was_dropped_is_left_to_the_store() -> None:
     state = StateTail(Version(0))
-    for version in range(1, MAX_ENTRIES + 3):
+    for version in range(1, MAX_STATES + 3):
         state.add(Version(version), b"%d" % version)
 
     assert state.after(1) is None
-    assert state.after(2) == [b"%d" % version for version in range(3, MAX_ENTRIES + 3)]
+    assert state.after(2) == [b"%d" % version for version in range(3, MAX_STATES + 3)]
 
 
 def test_a_change_that_was_read_already_is_passed_over() -> None:

@@ -96,7 +96,7 @@ def check_stored(message: pb.Message) -> None:
     except WireError:
         return
     payload = message.payload
-    sent = pb.Message.FromString(stored.outgoing(message, "mallory", "phone"))
+    sent = pb.Message.FromString(stored.outgoing(message, stored.author_part("mallory", "phone")))
 
     assert getattr(sent, "from") == pb.Identity(eid="mallory", connection_resource_id="phone")
     assert (sent.signal_offset, sent.status, sent.conversation, sent.erased) == (0, 0, "", False)

@@ -5,9 +5,8 @@ from bimip.wire import frames, stored
 from bimip.wire.codec import decode
 from bimip.wire.state import delta_part
 
-ELEMENT = stored.deliver(
-    stored.store(b"\x0a\x01m", stamp=1, signal_id="s", conversation="c", conversation_offset=1, server_time=2), 12
-)
+STORED = stored.store([b"\x0a\x01m"], stamps=[(1, "0000000000001", 2)], conversation="c", conversation_offset=1)
+ELEMENT = stored.deliver(STORED[0], 12)
 
 
 @pytest.mark.parametrize("parts", [0, 1, 5, 300])

@@ -55,12 +55,12 @@ def test_the_example_is_accepted_from_the_user_whom_it_names(fields: dict[str, A
     name, message = payload_of(decode(from_json(json.dumps({"route": 6, "message": fields}))))
     check_message(message, Limits(), sender["eid"])  # type: ignore[arg-type]
 
-    sent = stored.outgoing(message, sender["eid"], sender["connection_resource_id"])  # type: ignore[arg-type]
-    kept = stored.store(sent, stamp=99, signal_id="s99", conversation="c", conversation_offset=1, server_time=NOW)
+    sent = stored.outgoing(message, stored.author_part(sender["eid"], sender["connection_resource_id"]))  # type: ignore[arg-type]
+    (kept,) = stored.store([sent], stamps=[(99, "0000000000099", NOW)], conversation="c", conversation_offset=1)
     result = stored.parse(kept)
 
     assert name == "message"
     assert partition_of(result) == "chat"
     assert (result.id, result.payload, result.to.eid) == (fields["id"], PAYLOAD, fields["to"]["eid"])
     assert getattr(result, "from").connection_resource_id == sender["connection_resource_id"]
-    assert (result.signal_offset, result.signal_id, result.HasField("user_offset")) == (99, "s99", False)
+    assert (result.signal_offset, result.signal_id, result.HasField("user_offset")) == (99, "0000000000099", False)

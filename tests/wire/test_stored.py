@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from bimip.client.wire import bimip as sdk
 from bimip.wire import bimip_pb2 as pb
 from bimip.wire import stored
+from bimip.wire.validation import partition_of
 
 SERVER: dict[str, Any] = {
     "stamp": 2**64 - 1,
@@ -25,7 +26,22 @@ def written(**fields: object) -> pb.Message:
 
 
 def accepted(message: pb.Message, **server: object) -> bytes:
-    return stored.store(stored.outgoing(message, "a@x", "phone"), **{**SERVER, **server})
+    return stored_as(stored.outgoing(message, stored.author_part("a@x", "phone")), **server)
+
+
+def stored_as(sent: bytes, **server: object) -> bytes:
+    values = {**SERVER, **server}
+    (body,) = stored.store(
+        [sent],
+        stamps=[(values["stamp"], values["signal_id"], values["server_time"])],
+        conversation=values["conversation"],
+        conversation_offset=values["conversation_offset"],
+    )
+    return body
+
+
+def digest(message: pb.Message) -> bytes:
+    return stored.digest(message, message.to.eid, partition_of(message))
 
 
 def delivered(message: pb.Message, offset: int = 5) -> pb.Message:
@@ -122,13 +138,11 @@ def test_the_last_nine_bytes_are_the_readers_offset(offset: int) -> None:
 @pytest.mark.parametrize("beside", [-10, -9, -2, -1, 0, 1, 2])
 def test_lengths_around_the_steps_of_a_varint_hold(boundary: int, beside: int) -> None:
     """The element's length, offset included, is exactly boundary + beside."""
-    empty = stored.store(b"", **{**SERVER, "signal_id": "", "conversation": "", "conversation_offset": 1})
+    empty = stored_as(b"", conversation="", conversation_offset=1)
     room = boundary + beside - (len(empty) - 2) - 9
     head = 2 if room < 130 else 3 if room < 16387 else 4
     sent = pb.Message(payload=b"x" * (room - head)).SerializeToString()
-    element = stored.deliver(
-        stored.store(sent, **{**SERVER, "signal_id": "", "conversation": "", "conversation_offset": 1}), 7
-    )
+    element = stored.deliver(stored_as(sent, conversation="", conversation_offset=1), 7)
     length = element[1] & 127 | (element[2] & 127) << 7 | (element[3] << 14 if element[2] > 127 else 0)
 
     assert len(sent) == room
@@ -151,15 +165,29 @@ def test_lengths_around_the_steps_of_a_varint_hold(boundary: int, beside: int) -
 def test_any_message_survives_in_both_codecs(
     text: str, payload: bytes, stamp: int, conversation: str, number: int, offset: int
 ) -> None:
-    server = {"stamp": stamp, "signal_id": text, "conversation": conversation, "conversation_offset": number}
+    server = {"stamp": stamp, "conversation": conversation, "conversation_offset": number}
     element = stored.deliver(accepted(written(id=text, payload=payload), **server), offset)
     message = one_of(element)
     theirs = sdk.Body.parse(element).messages[0]
 
-    assert (message.id, message.payload, message.signal_id) == (text, payload, text)
+    assert (message.id, message.payload, message.signal_id) == (text, payload, SERVER["signal_id"])
     assert (message.signal_offset, message.conversation_offset, message.user_offset) == (stamp, number, offset)
     assert (message.conversation, message.status) == (conversation, pb.SENT)
     assert message == pb.Message.FromString(bytes(theirs))
+
+
+def test_messages_of_one_conversation_are_stored_one_behind_the_other() -> None:
+    sent = [stored.outgoing(written(id=name), stored.author_part("a@x", "phone")) for name in "abc"]
+    stamps = [(100 + number, f"{number:013d}", 7) for number in range(3)]
+    together = stored.store(sent, stamps=stamps, conversation="c1", conversation_offset=126)
+    alone = [
+        stored.store([one], stamps=[stamp], conversation="c1", conversation_offset=126 + number)[0]
+        for number, (one, stamp) in enumerate(zip(sent, stamps, strict=True))
+    ]
+
+    assert together == alone
+    assert [stored.parse(one).conversation_offset for one in together] == [126, 127, 128]
+    assert stored.deliver_all(together, 9) == [stored.deliver(one, offset) for offset, one in enumerate(together, 9)]
 
 
 def test_a_batch_is_a_concatenation() -> None:
@@ -231,23 +259,23 @@ SAME: list[dict[str, Any]] = [
 
 
 def test_every_difference_that_makes_another_message_changes_the_digest() -> None:
-    digests = {stored.digest(written(**fields)) for fields in [{}, *DIFFERENT]}
+    digests = {digest(written(**fields)) for fields in [{}, *DIFFERENT]}
 
     assert len(digests) == len(DIFFERENT) + 1
-    assert {len(value) for value in digests} == {16}
+    assert {len(value) for value in digests} == {8}
 
 
 @pytest.mark.parametrize("fields", SAME, ids=str)
 def test_what_may_differ_when_a_message_is_sent_again_does_not(fields: dict[str, Any]) -> None:
-    assert stored.digest(written()) == stored.digest(written(**fields))
+    assert digest(written()) == digest(written(**fields))
 
 
 def test_the_order_of_addressees_makes_no_other_message() -> None:
     one = written(devices=[addressed(b"1", "d"), addressed(b"2", "e")])
     other = written(devices=[addressed(b"2", "e"), addressed(b"1", "d")])
 
-    assert stored.digest(one) == stored.digest(other)
+    assert digest(one) == digest(other)
 
 
 def test_the_digest_is_frozen_because_it_is_stored() -> None:
-    assert stored.digest(written(devices=[addressed(b"1")])).hex() == "0b22a743b624a4ad6969589011c463a9"
+    assert digest(written(devices=[addressed(b"1")])).hex() == "c45ddf5ac9a0eab6"

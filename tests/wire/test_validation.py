@@ -101,6 +101,7 @@ GOOD_MESSAGES: list[dict[str, Any]] = [
     {"scope": "private"},
     {"seq": "1700000000000:12:phone"},
     {"seq": "0:0:a:b"},
+    {"seq": "1700000000000:4294967295:phone"},
     {"devices": [device("d"), device("e"), device("d", "c@x")]},
     {"mentions": ["b@x"] * 256},
     {"audiences": {"friends": "key"}},
@@ -127,6 +128,7 @@ BAD_MESSAGES: list[tuple[dict[str, Any], int, str]] = [
     ({"partition": "x" * 65}, pb.TOO_LARGE, "partition"),
     ({"scope": "public"}, pb.INVALID, "scope"),
     ({"seq": "1:2"}, pb.INVALID, "seq"),
+    ({"seq": "1:4294967296:d"}, pb.INVALID, "seq"),
     ({"seq": "1:2:"}, pb.INVALID, "seq"),
     ({"seq": "-1:2:d"}, pb.INVALID, "seq"),
     ({"seq": "\u0661:2:d"}, pb.INVALID, "seq"),
@@ -255,7 +257,9 @@ GOOD_FETCHES: list[dict[str, Any]] = [
     {"partition": "chat", "from": pb.Identity(eid="c@x"), "to": pb.Identity(connection_resource_id="d")},
     {"kind": pb.LOG, "partition": "chat", "backwards": True, "to": pb.Identity(eid=ME, connection_resource_id="d")},
     {"kind": pb.HISTORY, "conversation": "c"},
-    {"kind": pb.BY_SEQ, "seq_from": "1:1:d", "seq_to": "2:1:d"},
+    {"kind": pb.BY_SEQ, "partition": "chat", "seq_from": "1:1:d", "seq_to": "2:1:d"},
+    {"kind": pb.BY_SEQ, "partition": "chat", "seq_from": "1:1:d"},
+    {"kind": pb.BY_SEQ, "partition": "chat"},
 ]
 
 
@@ -270,7 +274,8 @@ BAD_FETCHES: list[tuple[dict[str, Any], int, str]] = [
     ({"kind": pb.LOG}, pb.INVALID, "partition"),
     ({"kind": pb.HISTORY}, pb.INVALID, "conversation"),
     ({"kind": pb.RECEIPTS, "partition": "\n", "conversation": "c"}, pb.INVALID, "partition"),
-    ({"kind": pb.BY_SEQ, "seq_from": "1:1:d"}, pb.INVALID, "seq_to"),
+    ({"kind": pb.BY_SEQ, "partition": "chat", "seq_to": "1:1"}, pb.INVALID, "seq_to"),
+    ({"kind": pb.BY_SEQ}, pb.INVALID, "partition"),
     ({"partition": "chat", "from": pb.Identity()}, pb.INVALID, "from.eid"),
     (
         {"partition": "chat", "to": pb.Identity(eid="b", connection_resource_id="")},

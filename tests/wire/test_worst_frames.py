@@ -11,7 +11,7 @@ from bimip.wire import codec, stored
 from bimip.wire.errors import WireError
 from bimip.wire.json import MAX_COMMAS, MAX_OBJECTS, from_json
 from bimip.wire.limits import Limits
-from bimip.wire.validation import check_fetch, check_hello, check_message, check_signal
+from bimip.wire.validation import check_fetch, check_hello, check_message, check_signal, partition_of
 from bimip.wire.varint import varint
 
 LIMITS = Limits()
@@ -108,8 +108,8 @@ def judge(data: bytes) -> str:
         if name in CHECKS:
             CHECKS[name](payload, LIMITS, "mallory")
         if isinstance(payload, pb.Message):
-            stored.digest(payload)
-            stored.outgoing(payload, "mallory", "phone")
+            stored.digest(payload, payload.to.eid, partition_of(payload))
+            stored.outgoing(payload, stored.author_part("mallory", "phone"))
     except WireError as error:
         return pb.ErrorCode.Name(error.code)
     return "taken"

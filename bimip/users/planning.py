@@ -1,0 +1,164 @@
+"""A frame's share of one partition's log: what of it is owed to a device, as far as window and frame have room.
+
+Entries come in runs. A run that somebody else wrote, all of it to everybody, goes as a whole: it is one piece of bytes
+for all of a user's devices. Only where something of it is not for this device, or does not fit, is each entry looked
+at.
+"""
+
+from collections.abc import Container
+
+from bimip.domain.ids import DeviceId, Offset
+from bimip.domain.ranges import contains
+from bimip.domain.records import Addressed, Table
+from bimip.session.window import Flight, Window
+from bimip.users.session import Session
+from bimip.users.tail import Item, Run
+from bimip.wire import bimip_pb2 as pb
+from bimip.wire import frames, stored
+
+
+class BodyMissingError(Exception):
+    """An entry whose message is not in the store: reported, and after the second time told as a gap."""
+
+
+class Plan:
+    """Reads and puts together, and moves nothing: that is done when the connection took the frame."""
+
+    __slots__ = (
+        "_count",
+        "_damaged",
+        "_most",
+        "_number",
+        "_parts",
+        "_room",
+        "_session",
+        "_size",
+        "_special",
+        "flight",
+        "partition",
+        "upto",
+        "window",
+    )
+
+    def __init__(
+        self, session: Session, number: DeviceId, partition: str, window: Window, parts: list[bytes], room: int
+    ) -> None:
+        """`parts` are the frame's, and are added to; `room`: bytes that are left of it."""
+        self.partition = partition
+        self.window = window
+        self.upto = window.position
+        """All that is owed up to here is in the frame."""
+        self.flight: list[Flight] = []
+        self._session = session
+        self._number = number
+        self._parts = parts
+        self._damaged: Container[int] = session.services.damage.of(session.number, partition)
+        self._special = bool(window.held or self._damaged)  # each entry is to be looked at
+        self._count = 0  # entries that will be in flight
+        self._size = 0  # bytes of them
+        self._most, left = window.room()  # entries
+        self._room = min(room, left)  # bytes, but for the first entry, which may be larger
+
+    def fill(self, head: Offset) -> None:
+        """Go on from the position until there is no room, or the head is reached."""
+        session, partition = self._session, self.partition
+        while self.upto < head:
+            runs = session.read_log(partition, self.upto, self._most - self._count, self._room - self._size)
+            if not runs:
+                self._parts.append(self._hole(self.upto + 1, head))
+                self.upto = head
+            for run in runs:
+                if not self._add(run):
+                    return
+
+    def _has_room(self, count: int, size: int) -> bool:
+        """One entry always has, however large, where nothing else is in flight."""
+        if self._count + count <= self._most and self._size + size <= self._room:
+            return True
+        return not self._count and count == 1 and self.window.has_room(size)
+
+    def _add(self, run: Run) -> bool:
+        """False when there is no room for more."""
+        if run.first > self.upto + 1:
+            self._parts.append(self._hole(self.upto + 1, run.first - 1))
+            self.upto = Offset(run.first - 1)
+        if run.plain and not self._special:
+            if self._number not in run.origins:
+                if self._has_room(len(run.sizes), run.bytes):
+                    self._put(run.joined(), run.first, run.sizes, run.bytes)
+                    self.upto = run.last
+                    return True
+            elif len(run.origins) == 1 and run.first > self.window.own_upto:
+                self.upto = run.last
+                return True
+        return self._add_each(run)
+
+    def _add_each(self, run: Run) -> bool:
+        for item in run.items():
+            try:
+                part = self._part(item)
+            except Exception:
+                services, user = self._session.services, self._session.number
+                services.damage.note((user, self.partition, item.offset))
+                raise
+            if part is not None:
+                if not self._has_room(1, len(part)):
+                    return False
+                if item.offset in self._damaged:
+                    self._parts.append(part)
+                else:
+                    self._put(part, item.offset, (len(part),), len(part))
+            self.upto = item.offset
+        return True
+
+    def _put(self, part: bytes, first: Offset, sizes: list[int] | tuple[int, ...], size: int) -> None:
+        self._parts.append(part)
+        self.flight.append((first, sizes))
+        self._count += len(sizes)
+        self._size += size
+
+    def _part(self, item: Item) -> bytes | None:
+        """The entry as this device gets it; None if it is not owed, or held already."""
+        own = item.entry.origin == self._number
+        held = self.window.held
+        if (own and item.offset > self.window.own_upto) or (held and contains(held, item.offset)):
+            return None
+        if item.offset in self._damaged:
+            return gap(self.partition, item.offset, item.offset, pb.DAMAGED)
+        if own or not item.entry.addressed:
+            return deliver(item)
+        addressed = addressed_to(self._session, self._number, item)
+        return None if addressed is None else deliver(item, addressed.payload)
+
+    def _hole(self, first: int, last: int) -> bytes:
+        """Offsets that the log does not have: expired, as far as its first one tells.
+
+        That is asked of the store, as the entries were: what it says may be newer than what the session was told.
+        """
+        with self._session.services.store.snapshot() as view:
+            log = view.get(Table.LOGS, (self._session.number, self.partition))
+        expired = log is not None and last < log.first
+        return gap(self.partition, first, last, pb.EXPIRED if expired else pb.DAMAGED)
+
+
+def addressed_to(session: Session, number: DeviceId, item: Item) -> Addressed | None:
+    """What of an entry is addressed to a device of the session's user."""
+    with session.services.store.snapshot() as view:
+        found = view.get(Table.ADDRESSED, (item.entry.stamp, session.number)) or ()
+    return next((one for one in found if one.device == number), None)
+
+
+def deliver(item: Item, payload: bytes | None = None) -> bytes:
+    """The entry as an element of Body.messages."""
+    if item.part is None:
+        raise BodyMissingError(f"the message {item.entry.stamp} of offset {item.offset} is not in the store")
+    if payload is None:
+        return item.part
+    return stored.deliver(stored.readdressed(stored.undelivered(item.part), payload), item.offset)
+
+
+def gap(partition: str, first: int, last: int, reason: pb.GapReason) -> bytes:
+    """An element of Body.gaps."""
+    told = pb.Gap(partition=partition, to=last, reason=reason)
+    setattr(told, "from", first)
+    return frames.gap_part(told)

@@ -1,0 +1,57 @@
+"""Which messages become one operation."""
+
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bimip.domain.operations import Address, Fault, Post, Refused
+from bimip.users.answers import Draft, appends, outcomes
+from bimip.users.device import Device
+
+DEVICE = cast("Device", SimpleNamespace(session=SimpleNamespace(number=1), number=2))
+ADDRESS = (Address("bob", "phone", None),)
+
+
+def draft(name: str, to: str = "bob", partition: str = "chat", addresses: tuple[Address, ...] = ()) -> Draft:
+    return Draft(to, partition, Post(name, bytes(8), name.encode()), addresses)
+
+
+def names(drafts: list[Draft]) -> list[list[str]]:
+    return [[post.id for post in append.posts] for append in appends(DEVICE, drafts)]
+
+
+@pytest.mark.parametrize(
+    ("drafts", "expected"),
+    [
+        ([], []),
+        ([draft("a")], [["a"]]),
+        ([draft("a"), draft("b"), draft("c")], [["a", "b", "c"]]),
+        ([draft("a"), draft("b", to="carol"), draft("c")], [["a"], ["b"], ["c"]]),
+        ([draft("a"), draft("b", partition="feed"), draft("c", partition="feed")], [["a"], ["b", "c"]]),
+        ([draft("a"), draft("a"), draft("b")], [["a"], ["a", "b"]]),
+        ([draft("a"), draft("b", addresses=ADDRESS), draft("c")], [["a"], ["b"], ["c"]]),
+        ([draft("a", addresses=ADDRESS), draft("b", addresses=ADDRESS)], [["a"], ["b"]]),
+    ],
+    ids=["none", "one", "three", "recipients", "partitions", "an id again", "addressed", "addressed twice"],
+)
+def test_what_goes_to_one_recipient_in_a_row_is_one(drafts: list[Draft], expected: list[list[str]]) -> None:
+    assert names(drafts) == expected
+
+
+@given(st.lists(st.builds(draft, st.sampled_from("abc"), st.sampled_from(["bob", "carol"]))))
+def test_nothing_is_lost_and_the_order_stays(drafts: list[Draft]) -> None:
+    made = list(appends(DEVICE, drafts))
+
+    assert [(append.to, post) for append in made for post in append.posts] == [(one.to, one.post) for one in drafts]
+    for append in made:
+        assert len({post.id for post in append.posts}) == len(append.posts)
+
+
+def test_a_refusal_of_all_is_one_of_each() -> None:
+    (append,) = appends(DEVICE, [draft("a"), draft("b")])
+    refused: Any = Refused(Fault.UNAVAILABLE, "not now")
+
+    assert list(outcomes(append, refused)) == [refused, refused]
