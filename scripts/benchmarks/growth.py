@@ -11,7 +11,7 @@ from typing import Any
 import trio
 
 from bimip.users.device import FRAME_BYTES
-from bimip.users.session import READ_AHEAD, read_items
+from bimip.users.session import READ_AHEAD, read_runs
 from scripts.benchmarks import accounting, server
 from scripts.benchmarks.offline import Filling, open_filling
 
@@ -70,11 +70,11 @@ def _catching_up(filling: Filling) -> dict[str, Any]:
         after = 0
         while True:
             with filling.store.snapshot() as view:
-                items = read_items(view, user, "chat", after, READ_AHEAD, FRAME_BYTES)
-            pulled += len(items)
-            if not items:
+                runs = read_runs(view, user, "chat", after, READ_AHEAD, FRAME_BYTES)
+            if not runs:
                 break
-            after = items[-1].offset
+            pulled += sum(map(len, runs))
+            after = runs[-1].last
     return {"pull_us_per_entry": 1e6 * (time.process_time() - began) / max(pulled, 1), "pulled": pulled}
 
 

@@ -9,7 +9,8 @@ import trio
 
 from bimip.app import encode, wall_clock
 from bimip.domain.ids import DeviceId, UserId
-from bimip.domain.operations import Append, Operation, Register, Registered, Result
+from bimip.domain.operations import Append, Operation, Post, Register, Registered, Result
+from bimip.domain.records import DIGEST_BYTES
 from bimip.domain.rules import Rules
 from bimip.storage.journal import Committed, Journal
 from bimip.storage.lmdb import LmdbStore
@@ -20,6 +21,8 @@ from scripts.benchmarks.wire import Author
 NEIGHBOURS = 10
 """Whom a user writes to: this many others."""
 BATCH = 2_000
+BEGAN = 1_700_000_000_000
+"""The time in a message's `seq`."""
 
 
 class Filling:
@@ -60,7 +63,8 @@ class Filling:
         number = self.messages
         self.messages += 1
         author = self._authors.setdefault(to, Author(0, _eid(to)))
-        return Append(user, device, f"m{number}", _eid(to), "chat", number.to_bytes(16, "big"), author.message(number))
+        post = Post(f"m{number}", number.to_bytes(DIGEST_BYTES, "big"), author.message(number), (BEGAN, number))
+        return Append(user, device, _eid(to), "chat", (post,))
 
     async def _execute(self, operations: Iterable[Operation]) -> list[Result]:
         results: list[Result] = []

@@ -91,18 +91,22 @@ def acknowledgement(upto: int) -> bytes:
 
 
 class Author:
-    """Writes a sender's messages. All have one length, so that everything but two numbers is made once."""
+    """Writes a sender's messages: with a `seq`, so that its index is paid for. All have one length, so that all but a
+    number is made once.
+    """
 
     def __init__(self, sender: int, to: str) -> None:
-        addressed = field(b"\x22", field(b"\x0a", to.encode())) + b"\x28\x01\x30" + varint(time.time_ns() // 1_000_000)
-        self._head = b"\x0a\x0dm%04d" % sender
+        now = time.time_ns() // 1_000_000
+        addressed = field(b"\x22", field(b"\x0a", to.encode())) + b"\x28\x01\x30" + varint(now)
+        self._head = b"\xb2\x01\x1c%013d:" % now
+        self._id = b":phone\x0a\x0dm%04d" % sender
         self._middle = addressed + b"\x3a" + varint(PAYLOAD_BYTES) + b"@%04d:" % sender
         self._tail = b"@" + _PAD
         self._element = b"\x2a" + varint(len(self.message(0)))  # of Body.messages
 
     def message(self, number: int) -> bytes:
         digits = b"%08d" % number
-        return b"".join((self._head, digits, self._middle, digits, self._tail))
+        return b"".join((self._head, digits, self._id, digits, self._middle, digits, self._tail))
 
     def alone(self, number: int) -> bytes:
         """A frame with one message."""
