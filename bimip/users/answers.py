@@ -3,32 +3,22 @@
 from collections.abc import Iterable, Iterator
 from itertools import repeat
 from math import ceil
-from typing import NamedTuple, cast
+from typing import cast
 
 from bimip.domain.clock import millis_of, signal_id
 from bimip.domain.operations import Address, Append, Appended, Outcomes, Post, Refused, Result
 from bimip.domain.records import maker
-from bimip.users.device import Device
+from bimip.users.device import Device, Draft
 from bimip.users.session import conversation_name
 from bimip.wire import bimip_pb2 as pb
 from bimip.wire import frames, stored
 from bimip.wire.errors import WireError
 from bimip.wire.validation import check_message, partition_of, seq_numbers
 
-
-class Draft(NamedTuple):
-    """A message that was checked, and what those that are appended together have in common."""
-
-    to: str  # eid
-    partition: str
-    post: Post
-    addresses: tuple[Address, ...]
-
-
 _post, _draft, _append = maker(Post), maker(Draft), maker(Append)
 
 
-def prepare(device: Device, message: pb.Message, most_bytes: int | None = None) -> Draft:
+def prepare(device: Device, message: pb.Message, ref: int = 0, most_bytes: int | None = None) -> Draft:
     """What a message asks for. Changes the message. Raises WireError. `most_bytes`: see `check_message`."""
     services = device.session.services
     check_message(message, services.limits, device.session.eid, most_bytes=most_bytes)
@@ -39,30 +29,25 @@ def prepare(device: Device, message: pb.Message, most_bytes: int | None = None) 
     digest = stored.digest(message, to, partition)
     sent = stored.outgoing(message, device.author_part)
     post = _post((message.id, digest, sent, seq_numbers(seq) if seq else None))
-    return _draft((to, partition, post, addresses))
+    return _draft((to, partition, post, addresses, ref))
 
 
-def alone(device: Device, draft: Draft) -> Append:
-    to, partition, post, addresses = draft
-    return _append((device.session.number, device.number, to, partition, (post,), addresses))
-
-
-def appends(device: Device, drafts: Iterable[Draft]) -> Iterator[Append]:
-    """As few operations as keep the order: one for all that go to one recipient, one after the other."""
+def appends(device: Device, drafts: Iterable[Draft]) -> Iterator[tuple[Append, list[int]]]:
+    """As few operations as keep the order: one for all that go to one recipient in a row. With them, their refs."""
     user, number = device.session.number, device.number
     posts: dict[str, Post] = {}
-    last: Draft | None = None
+    refs: list[int] = []
+    to = partition = ""
+    addresses: tuple[Address, ...] = ()
     for draft in drafts:
-        to, partition, post, addresses = draft
-        if last is not None and (
-            addresses or last.addresses or post.id in posts or to != last.to or partition != last.partition
-        ):
-            yield Append(user, number, last.to, last.partition, tuple(posts.values()), last.addresses)
-            posts = {}
-        posts[post.id] = post
-        last = draft
-    if last is not None:
-        yield Append(user, number, last.to, last.partition, tuple(posts.values()), last.addresses)
+        if posts and (draft[0] != to or draft[1] != partition or draft[3] or addresses or draft[2][0] in posts):
+            yield _append((user, number, to, partition, tuple(posts.values()), addresses)), refs
+            posts, refs = {}, []
+        to, partition, post, addresses, ref = draft
+        posts[post[0]] = post
+        refs.append(ref)
+    if posts:
+        yield _append((user, number, to, partition, tuple(posts.values()), addresses)), refs
 
 
 def outcomes(append: Append, result: Result) -> Iterable[Appended | Refused]:
@@ -98,10 +83,10 @@ def sent(result: Appended, ref: int) -> pb.Signal:
     )
 
 
-def sent_parts(append: Append, result: Result, ref: int) -> list[bytes]:
+def sent_parts(append: Append, result: Result, refs: Iterable[int]) -> list[bytes]:
     """Of each post the element of Body that answers it."""
     parts: list[bytes] = []
-    for post, outcome in zip(append.posts, outcomes(append, result), strict=True):
+    for post, ref, outcome in zip(append.posts, refs, outcomes(append, result), strict=True):
         if isinstance(outcome, Refused):
             parts.append(frames.error_part(error_of(outcome, ref, post.id)))
         else:

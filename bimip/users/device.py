@@ -18,13 +18,13 @@ it. An entry that was being read when that happened twice is delivered as a gap.
 """
 
 from math import inf
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import trio
 
 from bimip.domain.identity import Claims
 from bimip.domain.ids import DeviceId, Offset
-from bimip.domain.operations import Acknowledge
+from bimip.domain.operations import Acknowledge, Address, Post
 from bimip.domain.ranges import Ranges
 from bimip.session.close import Close
 from bimip.session.window import Window
@@ -39,6 +39,16 @@ from bimip.wire.errors import WireError
 
 FRAME_BYTES = 64 * 1024
 """Where a batch is cut. One message may be larger than this alone."""
+
+
+class Draft(NamedTuple):
+    """A message that was checked, and what those that are appended together have in common."""
+
+    to: str  # eid
+    partition: str
+    post: Post
+    addresses: tuple[Address, ...]
+    ref: int
 
 
 class Acking(Protocol):
@@ -60,6 +70,7 @@ class Device:
         "author_part",
         "claims",
         "connection",
+        "drafts",
         "fetching",
         "frame_bytes",
         "greeted",
@@ -105,6 +116,8 @@ class Device:
         self.fetching: Fetching | None = None
         """None until it fetches: most never do."""
         self.rates = session.rates.of(number)
+        self.drafts: list[Draft] = []
+        """Messages that were taken from what arrived, until all of it was."""
         self.acking: dict[str, Acking] = {}
         """By partition, the last of its acknowledgements."""
         self._frames: list[bytes] = []

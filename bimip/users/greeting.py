@@ -15,7 +15,7 @@ from bimip.domain.ranges import above, normal
 from bimip.session.close import Close
 from bimip.session.window import Window
 from bimip.users import answers
-from bimip.users.device import Device
+from bimip.users.device import Device, Draft
 from bimip.wire import bimip_pb2 as pb
 from bimip.wire import codec
 from bimip.wire.errors import WireError
@@ -98,7 +98,7 @@ class _Greeting:
 
     def _write(self) -> None:
         """Its messages, in order, each answered for itself."""
-        drafts: list[answers.Draft] = []
+        drafts: list[Draft] = []
         waiting: list[pb.HelloResult] = []
         for message in self._hello.messages:
             answer, given_id = self._answer.results.add(), message.id
@@ -110,7 +110,7 @@ class _Greeting:
             except WireError as error:
                 error.id = given_id
                 answer.error.CopyFrom(error.to_proto())
-        for append in answers.appends(self._device, drafts):
+        for append, _ in answers.appends(self._device, drafts):
             count = len(append.posts)
             self._submit(append, partial(_take_outcomes, append, waiting[:count]))
             del waiting[:count]

@@ -6,7 +6,7 @@ from bimip.session.close import Close
 from bimip.supervision import Child
 from bimip.users.connection import ConnectionClosedError
 from bimip.users.device import Device
-from bimip.users.requests import handle
+from bimip.users.requests import handle, write
 from bimip.wire import bimip_pb2 as pb
 from bimip.wire.errors import WireError
 
@@ -67,6 +67,8 @@ class _Intake:
                 self._waiting = frames[number:]
                 break
             self._handle(frame)
+        if device.drafts:
+            write(device)
         device.step_soon(now)
         return not self._waiting and device.unanswered < most
 

@@ -4,7 +4,7 @@ A request that changes something becomes an operation, and is answered when that
 at once. Whatever is wrong with a request is a WireError, which is its answer.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -23,7 +23,7 @@ from bimip.domain.ranges import Ranges, normal
 from bimip.domain.records import ReceiptKind
 from bimip.session.close import Close
 from bimip.users.acking import acknowledge
-from bimip.users.answers import Draft, alone, appends, error_of, prepare, rate_limited, sent_parts
+from bimip.users.answers import appends, error_of, prepare, rate_limited, sent_parts
 from bimip.users.device import Device
 from bimip.users.greeting import greet
 from bimip.users.session import conversation_number
@@ -31,6 +31,9 @@ from bimip.wire import bimip_pb2 as pb
 from bimip.wire import codec, frames
 from bimip.wire.errors import WireError
 from bimip.wire.validation import check_batch, check_fetch, check_id, check_signal
+
+WRITTEN = frozenset({"message", "body", "signal"})
+"""What messages that were taken may wait for: it does not depend on them."""
 
 
 def handle(device: Device, frame: bytes) -> None:
@@ -43,6 +46,8 @@ def handle(device: Device, frame: bytes) -> None:
     if not device.said_hello and name != "hello":
         raise WireError(pb.OUT_OF_ORDER, "say Hello first", ref=ref)
     device.frame_bytes = len(frame)
+    if device.drafts and name not in WRITTEN:
+        write(device)
     try:
         if name != "hello":  # is always answered; what it brings is charged where that is judged
             requests = len(payload.messages) + len(payload.signals) if name == "body" else 1
@@ -83,16 +88,21 @@ def submit(device: Device, operation: Operation, done: Callable[[Result], None],
 
 
 def message(device: Device, payload: pb.Message, ref: int) -> None:
-    _write(device, alone(device, prepare(device, payload, device.frame_bytes)), ref)
+    """What arrived together is written together, whatever frames it came in: see `write`."""
+    device.drafts.append(prepare(device, payload, ref, device.frame_bytes))
+    device.unanswered += 1
 
 
-def _write(device: Device, append: Append, ref: int) -> None:
-    device.unanswered += len(append.posts)
-    device.session.services.queue.submit(append, partial(_appended, device, ref, append))
+def write(device: Device) -> None:
+    """Submit the messages that were taken, to be called before anything else is asked for, and when all was taken."""
+    drafts, device.drafts = device.drafts, []
+    submit = device.session.services.queue.submit
+    for append, refs in appends(device, drafts):
+        submit(append, partial(_appended, device, refs, append))
 
 
-def _appended(device: Device, ref: int, append: Append, result: Result) -> None:
-    device.reply(*sent_parts(append, result, ref))
+def _appended(device: Device, refs: list[int], append: Append, result: Result) -> None:
+    device.reply(*sent_parts(append, result, refs))
 
 
 def signal(device: Device, payload: pb.Signal, ref: int) -> None:
@@ -155,22 +165,16 @@ def body(device: Device, payload: pb.Body, ref: int) -> None:
     if payload.commands or payload.gaps or payload.states or payload.errors:
         raise WireError(pb.UNSUPPORTED, "a batch from a client may hold messages and signals", field="commands")
     check_batch(payload, device.session.services.limits)
-    for append in appends(device, _drafts(device, payload, ref)):
-        _write(device, append, ref)
+    for one in payload.messages:
+        try:
+            message(device, one, ref)
+        except WireError as error:
+            _fail_one(device, error, one.id, ref)
     for each in payload.signals:
         try:
             signal(device, each, each.ref or ref)
         except WireError as error:
             _fail_one(device, error, each.id, each.ref or ref)
-
-
-def _drafts(device: Device, payload: pb.Body, ref: int) -> Iterator[Draft]:
-    size = device.frame_bytes
-    for one in payload.messages:
-        try:
-            yield prepare(device, one, size)
-        except WireError as error:
-            _fail_one(device, error, one.id, ref)
 
 
 def _fail_one(device: Device, error: WireError, one_id: str, ref: int) -> None:

@@ -312,3 +312,66 @@ async def test_an_addressed_entry_is_redelivered_with_its_own_payload(autojump_c
         await trio.sleep(0.1)
 
         assert (await bob.heard()).payloads[:2] == [b"for the phone"] * 2
+
+
+async def test_messages_that_arrive_together_are_one_operation_whatever_frames_they_come_in(
+    autojump_clock: MockClock,
+) -> None:
+    async with open_world() as world:
+        carol, bob = await world.join("carol", "phone"), await world.join("bob", "phone")
+        before = world.server.journal_statistics.operations
+        for number in range(4):
+            carol.send(message=message("bob", b"%d" % number, f"m{number}"), ref=number)
+        heard = await carol.heard()
+
+        assert [(one.id, one.ref) for one in heard.sent] == [("m0", 0), ("m1", 1), ("m2", 2), ("m3", 3)]
+        assert (await bob.heard()).payloads == [b"0", b"1", b"2", b"3"]
+        assert world.server.journal_statistics.operations == before + 1
+
+
+async def test_each_of_them_is_answered_for_itself_and_in_order(autojump_clock: MockClock) -> None:
+    async with open_world() as world:
+        carol, bob = await world.join("carol", "phone"), await world.join("bob", "phone")
+        await carol.post("bob", b"known", "m1")
+        await bob.heard()
+        sent = [
+            message("bob", b"0", "m0"),
+            message("bob", b"known", "m1"),
+            message("bob", b"other", "m1"),
+            message("nobody", b"3", "m3"),
+            message("bob", b"4", "m4"),
+            message("bob", b"5", "m5", partition="pigeons"),
+            message("carol", b"6", "m6"),
+        ]
+        for ref, one in enumerate(sent, 10):
+            carol.send(message=one, ref=ref)
+        carol.send(ping_pong=pb.PingPong(id="last"), ref=99)
+        heard = await carol.heard()
+
+        assert [(one.id, one.ref, one.duplicate) for one in heard.sent] == [
+            ("m0", 10, False),
+            ("m1", 11, True),
+            ("m4", 14, False),
+            ("m6", 16, False),
+        ]
+        assert sorted((error.ref, error.code) for error in heard.errors) == [
+            (12, pb.ErrorCode.CONFLICT),
+            (13, pb.ErrorCode.NOT_FOUND),
+            (15, pb.ErrorCode.NOT_FOUND),
+        ]
+        assert [frame.ping_pong.id for frame in heard.frames if frame.ping_pong is not None] == ["last"]
+        assert (await bob.heard()).payloads == [b"0", b"4"]
+
+
+async def test_a_fetch_sees_what_was_written_before_it(autojump_clock: MockClock) -> None:
+    async with open_world() as world:
+        await world.register("bob", "phone")
+        carol = await world.join("carol", "phone")
+        carol.send(message=message("bob", b"1", "m1"))
+        carol.send(fetch=pb.Fetch(kind=pb.FetchKind.LOG, partition="chat"), ref=5)
+        carol.send(message=message("bob", b"2", "m2"))
+        heard = await carol.heard()
+
+        (answer,) = [body for body in heard.bodies if body.ref == 5]
+        assert [one.payload for one in answer.messages][:1] == [b"1"]
+        assert [one.id for one in heard.sent] == ["m1", "m2"]

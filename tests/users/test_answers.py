@@ -8,19 +8,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bimip.domain.operations import Address, Fault, Post, Refused
-from bimip.users.answers import Draft, appends, outcomes
-from bimip.users.device import Device
+from bimip.users.answers import appends, outcomes
+from bimip.users.device import Device, Draft
 
 DEVICE = cast("Device", SimpleNamespace(session=SimpleNamespace(number=1), number=2))
 ADDRESS = (Address("bob", "phone", None),)
 
 
 def draft(name: str, to: str = "bob", partition: str = "chat", addresses: tuple[Address, ...] = ()) -> Draft:
-    return Draft(to, partition, Post(name, bytes(8), name.encode()), addresses)
+    return Draft(to, partition, Post(name, bytes(8), name.encode()), addresses, ord(name))
 
 
 def names(drafts: list[Draft]) -> list[list[str]]:
-    return [[post.id for post in append.posts] for append in appends(DEVICE, drafts)]
+    return [[post.id for post in append.posts] for append, _ in appends(DEVICE, drafts)]
 
 
 @pytest.mark.parametrize(
@@ -45,13 +45,15 @@ def test_what_goes_to_one_recipient_in_a_row_is_one(drafts: list[Draft], expecte
 def test_nothing_is_lost_and_the_order_stays(drafts: list[Draft]) -> None:
     made = list(appends(DEVICE, drafts))
 
-    assert [(append.to, post) for append in made for post in append.posts] == [(one.to, one.post) for one in drafts]
-    for append in made:
+    assert [(append.to, post, ref) for append, refs in made for post, ref in zip(append.posts, refs, strict=True)] == [
+        (one.to, one.post, one.ref) for one in drafts
+    ]
+    for append, _ in made:
         assert len({post.id for post in append.posts}) == len(append.posts)
 
 
 def test_a_refusal_of_all_is_one_of_each() -> None:
-    (append,) = appends(DEVICE, [draft("a"), draft("b")])
+    ((append, _),) = appends(DEVICE, [draft("a"), draft("b")])
     refused: Any = Refused(Fault.UNAVAILABLE, "not now")
 
     assert list(outcomes(append, refused)) == [refused, refused]
