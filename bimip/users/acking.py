@@ -46,6 +46,8 @@ class _Acking:
         done = self._ticket.operation
         assert isinstance(done, Acknowledge)
         self._ticket = None  # which leads back here: the garbage collector would have a cycle for each ack
+        if device.acking.get(done.partition) is self:
+            del device.acking[done.partition]
         if isinstance(result, Refused):
             device.reply(frames.error_part(error_of(result, self._ref)))
         else:
