@@ -7,13 +7,13 @@ idle server commits at once. Acks alone have nobody who waits for them, and wait
 
 A decision that raises costs its own message an error and nothing else: it is a pure function, so nothing has happened,
 and the others of an Append are decided each by itself. A batch that the store cannot take for such a reason is tried
-again one operation at a time, and the one at fault is refused. What a commit raises that is no StorageError tells
+again one message at a time, and the one at fault is refused. What a commit raises that is no StorageError tells
 nothing of what is on disk, and ends the incarnation.
 
 When the journal itself ends in the middle of a batch, its successor finds the batch in the queue, outcome unknown,
-and tries each alone, in order: every operation is harmless to repeat. One that takes the journal down twice is set
-aside and answered UNKNOWN_OUTCOME. Where an error ended the incarnation the next one begins without the supervisor,
-whose restarts are counted: a client that repeats such an operation would spend them for everybody.
+and tries each alone, in order, of an Append each message: all are harmless to repeat. One that takes the journal down
+twice is set aside and answered UNKNOWN_OUTCOME. Where an error ended the incarnation the next one begins without the
+supervisor, whose restarts are counted: a client that repeats such an operation would spend them for everybody.
 
 Whoever ended before it could tell, or had a commit of unknown outcome, may have left on disk what nobody was told of:
 each opening of the store tells everybody to read afresh.
@@ -47,7 +47,7 @@ from bimip.domain.rules import Moment, Rules
 from bimip.storage.cache import RecordCache
 from bimip.storage.errors import OutcomeUnknownError, StorageError, StoreFullError
 from bimip.storage.interface import Store, grows
-from bimip.storage.queue import OperationQueue, Ticket
+from bimip.storage.queue import OperationQueue, Ticket, parts_of
 from bimip.storage.worker import Worker
 
 MAX_BATCH = 4096
@@ -321,11 +321,12 @@ class Journal:
 
     async def _write_alone(self, tickets: Sequence[Ticket], error: Exception) -> None:
         self._report("batch refused by the store", error)
-        if len(tickets) == 1:
+        parts = [part for ticket in tickets for part in parts_of(ticket)]
+        if len(parts) == 1:
             self._refuse(tickets, INTERNAL)
             return
-        for ticket in tickets:
-            await self._write([ticket])
+        for part in parts:
+            await self._write([part])
 
     async def _recover(self, error: StorageError, tickets: Sequence[Ticket] = (), why: Refused = UNAVAILABLE) -> None:
         """Close and open the store again until a start record is on disk. Meanwhile everything is refused.

@@ -9,10 +9,12 @@ all that came before along.
 
 from collections import deque
 from collections.abc import Callable
+from functools import partial
+from typing import cast
 
 import trio
 
-from bimip.domain.operations import Append, Operation, Result
+from bimip.domain.operations import Append, Appended, Operation, Outcomes, Refused, Result
 
 Reply = Callable[[Result], None]
 
@@ -33,6 +35,27 @@ class Ticket:
 
 def ignore(_result: Result) -> None:
     """A reply for operations that nobody waits for."""
+
+
+def parts_of(ticket: Ticket) -> list[Ticket]:
+    """A ticket for each message of an Append, any other as it is: what is tried again because one of it may be at fault
+    is tried one by one. The whole is answered when the last part is.
+    """
+    operation, outcomes = ticket.operation, dict[int, Appended | Refused]()
+    if not isinstance(operation, Append) or len(operation.posts) == 1:
+        return [ticket]
+    count = len(operation.posts)
+
+    def gather(at: int, result: Result) -> None:
+        outcomes[at] = result if isinstance(result, Refused) else cast("Outcomes", result)[0]
+        if len(outcomes) == count:
+            ticket.answered = True
+            ticket.reply(tuple(outcomes[number] for number in range(count)))
+
+    return [
+        Ticket(operation._replace(posts=(post,)), partial(gather, at), lazy=False)
+        for at, post in enumerate(operation.posts)
+    ]
 
 
 class OperationQueue:
@@ -116,7 +139,7 @@ class OperationQueue:
 
     def inherit(self) -> None:
         """A new incarnation begins: what the last one took and did not answer is suspect."""
-        self.suspects.extend(ticket for ticket in self._taken if not ticket.answered)
+        self.suspects.extend(part for ticket in self._taken if not ticket.answered for part in parts_of(ticket))
         self._taken = []
 
     async def _wait_changed(self) -> None:

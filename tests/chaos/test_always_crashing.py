@@ -84,7 +84,8 @@ async def test_an_operation_that_always_crashes_the_journal_is_answered_and_spen
         for number in range(TIMES):
             mallory.write("mallory", b"deadly", f"deadly {number}")
             carol.write("bob", b"%d" % number, f"m{number}")
-            await settle()  # what arrives together is one operation
+            if number % 10 == 0:
+                await settle()
         errors = (await mallory.heard()).errors
         sent = (await carol.heard()).sent
 
@@ -95,6 +96,25 @@ async def test_an_operation_that_always_crashes_the_journal_is_answered_and_spen
         assert store.crashes >= 2 * TIMES
         assert budgets_spent(world) == {}
         assert world.server.readiness() == []
+        assert len(world.server.queue) == 0
+
+
+async def test_a_message_that_always_crashes_the_journal_costs_those_that_arrived_with_it_nothing(
+    autojump_clock: MockClock,
+) -> None:
+    store = DeadlyStore(stored=False)
+    async with open_world(store=store) as world:
+        bob, carol = await world.join("bob", "phone"), await world.join("carol", "phone")
+        texts = [b"1", b"deadly", b"3"]
+        carol.send(body=pb.Body(messages=[message("bob", text, f"m{at}") for at, text in enumerate(texts)]), ref=7)
+        heard = await carol.heard()
+
+        assert [(error.code, error.id, error.ref) for error in heard.errors] == [
+            (pb.ErrorCode.UNKNOWN_OUTCOME, "m1", 7)
+        ]
+        assert [(one.id, one.ref) for one in heard.sent] == [("m0", 7), ("m2", 7)]
+        assert (await bob.heard()).payloads == [b"1", b"3"]
+        assert store.crashes == 1 + 2  # with the batch, and alone
         assert len(world.server.queue) == 0
 
 

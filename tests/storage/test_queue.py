@@ -1,8 +1,10 @@
+from typing import Any, cast
+
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from bimip.domain.ids import DeviceId, Millis, UserId
-from bimip.domain.operations import Append, Barrier, Done, Operation, Post, Result, Revoke
+from bimip.domain.operations import Append, Barrier, Done, Fault, Operation, Post, Refused, Result, Revoke
 from bimip.storage.queue import OperationQueue, Ticket
 
 
@@ -225,3 +227,23 @@ async def test_more_than_is_taken_at_once_stays_in_order(autojump_clock: MockClo
     ]
     assert [ticket.operation for ticket in taken[2]] == [post("m4")]
     assert await seconds_until_ready(queue, 10) == 10
+
+
+async def test_what_is_suspect_is_tried_message_by_message_and_answered_as_a_whole() -> None:
+    queue, results = OperationQueue(), list[Any]()
+    append = Append(UserId(1), DeviceId(1), "bob", "chat", tuple(post(name).posts[0] for name in "ab"))
+    with_one = post("c")
+    refused = Refused(Fault.UNKNOWN_OUTCOME, "who knows")
+    queue.submit(append, results.append)
+    queue.submit(with_one, results.append)
+    queue.take(9)
+    queue.inherit()
+    first, second, third = queue.suspects
+    second.reply(refused)
+    before = list(results)
+    first.reply((cast("Any", "stored"),))
+
+    assert [ticket.operation for ticket in (first, second, third)] == [post("a"), post("b"), post("c")]
+    assert before == []
+    assert results == [("stored", refused)]
+    assert queue.has_suspects
