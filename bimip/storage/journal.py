@@ -51,7 +51,7 @@ from bimip.storage.queue import OperationQueue, Ticket, parts_of
 from bimip.storage.worker import Worker
 
 MAX_BATCH = 4096
-"""Operations; bounds how long the loop decides without a pause."""
+"""Operations, each message counting as one; bounds how long the loop decides without a pause."""
 REOPEN_SECONDS = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 MAX_CRASHES = 2
 

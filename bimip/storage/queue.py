@@ -58,6 +58,16 @@ def parts_of(ticket: Ticket) -> list[Ticket]:
     ]
 
 
+def _fitting(waiting: list[Ticket], limit: int) -> int:
+    size = 0
+    for count, ticket in enumerate(waiting):
+        operation = ticket.operation
+        size += len(operation.posts) if type(operation) is Append else 1
+        if size > limit and count:
+            return count
+    return len(waiting)
+
+
 class OperationQueue:
     """Its length is bounded by what its callers may have unanswered."""
 
@@ -120,8 +130,11 @@ class OperationQueue:
                 await self._wait_changed()
 
     def take(self, limit: int) -> list[Ticket]:
-        """The oldest of what is to be decided now. They stay known here until they are answered."""
-        taken, rest = self._waiting[:limit], self._waiting[limit:]
+        """The oldest of what is to be decided now: so many operations, of an Append each message counting as one, or a
+        single one that is larger. They stay known here until they are answered.
+        """
+        fitting = _fitting(self._waiting, limit)
+        taken, rest = self._waiting[:fitting], self._waiting[fitting:]
         if not (rest or self._all) and trio.current_time() < self._since + self._lazy_seconds / 2:
             rest = [ticket for ticket in taken if ticket.lazy]
             taken = [ticket for ticket in taken if not ticket.lazy]

@@ -247,3 +247,17 @@ async def test_what_is_suspect_is_tried_message_by_message_and_answered_as_a_who
     assert before == []
     assert results == [("stored", refused)]
     assert queue.has_suspects
+
+
+async def test_each_message_of_an_append_counts_and_one_that_is_larger_is_taken_alone(
+    autojump_clock: MockClock,
+) -> None:
+    queue = OperationQueue()
+    for count in (2, 2, 9, 1):
+        posts = tuple(post(f"{number}").posts[0] for number in range(count))
+        queue.submit(Append(UserId(1), DeviceId(1), "bob", "chat", posts))
+    await queue.wait(10)
+    taken = [queue.take(4) for _ in range(4)]
+
+    sizes = [[len(t.operation.posts) for t in part if isinstance(t.operation, Append)] for part in taken]
+    assert sizes == [[2, 2], [9], [1], []]
