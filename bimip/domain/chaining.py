@@ -17,16 +17,11 @@ STEP = 128
 _LINK = Struct(">16sQ8s").pack
 
 
-def link(chain: bytes, entry: Entry) -> bytes:
-    """The chain behind one more entry."""
-    return blake2b(_LINK(chain, entry.stamp, entry.digest), digest_size=16).digest()
-
-
 def extend(chain: bytes, head: int, entries: Iterable[Entry]) -> tuple[bytes, list[tuple[int, bytes]]]:
     """The chain behind entries that follow `head`, and of those that it passed the ones to be kept, with their n."""
     kept: list[tuple[int, bytes]] = []
     for entry in entries:
-        chain = blake2b(_LINK(chain, entry[0], entry[6]), digest_size=16).digest()  # as `link`, for each message twice
+        chain = blake2b(_LINK(chain, entry[0], entry[6]), digest_size=16).digest()  # for each message twice
         head += 1
         if not head % STEP:
             kept.append((head // STEP, chain))
