@@ -297,7 +297,7 @@ class Journal:
         except Exception as error:
             await self._worker.run(self._abort)
             raise UnfitError(f"{type(error).__name__}: {error}") from error
-        await self._worker.run(self._commit_and_begin)
+        await self._worker.run(self._commit_begun, self._begin_next)
 
     def _begin(self) -> None:
         self._store.begin()
@@ -308,11 +308,13 @@ class Journal:
         self._store.abort()
         self._begin()
 
-    def _commit_and_begin(self) -> None:
-        """One visit to the thread for both. What goes wrong at beginning is the next batch's trouble."""
+    def _commit_begun(self) -> None:
         self._begun = False
         self._store.commit()
-        with suppress(StorageError):
+
+    def _begin_next(self) -> None:
+        """While those who waited for the commit are told. What goes wrong here is the next batch's trouble."""
+        with suppress(Exception):
             self._begin()
 
     def _abort(self) -> None:
