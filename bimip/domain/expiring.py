@@ -85,7 +85,18 @@ def expire_bodies(view: Reader, op: ExpireBodies, moment: Moment) -> Decision:
         for table, found in ((Table.BODIES, bodies), (Table.ADDRESSED, addressed))
         if found
     ]
+    if bodies:
+        newest: Stamp = bodies[-1][0][0]
+        gone.append((Table.META, {("clock",): max(newest, view.get(Table.META, ("clock",)) or 0)}))
     return Decision(Expired(len(bodies), max(len(bodies), len(addressed)) == limit), gone)
+
+
+def last_stamp(view: Reader) -> Stamp:
+    """None was ever given beyond it. The newest message has it, so no batch writes it down but the one that takes that
+    message away, and the start.
+    """
+    newest = view.scan(Table.BODIES, (0,), (1 << 64,), limit=1, reverse=True)
+    return Stamp(max([view.get(Table.META, ("clock",)) or 0, *(stamp for (stamp,), _ in newest)]))
 
 
 def expire_seen(view: Reader, op: ExpireSeen, moment: Moment) -> Decision:

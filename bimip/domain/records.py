@@ -21,7 +21,7 @@ from bimip.domain.ranges import Ranges
 class Table(Enum):
     __hash__ = object.__hash__  # Enum's own hashes the name, in Python, at each look into a dict
 
-    META = "meta"  # (name: str) -> int: the epoch, the clock's high-water mark, the counters of numbers
+    META = "meta"  # (name: str) -> int: the epoch, the clock at the last start or expiry, the counters of numbers
     USERS = "users"  # (eid: str) -> User
     EIDS = "eids"  # (user) -> str: the eid of a number
     DEVICES = "devices"  # (user, name: str) -> Device

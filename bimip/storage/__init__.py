@@ -9,7 +9,8 @@ LmdbStore turns keys into bytes that sort as their tuples do (keys.py) and recor
 sequence lies in *blocks* of many records (blocks.py), each under a key that follows from the number, so an append finds
 its block without a search, a reader starts in the middle without one, and a batch's references cost one put per user: a
 block grows instead of a row (and a row's 30 bytes of key and header) for each message. The newest block of a log is
-small and lies close to those of others; when it is full it joins one that fills a page of its own (trees.py). An index
+small; when it is full it joins one that fills a page of its own (trees.py). It lies beside its user's other rows that
+every message writes, the heads: a commit pays for pages, not for rows (keys.py). An index
 lies in blocks of sorted rows; what is new waits in the newest block until that is full, so a row that belongs to the
 middle costs what one at the end does.
 

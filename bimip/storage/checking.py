@@ -8,7 +8,7 @@ pages that are freed meanwhile cannot be used again. Its memory does not grow wi
 What it looks for: logs and histories without gaps between their first and their head; an entry's message, its place in
 the conversation and its counterparts in the other members' logs (both logs or none); rows of a log's index that name
 entries of the device that they tell; numbers that are pairwise the reverse of each other (users, devices, versions);
-counters and the clock ahead of everything that was ever drawn from them; cursors that stay behind the heads.
+counters ahead of everything that was ever drawn from them; cursors that stay behind the heads.
 """
 
 from bisect import bisect_left
@@ -313,7 +313,6 @@ def _counters(view: Reader) -> Iterator[Finding]:
     """Numbers are given in order, so the last of each kind is the highest."""
     for counter, table in (("users", Table.EIDS), ("devices", Table.NAMES), ("conversations", Table.CONVERSATIONS)):
         yield from _counter(view, counter, table)
-    yield from _counter(view, "clock", Table.BODIES)
 
 
 def _counter(view: Reader, counter: str, table: Table) -> Iterator[Finding]:

@@ -11,7 +11,6 @@ Room: a store that is over its quota refuses Changes that grow it (`grows`) and 
 are small, and expiry is what makes room.
 """
 
-from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
@@ -25,7 +24,6 @@ class StoreStatistics:
     file_bytes: int  # what it takes on disk: space that was freed is used again, not given back
     map_bytes: int  # the most that it could ever take; 0: no such bound
     quota_bytes: int  # the bound in force; 0: none
-    rows: Mapping[str, int]  # by table, records; by sequence and index, whatever the store keeps theirs in
 
 
 class Store(Protocol):

@@ -40,6 +40,7 @@ import trio
 from bimip.domain.batch import Batch, Decision, LogNews, StateNews
 from bimip.domain.clock import next_stamp, stamps_from
 from bimip.domain.decisions import decide
+from bimip.domain.expiring import last_stamp
 from bimip.domain.ids import Millis, Stamp
 from bimip.domain.operations import Append, Appended, Fault, Operation, Outcomes, Refused, Result
 from bimip.domain.records import Changes, Table
@@ -174,7 +175,7 @@ class Journal:
     async def _open(self) -> None:
         """Begin with a synced start record, and with a clock that is ahead of every stamp ever given."""
         with self._store.snapshot() as view:
-            self._last = Stamp(view.get(Table.META, ("clock",)) or 0)
+            self._last = last_stamp(view)
             epoch = view.get(Table.META, ("epoch",))
             starts = view.get(Table.META, ("starts",)) or 0
         stamp = self._last = next_stamp(self._last, self._wall_clock(), self._node)
@@ -245,8 +246,6 @@ class Journal:
         unused = next(stamps)
         if unused != first:
             self._last = unused
-            if batch.changes.puts:
-                batch.changes.puts.setdefault(Table.META, {})["clock",] = unused
         return batch, results, rest
 
     def _decide_one(self, batch: Batch, operation: Operation, moment: Moment, *, growing: bool) -> Decision:

@@ -21,6 +21,27 @@ _RECEIPT = (_U32, _U32, _U8, _U32)  # conversation, member, kind, block or part 
 
 Kind = Table | Sequence | Index
 
+HEADS: tuple[Kind, ...] = (
+    Table.STORED,
+    Table.STATES,
+    Table.LOGS,
+    Sequence.CHAINS,
+    Sequence.ENTRIES,
+    Index.SEQS,
+    Table.CHANGES,
+    Table.VERSIONS,
+    Table.CONVERSATIONS,
+    Sequence.HISTORY,
+)
+"""What is written together lies together: the rows of one user in these tables, and the newest blocks of their logs,
+share a tree and mostly a page, and so do those of one conversation. A commit writes each page that it touches, and in
+trees of their own a message to somebody touches a dozen that it shares with nobody, where users are many.
+
+All their keys begin with a number, of the user or the conversation, and then a *mark*: the kind, in this order."""
+
+MARK: dict[Kind, int] = {kind: mark for mark, kind in enumerate(HEADS, 1)}
+MARK_AT = 4
+
 _SHAPES: dict[Kind, tuple[str, ...]] = {
     Table.META: (_TEXT,),
     Table.USERS: (_TEXT,),
@@ -28,24 +49,25 @@ _SHAPES: dict[Kind, tuple[str, ...]] = {
     Table.DEVICES: (_U32, _TEXT),
     Table.NAMES: (_U32,),
     Table.DIRECT: (_U32, _U32),
-    Table.CONVERSATIONS: (_U32,),
-    Table.LOGS: (_U32, _NAME),
+    Table.CONVERSATIONS: (_U32, _U8),
+    Table.LOGS: (_U32, _U8, _NAME),
     Table.BODIES: (_U64,),
     Table.ADDRESSED: (_U64, _U32),
     Table.SEEN: (_U32, _TEXT),
     Table.CURSORS: (_U32, _NAME),
-    Table.STATES: (_U32,),
-    Table.CHANGES: (_U32, _U64),
-    Table.VERSIONS: (_U32, _U8, *_RECEIPT),  # the second number says which kind of state
+    Table.STATES: (_U32, _U8),
+    Table.CHANGES: (_U32, _U8, _U64),
+    Table.VERSIONS: (_U32, _U8, _U8, *_RECEIPT),  # the third number says which kind of state
     Table.RECEIPTS: _RECEIPT,
-    Table.STORED: (_U32,),
+    Table.STORED: (_U32, _U8),
     Table.REVOKED: (_TEXT,),
-    Sequence.ENTRIES: (_U32, _NAME),
-    Sequence.HISTORY: (_U32,),
-    Sequence.CHAINS: (_U32, _NAME),
-    Index.SEQS: (_U32, _NAME),
+    Sequence.ENTRIES: (_U32, _U8, _NAME),
+    Sequence.HISTORY: (_U32, _U8),
+    Sequence.CHAINS: (_U32, _U8, _NAME),
+    Index.SEQS: (_U32, _U8, _NAME),
 }
-"""A text is always last, so what stands before it is one struct. A name is text of which there are few: partitions."""
+"""With the mark, where there is one. A text is always last, so what stands before it is one struct. A name is text of
+which there are few: partitions."""
 
 RECEIPT_STATE = 1
 """Stands before a packed StateKey, so that another kind of state can stand beside receipts."""
@@ -69,23 +91,42 @@ def unpack_text(packed: bytes) -> str:
     return raw.decode()
 
 
-_pack_name = lru_cache(maxsize=256)(pack_text)
-
-
-def _codec(shape: tuple[str, ...]) -> tuple[Pack, Unpack, PackAll]:
+def _codec(kind: Kind) -> tuple[Pack, Unpack, PackAll]:
+    shape, mark = _SHAPES[kind], MARK.get(kind)
     if shape == (_TEXT,):
         return _each(lambda key: pack_text(key[0]), lambda packed: (unpack_text(packed),))
     if shape[-1] in {_TEXT, _NAME}:
-        number = Struct(">I")
-        pack, unpack_from = number.pack, number.unpack_from
-        pack_last = _pack_name if shape[-1] == _NAME else pack_text
-        return (
-            lambda key: pack(key[0]) + pack_last(key[1]),
-            lambda packed: (unpack_from(packed)[0], unpack_text(packed[4:])),
-            lambda keys: [pack(first) + pack_last(last) for first, last in keys],
-        )
+        return _text_codec(shape, b"" if mark is None else bytes((mark,)))
     numbers = Struct(">" + "".join(shape))
-    return (lambda key: numbers.pack(*key)), numbers.unpack, partial(starmap, numbers.pack)
+    pack, unpack = numbers.pack, numbers.unpack
+    if mark is None:
+        return (lambda key: pack(*key)), unpack, partial(starmap, pack)
+    if len(shape) == 2:
+        pack_all: PackAll = lambda keys: [pack(first, mark) for (first,) in keys]  # noqa: E731 - as the others here
+    else:
+        pack_all = lambda keys: [pack(first, mark, second) for first, second in keys]  # noqa: E731
+    return (lambda key: pack(key[0], mark, *key[1:])), lambda packed: _without_mark(unpack(packed)), pack_all
+
+
+def _text_codec(shape: tuple[str, ...], mark: bytes) -> tuple[Pack, Unpack, PackAll]:
+    """Of a number, a mark if there is one, and text."""
+    number = Struct(">I")
+    pack, unpack_from, place = number.pack, number.unpack_from, number.size + len(mark)
+
+    def pack_last(text: str) -> bytes:
+        return mark + pack_text(text)
+
+    if shape[-1] == _NAME:
+        pack_last = lru_cache(maxsize=256)(pack_last)
+    return (
+        lambda key: pack(key[0]) + pack_last(key[1]),
+        lambda packed: (unpack_from(packed)[0], unpack_text(packed[place:])),
+        lambda keys: [pack(first) + pack_last(last) for first, last in keys],
+    )
+
+
+def _without_mark(key: Key) -> Key:
+    return (key[0], *key[2:])
 
 
 def _each(pack: Pack, unpack: Unpack) -> tuple[Pack, Unpack, PackAll]:
@@ -93,35 +134,38 @@ def _each(pack: Pack, unpack: Unpack) -> tuple[Pack, Unpack, PackAll]:
 
 
 def _version_codec() -> tuple[Pack, Unpack, PackAll]:
-    numbers = Struct(">" + "".join(_SHAPES[Table.VERSIONS]))
+    numbers, mark = Struct(">" + "".join(_SHAPES[Table.VERSIONS])), MARK[Table.VERSIONS]
     pack = numbers.pack
 
     def unpack(packed: bytes) -> Key:
-        user, _, conversation, member, kind, block = numbers.unpack(packed)
+        user, _, _, conversation, member, kind, block = numbers.unpack(packed)
         return user, ReceiptKey(conversation, member, ReceiptKind(kind), block)
 
     return (
-        lambda key: pack(key[0], RECEIPT_STATE, *key[1]),
+        lambda key: pack(key[0], mark, RECEIPT_STATE, *key[1]),
         unpack,
-        lambda keys: [pack(user, RECEIPT_STATE, *state) for user, state in keys],
+        lambda keys: [pack(user, mark, RECEIPT_STATE, *state) for user, state in keys],
     )
 
 
-_CODECS = {**{table: _codec(shape) for table, shape in _SHAPES.items()}, Table.VERSIONS: _version_codec()}
+_CODECS = {**{kind: _codec(kind) for kind in _SHAPES}, Table.VERSIONS: _version_codec()}
 
-PACK: dict[Kind, Pack] = {table: pack for table, (pack, _, _) in _CODECS.items()}
+PACK: dict[Kind, Pack] = {kind: pack for kind, (pack, _, _) in _CODECS.items()}
 """Whole keys."""
 
-UNPACK: dict[Kind, Unpack] = {table: unpack for table, (_, unpack, _) in _CODECS.items()}
+UNPACK: dict[Kind, Unpack] = {kind: unpack for kind, (_, unpack, _) in _CODECS.items()}
 
-PACK_ALL: dict[Kind, PackAll] = {table: pack_all for table, (_, _, pack_all) in _CODECS.items()}
-"""Many whole keys at once: where they are numbers alone, no Python runs for each."""
+PACK_ALL: dict[Kind, PackAll] = {kind: pack_all for kind, (_, _, pack_all) in _CODECS.items()}
+"""Many whole keys at once: where they are numbers alone and have no mark, no Python runs for each."""
 
 
 def pack_bound(table: Table, key: Key) -> bytes:
     """Where a range of keys begins or ends."""
-    if table is Table.VERSIONS and len(key) > 1:
-        key = (key[0], RECEIPT_STATE, *key[1], *key[2:])
+    if len(key) > 1:
+        if table is Table.VERSIONS:
+            key = (key[0], RECEIPT_STATE, *key[1], *key[2:])
+        if table in MARK:
+            key = (key[0], MARK[table], *key[1:])
     return bound_of(_SHAPES[table], key)
 
 

@@ -1,6 +1,7 @@
 """The store on LMDB: one folder with one environment, used by one process.
 
-One named database for each table, and two for each sequence and index (trees.py).
+One named database for each table, and for each sequence and index; but what every message writes is in one for all
+(keys.py says why, trees.py what of a sequence it is).
 
 Transactions are synchronous, always: data pages, fdatasync, then the meta page through a descriptor that syncs. That
 order tells what an error in `commit` means:
@@ -36,10 +37,10 @@ import lmdb
 from bimip.domain.records import Changes, Index, Key, Row, Sequence, Table
 from bimip.storage.errors import OutcomeUnknownError, StorageError, StoreDamagedError, StoreFullError
 from bimip.storage.interface import StoreStatistics, grows
+from bimip.storage.keys import MARK, MARK_AT, Kind, pack_bound
 from bimip.storage.keys import PACK as PACK_KEY
 from bimip.storage.keys import PACK_ALL as PACK_KEYS
 from bimip.storage.keys import UNPACK as UNPACK_KEY
-from bimip.storage.keys import pack_bound
 from bimip.storage.owner import Owner
 from bimip.storage.packing import FORMAT, PACK_ALL, UNPACK
 from bimip.storage.trees import IndexTrees, SequenceTrees
@@ -56,23 +57,16 @@ _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _DAMAGED = (lmdb.CorruptedError, lmdb.PageNotFoundError, lmdb.InvalidError, lmdb.VersionMismatchError)
 
 
-Kind = TypeVar("Kind")
+Which = TypeVar("Which")
 What = TypeVar("What")
 
 
 class _Databases(NamedTuple):
+    all: tuple[Any, ...]
+    heads: Any  # see keys.HEADS
     tables: dict[Table, Any]
     sequences: dict[Sequence, SequenceTrees]
     indexes: dict[Index, IndexTrees]
-
-    def all(self) -> Iterator[tuple[str, Any]]:
-        """With the name of what they hold."""
-        for table, database in self.tables.items():
-            yield table.value, database
-        grown: list[SequenceTrees | IndexTrees] = [*self.sequences.values(), *self.indexes.values()]
-        for trees in grown:
-            yield trees.name, trees.full
-            yield trees.name, trees.newest
 
 
 class _Snapshot:
@@ -113,15 +107,39 @@ class _Snapshot:
 
     def scan(self, table: Table, low: Key, high: Key, *, limit: int, reverse: bool = False) -> list[tuple[Key, Any]]:
         unpack_key, unpack = UNPACK_KEY[table], UNPACK[table]
-        rows = self._descend if reverse else self._ascend
         if limit <= 0:
             return []
         try:
             with self._transaction.cursor(self._databases.tables[table]) as cursor:
-                found = islice(rows(cursor, pack_bound(table, low), pack_bound(table, high)), limit)
+                rows = self._rows(table, cursor, pack_bound(table, low), pack_bound(table, high), reverse=reverse)
+                found = islice(rows, limit)
                 return [(unpack_key(key), unpack(packed)) for key, packed in found]
         except lmdb.Error as error:
             raise reading_failed(error) from error
+
+    @classmethod
+    def _rows(
+        cls, table: Table, cursor: "lmdb.Cursor[bytes]", low: bytes, high: bytes, *, reverse: bool
+    ) -> Iterator[tuple[bytes, bytes]]:
+        mark = MARK.get(table)
+        if mark is None:
+            return cls._descend(cursor, low, high) if reverse else cls._ascend(cursor, low, high)
+        if reverse:
+            return (row for row in cls._descend(cursor, low, high) if row[0][MARK_AT] == mark)
+        return cls._ascend_among(cursor, low, high, mark)
+
+    @staticmethod
+    def _ascend_among(
+        cursor: "lmdb.Cursor[bytes]", low: bytes, high: bytes, mark: int
+    ) -> Iterator[tuple[bytes, bytes]]:
+        """Those with that mark; what lies between them is leapt over."""
+        found = cursor.set_range(low)
+        while found and (key := cursor.key()) < high:
+            if key[MARK_AT] == mark:
+                yield key, cursor.value()
+                found = cursor.next()
+            else:
+                found = cursor.set_range(key[:MARK_AT] + bytes((mark if key[MARK_AT] < mark else 0xFF,)))
 
     @staticmethod
     def _ascend(cursor: "lmdb.Cursor[bytes]", low: bytes, high: bytes) -> Iterator[tuple[bytes, bytes]]:
@@ -202,28 +220,39 @@ class LmdbStore:
         self._broken = False
 
     def _write(self, transaction: "lmdb.Transaction[bytes]", databases: _Databases, changes: Changes) -> None:
-        for table, records in changes.puts.items():
-            self._put(transaction, table, records)
-        for sequence, runs in _by_kind(changes.appends).items():
-            databases.sequences[sequence].append(transaction, runs)
+        heads: list[tuple[bytes, bytes]] = []
+        with transaction.cursor(databases.heads) as cursor:
+            for table, records in changes.puts.items():
+                if table in MARK:
+                    heads += self._packed(transaction, table, records)
+                else:
+                    self._put(transaction, table, records)
+            for sequence, runs in _by_kind(changes.appends).items():
+                heads += databases.sequences[sequence].append(transaction, cursor, runs)
+            for index, rows in _by_kind(changes.inserts).items():
+                heads += databases.indexes[index].insert(transaction, cursor, rows)
+            heads.sort()  # so that what shares a page is put without another search from the root
+            cursor.putmulti(heads)
         for (sequence, key), below in changes.cuts.items():
             databases.sequences[sequence].cut(transaction, key, below)
-        for index, rows in _by_kind(changes.inserts).items():
-            databases.indexes[index].insert(transaction, rows)
         for (index, key), below in changes.trims.items():
             databases.indexes[index].trim(transaction, key, below)
 
-    def _put(self, transaction: "lmdb.Transaction[bytes]", table: Table, records: dict[Key, Any]) -> None:
-        database = self._databases.tables[table]
-        kept = records
+    def _packed(
+        self, transaction: "lmdb.Transaction[bytes]", table: Table, records: dict[Key, Any]
+    ) -> Iterable[tuple[bytes, bytes]]:
+        """What is to be put. Deletes what is to be deleted."""
         if None in records.values():
-            kept = {key: record for key, record in records.items() if record is not None}
-            pack_key = PACK_KEY[table]
+            pack_key, database = PACK_KEY[table], self._databases.tables[table]
             for key, record in records.items():
                 if record is None:
                     transaction.delete(pack_key(key), b"", database)
-        rows = zip(PACK_KEYS[table](kept), PACK_ALL[table](kept.values()), strict=True)
-        with transaction.cursor(database) as cursor:
+            records = {key: record for key, record in records.items() if record is not None}
+        return zip(PACK_KEYS[table](records), PACK_ALL[table](records.values()), strict=True)
+
+    def _put(self, transaction: "lmdb.Transaction[bytes]", table: Table, records: dict[Key, Any]) -> None:
+        rows = self._packed(transaction, table, records)
+        with transaction.cursor(self._databases.tables[table]) as cursor:
             if table is Table.BODIES:
                 # In the order of time they go behind the last one, and pages are filled to their end.
                 ordered = sorted(rows)
@@ -330,7 +359,7 @@ class LmdbStore:
                 return lmdb.open(
                     str(self._folder),
                     map_size=map_bytes,
-                    max_dbs=len(Table) + 2 * (len(Sequence) + len(Index)) + 1,
+                    max_dbs=len(_with_a_tree()) + 2,
                     max_readers=MAX_READERS,
                     max_spare_txns=1,
                 )
@@ -350,13 +379,14 @@ class LmdbStore:
             def open_database(name: str) -> Any:  # noqa: ANN401 - the library's handle
                 return environment.open_db(name.encode(), txn=transaction)
 
-            def open_trees(name: str) -> tuple[Any, Any]:
-                return open_database(f"newest {name}"), open_database(name)
-
+            heads = open_database("heads")
+            own = {kind: open_database(kind.value) for kind in _with_a_tree()}
             self._databases = _Databases(
-                {table: open_database(table.value) for table in Table},
-                {sequence: SequenceTrees(sequence, *open_trees(sequence.value)) for sequence in Sequence},
-                {index: IndexTrees(index, *open_trees(index.value)) for index in Index},
+                (heads, *own.values()),
+                heads,
+                {table: own.get(table, heads) for table in Table},
+                {sequence: SequenceTrees(sequence, heads, own[sequence]) for sequence in Sequence},
+                {index: IndexTrees(index, heads, own[index]) for index in Index},
             )
 
     def _check_format(self, environment: lmdb.Environment, transaction: "lmdb.Transaction[bytes]") -> None:
@@ -394,26 +424,24 @@ class LmdbStore:
         return self._used_bytes() >= self._quota_bytes
 
     def _used_bytes(self) -> int:
-        return sum(pages(stat) * stat["psize"] for _, stat in self._stats())
-
-    def _stats(self) -> list[tuple[str, Any]]:
         assert self._environment is not None
         with self._environment.begin() as transaction:
-            return [(name, transaction.stat(database)) for name, database in self._databases.all()]
+            stats = [transaction.stat(database) for database in self._databases.all]
+        return sum(pages(stat) * stat["psize"] for stat in stats)
 
     def statistics(self) -> StoreStatistics:
-        stats = self._stats()
-        used = sum(pages(stat) * stat["psize"] for _, stat in stats)
         file_bytes = (self._folder / "data.mdb").stat().st_size
-        rows: dict[str, int] = {}
-        for name, stat in stats:
-            rows[name] = rows.get(name, 0) + stat["entries"]
-        return StoreStatistics(used, file_bytes, self._map_bytes, self._quota_bytes, rows)
+        return StoreStatistics(self._used_bytes(), file_bytes, self._map_bytes, self._quota_bytes)
 
 
-def _by_kind(changes: Mapping[tuple[Kind, Key], list[What]]) -> dict[Kind, dict[Key, list[What]]]:
+def _with_a_tree() -> list[Kind]:
+    """Of their own: a sequence and an index for full blocks alone."""
+    return [*(table for table in Table if table not in MARK), *Sequence, *Index]
+
+
+def _by_kind(changes: Mapping[tuple[Which, Key], list[What]]) -> dict[Which, dict[Key, list[What]]]:
     """Of each sequence or index what comes to which key; nothing of those to which nothing comes."""
-    found: dict[Kind, dict[Key, list[What]]] = {}
+    found: dict[Which, dict[Key, list[What]]] = {}
     for (kind, key), added in changes.items():
         if added:
             if kind in found:

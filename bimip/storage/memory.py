@@ -192,14 +192,8 @@ class MemoryStore:
         self._closed = False
 
     def statistics(self) -> StoreStatistics:
-        rows = {kind.value: 0 for kind in (*Sequence, *Index)}
-        rows |= {table.value: len(records) for table, records in self._state.records.items()}
-        for (sequence, _), (_, run) in self._state.runs.items():
-            rows[sequence.value] += len(run)
-        for (index, _), ordered in self._state.rows.items():
-            rows[index.value] += len(ordered)
         used = self._used_bytes()
-        return StoreStatistics(used, used, 0, self._quota_bytes, rows)
+        return StoreStatistics(used, used, 0, self._quota_bytes)
 
     def _used_bytes(self) -> int:
         state = self._state

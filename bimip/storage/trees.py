@@ -1,9 +1,9 @@
 """Where LMDB keeps a sequence or an index: in two trees, which are named databases.
 
 One holds the newest block of each log or history under its key alone, and is written by every message: its blocks are
-small and lie close together, a dozen on a page, and a commit writes every page that it touches. The other holds the
-full blocks: a sequence's under key and number, an index's under key and first row. What lies in one of them is nearly
-always in a page of its own, which is written once for each chunk.
+small, and it is the tree of all that every message writes (keys.HEADS). The other holds the full blocks: a sequence's
+under key and number, an index's under key and first row. What lies in one of them is nearly always in a page of its
+own, which is written once for each chunk.
 """
 
 from bisect import bisect_left
@@ -52,18 +52,22 @@ class SequenceTrees:
                 more = cursor.next()
         return found
 
-    def append(self, transaction: "lmdb.Transaction[bytes]", runs: Mapping[Key, Run]) -> None:
-        """Raises ValueError where numbers do not follow each other and what is there."""
+    def append(
+        self, transaction: "lmdb.Transaction[bytes]", newest_ones: "lmdb.Cursor[bytes]", runs: Mapping[Key, Run]
+    ) -> Iterable[tuple[bytes, bytes]]:
+        """Put what becomes full, and return the newest blocks, which are to be put.
+
+        Raises ValueError where numbers do not follow each other and what is there.
+        """
         full: list[tuple[bytes, bytes]] = []
         places = list(self._pack_keys(runs))
-        with transaction.cursor(self.newest) as cursor:
-            newest = dict(cursor.getmulti(places))
-            for place, run in self._blocks.grow(newest, places, runs.values()):
-                newest[place] = self._overflow(transaction, place, newest.get(place), run, full)
-            cursor.putmulti(newest.items())
+        newest = dict(newest_ones.getmulti(places))
+        for place, run in self._blocks.grow(newest, places, runs.values()):
+            newest[place] = self._overflow(transaction, place, newest.get(place), run, full)
         if full:
             with transaction.cursor(self.full) as cursor:
                 cursor.putmulti(full)
+        return newest.items()
 
     def _overflow(
         self,
@@ -151,18 +155,23 @@ class IndexTrees:
                 more = not is_last and step() and cursor.key().startswith(place)
         return found
 
-    def insert(self, transaction: "lmdb.Transaction[bytes]", added: Mapping[Key, Iterable[Row]]) -> None:
+    def insert(
+        self,
+        transaction: "lmdb.Transaction[bytes]",
+        newest_ones: "lmdb.Cursor[bytes]",
+        added: Mapping[Key, Iterable[Row]],
+    ) -> Iterable[tuple[bytes, bytes]]:
+        """Put what becomes full, and return the newest blocks, which are to be put."""
         chunk_bytes, pack = self._rows.chunk_bytes, self._rows.pack_all
         places = list(self._pack_keys(added))
-        with transaction.cursor(self.newest) as cursor:
-            newest = dict(cursor.getmulti(places))
-            for place, rows in zip(places, added.values(), strict=True):
-                block = newest.get(place, b"") + b"".join(pack(rows))
-                if len(block) >= chunk_bytes:
-                    self._file(transaction, place, self._rows.ordered(block))
-                    block = b""
-                newest[place] = block
-            cursor.putmulti(newest.items())
+        newest = dict(newest_ones.getmulti(places))
+        for place, rows in zip(places, added.values(), strict=True):
+            block = newest.get(place, b"") + b"".join(pack(rows))
+            if len(block) >= chunk_bytes:
+                self._file(transaction, place, self._rows.ordered(block))
+                block = b""
+            newest[place] = block
+        return newest.items()
 
     def _file(self, transaction: "lmdb.Transaction[bytes]", place: bytes, rows: list[bytes]) -> None:
         """Put rows into the full blocks where they belong, those of the last block first."""

@@ -1,7 +1,7 @@
 """Where the disk is waited for: one long-lived thread, as a write transaction begins and commits on the same."""
 
-import os
 import queue
+import socket
 import threading
 from collections.abc import Callable
 from typing import Any, Generic, Protocol, TypeVar
@@ -16,7 +16,7 @@ class Worker(Protocol):
     async def run(self, job: Callable[[], T], then: Callable[[], object] | None = None) -> T:
         """Run the job where waiting hurts nobody. Cancelling waits for it: a commit is never abandoned.
 
-        `then` is run behind it, before any other job, and not waited for. It must not raise.
+        `then` is run behind it, before any other job, and not waited for; unless the job raised. It must not raise.
         """
         ...
 
@@ -42,22 +42,24 @@ class InlineWorker:
 class _Job(Generic[T]):
     __slots__ = ("function", "result", "then")
 
+    result: outcome.Outcome[T] | None
+
     def __init__(self, function: Callable[[], T], then: Callable[[], object] | None) -> None:
         self.function = function
         self.then = then
-        self.result: outcome.Outcome[T] | None = None
+        self.result = None
 
 
 class ThreadWorker:
     """Runs jobs one after another in a thread of its own.
 
-    It tells that one is done through a descriptor that the waiting task reads: half the way of trio's own for
-    threads, which wakes a task that wakes the one that waits.
+    It tells that one is done through a socket that the waiting task reads: half the way of trio's own for threads,
+    which wakes a task that wakes the one that waits. So one task at a time may wait.
     """
 
     def __init__(self) -> None:
         self._jobs: queue.SimpleQueue[_Job[Any] | None] = queue.SimpleQueue()
-        self._done = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+        self._done, self._tell = socket.socketpair()
         self._thread = threading.Thread(target=self._work, name="journal", daemon=True)
         self._thread.start()
 
@@ -67,17 +69,23 @@ class ThreadWorker:
         with trio.CancelScope(shield=True):
             while given.result is None:
                 await trio.lowlevel.wait_readable(self._done)
-                os.eventfd_read(self._done)
-        return given.result.unwrap()
+                self._done.recv(1)
+        result = given.result
+        assert result is not None
+        return result.unwrap()
 
     def close(self) -> None:
         self._jobs.put(None)
         self._thread.join()
-        os.close(self._done)
+        self._done.close()
+        self._tell.close()
 
     def _work(self) -> None:
         while (job := self._jobs.get()) is not None:
-            job.result = outcome.capture(job.function)
-            os.eventfd_write(self._done, 1)
-            if job.then is not None:
-                job.then()
+            self._do(job)
+
+    def _do(self, job: _Job[Any]) -> None:
+        job.result = result = outcome.capture(job.function)
+        self._tell.send(b"!")
+        if job.then is not None and isinstance(result, outcome.Value):
+            job.then()

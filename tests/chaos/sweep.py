@@ -116,9 +116,9 @@ def modules() -> list[ModuleType]:
 
 IMPOSSIBLE = {
     (
-        "ThreadWorker.run: result: outcome.Outcome[T] = await trio.lowlevel.wait_task_rescheduled(no_abort)",
+        "ThreadWorker.run: await trio.lowlevel.wait_readable(self._done)",
         How("raise", "before"),
-    ): "the job was handed over one line above: nothing can raise between the two",
+    ): "the job was handed over right above: nothing can raise between the two",
     (
         "Gateway.serve_connection: await connection.aclose()",
         How("raise", "before"),

@@ -48,17 +48,18 @@ class VirtualThread(ThreadWorker):
     def __init__(self, random: Random) -> None:
         self._random = random
         self._jobs = cast("Any", self)
+        self._done, self._tell = socket.socketpair()
 
-    def put(self, job: Callable[[], None] | None) -> None:
-        if job is not None:
-            trio.lowlevel.spawn_system_task(self._do, job)
+    def put(self, job: Any) -> None:
+        trio.lowlevel.spawn_system_task(self._do_in_a_moment, job)
 
-    async def _do(self, job: Callable[[], None]) -> None:
+    async def _do_in_a_moment(self, job: Any) -> None:
         await trio.sleep(self._random.choice([0, 0.001, 0.005]))
-        job()
+        self._do(job)
 
     def close(self) -> None:
-        pass
+        self._done.close()
+        self._tell.close()
 
 
 class SweptStore(FlakyStore):

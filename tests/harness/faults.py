@@ -27,14 +27,16 @@ class HeldWorker:
         self.skip = 0  # commits to let pass first
         self.held = trio.Event()
 
-    async def run(self, job: Callable[[], T]) -> T:
+    async def run(self, job: Callable[[], T], then: Callable[[], object] | None = None) -> T:
         await trio.lowlevel.cancel_shielded_checkpoint()
-        hold = self._holds() if job.__name__ == "_commit_and_begin" else ""
+        hold = self._holds() if job.__name__ == "_commit_begun" else ""
         if hold == "before":
             await self._stay()
         result = job()
         if hold == "after":
             await self._stay()
+        if then is not None:
+            then()
         return result
 
     def _holds(self) -> str:

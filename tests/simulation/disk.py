@@ -76,8 +76,8 @@ class SlowWorker:
         self._disk = disk
         self._random = random
 
-    async def run(self, job: Callable[[], T]) -> T:
-        if job.__name__ != "_commit_and_begin":
+    async def run(self, job: Callable[[], T], then: Callable[[], object] | None = None) -> T:
+        if job.__name__ != "_commit_begun":
             await trio.lowlevel.cancel_shielded_checkpoint()
             return job()
         lets_go = self._random.random() < 0.5
@@ -87,7 +87,11 @@ class SlowWorker:
             result = job()
         finally:
             self._disk.commit_under_way = False
-        await self._pass("after", lets_go=lets_go)
+        try:
+            await self._pass("after", lets_go=lets_go)
+        finally:
+            if then is not None:
+                then()
         return result
 
     async def _pass(self, phase: Phase, *, lets_go: bool) -> None:

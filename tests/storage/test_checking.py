@@ -65,7 +65,6 @@ DAMAGES: dict[str, Callable[[Office], Changes]] = {
     "a user's number that leads elsewhere": lambda o: put(Table.EIDS, (2,), "ann"),
     "a device's number that leads elsewhere": lambda o: put(Table.NAMES, (2,), get(o, Table.NAMES, 1)),
     "a counter behind its numbers": lambda o: put(Table.META, ("users",), 1),
-    "a clock behind its stamps": lambda o: put(Table.META, ("clock",), 1),
     "a cursor beyond the head": lambda o: put(Table.CURSORS, (2, "chat"), Cursor(Offset(500), ())),
     "a cursor of overlapping ranges": lambda o: put(Table.CURSORS, (2, "chat"), Cursor(Offset(5), ((4, 6), (8, 9)))),
     "a change without its version": lambda o: put(Table.VERSIONS, (1, first(o, Table.CHANGES)[1]), None),

@@ -80,7 +80,6 @@ async def test_the_clock_is_ahead_of_every_stamp_ever_given_also_when_the_wall_c
                 stamps.append(sent.stamp)
 
     assert stamps == sorted(set(stamps))
-    assert office.get(Table.META, "clock") > stamps[-1]
 
 
 async def test_the_reply_comes_after_the_commit_and_not_before() -> None:
@@ -411,11 +410,11 @@ class CrashingWorker(CountingWorker):
         self.at_visit = at_visit
         self.done = done
 
-    async def run(self, job: Callable[[], Any]) -> Any:
+    async def run(self, job: Callable[[], Any], then: Callable[[], object] | None = None) -> Any:
         if self.visits + 1 == self.at_visit and not self.done:
             self.visits += 1
             raise RuntimeError("the worker failed before the job")
-        value = await super().run(job)
+        value = await super().run(job, then)
         if self.visits == self.at_visit and self.done:
             raise RuntimeError("the worker failed after the job")
         return value
@@ -813,7 +812,6 @@ async def test_a_thread_serves_as_well() -> None:
 
     assert len(office.bodies(bob.user)) == 100
     assert office.statistics.batches < 20
-    assert isinstance(office.get(Table.META, "clock"), int)
 
 
 async def test_a_store_that_cannot_begin_refuses_and_recovers(autojump_clock: MockClock) -> None:

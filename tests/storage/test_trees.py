@@ -51,7 +51,8 @@ def rows_of(times: list[int]) -> list[Row]:
 
 def insert(environment: Environment, transaction: Transaction, *batches: list[int]) -> None:
     for batch in batches:
-        environment.index.insert(transaction, {KEY: rows_of(batch)})
+        with transaction.cursor(environment.index.newest) as cursor:
+            cursor.putmulti(environment.index.insert(transaction, cursor, {KEY: rows_of(batch)}))
 
 
 def full_sizes(environment: Environment, transaction: Transaction) -> list[int]:
@@ -136,7 +137,9 @@ def test_a_sequence_lies_in_full_blocks_and_a_newest(environment: Environment, s
     transaction = environment.begin()
     for what, number in steps:
         if what == "append":
-            trees.append(transaction, {KEY: [(head + each, ENTRY) for each in range(1, number + 1)]})
+            with transaction.cursor(trees.newest) as cursor:
+                run = [(head + each, ENTRY) for each in range(1, number + 1)]
+                cursor.putmulti(trees.append(transaction, cursor, {KEY: run}))
             head += number
         else:
             first = max(first, min(number, head + 1))

@@ -1,5 +1,6 @@
 import threading
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 import trio
@@ -42,14 +43,29 @@ async def test_what_a_job_raises_its_caller_gets_and_the_next_job_runs(
     assert await worker.run(lambda: 1) == 1
 
 
-async def test_jobs_run_one_after_another_in_their_order(worker: Worker) -> None:
-    done: list[int] = []
-    async with trio.open_nursery() as nursery:
-        for number in range(5):
-            nursery.start_soon(worker.run, lambda number=number: done.append(number))
-            await trio.testing.wait_all_tasks_blocked()
+async def test_what_follows_a_job_runs_before_the_next_one(worker: Worker) -> None:
+    done: list[str] = []
+    for number in range(5):
+        await worker.run(partial(done.append, f"{number}"), partial(done.append, f"then {number}"))
+    await worker.run(lambda: None)
 
-    assert done == [0, 1, 2, 3, 4]
+    assert done == [f"{then}{number}" for number in range(5) for then in ("", "then ")]
+
+
+async def test_nothing_follows_a_job_that_raised(worker: Worker) -> None:
+    done: list[str] = []
+    with pytest.raises(ZeroDivisionError):
+        await worker.run(lambda: 1 / 0, partial(done.append, "then"))
+    await worker.run(lambda: None)
+
+    assert not done
+
+
+async def test_nobody_waits_for_what_follows_a_job(thread_worker: ThreadWorker) -> None:
+    go_on = threading.Event()
+
+    assert await thread_worker.run(lambda: 42, partial(go_on.wait, 10)) == 42
+    go_on.set()
 
 
 async def test_a_cancelled_caller_gets_the_value_all_the_same(worker: Worker) -> None:
