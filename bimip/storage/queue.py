@@ -1,10 +1,9 @@
 """Operations on their way into the journal. Made by app.py: it outlives the journal's incarnations, so nothing is lost
 between them, and what one of them left undone the next one finds here.
 
-Acknowledgements and receipts are *lazy*: nobody waits for them. They make no batch of their own until they are some
-milliseconds old, and until half of that a message does not wait for them to be decided too: it overtakes them.
-Meanwhile a device's next acknowledgement joins its last one. Whatever else is asked for may depend on them, and takes
-all that came before along.
+Acknowledgements and receipts are *lazy*: nobody waits for them. Until they are some milliseconds old they make no
+batch of their own, and a message does not wait for them to be decided too: it overtakes them. Meanwhile a device's next
+acknowledgement joins its last one. Whatever else is asked for may depend on them, and takes all that came before along.
 """
 
 from collections import deque
@@ -125,6 +124,8 @@ class OperationQueue:
         self._lazy_seconds = lazy_seconds
         while not self._waiting:
             await self._wait_changed()
+        if self._urgent:
+            return
         with trio.move_on_at(self._since + lazy_seconds):
             while not self._urgent:
                 await self._wait_changed()
@@ -135,7 +136,7 @@ class OperationQueue:
         """
         fitting = _fitting(self._waiting, limit)
         taken, rest = self._waiting[:fitting], self._waiting[fitting:]
-        if not (rest or self._all) and trio.current_time() < self._since + self._lazy_seconds / 2:
+        if not (rest or self._all) and trio.current_time() < self._since + self._lazy_seconds:
             rest = [ticket for ticket in taken if ticket.lazy]
             taken = [ticket for ticket in taken if not ticket.lazy]
         for ticket in taken:
