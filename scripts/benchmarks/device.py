@@ -79,11 +79,14 @@ class Device(Socket):
         if self._ledger is not None and marks:
             self._ledger.deliver(marks)
         if marks and self.position > before:
-            self.send(wire.acknowledgement(self.position))
+            self.loop.answering.append(self)
         if accepted:
             if self._ledger is not None:
                 self._ledger.accept(self._sender, accepted)
             self.on_accepted(accepted)
+
+    def answer(self) -> None:
+        self.send(wire.acknowledgement(self.position))
 
     def _check(self, body: wire.Body) -> None:
         """Ranges in turn join, or something was left out."""

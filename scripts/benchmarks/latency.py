@@ -6,6 +6,7 @@ from typing import Any
 
 from scripts.benchmarks import server
 from scripts.benchmarks.ledger import now
+from scripts.benchmarks.loop import oversleep_never
 from scripts.benchmarks.throughput import Load, World, drained, measured, quiet_collector
 
 RATES = (100, 200, 500, 1_000, 2_000, 5_000, 10_000, 15_000, 20_000, 30_000, 40_000, 50_000, 75_000, 100_000)
@@ -17,6 +18,7 @@ def measure(running: server.Server, load: Load, rate: float) -> dict[str, Any]:
     """Times count from when a message was due to leave, so that a stall is paid by all that it held up."""
     world = World(running, load)
     quiet_collector()
+    oversleep_never()
     begin = now()
     pace = _pace(world, rate, begin)
     world.loop.run(lambda: False, min(load.warm_seconds, 2.0), pace)
