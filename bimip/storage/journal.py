@@ -155,7 +155,8 @@ class Journal:
 
     async def _serve(self) -> None:
         while True:
-            await self._settle_suspects()
+            if self._queue.suspects:
+                await self._settle_suspects()
             await self._queue.wait(self._ack_delay_seconds)
             await self._write(self._queue.take(MAX_BATCH))
             self._queue.settle()
@@ -280,14 +281,15 @@ class Journal:
         try:
             if not self._begun:
                 await self._worker.run(self._begin_anew)
-            await self._apply_and_commit(changes)
+            await self._apply(changes)
+            await self._worker.run(self._commit_begun, self._begin_next)
             committed = True
         finally:
             if not committed:
                 self._cache.clear()  # it knows what was decided
         self._cache.committed(changes)
 
-    async def _apply_and_commit(self, changes: Changes) -> None:
+    async def _apply(self, changes: Changes) -> None:
         try:
             self._store.apply(changes)
         except StorageError:
@@ -296,7 +298,6 @@ class Journal:
         except Exception as error:
             await self._worker.run(self._abort)
             raise UnfitError(f"{type(error).__name__}: {error}") from error
-        await self._worker.run(self._commit_begun, self._begin_next)
 
     def _begin(self) -> None:
         self._store.begin()

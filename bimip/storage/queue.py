@@ -7,7 +7,7 @@ acknowledgement joins its last one. Whatever else is asked for may depend on the
 """
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import cast
 
@@ -156,7 +156,7 @@ class OperationQueue:
         self.suspects.extend(part for ticket in self._taken if not ticket.answered for part in parts_of(ticket))
         self._taken = []
 
-    async def _wait_changed(self) -> None:
+    def _wait_changed(self) -> Awaitable[None]:
         if self._changed.is_set():
             self._changed = trio.Event()
-        await self._changed.wait()
+        return self._changed.wait()
