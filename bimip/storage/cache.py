@@ -45,11 +45,7 @@ class RecordCache:
         return TailReader(base, self._tails)
 
     def committed(self, changes: Changes) -> None:
-        """These are on disk now."""
-        for table, records in self.records.items():
-            changed = changes.puts.get(table)
-            if changed:
-                records.update(changed)
+        """These are on disk now. What they put is known: the Batch that decided it wrote it here."""
         if self._entries > ENTRIES:
             self._forget_entries()
         for place, added in changes.appends.items():

@@ -1,5 +1,6 @@
-from bimip.domain.batch import Batch
+from bimip.domain.batch import Batch, Decision
 from bimip.domain.ids import Offset, UserId
+from bimip.domain.operations import Done
 from bimip.domain.records import Changes, Log, Sequence, Table
 from bimip.storage.cache import ENTRIES, LIMITS, RecordCache
 from bimip.storage.memory import MemoryStore
@@ -31,6 +32,16 @@ def read(cache: RecordCache, store: MemoryStore) -> Log | None:
     return found
 
 
+def decide(cache: RecordCache, store: MemoryStore, *logs: Log | None) -> None:
+    """And write it: of this user and the following ones."""
+    with store.snapshot() as view:
+        batch = Batch(cache.over(view), cache.records)
+    records = {(UserId(KEY[0] + number), KEY[1]): log for number, log in enumerate(logs)}
+    batch.absorb(Decision(Done(), [(Table.LOGS, records)]))
+    commit(store, batch.changes)
+    cache.committed(batch.changes)
+
+
 def test_what_was_read_is_not_read_again() -> None:
     cache, store = RecordCache(), MemoryStore()
     write(store, OLD)
@@ -40,25 +51,25 @@ def test_what_was_read_is_not_read_again() -> None:
     assert (first, read(cache, store)) == (OLD, OLD)
 
 
-def test_what_is_committed_is_known() -> None:
+def test_what_was_decided_is_known() -> None:
     cache, store = RecordCache(), MemoryStore()
-    cache.committed(write(store, OLD))
-    cache.committed(write(store, NEW))
+    decide(cache, store, OLD)
+    decide(cache, store, NEW)
 
     assert read(cache, store) == NEW
 
 
 def test_what_is_deleted_is_gone() -> None:
     cache, store = RecordCache(), MemoryStore()
-    cache.committed(write(store, OLD))
-    cache.committed(write(store, None))
+    decide(cache, store, OLD)
+    decide(cache, store, None)
 
     assert read(cache, store) is None
 
 
 def test_a_cleared_cache_reads_afresh() -> None:
     cache, store = RecordCache(), MemoryStore()
-    cache.committed(write(store, OLD))
+    decide(cache, store, OLD)
     write(store, NEW)
     cache.clear()
 
@@ -68,9 +79,10 @@ def test_a_cleared_cache_reads_afresh() -> None:
 def test_it_is_bounded() -> None:
     cache, store = RecordCache(), MemoryStore()
     many = LIMITS[Table.LOGS] + 1
-    cache.committed(Changes(puts={Table.LOGS: {(UserId(user), "chat"): OLD for user in range(many)}}))
+    decide(cache, store, *[OLD] * many)
+    write(store, NEW)
 
-    assert read(cache, store) is None
+    assert read(cache, store) == NEW
 
 
 def test_entries_are_the_same_from_memory_and_from_the_store() -> None:

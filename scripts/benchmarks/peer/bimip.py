@@ -88,8 +88,8 @@ class Device(common.Conn):  # type: ignore[misc]  # the harness has no types
                 for error in body.errors:
                     self.loop.errors[repr(error)[:200]] += 1
         if marks:
-            self.hub.delivered(marks)
             self.send(wire.acknowledgement(self._position))
+            self.hub.delivered(marks)
         if accepted:
             self._flying -= accepted
             self.hub.accepted(self.sid, accepted)
