@@ -5,6 +5,10 @@ batch. All of it is decided in one go (plain code, no await), put into one LMDB 
 only then is every caller given its result, and the users concerned are told what is new. Nobody waits for a timer: an
 idle server commits at once. Acks alone have nobody who waits for them, and wait for company, 20 ms at most (queue.py).
 
+Where little is to be done, the loop waits for the disk itself (worker.py says what that gives, and what it may cost).
+LMDB ends a transaction in the thread that began it, so both are done here, or both there. In a hurry the thread begins
+the next one as soon as the last is committed, while those who waited are told.
+
 A decision that raises costs its own message an error and nothing else: it is a pure function, so nothing has happened,
 and the others of an Append are decided each by itself. A batch that the store cannot take for such a reason is tried
 again one message at a time, and the one at fault is refused. What a commit raises that is no StorageError tells
@@ -53,6 +57,8 @@ from bimip.storage.worker import Worker
 
 MAX_BATCH = 4096
 """Operations, each message counting as one; bounds how long the loop decides without a pause."""
+QUIET_SECONDS = 0.002
+"""A pause of that length before a batch: there is little to do, and the loop may wait for the disk itself."""
 REOPEN_SECONDS = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 MAX_CRASHES = 2
 
@@ -124,6 +130,9 @@ class Journal:
         self._last = Stamp(0)  # none was given beyond it
         self._cache = RecordCache()
         self._begun = False
+        self._here = False  # in the loop's thread, where it must end too
+        self._beginning = False  # the worker is at it, or will be
+        self._quiet = False
         self.statistics = statistics or JournalStatistics()
 
     async def run(self, started: Callable[[], None]) -> None:
@@ -138,7 +147,7 @@ class Journal:
         finally:
             self.statistics.writable = False
             with trio.CancelScope(shield=True):
-                await self._worker.run(self._abort)
+                await self._end_transaction()
 
     async def _start(self, started: Callable[[], None]) -> None:
         self._queue.inherit()
@@ -157,8 +166,12 @@ class Journal:
         while True:
             if self._queue.suspects:
                 await self._settle_suspects()
+            idle_since = trio.current_time()
             await self._queue.wait(self._ack_delay_seconds)
-            await self._write(self._queue.take(MAX_BATCH))
+            tickets = self._queue.take(MAX_BATCH)
+            if not all(ticket.lazy for ticket in tickets):
+                self._quiet = trio.current_time() > idle_since + QUIET_SECONDS
+            await self._write(tickets)
             self._queue.settle()
 
     async def _begin_again(self, error: Exception) -> None:
@@ -169,7 +182,7 @@ class Journal:
         if not self._queue.has_suspects:
             raise error
         self._report("the journal failed", error)
-        await self._worker.run(self._abort)
+        await self._end_transaction()
         self._cache.clear()
         await self._start(lambda: None)
 
@@ -280,12 +293,15 @@ class Journal:
         committed = False
         try:
             if not self._begun:
-                await self._worker.run(self._begin_anew)
+                self._here = self._quiet and self._worker.may_work_here
+                await self._worker.run(self._begin_anew, here=self._here)
             await self._apply(changes)
-            await self._worker.run(self._commit_begun, self._begin_next)
+            self._beginning = not self._quiet
+            await self._worker.run(self._commit_begun, self._begin_next if self._beginning else None, here=self._here)
             committed = True
         finally:
             if not committed:
+                self._beginning = False
                 self._cache.clear()  # it knows what was decided
         self._cache.committed(changes)
 
@@ -293,10 +309,10 @@ class Journal:
         try:
             self._store.apply(changes)
         except StorageError:
-            await self._worker.run(self._abort)
+            await self._end_transaction()
             raise
         except Exception as error:
-            await self._worker.run(self._abort)
+            await self._end_transaction()
             raise UnfitError(f"{type(error).__name__}: {error}") from error
 
     def _begin(self) -> None:
@@ -314,8 +330,13 @@ class Journal:
 
     def _begin_next(self) -> None:
         """While those who waited for the commit are told. What goes wrong here is the next batch's trouble."""
+        self._here = False
         with suppress(Exception):
             self._begin()
+        self._beginning = False
+
+    async def _end_transaction(self) -> None:
+        await self._worker.run(self._abort, here=self._here and self._begun)
 
     def _abort(self) -> None:
         self._begun = False
@@ -357,8 +378,8 @@ class Journal:
 
     async def _reopens(self) -> bool:
         try:
-            if self._begun:
-                await self._worker.run(self._abort)
+            if self._begun or self._beginning:
+                await self._end_transaction()
             self._store.reopen()
         except StorageError as error:
             self.statistics.fault = str(error)

@@ -1,8 +1,14 @@
-"""Where the disk is waited for: one long-lived thread, as a write transaction begins and commits on the same."""
+"""Where the disk is waited for: one long-lived thread, as a write transaction begins and commits on the same.
+
+Or the event loop itself. The way to a thread and back is two processors that wake each other from a deep sleep, a
+tenth of the time that a single message takes; a loop that has nothing else to do may as well wait, as long as the disk
+is quick. One commit that is not costs all connections its time, once: then it is the thread's again for hundreds.
+"""
 
 import queue
 import socket
 import threading
+import time
 from collections.abc import Callable
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -11,12 +17,22 @@ import trio
 
 T = TypeVar("T")
 
+QUICK_SECONDS = 0.004
+FORGETTING = 0.98
+"""What is left, after each job, of what the slowest one took."""
+
 
 class Worker(Protocol):
-    async def run(self, job: Callable[[], T], then: Callable[[], object] | None = None) -> T:
-        """Run the job where waiting hurts nobody. Cancelling waits for it: a commit is never abandoned.
+    @property
+    def may_work_here(self) -> bool:
+        """Nothing is under way, and what was done last was done quickly."""
+        ...
 
-        `then` is run behind it, before any other job, and not waited for; unless the job raised. It must not raise.
+    async def run(self, job: Callable[[], T], then: Callable[[], object] | None = None, *, here: bool = False) -> T:
+        """Run the job where waiting hurts nobody; or `here`, in the caller's thread and without a checkpoint.
+
+        Cancelling waits for it: a commit is never abandoned. `then` is run behind it, before any other job, and not
+        waited for; unless the job raised. It must not raise.
         """
         ...
 
@@ -28,7 +44,15 @@ class Worker(Protocol):
 class InlineWorker:
     """Runs jobs at once, in the caller's task: for the simulation, where there is one thread."""
 
-    async def run(self, job: Callable[[], T], then: Callable[[], object] | None = None) -> T:
+    may_work_here = False
+
+    async def run(
+        self,
+        job: Callable[[], T],
+        then: Callable[[], object] | None = None,
+        *,
+        here: bool = False,  # noqa: ARG002 - it always is
+    ) -> T:
         await trio.lowlevel.cancel_shielded_checkpoint()
         result = job()
         if then is not None:
@@ -60,19 +84,31 @@ class ThreadWorker:
     def __init__(self) -> None:
         self._jobs: queue.SimpleQueue[_Job[Any] | None] = queue.SimpleQueue()
         self._done, self._tell = socket.socketpair()
+        self._given = self._finished = 0  # jobs: by the loop, by the thread
+        self._slowest = 0.0  # seconds, of the jobs of late
         self._thread = threading.Thread(target=self._work, name="journal", daemon=True)
         self._thread.start()
 
-    async def run(self, job: Callable[[], T], then: Callable[[], object] | None = None) -> T:
+    @property
+    def may_work_here(self) -> bool:
+        return self._given == self._finished and self._slowest < QUICK_SECONDS
+
+    async def run(self, job: Callable[[], T], then: Callable[[], object] | None = None, *, here: bool = False) -> T:
+        if here:
+            result: T = self._timed(job)
+            if then is not None:
+                then()
+            return result
         given = _Job(job, then)
+        self._given += 1
         self._jobs.put(given)
         with trio.CancelScope(shield=True):
             while given.result is None:
                 await trio.lowlevel.wait_readable(self._done)
                 self._done.recv(1)
-        result = given.result
-        assert result is not None
-        return result.unwrap()
+        assert given.result is not None
+        value: T = given.result.unwrap()
+        return value
 
     def close(self) -> None:
         self._jobs.put(None)
@@ -85,7 +121,15 @@ class ThreadWorker:
             self._do(job)
 
     def _do(self, job: _Job[Any]) -> None:
-        job.result = result = outcome.capture(job.function)
+        job.result = result = outcome.capture(self._timed, job.function)
         self._tell.send(b"!")
         if job.then is not None and isinstance(result, outcome.Value):
             job.then()
+        self._finished += 1
+
+    def _timed(self, job: Callable[[], Any]) -> Any:  # noqa: ANN401 - any job's value
+        begin = time.perf_counter()
+        try:
+            return job()
+        finally:
+            self._slowest = max(time.perf_counter() - begin, self._slowest * FORGETTING)

@@ -49,6 +49,12 @@ class VirtualThread(ThreadWorker):
         self._random = random
         self._jobs = cast("Any", self)
         self._done, self._tell = socket.socketpair()
+        self._given = self._finished = 0
+        self._slowest = 0.0
+
+    @property
+    def may_work_here(self) -> bool:
+        return self._given == self._finished and self._random.random() < 0.5
 
     def put(self, job: Any) -> None:
         trio.lowlevel.spawn_system_task(self._do_in_a_moment, job)

@@ -22,12 +22,20 @@ class HeldWorker:
     Unlike the real one it lets go when it is cancelled there: as if the journal had crashed at that moment.
     """
 
+    may_work_here = False
+
     def __init__(self) -> None:
         self.hold: Literal["", "before", "after"] = ""
         self.skip = 0  # commits to let pass first
         self.held = trio.Event()
 
-    async def run(self, job: Callable[[], T], then: Callable[[], object] | None = None) -> T:
+    async def run(
+        self,
+        job: Callable[[], T],
+        then: Callable[[], object] | None = None,
+        *,
+        here: bool = False,
+    ) -> T:
         await trio.lowlevel.cancel_shielded_checkpoint()
         hold = self._holds() if job.__name__ == "_commit_begun" else ""
         if hold == "before":

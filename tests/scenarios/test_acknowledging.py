@@ -369,7 +369,7 @@ async def test_an_ack_is_decided_in_time_however_much_is_written(autojump_clock:
         phone = await bob_with(world, 1)
         await phone.heard()
         phone.acknowledge(1)
-        for number in range(20):
+        for number in range(25):
             await trio.sleep(0.001)
             phone.write("carol", b"again", f"w{number}")
         described: Any = await world.server.describe_user("bob")

@@ -70,13 +70,21 @@ class SlowWorker:
     journal had crashed at that moment.
     """
 
+    may_work_here = False
+
     def __init__(self, disk: Disk, random: Random) -> None:
         self.trap: tuple[Phase, Callable[[], None]] | None = None
         """To be called in this phase of the next commit."""
         self._disk = disk
         self._random = random
 
-    async def run(self, job: Callable[[], T], then: Callable[[], object] | None = None) -> T:
+    async def run(
+        self,
+        job: Callable[[], T],
+        then: Callable[[], object] | None = None,
+        *,
+        here: bool = False,
+    ) -> T:
         if job.__name__ != "_commit_begun":
             await trio.lowlevel.cancel_shielded_checkpoint()
             return job()

@@ -78,11 +78,11 @@ class CountingWorker(InlineWorker):
         self.gate.set()
         self.visits = 0
 
-    async def run(self, job: Callable[[], T], then: Callable[[], object] | None = None) -> T:
+    async def run(self, job: Callable[[], T], then: Callable[[], object] | None = None, *, here: bool = False) -> T:
         with trio.CancelScope(shield=True):
             await self.gate.wait()
         self.visits += 1
-        return await super().run(job, then)
+        return await super().run(job, then, here=here)
 
 
 class Office:

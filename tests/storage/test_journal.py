@@ -1,6 +1,10 @@
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Any
+from math import inf
+from pathlib import Path
+from random import Random
+from typing import Any, cast
 
 import pytest
 import trio
@@ -24,8 +28,11 @@ from bimip.domain.operations import (
     Revoke,
 )
 from bimip.domain.records import Changes, Table
+from bimip.storage import journal as journal_module
+from bimip.storage import worker as worker_module
 from bimip.storage.errors import OutcomeUnknownError, StorageError, StoreFullError
 from bimip.storage.journal import FULL, INTERNAL, REOPEN_SECONDS, UNAVAILABLE, UNKNOWN, Committed
+from bimip.storage.lmdb import LmdbStore
 from bimip.storage.worker import ThreadWorker
 from tests.storage.office import BEGIN, CHAT, CountingWorker, FragileStore, Office, ack, has_body, message
 
@@ -410,11 +417,11 @@ class CrashingWorker(CountingWorker):
         self.at_visit = at_visit
         self.done = done
 
-    async def run(self, job: Callable[[], Any], then: Callable[[], object] | None = None) -> Any:
+    async def run(self, job: Callable[[], Any], then: Callable[[], object] | None = None, *, here: bool = False) -> Any:
         if self.visits + 1 == self.at_visit and not self.done:
             self.visits += 1
             raise RuntimeError("the worker failed before the job")
-        value = await super().run(job, then)
+        value = await super().run(job, then, here=here)
         if self.visits == self.at_visit and self.done:
             raise RuntimeError("the worker failed after the job")
         return value
@@ -812,6 +819,67 @@ async def test_a_thread_serves_as_well() -> None:
 
     assert len(office.bodies(bob.user)) == 100
     assert office.statistics.batches < 20
+
+
+class WatchedStore(LmdbStore):
+    """Notes where it was committed, and does not take one kind of message."""
+
+    def __init__(self, folder: Path) -> None:
+        self.committers: list[str] = []
+        super().__init__(folder, map_bytes=64 << 20)
+
+    def apply(self, changes: Changes) -> None:
+        if has_body(changes, b"unfit"):
+            raise ZeroDivisionError
+        super().apply(changes)
+
+    def commit(self) -> None:
+        super().commit()
+        self.committers.append("loop" if threading.current_thread() is threading.main_thread() else "thread")
+
+
+@pytest.fixture
+def watched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Office]:
+    monkeypatch.setattr(worker_module, "QUICK_SECONDS", inf)
+    worker = ThreadWorker()
+    yield Office(store=cast("Any", WatchedStore(tmp_path)), worker=worker)
+    worker.close()
+
+
+async def test_after_a_pause_the_loop_commits_and_otherwise_the_thread(
+    watched: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found: list[str] = []
+    async with watched.open():
+        ann, _ = await watched.pair()
+        for pause in (0.0, inf, 0.0):
+            monkeypatch.setattr(journal_module, "QUIET_SECONDS", pause)
+            for number in range(3):
+                await trio.sleep(0.001)
+                await watched.execute(message(ann, f"{pause} {number} {len(found)}"))
+            found += cast("Any", watched.store).committers[-2:]
+
+    assert found == ["loop", "loop", "thread", "thread", "loop", "loop"]
+
+
+async def test_whoever_commits_whatever_goes_wrong_nothing_hangs(
+    watched: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    random, wanted = Random(7), []
+    with trio.fail_after(60):
+        async with watched.open():
+            ann, bob = await watched.pair()
+            for number in range(300):
+                monkeypatch.setattr(journal_module, "QUIET_SECONDS", random.choice([0.0, 0.0, inf]))
+                monkeypatch.setattr(worker_module, "QUICK_SECONDS", random.choice([0.0, inf, inf]))
+                unfit = random.random() < 0.2
+                result = await watched.execute(message(ann, f"m{number}", sent=b"unfit" if unfit else None))
+                wanted += [] if unfit else [b"m%d" % number]
+                assert isinstance(result, Refused) == unfit
+        bodies = watched.bodies(bob.user)
+
+    assert bodies == wanted
+    assert {*cast("Any", watched.store).committers} == {"loop", "thread"}
 
 
 async def test_a_store_that_cannot_begin_refuses_and_recovers(autojump_clock: MockClock) -> None:

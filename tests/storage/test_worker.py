@@ -1,4 +1,5 @@
 import threading
+import time
 from collections.abc import Iterator
 from functools import partial
 
@@ -6,7 +7,7 @@ import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
-from bimip.storage.worker import InlineWorker, ThreadWorker, Worker
+from bimip.storage.worker import QUICK_SECONDS, InlineWorker, ThreadWorker, Worker
 
 
 @pytest.fixture(params=[InlineWorker, ThreadWorker])
@@ -120,6 +121,37 @@ async def test_the_loop_goes_on_while_a_job_runs(thread_worker: ThreadWorker) ->
         event.set()
 
     assert event.is_set()
+
+
+async def test_asked_to_it_works_in_the_callers_thread_and_takes_no_turn(thread_worker: ThreadWorker) -> None:
+    done: list[str] = []
+    with trio.testing.assert_no_checkpoints():
+        found = await thread_worker.run(threading.get_ident, partial(done.append, "then"), here=True)
+
+    assert (found, done) == (threading.get_ident(), ["then"])
+
+
+async def test_after_a_slow_job_it_may_not_work_here_for_many_more(thread_worker: ThreadWorker) -> None:
+    before = thread_worker.may_work_here
+    await thread_worker.run(partial(time.sleep, 2 * QUICK_SECONDS), here=True)
+    jobs = 0
+    while not thread_worker.may_work_here and jobs < 10_000:
+        jobs += 1
+        await thread_worker.run(lambda: None, here=True)
+
+    assert before
+    assert 30 < jobs < 10_000
+
+
+async def test_it_may_not_work_here_while_something_is_under_way(thread_worker: ThreadWorker) -> None:
+    go_on = threading.Event()
+    await thread_worker.run(lambda: None, partial(go_on.wait, 10))
+    meanwhile = thread_worker.may_work_here
+    go_on.set()
+    await thread_worker.run(lambda: None)
+    await trio.to_thread.run_sync(partial(time.sleep, 0.05))  # until it has counted that
+
+    assert (meanwhile, thread_worker.may_work_here) == (False, True)
 
 
 def test_closing_ends_the_thread() -> None:
