@@ -58,7 +58,7 @@ from bimip.storage.worker import Worker
 MAX_BATCH = 4096
 """Operations, each message counting as one; bounds how long the loop decides without a pause."""
 QUIET_SECONDS = 0.002
-"""A pause of that length before a batch: there is little to do, and the loop may wait for the disk itself."""
+"""The loop slept as long before a batch: there is little to do, and it may wait for the disk itself."""
 REOPEN_SECONDS = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 MAX_CRASHES = 2
 
@@ -166,11 +166,11 @@ class Journal:
         while True:
             if self._queue.suspects:
                 await self._settle_suspects()
-            idle_since = trio.current_time()
+            begin = self._worker.idle_seconds()
             await self._queue.wait(self._ack_delay_seconds)
             tickets = self._queue.take(MAX_BATCH)
             if not all(ticket.lazy for ticket in tickets):
-                self._quiet = trio.current_time() > idle_since + QUIET_SECONDS
+                self._quiet = self._worker.idle_seconds() - begin > QUIET_SECONDS
             await self._write(tickets)
             self._queue.settle()
 

@@ -23,6 +23,10 @@ FORGETTING = 0.98
 
 
 class Worker(Protocol):
+    def idle_seconds(self) -> float:
+        """A clock that stands still while the caller's thread works."""
+        ...
+
     @property
     def may_work_here(self) -> bool:
         """Nothing is under way, and what was done last was done quickly."""
@@ -45,6 +49,9 @@ class InlineWorker:
     """Runs jobs at once, in the caller's task: for the simulation, where there is one thread."""
 
     may_work_here = False
+
+    def idle_seconds(self) -> float:
+        return 0.0
 
     async def run(
         self,
@@ -88,6 +95,9 @@ class ThreadWorker:
         self._slowest = 0.0  # seconds, of the jobs of late
         self._thread = threading.Thread(target=self._work, name="journal", daemon=True)
         self._thread.start()
+
+    def idle_seconds(self) -> float:
+        return trio.current_time() - time.thread_time()
 
     @property
     def may_work_here(self) -> bool:

@@ -24,6 +24,9 @@ class HeldWorker:
 
     may_work_here = False
 
+    def idle_seconds(self) -> float:
+        return 0.0
+
     def __init__(self) -> None:
         self.hold: Literal["", "before", "after"] = ""
         self.skip = 0  # commits to let pass first

@@ -72,6 +72,9 @@ class SlowWorker:
 
     may_work_here = False
 
+    def idle_seconds(self) -> float:
+        return 0.0
+
     def __init__(self, disk: Disk, random: Random) -> None:
         self.trap: tuple[Phase, Callable[[], None]] | None = None
         """To be called in this phase of the next commit."""
