@@ -133,6 +133,7 @@ class Journal:
         self._here = False  # in the loop's thread, where it must end too
         self._beginning = False  # the worker is at it, or will be
         self._quiet = False
+        self._awaited = True  # by somebody: it is not acknowledgements alone
         self.statistics = statistics or JournalStatistics()
 
     async def run(self, started: Callable[[], None]) -> None:
@@ -169,7 +170,8 @@ class Journal:
             begin = self._worker.idle_seconds()
             await self._queue.wait(self._ack_delay_seconds)
             tickets = self._queue.take(MAX_BATCH)
-            if not all(ticket.lazy for ticket in tickets):
+            self._awaited = not all(ticket.lazy for ticket in tickets)
+            if self._awaited:
                 self._quiet = self._worker.idle_seconds() - begin > QUIET_SECONDS
             await self._write(tickets)
             self._queue.settle()
@@ -293,7 +295,7 @@ class Journal:
         committed = False
         try:
             if not self._begun:
-                self._here = self._quiet and self._worker.may_work_here
+                self._here = self._quiet and self._awaited and self._worker.may_work_here
                 await self._worker.run(self._begin_anew, here=self._here)
             await self._apply(changes)
             self._beginning = not self._quiet

@@ -17,7 +17,7 @@ from bimip.users.connection import Connection
 from bimip.users.services import Services
 from bimip.users.tail import LogTail, Run, StateTail, run_of
 from bimip.wire import state
-from bimip.wire.stored import deliver, deliver_all
+from bimip.wire.stored import deliver_all
 
 READ_LEAST, READ_AHEAD = 16, 256
 """Entries at once, whatever there is room for: some are not owed, and take none."""
@@ -135,20 +135,17 @@ class StatePage(NamedTuple):
 def read_runs(view: Reader, user: UserId, partition: str, after: int, limit: int, size: int) -> list[Run]:
     """Entries with their bodies, straight from the store, as far as `size` bytes reach and the one that is too much."""
     found: list[tuple[int, Entry]] = view.read(Sequence.ENTRIES, (user, partition), after, limit=limit)
-    entries: list[Entry] = []
     parts: list[bytes | None] = []
     while len(parts) < len(found) and (size >= 0 or not parts):
         slice_ = found[len(parts) : len(parts) + READ_LEAST]
         bodies = view.get_all(Table.BODIES, [(entry.stamp,) for _, entry in slice_])
-        for (offset, entry), body in zip(slice_, bodies, strict=True):
-            part = None if body is None else deliver(body, offset)
-            entries.append(entry)
+        for part in deliver_all(bodies, slice_[0][0]):
             parts.append(part)
             if part is not None:
                 size -= len(part)
                 if size < 0:
                     break
-    return [run_of(found[0][0], entries, parts)] if found else []
+    return [run_of(found[0][0], [entry for _, entry in found[: len(parts)]], parts)] if found else []
 
 
 def conversation_name(number: ConversationId) -> str:

@@ -96,10 +96,10 @@ def deliver(stored: bytes, offset: int) -> bytes:
     return stored + _OFFSET.pack(_OFFSET_TAG, offset)
 
 
-def deliver_all(stored: Iterable[bytes], first: int) -> list[bytes]:
-    """`deliver` for entries that follow each other."""
+def deliver_all(stored: Iterable[bytes | None], first: int) -> list[bytes | None]:
+    """`deliver` for entries that follow each other; None for those that are not there."""
     pack = _OFFSET.pack
-    return [one + pack(_OFFSET_TAG, offset) for offset, one in enumerate(stored, first)]
+    return [one and one + pack(_OFFSET_TAG, offset) for offset, one in enumerate(stored, first)]
 
 
 def undelivered(part: bytes) -> bytes:
