@@ -9,10 +9,10 @@ LmdbStore turns keys into bytes that sort as their tuples do (keys.py) and recor
 sequence lies in *blocks* of many records (blocks.py), each under a key that follows from the number, so an append finds
 its block without a search, a reader starts in the middle without one, and a batch's references cost one put per user: a
 block grows instead of a row (and a row's 30 bytes of key and header) for each message. The newest block of a log is
-small; when it is full it joins one that fills a page of its own (trees.py). It lies beside its user's other rows that
-every message writes, the heads: a commit pays for pages, not for rows (keys.py). An index
-lies in blocks of sorted rows; what is new waits in the newest block until that is full, so a row that belongs to the
-middle costs what one at the end does.
+small; when it is full it joins one that fills a page of its own (trees.py). An index lies in blocks of sorted rows;
+what is new waits in the newest block until that is full, so a row that belongs to the middle costs what one at the end
+does. A commit pays for pages and not for rows, so what every message writes of a user lies side by side in one tree,
+the heads: newest blocks, log, counters, state; and so does what it writes of a conversation (keys.py).
 
 Why LMDB: a reader costs a microsecond, never waits, and sees one consistent state; a commit is two synced writes and
 no log to replay, so a start after a crash takes no time; it is one file and no process to look after. What it asks for
@@ -20,6 +20,7 @@ in return is here too: one writer, a map that is reserved ahead, no checksums, a
 
 Rejected:
 - `writemap` (a full disk would kill the process), `metasync=False` and `sync=False` (an acknowledgement could be lost).
+- A tree for each table and for each kind of newest block: 19 pages in the commit of one message, instead of 11.
 - A row per log entry: twice the bytes for each reference, because a row's key and header are as long as what it holds.
 - Blocks of one size. Small ones, of 24 records, fill pages to two thirds: each user's blocks come in the middle of the
   tree, where a page is split. Blocks of a page are too much to write for each message.

@@ -1,6 +1,7 @@
 import pytest
 
 from bimip.domain.clock import earliest_stamp
+from bimip.domain.expiring import last_stamp
 from bimip.domain.ids import ConversationId, DeviceId, Millis, Offset, Stamp
 from bimip.domain.operations import (
     Acknowledge,
@@ -103,6 +104,16 @@ def test_bodies_go_with_what_was_addressed() -> None:
         assert [key for (key,), _ in view.scan(Table.BODIES, (0,), (1 << 64,), limit=99)] == kept
         addressed = view.scan(Table.ADDRESSED, (0,), (1 << 64,), limit=99)
     assert [stamp for (stamp, _), _ in addressed] == [sent.stamp for sent in old.sent[4:] if sent.offset % 2 == 0]
+
+
+@pytest.mark.parametrize("gone", [0, 2, 3])
+def test_the_last_stamp_is_known_also_when_its_message_is_gone(gone: int) -> None:
+    old = Old(3, slice_entries=2)
+    old.all_slices(ExpireBodies(old.before(gone)))
+    old.all_slices(ExpireBodies(old.before(gone)))  # there is nothing left to learn it from
+
+    with old.ledger.store.snapshot() as view:
+        assert last_stamp(view) == old.sent[-1].stamp
 
 
 def test_deduplication_goes_when_it_is_old_enough_and_not_before() -> None:
