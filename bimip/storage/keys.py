@@ -101,11 +101,18 @@ def _codec(kind: Kind) -> tuple[Pack, Unpack, PackAll]:
     pack, unpack = numbers.pack, numbers.unpack
     if mark is None:
         return (lambda key: pack(*key)), unpack, partial(starmap, pack)
-    if len(shape) == 2:
-        pack_all: PackAll = lambda keys: [pack(first, mark) for (first,) in keys]  # noqa: E731 - as the others here
-    else:
-        pack_all = lambda keys: [pack(first, mark, second) for first, second in keys]  # noqa: E731
-    return (lambda key: pack(key[0], mark, *key[1:])), lambda packed: _without_mark(unpack(packed)), pack_all
+
+    def pack_numbers(keys: Iterable[Key]) -> list[bytes]:
+        return [pack(number, mark) for (number,) in keys]
+
+    def pack_pairs(keys: Iterable[Key]) -> list[bytes]:
+        return [pack(number, mark, second) for number, second in keys]
+
+    return (
+        lambda key: pack(key[0], mark, *key[1:]),
+        lambda packed: _without_mark(unpack(packed)),
+        pack_numbers if len(shape) == 2 else pack_pairs,
+    )
 
 
 def _text_codec(shape: tuple[str, ...], mark: bytes) -> tuple[Pack, Unpack, PackAll]:

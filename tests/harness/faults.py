@@ -8,6 +8,7 @@ import trio
 from bimip.domain.operations import Append
 from bimip.storage.errors import OutcomeUnknownError, StorageError
 from bimip.storage.memory import MemoryStore
+from bimip.storage.worker import InlineWorker
 
 T = TypeVar("T")
 
@@ -16,16 +17,11 @@ class Boom(Exception):  # noqa: N818 - a defect has no better name
     """A defect of the server."""
 
 
-class HeldWorker:
+class HeldWorker(InlineWorker):
     """An inline worker that can be made to stay with its next commit, before or after it is on disk.
 
     Unlike the real one it lets go when it is cancelled there: as if the journal had crashed at that moment.
     """
-
-    may_work_here = False
-
-    def idle_seconds(self) -> float:
-        return 0.0
 
     def __init__(self) -> None:
         self.hold: Literal["", "before", "after"] = ""
@@ -56,9 +52,6 @@ class HeldWorker:
             return ""
         hold, self.hold = self.hold, ""
         return hold
-
-    def close(self) -> None:
-        pass
 
     async def wait_held(self) -> None:
         await self.held.wait()

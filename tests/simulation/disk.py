@@ -13,6 +13,7 @@ from typing import Literal, TypeVar
 import trio
 
 from bimip.storage.memory import MemoryStore, _State
+from bimip.storage.worker import InlineWorker
 from tests.simulation.agenda import sleep_ticks
 
 T = TypeVar("T")
@@ -63,17 +64,12 @@ class Disk(MemoryStore):
             state.change(changes)
 
 
-class SlowWorker:
+class SlowWorker(InlineWorker):
     """An inline worker whose commits take ticks of virtual time.
 
     As a thread would, it stays with a commit however its caller is cancelled; but now and then it lets go: as if the
     journal had crashed at that moment.
     """
-
-    may_work_here = False
-
-    def idle_seconds(self) -> float:
-        return 0.0
 
     def __init__(self, disk: Disk, random: Random) -> None:
         self.trap: tuple[Phase, Callable[[], None]] | None = None
@@ -116,6 +112,3 @@ class SlowWorker:
                 await sleep_ticks(ticks)
             else:
                 await trio.lowlevel.checkpoint()
-
-    def close(self) -> None:
-        pass
