@@ -3,14 +3,14 @@
     chain(0) = 16 zero bytes        chain(n) = BLAKE2b-128(chain(n - 1), stamp of entry n, its digest)
 
 It covers the digest and not the payload, so an erased payload leaves it whole. The newest value stands in the log's own
-record, and every STEP entries one is kept (Sequence.CHAINS), from which `chain_at` goes on to any offset between.
+record, and every STEP entries one is kept (Sequence.CHAINS), from which `extend` goes on to any offset between.
 """
 
 from collections.abc import Iterable
 from hashlib import blake2b
 from struct import Struct
 
-from bimip.domain.records import Entry, Key, Log, Reader, Sequence
+from bimip.domain.records import Entry
 
 STEP = 128
 
@@ -26,16 +26,3 @@ def extend(chain: bytes, head: int, entries: Iterable[Entry]) -> tuple[bytes, li
         if not head % STEP:
             kept.append((head // STEP, chain))
     return chain, kept
-
-
-def chain_at(view: Reader, place: Key, log: Log, offset: int) -> bytes | None:
-    """The chain of a log (user, partition) as it was at an offset; None where too much has expired to tell."""
-    if offset == log.head:
-        return log.chain
-    number = offset // STEP
-    found = view.read(Sequence.CHAINS, place, number - 1, limit=1)
-    chain = bytes(16) if number == 0 else next((record for n, record in found if n == number), None)
-    entries = view.read(Sequence.ENTRIES, place, number * STEP, limit=offset - number * STEP)
-    if chain is None or [at for at, _ in entries] != list(range(number * STEP + 1, offset + 1)):
-        return None
-    return extend(chain, number * STEP, [entry for _, entry in entries])[0]

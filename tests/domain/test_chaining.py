@@ -4,11 +4,11 @@ from hashlib import blake2b
 
 import pytest
 
-from bimip.domain.chaining import STEP, chain_at, extend
+from bimip.domain.chaining import STEP, extend
 from bimip.domain.clock import earliest_stamp
 from bimip.domain.ids import Millis, Stamp
 from bimip.domain.operations import ExpireLog
-from bimip.domain.records import Entry, Sequence
+from bimip.domain.records import Entry, Log, Sequence
 from tests.domain.support import BEGIN, CHAT, Ledger, Peer
 
 
@@ -37,8 +37,17 @@ def recomputed(entries: list[tuple[int, Entry]], upto: int) -> bytes:
 
 
 def chain(ledger: Ledger, peer: Peer, offset: int) -> bytes | None:
+    """As it was at an offset, from what is kept; None where too much has expired to tell."""
+    log: Log = ledger.log(peer.user)
+    if offset == log.head:
+        return log.chain
+    number, place = offset // STEP, (peer.user, CHAT)
     with ledger.store.snapshot() as view:
-        return chain_at(view, (peer.user, CHAT), ledger.log(peer.user), offset)
+        kept = {0: bytes(16)} | dict(view.read(Sequence.CHAINS, place, 0, limit=STEP))
+        entries = view.read(Sequence.ENTRIES, place, number * STEP, limit=offset - number * STEP)
+    if number not in kept or [at for at, _ in entries] != list(range(number * STEP + 1, offset + 1)):
+        return None
+    return extend(kept[number], number * STEP, [entry for _, entry in entries])[0]
 
 
 @pytest.mark.parametrize("offset", [0, 1, STEP - 1, STEP, STEP + 1, 2 * STEP, 2 * STEP + 40, 2 * STEP + 44])
