@@ -34,6 +34,7 @@ from bimip.gateway.poller import Poller
 from bimip.gateway.serving import Gateway
 from bimip.gateway.settings import GatewaySettings
 from bimip.gateway.tls import Certificate, TlsError
+from bimip.names import NameRefusedError, conversation_id, normal_eid
 from bimip.storage.interface import Store
 from bimip.storage.journal import Journal, JournalStatistics
 from bimip.storage.lmdb import LmdbStore
@@ -61,7 +62,6 @@ from bimip.supervision import (
 from bimip.users.rates import Rate, RateBook
 from bimip.users.registry import Users
 from bimip.users.services import Services
-from bimip.users.session import conversation_name
 from bimip.wire import stored
 from bimip.wire.limits import Limits
 
@@ -233,7 +233,9 @@ class Server:
         return reasons
 
     async def describe_user(self, eid: str) -> Mapping[str, object] | None:
-        return self.users.describe(eid)
+        with suppress(NameRefusedError):
+            return self.users.describe(normal_eid(eid))
+        return None
 
     def reload(self) -> None:
         """Read again what may change while the server runs: the certificate. What cannot be used changes nothing."""
@@ -300,7 +302,7 @@ def encode(
     return stored.store(
         sent,
         stamps=[(stamp, signal_id(stamp), millis_of(stamp)) for stamp in stamps],
-        conversation=conversation_name(conversation),
+        conversation=conversation_id(conversation),
         conversation_offset=first,
     )
 

@@ -30,6 +30,7 @@ from bimip.domain.records import (
 from bimip.domain.records import Sequence as Run
 from bimip.domain.registering import allocate, register_user
 from bimip.domain.rules import Moment
+from bimip.names import conversation_number, is_conversation_id
 
 QUOTA_RETRY_MS = 3_600_000
 """Room comes as messages expire: rarely."""
@@ -186,13 +187,25 @@ def _again(post: Post, seen: Seen) -> Appended | Refused:
 
 
 def _recipient(view: Reader, op: Append, moment: Moment, puts: list[Put]) -> UserId | Refused:
+    if is_conversation_id(op.to):
+        return _other_member(view, op)
     user: User | None = view.get(USERS, (op.to,))
     if user is not None:
         return user.number
     if not moment.rules.accept_unknown_recipients:
         sentence = f"there is no user {op.to!r} here; check the address: a user exists once they have connected"
         return Refused(Fault.NOT_FOUND, sentence, "to.eid")
-    return register_user(view, op.to, moment, puts)
+    return register_user(view, op.to, moment, puts).number
+
+
+def _other_member(view: Reader, op: Append) -> UserId | Refused:
+    """Whom a message to a direct conversation reaches. Somebody else's is answered like one that does not exist."""
+    number = conversation_number(op.to)
+    known: Conversation | None = None if number is None else view.get(CONVERSATIONS, (number,))
+    if known is None or op.user not in known.members:
+        sentence = "you are in no such conversation; name one by the id that its messages carry, or write to a user"
+        return Refused(Fault.NOT_FOUND, sentence, "to.eid")
+    return next((member for member in known.members if member != op.user), op.user)
 
 
 def _addresses(view: Reader, op: Append, recipient: UserId) -> dict[UserId, list[Addressed]] | Refused:

@@ -58,6 +58,7 @@ class Index(Enum):
 class User(NamedTuple):
     number: UserId
     created: Millis
+    first_device: DeviceId = DeviceId(0)  # 0: nobody ever signed in, they were only written to
 
 
 class Device(NamedTuple):

@@ -10,22 +10,24 @@ from bimip.domain.rules import Moment
 def register(view: Reader, op: Register, moment: Moment) -> Decision:
     puts: list[Put] = []
     user = register_user(view, op.eid, moment, puts)
-    device: Device | None = view.get(Table.DEVICES, (user, op.device))
+    device: Device | None = view.get(Table.DEVICES, (user.number, op.device))
     if device is None:
         number = DeviceId(allocate(view, "devices", puts))
         device = Device(number, moment.now, moment.now)
-        puts.append((Table.NAMES, {(number,): DeviceName(user, op.device)}))
-    puts.append((Table.DEVICES, {(user, op.device): device._replace(last_seen=moment.now)}))
-    return Decision(Registered(user, device.number), puts)
+        puts.append((Table.NAMES, {(number,): DeviceName(user.number, op.device)}))
+        if not user.first_device:
+            puts.append((Table.USERS, {(op.eid,): user._replace(first_device=number)}))
+    puts.append((Table.DEVICES, {(user.number, op.device): device._replace(last_seen=moment.now)}))
+    return Decision(Registered(user.number, device.number), puts)
 
 
-def register_user(view: Reader, eid: str, moment: Moment, puts: list[Put]) -> UserId:
-    user: User | None = view.get(Table.USERS, (eid,))
-    if user is not None:
-        return user.number
-    number = UserId(allocate(view, "users", puts))
-    puts += [(Table.USERS, {(eid,): User(number, moment.now)}), (Table.EIDS, {(number,): eid})]
-    return number
+def register_user(view: Reader, eid: str, moment: Moment, puts: list[Put]) -> User:
+    known: User | None = view.get(Table.USERS, (eid,))
+    if known is not None:
+        return known
+    user = User(UserId(allocate(view, "users", puts)), moment.now)
+    puts += [(Table.USERS, {(eid,): user}), (Table.EIDS, {(user.number,): eid})]
+    return user
 
 
 def revoke(_view: Reader, op: Revoke, _moment: Moment) -> Decision:

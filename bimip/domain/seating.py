@@ -7,7 +7,7 @@ from bimip.domain.batch import Decision
 from bimip.domain.cursor import START, advance
 from bimip.domain.ids import Offset
 from bimip.domain.operations import Acknowledge, Fault, Refused, Seat, Seated
-from bimip.domain.records import Cursor, Log, Reader, Table
+from bimip.domain.records import Cursor, Log, Reader, Table, User
 from bimip.domain.rules import Moment
 
 FIRST, HEAD, LAST = 1, 2, 3
@@ -27,12 +27,18 @@ def seat(view: Reader, op: Seat, moment: Moment) -> Decision:
         sentence = f"offset {furthest} was never given; the log of {op.partition!r} ends at {log.head}"
         return Decision(Refused(Fault.OFFSET_BEYOND_HEAD, sentence, "partitions"))
     if op.position is None and cursor is None:
-        return _start(op._replace(start=HEAD), log, None)
+        return _start(op._replace(start=FIRST if _is_first(view, op) else HEAD), log, None)
     if not op.same_epoch:
         return _other_epoch(op, log, cursor)
     if op.position is None and cursor is not None:
         op = op._replace(position=cursor.floor)
     return _position(view, op, log, cursor or START, moment)
+
+
+def _is_first(view: Reader, op: Seat) -> bool:
+    """Whether this is the first device that its user ever had: what was written to them before waits for it."""
+    user: User | None = view.get(Table.USERS, (view.get(Table.EIDS, (op.user,)),))
+    return user is not None and user.first_device == op.device
 
 
 def _start(op: Seat, log: Log, cursor: Cursor | None) -> Decision:

@@ -7,7 +7,8 @@ token, or has one as its cause that does.
 
 import hashlib
 import math
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -71,7 +72,7 @@ class Verifier:
         payload = self._payload(token)
         self._check_times(payload, now_ms)
         return Claims(
-            eid=_name(payload, "sub", check_eid),
+            eid=_eid(payload),
             device=_name(payload, "did"),
             expires_at=Millis(int(_seconds(payload, "exp") * 1000)),
             jti=_name(payload, "jti") if "jti" in payload else _derived_jti(token),
@@ -133,7 +134,7 @@ def issue(
         payload["aud"] = audience
     if issuer is not None:
         payload["iss"] = issuer
-    _name(payload, "sub", check_eid)
+    payload["sub"] = _eid(payload)
     _name(payload, "did")
     _name(payload, "jti")
     _verifying_key(algorithm, signing_key)
@@ -174,15 +175,31 @@ def _public_key(text: str) -> object:
     return load_pem_public_key(pem)
 
 
-def _name(payload: dict[str, Any], claim: str, check: Callable[[str, str], None] = check_id) -> str:
+def _eid(payload: dict[str, Any]) -> str:
+    with _as_token_error():
+        return check_eid(_text(payload, "sub"), "The token's 'sub'")
+
+
+def _name(payload: dict[str, Any], claim: str) -> str:
+    value = _text(payload, claim)
+    with _as_token_error():
+        check_id(value, f"The token's {claim!r}")
+    return value
+
+
+def _text(payload: dict[str, Any], claim: str) -> str:
     value = payload[claim]
-    if not isinstance(value, str) or not value.isprintable() or value != value.strip():
-        raise TokenError(f"The token's {claim!r} must be a text without control characters or space around it.")
+    if not isinstance(value, str) or value != value.strip():
+        raise TokenError(f"The token's {claim!r} must be a text without space around it.")
+    return value
+
+
+@contextmanager
+def _as_token_error() -> Iterator[None]:
     try:
-        check(value, f"the token's {claim!r}")
+        yield
     except WireError as error:
         raise TokenError(error.sentence) from None
-    return value
 
 
 def _seconds(payload: dict[str, Any], claim: str) -> float:

@@ -30,7 +30,7 @@ from bimip.domain.records import (
 )
 from bimip.storage.keys import RECEIPT_STATE
 
-FORMAT = 5
+FORMAT = 6
 
 _WIDE = 0x80
 """In a record's first byte: its offsets have 64 bits, not 32."""
@@ -43,7 +43,7 @@ Pack = Callable[[Any], bytes]
 PackAll = Callable[[Iterable[Any]], Iterable[bytes]]
 Unpack = Callable[[bytes], Any]
 
-_USER = Struct(">IQ")
+_USER = Struct(">IQI")
 _DEVICE = Struct(">IQQ")
 _NUMBER = Struct(">I")
 _LONG = Struct(">Q")

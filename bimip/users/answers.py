@@ -8,8 +8,8 @@ from typing import cast
 from bimip.domain.clock import millis_of, signal_id
 from bimip.domain.operations import Address, Append, Appended, Outcomes, Post, Refused, Result
 from bimip.domain.records import maker
+from bimip.names import conversation_id
 from bimip.users.device import Device, Draft
-from bimip.users.session import conversation_name
 from bimip.wire import bimip_pb2 as pb
 from bimip.wire import frames, stored
 from bimip.wire.errors import WireError
@@ -76,7 +76,7 @@ def sent(result: Appended, ref: int) -> pb.Signal:
         signal_offset=result.stamp,
         signal_id=signal_id(result.stamp),
         user_offset=result.offset,
-        conversation=conversation_name(result.conversation),
+        conversation=conversation_id(result.conversation),
         conversation_offset=result.conversation_offset,
         timestamp=millis_of(result.stamp),
         duplicate=result.duplicate,

@@ -16,7 +16,8 @@ from bimip.domain.operations import Barrier, Result
 from bimip.domain.ranges import contains
 from bimip.domain.records import Conversation, Cursor, Entry, Index, Mention, Reader, Seq, Sequence, Table
 from bimip.domain.records import Row as RowOfIndex
-from bimip.users.session import Session, conversation_number
+from bimip.names import conversation_number
+from bimip.users.session import Session
 from bimip.users.wakeup import Wakeup
 from bimip.wire import bimip_pb2 as pb
 from bimip.wire import frames, stored

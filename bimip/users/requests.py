@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
-from bimip.domain.ids import ConversationOffset, Millis, Offset
+from bimip.domain.ids import ConversationId, ConversationOffset, Millis, Offset
 from bimip.domain.operations import (
     Acknowledge,
     Append,
@@ -21,12 +21,12 @@ from bimip.domain.operations import (
 )
 from bimip.domain.ranges import Ranges, normal
 from bimip.domain.records import ReceiptKind
+from bimip.names import conversation_number, is_conversation_id
 from bimip.session.close import Close
 from bimip.users.acking import acknowledge
 from bimip.users.answers import appends, error_of, prepare, rate_limited, sent_parts
 from bimip.users.device import Device
 from bimip.users.greeting import greet
-from bimip.users.session import conversation_number
 from bimip.wire import bimip_pb2 as pb
 from bimip.wire import codec, frames
 from bimip.wire.errors import WireError
@@ -132,16 +132,16 @@ def _acknowledge(device: Device, payload: pb.Signal, ref: int) -> None:
 
 
 def _receipt(device: Device, payload: pb.Signal, ref: int) -> None:
-    number = None
-    if payload.conversation:
-        number = conversation_number(payload.conversation)
-        if number is None:
-            sentence = f"{payload.conversation!r} is no conversation; name it as its messages do"
-            raise WireError(pb.NOT_FOUND, sentence, field="conversation")
+    named = payload.conversation or payload.to.eid
+    number = conversation_number(named)
+    if number is None and (payload.conversation or is_conversation_id(named)):
+        sentence = f"{named!r} is no conversation; name it as its messages do"
+        raise WireError(pb.NOT_FOUND, sentence, field="conversation" if payload.conversation else "to.eid")
     ranges = _ranges(payload.offsets, payload.conversation_offset)
     kind = ReceiptKind(payload.status)
     upto = ConversationOffset(payload.upto)
-    operation = Receipt(device.session.number, kind, number, payload.to.eid, upto, ranges)
+    conversation = None if number is None else ConversationId(number)
+    operation = Receipt(device.session.number, kind, conversation, payload.to.eid, upto, ranges)
     submit(device, operation, partial(_only_errors, device, ref), lazy=True)
 
 

@@ -8,9 +8,10 @@ from typing import NamedTuple, Protocol
 
 from bimip.domain.appending import EMPTY_LOG
 from bimip.domain.identity import Claims
-from bimip.domain.ids import ConversationId, DeviceId, UserId, Version
+from bimip.domain.ids import DeviceId, UserId, Version
 from bimip.domain.receipts import read_block
 from bimip.domain.records import Entry, Reader, ReceiptKey, Runs, Sequence, State, Table
+from bimip.names import conversation_id
 from bimip.session.close import Close
 from bimip.supervision import Children
 from bimip.users.connection import Connection
@@ -76,7 +77,7 @@ class Session:
     def encode_state(self, version: Version, key: ReceiptKey, runs: Runs) -> bytes:
         return state.receipts_item(
             version,
-            conversation=conversation_name(key.conversation),
+            conversation=conversation_id(key.conversation),
             member=self.services.eid_of(key.member),
             kind=key.kind,
             block=key.block,
@@ -146,16 +147,3 @@ def read_runs(view: Reader, user: UserId, partition: str, after: int, limit: int
                 if size < 0:
                     break
     return [run_of(found[0][0], [entry for _, entry in found[: len(parts)]], parts)] if found else []
-
-
-def conversation_name(number: ConversationId) -> str:
-    """A conversation's id on the wire."""
-    return f"c{number}"
-
-
-def conversation_number(name: str) -> ConversationId | None:
-    """None for text that names no conversation."""
-    digits = name[1:]
-    if name[:1] != "c" or not digits.isascii() or not digits.isdigit() or digits[0] == "0" or len(digits) > 10:
-        return None
-    return ConversationId(int(digits))

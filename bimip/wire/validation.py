@@ -1,13 +1,15 @@
 """What a decoded payload may say. Checks raise WireError with the field at fault and what to do.
 
 Only what can be judged from the payload alone is judged here: whether a user, partition or offset exists is the
-store's to say. Fields that are the server's are ignored from clients, never refused.
+store's to say. Fields that are the server's are ignored from clients, never refused. Names of people are put into their
+normal form on the way (bimip.names), in the payload itself: everything behind this compares texts.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import MutableSequence, Sequence
 from operator import attrgetter
 
+from bimip.names import NameRefusedError, is_conversation_id, is_printable, normal_eid
 from bimip.wire import bimip_pb2 as pb
 from bimip.wire.errors import WireError
 from bimip.wire.limits import Limits
@@ -34,23 +36,36 @@ def partition_of(message: pb.Message) -> str:
     return "notification" if message.type == pb.PUSH_NOTIFICATION else "chat"
 
 
-def check_eid(text: str, what: str = "eid", limits: Limits = _DEFAULTS) -> None:
-    if not text:
-        raise WireError(pb.INVALID, f"{what} is empty: name a user.", field=what)
-    if len(text) > limits.max_eid_bytes or (not text.isascii() and len(text.encode()) > limits.max_eid_bytes):
-        raise WireError(pb.TOO_LARGE, f"{what} is longer than {limits.max_eid_bytes} bytes of UTF-8.", field=what)
-    if not text.isprintable():
-        raise WireError(pb.INVALID, f"{what} holds control characters: leave them out.", field=what)
+def check_eid(text: str, what: str = "eid", limits: Limits = _DEFAULTS) -> str:
+    """The normal form of an eid, which is the one to go on with."""
+    _check_length(len(text), what, limits.max_eid_bytes)
+    try:
+        normal = normal_eid(text)
+    except NameRefusedError as error:
+        raise WireError(pb.INVALID, f"{what} {error}", field=what) from None
+    _check_length(max(len(text.encode()), len(normal.encode())), what, limits.max_eid_bytes)
+    return normal
+
+
+def check_recipient(text: str, what: str, limits: Limits) -> str:
+    """The normal form of what may be a user's eid or a conversation's id."""
+    return text if is_conversation_id(text) and len(text) <= limits.max_id_bytes else check_eid(text, what, limits)
+
+
+def _check_length(length: int, what: str, most_bytes: int) -> None:
+    """Of characters before anything else is done with a text, and of bytes once they can be counted."""
+    if length > most_bytes:
+        raise WireError(pb.TOO_LARGE, f"{what} is longer than {most_bytes} bytes of UTF-8.", field=what)
 
 
 def check_id(text: str, what: str, limits: Limits = _DEFAULTS) -> None:
     """A device, message, conversation or partition: not empty, printable, short."""
     if not text:
         raise WireError(pb.INVALID, f"{what} is empty: it must be given.", field=what)
-    if len(text) > limits.max_id_bytes or (not text.isascii() and len(text.encode()) > limits.max_id_bytes):
-        raise WireError(pb.TOO_LARGE, f"{what} is longer than {limits.max_id_bytes} bytes of UTF-8.", field=what)
-    if not text.isprintable():
+    _check_length(len(text), what, limits.max_id_bytes)
+    if not is_printable(text):
         raise WireError(pb.INVALID, f"{what} holds unprintable characters: leave them out.", field=what)
+    _check_length(len(text.encode()), what, limits.max_id_bytes)
 
 
 def check_message(message: pb.Message, limits: Limits, eid: str, *, most_bytes: int | None = None) -> None:
@@ -144,8 +159,8 @@ def _check_message(message: pb.Message, limits: Limits, eid: str) -> None:
         check_id(own_id, "id", limits)
     if message.HasField("from"):
         _check_author(message, eid)
-    if not (0 < len(to) <= limits.max_eid_bytes and to.isascii() and to.isprintable()):
-        check_eid(to, "to.eid", limits)
+    if not (0 < len(to) <= limits.max_eid_bytes and to.isascii() and to.isprintable() and to[0] != " " != to[-1]):
+        message.to.eid = check_eid(to, "to.eid", limits)
     if not 0 <= timestamp <= LAST_MILLISECOND:
         sentence = "timestamp is no time in milliseconds since 1970: mind the unit."
         raise WireError(pb.INVALID, sentence, field="timestamp")
@@ -172,7 +187,8 @@ def _check_lists(message: pb.Message, limits: Limits) -> None:
 
 
 def _check_author(message: pb.Message | pb.Signal, eid: str) -> None:
-    if getattr(message, "from").eid not in {"", eid}:
+    author = getattr(message, "from").eid
+    if author not in {"", eid} and check_eid(author, "from.eid") != eid:
         raise WireError(
             pb.FORBIDDEN,
             "from.eid is not the user of your token: leave from away, the server sets it.",
@@ -201,18 +217,18 @@ def _check_devices(devices: Sequence[pb.DeviceAddress], limits: Limits) -> None:
     named = set()
     for address in devices:
         identity = address.identity
-        check_eid(identity.eid, "devices.identity.eid", limits)
+        identity.eid = check_eid(identity.eid, "devices.identity.eid", limits)
         check_id(identity.connection_resource_id, "devices.identity.connection_resource_id", limits)
         named.add((identity.eid, identity.connection_resource_id))
     if len(named) != len(devices):
         raise WireError(pb.INVALID, "A device is addressed twice: address it once.", field="devices")
 
 
-def _check_mentions(mentions: Sequence[str], limits: Limits) -> None:
+def _check_mentions(mentions: MutableSequence[str], limits: Limits) -> None:
     if len(mentions) > limits.max_mentions:
         raise WireError(pb.TOO_LARGE, f"A message mentions at most {limits.max_mentions} users.", field="mentions")
-    for eid in mentions:
-        check_eid(eid, "mentions", limits)
+    for at, eid in enumerate(mentions):
+        mentions[at] = check_eid(eid, "mentions", limits)
 
 
 def _check_audiences(audiences: "pb.Message.AudiencesEntry | object", limits: Limits) -> None:
@@ -224,7 +240,7 @@ def _check_audiences(audiences: "pb.Message.AudiencesEntry | object", limits: Li
 
 
 def _check_identity(identity: pb.Identity, what: str, limits: Limits) -> None:
-    check_eid(identity.eid, f"{what}.eid", limits)
+    identity.eid = check_eid(identity.eid, f"{what}.eid", limits)
     if identity.HasField("connection_resource_id"):
         check_id(identity.connection_resource_id, f"{what}.connection_resource_id", limits)
 
@@ -256,7 +272,7 @@ def _check_conversational(signal: pb.Signal, limits: Limits) -> None:
     if signal.conversation:
         check_id(signal.conversation, "conversation", limits)
     elif signal.to.eid:
-        check_eid(signal.to.eid, "to.eid", limits)
+        signal.to.eid = check_recipient(signal.to.eid, "to.eid", limits)
     else:
         raise WireError(pb.INVALID, "Name the conversation, or the peer in to.eid.", field="conversation")
     if not (signal.upto or signal.conversation_offset or signal.offsets):

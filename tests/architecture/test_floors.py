@@ -10,16 +10,18 @@ from tests.architecture.source import Modules, dependencies, imports_of, is_with
 MAY_IMPORT = {
     # floor 0
     "bimip.supervision": (),
-    "bimip.wire": (),
-    "bimip.domain": (),
+    "bimip.names": (),
+    "bimip.wire": ("bimip.names",),
+    "bimip.domain": ("bimip.names",),
     # floor 1
     "bimip.session": ("bimip.domain",),
     "bimip.storage": ("bimip.domain", "bimip.wire"),
     # floor 2
-    "bimip.users": ("bimip.supervision", "bimip.wire", "bimip.domain", "bimip.session", "bimip.storage"),
+    "bimip.users": ("bimip.supervision", "bimip.names", "bimip.wire", "bimip.domain", "bimip.session", "bimip.storage"),
     # floor 3
     "bimip.gateway": (
         "bimip.supervision",
+        "bimip.names",
         "bimip.wire",
         "bimip.domain",
         "bimip.session",
@@ -28,18 +30,20 @@ MAY_IMPORT = {
     ),
     "bimip.console": (
         "bimip.supervision",
+        "bimip.names",
         "bimip.wire",
         "bimip.domain",
         "bimip.session",
         "bimip.storage",
         "bimip.users",
     ),
-    "bimip.client": ("bimip.domain", "bimip.session"),
+    "bimip.client": ("bimip.names", "bimip.domain", "bimip.session"),
     # the whole
     "bimip.config": (),
     "bimip.app": (
         "bimip.config",
         "bimip.supervision",
+        "bimip.names",
         "bimip.wire",
         "bimip.domain",
         "bimip.session",
@@ -53,6 +57,7 @@ MAY_IMPORT = {
         "bimip.app",
         "bimip.config",
         "bimip.supervision",
+        "bimip.names",
         "bimip.wire",
         "bimip.domain",
         "bimip.session",

@@ -8,6 +8,7 @@ import pytest
 from tests.architecture.source import Modules, imports_of, is_within, modules_of, names_used, read_modules
 
 PURE = (
+    "bimip.names",
     "bimip.domain",
     "bimip.session",
     "bimip.supervision.policy",
@@ -17,6 +18,7 @@ PURE = (
 )
 PURE_IMPORTS = {
     "bimip",
+    "bisect",
     "collections",
     "dataclasses",
     "enum",
@@ -25,8 +27,10 @@ PURE_IMPORTS = {
     "itertools",
     "math",
     "operator",
+    "re",
     "struct",
     "typing",
+    "unicodedata",
 }
 
 MACHINE = {

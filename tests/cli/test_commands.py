@@ -70,7 +70,7 @@ def test_a_public_key_cannot_sign(tmp_path: Path) -> None:
         (["token", "a", "b"], {}, Exit.SETTINGS, "tokens.key is not set"),
         (["token", "a", "b"], {"BIMIP_TOKENS_KEY": KEY}, Exit.SETTINGS, "tokens.key does not fit tokens.algorithm"),
         (["token", "a", "b", "--ttl", "soon"], SIGNING, Exit.USAGE, "'soon' is not a time such as 90s"),
-        (["token", "a\nb", "b"], SIGNING, Exit.USAGE, "must be a text without control characters"),
+        (["token", "a\nb", "b"], SIGNING, Exit.USAGE, "holds a character that is not printable"),
         (["token", "a", "b" * 65], SIGNING, Exit.USAGE, "is longer than 64 bytes"),
         (["token", "a", "b", "--config", "absent.toml"], {}, Exit.SETTINGS, "absent.toml cannot be read"),
         (["token", "a", "b"], {"BIMIP_CONFIG": "missing.toml"}, Exit.SETTINGS, "missing.toml cannot be read"),

@@ -8,7 +8,7 @@ def test_a_token_that_connects_makes_a_user_and_a_device() -> None:
     ledger = Ledger()
     phone = ledger.device("ann", "phone")
 
-    assert ledger.get(Table.USERS, "ann") == User(phone.user, BEGIN)
+    assert ledger.get(Table.USERS, "ann") == User(phone.user, BEGIN, phone.device)
     assert ledger.get(Table.EIDS, phone.user) == "ann"
     assert ledger.get(Table.DEVICES, phone.user, "phone") == Device(phone.device, BEGIN, BEGIN)
     assert ledger.get(Table.NAMES, phone.device) == DeviceName(phone.user, "phone")

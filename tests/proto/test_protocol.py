@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from bimip.client.wire import bimip as sdk
+from bimip.names import NameRefusedError, normal_eid
 from bimip.session.close import Close, may_reconnect
 from bimip.wire import bimip_pb2 as pb
 from bimip.wire.codec import ROUTES, decode
@@ -109,3 +110,13 @@ def test_the_contents_lead_to_sections() -> None:
 
     assert [title for title, _ in anchors] == re.findall(r"^## (.+)$", TEXT, re.MULTILINE)
     assert all(anchor == title.lower().replace(" ", "-") for title, anchor in anchors)
+
+
+@pytest.mark.parametrize("cells", [cells for cells in rows("Names") if cells[0].startswith("`")])
+def test_the_examples_of_names_are_names_or_none(cells: list[str]) -> None:
+    written = re.sub(r"\\u([0-9a-f]{4})", lambda found: chr(int(found[1], 16)), cells[0].strip("`"))
+    if cells[1] == "a name":
+        assert normal_eid(written)
+    else:
+        with pytest.raises(NameRefusedError):
+            normal_eid(written)

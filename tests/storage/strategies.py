@@ -71,7 +71,7 @@ runs = st.builds(
 
 RECORDS: dict[Table | Sequence | Index, st.SearchStrategy[Any]] = {
     Table.META: st.integers(-(2**70), 2**70),
-    Table.USERS: st.builds(User, u32, u64),
+    Table.USERS: st.builds(User, u32, u64, u32),
     Table.EIDS: text,
     Table.DEVICES: st.builds(Device, u32, u64, u64),
     Table.NAMES: st.builds(DeviceName, u32, text),
