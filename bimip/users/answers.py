@@ -25,6 +25,7 @@ def prepare(device: Device, message: pb.Message, ref: int = 0, most_bytes: int |
     if not message.id:
         message.id = services.new_id()
     to, partition, seq = message.to.eid, partition_of(message), message.seq
+    message.partition = partition  # whoever reads it elsewhere than in its log is told too
     addresses = tuple(map(_address, message.devices)) if message.devices else ()
     digest = stored.digest(message, to, partition)
     sent = stored.outgoing(message, device.author_part)

@@ -8,6 +8,8 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
+from google.protobuf.message import Message
+
 from bimip.domain.ids import ConversationId, ConversationOffset, Millis, Offset
 from bimip.domain.operations import (
     Acknowledge,
@@ -30,7 +32,7 @@ from bimip.users.greeting import greet
 from bimip.wire import bimip_pb2 as pb
 from bimip.wire import codec, frames
 from bimip.wire.errors import WireError
-from bimip.wire.validation import check_batch, check_fetch, check_id, check_signal
+from bimip.wire.validation import check_batch, check_fetch, check_id, check_signal, part_count
 
 WRITTEN = frozenset({"message", "body", "signal"})
 """What messages that were taken may wait for: it does not depend on them."""
@@ -50,7 +52,7 @@ def handle(device: Device, frame: bytes) -> None:
         write(device)
     try:
         if name != "hello":  # is always answered; what it brings is charged where that is judged
-            requests = len(payload.messages) + len(payload.signals) if name == "body" else 1
+            requests = part_count(payload) or 1 if name == "body" else 1
             wait = device.rates.take(requests, len(frame), device.heard_at)
             if wait:
                 _refuse(device, name, payload, ref, rate_limited(wait))
@@ -72,14 +74,18 @@ def _refuse(device: Device, name: str, payload: Any, ref: int, error: WireError)
     if name != "body":
         raise error
     check_batch(payload, device.session.services.limits)
-    for one in (*payload.messages, *payload.signals):
+    for one in (*payload.messages, *payload.signals, *payload.commands):
         device.unanswered += 1
         error.id = one.id[: device.session.services.limits.max_id_bytes]
         device.fail(error, ref)
 
 
-def _unsupported(_device: Device, payload: Any, _ref: int) -> None:  # noqa: ANN401 - one handler for many payloads
-    raise WireError(pb.UNSUPPORTED, f"this server does not serve {type(payload).__name__} yet; leave it out")
+def _unsupported(_device: Device, payload: Message, _ref: int) -> None:
+    raise unsupported(payload)
+
+
+def unsupported(payload: Message) -> WireError:
+    return WireError(pb.UNSUPPORTED, f"this server does not serve {type(payload).__name__} yet; leave it out")
 
 
 def submit(device: Device, operation: Operation, done: Callable[[Result], None], *, lazy: bool = False) -> None:
@@ -161,10 +167,10 @@ def _only_errors(device: Device, ref: int, result: Result) -> None:
 
 
 def body(device: Device, payload: pb.Body, ref: int) -> None:
-    """A batch: each part succeeds or fails on its own, as if it had come alone."""
-    if payload.commands or payload.gaps or payload.states or payload.errors:
-        raise WireError(pb.UNSUPPORTED, "a batch from a client may hold messages and signals", field="commands")
+    """A batch: each part succeeds or fails on its own, as if it had come alone. One without parts is answered so."""
     check_batch(payload, device.session.services.limits)
+    if not part_count(payload):
+        answer_now(device, pb.Body(ref=ref), ref)
     for one in payload.messages:
         try:
             message(device, one, ref)
@@ -175,6 +181,8 @@ def body(device: Device, payload: pb.Body, ref: int) -> None:
             signal(device, each, each.ref or ref)
         except WireError as error:
             _fail_one(device, error, each.id, each.ref or ref)
+    for command in payload.commands:
+        _fail_one(device, unsupported(command), command.id, ref)
 
 
 def _fail_one(device: Device, error: WireError, one_id: str, ref: int) -> None:

@@ -102,11 +102,16 @@ def check_hello(hello: pb.Hello, limits: Limits, eid: str = "") -> None:  # noqa
         raise WireError(pb.TOO_LARGE, "agent is longer than 255 characters: give software and version.", field="agent")
 
 
+def part_count(body: pb.Body) -> int:
+    """How much of a client's batch is answered for itself. What only a server says in one is ignored."""
+    return len(body.messages) + len(body.signals) + len(body.commands)
+
+
 def check_batch(batch: pb.Body | pb.Hello, limits: Limits) -> None:
     """An empty message takes two bytes, and costs the server as much as any other."""
-    count = len(batch.messages) + (len(batch.signals) if isinstance(batch, pb.Body) else 0)
+    count = part_count(batch) if isinstance(batch, pb.Body) else len(batch.messages)
     if count > limits.max_batch:
-        sentence = f"This frame holds {count} messages and signals: send at most {limits.max_batch} in one."
+        sentence = f"This frame holds {count} messages, signals and commands: send at most {limits.max_batch} in one."
         raise WireError(pb.TOO_LARGE, sentence, field="messages")
 
 

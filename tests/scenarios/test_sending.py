@@ -5,7 +5,7 @@ import trio
 from trio.testing import MockClock
 
 from bimip.client.wire import bimip as pb
-from tests.harness.world import at, begin, message, open_world, settings_for_tests
+from tests.harness.world import at, begin, go_on, message, open_world, settings_for_tests
 from tests.scenarios.conftest import OpenStore
 
 
@@ -375,3 +375,55 @@ async def test_a_fetch_sees_what_was_written_before_it(autojump_clock: MockClock
         (answer,) = [body for body in heard.bodies if body.ref == 5]
         assert [one.payload for one in answer.messages][:1] == [b"1"]
         assert [one.id for one in heard.sent] == ["m1", "m2"]
+
+
+async def test_commands_in_a_batch_cost_its_messages_nothing(autojump_clock: MockClock) -> None:
+    """Until they are served each is answered for itself, like everything in a batch."""
+    async with open_world() as world:
+        bob = await world.join("bob", "phone")
+        alice = await world.join("alice", "phone")
+        commands = [pb.Command(id="k1", kind=pb.CommandKind.EDIT), pb.Command(id="k2")]
+        alice.send(body=pb.Body(messages=[message("bob", b"hi", "m1")], commands=commands), ref=5)
+        heard = await alice.heard()
+
+        assert [signal.id for signal in heard.sent] == ["m1"]
+        assert [(error.code, error.id, error.ref) for error in heard.errors] == [
+            (pb.ErrorCode.UNSUPPORTED, "k1", 5),
+            (pb.ErrorCode.UNSUPPORTED, "k2", 5),
+        ]
+        assert (await bob.heard()).payloads == [b"hi"]
+
+
+@pytest.mark.parametrize(
+    "batch",
+    [
+        pb.Body(),
+        pb.Body(gaps=[pb.Gap(partition="chat", to=9)]),
+        pb.Body(states=[pb.StateDelta(upto=9)]),
+        pb.Body(errors=[pb.ErrorMessage(code=pb.ErrorCode.INVALID)]),
+        pb.Body(partition="chat", after=3, upto=9),
+    ],
+)
+async def test_a_batch_without_parts_is_answered_by_one(autojump_clock: MockClock, batch: pb.Body) -> None:
+    """What only a server says in it is ignored."""
+    async with open_world() as world:
+        alice = await world.join("alice", "phone")
+        await alice.heard()
+        alice.send(body=batch, ref=5)
+        heard = await alice.heard()
+
+        assert [(frame.ref, frame.body) for frame in heard.frames] == [(5, pb.Body(ref=5))]
+
+
+async def test_a_message_tells_the_partition_that_its_type_implies(autojump_clock: MockClock) -> None:
+    async with open_world() as world:
+        bob = await world.join("bob", "phone", go_on(), go_on("notification"))
+        alice = await world.join("alice", "phone")
+        sent = await alice.post("bob", b"chat", "m1")
+        alice.send(message=pb.Message(id="m2", to=pb.Identity(eid="bob"), type=2, payload=b"notice"))
+        await alice.heard()
+        await bob.heard()
+        bob.send(fetch=pb.Fetch(kind=pb.FetchKind.HISTORY, conversation=sent.conversation, offset=1), ref=2)
+        told = {(one.payload, one.partition) for one in (await bob.heard()).messages}
+
+        assert told == {(b"chat", "chat"), (b"notice", "notification")}
