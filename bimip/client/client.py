@@ -320,19 +320,18 @@ class Client:
 
     async def history(self, conversation: str, before: int | None = None, limit: int = 50) -> list[Message]:
         """The newest messages of a conversation in front of a conversation offset, oldest first."""
-        end = BEYOND_ANY_OFFSET if before is None else before
-        if end <= 1:
+        newest = (BEYOND_ANY_OFFSET if before is None else before) - 1
+        if newest < 1:
             return []
         fetched = await self.fetch(
             kind=FetchKind.HISTORY,
             partition="",
             conversation=conversation,
-            offset=end,
+            offset=newest,
             backwards=True,
-            limit=limit + 1,  # whether `end` itself is in the answer does not matter then
+            limit=limit,
         )
-        found = [message for message, _ in fetched.rows if message.conversation_offset < end]
-        return sorted(found, key=lambda message: message.conversation_offset)[-limit:]
+        return [message for message, _ in reversed(fetched.rows)]
 
     async def ping(self) -> float:
         """Seconds to the server and back."""

@@ -232,7 +232,7 @@ class Device:
                 del self._frames[0]
                 self.was_answered(1)
                 if self.fetching is not None:
-                    self.fetching.go_on()
+                    self.wakeup.ring()  # which may go on now
             return True
         if self._overdue:
             self._overdue = self._send_redelivery()
@@ -348,7 +348,11 @@ class Device:
         grace = min((window.deadline for window in self.windows.values()), default=inf)
         left = self._token_seconds_left()
         expiry = trio.current_time() + left if left > 0 else inf  # what expired was noticed before
-        return min(grace, expiry, inf if self.fetching is None else self.fetching.deadline)
+        return min(grace, expiry, inf if self.fetching is None else self.fetching.deadline(trio.current_time()))
+
+    def work(self, now: float) -> bool:
+        """Do a slice of what this device asked for and takes longer. False: there is nothing of that to do now."""
+        return self.fetching is not None and self.fetching.work(now)
 
     def check_deadlines(self) -> None:
         """To be followed by a step, which looks at everything: what should have been noticed and was not heals here."""
@@ -363,8 +367,6 @@ class Device:
             self._overdue = self._overdue or window.due
         if self._token_seconds_left() <= 0:
             self.connection.close(Close.TOKEN_EXPIRED, "the token expired; connect again with a new one")
-        if self.fetching is not None:
-            self.fetching.go_on()
 
     def statistics(self) -> dict[str, object]:
         """For the operator: where this connection stands."""

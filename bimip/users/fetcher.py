@@ -24,6 +24,9 @@ async def fetch(device: Device, child: Child) -> None:
                 with suppress(ConnectionClosedError):
                     await device.connection.wait_sendable()
                 continue
+            if device.work(trio.current_time()):
+                await trio.lowlevel.checkpoint()
+                continue
             # No deadline that is set meanwhile can be nearer than a grace period: it needs no wake-up of its own.
             await device.wakeup.wait_beyond(number, min(device.next_deadline(), trio.current_time() + grace))
     finally:

@@ -41,7 +41,7 @@ class Bucket:
         """Seconds until something may be taken; 0 or less: now."""
         return max(self.requests_until, self.bytes_until) - now
 
-    def take(self, requests: int, size: int, now: float) -> None:
+    def take(self, requests: float, size: int, now: float) -> None:
         begin = now - self._burst
         if self.requests_until < begin:  # noqa: PLR1730 - here and below: four calls of max() for each frame
             self.requests_until = begin
@@ -69,10 +69,19 @@ class Buckets:
             or user.requests_until > now
             or user.bytes_until > now
         ):
-            return max(device.wait(now), user.wait(now))
+            return self.wait(now)
         device.take(requests, size, now)
         user.take(requests, size, now)
         return 0
+
+    def charge(self, requests: float, now: float) -> None:
+        """Take for work that was done already, however much is owed then."""
+        self._device.take(requests, 0, now)
+        self._user.take(requests, 0, now)
+
+    def wait(self, now: float) -> float:
+        """Seconds until nothing is owed; 0 or less: now."""
+        return max(self._device.wait(now), self._user.wait(now))
 
 
 class UserRates:

@@ -746,8 +746,8 @@ async def test_requests_are_answered_by_ref() -> None:
                 )
             )
             fetch, ref = await peer.expect(Fetch)
-            assert (fetch.conversation, fetch.offset, fetch.backwards) == ("c1", 10, True)
-            rows = [a_message(offset) for offset in (10, 9, 8, 7)]
+            assert (fetch.conversation, fetch.offset, fetch.backwards) == ("c1", 9, True)
+            rows = [a_message(offset) for offset in (9, 8)]
             peer.send(Body(turn=Turn.TURN_FETCH, messages=rows), ref)
             ping, ref = await peer.expect(PingPong)
             peer.send(PingPong(kind=PingPongKind.PONG, id=ping.id), ref)

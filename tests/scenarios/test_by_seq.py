@@ -45,7 +45,7 @@ def payloads(body: pb.Body) -> list[bytes]:
         ({"seq_from": "301:0:x"}, []),
         ({"from_": pb.Identity(eid="alice", connection_resource_id="laptop")}, [b"l0", b"l1"]),
         ({"from_": pb.Identity(eid="bob")}, []),
-        ({"backwards": True, "limit": 2}, [b"l1", b"p3"]),
+        ({"backwards": True, "limit": 2}, [b"p3", b"l1"]),
         ({"backwards": True, "limit": 1}, [b"p3"]),
     ],
     ids=str,

@@ -137,12 +137,27 @@ async def test_backwards_from_the_head_or_from_an_offset(autojump_clock: MockClo
         phone = await passive(world, "bob", "phone")
         from_head = await fetch(phone, LOG, backwards=True, limit=2)
         onwards = await fetch(phone, LOG, backwards=True, limit=2)
-        below_three = await fetch(phone, LOG, backwards=True, offset=3)
+        rest = await fetch(phone, LOG, backwards=True, limit=2)
+        nothing = await fetch(phone, LOG, backwards=True, limit=2)
+        from_three = await fetch(phone, LOG, backwards=True, offset=3)
+        from_far_beyond = await fetch(phone, LOG, backwards=True, offset=2**64 - 1, limit=1)
+        below_the_first = await fetch(phone, LOG, backwards=True, offset=0)
 
-        assert [offset for offset, *_ in rows(from_head)] == [4, 5]
-        assert [offset for offset, *_ in rows(onwards)] == [2, 3]
-        assert [offset for offset, *_ in rows(below_three)] == [1, 2]
-        assert (from_head.complete, below_three.complete) == (False, True)
+        assert [offset for offset, *_ in rows(from_head)] == [5, 4]
+        assert [offset for offset, *_ in rows(onwards)] == [3, 2]
+        assert [offset for offset, *_ in rows(rest)] == [1]
+        assert [offset for offset, *_ in rows(from_three)] == [3, 2, 1]
+        assert [offset for offset, *_ in rows(from_far_beyond)] == [5]
+        assert (rows(nothing), rows(below_the_first)) == ([], [])
+        pages = (from_head, onwards, rest, nothing, from_three, below_the_first)
+        assert [(page.next_offset, page.complete) for page in pages] == [
+            (3, False),
+            (1, False),
+            (0, True),
+            (0, True),
+            (0, True),
+            (0, True),
+        ]
 
 
 async def test_only_what_a_user_or_one_of_their_devices_wrote(autojump_clock: MockClock) -> None:
@@ -180,7 +195,7 @@ async def test_what_one_sender_is_asked_for_hides_nothing_of_another(autojump_cl
         assert [offset for offset, *_ in rows(of_alice)] == [2]
         assert rows(of_nobody) == []
         assert [offset for offset, *_ in rows(of_all)] == [1, 2]
-        assert [offset for offset, *_ in rows(backwards)] == [1, 2]
+        assert [offset for offset, *_ in rows(backwards)] == [2, 1]
 
 
 async def test_the_next_unacknowledged_batch_waits_for_the_acks_of_the_last(

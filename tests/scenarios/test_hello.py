@@ -226,7 +226,7 @@ async def test_a_new_device_starts_at_the_head_and_fetches_history_backwards(
         log = laptop.welcome.logs[0]
         assert (log.first, log.head, log.floor, log.position) == (1, 5, 5, 5)
         assert before.messages == []
-        assert [[one.payload for one in page.messages] for page in pages] == [[b"4", b"5"], [b"2", b"3"], [b"1"]]
+        assert [[one.payload for one in page.messages] for page in pages] == [[b"5", b"4"], [b"3", b"2"], [b"1"]]
         assert [page.complete for page in pages] == [False, False, True]
         assert {page.turn for page in pages} == {pb.Turn.TURN_FETCH}
 
