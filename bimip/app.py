@@ -67,6 +67,8 @@ from bimip.wire.limits import Limits
 
 _log = structlog.get_logger("bimip")
 
+LOGIN_BURST_SECONDS = 20.0
+"""All devices of a user come back at once, and some of them twice."""
 GC_THRESHOLD = 50_000
 """New objects until the collector looks at the youngest."""
 
@@ -401,6 +403,7 @@ def _rates(settings: Settings) -> RateBook:
     return RateBook(
         Rate(limits.device_requests_per_second, limits.device_bytes_per_second, burst),
         Rate(limits.user_requests_per_second, limits.user_bytes_per_second, burst),
+        Rate(limits.user_logins_per_second, 0, LOGIN_BURST_SECONDS),
     )
 
 

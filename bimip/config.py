@@ -250,6 +250,7 @@ class LimitSettings:
     device_bytes_per_second: int = _setting(16 * MIB, _COUNT)
     user_requests_per_second: int = _setting(20_000, _COUNT)
     user_bytes_per_second: int = _setting(32 * MIB, _COUNT)
+    user_logins_per_second: int = _setting(10, _COUNT)
     rate_burst_seconds: float = _setting(2.0, _seconds(0.01, 3600))
     max_devices_per_user: int = _setting(64, _COUNT)
     max_connections_per_address: int = _setting(1024, _COUNT)

@@ -1,5 +1,6 @@
 """Sets of offsets as disjoint ascending ranges, both ends inclusive, that do not touch each other."""
 
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 
 Range = tuple[int, int]
@@ -49,7 +50,8 @@ def clip(ranges: Ranges, low: int, high: int) -> Ranges:
 
 
 def contains(ranges: Ranges, offset: int) -> bool:
-    return any(first <= offset <= last for first, last in ranges)
+    at = bisect_left(ranges, (offset + 1,))
+    return at > 0 and offset <= ranges[at - 1][1]
 
 
 def count(ranges: Ranges) -> int:
@@ -69,14 +71,15 @@ def lowest(ranges: Ranges, number: int) -> Ranges:
 
 def subtract(ranges: Ranges, taken: Ranges) -> Ranges:
     left: list[Range] = []
+    at = 0
     for first, last in ranges:
         start = first
-        for low, high in taken:
-            if high < start or low > last:
-                continue
+        while at < len(taken) and taken[at][1] < first:
+            at += 1
+        for low, high in taken[at : bisect_left(taken, (last + 1,))]:
             if low > start:
                 left.append((start, low - 1))
-            start = high + 1
+            start = max(start, high + 1)
         if start <= last:
             left.append((start, last))
     return tuple(left)

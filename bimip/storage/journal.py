@@ -56,7 +56,9 @@ from bimip.storage.queue import OperationQueue, Ticket, parts_of
 from bimip.storage.worker import Worker
 
 MAX_BATCH = 4096
-"""Operations, each message counting as one; bounds how long the loop decides without a pause."""
+"""Operations, each message counting as one."""
+MAX_DECIDING_SECONDS = 0.02
+"""Nobody else has a turn while a batch is decided: what is left then waits for the next one, in its place."""
 QUIET_SECONDS = 0.002
 """The loop slept as long before a batch: there is little to do, and it may wait for the disk itself."""
 REOPEN_SECONDS = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
@@ -222,6 +224,7 @@ class Journal:
         """Decide, put, sync, answer: one batch. Without `growing`, what would grow the store is refused as FULL."""
         try:
             batch, results, rest = self._decide(tickets, growing=growing)
+            tickets = self._decided_of(tickets, len(results))
         except StorageError as error:
             await self._recover(error, tickets, UNAVAILABLE)
             return
@@ -245,6 +248,12 @@ class Journal:
                 self.statistics.fault = ""  # an ack alone proves no room
             self._release(tickets, results, rest, Committed(batch.log_news, batch.news))
 
+    def _decided_of(self, tickets: Sequence[Ticket], count: int) -> Sequence[Ticket]:
+        """Those that were decided before the time was up. The others wait again, before all that came meanwhile."""
+        if count < len(tickets):
+            self._queue.give_back([*tickets[count:]])
+        return tickets[:count]
+
     def _decide(self, tickets: Sequence[Ticket], *, growing: bool) -> tuple[Batch, list[Result], list[Decision]]:
         now = self._wall_clock()  # once for all: what is decided together happens at one time
         first = next_stamp(self._last, now, self._node)
@@ -252,6 +261,8 @@ class Journal:
         moment = Moment(self._rules, now, stamps.__next__)
         results: list[Result] = []
         rest: list[Decision] = []
+        clock = self._worker.clock
+        until = clock() + MAX_DECIDING_SECONDS
         with self._store.snapshot() as base:
             batch = Batch(self._cache.over(base), self._cache.records)
             for ticket in tickets:
@@ -259,6 +270,8 @@ class Journal:
                 results.append(decision.result)
                 if decision.then is not None:
                     rest.append(decision)
+                if clock() > until:
+                    break
         unused = next(stamps)
         if unused != first:
             self._last = unused

@@ -15,6 +15,9 @@ import trio
 
 from bimip.domain.operations import Append, Appended, Operation, Outcomes, Refused, Result
 
+MAX_BATCH_BYTES = 8 << 20
+"""To be stored in one transaction, but for one operation that is larger."""
+
 Reply = Callable[[Result], None]
 
 
@@ -57,12 +60,18 @@ def parts_of(ticket: Ticket) -> list[Ticket]:
     ]
 
 
-def _fitting(waiting: list[Ticket], limit: int) -> int:
-    size = 0
+def _fitting(waiting: list[Ticket], limit: int, most_bytes: int) -> int:
+    """How many of the oldest fit into a batch: one always does."""
+    size = room = 0
     for count, ticket in enumerate(waiting):
         operation = ticket.operation
-        size += len(operation.posts) if type(operation) is Append else 1
-        if size > limit and count:
+        if type(operation) is Append:
+            size += len(operation.posts)
+            room += sum([len(post[2]) for post in operation.posts])
+            room += sum([len(address.payload or b"") for address in operation.addresses])
+        else:
+            size += 1
+        if count and (size > limit or room > most_bytes):
             return count
     return len(waiting)
 
@@ -130,11 +139,11 @@ class OperationQueue:
             while not self._urgent:
                 await self._wait_changed()
 
-    def take(self, limit: int) -> list[Ticket]:
-        """The oldest of what is to be decided now: so many operations, of an Append each message counting as one, or a
-        single one that is larger. They stay known here until they are answered.
+    def take(self, limit: int, most_bytes: int = MAX_BATCH_BYTES) -> list[Ticket]:
+        """The oldest of what is to be decided now: so many operations, of an Append each message counting as one, that
+        store so many bytes, or a single one that is larger. They stay known here until they are answered.
         """
-        fitting = _fitting(self._waiting, limit)
+        fitting = _fitting(self._waiting, limit, most_bytes)
         taken, rest = self._waiting[:fitting], self._waiting[fitting:]
         if not (rest or self._all) and trio.current_time() < self._since + self._lazy_seconds:
             rest = [ticket for ticket in taken if ticket.lazy]
@@ -146,6 +155,16 @@ class OperationQueue:
         self._all = self._all and self._urgent > 0
         self._taken += taken
         return taken
+
+    def give_back(self, tickets: list[Ticket]) -> None:
+        """Tickets that were taken and not looked at are the oldest again."""
+        for ticket in tickets:
+            ticket.taken = False
+        given = set(tickets)
+        self._taken = [ticket for ticket in self._taken if ticket not in given]
+        self._waiting = tickets + self._waiting
+        self._urgent += sum([not ticket.lazy for ticket in tickets])
+        self._all = self._urgent > 0
 
     def settle(self) -> None:
         """Forget what has been answered."""

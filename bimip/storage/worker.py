@@ -23,6 +23,11 @@ FORGETTING = 0.98
 
 
 class Worker(Protocol):
+    @property
+    def clock(self) -> Callable[[], float]:
+        """Tells seconds, by which work in the loop's thread is measured; they stand still where time is virtual."""
+        ...
+
     def idle_seconds(self) -> float:
         """A clock that stands still while the caller's thread works."""
         ...
@@ -49,6 +54,8 @@ class InlineWorker:
     """Runs jobs at once, in the caller's task: for the simulation, where there is one thread."""
 
     may_work_here = False
+
+    clock = staticmethod(float)  # always 0
 
     def idle_seconds(self) -> float:
         return 0.0
@@ -87,6 +94,8 @@ class ThreadWorker:
     It tells that one is done through a socket that the waiting task reads: half the way of trio's own for threads,
     which wakes a task that wakes the one that waits. So one task at a time may wait.
     """
+
+    clock = staticmethod(time.perf_counter)
 
     def __init__(self) -> None:
         self._jobs: queue.SimpleQueue[_Job[Any] | None] = queue.SimpleQueue()

@@ -17,6 +17,7 @@ What `step` raises is the device's crash and not the committer's: `step_soon` ke
 it. An entry that was being read when that happened twice is delivered as a gap.
 """
 
+from collections.abc import Iterator
 from math import inf
 from typing import NamedTuple, Protocol
 
@@ -39,6 +40,14 @@ from bimip.wire.errors import WireError
 
 FRAME_BYTES = 64 * 1024
 """Where a batch is cut. One message may be larger than this alone."""
+FRAMES_AT_ONCE = 4
+"""Until others have their turn. A page of state that is read from the store takes as long as all of them."""
+REDELIVERED_AT_ONCE = 256
+"""Entries looked at for one frame that sends again."""
+
+
+Rest = Iterator[None]
+"""What is left of a request that is done in slices: one with each step."""
 
 
 class Draft(NamedTuple):
@@ -62,6 +71,7 @@ class Device:
         "_closing",
         "_crash",
         "_frames",
+        "_left",
         "_overdue",
         "_replies",
         "_told",
@@ -124,6 +134,8 @@ class Device:
         self._replies: list[bytes] = []
         self._told = -1
         """The session's `news` when nothing was left that could be sent; -1: look again."""
+        self._left = FRAMES_AT_ONCE
+        """Frames that this step may still send."""
         self._overdue = False
         """Something may be due to be sent again."""
         self._closing: tuple[Close, str] | None = None
@@ -209,19 +221,21 @@ class Device:
             raise crash
 
     def step(self, now: float) -> None:
-        """Send all that there is, until the connection declines or the windows are full. No checkpoint in here.
+        """Send what there is until the connection declines, windows are full or it was much. No checkpoint in here.
 
         `now` is the event loop's time.
         """
         if self.said_hello and not self.greeted:
             return
         connection, session = self.connection, self.session
+        self._left = FRAMES_AT_ONCE
         while self._told != session.news or self._replies or self._frames or self._overdue:
-            if not connection.sendable:
-                self.wakeup.ring()  # the fetcher goes on when it is
+            if not connection.sendable or self._left <= 0:
+                self.wakeup.ring()  # the fetcher goes on when it is, and when others had their turn
                 break
             if not self._send_one(now):
                 break
+            self._left -= 1
         if self._closing is not None and not self._frames and not self._replies:
             connection.close(*self._closing)
 
@@ -250,7 +264,7 @@ class Device:
         more = False
         if self.seated:
             if self.state_reset or self.state_position < session.state.head:
-                page = session.read_state(self.state_position, live=self.state_live, reset=self.state_reset)
+                page = self._next_page()
                 parts.append(page.part)
                 more = not page.live
             plan, more = self._next_plan(parts, more=more)
@@ -275,6 +289,11 @@ class Device:
         if not more:
             self._told = news
         return True
+
+    def _next_page(self) -> StatePage:
+        if not self.state_live:
+            self._left = 0  # it is read from the store
+        return self.session.read_state(self.state_position, live=self.state_live, reset=self.state_reset)
 
     def _some_replies(self) -> list[bytes]:
         """The first ones, as many as one frame holds, or one."""
@@ -312,6 +331,8 @@ class Device:
             again: list[Offset] = []
             size = 0
             for offset in window.iter_due():
+                if len(again) == REDELIVERED_AT_ONCE:
+                    break
                 part = self._again(partition, offset)
                 if parts and part is not None and size + len(part) > FRAME_BYTES:
                     break

@@ -15,11 +15,14 @@ from bimip.domain.ranges import above, normal
 from bimip.session.close import Close
 from bimip.session.window import Window
 from bimip.users import answers
-from bimip.users.device import Device, Draft
+from bimip.users.device import Device, Draft, Rest
 from bimip.wire import bimip_pb2 as pb
 from bimip.wire import codec
 from bimip.wire.errors import WireError
 from bimip.wire.validation import check_hello
+
+MESSAGES_AT_ONCE = 128
+"""Of one Hello, until others have their turn."""
 
 CLOSES = {
     Fault.STORAGE_FULL: Close.TRY_AGAIN_LATER,
@@ -30,7 +33,8 @@ CLOSES = {
 """A Hello that was refused for no fault of the client's: it is to connect again."""
 
 
-def greet(device: Device, hello: pb.Hello, ref: int) -> None:
+def greet(device: Device, hello: pb.Hello, ref: int) -> Rest:
+    """Take up a Hello: its partitions at once, of its messages so many with each step of what is returned."""
     if device.said_hello:
         raise WireError(pb.OUT_OF_ORDER, "one Hello begins a connection; connect again to say another")
     check_hello(hello, device.session.services.limits, device.session.eid)
@@ -40,7 +44,7 @@ def greet(device: Device, hello: pb.Hello, ref: int) -> None:
         raise WireError(pb.INVALID, "a partition is named twice", field="partitions")
     device.said_hello = True
     wait = device.rates.take(1 + len(hello.messages), hello.ByteSize(), trio.current_time())
-    _Greeting(device, hello, ref, epoch, wait).begin(seats)
+    return _Greeting(device, hello, ref, epoch, wait).begin(seats)
 
 
 def _seat(device: Device, position: pb.Position, *, same_epoch: bool) -> Seat:
@@ -73,12 +77,19 @@ class _Greeting:
         self._refused: Refused | None = None
         self._answer = pb.Hello(epoch=epoch, agent=device.session.services.agent)
 
-    def begin(self, seats: list[Seat]) -> None:
-        device = self._device
-        device.unanswered += 1
+    def begin(self, seats: list[Seat]) -> Rest:
+        self._device.unanswered += 1
         for seat in seats:
             self._submit(seat, self._take_seat)
-        self._write()
+        return self._go_on()
+
+    def _go_on(self) -> Rest:
+        messages = list(self._hello.messages)
+        while messages:
+            self._write(messages[:MESSAGES_AT_ONCE])
+            del messages[:MESSAGES_AT_ONCE]
+            if messages:
+                yield
         self._one_done()
 
     def _submit(self, operation: Operation, take: Callable[[Result], None]) -> None:
@@ -96,11 +107,11 @@ class _Greeting:
             assert isinstance(result, Seated)
             self._seated.append(result)
 
-    def _write(self) -> None:
-        """Its messages, in order, each answered for itself."""
+    def _write(self, messages: list[pb.Message]) -> None:
+        """The next of its messages, in order, each answered for itself."""
         drafts: list[Draft] = []
         waiting: list[pb.HelloResult] = []
-        for message in self._hello.messages:
+        for message in messages:
             answer, given_id = self._answer.results.add(), message.id
             try:
                 if self._wait:

@@ -16,6 +16,9 @@ from bimip.users.tail import Item, Run
 from bimip.wire import bimip_pb2 as pb
 from bimip.wire import frames, stored
 
+LOOK_MOST = 256
+"""Entries looked at for one frame, however many of them are not owed: the range that it covers ends there."""
+
 
 class BodyMissingError(Exception):
     """An entry whose message is not in the store: reported, and after the second time told as a gap."""
@@ -27,6 +30,7 @@ class Plan:
     __slots__ = (
         "_count",
         "_damaged",
+        "_looked",
         "_most",
         "_number",
         "_parts",
@@ -56,13 +60,16 @@ class Plan:
         self._special = bool(window.held or self._damaged)  # each entry is to be looked at
         self._count = 0  # entries that will be in flight
         self._size = 0  # bytes of them
+        self._looked = 0  # entries, also those that are not owed
         self._most, left = window.room()  # entries
         self._room = min(room, left)  # bytes, but for the first entry, which may be larger
 
     def fill(self, head: Offset) -> None:
-        """Go on from the position until there is no room, or the head is reached."""
+        """Go on from the position until there is no room, enough was looked at, or the head is reached."""
         session, partition = self._session, self.partition
-        while self.upto < head:
+        if self.window.held:
+            self._pass_held()
+        while self.upto < head and self._looked < LOOK_MOST:
             runs = session.read_log(partition, self.upto, self._most - self._count, self._room - self._size)
             if not runs:
                 self._parts.append(self._hole(self.upto + 1, head))
@@ -70,6 +77,12 @@ class Plan:
             for run in runs:
                 if not self._add(run):
                     return
+
+    def _pass_held(self) -> None:
+        """What the client holds right behind the position needs no look: a long ack of what was not sent yet is one."""
+        first, last = self.window.held[0]
+        if first <= self.upto + 1:
+            self.upto = max(self.upto, Offset(last))
 
     def _has_room(self, count: int, size: int) -> bool:
         """One entry always has, however large, where nothing else is in flight."""
@@ -79,6 +92,7 @@ class Plan:
 
     def _add(self, run: Run) -> bool:
         """False when there is no room for more."""
+        self._looked += len(run.sizes)
         if run.first > self.upto + 1:
             self._parts.append(self._hole(self.upto + 1, run.first - 1))
             self.upto = Offset(run.first - 1)

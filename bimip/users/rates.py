@@ -74,10 +74,10 @@ class Buckets:
         user.take(requests, size, now)
         return 0
 
-    def charge(self, requests: float, now: float) -> None:
+    def charge(self, requests: float, now: float, size: int = 0) -> None:
         """Take for work that was done already, however much is owed then."""
-        self._device.take(requests, 0, now)
-        self._user.take(requests, 0, now)
+        self._device.take(requests, size, now)
+        self._user.take(requests, size, now)
 
     def wait(self, now: float) -> float:
         """Seconds until nothing is owed; 0 or less: now."""
@@ -99,9 +99,22 @@ class UserRates:
 class RateBook:
     """All users' buckets. A session keeps its user's for as long as it lives, whoever is forgotten here."""
 
-    def __init__(self, per_device: Rate | None = None, per_user: Rate | None = None) -> None:
+    def __init__(
+        self, per_device: Rate | None = None, per_user: Rate | None = None, logins: Rate | None = None
+    ) -> None:
         self._rates = (per_device or Rate(), per_user or Rate())
         self._users = _Remembered[UserId, UserRates](MAX_USERS)
+        self._login_rate = logins or Rate()
+        self._logins = _Remembered[str, Bucket](MAX_USERS)
+
+    def log_in(self, eid: str, now: float) -> float:
+        """One of a user's devices connects. 0: it may. Else the seconds until one may, and nothing was taken."""
+        bucket = self._logins.get(eid) or self._logins.put(eid, Bucket(self._login_rate))
+        wait = bucket.wait(now)
+        if wait > 0:
+            return wait
+        bucket.take(1, 0, now)
+        return 0
 
     def of(self, user: UserId) -> UserRates:
         return self._users.get(user) or self._users.put(user, UserRates(*self._rates))

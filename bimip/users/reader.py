@@ -5,8 +5,8 @@ import trio
 from bimip.session.close import Close
 from bimip.supervision import Child
 from bimip.users.connection import ConnectionClosedError
-from bimip.users.device import Device
-from bimip.users.requests import handle, write
+from bimip.users.device import Device, Rest
+from bimip.users.requests import DONE, handle, write
 from bimip.wire import bimip_pb2 as pb
 from bimip.wire.errors import WireError
 
@@ -50,11 +50,12 @@ async def _read_hello(device: Device, frames: list[bytes], intake: "_Intake") ->
 class _Intake:
     """Handles frames as they arrive, in the task of whoever reads the socket. What must wait, waits in the reader."""
 
-    __slots__ = ("_device", "_malformed", "_waiting")
+    __slots__ = ("_device", "_malformed", "_rest", "_waiting")
 
     def __init__(self, device: Device) -> None:
         self._device = device
         self._malformed = 0  # frames in a row that could not be decoded
+        self._rest: Rest | None = None  # of a frame that is handled in slices
         self._waiting: list[bytes] = []
 
     def take(self, frames: list[bytes], now: float) -> bool:
@@ -63,21 +64,26 @@ class _Intake:
         device.heard_at = now
         most = device.session.services.limits.max_unanswered
         for number, frame in enumerate(frames):
-            if device.unanswered >= most or number == FRAMES_AT_ONCE:
+            if device.unanswered >= most or number == FRAMES_AT_ONCE or self._rest is not None:
                 self._waiting = frames[number:]
                 break
             self._handle(frame)
-        if device.drafts:
-            write(device)
-        device.step_soon(now)
-        return not self._waiting and device.unanswered < most
+        self._write(now)
+        return not self._waiting and self._rest is None and device.unanswered < most
+
+    def _write(self, now: float) -> None:
+        if self._device.drafts:
+            write(self._device)
+        self._device.step_soon(now)
 
     def _handle(self, frame: bytes) -> None:
         device = self._device
         try:
-            handle(device, frame)
+            self._rest = handle(device, frame)
             self._malformed = 0
         except WireError as error:
+            if error.code == pb.MALFORMED:
+                device.rates.charge(1, device.heard_at, len(frame))  # what can be read was charged when it was
             device.unanswered += 1
             device.fail(error)
             self._malformed = self._malformed + 1 if error.code == pb.MALFORMED else 0
@@ -89,6 +95,11 @@ class _Intake:
         device = self._device
         most = device.session.services.limits.max_unanswered
         while True:
+            while self._rest is not None:
+                await trio.lowlevel.checkpoint()
+                if next(self._rest, DONE) is DONE:
+                    self._rest = None
+                self._write(trio.current_time())
             while device.unanswered >= most:
                 await device.answered.wait_beyond(device.answered.number)
             if not self._waiting:

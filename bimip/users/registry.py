@@ -6,6 +6,7 @@ connections, counts against nobody above, and returns when its client does.
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
+from math import ceil
 
 import trio
 
@@ -62,6 +63,10 @@ class Users:
         Returns when the device's tree runs. An older connection of the device is closed, and its tree has ended,
         before the newer one reads anything. Raises RefusedError. Cancelling it leaves no device behind.
         """
+        wait = self._services.rates.log_in(claims.eid, trio.current_time())
+        if wait:
+            seconds = f"{ceil(wait)} second{'s' if wait > 1 else ''}"
+            raise RefusedError(Close.TRY_AGAIN_LATER, f"devices of this user connect too often; try again in {seconds}")
         result = await self._services.queue.execute(Register(claims.eid, claims.device))
         if isinstance(result, Refused):
             raise RefusedError(Close.TRY_AGAIN_LATER, result.sentence)

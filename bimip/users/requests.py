@@ -4,7 +4,7 @@ A request that changes something becomes an operation, and is answered when that
 at once. Whatever is wrong with a request is a WireError, which is its answer.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any
 
@@ -27,19 +27,26 @@ from bimip.names import conversation_number, is_conversation_id
 from bimip.session.close import Close
 from bimip.users.acking import acknowledge
 from bimip.users.answers import appends, error_of, prepare, rate_limited, sent_parts
-from bimip.users.device import Device
+from bimip.users.device import Device, Rest
 from bimip.users.greeting import greet
 from bimip.wire import bimip_pb2 as pb
 from bimip.wire import codec, frames
 from bimip.wire.errors import WireError
 from bimip.wire.validation import check_batch, check_fetch, check_id, check_signal, part_count
 
+PARTS_AT_ONCE = 128
+"""Of one batch, until others have their turn."""
+DONE = object()
+
 WRITTEN = frozenset({"message", "body", "signal"})
 """What messages that were taken may wait for: it does not depend on them."""
 
 
-def handle(device: Device, frame: bytes) -> None:
-    """Do what a frame asks for. Raises WireError with the frame's `ref`."""
+def handle(device: Device, frame: bytes) -> Rest | None:
+    """Does what a frame asks for; where that is much, a part of it, and returns the rest.
+
+    Raises WireError with the frame's `ref`.
+    """
     scheme = codec.decode(frame)
     name: str
     payload: Any
@@ -51,13 +58,14 @@ def handle(device: Device, frame: bytes) -> None:
     if device.drafts and name not in WRITTEN:
         write(device)
     try:
-        if name != "hello":  # is always answered; what it brings is charged where that is judged
+        if name != "hello" or device.said_hello:  # the first one is charged where its messages are judged
             requests = part_count(payload) or 1 if name == "body" else 1
             wait = device.rates.take(requests, len(frame), device.heard_at)
             if wait:
                 _refuse(device, name, payload, ref, rate_limited(wait))
-                return
-        HANDLERS.get(name, _unsupported)(device, payload, ref)
+                return None
+        rest = HANDLERS.get(name, _unsupported)(device, payload, ref)
+        return rest if rest is not None and next(rest, DONE) is not DONE else None
     except WireError as error:
         error.ref = error.ref or ref
         error.id = error.id or getattr(payload, "id", "")
@@ -71,7 +79,7 @@ def handle(device: Device, frame: bytes) -> None:
 
 def _refuse(device: Device, name: str, payload: Any, ref: int, error: WireError) -> None:  # noqa: ANN401 - any payload
     """Refuse a frame. Of a batch each message, so that the client learns what became of it."""
-    if name != "body":
+    if name != "body" or not part_count(payload):
         raise error
     check_batch(payload, device.session.services.limits)
     for one in (*payload.messages, *payload.signals, *payload.commands):
@@ -166,22 +174,49 @@ def _only_errors(device: Device, ref: int, result: Result) -> None:
         device.was_answered(1)
 
 
-def body(device: Device, payload: pb.Body, ref: int) -> None:
+def body(device: Device, payload: pb.Body, ref: int) -> Rest | None:
     """A batch: each part succeeds or fails on its own, as if it had come alone. One without parts is answered so."""
     check_batch(payload, device.session.services.limits)
-    if not part_count(payload):
+    count = part_count(payload)
+    if not count:
         answer_now(device, pb.Body(ref=ref), ref)
-    for one in payload.messages:
+    if count > PARTS_AT_ONCE:
+        return _in_slices(device, payload, ref)
+    _take_parts(device, payload.messages, payload.signals, payload.commands, ref)
+    return None
+
+
+def _in_slices(device: Device, payload: pb.Body, ref: int) -> Rest:
+    messages, signals, commands = list(payload.messages), list(payload.signals), list(payload.commands)
+    while messages or signals or commands:
+        taken = messages[:PARTS_AT_ONCE]
+        left = PARTS_AT_ONCE - len(taken)
+        signalled = signals[:left]
+        left -= len(signalled)
+        _take_parts(device, taken, signalled, commands[:left], ref)
+        del messages[: len(taken)], signals[: len(signalled)], commands[:left]
+        if messages or signals or commands:
+            yield
+
+
+def _take_parts(
+    device: Device,
+    messages: Iterable[pb.Message],
+    signals: Iterable[pb.Signal],
+    commands: Iterable[pb.Command],
+    ref: int,
+) -> None:
+    for one in messages:
         try:
             message(device, one, ref)
         except WireError as error:
             _fail_one(device, error, one.id, ref)
-    for each in payload.signals:
+    for each in signals:
         try:
             signal(device, each, each.ref or ref)
         except WireError as error:
             _fail_one(device, error, each.id, each.ref or ref)
-    for command in payload.commands:
+    for command in commands:
         _fail_one(device, unsupported(command), command.id, ref)
 
 
@@ -278,11 +313,11 @@ def fetched(device: Device, payload: pb.Fetch, ref: int) -> None:
     device.fetch(payload, ref)
 
 
-def hello(device: Device, payload: pb.Hello, ref: int) -> None:
-    greet(device, payload, ref)
+def hello(device: Device, payload: pb.Hello, ref: int) -> Rest:
+    return greet(device, payload, ref)
 
 
-HANDLERS: dict[str, Callable[[Device, Any, int], None]] = {
+HANDLERS: dict[str, Callable[[Device, Any, int], Rest | None]] = {
     "body": body,
     "fetch": fetched,
     "hello": hello,

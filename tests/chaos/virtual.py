@@ -45,6 +45,8 @@ DISK = ("UNAVAILABLE", "UNKNOWN_OUTCOME", "STORAGE_FULL")
 class VirtualThread(ThreadWorker):
     """The worker as it is, but its thread is a task, and the disk takes a moment of virtual time."""
 
+    clock = staticmethod(float)
+
     def __init__(self, random: Random) -> None:
         self._random = random
         self._jobs = cast("Any", self)

@@ -904,3 +904,34 @@ async def test_a_store_that_cannot_begin_refuses_and_recovers(autojump_clock: Mo
     assert isinstance(third, Appended)
     assert office.bodies(bob.user) == [b"a", b"c"]
     assert third.stamp > first.stamp > Stamp(0)
+
+
+class SlowWorker(CountingWorker):
+    """Each look at the clock finds it a hundredth of a second on."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.looks = 0
+
+    def clock(self) -> float:  # type: ignore[override]
+        self.looks += 1
+        return self.looks / 100
+
+
+async def test_what_takes_long_to_decide_is_decided_in_several_batches(autojump_clock: MockClock) -> None:
+    """In its order, and each answered once: others have their turn in between."""
+    office = Office(worker=SlowWorker())
+    answers: list[tuple[int, Result]] = []
+    async with office.open():
+        before = office.statistics.batches
+        for number in range(10):
+            office.queue.submit(Register("ann", f"device {number}"), partial(_note, answers, number))
+        await office.queue.execute(Barrier())
+
+        assert [number for number, _ in answers] == list(range(10))
+        assert all(isinstance(result, Registered) for _, result in answers)
+        assert office.statistics.batches - before == 4
+
+
+def _note(answers: list[tuple[int, Result]], number: int, result: Result) -> None:
+    answers.append((number, result))

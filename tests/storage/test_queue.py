@@ -4,7 +4,7 @@ import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from bimip.domain.ids import DeviceId, Millis, UserId
-from bimip.domain.operations import Append, Barrier, Done, Fault, Operation, Post, Refused, Result, Revoke
+from bimip.domain.operations import Address, Append, Barrier, Done, Fault, Operation, Post, Refused, Result, Revoke
 from bimip.storage.queue import OperationQueue, Ticket
 
 
@@ -259,3 +259,53 @@ async def test_each_message_of_an_append_counts_and_one_that_is_larger_is_taken_
 
     sizes = [[len(t.operation.posts) for t in part if isinstance(t.operation, Append)] for part in taken]
     assert sizes == [[2, 2], [9], [1], []]
+
+
+def append(name: str, *sizes: int) -> Append:
+    posts = [Post(f"{name}{number}", bytes(8), bytes(size)) for number, size in enumerate(sizes)]
+    return Append(UserId(1), DeviceId(1), "bob", "chat", posts)
+
+
+async def test_a_batch_is_bounded_by_what_is_to_be_stored() -> None:
+    queue = OperationQueue()
+    for operation in (append("a", 40, 40), append("b", 30), append("c", 500), append("d", 1)):
+        queue.submit(operation)
+
+    taken = [[ticket.operation for ticket in queue.take(9, most_bytes=100)] for _ in range(4)]
+
+    assert taken == [[append("a", 40, 40)], [append("b", 30)], [append("c", 500)], [append("d", 1)]]
+
+
+async def test_what_is_addressed_to_devices_counts_too() -> None:
+    queue = OperationQueue()
+    addressed = append("a", 1)._replace(addresses=(Address("bob", "phone", bytes(99)), Address("bob", "tv", None)))
+    queue.submit(addressed)
+    queue.submit(append("b", 1))
+
+    assert [ticket.operation for ticket in queue.take(9, most_bytes=100)] == [addressed]
+
+
+async def test_what_is_given_back_is_the_oldest_again() -> None:
+    queue = OperationQueue()
+    for name in "abc":
+        queue.submit(revoke(name))
+    taken = queue.take(9)
+    queue.submit(revoke("d"))
+    queue.give_back(taken[1:])
+    queue.submit(revoke("e"))
+
+    assert not taken[1].taken
+    assert names(queue.take(9)) == ["b", "c", "d", "e"]
+    assert len(queue) == 5
+
+
+async def test_what_is_given_back_is_no_suspect() -> None:
+    queue = OperationQueue()
+    for name in "ab":
+        queue.submit(revoke(name))
+    taken = queue.take(9)
+    queue.give_back(taken[1:])
+    queue.inherit()
+
+    assert names(list(queue.suspects)) == ["a"]
+    assert names(queue.take(9)) == ["b"]

@@ -204,3 +204,33 @@ async def test_a_store_that_cannot_be_read_is_the_rounds_failure(autojump_clock:
 
     with pytest.raises(StorageError):
         await archive.retention.round()
+
+
+async def test_between_slices_in_which_nothing_expired_there_is_a_pause(autojump_clock: MockClock) -> None:
+    """However many ids are known, and logs kept: looking through them costs a little all the time, and never much."""
+    archive = Archive(ALL)
+    async with archive.open(9) as (ann, _):
+        for number in range(30):
+            await archive.office.execute(message(ann, f"new {number}"))
+        await trio.sleep(DAY / 2)
+        await archive.retention.round()
+        begin = trio.current_time()
+        operations = archive.office.statistics.operations
+        await archive.retention.round()
+        ids = len(archive.office.keys(Table.SEEN, (0, ""), (1 << 32, "")))
+        decided = archive.office.statistics.operations - operations
+
+        assert ids == 39
+        assert trio.current_time() - begin >= (ids // 4) * retention_module.PAUSE_SECONDS
+        assert decided <= ids // 4 + 4  # the walk over the ids, the bodies and the revoked; no log, no conversation
+
+
+async def test_what_has_expired_goes_without_a_pause(autojump_clock: MockClock) -> None:
+    archive = Archive(ALL, dedup_days=3)
+    async with archive.open(40):
+        await trio.sleep(10 * DAY)
+        begin = trio.current_time()
+        await archive.retention.round()
+
+        assert archive.retention.statistics.removed >= 4 * 40
+        assert trio.current_time() - begin < 2 * retention_module.PAUSE_SECONDS
