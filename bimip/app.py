@@ -170,7 +170,9 @@ class Server:
             ack_delay_seconds=self.settings.limits.ack_delay_seconds,
             statistics=self.journal_statistics,
         )
-        child.describe(lambda: {"backlog": len(self.queue), **asdict(self.journal_statistics)})
+        child.describe(
+            lambda: {"backlog": len(self.queue), "damage": self.store.damage.count, **asdict(self.journal_statistics)}
+        )
         await journal.run(child.started)
 
     async def _retention(self, child: Child) -> None:
@@ -326,7 +328,12 @@ def open_store(settings: Settings) -> Store:
     if store.engine == "memory":
         return MemoryStore(quota_bytes=store.quota_bytes)
     Path(store.path).mkdir(parents=True, exist_ok=True)
-    return LmdbStore(store.path, map_bytes=store.map_size_bytes, quota_bytes=store.quota_bytes)
+    return LmdbStore(
+        store.path,
+        map_bytes=store.map_size_bytes,
+        quota_bytes=store.quota_bytes,
+        report_damage=lambda place: _log.error("the store is damaged", place=place, advice="run `bimip store check`"),
+    )
 
 
 @asynccontextmanager

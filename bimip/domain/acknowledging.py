@@ -12,6 +12,7 @@ from bimip.domain.ranges import Ranges, clip, from_offsets, normal
 from bimip.domain.records import (
     Conversation,
     Cursor,
+    DamagedRecordError,
     Entry,
     Key,
     Log,
@@ -36,6 +37,18 @@ _decision, _acknowledged, _state = maker(Decision), maker(Acknowledged), maker(S
 _news, _key = maker(StateNews), maker(ReceiptKey)
 
 NO_STATE = State(Version(0), Version(0))
+HIGHEST = Version((1 << 64) - 1)
+
+
+def state_of(view: Reader, user: UserId) -> State:
+    """Where a user's shadow state stands. Where that is damaged, behind its newest change, and whole to everybody."""
+    try:
+        return view.get(STATES, (user,)) or NO_STATE
+    except DamagedRecordError:
+        newest = view.scan(CHANGES, (user,), (user, HIGHEST), limit=1, reverse=True)
+        head = Version(max([1, *(version + 1 for (_, version), _ in newest)]))
+        return State(head, head)
+
 
 IMPLIED = {
     ReceiptKind.DELIVERED: (ReceiptKind.DELIVERED,),
@@ -52,7 +65,10 @@ def acknowledge(view: Reader, op: Acknowledge, moment: Moment) -> Decision:
         sentence = f"offset {furthest} was never given; the log of {partition!r} ends at {log.head}"
         return Decision(Refused(Fault.OFFSET_BEYOND_HEAD, sentence, "upto"))
     place = (device, partition)
-    before: Cursor = view.get(CURSORS, place) or START
+    try:
+        before: Cursor = view.get(CURSORS, place) or START
+    except DamagedRecordError:
+        before = START  # it is written anew, and what comes again is known to the client
     cursor, entries, rest = advance(view, op, log, before, moment.rules)
     puts, news = delivered(view, user, entries, moment)
     if cursor != before:
@@ -168,7 +184,10 @@ class _Book:
         told: dict[int, Runs] = {}
         for part, runs in receipts.by_part(places, self._moment.now).items():
             key = (conversation, member, kind, part)
-            known: Runs = self._view.get(RECEIPTS, key) or ()
+            try:
+                known: Runs = self._view.get(RECEIPTS, key) or ()
+            except DamagedRecordError:
+                known = ()
             fresh = receipts.fresh(known, runs)
             if fresh:
                 self._receipts[key] = receipts.merge(known, fresh)
@@ -180,7 +199,7 @@ class _Book:
 
     def _tell(self, user: UserId, key: ReceiptKey, fresh: Runs) -> None:
         view, place = self._view, (user,)
-        state = self._states.get(place) or view.get(STATES, place) or NO_STATE
+        state = self._states.get(place) or state_of(view, user)
         version = Version(state.head + 1)
         self._states[place] = _state((version, state.floor))
         old: Version | None = self._versions.get((user, key)) or view.get(VERSIONS, (user, key))

@@ -188,8 +188,16 @@ def maker(record: Callable[..., R]) -> Callable[[tuple[Any, ...]], R]:
     return partial(tuple.__new__, record)  # type: ignore[arg-type,type-var]  # it is a named tuple
 
 
+class DamagedRecordError(Exception):
+    """What is stored there is not what was written: it is not to be used."""
+
+
 class Reader(Protocol):
-    """A consistent view of the store."""
+    """A consistent view of the store.
+
+    A record that is not what was written raises DamagedRecordError, or is missing where many are asked for: of BODIES
+    in `get` and `get_all`, of all tables in `scan`.
+    """
 
     def get(self, table: Table, key: Key) -> Any:  # noqa: ANN401 - each table has its own record, named beside it
         """The record, or None."""
@@ -205,6 +213,13 @@ class Reader(Protocol):
 
     def read(self, sequence: Sequence, key: Key, after: int, *, limit: int) -> list[tuple[int, Any]]:
         """Records with a number greater than `after`, ascending."""
+        ...
+
+    def salvage(self, sequence: Sequence, key: Key, after: int, *, limit: int, upto: int) -> list[tuple[int, Any]]:
+        """As `read`, but what damaged places seem to hold is there too, and what cannot be read at all is left out.
+
+        `upto` is the newest number. Never raises for damage: whoever uses it holds each record against something else.
+        """
         ...
 
     def find(self, index: Index, key: Key, low: Row, high: Row, *, limit: int, reverse: bool = False) -> list[Row]:

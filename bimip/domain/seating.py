@@ -7,7 +7,7 @@ from bimip.domain.batch import Decision
 from bimip.domain.cursor import START, advance
 from bimip.domain.ids import Offset
 from bimip.domain.operations import Acknowledge, Fault, Refused, Seat, Seated
-from bimip.domain.records import Cursor, Log, Reader, Table, User
+from bimip.domain.records import Cursor, DamagedRecordError, Log, Reader, Table, User
 from bimip.domain.rules import Moment
 
 FIRST, HEAD, LAST = 1, 2, 3
@@ -17,7 +17,10 @@ def seat(view: Reader, op: Seat, moment: Moment) -> Decision:
     if op.partition not in moment.rules.partitions:
         return Decision(unknown_partition(op.partition, moment))
     log: Log = view.get(Table.LOGS, (op.user, op.partition)) or EMPTY_LOG
-    cursor: Cursor | None = view.get(Table.CURSORS, (op.device, op.partition))
+    try:
+        cursor: Cursor | None = view.get(Table.CURSORS, (op.device, op.partition))
+    except DamagedRecordError:
+        cursor = START  # where the client has no position either, all that is kept comes again: nothing is skipped
     if op.start:
         return _start(op, log, cursor)
     if not op.same_epoch:

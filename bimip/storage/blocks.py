@@ -2,8 +2,9 @@
 
 Both grow by a record or two for each message and log, so there are two sizes of blocks. A *newest* block is small,
 because every commit writes it anew. When it has grown to a *chunk*, it joins a *full* block, which grows by chunks
-until it fills a page: LMDB gives a value of more than half a page (2 KB) whole pages of its own, with 4080 bytes of
-room in the first, so the sizes below come close to that. A smaller one shares a page with others, as small users' do.
+until it fills a page: LMDB gives a value of more than half a page (2 KB) whole pages of its own, with 4076 bytes of
+room for a block in the first, so the sizes below come close to that. A smaller one shares a page with others, as small
+users' do.
 
 From 12 to 40 entries in a chunk, what a commit writes differs by 10 %: with small chunks more full blocks, with large
 ones more pages of newest.
@@ -23,11 +24,11 @@ from bimip.storage.keys import bound_of
 
 PackAll = Callable[[Iterable[Any]], Iterable[bytes]]
 
-PAGE_ROOM = 4080
-"""Bytes of a value that fit one page of LMDB: its header takes the other 16."""
+PAGE_ROOM = 4076
+"""Bytes of a block that fit one page of LMDB: its header takes 16, the block's seal 4."""
 
 _FIRST = Struct(">Q")
-_HEAD_BYTES = _FIRST.size
+BLOCK_HEAD_BYTES = _FIRST.size
 _WIDE, _WIDE_BYTE = 1 << 63, 1 << 7
 """In a block's head, beside its first number: its records have 64 bits where others have 32."""
 
@@ -70,13 +71,17 @@ class Blocks:
         """A block that has no record yet."""
         return _FIRST.pack(number)
 
+    def width(self, block: bytes) -> int:
+        """The bytes of each of its records."""
+        return self._wide.size if block[0] & _WIDE_BYTE else self.record_bytes
+
     def span(self, block: bytes) -> tuple[int, int]:
         """The numbers of its first record, and behind its last."""
         first: int = _FIRST.unpack_from(block)[0]
         if first >= _WIDE:
             first -= _WIDE
-            return first, first + (len(block) - _HEAD_BYTES) // self._wide.size
-        return first, first + (len(block) - _HEAD_BYTES) // self.record_bytes
+            return first, first + (len(block) - BLOCK_HEAD_BYTES) // self._wide.size
+        return first, first + (len(block) - BLOCK_HEAD_BYTES) // self.record_bytes
 
     def grow(self, newest: dict[bytes, bytes], places: Iterable[bytes], runs: Iterable[Run]) -> list[tuple[bytes, Run]]:
         """Put each run behind the block that is newest in its place, and return those that are not that simple.
@@ -90,7 +95,7 @@ class Blocks:
             block, first, last = newest.get(place), run[0][0], run[-1][0]
             if (
                 block is None
-                or first_of(block)[0] + (len(block) - _HEAD_BYTES) // size != first
+                or first_of(block)[0] + (len(block) - BLOCK_HEAD_BYTES) // size != first
                 or last - first != len(run) - 1
                 or last // chunk != (first - 1) // chunk
             ):
@@ -117,7 +122,7 @@ class Blocks:
             return following
         if (block[0] ^ following[0]) & _WIDE_BYTE:
             block, following = self._widened(block), self._widened(following)
-        return block + following[_HEAD_BYTES:]
+        return block + following[BLOCK_HEAD_BYTES:]
 
     def split(self, block: bytes, number: int) -> tuple[bytes, bytes]:
         """The records before that number, and those from it on: each a block, or empty."""
@@ -127,7 +132,7 @@ class Blocks:
         if number >= end:
             return block, b""
         wide = block[0] & _WIDE_BYTE
-        place = _HEAD_BYTES + (number - first) * (self._wide.size if wide else self.record_bytes)
+        place = BLOCK_HEAD_BYTES + (number - first) * (self._wide.size if wide else self.record_bytes)
         return block[:place], _FIRST.pack(number | (_WIDE if wide else 0)) + block[place:]
 
     def pieces(self, block: bytes) -> list[tuple[int, bytes]]:
@@ -144,15 +149,21 @@ class Blocks:
         struct = self._wide if block[0] & _WIDE_BYTE else self._narrow
         first = self.span(block)[0]
         number = max(number, first)
-        start = _HEAD_BYTES + (number - first) * struct.size
+        start = BLOCK_HEAD_BYTES + (number - first) * struct.size
         packed = memoryview(block)[start : start + limit * struct.size]
         return list(enumerate(map(self._make, struct.iter_unpack(packed)), number))
+
+    def records(self, block: bytes, count: int) -> list[Any]:
+        """The first `count` records, whatever the block says of their numbers."""
+        struct = self._wide if block[:1] >= bytes((_WIDE_BYTE,)) else self._narrow
+        packed = memoryview(block)[BLOCK_HEAD_BYTES : BLOCK_HEAD_BYTES + count * struct.size]
+        return list(map(self._make, struct.iter_unpack(packed)))
 
     def _widened(self, block: bytes) -> bytes:
         if block[0] & _WIDE_BYTE:
             return block
-        records = map(self._make, self._narrow.iter_unpack(memoryview(block)[_HEAD_BYTES:]))
-        return bytes((block[0] | _WIDE_BYTE,)) + block[1:_HEAD_BYTES] + b"".join(self._pack_wide(records))
+        records = map(self._make, self._narrow.iter_unpack(memoryview(block)[BLOCK_HEAD_BYTES:]))
+        return bytes((block[0] | _WIDE_BYTE,)) + block[1:BLOCK_HEAD_BYTES] + b"".join(self._pack_wide(records))
 
 
 BLOCKS: dict[Sequence, Blocks] = {
@@ -214,4 +225,4 @@ class Rows:
         return next(kept, b"\xff" * (self.row_bytes + 1))
 
 
-ROWS: dict[Index, Rows] = {Index.SEQS: Rows("QIIQ", Seq, chunk=24, full=170)}
+ROWS: dict[Index, Rows] = {Index.SEQS: Rows("QIIQ", Seq, chunk=24, full=168)}

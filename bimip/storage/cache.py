@@ -75,6 +75,7 @@ class TailReader:
         self.get_all = base.get_all
         self.scan = base.scan
         self.find = base.find
+        self.salvage = base.salvage
 
     def read(self, sequence: Sequence, key: Key, after: int, *, limit: int) -> list[tuple[int, Any]]:
         tail = self._tails.get((sequence, key))

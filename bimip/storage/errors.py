@@ -10,6 +10,8 @@ Misuse (a commit without a begin, numbers that do not follow each other) is a Ru
 the caller, not in the store.
 """
 
+from bimip.domain.records import DamagedRecordError
+
 
 class StorageError(Exception):
     """The store could not do what it was asked to. Nothing was stored, unless a subclass says otherwise."""
@@ -23,7 +25,7 @@ class OutcomeUnknownError(StorageError):
     """What was to be committed may be on disk or not. The store must be reopened before it is used again."""
 
 
-class StoreDamagedError(StorageError):
+class StoreDamagedError(StorageError, DamagedRecordError):
     """What lies on the disk cannot be read by this program."""
 
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from bimip.domain.records import Changes, Reader, Table
+from bimip.storage.damage import Damage
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,9 @@ class StoreStatistics:
 
 
 class Store(Protocol):
+    damage: Damage
+    """What was found damaged since the store was made."""
+
     def snapshot(self) -> AbstractContextManager[Reader]:
         """The last committed state, unchanged until the context ends. Never held across an `await`.
 

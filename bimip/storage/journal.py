@@ -50,7 +50,7 @@ from bimip.domain.operations import Append, Appended, Fault, Operation, Outcomes
 from bimip.domain.records import Changes, Table
 from bimip.domain.rules import Moment, Rules
 from bimip.storage.cache import RecordCache
-from bimip.storage.errors import OutcomeUnknownError, StorageError, StoreFullError
+from bimip.storage.errors import OutcomeUnknownError, StorageError, StoreDamagedError, StoreFullError
 from bimip.storage.interface import Store, grows
 from bimip.storage.queue import OperationQueue, Ticket, parts_of
 from bimip.storage.worker import Worker
@@ -323,6 +323,9 @@ class Journal:
     async def _apply(self, changes: Changes) -> None:
         try:
             self._store.apply(changes)
+        except StoreDamagedError as error:  # one place's trouble: what else is in the batch goes on
+            await self._end_transaction()
+            raise UnfitError(str(error)) from error
         except StorageError:
             await self._end_transaction()
             raise

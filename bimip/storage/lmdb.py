@@ -25,7 +25,7 @@ eighths of the map. It counts pages in use, not the file, which never shrinks.
 import errno
 import os
 import resource
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
@@ -35,6 +35,7 @@ from typing import Any, NamedTuple, Self, TypeVar
 import lmdb
 
 from bimip.domain.records import Changes, Index, Key, Row, Sequence, Table
+from bimip.storage.damage import Damage
 from bimip.storage.errors import OutcomeUnknownError, StorageError, StoreDamagedError, StoreFullError
 from bimip.storage.interface import StoreStatistics, grows
 from bimip.storage.keys import MARK, MARK_AT, Kind, pack_bound
@@ -43,6 +44,7 @@ from bimip.storage.keys import PACK_ALL as PACK_KEYS
 from bimip.storage.keys import UNPACK as UNPACK_KEY
 from bimip.storage.owner import Owner
 from bimip.storage.packing import FORMAT, PACK_ALL, UNPACK
+from bimip.storage.seals import BrokenSealError, content, is_whole, seal_all, unseal_all
 from bimip.storage.trees import IndexTrees, SequenceTrees
 
 TIB = 1 << 40
@@ -72,11 +74,12 @@ class _Databases(NamedTuple):
 class _Snapshot:
     """A Reader that is its own context, because one is made for every frame."""
 
-    __slots__ = ("_databases", "_environment", "_transaction")
+    __slots__ = ("_damage", "_databases", "_environment", "_transaction")
 
-    def __init__(self, environment: lmdb.Environment, databases: _Databases) -> None:
+    def __init__(self, environment: lmdb.Environment, databases: _Databases, damage: Damage) -> None:
         self._environment = environment
         self._databases = databases
+        self._damage = damage
 
     def __enter__(self) -> Self:
         try:
@@ -91,18 +94,31 @@ class _Snapshot:
         self._transaction.abort()  # the library keeps it, reset, for the next snapshot
 
     def get(self, table: Table, key: Key) -> Any:  # noqa: ANN401 - as Reader has it
+        place = PACK_KEY[table](key)
         try:
-            packed = self._transaction.get(PACK_KEY[table](key), None, self._databases.tables[table])
+            sealed = self._transaction.get(place, None, self._databases.tables[table])
         except lmdb.Error as error:
-            raise reading_failed(error) from error
-        return None if packed is None else UNPACK[table](packed)
+            raise self._failed(error, table, key) from error
+        if sealed is None:
+            return None
+        if is_whole(place, sealed):
+            return UNPACK[table](content(sealed))
+        damaged = self._broken(table, key)
+        if table is Table.BODIES:
+            return None
+        raise damaged
 
     def get_all(self, table: Table, keys: Iterable[Key]) -> list[Any]:
         get, unpack, database = self._transaction.get, UNPACK[table], self._databases.tables[table]
+        keys = list(keys)
+        places = list(PACK_KEYS[table](keys))
         try:
-            found = [get(key, None, database) for key in PACK_KEYS[table](keys)]
-        except lmdb.Error as error:
-            raise reading_failed(error) from error
+            sealed = [get(place, None, database) for place in places]
+        except lmdb.Error:
+            return [self.get(table, key) for key in keys]  # each by itself: a page that cannot be read is one's trouble
+        found = unseal_all(places, sealed)
+        if found.count(None) > sealed.count(None):
+            return [self.get(table, key) for key in keys]
         return [None if packed is None else unpack(packed) for packed in found]
 
     def scan(self, table: Table, low: Key, high: Key, *, limit: int, reverse: bool = False) -> list[tuple[Key, Any]]:
@@ -112,10 +128,18 @@ class _Snapshot:
         try:
             with self._transaction.cursor(self._databases.tables[table]) as cursor:
                 rows = self._rows(table, cursor, pack_bound(table, low), pack_bound(table, high), reverse=reverse)
-                found = islice(rows, limit)
-                return [(unpack_key(key), unpack(packed)) for key, packed in found]
+                found = islice(self._whole(table, rows), limit)
+                return [(unpack_key(key), unpack(content(sealed))) for key, sealed in found]
         except lmdb.Error as error:
-            raise reading_failed(error) from error
+            raise self._failed(error, table, low) from error
+
+    def _whole(self, table: Table, rows: Iterator[tuple[bytes, bytes]]) -> Iterator[tuple[bytes, bytes]]:
+        """Rows that are what was written. Bodies are not looked at: nobody scans them for what they say."""
+        for row in rows:
+            if table is Table.BODIES or is_whole(*row):
+                yield row
+            else:
+                self._damage.note(f"{table.value} at {row[0].hex()}")
 
     @classmethod
     def _rows(
@@ -161,18 +185,44 @@ class _Snapshot:
         try:
             return self._databases.sequences[sequence].read(self._transaction, key, after, limit)
         except lmdb.Error as error:
-            raise reading_failed(error) from error
+            raise self._failed(error, sequence, key) from error
+        except BrokenSealError:
+            raise self._broken(sequence, key) from None
+
+    def salvage(self, sequence: Sequence, key: Key, after: int, *, limit: int, upto: int) -> list[tuple[int, Any]]:
+        return self._databases.sequences[sequence].salvage(self._transaction, key, after, limit, upto)
 
     def find(self, index: Index, key: Key, low: Row, high: Row, *, limit: int, reverse: bool = False) -> list[Row]:
         try:
             return self._databases.indexes[index].find(self._transaction, key, low, high, limit, reverse=reverse)
         except lmdb.Error as error:
-            raise reading_failed(error) from error
+            raise self._failed(error, index, key) from error
+        except BrokenSealError:
+            raise self._broken(index, key) from None
+
+    def _broken(self, kind: Kind, key: Key) -> StoreDamagedError:
+        self._damage.note(f"{kind.value} {key}")
+        return StoreDamagedError(f"{kind.value} {key} is damaged: run `bimip store check`")
+
+    def _failed(self, error: lmdb.Error, kind: Kind, key: Key) -> StorageError:
+        failed = reading_failed(error)
+        if isinstance(failed, StoreDamagedError):
+            self._damage.note(f"{kind.value} {key} cannot be read")
+        return failed
 
 
 class LmdbStore:
-    def __init__(self, folder: str | Path, *, map_bytes: int = TIB, quota_bytes: int = 0) -> None:
+    def __init__(
+        self,
+        folder: str | Path,
+        *,
+        map_bytes: int = TIB,
+        quota_bytes: int = 0,
+        report_damage: Callable[[str], None] | None = None,
+    ) -> None:
         """Open the store in a folder, which is made if it is missing.
+
+        `report_damage` is told of each damaged place once.
 
         Raises StoreLockedError, StoreDamagedError, StorageError.
         """
@@ -182,13 +232,14 @@ class LmdbStore:
         self._transaction: lmdb.Transaction[bytes] | None = None
         self._broken = False
         self._settled = False
+        self.damage = Damage(report_damage)
         self._environment: lmdb.Environment | None = None
         self.reopen()
 
     def snapshot(self) -> _Snapshot:
         if self._environment is None:
             raise StorageError("the store is closed")
-        return _Snapshot(self._environment, self._databases)
+        return _Snapshot(self._environment, self._databases, self.damage)
 
     def begin(self) -> None:
         if self._transaction is not None:
@@ -217,6 +268,8 @@ class LmdbStore:
             self._write(self._transaction, self._databases, changes)
         except (lmdb.Error, OSError) as error:
             raise self._meaning(error) from error
+        except BrokenSealError as error:
+            raise StoreDamagedError(f"{error}: run `bimip store check`") from None
         self._broken = False
 
     def _write(self, transaction: "lmdb.Transaction[bytes]", databases: _Databases, changes: Changes) -> None:
@@ -232,7 +285,7 @@ class LmdbStore:
             for index, rows in _by_kind(changes.inserts).items():
                 heads += databases.indexes[index].insert(transaction, cursor, rows)
             heads.sort()  # so that what shares a page is put without another search from the root
-            cursor.putmulti(heads)
+            cursor.putmulti(seal_all(heads))
         for (sequence, key), below in changes.cuts.items():
             databases.sequences[sequence].cut(transaction, key, below)
         for (index, key), below in changes.trims.items():
@@ -251,7 +304,7 @@ class LmdbStore:
         return zip(PACK_KEYS[table](records), PACK_ALL[table](records.values()), strict=True)
 
     def _put(self, transaction: "lmdb.Transaction[bytes]", table: Table, records: dict[Key, Any]) -> None:
-        rows = self._packed(transaction, table, records)
+        rows = seal_all(self._packed(transaction, table, records))
         with transaction.cursor(self._databases.tables[table]) as cursor:
             if table is Table.BODIES:
                 # In the order of time they go behind the last one, and pages are filled to their end.

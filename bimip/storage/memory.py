@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 from bimip.domain.records import Changes, Index, Key, Row, Sequence, Table
 from bimip.storage import keys, packing
 from bimip.storage.blocks import BLOCKS, ROWS
+from bimip.storage.damage import Damage
 from bimip.storage.errors import StorageError, StoreFullError
 from bimip.storage.interface import StoreStatistics, grows
 
@@ -53,6 +54,9 @@ class _State:
         first, run = self.runs.get((sequence, key), (1, []))
         start = max(0, after + 1 - first)
         return list(enumerate(run[start : start + limit], first + start))
+
+    def salvage(self, sequence: Sequence, key: Key, after: int, *, limit: int, upto: int) -> list[tuple[int, Any]]:  # noqa: ARG002 - as Reader has it
+        return self.read(sequence, key, after, limit=limit)  # memory keeps what it was given
 
     def find(self, index: Index, key: Key, low: Row, high: Row, *, limit: int, reverse: bool = False) -> list[Row]:
         return _between(self.rows.get((index, key), []), low, high, limit, reverse=reverse)
@@ -118,6 +122,7 @@ def _trim(rows: list[Row], below: int) -> None:
 class MemoryStore:
     def __init__(self, *, quota_bytes: int = 0) -> None:
         """A quota makes every `apply` count everything that is stored, so it is for tests of small stores."""
+        self.damage = Damage()
         self._quota_bytes = quota_bytes
         self._state = _State()
         self._open: list[Changes] | None = None

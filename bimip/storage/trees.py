@@ -14,8 +14,9 @@ from typing import Any
 import lmdb
 
 from bimip.domain.records import Index, Key, Row, Sequence
-from bimip.storage.blocks import BLOCKS, ROWS, Run
+from bimip.storage.blocks import BLOCK_HEAD_BYTES, BLOCKS, ROWS, Run
 from bimip.storage.keys import PACK, PACK_ALL, UNPACK
+from bimip.storage.seals import content, is_whole, seal, seal_all, unseal, unsealed
 
 
 class SequenceTrees:
@@ -31,9 +32,10 @@ class SequenceTrees:
     def read(self, transaction: "lmdb.Transaction[bytes]", key: Key, after: int, limit: int) -> list[tuple[int, Any]]:
         """As Reader.read."""
         blocks, place, number = self._blocks, self._pack_key(key), max(after + 1, 0)
-        newest = transaction.get(place, None, self.newest)
-        if newest is None:
+        sealed = transaction.get(place, None, self.newest)
+        if sealed is None:
             return []
+        newest = unseal(place, sealed)
         if number >= blocks.span(newest)[0]:
             return blocks.read(newest, number, limit)
         found = self._read_full(transaction, place, number, limit)
@@ -48,9 +50,33 @@ class SequenceTrees:
             # Where that block was cut off, this finds the oldest that is left.
             more = cursor.set_range(place + (number // blocks.full).to_bytes(8, "big"))
             while more and len(found) < limit and cursor.key().startswith(place):
-                found += blocks.read(cursor.value(), number, limit - len(found))
+                found += blocks.read(unseal(cursor.key(), cursor.value()), number, limit - len(found))
                 more = cursor.next()
         return found
+
+    def salvage(
+        self, transaction: "lmdb.Transaction[bytes]", key: Key, after: int, limit: int, upto: int
+    ) -> list[tuple[int, Any]]:
+        """As Reader.salvage: block by block, each under the key that follows from its number, so that one that is lost
+        hides no other; and numbered from its end, since what it says of its beginning may be what is damaged.
+        """
+        blocks, place, number = self._blocks, self._pack_key(key), max(after + 1, 0)
+        newest = upto - upto % blocks.chunk
+        found: list[tuple[int, Any]] = []
+        for block in range(number // blocks.full, -(-newest // blocks.full)):
+            if len(found) >= limit:
+                break
+            sealed = _readable(transaction, self.full, place + block.to_bytes(8, "big"))
+            found += self._plausible(sealed, number, min((block + 1) * blocks.full, newest) - 1)
+        if len(found) < limit:
+            found += self._plausible(_readable(transaction, self.newest, place), number, upto)
+        return found[:limit]
+
+    def _plausible(self, block: bytes, number: int, last: int) -> list[tuple[int, Any]]:
+        """Records of a block that ends with a number, from another one on."""
+        count = (len(block) - BLOCK_HEAD_BYTES) // self._blocks.width(block) if len(block) > BLOCK_HEAD_BYTES else 0
+        records = self._blocks.records(block, count)
+        return [(at, record) for at, record in enumerate(records, last - count + 1) if at >= number]
 
     def append(
         self, transaction: "lmdb.Transaction[bytes]", newest_ones: "lmdb.Cursor[bytes]", runs: Mapping[Key, Run]
@@ -61,12 +87,12 @@ class SequenceTrees:
         """
         full: list[tuple[bytes, bytes]] = []
         places = list(self._pack_keys(runs))
-        newest = dict(newest_ones.getmulti(places))
+        newest = unsealed(newest_ones.getmulti(places))
         for place, run in self._blocks.grow(newest, places, runs.values()):
             newest[place] = self._overflow(transaction, place, newest.get(place), run, full)
         if full:
             with transaction.cursor(self.full) as cursor:
-                cursor.putmulti(full)
+                cursor.putmulti(seal_all(full))
         return newest.items()
 
     def _overflow(
@@ -87,7 +113,8 @@ class SequenceTrees:
         older, block = blocks.split(blocks.extend(block, run), last - last % blocks.chunk)
         for number, piece in blocks.pieces(older) if older else ():
             row = place + number.to_bytes(8, "big")
-            full.append((row, blocks.join(transaction.get(row, b"", self.full), piece)))
+            sealed = transaction.get(row, None, self.full)
+            full.append((row, blocks.join(b"" if sealed is None else unseal(row, sealed), piece)))
         return block
 
     def _of(self, place: bytes) -> str:
@@ -101,9 +128,9 @@ class SequenceTrees:
             while found and cursor.key() < edge:
                 found = cursor.delete()  # which moves to the next
         for database, row in ((self.full, edge), (self.newest, place)):
-            block = transaction.get(row, None, database)
-            if block is not None:
-                older, kept = self._blocks.split(block, below)
+            sealed = transaction.get(row, None, database)
+            if sealed is not None and is_whole(row, sealed):  # what is damaged goes with its whole block
+                older, kept = self._blocks.split(content(sealed), below)
                 if older:
                     _keep(transaction, database, row, kept)
 
@@ -128,7 +155,8 @@ class IndexTrees:
         """As Reader.find."""
         rows, place = self._rows, self._pack_key(key)
         first, end = rows.bound(low), rows.bound(high)
-        newest = rows.split(transaction.get(place, b"", self.newest))
+        sealed = transaction.get(place, None, self.newest)
+        newest = rows.split(b"" if sealed is None else unseal(place, sealed))
         full = self._find_full(transaction, place, first, end, limit, reverse=reverse)
         found = {row for row in chain(newest, full) if first <= row < end}
         return rows.unpack(sorted(found, reverse=reverse)[:limit])
@@ -149,7 +177,8 @@ class IndexTrees:
             step = cursor.prev if reverse else cursor.next
             more = _seek(cursor, place, high if reverse else low)
             while more and len(found) < limit:
-                found += (row for row in self._rows.split(cursor.value()) if low <= row < high)
+                block = unseal(cursor.key(), cursor.value())
+                found += (row for row in self._rows.split(block) if low <= row < high)
                 begin = cursor.key()[len(place) :]
                 is_last = begin <= low if reverse else begin >= high
                 more = not is_last and step() and cursor.key().startswith(place)
@@ -164,7 +193,7 @@ class IndexTrees:
         """Put what becomes full, and return the newest blocks, which are to be put."""
         chunk_bytes, pack = self._rows.chunk_bytes, self._rows.pack_all
         places = list(self._pack_keys(added))
-        newest = dict(newest_ones.getmulti(places))
+        newest = unsealed(newest_ones.getmulti(places))
         for place, rows in zip(places, added.values(), strict=True):
             block = newest.get(place, b"") + b"".join(pack(rows))
             if len(block) >= chunk_bytes:
@@ -177,29 +206,34 @@ class IndexTrees:
         """Put rows into the full blocks where they belong, those of the last block first."""
         with transaction.cursor(self.full) as cursor:
             while rows:
-                block = cursor.value() if _seek(cursor, place, rows[-1]) else b""
+                block = unseal(cursor.key(), cursor.value()) if _seek(cursor, place, rows[-1]) else b""
                 begin = block[: self._rows.row_bytes]
                 lower = bisect_left(rows, begin) if begin <= rows[-1] else 0  # before the first block's: it takes all
                 if block and rows[lower] < begin:
                     cursor.delete()  # it will begin with another row, which is its key
                 for piece in self._rows.merged(block, rows[lower:]):
-                    transaction.put(place + piece[: self._rows.row_bytes], piece, db=self.full)
+                    row = place + piece[: self._rows.row_bytes]
+                    transaction.put(row, seal(row, piece), db=self.full)
                 rows = rows[:lower]
 
     def trim(self, transaction: "lmdb.Transaction[bytes]", key: Key, below: int) -> None:
         rows, place = self._rows, self._pack_key(key)
-        newest = rows.ordered(transaction.get(place, b"", self.newest))
+        sealed = transaction.get(place, b"", self.newest)
+        newest = rows.ordered(content(sealed) if is_whole(place, sealed) else b"")
         stop = rows.first_kept(newest, below)
         with transaction.cursor(self.full) as cursor:
             while cursor.set_range(place) and cursor.key().startswith(place):
-                block = rows.split(cursor.value())
+                if not is_whole(cursor.key(), cursor.value()):
+                    cursor.delete()
+                    continue
+                block = rows.split(content(cursor.value()))
                 stop = min(stop, rows.first_kept(block, below))
                 kept = block[bisect_left(block, stop) :]
                 if len(kept) == len(block):
                     break
                 cursor.delete()
                 if kept:
-                    transaction.put(place + kept[0], b"".join(kept), db=self.full)
+                    _keep(transaction, self.full, place + kept[0], b"".join(kept))
                     break
         if newest and newest[0] < stop:
             _keep(transaction, self.newest, place, b"".join(newest[bisect_left(newest, stop) :]))
@@ -219,9 +253,17 @@ def _seek(cursor: "lmdb.Cursor[bytes]", place: bytes, row: bytes) -> bool:
     return cursor.set_range(place) and cursor.key().startswith(place)
 
 
+def _readable(transaction: "lmdb.Transaction[bytes]", database: Any, row: bytes) -> bytes:  # noqa: ANN401 - the library's handle
+    """A block as it stands there, be it whole or not; empty where it is missing or its page cannot be read."""
+    try:
+        return content(transaction.get(row, b"", database))
+    except lmdb.Error:
+        return b""
+
+
 def _keep(transaction: "lmdb.Transaction[bytes]", database: Any, row: bytes, block: bytes) -> None:  # noqa: ANN401 - the library's handle
     """What is left of a block; nothing, when it is empty."""
     if block:
-        transaction.put(row, block, db=database)
+        transaction.put(row, seal(row, block), db=database)
     else:
         transaction.delete(row, b"", database)

@@ -32,6 +32,7 @@ from bimip.session.window import Window
 from bimip.users.connection import Connection
 from bimip.users.fetching import Fetching
 from bimip.users.planning import Plan, addressed_to, deliver, gap
+from bimip.users.salvage import HoleError
 from bimip.users.session import Session, StatePage
 from bimip.users.wakeup import Wakeup
 from bimip.wire import bimip_pb2 as pb
@@ -348,11 +349,14 @@ class Device:
     def _again(self, partition: str, offset: Offset) -> bytes | None:
         damage, place = self.session.services.damage, (self.session.number, partition, offset)
         try:
-            runs = self.session.read_log(partition, offset - 1, 1, 0)
+            try:
+                runs = self.session.read_log(partition, offset - 1, 1, 0)
+            except HoleError:
+                return gap(partition, offset, offset, pb.DAMAGED)
             item = next(runs[0].items()) if runs else None
             if item is None or item.offset != offset:
                 return None
-            if offset in damage.of(self.session.number, partition):
+            if item.part is None or offset in damage.of(self.session.number, partition):
                 return gap(partition, offset, offset, pb.DAMAGED)
             addressed = addressed_to(self.session, self.number, item) if item.entry.addressed else None
             return deliver(item, addressed.payload if addressed else None)

@@ -16,6 +16,7 @@ import trio
 from bimip.domain.operations import Barrier, Result
 from bimip.domain.ranges import contains
 from bimip.domain.records import Seq
+from bimip.users.planning import gap
 from bimip.users.rates import Buckets
 from bimip.users.scanning import Asker as Scanner
 from bimip.users.scanning import Page, Scan, scan
@@ -150,7 +151,9 @@ class Fetching:
             complete=page.complete,
             ref=request.ref,
         )
-        parts = [row.part for row in page.rows]
+        parts = [row.part for row in page.rows if row.part is not None]
+        if fetch.kind != pb.HISTORY:
+            parts += [gap(fetch.partition, first, last, pb.DAMAGED) for first, last in page.gaps]
         self._device.answer(frames.body(fetch.partition, 0, 0, pb.TURN_FETCH, parts, tail=tail))
 
     def _remember(self, question: "_Question", page: Page) -> None:

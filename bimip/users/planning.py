@@ -11,6 +11,7 @@ from bimip.domain.ids import DeviceId, Offset
 from bimip.domain.ranges import contains
 from bimip.domain.records import Addressed, Table
 from bimip.session.window import Flight, Window
+from bimip.users.salvage import HoleError
 from bimip.users.session import Session
 from bimip.users.tail import Item, Run
 from bimip.wire import bimip_pb2 as pb
@@ -18,10 +19,6 @@ from bimip.wire import frames, stored
 
 LOOK_MOST = 256
 """Entries looked at for one frame, however many of them are not owed: the range that it covers ends there."""
-
-
-class BodyMissingError(Exception):
-    """An entry whose message is not in the store: reported, and after the second time told as a gap."""
 
 
 class Plan:
@@ -70,7 +67,13 @@ class Plan:
         if self.window.held:
             self._pass_held()
         while self.upto < head and self._looked < LOOK_MOST:
-            runs = session.read_log(partition, self.upto, self._most - self._count, self._room - self._size)
+            try:
+                runs = session.read_log(partition, self.upto, self._most - self._count, self._room - self._size)
+            except HoleError as hole:
+                self._parts.append(self._hole(self.upto + 1, hole.upto))
+                self._looked += hole.upto - self.upto
+                self.upto = Offset(hole.upto)
+                continue
             if not runs:
                 self._parts.append(self._hole(self.upto + 1, head))
                 self.upto = head
@@ -118,7 +121,7 @@ class Plan:
             if part is not None:
                 if not self._has_room(1, len(part)):
                     return False
-                if item.offset in self._damaged:
+                if item.part is None or item.offset in self._damaged:
                     self._parts.append(part)
                 else:
                     self._put(part, item.offset, (len(part),), len(part))
@@ -137,7 +140,7 @@ class Plan:
         held = self.window.held
         if (own and item.offset > self.window.own_upto) or (held and contains(held, item.offset)):
             return None
-        if item.offset in self._damaged:
+        if item.part is None or item.offset in self._damaged:
             return gap(self.partition, item.offset, item.offset, pb.DAMAGED)
         if own or not item.entry.addressed:
             return deliver(item)
@@ -164,8 +167,7 @@ def addressed_to(session: Session, number: DeviceId, item: Item) -> Addressed | 
 
 def deliver(item: Item, payload: bytes | None = None) -> bytes:
     """The entry as an element of Body.messages."""
-    if item.part is None:
-        raise BodyMissingError(f"the message {item.entry.stamp} of offset {item.offset} is not in the store")
+    assert item.part is not None
     if payload is None:
         return item.part
     return stored.deliver(stored.readdressed(stored.undelivered(item.part), payload), item.offset)

@@ -14,7 +14,7 @@ from bimip.domain.appending import EMPTY_LOG
 from bimip.domain.identity import Claims
 from bimip.domain.ids import DeviceId, UserId
 from bimip.domain.operations import Refused, Register, Registered
-from bimip.domain.records import Reader, Table
+from bimip.domain.records import DamagedRecordError, Reader, Table
 from bimip.session.close import Close
 from bimip.storage.journal import Committed
 from bimip.supervision import (
@@ -78,6 +78,9 @@ class Users:
                 await self._replace(session, claims.device)
                 await self._start(Device(session, result.device, claims, connection), frames)
                 self._check_not_revoked(session, claims)  # in the meantime, when nobody could have closed it yet
+            except DamagedRecordError as error:
+                sentence = "what is stored of this user is damaged; the operator of the server has been told"
+                raise RefusedError(Close.INTERNAL_ERROR, sentence) from error
             except SupervisionError as error:
                 raise RefusedError(Close.INTERNAL_ERROR, "the session restarts; connect again") from error
 

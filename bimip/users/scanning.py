@@ -6,16 +6,18 @@ charges the asking device for what was looked at. What changes between two slice
 snapshot, and needs to be none, since entries never change.
 """
 
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Sequence
 from functools import partial
 from typing import Any, NamedTuple, Protocol
 
 from bimip.domain.appending import EMPTY_LOG, is_addressed, is_owed
-from bimip.domain.ids import DeviceId, UserId
-from bimip.domain.ranges import contains
-from bimip.domain.records import Conversation, Cursor, Entry, Index, Key, Mention, Reader, Seq, Sequence, Table
+from bimip.domain.ids import ConversationId, DeviceId, UserId
+from bimip.domain.ranges import Range, contains
+from bimip.domain.records import Conversation, Cursor, Entry, Index, Mention, Reader, Seq, Table
 from bimip.domain.records import Row as RowOfIndex
+from bimip.domain.records import Sequence as Kept
 from bimip.names import conversation_number
+from bimip.users.salvage import HoleError, read_entries, read_history
 from bimip.users.session import Session
 from bimip.wire import bimip_pb2 as pb
 from bimip.wire import stored
@@ -43,7 +45,7 @@ class Asker(Protocol):
 
 class Row(NamedTuple):
     offset: int
-    part: bytes
+    part: bytes | None  # None: it is damaged
     acknowledged: bool
 
 
@@ -51,11 +53,15 @@ class Page(NamedTuple):
     rows: list[Row]  # in the order that was asked for
     next_offset: int
     complete: bool
+    gaps: Sequence[Range] = ()  # of a log: what was asked for and is damaged
     last: Seq | None = None  # of BY_SEQ, whose order is not that of offsets
 
 
 Scan = Generator[int, None, Page]
 """Yields, after each slice, how many entries it looked at."""
+
+Read = Callable[[Reader, int, int], list[tuple[int, Any]]]
+"""Records behind a number, at most so many."""
 
 Judge = Callable[[int, Any], Row | None]
 """Whether a record, with its number, is in the page."""
@@ -80,6 +86,7 @@ class _Found:
 
     def __init__(self, limit: int) -> None:
         self.rows: list[Row] = []
+        self.gaps: list[Range] = []
         self._left = MAX_SCAN  # entries that may still be looked at
         self._limit = limit
         self._size = 0
@@ -91,12 +98,20 @@ class _Found:
     def slice(self) -> int:
         return min(SLICE, self._left)
 
+    def miss(self, first: int, last: int) -> None:
+        """These cannot be read."""
+        if first <= last:
+            self.gaps.append((first, last))
+            self._left -= min(last - first + 1, SLICE)
+
     def look(self, row: Row | None) -> None:
         """An entry was looked at; it is in the page unless it is None."""
         self._left -= 1
-        if row is not None:
+        if row is not None and row.part is None:
+            self.gaps.append((row.offset, row.offset))
+        elif row is not None:
             self.rows.append(row)
-            self._size += len(row.part)
+            self._size += len(row.part or b"")
 
 
 class _Filter(NamedTuple):
@@ -133,11 +148,14 @@ def _log(asker: Asker, fetch: pb.Fetch, found: _Found, begin: int | None) -> Sca
     if wanted is None:
         return Page([], head + 1, complete=True)
 
+    def read(view: Reader, after: int, limit: int) -> list[tuple[int, Entry]]:
+        return read_entries(view, session.number, fetch.partition, after, limit)
+
     def judge(view: Reader) -> Judge:
         cursor: Cursor | None = view.get(Table.CURSORS, (asker.number, fetch.partition))
         return partial(_row, view, asker, fetch, wanted, cursor)
 
-    return (yield from _walk(asker, fetch, found, (Sequence.ENTRIES, place, first, head), begin, judge))
+    return (yield from _walk(asker, fetch, found, (first, head, read), begin, judge))
 
 
 def _history(asker: Asker, fetch: pb.Fetch, found: _Found, begin: int | None) -> Scan:
@@ -151,55 +169,78 @@ def _history(asker: Asker, fetch: pb.Fetch, found: _Found, begin: int | None) ->
     if wanted is None:
         return Page([], known.head + 1, complete=True)
 
+    conversation = ConversationId(number or 0)
+
+    def read(view: Reader, after: int, limit: int) -> list[tuple[int, Mention]]:
+        return read_history(view, asker.session.number, conversation, after, limit)
+
     def judge(view: Reader) -> Judge:
         return partial(_row_of_history, view, asker, wanted)
 
-    return (yield from _walk(asker, fetch, found, (Sequence.HISTORY, (number,), known.first, known.head), begin, judge))
+    return (yield from _walk(asker, fetch, found, (known.first, known.head, read), begin, judge))
 
 
 def _walk(
     asker: Asker,
     fetch: pb.Fetch,
     found: _Found,
-    run: tuple[Sequence, Key, int, int],
+    run: tuple[int, int, Read],
     begin: int | None,
     judge: Callable[[Reader], Judge],
 ) -> Scan:
-    """Through a run of records (its kind, key, first and head), from `begin` on, in the direction that was asked for.
+    """Through a run of records (its first, its head, how it is read), from `begin` on, in the direction asked for.
 
     Forwards the next Fetch goes on behind the last row, or, without rows, behind what was looked at; backwards in front
     of what was looked at.
     """
-    sequence, key, first, head = run
+    first, head, read = run
     ahead, behind = max(begin or 0, first), head if begin is None else min(begin, head)
     at = behind if fetch.backwards else ahead
     while found.has_room() and first <= at <= head:
-        looked = 0
         with asker.session.services.store.snapshot() as view:
-            records = _records(view, sequence, key, at, first, found.slice, backwards=fetch.backwards)
-            row = judge(view)
-            for place, record in records:
-                if not found.has_room():
-                    break
-                found.look(row(place, record))
-                looked += 1
-                at = place - 1 if fetch.backwards else place + 1
-        if not records:
-            at = first - 1 if fetch.backwards else head + 1  # what was there expired in the meantime
+            if fetch.backwards:
+                looked, at = _walk_back(view, found, first, at, read, judge(view))
+            else:
+                looked, at = _walk_on(view, found, head, at, read, judge(view))
         yield looked
+    gaps = sorted(found.gaps)
     if fetch.backwards:
-        return Page(found.rows, max(at, 0), complete=at < first)
-    return Page(found.rows, found.rows[-1].offset + 1 if found.rows else min(at, head + 1), complete=at > head)
+        return Page(found.rows, max(at, 0), at < first, gaps)
+    return Page(found.rows, found.rows[-1].offset + 1 if found.rows else min(at, head + 1), at > head, gaps)
 
 
-def _records(
-    view: Reader, sequence: Sequence, key: Key, at: int, first: int, count: int, *, backwards: bool
-) -> list[tuple[int, Any]]:
-    """The next ones from `at` on, with it."""
-    if not backwards:
-        return view.read(sequence, key, at - 1, limit=count)
-    after = max(first - 1, at - count)
-    return view.read(sequence, key, after, limit=at - after)[::-1]
+def _walk_on(view: Reader, found: _Found, head: int, at: int, read: Read, row: Judge) -> tuple[int, int]:
+    """A slice from `at` on: how many were looked at, and where the next one begins."""
+    looked = 0
+    try:
+        records = read(view, at - 1, found.slice)
+    except HoleError as hole:
+        found.miss(at, hole.upto)
+        return SLICE, hole.upto + 1
+    for place, record in records:
+        if not found.has_room():
+            return looked, at
+        found.miss(at, place - 1)
+        found.look(row(place, record))
+        looked, at = looked + 1, place + 1
+    return looked, at if records else head + 1  # what was there expired in the meantime
+
+
+def _walk_back(view: Reader, found: _Found, first: int, at: int, read: Read, row: Judge) -> tuple[int, int]:
+    """A slice from `at` towards the start."""
+    looked, after = 0, max(first - 1, at - found.slice)
+    try:
+        records = read(view, after, at - after)
+    except HoleError:
+        records = []
+    for place, record in reversed([one for one in records if one[0] <= at]):
+        if not found.has_room():
+            return looked, at
+        found.miss(place + 1, at)
+        found.look(row(place, record))
+        looked, at = looked + 1, place - 1
+    found.miss(after + 1, at)
+    return max(looked, 1), after
 
 
 def _row(
@@ -216,7 +257,7 @@ def _row(
         return None
     body = view.get(Table.BODIES, (entry.stamp,))
     if body is None:
-        return None
+        return Row(offset, None, acknowledged)
     return Row(offset, _element(view, asker, entry.stamp, body, offset, own=own), acknowledged)
 
 
@@ -268,6 +309,6 @@ def _by_seq(asker: Asker, fetch: pb.Fetch, found: _Found, last: Seq | None) -> S
 def _row_at(view: Reader, asker: Asker, fetch: pb.Fetch, wanted: _Filter, offset: int) -> Row | None:
     """None also for what expired: an index is trimmed later than its log."""
     place = (asker.session.number, fetch.partition)
-    found: Iterable[tuple[int, Entry]] = view.read(Sequence.ENTRIES, place, offset - 1, limit=1)
+    found: Iterable[tuple[int, Entry]] = view.read(Kept.ENTRIES, place, offset - 1, limit=1)
     cursor: Cursor | None = view.get(Table.CURSORS, (asker.number, fetch.partition))
     return next((_row(view, asker, fetch, wanted, cursor, at, entry) for at, entry in found if at == offset), None)

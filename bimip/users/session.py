@@ -6,19 +6,21 @@ devices, each of which reads from its own position.
 
 from typing import NamedTuple, Protocol
 
+from bimip.domain.acknowledging import state_of
 from bimip.domain.appending import EMPTY_LOG
 from bimip.domain.identity import Claims
 from bimip.domain.ids import DeviceId, UserId, Version
 from bimip.domain.receipts import read_block
-from bimip.domain.records import Entry, Reader, ReceiptKey, Runs, Sequence, State, Table
+from bimip.domain.records import DamagedRecordError, Entry, Reader, ReceiptKey, Runs, Table
 from bimip.names import conversation_id
 from bimip.session.close import Close
 from bimip.supervision import Children
 from bimip.users.connection import Connection
+from bimip.users.salvage import read_entries
 from bimip.users.services import Services
 from bimip.users.tail import LogTail, Run, StateTail, run_of
 from bimip.wire import state
-from bimip.wire.stored import deliver_all
+from bimip.wire.stored import deliver, deliver_all
 
 READ_LEAST, READ_AHEAD = 16, 256
 """Entries at once, whatever there is room for: some are not owed, and take none."""
@@ -59,9 +61,9 @@ class Session:
                 partition: LogTail((view.get(Table.LOGS, (self.number, partition)) or EMPTY_LOG).head)
                 for partition in self.services.partitions
             }
-            known: State | None = view.get(Table.STATES, (self.number,))
-        self.state = StateTail(known.head if known else Version(0))
-        self.state_floor = known.floor if known else Version(0)
+            known = state_of(view, self.number)
+        self.state = StateTail(known.head)
+        self.state_floor = known.floor
         self.news += 1
 
     def grew(self, partition: str, first: int, entries: list[Entry], bodies: list[bytes]) -> None:
@@ -83,6 +85,13 @@ class Session:
             block=key.block,
             runs=runs,
         )
+
+    def _encoded(self, version: Version, key: ReceiptKey, runs: Runs) -> bytes | None:
+        """None where whose it is cannot be read: one item is left out, and the others go on."""
+        try:
+            return self.encode_state(version, key, runs)
+        except DamagedRecordError:
+            return None
 
     def is_revoked(self, jti: str) -> bool:
         with self.services.store.snapshot() as view:
@@ -116,13 +125,13 @@ class Session:
         if part is not None:
             return StatePage(part, self.state.head, live=True)
         with self.services.store.snapshot() as view:
-            known: State | None = view.get(Table.STATES, (self.number,))
+            known = state_of(view, self.number)
             low, high = (self.number, after + 1), (self.number + 1, 0)
             changes = view.scan(Table.CHANGES, low, high, limit=STATE_PAGE)
             found = [(at, key, read_block(view, key)) for (_, at), key in changes]
-        items = [self.encode_state(at, key, runs) for at, key, runs in found]
+        items = [item for one in found if (item := self._encoded(*one)) is not None]
         whole = len(found) < STATE_PAGE
-        upto = found[-1][0] if not whole else known.head if known else Version(0)
+        upto = found[-1][0] if not whole else known.head
         part = state.delta_part(after, upto, items, reset=reset and after == 0, complete=reset and whole)
         return StatePage(part, upto, live=whole)
 
@@ -135,15 +144,32 @@ class StatePage(NamedTuple):
 
 def read_runs(view: Reader, user: UserId, partition: str, after: int, limit: int, size: int) -> list[Run]:
     """Entries with their bodies, straight from the store, as far as `size` bytes reach and the one that is too much."""
-    found: list[tuple[int, Entry]] = view.read(Sequence.ENTRIES, (user, partition), after, limit=limit)
+    found = read_entries(view, user, partition, after, limit)
     parts: list[bytes | None] = []
     while len(parts) < len(found) and (size >= 0 or not parts):
         slice_ = found[len(parts) : len(parts) + READ_LEAST]
         bodies = view.get_all(Table.BODIES, [(entry.stamp,) for _, entry in slice_])
-        for part in deliver_all(bodies, slice_[0][0]):
+        for part in _delivered(slice_, bodies):
             parts.append(part)
             if part is not None:
                 size -= len(part)
                 if size < 0:
                     break
-    return [run_of(found[0][0], [entry for _, entry in found[: len(parts)]], parts)] if found else []
+    return _runs_of(found[: len(parts)], parts)
+
+
+def _delivered(found: list[tuple[int, Entry]], bodies: list[bytes | None]) -> list[bytes | None]:
+    first, last = found[0][0], found[-1][0]
+    if last - first == len(found) - 1:
+        return deliver_all(bodies, first)
+    return [body and deliver(body, offset) for (offset, _), body in zip(found, bodies, strict=True)]
+
+
+def _runs_of(found: list[tuple[int, Entry]], parts: list[bytes | None]) -> list[Run]:
+    """One run, but where some between are lost."""
+    if not found:
+        return []
+    first, last = found[0][0], found[-1][0]
+    if last - first == len(found) - 1:
+        return [run_of(first, [entry for _, entry in found], parts)]
+    return [run_of(offset, [entry], [part]) for (offset, entry), part in zip(found, parts, strict=True)]

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from bimip.domain.records import Index, Key, Row, Sequence
 from bimip.storage.blocks import BLOCKS, PAGE_ROOM, ROWS
+from bimip.storage.seals import seal_all, unseal
 from bimip.storage.trees import IndexTrees, SequenceTrees
 
 KEY: Key = (7, "chat")
@@ -42,7 +43,7 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Environmen
 
 
 def content(transaction: Transaction, database: Any) -> list[tuple[bytes, bytes]]:
-    return list(transaction.cursor(database))
+    return [(key, unseal(key, sealed)) for key, sealed in transaction.cursor(database)]
 
 
 def rows_of(times: list[int]) -> list[Row]:
@@ -52,7 +53,7 @@ def rows_of(times: list[int]) -> list[Row]:
 def insert(environment: Environment, transaction: Transaction, *batches: list[int]) -> None:
     for batch in batches:
         with transaction.cursor(environment.index.newest) as cursor:
-            cursor.putmulti(environment.index.insert(transaction, cursor, {KEY: rows_of(batch)}))
+            cursor.putmulti(seal_all(environment.index.insert(transaction, cursor, {KEY: rows_of(batch)})))
 
 
 def full_sizes(environment: Environment, transaction: Transaction) -> list[int]:
@@ -139,7 +140,7 @@ def test_a_sequence_lies_in_full_blocks_and_a_newest(environment: Environment, s
         if what == "append":
             with transaction.cursor(trees.newest) as cursor:
                 run = [(head + each, ENTRY) for each in range(1, number + 1)]
-                cursor.putmulti(trees.append(transaction, cursor, {KEY: run}))
+                cursor.putmulti(seal_all(trees.append(transaction, cursor, {KEY: run})))
             head += number
         else:
             first = max(first, min(number, head + 1))

@@ -1,0 +1,109 @@
+"""Reading a log or a history of which something is damaged: what proves to be whole is read, the rest is left out.
+
+A block of records that is not what was written may hold twenty that are and one that is not. Each is held against its
+message, which has a seal of its own: the same place in the same conversation, by the same device, addressed or not as
+the store has it. So a flipped bit costs one message and not a block of them, and shows nobody what is not theirs.
+"""
+
+from typing import TypeVar
+
+from bimip.domain.ids import ConversationId, ConversationOffset, DeviceId, Stamp, UserId
+from bimip.domain.records import (
+    Conversation,
+    DamagedRecordError,
+    DeviceName,
+    Entry,
+    Log,
+    Mention,
+    Reader,
+    Sequence,
+    Table,
+)
+from bimip.names import conversation_id
+from bimip.wire import stored
+
+T = TypeVar("T")
+
+LOOK_MOST = 256
+"""Suspect records held against their messages at once."""
+
+
+class HoleError(Exception):
+    """Nothing up to and with a number could be read; what follows may be."""
+
+    def __init__(self, upto: int) -> None:
+        super().__init__(f"nothing up to {upto} can be read")
+        self.upto = upto
+
+
+def read_entries(view: Reader, user: UserId, partition: str, after: int, limit: int) -> list[tuple[int, Entry]]:
+    """As Reader.read; where something is damaged, what of it is whole. Raises HoleError, DamagedRecordError."""
+    place = (user, partition)
+    try:
+        return view.read(Sequence.ENTRIES, place, after, limit=limit)
+    except DamagedRecordError:
+        log: Log = view.get(Table.LOGS, place)
+    suspects: list[tuple[int, Entry]] = view.salvage(
+        Sequence.ENTRIES, place, after, limit=min(limit, LOOK_MOST), upto=log.head
+    )
+    found = [
+        (offset, entry)
+        for offset, entry in suspects
+        if _is_message(view, user, entry.conversation, entry.conversation_offset, entry)
+    ]
+    return _or_hole(found, suspects)
+
+
+def read_history(
+    view: Reader, user: UserId, conversation: ConversationId, after: int, limit: int
+) -> list[tuple[int, Mention]]:
+    """As `read_entries`, of a conversation that the user is in."""
+    place = (conversation,)
+    try:
+        return view.read(Sequence.HISTORY, place, after, limit=limit)
+    except DamagedRecordError:
+        known: Conversation = view.get(Table.CONVERSATIONS, place)
+    suspects: list[tuple[int, Mention]] = view.salvage(
+        Sequence.HISTORY, place, after, limit=min(limit, LOOK_MOST), upto=known.head
+    )
+    found = [
+        (at, mention)
+        for at, mention in suspects
+        if _is_message(view, user, conversation, ConversationOffset(at), mention)
+    ]
+    return _or_hole(found, suspects)
+
+
+def _or_hole(found: list[tuple[int, T]], suspects: list[tuple[int, T]]) -> list[tuple[int, T]]:
+    if suspects and not found:
+        raise HoleError(suspects[-1][0])
+    return found
+
+
+def _is_message(
+    view: Reader, user: UserId, conversation: ConversationId, at: ConversationOffset, record: Entry | Mention
+) -> bool:
+    """Whether what a record says of its message is what the message says of itself."""
+    try:
+        body: bytes | None = view.get(Table.BODIES, (record.stamp,))
+        known: Conversation | None = view.get(Table.CONVERSATIONS, (conversation,))
+        if body is None or known is None or user not in known.members:
+            return False
+        message = stored.parse(body)
+        if (message.conversation, message.conversation_offset) != (conversation_id(conversation), at):
+            return False
+        author = getattr(message, "from")
+        return _wrote(view, record.author, record.origin, author.eid, author.connection_resource_id) and (
+            record.addressed == _is_addressed(view, record.stamp)
+        )
+    except DamagedRecordError:
+        return False
+
+
+def _wrote(view: Reader, author: UserId, origin: DeviceId, eid: str, device: str) -> bool:
+    names: list[object] = [view.get(Table.EIDS, (author,)), view.get(Table.NAMES, (origin,))]
+    return names == [eid, DeviceName(author, device)]
+
+
+def _is_addressed(view: Reader, stamp: Stamp) -> bool:
+    return bool(view.scan(Table.ADDRESSED, (stamp,), (stamp + 1,), limit=1))
