@@ -144,11 +144,19 @@ def _readable(view: Reader, conversation: ConversationId, user: UserId, wanted: 
     places: list[int] = []
     authors: set[UserId] = set()
     for first, last in wanted:
-        for place, mention in view.read(Run.HISTORY, (conversation,), first - 1, limit=last - first + 1):
+        for place, mention in _history(view, conversation, first, last):
             if place <= last and mention.author != user and _was_sent_to(view, mention, user):
                 places.append(place)
                 authors.add(mention.author)
     return from_offsets(places), authors
+
+
+def _history(view: Reader, conversation: ConversationId, first: int, last: int) -> Sequence[tuple[int, Mention]]:
+    """Nothing where something is damaged: no receipt is better than one that claims what did not happen."""
+    try:
+        return view.read(Run.HISTORY, (conversation,), first - 1, limit=last - first + 1)
+    except DamagedRecordError:
+        return ()
 
 
 def _was_sent_to(view: Reader, mention: Mention, user: UserId) -> bool:

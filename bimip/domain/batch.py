@@ -145,9 +145,9 @@ class Batch:
         found = self._base.read(sequence, key, after, limit=limit)
         return found + grown[: limit - len(found)] if len(found) < limit else found
 
-    def salvage(self, sequence: Sequence, key: Key, after: int, *, limit: int, upto: int) -> list[tuple[int, Any]]:  # noqa: ARG002 - as Reader has it
-        """No rule decides by what may be damaged."""
-        return self.read(sequence, key, after, limit=limit)
+    def salvage(self, sequence: Sequence, key: Key, after: int, *, limit: int, upto: int) -> list[tuple[int, Any]]:
+        """Of what is on disk: what is decided here is not damaged."""
+        return self._base.salvage(sequence, key, after, limit=limit, upto=upto)
 
     def find(self, index: Index, key: Key, low: Row, high: Row, *, limit: int, reverse: bool = False) -> list[Row]:
         """Rows that are to be trimmed may be found still: nobody looks for them in the batch that trims them."""

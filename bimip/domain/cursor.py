@@ -10,7 +10,7 @@ from bimip.domain.appending import ENTRIES, is_owed
 from bimip.domain.ids import DeviceId, Offset
 from bimip.domain.operations import Acknowledge
 from bimip.domain.ranges import Ranges
-from bimip.domain.records import Cursor, Entry, Log, Reader, maker
+from bimip.domain.records import Cursor, DamagedRecordError, Entry, Log, Mention, Reader, Sequence, maker
 from bimip.domain.rules import Rules
 
 _RECORD, _ORIGIN, _ADDRESSED = itemgetter(1), attrgetter("origin"), attrgetter("addressed")
@@ -46,7 +46,7 @@ def advance(
         taken = ranges.normal((*taken, *beyond))
     floor, fresh = _walk(view, op, floor, end, log.head, taken, limit)
     for first, last in beyond:
-        entries = view.read(ENTRIES, (op.user, op.partition), first - 1, limit=last - first + 1)
+        entries, _ = _read(view, op, first - 1, last - first + 1, log.head)
         fresh += [entry for offset, entry in entries if offset <= last and is_owed(view, entry, op.user, op.device)]
     above = ranges.lowest(ranges.above(taken, floor), rules.window_entries) if taken else ()
     rest = op._replace(upto=upto, ranges=left) if left or end < upto else None
@@ -58,6 +58,28 @@ def _all_owed(entries: list[Entry], device: DeviceId) -> bool:
     return device not in map(_ORIGIN, entries) and not any(map(_ADDRESSED, entries))
 
 
+def _read(view: Reader, op: Acknowledge, after: int, limit: int, head: int) -> tuple[list[tuple[int, Entry]], bool]:
+    """Entries of the log, and whether nothing of them is damaged.
+
+    What is damaged, and not in its conversation's history as it is here, is passed over: it gives no receipt.
+    """
+    place = (op.user, op.partition)
+    try:
+        return view.read(ENTRIES, place, after, limit=limit), True
+    except DamagedRecordError:
+        suspects: list[tuple[int, Entry]] = view.salvage(ENTRIES, place, after, limit=limit, upto=head)
+        return [(offset, entry) for offset, entry in suspects if _is_in_history(view, entry)], False
+
+
+def _is_in_history(view: Reader, entry: Entry) -> bool:
+    stamp, conversation, place, author, origin, addressed, _ = entry
+    try:
+        found = view.read(Sequence.HISTORY, (conversation,), place - 1, limit=1)
+    except DamagedRecordError:
+        return False
+    return found == [(place, Mention(stamp, author, origin, addressed))]
+
+
 def _walk(
     view: Reader, op: Acknowledge, floor: int, end: int, head: int, taken: Ranges, limit: int
 ) -> tuple[int, list[Entry]]:
@@ -65,13 +87,13 @@ def _walk(
 
     The floor, and what it found owed on its way and not taken before.
     """
-    user, device, partition = op.user, op.device, op.partition
+    user, device = op.user, op.device
     fresh: list[Entry] = []
     end = max(end, floor)
     while floor < head and floor <= end + limit:
-        entries = view.read(ENTRIES, (user, partition), floor, limit=max(end - floor, 0) + AHEAD)
+        entries, is_whole = _read(view, op, floor, max(end - floor, 0) + AHEAD, head)
         records: list[Entry] = list(map(_RECORD, entries))
-        if not taken and _all_owed(records, device):
+        if is_whole and not taken and _all_owed(records, device):
             return end, fresh + records[: max(end + 1 - entries[0][0], 0)] if entries else fresh
         for offset, entry in entries:
             if is_owed(view, entry, user, device) and not (taken and ranges.contains(taken, offset)):

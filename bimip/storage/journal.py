@@ -47,7 +47,7 @@ from bimip.domain.decisions import decide
 from bimip.domain.expiring import last_stamp
 from bimip.domain.ids import Millis, Stamp
 from bimip.domain.operations import Append, Appended, Fault, Operation, Outcomes, Refused, Result
-from bimip.domain.records import Changes, Table
+from bimip.domain.records import Changes, DamagedRecordError, Table
 from bimip.domain.rules import Moment, Rules
 from bimip.storage.cache import RecordCache
 from bimip.storage.errors import OutcomeUnknownError, StorageError, StoreDamagedError, StoreFullError
@@ -74,6 +74,9 @@ UNKNOWN = Refused(
     1_000,
 )
 UNAVAILABLE = Refused(Fault.UNAVAILABLE, "the store cannot be written just now; nothing was stored", "", 1_000)
+DAMAGED = Refused(
+    Fault.INTERNAL, "what the server has stored there is damaged; nothing was stored, and the operator has been told"
+)
 INTERNAL = Refused(Fault.INTERNAL, "the server failed at this request and stored nothing; the operator has been told")
 
 
@@ -281,10 +284,12 @@ class Journal:
         try:
             decision = decide(batch, operation, moment)
         except Exception as error:  # noqa: BLE001 - pure: nothing has happened, so only this one is refused
+            is_damage = isinstance(error, DamagedRecordError)  # which the store has said
             if isinstance(operation, Append) and len(operation.posts) > 1:
                 return self._decide_each(batch, operation, moment, growing=growing)
-            self._report("decision failed", error)
-            return Decision(INTERNAL)
+            if not is_damage:
+                self._report("decision failed", error)
+            return Decision(DAMAGED if is_damage else INTERNAL)
         if decision.grows and not growing:
             return Decision(FULL)
         batch.absorb(decision)

@@ -23,9 +23,11 @@ from bimip.domain.operations import (
     ExpireLog,
     ExpireRevoked,
     ExpireSeen,
+    Fault,
     Operation,
+    Refused,
 )
-from bimip.domain.records import Key, Sequence, Table
+from bimip.domain.records import DamagedRecordError, Key, Reader, Sequence, Table
 from bimip.storage.interface import Store
 from bimip.storage.queue import OperationQueue
 
@@ -125,17 +127,26 @@ class Retention:
             found = view.scan(table, low, ((1 << 32) - 1,), limit=SCAN)
             for key, record in found:
                 operation = expire(key)
-                oldest = view.read(sequence, key, record.first - 1, limit=1) if operation is not None else ()
-                if operation is not None and any(one.stamp < operation.before for _, one in oldest):
+                if operation is not None and self._has_expired(view, sequence, key, record.first, operation.before):
                     due.append(operation)
         if len(found) < SCAN:
             return due, None
         last = found[-1][0]
         return due, (*last[:-1], last[-1] + 1) if isinstance(last[-1], int) else (*last[:-1], last[-1] + "\0")
 
+    @staticmethod
+    def _has_expired(view: Reader, sequence: Sequence, key: Key, first: int, before: Stamp) -> bool:
+        """Whether a run begins with something that is older. Of a damaged one nothing is known, and nothing removed."""
+        try:
+            return any(one.stamp < before for _, one in view.read(sequence, key, first - 1, limit=1))
+        except DamagedRecordError:
+            return False
+
     async def _expire(self, operation: Operation) -> None:
         while True:
             result = await self._queue.execute(operation)
+            if isinstance(result, Refused) and result.fault is Fault.INTERNAL:
+                return  # damaged, and said: the others go on
             if not isinstance(result, Expired):
                 raise _RefusedError
             self.statistics.removed += result.removed

@@ -58,7 +58,7 @@ class SequenceTrees:
         self, transaction: "lmdb.Transaction[bytes]", key: Key, after: int, limit: int, upto: int
     ) -> list[tuple[int, Any]]:
         """As Reader.salvage: block by block, each under the key that follows from its number, so that one that is lost
-        hides no other; and numbered from its end, since what it says of its beginning may be what is damaged.
+        hides no other.
         """
         blocks, place, number = self._blocks, self._pack_key(key), max(after + 1, 0)
         newest = upto - upto % blocks.chunk
@@ -66,17 +66,25 @@ class SequenceTrees:
         for block in range(number // blocks.full, -(-newest // blocks.full)):
             if len(found) >= limit:
                 break
-            sealed = _readable(transaction, self.full, place + block.to_bytes(8, "big"))
-            found += self._plausible(sealed, number, min((block + 1) * blocks.full, newest) - 1)
+            lies = _readable(transaction, self.full, place + block.to_bytes(8, "big"))
+            begin, end = max(block * blocks.full, 1), min((block + 1) * blocks.full, newest) - 1
+            found += self._plausible(lies, begin, end, number)
         if len(found) < limit:
-            found += self._plausible(_readable(transaction, self.newest, place), number, upto)
+            found += self._plausible(_readable(transaction, self.newest, place), max(newest, 1), upto, number)
         return found[:limit]
 
-    def _plausible(self, block: bytes, number: int, last: int) -> list[tuple[int, Any]]:
-        """Records of a block that ends with a number, from another one on."""
-        count = (len(block) - BLOCK_HEAD_BYTES) // self._blocks.width(block) if len(block) > BLOCK_HEAD_BYTES else 0
+    def _plausible(self, block: bytes, begin: int, end: int, number: int) -> list[tuple[int, Any]]:
+        """Records of a block, from a number on, if it is clear which numbers they have: it should begin and end so."""
+        if len(block) <= BLOCK_HEAD_BYTES:
+            return []
+        count = (len(block) - BLOCK_HEAD_BYTES) // self._blocks.width(block)
+        first = self._blocks.span(block)[0]
+        if first != begin and first + count - 1 != end:
+            if count != end - begin + 1:
+                return []
+            first = begin
         records = self._blocks.records(block, count)
-        return [(at, record) for at, record in enumerate(records, last - count + 1) if at >= number]
+        return [(at, record) for at, record in enumerate(records, first) if number <= at <= end]
 
     def append(
         self, transaction: "lmdb.Transaction[bytes]", newest_ones: "lmdb.Cursor[bytes]", runs: Mapping[Key, Run]
