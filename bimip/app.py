@@ -37,6 +37,7 @@ from bimip.gateway.tls import Certificate, TlsError
 from bimip.storage.interface import Store
 from bimip.storage.journal import Journal, JournalStatistics
 from bimip.storage.lmdb import LmdbStore
+from bimip.storage.mark import beside
 from bimip.storage.memory import MemoryStore
 from bimip.storage.queue import OperationQueue
 from bimip.storage.retention import Retention, RetentionSettings
@@ -322,7 +323,11 @@ def open_store(settings: Settings) -> Store:
     if store.engine == "memory":
         return MemoryStore(quota_bytes=store.quota_bytes)
     Path(store.path).mkdir(parents=True, exist_ok=True)
-    return LmdbStore(store.path, map_bytes=store.map_size_bytes, quota_bytes=store.quota_bytes)
+    opened = LmdbStore(store.path, map_bytes=store.map_size_bytes, quota_bytes=store.quota_bytes, serves=True)
+    if opened.mark_path != beside(Path(store.path)):
+        advice = "let the server write in the folder above, so that a whole folder that is put back is noticed too"
+        _log.warning("the mark of what was served is not beside the store", mark=str(opened.mark_path), advice=advice)
+    return opened
 
 
 @asynccontextmanager

@@ -15,6 +15,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
+from bimip.domain.ids import Stamp
 from bimip.domain.records import Changes, Reader, Table
 
 
@@ -27,6 +28,16 @@ class StoreStatistics:
 
 
 class Store(Protocol):
+    put_back: str
+    """Why what was opened is not what was last served here: an older copy, a backup. Empty: it is, or nobody can know.
+    Until the first commit, which makes it the one that is served.
+    """
+
+    @property
+    def newest_served(self) -> Stamp:
+        """The stamp of the newest message that was ever served here, as far as that is known; 0: it is not."""
+        ...
+
     def snapshot(self) -> AbstractContextManager[Reader]:
         """The last committed state, unchanged until the context ends. Never held across an `await`.
 

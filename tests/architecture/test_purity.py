@@ -89,6 +89,8 @@ PLACES = {
     ("bimip.storage.lmdb", "pathlib"): "the store on the disk; Surroundings chooses",
     ("bimip.storage.lmdb", "resource"): "how much address space the system grants",
     ("bimip.storage.trees", "lmdb"): "a part of the store on the disk: it writes to the transaction that it is given",
+    ("bimip.storage.mark", "os"): "the mark beside the store's folder, and a number to know an opening by",
+    ("bimip.storage.mark", "pathlib"): "the mark beside the store's folder",
     ("bimip.storage.owner", "os"): "the lock on the store's folder",
     ("bimip.storage.owner", "fcntl"): "the lock on the store's folder",
     ("bimip.storage.owner", "pathlib"): "the lock on the store's folder",

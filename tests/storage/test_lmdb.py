@@ -40,7 +40,7 @@ ENTRY = Entry(
 def open_store(tmp_path: Path) -> Iterator[Callable[..., LmdbStore]]:
     opened: list[LmdbStore] = []
 
-    def open_it(**settings: int) -> LmdbStore:
+    def open_it(**settings: Any) -> LmdbStore:
         opened.append(LmdbStore(tmp_path / "store", **settings))
         return opened[-1]
 
