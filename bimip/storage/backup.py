@@ -176,7 +176,7 @@ def _overview(environment: Any, folder: Path) -> Overview:  # noqa: ANN401 - the
             devices=stats[_name(Table.DEVICES)]["entries"],
             messages=stats[_name(Table.BODIES)]["entries"],
             newest_message=millis_of(Stamp(newest)),
-            used_bytes=sum(pages(stat) * stat["psize"] for stat in stats.values()),
+            used_bytes=sum(pages(stat) * stat["psize"] for name, stat in stats.items() if name != ABOUT),
             file_bytes=(folder / DATA).stat().st_size,
         )
 
