@@ -35,7 +35,7 @@ class Store(Protocol):
 
     @property
     def newest_served(self) -> Stamp:
-        """The stamp of the newest message that was ever served here, as far as that is known; 0: it is not."""
+        """The highest stamp that was ever given here, as far as that is known; 0: it is not."""
         ...
 
     def snapshot(self) -> AbstractContextManager[Reader]:

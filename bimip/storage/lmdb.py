@@ -197,7 +197,7 @@ class LmdbStore:
         self._mark: Mark | None = None
         self._signed = False  # it holds the number of this opening
         self._announced = False  # it will, once the open transaction is committed
-        self._newest = 0  # the stamp of the newest message
+        self._newest = 0  # the highest stamp that was given
         self._grown_page = 0
         self.put_back = ""
         self._environment: lmdb.Environment | None = None
@@ -275,6 +275,8 @@ class LmdbStore:
         bodies = changes.puts.get(Table.BODIES)
         if bodies:
             self._newest = max(self._newest, next(reversed(bodies))[0])  # in the order in which stamps were given
+        if Table.META in changes.puts:
+            self._newest = max(self._newest, changes.puts[Table.META].get(("clock",), 0))
         for (sequence, key), below in changes.cuts.items():
             databases.sequences[sequence].cut(transaction, key, below)
         for (index, key), below in changes.trims.items():

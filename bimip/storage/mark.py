@@ -37,7 +37,7 @@ class Served(NamedTuple):
     opening: int = 0
     before: int = 0  # the opening that was there before this one committed anything; the same once it has
     transaction: int = 0
-    stamp: int = 0  # of the newest message
+    stamp: int = 0  # the highest one that was given
 
 
 class Mark:
@@ -72,7 +72,7 @@ class Mark:
 
     @property
     def stamp(self) -> int:
-        """Of the newest message that was served."""
+        """The highest one that was given by the store that was served."""
         return self._served.stamp if self._served and not self._fault else 0
 
     def judge(self, opening: int, transaction: int) -> str:

@@ -5,6 +5,7 @@ import shutil
 import stat
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -343,11 +344,22 @@ def test_a_first_commit_that_failed_is_made_up_for_by_the_next_one(tmp_path: Pat
     assert served(folder) == ""
 
 
-def test_the_newest_stamp_that_was_served_is_known_after_an_older_copy_was_put_back(tmp_path: Path) -> None:
+CHANGES: dict[str, dict[Table, dict[Any, Any]]] = {
+    "a message": {Table.BODIES: {(70,): b"x"}},
+    "a start": {Table.META: {("clock",): 70}},
+}
+
+
+@pytest.mark.parametrize("what", CHANGES)
+def test_the_highest_stamp_that_was_given_is_known_after_an_older_copy_was_put_back(tmp_path: Path, what: str) -> None:
     folder, copy = tmp_path / "store", tmp_path / "copy"
     served(folder, 1)
     shutil.copytree(folder, copy)
-    served(folder, 70)
+    store = LmdbStore(folder, serves=True)
+    store.begin()
+    store.apply(Changes(puts=CHANGES[what]))
+    store.commit()
+    store.close()
     put_whole_folder(copy, folder)
     store = LmdbStore(folder, serves=True)
 
