@@ -83,9 +83,9 @@ class Line(Peer):
             self._up = max(self._up, self._agenda.tick_after(self._delay()))
             self._agenda.at(self._up, self.connection.cut)
 
-    def lose(self) -> None:
+    def lose(self, *, for_good: bool = False) -> None:
         """The server is gone, without a word: nothing more leaves it. What had left it arrives, or does not."""
-        self._lost = self._random.random() < 0.5
+        self._lost = self._random.random() < 0.5 or for_good
         self.connection.cut()
 
     def linger(self, seconds: float) -> None:
