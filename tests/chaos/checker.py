@@ -38,7 +38,7 @@ A violation names its invariant and a kind:
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from tests.chaos.history import (
@@ -82,10 +82,13 @@ def check(
     """All violations, in the order in which they show. `excused`: the reasons for which a gap is no loss here."""
     events, reasons = list(history), frozenset(excused)
     violations: list[Violation] = []
+    formers: dict[int, _Check] = {}
     for at, event in enumerate(events):
         if isinstance(event, PutBack):
-            violations += _Check(reasons).run(lineage(events[:at]), quiet=False)
-    violations += _Check(reasons).run(lineage(events), quiet=quiet)
+            former = _Check(reasons, formers)
+            violations += former.run(lineage(events[:at]), quiet=False)
+            formers[id(event)] = former
+    violations += _Check(reasons, formers).run(lineage(events), quiet=quiet)
     return [*dict.fromkeys(violations), *_untold(events)]
 
 
@@ -115,8 +118,10 @@ def explain(violations: Sequence[Violation]) -> str:
 
 
 class _Check:
-    def __init__(self, excused: Excused) -> None:
+    def __init__(self, excused: Excused, formers: Mapping[int, "_Check"]) -> None:
+        """`formers`: by the event that put a copy back, what there had been until then."""
         self._excused = excused
+        self._formers = formers
         self._violations: list[Violation] = []
         self._ledger = Ledger(self._report)
         self._receipts = ReceiptBook(self._ledger, self._report)
@@ -128,11 +133,12 @@ class _Check:
     def run(self, history: Iterable[Event], *, quiet: bool) -> list[Violation]:
         for at, event in enumerate(history):
             if isinstance(event, PutBack):
-                for view in self._devices.values():
-                    view.is_stale = True
+                former = self._formers[id(event)]
+                for name, view in self._devices.items():
+                    view.put_back(former._devices.get(name))
             else:
                 self._take(event, at)
-        self._ledger.finish()
+        self._ledger.finish(quiet=quiet)
         if quiet:
             for message in self._ledger:
                 self._check_arrived(message)

@@ -61,10 +61,21 @@ class DeviceView:
         self.shown: set[int] = set()
         self.is_stale = False
         """What it has is of a store that is no more."""
+        self._former: dict[str, dict[int, int]] = {}  # what it had there, by partition
         self._knows_by_stamp: set[int] = set()  # of what it was shown, that of former epochs
         self._known: dict[str, int] = {}  # by partition, the furthest that anybody saw when this one connected
         self._ledger = ledger
         self._report = report
+
+    def put_back(self, former: "DeviceView | None") -> None:
+        """An older copy is there now. `former`: what this device had of the store that is no more."""
+        self.is_stale = True
+        self._former = former.knew() if former else {}
+
+    def knew(self) -> dict[str, dict[int, int]]:
+        """What it had by offset, of each partition; also of a store that is no more, if it has not come since."""
+        older = self._former if self.is_stale else {}
+        return {partition: older.get(partition, {}) | log.had for partition, log in self.logs.items()}
 
     def knocked(self, event: Knocked, at: int) -> None:
         """What the client tells of, it acknowledges; what anybody knows by now must still be there."""
@@ -91,7 +102,11 @@ class DeviceView:
         """In another epoch: positions are dropped, and messages are known by their stamps."""
         self._knows_by_stamp |= self.shown
         for partition, log in self.logs.items():
-            log.offset, log.held = (seats[partition].position if partition in seats else 0), set()
+            position = seats[partition].position if partition in seats else 0
+            for offset in range(log.offset + 1, position + 1):  # which lie below the copy's floor: they are the same
+                if offset in self._former.get(partition, {}):
+                    log.had.setdefault(offset, self._former[partition][offset])
+            log.offset, log.held = position, set()
 
     def _seat(self, partition: str, seat: Seat, gaps: Iterable[Gap], at: int) -> None:
         log = self.logs.get(partition)

@@ -83,10 +83,14 @@ class Line(Peer):
             self._up = max(self._up, self._agenda.tick_after(self._delay()))
             self._agenda.at(self._up, self.connection.cut)
 
-    def lose(self, *, for_good: bool = False) -> None:
+    def lose(self) -> None:
         """The server is gone, without a word: nothing more leaves it. What had left it arrives, or does not."""
-        self._lost = self._random.random() < 0.5 or for_good
+        self._lost = self._random.random() < 0.5
         self.connection.cut()
+
+    def lose_everything(self) -> None:
+        """Nothing arrives any more."""
+        self._lost = True
 
     def linger(self, seconds: float) -> None:
         """The device takes nothing for a while."""

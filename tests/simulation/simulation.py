@@ -140,6 +140,7 @@ class Simulation:
         self._under_way = 0  # faults that are armed and have not happened
         self._life = trio.CancelScope()
         self._lines: list[Line] = []
+        self._lost_lines: list[Line] = []
         self._copy: tuple[int, Disk] | None = None
         """The last backup, and how many events had happened by then."""
         self._nursery: trio.Nursery
@@ -207,8 +208,8 @@ class Simulation:
             self._strike(replace(fault, moment="now"))
 
     def _happen(self, fault: Fault) -> None:
-        if self.server is None:
-            self._strike(fault)
+        if self.server is None or (fault.what == "restore" and self._copy is None):
+            self.agenda.after(0.1, self._strike, fault)
             return
         self._note(f"{fault.what} {fault.kind} {fault.moment}")
         self._under_way -= 1
@@ -228,7 +229,7 @@ class Simulation:
         self._transcript.update(b"%d %s" % (self.agenda.tick, line.encode()))
         self.trace.append((self.agenda.tick, line))
 
-    def _end_process(self, *, with_power: bool, for_good: bool = False) -> None:
+    def _end_process(self, *, with_power: bool) -> None:
         """The server is no more, from one instant to the next.
 
         Its tasks end a little later, as tasks do, but as ghosts: with the connections that they hold and with the
@@ -240,7 +241,8 @@ class Simulation:
         lines, self._lines = self._lines, []
         for line in lines:
             self.counts["frames that met no room"] += line.busy
-            line.lose(for_good=for_good)
+            line.lose()
+        self._lost_lines += lines
         self._life.cancel()
 
     def _put_back(self) -> None:
@@ -249,7 +251,9 @@ class Simulation:
         made, copy = self._copy
         with self.disk.snapshot() as view:
             newest = last_stamp(view)
-        self._end_process(with_power=True, for_good=True)
+        self._end_process(with_power=True)
+        for line in self._lost_lines:
+            line.lose_everything()
         self.disk = copy.put_in_place(newest)
         self.record(PutBack(made))
         self.counts["restores"] += 1
