@@ -102,6 +102,8 @@ class Device:
         self.mood = CALM
         self.link: Link | None = None
         """The connection whose Hello was answered."""
+        self.waits = True
+        """Without a connection, for a server to connect to."""
         self.connections = 0
         self.shelves: dict[str, Shelf] = {}
         self.version = 0
@@ -151,7 +153,9 @@ class Device:
     async def live(self, up: Callable[[], trio.Event]) -> None:
         """Connect again and again; `up` tells when there is a server to connect to."""
         while True:
+            self.waits = True
             await up().wait()
+            self.waits = False
             with suppress(OSError):
                 stream = await trio.open_tcp_stream("127.0.0.1", self._port)
                 await self._connect(stream)
