@@ -1,17 +1,22 @@
 """An older copy of the store is put back, and devices come that knew more: nothing that is there is kept from them."""
 
 import shutil
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import pytest
+import trio
 from trio.testing import MockClock
 
+from bimip.client import Client
+from bimip.client.events import EpochChanged, Received
 from bimip.client.wire import bimip as pb
 from bimip.storage.backup import back_up, restore
 from bimip.storage.lmdb import LmdbStore
 from tests.harness.faults import FlakyStore
 from tests.harness.world import at, begin, go_on, open_world
+from tests.scenarios.test_client_keeps_its_word import Network
 
 MADE, WHEN = "2026-11-28T10:00:00+00:00", "20261128T100000Z"
 
@@ -147,3 +152,74 @@ async def test_a_store_that_is_another_one_under_a_running_server_makes_everybod
 
         assert again.welcome.epoch != phone.welcome.epoch
         assert (await again.heard()).payloads == [b"2"]
+
+
+class Shown:
+    """What programs on the SDK saw, over all connections, by user and device."""
+
+    def __init__(self) -> None:
+        self.messages: dict[str, list[tuple[str, bytes]]] = {}
+        self.epochs: dict[str, int] = {}
+
+    async def watch(self, client: Client, name: str) -> None:
+        async for event in client:
+            if isinstance(event, Received):
+                self.messages.setdefault(name, []).append((event.message.signal_id, event.message.payload))
+            elif isinstance(event, EpochChanged):
+                self.epochs[name] = self.epochs.get(name, 0) + 1
+
+
+async def test_programs_on_the_sdk_show_everything_once_and_send_what_waited(
+    autojump_clock: MockClock, tmp_path: Path
+) -> None:
+    folder, kept, shown = tmp_path / "store", tmp_path / "kept", Shown()
+    offline: dict[str, list[bytes]] = {}
+
+    @asynccontextmanager
+    async def serving(*names: str) -> AsyncIterator[dict[str, Client]]:
+        """The server, and these devices with their files; until nothing is under way."""
+        async with AsyncExitStack() as stack:
+            world = await stack.enter_async_context(
+                open_world(open_store=lambda: LmdbStore(folder, map_bytes=64 << 20, serves=True))
+            )
+            network = Network(world)
+            clients = {}
+            nursery = await stack.enter_async_context(trio.open_nursery())
+            for name in names:
+                eid, device = name.split("/")
+                path = tmp_path / f"{eid}-{device}.db"
+                clients[name] = await stack.enter_async_context(network.device(eid, device, path=path))
+                nursery.start_soon(shown.watch, clients[name], name)
+                for payload in offline.pop(name, []):
+                    clients[name].send_nowait("bob", payload, id=payload.decode())
+                await clients[name].wait_connected()
+            yield clients
+            await trio.sleep(5)
+            nursery.cancel_scope.cancel()
+
+    everybody = ("alice/phone", "alice/laptop", "bob/phone", "bob/laptop", "bob/watch")
+    async with serving(*everybody) as clients:
+        await clients["alice/phone"].send("bob", b"before", id="before")
+    async with serving("alice/phone", "bob/phone") as clients:  # bob's others stay behind
+        await clients["alice/phone"].send("bob", b"copied", id="copied")
+    copied(folder, kept)
+    async with serving("alice/phone", "bob/phone", "bob/laptop") as clients:
+        for number in range(3):
+            await clients["alice/phone"].send("bob", b"lost %d" % number, id=f"lost {number}")
+    copied_back(kept, folder)
+    offline["alice/laptop"] = [b"offline 1", b"offline 2"]
+    async with serving("alice/laptop", "bob/watch") as clients:
+        await clients["alice/laptop"].send("bob", b"new", id="new")  # takes the place of what the phones know
+    async with serving(*everybody) as clients:
+        await clients["bob/phone"].send("alice", b"answer", id="answer")
+
+    assert {name: sorted(payload for _, payload in found) for name, found in shown.messages.items()} == {
+        "alice/phone": [b"answer", b"new", b"offline 1", b"offline 2"],
+        "alice/laptop": [b"answer", b"before", b"copied"],
+        "bob/phone": [b"before", b"copied", b"lost 0", b"lost 1", b"lost 2", b"new", b"offline 1", b"offline 2"],
+        "bob/laptop": sorted(
+            [b"answer", b"before", b"copied", b"lost 0", b"lost 1", b"lost 2", b"new", b"offline 1", b"offline 2"]
+        ),
+        "bob/watch": [b"answer", b"before", b"copied", b"new", b"offline 1", b"offline 2"],
+    }
+    assert shown.epochs == dict.fromkeys(everybody, 1)
