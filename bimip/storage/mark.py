@@ -92,18 +92,17 @@ class Mark:
     def begin(self) -> None:
         """This opening is about to write its first transaction. On disk when it returns. Raises OSError."""
         self._served = (self._served or Served())._replace(opening=self.opening)
-        self._write(self._served)
+        os.pwrite(self._file, _FILE.pack(_MAGIC, *self._served), 0)
         os.fsync(self._file)
         self._fault = ""
 
     def note(self, transaction: int, stamp: int) -> None:
         """This opening has committed. What cannot be written is left: the mark stays behind."""
-        self._served = Served(self.opening, self.opening, transaction, stamp)
-        with suppress(OSError):
-            self._write(self._served)
-
-    def _write(self, served: Served) -> None:
-        os.pwrite(self._file, _FILE.pack(_MAGIC, *served), 0)
+        opening = self.opening
+        try:  # noqa: SIM105 - at each commit, where `suppress` would cost as much as the call
+            os.pwrite(self._file, _FILE.pack(_MAGIC, opening, opening, transaction, stamp), 0)
+        except OSError:
+            pass
 
     def close(self) -> None:
         if self.path is not None:
