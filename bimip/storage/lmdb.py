@@ -383,12 +383,12 @@ class LmdbStore:
             with self._errors():
                 environment.reader_check()  # slots of processes that were killed
                 self._open_databases(environment)
+                if self._serves:
+                    self._compare(environment)
         except BaseException:
             self.close()
             raise
         self._signed = self._announced = False
-        if self._serves:
-            self._compare(environment)
         self._map_bytes = environment.info()["map_size"]
         self._page_bytes = environment.stat()["psize"]
         bound = self._map_bytes - self._map_bytes // 8
@@ -399,8 +399,8 @@ class LmdbStore:
         mark = self._mark = Mark(self._folder)
         with environment.begin(db=self._about) as transaction:
             opening, backup = transaction.get(OPENING_KEY, b"0"), transaction.get(BACKUP_KEY, b"")
-        other = mark.judge(int(opening), environment.info()["last_txnid"])
-        self.put_back = f"a backup of {backup.decode()} was put in place" if backup else other
+        other = mark.judge(int(opening) if opening.isdigit() else -1, environment.info()["last_txnid"])
+        self.put_back = f"a backup of {backup.decode(errors='replace')} was put in place" if backup else other
         self._newest = max(self._newest, mark.stamp)
 
     def _settle(self, environment: lmdb.Environment) -> None:

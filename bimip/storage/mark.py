@@ -27,8 +27,10 @@ from pathlib import Path
 from struct import Struct
 from struct import error as StructError  # noqa: N812 - the module's own name for it says nothing
 from typing import NamedTuple
+from zlib import crc32
 
 _FILE = Struct("<8sQQQQ")
+_CHECKSUM = Struct("<I")
 _MAGIC = b"bimip.1\n"
 _FLAGS = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
 
@@ -62,18 +64,16 @@ class Mark:
 
     def _read(self) -> None:
         try:
-            found = os.pread(self._file, _FILE.size, 0)
+            found = os.pread(self._file, _FILE.size + _CHECKSUM.size, 0)
             if found.strip(b"\0"):
-                magic, *served = _FILE.unpack(found)
-                self._served = Served(*served)
-                self._fault = "" if magic == _MAGIC else f"{self.path} is no mark of this program's"
-        except (OSError, StructError) as error:
+                self._served = _unpacked(found)
+        except (OSError, StructError, ValueError) as error:
             self._fault = f"{self.path} cannot be read: {error}"
 
     @property
     def stamp(self) -> int:
         """The highest one that was given by the store that was served."""
-        return self._served.stamp if self._served and not self._fault else 0
+        return self._served.stamp if self._served else 0
 
     def judge(self, opening: int, transaction: int) -> str:
         """Why the store that holds these is not the one that was served last; empty: it is, or nobody can know."""
@@ -92,7 +92,7 @@ class Mark:
     def begin(self) -> None:
         """This opening is about to write its first transaction. On disk when it returns. Raises OSError."""
         self._served = (self._served or Served())._replace(opening=self.opening)
-        os.pwrite(self._file, _FILE.pack(_MAGIC, *self._served), 0)
+        os.pwrite(self._file, _packed(*self._served), 0)
         os.fsync(self._file)
         self._fault = ""
 
@@ -100,7 +100,7 @@ class Mark:
         """This opening has committed. What cannot be written is left: the mark stays behind."""
         opening = self.opening
         try:  # noqa: SIM105 - at each commit, where `suppress` would cost as much as the call
-            os.pwrite(self._file, _FILE.pack(_MAGIC, opening, opening, transaction, stamp), 0)
+            os.pwrite(self._file, _packed(opening, opening, transaction, stamp), 0)
         except OSError:
             pass
 
@@ -108,6 +108,19 @@ class Mark:
         if self.path is not None:
             os.close(self._file)
             self.path = None
+
+
+def _packed(opening: int, before: int, transaction: int, stamp: int) -> bytes:
+    packed = _FILE.pack(_MAGIC, opening, before, transaction, stamp)
+    return packed + _CHECKSUM.pack(crc32(packed))
+
+
+def _unpacked(found: bytes) -> Served:
+    """Raises StructError, ValueError."""
+    magic, *served = _FILE.unpack(found[: _FILE.size])
+    if magic != _MAGIC or found != _packed(*served):
+        raise ValueError("it is no mark of this program's")
+    return Served(*served)
 
 
 def beside(folder: Path) -> Path:

@@ -150,6 +150,18 @@ def test_an_empty_mark_is_a_missing_one(folder: Path, content: bytes) -> None:
     assert judge(folder, (5, 5)) == ""
 
 
+@pytest.mark.parametrize("at", range(0, 44, 3))
+def test_a_bit_that_is_wrong_in_a_mark_is_an_alarm_and_no_stamp(folder: Path, at: int) -> None:
+    """A stamp beyond all others would be the last one ever given."""
+    found = serve(folder, stamp=77)
+    content = bytearray(beside(folder).read_bytes())
+    content[at] ^= 1
+    beside(folder).write_bytes(content)
+
+    assert judge(folder, found)
+    assert Mark(folder).stamp == 0
+
+
 def test_its_owner_alone_may_read_it(folder: Path) -> None:
     before = os.umask(0)
     try:
