@@ -67,6 +67,8 @@ REOPEN_SECONDS = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 MAX_CRASHES = 2
 LEAP = 1 << 20
 """Numbers of conversations that another epoch passes over: they may have been given after the copy was made."""
+LAST_LEAP = 1 << 31
+"""Beyond it no more are passed over: there are 2**32 of them."""
 
 FULL = Refused(
     Fault.STORAGE_FULL, "the server's disk or quota is full; nothing was stored, send it again later", "", 5_000
@@ -207,7 +209,8 @@ class Journal:
         meta = {("epoch",): epoch or stamp, ("clock",): stamp, ("starts",): starts + 1}
         put_back = self._store.put_back
         if put_back:
-            meta |= {("epoch",): stamp, ("conversations",): conversations + LEAP}
+            leap = LEAP if conversations < LAST_LEAP else 0
+            meta |= {("epoch",): stamp, ("conversations",): conversations + leap}
         await self._commit(Changes(puts={Table.META: meta}))
         if put_back:
             self.statistics.put_back = put_back

@@ -130,6 +130,19 @@ async def test_no_stamp_and_no_conversation_is_given_again_after_an_older_store_
     assert other.conversation not in {before.conversation, lost.conversation}
 
 
+async def test_numbers_of_conversations_do_not_run_out_however_often_a_store_is_put_back() -> None:
+    office = Office()
+    async with office.open():
+        ann, _ = await office.pair()
+    before = (1 << 32) - 10
+    office.store._state.records[Table.META]["conversations",] = before
+    office.store.put_back = "an older copy"
+    async with office.open():
+        sent = await office.execute(message(ann, "hello"))
+
+    assert sent.conversation == before + 1
+
+
 async def test_a_store_that_is_another_one_when_it_is_opened_again_begins_another_epoch(
     autojump_clock: MockClock,
 ) -> None:
