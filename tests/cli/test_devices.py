@@ -123,15 +123,18 @@ async def test_a_device_that_listens_after_an_older_store_was_put_back_is_told_a
     on_disk = replace(SETTINGS, store=StoreSettings(path=str(folder), map_size_bytes=64 << 20))
     async with server(on_disk) as device:
         await say(device(ALICE, "phone"), "A 1", "A 2")
+        capsys.readouterr()
         await listen_until(device(BOB, "phone", tmp_path / "phone.db"), "A 2", capsys)
     shutil.copytree(folder, copy)
     async with server(on_disk) as device:
         await say(device(ALICE, "phone"), "B 1", "B 2")
+        capsys.readouterr()
         await listen_until(device(BOB, "phone", tmp_path / "phone.db"), "B 2", capsys)
     shutil.rmtree(folder)
     shutil.copytree(copy, folder)
     async with server(on_disk) as device:
         await say(device(ALICE, "phone"), "C 1", "C 2", "C 3")
+        capsys.readouterr()
         printed = await listen_until(device(BOB, "phone", tmp_path / "phone.db"), "C 3", capsys)
     shown_events = [line for line in printed.splitlines() if line.startswith("{")]
 
