@@ -15,7 +15,8 @@ does. A commit pays for pages and not for rows, so what every message writes of 
 the heads: newest blocks, log, counters, state; and so does what it writes of a conversation (keys.py).
 
 A store is only ever as new as the file that lies there. A mark beside it tells what was last served (mark.py), and a
-copy that `bimip store backup` made says within that it is one (backup.py); the journal begins another epoch with either.
+copy that `bimip store backup` made says within that it is one (backup.py). The journal begins another epoch where what
+it finds is older.
 
 Why LMDB: a reader costs a microsecond, never waits, and sees one consistent state; a commit is two synced writes and
 no log to replay, so a start after a crash takes no time; it is one file and no process to look after. What it asks for

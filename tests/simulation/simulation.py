@@ -250,7 +250,7 @@ class Simulation:
         assert self._copy is not None
         made, copy = self._copy
         with self.disk.snapshot() as view:
-            newest = last_stamp(view)
+            newest = max(last_stamp(view), self.disk.newest_served)
         self._end_process(with_power=True)
         for line in self._lost_lines:
             line.lose_everything()
