@@ -38,6 +38,7 @@ from bimip.names import NameRefusedError, conversation_id, normal_eid
 from bimip.storage.interface import Store
 from bimip.storage.journal import Journal, JournalStatistics
 from bimip.storage.lmdb import LmdbStore
+from bimip.storage.mark import beside
 from bimip.storage.memory import MemoryStore
 from bimip.storage.queue import OperationQueue
 from bimip.storage.retention import Retention, RetentionSettings
@@ -328,12 +329,17 @@ def open_store(settings: Settings) -> Store:
     if store.engine == "memory":
         return MemoryStore(quota_bytes=store.quota_bytes)
     Path(store.path).mkdir(parents=True, exist_ok=True)
-    return LmdbStore(
+    opened = LmdbStore(
         store.path,
         map_bytes=store.map_size_bytes,
         quota_bytes=store.quota_bytes,
+        serves=True,
         report_damage=lambda place: _log.error("the store is damaged", place=place, advice="run `bimip store check`"),
     )
+    if opened.mark_path != beside(Path(store.path)):
+        advice = "let the server write in the folder above, so that a whole folder that is put back is noticed too"
+        _log.warning("the mark of what was served is not beside the store", mark=str(opened.mark_path), advice=advice)
+    return opened
 
 
 @asynccontextmanager

@@ -24,7 +24,7 @@ def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="scripts/simulate",
         description="The whole server and many clients in one thread and virtual time, each run from one seed: "
-        "cuts, kills of tasks and of the process, power losses; then the invariants are checked.",
+        "cuts, kills of tasks and of the process, power losses, restores; then the invariants are checked.",
     )
     parser.add_argument("--seeds", type=int, default=20, help="how many (default: 20)")
     parser.add_argument("--first", type=int, help="the first seed (default: a random one)")

@@ -6,6 +6,7 @@
 * `serve.py`        the server, `demo.py` what the demonstration needs, `logs.py` how it logs
 * `tokens.py`       signing a device's token
 * `devices.py`      `send` and `listen`: being a device, over the SDK
+* `store.py`        `check`, `stats`, `backup` and `restore`: the store on the disk
 * `operate.py`      `tree` and `kill`: asking a running server's console
 * `show_tree.py`, `show_events.py`, `words.py`    what is printed, as pure functions
 

@@ -19,7 +19,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,  # they print local variables, which hold tokens
 )
 
-store = typer.Typer(help="The store of a server that is stopped.", no_args_is_help=True)
+store = typer.Typer(help="The store: look at it, copy it, put a copy back.", no_args_is_help=True)
 app.add_typer(store, name="store")
 
 Config = Annotated[
@@ -145,3 +145,36 @@ def check_store(config: Config = None) -> None:
 
     with telling():
         check(find_settings(config))
+
+
+@store.command("stats")
+def store_stats(config: Config = None) -> None:
+    """Show what the store holds, of a running server too."""
+    from bimip.cli.store import show_stats  # noqa: PLC0415 - clients start without loading the server
+
+    with telling():
+        show_stats(find_settings(config))
+
+
+@store.command("backup")
+def store_backup(
+    target: Annotated[Path, typer.Argument(help="A folder that is not there yet.", metavar="DIR")],
+    config: Config = None,
+) -> None:
+    """Copy the store as it is now, of a running server too."""
+    from bimip.cli.store import make_backup  # noqa: PLC0415 - clients start without loading the server
+
+    with telling():
+        make_backup(find_settings(config), target)
+
+
+@store.command("restore")
+def store_restore(
+    source: Annotated[Path, typer.Argument(help="What `backup` made.", metavar="DIR")],
+    config: Config = None,
+) -> None:
+    """Put a backup in the place of the store of a server that is stopped; the store that is there is kept aside."""
+    from bimip.cli.store import restore_backup  # noqa: PLC0415 - clients start without loading the server
+
+    with telling():
+        restore_backup(find_settings(config), source)

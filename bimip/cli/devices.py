@@ -96,7 +96,7 @@ async def _listen(device: Device, partitions: Sequence[str], last: int, show: Sh
         last=last,
     ) as client:
         with stop:
-            show(await _first_connection(client, device.url))
+            await _first_connection(client, device.url, show)
             async for event in client:
                 show(event)
 
@@ -106,14 +106,16 @@ async def _cancel_at_signal(signals: AsyncIterator[int], stop: trio.CancelScope)
         stop.cancel()
 
 
-async def _first_connection(client: Client, url: str) -> Connected:
+async def _first_connection(client: Client, url: str, show: Show = lambda _event: None) -> None:
+    """Wait for it, and show what comes until then, such as that it is to another epoch."""
     async for event in client:
-        if isinstance(event, Connected):
-            return event
         if isinstance(event, Disconnected) and event.will_retry:
             reason = printable(event.reason)
             sentence = f"no server answers at {url} ({reason}): start one with `bimip serve`, or give --url"
             raise Failure(Exit.UNREACHABLE, sentence)
+        show(event)
+        if isinstance(event, Connected):
+            return
     raise Failure(Exit.FAILED, "the connection ended before it began")
 
 

@@ -1,9 +1,15 @@
-"""Looking at a store that no server has open."""
+"""The store: looking at it, copying it, putting a copy back. A backup and `stats` may be had of a running server."""
 
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 
 from bimip.cli.failures import Exit, Failure
 from bimip.config import Settings
+from bimip.storage import backup
 from bimip.storage.checking import check
 from bimip.storage.errors import StorageError
 from bimip.storage.lmdb import LmdbStore
@@ -28,3 +34,74 @@ def check_store(settings: Settings) -> None:
     if count:
         raise Failure(Exit.FAILED, f"{count} things are wrong in {path}; restore a copy, and keep this one to look at")
     print(f"{path}: nothing is wrong")
+
+
+def make_backup(settings: Settings, target: Path) -> None:
+    """Print what was made. Fails, and leaves nothing, where it cannot be."""
+    made = datetime.now(UTC).isoformat(timespec="seconds")
+    with _telling(settings):
+        manifest = backup.back_up(Path(settings.store.path), target, made=made, progress=_Progress().show)
+    print(f"{target}: {manifest.bytes} bytes, as of {made}")
+
+
+def restore_backup(settings: Settings, source: Path) -> None:
+    """Print where the store that was there lies. Fails, and changes nothing, if a server runs or the backup is bad."""
+    path = Path(settings.store.path)
+    when = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+    with _telling(settings):
+        old = backup.restore(source, path, when=when, progress=_Progress().show)
+    print(f"{path}: {source} is in place; the server begins another epoch with it when it starts")
+    if old is not None:
+        print(f"the store that was there lies in {old}: remove it when nobody needs it")
+
+
+def show_stats(settings: Settings) -> None:
+    """Print what the store holds, a line each."""
+    with _telling(settings):
+        found = backup.overview(Path(settings.store.path))
+    lines = {
+        "epoch": found.epoch,
+        "starts": found.starts,
+        "users": found.users,
+        "devices": found.devices,
+        "messages": found.messages,
+        "newest message": _time(found.newest_message) if found.newest_message else "none",
+        "bytes in use": found.used_bytes,
+        "bytes on disk": found.file_bytes,
+        "quota": settings.store.quota_bytes or "none",
+        "backup": f"of {found.made}, not served yet" if found.made else "no",
+    }
+    for name, value in lines.items():
+        print(f"{name:15} {value}")
+
+
+@contextmanager
+def _telling(settings: Settings) -> Iterator[None]:
+    """Around what needs a store on disk: SIGTERM ends it as Ctrl-C does, and what goes wrong is a sentence."""
+    if settings.store.engine != "lmdb":
+        raise Failure(Exit.SETTINGS, f'store.engine is "{settings.store.engine}", which keeps nothing on disk')
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    except StorageError as error:
+        raise Failure(Exit.FAILED, str(error)) from error
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+class _Progress:
+    """Tells each tenth of a copy, on standard error."""
+
+    def __init__(self) -> None:
+        self._told = 0
+
+    def show(self, done: int, total: int) -> None:
+        tenth = min(done * 10 // max(total, 1), 10)
+        if tenth > self._told:
+            self._told = tenth
+            with suppress(OSError, ValueError):  # nobody looks: the copy goes on
+                print(f"{tenth * 10} % of {total} bytes", file=sys.stderr, flush=True)
+
+
+def _time(millis: int) -> str:
+    return datetime.fromtimestamp(millis / 1000, UTC).isoformat(timespec="seconds")

@@ -100,6 +100,7 @@ class Device:
         with self.store.transaction():
             if self.inbox.welcome(hello):
                 self.book.forget_version()
+                self.store.drop_reads()  # what was read may have another place there, or none
             self.limits = hello.limits or DEFAULT_LIMITS
             identity = self.inbox.identity
             assert identity is not None

@@ -85,7 +85,11 @@ class Disconnected:
 
 @dataclass(frozen=True, slots=True)
 class EpochChanged:
-    """The server's store was restored from a backup: what was sent since then may be missing there."""
+    """An older copy of the server's store was put back: what was sent since it was made is lost there.
+
+    Conversation offsets that were given since then are given again; a message that comes is known by its `signal_id`.
+    What this device sent and was answered for is not sent again; what waits in the outbox is.
+    """
 
     before: int
     now: int

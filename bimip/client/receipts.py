@@ -1,7 +1,8 @@
 """A copy of the receipts of the user's conversations, merged from the pages of the user's state.
 
-Pages join like ranges of a log. A *whole* state (reset … complete) is merged page by page as well; at its end goes
-what was in none of its pages. Its version counts only then, so that a connection that is cut in the middle begins anew.
+Pages join like ranges of a log. A *whole* state (reset … complete) comes page by page as well: each block takes the
+place of what was known of it, which may have been another epoch's, and at its end goes what was in none of its pages.
+Its version counts only then, so that a connection that is cut in the middle begins anew.
 """
 
 from collections.abc import Iterable
@@ -44,7 +45,7 @@ class ReceiptBook:
             self._store.set("state_fresh", self._fresh + 1)
         elif not self._resetting and page.after > self.version:
             raise ProtocolViolation(f"a state page begins after {page.after}, but {self.version} is where we are")
-        changes = self.items(page.items)
+        changes = self.items(page.items, whole=self._resetting)
         if not self._resetting:
             self._store.set("state_version", max(self.version, page.upto))
         elif page.complete:
@@ -53,10 +54,16 @@ class ReceiptBook:
             self._store.set("state_version", page.upto)
         return changes
 
-    def items(self, items: Iterable[StateItem]) -> list[ReceiptsChanged]:
-        return [change for item in items if item.receipts for change in self._item(item.receipts, removed=item.removed)]
+    def items(self, items: Iterable[StateItem], *, whole: bool = False) -> list[ReceiptsChanged]:
+        """`whole`: each is all that there is of its block."""
+        return [
+            change
+            for item in items
+            if item.receipts
+            for change in self._item(item.receipts, removed=item.removed, whole=whole)
+        ]
 
-    def _item(self, receipts: Receipts, *, removed: bool) -> list[ReceiptsChanged]:
+    def _item(self, receipts: Receipts, *, removed: bool, whole: bool) -> list[ReceiptsChanged]:
         key = ReceiptBlock(receipts.conversation, receipts.member, int(receipts.kind), receipts.block)
         if key.kind not in KINDS:  # a later version's
             return []
@@ -66,7 +73,7 @@ class ReceiptBook:
         arrived = _runs_of(receipts)
         known = self._store.receipt_runs(key)
         changed = fresh(known, arrived) if arrived else ()
-        self._store.set_receipt_runs(key, merge(known, arrived), self._fresh)
+        self._store.set_receipt_runs(key, arrived if whole else merge(known, arrived), self._fresh)
         if not changed:
             return []
         return [ReceiptsChanged(key.conversation, key.member, ReceiptKind(key.kind), changed)]

@@ -220,6 +220,9 @@ class Store:
         rows = self._execute("SELECT target, is_peer, upto FROM reads")
         return [ReadMark(target, bool(is_peer), upto) for target, is_peer, upto in rows]
 
+    def drop_reads(self) -> None:
+        self._execute("DELETE FROM reads")
+
     def drop_read(self, mark: ReadMark) -> None:
         self._execute("DELETE FROM reads WHERE target = ? AND is_peer = ? AND upto <= ?", mark)
 

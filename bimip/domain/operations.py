@@ -105,6 +105,11 @@ class Seat(NamedTuple):
     last: int = 0
     same_epoch: bool = True
 
+    @property
+    def furthest(self) -> int:
+        """The highest offset that the device claims to have."""
+        return self.held[-1][1] if self.held else self.position or 0
+
 
 class Seated(NamedTuple):
     partition: str

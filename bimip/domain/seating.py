@@ -6,7 +6,7 @@ from bimip.domain.appending import EMPTY_LOG, unknown_partition
 from bimip.domain.batch import Decision
 from bimip.domain.cursor import START, advance
 from bimip.domain.ids import Offset
-from bimip.domain.operations import Acknowledge, Fault, Refused, Seat, Seated
+from bimip.domain.operations import Acknowledge, Seat, Seated
 from bimip.domain.records import Cursor, DamagedRecordError, Log, Reader, Table, User
 from bimip.domain.rules import Moment
 
@@ -23,15 +23,9 @@ def seat(view: Reader, op: Seat, moment: Moment) -> Decision:
         cursor = START  # where the client has no position either, all that is kept comes again: nothing is skipped
     if op.start:
         return _start(op, log, cursor)
-    if not op.same_epoch:
-        op = op._replace(held=())  # of another store: here these numbers mean other entries
-    furthest = max([op.position or 0 if op.same_epoch else 0, *(last for _, last in op.held)])
-    if furthest > log.head:
-        sentence = f"offset {furthest} was never given; the log of {op.partition!r} ends at {log.head}"
-        return Decision(Refused(Fault.OFFSET_BEYOND_HEAD, sentence, "partitions"))
     if op.position is None and cursor is None:
         return _start(op._replace(start=FIRST if _is_first(view, op) else HEAD), log, None)
-    if not op.same_epoch:
+    if not op.same_epoch or op.furthest > log.head:
         return _other_epoch(op, log, cursor)
     if op.position is None and cursor is not None:
         op = op._replace(position=cursor.floor)
@@ -58,7 +52,9 @@ def _start(op: Seat, log: Log, cursor: Cursor | None) -> Decision:
 
 
 def _other_epoch(op: Seat, log: Log, cursor: Cursor | None) -> Decision:
-    """The store was restored: the device's numbers mean nothing beyond what this store's own floor says."""
+    """An older store was put back: the device's numbers mean nothing beyond what this store's own floor says, and what
+    it holds above them are other entries here.
+    """
     floor = cursor.floor if cursor else START.floor
     position = floor if op.position is None else min(op.position, floor)
     puts = () if cursor else ((Table.CURSORS, {(op.device, op.partition): START}),)

@@ -14,6 +14,10 @@ what is new waits in the newest block until that is full, so a row that belongs 
 does. A commit pays for pages and not for rows, so what every message writes of a user lies side by side in one tree,
 the heads: newest blocks, log, counters, state; and so does what it writes of a conversation (keys.py).
 
+A store is only ever as new as the file that lies there. A mark beside it tells what was last served (mark.py), and a
+copy that `bimip store backup` made says within that it is one (backup.py). The journal begins another epoch where what
+it finds is older.
+
 Why LMDB: a reader costs a microsecond, never waits, and sees one consistent state; a commit is two synced writes and
 no log to replay, so a start after a crash takes no time; it is one file and no process to look after. What it asks for
 in return is here too: one writer, a map that is reserved ahead, no checksums, and a file that shrinks only by copying.

@@ -15,6 +15,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
+from bimip.domain.ids import Stamp
 from bimip.domain.records import Changes, Reader, Table
 from bimip.storage.damage import Damage
 
@@ -30,6 +31,15 @@ class StoreStatistics:
 class Store(Protocol):
     damage: Damage
     """What was found damaged since the store was made."""
+    put_back: str
+    """Why what was opened is not what was last served here: an older copy, a backup. Empty: it is, or nobody can know.
+    Until the first commit, which makes it the one that is served.
+    """
+
+    @property
+    def newest_served(self) -> Stamp:
+        """The highest stamp that was ever given here, as far as that is known; 0: it is not."""
+        ...
 
     def snapshot(self) -> AbstractContextManager[Reader]:
         """The last committed state, unchanged until the context ends. Never held across an `await`.

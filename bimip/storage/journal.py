@@ -22,6 +22,10 @@ supervisor, whose restarts are counted: a client that repeats such an operation 
 Whoever ended before it could tell, or had a commit of unknown outcome, may have left on disk what nobody was told of:
 each opening of the store tells everybody to read afresh.
 
+Epochs. Where the store is not the one that was last served (mark.py), another epoch begins with the start record: what
+devices know of the former one is compared with nothing any more. Stamps and the numbers of conversations, by which
+clients know what they have, go on behind those that were given.
+
 The disk. Nothing read from the store is told to anybody before a synced start record: a killed process may have left
 its last commit in the page cache alone. A full disk refuses what would grow; what else was in the batch is tried again
 without that, so that acknowledgements and expiry, which makes room, still go through. After an I/O error the
@@ -63,6 +67,10 @@ QUIET_SECONDS = 0.002
 """The loop slept as long before a batch: there is little to do, and it may wait for the disk itself."""
 REOPEN_SECONDS = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 MAX_CRASHES = 2
+LEAP = 1 << 20
+"""Numbers of conversations that another epoch passes over: they may have been given after the copy was made."""
+LAST_LEAP = 1 << 31
+"""Beyond it no more are passed over: there are 2**32 of them."""
 
 FULL = Refused(
     Fault.STORAGE_FULL, "the server's disk or quota is full; nothing was stored, send it again later", "", 5_000
@@ -86,6 +94,7 @@ class Committed(NamedTuple):
     log_news: Sequence[LogNews] = ()
     state_news: Sequence[StateNews] = ()
     afresh: bool = False  # more may have been committed than was told: read again
+    another_epoch: bool = False  # and what was told before may be of another store: begin anew
 
 
 class UnfitError(Exception):
@@ -104,6 +113,7 @@ class JournalStatistics:
     reopened: int = 0
     writable: bool = False
     fault: str = ""  # why it is not writable
+    put_back: str = ""  # why another epoch was begun
 
 
 class Journal:
@@ -196,15 +206,23 @@ class Journal:
     async def _open(self) -> None:
         """Begin with a synced start record, and with a clock that is ahead of every stamp ever given."""
         with self._store.snapshot() as view:
-            self._last = last_stamp(view)
+            self._last = max(last_stamp(view), self._store.newest_served)
             epoch = view.get(Table.META, ("epoch",))
+            conversations = view.get(Table.META, ("conversations",)) or 0
             starts = view.get(Table.META, ("starts",)) or 0
         stamp = self._last = next_stamp(self._last, self._wall_clock(), self._node)
         meta = {("epoch",): epoch or stamp, ("clock",): stamp, ("starts",): starts + 1}
+        put_back = self._store.put_back
+        if put_back:
+            leap = LEAP if conversations < LAST_LEAP else 0
+            meta |= {("epoch",): stamp, ("conversations",): conversations + leap}
         await self._commit(Changes(puts={Table.META: meta}))
+        if put_back:
+            self.statistics.put_back = put_back
+            self._report("another epoch begins: what came after this copy is lost", StorageError(put_back))
         self.statistics.writable = True
         self.statistics.fault = ""
-        self._tell(Committed(afresh=True))
+        self._tell(Committed(afresh=True, another_epoch=bool(put_back)))
 
     async def _settle_suspects(self) -> None:
         suspects = self._queue.suspects

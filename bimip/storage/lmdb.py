@@ -18,6 +18,12 @@ Threads. LMDB's words ask for one thread in a write transaction; what it needs i
 writers' mutex (begin) unlocks it (commit, abort), and that no two use the transaction at once. So `apply` may come from
 the event loop while the thread that commits waits for its turn. tests/storage/test_lmdb.py holds it to that.
 
+Service. A store that is opened to serve compares itself with the mark beside it (mark.py), and a backup that was put in
+place says itself what it is: `put_back` tells, until the first commit. Tools open it without, and leave no trace.
+
+Readers elsewhere. A backup of a running server reads from another process, and what it reads is not used again until it
+has ended. One that was killed cannot say so: its slot is looked for whenever the file has grown.
+
 Room. LMDB needs free pages to delete something, so a full map could never be emptied: the quota is at most seven
 eighths of the map. It counts pages in use, not the file, which never shrinks.
 """
@@ -34,6 +40,7 @@ from typing import Any, NamedTuple, Self, TypeVar
 
 import lmdb
 
+from bimip.domain.ids import Stamp
 from bimip.domain.records import Changes, Index, Key, Row, Sequence, Table
 from bimip.storage.damage import Damage
 from bimip.storage.errors import OutcomeUnknownError, StorageError, StoreDamagedError, StoreFullError
@@ -42,6 +49,7 @@ from bimip.storage.keys import MARK, MARK_AT, Kind, pack_bound
 from bimip.storage.keys import PACK as PACK_KEY
 from bimip.storage.keys import PACK_ALL as PACK_KEYS
 from bimip.storage.keys import UNPACK as UNPACK_KEY
+from bimip.storage.mark import Mark
 from bimip.storage.owner import Owner
 from bimip.storage.packing import FORMAT, PACK_ALL, UNPACK
 from bimip.storage.seals import BrokenSealError, content, is_whole, seal_all, unseal_all
@@ -54,6 +62,9 @@ MAX_READERS = 126
 
 ABOUT = b"about"  # the database that says what the others are
 FORMAT_KEY = b"format"
+OPENING_KEY = b"opening"  # a random number, drawn by each opening that serves
+BACKUP_KEY = b"backup"  # when this copy was made, until it serves
+GROWN_PAGES = 4096  # 16 MiB: so much more, and who reads is looked at
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _DAMAGED = (lmdb.CorruptedError, lmdb.PageNotFoundError, lmdb.InvalidError, lmdb.VersionMismatchError)
@@ -218,9 +229,10 @@ class LmdbStore:
         *,
         map_bytes: int = TIB,
         quota_bytes: int = 0,
+        serves: bool = False,
         report_damage: Callable[[str], None] | None = None,
     ) -> None:
-        """Open the store in a folder, which is made if it is missing.
+        """Open the store in a folder, which is made if it is missing. `serves`: what was last served is looked at.
 
         `report_damage` is told of each damaged place once.
 
@@ -233,8 +245,24 @@ class LmdbStore:
         self._broken = False
         self._settled = False
         self.damage = Damage(report_damage)
+        self._serves = serves
+        self._mark: Mark | None = None
+        self._signed = False  # it holds the number of this opening
+        self._announced = False  # it will, once the open transaction is committed
+        self._newest = 0  # the highest stamp that was given
+        self._grown_page = 0
+        self.put_back = ""
         self._environment: lmdb.Environment | None = None
         self.reopen()
+
+    @property
+    def newest_served(self) -> Stamp:
+        return Stamp(self._newest)
+
+    @property
+    def mark_path(self) -> Path | None:
+        """Where what was last served is noted; None: nowhere."""
+        return None if self._mark is None else self._mark.path
 
     def snapshot(self) -> _Snapshot:
         if self._environment is None:
@@ -253,10 +281,22 @@ class LmdbStore:
             transaction = self._environment.begin(write=True)
             try:
                 self._full = self._is_over_quota()
+                if not self._signed and self._mark is not None:
+                    self._announced = self._sign(transaction, self._mark)
             except BaseException:
                 transaction.abort()
                 raise
             self._transaction = transaction
+
+    def _sign(self, transaction: "lmdb.Transaction[bytes]", mark: Mark) -> bool:
+        """Make the store the one that serves here. False: the mark cannot be written, so that nothing is compared."""
+        transaction.delete(BACKUP_KEY, b"", self._about)
+        try:
+            mark.begin()
+        except OSError:
+            return False
+        transaction.put(OPENING_KEY, b"%d" % mark.opening, db=self._about)
+        return True
 
     def apply(self, changes: Changes) -> None:
         if self._transaction is None or self._broken:
@@ -286,6 +326,11 @@ class LmdbStore:
                 heads += databases.indexes[index].insert(transaction, cursor, rows)
             heads.sort()  # so that what shares a page is put without another search from the root
             cursor.putmulti(seal_all(heads))
+        bodies = changes.puts.get(Table.BODIES)
+        if bodies:
+            self._newest = max(self._newest, next(reversed(bodies))[0])  # in the order in which stamps were given
+        if Table.META in changes.puts:
+            self._newest = max(self._newest, changes.puts[Table.META].get(("clock",), 0))
         for (sequence, key), below in changes.cuts.items():
             databases.sequences[sequence].cut(transaction, key, below)
         for (index, key), below in changes.trims.items():
@@ -323,6 +368,10 @@ class LmdbStore:
             transaction.commit()
         except lmdb.Error as error:
             raise self._commit_error(error) from error
+        self.put_back = ""
+        self._signed = self._announced
+        if self._signed and self._mark is not None and self._environment is not None:
+            self._mark.note(self._environment.info()["last_txnid"], self._newest)
 
     def _commit_error(self, error: lmdb.Error) -> StorageError:
         if self._is_panicked():
@@ -367,6 +416,9 @@ class LmdbStore:
         if environment is not None:
             environment.close()
             self._owner.release()
+        if self._mark is not None:
+            self._mark.close()
+            self._mark = None
 
     def reopen(self) -> None:
         self.close()
@@ -385,13 +437,25 @@ class LmdbStore:
             with self._errors():
                 environment.reader_check()  # slots of processes that were killed
                 self._open_databases(environment)
+                if self._serves:
+                    self._compare(environment)
         except BaseException:
             self.close()
             raise
+        self._signed = self._announced = False
         self._map_bytes = environment.info()["map_size"]
         self._page_bytes = environment.stat()["psize"]
         bound = self._map_bytes - self._map_bytes // 8
         self._quota_bytes = min(self._wanted_quota_bytes or bound, bound)
+
+    def _compare(self, environment: lmdb.Environment) -> None:
+        """Find out whether this is what was last served here."""
+        mark = self._mark = Mark(self._folder)
+        with environment.begin(db=self._about) as transaction:
+            opening, backup = transaction.get(OPENING_KEY, b"0"), transaction.get(BACKUP_KEY, b"")
+        other = mark.judge(int(opening) if opening.isdigit() else -1, environment.info()["last_txnid"])
+        self.put_back = f"a backup of {backup.decode(errors='replace')} was put in place" if backup else other
+        self._newest = max(self._newest, mark.stamp)
 
     def _settle(self, environment: lmdb.Environment) -> None:
         """Make the disk hold what is there, before anything is written.
@@ -424,10 +488,10 @@ class LmdbStore:
     def _open_databases(self, environment: lmdb.Environment) -> None:
         with environment.begin(write=True) as transaction:
             if transaction.stat()["entries"]:
-                self._check_format(environment, transaction)
+                self._about = self._check_format(environment, transaction)
             else:
-                about = environment.open_db(ABOUT, txn=transaction)
-                transaction.put(FORMAT_KEY, b"%d" % FORMAT, db=about)
+                self._about = environment.open_db(ABOUT, txn=transaction)
+                transaction.put(FORMAT_KEY, b"%d" % FORMAT, db=self._about)
 
             def open_database(name: str) -> Any:  # noqa: ANN401 - the library's handle
                 return environment.open_db(name.encode(), txn=transaction)
@@ -442,7 +506,7 @@ class LmdbStore:
                 {index: IndexTrees(index, heads, own[index]) for index in Index},
             )
 
-    def _check_format(self, environment: lmdb.Environment, transaction: "lmdb.Transaction[bytes]") -> None:
+    def _check_format(self, environment: lmdb.Environment, transaction: "lmdb.Transaction[bytes]") -> Any:  # noqa: ANN401 - the library's handle
         try:
             about = environment.open_db(ABOUT, txn=transaction, create=False)
         except lmdb.NotFoundError:
@@ -452,6 +516,7 @@ class LmdbStore:
             raise StoreDamagedError(
                 f"{self._folder} has format {found.decode(errors='replace')!r}, this program reads {FORMAT}"
             )
+        return about
 
     @contextmanager
     def _errors(self) -> Iterator[None]:
@@ -472,6 +537,9 @@ class LmdbStore:
     def _is_over_quota(self) -> bool:
         assert self._environment is not None
         info = self._environment.info()
+        if info["last_pgno"] > self._grown_page:
+            self._grown_page = info["last_pgno"] + GROWN_PAGES
+            self._environment.reader_check()  # a backup that was killed keeps pages from being used again
         if (info["last_pgno"] + 1) * self._page_bytes < self._quota_bytes:  # not even with everything that was freed
             return False
         return self._used_bytes() >= self._quota_bytes

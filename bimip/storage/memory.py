@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from threading import Lock
 from typing import Any, TypeVar
 
+from bimip.domain.ids import Stamp
 from bimip.domain.records import Changes, Index, Key, Row, Sequence, Table
 from bimip.storage import keys, packing
 from bimip.storage.blocks import BLOCKS, ROWS
@@ -129,6 +130,9 @@ class MemoryStore:
         self._heads: dict[tuple[Sequence, Key], int] = {}  # where the open transaction's appends ended
         self._broken = False
         self._closed = False
+        self.put_back = ""
+        """Set by those who put an older state in place."""
+        self.newest_served = Stamp(0)
         self._lock = Lock()  # between a commit and those who take or leave a snapshot in other threads
 
     @contextmanager
@@ -176,6 +180,7 @@ class MemoryStore:
             for changes in self._open:
                 state.change(changes)
             self._state = state
+        self.put_back = ""
         self.abort()
 
     def abort(self) -> None:

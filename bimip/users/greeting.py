@@ -9,6 +9,7 @@ from functools import partial
 
 import trio
 
+from bimip.domain.epoch import epoch_for
 from bimip.domain.ids import Offset
 from bimip.domain.operations import Append, Fault, Operation, Refused, Result, Seat, Seated
 from bimip.domain.ranges import above, normal
@@ -38,16 +39,18 @@ def greet(device: Device, hello: pb.Hello, ref: int) -> Rest:
     if device.said_hello:
         raise WireError(pb.OUT_OF_ORDER, "one Hello begins a connection; connect again to say another")
     check_hello(hello, device.session.services.limits, device.session.eid)
-    epoch = device.session.services.epoch()
-    seats = [_seat(device, position, same_epoch=hello.epoch in {0, epoch}) for position in hello.partitions]
+    seats = [_seat(device, position) for position in hello.partitions]
     if len({seat.partition for seat in seats}) < len(seats):
         raise WireError(pb.INVALID, "a partition is named twice", field="partitions")
     device.said_hello = True
     wait = device.rates.take(1 + len(hello.messages), hello.ByteSize(), trio.current_time())
-    return _Greeting(device, hello, ref, epoch, wait).begin(seats)
+    with device.session.services.store.snapshot() as view:
+        epoch, same = epoch_for(view, device.session.number, hello.epoch, seats, hello.state_version)
+    greeting = _Greeting(device, hello, ref, epoch, wait, same_epoch=same)
+    return greeting.begin(seats if same else [seat._replace(same_epoch=False) for seat in seats])
 
 
-def _seat(device: Device, position: pb.Position, *, same_epoch: bool) -> Seat:
+def _seat(device: Device, position: pb.Position) -> Seat:
     if position.seq:
         raise WireError(pb.UNSUPPORTED, "positions by seq are not served yet; use offsets", field="partitions.seq")
     return Seat(
@@ -58,19 +61,18 @@ def _seat(device: Device, position: pb.Position, *, same_epoch: bool) -> Seat:
         normal((getattr(part, "from"), part.to) for part in position.held),
         position.start,
         position.last,
-        same_epoch,
     )
 
 
 class _Greeting:
     """Gathers the results of what a Hello asked for; the last one sends the answer."""
 
-    def __init__(self, device: Device, hello: pb.Hello, ref: int, epoch: int, wait: float) -> None:
-        """`wait`: seconds for which this device may write nothing; 0: it may."""
+    def __init__(self, device: Device, hello: pb.Hello, ref: int, epoch: int, wait: float, *, same_epoch: bool) -> None:
+        """`epoch` is what the device is told. `wait`: seconds for which it may write nothing; 0: it may."""
         self._device = device
         self._hello = hello
         self._ref = ref
-        self._epoch = epoch
+        self._same_epoch = same_epoch
         self._wait = wait
         self._left = 1
         self._seated: list[Seated] = []
@@ -188,8 +190,7 @@ class _Greeting:
         """From the version that the device has seen, or the whole state if that means nothing here."""
         device, session = self._device, self._device.session
         version = self._hello.state_version
-        same_epoch = self._hello.epoch in {0, self._epoch}
-        if same_epoch and session.state_floor <= version <= session.state.head and version:
+        if self._same_epoch and session.state_floor <= version <= session.state.head and version:
             device.state_position = version
             device.state_live = version == session.state.head
         else:

@@ -162,7 +162,10 @@ class Users:
         """
         if committed.afresh:
             for session in list(self._by_number.values()):
-                self._tell(session, session.read_again)
+                if committed.another_epoch:
+                    self._end(session)
+                else:
+                    self._tell(session, session.read_again)
         for user, partition, first, entries, bodies in committed.log_news:
             concerned = self._by_number.get(user)
             if concerned is not None:

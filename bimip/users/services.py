@@ -75,7 +75,3 @@ class Services:
             with self.store.snapshot() as view:
                 eid = self._eids[number] = view.get(Table.EIDS, (number,)) or ""
         return eid
-
-    def epoch(self) -> int:
-        with self.store.snapshot() as view:
-            return view.get(Table.META, ("epoch",)) or 0

@@ -4,7 +4,11 @@
 
 `check` reads the history from its first event, so it can be called again and again on a growing one. With
 `quiet=True` (the default) every device has connected again and has been sent all that there was: only then can
-something be called lost. What it knows stands in three parts:
+something be called lost. Where an older copy of the store was put back, what came between is gone with the store
+that was there: up to then the history is held against the invariants as well, and after it that of the copy, as if
+nothing had come between; but every device must be told, and by then it knows what it has by stamps.
+
+What it knows stands in three parts:
 
 * `ledger.py`    the messages: who wrote them, which places they were given, what their writers were answered
 * `view.py`      one device: what it was shown, by the rule that every client follows
@@ -22,7 +26,8 @@ A violation names its invariant and a kind:
     answered differently  a message that was sent again got other ids, or none                     I5
     misplaced             in another partition than it was written to                              I5
     client                the client's own position contradicts what it was sent: mend the client  I5
-    floor moved back      a committed offset became smaller within an epoch                        I6
+    untold                an older store was put back, and a device is not told of another epoch   I4
+    floor moved back      a committed offset became smaller                                        I6
     floor ahead           a committed offset covers what was never acknowledged                    I6
     false receipt         a receipt for what did not happen, or not yet                            I8
     receipts went back    a receipt, or a state version, that was known is no more                 I8
@@ -33,7 +38,7 @@ A violation names its invariant and a kind:
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from tests.chaos.history import (
@@ -41,15 +46,18 @@ from tests.chaos.history import (
     Answered,
     Batch,
     Complaint,
+    DeviceEvent,
     Event,
     GapReason,
     Knocked,
     Name,
     Opened,
+    PutBack,
     Read,
     Refused,
     State,
     Wrote,
+    lineage,
 )
 from tests.chaos.ledger import Ledger, Message
 from tests.chaos.receipts import ReceiptBook
@@ -72,7 +80,33 @@ def check(
     history: Iterable[Event], *, quiet: bool = True, excused: Iterable[GapReason] = (GapReason.SKIPPED,)
 ) -> list[Violation]:
     """All violations, in the order in which they show. `excused`: the reasons for which a gap is no loss here."""
-    return _Check(frozenset(excused)).run(history, quiet=quiet)
+    events, reasons = list(history), frozenset(excused)
+    violations: list[Violation] = []
+    formers: dict[int, _Check] = {}
+    for at, event in enumerate(events):
+        if isinstance(event, PutBack):
+            former = _Check(reasons, formers)
+            violations += former.run(lineage(events[:at]), quiet=False)
+            formers[id(event)] = former
+    violations += _Check(reasons, formers).run(lineage(events), quiet=quiet)
+    return [*dict.fromkeys(violations), *_untold(events)]
+
+
+def _untold(history: Sequence[Event]) -> Iterator[Violation]:
+    """Another epoch is told to each device once an older copy was put back, and to nobody else."""
+    told: dict[Name, int] = {}
+    owed: set[Name] = set()
+    for event in history:
+        if isinstance(event, PutBack):
+            owed = set(told)
+        elif isinstance(event, Opened):
+            name, before = event.device, told.get(event.device, event.epoch)
+            if name in owed and event.epoch == before:
+                yield Violation("I4", "untold", f"{name} is in epoch {before} still, after an older store was put back")
+            elif name not in owed and event.epoch != before:
+                yield Violation("I1", "lost", f"{name} was told another epoch, and no older store was put back")
+            owed.discard(name)
+            told[name] = event.epoch
 
 
 def explain(violations: Sequence[Violation]) -> str:
@@ -84,8 +118,10 @@ def explain(violations: Sequence[Violation]) -> str:
 
 
 class _Check:
-    def __init__(self, excused: Excused) -> None:
+    def __init__(self, excused: Excused, formers: Mapping[int, "_Check"]) -> None:
+        """`formers`: by the event that put a copy back, what there had been until then."""
         self._excused = excused
+        self._formers = formers
         self._violations: list[Violation] = []
         self._ledger = Ledger(self._report)
         self._receipts = ReceiptBook(self._ledger, self._report)
@@ -96,8 +132,13 @@ class _Check:
 
     def run(self, history: Iterable[Event], *, quiet: bool) -> list[Violation]:
         for at, event in enumerate(history):
-            self._take(event, at)
-        self._ledger.finish()
+            if isinstance(event, PutBack):
+                former = self._formers[id(event)]
+                for name, view in self._devices.items():
+                    view.put_back(former._devices.get(name))
+            else:
+                self._take(event, at)
+        self._ledger.finish(quiet=quiet)
         if quiet:
             for message in self._ledger:
                 self._check_arrived(message)
@@ -111,13 +152,13 @@ class _Check:
             self._devices[name] = DeviceView(name, self._ledger, self._report, at)
         return self._devices[name]
 
-    def _take(self, event: Event, at: int) -> None:
+    def _take(self, event: DeviceEvent, at: int) -> None:
         view = self._view(event.device, at)
         match event:
             case Wrote():
                 self._ledger.wrote(event)
             case Answered():
-                self._ledger.answered(event, view.epoch, at)
+                self._ledger.answered(event, at)
                 message = self._ledger.messages.get((event.device, event.id))
                 if message is not None:
                     view.answered(message.wrote.partition, event.ids.offset, event.ids.stamp)
@@ -125,18 +166,20 @@ class _Check:
                 self._ledger.refused(event)
             case Knocked():
                 view.knocked(event, at)
-                self._receipts.knocked(event, view.epoch)
+                self._receipts.knocked(event)
             case Opened():
-                self._receipts.opened(event, same_epoch=event.epoch == view.epoch)
+                self._receipts.opened(event)
                 view.opened(event, at)
             case Batch():
                 view.received(event)
+            case Acked() | Read() if view.is_stale:
+                pass  # of what is no more, to nobody
             case Acked():
                 view.acked(event, at)
             case Read():
                 self._receipts.read(event, at)
             case State():
-                self._receipts.changed(event, view.epoch, at)
+                self._receipts.changed(event, at)
             case Complaint():
                 self._report(event.invariant, event.kind, f"{event.device}: {event.line}")
 

@@ -102,8 +102,8 @@ class Device:
         self.mood = CALM
         self.link: Link | None = None
         """The connection whose Hello was answered."""
-        self.failed = ""
-        """Why it cannot go on: the server has forgotten what this device knows."""
+        self.waits = True
+        """Without a connection, for a server to connect to."""
         self.connections = 0
         self.shelves: dict[str, Shelf] = {}
         self.version = 0
@@ -152,8 +152,10 @@ class Device:
 
     async def live(self, up: Callable[[], trio.Event]) -> None:
         """Connect again and again; `up` tells when there is a server to connect to."""
-        while not self.failed:
+        while True:
+            self.waits = True
             await up().wait()
+            self.waits = False
             with suppress(OSError):
                 stream = await trio.open_tcp_stream("127.0.0.1", self._port)
                 await self._connect(stream)
@@ -270,6 +272,8 @@ class Device:
             self._be_turned_away(answer)
             return False
         self._record(frames.opened(self.name, hello))
+        if self._epoch not in {0, hello.epoch}:
+            self._begin_anew()
         self._epoch, link.version = hello.epoch, hello.state_version
         for log in hello.logs:
             link.heads[log.partition] = log.head
@@ -290,13 +294,15 @@ class Device:
         self.connections += 1
         return True
 
+    def _begin_anew(self) -> None:
+        """Another epoch: an older copy of the server's store was put back."""
+        self.counts["told another epoch"] += 1
+        self.shelves = {}
+        self.version = 0
+        self._answered.clear()
+
     def _be_turned_away(self, answer: pb.MessageScheme) -> None:
-        error = answer.error
-        if error is not None and error.code == pb.ErrorCode.OFFSET_BEYOND_HEAD:
-            self.failed = error.message
-            self._complain("I1", "lost", f"the server forgot what it sent: {error.message}")
-        else:
-            self._complain("I5", "client", f"Hello was answered with {answer}")
+        self._complain("I5", "client", f"Hello was answered with {answer}")
 
     def _receive(self, link: Link, scheme: pb.MessageScheme) -> None:
         if scheme.body is not None:

@@ -103,8 +103,6 @@ class Fleet:
         """`lacks` says what a device waits for, or nothing."""
         deadline = time.monotonic() + REST_SECONDS
         while waiting := {str(device.name): lack for device in self.devices if (lack := lacks(device))}:
-            if any(device.failed for device in self.devices):
-                return
             if time.monotonic() > deadline:
                 lines = "\n".join(f"  {name}: {lack}" for name, lack in waiting.items())
                 raise AssertionError(

@@ -5,7 +5,7 @@ its devices, in the order in which it happens: a write or an ack before it leave
 There are no times in here: the order is the time.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import IntEnum
 from typing import NamedTuple
 
@@ -197,4 +197,30 @@ class Complaint(NamedTuple):
     line: str
 
 
-Event = Wrote | Answered | Refused | Knocked | Opened | Batch | Acked | Read | State | Closed | Complaint
+class PutBack(NamedTuple):
+    """The store is what it was when so many events had happened: an older copy took its place, while no server ran and
+    all that the last one had sent had arrived.
+    """
+
+    made: int
+
+
+DeviceEvent = Wrote | Answered | Refused | Knocked | Opened | Batch | Acked | Read | State | Closed | Complaint
+Event = DeviceEvent | PutBack
+
+
+def lineage(history: Sequence[Event]) -> list[Event]:
+    """The history of the store that there is now: without what came between a copy and its being put back.
+
+    But whoever wrote something or was refused knows it still, and may send it again.
+    """
+    kept: list[Event] = []
+    copied = {event.made: list[Event]() for event in history if isinstance(event, PutBack)}
+    for at, event in enumerate(history):
+        if at in copied:
+            copied[at] = kept.copy()
+        if isinstance(event, PutBack):
+            mine = [one for one in history[event.made : at] if isinstance(one, Wrote | Refused)]
+            kept = [*copied[event.made], *mine]
+        kept.append(event)
+    return kept

@@ -44,17 +44,17 @@ class ReceiptBook:
         self._claims: dict[Key, tuple[int, Name]] = {}
         self._read: dict[tuple[str, str, int], int] = {}  # (member, conversation, place) -> when
         self._read_upto: dict[tuple[str, str], int] = {}
-        self._versions: dict[tuple[int, str], int] = {}
+        self._versions: dict[str, int] = {}
 
-    def knocked(self, event: Knocked, epoch: int) -> None:
+    def knocked(self, event: Knocked) -> None:
         known = self.known.setdefault(event.device, Known())
         known.interrupt()
         known.version = event.version
-        known.newest = self._versions.get((epoch, event.device.eid), 0)
+        known.newest = self._versions.get(event.device.eid, 0)
 
-    def opened(self, event: Opened, *, same_epoch: bool) -> None:
+    def opened(self, event: Opened) -> None:
         known = self.known.setdefault(event.device, Known())
-        if same_epoch and event.version < known.newest:
+        if event.version < known.newest:
             line = f"{event.device}: the state is at version {event.version}, but {known.newest} was given"
             self._report("I8", "receipts went back", line)
 
@@ -66,7 +66,7 @@ class ReceiptBook:
                 self._read.setdefault((event.device.eid, event.conversation, place), at)
         self._read_upto[event.device.eid, event.conversation] = max(upto, event.upto)
 
-    def changed(self, event: State, epoch: int, at: int) -> None:
+    def changed(self, event: State, at: int) -> None:
         known = self.known.setdefault(event.device, Known())
         if event.reset:
             known.reset()
@@ -74,7 +74,7 @@ class ReceiptBook:
             line = f"{event.device}: state ({event.after}, {event.upto}] does not join {known.version}"
             self._report("I4", "skipped", line)
         known.version = event.upto
-        user = epoch, event.device.eid
+        user = event.device.eid
         self._versions[user] = max(self._versions.get(user, 0), event.upto)
         for item in event.receipts:
             for first, last, time in item.runs:
@@ -115,7 +115,7 @@ class ReceiptBook:
         for view in devices:
             if view.name.eid != member:
                 continue
-            for log in (*view.logs.values(), *view.past):
+            for log in view.logs.values():
                 offset = view.offset_of(log, message)
                 if offset is not None and offset in log.acked:
                     yield log.acked[offset]

@@ -41,7 +41,7 @@ class ServerProcess:
         """Set while somebody listens; a new one after each kill."""
         self.kills = 0
         self.log = folder / "server.log"
-        self._settings = {
+        self.settings = {
             "BIMIP_TOKENS_ALGORITHM": "HS256",
             "BIMIP_TOKENS_KEY": KEY,
             "BIMIP_STORE_PATH": str(folder / "store"),
@@ -62,7 +62,7 @@ class ServerProcess:
         return subprocess.Popen(
             [sys.executable, "-m", "tests.chaos.runner"],
             cwd=ROOT,
-            env=environment | self._settings,
+            env=environment | self.settings,
             stdin=subprocess.PIPE,
             stdout=self._output,
             stderr=self._output,

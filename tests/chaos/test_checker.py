@@ -20,6 +20,7 @@ from tests.chaos.history import (
     Name,
     Opened,
     Place,
+    PutBack,
     Read,
     Receipts,
     Refused,
@@ -82,6 +83,32 @@ ALL_OF_ONE = [*ONE, *delivered(1)]
 REFUSED = Refused(PHONE, "m1", "INVALID")
 AGAIN = Knocked(BOB, {"chat": Place(1)})
 
+LOST = [wrote(2), sent(2), *delivered(2)]
+"""After the copy was made."""
+
+
+def put_back(*after: Event) -> list[Event]:
+    return [*ALL_OF_ONE, *LOST, PutBack(len(ALL_OF_ONE)), *after]
+
+
+def back(had: int, *, head: int = 1, position: int = 0, epoch: int = 8) -> list[Event]:
+    """Everybody comes with so many messages."""
+    return [
+        event
+        for device in EVERYBODY
+        for event in (
+            Knocked(device, {"chat": Place(had)}),
+            *opened(device, head=head, position=position, epoch=epoch),
+            *([batch(device, 1)] if not position else []),
+        )
+    ]
+
+
+def in_the_place_of_2(*devices: Name, number: int = 3) -> list[Event]:
+    found = Delivery(2, 1003, PHONE, f"m{number}", "c1", 2, f"{PHONE} {number}".encode())
+    return [Batch(device, "chat", 1, 2, Turn.IN_TURN, (found,)) for device in devices]
+
+
 CLEAN: dict[str, list[Event]] = {
     "nothing": [],
     "a message": ALL_OF_ONE,
@@ -130,7 +157,23 @@ CLEAN: dict[str, list[Event]] = {
         Batch(BOB, "chat", 0, 0, Turn.FETCH, (delivery(2),)),
         batch(BOB, 1, upto=2),
     ],
-    "a restored store": [*ALL_OF_ONE, Knocked(BOB, {"chat": Place(1)}), *opened(BOB, head=1, epoch=8), batch(BOB, 1)],
+    "a store that was put back as it was": [*ALL_OF_ONE, PutBack(len(ALL_OF_ONE)), *back(1)],
+    "what came after the copy is lost with the store": put_back(*back(2)),
+    "what is lost is not there, and its place another's": put_back(
+        *back(2), wrote(3), Answered(PHONE, "m3", Ids(1003, 2, "c1", 2)), *in_the_place_of_2(LAPTOP, BOB, BOB2)
+    ),
+    "what waited for its answer is sent again": put_back(
+        *back(2),
+        Answered(PHONE, "m2", Ids(1003, 2, "c1", 2)),
+        *in_the_place_of_2(LAPTOP, BOB, BOB2, number=2),
+    ),
+    "an older copy, and then the newer one": [
+        *put_back(*back(2)),
+        PutBack(len(ALL_OF_ONE) + len(LOST)),
+        *back(1, head=2, position=1, epoch=9),
+        *delivered(2),
+        batch(PHONE, 2),
+    ],
     "the state read again as a whole": [
         *ALL_OF_ONE,
         Acked(BOB, "chat", 1),
@@ -145,6 +188,38 @@ GUILTY: dict[str, tuple[str, list[Event]]] = {
     "acknowledged, and nowhere": ("I1 lost", ONE),
     "acknowledged, and not at one device": ("I1 lost", [*ONE, *delivered(1, to=[LAPTOP, BOB])]),
     "acknowledged, and not at the sender's other device": ("I1 lost", [*ONE, *delivered(1, to=[BOB, BOB2])]),
+    "acknowledged before the copy, and not there": (
+        "I1 lost",
+        [*put_back(), *back(2, head=0, epoch=8)[:2]],
+    ),
+    "acknowledged before the copy, and not at one device": (
+        "I1 lost",
+        [*ONE, *delivered(1, to=[LAPTOP, BOB]), PutBack(len(ONE) + 2)],
+    ),
+    "acknowledged after the copy was put back": (
+        "I1 lost",
+        put_back(*back(2), wrote(3), Answered(PHONE, "m3", Ids(1003, 2, "c1", 2)), *in_the_place_of_2(LAPTOP, BOB)),
+    ),
+    "another epoch, and nothing was put back": ("I1 lost", [*ALL_OF_ONE, AGAIN, *opened(BOB, head=1, epoch=8)]),
+    "what was wrong before a copy was put back": (
+        "I10 leaked",
+        [*ALL_OF_ONE, *opened(EVE), batch(EVE, 1), PutBack(len(ALL_OF_ONE)), *back(1)],
+    ),
+    "a copy was put back, and nobody is told": ("I4 untold", put_back(*back(2, epoch=7))),
+    "a copy was put back, and what takes the places of the lost is not shown": (
+        "I4 untold",
+        put_back(*back(2, head=2, position=2, epoch=7)),
+    ),
+    "shown twice after a copy was put back": (
+        "I5 duplicated",
+        put_back(
+            *back(2),
+            Knocked(BOB, {"chat": Place(0)}),
+            *opened(BOB, head=1, position=0, epoch=8),
+            batch(BOB, 1),
+            Batch(BOB, "chat", 1, 2, Turn.IN_TURN, (delivery(1, offset=2),)),
+        ),
+    ),
     "the log became shorter": ("I1 lost", [*ALL_OF_ONE, Knocked(BOB, {"chat": Place(1)}), *opened(BOB)]),
     "an offset given twice": (
         "I1 reused",

@@ -45,7 +45,7 @@ class Limited(ServerProcess):
         return self._running.pid
 
     def store(self) -> Path:
-        return Path(self._settings["BIMIP_STORE_PATH"])
+        return Path(self.settings["BIMIP_STORE_PATH"])
 
 
 class Confined(Limited):
@@ -58,7 +58,7 @@ class Confined(Limited):
         return subprocess.Popen(
             ["unshare", "-rm", "sh", "-c", script, "sh", sys.executable, "-m", "tests.chaos.runner"],
             cwd=ROOT,
-            env=environment | self._settings,
+            env=environment | self.settings,
             stdin=subprocess.PIPE,
             stdout=self._output,
             stderr=self._output,
@@ -148,9 +148,7 @@ async def connect(server: ServerProcess, eid: str, device: str = "phone") -> Asy
 
 async def readiness(server: ServerProcess) -> tuple[int, str]:
     def ask() -> tuple[int, str]:
-        with closing(
-            HTTPConnection("127.0.0.1", int(server._settings["BIMIP_CONSOLE_PORT"]), timeout=10)
-        ) as connection:
+        with closing(HTTPConnection("127.0.0.1", int(server.settings["BIMIP_CONSOLE_PORT"]), timeout=10)) as connection:
             connection.request("GET", "/readyz", headers={"Connection": "close"})
             answer = connection.getresponse()
             return answer.status, answer.read().decode()

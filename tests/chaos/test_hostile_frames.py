@@ -280,7 +280,6 @@ FIRST: dict[str, tuple[bytes, Answer]] = {
     "no name of a partition": (hello(partitions=[position(partition="")]), Answer("INVALID", "empty")),
     "a partition twice": (hello(partitions=[position(), position()]), Answer("INVALID", "twice")),
     "65 partitions": (hello(partitions=[position(partition=str(n)) for n in range(65)]), Answer("TOO_LARGE", "64")),
-    "an offset beyond the head": (hello(partitions=[position(offset=1000)]), Answer("OFFSET_BEYOND_HEAD")),
     "held that runs backwards": (
         hello(partitions=[position(offset=0, held=ranges((3, 2)))]),
         Answer("INVALID", "turn it round"),

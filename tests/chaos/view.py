@@ -2,7 +2,7 @@
 offsets beyond it that it holds. What is not held when it arrives is shown, and must not have been shown before.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from tests.chaos.history import Acked, Batch, Gap, GapReason, Knocked, Name, Opened, Place, Ranges, Seat, Turn
@@ -13,7 +13,7 @@ Excused = frozenset[GapReason]
 
 @dataclass
 class LogView:
-    """One partition, to one device, in one epoch."""
+    """One partition, to one device."""
 
     key: LogKey
     start: int = 0  # nothing at or below was asked for
@@ -59,37 +59,60 @@ class DeviceView:
         self.epoch = 0
         self.logs: dict[str, LogView] = {}
         self.shown: set[int] = set()
-        self.past: list[LogView] = []  # of former epochs
+        self.is_stale = False
+        """What it has is of a store that is no more."""
+        self._former: dict[str, dict[int, int]] = {}  # what it had there, by partition
+        self._knows_by_stamp: set[int] = set()  # of what it was shown, that of former epochs
         self._known: dict[str, int] = {}  # by partition, the furthest that anybody saw when this one connected
         self._ledger = ledger
         self._report = report
+
+    def put_back(self, former: "DeviceView | None") -> None:
+        """An older copy is there now. `former`: what this device had of the store that is no more."""
+        self.is_stale = True
+        self._former = former.knew() if former else {}
+
+    def knew(self) -> dict[str, dict[int, int]]:
+        """What it had by offset, of each partition; also of a store that is no more, if it has not come since."""
+        older = self._former if self.is_stale else {}
+        return {partition: older.get(partition, {}) | log.had for partition, log in self.logs.items()}
 
     def knocked(self, event: Knocked, at: int) -> None:
         """What the client tells of, it acknowledges; what anybody knows by now must still be there."""
         for partition, place in event.places.items():
             log = self.logs.get(partition)
-            if log is not None:
+            if log is not None and not self.is_stale:
                 self._believe(log, place)
                 log.ack(place.offset, place.held, at)
         self._known = {
             partition: max(offsets)
-            for (epoch, eid, partition), offsets in self._ledger.logs.items()
-            if (epoch, eid) == (self.epoch, self.name.eid) and offsets
+            for (eid, partition), offsets in self._ledger.logs.items()
+            if eid == self.name.eid and offsets
         }
 
     def opened(self, event: Opened, at: int) -> None:
         if self.epoch not in {0, event.epoch}:
-            self.past += self.logs.values()
-            self.logs, self._known = {}, {}
+            self._begin_anew(event.seats)
         self.epoch = event.epoch
+        self.is_stale = False
         for partition, seat in event.seats.items():
             self._seat(partition, seat, event.gaps.get(partition, ()), at)
+
+    def _begin_anew(self, seats: Mapping[str, Seat]) -> None:
+        """In another epoch: positions are dropped, and messages are known by their stamps."""
+        self._knows_by_stamp |= self.shown
+        for partition, log in self.logs.items():
+            position = seats[partition].position if partition in seats else 0
+            for offset in range(log.offset + 1, position + 1):  # which lie below the copy's floor: they are the same
+                if offset in self._former.get(partition, {}):
+                    log.had.setdefault(offset, self._former[partition][offset])
+            log.offset, log.held = position, set()
 
     def _seat(self, partition: str, seat: Seat, gaps: Iterable[Gap], at: int) -> None:
         log = self.logs.get(partition)
         if log is None:
             start = seat.position
-            log = self.logs[partition] = LogView((self.epoch, self.name.eid, partition), start=start, offset=start)
+            log = self.logs[partition] = LogView((self.name.eid, partition), start=start, offset=start)
         self._take_gaps(log, gaps)
         if not log.offset and not log.held and seat.position == seat.first - 1:
             log.offset = seat.position  # it has nothing, and begins where the log does by now
@@ -120,7 +143,7 @@ class DeviceView:
     def received(self, event: Batch) -> None:
         if event.turn is Turn.HISTORY:
             for delivery in event.deliveries:
-                self._ledger.delivered(self.name, self.epoch, event.partition, delivery)
+                self._ledger.delivered(self.name, event.partition, delivery)
             return
         log = self.logs.get(event.partition)
         if log is None:
@@ -130,7 +153,7 @@ class DeviceView:
             self._check_range(log, event)
         self._take_gaps(log, event.gaps)
         for delivery in event.deliveries:
-            message = self._ledger.delivered(self.name, self.epoch, event.partition, delivery)
+            message = self._ledger.delivered(self.name, event.partition, delivery)
             if log.holds(delivery.offset):
                 continue
             log.had[delivery.offset] = delivery.stamp
@@ -153,7 +176,9 @@ class DeviceView:
             self._report("I3", "reordered", f"{where} holds {offsets}")
 
     def _show(self, what: str, stamp: int, partition: str, offset: int) -> None:
-        if stamp in self.shown and not self.past:  # after another epoch began a client knows what it has by its stamp
+        if stamp in self._knows_by_stamp:
+            self._knows_by_stamp.discard(stamp)  # once in each epoch
+        elif stamp in self.shown:
             self._report("I5", "duplicated", f"{self.name} {partition}: {what} is shown again, at {offset}")
         self.shown.add(stamp)
 
@@ -174,7 +199,7 @@ class DeviceView:
 
     def offset_of(self, log: LogView, message: Message) -> int | None:
         """Where it stands in this user's log, as far as anybody saw it."""
-        if log.key[2] != message.wrote.partition:
+        if log.key[1] != message.wrote.partition:
             return None
         return self._ledger.offsets.get(log.key, {}).get(message.stamp)
 
@@ -187,12 +212,10 @@ class DeviceView:
         for log in self.logs.values():
             self._check_complete(log, excused)
             self._check_floors(log)
-        for log in self.past:
-            self._check_floors(log)
 
     def _check_complete(self, log: LogView, excused: Excused) -> None:
         """All that the position passed over was sent, or is not owed."""
-        partition = log.key[2]
+        partition = log.key[1]
         entries = self._ledger.logs.get(log.key, {})
         for offset in range(log.start + 1, log.offset + 1):
             stamp = log.had.get(offset)
@@ -210,7 +233,7 @@ class DeviceView:
 
     def _check_gap(self, log: LogView, offset: int, reason: GapReason, excused: Excused) -> None:
         if reason not in excused:
-            self._report("I4", "skipped", f"{self.name} {log.key[2]}: {offset} was told as {reason.name}")
+            self._report("I4", "skipped", f"{self.name} {log.key[1]}: {offset} was told as {reason.name}")
 
     def _check_floors(self, log: LogView) -> None:
         """No floor is ahead of what its device acknowledged."""
@@ -221,6 +244,6 @@ class DeviceView:
                 stamp = entries.get(offset)
                 owed = stamp is not None and self._ledger.by_stamp[stamp].is_owed(self.name)
                 if owed and log.had.get(offset, 0) >= 0 and log.acked.get(offset, at + 1) > at:
-                    line = f"{self.name} {log.key[2]}: floor {floor}, but {offset} was not acknowledged by then"
+                    line = f"{self.name} {log.key[1]}: floor {floor}, but {offset} was not acknowledged by then"
                     self._report("I6", "floor ahead", line)
             done = max(done, floor)

@@ -201,7 +201,7 @@ class VirtualDevice(Device):
         self.cut()
 
     async def live(self, _up: Callable[[], trio.Event]) -> None:
-        while self._stays and not self.failed:
+        while self._stays:
             before = self.connections, self.counts["cuts"]
             self._own_end = False
             self._ending = ""
@@ -238,8 +238,6 @@ class VirtualFleet(Fleet):
     async def wait_all(self, what: str, lacks: Callable[[Device], str]) -> None:
         deadline = trio.current_time() + REST_SECONDS
         while waiting := {str(device.name): lack for device in self.devices if (lack := lacks(device))}:
-            if any(device.failed for device in self.devices):
-                return
             if trio.current_time() > deadline:
                 lines = "\n".join(f"  {name}: {lack}" for name, lack in waiting.items())
                 raise AssertionError(f"after {REST_SECONDS} s some still wait for {what}:\n{lines}")

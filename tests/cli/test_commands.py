@@ -8,6 +8,7 @@ from typer.testing import CliRunner
 
 from bimip.cli.commands import app
 from bimip.cli.failures import Exit
+from bimip.storage.lmdb import LmdbStore
 
 KEY = "k" * 32
 SIGNING = {"BIMIP_TOKENS_ALGORITHM": "HS256", "BIMIP_TOKENS_KEY": KEY}
@@ -117,3 +118,16 @@ def test_help_names_every_command() -> None:
     assert code == Exit.OK
     for command in ("serve", "token", "send", "listen", "tree", "kill"):
         assert f" {command} " in out
+
+
+def test_backups_are_made_and_put_in_place(tmp_path: Path) -> None:
+    environ = {"BIMIP_STORE_PATH": str(tmp_path / "store")}
+    LmdbStore(tmp_path / "store").close()
+    codes = [
+        typed("store", "backup", str(tmp_path / "one"), **environ)[0],
+        typed("store", "restore", str(tmp_path / "one"), **environ)[0],
+        typed("store", "stats", **environ)[0],
+        typed("store", "restore", str(tmp_path / "two"), **environ)[0],
+    ]
+
+    assert codes == [Exit.OK, Exit.OK, Exit.OK, Exit.FAILED]

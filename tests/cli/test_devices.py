@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -112,6 +113,33 @@ async def test_a_device_with_a_store_carries_on_where_it_stood(
 
     assert payloads(before) == ["one"]
     assert payloads(after) == ["two"]
+
+
+async def test_a_device_that_listens_after_an_older_store_was_put_back_is_told_and_shows_all_that_is_new(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """Those take the offsets of the ones that are lost."""
+    folder, copy = tmp_path / "store", tmp_path / "copy"
+    on_disk = replace(SETTINGS, store=StoreSettings(path=str(folder), map_size_bytes=64 << 20))
+    async with server(on_disk) as device:
+        await say(device(ALICE, "phone"), "A 1", "A 2")
+        capsys.readouterr()
+        await listen_until(device(BOB, "phone", tmp_path / "phone.db"), "A 2", capsys)
+    shutil.copytree(folder, copy)
+    async with server(on_disk) as device:
+        await say(device(ALICE, "phone"), "B 1", "B 2")
+        capsys.readouterr()
+        await listen_until(device(BOB, "phone", tmp_path / "phone.db"), "B 2", capsys)
+    shutil.rmtree(folder)
+    shutil.copytree(copy, folder)
+    async with server(on_disk) as device:
+        await say(device(ALICE, "phone"), "C 1", "C 2", "C 3")
+        capsys.readouterr()
+        printed = await listen_until(device(BOB, "phone", tmp_path / "phone.db"), "C 3", capsys)
+    shown_events = [line for line in printed.splitlines() if line.startswith("{")]
+
+    assert payloads("\n".join(shown_events)) == ["C 1", "C 2", "C 3"]
+    assert [json.loads(line)["event"] for line in shown_events][:2] == ["EpochChanged", "Connected"]
 
 
 async def test_a_sibling_sees_what_its_user_wrote(capsys: pytest.CaptureFixture[str]) -> None:

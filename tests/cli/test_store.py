@@ -1,11 +1,14 @@
+import os
+import signal
 from pathlib import Path
 
 import pytest
 
-from bimip.cli.failures import Failure
-from bimip.cli.store import check_store
+from bimip.cli.failures import Exit, Failure
+from bimip.cli.store import check_store, make_backup, restore_backup, show_stats
 from bimip.domain.ids import Offset
 from bimip.domain.records import Changes, Log, Table
+from bimip.storage import backup
 from bimip.storage.lmdb import LmdbStore
 from tests.harness.world import settings_for_tests
 
@@ -40,3 +43,66 @@ def test_a_store_in_use_and_one_that_is_not_there_are_told_so(tmp_path: Path) ->
     store.close()
     with pytest.raises(Failure, match="is no folder"):
         check_store(settings_for_tests(BIMIP_STORE_PATH=str(tmp_path / "none")))
+
+
+def test_a_store_is_backed_up_and_the_backup_put_back(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    made(tmp_path / "store", Changes(puts={Table.META: {("starts",): 1}}))
+    settings = settings_for_tests(BIMIP_STORE_ENGINE="lmdb", BIMIP_STORE_PATH=str(tmp_path / "store"))
+    make_backup(settings, tmp_path / "one")
+    copied = capsys.readouterr()
+    restore_backup(settings, tmp_path / "one")
+    restored = capsys.readouterr()
+    show_stats(settings)
+    stats = capsys.readouterr().out
+
+    assert copied.out.startswith(f"{tmp_path / 'one'}: ")
+    assert "100 % of" in copied.err
+    assert "in place; the server begins another epoch" in restored.out
+    assert f"lies in {tmp_path / 'store' / 'replaced-'}" in restored.out
+    assert "not served yet" in stats
+    assert "starts          1" in stats
+
+
+def test_what_cannot_be_copied_or_put_back_is_a_sentence(tmp_path: Path) -> None:
+    settings = settings_for_tests(BIMIP_STORE_ENGINE="lmdb", BIMIP_STORE_PATH=str(tmp_path / "store"))
+    with pytest.raises(Failure, match="no store"):
+        make_backup(settings, tmp_path / "one")
+    with pytest.raises(Failure, match="no store"):
+        show_stats(settings)
+    with pytest.raises(Failure, match="no backup"):
+        restore_backup(settings, tmp_path / "one")
+    store = LmdbStore(tmp_path / "store")
+    with pytest.raises(Failure, match="no backup"):
+        restore_backup(settings, tmp_path)
+    store.close()
+
+
+def test_a_store_in_memory_has_no_backups(tmp_path: Path) -> None:
+    for command in (make_backup, restore_backup):
+        with pytest.raises(Failure, match="nothing on disk") as failed:
+            command(settings_for_tests(), tmp_path / "one")
+
+        assert failed.value.code == Exit.SETTINGS
+
+
+def test_sigterm_ends_a_backup_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made(tmp_path / "store", Changes(puts={Table.META: {("starts",): 1}}))
+    before = signal.getsignal(signal.SIGTERM)
+    monkeypatch.setattr(backup, "_declare", lambda *_: os.kill(os.getpid(), signal.SIGTERM))
+    with pytest.raises(KeyboardInterrupt):
+        make_backup(
+            settings_for_tests(BIMIP_STORE_ENGINE="lmdb", BIMIP_STORE_PATH=str(tmp_path / "store")), tmp_path / "one"
+        )
+
+    assert [path.name for path in tmp_path.iterdir()] == ["store"]
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_a_screen_that_is_gone_does_not_end_a_backup(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made(tmp_path / "store", Changes(puts={Table.META: {("starts",): 1}}))
+    with (tmp_path / "screen").open("w") as screen:
+        monkeypatch.setattr("sys.stderr", screen)
+    settings = settings_for_tests(BIMIP_STORE_ENGINE="lmdb", BIMIP_STORE_PATH=str(tmp_path / "store"))
+    make_backup(settings, tmp_path / "one")
+
+    assert (tmp_path / "one").is_dir()

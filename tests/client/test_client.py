@@ -852,6 +852,25 @@ def test_what_was_read_is_told_again_until_a_heartbeat_has_passed() -> None:
 
 
 @both_backends
+async def test_what_was_read_in_another_epoch_is_not_told() -> None:
+    """There the place may be another message's, which nobody has read."""
+    server = FakeServer()
+    async with a_client(server) as client:
+        peer = await server.accept()
+        await peer.greet(epoch=7)
+        await next_of(client, Connected)
+        await client.mark_read("c1", 5)
+        await peer.expect(Signal)
+        peer.cut()
+        peer = await server.accept()
+        await peer.greet(epoch=8)
+        await next_of(client, Connected)
+        await client.mark_read("c1", 2)
+
+        assert (await peer.expect(Signal))[0].upto == 2
+
+
+@both_backends
 async def test_logging_out_ends_the_client() -> None:
     server = FakeServer()
     async with a_client(server) as client, anyio.create_task_group() as tasks:

@@ -158,6 +158,19 @@ async def test_receipts_are_events_and_outlive_the_process_and_the_version_goes_
         assert client.receipts("c1", 2) == {"bob": {"delivered": 50, "read": 70}}
 
 
+def test_a_whole_state_takes_the_place_of_what_was_known() -> None:
+    """In another epoch what was known may be of messages that are lost, whose places others take."""
+    book = ReceiptBook(Store())
+    book.page(page(0, 6, item((1, 9, 50)), reset=True, complete=True))
+    book.forget_version()
+
+    assert book.page(page(0, 2, item((1, 4, 50), (6, 6, 60)), reset=True)) == []
+    assert book.page(page(2, 3, item((1, 4, 50), (6, 7, 60)), complete=True)) == [changed((7, 7, 60))]
+    assert [offset for offset in range(1, 10) if book.of("c1", offset)] == [1, 2, 3, 4, 6, 7]
+    assert book.items([item((8, 8, 70))]) == [changed((8, 8, 70))]
+    assert book.of("c1", 6) == {"bob": {"delivered": 60}}
+
+
 @both_backends
 async def test_in_another_epoch_the_whole_state_is_asked_for() -> None:
     server = FakeServer()

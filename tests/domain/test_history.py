@@ -95,6 +95,12 @@ class Model:
         self._move(peer, max(floor, upto), above | more)
         return self.cursors[peer][0]
 
+    def return_to(self, peer: Peer, upto: int, held: set[int], now: Millis) -> int | Fault:
+        """What was never given is of another epoch, and acknowledges nothing."""
+        if max([upto, *held]) > len(self.logs[peer.eid]):
+            return self.cursors.setdefault(peer, (0, set()))[0]
+        return self.acknowledge(peer, upto, held, now)
+
     def _move(self, peer: Peer, floor: int, above: set[int]) -> None:
         log = self.logs[peer.eid]
         floor = max(floor, self.firsts[peer.eid] - 1)
@@ -186,7 +192,7 @@ class History(RuleBasedStateMachine):
     def return_with_a_position(self, who: tuple[str, str], upto: int, pieces: list[tuple[int, int]]) -> None:
         peer = self.peers[who]
         held = ranges.above(ranges.normal((first, first + length) for first, length in pieces), upto)
-        expected = self.model.acknowledge(peer, upto, set(ranges.offsets(held)), self.ledger.now)
+        expected = self.model.return_to(peer, upto, set(ranges.offsets(held)), self.ledger.now)
         self.expect(Seat(peer.user, peer.device, CHAT, Offset(upto), held), expected)
 
     @rule(who=peers, start=st.sampled_from([FIRST, HEAD]))

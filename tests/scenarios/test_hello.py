@@ -183,30 +183,49 @@ async def test_start_with_the_last_two(autojump_clock: MockClock) -> None:
         assert laptop.welcome.gaps == []
 
 
-async def test_a_position_beyond_the_head_is_refused_and_says_why(autojump_clock: MockClock) -> None:
-    async with open_world() as world:
+async def test_a_device_that_is_ahead_of_the_server_is_greeted_as_one_of_another_epoch(
+    autojump_clock: MockClock, open_store: OpenStore
+) -> None:
+    async with open_world(open_store=open_store) as world:
         await world.register("bob")
         await world.fill("bob", 1, 2)
-        for beyond in (at(3), at(1, (3, 3))):
-            phone = world.connect("bob", "phone")
-            phone.send(hello=pb.Hello(partitions=[beyond]), ref=1)
-            heard = await phone.heard()
-
-            assert [(error.code, error.ref) for error in heard.errors] == [(pb.ErrorCode.OFFSET_BEYOND_HEAD, 1)]
-            assert "the log of 'chat' ends at 2" in heard.errors[0].message
-            assert await phone.closed() == 4106
-
-
-async def test_held_offsets_beyond_the_head_are_refused_also_without_a_position(autojump_clock: MockClock) -> None:
-    async with open_world() as world:
-        await world.register("bob")
-        await world.fill("bob", 1, 2)
-        phone = world.connect("bob", "phone")
         held = go_on()
         held.held = at(0, (100, 200)).held
-        phone.send(hello=pb.Hello(partitions=[held]), ref=1)
+        epoch = (await world.join("bob", "phone", at(0))).welcome.epoch
+        for position, version in ((at(3), 0), (at(1, (3, 3)), 0), (held, 0), (at(1), 1000)):
+            phone = await world.join("bob", "phone", position, epoch=epoch, state_version=version)
+            heard = await phone.heard()
+            told = phone.welcome.epoch
 
-        assert (await phone.heard()).codes == [pb.ErrorCode.OFFSET_BEYOND_HEAD]
+            assert told not in {0, epoch}
+            assert heard.payloads == [b"1", b"2"]
+            assert (heard.states[0].reset, heard.states[-1].complete) == (True, True)
+
+            phone = await world.join("bob", "phone", at(0), epoch=told)
+
+            assert phone.welcome.epoch == told
+
+
+async def test_one_partition_that_is_ahead_is_enough(autojump_clock: MockClock) -> None:
+    async with open_world() as world:
+        await world.register("bob")
+        await world.fill("bob", 1, 2)
+        epoch = (await world.join("bob", "phone", at(0))).welcome.epoch
+        phone = await world.join("bob", "phone", at(2), at(1, partition="feed"), epoch=epoch)
+
+        assert phone.welcome.epoch != epoch
+        assert [(log.partition, log.position) for log in phone.welcome.logs] == [("chat", 0), ("feed", 0)]
+
+
+async def test_what_is_written_after_a_device_was_ahead_reaches_it(autojump_clock: MockClock) -> None:
+    async with open_world() as world:
+        await world.register("bob")
+        await world.fill("bob", 1, 2)
+        phone = await world.join("bob", "phone", at(5), epoch=0)
+        await phone.heard()
+        await world.fill("bob", 3)
+
+        assert (await phone.heard()).payloads == [b"3"]
 
 
 async def test_a_new_device_starts_at_the_head_and_fetches_history_backwards(

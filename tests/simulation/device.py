@@ -83,8 +83,6 @@ class Device:
     ) -> None:
         self.name = name
         self.mood = CALM
-        self.failed = ""
-        """Why it cannot go on: the server has forgotten what this device knows."""
         self.link: Link | None = None
         self.connections = 0
         self.shelves: dict[str, Shelf] = {}
@@ -117,8 +115,6 @@ class Device:
             self._end(self.link, 1006)
 
     def _dial(self) -> None:
-        if self.failed:
-            return
         frames: list[Link] = []
         line = self._around.dial(
             self.name,
@@ -239,15 +235,14 @@ class Device:
             self._welcome(link, scheme.hello)
             return
         error = scheme.error
-        if error.code == pb.OFFSET_BEYOND_HEAD:
-            self.failed = error.message
-            self._complain("I1", "lost", f"the server forgot what it sent: {error.message}")
-        elif error.code not in AGAIN:
+        if error.code not in AGAIN:
             self._complain("I5", "client", f"Hello was answered with {str(scheme)[:200]}")
         self.cut()
 
     def _welcome(self, link: Link, hello: pb.Hello) -> None:
         self._around.record(sight.opened(self.name, hello))
+        if self._epoch not in {0, hello.epoch}:
+            self._begin_anew()
         self._epoch, link.version = hello.epoch, hello.state_version
         for log in hello.logs:
             link.heads[log.partition] = log.head
@@ -266,6 +261,13 @@ class Device:
             else:
                 result.error.id = result.error.id or message_id
                 self._take_error(link, result.error)
+
+    def _begin_anew(self) -> None:
+        """Another epoch: an older copy of the server's store was put back."""
+        self.counts["told another epoch"] += 1
+        self.shelves = {}
+        self.version = 0
+        self._answered.clear()
 
     def _take_body(self, link: Link, body: pb.Body) -> None:
         for signal in body.signals:

@@ -12,6 +12,8 @@ from typing import Literal, TypeVar
 
 import trio
 
+from bimip.domain.ids import Stamp
+from bimip.domain.records import Table
 from bimip.storage.memory import MemoryStore, _State
 from bimip.storage.worker import InlineWorker
 from tests.simulation.agenda import sleep_ticks
@@ -25,12 +27,16 @@ class Disk(MemoryStore):
 
     syncs = True
     """Switched off by a test that shows that the loss is noticed."""
+    notices_copies = True
+    """The same."""
 
     def __init__(self) -> None:
         super().__init__()
         self.commit_under_way = False
         self._on_disk: _State | None = None
         """Where that is less than what can be read."""
+        self._starts: int | None = None
+        """How often a server had started on it when it was put in place of another one."""
 
     def commit(self) -> None:
         if not self.syncs and self._on_disk is None:
@@ -39,21 +45,49 @@ class Disk(MemoryStore):
         if self.syncs:
             self._on_disk = None
 
+    @property
+    def put_back(self) -> str:
+        """Until a server has committed its start, and again where a loss of power took that away."""
+        is_old = self.notices_copies and self._starts is not None and self._starts == _starts(self._state)
+        return "an older copy" if is_old else ""
+
+    @put_back.setter
+    def put_back(self, _why: str) -> None:
+        pass
+
+    def copy(self) -> "Disk":
+        """As a backup of the running server has it."""
+        copy = type(self)()
+        copy._state = self._state.copy()
+        return copy
+
+    def put_in_place(self, newest: Stamp) -> "Disk":
+        """A copy of this copy, in the place of a store that had given this stamp."""
+        place = self.copy()
+        place._starts = _starts(place._state)
+        place.newest_served = newest
+        return place
+
     def after_power_loss(self, random: Random) -> "Disk":
         """Leaves this one to those who may still hold it: nothing that they do is seen by anybody."""
-        survivor = type(self)()
+        survivor = self._survivor()
         survivor._state = (self._on_disk or self._state).copy()
         if self._on_disk is None and self._is_lucky(random):
             self._finish(survivor._state)
         return survivor
 
     def after_kill(self, random: Random) -> "Disk":
-        survivor = type(self)()
+        survivor = self._survivor()
         survivor._state = self._state.copy()
         survivor._on_disk = self._on_disk
         if self._is_lucky(random):
             survivor._on_disk = self._on_disk or self._state.copy()
             self._finish(survivor._state)
+        return survivor
+
+    def _survivor(self) -> "Disk":
+        survivor = type(self)()
+        survivor._starts, survivor.newest_served = self._starts, self.newest_served
         return survivor
 
     def _is_lucky(self, random: Random) -> bool:
@@ -62,6 +96,10 @@ class Disk(MemoryStore):
     def _finish(self, state: _State) -> None:
         for changes in self._open or []:
             state.change(changes)
+
+
+def _starts(state: _State) -> int:
+    return state.get(Table.META, ("starts",)) or 0
 
 
 class SlowWorker(InlineWorker):

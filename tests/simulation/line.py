@@ -88,6 +88,10 @@ class Line(Peer):
         self._lost = self._random.random() < 0.5
         self.connection.cut()
 
+    def lose_everything(self) -> None:
+        """Nothing arrives any more."""
+        self._lost = True
+
     def linger(self, seconds: float) -> None:
         """The device takes nothing for a while."""
         self._down = max(self._down, self._agenda.tick_after(seconds))

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Literal
 
-Disaster = Literal["task kill", "process kill", "power loss"]
+Disaster = Literal["task kill", "process kill", "power loss", "backup", "restore"]
 Moment = Literal["now", "before", "after"]
 """Of a commit: at once, before it is on disk, or between that and its answers."""
 
@@ -73,6 +73,7 @@ def _faults(random: Random, messages: int) -> tuple[Fault, ...]:
 
     faults = [Fault(at(), "power loss", moment()) for _ in range(random.choice((2, 2, 3)))]
     faults += [Fault(at(), "process kill", moment()) for _ in range(random.choice((0, 1)))]
+    faults += _restores(random, messages)
     rare = random.sample(sorted(RARE), 1)
     kinds = [kind for kind in KINDS if kind not in RARE or kind in rare]
     chosen = random.sample(kinds, random.randint(6, len(kinds)))
@@ -81,3 +82,13 @@ def _faults(random: Random, messages: int) -> tuple[Fault, ...]:
         when = together if random.random() < 0.3 else at()
         faults.append(Fault(when, "task kill", moment() if kind == "journal" else "now", kind))
     return tuple(sorted(faults, key=lambda fault: fault.at))
+
+
+_COPYING: tuple[Disaster, ...] = ("backup", "restore", "restore")
+
+
+def _restores(random: Random, messages: int) -> list[Fault]:
+    """Copies of the store, of which one or another is put back: the last one, and perhaps twice."""
+    at = sorted(random.sample(range(messages // 20, messages * 19 // 20), random.choice((0, 0, 2, 3, 4))))
+    whats: list[Disaster] = ["backup", *(random.choice(_COPYING) for _ in at[1:])]
+    return [Fault(when, what) for when, what in zip(at, whats, strict=False)]

@@ -21,6 +21,7 @@ from trio.testing import MockClock
 
 from bimip.app import Server, Surroundings, open_server
 from bimip.config import Settings
+from bimip.domain.expiring import last_stamp
 from bimip.domain.identity import Claims
 from bimip.domain.ids import Millis
 from bimip.domain.records import Table
@@ -29,7 +30,7 @@ from bimip.users.connection import RefusedError
 from bimip.wire import bimip_pb2 as pb
 from tests.chaos.checker import Violation, check
 from tests.chaos.device import CALM, Mood
-from tests.chaos.history import Batch, Event, GapReason, Name, Opened
+from tests.chaos.history import Batch, Event, GapReason, Name, Opened, PutBack
 from tests.harness.memory import MemoryConnection
 from tests.harness.world import BEGIN, FOR_EVER, no_listeners, seeded_scheduler, settings_for_tests
 from tests.simulation.agenda import TICKS, Agenda, sleep_ticks
@@ -57,7 +58,8 @@ PARTS = (
     "gateway/connections",
     "gateway/listener",
 )
-EXPECTED_LOGS = {"process ended", "supervisor gave up", "operation set aside"}
+ANOTHER_EPOCH = "another epoch begins: what came after this copy is lost"
+EXPECTED_LOGS = {"process ended", "supervisor gave up", "operation set aside", ANOTHER_EPOCH}
 
 
 @dataclass
@@ -138,6 +140,9 @@ class Simulation:
         self._under_way = 0  # faults that are armed and have not happened
         self._life = trio.CancelScope()
         self._lines: list[Line] = []
+        self._lost_lines: list[Line] = []
+        self._copy: tuple[int, Disk] | None = None
+        """The last backup, and how many events had happened by then."""
         self._nursery: trio.Nursery
         self._seconds = 0.0
 
@@ -203,13 +208,18 @@ class Simulation:
             self._strike(replace(fault, moment="now"))
 
     def _happen(self, fault: Fault) -> None:
-        if self.server is None:
-            self._strike(fault)
+        if self.server is None or (fault.what == "restore" and self._copy is None):
+            self.agenda.after(0.1, self._strike, fault)
             return
         self._note(f"{fault.what} {fault.kind} {fault.moment}")
         self._under_way -= 1
         if fault.what == "task kill":
             self._kill_a(fault.kind)
+        elif fault.what == "backup":
+            self._copy = len(self.history), self.disk.copy()
+            self.counts["backups"] += 1
+        elif fault.what == "restore":
+            self._put_back()
         else:
             self.counts[f"{fault.what} {_WORDS[fault.moment]}"] += 1
             self._end_process(with_power=fault.what == "process kill")
@@ -232,7 +242,21 @@ class Simulation:
         for line in lines:
             self.counts["frames that met no room"] += line.busy
             line.lose()
+        self._lost_lines += lines
         self._life.cancel()
+
+    def _put_back(self) -> None:
+        """The server ends, and an older copy takes the place of its store."""
+        assert self._copy is not None
+        made, copy = self._copy
+        with self.disk.snapshot() as view:
+            newest = max(last_stamp(view), self.disk.newest_served)
+        self._end_process(with_power=True)
+        for line in self._lost_lines:
+            line.lose_everything()
+        self.disk = copy.put_in_place(newest)
+        self.record(PutBack(made))
+        self.counts["restores"] += 1
 
     def _kill_a(self, kind: str) -> None:
         server = self.server
@@ -381,7 +405,7 @@ class Simulation:
 
     async def _until(self, what: str, done: Callable[[], bool]) -> None:
         for _ in range(REST_SECONDS * 8):
-            if done() or any(device.failed for device in self.devices):
+            if done():
                 return
             await sleep_ticks(TICKS // 8)
         lacks = "; ".join(list(self._lacks())[:5])

@@ -28,6 +28,9 @@ ROWS = (
     ("kills of the process", "process kills"),
     ("ended while it starts", "ended while it starts"),
     ("task kills", "task kills"),
+    ("backups", "backups"),
+    ("restores", "restores"),
+    ("told another epoch", "told another epoch"),
 )
 
 

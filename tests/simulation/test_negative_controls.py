@@ -39,6 +39,12 @@ class UnsyncedDisk(Disk):
     syncs = False
 
 
+class TrustingDisk(Disk):
+    """An older copy that was put back is served as if it were the last one: no other epoch begins."""
+
+    notices_copies = False
+
+
 class Boastful:
     """A connection as a fetcher sees it that does not ask whether its frame was taken."""
 
@@ -97,6 +103,10 @@ def forgetting(decide: Callable[..., Any]) -> Callable[..., Any]:
 
 def test_a_disk_that_does_not_sync_loses_what_was_acknowledged() -> None:
     assert "lost" in kinds_found("lost", UnsyncedDisk)
+
+
+def test_an_older_copy_that_is_served_under_the_same_epoch_is_noticed() -> None:
+    assert "untold" in kinds_found("untold", TrustingDisk)
 
 
 def test_a_journal_that_answers_before_its_commit_loses_what_was_acknowledged(monkeypatch: pytest.MonkeyPatch) -> None:

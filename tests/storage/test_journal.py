@@ -74,6 +74,106 @@ async def test_two_stores_have_two_epochs(autojump_clock: MockClock) -> None:
     assert len(set(epochs)) == 2
 
 
+async def test_a_store_that_was_put_back_begins_another_epoch_once(autojump_clock: MockClock) -> None:
+    office = Office()
+    async with office.open():
+        first = office.get(Table.META, "epoch")
+    await trio.sleep(1)
+    office.store.put_back = "an older copy"
+    for _ in range(2):
+        async with office.open():
+            second = office.get(Table.META, "epoch")
+
+    assert second > first
+    assert office.statistics.put_back == "an older copy"
+    assert [str(error) for _, error in office.reports] == ["an older copy"]
+    assert [committed.another_epoch for committed in office.told] == [False, True, False]
+
+
+async def test_two_restores_of_one_backup_have_two_epochs_also_where_the_wall_clock_is_behind() -> None:
+    office = Office()
+    office.wall_clock = partial(Millis, BEGIN)
+    async with office.open():
+        copy = office.store._state.copy()
+    office.wall_clock = partial(Millis, BEGIN - 3_600_000)
+    epochs = []
+    for _ in range(2):
+        office.store._state = copy.copy()
+        office.store.put_back = "an older copy"
+        async with office.open():
+            epochs.append(office.get(Table.META, "epoch"))
+        office.store.newest_served = office.get(Table.META, "clock")
+
+    assert len(set(epochs)) == 2
+
+
+async def test_no_stamp_and_no_conversation_is_given_again_after_an_older_store_was_put_back() -> None:
+    """By these clients know what they have."""
+    office = Office()
+    office.wall_clock = partial(Millis, BEGIN)
+    async with office.open():
+        ann, _ = await office.pair()
+        await office.device("cat")
+        before = await office.execute(message(ann, "before"))
+        copy = office.store._state.copy()
+        lost = await office.execute(message(ann, "lost", to="cat"))
+    office.store._state = copy
+    office.store.put_back = "an older copy"
+    office.store.newest_served = lost.stamp
+    async with office.open():
+        again = await office.execute(message(ann, "again"))
+        await office.device("dan")
+        other = await office.execute(message(ann, "other", to="dan"))
+
+    assert before.stamp < lost.stamp < again.stamp
+    assert again.conversation == before.conversation
+    assert other.conversation not in {before.conversation, lost.conversation}
+
+
+async def test_numbers_of_conversations_do_not_run_out_however_often_a_store_is_put_back() -> None:
+    office = Office()
+    async with office.open():
+        ann, _ = await office.pair()
+    before = (1 << 32) - 10
+    office.store._state.records[Table.META]["conversations",] = before
+    office.store.put_back = "an older copy"
+    async with office.open():
+        sent = await office.execute(message(ann, "hello"))
+
+    assert sent.conversation == before + 1
+
+
+async def test_a_store_that_is_another_one_when_it_is_opened_again_begins_another_epoch(
+    autojump_clock: MockClock,
+) -> None:
+    office = Office()
+
+    def swap(step: str, _changes: Changes | None) -> None:
+        if step == "reopen":
+            office.store.put_back = "another store"
+
+    async with office.open():
+        first = office.get(Table.META, "epoch")
+        ann, _ = await office.pair()
+        office.store.after = swap
+        office.store.before = failing_once("commit", OutcomeUnknownError("the disk failed"))
+        office.submit("hello", message(ann, "hello"))
+        await trio.sleep(1)
+
+    assert office.get(Table.META, "epoch") > first
+    assert office.told[-1].another_epoch
+
+
+def failing_once(step: str, error: StorageError) -> Callable[[str, Changes | None], None]:
+    errors = [error]
+
+    def fail(at: str, _changes: Changes | None) -> None:
+        if at == step and errors:
+            raise errors.pop()
+
+    return fail
+
+
 async def test_the_clock_is_ahead_of_every_stamp_ever_given_also_when_the_wall_clock_stepped_back() -> None:
     office = Office()
     stamps = []

@@ -67,15 +67,6 @@ async def test_how_many_names_are_remembered_is_bounded() -> None:
     assert len(services._eids) <= MAX_REMEMBERED
 
 
-async def test_the_epoch_is_the_stores() -> None:
-    store = CountedStore()
-    services = services_on(store)
-    before = services.epoch()
-    store.put(Table.META, ("epoch", 42))
-
-    assert (before, services.epoch()) == (0, 42)
-
-
 async def test_the_grace_period_is_told_in_milliseconds_and_kept_in_seconds() -> None:
     assert services_on(MemoryStore()).grace_seconds == pytest.approx(12.5)
 
