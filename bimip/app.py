@@ -14,7 +14,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from contextlib import asynccontextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
-from pathlib import Path
 from random import Random, SystemRandom
 from typing import Any
 
@@ -321,8 +320,11 @@ def open_store(settings: Settings) -> Store:
     store = settings.store
     if store.engine == "memory":
         return MemoryStore(quota_bytes=store.quota_bytes)
-    Path(store.path).mkdir(parents=True, exist_ok=True)
-    return LmdbStore(store.path, map_bytes=store.map_size_bytes, quota_bytes=store.quota_bytes)
+    opened = LmdbStore(store.path, map_bytes=store.map_size_bytes, quota_bytes=store.quota_bytes)
+    if opened.narrowed:
+        narrowed = [str(path) for path in opened.narrowed]
+        _log.warning("other accounts of this machine could read the store until now", narrowed=narrowed)
+    return opened
 
 
 @asynccontextmanager

@@ -43,6 +43,7 @@ from bimip.storage.keys import PACK_ALL as PACK_KEYS
 from bimip.storage.keys import UNPACK as UNPACK_KEY
 from bimip.storage.owner import Owner
 from bimip.storage.packing import FORMAT, PACK_ALL, UNPACK
+from bimip.storage.privacy import FILE_MODE, open_private, private_folder
 from bimip.storage.trees import IndexTrees, SequenceTrees
 
 TIB = 1 << 40
@@ -172,11 +173,13 @@ class _Snapshot:
 
 class LmdbStore:
     def __init__(self, folder: str | Path, *, map_bytes: int = TIB, quota_bytes: int = 0) -> None:
-        """Open the store in a folder, which is made if it is missing.
+        """Open the store in a folder, which is made if it is missing; folder and files are for their owner alone.
 
         Raises StoreLockedError, StoreDamagedError, StorageError.
         """
         self._folder = Path(folder)
+        self.narrowed: list[Path] = []
+        """What other accounts could open until this store was opened."""
         self._wanted_map_bytes = map_bytes
         self._wanted_quota_bytes = quota_bytes
         self._transaction: lmdb.Transaction[bytes] | None = None
@@ -294,7 +297,7 @@ class LmdbStore:
     def _disk_is_full(self) -> bool:
         probe = self._folder / "probe"
         try:
-            with probe.open("wb") as file:
+            with open(probe, "wb", opener=open_private) as file:
                 os.posix_fallocate(file.fileno(), 0, PROBE_BYTES)
         except OSError as error:
             return error.errno in _FULL
@@ -318,7 +321,7 @@ class LmdbStore:
     def reopen(self) -> None:
         self.close()
         with self._errors():
-            self._folder.mkdir(parents=True, exist_ok=True)
+            self.narrowed += private_folder(self._folder)
             self._owner = Owner(self._folder)
         try:
             with self._errors():
@@ -362,6 +365,7 @@ class LmdbStore:
                     max_dbs=len(_with_a_tree()) + 2,
                     max_readers=MAX_READERS,
                     max_spare_txns=1,
+                    mode=FILE_MODE,
                 )
             except lmdb.Error as error:
                 if code_of(error) != errno.ENOMEM or map_bytes // 4 < SMALLEST_MAP:
