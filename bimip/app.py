@@ -110,6 +110,7 @@ class Server:
             surroundings.wall_clock,
             self.poller,
             self.alarms,
+            self.users.is_revoked,
             lambda: current_child().grace(),
         )
         self.listener = Listener(
@@ -371,6 +372,12 @@ async def serve(settings: Settings) -> None:
     with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
         async with open_server(settings, Surroundings(open_store)) as server:
             settle_garbage_collector()
+            if settings.gateway.is_open_in_plaintext:
+                _log.warning(
+                    "plain WebSocket beyond this machine: tokens and messages can be read on the way, unless a proxy "
+                    "in front speaks TLS and nobody else can reach this address",
+                    host=settings.gateway.host,
+                )
             _log.info("serving", port=server.listener.port, console=server.console_port, store=settings.store.path)
             async for number in signals:
                 if number != signal.SIGHUP:
@@ -420,6 +427,7 @@ def _gateway_settings(settings: Settings, certificate: Certificate | None) -> Ga
         port=given.port,
         tls=certificate,
         origins=given.origins,
+        names=given.names,
         handshake_seconds=given.handshake_seconds,
         heartbeat_seconds=given.heartbeat_seconds,
         send_seconds=given.send_seconds,

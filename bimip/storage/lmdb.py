@@ -297,8 +297,11 @@ class LmdbStore:
     def _disk_is_full(self) -> bool:
         probe = self._folder / "probe"
         try:
-            with open(probe, "wb", opener=open_private) as file:
-                os.posix_fallocate(file.fileno(), 0, PROBE_BYTES)
+            file = open_private(probe, os.O_WRONLY)
+            try:
+                os.posix_fallocate(file, 0, PROBE_BYTES)
+            finally:
+                os.close(file)
         except OSError as error:
             return error.errno in _FULL
         finally:

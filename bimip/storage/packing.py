@@ -30,7 +30,7 @@ from bimip.domain.records import (
 )
 from bimip.storage.keys import RECEIPT_STATE
 
-FORMAT = 5
+FORMAT = 6
 
 _WIDE = 0x80
 """In a record's first byte: its offsets have 64 bits, not 32."""

@@ -27,7 +27,7 @@ def private_folder(folder: Path) -> list[Path]:
     return [path for path, mode in found if _narrow(path, mode)]
 
 
-def open_private(path: str | Path, flags: int) -> int:
+def open_private(path: Path, flags: int) -> int:
     """A descriptor of a file that is made, if it is missing, for its owner alone."""
     return os.open(path, flags | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
 
