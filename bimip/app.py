@@ -14,7 +14,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from contextlib import asynccontextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
-from pathlib import Path
 from random import Random, SystemRandom
 from typing import Any
 
@@ -38,7 +37,6 @@ from bimip.names import NameRefusedError, conversation_id, normal_eid
 from bimip.storage.interface import Store
 from bimip.storage.journal import Journal, JournalStatistics
 from bimip.storage.lmdb import LmdbStore
-from bimip.storage.mark import beside
 from bimip.storage.memory import MemoryStore
 from bimip.storage.queue import OperationQueue
 from bimip.storage.retention import Retention, RetentionSettings
@@ -114,6 +112,7 @@ class Server:
             surroundings.wall_clock,
             self.poller,
             self.alarms,
+            self.users.is_revoked,
             lambda: current_child().grace(),
         )
         self.listener = Listener(
@@ -328,7 +327,6 @@ def open_store(settings: Settings) -> Store:
     store = settings.store
     if store.engine == "memory":
         return MemoryStore(quota_bytes=store.quota_bytes)
-    Path(store.path).mkdir(parents=True, exist_ok=True)
     opened = LmdbStore(
         store.path,
         map_bytes=store.map_size_bytes,
@@ -336,7 +334,10 @@ def open_store(settings: Settings) -> Store:
         serves=True,
         report_damage=lambda place: _log.error("the store is damaged", place=place, advice="run `bimip store check`"),
     )
-    if opened.mark_path != beside(Path(store.path)):
+    if opened.narrowed:
+        narrowed = [str(path) for path in opened.narrowed]
+        _log.warning("other accounts of this machine could read the store until now", narrowed=narrowed)
+    if not opened.mark_is_beside:
         advice = "let the server write in the folder above, so that a whole folder that is put back is noticed too"
         _log.warning("the mark of what was served is not beside the store", mark=str(opened.mark_path), advice=advice)
     return opened
@@ -386,6 +387,12 @@ async def serve(settings: Settings) -> None:
     with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
         async with open_server(settings, Surroundings(open_store)) as server:
             settle_garbage_collector()
+            if settings.gateway.is_open_in_plaintext:
+                _log.warning(
+                    "plain WebSocket beyond this machine: tokens and messages can be read on the way, unless a proxy "
+                    "in front speaks TLS and nobody else can reach this address",
+                    host=settings.gateway.host,
+                )
             _log.info("serving", port=server.listener.port, console=server.console_port, store=settings.store.path)
             async for number in signals:
                 if number != signal.SIGHUP:
@@ -436,6 +443,7 @@ def _gateway_settings(settings: Settings, certificate: Certificate | None) -> Ga
         port=given.port,
         tls=certificate,
         origins=given.origins,
+        names=given.names,
         handshake_seconds=given.handshake_seconds,
         heartbeat_seconds=given.heartbeat_seconds,
         send_seconds=given.send_seconds,

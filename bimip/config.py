@@ -109,8 +109,15 @@ def _host(value: Raw) -> str:
     return _text(value).strip()
 
 
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False  # a name may lead anywhere
+
+
 def _loopback(value: Raw) -> str:
-    if _text(value) != "localhost" and not ipaddress.ip_address(_text(value)).is_loopback:
+    if not _is_loopback(_text(value)):
         raise ValueError
     return _text(value)
 
@@ -134,6 +141,13 @@ def _origins(value: Raw) -> tuple[str, ...]:
     if not all(origin == "*" or re.fullmatch(r"https?://[^/\s]+", origin) for origin in origins):
         raise ValueError
     return origins
+
+
+def _names(value: Raw) -> tuple[str, ...]:
+    names = tuple(_text(item).lower() for item in _list(value))
+    if not all(re.fullmatch(r"[a-z0-9._-]+|[0-9a-f:]+", name) for name in names):
+        raise ValueError
+    return names
 
 
 def _networks(value: Raw) -> tuple[str, ...]:
@@ -179,11 +193,18 @@ class GatewaySettings:
     origins: tuple[str, ...] = _setting(
         (), Rule(_origins, 'a list of origins such as "https://chat.example.org", or "*"')
     )
+    names: tuple[str, ...] = _setting((), Rule(_names, 'a list of host names such as "chat.example.org"'))
+    allow_plaintext: bool = _setting(False, Rule(_flag, "true or false"))  # noqa: FBT003 - the default itself
     handshake_seconds: float = _setting(5.0, _seconds(0.1, 300))
     heartbeat_seconds: float = _setting(30.0, _seconds(0.1, 3600))
     send_seconds: float = _setting(30.0, _seconds(0.1, 3600))
     message_seconds: float = _setting(30.0, _seconds(0.1, 3600))
     drain_seconds: float = _setting(5.0, _seconds(0, 300))
+
+    @property
+    def is_open_in_plaintext(self) -> bool:
+        """Whether other machines may reach the server, and everybody between read what they say."""
+        return not self.tls_certificate and not _is_loopback(self.host)
 
 
 @dataclass(frozen=True, slots=True)
@@ -386,12 +407,22 @@ def _contradictions(settings: Settings) -> Iterator[str]:
     for name in retention.history_days:
         if name not in settings.partitions.names:
             yield f"retention.history_days.{name} does not exist; {_meant(name, settings.partitions.names)}"
-    if settings.gateway.tls_key and not settings.gateway.tls_certificate:
-        yield "gateway.tls_key is set without gateway.tls_certificate; allowed: both, or the certificate alone"
+    yield from _insecurities(settings.gateway)
     if settings.tokens.key and settings.tokens.key_file:
         yield "tokens.key and tokens.key_file are both set; allowed: one of them"
     if settings.console.operator_token and settings.console.operator_token_file:
         yield "console.operator_token and console.operator_token_file are both set; allowed: one of them"
+
+
+def _insecurities(gateway: GatewaySettings) -> Iterator[str]:
+    if gateway.is_open_in_plaintext and not gateway.allow_plaintext:
+        yield (
+            f"gateway.host is {gateway.host!r}, where other machines could reach the server, and what they say could "
+            "be read on the way; set gateway.tls_certificate, or, where a proxy in front speaks TLS, "
+            "gateway.allow_plaintext = true"
+        )
+    if gateway.tls_key and not gateway.tls_certificate:
+        yield "gateway.tls_key is set without gateway.tls_certificate; allowed: both, or the certificate alone"
 
 
 def _read_secret(name: str, secret: Secret, file: str) -> Secret:

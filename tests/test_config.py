@@ -60,10 +60,10 @@ def test_the_demo_loads() -> None:
 
 
 def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
-    file = written(tmp_path, "[gateway]\nport = 1000\nhost = '0.0.0.0'\n")
+    file = written(tmp_path, "[gateway]\nport = 1000\nhost = '127.0.0.2'\n")
     settings = load_settings(file, {"BIMIP_GATEWAY_PORT": "2_000"})
 
-    assert (settings.gateway.host, settings.gateway.port) == ("0.0.0.0", 2000)
+    assert (settings.gateway.host, settings.gateway.port) == ("127.0.0.2", 2000)
 
 
 def test_every_kind_of_value_can_come_from_the_environment() -> None:
@@ -246,3 +246,30 @@ def test_an_operators_token_that_can_be_guessed_is_refused() -> None:
         ConfigError, match=r"console\.operator_token is too short to be safe: use 16 characters or more"
     ):
         ConsoleSettings(operator_token=Secret("admin")).read_operator_token()
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "chat.example.org"])
+def test_plaintext_beyond_this_machine_is_refused_with_the_two_ways(host: str) -> None:
+    with pytest.raises(ConfigError, match=r"set gateway\.tls_certificate, or, .* a proxy .*gateway\.allow_plaintext"):
+        load_settings(None, {"BIMIP_GATEWAY_HOST": host})
+
+    allowed = load_settings(None, {"BIMIP_GATEWAY_HOST": host, "BIMIP_GATEWAY_ALLOW_PLAINTEXT": "true"})
+    encrypted = load_settings(None, {"BIMIP_GATEWAY_HOST": host, "BIMIP_GATEWAY_TLS_CERTIFICATE": "server.pem"})
+
+    assert allowed.gateway.is_open_in_plaintext
+    assert not encrypted.gateway.is_open_in_plaintext
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.8.8.8", "::1", "localhost"])
+def test_on_this_machine_plaintext_needs_no_word(host: str) -> None:
+    assert not load_settings(None, {"BIMIP_GATEWAY_HOST": host}).gateway.is_open_in_plaintext
+
+
+@pytest.mark.parametrize("names", ["https://chat.example.org", "chat.example.org:443", "a b"])
+def test_the_servers_own_names_are_names_alone(names: str) -> None:
+    assert load_settings(None, {"BIMIP_GATEWAY_NAMES": "Chat.Example.org,::1"}).gateway.names == (
+        "chat.example.org",
+        "::1",
+    )
+    with pytest.raises(ConfigError, match="a list of host names"):
+        load_settings(None, {"BIMIP_GATEWAY_NAMES": names})

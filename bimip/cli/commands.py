@@ -29,7 +29,14 @@ Config = Annotated[
     ),
 ]
 As = Annotated[Path | None, typer.Option("--as", help="A file with this device's token.", metavar="FILE")]
-Token = Annotated[str, typer.Option(envvar="BIMIP_TOKEN", help="This device's token itself.", show_default=False)]
+Token = Annotated[
+    str,
+    typer.Option(
+        envvar="BIMIP_TOKEN",
+        help="This device's token itself: better in the environment or a file, since others see a command's words.",
+        show_default=False,
+    ),
+]
 Url = Annotated[
     str, typer.Option(envvar="BIMIP_URL", help="The server. Else where the settings put one on this machine.")
 ]

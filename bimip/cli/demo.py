@@ -36,7 +36,9 @@ def prepare(settings: Settings) -> Demo:
         )
     demo = Demo(Path(tokens.key_file).parent, settings)
     for file in (Path(tokens.key_file), Path(console.operator_token_file)):
-        if not file.exists():
+        if file.exists():
+            file.chmod(0o600)
+        else:
             _write(file, secrets.token_hex(32))
     for eid, device in DEVICES:
         _write(demo.token_file(eid, device), sign(settings, eid, device, LIFETIME_SECONDS))

@@ -36,9 +36,9 @@ class Device:
 
 
 def read_token(token: str, file: Path | None) -> str:
-    """The token given, or the one in `file`."""
-    if token:
-        return token
+    """The token given, or the one in `file`, without space and line ends around it."""
+    if token.strip():
+        return token.strip()
     if file is None:
         raise Failure(Exit.USAGE, "as whom? give --as FILE with a token, or set BIMIP_TOKEN; `bimip token` makes one")
     try:

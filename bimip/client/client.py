@@ -86,7 +86,8 @@ async def open_client(
 
     path        the device's SQLite file; a file belongs to one device and one process at a time. Without one nothing
                 outlives the block.
-    token       or a function that makes one, called for each connection. It must not block.
+    token       or a function that makes one, called for each connection. It must not block. Space and line ends
+                around it are stripped.
     partitions  what to receive. Without any the client only sends: choose that for one that takes no events, because
                 what is not taken is not acknowledged, and the server gives such a device up after a while.
     start, last where a device begins that has no position yet: HEAD, FIRST, or LAST with a number of entries
@@ -341,6 +342,7 @@ class Client:
 
     async def refresh_token(self, token: str) -> None:
         """Replace the token of this connection and of the next ones. Raises Refused if it is not accepted."""
+        token = token.strip()
         await self._ask(TokenAuthority(action=TokenAuthorityAction.REFRESH, token=token), TokenAuthority)
         if not callable(self._token):
             self._token = token
@@ -404,7 +406,7 @@ class Client:
         return retry
 
     async def _connect_once(self) -> End:
-        self._last_token = self._token() if callable(self._token) else self._token
+        self._last_token = self._current_token()
         try:
             connection = await self._connect(self._url, self._last_token)
         except ConnectFailed as failed:
@@ -419,7 +421,11 @@ class Client:
     def _has_other_token(self, end: End) -> bool:
         if not callable(self._token) or end.code not in {Close.TOKEN_EXPIRED, Close.UNAUTHENTICATED}:
             return False
-        return self._token() != self._last_token
+        return self._current_token() != self._last_token
+
+    def _current_token(self) -> str:
+        """Without the line end that a file or a secret of the surroundings put behind it."""
+        return (self._token() if callable(self._token) else self._token).strip()
 
     def _set_link(self, link: Link | None) -> None:
         self._link = link

@@ -10,12 +10,17 @@
 Calls are synchronous: each is a few row operations in memory or in the page cache. What the user wrote is synced to
 disk before `put` returns; everything else survives a killed process, and after a power cut the server sends the last
 of it again (the position then is the older one).
+
+The file and those that SQLite keeps beside it are for their owner alone, whatever the umask.
 """
 
 import json
+import logging
+import os
 import sqlite3
+import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -23,6 +28,8 @@ from bimip.client.errors import StoreError
 from bimip.domain.ids import Offset
 from bimip.domain.records import Run, Runs
 from bimip.session.position import Position
+
+_log = logging.getLogger("bimip.client")
 
 SCHEMA_VERSION = 1
 SCHEMA = """
@@ -69,6 +76,8 @@ class Store:
     def __init__(self, path: str | Path = ":memory:", *, known_limit: int = 20_000) -> None:
         self._known_limit = known_limit
         self._depth = 0
+        if str(path) != ":memory:":
+            _make_private(Path(path))
         try:
             self._db = sqlite3.connect(path, isolation_level=None, timeout=0.5, check_same_thread=False)
         except sqlite3.OperationalError as problem:
@@ -229,3 +238,23 @@ class Store:
 
 def _runs(text: str) -> Runs:
     return tuple(Run(*run) for run in json.loads(text))
+
+
+def _make_private(path: Path) -> None:
+    """The file as it is to be before SQLite opens it. What lies beside it gets its mode from SQLite."""
+    try:
+        with suppress(FileExistsError):  # which must not be opened here: closing it would end its locks in this process
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+        for file in (path, *(path.with_name(path.name + end) for end in ("-wal", "-shm", "-journal"))):
+            with suppress(FileNotFoundError):
+                _narrow(file)
+    except OSError as problem:
+        raise StoreError(f"{path} cannot be opened for its owner alone: {problem.strerror}") from problem
+
+
+def _narrow(file: Path) -> None:
+    mode = stat.S_IMODE(file.stat().st_mode)
+    if mode != 0o600:
+        file.chmod(0o600)
+    if mode & 0o077:
+        _log.warning("%s could be read by other accounts until now", file)

@@ -61,6 +61,8 @@ async def _open(url: str, token: str, ssl_context: ssl.SSLContext | None) -> Con
     parts = urlsplit(url)
     if parts.scheme not in {"ws", "wss"} or not parts.hostname:
         raise ConnectFailed(f"{url!r} is no address of a server: it begins with ws:// or wss://", status=400)
+    if not (token.isascii() and token.isprintable() and " " not in token):  # h11's error would quote it
+        raise ConnectFailed("the token holds a character that no token has", code=Close.UNAUTHENTICATED)
     secure = parts.scheme == "wss"
     port = parts.port or (443 if secure else 80)
     try:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from bimip.domain import receipts
-from bimip.domain.appending import EMPTY_LOG
+from bimip.domain.appending import EMPTY_LOG, NOBODY
 from bimip.domain.batch import Decision, Put, StateNews
 from bimip.domain.cursor import START, advance
 from bimip.domain.ids import ConversationId, ConversationOffset, UserId, Version
@@ -160,7 +160,9 @@ def _history(view: Reader, conversation: ConversationId, first: int, last: int) 
 
 
 def _was_sent_to(view: Reader, mention: Mention, user: UserId) -> bool:
-    return not mention.addressed or bool(view.get(Table.ADDRESSED, (mention.stamp, user)))
+    return not mention.addressed or any(
+        one.device != NOBODY for one in view.get(Table.ADDRESSED, (mention.stamp, user)) or ()
+    )
 
 
 class _Book:

@@ -15,6 +15,7 @@ from bimip.domain.operations import Append, Appended, Fault, Post, Refused
 from bimip.domain.records import (
     Addressed,
     Conversation,
+    Device,
     Entry,
     Index,
     Key,
@@ -39,6 +40,9 @@ QUOTA_RETRY_MS = 3_600_000
 BODIES, CONVERSATIONS, DIRECT, LOGS = Table.BODIES, Table.CONVERSATIONS, Table.DIRECT, Table.LOGS
 SEEN, STORED, USERS = Table.SEEN, Table.STORED, Table.USERS
 ENTRIES, HISTORY, CHAINS, SEQS = Run.ENTRIES, Run.HISTORY, Run.CHAINS, Index.SEQS
+
+NOBODY = DeviceId(0)
+"""No device has this number."""
 
 EMPTY_LOG = Log(Offset(1), Offset(0))
 
@@ -209,20 +213,25 @@ def _other_member(view: Reader, op: Append) -> UserId | Refused:
 
 
 def _addresses(view: Reader, op: Append, recipient: UserId) -> dict[UserId, list[Addressed]] | Refused:
-    """The devices that a message names, by user. Naming one that does not exist would lose the message silently."""
+    """The devices that a message names, by user.
+
+    Naming one of one's own that does not exist would lose the message silently, so that is refused. Of the recipient's,
+    only siblings may know which exist: what names none is kept like the others, for nobody, and nobody can tell.
+    """
     addressed: dict[UserId, list[Addressed]] = {}
     for address in op.addresses:
         user = view.get(Table.USERS, (address.eid,))
         if user is None or user.number not in {recipient, op.user}:
             sentence = f"{address.eid!r} is neither the recipient nor the sender; address only their devices"
             return Refused(Fault.INVALID, sentence, "devices")
-        device = view.get(Table.DEVICES, (user.number, address.device))
-        if device is None:
+        device: Device | None = view.get(Table.DEVICES, (user.number, address.device))
+        if device is None and user.number == op.user:
             sentence = (
                 f"{address.eid!r} has no device {address.device!r}; leave it out, or address it once it connected"
             )
             return Refused(Fault.NOT_FOUND, sentence, "devices")
-        addressed.setdefault(user.number, []).append(Addressed(DeviceId(device.number), address.payload))
+        number = NOBODY if device is None else device.number
+        addressed.setdefault(user.number, []).append(Addressed(number, address.payload))
     return addressed
 
 

@@ -5,7 +5,7 @@ from typing import Any
 from bimip.domain.appending import EMPTY_LOG, payload_bytes
 from bimip.domain.batch import Decision, Put
 from bimip.domain.chaining import STEP
-from bimip.domain.ids import ConversationOffset, DeviceId, Offset, Stamp
+from bimip.domain.ids import ConversationOffset, DeviceId, Offset, Stamp, UserId
 from bimip.domain.operations import (
     ExpireBodies,
     Expired,
@@ -108,7 +108,7 @@ def expire_seen(view: Reader, op: ExpireSeen, moment: Moment) -> Decision:
 
 def expire_revoked(view: Reader, op: ExpireRevoked, moment: Moment) -> Decision:
     limit = moment.rules.slice_entries
-    found = view.scan(Table.REVOKED, op.start, ("\U0010ffff",), limit=limit)
+    found = view.scan(Table.REVOKED, op.start, (UserId((1 << 32) - 1),), limit=limit)
     return _walked(Table.REVOKED, found, [key for key, expires_at in found if expires_at < op.now], limit)
 
 

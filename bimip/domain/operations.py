@@ -145,6 +145,9 @@ class Receipt(NamedTuple):
 
 
 class Revoke(NamedTuple):
+    """A token of the user counts no more. Its name is theirs: another user's may have the same."""
+
+    user: UserId
     jti: str
     expires_at: Millis
 
@@ -185,7 +188,7 @@ class ExpireRevoked(NamedTuple):
     """As ExpireSeen."""
 
     now: Millis
-    start: Key = ("",)
+    start: Key = (UserId(0), "")
 
 
 class Expired(NamedTuple):

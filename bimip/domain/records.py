@@ -38,7 +38,7 @@ class Table(Enum):
     VERSIONS = "versions"  # (user, StateKey) -> Version: the reverse of CHANGES
     RECEIPTS = "receipts"  # (conversation, member, ReceiptKind, part) -> Runs: a block of a ReceiptKey in eight parts
     STORED = "stored"  # (user) -> int: bytes of what they sent and is still kept
-    REVOKED = "revoked"  # (jti: str) -> Millis: when the revoked token would have expired
+    REVOKED = "revoked"  # (user, jti: str) -> Millis: when the revoked token would have expired
 
 
 class Sequence(Enum):

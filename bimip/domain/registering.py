@@ -31,7 +31,7 @@ def register_user(view: Reader, eid: str, moment: Moment, puts: list[Put]) -> Us
 
 
 def revoke(_view: Reader, op: Revoke, _moment: Moment) -> Decision:
-    return Decision(Done(), ((Table.REVOKED, {(op.jti,): op.expires_at}),))
+    return Decision(Done(), ((Table.REVOKED, {(op.user, op.jti): op.expires_at}),))
 
 
 def forget(view: Reader, op: Forget, moment: Moment) -> Decision:

@@ -7,6 +7,7 @@ token, or has one as its cause that does.
 
 import hashlib
 import math
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -69,6 +70,7 @@ class Verifier:
 
     def verify(self, token: str, now_ms: int) -> Claims:
         """What the token says. Raises TokenError."""
+        _check_spelling(token)
         payload = self._payload(token)
         self._check_times(payload, now_ms)
         return Claims(
@@ -79,8 +81,6 @@ class Verifier:
         )
 
     def _payload(self, token: str) -> dict[str, Any]:
-        if len(token) > MAX_TOKEN_CHARS:
-            raise TokenError(f"The token is longer than {MAX_TOKEN_CHARS} characters.")
         try:
             decoded = jwt.decode_complete(
                 token,
@@ -211,5 +211,23 @@ def _seconds(payload: dict[str, Any], claim: str) -> float:
     return value
 
 
+def _check_spelling(token: str) -> None:
+    """One token has one spelling: base64url without padding (RFC 7515, 2), and no bits that nobody reads."""
+    if len(token) > MAX_TOKEN_CHARS:
+        raise TokenError(f"The token is longer than {MAX_TOKEN_CHARS} characters.")
+    parts = token.split(".")
+    if len(parts) != 3 or not all(map(_is_canonical, parts)):
+        raise TokenError("This is not a valid token: three parts in base64url without padding, and nothing around it.")
+
+
+def _is_canonical(part: str) -> bool:
+    try:
+        return urlsafe_b64encode(urlsafe_b64decode(part + "=" * (-len(part) % 4))).rstrip(b"=") == part.encode()
+    except ValueError:  # binascii.Error, and letters that are no ASCII
+        return False
+
+
 def _derived_jti(token: str) -> str:
-    return hashlib.sha256(token.encode()).hexdigest()[:32]
+    """A name for a token that has none, of what is signed: whoever shows it again cannot change that."""
+    signed, _, _ = token.rpartition(".")
+    return hashlib.sha256(signed.encode()).hexdigest()[:32]

@@ -1,18 +1,25 @@
 """Whether a request may become a connection: subprotocol, origin, token. Pure; who is refused gets a sentence.
 
-A bad token in the `Authorization` header is refused here, with 401, before there is a WebSocket. Browsers cannot set
-that header: they come without, and show their token in `Hello`.
+A bad or revoked token in the `Authorization` header is refused here, with 401, before there is a WebSocket. Browsers
+cannot set that header: they come without, and show their token in `Hello`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from bimip.domain.identity import Claims
 from bimip.gateway.authentication import TokenError, Verifier
 from bimip.gateway.wire import SUBPROTOCOLS
+from bimip.session.close import Close
 
 Headers = Sequence[tuple[bytes, bytes]]
+
+IsRevoked = Callable[[Claims], bool]
+"""Whether a token that is right otherwise counts no more: who keeps the store knows."""
+
+LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1")
+"""No page of somebody else's comes from there."""
 
 DEFAULT_PORTS = {"http": ":80", "https": ":443"}
 
@@ -40,25 +47,35 @@ def judge_opening(
     host: str,
     offered: Sequence[str],
     origins: Sequence[str],
+    names: Sequence[str],
     verifier: Verifier,
+    is_revoked: IsRevoked,
     now_ms: int,
 ) -> Opening:
     """Raises RefusedOpeningError. Header names are in lower case."""
-    _check_origin(_values(headers, b"origin"), host, origins)
+    _check_origin(_values(headers, b"origin"), host, origins, names)
     subprotocol = next((name for name in offered if name in SUBPROTOCOLS), None)
     if subprotocol is None:
         raise RefusedOpeningError(400, f"Offer one of the subprotocols {' and '.join(SUBPROTOCOLS)}.")
-    return Opening(subprotocol, _claims(_values(headers, b"authorization"), verifier, now_ms))
+    claims = _claims(_values(headers, b"authorization"), verifier, now_ms)
+    if claims is not None and is_revoked(claims):
+        raise _unauthorized(f"{Close.TOKEN_REVOKED.value} The token was revoked; log in again.", "invalid_token")
+    return Opening(subprotocol, claims)
 
 
-def _check_origin(found: list[str], host: str, origins: Sequence[str]) -> None:
+def _check_origin(found: list[str], host: str, origins: Sequence[str], names: Sequence[str]) -> None:
     """Only browsers send one. Without this check any web page could use the network that its reader's browser is in."""
     for origin in found:
-        if origin not in origins and "*" not in origins and not _is_same_host(origin, host):
+        if origin not in origins and "*" not in origins and not _is_own(origin, host, names):
             raise RefusedOpeningError(403, "Pages of this origin may not connect here.")
 
 
-def _is_same_host(origin: str, host: str) -> bool:
+def _is_own(origin: str, host: str, names: Sequence[str]) -> bool:
+    """Whether a page came from where it connects to, by a name that is the server's.
+
+    That both say the same is not enough: whose page it is makes a name of its own lead to any address, this one too,
+    and a browser then says that name both times (DNS rebinding).
+    """
     try:
         parts = urlsplit(origin)
     except ValueError:
@@ -66,7 +83,8 @@ def _is_same_host(origin: str, host: str) -> bool:
     port = DEFAULT_PORTS.get(parts.scheme)
     if port is None or not parts.netloc:
         return False
-    return parts.netloc.lower().removesuffix(port) == host.lower().removesuffix(port)
+    is_same_host = parts.netloc.lower().removesuffix(port) == host.lower().removesuffix(port)
+    return is_same_host and parts.hostname in {*LOOPBACK_NAMES, *names}
 
 
 def _claims(authorizations: list[str], verifier: Verifier, now_ms: int) -> Claims | None:

@@ -23,7 +23,7 @@ from bimip.domain.identity import Claims
 from bimip.gateway.admission import Admission, NoPlaceError, Place, address_of
 from bimip.gateway.authentication import TokenError, Verifier
 from bimip.gateway.connection import DEAD, FAILED, WebSocketConnection
-from bimip.gateway.handshake import RefusedOpeningError, judge_opening
+from bimip.gateway.handshake import IsRevoked, RefusedOpeningError, judge_opening
 from bimip.gateway.opening import OpeningReader, Request, accepted, refused
 from bimip.gateway.poller import Poller
 from bimip.gateway.settings import GatewaySettings
@@ -58,6 +58,7 @@ class Gateway:
     now_ms: Callable[[], int]
     poller: Poller
     alarms: Alarms
+    is_revoked: IsRevoked = lambda _claims: False
     grace: Grace = brief_grace
     """Entered where a connection's task is cancelled: the time that it has to say goodbye."""
 
@@ -205,7 +206,9 @@ class _Arrival:
             host=request.host,
             offered=request.offered,
             origins=self._settings.origins,
+            names=self._settings.names,
             verifier=self._gateway.verifier,
+            is_revoked=self._gateway.is_revoked,
             now_ms=self._gateway.now_ms(),
         )
         if opening.claims is not None:

@@ -11,7 +11,9 @@ class GatewaySettings:
     port: int = 8470  # 0: the system chooses
     tls: Certificate | None = None
     origins: tuple[str, ...] = ()
-    """Web pages that may connect, such as `https://chat.example.org`; "*" is any. The server's own host always may."""
+    """Web pages that may connect, such as `https://chat.example.org`; "*" is any."""
+    names: tuple[str, ...] = ()
+    """The server's own host names, in small letters: pages that came from it by one of them may connect too."""
     handshake_seconds: float = 5.0
     """From the first byte to a valid token, TLS included."""
     heartbeat_seconds: float = 30.0

@@ -60,7 +60,7 @@ def check(store: Store) -> Iterator[Finding]:
 
 def _rows(view: Reader, table: Table) -> Iterator[tuple[Key, Any]]:
     """All of a table, a slice at a time."""
-    low: Key = ("",) if table in {Table.META, Table.USERS, Table.REVOKED} else (0,)
+    low: Key = ("",) if table in {Table.META, Table.USERS} else (0,)
     high: Key = ("\U0010ffff",) if isinstance(low[0], str) else _bound(table)
     while True:
         found = view.scan(table, low, high, limit=SLICE)

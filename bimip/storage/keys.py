@@ -60,7 +60,7 @@ _SHAPES: dict[Kind, tuple[str, ...]] = {
     Table.VERSIONS: (_U32, _U8, _U8, *_RECEIPT),  # the third number says which kind of state
     Table.RECEIPTS: _RECEIPT,
     Table.STORED: (_U32, _U8),
-    Table.REVOKED: (_TEXT,),
+    Table.REVOKED: (_U32, _TEXT),
     Sequence.ENTRIES: (_U32, _U8, _NAME),
     Sequence.HISTORY: (_U32, _U8),
     Sequence.CHAINS: (_U32, _U8, _NAME),

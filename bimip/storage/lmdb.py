@@ -49,9 +49,10 @@ from bimip.storage.keys import MARK, MARK_AT, Kind, pack_bound
 from bimip.storage.keys import PACK as PACK_KEY
 from bimip.storage.keys import PACK_ALL as PACK_KEYS
 from bimip.storage.keys import UNPACK as UNPACK_KEY
-from bimip.storage.mark import Mark
+from bimip.storage.mark import Mark, beside
 from bimip.storage.owner import Owner
 from bimip.storage.packing import FORMAT, PACK_ALL, UNPACK
+from bimip.storage.privacy import FILE_MODE, open_private, private_folder
 from bimip.storage.seals import BrokenSealError, content, is_whole, seal_all, unseal_all
 from bimip.storage.trees import IndexTrees, SequenceTrees
 
@@ -232,13 +233,15 @@ class LmdbStore:
         serves: bool = False,
         report_damage: Callable[[str], None] | None = None,
     ) -> None:
-        """Open the store in a folder, which is made if it is missing. `serves`: what was last served is looked at.
+        """Open the store in a folder, which is made if it is missing; folder and files are for their owner alone.
 
-        `report_damage` is told of each damaged place once.
+        `serves`: what was last served is looked at. `report_damage` is told of each damaged place once.
 
         Raises StoreLockedError, StoreDamagedError, StorageError.
         """
         self._folder = Path(folder)
+        self.narrowed: list[Path] = []
+        """What other accounts could open until this store was opened."""
         self._wanted_map_bytes = map_bytes
         self._wanted_quota_bytes = quota_bytes
         self._transaction: lmdb.Transaction[bytes] | None = None
@@ -263,6 +266,11 @@ class LmdbStore:
     def mark_path(self) -> Path | None:
         """Where what was last served is noted; None: nowhere."""
         return None if self._mark is None else self._mark.path
+
+    @property
+    def mark_is_beside(self) -> bool:
+        """Whether it lies beside the store's folder, where putting back a whole folder does not put it back too."""
+        return self.mark_path in {None, beside(self._folder)}
 
     def snapshot(self) -> _Snapshot:
         if self._environment is None:
@@ -396,8 +404,11 @@ class LmdbStore:
     def _disk_is_full(self) -> bool:
         probe = self._folder / "probe"
         try:
-            with probe.open("wb") as file:
-                os.posix_fallocate(file.fileno(), 0, PROBE_BYTES)
+            file = open_private(probe, os.O_WRONLY)
+            try:
+                os.posix_fallocate(file, 0, PROBE_BYTES)
+            finally:
+                os.close(file)
         except OSError as error:
             return error.errno in _FULL
         finally:
@@ -423,7 +434,7 @@ class LmdbStore:
     def reopen(self) -> None:
         self.close()
         with self._errors():
-            self._folder.mkdir(parents=True, exist_ok=True)
+            self.narrowed += private_folder(self._folder)
             self._owner = Owner(self._folder)
         try:
             with self._errors():
@@ -479,6 +490,7 @@ class LmdbStore:
                     max_dbs=len(_with_a_tree()) + 2,
                     max_readers=MAX_READERS,
                     max_spare_txns=1,
+                    mode=FILE_MODE,
                 )
             except lmdb.Error as error:
                 if code_of(error) != errno.ENOMEM or map_bytes // 4 < SMALLEST_MAP:

@@ -9,13 +9,14 @@ import os
 from pathlib import Path
 
 from bimip.storage.errors import StoreLockedError
+from bimip.storage.privacy import open_private
 
 
 class Owner:
     def __init__(self, folder: Path) -> None:
         """Raises StoreLockedError."""
         path = folder / "owner"
-        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        self._file = open_private(path, os.O_RDWR)
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

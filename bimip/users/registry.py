@@ -16,6 +16,7 @@ from bimip.domain.ids import DeviceId, UserId
 from bimip.domain.operations import Refused, Register, Registered
 from bimip.domain.records import DamagedRecordError, Reader, Table
 from bimip.session.close import Close
+from bimip.storage.errors import StorageError
 from bimip.storage.journal import Committed
 from bimip.supervision import (
     AutoShutdown,
@@ -83,6 +84,15 @@ class Users:
                 raise RefusedError(Close.INTERNAL_ERROR, sentence) from error
             except SupervisionError as error:
                 raise RefusedError(Close.INTERNAL_ERROR, "the session restarts; connect again") from error
+
+    def is_revoked(self, claims: Claims) -> bool:
+        """Whether a token counts no more. Asked before there is a connection, so a store that fails is told later."""
+        try:
+            with self._services.store.snapshot() as view:
+                user = view.get(Table.USERS, (claims.eid,))
+                return user is not None and view.get(Table.REVOKED, (user.number, claims.jti)) is not None
+        except StorageError:
+            return False
 
     @staticmethod
     def _check_not_revoked(session: Session, claims: Claims) -> None:

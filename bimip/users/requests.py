@@ -290,7 +290,7 @@ def _revoke(device: Device, payload: pb.TokenAuthority, ref: int) -> None:
 
     # It would count until then, and must not be forgotten before.
     counts_until = Millis(claims.expires_at + int(device.session.services.token_leeway_seconds * 1000))
-    submit(device, Revoke(claims.jti, counts_until), done)
+    submit(device, Revoke(device.session.number, claims.jti, counts_until), done)
 
 
 def logout(device: Device, payload: pb.Logout, ref: int) -> None:

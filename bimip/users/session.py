@@ -95,7 +95,7 @@ class Session:
 
     def is_revoked(self, jti: str) -> bool:
         with self.services.store.snapshot() as view:
-            return view.get(Table.REVOKED, (jti,)) is not None
+            return view.get(Table.REVOKED, (self.number, jti)) is not None
 
     def adopt(self, children: Children) -> None:
         self.children = children

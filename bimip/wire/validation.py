@@ -280,6 +280,9 @@ def _check_conversational(signal: pb.Signal, limits: Limits) -> None:
         signal.to.eid = check_recipient(signal.to.eid, "to.eid", limits)
     else:
         raise WireError(pb.INVALID, "Name the conversation, or the peer in to.eid.", field="conversation")
+    if signal.upto and signal.status == pb.PLAYED:
+        sentence = "PLAYED is said of single messages: give conversation_offset or offsets, not upto."
+        raise WireError(pb.INVALID, sentence, field="upto")
     if not (signal.upto or signal.conversation_offset or signal.offsets):
         raise WireError(pb.INVALID, "Say what was read: give upto, offsets or conversation_offset.", field="upto")
 

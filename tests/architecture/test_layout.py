@@ -10,7 +10,19 @@ from tests.architecture.source import ROOT
 
 TOP = {"LICENSE", "README.md", "bimip", "config", "proto", "pyproject.toml", "scripts", "tests"}
 
-FLOORS = {"cli", "client", "console", "domain", "gateway", "session", "storage", "supervision", "users", "wire"}
+FLOORS = {
+    "cli",
+    "client",
+    "console",
+    "domain",
+    "gateway",
+    "names",
+    "session",
+    "storage",
+    "supervision",
+    "users",
+    "wire",
+}
 
 WHOLE = {
     "architecture": "the shape of the source",

@@ -131,7 +131,10 @@ REQUESTS: dict[str, tuple[Payload | Deferred, Answer]] = {
     "a device twice": (me(devices=[device(), device()]), Answer("INVALID", "twice")),
     "a device of no user": (me(devices=[pb.DeviceAddress()]), Answer("INVALID", "empty")),
     "a device of a bystander": (me(devices=[device("alice")]), Answer("INVALID", "neither the recipient")),
-    "a device that does not exist": (me(devices=[device(name="fridge")]), Answer("NOT_FOUND", "no device")),
+    "a device of one's own that does not exist": (
+        me(devices=[device("mallory", "fridge")]),
+        Answer("NOT_FOUND", "no device"),
+    ),
     "257 mentions": (me(mentions=["bob"] * 257), Answer("TOO_LARGE", "256 users")),
     "an empty mention": (me(mentions=[""]), Answer("INVALID", "mentions is empty")),
     "257 audiences": (me(audiences={str(n): "" for n in range(257)}), Answer("TOO_LARGE", "256 audiences")),

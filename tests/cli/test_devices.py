@@ -233,5 +233,6 @@ def test_a_token_is_given_or_read(tmp_path: Path) -> None:
     file.write_text("from a file\n")
 
     assert read_token("given", file) == "given"
+    assert read_token(" given\r\n", file) == "given"
     assert read_token("", file) == "from a file"
     assert "given" not in repr(Device("ws://x", "given"))

@@ -1,5 +1,7 @@
+import os
 import shutil
 import sqlite3
+import stat
 from pathlib import Path
 
 import pytest
@@ -74,7 +76,7 @@ def test_a_file_that_is_none(tmp_path: Path) -> None:
 
     with pytest.raises(StoreError, match="cannot be used"):
         Store(path)
-    with pytest.raises(StoreError, match="unable to open"):
+    with pytest.raises(StoreError, match="cannot be opened for its owner alone: No such file"):
         Store(tmp_path / "no" / "such" / "folder")
 
 
@@ -94,3 +96,39 @@ def test_a_failing_file_says_so() -> None:
 
     with pytest.raises(StoreError, match="no such table"):
         store.put("m1", b"")
+
+
+def test_its_files_are_their_owners_alone_whatever_the_umask(tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        store = Store(tmp_path / "phone.db")
+        store.put("m1", b"message")
+        modes = {file.name: stat.S_IMODE(file.stat().st_mode) for file in tmp_path.iterdir()}
+        store.close()
+    finally:
+        os.umask(before)
+
+    assert set(modes.values()) == {0o600}
+    assert {"phone.db", "phone.db-wal"} <= set(modes)
+
+
+def test_a_file_that_others_could_read_is_narrowed_and_that_is_said_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "phone.db"
+    Store(path).close()
+    path.chmod(0o644)
+    for _ in range(2):
+        Store(path).close()
+
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert [record.getMessage() for record in caplog.records] == [f"{path} could be read by other accounts until now"]
+
+
+def test_another_opening_in_this_process_is_still_refused(tmp_path: Path) -> None:
+    store = Store(tmp_path / "phone.db")
+    store.put("m1", b"message")
+
+    with pytest.raises(StoreError, match="open in another process"):
+        Store(tmp_path / "phone.db")
+    store.close()

@@ -318,3 +318,11 @@ def a_certificate(folder: Path) -> Path:
         + certificate.public_bytes(serialization.Encoding.PEM)
     )
     return path
+
+
+@pytest.mark.parametrize("token", ["one\nline", "a b", "tok\r\nen", "é"])
+async def test_what_no_token_holds_is_told_without_quoting_it(token: str) -> None:
+    with pytest.raises(ConnectFailed, match=r"^the token holds a character that no token has$") as caught:
+        await websocket()("ws://127.0.0.1:1", token)
+
+    assert caught.value.code == 4100

@@ -111,7 +111,7 @@ def test_two_devices_may_use_the_same_id() -> None:
         ({"partition": "attic"}, "NOT_FOUND"),
         ({"addresses": (Address("cid", "phone", None),)}, "INVALID"),
         ({"addresses": (Address("nobody", "phone", None),)}, "INVALID"),
-        ({"addresses": (Address("bob", "phone", None), Address("bob", "watch", None))}, "NOT_FOUND"),
+        ({"addresses": (Address("bob", "phone", None), Address("ann", "watch", None))}, "NOT_FOUND"),
     ],
 )
 def test_a_refused_message_leaves_no_trace(fields: dict[str, Any], fault: str) -> None:

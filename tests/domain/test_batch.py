@@ -35,7 +35,7 @@ class Numbers:
         inserts: list[Insert] = []
         for what, where, value in step:
             if what == "put":
-                puts.append((Table.REVOKED, {(where,): value}))
+                puts.append((Table.META, {(where,): value}))
             elif what == "grow":
                 numbers = range(self.heads[where] + 1, self.heads[where] + value + 1)
                 self.heads[where] += value
@@ -78,15 +78,15 @@ def test_a_batch_answers_as_the_store_does_once_it_is_committed(
         batch = Batch(base)
         for step in pending:
             batch.absorb(numbers.decision(step))
-        gets = [batch.get(Table.REVOKED, (name,)) for name in "abcdef"]
-        scanned = batch.scan(Table.REVOKED, (low,), (high,), limit=limit, reverse=order == "down")
+        gets = [batch.get(Table.META, (name,)) for name in "abcdef"]
+        scanned = batch.scan(Table.META, (low,), (high,), limit=limit, reverse=order == "down")
         read = [batch.read(Sequence.HISTORY, (room,), after, limit=limit) for room in (1, 2)]
         found = batch.find(Index.SEQS, (1,), first, end, limit=limit, reverse=order == "down")
     commit(store, batch)
 
     with store.snapshot() as view:
-        assert gets == [view.get(Table.REVOKED, (name,)) for name in "abcdef"]
-        assert scanned == view.scan(Table.REVOKED, (low,), (high,), limit=limit, reverse=order == "down")
+        assert gets == [view.get(Table.META, (name,)) for name in "abcdef"]
+        assert scanned == view.scan(Table.META, (low,), (high,), limit=limit, reverse=order == "down")
         assert read == [view.read(Sequence.HISTORY, (room,), after, limit=limit) for room in (1, 2)]
         assert found == view.find(Index.SEQS, (1,), first, end, limit=limit, reverse=order == "down")
 
@@ -129,13 +129,13 @@ def test_deleted_records_do_not_shorten_what_a_scan_finds() -> None:
     store = MemoryStore()
     with store.snapshot() as base:
         first = Batch(base)
-    first.absorb(Decision(Done(), [(Table.REVOKED, {(name,): 1 for name in "abcdef"})]))
+    first.absorb(Decision(Done(), [(Table.META, {(name,): 1 for name in "abcdef"})]))
     commit(store, first)
     with store.snapshot() as base:
         batch = Batch(base)
-        batch.absorb(Decision(Done(), [(Table.REVOKED, {(name,): None for name in "abef"})]))
-        up = batch.scan(Table.REVOKED, ("a",), ("z",), limit=2)
-        down = batch.scan(Table.REVOKED, ("a",), ("z",), limit=2, reverse=True)
+        batch.absorb(Decision(Done(), [(Table.META, {(name,): None for name in "abef"})]))
+        up = batch.scan(Table.META, ("a",), ("z",), limit=2)
+        down = batch.scan(Table.META, ("a",), ("z",), limit=2, reverse=True)
 
     assert up == [(("c",), 1), (("d",), 1)]
     assert down == up[::-1]

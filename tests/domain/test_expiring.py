@@ -2,7 +2,7 @@ import pytest
 
 from bimip.domain.clock import earliest_stamp
 from bimip.domain.expiring import last_stamp
-from bimip.domain.ids import ConversationId, DeviceId, Millis, Offset, Stamp
+from bimip.domain.ids import ConversationId, DeviceId, Millis, Offset, Stamp, UserId
 from bimip.domain.operations import (
     Acknowledge,
     Address,
@@ -132,10 +132,11 @@ def test_a_revocation_goes_once_its_token_would_have_expired(slice_entries: int)
     """Also those that lie behind a slice full of others that are still in force."""
     old = Old(1, slice_entries)
     for number in range(9):
-        old.ledger.do(Revoke(f"token {number}", Millis(BEGIN + (0 if number >= 6 else 1000))))
+        old.ledger.do(Revoke(UserId(1), f"token {number}", Millis(BEGIN + (0 if number >= 6 else 1000))))
     old.all_slices(ExpireRevoked(Millis(BEGIN + 500)))
 
-    assert [old.ledger.get(Table.REVOKED, f"token {number}") is None for number in range(9)] == [False] * 6 + [True] * 3
+    kept = [old.ledger.get(Table.REVOKED, 1, f"token {number}") is not None for number in range(9)]
+    assert kept == [True] * 6 + [False] * 3
 
 
 def test_what_is_not_there_expires_as_nothing() -> None:

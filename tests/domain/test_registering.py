@@ -1,4 +1,4 @@
-from bimip.domain.ids import DeviceId, Millis
+from bimip.domain.ids import DeviceId, Millis, UserId
 from bimip.domain.operations import Done, Forget, Register, Revoke
 from bimip.domain.records import Device, DeviceName, Table, User
 from tests.domain.support import BEGIN, Ledger
@@ -69,6 +69,6 @@ def test_forgetting_nobody_changes_nothing() -> None:
 
 def test_a_revoked_token_is_known_until_it_would_have_expired() -> None:
     ledger = Ledger()
-    ledger.do(Revoke("token", Millis(BEGIN + 9)))
+    ledger.do(Revoke(UserId(1), "token", Millis(BEGIN + 9)))
 
-    assert ledger.get(Table.REVOKED, "token") == BEGIN + 9
+    assert ledger.get(Table.REVOKED, 1, "token") == BEGIN + 9

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bimip.domain.clock import earliest_stamp
-from bimip.domain.ids import ConversationId, ConversationOffset, Millis, Offset
+from bimip.domain.ids import ConversationId, ConversationOffset, Millis, Offset, UserId
 from bimip.domain.operations import (
     Acknowledge,
     Address,
@@ -72,7 +72,7 @@ def read(one: int, other: int, upto: int) -> Draw:
 
 
 def revoke(name: int) -> Draw:
-    return lambda _, __: Revoke(f"token {name}", Millis(BEGIN + 100 * HOUR))
+    return lambda _, __: Revoke(UserId(1), f"token {name}", Millis(BEGIN + 100 * HOUR))
 
 
 def register(name: int) -> Draw:

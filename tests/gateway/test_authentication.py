@@ -2,6 +2,7 @@ import base64
 import hashlib
 import hmac
 import json
+from collections.abc import Callable
 from typing import Any
 
 import jwt
@@ -93,6 +94,44 @@ def test_a_token_without_jti_gets_one_that_names_it() -> None:
 
     assert one == verifier().verify(signed({"jti": None}), NOW_MS).jti
     assert one != other
+
+
+def test_the_name_of_a_token_without_jti_is_that_of_what_was_signed() -> None:
+    """A signature of another spelling, or another one of the same text, makes no other token of it."""
+    claims = verifier().verify(signed({"jti": None}), NOW_MS)
+    what_is_signed, _, _ = signed({"jti": None}).rpartition(".")
+
+    assert claims.jti == hashlib.sha256(what_is_signed.encode()).hexdigest()[:32]
+
+
+def other_last_letter(text: str) -> str:
+    """The same bytes: the last letter of 43 has two bits that nobody reads."""
+    letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+    return text[:-1] + letters[letters.index(text[-1]) ^ 1]
+
+
+@pytest.mark.parametrize(
+    "respell",
+    [
+        lambda token: token + "=",
+        lambda token: token + "==",
+        lambda token: token + "\n",
+        lambda token: " " + token,
+        lambda token: token.replace(".", "=.", 1),
+        lambda token: token.replace(".", "\n.", 1),
+        lambda token: token + "*",
+        lambda token: token + "é",
+        lambda token: token + ".",
+        lambda token: token[:-2] + "\r\n" + token[-2:],
+        other_last_letter,
+    ],
+)
+def test_a_token_has_one_spelling(respell: Callable[[str], str]) -> None:
+    token = signed({"jti": None})
+
+    assert verifier().verify(token, NOW_MS).eid
+    with pytest.raises(TokenError, match="not a valid token"):
+        verifier().verify(respell(token), NOW_MS)
 
 
 @pytest.mark.parametrize(

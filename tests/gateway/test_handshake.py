@@ -1,4 +1,4 @@
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 
 import pytest
 import trio
@@ -16,8 +16,19 @@ def judged(
     host: str = "chat.example.org",
     offered: tuple[str, ...] = ("bimip.v1",),
     origins: tuple[str, ...] = (),
+    names: tuple[str, ...] = ("chat.example.org",),
+    revoked: tuple[str, ...] = (),
 ) -> Opening:
-    return judge_opening(headers, host=host, offered=offered, origins=origins, verifier=VERIFIER, now_ms=NOW_MS)
+    return judge_opening(
+        headers,
+        host=host,
+        offered=offered,
+        origins=origins,
+        names=names,
+        verifier=VERIFIER,
+        is_revoked=lambda claims: claims.jti in revoked,
+        now_ms=NOW_MS,
+    )
 
 
 @pytest.mark.parametrize(
@@ -179,3 +190,33 @@ async def test_a_peer_that_leaves_in_the_middle_of_the_handshake_is_forgotten_at
             await trio.testing.wait_all_tasks_blocked()
 
             assert world.ended == 1
+
+
+@pytest.mark.parametrize(
+    ("origin", "host", "allowed"),
+    [
+        (b"http://evil.net", "evil.net", False),  # whose name leads here for a moment
+        (b"http://evil.net:8470", "evil.net:8470", False),
+        (b"http://127.0.0.1.evil.net:8470", "127.0.0.1.evil.net:8470", False),
+        (b"http://localhost@evil.net", "localhost@evil.net", False),
+        (b"http://evil.net@localhost", "evil.net", False),
+        (b"http://localhost:8470", "localhost:8470", True),
+        (b"http://127.0.0.1:8470", "127.0.0.1:8470", True),
+        (b"http://[::1]:8470", "[::1]:8470", True),
+    ],
+)
+def test_a_page_is_not_the_servers_own_because_it_says_so_twice(origin: bytes, host: str, *, allowed: bool) -> None:
+    with suppress(RefusedOpeningError) if not allowed else nullcontext():
+        judged((b"origin", origin), host=host, names=())
+
+        assert allowed
+
+
+def test_a_revoked_token_is_refused_before_there_is_a_connection() -> None:
+    header = (b"authorization", b"Bearer " + token().encode())
+
+    assert judged(header, revoked=("another",)).claims
+    with pytest.raises(RefusedOpeningError, match="401 4102 ") as caught:
+        judged(header, revoked=("t1",))
+
+    assert b'error="invalid_token"' in caught.value.headers[0][1]

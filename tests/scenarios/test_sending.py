@@ -285,7 +285,7 @@ async def test_a_user_of_whom_no_device_is_addressed_has_no_entry(autojump_clock
 @pytest.mark.parametrize(
     ("address", "code"),
     [
-        (for_device("bob", "toaster"), pb.ErrorCode.NOT_FOUND),
+        (for_device("alice", "toaster"), pb.ErrorCode.NOT_FOUND),
         (for_device("carol", "phone"), pb.ErrorCode.INVALID),
         (for_device("nobody", "phone"), pb.ErrorCode.INVALID),
         (for_device("bob", ""), pb.ErrorCode.INVALID),
@@ -302,6 +302,31 @@ async def test_an_address_that_nobody_has_is_refused(
 
         assert (await alice.heard()).codes == [code]
         assert (await bob.heard()).messages == []
+
+
+async def test_which_devices_somebody_has_is_not_told_to_who_addresses_them(
+    autojump_clock: MockClock, open_store: OpenStore
+) -> None:
+    """Neither by the answer, nor by what the message weighs, nor by what others get."""
+    async with open_world(open_store=open_store) as world:
+        bob = await world.join("bob", "phone")
+        alice = await world.join("alice", "phone")
+        for number, name in enumerate(("phone", "toaster")):
+            address = for_device("bob", name, b"secret")
+            alice.write("bob", b"hi", f"m{number}", devices=[address])
+        answers = await alice.heard()
+        bob.send(signal=pb.Signal(status=pb.MessageStatus.READ, to=pb.Identity(eid="alice"), upto=2))
+        told = await alice.heard()
+        heard = await bob.heard()
+
+        assert answers.errors == []
+        assert [(one.id, one.user_offset, one.conversation_offset) for one in answers.sent] == [
+            ("m0", 1, 1),
+            ("m1", 2, 2),
+        ]
+        assert heard.payloads == [b"secret"]
+        assert heard.ranges[-1][1] == 2
+        assert {last for _, _, _, last in told.receipts} == {1}  # what no device got was not read
 
 
 async def test_an_addressed_entry_is_redelivered_with_its_own_payload(autojump_clock: MockClock) -> None:

@@ -177,7 +177,7 @@ def _is_done(view: Reader, line: Line) -> bool:
         case "read", "Done":
             return covers(read_block(view, ReceiptKey(TOGETHER, BOB, ReceiptKind.READ, 0)), 180)
         case "revoke", "Done":
-            return view.get(Table.REVOKED, ("a token",)) is not None
+            return view.get(Table.REVOKED, (1, "a token")) is not None
         case "expire bodies", "Expired":
             return not view.scan(Table.BODIES, (0,), (EXPIRED,), limit=1)
         case "expire ann" | "expire bob", "Expired":

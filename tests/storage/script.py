@@ -111,7 +111,7 @@ STEPS: list[Step] = [
     [("expire seen", ExpireSeen(EXPIRED))],
     [("m7", MESSAGES["m7"]), ("m8", MESSAGES["m8"])],
     [(name, append) for name, append in MESSAGES.items() if name.startswith("n")],
-    [("revoke", Revoke("a token", Millis(BEGIN + 10 * DAY)))],
+    [("revoke", Revoke(ANN, "a token", Millis(BEGIN + 10 * DAY)))],
     [("last", MESSAGES["last"])],
 ]
 

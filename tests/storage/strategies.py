@@ -54,7 +54,7 @@ KEYS: dict[Table | Sequence | Index, st.SearchStrategy[Key]] = {
     Table.VERSIONS: st.tuples(u32, receipt_keys),
     Table.RECEIPTS: receipt_keys.map(tuple),
     Table.STORED: st.tuples(u32),
-    Table.REVOKED: st.tuples(text),
+    Table.REVOKED: st.tuples(u32, text),
     Sequence.ENTRIES: st.tuples(u32, text),
     Sequence.HISTORY: st.tuples(u32),
     Sequence.CHAINS: st.tuples(u32, text),

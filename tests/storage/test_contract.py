@@ -85,7 +85,7 @@ EXAMPLES: list[tuple[Table, Key, Any]] = [
     (Table.VERSIONS, (5, RECEIPT), Version(LARGE)),
     (Table.RECEIPTS, tuple(RECEIPT), (Run(ConversationOffset(1), ConversationOffset(4), Millis(LARGE)),)),
     (Table.STORED, (5,), LARGE),
-    (Table.REVOKED, ("jti",), Millis(LARGE)),
+    (Table.REVOKED, (5, "jti"), Millis(LARGE)),
 ]
 
 

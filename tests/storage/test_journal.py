@@ -11,7 +11,7 @@ import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from bimip.domain.clock import earliest_stamp
-from bimip.domain.ids import DeviceId, Millis, Offset, Stamp
+from bimip.domain.ids import DeviceId, Millis, Offset, Stamp, UserId
 from bimip.domain.operations import (
     Acknowledge,
     Acknowledged,
@@ -410,9 +410,9 @@ async def test_a_reply_that_raises_costs_nobody_else_theirs() -> None:
         raise ZeroDivisionError
 
     async with office.open():
-        office.submit("before", Revoke("a", Millis(0)))
+        office.submit("before", Revoke(UserId(1), "a", Millis(0)))
         office.queue.submit(Barrier(), broken)
-        office.submit("after", Revoke("b", Millis(0)))
+        office.submit("after", Revoke(UserId(1), "b", Millis(0)))
         await wait_all_tasks_blocked()
 
     assert (office.answer("before"), office.answer("after")) == (Done(), Done())
@@ -627,7 +627,7 @@ async def test_a_full_store_refuses_what_grows_and_takes_the_rest(step: str) -> 
         office.store.before = full(step)
         worker.gate = trio.Event()
         office.submit("first", Barrier())
-        office.submit("held up", Revoke("t", Millis(0)))
+        office.submit("held up", Revoke(UserId(1), "t", Millis(0)))
         await wait_all_tasks_blocked()
         expire = ExpireLog(ann.user, CHAT, earliest_stamp(Millis(BEGIN * 2)))
         office.submit("new", message(ann, "new"))
@@ -656,7 +656,7 @@ async def test_a_store_that_takes_nothing_at_all_refuses_everything_and_recovers
     async with office.open():
         ann, bob = await office.pair()
         office.store.before = at("commit", body=None, error=lambda: StoreFullError("no room"))
-        refused = [await office.execute(one) for one in (message(ann, "a"), Revoke("t", Millis(0)))]
+        refused = [await office.execute(one) for one in (message(ann, "a"), Revoke(UserId(1), "t", Millis(0)))]
         office.store.before = lambda _step, _changes: None
         sent = await office.execute(message(ann, "a"))
 
@@ -846,7 +846,7 @@ async def test_a_busy_journal_can_be_cancelled() -> None:
             scope.cancel()
         if served < 1000:
             office.queue.submit(Barrier(), again)
-            office.queue.submit(Revoke(f"{served}", Millis(0)))
+            office.queue.submit(Revoke(UserId(1), f"{served}", Millis(0)))
 
     with trio.CancelScope() as scope:
         office.queue.submit(Barrier(), again)

@@ -9,7 +9,7 @@ from bimip.storage.queue import OperationQueue, Ticket
 
 
 def revoke(name: str) -> Revoke:
-    return Revoke(name, Millis(0))
+    return Revoke(UserId(1), name, Millis(0))
 
 
 def names(tickets: list[Ticket]) -> list[str]:

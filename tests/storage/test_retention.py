@@ -7,7 +7,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from bimip.domain.ids import Millis
+from bimip.domain.ids import Millis, UserId
 from bimip.domain.operations import Registered, Revoke
 from bimip.domain.records import Changes, Sequence, Table
 from bimip.storage import retention as retention_module
@@ -108,10 +108,10 @@ async def test_revocations_go_once_their_tokens_expired(autojump_clock: MockCloc
         now = archive.office.wall_clock()
         for number in range(9):
             expires_at = Millis(now + (-1 if number >= 6 else 1))
-            await archive.office.execute(Revoke(f"{number}", expires_at))
+            await archive.office.execute(Revoke(UserId(1), f"{number}", expires_at))
         await archive.retention.round()
 
-        assert archive.office.keys(Table.REVOKED, ("",), ("~",)) == [(f"{number}",) for number in range(6)]
+        assert archive.office.keys(Table.REVOKED, (0,), (2,)) == [(1, f"{number}") for number in range(6)]
 
 
 @pytest.mark.parametrize("scan", [1, 2, 3, 500])

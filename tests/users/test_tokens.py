@@ -137,3 +137,52 @@ async def test_nobody_comes_in_with_a_token_that_expires_while_it_waits(autojump
         phone.send(hello=pb.Hello())
 
         assert await phone.closed() == 4101
+
+
+async def test_revoked_it_opens_no_connection(autojump_clock: MockClock) -> None:
+    async with open_gate() as gate:
+        laptop = await gate.connect("bob", "laptop")
+        revoke = server_pb.TokenAuthority(action=server_pb.TokenAuthority.REVOKE, token=token("bob", "phone"))
+        await laptop.say(codec.encode(revoke, ref=1))
+        await laptop.heard()
+        phone, other = gate.knock(), gate.knock()
+        await phone.open("bob", "phone")
+        await other.open("bob", "tablet")
+
+        assert (await phone.heard()).status == 401
+        assert (await phone.heard()).text.startswith("4102 ")
+        assert (await other.heard()).status == 101
+
+
+async def test_another_user_may_have_a_token_of_the_same_name(autojump_clock: MockClock) -> None:
+    async with open_gate() as gate:
+        bob = gate.knock()
+        await bob.open(shown=token("bob", "phone", jti="same"))
+        await bob.say(codec.encode(server_pb.Hello(), ref=1))
+        revoke = server_pb.TokenAuthority(
+            action=server_pb.TokenAuthority.REVOKE, token=token("mallory", "phone", jti="same")
+        )
+        mallory = await gate.connect("mallory", "laptop")
+        await mallory.say(codec.encode(revoke, ref=1))
+        assert not (await mallory.heard()).errors
+        is_bob_there = (await bob.heard()).close is None
+        again, hers = gate.knock(), gate.knock()
+        await again.open(shown=token("bob", "phone", jti="same"))
+        await hers.open(shown=token("mallory", "phone", jti="same"))
+
+        assert is_bob_there
+        assert (await again.heard()).status == 101
+        assert (await hers.heard()).status == 401
+
+
+async def test_a_refreshed_connection_ends_with_its_newer_token_whoever_revokes_it(autojump_clock: MockClock) -> None:
+    async with open_world() as world:
+        phone, laptop = await world.join("bob", "phone"), await world.join("bob", "laptop")
+        phone.send(token_authority=pb.TokenAuthority(action=REFRESH, token=token("bob", "phone", jti="second")), ref=1)
+        await phone.heard()
+        await revoke(laptop, token("bob", "phone"))
+        goes_on = phone.is_connected
+        await revoke(laptop, token("bob", "phone", jti="second"))
+
+        assert goes_on
+        assert await phone.closed() == 4102

@@ -184,6 +184,8 @@ BAD_SIGNALS: list[tuple[dict[str, Any], int, str]] = [
     ({"status": pb.DELIVERED, "partition": "chat"}, pb.INVALID, "upto"),
     ({"status": pb.READ, "upto": 9}, pb.INVALID, "conversation"),
     ({"status": pb.READ, "conversation": "c"}, pb.INVALID, "upto"),
+    ({"status": pb.PLAYED, "conversation": "c", "upto": 9}, pb.INVALID, "upto"),
+    ({"status": pb.PLAYED, "conversation": "c", "upto": 9, "conversation_offset": 9}, pb.INVALID, "upto"),
     ({"status": pb.READ, "conversation": "x" * 65, "upto": 1}, pb.TOO_LARGE, "conversation"),
     ({"status": pb.READ, "to": pb.Identity(eid="\n"), "upto": 1}, pb.INVALID, "to.eid"),
     ({"status": pb.READ, "from": pb.Identity(eid="b@x")}, pb.FORBIDDEN, "from.eid"),
