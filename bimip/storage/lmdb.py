@@ -41,6 +41,7 @@ from bimip.storage.keys import MARK, MARK_AT, Kind, pack_bound
 from bimip.storage.keys import PACK as PACK_KEY
 from bimip.storage.keys import PACK_ALL as PACK_KEYS
 from bimip.storage.keys import UNPACK as UNPACK_KEY
+from bimip.storage.lmdb_file import refuse_if_damaged
 from bimip.storage.owner import Owner
 from bimip.storage.packing import FORMAT, PACK_ALL, UNPACK
 from bimip.storage.trees import IndexTrees, SequenceTrees
@@ -322,6 +323,7 @@ class LmdbStore:
             self._owner = Owner(self._folder)
         try:
             with self._errors():
+                refuse_if_damaged(self._folder / "data.mdb", branches=self._owner.was_killed)
                 environment = self._open_environment()
         except BaseException:
             self._owner.release()
