@@ -1,11 +1,12 @@
 from pathlib import Path
 
+import lmdb
 import pytest
 
 from bimip.cli.failures import Failure
 from bimip.cli.store import check_store
 from bimip.domain.ids import Offset
-from bimip.domain.records import Changes, Log, Table
+from bimip.domain.records import Changes, Cursor, Log, Table
 from bimip.storage.lmdb import LmdbStore
 from tests.harness.world import settings_for_tests
 
@@ -40,3 +41,29 @@ def test_a_store_in_use_and_one_that_is_not_there_are_told_so(tmp_path: Path) ->
     store.close()
     with pytest.raises(Failure, match="is no folder"):
         check_store(settings_for_tests(BIMIP_STORE_PATH=str(tmp_path / "none")))
+
+
+def test_a_file_that_was_cut_short_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    made(tmp_path, Changes(puts={Table.META: {("starts",): 1}}))
+    file = tmp_path / "data.mdb"
+    file.write_bytes(file.read_bytes()[: 3 * 4096])
+    with pytest.raises(Failure, match="wrong"):
+        check_store(settings_for_tests(BIMIP_STORE_PATH=str(tmp_path)))
+
+    assert "cut short" in capsys.readouterr().out
+
+
+def test_a_record_that_cannot_be_decoded_is_told_and_the_rest_is_checked(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made(tmp_path, Changes(puts={Table.CURSORS: {(9, "chat"): Cursor(Offset(5), ())}}))
+    with lmdb.open(str(tmp_path), max_dbs=40) as environment:
+        users = environment.open_db(b"users")
+        with environment.begin(write=True) as transaction:
+            transaction.put(b"ann\0", b"", db=users)
+    with pytest.raises(Failure, match="wrong"):
+        check_store(settings_for_tests(BIMIP_STORE_PATH=str(tmp_path)))
+    told = capsys.readouterr().out
+
+    assert "cannot be decoded" in told
+    assert "acknowledges 5" in told
