@@ -10,9 +10,8 @@ from pathlib import Path
 from bimip.cli.failures import Exit, Failure
 from bimip.config import Settings
 from bimip.storage import backup
-from bimip.storage.checking import check
+from bimip.storage.check_apart import check_apart
 from bimip.storage.errors import StorageError
-from bimip.storage.lmdb import LmdbStore
 
 
 def check_store(settings: Settings) -> None:
@@ -20,17 +19,13 @@ def check_store(settings: Settings) -> None:
     path = settings.store.path
     if not Path(path).is_dir():
         raise Failure(Exit.FAILED, f"{path} is no folder: set store.path to the store, or start the server once")
+    count = 0
     try:
-        store = LmdbStore(path, map_bytes=settings.store.map_size_bytes)
-    except StorageError as error:
-        raise Failure(Exit.FAILED, str(error)) from error
-    try:
-        count = 0
-        for finding in check(store):
+        for finding in check_apart(Path(path), settings.store.map_size_bytes):
             count += 1
             print(finding)
-    finally:
-        store.close()
+    except (StorageError, OSError) as error:
+        raise Failure(Exit.FAILED, str(error)) from error
     if count:
         raise Failure(Exit.FAILED, f"{count} things are wrong in {path}; restore a copy, and keep this one to look at")
     print(f"{path}: nothing is wrong")

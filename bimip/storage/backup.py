@@ -40,6 +40,7 @@ from bimip.storage.keys import UNPACK as UNPACK_KEY
 from bimip.storage.lmdb import ABOUT, BACKUP_KEY, FORMAT_KEY, MAX_READERS, LmdbStore, pages
 from bimip.storage.owner import Owner
 from bimip.storage.packing import FORMAT, UNPACK
+from bimip.storage.seals import unseal
 
 DATA = "data.mdb"
 MANIFEST = "backup.json"
@@ -163,8 +164,9 @@ def _overview(environment: Any, folder: Path) -> Overview:  # noqa: ANN401 - the
         stats = {name: transaction.stat(tree) for name, tree in trees.items()}
 
         def number(name: str) -> int:
-            packed = transaction.get(PACK_KEY[Table.META]((name,)), None, trees[_name(Table.META)])
-            return 0 if packed is None else int(UNPACK[Table.META](packed))
+            place = PACK_KEY[Table.META]((name,))
+            sealed = transaction.get(place, None, trees[_name(Table.META)])
+            return 0 if sealed is None else int(UNPACK[Table.META](unseal(place, sealed)))
 
         with transaction.cursor(trees[_name(Table.BODIES)]) as cursor:
             newest = UNPACK_KEY[Table.BODIES](cursor.key())[0] if cursor.last() else 0

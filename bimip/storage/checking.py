@@ -12,7 +12,7 @@ counters ahead of everything that was ever drawn from them; cursors that stay be
 """
 
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -54,7 +54,7 @@ class Finding(NamedTuple):
 def check(store: Store) -> Iterator[Finding]:
     """Everything that is wrong, one at a time; nothing when all is well."""
     with store.snapshot() as view:
-        for part in (_users, _devices, _conversations, _logs, _seen, _cursors, _states, _receipts, _counters):
+        for part in PARTS.values():
             yield from part(view)
 
 
@@ -320,3 +320,17 @@ def _counter(view: Reader, counter: str, table: Table) -> Iterator[Finding]:
     drawn = view.get(Table.META, (counter,)) or 0
     if last and last[0][0][0] > drawn:
         yield Finding("meta", (counter,), f"stands at {drawn}, and {last[0][0][0]} was given")
+
+
+PARTS: dict[str, Callable[[Reader], Iterator[Finding]]] = {
+    "users": _users,
+    "devices": _devices,
+    "conversations": _conversations,
+    "logs": _logs,
+    "seen": _seen,
+    "cursors": _cursors,
+    "states": _states,
+    "receipts": _receipts,
+    "counters": _counters,
+}
+"""Each can be checked without the others."""

@@ -49,6 +49,7 @@ from bimip.storage.keys import MARK, MARK_AT, Kind, pack_bound
 from bimip.storage.keys import PACK as PACK_KEY
 from bimip.storage.keys import PACK_ALL as PACK_KEYS
 from bimip.storage.keys import UNPACK as UNPACK_KEY
+from bimip.storage.lmdb_file import refuse_if_damaged
 from bimip.storage.mark import Mark, beside
 from bimip.storage.owner import Owner
 from bimip.storage.packing import FORMAT, PACK_ALL, UNPACK
@@ -277,6 +278,18 @@ class LmdbStore:
             raise StorageError("the store is closed")
         return _Snapshot(self._environment, self._databases, self.damage)
 
+    def broken_seals(self) -> Iterator[tuple[str, bytes]]:
+        """Where a value is not what was written: the tree's name and the key. Reads everything, in one snapshot."""
+        if self._environment is None:
+            raise StorageError("the store is closed")
+        names = ["heads", *(kind.value for kind in _with_a_tree())]
+        with self._environment.begin() as transaction:
+            for name, database in zip(names, self._databases.all, strict=True):
+                with transaction.cursor(database) as cursor:
+                    for key, sealed in cursor:
+                        if not is_whole(key, sealed):
+                            yield name, key
+
     def begin(self) -> None:
         if self._transaction is not None:
             raise RuntimeError("a transaction is open already")
@@ -438,6 +451,7 @@ class LmdbStore:
             self._owner = Owner(self._folder)
         try:
             with self._errors():
+                refuse_if_damaged(self._folder / "data.mdb", branches=self._owner.was_killed)
                 environment = self._open_environment()
         except BaseException:
             self._owner.release()

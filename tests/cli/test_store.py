@@ -2,12 +2,13 @@ import os
 import signal
 from pathlib import Path
 
+import lmdb
 import pytest
 
 from bimip.cli.failures import Exit, Failure
 from bimip.cli.store import check_store, make_backup, restore_backup, show_stats
 from bimip.domain.ids import Offset
-from bimip.domain.records import Changes, Log, Table
+from bimip.domain.records import Changes, Cursor, Log, Table
 from bimip.storage import backup
 from bimip.storage.lmdb import LmdbStore
 from tests.harness.world import settings_for_tests
@@ -106,3 +107,29 @@ def test_a_screen_that_is_gone_does_not_end_a_backup(tmp_path: Path, monkeypatch
     make_backup(settings, tmp_path / "one")
 
     assert (tmp_path / "one").is_dir()
+
+
+def test_a_file_that_was_cut_short_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    made(tmp_path, Changes(puts={Table.META: {("starts",): 1}}))
+    file = tmp_path / "data.mdb"
+    file.write_bytes(file.read_bytes()[: 3 * 4096])
+    with pytest.raises(Failure, match="wrong"):
+        check_store(settings_for_tests(BIMIP_STORE_PATH=str(tmp_path)))
+
+    assert "cut short" in capsys.readouterr().out
+
+
+def test_a_record_that_is_not_what_was_written_is_told_and_the_rest_is_checked(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made(tmp_path, Changes(puts={Table.CURSORS: {(9, "chat"): Cursor(Offset(5), ())}}))
+    with lmdb.open(str(tmp_path), max_dbs=40) as environment:
+        users = environment.open_db(b"users")
+        with environment.begin(write=True) as transaction:
+            transaction.put(b"ann\0", b"", db=users)
+    with pytest.raises(Failure, match="wrong"):
+        check_store(settings_for_tests(BIMIP_STORE_PATH=str(tmp_path)))
+    told = capsys.readouterr().out
+
+    assert "is not what was written" in told
+    assert "acknowledges 5" in told
