@@ -114,6 +114,10 @@ class FrameReader:
         """From now on read as many messages as come, with the limit that holds for all."""
         self._max_bytes = self._max_later_bytes
         self._at_once = FRAMES_AT_ONCE
+        self.release()
+
+    def release(self) -> None:
+        """The first message was none that counts: the next one is."""
         if self._held:
             self._held = False
             self.pending = bool(self._buffer)

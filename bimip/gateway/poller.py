@@ -6,16 +6,20 @@ happens at once, in the poller's task: plain code, that never waits. A defect in
 nobody else notices.
 
 Level-triggered: what was not read is reported again, so killing and restarting the poller loses nothing. Who wants
-nothing for now is taken out, as the end of its stream would be reported again and again.
+nothing for now is taken out, as the end of its stream would be reported again and again. A source that read more than
+it may handle in one go asks for another turn (`again`), which comes after everybody else's.
 """
 
 import select
+from time import perf_counter
 from typing import Protocol
 
 import trio
 
 MAX_READY = 64
-"""Sockets that are served until others have their turn."""
+"""Sockets that are looked at in one round."""
+TURN_SECONDS = 0.001
+"""Reading goes on until this is over, and then others have their turn: what is bounded is one socket's work."""
 
 
 class Source(Protocol):
@@ -32,6 +36,7 @@ class Poller:
     def __init__(self) -> None:
         self._epoll = select.epoll()
         self._sources: dict[int, Source] = {}
+        self._again: dict[int, None] = {}
 
     def __len__(self) -> int:
         return len(self._sources)
@@ -42,17 +47,32 @@ class Poller:
             self._sources[fd] = source
             self._epoll.register(fd, select.EPOLLIN)
 
+    def again(self, fd: int) -> None:
+        """Call its source in the next round, whether there is something to read or not."""
+        self._again[fd] = None
+
     def remove(self, fd: int) -> None:
         """Before the socket is closed: its number may be another's afterwards."""
+        self._again.pop(fd, None)
         if self._sources.pop(fd, None) is not None:
             self._epoll.unregister(fd)
 
     async def run(self) -> None:
         """Serve until cancelled."""
         while True:
-            await trio.lowlevel.wait_readable(self._epoll.fileno())
+            if self._again:
+                await trio.lowlevel.checkpoint()
+            else:
+                await trio.lowlevel.wait_readable(self._epoll.fileno())
             now = trio.current_time()
-            for fd, _ in self._epoll.poll(0, MAX_READY):
+            ready = [fd for fd, _ in self._epoll.poll(0, MAX_READY)]
+            if self._again:
+                ready, self._again = [*dict.fromkeys(ready) | self._again], {}
+            began = perf_counter()
+            for fd in ready:
                 source = self._sources.get(fd)  # one that came before may have closed it
                 if source is not None and not source.read_now(now):
                     self.remove(fd)
+                if perf_counter() - began > TURN_SECONDS:
+                    await trio.lowlevel.checkpoint()
+                    now, began = trio.current_time(), perf_counter()

@@ -223,6 +223,7 @@ class _Arrival:
             Alarm(self._gateway.alarms),
             opening.subprotocol,
             request.rest,
+            admitted=opening.claims is not None,
         )
 
     async def _send(self, answer: bytes) -> bool:
@@ -288,6 +289,7 @@ class _Arrival:
             self._place.take(claims)
         except NoPlaceError as error:
             raise RefusedError(Close.TRY_AGAIN_LATER, error.sentence) from None
+        connection.admit()
         await self._gateway.attach(claims, connection, first)
 
     async def _first_frames(self, connection: WebSocketConnection) -> list[bytes]:
