@@ -14,13 +14,13 @@ from contextlib import (
     suppress,
 )
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 
 import trio
 import trio.abc
 
 from bimip.domain.identity import Claims
-from bimip.gateway.admission import Admission, NoPlaceError, Place, address_of
+from bimip.gateway.admission import Admission, NoPlaceError, Place, address_of, end_stream
 from bimip.gateway.authentication import TokenError, Verifier
 from bimip.gateway.connection import DEAD, FAILED, WebSocketConnection
 from bimip.gateway.handshake import RefusedOpeningError, judge_opening
@@ -77,7 +77,7 @@ class Gateway:
         connection = None
         try:
             try:
-                place = self.admission.enter(address_of(socket))
+                place = self.admission.enter(address_of(socket), partial(end_stream, socket))
             except NoPlaceError as error:
                 await self._turn_away(socket, error)
                 return
