@@ -497,11 +497,11 @@ class WebSocketConnection:
             self._eof = True
             self._end(*GONE)
             return
-        if self._reader.over:
-            self._throw_away(len(data or b""))
-            return
         if self._untaken is not None:
             self._take_texts()
+            return
+        if self._reader.over:
+            self._throw_away(len(data or b""))
             return
         events = self._reader.feed(data or b"")
         if self._is_json:
@@ -545,6 +545,8 @@ class WebSocketConnection:
                 return
             self._take_event(event)
             room -= 1
+        if self._ending is not None and room > 0:
+            self._untaken = self._conversion = None  # nobody is there who could wait for it
 
     def _charge_extra(self) -> None:
         """Pings, pongs and fragments cost as much as messages and ask for nothing: a flood of them ends it."""

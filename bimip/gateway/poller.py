@@ -10,6 +10,7 @@ nothing for now is taken out, as the end of its stream would be reported again a
 it may handle in one go asks for another turn (`again`), which comes after everybody else's.
 """
 
+import os
 import select
 from time import perf_counter
 from typing import Protocol
@@ -37,6 +38,9 @@ class Poller:
         self._epoll = select.epoll()
         self._sources: dict[int, Source] = {}
         self._again: dict[int, None] = {}
+        self._sleeping = False
+        self._bell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self._epoll.register(self._bell, select.EPOLLIN)
 
     def __len__(self) -> int:
         return len(self._sources)
@@ -50,6 +54,9 @@ class Poller:
     def again(self, fd: int) -> None:
         """Call its source in the next round, whether there is something to read or not."""
         self._again[fd] = None
+        if self._sleeping:
+            self._sleeping = False
+            os.eventfd_write(self._bell, 1)
 
     def remove(self, fd: int) -> None:
         """Before the socket is closed: its number may be another's afterwards."""
@@ -63,16 +70,27 @@ class Poller:
             if self._again:
                 await trio.lowlevel.checkpoint()
             else:
-                await trio.lowlevel.wait_readable(self._epoll.fileno())
+                await self._sleep()
             now = trio.current_time()
             ready = [fd for fd, _ in self._epoll.poll(0, MAX_READY)]
             if self._again:
-                ready, self._again = [*dict.fromkeys(ready) | self._again], {}
+                ready = [*dict.fromkeys(ready) | self._again]
             began = perf_counter()
             for fd in ready:
+                self._again.pop(fd, None)
                 source = self._sources.get(fd)  # one that came before may have closed it
                 if source is not None and not source.read_now(now):
                     self.remove(fd)
                 if perf_counter() - began > TURN_SECONDS:
                     await trio.lowlevel.checkpoint()
                     now, began = trio.current_time(), perf_counter()
+
+    async def _sleep(self) -> None:
+        """Until there is something to read, or a source asks for another turn."""
+        self._sleeping = True
+        try:
+            await trio.lowlevel.wait_readable(self._epoll.fileno())
+        finally:
+            if not self._sleeping:
+                os.eventfd_read(self._bell)
+            self._sleeping = False

@@ -12,6 +12,8 @@ from bimip.wire.errors import WireError
 
 MAX_MALFORMED = 8
 """Frames in a row that cannot be decoded, until the connection is closed."""
+UNCHARGED = frozenset({pb.MALFORMED, pb.OUT_OF_ORDER, pb.TOO_LARGE})
+"""What may be wrong with a frame before it was charged for."""
 FRAMES_AT_ONCE = 64
 """Until others have their turn: thousands of the smallest ones arrive at once."""
 
@@ -80,6 +82,8 @@ class _Intake:
         except WireError as error:
             device.unanswered += 1
             device.fail(error)
+            if error.code in UNCHARGED:
+                device.rates.take(1, len(frame), device.heard_at)
             self._malformed = self._malformed + 1 if error.code == pb.MALFORMED else 0
             if self._malformed > MAX_MALFORMED:
                 device.connection.close(Close.TOO_MANY_ERRORS, "too many frames that cannot be decoded")
