@@ -188,7 +188,7 @@ class Server:
         await retention.run()
 
     async def _poller(self, child: Child) -> None:
-        child.describe(lambda: {"sockets": len(self.poller)})
+        child.describe(lambda: {"sockets": len(self.poller), **self.poller.turns.describe()})
         child.started()
         await self.poller.run()
 

@@ -456,6 +456,14 @@ class WebSocketConnection:
         """Something was read that was too much for one turn."""
         return self._reader.pending or self._untaken is not None
 
+    @property
+    def whose(self) -> str:
+        """The peer's address: for the operator, of a turn that took long."""
+        try:
+            return str(self._stream.socket.getpeername()) if isinstance(self._stream, trio.SocketStream) else "a stream"
+        except OSError:
+            return "a peer that left"
+
     def read_now(self, now: float) -> bool:
         """The socket has something, or this asked for another turn. False: no more is wanted for now."""
         if self._reader.pending or self._untaken is not None:

@@ -17,6 +17,8 @@ from typing import Protocol
 
 import trio
 
+from bimip.supervision import Turns
+
 MAX_READY = 64
 """Sockets that are looked at in one round."""
 TURN_SECONDS = 0.001
@@ -26,6 +28,11 @@ TURN_SECONDS = 0.001
 class Source(Protocol):
     """What reads from a socket."""
 
+    @property
+    def whose(self) -> str:
+        """Who is served, for the operator."""
+        ...
+
     def read_now(self, now: float) -> bool:
         """Read what is there, without waiting. False: no more for now. Raises nothing. `now` is the loop's time."""
         ...
@@ -34,7 +41,8 @@ class Source(Protocol):
 class Poller:
     """Made once; `run` is each incarnation. File descriptors name the sources."""
 
-    def __init__(self) -> None:
+    def __init__(self, turns: Turns | None = None) -> None:
+        self.turns = turns or Turns(trio.current_time)
         self._epoll = select.epoll()
         self._sources: dict[int, Source] = {}
         self._again: dict[int, None] = {}
@@ -75,15 +83,23 @@ class Poller:
             ready = [fd for fd, _ in self._epoll.poll(0, MAX_READY)]
             if self._again:
                 ready = [*dict.fromkeys(ready) | self._again]
-            began = perf_counter()
+            turns = self.turns
+            if now > turns.until:
+                turns.turn_over()
+            before = began = perf_counter()
             for fd in ready:
                 self._again.pop(fd, None)
                 source = self._sources.get(fd)  # one that came before may have closed it
                 if source is not None and not source.read_now(now):
                     self.remove(fd)
-                if perf_counter() - began > TURN_SECONDS:
+                at = perf_counter()
+                if at - before > turns.longest and source is not None:
+                    turns.note(at - before, source.whose)
+                before = at
+                if at - began > TURN_SECONDS:
                     await trio.lowlevel.checkpoint()
-                    now, began = trio.current_time(), perf_counter()
+                    now, before = trio.current_time(), perf_counter()
+                    began = before
 
     async def _sleep(self) -> None:
         """Until there is something to read, or a source asks for another turn."""
