@@ -21,7 +21,7 @@ from bimip.supervision import Turns
 
 MAX_READY = 64
 """Sockets that are looked at in one round."""
-TURN_SECONDS = 0.001
+TURN_SECONDS = 0.01
 """Reading goes on until this is over, and then others have their turn: what is bounded is one socket's work."""
 
 

@@ -157,7 +157,7 @@ def load_of(options: argparse.Namespace, **given: Any) -> Load:  # noqa: ANN401 
     return replace(Load(seconds=seconds, warm_seconds=min(3.0, seconds / 3)), **given)
 
 
-def cases(name: str, options: argparse.Namespace) -> list[Case]:
+def cases(name: str, options: argparse.Namespace) -> list[Case]:  # noqa: PLR0911 - one for each workload
     if name == "quick":
         return [*(_traffic(load_of(options, window=window)) for window in (20, 1)), _paced(load_of(options), 200)]
     if name == "throughput":
