@@ -192,7 +192,7 @@ class Server:
         await retention.run()
 
     async def _poller(self, child: Child) -> None:
-        child.describe(lambda: {"sockets": len(self.poller)})
+        child.describe(lambda: {"sockets": len(self.poller), **self.poller.turns.describe()})
         child.started()
         await self.poller.run()
 
@@ -449,7 +449,11 @@ def _gateway_settings(settings: Settings, certificate: Certificate | None) -> Ga
         send_seconds=given.send_seconds,
         message_seconds=given.message_seconds,
         max_frame_bytes=limits.max_frame_bytes,
+        max_first_frame_bytes=limits.max_first_frame_bytes,
         max_fragments=limits.max_fragments,
+        extra_frames_per_second=limits.extra_frames_per_second,
+        json_objects_per_second=limits.json_objects_per_second,
+        address_openings_per_second=limits.address_openings_per_second,
         max_devices_per_user=limits.max_devices_per_user,
         max_connections_per_address=limits.max_connections_per_address,
         max_unauthenticated=limits.max_unauthenticated,

@@ -1,13 +1,19 @@
-"""How many may be connected at once: by user, by address, and those who have not said who they are. Only counting.
+"""How many may be connected at once, and how fast an address may come: by user, by address, and those who have not said
+who they are. Only counting.
 
 A peer that is not known yet costs a task, a buffer and a file descriptor, and has proved nothing: so there is a most of
-them in all, and a most for each address. Who is turned away is told when to come again.
+them in all, and a most for each address. Who is turned away is told when to come again. An opening costs about a
+millisecond, one that comes to nothing buys nothing with it: so an address has a rate, and what ends without a valid
+token (none, a false one, bytes that mean nothing, a flood of pings) is charged several times.
 
-Addresses behind which many peers stand that cannot be told apart (a proxy on this machine) are not counted.
+Addresses behind which many peers stand that cannot be told apart (a proxy on this machine) are not counted. One of them
+could hold all places of the unknown, so when these are taken the oldest is given up: an honest peer needs its place for
+much less than the time that it has.
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
@@ -20,12 +26,18 @@ import trio.abc
 
 from bimip.domain.identity import Claims
 from bimip.gateway.settings import GatewaySettings
+from bimip.users.rates import Bucket, Rate, Remembered
 
 PLACE_SECONDS = 60
 """Nobody knows when somebody leaves: who found no place may look again after this."""
 IPV6_PREFIX = 64
 """What one customer of a network has to themselves: within it, addresses cost nothing."""
 REMEMBERED_ADDRESSES = 1024
+ADDRESS_BURST_SECONDS = 10.0
+FAILED_OPENINGS = 4
+"""What an opening counts in addition that ended without a valid token."""
+PATIENCE = 0.2
+"""The part of the handshake's time in which nobody is given up for others."""
 
 
 class NoPlaceError(Exception):
@@ -42,46 +54,73 @@ class AdmissionStatistics:
     users: int
     addresses: int
     no_place: int  # how often somebody was turned away
+    given_up: int  # unknown peers whose place others got
 
 
 class Admission:
-    def __init__(self, settings: GatewaySettings) -> None:
+    def __init__(self, settings: GatewaySettings, now: Callable[[], float] = trio.current_time) -> None:
         self._settings = settings
+        self.now = now
         uncounted = [ip_network(network) for network in settings.uncounted_addresses]
         self._counted = lru_cache(REMEMBERED_ADDRESSES)(partial(_counted, uncounted))
-        self._unauthenticated = 0
+        self._unknown: dict[Place, None] = {}  # the oldest first
+        self._rate = Rate(settings.address_openings_per_second, burst_seconds=ADDRESS_BURST_SECONDS)
+        self._openings = Remembered[str, Bucket](REMEMBERED_ADDRESSES)
         self._connected_from: Counter[str] = Counter()
         self._unauthenticated_from: Counter[str] = Counter()
         self._devices: dict[str, list[str]] = {}  # of users; a device is there as often as it has connections
-        self._no_place = 0
+        self._no_place = self._given_up = 0
 
-    def enter(self, address: str | None) -> "Place":
-        """A socket was accepted. `address` None: it has none. Raises NoPlaceError."""
+    def enter(self, address: str | None, cut: Callable[[], None] = lambda: None) -> "Place":
+        """A socket was accepted. `address` None: it has none. Raises NoPlaceError. `cut` closes it at once."""
         settings, soon = self._settings, ceil(self._settings.handshake_seconds)
-        if _is_full(self._unauthenticated, settings.max_unauthenticated):
-            raise self._turned_away(503, "Too many are connecting to this server right now.", soon)
         counted = self._counted(address) if address is not None else ""
+        if counted:
+            self._charge(counted)
         if counted and _is_full(self._unauthenticated_from[counted], settings.max_unauthenticated_per_address):
             raise self._turned_away(429, "Too many are connecting from your address right now.", soon)
         if counted and _is_full(self._connected_from[counted], settings.max_connections_per_address):
             raise self._turned_away(429, "Too many are connected from your address.", PLACE_SECONDS)
-        return Place(self, counted)
+        if _is_full(len(self._unknown), settings.max_unauthenticated) and not self._gives_one_up():
+            raise self._turned_away(503, "Too many are connecting to this server right now.", soon)
+        return Place(self, counted, cut)
 
     def statistics(self) -> AdmissionStatistics:
-        return AdmissionStatistics(self._unauthenticated, len(self._devices), len(self._connected_from), self._no_place)
+        return AdmissionStatistics(
+            len(self._unknown), len(self._devices), len(self._connected_from), self._no_place, self._given_up
+        )
+
+    def _charge(self, counted: str) -> None:
+        now = self.now()
+        bucket = self._openings_of(counted)
+        wait = bucket.wait(now)
+        if wait > 0:
+            raise self._turned_away(429, "Too many connections were opened from your address.", ceil(wait))
+        bucket.take(1, 0, now)
+
+    def _openings_of(self, counted: str) -> Bucket:
+        return self._openings.get(counted) or self._openings.put(counted, Bucket(self._rate))
+
+    def _gives_one_up(self) -> bool:
+        oldest = next(iter(self._unknown))
+        if self.now() < oldest.since + PATIENCE * self._settings.handshake_seconds:
+            return False
+        self._given_up += 1
+        oldest.give_up()
+        return True
 
     def _turned_away(self, status: int, sentence: str, retry_after: int) -> NoPlaceError:
         self._no_place += 1
         return NoPlaceError(status, sentence, retry_after)
 
-    def _begin(self, counted: str) -> None:
-        self._unauthenticated += 1
+    def _begin(self, place: "Place", counted: str) -> None:
+        self._unknown[place] = None
         if counted:
             self._connected_from[counted] += 1
             self._unauthenticated_from[counted] += 1
 
-    def _known(self, counted: str) -> None:
-        self._unauthenticated -= 1
+    def _known(self, place: "Place", counted: str) -> None:
+        del self._unknown[place]
         if counted:
             _count_down(self._unauthenticated_from, counted)
 
@@ -97,6 +136,8 @@ class Admission:
     def _end(self, counted: str, claims: Claims | None) -> None:
         if counted:
             _count_down(self._connected_from, counted)
+            if claims is None:
+                self._openings_of(counted).take(FAILED_OPENINGS, 0, self.now())
         if claims is not None:
             devices = self._devices[claims.eid]
             devices.remove(claims.device)
@@ -107,16 +148,18 @@ class Admission:
 class Place:
     """One connection's, from its first byte to its last."""
 
-    __slots__ = ("_admission", "_claims", "_counted", "_is_known")
+    __slots__ = ("_admission", "_claims", "_counted", "_cut", "_is_known", "since")
 
-    def __init__(self, admission: Admission, counted: str) -> None:
+    def __init__(self, admission: Admission, counted: str, cut: Callable[[], None]) -> None:
+        self.since = admission.now()
         self._admission = admission
         self._counted = counted
+        self._cut = cut
         self._claims: Claims | None = None
         self._is_known = False
 
     def __enter__(self) -> Self:
-        self._admission._begin(self._counted)  # noqa: SLF001 - a part of it
+        self._admission._begin(self, self._counted)  # noqa: SLF001 - a part of it
         return self
 
     def __exit__(
@@ -131,10 +174,15 @@ class Place:
         self._claims = claims
         self._admit()
 
+    def give_up(self) -> None:
+        """Another peer gets this place."""
+        self._admit()
+        self._cut()
+
     def _admit(self) -> None:
         if not self._is_known:
             self._is_known = True
-            self._admission._known(self._counted)  # noqa: SLF001 - a part of it
+            self._admission._known(self, self._counted)  # noqa: SLF001 - a part of it
 
 
 def address_of(stream: trio.abc.Stream) -> str | None:
@@ -146,6 +194,14 @@ def address_of(stream: trio.abc.Stream) -> str | None:
     except OSError:
         return None  # it has left already
     return peer[0] if isinstance(peer, tuple) else None
+
+
+def end_stream(stream: trio.abc.Stream) -> None:
+    """Whoever reads from it finds its end, in whatever state it is."""
+    transport = stream.transport_stream if isinstance(stream, trio.SSLStream) else stream
+    if isinstance(transport, trio.SocketStream):
+        with suppress(OSError):
+            transport.socket.shutdown(trio.socket.SHUT_RDWR)
 
 
 def _counted(uncounted: Sequence[IPv4Network | IPv6Network], address: str) -> str:

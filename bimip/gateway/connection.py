@@ -22,7 +22,7 @@ import math
 import os
 import socket
 import struct
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager, suppress
 
 import trio
@@ -36,6 +36,7 @@ from bimip.gateway.framing import (
     PONG,
     TEXT,
     CloseFrame,
+    Event,
     Fault,
     FrameReader,
     Ping,
@@ -44,10 +45,11 @@ from bimip.gateway.framing import (
 )
 from bimip.gateway.poller import Poller
 from bimip.gateway.settings import GatewaySettings
-from bimip.gateway.wire import JSON, error_frame, frame_of, text_of
+from bimip.gateway.wire import JSON, convert, error_frame, text_of, weight_of
 from bimip.session.close import Close
 from bimip.supervision import Alarm, Bell
 from bimip.users.connection import ConnectionClosedError, Take
+from bimip.users.rates import Bucket, Rate
 from bimip.wire.errors import WireError
 
 ABNORMAL = 1006
@@ -55,20 +57,30 @@ NEVER_SENT = {ABNORMAL, 1015}
 FAILED = (Close.INTERNAL_ERROR, "the server failed here; please connect again")
 GONE = (ABNORMAL, "the peer is gone")
 RECEIVE_BYTES = 64 << 10
+UNREAD_BYTES = 1 << 20
+"""What is received and thrown away of a peer that broke a rule, so that it sees why."""
+EXTRA_BURST_SECONDS = 8.0
+MAX_FIRST_EXTRA = 128
+"""Pings, pongs and fragments of a peer that showed no token yet."""
+JSON_AT_ONCE = 128
+"""Objects that are converted until others have their turn: about 1 ms."""
 
 DEAD = (trio.BrokenResourceError, trio.ClosedResourceError, OSError)
 
 
 class WebSocketConnection:
     __slots__ = (
+        "_admitted",
         "_answer",
         "_arrived",
         "_changed",
         "_closed_here",
+        "_conversion",
         "_crash",
         "_cut",
         "_ending",
         "_eof",
+        "_extra",
         "_failure",
         "_farewell",
         "_fd",
@@ -76,6 +88,7 @@ class WebSocketConnection:
         "_heard_at",
         "_hurry_at",
         "_is_json",
+        "_json",
         "_leave_by",
         "_leaving",
         "_left",
@@ -90,6 +103,7 @@ class WebSocketConnection:
         "_reader",
         "_reading",
         "_reading_since",
+        "_resume_at",
         "_sendable",
         "_sending",
         "_settings",
@@ -97,6 +111,8 @@ class WebSocketConnection:
         "_take",
         "_taking",
         "_to_send",
+        "_unread",
+        "_untaken",
         "_untranslated",
         "_wake",
     )
@@ -109,14 +125,27 @@ class WebSocketConnection:
         wake: Alarm,
         subprotocol: str,
         rest: bytes,
+        *,
+        admitted: bool = True,
     ) -> None:
-        """`wake` is a new one; `rest` are bytes that came with the opening."""
+        """`wake` is a new one; `rest` are bytes that came with the opening. Not `admitted`: it showed no token yet."""
         self._stream = stream
         self._poller = poller
         self._settings = settings
         self._is_json = subprotocol == JSON
         self._fd = stream.socket.fileno() if isinstance(stream, trio.SocketStream) else -1
-        self._reader = FrameReader(max_message_bytes=settings.max_frame_bytes, max_fragments=settings.max_fragments)
+        self._reader = FrameReader(
+            max_message_bytes=settings.max_frame_bytes,
+            max_fragments=settings.max_fragments,
+            max_first_bytes=0 if admitted else settings.max_first_frame_bytes,
+        )
+        self._admitted = admitted
+        self._extra: Bucket | None = None
+        self._json: Bucket | None = None
+        self._conversion: Generator[int, None, bytes] | None = None  # of a text, in slices
+        self._untaken: Iterator[Event] | None = None  # what came with that text and behind it
+        self._resume_at = math.inf  # until then its texts must wait
+        self._unread = UNREAD_BYTES
         self._arrived: list[bytes] = []
         self._leaving: bytes | memoryview = b""
         self._leave_by = math.inf
@@ -151,6 +180,12 @@ class WebSocketConnection:
         self._gone = False
         if rest:
             self._took(rest)
+
+    def admit(self) -> None:
+        """It showed a valid token."""
+        self._admitted = True
+        self._reader.admit()
+        self.read_on()
 
     async def receive(self) -> list[bytes]:
         """See `Connection`. Raises at once when the connection was closed from this side."""
@@ -259,6 +294,10 @@ class WebSocketConnection:
                 if not self._reading:
                     await self._wait_changed()
                     continue
+                if self._has_untaken:
+                    self._read(None)
+                    await trio.lowlevel.checkpoint()
+                    continue
                 try:
                     data = bytes(await self._stream.receive_some(RECEIVE_BYTES))
                 except DEAD:
@@ -330,19 +369,30 @@ class WebSocketConnection:
             self._write_text(answer)
             self.read_on()
             self._notify_changed()
+        elif trio.current_time() >= self._late_at():
+            self._end(Close.TOO_SLOW, "a message did not arrive in time")
+        elif trio.current_time() >= self._resume_at:
+            self._resume_at = math.inf
+            self.read_on()
         elif trio.current_time() >= self._silent_at():
             self.close(Close.SILENT, "nothing was heard for two heartbeats")
         elif trio.current_time() >= self._ping_at:
             self._ping_at = trio.current_time() + self._settings.heartbeat_seconds
             self._write(frame_head(PING, 0))
         else:
-            await self._wake.until(min(self._ping_at, self._silent_at()))
+            await self._wake.until(min(self._ping_at, self._silent_at(), self._late_at(), self._resume_at))
 
     def _silent_at(self) -> float:
         """A server that does not read because its reader has enough to do must not take its peer for silent."""
         if not self._reading:
             return math.inf
         return max(self._heard_at, self._reading_since) + 2 * self._settings.heartbeat_seconds
+
+    def _late_at(self) -> float:
+        """When a message has been arriving for too long, if only in silence."""
+        if not self._reading:
+            return math.inf
+        return max(self._message_since, self._reading_since) + self._settings.message_seconds
 
     def _write_text(self, frame: bytes) -> None:
         payload = text_of(frame).encode() if self._is_json else frame
@@ -396,11 +446,29 @@ class WebSocketConnection:
         self._reading_since = trio.current_time()
         if self._fd >= 0:
             self._poller.add(self._fd, self)
+            if self._has_untaken:
+                self._poller.again(self._fd)
         else:
             self._notify_changed()
 
+    @property
+    def _has_untaken(self) -> bool:
+        """Something was read that was too much for one turn."""
+        return self._reader.pending or self._untaken is not None
+
+    @property
+    def whose(self) -> str:
+        """The peer's address: for the operator, of a turn that took long."""
+        try:
+            return str(self._stream.socket.getpeername()) if isinstance(self._stream, trio.SocketStream) else "a stream"
+        except OSError:
+            return "a peer that left"
+
     def read_now(self, now: float) -> bool:
-        """The socket has something. False: no more is wanted for now."""
+        """The socket has something, or this asked for another turn. False: no more is wanted for now."""
+        if self._reader.pending or self._untaken is not None:
+            self._read(None)
+            return self._reading
         try:
             data = os.read(self._fd, RECEIVE_BYTES)
         except BlockingIOError:
@@ -411,7 +479,8 @@ class WebSocketConnection:
         self._read(data)
         return self._reading
 
-    def _read(self, data: bytes) -> None:
+    def _read(self, data: bytes | None) -> None:
+        """None: go on with what was read before."""
         try:
             if self._failure is None or not data:
                 self._took(data)
@@ -420,6 +489,8 @@ class WebSocketConnection:
             self._failure = error
             self._wake.ring()
         self._reading = self._wants_more()
+        if self._reading and self._fd >= 0 and (self._reader.pending or self._untaken is not None):
+            self._poller.again(self._fd)
         if self._ending is not None:
             self._notify_changed()
 
@@ -427,34 +498,86 @@ class WebSocketConnection:
         """What is said after the end is read too, and thrown away."""
         if self._ending is not None:
             return not self._eof
-        return not self._arrived and self._answer is None
+        return not self._arrived and self._answer is None and self._resume_at == math.inf and not self._reader.held
 
-    def _took(self, data: bytes) -> None:
-        if not data:
+    def _took(self, data: bytes | None) -> None:
+        if data == b"":
             self._eof = True
             self._end(*GONE)
             return
-        for event in self._reader.feed(data):
-            if isinstance(event, bytes) and not self._is_json and self._ending is None:
-                self._arrived.append(event)
-            elif isinstance(event, bytes | str):
-                self._take_message(event)
-            elif isinstance(event, Ping):
-                self._pong = event.payload  # of several only the last is answered (RFC 6455, 5.5.3)
-                self._wake.ring()
-            elif isinstance(event, CloseFrame):
-                self._peer_closed = True
-                self._end(event.code, event.reason)
-            elif isinstance(event, Fault):
-                self._end(event.code, event.reason)
+        if self._untaken is not None:
+            self._take_texts()
+            return
+        if self._reader.over:
+            self._throw_away(len(data or b""))
+            return
+        events = self._reader.feed(data or b"")
+        if self._is_json:
+            self._untaken = iter(events)
+            self._take_texts()
+        else:
+            for event in events:
+                if isinstance(event, bytes) and self._ending is None:
+                    self._arrived.append(event)
+                else:
+                    self._take_event(event)
+        if self._reader.extra:
+            self._charge_extra()
         if self._reader.unfinished:
             self._check_message_time()
         else:
             self._message_since = math.inf
 
+    def _take_event(self, event: Event) -> None:
+        if isinstance(event, bytes | str):
+            self._take_message(event)
+        elif isinstance(event, Ping):
+            self._pong = event.payload  # of several only the last is answered (RFC 6455, 5.5.3)
+            self._wake.ring()
+        elif isinstance(event, CloseFrame):
+            self._peer_closed = True
+            self._end(event.code, event.reason)
+        elif isinstance(event, Fault):
+            self._end(event.code, event.reason)
+
+    def _take_texts(self) -> None:
+        """Convert what came as JSON, until others must have their turn."""
+        room = JSON_AT_ONCE
+        while room > 0 and self._resume_at == math.inf and self._answer is None:
+            if self._conversion is not None:
+                room -= self._convert(self._conversion)
+                continue
+            event = next(self._untaken, None) if self._untaken is not None else None
+            if event is None:
+                self._untaken = None
+                return
+            self._take_event(event)
+            room -= 1
+        if self._ending is not None and room > 0:
+            self._untaken = self._conversion = None  # nobody is there who could wait for it
+
+    def _charge_extra(self) -> None:
+        """Pings, pongs and fragments cost as much as messages and ask for nothing: a flood of them ends it."""
+        count, self._reader.extra = self._reader.extra, 0
+        if self._extra is None:
+            rate = self._settings.extra_frames_per_second
+            burst = EXTRA_BURST_SECONDS if self._admitted else MAX_FIRST_EXTRA / (rate or 1)
+            self._extra = Bucket(Rate(requests_per_second=rate, burst_seconds=burst))
+        self._extra.take(count, 0, self._heard_at)
+        if self._extra.wait(self._heard_at) > 0:
+            self.close(Close.TOO_MANY_ERRORS, "too many pings, pongs and fragments")
+            self._reader.stop()
+
+    def _throw_away(self, size: int) -> None:
+        self._unread -= size
+        if self._unread < 0:
+            self._break(*GONE)
+
     def _check_message_time(self) -> None:
         if self._message_since == math.inf:
             self._message_since = self._heard_at
+            if self._message_since + self._settings.message_seconds < self._ping_at:
+                self._wake.ring()  # `run` looks at the next ping anyway
         elif self._heard_at - self._message_since > self._settings.message_seconds:
             self._end(Close.TOO_SLOW, "a message did not arrive in time")
 
@@ -469,17 +592,34 @@ class WebSocketConnection:
             self._take_text(message)
 
     def _take_text(self, text: str) -> None:
+        self._conversion = convert(text)
+        if self._json is None:
+            self._json = Bucket(Rate(requests_per_second=self._settings.json_objects_per_second))
+        self._json.take(weight_of(text), 0, self._heard_at)
+        wait = self._json.wait(self._heard_at)
+        if wait > 0:
+            self._resume_at = self._heard_at + wait
+            self._wake.ring()
+
+    def _convert(self, conversion: Generator[int, None, bytes]) -> int:
+        """One slice of a text. Returns what that cost."""
         try:
-            self._arrived.append(frame_of(text))
+            return next(conversion)
+        except StopIteration as done:
+            self._conversion = None
+            self._arrived.append(done.value)
+            self._malformed_in_a_row = 0
         except WireError as error:
+            self._conversion = None
+            if not self._admitted:
+                self._reader.release()
             self._malformed_in_a_row += 1
             if self._malformed_in_a_row > self._settings.max_malformed:
                 self.close(Close.TOO_MANY_ERRORS, "too many frames in a row that cannot be understood")
             else:
                 self._answer = error_frame(error)
                 self._wake.ring()
-        else:
-            self._malformed_in_a_row = 0
+        return 1
 
     async def _finish(self) -> None:
         """Say what is still to be said, and give the peer some time to answer."""

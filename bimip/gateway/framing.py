@@ -5,7 +5,8 @@ over all that arrived at once; it also counts neither fragments nor what a broke
 (the opening, the order of a close, deadlines) is the connection's. The fuzz tests hold it to wsproto's verdicts.
 
 Every limit applies before the bytes are there: a frame that announces too much is refused at its header. Bytes are
-taken into one buffer that is cut where complete frames end, so one byte at a time costs no more than all at once.
+taken into one buffer that is cut where complete frames end, so one byte at a time costs no more than all at once. And
+work is bounded as memory is: what one `feed` leaves is `pending`, and taken by the next one.
 """
 
 from struct import Struct
@@ -22,6 +23,9 @@ _WHOLE_BINARY = _FIN | BINARY
 _MAX_CONTROL_BYTES = 125
 _SHORT, _LONG = Struct(">H"), Struct(">Q")
 _CODES = {*range(1000, 1004), *range(1007, 1015), *range(3000, 5000)}
+
+FRAMES_AT_ONCE: Final = 256
+"""What one `feed` takes; the smallest frames have six bytes, and a read brings thousands of them. About 1 ms."""
 
 
 class Ping(NamedTuple):
@@ -57,11 +61,33 @@ class _FaultError(Exception):
 class FrameReader:
     """Of what a client sends."""
 
-    __slots__ = ("_buffer", "_fragments", "_max_bytes", "_max_fragments", "_need", "_over", "_size", "_text")
+    __slots__ = (
+        "_at_once",
+        "_buffer",
+        "_fragments",
+        "_held",
+        "_max_bytes",
+        "_max_fragments",
+        "_max_later_bytes",
+        "_need",
+        "_over",
+        "_size",
+        "_text",
+        "extra",
+        "pending",
+    )
 
-    def __init__(self, *, max_message_bytes: int, max_fragments: int) -> None:
-        self._max_bytes = max_message_bytes
+    def __init__(self, *, max_message_bytes: int, max_fragments: int, max_first_bytes: int = 0) -> None:
+        """`max_first_bytes`, if any, is for the first message, and what follows it is not read before `admit`."""
+        self._max_later_bytes = max_message_bytes
+        self._max_bytes = min(max_first_bytes or max_message_bytes, max_message_bytes)
+        self._at_once = 1 if max_first_bytes else FRAMES_AT_ONCE
+        self._held = False  # the first message has come
         self._max_fragments = max_fragments
+        self.extra = 0
+        """Frames that were no whole message: pings, pongs, fragments. Whoever charges for them sets it back."""
+        self.pending = False
+        """The next `feed`, if only of b"", goes on with what came already."""
         self._buffer = bytearray()
         self._need = 0  # bytes that the buffer must hold before it is worth another look
         self._fragments: list[bytes] = []
@@ -79,24 +105,49 @@ class FrameReader:
         """Whether a frame or a message has begun and not ended."""
         return bool(self._buffer or self._fragments)
 
+    @property
+    def held(self) -> bool:
+        """The first message has come, and nothing more is read before `admit`."""
+        return self._held
+
+    def admit(self) -> None:
+        """From now on read as many messages as come, with the limit that holds for all."""
+        self._max_bytes = self._max_later_bytes
+        self._at_once = FRAMES_AT_ONCE
+        self.release()
+
+    def release(self) -> None:
+        """The first message was none that counts: the next one is."""
+        if self._held:
+            self._held = False
+            self.pending = bool(self._buffer)
+
+    def stop(self) -> None:
+        """Read nothing any more, as after a Fault."""
+        self._over = True
+        self.pending = False
+        self._buffer = bytearray()
+        self._fragments = []
+
     def feed(self, data: bytes) -> list[Event]:
-        """All that is complete now, in order. After a CloseFrame or a Fault nothing follows."""
+        """What is complete now, in order: at most `FRAMES_AT_ONCE`. After a CloseFrame or a Fault nothing follows."""
         events: list[Event] = []
         if self._over:
             return events
         buffer = self._buffer
-        if buffer:
+        if buffer or self._held:
             buffer += data
-            if len(buffer) < self._need:
+            if self._held or (len(buffer) < self._need and not self.pending):
                 return events
             data = bytes(buffer)
+        self.pending = False
         try:
             at = self._read_frames(data, events)
         except _FaultError as error:
             events.append(error.fault)
             self._over = True
         if self._over:
-            self._buffer = bytearray()
+            self.stop()
         elif at < len(data) or buffer:
             self._buffer = bytearray(memoryview(data)[at:])
         return events
@@ -104,7 +155,9 @@ class FrameReader:
     def _read_frames(self, data: bytes, events: list[Event]) -> int:
         """Take whole frames; returns where the first unfinished one begins."""
         at, size = 0, len(data)
-        while size - at >= 2 and not self._over:
+        for _ in range(self._at_once):
+            if size - at < 2 or self._over:
+                break
             first, second = data[at], data[at + 1]
             # As nearly all are: a whole binary message, masked. Nothing but its length can be wrong with it.
             usual = first == _WHOLE_BINARY and second & _MASKED and not self._fragments
@@ -128,6 +181,9 @@ class FrameReader:
             else:
                 self._take(first, payload, events)
             at = end
+        else:
+            self._held = self._at_once == 1 and bool(events) and isinstance(events[0], bytes | str)
+            self.pending = size - at >= 2 and not (self._held or self._over)
         self._need = 2
         return at
 
@@ -155,6 +211,8 @@ class FrameReader:
 
     def _take(self, first: int, payload: bytes, events: list[Event]) -> None:
         opcode = first & _OPCODE
+        if opcode >= CLOSE or not first & _FIN or opcode == CONTINUATION:
+            self.extra += 1
         if opcode < CLOSE:
             self._take_fragment(opcode, payload, events, last=bool(first & _FIN))
         elif opcode == PING:

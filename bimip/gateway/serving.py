@@ -14,13 +14,13 @@ from contextlib import (
     suppress,
 )
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 
 import trio
 import trio.abc
 
 from bimip.domain.identity import Claims
-from bimip.gateway.admission import Admission, NoPlaceError, Place, address_of
+from bimip.gateway.admission import Admission, NoPlaceError, Place, address_of, end_stream
 from bimip.gateway.authentication import TokenError, Verifier
 from bimip.gateway.connection import DEAD, FAILED, WebSocketConnection
 from bimip.gateway.handshake import IsRevoked, RefusedOpeningError, judge_opening
@@ -78,7 +78,7 @@ class Gateway:
         connection = None
         try:
             try:
-                place = self.admission.enter(address_of(socket))
+                place = self.admission.enter(address_of(socket), partial(end_stream, socket))
             except NoPlaceError as error:
                 await self._turn_away(socket, error)
                 return
@@ -226,6 +226,7 @@ class _Arrival:
             Alarm(self._gateway.alarms),
             opening.subprotocol,
             request.rest,
+            admitted=opening.claims is not None,
         )
 
     async def _send(self, answer: bytes) -> bool:
@@ -291,6 +292,7 @@ class _Arrival:
             self._place.take(claims)
         except NoPlaceError as error:
             raise RefusedError(Close.TRY_AGAIN_LATER, error.sentence) from None
+        connection.admit()
         await self._gateway.attach(claims, connection, first)
 
     async def _first_frames(self, connection: WebSocketConnection) -> list[bytes]:

@@ -25,12 +25,20 @@ class GatewaySettings:
     close_seconds: float = 3.0
     """How long a peer may take to answer a close."""
     max_frame_bytes: int = 1 << 20
+    max_first_frame_bytes: int = 64 << 10
+    """The first message of a peer that showed no token yet."""
     max_fragments: int = 1024
     """In how many frames one message may come, empty ones too."""
     max_opening_bytes: int = 32 << 10
     """All that a peer may send before it is a WebSocket."""
     max_malformed: int = 8
     """JSON texts in a row that are answered as malformed; the next one ends the connection."""
+    extra_frames_per_second: float = 256
+    """Pings, pongs and fragments of one connection, kept up; 0: without limit."""
+    json_objects_per_second: float = 10_000
+    """How much JSON of one connection is converted, kept up; 0: without limit. A KiB counts as an object."""
+    address_openings_per_second: float = 200
+    """Of one address, kept up; 0: without limit."""
     # How many at once; 0: as many as come.
     max_devices_per_user: int = 64
     max_connections_per_address: int = 1024

@@ -10,8 +10,10 @@ BINARY: Final = "bimip.v1"
 JSON: Final = "bimip.v1.json"
 SUBPROTOCOLS: Final = (BINARY, JSON)
 
-frame_of = json.from_json
-"""The frame that a text stands for. Raises WireError."""
+convert = json.convert
+"""The frame that a text stands for, in slices. Raises WireError."""
+
+weight_of = json.weight_of
 
 text_of = json.to_json
 

@@ -22,6 +22,7 @@ The floor imports trio and the standard library alone, and knows nothing of mess
     tree.py       `open_tree`, kill, restart      snapshot.py  the frozen picture; waiting.py: where a task waits
     reports.py    typed facts for one hook        errors.py    what is raised; paths.py: addresses
     bell.py       where one task waits            alarms.py    bells that ring at a time: cheap for thousands
+    turns.py      the longest turns of late
 
 Theory of operation:
 
@@ -120,6 +121,7 @@ from bimip.supervision.spec import (
     Supervisor,
 )
 from bimip.supervision.tree import Tree, open_tree
+from bimip.supervision.turns import Turns
 
 __all__ = [
     "BRUTAL_KILL",
@@ -162,6 +164,7 @@ __all__ = [
     "SupervisorGaveUp",
     "SupervisorStopping",
     "Tree",
+    "Turns",
     "Will",
     "WouldDeadlock",
     "current_child",

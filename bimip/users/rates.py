@@ -90,7 +90,7 @@ class UserRates:
     def __init__(self, per_device: Rate, per_user: Rate) -> None:
         self._per_device = per_device
         self._bucket = Bucket(per_user)
-        self._devices = _Remembered[DeviceId, Bucket](MAX_DEVICES)
+        self._devices = Remembered[DeviceId, Bucket](MAX_DEVICES)
 
     def of(self, device: DeviceId) -> Buckets:
         return Buckets(self._devices.get(device) or self._devices.put(device, Bucket(self._per_device)), self._bucket)
@@ -103,9 +103,9 @@ class RateBook:
         self, per_device: Rate | None = None, per_user: Rate | None = None, logins: Rate | None = None
     ) -> None:
         self._rates = (per_device or Rate(), per_user or Rate())
-        self._users = _Remembered[UserId, UserRates](MAX_USERS)
+        self._users = Remembered[UserId, UserRates](MAX_USERS)
         self._login_rate = logins or Rate()
-        self._logins = _Remembered[str, Bucket](MAX_USERS)
+        self._logins = Remembered[str, Bucket](MAX_USERS)
 
     def log_in(self, eid: str, now: float) -> float:
         """One of a user's devices connects. 0: it may. Else the seconds until one may, and nothing was taken."""
@@ -120,7 +120,7 @@ class RateBook:
         return self._users.get(user) or self._users.put(user, UserRates(*self._rates))
 
 
-class _Remembered(Generic[K, V]):
+class Remembered(Generic[K, V]):
     """The last few that were asked for."""
 
     __slots__ = ("_found", "_most")

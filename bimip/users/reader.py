@@ -12,6 +12,8 @@ from bimip.wire.errors import WireError
 
 MAX_MALFORMED = 8
 """Frames in a row that cannot be decoded, until the connection is closed."""
+UNCHARGED = frozenset({pb.MALFORMED, pb.TOO_LARGE})
+"""What may be wrong with a frame before it was charged for."""
 FRAMES_AT_ONCE = 64
 """Until others have their turn: thousands of the smallest ones arrive at once."""
 
@@ -82,7 +84,7 @@ class _Intake:
             self._rest = handle(device, frame)
             self._malformed = 0
         except WireError as error:
-            if error.code == pb.MALFORMED:
+            if error.code in UNCHARGED:
                 device.rates.charge(1, device.heard_at, len(frame))  # what can be read was charged when it was
             device.unanswered += 1
             device.fail(error)

@@ -6,14 +6,39 @@ import resource
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from scripts.benchmarks import catchup, floors, idle, latency, peers, plot, profiling, results, server, throughput
+from scripts.benchmarks import (
+    catchup,
+    fairness,
+    floors,
+    idle,
+    latency,
+    peers,
+    plot,
+    profiling,
+    results,
+    server,
+    throughput,
+)
 from scripts.benchmarks.throughput import Load
 
 Case = tuple[str, Callable[[], dict[str, Any]]]
-WORKLOADS = ("quick", "throughput", "latency", "idle", "catchup", "growth", "restart", "floors", "profile", "all")
+WORKLOADS = (
+    "quick",
+    "throughput",
+    "latency",
+    "idle",
+    "catchup",
+    "growth",
+    "restart",
+    "fairness",
+    "floors",
+    "profile",
+    "all",
+)
 
 TRAFFIC = (
     ("accepted /s", "accepted_per_s"),
@@ -50,6 +75,17 @@ COLUMNS: dict[str, tuple[tuple[str, str], ...]] = {
         ("on the wall", "append_wall_us_per_message"),
         ("catch up µs", "pull_us_per_entry"),
         ("disk bytes", "disk_bytes_per_message"),
+    ),
+    "fairness": (
+        ("p50 ms alone", "quiet.last_device_ms.p50"),
+        ("p99", "quiet.last_device_ms.p99"),
+        ("p50 ms attacked", "last_device_ms.p50"),
+        ("p99", "last_device_ms.p99"),
+        ("p99 ratio", "p99_ratio"),
+        ("login ms alone", "quiet.login_ms.median"),
+        ("longest", "quiet.login_ms.longest"),
+        ("login ms attacked", "login_ms.median"),
+        ("longest", "login_ms.longest"),
     ),
     "restart": (("ready s", "ready_s"), ("empty store s", "ready_empty_s"), ("store MiB", "store_mib")),
     "floors": (("µs", "median_us"), ("p99", "p99_us")),
@@ -121,13 +157,15 @@ def load_of(options: argparse.Namespace, **given: Any) -> Load:  # noqa: ANN401 
     return replace(Load(seconds=seconds, warm_seconds=min(3.0, seconds / 3)), **given)
 
 
-def cases(name: str, options: argparse.Namespace) -> list[Case]:
+def cases(name: str, options: argparse.Namespace) -> list[Case]:  # noqa: PLR0911 - one for each workload
     if name == "quick":
         return [*(_traffic(load_of(options, window=window)) for window in (20, 1)), _paced(load_of(options), 200)]
     if name == "throughput":
         return [_traffic(load) for load in throughput_loads(options)]
     if name == "idle":
         return [(f"{options.connections} connections", lambda: _on_server(idle.measure, options.connections))]
+    if name == "fairness":
+        return [(attack, partial(_on_server, fairness.measure, attack)) for attack in fairness.ATTACKS]
     if name == "catchup":
         return [("200 users, 500 messages each", _catch_up)]
     if name == "floors":

@@ -20,7 +20,7 @@ def measure(running: server.Server, load: Load, rate: float) -> dict[str, Any]:
     quiet_collector()
     oversleep_never()
     begin = now()
-    pace = _pace(world, rate, begin)
+    pace = paced(world, rate, begin)
     world.loop.run(lambda: False, min(load.warm_seconds, 2.0), pace)
     result = {"rate": rate} | measured(world, running, load.seconds, pace)
     result |= drained(world, load.drain_seconds)
@@ -28,7 +28,7 @@ def measure(running: server.Server, load: Load, rate: float) -> dict[str, Any]:
     return result
 
 
-def _pace(world: World, rate: float, begin: float) -> Callable[[float], float]:
+def paced(world: World, rate: float, begin: float) -> Callable[[float], float]:
     senders, gap, sent = world.senders, 1 / rate, 0
 
     def tick(at: float) -> float:

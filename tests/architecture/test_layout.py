@@ -38,7 +38,7 @@ WHOLE = {
 """Folders of tests that mirror no floor, and what they are about."""
 
 TOPICS = {
-    "tests/storage/test_damage_campaign.py",
+    "tests/storage/test_damage_campaign.py": "every page of a store, damaged in every way",
     "tests/client/test_example.py": "the example in the head of the package",
     "tests/client/test_client.py": "also what the client does as a whole",
     "tests/console/test_console.py": "the console as a whole",

@@ -115,6 +115,9 @@ PLACES = {
     ("bimip.gateway.tls", "pathlib"): "reads the certificate that the configuration names",
     ("bimip.gateway.connection", "os"): "writes to the socket that it was handed, without waiting",
     ("bimip.gateway.serving", "os"): "reads and answers the opening on the socket that it was handed",
+    ("bimip.gateway.poller", "os"): "rings itself awake through an eventfd",
+    ("bimip.gateway.poller", "time"): "measures how long it kept others waiting",
+    ("bimip.gateway.admission", "trio.socket"): "names how a socket is ended; sockets are handed in",
     ("bimip.gateway.connection", "socket"): "names of socket options; sockets are handed in",
     ("bimip.console.server", "trio.open_tcp_listeners"): "open_loopback, the default of Surroundings",
     # The client is no part of the server: it brings its own defaults, and takes others by argument.

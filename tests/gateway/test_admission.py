@@ -3,10 +3,12 @@ from dataclasses import replace
 
 import pytest
 import trio
+import trio.lowlevel
 from trio.testing import MockClock
 
 from bimip.domain.identity import Claims
 from bimip.domain.ids import Millis
+from bimip.gateway import admission
 from bimip.gateway.admission import Admission, NoPlaceError, address_of
 from bimip.gateway.settings import GatewaySettings
 from bimip.session.close import Close
@@ -42,13 +44,15 @@ class Doors:
     """Comes and goes."""
 
     def __init__(self, settings: GatewaySettings = FEW) -> None:
-        self.admission = Admission(settings)
+        self.now = 0.0
+        self.given_up: list[str | None] = []
+        self.admission = Admission(settings, lambda: self.now)
         self.stack = ExitStack()
 
     def come(self, address: str | None, who: Claims | None = None) -> int:
         """0, or the status that was answered."""
         try:
-            place = self.stack.enter_context(self.admission.enter(address))
+            place = self.stack.enter_context(self.admission.enter(address, lambda: self.given_up.append(address)))
             if who is not None:
                 place.take(who)
         except NoPlaceError as error:
@@ -63,6 +67,116 @@ def test_so_many_may_be_unknown_at_once() -> None:
     assert doors.admission.statistics().no_place == 2
     doors.stack.close()
     assert doors.come("10.0.0.9") == 0
+
+
+def test_when_all_places_are_taken_the_oldest_is_given_up_for_a_new_one() -> None:
+    doors = Doors(replace(FEW, handshake_seconds=5))
+    for number in range(4):
+        doors.come(f"10.0.0.{number}")
+    doors.now = 1.0  # a fifth of the time that they have
+    answers = [doors.come("10.0.0.9") for _ in range(2)]
+
+    assert answers == [0, 0]
+    assert doors.given_up == ["10.0.0.0", "10.0.0.1"]
+    assert doors.admission.statistics().unauthenticated == 4
+    assert doors.admission.statistics().given_up == 2
+
+
+def test_nobody_who_just_came_or_is_known_is_given_up() -> None:
+    doors = Doors(replace(FEW, handshake_seconds=5))
+    doors.come("10.0.0.1", claims())
+    doors.now = 0.1
+    for number in range(2, 6):
+        doors.come(f"10.0.0.{number}")
+    doors.now = 1.0
+
+    assert doors.come("10.0.0.9") == 503
+    assert doors.given_up == []
+
+
+def test_one_uncounted_address_cannot_keep_others_out() -> None:
+    doors = Doors(replace(FEW, uncounted_addresses=("127.0.0.0/8",), handshake_seconds=5))
+    doors.come("127.0.0.1")
+    for second in range(1, 40):
+        doors.now = second / 4
+        doors.come("127.0.0.1")
+    doors.now = 20.0
+
+    assert doors.come("127.0.0.1", claims()) == 0
+
+
+def test_those_who_were_given_up_end_as_any_other() -> None:
+    doors = Doors(replace(FEW, handshake_seconds=5))
+    for number in range(4):
+        doors.come(f"10.0.0.{number}")
+    doors.now = 1.0
+    doors.come("10.0.0.9")
+    doors.stack.close()
+
+    assert doors.admission.statistics().unauthenticated == 0
+    assert doors.admission.statistics().addresses == 0
+
+
+PACED = replace(FEW, address_openings_per_second=2, max_connections_per_address=0, max_unauthenticated_per_address=0)
+
+
+def come_and_go(doors: Doors, address: str, times: int, who: Claims | None = None) -> list[int]:
+    answers = []
+    for _ in range(times):
+        answers.append(doors.come(address, who))
+        doors.stack.close()
+    return answers
+
+
+def test_an_address_may_open_so_many_connections_and_then_so_many_a_second() -> None:
+    doors = Doors(PACED)
+    at_once = come_and_go(doors, "10.0.0.1", 30, claims())
+    doors.now = 5.0
+    later = come_and_go(doors, "10.0.0.1", 30, claims())
+
+    assert at_once.count(0) == 21  # ten seconds' worth, and the one with which something is owed
+    assert later.count(0) == 10
+    assert set(at_once + later) == {0, 429}
+
+
+def test_an_opening_that_ends_without_a_valid_token_counts_five() -> None:
+    doors = Doors(PACED)
+
+    assert come_and_go(doors, "10.0.0.1", 30).count(0) == 5
+    assert come_and_go(doors, "10.0.0.2", 1) == [0]
+
+
+def test_who_is_refused_by_the_rate_is_told_when_to_come_again() -> None:
+    doors = Doors(PACED)
+    come_and_go(doors, "10.0.0.1", 30)
+    with pytest.raises(NoPlaceError) as refused:
+        doors.admission.enter("10.0.0.1")
+
+    assert 1 <= refused.value.retry_after <= 3
+    doors.now = float(refused.value.retry_after)
+    assert doors.come("10.0.0.1") == 0
+
+
+def test_an_uncounted_address_has_no_rate() -> None:
+    doors = Doors(replace(PACED, uncounted_addresses=("10.0.0.0/8",)))
+
+    assert come_and_go(doors, "10.0.0.1", 100) == [0] * 100
+
+
+async def test_a_peer_that_was_given_up_finds_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(admission, "PATIENCE", 0)
+    settings = replace(FEW, max_unauthenticated=1, handshake_seconds=60.0)
+    async with open_world(settings) as world, open_port(world) as port:
+        silent = await trio.open_tcp_stream("127.0.0.1", port)
+        while world.gateway.admission.statistics().unauthenticated == 0:
+            await trio.lowlevel.checkpoint()
+        other = await trio.open_tcp_stream("127.0.0.1", port)
+        async with silent, other:
+            with trio.fail_after(30):
+                ended = await read_all(silent)
+                await upgrade(other)
+
+    assert ended == b""
 
 
 def test_so_many_of_one_address_may_be_unknown_at_once() -> None:

@@ -27,6 +27,7 @@ from bimip.gateway.framing import (
     BINARY,
     CLOSE,
     CONTINUATION,
+    FRAMES_AT_ONCE,
     NO_CODE,
     PING,
     PONG,
@@ -417,3 +418,73 @@ def test_its_verdict_on_noise_is_the_oracles(data: bytes) -> None:
 @given(SAID, st.lists(st.integers(0, 1 << 16), max_size=12))
 def test_however_it_is_cut_the_events_are_the_same(data: bytes, cuts: list[int]) -> None:
     assert read(data, cuts) == read(data) == read(data, range(len(data)))
+
+
+SMALLEST = {
+    "pings": frame(PING, b""),
+    "pongs": frame(PONG, b""),
+    "empty messages": frame(BINARY, b""),
+    "fragments": frame(BINARY, b"", first=0) + frame(CONTINUATION, b""),
+}
+
+
+@pytest.mark.parametrize("smallest", SMALLEST.values(), ids=SMALLEST)
+def test_what_arrives_in_many_small_frames_is_read_in_parts(smallest: bytes) -> None:
+    reading = reader()
+    whole = smallest * (3 * FRAMES_AT_ONCE)
+    parts = [reading.feed(whole)]
+    while reading.pending:
+        parts.append(reading.feed(b""))
+
+    assert [event for part in parts for event in part] == list(read(smallest)) * (3 * FRAMES_AT_ONCE)
+    assert max(len(part) for part in parts) <= FRAMES_AT_ONCE
+    assert not reading.unfinished
+
+
+def test_bytes_that_come_before_the_rest_was_read_stand_behind_it() -> None:
+    reading = reader()
+    events = reading.feed(frame(BINARY, b"a") * (FRAMES_AT_ONCE + 1))
+    pending = reading.pending
+    events += reading.feed(frame(BINARY, b"b"))
+
+    assert pending
+    assert events == [b"a"] * (FRAMES_AT_ONCE + 1) + [b"b"]
+    assert not reading.pending
+
+
+def test_the_first_message_may_be_smaller_than_all_others_and_holds_them_back() -> None:
+    reading = FrameReader(max_message_bytes=100, max_fragments=9, max_first_bytes=10)
+    events = [*reading.feed(frame(PING, b"") + frame(BINARY, b"hello") + frame(BINARY, bytes(100)))]
+    while reading.pending:
+        events += reading.feed(b"")
+    events += reading.feed(frame(BINARY, b"more"))
+    first, held = list(events), reading.held
+    reading.admit()
+    events = reading.feed(b"")
+
+    assert first == [Ping(b""), b"hello"]
+    assert held
+    assert events == [bytes(100), b"more"]
+
+
+def test_a_first_message_that_is_too_large_is_refused_at_its_header() -> None:
+    reading = FrameReader(max_message_bytes=100, max_fragments=9, max_first_bytes=10)
+
+    assert [event.code for event in reading.feed(frame(BINARY, bytes(11))[:6]) if isinstance(event, Fault)] == [1009]
+
+
+def test_another_message_may_be_the_first() -> None:
+    reading = FrameReader(max_message_bytes=100, max_fragments=9, max_first_bytes=10)
+    events = reading.feed(frame(TEXT, b"no") + frame(TEXT, b"hello") + frame(TEXT, b"more"))
+    reading.release()
+    events += reading.feed(b"")
+
+    assert events == ["no", "hello"]
+    assert reading.held
+
+
+def test_frames_that_are_no_whole_message_are_counted() -> None:
+    reading = reader()
+    reading.feed(frame(PING, b"") + frame(BINARY, b"whole") + frame(BINARY, b"", first=0) + frame(CONTINUATION, b""))
+
+    assert reading.extra == 3

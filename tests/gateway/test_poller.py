@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 import trio
+import trio.lowlevel
 import trio.testing
 
 from bimip.gateway.poller import MAX_READY, Poller
@@ -14,6 +15,8 @@ from tests.gateway.harness import PING, SETTINGS, open_world
 
 class Reads:
     """Reads what is there, as often as it wants more."""
+
+    whose = "somebody"
 
     def __init__(self, fd: int, times: int = 1_000_000) -> None:
         self.fd = fd
@@ -94,12 +97,77 @@ async def test_a_poller_that_was_killed_goes_on_where_it_stopped(pair: tuple[soc
     assert source.data == b"meanwhile"
 
 
+class Busy(Reads):
+    """Has more than it may handle in one turn."""
+
+    def __init__(self, poller: Poller, fd: int, turns: int) -> None:
+        super().__init__(fd)
+        self.poller, self.turns = poller, turns
+
+    def read_now(self, _now: float) -> bool:
+        self.calls += 1
+        self.turns -= 1
+        if self.turns > 0:
+            self.poller.again(self.fd)
+        return self.turns > 0
+
+
+async def test_who_has_more_than_a_turns_work_gets_others_behind_everybody_else(
+    pair: tuple[socket.socket, socket.socket],
+) -> None:
+    poller = Poller()
+    ours, theirs = socket.socketpair()
+    busy, other = Busy(poller, pair[0].fileno(), 1000), Reads(ours.fileno(), times=1)
+    with pair[0], pair[1], ours, theirs:
+        poller.add(busy.fd, busy)
+        poller.add(other.fd, other)
+        pair[1].send(b"x")
+        theirs.send(b"y")
+        async with running(poller):
+            while not other.calls:
+                await trio.lowlevel.checkpoint()
+            before = busy.calls
+            await trio.testing.wait_all_tasks_blocked(0.01)
+
+    assert before < 10
+    assert busy.calls == 1000
+
+
+async def test_another_turn_needs_nothing_to_read(pair: tuple[socket.socket, socket.socket]) -> None:
+    poller = Poller()
+    busy = Busy(poller, pair[0].fileno(), 3)
+    with pair[0], pair[1]:
+        poller.add(busy.fd, busy)
+        async with running(poller):
+            await trio.testing.wait_all_tasks_blocked(0.01)
+            asleep = busy.calls
+            poller.again(busy.fd)
+            await trio.testing.wait_all_tasks_blocked(0.01)
+
+    assert asleep == 0
+    assert busy.calls == 3
+
+
+async def test_the_longest_turn_is_noted(pair: tuple[socket.socket, socket.socket]) -> None:
+    poller = Poller()
+    with pair[0], pair[1]:
+        poller.add(pair[0].fileno(), Reads(pair[0].fileno()))
+        async with running(poller):
+            pair[1].send(b"x")
+            await trio.testing.wait_all_tasks_blocked(0.01)
+        poller.remove(pair[0].fileno())
+
+    assert "(somebody)" in str(poller.turns.describe()["longest_turn"])
+
+
 async def test_one_that_closes_another_in_the_same_round_hides_its_news() -> None:
     poller = Poller()
     pairs = [socket.socketpair() for _ in range(2)]
     removed: list[int] = []
 
     class Closes:
+        whose = "somebody"
+
         def __init__(self, other: int) -> None:
             self.other = other
 
