@@ -60,7 +60,9 @@ def websocket(*, ssl_context: ssl.SSLContext | None = None, timeout: float = 10.
 async def _open(url: str, token: str, ssl_context: ssl.SSLContext | None) -> Connection:
     parts = urlsplit(url)
     if parts.scheme not in {"ws", "wss"} or not parts.hostname:
-        raise ConnectFailed(f"{url!r} is no address of a server: it begins with ws:// or wss://", status=400)
+        raise ConnectFailed(
+            f"{url!r} is no address of a server: it begins with ws:// or wss://", status=400, final=True
+        )
     secure = parts.scheme == "wss"
     port = parts.port or (443 if secure else 80)
     try:
