@@ -3,7 +3,7 @@
     from bimip.client import open_client
     from bimip.client.events import Received
 
-    async with open_client("ws://localhost:8400", token=token, path="phone.db") as client:
+    async with open_client("ws://localhost:8470", token=token, path="phone.db") as client:
         sent = await client.send(to="bob@example.org", payload=b"Hello Bob")
         print("on disk as", sent.signal_id)
         async for event in client:

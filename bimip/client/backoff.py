@@ -11,7 +11,7 @@ from random import Random
 @dataclass(frozen=True, slots=True)
 class Backoff:
     base: float = 0.5  # seconds: the bound of the first wait
-    longest: float = 60.0
+    longest: float = 15.0
     steady: float = 10.0  # a connection that lasted so long makes the next wait a first one again
 
     def delay(self, attempt: int, random: Random) -> float:

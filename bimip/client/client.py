@@ -52,7 +52,6 @@ AGENT = "bimip-python"
 LEAVE_TIMEOUT = 2.0
 BEYOND_ANY_OFFSET = 2**63 - 1
 
-_RETRY_STATUSES = frozenset({408, 425, 429})
 _Answer = TypeVar("_Answer", bound=betterproto2.Message)
 
 
@@ -461,7 +460,5 @@ class Client:
 def _end_of(failed: ConnectFailed) -> End:
     if failed.code:
         return End(failed.code, failed.reason, may_reconnect(failed.code))
-    if failed.status == 401:
-        return End(Close.UNAUTHENTICATED, failed.reason, may_retry=False)
-    retry = not 400 <= failed.status <= 499 or failed.status in _RETRY_STATUSES
-    return End(failed.status or CUT, failed.reason, retry)
+    # Without a close code it is the answer of whatever stands in between, such as a proxy during an update.
+    return End(failed.status or CUT, failed.reason, may_retry=not failed.final)

@@ -71,14 +71,15 @@ class ConnectFailed(TransportError):
     """No connection came to be.
 
     `status` is the HTTP status when the server refused the handshake, else 0; `code` the close code that the server
-    named with it, else 0.
+    named with it, else 0. `final` says that no server was asked, since the URL is none.
     """
 
-    def __init__(self, reason: str, *, status: int = 0, code: int = 0) -> None:
+    def __init__(self, reason: str, *, status: int = 0, code: int = 0, final: bool = False) -> None:
         super().__init__(reason)
         self.reason = reason
         self.status = status
         self.code = code
+        self.final = final
 
 
 class ConnectionClosed(TransportError):

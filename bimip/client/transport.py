@@ -60,7 +60,9 @@ def websocket(*, ssl_context: ssl.SSLContext | None = None, timeout: float = 10.
 async def _open(url: str, token: str, ssl_context: ssl.SSLContext | None) -> Connection:
     parts = urlsplit(url)
     if parts.scheme not in {"ws", "wss"} or not parts.hostname:
-        raise ConnectFailed(f"{url!r} is no address of a server: it begins with ws:// or wss://", status=400)
+        raise ConnectFailed(
+            f"{url!r} is no address of a server: it begins with ws:// or wss://", status=400, final=True
+        )
     if not (token.isascii() and token.isprintable() and " " not in token):  # h11's error would quote it
         raise ConnectFailed("the token holds a character that no token has", code=Close.UNAUTHENTICATED)
     secure = parts.scheme == "wss"

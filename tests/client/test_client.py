@@ -3,7 +3,7 @@ from pathlib import Path
 import anyio
 import pytest
 
-from bimip.client import Backoff
+from bimip.client import Backoff, open_client
 from bimip.client.errors import (
     ConnectFailed,
     DuplicateId,
@@ -26,6 +26,7 @@ from bimip.client.events import (
     ServerError,
 )
 from bimip.client.inbox import MAX_NEWS
+from bimip.client.transport import websocket
 from bimip.client.wire.bimip import (
     Awareness,
     Body,
@@ -602,12 +603,32 @@ async def test_an_expired_token_is_replaced_where_a_function_makes_tokens() -> N
 @both_backends
 async def test_a_refused_handshake_stops_and_an_overloaded_server_is_tried_again() -> None:
     server = FakeServer()
-    server.refusals = [ConnectFailed("busy", status=503), ConnectFailed("who?", status=401)]
+    server.refusals = [ConnectFailed("busy", status=503), ConnectFailed("who?", status=401, code=4100)]
     async with a_client(server) as client:
         with pytest.raises(Stopped, match="4100 who"):
             await next_of(client, Connected)
 
         assert server.attempts == 2
+
+
+@both_backends
+async def test_an_answer_without_a_close_code_is_a_proxys_and_the_client_comes_again() -> None:
+    for status in (400, 401, 403, 404, 407, 421, 451, 500, 502, 503, 504):
+        server = FakeServer()
+        server.refusals = [ConnectFailed("<h1>proxy</h1>", status=status)]
+        async with a_client(server) as client:
+            peer = await server.accept()
+            await peer.greet()
+            lost = await next_of(client, Disconnected)
+
+            assert (lost.code, lost.will_retry) == (status, True)
+
+
+@both_backends
+async def test_an_address_that_is_none_stops_the_client() -> None:
+    async with open_client("http://server/", token="token", connect=websocket()) as client:
+        with pytest.raises(Stopped, match="begins with ws://"):
+            await next_of(client, Connected)
 
 
 def test_waits_grow_between_attempts_and_shrink_after_a_steady_connection() -> None:

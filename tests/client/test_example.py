@@ -11,6 +11,7 @@ import pytest
 import bimip.client
 from bimip.client.client import Client, open_client
 from bimip.client.wire.bimip import Message, Signal
+from bimip.config import Settings
 from tests.client.support import FakeServer, a_message, batch, both_backends, sent
 
 
@@ -20,6 +21,10 @@ def example() -> str:
     begin = next(number for number, line in enumerate(lines) if line.startswith("    from bimip.client import"))
     end = next(number for number, line in enumerate(lines[begin:], begin) if line and not line.startswith("    "))
     return textwrap.dedent("\n".join(lines[begin:end])).strip()
+
+
+def test_it_connects_where_the_server_listens_by_itself() -> None:
+    assert f'"ws://localhost:{Settings().gateway.port}"' in example()
 
 
 def test_it_is_short() -> None:
