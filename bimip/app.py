@@ -13,6 +13,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from importlib.metadata import version
 from random import Random, SystemRandom
 from typing import Any
@@ -23,10 +24,13 @@ import trio.abc
 
 from bimip import console
 from bimip.config import ConfigError, Settings
-from bimip.domain.clock import millis_of, signal_id
+from bimip.domain.clock import signal_id
+from bimip.domain.expiring import last_stamp
 from bimip.domain.ids import ConversationId, ConversationOffset, Millis, Stamp
-from bimip.domain.operations import Barrier
+from bimip.domain.operations import Barrier, NoteTime, Refused
+from bimip.domain.records import DamagedRecordError
 from bimip.domain.rules import Rules
+from bimip.domain.timekeeping import DAY, SECOND, Known, Timekeeper, Tolerance, known_time
 from bimip.gateway.authentication import TokenSettings, Verifier
 from bimip.gateway.listener import Listener, OpenListeners, open_tcp
 from bimip.gateway.poller import Poller
@@ -34,6 +38,7 @@ from bimip.gateway.serving import Gateway
 from bimip.gateway.settings import GatewaySettings
 from bimip.gateway.tls import Certificate, TlsError
 from bimip.names import NameRefusedError, conversation_id, normal_eid
+from bimip.storage.errors import StorageError
 from bimip.storage.interface import Store
 from bimip.storage.journal import Journal, JournalStatistics
 from bimip.storage.lmdb import LmdbStore
@@ -76,6 +81,10 @@ def wall_clock() -> Millis:
     return Millis(time.time_ns() // 1_000_000)
 
 
+monotonic: Callable[[], float] = partial(time.clock_gettime, getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
+"""Seconds that pass while the machine sleeps too: its waking is no jump of the wall clock."""
+
+
 @dataclass(frozen=True)
 class Surroundings:
     """What the server gets from the machine."""
@@ -83,6 +92,7 @@ class Surroundings:
     open_store: Callable[[Settings], Store]
     open_worker: Callable[[], Worker] = ThreadWorker
     wall_clock: Callable[[], Millis] = wall_clock
+    monotonic: Callable[[], float] = monotonic
     random: Random = field(default_factory=SystemRandom)
     open_listeners: OpenListeners = open_tcp
     open_console: Callable[[str, int], Awaitable[Sequence[trio.abc.Listener[Any]]]] = console.open_loopback
@@ -98,6 +108,7 @@ class Server:
         self.worker = surroundings.open_worker()
         self.alarms = Alarms()
         self.queue = OperationQueue()
+        self.timekeeper = _timekeeper(settings, surroundings, self.store)
         self.journal_statistics = JournalStatistics()
         self.verifier = Verifier(_token_settings(settings))
         self.certificate = _certificate(settings)
@@ -109,7 +120,7 @@ class Server:
             _gateway_settings(settings, self.certificate),
             self.verifier,
             self.users.attach,
-            surroundings.wall_clock,
+            self.timekeeper.now,
             self.poller,
             self.alarms,
             self.users.is_revoked,
@@ -164,14 +175,19 @@ class Server:
                 window_entries=self.settings.limits.window_entries,
                 max_stored_bytes=self.settings.limits.max_stored_bytes_per_user,
             ),
-            wall_clock=self.surroundings.wall_clock,
+            timekeeper=self.timekeeper,
             committed=self.users.committed,
             report=report,
             ack_delay_seconds=self.settings.limits.ack_delay_seconds,
             statistics=self.journal_statistics,
         )
         child.describe(
-            lambda: {"backlog": len(self.queue), "damage": self.store.damage.count, **asdict(self.journal_statistics)}
+            lambda: {
+                "backlog": len(self.queue),
+                "damage": self.store.damage.count,
+                **asdict(self.journal_statistics),
+                "clock": self.timekeeper.held or "followed",
+            }
         )
         await journal.run(child.started)
 
@@ -180,7 +196,7 @@ class Server:
             store=self.store,
             queue=self.queue,
             partitions=self.settings.partitions.names,
-            wall_clock=self.surroundings.wall_clock,
+            timekeeper=self.timekeeper,
             settings=RetentionSettings(
                 self.settings.retention.history_days,
                 self.settings.retention.dedup_days,
@@ -211,8 +227,10 @@ class Server:
             tree=lambda: self.processes,
             readiness=self.readiness,
             operator_token=self.settings.console.read_operator_token().reveal(),
-            now=lambda: self.surroundings.wall_clock() / 1000,
+            now=self._seconds,
             user=self.describe_user,
+            clock=self.timekeeper.describe,
+            accept_clock=self.accept_clock,
         )
         listen = self.settings.console
 
@@ -232,6 +250,9 @@ class Server:
         journal = self.journal_statistics
         if not journal.writable or journal.fault:
             reasons.append(f"the journal cannot write: {journal.fault or 'it is starting'}")
+        self.timekeeper.now()
+        if self.timekeeper.held:
+            reasons.append(self.timekeeper.held)
         if self.processes is not None:
             reasons += console.nearly_spent(self.processes.budgets())
         return reasons
@@ -240,6 +261,15 @@ class Server:
         with suppress(NameRefusedError):
             return self.users.describe(normal_eid(eid))
         return None
+
+    async def accept_clock(self) -> bool:
+        """An operator says that the machine's clock is right. Whether the store knows of it too. Raises ValueError."""
+        accepted = self.timekeeper.accept()
+        _log.warning("an operator took the machine's clock over", time=accepted)
+        return not isinstance(await self.queue.execute(NoteTime(self.timekeeper.known())), Refused)
+
+    def _seconds(self) -> float:
+        return self.timekeeper.now() / 1000
 
     def reload(self) -> None:
         """Read again what may change while the server runs: the certificate. What cannot be used changes nothing."""
@@ -272,8 +302,8 @@ class Server:
             queue=self.queue,
             limits=_limits(settings),
             partitions=settings.partitions.names,
-            wall_clock=surroundings.wall_clock,
-            verify=lambda token: self.verifier.verify(token, surroundings.wall_clock()),
+            wall_clock=self.timekeeper.now,
+            verify=lambda token: self.verifier.verify(token, self.timekeeper.now()),
             new_id=lambda: f"{surroundings.random.getrandbits(128):032x}",
             report=report,
             alarms=self.alarms,
@@ -300,12 +330,16 @@ class Connections:
 
 
 def encode(
-    sent: Sequence[bytes], stamps: Sequence[Stamp], conversation: ConversationId, first: ConversationOffset
+    sent: Sequence[bytes],
+    stamps: Sequence[Stamp],
+    time: Millis,
+    conversation: ConversationId,
+    first: ConversationOffset,
 ) -> list[bytes]:
     """The stored forms of messages: the rules' one need of the wire."""
     return stored.store(
         sent,
-        stamps=[(stamp, signal_id(stamp), millis_of(stamp)) for stamp in stamps],
+        stamps=[(stamp, signal_id(stamp), time) for stamp in stamps],
         conversation=conversation_id(conversation),
         conversation_offset=first,
     )
@@ -351,7 +385,7 @@ async def open_server(settings: Settings, surroundings: Surroundings) -> AsyncIt
         async with open_tree(
             server.tree(),
             name="bimip",
-            now=lambda: surroundings.wall_clock() / 1000,
+            now=lambda: server.timekeeper.now() / 1000,
             report=report_process,
         ) as processes:
             server.processes = processes
@@ -401,6 +435,24 @@ async def serve(settings: Settings) -> None:
                 server.reload()
             await server.drain()
         _log.info("stopped")
+
+
+def _timekeeper(settings: Settings, surroundings: Surroundings, store: Store) -> Timekeeper:
+    known = Known()
+    with suppress(StorageError, DamagedRecordError), store.snapshot() as view:
+        known = known_time(view, max(last_stamp(view), store.newest_served))
+    periods = (*settings.retention.history_days.values(), settings.retention.dedup_days)
+    tolerance = Tolerance(
+        int(settings.time.max_step_seconds * SECOND), settings.time.max_gap_days * DAY, max(periods) * DAY
+    )
+    return Timekeeper(surroundings.wall_clock, surroundings.monotonic, known, tolerance, report_clock)
+
+
+def report_clock(held: str) -> None:
+    if held:
+        _log.error("the machine's clock is not followed", reason=held)
+    else:
+        _log.warning("the machine's clock is followed again")
 
 
 def _limits(settings: Settings) -> Limits:

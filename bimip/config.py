@@ -311,6 +311,12 @@ class RetentionSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class TimeSettings:
+    max_step_seconds: float = _setting(300.0, _seconds(1, 86_400))
+    max_gap_days: int = _setting(7, _whole(1, 3650))
+
+
+@dataclass(frozen=True, slots=True)
 class LoggingSettings:
     level: str = _setting("info", _choice("debug", "info", "warning", "error"))
     format: str = _setting("console", _choice("console", "json"))
@@ -326,6 +332,7 @@ class Settings:
     partitions: PartitionSettings = field(default_factory=PartitionSettings)
     users: UserSettings = field(default_factory=UserSettings)
     retention: RetentionSettings = field(default_factory=RetentionSettings)
+    time: TimeSettings = field(default_factory=TimeSettings)
     logging: LoggingSettings = field(default_factory=LoggingSettings)
 
 

@@ -21,6 +21,8 @@ app = typer.Typer(
 
 store = typer.Typer(help="The store: look at it, copy it, put a copy back.", no_args_is_help=True)
 app.add_typer(store, name="store")
+clock = typer.Typer(help="The time that a running server goes by.")
+app.add_typer(clock, name="clock")
 
 Config = Annotated[
     Path | None,
@@ -143,6 +145,21 @@ def kill(
     """End a process of a running server as if it had crashed; its supervisor starts it again."""
     with telling():
         trio.run(operate.kill, find_settings(config), path)
+
+
+@clock.callback(invoke_without_command=True)
+def show_clock(context: typer.Context, config: Config = None) -> None:
+    """Show what time a running server goes by, and the machine's."""
+    if context.invoked_subcommand is None:
+        with telling():
+            trio.run(operate.show_clock, find_settings(config))
+
+
+@clock.command("accept")
+def accept_clock(config: Config = None) -> None:
+    """Have a running server follow the machine's clock, which it held for wrong."""
+    with telling():
+        trio.run(operate.accept_clock, find_settings(config))
 
 
 @store.command("check")

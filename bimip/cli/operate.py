@@ -1,8 +1,9 @@
-"""Asking the console of a running server: `tree` and `kill`."""
+"""Asking the console of a running server: `tree`, `kill` and `clock`."""
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
@@ -42,6 +43,38 @@ async def kill(settings: Settings, path: str) -> None:
     async with _operator(settings) as console:
         await _ask(console, "POST", "/debug/kill", path=path)
     print(f"killed {path}")
+
+
+async def show_clock(settings: Settings) -> None:
+    async with _operator(settings) as console:
+        found = await _ask(console, "GET", "/debug/clock")
+    print("\n".join(_clock_lines(found)))
+
+
+async def accept_clock(settings: Settings) -> None:
+    async with _operator(settings) as console:
+        found = await _ask(console, "POST", "/debug/clock/accept")
+    print(f"the server goes by the machine's clock: {_date(found['time'])}")
+    if not found["noted"]:
+        sentence = "the store cannot be written just now: say it again after a restart of the server before it can"
+        raise Failure(Exit.FAILED, f"this is not on disk; {sentence}")
+
+
+def _clock_lines(found: Json) -> Iterator[str]:
+    yield f"server    {_date(found['time'])}"
+    yield f"machine   {_date(found['machine'])}   {'not followed' if found['held'] else 'followed'}"
+    if found["held"]:
+        yield found["held"]
+    if found["doubt_seconds"]:
+        yield f"in doubt  {timedelta(seconds=found['doubt_seconds'])}: by so much less time, nothing expires early"
+
+
+def _date(at: int) -> str:
+    """Of milliseconds since 1970."""
+    try:
+        return f"{datetime.fromtimestamp(at / 1000, UTC):%Y-%m-%d %H:%M:%S} UTC"
+    except (OverflowError, OSError, ValueError):
+        return f"{at / 1000:.0f} seconds since 1970"
 
 
 @asynccontextmanager

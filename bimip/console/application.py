@@ -1,11 +1,14 @@
 """The routes.
 
 GET  /healthz               200 while the process answers at all
-GET  /readyz                200, or 503 with the reasons: the journal cannot write, a restart budget is nearly spent
+GET  /readyz                200, or 503 with the reasons: the journal cannot write, the machine's clock is not followed,
+                            a restart budget is nearly spent
 GET  /debug/tree            the supervision tree
 POST /debug/kill?path=      ends a process as if it had crashed
 POST /debug/restart?path=   stops a process in order and starts it again
 GET  /debug/user?eid=       a user's devices, offsets and lag
+GET  /debug/clock           the server's time and the machine's, and why that is not followed
+POST /debug/clock/accept    follows the machine's clock as it is now
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -60,6 +63,12 @@ class Parts:
     user: Callable[[str], Awaitable[Mapping[str, object] | None]] | None = None
     """The devices of an eid as JSON has them, or None for a user who does not exist. None: there is no such page."""
 
+    clock: Callable[[], Mapping[str, object]] | None = None
+    """The server's time and the machine's, as JSON has them. None: there is no such page."""
+
+    accept_clock: Callable[[], Awaitable[bool]] | None = None
+    """Takes the machine's clock over; whether that is on disk. Raises ValueError where it cannot be right."""
+
     own_path: str = "bimip/console"
     """Where the console itself is in the tree: who ends that is answered first."""
 
@@ -76,6 +85,10 @@ def make_application(parts: Parts) -> Contained:
     ]
     if parts.user is not None:
         routes.append(Route("/debug/user", for_operators(token, handlers.user)))
+    if parts.clock is not None:
+        routes.append(Route("/debug/clock", for_operators(token, handlers.clock)))
+    if parts.accept_clock is not None:
+        routes.append(Route("/debug/clock/accept", for_operators(token, handlers.accept_clock), methods=["POST"]))
     return Contained(
         Starlette(
             routes=routes,
@@ -128,6 +141,19 @@ class Handlers:
         if found is None:
             raise AnswerError(404, f"there is no user {eid}", "a user exists once a token of theirs connected")
         return answer(found)
+
+    async def clock(self, _request: Request) -> Response:
+        assert self._parts.clock is not None
+        return answer(self._parts.clock())
+
+    async def accept_clock(self, _request: Request) -> Response:
+        assert self._parts.accept_clock is not None
+        try:
+            is_noted = await self._parts.accept_clock()
+        except ValueError as error:
+            raise AnswerError(409, str(error), "accept it once it is right") from error
+        found = {} if self._parts.clock is None else self._parts.clock()
+        return answer({**found, "noted": is_noted})
 
     def _tree(self) -> Operable:
         tree = self._parts.tree()

@@ -10,7 +10,8 @@ from typing import Any
 
 from bimip.domain.batch import Decision, Grow, Insert, LogNews, Put
 from bimip.domain.chaining import extend
-from bimip.domain.ids import ConversationId, ConversationOffset, DeviceId, Offset, Stamp, UserId
+from bimip.domain.clock import millis_of
+from bimip.domain.ids import ConversationId, ConversationOffset, DeviceId, Millis, Offset, Stamp, UserId
 from bimip.domain.operations import Append, Appended, Fault, Post, Refused
 from bimip.domain.records import (
     Addressed,
@@ -58,7 +59,10 @@ def append(view: Reader, op: Append, moment: Moment) -> Decision:
     new = [post for post, seen in zip(op.posts, known, strict=True) if seen is None]
     decision = _append_new(view, op, new, moment) if new else Decision(())
     results = iter(_outcomes(decision, len(new)))
-    merged = [next(results) if seen is None else _again(post, seen) for post, seen in zip(op.posts, known, strict=True)]
+    merged = [
+        next(results) if seen is None else _again(post, seen, moment.now)
+        for post, seen in zip(op.posts, known, strict=True)
+    ]
     return decision._replace(result=tuple(merged))
 
 
@@ -81,7 +85,7 @@ def _append_new(view: Reader, op: Append, posts: Sequence[Post], moment: Moment)
     stamp = moment.stamp
     stamps = [stamp() for _ in posts]
     sent = [post.sent for post in posts]
-    bodies = moment.rules.encode(sent, stamps, number, ConversationOffset(conversation.head + 1))
+    bodies = moment.rules.encode(sent, stamps, moment.now, number, ConversationOffset(conversation.head + 1))
     stored: int = (view.get(STORED, (op.user,)) or 0) + sum(map(payload_bytes, addressed.values()))
     most = moment.rules.max_stored_bytes
     if 0 < most < stored + sum(map(len, bodies)):
@@ -91,7 +95,7 @@ def _append_new(view: Reader, op: Append, posts: Sequence[Post], moment: Moment)
     puts.append((BODIES, dict(zip(zip(stamps, strict=True), bodies, strict=True))))
     for user, devices in addressed.items():
         puts.append((Table.ADDRESSED, {(stamps[0], user): tuple(devices)}))  # which have a message to themselves
-    return _write(view, op, posts, stamps, bodies, recipient, addressed, (number, conversation), puts)
+    return _write(view, op, posts, moment.now, stamps, bodies, recipient, addressed, (number, conversation), puts)
 
 
 def _append_fitting(view: Reader, op: Append, posts: Sequence[Post], fitting: int, moment: Moment) -> Decision:
@@ -107,6 +111,7 @@ def _write(
     view: Reader,
     op: Append,
     posts: Sequence[Post],
+    now: Millis,
     stamps: list[Stamp],
     bodies: list[bytes],
     recipient: UserId,
@@ -127,7 +132,7 @@ def _write(
         entries.append(_entry((stamp, conversation, place, user, device, to_some, digest)))
         mentions.append((place, _mention((stamp, user, device, to_some))))
         seen[device, name] = _seen((digest, stamp, partition, offset, conversation, place))
-        results.append(_appended((name, partition, stamp, offset, conversation, place, False)))
+        results.append(_appended((name, partition, stamp, offset, conversation, place, False, now)))
     puts.append((SEEN, seen))
     last = ConversationOffset(head + len(posts))
     puts.append((CONVERSATIONS, {(conversation,): Conversation(oldest, last, members)}))
@@ -181,12 +186,20 @@ def unknown_partition(name: str, moment: Moment) -> Refused:
     return Refused(Fault.NOT_FOUND, f"there is no partition {name!r} here; use one of: {known}", "partition")
 
 
-def _again(post: Post, seen: Seen) -> Appended | Refused:
+def _again(post: Post, seen: Seen, now: Millis) -> Appended | Refused:
+    """The stamp tells when it was accepted, unless it ran ahead: then the present is as near as can be said."""
     if seen.digest != post.digest:
         sentence = "this device already sent another message under this id; give every message an id of its own"
         return Refused(Fault.CONFLICT, sentence, "id")
     return Appended(
-        post.id, seen.partition, seen.stamp, seen.offset, seen.conversation, seen.conversation_offset, duplicate=True
+        post.id,
+        seen.partition,
+        seen.stamp,
+        seen.offset,
+        seen.conversation,
+        seen.conversation_offset,
+        duplicate=True,
+        time=min(millis_of(seen.stamp), now),
     )
 
 

@@ -8,14 +8,19 @@ from bimip.domain.acknowledging import acknowledge, receipt
 from bimip.domain.appending import append
 from bimip.domain.batch import Decision
 from bimip.domain.expiring import expire_bodies, expire_history, expire_log, expire_revoked, expire_seen
-from bimip.domain.records import Reader
+from bimip.domain.records import Reader, Table
 from bimip.domain.registering import forget, register, revoke
 from bimip.domain.rules import Moment
 from bimip.domain.seating import seat
+from bimip.domain.timekeeping import time_records
 
 
 def barrier(_view: Reader, _op: ops.Barrier, _moment: Moment) -> Decision:
     return Decision(ops.Done())
+
+
+def note_time(_view: Reader, op: ops.NoteTime, moment: Moment) -> Decision:
+    return Decision(ops.Done(), ((Table.META, time_records(op.known, moment.stamp())),))
 
 
 DECIDE: dict[type, Callable[[Reader, Any, Moment], Decision]] = {
@@ -27,6 +32,7 @@ DECIDE: dict[type, Callable[[Reader, Any, Moment], Decision]] = {
     ops.Revoke: revoke,
     ops.Forget: forget,
     ops.Barrier: barrier,
+    ops.NoteTime: note_time,
     ops.ExpireLog: expire_log,
     ops.ExpireHistory: expire_history,
     ops.ExpireBodies: expire_bodies,

@@ -12,6 +12,7 @@ from typing import NamedTuple
 from bimip.domain.ids import ConversationId, ConversationOffset, DeviceId, Millis, Offset, Stamp, UserId
 from bimip.domain.ranges import Ranges
 from bimip.domain.records import Key, ReceiptKind
+from bimip.domain.timekeeping import Known
 
 
 class Fault(IntEnum):
@@ -87,6 +88,7 @@ class Appended(NamedTuple):
     conversation: ConversationId
     conversation_offset: ConversationOffset
     duplicate: bool
+    time: Millis  # the server's, when it was accepted
 
 
 Outcomes = tuple[Appended | Refused, ...]
@@ -162,6 +164,12 @@ class Barrier(NamedTuple):
     """Changes nothing: answered when all that was submitted before is on disk."""
 
 
+class NoteTime(NamedTuple):
+    """What the store is to know of the time."""
+
+    known: Known
+
+
 class ExpireLog(NamedTuple):
     user: UserId
     partition: str
@@ -210,6 +218,7 @@ Operation = (
     | Revoke
     | Forget
     | Barrier
+    | NoteTime
     | ExpireLog
     | ExpireHistory
     | ExpireBodies

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 from bimip.domain.ids import ConversationId, ConversationOffset, Millis, Stamp
 
-Encode = Callable[[Sequence[bytes], Sequence[Stamp], ConversationId, ConversationOffset], list[bytes]]
-"""What was sent, each with its stamp, and the conversation with the first one's offset, as the one stored form: one for
-each. A codec's business, so it comes from outside.
+Encode = Callable[[Sequence[bytes], Sequence[Stamp], Millis, ConversationId, ConversationOffset], list[bytes]]
+"""What was sent, each with its stamp, the time, and the conversation with the first one's offset, as the one stored
+form: one for each. A codec's business, so it comes from outside.
 """
 
 

@@ -49,10 +49,11 @@ from bimip.domain.batch import Batch, Decision, LogNews, StateNews
 from bimip.domain.clock import next_stamp, stamps_from
 from bimip.domain.decisions import decide
 from bimip.domain.expiring import last_stamp
-from bimip.domain.ids import Millis, Stamp
+from bimip.domain.ids import Stamp
 from bimip.domain.operations import Append, Appended, Fault, Operation, Outcomes, Refused, Result
 from bimip.domain.records import Changes, DamagedRecordError, Table
 from bimip.domain.rules import Moment, Rules
+from bimip.domain.timekeeping import Timekeeper, time_records
 from bimip.storage.cache import RecordCache
 from bimip.storage.errors import OutcomeUnknownError, StorageError, StoreDamagedError, StoreFullError
 from bimip.storage.interface import Store, grows
@@ -126,7 +127,7 @@ class Journal:
         queue: OperationQueue,
         worker: Worker,
         rules: Rules,
-        wall_clock: Callable[[], Millis],
+        timekeeper: Timekeeper,
         committed: Callable[[Committed], None],
         report: Callable[[str, BaseException], None],
         node: int = 0,
@@ -137,7 +138,7 @@ class Journal:
         self._queue = queue
         self._worker = worker
         self._rules = rules
-        self._wall_clock = wall_clock
+        self._timekeeper = timekeeper
         self._committed = committed
         self._report = report
         self._node = node
@@ -210,8 +211,9 @@ class Journal:
             epoch = view.get(Table.META, ("epoch",))
             conversations = view.get(Table.META, ("conversations",)) or 0
             starts = view.get(Table.META, ("starts",)) or 0
-        stamp = self._last = next_stamp(self._last, self._wall_clock(), self._node)
+        stamp = self._last = next_stamp(self._last, self._timekeeper.now(), self._node)
         meta = {("epoch",): epoch or stamp, ("clock",): stamp, ("starts",): starts + 1}
+        meta |= time_records(self._timekeeper.known(), stamp)
         put_back = self._store.put_back
         if put_back:
             leap = LEAP if conversations < LAST_LEAP else 0
@@ -276,7 +278,7 @@ class Journal:
         return tickets[:count]
 
     def _decide(self, tickets: Sequence[Ticket], *, growing: bool) -> tuple[Batch, list[Result], list[Decision]]:
-        now = self._wall_clock()  # once for all: what is decided together happens at one time
+        now = self._timekeeper.now()  # once for all: what is decided together happens at one time
         first = next_stamp(self._last, now, self._node)
         stamps = stamps_from(first)
         moment = Moment(self._rules, now, stamps.__next__)

@@ -24,16 +24,19 @@ from bimip.domain.operations import (
     ExpireRevoked,
     ExpireSeen,
     Fault,
+    NoteTime,
     Operation,
     Refused,
 )
 from bimip.domain.records import DamagedRecordError, Key, Reader, Sequence, Table
+from bimip.domain.timekeeping import DAY, Timekeeper
 from bimip.storage.interface import Store
 from bimip.storage.queue import OperationQueue
 
-DAY_MS = 24 * 60 * 60 * 1000
 SCAN = 200
 """Records looked at in one read transaction, so that none is held for long."""
+REVOKED_MS = DAY
+"""How much longer a revocation is known than its token counts: clocks are set back by a little without a word."""
 PAUSE_SECONDS = 0.5
 """After a slice in which nothing had expired."""
 
@@ -58,13 +61,13 @@ class Retention:
         store: Store,
         queue: OperationQueue,
         partitions: Several[str],
-        wall_clock: Callable[[], Millis],
+        timekeeper: Timekeeper,
         settings: RetentionSettings,
     ) -> None:
         self._store = store
         self._queue = queue
         self._partitions = partitions
-        self._wall_clock = wall_clock
+        self._timekeeper = timekeeper
         self._settings = settings
         self.statistics = RetentionStatistics()
 
@@ -78,7 +81,8 @@ class Retention:
         not go before the logs that refer to it.
         """
         try:
-            await self._expire_everything(self._wall_clock())
+            await self._expire_everything(self._timekeeper.passed())
+            await self._note_time()
         except _RefusedError:
             return
         self.statistics.rounds += 1
@@ -97,7 +101,11 @@ class Retention:
             await self._walk(Table.CONVERSATIONS, Sequence.HISTORY, lambda key: ExpireHistory(key[0], oldest))
             await self._expire(ExpireBodies(oldest))
         await self._expire(ExpireSeen(_before(now, self._settings.dedup_days)))
-        await self._expire(ExpireRevoked(now))
+        await self._expire(ExpireRevoked(Millis(now - REVOKED_MS)))
+
+    async def _note_time(self) -> None:
+        if self._timekeeper.is_to_be_noted:
+            await self._queue.execute(NoteTime(self._timekeeper.known()))
 
     async def _walk(
         self, table: Table, sequence: Sequence, expire: Callable[[Key], ExpireLog | ExpireHistory | None]
@@ -164,4 +172,4 @@ class _RefusedError(Exception):
 
 
 def _before(now: Millis, days: int) -> Stamp:
-    return earliest_stamp(Millis(max(0, now - days * DAY_MS)))
+    return earliest_stamp(Millis(max(0, now - days * DAY)))

@@ -5,7 +5,7 @@ from itertools import repeat
 from math import ceil
 from typing import cast
 
-from bimip.domain.clock import millis_of, signal_id
+from bimip.domain.clock import signal_id
 from bimip.domain.operations import Address, Append, Appended, Outcomes, Post, Refused, Result
 from bimip.domain.records import maker
 from bimip.names import conversation_id
@@ -79,7 +79,7 @@ def sent(result: Appended, ref: int) -> pb.Signal:
         user_offset=result.offset,
         conversation=conversation_id(result.conversation),
         conversation_offset=result.conversation_offset,
-        timestamp=millis_of(result.stamp),
+        timestamp=result.time,
         duplicate=result.duplicate,
     )
 
