@@ -13,9 +13,8 @@ that ran ahead would have to be lived with.
 
 *Doubt.* A gap at the start that is taken for time may still be a clock that is wrong and about to be corrected. So it
 is in doubt for an hour: only what has certainly `passed` makes the server forget or delete anything, and a wall clock
-that goes back within the doubt is followed without a word. In a store's first hour all is in doubt, for nothing tells
-what time it is. What an operator took over stays in doubt for as long as the longest period: what came while time was
-held has earlier times than it should, and would be taken for old.
+that goes back within the doubt is followed without a word. Where time was held and then moved on, that stays in doubt
+for as long as the longest period: what came meanwhile has earlier times than it should, and would be taken for old.
 
 Tolerances are measured from one line and not from the last reading, so that many small steps make no large one; but
 for a thousandth of the time, by which clocks may go apart.
@@ -107,6 +106,8 @@ class Timekeeper:
         self._is_held = False
         self._noted_at = 0
         self._judge(self._wall_clock() - elapsed, elapsed)
+        if not is_known and not self._is_held:
+            self._doubt = 0  # there is nothing yet that could be forgotten
 
     def now(self) -> Millis:
         elapsed = int(self._monotonic() * 1000)
@@ -145,9 +146,7 @@ class Timekeeper:
         wall = self._wall_clock()
         if not EARLIEST <= wall < LATEST:
             raise ValueError(f"{_impossible(wall)}: set it first")
-        moved = self._follow(wall - elapsed, elapsed)
-        if moved > 0:
-            self._certain_at = Millis(wall + self._tolerance.longest_period)
+        self._follow(wall - elapsed, elapsed)
         self._hold(held=False)
         return wall
 
@@ -180,23 +179,27 @@ class Timekeeper:
         """Of a wall clock that is not simply where it is expected."""
         self._offered = shift
         slack, off = self._tolerance.max_step + (elapsed - self._since) // DRIFT, shift - self._line
-        can_be = EARLIEST <= shift + elapsed < LATEST and -slack - self._doubt <= off <= slack + self._gap
+        can_be = EARLIEST <= shift + elapsed < LATEST and -slack - self._back(elapsed) <= off <= slack + self._gap
         if can_be and (self._gap or abs(off) > slack):
             self._follow(shift, elapsed)
         elif can_be:
             self._shift = shift
         self._hold(held=not can_be)
 
-    def _follow(self, shift: int, elapsed: int) -> int:
-        """Go by this wall clock from now on. Returns how far time moved."""
+    def _back(self, elapsed: int) -> int:
+        """How far it may go back: over a gap at the start that nothing has proven yet."""
+        return self._doubt if 0 < self._certain_at - self._shift - elapsed <= PROOF else 0
+
+    def _follow(self, shift: int, elapsed: int) -> None:
+        """Go by this wall clock from now on."""
         moved = shift - self._shift
+        wait = self._tolerance.longest_period if self._is_held else PROOF
         self._doubt = max(0, self._doubt + moved)
-        self._certain_at = max(self._certain_at + min(0, moved), shift + elapsed + PROOF)
+        self._certain_at = max(self._certain_at + min(0, moved), shift + elapsed + wait)
         self._shift = self._line = shift
         self._since = elapsed
         self._gap = 0
         self._noted_at = 0
-        return moved
 
     def _hold(self, *, held: bool) -> None:
         if held is not self._is_held:
@@ -212,5 +215,5 @@ def _impossible(wall: int) -> str:
 def _span(span: int) -> str:
     for unit, name in ((365 * DAY, "years"), (DAY, "days"), (HOUR, "hours")):
         if span >= 2 * unit:
-            return f"{span // unit} {name}"
+            return f"{round(span / unit)} {name}"
     return f"{span // SECOND} seconds"
