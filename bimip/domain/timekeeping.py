@@ -30,8 +30,8 @@ from bimip.domain.records import Key, Reader, Table
 SECOND = 1000
 HOUR = 3600 * SECOND
 DAY = 24 * HOUR
-EARLIEST = Millis(1_704_067_200_000)
-"""2024: before the program was written it ran nowhere."""
+EARLIEST = Millis(1_672_531_200_000)
+"""2023: before the program was written it ran nowhere."""
 LATEST = Millis(4_102_444_800_000)
 """2100: some years before stamps have no more bits for it."""
 PROOF = HOUR
@@ -160,17 +160,16 @@ class Timekeeper:
             "doubt_seconds": (now - passed) // SECOND,
         }
 
+    def note(self) -> Known | None:
+        """For the store, if it would be wrong about the time by too much, were this its last word."""
+        return self.known() if abs(self.now() - self._noted_at) > HOUR else None
+
     def known(self) -> Known:
         """For the store, which tells it at the next start."""
         passed = self.passed()
         now = self.now()
         self._noted_at = now
         return Known(now, now - passed, Millis(self._certain_at))
-
-    @property
-    def is_to_be_noted(self) -> bool:
-        """Whether the store would be wrong about the time by more than it may, were this its last word."""
-        return abs(self.now() - self._noted_at) > HOUR
 
     def _elapsed(self) -> int:
         return int(self._monotonic() * 1000)
@@ -208,7 +207,7 @@ class Timekeeper:
 
 
 def _impossible(wall: int) -> str:
-    when = "before 2024" if wall < EARLIEST else "after 2100"
+    when = "before 2023" if wall < EARLIEST else "after 2100"
     return f"the machine's clock shows a time {when}, which cannot be"
 
 

@@ -49,11 +49,11 @@ from bimip.domain.batch import Batch, Decision, LogNews, StateNews
 from bimip.domain.clock import next_stamp, stamps_from
 from bimip.domain.decisions import decide
 from bimip.domain.expiring import last_stamp
-from bimip.domain.ids import Stamp
+from bimip.domain.ids import Millis, Stamp
 from bimip.domain.operations import Append, Appended, Fault, Operation, Outcomes, Refused, Result
 from bimip.domain.records import Changes, DamagedRecordError, Table
 from bimip.domain.rules import Moment, Rules
-from bimip.domain.timekeeping import Timekeeper, time_records
+from bimip.domain.timekeeping import Known, time_records
 from bimip.storage.cache import RecordCache
 from bimip.storage.errors import OutcomeUnknownError, StorageError, StoreDamagedError, StoreFullError
 from bimip.storage.interface import Store, grows
@@ -127,9 +127,10 @@ class Journal:
         queue: OperationQueue,
         worker: Worker,
         rules: Rules,
-        timekeeper: Timekeeper,
+        wall_clock: Callable[[], Millis],
         committed: Callable[[Committed], None],
         report: Callable[[str, BaseException], None],
+        known_time: Callable[[], Known] | None = None,
         node: int = 0,
         ack_delay_seconds: float = 0.020,
         statistics: JournalStatistics | None = None,
@@ -138,7 +139,8 @@ class Journal:
         self._queue = queue
         self._worker = worker
         self._rules = rules
-        self._timekeeper = timekeeper
+        self._wall_clock = wall_clock
+        self._known_time = known_time
         self._committed = committed
         self._report = report
         self._node = node
@@ -211,9 +213,10 @@ class Journal:
             epoch = view.get(Table.META, ("epoch",))
             conversations = view.get(Table.META, ("conversations",)) or 0
             starts = view.get(Table.META, ("starts",)) or 0
-        stamp = self._last = next_stamp(self._last, self._timekeeper.now(), self._node)
+        stamp = self._last = next_stamp(self._last, self._wall_clock(), self._node)
         meta = {("epoch",): epoch or stamp, ("clock",): stamp, ("starts",): starts + 1}
-        meta |= time_records(self._timekeeper.known(), stamp)
+        if self._known_time is not None:
+            meta |= time_records(self._known_time(), stamp)
         put_back = self._store.put_back
         if put_back:
             leap = LEAP if conversations < LAST_LEAP else 0
@@ -278,7 +281,7 @@ class Journal:
         return tickets[:count]
 
     def _decide(self, tickets: Sequence[Ticket], *, growing: bool) -> tuple[Batch, list[Result], list[Decision]]:
-        now = self._timekeeper.now()  # once for all: what is decided together happens at one time
+        now = self._wall_clock()  # once for all: what is decided together happens at one time
         first = next_stamp(self._last, now, self._node)
         stamps = stamps_from(first)
         moment = Moment(self._rules, now, stamps.__next__)

@@ -29,7 +29,7 @@ from bimip.domain.operations import (
     Refused,
 )
 from bimip.domain.records import DamagedRecordError, Key, Reader, Sequence, Table
-from bimip.domain.timekeeping import DAY, Timekeeper
+from bimip.domain.timekeeping import DAY, Known
 from bimip.storage.interface import Store
 from bimip.storage.queue import OperationQueue
 
@@ -61,13 +61,15 @@ class Retention:
         store: Store,
         queue: OperationQueue,
         partitions: Several[str],
-        timekeeper: Timekeeper,
+        passed: Callable[[], Millis],
+        note_time: Callable[[], Known | None] = lambda: None,
         settings: RetentionSettings,
     ) -> None:
         self._store = store
         self._queue = queue
         self._partitions = partitions
-        self._timekeeper = timekeeper
+        self._passed = passed
+        self._note_time = note_time
         self._settings = settings
         self.statistics = RetentionStatistics()
 
@@ -81,10 +83,12 @@ class Retention:
         not go before the logs that refer to it.
         """
         try:
-            await self._expire_everything(self._timekeeper.passed())
-            await self._note_time()
+            await self._expire_everything(self._passed())
         except _RefusedError:
             return
+        known = self._note_time()
+        if known is not None:
+            await self._queue.execute(NoteTime(known))
         self.statistics.rounds += 1
 
     async def _expire_everything(self, now: Millis) -> None:
@@ -102,10 +106,6 @@ class Retention:
             await self._expire(ExpireBodies(oldest))
         await self._expire(ExpireSeen(_before(now, self._settings.dedup_days)))
         await self._expire(ExpireRevoked(Millis(now - REVOKED_MS)))
-
-    async def _note_time(self) -> None:
-        if self._timekeeper.is_to_be_noted:
-            await self._queue.execute(NoteTime(self._timekeeper.known()))
 
     async def _walk(
         self, table: Table, sequence: Sequence, expire: Callable[[Key], ExpireLog | ExpireHistory | None]

@@ -292,6 +292,7 @@ async def open_virtual_world(seed: int, *, intensity: int | None = None) -> Asyn
         open_store=lambda _settings: store,
         open_worker=worker,
         wall_clock=virtual_millis,
+        monotonic=trio.current_time,
         random=Random(seed),
         open_listeners=partial(gate.open, open_tcp),
         open_console=partial(desk.open, open_loopback),

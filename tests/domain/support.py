@@ -44,7 +44,11 @@ BEGIN = Millis(1_700_000_000_000)
 
 
 def encode(
-    sent: Sequence[bytes], stamps: Sequence[Stamp], conversation: ConversationId, first: ConversationOffset
+    sent: Sequence[bytes],
+    stamps: Sequence[Stamp],
+    _time: Millis,
+    conversation: ConversationId,
+    first: ConversationOffset,
 ) -> list[bytes]:
     rows = enumerate(zip(sent, stamps, strict=True), first)
     return [b"%d/%d/%d/%s" % (stamp, conversation, place, one) for place, (one, stamp) in rows]

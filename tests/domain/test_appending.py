@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from bimip.domain.appending import is_addressed, is_owed
 from bimip.domain.clock import millis_of
+from bimip.domain.ids import Millis
 from bimip.domain.operations import Address, Appended, Refused
 from bimip.domain.records import Addressed, Entry, Mention, Sequence, Table
 from tests.domain.support import BEGIN, Ledger, fault_of
@@ -18,7 +19,9 @@ def test_a_message_enters_both_logs_and_the_conversation() -> None:
     place = (sent.stamp, sent.conversation, sent.conversation_offset)
     entry = Entry(*place, ann.user, ann.device, addressed=False, digest=bytes(8))
 
-    assert sent == Appended("m1", "chat", sent.stamp, sent.offset, sent.conversation, sent.conversation_offset, False)  # noqa: FBT003 - duplicate
+    assert sent == Appended(
+        "m1", "chat", sent.stamp, sent.offset, sent.conversation, sent.conversation_offset, duplicate=False, time=BEGIN
+    )
     assert (sent.offset, sent.conversation_offset) == (1, 1)
     assert millis_of(sent.stamp) == BEGIN
     assert ledger.entries(ann.user) == ledger.entries(bob.user) == [(1, entry)]
@@ -26,6 +29,21 @@ def test_a_message_enters_both_logs_and_the_conversation() -> None:
     with ledger.store.snapshot() as view:
         history = view.read(Sequence.HISTORY, (sent.conversation,), 0, limit=9)
     assert history == [(1, Mention(sent.stamp, ann.user, ann.device, addressed=False))]
+
+
+@pytest.mark.parametrize("ahead", [3_456_000_000, 2_500_000_000_000])
+def test_where_stamps_ran_ahead_messages_follow_in_order_and_tell_the_present(ahead: int) -> None:
+    ledger = Ledger()
+    ann = ledger.device("ann")
+    ledger.device("bob")
+    ledger.now = Millis(BEGIN + ahead)
+    first = ledger.send(ann, "bob", "m1")
+    ledger.now = BEGIN
+    second, again = ledger.send(ann, "bob", "m2"), ledger.send(ann, "bob", "m1")
+
+    assert second.stamp > first.stamp
+    assert (first.time, second.time) == (BEGIN + ahead, BEGIN)
+    assert again == first._replace(duplicate=True, time=BEGIN)
 
 
 def test_offsets_are_those_of_each_log_and_the_conversation_counts_for_itself() -> None:

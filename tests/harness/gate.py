@@ -146,6 +146,7 @@ async def open_gate(settings: Settings | None = None) -> AsyncIterator[Gate]:
         open_store=lambda _settings: store,
         open_worker=InlineWorker,
         wall_clock=virtual_millis,
+        monotonic=trio.current_time,
         random=Random(0),
         open_listeners=open_listeners,
         open_console=no_listeners,

@@ -274,6 +274,7 @@ async def open_world(
         open_store=lambda _settings: open_store() if open_store else kept,
         open_worker=open_worker,
         wall_clock=virtual_millis,
+        monotonic=trio.current_time,
         random=Random(seed),
         open_listeners=no_listeners,
         open_console=no_listeners,

@@ -314,6 +314,7 @@ class Simulation:
             open_store=lambda _settings: disk,
             open_worker=lambda: self._worker,
             wall_clock=partial(self._wall_clock, self.random.randint(-STEP_MS, STEP_MS)),
+            monotonic=self._monotonic,
             random=Random(self.random.getrandbits(64)),
             open_listeners=no_listeners,
             open_console=no_listeners,
@@ -335,6 +336,9 @@ class Simulation:
 
     def _wall_clock(self, step_ms: int) -> Millis:
         return Millis(BEGIN + int(trio.current_time() * 1000 * self.plan.hurry) + step_ms)
+
+    def _monotonic(self) -> float:
+        return trio.current_time() * self.plan.hurry
 
     async def _load(self) -> None:
         late_user, late_device = self.plan.late

@@ -24,7 +24,11 @@ CHAT = "chat"
 
 
 def encode(
-    sent: Iterable[bytes], _stamps: Iterable[Stamp], _conversation: ConversationId, _first: ConversationOffset
+    sent: Iterable[bytes],
+    _stamps: Iterable[Stamp],
+    _time: Millis,
+    _conversation: ConversationId,
+    _first: ConversationOffset,
 ) -> list[bytes]:
     bodies = list(sent)
     if b"undecidable" in bodies:

@@ -28,7 +28,7 @@ class Archive:
             store=self.office.store,
             queue=self.office.queue,
             partitions=partitions,
-            wall_clock=self.office.wall_clock,
+            passed=self.office.wall_clock,
             settings=RetentionSettings(history_days, **settings),
         )
 
