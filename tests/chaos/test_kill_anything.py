@@ -35,6 +35,18 @@ NOT_REACHED = {
     ("bimip.app", "await server.drain()"): OUTSIDE,
     ("bimip.gateway.listener", "stream = await self._listener.accept()"): TLS,
     ("bimip.gateway.listener", "await self._listener.aclose()"): TLS,
+    (
+        "bimip.gateway.poller",
+        "Poller.run: await trio.lowlevel.checkpoint()",
+    ): "after ten milliseconds of one round: the sweep's rounds are shorter",
+    (
+        "bimip.storage.retention",
+        "Retention._walk: await self._expire(operation)",
+    ): "nothing that the sweep writes is old enough; the walks over ids wait in the same place",
+    (
+        "bimip.users.reader",
+        "_Intake._finish_rest: await trio.lowlevel.checkpoint()",
+    ): "the sweep sends no batch that is handled in slices",
     ("bimip.supervision.tree", "async with trio.open_nursery() as above.nursery:"): OUTSIDE,
     ("bimip.supervision.tree", "await child.wait_settled()"): OUTSIDE,
     ("bimip.supervision.tree", "await above.terminate_child(spec.id)"): OUTSIDE,
