@@ -38,7 +38,7 @@ def _next_name(epoch: int) -> int:
 def _is_ahead(view: Reader, user: UserId, seats: Iterable[Seat], version: int) -> bool:
     """Whether a device knows more than this store ever gave."""
     state = state_of(view, user)
-    return version > (state.head if state else 0) or any(seat.furthest > _head(view, seat) for seat in seats)
+    return version > state.head or any(seat.furthest > _head(view, seat) for seat in seats)
 
 
 def _head(view: Reader, seat: Seat) -> int:

@@ -346,11 +346,14 @@ class Journal:
     async def _apply(self, changes: Changes) -> None:
         try:
             self._store.apply(changes)
+        except StoreDamagedError as error:  # one place's trouble: what else is in the batch goes on
+            await self._end_transaction()
+            raise UnfitError(str(error)) from error
+        except StorageError:
+            await self._end_transaction()
+            raise
         except Exception as error:
             await self._end_transaction()
-            if isinstance(error, StorageError) and not isinstance(error, StoreDamagedError):
-                raise
-            # Damage is one place's trouble, a defect one operation's: what else is in the batch goes on.
             raise UnfitError(f"{type(error).__name__}: {error}") from error
 
     def _begin(self) -> None:

@@ -92,20 +92,16 @@ class _Intake:
             if self._malformed > MAX_MALFORMED:
                 device.connection.close(Close.TOO_MANY_ERRORS, "too many frames that cannot be decoded")
 
-    async def _finish_rest(self) -> None:
-        """What is left of a frame that is handled in slices, with others' turns between."""
-        while self._rest is not None:
-            await trio.lowlevel.checkpoint()
-            if next(self._rest, DONE) is DONE:
-                self._rest = None
-            self._write(trio.current_time())
-
     async def catch_up(self) -> None:
         """Until everything that arrived is handled, and there is room for more."""
         device = self._device
         most = device.session.services.limits.max_unanswered
         while True:
-            await self._finish_rest()
+            while self._rest is not None:
+                await trio.lowlevel.checkpoint()
+                if next(self._rest, DONE) is DONE:
+                    self._rest = None
+                self._write(trio.current_time())
             while device.unanswered >= most:
                 await device.answered.wait_beyond(device.answered.number)
             if not self._waiting:

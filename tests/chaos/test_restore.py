@@ -72,9 +72,8 @@ class Copies:
     def _command(self, word: str, folder: Path) -> None:
         environment = {name: text for name, text in os.environ.items() if not name.startswith("BIMIP_")}
         command = [sys.executable, "-m", "bimip", "store", word, str(folder)]
-        done = subprocess.run(
-            command, cwd=ROOT, env=environment | self._server.settings, capture_output=True, text=True
-        )
+        settings = environment | self._server.settings
+        done = subprocess.run(command, cwd=ROOT, env=settings, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
 
 
