@@ -8,11 +8,12 @@ has to be, and nobody else notices. So nothing has to be kept for it, and nothin
 
 from collections.abc import Iterable
 
+from bimip.domain.acknowledging import state_of
 from bimip.domain.appending import EMPTY_LOG
 from bimip.domain.clock import NODE_BITS
 from bimip.domain.ids import UserId
 from bimip.domain.operations import Seat
-from bimip.domain.records import Log, Reader, State, Table
+from bimip.domain.records import Log, Reader, Table
 
 NAMES = 1 << NODE_BITS
 
@@ -36,8 +37,8 @@ def _next_name(epoch: int) -> int:
 
 def _is_ahead(view: Reader, user: UserId, seats: Iterable[Seat], version: int) -> bool:
     """Whether a device knows more than this store ever gave."""
-    state: State | None = view.get(Table.STATES, (user,))
-    return version > (state.head if state else 0) or any(seat.furthest > _head(view, seat) for seat in seats)
+    state = state_of(view, user)
+    return version > state.head or any(seat.furthest > _head(view, seat) for seat in seats)
 
 
 def _head(view: Reader, seat: Seat) -> int:

@@ -389,7 +389,8 @@ class Journal:
         self._store.abort()
 
     async def _write_alone(self, tickets: Sequence[Ticket], error: Exception) -> None:
-        self._report("batch refused by the store", error)
+        if not isinstance(error.__cause__, DamagedRecordError):  # which the store has said
+            self._report("batch refused by the store", error)
         parts = [part for ticket in tickets for part in parts_of(ticket)]
         if len(parts) == 1:
             self._refuse(tickets, INTERNAL)

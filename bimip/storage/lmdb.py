@@ -330,6 +330,7 @@ class LmdbStore:
         except (lmdb.Error, OSError) as error:
             raise self._meaning(error) from error
         except BrokenSealError as error:
+            self.damage.note(str(error))
             raise StoreDamagedError(f"{error}: run `bimip store check`") from None
         self._broken = False
 

@@ -35,7 +35,8 @@ _BASE64 = re.compile(r"[A-Za-z0-9+/_-]*={0,2}")
 
 def weight_of(text: str) -> int:
     """What converting a text costs, in the time that an empty object takes (about 10 µs)."""
-    return 1 + text.count("{") + text.count(",") // VALUES_OF_AN_OBJECT + len(text) // BYTES_OF_A_VALUE
+    weight = 1 + text.count("{") + text.count(",") // VALUES_OF_AN_OBJECT + len(text) // BYTES_OF_A_VALUE
+    return min(weight, MAX_OBJECTS)  # what holds more is refused unread
 
 
 def from_json(text: str) -> bytes:

@@ -13,7 +13,7 @@ def measure(running: server.Server, connections: int, *, seconds: float = 65.0) 
     loop = Loop()
 
     def make(index: int) -> Device:
-        eid, name = f"c{index // 2:05d}", f"device{index % 2}"
+        eid, name = f"idle{index // 2:05d}", f"device{index % 2}"
         return Device(loop, running.port, server.token(eid, name), offset=None)
 
     connect_all(loop, make, min(20, connections))  # what the first ones alone make the server load

@@ -134,6 +134,7 @@ class _Check:
         for at, event in enumerate(history):
             if isinstance(event, PutBack):
                 former = self._formers[id(event)]
+                self._ledger.was_put_back = True
                 for name, view in self._devices.items():
                     view.put_back(former._devices.get(name))
             else:

@@ -62,6 +62,7 @@ class Ledger:
         self._told_by: dict[tuple[LogKey, int], Name] = {}
         self._by_payload: dict[bytes, Message] = {}
         self._written: dict[Name, int] = {}
+        self.was_put_back = False
 
     def __iter__(self) -> Iterator[Message]:
         return iter(self.messages.values())

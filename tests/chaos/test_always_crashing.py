@@ -1,5 +1,7 @@
 """What crashes again and again costs whoever it belongs to, and nobody else anything."""
 
+from typing import Any
+
 import pytest
 import trio
 from trio.testing import MockClock
@@ -14,7 +16,7 @@ from bimip.users import reader, requests
 from bimip.users.device import Device
 from tests.harness.faults import Boom, FlakyStore, raising_for
 from tests.harness.heard import Heard
-from tests.harness.world import Client, World, at, message, open_world, settle
+from tests.harness.world import Client, World, at, message, open_world, settings_for_tests, settle
 
 TIMES = 100
 
@@ -203,10 +205,10 @@ async def test_a_user_whose_session_gives_up_again_and_again_costs_nobody_else_a
 ) -> None:
     handle, step = requests.handle, Device.step
 
-    def handle_or_raise(device: Device, frame: bytes) -> None:
+    def handle_or_raise(device: Device, frame: bytes) -> Any:
         if device.session.eid == "mallory":
             raise Boom("a frame")
-        handle(device, frame)
+        return handle(device, frame)
 
     def step_or_raise(device: Device, now: float) -> None:
         if device.session.eid == "mallory":
@@ -217,7 +219,7 @@ async def test_a_user_whose_session_gives_up_again_and_again_costs_nobody_else_a
         monkeypatch.setattr(reader, "handle", handle_or_raise)
     elif "fetcher" in way:
         monkeypatch.setattr(Device, "step", step_or_raise)
-    async with open_world() as world:
+    async with open_world(settings=settings_for_tests(BIMIP_LIMITS_USER_LOGINS_PER_SECOND="0")) as world:
         bob, carol = await world.join("bob", "phone"), await world.join("carol", "phone")
         for number in range(TIMES):
             storm = [world.connect("mallory", f"device {which}") for which in range(3)]

@@ -140,10 +140,10 @@ REQUESTS: dict[str, tuple[Payload | Deferred, Answer]] = {
     "257 audiences": (me(audiences={str(n): "" for n in range(257)}), Answer("TOO_LARGE", "256 audiences")),
     # Batches.
     "1025 messages in a Body": (pb.Body(messages=[me()] * 1025), Answer("TOO_LARGE", "1025 messages")),
-    "half a million empty messages": (envelope(10, 10, b"\x2a\x00" * 500_000), Answer("TOO_LARGE", "at most 1024")),
-    "half a million empty signals": (envelope(10, 10, b"\x3a\x00" * 500_000), Answer("TOO_LARGE", "at most 1024")),
+    "half a million empty messages": (envelope(10, 10, b"\x2a\x00" * 500_000), Answer("TOO_LARGE", "fields")),
+    "half a million empty signals": (envelope(10, 10, b"\x3a\x00" * 500_000), Answer("TOO_LARGE", "fields")),
     "commands in a Body": (pb.Body(commands=[pb.Command()]), Answer("UNSUPPORTED", "Command")),
-    "half a million empty commands": (envelope(10, 10, b"\x4a\x00" * 500_000), Answer("TOO_LARGE", "at most 1024")),
+    "half a million empty commands": (envelope(10, 10, b"\x4a\x00" * 500_000), Answer("TOO_LARGE", "fields")),
     "a forged message among others": (pb.Body(messages=[forged(eid="bob")]), Answer("FORBIDDEN")),
     # Acks and receipts.
     "an ack beyond the head": (signal(status=2, partition="chat", upto=99), Answer("OFFSET_BEYOND_HEAD", "99")),
@@ -328,7 +328,7 @@ TOKENS: dict[str, tuple[Callable[[], str], Answer]] = {
     "expired by more than the leeway": (lambda: issued(lifetime_seconds=-31), Answer(4101, "expired")),
     "nothing": (lambda: "", Answer(4100, "Show a token")),
     "noise": (lambda: "\x00\x01", Answer(4100)),
-    "a mebibyte, almost": (lambda: "x" * 1_000_000, Answer(4100, "8192")),
+    "a mebibyte, almost": (lambda: "x" * 1_000_000, Answer(1009, "65536")),
 }
 
 
@@ -340,7 +340,7 @@ def jwt_with(header: dict[str, Any]) -> str:
 
 async def check(gate: Gate, bob: Caller, before: object, caller: Caller, answer: Answer) -> None:
     """It was answered so; nothing is stored; bob is as he was, and mallory may come again."""
-    heard = await caller.heard()
+    heard = await caller.heard(seconds=20 if caller.is_json else 0.2)  # a large text waits for its turn
     await bob.say(codec.encode(pb.PingPong(id="still there"), ref=77))
     bobs = await bob.heard()
 

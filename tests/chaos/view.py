@@ -222,6 +222,8 @@ class DeviceView:
             if stamp is not None and stamp < 0:
                 self._check_gap(log, offset, GapReason(-stamp), excused)
             elif stamp is None and offset not in entries:
+                if self._ledger.was_put_back:
+                    continue  # the copy has it, perhaps, and it was told only after the copy was made
                 if GapReason.EXPIRED in excused and offset < log.first:
                     continue  # for another device, perhaps, which did not see it in time
                 line = f"{self.name} {partition}: {offset} was passed over, and nobody ever saw what stands there"
