@@ -20,7 +20,8 @@ def barrier(_view: Reader, _op: ops.Barrier, _moment: Moment) -> Decision:
 
 
 def note_time(_view: Reader, op: ops.NoteTime, moment: Moment) -> Decision:
-    return Decision(ops.Done(), ((Table.META, time_records(op.known, moment.stamp())),))
+    known = op.known._replace(told=moment.now)  # which may be tried again, later
+    return Decision(ops.Done(), ((Table.META, time_records(known, moment.stamp())),))
 
 
 DECIDE: dict[type, Callable[[Reader, Any, Moment], Decision]] = {

@@ -23,6 +23,7 @@ from bimip.domain.operations import (
     ExpireRevoked,
     ExpireSeen,
     Forget,
+    NoteTime,
     Operation,
     Receipt,
     Refused,
@@ -34,6 +35,7 @@ from bimip.domain.operations import (
 )
 from bimip.domain.records import ReceiptKind, Table
 from bimip.domain.seating import FIRST, HEAD, LAST
+from bimip.domain.timekeeping import Known
 from tests.domain.support import BEGIN, CHAT, Ledger
 
 HOUR = 3_600_000
@@ -194,6 +196,7 @@ def test_the_operations_that_no_history_draws_change_nothing_when_repeated() -> 
         ExpireSeen(old),
         ExpireRevoked(ledger.now),
         Barrier(),
+        NoteTime(Known(ledger.now)),
         Forget(bob.device),
     ):
         ledger.do(operation)

@@ -12,7 +12,7 @@ from bimip.domain.operations import Registered, Revoke
 from bimip.domain.records import Changes, Sequence, Table
 from bimip.storage import retention as retention_module
 from bimip.storage.errors import OutcomeUnknownError, StorageError
-from bimip.storage.retention import Retention, RetentionSettings
+from bimip.storage.retention import REVOKED_MS, Retention, RetentionSettings
 from tests.storage.office import CHAT, Office, message
 
 DAY = 24 * 3600
@@ -102,12 +102,12 @@ async def test_deduplication_outlives_the_entries(autojump_clock: MockClock) -> 
         assert (await archive.office.execute(message(ann, "day 5"))).duplicate
 
 
-async def test_revocations_go_once_their_tokens_expired(autojump_clock: MockClock) -> None:
+async def test_revocations_go_a_day_after_their_tokens_expired(autojump_clock: MockClock) -> None:
     archive = Archive({})
     async with archive.open(1):
         now = archive.office.wall_clock()
         for number in range(9):
-            expires_at = Millis(now + (-1 if number >= 6 else 1))
+            expires_at = Millis(now - REVOKED_MS + (-1 if number >= 6 else 1))
             await archive.office.execute(Revoke(UserId(1), f"{number}", expires_at))
         await archive.retention.round()
 
