@@ -95,6 +95,8 @@ class Surroundings:
     monotonic: Callable[[], float] = monotonic
     random: Random = field(default_factory=SystemRandom)
     open_listeners: OpenListeners = open_tcp
+    lost_log_lines: Callable[[], int] = int
+    """How many could not be written; by default none."""
     open_console: Callable[[str, int], Awaitable[Sequence[trio.abc.Listener[Any]]]] = console.open_loopback
 
 
@@ -241,6 +243,7 @@ class Server:
             self.console_port = port  # a free one that the system chose stays, over restarts
             child.started(port)
 
+        child.describe(lambda: {"lost_log_lines": self.surroundings.lost_log_lines()})
         serve_console = console.make_console(
             console.make_application(parts), lambda: self.surroundings.open_console(listen.host, self.console_port)
         )
@@ -414,14 +417,15 @@ def allow_many_files() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
-async def serve(settings: Settings) -> None:
+async def serve(settings: Settings, lost_log_lines: Callable[[], int] = int) -> None:
     """Run until SIGTERM or SIGINT: then stop accepting, close connections with 1001, and stop in order.
 
     SIGHUP reloads the certificate.
     """
     allow_many_files()
     with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
-        async with open_server(settings, Surroundings(open_store)) as server:
+        surroundings = Surroundings(open_store, lost_log_lines=lost_log_lines)
+        async with open_server(settings, surroundings) as server:
             settle_garbage_collector()
             if settings.gateway.is_open_in_plaintext:
                 _log.warning(

@@ -3,11 +3,11 @@
 * `commands.py`     what can be typed, and what each word means
 * `failures.py`     one line for what went wrong, and the exit codes
 * `settings.py`     which settings a command works with
-* `serve.py`        the server, `demo.py` what the demonstration needs, `logs.py` how it logs
+* `serve.py`        the server, `demo.py` what the demonstration needs, `logs.py` how it logs, `log_lines.py` to where
 * `tokens.py`       signing a device's token
 * `devices.py`      `send` and `listen`: being a device, over the SDK
 * `store.py`        `check`, `stats`, `backup` and `restore`: the store on the disk
-* `operate.py`      `tree` and `kill`: asking a running server's console
+* `operate.py`      `tree`, `kill` and `clock`: asking a running server's console
 * `show_tree.py`, `show_events.py`, `words.py`    what is printed, as pure functions
 
 What comes from other people (a message, a name, a crash) is shown with its control characters escaped, so that it

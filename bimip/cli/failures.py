@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from enum import IntEnum
 
 from bimip.config import ConfigError
@@ -44,6 +44,7 @@ def telling() -> Iterator[None]:
 
 
 def _leave(code: Exit, sentence: str) -> None:
-    for line in sentence.splitlines():
-        print(f"bimip: {line}", file=sys.stderr)
+    with suppress(OSError):  # where it cannot be said, the code still tells
+        for line in sentence.splitlines():
+            print(f"bimip: {line}", file=sys.stderr)
     sys.exit(code)

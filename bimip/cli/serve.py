@@ -9,25 +9,35 @@ import trio
 from bimip import app
 from bimip.cli import demo, logs
 from bimip.cli.failures import Exit, Failure
+from bimip.cli.log_lines import LogLines
 from bimip.cli.tokens import check_key
 from bimip.config import Settings
 from bimip.storage.errors import StorageError
 from bimip.supervision import ChildFailedToStart, SupervisionError
 from bimip.supervision.policy import innermost
 
+STANDARD_OUTPUT = 1
+
 
 def serve(settings: Settings, *, with_demo: bool, config: Path | None) -> None:
     """Returns after SIGTERM or SIGINT, when everything has stopped in order."""
     if with_demo:
         prepared = demo.prepare(settings)
-        print(demo.next_steps(prepared, _program(), config), flush=True)
+        _say(demo.next_steps(prepared, _program(), config))
     check_key(settings)
     settings.console.read_operator_token()
-    logs.configure(settings.logging)
-    try:
-        trio.run(app.serve, settings)
-    except (SupervisionError, StorageError, OSError) as error:
-        raise Failure(Exit.FAILED, f"the server could not go on: {root_of(error)}") from error
+    with logs.open_log(settings.logging) as log:
+        try:
+            trio.run(app.serve, settings, lambda: log.lost)
+        except (SupervisionError, StorageError, OSError) as error:
+            raise Failure(Exit.FAILED, f"the server could not go on: {root_of(error)}") from error
+
+
+def _say(text: str) -> None:
+    """Where nobody can hear it, the server starts all the same."""
+    output = LogLines(STANDARD_OUTPUT)
+    output.write(f"{text}\n")
+    output.close()
 
 
 def root_of(error: BaseException) -> str:

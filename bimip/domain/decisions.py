@@ -9,7 +9,7 @@ from bimip.domain.appending import append
 from bimip.domain.batch import Decision
 from bimip.domain.expiring import expire_bodies, expire_history, expire_log, expire_revoked, expire_seen
 from bimip.domain.records import Reader, Table
-from bimip.domain.registering import forget, register, revoke
+from bimip.domain.registering import forget, is_registered, register, revoke
 from bimip.domain.rules import Moment
 from bimip.domain.seating import seat
 from bimip.domain.timekeeping import time_records
@@ -40,6 +40,15 @@ DECIDE: dict[type, Callable[[Reader, Any, Moment], Decision]] = {
     ops.ExpireSeen: expire_seen,
     ops.ExpireRevoked: expire_revoked,
 }
+
+
+def without_writing(view: Reader, operation: ops.Operation, moment: Moment) -> ops.Result | None:
+    """What a store without any room can answer: who is known comes in, and reads. None: this has to be written."""
+    if isinstance(operation, ops.Register) and not is_registered(view, operation):
+        return None
+    if isinstance(operation, ops.Register | ops.Seat | ops.Barrier):
+        return decide(view, operation, moment).result
+    return None
 
 
 def decide(view: Reader, operation: ops.Operation, moment: Moment) -> Decision:

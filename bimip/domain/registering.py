@@ -21,6 +21,11 @@ def register(view: Reader, op: Register, moment: Moment) -> Decision:
     return Decision(Registered(user.number, device.number), puts)
 
 
+def is_registered(view: Reader, op: Register) -> bool:
+    user: User | None = view.get(Table.USERS, (op.eid,))
+    return user is not None and view.get(Table.DEVICES, (user.number, op.device)) is not None
+
+
 def register_user(view: Reader, eid: str, moment: Moment, puts: list[Put]) -> User:
     known: User | None = view.get(Table.USERS, (eid,))
     if known is not None:

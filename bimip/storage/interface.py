@@ -48,6 +48,10 @@ class Store(Protocol):
         """
         ...
 
+    def settle(self) -> None:
+        """Have on disk what can be read, without writing anything. Raises StorageError."""
+        ...
+
     def begin(self) -> None:
         """Open the write transaction. Raises OutcomeUnknownError while the store needs to be reopened."""
         ...

@@ -30,7 +30,8 @@ The disk. Nothing read from the store is told to anybody before a synced start r
 its last commit in the page cache alone. A full disk refuses what would grow; what else was in the batch is tried again
 without that, so that acknowledgements and expiry, which makes room, still go through. After an I/O error the
 environment is closed and opened again, with back-off, and meanwhile writes are refused and reads go on. Only the very
-first start may fail for the disk's sake, so that an operator is told at once.
+first start may fail for the disk's sake, so that an operator is told at once; but where the disk is just full, what is
+there is synced without a record, and known devices are let in to read until there is room for one.
 
 Rejected: deciding while the last batch syncs (needs a second overlay that must be decided again when the batch fails;
 at saturation the loop is busy anyway), an operation's own transaction (an fsync each), puts in the thread (the
@@ -41,13 +42,14 @@ interpreter's lock is handed over at every put), looking again and again instead
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple, cast
 
 import trio
 
 from bimip.domain.batch import Batch, Decision, LogNews, StateNews
 from bimip.domain.clock import next_stamp, stamps_from
-from bimip.domain.decisions import decide
+from bimip.domain.decisions import decide, without_writing
 from bimip.domain.expiring import last_stamp
 from bimip.domain.ids import Millis, Stamp
 from bimip.domain.operations import Append, Appended, Fault, Operation, Outcomes, Refused, Result
@@ -147,6 +149,7 @@ class Journal:
         self._ack_delay_seconds = ack_delay_seconds
         self._last = Stamp(0)  # none was given beyond it
         self._cache = RecordCache()
+        self._is_readable = False  # without another write: devices compare with its epoch
         self._begun = False
         self._here = False  # in the loop's thread, where it must end too
         self._beginning = False  # the worker is at it, or will be
@@ -173,10 +176,12 @@ class Journal:
         try:
             await self._open()
         except StorageError as error:
-            if not self.statistics.started:
+            is_full = isinstance(error, StoreFullError) and self._is_readable
+            if not self.statistics.started and not is_full:
                 raise
+            self.statistics.started = True
             started()
-            await self._recover(error)
+            await (self._wait_for_room(error) if is_full else self._recover(error))
         else:
             self.statistics.started = True
             started()
@@ -213,6 +218,7 @@ class Journal:
             epoch = view.get(Table.META, ("epoch",))
             conversations = view.get(Table.META, ("conversations",)) or 0
             starts = view.get(Table.META, ("starts",)) or 0
+        self._is_readable = epoch is not None and not self._store.put_back
         stamp = self._last = next_stamp(self._last, self._wall_clock(), self._node)
         meta = {("epoch",): epoch or stamp, ("clock",): stamp, ("starts",): starts + 1}
         if self._known_time is not None:
@@ -262,7 +268,7 @@ class Journal:
             if growing and grows(batch.changes):
                 await self._write(tickets, growing=False)
             else:
-                self._refuse(tickets, FULL)
+                self._answer_without_writing(tickets)
         except OutcomeUnknownError as error:
             await self._recover(error, tickets, UNKNOWN)
         except StorageError as error:
@@ -421,7 +427,37 @@ class Journal:
                 else:
                     self.statistics.reopened += 1
                     return
-            await self._refuse_for(REOPEN_SECONDS[min(attempt, len(REOPEN_SECONDS) - 1)])
+            await self._answer_for(
+                REOPEN_SECONDS[min(attempt, len(REOPEN_SECONDS) - 1)], partial(self._refuse, why=UNAVAILABLE)
+            )
+
+    async def _wait_for_room(self, error: StorageError) -> None:
+        """The disk is full, and not even the start record finds room. What is there is read, once it is settled."""
+        self._report("store full", error)
+        try:
+            await self._worker.run(self._store.settle)
+            self._tell(Committed(afresh=True))
+            for attempt in range(1 << 62):
+                self.statistics.writable = False
+                self.statistics.fault = str(error)
+                seconds = REOPEN_SECONDS[min(attempt, len(REOPEN_SECONDS) - 1)]
+                await self._answer_for(seconds, self._answer_without_writing)
+                with suppress(StoreFullError):
+                    await self._open()
+                    return
+        except StorageError as another:
+            await self._recover(another)
+
+    def _answer_without_writing(self, tickets: Sequence[Ticket]) -> None:
+        """Nothing has room: what needs none is answered, and the rest refused."""
+        moment = Moment(self._rules, self._wall_clock(), lambda: self._last)
+        try:
+            with self._store.snapshot() as view:
+                found = [without_writing(view, ticket.operation, moment) for ticket in tickets]
+        except (StorageError, DamagedRecordError):
+            found = [None] * len(tickets)
+        self._answer(tickets, [FULL if result is None else result for result in found])
+        self._tell(Committed())
 
     async def _reopens(self) -> bool:
         try:
@@ -433,11 +469,10 @@ class Journal:
             return False
         return True
 
-    async def _refuse_for(self, seconds: float) -> None:
+    async def _answer_for(self, seconds: float, answer: Callable[[Sequence[Ticket]], None]) -> None:
         with trio.move_on_after(seconds):
             while True:
-                tickets = self._queue.take(MAX_BATCH)
-                self._refuse(tickets, UNAVAILABLE)
+                answer(self._queue.take(MAX_BATCH))
                 self._queue.settle()
                 await self._queue.wait(0)
 

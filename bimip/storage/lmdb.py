@@ -61,6 +61,7 @@ TIB = 1 << 40
 SMALLEST_MAP = 64 << 20  # below this a system forbids too much to work on
 PROBE_BYTES = 16 << 20  # a disk that has not even this is full
 MAX_READERS = 126
+LOCK_BYTES = 8192  # of LMDB's file of locks and readers, for so many
 
 ABOUT = b"about"  # the database that says what the others are
 FORMAT_KEY = b"format"
@@ -290,15 +291,21 @@ class LmdbStore:
                         if not is_whole(key, sealed):
                             yield name, key
 
-    def begin(self) -> None:
-        if self._transaction is not None:
-            raise RuntimeError("a transaction is open already")
+    def settle(self) -> None:
         if self._environment is None:
             raise StorageError("the store is closed")
         with self._errors():
             if not self._settled:
                 self._settle(self._environment)
                 self._settled = True
+
+    def begin(self) -> None:
+        if self._transaction is not None:
+            raise RuntimeError("a transaction is open already")
+        if self._environment is None:
+            raise StorageError("the store is closed")
+        with self._errors():
+            self.settle()
             transaction = self._environment.begin(write=True)
             try:
                 self._full = self._is_over_quota()
@@ -399,7 +406,7 @@ class LmdbStore:
         if self._is_panicked():
             return OutcomeUnknownError(f"the disk failed in the last step of a commit: {error}")
         if self._means_full(error):
-            return StoreFullError(f"nothing was stored: {error}")
+            return StoreFullError(f"nothing was stored, there is no room: {error}")
         return OutcomeUnknownError(f"the disk failed in a commit: {error}")
 
     def _is_panicked(self) -> bool:
@@ -453,6 +460,7 @@ class LmdbStore:
         try:
             with self._errors():
                 refuse_if_damaged(self._folder / "data.mdb", branches=self._owner.was_killed)
+                self._make_lock_file()
                 environment = self._open_environment()
         except BaseException:
             self._owner.release()
@@ -492,9 +500,19 @@ class LmdbStore:
         """
         environment.sync(True)  # noqa: FBT003 - "force", and the library takes it by position only
 
+    def _make_lock_file(self) -> None:
+        """With all of its bytes on the disk: LMDB maps it, and a hole that a full disk cannot fill ends the process."""
+        file = open_private(self._folder / "lock.mdb", os.O_RDWR)
+        try:
+            os.posix_fallocate(file, 0, LOCK_BYTES)
+        finally:
+            os.close(file)
+
     def _open_environment(self) -> lmdb.Environment:
         allowed, _ = resource.getrlimit(resource.RLIMIT_AS)
         map_bytes = self._wanted_map_bytes
+        file = self._folder / "data.mdb"
+        is_new = not file.exists()
         if allowed != resource.RLIM_INFINITY:
             map_bytes = min(map_bytes, allowed // 2 & ~0xFFFF)
         while True:
@@ -509,6 +527,8 @@ class LmdbStore:
                 )
             except lmdb.Error as error:
                 if code_of(error) != errno.ENOMEM or map_bytes // 4 < SMALLEST_MAP:
+                    if is_new:
+                        file.unlink(missing_ok=True)  # half made, it would be taken for a damaged one
                     raise
                 map_bytes //= 4
 
@@ -558,7 +578,9 @@ class LmdbStore:
         if isinstance(error, _DAMAGED):
             return StoreDamagedError(f"{self._folder}: {error}")
         if isinstance(error, lmdb.Error) and self._means_full(error):
-            return StoreFullError(f"nothing was stored: {error}")
+            return StoreFullError(f"nothing was stored, there is no room: {error}")
+        if isinstance(error, OSError) and error.errno in _FULL:
+            return StoreFullError(f"{self._folder}: the disk is full; make room, and try again")
         return StorageError(f"{self._folder}: {error}")
 
     def _is_over_quota(self) -> bool:

@@ -147,6 +147,9 @@ class MemoryStore:
             with self._lock:
                 state.readers -= 1
 
+    def settle(self) -> None:
+        self._check_not_closed()
+
     def begin(self) -> None:
         self._check_not_closed()
         if self._open is not None:

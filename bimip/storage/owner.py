@@ -6,6 +6,7 @@ same process is refused too. Who lets go takes the name out again; who finds one
 
 import fcntl
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from bimip.storage.errors import StoreLockedError
@@ -25,7 +26,8 @@ class Owner:
             raise StoreLockedError(str(folder), int(pid) if pid.isdigit() else None) from None
         self.was_killed = os.fstat(self._file).st_size > 0
         os.ftruncate(self._file, 0)
-        os.write(self._file, b"%d\n" % os.getpid())
+        with suppress(OSError):  # the disk is full: it is locked all the same, and its owner has no name
+            os.write(self._file, b"%d\n" % os.getpid())
 
     def release(self) -> None:
         os.ftruncate(self._file, 0)

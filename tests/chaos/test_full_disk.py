@@ -93,6 +93,16 @@ def server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Limited]:
     process.close()
 
 
+class Cramped(Limited):
+    """Nothing of its files may be written when it starts, until there is room."""
+
+    def _load(self) -> subprocess.Popen[bytes]:
+        process = super()._load()
+        if self.store().exists():
+            resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
+        return process
+
+
 class Device:
     def __init__(self, socket: WebSocketConnection) -> None:
         self._socket = socket
@@ -199,3 +209,38 @@ async def test_a_full_disk_refuses_serves_and_recovers(server: Limited, capsys: 
             f"\n    full disk ({type(server).__name__}): {len(sent)} sent, {len(refused)} refused, 0 lost\n"
         )
     assert sent == [message.id for message in bob.received]
+
+
+@pytest.mark.parametrize("ending", ["stopped", "killed"])
+async def test_a_start_on_a_full_disk_serves_what_is_there_and_heals(tmp_path: Path, ending: str) -> None:
+    server = Cramped(tmp_path, BIMIP_LOGGING_LEVEL="error")
+    try:
+        await server.start()
+        with trio.fail_after(PATIENCE):
+            async with connect(server, "bob") as bob, connect(server, "ann") as ann:
+                assert isinstance(await ann.post("before", 10), pb.Signal)
+                await bob.wait_for("before")
+        await server.terminate()
+        await server.start()
+        if ending == "killed":
+            server.kill()
+            await server.start()
+        with trio.fail_after(PATIENCE):
+            async with connect(server, "bob") as bob, connect(server, "ann") as ann:
+                await bob.wait_for("before")
+                refused = await ann.post("during", 10)
+                unready = await readiness(server)
+                server.give_room()
+                while (await readiness(server))[0] != 200:  # noqa: ASYNC110 - of another process
+                    await trio.sleep(0.1)
+                sent = await ann.post("after", 10)
+                await bob.wait_for("after")
+    finally:
+        server.close()
+
+    assert isinstance(refused, pb.ErrorMessage)
+    assert refused.code == FULL
+    assert unready[0] == 503
+    assert "no room" in unready[1]
+    assert isinstance(sent, pb.Signal)
+    assert [message.id for message in bob.received] == ["before", "after"]

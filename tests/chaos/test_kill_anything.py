@@ -28,7 +28,7 @@ TLS = "the peers of these worlds speak without TLS: it is one await around anoth
 ASKED = "takes a request for the one whose failing start broke off its group's restart: tests/supervision does it"
 NOT_REACHED = {
     ("bimip.app", "async with open_tree("): OUTSIDE,
-    ("bimip.app", "async with open_server(settings, Surroundings(open_store)) as server:"): OUTSIDE,
+    ("bimip.app", "async with open_server(settings, surroundings) as server:"): OUTSIDE,
     ("bimip.app", 'await self.processes.terminate("bimip/gateway/listener")'): OUTSIDE,
     ("bimip.app", "await self.queue.execute(Barrier())"): OUTSIDE,
     ("bimip.app", "async for number in signals:"): OUTSIDE,

@@ -1,5 +1,9 @@
+import errno
 import json
 import logging
+import os
+import sys
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -26,7 +30,7 @@ def fail_with_a_secret() -> None:
 
 @pytest.mark.parametrize("form", ["console", "json"])
 def test_a_traceback_does_not_show_variables(form: str, capsys: pytest.CaptureFixture[str]) -> None:
-    logs.configure(LoggingSettings(format=form))
+    logs.configure(LoggingSettings(format=form), sys.stderr)
     try:
         fail_with_a_secret()
     except ValueError:
@@ -39,7 +43,7 @@ def test_a_traceback_does_not_show_variables(form: str, capsys: pytest.CaptureFi
 
 
 def test_json_is_one_object_a_line(capsys: pytest.CaptureFixture[str]) -> None:
-    logs.configure(LoggingSettings(format="json"))
+    logs.configure(LoggingSettings(format="json"), sys.stderr)
     structlog.get_logger().info("started", port=8470)
     event = json.loads(capsys.readouterr().err)
 
@@ -47,7 +51,7 @@ def test_json_is_one_object_a_line(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_what_is_below_the_level_is_silent(capsys: pytest.CaptureFixture[str]) -> None:
-    logs.configure(LoggingSettings(level="warning"))
+    logs.configure(LoggingSettings(level="warning"), sys.stderr)
     structlog.get_logger().info("started")
     logging.getLogger("bimip.supervision").info("noise")
 
@@ -55,9 +59,43 @@ def test_what_is_below_the_level_is_silent(capsys: pytest.CaptureFixture[str]) -
 
 
 def test_libraries_are_heard_when_something_is_wrong(capsys: pytest.CaptureFixture[str]) -> None:
-    logs.configure(LoggingSettings(level="info"))
+    logs.configure(LoggingSettings(level="info"), sys.stderr)
     logging.getLogger("trio").info("noise")
     logging.getLogger("bimip.supervision").error("the report hook raised")
 
     assert "noise" not in (said := capsys.readouterr().err)
     assert "the report hook raised" in said
+
+
+def test_what_python_itself_says_goes_through_the_log_and_comes_out(capfd: pytest.CaptureFixture[str]) -> None:
+    before = sys.stderr
+    with logs.open_log(LoggingSettings(format="json")):
+        sys.stderr.write("Exception ignored\n")
+        structlog.get_logger().info("started")
+    said = capfd.readouterr().err
+
+    assert said.startswith("Exception ignored\n{")
+    assert sys.stderr is before
+
+
+def test_lines_that_were_lost_are_told_in_the_logs_own_form(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write, failures = os.write, [OSError(errno.ENOSPC, "full"), OSError(errno.EIO, "broken")]
+
+    def fail(file: int, data: bytes) -> int:
+        if failures:
+            raise failures.pop()
+        return write(file, data)
+
+    monkeypatch.setattr(os, "write", fail)
+    with logs.open_log(LoggingSettings(format="json")) as log:
+        for number in range(3):
+            structlog.get_logger().info("started", number=number)
+        while not log.is_idle:
+            time.sleep(0.001)
+    said = [json.loads(line) for line in capfd.readouterr().err.splitlines()]
+
+    assert [event.get("number") for event in said] == [2, None]
+    assert (said[-1]["lost"], said[-1]["level"]) == (2, "warning")
+    assert log.lost == 2

@@ -208,6 +208,6 @@ def test_the_operations_that_no_history_draws_change_nothing_when_repeated() -> 
 
 def test_every_operation_is_repeated_here() -> None:
     drawn = {Append, Acknowledge, Seat, Receipt, Revoke, Register, ExpireLog}
-    told = {ExpireHistory, ExpireBodies, ExpireSeen, ExpireRevoked, Barrier, Forget}
+    told = {ExpireHistory, ExpireBodies, ExpireSeen, ExpireRevoked, Barrier, NoteTime, Forget}
 
     assert drawn | told == set(Operation.__args__)

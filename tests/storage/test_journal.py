@@ -26,12 +26,14 @@ from bimip.domain.operations import (
     Registered,
     Result,
     Revoke,
+    Seat,
+    Seated,
 )
 from bimip.domain.records import Changes, Table
 from bimip.storage import journal as journal_module
 from bimip.storage import worker as worker_module
 from bimip.storage.errors import OutcomeUnknownError, StorageError, StoreFullError
-from bimip.storage.journal import FULL, INTERNAL, REOPEN_SECONDS, UNAVAILABLE, UNKNOWN, Committed
+from bimip.storage.journal import FULL, INTERNAL, REOPEN_SECONDS, UNAVAILABLE, UNKNOWN, Committed, JournalStatistics
 from bimip.storage.lmdb import LmdbStore
 from bimip.storage.worker import ThreadWorker
 from tests.storage.office import BEGIN, CHAT, CountingWorker, FragileStore, Office, ack, has_body, message
@@ -649,6 +651,87 @@ async def test_a_full_store_refuses_what_grows_and_takes_the_rest(step: str) -> 
     assert {what for what, _ in office.reports} == {"store full"}
     assert office.statistics.writable is False  # it ended by now, and nothing else ended it
     assert office.incarnations == 1
+
+
+def no_room(step: str, _changes: Changes | None) -> None:
+    """A disk without room for anything."""
+    if step == "commit":
+        raise StoreFullError("no room")
+
+
+async def test_a_start_on_a_full_disk_lets_those_in_who_are_known_and_heals(autojump_clock: MockClock) -> None:
+    office = Office()
+    async with office.open():
+        ann, bob = await office.pair()
+        await office.execute(message(ann, "before"))
+    office.statistics = JournalStatistics()  # as in another process
+    office.store.before = no_room
+    seat = Seat(bob.user, bob.device, CHAT, start=1)
+    async with office.open():
+        answers = [
+            await office.execute(one)
+            for one in (Register("bob", "phone"), seat, Register("bob", "tablet"), message(ann, "during"), Barrier())
+        ]
+        ready = office.statistics.writable, office.statistics.fault
+        told = office.told[-1:]
+        office.store.before = lambda _step, _changes: None
+        await trio.sleep(max(REOPEN_SECONDS))
+        healed = office.statistics.writable, office.statistics.fault
+        await office.execute(message(ann, "after"))
+
+    assert answers == [bob, Seated(CHAT, Offset(1), Offset(1), Offset(0), Offset(0), (), None), FULL, FULL, Done()]
+    assert ready == (False, "no room")
+    assert told
+    assert healed == (True, "")
+    assert office.bodies(bob.user) == [b"before", b"after"]
+    assert [committed.afresh for committed in office.told if committed.afresh] == [True, True, True]
+    assert office.incarnations == 2
+
+
+async def test_nothing_is_read_on_a_full_disk_before_it_is_settled(autojump_clock: MockClock) -> None:
+    office = Office()
+    async with office.open():
+        _, bob = await office.pair()
+    office.statistics = JournalStatistics()
+    office.store.before = no_room
+    settled: list[int] = []
+    office.store.settle = lambda: settled.append(len(office.answers["bob"]))  # type: ignore[method-assign]
+    office.submit("bob", Register("bob", "phone"))
+    async with office.open():
+        await trio.sleep(1)
+
+    assert settled == [0]
+    assert office.answer("bob") == bob
+
+
+@pytest.mark.parametrize("put_back", ["", "an older copy"])
+async def test_a_first_start_and_another_epoch_need_room(put_back: str) -> None:
+    """Before the first start there is nothing to read; and devices would take what was put back for what they know."""
+    office = Office()
+    if put_back:
+        async with office.open():
+            await office.pair()
+        office.store.put_back = put_back
+        office.statistics = JournalStatistics()
+    office.store.before = no_room
+    with pytest.raises(BaseExceptionGroup) as raised:
+        async with office.open():
+            pass
+
+    assert isinstance(raised.value.exceptions[0], StoreFullError)
+
+
+async def test_where_nothing_has_room_any_more_those_who_are_known_come_in() -> None:
+    office = Office()
+    async with office.open():
+        ann, bob = await office.pair()
+        office.store.before = no_room
+        seat = Seat(bob.user, bob.device, CHAT, start=1)
+        answers = [await office.execute(one) for one in (Register("bob", "phone"), seat, Register("cat", "phone"))]
+        refused = await office.execute(message(ann, "during"))
+
+    assert answers == [bob, Seated(CHAT, Offset(1), Offset(0), Offset(0), Offset(0), (), None), FULL]
+    assert refused == FULL
 
 
 async def test_a_store_that_takes_nothing_at_all_refuses_everything_and_recovers() -> None:
