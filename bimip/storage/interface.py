@@ -87,6 +87,10 @@ class Store(Protocol):
         """
         ...
 
+    def has_room(self) -> bool:
+        """Whether new messages would find room, as far as that can be known without writing any."""
+        ...
+
     def statistics(self) -> StoreStatistics: ...
 
 

@@ -69,6 +69,7 @@ MAX_DECIDING_SECONDS = 0.02
 QUIET_SECONDS = 0.002
 """The loop slept as long before a batch: there is little to do, and it may wait for the disk itself."""
 REOPEN_SECONDS = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
+LOOK_SECONDS = 2.0
 MAX_CRASHES = 2
 LEAP = 1 << 20
 """Numbers of conversations that another epoch passes over: they may have been given after the copy was made."""
@@ -150,6 +151,7 @@ class Journal:
         self._last = Stamp(0)  # none was given beyond it
         self._cache = RecordCache()
         self._is_readable = False  # without another write: devices compare with its epoch
+        self._look_at = 0.0  # whether there is room again
         self._begun = False
         self._here = False  # in the loop's thread, where it must end too
         self._beginning = False  # the worker is at it, or will be
@@ -191,13 +193,26 @@ class Journal:
             if self._queue.suspects:
                 await self._settle_suspects()
             begin = self._worker.idle_seconds()
-            await self._queue.wait(self._ack_delay_seconds)
+            await self._wait()
             tickets = self._queue.take(MAX_BATCH)
             self._awaited = not all(ticket.lazy for ticket in tickets)
             if self._awaited:
                 self._quiet = self._worker.idle_seconds() - begin > QUIET_SECONDS
             await self._write(tickets)
             self._queue.settle()
+
+    async def _wait(self) -> None:
+        """For operations; and without room for room, because those who would find it may have gone."""
+        while self.statistics.fault:
+            with trio.move_on_at(self._look_at):
+                await self._queue.wait(self._ack_delay_seconds)
+            if trio.current_time() < self._look_at:
+                return
+            self._look_at = trio.current_time() + LOOK_SECONDS
+            with suppress(StorageError):
+                if await self._worker.run(self._store.has_room):
+                    self.statistics.fault = ""
+        await self._queue.wait(self._ack_delay_seconds)
 
     async def _begin_again(self, error: Exception) -> None:
         """As a successor would, where an operation may be at fault: one client's must not spend the restarts of all.
@@ -265,6 +280,7 @@ class Journal:
         except StoreFullError as error:
             self._report("store full", error)
             self.statistics.fault = str(error)
+            self._look_at = trio.current_time() + LOOK_SECONDS
             if growing and grows(batch.changes):
                 await self._write(tickets, growing=False)
             else:

@@ -422,6 +422,10 @@ class LmdbStore:
         # LMDB makes EIO of a write that came out short, which is how a disk becomes full in the middle of one.
         return isinstance(error, lmdb.MapFullError) or code in _FULL or (code == errno.EIO and self._disk_is_full())
 
+    def has_room(self) -> bool:
+        with self._errors():
+            return not (self._is_over_quota() or self._disk_is_full())
+
     def _disk_is_full(self) -> bool:
         probe = self._folder / "probe"
         try:

@@ -160,7 +160,7 @@ class MemoryStore:
         if self._open is None or self._broken:
             raise RuntimeError("no transaction is open that could take changes")
         self._broken = True  # until all of it went well
-        if self._quota_bytes and grows(changes) and self._used_bytes() >= self._quota_bytes:
+        if grows(changes) and not self.has_room():
             raise StoreFullError(f"the store's quota of {self._quota_bytes} bytes is used up")
         for place, added in changes.appends.items():
             self._check_appends(place, [number for number, _ in added])
@@ -203,6 +203,9 @@ class MemoryStore:
         """What was committed is there again, also after `close` or `crash`."""
         self.close()
         self._closed = False
+
+    def has_room(self) -> bool:
+        return not self._quota_bytes or self._used_bytes() < self._quota_bytes
 
     def statistics(self) -> StoreStatistics:
         used = self._used_bytes()

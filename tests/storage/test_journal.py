@@ -33,7 +33,16 @@ from bimip.domain.records import Changes, Table
 from bimip.storage import journal as journal_module
 from bimip.storage import worker as worker_module
 from bimip.storage.errors import OutcomeUnknownError, StorageError, StoreFullError
-from bimip.storage.journal import FULL, INTERNAL, REOPEN_SECONDS, UNAVAILABLE, UNKNOWN, Committed, JournalStatistics
+from bimip.storage.journal import (
+    FULL,
+    INTERNAL,
+    LOOK_SECONDS,
+    REOPEN_SECONDS,
+    UNAVAILABLE,
+    UNKNOWN,
+    Committed,
+    JournalStatistics,
+)
 from bimip.storage.lmdb import LmdbStore
 from bimip.storage.worker import ThreadWorker
 from tests.storage.office import BEGIN, CHAT, CountingWorker, FragileStore, Office, ack, has_body, message
@@ -732,6 +741,22 @@ async def test_where_nothing_has_room_any_more_those_who_are_known_come_in() -> 
 
     assert answers == [bob, Seated(CHAT, Offset(1), Offset(0), Offset(0), Offset(0), (), None), FULL]
     assert refused == FULL
+
+
+async def test_room_that_returns_is_noticed_also_when_nobody_writes(autojump_clock: MockClock) -> None:
+    office = Office()
+    async with office.open():
+        ann, _ = await office.pair()
+        office.store.before = no_room
+        office.store.has_room = lambda: False  # type: ignore[method-assign]
+        await office.execute(message(ann, "during"))
+        await trio.sleep(10 * LOOK_SECONDS)
+        during = office.statistics.fault
+        office.store.has_room = lambda: True  # type: ignore[method-assign]
+        await trio.sleep(LOOK_SECONDS)
+
+        assert during
+        assert office.statistics.fault == ""
 
 
 async def test_a_store_that_takes_nothing_at_all_refuses_everything_and_recovers() -> None:
