@@ -1,10 +1,10 @@
 """What goes wrong in a run, and when: drawn from the seed before it begins."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 from typing import Literal
 
-Disaster = Literal["task kill", "process kill", "power loss", "backup", "restore"]
+Disaster = Literal["task kill", "process kill", "power loss", "backup", "restore", "clock jump"]
 Moment = Literal["now", "before", "after"]
 """Of a commit: at once, before it is on disk, or between that and its answers."""
 
@@ -32,7 +32,7 @@ class Fault:
     at: int  # messages written
     what: Disaster
     moment: Moment = "now"
-    kind: str = ""
+    kind: str = ""  # of the task to kill; how many days ahead of the time the wall clock jumps
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ DEVICES = ("phone", "laptop", "tablet", "watch")
 def draw(random: Random, messages: int) -> Plan:
     names = NAMES[: random.choice((6, 6, 6, 7))]
     users = {f"{name}@example.org": DEVICES[: random.choice((2, 3, 3, 4))] for name in names}
-    return Plan(
+    plan = Plan(
         users=users,
         late=(random.choice(list(users)), "late"),
         messages=messages,
@@ -62,6 +62,8 @@ def draw(random: Random, messages: int) -> Plan:
         pause_seconds=random.choice((0.1, 0.3)),
         hurry=random.choice((1, 1, 1, 86_400)),
     )
+    faults = [*plan.faults, *_jumps(random, messages)]
+    return replace(plan, faults=tuple(sorted(faults, key=lambda fault: fault.at)))
 
 
 def _faults(random: Random, messages: int) -> tuple[Fault, ...]:
@@ -82,6 +84,17 @@ def _faults(random: Random, messages: int) -> tuple[Fault, ...]:
         when = together if random.random() < 0.3 else at()
         faults.append(Fault(when, "task kill", moment() if kind == "journal" else "now", kind))
     return tuple(sorted(faults, key=lambda fault: fault.at))
+
+
+JUMPS = (40, -40, 400, 36_500, -30_000)
+"""Days. The last ones lead to years that cannot be."""
+
+
+def _jumps(random: Random, messages: int) -> list[Fault]:
+    """There and, after some messages, kills and restarts, back."""
+    at = sorted(random.sample(range(messages // 20, messages * 19 // 20), random.choice((0, 2, 4))))
+    days = [random.choice(JUMPS) if number % 2 == 0 else 0 for number in range(len(at))]
+    return [Fault(when, "clock jump", kind=str(off)) for when, off in zip(at, days, strict=True)]
 
 
 _COPYING: tuple[Disaster, ...] = ("backup", "restore", "restore")

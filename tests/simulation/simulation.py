@@ -25,6 +25,7 @@ from bimip.domain.expiring import last_stamp
 from bimip.domain.identity import Claims
 from bimip.domain.ids import Millis
 from bimip.domain.records import Table
+from bimip.domain.timekeeping import DAY
 from bimip.supervision import NoSuchProcess, State, SupervisionError, Tree
 from bimip.users.connection import RefusedError
 from bimip.wire import bimip_pb2 as pb
@@ -59,7 +60,8 @@ PARTS = (
     "gateway/listener",
 )
 ANOTHER_EPOCH = "another epoch begins: what came after this copy is lost"
-EXPECTED_LOGS = {"process ended", "supervisor gave up", "operation set aside", ANOTHER_EPOCH}
+CLOCK = {"the machine's clock is not followed", "the machine's clock is followed again"}
+EXPECTED_LOGS = {"process ended", "supervisor gave up", "operation set aside", ANOTHER_EPOCH, *CLOCK}
 
 
 @dataclass
@@ -141,6 +143,7 @@ class Simulation:
         self._life = trio.CancelScope()
         self._lines: list[Line] = []
         self._lost_lines: list[Line] = []
+        self._jumped_ms = 0  # ahead of the time
         self._copy: tuple[int, Disk] | None = None
         """The last backup, and how many events had happened by then."""
         self._nursery: trio.Nursery
@@ -220,6 +223,9 @@ class Simulation:
             self.counts["backups"] += 1
         elif fault.what == "restore":
             self._put_back()
+        elif fault.what == "clock jump":
+            self._jumped_ms = int(fault.kind) * DAY
+            self.counts["clock jumps"] += 1
         else:
             self.counts[f"{fault.what} {_WORDS[fault.moment]}"] += 1
             self._end_process(with_power=fault.what == "process kill")
@@ -335,7 +341,7 @@ class Simulation:
                     line.lose()
 
     def _wall_clock(self, step_ms: int) -> Millis:
-        return Millis(BEGIN + int(trio.current_time() * 1000 * self.plan.hurry) + step_ms)
+        return Millis(BEGIN + int(trio.current_time() * 1000 * self.plan.hurry) + step_ms + self._jumped_ms)
 
     def _monotonic(self) -> float:
         return trio.current_time() * self.plan.hurry
@@ -442,6 +448,9 @@ class Simulation:
             self._report("I7", "out of shape", f"{len(found) - len(shape)} connections of {len(self.devices)} devices")
         if len(server.queue):
             self._report("I7", "left over", f"{len(server.queue)} operations in the queue")
+        off = server.timekeeper.now() - BEGIN - int(trio.current_time() * 1000 * self.plan.hurry)
+        if abs(off) > 2 * STEP_MS or server.timekeeper.held:
+            self._report("I4", "wrong time", f"the server is {off} ms ahead of the time: {server.timekeeper.held}")
         with self.disk.snapshot() as view:
             logs = view.scan(Table.LOGS, (0, ""), (1 << 32, ""), limit=1000)
         self.counts["expired"] = sum(log.first - 1 for _, log in logs)
@@ -484,6 +493,8 @@ class Simulation:
             event, reason = str(entry.get("event")), str(entry.get("reason", ""))
             if event == "process ended" and reason == "killed":
                 self.counts[f"kill {_kind(entry['path'])}: {_WILL[entry['will']]}"] += 1
+            elif event in CLOCK:
+                self.counts["clock changes"] += 1
             elif event != "process ended":
                 self.counts[event] += 1
             if event not in EXPECTED_LOGS or reason.startswith("crashed"):

@@ -28,6 +28,8 @@ ROWS = (
     ("kills of the process", "process kills"),
     ("ended while it starts", "ended while it starts"),
     ("task kills", "task kills"),
+    ("jumps of the wall clock", "clock jumps"),
+    ("  said to be held, or followed again", "clock changes"),
     ("backups", "backups"),
     ("restores", "restores"),
     ("told another epoch", "told another epoch"),

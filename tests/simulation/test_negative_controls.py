@@ -10,6 +10,7 @@ from bimip.domain import operations as ops
 from bimip.domain.decisions import DECIDE
 from bimip.domain.ids import Offset
 from bimip.domain.records import Table
+from bimip.domain.timekeeping import Timekeeper
 from bimip.users.device import Device
 from tests.chaos.runner import HastyJournal
 from tests.simulation.disk import Disk
@@ -131,3 +132,18 @@ def test_a_resend_that_is_appended_again_is_noticed(monkeypatch: pytest.MonkeyPa
     monkeypatch.setitem(DECIDE, ops.Append, forgetting(DECIDE[ops.Append]))
 
     assert "duplicated" in kinds_found("duplicated")
+
+
+def test_a_server_that_believes_every_clock_deletes_what_is_not_old(monkeypatch: pytest.MonkeyPatch) -> None:
+    believing = property(lambda keeper: keeper._wall_clock)
+    monkeypatch.setattr(Timekeeper, "now", believing)
+    monkeypatch.setattr(Timekeeper, "passed", believing)
+
+    assert "skipped" in kinds_found("skipped")
+
+
+def test_a_server_that_never_follows_the_clock_again_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    judge = Timekeeper._judge
+    monkeypatch.setattr(Timekeeper, "_judge", lambda keeper, *clocks: keeper.held or judge(keeper, *clocks))
+
+    assert "wrong time" in kinds_found("wrong time")
