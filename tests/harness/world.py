@@ -267,13 +267,14 @@ async def open_world(
     settings: Settings | None = None,
     open_store: Callable[[], Store] | None = None,
     open_worker: Callable[[], Worker] = InlineWorker,
+    wall_clock: Callable[[], Millis] = virtual_millis,
 ) -> AsyncIterator[World]:
     """Run the server. A given store survives the world, so that the next one begins where this one ended."""
     kept = store if store is not None else MemoryStore()
     surroundings = Surroundings(
         open_store=lambda _settings: open_store() if open_store else kept,
         open_worker=open_worker,
-        wall_clock=virtual_millis,
+        wall_clock=wall_clock,
         monotonic=trio.current_time,
         random=Random(seed),
         open_listeners=no_listeners,

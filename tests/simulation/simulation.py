@@ -375,6 +375,7 @@ class Simulation:
     async def _come_to_rest(self) -> None:
         """Everybody is answered, has everything and has acknowledged it; then everybody looks once more."""
         self._behave(CALM)
+        self._jumped_ms = 0  # the way back may have come before the way there
         await self._until("everything", self._is_complete)
         for device in self.devices:
             device.acknowledge_all()
