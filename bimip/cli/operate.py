@@ -56,7 +56,7 @@ async def accept_clock(settings: Settings) -> None:
         found = await _ask(console, "POST", "/debug/clock/accept")
     print(f"the server goes by the machine's clock: {_date(found['time'])}")
     if not found["noted"]:
-        sentence = "the store cannot be written just now: say it again after a restart of the server before it can"
+        sentence = "the store cannot be written just now, so a restart would forget it: say it again when it can"
         raise Failure(Exit.FAILED, f"this is not on disk; {sentence}")
 
 
@@ -66,7 +66,8 @@ def _clock_lines(found: Json) -> Iterator[str]:
     if found["held"]:
         yield found["held"]
     if found["doubt_seconds"]:
-        yield f"in doubt  {timedelta(seconds=found['doubt_seconds'])}: by so much less time, nothing expires early"
+        doubt = timedelta(seconds=found["doubt_seconds"])
+        yield f"in doubt  {doubt} of it, which count for nothing that is deleted or forgotten"
 
 
 def _date(at: int) -> str:

@@ -18,6 +18,18 @@ from bimip.supervision import Child, ChildSpec, Supervisor, Tree, open_tree
 TOKEN = "an operator's own token"
 
 
+CLOCK = {
+    "time": 1_795_858_000_000,
+    "machine": 1_799_314_000_000,
+    "held": "the machine's clock is 40 days ahead",
+    "doubt_seconds": 3600,
+}
+
+
+async def accept_clock() -> bool:
+    return CLOCK["held"] == "noted"
+
+
 async def idle(child: Child) -> None:
     child.started()
     await trio.sleep_forever()
@@ -29,7 +41,14 @@ async def server() -> AsyncIterator[tuple[Settings, Tree]]:
         open_tree(Supervisor([ChildSpec("journal", idle)])) as tree,
         trio.open_nursery() as nursery,
     ):
-        parts = Parts(tree=lambda: tree, readiness=list, operator_token=TOKEN, now=trio.current_time)
+        parts = Parts(
+            tree=lambda: tree,
+            readiness=list,
+            operator_token=TOKEN,
+            now=trio.current_time,
+            clock=lambda: CLOCK,
+            accept_clock=accept_clock,
+        )
         console = make_console(make_application(parts), partial(open_loopback, "127.0.0.1", 0))
 
         async def run(task_status: trio.TaskStatus[object]) -> None:
@@ -149,3 +168,41 @@ async def test_what_answers_otherwise_is_told(answer: bytes, sentence: str) -> N
         nursery.cancel_scope.cancel()
 
     assert raised.value.code is Exit.UNREACHABLE
+
+
+async def test_the_clock_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    async with server() as (its_settings, _tree):
+        await operate.show_clock(its_settings)
+
+    assert capsys.readouterr().out.splitlines() == [
+        "server    2026-11-28 09:26:40 UTC",
+        "machine   2027-01-07 09:26:40 UTC   not followed",
+        "the machine's clock is 40 days ahead",
+        "in doubt  1:00:00 of it, which count for nothing that is deleted or forgotten",
+    ]
+
+
+async def test_a_clock_of_a_year_without_a_name_is_printed_too(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(CLOCK, "machine", 1 << 62)
+    async with server() as (its_settings, _tree):
+        await operate.show_clock(its_settings)
+
+    assert "seconds since 1970" in capsys.readouterr().out
+
+
+async def test_a_clock_is_taken_over(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(CLOCK, "held", "noted")
+    async with server() as (its_settings, _tree):
+        await operate.accept_clock(its_settings)
+
+    assert capsys.readouterr().out == "the server goes by the machine's clock: 2026-11-28 09:26:40 UTC\n"
+
+
+async def test_a_clock_that_was_taken_over_and_not_noted_is_said() -> None:
+    async with server() as (its_settings, _tree):
+        with pytest.raises(Failure, match="not on disk") as raised:
+            await operate.accept_clock(its_settings)
+
+    assert raised.value.code is Exit.FAILED

@@ -242,6 +242,37 @@ async def test_a_users_page_is_there_if_somebody_knows_users(
     assert response.status_code == status
 
 
+async def test_an_operator_sees_the_clock_and_takes_it_over() -> None:
+    accepted: list[bool] = []
+
+    async def accept() -> bool:
+        accepted.append(True)
+        return True
+
+    async with small_tree() as tree:
+        parts = replace(parts_of(tree), clock=lambda: {"time": len(accepted)}, accept_clock=accept)
+        async with served(parts) as client:
+            refused = await client.post("/debug/clock/accept")
+            before = await client.get("/debug/clock", headers=OPERATOR)
+            looked = await client.get("/debug/clock/accept", headers=OPERATOR)
+            after = await client.post("/debug/clock/accept", headers=OPERATOR)
+
+    assert (refused.status_code, looked.status_code) == (401, 405)
+    assert before.json() == {"time": 0}
+    assert after.json() == {"time": 1, "noted": True}
+    assert accepted == [True]
+
+
+async def test_a_clock_that_cannot_be_right_is_not_taken_over() -> None:
+    async def refuse() -> bool:
+        raise ValueError("the machine's clock shows a time before 2023")
+
+    async with small_tree() as tree, served(replace(parts_of(tree), accept_clock=refuse)) as client:
+        response = await client.post("/debug/clock/accept", headers=OPERATOR)
+
+    assert (response.status_code, response.json()["error"]) == (409, "the machine's clock shows a time before 2023")
+
+
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.1:8471", "localhost", "LOCALHOST:1", "[::1]", "[::1]:8471"])
 async def test_names_of_this_machine_are_answered(host: str) -> None:
     async with served(parts_of(None)) as client:
