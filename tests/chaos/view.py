@@ -241,6 +241,8 @@ class DeviceView:
         """No floor is ahead of what its device acknowledged."""
         entries = self._ledger.logs.get(log.key, {})
         done = log.start
+        if self._ledger.was_put_back and log.floors:
+            done = max(done, log.floors[0][1])  # the copy has it, perhaps, and it was told only after the copy was made
         for at, floor in sorted(log.floors, key=lambda pair: pair[1]):
             for offset in range(done + 1, floor + 1):
                 stamp = entries.get(offset)
