@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 
 from bimip.domain import receipts
-from bimip.domain.appending import EMPTY_LOG, NOBODY
+from bimip.domain.appending import EMPTY_LOG
 from bimip.domain.batch import Decision, Put, StateNews
 from bimip.domain.cursor import START, advance
 from bimip.domain.ids import ConversationId, ConversationOffset, UserId, Version
 from bimip.domain.operations import Acknowledge, Acknowledged, Done, Fault, Receipt, Refused
-from bimip.domain.ranges import Ranges, clip, from_offsets, normal
+from bimip.domain.ranges import Ranges, clip, from_offsets, intersect, normal
 from bimip.domain.records import (
     Conversation,
     Cursor,
@@ -107,7 +107,8 @@ def receipt(view: Reader, op: Receipt, moment: Moment) -> Decision:
         return Decision(Refused(Fault.OFFSET_BEYOND_HEAD, sentence, "upto"))
     wanted = clip(normal((*op.ranges, (conversation.first, op.upto))), conversation.first, furthest)
     slice_end = _slice_end(wanted, moment.rules.slice_entries)
-    places, authors = _readable(view, number, op.user, clip(wanted, conversation.first, slice_end))
+    arrived = _arrived(view, op, number, clip(wanted, conversation.first, slice_end))
+    places, authors = _by_others(view, number, op.user, arrived)
     book = _Book(view, moment)
     for kind in IMPLIED[op.kind]:
         concerned = authors if kind is ReceiptKind.DELIVERED else authors | {op.user}
@@ -139,13 +140,26 @@ def _slice_end(wanted: Ranges, limit: int) -> int:
     return wanted[-1][1] if wanted else 0
 
 
-def _readable(view: Reader, conversation: ConversationId, user: UserId, wanted: Ranges) -> tuple[Ranges, set[UserId]]:
-    """Which of the messages were others', and for this user: no receipt claims what did not happen."""
+def _arrived(view: Reader, op: Receipt, conversation: ConversationId, wanted: Ranges) -> Ranges:
+    """Which of the messages a device of the user received: no receipt claims what did not happen. Others were addressed
+    to another device, say, or lie in a partition that none of them asked for.
+    """
+    received = [(first, last) for where, first, last in op.received if where == conversation]
+    for part in receipts.parts_of(wanted):
+        try:
+            known: Runs = view.get(RECEIPTS, (conversation, op.user, DELIVERED, part)) or ()
+        except DamagedRecordError:
+            known = ()
+        received += [(first, last) for first, last, _ in known]
+    return intersect(wanted, normal(received))
+
+
+def _by_others(view: Reader, conversation: ConversationId, user: UserId, wanted: Ranges) -> tuple[Ranges, set[UserId]]:
     places: list[int] = []
     authors: set[UserId] = set()
     for first, last in wanted:
         for place, mention in _history(view, conversation, first, last):
-            if place <= last and mention.author != user and _was_sent_to(view, mention, user):
+            if place <= last and mention.author != user:
                 places.append(place)
                 authors.add(mention.author)
     return from_offsets(places), authors
@@ -157,12 +171,6 @@ def _history(view: Reader, conversation: ConversationId, first: int, last: int) 
         return view.read(Run.HISTORY, (conversation,), first - 1, limit=last - first + 1)
     except DamagedRecordError:
         return ()
-
-
-def _was_sent_to(view: Reader, mention: Mention, user: UserId) -> bool:
-    return not mention.addressed or any(
-        one.device != NOBODY for one in view.get(Table.ADDRESSED, (mention.stamp, user)) or ()
-    )
 
 
 class _Book:

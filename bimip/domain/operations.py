@@ -135,8 +135,16 @@ class Acknowledged(NamedTuple):
     floor: Offset
 
 
+class Received(NamedTuple):
+    """Consecutive messages of a conversation that a device was sent."""
+
+    conversation: ConversationId
+    first: ConversationOffset
+    last: ConversationOffset
+
+
 class Receipt(NamedTuple):
-    """Read or played."""
+    """Read or played: of it counts what a device of the user received."""
 
     user: UserId
     kind: ReceiptKind
@@ -144,6 +152,7 @@ class Receipt(NamedTuple):
     peer: str  # eid, where no conversation is named
     upto: ConversationOffset
     ranges: Ranges = ()
+    received: tuple[Received, ...] = ()  # by the device that says so, whether it is acknowledged or not
 
 
 class Revoke(NamedTuple):

@@ -85,6 +85,10 @@ def subtract(ranges: Ranges, taken: Ranges) -> Ranges:
     return tuple(left)
 
 
+def intersect(one: Ranges, other: Ranges) -> Ranges:
+    return subtract(one, subtract(one, other))
+
+
 def offsets(ranges: Ranges) -> Iterator[int]:
     for first, last in ranges:
         yield from range(first, last + 1)

@@ -29,6 +29,11 @@ def part_of(offset: int) -> int:
     return (offset - 1) // PART
 
 
+def parts_of(ranges: Iterable[Range]) -> list[int]:
+    """In which parts ascending ranges lie."""
+    return list(dict.fromkeys(part for first, last in ranges for part in range(part_of(first), part_of(last) + 1)))
+
+
 def by_part(ranges: Iterable[Range], time: Millis) -> dict[int, Runs]:
     """Ascending ranges as runs at one time, cut at the borders of parts."""
     parts: dict[int, Runs] = {}

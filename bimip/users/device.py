@@ -25,7 +25,7 @@ import trio
 
 from bimip.domain.identity import Claims
 from bimip.domain.ids import DeviceId, Offset
-from bimip.domain.operations import Acknowledge, Address, Post
+from bimip.domain.operations import Acknowledge, Address, Post, Received
 from bimip.domain.ranges import Ranges
 from bimip.session.close import Close
 from bimip.session.window import Window
@@ -46,6 +46,9 @@ FRAMES_AT_ONCE = 4
 REDELIVERED_AT_ONCE = 256
 """Entries looked at for one frame that sends again."""
 
+
+RECEIVED_KEPT = 256
+"""Runs of messages that are known to have been received, beside all that are in flight."""
 
 Rest = Iterator[None]
 """What is left of a request that is done in slices: one with each step."""
@@ -88,6 +91,7 @@ class Device:
         "heard_at",
         "number",
         "rates",
+        "received",
         "said_hello",
         "seated",
         "session",
@@ -131,6 +135,8 @@ class Device:
         """Messages that were taken from what arrived, until all of it was."""
         self.acking: dict[str, Acking] = {}
         """By partition, the last of its acknowledgements."""
+        self.received: list[Received] = []
+        """Of late, by this connection: at least all that is in flight."""
         self._frames: list[bytes] = []
         self._replies: list[bytes] = []
         self._told = -1
@@ -187,6 +193,18 @@ class Device:
             window.acknowledge(upto, ranges, self.heard_at)
             if window.position < self.session.logs[partition].head:
                 self._told = -1
+
+    def note_received(self, places: list[Received]) -> None:
+        """It was sent these, and may say that they were read before it acknowledges them, or without."""
+        received = self.received
+        for place in places:
+            last = received[-1] if received else place
+            if last.conversation == place.conversation and last.last + 1 == place.first:
+                received[-1] = last._replace(last=place.last)
+            else:
+                received.append(place)
+        if len(received) > RECEIVED_KEPT:
+            del received[: len(received) - max(RECEIVED_KEPT, sum(map(len, self.windows.values())))]
 
     def fetch(self, fetch: pb.Fetch, ref: int) -> None:
         if self.fetching is None:
@@ -287,6 +305,7 @@ class Device:
             self.state_reset = self.state_reset and not page.live
         if plan is not None:
             plan.window.sent(plan.upto, plan.flight, now)
+            self.note_received(plan.places)
         if not more:
             self._told = news
         return True

@@ -13,13 +13,14 @@ from typing import NamedTuple, Protocol
 
 import trio
 
-from bimip.domain.operations import Barrier, Result
+from bimip.domain.operations import Barrier, Received, Result
 from bimip.domain.ranges import contains
 from bimip.domain.records import Seq
 from bimip.users.planning import gap
 from bimip.users.rates import Buckets
 from bimip.users.scanning import Asker as Scanner
 from bimip.users.scanning import Page, Scan, scan
+from bimip.users.tail import add_place
 from bimip.users.wakeup import Wakeup
 from bimip.wire import bimip_pb2 as pb
 from bimip.wire import frames
@@ -42,6 +43,8 @@ class Asker(Scanner, Protocol):
     def has_unsent_answers(self) -> bool: ...
 
     def answer(self, frame: bytes) -> None: ...
+
+    def note_received(self, places: list[Received]) -> None: ...
 
     def fail(self, error: WireError, ref: int = 0) -> None: ...
 
@@ -152,6 +155,12 @@ class Fetching:
             ref=request.ref,
         )
         parts = [row.part for row in page.rows if row.part is not None]
+        places: list[Received] = []
+        for row in reversed(page.rows) if fetch.backwards else page.rows:
+            if row.part is not None:
+                add_place(places, *row.place)
+        if places:
+            self._device.note_received(places)
         if fetch.kind != pb.HISTORY:
             parts += [gap(fetch.partition, first, last, pb.DAMAGED) for first, last in page.gaps]
         self._device.answer(frames.body(fetch.partition, 0, 0, pb.TURN_FETCH, parts, tail=tail))

@@ -8,12 +8,13 @@ at.
 from collections.abc import Container
 
 from bimip.domain.ids import DeviceId, Offset
+from bimip.domain.operations import Received
 from bimip.domain.ranges import contains
 from bimip.domain.records import Addressed, Table
 from bimip.session.window import Flight, Window
 from bimip.users.salvage import HoleError
 from bimip.users.session import Session
-from bimip.users.tail import Item, Run
+from bimip.users.tail import Item, Run, add_place
 from bimip.wire import bimip_pb2 as pb
 from bimip.wire import frames, stored
 
@@ -37,6 +38,7 @@ class Plan:
         "_special",
         "flight",
         "partition",
+        "places",
         "upto",
         "window",
     )
@@ -50,6 +52,8 @@ class Plan:
         self.upto = window.position
         """All that is owed up to here is in the frame."""
         self.flight: list[Flight] = []
+        self.places: list[Received] = []
+        """Of what is in flight, in its conversations."""
         self._session = session
         self._number = number
         self._parts = parts
@@ -103,6 +107,7 @@ class Plan:
             if self._number not in run.origins:
                 if self._has_room(len(run.sizes), run.bytes):
                     self._put(run.joined(), run.first, run.sizes, run.bytes)
+                    self.places += run.places()
                     self.upto = run.last
                     return True
             elif len(run.origins) == 1 and run.first > self.window.own_upto:
@@ -125,6 +130,7 @@ class Plan:
                     self._parts.append(part)
                 else:
                     self._put(part, item.offset, (len(part),), len(part))
+                    add_place(self.places, item.entry.conversation, item.entry.conversation_offset)
             self.upto = item.offset
         return True
 

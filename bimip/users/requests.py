@@ -155,7 +155,8 @@ def _receipt(device: Device, payload: pb.Signal, ref: int) -> None:
     kind = ReceiptKind(payload.status)
     upto = ConversationOffset(payload.upto)
     conversation = None if number is None else ConversationId(number)
-    operation = Receipt(device.session.number, kind, conversation, payload.to.eid, upto, ranges)
+    received = tuple(one for one in device.received if number in {None, one.conversation})
+    operation = Receipt(device.session.number, kind, conversation, payload.to.eid, upto, ranges, received)
     submit(device, operation, partial(_only_errors, device, ref), lazy=True)
 
 

@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any, NamedTuple, Protocol
 
 from bimip.domain.appending import EMPTY_LOG, is_addressed, is_owed
-from bimip.domain.ids import ConversationId, DeviceId, UserId
+from bimip.domain.ids import ConversationId, ConversationOffset, DeviceId, UserId
 from bimip.domain.ranges import Range, contains
 from bimip.domain.records import Conversation, Cursor, Entry, Index, Mention, Reader, Seq, Table
 from bimip.domain.records import Row as RowOfIndex
@@ -47,6 +47,7 @@ class Row(NamedTuple):
     offset: int
     part: bytes | None  # None: it is damaged
     acknowledged: bool
+    place: tuple[ConversationId, ConversationOffset]
 
 
 class Page(NamedTuple):
@@ -175,7 +176,7 @@ def _history(asker: Asker, fetch: pb.Fetch, found: _Found, begin: int | None) ->
         return read_history(view, asker.session.number, conversation, after, limit)
 
     def judge(view: Reader) -> Judge:
-        return partial(_row_of_history, view, asker, wanted)
+        return partial(_row_of_history, view, asker, wanted, conversation)
 
     return (yield from _walk(asker, fetch, found, (known.first, known.head, read), begin, judge))
 
@@ -255,13 +256,16 @@ def _row(
         return None
     if entry.addressed and not own and not is_addressed(view, entry.stamp, user, asker.number):
         return None
+    place = entry.conversation, entry.conversation_offset
     body = view.get(Table.BODIES, (entry.stamp,))
     if body is None:
-        return Row(offset, None, acknowledged)
-    return Row(offset, _element(view, asker, entry.stamp, body, offset, own=own), acknowledged)
+        return Row(offset, None, acknowledged, place)
+    return Row(offset, _element(view, asker, entry.stamp, body, offset, own=own), acknowledged, place)
 
 
-def _row_of_history(view: Reader, asker: Asker, wanted: _Filter, place: int, mention: Mention) -> Row | None:
+def _row_of_history(
+    view: Reader, asker: Asker, wanted: _Filter, conversation: ConversationId, place: int, mention: Mention
+) -> Row | None:
     if not wanted.lets(mention.author, mention.origin):
         return None
     own = mention.origin == asker.number
@@ -270,7 +274,8 @@ def _row_of_history(view: Reader, asker: Asker, wanted: _Filter, place: int, men
     body = view.get(Table.BODIES, (mention.stamp,))
     if body is None:
         return None
-    return Row(place, _element(view, asker, mention.stamp, body, 0, own=own), acknowledged=True)
+    part = _element(view, asker, mention.stamp, body, 0, own=own)
+    return Row(place, part, acknowledged=True, place=(conversation, ConversationOffset(place)))
 
 
 def _element(view: Reader, asker: Asker, stamp: int, body: bytes, offset: int, *, own: bool) -> bytes:

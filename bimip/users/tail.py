@@ -5,7 +5,8 @@ disk. Whoever is further behind reads the store: the same entries, from the same
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from bimip.domain.ids import DeviceId, Offset, Version
+from bimip.domain.ids import ConversationId, ConversationOffset, DeviceId, Offset, Version
+from bimip.domain.operations import Received
 from bimip.domain.records import Entry
 from bimip.wire.state import delta_part
 
@@ -20,10 +21,18 @@ class Item(NamedTuple):
     part: bytes | None  # the message as an element of Body.messages; None: it is not in the store
 
 
+def add_place(places: list[Received], conversation: ConversationId, place: ConversationOffset) -> None:
+    """To those before it, of which it may be the next."""
+    if places and places[-1].conversation == conversation and places[-1].last + 1 == place:
+        places[-1] = places[-1]._replace(last=place)
+    else:
+        places.append(Received(conversation, place, place))
+
+
 class Run:
     """Consecutive entries of one log, which mostly go to a device as a whole. Never changed."""
 
-    __slots__ = ("_joined", "bytes", "entries", "first", "last", "origins", "parts", "plain", "sizes")
+    __slots__ = ("_joined", "_places", "bytes", "entries", "first", "last", "origins", "parts", "plain", "sizes")
 
     def __init__(
         self, first: int, entries: list[Entry], parts: Sequence[bytes | None], origins: set[DeviceId], *, plain: bool
@@ -39,6 +48,7 @@ class Run:
         self.plain = plain
         """All of it is there, and goes to every device that did not write it."""
         self._joined: bytes | None = None
+        self._places: list[Received] | None = None
 
     def __len__(self) -> int:
         return len(self.entries)
@@ -49,6 +59,14 @@ class Run:
             self._joined = self.parts[0] if len(self.parts) == 1 else b"".join(self.parts)  # type: ignore[arg-type]  # as it is plain
         assert self._joined is not None
         return self._joined
+
+    def places(self) -> list[Received]:
+        """Where its messages stand in their conversations: made once for all of a user's devices."""
+        if self._places is None:
+            self._places = []
+            for entry in self.entries:
+                add_place(self._places, entry.conversation, entry.conversation_offset)
+        return self._places
 
     def items(self) -> Iterator[Item]:
         return map(Item, range(self.first, self.last + 1), self.entries, self.parts)  # type: ignore[arg-type]  # offsets

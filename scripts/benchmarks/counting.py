@@ -5,7 +5,7 @@
 A load in lockstep: every sender posts, and nobody goes on before all have everything. The counters sit in the server's
 process: calls of Python functions, steps of tasks, waits for the system, frames, transactions. System calls are counted
 by strace, where it is installed and allowed. What the server does by the clock, so that nobody waits for long, would be
-counted where a busy machine is slow: a turn and a batch are not cut short here, and acknowledgements wait longer for company.
+counted where a busy machine is slow: turns and batches are not cut short here, and acknowledgements wait longer.
 """
 
 import cProfile

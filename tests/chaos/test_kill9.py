@@ -114,7 +114,7 @@ async def test_the_checker_sees_an_answer_before_its_commit(tmp_path: Path, caps
 
 
 async def test_sigterm_under_load_says_goodbye_to_everybody_and_loses_nothing(server: ServerProcess) -> None:
-    server.settings["BIMIP_LIMITS_GRACE_SECONDS"] = "10"  # on a busy machine a device may be slow; 4000 is not the point
+    server.settings["BIMIP_LIMITS_GRACE_SECONDS"] = "10"  # a busy machine is slow, and 4000 not the point
     async with open_fleet(server, SEED) as fleet:
         for _ in range(3):
             server.load_ahead(1)

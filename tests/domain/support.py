@@ -16,6 +16,7 @@ from bimip.domain.operations import (
     Operation,
     Post,
     Receipt,
+    Received,
     Refused,
     Register,
     Registered,
@@ -142,8 +143,24 @@ class Ledger:
         assert isinstance(result, Acknowledged), result
         return result.floor
 
-    def read(self, peer: Peer, other: str, upto: int, ranges: Ranges = (), kind: ReceiptKind = ReceiptKind.READ) -> Any:
-        return self.do(Receipt(peer.user, kind, None, other, ConversationOffset(upto), ranges))
+    def read(
+        self,
+        peer: Peer,
+        other: str,
+        upto: int,
+        ranges: Ranges = (),
+        kind: ReceiptKind = ReceiptKind.READ,
+        received: tuple[int, int] = (1, 1 << 32),
+    ) -> Any:
+        conversation = self.direct(peer, other)
+        first, last = map(ConversationOffset, received)
+        places = () if conversation is None else (Received(conversation, first, last),)
+        return self.do(Receipt(peer.user, kind, None, other, ConversationOffset(upto), ranges, places))
+
+    def direct(self, peer: Peer, other: str) -> Any:
+        """A ConversationId, or None."""
+        user = self.get(Table.USERS, other)
+        return user and self.get(Table.DIRECT, *sorted((peer.user, user.number)))
 
     def get(self, table: Table, *key: Any) -> Any:
         with self.store.snapshot() as view:

@@ -1,7 +1,7 @@
 import pytest
 
 from bimip.domain.ids import ConversationId, ConversationOffset, Millis, Offset
-from bimip.domain.operations import Acknowledge, Acknowledged, Address, Done, Receipt
+from bimip.domain.operations import Acknowledge, Acknowledged, Address, Done, Receipt, Received
 from bimip.domain.ranges import Ranges
 from bimip.domain.receipts import BLOCK, PART, read_block
 from bimip.domain.records import Cursor, ReceiptKey, ReceiptKind, Run, Table
@@ -167,6 +167,7 @@ def test_the_readers_other_devices_learn_what_was_read() -> None:
 
 def test_a_read_names_the_conversation_or_its_other_member() -> None:
     pair = Pair()
+    pair.ledger.ack(pair.bob, 1)
     receipt = Receipt(pair.bob.user, READ, pair.conversation, "", ConversationOffset(1))
 
     assert pair.ledger.do(receipt) == Done()
@@ -183,16 +184,36 @@ def test_what_one_wrote_oneself_is_not_read_by_oneself() -> None:
     assert pair.ledger.marked(pair.conversation, pair.ann.user, READ) == set()
 
 
-def test_a_read_of_what_was_addressed_to_none_of_ones_devices_claims_nothing() -> None:
-    pair = Pair(1)
-    sibling = pair.ledger.device("ann", "laptop")
-    pair.ledger.send(pair.ann, "bob", "secret", addresses=(Address("ann", "laptop", None),))
-    pair.ledger.send(pair.ann, "bob", "for the laptop", addresses=(Address("bob", "laptop", None),))
-    pair.ledger.read(pair.bob, "ann", 3)
+@pytest.mark.parametrize("kind", [READ, PLAYED])
+def test_a_receipt_claims_what_a_device_of_the_reader_acknowledged_or_this_one_was_sent(kind: ReceiptKind) -> None:
+    pair = Pair(6)
+    pair.ledger.ack(pair.laptop, 2)
+    pair.ledger.read(pair.bob, "ann", 0, ((1, 6),), kind, received=(4, 5))
 
-    assert sibling.user == pair.ann.user
-    assert pair.read(pair.bob) == {1, 3}
-    assert pair.delivered(pair.bob) == {1, 3}
+    assert pair.read(pair.bob) == {1, 2, 4, 5}
+    assert pair.delivered(pair.bob) == {1, 2, 4, 5}
+
+
+def test_a_read_does_not_claim_what_was_addressed_to_another_device() -> None:
+    pair = Pair(1)
+    pair.ledger.send(pair.ann, "bob", "for the laptop", addresses=(Address("bob", "laptop", None),))
+    pair.ledger.ack(pair.bob, 2)
+    pair.ledger.read(pair.bob, "ann", 2, received=(1, 1))
+    before = pair.read(pair.bob)
+    pair.ledger.ack(pair.laptop, 2)
+    pair.ledger.read(pair.bob, "ann", 2, received=(1, 1))
+
+    assert before == {1}
+    assert pair.read(pair.bob) == {1, 2}
+
+
+def test_a_read_does_not_claim_what_lies_in_a_partition_that_nobody_asked_for() -> None:
+    pair = Pair(1)
+    pair.ledger.send(pair.ann, "bob", "in the feed", partition="feed")
+    pair.ledger.ack(pair.bob, 1)
+    pair.ledger.read(pair.bob, "ann", 2, received=(1, 1))
+
+    assert pair.read(pair.bob) == {1}
 
 
 @pytest.mark.parametrize("kind", [READ, PLAYED])
@@ -219,7 +240,8 @@ def test_somebody_elses_conversation_is_like_one_that_does_not_exist() -> None:
 
 def test_a_long_read_is_decided_in_slices() -> None:
     pair = Pair(11, Ledger(slice_entries=3))
-    receipt = Receipt(pair.bob.user, READ, None, "ann", ConversationOffset(5), ((7, 11),))
+    received = (Received(pair.conversation, ConversationOffset(1), ConversationOffset(11)),)
+    receipt = Receipt(pair.bob.user, READ, None, "ann", ConversationOffset(5), ((7, 11),), received)
     _, decisions = pair.ledger.decide(receipt)
     pair.ledger.do(receipt)
 

@@ -21,6 +21,7 @@ from bimip.domain.operations import (
     Fault,
     Operation,
     Receipt,
+    Received,
     Refused,
     Seat,
     Seated,
@@ -113,13 +114,16 @@ class Model:
             key = frozenset({message.author.eid, message.to}), reader, kind
             self.receipts.setdefault(key, {}).setdefault(message.place, now)
 
-    def read(self, reader: str, other: str, upto: int, more: set[int], now: Millis) -> Fault | None:
+    def read(self, reader: str, other: str, upto: int, more: set[int], received: int, now: Millis) -> Fault | None:
+        """Of it counts what a device of the reader acknowledged, or what the one that says so `received`: the first."""
         talk = self.talks.get(frozenset({reader, other}))
         if talk is None:
             return Fault.NOT_FOUND
         if max([upto, *more]) > len(talk):
             return Fault.OFFSET_BEYOND_HEAD
-        for place in set(range(1, upto + 1)) | more:
+        delivered = self.receipts.get((frozenset({reader, other}), reader, ReceiptKind.DELIVERED), {})
+        arrived = set(delivered) | set(range(1, received + 1))
+        for place in (set(range(1, upto + 1)) | more) & arrived:
             for kind in (ReceiptKind.READ, ReceiptKind.DELIVERED):
                 self._receive(reader, talk[place - 1], kind, now)
         return None
@@ -200,12 +204,17 @@ class History(RuleBasedStateMachine):
         peer = self.peers[who]
         self.expect(Seat(peer.user, peer.device, CHAT, start=start), self.model.start(peer, start))
 
-    @rule(who=st.sampled_from(EIDS), other=st.sampled_from(EIDS), upto=offsets, pieces=pieces)
-    def read(self, who: str, other: str, upto: int, pieces: list[tuple[int, int]]) -> None:
+    @rule(who=st.sampled_from(EIDS), other=st.sampled_from(EIDS), upto=offsets, pieces=pieces, received=st.integers(0, 9))
+    def read(self, who: str, other: str, upto: int, pieces: list[tuple[int, int]], received: int) -> None:
+        """A device can only have received what is on disk."""
         more = ranges.normal((first, first + length) for first, length in pieces)
-        expected = self.model.read(who, other, upto, set(ranges.offsets(more)), self.ledger.now)
-        user = self.peers[who, "phone"].user
-        self.expect(Receipt(user, ReceiptKind.READ, None, other, ConversationOffset(upto), more), expected)
+        reader = self.peers[who, "phone"]
+        conversation = self.ledger.direct(reader, other)
+        received = 0 if conversation is None else received
+        places = (Received(conversation, ConversationOffset(1), ConversationOffset(received)),) if received else ()
+        expected = self.model.read(who, other, upto, set(ranges.offsets(more)), received, self.ledger.now)
+        operation = Receipt(reader.user, ReceiptKind.READ, None, other, ConversationOffset(upto), more, places)
+        self.expect(operation, expected)
 
     @rule(who=st.sampled_from(EIDS), ago=st.integers(0, 12))
     def expire(self, who: str, ago: int) -> None:

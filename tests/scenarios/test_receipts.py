@@ -262,3 +262,49 @@ async def many_receipts(world: World, peers: int) -> list[ReceiptRun]:
         peer.cut()
     alice.cut()
     return [ReceiptRun(f"peer {n}", kind, 1, 1) for n in range(peers) for kind in (DELIVERED, READ)]
+
+
+async def test_what_was_sent_may_be_read_before_it_is_acknowledged_and_what_was_not_is_passed_over(
+    autojump_clock: MockClock, open_store: OpenStore
+) -> None:
+    """Messages 2 and 3 never came to a device of bob's: one was for a device that never connected again, the other lies
+    in a partition that nobody asked for.
+    """
+    async with open_world(open_store=open_store) as world:
+        await world.register("bob", "tablet")
+        alice, bob, conversation = await alice_wrote(world)
+        tablet = pb.DeviceAddress(identity=pb.Identity(eid="bob", connection_resource_id="tablet"))
+        await alice.post("bob", b"2", "m2", devices=[tablet])
+        await alice.post("bob", b"3", "m3", partition="feed")
+        await alice.post("bob", b"4", "m4")
+        await bob.heard()
+        bob.read(conversation, 4)
+        read = await alice.heard()
+        played = pb.Signal(status=PLAYED, conversation=conversation, offsets=ranges((2, 3)))
+        bob.send(signal=played)
+        heard = await alice.heard()
+
+        assert sorted(read.receipts) == sorted(
+            ("bob", kind, place, place) for kind in (DELIVERED, READ) for place in (1, 4)
+        )
+        assert heard.receipts == []
+        assert (await bob.heard()).errors == []
+
+
+async def test_what_a_sibling_acknowledged_may_be_read_and_what_was_fetched(autojump_clock: MockClock) -> None:
+    async with open_world() as world:
+        alice, bob, conversation = await alice_wrote(world, 3)
+        bob.acknowledge(1)
+        laptop = await world.join("bob", "laptop", begin(pb.Start.HEAD))
+        await alice.heard()
+        laptop.read(conversation, 3)
+        one = await alice.heard()
+        laptop.send(
+            fetch=pb.Fetch(kind=pb.FetchKind.HISTORY, conversation=conversation, offset=3, limit=1, backwards=True)
+        )
+        await laptop.heard()
+        laptop.read(conversation, 3)
+        another = await alice.heard()
+
+        assert one.receipts == [("bob", READ, 1, 1)]
+        assert sorted(another.receipts) == [("bob", DELIVERED, 3, 3), ("bob", READ, 3, 3)]
