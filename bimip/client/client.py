@@ -346,11 +346,14 @@ class Client:
         if not callable(self._token):
             self._token = token
 
-    async def logout(self, *, forget: bool = False) -> None:
-        """Leave; with `forget` the server also drops this device and its positions. The client is finished then."""
+    async def logout(self, *, forget: bool = False, revoke: bool = False) -> None:
+        """Leave. The client is finished then.
+
+        With `forget` the server also drops this device and its positions; with `revoke` its token counts no more.
+        """
         self._logging_out = True
         try:
-            await self._ask(Logout(forget=forget), Logout)
+            await self._ask(Logout(forget=forget, revoke=revoke), Logout)
         except NotConnected:
             if not self._finished:  # else the close was faster than the answer
                 raise

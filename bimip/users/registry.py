@@ -47,7 +47,7 @@ class Users:
         self._services = services
         self._children: Children | None = None
         self._sessions: dict[str, Session] = {}
-        self._by_number: dict[UserId, Session] = {}
+        self._by_number: dict[UserId, Session] = services.sessions
         self._turns: dict[str, _Turn] = {}
 
     def supervisor(self) -> DynamicSupervisor:

@@ -10,6 +10,7 @@ from typing import Any
 
 from google.protobuf.message import Message
 
+from bimip.domain.identity import Claims
 from bimip.domain.ids import ConversationId, ConversationOffset, Millis, Offset
 from bimip.domain.operations import (
     Acknowledge,
@@ -287,26 +288,44 @@ def _revoke(device: Device, payload: pb.TokenAuthority, ref: int) -> None:
         device.answer(codec.encode(pb.TokenAuthority(action=payload.action, jti=claims.jti), ref))
         if device.claims.jti == claims.jti:
             device.close_after_answers(Close.TOKEN_REVOKED, "the token was revoked; log in again")
-        device.session.close_revoked(claims.jti, but=device)
+        _close_revoked(device, claims.jti)
 
-    # It would count until then, and must not be forgotten before.
+    submit(device, _revocation(device, claims), done)
+
+
+def _close_revoked(device: Device, jti: str) -> None:
+    """Of the user's session as it is now: the one that asked may have ended while this was written."""
+    session = device.session.services.sessions.get(device.session.number)
+    if session is not None:
+        session.close_revoked(jti, but=device)
+
+
+def _revocation(device: Device, claims: Claims) -> Revoke:
+    """The token would count until then, and its revocation must not be forgotten before."""
     counts_until = Millis(claims.expires_at + int(device.session.services.token_leeway_seconds * 1000))
-    submit(device, Revoke(device.session.number, claims.jti, counts_until), done)
+    return Revoke(device.session.number, claims.jti, counts_until)
 
 
 def logout(device: Device, payload: pb.Logout, ref: int) -> None:
-    def done(result: Result | None) -> None:
+    claims = device.claims
+    wanted: list[Operation] = [_revocation(device, claims)] if payload.revoke else []
+    if payload.forget:
+        wanted.append(Forget(device.number))
+
+    def go_on(result: Result | None = None) -> None:
+        """One after the other: where the first is refused, the device may ask for all of it again."""
         if isinstance(result, Refused):
             device.reply(frames.error_part(error_of(result, ref)))
-            return
-        device.answer(codec.encode(pb.Logout(forget=payload.forget), ref))
-        device.close_after_answers(Close.NORMAL, "logged out")
+        elif wanted:
+            device.session.services.queue.submit(wanted.pop(0), go_on)
+        else:
+            device.answer(codec.encode(pb.Logout(forget=payload.forget, revoke=payload.revoke), ref))
+            device.close_after_answers(Close.NORMAL, "logged out")
+            if payload.revoke:
+                _close_revoked(device, claims.jti)
 
-    if payload.forget:
-        submit(device, Forget(device.number), done)
-    else:
-        device.unanswered += 1
-        done(None)
+    device.unanswered += 1
+    go_on()
 
 
 def fetched(device: Device, payload: pb.Fetch, ref: int) -> None:

@@ -3,7 +3,7 @@
 from collections import OrderedDict
 from collections.abc import Callable, Container
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 from bimip.domain.identity import Claims
 from bimip.domain.ids import Millis, UserId
@@ -60,6 +60,8 @@ class Services:
     rates: RateBook = field(default_factory=RateBook)
     touched: dict[Touched, None] = field(default_factory=dict)
     """Devices that have something to send, in the order in which that came up."""
+    sessions: dict[UserId, Any] = field(default_factory=dict)
+    """The Session of each user that is connected, which is made of what is handed down here."""
     _eids: dict[UserId, str] = field(default_factory=dict)
 
     @property

@@ -660,12 +660,14 @@ class TokenAuthority(_message.Message):
     def __init__(self, action: _Optional[_Union[TokenAuthority.Action, str]] = ..., token: _Optional[str] = ..., jti: _Optional[str] = ..., expires_at: _Optional[int] = ...) -> None: ...
 
 class Logout(_message.Message):
-    __slots__ = ("forget", "reason")
+    __slots__ = ("forget", "reason", "revoke")
     FORGET_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
+    REVOKE_FIELD_NUMBER: _ClassVar[int]
     forget: bool
     reason: str
-    def __init__(self, forget: _Optional[bool] = ..., reason: _Optional[str] = ...) -> None: ...
+    revoke: bool
+    def __init__(self, forget: _Optional[bool] = ..., reason: _Optional[str] = ..., revoke: _Optional[bool] = ...) -> None: ...
 
 class ErrorMessage(_message.Message):
     __slots__ = ("code", "message", "retry_after_ms", "id", "field", "ref")

@@ -900,12 +900,12 @@ async def test_logging_out_ends_the_client() -> None:
 
         async def serve() -> None:
             logout, ref = await peer.expect(Logout)
-            assert logout.forget
+            assert logout == Logout(forget=True, revoke=True)
             peer.send(logout, ref)
             peer.close(Close.NORMAL)
 
         tasks.start_soon(serve)
-        await client.logout(forget=True)
+        await client.logout(forget=True, revoke=True)
         events = [type(event) async for event in client]
 
         assert Connected in events

@@ -257,6 +257,34 @@ async def test_a_device_that_is_forgotten_returns_as_a_new_one(autojump_clock: M
         assert again.welcome.logs[0].floor == 2
 
 
+async def test_who_logs_out_may_revoke_its_token(autojump_clock: MockClock, open_store: OpenStore) -> None:
+    async with open_world(open_store=open_store) as world:
+        phone = await world.join("bob", "phone")
+        laptop = world.connect("bob", "laptop", jti="bob/phone")
+        await laptop.hello()
+        phone.send(logout=pb.Logout(revoke=True, forget=True), ref=4)
+        answer = (await phone.heard()).frames[-1]
+
+        assert answer.logout == pb.Logout(revoke=True, forget=True)
+        assert answer.ref == 4
+        assert await phone.closed() == 1000
+        assert await laptop.closed() == 4102
+    async with open_world(open_store=open_store) as world:
+        assert await world.connect("bob", "phone").closed() == 4102
+        assert (await world.connect("bob", "phone", jti="another").hello()).logs
+
+
+async def test_a_revocation_closes_the_token_s_connections_of_a_later_session_too(autojump_clock: MockClock) -> None:
+    """The session of the device that asked ended while the revocation was written."""
+    async with open_world() as world:
+        phone = await world.join("bob", "phone")
+        phone.send(logout=pb.Logout(revoke=True))
+        phone.cut()
+        again = world.connect("bob", "phone")
+
+        assert await again.closed() == 4102
+
+
 async def test_a_ping_is_answered_with_its_id(autojump_clock: MockClock) -> None:
     async with open_world() as world:
         phone = await world.join("bob", "phone")

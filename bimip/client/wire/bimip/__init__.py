@@ -857,6 +857,11 @@ class Logout(betterproto2.Message):
 
     reason: "str" = betterproto2.field(2, betterproto2.TYPE_STRING)
 
+    revoke: "bool" = betterproto2.field(3, betterproto2.TYPE_BOOL)
+    """
+    also revoke the token of this connection
+    """
+
 
 default_message_pool.register_message("bimip", "Logout", Logout)
 
