@@ -299,6 +299,7 @@ class Server:
     def close(self) -> None:
         self.worker.close()
         self.store.close()
+        self.poller.close()
 
     def _services(self) -> Services:
         settings, surroundings = self.settings, self.surroundings

@@ -163,12 +163,18 @@ def accept_clock(config: Config = None) -> None:
 
 
 @store.command("check")
-def check_store(config: Config = None) -> None:
+def check_store(
+    config: Config = None,
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Make again what other records tell, and look again.")
+    ] = False,
+    json: Annotated[bool, typer.Option("--json", help="An object a line.")] = False,
+) -> None:
     """Look for damage in the store of a server that is stopped."""
     from bimip.cli.store import check_store as check  # noqa: PLC0415 - clients start without loading the server
 
     with telling():
-        check(find_settings(config))
+        check(find_settings(config), repair=repair, as_json=json)
 
 
 @store.command("stats")

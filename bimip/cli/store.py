@@ -1,8 +1,9 @@
 """The store: looking at it, copying it, putting a copy back. A backup and `stats` may be had of a running server."""
 
+import json
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,25 +11,42 @@ from pathlib import Path
 from bimip.cli.failures import Exit, Failure
 from bimip.config import Settings
 from bimip.storage import backup
-from bimip.storage.check_apart import check_apart
+from bimip.storage.check_apart import check_apart, repair_apart
+from bimip.storage.checking import Finding
 from bimip.storage.errors import StorageError
 
 
-def check_store(settings: Settings) -> None:
-    """Print what is wrong, a line each. Fails if anything is."""
-    path = settings.store.path
-    if not Path(path).is_dir():
+def check_store(settings: Settings, *, repair: bool, as_json: bool) -> None:
+    """Print what is wrong, a line each. Fails if anything is; with `repair`, if anything still is."""
+    path = Path(settings.store.path)
+    if not path.is_dir():
         raise Failure(Exit.FAILED, f"{path} is no folder: set store.path to the store, or start the server once")
-    count = 0
+    show = _show_json if as_json else print
     try:
-        for finding in check_apart(Path(path), settings.store.map_size_bytes):
-            count += 1
-            print(finding)
+        count = _show_all(check_apart(path, settings.store.map_size_bytes), show)
+        if count and repair:
+            _show_all(repair_apart(path, settings.store.map_size_bytes), show)
+            print(f"{path}: looking again", file=sys.stderr)
+            count = _show_all(check_apart(path, settings.store.map_size_bytes), show)
     except (StorageError, OSError) as error:
         raise Failure(Exit.FAILED, str(error)) from error
     if count:
         raise Failure(Exit.FAILED, f"{count} things are wrong in {path}; restore a copy, and keep this one to look at")
-    print(f"{path}: nothing is wrong")
+    if not as_json:
+        print(f"{path}: nothing is wrong")
+
+
+def _show_all(findings: Iterator[Finding], show: Callable[[Finding], None]) -> int:
+    """How many there were."""
+    count = 0
+    for finding in findings:
+        count += 1
+        show(finding)
+    return count
+
+
+def _show_json(finding: Finding) -> None:
+    print(json.dumps(finding._asdict(), default=repr))
 
 
 def make_backup(settings: Settings, target: Path) -> None:
@@ -78,7 +96,7 @@ def _telling(settings: Settings) -> Iterator[None]:
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         yield
-    except StorageError as error:
+    except (StorageError, OSError) as error:
         raise Failure(Exit.FAILED, str(error)) from error
     finally:
         signal.signal(signal.SIGTERM, before)

@@ -50,6 +50,11 @@ class Poller:
         self._bell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._epoll.register(self._bell, select.EPOLLIN)
 
+    def close(self) -> None:
+        """It does not run any more, and will not."""
+        self._epoll.close()
+        os.close(self._bell)
+
     def __len__(self) -> int:
         return len(self._sources)
 

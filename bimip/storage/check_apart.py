@@ -21,7 +21,9 @@ from bimip.storage.errors import StorageError, StoreDamagedError
 from bimip.storage.lmdb import LmdbStore
 from bimip.storage.lmdb_file import LmdbFile, refuse_if_damaged
 from bimip.storage.owner import Owner
+from bimip.storage.repairing import damaged_records, meaning, repair_all
 
+REPAIR = "repair"
 SEALS = "seals"
 """The first part: whether each value is what was written."""
 
@@ -66,6 +68,29 @@ def _may_be_opened(path: Path) -> bool:
     return path.exists()
 
 
+def repair_apart(folder: Path, map_bytes: int) -> Iterator[Finding]:
+    """Make again what can be, and tell of each damaged record what became of it. Raises StorageError.
+
+    Nothing is written into a file whose pages are damaged.
+    """
+    owner = Owner(folder)
+    try:
+        if next(_flaws(folder / "data.mdb"), None) is not None:
+            raise StoreDamagedError(
+                f"{folder}: pages of the file are damaged, so nothing is written into it: restore a copy"
+            )
+    finally:
+        owner.release()
+    command = [sys.executable, "-m", __name__, str(folder), str(map_bytes), REPAIR]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:  # noqa: S603 - our own words
+        assert child.stdout is not None
+        for line in child.stdout:
+            told = json.loads(line)
+            yield Finding(told[0], tuple(told[1]), told[2])
+    if child.returncode:
+        raise StoreDamagedError(f"{folder}: the repair ended by {_name(child.returncode)}: restore a copy")
+
+
 def _check_parts(folder: Path, map_bytes: int) -> Iterator[Finding]:
     """In one process, as long as it lives; who ended it is passed over by the next."""
     left = [SEALS, *PARTS]
@@ -96,6 +121,11 @@ def _main(folder: str, map_bytes: str, *parts: str) -> None:
     except StorageError as error:
         _tell(Finding("file", (), f"{error}: {_UNCHECKED}"))
         return
+    if parts == (REPAIR,):
+        for repaired in repair_all(store):
+            _tell(Finding(repaired.where, repaired.key, repaired.done or "stands nowhere else, and stays as it is"))
+        store.close()
+        return
     for part in parts:
         _tell(part)
         try:
@@ -107,8 +137,9 @@ def _main(folder: str, map_bytes: str, *parts: str) -> None:
 
 
 def _broken_seals(store: LmdbStore) -> Iterator[Finding]:
-    for tree, key in store.broken_seals():
-        yield Finding(tree, (), f"the value under {key.hex()} is not what was written: what it held is lost")
+    with store.snapshot() as view:
+        for kind, key in damaged_records(store):
+            yield Finding(kind.value, key, f"is not what was written: {meaning(view, kind, key)}")
 
 
 def _check_part(store: LmdbStore, part: str) -> Iterator[Finding]:

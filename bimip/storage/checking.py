@@ -58,7 +58,7 @@ def check(store: Store) -> Iterator[Finding]:
             yield from part(view)
 
 
-def _rows(view: Reader, table: Table) -> Iterator[tuple[Key, Any]]:
+def rows(view: Reader, table: Table) -> Iterator[tuple[Key, Any]]:
     """All of a table, a slice at a time."""
     low: Key = ("",) if table in {Table.META, Table.USERS} else (0,)
     high: Key = ("\U0010ffff",) if isinstance(low[0], str) else _bound(table)
@@ -74,9 +74,8 @@ def _bound(table: Table) -> Key:
     return _HIGHEST if table in {Table.BODIES, Table.ADDRESSED} else ((1 << 32) - 1,)
 
 
-def _run(view: Reader, sequence: Sequence, key: Key) -> Iterator[tuple[int, Any]]:
+def run(view: Reader, sequence: Sequence, key: Key, *, after: int = 0) -> Iterator[tuple[int, Any]]:
     """All records of one sequence, also those that lie before its first and should not be there."""
-    after = 0
     while found := view.read(sequence, key, after, limit=SLICE):
         yield from found
         after = found[-1][0]
@@ -91,17 +90,17 @@ def _found(view: Reader, index: Index, key: Key) -> Iterator[Row]:
 
 
 def _users(view: Reader) -> Iterator[Finding]:
-    for key, user in _rows(view, Table.USERS):
+    for key, user in rows(view, Table.USERS):
         if view.get(Table.EIDS, (user.number,)) != key[0]:
             yield Finding("users", key, f"the number {user.number} leads back to somebody else")
-    for key, eid in _rows(view, Table.EIDS):
+    for key, eid in rows(view, Table.EIDS):
         user = view.get(Table.USERS, (eid,))
         if user is None or user.number != key[0]:
             yield Finding("eids", key, f"{eid!r} is not that number")
 
 
 def _devices(view: Reader) -> Iterator[Finding]:
-    for key, device in _rows(view, Table.DEVICES):
+    for key, device in rows(view, Table.DEVICES):
         if view.get(Table.NAMES, (device.number,)) != key:
             yield Finding("devices", key, f"the number {device.number} leads back to another device")
         if view.get(Table.EIDS, (key[0],)) is None:
@@ -109,14 +108,14 @@ def _devices(view: Reader) -> Iterator[Finding]:
 
 
 def _conversations(view: Reader) -> Iterator[Finding]:
-    for key, number in _rows(view, Table.DIRECT):
+    for key, number in rows(view, Table.DIRECT):
         conversation: Conversation | None = view.get(Table.CONVERSATIONS, (number,))
         if conversation is None or conversation.members != tuple(sorted(set(key))):
             yield Finding("direct", key, f"conversation {number} is not theirs")
-    for key, conversation in _rows(view, Table.CONVERSATIONS):
+    for key, conversation in rows(view, Table.CONVERSATIONS):
         yield from _gapless(view, Sequence.HISTORY, key, conversation.first, conversation.head)
         finder = _Finder(view)
-        for place, mention in _run(view, Sequence.HISTORY, key):
+        for place, mention in run(view, Sequence.HISTORY, key):
             yield from _mentioned(view, finder, conversation, (*key, place), mention)
 
 
@@ -172,11 +171,11 @@ def _stamp_at(view: Reader, key: Key, offset: int) -> int:
 
 
 def _logs(view: Reader) -> Iterator[Finding]:
-    for key, log in _rows(view, Table.LOGS):
+    for key, log in rows(view, Table.LOGS):
         if view.get(Table.EIDS, (key[0],)) is None:
             yield Finding("logs", key, "belongs to nobody")
         yield from _gapless(view, Sequence.ENTRIES, key, log.first, log.head)
-        for offset, entry in _run(view, Sequence.ENTRIES, key):
+        for offset, entry in run(view, Sequence.ENTRIES, key):
             yield from _entry(view, (*key, offset), entry)
         yield from _seqs(view, key, log)
         yield from _chain(view, key, log)
@@ -239,7 +238,7 @@ def _at(view: Reader, sequence: Sequence, key: Key, number: int) -> Any:  # noqa
 def _gapless(view: Reader, sequence: Sequence, key: Key, first: int, head: int) -> Iterator[Finding]:
     """Numbers follow each other from the first to the head, and so do stamps."""
     expected, before = first, 0
-    for number, record in _run(view, sequence, key):
+    for number, record in run(view, sequence, key):
         if number != expected:
             yield Finding(sequence.value, key, f"{number} follows {expected - 1}")
         if record.stamp <= before:
@@ -250,7 +249,7 @@ def _gapless(view: Reader, sequence: Sequence, key: Key, first: int, head: int) 
 
 
 def _seen(view: Reader) -> Iterator[Finding]:
-    for key, seen in _rows(view, Table.SEEN):
+    for key, seen in rows(view, Table.SEEN):
         owner = view.get(Table.NAMES, (key[0],))
         log = None if owner is None else view.get(Table.LOGS, (owner.user, seen.partition))
         if owner is None or log is None or seen.offset > log.head:
@@ -266,7 +265,7 @@ def _seen_entry(key: Key, seen: Seen, entry: Entry | None) -> Iterator[Finding]:
 
 
 def _cursors(view: Reader) -> Iterator[Finding]:
-    for key, cursor in _rows(view, Table.CURSORS):
+    for key, cursor in rows(view, Table.CURSORS):
         device, partition = key
         owner = view.get(Table.NAMES, (device,))
         log: Log | None = None if owner is None else view.get(Table.LOGS, (owner.user, partition))
@@ -282,7 +281,7 @@ def _cursor(key: Key, cursor: Cursor, head: int) -> Iterator[Finding]:
 
 
 def _states(view: Reader) -> Iterator[Finding]:
-    for key, changed in _rows(view, Table.CHANGES):
+    for key, changed in rows(view, Table.CHANGES):
         user, version = key
         state: State | None = view.get(Table.STATES, (user,))
         if state is None or version > state.head:
@@ -291,14 +290,14 @@ def _states(view: Reader) -> Iterator[Finding]:
             yield Finding("changes", key, f"{changed} has another version")
         if not read_block(view, changed):
             yield Finding("changes", key, f"{changed} does not exist")
-    for key, version in _rows(view, Table.VERSIONS):
+    for key, version in rows(view, Table.VERSIONS):
         user, changed = key
         if view.get(Table.CHANGES, (user, version)) != changed:
             yield Finding("versions", key, f"version {version} is another change")
 
 
 def _receipts(view: Reader) -> Iterator[Finding]:
-    for key, runs in _rows(view, Table.RECEIPTS):
+    for key, runs in rows(view, Table.RECEIPTS):
         conversation: Conversation | None = view.get(Table.CONVERSATIONS, (key[0],))
         before = 0
         for run in runs:

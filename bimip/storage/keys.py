@@ -39,6 +39,8 @@ trees of their own a message to somebody touches a dozen that it shares with nob
 
 All their keys begin with a number, of the user or the conversation, and then a *mark*: the kind, in this order."""
 
+HEADS_TREE = "heads"
+
 MARK: dict[Kind, int] = {kind: mark for mark, kind in enumerate(HEADS, 1)}
 MARK_AT = 4
 
@@ -164,6 +166,21 @@ UNPACK: dict[Kind, Unpack] = {kind: unpack for kind, (_, unpack, _) in _CODECS.i
 
 PACK_ALL: dict[Kind, PackAll] = {kind: pack_all for kind, (_, _, pack_all) in _CODECS.items()}
 """Many whole keys at once: where they are numbers alone and have no mark, no Python runs for each."""
+
+
+def kind_of(tree: str, packed: bytes) -> Kind | None:
+    """What lies under a key of that tree; None: nothing that this version knows."""
+    if tree == HEADS_TREE:
+        mark = packed[MARK_AT] if len(packed) > MARK_AT else 0
+        return HEADS[mark - 1] if 0 < mark <= len(HEADS) else None
+    return next((kind for kind in _SHAPES if kind.value == tree), None)
+
+
+def key_of_block(kind: Kind, packed: bytes) -> bytes:
+    """Whose a block of a sequence or an index is: behind that stands, of a full block, which one it is."""
+    text = _SHAPES[kind][-1] == _NAME
+    end = packed.index(0, MARK_AT + 1) + 1 if text else MARK_AT + 1
+    return packed[:end]
 
 
 def pack_bound(table: Table, key: Key) -> bytes:

@@ -44,12 +44,13 @@ from bimip.domain.ids import Stamp
 from bimip.domain.records import Changes, Index, Key, Row, Sequence, Table
 from bimip.storage.damage import Damage
 from bimip.storage.errors import OutcomeUnknownError, StorageError, StoreDamagedError, StoreFullError
+from bimip.storage.guarded import GuardedTransaction
 from bimip.storage.interface import StoreStatistics, grows
-from bimip.storage.keys import MARK, MARK_AT, Kind, pack_bound
+from bimip.storage.keys import HEADS_TREE, MARK, MARK_AT, Kind, pack_bound
 from bimip.storage.keys import PACK as PACK_KEY
 from bimip.storage.keys import PACK_ALL as PACK_KEYS
 from bimip.storage.keys import UNPACK as UNPACK_KEY
-from bimip.storage.lmdb_file import refuse_if_damaged
+from bimip.storage.lmdb_file import look_at
 from bimip.storage.mark import Mark, beside
 from bimip.storage.owner import Owner
 from bimip.storage.packing import FORMAT, PACK_ALL, UNPACK
@@ -84,23 +85,67 @@ class _Databases(NamedTuple):
     sequences: dict[Sequence, SequenceTrees]
     indexes: dict[Index, IndexTrees]
 
+    def of(self, kind: Kind) -> tuple[Any, ...]:
+        """The trees that a kind lies in."""
+        if isinstance(kind, Table):
+            return (self.tables[kind],)
+        trees = self.sequences[kind] if isinstance(kind, Sequence) else self.indexes[kind]
+        return trees.newest, trees.full
+
+
+class _Guard:
+    """The trees of which pages are damaged; see guarded.py."""
+
+    def __init__(self, path: Path, damage: Damage) -> None:
+        self.path = path
+        self.trees: dict[Any, str] = {}
+        self._damage = damage
+        self._names: dict[Any, str] = {}
+
+    def open(self, names: dict[Any, str], damaged: Iterable[str]) -> None:
+        """The trees of an environment that was just opened."""
+        self._names, self.trees = names, {}
+        for database, name in names.items():
+            if name in damaged:
+                self.add(database)
+
+    def add(self, database: Any) -> None:  # noqa: ANN401 - the library's handle
+        name = self.trees[database] = self._names[database]
+        self._damage.note(f"pages of the tree {name}")
+
 
 class _Snapshot:
     """A Reader that is its own context, because one is made for every frame."""
 
-    __slots__ = ("_damage", "_databases", "_environment", "_transaction")
+    __slots__ = ("_damage", "_databases", "_environment", "_guard", "_transaction")
 
-    def __init__(self, environment: lmdb.Environment, databases: _Databases, damage: Damage) -> None:
+    _transaction: Any  # LMDB's, or one that guards trees
+
+    def __init__(self, environment: lmdb.Environment, databases: _Databases, damage: Damage, guard: "_Guard") -> None:
         self._environment = environment
         self._databases = databases
         self._damage = damage
+        self._guard = guard
 
     def __enter__(self) -> Self:
         try:
             self._transaction = self._environment.begin()
         except lmdb.Error as error:
             raise reading_failed(error) from error
+        if self._guard.trees:
+            self._transaction = GuardedTransaction(self._transaction, self._guard.path, self._guard.trees)
         return self
+
+    def _begin_again(self, database: Any) -> bool:  # noqa: ANN401 - the library's handle
+        """A tree is damaged, and LMDB lets nothing more be read in this transaction: go on with the tree under guard.
+        False: it was already, and so is what was wanted.
+        """
+        if database in self._guard.trees:
+            return False
+        self._guard.add(database)
+        self._transaction.abort()
+        self.__enter__()
+        return True
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -109,8 +154,16 @@ class _Snapshot:
 
     def get(self, table: Table, key: Key) -> Any:  # noqa: ANN401 - as Reader has it
         place = PACK_KEY[table](key)
+        database = self._databases.tables[table]
         try:
-            sealed = self._transaction.get(place, None, self._databases.tables[table])
+            sealed = self._transaction.get(place, None, database)
+        except _DAMAGED as error:
+            if self._begin_again(database):
+                return self.get(table, key)
+            failed = self._failed(error, table, key)
+            if table is Table.BODIES:
+                return None
+            raise failed from error
         except lmdb.Error as error:
             raise self._failed(error, table, key) from error
         if sealed is None:
@@ -144,6 +197,10 @@ class _Snapshot:
                 rows = self._rows(table, cursor, pack_bound(table, low), pack_bound(table, high), reverse=reverse)
                 found = islice(self._whole(table, rows), limit)
                 return [(unpack_key(key), unpack(content(sealed))) for key, sealed in found]
+        except _DAMAGED as error:
+            if self._begin_again(self._databases.tables[table]):
+                return self.scan(table, low, high, limit=limit, reverse=reverse)
+            raise self._failed(error, table, low) from error
         except lmdb.Error as error:
             raise self._failed(error, table, low) from error
 
@@ -196,8 +253,13 @@ class _Snapshot:
                 yield key, packed
 
     def read(self, sequence: Sequence, key: Key, after: int, *, limit: int) -> list[tuple[int, Any]]:
+        trees = self._databases.sequences[sequence]
         try:
-            return self._databases.sequences[sequence].read(self._transaction, key, after, limit)
+            return trees.read(self._transaction, key, after, limit)
+        except _DAMAGED as error:
+            if self._begin_again(trees.newest) or self._begin_again(trees.full):
+                return self.read(sequence, key, after, limit=limit)
+            raise self._failed(error, sequence, key) from error
         except lmdb.Error as error:
             raise self._failed(error, sequence, key) from error
         except BrokenSealError:
@@ -207,8 +269,13 @@ class _Snapshot:
         return self._databases.sequences[sequence].salvage(self._transaction, key, after, limit, upto)
 
     def find(self, index: Index, key: Key, low: Row, high: Row, *, limit: int, reverse: bool = False) -> list[Row]:
+        trees = self._databases.indexes[index]
         try:
-            return self._databases.indexes[index].find(self._transaction, key, low, high, limit, reverse=reverse)
+            return trees.find(self._transaction, key, low, high, limit, reverse=reverse)
+        except _DAMAGED as error:
+            if self._begin_again(trees.newest) or self._begin_again(trees.full):
+                return self.find(index, key, low, high, limit=limit, reverse=reverse)
+            raise self._failed(error, index, key) from error
         except lmdb.Error as error:
             raise self._failed(error, index, key) from error
         except BrokenSealError:
@@ -250,6 +317,7 @@ class LmdbStore:
         self._broken = False
         self._settled = False
         self.damage = Damage(report_damage)
+        self._guard = _Guard(self._folder / "data.mdb", self.damage)
         self._serves = serves
         self._mark: Mark | None = None
         self._signed = False  # it holds the number of this opening
@@ -277,19 +345,22 @@ class LmdbStore:
     def snapshot(self) -> _Snapshot:
         if self._environment is None:
             raise StorageError("the store is closed")
-        return _Snapshot(self._environment, self._databases, self.damage)
+        return _Snapshot(self._environment, self._databases, self.damage, self._guard)
 
     def broken_seals(self) -> Iterator[tuple[str, bytes]]:
         """Where a value is not what was written: the tree's name and the key. Reads everything, in one snapshot."""
         if self._environment is None:
             raise StorageError("the store is closed")
-        names = ["heads", *(kind.value for kind in _with_a_tree())]
-        with self._environment.begin() as transaction:
+        names = [HEADS_TREE, *(kind.value for kind in _with_a_tree())]
+        transaction = GuardedTransaction(self._environment.begin(), self._guard.path, self._guard.trees)
+        try:
             for name, database in zip(names, self._databases.all, strict=True):
                 with transaction.cursor(database) as cursor:
-                    for key, sealed in cursor:
+                    for key, sealed in cursor if cursor.set_range(b"") else ():
                         if not is_whole(key, sealed):
                             yield name, key
+        finally:
+            transaction.abort()
 
     def settle(self) -> None:
         if self._environment is None:
@@ -333,6 +404,8 @@ class LmdbStore:
         if self._full and grows(changes):
             raise StoreFullError(f"the store's quota of {self._quota_bytes} bytes is used up")
         try:
+            if self._guard.trees:
+                self._refuse_to_remove(changes)
             self._write(self._transaction, self._databases, changes)
         except (lmdb.Error, OSError) as error:
             raise self._meaning(error) from error
@@ -340,6 +413,16 @@ class LmdbStore:
             self.damage.note(str(error))
             raise StoreDamagedError(f"{error}: run `bimip store check`") from None
         self._broken = False
+
+    def _refuse_to_remove(self, changes: Changes) -> None:
+        """From a tree under guard: LMDB would go from one leaf to the next, or put two together."""
+        databases, guarded = self._databases, self._guard.trees
+        removed: list[Kind] = [table for table, rows in changes.puts.items() if None in rows.values()]
+        for kind in (*removed, *(kind for kind, _ in changes.cuts), *(kind for kind, _ in changes.trims)):
+            if not guarded.keys().isdisjoint(databases.of(kind)):
+                raise StoreDamagedError(
+                    f"nothing is removed from {kind.value}, whose pages are damaged: put a copy back"
+                )
 
     def _write(self, transaction: "lmdb.Transaction[bytes]", databases: _Databases, changes: Changes) -> None:
         heads: list[tuple[bytes, bytes]] = []
@@ -463,7 +546,8 @@ class LmdbStore:
             self._owner = Owner(self._folder)
         try:
             with self._errors():
-                refuse_if_damaged(self._folder / "data.mdb", branches=self._owner.was_killed)
+                thoroughly = self._owner.was_killed or not self._serves
+                self._damaged = look_at(self._folder / "data.mdb", thoroughly=thoroughly)
                 self._make_lock_file()
                 environment = self._open_environment()
         except BaseException:
@@ -547,7 +631,7 @@ class LmdbStore:
             def open_database(name: str) -> Any:  # noqa: ANN401 - the library's handle
                 return environment.open_db(name.encode(), txn=transaction)
 
-            heads = open_database("heads")
+            heads = open_database(HEADS_TREE)
             own = {kind: open_database(kind.value) for kind in _with_a_tree()}
             self._databases = _Databases(
                 (heads, *own.values()),
@@ -556,6 +640,8 @@ class LmdbStore:
                 {sequence: SequenceTrees(sequence, heads, own[sequence]) for sequence in Sequence},
                 {index: IndexTrees(index, heads, own[index]) for index in Index},
             )
+            names = {heads: HEADS_TREE} | {database: kind.value for kind, database in own.items()}
+            self._guard.open(names, self._damaged)
 
     def _check_format(self, environment: lmdb.Environment, transaction: "lmdb.Transaction[bytes]") -> Any:  # noqa: ANN401 - the library's handle
         try:

@@ -35,6 +35,8 @@ MAX_KEY_BYTES = 511
 NO_PAGE = (1 << 64) - 1
 SMALLEST_PAGE, LARGEST_PAGE = 512, 1 << 15
 FIRST_PAGE = 2  # behind the meta pages
+SMALL_BYTES = 64 << 20
+"""A file whose leaves are looked at by each opening: that takes a quarter of a second."""
 
 BRANCH, LEAF, OVERFLOW, META = 1, 2, 4, 8
 _KINDS = 0x0FFF & ~0x10  # without the marks of a page in memory
@@ -77,6 +79,10 @@ class Tree(NamedTuple):
     entries: int
     root: int
 
+    @property
+    def is_empty(self) -> bool:
+        return self.root == NO_PAGE
+
 
 class Meta(NamedTuple):
     page_bytes: int
@@ -100,7 +106,7 @@ class _Page(NamedTuple):
     nodes: list[Node]
 
 
-class _Place(NamedTuple):
+class Place(NamedTuple):
     """A page still to be looked at, and what its parent says of it."""
 
     page: int
@@ -109,8 +115,8 @@ class _Place(NamedTuple):
     high: bytes | None
 
 
-class _Bad(Exception):  # noqa: N818 - a flaw on its way to who knows the page
-    pass
+class BadPageError(Exception):
+    """A flaw, on its way to who knows the page."""
 
 
 class LmdbFile:
@@ -142,7 +148,7 @@ class LmdbFile:
         try:
             first = self._read_meta(0, 0)
             second = self._read_meta(1, first.page_bytes)
-        except _Bad as bad:
+        except BadPageError as bad:
             raise StoreDamagedError(f"{self._path}: {bad}") from None
         if first.page_bytes != second.page_bytes:
             raise StoreDamagedError(f"{self._path}: its two meta pages differ in the size of a page")
@@ -167,17 +173,17 @@ class LmdbFile:
     def _read_meta(self, number: int, at: int) -> Meta:
         raw = os.pread(self._file, _META_BYTES, at)
         if len(raw) < _META_BYTES:
-            raise _Bad(f"it is {self._bytes} bytes long, and lacks meta page {number}: it was cut short")
+            raise BadPageError(f"it is {self._bytes} bytes long, and lacks meta page {number}: it was cut short")
         page, _, flags, _, _ = _HEADER.unpack_from(raw)
         magic, version, _, _ = _META.unpack_from(raw, HEADER_BYTES)
         if page != number or flags & _KINDS != META or magic != MAGIC:
-            raise _Bad(f"meta page {number} is none: it was overwritten, or this is no file of LMDB")
+            raise BadPageError(f"meta page {number} is none: it was overwritten, or this is no file of LMDB")
         if version != VERSION:
-            raise _Bad(f"meta page {number} has LMDB's format {version}, this program reads {VERSION}")
+            raise BadPageError(f"meta page {number} has LMDB's format {version}, this program reads {VERSION}")
         trees = HEADER_BYTES + _META.size
         page_bytes = _TREE.unpack_from(raw, trees)[0]
         if page_bytes & (page_bytes - 1) or not SMALLEST_PAGE <= page_bytes <= LARGEST_PAGE:
-            raise _Bad(f"meta page {number} says that pages have {page_bytes} bytes")
+            raise BadPageError(f"meta page {number} says that pages have {page_bytes} bytes")
         free, main = _tree(FREE, raw, trees), _tree(MAIN, raw, trees + _TREE.size)
         return Meta(page_bytes, free, main, *_LAST.unpack_from(raw, trees + 2 * _TREE.size))
 
@@ -189,6 +195,20 @@ class LmdbFile:
         trees = yield from self._own_trees()
         for tree in trees:
             yield from self._walk(tree, [], [], deepest=tree.depth - 1 if branches else 1)
+
+    def damaged_trees(self) -> list[str]:
+        """Of which a leaf is none, as far as a look at its head tells: LMDB ends the process over such a page, also
+        where only the one beside it is wanted.
+        """
+        named: list[Node] = []
+        for _ in self._walk(self.meta.main, [], named):
+            pass
+        found = []
+        for tree in [_tree(node.key.decode(errors="replace"), node.data, 0) for node in named]:
+            heads = self._walk(tree, [], [], deepest=tree.depth, only_heads=True)
+            if next(heads, None) is not None:
+                found.append(tree.name)
+        return found
 
     def flaws(self) -> Iterator[Flaw]:
         """Whatever is wrong with any page that is in use. What it holds in memory is a bit for each page."""
@@ -214,7 +234,7 @@ class LmdbFile:
         for node in lists:
             try:
                 self._free.extend(self._free_pages(node))
-            except _Bad as bad:
+            except BadPageError as bad:
                 yield Flaw(FREE, self.meta.free.root, f"transaction {int.from_bytes(node.key, sys.byteorder)}: {bad}")
 
     def _free_pages(self, node: Node) -> "array[int]":
@@ -222,12 +242,12 @@ class LmdbFile:
         numbers = array("Q")
         numbers.frombytes(raw[: len(raw) // 8 * 8])
         if not numbers or len(numbers) <= numbers[0] or len(raw) % 8:
-            raise _Bad("its list of free pages is longer than what holds it")
+            raise BadPageError("its list of free pages is longer than what holds it")
         free = numbers[1 : numbers[0] + 1]
         if any(not FIRST_PAGE <= page <= self.meta.last_page for page in free):
-            raise _Bad("its list of free pages names pages that do not exist")
+            raise BadPageError("its list of free pages names pages that do not exist")
         if any(page <= following for page, following in pairwise(free)):
-            raise _Bad("its list of free pages is out of order")
+            raise BadPageError("its list of free pages is out of order")
         return free
 
     def _value(self, node: Node) -> bytes:
@@ -248,22 +268,36 @@ class LmdbFile:
                 "short, or is a copy that stopped early",
             )
 
-    def _walk(self, tree: Tree, values: list[Node], named: list[Node], deepest: int | None = None) -> Iterator[Flaw]:
-        """One tree, from its root to level `deepest`. Keeps free lists in `values` and trees' nodes in `named`."""
+    def _walk(
+        self,
+        tree: Tree,
+        values: list[Node],
+        named: list[Node],
+        deepest: int | None = None,
+        *,
+        only_heads: bool = False,
+    ) -> Iterator[Flaw]:
+        """One tree, from its root to level `deepest`. Keeps free lists in `values` and trees' nodes in `named`.
+
+        With `only_heads` no leaf's nodes are looked at, but for where they are.
+        """
         if tree.root == NO_PAGE:
             if tree.entries or tree.depth:
                 yield Flaw(tree.name, 0, f"has no root, and {tree.entries} entries")
             return
         found = _Counted()
         intact = True
-        places = [_Place(tree.root, 1, None, None)]
+        places = [Place(tree.root, 1, None, None)]
         while places:
             place = places.pop()
             try:
+                if only_heads and place.depth == tree.depth:
+                    self._check_head(place)
+                    continue
                 page = self._page(tree, place)
-                below = self._children(page, place) if page.kind == BRANCH else []
+                below = self.children(page, place) if page.kind == BRANCH else []
                 runs = [self._run(node) for node in page.nodes if page.kind == LEAF and node.flags & BIG]
-            except (_Bad, OSError) as bad:
+            except (BadPageError, OSError) as bad:
                 yield Flaw(tree.name, place.page, str(bad), place.low, place.high)
                 intact = False
                 continue
@@ -276,45 +310,78 @@ class LmdbFile:
                 places += below
             else:
                 intact = False
-        if intact and found != _Counted(tree.branches, tree.leaves, tree.overflows, tree.entries):
+        if intact and not only_heads and found != _Counted(tree.branches, tree.leaves, tree.overflows, tree.entries):
             yield Flaw(tree.name, tree.root, f"its record counts other pages or entries than it has: {found}")
 
-    def _page(self, tree: Tree, place: _Place) -> _Page:
-        raw = self._read(place.page)
+    def trees(self) -> list[Tree]:
+        """The named ones, as far as they can be read."""
+        named: list[Node] = []
+        for _ in self._walk(self.meta.main, [], named):
+            pass
+        self._seen = bytearray(len(self._seen))
+        return [_tree(node.key.decode(errors="replace"), node.data, 0) for node in named]
+
+    def value(self, node: Node) -> bytes:
+        """Of a leaf's node; empty where the pages that hold it are others."""
+        try:
+            if node.flags & BIG:
+                self._run(node, marks=False)
+            return self._value(node)
+        except (BadPageError, OSError):
+            return b""
+
+    def _page(self, tree: Tree, place: Place) -> _Page:
+        self._read(place.page)
         self._mark(place.page)
+        return self.read_page(tree, place)
+
+    def _check_head(self, place: Place) -> None:
+        raw = self._read(place.page)
+        number, _, flags, lower, upper = _HEADER.unpack_from(raw)
+        if number != place.page or flags & _KINDS != LEAF or not HEADER_BYTES < lower <= upper <= len(raw) or lower % 2:
+            raise BadPageError("is no leaf")
+        offsets = Struct(f"={(lower - HEADER_BYTES) // 2}H").unpack_from(raw, HEADER_BYTES)
+        if min(offsets) < upper or max(offsets) > len(raw) - NODE_BYTES:
+            raise BadPageError("has nodes outside of where they lie")
+
+    def read_page(self, tree: Tree, place: Place) -> _Page:
+        """Raises BadPageError, OSError."""
+        raw = self._read(place.page)
         number, _, flags, lower, upper = _HEADER.unpack_from(raw)
         if number != place.page:
-            raise _Bad(f"says that it is page {number}")
+            raise BadPageError(f"says that it is page {number}")
         kind = flags & _KINDS
         if kind != (LEAF if place.depth == tree.depth else BRANCH):
-            raise _Bad(f"has the flags {flags:#x} at level {place.depth} of {tree.depth}")
+            raise BadPageError(f"has the flags {flags:#x} at level {place.depth} of {tree.depth}")
         if not HEADER_BYTES <= lower <= upper <= len(raw) or lower % 2:
-            raise _Bad(f"says that its nodes lie between {lower} and {upper} of {len(raw)} bytes")
+            raise BadPageError(f"says that its nodes lie between {lower} and {upper} of {len(raw)} bytes")
         nodes = _nodes(raw, kind, lower, upper)
         _check_order(nodes, kind, place, numbers=tree.name == FREE)
         if tree.name == MAIN and any(not _is_tree(node) for node in nodes if kind == LEAF):
-            raise _Bad("holds what is no tree")
+            raise BadPageError("holds what is no tree")
         return _Page(number, kind, nodes)
 
-    def _children(self, page: _Page, place: _Place) -> list[_Place]:
+    def children(self, page: _Page, place: Place) -> list[Place]:
         lows = [place.low, *(node.key for node in page.nodes[1:])]
         highs = [*lows[1:], place.high]
         return [
-            _Place(node.child, place.depth + 1, low, high)
+            Place(node.child, place.depth + 1, low, high)
             for node, low, high in zip(page.nodes, lows, highs, strict=True)
         ]
 
-    def _run(self, node: Node) -> int:
+    def _run(self, node: Node, *, marks: bool = True) -> int:
         """How many overflow pages hold a value."""
         (first,) = _PAGE_NUMBER.unpack(node.data)
         raw = self._read(first)
         number, _, flags, low, high = _HEADER.unpack_from(raw)
         pages: int = low | high << 16
         if number != first or flags & _KINDS != OVERFLOW:
-            raise _Bad(f"page {first}, which should hold the value of {node.key.hex()}, is none that holds values")
+            raise BadPageError(
+                f"page {first}, which should hold the value of {node.key.hex()}, is none that holds values"
+            )
         if pages * self.meta.page_bytes < HEADER_BYTES + node.data_bytes or first + pages > self._end():
-            raise _Bad(f"page {first} begins {pages} pages for the {node.data_bytes} bytes of {node.key.hex()}")
-        for page in range(first, first + pages):
+            raise BadPageError(f"page {first} begins {pages} pages for the {node.data_bytes} bytes of {node.key.hex()}")
+        for page in range(first, first + pages) if marks else ():
             self._mark(page)
         return pages
 
@@ -324,7 +391,7 @@ class LmdbFile:
     def _read(self, page: int) -> bytes:
         if not FIRST_PAGE <= page < self._end():
             cut = ": the file was cut short" if self._end() <= page <= self.meta.last_page else ""
-            raise _Bad(f"page {page} does not exist, the file has {self._end()}{cut}")
+            raise BadPageError(f"page {page} does not exist, the file has {self._end()}{cut}")
         return os.pread(self._file, self.meta.page_bytes, page * self.meta.page_bytes)
 
     def is_used(self, page: int) -> bool:
@@ -333,7 +400,7 @@ class LmdbFile:
 
     def _mark(self, page: int) -> None:
         if self.is_used(page):
-            raise _Bad(f"page {page} is in use twice")
+            raise BadPageError(f"page {page} is in use twice")
         self._seen[page >> 3] |= 1 << (page & 7)
 
 
@@ -370,6 +437,19 @@ def refuse_if_damaged(path: Path, *, branches: bool) -> None:
             )
 
 
+def look_at(path: Path, *, thoroughly: bool) -> list[str]:
+    """`refuse_if_damaged`, and the trees of which a leaf is damaged.
+
+    Where the last owner was killed it may have met such a leaf: then of a large file too, which takes four seconds for
+    each GB.
+    """
+    refuse_if_damaged(path, branches=thoroughly)
+    if not path.exists() or not path.stat().st_size or (path.stat().st_size > SMALL_BYTES and not thoroughly):
+        return []
+    with LmdbFile(path) as file:
+        return file.damaged_trees()
+
+
 def _tree(name: str, raw: bytes, at: int) -> Tree:
     return Tree(name, *_TREE.unpack_from(raw, at)[1:])
 
@@ -383,19 +463,19 @@ def _is_tree(node: Node) -> bool:
 def _nodes(raw: bytes, kind: int, lower: int, upper: int) -> list[Node]:
     offsets = Struct(f"={(lower - HEADER_BYTES) // 2}H").unpack_from(raw, HEADER_BYTES)
     if not offsets or (kind == BRANCH and len(offsets) < 2):
-        raise _Bad(f"has {len(offsets)} nodes")
+        raise BadPageError(f"has {len(offsets)} nodes")
     nodes = []
     end = len(raw)
     spans = []
     for at in offsets:
         if not upper <= at <= end - NODE_BYTES or at % 2:
-            raise _Bad(f"has a node at {at}, outside of where its nodes lie")
+            raise BadPageError(f"has a node at {at}, outside of where its nodes lie")
         node, after = _node(raw, kind, at)
         nodes.append(node)
         spans.append((at, after))
     spans.sort()
     if any(after > following for (_, after), (following, _) in pairwise(spans)):
-        raise _Bad("has nodes that lie over each other")
+        raise BadPageError("has nodes that lie over each other")
     return nodes
 
 
@@ -409,18 +489,18 @@ def _node(raw: bytes, kind: int, at: int) -> tuple[Node, int]:
         child, data_bytes = 0, low | high << 16
         held = 8 if flags & BIG else data_bytes
     if key_bytes > MAX_KEY_BYTES or data_at + held > len(raw) or flags not in {0, BIG, SUBTREE}:
-        raise _Bad(f"has a node at {at} of {key_bytes} and {data_bytes} bytes with the flags {flags:#x}")
+        raise BadPageError(f"has a node at {at} of {key_bytes} and {data_bytes} bytes with the flags {flags:#x}")
     key = raw[at + NODE_BYTES : data_at]
     return Node(key, flags, child, data_bytes, raw[data_at : data_at + held]), data_at + held
 
 
-def _check_order(nodes: list[Node], kind: int, place: _Place, *, numbers: bool) -> None:
+def _check_order(nodes: list[Node], kind: int, place: Place, *, numbers: bool) -> None:
     """A branch's first node has no key that counts."""
     keys = [node.key for node in (nodes[1:] if kind == BRANCH else nodes)]
     ordered = [place.low, *keys] if kind == BRANCH else keys
     if numbers:
         if any(len(key) != 8 for key in keys):
-            raise _Bad("has keys that are no transactions")
+            raise BadPageError("has keys that are no transactions")
         values = [int.from_bytes(key, sys.byteorder) for key in keys]
         rising = all(first < second for first, second in pairwise(values))
         within = True
@@ -430,6 +510,6 @@ def _check_order(nodes: list[Node], kind: int, place: _Place, *, numbers: bool) 
             all(keys) and (place.low is None or place.low <= keys[0]) and (place.high is None or keys[-1] < place.high)
         )
     if not rising:
-        raise _Bad("has keys out of order")
+        raise BadPageError("has keys out of order")
     if not within:
-        raise _Bad("has keys that belong elsewhere")
+        raise BadPageError("has keys that belong elsewhere")

@@ -25,6 +25,8 @@ HUNTS = 8
 
 OUTSIDE = "it is no process of the tree that runs this, but whoever opens the tree"
 TLS = "the peers of these worlds speak without TLS: it is one await around another's"
+FULL = "no disk of the sweep is full: tests/storage/test_journal.py and tests/chaos/test_full_disk.py fill one"
+CLOCK = "no operator of the sweep takes a clock over"
 ASKED = "takes a request for the one whose failing start broke off its group's restart: tests/supervision does it"
 NOT_REACHED = {
     ("bimip.app", "async with open_tree("): OUTSIDE,
@@ -51,6 +53,16 @@ NOT_REACHED = {
         "bimip.storage.journal",
         "Journal._apply: await self._end_transaction()",
     ): "the first of three: the sweep damages nothing",
+    (
+        "bimip.app",
+        "return not isinstance(await self.queue.execute(NoteTime(self.timekeeper.known())), Refused)",
+    ): CLOCK,
+    ("bimip.console.application", "is_noted = await self._parts.accept_clock()"): CLOCK,
+    ("bimip.storage.journal", "if await self._worker.run(self._store.has_room):"): FULL,
+    ("bimip.storage.journal", "await self._worker.run(self._store.settle)"): FULL,
+    ("bimip.storage.journal", "await self._answer_for(seconds, self._answer_without_writing)"): FULL,
+    ("bimip.storage.journal", "Journal._wait_for_room: await self._open()"): FULL,
+    ("bimip.storage.journal", "await self._recover(another)"): FULL,
     ("bimip.supervision.tree", "async with trio.open_nursery() as above.nursery:"): OUTSIDE,
     ("bimip.supervision.tree", "await child.wait_settled()"): OUTSIDE,
     ("bimip.supervision.tree", "await above.terminate_child(spec.id)"): OUTSIDE,

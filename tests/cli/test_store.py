@@ -1,3 +1,4 @@
+import json
 import os
 import signal
 from pathlib import Path
@@ -8,10 +9,11 @@ import pytest
 from bimip.cli.failures import Exit, Failure
 from bimip.cli.store import check_store, make_backup, restore_backup, show_stats
 from bimip.domain.ids import Offset
-from bimip.domain.records import Changes, Cursor, Log, Table
+from bimip.domain.records import Changes, Cursor, Log, Table, User
 from bimip.storage import backup
 from bimip.storage.lmdb import LmdbStore
 from tests.harness.world import settings_for_tests
+from tests.storage.spoil import spoil
 
 
 def made(path: Path, changes: Changes) -> None:
@@ -24,7 +26,7 @@ def made(path: Path, changes: Changes) -> None:
 
 def test_a_good_store_is_called_good(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     made(tmp_path, Changes(puts={Table.META: {("starts",): 1}}))
-    check_store(settings_for_tests(BIMIP_STORE_PATH=str(tmp_path)))
+    check_store(settings_for_tests(BIMIP_STORE_PATH=str(tmp_path)), repair=False, as_json=False)
 
     assert capsys.readouterr().out == f"{tmp_path}: nothing is wrong\n"
 
@@ -32,7 +34,7 @@ def test_a_good_store_is_called_good(tmp_path: Path, capsys: pytest.CaptureFixtu
 def test_damage_is_told_line_by_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     made(tmp_path, Changes(puts={Table.LOGS: {(1, "chat"): Log(Offset(1), Offset(5))}}))
     with pytest.raises(Failure, match="wrong"):
-        check_store(settings_for_tests(BIMIP_STORE_PATH=str(tmp_path)))
+        check_store(settings_for_tests(BIMIP_STORE_PATH=str(tmp_path)), repair=False, as_json=False)
 
     assert "chat" in capsys.readouterr().out
 
@@ -40,10 +42,10 @@ def test_damage_is_told_line_by_line(tmp_path: Path, capsys: pytest.CaptureFixtu
 def test_a_store_in_use_and_one_that_is_not_there_are_told_so(tmp_path: Path) -> None:
     store = LmdbStore(tmp_path / "used")
     with pytest.raises(Failure, match="in use"):
-        check_store(settings_for_tests(BIMIP_STORE_PATH=str(tmp_path / "used")))
+        check_store(settings_for_tests(BIMIP_STORE_PATH=str(tmp_path / "used")), repair=False, as_json=False)
     store.close()
     with pytest.raises(Failure, match="is no folder"):
-        check_store(settings_for_tests(BIMIP_STORE_PATH=str(tmp_path / "none")))
+        check_store(settings_for_tests(BIMIP_STORE_PATH=str(tmp_path / "none")), repair=False, as_json=False)
 
 
 def test_a_store_is_backed_up_and_the_backup_put_back(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -114,7 +116,7 @@ def test_a_file_that_was_cut_short_is_told(tmp_path: Path, capsys: pytest.Captur
     file = tmp_path / "data.mdb"
     file.write_bytes(file.read_bytes()[: 3 * 4096])
     with pytest.raises(Failure, match="wrong"):
-        check_store(settings_for_tests(BIMIP_STORE_PATH=str(tmp_path)))
+        check_store(settings_for_tests(BIMIP_STORE_PATH=str(tmp_path)), repair=False, as_json=False)
 
     assert "cut short" in capsys.readouterr().out
 
@@ -128,8 +130,27 @@ def test_a_record_that_is_not_what_was_written_is_told_and_the_rest_is_checked(
         with environment.begin(write=True) as transaction:
             transaction.put(b"ann\0", b"", db=users)
     with pytest.raises(Failure, match="wrong"):
-        check_store(settings_for_tests(BIMIP_STORE_PATH=str(tmp_path)))
+        check_store(settings_for_tests(BIMIP_STORE_PATH=str(tmp_path)), repair=False, as_json=False)
     told = capsys.readouterr().out
 
     assert "is not what was written" in told
     assert "acknowledges 5" in told
+
+
+def test_what_others_tell_is_made_again_and_the_rest_is_said_as_json(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made(tmp_path, Changes(puts={Table.USERS: {("ann",): User(1, 5, 1)}, Table.EIDS: {(1,): "ann"}}))  # type: ignore[arg-type]
+    spoil(tmp_path, Table.EIDS, (1,))
+    settings = settings_for_tests(BIMIP_STORE_PATH=str(tmp_path))
+    with pytest.raises(Failure, match="wrong"):
+        check_store(settings, repair=False, as_json=True)
+    told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    with pytest.raises(Failure, match="wrong"):  # the user is there again, and the counter never was
+        check_store(settings, repair=True, as_json=False)
+    said = capsys.readouterr().out
+
+    assert {"where": "eids", "key": [1]}.items() <= told[0].items()
+    assert "--repair makes it again" in told[0]["what"]
+    assert "eids (1,): made again from the user's record" in said
+    assert said.count("eids") == 2  # as damaged and as made again

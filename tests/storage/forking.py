@@ -25,10 +25,11 @@ DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG
 class Forks:
     """The test's end."""
 
-    def __init__(self) -> None:
+    def __init__(self, *modules: str) -> None:
+        """`modules` are loaded beside the storage floor."""
         environment = {name: text for name, text in os.environ.items() if not name.startswith("COVERAGE_")}
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.storage.forking"],
+            [sys.executable, "-m", "tests.storage.forking", *modules],
             cwd=ROOT,
             env=environment,
             stdin=subprocess.PIPE,
@@ -77,6 +78,8 @@ def main() -> None:
     """The other end: a line with a request, answered by a line with the child's number and one with its status."""
     importlib.import_module("tests.storage.script")
     importlib.import_module("tests.storage.claims")
+    for module in sys.argv[1:]:
+        importlib.import_module(module)
     for line in sys.stdin:
         request = json.loads(line)
         pid = os.fork()

@@ -28,6 +28,7 @@ from bimip.domain.operations import (
     Operation,
     Post,
     Receipt,
+    Received,
     Refused,
     Register,
     Registered,
@@ -56,6 +57,7 @@ ANN_PHONE, BOB_PHONE, BOB_LAPTOP, CAROL_PHONE = DeviceId(1), DeviceId(2), Device
 OWNERS = {ANN_PHONE: (ANN, "ann"), BOB_PHONE: (BOB, "bob"), BOB_LAPTOP: (BOB, "bob"), CAROL_PHONE: (CAROL, "carol")}
 NUMBERS = {eid: user for user, eid in OWNERS.values()}
 TOGETHER = ConversationId(1)  # of Ann and Bob
+RECEIVED = (Received(TOGETHER, ConversationOffset(1), ConversationOffset(180)),)
 
 
 def message(device: DeviceId, name: str, to: str, size: int = 100, **fields: Any) -> Append:
@@ -100,7 +102,7 @@ STEPS: list[Step] = [
         ("m1 otherwise", otherwise(MESSAGES["m1"])),
     ],
     [("ack laptop", Acknowledge(BOB, BOB_LAPTOP, CHAT, Offset(130), ((140, 150), (160, 170))))],
-    [("read", Receipt(BOB, ReceiptKind.READ, TOGETHER, "", ConversationOffset(180)))],
+    [("read", Receipt(BOB, ReceiptKind.READ, TOGETHER, "", ConversationOffset(180), (), RECEIVED))],
     [("m6", MESSAGES["m6"])],
     [
         ("expire ann", ExpireLog(ANN, CHAT, EXPIRED)),
