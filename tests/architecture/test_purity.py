@@ -107,6 +107,8 @@ PLACES = {
     ("bimip.storage.privacy", "pathlib"): "whose the store's files are",
     ("bimip.storage.lmdb_file", "os"): "the file of the store, before LMDB maps it",
     ("bimip.storage.lmdb_file", "pathlib"): "the file of the store, before LMDB maps it",
+    ("bimip.storage.guarded", "lmdb"): "a part of the store, for trees that LMDB is not to touch",
+    ("bimip.storage.guarded", "pathlib"): "a part of the store, for trees that LMDB is not to touch",
     ("bimip.storage.check_apart", "pathlib"): "the check reads in a process apart, which garbage may end",
     ("bimip.storage.check_apart", "subprocess"): "the check reads in a process apart, which garbage may end",
     ("bimip.storage.check_apart", "signal"): "the names of signals, for what ended that process",
