@@ -92,7 +92,7 @@ async def _listen(device: Device, partitions: Sequence[str], last: int, show: Sh
         token=device.token,
         path=device.store or ":memory:",
         partitions=partitions,
-        start=Start.LAST if last else Start.HEAD,
+        start=Start.LAST if last else Start.START_UNSPECIFIED,
         last=last,
     ) as client:
         with stop:

@@ -69,7 +69,7 @@ async def open_client(
     token: str | Callable[[], str],
     path: str | Path = ":memory:",
     partitions: Sequence[str] = ("chat",),
-    start: Start = Start.HEAD,
+    start: Start = Start.START_UNSPECIFIED,
     last: int = 0,
     agent: str = AGENT,
     backoff: Backoff | None = None,
@@ -89,7 +89,8 @@ async def open_client(
                 around it are stripped.
     partitions  what to receive. Without any the client only sends: choose that for one that takes no events, because
                 what is not taken is not acknowledged, and the server gives such a device up after a while.
-    start, last where a device begins that has no position yet: HEAD, FIRST, or LAST with a number of entries
+    start, last where a device begins that has no position yet: by default where the server has it (the first device of a
+                user at what waits for them, a further one at what is new), or FIRST, HEAD, LAST with a number of entries
     timeout     seconds for the answer to a request, for a handshake, for a frame to be sent
     connect, clock, now, random
                 the network, the seconds, the wall clock in milliseconds and the dice, for tests under virtual time

@@ -37,7 +37,7 @@ DeliveredBefore = Callable[[Message], bool]
 class Beginning:
     """Where a device without a position begins."""
 
-    start: WireStart = WireStart.HEAD
+    start: WireStart = WireStart.START_UNSPECIFIED
     last: int = 0  # with LAST: how many
 
 

@@ -63,6 +63,7 @@ NOT_REACHED = {
     ("bimip.storage.journal", "await self._answer_for(seconds, self._answer_without_writing)"): FULL,
     ("bimip.storage.journal", "Journal._wait_for_room: await self._open()"): FULL,
     ("bimip.storage.journal", "await self._recover(another)"): FULL,
+    ("bimip.storage.retention", "await self._queue.execute(NoteTime(known))"): "once an hour: no world lives so long",
     ("bimip.supervision.tree", "async with trio.open_nursery() as above.nursery:"): OUTSIDE,
     ("bimip.supervision.tree", "await child.wait_settled()"): OUTSIDE,
     ("bimip.supervision.tree", "await above.terminate_child(spec.id)"): OUTSIDE,

@@ -4,6 +4,7 @@ journal whose disk takes time, a store that can fail, and the fleet of devices t
 
 import socket
 import sys
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
@@ -43,7 +44,9 @@ DISK = ("UNAVAILABLE", "UNKNOWN_OUTCOME", "STORAGE_FULL")
 
 
 class VirtualThread(ThreadWorker):
-    """The worker as it is, but its thread is a task, and the disk takes a moment of virtual time."""
+    """The worker as it is, but its thread is a task, and the disk takes a moment of virtual time. One job at a time, in
+    their order, also where nobody waits for the first one any more.
+    """
 
     clock = staticmethod(float)
 
@@ -53,17 +56,22 @@ class VirtualThread(ThreadWorker):
         self._done, self._tell = socket.socketpair()
         self._given = self._finished = 0
         self._slowest = 0.0
+        self._put: deque[Any] = deque()
 
     @property
     def may_work_here(self) -> bool:
         return self._given == self._finished and self._random.random() < 0.5
 
     def put(self, job: Any) -> None:
-        trio.lowlevel.spawn_system_task(self._do_in_a_moment, job)
+        self._put.append(job)
+        if len(self._put) == 1:
+            trio.lowlevel.spawn_system_task(self._do_all)
 
-    async def _do_in_a_moment(self, job: Any) -> None:
-        await trio.sleep(self._random.choice([0, 0.001, 0.005]))
-        self._do(job)
+    async def _do_all(self) -> None:
+        while self._put:
+            await trio.sleep(self._random.choice([0, 0.001, 0.005]))
+            self._do(self._put[0])
+            self._put.popleft()
 
     def close(self) -> None:
         self._done.close()
