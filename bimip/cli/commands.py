@@ -1,21 +1,24 @@
-"""The words of the command line. Exit codes are in `failures.py`, and in the README."""
+"""The words of the command line. Exit codes are in `failures.py`, and in the README.
 
+Each command loads what it needs and nothing else: a client has no use for the server, and `--help` for neither.
+"""
+# ruff: noqa: PLC0415
+
+import sys
 from functools import partial
 from pathlib import Path
 from typing import Annotated
 
-import trio
 import typer
+from typer.exceptions import Abort, TyperException
 
-from bimip.cli import devices, operate, tokens
-from bimip.cli.failures import telling
-from bimip.cli.settings import find_settings, gateway_url
-from bimip.cli.words import seconds_of
+from bimip.cli.failures import Exit, leave, telling
+from bimip.cli.output import lossy_output
 
 app = typer.Typer(
     help="BIMIP: instant messaging for people with several devices.",
     no_args_is_help=True,
-    add_completion=False,
+    rich_markup_mode=None,
     pretty_exceptions_enable=False,  # they print local variables, which hold tokens
 )
 
@@ -44,8 +47,45 @@ Url = Annotated[
 ]
 
 
+Json = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
+
+
 def main() -> None:
-    app()
+    """Of a process: wrong words are one sentence and code 2, and what cannot be printed is lost."""
+    with lossy_output():
+        try:
+            code = app(standalone_mode=False)
+        except TyperException as error:
+            _tell_wrong_words(error)
+        except Abort:
+            code = Exit.INTERRUPTED
+        sys.exit(code if isinstance(code, int) else Exit.OK)
+
+
+def _tell_wrong_words(error: TyperException) -> None:
+    message = error.format_message().strip()
+    context = getattr(error, "ctx", None)
+    if "\n" in message:  # nothing was asked for, and this is the help
+        print(message, file=sys.stderr)
+        sys.exit(Exit.USAGE)
+    leave(Exit.USAGE, f"{message.rstrip('.')} (`{context.command_path if context else 'bimip'} --help` tells more)")
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        print(f"bimip {version('bimip')}")
+        raise typer.Exit
+
+
+@app.callback()
+def about(
+    version: Annotated[
+        bool, typer.Option("--version", help="Show which version this is.", callback=_show_version, is_eager=True)
+    ] = False,
+) -> None:
+    pass
 
 
 @app.command("serve")
@@ -56,7 +96,8 @@ def serve_server(
     ] = False,
 ) -> None:
     """Run the server until Ctrl-C or SIGTERM."""
-    from bimip.cli.serve import serve  # noqa: PLC0415 - clients start without loading the server
+    from bimip.cli.serve import serve
+    from bimip.cli.settings import find_settings
 
     with telling():
         serve(find_settings(config), with_demo=demo, config=config)
@@ -67,15 +108,21 @@ def token(
     eid: Annotated[str, typer.Argument(help="The user, such as alice@example.org.")],
     device: Annotated[str, typer.Argument(help="One of their devices, such as phone.")],
     ttl: Annotated[str, typer.Option(help="How long it is good for: 90s, 15m, 12h, 30d.")] = "30d",
+    json: Json = False,
     config: Config = None,
 ) -> None:
     """Sign a device's token with the configured key, and print it."""
+    from bimip.cli import tokens
+    from bimip.cli.settings import find_settings
+    from bimip.cli.words import seconds_of, show_json
+
     with telling():
         try:
             lifetime = seconds_of(ttl)
         except ValueError as error:
             raise typer.BadParameter(str(error), param_hint="--ttl") from error
-        print(tokens.sign(find_settings(config), eid, device, lifetime))
+        signed = tokens.sign(find_settings(config), eid, device, lifetime)
+        show_json({"token": signed}) if json else print(signed)
 
 
 @app.command()
@@ -88,13 +135,19 @@ def send(
     count: Annotated[int, typer.Option(min=1, help="How many: each gets its number behind the text.")] = 1,
     every: Annotated[float, typer.Option(min=0, help="Seconds between them.")] = 0.0,
     timeout: Annotated[float, typer.Option(min=0, help="Seconds to wait for the server to have it on disk.")] = 30.0,
+    json: Json = False,
     config: Config = None,
 ) -> None:
     """Write to somebody, and wait until the server has it on disk."""
+    import trio
+
+    from bimip.cli import devices
+    from bimip.cli.settings import find_settings
+
     with telling():
-        device = devices.Device(url or gateway_url(find_settings(config)), devices.read_token(token, as_))
+        device = devices.device_of(url, find_settings(config), devices.read_token(token, as_))
         texts = [text] if count == 1 else [f"{text} {number}" for number in range(1, count + 1)]
-        trio.run(partial(devices.send, device, to, texts, every=every, timeout=timeout))
+        trio.run(partial(devices.send, device, to, texts, every=every, timeout=timeout, as_json=json))
 
 
 @app.command()
@@ -111,13 +164,18 @@ def listen(
     last: Annotated[
         int, typer.Option(min=0, help="A device without a place yet begins with so many old entries.")
     ] = 20,
-    json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+    json: Json = False,
     config: Config = None,
 ) -> None:
     """Be a device: print what happens to it, as it happens, until Ctrl-C."""
+    import trio
+
+    from bimip.cli import devices
+    from bimip.cli.settings import find_settings
+
     with telling():
         settings = find_settings(config)
-        device = devices.Device(url or gateway_url(settings), devices.read_token(token, as_), store)
+        device = devices.device_of(url, settings, devices.read_token(token, as_), store)
         trio.run(partial(devices.listen, device, settings.partitions.names, last=last, as_json=json))
 
 
@@ -129,6 +187,11 @@ def tree(
     config: Config = None,
 ) -> None:
     """Show the processes of a running server: state, restarts, last crash, where each waits."""
+    import trio
+
+    from bimip.cli import operate
+    from bimip.cli.settings import find_settings
+
     with telling():
         settings = find_settings(config)
         if watch and not json:
@@ -140,26 +203,42 @@ def tree(
 @app.command()
 def kill(
     path: Annotated[str, typer.Argument(help="Where it is in the tree, such as bimip/journal.")],
+    json: Json = False,
     config: Config = None,
 ) -> None:
     """End a process of a running server as if it had crashed; its supervisor starts it again."""
+    import trio
+
+    from bimip.cli import operate
+    from bimip.cli.settings import find_settings
+
     with telling():
-        trio.run(operate.kill, find_settings(config), path)
+        trio.run(partial(operate.kill, find_settings(config), path, as_json=json))
 
 
 @clock.callback(invoke_without_command=True)
-def show_clock(context: typer.Context, config: Config = None) -> None:
+def show_clock(context: typer.Context, json: Json = False, config: Config = None) -> None:
     """Show what time a running server goes by, and the machine's."""
     if context.invoked_subcommand is None:
+        import trio
+
+        from bimip.cli import operate
+        from bimip.cli.settings import find_settings
+
         with telling():
-            trio.run(operate.show_clock, find_settings(config))
+            trio.run(partial(operate.show_clock, find_settings(config), as_json=json))
 
 
 @clock.command("accept")
-def accept_clock(config: Config = None) -> None:
+def accept_clock(json: Json = False, config: Config = None) -> None:
     """Have a running server follow the machine's clock, which it held for wrong."""
+    import trio
+
+    from bimip.cli import operate
+    from bimip.cli.settings import find_settings
+
     with telling():
-        trio.run(operate.accept_clock, find_settings(config))
+        trio.run(partial(operate.accept_clock, find_settings(config), as_json=json))
 
 
 @store.command("check")
@@ -168,43 +247,49 @@ def check_store(
     repair: Annotated[
         bool, typer.Option("--repair", help="Make again what other records tell, and look again.")
     ] = False,
-    json: Annotated[bool, typer.Option("--json", help="An object a line.")] = False,
+    json: Json = False,
 ) -> None:
     """Look for damage in the store of a server that is stopped."""
-    from bimip.cli.store import check_store as check  # noqa: PLC0415 - clients start without loading the server
+    from bimip.cli.settings import find_settings
+    from bimip.cli.store import check_store as check
 
     with telling():
         check(find_settings(config), repair=repair, as_json=json)
 
 
 @store.command("stats")
-def store_stats(config: Config = None) -> None:
+def store_stats(json: Json = False, config: Config = None) -> None:
     """Show what the store holds, of a running server too."""
-    from bimip.cli.store import show_stats  # noqa: PLC0415 - clients start without loading the server
+    from bimip.cli.settings import find_settings
+    from bimip.cli.store import show_stats
 
     with telling():
-        show_stats(find_settings(config))
+        show_stats(find_settings(config), as_json=json)
 
 
 @store.command("backup")
 def store_backup(
     target: Annotated[Path, typer.Argument(help="A folder that is not there yet.", metavar="DIR")],
+    json: Json = False,
     config: Config = None,
 ) -> None:
     """Copy the store as it is now, of a running server too."""
-    from bimip.cli.store import make_backup  # noqa: PLC0415 - clients start without loading the server
+    from bimip.cli.settings import find_settings
+    from bimip.cli.store import make_backup
 
     with telling():
-        make_backup(find_settings(config), target)
+        make_backup(find_settings(config), target, as_json=json)
 
 
 @store.command("restore")
 def store_restore(
     source: Annotated[Path, typer.Argument(help="What `backup` made.", metavar="DIR")],
+    json: Json = False,
     config: Config = None,
 ) -> None:
     """Put a backup in the place of the store of a server that is stopped; the store that is there is kept aside."""
-    from bimip.cli.store import restore_backup  # noqa: PLC0415 - clients start without loading the server
+    from bimip.cli.settings import find_settings
+    from bimip.cli.store import restore_backup
 
     with telling():
-        restore_backup(find_settings(config), source)
+        restore_backup(find_settings(config), source, as_json=json)

@@ -4,7 +4,11 @@ Both give up at once if no server answers at first; once connected they connect 
 """
 
 import signal
-from collections.abc import AsyncIterator, Callable, Sequence
+import ssl
+import sys
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -13,15 +17,20 @@ import trio
 from rich.console import Console
 
 from bimip.cli.failures import Exit, Failure
+from bimip.cli.output import is_lost
+from bimip.cli.settings import gateway_url
 from bimip.cli.show_events import json_of, line_of
 from bimip.cli.words import printable
 from bimip.client.client import Client, open_client
 from bimip.client.errors import ClientError, Refused, Stopped, StoreError
 from bimip.client.events import Connected, Disconnected, Event
 from bimip.client.wire.bimip import Start
+from bimip.config import ConfigError, Settings
 from bimip.session.close import Close
 
 _TOKEN_CODES = {Close.UNAUTHENTICATED, Close.TOKEN_EXPIRED, Close.TOKEN_REVOKED}
+
+WORDLESS_SECONDS = 1.0
 
 Show = Callable[[Event], None]
 
@@ -33,6 +42,22 @@ class Device:
     url: str
     token: str = field(repr=False)
     store: Path | None = None
+    ssl_context: ssl.SSLContext | None = None
+
+
+def device_of(url: str, settings: Settings, token: str, store: Path | None = None) -> Device:
+    """At the URL, or at the server that the settings put on this machine: with TLS, its very certificate is trusted."""
+    if url:
+        return Device(url, token, store)
+    certificate = settings.gateway.tls_certificate
+    if not certificate:
+        return Device(gateway_url(settings), token, store)
+    try:
+        context = ssl.create_default_context(cafile=certificate)
+    except OSError as error:
+        raise ConfigError(f"gateway.tls_certificate {certificate} cannot be used: {error}") from error
+    context.check_hostname = False  # it is for the server's public name, and this is the machine's own address
+    return Device(gateway_url(settings), token, store, context)
 
 
 def read_token(token: str, file: Path | None) -> str:
@@ -49,23 +74,49 @@ def read_token(token: str, file: Path | None) -> str:
         raise Failure(Exit.USAGE, f"--as {file} is no token") from error
 
 
-async def send(device: Device, to: str, texts: Sequence[str], *, every: float, timeout: float) -> None:  # noqa: ASYNC109 - what the user gave, per message
+async def send(
+    device: Device,
+    to: str,
+    texts: Sequence[str],
+    *,
+    every: float,
+    timeout: float,  # noqa: ASYNC109 - what the user gave, per message
+    as_json: bool = False,
+) -> None:
     """Each text in its turn, waiting until the server has it on disk."""
     screen = Console(highlight=False, soft_wrap=True)
     try:
-        async with open_client(device.url, token=device.token, partitions=()) as client:
-            await _first_connection(client, device.url)
+        async with open_client(device.url, token=device.token, ssl_context=device.ssl_context, partitions=()) as client:
+            with _saying_that_it_waits(device.url):
+                await _first_connection(client, device.url)
             for number, text in enumerate(texts):
                 if number:
                     await trio.sleep(every)
                 with trio.fail_after(timeout):
-                    sent = await client.send(to, text.encode())
-                screen.print(line_of(sent).text(_clock(), printable(text)))
+                    with _saying_that_it_waits(device.url):
+                        sent = await client.send(to, text.encode())
+                if as_json:
+                    print(json_of(sent))
+                else:
+                    screen.print(line_of(sent).text(_clock(), printable(text)))
     except trio.TooSlowError as error:
         sentence = f"no answer within {timeout:g} s: the server may have it or not; --timeout waits longer"
         raise Failure(Exit.FAILED, sentence) from error
     except ClientError as error:
         raise _failure(error) from error
+
+
+@contextmanager
+def _saying_that_it_waits(url: str) -> Iterator[None]:
+    """After a second: a person wonders, and a program that reads standard output is not disturbed."""
+    said = {"file": sys.stderr, "flush": True}
+    timer = threading.Timer(WORDLESS_SECONDS, print, [f"bimip: waiting for {url} ..."], said)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 async def listen(device: Device, partitions: Sequence[str], *, last: int, as_json: bool) -> None:
@@ -90,6 +141,7 @@ async def _listen(device: Device, partitions: Sequence[str], last: int, show: Sh
     async with open_client(
         device.url,
         token=device.token,
+        ssl_context=device.ssl_context,
         path=device.store or ":memory:",
         partitions=partitions,
         start=Start.LAST if last else Start.START_UNSPECIFIED,
@@ -99,6 +151,8 @@ async def _listen(device: Device, partitions: Sequence[str], last: int, show: Sh
             await _first_connection(client, device.url, show)
             async for event in client:
                 show(event)
+                if is_lost():
+                    return  # nobody reads on
 
 
 async def _cancel_at_signal(signals: AsyncIterator[int], stop: trio.CancelScope) -> None:

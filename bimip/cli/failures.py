@@ -4,6 +4,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from enum import IntEnum
+from typing import NoReturn
 
 from bimip.config import ConfigError
 
@@ -32,18 +33,15 @@ def telling() -> Iterator[None]:
     try:
         yield
     except Failure as failure:
-        _leave(failure.code, str(failure))
+        leave(failure.code, str(failure))
     except ConfigError as error:
-        _leave(Exit.SETTINGS, str(error))
+        leave(Exit.SETTINGS, str(error))
     except KeyboardInterrupt:
         sys.exit(Exit.INTERRUPTED)
-    except BrokenPipeError:
-        # `bimip listen | head`: nobody reads on, and that is all. Without this, the flush at exit would complain.
-        sys.stdout = None
-        sys.exit(Exit.OK)
 
 
-def _leave(code: Exit, sentence: str) -> None:
+def leave(code: Exit, sentence: str) -> NoReturn:
+    """End the process with a sentence."""
     with suppress(OSError):  # where it cannot be said, the code still tells
         for line in sentence.splitlines():
             print(f"bimip: {line}", file=sys.stderr)

@@ -8,12 +8,14 @@ from typing import Any
 
 import httpx
 import trio
-from rich.console import Console
+from rich.console import Console, Group
 from rich.live import Live
 
 from bimip.cli.failures import Exit, Failure
+from bimip.cli.output import is_lost
 from bimip.cli.settings import console_url
 from bimip.cli.show_tree import tree_lines
+from bimip.cli.words import show_json
 from bimip.config import Settings
 
 WIDE = 10_000  # columns where there is no screen: a pipe or a file
@@ -27,34 +29,47 @@ async def show_tree(settings: Settings, *, as_json: bool) -> None:
     if as_json:
         print(json.dumps(tree, indent=2))
     else:
-        _screen().print(tree_lines(tree))
+        screen = _screen()
+        screen.print(tree_lines(tree, screen.width))
 
 
 async def watch_tree(settings: Settings, every: float) -> None:
-    """Until Ctrl-C, or until the server goes."""
+    """Until Ctrl-C. A server that was there and goes away is waited for. What is higher than the screen scrolls."""
+    screen = _screen()
+    was_there = False
     async with _operator(settings) as console:
-        with Live(console=_screen(), auto_refresh=False, screen=False) as live:
-            while True:
-                live.update(tree_lines(await _ask(console, "GET", "/debug/tree")), refresh=True)
+        with Live(console=screen, auto_refresh=False, screen=False, vertical_overflow="visible") as live:
+            while not is_lost():
+                try:
+                    shown = tree_lines(await _ask(console, "GET", "/debug/tree"), screen.width)
+                except Failure as failure:
+                    if not was_there or failure.code is not Exit.UNREACHABLE:
+                        raise
+                    shown = Group(f"{failure}; looking again every {every:g} s")
+                was_there = True
+                live.update(shown, refresh=True)
                 await trio.sleep(every)
 
 
-async def kill(settings: Settings, path: str) -> None:
+async def kill(settings: Settings, path: str, *, as_json: bool = False) -> None:
     async with _operator(settings) as console:
-        await _ask(console, "POST", "/debug/kill", path=path)
-    print(f"killed {path}")
+        found = await _ask(console, "POST", "/debug/kill", path=path)
+    show_json(found) if as_json else print(f"killed {path}")
 
 
-async def show_clock(settings: Settings) -> None:
+async def show_clock(settings: Settings, *, as_json: bool = False) -> None:
     async with _operator(settings) as console:
         found = await _ask(console, "GET", "/debug/clock")
-    print("\n".join(_clock_lines(found)))
+    show_json(found) if as_json else print("\n".join(_clock_lines(found)))
 
 
-async def accept_clock(settings: Settings) -> None:
+async def accept_clock(settings: Settings, *, as_json: bool = False) -> None:
     async with _operator(settings) as console:
         found = await _ask(console, "POST", "/debug/clock/accept")
-    print(f"the server goes by the machine's clock: {_date(found['time'])}")
+    if as_json:
+        show_json(found)
+    else:
+        print(f"the server goes by the machine's clock: {_date(found['time'])}")
     if not found["noted"]:
         sentence = "the store cannot be written just now, so a restart would forget it: say it again when it can"
         raise Failure(Exit.FAILED, f"this is not on disk; {sentence}")

@@ -15,7 +15,8 @@ def find_settings(config: Path | None, environ: Mapping[str, str] = os.environ) 
 
 
 def gateway_url(settings: Settings) -> str:
-    return f"ws://{_address(settings.gateway.host)}:{settings.gateway.port}"
+    scheme = "wss" if settings.gateway.tls_certificate else "ws"
+    return f"{scheme}://{_address(settings.gateway.host)}:{settings.gateway.port}"
 
 
 def console_url(settings: Settings) -> str:

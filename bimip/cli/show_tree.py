@@ -13,6 +13,9 @@ Json = Mapping[str, Any]
 _HEADER = tuple(
     Text(name, "dim") for name in ("process", "kind", "state", "for", "restarts", "last crash", "doing", "waiting at")
 )
+_NARROW_HEADER = tuple(Text(name, "dim") for name in ("path", "state", "for", "restarts", "last crash, or doing"))
+WIDE = 120
+"""Columns of a screen on which all of it has room."""
 _COLOURS = {
     "running": "green",
     "starting": "yellow",
@@ -22,9 +25,15 @@ _COLOURS = {
 }
 
 
-def tree_lines(root: Json) -> Group:
-    """One line for each process, cut at the screen's width."""
-    rows = [_HEADER, *(tuple(_row(lead, node)) for lead, node in _walk(root, "", ""))]
+def tree_lines(root: Json, width: int) -> Group:
+    """One line for each process, cut at the screen's width. A narrow one has no room for the drawing and for all that
+    there is to say: there each process has its path, which is what `kill` takes.
+    """
+    nodes = list(_walk(root, "", ""))
+    if width < WIDE:
+        rows = [_NARROW_HEADER, *(tuple(_narrow_row(node)) for _, node in nodes)]
+    else:
+        rows = [_HEADER, *(tuple(_row(lead, node)) for lead, node in nodes)]
     widths = [max(cell.cell_len for cell in column) for column in zip(*rows, strict=True)]
     return Group(*(_line(row, widths) for row in rows))
 
@@ -56,6 +65,14 @@ def _row(lead: str, node: Json) -> Iterator[Text]:
     yield _crash(node["last_crash"])
     yield Text(", ".join(_details(node["details"])), "cyan")
     yield Text(printable(node["waiting_at"]), "dim")
+
+
+def _narrow_row(node: Json) -> Iterator[Text]:
+    yield Text(printable(node["path"]), "" if node["kind"] == "worker" else "bold")
+    yield Text(node["state"], _COLOURS.get(node["state"], ""))
+    yield Text(duration(node["seconds_in_state"]))
+    yield Text(_restarts(node), "yellow" if node["restarts"] else "dim")
+    yield _crash(node["last_crash"]) if node["last_crash"] else Text(", ".join(_details(node["details"])), "cyan")
 
 
 def _restarts(node: Json) -> str:

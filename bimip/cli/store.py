@@ -1,6 +1,5 @@
 """The store: looking at it, copying it, putting a copy back. A backup and `stats` may be had of a running server."""
 
-import json
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -9,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from bimip.cli.failures import Exit, Failure
+from bimip.cli.words import show_json
 from bimip.config import Settings
 from bimip.storage import backup
 from bimip.storage.check_apart import check_apart, repair_apart
@@ -21,7 +21,7 @@ def check_store(settings: Settings, *, repair: bool, as_json: bool) -> None:
     path = Path(settings.store.path)
     if not path.is_dir():
         raise Failure(Exit.FAILED, f"{path} is no folder: set store.path to the store, or start the server once")
-    show = _show_json if as_json else print
+    show = _show_finding if as_json else print
     try:
         count = _show_all(check_apart(path, settings.store.map_size_bytes), show)
         if count and repair:
@@ -45,30 +45,36 @@ def _show_all(findings: Iterator[Finding], show: Callable[[Finding], None]) -> i
     return count
 
 
-def _show_json(finding: Finding) -> None:
-    print(json.dumps(finding._asdict(), default=repr))
+def _show_finding(finding: Finding) -> None:
+    show_json(finding._asdict())
 
 
-def make_backup(settings: Settings, target: Path) -> None:
+def make_backup(settings: Settings, target: Path, *, as_json: bool = False) -> None:
     """Print what was made. Fails, and leaves nothing, where it cannot be."""
     made = datetime.now(UTC).isoformat(timespec="seconds")
     with _telling(settings):
         manifest = backup.back_up(Path(settings.store.path), target, made=made, progress=_Progress().show)
-    print(f"{target}: {manifest.bytes} bytes, as of {made}")
+    if as_json:
+        show_json({"backup": str(target), "bytes": manifest.bytes, "made": made})
+    else:
+        print(f"{target}: {manifest.bytes} bytes, as of {made}")
 
 
-def restore_backup(settings: Settings, source: Path) -> None:
+def restore_backup(settings: Settings, source: Path, *, as_json: bool = False) -> None:
     """Print where the store that was there lies. Fails, and changes nothing, if a server runs or the backup is bad."""
     path = Path(settings.store.path)
     when = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
     with _telling(settings):
         old = backup.restore(source, path, when=when, progress=_Progress().show)
+    if as_json:
+        show_json({"store": str(path), "restored": str(source), "kept_aside": None if old is None else str(old)})
+        return
     print(f"{path}: {source} is in place; the server begins another epoch with it when it starts")
     if old is not None:
         print(f"the store that was there lies in {old}: remove it when nobody needs it")
 
 
-def show_stats(settings: Settings) -> None:
+def show_stats(settings: Settings, *, as_json: bool = False) -> None:
     """Print what the store holds, a line each."""
     with _telling(settings):
         found = backup.overview(Path(settings.store.path))
@@ -84,6 +90,9 @@ def show_stats(settings: Settings) -> None:
         "quota": settings.store.quota_bytes or "none",
         "backup": f"of {found.made}, not served yet" if found.made else "no",
     }
+    if as_json:
+        show_json({name.replace(" ", "_"): value for name, value in lines.items()})
+        return
     for name, value in lines.items():
         print(f"{name:15} {value}")
 

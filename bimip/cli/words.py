@@ -1,6 +1,8 @@
 """Words and numbers for people."""
 
+import json
 import re
+from collections.abc import Mapping
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
@@ -16,6 +18,11 @@ def payload_text(payload: bytes) -> str:
         return printable(payload.decode("utf-8"))
     except UnicodeDecodeError:
         return f"({len(payload)} bytes)"
+
+
+def show_json(told: Mapping[str, object]) -> None:
+    """For programs: one object a line."""
+    print(json.dumps(told, default=repr), flush=True)
 
 
 def duration(seconds: float) -> str:

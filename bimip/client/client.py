@@ -1,6 +1,7 @@
 """The client as programs see it. The map of the package is in its `__init__`."""
 
 import random as random_module
+import ssl
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -74,6 +75,7 @@ async def open_client(
     agent: str = AGENT,
     backoff: Backoff | None = None,
     timeout: float = 30.0,  # noqa: ASYNC109 - of each request, not of this function
+    ssl_context: ssl.SSLContext | None = None,
     connect: Connect | None = None,
     clock: Callable[[], float] = anyio.current_time,
     now: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
@@ -89,9 +91,11 @@ async def open_client(
                 around it are stripped.
     partitions  what to receive. Without any the client only sends: choose that for one that takes no events, because
                 what is not taken is not acknowledged, and the server gives such a device up after a while.
-    start, last where a device begins that has no position yet: by default where the server has it (the first device of a
-                user at what waits for them, a further one at what is new), or FIRST, HEAD, LAST with a number of entries
+    start, last where a device begins that has no position yet: by default where the server has it (the first device
+                of a user at what waits for them, a further one at what is new); or FIRST, HEAD, or LAST with a number
+                of entries
     timeout     seconds for the answer to a request, for a handshake, for a frame to be sent
+    ssl_context for wss://: whom to trust, where that are not the system's authorities
     connect, clock, now, random
                 the network, the seconds, the wall clock in milliseconds and the dice, for tests under virtual time
 
@@ -106,7 +110,7 @@ async def open_client(
             token=token,
             backoff=backoff or Backoff(),
             timeout=timeout,
-            connect=connect or websocket(timeout=timeout),
+            connect=connect or websocket(ssl_context=ssl_context, timeout=timeout),
             clock=clock,
             now=now,
             random=random or random_module.SystemRandom(),

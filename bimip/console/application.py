@@ -117,6 +117,8 @@ class Handlers:
         path = _parameter(request, "path", "such as bimip/journal")
         tree = self._tree()
         _find(tree, path)
+        if path == self._parts.own_path.partition("/")[0]:
+            raise AnswerError(409, f"{path} is the whole server", "stop it with SIGTERM, or kill what is below")
         _log.warning("an operator kills a process", path=path)
         if self._is_around(path):
             # Nobody could answer afterwards.

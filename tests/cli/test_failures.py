@@ -22,14 +22,6 @@ def test_a_failure_is_told_and_has_its_code(
     assert capsys.readouterr().err == said
 
 
-def test_who_reads_our_output_may_stop_reading(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sys.stdout", None)
-    with pytest.raises(SystemExit) as raised, telling():
-        raise BrokenPipeError
-
-    assert raised.value.code == Exit.OK
-
-
 def test_a_fault_of_this_program_keeps_its_traceback() -> None:
     with pytest.raises(ZeroDivisionError), telling():
         raise ZeroDivisionError

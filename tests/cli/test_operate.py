@@ -87,20 +87,23 @@ async def test_the_tree_as_json(capsys: pytest.CaptureFixture[str]) -> None:
     assert json.loads(capsys.readouterr().out)["children"][0]["path"] == "bimip/journal"
 
 
-async def test_the_tree_is_watched_until_the_server_goes(capsys: pytest.CaptureFixture[str]) -> None:
-    failures: list[Failure] = []
-
-    async def watch(its_settings: Settings) -> None:
-        with pytest.raises(Failure) as raised:
-            await operate.watch_tree(its_settings, every=0.05)
-        failures.append(raised.value)
-
-    async with trio.open_nursery() as nursery, server() as (its_settings, _tree):
-        nursery.start_soon(watch, its_settings)
+async def test_the_tree_is_watched_also_while_there_is_no_server(capsys: pytest.CaptureFixture[str]) -> None:
+    async with trio.open_nursery() as nursery:
+        async with server() as (its_settings, _tree):
+            nursery.start_soon(partial(operate.watch_tree, its_settings, every=0.05))
+            await trio.sleep(0.3)
         await trio.sleep(0.3)
+        nursery.cancel_scope.cancel()
 
-    assert failures[0].code is Exit.UNREACHABLE
-    assert "journal" in capsys.readouterr().out
+    assert "looking again every 0.05 s" in capsys.readouterr().out  # where there is no screen, how it ended
+
+
+async def test_the_whole_server_is_not_killed_by_its_path() -> None:
+    async with server() as (its_settings, _tree):
+        with pytest.raises(Failure, match="bimip is the whole server; stop it with SIGTERM") as raised:
+            await operate.kill(its_settings, "bimip")
+
+    assert raised.value.code is Exit.REFUSED
 
 
 async def test_a_process_is_killed(capsys: pytest.CaptureFixture[str]) -> None:

@@ -26,7 +26,7 @@ def node(path: str, *children: dict[str, Any], **fields: object) -> dict[str, An
 
 def drawn(root: dict[str, Any], *, terminal: bool = False, width: int = 200) -> str:
     out = io.StringIO()
-    Console(file=out, width=width, force_terminal=terminal, highlight=False).print(tree_lines(root))
+    Console(file=out, width=width, force_terminal=terminal, highlight=False).print(tree_lines(root, width))
     return out.getvalue()
 
 
