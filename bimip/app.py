@@ -73,6 +73,11 @@ _log = structlog.get_logger("bimip")
 
 LOGIN_BURST_SECONDS = 20.0
 """All devices of a user come back at once, and some of them twice."""
+RESERVED_FILES = 64
+"""For the store, the console and the log, of those that the system allows: health checks answer all the same."""
+LEAST_CONNECTIONS = 8
+MOST_CONNECTION_LINES = 200
+"""Of the log in a second: a flood of strangers must not fill the disk."""
 GC_THRESHOLD = 50_000
 """New objects until the collector looks at the youngest."""
 
@@ -126,7 +131,8 @@ class Server:
             self.poller,
             self.alarms,
             self.users.is_revoked,
-            lambda: current_child().grace(),
+            tell=ConnectionLog().tell,
+            grace=lambda: current_child().grace(),
         )
         self.listener = Listener(
             self.gateway.settings,
@@ -335,6 +341,25 @@ class Connections:
         self._children.start_soon(async_fn, *args)
 
 
+class ConnectionLog:
+    """Who came, was refused and left, as lines of the log: so many a second, and of the others how many there were."""
+
+    def __init__(self) -> None:
+        self._second, self._lines, self._kept_back = 0, 0, 0
+
+    def tell(self, what: str, connection: int, **more: object) -> None:
+        second = int(monotonic())
+        if second != self._second:
+            if self._kept_back:
+                _log.info("connections of which there is no line", count=self._kept_back)
+            self._second, self._lines, self._kept_back = second, 0, 0
+        if self._lines >= MOST_CONNECTION_LINES:
+            self._kept_back += 1
+            return
+        self._lines += 1
+        _log.info(what, connection=connection, **more)
+
+
 def encode(
     sent: Sequence[bytes],
     stamps: Sequence[Stamp],
@@ -428,10 +453,10 @@ async def serve(settings: Settings, lost_log_lines: Callable[[], int] = int) -> 
         surroundings = Surroundings(open_store, lost_log_lines=lost_log_lines)
         async with open_server(settings, surroundings) as server:
             settle_garbage_collector()
-            if settings.gateway.is_open_in_plaintext:
+            if settings.gateway.is_open_in_plaintext and not settings.gateway.allow_plaintext:
                 _log.warning(
                     "plain WebSocket beyond this machine: tokens and messages can be read on the way, unless a proxy "
-                    "in front speaks TLS and nobody else can reach this address",
+                    "in front speaks TLS and nobody else can reach this address: gateway.allow_plaintext says so",
                     host=settings.gateway.host,
                 )
             _log.info("serving", port=server.listener.port, console=server.console_port, store=settings.store.path)
@@ -497,6 +522,8 @@ def _certificate(settings: Settings) -> Certificate | None:
 
 def _gateway_settings(settings: Settings, certificate: Certificate | None) -> GatewaySettings:
     given, limits = settings.gateway, settings.limits
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    turning_away = min(256, max(1, files // 8))
     return GatewaySettings(
         host=given.host,
         port=given.port,
@@ -518,6 +545,8 @@ def _gateway_settings(settings: Settings, certificate: Certificate | None) -> Ga
         max_unauthenticated=limits.max_unauthenticated,
         max_unauthenticated_per_address=limits.max_unauthenticated_per_address,
         uncounted_addresses=limits.uncounted_addresses,
+        max_turning_away=turning_away,
+        max_connections=max(LEAST_CONNECTIONS, files - RESERVED_FILES - turning_away),
     )
 
 

@@ -426,12 +426,6 @@ def _contradictions(settings: Settings) -> Iterator[str]:
 
 
 def _insecurities(gateway: GatewaySettings) -> Iterator[str]:
-    if gateway.is_open_in_plaintext and not gateway.allow_plaintext:
-        yield (
-            f"gateway.host is {gateway.host!r}, where other machines could reach the server, and what they say could "
-            "be read on the way; set gateway.tls_certificate, or, where a proxy in front speaks TLS, "
-            "gateway.allow_plaintext = true"
-        )
     if gateway.tls_key and not gateway.tls_certificate:
         yield "gateway.tls_key is set without gateway.tls_certificate; allowed: both, or the certificate alone"
 

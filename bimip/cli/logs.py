@@ -2,6 +2,7 @@
 
 import logging
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TextIO, cast
@@ -12,6 +13,9 @@ from bimip.cli.log_lines import LogLines
 from bimip.config import LoggingSettings
 
 STANDARD_ERROR = 2
+REPEAT_SECONDS = 30.0
+MOST_REMEMBERED = 1000
+"""Different things that libraries say."""
 
 
 @contextmanager
@@ -45,7 +49,28 @@ def configure(settings: LoggingSettings, file: TextIO) -> None:
         cache_logger_on_first_use=True,
     )
     # Libraries speak through the standard module; of them only what is wrong matters.
-    logging.basicConfig(level=max(level, logging.WARNING), stream=file, force=True)
+    logging.basicConfig(level=max(level, logging.WARNING), handlers=[_Libraries()], force=True)
+
+
+class _Libraries(logging.Handler):
+    """Says what a library says in the format of all the rest, the same thing once in a while."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._said: dict[tuple[str, str], tuple[float, int]] = {}  # when, and how often it was kept back since
+
+    def emit(self, record: logging.LogRecord) -> None:
+        what, now = (record.name, str(record.msg)), time.monotonic()
+        last, kept_back = self._said.get(what, (-REPEAT_SECONDS, 0))
+        if now < last + REPEAT_SECONDS:
+            self._said[what] = last, kept_back + 1
+            return
+        if len(self._said) >= MOST_REMEMBERED:
+            self._said.clear()
+        self._said[what] = now, 0
+        more = {"kept_back": kept_back} if kept_back else {}
+        log = structlog.get_logger(record.name)
+        log.log(record.levelno, record.getMessage(), library=record.name, exc_info=record.exc_info, **more)
 
 
 def _ending(form: str, file: TextIO) -> list[structlog.typing.Processor]:

@@ -69,6 +69,7 @@ class Admission:
         self._connected_from: Counter[str] = Counter()
         self._unauthenticated_from: Counter[str] = Counter()
         self._devices: dict[str, list[str]] = {}  # of users; a device is there as often as it has connections
+        self._all = 0  # connections
         self._no_place = self._given_up = 0
 
     def enter(self, address: str | None, cut: Callable[[], None] = lambda: None) -> "Place":
@@ -77,6 +78,8 @@ class Admission:
         counted = self._counted(address) if address is not None else ""
         if counted:
             self._charge(counted)
+        if _is_full(self._all, settings.max_connections):
+            raise self._turned_away(503, "This server has no room for more connections right now.", PLACE_SECONDS)
         if counted and _is_full(self._unauthenticated_from[counted], settings.max_unauthenticated_per_address):
             raise self._turned_away(429, "Too many are connecting from your address right now.", soon)
         if counted and _is_full(self._connected_from[counted], settings.max_connections_per_address):
@@ -115,6 +118,7 @@ class Admission:
 
     def _begin(self, place: "Place", counted: str) -> None:
         self._unknown[place] = None
+        self._all += 1
         if counted:
             self._connected_from[counted] += 1
             self._unauthenticated_from[counted] += 1
@@ -134,6 +138,7 @@ class Admission:
         self._devices[claims.eid] = [*devices, claims.device]
 
     def _end(self, counted: str, claims: Claims | None) -> None:
+        self._all -= 1
         if counted:
             _count_down(self._connected_from, counted)
             if claims is None:

@@ -54,6 +54,7 @@ from bimip.wire.errors import WireError
 
 ABNORMAL = 1006
 NEVER_SENT = {ABNORMAL, 1015}
+ABNORMAL = 1006
 FAILED = (Close.INTERNAL_ERROR, "the server failed here; please connect again")
 GONE = (ABNORMAL, "the peer is gone")
 RECEIVE_BYTES = 64 << 10
@@ -259,6 +260,11 @@ class WebSocketConnection:
         if self._ending is None:
             self._closed_here = True
             self._end(code, reason)
+
+    @property
+    def ending(self) -> tuple[int, str]:
+        """The code and the reason that it ended with, or the code of an end without a word."""
+        return self._ending or (ABNORMAL, "")
 
     async def wait_closed(self) -> None:
         while not self._gone:

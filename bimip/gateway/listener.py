@@ -2,6 +2,7 @@
 disturbs no connection.
 """
 
+import errno
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Protocol
 
@@ -23,9 +24,30 @@ class HandlerNursery(Protocol):
     def start_soon(self, async_fn: Callable[..., Awaitable[object]], *args: object) -> None: ...
 
 
+EVERY_ADDRESS = "::"
+"""IPv4 and IPv6: where a machine has no IPv6, IPv4 alone."""
+
+
 async def open_tcp(host: str | None, port: int) -> Sequence[trio.SocketListener]:
-    """The port can be opened again at once after its listener was killed: trio sets SO_REUSEADDR."""
-    return await trio.open_tcp_listeners(port, host=host)
+    """The port can be opened again at once after its listener was killed: trio sets SO_REUSEADDR. OSError says what to
+    set.
+    """
+    try:
+        if host != EVERY_ADDRESS:
+            return await trio.open_tcp_listeners(port, host=host)
+        ipv4 = await trio.open_tcp_listeners(port, host="0.0.0.0")  # noqa: S104 - that is what was asked for
+        port = port or ipv4[0].socket.getsockname()[1]
+        try:
+            return [*ipv4, *await trio.open_tcp_listeners(port, host=host)]
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                raise
+            return ipv4
+    except OSError as error:
+        problem = (
+            f"the gateway cannot listen on {host}:{port}: {error.strerror or error}; set gateway.port or gateway.host"
+        )
+        raise OSError(error.errno, problem) from error
 
 
 class _TlsListener(trio.abc.Listener[Stream]):

@@ -5,7 +5,7 @@ after the peer was told with 1011.
 """
 
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import (
     AbstractAsyncContextManager,
     AbstractContextManager,
@@ -15,6 +15,7 @@ from contextlib import (
 )
 from dataclasses import dataclass
 from functools import cached_property, partial
+from itertools import count
 
 import trio
 import trio.abc
@@ -35,7 +36,6 @@ from bimip.wire.errors import WireError
 
 RECEIVE_BYTES = 16 << 10
 LAST_WORDS_SECONDS = 0.1
-MAX_TURNING_AWAY = 256
 """Peers that are being told that there is no place for them. More are cut without a word."""
 STOPPING = (Close.GOING_AWAY, "the server stops; please connect again")
 
@@ -44,6 +44,13 @@ Grace = Callable[[], AbstractContextManager[object]]
 Attach = Callable[[Claims, Connection, list[bytes]], Awaitable[object]]
 """Give an authenticated connection to its device, with the frames that were received already: `Hello` first, or none.
 Returns when the device runs. Raises RefusedError. Cancelled where the peer leaves in the meantime."""
+
+
+Tell = Callable[..., None]
+
+
+def say_nothing(_what: str, connection: int, **_more: object) -> None:
+    """Nobody keeps a log."""
 
 
 def brief_grace() -> AbstractContextManager[object]:
@@ -59,8 +66,14 @@ class Gateway:
     poller: Poller
     alarms: Alarms
     is_revoked: IsRevoked = lambda _claims: False
+    tell: Tell = say_nothing
+    """Told of who comes and goes: what happened, the connection's number, and more."""
     grace: Grace = brief_grace
     """Entered where a connection's task is cancelled: the time that it has to say goodbye."""
+
+    @cached_property
+    def _numbers(self) -> Iterator[int]:
+        return count(1)
 
     @cached_property
     def admission(self) -> Admission:
@@ -68,22 +81,24 @@ class Gateway:
 
     @cached_property
     def _turning_away(self) -> trio.CapacityLimiter:
-        return trio.CapacityLimiter(MAX_TURNING_AWAY)
+        return trio.CapacityLimiter(self.settings.max_turning_away)
 
     async def serve_connection(self, socket: trio.abc.Stream) -> None:
         """Returns when the socket is closed, whoever closed it. Cancelling closes it with 1001.
 
         All that stays for the life of a connection are this frame and those of its `run`.
         """
-        connection = None
+        connection, number = None, next(self._numbers)
         try:
             try:
-                place = self.admission.enter(address_of(socket), partial(end_stream, socket))
+                address = address_of(socket)
+                place = self.admission.enter(address, partial(end_stream, socket))
             except NoPlaceError as error:
+                self.tell("refused", number, status=error.status, reason=error.sentence, address=address)
                 await self._turn_away(socket, error)
                 return
             with place:
-                arrival = _Arrival(self, socket, place)
+                arrival = _Arrival(self, socket, place, partial(self.tell, connection=number))
                 connection = await arrival.open()
                 if connection is None:
                     return
@@ -98,6 +113,8 @@ class Gateway:
         finally:
             try:
                 if connection is not None:
+                    code, reason = connection.ending
+                    self.tell("closed", number, code=code, reason=reason)
                     await connection.aclose()
             finally:
                 await trio.aclose_forcefully(socket)
@@ -157,8 +174,9 @@ async def _pumping(connection: WebSocketConnection) -> AsyncIterator[None]:
 class _Arrival:
     """From the first byte until the device has its connection."""
 
-    def __init__(self, gateway: Gateway, stream: trio.abc.Stream, place: Place) -> None:
+    def __init__(self, gateway: Gateway, stream: trio.abc.Stream, place: Place, tell: Callable[..., None]) -> None:
         self._gateway = gateway
+        self._tell = tell
         self._settings = gateway.settings
         self._stream = stream
         self._fd = stream.socket.fileno() if isinstance(stream, trio.SocketStream) else -1
@@ -176,6 +194,7 @@ class _Arrival:
                     request = await self._read()
             return None if request is None else await self._answer(request)
         except RefusedOpeningError as refusal:
+            self._tell("refused", status=refusal.status, reason=refusal.sentence, address=address_of(self._stream))
             await refuse(self._stream, refusal, self._settings.close_seconds)
         except DEAD:
             pass
@@ -279,6 +298,7 @@ class _Arrival:
     async def _authenticate_and_attach(self, connection: WebSocketConnection, claims: Claims | None) -> None:
         if claims is not None:
             await self._gateway.attach(claims, connection, [])
+            self._tell_login(claims)
             return
         first = await self._first_frames(connection)
         try:
@@ -294,6 +314,10 @@ class _Arrival:
             raise RefusedError(Close.TRY_AGAIN_LATER, error.sentence) from None
         connection.admit()
         await self._gateway.attach(claims, connection, first)
+        self._tell_login(claims)
+
+    def _tell_login(self, claims: Claims) -> None:
+        self._tell("login", eid=claims.eid, device=claims.device, address=address_of(self._stream))
 
     async def _first_frames(self, connection: WebSocketConnection) -> list[bytes]:
         with trio.move_on_at(self._authenticate_until):

@@ -41,6 +41,10 @@ class GatewaySettings:
     """Of one address, kept up; 0: without limit."""
     # How many at once; 0: as many as come.
     max_devices_per_user: int = 64
+    max_connections: int = 0
+    """Beyond them a socket is answered 503: the console and the store need files too."""
+    max_turning_away: int = 256
+    """Sockets that are told so; those beyond are closed without a word."""
     max_connections_per_address: int = 1024
     max_unauthenticated: int = 2048
     max_unauthenticated_per_address: int = 128

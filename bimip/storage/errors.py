@@ -34,6 +34,6 @@ class StoreLockedError(StorageError):
 
     def __init__(self, path: str, pid: int | None) -> None:
         owner = f"process {pid}" if pid is not None else "another process"
-        super().__init__(f"{path} is in use by {owner}: stop it, or give this one a folder of its own")
+        super().__init__(f"{path} is in use by {owner}: stop it, or set store.path to a folder of its own")
         self.path = path
         self.pid = pid

@@ -99,3 +99,19 @@ def test_lines_that_were_lost_are_told_in_the_logs_own_form(
     assert [event.get("number") for event in said] == [2, None]
     assert (said[-1]["lost"], said[-1]["level"]) == (2, "warning")
     assert log.lost == 2
+
+
+def test_what_libraries_say_has_the_format_of_the_rest_and_is_not_said_again_and_again(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    logs.configure(LoggingSettings(format="json"), sys.stderr)
+    for number in range(500):
+        logging.getLogger("trio.serve_listeners").error("accept returned %s", number)
+    logging.getLogger("another").error("accept returned %s", 7)
+    events = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+
+    assert [(event["library"], event["event"]) for event in events] == [
+        ("trio.serve_listeners", "accept returned 0"),
+        ("another", "accept returned 7"),
+    ]
+    assert {event["level"] for event in events} == {"error"}

@@ -95,6 +95,8 @@ class World:
     ended: int = 0
     first_end: trio.Event = field(default_factory=trio.Event)
     scopes: list[trio.CancelScope] = field(default_factory=list)
+    told: list[tuple[str, int, dict[str, object]]] = field(default_factory=list)
+    """Of who came and went: what happened, the connection's number, and more."""
 
     async def serve(self, stream: trio.abc.Stream) -> None:
         """As a supervisor runs it: what it raises is noted, and ends nobody else."""
@@ -139,6 +141,7 @@ async def open_world(settings: GatewaySettings = SETTINGS, *, crashes: bool = Fa
     async with trio.open_nursery() as nursery:
         echo = Echo(nursery)
         poller = Poller()
+        told: list[tuple[str, int, dict[str, object]]] = []
         alarms = Alarms()
         nursery.start_soon(poller.run)
         nursery.start_soon(alarms.run)
@@ -149,10 +152,12 @@ async def open_world(settings: GatewaySettings = SETTINGS, *, crashes: bool = Fa
             now_ms=lambda: NOW_MS,
             poller=poller,
             alarms=alarms,
+            tell=lambda what, connection, **more: told.append((what, connection, more)),
         )
-        world = World(echo, gateway, nursery)
+        world = World(echo, gateway, nursery, told=told)
         yield world
         nursery.cancel_scope.cancel()
+    poller.close()
     if world.crashes and not crashes:
         raise ExceptionGroup("connections crashed", world.crashes)
 

@@ -336,3 +336,32 @@ async def test_an_address_is_a_sockets() -> None:
         await stream.aclose()
         assert address_of(stream) is None
         assert address_of(trio.testing.memory_stream_pair()[0]) is None
+
+
+def test_all_connections_together_leave_files_for_the_rest_of_the_server() -> None:
+    doors = Doors(replace(FEW, max_connections=2, max_unauthenticated=0, max_unauthenticated_per_address=0))
+    first = doors.admission.enter("192.0.2.1")
+    with first, doors.admission.enter("192.0.2.2"), pytest.raises(NoPlaceError, match="no room for more") as raised:
+        doors.admission.enter("192.0.2.3")
+    with doors.admission.enter("192.0.2.3"):
+        pass
+
+    assert raised.value.status == 503
+
+
+async def test_who_comes_and_goes_is_told_with_the_connections_number() -> None:
+    async with open_world() as world:
+        websocket = await world.connect()
+        await websocket.aclose(1000, "")
+        refused = world.dial()
+        await refused.send_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        await read_all(refused)
+        while len(world.told) < 3:
+            await trio.lowlevel.checkpoint()
+    (login, one, who), (closed, same, how), (turned_away, another, why) = world.told
+
+    assert (login, closed, turned_away) == ("login", "closed", "refused")
+    assert one == same != another
+    assert {"eid", "device", "address"} == set(who)
+    assert how["code"] == 1000
+    assert why["status"] == 426

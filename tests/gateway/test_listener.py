@@ -7,7 +7,7 @@ import trio
 import trio.testing
 from trio_websocket import open_websocket
 
-from bimip.gateway.listener import Listener
+from bimip.gateway.listener import Listener, open_tcp
 from tests.gateway.harness import PING, SETTINGS, bearer, open_world, upgrade
 
 
@@ -119,3 +119,24 @@ async def test_it_survives_to_have_no_file_descriptors_left(
         await upgrade(ours)
 
         assert choking.failures == 0
+
+
+async def test_one_setting_listens_on_ipv4_and_ipv6() -> None:
+    listeners = await open_tcp("::", 0)
+    ports = {listener.socket.getsockname()[1] for listener in listeners}
+    try:
+        for host in ("127.0.0.1", "::1"):
+            await (await trio.open_tcp_stream(host, ports.copy().pop())).aclose()
+    finally:
+        for listener in listeners:
+            await listener.aclose()
+
+    assert len(ports) == 1
+
+
+async def test_a_port_that_is_taken_names_its_setting() -> None:
+    (taken,) = await open_tcp("127.0.0.1", 0)
+    port = taken.socket.getsockname()[1]
+    with pytest.raises(OSError, match=rf"cannot listen on 127\.0\.0\.1:{port}: .*; set gateway\.port or gateway\.host"):
+        await open_tcp("127.0.0.1", port)
+    await taken.aclose()
