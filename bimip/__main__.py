@@ -1,6 +1,18 @@
 """`python -m bimip`, and the `bimip` command."""
 
-from bimip.cli.commands import main
+import sys
+
+
+def main() -> None:
+    """Of a process. The package may be installed without what its commands need: then it is the SDK alone."""
+    try:
+        from bimip.cli.commands import main as run  # noqa: PLC0415 - which may not be there
+    except ModuleNotFoundError as error:
+        if error.name != "typer":
+            raise
+        sys.exit("bimip: the commands need more than the SDK: pip install 'bimip[cli]', or 'bimip[server]'")
+    run()
+
 
 if __name__ == "__main__":
     main()

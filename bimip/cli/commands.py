@@ -4,6 +4,7 @@ Each command loads what it needs and nothing else: a client has no use for the s
 """
 # ruff: noqa: PLC0415
 
+import os
 import sys
 from functools import partial
 from pathlib import Path
@@ -96,10 +97,12 @@ def serve_server(
     ] = False,
 ) -> None:
     """Run the server until Ctrl-C or SIGTERM."""
-    from bimip.cli.serve import serve
-    from bimip.cli.settings import find_settings
-
     with telling():
+        from bimip.cli.serve import serve
+        from bimip.cli.settings import demo_settings, find_settings
+
+        if demo and config is None and "BIMIP_CONFIG" not in os.environ:
+            config = demo_settings()
         serve(find_settings(config), with_demo=demo, config=config)
 
 
@@ -112,11 +115,11 @@ def token(
     config: Config = None,
 ) -> None:
     """Sign a device's token with the configured key, and print it."""
-    from bimip.cli import tokens
-    from bimip.cli.settings import find_settings
-    from bimip.cli.words import seconds_of, show_json
-
     with telling():
+        from bimip.cli import tokens
+        from bimip.cli.settings import find_settings
+        from bimip.cli.words import seconds_of, show_json
+
         try:
             lifetime = seconds_of(ttl)
         except ValueError as error:
@@ -250,20 +253,20 @@ def check_store(
     json: Json = False,
 ) -> None:
     """Look for damage in the store of a server that is stopped."""
-    from bimip.cli.settings import find_settings
-    from bimip.cli.store import check_store as check
-
     with telling():
+        from bimip.cli.settings import find_settings
+        from bimip.cli.store import check_store as check
+
         check(find_settings(config), repair=repair, as_json=json)
 
 
 @store.command("stats")
 def store_stats(json: Json = False, config: Config = None) -> None:
     """Show what the store holds, of a running server too."""
-    from bimip.cli.settings import find_settings
-    from bimip.cli.store import show_stats
-
     with telling():
+        from bimip.cli.settings import find_settings
+        from bimip.cli.store import show_stats
+
         show_stats(find_settings(config), as_json=json)
 
 
@@ -274,10 +277,10 @@ def store_backup(
     config: Config = None,
 ) -> None:
     """Copy the store as it is now, of a running server too."""
-    from bimip.cli.settings import find_settings
-    from bimip.cli.store import make_backup
-
     with telling():
+        from bimip.cli.settings import find_settings
+        from bimip.cli.store import make_backup
+
         make_backup(find_settings(config), target, as_json=json)
 
 
@@ -288,8 +291,8 @@ def store_restore(
     config: Config = None,
 ) -> None:
     """Put a backup in the place of the store of a server that is stopped; the store that is there is kept aside."""
-    from bimip.cli.settings import find_settings
-    from bimip.cli.store import restore_backup
-
     with telling():
+        from bimip.cli.settings import find_settings
+        from bimip.cli.store import restore_backup
+
         restore_backup(find_settings(config), source, as_json=json)

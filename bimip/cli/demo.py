@@ -54,6 +54,7 @@ def next_steps(demo: Demo, program: str, config: Path | None) -> str:
 
     its_settings = f" --config {config}" if config is not None else ""
     sender = demo.token_file(ALICE, "phone")
+    again = "scripts/run" if Path("scripts/run").exists() else f"{program} serve --demo"
     return f"""
 BIMIP's demonstration: clients at {gateway_url(demo.settings)}, console at {console_url(demo.settings)}
 
@@ -72,7 +73,7 @@ Kill it in the middle, and start it again. Every device carries on where it stoo
 
   Many messages     {program} send --as {sender} {BOB} "Message" --count 100 --every 0.2
   Kill              kill -9 "$(cat {demo.folder / "server.pid"})"
-  Again             scripts/run
+  Again             {again}
 
 Ctrl-C here stops the server in order.
 """

@@ -34,6 +34,10 @@ def telling() -> Iterator[None]:
         yield
     except Failure as failure:
         leave(failure.code, str(failure))
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("bimip"):
+            raise
+        leave(Exit.FAILED, f"this command needs {error.name}, which is not installed: pip install 'bimip[server]'")
     except ConfigError as error:
         leave(Exit.SETTINGS, str(error))
     except KeyboardInterrupt:

@@ -14,6 +14,13 @@ def find_settings(config: Path | None, environ: Mapping[str, str] = os.environ) 
     return load_settings(config, environ)
 
 
+def demo_settings() -> Path:
+    """The demonstration's, as they are installed with the package; in a checkout they lie beside it."""
+    package = Path(__file__).parents[1]
+    installed = package / "share" / "demo.toml"
+    return installed if installed.exists() else package.parent / "config" / "demo.toml"
+
+
 def gateway_url(settings: Settings) -> str:
     scheme = "wss" if settings.gateway.tls_certificate else "ws"
     return f"{scheme}://{_address(settings.gateway.host)}:{settings.gateway.port}"

@@ -27,6 +27,7 @@ from bimip.domain.identity import Claims
 from bimip.domain.ids import DeviceId, Offset
 from bimip.domain.operations import Acknowledge, Address, Post, Received
 from bimip.domain.ranges import Ranges
+from bimip.domain.records import maker
 from bimip.session.close import Close
 from bimip.session.window import Window
 from bimip.users.connection import Connection
@@ -49,6 +50,8 @@ REDELIVERED_AT_ONCE = 256
 
 RECEIVED_KEPT = 256
 """Runs of messages that are known to have been received, beside all that are in flight."""
+
+_received = maker(Received)
 
 Rest = Iterator[None]
 """What is left of a request that is done in slices: one with each step."""
@@ -198,9 +201,8 @@ class Device:
         """It was sent these, and may say that they were read before it acknowledges them, or without."""
         received = self.received
         for place in places:
-            last = received[-1] if received else place
-            if last.conversation == place.conversation and last.last + 1 == place.first:
-                received[-1] = last._replace(last=place.last)
+            if received and received[-1][0] == place[0] and received[-1][2] + 1 == place[1]:
+                received[-1] = _received((place[0], received[-1][1], place[2]))
             else:
                 received.append(place)
         if len(received) > RECEIVED_KEPT:

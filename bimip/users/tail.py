@@ -7,8 +7,10 @@ from typing import NamedTuple
 
 from bimip.domain.ids import ConversationId, ConversationOffset, DeviceId, Offset, Version
 from bimip.domain.operations import Received
-from bimip.domain.records import Entry
+from bimip.domain.records import Entry, maker
 from bimip.wire.state import delta_part
+
+_received = maker(Received)
 
 MAX_ENTRIES = 256
 MAX_BYTES = 64 * 1024
@@ -23,10 +25,10 @@ class Item(NamedTuple):
 
 def add_place(places: list[Received], conversation: ConversationId, place: ConversationOffset) -> None:
     """To those before it, of which it may be the next."""
-    if places and places[-1].conversation == conversation and places[-1].last + 1 == place:
-        places[-1] = places[-1]._replace(last=place)
+    if places and places[-1][0] == conversation and places[-1][2] + 1 == place:
+        places[-1] = _received((conversation, places[-1][1], place))
     else:
-        places.append(Received(conversation, place, place))
+        places.append(_received((conversation, place, place)))
 
 
 class Run:
@@ -63,9 +65,16 @@ class Run:
     def places(self) -> list[Received]:
         """Where its messages stand in their conversations: made once for all of a user's devices."""
         if self._places is None:
-            self._places = []
-            for entry in self.entries:
-                add_place(self._places, entry.conversation, entry.conversation_offset)
+            self._places = places = []
+            first, last, where = 0, -1, ConversationId(0)
+            for _, conversation, place, *_ in self.entries:  # a call for each would cost as much as the rest of it
+                if place == last + 1 and conversation == where:
+                    last = place
+                    continue
+                if last >= 0:
+                    places.append(_received((where, first, last)))
+                first, last, where = place, place, conversation
+            places.append(_received((where, first, last)))
         return self._places
 
     def items(self) -> Iterator[Item]:
