@@ -82,6 +82,7 @@ def _fill(message: Message, value: dict[str, Any]) -> Iterator[int]:
     if not _is_large(value):
         _parse(message, value)
         return
+    _check_spellings(value, message.DESCRIPTOR)
     plain: dict[str, Any] = {}
     oneofs: set[str] = set()
     for name, found in value.items():
@@ -165,8 +166,17 @@ def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return value
 
 
+def _check_spellings(value: dict[str, Any], kind: Any) -> None:  # noqa: ANN401 - a Descriptor
+    """One field under both of its names is one field twice."""
+    fields = [field.name for name in value if (field := _field(kind, name)) is not None]
+    if len(set(fields)) != len(fields):
+        twice = next(name for name in fields if fields.count(name) > 1)
+        raise ValueError(f"{twice} stands twice in one object, under both of its spellings")
+
+
 def _check_base64(value: dict[str, Any], kind: Any) -> None:  # noqa: ANN401 - a Descriptor; upb's own is none
     """Python's decoder drops what is not of the alphabet, so what was not encoded would arrive as other bytes."""
+    _check_spellings(value, kind)
     for name, found in value.items():
         field = _field(kind, name)
         if field.type == FieldDescriptor.TYPE_BYTES and isinstance(found, str) and not _BASE64.fullmatch(found):

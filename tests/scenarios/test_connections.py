@@ -406,3 +406,32 @@ async def test_hello_tells_the_limits_who_it_is_and_the_epoch(autojump_clock: Mo
         assert first.welcome.limits.window_entries == 256
         assert first.welcome.epoch == second.welcome.epoch != 0
         assert first.welcome.server_time >= BEGIN
+
+
+async def test_an_error_stands_where_the_page_says(autojump_clock: MockClock) -> None:
+    """PROTOCOL.md, "Answers": alone in the place of Hello's answer where that asks for what cannot be had, else in a
+    Body.
+    """
+    async with open_world() as world:
+        alone = world.connect("bob", "one")
+        alone.send(ref=5, hello=pb.Hello(partitions=[pb.Position(partition="none")]))
+        (refused,) = (await alone.heard()).frames
+        wrong = world.connect("bob", "two")
+        wrong.send(ref=6, hello=pb.Hello(partitions=[at(1, (5, 3))]))
+        (invalid,) = (await wrong.heard()).frames
+        phone = await world.join("bob", "phone")
+        phone.send(ref=9, hello=pb.Hello())
+        phone.send(ref=10, fetch=pb.Fetch(kind=pb.FetchKind.LOG, partition="none"))
+        phone.peer.send(b"\xff\xff")
+        bodies = (await phone.heard()).bodies
+
+        assert refused.error is not None
+        assert (refused.error.code, refused.error.ref, refused.ref) == (pb.ErrorCode.NOT_FOUND, 5, 5)
+        assert invalid.body is not None
+        assert [(one.code, one.ref) for one in invalid.body.errors] == [(pb.ErrorCode.INVALID, 6)]
+        assert (await alone.closed(), await wrong.closed()) == (4106, 4106)
+        assert [(one.code, one.ref) for body in bodies for one in body.errors] == [
+            (pb.ErrorCode.OUT_OF_ORDER, 9),
+            (pb.ErrorCode.NOT_FOUND, 10),
+            (pb.ErrorCode.MALFORMED, 0),
+        ]

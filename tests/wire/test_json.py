@@ -199,3 +199,17 @@ def test_a_text_weighs_what_it_costs() -> None:
     assert weight_of(json.dumps({"a": [{}] * 100})) > 100
     assert weight_of(json.dumps([1] * 800)) > 100
     assert weight_of('"' + "x" * (100 << 10) + '"') > 100
+
+
+def test_one_field_under_both_of_its_spellings_is_twice_the_same() -> None:
+    fetch = {"conversation": "c1", "seq_from": "1:1", "seqFrom": "2:1"}
+    with pytest.raises(WireError, match="seq_from stands twice in one object, under both") as raised:
+        from_json(json.dumps({"ref": 7, "fetch": fetch}))
+
+    assert raised.value.ref == 7
+
+
+def test_a_large_object_with_a_field_under_both_spellings_is_refused() -> None:
+    body = {"user_offset": 1, "userOffset": 2, "devices": [{"payload": "aGk="} for _ in range(100)]}
+    with pytest.raises(WireError, match="user_offset stands twice"):
+        from_json(json.dumps({"message": body}))
