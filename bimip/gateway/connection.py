@@ -263,8 +263,9 @@ class WebSocketConnection:
 
     @property
     def ending(self) -> tuple[int, str]:
-        """The code and the reason that it ended with, or the code of an end without a word."""
-        return self._ending or (ABNORMAL, "")
+        """The code that it ended with, and why, where this side says so: what a peer writes is not for a log."""
+        code, reason = self._ending or (ABNORMAL, "")
+        return code, "" if self._peer_closed else reason
 
     async def wait_closed(self) -> None:
         while not self._gone:

@@ -1,15 +1,17 @@
 """`bimip send` and `bimip listen` against the real server, in this process, over real sockets."""
 
 import json
+import logging
 import os
 import shutil
 import signal
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import structlog
 import trio
 
 from bimip.app import Surroundings, open_server, open_store
@@ -36,6 +38,14 @@ SETTINGS = Settings(
 )
 
 MakeDevice = Callable[..., Device]
+
+
+@pytest.fixture(autouse=True)
+def _without_a_log() -> Iterator[None]:
+    """The server runs in this process, and what it logs would stand between what is printed."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    yield
+    structlog.reset_defaults()
 
 
 @asynccontextmanager
