@@ -10,7 +10,7 @@ import json
 import signal
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -41,7 +41,7 @@ def check_apart(folder: Path, map_bytes: int) -> Iterator[Finding]:
     finally:
         owner.release()
     if _may_be_opened(folder / "data.mdb"):
-        yield from _check_parts(folder, map_bytes)
+        yield from _do_parts(folder, map_bytes, [SEALS, *PARTS])
 
 
 def _flaws(path: Path) -> Iterator[Finding]:
@@ -81,19 +81,11 @@ def repair_apart(folder: Path, map_bytes: int) -> Iterator[Finding]:
             )
     finally:
         owner.release()
-    command = [sys.executable, "-m", __name__, str(folder), str(map_bytes), REPAIR]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:  # noqa: S603 - our own words
-        assert child.stdout is not None
-        for line in child.stdout:
-            told = json.loads(line)
-            yield Finding(told[0], tuple(told[1]), told[2])
-    if child.returncode:
-        raise StoreDamagedError(f"{folder}: the repair ended by {_name(child.returncode)}: restore a copy")
+    yield from _do_parts(folder, map_bytes, [REPAIR])
 
 
-def _check_parts(folder: Path, map_bytes: int) -> Iterator[Finding]:
+def _do_parts(folder: Path, map_bytes: int, left: list[str]) -> Iterator[Finding]:
     """In one process, as long as it lives; who ended it is passed over by the next."""
-    left = [SEALS, *PARTS]
     while left:
         command = [sys.executable, "-m", __name__, str(folder), str(map_bytes), *left]
         part = left[0]
@@ -121,15 +113,10 @@ def _main(folder: str, map_bytes: str, *parts: str) -> None:
     except StorageError as error:
         _tell(Finding("file", (), f"{error}: {_UNCHECKED}"))
         return
-    if parts == (REPAIR,):
-        for repaired in repair_all(store):
-            _tell(Finding(repaired.where, repaired.key, repaired.done or "stands nowhere else, and stays as it is"))
-        store.close()
-        return
     for part in parts:
         _tell(part)
         try:
-            for finding in _broken_seals(store) if part == SEALS else _check_part(store, part):
+            for finding in _WHOLE_STORE[part](store) if part in _WHOLE_STORE else _check_part(store, part):
                 _tell(finding)
         except Exception as error:  # noqa: BLE001 - garbage makes any error of whoever decodes it
             _tell(Finding(part, (), f"holds what cannot be decoded, {type(error).__name__} {error}: {_UNCHECKED}"))
@@ -140,6 +127,10 @@ def _broken_seals(store: LmdbStore) -> Iterator[Finding]:
     with store.snapshot() as view:
         for kind, key in damaged_records(store):
             yield Finding(kind.value, key, f"is not what was written: {meaning(view, kind, key)}")
+
+
+_WHOLE_STORE: dict[str, Callable[[LmdbStore], Iterator[Finding]]] = {SEALS: _broken_seals, REPAIR: repair_all}
+"""Parts that are not a look at one snapshot."""
 
 
 def _check_part(store: LmdbStore, part: str) -> Iterator[Finding]:

@@ -200,15 +200,7 @@ class LmdbFile:
         """Of which a leaf is none, as far as a look at its head tells: LMDB ends the process over such a page, also
         where only the one beside it is wanted.
         """
-        named: list[Node] = []
-        for _ in self._walk(self.meta.main, [], named):
-            pass
-        found = []
-        for tree in [_tree(node.key.decode(errors="replace"), node.data, 0) for node in named]:
-            heads = self._walk(tree, [], [], deepest=tree.depth, only_heads=True)
-            if next(heads, None) is not None:
-                found.append(tree.name)
-        return found
+        return [tree.name for tree in self.trees() if next(self._walk(tree, [], [], only_heads=True), None) is not None]
 
     def flaws(self) -> Iterator[Flaw]:
         """Whatever is wrong with any page that is in use. What it holds in memory is a bit for each page."""
@@ -331,9 +323,9 @@ class LmdbFile:
             return b""
 
     def _page(self, tree: Tree, place: Place) -> _Page:
-        self._read(place.page)
+        raw = self._read(place.page)
         self._mark(place.page)
-        return self.read_page(tree, place)
+        return self._parsed(raw, tree, place)
 
     def _check_head(self, place: Place) -> None:
         raw = self._read(place.page)
@@ -346,7 +338,10 @@ class LmdbFile:
 
     def read_page(self, tree: Tree, place: Place) -> _Page:
         """Raises BadPageError, OSError."""
-        raw = self._read(place.page)
+        return self._parsed(self._read(place.page), tree, place)
+
+    @staticmethod
+    def _parsed(raw: bytes, tree: Tree, place: Place) -> _Page:
         number, _, flags, lower, upper = _HEADER.unpack_from(raw)
         if number != place.page:
             raise BadPageError(f"says that it is page {number}")

@@ -1,6 +1,6 @@
 """What of a damaged record can be made again: from others that say the same, or because less than it does no harm.
 
-    for repair in repair_all(store): ...
+    for finding in repair_all(store): ...
 
 Only records whose seal is broken are touched, in a file whose pages are whole. What was in the others that are lost (a
 message's content, entries of a log, who sent what under which id) stands nowhere else: they stay as they are, and are
@@ -15,6 +15,7 @@ from struct import error as StructError  # noqa: N812 - the module's own name fo
 from typing import Any, NamedTuple
 
 from bimip.domain.acknowledging import state_of
+from bimip.domain.appending import payload_bytes
 from bimip.domain.chaining import STEP, extend
 from bimip.domain.cursor import START
 from bimip.domain.ids import ConversationOffset, DeviceId, Millis, Offset, Version
@@ -32,24 +33,14 @@ from bimip.domain.records import (
     Table,
     User,
 )
-from bimip.storage.checking import rows, run
+from bimip.storage.checking import Finding, rows, run
 from bimip.storage.keys import UNPACK, Kind, key_of_block, kind_of
 from bimip.storage.lmdb import LmdbStore
 
 AT_ONCE = 1000
 """Records that are written in one transaction."""
+KEPT = "stands nowhere else, and stays as it is"
 FOR_EVER = Millis((1 << 63) - 1)
-
-
-class Repair(NamedTuple):
-    """A damaged record, and what became of it."""
-
-    where: str
-    key: Key
-    done: str  # empty: it stays as it is
-
-    def __str__(self) -> str:
-        return f"{self.where} {self.key}: {self.done or 'it stands nowhere else, and stays as it is'}"
 
 
 class _Made(NamedTuple):
@@ -59,18 +50,18 @@ class _Made(NamedTuple):
     how: str
 
 
-def repair_all(store: LmdbStore) -> Iterator[Repair]:
+def repair_all(store: LmdbStore) -> Iterator[Finding]:
     """Make again what can be, and tell of each damaged record what became of it. Raises StorageError."""
     damaged = iter(list(damaged_records(store)))
     while some := list(islice(damaged, AT_ONCE)):
-        repairs: list[Repair] = []
+        repairs: list[Finding] = []
         puts: dict[Table, dict[Key, Any]] = {}
         with store.snapshot() as view:
             for kind, key in some:
                 made = _make(view, kind, key)
                 if made is not None and isinstance(kind, Table):
                     puts.setdefault(kind, {})[key] = made.record
-                repairs.append(Repair(kind.value, key, "" if made is None else made.how))
+                repairs.append(Finding(kind.value, key, KEPT if made is None else made.how))
         if puts:
             store.begin()
             try:
@@ -100,7 +91,11 @@ def meaning(view: Reader, kind: Kind, key: Key) -> str:
     if kind in _OF_A_USER:
         with suppress(DamagedRecordError):
             whose = f" of {view.get(Table.EIDS, (key[0],)) or f'user {key[0]}'}"
-    return f"{what.format(whose=whose)}{'; --repair makes it again' if kind in _MAKE else ''}"
+    return f"{what.format(whose=whose)}{'; --repair makes it again' if _can_be_made(kind, key) else ''}"
+
+
+def _can_be_made(kind: Kind, key: Key) -> bool:
+    return key[0] in _COUNTED if kind is Table.META else kind in _MAKE
 
 
 def _make(view: Reader, kind: Kind, key: Key) -> _Made | None:
@@ -203,11 +198,17 @@ def _stored(view: Reader, key: Key) -> _Made | None:
             for _, mention in run(view, Sequence.HISTORY, (conversation,)):
                 if mention.author == user:
                     total += len(view.get(Table.BODIES, (mention.stamp,)) or b"")
+                    for member in of.members if mention.addressed else ():
+                        total += payload_bytes(view.get(Table.ADDRESSED, (mention.stamp, member)) or ())
     return _Made(total, "counted again")
 
 
+_COUNTED = {"users": Table.EIDS, "devices": Table.NAMES, "conversations": Table.CONVERSATIONS}
+"""Counters, and the tables whose keys they gave."""
+
+
 def _counter(view: Reader, key: Key) -> _Made | None:
-    table = {"users": Table.EIDS, "devices": Table.NAMES, "conversations": Table.CONVERSATIONS}.get(key[0])
+    table = _COUNTED.get(key[0])
     if table is None:
         return None
     return _Made(max((number for (number,), _ in rows(view, table)), default=0), "counted again")

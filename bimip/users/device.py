@@ -27,7 +27,6 @@ from bimip.domain.identity import Claims
 from bimip.domain.ids import DeviceId, Offset
 from bimip.domain.operations import Acknowledge, Address, Post, Received
 from bimip.domain.ranges import Ranges
-from bimip.domain.records import maker
 from bimip.session.close import Close
 from bimip.session.window import Window
 from bimip.users.connection import Connection
@@ -35,6 +34,7 @@ from bimip.users.fetching import Fetching
 from bimip.users.planning import Plan, addressed_to, deliver, gap
 from bimip.users.salvage import HoleError
 from bimip.users.session import Session, StatePage
+from bimip.users.tail import join
 from bimip.users.wakeup import Wakeup
 from bimip.wire import bimip_pb2 as pb
 from bimip.wire import frames, stored
@@ -50,8 +50,6 @@ REDELIVERED_AT_ONCE = 256
 
 RECEIVED_KEPT = 256
 """Runs of messages that are known to have been received, beside all that are in flight."""
-
-_received = maker(Received)
 
 Rest = Iterator[None]
 """What is left of a request that is done in slices: one with each step."""
@@ -201,10 +199,7 @@ class Device:
         """It was sent these, and may say that they were read before it acknowledges them, or without."""
         received = self.received
         for place in places:
-            if received and received[-1][0] == place[0] and received[-1][2] + 1 == place[1]:
-                received[-1] = _received((place[0], received[-1][1], place[2]))
-            else:
-                received.append(place)
+            join(received, place)
         if len(received) > RECEIVED_KEPT:
             del received[: len(received) - max(RECEIVED_KEPT, sum(map(len, self.windows.values())))]
 

@@ -23,12 +23,16 @@ class Item(NamedTuple):
     part: bytes | None  # the message as an element of Body.messages; None: it is not in the store
 
 
-def add_place(places: list[Received], conversation: ConversationId, place: ConversationOffset) -> None:
-    """To those before it, of which it may be the next."""
-    if places and places[-1][0] == conversation and places[-1][2] + 1 == place:
-        places[-1] = _received((conversation, places[-1][1], place))
+def join(received: list[Received], more: Received) -> None:
+    """Add a run to those before it, of which it may be the next part."""
+    if received and received[-1][0] == more[0] and received[-1][2] + 1 == more[1]:
+        received[-1] = _received((more[0], received[-1][1], more[2]))
     else:
-        places.append(_received((conversation, place, place)))
+        received.append(more)
+
+
+def add_place(received: list[Received], conversation: ConversationId, place: ConversationOffset) -> None:
+    join(received, _received((conversation, place, place)))
 
 
 class Run:
