@@ -32,6 +32,7 @@ from bimip.domain.records import DamagedRecordError
 from bimip.domain.rules import Rules
 from bimip.domain.timekeeping import DAY, SECOND, Known, Timekeeper, Tolerance, known_time
 from bimip.gateway.authentication import TokenSettings, Verifier
+from bimip.gateway.connection_log import ConnectionLog
 from bimip.gateway.listener import Listener, OpenListeners, open_tcp
 from bimip.gateway.poller import Poller
 from bimip.gateway.serving import Gateway
@@ -76,8 +77,6 @@ LOGIN_BURST_SECONDS = 20.0
 RESERVED_FILES = 64
 """For the store, the console and the log, of those that the system allows: health checks answer all the same."""
 LEAST_CONNECTIONS = 8
-MOST_CONNECTION_LINES = 200
-"""Of the log in a second: a flood of strangers must not fill the disk."""
 GC_THRESHOLD = 50_000
 """New objects until the collector looks at the youngest."""
 
@@ -131,7 +130,7 @@ class Server:
             self.poller,
             self.alarms,
             self.users.is_revoked,
-            tell=ConnectionLog().tell,
+            tell=ConnectionLog(_log.info, monotonic).tell,
             grace=lambda: current_child().grace(),
         )
         self.listener = Listener(
@@ -339,25 +338,6 @@ class Connections:
     def start_soon(self, async_fn: Callable[..., Awaitable[object]], *args: object) -> None:
         assert self._children is not None
         self._children.start_soon(async_fn, *args)
-
-
-class ConnectionLog:
-    """Who came, was refused and left, as lines of the log: so many a second, and of the others how many there were."""
-
-    def __init__(self) -> None:
-        self._second, self._lines, self._kept_back = 0, 0, 0
-
-    def tell(self, what: str, connection: int, **more: object) -> None:
-        second = int(monotonic())
-        if second != self._second:
-            if self._kept_back:
-                _log.info("connections of which there is no line", count=self._kept_back)
-            self._second, self._lines, self._kept_back = second, 0, 0
-        if self._lines >= MOST_CONNECTION_LINES:
-            self._kept_back += 1
-            return
-        self._lines += 1
-        _log.info(what, connection=connection, **more)
 
 
 def encode(
