@@ -4,6 +4,7 @@
 * `failures.py`     one line for what went wrong, and the exit codes
 * `settings.py`     which settings a command works with
 * `serve.py`        the server, `demo.py` what the demonstration needs, `logs.py` how it logs, `log_lines.py` to where
+* `output.py`       what is printed, or lost where it cannot be
 * `tokens.py`       signing a device's token
 * `devices.py`      `send` and `listen`: being a device, over the SDK
 * `store.py`        `check`, `stats`, `backup` and `restore`: the store on the disk

@@ -9,6 +9,7 @@
     admission.py        how many at once: by user, by address, unauthenticated (only counting)
     opening.py          the opening handshake's bytes (sans-IO)
     framing.py          WebSocket frames: bytes in, messages out; limits within one message (sans-IO)
+    connection_log.py   who came, was refused and left, as so many lines a second
     tls.py              the certificate, and its renewal
     wire.py             the little that this floor needs of the codec
     settings.py         what an operator can set
