@@ -18,10 +18,10 @@ A store is only ever as new as the file that lies there. A mark beside it tells 
 copy that `bimip store backup` made says within that it is one (backup.py). The journal begins another epoch where what
 it finds is older.
 
-Damage. Each value carries a seal (seals.py), and what does not fit is said once (damage.py). LMDB believes its pages, so
-the file is looked at before it is mapped, by a reader of our own (lmdb_file.py), and a tree with a damaged page is read
-by that one from then on (guarded.py). `bimip store check` (checking.py, in processes apart: check_apart.py) tells what is
-wrong, and repairing.py makes again what other records tell.
+Damage. Each value carries a seal (seals.py), and what does not fit is said once (damage.py). LMDB believes its pages,
+so the file is looked at before it is mapped, by a reader of our own (lmdb_file.py), and a tree with a damaged page is
+read by that one from then on (guarded.py). `bimip store check` (checking.py; check_apart.py, in other processes) tells
+what is wrong, and repairing.py makes again what other records tell.
 
 Why LMDB: a reader costs a microsecond, never waits, and sees one consistent state; a commit is two synced writes and
 no log to replay, so a start after a crash takes no time; it is one file and no process to look after. What it asks for

@@ -114,6 +114,13 @@ class GuardedCursor:
         self._at = len(self._leaf.nodes) - 1
         return self._at >= 0 or self._go_back()
 
+    def is_near_damage(self, key: bytes) -> bool:
+        """Whether the leaf of that key, or one beside it, is damaged: what LMDB may touch to remove the key."""
+        leaf = self._leaf_of(key)
+        beside = [] if leaf.high is None else [self._leaf_of(leaf.high)]
+        beside += [] if leaf.low is None else [self._leaf_of(leaf.low, before=True)]
+        return any(one.is_damaged for one in (leaf, *beside))
+
     def _go_on(self) -> bool:
         """To the first key of the leaves behind this one."""
         while (high := self._leaf.high) is not None:

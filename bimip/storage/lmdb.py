@@ -257,7 +257,7 @@ class _Snapshot:
         try:
             return trees.read(self._transaction, key, after, limit)
         except _DAMAGED as error:
-            if self._begin_again(trees.newest) or self._begin_again(trees.full):
+            if self._begin_again(trees.full) or self._begin_again(trees.newest):  # heads hold more, so they come last
                 return self.read(sequence, key, after, limit=limit)
             raise self._failed(error, sequence, key) from error
         except lmdb.Error as error:
@@ -273,13 +273,20 @@ class _Snapshot:
         try:
             return trees.find(self._transaction, key, low, high, limit, reverse=reverse)
         except _DAMAGED as error:
-            if self._begin_again(trees.newest) or self._begin_again(trees.full):
+            if self._begin_again(trees.full) or self._begin_again(trees.newest):  # heads hold more, so they come last
                 return self.find(index, key, low, high, limit=limit, reverse=reverse)
             raise self._failed(error, index, key) from error
         except lmdb.Error as error:
             raise self._failed(error, index, key) from error
         except BrokenSealError:
             raise self._broken(index, key) from None
+
+    def is_near_damage(self, table: Table, keys: list[Key]) -> bool:
+        """Whether one of these lies in a damaged leaf, or beside one. Of a tree under guard."""
+        if not keys:
+            return False
+        with self._transaction.cursor(self._databases.tables[table]) as cursor:
+            return any(cursor.is_near_damage(PACK_KEY[table](key)) for key in keys)
 
     def _broken(self, kind: Kind, key: Key) -> StoreDamagedError:
         self._damage.note(f"{kind.value} {key}")
@@ -415,14 +422,21 @@ class LmdbStore:
         self._broken = False
 
     def _refuse_to_remove(self, changes: Changes) -> None:
-        """From a tree under guard: LMDB would go from one leaf to the next, or put two together."""
-        databases, guarded = self._databases, self._guard.trees
-        removed: list[Kind] = [table for table, rows in changes.puts.items() if None in rows.values()]
-        for kind in (*removed, *(kind for kind, _ in changes.cuts), *(kind for kind, _ in changes.trims)):
-            if not guarded.keys().isdisjoint(databases.of(kind)):
-                raise StoreDamagedError(
-                    f"nothing is removed from {kind.value}, whose pages are damaged: put a copy back"
-                )
+        """From a tree under guard, where LMDB would go from one leaf to the next, or put two together."""
+        refused: list[str] = []
+        for sequence, _ in changes.cuts:
+            refused += [sequence.value] if self._is_guarded(sequence) else []
+        for index, _ in changes.trims:
+            refused += [index.value] if self._is_guarded(index) else []
+        with self.snapshot() as view:
+            for table, rows in changes.puts.items():
+                gone = [key for key, record in rows.items() if record is None] if self._is_guarded(table) else []
+                refused += [table.value] if view.is_near_damage(table, gone) else []
+        if refused:
+            raise StoreDamagedError(f"nothing is removed near damaged pages of {refused[0]}: put a copy back")
+
+    def _is_guarded(self, kind: Kind) -> bool:
+        return not self._guard.trees.keys().isdisjoint(self._databases.of(kind))
 
     def _write(self, transaction: "lmdb.Transaction[bytes]", databases: _Databases, changes: Changes) -> None:
         heads: list[tuple[bytes, bytes]] = []

@@ -1,5 +1,6 @@
 """A tree under guard is read as LMDB reads it; keys under a damaged page are missing, and nothing else."""
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, Self
 
@@ -8,7 +9,11 @@ import pytest
 import trio
 from trio.testing import MockClock
 
+from bimip.domain.records import Changes, Table
+from bimip.storage.errors import StoreDamagedError
 from bimip.storage.guarded import GuardedTransaction
+from bimip.storage.keys import UNPACK
+from bimip.storage.lmdb import LmdbStore
 from bimip.storage.lmdb_file import BRANCH, LmdbFile, Place
 from tests.storage.test_damage_campaign import MAP_BYTES, PAGE, write
 
@@ -114,3 +119,23 @@ def test_the_look_at_heads_names_the_tree_of_a_leaf_that_is_none(folder: Path, t
 
     assert before == []
     assert after == ["bodies"]
+
+
+def test_records_are_removed_but_for_those_near_a_damaged_page(folder: Path, tmp_path: Path) -> None:
+    """Acknowledgements remove a row each: all of them would be refused for one page's sake."""
+    by_place = sorted(leaves(folder, "seen"), key=lambda leaf: min(leaf[1]))
+    assert len(by_place) > 3
+    (page, lost), (_, beside), *_, (_, far) = by_place
+    zero(folder, tmp_path, page)
+    store = LmdbStore(tmp_path, map_bytes=MAP_BYTES)
+    for keys, is_refused in ((lost, True), (beside, True), (far, False)):
+        key = UNPACK[Table.SEEN](min(keys))
+        store.begin()
+        with pytest.raises(StoreDamagedError, match="near damaged pages of seen") if is_refused else nullcontext():
+            store.apply(Changes(puts={Table.SEEN: {key: None}}))
+            store.commit()
+        store.abort()
+    with store.snapshot() as view:
+        assert view.get(Table.SEEN, UNPACK[Table.SEEN](min(far))) is None
+        assert view.get(Table.SEEN, UNPACK[Table.SEEN](min(beside))) is not None
+    store.close()
