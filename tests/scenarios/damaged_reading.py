@@ -65,6 +65,7 @@ async def _read_all(folder: str) -> dict[str, Any]:
 async def _read(client: Client) -> dict[str, Any]:
     messages: list[tuple[int | None, str]] = []
     gaps: list[tuple[int, int]] = []
+    errors: list[str] = []
     code = 0
     try:
         welcome = await client.hello(at(0))
@@ -73,9 +74,10 @@ async def _read(client: Client) -> dict[str, Any]:
             heard = await client.heard()
             messages += [(one.user_offset, one.payload.decode(errors="replace")) for one in heard.messages]
             gaps += [(first, last) for first, last, _ in heard.gaps]
+            errors += [error.message for error in heard.errors]
             if not heard.ranges:
                 break
             client.send(signal=pb.Signal(status=pb.MessageStatus.DELIVERED, partition="chat", upto=heard.ranges[-1][1]))
     except (ConnectionClosedError, trio.TooSlowError, AssertionError):
         code = client.peer.connection.closed[0] if client.peer.connection.closed else -1
-    return {"messages": messages, "gaps": gaps, "code": code}
+    return {"messages": messages, "gaps": gaps, "errors": errors, "code": code}

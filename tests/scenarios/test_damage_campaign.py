@@ -99,6 +99,7 @@ def verdict(told: dict[str, Any], harmed: set[tuple[str, int]] | None, *, said: 
         if missing and not said:
             wrong.append(f"{user}: {missing} did not come, and the check says nothing")
         if harmed is not None:
+            wrong += [f"{user} was refused: {error}" for error in found["errors"]]
             mine = {offset for one, offset in harmed if one == user}
             wrong += [f"{user} {offset} is healthy and did not come" for offset in missing - mine]
             wrong += [f"{user} {offset} neither came nor is a gap" for offset in missing - gaps]
