@@ -64,7 +64,8 @@ def line_of(event: Event) -> Line:  # noqa: PLR0911 - one return for each kind o
             who = f"{event.identity.eid}/{event.identity.device}"
             return Line("●", "green", printable(f"connected as {who}"), f"newest: {heads}" if heads else "")
         case Disconnected():
-            then = "trying again" if event.will_retry else "not trying again"
+            when = f" in {event.retry_in:.0f} s" if event.retry_in and event.retry_in >= 1 else ""
+            then = f"trying again{when}" if event.will_retry else "not trying again"
             return Line("○", "yellow", f"disconnected ({event.code} {printable(event.reason)}): {then}")
         case EpochChanged():
             return Line(

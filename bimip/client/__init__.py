@@ -35,6 +35,7 @@ The map, from what programs see down to the socket:
       receipts.py    the copy of who received and read what
       requests.py    questions and their answers, by ref
     store.py       the SQLite file
+    arguments.py   what programs pass, looked at first
     frames.py      payload <-> frame; wire/ is generated (betterproto2)
     transport.py   a WebSocket on anyio
 
@@ -44,7 +45,16 @@ It imports `domain`, `session` and its own `wire`, no floor of the server.
 from bimip.client import errors, events
 from bimip.client.backoff import Backoff
 from bimip.client.client import Client, Fetched, open_client
-from bimip.client.errors import ClientError, DuplicateId, NotConnected, Refused, Stopped, StoreError, TimedOut
+from bimip.client.errors import (
+    ClientError,
+    DuplicateId,
+    InvalidArgument,
+    NotConnected,
+    Refused,
+    Stopped,
+    StoreError,
+    TimedOut,
+)
 from bimip.client.wire.bimip import ErrorCode, FetchKind, GapReason, Message, Start
 
 __all__ = [
@@ -56,6 +66,7 @@ __all__ = [
     "FetchKind",
     "Fetched",
     "GapReason",
+    "InvalidArgument",
     "Message",
     "NotConnected",
     "Refused",

@@ -1,5 +1,6 @@
 """The client as programs see it. The map of the package is in its `__init__`."""
 
+import logging
 import random as random_module
 import ssl
 import time
@@ -14,12 +15,14 @@ import anyio
 import anyio.lowlevel
 import betterproto2
 
+from bimip.client.arguments import a_number, a_text
 from bimip.client.backoff import Backoff
 from bimip.client.bell import Bell
 from bimip.client.device import Device
 from bimip.client.errors import (
     ClientError,
     ConnectFailed,
+    InvalidArgument,
     NotConnected,
     ProtocolViolation,
     Stopped,
@@ -28,7 +31,7 @@ from bimip.client.errors import (
     leaves,
 )
 from bimip.client.events import Disconnected, Event, Identity, SendRefused, Sent
-from bimip.client.frames import Payload
+from bimip.client.frames import Payload, checked
 from bimip.client.inbox import Beginning
 from bimip.client.link import End, Link
 from bimip.client.outbox import refusal
@@ -38,6 +41,7 @@ from bimip.client.wire.bimip import (
     Body,
     Fetch,
     FetchKind,
+    Hello,
     Logout,
     Message,
     PingPong,
@@ -47,7 +51,10 @@ from bimip.client.wire.bimip import (
     TokenAuthorityAction,
 )
 from bimip.client.wire.bimip import Identity as WireIdentity
+from bimip.client.wire.bimip import Position as WirePosition
 from bimip.session.close import Close, may_reconnect
+
+_log = logging.getLogger("bimip.client")
 
 AGENT = "bimip-python"
 LEAVE_TIMEOUT = 2.0
@@ -94,14 +101,18 @@ async def open_client(
     start, last where a device begins that has no position yet: by default where the server has it (the first device
                 of a user at what waits for them, a further one at what is new); or FIRST, HEAD, or LAST with a number
                 of entries
-    timeout     seconds for the answer to a request, for a handshake, for a frame to be sent
+    timeout     seconds, more than 0: for the answer to a request, for a handshake, for a frame to be sent
     ssl_context for wss://: whom to trust, where that are not the system's authorities
     connect, clock, now, random
                 the network, the seconds, the wall clock in milliseconds and the dice, for tests under virtual time
 
     When the block ends, the event that was taken last counts as done. When it ends with an exception, it does not.
     The block does not wait for the outbox: what is unsent then goes out when the file is opened again.
+
+    Raises InvalidArgument for values that cannot be, StoreError where the file cannot be used. What goes on is logged
+    under the name `bimip.client`.
     """
+    _check_settings(partitions, start, last, agent, timeout)
     store = Store(path)
     try:
         client = Client(
@@ -158,6 +169,7 @@ class Client:
         self._link: Link | None = None  # while connected
         self._failure: ClientError | None = None
         self._finished = False
+        self._failed_attempts = 0  # in a row
         self._logging_out = False
         self._state_changed = Bell()  # connected, disconnected or stopped
 
@@ -206,16 +218,20 @@ class Client:
         It is on disk then and is sent, in order, whenever there is a connection, until it is answered.
         `fields` are others of Message: reply_to, devices, encryption_type, mentions, seq …
         The same id again while the first waits is no second message; with other content it raises DuplicateId.
+        Raises InvalidArgument for values that their fields cannot hold, StoreError where the file fails.
         """
-        message = Message(
-            id=id or f"{self._random.getrandbits(128):032x}",
-            to=WireIdentity(eid=to),
-            type=type,
-            timestamp=self._now(),
-            payload=payload,
-            partition=partition,
-            **fields,
-        )
+        try:
+            message = Message(
+                id=id or f"{self._random.getrandbits(128):032x}",
+                to=WireIdentity(eid=to),
+                type=type,
+                timestamp=self._now(),
+                payload=payload,
+                partition=partition,
+                **fields,
+            )
+        except TypeError as problem:
+            raise InvalidArgument(f"no field of a message: {problem}") from None
         self._device.outbox.put(message)
         return message.id
 
@@ -231,8 +247,8 @@ class Client:
     ) -> Sent:
         """`send_nowait`, and wait until the server has it on disk, over as many connections as that takes.
 
-        Raises Refused, or what stopped the client. Cancelled or stopped, the message stays in the outbox and is
-        sent all the same; its answer then comes as an event.
+        Raises Refused, what `send_nowait` raises, or what stopped the client. Cancelled or stopped, the message stays
+        in the outbox and is sent all the same; its answer then comes as an event.
         """
         message_id = self.send_nowait(to, payload, type=type, partition=partition, id=id, **fields)
         if self._failure is not None:
@@ -265,7 +281,10 @@ class Client:
             await self._device.changed.wait()
 
     def acknowledge(self, partition: str, offsets: Sequence[int]) -> None:
-        """These were received by other means, such as `fetch`: they will not come as events."""
+        """These were received by other means, such as `fetch`: they will not come as events.
+
+        Raises InvalidArgument for a partition of which this client has no position, and for what is no offset.
+        """
         self._device.inbox.acknowledge(partition, offsets)
         self._device.changed.ring()
 
@@ -273,15 +292,22 @@ class Client:
         """Everything in the conversation up to and with this conversation offset has been read.
 
         It is remembered and told again until the server has it, also when there is no connection now.
-        A name with an @ is a peer, unless `is_peer` says otherwise.
+        A name with an @ is a peer, unless `is_peer` says otherwise. Raises InvalidArgument for what is no name or no
+        offset.
         """
+        a_text("conversation_or_peer", conversation_or_peer)
+        a_number("upto", upto)
         peer = "@" in conversation_or_peer if is_peer is None else is_peer
         self._device.read(ReadMark(conversation_or_peer, peer, upto), connected=self.connected)
         await anyio.lowlevel.checkpoint()
 
     def receipts(self, conversation: str, conversation_offset: int) -> dict[str, dict[str, int]]:
-        """By member: when the message was "delivered", "read" and "played", as far as it was."""
-        return self._device.book.of(conversation, conversation_offset)
+        """By member: when the message was "delivered", "read" and "played", as far as it was: milliseconds.
+
+        Raises InvalidArgument for what is no name or no offset.
+        """
+        a_text("conversation", conversation)
+        return self._device.book.of(conversation, a_number("conversation_offset", conversation_offset))
 
     # Asking.
 
@@ -303,7 +329,8 @@ class Client:
         """Look into the log. It moves no position: what is fetched also comes as an event (but see `acknowledge`).
 
         `offset` is where to begin; without one where this connection's last fetch ended.
-        Raises Refused, TimedOut, NotConnected. Cancelling it drops the answer.
+        Raises Refused, TimedOut, NotConnected, and InvalidArgument for values that cannot be sent. Cancelling it drops
+        the answer.
         """
         fetch = Fetch(
             kind=kind,
@@ -325,7 +352,8 @@ class Client:
 
     async def history(self, conversation: str, before: int | None = None, limit: int = 50) -> list[Message]:
         """The newest messages of a conversation in front of a conversation offset, oldest first."""
-        newest = (BEYOND_ANY_OFFSET if before is None else before) - 1
+        newest = BEYOND_ANY_OFFSET if before is None else a_number("before", before, least=0)
+        newest -= 1
         if newest < 1:
             return []
         fetched = await self.fetch(
@@ -346,7 +374,7 @@ class Client:
 
     async def refresh_token(self, token: str) -> None:
         """Replace the token of this connection and of the next ones. Raises Refused if it is not accepted."""
-        token = token.strip()
+        token = a_text("token", token).strip()
         await self._ask(TokenAuthority(action=TokenAuthorityAction.REFRESH, token=token), TokenAuthority)
         if not callable(self._token):
             self._token = token
@@ -367,6 +395,7 @@ class Client:
         self._finish(None)
 
     async def _ask(self, request: Payload, answer: type[_Answer]) -> _Answer:
+        checked(request)
         try:
             with anyio.fail_after(self._timeout):
                 await self.wait_connected()
@@ -391,15 +420,17 @@ class Client:
             while True:
                 begun = self._clock()
                 end = await self._connect_once()
-                if not self._goes_on(end):
-                    return
                 attempt = 0 if self._clock() - begun >= self._backoff.steady else attempt
-                await anyio.sleep(self._backoff.delay(attempt, self._random))
+                # What the server names is the least; the draw on top of it spreads those who were told the same.
+                wait = end.retry_after + self._backoff.delay(attempt, self._random)
+                if not self._goes_on(end, wait):
+                    return
+                await anyio.sleep(wait)
                 attempt += 1
-        except* StoreError as group:
+        except* (StoreError, InvalidArgument) as group:
             self._finish(leaves(group)[0])
 
-    def _goes_on(self, end: End) -> bool:
+    def _goes_on(self, end: End, wait: float) -> bool:
         """A connection has ended: whether there is to be another."""
         if self._finished:
             return False
@@ -407,8 +438,9 @@ class Client:
             self._finish(None)
             return False
         retry = end.may_retry or self._has_other_token(end)
-        self._disconnected(end, will_retry=retry)
+        self._disconnected(end, wait if retry else None)
         if not retry:
+            _log.warning("it does not connect again: %d %s", end.code, end.reason)
             self._finish(Stopped(end.code, end.reason))
         return retry
 
@@ -432,18 +464,28 @@ class Client:
 
     def _current_token(self) -> str:
         """Without the line end that a file or a secret of the surroundings put behind it."""
-        return (self._token() if callable(self._token) else self._token).strip()
+        return a_text("token", self._token() if callable(self._token) else self._token).strip()
 
     def _set_link(self, link: Link | None) -> None:
+        if link is not None:
+            self._failed_attempts = 0
+            identity = self.identity
+            _log.info("connected to %s as %s/%s", self._url, *((identity.eid, identity.device) if identity else ()))
         self._link = link
         self._state_changed.ring()
         self._device.changed.ring()
 
-    def _disconnected(self, end: End, *, will_retry: bool) -> None:
-        """Attempts that fail one after the other are one event, while it has not been taken."""
+    def _disconnected(self, end: End, retry_in: float | None) -> None:
+        """Attempts that fail in a row are one event while it has not been taken, and one line of the log."""
         inbox = self._device.inbox
-        if not (will_retry and isinstance(inbox.last_told(), Disconnected)):
-            inbox.tell(Disconnected(end.code, end.reason, will_retry))
+        event = Disconnected(end.code, end.reason, retry_in is not None, retry_in)
+        if retry_in is None:
+            inbox.tell(event)
+        else:
+            self._failed_attempts += 1
+            level = logging.INFO if self._failed_attempts == 1 else logging.DEBUG
+            _log.log(level, "no connection: %d %s; the next attempt is in %.1f s", end.code, end.reason, retry_in)
+            inbox.tell_instead(event)
         self._device.changed.ring()
 
     def _finish(self, failure: ClientError | None) -> None:
@@ -467,6 +509,16 @@ class Client:
 
 def _end_of(failed: ConnectFailed) -> End:
     if failed.code:
-        return End(failed.code, failed.reason, may_reconnect(failed.code))
+        return End(failed.code, failed.reason, may_reconnect(failed.code), failed.retry_after)
     # Without a close code it is the answer of whatever stands in between, such as a proxy during an update.
-    return End(failed.status or CUT, failed.reason, may_retry=not failed.final)
+    return End(failed.status or CUT, failed.reason, not failed.final, failed.retry_after)
+
+
+def _check_settings(partitions: Sequence[str], start: Start, last: int, agent: str, timeout: object) -> None:
+    """Raises InvalidArgument for what no Hello can hold."""
+    if isinstance(partitions, str | bytes):
+        raise InvalidArgument(f"partitions is a sequence of names, such as ({partitions!r},)")
+    if not isinstance(timeout, int | float) or not timeout > 0:
+        raise InvalidArgument(f"timeout is a number of seconds, more than 0, not {timeout!r}")
+    positions = [WirePosition(partition=name, start=start, last=last) for name in partitions]
+    checked(Hello(partitions=positions, agent=agent))

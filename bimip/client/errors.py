@@ -5,6 +5,7 @@ ClientError
 ├── Stopped             the client gave up: the server closed with a code that asks for somebody to act
 ├── NotConnected        there is no connection, or it was cut before the answer came
 ├── TimedOut            no answer within the request timeout
+├── InvalidArgument     a method was given what no field holds, or what cannot be: nothing was done
 ├── DuplicateId         this message id waits in the outbox with other content
 ├── StoreError          the file cannot be used: it is open elsewhere, or belongs to somebody else
 └── TransportError      (below the client: they end a connection, and it reconnects)
@@ -55,6 +56,10 @@ class TimedOut(ClientError):
     """No answer came in time: whether the request had an effect is unknown."""
 
 
+class InvalidArgument(ClientError, ValueError):
+    """A method was given a value that cannot be sent or stored: nothing was done."""
+
+
 class DuplicateId(ClientError):
     """Another message with this id is in the outbox."""
 
@@ -71,14 +76,18 @@ class ConnectFailed(TransportError):
     """No connection came to be.
 
     `status` is the HTTP status when the server refused the handshake, else 0; `code` the close code that the server
-    named with it, else 0. `final` says that no server was asked, since the URL is none.
+    named with it, else 0; `retry_after` how many seconds it asked to wait. `final` says that no server was asked,
+    since the URL is none.
     """
 
-    def __init__(self, reason: str, *, status: int = 0, code: int = 0, final: bool = False) -> None:
+    def __init__(
+        self, reason: str, *, status: int = 0, code: int = 0, retry_after: float = 0.0, final: bool = False
+    ) -> None:
         super().__init__(reason)
         self.reason = reason
         self.status = status
         self.code = code
+        self.retry_after = retry_after
         self.final = final
 
 

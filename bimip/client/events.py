@@ -78,9 +78,14 @@ class Connected:
 
 @dataclass(frozen=True, slots=True)
 class Disconnected:
-    code: int
+    """There is no connection: it ended, or an attempt failed. Attempts that fail in a row are one event while it waits
+    to be taken, with what was told of the last one.
+    """
+
+    code: int  # a close code (bimip.session.close), or an HTTP status where the opening was refused
     reason: str
     will_retry: bool
+    retry_in: float | None = None  # seconds until the next attempt, counted from when this was told
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import betterproto2
 
-from bimip.client.errors import ProtocolViolation
+from bimip.client.errors import InvalidArgument, ProtocolViolation
 from bimip.client.wire.bimip import (
     Body,
     ErrorMessage,
@@ -45,6 +45,22 @@ def encode(payload: Payload, ref: int = 0) -> bytes:
     scheme = MessageScheme(route=route, ref=ref)
     setattr(scheme, name, payload)
     return bytes(scheme)
+
+
+def checked(message: betterproto2.Message) -> bytes:
+    """Encode what a program composed. Raises InvalidArgument where a field holds what its type cannot.
+
+    The codec writes some of that all the same, such as a number that is too large: a frame with it would be refused
+    whole, whatever else is in it, on each connection.
+    """
+    try:
+        encoded = bytes(message)
+        faithful = type(message).parse(encoded) == message
+    except Exception as problem:  # as in `decode`
+        raise InvalidArgument(f"{type(message).__name__} cannot be encoded: {problem}") from problem
+    if not faithful:
+        raise InvalidArgument(f"{type(message).__name__} holds a value that its field cannot hold: {message}")
+    return encoded
 
 
 def decode(frame: bytes) -> Frame:

@@ -17,9 +17,10 @@ No decision in here waits, so nothing interleaves with it.
 
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from bimip.client.errors import ProtocolViolation, StoreError
+from bimip.client.arguments import a_number
+from bimip.client.errors import InvalidArgument, ProtocolViolation, StoreError
 from bimip.client.events import EpochChanged, Event, GapFound, Identity, Received
 from bimip.client.store import Store
 from bimip.client.wire.bimip import Body, Gap, Hello, LogState, Message, OffsetRange, Turn
@@ -155,8 +156,12 @@ class Inbox:
         for event in events:
             self._add(Item(event, news=True, answered=answered))
 
-    def last_told(self) -> Event | None:
-        return self._queue[-1].event if self._queue else None
+    def tell_instead(self, event: Event) -> None:
+        """`tell`, but in the place of one of its kind that was told last and waits to be taken."""
+        if self._queue and type(self._queue[-1].event) is type(event):
+            self._queue[-1] = replace(self._queue[-1], event=event)
+        else:
+            self.tell(event)
 
     # Acknowledging.
 
@@ -302,10 +307,10 @@ class Inbox:
 
     def acknowledge(self, partition: str, offsets: Iterable[int]) -> None:
         """The application got these by other means (Fetch, a peer)."""
+        single = tuple(Offset(a_number("offsets", offset)) for offset in offsets)
         track = self._tracks.get(partition)
         if track is None:
-            raise ValueError(f"{partition!r} is none of this client's partitions, or it was never connected")
-        single = tuple(Offset(offset) for offset in offsets)
+            raise InvalidArgument(f"{partition!r} is none of this client's partitions, or it was never connected")
         track.seen, _ = track.seen.hold(single)
         track.taken, _ = track.taken.hold(single)
         track.owes_single += single

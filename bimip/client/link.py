@@ -1,5 +1,6 @@
 """One connection of a device, from Hello to its end: the tasks that carry frames and watch the clock."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -8,7 +9,7 @@ import anyio
 from bimip.client.device import Device
 from bimip.client.errors import ConnectionClosed, ProtocolViolation, TransportError, leaves
 from bimip.client.frames import decode
-from bimip.client.transport import CUT, Connection
+from bimip.client.transport import CUT, LONGEST_NAMED_WAIT, Connection
 from bimip.client.wire.bimip import ErrorMessage, Hello
 from bimip.session.close import Close, may_reconnect
 
@@ -18,6 +19,8 @@ ACK_DELAY = 0.05
 ACK_AT_MOST = 64
 """Events taken without an ack: a quarter of the server's window, so that it never runs dry."""
 
+_AGAIN_IN = re.compile(r"again in ([0-9]{1,9}) seconds?\b")
+
 
 @dataclass(frozen=True, slots=True)
 class End:
@@ -26,6 +29,7 @@ class End:
     code: int
     reason: str
     may_retry: bool
+    retry_after: float = 0.0  # seconds that the server asked to wait
 
 
 class Link:
@@ -149,9 +153,15 @@ class Link:
 
 def _end_of(error: TransportError) -> End:
     if isinstance(error, ConnectionClosed):
-        return End(error.code, error.reason, may_reconnect(error.code))
+        return End(error.code, error.reason, may_reconnect(error.code), _named_wait(error))
     # We end it, and a new connection starts at our position: that heals what a lost or doubled frame broke.
     return End(Close.PROTOCOL_ERROR, str(error), may_retry=True)
+
+
+def _named_wait(closed: ConnectionClosed) -> float:
+    """The reason of 1013 says when to come again."""
+    named = _AGAIN_IN.search(closed.reason) if closed.code == Close.TRY_AGAIN_LATER else None
+    return min(float(named[1]), LONGEST_NAMED_WAIT) if named else 0.0
 
 
 def _ours(code: int) -> int:

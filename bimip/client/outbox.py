@@ -13,6 +13,7 @@ import anyio
 from bimip.client.bell import Bell
 from bimip.client.errors import ClientError, DuplicateId, Refused
 from bimip.client.events import SendRefused, Sent
+from bimip.client.frames import checked
 from bimip.client.store import Row, Store
 from bimip.client.wire.bimip import ErrorCode, ErrorMessage, HelloResult, Message, Signal
 
@@ -55,8 +56,11 @@ class Outbox:
         self.changed = Bell()
 
     def put(self, message: Message) -> None:
-        """Raises DuplicateId if another message with this id is waiting; the same one again is no change."""
-        encoded = bytes(message)
+        """Raises DuplicateId if another message with this id is waiting; the same one again is no change.
+
+        Raises InvalidArgument for what cannot be encoded.
+        """
+        encoded = checked(message)
         row = self._store.row(message.id)
         if row is None:
             self._store.put(message.id, encoded)
@@ -106,13 +110,17 @@ class Outbox:
     # What one connection does with it.
 
     def begin(self) -> None:
-        """A new connection: nothing of it has been sent here."""
+        """A new connection: nothing of it has been sent here. A wait that the server named goes on."""
         self._in_flight.clear()
         self._cursor = 0
-        self.paused_until = 0.0
 
     def next(self, *, max_bytes: int, limit: int = MAX_IN_FLIGHT) -> list[Row]:
-        """The next ones to send, in order, as far as the window and `max_bytes` have room; at least one if any."""
+        """The next ones to send, in order, as far as the window and `max_bytes` have room; at least one if any.
+
+        None while the server asked to wait.
+        """
+        if self._clock() < self.paused_until:
+            return []
         batch: list[Row] = []
         for row in self._store.unanswered(self._cursor, limit):
             if row.id in self._in_flight:

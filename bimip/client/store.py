@@ -24,7 +24,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from bimip.client.errors import StoreError
+from bimip.client.errors import InvalidArgument, StoreError
 from bimip.domain.ids import Offset
 from bimip.domain.records import Run, Runs
 from bimip.session.position import Position
@@ -74,14 +74,17 @@ class Store:
     """One client's file. A second process that opens it is told so: two would drop each other's messages."""
 
     def __init__(self, path: str | Path = ":memory:", *, known_limit: int = 20_000) -> None:
+        """Raises StoreError, and InvalidArgument for what is no path."""
         self._known_limit = known_limit
         self._depth = 0
-        if str(path) != ":memory:":
-            _make_private(Path(path))
         try:
+            if str(path) != ":memory:":
+                _make_private(Path(path))
             self._db = sqlite3.connect(path, isolation_level=None, timeout=0.5, check_same_thread=False)
-        except sqlite3.OperationalError as problem:
+        except sqlite3.Error as problem:
             raise StoreError(f"{path}: {problem}") from problem
+        except (TypeError, ValueError) as problem:
+            raise InvalidArgument(f"{path!r} is no path: {problem}") from problem
         try:
             self._prepare()
         except sqlite3.Error as problem:

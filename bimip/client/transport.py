@@ -3,11 +3,14 @@
 What the client sees of it is `Connection`: whole binary messages, in order. Pings are answered while `receive` waits.
 """
 
+import re
 import ssl
 from collections import deque
-from collections.abc import Awaitable, Callable
-from typing import Protocol
-from urllib.parse import urlsplit
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from email.utils import parsedate_to_datetime
+from typing import NamedTuple, Protocol
+from urllib.parse import quote, urlsplit
 
 import anyio
 import wsproto
@@ -24,6 +27,10 @@ CUT = 1006  # RFC 6455: no close frame came
 MAX_FRAME_BYTES = 16 * 1024 * 1024
 MAX_SENTENCE_BYTES = 1000
 CLOSE_TIMEOUT = 2.0
+LONGEST_NAMED_WAIT = 3600.0
+"""Seconds. What names a longer one is out of order, and the way there may be mended sooner."""
+_TOKEN_CODE = re.compile(r"41[0-9]{2}")
+_OF_TARGETS = "/%:=&?~+!$,;'@()*"
 
 
 class Connection(Protocol):
@@ -58,33 +65,57 @@ def websocket(*, ssl_context: ssl.SSLContext | None = None, timeout: float = 10.
 
 
 async def _open(url: str, token: str, ssl_context: ssl.SSLContext | None) -> Connection:
-    parts = urlsplit(url)
-    if parts.scheme not in {"ws", "wss"} or not parts.hostname:
-        raise ConnectFailed(
-            f"{url!r} is no address of a server: it begins with ws:// or wss://", status=400, final=True
-        )
+    address = _address_in(url)
     if not (token.isascii() and token.isprintable() and " " not in token):  # h11's error would quote it
         raise ConnectFailed("the token holds a character that no token has", code=Close.UNAUTHENTICATED)
-    secure = parts.scheme == "wss"
-    port = parts.port or (443 if secure else 80)
     try:
         stream: ByteStream = (
             await anyio.connect_tcp(
-                parts.hostname, port, tls=True, ssl_context=ssl_context, tls_standard_compatible=False
+                address.host, address.port, tls=True, ssl_context=ssl_context, tls_standard_compatible=False
             )
-            if secure
-            else await anyio.connect_tcp(parts.hostname, port)
+            if address.is_secure
+            else await anyio.connect_tcp(address.host, address.port)
         )
     except OSError as problem:  # ssl.SSLError is one
-        raise ConnectFailed(f"{parts.hostname}:{port}: {problem}") from problem
-    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+        raise ConnectFailed(f"{address.host}:{address.port}: {problem}") from problem
     socket = WebSocket(stream)
     try:
-        await socket.shake_hands(parts.netloc.rpartition("@")[2], target, token)
+        await socket.shake_hands(address.authority, address.target, token)
     except BaseException:
         await anyio.aclose_forcefully(stream)
         raise
     return socket
+
+
+class Address(NamedTuple):
+    """What a URL says, in ASCII."""
+
+    is_secure: bool
+    host: str
+    port: int
+    authority: str  # host and port, as the header Host has them
+    target: str
+
+
+def _address_in(url: str) -> Address:
+    problem = "it begins with ws:// or wss:// and names a host"
+    try:
+        parts = urlsplit(url)
+        is_secure = parts.scheme == "wss"
+        if parts.scheme in {"ws", "wss"} and parts.hostname:
+            host = parts.hostname.encode("idna").decode()
+            named = f"[{host}]" if ":" in host else host
+            target = quote(parts.path or "/", safe=_OF_TARGETS)
+            return Address(
+                is_secure,
+                host,
+                parts.port or (443 if is_secure else 80),
+                named if parts.port is None else f"{named}:{parts.port}",
+                f"{target}?{quote(parts.query, safe=_OF_TARGETS)}" if parts.query else target,
+            )
+    except (ValueError, AttributeError, TypeError) as error:  # of a port, of brackets, of a name's labels; of no text
+        problem = str(error)
+    raise ConnectFailed(f"{url!r} is no address of a server: {problem}", status=400, final=True)
 
 
 class WebSocket:
@@ -106,9 +137,9 @@ class WebSocket:
         try:
             await self._stream.send(self._protocol.send(request))
             await self._accepted()
-        except (anyio.BrokenResourceError, anyio.EndOfStream) as cut:
+        except (anyio.BrokenResourceError, anyio.ClosedResourceError, anyio.EndOfStream, OSError) as cut:
             raise ConnectFailed("cut in the middle of the handshake") from cut
-        except RemoteProtocolError as problem:
+        except (RemoteProtocolError, LocalProtocolError) as problem:
             raise ConnectFailed(f"the peer is no WebSocket server: {problem}") from problem
 
     async def _accepted(self) -> None:
@@ -211,10 +242,24 @@ class WebSocket:
 
 
 def _refusal(refused: events.RejectConnection | None, body: bytes) -> ConnectFailed:
-    """The server's sentence begins with a close code where it would have closed with one."""
+    """The sentence of a 401 begins with a close code. Any other body may be that of whatever stands in between."""
     status = refused.status_code if refused else 0
+    wait = _retry_after(dict(refused.headers) if refused else {})
     sentence = body.decode("utf-8", "replace").strip()
     code, _, rest = sentence.partition(" ")
-    if len(code) == 4 and code.isdigit():
-        return ConnectFailed(rest or sentence, status=status, code=int(code))
-    return ConnectFailed(sentence or f"the server refused the handshake with HTTP status {status}", status=status)
+    if status == 401 and (named := _TOKEN_CODE.fullmatch(code)):
+        return ConnectFailed(rest or sentence, status=status, code=int(named[0]), retry_after=wait)
+    reason = sentence or f"the server refused the handshake with HTTP status {status}"
+    return ConnectFailed(reason, status=status, retry_after=wait)
+
+
+def _retry_after(headers: Mapping[bytes, bytes]) -> float:
+    """Seconds. A date (RFC 9110, 10.2.3) is of the other side's clock, which the answer's own date shows. 0: none."""
+    said, now = (headers.get(name, b"").decode("ascii", "replace").strip() for name in (b"retry-after", b"date"))
+    wait = 0.0
+    if said.isdecimal():
+        wait = float(said)
+    else:
+        with suppress(ValueError, TypeError):
+            wait = (parsedate_to_datetime(said) - parsedate_to_datetime(now)).total_seconds()
+    return min(max(wait, 0.0), LONGEST_NAMED_WAIT)

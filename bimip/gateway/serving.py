@@ -120,12 +120,14 @@ class Gateway:
                 await trio.aclose_forcefully(socket)
 
     async def _turn_away(self, socket: trio.abc.Stream, error: NoPlaceError) -> None:
-        """Nothing is read for it, and no TLS begun: a word where that costs little."""
+        """Nothing of it is understood, and no TLS begun: a word where that costs little."""
         with suppress(trio.WouldBlock):
             if isinstance(socket, trio.SSLStream):
                 return
             self._turning_away.acquire_nowait()
             try:
+                with trio.move_on_after(self.settings.close_seconds), suppress(*DEAD):
+                    await read_head(socket, self.settings.max_opening_bytes)
                 await refuse(socket, _no_place(error), self.settings.close_seconds)
             finally:
                 self._turning_away.release()
@@ -140,6 +142,17 @@ class Gateway:
             # A task that was killed has no grace: time to put a close frame into the system's buffer.
             with trio.move_on_after(LAST_WORDS_SECONDS, shield=True):
                 await connection.run()
+
+
+async def read_head(stream: trio.abc.Stream, max_bytes: int) -> None:
+    """Drop a request's head as it comes: usual clients understand no answer that comes before they have asked."""
+    end = b""
+    while max_bytes > 0 and b"\r\n\r\n" not in end:
+        data = bytes(await stream.receive_some(RECEIVE_BYTES))
+        if not data:
+            return
+        max_bytes -= len(data)
+        end = end[-3:] + data
 
 
 async def refuse(stream: trio.abc.Stream, refusal: RefusedOpeningError, seconds: float) -> None:

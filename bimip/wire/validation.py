@@ -16,6 +16,8 @@ from bimip.wire.limits import Limits
 
 LAST_MILLISECOND = 253_402_300_799_999  # of the year 9999: whoever sends more counts in another unit
 
+MAX_AGENT_CHARS = 255
+
 _DEFAULTS = Limits()
 _SEQ = re.compile(r"([0-9]{1,18}):([0-9]{1,18}):(.+)")
 _HIGHEST_LOCAL = 2**32 - 1
@@ -98,8 +100,9 @@ def check_hello(hello: pb.Hello, limits: Limits, eid: str = "") -> None:  # noqa
         _check_position(position, limits)
     if len({position.partition for position in positions}) != len(positions):
         raise WireError(pb.INVALID, "A partition is named twice: give it one position.", field="partitions.partition")
-    if len(hello.agent) > 255:
-        raise WireError(pb.TOO_LARGE, "agent is longer than 255 characters: give software and version.", field="agent")
+    if len(hello.agent) > MAX_AGENT_CHARS:
+        sentence = f"agent is longer than {MAX_AGENT_CHARS} characters: give software and version."
+        raise WireError(pb.TOO_LARGE, sentence, field="agent")
 
 
 def part_count(body: pb.Body) -> int:

@@ -1,12 +1,16 @@
+from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import anyio
 import pytest
 
-from bimip.client import Backoff, open_client
+from bimip.client import Backoff, Client, open_client
 from bimip.client.errors import (
+    ClientError,
     ConnectFailed,
     DuplicateId,
+    InvalidArgument,
     NotConnected,
     ProtocolViolation,
     Refused,
@@ -622,6 +626,244 @@ async def test_an_answer_without_a_close_code_is_a_proxys_and_the_client_comes_a
             lost = await next_of(client, Disconnected)
 
             assert (lost.code, lost.will_retry) == (status, True)
+
+
+def test_a_wait_that_the_server_names_is_kept_and_the_event_says_when_the_next_attempt_is() -> None:
+    async def scenario() -> None:
+        server = FakeServer()
+        server.refusals = [ConnectFailed("busy", status=503, retry_after=90)]
+        async with a_client(server) as client:
+            lost = await next_of(client, Disconnected)
+            begun = anyio.current_time()
+            peer = await server.accept()
+
+            assert (lost.code, lost.will_retry) == (503, True)
+            assert lost.retry_in is not None
+            assert 90 < lost.retry_in < 91
+            assert anyio.current_time() - begun == pytest.approx(lost.retry_in, abs=0.01)
+
+            await peer.greet()
+            await next_of(client, Connected)
+            peer.close(Close.TRY_AGAIN_LATER, "This user has 2 devices connected. Try again in 60 seconds.")
+            lost = await next_of(client, Disconnected)
+            begun = anyio.current_time()
+            await server.accept()
+
+            assert lost.retry_in is not None
+            assert 60 < anyio.current_time() - begun < 61
+
+    run(scenario)
+
+
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [
+        (Close.TRY_AGAIN_LATER, "again, in words"),
+        (Close.TRY_AGAIN_LATER, "again in 5x seconds"),
+        (Close.GOING_AWAY, "Try again in 60 seconds."),
+    ],
+)
+def test_only_what_the_page_says_is_a_named_wait(code: Close, reason: str) -> None:
+    async def scenario() -> None:
+        server = FakeServer()
+        async with a_client(server) as client:
+            peer = await server.accept()
+            await peer.greet()
+            await next_of(client, Connected)
+            peer.close(code, reason)
+            lost = await next_of(client, Disconnected)
+
+            assert lost.retry_in is not None
+            assert lost.retry_in < 1
+
+    run(scenario)
+
+
+def test_attempts_that_fail_in_a_row_are_one_event_with_the_last_ones_reason() -> None:
+    async def scenario() -> None:
+        server = FakeServer()
+        server.refusals = [ConnectFailed(reason) for reason in ("no name", "no route", "nobody there")]
+        async with a_client(server, backoff=Backoff(base=1, longest=4)) as client:
+            await server.accept()
+            events = await nothing_more(client)
+
+            assert [event.reason for event in events if isinstance(event, Disconnected)] == ["nobody there"]
+
+    run(scenario)
+
+
+def test_the_servers_wait_holds_over_a_reconnection() -> None:
+    async def scenario() -> None:
+        server = FakeServer()
+        async with a_client(server) as client:
+            peer = await server.accept()
+            await peer.greet()
+            await next_of(client, Connected)
+            client.send_nowait("bob@example.org", b"1")
+            _, ref = await peer.expect(Message)
+            peer.send(ErrorMessage(code=ErrorCode.RATE_LIMITED, message="slower", retry_after_ms=20_000), ref)
+            await anyio.sleep(1)
+            peer.cut()
+            begun = anyio.current_time()
+            hello = await (peer := await server.accept()).greet()
+            await peer.expect(Message)
+
+            assert hello.messages == []
+            assert anyio.current_time() - begun > 18
+
+    run(scenario)
+
+
+def test_what_goes_on_is_logged_under_one_name_and_without_the_token(caplog: pytest.LogCaptureFixture) -> None:
+    async def scenario() -> None:
+        server = FakeServer()
+        server.refusals = [ConnectFailed("nobody there"), ConnectFailed("nobody there")]
+        async with a_client(server, token="s3cr3t") as client:
+            peer = await server.accept()
+            await peer.greet()
+            await next_of(client, Connected)
+            peer.close(Close.REPLACED, "another connection of this device")
+            with pytest.raises(Stopped):
+                await nothing_more(client)
+
+    with caplog.at_level("DEBUG", "bimip.client"):
+        run(scenario)
+
+    told = [(record.levelname, record.getMessage().partition(";")[0]) for record in caplog.records]
+    assert told == [
+        ("INFO", "no connection: 1006 nobody there"),
+        ("DEBUG", "no connection: 1006 nobody there"),
+        ("INFO", "connected to ws://server as alice@example.org/phone"),
+        ("WARNING", "it does not connect again: 4103 another connection of this device"),
+    ]
+    assert {record.name for record in caplog.records} == {"bimip.client"}
+    assert "s3cr3t" not in caplog.text
+
+
+BAD_SENDS: dict[str, dict[str, object]] = {
+    "text as payload": {"payload": "hi"},
+    "a number as payload": {"payload": 5},
+    "nothing as payload": {"payload": None},
+    "a number as name": {"to": 5},
+    "half a character": {"to": "\ud800"},
+    "a number as id": {"id": 5},
+    "a type in words": {"type": "text"},
+    "a type that is too large": {"type": 2**40},
+    "a fraction": {"type": 1.5},
+    "no field": {"foo": 1},
+    "a field of the client's own": {"to_": 1},
+    "one text for a list of them": {"devices": "phone"},
+    "numbers for texts": {"devices": [5]},
+    "numbers for people": {"mentions": [5]},
+    "bytes for text": {"reply_to": b"x"},
+    "a number beyond 64 bits": {"signal_offset": 2**70},
+}
+
+
+@pytest.mark.parametrize("bad", BAD_SENDS.values(), ids=BAD_SENDS)
+def test_a_message_that_cannot_be_is_refused_at_once_and_leaves_nothing(bad: dict[str, object]) -> None:
+    async def scenario() -> None:
+        server = FakeServer()
+        async with a_client(server) as client:
+            arguments: dict[str, Any] = {"to": "bob@example.org", "payload": b"hi"} | bad
+            with pytest.raises(InvalidArgument):
+                client.send_nowait(**arguments)
+            with pytest.raises(InvalidArgument):
+                await client.send(**arguments)
+            assert client.unsent == 0
+
+    run(scenario)
+
+
+CALLS: dict[str, Callable[[Client], Awaitable[object]]] = {
+    "fetch: a limit in words": lambda client: client.fetch(limit="many"),  # type: ignore[arg-type]
+    "fetch: a limit below nothing": lambda client: client.fetch(limit=-1),
+    "fetch: beyond 64 bits": lambda client: client.fetch(offset=2**64),
+    "fetch: half a character": lambda client: client.fetch(conversation="\udfff"),
+    "history: text": lambda client: client.history("c1", before="x"),  # type: ignore[arg-type]
+    "mark_read: text": lambda client: client.mark_read("c1", "x"),  # type: ignore[arg-type]
+    "mark_read: nothing": lambda client: client.mark_read("c1", 0),
+    "mark_read: beyond 64 bits": lambda client: client.mark_read("c1", 2**63),
+    "mark_read: nobody": lambda client: client.mark_read(None, 1),  # type: ignore[arg-type]
+    "mark_read: half a character": lambda client: client.mark_read("\ud800", 1),
+    "refresh_token: bytes": lambda client: client.refresh_token(b"x"),  # type: ignore[arg-type]
+    "refresh_token: half a character": lambda client: client.refresh_token("\ud800"),
+}
+
+
+@pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
+def test_a_request_that_cannot_be_is_refused_at_once_and_the_connection_stays(
+    call: Callable[[Client], Awaitable[object]],
+) -> None:
+    async def scenario() -> None:
+        server = FakeServer()
+        async with a_client(server) as client:
+            await (await server.accept()).greet()
+            await next_of(client, Connected)
+            with pytest.raises(InvalidArgument):
+                await call(client)
+            assert [event for event in await nothing_more(client) if isinstance(event, Disconnected)] == []
+
+    run(scenario)
+
+
+@pytest.mark.parametrize(("partition", "offsets"), [("other", [1]), ("chat", [0]), ("chat", ["x"]), ("chat", [2**63])])
+def test_what_cannot_be_acknowledged(partition: str, offsets: list[int]) -> None:
+    async def scenario() -> None:
+        server = FakeServer()
+        async with a_client(server) as client:
+            await (await server.accept()).greet()
+            await next_of(client, Connected)
+            with pytest.raises(InvalidArgument):
+                client.acknowledge(partition, offsets)
+            with pytest.raises(InvalidArgument):
+                client.receipts("c1", "x")  # type: ignore[arg-type]
+
+    run(scenario)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"partitions": "chat"},
+        {"partitions": [5]},
+        {"start": "FIRST"},
+        {"last": -1},
+        {"agent": "\ud800"},
+        {"timeout": "soon"},
+        {"timeout": 0},
+        {"path": 5},
+        {"path": "a\0b"},
+    ],
+    ids=str,
+)
+def test_a_client_that_cannot_be_is_not_opened(settings: dict[str, object]) -> None:
+    async def scenario() -> None:
+        with pytest.raises(InvalidArgument):
+            async with a_client(FakeServer(), **settings):
+                pass
+
+    run(scenario)
+
+
+def test_a_function_that_makes_no_token_stops_the_client() -> None:
+    async def scenario() -> None:
+        async with a_client(FakeServer(), token=lambda: None) as client:
+            with pytest.raises(InvalidArgument, match="token is text"):
+                await client.wait_connected()
+
+    run(scenario)
+
+
+@both_backends
+async def test_after_its_block_a_client_raises_its_own_exceptions() -> None:
+    server = FakeServer()
+    async with a_client(server) as client:
+        await (await server.accept()).greet()
+        await next_of(client, Connected)
+    for call in (client.ping, lambda: client.send("bob", b"x"), lambda: client.mark_read("c1", 1), client.__anext__):
+        with pytest.raises((ClientError, StopAsyncIteration)):
+            await call()
 
 
 @both_backends

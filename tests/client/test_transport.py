@@ -8,6 +8,7 @@ import threading
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import anyio
 import pytest
@@ -22,7 +23,9 @@ from trio_websocket import WebSocketConnection, WebSocketRequest, serve_websocke
 from bimip.client.errors import ConnectFailed, ConnectionClosed
 from bimip.client.transport import MAX_FRAME_BYTES, websocket
 from tests.client.support import both_backends_in_real_time as both_backends
+from tests.client.support import run
 
+DATE = b"Wed, 21 Oct 2015 07:27:00 GMT"
 Handler = Callable[[WebSocketRequest], Awaitable[None]]
 
 
@@ -230,6 +233,59 @@ async def test_a_refused_handshake_tells_status_code_and_sentence() -> None:
         assert failed.value.reason == "The token has expired: get a new one."
 
 
+ANSWERS = [
+    (401, "4101 The token has expired.", (4101, "The token has expired.")),
+    (401, "4999 what no page says", (0, "4999 what no page says")),
+    (401, "1234 apples", (0, "1234 apples")),
+    (401, "Unauthorized", (0, "Unauthorized")),
+    (403, "4103 apples", (0, "4103 apples")),
+    (404, "4100 apples", (0, "4100 apples")),
+    (503, "4100 apples", (0, "4100 apples")),
+]
+
+
+@pytest.mark.parametrize(("status", "body", "read"), ANSWERS)
+def test_only_a_401_names_a_close_code_and_only_one_that_asks_somebody_to_act(
+    status: int, body: str, read: tuple[int, str]
+) -> None:
+    async def refuse(request: WebSocketRequest) -> None:
+        await request.reject(status, body=body.encode())
+
+    async def scenario() -> None:
+        with serving(refuse) as url:
+            with pytest.raises(ConnectFailed) as failed:
+                await websocket()(url, "t")
+            assert (failed.value.code, failed.value.reason) == read
+
+    run(scenario, virtual=False)
+
+
+@pytest.mark.parametrize(
+    ("said", "least", "most"),
+    [
+        ("7", 7, 7),
+        ("999999999999", 3600, 3600),
+        ("Wed, 21 Oct 2015 07:28:00 GMT", 60, 60),
+        ("Wed, 21 Oct 2015 07:26:00 GMT", 0, 0),
+        ("Wed, 21 Oct 2015 07:28:00", 0, 0),
+        ("soon", 0, 0),
+        ("-5", 0, 0),
+        ("", 0, 0),
+    ],
+)
+def test_it_reads_when_to_come_again(said: str, least: float, most: float) -> None:
+    async def refuse(request: WebSocketRequest) -> None:
+        await request.reject(429, extra_headers=[(b"Date", DATE), (b"Retry-After", said.encode())], body=b"busy")
+
+    async def scenario() -> None:
+        with serving(refuse) as url:
+            with pytest.raises(ConnectFailed) as failed:
+                await websocket()(url, "t")
+            assert least <= failed.value.retry_after <= most
+
+    run(scenario, virtual=False)
+
+
 @both_backends
 async def test_a_server_without_our_subprotocol_is_refused() -> None:
     async def accept(request: WebSocketRequest) -> None:
@@ -262,8 +318,24 @@ async def test_nobody_there() -> None:
         await websocket()("ws://127.0.0.1:1/", "")
 
 
-@pytest.mark.parametrize("url", ["http://server/", "server:8400", "ws://"])
-def test_an_address_that_is_none(url: str) -> None:
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://server/",
+        "server:8400",
+        "ws://",
+        "ws://server:99999/",
+        "ws://server:port/",
+        "ws://[::1",
+        "ws://[zz]/",
+        "ws://a..b/",
+        f"ws://{'a' * 64}/",
+        "",
+        5,
+        None,
+    ],
+)
+def test_an_address_that_is_none(url: Any) -> None:
     async def scenario() -> None:
         with pytest.raises(ConnectFailed, match="no address of a server") as failed:
             await websocket()(url, "")

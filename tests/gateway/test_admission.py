@@ -291,6 +291,39 @@ async def test_one_too_many_is_told_when_to_come_again_and_the_others_do_not_not
                 stream.socket.close()
 
 
+async def test_who_is_turned_away_is_answered_once_it_has_asked(autojump_clock: MockClock) -> None:
+    async with open_world(replace(FEW, max_unauthenticated=1, close_seconds=2.0)) as world:
+        first = world.dial()
+        await trio.testing.wait_all_tasks_blocked()
+        asking = world.dial()
+        head = opening()
+        for part in (head[:50], head[50:-2], head[-2:]):
+            with trio.move_on_after(0.5) as early:
+                await asking.receive_some()
+            assert early.cancelled_caught
+            await asking.send_all(part)
+        answer = await read_all(asking)
+
+        assert answer.startswith(b"HTTP/1.1 503 ")
+        assert b"\r\nRetry-After: 5\r\n" in answer
+        await first.aclose()
+
+
+@pytest.mark.parametrize("says", [b"", b"GET / HT", b"x" * 100_000])
+async def test_who_is_turned_away_and_does_not_ask_is_answered_all_the_same(
+    autojump_clock: MockClock, says: bytes
+) -> None:
+    async with open_world(replace(FEW, max_unauthenticated=1)) as world:
+        first = world.dial()
+        await trio.testing.wait_all_tasks_blocked()
+        silent = world.dial()
+        if says:
+            await silent.send_all(says)
+
+        assert (await read_all(silent)).startswith(b"HTTP/1.1 503 ")
+        await first.aclose()
+
+
 async def test_a_device_too_many_is_told_by_http_or_by_1013(autojump_clock: MockClock) -> None:
     async with open_world(FEW) as world:
         connected = [await world.connect(shown=token(device=name)) for name in ("a", "b")]

@@ -6,13 +6,15 @@ from pathlib import Path
 import pytest
 
 from bimip.client.wire import bimip as sdk
+from bimip.gateway.authentication import MAX_TOKEN_CHARS
 from bimip.names import NameRefusedError, normal_eid
 from bimip.session.close import Close, may_reconnect
 from bimip.wire import bimip_pb2 as pb
 from bimip.wire.codec import ROUTES, decode
+from bimip.wire.errors import WireError
 from bimip.wire.json import MAX_COMMAS, MAX_OBJECTS, from_json
 from bimip.wire.limits import Limits
-from bimip.wire.validation import check_message
+from bimip.wire.validation import MAX_AGENT_CHARS, check_message
 
 TEXT = (Path(__file__).parents[2] / "proto/PROTOCOL.md").read_text("utf-8")
 SECTIONS = dict(re.findall(r"^#{2,3} (.+?)\n(.*?)(?=^#{2,3} |\Z)", TEXT, re.MULTILINE | re.DOTALL))
@@ -24,6 +26,42 @@ def rows(section: str) -> list[list[str]]:
     """The cells of a section's tables, without the heads."""
     lines = [line.strip("|").split("|") for line in SECTIONS[section].splitlines() if line.startswith("|")]
     return [[cell.strip() for cell in cells] for cells in lines if cells[0].strip(" -").strip()]
+
+
+NUMBERS = [
+    (text, cells[1]) for cells in rows("The frame") if len(cells) == 5 for text in re.findall(r"`(.+?)`", cells[0])
+]
+TEXTS = [
+    (text, cells[4]) for cells in rows("The frame") if len(cells) == 5 for text in re.findall(r"`(.+?)`", cells[3])
+]
+
+
+@pytest.mark.parametrize(
+    ("field", "text", "verdict"),
+    [
+        *(("upto", text, verdict) for text, verdict in NUMBERS),
+        *(("payload" if text[:2] in {'"Y', '"-', '"+'} else "kind", text, verdict) for text, verdict in TEXTS),
+    ],
+)
+def test_the_examples_of_json_are_taken_or_refused(field: str, text: str, verdict: str) -> None:
+    """An enum's name stands in `Receipts`."""
+    of_receipts = f'{{"route": 16, "state_delta": {{"items": [{{"receipts": {{"kind": {text}}}}}]}}}}'
+    of_a_signal = f'{{"route": 7, "signal": {{"{field}": {text}}}}}'
+
+    def take() -> object:
+        scheme = pb.MessageScheme.FromString(from_json(of_receipts if field == "kind" else of_a_signal))
+        return scheme.state_delta.items[0].receipts.kind if field == "kind" else getattr(scheme.signal, field)
+
+    if verdict.startswith("refused"):
+        with pytest.raises(WireError, match="MALFORMED"):
+            take()
+    else:
+        assert take()
+
+
+def test_there_are_examples_of_json() -> None:
+    assert len(NUMBERS) == 10
+    assert len(TEXTS) == 9
 
 
 @pytest.mark.parametrize("name", TYPES)
@@ -75,6 +113,10 @@ def test_the_limits_that_hello_does_not_tell_are_told_here() -> None:
     )
 
     assert expected in SECTIONS["Limits"]
+    assert (
+        f"{MAX_AGENT_CHARS} characters of `Hello.agent`; {MAX_TOKEN_CHARS:,} characters of a token"
+        in SECTIONS["Limits"]
+    )
     assert f"more than {MAX_OBJECTS:,} objects or {MAX_COMMAS:,} commas" in SECTIONS["The frame"]
 
 

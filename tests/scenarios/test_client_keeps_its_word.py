@@ -112,6 +112,25 @@ async def test_a_message_its_mirror_and_its_receipts(autojump_clock: MockClock) 
                 await phone.send("nobody", b"hello")
 
 
+async def test_a_client_that_logs_in_too_often_waits_as_long_as_the_server_says(autojump_clock: MockClock) -> None:
+    settings = settings_for_tests(BIMIP_LIMITS_USER_LOGINS_PER_SECOND="1")
+    async with open_world(settings=settings) as world:
+        network = Network(world)
+        async with network.device("bob", "phone") as bob:
+            async for event in bob:
+                if isinstance(event, Connected):
+                    network.cut("bob", "phone")
+                elif isinstance(event, Disconnected) and event.code == Close.TRY_AGAIN_LATER:
+                    break
+            begun = trio.current_time()
+            await bob.wait_connected()
+
+            assert isinstance(event, Disconnected)
+            assert event.retry_in is not None
+            assert event.retry_in >= 1
+            assert trio.current_time() - begun >= 1
+
+
 async def test_history_goes_backwards_page_by_page(autojump_clock: MockClock) -> None:
     async with open_world() as world:
         network = Network(world)
