@@ -9,9 +9,10 @@ virtual clock.
 import gc
 import resource
 import signal
+import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from importlib.metadata import version
@@ -61,6 +62,8 @@ from bimip.supervision import (
     SupervisionError,
     Supervisor,
     Tree,
+    TurnMeter,
+    Turns,
     current_child,
     open_tree,
 )
@@ -74,6 +77,8 @@ _log = structlog.get_logger("bimip")
 
 LOGIN_BURST_SECONDS = 20.0
 """All devices of a user come back at once, and some of them twice."""
+SWITCH_SECONDS = 0.0002
+"""After which a thread that waits for the interpreter's lock gets it."""
 RESERVED_FILES = 64
 """For the store, the console and the log, of those that the system allows: health checks answer all the same."""
 LEAST_CONNECTIONS = 8
@@ -122,6 +127,7 @@ class Server:
         self.users = Users(self.services)
         self.connections = Connections()
         self.poller = Poller()
+        self.journal_turns = Turns(trio.current_time)
         self.gateway = Gateway(
             _gateway_settings(settings, self.certificate),
             self.verifier,
@@ -137,6 +143,7 @@ class Server:
             self.gateway.settings,
             self.gateway.serve_connection,
             self.connections,
+            shuts_out=self.gateway.shuts_out,
             open_listeners=surroundings.open_listeners,
         )
         self.console_port = settings.console.port
@@ -195,6 +202,7 @@ class Server:
                 "damage": self.store.damage.count,
                 **asdict(self.journal_statistics),
                 "clock": self.timekeeper.held or "followed",
+                **self.journal_turns.describe(),
             }
         )
         await journal.run(child.started)
@@ -292,6 +300,17 @@ class Server:
             _log.error("the certificate was not reloaded; the old one stays", error=str(error))
         else:
             _log.info("the certificate was reloaded")
+
+    @contextmanager
+    def turns_metered(self) -> Iterator[None]:
+        """Every task's turns in here, once all has started, are timed; of its own the poller knows better whose."""
+        apart = {"bimip/journal": self.journal_turns, "bimip/gateway/poller": None}
+        meter = TurnMeter(self.poller.turns, apart, time.perf_counter)
+        trio.lowlevel.add_instrument(meter)
+        try:
+            yield
+        finally:
+            trio.lowlevel.remove_instrument(meter)
 
     async def drain(self) -> None:
         """Accept nobody any more, and answer what was asked."""
@@ -416,6 +435,13 @@ def settle_garbage_collector() -> None:
     gc.set_threshold(GC_THRESHOLD, 50, 1000)
 
 
+def hand_over_quickly() -> None:
+    """The journal's thread waits for the interpreter's lock several times for each commit. Beside a busy loop it gets
+    it after 5 ms each, unless told otherwise: under attack that was most of what others waited for.
+    """
+    sys.setswitchinterval(SWITCH_SECONDS)
+
+
 def allow_many_files() -> None:
     """A connection is a file, and systems allow a process 1024 unless it asks for what it may have."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -429,6 +455,7 @@ async def serve(settings: Settings, lost_log_lines: Callable[[], int] = int) -> 
     SIGHUP reloads the certificate.
     """
     allow_many_files()
+    hand_over_quickly()
     with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
         surroundings = Surroundings(open_store, lost_log_lines=lost_log_lines)
         async with open_server(settings, surroundings) as server:
@@ -440,12 +467,13 @@ async def serve(settings: Settings, lost_log_lines: Callable[[], int] = int) -> 
                     host=settings.gateway.host,
                 )
             _log.info("serving", port=server.listener.port, console=server.console_port, store=settings.store.path)
-            async for number in signals:
-                if number != signal.SIGHUP:
-                    _log.info("stopping", signal=signal.Signals(number).name)
-                    break
-                server.reload()
-            await server.drain()
+            with server.turns_metered():
+                async for number in signals:
+                    if number != signal.SIGHUP:
+                        _log.info("stopping", signal=signal.Signals(number).name)
+                        break
+                    server.reload()
+                await server.drain()
         _log.info("stopped")
 
 

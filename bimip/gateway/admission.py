@@ -36,6 +36,10 @@ REMEMBERED_ADDRESSES = 1024
 ADDRESS_BURST_SECONDS = 10.0
 FAILED_OPENINGS = 4
 """What an opening counts in addition that ended without a valid token."""
+SHUT_OUT_SECONDS = 2.0
+"""An address that goes on although it was told to wait is not answered any more once it owes so much."""
+MOST_OWED_SECONDS = 10.0
+"""So long after its last try an address is heard again, whatever it did."""
 PATIENCE = 0.2
 """The part of the handshake's time in which nobody is given up for others."""
 
@@ -87,6 +91,18 @@ class Admission:
         if _is_full(len(self._unknown), settings.max_unauthenticated) and not self._gives_one_up():
             raise self._turned_away(503, "Too many are connecting to this server right now.", soon)
         return Place(self, counted, cut)
+
+    def shuts_out(self, address: str | None) -> bool:
+        """Whether an address is not even to be answered. Each try is counted."""
+        counted = self._counted(address) if address is not None else ""
+        bucket = self._openings.get(counted) if counted else None
+        if bucket is None:
+            return False
+        now = self.now()
+        owed = bucket.wait(now)
+        if 0 < owed < MOST_OWED_SECONDS:
+            bucket.take(1, 0, now)  # else it is taken where it is let in
+        return owed > SHUT_OUT_SECONDS
 
     def statistics(self) -> AdmissionStatistics:
         return AdmissionStatistics(

@@ -74,15 +74,17 @@ class Listener:
         serve: Serve,
         handler_nursery: HandlerNursery,
         *,
+        shuts_out: Callable[[Stream], bool] = lambda _stream: False,
         open_listeners: OpenListeners = open_tcp,
     ) -> None:
         self._settings = settings
         self._serve = serve
         self._handler_nursery = handler_nursery
+        self._shuts_out = shuts_out
         self._open_listeners = open_listeners
         self.port = settings.port
         self.turned_away = 0
-        """Sockets that were closed at once, because nobody could be started for them."""
+        """Sockets that were closed at once: nobody could be started for them, or their address is shut out."""
 
     async def run(self, started: Callable[[object], None]) -> None:
         """Listen until cancelled. Passes the port to `started` once connections are accepted."""
@@ -98,6 +100,10 @@ class Listener:
 
         trio's handler would do nothing but close what `serve` closes, with a frame for as long as the connection lives.
         """
+        if self._shuts_out(stream):
+            self.turned_away += 1
+            _drop(stream)
+            return
         try:
             self._handler_nursery.start_soon(self._serve, stream)
         except Exception:  # noqa: BLE001 -- whatever it is, it is about this one socket, which nobody else will close

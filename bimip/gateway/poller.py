@@ -8,10 +8,14 @@ nobody else notices.
 Level-triggered: what was not read is reported again, so killing and restarting the poller loses nothing. Who wants
 nothing for now is taken out, as the end of its stream would be reported again and again. A source that read more than
 it may handle in one go asks for another turn (`again`), which comes after everybody else's.
+
+Who was served least of late comes first, and those who were served much end the round soon: so whoever asks little
+waits for hardly more than one turn of those who ask much, however many they are and whatever they ask.
 """
 
 import os
 import select
+from collections import defaultdict
 from time import perf_counter
 from typing import Protocol
 
@@ -19,10 +23,16 @@ import trio
 
 from bimip.supervision import Turns
 
-MAX_READY = 64
+MAX_READY = 256
 """Sockets that are looked at in one round."""
 TURN_SECONDS = 0.01
-"""Reading goes on until this is over, and then others have their turn: what is bounded is one socket's work."""
+"""A round goes on until this is over, and then others have their turn: what is bounded is one socket's work."""
+HALVING_SECONDS = 0.25
+"""So long ago counts half."""
+MUCH_SECONDS = 0.01
+"""Of late, for one socket: some fiftieth of all that there is."""
+MUCH_TURN_SECONDS = 0.0005
+"""A round is over after this once only those are left who had so much."""
 
 
 class Source(Protocol):
@@ -46,6 +56,8 @@ class Poller:
         self._epoll = select.epoll()
         self._sources: dict[int, Source] = {}
         self._again: dict[int, None] = {}
+        self._served: defaultdict[int, float] = defaultdict(float)  # seconds of late
+        self._halved_at = 0.0
         self._sleeping = False
         self._bell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._epoll.register(self._bell, select.EPOLLIN)
@@ -74,13 +86,15 @@ class Poller:
     def remove(self, fd: int) -> None:
         """Before the socket is closed: its number may be another's afterwards."""
         self._again.pop(fd, None)
+        self._served.pop(fd, None)
         if self._sources.pop(fd, None) is not None:
             self._epoll.unregister(fd)
 
     async def run(self) -> None:
         """Serve until cancelled."""
+        all_of_it = True
         while True:
-            if self._again:
+            if self._again or not all_of_it:
                 await trio.lowlevel.checkpoint()
             else:
                 await self._sleep()
@@ -88,23 +102,35 @@ class Poller:
             ready = [fd for fd, _ in self._epoll.poll(0, MAX_READY)]
             if self._again:
                 ready = [*dict.fromkeys(ready) | self._again]
-            turns = self.turns
-            if now > turns.until:
-                turns.turn_over()
-            before = began = perf_counter()
-            for fd in ready:
-                self._again.pop(fd, None)
-                source = self._sources.get(fd)  # one that came before may have closed it
-                if source is not None and not source.read_now(now):
-                    self.remove(fd)
-                at = perf_counter()
-                if at - before > turns.longest and source is not None:
-                    turns.note(at - before, source.whose)
-                before = at
-                if at - began > TURN_SECONDS:
-                    await trio.lowlevel.checkpoint()
-                    now, before = trio.current_time(), perf_counter()
-                    began = before
+            if now > self.turns.until:
+                self.turns.turn_over()
+            if now > self._halved_at + HALVING_SECONDS:
+                self._halve(now)
+            all_of_it = self._serve(sorted(ready, key=self._served.__getitem__), now)
+
+    def _halve(self, now: float) -> None:
+        """What was so little that it makes no difference is forgotten."""
+        halves = {fd: seconds / 2 for fd, seconds in self._served.items() if seconds > MUCH_SECONDS / 64}
+        self._served = defaultdict(float, halves)
+        self._halved_at = now
+
+    def _serve(self, ready: list[int], now: float) -> bool:
+        """One round. False: it was cut short, and what is left is found again."""
+        turns, served = self.turns, self._served
+        before = began = perf_counter()
+        for fd in ready:
+            if before - began > (TURN_SECONDS if served[fd] < MUCH_SECONDS else MUCH_TURN_SECONDS):
+                return False
+            self._again.pop(fd, None)
+            source = self._sources.get(fd)  # one that came before may have closed it
+            if source is not None and not source.read_now(now):
+                self.remove(fd)
+            at = perf_counter()
+            served[fd] += at - before
+            if at - before > turns.longest and source is not None:
+                turns.note(at - before, source.whose)
+            before = at
+        return True
 
     async def _sleep(self) -> None:
         """Until there is something to read, or a source asks for another turn."""

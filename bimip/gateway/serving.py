@@ -83,6 +83,10 @@ class Gateway:
     def _turning_away(self) -> trio.CapacityLimiter:
         return trio.CapacityLimiter(self.settings.max_turning_away)
 
+    def shuts_out(self, socket: trio.abc.Stream) -> bool:
+        """Whether this one is to be closed at once, before it costs anything."""
+        return self.admission.shuts_out(address_of(socket))
+
     async def serve_connection(self, socket: trio.abc.Stream) -> None:
         """Returns when the socket is closed, whoever closed it. Cancelling closes it with 1001.
 

@@ -65,7 +65,9 @@ from bimip.storage.worker import Worker
 MAX_BATCH = 4096
 """Operations, each message counting as one."""
 MAX_DECIDING_SECONDS = 0.02
-"""Nobody else has a turn while a batch is decided: what is left then waits for the next one, in its place."""
+"""Nobody else has a turn while a batch is decided: what is left then waits for the next one, where users take turns."""
+CROWDED_SECONDS = 0.01
+"""For the batches behind such a one, until all that waited is decided."""
 QUIET_SECONDS = 0.002
 """The loop slept as long before a batch: there is little to do, and it may wait for the disk itself."""
 REOPEN_SECONDS = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
@@ -156,6 +158,8 @@ class Journal:
         self._here = False  # in the loop's thread, where it must end too
         self._beginning = False  # the worker is at it, or will be
         self._quiet = False
+        self._deciding_seconds = MAX_DECIDING_SECONDS
+        self._yielded = False  # to other tasks, since the last batch was taken
         self._awaited = True  # by somebody: it is not acknowledgements alone
         self.statistics = statistics or JournalStatistics()
 
@@ -194,12 +198,16 @@ class Journal:
                 await self._settle_suspects()
             begin = self._worker.idle_seconds()
             await self._wait()
+            self._deciding_seconds = CROWDED_SECONDS if self._queue.is_crowded else MAX_DECIDING_SECONDS
             tickets = self._queue.take(MAX_BATCH)
             self._awaited = not all(ticket.lazy for ticket in tickets)
             if self._awaited:
                 self._quiet = self._worker.idle_seconds() - begin > QUIET_SECONDS
+            self._yielded = False
             await self._write(tickets)
             self._queue.settle()
+            if not self._yielded and self._queue.is_urgent:
+                await trio.lowlevel.checkpoint()  # what wrote nothing, or here, waited for nobody
 
     async def _wait(self) -> None:
         """For operations; and without room for room, because those who would find it may have gone."""
@@ -310,7 +318,7 @@ class Journal:
         results: list[Result] = []
         rest: list[Decision] = []
         clock = self._worker.clock
-        until = clock() + MAX_DECIDING_SECONDS
+        until = clock() + self._deciding_seconds
         with self._store.snapshot() as base:
             batch = Batch(self._cache.over(base), self._cache.records)
             for ticket in tickets:
@@ -361,6 +369,7 @@ class Journal:
                 self._here = self._quiet and self._awaited and self._worker.may_work_here
                 await self._worker.run(self._begin_anew, here=self._here)
             await self._apply(changes)
+            self._yielded = not self._here
             self._beginning = not self._quiet
             await self._worker.run(self._commit_begun, self._begin_next if self._beginning else None, here=self._here)
             committed = True
@@ -499,7 +508,7 @@ class Journal:
         self._answer(tickets, results)
         for decision in rest:
             assert decision.then is not None
-            self._queue.submit(decision.then)
+            self._queue.submit(decision.then, owner=getattr(decision.then, "user", None))
         self._tell(committed)
 
     def _refuse(self, tickets: Sequence[Ticket], why: Refused) -> None:

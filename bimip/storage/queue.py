@@ -4,6 +4,9 @@ between them, and what one of them left undone the next one finds here.
 Acknowledgements and receipts are *lazy*: nobody waits for them. Until they are some milliseconds old they make no
 batch of their own, and a message does not wait for them to be decided too: it overtakes them. Meanwhile a device's next
 acknowledgement joins its last one. Whatever else is asked for may depend on them, and takes all that came before along.
+
+Where more waits than the journal decides in one go, its users take turns: who asked for little is decided with the next
+batch, however much others asked for before. Of one user everything stays in its order.
 """
 
 from collections import deque
@@ -13,22 +16,27 @@ from typing import cast
 
 import trio
 
-from bimip.domain.operations import Append, Appended, Operation, Outcomes, Refused, Result
+from bimip.domain.ids import UserId
+from bimip.domain.operations import Append, Appended, Barrier, Operation, Outcomes, Refused, Result
 
 MAX_BATCH_BYTES = 8 << 20
 """To be stored in one transaction, but for one operation that is larger."""
 
 Reply = Callable[[Result], None]
 
+Owner = UserId | str | None
+"""On whose behalf something is asked: a user, by number or, before that is known, by eid. None: the server's own."""
+
 
 class Ticket:
     """An operation and who waits for its result."""
 
-    __slots__ = ("answered", "crashes", "lazy", "operation", "reply", "taken")
+    __slots__ = ("answered", "crashes", "lazy", "operation", "owner", "reply", "taken")
 
-    def __init__(self, operation: Operation, reply: Reply, *, lazy: bool) -> None:
+    def __init__(self, operation: Operation, reply: Reply, *, lazy: bool, owner: Owner = None) -> None:
         self.operation = operation
         self.reply = reply
+        self.owner = owner
         self.lazy = lazy
         self.taken = False  # by the journal; until then the operation may be exchanged for one that does more
         self.answered = False
@@ -55,9 +63,22 @@ def parts_of(ticket: Ticket) -> list[Ticket]:
             ticket.reply(tuple(outcomes[number] for number in range(count)))
 
     return [
-        Ticket(operation._replace(posts=(post,)), partial(gather, at), lazy=False)
+        Ticket(operation._replace(posts=(post,)), partial(gather, at), lazy=False, owner=ticket.owner)
         for at, post in enumerate(operation.posts)
     ]
+
+
+def _by_turns(waiting: list[Ticket]) -> list[Ticket]:
+    """So that each owner's come in their order, and those of all side by side, by what they cost."""
+    before: dict[Owner, int] = {}
+    turns: list[int] = []
+    for ticket in waiting:
+        operation, turn = ticket.operation, before.get(ticket.owner, 0)
+        if type(operation) is Barrier and ticket.owner is None:
+            return waiting  # it waits for all that came before
+        turns.append(turn)
+        before[ticket.owner] = turn + (len(operation.posts) if type(operation) is Append else 1)
+    return [waiting[at] for at in sorted(range(len(waiting)), key=turns.__getitem__)]
 
 
 def _fitting(waiting: list[Ticket], limit: int, most_bytes: int) -> int:
@@ -85,6 +106,8 @@ class OperationQueue:
         self._taken: list[Ticket] = []
         self._waiting: list[Ticket] = []
         self._urgent = 0
+        self.is_crowded = False
+        """More was taken than could be decided in one go."""
         self._all = False  # something waits that takes the lazy ones along
         self._since = 0.0  # when the oldest of the lazy ones came
         self._lazy_seconds = 0.0  # how old they may become
@@ -94,13 +117,18 @@ class OperationQueue:
         return len(self._waiting) + len(self._taken) + len(self.suspects)
 
     @property
+    def is_urgent(self) -> bool:
+        """Whether something waits that is to be decided at once."""
+        return self._urgent > 0
+
+    @property
     def has_suspects(self) -> bool:
         """Whether something was taken whose answer is still due."""
         return bool(self.suspects) or any(not ticket.answered for ticket in self._taken)
 
-    def submit(self, operation: Operation, reply: Reply = ignore, *, lazy: bool = False) -> Ticket:
+    def submit(self, operation: Operation, reply: Reply = ignore, *, lazy: bool = False, owner: Owner = None) -> Ticket:
         """Have an operation decided and written. `reply` is called, once, when the result is on disk."""
-        ticket = Ticket(operation, reply, lazy=lazy)
+        ticket = Ticket(operation, reply, lazy=lazy, owner=owner)
         if not lazy:
             self._urgent += 1
             self._all = self._all or type(operation) is not Append
@@ -111,7 +139,7 @@ class OperationQueue:
         self._waiting.append(ticket)
         return ticket
 
-    async def execute(self, operation: Operation) -> Result:
+    async def execute(self, operation: Operation, *, owner: Owner = None) -> Result:
         """Submit and wait for the result. Cancelling it leaves the operation in the queue, to be decided."""
         done = trio.Event()
         results: list[Result] = []
@@ -120,7 +148,7 @@ class OperationQueue:
             results.append(result)
             done.set()
 
-        self.submit(operation, reply)
+        self.submit(operation, reply, owner=owner)
         await done.wait()
         return results[0]
 
@@ -143,6 +171,8 @@ class OperationQueue:
         """The oldest of what is to be decided now: so many operations, of an Append each message counting as one, that
         store so many bytes, or a single one that is larger. They stay known here until they are answered.
         """
+        if self.is_crowded:
+            self._waiting, self.is_crowded = _by_turns(self._waiting), False
         fitting = _fitting(self._waiting, limit, most_bytes)
         taken, rest = self._waiting[:fitting], self._waiting[fitting:]
         if not (rest or self._all) and trio.current_time() < self._since + self._lazy_seconds:
@@ -163,6 +193,7 @@ class OperationQueue:
         given = set(tickets)
         self._taken = [ticket for ticket in self._taken if ticket not in given]
         self._waiting = tickets + self._waiting
+        self.is_crowded = True
         self._urgent += sum([not ticket.lazy for ticket in tickets])
         self._all = self._urgent > 0
 

@@ -22,7 +22,7 @@ The floor imports trio and the standard library alone, and knows nothing of mess
     tree.py       `open_tree`, kill, restart      snapshot.py  the frozen picture; waiting.py: where a task waits
     reports.py    typed facts for one hook        errors.py    what is raised; paths.py: addresses
     bell.py       where one task waits            alarms.py    bells that ring at a time: cheap for thousands
-    turns.py      the longest turns of late
+    turns.py      the longest turns of late    slices.py   long work: one slice a round, whoever it is for
 
 Theory of operation:
 
@@ -110,6 +110,7 @@ from bimip.supervision.errors import (
 from bimip.supervision.policy import AutoShutdown, Exit, ExitReason, Restart, Strategy, Will
 from bimip.supervision.reports import Crash, Crashed, GaveUp, Overdue, Progress, Report
 from bimip.supervision.running import State
+from bimip.supervision.slices import Slices
 from bimip.supervision.snapshot import Budget, ChildInfo, Counts, Kind, Snapshot
 from bimip.supervision.spec import (
     BRUTAL_KILL,
@@ -121,7 +122,7 @@ from bimip.supervision.spec import (
     Supervisor,
 )
 from bimip.supervision.tree import Tree, open_tree
-from bimip.supervision.turns import Turns
+from bimip.supervision.turns import TurnMeter, Turns
 
 __all__ = [
     "BRUTAL_KILL",
@@ -155,6 +156,7 @@ __all__ = [
     "Report",
     "Restart",
     "RootHasNoSupervisor",
+    "Slices",
     "Snapshot",
     "Start",
     "State",
@@ -164,6 +166,7 @@ __all__ = [
     "SupervisorGaveUp",
     "SupervisorStopping",
     "Tree",
+    "TurnMeter",
     "Turns",
     "Will",
     "WouldDeadlock",

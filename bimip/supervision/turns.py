@@ -1,11 +1,18 @@
 """The longest turns of late: how long the event loop served one thing without letting others have their turn, and whose
 that was. Whoever measures compares with `longest` first, so that a usual turn costs no call.
+
+`TurnMeter` times every step of every task. A task that serves many in one step (the poller) measures each of them
+itself, and is left out.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final
 
+import trio
+
 PERIOD_SECONDS: Final = 60.0
+NOTED_SECONDS: Final = 0.001
+"""A step that is shorter is not looked at."""
 
 
 class Turns:
@@ -42,3 +49,23 @@ class Turns:
             self._before = (self.longest, self._whose) if period == self._period + 1 else (0.0, "")
             self.longest, self._whose, self._period = 0.0, "", period
             self.until = (period + 1) * PERIOD_SECONDS
+
+
+class TurnMeter(trio.abc.Instrument):
+    """Notes long steps of tasks, by their names: those of `apart` where that says, if anywhere; all others together."""
+
+    def __init__(self, turns: Turns, apart: Mapping[str, Turns | None], clock: Callable[[], float]) -> None:
+        self._turns = turns
+        self._apart = apart
+        self._clock = clock
+        self._began = clock()
+
+    def before_task_step(self, task: trio.lowlevel.Task) -> None:  # noqa: ARG002 - an instrument has it
+        self._began = self._clock()
+
+    def after_task_step(self, task: trio.lowlevel.Task) -> None:
+        seconds = self._clock() - self._began
+        if seconds > NOTED_SECONDS:
+            turns = self._apart.get(task.name, self._turns)
+            if turns is not None:
+                turns.note(seconds, task.name)

@@ -25,7 +25,10 @@ class _Acking:
         self._device = device
         self._ref = ref
         device.unanswered += 1
-        self._ticket: Ticket | None = device.session.services.queue.submit(operation, self._decided, lazy=True)
+        session = device.session
+        self._ticket: Ticket | None = session.services.queue.submit(
+            operation, self._decided, lazy=True, owner=session.number
+        )
 
     def takes_in(self, operation: Acknowledge, ref: int) -> bool:
         """False: that is an operation of its own, because this one is under way or an error would say which it was."""

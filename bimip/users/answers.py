@@ -17,6 +17,9 @@ from bimip.wire.validation import check_message, partition_of, seq_numbers
 
 _post, _draft, _append = maker(Post), maker(Draft), maker(Append)
 
+NAMES_FOR_A_REQUEST = 4
+"""What a message costs that names many: each is looked at letter by letter, and each device looked up."""
+
 
 def prepare(device: Device, message: pb.Message, ref: int = 0, most_bytes: int | None = None) -> Draft:
     """What a message asks for. Changes the message. Raises WireError. `most_bytes`: see `check_message`."""
@@ -26,7 +29,12 @@ def prepare(device: Device, message: pb.Message, ref: int = 0, most_bytes: int |
         message.id = services.new_id()
     to, partition, seq = message.to.eid, partition_of(message), message.seq
     message.partition = partition  # whoever reads it elsewhere than in its log is told too
-    addresses = tuple(map(_address, message.devices)) if message.devices else ()
+    addresses: tuple[Address, ...] = ()
+    if message.devices:
+        addresses = tuple(map(_address, message.devices))
+        device.weigh(len(addresses) // NAMES_FOR_A_REQUEST)
+    if message.mentions or message.audiences:
+        device.weigh((len(message.mentions) + len(message.audiences)) // NAMES_FOR_A_REQUEST)
     digest = stored.digest(message, to, partition)
     sent = stored.outgoing(message, device.author_part)
     post = _post((message.id, digest, sent, seq_numbers(seq) if seq else None))

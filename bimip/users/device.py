@@ -101,6 +101,7 @@ class Device:
         "state_reset",
         "unanswered",
         "wakeup",
+        "weight",
         "windows",
     )
 
@@ -127,6 +128,8 @@ class Device:
         """When the last frame that is being handled came."""
         self.frame_bytes = 0
         """Of that frame."""
+        self.weight = 0
+        """What was asked for in this turn: requests, by what they cost."""
         self.author_part = stored.author_part(session.eid, claims.device)
         """`from` of what this device writes."""
         self.fetching: Fetching | None = None
@@ -202,6 +205,12 @@ class Device:
             join(received, place)
         if len(received) > RECEIVED_KEPT:
             del received[: len(received) - max(RECEIVED_KEPT, sum(map(len, self.windows.values())))]
+
+    def weigh(self, requests: int) -> None:
+        """What is being handled costs as much as so many requests more."""
+        if requests:
+            self.weight += requests
+            self.rates.charge(requests, self.heard_at)
 
     def fetch(self, fetch: pb.Fetch, ref: int) -> None:
         if self.fetching is None:

@@ -12,20 +12,21 @@ from bimip.users.device import Device
 async def fetch(device: Device, child: Child) -> None:
     """Step whenever there may be something to send: a wake-up, room in the socket, a deadline, and now and then."""
     child.started()
-    grace = device.session.services.grace_seconds
+    grace, slices = device.session.services.grace_seconds, device.session.services.slices
     try:
         while True:
             number = device.wakeup.number
             device.raise_crash()
-            device.check_deadlines()
-            device.step(trio.current_time())
+            async with slices:
+                device.check_deadlines()
+                device.step(trio.current_time())
+                worked = device.connection.sendable and device.work(trio.current_time())
             if not device.connection.sendable:
                 # What is closed takes everything: a reader that waits for room goes on, sees it, and ends the device.
                 with suppress(ConnectionClosedError):
                     await device.connection.wait_sendable()
                 continue
-            if device.work(trio.current_time()):
-                await trio.lowlevel.checkpoint()
+            if worked:
                 continue
             # No deadline that is set meanwhile can be nearer than a grace period: it needs no wake-up of its own.
             await device.wakeup.wait_beyond(number, min(device.next_deadline(), trio.current_time() + grace))

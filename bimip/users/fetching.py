@@ -88,7 +88,8 @@ class Fetching:
             self._device.wakeup.ring()
 
         self._device.unanswered += 1
-        self._device.session.services.queue.submit(Barrier(), decided)
+        session = self._device.session
+        session.services.queue.submit(Barrier(), decided, owner=session.number)
 
     def acknowledged(self, partition: str, upto: int, ranges: tuple[tuple[int, int], ...]) -> None:
         """An ack of this device is on disk."""

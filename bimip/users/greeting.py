@@ -100,7 +100,8 @@ class _Greeting:
             self._one_done()
 
         self._left += 1
-        self._device.session.services.queue.submit(operation, done)
+        session = self._device.session
+        session.services.queue.submit(operation, done, owner=session.number)
 
     def _take_seat(self, result: Result) -> None:
         if isinstance(result, Refused):

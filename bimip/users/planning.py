@@ -20,6 +20,8 @@ from bimip.wire import frames, stored
 
 LOOK_MOST = 256
 """Entries looked at for one frame, however many of them are not owed: the range that it covers ends there."""
+ADDRESSED_LOOKS = 8
+"""What an entry counts in addition that is for some devices only: the store is asked for which."""
 
 
 class Plan:
@@ -98,25 +100,29 @@ class Plan:
         return not self._count and count == 1 and self.window.has_room(size)
 
     def _add(self, run: Run) -> bool:
-        """False when there is no room for more."""
-        self._looked += len(run.sizes)
+        """False when there is no room for more, or enough was looked at."""
         if run.first > self.upto + 1:
             self._parts.append(self._hole(self.upto + 1, run.first - 1))
             self.upto = Offset(run.first - 1)
         if run.plain and not self._special:
             if self._number not in run.origins:
                 if self._has_room(len(run.sizes), run.bytes):
+                    self._looked += len(run.sizes)
                     self._put(run.joined(), run.first, run.sizes, run.bytes)
                     self.places += run.places()
                     self.upto = run.last
                     return True
             elif len(run.origins) == 1 and run.first > self.window.own_upto:
+                self._looked += len(run.sizes)
                 self.upto = run.last
                 return True
         return self._add_each(run)
 
     def _add_each(self, run: Run) -> bool:
         for item in run.items():
+            if self._looked >= LOOK_MOST:
+                return False
+            self._looked += 1
             try:
                 part = self._part(item)
             except Exception:
@@ -150,6 +156,7 @@ class Plan:
             return gap(self.partition, item.offset, item.offset, pb.DAMAGED)
         if own or not item.entry.addressed:
             return deliver(item)
+        self._looked += ADDRESSED_LOOKS
         addressed = addressed_to(self._session, self._number, item)
         return None if addressed is None else deliver(item, addressed.payload)
 

@@ -14,8 +14,8 @@ MAX_MALFORMED = 8
 """Frames in a row that cannot be decoded, until the connection is closed."""
 UNCHARGED = frozenset({pb.MALFORMED, pb.TOO_LARGE})
 """What may be wrong with a frame before it was charged for."""
-FRAMES_AT_ONCE = 64
-"""Until others have their turn: thousands of the smallest ones arrive at once."""
+WEIGHT_AT_ONCE = 32
+"""Requests, by what they cost, until others have their turn: thousands of the smallest ones arrive at once."""
 
 
 async def read(device: Device, frames: list[bytes], child: Child) -> None:
@@ -64,9 +64,10 @@ class _Intake:
         """False: there is no room for more, or others must have their turn first."""
         device = self._device
         device.heard_at = now
+        device.weight = 0
         most = device.session.services.limits.max_unanswered
         for number, frame in enumerate(frames):
-            if device.unanswered >= most or number == FRAMES_AT_ONCE or self._rest is not None:
+            if device.unanswered >= most or device.weight >= WEIGHT_AT_ONCE or self._rest is not None:
                 self._waiting = frames[number:]
                 break
             self._handle(frame)
@@ -80,6 +81,7 @@ class _Intake:
 
     def _handle(self, frame: bytes) -> None:
         device = self._device
+        device.weight += 1
         try:
             self._rest = handle(device, frame)
             self._malformed = 0
@@ -95,17 +97,17 @@ class _Intake:
     async def catch_up(self) -> None:
         """Until everything that arrived is handled, and there is room for more."""
         device = self._device
-        most = device.session.services.limits.max_unanswered
+        most, slices = device.session.services.limits.max_unanswered, device.session.services.slices
         while True:
             while self._rest is not None:
-                await trio.lowlevel.checkpoint()
-                if next(self._rest, DONE) is DONE:
-                    self._rest = None
-                self._write(trio.current_time())
+                async with slices:
+                    if next(self._rest, DONE) is DONE:
+                        self._rest = None
+                    self._write(trio.current_time())
             while device.unanswered >= most:
                 await device.answered.wait_beyond(device.answered.number)
             if not self._waiting:
                 return
-            await trio.lowlevel.checkpoint()
-            frames, self._waiting = self._waiting, []
-            self.take(frames, trio.current_time())
+            async with slices:
+                frames, self._waiting = self._waiting, []
+                self.take(frames, trio.current_time())

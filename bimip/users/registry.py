@@ -68,7 +68,7 @@ class Users:
         if wait:
             seconds = f"{ceil(wait)} second{'s' if wait > 1 else ''}"
             raise RefusedError(Close.TRY_AGAIN_LATER, f"devices of this user connect too often; try again in {seconds}")
-        result = await self._services.queue.execute(Register(claims.eid, claims.device))
+        result = await self._services.queue.execute(Register(claims.eid, claims.device), owner=claims.eid)
         if isinstance(result, Refused):
             raise RefusedError(Close.TRY_AGAIN_LATER, result.sentence)
         assert isinstance(result, Registered)

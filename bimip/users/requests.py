@@ -37,6 +37,8 @@ from bimip.wire.validation import check_batch, check_fetch, check_id, check_sign
 
 PARTS_AT_ONCE = 128
 """Of one batch, until others have their turn."""
+RANGES_FOR_A_REQUEST = 8
+"""What a receipt or an acknowledgement costs that names many."""
 DONE = object()
 
 WRITTEN = frozenset({"message", "body", "signal"})
@@ -60,7 +62,10 @@ def handle(device: Device, frame: bytes) -> Rest | None:
         write(device)
     try:
         if name != "hello" or device.said_hello:  # the first one is charged where its messages are judged
-            requests = part_count(payload) or 1 if name == "body" else 1
+            requests = 1
+            if name == "body":
+                requests = part_count(payload) or 1
+                device.weight += requests - 1
             wait = device.rates.take(requests, len(frame), device.heard_at)
             if wait:
                 _refuse(device, name, payload, ref, rate_limited(wait))
@@ -99,7 +104,7 @@ def unsupported(payload: Message) -> WireError:
 
 def submit(device: Device, operation: Operation, done: Callable[[Result], None], *, lazy: bool = False) -> None:
     device.unanswered += 1
-    device.session.services.queue.submit(operation, done, lazy=lazy)
+    device.session.services.queue.submit(operation, done, lazy=lazy, owner=device.session.number)
 
 
 def message(device: Device, payload: pb.Message, ref: int) -> None:
@@ -111,9 +116,9 @@ def message(device: Device, payload: pb.Message, ref: int) -> None:
 def write(device: Device) -> None:
     """Submit the messages that were taken, to be called before anything else is asked for, and when all was taken."""
     drafts, device.drafts = device.drafts, []
-    submit = device.session.services.queue.submit
+    submit, owner = device.session.services.queue.submit, device.session.number
     for append, refs in appends(device, drafts):
-        submit(append, partial(_appended, device, refs, append))
+        submit(append, partial(_appended, device, refs, append), owner=owner)
 
 
 def _appended(device: Device, refs: list[int], append: Append, result: Result) -> None:
@@ -142,6 +147,7 @@ def _acknowledge(device: Device, payload: pb.Signal, ref: int) -> None:
     if furthest > log.head:
         sentence = f"offset {furthest} was never given; the log of {partition!r} ends at {log.head}"
         raise WireError(pb.OFFSET_BEYOND_HEAD, sentence, field="upto")
+    device.weigh(len(ranges) // RANGES_FOR_A_REQUEST)
     device.acknowledge(partition, upto, ranges)
     acknowledge(device, Acknowledge(device.session.number, device.number, partition, upto, ranges), ref)
 
@@ -153,6 +159,7 @@ def _receipt(device: Device, payload: pb.Signal, ref: int) -> None:
         sentence = f"{named!r} is no conversation; name it as its messages do"
         raise WireError(pb.NOT_FOUND, sentence, field="conversation" if payload.conversation else "to.eid")
     ranges = _ranges(payload.offsets, payload.conversation_offset)
+    device.weigh(len(ranges) // RANGES_FOR_A_REQUEST)
     kind = ReceiptKind(payload.status)
     upto = ConversationOffset(payload.upto)
     conversation = None if number is None else ConversationId(number)
@@ -317,7 +324,7 @@ def logout(device: Device, payload: pb.Logout, ref: int) -> None:
         if isinstance(result, Refused):
             device.reply(frames.error_part(error_of(result, ref)))
         elif wanted:
-            device.session.services.queue.submit(wanted.pop(0), go_on)
+            device.session.services.queue.submit(wanted.pop(0), go_on, owner=device.session.number)
         else:
             device.answer(codec.encode(pb.Logout(forget=payload.forget, revoke=payload.revoke), ref))
             device.close_after_answers(Close.NORMAL, "logged out")

@@ -10,7 +10,7 @@ from bimip.domain.ids import Millis, UserId
 from bimip.domain.records import Table
 from bimip.storage.interface import Store
 from bimip.storage.queue import OperationQueue
-from bimip.supervision import Alarms
+from bimip.supervision import Alarms, Slices
 from bimip.users.rates import RateBook
 from bimip.wire.limits import Limits
 
@@ -60,6 +60,8 @@ class Services:
     rates: RateBook = field(default_factory=RateBook)
     touched: dict[Touched, None] = field(default_factory=dict)
     """Devices that have something to send, in the order in which that came up."""
+    slices: Slices = field(default_factory=Slices)
+    """Where all devices' long work stands in line."""
     sessions: dict[UserId, Any] = field(default_factory=dict)
     """The Session of each user that is connected, which is made of what is handed down here."""
     _eids: dict[UserId, str] = field(default_factory=dict)

@@ -86,6 +86,8 @@ COLUMNS: dict[str, tuple[tuple[str, str], ...]] = {
         ("longest", "quiet.login_ms.longest"),
         ("login ms attacked", "login_ms.median"),
         ("longest", "login_ms.longest"),
+        ("longest turn ms", "turn_ms"),
+        ("the journal's", "journal_turn_ms"),
     ),
     "restart": (("ready s", "ready_s"), ("empty store s", "ready_empty_s"), ("store MiB", "store_mib")),
     "floors": (("µs", "median_us"), ("p99", "p99_us")),
@@ -139,6 +141,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--rates", type=_integers, default=latency.RATES, help="latency: messages per second, 1,2,3")
     parser.add_argument("--entries", type=_integers, help="growth: log entries, 1,2,3 (10^7 takes a long time)")
     parser.add_argument("--users", type=_integers, help="growth: users, 1,2,3")
+    parser.add_argument("--attack", default="", help="fairness: only attacks with this in their name")
     parser.add_argument("--peers", nargs="?", const="", metavar="HARNESS", help="compare; its folder, or $PEERBENCH")
     parser.add_argument("--variants", default=",".join((peers.OURS, *peers.PEERS)), help="peers: which")
     parser.add_argument("--workloads", default=",".join(peers.WORKLOADS), help="peers: which")
@@ -165,7 +168,8 @@ def cases(name: str, options: argparse.Namespace) -> list[Case]:  # noqa: PLR091
     if name == "idle":
         return [(f"{options.connections} connections", lambda: _on_server(idle.measure, options.connections))]
     if name == "fairness":
-        return [(attack, partial(_on_server, fairness.measure, attack)) for attack in fairness.ATTACKS]
+        chosen = [attack for attack in fairness.ATTACKS if options.attack in attack]
+        return [(attack, partial(_on_server, fairness.measure, attack)) for attack in chosen]
     if name == "catchup":
         return [("200 users, 500 messages each", _catch_up)]
     if name == "floors":

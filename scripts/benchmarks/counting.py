@@ -52,6 +52,7 @@ class Counters:
 
         ThreadWorker.clock = staticmethod(float)
         poller.TURN_SECONDS = ROUND_SECONDS
+        poller.MUCH_TURN_SECONDS = ROUND_SECONDS
         run = trio.run
         trio.run = lambda *args, **options: run(*args, instruments=[self._instrument(trio)], **options)  # type: ignore[assignment]
         self._count("frames in", reader, "handle")

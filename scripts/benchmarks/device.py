@@ -28,9 +28,9 @@ class Device(Socket):
         self._sender = -1
         self._author: wire.Author | None = None
 
-    def write_to(self, sender: int, eid: str) -> None:
-        """From now on this device is the `sender`-th, and writes to `eid`."""
-        self._sender, self._author = sender, wire.Author(sender, eid)
+    def write_to(self, sender: int, eid: str, more: bytes = b"") -> None:
+        """From now on this device is the `sender`-th, and writes to `eid`. `more`: other fields of each message."""
+        self._sender, self._author = sender, wire.Author(sender, eid, more)
 
     def post(self, count: int, at: float | None = None, *, together: bool = True) -> None:
         """Send messages: in one frame, or each in a frame of its own."""

@@ -1,27 +1,55 @@
-"""What one peer's bytes do to others: two pairs of users write at a steady rate, first alone, then beside an attack."""
+"""What one peer does to others: two pairs of users write at a steady rate, first alone, then beside an attack.
+
+Attackers come from an address of their own, which counts against the limits as one from outside does, and get the
+processor time that the server and the others leave: theirs are other machines. What each attack sends is written down
+below, in bytes; a server that is attacked is a new one each time.
+"""
 
 import itertools
 import multiprocessing
+import os
 import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import Any
+from typing import Any, NamedTuple
 
 from scripts.benchmarks import server, wire
 from scripts.benchmarks.device import Device, connect_all
 from scripts.benchmarks.latency import paced
-from scripts.benchmarks.ledger import now
+from scripts.benchmarks.ledger import Ledger, now
 from scripts.benchmarks.loop import Loop, oversleep_never
 from scripts.benchmarks.throughput import Load, World, measured, quiet_collector
 
 RATE = 100
-SECONDS = 4.0
+SECONDS = 8.0
 LOGINS = 10
 PAUSE_SECONDS = 0.001
+ATTACKERS = "127.0.0.2"
+USERS = 64
+FILLED = 20_000
+FILLED_USERS = 4
+WINDOW = 256
 
 
-def measure(running: server.Server, attack: str, seconds: float = SECONDS) -> dict[str, Any]:
+class Attack(NamedTuple):
+    """What so many sockets do at once, each again and again; who is closed comes again."""
+
+    sockets: int
+    data: bytes = b""  # sent again and again
+    first: bytes = b""  # sent once
+    token: str = "valid"  # in the opening; "none", "false"
+    subprotocol: str = "bimip.v1"
+    filled: str = ""  # each of the attackers, who are few then, has a long log: "plain", or "addressed" to a device
+    reads: bool = True
+    leaves: bool = False  # once the first frame was answered
+
+
+def measure(running: server.Server, name: str, seconds: float = SECONDS) -> dict[str, Any]:
+    attack = ATTACKS[name]
+    if attack.filled:
+        for number in range(FILLED_USERS):
+            _fill(running.port, f"attacker{number}", addressed=attack.filled == "addressed")
     world = World(running, Load(pairs=2, warm_seconds=1.0))
     quiet_collector()
     oversleep_never()
@@ -33,7 +61,25 @@ def measure(running: server.Server, attack: str, seconds: float = SECONDS) -> di
         result = _figures(world, running, seconds, pace, "attacked")
     world.close()
     ratio = result["last_device_ms"].get("p99", 0) / max(before["last_device_ms"].get("p99", 0), 1e-9)
-    return result | {"quiet": before, "p99_ratio": ratio}
+    (turn, whose), (journal, _) = (running.longest_turn(path) for path in ("bimip/gateway/poller", "bimip/journal"))
+    found: dict[str, Any] = {"quiet": before, "p99_ratio": ratio, "turn_ms": turn, "journal_turn_ms": journal}
+    return {**result, **found, "limit": f"the longest turn: {whose}"}
+
+
+def _fill(port: int, eid: str, *, addressed: bool) -> None:
+    """Write a long log to somebody, of which nothing is acknowledged."""
+    laptop = wire.field(b"\x0a", wire.field(b"\x0a", eid.encode()) + b"\x12\x06laptop")
+    more = wire.field(b"\x82\x01", laptop) if addressed else b""
+    loop, ledger = Loop(), Ledger(1, 1)
+    try:
+        connect_all(loop, lambda _: Device(loop, port, server.token(eid, "laptop")), 1)
+        [writer] = connect_all(loop, lambda _: Device(loop, port, server.token(f"writer of {eid}", "phone"), ledger), 1)
+        writer.write_to(0, eid, more)
+        for _ in range(FILLED // WINDOW):
+            writer.post(WINDOW)
+        loop.run(lambda: ledger.accepted >= FILLED // WINDOW * WINDOW, 120.0)
+    finally:
+        loop.close()
 
 
 def _figures(world: World, running: server.Server, seconds: float, pace: Callable[[float], float], user: str) -> Any:  # noqa: ANN401
@@ -54,8 +100,8 @@ def _login(port: int, eid: str) -> float:
 
 
 @contextmanager
-def attacked(port: int, attack: str) -> Iterator[None]:
-    process = multiprocessing.get_context("fork").Process(target=_attack, args=(port, *ATTACKS[attack]), daemon=True)
+def attacked(port: int, attack: Attack) -> Iterator[None]:
+    process = multiprocessing.get_context("fork").Process(target=_attack, args=(port, attack), daemon=True)
     process.start()
     try:
         yield
@@ -64,19 +110,19 @@ def attacked(port: int, attack: str) -> Iterator[None]:
         process.join()
 
 
-def _attack(port: int, sockets: int, shown: bool, subprotocol: str, first: bytes, data: bytes) -> None:  # noqa: FBT001
-    """Push `data` over so many sockets as fast as they take it; who is closed comes again."""
-    names = itertools.count()
-    open_ones: list[socket.socket | None] = [None] * sockets
+def _attack(port: int, attack: Attack) -> None:
+    """As fast as the sockets take it."""
+    os.nice(19)
+    names = itertools.cycle(range(FILLED_USERS if attack.filled else USERS))
+    open_ones: list[socket.socket | None] = [None] * attack.sockets
     while True:
         sent = 0
         for index, one in enumerate(open_ones):
             try:
                 if one is None:
-                    one = open_ones[index] = _open(port, shown, subprotocol, f"attacker{next(names) % 64}")  # noqa: PLW2901
-                    one.send(first)
-                sent += one.send(data)
-                one.recv(1 << 16)
+                    one = open_ones[index] = _open(port, attack, f"attacker{next(names)}", f"device{index}")  # noqa: PLW2901
+                    sent += one.send(attack.first) if attack.first else 0
+                sent += _go_on(one, attack)
             except BlockingIOError:
                 pass
             except OSError:
@@ -87,11 +133,26 @@ def _attack(port: int, sockets: int, shown: bool, subprotocol: str, first: bytes
             time.sleep(PAUSE_SECONDS)
 
 
-def _open(port: int, shown: bool, subprotocol: str, eid: str) -> socket.socket:  # noqa: FBT001
-    opening = wire.opening(port, server.token(eid, "phone")).replace(b"bimip.v1\r", subprotocol.encode() + b"\r")
-    if not shown:
+def _go_on(one: socket.socket, attack: Attack) -> int:
+    """How many bytes were sent. Raises ConnectionError where this one is to come again."""
+    sent = one.send(attack.data) if attack.data else 0
+    if attack.leaves:
+        one.settimeout(10.0)
+        one.recv(1 << 16)
+        raise ConnectionError
+    if attack.reads and not one.recv(1 << 16):
+        raise ConnectionError
+    return sent
+
+
+def _open(port: int, attack: Attack, eid: str, device: str) -> socket.socket:
+    token = server.token(eid, device)
+    if attack.token == "false":
+        token = token[:-4] + "AAAA"
+    opening = wire.opening(port, token).replace(b"bimip.v1\r", attack.subprotocol.encode() + b"\r")
+    if attack.token == "none":
         opening = b"\r\n".join(line for line in opening.split(b"\r\n") if not line.startswith(b"Authorization"))
-    one = socket.create_connection(("127.0.0.1", port), 10)
+    one = socket.create_connection(("127.0.0.1", port), 10, source_address=(ATTACKERS, 0))
     one.sendall(opening)
     with suppress(TimeoutError):
         one.recv(4096)
@@ -103,23 +164,53 @@ def _filled(head: bytes, one: bytes, size: int) -> bytes:
     return wire.masked(wire.field(head, one * (size // len(one))))
 
 
+def _fetch(*fields: bytes) -> bytes:
+    return wire.masked(wire.field(b"\x08\x11\x8a\x01", b"".join(fields)))
+
+
+def _signal(*fields: bytes) -> bytes:
+    return wire.masked(wire.field(b"\x08\x07\x3a", b"".join(fields)))
+
+
 PINGS = wire.masked(b"", wire.PING) * 10_000
 FRAGMENTS = b"\x02\x80\0\0\0\0" + b"\0\x80\0\0\0\0" * 10_000
 TEXT = b'{"route":"10","body":{"messages":[' + b",".join([b'{"id":"m"}'] * 4000) + b"]}}"
 HELLO = wire.hello(0)
-FETCH = wire.masked(b"\x08\x11\x8a\x01\x0a\x08\x01\x12\x04chat\x28\x40")
-JSON, BINARY = "bimip.v1.json", "bimip.v1"
-ATTACKS: dict[str, tuple[int, bool, str, bytes, bytes]] = {
-    "pings, 4 unknown sockets": (4, False, BINARY, b"", PINGS),
-    "pings, 64 unknown sockets": (64, False, BINARY, b"", PINGS),
-    "pongs": (16, True, BINARY, HELLO, wire.masked(b"", wire.PONG) * 10_000),
-    "fragments": (16, True, BINARY, HELLO, FRAGMENTS),
-    "Hello of empty messages": (8, False, BINARY, b"", _filled(b"\x08\x0d\x6a", b"\x3a\x00", 1_000_000)),
-    "large frames of empty messages": (8, True, BINARY, HELLO, _filled(b"\x08\x0a\x52", b"\x2a\x00", 1_000_000)),
-    "JSON": (8, True, JSON, b"", wire.masked(TEXT, 1)),
-    "undecodable frames": (16, True, BINARY, HELLO, wire.masked(b"\xff") * 5_000),
-    "second Hellos": (8, True, BINARY, HELLO, HELLO * 100),
-    "Fetches": (8, True, BINARY, HELLO, FETCH * 64),
-    "openings without a token": (16, False, BINARY, b"", wire.masked(b"\xff")),
+MANY = wire.masked(
+    wire.field(b"\x08\x0d\x6a", b"".join(wire.field(b"\x12", wire.field(b"\x0a", b"p%d" % n)) for n in range(64)))
+)
+CHAT, LIMIT, NOBODY = b"\x12\x04chat", b"\x28\x40", b"\x1a\x06\x0a\x04quiet"
+LOG, BY_SEQ, HISTORY, BACKWARDS, BEGIN = b"\x08\x01", b"\x08\x04", b"\x08\x02", b"\x40\x01", b"\x30\x01"
+NOTHING_BY_SEQ = _fetch(BY_SEQ, CHAT, NOBODY, BEGIN)
+RANGES = b"".join(wire.field(b"\x72", b"\x08" + wire.varint(n) + b"\x10" + wire.varint(n)) for n in range(2, 512, 2))
+JSON = "bimip.v1.json"
+ATTACKS: dict[str, Attack] = {
+    "pings, 4 unknown sockets": Attack(4, PINGS, token="none"),
+    "pings, 64 unknown sockets": Attack(64, PINGS, token="none"),
+    "pongs": Attack(16, wire.masked(b"", wire.PONG) * 10_000, HELLO),
+    "fragments": Attack(16, FRAGMENTS, HELLO),
+    "Hello of empty messages": Attack(8, _filled(b"\x08\x0d\x6a", b"\x3a\x00", 1_000_000), token="none"),
+    "large frames of empty messages": Attack(8, _filled(b"\x08\x0a\x52", b"\x2a\x00", 1_000_000), HELLO),
+    "JSON": Attack(8, wire.masked(TEXT, 1), subprotocol=JSON),
+    "undecodable frames": Attack(16, wire.masked(b"\xff") * 5_000, HELLO),
+    "undecodable first frames": Attack(16, wire.masked(b"\xff"), token="none"),
+    "second Hellos": Attack(8, HELLO * 100, HELLO),
+    "openings without a token": Attack(16, wire.masked(b"\xff"), token="none"),
+    "false tokens": Attack(16, token="false"),
+    "logins": Attack(16, first=HELLO, leaves=True),
+    "Hellos of many partitions": Attack(8, first=MANY, leaves=True),
+    "messages, as fast as they go": Attack(8, wire.Author(0, "nobody").together(0, 100) * 10, HELLO),
+    "Fetch of a long log": Attack(8, _fetch(LOG, CHAT, LIMIT, BEGIN) * 64, HELLO, filled="plain"),
+    "Fetch of a long log, backwards": Attack(8, _fetch(LOG, CHAT, LIMIT, BACKWARDS) * 64, HELLO, filled="plain"),
+    "Fetch BY_SEQ of nothing": Attack(8, NOTHING_BY_SEQ * 64, HELLO, filled="plain"),
+    "acks of a long log": Attack(
+        8, wire.acknowledgement(FILLED // WINDOW * WINDOW), HELLO, filled="plain", leaves=True
+    ),
+    "acks of many ranges": Attack(8, _signal(b"\x28\x02", b"\x3a\x04chat", RANGES) * 20, HELLO, filled="plain"),
+    "READ of a long conversation": Attack(
+        8, _signal(b"\x28\x03", b"\x52\x02c2", b"\x68" + wire.varint(FILLED)) * 64, HELLO, filled="plain"
+    ),
+    "readers of a log for another device": Attack(8, first=HELLO, filled="addressed", leaves=True),
+    "slow readers of a long log": Attack(8, first=HELLO, filled="plain", reads=False),
+    "readers of a long log": Attack(8, first=HELLO, filled="plain", leaves=True),
 }
-"""By name: sockets, whether they show a token, subprotocol, what is sent first, and what again and again."""

@@ -3,8 +3,10 @@
 Only the standard library, so that it also runs inside the harness of the peers.
 """
 
+import http.client
 import os
 import random
+import re
 import shutil
 import signal
 import socket
@@ -26,7 +28,8 @@ PORTS = (20_000, 32_000)
 CONFIG = """[gateway]
 port = {port}
 [console]
-port = 0
+port = {console_port}
+operator_token = "{key}"
 [store]
 path = "{folder}/store"
 [tokens]
@@ -34,6 +37,8 @@ algorithm = "HS256"
 key = "{key}"
 [users]
 accept_unknown_recipients = true
+[limits]
+uncounted_addresses = ["127.0.0.1/32"]
 [logging]
 level = "warning"
 """
@@ -49,9 +54,9 @@ def command(config: Path) -> list[str]:
     return [python(), "-m", "bimip", "serve", "--config", str(config)]
 
 
-def write_config(folder: Path, port: int) -> Path:
+def write_config(folder: Path, port: int, console_port: int) -> Path:
     config = folder / "bimip.toml"
-    config.write_text(CONFIG.format(port=port, folder=folder, key=KEY))
+    config.write_text(CONFIG.format(port=port, console_port=console_port, folder=folder, key=KEY))
     return config
 
 
@@ -107,11 +112,12 @@ class Server:
         """Starts it and waits until it can be connected to. `wrapped_in` is put before its command."""
         self.folder = folder
         self.port = free_port()
+        self.console_port = free_port()
         self.log = folder / "log"
         began = time.perf_counter()
         with self.log.open("wb") as log:
             self._process = subprocess.Popen(
-                [*wrapped_in, *command(write_config(folder, self.port))],
+                [*wrapped_in, *command(write_config(folder, self.port, self.console_port))],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -144,6 +150,15 @@ class Server:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+
+    def longest_turn(self, path: str) -> tuple[float, str]:
+        """The longest turn of the last one to two minutes that a process tells of: milliseconds, and whose it was."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.console_port, timeout=30)
+        connection.request("GET", "/debug/tree", headers={"Authorization": f"Bearer {KEY}"})
+        answer = connection.getresponse().read().decode()
+        connection.close()
+        told = re.search(rf'"path": ?"{path}".*?"longest_turn": ?"([0-9.]+) ms \((.*?)\)"', answer, re.DOTALL)
+        return (float(told[1]), told[2]) if told else (0.0, "")
 
     def complaints(self) -> str:
         """What it logged, from warnings up."""

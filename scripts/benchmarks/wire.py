@@ -95,13 +95,14 @@ class Author:
     number is made once.
     """
 
-    def __init__(self, sender: int, to: str) -> None:
+    def __init__(self, sender: int, to: str, more: bytes = b"") -> None:
+        """`more`: other fields of each message."""
         now = time.time_ns() // 1_000_000
         addressed = field(b"\x22", field(b"\x0a", to.encode())) + b"\x28\x01\x30" + varint(now)
         self._head = b"\xb2\x01\x1c%013d:" % now
         self._id = b":phone\x0a\x0dm%04d" % sender
         self._middle = addressed + b"\x3a" + varint(PAYLOAD_BYTES) + b"@%04d:" % sender
-        self._tail = b"@" + _PAD
+        self._tail = b"@" + _PAD + more
         self._element = b"\x2a" + varint(len(self.message(0)))  # of Body.messages
 
     def message(self, number: int) -> bytes:

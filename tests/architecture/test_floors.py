@@ -92,6 +92,7 @@ SUPERVISION_IMPORTS = {
     "os",
     "traceback",
     "trio",
+    "types",
     "typing",
 }
 """A library that can be published by itself: trio and the standard library."""

@@ -2,7 +2,7 @@
 
 import socket
 import struct
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -163,11 +163,11 @@ async def open_world(settings: GatewaySettings = SETTINGS, *, crashes: bool = Fa
 
 
 @asynccontextmanager
-async def open_port(world: World) -> AsyncIterator[int]:
+async def open_port(world: World, *, shuts_out: Callable[[Stream], bool] = lambda _stream: False) -> AsyncIterator[int]:
     """A real listener."""
     async with trio.open_nursery() as nursery:
         ready, started = trio.open_memory_channel[object](1)
-        listener = Listener(world.gateway.settings, world.serve, world.nursery)
+        listener = Listener(world.gateway.settings, world.serve, world.nursery, shuts_out=shuts_out)
         nursery.start_soon(listener.run, ready.send_nowait)
         await started.receive()
         yield listener.port

@@ -9,7 +9,7 @@ from trio.testing import MockClock
 from bimip.domain.identity import Claims
 from bimip.domain.ids import Millis
 from bimip.gateway import admission
-from bimip.gateway.admission import Admission, NoPlaceError, address_of
+from bimip.gateway.admission import MOST_OWED_SECONDS, Admission, NoPlaceError, address_of
 from bimip.gateway.settings import GatewaySettings
 from bimip.session.close import Close
 from tests.gateway.harness import (
@@ -220,6 +220,45 @@ def test_what_is_one_address(one: str, other: str, *, same: bool) -> None:
     doors.come(one)
 
     assert doors.come(other) == (429 if same else 0)
+
+
+def test_an_address_that_goes_on_without_waiting_is_shut_out_and_heard_again_after_a_while() -> None:
+    doors = Doors(replace(FEW, address_openings_per_second=10, max_unauthenticated_per_address=0))
+    for _ in range(100):  # what it has at once
+        doors.come("10.0.0.1")
+        doors.stack.close()
+    tries = 0
+    while not doors.admission.shuts_out("10.0.0.1"):
+        tries += 1
+    for _ in range(1000):
+        assert doors.admission.shuts_out("10.0.0.1")
+
+    assert 0 < tries <= 20  # as many as it would have had in two seconds
+    assert not doors.admission.shuts_out("10.0.0.2")
+    assert not doors.admission.shuts_out(None)
+    doors.now += MOST_OWED_SECONDS
+    assert doors.come("10.0.0.1") in {0, 429}
+    doors.now += 1
+    assert doors.come("10.0.0.1") == 0
+
+
+def test_who_waits_as_it_was_told_is_never_shut_out() -> None:
+    doors = Doors(replace(FEW, address_openings_per_second=10, max_unauthenticated_per_address=0))
+    for _ in range(1000):
+        assert not doors.admission.shuts_out("10.0.0.1")
+        if doors.come("10.0.0.1") == 429:
+            doors.now += 1
+        doors.stack.close()
+
+
+async def test_who_is_shut_out_gets_no_answer_and_costs_no_task() -> None:
+    async with open_world(FEW) as world, open_port(world, shuts_out=lambda _stream: True) as port:
+        with trio.fail_after(10):
+            async with await knock(port) as stream:
+                answer = await read_all(stream)
+
+        assert answer == b""
+        assert world.scopes == []
 
 
 @pytest.mark.parametrize("address", [None, "127.0.0.1", "::ffff:127.9.9.9", "::1", "10.1.2.3", "/a/path", ""])

@@ -9,7 +9,7 @@ import trio
 import trio.lowlevel
 import trio.testing
 
-from bimip.gateway.poller import MAX_READY, Poller
+from bimip.gateway.poller import MAX_READY, MUCH_SECONDS, Poller
 from tests.gateway.harness import PING, SETTINGS, open_world
 
 
@@ -243,3 +243,57 @@ def broken_for(connection: object, took: object) -> object:
         took(self, data)  # type: ignore[operator]
 
     return broken
+
+
+class Slow(Reads):
+    """Takes its time, and always has more."""
+
+    def __init__(self, fd: int, order: list[int], clock: list[float], seconds: float) -> None:
+        super().__init__(fd)
+        self.order, self.clock, self.seconds = order, clock, seconds
+
+    def read_now(self, _now: float) -> bool:
+        self.order.append(self.fd)
+        self.clock[0] += self.seconds
+        return True
+
+
+async def test_who_was_served_least_comes_first_and_those_who_were_served_much_end_the_round_soon(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock, order = [0.0], list[int]()
+    monkeypatch.setattr("bimip.gateway.poller.perf_counter", lambda: clock[0])
+    pairs = [socket.socketpair() for _ in range(5)]
+    poller = Poller()
+    fds = [ours.fileno() for ours, _ in pairs]
+    for fd in fds[:4]:
+        poller.add(fd, Slow(fd, order, clock, MUCH_SECONDS))
+    poller.add(fds[4], Slow(fds[4], order, clock, 0.0001))
+    for _, theirs in pairs:
+        theirs.send(b"x")
+    async with running(poller):
+        for _ in range(40):
+            await trio.lowlevel.checkpoint()
+    for fd in fds:
+        poller.remove(fd)
+    for one in pairs:
+        one[0].close()
+        one[1].close()
+    poller.close()
+    waits = [order[at + 1 :].index(fds[4]) for at, fd in enumerate(order[:-5]) if fd == fds[4]]
+
+    assert max(waits[2:]) <= 1  # one turn of one of the others, though four of them always have more
+    assert all(order.count(fd) > 1 for fd in fds)  # and these take turns too
+
+
+async def test_what_was_long_ago_counts_less() -> None:
+    poller = Poller()
+    poller._served[1] = 1.0
+    poller._halve(0.0)
+    once = poller._served[1]
+    for _ in range(20):
+        poller._halve(0.0)
+
+    assert once == 0.5
+    assert dict(poller._served) == {}
+    poller.close()

@@ -309,3 +309,52 @@ async def test_what_is_given_back_is_no_suspect() -> None:
 
     assert names(list(queue.suspects)) == ["a"]
     assert names(queue.take(9)) == ["b"]
+
+
+def owners(tickets: list[Ticket]) -> list[object]:
+    return [ticket.owner for ticket in tickets]
+
+
+async def test_where_more_waits_than_can_be_decided_at_once_users_take_turns_and_each_keeps_its_order() -> None:
+    queue = OperationQueue()
+    for number in range(6):
+        queue.submit(revoke(f"much {number}"), owner=UserId(1))
+    queue.give_back(queue.take(6)[2:])
+    for number in range(2):
+        queue.submit(revoke(f"little {number}"), owner=UserId(2))
+    queue.submit(revoke("unknown"), owner="carol")
+    tickets = queue.take(9)
+
+    assert names(tickets) == ["much 2", "little 0", "unknown", "much 3", "little 1", "much 4", "much 5"]
+    assert not queue.is_crowded
+
+
+async def test_turns_are_counted_by_messages() -> None:
+    queue = OperationQueue()
+    ten = Append(UserId(1), DeviceId(1), "bob", "chat", tuple(Post(f"m{n}", b"", b"") for n in range(10)))
+    for _ in range(2):
+        queue.submit(ten, owner=UserId(1))
+    for number in range(12):
+        queue.submit(revoke(f"one {number}"), owner=UserId(2))
+    queue.give_back(queue.take(99))
+
+    assert owners(queue.take(99)) == [1, *[2] * 10, 1, 2, 2]
+
+
+async def test_nothing_overtakes_where_somebody_waits_for_all_that_came_before() -> None:
+    queue = OperationQueue()
+    for number in range(3):
+        queue.submit(revoke(f"much {number}"), owner=UserId(1))
+    queue.submit(Barrier())
+    queue.submit(revoke("little"), owner=UserId(2))
+    queue.give_back(queue.take(9))
+
+    assert owners(queue.take(9)) == [1, 1, 1, None, 2]
+
+
+async def test_while_all_fits_into_one_batch_nobody_overtakes() -> None:
+    queue = OperationQueue()
+    for owner in (1, 1, 1, 2):
+        queue.submit(revoke("x"), owner=UserId(owner))
+
+    assert owners(queue.take(9)) == [1, 1, 1, 2]

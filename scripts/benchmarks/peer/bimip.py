@@ -24,7 +24,7 @@ ANSWERED = re.compile(rb"(?=\x82)")  # the Hello's answer has begun to arrive; f
 
 def start(variant: str, datadir: str) -> Any:  # noqa: ANN401 - the harness's own
     port = server.free_port()
-    config = server.write_config(Path(datadir), port)
+    config = server.write_config(Path(datadir), port, console_port=0)
     started = common.Server(server.command(config), port, datadir, cwd=str(server.CHECKOUT))
     started.opts = VARIANTS[variant]
     return started
