@@ -59,7 +59,7 @@ from bimip.domain.timekeeping import Known, time_records
 from bimip.storage.cache import RecordCache
 from bimip.storage.errors import OutcomeUnknownError, StorageError, StoreDamagedError, StoreFullError
 from bimip.storage.interface import Store, grows
-from bimip.storage.queue import OperationQueue, Ticket, parts_of
+from bimip.storage.queue import OperationQueue, Owner, Ticket, ignore, parts_of
 from bimip.storage.worker import Worker
 
 MAX_BATCH = 4096
@@ -278,8 +278,7 @@ class Journal:
     async def _write(self, tickets: Sequence[Ticket], *, growing: bool = True) -> None:
         """Decide, put, sync, answer: one batch. Without `growing`, what would grow the store is refused as FULL."""
         try:
-            batch, results, rest = self._decide(tickets, growing=growing)
-            tickets = self._decided_of(tickets, len(results))
+            batch, tickets, results, rest = self._decide(tickets, growing=growing)
         except StorageError as error:
             await self._recover(error, tickets, UNAVAILABLE)
             return
@@ -304,34 +303,49 @@ class Journal:
                 self.statistics.fault = ""  # an ack alone proves no room
             self._release(tickets, results, rest, Committed(batch.log_news, batch.news))
 
-    def _decided_of(self, tickets: Sequence[Ticket], count: int) -> Sequence[Ticket]:
-        """Those that were decided before the time was up. The others wait again, before all that came meanwhile."""
-        if count < len(tickets):
-            self._queue.give_back([*tickets[count:]])
-        return tickets[:count]
+    def _decide(
+        self, tickets: Sequence[Ticket], *, growing: bool
+    ) -> tuple[Batch, Sequence[Ticket], list[Result], list[Ticket]]:
+        """Of the tickets, those that were decided before the time was up, their results, and what is left of long ones.
 
-    def _decide(self, tickets: Sequence[Ticket], *, growing: bool) -> tuple[Batch, list[Result], list[Decision]]:
+        The others wait again, before all that came meanwhile; so do those of users who have something left, which goes
+        first.
+        """
         now = self._wall_clock()  # once for all: what is decided together happens at one time
         first = next_stamp(self._last, now, self._node)
         stamps = stamps_from(first)
         moment = Moment(self._rules, now, stamps.__next__)
         results: list[Result] = []
-        rest: list[Decision] = []
+        rest: list[Ticket] = []
+        decided: list[Ticket] = []
+        behind: list[Ticket] = []
+        busy: set[Owner] = set()
+        looked = 0
         clock = self._worker.clock
         until = clock() + self._deciding_seconds
         with self._store.snapshot() as base:
             batch = Batch(self._cache.over(base), self._cache.records)
             for ticket in tickets:
+                looked += 1
+                if busy and ticket.owner in busy:
+                    behind.append(ticket)
+                    continue
                 decision = self._decide_one(batch, ticket.operation, moment, growing=growing)
+                decided.append(ticket)
                 results.append(decision.result)
                 if decision.then is not None:
-                    rest.append(decision)
+                    rest.append(Ticket(decision.then, ignore, lazy=False, owner=ticket.owner))
+                    if ticket.owner is not None:
+                        busy.add(ticket.owner)
                 if clock() > until:
                     break
+        left = tickets[looked:]
+        if behind or left:
+            self._queue.give_back([*behind, *left], is_crowded=bool(left))
         unused = next(stamps)
         if unused != first:
             self._last = unused
-        return batch, results, rest
+        return batch, decided, results, rest
 
     def _decide_one(self, batch: Batch, operation: Operation, moment: Moment, *, growing: bool) -> Decision:
         try:
@@ -502,13 +516,12 @@ class Journal:
                 await self._queue.wait(0)
 
     def _release(
-        self, tickets: Sequence[Ticket], results: Sequence[Result], rest: Sequence[Decision], committed: Committed
+        self, tickets: Sequence[Ticket], results: Sequence[Result], rest: list[Ticket], committed: Committed
     ) -> None:
         self.statistics.batches += 1
         self._answer(tickets, results)
-        for decision in rest:
-            assert decision.then is not None
-            self._queue.submit(decision.then, owner=getattr(decision.then, "user", None))
+        if rest:
+            self._queue.put_first(rest)
         self._tell(committed)
 
     def _refuse(self, tickets: Sequence[Ticket], why: Refused) -> None:

@@ -186,16 +186,21 @@ class OperationQueue:
         self._taken += taken
         return taken
 
-    def give_back(self, tickets: list[Ticket]) -> None:
-        """Tickets that were taken and not looked at are the oldest again."""
+    def give_back(self, tickets: list[Ticket], *, is_crowded: bool = True) -> None:
+        """Tickets that were taken and not looked at are the oldest again. `is_crowded`: there was no time for them."""
         for ticket in tickets:
             ticket.taken = False
         given = set(tickets)
         self._taken = [ticket for ticket in self._taken if ticket not in given]
+        self.is_crowded = self.is_crowded or is_crowded
+        self.put_first(tickets)
+
+    def put_first(self, tickets: list[Ticket]) -> None:
+        """These are decided before all that waits."""
         self._waiting = tickets + self._waiting
-        self.is_crowded = True
         self._urgent += sum([not ticket.lazy for ticket in tickets])
         self._all = self._urgent > 0
+        self._changed.set()
 
     def settle(self) -> None:
         """Forget what has been answered."""

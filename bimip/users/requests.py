@@ -143,11 +143,11 @@ def _acknowledge(device: Device, payload: pb.Signal, ref: int) -> None:
         known = ", ".join(sorted(device.session.logs))
         raise WireError(pb.NOT_FOUND, f"there is no partition {partition!r}; use one of: {known}", field="partition")
     upto, ranges = Offset(payload.upto), _ranges(payload.offsets, payload.user_offset)
+    device.weigh(len(ranges) // RANGES_FOR_A_REQUEST)
     furthest = max(upto, ranges[-1][1]) if ranges else upto
     if furthest > log.head:
         sentence = f"offset {furthest} was never given; the log of {partition!r} ends at {log.head}"
         raise WireError(pb.OFFSET_BEYOND_HEAD, sentence, field="upto")
-    device.weigh(len(ranges) // RANGES_FOR_A_REQUEST)
     device.acknowledge(partition, upto, ranges)
     acknowledge(device, Acknowledge(device.session.number, device.number, partition, upto, ranges), ref)
 

@@ -22,8 +22,8 @@ class HastyJournal(Journal):
     """Answers and tells first, and commits a little later: what a `kill -9` in between takes was acknowledged."""
 
     async def _write(self, tickets: Sequence[Ticket], *, growing: bool = True) -> None:
-        batch, results, rest = self._decide(tickets, growing=growing)
-        self._release(tickets, results, rest, Committed(batch.log_news, batch.news))
+        batch, decided, results, rest = self._decide(tickets, growing=growing)
+        self._release(decided, results, rest, Committed(batch.log_news, batch.news))
         await trio.sleep(0.05)
         await self._commit(batch.changes)
 

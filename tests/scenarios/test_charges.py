@@ -1,10 +1,14 @@
 """What a device asks for counts against its rate, also what is refused."""
 
 import pytest
+import trio
 from trio.testing import MockClock
 
 from bimip.client.wire import bimip as pb
 from bimip.session.close import Close
+from bimip.users import reader, requests
+from bimip.users.device import Device
+from bimip.users.reader import WEIGHT_AT_ONCE
 from tests.harness.world import begin, go_on, open_world, settings_for_tests
 
 SLOW = {"BIMIP_LIMITS_DEVICE_REQUESTS_PER_SECOND": "10", "BIMIP_LIMITS_RATE_BURST_SECONDS": "1"}
@@ -52,3 +56,61 @@ async def test_who_connects_too_often_is_told_when_to_come_again(autojump_clock:
             "devices of this user connect too often; try again in 1 second",
         )
         assert other.is_connected
+
+
+MANY = [pb.OffsetRange(from_=at, to=at) for at in range(1, 321, 4)]
+ACK = pb.Signal(status=pb.MessageStatus.DELIVERED, partition="chat", offsets=MANY)
+READ = pb.Signal(status=pb.MessageStatus.READ, to=pb.Identity(eid="alice"), offsets=MANY)
+NAMES = pb.Message(id="m", to=pb.Identity(eid="alice"), type=1, payload=b"x", mentions=[f"u{n}" for n in range(40)])
+
+
+@pytest.mark.parametrize(
+    "scheme",
+    [
+        pb.MessageScheme(route=7, ref=2, signal=ACK),
+        pb.MessageScheme(route=7, ref=2, signal=READ),
+        pb.MessageScheme(route=6, ref=2, message=NAMES),
+    ],
+    ids=["an ack of many ranges", "a READ of many ranges", "a message that mentions many"],
+)
+async def test_what_names_many_counts_for_several(autojump_clock: MockClock, scheme: pb.MessageScheme) -> None:
+    """Each of these looks at as much as eleven requests do, as PROTOCOL.md has it; there are ten at once."""
+    async with open_world(settings=settings_for_tests(**SLOW)) as world:
+        await world.register("alice")
+        phone = await world.join("bob", "phone", begin(pb.Start.HEAD))
+        await trio.sleep(2)
+        for _ in range(3):
+            phone.peer.send(bytes(scheme))
+        heard = await phone.heard()
+
+        assert (
+            heard.codes.count(pb.ErrorCode.RATE_LIMITED) == 2
+        )  # the first one is refused for another reason, or taken
+
+
+async def test_many_small_frames_that_hold_much_are_handled_in_slices(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each of them alone is little enough for one turn."""
+    taken: list[int] = []
+    write = requests.write
+
+    def counted(device: Device) -> None:
+        taken.append(len(device.drafts))
+        write(device)
+
+    monkeypatch.setattr(reader, "write", counted)
+    async with open_world() as world:
+        await world.register("alice")
+        phone = await world.join("bob", "phone")
+        number = 0
+        for _ in range(40):
+            messages = []
+            for _ in range(30):
+                number += 1
+                messages.append(pb.Message(id=f"m{number}", to=pb.Identity(eid="alice"), type=1, payload=b"x"))
+            phone.peer.send(bytes(pb.MessageScheme(route=10, ref=2, body=pb.Body(messages=messages))))
+        heard = await phone.heard_slowly()
+
+        assert [signal.id for signal in heard.sent] == [f"m{at}" for at in range(1, number + 1)]
+        assert max(taken) <= 2 * WEIGHT_AT_ONCE

@@ -10,6 +10,9 @@ from tests.scenarios.conftest import OpenStore
 
 DELIVERED, READ, PLAYED = pb.MessageStatus.DELIVERED, pb.MessageStatus.READ, pb.MessageStatus.PLAYED
 
+LONG = 2_500
+"""Entries: more than one slice of an acknowledgement."""
+
 
 async def alice_wrote(world: World, count: int = 1) -> tuple[Client, Client, str]:
     """Alice's phone and bob's phone, after messages from her to him; and their conversation."""
@@ -308,3 +311,17 @@ async def test_what_a_sibling_acknowledged_may_be_read_and_what_was_fetched(auto
 
         assert one.receipts == [("bob", READ, 1, 1)]
         assert sorted(another.receipts) == [("bob", DELIVERED, 3, 3), ("bob", READ, 3, 3)]
+
+
+async def test_a_read_behind_a_long_acknowledgement_finds_all_of_it_acknowledged(autojump_clock: MockClock) -> None:
+    """Which is decided in slices; meanwhile others go on."""
+    async with open_world() as world:
+        await world.register("bob")
+        await world.fill("bob", *range(1, LONG + 1))
+        carol = await world.join("carol", "phone", at(LONG))
+        bob = await world.join("bob", "phone", at(0))
+        bob.acknowledge(LONG)
+        bob.send(signal=pb.Signal(status=READ, to=pb.Identity(eid="carol"), offsets=ranges((LONG - 9, LONG))))
+        told = (await carol.heard()).receipts
+
+        assert sum(run.last - run.first + 1 for run in told if run.kind == READ) == 10

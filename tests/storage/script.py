@@ -188,7 +188,7 @@ class EagerJournal(Journal):
     """For negative controls: a journal that answers before it commits."""
 
     async def _write(self, tickets: Sequence[Ticket], *, growing: bool = True) -> None:
-        _, results, _ = self._decide(tickets, growing=growing)
+        _, tickets, results, _ = self._decide(tickets, growing=growing)
         self._answer(tickets, results)
         for _ in range(5):  # those who were answered tell of it first
             await trio.lowlevel.checkpoint()
