@@ -82,7 +82,7 @@ SWITCH_SECONDS = 0.0002
 RESERVED_FILES = 64
 """For the store, the console and the log, of those that the system allows: health checks answer all the same."""
 LEAST_CONNECTIONS = 8
-GC_THRESHOLD = 50_000
+GC_THRESHOLD = 2_000
 """New objects until the collector looks at the youngest."""
 
 
@@ -432,7 +432,7 @@ def settle_garbage_collector() -> None:
     """
     gc.collect()
     gc.freeze()
-    gc.set_threshold(GC_THRESHOLD, 50, 1000)
+    gc.set_threshold(GC_THRESHOLD, 10, 1000)
 
 
 def hand_over_quickly() -> None:

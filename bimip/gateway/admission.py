@@ -189,6 +189,11 @@ class Place:
         self._admit()
         self._admission._end(self._counted, self._claims)  # noqa: SLF001 - a part of it
 
+    @property
+    def account(self) -> str:
+        """Whose it is, for those who share out what there is: its address, or, where that says nothing, its user."""
+        return self._counted or (self._claims.eid if self._claims is not None else "")
+
     def take(self, claims: Claims) -> None:
         """It is known now whose connection this is. Raises NoPlaceError."""
         self._admission._name(claims)  # noqa: SLF001 - a part of it

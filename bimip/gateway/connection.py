@@ -22,7 +22,7 @@ import math
 import os
 import socket
 import struct
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Hashable, Iterator
 from contextlib import contextmanager, suppress
 
 import trio
@@ -116,6 +116,7 @@ class WebSocketConnection:
         "_untaken",
         "_untranslated",
         "_wake",
+        "account",
     )
 
     def __init__(
@@ -130,6 +131,8 @@ class WebSocketConnection:
         admitted: bool = True,
     ) -> None:
         """`wake` is a new one; `rest` are bytes that came with the opening. Not `admitted`: it showed no token yet."""
+        self.account: Hashable = id(self)
+        """On which it is served; others may share it."""
         self._stream = stream
         self._poller = poller
         self._settings = settings

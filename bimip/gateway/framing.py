@@ -24,6 +24,8 @@ _MAX_CONTROL_BYTES = 125
 _SHORT, _LONG = Struct(">H"), Struct(">Q")
 _CODES = {*range(1000, 1004), *range(1007, 1015), *range(3000, 5000)}
 
+LONG_BYTES: Final = 32 << 10
+"""A frame that is longer, and has not come whole, is unmasked part by part."""
 FRAMES_AT_ONCE: Final = 256
 """What one `feed` takes; the smallest frames have six bytes, and a read brings thousands of them. About 1 ms."""
 
@@ -58,6 +60,25 @@ class _FaultError(Exception):
         self.fault = Fault(code, reason)
 
 
+class _LongFrame:
+    """One that is unmasked as it comes: at its end that would take milliseconds, at once."""
+
+    __slots__ = ("_mask", "first", "left", "payload")
+
+    def __init__(self, first: int, mask: bytes, length: int) -> None:
+        self.first = first
+        self.left = length
+        self.payload = bytearray()
+        self._mask = mask
+
+    def take(self, data: bytes) -> int:
+        part = data[: self.left]
+        turn = len(self.payload) % 4
+        self.payload += unmask(part, self._mask[turn:] + self._mask[:turn])
+        self.left -= len(part)
+        return len(part)
+
+
 class FrameReader:
     """Of what a client sends."""
 
@@ -66,6 +87,7 @@ class FrameReader:
         "_buffer",
         "_fragments",
         "_held",
+        "_long",
         "_max_bytes",
         "_max_fragments",
         "_max_later_bytes",
@@ -90,6 +112,7 @@ class FrameReader:
         """The next `feed`, if only of b"", goes on with what came already."""
         self._buffer = bytearray()
         self._need = 0  # bytes that the buffer must hold before it is worth another look
+        self._long: _LongFrame | None = None
         self._fragments: list[bytes] = []
         self._size = 0  # of the fragments
         self._text = False
@@ -103,7 +126,7 @@ class FrameReader:
     @property
     def unfinished(self) -> bool:
         """Whether a frame or a message has begun and not ended."""
-        return bool(self._buffer or self._fragments)
+        return bool(self._buffer or self._fragments or self._long)
 
     @property
     def held(self) -> bool:
@@ -127,6 +150,7 @@ class FrameReader:
         self._over = True
         self.pending = False
         self._buffer = bytearray()
+        self._long = None
         self._fragments = []
 
     def feed(self, data: bytes) -> list[Event]:
@@ -152,10 +176,12 @@ class FrameReader:
             self._buffer = bytearray(memoryview(data)[at:])
         return events
 
-    def _read_frames(self, data: bytes, events: list[Event]) -> int:
+    def _read_frames(self, data: bytes, events: list[Event]) -> int:  # noqa: C901 - a call more for each read
         """Take whole frames; returns where the first unfinished one begins."""
         at, size = 0, len(data)
-        for _ in range(self._at_once):
+        if self._long is not None:
+            at = self._go_on(self._long, data, events)
+        for _ in range(self._at_once - len(events)):
             if size - at < 2 or self._over:
                 break
             first, second = data[at], data[at + 1]
@@ -173,6 +199,10 @@ class FrameReader:
                 self._check(first, second, length if body <= size else 0)
             end = body + length if body <= size else body
             if end > size:
+                if body <= size and length > LONG_BYTES and self._at_once > 1:
+                    self._long = _LongFrame(first, data[body - 4 : body], length)
+                    at = body + self._long.take(data[body:])
+                    break
                 self._need = end - at
                 return at
             payload = unmask(data[body:end], data[body - 4 : body])
@@ -186,6 +216,18 @@ class FrameReader:
             self.pending = size - at >= 2 and not (self._held or self._over)
         self._need = 2
         return at
+
+    def _go_on(self, long: "_LongFrame", data: bytes, events: list[Event]) -> int:
+        """Take the next part of a long frame; returns how much of the data it was."""
+        taken = long.take(data)
+        if not long.left:
+            self._long = None
+            payload = bytes(long.payload)
+            if long.first == _WHOLE_BINARY and not self._fragments:
+                events.append(payload)
+            else:
+                self._take(long.first, payload, events)
+        return taken
 
     def _check(self, first: int, second: int, length: int) -> None:
         """What can be said of a frame before its payload is there."""

@@ -16,6 +16,8 @@ waits for hardly more than one turn of those who ask much, however many they are
 import os
 import select
 from collections import defaultdict
+from collections.abc import Hashable
+from operator import itemgetter
 from time import perf_counter
 from typing import Protocol
 
@@ -30,13 +32,21 @@ TURN_SECONDS = 0.01
 HALVING_SECONDS = 0.25
 """So long ago counts half."""
 MUCH_SECONDS = 0.01
-"""Of late, for one socket: some fiftieth of all that there is."""
+"""Of late, for one account: some fiftieth of all that there is."""
 MUCH_TURN_SECONDS = 0.0005
 """A round is over after this once only those are left who had so much."""
 
 
+_MOST = itemgetter(0)
+
+
 class Source(Protocol):
     """What reads from a socket."""
+
+    @property
+    def account(self) -> Hashable:
+        """On which it is served. Who comes by many sockets, one after the other or at once, has one account."""
+        ...
 
     @property
     def whose(self) -> str:
@@ -56,7 +66,7 @@ class Poller:
         self._epoll = select.epoll()
         self._sources: dict[int, Source] = {}
         self._again: dict[int, None] = {}
-        self._served: defaultdict[int, float] = defaultdict(float)  # seconds of late
+        self._served: defaultdict[Hashable, float] = defaultdict(float)  # by account, seconds of late
         self._halved_at = 0.0
         self._sleeping = False
         self._bell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
@@ -86,7 +96,6 @@ class Poller:
     def remove(self, fd: int) -> None:
         """Before the socket is closed: its number may be another's afterwards."""
         self._again.pop(fd, None)
-        self._served.pop(fd, None)
         if self._sources.pop(fd, None) is not None:
             self._epoll.unregister(fd)
 
@@ -106,28 +115,33 @@ class Poller:
                 self.turns.turn_over()
             if now > self._halved_at + HALVING_SECONDS:
                 self._halve(now)
-            all_of_it = self._serve(sorted(ready, key=self._served.__getitem__), now)
+            served, sources = self._served, self._sources
+            found = [(served[source.account], fd, source) for fd in ready if (source := sources.get(fd)) is not None]
+            if len(found) > 1:
+                found.sort(key=_MOST)
+            all_of_it = self._serve(found, now)
 
     def _halve(self, now: float) -> None:
         """What was so little that it makes no difference is forgotten."""
-        halves = {fd: seconds / 2 for fd, seconds in self._served.items() if seconds > MUCH_SECONDS / 64}
+        halves = {who: seconds / 2 for who, seconds in self._served.items() if seconds > MUCH_SECONDS / 64}
         self._served = defaultdict(float, halves)
         self._halved_at = now
 
-    def _serve(self, ready: list[int], now: float) -> bool:
+    def _serve(self, ready: list[tuple[float, int, Source]], now: float) -> bool:
         """One round. False: it was cut short, and what is left is found again."""
         turns, served = self.turns, self._served
         before = began = perf_counter()
-        for fd in ready:
-            if before - began > (TURN_SECONDS if served[fd] < MUCH_SECONDS else MUCH_TURN_SECONDS):
+        for much, fd, source in ready:
+            if before - began > (TURN_SECONDS if much < MUCH_SECONDS else MUCH_TURN_SECONDS):
                 return False
             self._again.pop(fd, None)
-            source = self._sources.get(fd)  # one that came before may have closed it
-            if source is not None and not source.read_now(now):
+            if self._sources.get(fd) is not source:
+                continue  # one that came before has closed it
+            if not source.read_now(now):
                 self.remove(fd)
             at = perf_counter()
-            served[fd] += at - before
-            if at - before > turns.longest and source is not None:
+            served[source.account] += at - before
+            if at - before > turns.longest:
                 turns.note(at - before, source.whose)
             before = at
         return True

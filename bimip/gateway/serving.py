@@ -255,7 +255,7 @@ class _Arrival:
         self._claims = opening.claims
         if not await self._send(accepted(request, opening.subprotocol)):
             return None
-        return WebSocketConnection(
+        connection = WebSocketConnection(
             self._stream,
             self._settings,
             self._gateway.poller,
@@ -264,6 +264,8 @@ class _Arrival:
             request.rest,
             admitted=opening.claims is not None,
         )
+        connection.account = self._place.account or connection.account
+        return connection
 
     async def _send(self, answer: bytes) -> bool:
         """Whether all of it left in time: at once, but for a socket that is no plain one."""
@@ -329,6 +331,7 @@ class _Arrival:
             self._place.take(claims)
         except NoPlaceError as error:
             raise RefusedError(Close.TRY_AGAIN_LATER, error.sentence) from None
+        connection.account = self._place.account or connection.account
         connection.admit()
         await self._gateway.attach(claims, connection, first)
         self._tell_login(claims)

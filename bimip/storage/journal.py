@@ -68,6 +68,9 @@ MAX_DECIDING_SECONDS = 0.02
 """Nobody else has a turn while a batch is decided: what is left then waits for the next one, where users take turns."""
 CROWDED_SECONDS = 0.01
 """For the batches behind such a one, until all that waited is decided."""
+FEW_SECONDS = 0.003
+"""Where it is a few users who ask for so much: smaller batches cost them, and nobody else."""
+FEW = 16
 QUIET_SECONDS = 0.002
 """The loop slept as long before a batch: there is little to do, and it may wait for the disk itself."""
 REOPEN_SECONDS = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
@@ -198,8 +201,9 @@ class Journal:
                 await self._settle_suspects()
             begin = self._worker.idle_seconds()
             await self._wait()
-            self._deciding_seconds = CROWDED_SECONDS if self._queue.is_crowded else MAX_DECIDING_SECONDS
+            most = CROWDED_SECONDS if self._queue.is_crowded else MAX_DECIDING_SECONDS
             tickets = self._queue.take(MAX_BATCH)
+            self._deciding_seconds = FEW_SECONDS if len({ticket.owner for ticket in tickets}) < FEW else most
             self._awaited = not all(ticket.lazy for ticket in tickets)
             if self._awaited:
                 self._quiet = self._worker.idle_seconds() - begin > QUIET_SECONDS

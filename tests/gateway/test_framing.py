@@ -28,6 +28,7 @@ from bimip.gateway.framing import (
     CLOSE,
     CONTINUATION,
     FRAMES_AT_ONCE,
+    LONG_BYTES,
     NO_CODE,
     PING,
     PONG,
@@ -488,3 +489,62 @@ def test_frames_that_are_no_whole_message_are_counted() -> None:
     reading.feed(frame(PING, b"") + frame(BINARY, b"whole") + frame(BINARY, b"", first=0) + frame(CONTINUATION, b""))
 
     assert reading.extra == 3
+
+
+LARGE = random.Random(5).randbytes(3 * LONG_BYTES + 7)
+LONG_ONES = {
+    "a whole one": frame(BINARY, LARGE) + frame(BINARY, b"behind"),
+    "two in a row": frame(BINARY, LARGE) + frame(BINARY, LARGE[::-1]) + frame(PING, b"p"),
+    "in fragments": frame(BINARY, LARGE, first=0)
+    + frame(PING, b"between")
+    + frame(CONTINUATION, LARGE, first=0)
+    + frame(CONTINUATION, b"end"),
+    "a text": frame(TEXT, ("é" * (2 * LONG_BYTES)).encode()) + frame(TEXT, b"behind"),
+    "a text that is none": frame(TEXT, b"\xff" * (2 * LONG_BYTES)) + frame(TEXT, b"behind"),
+    "one that is too large": frame(BINARY, LARGE) + frame(BINARY, b"", announced=100 * LONG_BYTES),
+    "a long one that closes": frame(BINARY, LARGE) + frame(CLOSE, close_payload(1000, "bye")) + frame(BINARY, b"x"),
+}
+
+
+@pytest.mark.parametrize("data", LONG_ONES.values(), ids=LONG_ONES)
+@pytest.mark.parametrize("size", [1000, 4093, LONG_BYTES - 1, LONG_BYTES, LONG_BYTES + 1, 64 << 10])
+def test_a_long_frame_that_comes_in_parts_is_the_same(data: bytes, size: int) -> None:
+    parts = reader(10 * LONG_BYTES)
+    whole = read(data, into=reader(10 * LONG_BYTES))
+    events = [event for at in range(0, len(data), size) for event in parts.feed(data[at : at + size])]
+
+    assert events == whole
+    assert len(whole) >= 2 or isinstance(whole[0], Fault)
+    assert not parts.unfinished
+
+
+@pytest.mark.parametrize("cut", range(1, 20))
+def test_a_long_frame_may_be_cut_in_its_head_and_shortly_behind_it(cut: int) -> None:
+    data = frame(BINARY, LARGE)
+    parts = reader(10 * LONG_BYTES)
+    events = [*parts.feed(data[:cut]), *parts.feed(data[cut : cut + 3]), *parts.feed(data[cut + 3 :])]
+
+    assert events == [LARGE]
+
+
+def test_no_part_of_a_long_frame_takes_the_time_of_all_of_it() -> None:
+    """What is done with each part is bounded by the part: the buffer holds nothing that would be gone through again."""
+    data = frame(BINARY, LARGE * 8)
+    parts = reader(100 * LONG_BYTES)
+    half = len(data) // 2
+    parts.feed(data[:half])
+
+    assert parts.unfinished
+    assert len(parts._buffer) == 0
+    assert parts.feed(data[half:]) == [LARGE * 8]
+
+
+def test_the_first_frame_of_who_is_not_known_is_read_whole() -> None:
+    unknown = FrameReader(max_message_bytes=10 * LONG_BYTES, max_fragments=8, max_first_bytes=4 * LONG_BYTES)
+    data = frame(BINARY, LARGE) + frame(BINARY, b"behind")
+    events = [event for at in range(0, len(data), 1000) for event in unknown.feed(data[at : at + 1000])]
+    unknown.admit()
+
+    assert events == [LARGE]
+    assert unknown.held is False
+    assert unknown.feed(b"") == [b"behind"]

@@ -19,7 +19,7 @@ class Reads:
     whose = "somebody"
 
     def __init__(self, fd: int, times: int = 1_000_000) -> None:
-        self.fd = fd
+        self.account = self.fd = fd
         self.times = times
         self.calls = 0
         self.data = b""
@@ -166,7 +166,7 @@ async def test_one_that_closes_another_in_the_same_round_hides_its_news() -> Non
     removed: list[int] = []
 
     class Closes:
-        whose = "somebody"
+        account = whose = "somebody"
 
         def __init__(self, other: int) -> None:
             self.other = other
