@@ -1,3 +1,4 @@
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -45,8 +46,8 @@ def changed(*runs: tuple[int, int, int], kind: ReceiptKind = ReceiptKind.DELIVER
     return ReceiptsChanged("c1", "bob", kind, told)
 
 
-def test_pages_are_merged_and_only_what_is_new_is_told() -> None:
-    book = ReceiptBook(Store())
+def test_pages_are_merged_and_only_what_is_new_is_told(store: Store) -> None:
+    book = ReceiptBook(store)
 
     assert book.page(page(0, 3, item((1, 4, 50)))) == [changed((1, 4, 50))]
     assert book.page(page(3, 5, item((3, 6, 60)))) == [changed((5, 6, 60))]
@@ -61,8 +62,8 @@ def test_pages_are_merged_and_only_what_is_new_is_told() -> None:
     ]
 
 
-def test_read_implies_delivered_and_played_implies_read() -> None:
-    book = ReceiptBook(Store())
+def test_read_implies_delivered_and_played_implies_read(store: Store) -> None:
+    book = ReceiptBook(store)
     book.page(page(0, 1, item((1, 1, 70), kind=DELIVERED), item((1, 1, 80), kind=READ), item((1, 1, 60), kind=PLAYED)))
     book.page(page(1, 2, item((1, 1, 90), kind=READ, member="carol")))
 
@@ -72,16 +73,15 @@ def test_read_implies_delivered_and_played_implies_read() -> None:
     }
 
 
-def test_a_page_that_does_not_join_breaks_the_protocol() -> None:
-    book = ReceiptBook(Store())
+def test_a_page_that_does_not_join_breaks_the_protocol(store: Store) -> None:
+    book = ReceiptBook(store)
     book.page(page(0, 3))
 
     with pytest.raises(ProtocolViolation, match="after 4, but 3"):
         book.page(page(4, 5))
 
 
-def test_a_whole_state_replaces_what_was_not_in_it_and_counts_when_it_is_complete() -> None:
-    store = Store()
+def test_a_whole_state_replaces_what_was_not_in_it_and_counts_when_it_is_complete(store: Store) -> None:
     book = ReceiptBook(store)
     book.page(page(0, 9, item((1, 1, 50)), item((257, 257, 50), block=1)))
     book.page(page(0, 7, item((1, 2, 50)), reset=True))
@@ -93,8 +93,8 @@ def test_a_whole_state_replaces_what_was_not_in_it_and_counts_when_it_is_complet
     assert (book.of("c1", 257), book.of("c1", 2)) == ({}, {"bob": {"delivered": 50}})
 
 
-def test_a_whole_state_that_was_cut_off_begins_anew() -> None:
-    book = ReceiptBook(Store())
+def test_a_whole_state_that_was_cut_off_begins_anew(store: Store) -> None:
+    book = ReceiptBook(store)
     book.page(page(0, 9, item((1, 1, 50))))
     book.page(page(0, 20, reset=True))
     book.connected()
@@ -104,8 +104,8 @@ def test_a_whole_state_that_was_cut_off_begins_anew() -> None:
     assert book.of("c1", 1) != {}
 
 
-def test_removed_unknown_and_later_versions_items() -> None:
-    book = ReceiptBook(Store())
+def test_removed_unknown_and_later_versions_items(store: Store) -> None:
+    book = ReceiptBook(store)
     book.page(page(0, 1, item((1, 1, 50))))
 
     assert book.page(page(1, 2, item(removed=True), item((1, 1, 5), kind=MessageStatus.FORWARDED))) == []
@@ -124,16 +124,16 @@ runs = st.tuples(st.integers(1, 256), st.integers(0, 40), st.integers(1, 9)).map
 def test_the_order_of_receipts_does_not_matter(drawn: list[tuple[int, int, int]], random: object) -> None:
     shuffled = list(drawn)
     random.shuffle(shuffled)  # type: ignore[attr-defined]
-    books = [ReceiptBook(Store()), ReceiptBook(Store())]
-    for book, order in zip(books, (drawn, shuffled), strict=True):
-        for run in order:
-            book.items([item(run)])
     expected = [
         min((time for first, last, time in drawn if first <= offset <= last), default=None) for offset in range(1, 257)
     ]
 
-    for book in books:
-        held = [book.of("c1", offset).get("bob", {}).get("delivered") for offset in range(1, 257)]
+    for order in (drawn, shuffled):
+        with closing(Store()) as store:
+            book = ReceiptBook(store)
+            for run in order:
+                book.items([item(run)])
+            held = [book.of("c1", offset).get("bob", {}).get("delivered") for offset in range(1, 257)]
         assert expected == held
 
 
@@ -158,9 +158,9 @@ async def test_receipts_are_events_and_outlive_the_process_and_the_version_goes_
         assert client.receipts("c1", 2) == {"bob": {"delivered": 50, "read": 70}}
 
 
-def test_a_whole_state_takes_the_place_of_what_was_known() -> None:
+def test_a_whole_state_takes_the_place_of_what_was_known(store: Store) -> None:
     """In another epoch what was known may be of messages that are lost, whose places others take."""
-    book = ReceiptBook(Store())
+    book = ReceiptBook(store)
     book.page(page(0, 6, item((1, 9, 50)), reset=True, complete=True))
     book.forget_version()
 

@@ -2,6 +2,7 @@ import os
 import shutil
 import sqlite3
 import stat
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -22,15 +23,16 @@ def test_what_was_written_survives_a_killed_process(tmp_path: Path) -> None:
     copy.mkdir()
     for file in tmp_path.glob("phone.db*"):  # what the disk has while the process never closed it
         shutil.copy(file, copy)
+    store.close()
     restored = Store(copy / "phone.db")
 
     assert [row.message for row in restored.unanswered(0, 10)] == [b"message"]
     assert restored.position("chat") == Position(Offset(5), ((8, 9),))
     assert int(restored.get("epoch")) == 2**64 - 1
+    restored.close()
 
 
-def test_a_transaction_is_all_or_nothing_and_one_in_another_is_part_of_it() -> None:
-    store = Store()
+def test_a_transaction_is_all_or_nothing_and_one_in_another_is_part_of_it(store: Store) -> None:
     with pytest.raises(ZeroDivisionError), store.transaction():  # noqa: PT012 - the block is what fails
         store.set("a", 1)
         with store.transaction():
@@ -44,23 +46,21 @@ def test_a_transaction_is_all_or_nothing_and_one_in_another_is_part_of_it() -> N
 
 
 def test_the_oldest_known_ids_make_room() -> None:
-    store = Store(known_limit=80)
-    for number in range(300):
-        store.know(f"s{number:05d}")
-        store.know(f"s{number:05d}")
+    with closing(Store(known_limit=80)) as store:
+        for number in range(300):
+            store.know(f"s{number:05d}")
+            store.know(f"s{number:05d}")
 
-    assert store.knows("s00299")
-    assert store.knows("s00220")
-    assert not store.knows("s00200")
+        assert store.knows("s00299")
+        assert store.knows("s00220")
+        assert not store.knows("s00200")
 
 
 def read_upto(offset: int) -> ReadMark:
     return ReadMark("c1", is_peer=False, upto=offset)
 
 
-def test_the_furthest_read_counts() -> None:
-    store = Store()
-
+def test_the_furthest_read_counts(store: Store) -> None:
     assert store.set_read(read_upto(5))
     assert not store.set_read(read_upto(4))
     assert store.set_read(read_upto(6))
@@ -90,8 +90,7 @@ def test_a_file_of_a_later_version(tmp_path: Path) -> None:
         Store(path)
 
 
-def test_a_failing_file_says_so() -> None:
-    store = Store()
+def test_a_failing_file_says_so(store: Store) -> None:
     store._db.execute("DROP TABLE outbox")
 
     with pytest.raises(StoreError, match="no such table"):
