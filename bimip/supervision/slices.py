@@ -5,27 +5,33 @@ has a slice in every round, so a round lasts as long as all of them. Here they s
 do waits for one slice and not for a hundred.
 """
 
-from types import TracebackType
+from collections.abc import Callable
+from typing import TypeVar
 
 import trio
 
+T = TypeVar("T")
+
 
 class Slices:
-    """A line of tasks. `async with` it around one slice of plain code, which may not wait for anything."""
+    """A line of tasks, each with a slice of plain code, which may not wait for anything."""
 
     __slots__ = ("_lock",)
 
     def __init__(self) -> None:
         self._lock = trio.Lock()
 
-    async def __aenter__(self) -> None:
-        await self._lock.acquire()
+    async def run(self, work: Callable[[], T]) -> T:
+        """Do the work when it is this task's turn; the next one has its own when the loop has been round once more.
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """The next one has its slice when the loop has been round once more."""
+        Whoever ends, wherever that is, lets the others go on.
+        """
         try:
-            await trio.lowlevel.checkpoint()
+            await self._lock.acquire()
+            try:
+                return work()
+            finally:
+                await trio.lowlevel.checkpoint()
         finally:
-            self._lock.release()
+            if self._lock.statistics().owner is trio.lowlevel.current_task():
+                self._lock.release()

@@ -404,6 +404,12 @@ class Device:
         """Do a slice of what this device asked for and takes longer. False: there is nothing of that to do now."""
         return self.fetching is not None and self.fetching.work(now)
 
+    def go_on(self) -> bool:
+        """One slice of all that there is to do. Whether there may be more of what the device asked for."""
+        self.check_deadlines()
+        self.step(trio.current_time())
+        return self.connection.sendable and self.work(trio.current_time())
+
     def check_deadlines(self) -> None:
         """To be followed by a step, which looks at everything: what should have been noticed and was not heals here."""
         self._told = -1

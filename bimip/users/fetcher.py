@@ -17,10 +17,7 @@ async def fetch(device: Device, child: Child) -> None:
         while True:
             number = device.wakeup.number
             device.raise_crash()
-            async with slices:
-                device.check_deadlines()
-                device.step(trio.current_time())
-                worked = device.connection.sendable and device.work(trio.current_time())
+            worked = await slices.run(device.go_on)
             if not device.connection.sendable:
                 # What is closed takes everything: a reader that waits for room goes on, sees it, and ends the device.
                 with suppress(ConnectionClosedError):

@@ -94,20 +94,25 @@ class _Intake:
             if self._malformed > MAX_MALFORMED:
                 device.connection.close(Close.TOO_MANY_ERRORS, "too many frames that cannot be decoded")
 
+    def _go_on(self) -> None:
+        """With the frame that is handled in slices."""
+        if self._rest is not None and next(self._rest, DONE) is DONE:
+            self._rest = None
+        self._write(trio.current_time())
+
+    def _take_waiting(self) -> None:
+        frames, self._waiting = self._waiting, []
+        self.take(frames, trio.current_time())
+
     async def catch_up(self) -> None:
         """Until everything that arrived is handled, and there is room for more."""
         device = self._device
         most, slices = device.session.services.limits.max_unanswered, device.session.services.slices
         while True:
             while self._rest is not None:
-                async with slices:
-                    if next(self._rest, DONE) is DONE:
-                        self._rest = None
-                    self._write(trio.current_time())
+                await slices.run(self._go_on)
             while device.unanswered >= most:
                 await device.answered.wait_beyond(device.answered.number)
             if not self._waiting:
                 return
-            async with slices:
-                frames, self._waiting = self._waiting, []
-                self.take(frames, trio.current_time())
+            await slices.run(self._take_waiting)

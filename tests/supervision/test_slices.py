@@ -17,8 +17,7 @@ async def test_one_slice_runs_in_each_round_of_the_loop_in_the_order_asked_for()
 
     async def work(who: int) -> None:
         for _ in range(5):
-            async with slices:
-                done.append((rounds, who))
+            await slices.run(lambda: done.append((rounds, who)))
 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(count)
@@ -36,22 +35,25 @@ async def test_one_slice_runs_in_each_round_of_the_loop_in_the_order_asked_for()
 async def test_who_fails_or_is_cancelled_lets_the_next_one_go_on() -> None:
     slices, done = Slices(), list[str]()
 
-    async def work(name: str) -> None:
-        async with slices:
-            done.append(name)
+    def fail() -> None:
+        raise ValueError("mine")
 
     with pytest.raises(ValueError, match="mine"):
-        async with slices:
-            raise ValueError("mine")
-    async with trio.open_nursery() as nursery, slices:
-        with trio.CancelScope() as scope:
-            scope.cancel()
-            await work("cancelled while it waits")
-        nursery.start_soon(work, "after")
+        await slices.run(fail)
     with trio.CancelScope() as scope:
-        async with slices:
-            scope.cancel()
-            done.append("cancelled in its slice")
-    await work("last")
+        scope.cancel()
+        await slices.run(lambda: done.append("cancelled while it waits"))
+    with trio.CancelScope() as scope:
 
-    assert done == ["after", "cancelled in its slice", "last"]
+        def end() -> None:
+            done.append("cancelled in its slice")
+            scope.cancel()
+
+        await slices.run(end)
+    await slices.run(lambda: done.append("last"))
+
+    assert done == ["cancelled in its slice", "last"]
+
+
+async def test_what_was_done_is_returned() -> None:
+    assert await Slices().run(lambda: 5) == 5
