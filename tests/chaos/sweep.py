@@ -23,7 +23,7 @@ from trio.testing import MockClock
 
 from bimip import app
 from bimip.domain.operations import Operation, Result
-from bimip.storage.queue import OperationQueue, Reply, Ticket, ignore
+from bimip.storage.queue import OperationQueue, Owner, Reply, Ticket, ignore
 from bimip.supervision import (
     ChildFailedToStart,
     Crashed,
@@ -371,14 +371,16 @@ class Episode:
         """Whatever happens, each operation is answered, and once."""
         submit = queue.submit
 
-        def submit_and_count(operation: Operation, reply: Reply = ignore, *, lazy: bool = False) -> Ticket:
+        def submit_and_count(
+            operation: Operation, reply: Reply = ignore, *, lazy: bool = False, owner: Owner = None
+        ) -> Ticket:
             self._unanswered[operation] += 1
 
             def answer(result: Result) -> None:
                 self._unanswered[operation] -= 1
                 reply(result)
 
-            return submit(operation, answer, lazy=lazy)
+            return submit(operation, answer, lazy=lazy, owner=owner)
 
         vars(queue)["submit"] = submit_and_count
 
