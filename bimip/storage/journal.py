@@ -210,8 +210,8 @@ class Journal:
             self._yielded = False
             await self._write(tickets)
             self._queue.settle()
-            if not self._yielded and self._queue.is_urgent:
-                await trio.lowlevel.checkpoint()  # what wrote nothing, or here, waited for nobody
+            if not self._yielded and self._queue.is_urgent:  # what wrote nothing, or here, waited for nobody
+                await trio.lowlevel.checkpoint()
 
     async def _wait(self) -> None:
         """For operations; and without room for room, because those who would find it may have gone."""
