@@ -46,7 +46,7 @@ NOT_REACHED = {
     (
         "bimip.gateway.poller",
         "Poller.run: await trio.lowlevel.checkpoint()",
-    ): "after ten milliseconds of one round: the sweep's rounds are shorter",
+    ): "after a round that was cut short, or where a source wants another turn: rounds of the sweep are short",
     (
         "bimip.storage.retention",
         "Retention._walk: await self._expire(operation)",

@@ -1140,7 +1140,7 @@ async def test_what_takes_long_to_decide_is_decided_in_several_batches(autojump_
 
         assert [number for number, _ in answers] == list(range(10))
         assert all(isinstance(result, Registered) for _, result in answers)
-        assert 4 <= office.statistics.batches - before <= 11
+        assert office.statistics.batches - before == 11  # each takes longer than one user alone may
 
 
 async def test_batches_that_write_nothing_let_others_have_their_turn(autojump_clock: MockClock) -> None:
