@@ -37,7 +37,7 @@ MUCH_TURN_SECONDS = 0.0005
 """A round is over after this once only those are left who had so much."""
 
 
-_MOST = itemgetter(0)
+_SERVED = itemgetter(0)
 
 
 class Source(Protocol):
@@ -118,7 +118,7 @@ class Poller:
             served, sources = self._served, self._sources
             found = [(served[source.account], fd, source) for fd in ready if (source := sources.get(fd)) is not None]
             if len(found) > 1:
-                found.sort(key=_MOST)
+                found.sort(key=_SERVED)
             all_of_it = self._serve(found, now)
 
     def _halve(self, now: float) -> None:

@@ -16,7 +16,7 @@ import trio.testing
 
 from bimip.client import Backoff, Client, open_client
 from bimip.client.errors import ConnectFailed, ConnectionClosed
-from bimip.client.events import Event
+from bimip.client.events import Connected, Event
 from bimip.client.frames import Payload, decode, encode
 from bimip.client.wire.bimip import (
     Body,
@@ -197,6 +197,16 @@ async def a_client(server: FakeServer, **options: Any) -> AsyncIterator[Client]:
         "timeout": 5.0,
     }
     async with open_client("ws://server", **{**settings, **options}) as client:
+        yield client
+
+
+@asynccontextmanager
+async def a_connected_client(**options: Any) -> AsyncIterator[Client]:
+    """One that is greeted and knows it, for tests in which the server has nothing more to say."""
+    server = FakeServer()
+    async with a_client(server, **options) as client:
+        await (await server.accept()).greet()
+        await next_of(client, Connected)
         yield client
 
 

@@ -58,6 +58,7 @@ from bimip.session.close import Close
 from tests.client.support import (
     FakeServer,
     a_client,
+    a_connected_client,
     a_message,
     batch,
     both_backends,
@@ -796,10 +797,7 @@ def test_a_request_that_cannot_be_is_refused_at_once_and_the_connection_stays(
     call: Callable[[Client], Awaitable[object]],
 ) -> None:
     async def scenario() -> None:
-        server = FakeServer()
-        async with a_client(server) as client:
-            await (await server.accept()).greet()
-            await next_of(client, Connected)
+        async with a_connected_client() as client:
             with pytest.raises(InvalidArgument):
                 await call(client)
             assert [event for event in await nothing_more(client) if isinstance(event, Disconnected)] == []
@@ -810,10 +808,7 @@ def test_a_request_that_cannot_be_is_refused_at_once_and_the_connection_stays(
 @pytest.mark.parametrize(("partition", "offsets"), [("other", [1]), ("chat", [0]), ("chat", ["x"]), ("chat", [2**63])])
 def test_what_cannot_be_acknowledged(partition: str, offsets: list[int]) -> None:
     async def scenario() -> None:
-        server = FakeServer()
-        async with a_client(server) as client:
-            await (await server.accept()).greet()
-            await next_of(client, Connected)
+        async with a_connected_client() as client:
             with pytest.raises(InvalidArgument):
                 client.acknowledge(partition, offsets)
             with pytest.raises(InvalidArgument):
@@ -857,10 +852,8 @@ def test_a_function_that_makes_no_token_stops_the_client() -> None:
 
 @both_backends
 async def test_after_its_block_a_client_raises_its_own_exceptions() -> None:
-    server = FakeServer()
-    async with a_client(server) as client:
-        await (await server.accept()).greet()
-        await next_of(client, Connected)
+    async with a_connected_client() as client:
+        assert client.connected
     for call in (client.ping, lambda: client.send("bob", b"x"), lambda: client.mark_read("c1", 1), client.__anext__):
         with pytest.raises((ClientError, StopAsyncIteration)):
             await call()
