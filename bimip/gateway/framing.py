@@ -26,6 +26,8 @@ _CODES = {*range(1000, 1004), *range(1007, 1015), *range(3000, 5000)}
 
 LONG_BYTES: Final = 32 << 10
 """A frame that is longer, and has not come whole, is unmasked part by part."""
+PART_BYTES: Final = 16 << 10
+"""The least of such a frame that is unmasked at once, but for its end: a byte is not worth a turn of the work."""
 FRAMES_AT_ONCE: Final = 256
 """What one `feed` takes; the smallest frames have six bytes, and a read brings thousands of them. About 1 ms."""
 
@@ -159,7 +161,7 @@ class FrameReader:
         if self._over:
             return events
         buffer = self._buffer
-        if buffer or self._held:
+        if buffer or self._held or self._long is not None:
             buffer += data
             if self._held or (len(buffer) < self._need and not self.pending):
                 return events
@@ -214,7 +216,7 @@ class FrameReader:
         else:
             self._held = self._at_once == 1 and bool(events) and isinstance(events[0], bytes | str)
             self.pending = size - at >= 2 and not (self._held or self._over)
-        self._need = 2
+        self._need = 2 if self._long is None else min(self._long.left, PART_BYTES)
         return at
 
     def _go_on(self, long: "_LongFrame", data: bytes, events: list[Event]) -> int:
