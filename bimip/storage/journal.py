@@ -65,7 +65,10 @@ from bimip.storage.worker import Worker
 MAX_BATCH = 4096
 """Operations, each message counting as one."""
 MAX_DECIDING_SECONDS = 0.02
-"""Nobody else has a turn while a batch is decided: what is left then waits for the next one, where users take turns."""
+"""Nobody else has a turn while a batch is decided, nor while those who asked are told: what is left when both would
+take longer waits for the next one, where users take turns."""
+MAX_TELLING = 4.0
+"""Beyond it, how much longer telling takes than deciding is not counted."""
 CROWDED_SECONDS = 0.01
 """For the batches behind such a one, until all that waited is decided."""
 FEW_SECONDS = 0.003
@@ -162,6 +165,8 @@ class Journal:
         self._beginning = False  # the worker is at it, or will be
         self._quiet = False
         self._deciding_seconds = MAX_DECIDING_SECONDS
+        self._decided_in = 0.0  # seconds, the last batch
+        self._telling = 0.0  # of late, how much longer than deciding it took to answer and to tell
         self._yielded = False  # to other tasks, since the last batch was taken
         self._awaited = True  # by somebody: it is not acknowledgements alone
         self.statistics = statistics or JournalStatistics()
@@ -326,7 +331,8 @@ class Journal:
         busy: set[Owner] = set()
         looked = 0
         clock = self._worker.clock
-        until = clock() + self._deciding_seconds
+        began = clock()
+        until = began + self._deciding_seconds / (1 + self._telling)
         with self._store.snapshot() as base:
             batch = Batch(self._cache.over(base), self._cache.records)
             for ticket in tickets:
@@ -338,11 +344,12 @@ class Journal:
                 decided.append(ticket)
                 results.append(decision.result)
                 if decision.then is not None:
-                    rest.append(Ticket(decision.then, ignore, lazy=False, owner=ticket.owner))
+                    rest.append(Ticket(decision.then, ignore, lazy=False, owner=ticket.owner, is_rest=True))
                     if ticket.owner is not None:
                         busy.add(ticket.owner)
                 if clock() > until:
                     break
+        self._decided_in = clock() - began
         left = tickets[looked:]
         if behind or left:
             self._queue.give_back([*behind, *left], is_crowded=bool(left))
@@ -522,11 +529,15 @@ class Journal:
     def _release(
         self, tickets: Sequence[Ticket], results: Sequence[Result], rest: list[Ticket], committed: Committed
     ) -> None:
+        began = self._worker.clock()
         self.statistics.batches += 1
         self._answer(tickets, results)
         if rest:
-            self._queue.put_first(rest)
+            self._queue.give_back(rest)
         self._tell(committed)
+        if self._decided_in > 0:
+            telling = (self._worker.clock() - began) / self._decided_in
+            self._telling = min(MAX_TELLING, (self._telling + telling) / 2)
 
     def _refuse(self, tickets: Sequence[Ticket], why: Refused) -> None:
         self._answer(tickets, [why] * len(tickets))

@@ -12,15 +12,30 @@ batch, however much others asked for before. Of one user everything stays in its
 from collections import deque
 from collections.abc import Awaitable, Callable
 from functools import partial
+from operator import attrgetter
 from typing import cast
 
 import trio
 
 from bimip.domain.ids import UserId
-from bimip.domain.operations import Append, Appended, Barrier, Operation, Outcomes, Refused, Result
+from bimip.domain.operations import (
+    Acknowledge,
+    Append,
+    Appended,
+    Barrier,
+    Operation,
+    Outcomes,
+    Receipt,
+    Refused,
+    Result,
+)
 
 MAX_BATCH_BYTES = 8 << 20
 """To be stored in one transaction, but for one operation that is larger."""
+RANGES_PER_MESSAGE = 8
+"""An acknowledgement of so many ranges costs as much as a message more."""
+REST_WEIGHT = 64
+"""In messages: what is left of an operation that was too long for one batch may be too long for the next one too."""
 
 Reply = Callable[[Result], None]
 
@@ -31,13 +46,17 @@ Owner = UserId | str | None
 class Ticket:
     """An operation and who waits for its result."""
 
-    __slots__ = ("answered", "crashes", "lazy", "operation", "owner", "reply", "taken")
+    __slots__ = ("answered", "crashes", "is_rest", "lazy", "operation", "owner", "reply", "taken", "turn")
 
-    def __init__(self, operation: Operation, reply: Reply, *, lazy: bool, owner: Owner = None) -> None:
+    def __init__(
+        self, operation: Operation, reply: Reply, *, lazy: bool, owner: Owner = None, is_rest: bool = False
+    ) -> None:
         self.operation = operation
         self.reply = reply
         self.owner = owner
         self.lazy = lazy
+        self.turn = 0  # where many wait: see `_by_turns`
+        self.is_rest = is_rest  # what is left of an operation that was begun
         self.taken = False  # by the journal; until then the operation may be exchanged for one that does more
         self.answered = False
         self.crashes = 0  # how many incarnations of the journal ended while this one alone was tried
@@ -45,6 +64,9 @@ class Ticket:
 
 def ignore(_result: Result) -> None:
     """A reply for operations that nobody waits for."""
+
+
+_TURN = attrgetter("turn")
 
 
 def parts_of(ticket: Ticket) -> list[Ticket]:
@@ -68,17 +90,30 @@ def parts_of(ticket: Ticket) -> list[Ticket]:
     ]
 
 
+def _weight(operation: Operation) -> int:
+    """About how many messages it costs as much as."""
+    if type(operation) is Append:
+        return len(operation.posts)
+    if isinstance(operation, Acknowledge | Receipt):
+        return 1 + len(operation.ranges) // RANGES_PER_MESSAGE
+    return 1
+
+
 def _by_turns(waiting: list[Ticket]) -> list[Ticket]:
-    """So that each owner's come in their order, and those of all side by side, by what they cost."""
-    before: dict[Owner, int] = {}
-    turns: list[int] = []
+    """By what each owner will have had when it is decided, if all have as much as the others at any time: each owner's
+    in their order, and whoever asks for little before those who ask for much at once. What is told a turn keeps it, and
+    whoever comes later begins where the first of those stands: so everybody's comes.
+    """
+    begin = min([ticket.turn for ticket in waiting if ticket.turn], default=0)
+    had: dict[Owner, int] = {}
     for ticket in waiting:
-        operation, turn = ticket.operation, before.get(ticket.owner, 0)
-        if type(operation) is Barrier and ticket.owner is None:
+        if type(ticket.operation) is Barrier and ticket.owner is None:
             return waiting  # it waits for all that came before
-        turns.append(turn)
-        before[ticket.owner] = turn + (len(operation.posts) if type(operation) is Append else 1)
-    return [waiting[at] for at in sorted(range(len(waiting)), key=turns.__getitem__)]
+        if not ticket.turn:
+            weight = REST_WEIGHT if ticket.is_rest else _weight(ticket.operation)
+            ticket.turn = had.get(ticket.owner, begin) + weight
+        had[ticket.owner] = ticket.turn
+    return sorted(waiting, key=_TURN)
 
 
 def _fitting(waiting: list[Ticket], limit: int, most_bytes: int) -> int:
@@ -187,16 +222,14 @@ class OperationQueue:
         return taken
 
     def give_back(self, tickets: list[Ticket], *, is_crowded: bool = True) -> None:
-        """Tickets that were taken and not looked at are the oldest again. `is_crowded`: there was no time for them."""
+        """Tickets that were taken and not looked at, or what is left of some, come before all else of their owners.
+        `is_crowded`: there was no time for them.
+        """
         for ticket in tickets:
             ticket.taken = False
         given = set(tickets)
         self._taken = [ticket for ticket in self._taken if ticket not in given]
         self.is_crowded = self.is_crowded or is_crowded
-        self.put_first(tickets)
-
-    def put_first(self, tickets: list[Ticket]) -> None:
-        """These are decided before all that waits."""
         self._waiting = tickets + self._waiting
         self._urgent += sum([not ticket.lazy for ticket in tickets])
         self._all = self._urgent > 0

@@ -1168,5 +1168,38 @@ async def test_batches_that_write_nothing_let_others_have_their_turn(autojump_cl
     assert turns >= batches - 2  # as many, but for the first and the last
 
 
+class ClockedWorker(CountingWorker):
+    """Each look at its clock finds it a little further on, and whoever wants it to be later says so."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = 0.0
+
+    def clock(self) -> float:  # type: ignore[override]
+        self.now += 0.0005
+        return self.now
+
+
+async def batches_for(office: Office, operations: int) -> int:
+    async with office.open():
+        before = office.statistics.batches
+        for number in range(operations):
+            office.queue.submit(Register("ann", f"device {number}"), owner=UserId(1))
+        await office.queue.execute(Barrier())
+        return office.statistics.batches - before
+
+
+async def test_what_takes_long_to_be_told_comes_in_smaller_batches(autojump_clock: MockClock) -> None:
+    quick, slow = ClockedWorker(), ClockedWorker()
+    told_slowly = Office(worker=slow)
+
+    def tell(_committed: Committed) -> None:
+        slow.now += 0.01
+
+    told_slowly.committed = tell
+
+    assert await batches_for(told_slowly, 200) > 2 * await batches_for(Office(worker=quick), 200)
+
+
 def _note(answers: list[tuple[int, Result]], number: int, result: Result) -> None:
     answers.append((number, result))

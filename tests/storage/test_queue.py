@@ -3,9 +3,21 @@ from typing import Any, cast
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from bimip.domain.ids import DeviceId, Millis, UserId
-from bimip.domain.operations import Address, Append, Barrier, Done, Fault, Operation, Post, Refused, Result, Revoke
-from bimip.storage.queue import OperationQueue, Ticket
+from bimip.domain.ids import DeviceId, Millis, Offset, UserId
+from bimip.domain.operations import (
+    Acknowledge,
+    Address,
+    Append,
+    Barrier,
+    Done,
+    Fault,
+    Operation,
+    Post,
+    Refused,
+    Result,
+    Revoke,
+)
+from bimip.storage.queue import OperationQueue, Ticket, ignore
 
 
 def revoke(name: str) -> Revoke:
@@ -338,7 +350,42 @@ async def test_turns_are_counted_by_messages() -> None:
         queue.submit(revoke(f"one {number}"), owner=UserId(2))
     queue.give_back(queue.take(99))
 
-    assert owners(queue.take(99)) == [1, *[2] * 10, 1, 2, 2]
+    assert owners(queue.take(99)) == [*[2] * 9, 1, *[2] * 3, 1]
+
+
+async def test_who_asks_for_much_at_once_has_a_turn_however_many_come_meanwhile() -> None:
+    queue = OperationQueue()
+    ten = Append(UserId(1), DeviceId(1), "bob", "chat", tuple(Post(f"m{n}", b"", b"") for n in range(10)))
+    queue.submit(ten, owner=UserId(1))
+    decided: list[object] = []
+    for number in range(2, 40):
+        queue.submit(revoke("x"), owner=UserId(number))
+        first, *others = queue.take(99)
+        decided.append(first.owner)
+        queue.give_back(others)
+
+    assert decided.index(1) < 12
+    assert [owner for owner in decided if owner != 1] == list(range(2, 39))
+
+
+async def test_what_is_left_of_something_long_goes_before_its_owner_and_behind_others() -> None:
+    queue = OperationQueue()
+    queue.submit(revoke("behind it"), owner=UserId(1))
+    queue.submit(revoke("little"), owner=UserId(2))
+    queue.give_back([Ticket(revoke("the rest"), ignore, lazy=False, owner=UserId(1), is_rest=True)])
+
+    assert names(queue.take(9)) == ["little", "the rest", "behind it"]
+
+
+async def test_an_acknowledgement_of_many_ranges_counts_as_much_as_many_messages() -> None:
+    queue = OperationQueue()
+    ranges = tuple((Offset(2 * n), Offset(2 * n)) for n in range(1, 81))
+    queue.submit(Acknowledge(UserId(1), DeviceId(1), "chat", Offset(0), ranges), owner=UserId(1))
+    for number in range(12):
+        queue.submit(revoke(f"one {number}"), owner=UserId(2))
+    queue.give_back(queue.take(99))
+
+    assert owners(queue.take(99)) == [*[2] * 10, 1, *[2] * 2]
 
 
 async def test_nothing_overtakes_where_somebody_waits_for_all_that_came_before() -> None:
