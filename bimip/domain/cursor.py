@@ -46,7 +46,7 @@ def advance(
         left = ranges.subtract(wanted, beyond)
         taken = ranges.normal((*taken, *beyond))
     floor, fresh = _walk(view, op, floor, end, log.head, taken, limit)
-    for part in _stretches(beyond):
+    for part in _stretches(beyond) if beyond else ():
         first, last = part[0][0], part[-1][1]
         entries, _ = _read(view, op, first - 1, last - first + 1, log.head)
         fresh += [

@@ -88,16 +88,16 @@ class FrameReader:
         "_at_once",
         "_buffer",
         "_fragments",
-        "_held",
         "_long",
         "_max_bytes",
         "_max_fragments",
         "_max_later_bytes",
         "_need",
-        "_over",
         "_size",
         "_text",
         "extra",
+        "held",
+        "over",
         "pending",
     )
 
@@ -106,7 +106,10 @@ class FrameReader:
         self._max_later_bytes = max_message_bytes
         self._max_bytes = min(max_first_bytes or max_message_bytes, max_message_bytes)
         self._at_once = 1 if max_first_bytes else FRAMES_AT_ONCE
-        self._held = False  # the first message has come
+        self.held = False
+        """The first message has come, and nothing more is read before `admit`."""
+        self.over = False
+        """Nothing that comes is read any more."""
         self._max_fragments = max_fragments
         self.extra = 0
         """Frames that were no whole message: pings, pongs, fragments. Whoever charges for them sets it back."""
@@ -118,22 +121,11 @@ class FrameReader:
         self._fragments: list[bytes] = []
         self._size = 0  # of the fragments
         self._text = False
-        self._over = False
-
-    @property
-    def over(self) -> bool:
-        """Nothing that comes is read any more."""
-        return self._over
 
     @property
     def unfinished(self) -> bool:
         """Whether a frame or a message has begun and not ended."""
         return bool(self._buffer or self._fragments or self._long)
-
-    @property
-    def held(self) -> bool:
-        """The first message has come, and nothing more is read before `admit`."""
-        return self._held
 
     def admit(self) -> None:
         """From now on read as many messages as come, with the limit that holds for all."""
@@ -143,13 +135,13 @@ class FrameReader:
 
     def release(self) -> None:
         """The first message was none that counts: the next one is."""
-        if self._held:
-            self._held = False
+        if self.held:
+            self.held = False
             self.pending = bool(self._buffer)
 
     def stop(self) -> None:
         """Read nothing any more, as after a Fault."""
-        self._over = True
+        self.over = True
         self.pending = False
         self._buffer = bytearray()
         self._long = None
@@ -158,12 +150,12 @@ class FrameReader:
     def feed(self, data: bytes) -> list[Event]:
         """What is complete now, in order: at most `FRAMES_AT_ONCE`. After a CloseFrame or a Fault nothing follows."""
         events: list[Event] = []
-        if self._over:
+        if self.over:
             return events
         buffer = self._buffer
-        if buffer or self._held or self._long is not None:
+        if buffer or self.held or self._long is not None:
             buffer += data
-            if self._held or (len(buffer) < self._need and not self.pending):
+            if self.held or (len(buffer) < self._need and not self.pending):
                 return events
             data = bytes(buffer)
         self.pending = False
@@ -171,8 +163,8 @@ class FrameReader:
             at = self._read_frames(data, events)
         except _FaultError as error:
             events.append(error.fault)
-            self._over = True
-        if self._over:
+            self.over = True
+        if self.over:
             self.stop()
         elif at < len(data) or buffer:
             self._buffer = bytearray(memoryview(data)[at:])
@@ -184,7 +176,7 @@ class FrameReader:
         if self._long is not None:
             at = self._go_on(self._long, data, events)
         for _ in range(self._at_once - len(events)):
-            if size - at < 2 or self._over:
+            if size - at < 2 or self.over:
                 break
             first, second = data[at], data[at + 1]
             # As nearly all are: a whole binary message, masked. Nothing but its length can be wrong with it.
@@ -214,8 +206,8 @@ class FrameReader:
                 self._take(first, payload, events)
             at = end
         else:
-            self._held = self._at_once == 1 and bool(events) and isinstance(events[0], bytes | str)
-            self.pending = size - at >= 2 and not (self._held or self._over)
+            self.held = self._at_once == 1 and bool(events) and isinstance(events[0], bytes | str)
+            self.pending = size - at >= 2 and not (self.held or self.over)
         self._need = 2 if self._long is None else min(self._long.left, PART_BYTES)
         return at
 
@@ -265,7 +257,7 @@ class FrameReader:
             events.append(Pong(payload))
         else:
             events.append(_close_frame(payload))
-            self._over = True
+            self.over = True
 
     def _take_fragment(self, opcode: int, payload: bytes, events: list[Event], *, last: bool) -> None:
         if opcode != CONTINUATION:

@@ -129,13 +129,14 @@ class Poller:
 
     def _serve(self, ready: list[tuple[float, int, Source]], now: float) -> bool:
         """One round. False: it was cut short, and what is left is found again."""
-        turns, served = self.turns, self._served
+        turns, served, sources, again = self.turns, self._served, self._sources, self._again
         before = began = perf_counter()
         for much, fd, source in ready:
             if before - began > (TURN_SECONDS if much < MUCH_SECONDS else MUCH_TURN_SECONDS):
                 return False
-            self._again.pop(fd, None)
-            if self._sources.get(fd) is not source:
+            if fd in again:
+                del again[fd]
+            if sources.get(fd) is not source:
                 continue  # one that came before has closed it
             if not source.read_now(now):
                 self.remove(fd)

@@ -109,9 +109,10 @@ def _by_turns(waiting: list[Ticket]) -> list[Ticket]:
     for ticket in waiting:
         if type(ticket.operation) is Barrier and ticket.owner is None:
             return waiting  # it waits for all that came before
-        if not ticket.turn:
+        before = had.get(ticket.owner, begin)
+        if not ticket.turn or ticket.owner in had:
             weight = REST_WEIGHT if ticket.is_rest else _weight(ticket.operation)
-            ticket.turn = had.get(ticket.owner, begin) + weight
+            ticket.turn = max(ticket.turn, before + weight)
         had[ticket.owner] = ticket.turn
     return sorted(waiting, key=_TURN)
 

@@ -5,9 +5,10 @@ to verify a value is one call and no comparison of parts. It begins with the CRC
 up under another key, whose page was damaged or is another one's, is nobody's.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from operator import add, itemgetter
 from struct import Struct
-from typing import Final
+from typing import Final, cast
 from zlib import crc32
 
 SEAL_BYTES: Final = 4
@@ -15,6 +16,8 @@ _RESIDUE: Final = 0x2144DF1C
 """The CRC-32 of anything with its own CRC behind it, whatever it began with."""
 
 _pack = Struct("<I").pack
+_key, _value = itemgetter(0), itemgetter(1)
+_strip = itemgetter(slice(None, -SEAL_BYTES))
 
 
 class BrokenSealError(Exception):
@@ -29,9 +32,11 @@ def seal(key: bytes, value: bytes) -> bytes:
     return value + _pack(crc32(value, crc32(key)))
 
 
-def seal_all(rows: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
-    """Keys with their values sealed. No function of ours runs for each: every message has several."""
-    return [(key, value + _pack(crc32(value, crc32(key)))) for key, value in rows]
+def seal_all(rows: Iterable[tuple[bytes, bytes]]) -> Iterable[tuple[bytes, bytes]]:
+    """Keys with their values sealed. Nothing of ours runs for each, here and below: every message has several."""
+    rows = list(rows)
+    checksums = map(crc32, map(_value, rows), map(crc32, map(_key, rows)))
+    return zip(map(_key, rows), map(add, map(_value, rows), map(_pack, checksums)), strict=True)
 
 
 def is_whole(key: bytes, sealed: bytes) -> bool:
@@ -47,19 +52,28 @@ def unseal(key: bytes, sealed: bytes) -> bytes:
 
 def unsealed(rows: Iterable[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
     """Keys with their values. Raises BrokenSealError."""
-    rows = list(rows)
-    found = {key: one[:-SEAL_BYTES] for key, one in rows if crc32(one, crc32(key)) == _RESIDUE}
-    if len(found) < len(rows):
-        raise BrokenSealError(next(key for key, _ in rows if key not in found))
-    return found
+    sealed = dict(rows)
+    if not _are_whole(sealed, sealed.values()):
+        raise BrokenSealError(next(key for key, one in sealed.items() if not is_whole(key, one)))
+    return dict(zip(sealed, map(_strip, sealed.values()), strict=True))
 
 
-def unseal_all(keys: Iterable[bytes], sealed: Iterable[bytes | None]) -> list[bytes | None]:
+def unseal_all(keys: Sequence[bytes], sealed: Sequence[bytes | None]) -> list[bytes | None]:
     """Of each the value; None where there is none, or another one than was written."""
+    if not any(sealed):
+        return list(sealed)  # as for messages that are new
+    if None not in sealed:
+        all_there = cast("Sequence[bytes]", sealed)
+        if _are_whole(keys, all_there):
+            return list(map(_strip, all_there))
     return [
-        one[:-SEAL_BYTES] if one is not None and crc32(one, crc32(key)) == _RESIDUE else None
+        one[:-SEAL_BYTES] if one is not None and is_whole(key, one) else None
         for key, one in zip(keys, sealed, strict=True)
     ]
+
+
+def _are_whole(keys: Iterable[bytes], sealed: Iterable[bytes]) -> bool:
+    return set(map(crc32, sealed, map(crc32, keys))) <= {_RESIDUE}
 
 
 def content(sealed: bytes) -> bytes:

@@ -27,6 +27,7 @@ from bimip.domain.identity import Claims
 from bimip.domain.ids import DeviceId, Offset
 from bimip.domain.operations import Acknowledge, Address, Post, Received
 from bimip.domain.ranges import Ranges
+from bimip.domain.records import maker
 from bimip.session.close import Close
 from bimip.session.window import Window
 from bimip.users.connection import Connection
@@ -34,7 +35,6 @@ from bimip.users.fetching import Fetching
 from bimip.users.planning import Plan, addressed_to, deliver, gap
 from bimip.users.salvage import HoleError
 from bimip.users.session import Session, StatePage
-from bimip.users.tail import join
 from bimip.users.wakeup import Wakeup
 from bimip.wire import bimip_pb2 as pb
 from bimip.wire import frames, stored
@@ -47,6 +47,8 @@ FRAMES_AT_ONCE = 4
 REDELIVERED_AT_ONCE = 256
 """Entries looked at for one frame that sends again."""
 
+
+_received = maker(Received)
 
 RECEIVED_KEPT = 256
 """Runs of messages that are known to have been received, beside all that are in flight."""
@@ -202,7 +204,11 @@ class Device:
         """It was sent these, and may say that they were read before it acknowledges them, or without."""
         received = self.received
         for place in places:
-            join(received, place)
+            last = received[-1] if received else place
+            if last[0] == place[0] and last[2] + 1 == place[1]:  # the next part
+                received[-1] = _received((place[0], last[1], place[2]))
+            else:
+                received.append(place)
         if len(received) > RECEIVED_KEPT:
             del received[: len(received) - max(RECEIVED_KEPT, sum(map(len, self.windows.values())))]
 

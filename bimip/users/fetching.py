@@ -20,7 +20,6 @@ from bimip.users.planning import gap
 from bimip.users.rates import Buckets
 from bimip.users.scanning import Asker as Scanner
 from bimip.users.scanning import Page, Scan, scan
-from bimip.users.tail import add_place
 from bimip.users.wakeup import Wakeup
 from bimip.wire import bimip_pb2 as pb
 from bimip.wire import frames
@@ -156,12 +155,8 @@ class Fetching:
             ref=request.ref,
         )
         parts = [row.part for row in page.rows if row.part is not None]
-        places: list[Received] = []
-        for row in reversed(page.rows) if fetch.backwards else page.rows:
-            if row.part is not None:
-                add_place(places, *row.place)
-        if places:
-            self._device.note_received(places)
+        rows = reversed(page.rows) if fetch.backwards else page.rows
+        self._device.note_received([row.place for row in rows if row.part is not None])
         if fetch.kind != pb.HISTORY:
             parts += [gap(fetch.partition, first, last, pb.DAMAGED) for first, last in page.gaps]
         self._device.answer(frames.body(fetch.partition, 0, 0, pb.TURN_FETCH, parts, tail=tail))

@@ -1,11 +1,13 @@
 """A frame's share of one partition's log: what of it is owed to a device, as far as window and frame have room.
 
-Entries come in runs. A run that somebody else wrote, all of it to everybody, goes as a whole: it is one piece of bytes
-for all of a user's devices. Only where something of it is not for this device, or does not fit, is each entry looked
-at.
+Entries come in runs. A run that somebody else wrote, all of it to everybody, goes as a whole, or as much of it as fits:
+it is one piece of bytes for all of a user's devices. Only where something of it is not for this device is each entry
+looked at.
 """
 
+from bisect import bisect_right
 from collections.abc import Container
+from itertools import accumulate
 
 from bimip.domain.ids import DeviceId, Offset
 from bimip.domain.operations import Received
@@ -14,7 +16,7 @@ from bimip.domain.records import Addressed, Table
 from bimip.session.window import Flight, Window
 from bimip.users.salvage import HoleError
 from bimip.users.session import Session
-from bimip.users.tail import Item, Run, add_place
+from bimip.users.tail import Item, Run, place_of
 from bimip.wire import bimip_pb2 as pb
 from bimip.wire import frames, stored
 
@@ -106,17 +108,27 @@ class Plan:
             self.upto = Offset(run.first - 1)
         if run.plain and not self._special:
             if self._number not in run.origins:
-                if self._has_room(len(run.sizes), run.bytes):
-                    self._looked += len(run.sizes)
-                    self._put(run.joined(), run.first, run.sizes, run.bytes)
-                    self.places += run.places()
-                    self.upto = run.last
-                    return True
-            elif len(run.origins) == 1 and run.first > self.window.own_upto:
+                is_whole = self._has_room(len(run.sizes), run.bytes)
+                if not is_whole:
+                    fitting = self._fitting(run)
+                    if not fitting:
+                        return False
+                    run = run.head(fitting)
+                self._looked += len(run.sizes)
+                self._put(run.joined(), run.first, run.sizes, run.bytes)
+                self.places += run.places()
+                self.upto = run.last
+                return is_whole
+            if len(run.origins) == 1 and run.first > self.window.own_upto:
                 self._looked += len(run.sizes)
                 self.upto = run.last
                 return True
         return self._add_each(run)
+
+    def _fitting(self, run: Run) -> int:
+        """How many of a run that is for this device, and too long, there is room for."""
+        count = bisect_right(list(accumulate(run.sizes)), self._room - self._size)
+        return max(0, min(count, self._most - self._count)) or int(self._has_room(1, run.sizes[0]))
 
     def _add_each(self, run: Run) -> bool:
         for item in run.items():
@@ -136,7 +148,7 @@ class Plan:
                     self._parts.append(part)
                 else:
                     self._put(part, item.offset, (len(part),), len(part))
-                    add_place(self.places, item.entry.conversation, item.entry.conversation_offset)
+                    self.places.append(place_of(item.entry))
             self.upto = item.offset
         return True
 

@@ -71,13 +71,10 @@ class _Intake:
                 self._waiting = frames[number:]
                 break
             self._handle(frame)
-        self._write(now)
+        if device.drafts:
+            write(device)
+        device.step_soon(now)
         return not self._waiting and self._rest is None and device.unanswered < most
-
-    def _write(self, now: float) -> None:
-        if self._device.drafts:
-            write(self._device)
-        self._device.step_soon(now)
 
     def _handle(self, frame: bytes) -> None:
         device = self._device
@@ -98,7 +95,9 @@ class _Intake:
         """With the frame that is handled in slices."""
         if self._rest is not None and next(self._rest, DONE) is DONE:
             self._rest = None
-        self._write(trio.current_time())
+        if self._device.drafts:
+            write(self._device)
+        self._device.step_soon(trio.current_time())
 
     def _take_waiting(self) -> None:
         frames, self._waiting = self._waiting, []

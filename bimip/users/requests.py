@@ -143,7 +143,8 @@ def _acknowledge(device: Device, payload: pb.Signal, ref: int) -> None:
         known = ", ".join(sorted(device.session.logs))
         raise WireError(pb.NOT_FOUND, f"there is no partition {partition!r}; use one of: {known}", field="partition")
     upto, ranges = Offset(payload.upto), _ranges(payload.offsets, payload.user_offset)
-    device.weigh(len(ranges) // RANGES_FOR_A_REQUEST)
+    if len(ranges) >= RANGES_FOR_A_REQUEST:
+        device.weigh(len(ranges) // RANGES_FOR_A_REQUEST)
     furthest = max(upto, ranges[-1][1]) if ranges else upto
     if furthest > log.head:
         sentence = f"offset {furthest} was never given; the log of {partition!r} ends at {log.head}"
@@ -159,7 +160,8 @@ def _receipt(device: Device, payload: pb.Signal, ref: int) -> None:
         sentence = f"{named!r} is no conversation; name it as its messages do"
         raise WireError(pb.NOT_FOUND, sentence, field="conversation" if payload.conversation else "to.eid")
     ranges = _ranges(payload.offsets, payload.conversation_offset)
-    device.weigh(len(ranges) // RANGES_FOR_A_REQUEST)
+    if len(ranges) >= RANGES_FOR_A_REQUEST:
+        device.weigh(len(ranges) // RANGES_FOR_A_REQUEST)
     kind = ReceiptKind(payload.status)
     upto = ConversationOffset(payload.upto)
     conversation = None if number is None else ConversationId(number)

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, Protocol
 
 from bimip.domain.appending import EMPTY_LOG, is_addressed, is_owed
 from bimip.domain.ids import ConversationId, ConversationOffset, DeviceId, UserId
+from bimip.domain.operations import Received
 from bimip.domain.ranges import Range, contains
 from bimip.domain.records import Conversation, Cursor, Entry, Index, Mention, Reader, Seq, Table
 from bimip.domain.records import Row as RowOfIndex
@@ -19,6 +20,7 @@ from bimip.domain.records import Sequence as Kept
 from bimip.names import conversation_number
 from bimip.users.salvage import HoleError, read_entries, read_history
 from bimip.users.session import Session
+from bimip.users.tail import place_of
 from bimip.wire import bimip_pb2 as pb
 from bimip.wire import stored
 from bimip.wire.errors import WireError
@@ -47,7 +49,7 @@ class Row(NamedTuple):
     offset: int
     part: bytes | None  # None: it is damaged
     acknowledged: bool
-    place: tuple[ConversationId, ConversationOffset]
+    place: Received
 
 
 class Page(NamedTuple):
@@ -256,7 +258,7 @@ def _row(
         return None
     if entry.addressed and not own and not is_addressed(view, entry.stamp, user, asker.number):
         return None
-    place = entry.conversation, entry.conversation_offset
+    place = place_of(entry)
     body = view.get(Table.BODIES, (entry.stamp,))
     if body is None:
         return Row(offset, None, acknowledged, place)
@@ -275,7 +277,8 @@ def _row_of_history(
     if body is None:
         return None
     part = _element(view, asker, mention.stamp, body, 0, own=own)
-    return Row(place, part, acknowledged=True, place=(conversation, ConversationOffset(place)))
+    alone = ConversationOffset(place)
+    return Row(place, part, acknowledged=True, place=Received(conversation, alone, alone))
 
 
 def _element(view: Reader, asker: Asker, stamp: int, body: bytes, offset: int, *, own: bool) -> bytes:

@@ -3,14 +3,16 @@ disk. Whoever is further behind reads the store: the same entries, from the same
 """
 
 from collections.abc import Iterator, Sequence
+from operator import attrgetter
 from typing import NamedTuple
 
-from bimip.domain.ids import ConversationId, ConversationOffset, DeviceId, Offset, Version
+from bimip.domain.ids import ConversationOffset, DeviceId, Offset, Version
 from bimip.domain.operations import Received
 from bimip.domain.records import Entry, maker
 from bimip.wire.state import delta_part
 
 _received = maker(Received)
+_CONVERSATION, _PLACE = attrgetter("conversation"), attrgetter("conversation_offset")
 
 MAX_ENTRIES = 256
 MAX_BYTES = 64 * 1024
@@ -23,16 +25,9 @@ class Item(NamedTuple):
     part: bytes | None  # the message as an element of Body.messages; None: it is not in the store
 
 
-def join(received: list[Received], more: Received) -> None:
-    """Add a run to those before it, of which it may be the next part."""
-    if received and received[-1][0] == more[0] and received[-1][2] + 1 == more[1]:
-        received[-1] = _received((more[0], received[-1][1], more[2]))
-    else:
-        received.append(more)
-
-
-def add_place(received: list[Received], conversation: ConversationId, place: ConversationOffset) -> None:
-    join(received, _received((conversation, place, place)))
+def place_of(entry: Entry) -> Received:
+    place = entry.conversation_offset
+    return _received((entry.conversation, place, place))
 
 
 class Run:
@@ -69,17 +64,21 @@ class Run:
     def places(self) -> list[Received]:
         """Where its messages stand in their conversations: made once for all of a user's devices."""
         if self._places is None:
-            self._places = places = []
-            first, last, where = 0, -1, ConversationId(0)
-            for _, conversation, place, *_ in self.entries:  # a call for each would cost as much as the rest of it
-                if place == last + 1 and conversation == where:
-                    last = place
-                    continue
-                if last >= 0:
-                    places.append(_received((where, first, last)))
-                first, last, where = place, place, conversation
-            places.append(_received((where, first, last)))
+            entries = self.entries
+            first, conversation = entries[0].conversation_offset, entries[0].conversation
+            consecutive = range(first, first + len(entries))
+            # Nearly all are of one conversation, without a hole: then nothing of ours runs for each.
+            if len(entries) == 1 or (
+                {*map(_CONVERSATION, entries)} == {conversation} and [*map(_PLACE, entries)] == [*consecutive]
+            ):
+                self._places = [_received((conversation, first, ConversationOffset(consecutive[-1])))]
+            else:
+                self._places = list(map(place_of, entries))
         return self._places
+
+    def head(self, count: int) -> "Run":
+        """The first so many of it."""
+        return Run(self.first, self.entries[:count], self.parts[:count], self.origins, plain=self.plain)
 
     def items(self) -> Iterator[Item]:
         return map(Item, range(self.first, self.last + 1), self.entries, self.parts)  # type: ignore[arg-type]  # offsets

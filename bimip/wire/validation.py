@@ -62,6 +62,8 @@ def _check_length(length: int, what: str, most_bytes: int) -> None:
 
 def check_id(text: str, what: str, limits: Limits = _DEFAULTS) -> None:
     """A device, message, conversation or partition: not empty, printable, short."""
+    if 0 < len(text) <= limits.max_id_bytes and text.isascii() and text.isprintable():
+        return  # as nearly all are
     if not text:
         raise WireError(pb.INVALID, f"{what} is empty: it must be given.", field=what)
     _check_length(len(text), what, limits.max_id_bytes)

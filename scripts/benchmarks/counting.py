@@ -2,10 +2,12 @@
 
     python -m scripts.benchmarks.counting OUTPUT serve --config FILE       what it does to the server
 
-A load in lockstep: every sender posts, and nobody goes on before all have everything. The counters sit in the server's
-process: calls of Python functions, steps of tasks, waits for the system, frames, transactions. System calls are counted
-by strace, where it is installed and allowed. What the server does by the clock, so that nobody waits for long, would be
-counted where a busy machine is slow: turns and batches are not cut short here, and acknowledgements wait longer.
+A load in lockstep: every sender posts, and nobody goes on before all have everything; of those who catch up or log in
+each begins when the one before has ended. The counters sit in the server's process: bytecodes, calls of Python
+functions, steps of tasks, waits for the system, frames, transactions. Bytecodes tell most: calls alone pass over
+whatever a function does within itself. System calls are counted by strace, where it is installed and allowed. What the
+server does by the clock, so that nobody waits for long, would be counted where a busy machine is slow: turns and
+batches are not cut short here, and acknowledgements wait longer.
 """
 
 import cProfile
@@ -19,14 +21,21 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from types import FrameType
+from typing import Any, Protocol
+
+import trio
 
 from scripts.benchmarks import server
+from scripts.benchmarks.device import Device, connect_all
+from scripts.benchmarks.loop import Loop
+from scripts.benchmarks.offline import eid_of, open_filling
 from scripts.benchmarks.throughput import Load, World
 
-ROUND_SECONDS = 30.0
+ROUND_SECONDS = 60.0
 ACK_DELAY_SECONDS = 0.1
 QUIET_SECONDS = 0.16
 """A round is over when its acknowledgements, which wait for company, are on disk."""
@@ -40,11 +49,10 @@ class Counters:
         self._output = output
         self._counts = dict.fromkeys(("task steps", "waits", "frames in", "frames out", "transactions"), 0)
         self._profile = cProfile.Profile(builtins=False)
+        self._bytecodes = Bytecodes()
 
     def install(self) -> None:
-        import trio  # noqa: PLC0415 - only the server's interpreter has these
-
-        from bimip.gateway import poller  # noqa: PLC0415
+        from bimip.gateway import poller  # noqa: PLC0415 - only the server's interpreter has these
         from bimip.gateway.connection import WebSocketConnection  # noqa: PLC0415
         from bimip.storage.lmdb import LmdbStore  # noqa: PLC0415
         from bimip.storage.worker import ThreadWorker  # noqa: PLC0415
@@ -54,17 +62,17 @@ class Counters:
         poller.TURN_SECONDS = ROUND_SECONDS
         poller.MUCH_TURN_SECONDS = ROUND_SECONDS
         run = trio.run
-        trio.run = lambda *args, **options: run(*args, instruments=[self._instrument(trio)], **options)  # type: ignore[assignment]
+        trio.run = lambda *args, **options: run(*args, instruments=[self._instrument()], **options)  # type: ignore[assignment]
         self._count("frames in", reader, "handle")
         self._count("frames out", WebSocketConnection, "_write")
         self._count("transactions", LmdbStore, "commit")
         signal.signal(signal.SIGUSR1, self._begin)
         signal.signal(signal.SIGUSR2, self._end)
 
-    def _instrument(self, trio: Any) -> Any:  # noqa: ANN401 - the module and its class
+    def _instrument(self) -> trio.abc.Instrument:
         counts = self._counts
 
-        class Steps(trio.abc.Instrument):  # type: ignore[misc]
+        class Steps(trio.abc.Instrument):
             def before_task_step(self, _task: object) -> None:
                 counts["task steps"] += 1
 
@@ -82,41 +90,165 @@ class Counters:
 
         setattr(owner, function, count)
 
-    def _begin(self, *_: object) -> None:
+    def _begin(self, _signal: int, frame: FrameType | None) -> None:
         self._counts.update(dict.fromkeys(self._counts, 0))
         self._profile.enable()
+        self._bytecodes.begin(frame)
 
     def _end(self, *_: object) -> None:
+        self._bytecodes.end()
         self._profile.disable()
         calls = sum(entry.callcount for entry in self._profile.getstats() if not isinstance(entry.code, str))
-        self._output.write_text(json.dumps({"Python calls": calls, **self._counts}))
+        counts = {"bytecodes": self._bytecodes.count, "Python calls": calls, **self._counts}
+        self._output.write_text(json.dumps(counts))
 
 
-def count(load: Load, rounds: int) -> dict[str, float]:
-    """Per thousand messages, by name."""
+class Bytecodes:
+    """Counts what this thread's interpreter executes. What tells of each is not counted itself."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def begin(self, running: FrameType | None) -> None:
+        """`running`: the innermost frame; those that wait below it are counted when they go on, as new ones are."""
+        self.count = 0
+        while running is not None:
+            self._follow(running)
+            running.f_trace = self._trace
+            running = running.f_back
+        sys.settrace(self._enter)
+
+    def end(self) -> None:
+        sys.settrace(None)
+
+    def _enter(self, frame: FrameType, _event: str, _arg: object) -> Any:  # noqa: ANN401 - as sys.settrace wants it
+        self._follow(frame)
+        return self._trace
+
+    def _trace(self, _frame: FrameType, event: str, _arg: object) -> Any:  # noqa: ANN401
+        if event == "opcode":
+            self.count += 1
+        return self._trace
+
+    @staticmethod
+    def _follow(frame: FrameType) -> None:
+        frame.f_trace_opcodes = True
+        frame.f_trace_lines = False
+
+
+class Case(Protocol):
+    """Something that is done over and over."""
+
+    what: str
+    """What is counted for a thousand of."""
+
+    def count(self) -> dict[str, float]: ...
+
+
+@dataclass(frozen=True)
+class Messages:
+    load: Load
+    rounds: int
+    what: str = "messages"
+
+    def count(self) -> dict[str, float]:
+        with counting() as (folder, counted), server.running(folder) as running:
+            world = World(running, self.load)
+            for _ in range(WARM_ROUNDS):
+                _round(world, self.load)
+            before = world.ledger.sent
+            with counted(running) as counts:
+                for _ in range(self.rounds):
+                    _round(world, self.load)
+            messages = world.ledger.sent - before
+            world.close()
+            return _per_thousand(counts, messages, world.loop)
+
+
+@dataclass(frozen=True)
+class CatchUp:
+    """Users come back, one after the other, to a log of which they have nothing; after a restart of the server."""
+
+    users: int
+    entries: int
+    both: bool
+    """They wrote every second entry of it themselves."""
+    what: str = "entries"
+
+    def count(self) -> dict[str, float]:
+        with counting() as (folder, counted):
+            trio.run(self._fill, folder)
+            with server.running(folder) as running:
+                loop = Loop()
+                with counted(running) as counts:
+                    for user in range(self.users):
+                        self._pull(loop, running, eid_of(2 * user))
+                loop.close()
+                return _per_thousand(counts, self.users * self.entries, loop)
+
+    async def _fill(self, folder: Path) -> None:
+        async with open_filling(folder) as filling:
+            await filling.register(2 * self.users)
+            for user in range(self.users):
+                await filling.converse(2 * user, 2 * user + 1, self.entries, both=self.both)
+
+    def _pull(self, loop: Loop, running: server.Server, eid: str) -> None:
+        device = Device(loop, running.port, server.token(eid, "phone"))
+        if not loop.run(lambda: device.position >= self.entries or bool(loop.failures), ROUND_SECONDS):
+            raise RuntimeError(f"{eid} got {device.position} of {self.entries} entries within {ROUND_SECONDS} s")
+        loop.rest(QUIET_SECONDS)
+        device.close()
+
+
+@dataclass(frozen=True)
+class Logins:
+    """Devices that were here before come back, one after the other, and miss nothing."""
+
+    devices: int
+    what: str = "logins"
+
+    def count(self) -> dict[str, float]:
+        with counting() as (folder, counted), server.running(folder) as running:
+            loop = Loop()
+            for device in self._connect(loop, running):
+                device.close()
+            loop.rest(QUIET_SECONDS)
+            with counted(running) as counts:
+                self._connect(loop, running)
+                loop.rest(QUIET_SECONDS)
+            loop.close()
+            return _per_thousand(counts, self.devices, loop)
+
+    def _connect(self, loop: Loop, running: server.Server) -> list[Device]:
+        def make(index: int) -> Device:
+            return Device(loop, running.port, server.token(eid_of(index), "phone"))
+
+        return connect_all(loop, make, self.devices, at_once=1)
+
+
+@contextmanager
+def counting() -> Iterator[tuple[Path, Callable[[server.Server], AbstractContextManager[dict[str, int]]]]]:
+    """A new folder, and what counts in the servers that are started on it."""
     with server.temporary_folder() as folder:
         output = folder / "counts"
-        with server.observed_by("counting", output), server.running(folder) as running:
-            return _measure(running, load, rounds, output)
+
+        @contextmanager
+        def counted(running: server.Server) -> Iterator[dict[str, int]]:
+            counts: dict[str, int] = {}
+            with traced(running.pid, folder / "strace") as calls:
+                _tell(running.pid, signal.SIGUSR1)
+                yield counts
+                _tell(running.pid, signal.SIGUSR2)
+            counts |= json.loads(output.read_text()) | calls
+
+        with server.observed_by("counting", output):
+            yield folder, counted
 
 
-def _measure(running: server.Server, load: Load, rounds: int, output: Path) -> dict[str, float]:
-    world = World(running, load)
-    for _ in range(WARM_ROUNDS):
-        _round(world, load)
-    before = world.ledger.sent
-    with traced(running.pid, running.folder / "strace") as calls:
-        _tell(running.pid, signal.SIGUSR1)
-        for _ in range(rounds):
-            _round(world, load)
-        _tell(running.pid, signal.SIGUSR2)
-    counts = json.loads(output.read_text()) | calls
-    messages = world.ledger.sent - before
-    failures = dict(world.loop.failures)
-    world.close()
-    if failures:
-        raise RuntimeError(f"what was counted means nothing: {failures}")
-    return {name: 1000 * number / messages for name, number in counts.items()}
+def _per_thousand(counts: dict[str, int], done: int, loop: Loop) -> dict[str, float]:
+    if loop.failures:
+        raise RuntimeError(f"what was counted means nothing: {dict(loop.failures)}")
+    return {name: 1000 * number / done for name, number in counts.items()}
 
 
 def _round(world: World, load: Load) -> None:

@@ -28,9 +28,9 @@ class Device(Socket):
         self._sender = -1
         self._author: wire.Author | None = None
 
-    def write_to(self, sender: int, eid: str, more: bytes = b"") -> None:
-        """From now on this device is the `sender`-th, and writes to `eid`. `more`: other fields of each message."""
-        self._sender, self._author = sender, wire.Author(sender, eid, more)
+    def write_to(self, sender: int, eid: str, more: bytes = b"", *, random_ids: bool = False) -> None:
+        """From now on this device is the `sender`-th, and writes to `eid`. `more`, `random_ids`: see `wire.Author`."""
+        self._sender, self._author = sender, wire.Author(sender, eid, more, random_ids=random_ids)
 
     def post(self, count: int, at: float | None = None, *, together: bool = True) -> None:
         """Send messages: in one frame, or each in a frame of its own."""
@@ -113,8 +113,8 @@ def _ignore(_count: int) -> None:
     pass
 
 
-def connect_all(loop: Loop, make: Callable[[int], Device], count: int) -> list[Device]:
-    """`count` devices, `LOGINS_AT_ONCE` at a time; each is in when its Hello was answered."""
+def connect_all(loop: Loop, make: Callable[[int], Device], count: int, at_once: int = LOGINS_AT_ONCE) -> list[Device]:
+    """`count` devices, `at_once` at a time; each is in when its Hello was answered."""
     devices: list[Device] = []
     ready = 0
 
@@ -129,7 +129,7 @@ def connect_all(loop: Loop, make: Callable[[int], Device], count: int) -> list[D
         ready += 1
         one_more()
 
-    for _ in range(LOGINS_AT_ONCE):
+    for _ in range(at_once):
         one_more()
     before = loop.failures.total()
     loop.run(lambda: ready >= count or loop.failures.total() > before, LOGIN_SECONDS + count * 0.02)

@@ -43,7 +43,7 @@ class Filling:
 
     async def register(self, count: int) -> None:
         first = len(self.users)
-        operations = [Register(_eid(number), "phone") for number in range(first, first + count)]
+        operations = [Register(eid_of(number), "phone") for number in range(first, first + count)]
         for result in await self._execute(operations):
             assert isinstance(result, Registered)
             self.users.append((result.user, result.device))
@@ -52,19 +52,26 @@ class Filling:
         """One message after the other, from anybody to one of their neighbours."""
         await self._execute(self._append() for _ in range(count))
 
+    async def converse(self, one: int, other: int, count: int, *, both: bool) -> None:
+        """`count` messages, all from `other` to `one`, or, with `both`, from each in turn; the last one to `one`."""
+        ways = [(one, other), (other, one)] if both else [(other, one)]
+        await self._execute(self._post(*ways[(number - count) % len(ways)]) for number in range(count))
+
     def some(self, count: int) -> list[UserId]:
         return [self._random.choice(self.users)[0] for _ in range(count)]
 
     def _append(self) -> Append:
         draw = self._random
         sender = draw.randrange(len(self.users))
-        to = (sender + draw.randrange(1, NEIGHBOURS + 1)) % len(self.users)
+        return self._post(sender, (sender + draw.randrange(1, NEIGHBOURS + 1)) % len(self.users))
+
+    def _post(self, sender: int, to: int) -> Append:
         user, device = self.users[sender]
         number = self.messages
         self.messages += 1
-        author = self._authors.setdefault(to, Author(0, _eid(to)))
+        author = self._authors.setdefault(to, Author(0, eid_of(to)))
         post = Post(f"m{number}", number.to_bytes(DIGEST_BYTES, "big"), author.message(number), (BEGAN, number))
-        return Append(user, device, _eid(to), "chat", (post,))
+        return Append(user, device, eid_of(to), "chat", (post,))
 
     async def _execute(self, operations: Iterable[Operation]) -> list[Result]:
         results: list[Result] = []
@@ -120,5 +127,5 @@ def _raise(what: str, error: BaseException) -> None:
     raise RuntimeError(what) from error
 
 
-def _eid(number: int) -> str:
+def eid_of(number: int) -> str:
     return f"u{number:06d}"

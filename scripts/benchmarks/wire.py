@@ -25,6 +25,8 @@ _CHAT = b"chat"
 _DELIVERED = b"\x28\x02"  # Signal.status
 _BODY = b"\x08\x0a\x52"  # route 10, tag of MessageScheme.body
 _SENT_PART, _ERROR_PART = 0x3A, 0x52
+_SCATTER = 0x9E3779B97F4A7C15F39CC0605CEDC835
+"""Odd: numbers times this are as far apart as random ones, and no two the same."""
 
 
 class Malformed(Exception):  # noqa: N818 - it is what it says, and nobody handles it
@@ -95,19 +97,27 @@ class Author:
     number is made once.
     """
 
-    def __init__(self, sender: int, to: str, more: bytes = b"") -> None:
-        """`more`: other fields of each message."""
+    def __init__(self, sender: int, to: str, more: bytes = b"", *, random_ids: bool = False) -> None:
+        """`more`: other fields of each message. `random_ids`: as the SDK makes them, not counting up."""
         now = time.time_ns() // 1_000_000
         addressed = field(b"\x22", field(b"\x0a", to.encode())) + b"\x28\x01\x30" + varint(now)
         self._head = b"\xb2\x01\x1c%013d:" % now
-        self._id = b":phone\x0a\x0dm%04d" % sender
+        self._sender = sender
+        self._random_ids = random_ids
         self._middle = addressed + b"\x3a" + varint(PAYLOAD_BYTES) + b"@%04d:" % sender
         self._tail = b"@" + _PAD + more
         self._element = b"\x2a" + varint(len(self.message(0)))  # of Body.messages
 
     def message(self, number: int) -> bytes:
         digits = b"%08d" % number
-        return b"".join((self._head, digits, self._id, digits, self._middle, digits, self._tail))
+        parts = (self._head, digits, b":phone", self.id_of(number), self._middle, digits, self._tail)
+        return b"".join(parts)
+
+    def id_of(self, number: int) -> bytes:
+        """The field with a message's id."""
+        if self._random_ids:
+            return b"\x0a\x20%032x" % ((number << 14 | self._sender) * _SCATTER % (1 << 128))
+        return b"\x0a\x0dm%04d%08d" % (self._sender, number)
 
     def alone(self, number: int) -> bytes:
         """A frame with one message."""

@@ -377,6 +377,18 @@ async def test_what_is_left_of_something_long_goes_before_its_owner_and_behind_o
     assert names(queue.take(9)) == ["little", "the rest", "behind it"]
 
 
+async def test_what_is_left_of_something_long_goes_before_its_owner_who_had_a_turn_already() -> None:
+    queue = OperationQueue()
+    for name in ("first", "behind it", "and behind that"):
+        queue.submit(revoke(name), owner=UserId(1))
+    queue.give_back(queue.take(9))
+    _, *others = queue.take(9)
+    queue.give_back(others)
+    queue.give_back([Ticket(revoke("the rest"), ignore, lazy=False, owner=UserId(1), is_rest=True)])
+
+    assert names(queue.take(9)) == ["the rest", "behind it", "and behind that"]
+
+
 async def test_an_acknowledgement_of_many_ranges_counts_as_much_as_many_messages() -> None:
     queue = OperationQueue()
     ranges = tuple((Offset(2 * n), Offset(2 * n)) for n in range(1, 81))
