@@ -18,12 +18,23 @@ def test_a_message_has_not_become_dearer(capfd: pytest.CaptureFixture[str]) -> N
     assert failed == 0
 
 
-def test_what_is_dearer_than_its_bound_is_said() -> None:
+def test_what_is_dearer_than_its_bound_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(check_speed, "RECORDED_WITH", sys.version_info[:2])
     most = BOUNDS["20 together"]["bytecodes"]
     found = {"bytecodes": most + 1.0, "frames in": 200.0, "something else": 1e9}
 
     assert compare(found, BOUNDS["20 together"]) == [
         f"bytecodes: {most + 1:,} for a thousand, and {most:,} are allowed"
+    ]
+
+
+def test_what_a_version_of_python_counts_is_held_to_the_one_it_was_recorded_with(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(check_speed, "RECORDED_WITH", (2, 7))
+
+    assert compare({"bytecodes": 1e12, "frames in": 1e6}, BOUNDS["alone"]) == [
+        "frames in: 1,000,000 for a thousand, and 4,000 are allowed"
     ]
 
 
