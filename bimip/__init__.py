@@ -1,1 +1,18 @@
-"""BIMIP: a multi-device instant-messaging server."""
+"""BIMIP: a multi-device instant-messaging server, and its SDK.
+
+Where what is, from the bottom up. A module imports only what lies on its own floor or below; `tests/architecture` holds
+that. The head of each package says how what is in it works, and why so.
+
+    floor 0   supervision/   processes: trio tasks in a tree that restarts them. A library of its own
+              names/         what a user may be called, and how a name is normalised
+              wire/          frames, JSON, limits, the stored form of a message: bytes and the schema, no I/O
+              domain/        the rules, pure: a view of the store and an operation in, a decision out
+    floor 1   session/       what both ends share: close codes, positions, windows
+              storage/       the store (LMDB, memory), and the journal: the one place that writes
+    floor 2   users/         the registry group of a user's devices; each device sends from its position in a log
+    floor 3   gateway/       sockets, TLS, WebSocket, tokens, limits before anybody is known
+              console/       the operator's HTTP: health, the tree, kills
+              client/        the SDK, for programs that are a device; knows nothing of the floors of the server
+    the whole app.py         puts the server together: read the tree in it first. config.py reads the settings
+    floor 4   cli/           the commands
+"""

@@ -103,7 +103,7 @@ def _text(value: Raw) -> str:
     return value
 
 
-def _host(value: Raw) -> str:
+def _nonempty(value: Raw) -> str:
     if not _text(value).strip():
         raise ValueError
     return _text(value).strip()
@@ -186,7 +186,7 @@ def _setting(default: Raw, rule: Rule) -> Raw:
 
 @dataclass(frozen=True, slots=True)
 class GatewaySettings:
-    host: str = _setting("127.0.0.1", Rule(_host, "an address or a host name"))
+    host: str = _setting("127.0.0.1", Rule(_nonempty, "an address or a host name"))
     port: int = _setting(8470, _PORT)
     tls_certificate: str = _setting("", _TEXT)
     tls_key: str = _setting("", _TEXT)
@@ -228,7 +228,7 @@ class ConsoleSettings:
 @dataclass(frozen=True, slots=True)
 class StoreSettings:
     engine: str = _setting("lmdb", _choice("lmdb", "memory"))
-    path: str = _setting("data/store", Rule(_host, "a path"))
+    path: str = _setting("data/store", Rule(_nonempty, "a path"))
     map_size_bytes: int = _setting(TIB, _whole(64 * MIB, 2**47))
     quota_bytes: int = _setting(0, _whole(0, 2**47))
 

@@ -4,14 +4,14 @@ It never removes or changes a line: a number that changed leaves its old line be
 """
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import bimip_pb2
 from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
 
 
-def numbers(kinds: dict[str, Descriptor], enums: dict[str, EnumDescriptor]) -> Iterator[str]:
+def numbers(kinds: Mapping[str, Descriptor], enums: Mapping[str, EnumDescriptor]) -> Iterator[str]:
     for enum in enums.values():
         for value in enum.values:
             yield f"{enum.full_name}.{value.name} = {value.number}"

@@ -13,8 +13,7 @@ from bimip.cli.log_lines import LogLines
 from bimip.cli.tokens import check_key
 from bimip.config import Settings
 from bimip.storage.errors import StorageError
-from bimip.supervision import ChildFailedToStart, SupervisionError
-from bimip.supervision.policy import innermost
+from bimip.supervision import ChildFailedToStart, SupervisionError, innermost
 
 STANDARD_OUTPUT = 1
 

@@ -5,7 +5,8 @@ import time
 
 from bimip.cli.failures import Exit, Failure
 from bimip.config import ConfigError, Settings
-from bimip.gateway.authentication import TokenError, TokenSettings, Verifier, issue
+from bimip.gateway.authentication import TokenSettings, Verifier, issue
+from bimip.session.tokens import TokenError
 
 _MISFIT = "tokens.key does not fit tokens.algorithm"
 

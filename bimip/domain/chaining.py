@@ -1,4 +1,4 @@
-"""The hash chain over a log: whether two of them hold the same up to some offset is one comparison (seed 001, 5).
+"""The hash chain over a log: whether two of them hold the same up to some offset is one comparison.
 
     chain(0) = 16 zero bytes        chain(n) = BLAKE2b-128(chain(n - 1), stamp of entry n, its digest)
 

@@ -1,6 +1,6 @@
 """How far a device has acknowledged a partition: a floor and a sparse set above it.
 
-Fetching and acknowledging are separate (seed 000): nothing here moves because something was sent.
+Fetching and acknowledging are separate: nothing here moves because something was sent.
 """
 
 from collections.abc import Iterator

@@ -36,7 +36,7 @@ class Table(Enum):
     STATES = "states"  # (user) -> State: the head of the user's shadow state
     CHANGES = "changes"  # (user, version) -> StateKey: what changed, only the newest version of each key
     VERSIONS = "versions"  # (user, StateKey) -> Version: the reverse of CHANGES
-    RECEIPTS = "receipts"  # (conversation, member, ReceiptKind, part) -> Runs: a block of a ReceiptKey in eight parts
+    RECEIPTS = "receipts"  # (conversation, member, ReceiptKind, part) -> Runs: a part of a ReceiptKey's block
     STORED = "stored"  # (user) -> int: bytes of what they sent and is still kept
     REVOKED = "revoked"  # (user, jti: str) -> Millis: when the revoked token would have expired
 

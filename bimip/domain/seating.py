@@ -1,4 +1,4 @@
-"""Hello: a device says where it stands, and its word wins over what the server had written down (DESIGN: seed 003)."""
+"""Hello: a device says where it stands, and its word wins over what the server had written down."""
 
 from bimip.domain import ranges
 from bimip.domain.acknowledging import delivered

@@ -22,6 +22,7 @@ from jwt.types import Options
 from bimip.domain.identity import Claims
 from bimip.domain.ids import Millis
 from bimip.session.close import Close
+from bimip.session.tokens import TokenError
 from bimip.wire.errors import WireError
 from bimip.wire.validation import check_eid, check_id
 
@@ -32,15 +33,6 @@ MIN_SECRET_BYTES = 32  # RFC 7518, 3.2
 MIN_RSA_BITS = 2048  # RFC 7518, 3.3
 LATEST_SECONDS = 253_402_300_800  # the year 10000
 REQUIRED = ("sub", "did", "exp")
-
-
-class TokenError(Exception):
-    """The token is refused. `reason` can be told to the peer; `code` is what its connection closes with."""
-
-    def __init__(self, reason: str, code: Close = Close.UNAUTHENTICATED) -> None:
-        super().__init__(reason)
-        self.reason = reason
-        self.code = code
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from bimip.domain.identity import Claims
-from bimip.gateway.authentication import TokenError, Verifier
+from bimip.gateway.authentication import Verifier
 from bimip.gateway.wire import SUBPROTOCOLS
 from bimip.session.close import Close
+from bimip.session.tokens import TokenError
 
 Headers = Sequence[tuple[bytes, bytes]]
 

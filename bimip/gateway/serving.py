@@ -22,7 +22,7 @@ import trio.abc
 
 from bimip.domain.identity import Claims
 from bimip.gateway.admission import Admission, NoPlaceError, Place, address_of, end_stream
-from bimip.gateway.authentication import TokenError, Verifier
+from bimip.gateway.authentication import Verifier
 from bimip.gateway.connection import DEAD, FAILED, WebSocketConnection
 from bimip.gateway.handshake import IsRevoked, RefusedOpeningError, judge_opening
 from bimip.gateway.opening import OpeningReader, Request, accepted, refused
@@ -30,6 +30,7 @@ from bimip.gateway.poller import Poller
 from bimip.gateway.settings import GatewaySettings
 from bimip.gateway.wire import hello_token
 from bimip.session.close import Close
+from bimip.session.tokens import TokenError
 from bimip.supervision import Alarm, Alarms
 from bimip.users.connection import Connection, ConnectionClosedError, RefusedError
 from bimip.wire.errors import WireError

@@ -1,4 +1,4 @@
-"""How far a client is in one partition: what turns "sent at least once" into "shown exactly once" (DESIGN.md I5).
+"""How far a client is in one partition: what turns "sent at least once" into "shown exactly once" (I5).
 
 The model. A log numbers its entries 1, 2, 3 …; only some of them are owed to a given device. A position is
 

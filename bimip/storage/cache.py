@@ -19,7 +19,7 @@ LIMITS: Final[Mapping[Table, int]] = {
     Table.STATES: 20_000,
     Table.STORED: 20_000,
     Table.VERSIONS: 20_000,
-    Table.RECEIPTS: 10_000,  # each has up to 32 runs
+    Table.RECEIPTS: 10_000,  # each has up to receipts.PART runs
 }
 """Records kept of each table; beyond it the table's are forgotten, and read again as they are needed."""
 

@@ -107,7 +107,7 @@ from bimip.supervision.errors import (
     SupervisorStopping,
     WouldDeadlock,
 )
-from bimip.supervision.policy import AutoShutdown, Exit, ExitReason, Restart, Strategy, Will
+from bimip.supervision.policy import AutoShutdown, Exit, ExitReason, Restart, Strategy, Will, innermost
 from bimip.supervision.reports import Crash, Crashed, GaveUp, Overdue, Progress, Report
 from bimip.supervision.running import State
 from bimip.supervision.slices import Slices
@@ -171,5 +171,6 @@ __all__ = [
     "Will",
     "WouldDeadlock",
     "current_child",
+    "innermost",
     "open_tree",
 ]

@@ -26,6 +26,7 @@ from bimip.domain.ranges import Ranges, normal
 from bimip.domain.records import ReceiptKind
 from bimip.names import conversation_number, is_conversation_id
 from bimip.session.close import Close
+from bimip.session.tokens import TokenError
 from bimip.users.acking import acknowledge
 from bimip.users.answers import appends, error_of, prepare, rate_limited, sent_parts
 from bimip.users.device import Device, Rest
@@ -262,13 +263,13 @@ def token_authority(device: Device, payload: pb.TokenAuthority, ref: int) -> Non
         raise WireError(pb.INVALID, "name an action: REFRESH or REVOKE", field="action")
 
 
-def _own_token(device: Device, token: str) -> Any:  # noqa: ANN401 - Claims
+def _own_token(device: Device, token: str) -> Claims:
     """A token for this very device: another's would change who is talking."""
     services = device.session.services
     try:
         claims = services.verify(token)
-    except Exception as error:
-        raise WireError(pb.UNAUTHENTICATED, f"this token does not do: {error}", field="token") from error
+    except TokenError as error:
+        raise WireError(pb.UNAUTHENTICATED, f"this token does not do: {error.reason}", field="token") from error
     if (claims.eid, claims.device) != (device.session.eid, device.name):
         raise WireError(pb.FORBIDDEN, "this token is for another user or device", field="token")
     if device.session.is_revoked(claims.jti):
@@ -283,8 +284,8 @@ def _revoke(device: Device, payload: pb.TokenAuthority, ref: int) -> None:
         services = device.session.services
         try:
             claims = services.verify(payload.token)
-        except Exception as error:
-            raise WireError(pb.UNAUTHENTICATED, f"this token does not do: {error}", field="token") from error
+        except TokenError as error:
+            raise WireError(pb.UNAUTHENTICATED, f"this token does not do: {error.reason}", field="token") from error
         if claims.eid != device.session.eid:
             raise WireError(pb.FORBIDDEN, "this token is another user's", field="token")
     elif payload.jti not in {"", claims.jti}:

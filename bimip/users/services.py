@@ -47,7 +47,7 @@ class Services:
     partitions: tuple[str, ...]
     wall_clock: Callable[[], Millis]
     verify: Callable[[str], Claims]
-    """Raises TokenError, which the gateway's authentication defines: users only asks for its sentence and code."""
+    """Raises TokenError."""
     new_id: Callable[[], str]
     report: Callable[[str, BaseException], None]
     alarms: Alarms

@@ -62,7 +62,7 @@ class Counters:
         poller.TURN_SECONDS = ROUND_SECONDS
         poller.MUCH_TURN_SECONDS = ROUND_SECONDS
         run = trio.run
-        trio.run = lambda *args, **options: run(*args, instruments=[self._instrument()], **options)  # type: ignore[assignment]
+        trio.run = lambda *args, **options: run(*args, instruments=[self._instrument()], **options)
         self._count("frames in", reader, "handle")
         self._count("frames out", WebSocketConnection, "_write")
         self._count("transactions", LmdbStore, "commit")
@@ -139,8 +139,10 @@ class Bytecodes:
 class Case(Protocol):
     """Something that is done over and over."""
 
-    what: str
-    """What is counted for a thousand of."""
+    @property
+    def what(self) -> str:
+        """What is counted for a thousand of."""
+        ...
 
     def count(self) -> dict[str, float]: ...
 

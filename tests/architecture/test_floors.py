@@ -1,4 +1,4 @@
-"""Imports go down, never up, never round (DESIGN.md part 16)."""
+"""Imports go down, never up, never round."""
 
 import ast
 from collections.abc import Collection
@@ -15,29 +15,13 @@ MAY_IMPORT = {
     "bimip.domain": ("bimip.names",),
     # floor 1
     "bimip.session": ("bimip.domain",),
-    "bimip.storage": ("bimip.domain", "bimip.wire"),
+    "bimip.storage": ("bimip.domain",),
     # floor 2
     "bimip.users": ("bimip.supervision", "bimip.names", "bimip.wire", "bimip.domain", "bimip.session", "bimip.storage"),
     # floor 3
-    "bimip.gateway": (
-        "bimip.supervision",
-        "bimip.names",
-        "bimip.wire",
-        "bimip.domain",
-        "bimip.session",
-        "bimip.storage",
-        "bimip.users",
-    ),
-    "bimip.console": (
-        "bimip.supervision",
-        "bimip.names",
-        "bimip.wire",
-        "bimip.domain",
-        "bimip.session",
-        "bimip.storage",
-        "bimip.users",
-    ),
-    "bimip.client": ("bimip.names", "bimip.domain", "bimip.session"),
+    "bimip.gateway": ("bimip.supervision", "bimip.wire", "bimip.domain", "bimip.session", "bimip.users"),
+    "bimip.console": ("bimip.supervision",),
+    "bimip.client": ("bimip.domain", "bimip.session"),
     # the whole
     "bimip.config": (),
     "bimip.app": (
@@ -46,7 +30,6 @@ MAY_IMPORT = {
         "bimip.names",
         "bimip.wire",
         "bimip.domain",
-        "bimip.session",
         "bimip.storage",
         "bimip.users",
         "bimip.gateway",
@@ -57,14 +40,10 @@ MAY_IMPORT = {
         "bimip.app",
         "bimip.config",
         "bimip.supervision",
-        "bimip.names",
-        "bimip.wire",
         "bimip.domain",
         "bimip.session",
         "bimip.storage",
-        "bimip.users",
         "bimip.gateway",
-        "bimip.console",
         "bimip.client",
     ),
     "bimip.__main__": ("bimip.cli",),
@@ -166,6 +145,30 @@ def test_every_part_has_its_place_on_a_floor() -> None:
 
 def test_imports_go_down() -> None:
     assert strays(read_modules()) == []
+
+
+def unused(modules: Modules) -> list[str]:
+    """Permissions that no module makes use of."""
+    taken = {
+        (part_of(name), part_of(imported)) for name, module in modules.items() for imported, _ in imports_of(module)
+    }
+    return [
+        f"{part} imports {other}"
+        for part, others in MAY_IMPORT.items()
+        for other in others
+        if (part, other) not in taken
+    ]
+
+
+def test_each_permission_is_used() -> None:
+    assert unused(read_modules()) == []
+
+
+def test_a_permission_that_nobody_uses_is_found() -> None:
+    modules = read_modules()
+    alone = {name: module for name, module in modules.items() if not is_within(name, "bimip.console")}
+
+    assert unused(alone) == ["bimip.console imports bimip.supervision"]
 
 
 def test_no_import_goes_round() -> None:

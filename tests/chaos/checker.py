@@ -1,4 +1,4 @@
-"""Holds a history of what clients saw against the invariants of DESIGN.md, part 2. Pure: events in, violations out.
+"""Holds a history of what clients saw against the invariants that the README names. Pure: events in, violations out.
 
     violations = check(history)
 

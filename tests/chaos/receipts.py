@@ -1,4 +1,4 @@
-"""Receipts: none claims what did not happen, none goes back, none is forgotten (DESIGN.md I8, and I9 for them)."""
+"""Receipts: none claims what did not happen, none goes back, none is forgotten (I8, and I9 for them)."""
 
 from collections.abc import Iterable, Mapping
 

@@ -1,4 +1,4 @@
-"""What one device saw, by the rule that every client follows (DESIGN.md I5): a position for each partition, and the
+"""What one device saw, by the rule that every client follows (I5): a position for each partition, and the
 offsets beyond it that it holds. What is not held when it arrives is shown, and must not have been shown before.
 """
 

@@ -10,8 +10,9 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
-from bimip.gateway.authentication import Algorithm, TokenError, TokenSettings, Verifier, issue
+from bimip.gateway.authentication import Algorithm, TokenSettings, Verifier, issue
 from bimip.session.close import Close
+from bimip.session.tokens import TokenError
 
 NOW_MS = 1_700_000_000_000
 NOW = NOW_MS // 1000

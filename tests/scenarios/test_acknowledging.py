@@ -1,4 +1,4 @@
-"""Fetching and acknowledging are separate; what is acknowledged is kept (DESIGN.md part 6)."""
+"""Fetching and acknowledging are separate; what is acknowledged is kept."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""A log in the order of its clients' own `seq` (seed 003): `timestamp:localSeq:device`."""
+"""A log in the order of its clients' own `seq`: `timestamp:localSeq:device`."""
 
 from typing import Any
 

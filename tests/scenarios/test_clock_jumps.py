@@ -9,7 +9,7 @@ from trio.testing import MockClock
 from bimip.client.wire import bimip as pb
 from bimip.domain.ids import Millis
 from bimip.domain.timekeeping import DAY, HOUR
-from bimip.gateway.authentication import TokenError
+from bimip.session.tokens import TokenError
 from bimip.storage.interface import Store
 from bimip.storage.memory import MemoryStore
 from tests.harness.world import World, begin, open_world, settings_for_tests, token, virtual_millis

@@ -1,4 +1,4 @@
-"""What begins, bounds and ends a device's connection (DESIGN.md parts 3, 11 and 14)."""
+"""What begins, bounds and ends a device's connection."""
 
 from typing import Any
 

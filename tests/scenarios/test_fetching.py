@@ -1,4 +1,4 @@
-"""Fetch: a device asks, and nothing moves by it (seed 000's fetch_unack)."""
+"""Fetch: a device asks, and nothing moves by it."""
 
 from typing import Any
 
@@ -27,7 +27,7 @@ async def fetch(client: Client, kind: pb.FetchKind = UNACKNOWLEDGED, **fields: A
 
 
 def rows(body: pb.Body) -> list[tuple[int, bytes, bool]]:
-    """(offset, payload, acknowledged), as the tables of seed 000 have it."""
+    """(offset, payload, acknowledged)."""
     acknowledged = body.acknowledged
     assert len(acknowledged) == len(body.messages)
     return [(m.user_offset or 0, m.payload, a) for m, a in zip(body.messages, acknowledged, strict=True)]
@@ -39,7 +39,7 @@ async def passive(world: World, eid: str, device: str) -> Client:
 
 
 async def test_the_worked_example_of_seed_000(autojump_clock: MockClock, open_store: OpenStore) -> None:
-    """Seed 000, "how fetch, next_offset, and ack work together", with what DESIGN.md and the wire make of it.
+    """How `Fetch`, `next_offset` and acks work together.
 
     Its offsets count from 0, ours from 1. Its next_offset is shared by all devices; here it belongs to a connection.
     Its `acknowledged` is one flag for each entry; here it is that of the asking device. The entries are addressed to

@@ -1,4 +1,4 @@
-"""Where a device says it stands is where it stands: Hello's position wins (DESIGN.md part 7)."""
+"""Where a device says it stands is where it stands: Hello's position wins."""
 
 import trio
 from trio.testing import MockClock

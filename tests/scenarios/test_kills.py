@@ -1,4 +1,4 @@
-"""Whoever is killed at whatever moment: devices notice at worst a reconnect, and nobody else anything (DESIGN.md I7).
+"""Whoever is killed at whatever moment: devices notice at worst a reconnect, and nobody else anything (I7).
 
 "Nothing" is told in two ways: by the offsets that a device was sent, which are all there are, once each and in order;
 and by the ranges that they came in, which join.

@@ -1,4 +1,4 @@
-"""Who received, read and played what: only ever forward, and told to all of the sender's devices (DESIGN.md part 6)."""
+"""Who received, read and played what: only ever forward, and told to all of the sender's devices."""
 
 import trio
 from trio.testing import MockClock

@@ -1,4 +1,4 @@
-"""A message is accepted once, however often it is sent, and refused with a reason (DESIGN.md I5, I10, part 4)."""
+"""A message is accepted once, however often it is sent, and refused with a reason (I5, I10)."""
 
 import pytest
 import trio

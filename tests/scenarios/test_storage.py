@@ -1,4 +1,4 @@
-"""A full disk refuses what needs room and nothing else; what is old goes, and says so (DESIGN.md parts 4 and 6)."""
+"""A full disk refuses what needs room and nothing else; what is old goes, and says so."""
 
 import trio
 from trio.testing import MockClock

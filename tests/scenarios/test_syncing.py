@@ -1,4 +1,4 @@
-"""The three scenarios of seed 003, with two devices of one user; and any mix of them, with more."""
+"""Two devices of one user, one of them away: three scenarios, and any mix of them, with more."""
 
 from collections.abc import Sequence
 
