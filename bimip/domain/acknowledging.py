@@ -14,9 +14,9 @@ from bimip.domain.records import (
     Cursor,
     DamagedRecordError,
     Entry,
+    HistoryEntry,
     Key,
     Log,
-    Mention,
     Reader,
     ReceiptKey,
     ReceiptKind,
@@ -158,14 +158,14 @@ def _by_others(view: Reader, conversation: ConversationId, user: UserId, wanted:
     places: list[int] = []
     authors: set[UserId] = set()
     for first, last in wanted:
-        for place, mention in _history(view, conversation, first, last):
-            if place <= last and mention.author != user:
+        for place, listed in _history(view, conversation, first, last):
+            if place <= last and listed.author != user:
                 places.append(place)
-                authors.add(mention.author)
+                authors.add(listed.author)
     return from_offsets(places), authors
 
 
-def _history(view: Reader, conversation: ConversationId, first: int, last: int) -> Sequence[tuple[int, Mention]]:
+def _history(view: Reader, conversation: ConversationId, first: int, last: int) -> Sequence[tuple[int, HistoryEntry]]:
     """Nothing where something is damaged: no receipt is better than one that claims what did not happen."""
     try:
         return view.read(Run.HISTORY, (conversation,), first - 1, limit=last - first + 1)

@@ -18,10 +18,10 @@ from bimip.domain.records import (
     Conversation,
     Device,
     Entry,
+    HistoryEntry,
     Index,
     Key,
     Log,
-    Mention,
     Reader,
     Row,
     Seen,
@@ -48,7 +48,7 @@ NOBODY = DeviceId(0)
 EMPTY_LOG = Log(Offset(1), Offset(0))
 
 _log, _news, _decision = maker(Log), maker(LogNews), maker(Decision)
-_appended, _entry, _mention, _seen = maker(Appended), maker(Entry), maker(Mention), maker(Seen)
+_appended, _entry, _history_entry, _seen = maker(Appended), maker(Entry), maker(HistoryEntry), maker(Seen)
 
 
 def append(view: Reader, op: Append, moment: Moment) -> Decision:
@@ -124,13 +124,13 @@ def _write(
     to_some = bool(addressed)
     log: Log = view.get(LOGS, (user, partition)) or EMPTY_LOG
     entries: list[Entry] = []
-    mentions: list[tuple[int, Mention]] = []
+    history_entries: list[tuple[int, HistoryEntry]] = []
     seen: dict[Key, Seen] = {}
     results: list[Appended] = []
     for place, (stamp, (name, digest, _, _)) in enumerate(zip(stamps, posts, strict=True), head + 1):
         offset = log.head + place - head
         entries.append(_entry((stamp, conversation, place, user, device, to_some, digest)))
-        mentions.append((place, _mention((stamp, user, device, to_some))))
+        history_entries.append((place, _history_entry((stamp, user, device, to_some))))
         seen[device, name] = _seen((digest, stamp, partition, offset, conversation, place))
         results.append(_appended((name, partition, stamp, offset, conversation, place, False, now)))
     puts.append((SEEN, seen))
@@ -142,7 +142,7 @@ def _write(
     inserts: list[Insert] = [(SEQS, (user, partition), rows)] if rows else []
     if recipient != user and (not to_some or recipient in addressed):
         logs.lengthen(recipient, view.get(LOGS, (recipient, partition)) or EMPTY_LOG)
-    logs.grows.append((HISTORY, (conversation,), mentions))
+    logs.grows.append((HISTORY, (conversation,), history_entries))
     return _decision((tuple(results), puts, logs.grows, (), (), None, inserts, (), logs.news))
 
 

@@ -11,7 +11,7 @@ from bimip.domain.appending import ENTRIES, is_owed
 from bimip.domain.ids import DeviceId, Offset
 from bimip.domain.operations import Acknowledge
 from bimip.domain.ranges import Ranges
-from bimip.domain.records import Cursor, DamagedRecordError, Entry, Log, Mention, Reader, Sequence, maker
+from bimip.domain.records import Cursor, DamagedRecordError, Entry, HistoryEntry, Log, Reader, Sequence, maker
 from bimip.domain.rules import Rules
 
 _RECORD, _ORIGIN, _ADDRESSED = itemgetter(1), attrgetter("origin"), attrgetter("addressed")
@@ -95,7 +95,7 @@ def _is_in_history(view: Reader, entry: Entry) -> bool:
         found = view.read(Sequence.HISTORY, (conversation,), place - 1, limit=1)
     except DamagedRecordError:
         return False
-    return found == [(place, Mention(stamp, author, origin, addressed))]
+    return found == [(place, HistoryEntry(stamp, author, origin, addressed))]
 
 
 def _walk(

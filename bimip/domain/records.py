@@ -45,7 +45,7 @@ class Sequence(Enum):
     __hash__ = object.__hash__
 
     ENTRIES = "entries"  # (user, partition: str), Offset -> Entry: the mirror logs
-    HISTORY = "history"  # (conversation), ConversationOffset -> Mention: everybody's view of a conversation
+    HISTORY = "history"  # (conversation), ConversationOffset -> HistoryEntry: everybody's view of a conversation
     CHAINS = "chains"  # (user, partition), n -> bytes: the log's hash chain as it was at offset chaining.STEP * n
 
 
@@ -105,7 +105,7 @@ class Seq(NamedTuple):
     offset: Offset  # in this log
 
 
-class Mention(NamedTuple):
+class HistoryEntry(NamedTuple):
     """A conversation's reference to a message."""
 
     stamp: Stamp

@@ -19,7 +19,7 @@ from struct import Struct
 from struct import error as StructError  # noqa: N812 - the module's own name for it says nothing
 from typing import Any
 
-from bimip.domain.records import DIGEST_BYTES, Entry, Index, Mention, Row, Seq, Sequence
+from bimip.domain.records import DIGEST_BYTES, Entry, HistoryEntry, Index, Row, Seq, Sequence
 from bimip.storage.keys import bound_of
 
 PackAll = Callable[[Iterable[Any]], Iterable[bytes]]
@@ -39,7 +39,7 @@ _RECORD = itemgetter(1)
 
 _ENTRY = Struct(f">QIIII?{DIGEST_BYTES}s")
 _WIDE_ENTRY = Struct(f">QIQII?{DIGEST_BYTES}s")
-_MENTION = Struct(">QII?")
+_HISTORY_ENTRY = Struct(">QII?")
 _LINK = Struct("16s")
 
 
@@ -168,7 +168,7 @@ class Blocks:
 
 BLOCKS: dict[Sequence, Blocks] = {
     Sequence.ENTRIES: Blocks(_ENTRY, _WIDE_ENTRY, Entry, chunk=20, chunks=6),
-    Sequence.HISTORY: Blocks(_MENTION, _MENTION, Mention, chunk=26, chunks=9),
+    Sequence.HISTORY: Blocks(_HISTORY_ENTRY, _HISTORY_ENTRY, HistoryEntry, chunk=26, chunks=9),
     Sequence.CHAINS: Blocks(_LINK, _LINK, bytes, chunk=25, chunks=10),
 }
 

@@ -24,10 +24,10 @@ from bimip.domain.records import (
     Conversation,
     Cursor,
     Entry,
+    HistoryEntry,
     Index,
     Key,
     Log,
-    Mention,
     Reader,
     Row,
     Seen,
@@ -115,22 +115,22 @@ def _conversations(view: Reader) -> Iterator[Finding]:
     for key, conversation in rows(view, Table.CONVERSATIONS):
         yield from _gapless(view, Sequence.HISTORY, key, conversation.first, conversation.head)
         finder = _Finder(view)
-        for place, mention in run(view, Sequence.HISTORY, key):
-            yield from _mentioned(view, finder, conversation, (*key, place), mention)
+        for place, listed in run(view, Sequence.HISTORY, key):
+            yield from _listed(view, finder, conversation, (*key, place), listed)
 
 
-def _mentioned(
-    view: Reader, finder: "_Finder", conversation: Conversation, where: Key, mention: Mention
+def _listed(
+    view: Reader, finder: "_Finder", conversation: Conversation, where: Key, listed: HistoryEntry
 ) -> Iterator[Finding]:
-    if mention.author not in conversation.members:
-        yield Finding("history", where, f"written by {mention.author}, who is no member")
-    if not _has_body(view, mention.stamp):
-        yield Finding("history", where, f"the message {mention.stamp} is missing")
+    if listed.author not in conversation.members:
+        yield Finding("history", where, f"written by {listed.author}, who is no member")
+    if not _has_body(view, listed.stamp):
+        yield Finding("history", where, f"the message {listed.stamp} is missing")
         return
     for member in conversation.members:
-        to_some = mention.addressed and member != mention.author
-        expected = not to_some or bool(view.get(Table.ADDRESSED, (mention.stamp, member)))
-        held = finder.held(member, mention.stamp)
+        to_some = listed.addressed and member != listed.author
+        expected = not to_some or bool(view.get(Table.ADDRESSED, (listed.stamp, member)))
+        held = finder.held(member, listed.stamp)
         if held is not None and held != expected:
             yield Finding("history", where, f"{'missing from' if expected else 'also in'} the log of user {member}")
 
@@ -225,9 +225,9 @@ def _entry(view: Reader, where: Key, entry: Entry) -> Iterator[Finding]:
         return
     if entry.conversation_offset < conversation.first:
         return
-    mention = _at(view, Sequence.HISTORY, (entry.conversation,), entry.conversation_offset)
-    if mention != Mention(entry.stamp, entry.author, entry.origin, entry.addressed):
-        yield Finding("entries", where, f"conversation {entry.conversation} has {mention} in its place")
+    listed = _at(view, Sequence.HISTORY, (entry.conversation,), entry.conversation_offset)
+    if listed != HistoryEntry(entry.stamp, entry.author, entry.origin, entry.addressed):
+        yield Finding("entries", where, f"conversation {entry.conversation} has {listed} in its place")
 
 
 def _at(view: Reader, sequence: Sequence, key: Key, number: int) -> Any:  # noqa: ANN401 - a sequence's record

@@ -13,8 +13,8 @@ from bimip.domain.records import (
     DamagedRecordError,
     DeviceName,
     Entry,
+    HistoryEntry,
     Log,
-    Mention,
     Reader,
     Sequence,
     Table,
@@ -56,20 +56,18 @@ def read_entries(view: Reader, user: UserId, partition: str, after: int, limit: 
 
 def read_history(
     view: Reader, user: UserId, conversation: ConversationId, after: int, limit: int
-) -> list[tuple[int, Mention]]:
+) -> list[tuple[int, HistoryEntry]]:
     """As `read_entries`, of a conversation that the user is in."""
     place = (conversation,)
     try:
         return view.read(Sequence.HISTORY, place, after, limit=limit)
     except DamagedRecordError:
         known: Conversation = view.get(Table.CONVERSATIONS, place)
-    suspects: list[tuple[int, Mention]] = view.salvage(
+    suspects: list[tuple[int, HistoryEntry]] = view.salvage(
         Sequence.HISTORY, place, after, limit=min(limit, LOOK_MOST), upto=known.head
     )
     found = [
-        (at, mention)
-        for at, mention in suspects
-        if _is_message(view, user, conversation, ConversationOffset(at), mention)
+        (at, listed) for at, listed in suspects if _is_message(view, user, conversation, ConversationOffset(at), listed)
     ]
     return _or_hole(found, suspects)
 
@@ -81,7 +79,7 @@ def _or_hole(found: list[tuple[int, T]], suspects: list[tuple[int, T]]) -> list[
 
 
 def _is_message(
-    view: Reader, user: UserId, conversation: ConversationId, at: ConversationOffset, record: Entry | Mention
+    view: Reader, user: UserId, conversation: ConversationId, at: ConversationOffset, record: Entry | HistoryEntry
 ) -> bool:
     """Whether what a record says of its message is what the message says of itself."""
     try:

@@ -14,7 +14,7 @@ from bimip.domain.appending import EMPTY_LOG, is_addressed, is_owed
 from bimip.domain.ids import ConversationId, ConversationOffset, DeviceId, UserId
 from bimip.domain.operations import Received
 from bimip.domain.ranges import Range, contains
-from bimip.domain.records import Conversation, Cursor, Entry, Index, Mention, Reader, Seq, Table
+from bimip.domain.records import Conversation, Cursor, Entry, HistoryEntry, Index, Reader, Seq, Table
 from bimip.domain.records import Row as RowOfIndex
 from bimip.domain.records import Sequence as Kept
 from bimip.names import conversation_number
@@ -174,7 +174,7 @@ def _history(asker: Asker, fetch: pb.Fetch, found: _Found, begin: int | None) ->
 
     conversation = ConversationId(number or 0)
 
-    def read(view: Reader, after: int, limit: int) -> list[tuple[int, Mention]]:
+    def read(view: Reader, after: int, limit: int) -> list[tuple[int, HistoryEntry]]:
         return read_history(view, asker.session.number, conversation, after, limit)
 
     def judge(view: Reader) -> Judge:
@@ -266,17 +266,17 @@ def _row(
 
 
 def _row_of_history(
-    view: Reader, asker: Asker, wanted: _Filter, conversation: ConversationId, place: int, mention: Mention
+    view: Reader, asker: Asker, wanted: _Filter, conversation: ConversationId, place: int, listed: HistoryEntry
 ) -> Row | None:
-    if not wanted.lets(mention.author, mention.origin):
+    if not wanted.lets(listed.author, listed.origin):
         return None
-    own = mention.origin == asker.number
-    if mention.addressed and not own and not is_addressed(view, mention.stamp, asker.session.number, asker.number):
+    own = listed.origin == asker.number
+    if listed.addressed and not own and not is_addressed(view, listed.stamp, asker.session.number, asker.number):
         return None
-    body = view.get(Table.BODIES, (mention.stamp,))
+    body = view.get(Table.BODIES, (listed.stamp,))
     if body is None:
         return None
-    part = _element(view, asker, mention.stamp, body, 0, own=own)
+    part = _element(view, asker, listed.stamp, body, 0, own=own)
     alone = ConversationOffset(place)
     return Row(place, part, acknowledged=True, place=Received(conversation, alone, alone))
 

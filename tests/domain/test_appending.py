@@ -8,7 +8,7 @@ from bimip.domain.appending import is_addressed, is_owed
 from bimip.domain.clock import millis_of
 from bimip.domain.ids import Millis
 from bimip.domain.operations import Address, Appended, Refused
-from bimip.domain.records import Addressed, Entry, Mention, Sequence, Table
+from bimip.domain.records import Addressed, Entry, HistoryEntry, Sequence, Table
 from tests.domain.support import BEGIN, Ledger, fault_of
 
 
@@ -28,7 +28,7 @@ def test_a_message_enters_both_logs_and_the_conversation() -> None:
     assert ledger.get(Table.BODIES, sent.stamp) == b"%d/%d/1/hello" % (sent.stamp, sent.conversation)
     with ledger.store.snapshot() as view:
         history = view.read(Sequence.HISTORY, (sent.conversation,), 0, limit=9)
-    assert history == [(1, Mention(sent.stamp, ann.user, ann.device, addressed=False))]
+    assert history == [(1, HistoryEntry(sent.stamp, ann.user, ann.device, addressed=False))]
 
 
 @pytest.mark.parametrize("ahead", [3_456_000_000, 2_500_000_000_000])

@@ -15,10 +15,10 @@ from bimip.domain.records import (
     Device,
     DeviceName,
     Entry,
+    HistoryEntry,
     Index,
     Key,
     Log,
-    Mention,
     ReceiptKey,
     ReceiptKind,
     Row,
@@ -317,18 +317,18 @@ class TestSequence:
             assert run[first_wide:] == reader.read(*CHAT, first_wide, limit=1000)
 
     def test_every_sequence_keeps_its_records(self, store: Store) -> None:
-        mention = Mention(Stamp(2**64 - 1), UserId(5), DeviceId(6), addressed=True)
+        listed = HistoryEntry(Stamp(2**64 - 1), UserId(5), DeviceId(6), addressed=True)
         wide = entry(2)._replace(conversation_offset=ConversationOffset(LARGE))
         first, last = entry(1), entry(3)
         change(
             store,
-            Changes(appends={(Sequence.HISTORY, (3,)): [(1, mention)], CHAT: [(1, first)]}),
+            Changes(appends={(Sequence.HISTORY, (3,)): [(1, listed)], CHAT: [(1, first)]}),
             Changes(appends={(Sequence.CHAINS, (7, "chat")): [(1, bytes(16)), (2, b"hash of 16 bytes")]}),
             Changes(appends={CHAT: [(2, wide), (3, last)]}),
         )
 
         with store.snapshot() as reader:
-            assert [(1, mention)] == reader.read(Sequence.HISTORY, (3,), 0, limit=9)
+            assert [(1, listed)] == reader.read(Sequence.HISTORY, (3,), 0, limit=9)
             assert reader.read(Sequence.CHAINS, (7, "chat"), 1, limit=9) == [(2, b"hash of 16 bytes")]
             assert [(1, first), (2, wide), (3, last)] == reader.read(*CHAT, 0, limit=9)
             assert isinstance(reader.read(*CHAT, 0, limit=1)[0][1], Entry)
