@@ -20,7 +20,7 @@ from bimip.client.events import (
     ServerError,
 )
 from bimip.client.wire.bimip import Identity, Message
-from bimip.domain.records import ReceiptKind, Run
+from bimip.domain.records import ReceiptKind, ReceiptRun
 
 _DID = {
     ReceiptKind.DELIVERED: "delivered to",
@@ -120,7 +120,7 @@ def _fields(event: Event) -> dict[str, Any]:
 
 def _plain(value: object) -> object:
     match value:
-        case Run():
+        case ReceiptRun():
             return list(value)
         case tuple():
             return [_plain(item) for item in value]
@@ -146,5 +146,5 @@ def _who(identity: Identity | None) -> str:
     return printable(identity.eid + device)
 
 
-def _runs(runs: tuple[Run, ...]) -> str:
+def _runs(runs: tuple[ReceiptRun, ...]) -> str:
     return ", ".join(f"#{run.first}" if run.first == run.last else f"#{run.first} to #{run.last}" for run in runs)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from bimip.client.wire.bimip import ErrorCode, GapReason, Message
-from bimip.domain.records import ReceiptKind, Run
+from bimip.domain.records import ReceiptKind, ReceiptRun
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ class ReceiptsChanged:
     conversation: str
     member: str
     kind: ReceiptKind
-    runs: tuple[Run, ...]  # of conversation offsets
+    runs: tuple[ReceiptRun, ...]  # of conversation offsets
 
 
 @dataclass(frozen=True, slots=True)

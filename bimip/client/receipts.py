@@ -13,7 +13,7 @@ from bimip.client.store import ReceiptBlock, Store
 from bimip.client.wire.bimip import Receipts, StateDelta, StateItem
 from bimip.domain.ids import ConversationOffset, Millis
 from bimip.domain.receipts import BLOCK, block_of, fresh, merge
-from bimip.domain.records import ReceiptKind, Run, Runs
+from bimip.domain.records import ReceiptKind, ReceiptRun, Runs
 
 KINDS = frozenset(ReceiptKind)
 
@@ -91,7 +91,9 @@ class ReceiptBook:
 def _runs_of(receipts: Receipts) -> Runs:
     """Only what lies in the block: a run is walked offset by offset, so its length may not be the peer's to choose."""
     low, high = receipts.block * BLOCK + 1, (receipts.block + 1) * BLOCK
-    runs = [Run(ConversationOffset(run.from_), ConversationOffset(run.to), Millis(run.time)) for run in receipts.runs]
+    runs = [
+        ReceiptRun(ConversationOffset(run.from_), ConversationOffset(run.to), Millis(run.time)) for run in receipts.runs
+    ]
     if any(not low <= run.first <= run.last <= high for run in runs):
         raise ProtocolViolation(f"receipts of block {receipts.block} reach beyond it")
     return tuple(sorted(runs))

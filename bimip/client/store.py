@@ -26,7 +26,7 @@ from typing import NamedTuple
 
 from bimip.client.errors import InvalidArgument, StoreError
 from bimip.domain.ids import Offset
-from bimip.domain.records import Run, Runs
+from bimip.domain.records import ReceiptRun, Runs
 from bimip.session.position import Position
 
 _log = logging.getLogger("bimip.client")
@@ -240,7 +240,7 @@ class Store:
 
 
 def _runs(text: str) -> Runs:
-    return tuple(Run(*run) for run in json.loads(text))
+    return tuple(ReceiptRun(*run) for run in json.loads(text))
 
 
 def _make_private(path: Path) -> None:

@@ -17,6 +17,7 @@ from bimip.domain.records import (
     HistoryEntry,
     Key,
     Log,
+    LogTable,
     Reader,
     ReceiptKey,
     ReceiptKind,
@@ -25,7 +26,6 @@ from bimip.domain.records import (
     Table,
     maker,
 )
-from bimip.domain.records import Sequence as Run
 from bimip.domain.rules import Moment
 
 # As often as here, an enum's members cost more by their class than as names of the module.
@@ -168,7 +168,7 @@ def _by_others(view: Reader, conversation: ConversationId, user: UserId, wanted:
 def _history(view: Reader, conversation: ConversationId, first: int, last: int) -> Sequence[tuple[int, HistoryEntry]]:
     """Nothing where something is damaged: no receipt is better than one that claims what did not happen."""
     try:
-        return view.read(Run.HISTORY, (conversation,), first - 1, limit=last - first + 1)
+        return view.read(LogTable.HISTORY, (conversation,), first - 1, limit=last - first + 1)
     except DamagedRecordError:
         return ()
 

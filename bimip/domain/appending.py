@@ -20,16 +20,16 @@ from bimip.domain.records import (
     Entry,
     HistoryEntry,
     Index,
+    IndexRow,
     Key,
     Log,
+    LogTable,
     Reader,
-    Row,
-    Seen,
+    SentRecord,
     Table,
     User,
     maker,
 )
-from bimip.domain.records import Sequence as Run
 from bimip.domain.registering import allocate, register_user
 from bimip.domain.rules import Moment
 from bimip.names import conversation_number, is_conversation_id
@@ -40,7 +40,7 @@ QUOTA_RETRY_MS = 3_600_000
 # As often as here, an enum's members cost more by their class than as names of the module.
 BODIES, CONVERSATIONS, DIRECT, LOGS = Table.BODIES, Table.CONVERSATIONS, Table.DIRECT, Table.LOGS
 SEEN, STORED, USERS = Table.SEEN, Table.STORED, Table.USERS
-ENTRIES, HISTORY, CHAINS, SEQS = Run.ENTRIES, Run.HISTORY, Run.CHAINS, Index.SEQS
+ENTRIES, HISTORY, CHAINS, SEQS = LogTable.ENTRIES, LogTable.HISTORY, LogTable.CHAINS, Index.SEQS
 
 NOBODY = DeviceId(0)
 """No device has this number."""
@@ -48,12 +48,12 @@ NOBODY = DeviceId(0)
 EMPTY_LOG = Log(Offset(1), Offset(0))
 
 _log, _news, _decision = maker(Log), maker(LogNews), maker(Decision)
-_appended, _entry, _history_entry, _seen = maker(Appended), maker(Entry), maker(HistoryEntry), maker(Seen)
+_appended, _entry, _history_entry, _seen = maker(Appended), maker(Entry), maker(HistoryEntry), maker(SentRecord)
 
 
 def append(view: Reader, op: Append, moment: Moment) -> Decision:
     device = op.device
-    known: list[Seen | None] = view.get_all(SEEN, [(device, post.id) for post in op.posts])
+    known: list[SentRecord | None] = view.get_all(SEEN, [(device, post.id) for post in op.posts])
     if not any(known):
         return _append_new(view, op, op.posts, moment)
     new = [post for post, seen in zip(op.posts, known, strict=True) if seen is None]
@@ -125,7 +125,7 @@ def _write(
     log: Log = view.get(LOGS, (user, partition)) or EMPTY_LOG
     entries: list[Entry] = []
     history_entries: list[tuple[int, HistoryEntry]] = []
-    seen: dict[Key, Seen] = {}
+    seen: dict[Key, SentRecord] = {}
     results: list[Appended] = []
     for place, (stamp, (name, digest, _, _)) in enumerate(zip(stamps, posts, strict=True), head + 1):
         offset = log.head + place - head
@@ -138,7 +138,9 @@ def _write(
     puts.append((CONVERSATIONS, {(conversation,): Conversation(oldest, last, members)}))
     logs = _Logs(op, entries, bodies, puts)
     logs.lengthen(user, log)
-    rows: list[Row] = [(*post.seq, device, at) for at, post in enumerate(posts, log.head + 1) if post.seq is not None]
+    rows: list[IndexRow] = [
+        (*post.seq, device, at) for at, post in enumerate(posts, log.head + 1) if post.seq is not None
+    ]
     inserts: list[Insert] = [(SEQS, (user, partition), rows)] if rows else []
     if recipient != user and (not to_some or recipient in addressed):
         logs.lengthen(recipient, view.get(LOGS, (recipient, partition)) or EMPTY_LOG)
@@ -186,7 +188,7 @@ def unknown_partition(name: str, moment: Moment) -> Refused:
     return Refused(Fault.NOT_FOUND, f"there is no partition {name!r} here; use one of: {known}", "partition")
 
 
-def _again(post: Post, seen: Seen, now: Millis) -> Appended | Refused:
+def _again(post: Post, seen: SentRecord, now: Millis) -> Appended | Refused:
     """The stamp tells when it was accepted, unless it ran ahead: then the present is as near as can be said."""
     if seen.digest != post.digest:
         sentence = "this device already sent another message under this id; give every message an id of its own"

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from bimip.domain.ids import Offset, UserId, Version
 from bimip.domain.operations import Operation, Result
-from bimip.domain.records import Changes, Entry, Index, Key, Reader, ReceiptKey, Row, Runs, Sequence, Table
+from bimip.domain.records import Changes, Entry, Index, IndexRow, Key, LogTable, Reader, ReceiptKey, Runs, Table
 
 _MISSING = object()
 
@@ -16,14 +16,14 @@ _MISSING = object()
 Put = tuple[Table, dict[Key, Any]]
 """Records of a table by their keys; None as record: delete."""
 
-Grow = tuple[Sequence, Key, list[tuple[int, Any]]]
+Grow = tuple[LogTable, Key, list[tuple[int, Any]]]
 """A sequence, its key, and the records with their numbers, which follow each other."""
 
-Cut = tuple[Sequence, Key, int]
+Cut = tuple[LogTable, Key, int]
 """A sequence, its key, and the number below which everything goes."""
 
 
-Insert = tuple[Index, Key, list[Row]]
+Insert = tuple[Index, Key, list[IndexRow]]
 """An index, its key and the rows."""
 
 Trim = tuple[Index, Key, int]
@@ -131,7 +131,7 @@ class Batch:
         found.update(pending)
         return [(key, found[key]) for key in sorted(found, reverse=reverse) if found[key] is not None][:limit]
 
-    def read(self, sequence: Sequence, key: Key, after: int, *, limit: int) -> list[tuple[int, Any]]:
+    def read(self, sequence: LogTable, key: Key, after: int, *, limit: int) -> list[tuple[int, Any]]:
         changes = self.changes
         place = (sequence, key)
         if changes.cuts:
@@ -145,11 +145,13 @@ class Batch:
         found = self._base.read(sequence, key, after, limit=limit)
         return found + grown[: limit - len(found)] if len(found) < limit else found
 
-    def salvage(self, sequence: Sequence, key: Key, after: int, *, limit: int, upto: int) -> list[tuple[int, Any]]:
+    def salvage(self, sequence: LogTable, key: Key, after: int, *, limit: int, upto: int) -> list[tuple[int, Any]]:
         """Of what is on disk: what is decided here is not damaged."""
         return self._base.salvage(sequence, key, after, limit=limit, upto=upto)
 
-    def find(self, index: Index, key: Key, low: Row, high: Row, *, limit: int, reverse: bool = False) -> list[Row]:
+    def find(
+        self, index: Index, key: Key, low: IndexRow, high: IndexRow, *, limit: int, reverse: bool = False
+    ) -> list[IndexRow]:
         """Rows that are to be trimmed may be found still: nobody looks for them in the batch that trims them."""
         found = self._base.find(index, key, low, high, limit=limit, reverse=reverse)
         pending = [row for row in self.changes.inserts.get((index, key), ()) if low <= row < high]

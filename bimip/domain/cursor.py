@@ -11,7 +11,7 @@ from bimip.domain.appending import ENTRIES, is_owed
 from bimip.domain.ids import DeviceId, Offset
 from bimip.domain.operations import Acknowledge
 from bimip.domain.ranges import Ranges
-from bimip.domain.records import Cursor, DamagedRecordError, Entry, HistoryEntry, Log, Reader, Sequence, maker
+from bimip.domain.records import Cursor, DamagedRecordError, Entry, HistoryEntry, Log, LogTable, Reader, maker
 from bimip.domain.rules import Rules
 
 _RECORD, _ORIGIN, _ADDRESSED = itemgetter(1), attrgetter("origin"), attrgetter("addressed")
@@ -92,7 +92,7 @@ def _read(view: Reader, op: Acknowledge, after: int, limit: int, head: int) -> t
 def _is_in_history(view: Reader, entry: Entry) -> bool:
     stamp, conversation, place, author, origin, addressed, _ = entry
     try:
-        found = view.read(Sequence.HISTORY, (conversation,), place - 1, limit=1)
+        found = view.read(LogTable.HISTORY, (conversation,), place - 1, limit=1)
     except DamagedRecordError:
         return False
     return found == [(place, HistoryEntry(stamp, author, origin, addressed))]

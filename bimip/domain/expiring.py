@@ -14,7 +14,7 @@ from bimip.domain.operations import (
     ExpireRevoked,
     ExpireSeen,
 )
-from bimip.domain.records import Conversation, Index, Key, Log, Reader, Sequence, Table
+from bimip.domain.records import Conversation, Index, Key, Log, LogTable, Reader, Table
 from bimip.domain.rules import Moment
 
 MAX_ADDRESSED = 1000
@@ -24,7 +24,7 @@ MAX_ADDRESSED = 1000
 def expire_log(view: Reader, op: ExpireLog, moment: Moment) -> Decision:
     key = (op.user, op.partition)
     log: Log = view.get(Table.LOGS, key) or EMPTY_LOG
-    first, more = _first_kept(view, Sequence.ENTRIES, key, log.first, log.head, op.before, moment)
+    first, more = _first_kept(view, LogTable.ENTRIES, key, log.first, log.head, op.before, moment)
     if first == log.first:
         return Decision(Expired(0, more=False))
     puts: list[Put] = [(Table.LOGS, {key: log._replace(first=Offset(first))})]
@@ -34,7 +34,7 @@ def expire_log(view: Reader, op: ExpireLog, moment: Moment) -> Decision:
     return Decision(
         Expired(first - log.first, more),
         puts,
-        cuts=((Sequence.ENTRIES, key, first), (Sequence.CHAINS, key, (first - 1) // STEP)),
+        cuts=((LogTable.ENTRIES, key, first), (LogTable.CHAINS, key, (first - 1) // STEP)),
         trims=((Index.SEQS, key, first),),
     )
 
@@ -42,7 +42,7 @@ def expire_log(view: Reader, op: ExpireLog, moment: Moment) -> Decision:
 def _own_bytes(view: Reader, op: ExpireLog, first: int, upto: int) -> int:
     """What the user's own messages among these took: stored bytes count against their sender alone."""
     freed = 0
-    for _, entry in view.read(Sequence.ENTRIES, (op.user, op.partition), first - 1, limit=upto - first):
+    for _, entry in view.read(LogTable.ENTRIES, (op.user, op.partition), first - 1, limit=upto - first):
         if entry.author == op.user:
             freed += len(view.get(Table.BODIES, (entry.stamp,)) or b"")
             if entry.addressed:
@@ -56,15 +56,15 @@ def expire_history(view: Reader, op: ExpireHistory, moment: Moment) -> Decision:
     known: Conversation | None = view.get(Table.CONVERSATIONS, key)
     if known is None:
         return Decision(Expired(0, more=False))
-    first, more = _first_kept(view, Sequence.HISTORY, key, known.first, known.head, op.before, moment)
+    first, more = _first_kept(view, LogTable.HISTORY, key, known.first, known.head, op.before, moment)
     if first == known.first:
         return Decision(Expired(0, more=False))
     put = (Table.CONVERSATIONS, {key: known._replace(first=ConversationOffset(first))})
-    return Decision(Expired(first - known.first, more), (put,), cuts=((Sequence.HISTORY, key, first),))
+    return Decision(Expired(first - known.first, more), (put,), cuts=((LogTable.HISTORY, key, first),))
 
 
 def _first_kept(
-    view: Reader, sequence: Sequence, key: tuple[object, ...], first: int, head: int, before: Stamp, moment: Moment
+    view: Reader, sequence: LogTable, key: tuple[object, ...], first: int, head: int, before: Stamp, moment: Moment
 ) -> tuple[int, bool]:
     """The number of the oldest record that is not older than `before`, and whether a further slice is needed."""
     limit = moment.rules.slice_entries

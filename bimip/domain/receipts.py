@@ -12,7 +12,7 @@ from collections.abc import Iterable
 
 from bimip.domain.ids import ConversationOffset, Millis
 from bimip.domain.ranges import Range
-from bimip.domain.records import Reader, ReceiptKey, Run, Runs, Table
+from bimip.domain.records import Reader, ReceiptKey, ReceiptRun, Runs, Table
 
 BLOCK = 256
 """Offsets of a block: what changes is small however long the conversation is."""
@@ -39,12 +39,12 @@ def by_part(ranges: Iterable[Range], time: Millis) -> dict[int, Runs]:
     parts: dict[int, Runs] = {}
     for first, last in ranges:
         if (first - 1) // PART == (last - 1) // PART and (part := part_of(first)) not in parts:
-            parts[part] = (Run(ConversationOffset(first), ConversationOffset(last), time),)
+            parts[part] = (ReceiptRun(ConversationOffset(first), ConversationOffset(last), time),)
             continue
         while first <= last:
             part = part_of(first)
             end = (part + 1) * PART
-            run = Run(ConversationOffset(first), ConversationOffset(min(end, last)), time)
+            run = ReceiptRun(ConversationOffset(first), ConversationOffset(min(end, last)), time)
             parts[part] = (*parts[part], run) if part in parts else (run,)
             first = end + 1  # noqa: PLW2901 - what is left of it
     return parts
@@ -93,7 +93,7 @@ def fresh(known: Runs, added: Runs) -> Runs:
     )
 
 
-def _within(run: Run, other: Run) -> bool:
+def _within(run: ReceiptRun, other: ReceiptRun) -> bool:
     """Whether a run tells nothing new to who knows the other."""
     return other.first <= run.first and run.last <= other.last and other.time <= run.time
 
@@ -112,12 +112,12 @@ def covers(runs: Runs, offset: int) -> bool:
 
 def compress(times: Iterable[tuple[int, Millis]]) -> Runs:
     """Ascending (offset, time) pairs as runs."""
-    runs: list[Run] = []
+    runs: list[ReceiptRun] = []
     for offset, time in times:
         if runs and runs[-1].last == offset - 1 and runs[-1].time == time:
             runs[-1] = runs[-1]._replace(last=ConversationOffset(offset))
         else:
-            runs.append(Run(ConversationOffset(offset), ConversationOffset(offset), time))
+            runs.append(ReceiptRun(ConversationOffset(offset), ConversationOffset(offset), time))
     return tuple(runs)
 
 
@@ -127,5 +127,5 @@ def join(one: Runs, other: Runs) -> Runs:
         return one or other
     end, begin = one[-1], other[0]
     if end.last + 1 == begin.first and end.time == begin.time:
-        return (*one[:-1], Run(end.first, begin.last, end.time), *other[1:])
+        return (*one[:-1], ReceiptRun(end.first, begin.last, end.time), *other[1:])
     return one + other

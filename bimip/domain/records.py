@@ -41,7 +41,7 @@ class Table(Enum):
     REVOKED = "revoked"  # (user, jti: str) -> Millis: when the revoked token would have expired
 
 
-class Sequence(Enum):
+class LogTable(Enum):
     __hash__ = object.__hash__
 
     ENTRIES = "entries"  # (user, partition: str), Offset -> Entry: the mirror logs
@@ -119,7 +119,7 @@ class Addressed(NamedTuple):
     payload: bytes | None  # None: the message's own
 
 
-class Seen(NamedTuple):
+class SentRecord(NamedTuple):
     """The first answer to a message id: a resend gets it again."""
 
     digest: bytes  # DIGEST_BYTES over recipient, type, payload and encryption fields
@@ -160,18 +160,18 @@ class ReceiptKey(NamedTuple):
 StateKey = ReceiptKey  # a union once there is a second kind of state
 
 
-class Run(NamedTuple):
+class ReceiptRun(NamedTuple):
     first: ConversationOffset
     last: ConversationOffset  # inclusive
     time: Millis
 
 
-Runs = tuple[Run, ...]
+Runs = tuple[ReceiptRun, ...]
 """Ascending, disjoint."""
 
 Key = tuple[Any, ...]
 
-Row = tuple[int, ...]
+IndexRow = tuple[int, ...]
 """Of an index: numbers of one fixed count, the last of which is an offset."""
 
 DIGEST_BYTES = 8
@@ -211,18 +211,20 @@ class Reader(Protocol):
         """Records with low <= key < high in key order (reverse: from high downwards). Keys may be prefixes."""
         ...
 
-    def read(self, sequence: Sequence, key: Key, after: int, *, limit: int) -> list[tuple[int, Any]]:
+    def read(self, sequence: LogTable, key: Key, after: int, *, limit: int) -> list[tuple[int, Any]]:
         """Records with a number greater than `after`, ascending."""
         ...
 
-    def salvage(self, sequence: Sequence, key: Key, after: int, *, limit: int, upto: int) -> list[tuple[int, Any]]:
+    def salvage(self, sequence: LogTable, key: Key, after: int, *, limit: int, upto: int) -> list[tuple[int, Any]]:
         """As `read`, but what damaged places seem to hold is there too, and what cannot be read at all is left out.
 
         `upto` is the newest number. Never raises for damage: whoever uses it holds each record against something else.
         """
         ...
 
-    def find(self, index: Index, key: Key, low: Row, high: Row, *, limit: int, reverse: bool = False) -> list[Row]:
+    def find(
+        self, index: Index, key: Key, low: IndexRow, high: IndexRow, *, limit: int, reverse: bool = False
+    ) -> list[IndexRow]:
         """Rows with low <= row < high in their order (reverse: from high downwards). Bounds may be prefixes."""
         ...
 
@@ -232,9 +234,9 @@ class Changes:
     """What a batch of decisions writes, in one transaction."""
 
     puts: dict[Table, dict[Key, Any]] = field(default_factory=dict)  # None as a record: delete
-    appends: dict[tuple[Sequence, Key], list[tuple[int, Any]]] = field(default_factory=dict)  # consecutive numbers
-    cuts: dict[tuple[Sequence, Key], int] = field(default_factory=dict)  # drop the records with a number below this
-    inserts: dict[tuple[Index, Key], list[Row]] = field(default_factory=dict)  # in any order; a row is there once
+    appends: dict[tuple[LogTable, Key], list[tuple[int, Any]]] = field(default_factory=dict)  # consecutive numbers
+    cuts: dict[tuple[LogTable, Key], int] = field(default_factory=dict)  # drop the records with a number below this
+    inserts: dict[tuple[Index, Key], list[IndexRow]] = field(default_factory=dict)  # in any order; a row is there once
     trims: dict[tuple[Index, Key], int] = field(default_factory=dict)
     """Drop an index's lowest rows, up to the first whose offset is not below this. What lies behind that one stays
     until it goes too: whoever finds a row asks the log whether its entry is kept."""

@@ -19,7 +19,7 @@ from struct import Struct
 from struct import error as StructError  # noqa: N812 - the module's own name for it says nothing
 from typing import Any
 
-from bimip.domain.records import DIGEST_BYTES, Entry, HistoryEntry, Index, Row, Seq, Sequence
+from bimip.domain.records import DIGEST_BYTES, Entry, HistoryEntry, Index, IndexRow, LogTable, Seq
 from bimip.storage.keys import bound_of
 
 PackAll = Callable[[Iterable[Any]], Iterable[bytes]]
@@ -166,10 +166,10 @@ class Blocks:
         return bytes((block[0] | _WIDE_BYTE,)) + block[1:BLOCK_HEAD_BYTES] + b"".join(self._pack_wide(records))
 
 
-BLOCKS: dict[Sequence, Blocks] = {
-    Sequence.ENTRIES: Blocks(_ENTRY, _WIDE_ENTRY, Entry, chunk=20, chunks=6),
-    Sequence.HISTORY: Blocks(_HISTORY_ENTRY, _HISTORY_ENTRY, HistoryEntry, chunk=26, chunks=9),
-    Sequence.CHAINS: Blocks(_LINK, _LINK, bytes, chunk=25, chunks=10),
+BLOCKS: dict[LogTable, Blocks] = {
+    LogTable.ENTRIES: Blocks(_ENTRY, _WIDE_ENTRY, Entry, chunk=20, chunks=6),
+    LogTable.HISTORY: Blocks(_HISTORY_ENTRY, _HISTORY_ENTRY, HistoryEntry, chunk=26, chunks=9),
+    LogTable.CHAINS: Blocks(_LINK, _LINK, bytes, chunk=25, chunks=10),
 }
 
 
@@ -190,11 +190,11 @@ class Rows:
         self._iter_unpack = struct.iter_unpack
         self._make: Callable[[Any], Any] = partial(tuple.__new__, row)
 
-    def bound(self, row: Row) -> bytes:
+    def bound(self, row: IndexRow) -> bytes:
         """Where a range begins or ends: also a row's beginning."""
         return bound_of(self._numbers, row)[: self.row_bytes + 1]
 
-    def unpack(self, rows: Iterable[bytes]) -> list[Row]:
+    def unpack(self, rows: Iterable[bytes]) -> list[IndexRow]:
         return list(map(self._make, self._iter_unpack(b"".join(rows))))
 
     def split(self, block: bytes) -> list[bytes]:

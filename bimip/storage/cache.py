@@ -8,7 +8,7 @@ receipts in work, and the newest entries, which acknowledgements ask for a momen
 from collections.abc import Mapping
 from typing import Any, Final
 
-from bimip.domain.records import Changes, Key, Reader, Sequence, Table
+from bimip.domain.records import Changes, Key, LogTable, Reader, Table
 
 LIMITS: Final[Mapping[Table, int]] = {
     Table.USERS: 20_000,
@@ -26,7 +26,7 @@ LIMITS: Final[Mapping[Table, int]] = {
 ENTRIES = 20_000
 """Entries kept of all logs together; beyond it only the newest batch's."""
 
-Tails = dict[tuple[Sequence, Key], list[tuple[int, Any]]]
+Tails = dict[tuple[LogTable, Key], list[tuple[int, Any]]]
 """The ends of logs: all entries from some number on."""
 
 
@@ -49,7 +49,7 @@ class RecordCache:
         if self._entries > ENTRIES:
             self._forget_entries()
         for place, added in changes.appends.items():
-            if place[0] is Sequence.ENTRIES:
+            if place[0] is LogTable.ENTRIES:
                 self._entries += len(added)
                 self._tails.setdefault(place, []).extend(added)
         for place in changes.cuts:
@@ -77,7 +77,7 @@ class TailReader:
         self.find = base.find
         self.salvage = base.salvage
 
-    def read(self, sequence: Sequence, key: Key, after: int, *, limit: int) -> list[tuple[int, Any]]:
+    def read(self, sequence: LogTable, key: Key, after: int, *, limit: int) -> list[tuple[int, Any]]:
         tail = self._tails.get((sequence, key))
         if tail:
             skip = after + 1 - tail[0][0]

@@ -15,7 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from bimip.domain.records import DamagedRecordError, Index, Key, Reader, Row, Sequence, Table
+from bimip.domain.records import DamagedRecordError, Index, IndexRow, Key, LogTable, Reader, Table
 from bimip.storage.checking import PARTS, Finding
 from bimip.storage.errors import StorageError, StoreDamagedError
 from bimip.storage.lmdb import LmdbStore
@@ -154,12 +154,14 @@ class _Tolerant:
     def get_all(self, table: Table, keys: Iterable[Key]) -> list[Any]:
         return [self.get(table, key) for key in keys]
 
-    def read(self, sequence: Sequence, key: Key, after: int, *, limit: int) -> list[tuple[int, Any]]:
+    def read(self, sequence: LogTable, key: Key, after: int, *, limit: int) -> list[tuple[int, Any]]:
         with suppress(DamagedRecordError):
             return self._view.read(sequence, key, after, limit=limit)
         return []
 
-    def find(self, index: Index, key: Key, low: Row, high: Row, *, limit: int, reverse: bool = False) -> list[Row]:
+    def find(
+        self, index: Index, key: Key, low: IndexRow, high: IndexRow, *, limit: int, reverse: bool = False
+    ) -> list[IndexRow]:
         with suppress(DamagedRecordError):
             return self._view.find(index, key, low, high, limit=limit, reverse=reverse)
         return []

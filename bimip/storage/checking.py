@@ -26,12 +26,12 @@ from bimip.domain.records import (
     Entry,
     HistoryEntry,
     Index,
+    IndexRow,
     Key,
     Log,
+    LogTable,
     Reader,
-    Row,
-    Seen,
-    Sequence,
+    SentRecord,
     State,
     Table,
 )
@@ -74,16 +74,16 @@ def _bound(table: Table) -> Key:
     return _HIGHEST if table in {Table.BODIES, Table.ADDRESSED} else ((1 << 32) - 1,)
 
 
-def run(view: Reader, sequence: Sequence, key: Key, *, after: int = 0) -> Iterator[tuple[int, Any]]:
+def run(view: Reader, sequence: LogTable, key: Key, *, after: int = 0) -> Iterator[tuple[int, Any]]:
     """All records of one sequence, also those that lie before its first and should not be there."""
     while found := view.read(sequence, key, after, limit=SLICE):
         yield from found
         after = found[-1][0]
 
 
-def _found(view: Reader, index: Index, key: Key) -> Iterator[Row]:
+def _found(view: Reader, index: Index, key: Key) -> Iterator[IndexRow]:
     """All rows of one index."""
-    low: Row = ()
+    low: IndexRow = ()
     while found := view.find(index, key, low, _HIGHEST_ROW, limit=SLICE):
         yield from found
         low = (*found[-1], 0)
@@ -113,9 +113,9 @@ def _conversations(view: Reader) -> Iterator[Finding]:
         if conversation is None or conversation.members != tuple(sorted(set(key))):
             yield Finding("direct", key, f"conversation {number} is not theirs")
     for key, conversation in rows(view, Table.CONVERSATIONS):
-        yield from _gapless(view, Sequence.HISTORY, key, conversation.first, conversation.head)
+        yield from _gapless(view, LogTable.HISTORY, key, conversation.first, conversation.head)
         finder = _Finder(view)
-        for place, listed in run(view, Sequence.HISTORY, key):
+        for place, listed in run(view, LogTable.HISTORY, key):
             yield from _listed(view, finder, conversation, (*key, place), listed)
 
 
@@ -166,7 +166,7 @@ class _Finder:
 
 
 def _stamp_at(view: Reader, key: Key, offset: int) -> int:
-    found: list[tuple[int, Entry]] = view.read(Sequence.ENTRIES, key, offset - 1, limit=1)
+    found: list[tuple[int, Entry]] = view.read(LogTable.ENTRIES, key, offset - 1, limit=1)
     return found[0][1].stamp if found and found[0][0] == offset else 1 << 64
 
 
@@ -174,8 +174,8 @@ def _logs(view: Reader) -> Iterator[Finding]:
     for key, log in rows(view, Table.LOGS):
         if view.get(Table.EIDS, (key[0],)) is None:
             yield Finding("logs", key, "belongs to nobody")
-        yield from _gapless(view, Sequence.ENTRIES, key, log.first, log.head)
-        for offset, entry in run(view, Sequence.ENTRIES, key):
+        yield from _gapless(view, LogTable.ENTRIES, key, log.first, log.head)
+        for offset, entry in run(view, LogTable.ENTRIES, key):
             yield from _entry(view, (*key, offset), entry)
         yield from _seqs(view, key, log)
         yield from _chain(view, key, log)
@@ -183,7 +183,7 @@ def _logs(view: Reader) -> Iterator[Finding]:
 
 def _seqs(view: Reader, key: Key, log: Log) -> Iterator[Finding]:
     """Rows of entries that are gone may still be there."""
-    before: Row = ()
+    before: IndexRow = ()
     for row in _found(view, Index.SEQS, key):
         *_, device, offset = row
         if row <= before:
@@ -191,7 +191,7 @@ def _seqs(view: Reader, key: Key, log: Log) -> Iterator[Finding]:
         if offset > log.head:
             yield Finding("seqs", key, f"offset {offset} was never given")
         elif offset >= log.first:
-            entry: Entry | None = _at(view, Sequence.ENTRIES, key, offset)
+            entry: Entry | None = _at(view, LogTable.ENTRIES, key, offset)
             if entry is None or entry.origin != device:
                 yield Finding("seqs", key, f"the log has {entry} at offset {offset}, which is not of device {device}")
         before = row
@@ -199,18 +199,18 @@ def _seqs(view: Reader, key: Key, log: Log) -> Iterator[Finding]:
 
 def _chain(view: Reader, key: Key, log: Log) -> Iterator[Finding]:
     """From the first value that all entries behind it are kept of, to the head."""
-    for number, _ in view.read(Sequence.CHAINS, key, log.head // STEP, limit=1):
+    for number, _ in view.read(LogTable.CHAINS, key, log.head // STEP, limit=1):
         yield Finding("chains", key, f"has a value {number}, and the log ends with {log.head}")
     begin = -(-(log.first - 1) // STEP)
-    chain = bytes(16) if begin == 0 else _at(view, Sequence.CHAINS, key, begin)
+    chain = bytes(16) if begin == 0 else _at(view, LogTable.CHAINS, key, begin)
     offset = begin * STEP
     if chain is None and offset <= log.head:
         yield Finding("chains", key, f"the value {begin} is missing")
-    while chain is not None and (found := view.read(Sequence.ENTRIES, key, offset, limit=SLICE)):
+    while chain is not None and (found := view.read(LogTable.ENTRIES, key, offset, limit=SLICE)):
         chain, kept = extend(chain, offset, [entry for _, entry in found])
         offset = found[-1][0]
         for number, link in kept:
-            if _at(view, Sequence.CHAINS, key, number) != link:
+            if _at(view, LogTable.CHAINS, key, number) != link:
                 yield Finding("chains", key, f"the value {number} is not that of the entries up to {number * STEP}")
     if chain is not None and offset == log.head and chain != log.chain:
         yield Finding("logs", key, "its chain is not that of its entries")
@@ -225,17 +225,17 @@ def _entry(view: Reader, where: Key, entry: Entry) -> Iterator[Finding]:
         return
     if entry.conversation_offset < conversation.first:
         return
-    listed = _at(view, Sequence.HISTORY, (entry.conversation,), entry.conversation_offset)
+    listed = _at(view, LogTable.HISTORY, (entry.conversation,), entry.conversation_offset)
     if listed != HistoryEntry(entry.stamp, entry.author, entry.origin, entry.addressed):
         yield Finding("entries", where, f"conversation {entry.conversation} has {listed} in its place")
 
 
-def _at(view: Reader, sequence: Sequence, key: Key, number: int) -> Any:  # noqa: ANN401 - a sequence's record
+def _at(view: Reader, sequence: LogTable, key: Key, number: int) -> Any:  # noqa: ANN401 - a sequence's record
     found = view.read(sequence, key, number - 1, limit=1)
     return found[0][1] if found and found[0][0] == number else None
 
 
-def _gapless(view: Reader, sequence: Sequence, key: Key, first: int, head: int) -> Iterator[Finding]:
+def _gapless(view: Reader, sequence: LogTable, key: Key, first: int, head: int) -> Iterator[Finding]:
     """Numbers follow each other from the first to the head, and so do stamps."""
     expected, before = first, 0
     for number, record in run(view, sequence, key):
@@ -255,10 +255,10 @@ def _seen(view: Reader) -> Iterator[Finding]:
         if owner is None or log is None or seen.offset > log.head:
             yield Finding("seen", key, f"offset {seen.offset} was never given")
         elif seen.offset >= log.first:
-            yield from _seen_entry(key, seen, _at(view, Sequence.ENTRIES, (owner.user, seen.partition), seen.offset))
+            yield from _seen_entry(key, seen, _at(view, LogTable.ENTRIES, (owner.user, seen.partition), seen.offset))
 
 
-def _seen_entry(key: Key, seen: Seen, entry: Entry | None) -> Iterator[Finding]:
+def _seen_entry(key: Key, seen: SentRecord, entry: Entry | None) -> Iterator[Finding]:
     place = (seen.stamp, seen.conversation, seen.conversation_offset)
     if entry is None or (entry.stamp, entry.conversation, entry.conversation_offset) != place:
         yield Finding("seen", key, f"the log has {entry} at offset {seen.offset}")

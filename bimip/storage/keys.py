@@ -12,26 +12,26 @@ from itertools import starmap
 from struct import Struct
 from struct import error as StructError  # noqa: N812 - the module's own name for it says nothing
 
-from bimip.domain.records import Index, Key, ReceiptKey, ReceiptKind, Sequence, Table
+from bimip.domain.records import Index, Key, LogTable, ReceiptKey, ReceiptKind, Table
 
 MAX_KEY_BYTES = 511
 
 _U8, _U32, _U64, _TEXT, _NAME = "B", "I", "Q", "text", "name"
 _RECEIPT = (_U32, _U32, _U8, _U32)  # conversation, member, kind, block or part of one
 
-Kind = Table | Sequence | Index
+Kind = Table | LogTable | Index
 
 HEADS: tuple[Kind, ...] = (
     Table.STORED,
     Table.STATES,
     Table.LOGS,
-    Sequence.CHAINS,
-    Sequence.ENTRIES,
+    LogTable.CHAINS,
+    LogTable.ENTRIES,
     Index.SEQS,
     Table.CHANGES,
     Table.VERSIONS,
     Table.CONVERSATIONS,
-    Sequence.HISTORY,
+    LogTable.HISTORY,
 )
 """What is written together lies together: the rows of one user in these tables, and the newest blocks of their logs,
 share a tree and mostly a page, and so do those of one conversation. A commit writes each page that it touches, and in
@@ -63,9 +63,9 @@ _SHAPES: dict[Kind, tuple[str, ...]] = {
     Table.RECEIPTS: _RECEIPT,
     Table.STORED: (_U32, _U8),
     Table.REVOKED: (_U32, _TEXT),
-    Sequence.ENTRIES: (_U32, _U8, _NAME),
-    Sequence.HISTORY: (_U32, _U8),
-    Sequence.CHAINS: (_U32, _U8, _NAME),
+    LogTable.ENTRIES: (_U32, _U8, _NAME),
+    LogTable.HISTORY: (_U32, _U8),
+    LogTable.CHAINS: (_U32, _U8, _NAME),
     Index.SEQS: (_U32, _U8, _NAME),
 }
 """With the mark, where there is one. A text is always last, so what stands before it is one struct. A name is text of

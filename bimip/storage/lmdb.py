@@ -41,7 +41,7 @@ from typing import Any, NamedTuple, Self, TypeVar
 import lmdb
 
 from bimip.domain.ids import Stamp
-from bimip.domain.records import Changes, Index, Key, Row, Sequence, Table
+from bimip.domain.records import Changes, Index, IndexRow, Key, LogTable, Table
 from bimip.storage.damage import Damage
 from bimip.storage.errors import OutcomeUnknownError, StorageError, StoreDamagedError, StoreFullError
 from bimip.storage.guarded import GuardedTransaction
@@ -82,14 +82,14 @@ class _Databases(NamedTuple):
     all: tuple[Any, ...]
     heads: Any  # see keys.HEADS
     tables: dict[Table, Any]
-    sequences: dict[Sequence, SequenceTrees]
+    sequences: dict[LogTable, SequenceTrees]
     indexes: dict[Index, IndexTrees]
 
     def of(self, kind: Kind) -> tuple[Any, ...]:
         """The trees that a kind lies in."""
         if isinstance(kind, Table):
             return (self.tables[kind],)
-        trees = self.sequences[kind] if isinstance(kind, Sequence) else self.indexes[kind]
+        trees = self.sequences[kind] if isinstance(kind, LogTable) else self.indexes[kind]
         return trees.newest, trees.full
 
 
@@ -252,7 +252,7 @@ class _Snapshot:
                     return
                 yield key, packed
 
-    def read(self, sequence: Sequence, key: Key, after: int, *, limit: int) -> list[tuple[int, Any]]:
+    def read(self, sequence: LogTable, key: Key, after: int, *, limit: int) -> list[tuple[int, Any]]:
         trees = self._databases.sequences[sequence]
         try:
             return trees.read(self._transaction, key, after, limit)
@@ -265,10 +265,12 @@ class _Snapshot:
         except BrokenSealError:
             raise self._broken(sequence, key) from None
 
-    def salvage(self, sequence: Sequence, key: Key, after: int, *, limit: int, upto: int) -> list[tuple[int, Any]]:
+    def salvage(self, sequence: LogTable, key: Key, after: int, *, limit: int, upto: int) -> list[tuple[int, Any]]:
         return self._databases.sequences[sequence].salvage(self._transaction, key, after, limit, upto)
 
-    def find(self, index: Index, key: Key, low: Row, high: Row, *, limit: int, reverse: bool = False) -> list[Row]:
+    def find(
+        self, index: Index, key: Key, low: IndexRow, high: IndexRow, *, limit: int, reverse: bool = False
+    ) -> list[IndexRow]:
         trees = self._databases.indexes[index]
         try:
             return trees.find(self._transaction, key, low, high, limit, reverse=reverse)
@@ -651,7 +653,7 @@ class LmdbStore:
                 (heads, *own.values()),
                 heads,
                 {table: own.get(table, heads) for table in Table},
-                {sequence: SequenceTrees(sequence, heads, own[sequence]) for sequence in Sequence},
+                {sequence: SequenceTrees(sequence, heads, own[sequence]) for sequence in LogTable},
                 {index: IndexTrees(index, heads, own[index]) for index in Index},
             )
             names = {heads: HEADS_TREE} | {database: kind.value for kind, database in own.items()}
@@ -710,7 +712,7 @@ class LmdbStore:
 
 def _with_a_tree() -> list[Kind]:
     """Of their own: a sequence and an index for full blocks alone."""
-    return [*(table for table in Table if table not in MARK), *Sequence, *Index]
+    return [*(table for table in Table if table not in MARK), *LogTable, *Index]
 
 
 def _by_kind(changes: Mapping[tuple[Which, Key], list[What]]) -> dict[Which, dict[Key, list[What]]]:

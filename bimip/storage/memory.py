@@ -13,14 +13,14 @@ from threading import Lock
 from typing import Any, TypeVar
 
 from bimip.domain.ids import Stamp
-from bimip.domain.records import Changes, Index, Key, Row, Sequence, Table
+from bimip.domain.records import Changes, Index, IndexRow, Key, LogTable, Table
 from bimip.storage import keys, packing
 from bimip.storage.blocks import BLOCKS, ROWS
 from bimip.storage.damage import Damage
 from bimip.storage.errors import StorageError, StoreFullError
 from bimip.storage.interface import StoreStatistics, grows
 
-T = TypeVar("T", Key, Row)
+T = TypeVar("T", Key, IndexRow)
 
 
 class _State:
@@ -30,8 +30,8 @@ class _State:
         self.readers = 0
         self.records: dict[Table, dict[Key, Any]] = {table: {} for table in Table}
         self.order: dict[Table, list[Key]] = {table: [] for table in Table}
-        self.runs: dict[tuple[Sequence, Key], tuple[int, list[Any]]] = {}  # the first's number, the records
-        self.rows: dict[tuple[Index, Key], list[Row]] = {}  # ascending
+        self.runs: dict[tuple[LogTable, Key], tuple[int, list[Any]]] = {}  # the first's number, the records
+        self.rows: dict[tuple[Index, Key], list[IndexRow]] = {}  # ascending
 
     def copy(self) -> "_State":
         copy = _State()
@@ -51,18 +51,20 @@ class _State:
         records = self.records[table]
         return [(key, records[key]) for key in _between(self.order[table], low, high, limit, reverse=reverse)]
 
-    def read(self, sequence: Sequence, key: Key, after: int, *, limit: int) -> list[tuple[int, Any]]:
+    def read(self, sequence: LogTable, key: Key, after: int, *, limit: int) -> list[tuple[int, Any]]:
         first, run = self.runs.get((sequence, key), (1, []))
         start = max(0, after + 1 - first)
         return list(enumerate(run[start : start + limit], first + start))
 
-    def salvage(self, sequence: Sequence, key: Key, after: int, *, limit: int, upto: int) -> list[tuple[int, Any]]:  # noqa: ARG002 - as Reader has it
+    def salvage(self, sequence: LogTable, key: Key, after: int, *, limit: int, upto: int) -> list[tuple[int, Any]]:  # noqa: ARG002 - as Reader has it
         return self.read(sequence, key, after, limit=limit)  # memory keeps what it was given
 
-    def find(self, index: Index, key: Key, low: Row, high: Row, *, limit: int, reverse: bool = False) -> list[Row]:
+    def find(
+        self, index: Index, key: Key, low: IndexRow, high: IndexRow, *, limit: int, reverse: bool = False
+    ) -> list[IndexRow]:
         return _between(self.rows.get((index, key), []), low, high, limit, reverse=reverse)
 
-    def head(self, place: tuple[Sequence, Key]) -> int | None:
+    def head(self, place: tuple[LogTable, Key]) -> int | None:
         """The newest number that is there; None when there is none."""
         if place not in self.runs:
             return None
@@ -94,7 +96,7 @@ class _State:
             del records[key]
             del self.order[table][bisect_left(self.order[table], key)]
 
-    def _cut(self, place: tuple[Sequence, Key], below: int) -> None:
+    def _cut(self, place: tuple[LogTable, Key], below: int) -> None:
         first, run = self.runs.get(place, (1, []))
         kept = run[max(0, below - first) :]
         if kept:
@@ -108,14 +110,14 @@ def _between(order: list[T], low: T, high: T, limit: int, *, reverse: bool) -> l
     return order[max(start, stop - limit) : stop][::-1] if reverse else order[start : min(stop, start + limit)]
 
 
-def _insert(rows: list[Row], added: list[Row]) -> None:
+def _insert(rows: list[IndexRow], added: list[IndexRow]) -> None:
     for row in added:
         at = bisect_left(rows, row)
         if rows[at : at + 1] != [row]:
             rows.insert(at, row)
 
 
-def _trim(rows: list[Row], below: int) -> None:
+def _trim(rows: list[IndexRow], below: int) -> None:
     kept = (at for at, row in enumerate(rows) if row[-1] >= below)
     del rows[: next(kept, len(rows))]
 
@@ -127,7 +129,7 @@ class MemoryStore:
         self._quota_bytes = quota_bytes
         self._state = _State()
         self._open: list[Changes] | None = None
-        self._heads: dict[tuple[Sequence, Key], int] = {}  # where the open transaction's appends ended
+        self._heads: dict[tuple[LogTable, Key], int] = {}  # where the open transaction's appends ended
         self._broken = False
         self._closed = False
         self.put_back = ""
@@ -167,7 +169,7 @@ class MemoryStore:
         self._open.append(changes)
         self._broken = False
 
-    def _check_appends(self, place: tuple[Sequence, Key], numbers: list[int]) -> None:
+    def _check_appends(self, place: tuple[LogTable, Key], numbers: list[int]) -> None:
         if not numbers:
             return
         head = self._heads.get(place, self._state.head(place))

@@ -21,9 +21,9 @@ from bimip.domain.records import (
     Log,
     ReceiptKey,
     ReceiptKind,
-    Run,
+    ReceiptRun,
     Runs,
-    Seen,
+    SentRecord,
     State,
     Table,
     User,
@@ -114,7 +114,7 @@ def _unpack_addressed(packed: bytes) -> tuple[Addressed, ...]:
     return tuple(result)
 
 
-def _pack_all_seen(many: Iterable[Seen]) -> list[bytes]:
+def _pack_all_seen(many: Iterable[SentRecord]) -> list[bytes]:
     """Each message has one, so no function runs for each as long as they are the usual ones."""
     many, code, pack = list(many), _PARTITION_CODES, _SEEN.pack
     try:
@@ -126,7 +126,7 @@ def _pack_all_seen(many: Iterable[Seen]) -> list[bytes]:
         return [_pack_seen(seen) for seen in many]
 
 
-def _pack_seen(seen: Seen) -> bytes:
+def _pack_seen(seen: SentRecord) -> bytes:
     digest, stamp, partition, *place = seen
     code = _PARTITION_CODES.get(partition, 0)
     text = b"" if code else partition.encode()
@@ -136,11 +136,11 @@ def _pack_seen(seen: Seen) -> bytes:
         return _WIDE_SEEN.pack(code | _WIDE, digest, stamp, *place) + text
 
 
-def _unpack_seen(packed: bytes) -> Seen:
+def _unpack_seen(packed: bytes) -> SentRecord:
     struct = _WIDE_SEEN if packed[0] & _WIDE else _SEEN
     code, digest, stamp, offset, conversation, conversation_offset = struct.unpack_from(packed)
     partition = _PARTITIONS[code & ~_WIDE] or packed[struct.size :].decode()
-    return Seen(digest, stamp, partition, offset, conversation, conversation_offset)
+    return SentRecord(digest, stamp, partition, offset, conversation, conversation_offset)
 
 
 def _pack_cursor(cursor: Cursor) -> bytes:
@@ -174,7 +174,7 @@ def _unpack_runs(packed: bytes) -> Runs:
     if not packed:
         return ()
     (start,) = _LONG.unpack_from(packed)
-    return tuple([Run(first + start, last + start, time) for first, last, time in _RUN.iter_unpack(packed[8:])])
+    return tuple([ReceiptRun(first + start, last + start, time) for first, last, time in _RUN.iter_unpack(packed[8:])])
 
 
 def _plain(struct: Struct, record: type) -> tuple[Pack, Unpack, PackAll]:

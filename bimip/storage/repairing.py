@@ -28,8 +28,8 @@ from bimip.domain.records import (
     Index,
     Key,
     Log,
+    LogTable,
     Reader,
-    Sequence,
     Table,
     User,
 )
@@ -145,26 +145,26 @@ def _conversation(view: Reader, key: Key) -> _Made | None:
     members = next((pair for pair, number in rows(view, Table.DIRECT) if number == key[0]), None)
     if members is None:
         return None
-    first, head = _span(view, Sequence.HISTORY, key)
+    first, head = _span(view, LogTable.HISTORY, key)
     record = Conversation(ConversationOffset(first), ConversationOffset(head), tuple(sorted(set(members))))
     return _Made(record, "made again from its history") if head else None
 
 
 def _log(view: Reader, key: Key) -> _Made | None:
-    first, head = _span(view, Sequence.ENTRIES, key)
+    first, head = _span(view, LogTable.ENTRIES, key)
     if not head:
         return None
     chain, at = bytes(16), 0
-    for number, link in run(view, Sequence.CHAINS, key):
+    for number, link in run(view, LogTable.CHAINS, key):
         chain, at = link, number * STEP
     if first > at + 1:
         return None  # entries behind the last known value of its chain are gone
-    for offset, entry in run(view, Sequence.ENTRIES, key, after=at):
+    for offset, entry in run(view, LogTable.ENTRIES, key, after=at):
         chain, _ = extend(chain, offset - 1, [entry])
     return _Made(Log(Offset(first), Offset(head), chain), "made again from its entries")
 
 
-def _span(view: Reader, sequence: Sequence, key: Key) -> tuple[int, int]:
+def _span(view: Reader, sequence: LogTable, key: Key) -> tuple[int, int]:
     """The first and the last number that are there; 0: none is."""
     first = last = 0
     for number, _ in run(view, sequence, key):
@@ -195,7 +195,7 @@ def _stored(view: Reader, key: Key) -> _Made | None:
     user, total = key[0], 0
     for (conversation,), of in rows(view, Table.CONVERSATIONS):
         if user in of.members:
-            for _, mention in run(view, Sequence.HISTORY, (conversation,)):
+            for _, mention in run(view, LogTable.HISTORY, (conversation,)):
                 if mention.author == user:
                     total += len(view.get(Table.BODIES, (mention.stamp,)) or b"")
                     for member in of.members if mention.addressed else ():
@@ -245,8 +245,8 @@ _OF_A_USER = {
     Table.VERSIONS,
     Table.STORED,
     Table.REVOKED,
-    Sequence.ENTRIES,
-    Sequence.CHAINS,
+    LogTable.ENTRIES,
+    LogTable.CHAINS,
     Index.SEQS,
 }
 """Kinds whose keys begin with a user's number."""
@@ -269,8 +269,8 @@ _MEANING: dict[Kind, str] = {
     Table.RECEIPTS: "who received or read some messages is forgotten",
     Table.STORED: "no device{whose} can write",
     Table.REVOKED: "no token{whose} can be judged",
-    Sequence.ENTRIES: "entries{whose} are told as gaps where nothing else tells what they were",
-    Sequence.HISTORY: "some messages of the conversation cannot be fetched by its history",
-    Sequence.CHAINS: "the hash chain of a log{whose} cannot be followed there",
+    LogTable.ENTRIES: "entries{whose} are told as gaps where nothing else tells what they were",
+    LogTable.HISTORY: "some messages of the conversation cannot be fetched by its history",
+    LogTable.CHAINS: "the hash chain of a log{whose} cannot be followed there",
     Index.SEQS: "some messages{whose} are not found by their seq",
 }

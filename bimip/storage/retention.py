@@ -8,8 +8,7 @@ which nothing was found, so that a million message ids, or logs, are half a perc
 seconds. An index by time would find them at once, and cost each message a page more.
 """
 
-from collections.abc import Callable, Mapping
-from collections.abc import Sequence as Several
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import trio
@@ -28,7 +27,7 @@ from bimip.domain.operations import (
     Operation,
     Refused,
 )
-from bimip.domain.records import DamagedRecordError, Key, Reader, Sequence, Table
+from bimip.domain.records import DamagedRecordError, Key, LogTable, Reader, Table
 from bimip.domain.timekeeping import DAY, Known
 from bimip.storage.interface import Store
 from bimip.storage.queue import OperationQueue
@@ -60,7 +59,7 @@ class Retention:
         *,
         store: Store,
         queue: OperationQueue,
-        partitions: Several[str],
+        partitions: Sequence[str],
         passed: Callable[[], Millis],
         note_time: Callable[[], Known | None] = lambda: None,
         settings: RetentionSettings,
@@ -97,18 +96,18 @@ class Retention:
         if before:
             await self._walk(
                 Table.LOGS,
-                Sequence.ENTRIES,
+                LogTable.ENTRIES,
                 lambda key: ExpireLog(key[0], key[1], before[key[1]]) if key[1] in before else None,
             )
         if before and all(periods.values()):
             oldest = min(before.values())
-            await self._walk(Table.CONVERSATIONS, Sequence.HISTORY, lambda key: ExpireHistory(key[0], oldest))
+            await self._walk(Table.CONVERSATIONS, LogTable.HISTORY, lambda key: ExpireHistory(key[0], oldest))
             await self._expire(ExpireBodies(oldest))
         await self._expire(ExpireSeen(_before(now, self._settings.dedup_days)))
         await self._expire(ExpireRevoked(Millis(now - REVOKED_MS)))
 
     async def _walk(
-        self, table: Table, sequence: Sequence, expire: Callable[[Key], ExpireLog | ExpireHistory | None]
+        self, table: Table, sequence: LogTable, expire: Callable[[Key], ExpireLog | ExpireHistory | None]
     ) -> None:
         low: Key | None = (0,)
         while low is not None:
@@ -122,7 +121,7 @@ class Retention:
     def _due(
         self,
         table: Table,
-        sequence: Sequence,
+        sequence: LogTable,
         low: Key,
         expire: Callable[[Key], ExpireLog | ExpireHistory | None],
     ) -> tuple[list[ExpireLog | ExpireHistory], Key | None]:
@@ -143,7 +142,7 @@ class Retention:
         return due, (*last[:-1], last[-1] + 1) if isinstance(last[-1], int) else (*last[:-1], last[-1] + "\0")
 
     @staticmethod
-    def _has_expired(view: Reader, sequence: Sequence, key: Key, first: int, before: Stamp) -> bool:
+    def _has_expired(view: Reader, sequence: LogTable, key: Key, first: int, before: Stamp) -> bool:
         """Whether a run begins with something that is older. Of a damaged one nothing is known, and nothing removed."""
         try:
             return any(one.stamp < before for _, one in view.read(sequence, key, first - 1, limit=1))

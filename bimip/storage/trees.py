@@ -13,14 +13,14 @@ from typing import Any
 
 import lmdb
 
-from bimip.domain.records import Index, Key, Row, Sequence
+from bimip.domain.records import Index, IndexRow, Key, LogTable
 from bimip.storage.blocks import BLOCK_HEAD_BYTES, BLOCKS, ROWS, Run
 from bimip.storage.keys import PACK, PACK_ALL, UNPACK
 from bimip.storage.seals import content, is_whole, seal, seal_all, unseal, unsealed
 
 
 class SequenceTrees:
-    def __init__(self, sequence: Sequence, newest: Any, full: Any) -> None:  # noqa: ANN401 - the library's handles
+    def __init__(self, sequence: LogTable, newest: Any, full: Any) -> None:  # noqa: ANN401 - the library's handles
         self.name = sequence.value
         self.newest = newest
         self.full = full
@@ -158,8 +158,15 @@ class IndexTrees:
         self._pack_keys = PACK_ALL[index]
 
     def find(
-        self, transaction: "lmdb.Transaction[bytes]", key: Key, low: Row, high: Row, limit: int, *, reverse: bool
-    ) -> list[Row]:
+        self,
+        transaction: "lmdb.Transaction[bytes]",
+        key: Key,
+        low: IndexRow,
+        high: IndexRow,
+        limit: int,
+        *,
+        reverse: bool,
+    ) -> list[IndexRow]:
         """As Reader.find."""
         rows, place = self._rows, self._pack_key(key)
         first, end = rows.bound(low), rows.bound(high)
@@ -196,7 +203,7 @@ class IndexTrees:
         self,
         transaction: "lmdb.Transaction[bytes]",
         newest_ones: "lmdb.Cursor[bytes]",
-        added: Mapping[Key, Iterable[Row]],
+        added: Mapping[Key, Iterable[IndexRow]],
     ) -> Iterable[tuple[bytes, bytes]]:
         """Put what becomes full, and return the newest blocks, which are to be put."""
         chunk_bytes, pack = self._rows.chunk_bytes, self._rows.pack_all

@@ -15,8 +15,8 @@ from bimip.domain.records import (
     Entry,
     HistoryEntry,
     Log,
+    LogTable,
     Reader,
-    Sequence,
     Table,
 )
 from bimip.names import conversation_id
@@ -40,11 +40,11 @@ def read_entries(view: Reader, user: UserId, partition: str, after: int, limit: 
     """As Reader.read; where something is damaged, what of it is whole. Raises HoleError, DamagedRecordError."""
     place = (user, partition)
     try:
-        return view.read(Sequence.ENTRIES, place, after, limit=limit)
+        return view.read(LogTable.ENTRIES, place, after, limit=limit)
     except DamagedRecordError:
         log: Log = view.get(Table.LOGS, place)
     suspects: list[tuple[int, Entry]] = view.salvage(
-        Sequence.ENTRIES, place, after, limit=min(limit, LOOK_MOST), upto=log.head
+        LogTable.ENTRIES, place, after, limit=min(limit, LOOK_MOST), upto=log.head
     )
     found = [
         (offset, entry)
@@ -60,11 +60,11 @@ def read_history(
     """As `read_entries`, of a conversation that the user is in."""
     place = (conversation,)
     try:
-        return view.read(Sequence.HISTORY, place, after, limit=limit)
+        return view.read(LogTable.HISTORY, place, after, limit=limit)
     except DamagedRecordError:
         known: Conversation = view.get(Table.CONVERSATIONS, place)
     suspects: list[tuple[int, HistoryEntry]] = view.salvage(
-        Sequence.HISTORY, place, after, limit=min(limit, LOOK_MOST), upto=known.head
+        LogTable.HISTORY, place, after, limit=min(limit, LOOK_MOST), upto=known.head
     )
     found = [
         (at, listed) for at, listed in suspects if _is_message(view, user, conversation, ConversationOffset(at), listed)

@@ -14,9 +14,18 @@ from bimip.domain.appending import EMPTY_LOG, is_addressed, is_owed
 from bimip.domain.ids import ConversationId, ConversationOffset, DeviceId, UserId
 from bimip.domain.operations import Received
 from bimip.domain.ranges import Range, contains
-from bimip.domain.records import Conversation, Cursor, Entry, HistoryEntry, Index, Reader, Seq, Table
-from bimip.domain.records import Row as RowOfIndex
-from bimip.domain.records import Sequence as Kept
+from bimip.domain.records import (
+    Conversation,
+    Cursor,
+    Entry,
+    HistoryEntry,
+    Index,
+    IndexRow,
+    LogTable,
+    Reader,
+    Seq,
+    Table,
+)
 from bimip.names import conversation_number
 from bimip.users.salvage import HoleError, read_entries, read_history
 from bimip.users.session import Session
@@ -291,8 +300,8 @@ def _element(view: Reader, asker: Asker, stamp: int, body: bytes, offset: int, *
 def _by_seq(asker: Asker, fetch: pb.Fetch, found: _Found, last: Seq | None) -> Scan:
     """Of the user's own log what their devices wrote, in the order of their `seq`, behind `last`."""
     place = (asker.session.number, fetch.partition)
-    low: RowOfIndex = seq_numbers(fetch.seq_from) if fetch.seq_from else (0,)
-    high: RowOfIndex = (*seq_numbers(fetch.seq_to), HIGHEST) if fetch.seq_to else (HIGHEST,)
+    low: IndexRow = seq_numbers(fetch.seq_from) if fetch.seq_from else (0,)
+    high: IndexRow = (*seq_numbers(fetch.seq_to), HIGHEST) if fetch.seq_to else (HIGHEST,)
     exhausted = False
     while found.has_room() and not exhausted:
         looked = 0
@@ -317,6 +326,6 @@ def _by_seq(asker: Asker, fetch: pb.Fetch, found: _Found, last: Seq | None) -> S
 def _row_at(view: Reader, asker: Asker, fetch: pb.Fetch, wanted: _Filter, offset: int) -> Row | None:
     """None also for what expired: an index is trimmed later than its log."""
     place = (asker.session.number, fetch.partition)
-    found: Iterable[tuple[int, Entry]] = view.read(Kept.ENTRIES, place, offset - 1, limit=1)
+    found: Iterable[tuple[int, Entry]] = view.read(LogTable.ENTRIES, place, offset - 1, limit=1)
     cursor: Cursor | None = view.get(Table.CURSORS, (asker.number, fetch.partition))
     return next((_row(view, asker, fetch, wanted, cursor, at, entry) for at, entry in found if at == offset), None)

@@ -10,7 +10,7 @@ from bimip import app
 from bimip.client.wire import bimip as pb
 from bimip.domain import operations as ops
 from bimip.domain.decisions import DECIDE
-from bimip.domain.records import Changes, Sequence, Table
+from bimip.domain.records import Changes, LogTable, Table
 from bimip.storage.memory import MemoryStore
 from bimip.users import reader, requests
 from bimip.users.device import Device
@@ -179,7 +179,7 @@ async def test_fifty_entries_that_always_crash_the_fetcher_are_fifty_gaps_and_no
     store.reopen()
     with store.snapshot() as view:
         user = view.get(Table.USERS, ("bob",)).number
-        entries = view.read(Sequence.ENTRIES, (user, "chat"), 0, limit=100)
+        entries = view.read(LogTable.ENTRIES, (user, "chat"), 0, limit=100)
     store.begin()
     store.apply(Changes(puts={Table.BODIES: {(entry.stamp,): None for offset, entry in entries if offset % 2}}))
     store.commit()

@@ -6,7 +6,7 @@ from bimip.cli.show_events import json_of, line_of
 from bimip.client import events
 from bimip.client.wire.bimip import ErrorCode, GapReason, Identity, Message
 from bimip.domain.ids import ConversationOffset, Millis
-from bimip.domain.records import ReceiptKind, Run
+from bimip.domain.records import ReceiptKind, ReceiptRun
 
 MESSAGE = Message(
     id="m1",
@@ -19,8 +19,8 @@ MESSAGE = Message(
     server_time=1_700_000_000_000,
 )
 RUNS = (
-    Run(ConversationOffset(1), ConversationOffset(4), Millis(5)),
-    Run(ConversationOffset(6), ConversationOffset(6), Millis(7)),
+    ReceiptRun(ConversationOffset(1), ConversationOffset(4), Millis(5)),
+    ReceiptRun(ConversationOffset(6), ConversationOffset(6), Millis(7)),
 )
 RECEIPTS = events.ReceiptsChanged("7", "bob@example.org", ReceiptKind.READ, RUNS)
 EVENTS: list[tuple[events.Event, str]] = [

@@ -12,14 +12,16 @@ from bimip.client.store import Store
 from bimip.client.wire.bimip import (
     Body,
     MessageStatus,
-    ReceiptRun,
     Receipts,
     Settings,
     StateDelta,
     StateItem,
 )
+from bimip.client.wire.bimip import (
+    ReceiptRun as WireRun,
+)
 from bimip.domain.ids import ConversationOffset, Millis
-from bimip.domain.records import ReceiptKind, Run
+from bimip.domain.records import ReceiptKind, ReceiptRun
 from tests.client.support import FakeServer, a_client, both_backends, next_of
 
 DELIVERED, READ, PLAYED = MessageStatus.DELIVERED, MessageStatus.READ, MessageStatus.PLAYED
@@ -32,7 +34,7 @@ def item(
     block: int = 0,
     removed: bool = False,
 ) -> StateItem:
-    times = [ReceiptRun(from_=first, to=last, time=time) for first, last, time in runs]
+    times = [WireRun(from_=first, to=last, time=time) for first, last, time in runs]
     receipts = Receipts(conversation="c1", member=member, kind=kind, block=block, runs=times)
     return StateItem(removed=removed, receipts=receipts)
 
@@ -42,7 +44,9 @@ def page(after: int, upto: int, *items: StateItem, reset: bool = False, complete
 
 
 def changed(*runs: tuple[int, int, int], kind: ReceiptKind = ReceiptKind.DELIVERED) -> ReceiptsChanged:
-    told = tuple(Run(ConversationOffset(first), ConversationOffset(last), Millis(time)) for first, last, time in runs)
+    told = tuple(
+        ReceiptRun(ConversationOffset(first), ConversationOffset(last), Millis(time)) for first, last, time in runs
+    )
     return ReceiptsChanged("c1", "bob", kind, told)
 
 

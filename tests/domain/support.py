@@ -31,12 +31,12 @@ from bimip.domain.records import (
     Cursor,
     Entry,
     Log,
+    LogTable,
     ReceiptKey,
     ReceiptKind,
     Runs,
     Table,
 )
-from bimip.domain.records import Sequence as Run
 from bimip.domain.rules import Moment, Rules
 from bimip.storage.memory import MemoryStore
 
@@ -173,7 +173,7 @@ class Ledger:
 
     def entries(self, user: UserId, partition: str = CHAT) -> list[tuple[int, Entry]]:
         with self.store.snapshot() as view:
-            return view.read(Run.ENTRIES, (user, partition), 0, limit=1_000_000)
+            return view.read(LogTable.ENTRIES, (user, partition), 0, limit=1_000_000)
 
     def cursor(self, peer: Peer, partition: str = CHAT) -> Cursor | None:
         cursor: Cursor | None = self.get(Table.CURSORS, peer.device, partition)

@@ -4,7 +4,7 @@ from bimip.domain.ids import ConversationId, ConversationOffset, Millis, Offset
 from bimip.domain.operations import Acknowledge, Acknowledged, Address, Done, Receipt, Received
 from bimip.domain.ranges import Ranges
 from bimip.domain.receipts import BLOCK, PART, read_block
-from bimip.domain.records import Cursor, ReceiptKey, ReceiptKind, Run, Table
+from bimip.domain.records import Cursor, ReceiptKey, ReceiptKind, ReceiptRun, Table
 from tests.domain.support import BEGIN, CHAT, Ledger, Peer, fault_of
 
 DELIVERED, READ, PLAYED = ReceiptKind.DELIVERED, ReceiptKind.READ, ReceiptKind.PLAYED
@@ -36,8 +36,8 @@ def test_the_first_ack_by_any_device_of_the_recipient_marks_delivered() -> None:
     pair.ledger.ack(pair.bob, 3)
 
     assert pair.ledger.runs(pair.conversation, pair.bob.user, DELIVERED) == (
-        Run(ConversationOffset(1), ConversationOffset(2), Millis(BEGIN + 5)),
-        Run(ConversationOffset(3), ConversationOffset(3), Millis(BEGIN + 9)),
+        ReceiptRun(ConversationOffset(1), ConversationOffset(2), Millis(BEGIN + 5)),
+        ReceiptRun(ConversationOffset(3), ConversationOffset(3), Millis(BEGIN + 9)),
     )
 
 

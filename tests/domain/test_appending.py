@@ -8,7 +8,7 @@ from bimip.domain.appending import is_addressed, is_owed
 from bimip.domain.clock import millis_of
 from bimip.domain.ids import Millis
 from bimip.domain.operations import Address, Appended, Refused
-from bimip.domain.records import Addressed, Entry, HistoryEntry, Sequence, Table
+from bimip.domain.records import Addressed, Entry, HistoryEntry, LogTable, Table
 from tests.domain.support import BEGIN, Ledger, fault_of
 
 
@@ -27,7 +27,7 @@ def test_a_message_enters_both_logs_and_the_conversation() -> None:
     assert ledger.entries(ann.user) == ledger.entries(bob.user) == [(1, entry)]
     assert ledger.get(Table.BODIES, sent.stamp) == b"%d/%d/1/hello" % (sent.stamp, sent.conversation)
     with ledger.store.snapshot() as view:
-        history = view.read(Sequence.HISTORY, (sent.conversation,), 0, limit=9)
+        history = view.read(LogTable.HISTORY, (sent.conversation,), 0, limit=9)
     assert history == [(1, HistoryEntry(sent.stamp, ann.user, ann.device, addressed=False))]
 
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from bimip.domain.batch import Batch, Cut, Decision, Grow, Insert, Put, StateNews
 from bimip.domain.ids import ConversationId, Millis, UserId, Version
 from bimip.domain.operations import Done
-from bimip.domain.records import Index, ReceiptKey, ReceiptKind, Row, Sequence, Table
+from bimip.domain.records import Index, IndexRow, LogTable, ReceiptKey, ReceiptKind, Table
 from bimip.storage.memory import MemoryStore
 
 NAMES = st.sampled_from("abcdef")
@@ -39,12 +39,12 @@ class Numbers:
             elif what == "grow":
                 numbers = range(self.heads[where] + 1, self.heads[where] + value + 1)
                 self.heads[where] += value
-                grows.append((Sequence.HISTORY, (where,), [(number, number) for number in numbers]))
+                grows.append((LogTable.HISTORY, (where,), [(number, number) for number in numbers]))
             elif what == "insert":
                 inserts.append((Index.SEQS, (where,), value))
             else:
                 self.firsts[where] = min(max(self.firsts[where], value), self.heads[where] + 1)
-                cuts.append((Sequence.HISTORY, (where,), self.firsts[where]))
+                cuts.append((LogTable.HISTORY, (where,), self.firsts[where]))
         return Decision(Done(), puts, tuple(grows), tuple(cuts), inserts=inserts)
 
 
@@ -66,7 +66,15 @@ def commit(store: MemoryStore, batch: Batch) -> None:
     rows | st.just((9,)),
 )
 def test_a_batch_answers_as_the_store_does_once_it_is_committed(
-    before: list[Any], pending: list[Any], low: str, high: str, limit: int, after: int, order: str, first: Row, end: Row
+    before: list[Any],
+    pending: list[Any],
+    low: str,
+    high: str,
+    limit: int,
+    after: int,
+    order: str,
+    first: IndexRow,
+    end: IndexRow,
 ) -> None:
     store, numbers = MemoryStore(), Numbers()
     for step in before:
@@ -80,14 +88,14 @@ def test_a_batch_answers_as_the_store_does_once_it_is_committed(
             batch.absorb(numbers.decision(step))
         gets = [batch.get(Table.META, (name,)) for name in "abcdef"]
         scanned = batch.scan(Table.META, (low,), (high,), limit=limit, reverse=order == "down")
-        read = [batch.read(Sequence.HISTORY, (room,), after, limit=limit) for room in (1, 2)]
+        read = [batch.read(LogTable.HISTORY, (room,), after, limit=limit) for room in (1, 2)]
         found = batch.find(Index.SEQS, (1,), first, end, limit=limit, reverse=order == "down")
     commit(store, batch)
 
     with store.snapshot() as view:
         assert gets == [view.get(Table.META, (name,)) for name in "abcdef"]
         assert scanned == view.scan(Table.META, (low,), (high,), limit=limit, reverse=order == "down")
-        assert read == [view.read(Sequence.HISTORY, (room,), after, limit=limit) for room in (1, 2)]
+        assert read == [view.read(LogTable.HISTORY, (room,), after, limit=limit) for room in (1, 2)]
         assert found == view.find(Index.SEQS, (1,), first, end, limit=limit, reverse=order == "down")
 
 

@@ -8,7 +8,7 @@ from bimip.domain.chaining import STEP, extend
 from bimip.domain.clock import earliest_stamp
 from bimip.domain.ids import Millis, Stamp
 from bimip.domain.operations import ExpireLog
-from bimip.domain.records import Entry, Log, Sequence
+from bimip.domain.records import Entry, Log, LogTable
 from tests.domain.support import BEGIN, CHAT, Ledger, Peer
 
 
@@ -43,8 +43,8 @@ def chain(ledger: Ledger, peer: Peer, offset: int) -> bytes | None:
         return log.chain
     number, place = offset // STEP, (peer.user, CHAT)
     with ledger.store.snapshot() as view:
-        kept = {0: bytes(16)} | dict(view.read(Sequence.CHAINS, place, 0, limit=STEP))
-        entries = view.read(Sequence.ENTRIES, place, number * STEP, limit=offset - number * STEP)
+        kept = {0: bytes(16)} | dict(view.read(LogTable.CHAINS, place, 0, limit=STEP))
+        entries = view.read(LogTable.ENTRIES, place, number * STEP, limit=offset - number * STEP)
     if number not in kept or [at for at, _ in entries] != list(range(number * STEP + 1, offset + 1)):
         return None
     return extend(kept[number], number * STEP, [entry for _, entry in entries])[0]
@@ -81,7 +81,7 @@ def test_what_expired_is_told_as_far_as_a_kept_value_reaches() -> None:
     assert chain(ledger, ann, STEP + 20) is None
     assert expected == {offset: chain(ledger, ann, offset) for offset in expected}
     with ledger.store.snapshot() as view:
-        assert [number for number, _ in view.read(Sequence.CHAINS, (ann.user, CHAT), 0, limit=9)] == [1, 2, 3]
+        assert [number for number, _ in view.read(LogTable.CHAINS, (ann.user, CHAT), 0, limit=9)] == [1, 2, 3]
 
 
 def test_a_log_goes_on_from_where_it_stood_also_when_all_of_it_expired() -> None:

@@ -11,7 +11,7 @@ from bimip.domain.cursor import START, advance
 from bimip.domain.ids import ConversationId, ConversationOffset, DeviceId, Offset, Stamp, UserId
 from bimip.domain.operations import Acknowledge
 from bimip.domain.ranges import Ranges
-from bimip.domain.records import Addressed, Changes, Cursor, Entry, Log, Sequence, Table
+from bimip.domain.records import Addressed, Changes, Cursor, Entry, Log, LogTable, Table
 from bimip.domain.rules import Rules
 from bimip.storage.memory import MemoryStore
 
@@ -59,8 +59,8 @@ class Phone:
             if kind in {TO_PHONE, TO_LAPTOP}:
                 device = PHONE if kind == TO_PHONE else LAPTOP
                 changes.puts[Table.ADDRESSED][stamp, USER] = (Addressed(device, None),)
-        changes.appends[Sequence.ENTRIES, PLACE] = entries
-        changes.cuts[Sequence.ENTRIES, PLACE] = self.first
+        changes.appends[LogTable.ENTRIES, PLACE] = entries
+        changes.cuts[LogTable.ENTRIES, PLACE] = self.first
         self.commit(changes)
 
     @property

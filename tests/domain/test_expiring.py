@@ -15,7 +15,7 @@ from bimip.domain.operations import (
     Operation,
     Revoke,
 )
-from bimip.domain.records import Sequence, Table
+from bimip.domain.records import LogTable, Table
 from tests.domain.support import BEGIN, CHAT, Ledger, Peer
 
 
@@ -92,7 +92,7 @@ def test_a_history_goes_like_a_log_and_its_offsets_are_not_given_again() -> None
     assert sent.conversation_offset == 6
     assert old.ledger.get(Table.CONVERSATIONS, old.conversation).first == 6
     with old.ledger.store.snapshot() as view:
-        assert [number for number, _ in view.read(Sequence.HISTORY, (old.conversation,), 0, limit=9)] == [6]
+        assert [number for number, _ in view.read(LogTable.HISTORY, (old.conversation,), 0, limit=9)] == [6]
 
 
 def test_bodies_go_with_what_was_addressed() -> None:

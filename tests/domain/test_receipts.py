@@ -17,7 +17,7 @@ from bimip.domain.receipts import (
     merge,
     part_of,
 )
-from bimip.domain.records import Run, Runs
+from bimip.domain.records import ReceiptRun, Runs
 
 times = st.dictionaries(st.integers(1, 25), st.integers(1, 4).map(Millis), max_size=25)
 maps = times.map(lambda given: compress(sorted(given.items())))
@@ -108,8 +108,8 @@ def test_a_block_holds_256_offsets_from_one_on() -> None:
     assert [block_of(offset) for offset in (1, 256, 257, 512, 513)] == [0, 0, 1, 1, 2]
 
 
-def run(first: int, last: int, time: int) -> Run:
-    return Run(ConversationOffset(first), ConversationOffset(last), Millis(time))
+def run(first: int, last: int, time: int) -> ReceiptRun:
+    return ReceiptRun(ConversationOffset(first), ConversationOffset(last), Millis(time))
 
 
 def test_a_live_ack_makes_the_last_run_longer() -> None:

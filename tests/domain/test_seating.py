@@ -7,7 +7,7 @@ import pytest
 from bimip.domain.ids import ConversationId, ConversationOffset, DeviceId, Offset, Stamp, UserId
 from bimip.domain.operations import Seat, Seated
 from bimip.domain.ranges import Ranges
-from bimip.domain.records import Changes, Cursor, Entry, Log, ReceiptKind, Sequence, Table
+from bimip.domain.records import Changes, Cursor, Entry, Log, LogTable, ReceiptKind, Table
 from bimip.domain.seating import FIRST, HEAD, LAST
 from tests.domain.support import CHAT, Ledger, fault_of
 
@@ -33,8 +33,8 @@ def ledger_with(cursor: Cursor | None, first: int = 4, head: int = 12, **rules: 
     ]
     changes = Changes(
         puts={Table.LOGS: {(USER, CHAT): Log(Offset(first), Offset(head))}},
-        appends={(Sequence.ENTRIES, (USER, CHAT)): entries},
-        cuts={(Sequence.ENTRIES, (USER, CHAT)): first},
+        appends={(LogTable.ENTRIES, (USER, CHAT)): entries},
+        cuts={(LogTable.ENTRIES, (USER, CHAT)): first},
     )
     if cursor is not None:
         changes.puts[Table.CURSORS] = {(PHONE, CHAT): cursor}

@@ -13,7 +13,7 @@ from trio.testing import MockClock
 from bimip.client.wire import bimip as pb
 from bimip.domain.clock import next_stamp
 from bimip.domain.ids import Millis, Stamp
-from bimip.domain.records import Sequence, Table
+from bimip.domain.records import LogTable, Table
 from bimip.session.close import Close
 from bimip.storage.lmdb import LmdbStore
 from tests.harness.world import Client, World, at, begin, go_on, open_world
@@ -99,7 +99,7 @@ FIELDS = {"stamp": 0, "conversation": 11, "place": 15, "author": 19, "origin": 2
 async def test_a_damaged_entry_is_a_gap_and_its_block_is_read(kept: Kept, field: int, number: int) -> None:
     """Entries 0 … 119 lie in the first full block, of which the first is number 1."""
     at_byte = 8 + 33 * (number - 1) + field
-    spoil(kept.folder, Sequence.ENTRIES, (BOB, "chat"), partial(flip, at=at_byte), full=0)
+    spoil(kept.folder, LogTable.ENTRIES, (BOB, "chat"), partial(flip, at=at_byte), full=0)
     async with kept.world() as world:
         offsets, gaps, _ = await everything(await world.join("bob", "tablet", begin(pb.Start.FIRST)))
 
@@ -115,7 +115,7 @@ async def test_an_entry_that_names_anothers_message_shows_it_to_nobody(kept: Kep
     def point_at_it(block: bytes) -> bytes:
         return block[: 8 + 33 * 9] + secret + block[8 + 33 * 9 + 8 :]
 
-    spoil(kept.folder, Sequence.ENTRIES, (BOB, "chat"), point_at_it, full=0)
+    spoil(kept.folder, LogTable.ENTRIES, (BOB, "chat"), point_at_it, full=0)
     async with kept.world() as world:
         offsets, gaps, _ = await everything(await world.join("bob", "tablet", begin(pb.Start.FIRST)))
 
@@ -138,7 +138,7 @@ IN_PIECES: dict[str, Callable[[bytes], bytes]] = {
 async def test_a_block_in_pieces_costs_no_more_than_itself(
     kept: Kept, how: Callable[[bytes], bytes], full: int | None
 ) -> None:
-    spoil(kept.folder, Sequence.ENTRIES, (BOB, "chat"), how, full=full)
+    spoil(kept.folder, LogTable.ENTRIES, (BOB, "chat"), how, full=full)
     block = {0: range(1, 120), 1: range(120, 240), None: range(300, 301)}[full]
     async with kept.world() as world:
         offsets, gaps, ranges = await everything(await world.join("bob", "tablet", begin(pb.Start.FIRST)))
@@ -164,7 +164,7 @@ async def fetched(device: Client, **fields: Any) -> list[pb.Body]:
 @pytest.mark.parametrize("backwards", [False, True])
 async def test_a_fetch_tells_what_is_damaged_and_brings_the_rest(kept: Kept, backwards: bool) -> None:  # noqa: FBT001
     spoil(kept.folder, Table.BODIES, (kept.stamps()[149],))
-    spoil(kept.folder, Sequence.ENTRIES, (BOB, "chat"), partial(flip, at=8 + 33 * 6), full=0)
+    spoil(kept.folder, LogTable.ENTRIES, (BOB, "chat"), partial(flip, at=8 + 33 * 6), full=0)
     async with kept.world() as world:
         tablet = await world.join("bob", "tablet", go_on("sync"))
         pages = await fetched(tablet, kind=LOG, partition="chat", backwards=backwards)
@@ -177,7 +177,7 @@ async def test_a_fetch_tells_what_is_damaged_and_brings_the_rest(kept: Kept, bac
 
 
 async def test_a_history_brings_what_is_whole(kept: Kept) -> None:
-    spoil(kept.folder, Sequence.HISTORY, (1,), partial(flip, at=8 + 17 * 6), full=0)
+    spoil(kept.folder, LogTable.HISTORY, (1,), partial(flip, at=8 + 17 * 6), full=0)
     async with kept.world() as world:
         tablet = await world.join("bob", "tablet", go_on("sync"))
         pages = await fetched(tablet, kind=HISTORY, conversation="c1")
@@ -224,7 +224,7 @@ async def test_a_user_whose_record_is_damaged_is_told_and_others_go_on(kept: Kep
 
 async def test_a_damaged_newest_block_costs_what_is_written_with_it_nothing(kept: Kept) -> None:
     """A batch that meets it is tried message by message."""
-    spoil(kept.folder, Sequence.ENTRIES, (BOB, "chat"))
+    spoil(kept.folder, LogTable.ENTRIES, (BOB, "chat"))
     async with kept.world() as world:
         carol = await world.join("carol", "phone", go_on())
         dan = await world.join("dan", "phone", go_on())

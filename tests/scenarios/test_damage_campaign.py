@@ -72,7 +72,7 @@ def original(forks: Forks, tmp_path_factory: pytest.TempPathFactory) -> Original
 
 def bodies_of(folder: Path) -> dict[bytes, tuple[str, int]]:
     """Whose message, and at which offset, lies under each key of the bodies."""
-    from bimip.domain.records import Sequence, Table  # noqa: PLC0415
+    from bimip.domain.records import LogTable, Table  # noqa: PLC0415
     from bimip.storage.keys import PACK  # noqa: PLC0415
     from bimip.storage.lmdb import LmdbStore  # noqa: PLC0415
 
@@ -81,7 +81,7 @@ def bodies_of(folder: Path) -> dict[bytes, tuple[str, int]]:
     with store.snapshot() as view:
         for user in USERS:
             number = view.get(Table.USERS, (user,)).number
-            for offset, entry in view.read(Sequence.ENTRIES, (number, "chat"), 0, limit=10_000):
+            for offset, entry in view.read(LogTable.ENTRIES, (number, "chat"), 0, limit=10_000):
                 found[PACK[Table.BODIES]((entry.stamp,))] = user, offset
     store.close()
     return found

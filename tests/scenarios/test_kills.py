@@ -12,7 +12,7 @@ from bimip.client.wire import bimip as pb
 from bimip.domain import operations as ops
 from bimip.domain.decisions import DECIDE
 from bimip.domain.operations import Barrier
-from bimip.domain.records import Changes, Sequence, Table
+from bimip.domain.records import Changes, LogTable, Table
 from tests.harness.faults import Boom, FlakyStore, HeldWorker, raising, raising_for
 from tests.harness.heard import Heard
 from tests.harness.world import Client, World, at, go_on, message, open_world, settle
@@ -263,7 +263,7 @@ def damage(open_store: OpenStore, offset: int) -> None:
     store = open_store()
     with store.snapshot() as view:
         user = view.get(Table.USERS, ("bob",)).number
-        [(_, entry)] = view.read(Sequence.ENTRIES, (user, "chat"), offset - 1, limit=1)
+        [(_, entry)] = view.read(LogTable.ENTRIES, (user, "chat"), offset - 1, limit=1)
     store.begin()
     store.apply(Changes(puts={Table.BODIES: {(entry.stamp,): None}}))
     store.commit()

@@ -5,7 +5,7 @@ from trio.testing import MockClock
 
 from bimip.client.wire import bimip as pb
 from bimip.config import Settings
-from bimip.domain.records import Sequence, Table
+from bimip.domain.records import LogTable, Table
 from bimip.storage.memory import MemoryStore
 from tests.harness.world import Client, World, at, begin, go_on, message, open_world, settings_for_tests
 from tests.scenarios.conftest import OpenStore
@@ -181,8 +181,8 @@ def counted(world: World) -> list[int]:
         bodies = view.scan(Table.BODIES, (0,), (1 << 64,), limit=10)
         seen = view.scan(Table.SEEN, (0,), (1 << 32,), limit=10)
         number = view.get(Table.USERS, ("bob",)).number
-        entries = view.read(Sequence.ENTRIES, (number, "chat"), 0, limit=10)
-        return [len(bodies), len(seen), len(entries), len(view.read(Sequence.HISTORY, (1,), 0, limit=10))]
+        entries = view.read(LogTable.ENTRIES, (number, "chat"), 0, limit=10)
+        return [len(bodies), len(seen), len(entries), len(view.read(LogTable.HISTORY, (1,), 0, limit=10))]
 
 
 async def test_bodies_and_history_go_with_the_last_log(autojump_clock: MockClock, open_store: OpenStore) -> None:

@@ -12,7 +12,7 @@ import trio.testing
 
 from bimip.domain.operations import Append, Appended
 from bimip.domain.receipts import covers, read_block
-from bimip.domain.records import Cursor, Entry, Reader, ReceiptKey, ReceiptKind, Sequence, Table
+from bimip.domain.records import Cursor, Entry, LogTable, Reader, ReceiptKey, ReceiptKind, Table
 from bimip.storage.checking import check
 from bimip.storage.lmdb import LmdbStore
 from bimip.storage.worker import InlineWorker
@@ -125,13 +125,13 @@ def _places(view: Reader, append: Append, stamps: list[int]) -> dict[str, bool]:
         places[f"log {user}"] = any(entry.stamp in stamps for _, entry in _log(view, user))
     pair = (min(append.user, NUMBERS[append.to]), max(append.user, NUMBERS[append.to]))
     conversation = view.get(Table.DIRECT, pair)
-    history = [] if conversation is None else view.read(Sequence.HISTORY, (conversation,), 0, limit=9999)
+    history = [] if conversation is None else view.read(LogTable.HISTORY, (conversation,), 0, limit=9999)
     places["history"] = any(mention.stamp in stamps for _, mention in history)
     return places
 
 
 def _log(view: Reader, user: int) -> list[tuple[int, Entry]]:
-    return view.read(Sequence.ENTRIES, (user, CHAT), 0, limit=9999)
+    return view.read(LogTable.ENTRIES, (user, CHAT), 0, limit=9999)
 
 
 def _prepared(view: Reader) -> Iterator[str]:
@@ -155,7 +155,7 @@ def _is_kept(view: Reader, line: Line) -> bool:
         case "Appended":
             place = (line["stamp"], line["offset"], line["conversation"], line["conversation_offset"])
             seen = view.get(Table.SEEN, (operation.device, operation.posts[0].id))
-            found = view.read(Sequence.ENTRIES, (operation.user, CHAT), line["offset"] - 1, limit=1)
+            found = view.read(LogTable.ENTRIES, (operation.user, CHAT), line["offset"] - 1, limit=1)
             return (
                 seen is not None
                 and place == (seen.stamp, seen.offset, seen.conversation, seen.conversation_offset)

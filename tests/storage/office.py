@@ -8,7 +8,7 @@ import trio
 
 from bimip.domain.ids import ConversationId, ConversationOffset, DeviceId, Millis, Offset, Stamp, UserId
 from bimip.domain.operations import Acknowledge, Append, Operation, Post, Register, Registered, Result
-from bimip.domain.records import DIGEST_BYTES, Changes, Entry, Key, Sequence, Table
+from bimip.domain.records import DIGEST_BYTES, Changes, Entry, Key, LogTable, Table
 from bimip.domain.rules import Rules
 from bimip.storage.errors import StorageError
 from bimip.storage.journal import Committed, Journal, JournalStatistics
@@ -165,12 +165,12 @@ class Office:
 
     def entries(self, user: UserId) -> list[tuple[int, Entry]]:
         with self.store.snapshot() as view:
-            return view.read(Sequence.ENTRIES, (user, CHAT), 0, limit=10_000)
+            return view.read(LogTable.ENTRIES, (user, CHAT), 0, limit=10_000)
 
     def bodies(self, user: UserId) -> list[bytes]:
         """What a log says, in its order."""
         with self.store.snapshot() as view:
-            found: list[tuple[int, Entry]] = view.read(Sequence.ENTRIES, (user, CHAT), 0, limit=10_000)
+            found: list[tuple[int, Entry]] = view.read(LogTable.ENTRIES, (user, CHAT), 0, limit=10_000)
             return [view.get(Table.BODIES, (entry.stamp,)) for _, entry in found]
 
     def keys(self, table: Table, low: Key, high: Key) -> list[Key]:

@@ -17,12 +17,12 @@ from bimip.domain.records import (
     Index,
     Key,
     Log,
+    LogTable,
     ReceiptKey,
     ReceiptKind,
-    Run,
-    Seen,
+    ReceiptRun,
+    SentRecord,
     Seq,
-    Sequence,
     State,
     Table,
     User,
@@ -36,7 +36,7 @@ digests = st.binary(min_size=DIGEST_BYTES, max_size=DIGEST_BYTES)
 receipt_keys = st.builds(ReceiptKey, u32, u32, st.sampled_from(ReceiptKind), u32)
 pairs = st.tuples(u64, u64)
 
-KEYS: dict[Table | Sequence | Index, st.SearchStrategy[Key]] = {
+KEYS: dict[Table | LogTable | Index, st.SearchStrategy[Key]] = {
     Table.META: st.tuples(text),
     Table.USERS: st.tuples(text),
     Table.EIDS: st.tuples(u32),
@@ -55,21 +55,21 @@ KEYS: dict[Table | Sequence | Index, st.SearchStrategy[Key]] = {
     Table.RECEIPTS: receipt_keys.map(tuple),
     Table.STORED: st.tuples(u32),
     Table.REVOKED: st.tuples(u32, text),
-    Sequence.ENTRIES: st.tuples(u32, text),
-    Sequence.HISTORY: st.tuples(u32),
-    Sequence.CHAINS: st.tuples(u32, text),
+    LogTable.ENTRIES: st.tuples(u32, text),
+    LogTable.HISTORY: st.tuples(u32),
+    LogTable.CHAINS: st.tuples(u32, text),
     Index.SEQS: st.tuples(u32, text),
 }
 
 place = st.integers(1, PART)
 runs = st.builds(
-    lambda part, runs: tuple(Run(first + PART * part, last + PART * part, time) for first, last, time in runs),
+    lambda part, runs: tuple(ReceiptRun(first + PART * part, last + PART * part, time) for first, last, time in runs),
     st.integers(0, 2**40),
     st.lists(st.tuples(place, place, u64), max_size=4),
 )
 """All of one part, as receipts are kept."""
 
-RECORDS: dict[Table | Sequence | Index, st.SearchStrategy[Any]] = {
+RECORDS: dict[Table | LogTable | Index, st.SearchStrategy[Any]] = {
     Table.META: st.integers(-(2**70), 2**70),
     Table.USERS: st.builds(User, u32, u64, u32),
     Table.EIDS: text,
@@ -80,7 +80,7 @@ RECORDS: dict[Table | Sequence | Index, st.SearchStrategy[Any]] = {
     Table.LOGS: st.builds(Log, u64, u64, st.binary(min_size=16, max_size=16)),
     Table.BODIES: st.binary(max_size=30) | st.integers(0, 9000).map(bytes),  # also beyond a page
     Table.ADDRESSED: st.lists(st.builds(Addressed, u32, st.none() | st.binary(max_size=5)), max_size=4).map(tuple),
-    Table.SEEN: st.builds(Seen, digests, u64, st.just("chat") | text, u32 | u64, u32, u32 | u64),
+    Table.SEEN: st.builds(SentRecord, digests, u64, st.just("chat") | text, u32 | u64, u32, u32 | u64),
     Table.CURSORS: st.builds(Cursor, u64, st.lists(pairs, max_size=4).map(tuple)),
     Table.STATES: st.builds(State, u64, u64),
     Table.CHANGES: receipt_keys,
@@ -88,8 +88,8 @@ RECORDS: dict[Table | Sequence | Index, st.SearchStrategy[Any]] = {
     Table.RECEIPTS: runs,
     Table.STORED: u64,
     Table.REVOKED: u64,
-    Sequence.ENTRIES: st.builds(Entry, u64, u32, u32 | u64, u32, u32, flag, digests),
-    Sequence.HISTORY: st.builds(HistoryEntry, u64, u32, u32, flag),
-    Sequence.CHAINS: st.binary(min_size=16, max_size=16),
+    LogTable.ENTRIES: st.builds(Entry, u64, u32, u32 | u64, u32, u32, flag, digests),
+    LogTable.HISTORY: st.builds(HistoryEntry, u64, u32, u32, flag),
+    LogTable.CHAINS: st.binary(min_size=16, max_size=16),
     Index.SEQS: st.builds(Seq, u64, u32, u32, u64),
 }

@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bimip.domain.records import Index, Row, Sequence
+from bimip.domain.records import Index, IndexRow, LogTable
 from bimip.storage.blocks import BLOCKS, PAGE_ROOM, ROWS, Blocks
 from tests.storage.strategies import RECORDS
 
 FIRSTS = st.integers(1, 2**40)
-SEQUENCES = pytest.mark.parametrize("sequence", list(Sequence))
+SEQUENCES = pytest.mark.parametrize("sequence", list(LogTable))
 INDEXES = pytest.mark.parametrize("index", list(Index))
 
 
@@ -27,7 +27,7 @@ def content(blocks: Blocks, block: bytes) -> list[tuple[int, Any]]:
 
 @SEQUENCES
 @given(data=st.data(), first=FIRSTS)
-def test_a_block_is_a_list_with_a_beginning(sequence: Sequence, data: st.DataObject, first: int) -> None:
+def test_a_block_is_a_list_with_a_beginning(sequence: LogTable, data: st.DataObject, first: int) -> None:
     blocks, parts = BLOCKS[sequence], data.draw(st.lists(st.lists(RECORDS[sequence], max_size=5), min_size=1))
     block = blocks.begin(first)
     for part in parts:
@@ -42,7 +42,7 @@ def test_a_block_is_a_list_with_a_beginning(sequence: Sequence, data: st.DataObj
 
 @SEQUENCES
 @given(data=st.data(), first=FIRSTS)
-def test_what_was_split_is_joined_again(sequence: Sequence, data: st.DataObject, first: int) -> None:
+def test_what_was_split_is_joined_again(sequence: LogTable, data: st.DataObject, first: int) -> None:
     blocks, records = BLOCKS[sequence], data.draw(st.lists(RECORDS[sequence], min_size=1, max_size=9))
     block = block_of(blocks, first, records)
     number = data.draw(st.integers(first - 2, first + 11))
@@ -55,7 +55,7 @@ def test_what_was_split_is_joined_again(sequence: Sequence, data: st.DataObject,
 
 @SEQUENCES
 @given(data=st.data(), first=FIRSTS)
-def test_wide_and_narrow_blocks_join(sequence: Sequence, data: st.DataObject, first: int) -> None:
+def test_wide_and_narrow_blocks_join(sequence: LogTable, data: st.DataObject, first: int) -> None:
     blocks = BLOCKS[sequence]
     one, other = (data.draw(st.lists(RECORDS[sequence], min_size=1, max_size=4)) for _ in range(2))
     joined = blocks.join(block_of(blocks, first, one), block_of(blocks, first + len(one), other))
@@ -64,7 +64,7 @@ def test_wide_and_narrow_blocks_join(sequence: Sequence, data: st.DataObject, fi
 
 
 @SEQUENCES
-def test_pieces_end_where_full_blocks_do(sequence: Sequence) -> None:
+def test_pieces_end_where_full_blocks_do(sequence: LogTable) -> None:
     blocks = BLOCKS[sequence]
     record, full = example(sequence), blocks.full
     block = block_of(blocks, 5, [record] * (3 * full))
@@ -79,16 +79,16 @@ def test_pieces_end_where_full_blocks_do(sequence: Sequence) -> None:
     ]
 
 
-def example(sequence: Sequence) -> Any:
+def example(sequence: LogTable) -> Any:
     return {
-        Sequence.ENTRIES: (1, 2, 3, 4, 5, True, b"contents"),
-        Sequence.HISTORY: (1, 2, 3, True),
-        Sequence.CHAINS: bytes(16),
+        LogTable.ENTRIES: (1, 2, 3, 4, 5, True, b"contents"),
+        LogTable.HISTORY: (1, 2, 3, True),
+        LogTable.CHAINS: bytes(16),
     }[sequence]
 
 
 @SEQUENCES
-def test_a_full_block_fills_its_page(sequence: Sequence) -> None:
+def test_a_full_block_fills_its_page(sequence: LogTable) -> None:
     blocks = BLOCKS[sequence]
     size = len(block_of(blocks, 1, [example(sequence)] * blocks.full))
 
@@ -97,7 +97,7 @@ def test_a_full_block_fills_its_page(sequence: Sequence) -> None:
 
 
 def test_a_wide_block_needs_a_second_page_at_most() -> None:
-    blocks = BLOCKS[Sequence.ENTRIES]
+    blocks = BLOCKS[LogTable.ENTRIES]
     wide = (1, 2, 2**40, 4, 5, True, b"contents")
 
     assert len(block_of(blocks, 1, [wide] * blocks.full)) <= PAGE_ROOM + 4096
@@ -105,7 +105,7 @@ def test_a_wide_block_needs_a_second_page_at_most() -> None:
 
 def test_a_number_that_no_record_can_hold_is_refused() -> None:
     with pytest.raises(StructError):
-        block_of(BLOCKS[Sequence.ENTRIES], 1, [(1, 2, 2**64, 4, 5, True, b"contents")])
+        block_of(BLOCKS[LogTable.ENTRIES], 1, [(1, 2, 2**64, 4, 5, True, b"contents")])
 
 
 class TestGrow:
@@ -121,7 +121,7 @@ class TestGrow:
         ],
     )
     def test_what_stays_in_the_chunk_is_taken(self, held: range, first: int, last: int) -> None:
-        blocks, entry = BLOCKS[Sequence.ENTRIES], example(Sequence.ENTRIES)
+        blocks, entry = BLOCKS[LogTable.ENTRIES], example(LogTable.ENTRIES)
         newest = {b"place": block_of(blocks, held[0], [entry] * len(held))}
         run = [(number, entry) for number in range(first, last + 1)]
 
@@ -141,7 +141,7 @@ class TestGrow:
         ids=["nothing there", "more than a chunk", "a full chunk", "again", "a gap", "a hole"],
     )
     def test_what_is_not_simple_is_left(self, held: range, numbers: list[int]) -> None:
-        blocks, entry = BLOCKS[Sequence.ENTRIES], example(Sequence.ENTRIES)
+        blocks, entry = BLOCKS[LogTable.ENTRIES], example(LogTable.ENTRIES)
         newest = {b"place": block_of(blocks, held[0], [entry] * len(held))} if held else {}
         before, run = dict(newest), [(number, entry) for number in numbers]
 
@@ -150,7 +150,7 @@ class TestGrow:
 
     @pytest.mark.parametrize(("there", "added"), [(2**40, 1), (1, 2**40)], ids=["block", "record"])
     def test_wide_ones_are_left(self, there: int, added: int) -> None:
-        blocks, entry = BLOCKS[Sequence.ENTRIES], example(Sequence.ENTRIES)
+        blocks, entry = BLOCKS[LogTable.ENTRIES], example(LogTable.ENTRIES)
         newest = {b"place": block_of(blocks, 1, [(1, 2, there, *entry[3:])])}
         run = [(2, (1, 2, added, *entry[3:]))]
 
@@ -173,7 +173,7 @@ def test_bounds_of_rows_lie_where_their_tuples_lie(index: Index, data: st.DataOb
     rows, row, near = ROWS[index], data.draw(RECORDS[index]), data.draw(RECORDS[index])
     chosen = tuple(data.draw(st.sampled_from([row, near])))
     ends = [(*chosen[:length], end) for length in range(len(chosen)) for end in (-1, 0, 2**32, 2**64, 2**70)]
-    bound: Row = data.draw(st.sampled_from([chosen[:length] for length in range(5)] + [(*chosen, 0), *ends]))
+    bound: IndexRow = data.draw(st.sampled_from([chosen[:length] for length in range(5)] + [(*chosen, 0), *ends]))
     (packed,) = rows.pack_all([row])
 
     assert (tuple(row) < bound) == (packed < rows.bound(bound))

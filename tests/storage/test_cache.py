@@ -1,12 +1,12 @@
 from bimip.domain.batch import Batch, Decision
 from bimip.domain.ids import Offset, UserId
 from bimip.domain.operations import Done
-from bimip.domain.records import Changes, Log, Sequence, Table
+from bimip.domain.records import Changes, Log, LogTable, Table
 from bimip.storage.cache import ENTRIES, LIMITS, RecordCache
 from bimip.storage.memory import MemoryStore
 
 KEY = (UserId(1), "chat")
-LOG = (Sequence.ENTRIES, KEY)
+LOG = (LogTable.ENTRIES, KEY)
 OLD, NEW = Log(Offset(1), Offset(1)), Log(Offset(1), Offset(2))
 
 
@@ -95,15 +95,15 @@ def test_entries_are_the_same_from_memory_and_from_the_store() -> None:
 
         for after in range(11):
             for limit in range(1, 11):
-                expected = view.read(Sequence.ENTRIES, KEY, after, limit=limit)
-                assert reader.read(Sequence.ENTRIES, KEY, after, limit=limit) == expected
+                expected = view.read(LogTable.ENTRIES, KEY, after, limit=limit)
+                assert reader.read(LogTable.ENTRIES, KEY, after, limit=limit) == expected
 
 
 def test_the_newest_entries_are_not_read_from_the_store() -> None:
     cache, store = RecordCache(), MemoryStore()
     cache.committed(append(1, 3))
     with store.snapshot() as view:
-        assert cache.over(view).read(Sequence.ENTRIES, KEY, 1, limit=9) == [(2, 2), (3, 3)]
+        assert cache.over(view).read(LogTable.ENTRIES, KEY, 1, limit=9) == [(2, 2), (3, 3)]
 
 
 def test_what_was_appended_is_not_changed_by_what_follows() -> None:
@@ -120,7 +120,7 @@ def test_of_a_log_that_was_cut_nothing_is_remembered() -> None:
     cache.committed(commit(store, append(1, 5)))
     cache.committed(commit(store, Changes(cuts={LOG: 4})))
     with store.snapshot() as view:
-        assert cache.over(view).read(Sequence.ENTRIES, KEY, 0, limit=9) == [(4, 4), (5, 5)]
+        assert cache.over(view).read(LogTable.ENTRIES, KEY, 0, limit=9) == [(4, 4), (5, 5)]
 
 
 def test_entries_are_bounded_and_the_newest_stay() -> None:
@@ -130,5 +130,5 @@ def test_entries_are_bounded_and_the_newest_stay() -> None:
     with store.snapshot() as view:
         reader = cache.over(view)
 
-        assert reader.read(Sequence.ENTRIES, KEY, ENTRIES, limit=9) == []
-        assert reader.read(Sequence.ENTRIES, KEY, ENTRIES + 1, limit=1) == [(ENTRIES + 2, ENTRIES + 2)]
+        assert reader.read(LogTable.ENTRIES, KEY, ENTRIES, limit=9) == []
+        assert reader.read(LogTable.ENTRIES, KEY, ENTRIES + 1, limit=1) == [(ENTRIES + 2, ENTRIES + 2)]

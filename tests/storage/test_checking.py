@@ -8,7 +8,7 @@ from trio.testing import MockClock
 
 from bimip.domain.ids import ConversationOffset, DeviceId, Offset, Stamp, UserId, Version
 from bimip.domain.operations import Acknowledge, Receipt
-from bimip.domain.records import Changes, Cursor, Index, ReceiptKind, Row, Seq, Sequence, Table
+from bimip.domain.records import Changes, Cursor, Index, IndexRow, LogTable, ReceiptKind, Seq, Table
 from bimip.storage.checking import check
 from tests.storage.office import Office, message
 
@@ -46,16 +46,16 @@ def put(table: Table, key: tuple[Any, ...], record: Any) -> Changes:
     return Changes(puts={table: {key: record}})
 
 
-def seqs(*rows: Row) -> Changes:
+def seqs(*rows: IndexRow) -> Changes:
     return Changes(inserts={(Index.SEQS, ANN): list(rows)})
 
 
 DAMAGES: dict[str, Callable[[Office], Changes]] = {
     "a log that ends early": lambda o: put(Table.LOGS, ANN, get(o, Table.LOGS, *ANN)._replace(head=81)),
-    "a log that begins early": lambda o: Changes(cuts={(Sequence.ENTRIES, ANN): 3}),
+    "a log that begins early": lambda o: Changes(cuts={(LogTable.ENTRIES, ANN): 3}),
     "a message in one log only": lambda o: Changes(
         puts={Table.LOGS: {BOB: get(o, Table.LOGS, *BOB)._replace(first=1, head=81)}},
-        appends={(Sequence.ENTRIES, BOB): [(81, o.entries(BOB[0])[0][1]._replace(stamp=Stamp(1 << 63)))]},
+        appends={(LogTable.ENTRIES, BOB): [(81, o.entries(BOB[0])[0][1]._replace(stamp=Stamp(1 << 63)))]},
     ),
     "a message that is gone": lambda o: put(Table.BODIES, (o.entries(ANN[0])[40][1].stamp,), None),
     "a history that ends early": lambda o: put(
@@ -82,7 +82,7 @@ DAMAGES: dict[str, Callable[[Office], Changes]] = {
     "a seq of another device": lambda o: seqs(Seq(5, 5, DeviceId(77), Offset(40))),
     "a seq of no entry": lambda o: seqs(Seq(5, 5, DeviceId(1), Offset(81))),
     "a log with another chain": lambda o: put(Table.LOGS, ANN, get(o, Table.LOGS, *ANN)._replace(chain=bytes(16))),
-    "a link of entries that are not there": lambda o: Changes(appends={(Sequence.CHAINS, ANN): [(1, bytes(16))]}),
+    "a link of entries that are not there": lambda o: Changes(appends={(LogTable.CHAINS, ANN): [(1, bytes(16))]}),
 }
 
 

@@ -17,15 +17,15 @@ from bimip.domain.records import (
     Entry,
     HistoryEntry,
     Index,
+    IndexRow,
     Key,
     Log,
+    LogTable,
     ReceiptKey,
     ReceiptKind,
-    Row,
-    Run,
-    Seen,
+    ReceiptRun,
+    SentRecord,
     Seq,
-    Sequence,
     State,
     Table,
     User,
@@ -34,11 +34,11 @@ from bimip.storage.blocks import BLOCKS, ROWS
 from bimip.storage.errors import StorageError, StoreFullError
 from bimip.storage.interface import Store, grows
 
-CHAT = (Sequence.ENTRIES, (7, "chat"))
+CHAT = (LogTable.ENTRIES, (7, "chat"))
 SEQS = (Index.SEQS, (7, "chat"))
 LARGE = 2**40
 
-CHUNK, FULL = BLOCKS[Sequence.ENTRIES].chunk, BLOCKS[Sequence.ENTRIES].full
+CHUNK, FULL = BLOCKS[LogTable.ENTRIES].chunk, BLOCKS[LogTable.ENTRIES].full
 EDGES = [edge + near for edge in (CHUNK, FULL, FULL + CHUNK, 2 * FULL) for near in (-1, 0, 1)]
 """Where LmdbStore begins another block: the memory store knows of none, and must not be told apart."""
 LAST = 2 * FULL + CHUNK + 5
@@ -70,20 +70,24 @@ EXAMPLES: list[tuple[Table, Key, Any]] = [
     (
         Table.SEEN,
         (9, "m1"),
-        Seen(b"d" * 8, Stamp(2**63), "chat", Offset(2**32 - 1), ConversationId(3), ConversationOffset(2**32 - 1)),
+        SentRecord(b"d" * 8, Stamp(2**63), "chat", Offset(2**32 - 1), ConversationId(3), ConversationOffset(2**32 - 1)),
     ),
     (
         Table.SEEN,
         (9, "m2"),
-        Seen(b"d" * 8, Stamp(1), "my own", Offset(LARGE), ConversationId(3), ConversationOffset(1)),
+        SentRecord(b"d" * 8, Stamp(1), "my own", Offset(LARGE), ConversationId(3), ConversationOffset(1)),
     ),
-    (Table.SEEN, (9, "m3"), Seen(b"d" * 8, Stamp(1), "", Offset(1), ConversationId(3), ConversationOffset(LARGE))),
+    (
+        Table.SEEN,
+        (9, "m3"),
+        SentRecord(b"d" * 8, Stamp(1), "", Offset(1), ConversationId(3), ConversationOffset(LARGE)),
+    ),
     (Table.CURSORS, (9, "chat"), Cursor(Offset(LARGE), ())),
     (Table.CURSORS, (9, "feed"), Cursor(Offset(0), ((Offset(2), Offset(3)), (Offset(5), Offset(5))))),
     (Table.STATES, (5,), State(Version(LARGE), Version(0))),
     (Table.CHANGES, (5, LARGE), RECEIPT),
     (Table.VERSIONS, (5, RECEIPT), Version(LARGE)),
-    (Table.RECEIPTS, tuple(RECEIPT), (Run(ConversationOffset(1), ConversationOffset(4), Millis(LARGE)),)),
+    (Table.RECEIPTS, tuple(RECEIPT), (ReceiptRun(ConversationOffset(1), ConversationOffset(4), Millis(LARGE)),)),
     (Table.STORED, (5,), LARGE),
     (Table.REVOKED, (5, "jti"), Millis(LARGE)),
 ]
@@ -106,15 +110,15 @@ def entry(number: int) -> Entry:
     return Entry(*place, UserId(5), DeviceId(9), addressed=number % 2 == 0, digest=digest)
 
 
-def appends(first: int, last: int, place: tuple[Sequence, Key] = CHAT) -> Changes:
+def appends(first: int, last: int, place: tuple[LogTable, Key] = CHAT) -> Changes:
     return Changes(appends={place: [(number, entry(number)) for number in range(first, last + 1)]})
 
 
-def cut(below: int, place: tuple[Sequence, Key] = CHAT) -> Changes:
+def cut(below: int, place: tuple[LogTable, Key] = CHAT) -> Changes:
     return Changes(cuts={place: below})
 
 
-def numbers(store: Store, after: int = 0, limit: int = 10_000, place: tuple[Sequence, Key] = CHAT) -> list[int]:
+def numbers(store: Store, after: int = 0, limit: int = 10_000, place: tuple[LogTable, Key] = CHAT) -> list[int]:
     with store.snapshot() as reader:
         found = reader.read(*place, after, limit=limit)
     assert all(record == entry(number) for number, record in found)
@@ -291,8 +295,8 @@ class TestSequence:
         assert numbers(store) == []
 
     def test_neighbours_do_not_see_each_other(self, store: Store) -> None:
-        places: list[tuple[Sequence, Key]] = [
-            (Sequence.ENTRIES, (user, name))
+        places: list[tuple[LogTable, Key]] = [
+            (LogTable.ENTRIES, (user, name))
             for user in (6, 7, 8)
             for name in ("", "chat", "chat\0", "chat\1", "chatter")
         ]
@@ -322,14 +326,14 @@ class TestSequence:
         first, last = entry(1), entry(3)
         change(
             store,
-            Changes(appends={(Sequence.HISTORY, (3,)): [(1, listed)], CHAT: [(1, first)]}),
-            Changes(appends={(Sequence.CHAINS, (7, "chat")): [(1, bytes(16)), (2, b"hash of 16 bytes")]}),
+            Changes(appends={(LogTable.HISTORY, (3,)): [(1, listed)], CHAT: [(1, first)]}),
+            Changes(appends={(LogTable.CHAINS, (7, "chat")): [(1, bytes(16)), (2, b"hash of 16 bytes")]}),
             Changes(appends={CHAT: [(2, wide), (3, last)]}),
         )
 
         with store.snapshot() as reader:
-            assert [(1, listed)] == reader.read(Sequence.HISTORY, (3,), 0, limit=9)
-            assert reader.read(Sequence.CHAINS, (7, "chat"), 1, limit=9) == [(2, b"hash of 16 bytes")]
+            assert [(1, listed)] == reader.read(LogTable.HISTORY, (3,), 0, limit=9)
+            assert reader.read(LogTable.CHAINS, (7, "chat"), 1, limit=9) == [(2, b"hash of 16 bytes")]
             assert [(1, first), (2, wide), (3, last)] == reader.read(*CHAT, 0, limit=9)
             assert isinstance(reader.read(*CHAT, 0, limit=1)[0][1], Entry)
         change(store, cut(3))
@@ -359,7 +363,7 @@ def row(time: int, offset: int | None = None) -> Seq:
     return Seq(time, 1, DeviceId(9), Offset(time if offset is None else offset))
 
 
-def inserts(*rows: Row, place: tuple[Index, Key] = SEQS) -> Changes:
+def inserts(*rows: IndexRow, place: tuple[Index, Key] = SEQS) -> Changes:
     return Changes(inserts={place: list(rows)})
 
 
@@ -435,7 +439,7 @@ class TestIndex:
         ],
     )
     @pytest.mark.parametrize("limit", [0, 1, 30, 200, 9999])
-    def test_a_range_up_to_the_limit(self, store: Store, low: Row, high: Row, limit: int) -> None:
+    def test_a_range_up_to_the_limit(self, store: Store, low: IndexRow, high: IndexRow, limit: int) -> None:
         change(store, inserts(*map(row, range(0, MANY, 2))), inserts(*map(row, range(1, MANY, 2))))
         expected = [row(time) for time in range(MANY) if low <= (time,) < high]
 

@@ -17,7 +17,7 @@ import lmdb
 import pytest
 
 from bimip.domain.ids import ConversationId, ConversationOffset, DeviceId, Stamp, UserId
-from bimip.domain.records import Changes, Entry, Sequence, Table
+from bimip.domain.records import Changes, Entry, LogTable, Table
 from bimip.storage.errors import (
     OutcomeUnknownError,
     StorageError,
@@ -30,7 +30,7 @@ from bimip.storage.memory import MemoryStore
 from bimip.storage.packing import FORMAT
 
 MIB = 1 << 20
-CHAT = (Sequence.ENTRIES, (7, "chat"))
+CHAT = (LogTable.ENTRIES, (7, "chat"))
 ENTRY = Entry(
     Stamp(1), ConversationId(1), ConversationOffset(1), UserId(2), DeviceId(3), addressed=False, digest=b"contents"
 )
@@ -475,7 +475,7 @@ def test_a_snapshot_costs_no_reader_slot_of_its_own(store: LmdbStore) -> None:
 
 
 def test_a_commit_writes_the_ends_of_many_long_logs_on_few_pages(store: LmdbStore) -> None:
-    logs = [(Sequence.ENTRIES, (user, "chat")) for user in range(100)]
+    logs = [(LogTable.ENTRIES, (user, "chat")) for user in range(100)]
     commit(store, Changes(appends={log: [(number, ENTRY) for number in range(1, 301)] for log in logs}))
     before = written()
     commit(store, Changes(appends={log: [(301, ENTRY)] for log in logs}))

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from bimip.domain.ids import Offset
-from bimip.domain.records import Changes, Index, Key, Reader, Row, Seq, Sequence, Table
+from bimip.domain.records import Changes, Index, IndexRow, Key, LogTable, Reader, Seq, Table
 from bimip.storage.blocks import BLOCKS
 from bimip.storage.lmdb import LmdbStore
 from bimip.storage.memory import MemoryStore
@@ -34,7 +34,7 @@ rows = st.builds(Seq, small | st.integers(0, 400), small, small, st.integers(0, 
 bounds = st.integers(0, 4).flatmap(lambda length: rows.map(lambda row: row[:length])) | rows.map(lambda row: (*row, 0))
 
 
-def content(reader: Reader, places: list[tuple[Sequence, Key]], indexes: list[tuple[Index, Key]]) -> list[Any]:
+def content(reader: Reader, places: list[tuple[LogTable, Key]], indexes: list[tuple[Index, Key]]) -> list[Any]:
     found: list[Any] = []
     for table in Table:
         found.append(reader.scan(table, *all_of(table), limit=10_000))
@@ -54,14 +54,14 @@ class Both(RuleBasedStateMachine):
         self.snapshots = ExitStack()
         self.readers: list[tuple[Reader, Reader]] = []
         self.keys: dict[Table, list[Key]] = {table: [] for table in Table}
-        self.heads: dict[tuple[Sequence, Key], int] = {}  # in the open transaction, or committed
-        self.committed_heads: dict[tuple[Sequence, Key], int] = {}
+        self.heads: dict[tuple[LogTable, Key], int] = {}  # in the open transaction, or committed
+        self.committed_heads: dict[tuple[LogTable, Key], int] = {}
         self.indexes: list[tuple[Index, Key]] = []
         self.is_open = False
 
     @initialize(data=st.data())
     def draw_places(self, data: st.DataObject) -> None:
-        for sequence in Sequence:
+        for sequence in LogTable:
             for key in data.draw(st.lists(KEYS[sequence], min_size=2, max_size=3, unique=True)):
                 self.heads[(sequence, key)] = self.committed_heads[(sequence, key)] = 0
         for index in Index:
@@ -104,14 +104,14 @@ class Both(RuleBasedStateMachine):
 
     @precondition(lambda self: self.is_open)
     @rule(data=st.data(), few=st.lists(rows, min_size=1, max_size=5))
-    def insert(self, data: st.DataObject, few: list[Row]) -> None:
+    def insert(self, data: st.DataObject, few: list[IndexRow]) -> None:
         places = data.draw(st.sets(st.sampled_from(self.indexes), min_size=1))
         self.apply(Changes(inserts=dict.fromkeys(places, few)))
 
     @precondition(lambda self: self.is_open)
     @rule(data=st.data(), start=rows, step=st.integers(-3, 3), count=st.integers(1, 30) | st.integers(1, 300))
     def insert_many(self, data: st.DataObject, start: Seq, step: int, count: int) -> None:
-        many: list[Row] = [
+        many: list[IndexRow] = [
             start._replace(time=abs(start.time + step * number), offset=Offset(number)) for number in range(count)
         ]
         self.apply(Changes(inserts={data.draw(st.sampled_from(self.indexes)): many}))
@@ -181,7 +181,7 @@ class Both(RuleBasedStateMachine):
             assert model.read(*place, after, limit=limit) == store.read(*place, after, limit=limit)
 
     @rule(data=st.data(), low=bounds, high=bounds, limit=st.integers(0, 60), reverse=st.booleans())
-    def find(self, data: st.DataObject, low: Row, high: Row, limit: int, *, reverse: bool) -> None:
+    def find(self, data: st.DataObject, low: IndexRow, high: IndexRow, limit: int, *, reverse: bool) -> None:
         place = data.draw(st.sampled_from(self.indexes))
         with self.model.snapshot() as model, self.store.snapshot() as store:
             expected = model.find(*place, low, high, limit=limit, reverse=reverse)
@@ -255,11 +255,11 @@ def test_an_index_grows_in_any_order(pair: Pair, steps: list[tuple[str, Any]], d
             assert expected == store.find(*place, low, high, limit=limit, reverse=reverse)
 
 
-@pytest.mark.parametrize("sequence", list(Sequence))
+@pytest.mark.parametrize("sequence", list(LogTable))
 @settings(max_examples=150, deadline=None)
 @given(data=st.data())
-def test_a_sequence_grows_and_is_cut_at_any_number(pair: Pair, sequence: Sequence, data: st.DataObject) -> None:
-    place = (sequence, (next(pair.users), "chat")[: 1 + (sequence is not Sequence.HISTORY)])
+def test_a_sequence_grows_and_is_cut_at_any_number(pair: Pair, sequence: LogTable, data: st.DataObject) -> None:
+    place = (sequence, (next(pair.users), "chat")[: 1 + (sequence is not LogTable.HISTORY)])
     chunk, full = BLOCKS[sequence].chunk, BLOCKS[sequence].full
     kinds = data.draw(st.lists(RECORDS[sequence], min_size=1, max_size=3))
     head = 0

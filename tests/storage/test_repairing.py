@@ -11,7 +11,7 @@ from trio.testing import MockClock
 from bimip.domain.cursor import START
 from bimip.domain.ids import Millis, UserId
 from bimip.domain.operations import Revoke
-from bimip.domain.records import Key, ReceiptKey, ReceiptKind, Sequence, State, Table
+from bimip.domain.records import Key, LogTable, ReceiptKey, ReceiptKind, State, Table
 from bimip.storage.check_apart import check_apart, repair_apart
 from bimip.storage.errors import StoreDamagedError
 from bimip.storage.keys import Kind
@@ -87,8 +87,8 @@ def test_a_record_that_others_tell_is_made_again(folder: Path, name: str) -> Non
 LOST: dict[str, tuple[Kind, Key]] = {
     "a message": (Table.BODIES, ()),
     "an id": (Table.SEEN, (1, "a7")),
-    "entries": (Sequence.ENTRIES, (2, "chat")),
-    "a history": (Sequence.HISTORY, (1,)),
+    "entries": (LogTable.ENTRIES, (2, "chat")),
+    "a history": (LogTable.HISTORY, (1,)),
 }
 
 

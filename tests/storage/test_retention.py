@@ -9,7 +9,7 @@ from trio.testing import MockClock
 
 from bimip.domain.ids import Millis, UserId
 from bimip.domain.operations import Registered, Revoke
-from bimip.domain.records import Changes, Sequence, Table
+from bimip.domain.records import Changes, LogTable, Table
 from bimip.storage import retention as retention_module
 from bimip.storage.errors import OutcomeUnknownError, StorageError
 from bimip.storage.retention import REVOKED_MS, Retention, RetentionSettings
@@ -43,7 +43,7 @@ class Archive:
 
     def offsets(self, user: Registered, partition: str = CHAT) -> list[int]:
         with self.office.store.snapshot() as view:
-            return [number for number, _ in view.read(Sequence.ENTRIES, (user.user, partition), 0, limit=999)]
+            return [number for number, _ in view.read(LogTable.ENTRIES, (user.user, partition), 0, limit=999)]
 
     def bodies(self) -> int:
         return len(self.office.keys(Table.BODIES, (0,), (1 << 64,)))
@@ -60,7 +60,7 @@ async def test_what_is_older_than_the_period_goes_from_logs_history_and_bodies(a
         assert archive.offsets(ann) == archive.offsets(bob) == [8, 9, 10]
         assert archive.bodies() == 3
         with archive.office.store.snapshot() as view:
-            assert [number for number, _ in view.read(Sequence.HISTORY, (1,), 0, limit=99)] == [8, 9, 10]
+            assert [number for number, _ in view.read(LogTable.HISTORY, (1,), 0, limit=99)] == [8, 9, 10]
     assert archive.retention.statistics.rounds == 1
     assert archive.retention.statistics.removed == 4 * 7
 
@@ -131,7 +131,7 @@ async def test_however_it_walks_it_finds_every_log(
 
         assert all(archive.offsets(one, partition) == [] for one in (ann, bob) for partition in PARTITIONS)
         with archive.office.store.snapshot() as view:
-            assert [view.read(Sequence.HISTORY, (number,), 0, limit=9) for number in (1, 2, 3)] == [[], [], []]
+            assert [view.read(LogTable.HISTORY, (number,), 0, limit=9) for number in (1, 2, 3)] == [[], [], []]
         assert archive.bodies() == 0
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bimip.domain.records import Index, Key, Row, Sequence
+from bimip.domain.records import Index, IndexRow, Key, LogTable
 from bimip.storage.blocks import BLOCKS, PAGE_ROOM, ROWS
 from bimip.storage.seals import seal_all, unseal
 from bimip.storage.trees import IndexTrees, SequenceTrees
@@ -16,7 +16,7 @@ from bimip.storage.trees import IndexTrees, SequenceTrees
 KEY: Key = (7, "chat")
 ROW_BYTES, FULL = ROWS[Index.SEQS].row_bytes, ROWS[Index.SEQS].full
 ENTRY = (1, 2, 3, 4, 5, True, b"contents")
-CHUNK_ENTRIES, FULL_ENTRIES = BLOCKS[Sequence.ENTRIES].chunk, BLOCKS[Sequence.ENTRIES].full
+CHUNK_ENTRIES, FULL_ENTRIES = BLOCKS[LogTable.ENTRIES].chunk, BLOCKS[LogTable.ENTRIES].full
 
 Transaction = Any
 
@@ -29,7 +29,7 @@ class Environment:
         names = (b"newest seqs", b"seqs", b"newest entries", b"entries")
         newest, full, newest_entries, full_entries = (self.lmdb.open_db(name) for name in names)
         self.index = IndexTrees(Index.SEQS, newest, full)
-        self.sequence = SequenceTrees(Sequence.ENTRIES, newest_entries, full_entries)
+        self.sequence = SequenceTrees(LogTable.ENTRIES, newest_entries, full_entries)
 
     def begin(self) -> Transaction:
         return self.lmdb.begin(write=True)
@@ -46,7 +46,7 @@ def content(transaction: Transaction, database: Any) -> list[tuple[bytes, bytes]
     return [(key, unseal(key, sealed)) for key, sealed in transaction.cursor(database)]
 
 
-def rows_of(times: list[int]) -> list[Row]:
+def rows_of(times: list[int]) -> list[IndexRow]:
     return [(time, 0, 0, time) for time in times]
 
 
@@ -134,7 +134,7 @@ def test_late_rows_are_written_to_their_places_together(environment: Environment
     )
 )
 def test_a_sequence_lies_in_full_blocks_and_a_newest(environment: Environment, steps: list[tuple[str, int]]) -> None:
-    blocks, trees, head, first = BLOCKS[Sequence.ENTRIES], environment.sequence, 0, 1
+    blocks, trees, head, first = BLOCKS[LogTable.ENTRIES], environment.sequence, 0, 1
     transaction = environment.begin()
     for what, number in steps:
         if what == "append":

@@ -3,7 +3,7 @@
 import pytest
 
 from bimip.domain.ids import ConversationId, ConversationOffset, DeviceId, Offset, Stamp, UserId
-from bimip.domain.records import Changes, Entry, Sequence, Table
+from bimip.domain.records import Changes, Entry, LogTable, Table
 from bimip.storage.memory import MemoryStore
 from bimip.users.session import read_runs
 from bimip.users.tail import Item
@@ -23,7 +23,7 @@ def filled(count: int, *, without: int = 0) -> MemoryStore:
     bodies = {(100 + offset,): bytes(91) for offset in range(1, count + 1) if offset != without}
     entries = [(offset, entry(offset)) for offset in range(1, count + 1)]
     store.begin()
-    store.apply(Changes({Table.BODIES: bodies}, {(Sequence.ENTRIES, (USER, "chat")): entries}))
+    store.apply(Changes({Table.BODIES: bodies}, {(LogTable.ENTRIES, (USER, "chat")): entries}))
     store.commit()
     return store
 
