@@ -56,7 +56,7 @@ from bimip.supervision import (
     ChildSpec,
     Crashed,
     DynamicSupervisor,
-    Fresh,
+    Factory,
     GaveUp,
     Report,
     SupervisionError,
@@ -154,7 +154,7 @@ class Server:
             [
                 ChildSpec("alarms", self._alarms),
                 ChildSpec("journal", self._journal, shutdown=INFINITY),
-                ChildSpec("users", Fresh(self.users.supervisor)),
+                ChildSpec("users", Factory(self.users.supervisor)),
                 ChildSpec("retention", self._retention),
                 ChildSpec(
                     "gateway",

@@ -13,7 +13,7 @@ from bimip.cli.log_lines import LogLines
 from bimip.cli.tokens import check_key
 from bimip.config import Settings
 from bimip.storage.errors import StorageError
-from bimip.supervision import ChildFailedToStart, SupervisionError, innermost
+from bimip.supervision import ChildFailedToStart, SupervisionError, root_error
 
 STANDARD_OUTPUT = 1
 
@@ -44,7 +44,7 @@ def root_of(error: BaseException) -> str:
     where = ""
     while isinstance(error, SupervisionError) and error.__cause__ is not None:
         where = f"{error.path}: " if isinstance(error, ChildFailedToStart) else where
-        error = innermost(error.__cause__)
+        error = root_error(error.__cause__)
     return where + (str(error) or type(error).__name__)
 
 

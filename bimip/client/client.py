@@ -32,7 +32,7 @@ from bimip.client.errors import (
 )
 from bimip.client.events import Disconnected, Event, Identity, SendRefused, Sent
 from bimip.client.frames import Payload, checked
-from bimip.client.inbox import Beginning
+from bimip.client.inbox import StartAt
 from bimip.client.link import End, Link
 from bimip.client.outbox import refusal
 from bimip.client.store import ReadMark, Store
@@ -116,7 +116,7 @@ async def open_client(
     store = Store(path)
     try:
         client = Client(
-            Device(store, partitions, Beginning(start, last), agent, clock),
+            Device(store, partitions, StartAt(start, last), agent, clock),
             url=url,
             token=token,
             backoff=backoff or Backoff(),

@@ -13,11 +13,11 @@ from bimip.client.bell import Bell
 from bimip.client.errors import ProtocolViolation
 from bimip.client.events import Connected, Event, ServerError
 from bimip.client.frames import Payload, decode, encode
-from bimip.client.inbox import Beginning, Inbox
+from bimip.client.inbox import Inbox, StartAt
 from bimip.client.outbox import MAX_IN_FLIGHT, Outbox
 from bimip.client.receipts import ReceiptBook
 from bimip.client.requests import Requests
-from bimip.client.store import ReadMark, Row, Store
+from bimip.client.store import OutboxItem, ReadMark, Store
 from bimip.client.wire.bimip import (
     Body,
     ErrorCode,
@@ -47,7 +47,7 @@ DEFAULT_LIMITS = Limits(
 
 class Device:
     def __init__(
-        self, store: Store, partitions: Sequence[str], beginning: Beginning, agent: str, clock: Callable[[], float]
+        self, store: Store, partitions: Sequence[str], beginning: StartAt, agent: str, clock: Callable[[], float]
     ) -> None:
         self.store = store
         self.outgoing: deque[bytes] = deque()
@@ -58,7 +58,7 @@ class Device:
         self.book = ReceiptBook(store)
         self.limits = DEFAULT_LIMITS
         self._agent = agent
-        self._in_hello: list[Row] = []
+        self._in_hello: list[OutboxItem] = []
         self._reads_told: dict[ReadMark, int] = {}  # -> the heartbeat before which it was told
         self._heartbeats = 0
         self.outbox.tell_left()
@@ -114,7 +114,7 @@ class Device:
             self._tell_read(mark)
         self.changed.ring()
 
-    def _result(self, row: Row, result: HelloResult) -> None:
+    def _result(self, row: OutboxItem, result: HelloResult) -> None:
         if result.sent is not None:
             result.sent.id = row.id
             self._accepted(result.sent)
@@ -237,10 +237,10 @@ class Device:
             self.send(Body(messages=[Message.parse(row.message) for row in rows]), self.requests.next_ref())
         return bool(found)
 
-    def _is_too_large(self, row: Row) -> bool:
+    def _is_too_large(self, row: OutboxItem) -> bool:
         return len(row.message) > self.limits.max_message_bytes
 
-    def _refuse_too_large(self, row: Row) -> None:
+    def _refuse_too_large(self, row: OutboxItem) -> None:
         """Here, since the server might end the connection over it, again and again."""
         text = f"The message has {len(row.message)} bytes, the server takes {self.limits.max_message_bytes}."
         self.outbox.refused(row.id, ErrorMessage(code=ErrorCode.TOO_LARGE, message=text, id=row.id))

@@ -35,7 +35,7 @@ DeliveredBefore = Callable[[Message], bool]
 
 
 @dataclass(frozen=True, slots=True)
-class Beginning:
+class StartAt:
     """Where a device without a position begins."""
 
     start: WireStart = WireStart.START_UNSPECIFIED
@@ -58,7 +58,7 @@ class Item:
 
 
 @dataclass(slots=True)
-class Track:
+class PartitionState:
     """One partition."""
 
     seen: Position
@@ -76,14 +76,14 @@ class Ack:
 
 
 class Inbox:
-    def __init__(self, store: Store, partitions: Sequence[str], beginning: Beginning) -> None:
+    def __init__(self, store: Store, partitions: Sequence[str], beginning: StartAt) -> None:
         self._store = store
         self._partitions = tuple(partitions)
         self._beginning = beginning
-        self._tracks: dict[str, Track] = {}
+        self._tracks: dict[str, PartitionState] = {}
         for partition in self._partitions:
             if (position := store.position(partition)) is not None:
-                self._tracks[partition] = Track(position, position)
+                self._tracks[partition] = PartitionState(position, position)
         self._queue: deque[Item] = deque()
         self._handed: Item | None = None  # the application has it, and has not asked for the next
         self._waiting_ids: set[str] = set()  # signal_ids in the queue and in the application's hands
@@ -238,7 +238,7 @@ class Inbox:
         if state.partition not in self._partitions or state.partition in self._tracks:
             return False
         position = Position(Offset(state.position))
-        self._tracks[state.partition] = Track(position, position)
+        self._tracks[state.partition] = PartitionState(position, position)
         self._store.set_position(state.partition, position)
         return True
 
@@ -270,7 +270,7 @@ class Inbox:
         else:
             self._out_of_turn(body, track, had)
 
-    def _in_turn(self, body: Body, track: Track, had: DeliveredBefore) -> None:
+    def _in_turn(self, body: Body, track: PartitionState, had: DeliveredBefore) -> None:
         arrived = _by_offset(body.messages)
         gaps = [gap for gap in body.gaps if _is_new(gap, track.seen)]
         try:
@@ -286,7 +286,7 @@ class Inbox:
                 self._add(Item(event, self._generation, body.partition, upto=offset, signal_id=signal_id))
         self._add(Item(None, self._generation, body.partition, upto=Offset(body.upto), owes_ack=bool(body.messages)))
 
-    def _out_of_turn(self, body: Body, track: Track, had: DeliveredBefore) -> None:
+    def _out_of_turn(self, body: Body, track: PartitionState, had: DeliveredBefore) -> None:
         arrived = _by_offset(body.messages)
         track.seen, new = track.seen.hold(arrived)
         for offset in new:

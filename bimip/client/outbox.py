@@ -14,7 +14,7 @@ from bimip.client.bell import Bell
 from bimip.client.errors import ClientError, DuplicateId, Refused
 from bimip.client.events import SendRefused, Sent
 from bimip.client.frames import checked
-from bimip.client.store import Row, Store
+from bimip.client.store import OutboxItem, Store
 from bimip.client.wire.bimip import ErrorCode, ErrorMessage, HelloResult, Message, Signal
 
 MAX_IN_FLIGHT = 32
@@ -114,14 +114,14 @@ class Outbox:
         self._in_flight.clear()
         self._cursor = 0
 
-    def next(self, *, max_bytes: int, limit: int = MAX_IN_FLIGHT) -> list[Row]:
+    def next(self, *, max_bytes: int, limit: int = MAX_IN_FLIGHT) -> list[OutboxItem]:
         """The next ones to send, in order, as far as the window and `max_bytes` have room; at least one if any.
 
         None while the server asked to wait.
         """
         if self._clock() < self.paused_until:
             return []
-        batch: list[Row] = []
+        batch: list[OutboxItem] = []
         for row in self._store.unanswered(self._cursor, limit):
             if row.id in self._in_flight:
                 continue
@@ -131,13 +131,13 @@ class Outbox:
             batch.append(row)
         return batch if len(self._in_flight) < limit else []
 
-    def sent(self, rows: Iterable[Row]) -> None:
+    def sent(self, rows: Iterable[OutboxItem]) -> None:
         now = self._clock()
         for row in rows:
             self._cursor = max(self._cursor, row.number)
             self._in_flight[row.id] = now
 
-    def unsend(self, rows: Iterable[Row]) -> None:
+    def unsend(self, rows: Iterable[OutboxItem]) -> None:
         """These were not taken up: they are sent again."""
         for row in rows:
             self._in_flight.pop(row.id, None)

@@ -48,7 +48,7 @@ CREATE TABLE reads (target TEXT, is_peer INTEGER, upto INTEGER NOT NULL, PRIMARY
 """
 
 
-class Row(NamedTuple):
+class OutboxItem(NamedTuple):
     """A message of the outbox."""
 
     number: int
@@ -158,22 +158,22 @@ class Store:
         finally:
             self._execute("PRAGMA synchronous = NORMAL")
 
-    def row(self, message_id: str) -> Row | None:
+    def row(self, message_id: str) -> OutboxItem | None:
         row = self._execute("SELECT number, id, message, answer FROM outbox WHERE id = ?", (message_id,)).fetchone()
-        return Row(*row) if row else None
+        return OutboxItem(*row) if row else None
 
-    def unanswered(self, after: int, limit: int) -> list[Row]:
+    def unanswered(self, after: int, limit: int) -> list[OutboxItem]:
         """Of the outbox, in the order written, those with a number greater than `after`."""
         rows = self._execute(
             "SELECT number, id, message, answer FROM outbox "
             "WHERE answer IS NULL AND number > ? ORDER BY number LIMIT ?",
             (after, limit),
         )
-        return [Row(*row) for row in rows]
+        return [OutboxItem(*row) for row in rows]
 
-    def answered(self) -> list[Row]:
+    def answered(self) -> list[OutboxItem]:
         rows = self._execute("SELECT number, id, message, answer FROM outbox WHERE answer IS NOT NULL ORDER BY number")
-        return [Row(*row) for row in rows]
+        return [OutboxItem(*row) for row in rows]
 
     def answer(self, message_id: str, answer: bytes) -> None:
         self._execute("UPDATE outbox SET answer = ? WHERE id = ?", (answer, message_id))

@@ -26,7 +26,7 @@ from bimip.domain.records import (
     Table,
     maker,
 )
-from bimip.domain.rules import Moment
+from bimip.domain.rules import Context
 
 # As often as here, an enum's members cost more by their class than as names of the module.
 LOGS, CURSORS, RECEIPTS = Table.LOGS, Table.CURSORS, Table.RECEIPTS
@@ -57,7 +57,7 @@ IMPLIED = {
 }
 
 
-def acknowledge(view: Reader, op: Acknowledge, moment: Moment) -> Decision:
+def acknowledge(view: Reader, op: Acknowledge, moment: Context) -> Decision:
     user, device, partition, upto, more = op
     log: Log = view.get(LOGS, (user, partition)) or EMPTY_LOG
     furthest = max(upto, *(last for _, last in more)) if more else upto
@@ -77,7 +77,7 @@ def acknowledge(view: Reader, op: Acknowledge, moment: Moment) -> Decision:
 
 
 def delivered(
-    view: Reader, user: UserId, entries: Sequence[Entry], moment: Moment
+    view: Reader, user: UserId, entries: Sequence[Entry], moment: Context
 ) -> tuple[list[Put], list[StateNews]]:
     """The receipts of what one of the user's devices took in. What the user wrote is not delivered to them."""
     received: dict[ConversationId, tuple[list[int], set[UserId]]] = {}
@@ -96,7 +96,7 @@ def delivered(
     return book.puts(), book.news
 
 
-def receipt(view: Reader, op: Receipt, moment: Moment) -> Decision:
+def receipt(view: Reader, op: Receipt, moment: Context) -> Decision:
     number = _conversation(view, op)
     if isinstance(number, Refused):
         return Decision(number)
@@ -178,7 +178,7 @@ class _Book:
 
     __slots__ = ("_changes", "_moment", "_receipts", "_states", "_versions", "_view", "news")
 
-    def __init__(self, view: Reader, moment: Moment) -> None:
+    def __init__(self, view: Reader, moment: Context) -> None:
         self.news: list[StateNews] = []
         self._view = view
         self._moment = moment

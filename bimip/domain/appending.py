@@ -12,7 +12,7 @@ from bimip.domain.batch import Decision, Grow, Insert, LogNews, Put
 from bimip.domain.chaining import extend
 from bimip.domain.clock import millis_of
 from bimip.domain.ids import ConversationId, ConversationOffset, DeviceId, Millis, Offset, Stamp, UserId
-from bimip.domain.operations import Append, Appended, Fault, Post, Refused
+from bimip.domain.operations import Append, Appended, Fault, NewMessage, Refused
 from bimip.domain.records import (
     Addressed,
     Conversation,
@@ -31,7 +31,7 @@ from bimip.domain.records import (
     maker,
 )
 from bimip.domain.registering import allocate, register_user
-from bimip.domain.rules import Moment
+from bimip.domain.rules import Context
 from bimip.names import conversation_number, is_conversation_id
 
 QUOTA_RETRY_MS = 3_600_000
@@ -51,7 +51,7 @@ _log, _news, _decision = maker(Log), maker(LogNews), maker(Decision)
 _appended, _entry, _history_entry, _seen = maker(Appended), maker(Entry), maker(HistoryEntry), maker(SentRecord)
 
 
-def append(view: Reader, op: Append, moment: Moment) -> Decision:
+def append(view: Reader, op: Append, moment: Context) -> Decision:
     device = op.device
     known: list[SentRecord | None] = view.get_all(SEEN, [(device, post.id) for post in op.posts])
     if not any(known):
@@ -70,7 +70,7 @@ def _outcomes(decision: Decision, count: int) -> Iterable[Any]:
     return repeat(decision.result, count) if isinstance(decision.result, Refused) else decision.result
 
 
-def _append_new(view: Reader, op: Append, posts: Sequence[Post], moment: Moment) -> Decision:
+def _append_new(view: Reader, op: Append, posts: Sequence[NewMessage], moment: Context) -> Decision:
     """What the device did not send before."""
     if op.partition not in moment.rules.partitions:
         return Decision(unknown_partition(op.partition, moment))
@@ -98,7 +98,7 @@ def _append_new(view: Reader, op: Append, posts: Sequence[Post], moment: Moment)
     return _write(view, op, posts, moment.now, stamps, bodies, recipient, addressed, (number, conversation), puts)
 
 
-def _append_fitting(view: Reader, op: Append, posts: Sequence[Post], fitting: int, moment: Moment) -> Decision:
+def _append_fitting(view: Reader, op: Append, posts: Sequence[NewMessage], fitting: int, moment: Context) -> Decision:
     """The first ones, for which there is room. Those behind them are refused."""
     full = _over_quota(moment.rules.max_stored_bytes)
     if not fitting:
@@ -110,7 +110,7 @@ def _append_fitting(view: Reader, op: Append, posts: Sequence[Post], fitting: in
 def _write(
     view: Reader,
     op: Append,
-    posts: Sequence[Post],
+    posts: Sequence[NewMessage],
     now: Millis,
     stamps: list[Stamp],
     bodies: list[bytes],
@@ -183,12 +183,12 @@ def _over_quota(most: int) -> Refused:
     return Refused(Fault.STORAGE_FULL, sentence, "", QUOTA_RETRY_MS)
 
 
-def unknown_partition(name: str, moment: Moment) -> Refused:
+def unknown_partition(name: str, moment: Context) -> Refused:
     known = ", ".join(sorted(moment.rules.partitions))
     return Refused(Fault.NOT_FOUND, f"there is no partition {name!r} here; use one of: {known}", "partition")
 
 
-def _again(post: Post, seen: SentRecord, now: Millis) -> Appended | Refused:
+def _again(post: NewMessage, seen: SentRecord, now: Millis) -> Appended | Refused:
     """The stamp tells when it was accepted, unless it ran ahead: then the present is as near as can be said."""
     if seen.digest != post.digest:
         sentence = "this device already sent another message under this id; give every message an id of its own"
@@ -205,7 +205,7 @@ def _again(post: Post, seen: SentRecord, now: Millis) -> Appended | Refused:
     )
 
 
-def _recipient(view: Reader, op: Append, moment: Moment, puts: list[Put]) -> UserId | Refused:
+def _recipient(view: Reader, op: Append, moment: Context, puts: list[Put]) -> UserId | Refused:
     if is_conversation_id(op.to):
         return _other_member(view, op)
     user: User | None = view.get(USERS, (op.to,))

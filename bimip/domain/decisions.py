@@ -10,24 +10,24 @@ from bimip.domain.batch import Decision
 from bimip.domain.expiring import expire_bodies, expire_history, expire_log, expire_revoked, expire_seen
 from bimip.domain.records import Reader, Table
 from bimip.domain.registering import forget, is_registered, register, revoke
-from bimip.domain.rules import Moment
+from bimip.domain.rules import Context
 from bimip.domain.seating import seat
 from bimip.domain.timekeeping import time_records
 
 
-def barrier(_view: Reader, _op: ops.Barrier, _moment: Moment) -> Decision:
+def barrier(_view: Reader, _op: ops.Barrier, _moment: Context) -> Decision:
     return Decision(ops.Done())
 
 
-def note_time(_view: Reader, op: ops.NoteTime, moment: Moment) -> Decision:
+def note_time(_view: Reader, op: ops.NoteTime, moment: Context) -> Decision:
     known = op.known._replace(told=moment.now)  # which may be tried again, later
     return Decision(ops.Done(), ((Table.META, time_records(known, moment.stamp())),))
 
 
-DECIDE: dict[type, Callable[[Reader, Any, Moment], Decision]] = {
+DECIDE: dict[type, Callable[[Reader, Any, Context], Decision]] = {
     ops.Register: register,
     ops.Append: append,
-    ops.Seat: seat,
+    ops.OpenPosition: seat,
     ops.Acknowledge: acknowledge,
     ops.Receipt: receipt,
     ops.Revoke: revoke,
@@ -42,15 +42,15 @@ DECIDE: dict[type, Callable[[Reader, Any, Moment], Decision]] = {
 }
 
 
-def without_writing(view: Reader, operation: ops.Operation, moment: Moment) -> ops.Result | None:
+def without_writing(view: Reader, operation: ops.Operation, moment: Context) -> ops.Result | None:
     """What a store without any room can answer: who is known comes in, and reads. None: this has to be written."""
     if isinstance(operation, ops.Register) and not is_registered(view, operation):
         return None
-    if isinstance(operation, ops.Register | ops.Seat | ops.Barrier):
+    if isinstance(operation, ops.Register | ops.OpenPosition | ops.Barrier):
         return decide(view, operation, moment).result
     return None
 
 
-def decide(view: Reader, operation: ops.Operation, moment: Moment) -> Decision:
+def decide(view: Reader, operation: ops.Operation, moment: Context) -> Decision:
     """Pure: the same view, operation and moment give the same decision."""
     return DECIDE[type(operation)](view, operation, moment)

@@ -12,13 +12,13 @@ from bimip.domain.acknowledging import state_of
 from bimip.domain.appending import EMPTY_LOG
 from bimip.domain.clock import NODE_BITS
 from bimip.domain.ids import UserId
-from bimip.domain.operations import Seat
+from bimip.domain.operations import OpenPosition
 from bimip.domain.records import Log, Reader, Table
 
 NAMES = 1 << NODE_BITS
 
 
-def epoch_for(view: Reader, user: UserId, said: int, seats: Iterable[Seat], version: int) -> tuple[int, bool]:
+def epoch_for(view: Reader, user: UserId, said: int, seats: Iterable[OpenPosition], version: int) -> tuple[int, bool]:
     """The epoch to tell a device, and whether it is the one of the device's positions and state version.
 
     `said` is the epoch that the device names; 0: none, and its positions are taken at its word as far as they go.
@@ -35,12 +35,12 @@ def _next_name(epoch: int) -> int:
     return epoch // NAMES * NAMES + (epoch + 1) % NAMES
 
 
-def _is_ahead(view: Reader, user: UserId, seats: Iterable[Seat], version: int) -> bool:
+def _is_ahead(view: Reader, user: UserId, seats: Iterable[OpenPosition], version: int) -> bool:
     """Whether a device knows more than this store ever gave."""
     state = state_of(view, user)
     return version > state.head or any(seat.furthest > _head(view, seat) for seat in seats)
 
 
-def _head(view: Reader, seat: Seat) -> int:
+def _head(view: Reader, seat: OpenPosition) -> int:
     log: Log = view.get(Table.LOGS, (seat.user, seat.partition)) or EMPTY_LOG
     return log.head

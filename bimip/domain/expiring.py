@@ -15,13 +15,13 @@ from bimip.domain.operations import (
     ExpireSeen,
 )
 from bimip.domain.records import Conversation, Index, Key, Log, LogTable, Reader, Table
-from bimip.domain.rules import Moment
+from bimip.domain.rules import Context
 
 MAX_ADDRESSED = 1000
 """Users of whom one message may address devices."""
 
 
-def expire_log(view: Reader, op: ExpireLog, moment: Moment) -> Decision:
+def expire_log(view: Reader, op: ExpireLog, moment: Context) -> Decision:
     key = (op.user, op.partition)
     log: Log = view.get(Table.LOGS, key) or EMPTY_LOG
     first, more = _first_kept(view, LogTable.ENTRIES, key, log.first, log.head, op.before, moment)
@@ -51,7 +51,7 @@ def _own_bytes(view: Reader, op: ExpireLog, first: int, upto: int) -> int:
     return freed
 
 
-def expire_history(view: Reader, op: ExpireHistory, moment: Moment) -> Decision:
+def expire_history(view: Reader, op: ExpireHistory, moment: Context) -> Decision:
     key = (op.conversation,)
     known: Conversation | None = view.get(Table.CONVERSATIONS, key)
     if known is None:
@@ -64,7 +64,7 @@ def expire_history(view: Reader, op: ExpireHistory, moment: Moment) -> Decision:
 
 
 def _first_kept(
-    view: Reader, sequence: LogTable, key: tuple[object, ...], first: int, head: int, before: Stamp, moment: Moment
+    view: Reader, sequence: LogTable, key: tuple[object, ...], first: int, head: int, before: Stamp, moment: Context
 ) -> tuple[int, bool]:
     """The number of the oldest record that is not older than `before`, and whether a further slice is needed."""
     limit = moment.rules.slice_entries
@@ -76,7 +76,7 @@ def _first_kept(
     return first, len(records) == limit and first <= head
 
 
-def expire_bodies(view: Reader, op: ExpireBodies, moment: Moment) -> Decision:
+def expire_bodies(view: Reader, op: ExpireBodies, moment: Context) -> Decision:
     limit = moment.rules.slice_entries
     bodies = view.scan(Table.BODIES, (0,), (op.before,), limit=limit)
     addressed = view.scan(Table.ADDRESSED, (0,), (op.before,), limit=limit)
@@ -99,14 +99,14 @@ def last_stamp(view: Reader) -> Stamp:
     return Stamp(max([view.get(Table.META, ("clock",)) or 0, *(stamp for (stamp,), _ in newest)]))
 
 
-def expire_seen(view: Reader, op: ExpireSeen, moment: Moment) -> Decision:
+def expire_seen(view: Reader, op: ExpireSeen, moment: Context) -> Decision:
     """Deduplication has no index by time: all of it is walked, slowly, which costs no write for what stays."""
     limit = moment.rules.slice_entries
     found = view.scan(Table.SEEN, op.start, (DeviceId((1 << 32) - 1),), limit=limit)
     return _walked(Table.SEEN, found, [key for key, seen in found if seen.stamp < op.before], limit)
 
 
-def expire_revoked(view: Reader, op: ExpireRevoked, moment: Moment) -> Decision:
+def expire_revoked(view: Reader, op: ExpireRevoked, moment: Context) -> Decision:
     limit = moment.rules.slice_entries
     found = view.scan(Table.REVOKED, op.start, (UserId((1 << 32) - 1),), limit=limit)
     return _walked(Table.REVOKED, found, [key for key, expires_at in found if expires_at < op.now], limit)

@@ -56,7 +56,7 @@ class Address(NamedTuple):
     payload: bytes | None  # None: the message's own
 
 
-class Post(NamedTuple):
+class NewMessage(NamedTuple):
     """A message as its sender wrote it."""
 
     id: str  # with the device the key of deduplication
@@ -76,7 +76,7 @@ class Append(NamedTuple):
     device: DeviceId
     to: str  # eid
     partition: str
-    posts: Sequence[Post]
+    posts: Sequence[NewMessage]
     addresses: tuple[Address, ...] = ()
 
 
@@ -95,7 +95,7 @@ Outcomes = tuple[Appended | Refused, ...]
 """Of an Append: one for each of its posts, in order. Refused instead of it: all were, for this reason."""
 
 
-class Seat(NamedTuple):
+class OpenPosition(NamedTuple):
     """A device says in its Hello where it stands in one partition; without position and start: where the floor is."""
 
     user: UserId
@@ -113,7 +113,7 @@ class Seat(NamedTuple):
         return self.held[-1][1] if self.held else self.position or 0
 
 
-class Seated(NamedTuple):
+class PositionOpened(NamedTuple):
     partition: str
     first: Offset
     head: Offset
@@ -221,7 +221,7 @@ class Done(NamedTuple):
 Operation = (
     Register
     | Append
-    | Seat
+    | OpenPosition
     | Acknowledge
     | Receipt
     | Revoke
@@ -234,4 +234,4 @@ Operation = (
     | ExpireSeen
     | ExpireRevoked
 )
-Result = Refused | Registered | Outcomes | Seated | Acknowledged | Expired | Done
+Result = Refused | Registered | Outcomes | PositionOpened | Acknowledged | Expired | Done

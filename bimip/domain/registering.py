@@ -4,10 +4,10 @@ from bimip.domain.batch import Decision, Put
 from bimip.domain.ids import DeviceId, UserId
 from bimip.domain.operations import Done, Forget, Register, Registered, Revoke
 from bimip.domain.records import Device, DeviceName, Key, Reader, Table, User
-from bimip.domain.rules import Moment
+from bimip.domain.rules import Context
 
 
-def register(view: Reader, op: Register, moment: Moment) -> Decision:
+def register(view: Reader, op: Register, moment: Context) -> Decision:
     puts: list[Put] = []
     user = register_user(view, op.eid, moment, puts)
     device: Device | None = view.get(Table.DEVICES, (user.number, op.device))
@@ -26,7 +26,7 @@ def is_registered(view: Reader, op: Register) -> bool:
     return user is not None and view.get(Table.DEVICES, (user.number, op.device)) is not None
 
 
-def register_user(view: Reader, eid: str, moment: Moment, puts: list[Put]) -> User:
+def register_user(view: Reader, eid: str, moment: Context, puts: list[Put]) -> User:
     known: User | None = view.get(Table.USERS, (eid,))
     if known is not None:
         return known
@@ -35,11 +35,11 @@ def register_user(view: Reader, eid: str, moment: Moment, puts: list[Put]) -> Us
     return user
 
 
-def revoke(_view: Reader, op: Revoke, _moment: Moment) -> Decision:
+def revoke(_view: Reader, op: Revoke, _moment: Context) -> Decision:
     return Decision(Done(), ((Table.REVOKED, {(op.user, op.jti): op.expires_at}),))
 
 
-def forget(view: Reader, op: Forget, moment: Moment) -> Decision:
+def forget(view: Reader, op: Forget, moment: Context) -> Decision:
     """By number and not by name: the device that took the name since is another one."""
     owner: DeviceName | None = view.get(Table.NAMES, (op.device,))
     device: Device | None = None if owner is None else view.get(Table.DEVICES, owner)

@@ -22,7 +22,7 @@ class Rules:
 
 
 @dataclass(frozen=True, slots=True)
-class Moment:
+class Context:
     rules: Rules
     now: Millis
     stamp: Callable[[], Stamp]

@@ -6,14 +6,14 @@ from bimip.domain.appending import EMPTY_LOG, unknown_partition
 from bimip.domain.batch import Decision
 from bimip.domain.cursor import START, advance
 from bimip.domain.ids import Offset
-from bimip.domain.operations import Acknowledge, Seat, Seated
+from bimip.domain.operations import Acknowledge, OpenPosition, PositionOpened
 from bimip.domain.records import Cursor, DamagedRecordError, Log, Reader, Table, User
-from bimip.domain.rules import Moment
+from bimip.domain.rules import Context
 
 FIRST, HEAD, LAST = 1, 2, 3
 
 
-def seat(view: Reader, op: Seat, moment: Moment) -> Decision:
+def seat(view: Reader, op: OpenPosition, moment: Context) -> Decision:
     if op.partition not in moment.rules.partitions:
         return Decision(unknown_partition(op.partition, moment))
     log: Log = view.get(Table.LOGS, (op.user, op.partition)) or EMPTY_LOG
@@ -32,13 +32,13 @@ def seat(view: Reader, op: Seat, moment: Moment) -> Decision:
     return _position(view, op, log, cursor or START, moment)
 
 
-def _is_first(view: Reader, op: Seat) -> bool:
+def _is_first(view: Reader, op: OpenPosition) -> bool:
     """Whether this is the first device that its user ever had: what was written to them before waits for it."""
     user: User | None = view.get(Table.USERS, (view.get(Table.EIDS, (op.user,)),))
     return user is not None and user.first_device == op.device
 
 
-def _start(op: Seat, log: Log, cursor: Cursor | None) -> Decision:
+def _start(op: OpenPosition, log: Log, cursor: Cursor | None) -> Decision:
     """A device without a position. Where a cursor exists, going ahead of it is a skip, and no receipt."""
     oldest = Offset(log.first - 1)
     wanted = {FIRST: oldest, HEAD: log.head, LAST: Offset(max(oldest, log.head - op.last))}[op.start]
@@ -46,22 +46,22 @@ def _start(op: Seat, log: Log, cursor: Cursor | None) -> Decision:
     skipped = (Offset(cursor.floor + 1), wanted) if cursor and wanted > max(cursor.floor, oldest) else None
     above = ranges.above(cursor.above, floor) if cursor else ()
     return Decision(
-        Seated(op.partition, log.first, log.head, floor, wanted, (), skipped),
+        PositionOpened(op.partition, log.first, log.head, floor, wanted, (), skipped),
         ((Table.CURSORS, {(op.device, op.partition): Cursor(floor, above)}),),
     )
 
 
-def _other_epoch(op: Seat, log: Log, cursor: Cursor | None) -> Decision:
+def _other_epoch(op: OpenPosition, log: Log, cursor: Cursor | None) -> Decision:
     """An older store was put back: the device's numbers mean nothing beyond what this store's own floor says, and what
     it holds above them are other entries here.
     """
     floor = cursor.floor if cursor else START.floor
     position = floor if op.position is None else min(op.position, floor)
     puts = () if cursor else ((Table.CURSORS, {(op.device, op.partition): START}),)
-    return Decision(Seated(op.partition, log.first, log.head, floor, position, (), None), puts)
+    return Decision(PositionOpened(op.partition, log.first, log.head, floor, position, (), None), puts)
 
 
-def _position(view: Reader, op: Seat, log: Log, cursor: Cursor, moment: Moment) -> Decision:
+def _position(view: Reader, op: OpenPosition, log: Log, cursor: Cursor, moment: Context) -> Decision:
     """Above the floor the position is an acknowledgement; below it, what was sent and lost is sent again."""
     position = Offset(op.position or 0)
     taken = Acknowledge(op.user, op.device, op.partition, position, op.held)
@@ -71,5 +71,8 @@ def _position(view: Reader, op: Seat, log: Log, cursor: Cursor, moment: Moment) 
     floor = max(cursor.floor, position)
     held = ranges.above(op.held, position)
     return Decision(
-        Seated(op.partition, log.first, log.head, Offset(floor), position, held, None), puts, news=news, then=rest
+        PositionOpened(op.partition, log.first, log.head, Offset(floor), position, held, None),
+        puts,
+        news=news,
+        then=rest,
     )

@@ -44,7 +44,7 @@ PATIENCE = 0.2
 """The part of the handshake's time in which nobody is given up for others."""
 
 
-class NoPlaceError(Exception):
+class AdmissionRefusedError(Exception):
     def __init__(self, status: int, sentence: str, retry_after: int) -> None:
         super().__init__(sentence)
         self.status = status  # of an answer by HTTP
@@ -67,7 +67,7 @@ class Admission:
         self.now = now
         uncounted = [ip_network(network) for network in settings.uncounted_addresses]
         self._counted = lru_cache(REMEMBERED_ADDRESSES)(partial(_counted, uncounted))
-        self._unknown: dict[Place, None] = {}  # the oldest first
+        self._unknown: dict[Slot, None] = {}  # the oldest first
         self._rate = Rate(settings.address_openings_per_second, burst_seconds=ADDRESS_BURST_SECONDS)
         self._openings = Remembered[str, Bucket](REMEMBERED_ADDRESSES)
         self._connected_from: Counter[str] = Counter()
@@ -76,8 +76,8 @@ class Admission:
         self._all = 0  # connections
         self._no_place = self._given_up = 0
 
-    def enter(self, address: str | None, cut: Callable[[], None] = lambda: None) -> "Place":
-        """A socket was accepted. `address` None: it has none. Raises NoPlaceError. `cut` closes it at once."""
+    def enter(self, address: str | None, cut: Callable[[], None] = lambda: None) -> "Slot":
+        """A socket was accepted. `address` None: it has none. Raises AdmissionRefusedError. `cut` closes it at once."""
         settings, soon = self._settings, ceil(self._settings.handshake_seconds)
         counted = self._counted(address) if address is not None else ""
         if counted:
@@ -90,7 +90,7 @@ class Admission:
             raise self._turned_away(429, "Too many are connected from your address.", PLACE_SECONDS)
         if _is_full(len(self._unknown), settings.max_unauthenticated) and not self._gives_one_up():
             raise self._turned_away(503, "Too many are connecting to this server right now.", soon)
-        return Place(self, counted, cut)
+        return Slot(self, counted, cut)
 
     def shuts_out(self, address: str | None) -> bool:
         """Whether an address is not even to be answered. Each try is counted."""
@@ -128,18 +128,18 @@ class Admission:
         oldest.give_up()
         return True
 
-    def _turned_away(self, status: int, sentence: str, retry_after: int) -> NoPlaceError:
+    def _turned_away(self, status: int, sentence: str, retry_after: int) -> AdmissionRefusedError:
         self._no_place += 1
-        return NoPlaceError(status, sentence, retry_after)
+        return AdmissionRefusedError(status, sentence, retry_after)
 
-    def _begin(self, place: "Place", counted: str) -> None:
+    def _begin(self, place: "Slot", counted: str) -> None:
         self._unknown[place] = None
         self._all += 1
         if counted:
             self._connected_from[counted] += 1
             self._unauthenticated_from[counted] += 1
 
-    def _known(self, place: "Place", counted: str) -> None:
+    def _known(self, place: "Slot", counted: str) -> None:
         del self._unknown[place]
         if counted:
             _count_down(self._unauthenticated_from, counted)
@@ -166,7 +166,7 @@ class Admission:
                 del self._devices[claims.eid]
 
 
-class Place:
+class Slot:
     """One connection's, from its first byte to its last."""
 
     __slots__ = ("_admission", "_claims", "_counted", "_cut", "_is_known", "since")
@@ -195,7 +195,7 @@ class Place:
         return self._counted or (self._claims.eid if self._claims is not None else "")
 
     def take(self, claims: Claims) -> None:
-        """It is known now whose connection this is. Raises NoPlaceError."""
+        """It is known now whose connection this is. Raises AdmissionRefusedError."""
         self._admission._name(claims)  # noqa: SLF001 - a part of it
         self._claims = claims
         self._admit()

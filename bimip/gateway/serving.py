@@ -21,7 +21,7 @@ import trio
 import trio.abc
 
 from bimip.domain.identity import Claims
-from bimip.gateway.admission import Admission, NoPlaceError, Place, address_of, end_stream
+from bimip.gateway.admission import Admission, AdmissionRefusedError, Slot, address_of, end_stream
 from bimip.gateway.authentication import Verifier
 from bimip.gateway.connection import DEAD, FAILED, WebSocketConnection
 from bimip.gateway.handshake import IsRevoked, RefusedOpeningError, judge_opening
@@ -98,12 +98,12 @@ class Gateway:
             try:
                 address = address_of(socket)
                 place = self.admission.enter(address, partial(end_stream, socket))
-            except NoPlaceError as error:
+            except AdmissionRefusedError as error:
                 self.tell("refused", number, status=error.status, reason=error.sentence, address=address)
                 await self._turn_away(socket, error)
                 return
             with place:
-                arrival = _Arrival(self, socket, place, partial(self.tell, connection=number))
+                arrival = _Handshake(self, socket, place, partial(self.tell, connection=number))
                 connection = await arrival.open()
                 if connection is None:
                     return
@@ -124,7 +124,7 @@ class Gateway:
             finally:
                 await trio.aclose_forcefully(socket)
 
-    async def _turn_away(self, socket: trio.abc.Stream, error: NoPlaceError) -> None:
+    async def _turn_away(self, socket: trio.abc.Stream, error: AdmissionRefusedError) -> None:
         """Nothing of it is understood, and no TLS begun: a word where that costs little."""
         with suppress(trio.WouldBlock):
             if isinstance(socket, trio.SSLStream):
@@ -170,7 +170,7 @@ async def refuse(stream: trio.abc.Stream, refusal: RefusedOpeningError, seconds:
             pass
 
 
-def _no_place(error: NoPlaceError) -> RefusedOpeningError:
+def _no_place(error: AdmissionRefusedError) -> RefusedOpeningError:
     return RefusedOpeningError(error.status, error.sentence, [(b"Retry-After", b"%d" % error.retry_after)])
 
 
@@ -189,10 +189,10 @@ async def _pumping(connection: WebSocketConnection) -> AsyncIterator[None]:
             connection.cut()
 
 
-class _Arrival:
+class _Handshake:
     """From the first byte until the device has its connection."""
 
-    def __init__(self, gateway: Gateway, stream: trio.abc.Stream, place: Place, tell: Callable[..., None]) -> None:
+    def __init__(self, gateway: Gateway, stream: trio.abc.Stream, place: Slot, tell: Callable[..., None]) -> None:
         self._gateway = gateway
         self._tell = tell
         self._settings = gateway.settings
@@ -251,7 +251,7 @@ class _Arrival:
         if opening.claims is not None:
             try:
                 self._place.take(opening.claims)
-            except NoPlaceError as error:
+            except AdmissionRefusedError as error:
                 raise _no_place(error) from None
         self._claims = opening.claims
         if not await self._send(accepted(request, opening.subprotocol)):
@@ -330,7 +330,7 @@ class _Arrival:
         claims = self._gateway.verifier.verify(token, self._gateway.now_ms())
         try:
             self._place.take(claims)
-        except NoPlaceError as error:
+        except AdmissionRefusedError as error:
             raise RefusedError(Close.TRY_AGAIN_LATER, error.sentence) from None
         connection.account = self._place.account or connection.account
         connection.admit()

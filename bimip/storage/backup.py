@@ -38,7 +38,7 @@ from bimip.storage.errors import StorageError, StoreDamagedError, StoreFullError
 from bimip.storage.keys import PACK as PACK_KEY
 from bimip.storage.keys import UNPACK as UNPACK_KEY
 from bimip.storage.lmdb import ABOUT, BACKUP_KEY, FORMAT_KEY, MAX_READERS, LmdbStore, pages
-from bimip.storage.owner import Owner
+from bimip.storage.owner import FolderLock
 from bimip.storage.packing import FORMAT, UNPACK
 from bimip.storage.seals import unseal
 
@@ -108,7 +108,7 @@ def restore(source: Path, store: Path, *, when: str, progress: Progress) -> Path
     manifest = _manifest(source)
     with _errors(store):
         store.mkdir(mode=0o700, parents=True, exist_ok=True)
-        owner = Owner(store)
+        owner = FolderLock(store)
         try:
             _check_room(store, manifest.bytes)
             for left in store.glob("restoring-*"):  # by one that was killed

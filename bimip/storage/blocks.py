@@ -32,7 +32,7 @@ BLOCK_HEAD_BYTES = _FIRST.size
 _WIDE, _WIDE_BYTE = 1 << 63, 1 << 7
 """In a block's head, beside its first number: its records have 64 bits where others have 32."""
 
-Run = list[tuple[int, Any]]
+Records = list[tuple[int, Any]]
 """Records with their numbers, which follow each other."""
 
 _RECORD = itemgetter(1)
@@ -83,7 +83,9 @@ class Blocks:
             return first, first + (len(block) - BLOCK_HEAD_BYTES) // self._wide.size
         return first, first + (len(block) - BLOCK_HEAD_BYTES) // self.record_bytes
 
-    def grow(self, newest: dict[bytes, bytes], places: Iterable[bytes], runs: Iterable[Run]) -> list[tuple[bytes, Run]]:
+    def grow(
+        self, newest: dict[bytes, bytes], places: Iterable[bytes], runs: Iterable[Records]
+    ) -> list[tuple[bytes, Records]]:
         """Put each run behind the block that is newest in its place, and return those that are not that simple.
 
         Simple is what goes on with that block, stays in its chunk and is narrow: nearly all there is, so no function
@@ -107,7 +109,7 @@ class Blocks:
                 rest.append((place, run))
         return rest
 
-    def extend(self, block: bytes, run: Run) -> bytes:
+    def extend(self, block: bytes, run: Records) -> bytes:
         """The block with a run behind its last record; of any length."""
         if block[0] < _WIDE_BYTE:
             try:

@@ -20,7 +20,7 @@ from bimip.storage.checking import PARTS, Finding
 from bimip.storage.errors import StorageError, StoreDamagedError
 from bimip.storage.lmdb import LmdbStore
 from bimip.storage.lmdb_file import LmdbFile, refuse_if_damaged
-from bimip.storage.owner import Owner
+from bimip.storage.owner import FolderLock
 from bimip.storage.repairing import damaged_records, meaning, repair_all
 
 REPAIR = "repair"
@@ -35,7 +35,7 @@ def check_apart(folder: Path, map_bytes: int) -> Iterator[Finding]:
 
     What cannot be opened is looked at as far as its pages go.
     """
-    owner = Owner(folder)
+    owner = FolderLock(folder)
     try:
         yield from _flaws(folder / "data.mdb")
     finally:
@@ -73,7 +73,7 @@ def repair_apart(folder: Path, map_bytes: int) -> Iterator[Finding]:
 
     Nothing is written into a file whose pages are damaged.
     """
-    owner = Owner(folder)
+    owner = FolderLock(folder)
     try:
         if next(_flaws(folder / "data.mdb"), None) is not None:
             raise StoreDamagedError(

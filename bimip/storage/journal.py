@@ -54,7 +54,7 @@ from bimip.domain.expiring import last_stamp
 from bimip.domain.ids import Millis, Stamp
 from bimip.domain.operations import Append, Appended, Fault, Operation, Outcomes, Refused, Result
 from bimip.domain.records import Changes, DamagedRecordError, Table
-from bimip.domain.rules import Moment, Rules
+from bimip.domain.rules import Context, Rules
 from bimip.domain.timekeeping import Known, time_records
 from bimip.storage.cache import RecordCache
 from bimip.storage.errors import OutcomeUnknownError, StorageError, StoreDamagedError, StoreFullError
@@ -323,7 +323,7 @@ class Journal:
         now = self._wall_clock()  # once for all: what is decided together happens at one time
         first = next_stamp(self._last, now, self._node)
         stamps = stamps_from(first)
-        moment = Moment(self._rules, now, stamps.__next__)
+        moment = Context(self._rules, now, stamps.__next__)
         results: list[Result] = []
         rest: list[Ticket] = []
         decided: list[Ticket] = []
@@ -358,7 +358,7 @@ class Journal:
             self._last = unused
         return batch, decided, results, rest
 
-    def _decide_one(self, batch: Batch, operation: Operation, moment: Moment, *, growing: bool) -> Decision:
+    def _decide_one(self, batch: Batch, operation: Operation, moment: Context, *, growing: bool) -> Decision:
         try:
             decision = decide(batch, operation, moment)
         except Exception as error:  # noqa: BLE001 - pure: nothing has happened, so only this one is refused
@@ -373,7 +373,7 @@ class Journal:
         batch.absorb(decision)
         return decision
 
-    def _decide_each(self, batch: Batch, operation: Append, moment: Moment, *, growing: bool) -> Decision:
+    def _decide_each(self, batch: Batch, operation: Append, moment: Context, *, growing: bool) -> Decision:
         """One of its messages is at fault: the others are none the worse for that."""
         outcomes: list[Appended | Refused] = []
         for post in operation.posts:
@@ -500,7 +500,7 @@ class Journal:
 
     def _answer_without_writing(self, tickets: Sequence[Ticket]) -> None:
         """Nothing has room: what needs none is answered, and the rest refused."""
-        moment = Moment(self._rules, self._wall_clock(), lambda: self._last)
+        moment = Context(self._rules, self._wall_clock(), lambda: self._last)
         try:
             with self._store.snapshot() as view:
                 found = [without_writing(view, ticket.operation, moment) for ticket in tickets]

@@ -52,11 +52,11 @@ from bimip.storage.keys import PACK_ALL as PACK_KEYS
 from bimip.storage.keys import UNPACK as UNPACK_KEY
 from bimip.storage.lmdb_file import look_at
 from bimip.storage.mark import Mark, beside
-from bimip.storage.owner import Owner
+from bimip.storage.owner import FolderLock
 from bimip.storage.packing import FORMAT, PACK_ALL, UNPACK
 from bimip.storage.privacy import FILE_MODE, open_private, private_folder
 from bimip.storage.seals import BrokenSealError, content, is_whole, seal_all, unseal_all
-from bimip.storage.trees import IndexTrees, SequenceTrees
+from bimip.storage.trees import IndexTrees, LogTrees
 
 TIB = 1 << 40
 SMALLEST_MAP = 64 << 20  # below this a system forbids too much to work on
@@ -82,7 +82,7 @@ class _Databases(NamedTuple):
     all: tuple[Any, ...]
     heads: Any  # see keys.HEADS
     tables: dict[Table, Any]
-    sequences: dict[LogTable, SequenceTrees]
+    sequences: dict[LogTable, LogTrees]
     indexes: dict[Index, IndexTrees]
 
     def of(self, kind: Kind) -> tuple[Any, ...]:
@@ -559,7 +559,7 @@ class LmdbStore:
         self.close()
         with self._errors():
             self.narrowed += private_folder(self._folder)
-            self._owner = Owner(self._folder)
+            self._owner = FolderLock(self._folder)
         try:
             with self._errors():
                 thoroughly = self._owner.was_killed or not self._serves
@@ -653,7 +653,7 @@ class LmdbStore:
                 (heads, *own.values()),
                 heads,
                 {table: own.get(table, heads) for table in Table},
-                {sequence: SequenceTrees(sequence, heads, own[sequence]) for sequence in LogTable},
+                {sequence: LogTrees(sequence, heads, own[sequence]) for sequence in LogTable},
                 {index: IndexTrees(index, heads, own[index]) for index in Index},
             )
             names = {heads: HEADS_TREE} | {database: kind.value for kind, database in own.items()}

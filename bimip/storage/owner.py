@@ -13,7 +13,7 @@ from bimip.storage.errors import StoreLockedError
 from bimip.storage.privacy import open_private
 
 
-class Owner:
+class FolderLock:
     def __init__(self, folder: Path) -> None:
         """Raises StoreLockedError."""
         path = folder / "owner"

@@ -14,12 +14,12 @@ from typing import Any
 import lmdb
 
 from bimip.domain.records import Index, IndexRow, Key, LogTable
-from bimip.storage.blocks import BLOCK_HEAD_BYTES, BLOCKS, ROWS, Run
+from bimip.storage.blocks import BLOCK_HEAD_BYTES, BLOCKS, ROWS, Records
 from bimip.storage.keys import PACK, PACK_ALL, UNPACK
 from bimip.storage.seals import content, is_whole, seal, seal_all, unseal, unsealed
 
 
-class SequenceTrees:
+class LogTrees:
     def __init__(self, sequence: LogTable, newest: Any, full: Any) -> None:  # noqa: ANN401 - the library's handles
         self.name = sequence.value
         self.newest = newest
@@ -87,7 +87,7 @@ class SequenceTrees:
         return [(at, record) for at, record in enumerate(records, first) if number <= at <= end]
 
     def append(
-        self, transaction: "lmdb.Transaction[bytes]", newest_ones: "lmdb.Cursor[bytes]", runs: Mapping[Key, Run]
+        self, transaction: "lmdb.Transaction[bytes]", newest_ones: "lmdb.Cursor[bytes]", runs: Mapping[Key, Records]
     ) -> Iterable[tuple[bytes, bytes]]:
         """Put what becomes full, and return the newest blocks, which are to be put.
 
@@ -108,7 +108,7 @@ class SequenceTrees:
         transaction: "lmdb.Transaction[bytes]",
         place: bytes,
         newest: bytes | None,
-        run: Run,
+        run: Records,
         full: list[tuple[bytes, bytes]],
     ) -> bytes:
         """The newest block as it is then. What it leaves behind joins the full ones."""

@@ -107,7 +107,7 @@ from bimip.supervision.errors import (
     SupervisorStopping,
     WouldDeadlock,
 )
-from bimip.supervision.policy import AutoShutdown, Exit, ExitReason, Restart, Strategy, Will, innermost
+from bimip.supervision.policy import Action, AutoShutdown, Exit, ExitReason, Restart, Strategy, root_error
 from bimip.supervision.reports import Crash, Crashed, GaveUp, Overdue, Progress, Report
 from bimip.supervision.running import State
 from bimip.supervision.slices import Slices
@@ -117,7 +117,7 @@ from bimip.supervision.spec import (
     INFINITY,
     ChildSpec,
     DynamicSupervisor,
-    Fresh,
+    Factory,
     Start,
     Supervisor,
 )
@@ -127,6 +127,7 @@ from bimip.supervision.turns import TurnMeter, Turns
 __all__ = [
     "BRUTAL_KILL",
     "INFINITY",
+    "Action",
     "Alarm",
     "Alarms",
     "AutoShutdown",
@@ -144,7 +145,7 @@ __all__ = [
     "DynamicSupervisor",
     "Exit",
     "ExitReason",
-    "Fresh",
+    "Factory",
     "GaveUp",
     "Kind",
     "MaxChildren",
@@ -168,9 +169,8 @@ __all__ = [
     "Tree",
     "TurnMeter",
     "Turns",
-    "Will",
     "WouldDeadlock",
     "current_child",
-    "innermost",
     "open_tree",
+    "root_error",
 ]

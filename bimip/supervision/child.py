@@ -36,7 +36,7 @@ _RETURNED = ExitReason(Exit.NORMAL)
 Details = Callable[[], Mapping[str, object]]
 
 
-class Owner(Protocol):
+class Supervising(Protocol):
     """What an incarnation tells its supervisor. Both are called within the child's own task, and must not raise."""
 
     @property
@@ -50,7 +50,7 @@ class Owner(Protocol):
     def child_ended(self, child: "Incarnation", reason: ExitReason) -> None: ...
 
 
-class Inside(Protocol):
+class RunningChildren(Protocol):
     """What runs inside an incarnation that is a supervisor."""
 
     def tighten(self, deadline: float) -> None:
@@ -73,7 +73,7 @@ class Child:
         "path",
     )
 
-    def __init__(self, child_id: str, owner: Owner) -> None:
+    def __init__(self, child_id: str, owner: Supervising) -> None:
         self.id = child_id
         self.path = f"{owner.path}/{paths.escape(child_id)}" if owner.path else paths.escape(child_id)
         """The address in the tree, such as "bimip/users/alice@example.org/phone"; see `paths` for the escaping of
@@ -157,13 +157,13 @@ class Incarnation(Child):
 
     __slots__ = ("_scope", "asked", "ended", "inside", "killed", "reason", "task")
 
-    def __init__(self, child_id: str, owner: Owner) -> None:
+    def __init__(self, child_id: str, owner: Supervising) -> None:
         super().__init__(child_id, owner)
         self._scope: trio.CancelScope | None = None  # until it runs
         self.asked = False  # its end is its supervisor's doing, and so no business of the restart policy
         self.killed = False
         self.ended = False
-        self.inside: Inside | None = None
+        self.inside: RunningChildren | None = None
         self.reason: ExitReason | None = None
         self.task: trio.lowlevel.Task | None = None
 

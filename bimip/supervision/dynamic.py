@@ -22,8 +22,8 @@ from bimip.supervision.errors import (
     SupervisorStopping,
     WouldDeadlock,
 )
-from bimip.supervision.policy import Exit, ExitReason, Restart, Will, on_end
-from bimip.supervision.running import Running, Slot, State, World
+from bimip.supervision.policy import Action, Exit, ExitReason, Restart, on_end
+from bimip.supervision.running import Running, Runtime, Slot, State
 from bimip.supervision.snapshot import ChildInfo, Counts, counts_of, info_of
 from bimip.supervision.spec import ChildSpec, DynamicSupervisor, check_significance
 
@@ -31,7 +31,7 @@ from bimip.supervision.spec import ChildSpec, DynamicSupervisor, check_significa
 class RunningDynamicSupervisor(Running):
     __slots__ = ("_ended", "_over", "_spec", "_to_restart", "_verdict", "closed", "handle")
 
-    def __init__(self, spec: DynamicSupervisor, child: Incarnation, world: World) -> None:
+    def __init__(self, spec: DynamicSupervisor, child: Incarnation, world: Runtime) -> None:
         super().__init__(spec, child, world)
         self._spec = spec
         self._over = False
@@ -94,11 +94,11 @@ class RunningDynamicSupervisor(Running):
                 successor.append(self.spawn(slot))
             else:
                 self._forget(slot)
-            self.note_end(slot, child, reason, Will.IGNORE)
+            self.note_end(slot, child, reason, Action.IGNORE)
             return
         never_started = not slot.was_ready
-        will = Will.IGNORE if never_started else on_end(slot.spec.restart, reason.exit, started=child.ready)
-        if will is Will.IGNORE:
+        will = Action.IGNORE if never_started else on_end(slot.spec.restart, reason.exit, started=child.ready)
+        if will is Action.IGNORE:
             self._forget(slot)
             self.note_end(slot, child, reason, will)
             if not never_started and self.is_over_with(slot):
@@ -109,7 +109,7 @@ class RunningDynamicSupervisor(Running):
             self.spawn(slot)
         else:
             self._forget(slot)
-            self.note_end(slot, child, reason, Will.GIVE_UP)
+            self.note_end(slot, child, reason, Action.GIVE_UP)
             self._verdict = self.give_up(child, reason)
             self._end()
 

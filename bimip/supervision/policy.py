@@ -43,7 +43,7 @@ class Exit(Enum):
     CRASHED = "crashed"  # it raised
 
 
-class Will(Enum):
+class Action(Enum):
     """What a supervisor does about an end."""
 
     RESTART = "restart"
@@ -61,11 +61,11 @@ class ExitReason:
     def __str__(self) -> str:
         if self.error is None:
             return self.exit.value
-        error = innermost(self.error)
+        error = root_error(self.error)
         return f"{self.exit.value}: {type(error).__name__}: {error}"
 
 
-def innermost(error: BaseException) -> BaseException:
+def root_error(error: BaseException) -> BaseException:
     """The exception inside groups of one. For display: decisions and tracebacks keep the group."""
     while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
         error = error.exceptions[0]
@@ -73,28 +73,28 @@ def innermost(error: BaseException) -> BaseException:
 
 
 _ON_END = {
-    (Restart.PERMANENT, Exit.NORMAL): Will.RESTART,
-    (Restart.PERMANENT, Exit.SHUTDOWN): Will.RESTART,
-    (Restart.PERMANENT, Exit.KILLED): Will.RESTART,
-    (Restart.PERMANENT, Exit.CRASHED): Will.RESTART,
-    (Restart.TRANSIENT, Exit.NORMAL): Will.IGNORE,
-    (Restart.TRANSIENT, Exit.SHUTDOWN): Will.IGNORE,
-    (Restart.TRANSIENT, Exit.KILLED): Will.RESTART,
-    (Restart.TRANSIENT, Exit.CRASHED): Will.RESTART,
-    (Restart.TEMPORARY, Exit.NORMAL): Will.IGNORE,
-    (Restart.TEMPORARY, Exit.SHUTDOWN): Will.IGNORE,
-    (Restart.TEMPORARY, Exit.KILLED): Will.IGNORE,
-    (Restart.TEMPORARY, Exit.CRASHED): Will.IGNORE,
+    (Restart.PERMANENT, Exit.NORMAL): Action.RESTART,
+    (Restart.PERMANENT, Exit.SHUTDOWN): Action.RESTART,
+    (Restart.PERMANENT, Exit.KILLED): Action.RESTART,
+    (Restart.PERMANENT, Exit.CRASHED): Action.RESTART,
+    (Restart.TRANSIENT, Exit.NORMAL): Action.IGNORE,
+    (Restart.TRANSIENT, Exit.SHUTDOWN): Action.IGNORE,
+    (Restart.TRANSIENT, Exit.KILLED): Action.RESTART,
+    (Restart.TRANSIENT, Exit.CRASHED): Action.RESTART,
+    (Restart.TEMPORARY, Exit.NORMAL): Action.IGNORE,
+    (Restart.TEMPORARY, Exit.SHUTDOWN): Action.IGNORE,
+    (Restart.TEMPORARY, Exit.KILLED): Action.IGNORE,
+    (Restart.TEMPORARY, Exit.CRASHED): Action.IGNORE,
 }
 
 _ON_FAILED_RESTART = {
-    Restart.PERMANENT: Will.RESTART,
-    Restart.TRANSIENT: Will.RESTART,
-    Restart.TEMPORARY: Will.IGNORE,
+    Restart.PERMANENT: Action.RESTART,
+    Restart.TRANSIENT: Action.RESTART,
+    Restart.TEMPORARY: Action.IGNORE,
 }
 
 
-def on_end(restart: Restart, how: Exit, *, started: bool = True) -> Will:
+def on_end(restart: Restart, how: Exit, *, started: bool = True) -> Action:
     """RESTART or IGNORE for a child that ended by itself.
 
     A restarted child that ends before it `started()` failed to start, however it ended: it is tried again, and each

@@ -9,7 +9,7 @@ import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from bimip.supervision.policy import ExitReason, Will, innermost
+from bimip.supervision.policy import Action, ExitReason, root_error
 
 _LOGGER = logging.getLogger("bimip.supervision")
 _MAX_TRACEBACK_CHARS = 16_384
@@ -34,7 +34,7 @@ class Crashed:
     reason: ExitReason
     traceback: str
     restarts: int
-    will: Will
+    will: Action
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,7 @@ class Crash:
 def crash_of(reason: ExitReason, when: float) -> Crash:
     if reason.error is None:
         return Crash(reason.exit.value, "", "", when)
-    error = innermost(reason.error)
+    error = root_error(reason.error)
     text = "".join(traceback.format_exception(reason.error))
     return Crash(type(error).__name__, str(error), text[-_MAX_TRACEBACK_CHARS:], when)
 

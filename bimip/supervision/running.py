@@ -17,7 +17,7 @@ import trio
 
 from bimip.supervision.child import Incarnation
 from bimip.supervision.errors import SupervisorGaveUp
-from bimip.supervision.policy import AutoShutdown, Exit, ExitReason, RestartWindow, Will, ends_supervisor
+from bimip.supervision.policy import Action, AutoShutdown, Exit, ExitReason, RestartWindow, ends_supervisor
 from bimip.supervision.reports import Crash, Crashed, GaveUp, Overdue, Progress, Report, crash_of
 from bimip.supervision.spec import BRUTAL_KILL, ChildSpec, DynamicSupervisor, Supervisor
 from bimip.supervision.waiting import waiting_at
@@ -34,16 +34,16 @@ class State(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class World:
+class Runtime:
     """What reaches the library from its caller, handed down the tree."""
 
     now: Callable[[], float]
     report: Callable[[Report], None]
     # Makes the body of one incarnation; given from above, because a spec may be a supervisor of either kind.
-    begin: "Callable[[World, ChildSpec, Incarnation], Awaitable[Any]]"
+    begin: "Callable[[Runtime, ChildSpec, Incarnation], Awaitable[Any]]"
 
 
-class Keeper(Protocol):
+class Parent(Protocol):
     """Who answers for a slot."""
 
     @property
@@ -59,7 +59,7 @@ class Slot:
 
     __slots__ = ("child", "keeper", "last_crash", "restarts", "since", "spec", "state", "was_ready")
 
-    def __init__(self, spec: ChildSpec, keeper: Keeper) -> None:
+    def __init__(self, spec: ChildSpec, keeper: Parent) -> None:
         self.spec = spec
         self.keeper = keeper
         self.child: Incarnation | None = None
@@ -70,12 +70,12 @@ class Slot:
         self.since = 0.0
 
 
-class Books:
+class ChildTable:
     """The children of one keeper, and their tasks' nursery."""
 
     __slots__ = ("_context", "nursery", "slots", "world")
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: Runtime) -> None:
         self.world = world
         self.slots: dict[str, Slot] = {}
         self.nursery: trio.Nursery | None = None
@@ -133,7 +133,7 @@ class Books:
             self.world.report(Overdue(child.path, waiting_at(child.task)))
             await child.wait_ended()
 
-    def note_end(self, slot: Slot, child: Incarnation, reason: ExitReason, will: Will) -> None:
+    def note_end(self, slot: Slot, child: Incarnation, reason: ExitReason, will: Action) -> None:
         """Remember and report a failure; an end that was asked for, or that changes nothing, is none."""
         if child.asked:
             expected = (
@@ -142,19 +142,19 @@ class Books:
                 and (reason.exit is not Exit.KILLED or child.deadline == BRUTAL_KILL)
             )
         else:
-            expected = reason.exit in {Exit.NORMAL, Exit.SHUTDOWN} and will is Will.IGNORE and child.ready
+            expected = reason.exit in {Exit.NORMAL, Exit.SHUTDOWN} and will is Action.IGNORE and child.ready
         if expected:
             return
         slot.last_crash = crash_of(reason, self.world.now())
         self.world.report(Crashed(child.path, reason, slot.last_crash.traceback, slot.restarts, will))
 
 
-class Running(Books):
+class Running(ChildTable):
     """A running supervisor, seen from its children and from the tree."""
 
     __slots__ = ("auto_shutdown", "is_dynamic", "me", "window")
 
-    def __init__(self, spec: Supervisor | DynamicSupervisor, child: Incarnation, world: World) -> None:
+    def __init__(self, spec: Supervisor | DynamicSupervisor, child: Incarnation, world: Runtime) -> None:
         super().__init__(world)
         self.me = child
         self.window = RestartWindow(spec.intensity, spec.period)

@@ -68,7 +68,7 @@ class DynamicSupervisor:
 
 
 @dataclass(frozen=True, slots=True)
-class Fresh:
+class Factory:
     """A supervisor made anew for each incarnation, so that one that restarts has new objects and no scars.
 
     If `make` raises, the start has failed.
@@ -87,7 +87,7 @@ class ChildSpec:
     """
 
     id: str
-    start: Start | Supervisor | DynamicSupervisor | Fresh
+    start: Start | Supervisor | DynamicSupervisor | Factory
     restart: Restart = Restart.PERMANENT
     shutdown: float | None = None
     significant: bool = False
@@ -103,7 +103,7 @@ class ChildSpec:
 
     @property
     def is_supervisor(self) -> bool:
-        return isinstance(self.start, Supervisor | DynamicSupervisor | Fresh)
+        return isinstance(self.start, Supervisor | DynamicSupervisor | Factory)
 
     @property
     def shutdown_seconds(self) -> float:

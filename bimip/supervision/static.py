@@ -15,8 +15,8 @@ import trio
 from bimip.supervision.bell import Bell
 from bimip.supervision.child import Incarnation
 from bimip.supervision.errors import ChildFailedToStart, NoSuchProcess, SupervisorGaveUp, SupervisorStopping
-from bimip.supervision.policy import Exit, ExitReason, Restart, Will, on_end, restarted_with
-from bimip.supervision.running import Running, Slot, State, World
+from bimip.supervision.policy import Action, Exit, ExitReason, Restart, on_end, restarted_with
+from bimip.supervision.running import Running, Runtime, Slot, State
 from bimip.supervision.spec import Supervisor
 
 _Verdict = SupervisorGaveUp | ChildFailedToStart | Exit
@@ -49,7 +49,7 @@ _End = tuple[Slot, Incarnation, ExitReason]
 class RunningSupervisor(Running):
     __slots__ = ("_closed", "_current", "_events", "_initial", "_spec", "_wake")
 
-    def __init__(self, spec: Supervisor, child: Incarnation, world: World) -> None:
+    def __init__(self, spec: Supervisor, child: Incarnation, world: Runtime) -> None:
         super().__init__(spec, child, world)
         self._spec = spec
         self._events: list[_End | _Request] = []  # short; an empty deque takes 600 bytes
@@ -82,10 +82,10 @@ class RunningSupervisor(Running):
     def child_ended(self, child: Incarnation, reason: ExitReason) -> None:
         slot = self.slots[child.id]
         if child.asked:
-            self.note_end(slot, child, reason, Will.IGNORE)
+            self.note_end(slot, child, reason, Action.IGNORE)
         elif self._initial and not child.ready:
             self.enter(slot, State.STOPPED)
-            self.note_end(slot, child, reason, Will.GIVE_UP)
+            self.note_end(slot, child, reason, Action.GIVE_UP)
         else:
             self.enter(slot, State.RESTARTING)
             self._post((slot, child, reason))
@@ -137,16 +137,16 @@ class RunningSupervisor(Running):
     async def _settle(self, slot: Slot, child: Incarnation, reason: ExitReason) -> _Verdict | None:
         """Apply the restart policy to a child that ended by itself."""
         if slot.child is not child:
-            self.note_end(slot, child, reason, Will.IGNORE if slot.child is None else Will.RESTART)
+            self.note_end(slot, child, reason, Action.IGNORE if slot.child is None else Action.RESTART)
             await self._start_left_behind()
             return None
         will = on_end(slot.spec.restart, reason.exit, started=child.ready)
-        if will is Will.IGNORE:
+        if will is Action.IGNORE:
             self.note_end(slot, child, reason, will)
             self._retire(slot)
             return Exit.SHUTDOWN if self.is_over_with(slot) else None
         if not self.window.add(trio.current_time()):
-            self.note_end(slot, child, reason, Will.GIVE_UP)
+            self.note_end(slot, child, reason, Action.GIVE_UP)
             return self.give_up(child, reason)
         self.note_end(slot, child, reason, will)
         await self._restart_with(slot)
@@ -222,5 +222,5 @@ class RunningSupervisor(Running):
                 if not event.done.is_set():
                     event.answer(SupervisorStopping(self.path))
             else:
-                self.note_end(*event, Will.IGNORE)
+                self.note_end(*event, Action.IGNORE)
         self._events.clear()

@@ -17,9 +17,9 @@ from bimip.supervision.errors import (
     SupervisorGaveUp,
     WouldDeadlock,
 )
-from bimip.supervision.policy import ExitReason, Will
+from bimip.supervision.policy import Action, ExitReason
 from bimip.supervision.reports import Report, guarded
-from bimip.supervision.running import Books, Running, Slot, State, World
+from bimip.supervision.running import ChildTable, Running, Runtime, Slot, State
 from bimip.supervision.snapshot import (
     Budget,
     ChildInfo,
@@ -32,14 +32,14 @@ from bimip.supervision.snapshot import (
     path_of,
     snapshot_of,
 )
-from bimip.supervision.spec import ChildSpec, DynamicSupervisor, Fresh, Supervisor
+from bimip.supervision.spec import ChildSpec, DynamicSupervisor, Factory, Supervisor
 from bimip.supervision.static import RunningSupervisor
 
 
-def _begin(world: World, spec: ChildSpec, child: Incarnation) -> Awaitable[Any]:
+def _begin(world: Runtime, spec: ChildSpec, child: Incarnation) -> Awaitable[Any]:
     """The body of one incarnation. No coroutine around it, as each costs its frame for as long as the child lives."""
     start = spec.start
-    if isinstance(start, Fresh):
+    if isinstance(start, Factory):
         start = start.make()
     if isinstance(start, Supervisor):
         return RunningSupervisor(start, child, world).run()
@@ -50,12 +50,12 @@ def _begin(world: World, spec: ChildSpec, child: Incarnation) -> Awaitable[Any]:
     return start(child)
 
 
-class _Root(Books):
+class _Root(ChildTable):
     """What stands above the root: it keeps one slot and restarts nothing."""
 
     __slots__ = ("failure", "slot")
 
-    def __init__(self, spec: ChildSpec, world: World) -> None:
+    def __init__(self, spec: ChildSpec, world: Runtime) -> None:
         super().__init__(world)
         self.slot = self.slots[spec.id] = Slot(spec, self)
         self.failure: Exception | None = None
@@ -75,7 +75,7 @@ class _Root(Books):
 
     def child_ended(self, child: Incarnation, reason: ExitReason) -> None:
         self.enter(self.slot, State.STOPPED)
-        self.note_end(self.slot, child, reason, Will.IGNORE)
+        self.note_end(self.slot, child, reason, Action.IGNORE)
         if isinstance(reason.error, SupervisorGaveUp | ChildFailedToStart):
             self.failure = reason.error
         elif not child.ready and not child.asked:
@@ -206,7 +206,7 @@ def _ignore(_fact: Report) -> None:
 
 @asynccontextmanager
 async def open_tree(
-    root: ChildSpec | Supervisor | DynamicSupervisor | Fresh,
+    root: ChildSpec | Supervisor | DynamicSupervisor | Factory,
     *,
     name: str = "bimip",
     now: Callable[[], float] = trio.current_time,
@@ -224,7 +224,7 @@ async def open_tree(
     Cancellation from outside goes on outside.
     """
     spec = root if isinstance(root, ChildSpec) else ChildSpec(name, root)
-    above = _Root(spec, World(now, guarded(report), _begin))
+    above = _Root(spec, Runtime(now, guarded(report), _begin))
     failure: Exception | None = None
     async with trio.open_nursery() as above.nursery:
         child = above.spawn(above.slot)

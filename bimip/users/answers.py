@@ -6,22 +6,22 @@ from math import ceil
 from typing import cast
 
 from bimip.domain.clock import signal_id
-from bimip.domain.operations import Address, Append, Appended, Outcomes, Post, Refused, Result
+from bimip.domain.operations import Address, Append, Appended, NewMessage, Outcomes, Refused, Result
 from bimip.domain.records import maker
 from bimip.names import conversation_id
-from bimip.users.device import Device, Draft
+from bimip.users.device import CheckedMessage, Device
 from bimip.wire import bimip_pb2 as pb
 from bimip.wire import frames, stored
 from bimip.wire.errors import WireError
 from bimip.wire.validation import check_message, partition_of, seq_numbers
 
-_post, _draft, _append = maker(Post), maker(Draft), maker(Append)
+_post, _draft, _append = maker(NewMessage), maker(CheckedMessage), maker(Append)
 
 NAMES_FOR_A_REQUEST = 4
 """What a message costs that names many: each is looked at letter by letter, and each device looked up."""
 
 
-def prepare(device: Device, message: pb.Message, ref: int = 0, most_bytes: int | None = None) -> Draft:
+def prepare(device: Device, message: pb.Message, ref: int = 0, most_bytes: int | None = None) -> CheckedMessage:
     """What a message asks for. Changes the message. Raises WireError. `most_bytes`: see `check_message`."""
     services = device.session.services
     check_message(message, services.limits, device.session.eid, most_bytes=most_bytes)
@@ -41,10 +41,10 @@ def prepare(device: Device, message: pb.Message, ref: int = 0, most_bytes: int |
     return _draft((to, partition, post, addresses, ref))
 
 
-def appends(device: Device, drafts: Iterable[Draft]) -> Iterator[tuple[Append, list[int]]]:
+def appends(device: Device, drafts: Iterable[CheckedMessage]) -> Iterator[tuple[Append, list[int]]]:
     """As few operations as keep the order: one for all that go to one recipient in a row. With them, their refs."""
     user, number = device.session.number, device.number
-    posts: dict[str, Post] = {}
+    posts: dict[str, NewMessage] = {}
     refs: list[int] = []
     to = partition = ""
     addresses: tuple[Address, ...] = ()

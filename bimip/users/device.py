@@ -25,7 +25,7 @@ import trio
 
 from bimip.domain.identity import Claims
 from bimip.domain.ids import DeviceId, Offset
-from bimip.domain.operations import Acknowledge, Address, Post, Received
+from bimip.domain.operations import Acknowledge, Address, NewMessage, Received
 from bimip.domain.ranges import Ranges
 from bimip.domain.records import maker
 from bimip.session.close import Close
@@ -57,12 +57,12 @@ Rest = Iterator[None]
 """What is left of a request that is done in slices: one with each step."""
 
 
-class Draft(NamedTuple):
+class CheckedMessage(NamedTuple):
     """A message that was checked, and what those that are appended together have in common."""
 
     to: str  # eid
     partition: str
-    post: Post
+    post: NewMessage
     addresses: tuple[Address, ...]
     ref: int
 
@@ -137,7 +137,7 @@ class Device:
         self.fetching: Fetching | None = None
         """None until it fetches: most never do."""
         self.rates = session.rates.of(number)
-        self.drafts: list[Draft] = []
+        self.drafts: list[CheckedMessage] = []
         """Messages that were taken from what arrived, until all of it was."""
         self.acking: dict[str, Acking] = {}
         """By partition, the last of its acknowledgements."""

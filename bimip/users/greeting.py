@@ -11,12 +11,12 @@ import trio
 
 from bimip.domain.epoch import epoch_for
 from bimip.domain.ids import Offset
-from bimip.domain.operations import Append, Fault, Operation, Refused, Result, Seat, Seated
+from bimip.domain.operations import Append, Fault, OpenPosition, Operation, PositionOpened, Refused, Result
 from bimip.domain.ranges import above, normal
 from bimip.session.close import Close
 from bimip.session.window import Window
 from bimip.users import answers
-from bimip.users.device import Device, Draft, Rest
+from bimip.users.device import CheckedMessage, Device, Rest
 from bimip.wire import bimip_pb2 as pb
 from bimip.wire import codec
 from bimip.wire.errors import WireError
@@ -46,14 +46,14 @@ def greet(device: Device, hello: pb.Hello, ref: int) -> Rest:
     wait = device.rates.take(1 + len(hello.messages), hello.ByteSize(), trio.current_time())
     with device.session.services.store.snapshot() as view:
         epoch, same = epoch_for(view, device.session.number, hello.epoch, seats, hello.state_version)
-    greeting = _Greeting(device, hello, ref, epoch, wait, same_epoch=same)
+    greeting = _Opening(device, hello, ref, epoch, wait, same_epoch=same)
     return greeting.begin(seats if same else [seat._replace(same_epoch=False) for seat in seats])
 
 
-def _seat(device: Device, position: pb.Position) -> Seat:
+def _seat(device: Device, position: pb.Position) -> OpenPosition:
     if position.seq:
         raise WireError(pb.UNSUPPORTED, "positions by seq are not served yet; use offsets", field="partitions.seq")
-    return Seat(
+    return OpenPosition(
         device.session.number,
         device.number,
         position.partition,
@@ -64,7 +64,7 @@ def _seat(device: Device, position: pb.Position) -> Seat:
     )
 
 
-class _Greeting:
+class _Opening:
     """Gathers the results of what a Hello asked for; the last one sends the answer."""
 
     def __init__(self, device: Device, hello: pb.Hello, ref: int, epoch: int, wait: float, *, same_epoch: bool) -> None:
@@ -75,11 +75,11 @@ class _Greeting:
         self._same_epoch = same_epoch
         self._wait = wait
         self._left = 1
-        self._seated: list[Seated] = []
+        self._seated: list[PositionOpened] = []
         self._refused: Refused | None = None
         self._answer = pb.Hello(epoch=epoch, agent=device.session.services.agent)
 
-    def begin(self, seats: list[Seat]) -> Rest:
+    def begin(self, seats: list[OpenPosition]) -> Rest:
         self._device.unanswered += 1
         for seat in seats:
             self._submit(seat, self._take_seat)
@@ -107,12 +107,12 @@ class _Greeting:
         if isinstance(result, Refused):
             self._refused = result
         else:
-            assert isinstance(result, Seated)
+            assert isinstance(result, PositionOpened)
             self._seated.append(result)
 
     def _write(self, messages: list[pb.Message]) -> None:
         """The next of its messages, in order, each answered for itself."""
-        drafts: list[Draft] = []
+        drafts: list[CheckedMessage] = []
         waiting: list[pb.HelloResult] = []
         for message in messages:
             answer, given_id = self._answer.results.add(), message.id
@@ -160,7 +160,7 @@ class _Greeting:
         device.greet(codec.encode(answer, self._ref))
         device.begin_delivery()
 
-    def _place(self, seated: Seated) -> Seated:
+    def _place(self, seated: PositionOpened) -> PositionOpened:
         """Tell what will not come; delivery begins behind what the log no longer has."""
         if seated.skipped is not None:
             self._add_gap(seated.partition, *seated.skipped, pb.SKIPPED)
@@ -174,7 +174,7 @@ class _Greeting:
         gap = self._answer.gaps.add(partition=partition, to=last, reason=reason)
         setattr(gap, "from", first)
 
-    def _window(self, seated: Seated) -> Window:
+    def _window(self, seated: PositionOpened) -> Window:
         services = self._device.session.services
         limits = services.limits
         return Window(

@@ -16,7 +16,7 @@ from bimip.domain.records import Addressed, Table
 from bimip.session.window import Flight, Window
 from bimip.users.salvage import HoleError
 from bimip.users.session import Session
-from bimip.users.tail import Item, Run, place_of
+from bimip.users.tail import Item, Segment, place_of
 from bimip.wire import bimip_pb2 as pb
 from bimip.wire import frames, stored
 
@@ -101,7 +101,7 @@ class Plan:
             return True
         return not self._count and count == 1 and self.window.has_room(size)
 
-    def _add(self, run: Run) -> bool:
+    def _add(self, run: Segment) -> bool:
         """False when there is no room for more, or enough was looked at."""
         if run.first > self.upto + 1:
             self._parts.append(self._hole(self.upto + 1, run.first - 1))
@@ -125,12 +125,12 @@ class Plan:
                 return True
         return self._add_each(run)
 
-    def _fitting(self, run: Run) -> int:
+    def _fitting(self, run: Segment) -> int:
         """How many of a run that is for this device, and too long, there is room for."""
         count = bisect_right(list(accumulate(run.sizes)), self._room - self._size)
         return max(0, min(count, self._most - self._count)) or int(self._has_room(1, run.sizes[0]))
 
-    def _add_each(self, run: Run) -> bool:
+    def _add_each(self, run: Segment) -> bool:
         for item in run.items():
             if self._looked >= LOOK_MOST:
                 return False

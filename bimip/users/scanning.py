@@ -54,7 +54,7 @@ class Asker(Protocol):
     def name(self) -> str: ...
 
 
-class Row(NamedTuple):
+class FetchedEntry(NamedTuple):
     offset: int
     part: bytes | None  # None: it is damaged
     acknowledged: bool
@@ -62,7 +62,7 @@ class Row(NamedTuple):
 
 
 class Page(NamedTuple):
-    rows: list[Row]  # in the order that was asked for
+    rows: list[FetchedEntry]  # in the order that was asked for
     next_offset: int
     complete: bool
     gaps: Sequence[Range] = ()  # of a log: what was asked for and is damaged
@@ -75,7 +75,7 @@ Scan = Generator[int, None, Page]
 Read = Callable[[Reader, int, int], list[tuple[int, Any]]]
 """Records behind a number, at most so many."""
 
-Judge = Callable[[int, Any], Row | None]
+Judge = Callable[[int, Any], FetchedEntry | None]
 """Whether a record, with its number, is in the page."""
 
 
@@ -97,7 +97,7 @@ class _Found:
     """Gathers the rows of a page until there is no room for more."""
 
     def __init__(self, limit: int) -> None:
-        self.rows: list[Row] = []
+        self.rows: list[FetchedEntry] = []
         self.gaps: list[Range] = []
         self._left = MAX_SCAN  # entries that may still be looked at
         self._limit = limit
@@ -116,7 +116,7 @@ class _Found:
             self.gaps.append((first, last))
             self._left -= min(last - first + 1, SLICE)
 
-    def look(self, row: Row | None) -> None:
+    def look(self, row: FetchedEntry | None) -> None:
         """An entry was looked at; it is in the page unless it is None."""
         self._left -= 1
         if row is not None and row.part is None:
@@ -257,7 +257,7 @@ def _walk_back(view: Reader, found: _Found, first: int, at: int, read: Read, row
 
 def _row(
     view: Reader, asker: Asker, fetch: pb.Fetch, wanted: _Filter, cursor: Cursor | None, offset: int, entry: Entry
-) -> Row | None:
+) -> FetchedEntry | None:
     user = asker.session.number
     if not wanted.lets(entry.author, entry.origin):
         return None
@@ -270,13 +270,13 @@ def _row(
     place = place_of(entry)
     body = view.get(Table.BODIES, (entry.stamp,))
     if body is None:
-        return Row(offset, None, acknowledged, place)
-    return Row(offset, _element(view, asker, entry.stamp, body, offset, own=own), acknowledged, place)
+        return FetchedEntry(offset, None, acknowledged, place)
+    return FetchedEntry(offset, _element(view, asker, entry.stamp, body, offset, own=own), acknowledged, place)
 
 
 def _row_of_history(
     view: Reader, asker: Asker, wanted: _Filter, conversation: ConversationId, place: int, listed: HistoryEntry
-) -> Row | None:
+) -> FetchedEntry | None:
     if not wanted.lets(listed.author, listed.origin):
         return None
     own = listed.origin == asker.number
@@ -287,7 +287,7 @@ def _row_of_history(
         return None
     part = _element(view, asker, listed.stamp, body, 0, own=own)
     alone = ConversationOffset(place)
-    return Row(place, part, acknowledged=True, place=Received(conversation, alone, alone))
+    return FetchedEntry(place, part, acknowledged=True, place=Received(conversation, alone, alone))
 
 
 def _element(view: Reader, asker: Asker, stamp: int, body: bytes, offset: int, *, own: bool) -> bytes:
@@ -323,7 +323,7 @@ def _by_seq(asker: Asker, fetch: pb.Fetch, found: _Found, last: Seq | None) -> S
     return Page(found.rows, last.offset if last else 0, complete=exhausted, last=last)
 
 
-def _row_at(view: Reader, asker: Asker, fetch: pb.Fetch, wanted: _Filter, offset: int) -> Row | None:
+def _row_at(view: Reader, asker: Asker, fetch: pb.Fetch, wanted: _Filter, offset: int) -> FetchedEntry | None:
     """None also for what expired: an index is trimmed later than its log."""
     place = (asker.session.number, fetch.partition)
     found: Iterable[tuple[int, Entry]] = view.read(LogTable.ENTRIES, place, offset - 1, limit=1)

@@ -18,7 +18,7 @@ from bimip.supervision import Children
 from bimip.users.connection import Connection
 from bimip.users.salvage import read_entries
 from bimip.users.services import Services
-from bimip.users.tail import LogTail, Run, StateTail, run_of
+from bimip.users.tail import LogTail, Segment, StateTail, run_of
 from bimip.wire import state
 from bimip.wire.stored import deliver, deliver_all
 
@@ -69,7 +69,7 @@ class Session:
     def grew(self, partition: str, first: int, entries: list[Entry], bodies: list[bytes]) -> None:
         """By what one device wrote, all of it addressed or none."""
         parts, written = deliver_all(bodies, first), entries[0]
-        self.logs[partition].extend(Run(first, entries, parts, {written.origin}, plain=not written.addressed))
+        self.logs[partition].extend(Segment(first, entries, parts, {written.origin}, plain=not written.addressed))
         self.news += 1
 
     def state_changed(self, version: Version, key: ReceiptKey, fresh: Runs) -> None:
@@ -105,7 +105,7 @@ class Session:
             if device.claims.jti == jti and device is not but:
                 device.connection.close(Close.TOKEN_REVOKED, "the token was revoked; log in again")
 
-    def read_log(self, partition: str, after: int, limit: int, size: int) -> list[Run]:
+    def read_log(self, partition: str, after: int, limit: int, size: int) -> list[Segment]:
         """The next entries behind an offset, from memory if they are all there: about as many as there is room for."""
         runs = self.logs[partition].after(after)
         if runs is None:
@@ -142,7 +142,7 @@ class StatePage(NamedTuple):
     live: bool  # whoever has this page and all before it has the whole state as of `upto`
 
 
-def read_runs(view: Reader, user: UserId, partition: str, after: int, limit: int, size: int) -> list[Run]:
+def read_runs(view: Reader, user: UserId, partition: str, after: int, limit: int, size: int) -> list[Segment]:
     """Entries with their bodies, straight from the store, as far as `size` bytes reach and the one that is too much."""
     found = read_entries(view, user, partition, after, limit)
     parts: list[bytes | None] = []
@@ -165,7 +165,7 @@ def _delivered(found: list[tuple[int, Entry]], bodies: list[bytes | None]) -> li
     return [body and deliver(body, offset) for (offset, _), body in zip(found, bodies, strict=True)]
 
 
-def _runs_of(found: list[tuple[int, Entry]], parts: list[bytes | None]) -> list[Run]:
+def _runs_of(found: list[tuple[int, Entry]], parts: list[bytes | None]) -> list[Segment]:
     """One run, but where some between are lost."""
     if not found:
         return []

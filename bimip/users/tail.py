@@ -30,7 +30,7 @@ def place_of(entry: Entry) -> Received:
     return _received((entry.conversation, place, place))
 
 
-class Run:
+class Segment:
     """Consecutive entries of one log, which mostly go to a device as a whole. Never changed."""
 
     __slots__ = ("_joined", "_places", "bytes", "entries", "first", "last", "origins", "parts", "plain", "sizes")
@@ -76,25 +76,25 @@ class Run:
                 self._places = list(map(place_of, entries))
         return self._places
 
-    def head(self, count: int) -> "Run":
+    def head(self, count: int) -> "Segment":
         """The first so many of it."""
-        return Run(self.first, self.entries[:count], self.parts[:count], self.origins, plain=self.plain)
+        return Segment(self.first, self.entries[:count], self.parts[:count], self.origins, plain=self.plain)
 
     def items(self) -> Iterator[Item]:
         return map(Item, range(self.first, self.last + 1), self.entries, self.parts)  # type: ignore[arg-type]  # offsets
 
-    def behind(self, offset: int) -> "Run":
+    def behind(self, offset: int) -> "Segment":
         """What is beyond an offset."""
         skip = offset + 1 - self.first
         if skip <= 0:
             return self
-        return Run(offset + 1, self.entries[skip:], self.parts[skip:], self.origins, plain=self.plain)
+        return Segment(offset + 1, self.entries[skip:], self.parts[skip:], self.origins, plain=self.plain)
 
 
-def run_of(first: int, entries: list[Entry], parts: Sequence[bytes | None]) -> Run:
+def run_of(first: int, entries: list[Entry], parts: Sequence[bytes | None]) -> Segment:
     """Of any entries."""
     plain = None not in parts and not any(entry.addressed for entry in entries)
-    return Run(first, entries, parts, {entry.origin for entry in entries}, plain=plain)
+    return Segment(first, entries, parts, {entry.origin for entry in entries}, plain=plain)
 
 
 class LogTail:
@@ -107,11 +107,11 @@ class LogTail:
 
     def __init__(self, head: Offset) -> None:
         self.head = head
-        self._runs: list[Run] = []
+        self._runs: list[Segment] = []
         self._count = 0  # entries
         self._bytes = 0
 
-    def extend(self, run: Run) -> None:
+    def extend(self, run: Segment) -> None:
         """With what was appended."""
         if run.first != self.head + 1:
             if run.last <= self.head:
@@ -132,7 +132,7 @@ class LogTail:
             self._bytes -= run.bytes
         del self._runs[:count]
 
-    def after(self, offset: int) -> list[Run] | None:
+    def after(self, offset: int) -> list[Segment] | None:
         """What is behind `offset`; None if it does not all lie in memory."""
         if offset < self.head - self._count:
             return None

@@ -110,7 +110,7 @@ class Bytecodes:
         self.count = 0
 
     def begin(self, running: FrameType | None) -> None:
-        """`running`: the innermost frame; those that wait below it are counted when they go on, as new ones are."""
+        """`running`: the root_error frame; those that wait below it are counted when they go on, as new ones are."""
         self.count = 0
         while running is not None:
             self._follow(running)

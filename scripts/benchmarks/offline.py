@@ -9,7 +9,7 @@ import trio
 
 from bimip.app import encode, wall_clock
 from bimip.domain.ids import DeviceId, UserId
-from bimip.domain.operations import Append, Operation, Post, Register, Registered, Result
+from bimip.domain.operations import Append, NewMessage, Operation, Register, Registered, Result
 from bimip.domain.records import DIGEST_BYTES
 from bimip.domain.rules import Rules
 from bimip.storage.journal import Committed, Journal
@@ -70,7 +70,7 @@ class Filling:
         number = self.messages
         self.messages += 1
         author = self._authors.setdefault(to, Author(0, eid_of(to)))
-        post = Post(f"m{number}", number.to_bytes(DIGEST_BYTES, "big"), author.message(number), (BEGAN, number))
+        post = NewMessage(f"m{number}", number.to_bytes(DIGEST_BYTES, "big"), author.message(number), (BEGAN, number))
         return Append(user, device, eid_of(to), "chat", (post,))
 
     async def _execute(self, operations: Iterable[Operation]) -> list[Result]:

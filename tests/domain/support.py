@@ -13,8 +13,8 @@ from bimip.domain.operations import (
     Address,
     Append,
     Appended,
+    NewMessage,
     Operation,
-    Post,
     Receipt,
     Received,
     Refused,
@@ -37,7 +37,7 @@ from bimip.domain.records import (
     Runs,
     Table,
 )
-from bimip.domain.rules import Moment, Rules
+from bimip.domain.rules import Context, Rules
 from bimip.storage.memory import MemoryStore
 
 CHAT = "chat"
@@ -74,8 +74,8 @@ class Ledger:
         self.batches = 0
 
     @property
-    def moment(self) -> Moment:
-        return Moment(self.rules, self.now, self._stamp)
+    def moment(self) -> Context:
+        return Context(self.rules, self.now, self._stamp)
 
     def _stamp(self) -> Stamp:
         self.last = next_stamp(self.last, self.now, 0)
@@ -130,7 +130,7 @@ class Ledger:
         sent: bytes = b"",
         seq: tuple[int, int] | None = None,
     ) -> Append:
-        post = Post(message_id, digest.ljust(DIGEST_BYTES, b"\0"), sent, seq)
+        post = NewMessage(message_id, digest.ljust(DIGEST_BYTES, b"\0"), sent, seq)
         return Append(sender.user, sender.device, to, partition, (post,), addresses)
 
     def send(self, sender: Peer, to: str, message_id: str, **fields: Any) -> Appended:

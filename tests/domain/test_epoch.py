@@ -6,7 +6,7 @@ import pytest
 
 from bimip.domain.epoch import NAMES, epoch_for
 from bimip.domain.ids import DeviceId, Offset, UserId, Version
-from bimip.domain.operations import Seat
+from bimip.domain.operations import OpenPosition
 from bimip.domain.ranges import Ranges
 from bimip.domain.records import Changes, Log, State, Table
 from tests.domain.support import CHAT, Ledger
@@ -16,7 +16,7 @@ EPOCH = 7 * NAMES
 OTHER = 6 * NAMES
 
 
-def told(said: int, *seats: Seat, version: int = 0) -> tuple[int, bool]:
+def told(said: int, *seats: OpenPosition, version: int = 0) -> tuple[int, bool]:
     ledger = Ledger()
     ledger.commit(
         Changes(
@@ -31,8 +31,8 @@ def told(said: int, *seats: Seat, version: int = 0) -> tuple[int, bool]:
         return epoch_for(view, USER, said, seats, version)
 
 
-def seat(position: int | None = None, held: Ranges = (), **fields: Any) -> Seat:
-    return Seat(USER, PHONE, CHAT, None if position is None else Offset(position), held, **fields)
+def seat(position: int | None = None, held: Ranges = (), **fields: Any) -> OpenPosition:
+    return OpenPosition(USER, PHONE, CHAT, None if position is None else Offset(position), held, **fields)
 
 
 @pytest.mark.parametrize("said", [EPOCH, EPOCH + 1, EPOCH + NAMES - 1])
@@ -41,7 +41,7 @@ def seat(position: int | None = None, held: Ranges = (), **fields: Any) -> Seat:
     [((), 0), ((seat(),), 0), ((seat(12),), 5), ((seat(3, ((11, 12),)),), 1), ((seat(start=1),), 0)],
 )
 def test_a_device_that_knows_no_more_than_was_given_is_told_the_name_that_it_says(
-    said: int, seats: tuple[Seat, ...], version: int
+    said: int, seats: tuple[OpenPosition, ...], version: int
 ) -> None:
     assert told(said, *seats, version=version) == (said, True)
 
@@ -56,7 +56,7 @@ def test_a_device_that_knows_no_more_than_was_given_is_told_the_name_that_it_say
         ((seat(12), seat(1)._replace(partition="feed")), 5),
     ],
 )
-def test_a_device_that_is_ahead_is_told_another_epoch_and_once(seats: tuple[Seat, ...], version: int) -> None:
+def test_a_device_that_is_ahead_is_told_another_epoch_and_once(seats: tuple[OpenPosition, ...], version: int) -> None:
     epoch, same = told(EPOCH, *seats, version=version)
 
     assert (epoch != EPOCH, same) == (True, False)

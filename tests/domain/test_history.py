@@ -19,12 +19,12 @@ from bimip.domain.operations import (
     Expired,
     ExpireLog,
     Fault,
+    OpenPosition,
     Operation,
+    PositionOpened,
     Receipt,
     Received,
     Refused,
-    Seat,
-    Seated,
 )
 from bimip.domain.records import ReceiptKind, Table
 from bimip.domain.seating import FIRST, HEAD
@@ -197,12 +197,12 @@ class History(RuleBasedStateMachine):
         peer = self.peers[who]
         held = ranges.above(ranges.normal((first, first + length) for first, length in pieces), upto)
         expected = self.model.return_to(peer, upto, set(ranges.offsets(held)), self.ledger.now)
-        self.expect(Seat(peer.user, peer.device, CHAT, Offset(upto), held), expected)
+        self.expect(OpenPosition(peer.user, peer.device, CHAT, Offset(upto), held), expected)
 
     @rule(who=peers, start=st.sampled_from([FIRST, HEAD]))
     def return_without_a_position(self, who: tuple[str, str], start: int) -> None:
         peer = self.peers[who]
-        self.expect(Seat(peer.user, peer.device, CHAT, start=start), self.model.start(peer, start))
+        self.expect(OpenPosition(peer.user, peer.device, CHAT, start=start), self.model.start(peer, start))
 
     @rule(who=st.sampled_from(EIDS), other=st.sampled_from(EIDS), upto=offsets, pieces=pieces, received=offsets)
     def read(self, who: str, other: str, upto: int, pieces: list[tuple[int, int]], received: int) -> None:
@@ -289,7 +289,7 @@ def plainly(result: Any) -> object:
         return result.fault
     if isinstance(result, Appended):
         return result.offset, result.conversation_offset, result.duplicate
-    if isinstance(result, Acknowledged | Seated):
+    if isinstance(result, Acknowledged | PositionOpened):
         return result.floor
     return None if result == Done() else result
 

@@ -24,14 +24,14 @@ from bimip.domain.operations import (
     ExpireSeen,
     Forget,
     NoteTime,
+    OpenPosition,
     Operation,
+    PositionOpened,
     Receipt,
     Refused,
     Register,
     Result,
     Revoke,
-    Seat,
-    Seated,
 )
 from bimip.domain.records import ReceiptKind, Table
 from bimip.domain.seating import FIRST, HEAD, LAST
@@ -62,11 +62,11 @@ def acknowledge(one: int, upto: int, first: int) -> Draw:
 
 
 def position(one: int, upto: int) -> Draw:
-    return lambda _, peers: Seat(peers[one].user, peers[one].device, CHAT, Offset(upto))
+    return lambda _, peers: OpenPosition(peers[one].user, peers[one].device, CHAT, Offset(upto))
 
 
 def begin(one: int) -> Draw:
-    return lambda _, peers: Seat(peers[one].user, peers[one].device, CHAT, start=FIRST)
+    return lambda _, peers: OpenPosition(peers[one].user, peers[one].device, CHAT, start=FIRST)
 
 
 def read(one: int, other: int, upto: int) -> Draw:
@@ -128,7 +128,7 @@ def floors(ledger: Ledger) -> dict[Any, int]:
 
 def counts(operation: Operation, result: Result) -> bool:
     """One that was refused, or came from a device ahead of the log, has had no effect, and may have it later."""
-    if isinstance(operation, Seat) and isinstance(result, Seated):
+    if isinstance(operation, OpenPosition) and isinstance(result, PositionOpened):
         return operation.furthest <= result.head
     return not isinstance(result, Refused)
 
@@ -175,7 +175,7 @@ def test_a_start_repeated_at_once_changes_nothing(start: int) -> None:
     ann, bob = ledger.device("ann"), ledger.device("bob")
     for number in range(5):
         ledger.send(ann, "bob", f"m{number}")
-    seat = Seat(bob.user, bob.device, CHAT, start=start, last=2)
+    seat = OpenPosition(bob.user, bob.device, CHAT, start=start, last=2)
     first = ledger.do(seat)
     before = ledger.everything()
 
@@ -207,7 +207,7 @@ def test_the_operations_that_no_history_draws_change_nothing_when_repeated() -> 
 
 
 def test_every_operation_is_repeated_here() -> None:
-    drawn = {Append, Acknowledge, Seat, Receipt, Revoke, Register, ExpireLog}
+    drawn = {Append, Acknowledge, OpenPosition, Receipt, Revoke, Register, ExpireLog}
     told = {ExpireHistory, ExpireBodies, ExpireSeen, ExpireRevoked, Barrier, NoteTime, Forget}
 
     assert drawn | told == set(Operation.__args__)

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from bimip.domain.ids import ConversationId, ConversationOffset, DeviceId, Offset, Stamp, UserId
-from bimip.domain.operations import Seat, Seated
+from bimip.domain.operations import OpenPosition, PositionOpened
 from bimip.domain.ranges import Ranges
 from bimip.domain.records import Changes, Cursor, Entry, Log, LogTable, ReceiptKind, Table
 from bimip.domain.seating import FIRST, HEAD, LAST
@@ -42,8 +42,8 @@ def ledger_with(cursor: Cursor | None, first: int = 4, head: int = 12, **rules: 
     return ledger
 
 
-def seat(position: int | None = None, held: Ranges = (), **fields: Any) -> Seat:
-    return Seat(USER, PHONE, CHAT, None if position is None else Offset(position), held, **fields)
+def seat(position: int | None = None, held: Ranges = (), **fields: Any) -> OpenPosition:
+    return OpenPosition(USER, PHONE, CHAT, None if position is None else Offset(position), held, **fields)
 
 
 def cursor_of(ledger: Ledger) -> Cursor | None:
@@ -84,7 +84,7 @@ def test_a_start(
     ledger = ledger_with(cursor)
     result = ledger.do(seat(**fields))
 
-    assert result == Seated(CHAT, 4, 12, kept.floor, position, (), skipped)  # type: ignore[arg-type]  # plain numbers
+    assert result == PositionOpened(CHAT, 4, 12, kept.floor, position, (), skipped)  # type: ignore[arg-type]  # plain numbers
     assert cursor_of(ledger) == kept
     assert marked(ledger) == set()  # a start gives no receipts
 
@@ -112,7 +112,7 @@ def test_a_position(cursor: Cursor | None, position: int, held: Ranges, kept: Cu
     ledger = ledger_with(cursor)
     result = ledger.do(seat(position, held))
 
-    assert result == Seated(CHAT, Offset(4), Offset(12), kept.floor, Offset(position), held, None)
+    assert result == PositionOpened(CHAT, Offset(4), Offset(12), kept.floor, Offset(position), held, None)
     assert cursor_of(ledger) == kept
     assert marked(ledger) == receipts
 
@@ -121,7 +121,7 @@ def test_held_offsets_without_a_position_lie_beyond_the_floor() -> None:
     ledger = ledger_with(AT_5)
     result = ledger.do(seat(None, ((2, 2), (7, 7))))
 
-    assert result == Seated(CHAT, Offset(4), Offset(12), Offset(5), Offset(5), ((7, 7),), None)
+    assert result == PositionOpened(CHAT, Offset(4), Offset(12), Offset(5), Offset(5), ((7, 7),), None)
     assert marked(ledger) == {7}
 
 
@@ -135,7 +135,7 @@ def test_in_another_epoch_the_lower_of_position_and_floor_counts(
     ledger = ledger_with(cursor)
     result = ledger.do(seat(asked, ((10, 11),), same_epoch=False))
 
-    assert result == Seated(CHAT, Offset(4), Offset(12), Offset(floor), Offset(position), (), None)
+    assert result == PositionOpened(CHAT, Offset(4), Offset(12), Offset(floor), Offset(position), (), None)
     assert cursor_of(ledger) == (cursor or Cursor(Offset(0), ()))
     assert marked(ledger) == set()
 
@@ -146,26 +146,28 @@ def test_what_was_never_given_is_of_another_epoch(position: int | None, held: Ra
     ledger = ledger_with(AT_5)
     result = ledger.do(seat(position, held))
 
-    assert result == Seated(CHAT, Offset(4), Offset(12), Offset(5), Offset(5), (), None)
+    assert result == PositionOpened(CHAT, Offset(4), Offset(12), Offset(5), Offset(5), (), None)
     assert cursor_of(ledger) == AT_5
     assert marked(ledger) == set()
 
 
 def test_an_unknown_partition_is_refused() -> None:
-    assert fault_of(Ledger().do(Seat(USER, PHONE, "attic"))) == "NOT_FOUND"
+    assert fault_of(Ledger().do(OpenPosition(USER, PHONE, "attic"))) == "NOT_FOUND"
 
 
 @pytest.mark.parametrize("fields", [{}, {"start": FIRST}, {"start": HEAD}, {"start": LAST, "last": 3}])
 def test_a_log_that_has_never_held_anything(fields: dict[str, Any]) -> None:
     ledger = Ledger()
 
-    assert ledger.do(seat(**fields)) == Seated(CHAT, Offset(1), Offset(0), Offset(0), Offset(0), (), None)
+    assert ledger.do(seat(**fields)) == PositionOpened(CHAT, Offset(1), Offset(0), Offset(0), Offset(0), (), None)
 
 
 def test_an_empty_log_that_has_held_something() -> None:
     ledger = ledger_with(None, first=13)
 
-    assert ledger.do(seat(start=FIRST)) == Seated(CHAT, Offset(13), Offset(12), Offset(12), Offset(12), (), None)
+    assert ledger.do(seat(start=FIRST)) == PositionOpened(
+        CHAT, Offset(13), Offset(12), Offset(12), Offset(12), (), None
+    )
 
 
 def test_a_position_far_ahead_is_acknowledged_in_slices_and_told_at_once() -> None:

@@ -9,7 +9,7 @@ from trio.testing import MockClock
 from bimip.domain.identity import Claims
 from bimip.domain.ids import Millis
 from bimip.gateway import admission
-from bimip.gateway.admission import MOST_OWED_SECONDS, Admission, NoPlaceError, address_of
+from bimip.gateway.admission import MOST_OWED_SECONDS, Admission, AdmissionRefusedError, address_of
 from bimip.gateway.settings import GatewaySettings
 from bimip.session.close import Close
 from tests.gateway.harness import (
@@ -55,7 +55,7 @@ class Doors:
             place = self.stack.enter_context(self.admission.enter(address, lambda: self.given_up.append(address)))
             if who is not None:
                 place.take(who)
-        except NoPlaceError as error:
+        except AdmissionRefusedError as error:
             return error.status
         return 0
 
@@ -149,7 +149,7 @@ def test_an_opening_that_ends_without_a_valid_token_counts_five() -> None:
 def test_who_is_refused_by_the_rate_is_told_when_to_come_again() -> None:
     doors = Doors(PACED)
     come_and_go(doors, "10.0.0.1", 30)
-    with pytest.raises(NoPlaceError) as refused:
+    with pytest.raises(AdmissionRefusedError) as refused:
         doors.admission.enter("10.0.0.1")
 
     assert 1 <= refused.value.retry_after <= 3
@@ -413,7 +413,11 @@ async def test_an_address_is_a_sockets() -> None:
 def test_all_connections_together_leave_files_for_the_rest_of_the_server() -> None:
     doors = Doors(replace(FEW, max_connections=2, max_unauthenticated=0, max_unauthenticated_per_address=0))
     first = doors.admission.enter("192.0.2.1")
-    with first, doors.admission.enter("192.0.2.2"), pytest.raises(NoPlaceError, match="no room for more") as raised:
+    with (
+        first,
+        doors.admission.enter("192.0.2.2"),
+        pytest.raises(AdmissionRefusedError, match="no room for more") as raised,
+    ):
         doors.admission.enter("192.0.2.3")
     with doors.admission.enter("192.0.2.3"):
         pass

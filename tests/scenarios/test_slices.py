@@ -13,7 +13,7 @@ from bimip.users import answers, greeting, reader, requests
 from bimip.users.device import FRAMES_AT_ONCE, Device
 from bimip.users.planning import LOOK_MOST
 from bimip.users.session import Session
-from bimip.users.tail import Run
+from bimip.users.tail import Segment
 from tests.harness.world import World, at, message, open_world
 
 LONG = 3_000
@@ -40,8 +40,8 @@ def looks(monkeypatch: pytest.MonkeyPatch) -> Iterator[Looks]:
         found.steps.append(0)
         step(self, now)
 
-    def counted_read(self: Session, *words: Any) -> list[Run]:
-        runs: list[Run] = read(self, *words)
+    def counted_read(self: Session, *words: Any) -> list[Segment]:
+        runs: list[Segment] = read(self, *words)
         found.steps[-1] += sum(map(len, runs))
         return runs
 

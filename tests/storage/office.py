@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 import trio
 
 from bimip.domain.ids import ConversationId, ConversationOffset, DeviceId, Millis, Offset, Stamp, UserId
-from bimip.domain.operations import Acknowledge, Append, Operation, Post, Register, Registered, Result
+from bimip.domain.operations import Acknowledge, Append, NewMessage, Operation, Register, Registered, Result
 from bimip.domain.records import DIGEST_BYTES, Changes, Entry, Key, LogTable, Table
 from bimip.domain.rules import Rules
 from bimip.storage.errors import StorageError
@@ -179,7 +179,7 @@ class Office:
 
 
 def message(sender: Registered, name: str, to: str = "bob", *, sent: bytes | None = None) -> Append:
-    post = Post(name, name.encode().ljust(DIGEST_BYTES), name.encode() if sent is None else sent)
+    post = NewMessage(name, name.encode().ljust(DIGEST_BYTES), name.encode() if sent is None else sent)
     return Append(sender.user, sender.device, to, CHAT, (post,))
 
 

@@ -25,8 +25,8 @@ from bimip.domain.operations import (
     ExpireHistory,
     ExpireLog,
     ExpireSeen,
+    NewMessage,
     Operation,
-    Post,
     Receipt,
     Received,
     Refused,
@@ -63,7 +63,7 @@ RECEIVED = (Received(TOGETHER, ConversationOffset(1), ConversationOffset(180)),)
 def message(device: DeviceId, name: str, to: str, size: int = 100, **fields: Any) -> Append:
     """Its bytes are like no other's."""
     sent = (f"{name} " * (size // len(name))).encode()
-    return Append(OWNERS[device][0], device, to, CHAT, (Post(name, name.encode().ljust(8), sent),), **fields)
+    return Append(OWNERS[device][0], device, to, CHAT, (NewMessage(name, name.encode().ljust(8), sent),), **fields)
 
 
 def otherwise(append: Append) -> Append:

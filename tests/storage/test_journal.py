@@ -21,13 +21,13 @@ from bimip.domain.operations import (
     Expired,
     ExpireLog,
     Fault,
+    OpenPosition,
+    PositionOpened,
     Refused,
     Register,
     Registered,
     Result,
     Revoke,
-    Seat,
-    Seated,
 )
 from bimip.domain.records import Changes, Table
 from bimip.storage import journal as journal_module
@@ -675,7 +675,7 @@ async def test_a_start_on_a_full_disk_lets_those_in_who_are_known_and_heals(auto
         await office.execute(message(ann, "before"))
     office.statistics = JournalStatistics()  # as in another process
     office.store.before = no_room
-    seat = Seat(bob.user, bob.device, CHAT, start=1)
+    seat = OpenPosition(bob.user, bob.device, CHAT, start=1)
     async with office.open():
         answers = [
             await office.execute(one)
@@ -688,7 +688,13 @@ async def test_a_start_on_a_full_disk_lets_those_in_who_are_known_and_heals(auto
         healed = office.statistics.writable, office.statistics.fault
         await office.execute(message(ann, "after"))
 
-    assert answers == [bob, Seated(CHAT, Offset(1), Offset(1), Offset(0), Offset(0), (), None), FULL, FULL, Done()]
+    assert answers == [
+        bob,
+        PositionOpened(CHAT, Offset(1), Offset(1), Offset(0), Offset(0), (), None),
+        FULL,
+        FULL,
+        Done(),
+    ]
     assert ready == (False, "no room")
     assert told
     assert healed == (True, "")
@@ -735,11 +741,11 @@ async def test_where_nothing_has_room_any_more_those_who_are_known_come_in() -> 
     async with office.open():
         ann, bob = await office.pair()
         office.store.before = no_room
-        seat = Seat(bob.user, bob.device, CHAT, start=1)
+        seat = OpenPosition(bob.user, bob.device, CHAT, start=1)
         answers = [await office.execute(one) for one in (Register("bob", "phone"), seat, Register("cat", "phone"))]
         refused = await office.execute(message(ann, "during"))
 
-    assert answers == [bob, Seated(CHAT, Offset(1), Offset(0), Offset(0), Offset(0), (), None), FULL]
+    assert answers == [bob, PositionOpened(CHAT, Offset(1), Offset(0), Offset(0), Offset(0), (), None), FULL]
     assert refused == FULL
 
 

@@ -11,8 +11,8 @@ from bimip.domain.operations import (
     Barrier,
     Done,
     Fault,
+    NewMessage,
     Operation,
-    Post,
     Refused,
     Result,
     Revoke,
@@ -173,7 +173,7 @@ async def test_waiting_can_be_cancelled_also_while_there_is_plenty_to_do() -> No
 
 
 def post(name: str) -> Append:
-    return Append(UserId(1), DeviceId(1), "bob", "chat", (Post(name, bytes(8), b""),))
+    return Append(UserId(1), DeviceId(1), "bob", "chat", (NewMessage(name, bytes(8), b""),))
 
 
 async def test_messages_overtake_what_is_lazy_until_that_is_due(autojump_clock: MockClock) -> None:
@@ -274,7 +274,7 @@ async def test_each_message_of_an_append_counts_and_one_that_is_larger_is_taken_
 
 
 def append(name: str, *sizes: int) -> Append:
-    posts = [Post(f"{name}{number}", bytes(8), bytes(size)) for number, size in enumerate(sizes)]
+    posts = [NewMessage(f"{name}{number}", bytes(8), bytes(size)) for number, size in enumerate(sizes)]
     return Append(UserId(1), DeviceId(1), "bob", "chat", posts)
 
 
@@ -343,7 +343,7 @@ async def test_where_more_waits_than_can_be_decided_at_once_users_take_turns_and
 
 async def test_turns_are_counted_by_messages() -> None:
     queue = OperationQueue()
-    ten = Append(UserId(1), DeviceId(1), "bob", "chat", tuple(Post(f"m{n}", b"", b"") for n in range(10)))
+    ten = Append(UserId(1), DeviceId(1), "bob", "chat", tuple(NewMessage(f"m{n}", b"", b"") for n in range(10)))
     for _ in range(2):
         queue.submit(ten, owner=UserId(1))
     for number in range(12):
@@ -355,7 +355,7 @@ async def test_turns_are_counted_by_messages() -> None:
 
 async def test_who_asks_for_much_at_once_has_a_turn_however_many_come_meanwhile() -> None:
     queue = OperationQueue()
-    ten = Append(UserId(1), DeviceId(1), "bob", "chat", tuple(Post(f"m{n}", b"", b"") for n in range(10)))
+    ten = Append(UserId(1), DeviceId(1), "bob", "chat", tuple(NewMessage(f"m{n}", b"", b"") for n in range(10)))
     queue.submit(ten, owner=UserId(1))
     decided: list[object] = []
     for number in range(2, 40):

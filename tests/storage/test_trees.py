@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from bimip.domain.records import Index, IndexRow, Key, LogTable
 from bimip.storage.blocks import BLOCKS, PAGE_ROOM, ROWS
 from bimip.storage.seals import seal_all, unseal
-from bimip.storage.trees import IndexTrees, SequenceTrees
+from bimip.storage.trees import IndexTrees, LogTrees
 
 KEY: Key = (7, "chat")
 ROW_BYTES, FULL = ROWS[Index.SEQS].row_bytes, ROWS[Index.SEQS].full
@@ -29,7 +29,7 @@ class Environment:
         names = (b"newest seqs", b"seqs", b"newest entries", b"entries")
         newest, full, newest_entries, full_entries = (self.lmdb.open_db(name) for name in names)
         self.index = IndexTrees(Index.SEQS, newest, full)
-        self.sequence = SequenceTrees(LogTable.ENTRIES, newest_entries, full_entries)
+        self.sequence = LogTrees(LogTable.ENTRIES, newest_entries, full_entries)
 
     def begin(self) -> Transaction:
         return self.lmdb.begin(write=True)

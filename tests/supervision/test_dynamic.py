@@ -12,6 +12,7 @@ import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from bimip.supervision import (
+    Action,
     AutoShutdown,
     Child,
     ChildFailedToStart,
@@ -21,7 +22,7 @@ from bimip.supervision import (
     Crashed,
     DuplicateChild,
     DynamicSupervisor,
-    Fresh,
+    Factory,
     MaxChildren,
     NoSuchProcess,
     Report,
@@ -30,7 +31,6 @@ from bimip.supervision import (
     Supervisor,
     SupervisorGaveUp,
     SupervisorStopping,
-    Will,
     WouldDeadlock,
     current_child,
     open_tree,
@@ -169,7 +169,7 @@ async def test_restart_types(autojump_clock: MockClock, restart: Restart) -> Non
         await children.start_child(ChildSpec("a", crash_after_1, restart))
         await trio.sleep(1.5)
 
-        will = Will.IGNORE if restart is TEMPORARY else Will.RESTART
+        will = Action.IGNORE if restart is TEMPORARY else Action.RESTART
         assert [will] == [each.will for each in reports if isinstance(each, Crashed)]
         assert ("a" in children) is (restart is not TEMPORARY)
 
@@ -420,7 +420,7 @@ async def test_children_inherit_the_supervisors_context_and_not_the_callers(auto
 async def test_on_ready_is_given_the_handle_of_each_incarnation(autojump_clock: MockClock) -> None:
     handles: list[Children] = []
     spec = DynamicSupervisor(on_ready=handles.append)
-    async with open_tree(Supervisor([ChildSpec("d", Fresh(lambda: spec))])) as tree:
+    async with open_tree(Supervisor([ChildSpec("d", Factory(lambda: spec))])) as tree:
         await tree.kill("bimip/d")
         await wait_all_tasks_blocked()
 

@@ -7,17 +7,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bimip.supervision.policy import (
+    Action,
     AutoShutdown,
     Exit,
     ExitReason,
     Restart,
     RestartWindow,
     Strategy,
-    Will,
     ends_supervisor,
-    innermost,
     on_end,
     restarted_with,
+    root_error,
 )
 
 ON_END = """
@@ -28,18 +28,18 @@ temporary   ignore   ignore    ignore   ignore   ignore
 """
 
 
-def _cells() -> list[tuple[Restart, str, Will]]:
+def _cells() -> list[tuple[Restart, str, Action]]:
     head, *rows = ON_END.strip().splitlines()
     columns = [*head.split()[:4], "failed start"]
     return [
-        (Restart(row.split()[0]), column, Will(cell))
+        (Restart(row.split()[0]), column, Action(cell))
         for row in rows
         for column, cell in zip(columns, row.split()[1:], strict=True)
     ]
 
 
 @pytest.mark.parametrize(("restart", "how", "expected"), _cells())
-def test_restart_type_by_exit_reason(restart: Restart, how: str, expected: Will) -> None:
+def test_restart_type_by_exit_reason(restart: Restart, how: str, expected: Action) -> None:
     if how == "failed start":
         actual = {on_end(restart, each, started=False) for each in Exit}
     else:
@@ -126,4 +126,4 @@ def test_a_reason_shows_the_exception_inside_groups_of_one() -> None:
 
     assert str(ExitReason(Exit.CRASHED, group)) == "crashed: ValueError: bad frame"
     assert str(ExitReason(Exit.NORMAL)) == "normal"
-    assert innermost(two) is two
+    assert root_error(two) is two

@@ -16,7 +16,7 @@ from bimip.supervision import (
     Counts,
     Crashed,
     DynamicSupervisor,
-    Fresh,
+    Factory,
     Kind,
     NoSuchProcess,
     Progress,
@@ -44,7 +44,7 @@ async def test_the_picture_of_a_tree(autojump_clock: MockClock) -> None:
         [
             ChildSpec("worker", crash_once_at_1, Restart.TRANSIENT),
             ChildSpec("users", DynamicSupervisor(max_children=5)),
-            ChildSpec("fresh", Fresh(DynamicSupervisor)),
+            ChildSpec("fresh", Factory(DynamicSupervisor)),
         ],
         intensity=4,
     )
@@ -145,7 +145,7 @@ async def test_kind_of_a_supervisor_that_is_down(autojump_clock: MockClock) -> N
     specs = [
         ChildSpec("d", DynamicSupervisor()),
         ChildSpec("s", Supervisor([])),
-        ChildSpec("f", Fresh(DynamicSupervisor)),
+        ChildSpec("f", Factory(DynamicSupervisor)),
     ]
     async with open_tree(Supervisor(specs)) as tree:
         for child_id in "dsf":

@@ -10,7 +10,7 @@ from bimip.supervision import (
     Child,
     ChildSpec,
     DynamicSupervisor,
-    Fresh,
+    Factory,
     Restart,
     Start,
     Supervisor,
@@ -23,10 +23,10 @@ async def idle(child: Child) -> None:
 
 
 def test_a_worker_has_5_seconds_to_stop_and_a_supervisor_any_time() -> None:
-    supervisors: list[Supervisor | DynamicSupervisor | Fresh] = [
+    supervisors: list[Supervisor | DynamicSupervisor | Factory] = [
         Supervisor([]),
         DynamicSupervisor(),
-        Fresh(DynamicSupervisor),
+        Factory(DynamicSupervisor),
     ]
 
     assert ChildSpec("a", idle).shutdown_seconds == 5.0

@@ -11,13 +11,14 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from bimip.supervision import (
     BRUTAL_KILL,
+    Action,
     AutoShutdown,
     Child,
     ChildFailedToStart,
     ChildSpec,
     Crashed,
     Exit,
-    Fresh,
+    Factory,
     GaveUp,
     NoSuchProcess,
     Overdue,
@@ -30,7 +31,6 @@ from bimip.supervision import (
     SupervisorGaveUp,
     SupervisorStopping,
     Tree,
-    Will,
     open_tree,
 )
 
@@ -96,7 +96,7 @@ class Lab:
         self.log.clear()
         return taken
 
-    def crashes(self) -> list[tuple[str, Exit, Will]]:
+    def crashes(self) -> list[tuple[str, Exit, Action]]:
         return [(each.path, each.reason.exit, each.will) for each in self.reports if isinstance(each, Crashed)]
 
     @asynccontextmanager
@@ -145,7 +145,7 @@ async def test_a_failed_start_unwinds_in_reverse_order_and_fails_the_supervisor(
 
     assert isinstance(caught.value.__cause__, OSError)
     assert lab.take_log() == "+a +b -c -b -a"
-    assert lab.crashes() == [("top/c", Exit.CRASHED, Will.GIVE_UP), ("top", Exit.CRASHED, Will.IGNORE)]
+    assert lab.crashes() == [("top/c", Exit.CRASHED, Action.GIVE_UP), ("top", Exit.CRASHED, Action.IGNORE)]
 
 
 async def test_returning_before_started_is_a_failed_start(autojump_clock: MockClock) -> None:
@@ -178,7 +178,7 @@ async def test_a_start_that_never_returns_ends_by_kill(autojump_clock: MockClock
         lab.hanging_starts.clear()
         await tree.kill("top/b")
 
-    assert [will for path, _, will in lab.crashes() if path == "top/b"] == [Will.RESTART, Will.RESTART]
+    assert [will for path, _, will in lab.crashes() if path == "top/b"] == [Action.RESTART, Action.RESTART]
 
 
 async def test_a_start_that_never_returns_ends_by_cancelling_the_tree(autojump_clock: MockClock, lab: Lab) -> None:
@@ -257,7 +257,7 @@ async def test_the_crash_of_a_temporary_child_concerns_nobody(
         await lab.crash("t")
 
         assert lab.take_log() == "-t"
-        assert lab.crashes() == [("top/t", Exit.CRASHED, Will.IGNORE)]
+        assert lab.crashes() == [("top/t", Exit.CRASHED, Action.IGNORE)]
 
 
 @pytest.mark.parametrize("strategy", [ALL, REST])
@@ -285,10 +285,10 @@ async def test_it_gives_up_at_the_restart_after_intensity(autojump_clock: MockCl
     assert isinstance(caught.value.__cause__, ValueError)
     assert lab.take_log() == "-a -c -b"
     assert lab.crashes() == [
-        ("top/a", Exit.CRASHED, Will.RESTART),
-        ("top/b", Exit.CRASHED, Will.RESTART),
-        ("top/a", Exit.CRASHED, Will.GIVE_UP),
-        ("top", Exit.CRASHED, Will.IGNORE),
+        ("top/a", Exit.CRASHED, Action.RESTART),
+        ("top/b", Exit.CRASHED, Action.RESTART),
+        ("top/a", Exit.CRASHED, Action.GIVE_UP),
+        ("top", Exit.CRASHED, Action.IGNORE),
     ]
     gave_up = [each for each in lab.reports if isinstance(each, GaveUp)]
     assert [(each.path, each.child, each.intensity, each.period) for each in gave_up] == [("top", "a", 2, 5.0)]
@@ -352,7 +352,7 @@ async def test_a_restart_that_keeps_failing_uses_up_the_budget(autojump_clock: M
             lab.failing_starts["b"] = 4
             await lab.crash("b")
 
-    assert [will for path, _, will in lab.crashes() if path == "top/b"] == [Will.RESTART] * 3 + [Will.GIVE_UP]
+    assert [will for path, _, will in lab.crashes() if path == "top/b"] == [Action.RESTART] * 3 + [Action.GIVE_UP]
 
 
 async def test_a_transient_child_whose_restart_fails_is_tried_again_however_it_ended(autojump_clock: MockClock) -> None:
@@ -400,7 +400,7 @@ async def test_a_child_that_crashed_while_its_group_restarted_is_restarted_once_
         await wait_all_tasks_blocked()
 
         assert Counter(["-a", "-c", "-b", "+a", "+b", "+c"]) == Counter(lab.log)
-        assert {("top/a", Exit.CRASHED, Will.RESTART), ("top/c", Exit.CRASHED, Will.RESTART)} == set(lab.crashes())
+        assert {("top/a", Exit.CRASHED, Action.RESTART), ("top/c", Exit.CRASHED, Action.RESTART)} == set(lab.crashes())
 
 
 async def test_grace_is_cut_after_shutdown_seconds(autojump_clock: MockClock, lab: Lab) -> None:
@@ -410,7 +410,7 @@ async def test_grace_is_cut_after_shutdown_seconds(autojump_clock: MockClock, la
 
     assert trio.current_time() == 7.0
     assert lab.take_log() == ""
-    assert lab.crashes() == [("top/a", Exit.KILLED, Will.IGNORE)]
+    assert lab.crashes() == [("top/a", Exit.KILLED, Action.IGNORE)]
 
 
 async def test_grace_that_suffices_is_an_orderly_end(autojump_clock: MockClock, lab: Lab) -> None:
@@ -483,7 +483,7 @@ async def test_a_crash_while_stopping_is_reported(autojump_clock: MockClock, lab
     async with lab.open(Supervisor([ChildSpec("a", worker)])):
         pass
 
-    assert lab.crashes() == [("top/a", Exit.CRASHED, Will.IGNORE)]
+    assert lab.crashes() == [("top/a", Exit.CRASHED, Action.IGNORE)]
 
 
 async def test_a_child_that_does_not_stop_is_reported_and_awaited(autojump_clock: MockClock, lab: Lab) -> None:
@@ -580,7 +580,7 @@ async def test_giving_up_is_a_crash_so_a_transient_supervisor_is_restarted(
         await lab.crash("x")
 
         assert expected == lab.take_log()
-        assert ("top/s", Exit.CRASHED, Will.IGNORE if restart is TEMPORARY else Will.RESTART) in lab.crashes()
+        assert ("top/s", Exit.CRASHED, Action.IGNORE if restart is TEMPORARY else Action.RESTART) in lab.crashes()
 
 
 async def test_failure_escalates_through_nested_supervisors(autojump_clock: MockClock, lab: Lab) -> None:
@@ -628,7 +628,7 @@ async def test_fresh_makes_a_supervisor_for_each_incarnation(autojump_clock: Moc
 
         return Supervisor([ChildSpec("x", worker)], intensity=1)
 
-    async with lab.open(Supervisor([ChildSpec("s", Fresh(make))])) as tree:
+    async with lab.open(Supervisor([ChildSpec("s", Factory(make))])) as tree:
         await lab.crash("x")
         await lab.crash("x")
         assert made == [["begun", "begun"], ["begun"]]
@@ -642,7 +642,7 @@ async def test_a_fresh_that_raises_is_a_failed_start(autojump_clock: MockClock) 
         raise LookupError("no configuration")
 
     with pytest.raises(ChildFailedToStart, match="no configuration"):
-        async with open_tree(Supervisor([ChildSpec("s", Fresh(make))])):
+        async with open_tree(Supervisor([ChildSpec("s", Factory(make))])):
             pytest.fail("the body must not run")
 
 

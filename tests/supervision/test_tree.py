@@ -13,7 +13,7 @@ from bimip.supervision import (
     ChildSpec,
     DynamicSupervisor,
     Exit,
-    Fresh,
+    Factory,
     NoSuchProcess,
     ProcessKilled,
     Restart,
@@ -153,7 +153,7 @@ async def test_a_worker_may_be_the_root(autojump_clock: MockClock) -> None:
 async def test_a_failed_start_deep_down_names_the_child_next_to_the_top_and_its_cause(
     autojump_clock: MockClock,
 ) -> None:
-    root = Supervisor([ChildSpec("s", Fresh(lambda: Supervisor([ChildSpec("x", cannot_start)])))])
+    root = Supervisor([ChildSpec("s", Factory(lambda: Supervisor([ChildSpec("x", cannot_start)])))])
 
     with pytest.raises(ChildFailedToStart, match="bimip/s") as caught:
         async with open_tree(root):

@@ -7,19 +7,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bimip.domain.operations import Address, Fault, Post, Refused
+from bimip.domain.operations import Address, Fault, NewMessage, Refused
 from bimip.users.answers import appends, outcomes
-from bimip.users.device import Device, Draft
+from bimip.users.device import CheckedMessage, Device
 
 DEVICE = cast("Device", SimpleNamespace(session=SimpleNamespace(number=1), number=2))
 ADDRESS = (Address("bob", "phone", None),)
 
 
-def draft(name: str, to: str = "bob", partition: str = "chat", addresses: tuple[Address, ...] = ()) -> Draft:
-    return Draft(to, partition, Post(name, bytes(8), name.encode()), addresses, ord(name))
+def draft(name: str, to: str = "bob", partition: str = "chat", addresses: tuple[Address, ...] = ()) -> CheckedMessage:
+    return CheckedMessage(to, partition, NewMessage(name, bytes(8), name.encode()), addresses, ord(name))
 
 
-def names(drafts: list[Draft]) -> list[list[str]]:
+def names(drafts: list[CheckedMessage]) -> list[list[str]]:
     return [[post.id for post in append.posts] for append, _ in appends(DEVICE, drafts)]
 
 
@@ -37,12 +37,12 @@ def names(drafts: list[Draft]) -> list[list[str]]:
     ],
     ids=["none", "one", "three", "recipients", "partitions", "an id again", "addressed", "addressed twice"],
 )
-def test_what_goes_to_one_recipient_in_a_row_is_one(drafts: list[Draft], expected: list[list[str]]) -> None:
+def test_what_goes_to_one_recipient_in_a_row_is_one(drafts: list[CheckedMessage], expected: list[list[str]]) -> None:
     assert names(drafts) == expected
 
 
 @given(st.lists(st.builds(draft, st.sampled_from("abc"), st.sampled_from(["bob", "carol"]))))
-def test_nothing_is_lost_and_the_order_stays(drafts: list[Draft]) -> None:
+def test_nothing_is_lost_and_the_order_stays(drafts: list[CheckedMessage]) -> None:
     made = list(appends(DEVICE, drafts))
 
     assert [(append.to, post, ref) for append, refs in made for post, ref in zip(append.posts, refs, strict=True)] == [

@@ -19,7 +19,7 @@ def looked(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     count = [0]
     look: Any = scanning._Found.look
 
-    def counting(self: scanning._Found, row: scanning.Row | None) -> None:
+    def counting(self: scanning._Found, row: scanning.FetchedEntry | None) -> None:
         count[0] += 1
         look(self, row)
 

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from bimip.domain.ids import ConversationId, ConversationOffset, DeviceId, Offset, Stamp, UserId, Version
 from bimip.domain.records import Entry
-from bimip.users.tail import MAX_BYTES, MAX_ENTRIES, MAX_STATES, Item, LogTail, Run, StateTail, run_of
+from bimip.users.tail import MAX_BYTES, MAX_ENTRIES, MAX_STATES, Item, LogTail, Segment, StateTail, run_of
 from bimip.wire.state import delta_part
 
 ME, OTHER = DeviceId(1), DeviceId(2)
@@ -17,24 +17,24 @@ def entry(offset: int, *, origin: DeviceId = ME, addressed: bool = False) -> Ent
     )
 
 
-def run(first: int, *sizes: int | None) -> Run:
+def run(first: int, *sizes: int | None) -> Segment:
     """Entries of so many bytes; None: the message is missing."""
     parts = [None if size is None else bytes(size) for size in sizes]
     return run_of(first, [entry(offset) for offset in range(first, first + len(sizes))], parts)
 
 
-def tail(head: int = 0, *runs: Run) -> LogTail:
+def tail(head: int = 0, *runs: Segment) -> LogTail:
     made = LogTail(Offset(head))
     for one in runs:
         made.extend(one)
     return made
 
 
-def items(runs: list[Run] | None) -> list[Item] | None:
+def items(runs: list[Segment] | None) -> list[Item] | None:
     return None if runs is None else [item for one in runs for item in one.items()]
 
 
-def offsets(runs: list[Run] | None) -> list[int] | None:
+def offsets(runs: list[Segment] | None) -> list[int] | None:
     return None if runs is None else [item.offset for one in runs for item in one.items()]
 
 
