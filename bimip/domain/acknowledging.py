@@ -57,7 +57,7 @@ IMPLIED = {
 }
 
 
-def acknowledge(view: Reader, op: Acknowledge, moment: Context) -> Decision:
+def acknowledge(view: Reader, op: Acknowledge, context: Context) -> Decision:
     user, device, partition, upto, more = op
     log: Log = view.get(LOGS, (user, partition)) or EMPTY_LOG
     furthest = max(upto, *(last for _, last in more)) if more else upto
@@ -69,15 +69,15 @@ def acknowledge(view: Reader, op: Acknowledge, moment: Context) -> Decision:
         before: Cursor = view.get(CURSORS, place) or START
     except DamagedRecordError:
         before = START  # it is written anew, and what comes again is known to the client
-    cursor, entries, rest = advance(view, op, log, before, moment.rules)
-    puts, news = delivered(view, user, entries, moment)
+    cursor, entries, rest = advance(view, op, log, before, context.rules)
+    puts, news = delivered(view, user, entries, context)
     if cursor != before:
         puts.append((CURSORS, {place: cursor}))
     return _decision((_acknowledged((cursor.floor,)), puts, (), (), news, rest, (), (), ()))
 
 
 def delivered(
-    view: Reader, user: UserId, entries: Sequence[Entry], moment: Context
+    view: Reader, user: UserId, entries: Sequence[Entry], context: Context
 ) -> tuple[list[Put], list[StateNews]]:
     """The receipts of what one of the user's devices took in. What the user wrote is not delivered to them."""
     received: dict[ConversationId, tuple[list[int], set[UserId]]] = {}
@@ -90,13 +90,13 @@ def delivered(
             known[1].add(author)
     if not received:
         return [], []
-    book = _Book(view, moment)
+    book = _Book(view, context)
     for conversation, (places, authors) in received.items():
         book.add(conversation, user, DELIVERED, from_offsets(places), authors)
     return book.puts(), book.news
 
 
-def receipt(view: Reader, op: Receipt, moment: Context) -> Decision:
+def receipt(view: Reader, op: Receipt, context: Context) -> Decision:
     number = _conversation(view, op)
     if isinstance(number, Refused):
         return Decision(number)
@@ -106,10 +106,10 @@ def receipt(view: Reader, op: Receipt, moment: Context) -> Decision:
         sentence = f"conversation offset {furthest} was never given; the conversation ends at {conversation.head}"
         return Decision(Refused(Fault.OFFSET_BEYOND_HEAD, sentence, "upto"))
     wanted = clip(normal((*op.ranges, (conversation.first, op.upto))), conversation.first, furthest)
-    slice_end = _slice_end(wanted, moment.rules.slice_entries)
+    slice_end = _slice_end(wanted, context.rules.slice_entries)
     arrived = _arrived(view, op, number, clip(wanted, conversation.first, slice_end))
     places, authors = _by_others(view, number, op.user, arrived)
-    book = _Book(view, moment)
+    book = _Book(view, context)
     for kind in IMPLIED[op.kind]:
         concerned = authors if kind is ReceiptKind.DELIVERED else authors | {op.user}
         book.add(number, op.user, kind, places, concerned)
@@ -178,10 +178,10 @@ class _Book:
 
     __slots__ = ("_changes", "_moment", "_receipts", "_states", "_versions", "_view", "news")
 
-    def __init__(self, view: Reader, moment: Context) -> None:
+    def __init__(self, view: Reader, context: Context) -> None:
         self.news: list[StateNews] = []
         self._view = view
-        self._moment = moment
+        self._moment = context
         self._receipts: dict[Key, Runs] = {}
         self._changes: dict[Key, ReceiptKey | None] = {}
         self._versions: dict[Key, Version] = {}

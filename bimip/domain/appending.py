@@ -51,17 +51,17 @@ _log, _news, _decision = maker(Log), maker(LogNews), maker(Decision)
 _appended, _entry, _history_entry, _seen = maker(Appended), maker(Entry), maker(HistoryEntry), maker(SentRecord)
 
 
-def append(view: Reader, op: Append, moment: Context) -> Decision:
+def append(view: Reader, op: Append, context: Context) -> Decision:
     device = op.device
-    known: list[SentRecord | None] = view.get_all(SEEN, [(device, post.id) for post in op.posts])
+    known: list[SentRecord | None] = view.get_all(SEEN, [(device, message.id) for message in op.messages])
     if not any(known):
-        return _append_new(view, op, op.posts, moment)
-    new = [post for post, seen in zip(op.posts, known, strict=True) if seen is None]
-    decision = _append_new(view, op, new, moment) if new else Decision(())
+        return _append_new(view, op, op.messages, context)
+    new = [message for message, seen in zip(op.messages, known, strict=True) if seen is None]
+    decision = _append_new(view, op, new, context) if new else Decision(())
     results = iter(_outcomes(decision, len(new)))
     merged = [
-        next(results) if seen is None else _again(post, seen, moment.now)
-        for post, seen in zip(op.posts, known, strict=True)
+        next(results) if seen is None else _again(message, seen, context.now)
+        for message, seen in zip(op.messages, known, strict=True)
     ]
     return decision._replace(result=tuple(merged))
 
@@ -70,47 +70,49 @@ def _outcomes(decision: Decision, count: int) -> Iterable[Any]:
     return repeat(decision.result, count) if isinstance(decision.result, Refused) else decision.result
 
 
-def _append_new(view: Reader, op: Append, posts: Sequence[NewMessage], moment: Context) -> Decision:
+def _append_new(view: Reader, op: Append, messages: Sequence[NewMessage], context: Context) -> Decision:
     """What the device did not send before."""
-    if op.partition not in moment.rules.partitions:
-        return Decision(unknown_partition(op.partition, moment))
+    if op.partition not in context.rules.partitions:
+        return Decision(unknown_partition(op.partition, context))
     puts: list[Put] = []
-    recipient = _recipient(view, op, moment, puts)
+    recipient = _recipient(view, op, context, puts)
     if isinstance(recipient, Refused):
         return Decision(recipient)
     addressed = _addresses(view, op, recipient) if op.addresses else {}
     if isinstance(addressed, Refused):
         return Decision(addressed)
     number, conversation = _direct(view, op.user, recipient, puts)
-    stamp = moment.stamp
-    stamps = [stamp() for _ in posts]
-    sent = [post.sent for post in posts]
-    bodies = moment.rules.encode(sent, stamps, moment.now, number, ConversationOffset(conversation.head + 1))
+    stamp = context.stamp
+    stamps = [stamp() for _ in messages]
+    sent = [message.sent for message in messages]
+    bodies = context.rules.encode(sent, stamps, context.now, number, ConversationOffset(conversation.head + 1))
     stored: int = (view.get(STORED, (op.user,)) or 0) + sum(map(payload_bytes, addressed.values()))
-    most = moment.rules.max_stored_bytes
+    most = context.rules.max_stored_bytes
     if 0 < most < stored + sum(map(len, bodies)):
         fitting = sum(size <= most - stored for size in accumulate(map(len, bodies)))
-        return _append_fitting(view, op, posts, fitting, moment)
+        return _append_fitting(view, op, messages, fitting, context)
     puts.append((STORED, {(op.user,): stored + sum(map(len, bodies))}))
     puts.append((BODIES, dict(zip(zip(stamps, strict=True), bodies, strict=True))))
     for user, devices in addressed.items():
         puts.append((Table.ADDRESSED, {(stamps[0], user): tuple(devices)}))  # which have a message to themselves
-    return _write(view, op, posts, moment.now, stamps, bodies, recipient, addressed, (number, conversation), puts)
+    return _write(view, op, messages, context.now, stamps, bodies, recipient, addressed, (number, conversation), puts)
 
 
-def _append_fitting(view: Reader, op: Append, posts: Sequence[NewMessage], fitting: int, moment: Context) -> Decision:
+def _append_fitting(
+    view: Reader, op: Append, messages: Sequence[NewMessage], fitting: int, context: Context
+) -> Decision:
     """The first ones, for which there is room. Those behind them are refused."""
-    full = _over_quota(moment.rules.max_stored_bytes)
+    full = _over_quota(context.rules.max_stored_bytes)
     if not fitting:
         return Decision(full)
-    decision = _append_new(view, op, posts[:fitting], moment)
-    return decision._replace(result=(*_outcomes(decision, fitting), *repeat(full, len(posts) - fitting)))
+    decision = _append_new(view, op, messages[:fitting], context)
+    return decision._replace(result=(*_outcomes(decision, fitting), *repeat(full, len(messages) - fitting)))
 
 
 def _write(
     view: Reader,
     op: Append,
-    posts: Sequence[NewMessage],
+    messages: Sequence[NewMessage],
     now: Millis,
     stamps: list[Stamp],
     bodies: list[bytes],
@@ -127,19 +129,19 @@ def _write(
     history_entries: list[tuple[int, HistoryEntry]] = []
     seen: dict[Key, SentRecord] = {}
     results: list[Appended] = []
-    for place, (stamp, (name, digest, _, _)) in enumerate(zip(stamps, posts, strict=True), head + 1):
+    for place, (stamp, (name, digest, _, _)) in enumerate(zip(stamps, messages, strict=True), head + 1):
         offset = log.head + place - head
         entries.append(_entry((stamp, conversation, place, user, device, to_some, digest)))
         history_entries.append((place, _history_entry((stamp, user, device, to_some))))
         seen[device, name] = _seen((digest, stamp, partition, offset, conversation, place))
         results.append(_appended((name, partition, stamp, offset, conversation, place, False, now)))
     puts.append((SEEN, seen))
-    last = ConversationOffset(head + len(posts))
+    last = ConversationOffset(head + len(messages))
     puts.append((CONVERSATIONS, {(conversation,): Conversation(oldest, last, members)}))
     logs = _Logs(op, entries, bodies, puts)
     logs.lengthen(user, log)
     rows: list[IndexRow] = [
-        (*post.seq, device, at) for at, post in enumerate(posts, log.head + 1) if post.seq is not None
+        (*message.seq, device, at) for at, message in enumerate(messages, log.head + 1) if message.seq is not None
     ]
     inserts: list[Insert] = [(SEQS, (user, partition), rows)] if rows else []
     if recipient != user and (not to_some or recipient in addressed):
@@ -183,18 +185,18 @@ def _over_quota(most: int) -> Refused:
     return Refused(Fault.STORAGE_FULL, sentence, "", QUOTA_RETRY_MS)
 
 
-def unknown_partition(name: str, moment: Context) -> Refused:
-    known = ", ".join(sorted(moment.rules.partitions))
+def unknown_partition(name: str, context: Context) -> Refused:
+    known = ", ".join(sorted(context.rules.partitions))
     return Refused(Fault.NOT_FOUND, f"there is no partition {name!r} here; use one of: {known}", "partition")
 
 
-def _again(post: NewMessage, seen: SentRecord, now: Millis) -> Appended | Refused:
+def _again(message: NewMessage, seen: SentRecord, now: Millis) -> Appended | Refused:
     """The stamp tells when it was accepted, unless it ran ahead: then the present is as near as can be said."""
-    if seen.digest != post.digest:
+    if seen.digest != message.digest:
         sentence = "this device already sent another message under this id; give every message an id of its own"
         return Refused(Fault.CONFLICT, sentence, "id")
     return Appended(
-        post.id,
+        message.id,
         seen.partition,
         seen.stamp,
         seen.offset,
@@ -205,16 +207,16 @@ def _again(post: NewMessage, seen: SentRecord, now: Millis) -> Appended | Refuse
     )
 
 
-def _recipient(view: Reader, op: Append, moment: Context, puts: list[Put]) -> UserId | Refused:
+def _recipient(view: Reader, op: Append, context: Context, puts: list[Put]) -> UserId | Refused:
     if is_conversation_id(op.to):
         return _other_member(view, op)
     user: User | None = view.get(USERS, (op.to,))
     if user is not None:
         return user.number
-    if not moment.rules.accept_unknown_recipients:
+    if not context.rules.accept_unknown_recipients:
         sentence = f"there is no user {op.to!r} here; check the address: a user exists once they have connected"
         return Refused(Fault.NOT_FOUND, sentence, "to.eid")
-    return register_user(view, op.to, moment, puts).number
+    return register_user(view, op.to, context, puts).number
 
 
 def _other_member(view: Reader, op: Append) -> UserId | Refused:

@@ -8,10 +8,10 @@ from bimip.domain.acknowledging import acknowledge, receipt
 from bimip.domain.appending import append
 from bimip.domain.batch import Decision
 from bimip.domain.expiring import expire_bodies, expire_history, expire_log, expire_revoked, expire_seen
+from bimip.domain.hello import open_position
 from bimip.domain.records import Reader, Table
 from bimip.domain.registering import forget, is_registered, register, revoke
 from bimip.domain.rules import Context
-from bimip.domain.seating import seat
 from bimip.domain.timekeeping import time_records
 
 
@@ -19,15 +19,15 @@ def barrier(_view: Reader, _op: ops.Barrier, _moment: Context) -> Decision:
     return Decision(ops.Done())
 
 
-def note_time(_view: Reader, op: ops.NoteTime, moment: Context) -> Decision:
-    known = op.known._replace(told=moment.now)  # which may be tried again, later
-    return Decision(ops.Done(), ((Table.META, time_records(known, moment.stamp())),))
+def note_time(_view: Reader, op: ops.NoteTime, context: Context) -> Decision:
+    known = op.known._replace(told=context.now)  # which may be tried again, later
+    return Decision(ops.Done(), ((Table.META, time_records(known, context.stamp())),))
 
 
 DECIDE: dict[type, Callable[[Reader, Any, Context], Decision]] = {
     ops.Register: register,
     ops.Append: append,
-    ops.OpenPosition: seat,
+    ops.OpenPosition: open_position,
     ops.Acknowledge: acknowledge,
     ops.Receipt: receipt,
     ops.Revoke: revoke,
@@ -42,15 +42,15 @@ DECIDE: dict[type, Callable[[Reader, Any, Context], Decision]] = {
 }
 
 
-def without_writing(view: Reader, operation: ops.Operation, moment: Context) -> ops.Result | None:
+def without_writing(view: Reader, operation: ops.Operation, context: Context) -> ops.Result | None:
     """What a store without any room can answer: who is known comes in, and reads. None: this has to be written."""
     if isinstance(operation, ops.Register) and not is_registered(view, operation):
         return None
     if isinstance(operation, ops.Register | ops.OpenPosition | ops.Barrier):
-        return decide(view, operation, moment).result
+        return decide(view, operation, context).result
     return None
 
 
-def decide(view: Reader, operation: ops.Operation, moment: Context) -> Decision:
-    """Pure: the same view, operation and moment give the same decision."""
-    return DECIDE[type(operation)](view, operation, moment)
+def decide(view: Reader, operation: ops.Operation, context: Context) -> Decision:
+    """Pure: the same view, operation and context give the same decision."""
+    return DECIDE[type(operation)](view, operation, context)

@@ -18,7 +18,9 @@ from bimip.domain.records import Log, Reader, Table
 NAMES = 1 << NODE_BITS
 
 
-def epoch_for(view: Reader, user: UserId, said: int, seats: Iterable[OpenPosition], version: int) -> tuple[int, bool]:
+def epoch_for(
+    view: Reader, user: UserId, said: int, positions: Iterable[OpenPosition], version: int
+) -> tuple[int, bool]:
     """The epoch to tell a device, and whether it is the one of the device's positions and state version.
 
     `said` is the epoch that the device names; 0: none, and its positions are taken at its word as far as they go.
@@ -26,7 +28,7 @@ def epoch_for(view: Reader, user: UserId, said: int, seats: Iterable[OpenPositio
     epoch: int = view.get(Table.META, ("epoch",)) or 0
     if said and said // NAMES != epoch // NAMES:
         return epoch, False
-    if _is_ahead(view, user, seats, version):
+    if _is_ahead(view, user, positions, version):
         return (_next_name(said) if said else epoch), False
     return said or epoch, True
 
@@ -35,12 +37,12 @@ def _next_name(epoch: int) -> int:
     return epoch // NAMES * NAMES + (epoch + 1) % NAMES
 
 
-def _is_ahead(view: Reader, user: UserId, seats: Iterable[OpenPosition], version: int) -> bool:
+def _is_ahead(view: Reader, user: UserId, positions: Iterable[OpenPosition], version: int) -> bool:
     """Whether a device knows more than this store ever gave."""
     state = state_of(view, user)
-    return version > state.head or any(seat.furthest > _head(view, seat) for seat in seats)
+    return version > state.head or any(position.furthest > _head(view, position) for position in positions)
 
 
-def _head(view: Reader, seat: OpenPosition) -> int:
-    log: Log = view.get(Table.LOGS, (seat.user, seat.partition)) or EMPTY_LOG
+def _head(view: Reader, position: OpenPosition) -> int:
+    log: Log = view.get(Table.LOGS, (position.user, position.partition)) or EMPTY_LOG
     return log.head

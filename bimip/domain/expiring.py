@@ -21,10 +21,10 @@ MAX_ADDRESSED = 1000
 """Users of whom one message may address devices."""
 
 
-def expire_log(view: Reader, op: ExpireLog, moment: Context) -> Decision:
+def expire_log(view: Reader, op: ExpireLog, context: Context) -> Decision:
     key = (op.user, op.partition)
     log: Log = view.get(Table.LOGS, key) or EMPTY_LOG
-    first, more = _first_kept(view, LogTable.ENTRIES, key, log.first, log.head, op.before, moment)
+    first, more = _first_kept(view, LogTable.ENTRIES, key, log.first, log.head, op.before, context)
     if first == log.first:
         return Decision(Expired(0, more=False))
     puts: list[Put] = [(Table.LOGS, {key: log._replace(first=Offset(first))})]
@@ -51,12 +51,12 @@ def _own_bytes(view: Reader, op: ExpireLog, first: int, upto: int) -> int:
     return freed
 
 
-def expire_history(view: Reader, op: ExpireHistory, moment: Context) -> Decision:
+def expire_history(view: Reader, op: ExpireHistory, context: Context) -> Decision:
     key = (op.conversation,)
     known: Conversation | None = view.get(Table.CONVERSATIONS, key)
     if known is None:
         return Decision(Expired(0, more=False))
-    first, more = _first_kept(view, LogTable.HISTORY, key, known.first, known.head, op.before, moment)
+    first, more = _first_kept(view, LogTable.HISTORY, key, known.first, known.head, op.before, context)
     if first == known.first:
         return Decision(Expired(0, more=False))
     put = (Table.CONVERSATIONS, {key: known._replace(first=ConversationOffset(first))})
@@ -64,10 +64,10 @@ def expire_history(view: Reader, op: ExpireHistory, moment: Context) -> Decision
 
 
 def _first_kept(
-    view: Reader, sequence: LogTable, key: tuple[object, ...], first: int, head: int, before: Stamp, moment: Context
+    view: Reader, sequence: LogTable, key: tuple[object, ...], first: int, head: int, before: Stamp, context: Context
 ) -> tuple[int, bool]:
     """The number of the oldest record that is not older than `before`, and whether a further slice is needed."""
-    limit = moment.rules.slice_entries
+    limit = context.rules.slice_entries
     records = view.read(sequence, key, first - 1, limit=limit)
     for number, record in records:
         if record.stamp >= before:
@@ -76,8 +76,8 @@ def _first_kept(
     return first, len(records) == limit and first <= head
 
 
-def expire_bodies(view: Reader, op: ExpireBodies, moment: Context) -> Decision:
-    limit = moment.rules.slice_entries
+def expire_bodies(view: Reader, op: ExpireBodies, context: Context) -> Decision:
+    limit = context.rules.slice_entries
     bodies = view.scan(Table.BODIES, (0,), (op.before,), limit=limit)
     addressed = view.scan(Table.ADDRESSED, (0,), (op.before,), limit=limit)
     gone: list[Put] = [
@@ -99,15 +99,15 @@ def last_stamp(view: Reader) -> Stamp:
     return Stamp(max([view.get(Table.META, ("clock",)) or 0, *(stamp for (stamp,), _ in newest)]))
 
 
-def expire_seen(view: Reader, op: ExpireSeen, moment: Context) -> Decision:
+def expire_seen(view: Reader, op: ExpireSeen, context: Context) -> Decision:
     """Deduplication has no index by time: all of it is walked, slowly, which costs no write for what stays."""
-    limit = moment.rules.slice_entries
+    limit = context.rules.slice_entries
     found = view.scan(Table.SEEN, op.start, (DeviceId((1 << 32) - 1),), limit=limit)
     return _walked(Table.SEEN, found, [key for key, seen in found if seen.stamp < op.before], limit)
 
 
-def expire_revoked(view: Reader, op: ExpireRevoked, moment: Context) -> Decision:
-    limit = moment.rules.slice_entries
+def expire_revoked(view: Reader, op: ExpireRevoked, context: Context) -> Decision:
+    limit = context.rules.slice_entries
     found = view.scan(Table.REVOKED, op.start, (UserId((1 << 32) - 1),), limit=limit)
     return _walked(Table.REVOKED, found, [key for key, expires_at in found if expires_at < op.now], limit)
 

@@ -76,7 +76,7 @@ class Append(NamedTuple):
     device: DeviceId
     to: str  # eid
     partition: str
-    posts: Sequence[NewMessage]
+    messages: Sequence[NewMessage]
     addresses: tuple[Address, ...] = ()
 
 
@@ -92,7 +92,7 @@ class Appended(NamedTuple):
 
 
 Outcomes = tuple[Appended | Refused, ...]
-"""Of an Append: one for each of its posts, in order. Refused instead of it: all were, for this reason."""
+"""Of an Append: one for each of its messages, in order. Refused instead of it: all were, for this reason."""
 
 
 class OpenPosition(NamedTuple):

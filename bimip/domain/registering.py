@@ -7,17 +7,17 @@ from bimip.domain.records import Device, DeviceName, Key, Reader, Table, User
 from bimip.domain.rules import Context
 
 
-def register(view: Reader, op: Register, moment: Context) -> Decision:
+def register(view: Reader, op: Register, context: Context) -> Decision:
     puts: list[Put] = []
-    user = register_user(view, op.eid, moment, puts)
+    user = register_user(view, op.eid, context, puts)
     device: Device | None = view.get(Table.DEVICES, (user.number, op.device))
     if device is None:
         number = DeviceId(allocate(view, "devices", puts))
-        device = Device(number, moment.now, moment.now)
+        device = Device(number, context.now, context.now)
         puts.append((Table.NAMES, {(number,): DeviceName(user.number, op.device)}))
         if not user.first_device:
             puts.append((Table.USERS, {(op.eid,): user._replace(first_device=number)}))
-    puts.append((Table.DEVICES, {(user.number, op.device): device._replace(last_seen=moment.now)}))
+    puts.append((Table.DEVICES, {(user.number, op.device): device._replace(last_seen=context.now)}))
     return Decision(Registered(user.number, device.number), puts)
 
 
@@ -26,11 +26,11 @@ def is_registered(view: Reader, op: Register) -> bool:
     return user is not None and view.get(Table.DEVICES, (user.number, op.device)) is not None
 
 
-def register_user(view: Reader, eid: str, moment: Context, puts: list[Put]) -> User:
+def register_user(view: Reader, eid: str, context: Context, puts: list[Put]) -> User:
     known: User | None = view.get(Table.USERS, (eid,))
     if known is not None:
         return known
-    user = User(UserId(allocate(view, "users", puts)), moment.now)
+    user = User(UserId(allocate(view, "users", puts)), context.now)
     puts += [(Table.USERS, {(eid,): user}), (Table.EIDS, {(user.number,): eid})]
     return user
 
@@ -39,13 +39,13 @@ def revoke(_view: Reader, op: Revoke, _moment: Context) -> Decision:
     return Decision(Done(), ((Table.REVOKED, {(op.user, op.jti): op.expires_at}),))
 
 
-def forget(view: Reader, op: Forget, moment: Context) -> Decision:
+def forget(view: Reader, op: Forget, context: Context) -> Decision:
     """By number and not by name: the device that took the name since is another one."""
     owner: DeviceName | None = view.get(Table.NAMES, (op.device,))
     device: Device | None = None if owner is None else view.get(Table.DEVICES, owner)
     if owner is None or device is None or device.number != op.device:
         return Decision(Done())
-    cursors: dict[Key, None] = {(op.device, partition): None for partition in sorted(moment.rules.partitions)}
+    cursors: dict[Key, None] = {(op.device, partition): None for partition in sorted(context.rules.partitions)}
     return Decision(Done(), [(Table.DEVICES, {tuple(owner): None}), (Table.CURSORS, cursors)])
 
 

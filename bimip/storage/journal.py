@@ -323,7 +323,7 @@ class Journal:
         now = self._wall_clock()  # once for all: what is decided together happens at one time
         first = next_stamp(self._last, now, self._node)
         stamps = stamps_from(first)
-        moment = Context(self._rules, now, stamps.__next__)
+        context = Context(self._rules, now, stamps.__next__)
         results: list[Result] = []
         rest: list[Ticket] = []
         decided: list[Ticket] = []
@@ -340,7 +340,7 @@ class Journal:
                 if busy and ticket.owner in busy:
                     behind.append(ticket)
                     continue
-                decision = self._decide_one(batch, ticket.operation, moment, growing=growing)
+                decision = self._decide_one(batch, ticket.operation, context, growing=growing)
                 decided.append(ticket)
                 results.append(decision.result)
                 if decision.then is not None:
@@ -358,13 +358,13 @@ class Journal:
             self._last = unused
         return batch, decided, results, rest
 
-    def _decide_one(self, batch: Batch, operation: Operation, moment: Context, *, growing: bool) -> Decision:
+    def _decide_one(self, batch: Batch, operation: Operation, context: Context, *, growing: bool) -> Decision:
         try:
-            decision = decide(batch, operation, moment)
+            decision = decide(batch, operation, context)
         except Exception as error:  # noqa: BLE001 - pure: nothing has happened, so only this one is refused
             is_damage = isinstance(error, DamagedRecordError)  # which the store has said
-            if isinstance(operation, Append) and len(operation.posts) > 1:
-                return self._decide_each(batch, operation, moment, growing=growing)
+            if isinstance(operation, Append) and len(operation.messages) > 1:
+                return self._decide_each(batch, operation, context, growing=growing)
             if not is_damage:
                 self._report("decision failed", error)
             return Decision(DAMAGED if is_damage else INTERNAL)
@@ -373,12 +373,12 @@ class Journal:
         batch.absorb(decision)
         return decision
 
-    def _decide_each(self, batch: Batch, operation: Append, moment: Context, *, growing: bool) -> Decision:
+    def _decide_each(self, batch: Batch, operation: Append, context: Context, *, growing: bool) -> Decision:
         """One of its messages is at fault: the others are none the worse for that."""
         outcomes: list[Appended | Refused] = []
-        for post in operation.posts:
-            alone = operation._replace(posts=(post,))
-            result = self._decide_one(batch, alone, moment, growing=growing).result
+        for message in operation.messages:
+            alone = operation._replace(messages=(message,))
+            result = self._decide_one(batch, alone, context, growing=growing).result
             outcomes += (result,) if isinstance(result, Refused) else cast("Outcomes", result)
         return Decision(tuple(outcomes))
 
@@ -500,10 +500,10 @@ class Journal:
 
     def _answer_without_writing(self, tickets: Sequence[Ticket]) -> None:
         """Nothing has room: what needs none is answered, and the rest refused."""
-        moment = Context(self._rules, self._wall_clock(), lambda: self._last)
+        context = Context(self._rules, self._wall_clock(), lambda: self._last)
         try:
             with self._store.snapshot() as view:
-                found = [without_writing(view, ticket.operation, moment) for ticket in tickets]
+                found = [without_writing(view, ticket.operation, context) for ticket in tickets]
         except (StorageError, DamagedRecordError):
             found = [None] * len(tickets)
         self._answer(tickets, [FULL if result is None else result for result in found])

@@ -74,9 +74,9 @@ def parts_of(ticket: Ticket) -> list[Ticket]:
     is tried one by one. The whole is answered when the last part is.
     """
     operation, outcomes = ticket.operation, dict[int, Appended | Refused]()
-    if not isinstance(operation, Append) or len(operation.posts) == 1:
+    if not isinstance(operation, Append) or len(operation.messages) == 1:
         return [ticket]
-    count = len(operation.posts)
+    count = len(operation.messages)
 
     def gather(at: int, result: Result) -> None:
         outcomes[at] = result if isinstance(result, Refused) else cast("Outcomes", result)[0]
@@ -85,15 +85,15 @@ def parts_of(ticket: Ticket) -> list[Ticket]:
             ticket.reply(tuple(outcomes[number] for number in range(count)))
 
     return [
-        Ticket(operation._replace(posts=(post,)), partial(gather, at), lazy=False, owner=ticket.owner)
-        for at, post in enumerate(operation.posts)
+        Ticket(operation._replace(messages=(message,)), partial(gather, at), lazy=False, owner=ticket.owner)
+        for at, message in enumerate(operation.messages)
     ]
 
 
 def _weight(operation: Operation) -> int:
     """About how many messages it costs as much as."""
     if type(operation) is Append:
-        return len(operation.posts)
+        return len(operation.messages)
     if isinstance(operation, Acknowledge | Receipt):
         return 1 + len(operation.ranges) // RANGES_PER_MESSAGE
     return 1
@@ -123,8 +123,8 @@ def _fitting(waiting: list[Ticket], limit: int, most_bytes: int) -> int:
     for count, ticket in enumerate(waiting):
         operation = ticket.operation
         if type(operation) is Append:
-            size += len(operation.posts)
-            room += sum([len(post[2]) for post in operation.posts])
+            size += len(operation.messages)
+            room += sum([len(message[2]) for message in operation.messages])
             room += sum([len(address.payload or b"") for address in operation.addresses])
         else:
             size += 1

@@ -7,5 +7,5 @@ What is written goes down on the first line: a reader hands each frame to `reque
 messages to one recipient that arrive together are one operation, in whatever frames they come, and an acknowledgement
 that is not decided yet takes in the next. What was committed comes up on the second: the registry tells the sessions
 concerned, whose tails keep the newest entries as runs of bytes, and their devices send. `fetcher` is the task that goes
-on where a step stopped; `fetching` is what a device asks for by itself, `greeting` its Hello.
+on where a step stopped; `fetching` is what a device asks for by itself, `hello` its Hello.
 """

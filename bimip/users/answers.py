@@ -15,7 +15,7 @@ from bimip.wire import frames, stored
 from bimip.wire.errors import WireError
 from bimip.wire.validation import check_message, partition_of, seq_numbers
 
-_post, _draft, _append = maker(NewMessage), maker(CheckedMessage), maker(Append)
+_new, _checked, _append = maker(NewMessage), maker(CheckedMessage), maker(Append)
 
 NAMES_FOR_A_REQUEST = 4
 """What a message costs that names many: each is looked at letter by letter, and each device looked up."""
@@ -37,31 +37,31 @@ def prepare(device: Device, message: pb.Message, ref: int = 0, most_bytes: int |
         device.weigh((len(message.mentions) + len(message.audiences)) // NAMES_FOR_A_REQUEST)
     digest = stored.digest(message, to, partition)
     sent = stored.outgoing(message, device.author_part)
-    post = _post((message.id, digest, sent, seq_numbers(seq) if seq else None))
-    return _draft((to, partition, post, addresses, ref))
+    new = _new((message.id, digest, sent, seq_numbers(seq) if seq else None))
+    return _checked((to, partition, new, addresses, ref))
 
 
-def appends(device: Device, drafts: Iterable[CheckedMessage]) -> Iterator[tuple[Append, list[int]]]:
+def appends(device: Device, checked: Iterable[CheckedMessage]) -> Iterator[tuple[Append, list[int]]]:
     """As few operations as keep the order: one for all that go to one recipient in a row. With them, their refs."""
     user, number = device.session.number, device.number
-    posts: dict[str, NewMessage] = {}
+    messages: dict[str, NewMessage] = {}
     refs: list[int] = []
     to = partition = ""
     addresses: tuple[Address, ...] = ()
-    for draft in drafts:
-        if posts and (draft[0] != to or draft[1] != partition or draft[3] or addresses or draft[2][0] in posts):
-            yield _append((user, number, to, partition, tuple(posts.values()), addresses)), refs
-            posts, refs = {}, []
-        to, partition, post, addresses, ref = draft
-        posts[post[0]] = post
+    for one in checked:
+        if messages and (one[0] != to or one[1] != partition or one[3] or addresses or one[2][0] in messages):
+            yield _append((user, number, to, partition, tuple(messages.values()), addresses)), refs
+            messages, refs = {}, []
+        to, partition, message, addresses, ref = one
+        messages[message[0]] = message
         refs.append(ref)
-    if posts:
-        yield _append((user, number, to, partition, tuple(posts.values()), addresses)), refs
+    if messages:
+        yield _append((user, number, to, partition, tuple(messages.values()), addresses)), refs
 
 
 def outcomes(append: Append, result: Result) -> Iterable[Appended | Refused]:
-    """What became of each of its posts."""
-    return repeat(result, len(append.posts)) if isinstance(result, Refused) else cast("Outcomes", result)
+    """What became of each of its messages."""
+    return repeat(result, len(append.messages)) if isinstance(result, Refused) else cast("Outcomes", result)
 
 
 def _address(one: pb.DeviceAddress) -> Address:
@@ -93,11 +93,11 @@ def sent(result: Appended, ref: int) -> pb.Signal:
 
 
 def sent_parts(append: Append, result: Result, refs: Iterable[int]) -> list[bytes]:
-    """Of each post the element of Body that answers it."""
+    """Of each message the element of Body that answers it."""
     parts: list[bytes] = []
-    for post, ref, outcome in zip(append.posts, refs, outcomes(append, result), strict=True):
+    for message, ref, outcome in zip(append.messages, refs, outcomes(append, result), strict=True):
         if isinstance(outcome, Refused):
-            parts.append(frames.error_part(error_of(outcome, ref, post.id)))
+            parts.append(frames.error_part(error_of(outcome, ref, message.id)))
         else:
             parts.append(frames.signal_part(sent(outcome, ref)))
     return parts

@@ -62,7 +62,7 @@ class CheckedMessage(NamedTuple):
 
     to: str  # eid
     partition: str
-    post: NewMessage
+    new: NewMessage
     addresses: tuple[Address, ...]
     ref: int
 
@@ -85,18 +85,18 @@ class Device:
         "acking",
         "answered",
         "author_part",
+        "checked",
         "claims",
         "connection",
-        "drafts",
         "fetching",
         "frame_bytes",
-        "greeted",
         "heard_at",
+        "hello_answered",
         "number",
+        "opened",
         "rates",
         "received",
         "said_hello",
-        "seated",
         "session",
         "state_live",
         "state_position",
@@ -116,9 +116,9 @@ class Device:
         self.answered = Wakeup(session.services.alarms)
         self.windows: dict[str, Window] = {}
         self.said_hello = False
-        self.greeted = False
+        self.hello_answered = False
         """Hello was answered, which is the first frame: until then all other answers wait."""
-        self.seated = False
+        self.opened = False
         """Hello was granted: delivery may begin."""
         self.state_position = 0
         self.state_reset = False
@@ -137,7 +137,7 @@ class Device:
         self.fetching: Fetching | None = None
         """None until it fetches: most never do."""
         self.rates = session.rates.of(number)
-        self.drafts: list[CheckedMessage] = []
+        self.checked: list[CheckedMessage] = []
         """Messages that were taken from what arrived, until all of it was."""
         self.acking: dict[str, Acking] = {}
         """By partition, the last of its acknowledgements."""
@@ -172,9 +172,9 @@ class Device:
         self._frames.append(frame)
         self.touch()
 
-    def greet(self, frame: bytes) -> None:
+    def answer_hello(self, frame: bytes) -> None:
         """The answer to Hello."""
-        self.greeted = True
+        self.hello_answered = True
         self._frames.insert(0, frame)
         self.touch()
 
@@ -189,7 +189,7 @@ class Device:
         self.touch()
 
     def begin_delivery(self) -> None:
-        self.seated = True
+        self.opened = True
         self._told = -1
 
     def acknowledge(self, partition: str, upto: int, ranges: Ranges) -> None:
@@ -256,7 +256,7 @@ class Device:
 
         `now` is the event loop's time.
         """
-        if self.said_hello and not self.greeted:
+        if self.said_hello and not self.hello_answered:
             return
         connection, session = self.connection, self.session
         self._left = FRAMES_AT_ONCE
@@ -293,7 +293,7 @@ class Device:
         page: StatePage | None = None
         plan: Plan | None = None
         more = False
-        if self.seated:
+        if self.opened:
             if self.state_reset or self.state_position < session.state.head:
                 page = self._next_page()
                 parts.append(page.part)

@@ -71,7 +71,7 @@ class _Intake:
                 self._waiting = frames[number:]
                 break
             self._handle(frame)
-        if device.drafts:
+        if device.checked:
             write(device)
         device.step_soon(now)
         return not self._waiting and self._rest is None and device.unanswered < most
@@ -95,7 +95,7 @@ class _Intake:
         """With the frame that is handled in slices."""
         if self._rest is not None and next(self._rest, DONE) is DONE:
             self._rest = None
-        if self._device.drafts:
+        if self._device.checked:
             write(self._device)
         self._device.step_soon(trio.current_time())
 

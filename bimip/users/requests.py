@@ -30,7 +30,7 @@ from bimip.session.tokens import TokenError
 from bimip.users.acking import acknowledge
 from bimip.users.answers import appends, error_of, prepare, rate_limited, sent_parts
 from bimip.users.device import Device, Rest
-from bimip.users.greeting import greet
+from bimip.users.hello import handle_hello
 from bimip.wire import bimip_pb2 as pb
 from bimip.wire import codec, frames
 from bimip.wire.errors import WireError
@@ -59,7 +59,7 @@ def handle(device: Device, frame: bytes) -> Rest | None:
     if not device.said_hello and name != "hello":
         raise WireError(pb.OUT_OF_ORDER, "say Hello first", ref=ref)
     device.frame_bytes = len(frame)
-    if device.drafts and name not in WRITTEN:
+    if device.checked and name not in WRITTEN:
         write(device)
     try:
         if name != "hello" or device.said_hello:  # the first one is charged where its messages are judged
@@ -110,15 +110,15 @@ def submit(device: Device, operation: Operation, done: Callable[[Result], None],
 
 def message(device: Device, payload: pb.Message, ref: int) -> None:
     """What arrived together is written together, whatever frames it came in: see `write`."""
-    device.drafts.append(prepare(device, payload, ref, device.frame_bytes))
+    device.checked.append(prepare(device, payload, ref, device.frame_bytes))
     device.unanswered += 1
 
 
 def write(device: Device) -> None:
     """Submit the messages that were taken, to be called before anything else is asked for, and when all was taken."""
-    drafts, device.drafts = device.drafts, []
+    checked, device.checked = device.checked, []
     submit, owner = device.session.services.queue.submit, device.session.number
-    for append, refs in appends(device, drafts):
+    for append, refs in appends(device, checked):
         submit(append, partial(_appended, device, refs, append), owner=owner)
 
 
@@ -344,7 +344,7 @@ def fetched(device: Device, payload: pb.Fetch, ref: int) -> None:
 
 
 def hello(device: Device, payload: pb.Hello, ref: int) -> Rest:
-    return greet(device, payload, ref)
+    return handle_hello(device, payload, ref)
 
 
 HANDLERS: dict[str, Callable[[Device, Any, int], Rest | None]] = {

@@ -83,8 +83,8 @@ def what_is_tried_again_gets_another_key(patch: Patch) -> None:
         before(self)
         for ticket in self.suspects:
             if isinstance(ticket.operation, Append):
-                posts = [post._replace(id=f"again {next(numbers)}") for post in ticket.operation.posts]
-                ticket.operation = ticket.operation._replace(posts=posts)
+                messages = [new._replace(id=f"again {next(numbers)}") for new in ticket.operation.messages]
+                ticket.operation = ticket.operation._replace(messages=messages)
 
     patch(OperationQueue, "inherit", inherit)
 

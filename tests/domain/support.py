@@ -74,7 +74,7 @@ class Ledger:
         self.batches = 0
 
     @property
-    def moment(self) -> Context:
+    def context(self) -> Context:
         return Context(self.rules, self.now, self._stamp)
 
     def _stamp(self) -> Stamp:
@@ -87,7 +87,7 @@ class Ledger:
             batch = Batch(base)
             decisions = []
             for operation in operations:
-                decision = decide(batch, operation, self.moment)
+                decision = decide(batch, operation, self.context)
                 batch.absorb(decision)
                 decisions.append(decision)
         return batch, decisions

@@ -30,6 +30,6 @@ def test_decisions_are_named_after_what_they_decide(kind: type) -> None:
 def test_a_barrier_changes_nothing() -> None:
     ledger = Ledger()
     with MemoryStore().snapshot() as view:
-        decision = decide(view, Barrier(), ledger.moment)
+        decision = decide(view, Barrier(), ledger.context)
 
     assert decision == Decision(Done())

@@ -16,7 +16,7 @@ EPOCH = 7 * NAMES
 OTHER = 6 * NAMES
 
 
-def told(said: int, *seats: OpenPosition, version: int = 0) -> tuple[int, bool]:
+def told(said: int, *openings: OpenPosition, version: int = 0) -> tuple[int, bool]:
     ledger = Ledger()
     ledger.commit(
         Changes(
@@ -28,51 +28,53 @@ def told(said: int, *seats: OpenPosition, version: int = 0) -> tuple[int, bool]:
         )
     )
     with ledger.store.snapshot() as view:
-        return epoch_for(view, USER, said, seats, version)
+        return epoch_for(view, USER, said, openings, version)
 
 
-def seat(position: int | None = None, held: Ranges = (), **fields: Any) -> OpenPosition:
+def opening(position: int | None = None, held: Ranges = (), **fields: Any) -> OpenPosition:
     return OpenPosition(USER, PHONE, CHAT, None if position is None else Offset(position), held, **fields)
 
 
 @pytest.mark.parametrize("said", [EPOCH, EPOCH + 1, EPOCH + NAMES - 1])
 @pytest.mark.parametrize(
-    ("seats", "version"),
-    [((), 0), ((seat(),), 0), ((seat(12),), 5), ((seat(3, ((11, 12),)),), 1), ((seat(start=1),), 0)],
+    ("openings", "version"),
+    [((), 0), ((opening(),), 0), ((opening(12),), 5), ((opening(3, ((11, 12),)),), 1), ((opening(start=1),), 0)],
 )
 def test_a_device_that_knows_no_more_than_was_given_is_told_the_name_that_it_says(
-    said: int, seats: tuple[OpenPosition, ...], version: int
+    said: int, openings: tuple[OpenPosition, ...], version: int
 ) -> None:
-    assert told(said, *seats, version=version) == (said, True)
+    assert told(said, *openings, version=version) == (said, True)
 
 
 @pytest.mark.parametrize(
-    ("seats", "version"),
+    ("openings", "version"),
     [
-        ((seat(13),), 0),
-        ((seat(3, ((12, 13),)),), 0),
-        ((seat(None, ((13, 14),)),), 0),
+        ((opening(13),), 0),
+        ((opening(3, ((12, 13),)),), 0),
+        ((opening(None, ((13, 14),)),), 0),
         ((), 6),
-        ((seat(12), seat(1)._replace(partition="feed")), 5),
+        ((opening(12), opening(1)._replace(partition="feed")), 5),
     ],
 )
-def test_a_device_that_is_ahead_is_told_another_epoch_and_once(seats: tuple[OpenPosition, ...], version: int) -> None:
-    epoch, same = told(EPOCH, *seats, version=version)
+def test_a_device_that_is_ahead_is_told_another_epoch_and_once(
+    openings: tuple[OpenPosition, ...], version: int
+) -> None:
+    epoch, same = told(EPOCH, *openings, version=version)
 
     assert (epoch != EPOCH, same) == (True, False)
-    assert told(epoch, seat(12), version=5) == (epoch, True)
-    assert told(epoch, *seats, version=version)[0] not in {EPOCH, epoch}
+    assert told(epoch, opening(12), version=5) == (epoch, True)
+    assert told(epoch, *openings, version=version)[0] not in {EPOCH, epoch}
 
 
 def test_the_names_of_an_epoch_come_round_and_stay_its_own() -> None:
-    assert told(EPOCH + NAMES - 1, seat(13)) == (EPOCH, False)
+    assert told(EPOCH + NAMES - 1, opening(13)) == (EPOCH, False)
 
 
 @pytest.mark.parametrize("said", [OTHER, OTHER + NAMES - 1, EPOCH + NAMES, 1])
 def test_a_device_of_another_epoch_is_told_the_stores(said: int) -> None:
-    assert told(said, seat(12)) == told(said, seat(13)) == (EPOCH, False)
+    assert told(said, opening(12)) == told(said, opening(13)) == (EPOCH, False)
 
 
 def test_a_device_without_an_epoch_is_told_the_stores() -> None:
-    assert told(0, seat(12)) == (EPOCH, True)
-    assert told(0, seat(13)) == (EPOCH, False)
+    assert told(0, opening(12)) == (EPOCH, True)
+    assert told(0, opening(13)) == (EPOCH, False)

@@ -8,6 +8,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from bimip.domain import ranges
 from bimip.domain.clock import earliest_stamp
+from bimip.domain.hello import FIRST, HEAD
 from bimip.domain.ids import ConversationOffset, Millis, Offset
 from bimip.domain.operations import (
     Acknowledge,
@@ -27,7 +28,6 @@ from bimip.domain.operations import (
     Refused,
 )
 from bimip.domain.records import ReceiptKind, Table
-from bimip.domain.seating import FIRST, HEAD
 from tests.domain.support import CHAT, Ledger, Peer
 
 WINDOW = 3
@@ -182,8 +182,8 @@ class History(RuleBasedStateMachine):
         """What is known of them is answered again, the others are appended, in their order."""
         sender = self.peers[who]
         expected = [self.model.send(sender, to, name, digest, frozenset(), self.ledger.now) for name in names]
-        posts = [self.ledger.append(sender, to, name, digest=digest).posts[0] for name in names]
-        self.expect(Append(sender.user, sender.device, to, CHAT, posts), expected)
+        messages = [self.ledger.append(sender, to, name, digest=digest).messages[0] for name in names]
+        self.expect(Append(sender.user, sender.device, to, CHAT, messages), expected)
 
     @rule(who=peers, upto=offsets, pieces=pieces)
     def acknowledge(self, who: tuple[str, str], upto: int, pieces: list[tuple[int, int]]) -> None:

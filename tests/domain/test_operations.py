@@ -1,6 +1,6 @@
+from bimip.domain.hello import FIRST, HEAD, LAST
 from bimip.domain.operations import Fault, Operation
 from bimip.domain.records import ReceiptKind
-from bimip.domain.seating import FIRST, HEAD, LAST
 from bimip.wire import bimip_pb2 as pb
 
 

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bimip.domain.clock import earliest_stamp
+from bimip.domain.hello import FIRST, HEAD, LAST
 from bimip.domain.ids import ConversationId, ConversationOffset, Millis, Offset, UserId
 from bimip.domain.operations import (
     Acknowledge,
@@ -34,7 +35,6 @@ from bimip.domain.operations import (
     Revoke,
 )
 from bimip.domain.records import ReceiptKind, Table
-from bimip.domain.seating import FIRST, HEAD, LAST
 from bimip.domain.timekeeping import Known
 from tests.domain.support import BEGIN, CHAT, Ledger
 
@@ -175,11 +175,11 @@ def test_a_start_repeated_at_once_changes_nothing(start: int) -> None:
     ann, bob = ledger.device("ann"), ledger.device("bob")
     for number in range(5):
         ledger.send(ann, "bob", f"m{number}")
-    seat = OpenPosition(bob.user, bob.device, CHAT, start=start, last=2)
-    first = ledger.do(seat)
+    opening = OpenPosition(bob.user, bob.device, CHAT, start=start, last=2)
+    first = ledger.do(opening)
     before = ledger.everything()
 
-    assert ledger.do(seat) == first
+    assert ledger.do(opening) == first
     assert ledger.everything() == before
 
 

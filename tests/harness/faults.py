@@ -111,7 +111,7 @@ def raising_for(message_id: str, original: Callable[..., Any]) -> Callable[..., 
     """A decision with a defect that shows for one message alone."""
 
     def decide(view: Any, operation: Append, moment: Any) -> Any:
-        if any(post.id == message_id for post in operation.posts):
+        if any(new.id == message_id for new in operation.messages):
             raise Boom(message_id)
         return original(view, operation, moment)
 

@@ -96,7 +96,7 @@ async def test_many_small_frames_that_hold_much_are_handled_in_slices(
     write = requests.write
 
     def counted(device: Device) -> None:
-        taken.append(len(device.drafts))
+        taken.append(len(device.checked))
         write(device)
 
     monkeypatch.setattr(reader, "write", counted)

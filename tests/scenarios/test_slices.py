@@ -9,7 +9,7 @@ from trio.testing import MockClock
 from bimip.client.wire import bimip as pb
 from bimip.domain.operations import Append
 from bimip.storage.queue import OperationQueue
-from bimip.users import answers, greeting, reader, requests
+from bimip.users import answers, hello, reader, requests
 from bimip.users.device import FRAMES_AT_ONCE, Device
 from bimip.users.planning import LOOK_MOST
 from bimip.users.session import Session
@@ -138,12 +138,12 @@ async def test_the_messages_of_a_hello_are_judged_in_slices(autojump_clock: Mock
 
         def counted(self: OperationQueue, operation: Any, *words: Any, **more: Any) -> Any:
             if isinstance(operation, Append):
-                written.append(len(operation.posts))
+                written.append(len(operation.messages))
             return submit(self, operation, *words, **more)
 
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(OperationQueue, "submit", counted)
             alice = await world.join("alice", "phone", messages=messages)
 
-        assert max(written) <= greeting.MESSAGES_AT_ONCE
+        assert max(written) <= hello.MESSAGES_AT_ONCE
         assert [one.sent.user_offset for one in alice.welcome.results if one.sent] == list(range(1, 1001))

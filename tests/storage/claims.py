@@ -93,7 +93,8 @@ def verify(folder: Path, lines: list[Line]) -> list[str]:
         with store.snapshot() as view:
             stamps = _stamps(view)
             found = {
-                name: _places(view, append, stamps.get(append.posts[0].sent, [])) for name, append in MESSAGES.items()
+                name: _places(view, append, stamps.get(append.messages[0].sent, []))
+                for name, append in MESSAGES.items()
             }
             problems += [
                 f"half: {name} is in {places}" for name, places in found.items() if len(set(places.values())) > 1
@@ -119,7 +120,7 @@ def _stamps(view: Reader) -> dict[bytes, list[int]]:
 
 def _places(view: Reader, append: Append, stamps: list[int]) -> dict[str, bool]:
     """Where a message is: everywhere, or nowhere."""
-    seen = view.get(Table.SEEN, (append.device, append.posts[0].id))
+    seen = view.get(Table.SEEN, (append.device, append.messages[0].id))
     places = {"seen": seen is not None, "bodies": bool(stamps)}
     for user in {append.user, NUMBERS[append.to]}:
         places[f"log {user}"] = any(entry.stamp in stamps for _, entry in _log(view, user))
@@ -154,7 +155,7 @@ def _is_kept(view: Reader, line: Line) -> bool:
     match line["kind"]:
         case "Appended":
             place = (line["stamp"], line["offset"], line["conversation"], line["conversation_offset"])
-            seen = view.get(Table.SEEN, (operation.device, operation.posts[0].id))
+            seen = view.get(Table.SEEN, (operation.device, operation.messages[0].id))
             found = view.read(LogTable.ENTRIES, (operation.user, CHAT), line["offset"] - 1, limit=1)
             return (
                 seen is not None
@@ -192,7 +193,7 @@ def _false_refusals(lines: list[Line], present: set[str]) -> Iterator[str]:
     for line in lines:
         operation = OPERATIONS.get(line.get("name", ""))
         if isinstance(operation, Append) and line["name"] != "m1 otherwise":
-            name = operation.posts[0].id
+            name = operation.messages[0].id
             refused = line["kind"] == "Refused" and line["fault"] != UNKNOWN_OUTCOME
             last[name] = "refused" if refused and last.get(name, "refused") == "refused" else "maybe"
         if line.get("there") and last.get(line["refused"]) == "refused":
@@ -223,6 +224,6 @@ async def _send_again(store: LmdbStore, present: set[str]) -> list[str]:
     with store.snapshot() as view:
         stamps = _stamps(view)
         for name, append in sendable:
-            if (times := len(stamps.get(append.posts[0].sent, []))) != 1:
+            if (times := len(stamps.get(append.messages[0].sent, []))) != 1:
                 problems.append(f"sent again: {name} is stored {times} times")
     return problems

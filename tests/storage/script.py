@@ -68,12 +68,12 @@ def message(device: DeviceId, name: str, to: str, size: int = 100, **fields: Any
 
 def otherwise(append: Append) -> Append:
     """The same id with other content."""
-    (post,) = append.posts
-    return append._replace(posts=(post._replace(digest=b"other".ljust(8)),))
+    (post,) = append.messages
+    return append._replace(messages=(post._replace(digest=b"other".ljust(8)),))
 
 
 MESSAGES: dict[str, Append] = {
-    append.posts[0].id: append
+    append.messages[0].id: append
     for append in (
         message(ANN_PHONE, "m1", "bob"),
         message(ANN_PHONE, "m2", "bob", 9_000),  # beyond a page
@@ -337,16 +337,16 @@ async def _fill_quota(office: Office) -> None:
         number, kind = 0, ""
         while kind != "Refused":
             big = message(ANN_PHONE, f"big{number}", "bob", 20_000)
-            [(_, result)] = await office.submit([(big.posts[0].id, big)])
+            [(_, result)] = await office.submit([(big.messages[0].id, big)])
             if type(result).__name__ != kind:
-                say_result(big.posts[0].id, result)
+                say_result(big.messages[0].id, result)
             number, kind = number + 1, type(result).__name__
         now = earliest_stamp(Millis(BEGIN + 100 * DAY))
         expire = [("ann", ExpireLog(ANN, CHAT, now)), ("bob", ExpireLog(BOB, CHAT, now))]
         steps: list[Step] = [
             [("ack", Acknowledge(BOB, BOB_PHONE, CHAT, Offset(PREPARED)))],
             [*expire, ("history", ExpireHistory(TOGETHER, now)), ("bodies", ExpireBodies(now))],
-            [(big.posts[0].id, big)],
+            [(big.messages[0].id, big)],
         ]
         for step in steps:
             say_result(*(await office.submit(step))[-1])
@@ -359,7 +359,7 @@ def tell_reads(store: LmdbStore, name: str) -> None:
     try:
         with store.snapshot() as view:
             append = MESSAGES.get(name)
-            there = append is not None and view.get(Table.SEEN, (append.device, append.posts[0].id)) is not None
+            there = append is not None and view.get(Table.SEEN, (append.device, append.messages[0].id)) is not None
             prepared = len(view.scan(Table.EIDS, (1,), (3,), limit=9)) == 2
         say(refused=name, there=there, reads=prepared)
     except StorageError as error:
@@ -369,7 +369,7 @@ def tell_reads(store: LmdbStore, name: str) -> None:
 def told(store: LmdbStore) -> Iterator[str]:
     with store.snapshot() as view:
         for name, append in MESSAGES.items():
-            if view.get(Table.SEEN, (append.device, append.posts[0].id)) is not None:
+            if view.get(Table.SEEN, (append.device, append.messages[0].id)) is not None:
                 yield name
 
 

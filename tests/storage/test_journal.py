@@ -675,11 +675,11 @@ async def test_a_start_on_a_full_disk_lets_those_in_who_are_known_and_heals(auto
         await office.execute(message(ann, "before"))
     office.statistics = JournalStatistics()  # as in another process
     office.store.before = no_room
-    seat = OpenPosition(bob.user, bob.device, CHAT, start=1)
+    opening = OpenPosition(bob.user, bob.device, CHAT, start=1)
     async with office.open():
         answers = [
             await office.execute(one)
-            for one in (Register("bob", "phone"), seat, Register("bob", "tablet"), message(ann, "during"), Barrier())
+            for one in (Register("bob", "phone"), opening, Register("bob", "tablet"), message(ann, "during"), Barrier())
         ]
         ready = office.statistics.writable, office.statistics.fault
         told = office.told[-1:]
@@ -741,8 +741,8 @@ async def test_where_nothing_has_room_any_more_those_who_are_known_come_in() -> 
     async with office.open():
         ann, bob = await office.pair()
         office.store.before = no_room
-        seat = OpenPosition(bob.user, bob.device, CHAT, start=1)
-        answers = [await office.execute(one) for one in (Register("bob", "phone"), seat, Register("cat", "phone"))]
+        opening = OpenPosition(bob.user, bob.device, CHAT, start=1)
+        answers = [await office.execute(one) for one in (Register("bob", "phone"), opening, Register("cat", "phone"))]
         refused = await office.execute(message(ann, "during"))
 
     assert answers == [bob, PositionOpened(CHAT, Offset(1), Offset(0), Offset(0), Offset(0), (), None), FULL]

@@ -231,9 +231,9 @@ async def test_more_than_is_taken_at_once_stays_in_order(autojump_clock: MockClo
     await queue.wait(10)
     taken = [queue.take(2), queue.take(2), queue.take(2)]
 
-    assert [[getattr(t.operation, "posts", "?")[0] for t in part] for part in taken[:2]] == [
-        [post("m0").posts[0], post("m1").posts[0]],
-        [post("m2").posts[0], post("m3").posts[0]],
+    assert [[getattr(t.operation, "messages", "?")[0] for t in part] for part in taken[:2]] == [
+        [post("m0").messages[0], post("m1").messages[0]],
+        [post("m2").messages[0], post("m3").messages[0]],
     ]
     assert [ticket.operation for ticket in taken[2]] == [post("m4")]
     assert await seconds_until_ready(queue, 10) == 10
@@ -241,7 +241,7 @@ async def test_more_than_is_taken_at_once_stays_in_order(autojump_clock: MockClo
 
 async def test_what_is_suspect_is_tried_message_by_message_and_answered_as_a_whole() -> None:
     queue, results = OperationQueue(), list[Any]()
-    append = Append(UserId(1), DeviceId(1), "bob", "chat", tuple(post(name).posts[0] for name in "ab"))
+    append = Append(UserId(1), DeviceId(1), "bob", "chat", tuple(post(name).messages[0] for name in "ab"))
     with_one = post("c")
     refused = Refused(Fault.UNKNOWN_OUTCOME, "who knows")
     queue.submit(append, results.append)
@@ -264,18 +264,18 @@ async def test_each_message_of_an_append_counts_and_one_that_is_larger_is_taken_
 ) -> None:
     queue = OperationQueue()
     for count in (2, 2, 9, 1):
-        posts = tuple(post(f"{number}").posts[0] for number in range(count))
-        queue.submit(Append(UserId(1), DeviceId(1), "bob", "chat", posts))
+        messages = tuple(post(f"{number}").messages[0] for number in range(count))
+        queue.submit(Append(UserId(1), DeviceId(1), "bob", "chat", messages))
     await queue.wait(10)
     taken = [queue.take(4) for _ in range(4)]
 
-    sizes = [[len(t.operation.posts) for t in part if isinstance(t.operation, Append)] for part in taken]
+    sizes = [[len(t.operation.messages) for t in part if isinstance(t.operation, Append)] for part in taken]
     assert sizes == [[2, 2], [9], [1], []]
 
 
 def append(name: str, *sizes: int) -> Append:
-    posts = [NewMessage(f"{name}{number}", bytes(8), bytes(size)) for number, size in enumerate(sizes)]
-    return Append(UserId(1), DeviceId(1), "bob", "chat", posts)
+    messages = [NewMessage(f"{name}{number}", bytes(8), bytes(size)) for number, size in enumerate(sizes)]
+    return Append(UserId(1), DeviceId(1), "bob", "chat", messages)
 
 
 async def test_a_batch_is_bounded_by_what_is_to_be_stored() -> None:

@@ -13,9 +13,9 @@ from bimip.domain.rules import Context
 FIRST, HEAD, LAST = 1, 2, 3
 
 
-def seat(view: Reader, op: OpenPosition, moment: Context) -> Decision:
-    if op.partition not in moment.rules.partitions:
-        return Decision(unknown_partition(op.partition, moment))
+def open_position(view: Reader, op: OpenPosition, context: Context) -> Decision:
+    if op.partition not in context.rules.partitions:
+        return Decision(unknown_partition(op.partition, context))
     log: Log = view.get(Table.LOGS, (op.user, op.partition)) or EMPTY_LOG
     try:
         cursor: Cursor | None = view.get(Table.CURSORS, (op.device, op.partition))
@@ -29,7 +29,7 @@ def seat(view: Reader, op: OpenPosition, moment: Context) -> Decision:
         return _other_epoch(op, log, cursor)
     if op.position is None and cursor is not None:
         op = op._replace(position=cursor.floor)
-    return _position(view, op, log, cursor or START, moment)
+    return _position(view, op, log, cursor or START, context)
 
 
 def _is_first(view: Reader, op: OpenPosition) -> bool:
@@ -61,12 +61,12 @@ def _other_epoch(op: OpenPosition, log: Log, cursor: Cursor | None) -> Decision:
     return Decision(PositionOpened(op.partition, log.first, log.head, floor, position, (), None), puts)
 
 
-def _position(view: Reader, op: OpenPosition, log: Log, cursor: Cursor, moment: Context) -> Decision:
+def _position(view: Reader, op: OpenPosition, log: Log, cursor: Cursor, context: Context) -> Decision:
     """Above the floor the position is an acknowledgement; below it, what was sent and lost is sent again."""
     position = Offset(op.position or 0)
     taken = Acknowledge(op.user, op.device, op.partition, position, op.held)
-    cursor, entries, rest = advance(view, taken, log, cursor, moment.rules)
-    puts, news = delivered(view, op.user, entries, moment)
+    cursor, entries, rest = advance(view, taken, log, cursor, context.rules)
+    puts, news = delivered(view, op.user, entries, context)
     puts.append((Table.CURSORS, {(op.device, op.partition): cursor}))
     floor = max(cursor.floor, position)
     held = ranges.above(op.held, position)

@@ -1,6 +1,6 @@
 """Hello: a device says where it stands and what it wrote while it was away, and is told where the server stands.
 
-Its partitions are seated and its messages decided in order, each on its own; the answer is one frame, and only then
+Its partitions are opened and its messages decided in order, each on its own; the answer is one frame, and only then
 does delivery begin.
 """
 
@@ -34,23 +34,23 @@ CLOSES = {
 """A Hello that was refused for no fault of the client's: it is to connect again."""
 
 
-def greet(device: Device, hello: pb.Hello, ref: int) -> Rest:
+def handle_hello(device: Device, hello: pb.Hello, ref: int) -> Rest:
     """Take up a Hello: its partitions at once, of its messages so many with each step of what is returned."""
     if device.said_hello:
         raise WireError(pb.OUT_OF_ORDER, "one Hello begins a connection; connect again to say another")
     check_hello(hello, device.session.services.limits, device.session.eid)
-    seats = [_seat(device, position) for position in hello.partitions]
-    if len({seat.partition for seat in seats}) < len(seats):
+    openings = [_open_position(device, position) for position in hello.partitions]
+    if len({one.partition for one in openings}) < len(openings):
         raise WireError(pb.INVALID, "a partition is named twice", field="partitions")
     device.said_hello = True
     wait = device.rates.take(1 + len(hello.messages), hello.ByteSize(), trio.current_time())
     with device.session.services.store.snapshot() as view:
-        epoch, same = epoch_for(view, device.session.number, hello.epoch, seats, hello.state_version)
-    greeting = _Opening(device, hello, ref, epoch, wait, same_epoch=same)
-    return greeting.begin(seats if same else [seat._replace(same_epoch=False) for seat in seats])
+        epoch, same = epoch_for(view, device.session.number, hello.epoch, openings, hello.state_version)
+    opening = _Opening(device, hello, ref, epoch, wait, same_epoch=same)
+    return opening.begin(openings if same else [one._replace(same_epoch=False) for one in openings])
 
 
-def _seat(device: Device, position: pb.Position) -> OpenPosition:
+def _open_position(device: Device, position: pb.Position) -> OpenPosition:
     if position.seq:
         raise WireError(pb.UNSUPPORTED, "positions by seq are not served yet; use offsets", field="partitions.seq")
     return OpenPosition(
@@ -75,14 +75,14 @@ class _Opening:
         self._same_epoch = same_epoch
         self._wait = wait
         self._left = 1
-        self._seated: list[PositionOpened] = []
+        self._opened: list[PositionOpened] = []
         self._refused: Refused | None = None
         self._answer = pb.Hello(epoch=epoch, agent=device.session.services.agent)
 
-    def begin(self, seats: list[OpenPosition]) -> Rest:
+    def begin(self, openings: list[OpenPosition]) -> Rest:
         self._device.unanswered += 1
-        for seat in seats:
-            self._submit(seat, self._take_seat)
+        for one in openings:
+            self._submit(one, self._opened_one)
         return self._go_on()
 
     def _go_on(self) -> Rest:
@@ -103,29 +103,29 @@ class _Opening:
         session = self._device.session
         session.services.queue.submit(operation, done, owner=session.number)
 
-    def _take_seat(self, result: Result) -> None:
+    def _opened_one(self, result: Result) -> None:
         if isinstance(result, Refused):
             self._refused = result
         else:
             assert isinstance(result, PositionOpened)
-            self._seated.append(result)
+            self._opened.append(result)
 
     def _write(self, messages: list[pb.Message]) -> None:
         """The next of its messages, in order, each answered for itself."""
-        drafts: list[CheckedMessage] = []
+        checked: list[CheckedMessage] = []
         waiting: list[pb.HelloResult] = []
         for message in messages:
             answer, given_id = self._answer.results.add(), message.id
             try:
                 if self._wait:
                     raise answers.rate_limited(self._wait)
-                drafts.append(answers.prepare(self._device, message))
+                checked.append(answers.prepare(self._device, message))
                 waiting.append(answer)
             except WireError as error:
                 error.id = given_id
                 answer.error.CopyFrom(error.to_proto())
-        for append, _ in answers.appends(self._device, drafts):
-            count = len(append.posts)
+        for append, _ in answers.appends(self._device, checked):
+            count = len(append.messages)
             self._submit(append, partial(_take_outcomes, append, waiting[:count]))
             del waiting[:count]
 
@@ -134,7 +134,7 @@ class _Opening:
         if self._left:
             return
         if self._refused is not None:
-            self._device.greet(codec.encode(answers.error_of(self._refused, self._ref), self._ref))
+            self._device.answer_hello(codec.encode(answers.error_of(self._refused, self._ref), self._ref))
             code = CLOSES.get(self._refused.fault, Close.HELLO_EXPECTED)
             self._device.close_after_answers(code, self._refused.sentence[:120])
         else:
@@ -147,47 +147,47 @@ class _Opening:
         answer.limits.CopyFrom(session.services.limits.to_proto())
         answer.server_time = session.services.wall_clock()
         answer.state_version = session.state.head
-        for seated in map(self._place, self._seated):
+        for opened in map(self._place, self._opened):
             answer.logs.add(
-                partition=seated.partition,
-                first=seated.first,
-                head=seated.head,
-                floor=seated.floor,
-                position=seated.position,
+                partition=opened.partition,
+                first=opened.first,
+                head=opened.head,
+                floor=opened.floor,
+                position=opened.position,
             )
-            device.windows[seated.partition] = self._window(seated)
-        self._seat_state()
-        device.greet(codec.encode(answer, self._ref))
+            device.windows[opened.partition] = self._window(opened)
+        self._resume_state()
+        device.answer_hello(codec.encode(answer, self._ref))
         device.begin_delivery()
 
-    def _place(self, seated: PositionOpened) -> PositionOpened:
+    def _place(self, opened: PositionOpened) -> PositionOpened:
         """Tell what will not come; delivery begins behind what the log no longer has."""
-        if seated.skipped is not None:
-            self._add_gap(seated.partition, *seated.skipped, pb.SKIPPED)
-        kept_after = Offset(seated.first - 1)
-        if seated.position >= kept_after:
-            return seated
-        self._add_gap(seated.partition, Offset(seated.position + 1), kept_after, pb.EXPIRED)
-        return seated._replace(position=kept_after, held=above(seated.held, kept_after))
+        if opened.skipped is not None:
+            self._add_gap(opened.partition, *opened.skipped, pb.SKIPPED)
+        kept_after = Offset(opened.first - 1)
+        if opened.position >= kept_after:
+            return opened
+        self._add_gap(opened.partition, Offset(opened.position + 1), kept_after, pb.EXPIRED)
+        return opened._replace(position=kept_after, held=above(opened.held, kept_after))
 
     def _add_gap(self, partition: str, first: Offset, last: Offset, reason: pb.GapReason) -> None:
         gap = self._answer.gaps.add(partition=partition, to=last, reason=reason)
         setattr(gap, "from", first)
 
-    def _window(self, seated: PositionOpened) -> Window:
+    def _window(self, opened: PositionOpened) -> Window:
         services = self._device.session.services
         limits = services.limits
         return Window(
-            seated.position,
-            seated.held,
-            seated.head,
+            opened.position,
+            opened.held,
+            opened.head,
             max_entries=limits.window_entries,
             max_bytes=limits.window_bytes,
             grace_seconds=services.grace_seconds,
             max_rounds=services.redelivery_rounds,
         )
 
-    def _seat_state(self) -> None:
+    def _resume_state(self) -> None:
         """From the version that the device has seen, or the whole state if that means nothing here."""
         device, session = self._device, self._device.session
         version = self._hello.state_version
@@ -199,8 +199,8 @@ class _Opening:
 
 
 def _take_outcomes(append: Append, waiting: list[pb.HelloResult], result: Result) -> None:
-    for post, answer, outcome in zip(append.posts, waiting, answers.outcomes(append, result), strict=True):
+    for new, answer, outcome in zip(append.messages, waiting, answers.outcomes(append, result), strict=True):
         if isinstance(outcome, Refused):
-            answer.error.CopyFrom(answers.error_of(outcome, 0, post.id))
+            answer.error.CopyFrom(answers.error_of(outcome, 0, new.id))
         else:
             answer.sent.CopyFrom(answers.sent(outcome, 0))

@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 
+from bimip.domain.hello import FIRST, HEAD, LAST
 from bimip.domain.ids import ConversationId, ConversationOffset, DeviceId, Offset, Stamp, UserId
 from bimip.domain.operations import OpenPosition, PositionOpened
 from bimip.domain.ranges import Ranges
 from bimip.domain.records import Changes, Cursor, Entry, Log, LogTable, ReceiptKind, Table
-from bimip.domain.seating import FIRST, HEAD, LAST
 from tests.domain.support import CHAT, Ledger, fault_of
 
 USER, OTHER = UserId(1), UserId(2)
@@ -42,7 +42,7 @@ def ledger_with(cursor: Cursor | None, first: int = 4, head: int = 12, **rules: 
     return ledger
 
 
-def seat(position: int | None = None, held: Ranges = (), **fields: Any) -> OpenPosition:
+def opening(position: int | None = None, held: Ranges = (), **fields: Any) -> OpenPosition:
     return OpenPosition(USER, PHONE, CHAT, None if position is None else Offset(position), held, **fields)
 
 
@@ -82,7 +82,7 @@ def test_a_start(
     cursor: Cursor | None, fields: dict[str, Any], position: int, kept: Cursor, skipped: tuple[int, int] | None
 ) -> None:
     ledger = ledger_with(cursor)
-    result = ledger.do(seat(**fields))
+    result = ledger.do(opening(**fields))
 
     assert result == PositionOpened(CHAT, 4, 12, kept.floor, position, (), skipped)  # type: ignore[arg-type]  # plain numbers
     assert cursor_of(ledger) == kept
@@ -110,7 +110,7 @@ def test_a_start(
 )
 def test_a_position(cursor: Cursor | None, position: int, held: Ranges, kept: Cursor, receipts: set[int]) -> None:
     ledger = ledger_with(cursor)
-    result = ledger.do(seat(position, held))
+    result = ledger.do(opening(position, held))
 
     assert result == PositionOpened(CHAT, Offset(4), Offset(12), kept.floor, Offset(position), held, None)
     assert cursor_of(ledger) == kept
@@ -119,7 +119,7 @@ def test_a_position(cursor: Cursor | None, position: int, held: Ranges, kept: Cu
 
 def test_held_offsets_without_a_position_lie_beyond_the_floor() -> None:
     ledger = ledger_with(AT_5)
-    result = ledger.do(seat(None, ((2, 2), (7, 7))))
+    result = ledger.do(opening(None, ((2, 2), (7, 7))))
 
     assert result == PositionOpened(CHAT, Offset(4), Offset(12), Offset(5), Offset(5), ((7, 7),), None)
     assert marked(ledger) == {7}
@@ -133,7 +133,7 @@ def test_in_another_epoch_the_lower_of_position_and_floor_counts(
     cursor: Cursor | None, asked: int | None, floor: int, position: int
 ) -> None:
     ledger = ledger_with(cursor)
-    result = ledger.do(seat(asked, ((10, 11),), same_epoch=False))
+    result = ledger.do(opening(asked, ((10, 11),), same_epoch=False))
 
     assert result == PositionOpened(CHAT, Offset(4), Offset(12), Offset(floor), Offset(position), (), None)
     assert cursor_of(ledger) == (cursor or Cursor(Offset(0), ()))
@@ -144,7 +144,7 @@ def test_in_another_epoch_the_lower_of_position_and_floor_counts(
 def test_what_was_never_given_is_of_another_epoch(position: int | None, held: Ranges) -> None:
     """It would keep the entries back that get these offsets later."""
     ledger = ledger_with(AT_5)
-    result = ledger.do(seat(position, held))
+    result = ledger.do(opening(position, held))
 
     assert result == PositionOpened(CHAT, Offset(4), Offset(12), Offset(5), Offset(5), (), None)
     assert cursor_of(ledger) == AT_5
@@ -159,21 +159,21 @@ def test_an_unknown_partition_is_refused() -> None:
 def test_a_log_that_has_never_held_anything(fields: dict[str, Any]) -> None:
     ledger = Ledger()
 
-    assert ledger.do(seat(**fields)) == PositionOpened(CHAT, Offset(1), Offset(0), Offset(0), Offset(0), (), None)
+    assert ledger.do(opening(**fields)) == PositionOpened(CHAT, Offset(1), Offset(0), Offset(0), Offset(0), (), None)
 
 
 def test_an_empty_log_that_has_held_something() -> None:
     ledger = ledger_with(None, first=13)
 
-    assert ledger.do(seat(start=FIRST)) == PositionOpened(
+    assert ledger.do(opening(start=FIRST)) == PositionOpened(
         CHAT, Offset(13), Offset(12), Offset(12), Offset(12), (), None
     )
 
 
 def test_a_position_far_ahead_is_acknowledged_in_slices_and_told_at_once() -> None:
     ledger = ledger_with(AT_5, slice_entries=2)
-    _, decisions = ledger.decide(seat(12))
-    result = ledger.do(seat(12))
+    _, decisions = ledger.decide(opening(12))
+    result = ledger.do(opening(12))
 
     assert decisions[0].then is not None
     assert result.floor == result.position == 12
@@ -183,7 +183,7 @@ def test_a_position_far_ahead_is_acknowledged_in_slices_and_told_at_once() -> No
 
 def test_the_trace_of_a_device_that_acknowledged_12_but_not_11_and_returns_with_10() -> None:
     ledger = ledger_with(Cursor(Offset(10), ((12, 12),)))
-    result = ledger.do(seat(10))
+    result = ledger.do(opening(10))
 
     assert (result.floor, result.position, result.held) == (10, 10, ())  # 12 comes again: the device lost it
     assert cursor_of(ledger) == Cursor(Offset(10), ((12, 12),))
