@@ -15,7 +15,7 @@ def test_every_operation_has_a_decision() -> None:
 
 
 def test_every_operation_of_the_module_belongs_to_the_closed_set() -> None:
-    parts = {"Address", "Post", "Appended", "Received"} | {kind.__name__ for kind in operations.Result.__args__}
+    parts = {"Address", "NewMessage", "Appended", "Received"} | {kind.__name__ for kind in operations.Result.__args__}
     here = [kind for kind in vars(operations).values() if inspect.isclass(kind) and hasattr(kind, "_fields")]
     values = {kind.__name__ for kind in here if kind.__module__ == operations.__name__}
 
