@@ -13,6 +13,7 @@ that. The head of each package says how what is in it works, and why so.
     floor 3   gateway/       sockets, TLS, WebSocket, tokens, limits before anybody is known
               console/       the operator's HTTP: health, the tree, kills
               client/        the SDK, for programs that are a device; knows nothing of the floors of the server
-    the whole app.py         puts the server together: read the tree in it first. config.py reads the settings
+    the whole app.py         the supervision tree: read this first; its head names the files beside it
+              config.py      the settings
     floor 4   cli/           the commands
 """

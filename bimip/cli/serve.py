@@ -6,7 +6,7 @@ from pathlib import Path
 
 import trio
 
-from bimip import app
+from bimip import run
 from bimip.cli import demo, logs
 from bimip.cli.failures import Exit, Failure
 from bimip.cli.log_lines import LogLines
@@ -27,7 +27,7 @@ def serve(settings: Settings, *, with_demo: bool, config: Path | None) -> None:
     settings.console.read_operator_token()
     with logs.open_log(settings.logging) as log:
         try:
-            trio.run(app.serve, settings, lambda: log.lost)
+            trio.run(run.serve, settings, lambda: log.lost)
         except (SupervisionError, StorageError, OSError) as error:
             raise Failure(Exit.FAILED, f"the server could not go on: {root_of(error)}") from error
 

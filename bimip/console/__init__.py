@@ -5,7 +5,7 @@
 * `answers.py`      JSON for everything, errors and crashes of a handler too
 * `tree.py`         a snapshot of the supervision tree as JSON
 * `readiness.py`    which restart budgets are nearly spent
-* `server.py`       the listener and the connections (Hypercorn's), and the child that `app.py` supervises
+* `server.py`       the listener and the connections (Hypercorn's), and what the process `console` runs
 
 Nothing here is public: the listener is bound to loopback, the debug endpoint asks for the operator's token, and a Host
 that is not a name of this machine is refused, so that no web page reaches it through a name of its own (DNS

@@ -1,4 +1,4 @@
-"""Operations on their way into the journal. Made by app.py: it outlives the journal's incarnations, so nothing is lost
+"""Operations on their way into the journal. Made by parts.py: it outlives the journal's incarnations, so nothing is lost
 between them, and what one of them left undone the next one finds here.
 
 Acknowledgements and receipts are *lazy*: nobody waits for them. Until they are some milliseconds old they make no

@@ -41,7 +41,7 @@ MAX_DESCRIBED = 1000
 
 
 class Users:
-    """Made once, by app.py; `supervisor` makes what one incarnation of the process `users` needs."""
+    """Made once, by parts.py; `supervisor` makes what one incarnation of the process `users` needs."""
 
     def __init__(self, services: Services) -> None:
         self._services = services

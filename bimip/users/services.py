@@ -1,4 +1,4 @@
-"""What every user's session needs of the rest of the server, handed down from app.py."""
+"""What every user's session needs of the rest of the server, handed down from parts.py."""
 
 from collections import OrderedDict
 from collections.abc import Callable, Container

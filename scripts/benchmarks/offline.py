@@ -7,11 +7,12 @@ from random import Random
 
 import trio
 
-from bimip.app import encode, wall_clock
 from bimip.domain.ids import DeviceId, UserId
 from bimip.domain.operations import Append, NewMessage, Operation, Register, Registered, Result
 from bimip.domain.records import DIGEST_BYTES
 from bimip.domain.rules import Rules
+from bimip.environment import wall_clock
+from bimip.parts import encode
 from bimip.storage.journal import Committed, Journal
 from bimip.storage.lmdb import LmdbStore
 from bimip.storage.queue import OperationQueue

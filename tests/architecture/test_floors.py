@@ -24,8 +24,10 @@ MAY_IMPORT = {
     "bimip.client": ("bimip.domain", "bimip.session"),
     # the whole
     "bimip.config": (),
-    "bimip.app": (
+    "bimip.environment": ("bimip.config", "bimip.domain", "bimip.storage", "bimip.gateway", "bimip.console"),
+    "bimip.parts": (
         "bimip.config",
+        "bimip.environment",
         "bimip.supervision",
         "bimip.names",
         "bimip.wire",
@@ -35,9 +37,19 @@ MAY_IMPORT = {
         "bimip.gateway",
         "bimip.console",
     ),
+    "bimip.processes": (
+        "bimip.environment",
+        "bimip.parts",
+        "bimip.supervision",
+        "bimip.domain",
+        "bimip.storage",
+        "bimip.console",
+    ),
+    "bimip.app": ("bimip.config", "bimip.environment", "bimip.parts", "bimip.processes", "bimip.supervision"),
+    "bimip.run": ("bimip.app", "bimip.config", "bimip.environment"),
     # floor 4
     "bimip.cli": (
-        "bimip.app",
+        "bimip.run",
         "bimip.config",
         "bimip.supervision",
         "bimip.domain",

@@ -77,11 +77,13 @@ MACHINE_NAMES = {
 }
 
 PLACES = {
-    ("bimip.app", "time"): "the real wall clock, the default of Surroundings",
-    ("bimip.app", "random"): "the real randomness, the default of Surroundings",
-    ("bimip.app", "signal"): "serve runs until SIGTERM or SIGINT, and reloads on SIGHUP",
-    ("bimip.app", "trio.open_signal_receiver"): "serve runs until SIGTERM or SIGINT, and reloads on SIGHUP",
-    ("bimip.app", "resource"): "asks the system for as many files as it grants, for serve",
+    ("bimip.environment", "time"): "the real wall clock, the default of Surroundings",
+    ("bimip.environment", "random"): "the real randomness, the default of Surroundings",
+    ("bimip.parts", "time"): "how long turns of tasks last, for the operator alone",
+    ("bimip.parts", "resource"): "how many files the system grants, for as many connections",
+    ("bimip.run", "signal"): "serve runs until SIGTERM or SIGINT, and reloads on SIGHUP",
+    ("bimip.run", "trio.open_signal_receiver"): "serve runs until SIGTERM or SIGINT, and reloads on SIGHUP",
+    ("bimip.run", "resource"): "asks the system for as many files as it grants, for serve",
     ("bimip.config", "pathlib"): "reads the configuration, and the keys that it names",
     ("bimip.storage.worker", "socket"): "ThreadWorker is the real one of two; Surroundings chooses",
     ("bimip.storage.worker", "threading"): "as above",

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import trio
 
-from bimip import app
+from bimip import processes
 from bimip.cli.serve import serve
 from bimip.config import load_settings
 from bimip.storage.journal import Committed, Journal
@@ -32,7 +32,7 @@ FAULTS: dict[str, type[Journal]] = {"": Journal, "answer before commit": HastyJo
 
 
 def main() -> None:
-    vars(app)["Journal"] = FAULTS[os.environ.pop("CHAOS_FAULT", "")]
+    vars(processes)["Journal"] = FAULTS[os.environ.pop("CHAOS_FAULT", "")]
     settings = load_settings(None, os.environ)
     if sys.stdin.readline():
         serve(settings, with_demo=False, config=None)

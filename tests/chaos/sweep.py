@@ -21,7 +21,7 @@ import structlog
 import trio
 from trio.testing import MockClock
 
-from bimip import app
+from bimip import app, parts, processes
 from bimip.domain.operations import Operation, Result
 from bimip.storage.queue import OperationQueue, Owner, Reply, Ticket, ignore
 from bimip.supervision import (
@@ -77,7 +77,15 @@ CHOOSY = 0.7
 GOODBYE_SECONDS = 4
 PATIENCE = (0.15, 0.15, 0.15, 1.5)
 """Until something else is chosen than what was done least."""
-FILES = ("bimip.users", "bimip.storage", "bimip.gateway", "bimip.console", "bimip.app", "bimip.supervision")
+FILES = (
+    "bimip.users",
+    "bimip.storage",
+    "bimip.gateway",
+    "bimip.console",
+    "bimip.parts",
+    "bimip.processes",
+    "bimip.supervision",
+)
 
 
 class SweepBoom(Exception):  # noqa: N818 - a defect has no better name
@@ -639,12 +647,19 @@ of a send that raised when it had happened.
 
 @contextmanager
 def watched(episode: Episode) -> Iterator[None]:
-    before: dict[str, Callable[..., Any]] = {name: vars(app)[name] for name in ("report", "report_process")}
+    reports: list[tuple[ModuleType, str, Callable[..., Any]]] = [
+        (parts, "report", episode.take_error),
+        (processes, "report", episode.take_error),
+        (app, "report_process", episode.take_report),
+    ]
+    before = [(module, name, vars(module)[name]) for module, name, _ in reports]
     configured = structlog.get_config()
-    vars(app).update(report=episode.take_error, report_process=episode.take_report)
+    for module, name, take in reports:
+        vars(module)[name] = take
     structlog.configure(processors=[episode.take_log], cache_logger_on_first_use=False)
     try:
         yield
     finally:
-        vars(app).update(before)
+        for module, name, take in before:
+            vars(module)[name] = take
         structlog.configure(**configured)

@@ -30,12 +30,8 @@ FULL = "no disk of the sweep is full: tests/storage/test_journal.py and tests/ch
 CLOCK = "no operator of the sweep takes a clock over"
 ASKED = "takes a request for the one whose failing start broke off its group's restart: tests/supervision does it"
 NOT_REACHED = {
-    ("bimip.app", "async with open_tree("): OUTSIDE,
-    ("bimip.app", "async with open_server(settings, surroundings) as server:"): OUTSIDE,
-    ("bimip.app", 'await self.processes.terminate("bimip/gateway/listener")'): OUTSIDE,
-    ("bimip.app", "await self.queue.execute(Barrier())"): OUTSIDE,
-    ("bimip.app", "async for number in signals:"): OUTSIDE,
-    ("bimip.app", "await server.drain()"): OUTSIDE,
+    ("bimip.parts", 'await self.processes.terminate("bimip/gateway/listener")'): OUTSIDE,
+    ("bimip.parts", "await self.queue.execute(Barrier())"): OUTSIDE,
     (
         "bimip.gateway.listener",
         'ipv4 = await trio.open_tcp_listeners(port, host="0.0.0.0")  # noqa: S104 - that is what was asked for',
@@ -61,7 +57,7 @@ NOT_REACHED = {
         "Journal._apply: await self._end_transaction()",
     ): "the first of three: the sweep damages nothing",
     (
-        "bimip.app",
+        "bimip.parts",
         "return not isinstance(await self.queue.execute(NoteTime(self.timekeeper.known())), Refused)",
     ): CLOCK,
     ("bimip.console.application", "is_noted = await self._parts.accept_clock()"): CLOCK,

@@ -16,12 +16,14 @@ import trio
 from trio.testing import memory_stream_pair
 
 from bimip import app
-from bimip.app import Server, Surroundings, open_server
+from bimip.app import open_server
 from bimip.client.wire import bimip as pb
 from bimip.config import Settings
 from bimip.console.server import open_loopback
 from bimip.domain.records import Changes
+from bimip.environment import Surroundings
 from bimip.gateway.listener import open_tcp
+from bimip.parts import Parts
 from bimip.storage.errors import StorageError, StoreFullError
 from bimip.storage.interface import grows
 from bimip.storage.worker import InlineWorker, ThreadWorker, Worker
@@ -253,7 +255,7 @@ class VirtualFleet(Fleet):
 
 
 class VirtualWorld:
-    def __init__(self, server: Server, store: SweptStore, gate: Port, desk: Port) -> None:
+    def __init__(self, server: Parts, store: SweptStore, gate: Port, desk: Port) -> None:
         self.server = server
         self.store = store
         self.gate = gate
@@ -277,16 +279,17 @@ def settings() -> Settings:
 def patient_root(intensity: int | None) -> Iterator[None]:
     """A server whose root allows so many restarts; None: as it is."""
 
-    class PatientServer(Server):
-        def tree(self) -> Supervisor:
-            tree = super().tree()
-            return tree if intensity is None else replace(tree, intensity=intensity)
+    tree = app.tree
 
-    vars(app)["Server"] = PatientServer
+    def patient_tree(parts: Parts) -> Supervisor:
+        whole = tree(parts)
+        return whole if intensity is None else replace(whole, intensity=intensity)
+
+    vars(app)["tree"] = patient_tree
     try:
         yield
     finally:
-        vars(app)["Server"] = Server
+        vars(app)["tree"] = tree
 
 
 @asynccontextmanager

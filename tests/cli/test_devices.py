@@ -14,7 +14,7 @@ import pytest
 import structlog
 import trio
 
-from bimip.app import Surroundings, open_server, open_store
+from bimip.app import open_server
 from bimip.cli.devices import Device, listen, read_token, send
 from bimip.cli.failures import Exit, Failure
 from bimip.cli.tokens import sign
@@ -27,6 +27,7 @@ from bimip.config import (
     TokenSettings,
     UserSettings,
 )
+from bimip.environment import Surroundings, open_store
 
 ALICE, BOB = "alice@example.org", "bob@example.org"
 SETTINGS = Settings(

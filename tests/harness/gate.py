@@ -11,9 +11,11 @@ import trio
 import trio.abc
 import trio.testing
 
-from bimip.app import Server, Surroundings, open_server
+from bimip.app import open_server
 from bimip.config import Settings
 from bimip.domain.records import Table
+from bimip.environment import Surroundings
+from bimip.parts import Parts
 from bimip.storage.memory import MemoryStore
 from bimip.storage.worker import InlineWorker
 from bimip.wire import bimip_pb2 as pb
@@ -108,7 +110,7 @@ class Caller:
 
 
 class Gate:
-    def __init__(self, server: Server, listener: Knocking, store: MemoryStore) -> None:
+    def __init__(self, server: Parts, listener: Knocking, store: MemoryStore) -> None:
         self.server = server
         self.store = store
         self._listener = listener

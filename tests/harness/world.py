@@ -10,12 +10,14 @@ from typing import Any
 import trio
 import trio._core._run as trio_run
 
-from bimip.app import Server, Surroundings, open_server
+from bimip.app import open_server
 from bimip.client.wire import bimip as pb
 from bimip.config import Settings, load_settings
 from bimip.domain.identity import Claims
 from bimip.domain.ids import Millis
+from bimip.environment import Surroundings
 from bimip.gateway.authentication import issue
+from bimip.parts import Parts
 from bimip.storage.interface import Store
 from bimip.storage.memory import MemoryStore
 from bimip.storage.worker import InlineWorker, Worker
@@ -116,7 +118,7 @@ def go_on(partition: str = "chat") -> pb.Position:
 
 
 class World:
-    def __init__(self, server: Server, nursery: trio.Nursery) -> None:
+    def __init__(self, server: Parts, nursery: trio.Nursery) -> None:
         self.server = server
         self._nursery = nursery
 

@@ -19,13 +19,15 @@ import structlog.testing
 import trio
 from trio.testing import MockClock
 
-from bimip.app import Server, Surroundings, open_server
+from bimip.app import open_server
 from bimip.config import Settings
 from bimip.domain.expiring import last_stamp
 from bimip.domain.identity import Claims
 from bimip.domain.ids import Millis
 from bimip.domain.records import Table
 from bimip.domain.timekeeping import DAY
+from bimip.environment import Surroundings
+from bimip.parts import Parts
 from bimip.supervision import NoSuchProcess, State, SupervisionError, Tree
 from bimip.users.connection import RefusedError
 from bimip.wire import bimip_pb2 as pb
@@ -133,7 +135,7 @@ class Simulation:
         self.logs: list[Any] = []
         self.devices: list[Device] = []
         self.disk = options.disk()
-        self.server: Server | None = None
+        self.server: Parts | None = None
         self.agenda: Agenda
         self._transcript = hashlib.sha256()
         self._violations: list[Violation] = []
@@ -506,7 +508,7 @@ _WORDS = {"now": "at any moment", "before": "before a commit is on disk", "after
 _WILL = {"RESTART": "restarted", "IGNORE": "ended", "GIVE_UP": "given up"}
 
 
-async def _serve(server: Server, claims: Claims, connection: MemoryConnection) -> None:
+async def _serve(server: Parts, claims: Claims, connection: MemoryConnection) -> None:
     """What the gateway does for a socket, for its whole life."""
     try:
         async with trio.open_nursery() as nursery:
@@ -517,7 +519,7 @@ async def _serve(server: Server, claims: Claims, connection: MemoryConnection) -
         connection.cut(1001, "the server stops; please connect again")
 
 
-async def _admit(server: Server, claims: Claims, connection: MemoryConnection) -> None:
+async def _admit(server: Parts, claims: Claims, connection: MemoryConnection) -> None:
     try:
         await server.users.attach(claims, connection, [])
     except RefusedError as error:

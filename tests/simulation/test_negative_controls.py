@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from bimip import app
+from bimip import processes
 from bimip.domain import operations as ops
 from bimip.domain.decisions import DECIDE
 from bimip.domain.ids import Offset
@@ -112,7 +112,7 @@ def test_an_older_copy_that_is_served_under_the_same_epoch_is_noticed() -> None:
 
 
 def test_a_journal_that_answers_before_its_commit_loses_what_was_acknowledged(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(app, "Journal", HastyJournal)
+    monkeypatch.setattr(processes, "Journal", HastyJournal)
 
     assert "lost" in kinds_found("lost")
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import structlog.testing
 
-from bimip.app import open_store
+from bimip.environment import open_store
 from bimip.storage.mark import beside
 from tests.harness.world import settings_for_tests
 

@@ -1,0 +1,73 @@
+"""What the server gets from the machine: time, randomness, threads, sockets, the disk. All of it comes through
+`Surroundings`, so that the whole server also runs in one thread under a virtual clock.
+"""
+
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from random import Random, SystemRandom
+from typing import Any
+
+import structlog
+import trio
+import trio.abc
+
+from bimip import console
+from bimip.config import Settings
+from bimip.domain.ids import Millis
+from bimip.gateway.listener import OpenListeners, open_tcp
+from bimip.storage.interface import Store
+from bimip.storage.lmdb import LmdbStore
+from bimip.storage.memory import MemoryStore
+from bimip.storage.worker import ThreadWorker, Worker
+
+_log = structlog.get_logger("bimip")
+
+
+def wall_clock() -> Millis:
+    return Millis(time.time_ns() // 1_000_000)
+
+
+monotonic: Callable[[], float] = partial(time.clock_gettime, getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
+"""Seconds that pass while the machine sleeps too: its waking is no jump of the wall clock."""
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """The machine, as the server sees it."""
+
+    open_store: Callable[[Settings], Store]
+    open_worker: Callable[[], Worker] = ThreadWorker
+    wall_clock: Callable[[], Millis] = wall_clock
+    monotonic: Callable[[], float] = monotonic
+    random: Random = field(default_factory=SystemRandom)
+    open_listeners: OpenListeners = open_tcp
+    lost_log_lines: Callable[[], int] = int
+    """How many could not be written; by default none."""
+    open_console: Callable[[str, int], Awaitable[Sequence[trio.abc.Listener[Any]]]] = console.open_loopback
+
+
+def open_store(settings: Settings) -> Store:
+    store = settings.store
+    if store.engine == "memory":
+        return MemoryStore(quota_bytes=store.quota_bytes)
+    opened = LmdbStore(
+        store.path,
+        map_bytes=store.map_size_bytes,
+        quota_bytes=store.quota_bytes,
+        serves=True,
+        report_damage=lambda place: _log.error("the store is damaged", place=place, advice="run `bimip store check`"),
+    )
+    if opened.narrowed:
+        narrowed = [str(path) for path in opened.narrowed]
+        _log.warning("other accounts of this machine could read the store until now", narrowed=narrowed)
+    if not opened.mark_is_beside:
+        advice = "let the server write in the folder above, so that a whole folder that is put back is noticed too"
+        _log.warning("the mark of what was served is not beside the store", mark=str(opened.mark_path), advice=advice)
+    return opened
+
+
+def report(what: str, error: BaseException) -> None:
+    """Something failed that was answered and goes no further."""
+    _log.error(what, error=f"{type(error).__name__}: {error}", exc_info=error)

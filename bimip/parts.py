@@ -1,0 +1,294 @@
+"""What outlives the processes of the tree, made once: each holds handles to others, so that each restarts alone.
+
+And what the settings are to each: a part declares its own settings, and here they are taken from the file's.
+"""
+
+import resource
+import time
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from importlib.metadata import version
+
+import structlog
+import trio
+
+from bimip import console
+from bimip.config import ConfigError, Settings
+from bimip.domain.clock import signal_id
+from bimip.domain.expiring import last_stamp
+from bimip.domain.ids import ConversationId, ConversationOffset, Millis, Stamp
+from bimip.domain.operations import Barrier, NoteTime, Refused
+from bimip.domain.records import DamagedRecordError
+from bimip.domain.timekeeping import DAY, SECOND, Known, Timekeeper, Tolerance, known_time
+from bimip.environment import Surroundings, monotonic, report
+from bimip.gateway.authentication import TokenSettings, Verifier
+from bimip.gateway.connection_log import ConnectionLog
+from bimip.gateway.listener import Listener
+from bimip.gateway.poller import Poller
+from bimip.gateway.serving import Gateway
+from bimip.gateway.settings import GatewaySettings
+from bimip.gateway.tls import Certificate, TlsError
+from bimip.names import NameRefusedError, conversation_id, normal_eid
+from bimip.storage.errors import StorageError
+from bimip.storage.interface import Store
+from bimip.storage.journal import JournalStatistics
+from bimip.storage.queue import OperationQueue
+from bimip.supervision import Alarms, Children, SupervisionError, Tree, TurnMeter, Turns, current_child
+from bimip.users.rates import Rate, RateBook
+from bimip.users.registry import Users
+from bimip.users.services import Services
+from bimip.wire import stored
+from bimip.wire.limits import Limits
+
+_log = structlog.get_logger("bimip")
+
+LOGIN_BURST_SECONDS = 20.0
+"""All devices of a user come back at once, and some of them twice."""
+RESERVED_FILES = 64
+"""For the store, the console and the log, of those that the system allows: health checks answer all the same."""
+LEAST_CONNECTIONS = 8
+
+
+class Parts:
+    """The server's parts, and what they share."""
+
+    def __init__(self, settings: Settings, surroundings: Surroundings) -> None:
+        self.settings = settings
+        self.surroundings = surroundings
+        self.store = surroundings.open_store(settings)
+        self.worker = surroundings.open_worker()
+        self.alarms = Alarms()
+        self.queue = OperationQueue()
+        self.timekeeper = _timekeeper(settings, surroundings, self.store)
+        self.journal_statistics = JournalStatistics()
+        self.verifier = Verifier(_token_settings(settings))
+        self.certificate = _certificate(settings)
+        self.services = self._services()
+        self.users = Users(self.services)
+        self.connections = Connections()
+        self.poller = Poller()
+        self.journal_turns = Turns(trio.current_time)
+        self.gateway = Gateway(
+            _gateway_settings(settings, self.certificate),
+            self.verifier,
+            self.users.attach,
+            self.timekeeper.now,
+            self.poller,
+            self.alarms,
+            self.users.is_revoked,
+            tell=ConnectionLog(_log.info, monotonic).tell,
+            grace=lambda: current_child().grace(),
+        )
+        self.listener = Listener(
+            self.gateway.settings,
+            self.gateway.serve_connection,
+            self.connections,
+            shuts_out=self.gateway.shuts_out,
+            open_listeners=surroundings.open_listeners,
+        )
+        self.console_port = settings.console.port
+        self.processes: Tree | None = None
+
+    def readiness(self) -> list[str]:
+        """Why the server should get no new work now; empty when it is ready."""
+        reasons = []
+        journal = self.journal_statistics
+        if not journal.writable or journal.fault:
+            reasons.append(f"the journal cannot write: {journal.fault or 'it is starting'}")
+        self.timekeeper.now()
+        if self.timekeeper.held:
+            reasons.append(self.timekeeper.held)
+        if self.processes is not None:
+            reasons += console.nearly_spent(self.processes.budgets())
+        return reasons
+
+    async def describe_user(self, eid: str) -> Mapping[str, object] | None:
+        with suppress(NameRefusedError):
+            return self.users.describe(normal_eid(eid))
+        return None
+
+    async def accept_clock(self) -> bool:
+        """An operator says that the machine's clock is right. Whether the store knows of it too. Raises ValueError."""
+        accepted = self.timekeeper.accept()
+        _log.warning("an operator took the machine's clock over", time=accepted)
+        return not isinstance(await self.queue.execute(NoteTime(self.timekeeper.known())), Refused)
+
+    def seconds(self) -> float:
+        return self.timekeeper.now() / 1000
+
+    def reload(self) -> None:
+        """Read again what may change while the server runs: the certificate. What cannot be used changes nothing."""
+        if self.certificate is None:
+            _log.info("nothing to reload")
+            return
+        try:
+            self.certificate.reload()
+        except TlsError as error:
+            _log.error("the certificate was not reloaded; the old one stays", error=str(error))
+        else:
+            _log.info("the certificate was reloaded")
+
+    @contextmanager
+    def turns_metered(self) -> Iterator[None]:
+        """Every task's turns in here, once all has started, are timed; of its own the poller knows better whose."""
+        apart = {"bimip/journal": self.journal_turns, "bimip/gateway/poller": None}
+        meter = TurnMeter(self.poller.turns, apart, time.perf_counter)
+        trio.lowlevel.add_instrument(meter)
+        try:
+            yield
+        finally:
+            trio.lowlevel.remove_instrument(meter)
+
+    async def drain(self) -> None:
+        """Accept nobody any more, and answer what was asked."""
+        assert self.processes is not None
+        with trio.move_on_after(self.settings.gateway.drain_seconds):
+            with suppress(SupervisionError):
+                await self.processes.terminate("bimip/gateway/listener")
+            await self.queue.execute(Barrier())
+
+    def close(self) -> None:
+        self.worker.close()
+        self.store.close()
+        self.poller.close()
+
+    def _services(self) -> Services:
+        settings, surroundings = self.settings, self.surroundings
+        return Services(
+            store=self.store,
+            queue=self.queue,
+            limits=_limits(settings),
+            partitions=settings.partitions.names,
+            wall_clock=self.timekeeper.now,
+            verify=lambda token: self.verifier.verify(token, self.timekeeper.now()),
+            new_id=lambda: f"{surroundings.random.getrandbits(128):032x}",
+            report=report,
+            alarms=self.alarms,
+            agent=f"bimip/{version('bimip')}",
+            hello_seconds=settings.gateway.handshake_seconds,
+            redelivery_rounds=settings.limits.redelivery_rounds,
+            rates=_rates(settings),
+            token_leeway_seconds=settings.tokens.leeway_seconds,
+        )
+
+
+class Connections:
+    """The supervisor of connections, for those who hold on to it over its restarts."""
+
+    def __init__(self) -> None:
+        self._children: Children | None = None
+
+    def adopt(self, children: Children) -> None:
+        self._children = children
+
+    def start_soon(self, async_fn: Callable[..., Awaitable[object]], *args: object) -> None:
+        assert self._children is not None
+        self._children.start_soon(async_fn, *args)
+
+
+def encode(
+    sent: Sequence[bytes],
+    stamps: Sequence[Stamp],
+    time: Millis,
+    conversation: ConversationId,
+    first: ConversationOffset,
+) -> list[bytes]:
+    """The stored forms of messages: the rules' one need of the wire."""
+    return stored.store(
+        sent,
+        stamps=[(stamp, signal_id(stamp), time) for stamp in stamps],
+        conversation=conversation_id(conversation),
+        conversation_offset=first,
+    )
+
+
+def _timekeeper(settings: Settings, surroundings: Surroundings, store: Store) -> Timekeeper:
+    known = Known()
+    with suppress(StorageError, DamagedRecordError), store.snapshot() as view:
+        known = known_time(view, max(last_stamp(view), store.newest_served))
+    periods = (*settings.retention.history_days.values(), settings.retention.dedup_days)
+    tolerance = Tolerance(
+        int(settings.time.max_step_seconds * SECOND), settings.time.max_gap_days * DAY, max(periods) * DAY
+    )
+    return Timekeeper(surroundings.wall_clock, surroundings.monotonic, known, tolerance, report_clock)
+
+
+def report_clock(held: str) -> None:
+    if held:
+        _log.error("the machine's clock is not followed", reason=held)
+    else:
+        _log.warning("the machine's clock is followed again")
+
+
+def _limits(settings: Settings) -> Limits:
+    limits = settings.limits
+    return Limits(
+        max_message_bytes=limits.max_message_bytes,
+        max_frame_bytes=limits.max_frame_bytes,
+        window_entries=limits.window_entries,
+        window_bytes=limits.window_bytes,
+        grace_period_ms=int(limits.grace_seconds * 1000),
+        heartbeat_ms=int(settings.gateway.heartbeat_seconds * 1000),
+        max_unanswered=limits.unanswered_requests,
+        max_batch=limits.max_batch,
+    )
+
+
+def _rates(settings: Settings) -> RateBook:
+    limits = settings.limits
+    burst = limits.rate_burst_seconds
+    return RateBook(
+        Rate(limits.device_requests_per_second, limits.device_bytes_per_second, burst),
+        Rate(limits.user_requests_per_second, limits.user_bytes_per_second, burst),
+        Rate(limits.user_logins_per_second, 0, LOGIN_BURST_SECONDS),
+    )
+
+
+def _certificate(settings: Settings) -> Certificate | None:
+    if not settings.gateway.tls_certificate:
+        return None
+    try:
+        return Certificate(settings.gateway.tls_certificate, settings.gateway.tls_key)
+    except TlsError as error:
+        raise ConfigError(f"gateway.tls_certificate cannot be used: {error}") from None
+
+
+def _gateway_settings(settings: Settings, certificate: Certificate | None) -> GatewaySettings:
+    given, limits = settings.gateway, settings.limits
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    turning_away = min(256, max(1, files // 8))
+    return GatewaySettings(
+        host=given.host,
+        port=given.port,
+        tls=certificate,
+        origins=given.origins,
+        names=given.names,
+        handshake_seconds=given.handshake_seconds,
+        heartbeat_seconds=given.heartbeat_seconds,
+        send_seconds=given.send_seconds,
+        message_seconds=given.message_seconds,
+        max_frame_bytes=limits.max_frame_bytes,
+        max_first_frame_bytes=limits.max_first_frame_bytes,
+        max_fragments=limits.max_fragments,
+        extra_frames_per_second=limits.extra_frames_per_second,
+        json_objects_per_second=limits.json_objects_per_second,
+        address_openings_per_second=limits.address_openings_per_second,
+        max_devices_per_user=limits.max_devices_per_user,
+        max_connections_per_address=limits.max_connections_per_address,
+        max_unauthenticated=limits.max_unauthenticated,
+        max_unauthenticated_per_address=limits.max_unauthenticated_per_address,
+        uncounted_addresses=limits.uncounted_addresses,
+        max_turning_away=turning_away,
+        max_connections=max(LEAST_CONNECTIONS, files - RESERVED_FILES - turning_away),
+    )
+
+
+def _token_settings(settings: Settings) -> TokenSettings:
+    tokens = settings.tokens
+    return TokenSettings(
+        tokens.algorithm,
+        tokens.read_key().reveal(),
+        tokens.audience or None,
+        tokens.issuer or None,
+        tokens.leeway_seconds,
+    )

@@ -1,0 +1,109 @@
+"""The processes of the tree: a function each. It puts together what lives as long as the process, says what the
+operator is shown of it, and runs until it is cancelled.
+"""
+
+from dataclasses import asdict
+
+from bimip import console as operators
+from bimip.domain.rules import Rules
+from bimip.environment import report
+from bimip.parts import Parts, encode
+from bimip.storage.journal import Journal
+from bimip.storage.retention import Retention, RetentionSettings
+from bimip.supervision import Child
+
+
+async def alarms(parts: Parts, child: Child) -> None:
+    child.describe(lambda: {"set": len(parts.alarms)})
+    child.started()
+    await parts.alarms.run()
+
+
+async def journal(parts: Parts, child: Child) -> None:
+    writing = Journal(
+        store=parts.store,
+        queue=parts.queue,
+        worker=parts.worker,
+        rules=Rules(
+            encode=encode,
+            partitions=frozenset(parts.settings.partitions.names),
+            accept_unknown_recipients=parts.settings.users.accept_unknown_recipients,
+            window_entries=parts.settings.limits.window_entries,
+            max_stored_bytes=parts.settings.limits.max_stored_bytes_per_user,
+        ),
+        wall_clock=parts.timekeeper.now,
+        known_time=parts.timekeeper.known,
+        committed=parts.users.committed,
+        report=report,
+        ack_delay_seconds=parts.settings.limits.ack_delay_seconds,
+        statistics=parts.journal_statistics,
+    )
+    child.describe(
+        lambda: {
+            "backlog": len(parts.queue),
+            "damage": parts.store.damage.count,
+            **asdict(parts.journal_statistics),
+            "clock": parts.timekeeper.held or "followed",
+            **parts.journal_turns.describe(),
+        }
+    )
+    await writing.run(child.started)
+
+
+async def retention(parts: Parts, child: Child) -> None:
+    expiring = Retention(
+        store=parts.store,
+        queue=parts.queue,
+        partitions=parts.settings.partitions.names,
+        passed=parts.timekeeper.passed,
+        note_time=parts.timekeeper.note,
+        settings=RetentionSettings(
+            parts.settings.retention.history_days,
+            parts.settings.retention.dedup_days,
+            parts.settings.retention.every_seconds,
+        ),
+    )
+    child.describe(lambda: asdict(expiring.statistics))
+    child.started()
+    await expiring.run()
+
+
+async def poller(parts: Parts, child: Child) -> None:
+    child.describe(lambda: {"sockets": len(parts.poller), **parts.poller.turns.describe()})
+    child.started()
+    await parts.poller.run()
+
+
+async def listener(parts: Parts, child: Child) -> None:
+    child.describe(
+        lambda: {
+            "port": parts.listener.port,
+            "turned_away": parts.listener.turned_away,
+            **asdict(parts.gateway.admission.statistics()),
+        }
+    )
+    await parts.listener.run(child.started)
+
+
+async def console(parts: Parts, child: Child) -> None:
+    seen = operators.Parts(
+        tree=lambda: parts.processes,
+        readiness=parts.readiness,
+        operator_token=parts.settings.console.read_operator_token().reveal(),
+        now=parts.seconds,
+        user=parts.describe_user,
+        clock=parts.timekeeper.describe,
+        accept_clock=parts.accept_clock,
+    )
+    listen = parts.settings.console
+
+    def started(port: object) -> None:
+        assert isinstance(port, int)
+        parts.console_port = port  # a free one that the system chose stays, over restarts
+        child.started(port)
+
+    child.describe(lambda: {"lost_log_lines": parts.surroundings.lost_log_lines()})
+    serve_console = operators.make_console(
+        operators.make_application(seen), lambda: parts.surroundings.open_console(listen.host, parts.console_port)
+    )
+    await serve_console(started)

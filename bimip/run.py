@@ -1,0 +1,75 @@
+"""The server in a process of its own: until a signal says otherwise."""
+
+import gc
+import resource
+import signal
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+
+import structlog
+import trio
+
+from bimip.app import open_server
+from bimip.config import Settings
+from bimip.environment import Surroundings, open_store
+
+_log = structlog.get_logger("bimip")
+
+SWITCH_SECONDS = 0.0002
+"""After which a thread that waits for the interpreter's lock gets it."""
+GC_THRESHOLD = 2_000
+"""New objects until the collector looks at the youngest."""
+
+
+def settle_garbage_collector() -> None:
+    """What was made until now lives as long as the server: the collector need not look at it again.
+
+    And it looks less often: every message makes objects that are gone a moment later without its help. With Python's
+    own thresholds it took a quarter of the processor's time; a cycle costs a little memory until its turn comes.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(GC_THRESHOLD, 10, 1000)
+
+
+def hand_over_quickly() -> None:
+    """The journal's thread waits for the interpreter's lock several times for each commit. Beside a busy loop it gets
+    it after 5 ms each, unless told otherwise: under attack that was most of what others waited for.
+    """
+    sys.setswitchinterval(SWITCH_SECONDS)
+
+
+def allow_many_files() -> None:
+    """A connection is a file, and systems allow a process 1024 unless it asks for what it may have."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
+async def serve(settings: Settings, lost_log_lines: Callable[[], int] = int) -> None:
+    """Run until SIGTERM or SIGINT: then stop accepting, close connections with 1001, and stop in order.
+
+    SIGHUP reloads the certificate.
+    """
+    allow_many_files()
+    hand_over_quickly()
+    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
+        surroundings = Surroundings(open_store, lost_log_lines=lost_log_lines)
+        async with open_server(settings, surroundings) as server:
+            settle_garbage_collector()
+            if settings.gateway.is_open_in_plaintext and not settings.gateway.allow_plaintext:
+                _log.warning(
+                    "plain WebSocket beyond this machine: tokens and messages can be read on the way, unless a proxy "
+                    "in front speaks TLS and nobody else can reach this address: gateway.allow_plaintext says so",
+                    host=settings.gateway.host,
+                )
+            _log.info("serving", port=server.listener.port, console=server.console_port, store=settings.store.path)
+            with server.turns_metered():
+                async for number in signals:
+                    if number != signal.SIGHUP:
+                        _log.info("stopping", signal=signal.Signals(number).name)
+                        break
+                    server.reload()
+                await server.drain()
+        _log.info("stopped")
