@@ -4,7 +4,9 @@ import sys
 
 
 def main() -> None:
-    """Of a process. The package may be installed without what its commands need: then it is the SDK alone."""
+    """Runs the commands in a process of its own. The package may be installed without what its commands need: then it
+    is the SDK alone.
+    """
     try:
         from bimip.cli.commands import main as run  # noqa: PLC0415 - which may not be there
     except ModuleNotFoundError as error:

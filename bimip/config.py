@@ -382,7 +382,9 @@ def _from_file(file: Path, problems: list[str]) -> dict[tuple[str, str], tuple[s
 
 
 def _from_environment(environ: Mapping[str, str], problems: list[str]) -> dict[tuple[str, str], tuple[str, Any]]:
-    """What names a section of ours must name one of its keys; others are somebody else's, unless nearly ours."""
+    """Reads settings from the environment. What names a section of ours must name one of its keys; others are somebody
+    else's, unless nearly ours.
+    """
     given: dict[tuple[str, str], tuple[str, Any]] = {}
     for name in sorted(environ):
         if name in _VARIABLES:

@@ -23,7 +23,7 @@ GC_THRESHOLD = 2_000
 
 
 def settle_garbage_collector() -> None:
-    """What was made until now lives as long as the server: the collector need not look at it again.
+    """Tells the collector that what was made until now lives as long as the server: it need not look at it again.
 
     And it looks less often: every message makes objects that are gone a moment later without its help. With Python's
     own thresholds it took a quarter of the processor's time; a cycle costs a little memory until its turn comes.

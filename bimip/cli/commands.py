@@ -52,7 +52,7 @@ Json = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
 
 
 def main() -> None:
-    """Of a process: wrong words are one sentence and code 2, and what cannot be printed is lost."""
+    """Runs one command in a process: wrong words are one sentence and code 2, and what cannot be printed is lost."""
     with lossy_output():
         try:
             code = app(standalone_mode=False)

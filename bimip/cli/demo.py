@@ -47,7 +47,7 @@ def prepare(settings: Settings) -> Demo:
 
 
 def next_steps(demo: Demo, program: str, config: Path | None) -> str:
-    """What a newcomer types next, each line ready to be copied."""
+    """Lists what a newcomer types next, each line ready to be copied."""
 
     def listen(eid: str, device: str) -> str:
         return f"{program} listen --as {demo.token_file(eid, device)} --store {demo.store_file(eid, device)}"
@@ -80,7 +80,7 @@ Ctrl-C here stops the server in order.
 
 
 def _write(file: Path, text: str) -> None:
-    """For the owner alone, and whole or not at all."""
+    """Writes a file for its owner alone, whole or not at all."""
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     new = file.with_name(f".{file.name}.new")
     new.unlink(missing_ok=True)

@@ -37,7 +37,7 @@ Show = Callable[[Event], None]
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """Who this program is, where it connects, and where it keeps its place."""
+    """A device as a command is one: who it is, where it connects, and where it keeps its place."""
 
     url: str
     token: str = field(repr=False)

@@ -97,6 +97,8 @@ class LogLines(io.TextIOBase):
                 self._wait_for_room()
 
     def _wait_for_room(self) -> None:
-        """Of a file that somebody has made non-blocking. Raises OSError once there is no more time for it."""
+        """Waits for room in a file that somebody has made non-blocking. Raises OSError once there is no more time for
+        it.
+        """
         if not select.select((), (self._file,), (), DRAIN_SECONDS)[1] and self._ends:
             raise BlockingIOError

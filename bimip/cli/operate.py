@@ -86,7 +86,7 @@ def _clock_lines(found: Json) -> Iterator[str]:
 
 
 def _date(at: int) -> str:
-    """Of milliseconds since 1970."""
+    """Formats milliseconds since 1970 as a date."""
     try:
         return f"{datetime.fromtimestamp(at / 1000, UTC):%Y-%m-%d %H:%M:%S} UTC"
     except (OverflowError, OSError, ValueError):

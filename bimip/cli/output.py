@@ -60,7 +60,7 @@ def is_lost() -> bool:
 
 @contextmanager
 def lossy_output() -> Iterator[None]:
-    """In a process of its own: standard output and error, until it ends."""
+    """Replaces standard output and error by lossy ones, in a process of its own, until it ends."""
     for name, number in (("stdout", STANDARD_OUTPUT), ("stderr", STANDARD_ERROR)):
         before = getattr(sys, name)
         setattr(sys, name, lossy(number, getattr(before, "encoding", None) or "utf-8"))

@@ -33,14 +33,14 @@ def serve(settings: Settings, *, with_demo: bool, config: Path | None) -> None:
 
 
 def _say(text: str) -> None:
-    """Where nobody can hear it, the server starts all the same."""
+    """Prints a line; where nobody can hear it, the server starts all the same."""
     output = LogLines(STANDARD_OUTPUT)
     output.write(f"{text}\n")
     output.close()
 
 
 def root_of(error: BaseException) -> str:
-    """What it began with and where, below the supervisors that it brought down."""
+    """Finds what a failure began with and where, below the supervisors that it brought down."""
     where = ""
     while isinstance(error, SupervisionError) and error.__cause__ is not None:
         where = f"{error.path}: " if isinstance(error, ChildFailedToStart) else where

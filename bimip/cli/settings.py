@@ -31,6 +31,6 @@ def console_url(settings: Settings) -> str:
 
 
 def _address(host: str) -> str:
-    """As a URL has it; a server on all interfaces is on this one too."""
+    """Makes of a host what stands in a URL; a server on all interfaces is on this one too."""
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - read here, not bound
     return f"[{host}]" if ":" in host else host

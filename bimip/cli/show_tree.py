@@ -90,7 +90,7 @@ def _crash(crash: Json | None) -> Text:
 
 
 def _details(details: Json) -> Iterator[str]:
-    """What a process tells of itself, without what is as it should be: nothing, and yes."""
+    """Lists what a process tells of itself, without what is as it should be: nothing, and yes."""
     for key, value in details.items():
         name = printable(key.replace("_", " "))
         if key == "partitions":

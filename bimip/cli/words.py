@@ -21,7 +21,7 @@ def payload_text(payload: bytes) -> str:
 
 
 def show_json(told: Mapping[str, object]) -> None:
-    """For programs: one object a line."""
+    """Prints an object on one line, for programs."""
     print(json.dumps(told, default=repr), flush=True)
 
 

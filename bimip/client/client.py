@@ -177,7 +177,7 @@ class Client:
 
     @property
     def identity(self) -> Identity | None:
-        """Who this device is; None before the first connection ever."""
+        """The identity of this device; None before the first connection ever."""
         return self._device.inbox.identity
 
     @property
@@ -302,7 +302,7 @@ class Client:
         await anyio.lowlevel.checkpoint()
 
     def receipts(self, conversation: str, conversation_offset: int) -> dict[str, dict[str, int]]:
-        """By member: when the message was "delivered", "read" and "played", as far as it was: milliseconds.
+        """Tells by member when the message was "delivered", "read" and "played", as far as it was: milliseconds.
 
         Raises InvalidArgument for what is no name or no offset.
         """

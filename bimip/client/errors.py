@@ -69,7 +69,7 @@ class StoreError(ClientError):
 
 
 class TransportError(ClientError):
-    """What ends one connection."""
+    """A connection ended."""
 
 
 class ConnectFailed(TransportError):

@@ -51,7 +51,9 @@ class SendRefused:
 
 @dataclass(frozen=True, slots=True)
 class ReceiptsChanged:
-    """Who has received, read or played what: the runs that are new. `Client.receipts` tells the whole."""
+    """A conversation's receipts changed: who has received, read or played what; the runs that are new.
+    `Client.receipts` tells the whole.
+    """
 
     conversation: str
     member: str

@@ -36,7 +36,7 @@ DeliveredBefore = Callable[[Message], bool]
 
 @dataclass(frozen=True, slots=True)
 class StartAt:
-    """Where a device without a position begins."""
+    """The place at which a device without a position begins."""
 
     start: WireStart = WireStart.START_UNSPECIFIED
     last: int = 0  # with LAST: how many
@@ -172,7 +172,7 @@ class Inbox:
         return any(track.owes_upto or track.owes_single for track in self._tracks.values())
 
     def acks(self) -> list[Ack]:
-        """What was taken and is not acknowledged yet; it counts as acknowledged from now on."""
+        """Returns what was taken and is not acknowledged yet; it counts as acknowledged from now on."""
         acks = []
         for partition, track in self._tracks.items():
             beyond = [offset for offset in track.owes_single if offset > track.taken.offset]

@@ -165,5 +165,5 @@ def _named_wait(closed: ConnectionClosed) -> float:
 
 
 def _ours(code: int) -> int:
-    """What may stand in a close frame of ours."""
+    """Cuts a close frame's reason to what may stand in one of ours."""
     return Close.NORMAL if code in {1005, CUT, 1015} else code

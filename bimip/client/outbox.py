@@ -28,7 +28,7 @@ RETRY_AFTER = 1.0  # seconds, when the server does not say
 
 
 class Told(Protocol):
-    """Where answers go that nobody waits for."""
+    """A listener that is told the answers that nobody waits for."""
 
     def __call__(self, event: Sent | SendRefused, /, *, answered: str) -> None: ...
 
@@ -210,6 +210,6 @@ def _event(message_id: str, result: HelloResult) -> Sent | SendRefused:
 
 
 def _same(one: Message, other: Message) -> bool:
-    """But for the time at which it was written, as the server compares them."""
+    """Compares two messages but for the time at which they were written, as the server does."""
     one.timestamp = other.timestamp
     return bytes(one) == bytes(other)

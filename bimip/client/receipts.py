@@ -79,7 +79,7 @@ class ReceiptBook:
         return [ReceiptsChanged(key.conversation, key.member, ReceiptKind(key.kind), changed)]
 
     def of(self, conversation: str, conversation_offset: int) -> dict[str, dict[str, int]]:
-        """By member {"delivered", "read", "played": when}, where READ implies DELIVERED and PLAYED implies READ."""
+        """Tells by member {"delivered", "read", "played": when}, where READ implies DELIVERED, and PLAYED READ."""
         found: dict[str, dict[str, int]] = {}
         for member, kind, runs in self._store.receipts(conversation, block_of(conversation_offset)):
             for run in runs:

@@ -163,7 +163,7 @@ class Store:
         return OutboxItem(*row) if row else None
 
     def unanswered(self, after: int, limit: int) -> list[OutboxItem]:
-        """Of the outbox, in the order written, those with a number greater than `after`."""
+        """Reads the outbox, in the order written: those with a number greater than `after`."""
         rows = self._execute(
             "SELECT number, id, message, answer FROM outbox "
             "WHERE answer IS NULL AND number > ? ORDER BY number LIMIT ?",

@@ -88,7 +88,7 @@ async def _open(url: str, token: str, ssl_context: ssl.SSLContext | None) -> Con
 
 
 class Address(NamedTuple):
-    """What a URL says, in ASCII."""
+    """A server's address as its URL says it, in ASCII."""
 
     is_secure: bool
     host: str

@@ -35,7 +35,7 @@ _log = structlog.get_logger("bimip.console")
 
 
 class Operable(Protocol):
-    """What the console does to a tree: `supervision.Tree`."""
+    """A tree as the console acts on it: `supervision.Tree`."""
 
     def snapshot(self, path: str | None = None) -> Snapshot: ...
 
@@ -46,7 +46,7 @@ class Operable(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
-    """What the console needs of the rest of the server."""
+    """The rest of the server, as the console needs it."""
 
     tree: Callable[[], Operable | None]
     """None while the tree is starting: the console is a part of it and may answer first."""

@@ -73,7 +73,7 @@ async def _serve_connection(app: AppWrapper, config: Config, context: WorkerCont
 
 
 class BoundedStream:
-    """What Hypercorn uses of a stream, with a limit on sending: it shields its sends from cancellation."""
+    """A stream as Hypercorn uses one, with a limit on sending: it shields its sends from cancellation."""
 
     def __init__(self, stream: trio.SocketStream) -> None:
         self._stream = stream

@@ -54,7 +54,7 @@ def _short(place: str) -> str:
 
 
 def _plain(value: object) -> object:
-    """What a part tells of itself is its own business; what JSON does not have comes as text."""
+    """Makes JSON of what a part tells of itself; what JSON does not have comes as text."""
     if isinstance(value, Mapping):
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

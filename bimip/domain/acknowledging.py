@@ -41,7 +41,9 @@ HIGHEST = Version((1 << 64) - 1)
 
 
 def state_of(view: Reader, user: UserId) -> State:
-    """Where a user's shadow state stands. Where that is damaged, behind its newest change, and whole to everybody."""
+    """Reads where a user's shadow state stands. Where that is damaged, behind its newest change, and whole to
+    everybody.
+    """
     try:
         return view.get(STATES, (user,)) or NO_STATE
     except DamagedRecordError:

@@ -71,7 +71,7 @@ def _outcomes(decision: Decision, count: int) -> Iterable[Any]:
 
 
 def _append_new(view: Reader, op: Append, messages: Sequence[NewMessage], context: Context) -> Decision:
-    """What the device did not send before."""
+    """Appends messages that the device did not send before."""
     if op.partition not in context.rules.partitions:
         return Decision(unknown_partition(op.partition, context))
     puts: list[Put] = []

@@ -146,7 +146,7 @@ class Batch:
         return found + grown[: limit - len(found)] if len(found) < limit else found
 
     def salvage(self, sequence: LogTable, key: Key, after: int, *, limit: int, upto: int) -> list[tuple[int, Any]]:
-        """Of what is on disk: what is decided here is not damaged."""
+        """Salvages from what is on disk: what is decided here is not damaged."""
         return self._base.salvage(sequence, key, after, limit=limit, upto=upto)
 
     def find(

@@ -72,7 +72,9 @@ def _stretches(wanted: Ranges) -> Iterator[Ranges]:
 
 
 def _all_owed(entries: list[Entry], device: DeviceId) -> bool:
-    """As nearly always: by others, and to everybody. Asked of all at once, as an ack comes with each frame."""
+    """Whether all are by others and to everybody, as nearly always. Asked of all at once, as an ack comes with each
+    frame.
+    """
     return device not in map(_ORIGIN, entries) and not any(map(_ADDRESSED, entries))
 
 

@@ -43,7 +43,7 @@ DECIDE: dict[type, Callable[[Reader, Any, Context], Decision]] = {
 
 
 def without_writing(view: Reader, operation: ops.Operation, context: Context) -> ops.Result | None:
-    """What a store without any room can answer: who is known comes in, and reads. None: this has to be written."""
+    """Answers what a store without any room can: who is known comes in, and reads. None: this has to be written."""
     if isinstance(operation, ops.Register) and not is_registered(view, operation):
         return None
     if isinstance(operation, ops.Register | ops.OpenPosition | ops.Barrier):

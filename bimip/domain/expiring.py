@@ -40,7 +40,7 @@ def expire_log(view: Reader, op: ExpireLog, context: Context) -> Decision:
 
 
 def _own_bytes(view: Reader, op: ExpireLog, first: int, upto: int) -> int:
-    """What the user's own messages among these took: stored bytes count against their sender alone."""
+    """Counts the bytes of the user's own messages among these: stored bytes count against their sender alone."""
     freed = 0
     for _, entry in view.read(LogTable.ENTRIES, (op.user, op.partition), first - 1, limit=upto - first):
         if entry.author == op.user:
@@ -92,8 +92,8 @@ def expire_bodies(view: Reader, op: ExpireBodies, context: Context) -> Decision:
 
 
 def last_stamp(view: Reader) -> Stamp:
-    """None was ever given beyond it. The newest message has it, so no batch writes it down but the one that takes that
-    message away, and the start.
+    """Reads the greatest stamp ever given. The newest message has it, so no batch writes it down but the one that takes
+    that message away, and the start.
     """
     newest = view.scan(Table.BODIES, (0,), (1 << 64,), limit=1, reverse=True)
     return Stamp(max([view.get(Table.META, ("clock",)) or 0, *(stamp for (stamp,), _ in newest)]))

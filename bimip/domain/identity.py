@@ -7,7 +7,7 @@ from bimip.domain.ids import Millis
 
 @dataclass(frozen=True, slots=True)
 class Claims:
-    """What a verified token says."""
+    """The claims of a verified token."""
 
     eid: str  # `sub`: the user
     device: str  # `did`

@@ -66,7 +66,8 @@ class NewMessage(NamedTuple):
 
 
 class Append(NamedTuple):
-    """What one device writes to one recipient, in order. Each message is accepted or refused on its own.
+    """One device appends messages to the logs of itself and one recipient, in order. Each message is accepted or
+    refused on its own.
 
     It is many because they share nearly all that has to be looked up and written: both users, both logs, the
     conversation. No id is in it twice, and what is addressed to devices stands alone.
@@ -174,7 +175,7 @@ class Barrier(NamedTuple):
 
 
 class NoteTime(NamedTuple):
-    """What the store is to know of the time."""
+    """The store notes what it is to know of the time."""
 
     known: Known
 
@@ -202,7 +203,7 @@ class ExpireSeen(NamedTuple):
 
 
 class ExpireRevoked(NamedTuple):
-    """As ExpireSeen."""
+    """Forgets revoked tokens, as ExpireSeen forgets message ids."""
 
     now: Millis
     start: Key = (UserId(0), "")

@@ -38,12 +38,12 @@ def from_offsets(offsets: Iterable[int]) -> Ranges:
 
 
 def above(ranges: Ranges, floor: int) -> Ranges:
-    """What lies beyond the floor."""
+    """Keeps what lies beyond the floor."""
     return tuple((max(first, floor + 1), last) for first, last in ranges if last > floor)
 
 
 def clip(ranges: Ranges, low: int, high: int) -> Ranges:
-    """What lies within low and high, both inclusive."""
+    """Keeps what lies within low and high, both inclusive."""
     if low > high:
         return ()
     return tuple((max(first, low), min(last, high)) for first, last in ranges if last >= low and first <= high)

@@ -30,7 +30,7 @@ def part_of(offset: int) -> int:
 
 
 def parts_of(ranges: Iterable[Range]) -> list[int]:
-    """In which parts ascending ranges lie."""
+    """Lists the parts in which ascending ranges lie."""
     return list(dict.fromkeys(part for first, last in ranges for part in range(part_of(first), part_of(last) + 1)))
 
 
@@ -76,7 +76,7 @@ def merge(one: Runs, other: Runs) -> Runs:
 
 
 def fresh(known: Runs, added: Runs) -> Runs:
-    """What `added` tells that `known` did not: what travels to those who have `known`."""
+    """Keeps what `added` tells that `known` did not: what travels to those who have `known`."""
     if not known or not added or known[-1].last < added[0].first:
         return added
     if len(added) == 1 and _within(added[0], known[-1]):
@@ -122,7 +122,7 @@ def compress(times: Iterable[tuple[int, Millis]]) -> Runs:
 
 
 def join(one: Runs, other: Runs) -> Runs:
-    """Where the second begins behind the first."""
+    """Joins two lists of runs, of which the second begins behind the first."""
     if not one or not other:
         return one or other
     end, begin = one[-1], other[0]

@@ -85,7 +85,7 @@ class Log(NamedTuple):
 
 
 class Entry(NamedTuple):
-    """What an ack or a delivery needs to know of a message without decoding it."""
+    """A log's entry: what an ack or a delivery needs to know of a message without decoding it."""
 
     stamp: Stamp
     conversation: ConversationId
@@ -189,7 +189,7 @@ def maker(record: Callable[..., R]) -> Callable[[tuple[Any, ...]], R]:
 
 
 class DamagedRecordError(Exception):
-    """What is stored there is not what was written: it is not to be used."""
+    """A record is not what was written there: it is not to be used."""
 
 
 class Reader(Protocol):
@@ -216,7 +216,8 @@ class Reader(Protocol):
         ...
 
     def salvage(self, sequence: LogTable, key: Key, after: int, *, limit: int, upto: int) -> list[tuple[int, Any]]:
-        """As `read`, but what damaged places seem to hold is there too, and what cannot be read at all is left out.
+        """Reads as `read` does, but what damaged places seem to hold is there too, and what cannot be read at all is
+        left out.
 
         `upto` is the newest number. Never raises for damage: whoever uses it holds each record against something else.
         """
@@ -231,7 +232,7 @@ class Reader(Protocol):
 
 @dataclass(slots=True)
 class Changes:
-    """What a batch of decisions writes, in one transaction."""
+    """The writes of a batch of decisions, in one transaction."""
 
     puts: dict[Table, dict[Key, Any]] = field(default_factory=dict)  # None as a record: delete
     appends: dict[tuple[LogTable, Key], list[tuple[int, Any]]] = field(default_factory=dict)  # consecutive numbers

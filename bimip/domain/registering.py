@@ -40,7 +40,7 @@ def revoke(_view: Reader, op: Revoke, _moment: Context) -> Decision:
 
 
 def forget(view: Reader, op: Forget, context: Context) -> Decision:
-    """By number and not by name: the device that took the name since is another one."""
+    """Forgets a device by number and not by name: the device that took the name since is another one."""
     owner: DeviceName | None = view.get(Table.NAMES, (op.device,))
     device: Device | None = None if owner is None else view.get(Table.DEVICES, owner)
     if owner is None or device is None or device.number != op.device:

@@ -42,7 +42,7 @@ FOR_EVER = 1 << 62
 
 
 class Known(NamedTuple):
-    """What a store knows of the time."""
+    """A store's knowledge of the time."""
 
     told: Millis = Millis(0)
     """The latest time that the server went by; 0: none."""
@@ -69,7 +69,7 @@ def known_time(view: Reader, newest: Stamp) -> Known:
 
 
 def time_records(known: Known, newest: Stamp) -> dict[Key, int]:
-    """What `known_time` reads again."""
+    """Makes the records that `known_time` reads again."""
     ahead = max(0, millis_of(newest) - known.told)
     values = (known.told, ahead, known.doubt, known.certain_at)
     return {(name,): value for name, value in zip(_NAMES, values, strict=True)}
@@ -151,7 +151,7 @@ class Timekeeper:
         return wall
 
     def describe(self) -> dict[str, object]:
-        """For an operator: times in ms, spans in seconds."""
+        """Describes the clock to an operator: times in ms, spans in seconds."""
         now, passed = self.now(), self.passed()
         return {
             "time": now,
@@ -161,11 +161,11 @@ class Timekeeper:
         }
 
     def note(self) -> Known | None:
-        """For the store, if it would be wrong about the time by too much, were this its last word."""
+        """Tells what the store is to note, if it would be wrong about the time by too much, were this its last word."""
         return self.known() if abs(self.now() - self._noted_at) > HOUR else None
 
     def known(self) -> Known:
-        """For the store, which tells it at the next start."""
+        """Makes what the store is to tell at the next start."""
         passed = self.passed()
         now = self.now()
         self._noted_at = now
@@ -175,7 +175,7 @@ class Timekeeper:
         return int(self._monotonic() * 1000)
 
     def _judge(self, shift: int, elapsed: int) -> None:
-        """Of a wall clock that is not simply where it is expected."""
+        """Judges a wall clock that is not simply where it is expected."""
         self._offered = shift
         slack, off = self._tolerance.max_step + (elapsed - self._since) // DRIFT, shift - self._line
         can_be = EARLIEST <= shift + elapsed < LATEST and -slack - self._back(elapsed) <= off <= slack + self._gap

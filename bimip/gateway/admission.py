@@ -191,7 +191,7 @@ class Slot:
 
     @property
     def account(self) -> str:
-        """Whose it is, for those who share out what there is: its address, or, where that says nothing, its user."""
+        """The account that a connection is served on: its address, or, where that says nothing, its user."""
         return self._counted or (self._claims.eid if self._claims is not None else "")
 
     def take(self, claims: Claims) -> None:
@@ -231,7 +231,7 @@ def end_stream(stream: trio.abc.Stream) -> None:
 
 
 def _counted(uncounted: Sequence[IPv4Network | IPv6Network], address: str) -> str:
-    """What an address is counted as; "" where it is not."""
+    """The name that an address is counted under; "" where it is not."""
     try:
         parsed: IPv4Address | IPv6Address = ip_address(address.partition("%")[0])
     except ValueError:

@@ -61,7 +61,7 @@ class Verifier:
         }
 
     def verify(self, token: str, now_ms: int) -> Claims:
-        """What the token says. Raises TokenError."""
+        """Verifies a token and returns what it says. Raises TokenError."""
         _check_spelling(token)
         payload = self._payload(token)
         self._check_times(payload, now_ms)

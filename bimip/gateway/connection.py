@@ -221,7 +221,7 @@ class WebSocketConnection:
             raise crash
 
     def _hand_over(self) -> None:
-        """What has arrived, to whoever takes it. An answer that the peer is still owed for something goes first."""
+        """Hands over what has arrived to whoever takes it. An answer that the peer is still owed goes first."""
         take = self._take
         if take is None or not self._arrived or self._closed_here:
             return
@@ -490,7 +490,7 @@ class WebSocketConnection:
         return self._reading
 
     def _read(self, data: bytes | None) -> None:
-        """None: go on with what was read before."""
+        """Reads bytes from the socket; None goes on with what was read before."""
         try:
             if self._failure is None or not data:
                 self._took(data)
@@ -505,7 +505,7 @@ class WebSocketConnection:
             self._notify_changed()
 
     def _wants_more(self) -> bool:
-        """What is said after the end is read too, and thrown away."""
+        """Whether to go on reading. What is said after the end is read too, and thrown away."""
         if self._ending is not None:
             return not self._eof
         return not self._arrived and self._answer is None and self._resume_at == math.inf and not self._reader.held
@@ -592,7 +592,7 @@ class WebSocketConnection:
             self._end(Close.TOO_SLOW, "a message did not arrive in time")
 
     def _take_message(self, message: bytes | str) -> None:
-        """What is not a binary message of a connection that speaks Protocol Buffers."""
+        """Takes an event that is not a binary message of a connection that speaks Protocol Buffers."""
         if self._ending is not None:
             return
         if isinstance(message, bytes) or not self._is_json:

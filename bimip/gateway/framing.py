@@ -82,7 +82,7 @@ class _LongFrame:
 
 
 class FrameReader:
-    """Of what a client sends."""
+    """Reads a client's WebSocket frames."""
 
     __slots__ = (
         "_at_once",
@@ -128,7 +128,7 @@ class FrameReader:
         return bool(self._buffer or self._fragments or self._long)
 
     def admit(self) -> None:
-        """From now on read as many messages as come, with the limit that holds for all."""
+        """Admits the client: from now on read as many messages as come, with the limit that holds for all."""
         self._max_bytes = self._max_later_bytes
         self._at_once = FRAMES_AT_ONCE
         self.release()
@@ -148,7 +148,9 @@ class FrameReader:
         self._fragments = []
 
     def feed(self, data: bytes) -> list[Event]:
-        """What is complete now, in order: at most `FRAMES_AT_ONCE`. After a CloseFrame or a Fault nothing follows."""
+        """Feeds bytes, and returns what is complete now, in order: at most `FRAMES_AT_ONCE`. After a CloseFrame or a
+        Fault nothing follows.
+        """
         events: list[Event] = []
         if self.over:
             return events
@@ -224,7 +226,7 @@ class FrameReader:
         return taken
 
     def _check(self, first: int, second: int, length: int) -> None:
-        """What can be said of a frame before its payload is there."""
+        """Checks what can be said of a frame before its payload is there."""
         opcode = first & _OPCODE
         if first & _RESERVED:
             raise _FaultError(PROTOCOL_ERROR, "a reserved bit is set, and no extension was agreed on")
@@ -273,7 +275,7 @@ class FrameReader:
 
 
 def frame_head(opcode: int, length: int) -> bytes:
-    """What stands before the payload of a server's frame."""
+    """Packs the head of a server's frame."""
     if length <= _MAX_CONTROL_BYTES:
         return bytes((_FIN | opcode, length))
     if length < 1 << 16:
@@ -282,7 +284,7 @@ def frame_head(opcode: int, length: int) -> bytes:
 
 
 def close_payload(code: int, reason: str) -> bytes:
-    """Of a close frame; the reason is cut to what a control frame holds. Code 1005: without a code."""
+    """Packs a close frame's payload; the reason is cut to what a control frame holds. Code 1005: without a code."""
     if code == NO_CODE:
         return b""
     text = reason.encode()[: _MAX_CONTROL_BYTES - 2].decode(errors="ignore")

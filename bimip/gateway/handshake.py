@@ -101,7 +101,9 @@ def _claims(authorizations: list[str], verifier: Verifier, now_ms: int) -> Claim
 
 
 def _unauthorized(sentence: str, error: str) -> RefusedOpeningError:
-    """As RFC 6750 has it. The sentence of a refused token begins with the close code that `Hello` would have got."""
+    """Answers 401 as RFC 6750 has it. The sentence of a refused token begins with the close code that `Hello` would
+    have got.
+    """
     value = f'Bearer error="{error}", error_description="{sentence}"'.replace("'", "")
     return RefusedOpeningError(401, sentence, [(b"WWW-Authenticate", value.encode("ascii", "replace"))])
 

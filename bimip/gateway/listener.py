@@ -51,7 +51,7 @@ async def open_tcp(host: str | None, port: int) -> Sequence[trio.SocketListener]
 
 
 class _TlsListener(trio.abc.Listener[Stream]):
-    """As trio.SSLListener, but that each connection begins with the certificate of that moment."""
+    """Accepts TLS as trio.SSLListener does, but each connection begins with the certificate of that moment."""
 
     def __init__(self, listener: trio.abc.Listener[Any], certificate: Certificate) -> None:
         self._listener = listener
@@ -96,7 +96,8 @@ class Listener:
         await trio.serve_listeners(self._serve, list(listeners), handler_nursery=self)  # type: ignore[arg-type]
 
     def start_soon(self, _handler: Callable[..., Awaitable[object]], stream: Stream, *_args: object) -> None:
-        """What `serve_listeners` asks of a nursery. A full or stopping supervisor must not end the listener.
+        """Starts a connection, as `serve_listeners` asks of a nursery. A full or stopping supervisor must not end the
+        listener.
 
         trio's handler would do nothing but close what `serve` closes, with a frame for as long as the connection lives.
         """

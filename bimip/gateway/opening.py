@@ -42,7 +42,7 @@ _OF_BODIES = {b"content-length", b"transfer-encoding"}
 
 
 class OpeningReader:
-    """Of one request."""
+    """Reads one opening request."""
 
     def __init__(self, max_bytes: int) -> None:
         self._http: h11.Connection | None = None  # until something is unusual

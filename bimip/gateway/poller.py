@@ -41,7 +41,7 @@ _SERVED = itemgetter(0)
 
 
 class Source(Protocol):
-    """What reads from a socket."""
+    """A connection that reads from its socket when the poller says so."""
 
     @property
     def account(self) -> Hashable:
@@ -50,7 +50,7 @@ class Source(Protocol):
 
     @property
     def whose(self) -> str:
-        """Who is served, for the operator."""
+        """The name of who is served, for the operator."""
         ...
 
     def read_now(self, now: float) -> bool:
@@ -122,7 +122,7 @@ class Poller:
             all_of_it = self._serve(found, now)
 
     def _halve(self, now: float) -> None:
-        """What was so little that it makes no difference is forgotten."""
+        """Halves what each account had; what makes no difference any more is forgotten."""
         halves = {who: seconds / 2 for who, seconds in self._served.items() if seconds > MUCH_SECONDS / 64}
         self._served = defaultdict(float, halves)
         self._halved_at = now

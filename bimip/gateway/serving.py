@@ -190,7 +190,7 @@ async def _pumping(connection: WebSocketConnection) -> AsyncIterator[None]:
 
 
 class _Handshake:
-    """From the first byte until the device has its connection."""
+    """One handshake, from the first byte until the device has its connection."""
 
     def __init__(self, gateway: Gateway, stream: trio.abc.Stream, place: Slot, tell: Callable[..., None]) -> None:
         self._gateway = gateway
@@ -204,7 +204,7 @@ class _Handshake:
         self._claims: Claims | None = None
 
     async def open(self) -> WebSocketConnection | None:
-        """None: it did not become a WebSocket, in time or at all."""
+        """Opens the WebSocket; None: it did not become one, in time or at all."""
         try:
             request = self._read_at_once()
             if request is None:
@@ -219,7 +219,7 @@ class _Handshake:
         return None
 
     def _read_at_once(self) -> Request | None:
-        """Where many come, the request is mostly there when the connection's turn comes: no task needs to wait."""
+        """Reads the request without waiting: where many come, it is mostly there when the connection's turn comes."""
         if self._fd < 0:
             return None
         try:

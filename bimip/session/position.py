@@ -84,7 +84,7 @@ class Position:
 
 
 def _absorb(offset: int, held: Ranges) -> Position:
-    """What touches the offset moves it."""
+    """Moves the offset over the held ranges that touch it."""
     beyond = normal(held)
     while beyond and beyond[0][0] <= offset + 1:
         offset = max(offset, beyond[0][1])

@@ -62,7 +62,7 @@ class Manifest:
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """What a store holds, of a running server too."""
+    """An overview of what a store holds, of a running server too."""
 
     made: str  # when, of a backup that has not been served yet
     epoch: int
@@ -224,7 +224,7 @@ def _declare(folder: Path, made: str) -> None:
 
 
 def _manifest(source: Path) -> Manifest:
-    """What a backup says of itself. Raises StorageError."""
+    """Reads a backup's manifest. Raises StorageError."""
     try:
         manifest = Manifest(**json.loads((source / MANIFEST).read_bytes()))
     except OSError as error:

@@ -44,7 +44,7 @@ _LINK = Struct("16s")
 
 
 def _pack_all(struct: Struct, record: type) -> PackAll:
-    """Of records that are tuples, or single bytes."""
+    """Makes a packer of records that are tuples, or single bytes."""
     return partial(map, struct.pack) if record is bytes else partial(starmap, struct.pack)
 
 
@@ -138,7 +138,7 @@ class Blocks:
         return block[:place], _FIRST.pack(number | (_WIDE if wide else 0)) + block[place:]
 
     def pieces(self, block: bytes) -> list[tuple[int, bytes]]:
-        """What goes into each full block, by its number."""
+        """Cuts a block into what goes into each full block, by its number."""
         first, end = self.span(block)
         found = []
         for number in range(first // self.full, (end - 1) // self.full + 1):
@@ -193,7 +193,7 @@ class Rows:
         self._make: Callable[[Any], Any] = partial(tuple.__new__, row)
 
     def bound(self, row: IndexRow) -> bytes:
-        """Where a range begins or ends: also a row's beginning."""
+        """Packs where a range begins or ends: also a row's beginning."""
         return bound_of(self._numbers, row)[: self.row_bytes + 1]
 
     def unpack(self, rows: Iterable[bytes]) -> list[IndexRow]:

@@ -85,7 +85,7 @@ def repair_apart(folder: Path, map_bytes: int) -> Iterator[Finding]:
 
 
 def _do_parts(folder: Path, map_bytes: int, left: list[str]) -> Iterator[Finding]:
-    """In one process, as long as it lives; who ended it is passed over by the next."""
+    """Checks parts in one process, as long as it lives; who ended it is passed over by the next."""
     while left:
         command = [sys.executable, "-m", __name__, str(folder), str(map_bytes), *left]
         part = left[0]

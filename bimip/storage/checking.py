@@ -198,7 +198,7 @@ def _seqs(view: Reader, key: Key, log: Log) -> Iterator[Finding]:
 
 
 def _chain(view: Reader, key: Key, log: Log) -> Iterator[Finding]:
-    """From the first value that all entries behind it are kept of, to the head."""
+    """Checks a log's hash chain, from the first value that all entries behind it are kept of, to the head."""
     for number, _ in view.read(LogTable.CHAINS, key, log.head // STEP, limit=1):
         yield Finding("chains", key, f"has a value {number}, and the log ends with {log.head}")
     begin = -(-(log.first - 1) // STEP)

@@ -22,11 +22,11 @@ class StoreFullError(StorageError):
 
 
 class OutcomeUnknownError(StorageError):
-    """What was to be committed may be on disk or not. The store must be reopened before it is used again."""
+    """A commit's outcome is unknown: it may be on disk or not. The store must be reopened before it is used again."""
 
 
 class StoreDamagedError(StorageError, DamagedRecordError):
-    """What lies on the disk cannot be read by this program."""
+    """The file on the disk cannot be read by this program."""
 
 
 class StoreLockedError(StorageError):

@@ -23,7 +23,7 @@ Database = Any
 
 
 class GuardedTransaction:
-    """What a snapshot needs of a transaction: trees under guard from the file, the others from LMDB."""
+    """A transaction as a snapshot needs it: trees under guard from the file, the others from LMDB."""
 
     def __init__(self, transaction: "lmdb.Transaction[bytes]", path: Path, guarded: dict[Database, str]) -> None:
         self._transaction = transaction
@@ -122,7 +122,7 @@ class GuardedCursor:
         return any(one.is_damaged for one in (leaf, *beside))
 
     def _go_on(self) -> bool:
-        """To the first key of the leaves behind this one."""
+        """Moves to the first key of the leaves behind this one."""
         while (high := self._leaf.high) is not None:
             self._leaf, self._at = self._leaf_of(high), 0
             if self._leaf.nodes:
@@ -160,7 +160,7 @@ class GuardedCursor:
 
 
 class _Leaf:
-    """What a leaf holds, and where the leaves beside it begin and end."""
+    """A leaf's rows, and where the leaves beside it begin and end."""
 
     def __init__(self, nodes: list[Node], low: bytes | None, high: bytes | None, *, is_damaged: bool) -> None:
         self.nodes = nodes

@@ -101,7 +101,7 @@ INTERNAL = Refused(Fault.INTERNAL, "the server failed at this request and stored
 
 
 class Committed(NamedTuple):
-    """What a batch changed, for those who tell it on."""
+    """The news of a batch, for those who tell it on."""
 
     log_news: Sequence[LogNews] = ()
     state_news: Sequence[StateNews] = ()
@@ -219,7 +219,7 @@ class Journal:
                 await trio.lowlevel.checkpoint()
 
     async def _wait(self) -> None:
-        """For operations; and without room for room, because those who would find it may have gone."""
+        """Waits for operations; and without room for room, because those who would find it may have gone."""
         while self.statistics.fault:
             with trio.move_on_at(self._look_at):
                 await self._queue.wait(self._ack_delay_seconds)
@@ -232,7 +232,8 @@ class Journal:
         await self._queue.wait(self._ack_delay_seconds)
 
     async def _begin_again(self, error: Exception) -> None:
-        """As a successor would, where an operation may be at fault: one client's must not spend the restarts of all.
+        """Begins again as a successor would, where an operation may be at fault: one client's must not spend all
+        restarts.
 
         Each is tried twice at most, so this comes to an end. Raises the error if there is no operation to suspect.
         """
@@ -315,7 +316,7 @@ class Journal:
     def _decide(
         self, tickets: Sequence[Ticket], *, growing: bool
     ) -> tuple[Batch, Sequence[Ticket], list[Result], list[Ticket]]:
-        """Of the tickets, those that were decided before the time was up, their results, and what is left of long ones.
+        """Decides tickets until the time is up; returns those, their results, and what is left of long ones.
 
         The others wait again, before all that came meanwhile; so do those of users who have something left, which goes
         first.
@@ -544,7 +545,7 @@ class Journal:
         self._tell(Committed())
 
     def _tell(self, committed: Committed) -> None:
-        """Also after a refusal: those who were answered have something to send."""
+        """Tells what was committed, also after a refusal: those who were answered have something to send."""
         try:
             self._committed(committed)
         except Exception as error:  # noqa: BLE001 - the batch is on disk: what follows must not make it look otherwise

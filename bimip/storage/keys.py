@@ -118,7 +118,7 @@ def _codec(kind: Kind) -> tuple[Pack, Unpack, PackAll]:
 
 
 def _text_codec(shape: tuple[str, ...], mark: bytes) -> tuple[Pack, Unpack, PackAll]:
-    """Of a number, a mark if there is one, and text."""
+    """Makes the codec of keys of a number, a mark if there is one, and text."""
     number = Struct(">I")
     pack, unpack_from, place = number.pack, number.unpack_from, number.size + len(mark)
 
@@ -169,7 +169,7 @@ PACK_ALL: dict[Kind, PackAll] = {kind: pack_all for kind, (_, _, pack_all) in _C
 
 
 def kind_of(tree: str, packed: bytes) -> Kind | None:
-    """What lies under a key of that tree; None: nothing that this version knows."""
+    """Tells the kind of what lies under a key of that tree; None: nothing that this version knows."""
     if tree == HEADS_TREE:
         mark = packed[MARK_AT] if len(packed) > MARK_AT else 0
         return HEADS[mark - 1] if 0 < mark <= len(HEADS) else None
@@ -177,14 +177,14 @@ def kind_of(tree: str, packed: bytes) -> Kind | None:
 
 
 def key_of_block(kind: Kind, packed: bytes) -> bytes:
-    """Whose a block of a sequence or an index is: behind that stands, of a full block, which one it is."""
+    """Reads whose a block of a log or an index is: behind that stands, of a full block, which one it is."""
     text = _SHAPES[kind][-1] == _NAME
     end = packed.index(0, MARK_AT + 1) + 1 if text else MARK_AT + 1
     return packed[:end]
 
 
 def pack_bound(table: Table, key: Key) -> bytes:
-    """Where a range of keys begins or ends."""
+    """Packs where a range of keys begins or ends."""
     if len(key) > 1:
         if table is Table.VERSIONS:
             key = (key[0], RECEIPT_STATE, *key[1], *key[2:])
@@ -194,7 +194,7 @@ def pack_bound(table: Table, key: Key) -> bytes:
 
 
 def bound_of(shape: Iterable[str], key: Key) -> bytes:
-    """Where a range of tuples of that shape begins or ends.
+    """Packs where a range of tuples of that shape begins or ends.
 
     `key` may end early; go on with a 0 behind its last element, which is right behind the key without it; and its
     numbers may lie outside what a key can hold.

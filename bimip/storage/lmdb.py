@@ -343,7 +343,7 @@ class LmdbStore:
 
     @property
     def mark_path(self) -> Path | None:
-        """Where what was last served is noted; None: nowhere."""
+        """The path at which what was last served is noted; None: nowhere."""
         return None if self._mark is None else self._mark.path
 
     @property
@@ -357,7 +357,7 @@ class LmdbStore:
         return _Snapshot(self._environment, self._databases, self.damage, self._guard)
 
     def broken_seals(self) -> Iterator[tuple[str, bytes]]:
-        """Where a value is not what was written: the tree's name and the key. Reads everything, in one snapshot."""
+        """Finds values that are not what was written: tree's name and key. Reads everything, in one snapshot."""
         if self._environment is None:
             raise StorageError("the store is closed")
         names = [HEADS_TREE, *(kind.value for kind in _with_a_tree())]
@@ -424,7 +424,9 @@ class LmdbStore:
         self._broken = False
 
     def _refuse_to_remove(self, changes: Changes) -> None:
-        """From a tree under guard, where LMDB would go from one leaf to the next, or put two together."""
+        """Refuses to remove from a tree under guard, where LMDB would go from one leaf to the next, or put two
+        together.
+        """
         refused: list[str] = []
         for sequence, _ in changes.cuts:
             refused += [sequence.value] if self._is_guarded(sequence) else []
@@ -467,7 +469,7 @@ class LmdbStore:
     def _packed(
         self, transaction: "lmdb.Transaction[bytes]", table: Table, records: dict[Key, Any]
     ) -> Iterable[tuple[bytes, bytes]]:
-        """What is to be put. Deletes what is to be deleted."""
+        """Packs what is to be put, and deletes what is to be deleted."""
         if None in records.values():
             pack_key, database = PACK_KEY[table], self._databases.tables[table]
             for key, record in records.items():
@@ -605,7 +607,9 @@ class LmdbStore:
         environment.sync(True)  # noqa: FBT003 - "force", and the library takes it by position only
 
     def _make_lock_file(self) -> None:
-        """With all of its bytes on the disk: LMDB maps it, and a hole that a full disk cannot fill ends the process."""
+        """Makes the lock file with all of its bytes on the disk: LMDB maps it, and a hole that a full disk cannot fill
+        ends the process.
+        """
         file = open_private(self._folder / "lock.mdb", os.O_RDWR)
         try:
             os.posix_fallocate(file, 0, LOCK_BYTES)
@@ -711,12 +715,12 @@ class LmdbStore:
 
 
 def _with_a_tree() -> list[Kind]:
-    """Of their own: a sequence and an index for full blocks alone."""
+    """Lists the kinds that have a tree of their own: a log and an index for full blocks alone."""
     return [*(table for table in Table if table not in MARK), *LogTable, *Index]
 
 
 def _by_kind(changes: Mapping[tuple[Which, Key], list[What]]) -> dict[Which, dict[Key, list[What]]]:
-    """Of each sequence or index what comes to which key; nothing of those to which nothing comes."""
+    """Groups changes by log or index; those to which nothing comes are left out."""
     found: dict[Which, dict[Key, list[What]]] = {}
     for (kind, key), added in changes.items():
         if added:

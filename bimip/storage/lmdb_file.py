@@ -55,7 +55,7 @@ _META_BYTES = HEADER_BYTES + _META.size + 2 * _TREE.size + _LAST.size
 
 
 class Flaw(NamedTuple):
-    """What is wrong with one page, and what it takes with it."""
+    """A page's flaw, and what it takes with it."""
 
     tree: str
     page: int
@@ -188,7 +188,8 @@ class LmdbFile:
         return Meta(page_bytes, free, main, *_LAST.unpack_from(raw, trees + 2 * _TREE.size))
 
     def flaws_at_opening(self, *, branches: bool) -> Iterator[Flaw]:
-        """What LMDB would stumble over at once: the two trees that it reads itself, each other one's root, the length.
+        """Finds what LMDB would stumble over at once: the two trees that it reads itself, each other one's root, the
+        length.
 
         With `branches` all that leads to the leaves, which is about one page in a hundred.
         """
@@ -197,8 +198,8 @@ class LmdbFile:
             yield from self._walk(tree, [], [], deepest=tree.depth - 1 if branches else 1)
 
     def damaged_trees(self) -> list[str]:
-        """Of which a leaf is none, as far as a look at its head tells: LMDB ends the process over such a page, also
-        where only the one beside it is wanted.
+        """Finds trees of which a leaf is none, as far as a look at its head tells: LMDB ends the process over such a
+        page, also where only the one beside it is wanted.
         """
         return [tree.name for tree in self.trees() if next(self._walk(tree, [], [], only_heads=True), None) is not None]
 
@@ -212,7 +213,7 @@ class LmdbFile:
                 yield Flaw(FREE, page, "is listed as free and is in use: the next writes would overwrite it")
 
     def _own_trees(self) -> Generator[Flaw, None, list[Tree]]:
-        """What LMDB itself reads: which pages are free, and which trees there are. Returns those."""
+        """Walks what LMDB itself reads: which pages are free, and which trees there are. Returns those."""
         lists: list[Node] = []
         named: list[Node] = []
         yield from self._walk(self.meta.free, lists, [])
@@ -314,7 +315,7 @@ class LmdbFile:
         return [_tree(node.key.decode(errors="replace"), node.data, 0) for node in named]
 
     def value(self, node: Node) -> bytes:
-        """Of a leaf's node; empty where the pages that hold it are others."""
+        """Reads the value of a leaf's node; empty where the pages that hold it are others."""
         try:
             if node.flags & BIG:
                 self._run(node, marks=False)

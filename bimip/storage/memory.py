@@ -198,11 +198,11 @@ class MemoryStore:
         self._closed = True
 
     def crash(self) -> None:
-        """What a killed process leaves: the open transaction is gone, and the store waits for `reopen`."""
+        """Leaves what a killed process does: the open transaction is gone, and the store waits for `reopen`."""
         self.close()
 
     def reopen(self) -> None:
-        """What was committed is there again, also after `close` or `crash`."""
+        """Reopens the store: what was committed is there again, also after `close` or `crash`."""
         self.close()
         self._closed = False
 

@@ -1,5 +1,5 @@
-"""Operations on their way into the journal. Made by parts.py: it outlives the journal's incarnations, so nothing is lost
-between them, and what one of them left undone the next one finds here.
+"""Operations on their way into the journal. Made by parts.py, the queue outlives the journal's incarnations: nothing is
+lost between them, and what one of them left undone the next one finds here.
 
 Acknowledgements and receipts are *lazy*: nobody waits for them. Until they are some milliseconds old they make no
 batch of their own, and a message does not wait for them to be decided too: it overtakes them. Meanwhile a device's next
@@ -100,9 +100,9 @@ def _weight(operation: Operation) -> int:
 
 
 def _by_turns(waiting: list[Ticket]) -> list[Ticket]:
-    """By what each owner will have had when it is decided, if all have as much as the others at any time: each owner's
-    in their order, and whoever asks for little before those who ask for much at once. What is told a turn keeps it, and
-    whoever comes later begins where the first of those stands: so everybody's comes.
+    """Sorts tickets by what each owner will have had when it is decided, if all have as much as the others at any time:
+    each owner's in their order, and whoever asks for little before those who ask for much at once. What is told a turn
+    keeps it, and whoever comes later begins where the first of those stands: so everybody's comes.
     """
     begin = min([ticket.turn for ticket in waiting if ticket.turn], default=0)
     had: dict[Owner, int] = {}

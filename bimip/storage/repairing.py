@@ -74,7 +74,7 @@ def repair_all(store: LmdbStore) -> Iterator[Finding]:
 
 
 def damaged_records(store: LmdbStore) -> Iterator[tuple[Kind, Key]]:
-    """Whose seals are broken. Of a sequence or an index, which lie in blocks, the key is whose it is."""
+    """Finds records whose seals are broken. Of a log or an index, which lie in blocks, the key is whose it is."""
     for tree, packed in store.broken_seals():
         kind = kind_of(tree, packed)
         if kind is None:
@@ -85,7 +85,7 @@ def damaged_records(store: LmdbStore) -> Iterator[tuple[Kind, Key]]:
 
 
 def meaning(view: Reader, kind: Kind, key: Key) -> str:
-    """What the damage of a record means, and for whom, and whether it can be made again."""
+    """Tells what the damage of a record means, and for whom, and whether it can be made again."""
     what = _MEANING.get(kind, "what it held is lost")
     whose = ""
     if kind in _OF_A_USER:

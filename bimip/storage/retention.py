@@ -125,7 +125,7 @@ class Retention:
         low: Key,
         expire: Callable[[Key], ExpireLog | ExpireHistory | None],
     ) -> tuple[list[ExpireLog | ExpireHistory], Key | None]:
-        """What of the next records of a table begins with something that expired, and where the following ones start.
+        """Finds which of a table's next records begin with something that expired, and where the following ones start.
 
         The table is keyed by a number first.
         """

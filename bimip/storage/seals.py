@@ -59,7 +59,7 @@ def unsealed(rows: Iterable[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
 
 
 def unseal_all(keys: Sequence[bytes], sealed: Sequence[bytes | None]) -> list[bytes | None]:
-    """Of each the value; None where there is none, or another one than was written."""
+    """Takes the seals off; None where there is no value, or another one than was written."""
     if not any(sealed):
         return list(sealed)  # as for messages that are new
     if None not in sealed:

@@ -30,7 +30,7 @@ class LogTrees:
         self._unpack_key = UNPACK[sequence]
 
     def read(self, transaction: "lmdb.Transaction[bytes]", key: Key, after: int, limit: int) -> list[tuple[int, Any]]:
-        """As Reader.read."""
+        """Reads as Reader.read does."""
         blocks, place, number = self._blocks, self._pack_key(key), max(after + 1, 0)
         sealed = transaction.get(place, None, self.newest)
         if sealed is None:
@@ -57,8 +57,8 @@ class LogTrees:
     def salvage(
         self, transaction: "lmdb.Transaction[bytes]", key: Key, after: int, limit: int, upto: int
     ) -> list[tuple[int, Any]]:
-        """As Reader.salvage: block by block, each under the key that follows from its number, so that one that is lost
-        hides no other.
+        """Salvages as Reader.salvage does: block by block, each under the key that follows from its number, so that one
+        that is lost hides no other.
         """
         blocks, place, number = self._blocks, self._pack_key(key), max(after + 1, 0)
         newest = upto - upto % blocks.chunk
@@ -167,7 +167,7 @@ class IndexTrees:
         *,
         reverse: bool,
     ) -> list[IndexRow]:
-        """As Reader.find."""
+        """Finds rows as Reader.find does."""
         rows, place = self._rows, self._pack_key(key)
         first, end = rows.bound(low), rows.bound(high)
         sealed = transaction.get(place, None, self.newest)
@@ -277,7 +277,7 @@ def _readable(transaction: "lmdb.Transaction[bytes]", database: Any, row: bytes)
 
 
 def _keep(transaction: "lmdb.Transaction[bytes]", database: Any, row: bytes, block: bytes) -> None:  # noqa: ANN401 - the library's handle
-    """What is left of a block; nothing, when it is empty."""
+    """Keeps what is left of a block; nothing, when it is empty."""
     if block:
         transaction.put(row, seal(row, block), db=database)
     else:

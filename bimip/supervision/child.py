@@ -37,7 +37,9 @@ Details = Callable[[], Mapping[str, object]]
 
 
 class Supervising(Protocol):
-    """What an incarnation tells its supervisor. Both are called within the child's own task, and must not raise."""
+    """A supervisor as its children's incarnations see it. Both are called within the child's own task, and must not
+    raise.
+    """
 
     @property
     def path(self) -> str: ...
@@ -51,14 +53,14 @@ class Supervising(Protocol):
 
 
 class RunningChildren(Protocol):
-    """What runs inside an incarnation that is a supervisor."""
+    """The children that run inside an incarnation that is a supervisor."""
 
     def tighten(self, deadline: float) -> None:
         """End whatever is stopping by `deadline`."""
 
 
 class Child:
-    """What a running task knows of its place in the tree."""
+    """A running task's view of its place in the tree."""
 
     __slots__ = (
         "_deadline",
@@ -142,7 +144,7 @@ def current_child() -> Child:
 
 
 def child_around(task: trio.lowlevel.Task | None) -> Child | None:
-    """Of the tree that the calling task is in."""
+    """Finds the child around the calling task, of the tree that it is in."""
     child_of = CHILD_OF.get(None)
     while child_of is not None and task is not None:
         child = child_of(task)
@@ -204,7 +206,7 @@ class Incarnation(Child):
             self._end()
 
     def run_in(self, scope: trio.CancelScope) -> trio.CancelScope:
-        """What cancels it from now on: no other's cancellation comes through."""
+        """Sets the scope that cancels it from now on: no other's cancellation comes through."""
         self._scope = scope
         scope.shield = True
         if self._stopping:
@@ -262,7 +264,7 @@ class Incarnation(Child):
         await bell
 
     def _classify(self) -> ExitReason:
-        """What ended it by itself stands in `reason`, if something did."""
+        """Classifies how it ended. What ended it by itself stands in `reason`, if something did."""
         reason = self.reason
         if reason is None:
             # KeyboardInterrupt or its like passes through: it ends the tree, and nothing is to be restarted.

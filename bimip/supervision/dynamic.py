@@ -175,7 +175,7 @@ class Children:
         return f"<Children of {self.path}: {len(self)}>"
 
     def __contains__(self, child_id: object) -> bool:
-        """Also while it is stopping."""
+        """Whether there is such a child, also while it is stopping."""
         return child_id in self._running.slots
 
     def __len__(self) -> int:

@@ -44,7 +44,7 @@ class Exit(Enum):
 
 
 class Action(Enum):
-    """What a supervisor does about an end."""
+    """A supervisor's action about an end."""
 
     RESTART = "restart"
     IGNORE = "ignore"

@@ -35,7 +35,7 @@ class State(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Runtime:
-    """What reaches the library from its caller, handed down the tree."""
+    """The library's runtime: what reaches it from its caller, handed down the tree."""
 
     now: Callable[[], float]
     report: Callable[[Report], None]
@@ -44,7 +44,7 @@ class Runtime:
 
 
 class Parent(Protocol):
-    """Who answers for a slot."""
+    """The parent that answers for a slot."""
 
     @property
     def path(self) -> str: ...

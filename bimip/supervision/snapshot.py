@@ -68,7 +68,7 @@ class ChildInfo:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """As OTP's count_children: `specs` are in the books, `active` of them have a task."""
+    """Counts children as OTP's count_children does: `specs` are in the books, `active` of them have a task."""
 
     specs: int
     active: int

@@ -51,7 +51,7 @@ def _begin(world: Runtime, spec: ChildSpec, child: Incarnation) -> Awaitable[Any
 
 
 class _Root(ChildTable):
-    """What stands above the root: it keeps one slot and restarts nothing."""
+    """The keeper of the root: it keeps one slot and restarts nothing."""
 
     __slots__ = ("failure", "slot")
 

@@ -37,7 +37,7 @@ class Turns:
             self.longest, self._whose = seconds, whose
 
     def describe(self) -> dict[str, object]:
-        """For the operator: the longest of the last one to two minutes."""
+        """Describes the longest turn of the last one to two minutes to the operator."""
         self.turn_over()
         seconds, whose = max((self.longest, self._whose), self._before)
         return {"longest_turn": f"{seconds * 1000:.1f} ms ({whose})"} if seconds else {}

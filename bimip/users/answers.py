@@ -22,7 +22,9 @@ NAMES_FOR_A_REQUEST = 4
 
 
 def prepare(device: Device, message: pb.Message, ref: int = 0, most_bytes: int | None = None) -> CheckedMessage:
-    """What a message asks for. Changes the message. Raises WireError. `most_bytes`: see `check_message`."""
+    """Checks a message and makes of it what is appended. Changes the message. Raises WireError. `most_bytes`: see
+    `check_message`.
+    """
     services = device.session.services
     check_message(message, services.limits, device.session.eid, most_bytes=most_bytes)
     if not message.id:
@@ -42,7 +44,7 @@ def prepare(device: Device, message: pb.Message, ref: int = 0, most_bytes: int |
 
 
 def appends(device: Device, checked: Iterable[CheckedMessage]) -> Iterator[tuple[Append, list[int]]]:
-    """As few operations as keep the order: one for all that go to one recipient in a row. With them, their refs."""
+    """Makes as few Appends as keep the order: one for all that go to one recipient in a row. With them, their refs."""
     user, number = device.session.number, device.number
     messages: dict[str, NewMessage] = {}
     refs: list[int] = []
@@ -60,7 +62,7 @@ def appends(device: Device, checked: Iterable[CheckedMessage]) -> Iterator[tuple
 
 
 def outcomes(append: Append, result: Result) -> Iterable[Appended | Refused]:
-    """What became of each of its messages."""
+    """Tells what became of each of an Append's messages."""
     return repeat(result, len(append.messages)) if isinstance(result, Refused) else cast("Outcomes", result)
 
 
@@ -93,7 +95,7 @@ def sent(result: Appended, ref: int) -> pb.Signal:
 
 
 def sent_parts(append: Append, result: Result, refs: Iterable[int]) -> list[bytes]:
-    """Of each message the element of Body that answers it."""
+    """Makes for each message the element of Body that answers it."""
     parts: list[bytes] = []
     for message, ref, outcome in zip(append.messages, refs, outcomes(append, result), strict=True):
         if isinstance(outcome, Refused):

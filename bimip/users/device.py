@@ -213,7 +213,7 @@ class Device:
             del received[: len(received) - max(RECEIVED_KEPT, sum(map(len, self.windows.values())))]
 
     def weigh(self, requests: int) -> None:
-        """What is being handled costs as much as so many requests more."""
+        """Charges so many requests more for what is being handled."""
         if requests:
             self.weight += requests
             self.rates.charge(requests, self.heard_at)
@@ -355,7 +355,7 @@ class Device:
         return plan, more
 
     def _send_redelivery(self) -> bool:
-        """What the grace period ran out for, again, out of turn: no range, and nothing moves. False when all was."""
+        """Sends again what the grace period ran out for, out of turn: no range, nothing moves. False when all was."""
         for partition, window in self.windows.items():
             if not window.due:
                 continue
@@ -417,7 +417,9 @@ class Device:
         return self.connection.sendable and self.work(trio.current_time())
 
     def check_deadlines(self) -> None:
-        """To be followed by a step, which looks at everything: what should have been noticed and was not heals here."""
+        """Closes or redelivers what is overdue. To be followed by a step, which looks at everything: what should have
+        been noticed and was not heals here.
+        """
         self._told = -1
         now = trio.current_time()
         for partition, window in self.windows.items():
@@ -431,7 +433,7 @@ class Device:
             self.connection.close(Close.TOKEN_EXPIRED, "the token expired; connect again with a new one")
 
     def statistics(self) -> dict[str, object]:
-        """For the operator: where this connection stands."""
+        """Tells the operator where this connection stands."""
         partitions = {
             partition: {
                 "position": window.position,

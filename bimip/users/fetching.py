@@ -129,7 +129,7 @@ class Fetching:
         return True
 
     def _is_held_back(self) -> bool:
-        """By a page that is not acknowledged yet."""
+        """Whether a page that is not acknowledged yet holds a Fetch back."""
         held = self._running is None and self._waiting and self._waiting[0].fetch.kind == pb.UNACKNOWLEDGED
         return bool(held and self._unacknowledged)
 
@@ -171,7 +171,7 @@ class Fetching:
 
 
 class _Question(NamedTuple):
-    """What a Fetch asks for, apart from where it begins: each has a place of its own where it goes on."""
+    """A Fetch's question, apart from where it begins: each has a place of its own where it goes on."""
 
     kind: int
     place: str

@@ -188,7 +188,9 @@ class _Opening:
         )
 
     def _resume_state(self) -> None:
-        """From the version that the device has seen, or the whole state if that means nothing here."""
+        """Resumes the state from the version that the device has seen, or sends the whole state if that means nothing
+        here.
+        """
         device, session = self._device, self._device.session
         version = self._hello.state_version
         if self._same_epoch and session.state_floor <= version <= session.state.head and version:

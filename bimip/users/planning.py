@@ -90,7 +90,9 @@ class Plan:
                     return
 
     def _pass_held(self) -> None:
-        """What the client holds right behind the position needs no look: a long ack of what was not sent yet is one."""
+        """Passes over what the client holds right behind the position, without a look: a long ack of what was not sent
+        yet is one.
+        """
         first, last = self.window.held[0]
         if first <= self.upto + 1:
             self.upto = max(self.upto, Offset(last))
@@ -184,7 +186,7 @@ class Plan:
 
 
 def addressed_to(session: Session, number: DeviceId, item: Item) -> Addressed | None:
-    """What of an entry is addressed to a device of the session's user."""
+    """Reads what of an entry is addressed to a device of the session's user."""
     with session.services.store.snapshot() as view:
         found = view.get(Table.ADDRESSED, (item.entry.stamp, session.number)) or ()
     return next((one for one in found if one.device == number), None)

@@ -52,7 +52,7 @@ class Bucket:
 
 
 class Buckets:
-    """What one device takes from: its own, and its user's."""
+    """The buckets that one device takes from: its own, and its user's."""
 
     __slots__ = ("_device", "_user")
 

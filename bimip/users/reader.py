@@ -92,7 +92,7 @@ class _Intake:
                 device.connection.close(Close.TOO_MANY_ERRORS, "too many frames that cannot be decoded")
 
     def _go_on(self) -> None:
-        """With the frame that is handled in slices."""
+        """Goes on with the frame that is handled in slices."""
         if self._rest is not None and next(self._rest, DONE) is DONE:
             self._rest = None
         if self._device.checked:

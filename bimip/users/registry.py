@@ -243,7 +243,7 @@ class Users:
             }
 
     def _committed_by(self, view: Reader, user: UserId, device: DeviceId) -> dict[str, object]:
-        """Where a device's floor stands in each partition that it ever named."""
+        """Reads where a device's floor stands in each partition that it ever named."""
         committed: dict[str, object] = {}
         for partition in self._services.partitions:
             cursor = view.get(Table.CURSORS, (device, partition))
@@ -260,7 +260,7 @@ class _Turn:
 
 
 class _Attached:
-    """What runs for a device: its reader and its fetcher. Not as closures, which take four times the room."""
+    """A device's two processes: its reader and its fetcher. Not as closures, which take four times the room."""
 
     __slots__ = ("_device", "_frames", "_users")
 

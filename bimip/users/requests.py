@@ -109,7 +109,7 @@ def submit(device: Device, operation: Operation, done: Callable[[Result], None],
 
 
 def message(device: Device, payload: pb.Message, ref: int) -> None:
-    """What arrived together is written together, whatever frames it came in: see `write`."""
+    """Takes a message. What arrived together is written together, whatever frames it came in: see `write`."""
     device.checked.append(prepare(device, payload, ref, device.frame_bytes))
     device.unanswered += 1
 
@@ -304,7 +304,9 @@ def _revoke(device: Device, payload: pb.TokenAuthority, ref: int) -> None:
 
 
 def _close_revoked(device: Device, jti: str) -> None:
-    """Of the user's session as it is now: the one that asked may have ended while this was written."""
+    """Closes the token's connections in the user's session as it is now: the one that asked may have ended while this
+    was written.
+    """
     session = device.session.services.sessions.get(device.session.number)
     if session is not None:
         session.close_revoked(jti, but=device)

@@ -37,7 +37,7 @@ class HoleError(Exception):
 
 
 def read_entries(view: Reader, user: UserId, partition: str, after: int, limit: int) -> list[tuple[int, Entry]]:
-    """As Reader.read; where something is damaged, what of it is whole. Raises HoleError, DamagedRecordError."""
+    """Reads as Reader.read does, and around damage what is whole. Raises HoleError, DamagedRecordError."""
     place = (user, partition)
     try:
         return view.read(LogTable.ENTRIES, place, after, limit=limit)
@@ -57,7 +57,7 @@ def read_entries(view: Reader, user: UserId, partition: str, after: int, limit: 
 def read_history(
     view: Reader, user: UserId, conversation: ConversationId, after: int, limit: int
 ) -> list[tuple[int, HistoryEntry]]:
-    """As `read_entries`, of a conversation that the user is in."""
+    """Reads as `read_entries` does, of a conversation that the user is in."""
     place = (conversation,)
     try:
         return view.read(LogTable.HISTORY, place, after, limit=limit)

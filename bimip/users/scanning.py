@@ -127,7 +127,7 @@ class _Found:
 
 
 class _Filter(NamedTuple):
-    """Whose messages a Fetch asks for."""
+    """A Fetch's filter: whose messages it asks for."""
 
     author: UserId | None
     origin: DeviceId | None
@@ -137,7 +137,9 @@ class _Filter(NamedTuple):
 
 
 def _filter(view: Reader, asker: Asker, fetch: pb.Fetch) -> _Filter | None:
-    """None: what is named does not exist, or is not the asking device's to see. `to` may only be that device itself."""
+    """Makes a Fetch's filter; None: what is named does not exist, or is not the asking device's to see. `to` may only
+    be that device itself.
+    """
     if fetch.to.eid not in {"", asker.session.eid} or fetch.to.connection_resource_id not in {"", asker.name}:
         return None
     author = getattr(fetch, "from")
@@ -151,7 +153,7 @@ def _filter(view: Reader, asker: Asker, fetch: pb.Fetch) -> _Filter | None:
 
 
 def _log(asker: Asker, fetch: pb.Fetch, found: _Found, begin: int | None) -> Scan:
-    """Of the user's own log."""
+    """Scans the user's own log."""
     session = asker.session
     place = (session.number, fetch.partition)
     with session.services.store.snapshot() as view:
@@ -171,7 +173,7 @@ def _log(asker: Asker, fetch: pb.Fetch, found: _Found, begin: int | None) -> Sca
 
 
 def _history(asker: Asker, fetch: pb.Fetch, found: _Found, begin: int | None) -> Scan:
-    """Of a conversation, by its own offsets. It is nobody's log: user_offset is 0."""
+    """Scans a conversation's history, by its own offsets. It is nobody's log: user_offset is 0."""
     number = conversation_number(fetch.conversation)
     with asker.session.services.store.snapshot() as view:
         known: Conversation | None = None if number is None else view.get(Table.CONVERSATIONS, (number,))
@@ -298,7 +300,7 @@ def _element(view: Reader, asker: Asker, stamp: int, body: bytes, offset: int, *
 
 
 def _by_seq(asker: Asker, fetch: pb.Fetch, found: _Found, last: Seq | None) -> Scan:
-    """Of the user's own log what their devices wrote, in the order of their `seq`, behind `last`."""
+    """Scans what the user's devices wrote to the user's own log, in the order of their `seq`, behind `last`."""
     place = (asker.session.number, fetch.partition)
     low: IndexRow = seq_numbers(fetch.seq_from) if fetch.seq_from else (0,)
     high: IndexRow = (*seq_numbers(fetch.seq_to), HIGHEST) if fetch.seq_to else (HIGHEST,)
@@ -324,7 +326,7 @@ def _by_seq(asker: Asker, fetch: pb.Fetch, found: _Found, last: Seq | None) -> S
 
 
 def _row_at(view: Reader, asker: Asker, fetch: pb.Fetch, wanted: _Filter, offset: int) -> FetchedEntry | None:
-    """None also for what expired: an index is trimmed later than its log."""
+    """Makes the row of an offset; None also for what expired: an index is trimmed later than its log."""
     place = (asker.session.number, fetch.partition)
     found: Iterable[tuple[int, Entry]] = view.read(LogTable.ENTRIES, place, offset - 1, limit=1)
     cursor: Cursor | None = view.get(Table.CURSORS, (asker.number, fetch.partition))

@@ -67,7 +67,7 @@ class Session:
         self.news += 1
 
     def grew(self, partition: str, first: int, entries: list[Entry], bodies: list[bytes]) -> None:
-        """By what one device wrote, all of it addressed or none."""
+        """Extends a log's tail by what one device wrote, all of it addressed or none."""
         parts, written = deliver_all(bodies, first), entries[0]
         self.logs[partition].extend(Segment(first, entries, parts, {written.origin}, plain=not written.addressed))
         self.news += 1
@@ -87,7 +87,7 @@ class Session:
         )
 
     def _encoded(self, version: Version, key: ReceiptKey, runs: Runs) -> bytes | None:
-        """None where whose it is cannot be read: one item is left out, and the others go on."""
+        """Encodes a state item; None where whose it is cannot be read: it is left out, and the others go on."""
         try:
             return self.encode_state(version, key, runs)
         except DamagedRecordError:

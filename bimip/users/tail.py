@@ -62,7 +62,7 @@ class Segment:
         return self._joined
 
     def places(self) -> list[Received]:
-        """Where its messages stand in their conversations: made once for all of a user's devices."""
+        """Lists where its messages stand in their conversations: made once for all of a user's devices."""
         if self._places is None:
             entries = self.entries
             first, conversation = entries[0].conversation_offset, entries[0].conversation
@@ -84,7 +84,7 @@ class Segment:
         return map(Item, range(self.first, self.last + 1), self.entries, self.parts)  # type: ignore[arg-type]  # offsets
 
     def behind(self, offset: int) -> "Segment":
-        """What is beyond an offset."""
+        """Keeps what is beyond an offset."""
         skip = offset + 1 - self.first
         if skip <= 0:
             return self
@@ -92,13 +92,13 @@ class Segment:
 
 
 def run_of(first: int, entries: list[Entry], parts: Sequence[bytes | None]) -> Segment:
-    """Of any entries."""
+    """Makes a segment of entries by any authors."""
     plain = None not in parts and not any(entry.addressed for entry in entries)
     return Segment(first, entries, parts, {entry.origin for entry in entries}, plain=plain)
 
 
 class LogTail:
-    """Of one partition. `head` is the newest offset that is on disk and known here.
+    """The tail of one partition's log. `head` is the newest offset that is on disk and known here.
 
     A list, here and below: most logs are empty, and an empty deque takes ten times the room.
     """
@@ -112,7 +112,7 @@ class LogTail:
         self._bytes = 0
 
     def extend(self, run: Segment) -> None:
-        """With what was appended."""
+        """Extends the tail with what was appended."""
         if run.first != self.head + 1:
             if run.last <= self.head:
                 return  # read from the store when the session began, and told now
@@ -133,7 +133,7 @@ class LogTail:
         del self._runs[:count]
 
     def after(self, offset: int) -> list[Segment] | None:
-        """What is behind `offset`; None if it does not all lie in memory."""
+        """Returns what is behind `offset`; None if it does not all lie in memory."""
         if offset < self.head - self._count:
             return None
         runs = self._runs
@@ -148,7 +148,7 @@ class LogTail:
 
 
 class StateTail:
-    """Of the shadow state: encoded StateItems by version, up to and with `head`, without a version missing."""
+    """The tail of the shadow state: encoded StateItems by version, up to and with `head`, without a version missing."""
 
     __slots__ = ("_delta", "_items", "head")
 

@@ -72,7 +72,7 @@ def _count(frame: bytes, waiting: list[tuple[int, int, Any]], left: int) -> int:
 
 @cache
 def _held_by(kind: Descriptor) -> dict[int, Descriptor | None]:
-    """By tag, what a message holds that holds more: messages, and numbers that are packed (None)."""
+    """Lists by tag what a message holds that holds more: messages, and numbers that are packed (None)."""
     return {
         field.number << 3 | _BYTES: field.message_type
         for field in kind.fields

@@ -44,7 +44,7 @@ def gap_part(gap: pb.Gap) -> bytes:
 
 
 def fetch_part(*, next_offset: int, acknowledged: Sequence[bool], complete: bool, ref: int) -> bytes:
-    """What only the answer to a Fetch says. `acknowledged` has one value for each message, in order."""
+    """Packs what only the answer to a Fetch says. `acknowledged` has one value for each message, in order."""
     answer = pb.Body(next_offset=next_offset, acknowledged=acknowledged, complete=complete, ref=ref)
     return answer.SerializeToString()
 

@@ -34,7 +34,7 @@ _BASE64 = re.compile(r"[A-Za-z0-9+/_-]*={0,2}")
 
 
 def weight_of(text: str) -> int:
-    """What converting a text costs, in the time that an empty object takes (about 10 µs)."""
+    """Estimates what converting a text costs, in the time that an empty object takes (about 10 µs)."""
     weight = 1 + text.count("{") + text.count(",") // VALUES_OF_AN_OBJECT + len(text) // BYTES_OF_A_VALUE
     return min(weight, MAX_OBJECTS)  # what holds more is refused unread
 
@@ -51,7 +51,7 @@ def from_json(text: str) -> bytes:
 
 
 def convert(text: str) -> Generator[int, None, bytes]:
-    """As `from_json`, in slices: yields after each how many values it converted, and returns the frame."""
+    """Converts as `from_json` does, in slices: yields how many values each had, and returns the frame."""
     if text.count("{") > MAX_OBJECTS:
         raise WireError(pb.TOO_LARGE, f"This text holds more than {MAX_OBJECTS} objects: send it in several frames.")
     if text.count(",") > MAX_COMMAS:
@@ -151,7 +151,7 @@ def _is_large(value: dict[str, Any] | list[Any]) -> bool:
 
 
 def _is_list(field: Any) -> bool:  # noqa: ANN401 - a Descriptor
-    """Also of a map."""
+    """Whether a field is a list, or a map."""
     return bool(field.is_repeated)
 
 

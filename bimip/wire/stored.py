@@ -56,7 +56,7 @@ def author_part(eid: str, device: str) -> bytes:
 
 
 def outgoing(message: pb.Message, author: bytes) -> bytes:
-    """What the client sent, fit to store: `from` is the `author_part`, and nothing in it is the server's to say.
+    """Makes what the client sent fit to store: `from` is the `author_part`, and nothing in it is the server's to say.
 
     Changes the message: `from`, the server's fields, `devices` (each addressee gets only what is addressed to it; take
     the list first) and fields that this schema does not know are gone.

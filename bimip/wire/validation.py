@@ -55,7 +55,7 @@ def check_recipient(text: str, what: str, limits: Limits) -> str:
 
 
 def _check_length(length: int, what: str, most_bytes: int) -> None:
-    """Of characters before anything else is done with a text, and of bytes once they can be counted."""
+    """Checks a length: of characters before anything else is done with a text, and of bytes once it is known."""
     if length > most_bytes:
         raise WireError(pb.TOO_LARGE, f"{what} is longer than {most_bytes} bytes of UTF-8.", field=what)
 
@@ -256,7 +256,7 @@ def _check_identity(identity: pb.Identity, what: str, limits: Limits) -> None:
 
 
 def _check_signal(signal: pb.Signal, limits: Limits, eid: str) -> None:
-    """As the check of a message: an ack comes with each frame."""
+    """Checks a signal in the short way, as a message: an ack comes with each frame."""
     status = signal.status
     if status not in _STATUSES:
         raise WireError(
