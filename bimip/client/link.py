@@ -165,5 +165,5 @@ def _named_wait(closed: ConnectionClosed) -> float:
 
 
 def _ours(code: int) -> int:
-    """Cuts a close frame's reason to what may stand in one of ours."""
+    """Makes of a close code one that may stand in a frame of ours."""
     return Close.NORMAL if code in {1005, CUT, 1015} else code
