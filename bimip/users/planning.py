@@ -115,7 +115,7 @@ class Plan:
                     fitting = self._fitting(run)
                     if not fitting:
                         return False
-                    run = run.head(fitting)
+                    run = run.shortened(fitting)
                 self._looked += len(run.sizes)
                 self._put(run.joined(), run.first, run.sizes, run.bytes)
                 self.places += run.places()

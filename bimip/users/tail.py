@@ -76,7 +76,7 @@ class Segment:
                 self._places = list(map(place_of, entries))
         return self._places
 
-    def head(self, count: int) -> "Segment":
+    def shortened(self, count: int) -> "Segment":
         """The first so many of it."""
         return Segment(self.first, self.entries[:count], self.parts[:count], self.origins, plain=self.plain)
 

@@ -171,3 +171,31 @@ def test_a_change_that_was_read_already_is_passed_over() -> None:
 
     assert state.after(5) == [b"6"]
     assert state.after(4) is None
+
+
+@given(st.lists(st.tuples(st.sampled_from([1, 1, 1, 2]), st.integers(1, 6)), min_size=1, max_size=12))
+def test_places_say_what_each_entry_says(found: list[tuple[int, int]]) -> None:
+    """Also where one of another conversation stands where a number is missing: 1, another's, 3."""
+    entries = [
+        entry(at)._replace(conversation=ConversationId(conversation), conversation_offset=ConversationOffset(place))
+        for at, (conversation, place) in enumerate(found, 1)
+    ]
+    places = run_of(1, entries, [b"x"] * len(entries)).places()
+
+    assert [(one.conversation, at) for one in places for at in range(one.first, one.last + 1)] == found
+
+
+def test_consecutive_places_are_one() -> None:
+    assert run(5, *[1] * 7).places() == [(1, 5, 11)]
+
+
+@given(st.lists(st.integers(0, 50), min_size=1, max_size=9), st.data())
+def test_what_is_shortened_begins_alike(sizes: list[int], data: st.DataObject) -> None:
+    whole = run(4, *sizes)
+    count = data.draw(st.integers(1, len(sizes)))
+    short = whole.shortened(count)
+
+    assert list(short.items()) == list(whole.items())[:count]
+    assert (short.first, short.last, short.bytes) == (4, 3 + count, sum(sizes[:count]))
+    assert short.joined() == b"".join(bytes(size) for size in sizes[:count])
+    assert short.plain
