@@ -1,5 +1,6 @@
 """What scripts/generate makes from the contract, and the record of released numbers."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -21,7 +22,8 @@ MADE = [
 @pytest.fixture(scope="module")
 def made_again(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("generated")
-    subprocess.run([ROOT / "scripts/generate", folder], check=True)
+    here = os.environ | {"PYTHON": sys.executable}  # another one would be given the project's environment, under us
+    subprocess.run([ROOT / "scripts/generate", folder], check=True, env=here)
     return folder
 
 
