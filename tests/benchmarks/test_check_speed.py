@@ -71,8 +71,8 @@ def bytecodes_of(times: int) -> int:
 def test_bytecodes_grow_with_work_that_calls_nothing() -> None:
     one, two = bytecodes_of(1_000), bytecodes_of(2_000)
 
-    assert bytecodes_of(1_000) == one
-    assert two - one == 1_000 * (bytecodes_of(2) - bytecodes_of(1))
+    assert two - one >= 3_000  # an iteration has at least so many, in any version
+    assert two < 2.1 * one
 
 
 def test_bytecodes_are_counted_in_a_frame_that_was_running_already() -> None:
