@@ -6,7 +6,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from bimip import app
+from bimip import parts, processes
 from bimip.client.wire import bimip as pb
 from bimip.domain import operations as ops
 from bimip.domain.decisions import DECIDE
@@ -24,7 +24,8 @@ TIMES = 100
 @pytest.fixture(autouse=True)
 def _silent(monkeypatch: pytest.MonkeyPatch) -> None:
     """A traceback for each of hundreds of defects takes longer than all the rest."""
-    monkeypatch.setattr(app, "report", lambda _what, _error: None)
+    for module in (parts, processes):
+        monkeypatch.setattr(module, "report", lambda _what, _error: None)
 
 
 class DeadlyStore(MemoryStore):
