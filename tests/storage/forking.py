@@ -18,7 +18,7 @@ from types import TracebackType
 from typing import Any, Self
 
 ROOT = Path(__file__).parents[2]
-PATIENCE = 30  # seconds
+PATIENCE = 300  # seconds; a child that hangs, and not one that waits for its turn on a busy machine
 DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG
 
 
