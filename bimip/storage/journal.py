@@ -65,14 +65,13 @@ from bimip.storage.worker import Worker
 MAX_BATCH = 4096
 """Operations, each message counting as one."""
 MAX_DECIDING_SECONDS = 0.02
-"""Nobody else has a turn while a batch is decided, nor while those who asked are told: what is left when both would
-take longer waits for the next one, where users take turns."""
+"""Nobody else has a turn while a batch is decided: what is left then waits for the next one, where users take turns."""
 MAX_TELLING = 4.0
 """Beyond it, how much longer telling takes than deciding is not counted."""
 CROWDED_SECONDS = 0.01
 """For the batches behind such a one, until all that waited is decided."""
 FEW_SECONDS = 0.003
-"""Where it is a few users who ask for so much: smaller batches cost them, and nobody else."""
+"""To decide and to tell, where it is a few users who ask for so much: smaller batches cost them, and nobody else."""
 FEW = 16
 QUIET_SECONDS = 0.002
 """The loop slept as long before a batch: there is little to do, and it may wait for the disk itself."""
@@ -208,7 +207,8 @@ class Journal:
             await self._wait()
             most = CROWDED_SECONDS if self._queue.is_crowded else MAX_DECIDING_SECONDS
             tickets = self._queue.take(MAX_BATCH)
-            self._deciding_seconds = FEW_SECONDS if len({ticket.owner for ticket in tickets}) < FEW else most
+            are_few = len({ticket.owner for ticket in tickets}) < FEW
+            self._deciding_seconds = FEW_SECONDS / (1 + self._telling) if are_few else most
             self._awaited = not all(ticket.lazy for ticket in tickets)
             if self._awaited:
                 self._quiet = self._worker.idle_seconds() - begin > QUIET_SECONDS
@@ -333,7 +333,7 @@ class Journal:
         looked = 0
         clock = self._worker.clock
         began = clock()
-        until = began + self._deciding_seconds / (1 + self._telling)
+        until = began + self._deciding_seconds
         with self._store.snapshot() as base:
             batch = Batch(self._cache.over(base), self._cache.records)
             for ticket in tickets:
