@@ -11,7 +11,7 @@ _TRIO = os.path.dirname(trio.__file__) + os.sep  # noqa: PTH120 -- compared with
 
 
 def waiting_at(task: trio.lowlevel.Task | None) -> str:
-    """The root_error frame that is not trio's own, nor a bell's, as "file:line function"; empty for a task that has
+    """The innermost frame that is not trio's own, nor a bell's, as "file:line function"; empty for a task that has
     ended.
 
     trio's frames would be the same few for every task: a trap at the bottom of `sleep` or `receive`. Only a child that

@@ -108,18 +108,27 @@ class Bytecodes:
 
     def __init__(self) -> None:
         self.count = 0
+        self._before: Any = None
+        self._running: list[FrameType] = []
 
     def begin(self, running: FrameType | None) -> None:
-        """`running`: the root_error frame; those that wait below it are counted when they go on, as new ones are."""
+        """`running`: the innermost frame; those that wait below it are counted when they go on, as new ones are."""
         self.count = 0
         while running is not None:
             self._follow(running)
             running.f_trace = self._trace
+            self._running.append(running)
             running = running.f_back
+        self._before = sys.gettrace()
         sys.settrace(self._enter)
 
     def end(self) -> None:
+        """Gives back the tracer that was there before: coverage is one, and would measure nothing from then on."""
         sys.settrace(None)
+        for frame in self._running:
+            frame.f_trace_opcodes, frame.f_trace_lines, frame.f_trace = False, True, None
+        self._running.clear()
+        sys.settrace(self._before)
 
     def _enter(self, frame: FrameType, _event: str, _arg: object) -> Any:  # noqa: ANN401 - as sys.settrace wants it
         self._follow(frame)

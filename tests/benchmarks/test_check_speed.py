@@ -1,4 +1,5 @@
 import sys
+from types import FrameType
 
 import pytest
 
@@ -84,3 +85,21 @@ def test_bytecodes_are_counted_in_a_frame_that_was_running_already() -> None:
     counted.end()
 
     assert counted.count >= 200
+
+
+def test_a_tracer_that_was_there_goes_on_when_counting_ends() -> None:
+    seen: list[str] = []
+
+    def trace(frame: FrameType, _event: str, _arg: object) -> None:
+        seen.append(frame.f_code.co_name)
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        bytecodes_of(1)
+        seen.clear()
+        spin(1)
+    finally:
+        sys.settrace(before)
+
+    assert seen == ["spin"]
