@@ -7,7 +7,8 @@ that. The head of each package says how what is in it works, and why so.
               names/         what a user may be called, and how a name is normalised
               wire/          frames, JSON, limits, the stored form of a message: bytes and the schema, no I/O
               domain/        the rules, pure: a view of the store and an operation in, a decision out
-    floor 1   session/       what both ends share: close codes, positions, windows
+    floor 1   concurrency/   what thousands of tasks wait on: timers, versions
+              session/       what both ends share: close codes, positions, windows
               storage/       the store (LMDB, memory), and the journal: the one place that writes
     floor 2   users/         the registry group of a user's devices; each device sends from its position in a log
     floor 3   gateway/       sockets, TLS, WebSocket, tokens, limits before anybody is known

@@ -36,7 +36,7 @@ _log = structlog.get_logger("bimip")
 def tree(parts: Parts) -> Supervisor:
     return Supervisor(
         [
-            ChildSpec("alarms", partial(processes.alarms, parts)),
+            ChildSpec("timers", partial(processes.timers, parts)),
             ChildSpec("journal", partial(processes.journal, parts), shutdown=INFINITY),
             ChildSpec("users", Factory(parts.users.supervisor)),
             ChildSpec("retention", partial(processes.retention, parts)),

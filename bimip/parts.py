@@ -13,6 +13,7 @@ import structlog
 import trio
 
 from bimip import console
+from bimip.concurrency import Timers
 from bimip.config import ConfigError, Settings
 from bimip.domain.clock import signal_id
 from bimip.domain.expiring import last_stamp
@@ -33,7 +34,7 @@ from bimip.storage.errors import StorageError
 from bimip.storage.interface import Store
 from bimip.storage.journal import JournalStatistics
 from bimip.storage.queue import OperationQueue
-from bimip.supervision import Alarms, Children, SupervisionError, Tree, TurnMeter, Turns, current_child
+from bimip.supervision import Children, SupervisionError, Tree, TurnMeter, Turns, current_child
 from bimip.users.rates import Rate, RateBook
 from bimip.users.registry import Users
 from bimip.users.services import Services
@@ -57,7 +58,7 @@ class Parts:
         self.surroundings = surroundings
         self.store = surroundings.open_store(settings)
         self.worker = surroundings.open_worker()
-        self.alarms = Alarms()
+        self.timers = Timers()
         self.queue = OperationQueue()
         self.timekeeper = _timekeeper(settings, surroundings, self.store)
         self.journal_statistics = JournalStatistics()
@@ -74,7 +75,7 @@ class Parts:
             self.users.attach,
             self.timekeeper.now,
             self.poller,
-            self.alarms,
+            self.timers,
             self.users.is_revoked,
             tell=ConnectionLog(_log.info, monotonic).tell,
             grace=lambda: current_child().grace(),
@@ -163,7 +164,7 @@ class Parts:
             verify=lambda token: self.verifier.verify(token, self.timekeeper.now()),
             new_id=lambda: f"{surroundings.random.getrandbits(128):032x}",
             report=report,
-            alarms=self.alarms,
+            timers=self.timers,
             agent=f"bimip/{version('bimip')}",
             hello_seconds=settings.gateway.handshake_seconds,
             redelivery_rounds=settings.limits.redelivery_rounds,

@@ -13,10 +13,10 @@ from bimip.storage.retention import Retention, RetentionSettings
 from bimip.supervision import Child
 
 
-async def alarms(parts: Parts, child: Child) -> None:
-    child.describe(lambda: {"set": len(parts.alarms)})
+async def timers(parts: Parts, child: Child) -> None:
+    child.describe(lambda: {"set": len(parts.timers)})
     child.started()
-    await parts.alarms.run()
+    await parts.timers.run()
 
 
 async def journal(parts: Parts, child: Child) -> None:

@@ -17,7 +17,7 @@ import betterproto2
 
 from bimip.client.arguments import a_number, a_text
 from bimip.client.backoff import Backoff
-from bimip.client.bell import Bell
+from bimip.client.condition import Condition
 from bimip.client.device import Device
 from bimip.client.errors import (
     ClientError,
@@ -171,7 +171,7 @@ class Client:
         self._finished = False
         self._failed_attempts = 0  # in a row
         self._logging_out = False
-        self._state_changed = Bell()  # connected, disconnected or stopped
+        self._state_changed = Condition()  # connected, disconnected or stopped
 
     # Who and where.
 
@@ -271,7 +271,7 @@ class Client:
         await anyio.lowlevel.checkpoint()
         while True:
             event = self._device.inbox.take_next()
-            self._device.changed.ring()
+            self._device.changed.notify_all()
             if event is not None:
                 return event
             if self._failure is not None:
@@ -286,7 +286,7 @@ class Client:
         Raises InvalidArgument for a partition of which this client has no position, and for what is no offset.
         """
         self._device.inbox.acknowledge(partition, offsets)
-        self._device.changed.ring()
+        self._device.changed.notify_all()
 
     async def mark_read(self, conversation_or_peer: str, upto: int, *, is_peer: bool | None = None) -> None:
         """Everything in the conversation up to and with this conversation offset has been read.
@@ -472,8 +472,8 @@ class Client:
             identity = self.identity
             _log.info("connected to %s as %s/%s", self._url, *((identity.eid, identity.device) if identity else ()))
         self._link = link
-        self._state_changed.ring()
-        self._device.changed.ring()
+        self._state_changed.notify_all()
+        self._device.changed.notify_all()
 
     def _disconnected(self, end: End, retry_in: float | None) -> None:
         """Attempts that fail in a row are one event while it has not been taken, and one line of the log."""
@@ -486,15 +486,15 @@ class Client:
             level = logging.INFO if self._failed_attempts == 1 else logging.DEBUG
             _log.log(level, "no connection: %d %s; the next attempt is in %.1f s", end.code, end.reason, retry_in)
             inbox.tell_instead(event)
-        self._device.changed.ring()
+        self._device.changed.notify_all()
 
     def _finish(self, failure: ClientError | None) -> None:
         self._failure = self._failure or failure
         self._finished = True
         gone = failure or NotConnected("this client has left; what was not answered stays in the outbox")
         self._device.outbox.fail(gone)
-        self._state_changed.ring()
-        self._device.changed.ring()
+        self._state_changed.notify_all()
+        self._device.changed.notify_all()
 
     async def _leave(self) -> None:
         """The block has ended well: acknowledge what was taken, and close."""

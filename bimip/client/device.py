@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 
 import betterproto2
 
-from bimip.client.bell import Bell
+from bimip.client.condition import Condition
 from bimip.client.errors import ProtocolViolation
 from bimip.client.events import Connected, Event, ServerError
 from bimip.client.frames import Payload, decode, encode
@@ -51,7 +51,7 @@ class Device:
     ) -> None:
         self.store = store
         self.outgoing: deque[bytes] = deque()
-        self.changed = Bell()  # something arrived, was taken or is to be sent
+        self.changed = Condition()  # something arrived, was taken or is to be sent
         self.inbox = Inbox(store, partitions, beginning)
         self.outbox = Outbox(store, self._tell, clock)
         self.requests = Requests()
@@ -65,11 +65,11 @@ class Device:
 
     def _tell(self, event: Event, /, *, answered: str) -> None:
         self.inbox.tell(event, answered=answered)
-        self.changed.ring()
+        self.changed.notify_all()
 
     def send(self, payload: Payload, ref: int = 0) -> None:
         self.outgoing.append(encode(payload, ref))
-        self.changed.ring()
+        self.changed.notify_all()
 
     # The first frames.
 
@@ -112,7 +112,7 @@ class Device:
             self._in_hello = []
         for mark in self.store.reads():
             self._tell_read(mark)
-        self.changed.ring()
+        self.changed.notify_all()
 
     def _result(self, row: OutboxItem, result: HelloResult) -> None:
         if result.sent is not None:
@@ -132,7 +132,7 @@ class Device:
         with self.store.transaction():
             if not (ref and self.requests.answer(ref, payload)):
                 self._take(payload, ref)
-        self.changed.ring()
+        self.changed.notify_all()
 
     def _take(self, payload: betterproto2.Message, ref: int) -> None:
         match payload:

@@ -66,7 +66,7 @@ class Link:
         """Send what is to be sent, then close."""
         self._device.send_acks()
         self._leaving = True
-        self._device.changed.ring()
+        self._device.changed.notify_all()
 
     async def _shake_hands(self) -> None:
         said = ""

@@ -10,7 +10,7 @@ from typing import Protocol
 
 import anyio
 
-from bimip.client.bell import Bell
+from bimip.client.condition import Condition
 from bimip.client.errors import ClientError, DuplicateId, Refused
 from bimip.client.events import SendRefused, Sent
 from bimip.client.frames import checked
@@ -53,7 +53,7 @@ class Outbox:
         self._cursor = 0  # number of the last row sent on this connection
         self._tries: dict[str, int] = {}  # of those whose outcome was unknown
         self.paused_until = 0.0
-        self.changed = Bell()
+        self.changed = Condition()
 
     def put(self, message: Message) -> None:
         """Raises DuplicateId if another message with this id is waiting; the same one again is no change.
@@ -64,7 +64,7 @@ class Outbox:
         row = self._store.row(message.id)
         if row is None:
             self._store.put(message.id, encoded)
-            self.changed.ring()
+            self.changed.notify_all()
         elif not _same(Message.parse(row.message), message):
             raise DuplicateId(f"a message with the id {message.id!r} and other content waits in the outbox")
 
@@ -142,7 +142,7 @@ class Outbox:
         for row in rows:
             self._in_flight.pop(row.id, None)
             self._cursor = min(self._cursor, row.number - 1)
-        self.changed.ring()
+        self.changed.notify_all()
 
     def oldest_in_flight(self) -> float | None:
         """When the message was sent that has waited longest for its answer."""
@@ -175,7 +175,7 @@ class Outbox:
     def _answer(self, message_id: str, result: HelloResult) -> None:
         self._in_flight.pop(message_id, None)
         self._tries.pop(message_id, None)
-        self.changed.ring()
+        self.changed.notify_all()
         row = self._store.row(message_id)
         if row is None or row.answer is not None:
             return  # answered before: a second answer to a message that was sent twice

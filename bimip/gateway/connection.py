@@ -28,6 +28,7 @@ from contextlib import contextmanager, suppress
 import trio
 import trio.abc
 
+from bimip.concurrency import Timer
 from bimip.gateway.framing import (
     BINARY,
     CLOSE,
@@ -47,7 +48,7 @@ from bimip.gateway.poller import Poller
 from bimip.gateway.settings import GatewaySettings
 from bimip.gateway.wire import JSON, convert, error_frame, text_of, weight_of
 from bimip.session.close import Close
-from bimip.supervision import Alarm, Bell
+from bimip.supervision import Notify
 from bimip.users.connection import ConnectionClosedError, Take
 from bimip.users.rates import Bucket, Rate
 from bimip.wire.errors import WireError
@@ -124,7 +125,7 @@ class WebSocketConnection:
         stream: trio.abc.Stream,
         settings: GatewaySettings,
         poller: Poller,
-        wake: Alarm,
+        wake: Timer,
         subprotocol: str,
         rest: bytes,
         *,
@@ -171,7 +172,7 @@ class WebSocketConnection:
         self._message_since = math.inf
         self._wake = wake
         self._sendable: trio.Event | None = None
-        self._taking = Bell()
+        self._taking = Notify()
         self._changed: trio.Event | None = None
         self._take: Take | None = None
         self._crash: Exception | None = None
@@ -179,8 +180,8 @@ class WebSocketConnection:
         self._opened_for: trio.CancelScope | None = None
         self._farewell = False
         self._sending = self._pumping = trio.CancelScope()
-        self._to_send = Bell()
-        self._left = Bell()
+        self._to_send = Notify()
+        self._left = Notify()
         self._gone = False
         if rest:
             self._took(rest)
@@ -247,7 +248,7 @@ class WebSocketConnection:
             return False
         if self._is_json:
             self._untranslated = frame
-            self._wake.ring()
+            self._wake.notify()
         else:
             self._write(frame_head(BINARY, len(frame)) + frame)
         return True
@@ -323,7 +324,7 @@ class WebSocketConnection:
                     if self._leaving:
                         await self._stream.send_all(self._leaving)
                         self._leaving = b""
-                        self._left.ring()
+                        self._left.notify()
                     await self._to_send
             except DEAD:
                 self._break(*GONE)
@@ -424,8 +425,8 @@ class WebSocketConnection:
         if taken < len(data):
             self._leaving = memoryview(data)[taken:] if taken else data
             self._leave_by = trio.current_time() + self._settings.send_seconds
-            self._to_send.ring()
-            self._wake.ring()
+            self._to_send.notify()
+            self._wake.notify()
 
     async def _flush(self) -> None:
         """Finish the unfinished frame, or cut the connection at its deadline."""
@@ -497,7 +498,7 @@ class WebSocketConnection:
             self._hand_over()
         except Exception as error:  # noqa: BLE001 - a defect of this one connection: `run` raises it
             self._failure = error
-            self._wake.ring()
+            self._wake.notify()
         self._reading = self._wants_more()
         if self._reading and self._fd >= 0 and (self._reader.pending or self._untaken is not None):
             self._poller.again(self._fd)
@@ -543,7 +544,7 @@ class WebSocketConnection:
             self._take_message(event)
         elif isinstance(event, Ping):
             self._pong = event.payload  # of several only the last is answered (RFC 6455, 5.5.3)
-            self._wake.ring()
+            self._wake.notify()
         elif isinstance(event, CloseFrame):
             self._peer_closed = True
             self._end(event.code, event.reason)
@@ -587,7 +588,7 @@ class WebSocketConnection:
         if self._message_since == math.inf:
             self._message_since = self._heard_at
             if self._message_since + self._settings.message_seconds < self._ping_at:
-                self._wake.ring()  # `run` looks at the next ping anyway
+                self._wake.notify()  # `run` looks at the next ping anyway
         elif self._heard_at - self._message_since > self._settings.message_seconds:
             self._end(Close.TOO_SLOW, "a message did not arrive in time")
 
@@ -609,7 +610,7 @@ class WebSocketConnection:
         wait = self._json.wait(self._heard_at)
         if wait > 0:
             self._resume_at = self._heard_at + wait
-            self._wake.ring()
+            self._wake.notify()
 
     def _convert(self, conversion: Generator[int, None, bytes]) -> int:
         """One slice of a text. Returns what that cost."""
@@ -628,7 +629,7 @@ class WebSocketConnection:
                 self.close(Close.TOO_MANY_ERRORS, "too many frames in a row that cannot be understood")
             else:
                 self._answer = error_frame(error)
-                self._wake.ring()
+                self._wake.notify()
         return 1
 
     async def _finish(self) -> None:
@@ -669,13 +670,13 @@ class WebSocketConnection:
                 self._opened_for.cancel()
             self.notify_sendable()
             self._notify_changed()
-            self._wake.ring()
+            self._wake.notify()
 
     def _break(self, code: int, reason: str) -> None:
         """Nothing can be sent any more."""
         self._cut = True
         self._leaving = b""
-        self._left.ring()
+        self._left.notify()
         self._sending.cancel()
         self._end(code, reason)
         self._notify_changed()
@@ -691,7 +692,7 @@ class WebSocketConnection:
         await self._sendable.wait()
 
     def _notify_changed(self) -> None:
-        self._taking.ring()
+        self._taking.notify()
         if self._changed is not None:
             self._changed.set()
             self._changed = None
@@ -705,7 +706,7 @@ class WebSocketConnection:
     async def aclose(self) -> None:
         """Close the socket, whatever state the connection is in. Also when cancelled."""
         self.cut()
-        self._wake.switch_off()
+        self._wake.cancel()
         self._poller.remove(self._fd)
         self._fd = -1  # the system may give the number to somebody else
         if self.may_reset and isinstance(self._stream, trio.SocketStream):

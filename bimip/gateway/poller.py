@@ -69,13 +69,13 @@ class Poller:
         self._served: defaultdict[Hashable, float] = defaultdict(float)  # by account, seconds of late
         self._halved_at = 0.0
         self._sleeping = False
-        self._bell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
-        self._epoll.register(self._bell, select.EPOLLIN)
+        self._wakeup = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self._epoll.register(self._wakeup, select.EPOLLIN)
 
     def close(self) -> None:
         """It does not run any more, and will not."""
         self._epoll.close()
-        os.close(self._bell)
+        os.close(self._wakeup)
 
     def __len__(self) -> int:
         return len(self._sources)
@@ -91,7 +91,7 @@ class Poller:
         self._again[fd] = None
         if self._sleeping:
             self._sleeping = False
-            os.eventfd_write(self._bell, 1)
+            os.eventfd_write(self._wakeup, 1)
 
     def remove(self, fd: int) -> None:
         """Before the socket is closed: its number may be another's afterwards."""
@@ -154,5 +154,5 @@ class Poller:
             await trio.lowlevel.wait_readable(self._epoll.fileno())
         finally:
             if not self._sleeping:
-                os.eventfd_read(self._bell)
+                os.eventfd_read(self._wakeup)
             self._sleeping = False

@@ -20,6 +20,7 @@ from itertools import count
 import trio
 import trio.abc
 
+from bimip.concurrency import Timer, Timers
 from bimip.domain.identity import Claims
 from bimip.gateway.admission import Admission, AdmissionRefusedError, Slot, address_of, end_stream
 from bimip.gateway.authentication import Verifier
@@ -31,7 +32,6 @@ from bimip.gateway.settings import GatewaySettings
 from bimip.gateway.wire import hello_token
 from bimip.session.close import Close
 from bimip.session.tokens import TokenError
-from bimip.supervision import Alarm, Alarms
 from bimip.users.connection import Connection, ConnectionClosedError, RefusedError
 from bimip.wire.errors import WireError
 
@@ -65,7 +65,7 @@ class Gateway:
     attach: Attach
     now_ms: Callable[[], int]
     poller: Poller
-    alarms: Alarms
+    timers: Timers
     is_revoked: IsRevoked = lambda _claims: False
     tell: Tell = say_nothing
     """Told of who comes and goes: what happened, the connection's number, and more."""
@@ -260,7 +260,7 @@ class _Handshake:
             self._stream,
             self._settings,
             self._gateway.poller,
-            Alarm(self._gateway.alarms),
+            Timer(self._gateway.timers),
             opening.subprotocol,
             request.rest,
             admitted=opening.claims is not None,

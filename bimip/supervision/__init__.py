@@ -21,7 +21,7 @@ The floor imports trio and the standard library alone, and knows nothing of mess
     static.py     `Supervisor` at work            dynamic.py   `DynamicSupervisor` at work, and `Children`
     tree.py       `open_tree`, kill, restart      snapshot.py  the frozen picture; waiting.py: where a task waits
     reports.py    typed facts for one hook        errors.py    what is raised; paths.py: addresses
-    bell.py       where one task waits            alarms.py    bells that ring at a time: cheap for thousands
+    notify.py     where one task waits until another notifies it
     turns.py      the longest turns of late    slices.py   long work: one slice a round, whoever it is for
 
 Theory of operation:
@@ -90,8 +90,6 @@ for each connection and lets one slow start block the rest. *Cancelling by deadl
 tell "stop now" from "your time is over". *Callbacks for restarts* hide what a table shows.
 """
 
-from bimip.supervision.alarms import Alarm, Alarms
-from bimip.supervision.bell import Bell
 from bimip.supervision.child import Child, current_child
 from bimip.supervision.dynamic import Children
 from bimip.supervision.errors import (
@@ -107,6 +105,7 @@ from bimip.supervision.errors import (
     SupervisorStopping,
     WouldDeadlock,
 )
+from bimip.supervision.notify import Notify
 from bimip.supervision.policy import Action, AutoShutdown, Exit, ExitReason, Restart, Strategy, root_error
 from bimip.supervision.reports import Crash, Crashed, GaveUp, Overdue, Progress, Report
 from bimip.supervision.running import State
@@ -128,10 +127,7 @@ __all__ = [
     "BRUTAL_KILL",
     "INFINITY",
     "Action",
-    "Alarm",
-    "Alarms",
     "AutoShutdown",
-    "Bell",
     "Budget",
     "Child",
     "ChildFailedToStart",
@@ -150,6 +146,7 @@ __all__ = [
     "Kind",
     "MaxChildren",
     "NoSuchProcess",
+    "Notify",
     "Overdue",
     "ProcessKilled",
     "Progress",

@@ -23,7 +23,7 @@ from typing import Any, Protocol
 import trio
 
 from bimip.supervision import paths
-from bimip.supervision.bell import Bell
+from bimip.supervision.notify import Notify
 from bimip.supervision.policy import Exit, ExitReason
 
 CHILD_OF: ContextVar[Callable[[trio.lowlevel.Task], "Child | None"]] = ContextVar("bimip.supervision.child_of")
@@ -88,7 +88,7 @@ class Child:
         self._ready = False
         self._stopping = False
         self._value: object = None
-        self._waiters: tuple[Bell, ...] = ()
+        self._waiters: tuple[Notify, ...] = ()
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.path}>"
@@ -131,8 +131,8 @@ class Child:
 
     def _wake(self) -> None:
         waiters, self._waiters = self._waiters, ()
-        for bell in waiters:
-            bell.ring()
+        for notify in waiters:
+            notify.notify()
 
 
 def current_child() -> Child:
@@ -259,9 +259,9 @@ class Incarnation(Child):
             self._scope.cancel()
 
     async def _wait(self) -> None:
-        bell = Bell()
-        self._waiters += (bell,)
-        await bell
+        notify = Notify()
+        self._waiters += (notify,)
+        await notify
 
     def _classify(self) -> ExitReason:
         """Classifies how it ended. What ended it by itself stands in `reason`, if something did."""

@@ -11,7 +11,6 @@ from itertools import count
 
 import trio
 
-from bimip.supervision.bell import Bell
 from bimip.supervision.child import Incarnation
 from bimip.supervision.errors import (
     ChildFailedToStart,
@@ -22,6 +21,7 @@ from bimip.supervision.errors import (
     SupervisorStopping,
     WouldDeadlock,
 )
+from bimip.supervision.notify import Notify
 from bimip.supervision.policy import Action, Exit, ExitReason, Restart, on_end
 from bimip.supervision.running import Running, Runtime, Slot, State
 from bimip.supervision.snapshot import ChildInfo, Counts, counts_of, info_of
@@ -35,7 +35,7 @@ class RunningDynamicSupervisor(Running):
         super().__init__(spec, child, world)
         self._spec = spec
         self._over = False
-        self._ended = Bell()
+        self._ended = Notify()
         self._verdict: SupervisorGaveUp | None = None
         # The ids of children that stop in order to restart, with a list that their successor is put into for who waits.
         self._to_restart: dict[str, list[Incarnation]] = {}
@@ -115,7 +115,7 @@ class RunningDynamicSupervisor(Running):
 
     def _end(self) -> None:
         self._over = True
-        self._ended.ring()
+        self._ended.notify()
 
     async def restart_child(self, child_id: str) -> None:
         """Stop it and start it. Cancelling leaves that to be done."""

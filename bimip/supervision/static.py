@@ -12,9 +12,9 @@ from enum import Enum
 
 import trio
 
-from bimip.supervision.bell import Bell
 from bimip.supervision.child import Incarnation
 from bimip.supervision.errors import ChildFailedToStart, NoSuchProcess, SupervisorGaveUp, SupervisorStopping
+from bimip.supervision.notify import Notify
 from bimip.supervision.policy import Action, Exit, ExitReason, Restart, on_end, restarted_with
 from bimip.supervision.running import Running, Runtime, Slot, State
 from bimip.supervision.spec import Supervisor
@@ -53,7 +53,7 @@ class RunningSupervisor(Running):
         super().__init__(spec, child, world)
         self._spec = spec
         self._events: list[_End | _Request] = []  # short; an empty deque takes 600 bytes
-        self._wake = Bell()
+        self._wake = Notify()
         self._current: _Request | None = None
         self._initial = True
         self._closed = False
@@ -110,7 +110,7 @@ class RunningSupervisor(Running):
 
     def _post(self, event: _End | _Request) -> None:
         self._events.append(event)
-        self._wake.ring()
+        self._wake.notify()
 
     async def _handle(self, event: _End | _Request) -> _Verdict | None:
         if not isinstance(event, _Request):

@@ -23,6 +23,7 @@ from typing import NamedTuple, Protocol
 
 import trio
 
+from bimip.concurrency import Watch
 from bimip.domain.identity import Claims
 from bimip.domain.ids import DeviceId, Offset
 from bimip.domain.operations import Acknowledge, Address, NewMessage, Received
@@ -35,7 +36,6 @@ from bimip.users.fetching import Fetching
 from bimip.users.planning import Plan, addressed_to, deliver, gap
 from bimip.users.salvage import HoleError
 from bimip.users.session import Session, StatePage
-from bimip.users.wakeup import Wakeup
 from bimip.wire import bimip_pb2 as pb
 from bimip.wire import frames, stored
 from bimip.wire.errors import WireError
@@ -112,8 +112,8 @@ class Device:
         self.number = number
         self.claims = claims
         self.connection = connection
-        self.wakeup = Wakeup(session.services.alarms)
-        self.answered = Wakeup(session.services.alarms)
+        self.wakeup = Watch(session.services.timers)
+        self.answered = Watch(session.services.timers)
         self.windows: dict[str, Window] = {}
         self.said_hello = False
         self.hello_answered = False
@@ -231,7 +231,7 @@ class Device:
         most = self.session.services.limits.max_unanswered
         self.unanswered -= count
         if self.unanswered < most <= self.unanswered + count:
-            self.answered.ring()  # only then does the reader wait for it
+            self.answered.notify()  # only then does the reader wait for it
 
     def step_soon(self, now: float) -> None:
         """Step at once, on behalf of the fetcher: what is raised is its crash. It goes on where this stopped."""
@@ -241,7 +241,7 @@ class Device:
             self.step(now)
         except Exception as error:  # noqa: BLE001 - raised again by the fetcher, whose crash it is
             self._crash = error
-            self.wakeup.ring()
+            self.wakeup.notify()
 
     def _has_something(self) -> bool:
         return bool(self._replies or self._frames or self._overdue or self._closing)
@@ -262,7 +262,7 @@ class Device:
         self._left = FRAMES_AT_ONCE
         while self._told != session.news or self._replies or self._frames or self._overdue:
             if not connection.sendable or self._left <= 0:
-                self.wakeup.ring()  # the fetcher goes on when it is, and when others had their turn
+                self.wakeup.notify()  # the fetcher goes on when it is, and when others had their turn
                 break
             if not self._send_one(now):
                 break
@@ -277,7 +277,7 @@ class Device:
                 del self._frames[0]
                 self.was_answered(1)
                 if self.fetching is not None:
-                    self.wakeup.ring()  # which may go on now
+                    self.wakeup.notify()  # which may go on now
             return True
         if self._overdue:
             self._overdue = self._send_redelivery()

@@ -15,7 +15,7 @@ async def fetch(device: Device, child: Child) -> None:
     grace, slices = device.session.services.grace_seconds, device.session.services.slices
     try:
         while True:
-            number = device.wakeup.number
+            version = device.wakeup.version
             device.raise_crash()
             worked = await slices.run(device.go_on)
             if not device.connection.sendable:
@@ -26,6 +26,6 @@ async def fetch(device: Device, child: Child) -> None:
             if worked:
                 continue
             # No deadline that is set meanwhile can be nearer than a grace period: it needs no wake-up of its own.
-            await device.wakeup.wait_beyond(number, min(device.next_deadline(), trio.current_time() + grace))
+            await device.wakeup.wait_changed_since(version, min(device.next_deadline(), trio.current_time() + grace))
     finally:
-        device.wakeup.switch_off()
+        device.wakeup.cancel()

@@ -13,6 +13,7 @@ from typing import NamedTuple, Protocol
 
 import trio
 
+from bimip.concurrency import Watch
 from bimip.domain.operations import Barrier, Received, Result
 from bimip.domain.ranges import contains
 from bimip.domain.records import Seq
@@ -20,7 +21,6 @@ from bimip.users.planning import gap
 from bimip.users.rates import Buckets
 from bimip.users.scanning import Asker as Scanner
 from bimip.users.scanning import Page, Scan, scan
-from bimip.users.wakeup import Wakeup
 from bimip.wire import bimip_pb2 as pb
 from bimip.wire import frames
 from bimip.wire.errors import WireError
@@ -34,7 +34,7 @@ REQUESTS_FOR_AN_ENTRY = 0.5
 class Asker(Scanner, Protocol):
     """A device, as far as its fetches need it."""
 
-    wakeup: Wakeup
+    wakeup: Watch
     rates: Buckets
     unanswered: int
 
@@ -84,7 +84,7 @@ class Fetching:
 
         def decided(_result: Result) -> None:
             self._waiting.append(Request(fetch, ref))
-            self._device.wakeup.ring()
+            self._device.wakeup.notify()
 
         self._device.unanswered += 1
         session = self._device.session
@@ -99,7 +99,7 @@ class Fetching:
                 del self._unacknowledged[place]
         self._deadline = trio.current_time() + self._device.session.services.grace_seconds
         if not self._unacknowledged and self._waiting:
-            self._device.wakeup.ring()
+            self._device.wakeup.notify()
 
     def work(self, now: float) -> bool:
         """Look through one slice, if that is due. False: there is nothing to do now.

@@ -111,7 +111,7 @@ class _Intake:
             while self._rest is not None:
                 await slices.run(self._go_on)
             while device.unanswered >= most:
-                await device.answered.wait_beyond(device.answered.number)
+                await device.answered.wait_changed_since(device.answered.version)
             if not self._waiting:
                 return
             await slices.run(self._take_waiting)

@@ -254,7 +254,7 @@ def answer_now(device: Device, payload: Any, ref: int) -> None:  # noqa: ANN401 
 def token_authority(device: Device, payload: pb.TokenAuthority, ref: int) -> None:
     if payload.action == pb.TokenAuthority.REFRESH:
         device.claims = _own_token(device, payload.token)
-        device.wakeup.ring()
+        device.wakeup.notify()
         answer = pb.TokenAuthority(action=payload.action, jti=device.claims.jti, expires_at=device.claims.expires_at)
         answer_now(device, answer, ref)
     elif payload.action == pb.TokenAuthority.REVOKE:

@@ -5,12 +5,13 @@ from collections.abc import Callable, Container
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from bimip.concurrency import Timers
 from bimip.domain.identity import Claims
 from bimip.domain.ids import Millis, UserId
 from bimip.domain.records import Table
 from bimip.storage.interface import Store
 from bimip.storage.queue import OperationQueue
-from bimip.supervision import Alarms, Slices
+from bimip.supervision import Slices
 from bimip.users.rates import RateBook
 from bimip.wire.limits import Limits
 
@@ -50,7 +51,7 @@ class Services:
     """Raises TokenError."""
     new_id: Callable[[], str]
     report: Callable[[str, BaseException], None]
-    alarms: Alarms
+    timers: Timers
     agent: str = "bimip"
     hello_seconds: float = 5.0
     redelivery_rounds: int = 3

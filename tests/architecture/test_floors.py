@@ -14,12 +14,28 @@ MAY_IMPORT = {
     "bimip.wire": ("bimip.names",),
     "bimip.domain": ("bimip.names",),
     # floor 1
+    "bimip.concurrency": ("bimip.supervision",),
     "bimip.session": ("bimip.domain",),
     "bimip.storage": ("bimip.domain",),
     # floor 2
-    "bimip.users": ("bimip.supervision", "bimip.names", "bimip.wire", "bimip.domain", "bimip.session", "bimip.storage"),
+    "bimip.users": (
+        "bimip.concurrency",
+        "bimip.supervision",
+        "bimip.names",
+        "bimip.wire",
+        "bimip.domain",
+        "bimip.session",
+        "bimip.storage",
+    ),
     # floor 3
-    "bimip.gateway": ("bimip.supervision", "bimip.wire", "bimip.domain", "bimip.session", "bimip.users"),
+    "bimip.gateway": (
+        "bimip.concurrency",
+        "bimip.supervision",
+        "bimip.wire",
+        "bimip.domain",
+        "bimip.session",
+        "bimip.users",
+    ),
     "bimip.console": ("bimip.supervision",),
     "bimip.client": ("bimip.domain", "bimip.session"),
     # the whole
@@ -28,6 +44,7 @@ MAY_IMPORT = {
     "bimip.parts": (
         "bimip.config",
         "bimip.environment",
+        "bimip.concurrency",
         "bimip.supervision",
         "bimip.names",
         "bimip.wire",

@@ -13,6 +13,7 @@ TOP = {"LICENSE", "README.md", "bimip", "config", "proto", "pyproject.toml", "sc
 FLOORS = {
     "cli",
     "client",
+    "concurrency",
     "console",
     "domain",
     "gateway",

@@ -29,7 +29,7 @@ class LateConnection:
 
     def send_nowait(self, frame: bytes) -> bool:
         self.frames.append(frame)
-        self._device.wakeup.ring()
+        self._device.wakeup.notify()
         return True
 
     def __getattr__(self, name: str) -> Any:
@@ -43,7 +43,7 @@ async def hasty_fetch(device: Device, child: Child) -> None:
     late = LateConnection(device, inner)
     device.connection = late
     while True:
-        number = device.wakeup.number
+        version = device.wakeup.version
         device.raise_crash()
         device.check_deadlines()
         device.step(trio.current_time())
@@ -61,7 +61,7 @@ async def hasty_fetch(device: Device, child: Child) -> None:
                 await inner.wait_sendable()
             continue
         with trio.move_on_after(4):
-            await device.wakeup.wait_beyond(number)
+            await device.wakeup.wait_changed_since(version)
 
 
 def the_position_moves_before_the_frame_is_taken(patch: Patch) -> None:

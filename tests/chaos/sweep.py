@@ -53,7 +53,7 @@ NAMES = tuple(
 )
 BUSY = Mood(writes=True, cuts=True, dawdles=True, pause_seconds=0.5)
 FIXED = (
-    "alarms",
+    "timers",
     "journal",
     "users",
     "retention",

@@ -155,7 +155,7 @@ def test_whatever_is_killed_or_raises_wherever_it_waits_nothing_is_lost_doubled_
 
 
 PROCESSES = (
-    "alarms", "journal", "users", "users/a", "users/a/b", "users/a/b/reader", "users/a/b/fetcher", "retention",
+    "timers", "journal", "users", "users/a", "users/a/b", "users/a/b/reader", "users/a/b/fetcher", "retention",
     "gateway", "gateway/poller", "gateway/connections", "gateway/connections/1", "gateway/listener", "console",
 )  # fmt: skip
 

@@ -61,7 +61,7 @@ def test_the_demonstration_serves_its_devices_and_stops_in_order(tmp_path: Path)
 
     assert sent[0] == Exit.OK, sent
     assert "sent: Hi" in sent[1]
-    assert next(child["id"] for child in json.loads(tree[1])["children"]) == "alarms"
+    assert next(child["id"] for child in json.loads(tree[1])["children"]) == "timers"
     assert (server.returncode, json.loads(errors.splitlines()[-1])["event"]) == (Exit.OK, "stopped")
     assert "Open more terminals in this folder" in out
 

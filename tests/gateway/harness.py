@@ -12,13 +12,13 @@ import trio.testing
 import trio_websocket
 from trio_websocket import WebSocketConnection, wrap_client_stream
 
+from bimip.concurrency import Timers
 from bimip.domain.identity import Claims
 from bimip.gateway.authentication import TokenSettings, Verifier, issue
 from bimip.gateway.listener import Listener
 from bimip.gateway.poller import Poller
 from bimip.gateway.serving import Gateway
 from bimip.gateway.settings import GatewaySettings
-from bimip.supervision import Alarms
 from bimip.users.connection import Connection, ConnectionClosedError
 from bimip.wire import bimip_pb2 as pb
 from bimip.wire import codec
@@ -142,16 +142,16 @@ async def open_world(settings: GatewaySettings = SETTINGS, *, crashes: bool = Fa
         echo = Echo(nursery)
         poller = Poller()
         told: list[tuple[str, int, dict[str, object]]] = []
-        alarms = Alarms()
+        timers = Timers()
         nursery.start_soon(poller.run)
-        nursery.start_soon(alarms.run)
+        nursery.start_soon(timers.run)
         gateway = Gateway(
             settings=settings,
             verifier=Verifier(TokenSettings("HS256", SECRET)),
             attach=echo.attach,
             now_ms=lambda: NOW_MS,
             poller=poller,
-            alarms=alarms,
+            timers=timers,
             tell=lambda what, connection, **more: told.append((what, connection, more)),
         )
         world = World(echo, gateway, nursery, told=told)

@@ -18,7 +18,7 @@ class Agenda:
     def __init__(self) -> None:
         self._entries: list[tuple[int, int, Callable[..., None], tuple[object, ...]]] = []
         self._count = 0
-        self._bell = trio.Event()
+        self._changed = trio.Event()
         self._awaited = inf
 
     @property
@@ -36,7 +36,7 @@ class Agenda:
         self._count += 1
         heappush(self._entries, (tick, self._count, call, args))
         if tick < self._awaited:
-            self._bell.set()
+            self._changed.set()
 
     async def run(self) -> None:
         """Make the calls until cancelled. What one of them raises ends it."""
@@ -47,9 +47,9 @@ class Agenda:
                 _, _, call, args = heappop(entries)
                 call(*args)
             self._awaited = entries[0][0] if entries else inf
-            self._bell = trio.Event()
+            self._changed = trio.Event()
             with trio.CancelScope(deadline=self._awaited / TICKS):
-                await self._bell.wait()
+                await self._changed.wait()
 
 
 async def sleep_ticks(ticks: int) -> None:

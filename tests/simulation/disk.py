@@ -2,7 +2,7 @@
 
 A commit has two phases, each some ticks long: before it is on disk, and after that but before whoever asked for it is
 told. A process that ends in the first one leaves a transaction that is there or not, as luck has it; where it is there
-but was killed and not switched off, it is in the page cache alone: the next commit brings it to disk, a power loss
+but was killed and not cancelled, it is in the page cache alone: the next commit brings it to disk, a power loss
 before that takes it away again.
 """
 

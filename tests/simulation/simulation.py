@@ -51,7 +51,7 @@ EXPIRING = "notification"
 STEP_MS = 5000
 """How far the wall clock is off, at most, when the server starts again."""
 PARTS = (
-    "alarms",
+    "timers",
     "journal",
     "users",
     "retention",

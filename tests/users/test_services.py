@@ -2,12 +2,12 @@ from typing import Any
 
 import pytest
 
+from bimip.concurrency import Timers
 from bimip.domain.identity import Claims
 from bimip.domain.ids import Millis, UserId
 from bimip.domain.records import Changes, Table
 from bimip.storage.memory import MemoryStore
 from bimip.storage.queue import OperationQueue
-from bimip.supervision import Alarms
 from bimip.users.services import MAX_REMEMBERED, DamageBook, Services
 from bimip.wire.limits import Limits
 
@@ -41,7 +41,7 @@ def services_on(store: MemoryStore) -> Services:
         verify=no_token,
         new_id=lambda: "id",
         report=lambda _what, _error: None,
-        alarms=Alarms(),
+        timers=Timers(),
     )
 
 

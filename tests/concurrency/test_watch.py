@@ -2,22 +2,21 @@ import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
-from bimip.supervision import Alarms
-from bimip.users.wakeup import Wakeup
+from bimip.concurrency import Timers, Watch
 
 
 async def test_who_waits_is_woken(nursery: trio.Nursery) -> None:
-    wakeup = Wakeup(Alarms())
+    watch = Watch(Timers())
     woken: list[int] = []
 
     async def wait() -> None:
-        await wakeup.wait_beyond(wakeup.number)
-        woken.append(wakeup.number)
+        await watch.wait_changed_since(watch.version)
+        woken.append(watch.version)
 
     nursery.start_soon(wait)
     await wait_all_tasks_blocked()
     before = list(woken)
-    wakeup.ring()
+    watch.notify()
     await wait_all_tasks_blocked()
 
     assert before == []
@@ -25,41 +24,41 @@ async def test_who_waits_is_woken(nursery: trio.Nursery) -> None:
 
 
 async def test_a_ring_between_looking_and_waiting_is_not_slept_through() -> None:
-    wakeup = Wakeup(Alarms())
-    number = wakeup.number
-    wakeup.ring()
+    watch = Watch(Timers())
+    version = watch.version
+    watch.notify()
     with trio.fail_after(1):
-        await wakeup.wait_beyond(number)
+        await watch.wait_changed_since(version)
 
-    assert wakeup.number == number + 1
+    assert watch.version == version + 1
 
 
 async def test_rings_do_not_add_up() -> None:
-    wakeup = Wakeup(Alarms())
+    watch = Watch(Timers())
     for _ in range(3):
-        wakeup.ring()
-    number = wakeup.number
+        watch.notify()
+    version = watch.version
     with trio.CancelScope() as scope:
         scope.deadline = trio.current_time()
-        await wakeup.wait_beyond(number)
+        await watch.wait_changed_since(version)
 
     assert scope.cancelled_caught
 
 
 async def test_each_ring_wakes_once_more(nursery: trio.Nursery) -> None:
-    wakeup = Wakeup(Alarms())
+    watch = Watch(Timers())
     seen: list[int] = []
 
-    async def watch() -> None:
+    async def look() -> None:
         while True:
-            number = wakeup.number
-            seen.append(number)
-            await wakeup.wait_beyond(number)
+            version = watch.version
+            seen.append(version)
+            await watch.wait_changed_since(version)
 
-    nursery.start_soon(watch)
+    nursery.start_soon(look)
     for _ in range(3):
         await wait_all_tasks_blocked()
-        wakeup.ring()
+        watch.notify()
     await wait_all_tasks_blocked()
     nursery.cancel_scope.cancel()
 
@@ -67,19 +66,19 @@ async def test_each_ring_wakes_once_more(nursery: trio.Nursery) -> None:
 
 
 async def test_a_cancelled_one_leaves_the_others_waiting(nursery: trio.Nursery) -> None:
-    wakeup = Wakeup(Alarms())
+    watch = Watch(Timers())
     woken = trio.Event()
 
     async def wait() -> None:
-        await wakeup.wait_beyond(0)
+        await watch.wait_changed_since(0)
         woken.set()
 
     nursery.start_soon(wait)
     with trio.CancelScope() as scope:
         scope.cancel()
-        await wakeup.wait_beyond(0)
+        await watch.wait_changed_since(0)
     await wait_all_tasks_blocked()
-    wakeup.ring()
+    watch.notify()
     with trio.fail_after(1):
         await woken.wait()
 
@@ -87,11 +86,11 @@ async def test_a_cancelled_one_leaves_the_others_waiting(nursery: trio.Nursery) 
 
 
 async def test_waiting_for_what_came_already_takes_a_cancellation() -> None:
-    wakeup = Wakeup(Alarms())
-    wakeup.ring()
+    watch = Watch(Timers())
+    watch.notify()
     with trio.CancelScope() as scope:
         scope.cancel()
-        await wakeup.wait_beyond(0)
+        await watch.wait_changed_since(0)
         pytest.fail("not reached")
 
     assert scope.cancelled_caught

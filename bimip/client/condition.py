@@ -3,11 +3,11 @@
 import anyio
 
 
-class Bell:
+class Condition:
     def __init__(self) -> None:
         self._event = anyio.Event()
 
-    def ring(self) -> None:
+    def notify_all(self) -> None:
         self._event.set()
         self._event = anyio.Event()
 

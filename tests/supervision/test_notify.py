@@ -2,54 +2,54 @@ import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
-from bimip.supervision import Bell
+from bimip.supervision import Notify
 
 
-async def wait_for(bell: Bell) -> None:
-    await bell
+async def wait_for(notify: Notify) -> None:
+    await notify
 
 
 async def test_a_ring_wakes_who_waits() -> None:
-    bell = Bell()
+    notify = Notify()
     woken: list[int] = []
 
     async def wait_twice() -> None:
         for number in (1, 2):
-            await bell
+            await notify
             woken.append(number)
 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(wait_twice)
         await wait_all_tasks_blocked()
-        bell.ring()
-        bell.ring()  # nobody waits yet: it is not kept
+        notify.notify()
+        notify.notify()  # nobody waits yet: it is not kept
         await wait_all_tasks_blocked()
         after_the_first = list(woken)
-        bell.ring()
+        notify.notify()
 
     assert after_the_first == [1]
     assert woken == [1, 2]
 
 
 async def test_who_is_cancelled_waits_no_more() -> None:
-    bell = Bell()
+    notify = Notify()
     with trio.move_on_after(0) as scope:
-        await bell
-    bell.ring()
+        await notify
+    notify.notify()
     with trio.move_on_after(0):
-        await bell
+        await notify
 
     assert scope.cancelled_caught
 
 
 async def test_a_ring_after_the_cancellation_wakes_nobody() -> None:
     """Who was cancelled has not run yet, or waits elsewhere by now."""
-    bell, elsewhere = Bell(), Bell()
+    notify, elsewhere = Notify(), Notify()
     log: list[str] = []
 
     async def wait() -> None:
         with scope:
-            await bell
+            await notify
         log.append("cancelled" if scope.cancelled_caught else "rung")
         await elsewhere
         log.append("elsewhere")
@@ -59,23 +59,23 @@ async def test_a_ring_after_the_cancellation_wakes_nobody() -> None:
         nursery.start_soon(wait)
         await wait_all_tasks_blocked()
         scope.cancel()
-        bell.ring()
+        notify.notify()
         await wait_all_tasks_blocked()
-        bell.ring()
+        notify.notify()
         await wait_all_tasks_blocked()
         before = list(log)
-        elsewhere.ring()
+        elsewhere.notify()
 
     assert before == ["cancelled"]
     assert log == ["cancelled", "elsewhere"]
 
 
 async def test_it_is_for_one_task() -> None:
-    bell = Bell()
+    notify = Notify()
 
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(wait_for, bell)
+        nursery.start_soon(wait_for, notify)
         await wait_all_tasks_blocked()
         with pytest.raises(AssertionError, match="two tasks"):
-            await bell
-        bell.ring()
+            await notify
+        notify.notify()
