@@ -7,6 +7,7 @@ from bimip.domain.appending import EMPTY_LOG
 from bimip.domain.batch import Decision, Put, StateNews
 from bimip.domain.cursor import START, advance
 from bimip.domain.ids import ConversationId, ConversationOffset, UserId, Version
+from bimip.domain.operation_kind import OperationKind
 from bimip.domain.operations import Acknowledge, Acknowledged, Done, Fault, Receipt, Refused
 from bimip.domain.ranges import Ranges, clip, from_offsets, intersect, normal
 from bimip.domain.records import (
@@ -35,6 +36,9 @@ DELIVERED = ReceiptKind.DELIVERED
 
 _decision, _acknowledged, _state = maker(Decision), maker(Acknowledged), maker(State)
 _news, _key = maker(StateNews), maker(ReceiptKey)
+
+RANGES_PER_MESSAGE = 8
+"""An acknowledgement of so many ranges costs as much as a message more."""
 
 NO_STATE = State(Version(0), Version(0))
 HIGHEST = Version((1 << 64) - 1)
@@ -228,3 +232,13 @@ class _Book:
         self._changes[user, version] = key
         self._versions[user, key] = version
         self.news.append(_news((user, version, key, fresh)))
+
+
+def _weight(operation: Acknowledge | Receipt) -> int:
+    return 1 + len(operation.ranges) // RANGES_PER_MESSAGE
+
+
+OPERATIONS: dict[type, OperationKind] = {
+    Acknowledge: OperationKind(acknowledge, is_lazy=True, weight=_weight),
+    Receipt: OperationKind(receipt, is_lazy=True, weight=_weight),
+}

@@ -12,6 +12,7 @@ from bimip.domain.batch import Decision, Grow, Insert, LogNews, Put
 from bimip.domain.chaining import extend
 from bimip.domain.clock import millis_of
 from bimip.domain.ids import ConversationId, ConversationOffset, DeviceId, Millis, Offset, Stamp, UserId
+from bimip.domain.operation_kind import OperationKind
 from bimip.domain.operations import Append, Appended, Fault, NewMessage, Refused
 from bimip.domain.records import (
     Addressed,
@@ -272,3 +273,21 @@ def is_owed(view: Reader, entry: Entry, user: UserId, device: DeviceId) -> bool:
 
 def is_addressed(view: Reader, stamp: Stamp, user: UserId, device: DeviceId) -> bool:
     return any(one.device == device for one in view.get(Table.ADDRESSED, (stamp, user)) or ())
+
+
+def _weight(operation: Append) -> int:
+    return len(operation.messages)
+
+
+def _size(operation: Append) -> int:
+    addressed = sum([len(address.payload or b"") for address in operation.addresses])
+    return addressed + sum([len(message[2]) for message in operation.messages])
+
+
+def _split(operation: Append) -> list[Append]:
+    return [operation._replace(messages=(message,)) for message in operation.messages]
+
+
+OPERATIONS: dict[type, OperationKind] = {
+    Append: OperationKind(append, overtakes=True, weight=_weight, size=_size, split=_split)
+}

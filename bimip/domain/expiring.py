@@ -6,6 +6,7 @@ from bimip.domain.appending import EMPTY_LOG, payload_bytes
 from bimip.domain.batch import Decision, Put
 from bimip.domain.chaining import STEP
 from bimip.domain.ids import ConversationOffset, DeviceId, Offset, Stamp, UserId
+from bimip.domain.operation_kind import OperationKind
 from bimip.domain.operations import (
     ExpireBodies,
     Expired,
@@ -121,3 +122,12 @@ def _walked(table: Table, found: list[tuple[Key, Any]], gone: list[Key], limit: 
 def _behind(key: Key) -> Key:
     """The least key that is greater, of keys that end with text."""
     return (*key[:-1], key[-1] + "\0")
+
+
+OPERATIONS: dict[type, OperationKind] = {
+    ExpireLog: OperationKind(expire_log),
+    ExpireHistory: OperationKind(expire_history),
+    ExpireBodies: OperationKind(expire_bodies),
+    ExpireSeen: OperationKind(expire_seen),
+    ExpireRevoked: OperationKind(expire_revoked),
+}

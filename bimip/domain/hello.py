@@ -6,6 +6,7 @@ from bimip.domain.appending import EMPTY_LOG, unknown_partition
 from bimip.domain.batch import Decision
 from bimip.domain.cursor import START, advance
 from bimip.domain.ids import Offset
+from bimip.domain.operation_kind import OperationKind, always
 from bimip.domain.operations import Acknowledge, OpenPosition, PositionOpened
 from bimip.domain.records import Cursor, DamagedRecordError, Log, Reader, Table, User
 from bimip.domain.rules import Context
@@ -76,3 +77,6 @@ def _position(view: Reader, op: OpenPosition, log: Log, cursor: Cursor, context:
         news=news,
         then=rest,
     )
+
+
+OPERATIONS: dict[type, OperationKind] = {OpenPosition: OperationKind(open_position, needs_no_room=always)}

@@ -2,6 +2,7 @@
 
 from bimip.domain.batch import Decision, Put
 from bimip.domain.ids import DeviceId, UserId
+from bimip.domain.operation_kind import OperationKind
 from bimip.domain.operations import Done, Forget, Register, Registered, Revoke
 from bimip.domain.records import Device, DeviceName, Key, Reader, Table, User
 from bimip.domain.rules import Context
@@ -54,3 +55,10 @@ def allocate(view: Reader, counter: str, puts: list[Put]) -> int:
     number: int = (view.get(Table.META, (counter,)) or 0) + 1
     puts.append((Table.META, {(counter,): number}))
     return number
+
+
+OPERATIONS: dict[type, OperationKind] = {
+    Register: OperationKind(register, needs_no_room=is_registered),
+    Revoke: OperationKind(revoke),
+    Forget: OperationKind(forget),
+}

@@ -10,12 +10,12 @@ LMDB ends a transaction in the thread that began it, so both are done here, or b
 the next one as soon as the last is committed, while those who waited are told.
 
 A decision that raises costs its own message an error and nothing else: it is a pure function, so nothing has happened,
-and the others of an Append are decided each by itself. A batch that the store cannot take for such a reason is tried
-again one message at a time, and the one at fault is refused. What a commit raises that is no StorageError tells
+and the others of its operation are decided each by itself. A batch that the store cannot take for such a reason is
+tried again one message at a time, and the one at fault is refused. What a commit raises that is no StorageError tells
 nothing of what is on disk, and ends the incarnation.
 
 When the journal itself ends in the middle of a batch, its successor finds the batch in the queue, outcome unknown,
-and tries each alone, in order, of an Append each message: all are harmless to repeat. One that takes the journal down
+and tries each alone, in order, each message by itself: all are harmless to repeat. One that takes the journal down
 twice is set aside and answered UNKNOWN_OUTCOME. Where an error ended the incarnation the next one begins without the
 supervisor, whose restarts are counted: a client that repeats such an operation would spend them for everybody.
 
@@ -49,10 +49,10 @@ import trio
 
 from bimip.domain.batch import Batch, Decision, LogNews, StateNews
 from bimip.domain.clock import next_stamp, stamps_from
-from bimip.domain.decisions import decide, without_writing
+from bimip.domain.decisions import OPERATIONS, decide, without_writing
 from bimip.domain.expiring import last_stamp
 from bimip.domain.ids import Millis, Stamp
-from bimip.domain.operations import Append, Appended, Fault, Operation, Outcomes, Refused, Result
+from bimip.domain.operations import Appended, Fault, Operation, Outcomes, Refused, Result
 from bimip.domain.records import Changes, DamagedRecordError, Table
 from bimip.domain.rules import Context, Rules
 from bimip.domain.timekeeping import Known, time_records
@@ -63,7 +63,7 @@ from bimip.storage.queue import OperationQueue, Owner, Ticket, ignore, parts_of
 from bimip.storage.worker import Worker
 
 MAX_BATCH = 4096
-"""Operations, each message counting as one."""
+"""In messages, by the weight of operations."""
 MAX_DECIDING_SECONDS = 0.02
 """Nobody else has a turn while a batch is decided: what is left then waits for the next one, where users take turns."""
 MAX_TELLING = 4.0
@@ -345,7 +345,7 @@ class Journal:
                 decided.append(ticket)
                 results.append(decision.result)
                 if decision.then is not None:
-                    rest.append(Ticket(decision.then, ignore, lazy=False, owner=ticket.owner, is_rest=True))
+                    rest.append(Ticket(decision.then, ignore, owner=ticket.owner, is_rest=True))
                     if ticket.owner is not None:
                         busy.add(ticket.owner)
                 if clock() > until:
@@ -364,8 +364,9 @@ class Journal:
             decision = decide(batch, operation, context)
         except Exception as error:  # noqa: BLE001 - pure: nothing has happened, so only this one is refused
             is_damage = isinstance(error, DamagedRecordError)  # which the store has said
-            if isinstance(operation, Append) and len(operation.messages) > 1:
-                return self._decide_each(batch, operation, context, growing=growing)
+            split = OPERATIONS[type(operation)].split
+            if split and len(parts := split(operation)) > 1:
+                return self._decide_each(batch, parts, context, growing=growing)
             if not is_damage:
                 self._report("decision failed", error)
             return Decision(DAMAGED if is_damage else INTERNAL)
@@ -374,12 +375,11 @@ class Journal:
         batch.absorb(decision)
         return decision
 
-    def _decide_each(self, batch: Batch, operation: Append, context: Context, *, growing: bool) -> Decision:
-        """One of its messages is at fault: the others are none the worse for that."""
+    def _decide_each(self, batch: Batch, parts: Sequence[Operation], context: Context, *, growing: bool) -> Decision:
+        """One of an operation's elements is at fault: the others are none the worse for that."""
         outcomes: list[Appended | Refused] = []
-        for message in operation.messages:
-            alone = operation._replace(messages=(message,))
-            result = self._decide_one(batch, alone, context, growing=growing).result
+        for part in parts:
+            result = self._decide_one(batch, part, context, growing=growing).result
             outcomes += (result,) if isinstance(result, Refused) else cast("Outcomes", result)
         return Decision(tuple(outcomes))
 
@@ -557,7 +557,7 @@ class Journal:
             ticket.answered = True
             if isinstance(result, Refused):
                 self.statistics.refused += 1
-            elif type(result) is tuple:  # of an Append, one for each message
+            elif type(result) is tuple:  # one for each element
                 self.statistics.refused += sum([type(outcome) is Refused for outcome in result])
             try:
                 ticket.reply(result)

@@ -1,9 +1,10 @@
 """Operations on their way into the journal. Made by parts.py, the queue outlives the journal's incarnations: nothing is
 lost between them, and what one of them left undone the next one finds here.
 
-Acknowledgements and receipts are *lazy*: nobody waits for them. Until they are some milliseconds old they make no
-batch of their own, and a message does not wait for them to be decided too: it overtakes them. Meanwhile a device's next
+Some are *lazy*, as acknowledgements are: nobody waits for them. Until they are some milliseconds old they make no batch
+of their own, and a message does not wait for them to be decided too: it overtakes them. Meanwhile a device's next
 acknowledgement joins its last one. Whatever else is asked for may depend on them, and takes all that came before along.
+What kind an operation is, its row in OPERATIONS says (domain/decisions.py): none is known by name here.
 
 Where more waits than the journal decides in one go, its users take turns: who asked for little is decided with the next
 batch, however much others asked for before. Of one user everything stays in its order.
@@ -17,23 +18,12 @@ from typing import cast
 
 import trio
 
+from bimip.domain.decisions import OPERATIONS
 from bimip.domain.ids import UserId
-from bimip.domain.operations import (
-    Acknowledge,
-    Append,
-    Appended,
-    Barrier,
-    Operation,
-    Outcomes,
-    Receipt,
-    Refused,
-    Result,
-)
+from bimip.domain.operations import Appended, Operation, Outcomes, Refused, Result
 
 MAX_BATCH_BYTES = 8 << 20
 """To be stored in one transaction, but for one operation that is larger."""
-RANGES_PER_MESSAGE = 8
-"""An acknowledgement of so many ranges costs as much as a message more."""
 REST_WEIGHT = 64
 """In messages: what is left of an operation that was too long for one batch may be too long for the next one too."""
 
@@ -46,15 +36,14 @@ Owner = UserId | str | None
 class Ticket:
     """An operation and who waits for its result."""
 
-    __slots__ = ("answered", "crashes", "is_rest", "lazy", "operation", "owner", "reply", "taken", "turn")
+    __slots__ = ("answered", "crashes", "is_rest", "kind", "lazy", "operation", "owner", "reply", "taken", "turn")
 
-    def __init__(
-        self, operation: Operation, reply: Reply, *, lazy: bool, owner: Owner = None, is_rest: bool = False
-    ) -> None:
+    def __init__(self, operation: Operation, reply: Reply, *, owner: Owner = None, is_rest: bool = False) -> None:
         self.operation = operation
+        self.kind = kind = OPERATIONS[type(operation)]
         self.reply = reply
         self.owner = owner
-        self.lazy = lazy
+        self.lazy = kind.is_lazy and not is_rest
         self.turn = 0  # where many wait: see `_by_turns`
         self.is_rest = is_rest  # what is left of an operation that was begun
         self.taken = False  # by the journal; until then the operation may be exchanged for one that does more
@@ -70,13 +59,13 @@ _TURN = attrgetter("turn")
 
 
 def parts_of(ticket: Ticket) -> list[Ticket]:
-    """A ticket for each message of an Append, any other as it is: what is tried again because one of it may be at fault
+    """A ticket for each element of an operation that has several: what is tried again because one of it may be at fault
     is tried one by one. The whole is answered when the last part is.
     """
-    operation, outcomes = ticket.operation, dict[int, Appended | Refused]()
-    if not isinstance(operation, Append) or len(operation.messages) == 1:
+    parts, outcomes = ticket.kind.split(ticket.operation) if ticket.kind.split else (), dict[int, Appended | Refused]()
+    count = len(parts)
+    if count <= 1:
         return [ticket]
-    count = len(operation.messages)
 
     def gather(at: int, result: Result) -> None:
         outcomes[at] = result if isinstance(result, Refused) else cast("Outcomes", result)[0]
@@ -84,19 +73,12 @@ def parts_of(ticket: Ticket) -> list[Ticket]:
             ticket.answered = True
             ticket.reply(tuple(outcomes[number] for number in range(count)))
 
-    return [
-        Ticket(operation._replace(messages=(message,)), partial(gather, at), lazy=False, owner=ticket.owner)
-        for at, message in enumerate(operation.messages)
-    ]
+    return [Ticket(part, partial(gather, at), owner=ticket.owner) for at, part in enumerate(parts)]
 
 
-def _weight(operation: Operation) -> int:
+def _weight(ticket: Ticket) -> int:
     """About how many messages it costs as much as."""
-    if type(operation) is Append:
-        return len(operation.messages)
-    if isinstance(operation, Acknowledge | Receipt):
-        return 1 + len(operation.ranges) // RANGES_PER_MESSAGE
-    return 1
+    return 1 if ticket.kind.weight is None else ticket.kind.weight(ticket.operation)
 
 
 def _by_turns(waiting: list[Ticket]) -> list[Ticket]:
@@ -107,11 +89,11 @@ def _by_turns(waiting: list[Ticket]) -> list[Ticket]:
     begin = min([ticket.turn for ticket in waiting if ticket.turn], default=0)
     had: dict[Owner, int] = {}
     for ticket in waiting:
-        if type(ticket.operation) is Barrier and ticket.owner is None:
+        if ticket.kind.is_barrier and ticket.owner is None:
             return waiting  # it waits for all that came before
         before = had.get(ticket.owner, begin)
         if not ticket.turn or ticket.owner in had:
-            weight = REST_WEIGHT if ticket.is_rest else _weight(ticket.operation)
+            weight = REST_WEIGHT if ticket.is_rest else _weight(ticket)
             ticket.turn = max(ticket.turn, before + weight)
         had[ticket.owner] = ticket.turn
     return sorted(waiting, key=_TURN)
@@ -119,16 +101,12 @@ def _by_turns(waiting: list[Ticket]) -> list[Ticket]:
 
 def _fitting(waiting: list[Ticket], limit: int, most_bytes: int) -> int:
     """How many of the oldest fit into a batch: one always does."""
-    size = room = 0
+    weight = room = 0
     for count, ticket in enumerate(waiting):
-        operation = ticket.operation
-        if type(operation) is Append:
-            size += len(operation.messages)
-            room += sum([len(message[2]) for message in operation.messages])
-            room += sum([len(address.payload or b"") for address in operation.addresses])
-        else:
-            size += 1
-        if count and (size > limit or room > most_bytes):
+        weigh, measure = ticket.kind.weight, ticket.kind.size
+        weight += 1 if weigh is None else weigh(ticket.operation)
+        room += 0 if measure is None else measure(ticket.operation)
+        if count and (weight > limit or room > most_bytes):
             return count
     return len(waiting)
 
@@ -162,12 +140,12 @@ class OperationQueue:
         """Whether something was taken whose answer is still due."""
         return bool(self.suspects) or any(not ticket.answered for ticket in self._taken)
 
-    def submit(self, operation: Operation, reply: Reply = ignore, *, lazy: bool = False, owner: Owner = None) -> Ticket:
+    def submit(self, operation: Operation, reply: Reply = ignore, *, owner: Owner = None) -> Ticket:
         """Have an operation decided and written. `reply` is called, once, when the result is on disk."""
-        ticket = Ticket(operation, reply, lazy=lazy, owner=owner)
-        if not lazy:
+        ticket = Ticket(operation, reply, owner=owner)
+        if not ticket.lazy:
             self._urgent += 1
-            self._all = self._all or type(operation) is not Append
+            self._all = self._all or not ticket.kind.overtakes
             self._changed.set()
         elif self._urgent == len(self._waiting):
             self._since = trio.current_time()
@@ -204,12 +182,12 @@ class OperationQueue:
                 await self._wait_changed()
 
     def take(self, limit: int, most_bytes: int = MAX_BATCH_BYTES) -> list[Ticket]:
-        """The oldest of what is to be decided now: so many operations, of an Append each message counting as one, that
+        """The oldest of what is to be decided now: as many as weigh so many messages and
         store so many bytes, or a single one that is larger. They stay known here until they are answered.
         """
         if self.is_crowded:
             self._waiting, self.is_crowded = _by_turns(self._waiting), False
-        fitting = _fitting(self._waiting, limit, most_bytes)
+        fitting = _fitting(self._waiting, limit, most_bytes) if len(self._waiting) > 1 else 1
         taken, rest = self._waiting[:fitting], self._waiting[fitting:]
         if not (rest or self._all) and trio.current_time() < self._since + self._lazy_seconds:
             rest = [ticket for ticket in taken if ticket.lazy]

@@ -26,9 +26,7 @@ class _Acking:
         self._ref = ref
         device.unanswered += 1
         session = device.session
-        self._ticket: Ticket | None = session.services.queue.submit(
-            operation, self._decided, lazy=True, owner=session.number
-        )
+        self._ticket: Ticket | None = session.services.queue.submit(operation, self._decided, owner=session.number)
 
     def takes_in(self, operation: Acknowledge, ref: int) -> bool:
         """False: that is an operation of its own, because this one is under way or an error would say which it was."""

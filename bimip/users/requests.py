@@ -103,9 +103,9 @@ def unsupported(payload: Message) -> WireError:
     return WireError(pb.UNSUPPORTED, f"this server does not serve {type(payload).__name__} yet; leave it out")
 
 
-def submit(device: Device, operation: Operation, done: Callable[[Result], None], *, lazy: bool = False) -> None:
+def submit(device: Device, operation: Operation, done: Callable[[Result], None]) -> None:
     device.unanswered += 1
-    device.session.services.queue.submit(operation, done, lazy=lazy, owner=device.session.number)
+    device.session.services.queue.submit(operation, done, owner=device.session.number)
 
 
 def message(device: Device, payload: pb.Message, ref: int) -> None:
@@ -168,7 +168,7 @@ def _receipt(device: Device, payload: pb.Signal, ref: int) -> None:
     conversation = None if number is None else ConversationId(number)
     received = tuple(one for one in device.received if number in {None, one.conversation})
     operation = Receipt(device.session.number, kind, conversation, payload.to.eid, upto, ranges, received)
-    submit(device, operation, partial(_only_errors, device, ref), lazy=True)
+    submit(device, operation, partial(_only_errors, device, ref))
 
 
 def _ranges(ranges: Sequence[pb.OffsetRange], one: int) -> Ranges:

@@ -379,16 +379,14 @@ class Episode:
         """Whatever happens, each operation is answered, and once."""
         submit = queue.submit
 
-        def submit_and_count(
-            operation: Operation, reply: Reply = ignore, *, lazy: bool = False, owner: Owner = None
-        ) -> Ticket:
+        def submit_and_count(operation: Operation, reply: Reply = ignore, *, owner: Owner = None) -> Ticket:
             self._unanswered[operation] += 1
 
             def answer(result: Result) -> None:
                 self._unanswered[operation] -= 1
                 reply(result)
 
-            return submit(operation, answer, lazy=lazy, owner=owner)
+            return submit(operation, answer, owner=owner)
 
         vars(queue)["submit"] = submit_and_count
 

@@ -1,5 +1,6 @@
 """What crashes again and again costs whoever it belongs to, and nobody else anything."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ from trio.testing import MockClock
 from bimip import parts, processes
 from bimip.client.wire import bimip as pb
 from bimip.domain import operations as ops
-from bimip.domain.decisions import DECIDE
+from bimip.domain.decisions import OPERATIONS
 from bimip.domain.records import Changes, LogTable, Table
 from bimip.storage.memory import MemoryStore
 from bimip.users import reader, requests
@@ -60,7 +61,8 @@ def budgets_spent(world: World) -> dict[str, int]:
 async def test_an_operation_whose_decision_always_fails_costs_its_sender_an_error_each_time(
     autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(DECIDE, ops.Append, raising_for("odd", DECIDE[ops.Append]))
+    kind = OPERATIONS[ops.Append]
+    monkeypatch.setitem(OPERATIONS, ops.Append, replace(kind, decide=raising_for("odd", kind.decide)))
     async with open_world() as world:
         bob, carol = await world.join("bob", "phone"), await world.join("carol", "phone")
         mallory = await world.join("mallory", "phone")

@@ -4,14 +4,14 @@ import pytest
 
 from bimip.domain import operations
 from bimip.domain.batch import Decision
-from bimip.domain.decisions import DECIDE, decide
+from bimip.domain.decisions import OPERATIONS, decide
 from bimip.domain.operations import Barrier, Done, Operation
 from bimip.storage.memory import MemoryStore
 from tests.domain.support import Ledger
 
 
 def test_every_operation_has_a_decision() -> None:
-    assert set(DECIDE) == set(Operation.__args__)
+    assert set(OPERATIONS) == set(Operation.__args__)
 
 
 def test_every_operation_of_the_module_belongs_to_the_closed_set() -> None:
@@ -24,7 +24,7 @@ def test_every_operation_of_the_module_belongs_to_the_closed_set() -> None:
 
 @pytest.mark.parametrize("kind", Operation.__args__, ids=lambda kind: kind.__name__)
 def test_decisions_are_named_after_what_they_decide(kind: type) -> None:
-    assert DECIDE[kind].__name__.replace("_", "") == kind.__name__.lower()
+    assert OPERATIONS[kind].decide.__name__.replace("_", "") == kind.__name__.lower()
 
 
 def test_a_barrier_changes_nothing() -> None:

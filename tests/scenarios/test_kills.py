@@ -4,13 +4,15 @@
 and by the ranges that they came in, which join.
 """
 
+from dataclasses import replace
+
 import pytest
 import trio
 from trio.testing import MockClock
 
 from bimip.client.wire import bimip as pb
 from bimip.domain import operations as ops
-from bimip.domain.decisions import DECIDE
+from bimip.domain.decisions import OPERATIONS
 from bimip.domain.operations import Barrier
 from bimip.domain.records import Changes, LogTable, Table
 from tests.harness.faults import Boom, FlakyStore, HeldWorker, raising, raising_for
@@ -273,7 +275,8 @@ def damage(open_store: OpenStore, offset: int) -> None:
 async def test_a_decision_with_a_defect_costs_its_sender_an_error_and_nobody_else_anything(
     autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(DECIDE, ops.Append, raising_for("odd", DECIDE[ops.Append]))
+    kind = OPERATIONS[ops.Append]
+    monkeypatch.setitem(OPERATIONS, ops.Append, replace(kind, decide=raising_for("odd", kind.decide)))
     async with open_world() as world:
         bob, carol = await world.join("bob", "phone"), await world.join("carol", "phone")
         carol.send(body=pb.Body(messages=[message("bob", b"%d" % n, i) for n, i in enumerate(["m0", "odd", "m2"])]))

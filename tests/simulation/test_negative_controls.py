@@ -1,13 +1,14 @@
 """The simulation sees what it is there to see: each of these servers has one defect, and is found out."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from bimip import processes
 from bimip.domain import operations as ops
-from bimip.domain.decisions import DECIDE
+from bimip.domain.decisions import OPERATIONS
 from bimip.domain.ids import Offset
 from bimip.domain.records import Table
 from bimip.domain.timekeeping import Timekeeper
@@ -124,13 +125,15 @@ def test_a_position_that_moves_before_the_frame_was_taken_skips(monkeypatch: pyt
 
 
 def test_an_ack_that_moves_the_floor_too_far_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(DECIDE, ops.Acknowledge, acknowledging_more(DECIDE[ops.Acknowledge]))
+    kind = OPERATIONS[ops.Acknowledge]
+    monkeypatch.setitem(OPERATIONS, ops.Acknowledge, replace(kind, decide=acknowledging_more(kind.decide)))
 
     assert "floor ahead" in kinds_found("floor ahead")
 
 
 def test_a_resend_that_is_appended_again_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(DECIDE, ops.Append, forgetting(DECIDE[ops.Append]))
+    kind = OPERATIONS[ops.Append]
+    monkeypatch.setitem(OPERATIONS, ops.Append, replace(kind, decide=forgetting(kind.decide)))
 
     assert "duplicated" in kinds_found("duplicated")
 

@@ -138,10 +138,10 @@ class Office:
             yield
             nursery.cancel_scope.cancel()
 
-    def submit(self, name: str, operation: Operation, *, lazy: bool = False) -> None:
+    def submit(self, name: str, operation: Operation) -> None:
         """Its answers are in `answers[name]`, however many there are."""
         answers = self.answers.setdefault(name, [])
-        self.queue.submit(operation, lambda result: answers.append(alone(result)), lazy=lazy)
+        self.queue.submit(operation, lambda result: answers.append(alone(result)))
 
     async def execute(self, operation: Operation) -> Any:
         return alone(await self.queue.execute(operation))

@@ -194,7 +194,7 @@ class EagerJournal(Journal):
         for _ in range(5):  # those who were answered tell of it first
             await trio.lowlevel.checkpoint()
         self._cache.clear()  # of what was decided and is to be decided again
-        again = [Ticket(ticket.operation, lambda _: None, lazy=False) for ticket in tickets]
+        again = [Ticket(ticket.operation, lambda _: None) for ticket in tickets]
         await super()._write(again, growing=growing)
 
 

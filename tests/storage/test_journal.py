@@ -262,7 +262,7 @@ async def test_acks_wait_for_company_20_ms_at_most(autojump_clock: MockClock) ->
         ann, bob = await office.pair()
         await office.execute(message(ann, "hello"))
         begin = trio.current_time()
-        office.queue.submit(ack(bob, 1), lambda _: answered.append(trio.current_time() - begin), lazy=True)
+        office.queue.submit(ack(bob, 1), lambda _: answered.append(trio.current_time() - begin))
         await trio.sleep(1)
 
     assert answered == [pytest.approx(0.020)]
@@ -277,7 +277,7 @@ async def test_a_message_does_not_wait_for_acks_and_old_ones_ride_on_the_next_ba
         ann, bob = await office.pair()
         await office.execute(message(ann, "hello"))
         commits, begin = office.store.commits, trio.current_time()
-        office.submit("ack", ack(bob, 1), lazy=True)
+        office.submit("ack", ack(bob, 1))
         await office.execute(message(ann, "again"))
         overtaken = office.answers["ack"][:], trio.current_time()
         worker.gate = trio.Event()
@@ -298,7 +298,7 @@ async def test_what_may_depend_on_acks_takes_them_along(autojump_clock: MockCloc
         ann, bob = await office.pair()
         await office.execute(message(ann, "hello"))
         commits, begin = office.store.commits, trio.current_time()
-        office.submit("ack", ack(bob, 1), lazy=True)
+        office.submit("ack", ack(bob, 1))
         await office.execute(Barrier())
 
         assert office.answer("ack") == Acknowledged(Offset(1))
@@ -314,7 +314,7 @@ async def test_an_ack_that_came_during_a_commit_does_not_wait_longer_for_it(auto
         worker.gate = trio.Event()
         office.submit("slow", message(ann, "slow"))
         await trio.sleep(1)
-        office.submit("ack", ack(bob, 1), lazy=True)
+        office.submit("ack", ack(bob, 1))
         await trio.sleep(1)
         begin = trio.current_time()
         worker.gate.set()
@@ -479,7 +479,7 @@ async def traffic(office: Office) -> None:
     for number in range(3):
         office.submit(f"m{number}", message(ann, f"m{number}"))
         office.submit(f"again {number}", message(ann, f"m{number}"))
-        office.submit(f"ack {number}", ack(bob, number), lazy=True)
+        office.submit(f"ack {number}", ack(bob, number))
         await trio.lowlevel.checkpoint()
         await trio.lowlevel.checkpoint()
     office.submit("barrier", Barrier())
@@ -642,7 +642,7 @@ async def test_a_full_store_refuses_what_grows_and_takes_the_rest(step: str) -> 
         await wait_all_tasks_blocked()
         expire = ExpireLog(ann.user, CHAT, earliest_stamp(Millis(BEGIN * 2)))
         office.submit("new", message(ann, "new"))
-        office.submit("ack", ack(bob, 2), lazy=True)
+        office.submit("ack", ack(bob, 2))
         office.submit("duplicate", message(ann, "old"))
         office.submit("expire", expire)
         office.submit("new too", message(ann, "new too"))
@@ -841,7 +841,7 @@ async def test_while_the_store_cannot_be_reopened_writes_are_refused_and_reads_g
         first = await office.execute(message(ann, "a"))
         await trio.sleep(0.05)
         second = await office.execute(message(ann, "b"))
-        office.submit("ack", ack(bob, 1), lazy=True)
+        office.submit("ack", ack(bob, 1))
         await trio.sleep(20)
         during = office.bodies(bob.user), office.statistics.writable, office.statistics.fault
         office.store.before = lambda _step, _changes: None
@@ -998,7 +998,7 @@ async def test_what_waits_when_it_ends_waits_for_the_next(autojump_clock: MockCl
     async with office.open():
         ann, bob = await office.pair()
     office.submit("a", message(ann, "a"))
-    office.submit("ack", Acknowledge(bob.user, bob.device, CHAT, Offset(1)), lazy=True)
+    office.submit("ack", Acknowledge(bob.user, bob.device, CHAT, Offset(1)))
     before = len(office.queue)
     async with office.open():
         await trio.sleep(0.03)

@@ -24,8 +24,16 @@ def revoke(name: str) -> Revoke:
     return Revoke(UserId(1), name, Millis(0))
 
 
+def ack(name: str) -> Acknowledge:
+    return Acknowledge(UserId(1), DeviceId(1), name, Offset(1))
+
+
 def names(tickets: list[Ticket]) -> list[str]:
-    return [ticket.operation.jti for ticket in tickets if isinstance(ticket.operation, Revoke)]
+    return [
+        ticket.operation.jti if isinstance(ticket.operation, Revoke) else ticket.operation.partition
+        for ticket in tickets
+        if isinstance(ticket.operation, Revoke | Acknowledge)
+    ]
 
 
 async def seconds_until_ready(queue: OperationQueue, lazy_seconds: float) -> float:
@@ -37,7 +45,7 @@ async def seconds_until_ready(queue: OperationQueue, lazy_seconds: float) -> flo
 async def test_first_in_first_out() -> None:
     queue = OperationQueue()
     for name in "abcde":
-        queue.submit(revoke(name), lazy=name in "bd")
+        queue.submit(ack(name) if name in "bd" else revoke(name))
 
     assert names(queue.take(3)) == ["a", "b", "c"]
     assert names(queue.take(3)) == ["d", "e"]
@@ -81,17 +89,17 @@ async def test_who_waits_is_served_at_once(autojump_clock: MockClock) -> None:
 
 async def test_lazy_ones_wait_for_company_and_not_for_ever(autojump_clock: MockClock) -> None:
     queue = OperationQueue()
-    queue.submit(revoke("a"), lazy=True)
-    queue.submit(revoke("b"), lazy=True)
+    queue.submit(ack("a"))
+    queue.submit(ack("b"))
 
     assert await seconds_until_ready(queue, 5) == 5
 
 
 async def test_the_time_of_a_lazy_one_runs_from_when_it_came(autojump_clock: MockClock) -> None:
     queue = OperationQueue()
-    queue.submit(revoke("a"), lazy=True)
+    queue.submit(ack("a"))
     await trio.sleep(3)
-    queue.submit(revoke("b"), lazy=True)
+    queue.submit(ack("b"))
     waited = await seconds_until_ready(queue, 5)
     await trio.sleep(9)
     late = await seconds_until_ready(queue, 5)
@@ -101,7 +109,7 @@ async def test_the_time_of_a_lazy_one_runs_from_when_it_came(autojump_clock: Moc
 
 async def test_lazy_ones_ride_along(autojump_clock: MockClock, nursery: trio.Nursery) -> None:
     queue = OperationQueue()
-    queue.submit(revoke("a"), lazy=True)
+    queue.submit(ack("a"))
 
     async def company() -> None:
         await trio.sleep(1)
@@ -117,7 +125,7 @@ async def test_a_lazy_one_that_is_left_alone_waits_again(autojump_clock: MockClo
     queue = OperationQueue()
     queue.submit(revoke("a"))
     queue.take(9)
-    queue.submit(revoke("b"), lazy=True)
+    queue.submit(ack("b"))
 
     assert await seconds_until_ready(queue, 5) == 5
 
@@ -178,7 +186,7 @@ def post(name: str) -> Append:
 
 async def test_messages_overtake_what_is_lazy_until_that_is_due(autojump_clock: MockClock) -> None:
     queue = OperationQueue()
-    queue.submit(revoke("a"), lazy=True)
+    queue.submit(ack("a"))
     queue.submit(post("m1"))
     await queue.wait(10)
     first = queue.take(9)
@@ -188,13 +196,13 @@ async def test_messages_overtake_what_is_lazy_until_that_is_due(autojump_clock: 
     second = queue.take(9)
 
     assert [ticket.operation for ticket in first] == [post("m1")]
-    assert [ticket.operation for ticket in second] == [revoke("a"), post("m2")]
+    assert [ticket.operation for ticket in second] == [ack("a"), post("m2")]
     assert len(queue) == 3
 
 
 async def test_a_lazy_one_that_was_overtaken_is_still_due_in_time(autojump_clock: MockClock) -> None:
     queue = OperationQueue()
-    queue.submit(revoke("a"), lazy=True)
+    queue.submit(ack("a"))
     await trio.sleep(1)
     queue.submit(post("m1"))
     await queue.wait(10)
@@ -206,9 +214,9 @@ async def test_a_lazy_one_that_was_overtaken_is_still_due_in_time(autojump_clock
 
 async def test_what_is_no_message_takes_all_before_it_along_in_order(autojump_clock: MockClock) -> None:
     queue = OperationQueue()
-    operations: list[Operation] = [revoke("a"), post("m1"), revoke("b"), Barrier(), post("m2"), revoke("c")]
-    for number, operation in enumerate(operations):
-        queue.submit(operation, lazy=number in {0, 2, 5})
+    operations: list[Operation] = [ack("a"), post("m1"), ack("b"), Barrier(), post("m2"), ack("c")]
+    for operation in operations:
+        queue.submit(operation)
     await queue.wait(10)
 
     assert [ticket.operation for ticket in queue.take(9)] == operations
@@ -216,7 +224,7 @@ async def test_what_is_no_message_takes_all_before_it_along_in_order(autojump_cl
 
 async def test_a_ticket_tells_when_it_was_taken(autojump_clock: MockClock) -> None:
     queue = OperationQueue()
-    lazy, urgent = queue.submit(revoke("a"), lazy=True), queue.submit(post("m1"))
+    lazy, urgent = queue.submit(ack("a")), queue.submit(post("m1"))
     await queue.wait(10)
     queue.take(9)
 
@@ -227,7 +235,7 @@ async def test_more_than_is_taken_at_once_stays_in_order(autojump_clock: MockClo
     queue = OperationQueue()
     for number in range(5):
         queue.submit(post(f"m{number}"))
-    queue.submit(revoke("late"), lazy=True)
+    queue.submit(ack("late"))
     await queue.wait(10)
     taken = [queue.take(2), queue.take(2), queue.take(2)]
 
@@ -372,7 +380,7 @@ async def test_what_is_left_of_something_long_goes_before_its_owner_and_behind_o
     queue = OperationQueue()
     queue.submit(revoke("behind it"), owner=UserId(1))
     queue.submit(revoke("little"), owner=UserId(2))
-    queue.give_back([Ticket(revoke("the rest"), ignore, lazy=False, owner=UserId(1), is_rest=True)])
+    queue.give_back([Ticket(revoke("the rest"), ignore, owner=UserId(1), is_rest=True)])
 
     assert names(queue.take(9)) == ["little", "the rest", "behind it"]
 
@@ -384,7 +392,7 @@ async def test_what_is_left_of_something_long_goes_before_its_owner_who_had_a_tu
     queue.give_back(queue.take(9))
     _, *others = queue.take(9)
     queue.give_back(others)
-    queue.give_back([Ticket(revoke("the rest"), ignore, lazy=False, owner=UserId(1), is_rest=True)])
+    queue.give_back([Ticket(revoke("the rest"), ignore, owner=UserId(1), is_rest=True)])
 
     assert names(queue.take(9)) == ["the rest", "behind it", "and behind that"]
 
