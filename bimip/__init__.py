@@ -18,3 +18,5 @@ that. The head of each package says how what is in it works, and why so.
               config.py      the settings
     floor 4   cli/           the commands
 """
+
+__version__ = "0.1.0"

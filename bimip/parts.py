@@ -7,12 +7,11 @@ import resource
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from importlib.metadata import version
 
 import structlog
 import trio
 
-from bimip import console
+from bimip import __version__, console
 from bimip.concurrency import Timers
 from bimip.config import ConfigError, Settings
 from bimip.domain.clock import signal_id
@@ -165,7 +164,7 @@ class Parts:
             new_id=lambda: f"{surroundings.random.getrandbits(128):032x}",
             report=report,
             timers=self.timers,
-            agent=f"bimip/{version('bimip')}",
+            agent=f"bimip/{__version__}",
             hello_seconds=settings.gateway.handshake_seconds,
             redelivery_rounds=settings.limits.redelivery_rounds,
             rates=_rates(settings),

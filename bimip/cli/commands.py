@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 from typer.exceptions import Abort, TyperException
 
+from bimip import __version__
 from bimip.cli.failures import Exit, leave, telling
 from bimip.cli.output import lossy_output
 
@@ -74,9 +75,7 @@ def _tell_wrong_words(error: TyperException) -> None:
 
 def _show_version(wanted: bool) -> None:
     if wanted:
-        from importlib.metadata import version
-
-        print(f"bimip {version('bimip')}")
+        print(f"bimip {__version__}")
         raise typer.Exit
 
 
