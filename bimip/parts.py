@@ -34,7 +34,7 @@ from bimip.storage.interface import Store
 from bimip.storage.journal import JournalStatistics
 from bimip.storage.queue import OperationQueue
 from bimip.supervision import Children, SupervisionError, Tree, TurnMeter, Turns, current_child
-from bimip.users.rates import Rate, RateBook
+from bimip.users.rates import Rate, RateLimiter
 from bimip.users.registry import Users
 from bimip.users.services import Services
 from bimip.wire import stored
@@ -234,10 +234,10 @@ def _limits(settings: Settings) -> Limits:
     )
 
 
-def _rates(settings: Settings) -> RateBook:
+def _rates(settings: Settings) -> RateLimiter:
     limits = settings.limits
     burst = limits.rate_burst_seconds
-    return RateBook(
+    return RateLimiter(
         Rate(limits.device_requests_per_second, limits.device_bytes_per_second, burst),
         Rate(limits.user_requests_per_second, limits.user_bytes_per_second, burst),
         Rate(limits.user_logins_per_second, 0, LOGIN_BURST_SECONDS),

@@ -1,20 +1,20 @@
-"""One connected device: what it was sent, what it is owed, and the one step that sends.
+"""One connected device: what it was sent, what it is owed, and the one function that sends.
 
 Theory of operation. There is no queue per device and no live path beside catching up. A device has a position in each
-partition; `step` reads the log from there, and sends as long as the connection takes frames without blocking and the
-window has room. It runs when the device's fetcher wakes up, and at once in the task that committed something. A frame
-that the connection took is in flight: the position moves then and only then, so whoever is killed at whatever moment,
-the next step goes on behind the last frame that was taken.
+partition; `send_some` reads the log from there, and sends as long as the connection takes frames without blocking and
+the window has room. It runs when the device's fetcher wakes up, and at once in the task that committed something. A
+frame that the connection took is in flight: the position moves then and only then, so whoever is killed at whatever
+moment, the next step goes on behind the last frame that was taken.
 
 One frame holds all that there is for the device: acknowledgements of its own messages, state, and the entries of one
 partition.
 
-A step is mostly asked for when there is nothing to do, so that has to be known at once: a session counts its news, and
-a device notes the count at which it had been sent all that could be sent (`_told`). What else lets it go on, an ack or
-a deadline, unsets that.
+It is mostly asked for when there is nothing to do, so that has to be known at once: a session counts its news, and a
+device notes the count at which it had been sent all that could be sent (`_sent_at_news`). What else lets it go on, an
+ack or a deadline, unsets that.
 
-What `step` raises is the device's crash and not the committer's: `step_soon` keeps it for the fetcher, which raises
-it. An entry that was being read when that happened twice is delivered as a gap.
+What `send_some` raises is the device's crash and not the committer's: `send_soon` keeps it for the fetcher, which
+raises it. An entry that was being read when that happened twice is delivered as a gap.
 """
 
 from collections.abc import Iterator
@@ -31,10 +31,10 @@ from bimip.domain.ranges import Ranges
 from bimip.domain.records import maker
 from bimip.session.close import Close
 from bimip.session.window import Window
+from bimip.users.batches import BatchBuilder, addressed_to, deliver, gap
 from bimip.users.connection import Connection
 from bimip.users.fetching import Fetching
-from bimip.users.planning import Plan, addressed_to, deliver, gap
-from bimip.users.salvage import HoleError
+from bimip.users.salvage import UnreadableError
 from bimip.users.session import Session, StatePage
 from bimip.wire import bimip_pb2 as pb
 from bimip.wire import frames, stored
@@ -54,7 +54,7 @@ RECEIVED_KEPT = 256
 """Runs of messages that are known to have been received, beside all that are in flight."""
 
 Rest = Iterator[None]
-"""What is left of a request that is done in slices: one with each step."""
+"""What is left of a request that is done in slices: one with each `next`."""
 
 
 class CheckedMessage(NamedTuple):
@@ -67,10 +67,10 @@ class CheckedMessage(NamedTuple):
     ref: int
 
 
-class Acking(Protocol):
+class PendingAck(Protocol):
     """An acknowledgement on its way into the journal."""
 
-    def takes_in(self, operation: Acknowledge, ref: int) -> bool: ...
+    def merge(self, operation: Acknowledge, ref: int) -> bool: ...
 
 
 class Device:
@@ -78,11 +78,11 @@ class Device:
         "_closing",
         "_crash",
         "_frames",
-        "_left",
+        "_frames_left",
         "_overdue",
         "_replies",
-        "_told",
-        "acking",
+        "_sent_at_news",
+        "acks",
         "answered",
         "author_part",
         "checked",
@@ -139,16 +139,16 @@ class Device:
         self.rates = session.rates.of(number)
         self.checked: list[CheckedMessage] = []
         """Messages that were taken from what arrived, until all of it was."""
-        self.acking: dict[str, Acking] = {}
+        self.acks: dict[str, PendingAck] = {}
         """By partition, the last of its acknowledgements."""
         self.received: list[Received] = []
         """Of late, by this connection: at least all that is in flight."""
         self._frames: list[bytes] = []
         self._replies: list[bytes] = []
-        self._told = -1
+        self._sent_at_news = -1
         """The session's `news` when nothing was left that could be sent; -1: look again."""
-        self._left = FRAMES_AT_ONCE
-        """Frames that this step may still send."""
+        self._frames_left = FRAMES_AT_ONCE
+        """Frames that may still be sent before others have their turn."""
         self._overdue = False
         """Something may be due to be sent again."""
         self._closing: tuple[Close, str] | None = None
@@ -165,18 +165,18 @@ class Device:
     def reply(self, *parts: bytes) -> None:
         """Answers that may share a frame with others: elements of Body."""
         self._replies += parts
-        self.touch()
+        self.schedule_send()
 
     def answer(self, frame: bytes) -> None:
         """An answer that stands alone."""
         self._frames.append(frame)
-        self.touch()
+        self.schedule_send()
 
     def answer_hello(self, frame: bytes) -> None:
         """The answer to Hello."""
         self.hello_answered = True
         self._frames.insert(0, frame)
-        self.touch()
+        self.schedule_send()
 
     def fail(self, error: WireError, ref: int = 0) -> None:
         message = error.to_proto()
@@ -186,11 +186,11 @@ class Device:
     def close_after_answers(self, code: Close, reason: str) -> None:
         """Close once everything that is to be answered was sent."""
         self._closing = (code, reason)
-        self.touch()
+        self.schedule_send()
 
     def begin_delivery(self) -> None:
         self.opened = True
-        self._told = -1
+        self._sent_at_news = -1
 
     def acknowledge(self, partition: str, upto: int, ranges: Ranges) -> None:
         """The device holds these: there may be room for more."""
@@ -198,7 +198,7 @@ class Device:
         if window is not None:
             window.acknowledge(upto, ranges, self.heard_at)
             if window.position < self.session.logs[partition].head:
-                self._told = -1
+                self._sent_at_news = -1
 
     def note_received(self, places: list[Received]) -> None:
         """It was sent these, and may say that they were read before it acknowledges them, or without."""
@@ -223,9 +223,9 @@ class Device:
             self.fetching = Fetching(self)
         self.fetching.ask(fetch, ref)
 
-    def touch(self) -> None:
-        """There is something to send: step when the batch that is being answered is done."""
-        self.session.services.touched[self] = None
+    def schedule_send(self) -> None:
+        """There is something to send: it is sent when the batch that is being answered is done."""
+        self.session.services.pending_sends[self] = None
 
     def was_answered(self, count: int) -> None:
         most = self.session.services.limits.max_unanswered
@@ -233,12 +233,12 @@ class Device:
         if self.unanswered < most <= self.unanswered + count:
             self.answered.notify()  # only then does the reader wait for it
 
-    def step_soon(self, now: float) -> None:
+    def send_soon(self, now: float) -> None:
         """Step at once, on behalf of the fetcher: what is raised is its crash. It goes on where this stopped."""
-        if self._crash or not (self._told != self.session.news or self._has_something()):
+        if self._crash or not (self._sent_at_news != self.session.news or self._has_something()):
             return
         try:
-            self.step(now)
+            self.send_some(now)
         except Exception as error:  # noqa: BLE001 - raised again by the fetcher, whose crash it is
             self._crash = error
             self.wakeup.notify()
@@ -251,7 +251,7 @@ class Device:
         if crash is not None:
             raise crash
 
-    def step(self, now: float) -> None:
+    def send_some(self, now: float) -> None:
         """Send what there is until the connection declines, windows are full or it was much. No checkpoint in here.
 
         `now` is the event loop's time.
@@ -259,14 +259,14 @@ class Device:
         if self.said_hello and not self.hello_answered:
             return
         connection, session = self.connection, self.session
-        self._left = FRAMES_AT_ONCE
-        while self._told != session.news or self._replies or self._frames or self._overdue:
-            if not connection.sendable or self._left <= 0:
+        self._frames_left = FRAMES_AT_ONCE
+        while self._sent_at_news != session.news or self._replies or self._frames or self._overdue:
+            if not connection.sendable or self._frames_left <= 0:
                 self.wakeup.notify()  # the fetcher goes on when it is, and when others had their turn
                 break
             if not self._send_one(now):
                 break
-            self._left -= 1
+            self._frames_left -= 1
         if self._closing is not None and not self._frames and not self._replies:
             connection.close(*self._closing)
 
@@ -291,20 +291,20 @@ class Device:
         parts = self._some_replies() if self._replies else []
         replies = len(parts)
         page: StatePage | None = None
-        plan: Plan | None = None
+        batch: BatchBuilder | None = None
         more = False
         if self.opened:
             if self.state_reset or self.state_position < session.state.head:
                 page = self._next_page()
                 parts.append(page.part)
                 more = not page.live
-            plan, more = self._next_plan(parts, more=more)
-        if plan is not None:
-            frame = frames.body(plan.partition, plan.window.position, plan.upto, pb.IN_TURN, parts)
+            batch, more = self._next_batch(parts, more=more)
+        if batch is not None:
+            frame = frames.body(batch.partition, batch.window.position, batch.upto, pb.IN_TURN, parts)
         elif parts:
             frame = frames.body("", 0, 0, pb.IN_TURN, parts)
         else:
-            self._told = news
+            self._sent_at_news = news
             return False
         if not self.connection.send_nowait(frame):
             return False
@@ -315,16 +315,16 @@ class Device:
             self.state_position = page.upto
             self.state_live = page.live
             self.state_reset = self.state_reset and not page.live
-        if plan is not None:
-            plan.window.sent(plan.upto, plan.flight, now)
-            self.note_received(plan.places)
+        if batch is not None:
+            batch.window.sent(batch.upto, batch.flight, now)
+            self.note_received(batch.places)
         if not more:
-            self._told = news
+            self._sent_at_news = news
         return True
 
     def _next_page(self) -> StatePage:
         if not self.state_live:
-            self._left = 0  # it is read from the store
+            self._frames_left = 0  # it is read from the store
         return self.session.read_state(self.state_position, live=self.state_live, reset=self.state_reset)
 
     def _some_replies(self) -> list[bytes]:
@@ -336,23 +336,23 @@ class Device:
                 return self._replies[:count]
         return self._replies.copy()
 
-    def _next_plan(self, parts: list[bytes], *, more: bool) -> tuple[Plan | None, bool]:
+    def _next_batch(self, parts: list[bytes], *, more: bool) -> tuple[BatchBuilder | None, bool]:
         """Add to a frame's parts what the first partition has that has something. Whether there is more after it."""
         logs = self.session.logs
-        plan: Plan | None = None
+        batch: BatchBuilder | None = None
         for partition, window in self.windows.items():
             head = logs[partition].head
             if window.position < head:
-                if plan is not None:
-                    return plan, True
+                if batch is not None:
+                    return batch, True
                 room = FRAME_BYTES - sum(map(len, parts)) if parts else FRAME_BYTES
-                plan = Plan(self.session, self.number, partition, window, parts, room)
-                plan.fill(head)
-                if plan.upto == window.position:
-                    plan = None  # the window is full: an ack lets it go on
+                batch = BatchBuilder(self.session, self.number, partition, window, parts, room)
+                batch.fill(head)
+                if batch.upto == window.position:
+                    batch = None  # the window is full: an ack lets it go on
                 else:
-                    more = more or plan.upto < head
-        return plan, more
+                    more = more or batch.upto < head
+        return batch, more
 
     def _send_redelivery(self) -> bool:
         """Sends again what the grace period ran out for, out of turn: no range, nothing moves. False when all was."""
@@ -378,21 +378,21 @@ class Device:
         return False
 
     def _again(self, partition: str, offset: Offset) -> bytes | None:
-        damage, place = self.session.services.damage, (self.session.number, partition, offset)
+        poison, place = self.session.services.poison, (self.session.number, partition, offset)
         try:
             try:
-                runs = self.session.read_log(partition, offset - 1, 1, 0)
-            except HoleError:
+                segments = self.session.read_log(partition, offset - 1, 1, 0)
+            except UnreadableError:
                 return gap(partition, offset, offset, pb.DAMAGED)
-            item = next(runs[0].items()) if runs else None
+            item = next(segments[0].items()) if segments else None
             if item is None or item.offset != offset:
                 return None
-            if item.part is None or offset in damage.of(self.session.number, partition):
+            if item.part is None or offset in poison.of(self.session.number, partition):
                 return gap(partition, offset, offset, pb.DAMAGED)
             addressed = addressed_to(self.session, self.number, item) if item.entry.addressed else None
             return deliver(item, addressed.payload if addressed else None)
         except Exception:
-            damage.note(place)
+            poison.note(place)
             raise
 
     def _token_seconds_left(self) -> float:
@@ -413,14 +413,14 @@ class Device:
     def go_on(self) -> bool:
         """One slice of all that there is to do. Whether there may be more of what the device asked for."""
         self.check_deadlines()
-        self.step(trio.current_time())
+        self.send_some(trio.current_time())
         return self.connection.sendable and self.work(trio.current_time())
 
     def check_deadlines(self) -> None:
-        """Closes or redelivers what is overdue. To be followed by a step, which looks at everything: what should have
-        been noticed and was not heals here.
+        """Closes or redelivers what is overdue. To be followed by `send_some`, which looks at everything: what should
+        have been noticed and was not heals here.
         """
-        self._told = -1
+        self._sent_at_news = -1
         now = trio.current_time()
         for partition, window in self.windows.items():
             if not window.expire(now):

@@ -17,7 +17,7 @@ from bimip.concurrency import Watch
 from bimip.domain.operations import Barrier, Received, Result
 from bimip.domain.ranges import contains
 from bimip.domain.records import Seq
-from bimip.users.planning import gap
+from bimip.users.batches import gap
 from bimip.users.rates import Buckets
 from bimip.users.scanning import Asker as Scanner
 from bimip.users.scanning import Page, Scan, scan

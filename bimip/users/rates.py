@@ -96,7 +96,7 @@ class UserRates:
         return Buckets(self._devices.get(device) or self._devices.put(device, Bucket(self._per_device)), self._bucket)
 
 
-class RateBook:
+class RateLimiter:
     """All users' buckets. A session keeps its user's for as long as it lives, whoever is forgotten here."""
 
     def __init__(

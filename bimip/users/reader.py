@@ -73,7 +73,7 @@ class _Intake:
             self._handle(frame)
         if device.checked:
             write(device)
-        device.step_soon(now)
+        device.send_soon(now)
         return not self._waiting and self._rest is None and device.unanswered < most
 
     def _handle(self, frame: bytes) -> None:
@@ -97,7 +97,7 @@ class _Intake:
             self._rest = None
         if self._device.checked:
             write(self._device)
-        self._device.step_soon(trio.current_time())
+        self._device.send_soon(trio.current_time())
 
     def _take_waiting(self) -> None:
         frames, self._waiting = self._waiting, []

@@ -48,7 +48,7 @@ class Users:
         self._children: Children | None = None
         self._sessions: dict[str, Session] = {}
         self._by_number: dict[UserId, Session] = services.sessions
-        self._turns: dict[str, _Turn] = {}
+        self._turns: dict[str, _ArrivalLock] = {}
 
     def supervisor(self) -> DynamicSupervisor:
         return DynamicSupervisor(on_ready=self._adopt)
@@ -102,7 +102,7 @@ class Users:
     @asynccontextmanager
     async def _turn(self, eid: str) -> AsyncIterator[None]:
         """One connection of a user at a time arrives, and while one does their session is not ended as empty."""
-        turn = self._turns.setdefault(eid, _Turn())
+        turn = self._turns.setdefault(eid, _ArrivalLock())
         turn.waiting += 1
         try:
             if turn.lock.locked():
@@ -142,7 +142,7 @@ class Users:
             await session.children.terminate_child(name)
 
     async def _start(self, device: Device, frames: list[bytes]) -> None:
-        tree = _Attached(self, device, frames).tree()
+        tree = _DeviceProcesses(self, device, frames).tree()
         assert device.session.children is not None
         await device.session.children.start_child(ChildSpec(device.name, tree, Restart.TEMPORARY))
 
@@ -155,7 +155,7 @@ class Users:
         session = device.session
         if session.devices.get(device.name) is device:
             del session.devices[device.name]
-        self._services.touched.pop(device, None)
+        self._services.pending_sends.pop(device, None)
         if self._sessions.get(session.eid) is session:
             self._end_if_empty(session.eid)
 
@@ -175,21 +175,21 @@ class Users:
                 if committed.another_epoch:
                     self._end(session)
                 else:
-                    self._tell(session, session.read_again)
+                    self._tell(session, session.resync)
         for user, partition, first, entries, bodies in committed.log_news:
             concerned = self._by_number.get(user)
             if concerned is not None:
-                self._tell(concerned, concerned.grew, partition, first, entries, bodies)
+                self._tell(concerned, concerned.log_grew, partition, first, entries, bodies)
         for user, version, key, fresh in committed.state_news:
             concerned = self._by_number.get(user)
             if concerned is not None:
                 self._tell(concerned, concerned.state_changed, version, key, fresh)
-        touched = self._services.touched
+        pending_sends = self._services.pending_sends
         now = trio.current_time()
-        while touched:
-            for device in list(touched):
-                touched.pop(device, None)
-                device.step_soon(now)
+        while pending_sends:
+            for device in list(pending_sends):
+                pending_sends.pop(device, None)
+                device.send_soon(now)
 
     def _tell(self, session: Session, tell: Callable[..., None], *news: object) -> None:
         try:
@@ -198,9 +198,9 @@ class Users:
             self._services.report("telling a session failed", error)
             self._end(session)
         else:
-            touched = self._services.touched
+            pending_sends = self._services.pending_sends
             for device in session.devices.values():
-                touched[device] = None
+                pending_sends[device] = None
 
     def _end(self, session: Session) -> None:
         self._forget(session)
@@ -253,13 +253,13 @@ class Users:
         return committed
 
 
-class _Turn:
+class _ArrivalLock:
     def __init__(self) -> None:
         self.lock = trio.Lock()
         self.waiting = 0
 
 
-class _Attached:
+class _DeviceProcesses:
     """A device's two processes: its reader and its fetcher. Not as closures, which take four times the room."""
 
     __slots__ = ("_device", "_frames", "_users")

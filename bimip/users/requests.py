@@ -27,7 +27,7 @@ from bimip.domain.records import ReceiptKind
 from bimip.names import conversation_number, is_conversation_id
 from bimip.session.close import Close
 from bimip.session.tokens import TokenError
-from bimip.users.acking import acknowledge
+from bimip.users.acks import acknowledge
 from bimip.users.answers import appends, error_of, prepare, rate_limited, sent_parts
 from bimip.users.device import Device, Rest
 from bimip.users.hello import handle_hello

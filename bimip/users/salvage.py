@@ -28,7 +28,7 @@ LOOK_MOST = 256
 """Suspect records held against their messages at once."""
 
 
-class HoleError(Exception):
+class UnreadableError(Exception):
     """Nothing up to and with a number could be read; what follows may be."""
 
     def __init__(self, upto: int) -> None:
@@ -74,7 +74,7 @@ def read_history(
 
 def _or_hole(found: list[tuple[int, T]], suspects: list[tuple[int, T]]) -> list[tuple[int, T]]:
     if suspects and not found:
-        raise HoleError(suspects[-1][0])
+        raise UnreadableError(suspects[-1][0])
     return found
 
 

@@ -27,7 +27,7 @@ from bimip.domain.records import (
     Table,
 )
 from bimip.names import conversation_number
-from bimip.users.salvage import HoleError, read_entries, read_history
+from bimip.users.salvage import UnreadableError, read_entries, read_history
 from bimip.users.session import Session
 from bimip.users.tail import place_of
 from bimip.wire import bimip_pb2 as pb
@@ -228,9 +228,9 @@ def _walk_on(view: Reader, found: _Found, head: int, at: int, read: Read, row: J
     looked = 0
     try:
         records = read(view, at - 1, found.slice)
-    except HoleError as hole:
-        found.miss(at, hole.upto)
-        return SLICE, hole.upto + 1
+    except UnreadableError as unreadable:
+        found.miss(at, unreadable.upto)
+        return SLICE, unreadable.upto + 1
     for place, record in records:
         if not found.has_room():
             return looked, at
@@ -245,7 +245,7 @@ def _walk_back(view: Reader, found: _Found, first: int, at: int, read: Read, row
     looked, after = 0, max(first - 1, at - found.slice)
     try:
         records = read(view, after, at - after)
-    except HoleError:
+    except UnreadableError:
         records = []
     for place, record in reversed([one for one in records if one[0] <= at]):
         if not found.has_room():

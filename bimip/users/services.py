@@ -12,17 +12,17 @@ from bimip.domain.records import Table
 from bimip.storage.interface import Store
 from bimip.storage.queue import OperationQueue
 from bimip.supervision import Slices
-from bimip.users.rates import RateBook
+from bimip.users.rates import RateLimiter
 from bimip.wire.limits import Limits
 
 MAX_REMEMBERED = 4096
 
 
-class Touched(Protocol):
-    def step_soon(self, now: float) -> None: ...
+class Sender(Protocol):
+    def send_soon(self, now: float) -> None: ...
 
 
-class DamageBook:
+class PoisonEntries:
     """How often an entry crashed a fetcher: after the second time it is delivered as a gap. Outlives the devices."""
 
     def __init__(self) -> None:
@@ -57,9 +57,9 @@ class Services:
     redelivery_rounds: int = 3
     token_leeway_seconds: float = 0.0
     """How far the issuer's clock may be off: what was accepted with it is not closed at once."""
-    damage: DamageBook = field(default_factory=DamageBook)
-    rates: RateBook = field(default_factory=RateBook)
-    touched: dict[Touched, None] = field(default_factory=dict)
+    poison: PoisonEntries = field(default_factory=PoisonEntries)
+    rates: RateLimiter = field(default_factory=RateLimiter)
+    pending_sends: dict[Sender, None] = field(default_factory=dict)
     """Devices that have something to send, in the order in which that came up."""
     slices: Slices = field(default_factory=Slices)
     """Where all devices' long work stands in line."""

@@ -18,7 +18,7 @@ from bimip.supervision import Children
 from bimip.users.connection import Connection
 from bimip.users.salvage import read_entries
 from bimip.users.services import Services
-from bimip.users.tail import LogTail, Segment, StateTail, run_of
+from bimip.users.tail import LogTail, Segment, StateTail, segment_of
 from bimip.wire import state
 from bimip.wire.stored import deliver, deliver_all
 
@@ -34,7 +34,7 @@ class Connected(Protocol):
     claims: Claims
     connection: Connection
 
-    def step_soon(self, now: float) -> None: ...
+    def send_soon(self, now: float) -> None: ...
 
     def statistics(self) -> dict[str, object]: ...
 
@@ -52,9 +52,9 @@ class Session:
         self.state_floor = Version(0)
         self.news = 0
         """Rises with everything that devices may have to be sent."""
-        self.read_again()
+        self.resync()
 
-    def read_again(self) -> None:
+    def resync(self) -> None:
         """Begin with what the store holds; also when a commit may have gone by that nobody told of."""
         with self.services.store.snapshot() as view:
             self.logs = {
@@ -66,7 +66,7 @@ class Session:
         self.state_floor = known.floor
         self.news += 1
 
-    def grew(self, partition: str, first: int, entries: list[Entry], bodies: list[bytes]) -> None:
+    def log_grew(self, partition: str, first: int, entries: list[Entry], bodies: list[bytes]) -> None:
         """Extends a log's tail by what one device wrote, all of it addressed or none."""
         parts, written = deliver_all(bodies, first), entries[0]
         self.logs[partition].extend(Segment(first, entries, parts, {written.origin}, plain=not written.addressed))
@@ -107,12 +107,12 @@ class Session:
 
     def read_log(self, partition: str, after: int, limit: int, size: int) -> list[Segment]:
         """The next entries behind an offset, from memory if they are all there: about as many as there is room for."""
-        runs = self.logs[partition].after(after)
-        if runs is None:
+        segments = self.logs[partition].after(after)
+        if segments is None:
             limit = min(max(limit, READ_LEAST), READ_AHEAD)
             with self.services.store.snapshot() as view:
-                runs = read_runs(view, self.number, partition, after, limit, size)
-        return runs
+                segments = read_segments(view, self.number, partition, after, limit, size)
+        return segments
 
     def read_state(self, after: int, *, live: bool, reset: bool) -> "StatePage":
         """The next changes behind a version, for a device that is live there or is catching up.
@@ -142,7 +142,7 @@ class StatePage(NamedTuple):
     live: bool  # whoever has this page and all before it has the whole state as of `upto`
 
 
-def read_runs(view: Reader, user: UserId, partition: str, after: int, limit: int, size: int) -> list[Segment]:
+def read_segments(view: Reader, user: UserId, partition: str, after: int, limit: int, size: int) -> list[Segment]:
     """Entries with their bodies, straight from the store, as far as `size` bytes reach and the one that is too much."""
     found = read_entries(view, user, partition, after, limit)
     parts: list[bytes | None] = []
@@ -155,7 +155,7 @@ def read_runs(view: Reader, user: UserId, partition: str, after: int, limit: int
                 size -= len(part)
                 if size < 0:
                     break
-    return _runs_of(found[: len(parts)], parts)
+    return _segments_of(found[: len(parts)], parts)
 
 
 def _delivered(found: list[tuple[int, Entry]], bodies: list[bytes | None]) -> list[bytes | None]:
@@ -165,11 +165,11 @@ def _delivered(found: list[tuple[int, Entry]], bodies: list[bytes | None]) -> li
     return [body and deliver(body, offset) for (offset, _), body in zip(found, bodies, strict=True)]
 
 
-def _runs_of(found: list[tuple[int, Entry]], parts: list[bytes | None]) -> list[Segment]:
-    """One run, but where some between are lost."""
+def _segments_of(found: list[tuple[int, Entry]], parts: list[bytes | None]) -> list[Segment]:
+    """One segment, but where some between are lost."""
     if not found:
         return []
     first, last = found[0][0], found[-1][0]
     if last - first == len(found) - 1:
-        return [run_of(first, [entry for _, entry in found], parts)]
-    return [run_of(offset, [entry], [part]) for (offset, entry), part in zip(found, parts, strict=True)]
+        return [segment_of(first, [entry for _, entry in found], parts)]
+    return [segment_of(offset, [entry], [part]) for (offset, entry), part in zip(found, parts, strict=True)]

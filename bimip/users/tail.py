@@ -55,7 +55,7 @@ class Segment:
         return len(self.entries)
 
     def joined(self) -> bytes:
-        """The parts of a plain run, one behind the other: made once for all of a user's devices."""
+        """The parts of a plain segment, one behind the other: made once for all of a user's devices."""
         if self._joined is None:
             self._joined = self.parts[0] if len(self.parts) == 1 else b"".join(self.parts)  # type: ignore[arg-type]  # as it is plain
         assert self._joined is not None
@@ -91,7 +91,7 @@ class Segment:
         return Segment(offset + 1, self.entries[skip:], self.parts[skip:], self.origins, plain=self.plain)
 
 
-def run_of(first: int, entries: list[Entry], parts: Sequence[bytes | None]) -> Segment:
+def segment_of(first: int, entries: list[Entry], parts: Sequence[bytes | None]) -> Segment:
     """Makes a segment of entries by any authors."""
     plain = None not in parts and not any(entry.addressed for entry in entries)
     return Segment(first, entries, parts, {entry.origin for entry in entries}, plain=plain)
@@ -103,48 +103,48 @@ class LogTail:
     A list, here and below: most logs are empty, and an empty deque takes ten times the room.
     """
 
-    __slots__ = ("_bytes", "_count", "_runs", "head")
+    __slots__ = ("_bytes", "_count", "_segments", "head")
 
     def __init__(self, head: Offset) -> None:
         self.head = head
-        self._runs: list[Segment] = []
+        self._segments: list[Segment] = []
         self._count = 0  # entries
         self._bytes = 0
 
-    def extend(self, run: Segment) -> None:
+    def extend(self, segment: Segment) -> None:
         """Extends the tail with what was appended."""
-        if run.first != self.head + 1:
-            if run.last <= self.head:
+        if segment.first != self.head + 1:
+            if segment.last <= self.head:
                 return  # read from the store when the session began, and told now
-            run = run.behind(self.head)
-            if run.first > self.head + 1:
-                self._drop(len(self._runs))  # what lies between was never told: it is in the store
-        self.head = run.last
-        self._runs.append(run)
-        self._count += len(run.sizes)
-        self._bytes += run.bytes
+            segment = segment.behind(self.head)
+            if segment.first > self.head + 1:
+                self._drop(len(self._segments))  # what lies between was never told: it is in the store
+        self.head = segment.last
+        self._segments.append(segment)
+        self._count += len(segment.sizes)
+        self._bytes += segment.bytes
         while self._bytes > MAX_BYTES or self._count > MAX_ENTRIES:
             self._drop(1)
 
     def _drop(self, count: int) -> None:
-        for run in self._runs[:count]:
-            self._count -= len(run)
-            self._bytes -= run.bytes
-        del self._runs[:count]
+        for segment in self._segments[:count]:
+            self._count -= len(segment)
+            self._bytes -= segment.bytes
+        del self._segments[:count]
 
     def after(self, offset: int) -> list[Segment] | None:
         """Returns what is behind `offset`; None if it does not all lie in memory."""
         if offset < self.head - self._count:
             return None
-        runs = self._runs
-        if runs and runs[-1].first == offset + 1:
-            return runs[-1:]  # as for who had all before
-        at = len(runs)
-        while at and runs[at - 1].first > offset + 1:
+        segments = self._segments
+        if segments and segments[-1].first == offset + 1:
+            return segments[-1:]  # as for who had all before
+        at = len(segments)
+        while at and segments[at - 1].first > offset + 1:
             at -= 1
-        if at and runs[at - 1].last > offset:
-            return [runs[at - 1].behind(offset), *runs[at:]]
-        return runs[at:]
+        if at and segments[at - 1].last > offset:
+            return [segments[at - 1].behind(offset), *segments[at:]]
+        return segments[at:]
 
 
 class StateTail:

@@ -11,7 +11,7 @@ from typing import Any
 import trio
 
 from bimip.users.device import FRAME_BYTES
-from bimip.users.session import READ_AHEAD, read_runs
+from bimip.users.session import READ_AHEAD, read_segments
 from scripts.benchmarks import accounting, server
 from scripts.benchmarks.offline import Filling, open_filling
 
@@ -70,7 +70,7 @@ def _catching_up(filling: Filling) -> dict[str, Any]:
         after = 0
         while True:
             with filling.store.snapshot() as view:
-                runs = read_runs(view, user, "chat", after, READ_AHEAD, FRAME_BYTES)
+                runs = read_segments(view, user, "chat", after, READ_AHEAD, FRAME_BYTES)
             if not runs:
                 break
             pulled += sum(map(len, runs))

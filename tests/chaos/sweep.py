@@ -605,7 +605,7 @@ class Episode:
             "users": set(server.users._sessions),
             "numbers": server.users._by_number,
             "turns": server.users._turns,
-            "touched": server.services.touched,
+            "pending_sends": server.services.pending_sends,
             "operations": len(server.queue),
             "suspects": len(server.queue.suspects),
         }

@@ -206,7 +206,7 @@ async def test_fifty_entries_that_always_crash_the_fetcher_are_fifty_gaps_and_no
 async def test_a_user_whose_session_gives_up_again_and_again_costs_nobody_else_anything(
     autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch, way: str
 ) -> None:
-    handle, step = requests.handle, Device.step
+    handle, step = requests.handle, Device.send_some
 
     def handle_or_raise(device: Device, frame: bytes) -> Any:
         if device.session.eid == "mallory":
@@ -221,7 +221,7 @@ async def test_a_user_whose_session_gives_up_again_and_again_costs_nobody_else_a
     if "reader" in way:
         monkeypatch.setattr(reader, "handle", handle_or_raise)
     elif "fetcher" in way:
-        monkeypatch.setattr(Device, "step", step_or_raise)
+        monkeypatch.setattr(Device, "send_some", step_or_raise)
     async with open_world(settings=settings_for_tests(BIMIP_LIMITS_USER_LOGINS_PER_SECOND="0")) as world:
         bob, carol = await world.join("bob", "phone"), await world.join("carol", "phone")
         for number in range(TIMES):

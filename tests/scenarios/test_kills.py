@@ -243,7 +243,7 @@ async def test_an_entry_that_crashes_the_fetcher_twice_is_told_as_damaged_and_th
     async with open_world(open_store=open_store) as world:
         await world.register("bob", "phone", "laptop")
         await world.fill("bob", *range(1, 6))
-    damage(open_store, 3)
+    poison(open_store, 3)
     async with open_world(open_store=open_store) as world:
         carol = await world.join("carol", "phone", go_on())
         bob = await world.join("bob", "phone", at(0))
@@ -260,7 +260,7 @@ async def test_an_entry_that_crashes_the_fetcher_twice_is_told_as_damaged_and_th
         assert {offset for run in receipts for offset in range(run.first, run.last + 1)} >= {1, 2, 4, 5}
 
 
-def damage(open_store: OpenStore, offset: int) -> None:
+def poison(open_store: OpenStore, offset: int) -> None:
     """Lose the message of one entry of bob's log."""
     store = open_store()
     with store.snapshot() as view:
@@ -305,7 +305,7 @@ async def test_a_session_that_cannot_be_told_of_a_commit_is_ended_and_hurts_no_o
         bob, alice = await world.join("bob", "phone"), await world.join("alice", "phone")
         carol = await world.join("carol", "phone")
         session = world.server.users._sessions["alice"]
-        monkeypatch.setattr(session, "grew", raising(Boom("told"), session.grew))
+        monkeypatch.setattr(session, "log_grew", raising(Boom("told"), session.log_grew))
         carol.send(body=pb.Body(messages=[message("alice", b"1", "a"), message("bob", b"1", "b")]))
         sent, heard = (await carol.heard()).sent, await bob.heard()
         code = await alice.closed()

@@ -10,8 +10,8 @@ from bimip.client.wire import bimip as pb
 from bimip.domain.operations import Append
 from bimip.storage.queue import OperationQueue
 from bimip.users import answers, hello, reader, requests
+from bimip.users.batches import LOOK_MOST
 from bimip.users.device import FRAMES_AT_ONCE, Device
-from bimip.users.planning import LOOK_MOST
 from bimip.users.session import Session
 from bimip.users.tail import Segment
 from tests.harness.world import World, at, message, open_world
@@ -33,7 +33,7 @@ class Looks:
 @pytest.fixture
 def looks(monkeypatch: pytest.MonkeyPatch) -> Iterator[Looks]:
     found = Looks()
-    step: Any = Device.step
+    step: Any = Device.send_some
     read: Any = Session.read_log
 
     def counted_step(self: Device, now: float) -> None:
@@ -45,7 +45,7 @@ def looks(monkeypatch: pytest.MonkeyPatch) -> Iterator[Looks]:
         found.steps[-1] += sum(map(len, runs))
         return runs
 
-    monkeypatch.setattr(Device, "step", counted_step)
+    monkeypatch.setattr(Device, "send_some", counted_step)
     monkeypatch.setattr(Session, "read_log", counted_read)
     yield found
     assert found.steps

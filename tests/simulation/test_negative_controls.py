@@ -119,7 +119,7 @@ def test_a_journal_that_answers_before_its_commit_loses_what_was_acknowledged(mo
 
 
 def test_a_position_that_moves_before_the_frame_was_taken_skips(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Device, "step", moving_first(Device.step))
+    monkeypatch.setattr(Device, "send_some", moving_first(Device.send_some))
 
     assert "skipped" in kinds_found("skipped")
 

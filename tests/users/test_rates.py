@@ -8,7 +8,7 @@ from trio.testing import MockClock
 
 from bimip.client.wire import bimip as pb
 from bimip.domain.ids import DeviceId, UserId
-from bimip.users.rates import MAX_USERS, Bucket, Rate, RateBook
+from bimip.users.rates import MAX_USERS, Bucket, Rate, RateLimiter
 from tests.harness.world import Client, World, message, open_world, settings_for_tests
 
 PHONE, LAPTOP = DeviceId(1), DeviceId(2)
@@ -64,7 +64,7 @@ def test_never_more_than_a_burst_the_rate_and_one_frame(
 
 
 def test_devices_have_their_own_and_share_their_users() -> None:
-    rates = RateBook(Rate(10, burst_seconds=1), Rate(15, burst_seconds=1)).of(BOB)
+    rates = RateLimiter(Rate(10, burst_seconds=1), Rate(15, burst_seconds=1)).of(BOB)
     phone, laptop = rates.of(PHONE), rates.of(LAPTOP)
     from_phone = sum(phone.take(1, 1, 0.0) == 0 for _ in range(50))
     from_laptop = sum(laptop.take(1, 1, 0.0) == 0 for _ in range(50))
@@ -74,7 +74,7 @@ def test_devices_have_their_own_and_share_their_users() -> None:
 
 
 def test_connecting_again_pays_nothing() -> None:
-    book = RateBook(Rate(10, burst_seconds=1), Rate(0))
+    book = RateLimiter(Rate(10, burst_seconds=1), Rate(0))
     while not book.of(BOB).of(PHONE).take(1, 1, 0.0):
         pass
 
@@ -82,7 +82,7 @@ def test_connecting_again_pays_nothing() -> None:
 
 
 def test_users_who_were_not_seen_for_long_are_forgotten() -> None:
-    book = RateBook()
+    book = RateLimiter()
     for number in range(MAX_USERS + 1000):
         book.of(UserId(number)).of(PHONE)
 

@@ -8,7 +8,7 @@ from bimip.domain.ids import Millis, UserId
 from bimip.domain.records import Changes, Table
 from bimip.storage.memory import MemoryStore
 from bimip.storage.queue import OperationQueue
-from bimip.users.services import MAX_REMEMBERED, DamageBook, Services
+from bimip.users.services import MAX_REMEMBERED, PoisonEntries, Services
 from bimip.wire.limits import Limits
 
 
@@ -72,7 +72,7 @@ async def test_the_grace_period_is_told_in_milliseconds_and_kept_in_seconds() ->
 
 
 def test_an_entry_is_damaged_once_it_crashed_a_fetcher_twice() -> None:
-    book = DamageBook()
+    book = PoisonEntries()
     states = [7 in book.of(UserId(1), "chat")]
     for _ in range(3):
         book.note((UserId(1), "chat", 7))
@@ -84,7 +84,7 @@ def test_an_entry_is_damaged_once_it_crashed_a_fetcher_twice() -> None:
 
 
 def test_the_book_is_bounded_and_forgets_what_crashed_longest_ago() -> None:
-    book = DamageBook()
+    book = PoisonEntries()
     for _ in range(2):
         book.note((UserId(1), "chat", 0))
         book.note((UserId(1), "chat", 1))

@@ -5,7 +5,7 @@ import pytest
 from bimip.domain.ids import ConversationId, ConversationOffset, DeviceId, Offset, Stamp, UserId
 from bimip.domain.records import Changes, Entry, LogTable, Table
 from bimip.storage.memory import MemoryStore
-from bimip.users.session import read_runs
+from bimip.users.session import read_segments
 from bimip.users.tail import Item
 from bimip.wire import stored
 
@@ -30,7 +30,7 @@ def filled(count: int, *, without: int = 0) -> MemoryStore:
 
 def read(store: MemoryStore, after: int, limit: int, size: int) -> list[Item]:
     with store.snapshot() as view:
-        return [item for run in read_runs(view, USER, "chat", after, limit, size) for item in run.items()]
+        return [item for segment in read_segments(view, USER, "chat", after, limit, size) for item in segment.items()]
 
 
 def test_an_entry_is_read_as_it_is_delivered() -> None:

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from bimip.domain.ids import ConversationId, ConversationOffset, DeviceId, Offset, Stamp, UserId, Version
 from bimip.domain.records import Entry
-from bimip.users.tail import MAX_BYTES, MAX_ENTRIES, MAX_STATES, Item, LogTail, Segment, StateTail, run_of
+from bimip.users.tail import MAX_BYTES, MAX_ENTRIES, MAX_STATES, Item, LogTail, Segment, StateTail, segment_of
 from bimip.wire.state import delta_part
 
 ME, OTHER = DeviceId(1), DeviceId(2)
@@ -17,25 +17,25 @@ def entry(offset: int, *, origin: DeviceId = ME, addressed: bool = False) -> Ent
     )
 
 
-def run(first: int, *sizes: int | None) -> Segment:
+def segment(first: int, *sizes: int | None) -> Segment:
     """Entries of so many bytes; None: the message is missing."""
     parts = [None if size is None else bytes(size) for size in sizes]
-    return run_of(first, [entry(offset) for offset in range(first, first + len(sizes))], parts)
+    return segment_of(first, [entry(offset) for offset in range(first, first + len(sizes))], parts)
 
 
-def tail(head: int = 0, *runs: Segment) -> LogTail:
+def tail(head: int = 0, *segments: Segment) -> LogTail:
     made = LogTail(Offset(head))
-    for one in runs:
+    for one in segments:
         made.extend(one)
     return made
 
 
-def items(runs: list[Segment] | None) -> list[Item] | None:
-    return None if runs is None else [item for one in runs for item in one.items()]
+def items(segments: list[Segment] | None) -> list[Item] | None:
+    return None if segments is None else [item for one in segments for item in one.items()]
 
 
-def offsets(runs: list[Segment] | None) -> list[int] | None:
-    return None if runs is None else [item.offset for one in runs for item in one.items()]
+def offsets(segments: list[Segment] | None) -> list[int] | None:
+    return None if segments is None else [item.offset for one in segments for item in one.items()]
 
 
 @given(
@@ -46,7 +46,7 @@ def offsets(runs: list[Segment] | None) -> list[int] | None:
 def test_it_answers_with_what_the_log_has_or_not_at_all(head: int, batches: list[list[int]], after: int) -> None:
     given_tail, log = tail(head), list[Item]()
     for sizes in batches:
-        appended = run(head + len(log) + 1, *sizes)
+        appended = segment(head + len(log) + 1, *sizes)
         log += appended.items()
         given_tail.extend(appended)
     found = given_tail.after(after)
@@ -63,14 +63,14 @@ def test_it_answers_with_what_the_log_has_or_not_at_all(head: int, batches: list
 def test_it_is_bounded_in_entries_and_in_bytes(batches: list[list[int]]) -> None:
     given_tail = tail()
     for sizes in batches:
-        given_tail.extend(run(given_tail.head + 1, *sizes))
+        given_tail.extend(segment(given_tail.head + 1, *sizes))
 
-        assert sum(len(one) for one in given_tail._runs) == given_tail._count <= MAX_ENTRIES
-        assert sum(one.bytes for one in given_tail._runs) == given_tail._bytes <= MAX_BYTES
+        assert sum(len(one) for one in given_tail._segments) == given_tail._count <= MAX_ENTRIES
+        assert sum(one.bytes for one in given_tail._segments) == given_tail._bytes <= MAX_BYTES
 
 
 def test_what_was_read_when_the_session_began_and_is_told_again_is_passed_over() -> None:
-    given_tail = tail(5, run(2, 10), run(4, 10, 10, 10))
+    given_tail = tail(5, segment(2, 10), segment(4, 10, 10, 10))
 
     assert offsets(given_tail.after(5)) == [6]
     assert given_tail.after(4) is None
@@ -78,21 +78,21 @@ def test_what_was_read_when_the_session_began_and_is_told_again_is_passed_over()
 
 
 def test_it_keeps_the_newest() -> None:
-    given_tail = tail(0, *(run(number, 10) for number in range(1, MAX_ENTRIES + 4)))
+    given_tail = tail(0, *(segment(number, 10) for number in range(1, MAX_ENTRIES + 4)))
 
     assert given_tail.after(2) is None
     assert offsets(given_tail.after(MAX_ENTRIES)) == [MAX_ENTRIES + 1, MAX_ENTRIES + 2, MAX_ENTRIES + 3]
 
 
 def test_what_lies_beyond_a_hole_is_kept_alone() -> None:
-    given_tail = tail(0, run(1, 10), run(5, 10))
+    given_tail = tail(0, segment(1, 10), segment(5, 10))
 
     assert given_tail.after(1) is None
     assert offsets(given_tail.after(4)) == [5]
 
 
 def test_a_run_larger_than_all_room_is_left_to_the_store() -> None:
-    given_tail = tail(0, run(1, 10), run(2, MAX_BYTES + 1))
+    given_tail = tail(0, segment(1, 10), segment(2, MAX_BYTES + 1))
 
     assert given_tail.head == 2
     assert given_tail.after(1) is None
@@ -100,25 +100,25 @@ def test_a_run_larger_than_all_room_is_left_to_the_store() -> None:
 
 
 def test_whoever_stands_within_a_run_gets_the_rest_of_it() -> None:
-    (rest,) = tail(0, run(1, 10, 20, 30)).after(1) or [run(9)]
+    (rest,) = tail(0, segment(1, 10, 20, 30)).after(1) or [segment(9)]
 
     assert (rest.first, rest.last, rest.sizes, rest.bytes) == (2, 3, [20, 30], 50)
     assert rest.joined() == bytes(50)
 
 
 def test_a_run_is_put_together_once() -> None:
-    one = run(1, 10, 20)
+    one = segment(1, 10, 20)
 
     assert one.joined() is one.joined()
 
 
 def test_a_run_says_who_wrote_it_and_whether_it_goes_to_all_others() -> None:
-    several = run_of(1, [entry(1), entry(2, origin=OTHER)], [b"1", b"2"])
+    several = segment_of(1, [entry(1), entry(2, origin=OTHER)], [b"1", b"2"])
 
     assert several.plain
     assert several.origins == {ME, OTHER}
-    assert not run(1, 10, None).plain
-    assert not run_of(1, [entry(1), entry(2, addressed=True)], [b"1", b"2"]).plain
+    assert not segment(1, 10, None).plain
+    assert not segment_of(1, [entry(1), entry(2, addressed=True)], [b"1", b"2"]).plain
 
 
 @given(st.integers(0, 20), st.lists(st.integers(1, 3), max_size=100), st.integers(0, 250))
@@ -180,18 +180,18 @@ def test_places_say_what_each_entry_says(found: list[tuple[int, int]]) -> None:
         entry(at)._replace(conversation=ConversationId(conversation), conversation_offset=ConversationOffset(place))
         for at, (conversation, place) in enumerate(found, 1)
     ]
-    places = run_of(1, entries, [b"x"] * len(entries)).places()
+    places = segment_of(1, entries, [b"x"] * len(entries)).places()
 
     assert [(one.conversation, at) for one in places for at in range(one.first, one.last + 1)] == found
 
 
 def test_consecutive_places_are_one() -> None:
-    assert run(5, *[1] * 7).places() == [(1, 5, 11)]
+    assert segment(5, *[1] * 7).places() == [(1, 5, 11)]
 
 
 @given(st.lists(st.integers(0, 50), min_size=1, max_size=9), st.data())
 def test_what_is_shortened_begins_alike(sizes: list[int], data: st.DataObject) -> None:
-    whole = run(4, *sizes)
+    whole = segment(4, *sizes)
     count = data.draw(st.integers(1, len(sizes)))
     short = whole.shortened(count)
 

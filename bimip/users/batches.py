@@ -1,8 +1,8 @@
 """A frame's share of one partition's log: what of it is owed to a device, as far as window and frame have room.
 
-Entries come in runs. A run that somebody else wrote, all of it to everybody, goes as a whole, or as much of it as fits:
-it is one piece of bytes for all of a user's devices. Only where something of it is not for this device is each entry
-looked at.
+Entries come in segments. One that somebody else wrote, all of it to everybody, goes as a whole, or as much of it as
+fits: it is one piece of bytes for all of a user's devices. Only where something of it is not for this device is each
+entry looked at.
 """
 
 from bisect import bisect_right
@@ -14,7 +14,7 @@ from bimip.domain.operations import Received
 from bimip.domain.ranges import contains
 from bimip.domain.records import Addressed, Table
 from bimip.session.window import Flight, Window
-from bimip.users.salvage import HoleError
+from bimip.users.salvage import UnreadableError
 from bimip.users.session import Session
 from bimip.users.tail import Item, Segment, place_of
 from bimip.wire import bimip_pb2 as pb
@@ -26,7 +26,7 @@ ADDRESSED_LOOKS = 8
 """What an entry counts in addition that is for some devices only: the store is asked for which."""
 
 
-class Plan:
+class BatchBuilder:
     """Reads and puts together, and moves nothing: that is done when the connection took the frame."""
 
     __slots__ = (
@@ -61,7 +61,7 @@ class Plan:
         self._session = session
         self._number = number
         self._parts = parts
-        self._damaged: Container[int] = session.services.damage.of(session.number, partition)
+        self._damaged: Container[int] = session.services.poison.of(session.number, partition)
         self._special = bool(window.held or self._damaged)  # each entry is to be looked at
         self._count = 0  # entries that will be in flight
         self._size = 0  # bytes of them
@@ -76,17 +76,17 @@ class Plan:
             self._pass_held()
         while self.upto < head and self._looked < LOOK_MOST:
             try:
-                runs = session.read_log(partition, self.upto, self._most - self._count, self._room - self._size)
-            except HoleError as hole:
-                self._parts.append(self._hole(self.upto + 1, hole.upto))
-                self._looked += hole.upto - self.upto
-                self.upto = Offset(hole.upto)
+                segments = session.read_log(partition, self.upto, self._most - self._count, self._room - self._size)
+            except UnreadableError as unreadable:
+                self._parts.append(self._gap(self.upto + 1, unreadable.upto))
+                self._looked += unreadable.upto - self.upto
+                self.upto = Offset(unreadable.upto)
                 continue
-            if not runs:
-                self._parts.append(self._hole(self.upto + 1, head))
+            if not segments:
+                self._parts.append(self._gap(self.upto + 1, head))
                 self.upto = head
-            for run in runs:
-                if not self._add(run):
+            for segment in segments:
+                if not self._add(segment):
                     return
 
     def _pass_held(self) -> None:
@@ -103,37 +103,37 @@ class Plan:
             return True
         return not self._count and count == 1 and self.window.has_room(size)
 
-    def _add(self, run: Segment) -> bool:
+    def _add(self, segment: Segment) -> bool:
         """False when there is no room for more, or enough was looked at."""
-        if run.first > self.upto + 1:
-            self._parts.append(self._hole(self.upto + 1, run.first - 1))
-            self.upto = Offset(run.first - 1)
-        if run.plain and not self._special:
-            if self._number not in run.origins:
-                is_whole = self._has_room(len(run.sizes), run.bytes)
+        if segment.first > self.upto + 1:
+            self._parts.append(self._gap(self.upto + 1, segment.first - 1))
+            self.upto = Offset(segment.first - 1)
+        if segment.plain and not self._special:
+            if self._number not in segment.origins:
+                is_whole = self._has_room(len(segment.sizes), segment.bytes)
                 if not is_whole:
-                    fitting = self._fitting(run)
+                    fitting = self._fitting(segment)
                     if not fitting:
                         return False
-                    run = run.shortened(fitting)
-                self._looked += len(run.sizes)
-                self._put(run.joined(), run.first, run.sizes, run.bytes)
-                self.places += run.places()
-                self.upto = run.last
+                    segment = segment.shortened(fitting)
+                self._looked += len(segment.sizes)
+                self._put(segment.joined(), segment.first, segment.sizes, segment.bytes)
+                self.places += segment.places()
+                self.upto = segment.last
                 return is_whole
-            if len(run.origins) == 1 and run.first > self.window.own_upto:
-                self._looked += len(run.sizes)
-                self.upto = run.last
+            if len(segment.origins) == 1 and segment.first > self.window.own_upto:
+                self._looked += len(segment.sizes)
+                self.upto = segment.last
                 return True
-        return self._add_each(run)
+        return self._add_each(segment)
 
-    def _fitting(self, run: Segment) -> int:
-        """How many of a run that is for this device, and too long, there is room for."""
-        count = bisect_right(list(accumulate(run.sizes)), self._room - self._size)
-        return max(0, min(count, self._most - self._count)) or int(self._has_room(1, run.sizes[0]))
+    def _fitting(self, segment: Segment) -> int:
+        """How many of a segment that is for this device, and too long, there is room for."""
+        count = bisect_right(list(accumulate(segment.sizes)), self._room - self._size)
+        return max(0, min(count, self._most - self._count)) or int(self._has_room(1, segment.sizes[0]))
 
-    def _add_each(self, run: Segment) -> bool:
-        for item in run.items():
+    def _add_each(self, segment: Segment) -> bool:
+        for item in segment.items():
             if self._looked >= LOOK_MOST:
                 return False
             self._looked += 1
@@ -141,7 +141,7 @@ class Plan:
                 part = self._part(item)
             except Exception:
                 services, user = self._session.services, self._session.number
-                services.damage.note((user, self.partition, item.offset))
+                services.poison.note((user, self.partition, item.offset))
                 raise
             if part is not None:
                 if not self._has_room(1, len(part)):
@@ -174,7 +174,7 @@ class Plan:
         addressed = addressed_to(self._session, self._number, item)
         return None if addressed is None else deliver(item, addressed.payload)
 
-    def _hole(self, first: int, last: int) -> bytes:
+    def _gap(self, first: int, last: int) -> bytes:
         """Offsets that the log does not have: expired, as far as its first one tells.
 
         That is asked of the store, as the entries were: what it says may be newer than what the session was told.

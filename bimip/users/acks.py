@@ -13,12 +13,12 @@ from bimip.wire import frames
 
 def acknowledge(device: Device, operation: Acknowledge, ref: int) -> None:
     """Answered by an error alone."""
-    before = device.acking.get(operation.partition)
-    if before is None or not before.takes_in(operation, ref):
-        device.acking[operation.partition] = _Acking(device, operation, ref)
+    before = device.acks.get(operation.partition)
+    if before is None or not before.merge(operation, ref):
+        device.acks[operation.partition] = _PendingAck(device, operation, ref)
 
 
-class _Acking:
+class _PendingAck:
     __slots__ = ("_device", "_ref", "_ticket")
 
     def __init__(self, device: Device, operation: Acknowledge, ref: int) -> None:
@@ -28,7 +28,7 @@ class _Acking:
         session = device.session
         self._ticket: Ticket | None = session.services.queue.submit(operation, self._decided, owner=session.number)
 
-    def takes_in(self, operation: Acknowledge, ref: int) -> bool:
+    def merge(self, operation: Acknowledge, ref: int) -> bool:
         """False: that is an operation of its own, because this one is under way or an error would say which it was."""
         ticket = self._ticket
         if ticket is None or ticket.taken or ref != self._ref:
@@ -47,8 +47,8 @@ class _Acking:
         done = self._ticket.operation
         assert isinstance(done, Acknowledge)
         self._ticket = None  # which leads back here: the garbage collector would have a cycle for each ack
-        if device.acking.get(done.partition) is self:
-            del device.acking[done.partition]
+        if device.acks.get(done.partition) is self:
+            del device.acks[done.partition]
         if isinstance(result, Refused):
             device.reply(frames.error_part(error_of(result, self._ref)))
         else:
