@@ -27,7 +27,7 @@ What a program may rely on:
 The map, from what programs see down to the socket:
 
     client.py      open_client and Client: the methods, and connecting again and again
-    events.py      everything that a client tells, on one screen; errors.py: everything that goes wrong
+    events.py      every event that there is, on one screen; errors.py: everything that goes wrong
     link.py        one connection: the tasks that carry frames and watch the clock
     device.py      what each frame means: frames in, frames out, no I/O
       inbox.py       positions seen and taken, the queue of events, acks

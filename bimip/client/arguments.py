@@ -5,14 +5,14 @@ from bimip.client.errors import InvalidArgument
 MOST = 2**63 - 1
 
 
-def a_number(name: str, value: object, *, least: int = 1) -> int:
+def checked_number(name: str, value: object, *, least: int = 1) -> int:
     """An offset, or another count. Raises InvalidArgument."""
     if not isinstance(value, int) or not least <= value <= MOST:
         raise InvalidArgument(f"{name} is a whole number from {least} to 2**63 - 1, not {value!r}")
     return value
 
 
-def a_text(name: str, value: object) -> str:
+def checked_text(name: str, value: object) -> str:
     """Raises InvalidArgument for what is no text, or none that UTF-8 can write."""
     if not isinstance(value, str):
         raise InvalidArgument(f"{name} is text, not {value!r}")

@@ -15,7 +15,7 @@ import anyio
 import anyio.lowlevel
 import betterproto2
 
-from bimip.client.arguments import a_number, a_text
+from bimip.client.arguments import checked_number, checked_text
 from bimip.client.backoff import Backoff
 from bimip.client.condition import Condition
 from bimip.client.device import Device
@@ -28,15 +28,15 @@ from bimip.client.errors import (
     Stopped,
     StoreError,
     TimedOut,
-    leaves,
+    flatten,
 )
 from bimip.client.events import Disconnected, Event, Identity, SendRefused, Sent
 from bimip.client.frames import Payload, checked
 from bimip.client.inbox import StartAt
 from bimip.client.link import End, Link
 from bimip.client.outbox import refusal
-from bimip.client.store import ReadMark, Store
-from bimip.client.transport import CUT, Connect, websocket
+from bimip.client.store import PendingRead, Store
+from bimip.client.transport import ABNORMAL_CLOSURE, Connect, websocket
 from bimip.client.wire.bimip import (
     Body,
     Fetch,
@@ -291,14 +291,14 @@ class Client:
     async def mark_read(self, conversation_or_peer: str, upto: int, *, is_peer: bool | None = None) -> None:
         """Everything in the conversation up to and with this conversation offset has been read.
 
-        It is remembered and told again until the server has it, also when there is no connection now.
+        It is remembered and sent again until the server has it, also when there is no connection now.
         A name with an @ is a peer, unless `is_peer` says otherwise. Raises InvalidArgument for what is no name or no
         offset.
         """
-        a_text("conversation_or_peer", conversation_or_peer)
-        a_number("upto", upto)
+        checked_text("conversation_or_peer", conversation_or_peer)
+        checked_number("upto", upto)
         peer = "@" in conversation_or_peer if is_peer is None else is_peer
-        self._device.read(ReadMark(conversation_or_peer, peer, upto), connected=self.connected)
+        self._device.mark_read(PendingRead(conversation_or_peer, peer, upto), connected=self.connected)
         await anyio.lowlevel.checkpoint()
 
     def receipts(self, conversation: str, conversation_offset: int) -> dict[str, dict[str, int]]:
@@ -306,8 +306,8 @@ class Client:
 
         Raises InvalidArgument for what is no name or no offset.
         """
-        a_text("conversation", conversation)
-        return self._device.book.of(conversation, a_number("conversation_offset", conversation_offset))
+        checked_text("conversation", conversation)
+        return self._device.book.of(conversation, checked_number("conversation_offset", conversation_offset))
 
     # Asking.
 
@@ -352,7 +352,7 @@ class Client:
 
     async def history(self, conversation: str, before: int | None = None, limit: int = 50) -> list[Message]:
         """The newest messages of a conversation in front of a conversation offset, oldest first."""
-        newest = BEYOND_ANY_OFFSET if before is None else a_number("before", before, least=0)
+        newest = BEYOND_ANY_OFFSET if before is None else checked_number("before", before, least=0)
         newest -= 1
         if newest < 1:
             return []
@@ -374,7 +374,7 @@ class Client:
 
     async def refresh_token(self, token: str) -> None:
         """Replace the token of this connection and of the next ones. Raises Refused if it is not accepted."""
-        token = a_text("token", token).strip()
+        token = checked_text("token", token).strip()
         await self._ask(TokenAuthority(action=TokenAuthorityAction.REFRESH, token=token), TokenAuthority)
         if not callable(self._token):
             self._token = token
@@ -421,17 +421,17 @@ class Client:
                 begun = self._clock()
                 end = await self._connect_once()
                 attempt = 0 if self._clock() - begun >= self._backoff.steady else attempt
-                # What the server names is the least; the draw on top of it spreads those who were told the same.
+                # What the server names is the least; the draw on top of it spreads those who were given the same.
                 wait = end.retry_after + self._backoff.delay(attempt, self._random)
-                if not self._goes_on(end, wait):
+                if not self._should_reconnect(end, wait):
                     return
                 await anyio.sleep(wait)
                 attempt += 1
         except* (StoreError, InvalidArgument) as group:
-            self._finish(leaves(group)[0])
+            self._finish(flatten(group)[0])
 
-    def _goes_on(self, end: End, wait: float) -> bool:
-        """A connection has ended: whether there is to be another."""
+    def _should_reconnect(self, end: End, wait: float) -> bool:
+        """Whether there is to be another connection, now that one has ended."""
         if self._finished:
             return False
         if self._logging_out and end.code in {Close.NORMAL, Close.LOGGED_OUT}:
@@ -464,7 +464,7 @@ class Client:
 
     def _current_token(self) -> str:
         """Without the line end that a file or a secret of the surroundings put behind it."""
-        return a_text("token", self._token() if callable(self._token) else self._token).strip()
+        return checked_text("token", self._token() if callable(self._token) else self._token).strip()
 
     def _set_link(self, link: Link | None) -> None:
         if link is not None:
@@ -480,12 +480,12 @@ class Client:
         inbox = self._device.inbox
         event = Disconnected(end.code, end.reason, retry_in is not None, retry_in)
         if retry_in is None:
-            inbox.tell(event)
+            inbox.emit(event)
         else:
             self._failed_attempts += 1
             level = logging.INFO if self._failed_attempts == 1 else logging.DEBUG
             _log.log(level, "no connection: %d %s; the next attempt is in %.1f s", end.code, end.reason, retry_in)
-            inbox.tell_instead(event)
+            inbox.emit_latest(event)
         self._device.changed.notify_all()
 
     def _finish(self, failure: ClientError | None) -> None:
@@ -511,7 +511,7 @@ def _end_of(failed: ConnectFailed) -> End:
     if failed.code:
         return End(failed.code, failed.reason, may_reconnect(failed.code), failed.retry_after)
     # Without a close code it is the answer of whatever stands in between, such as a proxy during an update.
-    return End(failed.status or CUT, failed.reason, not failed.final, failed.retry_after)
+    return End(failed.status or ABNORMAL_CLOSURE, failed.reason, not failed.final, failed.retry_after)
 
 
 def _check_settings(partitions: Sequence[str], start: Start, last: int, agent: str, timeout: object) -> None:

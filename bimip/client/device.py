@@ -17,7 +17,7 @@ from bimip.client.inbox import Inbox, StartAt
 from bimip.client.outbox import MAX_IN_FLIGHT, Outbox
 from bimip.client.receipts import ReceiptBook
 from bimip.client.requests import Requests
-from bimip.client.store import OutboxItem, ReadMark, Store
+from bimip.client.store import OutboxItem, PendingRead, Store
 from bimip.client.wire.bimip import (
     Body,
     ErrorCode,
@@ -47,24 +47,24 @@ DEFAULT_LIMITS = Limits(
 
 class Device:
     def __init__(
-        self, store: Store, partitions: Sequence[str], beginning: StartAt, agent: str, clock: Callable[[], float]
+        self, store: Store, partitions: Sequence[str], start_at: StartAt, agent: str, clock: Callable[[], float]
     ) -> None:
         self.store = store
         self.outgoing: deque[bytes] = deque()
         self.changed = Condition()  # something arrived, was taken or is to be sent
-        self.inbox = Inbox(store, partitions, beginning)
-        self.outbox = Outbox(store, self._tell, clock)
+        self.inbox = Inbox(store, partitions, start_at)
+        self.outbox = Outbox(store, self._emit, clock)
         self.requests = Requests()
         self.book = ReceiptBook(store)
         self.limits = DEFAULT_LIMITS
         self._agent = agent
         self._in_hello: list[OutboxItem] = []
-        self._reads_told: dict[ReadMark, int] = {}  # -> the heartbeat before which it was told
+        self._unconfirmed_reads: dict[PendingRead, int] = {}  # -> the heartbeat before which it was sent
         self._heartbeats = 0
-        self.outbox.tell_left()
+        self.outbox.emit_unclaimed()
 
-    def _tell(self, event: Event, /, *, answered: str) -> None:
-        self.inbox.tell(event, answered=answered)
+    def _emit(self, event: Event, /, *, answered: str) -> None:
+        self.inbox.emit(event, answered=answered)
         self.changed.notify_all()
 
     def send(self, payload: Payload, ref: int = 0) -> None:
@@ -78,7 +78,7 @@ class Device:
         self.outgoing.clear()
         self.outbox.begin()
         self.book.connected()
-        self._reads_told.clear()
+        self._unconfirmed_reads.clear()
         self._in_hello = []
         for row in self.outbox.next(max_bytes=HELLO_BYTES, limit=HELLO_MESSAGES):
             if self._is_too_large(row):
@@ -100,18 +100,18 @@ class Device:
         with self.store.transaction():
             if self.inbox.welcome(hello):
                 self.book.forget_version()
-                self.store.drop_reads()  # what was read may have another place there, or none
+                self.store.drop_pending_reads()  # what was read may have another place there, or none
             self.limits = hello.limits or DEFAULT_LIMITS
             identity = self.inbox.identity
             assert identity is not None
-            self.inbox.tell(Connected(hello.epoch, identity, {log.partition: log.head for log in hello.logs}))
+            self.inbox.emit(Connected(hello.epoch, identity, {log.partition: log.head for log in hello.logs}))
             answered = len(hello.results)
             for row, result in zip(self._in_hello, hello.results, strict=False):
                 self._result(row, result)
             self.outbox.unsend(self._in_hello[answered:])
             self._in_hello = []
-        for mark in self.store.reads():
-            self._tell_read(mark)
+        for mark in self.store.pending_reads():
+            self._send_read(mark)
         self.changed.notify_all()
 
     def _result(self, row: OutboxItem, result: HelloResult) -> None:
@@ -155,7 +155,7 @@ class Device:
         for signal in body.signals:
             self._signal(signal, signal.ref)
         if body.turn is not Turn.TURN_FETCH:  # else: the answer to a Fetch that nobody waits for any more
-            self.inbox.body(body, had=self._settles_outbox)
+            self.inbox.receive(body, delivered_before=self._settles_outbox)
         for page in body.states:
             self._state(page)
         for error in body.errors:
@@ -163,10 +163,10 @@ class Device:
                 self._error(error, error.ref)
 
     def _settles_outbox(self, message: Message) -> bool:
-        """Our own message comes from the log: its SENT was cut off, and this tells as much."""
+        """Our own message comes from the log: its SENT was cut off, and this says as much."""
         if not self._is_ours(message) or not self.outbox.waits_for(message.id):
             return False
-        self.store.know(message.signal_id)
+        self.store.remember(message.signal_id)
         self.outbox.accepted(
             Signal(
                 id=message.id,
@@ -202,19 +202,19 @@ class Device:
         if message_id and self.outbox.waits_for(message_id):
             self.outbox.refused(message_id, error)
         else:
-            self.inbox.tell(ServerError(error.code, error.message, error.id))
+            self.inbox.emit(ServerError(error.code, error.message, error.id))
 
     def _state(self, page: StateDelta) -> None:
         if page.ref:  # the answer to a Fetch of receipts: items of any version
-            self.inbox.tell(*self.book.items(page.items))
+            self.inbox.emit(*self.book.items(page.items))
         else:
-            self.inbox.tell(*self.book.page(page))
+            self.inbox.emit(*self.book.page(page))
 
     def _ping(self, ping: PingPong, ref: int) -> None:
         if ping.kind is PingPongKind.PING:
             self.send(PingPong(kind=PingPongKind.PONG, id=ping.id, timestamp=ping.timestamp), ref)
         elif ping.id == str(self._heartbeats):
-            self._forget_reads()
+            self._confirm_reads()
 
     # What goes out.
 
@@ -252,13 +252,13 @@ class Device:
                 Signal(status=MessageStatus.DELIVERED, partition=ack.partition, upto=ack.upto or 0, offsets=ranges)
             )
 
-    def read(self, mark: ReadMark, *, connected: bool) -> None:
-        """Remember what was read, and tell the server now or once there is a connection."""
-        if self.store.set_read(mark) and connected:
-            self._tell_read(mark)
+    def mark_read(self, mark: PendingRead, *, connected: bool) -> None:
+        """Remember what was read, and send the receipt now or once there is a connection."""
+        if self.store.add_pending_read(mark) and connected:
+            self._send_read(mark)
 
-    def _tell_read(self, mark: ReadMark) -> None:
-        self._reads_told[mark] = self._heartbeats
+    def _send_read(self, mark: PendingRead) -> None:
+        self._unconfirmed_reads[mark] = self._heartbeats
         signal = Signal(status=MessageStatus.READ, upto=mark.upto)
         if mark.is_peer:
             signal.to = Identity(eid=mark.target)
@@ -270,8 +270,8 @@ class Device:
         self._heartbeats += 1
         self.send(PingPong(kind=PingPongKind.PING, id=str(self._heartbeats)))
 
-    def _forget_reads(self) -> None:
-        """Success of a receipt is not answered. A heartbeat answered a whole interval after it was told has to do."""
-        for mark in [mark for mark, told in self._reads_told.items() if told < self._heartbeats - 1]:
-            del self._reads_told[mark]
-            self.store.drop_read(mark)
+    def _confirm_reads(self) -> None:
+        """Success of a receipt is not answered. A heartbeat answered a whole interval after it was sent has to do."""
+        for mark in [mark for mark, sent in self._unconfirmed_reads.items() if sent < self._heartbeats - 1]:
+            del self._unconfirmed_reads[mark]
+            self.store.drop_pending_read(mark)

@@ -107,9 +107,9 @@ class ProtocolViolation(TransportError):
 _Error = TypeVar("_Error", bound=Exception)
 
 
-def leaves(group: ExceptionGroup[_Error]) -> list[_Error]:
+def flatten(group: ExceptionGroup[_Error]) -> list[_Error]:
     """The exceptions of a group and of the groups in it."""
     found: list[_Error] = []
     for error in group.exceptions:
-        found += leaves(error) if isinstance(error, ExceptionGroup) else [error]
+        found += flatten(error) if isinstance(error, ExceptionGroup) else [error]
     return found

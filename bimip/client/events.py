@@ -1,4 +1,4 @@
-"""Everything that a client tells its application, on one screen."""
+"""Every event that a client has for its application, on one screen."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -52,7 +52,7 @@ class SendRefused:
 @dataclass(frozen=True, slots=True)
 class ReceiptsChanged:
     """A conversation's receipts changed: who has received, read or played what; the runs that are new.
-    `Client.receipts` tells the whole.
+    `Client.receipts` has the whole.
     """
 
     conversation: str
@@ -81,13 +81,13 @@ class Connected:
 @dataclass(frozen=True, slots=True)
 class Disconnected:
     """There is no connection: it ended, or an attempt failed. Attempts that fail in a row are one event while it waits
-    to be taken, with what was told of the last one.
+    to be taken, with what is known of the last one.
     """
 
     code: int  # a close code (bimip.session.close), or an HTTP status where the opening was refused
     reason: str
     will_retry: bool
-    retry_in: float | None = None  # seconds until the next attempt, counted from when this was told
+    retry_in: float | None = None  # seconds until the next attempt, counted from when this event was made
 
 
 @dataclass(frozen=True, slots=True)

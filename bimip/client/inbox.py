@@ -4,9 +4,9 @@
 
 An arriving batch moves `seen`, which decides what is new; each item of the queue carries what it *settles*: how far
 `taken` moves once the application is done with its event. Done means that it asks for the next one. Only `taken` is
-stored, acknowledged and told in Hello, so an application that dies in the middle of an event gets it again; one that
-lives gets everything once. (An application that must not even then see a message twice keeps the last signal_id beside
-its own data, in the same transaction.)
+stored, acknowledged and announced in Hello, so an application that dies in the middle of an event gets it again; one
+that lives gets everything once. (An application that must not even then see a message twice keeps the last signal_id
+beside its own data, in the same transaction.)
 
 Nothing here bounds the queue of messages but the server's window: what is not taken is not acknowledged, and the server
 stops. What comes besides messages is bounded here: beyond `MAX_NEWS` such events the newest are dropped (receipts are
@@ -19,7 +19,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from bimip.client.arguments import a_number
+from bimip.client.arguments import checked_number
 from bimip.client.errors import InvalidArgument, ProtocolViolation, StoreError
 from bimip.client.events import EpochChanged, Event, GapFound, Identity, Received
 from bimip.client.store import Store
@@ -43,7 +43,7 @@ class StartAt:
 
 
 @dataclass(frozen=True, slots=True)
-class Item:
+class InboxItem:
     """An event, if any, and what is settled once it has been taken."""
 
     event: Event | None = None
@@ -54,7 +54,7 @@ class Item:
     owes_ack: bool = True
     signal_id: str = ""
     news: bool = False  # it moves no position
-    answered: str = ""  # this message's answer has been told: it may leave the outbox
+    answered: str = ""  # the event is this message's answer: it may leave the outbox then
 
 
 @dataclass(slots=True)
@@ -76,16 +76,16 @@ class Ack:
 
 
 class Inbox:
-    def __init__(self, store: Store, partitions: Sequence[str], beginning: StartAt) -> None:
+    def __init__(self, store: Store, partitions: Sequence[str], start_at: StartAt) -> None:
         self._store = store
         self._partitions = tuple(partitions)
-        self._beginning = beginning
-        self._tracks: dict[str, PartitionState] = {}
+        self._start_at = start_at
+        self._by_partition: dict[str, PartitionState] = {}
         for partition in self._partitions:
             if (position := store.position(partition)) is not None:
-                self._tracks[partition] = PartitionState(position, position)
-        self._queue: deque[Item] = deque()
-        self._handed: Item | None = None  # the application has it, and has not asked for the next
+                self._by_partition[partition] = PartitionState(position, position)
+        self._queue: deque[InboxItem] = deque()
+        self._handed: InboxItem | None = None  # the application has it, and has not asked for the next
         self._waiting_ids: set[str] = set()  # signal_ids in the queue and in the application's hands
         self._generation = 0
         self._news = 0
@@ -119,25 +119,25 @@ class Inbox:
             with self._store.transaction():
                 self._settle(item)
 
-    def _settle(self, item: Item) -> None:
+    def _settle(self, item: InboxItem) -> None:
         if item.signal_id:
-            self._store.know(item.signal_id)
+            self._store.remember(item.signal_id)
             self._waiting_ids.discard(item.signal_id)
         self._news -= item.news
         if item.answered:
             self._store.drop(item.answered)
-        track = self._tracks.get(item.partition)
-        if track is None or item.generation != self._generation or (item.upto is None and not item.held):
+        state = self._by_partition.get(item.partition)
+        if state is None or item.generation != self._generation or (item.upto is None and not item.held):
             return
         if item.upto is not None:
-            track.taken = track.taken.reach(item.upto)
-            track.owes_upto |= item.owes_ack
-        track.taken, _ = track.taken.hold(item.held)
-        track.owes_single += item.held
-        track.taken_since_ack += item.event is not None
-        self._store.set_position(item.partition, track.taken)
+            state.taken = state.taken.reach(item.upto)
+            state.owes_upto |= item.owes_ack
+        state.taken, _ = state.taken.hold(item.held)
+        state.owes_single += item.held
+        state.taken_since_ack += item.event is not None
+        self._store.set_position(item.partition, state.taken)
 
-    def _add(self, item: Item) -> None:
+    def _add(self, item: InboxItem) -> None:
         if item.event is None and not self._queue and self._handed is None:
             self._settle(item)
             return
@@ -151,35 +151,35 @@ class Inbox:
             self._queue.pop()  # so that reconnecting again and again does not make it longer
         self._queue.append(item)
 
-    def tell(self, *events: Event, answered: str = "") -> None:
-        """Events that move no position."""
+    def emit(self, *events: Event, answered: str = "") -> None:
+        """Queue events that move no position."""
         for event in events:
-            self._add(Item(event, news=True, answered=answered))
+            self._add(InboxItem(event, news=True, answered=answered))
 
-    def tell_instead(self, event: Event) -> None:
-        """`tell`, but in the place of one of its kind that was told last and waits to be taken."""
+    def emit_latest(self, event: Event) -> None:
+        """`emit`, but in the place of the last event, where that is of the same type and waits to be taken."""
         if self._queue and type(self._queue[-1].event) is type(event):
             self._queue[-1] = replace(self._queue[-1], event=event)
         else:
-            self.tell(event)
+            self.emit(event)
 
     # Acknowledging.
 
     def most_unacknowledged(self) -> int:
-        return max((track.taken_since_ack for track in self._tracks.values()), default=0)
+        return max((state.taken_since_ack for state in self._by_partition.values()), default=0)
 
     def owes(self) -> bool:
-        return any(track.owes_upto or track.owes_single for track in self._tracks.values())
+        return any(state.owes_upto or state.owes_single for state in self._by_partition.values())
 
     def acks(self) -> list[Ack]:
         """Returns what was taken and is not acknowledged yet; it counts as acknowledged from now on."""
         acks = []
-        for partition, track in self._tracks.items():
-            beyond = [offset for offset in track.owes_single if offset > track.taken.offset]
-            upto = track.taken.offset if track.owes_upto or len(beyond) < len(track.owes_single) else None
+        for partition, state in self._by_partition.items():
+            beyond = [offset for offset in state.owes_single if offset > state.taken.offset]
+            upto = state.taken.offset if state.owes_upto or len(beyond) < len(state.owes_single) else None
             if upto or beyond:
                 acks.append(Ack(partition, upto, from_offsets(beyond)))
-            track.owes_upto, track.owes_single, track.taken_since_ack = False, (), 0
+            state.owes_upto, state.owes_single, state.taken_since_ack = False, (), 0
         return acks
 
     # Where this client is.
@@ -188,11 +188,11 @@ class Inbox:
         return [self._position(partition) for partition in self._partitions]
 
     def _position(self, partition: str) -> WirePosition:
-        track = self._tracks.get(partition)
-        if track is None:
-            return WirePosition(partition=partition, start=self._beginning.start, last=self._beginning.last)
-        held = [OffsetRange(from_=first, to=last) for first, last in track.taken.told()]
-        return WirePosition(partition=partition, offset=track.taken.offset, held=held)
+        state = self._by_partition.get(partition)
+        if state is None:
+            return WirePosition(partition=partition, start=self._start_at.start, last=self._start_at.last)
+        held = [OffsetRange(from_=first, to=last) for first, last in state.taken.announced()]
+        return WirePosition(partition=partition, offset=state.taken.offset, held=held)
 
     @property
     def identity(self) -> Identity | None:
@@ -212,9 +212,9 @@ class Inbox:
         changed = before not in {0, hello.epoch}
         if changed:
             self._forget_positions()
-            self.tell(EpochChanged(before, hello.epoch))
+            self.emit(EpochChanged(before, hello.epoch))
         self._store.set("epoch", hello.epoch)
-        begun = {state.partition for state in hello.logs if self._begin(state)}
+        begun = {log.partition for log in hello.logs if self._begin(log)}
         for gap in hello.gaps:
             self._gap(gap, anew=gap.partition in begun)
         return changed
@@ -231,93 +231,97 @@ class Inbox:
 
     def _forget_positions(self) -> None:
         self._generation += 1
-        self._tracks.clear()
+        self._by_partition.clear()
         self._store.drop_positions()
 
-    def _begin(self, state: LogState) -> bool:
-        if state.partition not in self._partitions or state.partition in self._tracks:
+    def _begin(self, log: LogState) -> bool:
+        if log.partition not in self._partitions or log.partition in self._by_partition:
             return False
-        position = Position(Offset(state.position))
-        self._tracks[state.partition] = PartitionState(position, position)
-        self._store.set_position(state.partition, position)
+        position = Position(Offset(log.position))
+        self._by_partition[log.partition] = PartitionState(position, position)
+        self._store.set_position(log.partition, position)
         return True
 
     def _gap(self, gap: Gap, *, anew: bool) -> None:
-        """A gap told by Hello, in front of all that is delivered now. It may be told again while it is not taken."""
-        track = self._tracks.get(gap.partition)
-        if track is None or (not _is_new(gap, track.seen) and not anew):
+        """A gap in Hello, in front of all that is delivered now. It may be announced again while it is not taken."""
+        state = self._by_partition.get(gap.partition)
+        if state is None or (not _is_new(gap, state.seen) and not anew):
             return
-        track.seen = track.seen.skip(gap.from_, gap.to)
-        self._add(Item(_found(gap), self._generation, gap.partition, upto=track.seen.offset, owes_ack=False))
+        state.seen = state.seen.skip(gap.from_, gap.to)
+        self._add(InboxItem(_found(gap), self._generation, gap.partition, upto=state.seen.offset, owes_ack=False))
 
     def own_sent(self, partition: str, offset: int, signal_id: str) -> None:
         """A message of this device is in the log: held, although no copy comes."""
-        self._store.know(signal_id)
-        if (track := self._tracks.get(partition)) is not None and offset:
-            track.seen, _ = track.seen.hold([offset])
-            track.taken, _ = track.taken.hold([offset])
-            self._store.set_position(partition, track.taken)
+        self._store.remember(signal_id)
+        if (state := self._by_partition.get(partition)) is not None and offset:
+            state.seen, _ = state.seen.hold([offset])
+            state.taken, _ = state.taken.hold([offset])
+            self._store.set_position(partition, state.taken)
 
-    def body(self, body: Body, *, had: DeliveredBefore) -> None:
-        """A batch. `had` tells of a message that is new by its offset whether it is a known one all the same."""
-        track = self._tracks.get(body.partition)
-        if track is None:
+    def receive(self, body: Body, *, delivered_before: DeliveredBefore) -> None:
+        """Take in a batch. A message that is new by its offset may have been delivered before all the same."""
+        state = self._by_partition.get(body.partition)
+        if state is None:
             if body.messages:
                 raise ProtocolViolation(f"messages of partition {body.partition!r}, which Hello did not name")
             return
         if body.turn is Turn.IN_TURN:
-            self._in_turn(body, track, had)
+            self._in_turn(body, state, delivered_before)
         else:
-            self._out_of_turn(body, track, had)
+            self._out_of_turn(body, state, delivered_before)
 
-    def _in_turn(self, body: Body, track: PartitionState, had: DeliveredBefore) -> None:
+    def _in_turn(self, body: Body, state: PartitionState, delivered_before: DeliveredBefore) -> None:
         arrived = _by_offset(body.messages)
-        gaps = [gap for gap in body.gaps if _is_new(gap, track.seen)]
+        gaps = [gap for gap in body.gaps if _is_new(gap, state.seen)]
         try:
-            track.seen, new = track.seen.join(body.after, body.upto, arrived)
+            state.seen, new = state.seen.join(body.after, body.upto, arrived)
         except (HoleError, ValueError) as problem:
             raise ProtocolViolation(f"{body.partition}: {problem}") from problem
         entries: list[tuple[Offset, Event | None, str]] = [(Offset(gap.to), _found(gap), "") for gap in gaps]
         for offset in new:
-            received = self._received(arrived[offset], body, offset, had)
+            received = self._received(arrived[offset], body, offset, delivered_before)
             entries.append((offset, received, arrived[offset].signal_id))
         for offset, event, signal_id in sorted(entries, key=lambda entry: entry[0]):
             if event is not None:
-                self._add(Item(event, self._generation, body.partition, upto=offset, signal_id=signal_id))
-        self._add(Item(None, self._generation, body.partition, upto=Offset(body.upto), owes_ack=bool(body.messages)))
-
-    def _out_of_turn(self, body: Body, track: PartitionState, had: DeliveredBefore) -> None:
-        arrived = _by_offset(body.messages)
-        track.seen, new = track.seen.hold(arrived)
-        for offset in new:
-            event = self._received(arrived[offset], body, offset, had)
-            signal_id = arrived[offset].signal_id if event else ""
-            self._add(Item(event, self._generation, body.partition, held=(offset,), signal_id=signal_id))
-        # Sent again although taken: the ack is still owed. What waits in the queue is acknowledged when it is taken.
-        track.owes_single += tuple(
-            Offset(offset) for offset in arrived if offset not in new and track.taken.holds(offset)
+                self._add(InboxItem(event, self._generation, body.partition, upto=offset, signal_id=signal_id))
+        self._add(
+            InboxItem(None, self._generation, body.partition, upto=Offset(body.upto), owes_ack=bool(body.messages))
         )
 
-    def _received(self, message: Message, body: Body, offset: Offset, had: DeliveredBefore) -> Received | None:
+    def _out_of_turn(self, body: Body, state: PartitionState, delivered_before: DeliveredBefore) -> None:
+        arrived = _by_offset(body.messages)
+        state.seen, new = state.seen.hold(arrived)
+        for offset in new:
+            event = self._received(arrived[offset], body, offset, delivered_before)
+            signal_id = arrived[offset].signal_id if event else ""
+            self._add(InboxItem(event, self._generation, body.partition, held=(offset,), signal_id=signal_id))
+        # Sent again although taken: the ack is still owed. What waits in the queue is acknowledged when it is taken.
+        state.owes_single += tuple(
+            Offset(offset) for offset in arrived if offset not in new and state.taken.holds(offset)
+        )
+
+    def _received(
+        self, message: Message, body: Body, offset: Offset, delivered_before: DeliveredBefore
+    ) -> Received | None:
         signal_id = message.signal_id
-        if had(message) or signal_id in self._waiting_ids or self._store.knows(signal_id):
+        if delivered_before(message) or signal_id in self._waiting_ids or self._store.remembers(signal_id):
             return None
         own = self.identity is not None and message.from_ is not None and message.from_.eid == self.identity.eid
         return Received(message, body.partition, offset, redelivered=body.turn is not Turn.IN_TURN, own=own)
 
     def acknowledge(self, partition: str, offsets: Iterable[int]) -> None:
         """The application got these by other means (Fetch, a peer)."""
-        single = tuple(Offset(a_number("offsets", offset)) for offset in offsets)
-        track = self._tracks.get(partition)
-        if track is None:
+        single = tuple(Offset(checked_number("offsets", offset)) for offset in offsets)
+        state = self._by_partition.get(partition)
+        if state is None:
             raise InvalidArgument(f"{partition!r} is none of this client's partitions, or it was never connected")
-        track.seen, _ = track.seen.hold(single)
-        track.taken, _ = track.taken.hold(single)
-        track.owes_single += single
-        self._store.set_position(partition, track.taken)
+        state.seen, _ = state.seen.hold(single)
+        state.taken, _ = state.taken.hold(single)
+        state.owes_single += single
+        self._store.set_position(partition, state.taken)
 
 
-def _joins(last: Item, item: Item) -> bool:
+def _joins(last: InboxItem, item: InboxItem) -> bool:
     """Whether `item`, which has no event, settles what `last`, which has none either, does."""
     if last.event is not None or last.upto is None or item.upto is None:
         return False

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import anyio
 
 from bimip.client.device import Device
-from bimip.client.errors import ConnectionClosed, ProtocolViolation, TransportError, leaves
+from bimip.client.errors import ConnectionClosed, ProtocolViolation, TransportError, flatten
 from bimip.client.frames import decode
-from bimip.client.transport import CUT, LONGEST_NAMED_WAIT, Connection
+from bimip.client.transport import ABNORMAL_CLOSURE, LONGEST_RETRY_AFTER, Connection
 from bimip.client.wire.bimip import ErrorMessage, Hello
 from bimip.session.close import Close, may_reconnect
 
@@ -47,7 +47,7 @@ class Link:
         try:
             end = await self._until_it_ends(on_connected)
         finally:
-            await self._connection.aclose(_ours(end.code), end.reason)
+            await self._connection.aclose(_sendable(end.code), end.reason)
         return end
 
     async def _until_it_ends(self, on_connected: Callable[[], None]) -> End:
@@ -56,10 +56,10 @@ class Link:
             await self._shake_hands()
             on_connected()
             async with anyio.create_task_group() as tasks:
-                for task in (self._read, self._write, self._pump, self._acknowledge, self._heartbeat):
+                for task in (self._read, self._write, self._send_outbox, self._acknowledge, self._heartbeat):
                     tasks.start_soon(task)
         except* TransportError as group:
-            ends = [_end_of(error) for error in leaves(group)]
+            ends = [_end_of(error) for error in flatten(group)]
         return ends[0]
 
     def leave(self) -> None:
@@ -79,7 +79,7 @@ class Link:
                         break
                     said = payload.message  # the close code comes behind it
         except TimeoutError:
-            raise ConnectionClosed(CUT, f"no Hello within {self._timeout} s") from None
+            raise ConnectionClosed(ABNORMAL_CLOSURE, f"no Hello within {self._timeout} s") from None
         except ConnectionClosed as closed:
             raise ConnectionClosed(closed.code, said or closed.reason) from None
         if not isinstance(payload, Hello):
@@ -107,9 +107,9 @@ class Link:
             with anyio.fail_after(self._timeout):
                 await self._connection.send(frame)
         except TimeoutError:
-            raise ConnectionClosed(CUT, f"a frame could not be sent within {self._timeout} s") from None
+            raise ConnectionClosed(ABNORMAL_CLOSURE, f"a frame could not be sent within {self._timeout} s") from None
 
-    async def _pump(self) -> None:
+    async def _send_outbox(self) -> None:
         """The outbox, in order; a message without an answer ends the connection, and the next one sends it again."""
         outbox = self._device.outbox
         while True:
@@ -130,7 +130,7 @@ class Link:
         with anyio.move_on_after(oldest + self._timeout - self._clock()) as scope:
             await outbox.changed.wait()
         if scope.cancelled_caught:
-            raise ConnectionClosed(CUT, f"a message was not answered within {self._timeout} s")
+            raise ConnectionClosed(ABNORMAL_CLOSURE, f"a message was not answered within {self._timeout} s")
 
     async def _acknowledge(self) -> None:
         inbox, changed = self._device.inbox, self._device.changed
@@ -161,9 +161,9 @@ def _end_of(error: TransportError) -> End:
 def _named_wait(closed: ConnectionClosed) -> float:
     """The reason of 1013 says when to come again."""
     named = _AGAIN_IN.search(closed.reason) if closed.code == Close.TRY_AGAIN_LATER else None
-    return min(float(named[1]), LONGEST_NAMED_WAIT) if named else 0.0
+    return min(float(named[1]), LONGEST_RETRY_AFTER) if named else 0.0
 
 
-def _ours(code: int) -> int:
+def _sendable(code: int) -> int:
     """Makes of a close code one that may stand in a frame of ours."""
-    return Close.NORMAL if code in {1005, CUT, 1015} else code
+    return Close.NORMAL if code in {1005, ABNORMAL_CLOSURE, 1015} else code

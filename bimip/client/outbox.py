@@ -1,7 +1,7 @@
 """Messages on their way out: in the order written, a bounded number of them unanswered, until each has its answer.
 
 A message waits in the store (so it outlives the process), is sent on every connection until it is answered, and is
-always sent with the same id, which makes sending it again harmless. Its answer is told once: to the `send` that waits
+always sent with the same id, which makes sending it again harmless. Its answer is given once: to the `send` that waits
 for it, else as an event; only then does the store forget it.
 """
 
@@ -27,8 +27,8 @@ UNCERTAIN_TRIES = 3
 RETRY_AFTER = 1.0  # seconds, when the server does not say
 
 
-class Told(Protocol):
-    """A listener that is told the answers that nobody waits for."""
+class EmitAnswer(Protocol):
+    """Makes an event of an answer that nobody waits for."""
 
     def __call__(self, event: Sent | SendRefused, /, *, answered: str) -> None: ...
 
@@ -44,9 +44,9 @@ class Waiter:
 
 
 class Outbox:
-    def __init__(self, store: Store, tell: Told, clock: Callable[[], float]) -> None:
+    def __init__(self, store: Store, emit: EmitAnswer, clock: Callable[[], float]) -> None:
         self._store = store
-        self._tell = tell
+        self._emit = emit
         self._clock = clock
         self._waiters: dict[str, Waiter] = {}
         self._in_flight: dict[str, float] = {}  # id -> when it was sent
@@ -61,7 +61,7 @@ class Outbox:
         Raises InvalidArgument for what cannot be encoded.
         """
         encoded = checked(message)
-        row = self._store.row(message.id)
+        row = self._store.outbox_item(message.id)
         if row is None:
             self._store.put(message.id, encoded)
             self.changed.notify_all()
@@ -70,7 +70,7 @@ class Outbox:
 
     async def wait(self, message_id: str) -> Sent | SendRefused:
         """Cancelling it leaves the message in the outbox; its answer then comes as an event."""
-        row = self._store.row(message_id)
+        row = self._store.outbox_item(message_id)
         if row is not None and row.answer is not None:
             self._store.drop(message_id)
             return _event(message_id, HelloResult.parse(row.answer))
@@ -90,15 +90,15 @@ class Outbox:
     def _leave(self, message_id: str, waiter: Waiter) -> None:
         waiter.count -= 1
         if waiter.count == 0 and waiter.answer is not None:
-            self._tell(waiter.answer, answered=message_id)
+            self._emit(waiter.answer, answered=message_id)
         elif waiter.count == 0:
             self._waiters.pop(message_id, None)
 
-    def tell_left(self) -> None:
-        """Answers that an earlier process got and nobody took."""
+    def emit_unclaimed(self) -> None:
+        """Make events of the answers that an earlier process got and nobody took."""
         for row in self._store.answered():
             assert row.answer is not None
-            self._tell(_event(row.id, HelloResult.parse(row.answer)), answered=row.id)
+            self._emit(_event(row.id, HelloResult.parse(row.answer)), answered=row.id)
 
     def fail(self, failure: ClientError) -> None:
         """Nobody will answer those who wait; what they sent stays in the store."""
@@ -150,14 +150,14 @@ class Outbox:
 
     def waits_for(self, message_id: str) -> bool:
         """Whether a message with this id is in the outbox and not answered."""
-        row = self._store.row(message_id)
+        row = self._store.outbox_item(message_id)
         return row is not None and row.answer is None
 
     def accepted(self, signal: Signal) -> None:
         self._answer(signal.id, HelloResult(sent=signal))
 
     def refused(self, message_id: str, error: ErrorMessage) -> None:
-        row = self._store.row(message_id)
+        row = self._store.outbox_item(message_id)
         if row is None or row.answer is not None:
             return
         if self._is_final(message_id, error):
@@ -176,7 +176,7 @@ class Outbox:
         self._in_flight.pop(message_id, None)
         self._tries.pop(message_id, None)
         self.changed.notify_all()
-        row = self._store.row(message_id)
+        row = self._store.outbox_item(message_id)
         if row is None or row.answer is not None:
             return  # answered before: a second answer to a message that was sent twice
         self._store.answer(message_id, bytes(result))
@@ -185,7 +185,7 @@ class Outbox:
             waiter.answer = event
             waiter.done.set()
         else:
-            self._tell(event, answered=message_id)
+            self._emit(event, answered=message_id)
 
 
 def refusal(answer: SendRefused) -> Refused:

@@ -28,7 +28,7 @@ class ReceiptBook:
         return int(self._store.get("state_version", "0"))
 
     @property
-    def _fresh(self) -> int:
+    def _generation(self) -> int:
         return int(self._store.get("state_fresh", "0"))
 
     def connected(self) -> None:
@@ -42,7 +42,7 @@ class ReceiptBook:
         """Merge one page; the caller's transaction makes it and its version one."""
         if page.reset:
             self._resetting = True
-            self._store.set("state_fresh", self._fresh + 1)
+            self._store.set("state_fresh", self._generation + 1)
         elif not self._resetting and page.after > self.version:
             raise ProtocolViolation(f"a state page begins after {page.after}, but {self.version} is where we are")
         changes = self.items(page.items, whole=self._resetting)
@@ -50,7 +50,7 @@ class ReceiptBook:
             self._store.set("state_version", max(self.version, page.upto))
         elif page.complete:
             self._resetting = False
-            self._store.drop_receipts_before(self._fresh)
+            self._store.drop_receipts_before(self._generation)
             self._store.set("state_version", page.upto)
         return changes
 
@@ -73,7 +73,7 @@ class ReceiptBook:
         arrived = _runs_of(receipts)
         known = self._store.receipt_runs(key)
         changed = fresh(known, arrived) if arrived else ()
-        self._store.set_receipt_runs(key, arrived if whole else merge(known, arrived), self._fresh)
+        self._store.set_receipt_runs(key, arrived if whole else merge(known, arrived), self._generation)
         if not changed:
             return []
         return [ReceiptsChanged(key.conversation, key.member, ReceiptKind(key.kind), changed)]

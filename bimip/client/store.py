@@ -57,7 +57,7 @@ class OutboxItem(NamedTuple):
     answer: bytes | None
 
 
-class ReadMark(NamedTuple):
+class PendingRead(NamedTuple):
     target: str
     is_peer: bool
     upto: int
@@ -73,9 +73,9 @@ class ReceiptBlock(NamedTuple):
 class Store:
     """One client's file. A second process that opens it is told so: two would drop each other's messages."""
 
-    def __init__(self, path: str | Path = ":memory:", *, known_limit: int = 20_000) -> None:
+    def __init__(self, path: str | Path = ":memory:", *, remembered_limit: int = 20_000) -> None:
         """Raises StoreError, and InvalidArgument for what is no path."""
-        self._known_limit = known_limit
+        self._remembered_limit = remembered_limit
         self._depth = 0
         try:
             if str(path) != ":memory:":
@@ -90,7 +90,7 @@ class Store:
         except sqlite3.Error as problem:
             self._db.close()
             raise StoreError(f"{path} cannot be used (is it open in another process?): {problem}") from problem
-        self._known_count: int = self._execute("SELECT count(*) FROM known").fetchone()[0]
+        self._remembered_count: int = self._execute("SELECT count(*) FROM known").fetchone()[0]
 
     def _prepare(self) -> None:
         self._db.execute("PRAGMA locking_mode = EXCLUSIVE")
@@ -158,7 +158,7 @@ class Store:
         finally:
             self._execute("PRAGMA synchronous = NORMAL")
 
-    def row(self, message_id: str) -> OutboxItem | None:
+    def outbox_item(self, message_id: str) -> OutboxItem | None:
         row = self._execute("SELECT number, id, message, answer FROM outbox WHERE id = ?", (message_id,)).fetchone()
         return OutboxItem(*row) if row else None
 
@@ -184,16 +184,16 @@ class Store:
     def outbox_size(self) -> int:
         return int(self._execute("SELECT count(*) FROM outbox WHERE answer IS NULL").fetchone()[0])
 
-    def knows(self, signal_id: str) -> bool:
+    def remembers(self, signal_id: str) -> bool:
         return self._execute("SELECT 1 FROM known WHERE signal_id = ?", (signal_id,)).fetchone() is not None
 
-    def know(self, signal_id: str) -> None:
+    def remember(self, signal_id: str) -> None:
         """signal_ids sort by age, so the oldest ones make room."""
-        self._known_count += self._execute("INSERT OR IGNORE INTO known VALUES (?)", (signal_id,)).rowcount
-        if self._known_count > self._known_limit + self._known_limit // 8:
-            self._known_count -= self._execute(
+        self._remembered_count += self._execute("INSERT OR IGNORE INTO known VALUES (?)", (signal_id,)).rowcount
+        if self._remembered_count > self._remembered_limit + self._remembered_limit // 8:
+            self._remembered_count -= self._execute(
                 "DELETE FROM known WHERE signal_id IN (SELECT signal_id FROM known ORDER BY signal_id LIMIT ?)",
-                (self._known_count - self._known_limit,),
+                (self._remembered_count - self._remembered_limit,),
             ).rowcount
 
     def receipt_runs(self, key: ReceiptBlock) -> Runs:
@@ -202,15 +202,15 @@ class Store:
         ).fetchone()
         return _runs(row[0]) if row else ()
 
-    def set_receipt_runs(self, key: ReceiptBlock, runs: Runs, fresh: int) -> None:
-        """`fresh` numbers the whole state that this belongs to."""
-        self._execute("INSERT OR REPLACE INTO receipts VALUES (?, ?, ?, ?, ?, ?)", (*key, json.dumps(runs), fresh))
+    def set_receipt_runs(self, key: ReceiptBlock, runs: Runs, generation: int) -> None:
+        """`generation` numbers the whole state that this belongs to."""
+        self._execute("INSERT OR REPLACE INTO receipts VALUES (?, ?, ?, ?, ?, ?)", (*key, json.dumps(runs), generation))
 
     def drop_receipts(self, key: ReceiptBlock) -> None:
         self._execute("DELETE FROM receipts WHERE conversation = ? AND member = ? AND kind = ? AND block = ?", key)
 
-    def drop_receipts_before(self, fresh: int) -> None:
-        self._execute("DELETE FROM receipts WHERE fresh < ?", (fresh,))
+    def drop_receipts_before(self, generation: int) -> None:
+        self._execute("DELETE FROM receipts WHERE fresh < ?", (generation,))
 
     def receipts(self, conversation: str, block: int) -> list[tuple[str, int, Runs]]:
         """(member, kind, runs) of one block."""
@@ -219,7 +219,7 @@ class Store:
         )
         return [(member, kind, _runs(runs)) for member, kind, runs in rows]
 
-    def set_read(self, mark: ReadMark) -> bool:
+    def add_pending_read(self, mark: PendingRead) -> bool:
         """Whether it is news."""
         changed = self._execute(
             "INSERT INTO reads VALUES (?, ?, ?) "
@@ -228,14 +228,14 @@ class Store:
         )
         return changed.rowcount > 0
 
-    def reads(self) -> list[ReadMark]:
+    def pending_reads(self) -> list[PendingRead]:
         rows = self._execute("SELECT target, is_peer, upto FROM reads")
-        return [ReadMark(target, bool(is_peer), upto) for target, is_peer, upto in rows]
+        return [PendingRead(target, bool(is_peer), upto) for target, is_peer, upto in rows]
 
-    def drop_reads(self) -> None:
+    def drop_pending_reads(self) -> None:
         self._execute("DELETE FROM reads")
 
-    def drop_read(self, mark: ReadMark) -> None:
+    def drop_pending_read(self, mark: PendingRead) -> None:
         self._execute("DELETE FROM reads WHERE target = ? AND is_peer = ? AND upto <= ?", mark)
 
 

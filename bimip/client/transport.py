@@ -23,14 +23,14 @@ from bimip.client.errors import ConnectFailed, ConnectionClosed
 from bimip.session.close import Close
 
 SUBPROTOCOL = "bimip.v1"
-CUT = 1006  # RFC 6455: no close frame came
+ABNORMAL_CLOSURE = 1006  # RFC 6455's name for: no close frame came
 MAX_FRAME_BYTES = 16 * 1024 * 1024
 MAX_SENTENCE_BYTES = 1000
 CLOSE_TIMEOUT = 2.0
-LONGEST_NAMED_WAIT = 3600.0
+LONGEST_RETRY_AFTER = 3600.0
 """Seconds. What names a longer one is out of order, and the way there may be mended sooner."""
 _TOKEN_CODE = re.compile(r"41[0-9]{2}")
-_OF_TARGETS = "/%:=&?~+!$,;'@()*"
+_TARGET_CHARACTERS = "/%:=&?~+!$,;'@()*"
 
 
 class Connection(Protocol):
@@ -105,13 +105,13 @@ def _address_in(url: str) -> Address:
         if parts.scheme in {"ws", "wss"} and parts.hostname:
             host = parts.hostname.encode("idna").decode()
             named = f"[{host}]" if ":" in host else host
-            target = quote(parts.path or "/", safe=_OF_TARGETS)
+            target = quote(parts.path or "/", safe=_TARGET_CHARACTERS)
             return Address(
                 is_secure,
                 host,
                 parts.port or (443 if is_secure else 80),
                 named if parts.port is None else f"{named}:{parts.port}",
-                f"{target}?{quote(parts.query, safe=_OF_TARGETS)}" if parts.query else target,
+                f"{target}?{quote(parts.query, safe=_TARGET_CHARACTERS)}" if parts.query else target,
             )
     except (ValueError, AttributeError, TypeError) as error:  # of a port, of brackets, of a name's labels; of no text
         problem = str(error)
@@ -178,7 +178,7 @@ class WebSocket:
             try:
                 self._protocol.receive_data(await self._stream.receive())
             except (anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError, OSError) as cut:
-                self._closed = ConnectionClosed(CUT, "the connection was cut")
+                self._closed = ConnectionClosed(ABNORMAL_CLOSURE, "the connection was cut")
                 raise self._closed from cut
             except RemoteProtocolError as problem:
                 await self._fail(Close.PROTOCOL_ERROR, f"no WebSocket frame: {problem}")
@@ -208,7 +208,7 @@ class WebSocket:
     async def _fail(self, code: int, reason: str) -> None:
         """The peer is at fault: tell it so, and end here as if cut, since only a new connection can help."""
         await self._write(events.CloseConnection(code, reason[:100]))
-        self._closed = ConnectionClosed(CUT, reason)
+        self._closed = ConnectionClosed(ABNORMAL_CLOSURE, reason)
 
     async def send(self, frame: bytes) -> None:
         if self._closed is not None:
@@ -223,7 +223,7 @@ class WebSocket:
                 await self._stream.send(self._protocol.send(event))
             except (anyio.BrokenResourceError, anyio.ClosedResourceError, OSError, LocalProtocolError):
                 if self._closed is None:
-                    self._closed = ConnectionClosed(CUT, "the connection was cut")
+                    self._closed = ConnectionClosed(ABNORMAL_CLOSURE, "the connection was cut")
 
     async def aclose(self, code: int, reason: str) -> None:
         with anyio.move_on_after(CLOSE_TIMEOUT, shield=True):
@@ -262,4 +262,4 @@ def _retry_after(headers: Mapping[bytes, bytes]) -> float:
     else:
         with suppress(ValueError, TypeError):
             wait = (parsedate_to_datetime(said) - parsedate_to_datetime(now)).total_seconds()
-    return min(max(wait, 0.0), LONGEST_NAMED_WAIT)
+    return min(max(wait, 0.0), LONGEST_RETRY_AFTER)

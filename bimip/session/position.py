@@ -15,10 +15,11 @@ its offset). There are two ways in:
   them, and so only adds to `held`. When a range reaches them they are absorbed.
 
 Whatever is held is dropped when it comes again, whichever way. A position never forgets a held range. Bounded is what
-it tells of them (`told`), since a server keeps no more than a window; what was not told comes again, and is dropped.
+Hello says of them (`announced`), since a server keeps no more than a window; what was not announced comes again, and
+is dropped.
 
 Positions are values. A client keeps two of each: what has been *seen* (arrived here: decides what is shown) and what
-has been *taken* (the application is done with it: decides what is acknowledged, stored and told in Hello).
+has been *taken* (the application is done with it: decides what is acknowledged, stored and announced in Hello).
 """
 
 from collections.abc import Iterable
@@ -75,7 +76,7 @@ class Position:
         """A gap: first … last are not there and will not come."""
         return _absorb(self.offset, (*self.held, (first, last)))
 
-    def told(self, limit: int = WINDOW) -> Ranges:
+    def announced(self, limit: int = WINDOW) -> Ranges:
         """The lowest ranges held beyond the offset, at most `limit` offsets of them."""
         return lowest(self.held, limit)
 

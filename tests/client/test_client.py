@@ -715,7 +715,7 @@ def test_the_servers_wait_holds_over_a_reconnection() -> None:
     run(scenario)
 
 
-def test_what_goes_on_is_logged_under_one_name_and_without_the_token(caplog: pytest.LogCaptureFixture) -> None:
+def test_what_should_reconnect_is_logged_under_one_name_and_without_the_token(caplog: pytest.LogCaptureFixture) -> None:
     async def scenario() -> None:
         server = FakeServer()
         server.refusals = [ConnectFailed("nobody there"), ConnectFailed("nobody there")]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bimip.client.errors import StoreError
-from bimip.client.store import ReadMark, Store
+from bimip.client.store import PendingRead, Store
 from bimip.domain.ids import Offset
 from bimip.session.position import Position
 
@@ -46,28 +46,28 @@ def test_a_transaction_is_all_or_nothing_and_one_in_another_is_part_of_it(store:
 
 
 def test_the_oldest_known_ids_make_room() -> None:
-    with closing(Store(known_limit=80)) as store:
+    with closing(Store(remembered_limit=80)) as store:
         for number in range(300):
-            store.know(f"s{number:05d}")
-            store.know(f"s{number:05d}")
+            store.remember(f"s{number:05d}")
+            store.remember(f"s{number:05d}")
 
-        assert store.knows("s00299")
-        assert store.knows("s00220")
-        assert not store.knows("s00200")
+        assert store.remembers("s00299")
+        assert store.remembers("s00220")
+        assert not store.remembers("s00200")
 
 
-def read_upto(offset: int) -> ReadMark:
-    return ReadMark("c1", is_peer=False, upto=offset)
+def read_upto(offset: int) -> PendingRead:
+    return PendingRead("c1", is_peer=False, upto=offset)
 
 
 def test_the_furthest_read_counts(store: Store) -> None:
-    assert store.set_read(read_upto(5))
-    assert not store.set_read(read_upto(4))
-    assert store.set_read(read_upto(6))
-    store.drop_read(read_upto(5))
-    assert store.reads() == [read_upto(6)]
-    store.drop_read(read_upto(6))
-    assert store.reads() == []
+    assert store.add_pending_read(read_upto(5))
+    assert not store.add_pending_read(read_upto(4))
+    assert store.add_pending_read(read_upto(6))
+    store.drop_pending_read(read_upto(5))
+    assert store.pending_reads() == [read_upto(6)]
+    store.drop_pending_read(read_upto(6))
+    assert store.pending_reads() == []
 
 
 def test_a_file_that_is_none(tmp_path: Path) -> None:

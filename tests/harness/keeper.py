@@ -66,7 +66,7 @@ class Keeper:
             self._client.cut()
 
     def _say_hello(self, client: Client) -> None:
-        held = ranges(*self.position.told(self._window))
+        held = ranges(*self.position.announced(self._window))
         position = pb.Position(partition="chat", offset=self.position.offset, held=held)
         written = list(self.outbox.values())
         client.send(hello=pb.Hello(partitions=[position], state_version=self.version, messages=written))

@@ -59,9 +59,9 @@ def test_a_gap_is_passed_and_one_further_on_is_held() -> None:
 
 
 def test_it_tells_the_lowest_held_offsets_up_to_a_window() -> None:
-    assert position(1, (3, 4), (8, 12), (20, 20)).told(4) == ((3, 4), (8, 9))
-    assert position(1, (3, 4)).told() == ((3, 4),)
-    assert position(1, (3, 4), (8, 8)).told(2) == ((3, 4),)
+    assert position(1, (3, 4), (8, 12), (20, 20)).announced(4) == ((3, 4), (8, 9))
+    assert position(1, (3, 4)).announced() == ((3, 4),)
+    assert position(1, (3, 4), (8, 8)).announced(2) == ((3, 4),)
 
 
 def test_it_never_moves_back() -> None:
