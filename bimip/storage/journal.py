@@ -49,7 +49,7 @@ import trio
 
 from bimip.domain.batch import Batch, Decision, LogNews, StateNews
 from bimip.domain.clock import next_stamp, stamps_from
-from bimip.domain.decisions import OPERATIONS, decide, without_writing
+from bimip.domain.decisions import OPERATIONS, without_writing
 from bimip.domain.expiring import last_stamp
 from bimip.domain.ids import Millis, Stamp
 from bimip.domain.operations import Appended, Fault, Operation, Outcomes, Refused, Result
@@ -361,7 +361,7 @@ class Journal:
 
     def _decide_one(self, batch: Batch, operation: Operation, context: Context, *, growing: bool) -> Decision:
         try:
-            decision = decide(batch, operation, context)
+            decision = OPERATIONS[type(operation)].decide(batch, operation, context)
         except Exception as error:  # noqa: BLE001 - pure: nothing has happened, so only this one is refused
             is_damage = isinstance(error, DamagedRecordError)  # which the store has said
             split = OPERATIONS[type(operation)].split

@@ -68,7 +68,7 @@ def write_examples(store: LmdbStore) -> None:
     puts: dict[Table, dict[Any, Any]] = {}
     for table, key, record in EXAMPLES:
         puts.setdefault(table, {})[key] = record
-    rows = {(Index.SEQS, (77, "wide")): [Seq(5, 1, device, Offset(WIDE)), Seq(2, 9, device, Offset(1))]}
+    rows: dict[Any, Any] = {(Index.SEQS, (77, "wide")): [Seq(5, 1, device, Offset(WIDE)), Seq(2, 9, device, Offset(1))]}
     store.begin()
     store.apply(Changes(puts=puts, appends={place: list(enumerate(entries, WIDE))}, inserts=rows))
     store.commit()
