@@ -29,11 +29,7 @@ The map, from what programs see down to the socket:
     client.py      open_client and Client: the methods, and connecting again and again
     events.py      every event that there is, on one screen; errors.py: everything that goes wrong
     link.py        one connection: the tasks that carry frames and watch the clock
-    device.py      what each frame means: frames in, frames out, no I/O
-      inbox.py       positions seen and taken, the queue of events, acks
-      outbox.py      messages on their way out, in order, until each has its answer
-      receipts.py    the copy of who received and read what
-      requests.py    questions and their answers, by ref
+    core/          what each frame means: frames in, frames out, no I/O. Positions, the outbox, requests, the state
     store.py       the SQLite file
     arguments.py   what programs pass, looked at first
     frames.py      payload <-> frame; wire/ is generated (betterproto2)

@@ -18,7 +18,10 @@ import betterproto2
 from bimip.client.arguments import checked_number, checked_text
 from bimip.client.backoff import Backoff
 from bimip.client.condition import Condition
-from bimip.client.device import Device
+from bimip.client.core.device import Device
+from bimip.client.core.inbox import StartAt
+from bimip.client.core.kinds.receipts import times_of
+from bimip.client.core.outbox import refusal
 from bimip.client.errors import (
     ClientError,
     ConnectFailed,
@@ -32,9 +35,7 @@ from bimip.client.errors import (
 )
 from bimip.client.events import Disconnected, Event, Identity, SendRefused, Sent
 from bimip.client.frames import Payload, checked
-from bimip.client.inbox import StartAt
 from bimip.client.link import End, Link
-from bimip.client.outbox import refusal
 from bimip.client.store import PendingRead, Store
 from bimip.client.transport import ABNORMAL_CLOSURE, Connect, websocket
 from bimip.client.wire.bimip import (
@@ -307,7 +308,8 @@ class Client:
         Raises InvalidArgument for what is no name or no offset.
         """
         checked_text("conversation", conversation)
-        return self._device.book.of(conversation, checked_number("conversation_offset", conversation_offset))
+        conversation_offset = checked_number("conversation_offset", conversation_offset)
+        return times_of(self._device.store, conversation, conversation_offset)
 
     # Asking.
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import anyio
 
-from bimip.client.device import Device
+from bimip.client.core.device import Device
 from bimip.client.errors import ConnectionClosed, ProtocolViolation, TransportError, flatten
 from bimip.client.frames import decode
 from bimip.client.transport import ABNORMAL_CLOSURE, LONGEST_RETRY_AFTER, Connection

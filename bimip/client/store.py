@@ -1,11 +1,11 @@
 """What a client remembers, in one SQLite file: the only copy of what nobody else can give back.
 
-    meta        who it belongs to, the epoch, the state version
-    positions   for each partition what the application has taken (bimip.session.position)
-    outbox      messages in the order written, until the application knows the answer
-    known       signal_ids of what was taken, the newest ones: how a message is known again in another epoch
-    receipts    who received, read or played what, in blocks
-    reads       what this device has read and the server may not know yet
+    meta            who it belongs to, the epoch, how far the state is known
+    positions       for each partition what the application has taken (bimip.session.position)
+    outbox          messages in the order written, until the application knows the answer
+    remembered      signal_ids of what was taken, the newest ones: how a message is known again in another epoch
+    state           the copy of the user's state, of each kind by its keys (core/state.py)
+    pending_reads   what this device has read and the server may not know yet
 
 Calls are synchronous: each is a few row operations in memory or in the page cache. What the user wrote is synced to
 disk before `put` returns; everything else survives a killed process, and after a power cut the server sends the last
@@ -21,17 +21,17 @@ import sqlite3
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
 from bimip.client.errors import InvalidArgument, StoreError
+from bimip.client.events import Identity
 from bimip.domain.ids import Offset
-from bimip.domain.records import ReceiptRun, Runs
 from bimip.session.position import Position
 
 _log = logging.getLogger("bimip.client")
 
-SCHEMA_VERSION = 1
 SCHEMA = """
 CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE positions (partition TEXT PRIMARY KEY, offset INTEGER NOT NULL, held TEXT NOT NULL) WITHOUT ROWID;
@@ -39,13 +39,54 @@ CREATE TABLE outbox (
   number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, message BLOB NOT NULL, answer BLOB
 );
 CREATE INDEX unanswered ON outbox (number) WHERE answer IS NULL;
-CREATE TABLE known (signal_id TEXT PRIMARY KEY) WITHOUT ROWID;
-CREATE TABLE receipts (
-  conversation TEXT, member TEXT, kind INTEGER, block INTEGER, runs TEXT NOT NULL, fresh INTEGER NOT NULL,
-  PRIMARY KEY (conversation, block, member, kind)
+CREATE TABLE remembered (signal_id TEXT PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE state (
+  kind TEXT, key TEXT, value TEXT NOT NULL, generation INTEGER NOT NULL, PRIMARY KEY (kind, key)
 ) WITHOUT ROWID;
-CREATE TABLE reads (target TEXT, is_peer INTEGER, upto INTEGER NOT NULL, PRIMARY KEY (target, is_peer)) WITHOUT ROWID;
+CREATE TABLE pending_reads (
+  target TEXT, is_peer INTEGER, upto INTEGER NOT NULL, PRIMARY KEY (target, is_peer)
+) WITHOUT ROWID;
 """
+
+UPGRADES = (
+    """
+ALTER TABLE known RENAME TO remembered;
+ALTER TABLE reads RENAME TO pending_reads;
+UPDATE meta SET name = 'state_generation' WHERE name = 'state_fresh';
+CREATE TABLE state (
+  kind TEXT, key TEXT, value TEXT NOT NULL, generation INTEGER NOT NULL, PRIMARY KEY (kind, key)
+) WITHOUT ROWID;
+INSERT INTO state SELECT 'receipts', key_of(conversation, block, member, kind), runs, fresh FROM receipts;
+DROP TABLE receipts;
+""",
+)
+"""What makes of a file of version 1 one of version 2, and so on. A new kind of state needs none."""
+
+SCHEMA_VERSION = 1 + len(UPGRADES)
+
+StateKey = tuple[str | int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Meta:
+    """What the file says of itself and of how far it is."""
+
+    identity: Identity | None = None  # whose it is
+    epoch: int = 0
+    state_version: int = 0
+    state_generation: int = 0  # of the last whole state that began (core/state.py)
+
+    def rows(self) -> dict[str, str]:
+        owner = {"eid": self.identity.eid, "device": self.identity.device} if self.identity else {}
+        numbers = {name: str(getattr(self, name)) for name in ("epoch", "state_version", "state_generation")}
+        return owner | numbers
+
+    @classmethod
+    def of(cls, rows: dict[str, str]) -> "Meta":
+        return cls(
+            Identity(rows["eid"], rows["device"]) if rows.get("eid") else None,
+            *(int(rows.get(name, "0")) for name in ("epoch", "state_version", "state_generation")),
+        )
 
 
 class OutboxItem(NamedTuple):
@@ -61,13 +102,6 @@ class PendingRead(NamedTuple):
     target: str
     is_peer: bool
     upto: int
-
-
-class ReceiptBlock(NamedTuple):
-    conversation: str
-    member: str
-    kind: int
-    block: int
 
 
 class Store:
@@ -90,17 +124,20 @@ class Store:
         except sqlite3.Error as problem:
             self._db.close()
             raise StoreError(f"{path} cannot be used (is it open in another process?): {problem}") from problem
-        self._remembered_count: int = self._execute("SELECT count(*) FROM known").fetchone()[0]
+        self._remembered_count: int = self._execute("SELECT count(*) FROM remembered").fetchone()[0]
+        self.meta = self._read_meta()
 
     def _prepare(self) -> None:
         self._db.execute("PRAGMA locking_mode = EXCLUSIVE")
         self._db.execute("PRAGMA journal_mode = WAL")
         self._db.execute("PRAGMA synchronous = NORMAL")
         version: int = self._db.execute("PRAGMA user_version").fetchone()[0]
-        if version == 0:
-            self._db.executescript(f"BEGIN EXCLUSIVE; {SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT")
-        elif version != SCHEMA_VERSION:
+        if version > SCHEMA_VERSION:
             raise sqlite3.DatabaseError(f"it is of version {version}, this program knows {SCHEMA_VERSION}")
+        if version < SCHEMA_VERSION:
+            self._db.create_function("key_of", -1, lambda *parts: _dumps(parts), deterministic=True)
+            made = "".join(UPGRADES[version - 1 :]) if version else SCHEMA
+            self._db.executescript(f"BEGIN EXCLUSIVE; {made} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT")
 
     def _execute(self, sql: str, values: tuple[object, ...] = ()) -> sqlite3.Cursor:
         try:
@@ -123,17 +160,20 @@ class Store:
             self._depth -= 1
             if self._depth == 0:
                 self._execute("ROLLBACK")
+                self.meta = self._read_meta()
             raise
         self._depth -= 1
         if self._depth == 0:
             self._execute("COMMIT")
 
-    def get(self, name: str, default: str = "") -> str:
-        row = self._execute("SELECT value FROM meta WHERE name = ?", (name,)).fetchone()
-        return str(row[0]) if row else default
+    def _read_meta(self) -> Meta:
+        return Meta.of(dict(self._execute("SELECT name, value FROM meta")))
 
-    def set(self, name: str, value: str | int) -> None:
-        self._execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (name, str(value)))
+    def set_meta(self, meta: Meta) -> None:
+        """Write what differs. `meta` is always what the file holds: reading it costs nothing."""
+        for name, value in meta.rows().items() - self.meta.rows().items():
+            self._execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (name, value))
+        self.meta = meta
 
     def position(self, partition: str) -> Position | None:
         row = self._execute("SELECT offset, held FROM positions WHERE partition = ?", (partition,)).fetchone()
@@ -185,62 +225,72 @@ class Store:
         return int(self._execute("SELECT count(*) FROM outbox WHERE answer IS NULL").fetchone()[0])
 
     def remembers(self, signal_id: str) -> bool:
-        return self._execute("SELECT 1 FROM known WHERE signal_id = ?", (signal_id,)).fetchone() is not None
+        return self._execute("SELECT 1 FROM remembered WHERE signal_id = ?", (signal_id,)).fetchone() is not None
 
     def remember(self, signal_id: str) -> None:
         """signal_ids sort by age, so the oldest ones make room."""
-        self._remembered_count += self._execute("INSERT OR IGNORE INTO known VALUES (?)", (signal_id,)).rowcount
+        self._remembered_count += self._execute("INSERT OR IGNORE INTO remembered VALUES (?)", (signal_id,)).rowcount
         if self._remembered_count > self._remembered_limit + self._remembered_limit // 8:
             self._remembered_count -= self._execute(
-                "DELETE FROM known WHERE signal_id IN (SELECT signal_id FROM known ORDER BY signal_id LIMIT ?)",
+                "DELETE FROM remembered "
+                "WHERE signal_id IN (SELECT signal_id FROM remembered ORDER BY signal_id LIMIT ?)",
                 (self._remembered_count - self._remembered_limit,),
             ).rowcount
 
-    def receipt_runs(self, key: ReceiptBlock) -> Runs:
-        row = self._execute(
-            "SELECT runs FROM receipts WHERE conversation = ? AND member = ? AND kind = ? AND block = ?", key
-        ).fetchone()
-        return _runs(row[0]) if row else ()
+    def state_value(self, kind: str, key: StateKey) -> object | None:
+        row = self._execute("SELECT value FROM state WHERE kind = ? AND key = ?", (kind, _dumps(key))).fetchone()
+        return json.loads(row[0]) if row else None
 
-    def set_receipt_runs(self, key: ReceiptBlock, runs: Runs, generation: int) -> None:
-        """`generation` numbers the whole state that this belongs to."""
-        self._execute("INSERT OR REPLACE INTO receipts VALUES (?, ?, ?, ?, ?, ?)", (*key, json.dumps(runs), generation))
-
-    def drop_receipts(self, key: ReceiptBlock) -> None:
-        self._execute("DELETE FROM receipts WHERE conversation = ? AND member = ? AND kind = ? AND block = ?", key)
-
-    def drop_receipts_before(self, generation: int) -> None:
-        self._execute("DELETE FROM receipts WHERE fresh < ?", (generation,))
-
-    def receipts(self, conversation: str, block: int) -> list[tuple[str, int, Runs]]:
-        """(member, kind, runs) of one block."""
+    def state_values(self, kind: str, prefix: StateKey) -> list[tuple[StateKey, object]]:
+        """All of a kind whose keys begin with `prefix` and have more parts than it."""
+        begin = _dumps(prefix)[:-1] + ("," if prefix else "")
         rows = self._execute(
-            "SELECT member, kind, runs FROM receipts WHERE conversation = ? AND block = ?", (conversation, block)
+            "SELECT key, value FROM state WHERE kind = ? AND key > ? AND key < ?", (kind, begin, begin + _BEYOND)
         )
-        return [(member, kind, _runs(runs)) for member, kind, runs in rows]
+        return [(tuple(json.loads(key)), json.loads(value)) for key, value in rows]
+
+    def set_state_value(self, kind: str, key: StateKey, value: object) -> None:
+        """It belongs to the generation that is written now."""
+        self._execute(
+            "INSERT OR REPLACE INTO state VALUES (?, ?, ?, ?)",
+            (kind, _dumps(key), _dumps(value), self.meta.state_generation),
+        )
+
+    def drop_state_value(self, kind: str, key: StateKey) -> None:
+        self._execute("DELETE FROM state WHERE kind = ? AND key = ?", (kind, _dumps(key)))
+
+    def drop_state_before(self, generation: int) -> list[tuple[str, StateKey, object]]:
+        """Drop what is of older generations, of all kinds. Returns (kind, key, value) of each."""
+        rows = self._execute("SELECT kind, key, value FROM state WHERE generation < ?", (generation,)).fetchall()
+        self._execute("DELETE FROM state WHERE generation < ?", (generation,))
+        return [(kind, tuple(json.loads(key)), json.loads(value)) for kind, key, value in rows]
 
     def add_pending_read(self, mark: PendingRead) -> bool:
         """Whether it is news."""
         changed = self._execute(
-            "INSERT INTO reads VALUES (?, ?, ?) "
+            "INSERT INTO pending_reads VALUES (?, ?, ?) "
             "ON CONFLICT (target, is_peer) DO UPDATE SET upto = excluded.upto WHERE excluded.upto > upto",
             mark,
         )
         return changed.rowcount > 0
 
     def pending_reads(self) -> list[PendingRead]:
-        rows = self._execute("SELECT target, is_peer, upto FROM reads")
+        rows = self._execute("SELECT target, is_peer, upto FROM pending_reads")
         return [PendingRead(target, bool(is_peer), upto) for target, is_peer, upto in rows]
 
     def drop_pending_reads(self) -> None:
-        self._execute("DELETE FROM reads")
+        self._execute("DELETE FROM pending_reads")
 
     def drop_pending_read(self, mark: PendingRead) -> None:
-        self._execute("DELETE FROM reads WHERE target = ? AND is_peer = ? AND upto <= ?", mark)
+        self._execute("DELETE FROM pending_reads WHERE target = ? AND is_peer = ? AND upto <= ?", mark)
 
 
-def _runs(text: str) -> Runs:
-    return tuple(ReceiptRun(*run) for run in json.loads(text))
+_BEYOND = "\U0010ffff"  # after any character with which a part of a key begins
+
+
+def _dumps(value: object) -> str:
+    """JSON in one form alone, as keys are compared by it."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 def _make_private(path: Path) -> None:

@@ -28,6 +28,8 @@ from bimip.client.wire.bimip import (
     Message,
     MessageStatus,
     Signal,
+    StateDelta,
+    StateItem,
 )
 
 P = TypeVar("P", bound=betterproto2.Message)
@@ -253,6 +255,10 @@ def a_message(offset: int, text: str = "", *, sender: str = "bob@example.org", d
 def batch(after: int, upto: int, *offsets: int, **fields: Any) -> Body:
     """In turn: of (after, upto] those that are owed."""
     return Body(partition="chat", after=after, upto=upto, messages=[a_message(o) for o in offsets], **fields)
+
+
+def page(after: int, upto: int, *items: StateItem, reset: bool = False, complete: bool = False) -> StateDelta:
+    return StateDelta(after=after, upto=upto, items=list(items), reset=reset, complete=complete)
 
 
 def sent(message_id: str, offset: int, *, duplicate: bool = False) -> Signal:

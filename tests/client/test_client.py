@@ -6,6 +6,7 @@ import anyio
 import pytest
 
 from bimip.client import Backoff, Client, open_client
+from bimip.client.core.inbox import MAX_NEWS
 from bimip.client.errors import (
     ClientError,
     ConnectFailed,
@@ -29,7 +30,6 @@ from bimip.client.events import (
     Sent,
     ServerError,
 )
-from bimip.client.inbox import MAX_NEWS
 from bimip.client.transport import websocket
 from bimip.client.wire.bimip import (
     Awareness,

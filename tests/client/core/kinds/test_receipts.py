@@ -5,16 +5,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bimip.client.core.kinds import CLIENT_KINDS
+from bimip.client.core.kinds.receipts import times_of
+from bimip.client.core.state import State
 from bimip.client.errors import ProtocolViolation
 from bimip.client.events import Connected, ReceiptsChanged
-from bimip.client.receipts import ReceiptBook
 from bimip.client.store import Store
 from bimip.client.wire.bimip import (
     Body,
     MessageStatus,
     Receipts,
     Settings,
-    StateDelta,
     StateItem,
 )
 from bimip.client.wire.bimip import (
@@ -22,7 +23,7 @@ from bimip.client.wire.bimip import (
 )
 from bimip.domain.ids import ConversationOffset, Millis
 from bimip.domain.records import ReceiptKind, ReceiptRun
-from tests.client.support import FakeServer, a_client, both_backends, next_of
+from tests.client.support import FakeServer, a_client, both_backends, next_of, page
 
 DELIVERED, READ, PLAYED = MessageStatus.DELIVERED, MessageStatus.READ, MessageStatus.PLAYED
 
@@ -39,10 +40,6 @@ def item(
     return StateItem(removed=removed, receipts=receipts)
 
 
-def page(after: int, upto: int, *items: StateItem, reset: bool = False, complete: bool = False) -> StateDelta:
-    return StateDelta(after=after, upto=upto, items=list(items), reset=reset, complete=complete)
-
-
 def changed(*runs: tuple[int, int, int], kind: ReceiptKind = ReceiptKind.DELIVERED) -> ReceiptsChanged:
     told = tuple(
         ReceiptRun(ConversationOffset(first), ConversationOffset(last), Millis(time)) for first, last, time in runs
@@ -51,14 +48,14 @@ def changed(*runs: tuple[int, int, int], kind: ReceiptKind = ReceiptKind.DELIVER
 
 
 def test_pages_are_merged_and_only_what_is_new_is_told(store: Store) -> None:
-    book = ReceiptBook(store)
+    state = State(store, CLIENT_KINDS)
 
-    assert book.page(page(0, 3, item((1, 4, 50)))) == [changed((1, 4, 50))]
-    assert book.page(page(3, 5, item((3, 6, 60)))) == [changed((5, 6, 60))]
-    assert book.page(page(3, 5, item((3, 6, 60)))) == []
-    assert book.page(page(5, 6, item((2, 2, 10)))) == [changed((2, 2, 10))]
-    assert book.version == 6
-    assert [book.of("c1", offset) for offset in (1, 2, 6, 7)] == [
+    assert state.page(page(0, 3, item((1, 4, 50)))) == [changed((1, 4, 50))]
+    assert state.page(page(3, 5, item((3, 6, 60)))) == [changed((5, 6, 60))]
+    assert state.page(page(3, 5, item((3, 6, 60)))) == []
+    assert state.page(page(5, 6, item((2, 2, 10)))) == [changed((2, 2, 10))]
+    assert state.version == 6
+    assert [times_of(store, "c1", offset) for offset in (1, 2, 6, 7)] == [
         {"bob": {"delivered": 50}},
         {"bob": {"delivered": 10}},
         {"bob": {"delivered": 60}},
@@ -67,56 +64,56 @@ def test_pages_are_merged_and_only_what_is_new_is_told(store: Store) -> None:
 
 
 def test_read_implies_delivered_and_played_implies_read(store: Store) -> None:
-    book = ReceiptBook(store)
-    book.page(page(0, 1, item((1, 1, 70), kind=DELIVERED), item((1, 1, 80), kind=READ), item((1, 1, 60), kind=PLAYED)))
-    book.page(page(1, 2, item((1, 1, 90), kind=READ, member="carol")))
+    state = State(store, CLIENT_KINDS)
+    state.page(page(0, 1, item((1, 1, 70), kind=DELIVERED), item((1, 1, 80), kind=READ), item((1, 1, 60), kind=PLAYED)))
+    state.page(page(1, 2, item((1, 1, 90), kind=READ, member="carol")))
 
-    assert book.of("c1", 1) == {
+    assert times_of(store, "c1", 1) == {
         "bob": {"delivered": 60, "read": 60, "played": 60},
         "carol": {"delivered": 90, "read": 90},
     }
 
 
 def test_a_page_that_does_not_join_breaks_the_protocol(store: Store) -> None:
-    book = ReceiptBook(store)
-    book.page(page(0, 3))
+    state = State(store, CLIENT_KINDS)
+    state.page(page(0, 3))
 
     with pytest.raises(ProtocolViolation, match="after 4, but 3"):
-        book.page(page(4, 5))
+        state.page(page(4, 5))
 
 
 def test_a_whole_state_replaces_what_was_not_in_it_and_counts_when_it_is_complete(store: Store) -> None:
-    book = ReceiptBook(store)
-    book.page(page(0, 9, item((1, 1, 50)), item((257, 257, 50), block=1)))
-    book.page(page(0, 7, item((1, 2, 50)), reset=True))
+    state = State(store, CLIENT_KINDS)
+    state.page(page(0, 9, item((1, 1, 50)), item((257, 257, 50), block=1)))
+    state.page(page(0, 7, item((1, 2, 50)), reset=True))
 
-    assert book.version == 9
-    assert book.of("c1", 257) != {}
-    book.page(page(7, 8, complete=True))
-    assert book.version == 8
-    assert (book.of("c1", 257), book.of("c1", 2)) == ({}, {"bob": {"delivered": 50}})
+    assert state.version == 9
+    assert times_of(store, "c1", 257) != {}
+    state.page(page(7, 8, complete=True))
+    assert state.version == 8
+    assert (times_of(store, "c1", 257), times_of(store, "c1", 2)) == ({}, {"bob": {"delivered": 50}})
 
 
 def test_a_whole_state_that_was_cut_off_begins_anew(store: Store) -> None:
-    book = ReceiptBook(store)
-    book.page(page(0, 9, item((1, 1, 50))))
-    book.page(page(0, 20, reset=True))
-    book.connected()
-    book.page(page(9, 10, item((2, 2, 50))))
+    state = State(store, CLIENT_KINDS)
+    state.page(page(0, 9, item((1, 1, 50))))
+    state.page(page(0, 20, reset=True))
+    state.connected()
+    state.page(page(9, 10, item((2, 2, 50))))
 
-    assert book.version == 10
-    assert book.of("c1", 1) != {}
+    assert state.version == 10
+    assert times_of(store, "c1", 1) != {}
 
 
 def test_removed_unknown_and_later_versions_items(store: Store) -> None:
-    book = ReceiptBook(store)
-    book.page(page(0, 1, item((1, 1, 50))))
+    state = State(store, CLIENT_KINDS)
+    state.page(page(0, 1, item((1, 1, 50))))
 
-    assert book.page(page(1, 2, item(removed=True), item((1, 1, 5), kind=MessageStatus.FORWARDED))) == []
-    assert book.page(page(2, 3, StateItem(settings=Settings(send_read_receipts=True)))) == []
-    assert book.of("c1", 1) == {}
+    assert state.page(page(1, 2, item(removed=True), item((1, 1, 5), kind=MessageStatus.FORWARDED))) == []
+    assert state.page(page(2, 3, StateItem(settings=Settings(send_read_receipts=True)))) == []
+    assert times_of(store, "c1", 1) == {}
     with pytest.raises(ProtocolViolation, match="reach beyond"):
-        book.page(page(3, 4, item((1, 2**40, 5))))
+        state.page(page(3, 4, item((1, 2**40, 5))))
 
 
 runs = st.tuples(st.integers(1, 256), st.integers(0, 40), st.integers(1, 9)).map(
@@ -134,10 +131,10 @@ def test_the_order_of_receipts_does_not_matter(drawn: list[tuple[int, int, int]]
 
     for order in (drawn, shuffled):
         with closing(Store()) as store:
-            book = ReceiptBook(store)
+            state = State(store, CLIENT_KINDS)
             for run in order:
-                book.items([item(run)])
-            held = [book.of("c1", offset).get("bob", {}).get("delivered") for offset in range(1, 257)]
+                state.items([item(run)])
+            held = [times_of(store, "c1", offset).get("bob", {}).get("delivered") for offset in range(1, 257)]
         assert expected == held
 
 
@@ -164,15 +161,15 @@ async def test_receipts_are_events_and_outlive_the_process_and_the_version_goes_
 
 def test_a_whole_state_takes_the_place_of_what_was_known(store: Store) -> None:
     """In another epoch what was known may be of messages that are lost, whose places others take."""
-    book = ReceiptBook(store)
-    book.page(page(0, 6, item((1, 9, 50)), reset=True, complete=True))
-    book.forget_version()
+    state = State(store, CLIENT_KINDS)
+    state.page(page(0, 6, item((1, 9, 50)), reset=True, complete=True))
+    state.forget_version()
 
-    assert book.page(page(0, 2, item((1, 4, 50), (6, 6, 60)), reset=True)) == []
-    assert book.page(page(2, 3, item((1, 4, 50), (6, 7, 60)), complete=True)) == [changed((7, 7, 60))]
-    assert [offset for offset in range(1, 10) if book.of("c1", offset)] == [1, 2, 3, 4, 6, 7]
-    assert book.items([item((8, 8, 70))]) == [changed((8, 8, 70))]
-    assert book.of("c1", 6) == {"bob": {"delivered": 60}}
+    assert state.page(page(0, 2, item((1, 4, 50), (6, 6, 60)), reset=True)) == []
+    assert state.page(page(2, 3, item((1, 4, 50), (6, 7, 60)), complete=True)) == [changed((7, 7, 60))]
+    assert [offset for offset in range(1, 10) if times_of(store, "c1", offset)] == [1, 2, 3, 4, 6, 7]
+    assert state.items([item((8, 8, 70))]) == [changed((8, 8, 70))]
+    assert times_of(store, "c1", 6) == {"bob": {"delivered": 60}}
 
 
 @both_backends

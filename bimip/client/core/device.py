@@ -10,13 +10,14 @@ from collections.abc import Callable, Sequence
 import betterproto2
 
 from bimip.client.condition import Condition
+from bimip.client.core.inbox import Inbox, StartAt
+from bimip.client.core.kinds import CLIENT_KINDS
+from bimip.client.core.outbox import MAX_IN_FLIGHT, Outbox
+from bimip.client.core.requests import Requests
+from bimip.client.core.state import State
 from bimip.client.errors import ProtocolViolation
 from bimip.client.events import Connected, Event, ServerError
 from bimip.client.frames import Payload, decode, encode
-from bimip.client.inbox import Inbox, StartAt
-from bimip.client.outbox import MAX_IN_FLIGHT, Outbox
-from bimip.client.receipts import ReceiptBook
-from bimip.client.requests import Requests
 from bimip.client.store import OutboxItem, PendingRead, Store
 from bimip.client.wire.bimip import (
     Body,
@@ -55,7 +56,7 @@ class Device:
         self.inbox = Inbox(store, partitions, start_at)
         self.outbox = Outbox(store, self._emit, clock)
         self.requests = Requests()
-        self.book = ReceiptBook(store)
+        self.state = State(store, CLIENT_KINDS)
         self.limits = DEFAULT_LIMITS
         self._agent = agent
         self._in_hello: list[OutboxItem] = []
@@ -77,7 +78,7 @@ class Device:
         """Ours. Nothing that an earlier connection left half done goes over into this one."""
         self.outgoing.clear()
         self.outbox.begin()
-        self.book.connected()
+        self.state.connected()
         self._unconfirmed_reads.clear()
         self._in_hello = []
         for row in self.outbox.next(max_bytes=HELLO_BYTES, limit=HELLO_MESSAGES):
@@ -89,7 +90,7 @@ class Device:
             Hello(
                 partitions=self.inbox.positions(),
                 epoch=self.inbox.epoch,
-                state_version=self.book.version,
+                state_version=self.state.version,
                 messages=[Message.parse(row.message) for row in self._in_hello],
                 agent=self._agent,
             )
@@ -99,7 +100,7 @@ class Device:
         """The server's."""
         with self.store.transaction():
             if self.inbox.welcome(hello):
-                self.book.forget_version()
+                self.state.forget_version()
                 self.store.drop_pending_reads()  # what was read may have another place there, or none
             self.limits = hello.limits or DEFAULT_LIMITS
             identity = self.inbox.identity
@@ -206,9 +207,9 @@ class Device:
 
     def _state(self, page: StateDelta) -> None:
         if page.ref:  # the answer to a Fetch of receipts: items of any version
-            self.inbox.emit(*self.book.items(page.items))
+            self.inbox.emit(*self.state.items(page.items))
         else:
-            self.inbox.emit(*self.book.page(page))
+            self.inbox.emit(*self.state.page(page))
 
     def _ping(self, ping: PingPong, ref: int) -> None:
         if ping.kind is PingPongKind.PING:

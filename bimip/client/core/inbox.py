@@ -196,12 +196,11 @@ class Inbox:
 
     @property
     def identity(self) -> Identity | None:
-        eid = self._store.get("eid")
-        return Identity(eid, self._store.get("device")) if eid else None
+        return self._store.meta.identity
 
     @property
     def epoch(self) -> int:
-        return int(self._store.get("epoch", "0"))
+        return self._store.meta.epoch
 
     # What arrives.
 
@@ -213,7 +212,7 @@ class Inbox:
         if changed:
             self._forget_positions()
             self.emit(EpochChanged(before, hello.epoch))
-        self._store.set("epoch", hello.epoch)
+        self._store.set_meta(replace(self._store.meta, epoch=hello.epoch))
         begun = {log.partition for log in hello.logs if self._begin(log)}
         for gap in hello.gaps:
             self._gap(gap, anew=gap.partition in begun)
@@ -224,8 +223,7 @@ class Inbox:
             raise ProtocolViolation("the server's Hello does not say who we are")
         found = Identity(hello.identity.eid, hello.identity.connection_resource_id or "")
         if self.identity is None:
-            self._store.set("eid", found.eid)
-            self._store.set("device", found.device)
+            self._store.set_meta(replace(self._store.meta, identity=found))
         elif self.identity != found:
             raise StoreError(f"this file belongs to {self.identity}, and the token to {found}: use a file for each")
 
@@ -306,7 +304,8 @@ class Inbox:
         signal_id = message.signal_id
         if delivered_before(message) or signal_id in self._waiting_ids or self._store.remembers(signal_id):
             return None
-        own = self.identity is not None and message.from_ is not None and message.from_.eid == self.identity.eid
+        identity, author = self.identity, message.from_
+        own = identity is not None and author is not None and author.eid == identity.eid
         return Received(message, body.partition, offset, redelivered=body.turn is not Turn.IN_TURN, own=own)
 
     def acknowledge(self, partition: str, offsets: Iterable[int]) -> None:

@@ -1,0 +1,79 @@
+"""Who received, read and played what: runs of conversation offsets in blocks. Union; the earliest time wins."""
+
+from typing import Any, NamedTuple
+
+from bimip.client.core.kinds.kind import Kind, Table
+from bimip.client.errors import ProtocolViolation
+from bimip.client.events import ReceiptsChanged
+from bimip.client.store import StateKey, Store
+from bimip.client.wire.bimip import Receipts
+from bimip.domain.ids import ConversationOffset, Millis
+from bimip.domain.receipts import BLOCK, block_of, fresh, merge
+from bimip.domain.records import ReceiptKind, ReceiptRun, Runs
+
+KINDS = frozenset(ReceiptKind)
+
+
+class ReceiptBlock(NamedTuple):
+    """The key; what programs ask for comes first."""
+
+    conversation: str
+    block: int
+    member: str
+    kind: int
+
+
+class ReceiptsKind(Kind[Receipts, Runs]):
+    field = "receipts"
+
+    def key(self, item: Receipts) -> StateKey | None:
+        if int(item.kind) not in KINDS:
+            return None
+        return ReceiptBlock(item.conversation, item.block, item.member, int(item.kind))
+
+    def value(self, item: Receipts) -> Runs:
+        """Only what lies in the block: a run is walked offset by offset, so its length may not be the peer's choice."""
+        low, high = item.block * BLOCK + 1, (item.block + 1) * BLOCK
+        runs = [
+            ReceiptRun(ConversationOffset(run.from_), ConversationOffset(run.to), Millis(run.time)) for run in item.runs
+        ]
+        if any(not low <= run.first <= run.last <= high for run in runs):
+            raise ProtocolViolation(f"receipts of block {item.block} reach beyond it")
+        return tuple(sorted(runs))
+
+    def merge(self, known: Runs, arrived: Runs) -> Runs:
+        return merge(known, arrived)
+
+    def event(self, key: StateKey, before: Runs | None, now: Runs | None) -> ReceiptsChanged | None:
+        conversation, _, member, kind = ReceiptBlock._make(key)
+        runs = fresh(before or (), now) if now else ()
+        return ReceiptsChanged(conversation, member, ReceiptKind(kind), runs) if runs else None
+
+    def load(self, stored: Any) -> Runs:  # noqa: ANN401 - as in Kind
+        return tuple(ReceiptRun(*run) for run in stored)
+
+
+RECEIPTS = ReceiptsKind()
+
+
+def times_of(store: Store, conversation: str, conversation_offset: int) -> dict[str, dict[str, int]]:
+    """Tells by member {"delivered", "read", "played": when}, where READ implies DELIVERED, and PLAYED READ."""
+    found: dict[str, dict[str, int]] = {}
+    for key, runs in Table(store, RECEIPTS).under((conversation, block_of(conversation_offset))):
+        _, _, member, kind = ReceiptBlock._make(key)
+        for run in runs:
+            if run.first <= conversation_offset <= run.last:
+                _mark(found.setdefault(member, {}), kind, run.time)
+    return found
+
+
+_IMPLIED = {
+    ReceiptKind.DELIVERED: ("delivered",),
+    ReceiptKind.READ: ("delivered", "read"),
+    ReceiptKind.PLAYED: ("delivered", "read", "played"),
+}
+
+
+def _mark(times: dict[str, int], kind: int, time: int) -> None:
+    for name in _IMPLIED[ReceiptKind(kind)]:
+        times[name] = min(time, times.get(name, time))
