@@ -69,7 +69,7 @@ StateKey = tuple[str | int, ...]
 
 @dataclass(frozen=True, slots=True)
 class Meta:
-    """What the file says of itself and of how far it is."""
+    """The owner of the file, and how far it is."""
 
     identity: Identity | None = None  # whose it is
     epoch: int = 0
