@@ -96,10 +96,10 @@ def delivered(
             known[1].add(author)
     if not received:
         return [], []
-    book = _Book(view, context)
+    changes = _StateChanges(view, context)
     for conversation, (places, authors) in received.items():
-        book.add(conversation, user, DELIVERED, from_offsets(places), authors)
-    return book.puts(), book.news
+        changes.add(conversation, user, DELIVERED, from_offsets(places), authors)
+    return changes.puts(), changes.news
 
 
 def receipt(view: Reader, op: Receipt, context: Context) -> Decision:
@@ -115,13 +115,13 @@ def receipt(view: Reader, op: Receipt, context: Context) -> Decision:
     slice_end = _slice_end(wanted, context.rules.slice_entries)
     arrived = _arrived(view, op, number, clip(wanted, conversation.first, slice_end))
     places, authors = _by_others(view, number, op.user, arrived)
-    book = _Book(view, context)
+    changes = _StateChanges(view, context)
     for kind in IMPLIED[op.kind]:
         concerned = authors if kind is ReceiptKind.DELIVERED else authors | {op.user}
-        book.add(number, op.user, kind, places, concerned)
+        changes.add(number, op.user, kind, places, concerned)
     rest = clip(wanted, slice_end + 1, furthest)
     then = op._replace(conversation=number, upto=ConversationOffset(0), ranges=rest) if rest else None
-    return Decision(Done(), book.puts(), news=book.news, then=then)
+    return Decision(Done(), changes.puts(), news=changes.news, then=then)
 
 
 def _conversation(view: Reader, op: Receipt) -> ConversationId | Refused:
@@ -179,15 +179,15 @@ def _history(view: Reader, conversation: ConversationId, first: int, last: int) 
         return ()
 
 
-class _Book:
+class _StateChanges:
     """Gathers the parts that receipts change, and the state versions of the users who learn of them."""
 
-    __slots__ = ("_changes", "_moment", "_receipts", "_states", "_versions", "_view", "news")
+    __slots__ = ("_changes", "_context", "_receipts", "_states", "_versions", "_view", "news")
 
     def __init__(self, view: Reader, context: Context) -> None:
         self.news: list[StateNews] = []
         self._view = view
-        self._moment = context
+        self._context = context
         self._receipts: dict[Key, Runs] = {}
         self._changes: dict[Key, ReceiptKey | None] = {}
         self._versions: dict[Key, Version] = {}
@@ -206,7 +206,7 @@ class _Book:
         self, conversation: ConversationId, member: UserId, kind: ReceiptKind, places: Ranges, concerned: set[UserId]
     ) -> None:
         told: dict[int, Runs] = {}
-        for part, runs in receipts.by_part(places, self._moment.now).items():
+        for part, runs in receipts.by_part(places, self._context.now).items():
             key = (conversation, member, kind, part)
             try:
                 known: Runs = self._view.get(RECEIPTS, key) or ()

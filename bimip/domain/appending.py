@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from itertools import accumulate, repeat
 from typing import Any
 
-from bimip.domain.batch import Decision, Grow, Insert, LogNews, Put
+from bimip.domain.batch import Decision, Insert, LogAppend, LogNews, Put
 from bimip.domain.chaining import extend
 from bimip.domain.clock import millis_of
 from bimip.domain.ids import ConversationId, ConversationOffset, DeviceId, Millis, Offset, Stamp, UserId
@@ -40,7 +40,7 @@ QUOTA_RETRY_MS = 3_600_000
 
 # As often as here, an enum's members cost more by their class than as names of the module.
 BODIES, CONVERSATIONS, DIRECT, LOGS = Table.BODIES, Table.CONVERSATIONS, Table.DIRECT, Table.LOGS
-SEEN, STORED, USERS = Table.SEEN, Table.STORED, Table.USERS
+SEEN, USAGE, USERS = Table.SEEN, Table.USAGE, Table.USERS
 ENTRIES, HISTORY, CHAINS, SEQS = LogTable.ENTRIES, LogTable.HISTORY, LogTable.CHAINS, Index.SEQS
 
 NOBODY = DeviceId(0)
@@ -87,12 +87,12 @@ def _append_new(view: Reader, op: Append, messages: Sequence[NewMessage], contex
     stamps = [stamp() for _ in messages]
     sent = [message.sent for message in messages]
     bodies = context.rules.encode(sent, stamps, context.now, number, ConversationOffset(conversation.head + 1))
-    stored: int = (view.get(STORED, (op.user,)) or 0) + sum(map(payload_bytes, addressed.values()))
+    stored: int = (view.get(USAGE, (op.user,)) or 0) + sum(map(payload_bytes, addressed.values()))
     most = context.rules.max_stored_bytes
     if 0 < most < stored + sum(map(len, bodies)):
         fitting = sum(size <= most - stored for size in accumulate(map(len, bodies)))
         return _append_fitting(view, op, messages, fitting, context)
-    puts.append((STORED, {(op.user,): stored + sum(map(len, bodies))}))
+    puts.append((USAGE, {(op.user,): stored + sum(map(len, bodies))}))
     puts.append((BODIES, dict(zip(zip(stamps, strict=True), bodies, strict=True))))
     for user, devices in addressed.items():
         puts.append((Table.ADDRESSED, {(stamps[0], user): tuple(devices)}))  # which have a message to themselves
@@ -147,17 +147,17 @@ def _write(
     inserts: list[Insert] = [(SEQS, (user, partition), rows)] if rows else []
     if recipient != user and (not to_some or recipient in addressed):
         logs.lengthen(recipient, view.get(LOGS, (recipient, partition)) or EMPTY_LOG)
-    logs.grows.append((HISTORY, (conversation,), history_entries))
-    return _decision((tuple(results), puts, logs.grows, (), (), None, inserts, (), logs.news))
+    logs.appends.append((HISTORY, (conversation,), history_entries))
+    return _decision((tuple(results), puts, logs.appends, (), (), None, inserts, (), logs.news))
 
 
 class _Logs:
     """Gathers what logs grow by."""
 
-    __slots__ = ("_bodies", "_entries", "_op", "_puts", "grows", "news")
+    __slots__ = ("_bodies", "_entries", "_op", "_puts", "appends", "news")
 
     def __init__(self, op: Append, entries: list[Entry], bodies: list[bytes], puts: list[Put]) -> None:
-        self.grows: list[Grow] = []
+        self.appends: list[LogAppend] = []
         self.news: list[LogNews] = []
         self._op = op
         self._entries = entries
@@ -171,9 +171,9 @@ class _Logs:
         first, head, chain = log
         chain, links = extend(chain, head, entries)
         self._puts.append((LOGS, {place: _log((first, head + len(entries), chain))}))
-        self.grows.append((ENTRIES, place, list(enumerate(entries, head + 1))))
+        self.appends.append((ENTRIES, place, list(enumerate(entries, head + 1))))
         if links:
-            self.grows.append((CHAINS, place, links))
+            self.appends.append((CHAINS, place, links))
         self.news.append(_news((user, op.partition, head + 1, entries, self._bodies)))
 
 

@@ -16,7 +16,7 @@ _MISSING = object()
 Put = tuple[Table, dict[Key, Any]]
 """Records of a table by their keys; None as record: delete."""
 
-Grow = tuple[LogTable, Key, list[tuple[int, Any]]]
+LogAppend = tuple[LogTable, Key, list[tuple[int, Any]]]
 """A sequence, its key, and the records with their numbers, which follow each other."""
 
 Cut = tuple[LogTable, Key, int]
@@ -52,7 +52,7 @@ class StateNews(NamedTuple):
 class Decision(NamedTuple):
     result: Result
     puts: tuple[Put, ...] | list[Put] = ()
-    grows: tuple[Grow, ...] | list[Grow] = ()
+    appends: tuple[LogAppend, ...] | list[LogAppend] = ()
     cuts: tuple[Cut, ...] = ()
     news: tuple[StateNews, ...] | list[StateNews] = ()
     then: Operation | None = None  # the rest of a long operation, to be decided in a later batch
@@ -75,7 +75,7 @@ class Batch:
         self._known = known or {}
 
     def absorb(self, decision: Decision) -> None:
-        _, decided, grows, cuts, news, _, inserts, trims, log_news = decision
+        _, decided, appends, cuts, news, _, inserts, trims, log_news = decision
         puts, known = self.changes.puts, self._known
         for table, records in decided:
             if table in puts:
@@ -86,21 +86,21 @@ class Batch:
                 known[table].update(records)
         if news:
             self.news += news
-        if grows or inserts:
+        if appends or inserts:
             self.log_news += log_news
-            self._lengthen(grows, inserts)
+            self._lengthen(appends, inserts)
         if cuts or trims:
             self.changes.cuts.update({(sequence, key): below for sequence, key, below in cuts})
             self.changes.trims.update({(index, key): below for index, key, below in trims})
 
-    def _lengthen(self, grows: Iterable[Grow], inserts: Iterable[Insert]) -> None:
-        appends = self.changes.appends
-        for sequence, key, added in grows:
+    def _lengthen(self, appends: Iterable[LogAppend], inserts: Iterable[Insert]) -> None:
+        pending = self.changes.appends
+        for sequence, key, added in appends:
             place = (sequence, key)
-            if place in appends:
-                appends[place] += added
+            if place in pending:
+                pending[place] += added
             else:
-                appends[place] = added
+                pending[place] = added
         for index, key, rows in inserts:
             self.changes.inserts.setdefault((index, key), []).extend(rows)
 

@@ -31,7 +31,7 @@ def expire_log(view: Reader, op: ExpireLog, context: Context) -> Decision:
     puts: list[Put] = [(Table.LOGS, {key: log._replace(first=Offset(first))})]
     freed = _own_bytes(view, op, log.first, first)
     if freed:
-        puts.append((Table.STORED, {(op.user,): max(0, (view.get(Table.STORED, (op.user,)) or 0) - freed)}))
+        puts.append((Table.USAGE, {(op.user,): max(0, (view.get(Table.USAGE, (op.user,)) or 0) - freed)}))
     return Decision(
         Expired(first - log.first, more),
         puts,

@@ -25,7 +25,7 @@ class Table(Enum):
     USERS = "users"  # (eid: str) -> User
     EIDS = "eids"  # (user) -> str: the eid of a number
     DEVICES = "devices"  # (user, name: str) -> Device
-    NAMES = "names"  # (device) -> DeviceName: whose a device number is
+    DEVICE_OWNERS = "names"  # (device) -> DeviceOwner: whose a device number is
     DIRECT = "direct"  # (lower user, higher user) -> ConversationId: the conversation of two (or of one with oneself)
     CONVERSATIONS = "conversations"  # (conversation) -> Conversation
     LOGS = "logs"  # (user, partition: str) -> Log
@@ -37,7 +37,7 @@ class Table(Enum):
     CHANGES = "changes"  # (user, version) -> StateKey: what changed, only the newest version of each key
     VERSIONS = "versions"  # (user, StateKey) -> Version: the reverse of CHANGES
     RECEIPTS = "receipts"  # (conversation, member, ReceiptKind, part) -> Runs: a part of a ReceiptKey's block
-    STORED = "stored"  # (user) -> int: bytes of what they sent and is still kept
+    USAGE = "usage"  # (user) -> int: bytes of what they sent and is still kept
     REVOKED = "revoked"  # (user, jti: str) -> Millis: when the revoked token would have expired
 
 
@@ -67,7 +67,7 @@ class Device(NamedTuple):
     last_seen: Millis
 
 
-class DeviceName(NamedTuple):
+class DeviceOwner(NamedTuple):
     user: UserId
     name: str
 

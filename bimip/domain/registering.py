@@ -4,7 +4,7 @@ from bimip.domain.batch import Decision, Put
 from bimip.domain.ids import DeviceId, UserId
 from bimip.domain.operation_kind import OperationKind
 from bimip.domain.operations import Done, Forget, Register, Registered, Revoke
-from bimip.domain.records import Device, DeviceName, Key, Reader, Table, User
+from bimip.domain.records import Device, DeviceOwner, Key, Reader, Table, User
 from bimip.domain.rules import Context
 
 
@@ -15,7 +15,7 @@ def register(view: Reader, op: Register, context: Context) -> Decision:
     if device is None:
         number = DeviceId(allocate(view, "devices", puts))
         device = Device(number, context.now, context.now)
-        puts.append((Table.NAMES, {(number,): DeviceName(user.number, op.device)}))
+        puts.append((Table.DEVICE_OWNERS, {(number,): DeviceOwner(user.number, op.device)}))
         if not user.first_device:
             puts.append((Table.USERS, {(op.eid,): user._replace(first_device=number)}))
     puts.append((Table.DEVICES, {(user.number, op.device): device._replace(last_seen=context.now)}))
@@ -42,7 +42,7 @@ def revoke(_view: Reader, op: Revoke, _moment: Context) -> Decision:
 
 def forget(view: Reader, op: Forget, context: Context) -> Decision:
     """Forgets a device by number and not by name: the device that took the name since is another one."""
-    owner: DeviceName | None = view.get(Table.NAMES, (op.device,))
+    owner: DeviceOwner | None = view.get(Table.DEVICE_OWNERS, (op.device,))
     device: Device | None = None if owner is None else view.get(Table.DEVICES, owner)
     if owner is None or device is None or device.number != op.device:
         return Decision(Done())

@@ -12,7 +12,7 @@ block grows instead of a row (and a row's 30 bytes of key and header) for each m
 small; when it is full it joins one that fills a page of its own (trees.py). An index lies in blocks of sorted rows;
 what is new waits in the newest block until that is full, so a row that belongs to the middle costs what one at the end
 does. A commit pays for pages and not for rows, so what every message writes of a user lies side by side in one tree,
-the heads: newest blocks, log, counters, state; and so does what it writes of a conversation (keys.py).
+the hot one: newest blocks, log, counters, state; and so does what it writes of a conversation (keys.py).
 
 A store is only ever as new as the file that lies there. A mark beside it tells what was last served (mark.py), and a
 copy that `bimip store backup` made says within that it is one (backup.py). The journal begins another epoch where what

@@ -17,7 +17,7 @@ LIMITS: Final[Mapping[Table, int]] = {
     Table.LOGS: 20_000,
     Table.CURSORS: 20_000,
     Table.STATES: 20_000,
-    Table.STORED: 20_000,
+    Table.USAGE: 20_000,
     Table.VERSIONS: 20_000,
     Table.RECEIPTS: 10_000,  # each has up to receipts.PART runs
 }

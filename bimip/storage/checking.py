@@ -101,7 +101,7 @@ def _users(view: Reader) -> Iterator[Finding]:
 
 def _devices(view: Reader) -> Iterator[Finding]:
     for key, device in rows(view, Table.DEVICES):
-        if view.get(Table.NAMES, (device.number,)) != key:
+        if view.get(Table.DEVICE_OWNERS, (device.number,)) != key:
             yield Finding("devices", key, f"the number {device.number} leads back to another device")
         if view.get(Table.EIDS, (key[0],)) is None:
             yield Finding("devices", key, "belongs to nobody")
@@ -250,7 +250,7 @@ def _gapless(view: Reader, sequence: LogTable, key: Key, first: int, head: int) 
 
 def _seen(view: Reader) -> Iterator[Finding]:
     for key, seen in rows(view, Table.SEEN):
-        owner = view.get(Table.NAMES, (key[0],))
+        owner = view.get(Table.DEVICE_OWNERS, (key[0],))
         log = None if owner is None else view.get(Table.LOGS, (owner.user, seen.partition))
         if owner is None or log is None or seen.offset > log.head:
             yield Finding("seen", key, f"offset {seen.offset} was never given")
@@ -267,7 +267,7 @@ def _seen_entry(key: Key, seen: SentRecord, entry: Entry | None) -> Iterator[Fin
 def _cursors(view: Reader) -> Iterator[Finding]:
     for key, cursor in rows(view, Table.CURSORS):
         device, partition = key
-        owner = view.get(Table.NAMES, (device,))
+        owner = view.get(Table.DEVICE_OWNERS, (device,))
         log: Log | None = None if owner is None else view.get(Table.LOGS, (owner.user, partition))
         yield from _cursor(key, cursor, 0 if log is None else log.head)
 
@@ -310,7 +310,11 @@ def _receipts(view: Reader) -> Iterator[Finding]:
 
 def _counters(view: Reader) -> Iterator[Finding]:
     """Numbers are given in order, so the last of each kind is the highest."""
-    for counter, table in (("users", Table.EIDS), ("devices", Table.NAMES), ("conversations", Table.CONVERSATIONS)):
+    for counter, table in (
+        ("users", Table.EIDS),
+        ("devices", Table.DEVICE_OWNERS),
+        ("conversations", Table.CONVERSATIONS),
+    ):
         yield from _counter(view, counter, table)
 
 

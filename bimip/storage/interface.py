@@ -7,8 +7,8 @@
 Threads: `begin`, `commit` and `abort` belong to one thread, `apply` may come from another one, never at the same time
 as any of the three. Snapshots may be taken by any thread at any time, also while a transaction is open.
 
-Room: a store that is over its quota refuses Changes that grow it (`grows`) and takes the others: acknowledgements
-are small, and expiry is what makes room.
+Room: a store that is over its quota refuses Changes that need some (`needs_room`) and takes the others:
+acknowledgements are small, and expiry is what makes room.
 """
 
 from contextlib import AbstractContextManager
@@ -94,6 +94,6 @@ class Store(Protocol):
     def statistics(self) -> StoreStatistics: ...
 
 
-def grows(changes: Changes) -> bool:
+def needs_room(changes: Changes) -> bool:
     """Whether changes bring new messages: what a full store refuses."""
     return bool(changes.appends) or any(body is not None for body in changes.puts.get(Table.BODIES, {}).values())

@@ -20,7 +20,7 @@ twice is set aside and answered UNKNOWN_OUTCOME. Where an error ended the incarn
 supervisor, whose restarts are counted: a client that repeats such an operation would spend them for everybody.
 
 Whoever ended before it could tell, or had a commit of unknown outcome, may have left on disk what nobody was told of:
-each opening of the store tells everybody to read afresh.
+each opening of the store tells everybody to read again.
 
 Epochs. Where the store is not the one that was last served (mark.py), another epoch begins with the start record: what
 devices know of the former one is compared with nothing any more. Stamps and the numbers of conversations, by which
@@ -58,7 +58,7 @@ from bimip.domain.rules import Context, Rules
 from bimip.domain.timekeeping import Known, time_records
 from bimip.storage.cache import RecordCache
 from bimip.storage.errors import OutcomeUnknownError, StorageError, StoreDamagedError, StoreFullError
-from bimip.storage.interface import Store, grows
+from bimip.storage.interface import Store, needs_room
 from bimip.storage.queue import OperationQueue, Owner, Ticket, ignore, parts_of
 from bimip.storage.worker import Worker
 
@@ -104,7 +104,7 @@ class Committed(NamedTuple):
 
     log_news: Sequence[LogNews] = ()
     state_news: Sequence[StateNews] = ()
-    afresh: bool = False  # more may have been committed than was told: read again
+    resync: bool = False  # more may have been committed than was told: read again
     another_epoch: bool = False  # and what was told before may be of another store: begin anew
 
 
@@ -160,7 +160,7 @@ class Journal:
         self._is_readable = False  # without another write: devices compare with its epoch
         self._look_at = 0.0  # whether there is room again
         self._begun = False
-        self._here = False  # in the loop's thread, where it must end too
+        self._inline = False  # in the loop's thread, where it must end too
         self._beginning = False  # the worker is at it, or will be
         self._quiet = False
         self._deciding_seconds = MAX_DECIDING_SECONDS
@@ -215,7 +215,7 @@ class Journal:
             self._yielded = False
             await self._write(tickets)
             self._queue.settle()
-            if not self._yielded and self._queue.is_urgent:  # what wrote nothing, or here, waited for nobody
+            if not self._yielded and self._queue.is_urgent:  # what wrote nothing, or inline, waited for nobody
                 await trio.lowlevel.checkpoint()
 
     async def _wait(self) -> None:
@@ -266,7 +266,7 @@ class Journal:
             self._report("another epoch begins: what came after this copy is lost", StorageError(put_back))
         self.statistics.writable = True
         self.statistics.fault = ""
-        self._tell(Committed(afresh=True, another_epoch=bool(put_back)))
+        self._tell(Committed(resync=True, another_epoch=bool(put_back)))
 
     async def _settle_suspects(self) -> None:
         suspects = self._queue.suspects
@@ -285,10 +285,10 @@ class Journal:
                 await self._write([ticket])
             suspects.popleft()
 
-    async def _write(self, tickets: Sequence[Ticket], *, growing: bool = True) -> None:
-        """Decide, put, sync, answer: one batch. Without `growing`, what would grow the store is refused as FULL."""
+    async def _write(self, tickets: Sequence[Ticket], *, has_room: bool = True) -> None:
+        """Decide, put, sync, answer: one batch. Without room, what needs it is refused as FULL."""
         try:
-            batch, tickets, results, rest = self._decide(tickets, growing=growing)
+            batch, tickets, results, rest = self._decide(tickets, has_room=has_room)
         except StorageError as error:
             await self._recover(error, tickets, UNAVAILABLE)
             return
@@ -298,8 +298,8 @@ class Journal:
             self._report("store full", error)
             self.statistics.fault = str(error)
             self._look_at = trio.current_time() + LOOK_SECONDS
-            if growing and grows(batch.changes):
-                await self._write(tickets, growing=False)
+            if has_room and needs_room(batch.changes):
+                await self._write(tickets, has_room=False)
             else:
                 self._answer_without_writing(tickets)
         except OutcomeUnknownError as error:
@@ -309,12 +309,12 @@ class Journal:
         except UnfitError as error:
             await self._write_alone(tickets, error)
         else:
-            if grows(batch.changes):
+            if needs_room(batch.changes):
                 self.statistics.fault = ""  # an ack alone proves no room
             self._release(tickets, results, rest, Committed(batch.log_news, batch.news))
 
     def _decide(
-        self, tickets: Sequence[Ticket], *, growing: bool
+        self, tickets: Sequence[Ticket], *, has_room: bool
     ) -> tuple[Batch, Sequence[Ticket], list[Result], list[Ticket]]:
         """Decides tickets until the time is up; returns those, their results, and what is left of long ones.
 
@@ -341,7 +341,7 @@ class Journal:
                 if busy and ticket.owner in busy:
                     behind.append(ticket)
                     continue
-                decision = self._decide_one(batch, ticket.operation, context, growing=growing)
+                decision = self._decide_one(batch, ticket.operation, context, has_room=has_room)
                 decided.append(ticket)
                 results.append(decision.result)
                 if decision.then is not None:
@@ -359,27 +359,27 @@ class Journal:
             self._last = unused
         return batch, decided, results, rest
 
-    def _decide_one(self, batch: Batch, operation: Operation, context: Context, *, growing: bool) -> Decision:
+    def _decide_one(self, batch: Batch, operation: Operation, context: Context, *, has_room: bool) -> Decision:
         try:
             decision = OPERATIONS[type(operation)].decide(batch, operation, context)
         except Exception as error:  # noqa: BLE001 - pure: nothing has happened, so only this one is refused
             is_damage = isinstance(error, DamagedRecordError)  # which the store has said
             split = OPERATIONS[type(operation)].split
             if split and len(parts := split(operation)) > 1:
-                return self._decide_each(batch, parts, context, growing=growing)
+                return self._decide_each(batch, parts, context, has_room=has_room)
             if not is_damage:
                 self._report("decision failed", error)
             return Decision(DAMAGED if is_damage else INTERNAL)
-        if decision.grows and not growing:
+        if decision.appends and not has_room:
             return Decision(FULL)
         batch.absorb(decision)
         return decision
 
-    def _decide_each(self, batch: Batch, parts: Sequence[Operation], context: Context, *, growing: bool) -> Decision:
+    def _decide_each(self, batch: Batch, parts: Sequence[Operation], context: Context, *, has_room: bool) -> Decision:
         """One of an operation's elements is at fault: the others are none the worse for that."""
         outcomes: list[Appended | Refused] = []
         for part in parts:
-            result = self._decide_one(batch, part, context, growing=growing).result
+            result = self._decide_one(batch, part, context, has_room=has_room).result
             outcomes += (result,) if isinstance(result, Refused) else cast("Outcomes", result)
         return Decision(tuple(outcomes))
 
@@ -392,12 +392,14 @@ class Journal:
         committed = False
         try:
             if not self._begun:
-                self._here = self._quiet and self._awaited and self._worker.may_work_here
-                await self._worker.run(self._begin_anew, here=self._here)
+                self._inline = self._quiet and self._awaited and self._worker.may_run_inline
+                await self._worker.run(self._begin_anew, inline=self._inline)
             await self._apply(changes)
-            self._yielded = not self._here
+            self._yielded = not self._inline
             self._beginning = not self._quiet
-            await self._worker.run(self._commit_begun, self._begin_next if self._beginning else None, here=self._here)
+            await self._worker.run(
+                self._commit_begun, self._begin_next if self._beginning else None, inline=self._inline
+            )
             committed = True
         finally:
             if not committed:
@@ -433,13 +435,13 @@ class Journal:
 
     def _begin_next(self) -> None:
         """While those who waited for the commit are told. What goes wrong here is the next batch's trouble."""
-        self._here = False
+        self._inline = False
         with suppress(Exception):
             self._begin()
         self._beginning = False
 
     async def _end_transaction(self) -> None:
-        await self._worker.run(self._abort, here=self._here and self._begun)
+        await self._worker.run(self._abort, inline=self._inline and self._begun)
 
     def _abort(self) -> None:
         self._begun = False
@@ -487,7 +489,7 @@ class Journal:
         self._report("store full", error)
         try:
             await self._worker.run(self._store.settle)
-            self._tell(Committed(afresh=True))
+            self._tell(Committed(resync=True))
             for attempt in range(1 << 62):
                 self.statistics.writable = False
                 self.statistics.fault = str(error)

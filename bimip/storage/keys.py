@@ -21,8 +21,8 @@ _RECEIPT = (_U32, _U32, _U8, _U32)  # conversation, member, kind, block or part 
 
 Kind = Table | LogTable | Index
 
-HEADS: tuple[Kind, ...] = (
-    Table.STORED,
+HOT: tuple[Kind, ...] = (
+    Table.USAGE,
     Table.STATES,
     Table.LOGS,
     LogTable.CHAINS,
@@ -37,19 +37,21 @@ HEADS: tuple[Kind, ...] = (
 share a tree and mostly a page, and so do those of one conversation. A commit writes each page that it touches, and in
 trees of their own a message to somebody touches a dozen that it shares with nobody, where users are many.
 
-All their keys begin with a number, of the user or the conversation, and then a *mark*: the kind, in this order."""
+All their keys begin with a number, of the user or the conversation, and then a *kind tag*: the kind's number in this
+order, from 1."""
 
-HEADS_TREE = "heads"
+HOT_TREE = "heads"
+"""Its name, as a tree of LMDB."""
 
-MARK: dict[Kind, int] = {kind: mark for mark, kind in enumerate(HEADS, 1)}
-MARK_AT = 4
+KIND_TAG: dict[Kind, int] = {kind: tag for tag, kind in enumerate(HOT, 1)}
+TAG_AT = 4
 
 _SHAPES: dict[Kind, tuple[str, ...]] = {
     Table.META: (_TEXT,),
     Table.USERS: (_TEXT,),
     Table.EIDS: (_U32,),
     Table.DEVICES: (_U32, _TEXT),
-    Table.NAMES: (_U32,),
+    Table.DEVICE_OWNERS: (_U32,),
     Table.DIRECT: (_U32, _U32),
     Table.CONVERSATIONS: (_U32, _U8),
     Table.LOGS: (_U32, _U8, _NAME),
@@ -61,14 +63,14 @@ _SHAPES: dict[Kind, tuple[str, ...]] = {
     Table.CHANGES: (_U32, _U8, _U64),
     Table.VERSIONS: (_U32, _U8, _U8, *_RECEIPT),  # the third number says which kind of state
     Table.RECEIPTS: _RECEIPT,
-    Table.STORED: (_U32, _U8),
+    Table.USAGE: (_U32, _U8),
     Table.REVOKED: (_U32, _TEXT),
     LogTable.ENTRIES: (_U32, _U8, _NAME),
     LogTable.HISTORY: (_U32, _U8),
     LogTable.CHAINS: (_U32, _U8, _NAME),
     Index.SEQS: (_U32, _U8, _NAME),
 }
-"""With the mark, where there is one. A text is always last, so what stands before it is one struct. A name is text of
+"""With the tag, where there is one. A text is always last, so what stands before it is one struct. A name is text of
 which there are few: partitions."""
 
 RECEIPT_STATE = 1
@@ -94,36 +96,36 @@ def unpack_text(packed: bytes) -> str:
 
 
 def _codec(kind: Kind) -> tuple[Pack, Unpack, PackAll]:
-    shape, mark = _SHAPES[kind], MARK.get(kind)
+    shape, tag = _SHAPES[kind], KIND_TAG.get(kind)
     if shape == (_TEXT,):
         return _each(lambda key: pack_text(key[0]), lambda packed: (unpack_text(packed),))
     if shape[-1] in {_TEXT, _NAME}:
-        return _text_codec(shape, b"" if mark is None else bytes((mark,)))
+        return _text_codec(shape, b"" if tag is None else bytes((tag,)))
     numbers = Struct(">" + "".join(shape))
     pack, unpack = numbers.pack, numbers.unpack
-    if mark is None:
+    if tag is None:
         return (lambda key: pack(*key)), unpack, partial(starmap, pack)
 
     def pack_numbers(keys: Iterable[Key]) -> list[bytes]:
-        return [pack(number, mark) for (number,) in keys]
+        return [pack(number, tag) for (number,) in keys]
 
     def pack_pairs(keys: Iterable[Key]) -> list[bytes]:
-        return [pack(number, mark, second) for number, second in keys]
+        return [pack(number, tag, second) for number, second in keys]
 
     return (
-        lambda key: pack(key[0], mark, *key[1:]),
-        lambda packed: _without_mark(unpack(packed)),
+        lambda key: pack(key[0], tag, *key[1:]),
+        lambda packed: _without_tag(unpack(packed)),
         pack_numbers if len(shape) == 2 else pack_pairs,
     )
 
 
-def _text_codec(shape: tuple[str, ...], mark: bytes) -> tuple[Pack, Unpack, PackAll]:
-    """Makes the codec of keys of a number, a mark if there is one, and text."""
+def _text_codec(shape: tuple[str, ...], tag: bytes) -> tuple[Pack, Unpack, PackAll]:
+    """Makes the codec of keys of a number, a tag if there is one, and text."""
     number = Struct(">I")
-    pack, unpack_from, place = number.pack, number.unpack_from, number.size + len(mark)
+    pack, unpack_from, place = number.pack, number.unpack_from, number.size + len(tag)
 
     def pack_last(text: str) -> bytes:
-        return mark + pack_text(text)
+        return tag + pack_text(text)
 
     if shape[-1] == _NAME:
         pack_last = lru_cache(maxsize=256)(pack_last)
@@ -134,7 +136,7 @@ def _text_codec(shape: tuple[str, ...], mark: bytes) -> tuple[Pack, Unpack, Pack
     )
 
 
-def _without_mark(key: Key) -> Key:
+def _without_tag(key: Key) -> Key:
     return (key[0], *key[2:])
 
 
@@ -143,7 +145,7 @@ def _each(pack: Pack, unpack: Unpack) -> tuple[Pack, Unpack, PackAll]:
 
 
 def _version_codec() -> tuple[Pack, Unpack, PackAll]:
-    numbers, mark = Struct(">" + "".join(_SHAPES[Table.VERSIONS])), MARK[Table.VERSIONS]
+    numbers, tag = Struct(">" + "".join(_SHAPES[Table.VERSIONS])), KIND_TAG[Table.VERSIONS]
     pack = numbers.pack
 
     def unpack(packed: bytes) -> Key:
@@ -151,9 +153,9 @@ def _version_codec() -> tuple[Pack, Unpack, PackAll]:
         return user, ReceiptKey(conversation, member, ReceiptKind(kind), block)
 
     return (
-        lambda key: pack(key[0], mark, RECEIPT_STATE, *key[1]),
+        lambda key: pack(key[0], tag, RECEIPT_STATE, *key[1]),
         unpack,
-        lambda keys: [pack(user, mark, RECEIPT_STATE, *state) for user, state in keys],
+        lambda keys: [pack(user, tag, RECEIPT_STATE, *state) for user, state in keys],
     )
 
 
@@ -165,21 +167,21 @@ PACK: dict[Kind, Pack] = {kind: pack for kind, (pack, _, _) in _CODECS.items()}
 UNPACK: dict[Kind, Unpack] = {kind: unpack for kind, (_, unpack, _) in _CODECS.items()}
 
 PACK_ALL: dict[Kind, PackAll] = {kind: pack_all for kind, (_, _, pack_all) in _CODECS.items()}
-"""Many whole keys at once: where they are numbers alone and have no mark, no Python runs for each."""
+"""Many whole keys at once: where they are numbers alone and have no tag, no Python runs for each."""
 
 
 def kind_of(tree: str, packed: bytes) -> Kind | None:
     """Tells the kind of what lies under a key of that tree; None: nothing that this version knows."""
-    if tree == HEADS_TREE:
-        mark = packed[MARK_AT] if len(packed) > MARK_AT else 0
-        return HEADS[mark - 1] if 0 < mark <= len(HEADS) else None
+    if tree == HOT_TREE:
+        tag = packed[TAG_AT] if len(packed) > TAG_AT else 0
+        return HOT[tag - 1] if 0 < tag <= len(HOT) else None
     return next((kind for kind in _SHAPES if kind.value == tree), None)
 
 
 def key_of_block(kind: Kind, packed: bytes) -> bytes:
     """Reads whose a block of a log or an index is: behind that stands, of a full block, which one it is."""
     text = _SHAPES[kind][-1] == _NAME
-    end = packed.index(0, MARK_AT + 1) + 1 if text else MARK_AT + 1
+    end = packed.index(0, TAG_AT + 1) + 1 if text else TAG_AT + 1
     return packed[:end]
 
 
@@ -188,8 +190,8 @@ def pack_bound(table: Table, key: Key) -> bytes:
     if len(key) > 1:
         if table is Table.VERSIONS:
             key = (key[0], RECEIPT_STATE, *key[1], *key[2:])
-        if table in MARK:
-            key = (key[0], MARK[table], *key[1:])
+        if table in KIND_TAG:
+            key = (key[0], KIND_TAG[table], *key[1:])
     return bound_of(_SHAPES[table], key)
 
 

@@ -45,8 +45,8 @@ from bimip.domain.records import Changes, Index, IndexRow, Key, LogTable, Table
 from bimip.storage.damage import Damage
 from bimip.storage.errors import OutcomeUnknownError, StorageError, StoreDamagedError, StoreFullError
 from bimip.storage.guarded import GuardedTransaction
-from bimip.storage.interface import StoreStatistics, grows
-from bimip.storage.keys import HEADS_TREE, MARK, MARK_AT, Kind, pack_bound
+from bimip.storage.interface import StoreStatistics, needs_room
+from bimip.storage.keys import HOT_TREE, KIND_TAG, TAG_AT, Kind, pack_bound
 from bimip.storage.keys import PACK as PACK_KEY
 from bimip.storage.keys import PACK_ALL as PACK_KEYS
 from bimip.storage.keys import UNPACK as UNPACK_KEY
@@ -80,7 +80,7 @@ What = TypeVar("What")
 
 class _Databases(NamedTuple):
     all: tuple[Any, ...]
-    heads: Any  # see keys.HEADS
+    hot: Any  # see keys.HOT
     tables: dict[Table, Any]
     sequences: dict[LogTable, LogTrees]
     indexes: dict[Index, IndexTrees]
@@ -216,25 +216,23 @@ class _Snapshot:
     def _rows(
         cls, table: Table, cursor: "lmdb.Cursor[bytes]", low: bytes, high: bytes, *, reverse: bool
     ) -> Iterator[tuple[bytes, bytes]]:
-        mark = MARK.get(table)
-        if mark is None:
+        tag = KIND_TAG.get(table)
+        if tag is None:
             return cls._descend(cursor, low, high) if reverse else cls._ascend(cursor, low, high)
         if reverse:
-            return (row for row in cls._descend(cursor, low, high) if row[0][MARK_AT] == mark)
-        return cls._ascend_among(cursor, low, high, mark)
+            return (row for row in cls._descend(cursor, low, high) if row[0][TAG_AT] == tag)
+        return cls._ascend_among(cursor, low, high, tag)
 
     @staticmethod
-    def _ascend_among(
-        cursor: "lmdb.Cursor[bytes]", low: bytes, high: bytes, mark: int
-    ) -> Iterator[tuple[bytes, bytes]]:
-        """Those with that mark; what lies between them is leapt over."""
+    def _ascend_among(cursor: "lmdb.Cursor[bytes]", low: bytes, high: bytes, tag: int) -> Iterator[tuple[bytes, bytes]]:
+        """Those with that tag; what lies between them is leapt over."""
         found = cursor.set_range(low)
         while found and (key := cursor.key()) < high:
-            if key[MARK_AT] == mark:
+            if key[TAG_AT] == tag:
                 yield key, cursor.value()
                 found = cursor.next()
             else:
-                found = cursor.set_range(key[:MARK_AT] + bytes((mark if key[MARK_AT] < mark else 0xFF,)))
+                found = cursor.set_range(key[:TAG_AT] + bytes((tag if key[TAG_AT] < tag else 0xFF,)))
 
     @staticmethod
     def _ascend(cursor: "lmdb.Cursor[bytes]", low: bytes, high: bytes) -> Iterator[tuple[bytes, bytes]]:
@@ -257,7 +255,7 @@ class _Snapshot:
         try:
             return trees.read(self._transaction, key, after, limit)
         except _DAMAGED as error:
-            if self._begin_again(trees.full) or self._begin_again(trees.newest):  # heads hold more, so they come last
+            if self._begin_again(trees.full) or self._begin_again(trees.newest):  # which holds more
                 return self.read(sequence, key, after, limit=limit)
             raise self._failed(error, sequence, key) from error
         except lmdb.Error as error:
@@ -275,7 +273,7 @@ class _Snapshot:
         try:
             return trees.find(self._transaction, key, low, high, limit, reverse=reverse)
         except _DAMAGED as error:
-            if self._begin_again(trees.full) or self._begin_again(trees.newest):  # heads hold more, so they come last
+            if self._begin_again(trees.full) or self._begin_again(trees.newest):  # which holds more
                 return self.find(index, key, low, high, limit=limit, reverse=reverse)
             raise self._failed(error, index, key) from error
         except lmdb.Error as error:
@@ -360,7 +358,7 @@ class LmdbStore:
         """Finds values that are not what was written: tree's name and key. Reads everything, in one snapshot."""
         if self._environment is None:
             raise StorageError("the store is closed")
-        names = [HEADS_TREE, *(kind.value for kind in _with_a_tree())]
+        names = [HOT_TREE, *(kind.value for kind in _with_a_tree())]
         transaction = GuardedTransaction(self._environment.begin(), self._guard.path, self._guard.trees)
         try:
             for name, database in zip(names, self._databases.all, strict=True):
@@ -410,7 +408,7 @@ class LmdbStore:
         if self._transaction is None or self._broken:
             raise RuntimeError("no transaction is open that could take changes")
         self._broken = True  # until all of it went well
-        if self._full and grows(changes):
+        if self._full and needs_room(changes):
             raise StoreFullError(f"the store's quota of {self._quota_bytes} bytes is used up")
         try:
             if self._guard.trees:
@@ -443,19 +441,19 @@ class LmdbStore:
         return not self._guard.trees.keys().isdisjoint(self._databases.of(kind))
 
     def _write(self, transaction: "lmdb.Transaction[bytes]", databases: _Databases, changes: Changes) -> None:
-        heads: list[tuple[bytes, bytes]] = []
-        with transaction.cursor(databases.heads) as cursor:
+        hot: list[tuple[bytes, bytes]] = []
+        with transaction.cursor(databases.hot) as cursor:
             for table, records in changes.puts.items():
-                if table in MARK:
-                    heads += self._packed(transaction, table, records)
+                if table in KIND_TAG:
+                    hot += self._packed(transaction, table, records)
                 else:
                     self._put(transaction, table, records)
             for sequence, runs in _by_kind(changes.appends).items():
-                heads += databases.sequences[sequence].append(transaction, cursor, runs)
+                hot += databases.sequences[sequence].append(transaction, cursor, runs)
             for index, rows in _by_kind(changes.inserts).items():
-                heads += databases.indexes[index].insert(transaction, cursor, rows)
-            heads.sort()  # so that what shares a page is put without another search from the root
-            cursor.putmulti(seal_all(heads))
+                hot += databases.indexes[index].insert(transaction, cursor, rows)
+            hot.sort()  # so that what shares a page is put without another search from the root
+            cursor.putmulti(seal_all(hot))
         bodies = changes.puts.get(Table.BODIES)
         if bodies:
             self._newest = max(self._newest, next(reversed(bodies))[0])  # in the order in which stamps were given
@@ -651,16 +649,16 @@ class LmdbStore:
             def open_database(name: str) -> Any:  # noqa: ANN401 - the library's handle
                 return environment.open_db(name.encode(), txn=transaction)
 
-            heads = open_database(HEADS_TREE)
+            hot = open_database(HOT_TREE)
             own = {kind: open_database(kind.value) for kind in _with_a_tree()}
             self._databases = _Databases(
-                (heads, *own.values()),
-                heads,
-                {table: own.get(table, heads) for table in Table},
-                {sequence: LogTrees(sequence, heads, own[sequence]) for sequence in LogTable},
-                {index: IndexTrees(index, heads, own[index]) for index in Index},
+                (hot, *own.values()),
+                hot,
+                {table: own.get(table, hot) for table in Table},
+                {sequence: LogTrees(sequence, hot, own[sequence]) for sequence in LogTable},
+                {index: IndexTrees(index, hot, own[index]) for index in Index},
             )
-            names = {heads: HEADS_TREE} | {database: kind.value for kind, database in own.items()}
+            names = {hot: HOT_TREE} | {database: kind.value for kind, database in own.items()}
             self._guard.open(names, self._damaged)
 
     def _check_format(self, environment: lmdb.Environment, transaction: "lmdb.Transaction[bytes]") -> Any:  # noqa: ANN401 - the library's handle
@@ -716,7 +714,7 @@ class LmdbStore:
 
 def _with_a_tree() -> list[Kind]:
     """Lists the kinds that have a tree of their own: a log and an index for full blocks alone."""
-    return [*(table for table in Table if table not in MARK), *LogTable, *Index]
+    return [*(table for table in Table if table not in KIND_TAG), *LogTable, *Index]
 
 
 def _by_kind(changes: Mapping[tuple[Which, Key], list[What]]) -> dict[Which, dict[Key, list[What]]]:

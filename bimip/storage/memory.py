@@ -18,7 +18,7 @@ from bimip.storage import keys, packing
 from bimip.storage.blocks import BLOCKS, ROWS
 from bimip.storage.damage import Damage
 from bimip.storage.errors import StorageError, StoreFullError
-from bimip.storage.interface import StoreStatistics, grows
+from bimip.storage.interface import StoreStatistics, needs_room
 
 T = TypeVar("T", Key, IndexRow)
 
@@ -162,7 +162,7 @@ class MemoryStore:
         if self._open is None or self._broken:
             raise RuntimeError("no transaction is open that could take changes")
         self._broken = True  # until all of it went well
-        if grows(changes) and not self.has_room():
+        if needs_room(changes) and not self.has_room():
             raise StoreFullError(f"the store's quota of {self._quota_bytes} bytes is used up")
         for place, added in changes.appends.items():
             self._check_appends(place, [number for number, _ in added])

@@ -17,7 +17,7 @@ from bimip.domain.records import (
     Conversation,
     Cursor,
     Device,
-    DeviceName,
+    DeviceOwner,
     Log,
     ReceiptKey,
     ReceiptKind,
@@ -65,12 +65,12 @@ def _unpack_meta(packed: bytes) -> int:
     return int.from_bytes(packed, "big", signed=True)
 
 
-def _pack_name(name: DeviceName) -> bytes:
+def _pack_name(name: DeviceOwner) -> bytes:
     return _NUMBER.pack(name.user) + name.name.encode()
 
 
-def _unpack_name(packed: bytes) -> DeviceName:
-    return DeviceName(_NUMBER.unpack_from(packed)[0], packed[4:].decode())
+def _unpack_name(packed: bytes) -> DeviceOwner:
+    return DeviceOwner(_NUMBER.unpack_from(packed)[0], packed[4:].decode())
 
 
 def _pack_conversation(conversation: Conversation) -> bytes:
@@ -196,7 +196,7 @@ _CODECS: dict[Table, tuple[Pack, Unpack, PackAll]] = {
     Table.USERS: _plain(_USER, User),
     Table.EIDS: _each(str.encode, bytes.decode),
     Table.DEVICES: _plain(_DEVICE, Device),
-    Table.NAMES: _each(_pack_name, _unpack_name),
+    Table.DEVICE_OWNERS: _each(_pack_name, _unpack_name),
     Table.DIRECT: _single(_NUMBER),
     Table.CONVERSATIONS: (_pack_conversation, _unpack_conversation, _pack_all_conversations),
     Table.LOGS: _plain(_LOG, Log),
@@ -208,7 +208,7 @@ _CODECS: dict[Table, tuple[Pack, Unpack, PackAll]] = {
     Table.CHANGES: _each(_pack_state_key, _unpack_state_key),
     Table.VERSIONS: _single(_LONG),
     Table.RECEIPTS: _each(_pack_runs, _unpack_runs),
-    Table.STORED: _single(_LONG),
+    Table.USAGE: _single(_LONG),
     Table.REVOKED: _single(_LONG),
 }
 

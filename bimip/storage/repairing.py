@@ -24,7 +24,7 @@ from bimip.domain.records import (
     Conversation,
     DamagedRecordError,
     Device,
-    DeviceName,
+    DeviceOwner,
     Index,
     Key,
     Log,
@@ -124,12 +124,12 @@ def _devices_of(view: Reader, user: int) -> Iterable[tuple[Key, Device]]:
 
 
 def _name(view: Reader, key: Key) -> _Made | None:
-    found = next((DeviceName(*of) for of, device in rows(view, Table.DEVICES) if device.number == key[0]), None)
+    found = next((DeviceOwner(*of) for of, device in rows(view, Table.DEVICES) if device.number == key[0]), None)
     return None if found is None else _Made(found, "made again from the device's record")
 
 
 def _device(view: Reader, key: Key) -> _Made | None:
-    number = max((number for (number,), name in rows(view, Table.NAMES) if tuple(name) == key), default=None)
+    number = max((number for (number,), name in rows(view, Table.DEVICE_OWNERS) if tuple(name) == key), default=None)
     if number is None:
         return None
     return _Made(Device(number, Millis(0), Millis(0)), "made again from its number; when the device came is lost")
@@ -203,7 +203,7 @@ def _stored(view: Reader, key: Key) -> _Made | None:
     return _Made(total, "counted again")
 
 
-_COUNTED = {"users": Table.EIDS, "devices": Table.NAMES, "conversations": Table.CONVERSATIONS}
+_COUNTED = {"users": Table.EIDS, "devices": Table.DEVICE_OWNERS, "conversations": Table.CONVERSATIONS}
 """Counters, and the tables whose keys they gave."""
 
 
@@ -223,11 +223,11 @@ _MAKE: dict[Kind, Callable[[Reader, Key], _Made | None]] = {
     Table.USERS: _user,
     Table.EIDS: _eid,
     Table.DEVICES: _device,
-    Table.NAMES: _name,
+    Table.DEVICE_OWNERS: _name,
     Table.DIRECT: _direct,
     Table.CONVERSATIONS: _conversation,
     Table.LOGS: _log,
-    Table.STORED: _stored,
+    Table.USAGE: _stored,
     Table.CHANGES: _change,
     Table.VERSIONS: _version,
     Table.STATES: lambda view, key: _Made(state_of(view, key[0]), "made again; devices are told all of the state"),
@@ -243,7 +243,7 @@ _OF_A_USER = {
     Table.STATES,
     Table.CHANGES,
     Table.VERSIONS,
-    Table.STORED,
+    Table.USAGE,
     Table.REVOKED,
     LogTable.ENTRIES,
     LogTable.CHAINS,
@@ -255,7 +255,7 @@ _MEANING: dict[Kind, str] = {
     Table.USERS: "the user is not let in",
     Table.EIDS: "the user{whose} is not named to others",
     Table.DEVICES: "a device{whose} is not let in",
-    Table.NAMES: "what the device wrote cannot be resent",
+    Table.DEVICE_OWNERS: "what the device wrote cannot be resent",
     Table.DIRECT: "the two cannot write to each other",
     Table.CONVERSATIONS: "its members cannot write in it",
     Table.LOGS: "nothing can be written to that log{whose}",
@@ -267,7 +267,7 @@ _MEANING: dict[Kind, str] = {
     Table.CHANGES: "one change is not told to devices{whose}",
     Table.VERSIONS: "one kind of change cannot be told{whose}",
     Table.RECEIPTS: "who received or read some messages is forgotten",
-    Table.STORED: "no device{whose} can write",
+    Table.USAGE: "no device{whose} can write",
     Table.REVOKED: "no token{whose} can be judged",
     LogTable.ENTRIES: "entries{whose} are told as gaps where nothing else tells what they were",
     LogTable.HISTORY: "some messages of the conversation cannot be fetched by its history",

@@ -1,7 +1,7 @@
 """Where LMDB keeps a sequence or an index: in two trees, which are named databases.
 
 One holds the newest block of each log or history under its key alone, and is written by every message: its blocks are
-small, and it is the tree of all that every message writes (keys.HEADS). The other holds the full blocks: a sequence's
+small, and it is the tree of all that every message writes (keys.HOT). The other holds the full blocks: a sequence's
 under key and number, an index's under key and first row. What lies in one of them is nearly always in a page of its
 own, which is written once for each chunk.
 """

@@ -18,8 +18,8 @@ import trio
 T = TypeVar("T")
 
 QUICK_SECONDS = 0.004
-FORGETTING = 0.98
-"""What is left, after each job, of what the slowest one took."""
+DECAY = 0.98
+"""Decay of the slowest recent duration, per job."""
 
 
 class Worker(Protocol):
@@ -33,12 +33,12 @@ class Worker(Protocol):
         ...
 
     @property
-    def may_work_here(self) -> bool:
+    def may_run_inline(self) -> bool:
         """Nothing is under way, and what was done last was done quickly."""
         ...
 
-    async def run(self, job: Callable[[], T], then: Callable[[], object] | None = None, *, here: bool = False) -> T:
-        """Run the job where waiting hurts nobody; or `here`, in the caller's thread and without a checkpoint.
+    async def run(self, job: Callable[[], T], then: Callable[[], object] | None = None, *, inline: bool = False) -> T:
+        """Run the job where waiting hurts nobody; or `inline`, in the caller's thread and without a checkpoint.
 
         Cancelling waits for it: a commit is never abandoned. `then` is run behind it, before any other job, and not
         waited for; unless the job raised. It must not raise.
@@ -53,7 +53,7 @@ class Worker(Protocol):
 class InlineWorker:
     """Runs jobs at once, in the caller's task: for the simulation, where there is one thread."""
 
-    may_work_here = False
+    may_run_inline = False
 
     clock = staticmethod(float)  # always 0
 
@@ -65,7 +65,7 @@ class InlineWorker:
         job: Callable[[], T],
         then: Callable[[], object] | None = None,
         *,
-        here: bool = False,  # noqa: ARG002 - it always is
+        inline: bool = False,  # noqa: ARG002 - it always is
     ) -> T:
         await trio.lowlevel.cancel_shielded_checkpoint()
         result = job()
@@ -109,11 +109,11 @@ class ThreadWorker:
         return trio.current_time() - time.thread_time()
 
     @property
-    def may_work_here(self) -> bool:
+    def may_run_inline(self) -> bool:
         return self._given == self._finished and self._slowest < QUICK_SECONDS
 
-    async def run(self, job: Callable[[], T], then: Callable[[], object] | None = None, *, here: bool = False) -> T:
-        if here:
+    async def run(self, job: Callable[[], T], then: Callable[[], object] | None = None, *, inline: bool = False) -> T:
+        if inline:
             result: T = self._timed(job)
             if then is not None:
                 then()
@@ -151,4 +151,4 @@ class ThreadWorker:
         try:
             return job()
         finally:
-            self._slowest = max(time.perf_counter() - begin, self._slowest * FORGETTING)
+            self._slowest = max(time.perf_counter() - begin, self._slowest * DECAY)

@@ -170,7 +170,7 @@ class Users:
 
         A session that fails at it is ended: its devices come back and read from the store. The others are told.
         """
-        if committed.afresh:
+        if committed.resync:
             for session in list(self._by_number.values()):
                 if committed.another_epoch:
                     self._end(session)

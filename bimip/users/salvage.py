@@ -11,7 +11,7 @@ from bimip.domain.ids import ConversationId, ConversationOffset, DeviceId, Stamp
 from bimip.domain.records import (
     Conversation,
     DamagedRecordError,
-    DeviceName,
+    DeviceOwner,
     Entry,
     HistoryEntry,
     Log,
@@ -99,8 +99,8 @@ def _is_message(
 
 
 def _wrote(view: Reader, author: UserId, origin: DeviceId, eid: str, device: str) -> bool:
-    names: list[object] = [view.get(Table.EIDS, (author,)), view.get(Table.NAMES, (origin,))]
-    return names == [eid, DeviceName(author, device)]
+    names: list[object] = [view.get(Table.EIDS, (author,)), view.get(Table.DEVICE_OWNERS, (origin,))]
+    return names == [eid, DeviceOwner(author, device)]
 
 
 def _is_addressed(view: Reader, stamp: Stamp) -> bool:

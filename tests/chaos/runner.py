@@ -21,8 +21,8 @@ from bimip.storage.queue import Ticket
 class HastyJournal(Journal):
     """Answers and tells first, and commits a little later: what a `kill -9` in between takes was acknowledged."""
 
-    async def _write(self, tickets: Sequence[Ticket], *, growing: bool = True) -> None:
-        batch, decided, results, rest = self._decide(tickets, growing=growing)
+    async def _write(self, tickets: Sequence[Ticket], *, has_room: bool = True) -> None:
+        batch, decided, results, rest = self._decide(tickets, has_room=has_room)
         self._release(decided, results, rest, Committed(batch.log_news, batch.news))
         await trio.sleep(0.05)
         await self._commit(batch.changes)

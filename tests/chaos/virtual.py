@@ -25,7 +25,7 @@ from bimip.environment import Surroundings
 from bimip.gateway.listener import open_tcp
 from bimip.parts import Parts
 from bimip.storage.errors import StorageError, StoreFullError
-from bimip.storage.interface import grows
+from bimip.storage.interface import needs_room
 from bimip.storage.worker import InlineWorker, ThreadWorker, Worker
 from bimip.supervision import Supervisor
 from tests.chaos import device
@@ -61,7 +61,7 @@ class VirtualThread(ThreadWorker):
         self._put: deque[Any] = deque()
 
     @property
-    def may_work_here(self) -> bool:
+    def may_run_inline(self) -> bool:
         return self._given == self._finished and self._random.random() < 0.5
 
     def put(self, job: Any) -> None:
@@ -97,7 +97,7 @@ class SweptStore(FlakyStore):
         return super().snapshot()
 
     def apply(self, changes: Changes) -> None:
-        if self.is_full and grows(changes):
+        if self.is_full and needs_room(changes):
             self.is_full = False
             raise StoreFullError("no room")
         if self.fails_puts:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bimip.domain.batch import Batch, Cut, Decision, Grow, Insert, Put, StateNews
+from bimip.domain.batch import Batch, Cut, Decision, Insert, LogAppend, Put, StateNews
 from bimip.domain.ids import ConversationId, Millis, UserId, Version
 from bimip.domain.operations import Done
 from bimip.domain.records import Index, IndexRow, LogTable, ReceiptKey, ReceiptKind, Table
@@ -14,11 +14,11 @@ NAMES = st.sampled_from("abcdef")
 ROOMS = st.integers(1, 2)
 
 puts = st.builds(lambda name, value: ("put", name, value), NAMES, st.none() | st.integers(1, 9))
-grows = st.builds(lambda room, count: ("grow", room, count), ROOMS, st.integers(1, 4))
+appends = st.builds(lambda room, count: ("append", room, count), ROOMS, st.integers(1, 4))
 cuts = st.builds(lambda room, below: ("cut", room, below), ROOMS, st.integers(0, 12))
 rows = st.tuples(st.integers(0, 3), st.integers(0, 1), st.integers(1, 2), st.integers(1, 9))
 inserts = st.builds(lambda room, rows: ("insert", room, rows), ROOMS, st.lists(rows, max_size=4))
-steps = st.lists(st.lists(puts | grows | cuts | inserts, max_size=5), max_size=6)
+steps = st.lists(st.lists(puts | appends | cuts | inserts, max_size=5), max_size=6)
 
 
 class Numbers:
@@ -30,22 +30,22 @@ class Numbers:
 
     def decision(self, step: list[tuple[str, Any, Any]]) -> Decision:
         puts: list[Put] = []
-        grows: list[Grow] = []
+        appends: list[LogAppend] = []
         cuts: list[Cut] = []
         inserts: list[Insert] = []
         for what, where, value in step:
             if what == "put":
                 puts.append((Table.META, {(where,): value}))
-            elif what == "grow":
+            elif what == "append":
                 numbers = range(self.heads[where] + 1, self.heads[where] + value + 1)
                 self.heads[where] += value
-                grows.append((LogTable.HISTORY, (where,), [(number, number) for number in numbers]))
+                appends.append((LogTable.HISTORY, (where,), [(number, number) for number in numbers]))
             elif what == "insert":
                 inserts.append((Index.SEQS, (where,), value))
             else:
                 self.firsts[where] = min(max(self.firsts[where], value), self.heads[where] + 1)
                 cuts.append((LogTable.HISTORY, (where,), self.firsts[where]))
-        return Decision(Done(), puts, tuple(grows), tuple(cuts), inserts=inserts)
+        return Decision(Done(), puts, tuple(appends), tuple(cuts), inserts=inserts)
 
 
 def commit(store: MemoryStore, batch: Batch) -> None:

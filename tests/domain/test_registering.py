@@ -1,6 +1,6 @@
 from bimip.domain.ids import DeviceId, Millis, UserId
 from bimip.domain.operations import Done, Forget, Register, Revoke
-from bimip.domain.records import Device, DeviceName, Table, User
+from bimip.domain.records import Device, DeviceOwner, Table, User
 from tests.domain.support import BEGIN, Ledger
 
 
@@ -11,7 +11,7 @@ def test_a_token_that_connects_makes_a_user_and_a_device() -> None:
     assert ledger.get(Table.USERS, "ann") == User(phone.user, BEGIN, phone.device)
     assert ledger.get(Table.EIDS, phone.user) == "ann"
     assert ledger.get(Table.DEVICES, phone.user, "phone") == Device(phone.device, BEGIN, BEGIN)
-    assert ledger.get(Table.NAMES, phone.device) == DeviceName(phone.user, "phone")
+    assert ledger.get(Table.DEVICE_OWNERS, phone.device) == DeviceOwner(phone.user, "phone")
 
 
 def test_who_returns_is_the_same() -> None:

@@ -101,7 +101,7 @@ EFFECTS = {
     Table.META,
     Table.USERS,
     Table.EIDS,
-    Table.NAMES,
+    Table.DEVICE_OWNERS,
     Table.DIRECT,
     Table.CONVERSATIONS,
     Table.LOGS,

@@ -33,7 +33,7 @@ class HeldWorker(InlineWorker):
         job: Callable[[], T],
         then: Callable[[], object] | None = None,
         *,
-        here: bool = False,
+        inline: bool = False,
     ) -> T:
         await trio.lowlevel.cancel_shielded_checkpoint()
         hold = self._holds() if job.__name__ == "_commit_begun" else ""

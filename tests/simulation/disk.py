@@ -120,7 +120,7 @@ class SlowWorker(InlineWorker):
         job: Callable[[], T],
         then: Callable[[], object] | None = None,
         *,
-        here: bool = False,
+        inline: bool = False,
     ) -> T:
         if job.__name__ != "_commit_begun":
             await trio.lowlevel.cancel_shielded_checkpoint()

@@ -82,11 +82,11 @@ class CountingWorker(InlineWorker):
         self.gate.set()
         self.visits = 0
 
-    async def run(self, job: Callable[[], T], then: Callable[[], object] | None = None, *, here: bool = False) -> T:
+    async def run(self, job: Callable[[], T], then: Callable[[], object] | None = None, *, inline: bool = False) -> T:
         with trio.CancelScope(shield=True):
             await self.gate.wait()
         self.visits += 1
-        return await super().run(job, then, here=here)
+        return await super().run(job, then, inline=inline)
 
 
 class Office:

@@ -130,7 +130,7 @@ def say_result(name: str, result: Any) -> None:
 class SteadyWorker(ThreadWorker):
     """Never works in the loop's thread: strace counts the calls of each thread, and all runs must make the same."""
 
-    may_work_here = False
+    may_run_inline = False
     clock = staticmethod(float)  # nor are batches cut where the machine is busy
 
 
@@ -188,14 +188,14 @@ class HastyJournal(Journal):
 class EagerJournal(Journal):
     """For negative controls: a journal that answers before it commits."""
 
-    async def _write(self, tickets: Sequence[Ticket], *, growing: bool = True) -> None:
-        _, tickets, results, _ = self._decide(tickets, growing=growing)
+    async def _write(self, tickets: Sequence[Ticket], *, has_room: bool = True) -> None:
+        _, tickets, results, _ = self._decide(tickets, has_room=has_room)
         self._answer(tickets, results)
         for _ in range(5):  # those who were answered tell of it first
             await trio.lowlevel.checkpoint()
         self._cache.clear()  # of what was decided and is to be decided again
         again = [Ticket(ticket.operation, lambda _: None) for ticket in tickets]
-        await super()._write(again, growing=growing)
+        await super()._write(again, has_room=has_room)
 
 
 STORES: dict[str, type[LmdbStore]] = {

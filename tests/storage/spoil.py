@@ -6,7 +6,7 @@ from pathlib import Path
 import lmdb
 
 from bimip.domain.records import Key
-from bimip.storage.keys import MARK, PACK, Kind
+from bimip.storage.keys import KIND_TAG, PACK, Kind
 
 Spoil = Callable[[bytes], bytes]
 
@@ -20,8 +20,8 @@ def flip(value: bytes, at: int = 0, bit: int = 0) -> bytes:
 def spoil(folder: Path, kind: Kind, key: Key, how: Spoil = flip, *, full: int | None = None) -> None:
     """Change the value under a key. `full`: of a sequence, the full block of that number instead of the newest."""
     with lmdb.open(str(folder), max_dbs=64, map_size=1 << 30) as environment:
-        in_heads = kind in MARK and full is None
-        database = environment.open_db(b"heads" if in_heads else kind.value.encode(), create=False)
+        is_hot = kind in KIND_TAG and full is None
+        database = environment.open_db(b"heads" if is_hot else kind.value.encode(), create=False)
         place = PACK[kind](key) + (b"" if full is None else full.to_bytes(8, "big"))
         with environment.begin(write=True, db=database) as transaction:
             value = transaction.get(place)

@@ -63,7 +63,7 @@ DAMAGES: dict[str, Callable[[Office], Changes]] = {
     ),
     "a conversation of others": lambda o: put(Table.DIRECT, (1, 1), 1),
     "a user's number that leads elsewhere": lambda o: put(Table.EIDS, (2,), "ann"),
-    "a device's number that leads elsewhere": lambda o: put(Table.NAMES, (2,), get(o, Table.NAMES, 1)),
+    "a device's number that leads elsewhere": lambda o: put(Table.DEVICE_OWNERS, (2,), get(o, Table.DEVICE_OWNERS, 1)),
     "a counter behind its numbers": lambda o: put(Table.META, ("users",), 1),
     "a cursor beyond the head": lambda o: put(Table.CURSORS, (2, "chat"), Cursor(Offset(500), ())),
     "a cursor of overlapping ranges": lambda o: put(Table.CURSORS, (2, "chat"), Cursor(Offset(5), ((4, 6), (8, 9)))),

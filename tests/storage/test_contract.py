@@ -13,7 +13,7 @@ from bimip.domain.records import (
     Conversation,
     Cursor,
     Device,
-    DeviceName,
+    DeviceOwner,
     Entry,
     HistoryEntry,
     Index,
@@ -32,7 +32,7 @@ from bimip.domain.records import (
 )
 from bimip.storage.blocks import BLOCKS, ROWS
 from bimip.storage.errors import StorageError, StoreFullError
-from bimip.storage.interface import Store, grows
+from bimip.storage.interface import Store, needs_room
 
 CHAT = (LogTable.ENTRIES, (7, "chat"))
 SEQS = (Index.SEQS, (7, "chat"))
@@ -54,7 +54,7 @@ EXAMPLES: list[tuple[Table, Key, Any]] = [
     (Table.USERS, ("\1" * 255,), User(UserId(1), Millis(0))),
     (Table.EIDS, (5,), "älice"),
     (Table.DEVICES, (5, "phone"), Device(DeviceId(9), Millis(1), Millis(2))),
-    (Table.NAMES, (9,), DeviceName(UserId(5), "phöne")),
+    (Table.DEVICE_OWNERS, (9,), DeviceOwner(UserId(5), "phöne")),
     (Table.DIRECT, (5, 6), ConversationId(3)),
     (Table.CONVERSATIONS, (3,), Conversation(ConversationOffset(1), ConversationOffset(LARGE), (UserId(5), UserId(6)))),
     (Table.CONVERSATIONS, (4,), Conversation(ConversationOffset(1), ConversationOffset(0), ())),
@@ -88,7 +88,7 @@ EXAMPLES: list[tuple[Table, Key, Any]] = [
     (Table.CHANGES, (5, LARGE), RECEIPT),
     (Table.VERSIONS, (5, RECEIPT), Version(LARGE)),
     (Table.RECEIPTS, tuple(RECEIPT), (ReceiptRun(ConversationOffset(1), ConversationOffset(4), Millis(LARGE)),)),
-    (Table.STORED, (5,), LARGE),
+    (Table.USAGE, (5,), LARGE),
     (Table.REVOKED, (5, "jti"), Millis(LARGE)),
 ]
 
@@ -684,4 +684,4 @@ def change_or_abort(store: Store, changes: Changes) -> None:
     ],
 )
 def test_growth_is_new_messages(changes: Changes, expected: bool) -> None:  # noqa: FBT001 - a table of cases
-    assert expected == grows(changes)
+    assert expected == needs_room(changes)

@@ -373,7 +373,7 @@ async def test_each_opening_of_the_store_tells_everybody_to_read_afresh(autojump
     async with office.open():
         pass
 
-    assert [committed.afresh for committed in office.told] == [True, False, False, False, True, False, True]
+    assert [committed.resync for committed in office.told] == [True, False, False, False, True, False, True]
     assert office.statistics.reopened == 1
 
 
@@ -528,11 +528,13 @@ class CrashingWorker(CountingWorker):
         self.at_visit = at_visit
         self.done = done
 
-    async def run(self, job: Callable[[], Any], then: Callable[[], object] | None = None, *, here: bool = False) -> Any:
+    async def run(
+        self, job: Callable[[], Any], then: Callable[[], object] | None = None, *, inline: bool = False
+    ) -> Any:
         if self.visits + 1 == self.at_visit and not self.done:
             self.visits += 1
             raise RuntimeError("the worker failed before the job")
-        value = await super().run(job, then, here=here)
+        value = await super().run(job, then, inline=inline)
         if self.visits == self.at_visit and self.done:
             raise RuntimeError("the worker failed after the job")
         return value
@@ -699,7 +701,7 @@ async def test_a_start_on_a_full_disk_lets_those_in_who_are_known_and_heals(auto
     assert told
     assert healed == (True, "")
     assert office.bodies(bob.user) == [b"before", b"after"]
-    assert [committed.afresh for committed in office.told if committed.afresh] == [True, True, True]
+    assert [committed.resync for committed in office.told if committed.resync] == [True, True, True]
     assert office.incarnations == 2
 
 

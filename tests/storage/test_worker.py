@@ -126,18 +126,18 @@ async def test_the_loop_goes_on_while_a_job_runs(thread_worker: ThreadWorker) ->
 async def test_asked_to_it_works_in_the_callers_thread_and_takes_no_turn(thread_worker: ThreadWorker) -> None:
     done: list[str] = []
     with trio.testing.assert_no_checkpoints():
-        found = await thread_worker.run(threading.get_ident, partial(done.append, "then"), here=True)
+        found = await thread_worker.run(threading.get_ident, partial(done.append, "then"), inline=True)
 
     assert (found, done) == (threading.get_ident(), ["then"])
 
 
 async def test_after_a_slow_job_it_may_not_work_here_for_many_more(thread_worker: ThreadWorker) -> None:
-    before = thread_worker.may_work_here
-    await thread_worker.run(partial(time.sleep, 2 * QUICK_SECONDS), here=True)
+    before = thread_worker.may_run_inline
+    await thread_worker.run(partial(time.sleep, 2 * QUICK_SECONDS), inline=True)
     jobs = 0
-    while not thread_worker.may_work_here and jobs < 10_000:
+    while not thread_worker.may_run_inline and jobs < 10_000:
         jobs += 1
-        await thread_worker.run(lambda: None, here=True)
+        await thread_worker.run(lambda: None, inline=True)
 
     assert before
     assert 30 < jobs < 10_000
@@ -146,12 +146,12 @@ async def test_after_a_slow_job_it_may_not_work_here_for_many_more(thread_worker
 async def test_it_may_not_work_here_while_something_is_under_way(thread_worker: ThreadWorker) -> None:
     go_on = threading.Event()
     await thread_worker.run(lambda: None, partial(go_on.wait, 10))
-    meanwhile = thread_worker.may_work_here
+    meanwhile = thread_worker.may_run_inline
     go_on.set()
     await thread_worker.run(lambda: None)
     await trio.to_thread.run_sync(partial(time.sleep, 0.05))  # until it has counted that
 
-    assert (meanwhile, thread_worker.may_work_here) == (False, True)
+    assert (meanwhile, thread_worker.may_run_inline) == (False, True)
 
 
 def test_closing_ends_the_thread() -> None:
