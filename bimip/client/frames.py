@@ -1,49 +1,49 @@
 """Between payloads and frames: one frame is one MessageScheme, and its route is its payload's field number."""
 
-from typing import NamedTuple
+from dataclasses import fields
+from typing import NamedTuple, get_args, get_type_hints
 
 import betterproto2
+from betterproto2 import FieldMetadata
 
 from bimip.client.errors import InvalidArgument, ProtocolViolation
-from bimip.client.wire.bimip import (
-    Body,
-    ErrorMessage,
-    Fetch,
-    Hello,
-    Logout,
-    Message,
-    MessageScheme,
-    PingPong,
-    Signal,
-    StateDelta,
-    TokenAuthority,
-)
+from bimip.client.wire.bimip import MessageScheme
 
-Payload = Body | ErrorMessage | Fetch | Hello | Logout | Message | PingPong | Signal | StateDelta | TokenAuthority
+Payload = betterproto2.Message
+"""A message that has a route."""
 
-ROUTES: dict[type[Payload], tuple[str, int]] = {
-    PingPong: ("ping_pong", 3),
-    TokenAuthority: ("token_authority", 5),
-    Message: ("message", 6),
-    Signal: ("signal", 7),
-    Body: ("body", 10),
-    ErrorMessage: ("error", 11),
-    Logout: ("logout", 12),
-    Hello: ("hello", 13),
-    StateDelta: ("state_delta", 16),
-    Fetch: ("fetch", 17),
-}
+
+class Route(NamedTuple):
+    field: str
+    number: int
 
 
 class Frame(NamedTuple):
-    payload: betterproto2.Message | None  # None: a payload that this version does not know
+    payload: Payload | None  # None: a payload that this version does not know
     ref: int
 
 
+def routes_of(scheme: type[betterproto2.Message], oneof: str) -> dict[type[Payload], Route]:
+    """The route of each payload, as the schema has them: the members of a oneof."""
+    types = get_type_hints(scheme)
+    members = {
+        field.name: about.number
+        for field in fields(scheme)  # type: ignore[arg-type]  # each message is a dataclass
+        if (about := FieldMetadata.get(field)).group == oneof
+    }
+    routes = {get_args(types[name])[0]: Route(name, number) for name, number in members.items()}
+    if len(routes) < len(members):
+        raise ValueError(f"two fields of {oneof} have one type: a payload does not tell its route")
+    return routes
+
+
+ROUTES = routes_of(MessageScheme, "payload")
+
+
 def encode(payload: Payload, ref: int = 0) -> bytes:
-    name, route = ROUTES[type(payload)]
-    scheme = MessageScheme(route=route, ref=ref)
-    setattr(scheme, name, payload)
+    field, number = ROUTES[type(payload)]
+    scheme = MessageScheme(route=number, ref=ref)
+    setattr(scheme, field, payload)
     return bytes(scheme)
 
 
