@@ -13,6 +13,7 @@ from bimip.client.events import (
     EpochChanged,
     Event,
     GapFound,
+    ReadMarkerChanged,
     ReceiptsChanged,
     Received,
     SendRefused,
@@ -44,7 +45,7 @@ class Line:
         return Text.assemble((f"{time} ", "dim"), (f"{self.sign} ", self.colour), what, (where, "dim"))
 
 
-def line_of(event: Event) -> Line:  # noqa: PLR0911 - one return for each kind of event
+def line_of(event: Event) -> Line:  # noqa: C901, PLR0911 - one case for each kind of event
     match event:
         case Received():
             return _message(event)
@@ -56,6 +57,9 @@ def line_of(event: Event) -> Line:  # noqa: PLR0911 - one return for each kind o
         case ReceiptsChanged():
             who = f"{_DID[event.kind]} {printable(event.member)}"
             return Line("✓", "green", f"{who}: {_runs(event.runs)}", f"conversation {printable(event.conversation)}")
+        case ReadMarkerChanged():
+            read = f"read by you up to #{event.conversation_offset}" if event.conversation_offset else "not read by you"
+            return Line("✓", "cyan", read, f"conversation {printable(event.conversation)}")
         case GapFound():
             what = f"{event.partition} #{event.first} to #{event.last} are not there: {_name(event.reason)}"
             return Line("!", "bold yellow", printable(what))

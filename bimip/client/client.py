@@ -20,6 +20,7 @@ from bimip.client.backoff import Backoff
 from bimip.client.condition import Condition
 from bimip.client.core.device import Device
 from bimip.client.core.inbox import StartAt
+from bimip.client.core.kinds.read_markers import marker_of
 from bimip.client.core.kinds.receipts import times_of
 from bimip.client.core.outbox import refusal
 from bimip.client.errors import (
@@ -310,6 +311,13 @@ class Client:
         checked_text("conversation", conversation)
         conversation_offset = checked_number("conversation_offset", conversation_offset)
         return times_of(self._device.store, conversation, conversation_offset)
+
+    def read_marker(self, conversation: str) -> int:
+        """The conversation offset up to which this user has read, on whichever device; 0 where nothing was.
+
+        Raises InvalidArgument for what is no name.
+        """
+        return marker_of(self._device.store, checked_text("conversation", conversation))
 
     # Asking.
 

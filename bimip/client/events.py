@@ -62,6 +62,14 @@ class ReceiptsChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class ReadMarkerChanged:
+    """This user has read the conversation up to here, on this device or on another. `Client.read_marker` has it too."""
+
+    conversation: str
+    conversation_offset: int  # 0: the marker is gone
+
+
+@dataclass(frozen=True, slots=True)
 class GapFound:
     """These offsets are not there and will not come."""
 
@@ -112,5 +120,14 @@ class ServerError:
 
 
 Event = (
-    Received | Sent | SendRefused | ReceiptsChanged | GapFound | Connected | Disconnected | EpochChanged | ServerError
+    Received
+    | Sent
+    | SendRefused
+    | ReceiptsChanged
+    | ReadMarkerChanged
+    | GapFound
+    | Connected
+    | Disconnected
+    | EpochChanged
+    | ServerError
 )

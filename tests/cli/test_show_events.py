@@ -40,6 +40,8 @@ EVENTS: list[tuple[events.Event, str]] = [
         "✓ sent (the server had it already)   chat #4",
     ),
     (RECEIPTS, "✓ read by bob@example.org: #1 to #4, #6   conversation 7"),
+    (events.ReadMarkerChanged("7", 4), "✓ read by you up to #4   conversation 7"),
+    (events.ReadMarkerChanged("7", 0), "✓ not read by you   conversation 7"),
     (events.GapFound("chat", 5, 9, GapReason.EXPIRED), "! chat #5 to #9 are not there: expired"),
     (
         events.Connected(1, events.Identity("bob@example.org", "phone"), {"chat": 4}),

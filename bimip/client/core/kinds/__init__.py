@@ -1,7 +1,8 @@
 """The kinds of state that a client keeps. One that is added is a file here, its row below, and its event."""
 
 from bimip.client.core.kinds.kind import AnyKind
+from bimip.client.core.kinds.read_markers import READ_MARKERS
 from bimip.client.core.kinds.receipts import RECEIPTS
 
-CLIENT_KINDS: tuple[AnyKind, ...] = (RECEIPTS,)
+CLIENT_KINDS: tuple[AnyKind, ...] = (RECEIPTS, READ_MARKERS)
 """Items of others are left out: they are a later version's."""
