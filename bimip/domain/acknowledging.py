@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from bimip.domain import receipts
 from bimip.domain.appending import EMPTY_LOG
-from bimip.domain.batch import Decision, Put, StateNews
+from bimip.domain.batch import Decision, Put, StateNews, Writes
 from bimip.domain.cursor import START, advance
 from bimip.domain.ids import ConversationId, ConversationOffset, UserId, Version
 from bimip.domain.operation_kind import OperationKind
@@ -34,7 +34,7 @@ LOGS, CURSORS, RECEIPTS = Table.LOGS, Table.CURSORS, Table.RECEIPTS
 CHANGES, VERSIONS, STATES = Table.CHANGES, Table.VERSIONS, Table.STATES
 DELIVERED = ReceiptKind.DELIVERED
 
-_decision, _acknowledged, _state = maker(Decision), maker(Acknowledged), maker(State)
+_decision, _writes, _acknowledged, _state = maker(Decision), maker(Writes), maker(Acknowledged), maker(State)
 _news, _key = maker(StateNews), maker(ReceiptKey)
 
 RANGES_PER_MESSAGE = 8
@@ -79,7 +79,7 @@ def acknowledge(view: Reader, op: Acknowledge, context: Context) -> Decision:
     puts, news = delivered(view, user, entries, context)
     if cursor != before:
         puts.append((CURSORS, {place: cursor}))
-    return _decision((_acknowledged((cursor.floor,)), puts, (), (), news, rest, (), (), ()))
+    return _decision((_acknowledged((cursor.floor,)), _writes((puts, (), (), (), ())), news, rest, False))
 
 
 def delivered(
@@ -121,7 +121,7 @@ def receipt(view: Reader, op: Receipt, context: Context) -> Decision:
         changes.add(number, op.user, kind, places, concerned)
     rest = clip(wanted, slice_end + 1, furthest)
     then = op._replace(conversation=number, upto=ConversationOffset(0), ranges=rest) if rest else None
-    return Decision(Done(), changes.puts(), news=changes.news, then=then)
+    return Decision(Done(), Writes(changes.puts()), changes.news, then)
 
 
 def _conversation(view: Reader, op: Receipt) -> ConversationId | Refused:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from itertools import accumulate, repeat
 from typing import Any
 
-from bimip.domain.batch import Decision, Insert, LogAppend, LogNews, Put
+from bimip.domain.batch import Decision, Insert, LogAppend, LogNews, Put, Writes
 from bimip.domain.chaining import extend
 from bimip.domain.clock import millis_of
 from bimip.domain.ids import ConversationId, ConversationOffset, DeviceId, Millis, Offset, Stamp, UserId
@@ -48,7 +48,7 @@ NOBODY = DeviceId(0)
 
 EMPTY_LOG = Log(Offset(1), Offset(0))
 
-_log, _news, _decision = maker(Log), maker(LogNews), maker(Decision)
+_log, _news, _decision, _writes = maker(Log), maker(LogNews), maker(Decision), maker(Writes)
 _appended, _entry, _history_entry, _seen = maker(Appended), maker(Entry), maker(HistoryEntry), maker(SentRecord)
 
 
@@ -148,7 +148,7 @@ def _write(
     if recipient != user and (not to_some or recipient in addressed):
         logs.lengthen(recipient, view.get(LOGS, (recipient, partition)) or EMPTY_LOG)
     logs.appends.append((HISTORY, (conversation,), history_entries))
-    return _decision((tuple(results), puts, logs.appends, (), (), None, inserts, (), logs.news))
+    return _decision((tuple(results), _writes((puts, logs.appends, inserts, (), ())), logs.news, None, True))
 
 
 class _Logs:

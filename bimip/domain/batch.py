@@ -3,7 +3,7 @@
 Every decision of a batch is made against the last snapshot plus the decisions before it. A refused one leaves no trace.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from bimip.domain.ids import Offset, UserId, Version
@@ -46,19 +46,34 @@ class StateNews(NamedTuple):
     user: UserId
     version: Version
     key: ReceiptKey
-    runs: Runs
+    change: Runs
+
+
+News = LogNews | StateNews
+"""What a decision tells once it is on disk. Each names the user whom it concerns, and is told by its class."""
+
+
+class Writes(NamedTuple):
+    """The writes of a decision. A batch takes the lists over, and lengthens them."""
+
+    puts: Sequence[Put] = ()
+    appends: Sequence[LogAppend] = ()
+    inserts: Sequence[Insert] = ()
+    cuts: Sequence[Cut] = ()
+    trims: Sequence[Trim] = ()
+
+
+NOTHING = Writes()
 
 
 class Decision(NamedTuple):
+    """A rule makes this of an operation."""
+
     result: Result
-    puts: tuple[Put, ...] | list[Put] = ()
-    appends: tuple[LogAppend, ...] | list[LogAppend] = ()
-    cuts: tuple[Cut, ...] = ()
-    news: tuple[StateNews, ...] | list[StateNews] = ()
+    writes: Writes = NOTHING
+    news: Sequence[News] = ()
     then: Operation | None = None  # the rest of a long operation, to be decided in a later batch
-    inserts: tuple[Insert, ...] | list[Insert] = ()
-    trims: tuple[Trim, ...] = ()
-    log_news: tuple[LogNews, ...] | list[LogNews] = ()
+    needs_room: bool = False  # it makes the store grow: a full one refuses it
 
 
 class Batch:
@@ -69,13 +84,12 @@ class Batch:
         or decided of these tables joins them, so they are as the store will be: forget them if it never is.
         """
         self.changes = Changes()
-        self.news: list[StateNews] = []
-        self.log_news: list[LogNews] = []
+        self.news: list[News] = []
         self._base = base
         self._known = known or {}
 
     def absorb(self, decision: Decision) -> None:
-        _, decided, appends, cuts, news, _, inserts, trims, log_news = decision
+        decided, appends, inserts, cuts, trims = decision.writes
         puts, known = self.changes.puts, self._known
         for table, records in decided:
             if table in puts:
@@ -84,10 +98,8 @@ class Batch:
                 puts[table] = records
             if table in known:
                 known[table].update(records)
-        if news:
-            self.news += news
+        self.news += decision.news
         if appends or inserts:
-            self.log_news += log_news
             self._lengthen(appends, inserts)
         if cuts or trims:
             self.changes.cuts.update({(sequence, key): below for sequence, key, below in cuts})

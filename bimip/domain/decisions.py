@@ -2,7 +2,7 @@
 
 from bimip.domain import acknowledging, appending, expiring, hello, registering
 from bimip.domain import operations as ops
-from bimip.domain.batch import Decision
+from bimip.domain.batch import Decision, Writes
 from bimip.domain.operation_kind import OperationKind, always
 from bimip.domain.records import Reader, Table
 from bimip.domain.rules import Context
@@ -15,7 +15,7 @@ def barrier(_view: Reader, _op: ops.Barrier, _moment: Context) -> Decision:
 
 def note_time(_view: Reader, op: ops.NoteTime, context: Context) -> Decision:
     known = op.known._replace(told=context.now)  # which may be tried again, later
-    return Decision(ops.Done(), ((Table.META, time_records(known, context.stamp())),))
+    return Decision(ops.Done(), Writes(((Table.META, time_records(known, context.stamp())),)))
 
 
 OPERATIONS: dict[type, OperationKind] = {

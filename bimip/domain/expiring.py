@@ -3,7 +3,7 @@
 from typing import Any
 
 from bimip.domain.appending import EMPTY_LOG, payload_bytes
-from bimip.domain.batch import Decision, Put
+from bimip.domain.batch import Decision, Put, Writes
 from bimip.domain.chaining import STEP
 from bimip.domain.ids import ConversationOffset, DeviceId, Offset, Stamp, UserId
 from bimip.domain.operation_kind import OperationKind
@@ -34,9 +34,11 @@ def expire_log(view: Reader, op: ExpireLog, context: Context) -> Decision:
         puts.append((Table.USAGE, {(op.user,): max(0, (view.get(Table.USAGE, (op.user,)) or 0) - freed)}))
     return Decision(
         Expired(first - log.first, more),
-        puts,
-        cuts=((LogTable.ENTRIES, key, first), (LogTable.CHAINS, key, (first - 1) // STEP)),
-        trims=((Index.SEQS, key, first),),
+        Writes(
+            puts,
+            cuts=((LogTable.ENTRIES, key, first), (LogTable.CHAINS, key, (first - 1) // STEP)),
+            trims=((Index.SEQS, key, first),),
+        ),
     )
 
 
@@ -61,7 +63,7 @@ def expire_history(view: Reader, op: ExpireHistory, context: Context) -> Decisio
     if first == known.first:
         return Decision(Expired(0, more=False))
     put = (Table.CONVERSATIONS, {key: known._replace(first=ConversationOffset(first))})
-    return Decision(Expired(first - known.first, more), (put,), cuts=((LogTable.HISTORY, key, first),))
+    return Decision(Expired(first - known.first, more), Writes((put,), cuts=((LogTable.HISTORY, key, first),)))
 
 
 def _first_kept(
@@ -89,7 +91,7 @@ def expire_bodies(view: Reader, op: ExpireBodies, context: Context) -> Decision:
     if bodies:
         newest: Stamp = bodies[-1][0][0]
         gone.append((Table.META, {("clock",): max(newest, view.get(Table.META, ("clock",)) or 0)}))
-    return Decision(Expired(len(bodies), max(len(bodies), len(addressed)) == limit), gone)
+    return Decision(Expired(len(bodies), max(len(bodies), len(addressed)) == limit), Writes(gone))
 
 
 def last_stamp(view: Reader) -> Stamp:
@@ -116,7 +118,7 @@ def expire_revoked(view: Reader, op: ExpireRevoked, context: Context) -> Decisio
 def _walked(table: Table, found: list[tuple[Key, Any]], gone: list[Key], limit: int) -> Decision:
     more = len(found) == limit
     puts: list[Put] = [(table, dict.fromkeys(gone))] if gone else []
-    return Decision(Expired(len(gone), more, _behind(found[-1][0]) if more else None), puts)
+    return Decision(Expired(len(gone), more, _behind(found[-1][0]) if more else None), Writes(puts))
 
 
 def _behind(key: Key) -> Key:

@@ -3,7 +3,7 @@
 from bimip.domain import ranges
 from bimip.domain.acknowledging import delivered
 from bimip.domain.appending import EMPTY_LOG, unknown_partition
-from bimip.domain.batch import Decision
+from bimip.domain.batch import Decision, Writes
 from bimip.domain.cursor import START, advance
 from bimip.domain.ids import Offset
 from bimip.domain.operation_kind import OperationKind, always
@@ -48,7 +48,7 @@ def _start(op: OpenPosition, log: Log, cursor: Cursor | None) -> Decision:
     above = ranges.above(cursor.above, floor) if cursor else ()
     return Decision(
         PositionOpened(op.partition, log.first, log.head, floor, wanted, (), skipped),
-        ((Table.CURSORS, {(op.device, op.partition): Cursor(floor, above)}),),
+        Writes(((Table.CURSORS, {(op.device, op.partition): Cursor(floor, above)}),)),
     )
 
 
@@ -59,7 +59,7 @@ def _other_epoch(op: OpenPosition, log: Log, cursor: Cursor | None) -> Decision:
     floor = cursor.floor if cursor else START.floor
     position = floor if op.position is None else min(op.position, floor)
     puts = () if cursor else ((Table.CURSORS, {(op.device, op.partition): START}),)
-    return Decision(PositionOpened(op.partition, log.first, log.head, floor, position, (), None), puts)
+    return Decision(PositionOpened(op.partition, log.first, log.head, floor, position, (), None), Writes(puts))
 
 
 def _position(view: Reader, op: OpenPosition, log: Log, cursor: Cursor, context: Context) -> Decision:
@@ -73,9 +73,9 @@ def _position(view: Reader, op: OpenPosition, log: Log, cursor: Cursor, context:
     held = ranges.above(op.held, position)
     return Decision(
         PositionOpened(op.partition, log.first, log.head, Offset(floor), position, held, None),
-        puts,
-        news=news,
-        then=rest,
+        Writes(puts),
+        news,
+        rest,
     )
 
 

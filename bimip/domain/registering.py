@@ -1,6 +1,6 @@
 """Users and devices come into being, tokens are revoked, devices are forgotten."""
 
-from bimip.domain.batch import Decision, Put
+from bimip.domain.batch import Decision, Put, Writes
 from bimip.domain.ids import DeviceId, UserId
 from bimip.domain.operation_kind import OperationKind
 from bimip.domain.operations import Done, Forget, Register, Registered, Revoke
@@ -19,7 +19,7 @@ def register(view: Reader, op: Register, context: Context) -> Decision:
         if not user.first_device:
             puts.append((Table.USERS, {(op.eid,): user._replace(first_device=number)}))
     puts.append((Table.DEVICES, {(user.number, op.device): device._replace(last_seen=context.now)}))
-    return Decision(Registered(user.number, device.number), puts)
+    return Decision(Registered(user.number, device.number), Writes(puts))
 
 
 def is_registered(view: Reader, op: Register) -> bool:
@@ -37,7 +37,7 @@ def register_user(view: Reader, eid: str, context: Context, puts: list[Put]) -> 
 
 
 def revoke(_view: Reader, op: Revoke, _moment: Context) -> Decision:
-    return Decision(Done(), ((Table.REVOKED, {(op.user, op.jti): op.expires_at}),))
+    return Decision(Done(), Writes(((Table.REVOKED, {(op.user, op.jti): op.expires_at}),)))
 
 
 def forget(view: Reader, op: Forget, context: Context) -> Decision:
@@ -47,7 +47,7 @@ def forget(view: Reader, op: Forget, context: Context) -> Decision:
     if owner is None or device is None or device.number != op.device:
         return Decision(Done())
     cursors: dict[Key, None] = {(op.device, partition): None for partition in sorted(context.rules.partitions)}
-    return Decision(Done(), [(Table.DEVICES, {tuple(owner): None}), (Table.CURSORS, cursors)])
+    return Decision(Done(), Writes([(Table.DEVICES, {tuple(owner): None}), (Table.CURSORS, cursors)]))
 
 
 def allocate(view: Reader, counter: str, puts: list[Put]) -> int:

@@ -47,7 +47,7 @@ from typing import NamedTuple, cast
 
 import trio
 
-from bimip.domain.batch import Batch, Decision, LogNews, StateNews
+from bimip.domain.batch import Batch, Decision, News
 from bimip.domain.clock import next_stamp, stamps_from
 from bimip.domain.decisions import OPERATIONS, without_writing
 from bimip.domain.expiring import last_stamp
@@ -102,8 +102,7 @@ INTERNAL = Refused(Fault.INTERNAL, "the server failed at this request and stored
 class Committed(NamedTuple):
     """The news of a batch, for those who tell it on."""
 
-    log_news: Sequence[LogNews] = ()
-    state_news: Sequence[StateNews] = ()
+    news: Sequence[News] = ()
     resync: bool = False  # more may have been committed than was told: read again
     another_epoch: bool = False  # and what was told before may be of another store: begin anew
 
@@ -311,7 +310,7 @@ class Journal:
         else:
             if needs_room(batch.changes):
                 self.statistics.fault = ""  # an ack alone proves no room
-            self._release(tickets, results, rest, Committed(batch.log_news, batch.news))
+            self._release(tickets, results, rest, Committed(batch.news))
 
     def _decide(
         self, tickets: Sequence[Ticket], *, has_room: bool
@@ -370,7 +369,7 @@ class Journal:
             if not is_damage:
                 self._report("decision failed", error)
             return Decision(DAMAGED if is_damage else INTERNAL)
-        if decision.appends and not has_room:
+        if decision.needs_room and not has_room:
             return Decision(FULL)
         batch.absorb(decision)
         return decision

@@ -34,7 +34,7 @@ from bimip.users.device import Device
 from bimip.users.fetcher import fetch
 from bimip.users.reader import read
 from bimip.users.services import Services
-from bimip.users.session import Session
+from bimip.users.session import LISTENERS, Session
 
 MAX_DESCRIBED = 1000
 """Devices shown of one user."""
@@ -175,15 +175,11 @@ class Users:
                 if committed.another_epoch:
                     self._end(session)
                 else:
-                    self._tell(session, session.resync)
-        for user, partition, first, entries, bodies in committed.log_news:
-            concerned = self._by_number.get(user)
+                    self._tell(session, Session.resync, session)
+        for news in committed.news:
+            concerned = self._by_number.get(news.user)
             if concerned is not None:
-                self._tell(concerned, concerned.log_grew, partition, first, entries, bodies)
-        for user, version, key, fresh in committed.state_news:
-            concerned = self._by_number.get(user)
-            if concerned is not None:
-                self._tell(concerned, concerned.state_changed, version, key, fresh)
+                self._tell(concerned, LISTENERS[type(news)], concerned, news)
         pending_sends = self._services.pending_sends
         now = trio.current_time()
         while pending_sends:

@@ -4,10 +4,12 @@ It exists while a device of the user is connected. Whatever a commit brings reac
 devices, each of which reads from its own position.
 """
 
-from typing import NamedTuple, Protocol
+from collections.abc import Callable
+from typing import Any, NamedTuple, Protocol
 
 from bimip.domain.acknowledging import state_of
 from bimip.domain.appending import EMPTY_LOG
+from bimip.domain.batch import LogNews, News, StateNews
 from bimip.domain.identity import Claims
 from bimip.domain.ids import DeviceId, UserId, Version
 from bimip.domain.receipts import read_block
@@ -66,14 +68,17 @@ class Session:
         self.state_floor = known.floor
         self.news += 1
 
-    def log_grew(self, partition: str, first: int, entries: list[Entry], bodies: list[bytes]) -> None:
+    def log_grew(self, news: LogNews) -> None:
         """Extends a log's tail by what one device wrote, all of it addressed or none."""
+        _, partition, first, entries, bodies = news
         parts, written = deliver_all(bodies, first), entries[0]
         self.logs[partition].extend(Segment(first, entries, parts, {written.origin}, plain=not written.addressed))
         self.news += 1
 
-    def state_changed(self, version: Version, key: ReceiptKey, fresh: Runs) -> None:
-        self.state.add(version, self.encode_state(version, key, fresh))
+    def state_changed(self, news: StateNews) -> None:
+        """Extends the state's tail by what is new in one value."""
+        _, version, key, change = news
+        self.state.add(version, self.encode_state(version, key, change))
         self.news += 1
 
     def encode_state(self, version: Version, key: ReceiptKey, runs: Runs) -> bytes:
@@ -134,6 +139,13 @@ class Session:
         upto = found[-1][0] if not whole else known.head
         part = state.delta_part(after, upto, items, reset=reset and after == 0, complete=reset and whole)
         return StatePage(part, upto, live=whole)
+
+
+LISTENERS: dict[type[News], Callable[[Session, Any], None]] = {
+    LogNews: Session.log_grew,
+    StateNews: Session.state_changed,
+}
+"""What a session does with news of each class."""
 
 
 class StatePage(NamedTuple):

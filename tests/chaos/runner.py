@@ -23,7 +23,7 @@ class HastyJournal(Journal):
 
     async def _write(self, tickets: Sequence[Ticket], *, has_room: bool = True) -> None:
         batch, decided, results, rest = self._decide(tickets, has_room=has_room)
-        self._release(decided, results, rest, Committed(batch.log_news, batch.news))
+        self._release(decided, results, rest, Committed(batch.news))
         await trio.sleep(0.05)
         await self._commit(batch.changes)
 

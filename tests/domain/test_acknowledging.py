@@ -1,5 +1,6 @@
 import pytest
 
+from bimip.domain.batch import StateNews
 from bimip.domain.ids import ConversationId, ConversationOffset, Millis, Offset
 from bimip.domain.operations import Acknowledge, Acknowledged, Address, Done, Receipt, Received
 from bimip.domain.ranges import Ranges
@@ -26,6 +27,11 @@ class Pair:
 
     def read(self, member: Peer) -> set[int]:
         return self.ledger.marked(self.conversation, member.user, READ)
+
+
+def told_of(pair: Pair) -> list[StateNews]:
+    """Lists the state news of the first decision."""
+    return [news for news in pair.ledger.decisions[0].news if isinstance(news, StateNews)]
 
 
 def test_the_first_ack_by_any_device_of_the_recipient_marks_delivered() -> None:
@@ -127,12 +133,12 @@ def test_the_author_learns_of_the_receipt_and_the_reader_does_not_of_a_delivery(
     pair = Pair()
     pair.ledger.ack(pair.bob, 2)
     key = ReceiptKey(pair.conversation, pair.bob.user, DELIVERED, 0)
-    news = pair.ledger.decisions[0].news
+    news = told_of(pair)
 
     assert pair.ledger.state_keys(pair.ann.user) == [(1, key)]
     assert pair.ledger.state_keys(pair.bob.user) == []
     assert [(one.user, one.version, one.key) for one in news] == [(pair.ann.user, 1, key)]
-    assert news[0].runs == pair.ledger.runs(pair.conversation, pair.bob.user, DELIVERED)
+    assert news[0].change == pair.ledger.runs(pair.conversation, pair.bob.user, DELIVERED)
 
 
 def test_only_what_is_new_travels_and_only_the_newest_version_of_a_key_stays() -> None:
@@ -141,7 +147,7 @@ def test_only_what_is_new_travels_and_only_the_newest_version_of_a_key_stays() -
     pair.ledger.ack(pair.bob, 3)
     key = ReceiptKey(pair.conversation, pair.bob.user, DELIVERED, 0)
 
-    assert [(run.first, run.last) for run in pair.ledger.decisions[0].news[0].runs] == [(3, 3)]
+    assert [(run.first, run.last) for run in told_of(pair)[0].change] == [(3, 3)]
     assert pair.ledger.state_keys(pair.ann.user) == [(2, key)]
     assert pair.ledger.get(Table.STATES, pair.ann.user).head == 2
     assert pair.ledger.get(Table.VERSIONS, pair.ann.user, key) == 2
@@ -267,7 +273,7 @@ def test_a_read_of_what_expired_takes_no_slices() -> None:
 def test_receipts_lie_in_blocks() -> None:
     pair = Pair(BLOCK + 2)
     pair.ledger.read(pair.bob, "ann", BLOCK + 2)
-    told = [(one.key.block, one.runs) for one in pair.ledger.decisions[0].news if one.user == pair.ann.user]
+    told = [(one.key.block, one.change) for one in told_of(pair) if one.user == pair.ann.user]
     with pair.ledger.store.snapshot() as view:
         blocks = [read_block(view, ReceiptKey(pair.conversation, pair.bob.user, READ, block)) for block in (0, 1)]
 

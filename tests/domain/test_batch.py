@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bimip.domain.batch import Batch, Cut, Decision, Insert, LogAppend, Put, StateNews
+from bimip.domain.batch import Batch, Cut, Decision, Insert, LogAppend, Put, StateNews, Writes
 from bimip.domain.ids import ConversationId, Millis, UserId, Version
 from bimip.domain.operations import Done
 from bimip.domain.records import Index, IndexRow, LogTable, ReceiptKey, ReceiptKind, Table
@@ -45,7 +45,7 @@ class Numbers:
             else:
                 self.firsts[where] = min(max(self.firsts[where], value), self.heads[where] + 1)
                 cuts.append((LogTable.HISTORY, (where,), self.firsts[where]))
-        return Decision(Done(), puts, tuple(appends), tuple(cuts), inserts=inserts)
+        return Decision(Done(), Writes(puts, appends, inserts, cuts))
 
 
 def commit(store: MemoryStore, batch: Batch) -> None:
@@ -105,7 +105,7 @@ def test_a_trim_of_a_batch_reaches_the_store() -> None:
         batch = Batch(base)
     for below in (2, 3):
         row = (below, 0, 0, below)
-        batch.absorb(Decision(Done(), inserts=[(Index.SEQS, (1,), [row])], trims=((Index.SEQS, (1,), below),)))
+        batch.absorb(Decision(Done(), Writes(inserts=[(Index.SEQS, (1,), [row])], trims=((Index.SEQS, (1,), below),))))
     commit(store, batch)
 
     with store.snapshot() as view:
@@ -127,7 +127,7 @@ def test_a_batch_gathers_the_news_in_order() -> None:
 def test_a_record_that_is_empty_is_no_deletion(record: object) -> None:
     with MemoryStore().snapshot() as base:
         batch = Batch(base)
-    batch.absorb(Decision(Done(), [(Table.META, {("x",): record})]))
+    batch.absorb(Decision(Done(), Writes([(Table.META, {("x",): record})])))
 
     assert batch.get(Table.META, ("x",)) == record
     assert batch.scan(Table.META, ("",), ("z",), limit=9) == [(("x",), record)]
@@ -137,11 +137,11 @@ def test_deleted_records_do_not_shorten_what_a_scan_finds() -> None:
     store = MemoryStore()
     with store.snapshot() as base:
         first = Batch(base)
-    first.absorb(Decision(Done(), [(Table.META, {(name,): 1 for name in "abcdef"})]))
+    first.absorb(Decision(Done(), Writes([(Table.META, {(name,): 1 for name in "abcdef"})])))
     commit(store, first)
     with store.snapshot() as base:
         batch = Batch(base)
-        batch.absorb(Decision(Done(), [(Table.META, {(name,): None for name in "abef"})]))
+        batch.absorb(Decision(Done(), Writes([(Table.META, {(name,): None for name in "abef"})])))
         up = batch.scan(Table.META, ("a",), ("z",), limit=2)
         down = batch.scan(Table.META, ("a",), ("z",), limit=2, reverse=True)
 

@@ -1,4 +1,4 @@
-from bimip.domain.batch import Batch, Decision
+from bimip.domain.batch import Batch, Decision, Writes
 from bimip.domain.ids import Offset, UserId
 from bimip.domain.operations import Done
 from bimip.domain.records import Changes, Log, LogTable, Table
@@ -37,7 +37,7 @@ def decide(cache: RecordCache, store: MemoryStore, *logs: Log | None) -> None:
     with store.snapshot() as view:
         batch = Batch(cache.over(view), cache.records)
     records = {(UserId(KEY[0] + number), KEY[1]): log for number, log in enumerate(logs)}
-    batch.absorb(Decision(Done(), [(Table.LOGS, records)]))
+    batch.absorb(Decision(Done(), Writes([(Table.LOGS, records)])))
     commit(store, batch.changes)
     cache.committed(batch.changes)
 

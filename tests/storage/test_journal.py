@@ -331,7 +331,7 @@ async def test_what_a_commit_brought_is_told_once_after_the_answers() -> None:
         ann, bob = await office.pair()
 
         def committed(committed: Committed) -> None:
-            order.extend(["told"] * len(committed.log_news))
+            order.extend(["told"] * len(committed.news))
 
         office.committed = committed
     async with office.open():
