@@ -10,7 +10,8 @@ that. The head of each package says how what is in it works, and why so.
     floor 1   concurrency/   what thousands of tasks wait on: timers, versions
               session/       what both ends share: close codes, positions, windows
               storage/       the store (LMDB, memory), and the journal: the one place that writes
-    floor 2   users/         the registry group of a user's devices; each device sends from its position in a log
+    floor 2   reading/       every question to the store outside the journal, by name
+              users/         the registry group of a user's devices; each device sends from its position in a log
     floor 3   gateway/       sockets, TLS, WebSocket, tokens, limits before anybody is known
               console/       the operator's HTTP: health, the tree, kills
               client/        the SDK, for programs that are a device; knows nothing of the floors of the server

@@ -29,6 +29,7 @@ from bimip.gateway.serving import Gateway
 from bimip.gateway.settings import GatewaySettings
 from bimip.gateway.tls import Certificate, TlsError
 from bimip.names import NameRefusedError, conversation_id, normal_eid
+from bimip.reading.people import Eids
 from bimip.storage.errors import StorageError
 from bimip.storage.interface import Store
 from bimip.storage.journal import JournalStatistics
@@ -164,6 +165,7 @@ class Parts:
             new_id=lambda: f"{surroundings.random.getrandbits(128):032x}",
             report=report,
             timers=self.timers,
+            eids=Eids(self.store),
             agent=f"bimip/{__version__}",
             hello_seconds=settings.gateway.handshake_seconds,
             redelivery_rounds=settings.limits.redelivery_rounds,

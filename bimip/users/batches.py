@@ -12,11 +12,12 @@ from itertools import accumulate
 from bimip.domain.ids import DeviceId, Offset
 from bimip.domain.operations import Received
 from bimip.domain.ranges import contains
-from bimip.domain.records import Addressed, Table
+from bimip.domain.records import Addressed
+from bimip.reading.log import is_expired, read_addressed
+from bimip.reading.salvage import UnreadableError
+from bimip.reading.segments import Item, Segment, place_of
 from bimip.session.window import Flight, Window
-from bimip.users.salvage import UnreadableError
 from bimip.users.session import Session
-from bimip.users.tail import Item, Segment, place_of
 from bimip.wire import bimip_pb2 as pb
 from bimip.wire import frames, stored
 
@@ -179,17 +180,14 @@ class BatchBuilder:
 
         That is asked of the store, as the entries were: what it says may be newer than what the session was told.
         """
-        with self._session.services.store.snapshot() as view:
-            log = view.get(Table.LOGS, (self._session.number, self.partition))
-        expired = log is not None and last < log.first
+        session = self._session
+        expired = is_expired(session.services.store, session.number, self.partition, last)
         return gap(self.partition, first, last, pb.EXPIRED if expired else pb.DAMAGED)
 
 
 def addressed_to(session: Session, number: DeviceId, item: Item) -> Addressed | None:
     """Reads what of an entry is addressed to a device of the session's user."""
-    with session.services.store.snapshot() as view:
-        found = view.get(Table.ADDRESSED, (item.entry.stamp, session.number)) or ()
-    return next((one for one in found if one.device == number), None)
+    return read_addressed(session.services.store, item.entry.stamp, session.number, number)
 
 
 def deliver(item: Item, payload: bytes | None = None) -> bytes:

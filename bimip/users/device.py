@@ -29,12 +29,12 @@ from bimip.domain.ids import DeviceId, Offset
 from bimip.domain.operations import Acknowledge, Address, NewMessage, Received
 from bimip.domain.ranges import Ranges
 from bimip.domain.records import maker
+from bimip.reading.salvage import UnreadableError
 from bimip.session.close import Close
 from bimip.session.window import Window
 from bimip.users.batches import BatchBuilder, addressed_to, deliver, gap
 from bimip.users.connection import Connection
 from bimip.users.fetching import Fetching
-from bimip.users.salvage import UnreadableError
 from bimip.users.session import Session, StatePage
 from bimip.wire import bimip_pb2 as pb
 from bimip.wire import frames, stored

@@ -8,19 +8,23 @@ charged to the device by what was looked at: whoever has asked for more than the
 """
 
 from collections import OrderedDict, deque
+from collections.abc import Callable
 from math import inf
 from typing import NamedTuple, Protocol
 
 import trio
 
 from bimip.concurrency import Watch
+from bimip.domain.ids import DeviceId
 from bimip.domain.operations import Barrier, Received, Result
 from bimip.domain.ranges import contains
 from bimip.domain.records import Seq
+from bimip.reading.fetches import PageStart, Viewer, scan_by_seq, scan_history, scan_log
+from bimip.reading.pages import Page, Scan
+from bimip.storage.interface import Store
 from bimip.users.batches import gap
 from bimip.users.rates import Buckets
-from bimip.users.scanning import Asker as Scanner
-from bimip.users.scanning import Page, Scan, scan
+from bimip.users.session import Session
 from bimip.wire import bimip_pb2 as pb
 from bimip.wire import frames
 from bimip.wire.errors import WireError
@@ -31,12 +35,33 @@ REQUESTS_FOR_AN_ENTRY = 0.5
 """What an entry that is looked at is charged as: it takes half as long as a message."""
 
 
-class Asker(Scanner, Protocol):
+class Kind(NamedTuple):
+    """A kind of Fetch: how it is looked for."""
+
+    scan: Callable[[Store, Viewer, pb.Fetch, PageStart, int], Scan]
+    of_log: bool = True  # it names a partition, and is told what of it is damaged
+    waits: bool = False  # until the page before it is acknowledged
+
+
+KINDS: dict[int, Kind] = {
+    pb.UNACKNOWLEDGED: Kind(scan_log, waits=True),
+    pb.LOG: Kind(scan_log),
+    pb.HISTORY: Kind(scan_history, of_log=False),
+    pb.BY_SEQ: Kind(scan_by_seq),
+}
+
+
+class Asker(Protocol):
     """A device, as far as its fetches need it."""
 
+    session: Session
+    number: DeviceId
     wakeup: Watch
     rates: Buckets
     unanswered: int
+
+    @property
+    def name(self) -> str: ...
 
     @property
     def has_unsent_answers(self) -> bool: ...
@@ -74,10 +99,11 @@ class Fetching:
 
     def ask(self, fetch: pb.Fetch, ref: int) -> None:
         """Answer when everything that the device sent before is decided, its acknowledgements too."""
-        if fetch.kind not in {pb.UNACKNOWLEDGED, pb.LOG, pb.HISTORY, pb.BY_SEQ}:
+        kind = KINDS.get(fetch.kind)
+        if kind is None:
             name = pb.FetchKind.Name(fetch.kind)
             raise WireError(pb.UNSUPPORTED, f"this server does not serve Fetch {name} yet", field="kind")
-        if fetch.kind != pb.HISTORY and fetch.partition not in self._device.session.logs:
+        if kind.of_log and fetch.partition not in self._device.session.logs:
             known = ", ".join(sorted(self._device.session.logs))
             sentence = f"there is no partition {fetch.partition!r}; use one of: {known}"
             raise WireError(pb.NOT_FOUND, sentence, field="partition")
@@ -130,21 +156,27 @@ class Fetching:
 
     def _is_held_back(self) -> bool:
         """Whether a page that is not acknowledged yet holds a Fetch back."""
-        held = self._running is None and self._waiting and self._waiting[0].fetch.kind == pb.UNACKNOWLEDGED
+        held = self._running is None and self._waiting and KINDS[self._waiting[0].fetch.kind].waits
         return bool(held and self._unacknowledged)
 
     def _begin(self, request: Request) -> tuple[Request, Scan]:
         fetch = request.fetch
         question = _question(fetch)
-        if fetch.kind == pb.UNACKNOWLEDGED:
+        if KINDS[fetch.kind].waits:
             self._unacknowledged.clear()
         has_begin = fetch.HasField("offset")
-        begin = fetch.offset if has_begin else self._next.get(question)
-        return request, scan(self._device, fetch, begin, None if has_begin else self._last.get(question))
+        begin = PageStart(fetch.offset) if has_begin else PageStart(self._next.get(question), self._last.get(question))
+        device, session = self._device, self._device.session
+        viewer = Viewer(session.number, session.eid, device.number, device.name)
+        most = session.services.limits.max_fetch
+        return request, KINDS[fetch.kind].scan(
+            session.services.store, viewer, fetch, begin, min(fetch.limit or most, most)
+        )
 
     def _answer(self, request: Request, page: Page) -> None:
         fetch = request.fetch
-        if fetch.kind == pb.UNACKNOWLEDGED and page.rows:
+        kind = KINDS[fetch.kind]
+        if kind.waits and page.rows:
             self._unacknowledged = {(fetch.partition, row.offset): None for row in page.rows}
             self._deadline = trio.current_time() + self._device.session.services.grace_seconds
         self._remember(_question(fetch), page)
@@ -157,7 +189,7 @@ class Fetching:
         parts = [row.part for row in page.rows if row.part is not None]
         rows = reversed(page.rows) if fetch.backwards else page.rows
         self._device.note_received([row.place for row in rows if row.part is not None])
-        if fetch.kind != pb.HISTORY:
+        if kind.of_log:
             parts += [gap(fetch.partition, first, last, pb.DAMAGED) for first, last in page.gaps]
         self._device.answer(frames.body(fetch.partition, 0, 0, pb.TURN_FETCH, parts, tail=tail))
 

@@ -9,10 +9,10 @@ from functools import partial
 
 import trio
 
-from bimip.domain.epoch import epoch_for
 from bimip.domain.ids import Offset
 from bimip.domain.operations import Append, Fault, OpenPosition, Operation, PositionOpened, Refused, Result
 from bimip.domain.ranges import above, normal
+from bimip.reading.heads import read_epoch
 from bimip.session.close import Close
 from bimip.session.window import Window
 from bimip.users import answers
@@ -44,8 +44,8 @@ def handle_hello(device: Device, hello: pb.Hello, ref: int) -> Rest:
         raise WireError(pb.INVALID, "a partition is named twice", field="partitions")
     device.said_hello = True
     wait = device.rates.take(1 + len(hello.messages), hello.ByteSize(), trio.current_time())
-    with device.session.services.store.snapshot() as view:
-        epoch, same = epoch_for(view, device.session.number, hello.epoch, openings, hello.state_version)
+    store, user = device.session.services.store, device.session.number
+    epoch, same = read_epoch(store, user, hello.epoch, openings, hello.state_version)
     opening = _Opening(device, hello, ref, epoch, wait, same_epoch=same)
     return opening.begin(openings if same else [one._replace(same_epoch=False) for one in openings])
 

@@ -4,17 +4,18 @@ A session is a temporary child of `users`, a device a temporary child of its ses
 connections, counts against nobody above, and returns when its client does.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from math import ceil
 
 import trio
 
-from bimip.domain.appending import EMPTY_LOG
 from bimip.domain.identity import Claims
-from bimip.domain.ids import DeviceId, UserId
+from bimip.domain.ids import UserId
 from bimip.domain.operations import Refused, Register, Registered
-from bimip.domain.records import DamagedRecordError, Reader, Table
+from bimip.domain.records import DamagedRecordError
+from bimip.reading.devices import KnownDevice, read_devices
+from bimip.reading.people import is_revoked_of
 from bimip.session.close import Close
 from bimip.storage.errors import StorageError
 from bimip.storage.journal import Committed
@@ -34,10 +35,7 @@ from bimip.users.device import Device
 from bimip.users.fetcher import fetch
 from bimip.users.reader import read
 from bimip.users.services import Services
-from bimip.users.session import LISTENERS, Session
-
-MAX_DESCRIBED = 1000
-"""Devices shown of one user."""
+from bimip.users.session import LISTENERS, Connected, Session
 
 
 class Users:
@@ -88,9 +86,7 @@ class Users:
     def is_revoked(self, claims: Claims) -> bool:
         """Whether a token counts no more. Asked before there is a connection, so a store that fails is told later."""
         try:
-            with self._services.store.snapshot() as view:
-                user = view.get(Table.USERS, (claims.eid,))
-                return user is not None and view.get(Table.REVOKED, (user.number, claims.jti)) is not None
+            return is_revoked_of(self._services.store, claims.eid, claims.jti)
         except StorageError:
             return False
 
@@ -218,35 +214,24 @@ class Users:
 
     def describe(self, eid: str) -> dict[str, object] | None:
         """One user's devices with offsets and lag, for an operator; None: there is no such user."""
+        known = read_devices(self._services.store, eid, self._services.partitions)
+        if known is None:
+            return None
         session = self._sessions.get(eid)
         connected = session.devices if session is not None else {}
-        with self._services.store.snapshot() as view:
-            user = view.get(Table.USERS, (eid,))
-            if user is None:
-                return None
-            devices = view.scan(Table.DEVICES, (user.number, ""), (user.number + 1, ""), limit=MAX_DESCRIBED)
-            return {
-                "eid": eid,
-                "devices": {
-                    name: {
-                        "created": device.created,
-                        "last_seen": device.last_seen,
-                        "committed": self._committed_by(view, user.number, device.number),
-                        "connection": connected[name].statistics() if name in connected else None,
-                    }
-                    for (_, name), device in devices
-                },
-            }
+        return {"eid": eid, "devices": {device.name: _described(device, connected) for device in known}}
 
-    def _committed_by(self, view: Reader, user: UserId, device: DeviceId) -> dict[str, object]:
-        """Reads where a device's floor stands in each partition that it ever named."""
-        committed: dict[str, object] = {}
-        for partition in self._services.partitions:
-            cursor = view.get(Table.CURSORS, (device, partition))
-            if cursor is not None:
-                log = view.get(Table.LOGS, (user, partition)) or EMPTY_LOG
-                committed[partition] = {"floor": cursor.floor, "head": log.head, "lag": log.head - cursor.floor}
-        return committed
+
+def _described(device: KnownDevice, connected: Mapping[str, Connected]) -> dict[str, object]:
+    return {
+        "created": device.created,
+        "last_seen": device.last_seen,
+        "committed": {
+            partition: {"floor": one.floor, "head": one.head, "lag": one.head - one.floor}
+            for partition, one in device.committed.items()
+        },
+        "connection": connected[device.name].statistics() if device.name in connected else None,
+    }
 
 
 class _ArrivalLock:

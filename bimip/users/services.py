@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from bimip.concurrency import Timers
 from bimip.domain.identity import Claims
 from bimip.domain.ids import Millis, UserId
-from bimip.domain.records import Table
+from bimip.reading.people import Eids
 from bimip.storage.interface import Store
 from bimip.storage.queue import OperationQueue
 from bimip.supervision import Slices
@@ -52,6 +52,7 @@ class Services:
     new_id: Callable[[], str]
     report: Callable[[str, BaseException], None]
     timers: Timers
+    eids: Eids
     agent: str = "bimip"
     hello_seconds: float = 5.0
     redelivery_rounds: int = 3
@@ -65,18 +66,7 @@ class Services:
     """Where all devices' long work stands in line."""
     sessions: dict[UserId, Any] = field(default_factory=dict)
     """The Session of each user that is connected, which is made of what is handed down here."""
-    _eids: dict[UserId, str] = field(default_factory=dict)
 
     @property
     def grace_seconds(self) -> float:
         return self.limits.grace_period_ms / 1000
-
-    def eid_of(self, number: UserId) -> str:
-        """Numbers are never used twice, so what was read once stays true."""
-        eid = self._eids.get(number)
-        if eid is None:
-            if len(self._eids) >= MAX_REMEMBERED:
-                self._eids.clear()
-            with self.store.snapshot() as view:
-                eid = self._eids[number] = view.get(Table.EIDS, (number,)) or ""
-        return eid

@@ -7,22 +7,23 @@ devices, each of which reads from its own position.
 from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
 
-from bimip.domain.acknowledging import state_of
-from bimip.domain.appending import EMPTY_LOG
 from bimip.domain.batch import LogNews, News, StateNews
 from bimip.domain.identity import Claims
 from bimip.domain.ids import DeviceId, UserId, Version
-from bimip.domain.receipts import read_block
-from bimip.domain.records import DamagedRecordError, Entry, Reader, ReceiptKey, Runs, Table
+from bimip.domain.records import DamagedRecordError, ReceiptKey, Runs
 from bimip.names import conversation_id
+from bimip.reading.heads import read_heads
+from bimip.reading.log import read_segments
+from bimip.reading.people import is_revoked
+from bimip.reading.segments import Segment
+from bimip.reading.state import read_changes
 from bimip.session.close import Close
 from bimip.supervision import Children
 from bimip.users.connection import Connection
-from bimip.users.salvage import read_entries
 from bimip.users.services import Services
-from bimip.users.tail import LogTail, Segment, StateTail, segment_of
+from bimip.users.tail import LogTail, StateTail
 from bimip.wire import state
-from bimip.wire.stored import deliver, deliver_all
+from bimip.wire.stored import deliver_all
 
 READ_LEAST, READ_AHEAD = 16, 256
 """Entries at once, whatever there is room for: some are not owed, and take none."""
@@ -58,14 +59,10 @@ class Session:
 
     def resync(self) -> None:
         """Begin with what the store holds; also when a commit may have gone by that nobody told of."""
-        with self.services.store.snapshot() as view:
-            self.logs = {
-                partition: LogTail((view.get(Table.LOGS, (self.number, partition)) or EMPTY_LOG).head)
-                for partition in self.services.partitions
-            }
-            known = state_of(view, self.number)
-        self.state = StateTail(known.head)
-        self.state_floor = known.floor
+        heads = read_heads(self.services.store, self.number, self.services.partitions)
+        self.logs = {partition: LogTail(head) for partition, head in heads.logs.items()}
+        self.state = StateTail(heads.state)
+        self.state_floor = heads.state_floor
         self.news += 1
 
     def log_grew(self, news: LogNews) -> None:
@@ -85,7 +82,7 @@ class Session:
         return state.receipts_item(
             version,
             conversation=conversation_id(key.conversation),
-            member=self.services.eid_of(key.member),
+            member=self.services.eids.of(key.member),
             kind=key.kind,
             block=key.block,
             runs=runs,
@@ -99,8 +96,7 @@ class Session:
             return None
 
     def is_revoked(self, jti: str) -> bool:
-        with self.services.store.snapshot() as view:
-            return view.get(Table.REVOKED, (self.number, jti)) is not None
+        return is_revoked(self.services.store, self.number, jti)
 
     def adopt(self, children: Children) -> None:
         self.children = children
@@ -115,8 +111,7 @@ class Session:
         segments = self.logs[partition].after(after)
         if segments is None:
             limit = min(max(limit, READ_LEAST), READ_AHEAD)
-            with self.services.store.snapshot() as view:
-                segments = read_segments(view, self.number, partition, after, limit, size)
+            segments = read_segments(self.services.store, self.number, partition, after, limit, size)
         return segments
 
     def read_state(self, after: int, *, live: bool, reset: bool) -> "StatePage":
@@ -129,16 +124,11 @@ class Session:
         part = self.state.delta(after) if live else None
         if part is not None:
             return StatePage(part, self.state.head, live=True)
-        with self.services.store.snapshot() as view:
-            known = state_of(view, self.number)
-            low, high = (self.number, after + 1), (self.number + 1, 0)
-            changes = view.scan(Table.CHANGES, low, high, limit=STATE_PAGE)
-            found = [(at, key, read_block(view, key)) for (_, at), key in changes]
-        items = [item for one in found if (item := self._encoded(*one)) is not None]
-        whole = len(found) < STATE_PAGE
-        upto = found[-1][0] if not whole else known.head
-        part = state.delta_part(after, upto, items, reset=reset and after == 0, complete=reset and whole)
-        return StatePage(part, upto, live=whole)
+        page = read_changes(self.services.store, self.number, after, STATE_PAGE)
+        items = [item for change in page.changes if (item := self._encoded(*change)) is not None]
+        complete = reset and page.complete
+        part = state.delta_part(after, page.upto, items, reset=reset and after == 0, complete=complete)
+        return StatePage(part, page.upto, live=page.complete)
 
 
 LISTENERS: dict[type[News], Callable[[Session, Any], None]] = {
@@ -152,36 +142,3 @@ class StatePage(NamedTuple):
     part: bytes  # an element of Body.states
     upto: Version
     live: bool  # whoever has this page and all before it has the whole state as of `upto`
-
-
-def read_segments(view: Reader, user: UserId, partition: str, after: int, limit: int, size: int) -> list[Segment]:
-    """Entries with their bodies, straight from the store, as far as `size` bytes reach and the one that is too much."""
-    found = read_entries(view, user, partition, after, limit)
-    parts: list[bytes | None] = []
-    while len(parts) < len(found) and (size >= 0 or not parts):
-        slice_ = found[len(parts) : len(parts) + READ_LEAST]
-        bodies = view.get_all(Table.BODIES, [(entry.stamp,) for _, entry in slice_])
-        for part in _delivered(slice_, bodies):
-            parts.append(part)
-            if part is not None:
-                size -= len(part)
-                if size < 0:
-                    break
-    return _segments_of(found[: len(parts)], parts)
-
-
-def _delivered(found: list[tuple[int, Entry]], bodies: list[bytes | None]) -> list[bytes | None]:
-    first, last = found[0][0], found[-1][0]
-    if last - first == len(found) - 1:
-        return deliver_all(bodies, first)
-    return [body and deliver(body, offset) for (offset, _), body in zip(found, bodies, strict=True)]
-
-
-def _segments_of(found: list[tuple[int, Entry]], parts: list[bytes | None]) -> list[Segment]:
-    """One segment, but where some between are lost."""
-    if not found:
-        return []
-    first, last = found[0][0], found[-1][0]
-    if last - first == len(found) - 1:
-        return [segment_of(first, [entry for _, entry in found], parts)]
-    return [segment_of(offset, [entry], [part]) for (offset, entry), part in zip(found, parts, strict=True)]

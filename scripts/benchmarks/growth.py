@@ -10,8 +10,9 @@ from typing import Any
 
 import trio
 
+from bimip.reading.log import read_segments
 from bimip.users.device import FRAME_BYTES
-from bimip.users.session import READ_AHEAD, read_segments
+from bimip.users.session import READ_AHEAD
 from scripts.benchmarks import accounting, server
 from scripts.benchmarks.offline import Filling, open_filling
 
@@ -69,12 +70,11 @@ def _catching_up(filling: Filling) -> dict[str, Any]:
     for user in filling.some(PULLS):
         after = 0
         while True:
-            with filling.store.snapshot() as view:
-                runs = read_segments(view, user, "chat", after, READ_AHEAD, FRAME_BYTES)
-            if not runs:
+            segments = read_segments(filling.store, user, "chat", after, READ_AHEAD, FRAME_BYTES)
+            if not segments:
                 break
-            pulled += sum(map(len, runs))
-            after = runs[-1].last
+            pulled += sum(map(len, segments))
+            after = segments[-1].last
     return {"pull_us_per_entry": 1e6 * (time.process_time() - began) / max(pulled, 1), "pulled": pulled}
 
 

@@ -18,7 +18,9 @@ MAY_IMPORT = {
     "bimip.session": ("bimip.domain",),
     "bimip.storage": ("bimip.domain",),
     # floor 2
+    "bimip.reading": ("bimip.names", "bimip.wire", "bimip.domain", "bimip.storage"),
     "bimip.users": (
+        "bimip.reading",
         "bimip.concurrency",
         "bimip.supervision",
         "bimip.names",
@@ -50,6 +52,7 @@ MAY_IMPORT = {
         "bimip.wire",
         "bimip.domain",
         "bimip.storage",
+        "bimip.reading",
         "bimip.users",
         "bimip.gateway",
         "bimip.console",

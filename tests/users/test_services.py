@@ -1,11 +1,9 @@
-from typing import Any
-
 import pytest
 
 from bimip.concurrency import Timers
 from bimip.domain.identity import Claims
 from bimip.domain.ids import Millis, UserId
-from bimip.domain.records import Changes, Table
+from bimip.reading.people import Eids
 from bimip.storage.memory import MemoryStore
 from bimip.storage.queue import OperationQueue
 from bimip.users.services import MAX_REMEMBERED, PoisonEntries, Services
@@ -14,21 +12,6 @@ from bimip.wire.limits import Limits
 
 def no_token(_token: str) -> Claims:
     raise AssertionError
-
-
-class CountedStore(MemoryStore):
-    def __init__(self) -> None:
-        super().__init__()
-        self.reads = 0
-
-    def snapshot(self) -> Any:
-        self.reads += 1
-        return super().snapshot()
-
-    def put(self, table: Table, *pairs: tuple[Any, Any]) -> None:
-        self.begin()
-        self.apply(Changes(puts={table: {(key,): record for key, record in pairs}}))
-        self.commit()
 
 
 def services_on(store: MemoryStore) -> Services:
@@ -42,29 +25,8 @@ def services_on(store: MemoryStore) -> Services:
         new_id=lambda: "id",
         report=lambda _what, _error: None,
         timers=Timers(),
+        eids=Eids(store),
     )
-
-
-async def test_names_are_read_once() -> None:
-    store = CountedStore()
-    store.put(Table.EIDS, (1, "ann"), (2, "bob"))
-    services = services_on(store)
-
-    assert [services.eid_of(UserId(number)) for number in (1, 2, 1, 2)] == ["ann", "bob", "ann", "bob"]
-    assert store.reads == 2
-
-
-async def test_a_number_without_a_name_has_none() -> None:
-    assert services_on(MemoryStore()).eid_of(UserId(7)) == ""
-
-
-async def test_how_many_names_are_remembered_is_bounded() -> None:
-    store = MemoryStore()
-    services = services_on(store)
-    for number in range(MAX_REMEMBERED + 10):
-        services.eid_of(UserId(number))
-
-    assert len(services._eids) <= MAX_REMEMBERED
 
 
 async def test_the_grace_period_is_told_in_milliseconds_and_kept_in_seconds() -> None:

@@ -5,7 +5,8 @@ from hypothesis import strategies as st
 
 from bimip.domain.ids import ConversationId, ConversationOffset, DeviceId, Offset, Stamp, UserId, Version
 from bimip.domain.records import Entry
-from bimip.users.tail import MAX_BYTES, MAX_ENTRIES, MAX_STATES, Item, LogTail, Segment, StateTail, segment_of
+from bimip.reading.segments import Item, Segment, segment_of
+from bimip.users.tail import MAX_BYTES, MAX_ENTRIES, MAX_STATES, LogTail, StateTail
 from bimip.wire.state import delta_part
 
 ME, OTHER = DeviceId(1), DeviceId(2)
@@ -99,26 +100,11 @@ def test_a_run_larger_than_all_room_is_left_to_the_store() -> None:
     assert given_tail.after(2) == []
 
 
-def test_whoever_stands_within_a_run_gets_the_rest_of_it() -> None:
+def test_whoever_stands_within_a_segment_gets_the_rest_of_it() -> None:
     (rest,) = tail(0, segment(1, 10, 20, 30)).after(1) or [segment(9)]
 
     assert (rest.first, rest.last, rest.sizes, rest.bytes) == (2, 3, [20, 30], 50)
     assert rest.joined() == bytes(50)
-
-
-def test_a_run_is_put_together_once() -> None:
-    one = segment(1, 10, 20)
-
-    assert one.joined() is one.joined()
-
-
-def test_a_run_says_who_wrote_it_and_whether_it_goes_to_all_others() -> None:
-    several = segment_of(1, [entry(1), entry(2, origin=OTHER)], [b"1", b"2"])
-
-    assert several.plain
-    assert several.origins == {ME, OTHER}
-    assert not segment(1, 10, None).plain
-    assert not segment_of(1, [entry(1), entry(2, addressed=True)], [b"1", b"2"]).plain
 
 
 @given(st.integers(0, 20), st.lists(st.integers(1, 3), max_size=100), st.integers(0, 250))
@@ -171,31 +157,3 @@ def test_a_change_that_was_read_already_is_passed_over() -> None:
 
     assert state.after(5) == [b"6"]
     assert state.after(4) is None
-
-
-@given(st.lists(st.tuples(st.sampled_from([1, 1, 1, 2]), st.integers(1, 6)), min_size=1, max_size=12))
-def test_places_say_what_each_entry_says(found: list[tuple[int, int]]) -> None:
-    """Also where one of another conversation stands where a number is missing: 1, another's, 3."""
-    entries = [
-        entry(at)._replace(conversation=ConversationId(conversation), conversation_offset=ConversationOffset(place))
-        for at, (conversation, place) in enumerate(found, 1)
-    ]
-    places = segment_of(1, entries, [b"x"] * len(entries)).places()
-
-    assert [(one.conversation, at) for one in places for at in range(one.first, one.last + 1)] == found
-
-
-def test_consecutive_places_are_one() -> None:
-    assert segment(5, *[1] * 7).places() == [(1, 5, 11)]
-
-
-@given(st.lists(st.integers(0, 50), min_size=1, max_size=9), st.data())
-def test_what_is_shortened_begins_alike(sizes: list[int], data: st.DataObject) -> None:
-    whole = segment(4, *sizes)
-    count = data.draw(st.integers(1, len(sizes)))
-    short = whole.shortened(count)
-
-    assert list(short.items()) == list(whole.items())[:count]
-    assert (short.first, short.last, short.bytes) == (4, 3 + count, sum(sizes[:count]))
-    assert short.joined() == b"".join(bytes(size) for size in sizes[:count])
-    assert short.plain

@@ -7,7 +7,7 @@ import trio
 from trio.testing import MockClock
 
 from bimip.client.wire import bimip as pb
-from bimip.users import scanning
+from bimip.reading import pages
 from tests.harness.world import Client, World, go_on, open_world, settings_for_tests
 
 ENTRIES = 300
@@ -17,13 +17,13 @@ ENTRIES = 300
 def looked(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """A counter of the entries that were looked at, in the order of time."""
     count = [0]
-    look: Any = scanning._Found.look
+    look: Any = pages.Found.look
 
-    def counting(self: scanning._Found, row: scanning.FetchedEntry | None) -> None:
+    def counting(self: pages.Found, row: pages.FetchedEntry | None) -> None:
         count[0] += 1
         look(self, row)
 
-    monkeypatch.setattr(scanning._Found, "look", counting)
+    monkeypatch.setattr(pages.Found, "look", counting)
     return count
 
 
@@ -69,7 +69,7 @@ async def test_others_have_their_turn_between_two_slices(
         heard = await phone.heard_slowly()
 
         assert pong.ping_pong is not None
-        assert before_the_pong <= 4 * scanning.SLICE
+        assert before_the_pong <= 4 * pages.SLICE
         assert sorted(body.ref for body in heard.bodies) == list(range(2, 66))
         assert looked[0] == 64 * ENTRIES
 

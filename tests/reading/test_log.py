@@ -3,11 +3,12 @@
 import pytest
 
 from bimip.domain.ids import ConversationId, ConversationOffset, DeviceId, Offset, Stamp, UserId
-from bimip.domain.records import Changes, Entry, LogTable, Table
+from bimip.domain.records import Addressed, Changes, Entry, Log, LogTable, Table
+from bimip.reading.log import is_expired, read_addressed, read_segments
+from bimip.reading.segments import Item
 from bimip.storage.memory import MemoryStore
-from bimip.users.session import read_segments
-from bimip.users.tail import Item
 from bimip.wire import stored
+from tests.reading.support import store_with
 
 USER = UserId(1)
 
@@ -29,8 +30,8 @@ def filled(count: int, *, without: int = 0) -> MemoryStore:
 
 
 def read(store: MemoryStore, after: int, limit: int, size: int) -> list[Item]:
-    with store.snapshot() as view:
-        return [item for segment in read_segments(view, USER, "chat", after, limit, size) for item in segment.items()]
+    segments = read_segments(store, USER, "chat", after, limit, size)
+    return [item for segment in segments for item in segment.items()]
 
 
 def test_an_entry_is_read_as_it_is_delivered() -> None:
@@ -50,3 +51,18 @@ def test_an_entry_whose_message_is_missing_is_read_without_it() -> None:
 
     assert [item.offset for item in items] == [1, 2, 3]
     assert [item.part is None for item in items] == [False, True, False]
+
+
+def test_what_is_addressed_is_found_for_the_device_that_it_names() -> None:
+    addressed = (Addressed(DeviceId(1), b"one"), Addressed(DeviceId(2), None))
+    store = store_with({Table.ADDRESSED: {(Stamp(101), USER): addressed}})
+
+    assert [read_addressed(store, Stamp(101), USER, DeviceId(number)) for number in (1, 2, 3)] == [*addressed, None]
+    assert read_addressed(store, Stamp(102), USER, DeviceId(1)) is None
+
+
+def test_what_lies_in_front_of_a_log_expired() -> None:
+    store = store_with({Table.LOGS: {(USER, "chat"): Log(Offset(4), Offset(9))}})
+
+    assert [is_expired(store, USER, "chat", offset) for offset in (3, 4)] == [True, False]
+    assert not is_expired(store, USER, "feed", 3)

@@ -1,0 +1,15 @@
+"""Floor 2: every question to the store outside the journal, as a function with a name.
+
+    heads.py      where a user's logs and state end, and whether a device knows this store's epoch
+    log.py        the entries of a log, as they are delivered; what is addressed to a device; whether a hole is expiry
+    state.py      what of a user's state changed behind a version
+    people.py     users' names, revoked tokens
+    devices.py    a user's devices, and what each has acknowledged
+    fetches.py    what a Fetch looks through, for whom, and what of it is theirs to see
+    pages.py      the one loop that fills a page, a slice at a time; `sources.py` the orders in which it walks
+    segments.py   entries of a log with their messages, as they are read and delivered
+    salvage.py    what is whole around what is damaged
+
+Each function opens its own view, reads, and returns values; no view leaves it. So a store that answers later changes
+this folder and those who await it, and none of the rules above. Two questions are two views: what must agree is one.
+"""

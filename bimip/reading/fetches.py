@@ -1,0 +1,179 @@
+"""What a Fetch looks through: the user's log, a conversation's history, the log by `seq`; and what of it a device may
+see.
+"""
+
+from functools import partial
+from typing import NamedTuple
+
+from bimip.domain.appending import EMPTY_LOG, is_addressed, is_owed
+from bimip.domain.ids import ConversationId, ConversationOffset, DeviceId, UserId
+from bimip.domain.operations import Received
+from bimip.domain.ranges import contains
+from bimip.domain.records import Conversation, Cursor, Entry, HistoryEntry, IndexRow, Reader, Seq, Table
+from bimip.names import conversation_number
+from bimip.reading.pages import FetchedEntry, Judge, Page, Scan, fill
+from bimip.reading.salvage import read_entries, read_history
+from bimip.reading.segments import place_of
+from bimip.reading.sources import Ascending, BySeq, Descending
+from bimip.storage.interface import Store
+from bimip.wire import bimip_pb2 as pb
+from bimip.wire import stored
+from bimip.wire.errors import WireError
+from bimip.wire.validation import seq_numbers
+
+HIGHEST = 1 << 64
+"""Beyond any number of a seq."""
+
+
+class Viewer(NamedTuple):
+    """The device for which something is read."""
+
+    user: UserId
+    eid: str
+    device: DeviceId
+    name: str
+
+
+class PageStart(NamedTuple):
+    """The place at which a page begins."""
+
+    offset: int | None  # None: at the end where that lies
+    behind: Seq | None = None  # of BY_SEQ: the row to go on behind
+
+
+class _Filter(NamedTuple):
+    """A Fetch's filter: whose messages it asks for."""
+
+    author: UserId | None
+    origin: DeviceId | None
+
+    def lets(self, author: UserId, origin: DeviceId) -> bool:
+        return self.author in {None, author} and (self.origin is None or self.origin == origin)
+
+
+def scan_log(store: Store, viewer: Viewer, fetch: pb.Fetch, begin: PageStart, limit: int) -> Scan:
+    """Scans the user's own log."""
+    place = (viewer.user, fetch.partition)
+    with store.snapshot() as view:
+        first, head, _ = view.get(Table.LOGS, place) or EMPTY_LOG
+        wanted = _filter(view, viewer, fetch)
+    if wanted is None:
+        return Page([], head + 1, complete=True)
+
+    def read(view: Reader, after: int, limit: int) -> list[tuple[int, Entry]]:
+        return read_entries(view, viewer.user, fetch.partition, after, limit)
+
+    walk = Descending if fetch.backwards else Ascending
+    source = walk(read, partial(_judge_entries, viewer, fetch, wanted), first, head, begin.offset)
+    return (yield from fill(store, source, limit))
+
+
+def scan_history(store: Store, viewer: Viewer, fetch: pb.Fetch, begin: PageStart, limit: int) -> Scan:
+    """Scans a conversation's history, by its own offsets. It is nobody's log: user_offset is 0. Raises WireError."""
+    number = conversation_number(fetch.conversation)
+    with store.snapshot() as view:
+        known: Conversation | None = None if number is None else view.get(Table.CONVERSATIONS, (number,))
+        if known is None or viewer.user not in known.members:
+            raise WireError(pb.NOT_FOUND, "you are in no such conversation", field="conversation")
+        wanted = _filter(view, viewer, fetch)
+    if wanted is None:
+        return Page([], known.head + 1, complete=True)
+
+    conversation = ConversationId(number or 0)
+
+    def read(view: Reader, after: int, limit: int) -> list[tuple[int, HistoryEntry]]:
+        return read_history(view, viewer.user, conversation, after, limit)
+
+    def judge(view: Reader) -> Judge:
+        return partial(_history_row, view, viewer, wanted, conversation)
+
+    walk = Descending if fetch.backwards else Ascending
+    return (yield from fill(store, walk(read, judge, known.first, known.head, begin.offset), limit))
+
+
+def scan_by_seq(store: Store, viewer: Viewer, fetch: pb.Fetch, begin: PageStart, limit: int) -> Scan:
+    """Scans what the user's devices wrote to the user's own log, in the order of their `seq`."""
+    with store.snapshot() as view:
+        wanted = _filter(view, viewer, fetch)
+    if wanted is None:
+        return Page([], 0, complete=True, last=begin.behind)
+    low: IndexRow = seq_numbers(fetch.seq_from) if fetch.seq_from else (0,)
+    high: IndexRow = (*seq_numbers(fetch.seq_to), HIGHEST) if fetch.seq_to else (HIGHEST,)
+
+    def judge(view: Reader) -> Judge:
+        row = _judge_entries(viewer, fetch, wanted, view)
+        return lambda seq, entry: entry and row(seq.offset, entry)
+
+    place = (viewer.user, fetch.partition)
+    source = BySeq(place, judge, low, high, begin.behind, backwards=fetch.backwards)
+    return (yield from fill(store, source, limit))
+
+
+def _filter(view: Reader, viewer: Viewer, fetch: pb.Fetch) -> _Filter | None:
+    """Makes a Fetch's filter; None: what is named does not exist, or is not the asking device's to see. `to` may only
+    be that device itself.
+    """
+    if fetch.to.eid not in {"", viewer.eid} or fetch.to.connection_resource_id not in {"", viewer.name}:
+        return None
+    author = getattr(fetch, "from")
+    if not author.eid:
+        return _Filter(None, None)
+    user = view.get(Table.USERS, (author.eid,))
+    if user is None or not author.connection_resource_id:
+        return user and _Filter(user.number, None)
+    origin = view.get(Table.DEVICES, (user.number, author.connection_resource_id))
+    return origin and _Filter(user.number, origin.number)
+
+
+def _judge_entries(viewer: Viewer, fetch: pb.Fetch, wanted: _Filter, view: Reader) -> Judge:
+    cursor: Cursor | None = view.get(Table.CURSORS, (viewer.device, fetch.partition))
+    unacknowledged_only = fetch.kind == pb.UNACKNOWLEDGED
+    return partial(_entry_row, view, viewer, wanted, cursor, unacknowledged_only)
+
+
+def _entry_row(
+    view: Reader,
+    viewer: Viewer,
+    wanted: _Filter,
+    cursor: Cursor | None,
+    unacknowledged_only: bool,  # noqa: FBT001 - bound by `partial` above
+    offset: int,
+    entry: Entry,
+) -> FetchedEntry | None:
+    if not wanted.lets(entry.author, entry.origin):
+        return None
+    own = entry.origin == viewer.device
+    acknowledged = cursor is not None and (offset <= cursor.floor or contains(cursor.above, offset))
+    if unacknowledged_only and (acknowledged or not is_owed(view, entry, viewer.user, viewer.device)):
+        return None
+    if entry.addressed and not own and not is_addressed(view, entry.stamp, viewer.user, viewer.device):
+        return None
+    place = place_of(entry)
+    body = view.get(Table.BODIES, (entry.stamp,))
+    if body is None:
+        return FetchedEntry(offset, None, acknowledged, place)
+    return FetchedEntry(offset, _element(view, viewer, entry.stamp, body, offset, own=own), acknowledged, place)
+
+
+def _history_row(
+    view: Reader, viewer: Viewer, wanted: _Filter, conversation: ConversationId, place: int, listed: HistoryEntry
+) -> FetchedEntry | None:
+    if not wanted.lets(listed.author, listed.origin):
+        return None
+    own = listed.origin == viewer.device
+    if listed.addressed and not own and not is_addressed(view, listed.stamp, viewer.user, viewer.device):
+        return None
+    body = view.get(Table.BODIES, (listed.stamp,))
+    if body is None:
+        return None
+    part = _element(view, viewer, listed.stamp, body, 0, own=own)
+    alone = ConversationOffset(place)
+    return FetchedEntry(place, part, acknowledged=True, place=Received(conversation, alone, alone))
+
+
+def _element(view: Reader, viewer: Viewer, stamp: int, body: bytes, offset: int, *, own: bool) -> bytes:
+    """The message as an element of Body.messages, with what is addressed to this device alone."""
+    for one in () if own else view.get(Table.ADDRESSED, (stamp, viewer.user)) or ():
+        if one.device == viewer.device and one.payload is not None:
+            body = stored.readdressed(body, one.payload)
+    return stored.deliver(body, offset)

@@ -1,0 +1,28 @@
+"""What of a user's state changed."""
+
+from typing import NamedTuple
+
+from bimip.domain.acknowledging import state_of
+from bimip.domain.ids import UserId, Version
+from bimip.domain.receipts import read_block
+from bimip.domain.records import ReceiptKey, Runs, Table
+from bimip.storage.interface import Store
+
+Change = tuple[Version, ReceiptKey, Runs]
+"""A value of the state, whole, with the version of its last change."""
+
+
+class ChangesPage(NamedTuple):
+    changes: list[Change]  # ascending by version
+    upto: Version  # all that changed up to here is in this page or in the pages before
+    complete: bool  # the page reaches the head
+
+
+def read_changes(store: Store, user: UserId, after: int, limit: int) -> ChangesPage:
+    """Reads the values that changed behind a version, and have not changed since: at most so many."""
+    with store.snapshot() as view:
+        head = state_of(view, user).head
+        found = view.scan(Table.CHANGES, (user, after + 1), (user + 1, 0), limit=limit)
+        changes = [(Version(version), key, read_block(view, key)) for (_, version), key in found]
+    complete = len(changes) < limit
+    return ChangesPage(changes, head if complete else changes[-1][0], complete)

@@ -1,0 +1,45 @@
+"""Pages of changes join: each says up to where it reaches, and the last that it is the last."""
+
+import pytest
+
+from bimip.domain.ids import ConversationId, UserId, Version
+from bimip.domain.records import ReceiptKey, ReceiptKind, State, Table
+from bimip.reading.state import read_changes
+from bimip.storage.memory import MemoryStore
+from tests.reading.support import ANN, BOB, store_with
+
+
+def key(block: int) -> ReceiptKey:
+    return ReceiptKey(ConversationId(1), BOB, ReceiptKind.READ, block)
+
+
+def changed(*versions: int) -> MemoryStore:
+    return store_with(
+        {
+            Table.CHANGES: {(ANN, version): key(version) for version in versions} | {(BOB, 3): key(3)},
+            Table.STATES: {(ANN,): State(Version(9), Version(0))},
+        }
+    )
+
+
+@pytest.mark.parametrize(
+    ("after", "limit", "expected", "upto", "complete"),
+    [
+        (0, 9, [2, 5, 8], 9, True),
+        (0, 2, [2, 5], 5, False),
+        (5, 2, [8], 9, True),
+        (0, 3, [2, 5, 8], 8, False),
+        (8, 3, [], 9, True),
+    ],
+)
+def test_a_page_holds_what_changed_behind_a_version(
+    after: int, limit: int, expected: list[int], upto: int, *, complete: bool
+) -> None:
+    page = read_changes(changed(2, 5, 8), ANN, after, limit)
+
+    assert [(version, place) for version, place, _ in page.changes] == [(version, key(version)) for version in expected]
+    assert (page.upto, page.complete) == (upto, complete)
+
+
+def test_nobody_elses_changes_are_read() -> None:
+    assert read_changes(changed(2), UserId(3), 0, 9) == ([], 0, True)
