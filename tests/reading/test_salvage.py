@@ -8,7 +8,7 @@ from bimip.domain.ids import ConversationId, ConversationOffset, Offset, Stamp, 
 from bimip.domain.records import (
     Conversation,
     DamagedRecordError,
-    DeviceName,
+    DeviceOwner,
     HistoryEntry,
     Log,
     LogTable,
@@ -44,7 +44,7 @@ class Damaged:
                 },
                 Table.BODIES: {(100 + offset,): body(offset) for offset in bodies},
                 Table.EIDS: {(BOB,): "bob", (ANN,): "ann"},
-                Table.NAMES: {(ORIGIN,): DeviceName(BOB, "desk")},
+                Table.DEVICE_OWNERS: {(ORIGIN,): DeviceOwner(BOB, "desk")},
             }
         )
 
