@@ -26,12 +26,14 @@ What a program may rely on:
 
 The map, from what programs see down to the socket:
 
-    client.py      open_client and Client: the methods, and connecting again and again
+    client.py      open_client and Client, which is made of facets
+    facets/        what programs can do, a file for each noun
     events.py      every event that there is, on one screen; errors.py: everything that goes wrong
+    connector.py   connecting again and again, and requests with their answers
     link.py        one connection: the tasks that carry frames and watch the clock
     core/          what each frame means: frames in, frames out, no I/O. Positions, the outbox, requests, the state
     store.py       the SQLite file
-    arguments.py   what programs pass, looked at first
+    arguments.py   what programs pass, looked at first; environment.py: the machine, or a test's
     frames.py      payload <-> frame; wire/ is generated (betterproto2)
     transport.py   a WebSocket on anyio
 

@@ -127,6 +127,7 @@ PLACES = {
     # The client is no part of the server: it brings its own defaults, and takes others by argument.
     ("bimip.client.backoff", "random"): "a type: the caller's Random",
     ("bimip.client.client", "random"): "the default of an argument",
+    ("bimip.client.environment", "random"): "a type: the caller's Random",
     ("bimip.client.client", "time"): "the default of an argument",
     ("bimip.client.client", "pathlib"): "where the client's store lies",
     ("bimip.client.store", "os"): "makes the client's store for its owner alone",

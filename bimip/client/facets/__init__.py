@@ -1,0 +1,12 @@
+"""What programs can do, by noun: each file is a part of `Client`, which is made of them.
+
+    facet.py      what each part has at hand: the device, its connection, the environment
+    messages.py   writing: send, send_nowait
+    events.py     the stream of events: iteration, acknowledge
+    receipts.py   who has read what: mark_read, receipts, read_marker
+    history.py    looking into the log: fetch, history
+    device.py     this device itself: identity, connection, token, logout
+
+One that is added is a class here and a base of `Client` in `client.py`. What it asks of the server goes through
+`Connector.request`, what it keeps through the device's store.
+"""

@@ -1,0 +1,41 @@
+"""This device itself: who it is, whether it is connected, and by what right."""
+
+from bimip.client.arguments import checked_text
+from bimip.client.events import Identity
+from bimip.client.facets.facet import Facet
+from bimip.client.wire.bimip import Logout, PingPong, PingPongKind, TokenAuthority, TokenAuthorityAction
+
+
+class ThisDevice(Facet):
+    @property
+    def identity(self) -> Identity | None:
+        """The identity of this device; None before the first connection ever."""
+        return self._device.inbox.identity
+
+    @property
+    def connected(self) -> bool:
+        return self._connector.connected
+
+    async def wait_connected(self) -> None:
+        """Wait until there is a connection. Raises what stopped the client. Cancelling it changes nothing."""
+        await self._connector.wait_connected()
+
+    async def ping(self) -> float:
+        """Seconds to the server and back."""
+        begun = self._environment.clock()
+        await self._connector.request(PingPong(kind=PingPongKind.PING, timestamp=self._environment.now()), PingPong)
+        return self._environment.clock() - begun
+
+    async def refresh_token(self, token: str) -> None:
+        """Replace the token of this connection and of the next ones. Raises Refused if it is not accepted."""
+        token = checked_text("token", token).strip()
+        await self._connector.request(TokenAuthority(action=TokenAuthorityAction.REFRESH, token=token), TokenAuthority)
+        self._connector.replace_token(token)
+
+    async def logout(self, *, forget: bool = False, revoke: bool = False) -> None:
+        """Leave. The client is finished then.
+
+        With `forget` the server also drops this device and its positions; with `revoke` its token counts no more.
+        """
+        with self._connector.logging_out():
+            await self._connector.request(Logout(forget=forget, revoke=revoke), Logout)

@@ -1,0 +1,75 @@
+"""Looking into the log and into conversations."""
+
+from dataclasses import dataclass
+
+from bimip.client.arguments import checked_number
+from bimip.client.facets.facet import Facet
+from bimip.client.wire.bimip import Body, Fetch, FetchKind, Message
+from bimip.client.wire.bimip import Identity as WireIdentity
+
+BEYOND_ANY_OFFSET = 2**63 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    rows: list[tuple[Message, bool]]  # with each message whether this device has acknowledged it
+    next_offset: int
+    complete: bool  # nothing is left beyond these
+
+
+class History(Facet):
+    async def fetch(
+        self,
+        *,
+        kind: FetchKind = FetchKind.UNACKNOWLEDGED,
+        partition: str = "chat",
+        offset: int | None = None,
+        limit: int = 0,
+        sender: str = "",
+        sender_device: str | None = None,
+        to_device: str | None = None,
+        conversation: str = "",
+        backwards: bool = False,
+        seq_from: str = "",
+        seq_to: str = "",
+    ) -> Fetched:
+        """Look into the log. It moves no position: what is fetched also comes as an event (but see `acknowledge`).
+
+        `offset` is where to begin; without one where this connection's last fetch ended.
+        Raises Refused, TimedOut, NotConnected, and InvalidArgument for values that cannot be sent. Cancelling it drops
+        the answer.
+        """
+        fetch = Fetch(
+            kind=kind,
+            partition=partition,
+            offset=offset,
+            limit=limit,
+            conversation=conversation,
+            backwards=backwards,
+            seq_from=seq_from,
+            seq_to=seq_to,
+        )
+        if sender:
+            fetch.from_ = WireIdentity(eid=sender, connection_resource_id=sender_device)
+        if to_device is not None:
+            identity = self._device.inbox.identity
+            fetch.to = WireIdentity(eid=identity.eid if identity else "", connection_resource_id=to_device)
+        body = await self._connector.request(fetch, Body)
+        acknowledged = [*body.acknowledged, *[False] * len(body.messages)]
+        return Fetched(list(zip(body.messages, acknowledged, strict=False)), body.next_offset, body.complete)
+
+    async def history(self, conversation: str, before: int | None = None, limit: int = 50) -> list[Message]:
+        """The newest messages of a conversation in front of a conversation offset, oldest first."""
+        newest = BEYOND_ANY_OFFSET if before is None else checked_number("before", before, least=0)
+        newest -= 1
+        if newest < 1:
+            return []
+        fetched = await self.fetch(
+            kind=FetchKind.HISTORY,
+            partition="",
+            conversation=conversation,
+            offset=newest,
+            backwards=True,
+            limit=limit,
+        )
+        return [message for message, _ in reversed(fetched.rows)]

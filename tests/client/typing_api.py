@@ -1,0 +1,51 @@
+"""What programs write against the SDK, for the type checker alone: nothing here runs."""
+
+from collections.abc import Callable
+from typing import assert_never, assert_type
+
+from bimip.client import Backoff, Client, Fetched, FetchKind, Message, Refused, Start, events, open_client
+
+
+async def open_one(token: str | Callable[[], str]) -> None:
+    async with open_client(
+        "wss://example.org", token=token, path="a.db", partitions=["chat"], start=Start.LAST, last=5, backoff=Backoff()
+    ) as client:
+        assert_type(client, Client)
+
+
+async def every_method(client: Client) -> None:
+    assert_type(client.identity, events.Identity | None)
+    assert_type(client.connected, bool)
+    assert_type(client.unsent, int)
+    await client.wait_connected()
+    assert_type(client.send_nowait("bob@example.org", b"", seq="1.1"), str)
+    try:
+        assert_type(await client.send(to="bob@example.org", payload=b"", type=2, id="m1"), events.Sent)
+    except Refused as refused:
+        assert_type(refused.retry_after, float)
+    client.acknowledge("chat", [1, 2])
+    await client.mark_read("c1", 4, is_peer=False)
+    assert_type(client.receipts("c1", 4), dict[str, dict[str, int]])
+    assert_type(client.read_marker("c1"), int)
+    assert_type(await client.fetch(kind=FetchKind.LOG, offset=1, backwards=True), Fetched)
+    assert_type(await client.history("c1", before=4, limit=5), list[Message])
+    assert_type(await client.ping(), float)
+    await client.refresh_token("token")
+    await client.logout(forget=True, revoke=True)
+
+
+async def every_event(client: Client) -> None:
+    assert_type(client.__aiter__(), Client)
+    async for event in client:
+        assert_type(event, events.Event)
+        match event:
+            case events.Received(message=message, own=False):
+                assert_type(message, Message)
+            case events.Received() | events.Sent() | events.SendRefused() | events.GapFound():
+                pass
+            case events.ReceiptsChanged() | events.ReadMarkerChanged():
+                assert_type(event.conversation, str)
+            case events.Connected() | events.Disconnected() | events.EpochChanged() | events.ServerError():
+                pass
+            case _:
+                assert_never(event)
