@@ -9,15 +9,17 @@ that. The head of each package says how what is in it works, and why so.
               domain/        the rules, pure: a view of the store and an operation in, a decision out
     floor 1   concurrency/   what thousands of tasks wait on: timers, versions
               session/       what both ends share: close codes, positions, windows
-              storage/       the store (LMDB, memory), and the journal: the one place that writes
-    floor 2   reading/       every question to the store outside the journal, by name
-              users/         the registry group of a user's devices; each device sends from its position in a log
-    floor 3   gateway/       sockets, TLS, WebSocket, tokens, limits before anybody is known
+              storage/       the store: LMDB, memory, and what an operator does with one
+    floor 2   journal/       operations wait, are decided and become durable: the one place that writes
+              reading/       every question to the store outside the journal, by name
+    floor 3   users/         the registry group of a user's devices; each device sends from its position in a log
+              retention/     what is older than its period goes
+    floor 4   gateway/       sockets, TLS, WebSocket, tokens, limits before anybody is known
               console/       the operator's HTTP: health, the tree, kills
               client/        the SDK, for programs that are a device; knows nothing of the floors of the server
     the whole app.py         the supervision tree: read this first; its head names the files beside it
               config.py      the settings
-    floor 4   cli/           the commands
+    floor 5   cli/           the commands
 """
 
 __version__ = "0.1.0"

@@ -17,10 +17,10 @@ from bimip import console
 from bimip.config import Settings
 from bimip.domain.ids import Millis
 from bimip.gateway.listener import OpenListeners, open_tcp
+from bimip.journal.worker import ThreadWorker, Worker
 from bimip.storage.interface import Store
-from bimip.storage.lmdb import LmdbStore
+from bimip.storage.lmdb.store import LmdbStore
 from bimip.storage.memory import MemoryStore
-from bimip.storage.worker import ThreadWorker, Worker
 
 _log = structlog.get_logger("bimip")
 

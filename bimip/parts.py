@@ -28,12 +28,12 @@ from bimip.gateway.poller import Poller
 from bimip.gateway.serving import Gateway
 from bimip.gateway.settings import GatewaySettings
 from bimip.gateway.tls import Certificate, TlsError
+from bimip.journal.journal import JournalStatistics
+from bimip.journal.queue import OperationQueue
 from bimip.names import NameRefusedError, conversation_id, normal_eid
 from bimip.reading.people import Eids
 from bimip.storage.errors import StorageError
 from bimip.storage.interface import Store
-from bimip.storage.journal import JournalStatistics
-from bimip.storage.queue import OperationQueue
 from bimip.supervision import Children, SupervisionError, Tree, TurnMeter, Turns, current_child
 from bimip.users.rates import Rate, RateLimiter
 from bimip.users.registry import Users

@@ -7,9 +7,9 @@ from dataclasses import asdict
 from bimip import console as operators
 from bimip.domain.rules import Rules
 from bimip.environment import report
+from bimip.journal.journal import Journal
 from bimip.parts import Parts, encode
-from bimip.storage.journal import Journal
-from bimip.storage.retention import Retention, RetentionSettings
+from bimip.retention.process import Retention, RetentionSettings
 from bimip.supervision import Child
 
 

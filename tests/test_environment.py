@@ -6,7 +6,7 @@ import pytest
 import structlog.testing
 
 from bimip.environment import open_store
-from bimip.storage.mark import beside
+from bimip.storage.lmdb.mark import beside
 from tests.harness.world import settings_for_tests
 
 

@@ -10,9 +10,9 @@ from pathlib import Path
 from bimip.cli.failures import Exit, Failure
 from bimip.cli.words import show_json
 from bimip.config import Settings
-from bimip.storage import backup
-from bimip.storage.check_apart import check_apart, repair_apart
-from bimip.storage.checking import Finding
+from bimip.storage.care import backup
+from bimip.storage.care.check import Finding
+from bimip.storage.care.check_apart import check_apart, repair_apart
 from bimip.storage.errors import StorageError
 
 

@@ -1,4 +1,4 @@
-"""Floor 3: the SDK, for programs that are a device of a BIMIP user. Runs under trio and asyncio.
+"""Floor 4: the SDK, for programs that are a device of a BIMIP user. Runs under trio and asyncio.
 
     from bimip.client import open_client
     from bimip.client.events import Received

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from bimip.domain import receipts
 from bimip.domain.appending import EMPTY_LOG
-from bimip.domain.batch import Decision, Put, StateNews, Writes
 from bimip.domain.cursor import START, advance
+from bimip.domain.decision import Decision, Put, StateNews, Writes
 from bimip.domain.ids import ConversationId, ConversationOffset, UserId, Version
 from bimip.domain.operation_kind import OperationKind
 from bimip.domain.operations import Acknowledge, Acknowledged, Done, Fault, Receipt, Refused

@@ -8,9 +8,9 @@ from collections.abc import Iterable, Sequence
 from itertools import accumulate, repeat
 from typing import Any
 
-from bimip.domain.batch import Decision, Insert, LogAppend, LogNews, Put, Writes
 from bimip.domain.chaining import extend
 from bimip.domain.clock import millis_of
+from bimip.domain.decision import Decision, Insert, LogAppend, LogNews, Put, Writes
 from bimip.domain.ids import ConversationId, ConversationOffset, DeviceId, Millis, Offset, Stamp, UserId
 from bimip.domain.operation_kind import OperationKind
 from bimip.domain.operations import Append, Appended, Fault, NewMessage, Refused

@@ -2,7 +2,7 @@
 
 from bimip.domain import acknowledging, appending, expiring, hello, registering
 from bimip.domain import operations as ops
-from bimip.domain.batch import Decision, Writes
+from bimip.domain.decision import Decision, Writes
 from bimip.domain.operation_kind import OperationKind, always
 from bimip.domain.records import Reader, Table
 from bimip.domain.rules import Context

@@ -3,8 +3,8 @@
 from typing import Any
 
 from bimip.domain.appending import EMPTY_LOG, payload_bytes
-from bimip.domain.batch import Decision, Put, Writes
 from bimip.domain.chaining import STEP
+from bimip.domain.decision import Decision, Put, Writes
 from bimip.domain.ids import ConversationOffset, DeviceId, Offset, Stamp, UserId
 from bimip.domain.operation_kind import OperationKind
 from bimip.domain.operations import (

@@ -3,8 +3,8 @@
 from bimip.domain import ranges
 from bimip.domain.acknowledging import delivered
 from bimip.domain.appending import EMPTY_LOG, unknown_partition
-from bimip.domain.batch import Decision, Writes
 from bimip.domain.cursor import START, advance
+from bimip.domain.decision import Decision, Writes
 from bimip.domain.ids import Offset
 from bimip.domain.operation_kind import OperationKind, always
 from bimip.domain.operations import Acknowledge, OpenPosition, PositionOpened

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bimip.domain.batch import Decision
+from bimip.domain.decision import Decision
 from bimip.domain.records import Reader
 from bimip.domain.rules import Context
 

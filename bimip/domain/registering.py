@@ -1,6 +1,6 @@
 """Users and devices come into being, tokens are revoked, devices are forgotten."""
 
-from bimip.domain.batch import Decision, Put, Writes
+from bimip.domain.decision import Decision, Put, Writes
 from bimip.domain.ids import DeviceId, UserId
 from bimip.domain.operation_kind import OperationKind
 from bimip.domain.operations import Done, Forget, Register, Registered, Revoke

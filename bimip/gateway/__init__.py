@@ -1,4 +1,4 @@
-"""The WebSocket side of the server: floor 3, above the users, who see of it only `bimip.users.connection.Connection`.
+"""The WebSocket side of the server: floor 4, above the users, who see of it only `bimip.users.connection.Connection`.
 
     listener.py         accepts sockets, and hands each to a supervised child
     serving.py          that child: `Gateway.serve_connection`, from a socket's first byte to its last

@@ -14,11 +14,11 @@ from typing import Any, TypeVar
 
 from bimip.domain.ids import Stamp
 from bimip.domain.records import Changes, Index, IndexRow, Key, LogTable, Table
-from bimip.storage import keys, packing
-from bimip.storage.blocks import BLOCKS, ROWS
 from bimip.storage.damage import Damage
 from bimip.storage.errors import StorageError, StoreFullError
 from bimip.storage.interface import StoreStatistics, needs_room
+from bimip.storage.lmdb import keys, packing
+from bimip.storage.lmdb.blocks import BLOCKS, ROWS
 
 T = TypeVar("T", Key, IndexRow)
 

@@ -1,4 +1,4 @@
-"""Floor 2: the users, their sessions and devices, and what is delivered to them.
+"""Floor 3: the users, their sessions and devices, and what is delivered to them.
 
     frame -- reader -- requests -- answers (messages: `prepare`, `appends`), acking (acknowledgements) -- the queue
     commit -- registry -- session -- tail -- device (`send_some`) -- batches -- frame

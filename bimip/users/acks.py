@@ -5,7 +5,7 @@ faster a device acknowledges, the more of that is one operation.
 """
 
 from bimip.domain.operations import Acknowledge, Refused, Result
-from bimip.storage.queue import Ticket
+from bimip.journal.queue import Ticket
 from bimip.users.answers import error_of
 from bimip.users.device import Device
 from bimip.wire import frames

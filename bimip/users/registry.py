@@ -14,11 +14,11 @@ from bimip.domain.identity import Claims
 from bimip.domain.ids import UserId
 from bimip.domain.operations import Refused, Register, Registered
 from bimip.domain.records import DamagedRecordError
+from bimip.journal.journal import Committed
 from bimip.reading.devices import KnownDevice, read_devices
 from bimip.reading.people import is_revoked_of
 from bimip.session.close import Close
 from bimip.storage.errors import StorageError
-from bimip.storage.journal import Committed
 from bimip.supervision import (
     AutoShutdown,
     Child,

@@ -8,9 +8,9 @@ from typing import Any, Protocol
 from bimip.concurrency import Timers
 from bimip.domain.identity import Claims
 from bimip.domain.ids import Millis, UserId
+from bimip.journal.queue import OperationQueue
 from bimip.reading.people import Eids
 from bimip.storage.interface import Store
-from bimip.storage.queue import OperationQueue
 from bimip.supervision import Slices
 from bimip.users.rates import RateLimiter
 from bimip.wire.limits import Limits

@@ -7,7 +7,7 @@ devices, each of which reads from its own position.
 from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
 
-from bimip.domain.batch import LogNews, News, StateNews
+from bimip.domain.decision import LogNews, News, StateNews
 from bimip.domain.identity import Claims
 from bimip.domain.ids import DeviceId, UserId, Version
 from bimip.domain.records import DamagedRecordError, ReceiptKey, Runs

@@ -54,8 +54,8 @@ class Counters:
     def install(self) -> None:
         from bimip.gateway import poller  # noqa: PLC0415 - only the server's interpreter has these
         from bimip.gateway.connection import WebSocketConnection  # noqa: PLC0415
-        from bimip.storage.lmdb import LmdbStore  # noqa: PLC0415
-        from bimip.storage.worker import ThreadWorker  # noqa: PLC0415
+        from bimip.journal.worker import ThreadWorker  # noqa: PLC0415
+        from bimip.storage.lmdb.store import LmdbStore  # noqa: PLC0415
         from bimip.users import reader  # noqa: PLC0415
 
         ThreadWorker.clock = staticmethod(float)

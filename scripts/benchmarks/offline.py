@@ -12,11 +12,11 @@ from bimip.domain.operations import Append, NewMessage, Operation, Register, Reg
 from bimip.domain.records import DIGEST_BYTES
 from bimip.domain.rules import Rules
 from bimip.environment import wall_clock
+from bimip.journal.journal import Committed, Journal
+from bimip.journal.queue import OperationQueue
+from bimip.journal.worker import InlineWorker
 from bimip.parts import encode
-from bimip.storage.journal import Committed, Journal
-from bimip.storage.lmdb import LmdbStore
-from bimip.storage.queue import OperationQueue
-from bimip.storage.worker import InlineWorker
+from bimip.storage.lmdb.store import LmdbStore
 from scripts.benchmarks.wire import Author
 
 NEIGHBOURS = 10

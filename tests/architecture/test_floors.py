@@ -18,8 +18,12 @@ MAY_IMPORT = {
     "bimip.session": ("bimip.domain",),
     "bimip.storage": ("bimip.domain",),
     # floor 2
+    "bimip.journal": ("bimip.domain", "bimip.storage"),
     "bimip.reading": ("bimip.names", "bimip.wire", "bimip.domain", "bimip.storage"),
+    # floor 3
+    "bimip.retention": ("bimip.domain", "bimip.storage", "bimip.journal"),
     "bimip.users": (
+        "bimip.journal",
         "bimip.reading",
         "bimip.concurrency",
         "bimip.supervision",
@@ -29,7 +33,7 @@ MAY_IMPORT = {
         "bimip.session",
         "bimip.storage",
     ),
-    # floor 3
+    # floor 4
     "bimip.gateway": (
         "bimip.concurrency",
         "bimip.supervision",
@@ -42,7 +46,14 @@ MAY_IMPORT = {
     "bimip.client": ("bimip.domain", "bimip.session"),
     # the whole
     "bimip.config": (),
-    "bimip.environment": ("bimip.config", "bimip.domain", "bimip.storage", "bimip.gateway", "bimip.console"),
+    "bimip.environment": (
+        "bimip.config",
+        "bimip.domain",
+        "bimip.storage",
+        "bimip.journal",
+        "bimip.gateway",
+        "bimip.console",
+    ),
     "bimip.parts": (
         "bimip.config",
         "bimip.environment",
@@ -52,6 +63,7 @@ MAY_IMPORT = {
         "bimip.wire",
         "bimip.domain",
         "bimip.storage",
+        "bimip.journal",
         "bimip.reading",
         "bimip.users",
         "bimip.gateway",
@@ -62,12 +74,13 @@ MAY_IMPORT = {
         "bimip.parts",
         "bimip.supervision",
         "bimip.domain",
-        "bimip.storage",
+        "bimip.journal",
+        "bimip.retention",
         "bimip.console",
     ),
     "bimip.app": ("bimip.config", "bimip.environment", "bimip.parts", "bimip.processes", "bimip.supervision"),
     "bimip.run": ("bimip.app", "bimip.config", "bimip.environment"),
-    # floor 4
+    # floor 5
     "bimip.cli": (
         "bimip.run",
         "bimip.config",
@@ -224,12 +237,14 @@ def test_supervision_imports_trio_and_the_standard_library_alone() -> None:
 @pytest.mark.parametrize(
     ("name", "source"),
     [
-        ("bimip__domain__x", "from bimip.storage.journal import Journal"),
+        ("bimip__domain__x", "from bimip.journal.journal import Journal"),
         ("bimip__domain__x", "from bimip import wire"),
         ("bimip__domain__x", "import bimip.wire.codec"),
         ("bimip__domain__x", "def f():\n    from bimip.users import session"),
         ("bimip__domain__x", "if TYPE_CHECKING:\n    from bimip.app import Server"),
-        ("bimip__session__x", "from bimip.storage import queue"),
+        ("bimip__session__x", "from bimip.journal import queue"),
+        ("bimip__storage__x", "from bimip.journal.queue import OperationQueue"),
+        ("bimip__journal__x", "from bimip.retention.process import Retention"),
         ("bimip__storage__x", "from bimip.session.close import Close"),
         ("bimip__storage__x", "from bimip.supervision import Child"),
         ("bimip__users__x", "from bimip.gateway.connection import Connection"),

@@ -8,7 +8,7 @@ from typing import Any
 import trio
 
 from bimip.domain.operations import Append
-from bimip.storage.queue import OperationQueue
+from bimip.journal.queue import OperationQueue
 from bimip.supervision import Child
 from bimip.users import reader, registry
 from bimip.users.connection import ConnectionClosedError

@@ -14,8 +14,8 @@ import trio
 from bimip import processes
 from bimip.cli.serve import serve
 from bimip.config import load_settings
-from bimip.storage.journal import Committed, Journal
-from bimip.storage.queue import Ticket
+from bimip.journal.journal import Committed, Journal
+from bimip.journal.queue import Ticket
 
 
 class HastyJournal(Journal):

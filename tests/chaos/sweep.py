@@ -23,7 +23,7 @@ from trio.testing import MockClock
 
 from bimip import app, parts, processes
 from bimip.domain.operations import Operation, Result
-from bimip.storage.queue import OperationQueue, Owner, Reply, Ticket, ignore
+from bimip.journal.queue import OperationQueue, Owner, Reply, Ticket, ignore
 from bimip.supervision import (
     ChildFailedToStart,
     Crashed,

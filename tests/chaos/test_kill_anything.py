@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import pytest
 
-from bimip.storage import retention
+from bimip.retention import process as retention
 from tests.chaos import faulty
 from tests.chaos.faulty import Patch
 from tests.chaos.sites import Site
@@ -26,7 +26,7 @@ HUNTS = 8
 OUTSIDE = "it is no process of the tree that runs this, but whoever opens the tree"
 TLS = "the peers of these worlds speak without TLS: it is one await around another's"
 PORTS = "no listener of the sweep is on every address: tests/gateway/test_listener.py opens one"
-FULL = "no disk of the sweep is full: tests/storage/test_journal.py and tests/chaos/test_full_disk.py fill one"
+FULL = "no disk of the sweep is full: tests/journal/test_journal.py and tests/chaos/test_full_disk.py fill one"
 CLOCK = "no operator of the sweep takes a clock over"
 ASKED = "takes a request for the one whose failing start broke off its group's restart: tests/supervision does it"
 NOT_REACHED = {
@@ -44,16 +44,16 @@ NOT_REACHED = {
         "Poller.run: await trio.lowlevel.checkpoint()",
     ): "after a round that was cut short, or where a source wants another turn: rounds of the sweep are short",
     (
-        "bimip.storage.retention",
+        "bimip.retention.process",
         "Retention._walk: await self._expire(operation)",
     ): "nothing that the sweep writes is old enough; the walks over ids wait in the same place",
     ("bimip.users.reader", "await slices.run(self._go_on)"): "the sweep sends no batch that is handled in slices",
     (
-        "bimip.storage.journal",
+        "bimip.journal.journal",
         "Journal._serve: await trio.lowlevel.checkpoint()",
-    ): "between batches that write nothing while more waits: tests/storage/test_journal.py has them",
+    ): "between batches that write nothing while more waits: tests/journal/test_journal.py has them",
     (
-        "bimip.storage.journal",
+        "bimip.journal.journal",
         "Journal._apply: await self._end_transaction()",
     ): "the first of three: the sweep damages nothing",
     (
@@ -61,12 +61,12 @@ NOT_REACHED = {
         "return not isinstance(await self.queue.execute(NoteTime(self.timekeeper.known())), Refused)",
     ): CLOCK,
     ("bimip.console.application", "is_noted = await self._parts.accept_clock()"): CLOCK,
-    ("bimip.storage.journal", "if await self._worker.run(self._store.has_room):"): FULL,
-    ("bimip.storage.journal", "await self._worker.run(self._store.settle)"): FULL,
-    ("bimip.storage.journal", "await self._answer_for(seconds, self._answer_without_writing)"): FULL,
-    ("bimip.storage.journal", "Journal._wait_for_room: await self._open()"): FULL,
-    ("bimip.storage.journal", "await self._recover(another)"): FULL,
-    ("bimip.storage.retention", "await self._queue.execute(NoteTime(known))"): "once an hour: no world lives so long",
+    ("bimip.journal.journal", "if await self._worker.run(self._store.has_room):"): FULL,
+    ("bimip.journal.journal", "await self._worker.run(self._store.settle)"): FULL,
+    ("bimip.journal.journal", "await self._answer_for(seconds, self._answer_without_writing)"): FULL,
+    ("bimip.journal.journal", "Journal._wait_for_room: await self._open()"): FULL,
+    ("bimip.journal.journal", "await self._recover(another)"): FULL,
+    ("bimip.retention.process", "await self._queue.execute(NoteTime(known))"): "once an hour: no world lives so long",
     ("bimip.supervision.tree", "async with trio.open_nursery() as above.nursery:"): OUTSIDE,
     ("bimip.supervision.tree", "await child.wait_settled()"): OUTSIDE,
     ("bimip.supervision.tree", "await above.terminate_child(spec.id)"): OUTSIDE,

@@ -17,7 +17,7 @@ import pytest
 import trio
 
 from bimip.client.wire import bimip as pb
-from bimip.storage.backup import DATA
+from bimip.storage.care.backup import DATA
 from tests.chaos.checker import explain
 from tests.chaos.device import Mood
 from tests.chaos.fleet import LATE, Fleet, open_fleet

@@ -23,10 +23,10 @@ from bimip.console.server import open_loopback
 from bimip.domain.records import Changes
 from bimip.environment import Surroundings
 from bimip.gateway.listener import open_tcp
+from bimip.journal.worker import InlineWorker, ThreadWorker, Worker
 from bimip.parts import Parts
 from bimip.storage.errors import StorageError, StoreFullError
 from bimip.storage.interface import needs_room
-from bimip.storage.worker import InlineWorker, ThreadWorker, Worker
 from bimip.supervision import Supervisor
 from tests.chaos import device
 from tests.chaos.device import Device, Link

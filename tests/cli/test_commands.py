@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 from bimip.cli.commands import app
 from bimip.cli.failures import Exit
-from bimip.storage.lmdb import LmdbStore
+from bimip.storage.lmdb.store import LmdbStore
 
 KEY = "k" * 32
 SIGNING = {"BIMIP_TOKENS_ALGORITHM": "HS256", "BIMIP_TOKENS_KEY": KEY}

@@ -10,8 +10,8 @@ from bimip.cli.failures import Exit, Failure
 from bimip.cli.store import check_store, make_backup, restore_backup, show_stats
 from bimip.domain.ids import Offset
 from bimip.domain.records import Changes, Cursor, Log, Table, User
-from bimip.storage import backup
-from bimip.storage.lmdb import LmdbStore
+from bimip.storage.care import backup
+from bimip.storage.lmdb.store import LmdbStore
 from tests.harness.world import settings_for_tests
 from tests.storage.spoil import spoil
 

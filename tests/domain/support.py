@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from bimip.domain.batch import Batch, Decision
 from bimip.domain.clock import next_stamp
+from bimip.domain.decision import Decision
 from bimip.domain.decisions import decide
 from bimip.domain.ids import ConversationId, ConversationOffset, DeviceId, Millis, Offset, Stamp, UserId
 from bimip.domain.operations import (
@@ -38,6 +38,7 @@ from bimip.domain.records import (
     Table,
 )
 from bimip.domain.rules import Context, Rules
+from bimip.journal.overlay import Overlay
 from bimip.storage.memory import MemoryStore
 
 CHAT = "chat"
@@ -81,10 +82,10 @@ class Ledger:
         self.last = next_stamp(self.last, self.now, 0)
         return self.last
 
-    def decide(self, *operations: Operation) -> tuple[Batch, list[Decision]]:
+    def decide(self, *operations: Operation) -> tuple[Overlay, list[Decision]]:
         """Decide as one batch, and commit nothing."""
         with self.store.snapshot() as base:
-            batch = Batch(base)
+            batch = Overlay(base)
             decisions = []
             for operation in operations:
                 decision = decide(batch, operation, self.context)

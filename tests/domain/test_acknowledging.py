@@ -1,6 +1,6 @@
 import pytest
 
-from bimip.domain.batch import StateNews
+from bimip.domain.decision import StateNews
 from bimip.domain.ids import ConversationId, ConversationOffset, Millis, Offset
 from bimip.domain.operations import Acknowledge, Acknowledged, Address, Done, Receipt, Received
 from bimip.domain.ranges import Ranges

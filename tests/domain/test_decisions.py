@@ -3,7 +3,7 @@ import inspect
 import pytest
 
 from bimip.domain import operations
-from bimip.domain.batch import Decision
+from bimip.domain.decision import Decision
 from bimip.domain.decisions import OPERATIONS, decide
 from bimip.domain.operations import Barrier, Done, Operation
 from bimip.storage.memory import MemoryStore

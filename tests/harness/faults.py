@@ -6,9 +6,9 @@ from typing import Any, Literal, TypeVar
 import trio
 
 from bimip.domain.operations import Append
+from bimip.journal.worker import InlineWorker
 from bimip.storage.errors import OutcomeUnknownError, StorageError
 from bimip.storage.memory import MemoryStore
-from bimip.storage.worker import InlineWorker
 
 T = TypeVar("T")
 

@@ -15,9 +15,9 @@ from bimip.app import open_server
 from bimip.config import Settings
 from bimip.domain.records import Table
 from bimip.environment import Surroundings
+from bimip.journal.worker import InlineWorker
 from bimip.parts import Parts
 from bimip.storage.memory import MemoryStore
-from bimip.storage.worker import InlineWorker
 from bimip.wire import bimip_pb2 as pb
 from bimip.wire import codec, json
 from tests.gateway.harness import frame, opening

@@ -17,10 +17,10 @@ from bimip.domain.identity import Claims
 from bimip.domain.ids import Millis
 from bimip.environment import Surroundings
 from bimip.gateway.authentication import issue
+from bimip.journal.worker import InlineWorker, Worker
 from bimip.parts import Parts
 from bimip.storage.interface import Store
 from bimip.storage.memory import MemoryStore
-from bimip.storage.worker import InlineWorker, Worker
 from bimip.users.connection import RefusedError
 from tests.harness.heard import Heard
 from tests.harness.memory import Peer

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from bimip.storage.interface import Store
-from bimip.storage.lmdb import LmdbStore
+from bimip.storage.lmdb.store import LmdbStore
 from bimip.storage.memory import MemoryStore
 
 OpenStore = Callable[[], Store]

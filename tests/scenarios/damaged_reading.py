@@ -9,10 +9,10 @@ import trio
 from trio.testing import MockClock
 
 from bimip.client.wire import bimip as pb
-from bimip.storage import lmdb
 from bimip.storage.errors import StorageError
-from bimip.storage.lmdb import LmdbStore
-from bimip.storage.seals import content
+from bimip.storage.lmdb import store as lmdb
+from bimip.storage.lmdb.seals import content
+from bimip.storage.lmdb.store import LmdbStore
 from bimip.users.connection import ConnectionClosedError
 from tests.harness.world import Client, at, open_world
 

@@ -15,7 +15,7 @@ from bimip.domain.clock import next_stamp
 from bimip.domain.ids import Millis, Stamp
 from bimip.domain.records import LogTable, Table
 from bimip.session.close import Close
-from bimip.storage.lmdb import LmdbStore
+from bimip.storage.lmdb.store import LmdbStore
 from tests.harness.world import Client, World, at, begin, go_on, open_world
 from tests.storage.spoil import flip, spoil
 

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from bimip.storage.check_apart import check_apart
-from bimip.storage.lmdb_file import LmdbFile
+from bimip.storage.care.check_apart import check_apart
+from bimip.storage.lmdb.file import LmdbFile
 from tests.scenarios.damaged_reading import MAP_BYTES, USERS
 from tests.storage.forking import Forks
 from tests.storage.test_damage_campaign import DAMAGES, PAGE
@@ -73,8 +73,8 @@ def original(forks: Forks, tmp_path_factory: pytest.TempPathFactory) -> Original
 def bodies_of(folder: Path) -> dict[bytes, tuple[str, int]]:
     """Whose message, and at which offset, lies under each key of the bodies."""
     from bimip.domain.records import LogTable, Table  # noqa: PLC0415
-    from bimip.storage.keys import PACK  # noqa: PLC0415
-    from bimip.storage.lmdb import LmdbStore  # noqa: PLC0415
+    from bimip.storage.lmdb.keys import PACK  # noqa: PLC0415
+    from bimip.storage.lmdb.store import LmdbStore  # noqa: PLC0415
 
     store = LmdbStore(folder, map_bytes=MAP_BYTES)
     found = {}

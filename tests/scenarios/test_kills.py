@@ -12,7 +12,7 @@ from trio.testing import MockClock
 
 from bimip.client.wire import bimip as pb
 from bimip.domain import operations as ops
-from bimip.domain.batch import LogNews
+from bimip.domain.decision import LogNews
 from bimip.domain.decisions import OPERATIONS
 from bimip.domain.operations import Barrier
 from bimip.domain.records import Changes, LogTable, Table

@@ -12,8 +12,8 @@ from trio.testing import MockClock
 from bimip.client import Client
 from bimip.client.events import EpochChanged, Received
 from bimip.client.wire import bimip as pb
-from bimip.storage.backup import back_up, restore
-from bimip.storage.lmdb import LmdbStore
+from bimip.storage.care.backup import back_up, restore
+from bimip.storage.lmdb.store import LmdbStore
 from tests.harness.faults import FlakyStore
 from tests.harness.world import at, begin, go_on, open_world
 from tests.scenarios.test_client_keeps_its_word import Network

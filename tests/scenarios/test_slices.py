@@ -8,8 +8,8 @@ from trio.testing import MockClock
 
 from bimip.client.wire import bimip as pb
 from bimip.domain.operations import Append
+from bimip.journal.queue import OperationQueue
 from bimip.reading.segments import Segment
-from bimip.storage.queue import OperationQueue
 from bimip.users import answers, hello, reader, requests
 from bimip.users.batches import LOOK_MOST
 from bimip.users.device import FRAMES_AT_ONCE, Device

@@ -14,8 +14,8 @@ import trio
 
 from bimip.domain.ids import Stamp
 from bimip.domain.records import Table
+from bimip.journal.worker import InlineWorker
 from bimip.storage.memory import MemoryStore, _State
-from bimip.storage.worker import InlineWorker
 from tests.simulation.agenda import sleep_ticks
 
 T = TypeVar("T")

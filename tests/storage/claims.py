@@ -13,9 +13,9 @@ import trio.testing
 from bimip.domain.operations import Append, Appended
 from bimip.domain.receipts import covers, read_block
 from bimip.domain.records import Cursor, Entry, LogTable, Reader, ReceiptKey, ReceiptKind, Table
-from bimip.storage.checking import check
-from bimip.storage.lmdb import LmdbStore
-from bimip.storage.worker import InlineWorker
+from bimip.journal.worker import InlineWorker
+from bimip.storage.care.check import check
+from bimip.storage.lmdb.store import LmdbStore
 from tests.storage.script import (
     BOB,
     CHAT,

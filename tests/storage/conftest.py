@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from bimip.storage.interface import Store
-from bimip.storage.lmdb import LmdbStore
+from bimip.storage.lmdb.store import LmdbStore
 from bimip.storage.memory import MemoryStore
 from tests.storage import tracing
 from tests.storage.bench import Bench, open_bench

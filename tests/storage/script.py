@@ -37,11 +37,11 @@ from bimip.domain.operations import (
 )
 from bimip.domain.records import Changes, ReceiptKind, Table
 from bimip.domain.rules import Rules
+from bimip.journal.journal import Committed, Journal, JournalStatistics
+from bimip.journal.queue import OperationQueue, Ticket
+from bimip.journal.worker import InlineWorker, ThreadWorker, Worker
 from bimip.storage.errors import StorageError
-from bimip.storage.journal import Committed, Journal, JournalStatistics
-from bimip.storage.lmdb import LmdbStore
-from bimip.storage.queue import OperationQueue, Ticket
-from bimip.storage.worker import InlineWorker, ThreadWorker, Worker
+from bimip.storage.lmdb.store import LmdbStore
 from tests.domain.support import alone
 
 BEGIN = 1_700_000_000_000

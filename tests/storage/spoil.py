@@ -6,7 +6,7 @@ from pathlib import Path
 import lmdb
 
 from bimip.domain.records import Key
-from bimip.storage.keys import KIND_TAG, PACK, Kind
+from bimip.storage.lmdb.keys import KIND_TAG, PACK, Kind
 
 Spoil = Callable[[bytes], bytes]
 

@@ -30,9 +30,9 @@ from bimip.domain.records import (
     Table,
     User,
 )
-from bimip.storage.blocks import BLOCKS, ROWS
 from bimip.storage.errors import StorageError, StoreFullError
 from bimip.storage.interface import Store, needs_room
+from bimip.storage.lmdb.blocks import BLOCKS, ROWS
 
 CHAT = (LogTable.ENTRIES, (7, "chat"))
 SEQS = (Index.SEQS, (7, "chat"))

@@ -14,10 +14,10 @@ from trio.testing import MockClock
 from bimip.domain.ids import ConversationOffset, Offset
 from bimip.domain.operations import Acknowledge, Receipt
 from bimip.domain.records import ReceiptKind
-from bimip.storage.check_apart import check_apart
-from bimip.storage.lmdb import LmdbStore
-from bimip.storage.lmdb_file import LmdbFile
-from tests.storage.office import FragileStore, Office, message
+from bimip.storage.care.check_apart import check_apart
+from bimip.storage.lmdb.file import LmdbFile
+from bimip.storage.lmdb.store import LmdbStore
+from tests.journal.office import FragileStore, Office, message
 
 PAGE, MAP_BYTES = 4096, 1 << 28
 

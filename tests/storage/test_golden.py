@@ -20,9 +20,9 @@ from bimip.domain.operations import (
 )
 from bimip.domain.records import Changes, Entry, Index, LogTable, ReceiptKind, Seq, Table
 from bimip.domain.timekeeping import Known
-from bimip.storage.lmdb import LmdbStore
+from bimip.storage.lmdb.packing import FORMAT
+from bimip.storage.lmdb.store import LmdbStore
 from bimip.storage.memory import MemoryStore
-from bimip.storage.packing import FORMAT
 from tests.domain.support import BEGIN, Ledger
 from tests.storage.test_contract import EXAMPLES
 from tests.storage.test_damage_campaign import content

@@ -15,8 +15,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from bimip.domain.ids import Offset
 from bimip.domain.records import Changes, Index, IndexRow, Key, LogTable, Reader, Seq, Table
-from bimip.storage.blocks import BLOCKS
-from bimip.storage.lmdb import LmdbStore
+from bimip.storage.lmdb.blocks import BLOCKS
+from bimip.storage.lmdb.store import LmdbStore
 from bimip.storage.memory import MemoryStore
 from tests.storage.strategies import KEYS, RECORDS
 

@@ -3,9 +3,9 @@ import pytest
 from bimip.concurrency import Timers
 from bimip.domain.identity import Claims
 from bimip.domain.ids import Millis, UserId
+from bimip.journal.queue import OperationQueue
 from bimip.reading.people import Eids
 from bimip.storage.memory import MemoryStore
-from bimip.storage.queue import OperationQueue
 from bimip.users.services import MAX_REMEMBERED, PoisonEntries, Services
 from bimip.wire.limits import Limits
 

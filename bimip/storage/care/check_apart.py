@@ -1,0 +1,176 @@
+"""The check of a store whose bytes may be anything: the file first, then each part of it in a process apart.
+
+    for finding in check_apart(folder, map_bytes): ...
+
+A record or a page of garbage may end whoever reads it, by an exception or a signal. That is a finding then, and the
+other parts are checked nevertheless.
+"""
+
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from bimip.domain.records import DamagedRecordError, Index, IndexRow, Key, LogTable, Reader, Table
+from bimip.storage.care.check import PARTS, Finding
+from bimip.storage.care.repair import damaged_records, meaning, repair_all
+from bimip.storage.errors import StorageError, StoreDamagedError
+from bimip.storage.lmdb.file import LmdbFile, refuse_if_damaged
+from bimip.storage.lmdb.lock import FolderLock
+from bimip.storage.lmdb.store import LmdbStore
+
+REPAIR = "repair"
+SEALS = "seals"
+"""The first part: whether each value is what was written."""
+
+_UNCHECKED = "what lies behind it was not checked"
+
+
+def check_apart(folder: Path, map_bytes: int) -> Iterator[Finding]:
+    """Everything that is wrong with the store in that folder. Raises StoreLockedError, and OSError.
+
+    What cannot be opened is looked at as far as its pages go.
+    """
+    owner = FolderLock(folder)
+    try:
+        yield from _flaws(folder / "data.mdb")
+    finally:
+        owner.release()
+    if _may_be_opened(folder / "data.mdb"):
+        yield from _do_parts(folder, map_bytes, [SEALS, *PARTS])
+
+
+def _flaws(path: Path) -> Iterator[Finding]:
+    try:
+        with LmdbFile(path) as file:
+            for flaw in file.flaws():
+                unreachable = f"from {_hex(flaw.low, 'the first key')} to {_hex(flaw.high, 'the last')}"
+                yield Finding(flaw.tree, (flaw.page,), f"page {flaw.what}; this may hide {unreachable}")
+    except FileNotFoundError:
+        yield Finding("file", (path.name,), "is missing: all of the store is lost")
+    except StoreDamagedError as error:
+        yield Finding("file", (path.name,), f"{error}: nothing of the store can be read")
+
+
+def _hex(key: bytes | None, otherwise: str) -> str:
+    return otherwise if key is None else key.hex()
+
+
+def _may_be_opened(path: Path) -> bool:
+    try:
+        refuse_if_damaged(path, branches=True)
+    except StoreDamagedError:
+        return False
+    return path.exists()
+
+
+def repair_apart(folder: Path, map_bytes: int) -> Iterator[Finding]:
+    """Make again what can be, and tell of each damaged record what became of it. Raises StorageError.
+
+    Nothing is written into a file whose pages are damaged.
+    """
+    owner = FolderLock(folder)
+    try:
+        if next(_flaws(folder / "data.mdb"), None) is not None:
+            raise StoreDamagedError(
+                f"{folder}: pages of the file are damaged, so nothing is written into it: restore a copy"
+            )
+    finally:
+        owner.release()
+    yield from _do_parts(folder, map_bytes, [REPAIR])
+
+
+def _do_parts(folder: Path, map_bytes: int, left: list[str]) -> Iterator[Finding]:
+    """Checks parts in one process, as long as it lives; who ended it is passed over by the next."""
+    while left:
+        command = [sys.executable, "-m", __name__, str(folder), str(map_bytes), *left]
+        part = left[0]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:  # noqa: S603 - our own words
+            assert child.stdout is not None
+            for line in child.stdout:
+                told = json.loads(line) if line.endswith("\n") else None  # else it was ended while it told this
+                if isinstance(told, str):
+                    part = told
+                elif told is not None:
+                    yield Finding(told[0], tuple(told[1]), told[2])
+        if child.returncode:
+            yield Finding(part, (), f"reading it ended the process by {_name(child.returncode)}: {_UNCHECKED}")
+        left = left[left.index(part) + 1 :] if child.returncode else []
+
+
+def _name(code: int) -> str:
+    return signal.Signals(-code).name if code < 0 else f"code {code}"
+
+
+def _main(folder: str, map_bytes: str, *parts: str) -> None:
+    """Check these parts: a line for the name of each as it begins, and for each finding."""
+    try:
+        store = LmdbStore(folder, map_bytes=int(map_bytes))
+    except StorageError as error:
+        _tell(Finding("file", (), f"{error}: {_UNCHECKED}"))
+        return
+    for part in parts:
+        _tell(part)
+        try:
+            for finding in _WHOLE_STORE[part](store) if part in _WHOLE_STORE else _check_part(store, part):
+                _tell(finding)
+        except Exception as error:  # noqa: BLE001 - garbage makes any error of whoever decodes it
+            _tell(Finding(part, (), f"holds what cannot be decoded, {type(error).__name__} {error}: {_UNCHECKED}"))
+    store.close()
+
+
+def _broken_seals(store: LmdbStore) -> Iterator[Finding]:
+    with store.snapshot() as view:
+        for kind, key in damaged_records(store):
+            yield Finding(kind.value, key, f"is not what was written: {meaning(view, kind, key)}")
+
+
+_WHOLE_STORE: dict[str, Callable[[LmdbStore], Iterator[Finding]]] = {SEALS: _broken_seals, REPAIR: repair_all}
+"""Parts that are not a look at one snapshot."""
+
+
+def _check_part(store: LmdbStore, part: str) -> Iterator[Finding]:
+    with store.snapshot() as view:
+        yield from PARTS[part](_Tolerant(view))
+
+
+class _Tolerant:
+    """Implements Reader: what is damaged is missing. It was told of as such already."""
+
+    def __init__(self, view: Reader) -> None:
+        self._view = view
+        self.scan = view.scan
+        self.salvage = view.salvage
+
+    def get(self, table: Table, key: Key) -> Any:  # noqa: ANN401 - as Reader has it
+        with suppress(DamagedRecordError):
+            return self._view.get(table, key)
+        return None
+
+    def get_all(self, table: Table, keys: Iterable[Key]) -> list[Any]:
+        return [self.get(table, key) for key in keys]
+
+    def read(self, sequence: LogTable, key: Key, after: int, *, limit: int) -> list[tuple[int, Any]]:
+        with suppress(DamagedRecordError):
+            return self._view.read(sequence, key, after, limit=limit)
+        return []
+
+    def find(
+        self, index: Index, key: Key, low: IndexRow, high: IndexRow, *, limit: int, reverse: bool = False
+    ) -> list[IndexRow]:
+        with suppress(DamagedRecordError):
+            return self._view.find(index, key, low, high, limit=limit, reverse=reverse)
+        return []
+
+
+def _tell(told: Finding | str) -> None:
+    sys.stdout.write(json.dumps(told, default=repr) + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    _main(*sys.argv[1:])

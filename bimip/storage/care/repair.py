@@ -1,0 +1,276 @@
+"""What of a damaged record can be made again: from others that say the same, or because less than it does no harm.
+
+    for finding in repair_all(store): ...
+
+Only records whose seal is broken are touched, in a file whose pages are whole. What was in the others that are lost (a
+message's content, entries of a log, who sent what under which id) stands nowhere else: they stay as they are, and are
+gaps to those whom they concern.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from functools import partial
+from itertools import islice
+from struct import error as StructError  # noqa: N812 - the module's own name for it says nothing
+from typing import Any, NamedTuple
+
+from bimip.domain.acknowledging import state_of
+from bimip.domain.appending import payload_bytes
+from bimip.domain.chaining import STEP, extend
+from bimip.domain.cursor import START
+from bimip.domain.ids import ConversationOffset, DeviceId, Millis, Offset, Version
+from bimip.domain.records import (
+    Changes,
+    Conversation,
+    DamagedRecordError,
+    Device,
+    DeviceOwner,
+    Index,
+    Key,
+    Log,
+    LogTable,
+    Reader,
+    Table,
+    User,
+)
+from bimip.storage.care.check import Finding, rows, run
+from bimip.storage.lmdb.keys import UNPACK, Kind, key_of_block, kind_of
+from bimip.storage.lmdb.store import LmdbStore
+
+AT_ONCE = 1000
+"""Records that are written in one transaction."""
+KEPT = "stands nowhere else, and stays as it is"
+FOR_EVER = Millis((1 << 63) - 1)
+
+
+class _Made(NamedTuple):
+    """A record to be put; None: there is to be none."""
+
+    record: Any
+    how: str
+
+
+def repair_all(store: LmdbStore) -> Iterator[Finding]:
+    """Make again what can be, and tell of each damaged record what became of it. Raises StorageError."""
+    damaged = iter(list(damaged_records(store)))
+    while some := list(islice(damaged, AT_ONCE)):
+        repairs: list[Finding] = []
+        puts: dict[Table, dict[Key, Any]] = {}
+        with store.snapshot() as view:
+            for kind, key in some:
+                made = _make(view, kind, key)
+                if made is not None and isinstance(kind, Table):
+                    puts.setdefault(kind, {})[key] = made.record
+                repairs.append(Finding(kind.value, key, KEPT if made is None else made.how))
+        if puts:
+            store.begin()
+            try:
+                store.apply(Changes(puts=puts))
+                store.commit()
+            except BaseException:
+                store.abort()
+                raise
+        yield from repairs
+
+
+def damaged_records(store: LmdbStore) -> Iterator[tuple[Kind, Key]]:
+    """Finds records whose seals are broken. Of a log or an index, which lie in blocks, the key is whose it is."""
+    for tree, packed in store.broken_seals():
+        kind = kind_of(tree, packed)
+        if kind is None:
+            continue
+        with suppress(StructError, ValueError, IndexError):  # a key that is none is nobody's
+            key = UNPACK[kind](packed if isinstance(kind, Table) else key_of_block(kind, packed))
+            yield kind, key
+
+
+def meaning(view: Reader, kind: Kind, key: Key) -> str:
+    """Tells what the damage of a record means, and for whom, and whether it can be made again."""
+    what = _MEANING.get(kind, "what it held is lost")
+    whose = ""
+    if kind in _OF_A_USER:
+        with suppress(DamagedRecordError):
+            whose = f" of {view.get(Table.EIDS, (key[0],)) or f'user {key[0]}'}"
+    return f"{what.format(whose=whose)}{'; --repair makes it again' if _can_be_made(kind, key) else ''}"
+
+
+def _can_be_made(kind: Kind, key: Key) -> bool:
+    return key[0] in _COUNTED if kind is Table.META else kind in _MAKE
+
+
+def _make(view: Reader, kind: Kind, key: Key) -> _Made | None:
+    make = _MAKE.get(kind)
+    try:
+        return None if make is None else make(view, key)
+    except DamagedRecordError:
+        return None  # what it would be made of is damaged too
+
+
+def _eid(view: Reader, key: Key) -> _Made | None:
+    found = next((eid for (eid,), user in rows(view, Table.USERS) if user.number == key[0]), None)
+    return None if found is None else _Made(found, "made again from the user's record")
+
+
+def _user(view: Reader, key: Key) -> _Made | None:
+    number = next((number for (number,), eid in rows(view, Table.EIDS) if eid == key[0]), None)
+    if number is None:
+        return None
+    first = min((device.number for _, device in _devices_of(view, number)), default=DeviceId(0))
+    return _Made(User(number, Millis(0), first), "made again from its number; when the user came is lost")
+
+
+def _devices_of(view: Reader, user: int) -> Iterable[tuple[Key, Device]]:
+    return ((key, device) for key, device in rows(view, Table.DEVICES) if key[0] == user)
+
+
+def _name(view: Reader, key: Key) -> _Made | None:
+    found = next((DeviceOwner(*of) for of, device in rows(view, Table.DEVICES) if device.number == key[0]), None)
+    return None if found is None else _Made(found, "made again from the device's record")
+
+
+def _device(view: Reader, key: Key) -> _Made | None:
+    number = max((number for (number,), name in rows(view, Table.DEVICE_OWNERS) if tuple(name) == key), default=None)
+    if number is None:
+        return None
+    return _Made(Device(number, Millis(0), Millis(0)), "made again from its number; when the device came is lost")
+
+
+def _direct(view: Reader, key: Key) -> _Made | None:
+    members = tuple(sorted(set(key)))
+    found = next((number for (number,), one in rows(view, Table.CONVERSATIONS) if one.members == members), None)
+    return None if found is None else _Made(found, "made again from the conversation's record")
+
+
+def _conversation(view: Reader, key: Key) -> _Made | None:
+    members = next((pair for pair, number in rows(view, Table.DIRECT) if number == key[0]), None)
+    if members is None:
+        return None
+    first, head = _span(view, LogTable.HISTORY, key)
+    record = Conversation(ConversationOffset(first), ConversationOffset(head), tuple(sorted(set(members))))
+    return _Made(record, "made again from its history") if head else None
+
+
+def _log(view: Reader, key: Key) -> _Made | None:
+    first, head = _span(view, LogTable.ENTRIES, key)
+    if not head:
+        return None
+    chain, at = bytes(16), 0
+    for number, link in run(view, LogTable.CHAINS, key):
+        chain, at = link, number * STEP
+    if first > at + 1:
+        return None  # entries behind the last known value of its chain are gone
+    for offset, entry in run(view, LogTable.ENTRIES, key, after=at):
+        chain, _ = extend(chain, offset - 1, [entry])
+    return _Made(Log(Offset(first), Offset(head), chain), "made again from its entries")
+
+
+def _span(view: Reader, sequence: LogTable, key: Key) -> tuple[int, int]:
+    """The first and the last number that are there; 0: none is."""
+    first = last = 0
+    for number, _ in run(view, sequence, key):
+        first, last = first or number, number
+    return first, last
+
+
+def _change(view: Reader, key: Key) -> _Made | None:
+    user, version = key
+    low, high = (user,), (user + 1,)
+    found = next((of for (_, of), one in _scan(view, Table.VERSIONS, low, high) if one == version), None)
+    return None if found is None else _Made(found, "made again from its version")
+
+
+def _version(view: Reader, key: Key) -> _Made | None:
+    user, changed = key
+    found = max((one for (_, one), of in _scan(view, Table.CHANGES, (user,), (user + 1,)) if of == changed), default=0)
+    return _Made(Version(found), "made again from the change") if found else None
+
+
+def _scan(view: Reader, table: Table, low: Key, high: Key) -> Iterator[tuple[Key, Any]]:
+    while found := view.scan(table, low, high, limit=AT_ONCE):
+        yield from found
+        low = (*found[-1][0], 0)
+
+
+def _stored(view: Reader, key: Key) -> _Made | None:
+    user, total = key[0], 0
+    for (conversation,), of in rows(view, Table.CONVERSATIONS):
+        if user in of.members:
+            for _, mention in run(view, LogTable.HISTORY, (conversation,)):
+                if mention.author == user:
+                    total += len(view.get(Table.BODIES, (mention.stamp,)) or b"")
+                    for member in of.members if mention.addressed else ():
+                        total += payload_bytes(view.get(Table.ADDRESSED, (mention.stamp, member)) or ())
+    return _Made(total, "counted again")
+
+
+_COUNTED = {"users": Table.EIDS, "devices": Table.DEVICE_OWNERS, "conversations": Table.CONVERSATIONS}
+"""Counters, and the tables whose keys they gave."""
+
+
+def _counter(view: Reader, key: Key) -> _Made | None:
+    table = _COUNTED.get(key[0])
+    if table is None:
+        return None
+    return _Made(max((number for (number,), _ in rows(view, table)), default=0), "counted again")
+
+
+def _always(record: Any, how: str, _view: Reader, _key: Key) -> _Made:  # noqa: ANN401 - each table has its own
+    return _Made(record, how)
+
+
+_MAKE: dict[Kind, Callable[[Reader, Key], _Made | None]] = {
+    Table.META: _counter,
+    Table.USERS: _user,
+    Table.EIDS: _eid,
+    Table.DEVICES: _device,
+    Table.DEVICE_OWNERS: _name,
+    Table.DIRECT: _direct,
+    Table.CONVERSATIONS: _conversation,
+    Table.LOGS: _log,
+    Table.USAGE: _stored,
+    Table.CHANGES: _change,
+    Table.VERSIONS: _version,
+    Table.STATES: lambda view, key: _Made(state_of(view, key[0]), "made again; devices are told all of the state"),
+    Table.CURSORS: partial(_always, START, "begun anew: what the device held comes again, and is known to it"),
+    Table.RECEIPTS: partial(_always, None, "left out: what it told is lost, what is told from now on counts"),
+    Table.REVOKED: partial(_always, FOR_EVER, "kept for ever: when the token expires is lost"),
+}
+
+_OF_A_USER = {
+    Table.EIDS,
+    Table.DEVICES,
+    Table.LOGS,
+    Table.STATES,
+    Table.CHANGES,
+    Table.VERSIONS,
+    Table.USAGE,
+    Table.REVOKED,
+    LogTable.ENTRIES,
+    LogTable.CHAINS,
+    Index.SEQS,
+}
+"""Kinds whose keys begin with a user's number."""
+
+_MEANING: dict[Kind, str] = {
+    Table.USERS: "the user is not let in",
+    Table.EIDS: "the user{whose} is not named to others",
+    Table.DEVICES: "a device{whose} is not let in",
+    Table.DEVICE_OWNERS: "what the device wrote cannot be resent",
+    Table.DIRECT: "the two cannot write to each other",
+    Table.CONVERSATIONS: "its members cannot write in it",
+    Table.LOGS: "nothing can be written to that log{whose}",
+    Table.BODIES: "a message is lost: its readers are told a gap",
+    Table.ADDRESSED: "which devices a message was for is lost: it is given to none",
+    Table.SEEN: "a resend of that message is refused",
+    Table.CURSORS: "what the device acknowledged is forgotten, and comes again",
+    Table.STATES: "all devices{whose} are told their whole state",
+    Table.CHANGES: "one change is not told to devices{whose}",
+    Table.VERSIONS: "one kind of change cannot be told{whose}",
+    Table.RECEIPTS: "who received or read some messages is forgotten",
+    Table.USAGE: "no device{whose} can write",
+    Table.REVOKED: "no token{whose} can be judged",
+    LogTable.ENTRIES: "entries{whose} are told as gaps where nothing else tells what they were",
+    LogTable.HISTORY: "some messages of the conversation cannot be fetched by its history",
+    LogTable.CHAINS: "the hash chain of a log{whose} cannot be followed there",
+    Index.SEQS: "some messages{whose} are not found by their seq",
+}

@@ -1,0 +1,218 @@
+"""Records as few bytes. A store's format is this file, blocks.py and keys.py: whoever changes one raises FORMAT.
+
+Numbers have a fixed width, highest byte first; text and bytes stand at the end, or behind their length.
+"""
+
+from collections.abc import Callable, Iterable
+from functools import lru_cache, partial
+from itertools import starmap
+from struct import Struct
+from struct import error as StructError  # noqa: N812 - the module's own name for it says nothing
+from typing import Any
+
+from bimip.domain import receipts
+from bimip.domain.records import (
+    DIGEST_BYTES,
+    Addressed,
+    Conversation,
+    Cursor,
+    Device,
+    DeviceOwner,
+    Log,
+    ReceiptKey,
+    ReceiptKind,
+    ReceiptRun,
+    Runs,
+    SentRecord,
+    State,
+    Table,
+    User,
+)
+from bimip.storage.lmdb.keys import RECEIPT_STATE
+
+FORMAT = 6
+
+_WIDE = 0x80
+"""In a record's first byte: its offsets have 64 bits, not 32."""
+
+_PARTITIONS = ("", "chat", "notification", "feed", "sync")
+"""Usual names, which cost a byte where each message has one; any other stands as text, under code 0."""
+_PARTITION_CODES = {name: code for code, name in enumerate(_PARTITIONS) if code}
+
+Pack = Callable[[Any], bytes]
+PackAll = Callable[[Iterable[Any]], Iterable[bytes]]
+Unpack = Callable[[bytes], Any]
+
+_USER = Struct(">IQI")
+_DEVICE = Struct(">IQQ")
+_NUMBER = Struct(">I")
+_LONG = Struct(">Q")
+_PAIR = Struct(">QQ")
+_LOG = Struct(">QQ16s")
+_SEEN = Struct(f">B{DIGEST_BYTES}sQIII")
+_WIDE_SEEN = Struct(f">B{DIGEST_BYTES}sQQIQ")
+_CURSOR_RANGE = Struct(">QQ")
+_STATE_KEY = Struct(">BIIBI")
+_RUN = Struct(">BBQ")
+_ADDRESSED = Struct(">II")  # device, length of the payload + 1; 0: none
+
+
+def _pack_meta(value: int) -> bytes:
+    return value.to_bytes(value.bit_length() // 8 + 1, "big", signed=True)
+
+
+def _unpack_meta(packed: bytes) -> int:
+    return int.from_bytes(packed, "big", signed=True)
+
+
+def _pack_name(name: DeviceOwner) -> bytes:
+    return _NUMBER.pack(name.user) + name.name.encode()
+
+
+def _unpack_name(packed: bytes) -> DeviceOwner:
+    return DeviceOwner(_NUMBER.unpack_from(packed)[0], packed[4:].decode())
+
+
+def _pack_conversation(conversation: Conversation) -> bytes:
+    first, head, members = conversation
+    return _conversation(len(members)).pack(first, head, *members)
+
+
+def _pack_all_conversations(many: Iterable[Conversation]) -> list[bytes]:
+    return [_conversation(len(members)).pack(first, head, *members) for first, head, members in many]
+
+
+@lru_cache
+def _conversation(members: int) -> Struct:
+    return Struct(f">QQ{members}I")
+
+
+def _unpack_conversation(packed: bytes) -> Conversation:
+    members = tuple(member for (member,) in _NUMBER.iter_unpack(packed[16:]))
+    first, head = _PAIR.unpack_from(packed)
+    return Conversation(first, head, members)
+
+
+def _pack_addressed(addressed: tuple[Addressed, ...]) -> bytes:
+    parts = []
+    for device, payload in addressed:
+        parts.append(_ADDRESSED.pack(device, 0 if payload is None else len(payload) + 1))
+        if payload:
+            parts.append(payload)
+    return b"".join(parts)
+
+
+def _unpack_addressed(packed: bytes) -> tuple[Addressed, ...]:
+    result = []
+    at = 0
+    while at < len(packed):
+        device, length = _ADDRESSED.unpack_from(packed, at)
+        at += 8
+        payload = packed[at : at + length - 1] if length else None
+        at += len(payload or b"")
+        result.append(Addressed(device, payload))
+    return tuple(result)
+
+
+def _pack_all_seen(many: Iterable[SentRecord]) -> list[bytes]:
+    """Each message has one, so no function runs for each as long as they are the usual ones."""
+    many, code, pack = list(many), _PARTITION_CODES, _SEEN.pack
+    try:
+        return [
+            pack(code[partition], digest, stamp, offset, conversation, place)
+            for digest, stamp, partition, offset, conversation, place in many
+        ]
+    except (KeyError, StructError):
+        return [_pack_seen(seen) for seen in many]
+
+
+def _pack_seen(seen: SentRecord) -> bytes:
+    digest, stamp, partition, *place = seen
+    code = _PARTITION_CODES.get(partition, 0)
+    text = b"" if code else partition.encode()
+    try:
+        return _SEEN.pack(code, digest, stamp, *place) + text
+    except StructError:
+        return _WIDE_SEEN.pack(code | _WIDE, digest, stamp, *place) + text
+
+
+def _unpack_seen(packed: bytes) -> SentRecord:
+    struct = _WIDE_SEEN if packed[0] & _WIDE else _SEEN
+    code, digest, stamp, offset, conversation, conversation_offset = struct.unpack_from(packed)
+    partition = _PARTITIONS[code & ~_WIDE] or packed[struct.size :].decode()
+    return SentRecord(digest, stamp, partition, offset, conversation, conversation_offset)
+
+
+def _pack_cursor(cursor: Cursor) -> bytes:
+    floor, above = cursor
+    packed = _LONG.pack(floor)
+    return packed + b"".join(_CURSOR_RANGE.pack(*each) for each in above) if above else packed
+
+
+def _unpack_cursor(packed: bytes) -> Cursor:
+    return Cursor(_LONG.unpack_from(packed)[0], tuple(_CURSOR_RANGE.iter_unpack(packed[8:])))
+
+
+def _pack_state_key(key: ReceiptKey) -> bytes:
+    return _STATE_KEY.pack(RECEIPT_STATE, *key)
+
+
+def _unpack_state_key(packed: bytes) -> ReceiptKey:
+    _, conversation, member, kind, block = _STATE_KEY.unpack(packed)
+    return ReceiptKey(conversation, member, ReceiptKind(kind), block)
+
+
+def _pack_runs(runs: Runs) -> bytes:
+    """The runs of a part: its first offset, and places in it. An ack writes them all again, so they are short."""
+    if not runs:
+        return b""
+    start = receipts.part_of(runs[0].first) * receipts.PART + 1
+    return _LONG.pack(start) + b"".join([_RUN.pack(first - start, last - start, time) for first, last, time in runs])
+
+
+def _unpack_runs(packed: bytes) -> Runs:
+    if not packed:
+        return ()
+    (start,) = _LONG.unpack_from(packed)
+    return tuple([ReceiptRun(first + start, last + start, time) for first, last, time in _RUN.iter_unpack(packed[8:])])
+
+
+def _plain(struct: Struct, record: type) -> tuple[Pack, Unpack, PackAll]:
+    pack, unpack = struct.pack, struct.unpack
+    make = partial(tuple.__new__, record)  # twice as fast as the record's own _make
+    return (lambda record: pack(*record)), (lambda packed: make(unpack(packed))), partial(starmap, pack)
+
+
+def _single(struct: Struct) -> tuple[Pack, Unpack, PackAll]:
+    return _each(struct.pack, lambda packed: struct.unpack(packed)[0])
+
+
+def _each(pack: Pack, unpack: Unpack) -> tuple[Pack, Unpack, PackAll]:
+    return pack, unpack, partial(map, pack)
+
+
+_CODECS: dict[Table, tuple[Pack, Unpack, PackAll]] = {
+    Table.META: _each(_pack_meta, _unpack_meta),
+    Table.USERS: _plain(_USER, User),
+    Table.EIDS: _each(str.encode, bytes.decode),
+    Table.DEVICES: _plain(_DEVICE, Device),
+    Table.DEVICE_OWNERS: _each(_pack_name, _unpack_name),
+    Table.DIRECT: _single(_NUMBER),
+    Table.CONVERSATIONS: (_pack_conversation, _unpack_conversation, _pack_all_conversations),
+    Table.LOGS: _plain(_LOG, Log),
+    Table.BODIES: _each(bytes, bytes),
+    Table.ADDRESSED: _each(_pack_addressed, _unpack_addressed),
+    Table.SEEN: (_pack_seen, _unpack_seen, _pack_all_seen),
+    Table.CURSORS: _each(_pack_cursor, _unpack_cursor),
+    Table.STATES: _plain(_PAIR, State),
+    Table.CHANGES: _each(_pack_state_key, _unpack_state_key),
+    Table.VERSIONS: _single(_LONG),
+    Table.RECEIPTS: _each(_pack_runs, _unpack_runs),
+    Table.USAGE: _single(_LONG),
+    Table.REVOKED: _single(_LONG),
+}
+
+PACK: dict[Table, Pack] = {table: pack for table, (pack, _, _) in _CODECS.items()}
+UNPACK: dict[Table, Unpack] = {table: unpack for table, (_, unpack, _) in _CODECS.items()}
+PACK_ALL: dict[Table, PackAll] = {table: pack_all for table, (_, _, pack_all) in _CODECS.items()}
+"""Many records at once: where they are numbers alone, no Python runs for each."""

@@ -1,0 +1,114 @@
+"""The check of a store finds each kind of damage, and nothing in a store that is whole."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from trio.testing import MockClock
+
+from bimip.domain.ids import ConversationOffset, DeviceId, Offset, Stamp, UserId, Version
+from bimip.domain.operations import Acknowledge, Receipt
+from bimip.domain.records import Changes, Cursor, Index, IndexRow, LogTable, ReceiptKind, Seq, Table
+from bimip.storage.care.check import check
+from tests.journal.office import Office, message
+
+ANN, BOB = (UserId(1), "chat"), (UserId(2), "chat")
+
+
+@pytest.fixture
+async def office(autojump_clock: MockClock) -> Office:
+    """Forty messages each way, half of them acknowledged and read, the oldest ten expired."""
+    office = Office()
+    async with office.open():
+        ann, bob = await office.pair()
+        for number in range(40):
+            await office.execute(message(ann, f"a{number}", "bob"))
+            await office.execute(message(bob, f"b{number}", "ann"))
+        await office.execute(Acknowledge(bob.user, bob.device, "chat", Offset(40), ((50, 60),)))
+        await office.execute(Receipt(bob.user, ReceiptKind.READ, None, "ann", ConversationOffset(30)))
+    return office
+
+
+def get(office: Office, table: Table, *key: Any) -> Any:
+    return office.get(table, *key)
+
+
+def rows(office: Office, table: Table) -> list[tuple[Any, Any]]:
+    with office.store.snapshot() as view:
+        return view.scan(table, (0,), ((1 << 64) - 1,), limit=1000)
+
+
+def first(office: Office, table: Table) -> tuple[Any, Any]:
+    return rows(office, table)[0]
+
+
+def put(table: Table, key: tuple[Any, ...], record: Any) -> Changes:
+    return Changes(puts={table: {key: record}})
+
+
+def seqs(*rows: IndexRow) -> Changes:
+    return Changes(inserts={(Index.SEQS, ANN): list(rows)})
+
+
+DAMAGES: dict[str, Callable[[Office], Changes]] = {
+    "a log that ends early": lambda o: put(Table.LOGS, ANN, get(o, Table.LOGS, *ANN)._replace(head=81)),
+    "a log that begins early": lambda o: Changes(cuts={(LogTable.ENTRIES, ANN): 3}),
+    "a message in one log only": lambda o: Changes(
+        puts={Table.LOGS: {BOB: get(o, Table.LOGS, *BOB)._replace(first=1, head=81)}},
+        appends={(LogTable.ENTRIES, BOB): [(81, o.entries(BOB[0])[0][1]._replace(stamp=Stamp(1 << 63)))]},
+    ),
+    "a message that is gone": lambda o: put(Table.BODIES, (o.entries(ANN[0])[40][1].stamp,), None),
+    "a history that ends early": lambda o: put(
+        Table.CONVERSATIONS, (1,), get(o, Table.CONVERSATIONS, 1)._replace(head=99)
+    ),
+    "a conversation of others": lambda o: put(Table.DIRECT, (1, 1), 1),
+    "a user's number that leads elsewhere": lambda o: put(Table.EIDS, (2,), "ann"),
+    "a device's number that leads elsewhere": lambda o: put(Table.DEVICE_OWNERS, (2,), get(o, Table.DEVICE_OWNERS, 1)),
+    "a counter behind its numbers": lambda o: put(Table.META, ("users",), 1),
+    "a cursor beyond the head": lambda o: put(Table.CURSORS, (2, "chat"), Cursor(Offset(500), ())),
+    "a cursor of overlapping ranges": lambda o: put(Table.CURSORS, (2, "chat"), Cursor(Offset(5), ((4, 6), (8, 9)))),
+    "a change without its version": lambda o: put(Table.VERSIONS, (1, first(o, Table.CHANGES)[1]), None),
+    "a version without its change": lambda o: put(Table.CHANGES, first(o, Table.CHANGES)[0], None),
+    "a change of nothing": lambda o: Changes(puts={Table.RECEIPTS: {key: None for key, _ in rows(o, Table.RECEIPTS)}}),
+    "a state behind its changes": lambda o: put(Table.STATES, (1,), get(o, Table.STATES, 1)._replace(head=Version(0))),
+    "a receipt for what was never sent": lambda o: put(
+        Table.RECEIPTS,
+        first(o, Table.RECEIPTS)[0],
+        (first(o, Table.RECEIPTS)[1][0]._replace(last=ConversationOffset(200)),),
+    ),
+    "an answer that the log contradicts": lambda o: put(
+        Table.SEEN, (1, "a3"), get(o, Table.SEEN, 1, "a3")._replace(offset=Offset(1))
+    ),
+    "a seq of another device": lambda o: seqs(Seq(5, 5, DeviceId(77), Offset(40))),
+    "a seq of no entry": lambda o: seqs(Seq(5, 5, DeviceId(1), Offset(81))),
+    "a log with another chain": lambda o: put(Table.LOGS, ANN, get(o, Table.LOGS, *ANN)._replace(chain=bytes(16))),
+    "a link of entries that are not there": lambda o: Changes(appends={(LogTable.CHAINS, ANN): [(1, bytes(16))]}),
+}
+
+
+def write(office: Office, changes: Changes) -> None:
+    office.store.begin()
+    office.store.apply(changes)
+    office.store.commit()
+
+
+async def test_a_whole_store_has_no_findings(office: Office) -> None:
+    assert list(check(office.store)) == []
+
+
+async def test_the_index_of_a_log_has_no_findings(office: Office) -> None:
+    entries = office.entries(ANN[0])
+    gone = Seq(1, 1, DeviceId(77), Offset(0))
+    rows = [gone, *(Seq(number % 7, number, entry.origin, Offset(number)) for number, entry in entries)]
+    write(office, seqs(*rows))
+
+    assert list(check(office.store)) == []
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+async def test_damage_is_found(office: Office, damage: str) -> None:
+    write(office, DAMAGES[damage](office))
+    found = list(check(office.store))
+
+    assert found
+    assert all(str(finding).startswith(finding.where) for finding in found)

@@ -1,0 +1,117 @@
+"""What of a damaged record can be made again is made, as it was; what cannot is said."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+import trio
+from trio.testing import MockClock
+
+from bimip.domain.cursor import START
+from bimip.domain.ids import Millis, UserId
+from bimip.domain.operations import Revoke
+from bimip.domain.records import Key, LogTable, ReceiptKey, ReceiptKind, State, Table
+from bimip.storage.care.check_apart import check_apart, repair_apart
+from bimip.storage.errors import StoreDamagedError
+from bimip.storage.lmdb.keys import Kind
+from bimip.storage.lmdb.store import LmdbStore
+from tests.journal.office import FragileStore, Office
+from tests.storage.spoil import spoil
+from tests.storage.test_damage_campaign import MAP_BYTES, write
+
+READ = ReceiptKey(1, 2, ReceiptKind.READ, 0)  # type: ignore[arg-type]  # plain numbers
+
+
+async def revoke(folder: Path) -> None:
+    store = LmdbStore(folder, map_bytes=MAP_BYTES)
+    office = Office(cast("FragileStore", store))
+    async with office.open():
+        await office.execute(Revoke(UserId(1), "lost", Millis(1)))
+    store.close()
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    trio.run(write, tmp_path, clock=MockClock(autojump_threshold=0))
+    trio.run(revoke, tmp_path, clock=MockClock(autojump_threshold=0))
+    return tmp_path
+
+
+def record(folder: Path, table: Table, key: Key) -> Any:
+    store = LmdbStore(folder, map_bytes=MAP_BYTES)
+    with store.snapshot() as view:
+        found = view.get(table, key)
+    store.close()
+    return found
+
+
+def same(before: Any) -> Any:
+    return before
+
+
+MADE: dict[str, tuple[Table, Key, Callable[[Any], Any]]] = {
+    "a counter": (Table.META, ("conversations",), same),
+    "a user": (Table.USERS, ("bob",), lambda user: user._replace(created=0)),
+    "a user's name": (Table.EIDS, (2,), same),
+    "a device": (Table.DEVICES, (2, "phone"), lambda device: device._replace(created=0, last_seen=0)),
+    "a device's name": (Table.DEVICE_OWNERS, (2,), same),
+    "whose a conversation is": (Table.DIRECT, (1, 2), same),
+    "a conversation": (Table.CONVERSATIONS, (1,), same),
+    "a log": (Table.LOGS, (2, "chat"), same),
+    "a quota": (Table.USAGE, (1,), same),
+    "a state": (Table.STATES, (1,), lambda state: State(state.head + 1, state.head + 1)),
+    "a change": (Table.CHANGES, (1, 1), same),
+    "a version": (Table.VERSIONS, (1, READ), same),
+    "a cursor": (Table.CURSORS, (2, "chat"), lambda _: START),
+    "a receipt": (Table.RECEIPTS, (1, 2, ReceiptKind.READ, 0), lambda _: None),
+    "a revocation": (Table.REVOKED, (1, "lost"), lambda _: (1 << 63) - 1),
+}
+
+
+@pytest.mark.parametrize("name", MADE)
+def test_a_record_that_others_tell_is_made_again(folder: Path, name: str) -> None:
+    table, key, expected = MADE[name]
+    before = record(folder, table, key)
+    assert before is not None
+    spoil(folder, table, key)
+    found = [finding for finding in check_apart(folder, MAP_BYTES) if finding.what.startswith("is not what was")]
+    repaired = list(repair_apart(folder, MAP_BYTES))
+
+    assert [(one.where, "--repair" in one.what) for one in found] == [(table.value, True)]
+    assert [one.where for one in repaired] == [table.value]
+    assert record(folder, table, key) == expected(before)
+    assert list(check_apart(folder, MAP_BYTES)) == []
+
+
+LOST: dict[str, tuple[Kind, Key]] = {
+    "a message": (Table.BODIES, ()),
+    "an id": (Table.SEEN, (1, "a7")),
+    "entries": (LogTable.ENTRIES, (2, "chat")),
+    "a history": (LogTable.HISTORY, (1,)),
+}
+
+
+@pytest.mark.parametrize("name", LOST)
+def test_a_record_that_stands_nowhere_else_stays_as_it_is_and_is_said(folder: Path, name: str) -> None:
+    kind, key = LOST[name]
+    if kind is Table.BODIES:
+        store = LmdbStore(folder, map_bytes=MAP_BYTES)
+        with store.snapshot() as view:
+            ((key, _),) = view.scan(Table.BODIES, (0,), (1 << 64,), limit=1)
+        store.close()
+    spoil(folder, kind, key)
+    repaired = list(repair_apart(folder, MAP_BYTES))
+
+    assert [(one.where, one.what) for one in repaired] == [(kind.value, "stands nowhere else, and stays as it is")]
+    assert any(finding.where == kind.value for finding in check_apart(folder, MAP_BYTES))
+
+
+def test_nothing_is_written_where_pages_are_damaged(folder: Path) -> None:
+    data = bytearray((folder / "data.mdb").read_bytes())
+    data[10 * 4096 : 11 * 4096] = bytes(4096)
+    (folder / "data.mdb").write_bytes(data)
+
+    with pytest.raises(StoreDamagedError, match="restore a copy"):
+        list(repair_apart(folder, MAP_BYTES))
+    assert (folder / "data.mdb").read_bytes() == bytes(data)
