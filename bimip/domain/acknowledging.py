@@ -24,6 +24,7 @@ from bimip.domain.records import (
     ReceiptKind,
     Runs,
     State,
+    StateKey,
     Table,
     maker,
 )
@@ -189,7 +190,7 @@ class _StateChanges:
         self._view = view
         self._context = context
         self._receipts: dict[Key, Runs] = {}
-        self._changes: dict[Key, ReceiptKey | None] = {}
+        self._changes: dict[Key, StateKey | None] = {}
         self._versions: dict[Key, Version] = {}
         self._states: dict[Key, State] = {}
 
@@ -218,19 +219,21 @@ class _StateChanges:
                 block = part // receipts.PARTS
                 told[block] = receipts.join(told[block], fresh) if block in told else fresh
         for block, runs in told.items():
+            key = (conversation, member, kind, block)
+            packed = receipts.pack(receipts.TAG, *key)
             for user in sorted(concerned):
-                self._tell(user, _key((conversation, member, kind, block)), runs)
+                self._tell(user, _key(key), packed, runs)
 
-    def _tell(self, user: UserId, key: ReceiptKey, fresh: Runs) -> None:
+    def _tell(self, user: UserId, key: ReceiptKey, packed: StateKey, fresh: Runs) -> None:
         view, place = self._view, (user,)
         state = self._states.get(place) or state_of(view, user)
         version = Version(state.head + 1)
         self._states[place] = _state((version, state.floor))
-        old: Version | None = self._versions.get((user, key)) or view.get(VERSIONS, (user, key))
+        old: Version | None = self._versions.get((user, packed)) or view.get(VERSIONS, (user, packed))
         if old is not None:
             self._changes[user, old] = None
-        self._changes[user, version] = key
-        self._versions[user, key] = version
+        self._changes[user, version] = packed
+        self._versions[user, packed] = version
         self.news.append(_news((user, version, key, fresh)))
 
 

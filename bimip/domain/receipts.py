@@ -9,16 +9,25 @@ rewrites all runs that stand with its own, and where messages come one at a time
 """
 
 from collections.abc import Iterable
+from struct import Struct
 
 from bimip.domain.ids import ConversationOffset, Millis
 from bimip.domain.ranges import Range
-from bimip.domain.records import Reader, ReceiptKey, ReceiptRun, Runs, Table
+from bimip.domain.records import Reader, ReceiptKey, ReceiptKind, ReceiptRun, Runs, StateKey, Table
+from bimip.domain.state_kind import StateKind
 
 BLOCK = 256
 """Offsets of a block: what changes is small however long the conversation is."""
 PARTS = 16
 PART = BLOCK // PARTS
 """Offsets of a part: small ones cost keys, in conversations whose messages are acknowledged many at a time."""
+
+
+TAG = 1
+_KEY = Struct(">BIIBI")
+
+pack = _KEY.pack
+"""Packs TAG and the fields of a ReceiptKey: without a function of ours, as there is one for each acknowledgement."""
 
 
 def block_of(offset: int) -> int:
@@ -129,3 +138,15 @@ def join(one: Runs, other: Runs) -> Runs:
     if end.last + 1 == begin.first and end.time == begin.time:
         return (*one[:-1], ReceiptRun(end.first, begin.last, end.time), *other[1:])
     return one + other
+
+
+def pack_key(key: ReceiptKey) -> StateKey:
+    return pack(TAG, *key)
+
+
+def unpack_key(packed: StateKey) -> ReceiptKey:
+    _, conversation, member, kind, block = _KEY.unpack(packed)
+    return ReceiptKey(conversation, member, ReceiptKind(kind), block)
+
+
+KIND = StateKind(TAG, pack_key, unpack_key, read_block)

@@ -157,7 +157,8 @@ class ReceiptKey(NamedTuple):
     block: int  # conversation offsets 256 * block + 1 … 256 * block + 256
 
 
-StateKey = ReceiptKey  # a union once there is a second kind of state
+StateKey = bytes
+"""A key of any kind of state, packed: `state.py`."""
 
 
 class ReceiptRun(NamedTuple):

@@ -2,9 +2,9 @@
 
 from typing import NamedTuple
 
+from bimip.domain import state
 from bimip.domain.acknowledging import state_of
 from bimip.domain.ids import UserId, Version
-from bimip.domain.receipts import read_block
 from bimip.domain.records import ReceiptKey, Runs, Table
 from bimip.storage.interface import Store
 
@@ -23,6 +23,6 @@ def read_changes(store: Store, user: UserId, after: int, limit: int) -> ChangesP
     with store.snapshot() as view:
         head = state_of(view, user).head
         found = view.scan(Table.CHANGES, (user, after + 1), (user + 1, 0), limit=limit)
-        changes = [(Version(version), key, read_block(view, key)) for (_, version), key in found]
+        changes = [(Version(version), *state.read(view, key)) for (_, version), key in found]
     complete = len(changes) < limit
     return ChangesPage(changes, head if complete else changes[-1][0], complete)

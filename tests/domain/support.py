@@ -23,7 +23,7 @@ from bimip.domain.operations import (
     Result,
 )
 from bimip.domain.ranges import Ranges
-from bimip.domain.receipts import covers
+from bimip.domain.receipts import covers, unpack_key
 from bimip.domain.records import (
     DIGEST_BYTES,
     Addressed,
@@ -198,7 +198,10 @@ class Ledger:
 
     def state_keys(self, user: UserId) -> list[tuple[int, ReceiptKey]]:
         with self.store.snapshot() as view:
-            return [(key[1], found) for key, found in view.scan(Table.CHANGES, (user,), (user + 1,), limit=10_000)]
+            return [
+                (key[1], unpack_key(found))
+                for key, found in view.scan(Table.CHANGES, (user,), (user + 1,), limit=10_000)
+            ]
 
     def everything(self) -> dict[Any, Any]:
         """All that is stored, to compare."""

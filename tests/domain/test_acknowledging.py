@@ -4,7 +4,7 @@ from bimip.domain.decision import StateNews
 from bimip.domain.ids import ConversationId, ConversationOffset, Millis, Offset
 from bimip.domain.operations import Acknowledge, Acknowledged, Address, Done, Receipt, Received
 from bimip.domain.ranges import Ranges
-from bimip.domain.receipts import BLOCK, PART, read_block
+from bimip.domain.receipts import BLOCK, PART, pack_key, read_block
 from bimip.domain.records import Cursor, ReceiptKey, ReceiptKind, ReceiptRun, Table
 from tests.domain.support import BEGIN, CHAT, Ledger, Peer, fault_of
 
@@ -150,7 +150,7 @@ def test_only_what_is_new_travels_and_only_the_newest_version_of_a_key_stays() -
     assert [(run.first, run.last) for run in told_of(pair)[0].change] == [(3, 3)]
     assert pair.ledger.state_keys(pair.ann.user) == [(2, key)]
     assert pair.ledger.get(Table.STATES, pair.ann.user).head == 2
-    assert pair.ledger.get(Table.VERSIONS, pair.ann.user, key) == 2
+    assert pair.ledger.get(Table.VERSIONS, pair.ann.user, pack_key(key)) == 2
 
 
 def test_a_read_implies_a_delivery_and_a_play_both() -> None:

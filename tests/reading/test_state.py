@@ -3,6 +3,7 @@
 import pytest
 
 from bimip.domain.ids import ConversationId, UserId, Version
+from bimip.domain.receipts import pack_key
 from bimip.domain.records import ReceiptKey, ReceiptKind, State, Table
 from bimip.reading.state import read_changes
 from bimip.storage.memory import MemoryStore
@@ -16,7 +17,8 @@ def key(block: int) -> ReceiptKey:
 def changed(*versions: int) -> MemoryStore:
     return store_with(
         {
-            Table.CHANGES: {(ANN, version): key(version) for version in versions} | {(BOB, 3): key(3)},
+            Table.CHANGES: {(ANN, version): pack_key(key(version)) for version in versions}
+            | {(BOB, 3): pack_key(key(3))},
             Table.STATES: {(ANN,): State(Version(9), Version(0))},
         }
     )

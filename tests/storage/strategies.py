@@ -4,7 +4,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from bimip.domain.receipts import PART
+from bimip.domain.receipts import PART, pack_key
 from bimip.domain.records import (
     DIGEST_BYTES,
     Addressed,
@@ -51,7 +51,7 @@ KEYS: dict[Table | LogTable | Index, st.SearchStrategy[Key]] = {
     Table.CURSORS: st.tuples(u32, text),
     Table.STATES: st.tuples(u32),
     Table.CHANGES: st.tuples(u32, u64),
-    Table.VERSIONS: st.tuples(u32, receipt_keys),
+    Table.VERSIONS: st.tuples(u32, receipt_keys.map(pack_key)),
     Table.RECEIPTS: receipt_keys.map(tuple),
     Table.USAGE: st.tuples(u32),
     Table.REVOKED: st.tuples(u32, text),
@@ -83,7 +83,7 @@ RECORDS: dict[Table | LogTable | Index, st.SearchStrategy[Any]] = {
     Table.SEEN: st.builds(SentRecord, digests, u64, st.just("chat") | text, u32 | u64, u32, u32 | u64),
     Table.CURSORS: st.builds(Cursor, u64, st.lists(pairs, max_size=4).map(tuple)),
     Table.STATES: st.builds(State, u64, u64),
-    Table.CHANGES: receipt_keys,
+    Table.CHANGES: receipt_keys.map(pack_key),
     Table.VERSIONS: u64,
     Table.RECEIPTS: runs,
     Table.USAGE: u64,

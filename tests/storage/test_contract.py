@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from bimip.domain.ids import ConversationId, ConversationOffset, DeviceId, Millis, Offset, Stamp, UserId, Version
+from bimip.domain.receipts import pack_key
 from bimip.domain.records import (
     Addressed,
     Changes,
@@ -85,8 +86,8 @@ EXAMPLES: list[tuple[Table, Key, Any]] = [
     (Table.CURSORS, (9, "chat"), Cursor(Offset(LARGE), ())),
     (Table.CURSORS, (9, "feed"), Cursor(Offset(0), ((Offset(2), Offset(3)), (Offset(5), Offset(5))))),
     (Table.STATES, (5,), State(Version(LARGE), Version(0))),
-    (Table.CHANGES, (5, LARGE), RECEIPT),
-    (Table.VERSIONS, (5, RECEIPT), Version(LARGE)),
+    (Table.CHANGES, (5, LARGE), pack_key(RECEIPT)),
+    (Table.VERSIONS, (5, pack_key(RECEIPT)), Version(LARGE)),
     (Table.RECEIPTS, tuple(RECEIPT), (ReceiptRun(ConversationOffset(1), ConversationOffset(4), Millis(LARGE)),)),
     (Table.USAGE, (5,), LARGE),
     (Table.REVOKED, (5, "jti"), Millis(LARGE)),
@@ -229,7 +230,7 @@ class TestScan:
         assert expected == found
 
     def test_a_state_key_is_part_of_the_key(self, store: Store) -> None:
-        keys = [(user, RECEIPT._replace(block=block)) for user in (1, 2) for block in (0, 1, 256)]
+        keys = [(user, pack_key(RECEIPT._replace(block=block))) for user in (1, 2) for block in (0, 1, 256)]
         change(store, puts(Table.VERSIONS, {key: Version(1) for key in keys}))
 
         with store.snapshot() as reader:
@@ -237,7 +238,7 @@ class TestScan:
             assert keys[1:4] == [key for key, _ in reader.scan(Table.VERSIONS, keys[1], keys[4], limit=99)]
 
     def test_many_records_in_slices(self, store: Store) -> None:
-        change(store, puts(Table.CHANGES, {(5, version): RECEIPT for version in range(1, 3001)}))
+        change(store, puts(Table.CHANGES, {(5, version): pack_key(RECEIPT) for version in range(1, 3001)}))
 
         found: list[int] = []
         with store.snapshot() as reader:

@@ -14,12 +14,14 @@ counters ahead of everything that was ever drawn from them; cursors that stay be
 from bisect import bisect_left
 from collections.abc import Callable, Iterator
 from functools import partial
+from struct import error as StructError  # noqa: N812 - the module's own name for it says nothing
 from typing import Any, NamedTuple
 
+from bimip.domain import state as states
 from bimip.domain.chaining import STEP, extend
 from bimip.domain.ids import UserId
 from bimip.domain.ranges import above, normal
-from bimip.domain.receipts import part_of, read_block
+from bimip.domain.receipts import part_of
 from bimip.domain.records import (
     Conversation,
     Cursor,
@@ -33,6 +35,7 @@ from bimip.domain.records import (
     Reader,
     SentRecord,
     State,
+    StateKey,
     Table,
 )
 from bimip.storage.interface import Store
@@ -287,13 +290,22 @@ def _states(view: Reader) -> Iterator[Finding]:
         if state is None or version > state.head:
             yield Finding("changes", key, "lies beyond the state's head")
         if view.get(Table.VERSIONS, (user, changed)) != version:
-            yield Finding("changes", key, f"{changed} has another version")
-        if not read_block(view, changed):
-            yield Finding("changes", key, f"{changed} does not exist")
+            yield Finding("changes", key, f"{changed.hex()} has another version")
+        yield from _changed(view, key, changed)
     for key, version in rows(view, Table.VERSIONS):
         user, changed = key
         if view.get(Table.CHANGES, (user, version)) != changed:
             yield Finding("versions", key, f"version {version} is another change")
+
+
+def _changed(view: Reader, where: Key, packed: StateKey) -> Iterator[Finding]:
+    try:
+        key, value = states.read(view, packed)
+    except (ValueError, StructError) as error:
+        yield Finding("changes", where, f"{packed.hex()} is no key of a state: {error}")
+    else:
+        if not value:
+            yield Finding("changes", where, f"{key} does not exist")
 
 
 def _receipts(view: Reader) -> Iterator[Finding]:

@@ -12,12 +12,11 @@ from itertools import starmap
 from struct import Struct
 from struct import error as StructError  # noqa: N812 - the module's own name for it says nothing
 
-from bimip.domain.records import Index, Key, LogTable, ReceiptKey, ReceiptKind, Table
+from bimip.domain.records import Index, Key, LogTable, Table
 
 MAX_KEY_BYTES = 511
 
-_U8, _U32, _U64, _TEXT, _NAME = "B", "I", "Q", "text", "name"
-_RECEIPT = (_U32, _U32, _U8, _U32)  # conversation, member, kind, block or part of one
+_U8, _U32, _U64, _TEXT, _NAME, _BYTES = "B", "I", "Q", "text", "name", "bytes"
 
 Kind = Table | LogTable | Index
 
@@ -61,8 +60,8 @@ _SHAPES: dict[Kind, tuple[str, ...]] = {
     Table.CURSORS: (_U32, _NAME),
     Table.STATES: (_U32, _U8),
     Table.CHANGES: (_U32, _U8, _U64),
-    Table.VERSIONS: (_U32, _U8, _U8, *_RECEIPT),  # the third number says which kind of state
-    Table.RECEIPTS: _RECEIPT,
+    Table.VERSIONS: (_U32, _U8, _BYTES),
+    Table.RECEIPTS: (_U32, _U32, _U8, _U32),
     Table.USAGE: (_U32, _U8),
     Table.REVOKED: (_U32, _TEXT),
     LogTable.ENTRIES: (_U32, _U8, _NAME),
@@ -71,10 +70,7 @@ _SHAPES: dict[Kind, tuple[str, ...]] = {
     Index.SEQS: (_U32, _U8, _NAME),
 }
 """With the tag, where there is one. A text is always last, so what stands before it is one struct. A name is text of
-which there are few: partitions."""
-
-RECEIPT_STATE = 1
-"""Stands before a packed StateKey, so that another kind of state can stand beside receipts."""
+which there are few: partitions. Bytes are as they are, at the end: what packed them made them sort."""
 
 Pack = Callable[[Key], bytes]
 PackAll = Callable[[Iterable[Key]], Iterable[bytes]]
@@ -101,6 +97,8 @@ def _codec(kind: Kind) -> tuple[Pack, Unpack, PackAll]:
         return _each(lambda key: pack_text(key[0]), lambda packed: (unpack_text(packed),))
     if shape[-1] in {_TEXT, _NAME}:
         return _text_codec(shape, b"" if tag is None else bytes((tag,)))
+    if shape[-1] == _BYTES:
+        return _bytes_codec(b"" if tag is None else bytes((tag,)))
     numbers = Struct(">" + "".join(shape))
     pack, unpack = numbers.pack, numbers.unpack
     if tag is None:
@@ -144,22 +142,18 @@ def _each(pack: Pack, unpack: Unpack) -> tuple[Pack, Unpack, PackAll]:
     return pack, unpack, partial(map, pack)
 
 
-def _version_codec() -> tuple[Pack, Unpack, PackAll]:
-    numbers, tag = Struct(">" + "".join(_SHAPES[Table.VERSIONS])), KIND_TAG[Table.VERSIONS]
-    pack = numbers.pack
-
-    def unpack(packed: bytes) -> Key:
-        user, _, _, conversation, member, kind, block = numbers.unpack(packed)
-        return user, ReceiptKey(conversation, member, ReceiptKind(kind), block)
-
+def _bytes_codec(tag: bytes) -> tuple[Pack, Unpack, PackAll]:
+    """Makes the codec of keys of a number, a tag if there is one, and bytes."""
+    number = Struct(">I")
+    pack, unpack_from, place = number.pack, number.unpack_from, number.size + len(tag)
     return (
-        lambda key: pack(key[0], tag, RECEIPT_STATE, *key[1]),
-        unpack,
-        lambda keys: [pack(user, tag, RECEIPT_STATE, *state) for user, state in keys],
+        lambda key: pack(key[0]) + tag + key[1],
+        lambda packed: (unpack_from(packed)[0], packed[place:]),
+        lambda keys: [pack(first) + tag + last for first, last in keys],
     )
 
 
-_CODECS = {**{kind: _codec(kind) for kind in _SHAPES}, Table.VERSIONS: _version_codec()}
+_CODECS = {kind: _codec(kind) for kind in _SHAPES}
 
 PACK: dict[Kind, Pack] = {kind: pack for kind, (pack, _, _) in _CODECS.items()}
 """Whole keys."""
@@ -187,11 +181,8 @@ def key_of_block(kind: Kind, packed: bytes) -> bytes:
 
 def pack_bound(table: Table, key: Key) -> bytes:
     """Packs where a range of keys begins or ends."""
-    if len(key) > 1:
-        if table is Table.VERSIONS:
-            key = (key[0], RECEIPT_STATE, *key[1], *key[2:])
-        if table in KIND_TAG:
-            key = (key[0], KIND_TAG[table], *key[1:])
+    if len(key) > 1 and table in KIND_TAG:
+        key = (key[0], KIND_TAG[table], *key[1:])
     return bound_of(_SHAPES[table], key)
 
 
@@ -206,6 +197,8 @@ def bound_of(shape: Iterable[str], key: Key) -> bytes:
     for kind, value in zip(shape, key, strict=False):
         if kind in {_TEXT, _NAME}:
             packed += pack_text(value)
+        elif kind == _BYTES:
+            packed += value
         elif value < 0:
             return packed
         else:

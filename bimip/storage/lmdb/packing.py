@@ -19,8 +19,6 @@ from bimip.domain.records import (
     Device,
     DeviceOwner,
     Log,
-    ReceiptKey,
-    ReceiptKind,
     ReceiptRun,
     Runs,
     SentRecord,
@@ -28,7 +26,6 @@ from bimip.domain.records import (
     Table,
     User,
 )
-from bimip.storage.lmdb.keys import RECEIPT_STATE
 
 FORMAT = 6
 
@@ -52,7 +49,6 @@ _LOG = Struct(">QQ16s")
 _SEEN = Struct(f">B{DIGEST_BYTES}sQIII")
 _WIDE_SEEN = Struct(f">B{DIGEST_BYTES}sQQIQ")
 _CURSOR_RANGE = Struct(">QQ")
-_STATE_KEY = Struct(">BIIBI")
 _RUN = Struct(">BBQ")
 _ADDRESSED = Struct(">II")  # device, length of the payload + 1; 0: none
 
@@ -153,15 +149,6 @@ def _unpack_cursor(packed: bytes) -> Cursor:
     return Cursor(_LONG.unpack_from(packed)[0], tuple(_CURSOR_RANGE.iter_unpack(packed[8:])))
 
 
-def _pack_state_key(key: ReceiptKey) -> bytes:
-    return _STATE_KEY.pack(RECEIPT_STATE, *key)
-
-
-def _unpack_state_key(packed: bytes) -> ReceiptKey:
-    _, conversation, member, kind, block = _STATE_KEY.unpack(packed)
-    return ReceiptKey(conversation, member, ReceiptKind(kind), block)
-
-
 def _pack_runs(runs: Runs) -> bytes:
     """The runs of a part: its first offset, and places in it. An ack writes them all again, so they are short."""
     if not runs:
@@ -205,7 +192,7 @@ _CODECS: dict[Table, tuple[Pack, Unpack, PackAll]] = {
     Table.SEEN: (_pack_seen, _unpack_seen, _pack_all_seen),
     Table.CURSORS: _each(_pack_cursor, _unpack_cursor),
     Table.STATES: _plain(_PAIR, State),
-    Table.CHANGES: _each(_pack_state_key, _unpack_state_key),
+    Table.CHANGES: _each(bytes, bytes),
     Table.VERSIONS: _single(_LONG),
     Table.RECEIPTS: _each(_pack_runs, _unpack_runs),
     Table.USAGE: _single(_LONG),

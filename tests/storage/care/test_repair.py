@@ -11,6 +11,7 @@ from trio.testing import MockClock
 from bimip.domain.cursor import START
 from bimip.domain.ids import Millis, UserId
 from bimip.domain.operations import Revoke
+from bimip.domain.receipts import pack_key
 from bimip.domain.records import Key, LogTable, ReceiptKey, ReceiptKind, State, Table
 from bimip.storage.care.check_apart import check_apart, repair_apart
 from bimip.storage.errors import StoreDamagedError
@@ -62,7 +63,7 @@ MADE: dict[str, tuple[Table, Key, Callable[[Any], Any]]] = {
     "a quota": (Table.USAGE, (1,), same),
     "a state": (Table.STATES, (1,), lambda state: State(state.head + 1, state.head + 1)),
     "a change": (Table.CHANGES, (1, 1), same),
-    "a version": (Table.VERSIONS, (1, READ), same),
+    "a version": (Table.VERSIONS, (1, pack_key(READ)), same),
     "a cursor": (Table.CURSORS, (2, "chat"), lambda _: START),
     "a receipt": (Table.RECEIPTS, (1, 2, ReceiptKind.READ, 0), lambda _: None),
     "a revocation": (Table.REVOKED, (1, "lost"), lambda _: (1 << 63) - 1),
