@@ -6,7 +6,8 @@ from bimip.domain import receipts
 from bimip.domain.appending import EMPTY_LOG
 from bimip.domain.cursor import START, advance
 from bimip.domain.decision import Decision, Put, StateNews, Writes
-from bimip.domain.ids import ConversationId, ConversationOffset, UserId, Version
+from bimip.domain.ids import ConversationId, ConversationOffset, Millis, UserId
+from bimip.domain.membership import conversation_of
 from bimip.domain.operation_kind import OperationKind
 from bimip.domain.operations import Acknowledge, Acknowledged, Done, Fault, Receipt, Refused
 from bimip.domain.ranges import Ranges, clip, from_offsets, intersect, normal
@@ -16,46 +17,26 @@ from bimip.domain.records import (
     DamagedRecordError,
     Entry,
     HistoryEntry,
-    Key,
     Log,
     LogTable,
     Reader,
-    ReceiptKey,
     ReceiptKind,
     Runs,
-    State,
-    StateKey,
     Table,
     maker,
 )
 from bimip.domain.rules import Context
+from bimip.domain.state import StateChanges
 
 # As often as here, an enum's members cost more by their class than as names of the module.
 LOGS, CURSORS, RECEIPTS = Table.LOGS, Table.CURSORS, Table.RECEIPTS
-CHANGES, VERSIONS, STATES = Table.CHANGES, Table.VERSIONS, Table.STATES
 DELIVERED = ReceiptKind.DELIVERED
+TAG, _pack_key = receipts.TAG, receipts.KEY.pack
 
-_decision, _writes, _acknowledged, _state = maker(Decision), maker(Writes), maker(Acknowledged), maker(State)
-_news, _key = maker(StateNews), maker(ReceiptKey)
+_decision, _writes, _acknowledged = maker(Decision), maker(Writes), maker(Acknowledged)
 
 RANGES_PER_MESSAGE = 8
 """An acknowledgement of so many ranges costs as much as a message more."""
-
-NO_STATE = State(Version(0), Version(0))
-HIGHEST = Version((1 << 64) - 1)
-
-
-def state_of(view: Reader, user: UserId) -> State:
-    """Reads where a user's shadow state stands. Where that is damaged, behind its newest change, and whole to
-    everybody.
-    """
-    try:
-        return view.get(STATES, (user,)) or NO_STATE
-    except DamagedRecordError:
-        newest = view.scan(CHANGES, (user,), (user, HIGHEST), limit=1, reverse=True)
-        head = Version(max([1, *(version + 1 for (_, version), _ in newest)]))
-        return State(head, head)
-
 
 IMPLIED = {
     ReceiptKind.DELIVERED: (ReceiptKind.DELIVERED,),
@@ -97,14 +78,14 @@ def delivered(
             known[1].add(author)
     if not received:
         return [], []
-    changes = _StateChanges(view, context)
+    changes = StateChanges(view)
     for conversation, (places, authors) in received.items():
-        changes.add(conversation, user, DELIVERED, from_offsets(places), authors)
+        _add(view, changes, (conversation, user, DELIVERED), from_offsets(places), context.now, authors)
     return changes.puts(), changes.news
 
 
 def receipt(view: Reader, op: Receipt, context: Context) -> Decision:
-    number = _conversation(view, op)
+    number = conversation_of(view, op.user, op.conversation, op.peer)
     if isinstance(number, Refused):
         return Decision(number)
     conversation: Conversation = view.get(Table.CONVERSATIONS, (number,))
@@ -116,27 +97,13 @@ def receipt(view: Reader, op: Receipt, context: Context) -> Decision:
     slice_end = _slice_end(wanted, context.rules.slice_entries)
     arrived = _arrived(view, op, number, clip(wanted, conversation.first, slice_end))
     places, authors = _by_others(view, number, op.user, arrived)
-    changes = _StateChanges(view, context)
+    changes = StateChanges(view)
     for kind in IMPLIED[op.kind]:
         concerned = authors if kind is ReceiptKind.DELIVERED else authors | {op.user}
-        changes.add(number, op.user, kind, places, concerned)
+        _add(view, changes, (number, op.user, kind), places, context.now, concerned)
     rest = clip(wanted, slice_end + 1, furthest)
     then = op._replace(conversation=number, upto=ConversationOffset(0), ranges=rest) if rest else None
     return Decision(Done(), Writes(changes.puts()), changes.news, then)
-
-
-def _conversation(view: Reader, op: Receipt) -> ConversationId | Refused:
-    """The conversation that a receipt names. Somebody else's is answered like one that does not exist."""
-    number = op.conversation
-    if number is None:
-        peer = view.get(Table.USERS, (op.peer,))
-        if peer is not None:
-            number = view.get(Table.DIRECT, (min(op.user, peer.number), max(op.user, peer.number)))
-    conversation = None if number is None else view.get(Table.CONVERSATIONS, (number,))
-    if number is None or conversation is None or op.user not in conversation.members:
-        sentence = "you are in no such conversation; name one by the id that its messages carry, or its other member"
-        return Refused(Fault.NOT_FOUND, sentence, "conversation")
-    return number
 
 
 def _slice_end(wanted: Ranges, limit: int) -> int:
@@ -180,61 +147,33 @@ def _history(view: Reader, conversation: ConversationId, first: int, last: int) 
         return ()
 
 
-class _StateChanges:
-    """Gathers the parts that receipts change, and the state versions of the users who learn of them."""
-
-    __slots__ = ("_changes", "_context", "_receipts", "_states", "_versions", "_view", "news")
-
-    def __init__(self, view: Reader, context: Context) -> None:
-        self.news: list[StateNews] = []
-        self._view = view
-        self._context = context
-        self._receipts: dict[Key, Runs] = {}
-        self._changes: dict[Key, StateKey | None] = {}
-        self._versions: dict[Key, Version] = {}
-        self._states: dict[Key, State] = {}
-
-    def puts(self) -> list[Put]:
-        tables: tuple[Put, ...] = (
-            (RECEIPTS, self._receipts),
-            (CHANGES, self._changes),
-            (VERSIONS, self._versions),
-            (STATES, self._states),
-        )
-        return [put for put in tables if put[1]]
-
-    def add(
-        self, conversation: ConversationId, member: UserId, kind: ReceiptKind, places: Ranges, concerned: set[UserId]
-    ) -> None:
-        told: dict[int, Runs] = {}
-        for part, runs in receipts.by_part(places, self._context.now).items():
-            key = (conversation, member, kind, part)
-            try:
-                known: Runs = self._view.get(RECEIPTS, key) or ()
-            except DamagedRecordError:
-                known = ()
-            fresh = receipts.fresh(known, runs)
-            if fresh:
-                self._receipts[key] = receipts.merge(known, fresh)
-                block = part // receipts.PARTS
-                told[block] = receipts.join(told[block], fresh) if block in told else fresh
-        for block, runs in told.items():
-            key = (conversation, member, kind, block)
-            packed = receipts.pack(receipts.TAG, *key)
-            for user in sorted(concerned):
-                self._tell(user, _key(key), packed, runs)
-
-    def _tell(self, user: UserId, key: ReceiptKey, packed: StateKey, fresh: Runs) -> None:
-        view, place = self._view, (user,)
-        state = self._states.get(place) or state_of(view, user)
-        version = Version(state.head + 1)
-        self._states[place] = _state((version, state.floor))
-        old: Version | None = self._versions.get((user, packed)) or view.get(VERSIONS, (user, packed))
-        if old is not None:
-            self._changes[user, old] = None
-        self._changes[user, version] = packed
-        self._versions[user, packed] = version
-        self.news.append(_news((user, version, key, fresh)))
+def _add(
+    view: Reader,
+    changes: StateChanges,
+    key: tuple[ConversationId, UserId, ReceiptKind],
+    places: Ranges,
+    now: Millis,
+    concerned: set[UserId],
+) -> None:
+    """Merges a member's receipts of one kind into what is stored, and tells whoever is concerned what is new."""
+    conversation, member, kind = key
+    stored = changes.values.setdefault(RECEIPTS, {})
+    told: dict[int, Runs] = {}
+    for part, runs in receipts.by_part(places, now).items():
+        place = (conversation, member, kind, part)
+        try:
+            known: Runs = view.get(RECEIPTS, place) or ()
+        except DamagedRecordError:
+            known = ()
+        fresh = receipts.fresh(known, runs)
+        if fresh:
+            stored[place] = receipts.merge(known, fresh)
+            block = part // receipts.PARTS
+            told[block] = receipts.join(told[block], fresh) if block in told else fresh
+    for block, runs in told.items():
+        state_key = _pack_key(TAG, conversation, member, kind, block)
+        for user in sorted(concerned):
+            changes.tell(user, state_key, runs)
 
 
 def _weight(operation: Acknowledge | Receipt) -> int:

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from bimip.domain.ids import Offset, UserId, Version
 from bimip.domain.operations import Operation, Result
-from bimip.domain.records import Entry, Index, IndexRow, Key, LogTable, ReceiptKey, Runs, Table
+from bimip.domain.records import Entry, Index, IndexRow, Key, LogTable, StateKey, Table
 
 Put = tuple[Table, dict[Key, Any]]
 """Records of a table by their keys; None as record: delete."""
@@ -38,8 +38,8 @@ class StateNews(NamedTuple):
 
     user: UserId
     version: Version
-    key: ReceiptKey
-    change: Runs
+    key: StateKey
+    change: Any  # as the kind has it
 
 
 News = LogNews | StateNews

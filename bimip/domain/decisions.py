@@ -1,6 +1,6 @@
 """What decides what: the one door from an operation to its decision."""
 
-from bimip.domain import acknowledging, appending, expiring, hello, registering
+from bimip.domain import acknowledging, appending, expiring, hello, read_markers, registering
 from bimip.domain import operations as ops
 from bimip.domain.decision import Decision, Writes
 from bimip.domain.operation_kind import OperationKind, always
@@ -25,6 +25,7 @@ OPERATIONS: dict[type, OperationKind] = {
     **appending.OPERATIONS,
     **hello.OPERATIONS,
     **acknowledging.OPERATIONS,
+    **read_markers.OPERATIONS,
     **expiring.OPERATIONS,
 }
 

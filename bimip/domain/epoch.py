@@ -8,12 +8,12 @@ has to be, and nobody else notices. So nothing has to be kept for it, and nothin
 
 from collections.abc import Iterable
 
-from bimip.domain.acknowledging import state_of
 from bimip.domain.appending import EMPTY_LOG
 from bimip.domain.clock import NODE_BITS
 from bimip.domain.ids import UserId
 from bimip.domain.operations import OpenPosition
 from bimip.domain.records import Log, Reader, Table
+from bimip.domain.state import state_of
 
 NAMES = 1 << NODE_BITS
 

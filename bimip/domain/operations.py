@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from enum import IntEnum
 from typing import NamedTuple
 
-from bimip.domain.ids import ConversationId, ConversationOffset, DeviceId, Millis, Offset, Stamp, UserId
+from bimip.domain.ids import ConversationId, ConversationOffset, DeviceId, Millis, Offset, Stamp, UserId, Version
 from bimip.domain.ranges import Ranges
 from bimip.domain.records import Key, ReceiptKind
 from bimip.domain.timekeeping import Known
@@ -156,6 +156,21 @@ class Receipt(NamedTuple):
     received: tuple[Received, ...] = ()  # by the device that says so, whether it is acknowledged or not
 
 
+class MarkRead(NamedTuple):
+    """A user has read a conversation up to an offset. Their other devices learn of it, and nobody else."""
+
+    user: UserId
+    conversation: ConversationId | None
+    peer: str  # eid, where no conversation is named
+    upto: ConversationOffset
+
+
+class ReadMarked(NamedTuple):
+    conversation: ConversationId
+    upto: ConversationOffset  # where the marker stands, which may be further
+    version: Version  # of the user's state, since when it stands there
+
+
 class Revoke(NamedTuple):
     """A token of the user counts no more. Its name is theirs: another user's may have the same."""
 
@@ -225,6 +240,7 @@ Operation = (
     | OpenPosition
     | Acknowledge
     | Receipt
+    | MarkRead
     | Revoke
     | Forget
     | Barrier
@@ -235,4 +251,4 @@ Operation = (
     | ExpireSeen
     | ExpireRevoked
 )
-Result = Refused | Registered | Outcomes | PositionOpened | Acknowledged | Expired | Done
+Result = Refused | Registered | Outcomes | PositionOpened | Acknowledged | ReadMarked | Expired | Done

@@ -14,20 +14,18 @@ from struct import Struct
 from bimip.domain.ids import ConversationOffset, Millis
 from bimip.domain.ranges import Range
 from bimip.domain.records import Reader, ReceiptKey, ReceiptKind, ReceiptRun, Runs, StateKey, Table
-from bimip.domain.state_kind import StateKind
+from bimip.domain.state import StateKind
+
+TAG = 1
+"""Of their keys, as a kind of state."""
+KEY = Struct(">BIIBI")
+"""Of their keys: the tag, the conversation, the member, the kind of receipt, the block."""
 
 BLOCK = 256
 """Offsets of a block: what changes is small however long the conversation is."""
 PARTS = 16
 PART = BLOCK // PARTS
 """Offsets of a part: small ones cost keys, in conversations whose messages are acknowledged many at a time."""
-
-
-TAG = 1
-_KEY = Struct(">BIIBI")
-
-pack = _KEY.pack
-"""Packs TAG and the fields of a ReceiptKey: without a function of ours, as there is one for each acknowledgement."""
 
 
 def block_of(offset: int) -> int:
@@ -57,6 +55,15 @@ def by_part(ranges: Iterable[Range], time: Millis) -> dict[int, Runs]:
             parts[part] = (*parts[part], run) if part in parts else (run,)
             first = end + 1  # noqa: PLW2901 - what is left of it
     return parts
+
+
+def pack_key(key: ReceiptKey) -> StateKey:
+    return KEY.pack(TAG, *key)
+
+
+def unpack_key(key: StateKey) -> ReceiptKey:
+    _, conversation, member, kind, block = KEY.unpack(key)
+    return ReceiptKey(conversation, member, ReceiptKind(kind), block)
 
 
 def read_block(view: Reader, key: ReceiptKey) -> Runs:
@@ -140,13 +147,4 @@ def join(one: Runs, other: Runs) -> Runs:
     return one + other
 
 
-def pack_key(key: ReceiptKey) -> StateKey:
-    return pack(TAG, *key)
-
-
-def unpack_key(packed: StateKey) -> ReceiptKey:
-    _, conversation, member, kind, block = _KEY.unpack(packed)
-    return ReceiptKey(conversation, member, ReceiptKind(kind), block)
-
-
-KIND = StateKind(TAG, pack_key, unpack_key, read_block)
+KIND = StateKind(TAG, lambda view, _user, key: read_block(view, unpack_key(key)))

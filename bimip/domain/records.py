@@ -37,6 +37,7 @@ class Table(Enum):
     CHANGES = "changes"  # (user, version) -> StateKey: what changed, only the newest version of each key
     VERSIONS = "versions"  # (user, StateKey) -> Version: the reverse of CHANGES
     RECEIPTS = "receipts"  # (conversation, member, ReceiptKind, part) -> Runs: a part of a ReceiptKey's block
+    READ_MARKERS = "readmarkers"  # (user, conversation) -> ConversationOffset: how far the user has read
     USAGE = "usage"  # (user) -> int: bytes of what they sent and is still kept
     REVOKED = "revoked"  # (user, jti: str) -> Millis: when the revoked token would have expired
 
@@ -158,7 +159,7 @@ class ReceiptKey(NamedTuple):
 
 
 StateKey = bytes
-"""A key of any kind of state, packed: `state.py`."""
+"""Whatever kind of state it is of: the kind's tag, and a key packed as that kind does; see `state.py`."""
 
 
 class ReceiptRun(NamedTuple):

@@ -3,12 +3,12 @@
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from bimip.domain.acknowledging import state_of
 from bimip.domain.appending import EMPTY_LOG
 from bimip.domain.epoch import epoch_for
 from bimip.domain.ids import Offset, UserId, Version
 from bimip.domain.operations import OpenPosition
 from bimip.domain.records import Table
+from bimip.domain.state import state_of
 from bimip.storage.interface import Store
 
 

@@ -10,8 +10,7 @@ from typing import Any, NamedTuple, Protocol
 from bimip.domain.decision import LogNews, News, StateNews
 from bimip.domain.identity import Claims
 from bimip.domain.ids import DeviceId, UserId, Version
-from bimip.domain.records import DamagedRecordError, ReceiptKey, Runs
-from bimip.names import conversation_id
+from bimip.domain.records import DamagedRecordError, StateKey
 from bimip.reading.heads import read_heads
 from bimip.reading.log import read_segments
 from bimip.reading.people import is_revoked
@@ -21,6 +20,7 @@ from bimip.session.close import Close
 from bimip.supervision import Children
 from bimip.users.connection import Connection
 from bimip.users.services import Services
+from bimip.users.state_items import ENCODE
 from bimip.users.tail import LogTail, StateTail
 from bimip.wire import state
 from bimip.wire.stored import deliver_all
@@ -75,23 +75,13 @@ class Session:
     def state_changed(self, news: StateNews) -> None:
         """Extends the state's tail by what is new in one value."""
         _, version, key, change = news
-        self.state.add(version, self.encode_state(version, key, change))
+        self.state.add(version, ENCODE[key[0]](self.services.eids, version, key, change))
         self.news += 1
 
-    def encode_state(self, version: Version, key: ReceiptKey, runs: Runs) -> bytes:
-        return state.receipts_item(
-            version,
-            conversation=conversation_id(key.conversation),
-            member=self.services.eids.of(key.member),
-            kind=key.kind,
-            block=key.block,
-            runs=runs,
-        )
-
-    def _encoded(self, version: Version, key: ReceiptKey, runs: Runs) -> bytes | None:
+    def _encoded(self, version: Version, key: StateKey, value: object) -> bytes | None:
         """Encodes a state item; None where whose it is cannot be read: it is left out, and the others go on."""
         try:
-            return self.encode_state(version, key, runs)
+            return ENCODE[key[0]](self.services.eids, version, key, value)
         except DamagedRecordError:
             return None
 

@@ -23,6 +23,13 @@ def receipts_item(
     return _ITEM + varint(len(item)) + item
 
 
+def read_marker_item(version: int, conversation: str, conversation_offset: int) -> bytes:
+    """An element of StateDelta.items."""
+    marker = pb.ReadMarker(conversation=conversation, conversation_offset=conversation_offset)
+    item = pb.StateItem(version=version, read_marker=marker).SerializeToString()
+    return _ITEM + varint(len(item)) + item
+
+
 @lru_cache(maxsize=256)
 def _block(conversation: str, member: str, kind: int, block: int) -> bytes:
     """The fields of Receipts that say whose they are: the same for all acks within a block."""

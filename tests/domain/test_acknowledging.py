@@ -4,7 +4,7 @@ from bimip.domain.decision import StateNews
 from bimip.domain.ids import ConversationId, ConversationOffset, Millis, Offset
 from bimip.domain.operations import Acknowledge, Acknowledged, Address, Done, Receipt, Received
 from bimip.domain.ranges import Ranges
-from bimip.domain.receipts import BLOCK, PART, pack_key, read_block
+from bimip.domain.receipts import BLOCK, PART, pack_key, read_block, unpack_key
 from bimip.domain.records import Cursor, ReceiptKey, ReceiptKind, ReceiptRun, Table
 from tests.domain.support import BEGIN, CHAT, Ledger, Peer, fault_of
 
@@ -137,7 +137,7 @@ def test_the_author_learns_of_the_receipt_and_the_reader_does_not_of_a_delivery(
 
     assert pair.ledger.state_keys(pair.ann.user) == [(1, key)]
     assert pair.ledger.state_keys(pair.bob.user) == []
-    assert [(one.user, one.version, one.key) for one in news] == [(pair.ann.user, 1, key)]
+    assert [(one.user, one.version, unpack_key(one.key)) for one in news] == [(pair.ann.user, 1, key)]
     assert news[0].change == pair.ledger.runs(pair.conversation, pair.bob.user, DELIVERED)
 
 
@@ -273,7 +273,7 @@ def test_a_read_of_what_expired_takes_no_slices() -> None:
 def test_receipts_lie_in_blocks() -> None:
     pair = Pair(BLOCK + 2)
     pair.ledger.read(pair.bob, "ann", BLOCK + 2)
-    told = [(one.key.block, one.change) for one in told_of(pair) if one.user == pair.ann.user]
+    told = [(unpack_key(one.key).block, one.change) for one in told_of(pair) if one.user == pair.ann.user]
     with pair.ledger.store.snapshot() as view:
         blocks = [read_block(view, ReceiptKey(pair.conversation, pair.bob.user, READ, block)) for block in (0, 1)]
 

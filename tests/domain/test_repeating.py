@@ -24,6 +24,7 @@ from bimip.domain.operations import (
     ExpireRevoked,
     ExpireSeen,
     Forget,
+    MarkRead,
     NoteTime,
     OpenPosition,
     Operation,
@@ -112,6 +113,7 @@ EFFECTS = {
     Table.CHANGES,
     Table.VERSIONS,
     Table.RECEIPTS,
+    Table.READ_MARKERS,
     Table.REVOKED,
 }
 """Not among them: when a device was last seen, and what a cursor keeps above its floor (an ack beyond the window is
@@ -207,7 +209,7 @@ def test_the_operations_that_no_history_draws_change_nothing_when_repeated() -> 
 
 
 def test_every_operation_is_repeated_here() -> None:
-    drawn = {Append, Acknowledge, OpenPosition, Receipt, Revoke, Register, ExpireLog}
+    drawn = {Append, Acknowledge, OpenPosition, Receipt, MarkRead, Revoke, Register, ExpireLog}
     told = {ExpireHistory, ExpireBodies, ExpireSeen, ExpireRevoked, Barrier, NoteTime, Forget}
 
     assert drawn | told == set(Operation.__args__)

@@ -1,50 +1,59 @@
-"""Kinds of state: their keys travel through the store packed, and each is found again by its tag."""
+"""What all kinds of state share, shown with keys of a kind that does not exist."""
 
-import pytest
+from bimip.domain.ids import UserId, Version
+from bimip.domain.records import Changes, State, StateKey, Table
+from bimip.domain.state import NO_STATE, StateChanges, state_of
+from bimip.storage.memory import MemoryStore
 
-from bimip.domain import receipts, state
-from bimip.domain.ids import ConversationId, UserId
-from bimip.domain.records import ReceiptKey, ReceiptKind
-from tests.domain.support import Ledger
-
-KEY = ReceiptKey(ConversationId(1), UserId(2), ReceiptKind.READ, 3)
-
-
-def test_each_kind_has_a_tag_of_its_own() -> None:
-    assert len(state.BY_TAG) == len(state.KINDS)
-    assert 0 not in state.BY_TAG
+ANN, BOB = UserId(1), UserId(2)
+COLOUR, SIZE = b"\xf0colour", b"\xf0size"
 
 
-def test_a_packed_key_begins_with_the_tag_and_comes_back() -> None:
-    packed = receipts.pack_key(KEY)
-
-    assert packed[0] == receipts.TAG
-    assert receipts.unpack_key(packed) == KEY
-
-
-def test_packed_keys_sort_as_keys_do() -> None:
-    keys = [
-        KEY,
-        KEY._replace(block=256),
-        KEY._replace(kind=ReceiptKind.PLAYED, block=0),
-        KEY._replace(member=UserId(256)),
-    ]
-
-    assert sorted(map(receipts.pack_key, keys)) == list(map(receipts.pack_key, keys))
+def told(store: MemoryStore, *what: tuple[UserId, StateKey, object]) -> list[Version]:
+    with store.snapshot() as view:
+        changes = StateChanges(view)
+        versions = [changes.tell(*one) for one in what]
+    store.begin()
+    store.apply(Changes(puts=dict(changes.puts())))
+    store.commit()
+    return versions
 
 
-def test_a_value_is_read_by_its_packed_key_alone() -> None:
-    ledger = Ledger()
-    ann, bob = ledger.device("ann"), ledger.device("bob")
-    ledger.send(ann, "bob", "m1")
-    ledger.ack(bob, 1)
-    (_, key), *_ = ledger.state_keys(ann.user)
-
-    with ledger.store.snapshot() as view:
-        found, value = state.read(view, receipts.pack_key(key))
-    assert (found, [run[:2] for run in value]) == (key, [(1, 1)])
+def changed(store: MemoryStore, user: UserId) -> list[tuple[int, StateKey]]:
+    with store.snapshot() as view:
+        return [(version, key) for (_, version), key in view.scan(Table.CHANGES, (user,), (user + 1,), limit=99)]
 
 
-def test_a_kind_that_is_not_known_is_not_guessed_at() -> None:
-    with Ledger().store.snapshot() as view, pytest.raises(ValueError, match="no kind of state 09"):
-        state.read(view, b"\x09rest")
+def test_each_change_is_the_next_version_of_each_user_by_itself() -> None:
+    store = MemoryStore()
+
+    assert told(store, (ANN, COLOUR, 1), (BOB, COLOUR, 1), (ANN, SIZE, 2)) == [1, 1, 2]
+    assert told(store, (ANN, SIZE, 3)) == [3]
+
+
+def test_of_each_key_only_the_newest_version_counts() -> None:
+    store = MemoryStore()
+    told(store, (ANN, COLOUR, 1), (ANN, SIZE, 1), (ANN, COLOUR, 2))  # within one decision
+    told(store, (ANN, SIZE, 2))  # and over several
+
+    assert changed(store, ANN) == [(3, COLOUR), (4, SIZE)]
+    with store.snapshot() as view:
+        assert view.get(Table.VERSIONS, (ANN, SIZE)) == 4
+        assert state_of(view, ANN) == State(Version(4), Version(0))
+
+
+def test_the_news_say_what_is_new() -> None:
+    with MemoryStore().snapshot() as view:
+        changes = StateChanges(view)
+        changes.tell(ANN, COLOUR, "red")
+
+    assert changes.news == [(ANN, 1, COLOUR, "red")]
+
+
+def test_nothing_that_changed_is_nothing_to_write() -> None:
+    with MemoryStore().snapshot() as view:
+        changes = StateChanges(view)
+        changes.values[Table.READ_MARKERS] = {}
+
+        assert changes.puts() == []
+        assert state_of(view, ANN) == NO_STATE

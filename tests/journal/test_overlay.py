@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from bimip.domain.decision import Cut, Decision, Insert, LogAppend, Put, StateNews, Writes
 from bimip.domain.ids import ConversationId, Millis, Offset, UserId, Version
 from bimip.domain.operations import Done
+from bimip.domain.receipts import pack_key
 from bimip.domain.records import Changes, Index, IndexRow, Log, LogTable, ReceiptKey, ReceiptKind, Table
 from bimip.journal.overlay import ENTRIES, LIMITS, Overlay, RecordCache
 from bimip.storage.memory import MemoryStore
@@ -117,7 +118,7 @@ def test_a_trim_of_a_batch_reaches_the_store() -> None:
 
 
 def test_a_batch_gathers_the_news_in_order() -> None:
-    key = ReceiptKey(ConversationId(1), UserId(1), ReceiptKind.READ, 0)
+    key = pack_key(ReceiptKey(ConversationId(1), UserId(1), ReceiptKind.READ, 0))
     news = [StateNews(UserId(1), Version(version), key, ()) for version in (1, 2, 3)]
     with MemoryStore().snapshot() as base:
         batch = Overlay(base)

@@ -4,21 +4,20 @@ import pytest
 
 from bimip.domain.ids import ConversationId, UserId, Version
 from bimip.domain.receipts import pack_key
-from bimip.domain.records import ReceiptKey, ReceiptKind, State, Table
+from bimip.domain.records import ReceiptKey, ReceiptKind, State, StateKey, Table
 from bimip.reading.state import read_changes
 from bimip.storage.memory import MemoryStore
 from tests.reading.support import ANN, BOB, store_with
 
 
-def key(block: int) -> ReceiptKey:
-    return ReceiptKey(ConversationId(1), BOB, ReceiptKind.READ, block)
+def key(block: int) -> StateKey:
+    return pack_key(ReceiptKey(ConversationId(1), BOB, ReceiptKind.READ, block))
 
 
 def changed(*versions: int) -> MemoryStore:
     return store_with(
         {
-            Table.CHANGES: {(ANN, version): pack_key(key(version)) for version in versions}
-            | {(BOB, 3): pack_key(key(3))},
+            Table.CHANGES: {(ANN, version): key(version) for version in versions} | {(BOB, 3): key(3)},
             Table.STATES: {(ANN,): State(Version(9), Version(0))},
         }
     )

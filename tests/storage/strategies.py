@@ -4,6 +4,8 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from bimip.domain import read_markers
+from bimip.domain.ids import ConversationId
 from bimip.domain.receipts import PART, pack_key
 from bimip.domain.records import (
     DIGEST_BYTES,
@@ -34,6 +36,9 @@ text = st.text(st.characters(codec="utf-8"), max_size=20) | st.text("\0\1\2a", m
 flag = st.booleans()
 digests = st.binary(min_size=DIGEST_BYTES, max_size=DIGEST_BYTES)
 receipt_keys = st.builds(ReceiptKey, u32, u32, st.sampled_from(ReceiptKind), u32)
+state_keys = receipt_keys.map(pack_key) | u32.map(
+    lambda conversation: read_markers.pack_key(ConversationId(conversation))
+)
 pairs = st.tuples(u64, u64)
 
 KEYS: dict[Table | LogTable | Index, st.SearchStrategy[Key]] = {
@@ -51,8 +56,9 @@ KEYS: dict[Table | LogTable | Index, st.SearchStrategy[Key]] = {
     Table.CURSORS: st.tuples(u32, text),
     Table.STATES: st.tuples(u32),
     Table.CHANGES: st.tuples(u32, u64),
-    Table.VERSIONS: st.tuples(u32, receipt_keys.map(pack_key)),
+    Table.VERSIONS: st.tuples(u32, state_keys),
     Table.RECEIPTS: receipt_keys.map(tuple),
+    Table.READ_MARKERS: st.tuples(u32, u32),
     Table.USAGE: st.tuples(u32),
     Table.REVOKED: st.tuples(u32, text),
     LogTable.ENTRIES: st.tuples(u32, text),
@@ -83,9 +89,10 @@ RECORDS: dict[Table | LogTable | Index, st.SearchStrategy[Any]] = {
     Table.SEEN: st.builds(SentRecord, digests, u64, st.just("chat") | text, u32 | u64, u32, u32 | u64),
     Table.CURSORS: st.builds(Cursor, u64, st.lists(pairs, max_size=4).map(tuple)),
     Table.STATES: st.builds(State, u64, u64),
-    Table.CHANGES: receipt_keys.map(pack_key),
+    Table.CHANGES: state_keys,
     Table.VERSIONS: u64,
     Table.RECEIPTS: runs,
+    Table.READ_MARKERS: u64,
     Table.USAGE: u64,
     Table.REVOKED: u64,
     LogTable.ENTRIES: st.builds(Entry, u64, u32, u32 | u64, u32, u32, flag, digests),

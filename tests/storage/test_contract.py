@@ -45,6 +45,7 @@ EDGES = [edge + near for edge in (CHUNK, FULL, FULL + CHUNK, 2 * FULL) for near 
 LAST = 2 * FULL + CHUNK + 5
 
 RECEIPT = ReceiptKey(ConversationId(1), UserId(2), ReceiptKind.READ, 3)
+STATE_KEY = pack_key(RECEIPT)
 EXAMPLES: list[tuple[Table, Key, Any]] = [
     (Table.META, ("clock",), 2**63 + 5),
     (Table.META, ("negative",), -1),
@@ -86,9 +87,10 @@ EXAMPLES: list[tuple[Table, Key, Any]] = [
     (Table.CURSORS, (9, "chat"), Cursor(Offset(LARGE), ())),
     (Table.CURSORS, (9, "feed"), Cursor(Offset(0), ((Offset(2), Offset(3)), (Offset(5), Offset(5))))),
     (Table.STATES, (5,), State(Version(LARGE), Version(0))),
-    (Table.CHANGES, (5, LARGE), pack_key(RECEIPT)),
-    (Table.VERSIONS, (5, pack_key(RECEIPT)), Version(LARGE)),
+    (Table.CHANGES, (5, LARGE), STATE_KEY),
+    (Table.VERSIONS, (5, STATE_KEY), Version(LARGE)),
     (Table.RECEIPTS, tuple(RECEIPT), (ReceiptRun(ConversationOffset(1), ConversationOffset(4), Millis(LARGE)),)),
+    (Table.READ_MARKERS, (5, 3), LARGE),
     (Table.USAGE, (5,), LARGE),
     (Table.REVOKED, (5, "jti"), Millis(LARGE)),
 ]
@@ -238,7 +240,7 @@ class TestScan:
             assert keys[1:4] == [key for key, _ in reader.scan(Table.VERSIONS, keys[1], keys[4], limit=99)]
 
     def test_many_records_in_slices(self, store: Store) -> None:
-        change(store, puts(Table.CHANGES, {(5, version): pack_key(RECEIPT) for version in range(1, 3001)}))
+        change(store, puts(Table.CHANGES, {(5, version): STATE_KEY for version in range(1, 3001)}))
 
         found: list[int] = []
         with store.snapshot() as reader:

@@ -104,6 +104,7 @@ GOLDEN = {
     "history": "3 e699b7ef4b8fd3a0",
     "meta": "12 ea47eac1f779048c",
     "names": "4 80a0c19c426f8998",
+    "readmarkers": "1 99df6772d0d943a1",
     "receipts": "55 0c56d56c25ef2b2c",
     "revoked": "2 95d41794a67c9f41",
     "seen": "704 15e58e156a61133c",

@@ -17,7 +17,6 @@ from functools import partial
 from struct import error as StructError  # noqa: N812 - the module's own name for it says nothing
 from typing import Any, NamedTuple
 
-from bimip.domain import state as states
 from bimip.domain.chaining import STEP, extend
 from bimip.domain.ids import UserId
 from bimip.domain.ranges import above, normal
@@ -38,6 +37,7 @@ from bimip.domain.records import (
     StateKey,
     Table,
 )
+from bimip.domain.state_kinds import kind_of
 from bimip.storage.interface import Store
 
 SLICE = 1000
@@ -300,12 +300,12 @@ def _states(view: Reader) -> Iterator[Finding]:
 
 def _changed(view: Reader, where: Key, packed: StateKey) -> Iterator[Finding]:
     try:
-        key, value = states.read(view, packed)
-    except (ValueError, StructError) as error:
-        yield Finding("changes", where, f"{packed.hex()} is no key of a state: {error}")
+        value = kind_of(packed).read(view, where[0], packed)
+    except (KeyError, IndexError, StructError):
+        yield Finding("changes", where, f"{packed.hex()} is the key of no kind of state that this program knows")
     else:
         if not value:
-            yield Finding("changes", where, f"{key} does not exist")
+            yield Finding("changes", where, f"{packed.hex()} does not exist")
 
 
 def _receipts(view: Reader) -> Iterator[Finding]:

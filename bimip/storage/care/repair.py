@@ -14,7 +14,6 @@ from itertools import islice
 from struct import error as StructError  # noqa: N812 - the module's own name for it says nothing
 from typing import Any, NamedTuple
 
-from bimip.domain.acknowledging import state_of
 from bimip.domain.appending import payload_bytes
 from bimip.domain.chaining import STEP, extend
 from bimip.domain.cursor import START
@@ -33,6 +32,7 @@ from bimip.domain.records import (
     Table,
     User,
 )
+from bimip.domain.state import state_of
 from bimip.storage.care.check import Finding, rows, run
 from bimip.storage.lmdb.keys import UNPACK, Kind, key_of_block, kind_of
 from bimip.storage.lmdb.store import LmdbStore

@@ -62,6 +62,7 @@ _SHAPES: dict[Kind, tuple[str, ...]] = {
     Table.CHANGES: (_U32, _U8, _U64),
     Table.VERSIONS: (_U32, _U8, _BYTES),
     Table.RECEIPTS: (_U32, _U32, _U8, _U32),
+    Table.READ_MARKERS: (_U32, _U32),
     Table.USAGE: (_U32, _U8),
     Table.REVOKED: (_U32, _TEXT),
     LogTable.ENTRIES: (_U32, _U8, _NAME),

@@ -195,6 +195,7 @@ _CODECS: dict[Table, tuple[Pack, Unpack, PackAll]] = {
     Table.CHANGES: _each(bytes, bytes),
     Table.VERSIONS: _single(_LONG),
     Table.RECEIPTS: _each(_pack_runs, _unpack_runs),
+    Table.READ_MARKERS: _single(_LONG),
     Table.USAGE: _single(_LONG),
     Table.REVOKED: _single(_LONG),
 }

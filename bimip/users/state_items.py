@@ -1,0 +1,30 @@
+"""Items of the state as devices are sent them: of each kind, its value or what is new in it, encoded once for all."""
+
+from collections.abc import Callable
+from typing import Any
+
+from bimip.domain import read_markers, receipts
+from bimip.domain.ids import Version
+from bimip.domain.records import StateKey
+from bimip.names import conversation_id
+from bimip.reading.people import Eids
+from bimip.wire import state
+
+
+def _receipts(eids: Eids, version: Version, key: StateKey, runs: Any) -> bytes:  # noqa: ANN401 - of this kind: Runs
+    _, conversation, member, kind, block = receipts.KEY.unpack(key)
+    return state.receipts_item(
+        version, conversation=conversation_id(conversation), member=eids.of(member), kind=kind, block=block, runs=runs
+    )
+
+
+def _read_marker(_eids: Eids, version: Version, key: StateKey, upto: Any) -> bytes:  # noqa: ANN401 - an offset
+    return state.read_marker_item(version, conversation_id(read_markers.unpack_key(key)), upto)
+
+
+ENCODE: dict[int, Callable[[Eids, Version, StateKey, Any], bytes]] = {
+    receipts.TAG: _receipts,
+    read_markers.TAG: _read_marker,
+}
+"""By the tag of their keys: makes an element of StateDelta.items. Raises DamagedRecordError where it cannot be read
+whose it is."""
