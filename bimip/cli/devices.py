@@ -21,10 +21,8 @@ from bimip.cli.output import is_lost
 from bimip.cli.settings import gateway_url
 from bimip.cli.show_events import json_of, line_of
 from bimip.cli.words import printable
-from bimip.client.client import Client, open_client
-from bimip.client.errors import ClientError, Refused, Stopped, StoreError
+from bimip.client import Client, ClientError, Refused, Start, Stopped, StoreError, open_client
 from bimip.client.events import Connected, Disconnected, Event
-from bimip.client.wire.bimip import Start
 from bimip.config import ConfigError, Settings
 from bimip.session.close import Close
 
