@@ -6,14 +6,14 @@ MOST = 2**63 - 1
 
 
 def checked_number(name: str, value: object, *, least: int = 1) -> int:
-    """An offset, or another count. Raises InvalidArgument."""
+    """Returns a program's offset or other count. Raises InvalidArgument."""
     if not isinstance(value, int) or not least <= value <= MOST:
         raise InvalidArgument(f"{name} is a whole number from {least} to 2**63 - 1, not {value!r}")
     return value
 
 
 def checked_text(name: str, value: object) -> str:
-    """Raises InvalidArgument for what is no text, or none that UTF-8 can write."""
+    """Returns a program's text. Raises InvalidArgument for what is none, or none that UTF-8 can write."""
     if not isinstance(value, str):
         raise InvalidArgument(f"{name} is text, not {value!r}")
     try:

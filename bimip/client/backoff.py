@@ -15,5 +15,5 @@ class Backoff:
     steady: float = 10.0  # a connection that lasted so long makes the next wait a first one again
 
     def delay(self, attempt: int, random: Random) -> float:
-        """Seconds to wait after the attempt with this number; the first one is 0."""
+        """Draws the seconds to wait after the attempt with this number; the first one is 0."""
         return random.uniform(0.0, min(self.longest, self.base * 2.0 ** min(attempt, 32)))

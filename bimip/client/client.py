@@ -33,7 +33,7 @@ AGENT = "bimip-python"
 
 
 class Client(ThisDevice, Messages, Events, Receipts, History):
-    """Made by `open_client`. Its async methods may be cancelled; each says what that leaves behind."""
+    """A device of a user, made by `open_client`. Its async methods may be cancelled; each says what that leaves."""
 
 
 @asynccontextmanager
@@ -54,7 +54,7 @@ async def open_client(
     now: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
     random: Random | None = None,
 ) -> AsyncIterator[Client]:
-    """A device of the token's user, connected while the block runs, again and again.
+    """Opens a device of the token's user: it is connected while the block runs, again and again.
 
     It does not wait for the server: a client works offline (`Client.wait_connected` waits).
 

@@ -12,5 +12,5 @@ class Condition:
         self._event = anyio.Event()
 
     async def wait(self) -> None:
-        """Until the next `notify_all`. Between looking and waiting there may be no checkpoint."""
+        """Wait until the next `notify_all`. Between looking and waiting there may be no checkpoint."""
         await self._event.wait()

@@ -98,13 +98,13 @@ class Connector:
         return result
 
     def replace_token(self, token: str) -> None:
-        """Take this one for the next connections, unless a function makes each."""
+        """Use this token for the next connections, unless a function makes each one's."""
         if not callable(self._token):
             self._token = token
 
     @contextmanager
     def logging_out(self) -> Iterator[None]:
-        """A block after which the client is finished; the close may be faster than the answer."""
+        """Runs a block after which the client is finished; the close may be faster than the answer."""
         self._logging_out = True
         try:
             yield
@@ -164,7 +164,7 @@ class Connector:
         return self._current_token() != self._last_token
 
     def _current_token(self) -> str:
-        """Without the line end that a file or a secret of the surroundings put behind it."""
+        """Returns the token without the line end that a file or a secret of the surroundings put behind it."""
         return checked_text("token", self._token() if callable(self._token) else self._token).strip()
 
     def _set_link(self, link: Link | None) -> None:
@@ -177,7 +177,7 @@ class Connector:
         self._device.changed.notify_all()
 
     def _disconnected(self, end: End, retry_in: float | None) -> None:
-        """Attempts that fail in a row are one event while it has not been taken, and one line of the log."""
+        """Emit Disconnected. Attempts that fail in a row are one event while it waits, and one line of the log."""
         inbox = self._device.inbox
         event = Disconnected(end.code, end.reason, retry_in is not None, retry_in)
         if retry_in is None:
@@ -198,7 +198,7 @@ class Connector:
         self._device.changed.notify_all()
 
     async def leave(self) -> None:
-        """The block has ended well: acknowledge what was taken, and close."""
+        """Acknowledge what was taken, and close: the block has ended well."""
         self._device.inbox.finish()
         self.finished = True
         with anyio.move_on_after(LEAVE_TIMEOUT, shield=True):

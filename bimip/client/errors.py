@@ -21,7 +21,7 @@ from bimip.client.wire.bimip import ErrorCode, ErrorMessage
 
 
 class ClientError(Exception):
-    """The base of all of them."""
+    """The base of all errors of the SDK."""
 
 
 class Refused(ClientError):
@@ -92,7 +92,7 @@ class ConnectFailed(TransportError):
 
 
 class ConnectionClosed(TransportError):
-    """1006: it was cut without a close frame."""
+    """The connection is gone. Code 1006: it was cut without a close frame."""
 
     def __init__(self, code: int, reason: str = "") -> None:
         super().__init__(f"connection closed: {int(code)} {reason}".rstrip())
@@ -101,14 +101,14 @@ class ConnectionClosed(TransportError):
 
 
 class ProtocolViolation(TransportError):
-    """A frame that cannot be decoded, a range that does not join, a first frame that is no Hello."""
+    """The server sent what none may: a frame that is none, a range that does not join, no Hello at first."""
 
 
 _Error = TypeVar("_Error", bound=Exception)
 
 
 def flatten(group: ExceptionGroup[_Error]) -> list[_Error]:
-    """The exceptions of a group and of the groups in it."""
+    """Lists the exceptions of a group and of the groups in it."""
     found: list[_Error] = []
     for error in group.exceptions:
         found += flatten(error) if isinstance(error, ExceptionGroup) else [error]

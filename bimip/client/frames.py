@@ -24,7 +24,7 @@ class Frame(NamedTuple):
 
 
 def routes_of(scheme: type[betterproto2.Message], oneof: str) -> dict[type[Payload], Route]:
-    """The route of each payload, as the schema has them: the members of a oneof."""
+    """Reads the route of each payload from the schema: the members of a oneof."""
     types = get_type_hints(scheme)
     members = {
         field.name: about.number

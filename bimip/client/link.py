@@ -42,7 +42,7 @@ class Link:
         self._leaving = False
 
     async def run(self, on_connected: Callable[[], None]) -> End:
-        """Until the connection ends. Cancelling it closes the connection with 1000."""
+        """Carry frames until the connection ends. Cancelling it closes the connection with 1000."""
         end = End(Close.NORMAL, "", may_retry=False)
         try:
             end = await self._until_it_ends(on_connected)
@@ -110,7 +110,7 @@ class Link:
             raise ConnectionClosed(ABNORMAL_CLOSURE, f"a frame could not be sent within {self._timeout} s") from None
 
     async def _send_outbox(self) -> None:
-        """The outbox, in order; a message without an answer ends the connection, and the next one sends it again."""
+        """Send the outbox, in order; a message without an answer ends the connection, and is sent on the next."""
         outbox = self._device.outbox
         while True:
             while (pause := outbox.paused_until - self._clock()) > 0:
@@ -121,7 +121,7 @@ class Link:
             await self._watch_answers()
 
     async def _watch_answers(self) -> None:
-        """Until the outbox changes."""
+        """Wait until the outbox changes, or a message is not answered in time."""
         outbox = self._device.outbox
         oldest = outbox.oldest_in_flight()
         if oldest is None:
@@ -159,7 +159,7 @@ def _end_of(error: TransportError) -> End:
 
 
 def _named_wait(closed: ConnectionClosed) -> float:
-    """The reason of 1013 says when to come again."""
+    """Returns the seconds that the reason of 1013 names."""
     named = _AGAIN_IN.search(closed.reason) if closed.code == Close.TRY_AGAIN_LATER else None
     return min(float(named[1]), LONGEST_RETRY_AFTER) if named else 0.0
 

@@ -77,7 +77,7 @@ class Store:
     """One client's file. A second process that opens it is told so: two would drop each other's messages."""
 
     def __init__(self, path: str | Path = ":memory:", *, remembered_limit: int = 20_000) -> None:
-        """Raises StoreError, and InvalidArgument for what is no path."""
+        """Open the file, or make it. Raises StoreError, and InvalidArgument for what is no path."""
         self._remembered_limit = remembered_limit
         self._depth = 0
         try:
@@ -119,7 +119,7 @@ class Store:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """All or nothing. One inside another is part of it."""
+        """Write all or nothing. One inside another is part of it."""
         if self._depth == 0:
             self._execute("BEGIN IMMEDIATE")
         self._depth += 1
@@ -139,7 +139,7 @@ class Store:
         return Meta.of(dict(self._execute("SELECT name, value FROM meta")))
 
     def set_meta(self, meta: Meta) -> None:
-        """Write what differs. `meta` is always what the file holds: reading it costs nothing."""
+        """Write what differs in `meta`. That is always what the file holds: reading it costs nothing."""
         for name, value in meta.rows().items() - self.meta.rows().items():
             self._execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (name, value))
         self.meta = meta
@@ -160,7 +160,7 @@ class Store:
         self._execute("DELETE FROM positions")
 
     def put(self, message_id: str, message: bytes) -> None:
-        """Into the outbox, on disk when this returns."""
+        """Put a message into the outbox; it is on disk when this returns."""
         self._execute("PRAGMA synchronous = FULL")
         try:
             self._execute("INSERT INTO outbox (id, message) VALUES (?, ?)", (message_id, message))
@@ -197,7 +197,7 @@ class Store:
         return self._execute("SELECT 1 FROM remembered WHERE signal_id = ?", (signal_id,)).fetchone() is not None
 
     def remember(self, signal_id: str) -> None:
-        """signal_ids sort by age, so the oldest ones make room."""
+        """Remember a message by its signal_id. They sort by age, so the oldest ones make room."""
         self._remembered_count += self._execute("INSERT OR IGNORE INTO remembered VALUES (?)", (signal_id,)).rowcount
         if self._remembered_count > self._remembered_limit + self._remembered_limit // 8:
             self._remembered_count -= self._execute(
@@ -211,7 +211,7 @@ class Store:
         return json.loads(row[0]) if row else None
 
     def state_values(self, kind: str, prefix: StateKey) -> list[tuple[StateKey, object]]:
-        """All of a kind whose keys begin with `prefix` and have more parts than it."""
+        """Lists the rows of a kind whose keys begin with `prefix` and have more parts than it."""
         begin = _dumps(prefix)[:-1] + ("," if prefix else "")
         rows = self._execute(
             "SELECT key, value FROM state WHERE kind = ? AND key > ? AND key < ?", (kind, begin, begin + _BEYOND)
@@ -219,7 +219,7 @@ class Store:
         return [(tuple(json.loads(key)), json.loads(value)) for key, value in rows]
 
     def set_state_value(self, kind: str, key: StateKey, value: object) -> None:
-        """It belongs to the generation that is written now."""
+        """Write a row; it belongs to the generation that is written now."""
         self._execute(
             "INSERT OR REPLACE INTO state VALUES (?, ?, ?, ?)",
             (kind, _dumps(key), _dumps(value), self.meta.state_generation),
@@ -229,13 +229,13 @@ class Store:
         self._execute("DELETE FROM state WHERE kind = ? AND key = ?", (kind, _dumps(key)))
 
     def drop_state_before(self, generation: int) -> list[tuple[str, StateKey, object]]:
-        """Drop what is of older generations, of all kinds. Returns (kind, key, value) of each."""
+        """Drop the rows of older generations, of all kinds. Returns (kind, key, value) of each."""
         rows = self._execute("SELECT kind, key, value FROM state WHERE generation < ?", (generation,)).fetchall()
         self._execute("DELETE FROM state WHERE generation < ?", (generation,))
         return [(kind, tuple(json.loads(key)), json.loads(value)) for kind, key, value in rows]
 
     def add_pending_read(self, mark: PendingRead) -> bool:
-        """Whether it is news."""
+        """Note what was read. Returns whether it is news."""
         changed = self._execute(
             "INSERT INTO pending_reads VALUES (?, ?, ?) "
             "ON CONFLICT (target, is_peer) DO UPDATE SET upto = excluded.upto WHERE excluded.upto > upto",
@@ -258,12 +258,12 @@ _BEYOND = "\U0010ffff"  # after any character with which a part of a key begins
 
 
 def _dumps(value: object) -> str:
-    """JSON in one form alone, as keys are compared by it."""
+    """Writes JSON in one form alone, as keys are compared by it."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 def _make_private(path: Path) -> None:
-    """The file as it is to be before SQLite opens it. What lies beside it gets its mode from SQLite."""
+    """Makes the file what it is to be before SQLite opens it. What lies beside it gets its mode from SQLite."""
     try:
         with suppress(FileExistsError):  # which must not be opened here: closing it would end its locks in this process
             os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))

@@ -35,15 +35,15 @@ _TARGET_CHARACTERS = "/%:=&?~+!$,;'@()*"
 
 class Connection(Protocol):
     async def receive(self) -> bytes:
-        """The next frame. Cancelling it is safe. Raises ConnectionClosed."""
+        """Wait for the next frame. Cancelling it is safe. Raises ConnectionClosed."""
         ...
 
     async def send(self, frame: bytes) -> None:
-        """Cancelling it may leave half a frame behind: close then. Raises ConnectionClosed."""
+        """Send a frame. Cancelling it may leave half a frame behind: close then. Raises ConnectionClosed."""
         ...
 
     async def aclose(self, code: int, reason: str) -> None:
-        """Say so, wait a little for the answer, and let go of the socket. Never raises."""
+        """Close with a code, wait a little for the answer, and let go of the socket. Never raises."""
         ...
 
 
@@ -206,7 +206,7 @@ class WebSocket:
         return None
 
     async def _fail(self, code: int, reason: str) -> None:
-        """The peer is at fault: tell it so, and end here as if cut, since only a new connection can help."""
+        """Close with the code of the peer's fault, and end here as if cut, since only a new connection can help."""
         await self._write(events.CloseConnection(code, reason[:100]))
         self._closed = ConnectionClosed(ABNORMAL_CLOSURE, reason)
 
@@ -233,7 +233,7 @@ class WebSocket:
         await anyio.aclose_forcefully(self._stream)
 
     async def _drain(self) -> None:
-        """Until the peer has closed too: a socket closed with unread data would cut off our last frames."""
+        """Read until the peer has closed too: a socket closed with unread data would cut off our last frames."""
         try:
             while True:
                 await self.receive()
@@ -242,7 +242,10 @@ class WebSocket:
 
 
 def _refusal(refused: events.RejectConnection | None, body: bytes) -> ConnectFailed:
-    """The sentence of a 401 begins with a close code. Any other body may be that of whatever stands in between."""
+    """Reads a refused handshake.
+
+    The sentence of a 401 begins with a close code. Any other body may be that of whatever stands in between.
+    """
     status = refused.status_code if refused else 0
     wait = _retry_after(dict(refused.headers) if refused else {})
     sentence = body.decode("utf-8", "replace").strip()
@@ -254,7 +257,10 @@ def _refusal(refused: events.RejectConnection | None, body: bytes) -> ConnectFai
 
 
 def _retry_after(headers: Mapping[bytes, bytes]) -> float:
-    """Seconds. A date (RFC 9110, 10.2.3) is of the other side's clock, which the answer's own date shows. 0: none."""
+    """Reads Retry-After, in seconds; 0: none.
+
+    A date (RFC 9110, 10.2.3) is of the other side's clock, which the answer's own date shows.
+    """
     said, now = (headers.get(name, b"").decode("ascii", "replace").strip() for name in (b"retry-after", b"date"))
     wait = 0.0
     if said.isdecimal():

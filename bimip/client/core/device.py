@@ -75,7 +75,7 @@ class Device:
     # The first frames.
 
     def hello(self) -> bytes:
-        """Ours. Nothing that an earlier connection left half done goes over into this one."""
+        """Returns the Hello of this device. Nothing that an earlier connection left half done goes over into it."""
         self.outgoing.clear()
         self.outbox.begin()
         self.state.connected()
@@ -97,7 +97,7 @@ class Device:
         )
 
     def welcome(self, hello: Hello) -> None:
-        """The server's."""
+        """Take in the server's Hello."""
         with self.store.transaction():
             if self.inbox.welcome(hello):
                 self.state.forget_version()
@@ -164,7 +164,7 @@ class Device:
                 self._error(error, error.ref)
 
     def _settles_outbox(self, message: Message) -> bool:
-        """Our own message comes from the log: its SENT was cut off, and this says as much."""
+        """Whether a message of the log is one of the outbox: its SENT was cut off, and this says as much."""
         if not self._is_ours(message) or not self.outbox.waits_for(message.id):
             return False
         self.store.remember(message.signal_id)
@@ -220,7 +220,7 @@ class Device:
     # What goes out.
 
     def send_messages(self) -> bool:
-        """The next frame of the outbox, if the server may have more of it unanswered. Whether there was something."""
+        """Send the next frame of the outbox, if the server may have more unanswered. Returns whether there was one."""
         limit = min(MAX_IN_FLIGHT, max(1, self.limits.max_unanswered // 2))
         found = self.outbox.next(max_bytes=self.limits.max_frame_bytes // 2, limit=limit)
         rows = []
@@ -242,7 +242,7 @@ class Device:
         return len(row.message) > self.limits.max_message_bytes
 
     def _refuse_too_large(self, row: OutboxItem) -> None:
-        """Here, since the server might end the connection over it, again and again."""
+        """Refuse a message here, since the server might end the connection over it, again and again."""
         text = f"The message has {len(row.message)} bytes, the server takes {self.limits.max_message_bytes}."
         self.outbox.refused(row.id, ErrorMessage(code=ErrorCode.TOO_LARGE, message=text, id=row.id))
 
@@ -272,7 +272,10 @@ class Device:
         self.send(PingPong(kind=PingPongKind.PING, id=str(self._heartbeats)))
 
     def _confirm_reads(self) -> None:
-        """Success of a receipt is not answered. A heartbeat answered a whole interval after it was sent has to do."""
+        """Drop the READs that the server has.
+
+        Success is not answered. A heartbeat answered a whole interval after it was sent has to do.
+        """
         for mark in [mark for mark, sent in self._unconfirmed_reads.items() if sent < self._heartbeats - 1]:
             del self._unconfirmed_reads[mark]
             self.store.drop_pending_read(mark)

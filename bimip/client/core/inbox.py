@@ -44,7 +44,7 @@ class StartAt:
 
 @dataclass(frozen=True, slots=True)
 class InboxItem:
-    """An event, if any, and what is settled once it has been taken."""
+    """An entry of the queue: an event, if any, and what is settled once it has been taken."""
 
     event: Event | None = None
     generation: int = 0  # of the positions: another epoch's offsets settle nothing
@@ -59,7 +59,7 @@ class InboxItem:
 
 @dataclass(slots=True)
 class PartitionState:
-    """One partition."""
+    """How far this device is in one partition, and what it has yet to acknowledge."""
 
     seen: Position
     taken: Position
@@ -101,7 +101,7 @@ class Inbox:
         return bool(self._queue) or self._handed is not None
 
     def take_next(self) -> Event | None:
-        """The application is done with the last event; the next one, if there is one."""
+        """Settle the last event, with which the application is done, and return the next one, if there is one."""
         with self._store.transaction():
             self.finish()
             while self._queue:
@@ -113,7 +113,7 @@ class Inbox:
         return None
 
     def finish(self) -> None:
-        """The application is done with the last event."""
+        """Settle the last event, with which the application is done."""
         if self._handed is not None:
             item, self._handed = self._handed, None
             with self._store.transaction():
@@ -157,7 +157,7 @@ class Inbox:
             self._add(InboxItem(event, news=True, answered=answered))
 
     def emit_latest(self, event: Event) -> None:
-        """`emit`, but in the place of the last event, where that is of the same type and waits to be taken."""
+        """Put an event into the place of the last one, where that is of the same type and waits; else queue it."""
         if self._queue and type(self._queue[-1].event) is type(event):
             self._queue[-1] = replace(self._queue[-1], event=event)
         else:
@@ -205,7 +205,7 @@ class Inbox:
     # What arrives.
 
     def welcome(self, hello: Hello) -> bool:
-        """The server's Hello. Whether the epoch is another one than before."""
+        """Take in the server's Hello. Returns whether its epoch is another one than before."""
         self._check_identity(hello)
         before = self.epoch
         changed = before not in {0, hello.epoch}
@@ -241,7 +241,7 @@ class Inbox:
         return True
 
     def _gap(self, gap: Gap, *, anew: bool) -> None:
-        """A gap in Hello, in front of all that is delivered now. It may be announced again while it is not taken."""
+        """Pass a gap that Hello names, in front of all that is delivered now. Until it is taken it may come again."""
         state = self._by_partition.get(gap.partition)
         if state is None or (not _is_new(gap, state.seen) and not anew):
             return
@@ -249,7 +249,7 @@ class Inbox:
         self._add(InboxItem(_found(gap), self._generation, gap.partition, upto=state.seen.offset, owes_ack=False))
 
     def own_sent(self, partition: str, offset: int, signal_id: str) -> None:
-        """A message of this device is in the log: held, although no copy comes."""
+        """Hold a message of this device that is in the log, although no copy comes."""
         self._store.remember(signal_id)
         if (state := self._by_partition.get(partition)) is not None and offset:
             state.seen, _ = state.seen.hold([offset])
@@ -309,7 +309,7 @@ class Inbox:
         return Received(message, body.partition, offset, redelivered=body.turn is not Turn.IN_TURN, own=own)
 
     def acknowledge(self, partition: str, offsets: Iterable[int]) -> None:
-        """The application got these by other means (Fetch, a peer)."""
+        """Settle messages that the application got by other means (Fetch, a peer)."""
         single = tuple(Offset(checked_number("offsets", offset)) for offset in offsets)
         state = self._by_partition.get(partition)
         if state is None:

@@ -34,7 +34,7 @@ class EmitAnswer(Protocol):
 
 
 class Waiter:
-    """Those who wait for one message's answer: one, but for programs that send the same id twice at once."""
+    """The tasks that wait for one message's answer: one, but for programs that send the same id twice at once."""
 
     def __init__(self) -> None:
         self.count = 0
@@ -56,7 +56,7 @@ class Outbox:
         self.changed = Condition()
 
     def put(self, message: Message) -> None:
-        """Raises DuplicateId if another message with this id is waiting; the same one again is no change.
+        """Store a message to be sent. Raises DuplicateId if another with this id waits; the same again is no change.
 
         Raises InvalidArgument for what cannot be encoded.
         """
@@ -69,7 +69,7 @@ class Outbox:
             raise DuplicateId(f"a message with the id {message.id!r} and other content waits in the outbox")
 
     async def wait(self, message_id: str) -> Sent | SendRefused:
-        """Cancelling it leaves the message in the outbox; its answer then comes as an event."""
+        """Wait for a message's answer. Cancelling leaves the message there; its answer then comes as an event."""
         row = self._store.outbox_item(message_id)
         if row is not None and row.answer is not None:
             self._store.drop(message_id)
@@ -101,7 +101,7 @@ class Outbox:
             self._emit(_event(row.id, HelloResult.parse(row.answer)), answered=row.id)
 
     def fail(self, failure: ClientError) -> None:
-        """Nobody will answer those who wait; what they sent stays in the store."""
+        """Fail all who wait for an answer; what they sent stays in the store."""
         waiters, self._waiters = self._waiters, {}
         for waiter in waiters.values():
             waiter.failure = failure
@@ -110,12 +110,12 @@ class Outbox:
     # What one connection does with it.
 
     def begin(self) -> None:
-        """A new connection: nothing of it has been sent here. A wait that the server named goes on."""
+        """Begin a new connection, on which nothing has been sent. A wait that the server named goes on."""
         self._in_flight.clear()
         self._cursor = 0
 
     def next(self, *, max_bytes: int, limit: int = MAX_IN_FLIGHT) -> list[OutboxItem]:
-        """The next ones to send, in order, as far as the window and `max_bytes` have room; at least one if any.
+        """Returns the next messages to send, as far as the window and `max_bytes` have room; at least one if any.
 
         None while the server asked to wait.
         """
@@ -138,14 +138,14 @@ class Outbox:
             self._in_flight[row.id] = now
 
     def unsend(self, rows: Iterable[OutboxItem]) -> None:
-        """These were not taken up: they are sent again."""
+        """Send these again: they were not taken up."""
         for row in rows:
             self._in_flight.pop(row.id, None)
             self._cursor = min(self._cursor, row.number - 1)
         self.changed.notify_all()
 
     def oldest_in_flight(self) -> float | None:
-        """When the message was sent that has waited longest for its answer."""
+        """Returns when the message was sent that has waited longest for its answer."""
         return min(self._in_flight.values(), default=None)
 
     def waits_for(self, message_id: str) -> bool:

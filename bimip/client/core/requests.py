@@ -39,7 +39,7 @@ class Requests:
         self._pending.pop(ref, None)
 
     def answer(self, ref: int, payload: betterproto2.Message) -> bool:
-        """Whether somebody waits for it."""
+        """Give a request its answer. Returns whether somebody waits for it."""
         pending = self._pending.pop(ref, None)
         if pending is None:
             return False
@@ -54,11 +54,11 @@ class Requests:
         self._messages[ref] = message_id
 
     def message_of(self, ref: int) -> str:
-        """The id of the message that this ref carried, or nothing."""
+        """Returns, once, the id of the message that this ref carried, or nothing."""
         return self._messages.pop(ref, "")
 
     def fail(self, failure: ClientError) -> None:
-        """The connection is gone, and with it all answers."""
+        """Fail all requests: the connection is gone, and with it all answers."""
         pending, self._pending = self._pending, {}
         self._messages.clear()
         for request in pending.values():

@@ -32,7 +32,7 @@ class State:
         return self._store.meta.state_version
 
     def connected(self) -> None:
-        """A whole state that the last connection began is not continued on this one."""
+        """Begin a new connection: a whole state that the last one began is not continued on it."""
         self._resetting = False
 
     def forget_version(self) -> None:

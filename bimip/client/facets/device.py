@@ -21,7 +21,7 @@ class ThisDevice(Facet):
         await self._connector.wait_connected()
 
     async def ping(self) -> float:
-        """Seconds to the server and back."""
+        """Measures the seconds to the server and back."""
         begun = self._environment.clock()
         await self._connector.request(PingPong(kind=PingPongKind.PING, timestamp=self._environment.now()), PingPong)
         return self._environment.clock() - begun
@@ -33,7 +33,7 @@ class ThisDevice(Facet):
         self._connector.replace_token(token)
 
     async def logout(self, *, forget: bool = False, revoke: bool = False) -> None:
-        """Leave. The client is finished then.
+        """Log out. The client is finished then.
 
         With `forget` the server also drops this device and its positions; with `revoke` its token counts no more.
         """

@@ -14,7 +14,7 @@ class Events(Facet):
         return self
 
     async def __anext__(self) -> Event:
-        """The next event; asking for it says that the last one is done, and acknowledges it.
+        """Waits for the next event; asking for it says that the last one is done, and acknowledges it.
 
         Cancelling it loses nothing. After the last event it raises what stopped the client, or ends if it left.
         """
@@ -31,7 +31,7 @@ class Events(Facet):
             await self._device.changed.wait()
 
     def acknowledge(self, partition: str, offsets: Sequence[int]) -> None:
-        """These were received by other means, such as `fetch`: they will not come as events.
+        """Acknowledge messages received by other means, such as `fetch`: they will not come as events.
 
         Raises InvalidArgument for a partition of which this client has no position, and for what is no offset.
         """

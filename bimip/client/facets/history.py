@@ -59,7 +59,7 @@ class History(Facet):
         return Fetched(list(zip(body.messages, acknowledged, strict=False)), body.next_offset, body.complete)
 
     async def history(self, conversation: str, before: int | None = None, limit: int = 50) -> list[Message]:
-        """The newest messages of a conversation in front of a conversation offset, oldest first."""
+        """Fetch the newest messages of a conversation in front of a conversation offset, oldest first."""
         newest = BEYOND_ANY_OFFSET if before is None else checked_number("before", before, least=0)
         newest -= 1
         if newest < 1:

@@ -13,7 +13,7 @@ from bimip.client.wire.bimip import Message
 class Messages(Facet):
     @property
     def unsent(self) -> int:
-        """Messages in the outbox without an answer."""
+        """Number of messages in the outbox without an answer."""
         return self._device.store.outbox_size()
 
     def send_nowait(
@@ -58,10 +58,11 @@ class Messages(Facet):
         id: str | None = None,  # noqa: A002 - the field's name
         **fields: Any,  # noqa: ANN401 - each field has its own type
     ) -> Sent:
-        """`send_nowait`, and wait until the server has it on disk, over as many connections as that takes.
+        """Send a message as `send_nowait` does, and wait until the server has it on disk.
 
-        Raises Refused, what `send_nowait` raises, or what stopped the client. Cancelled or stopped, the message stays
-        in the outbox and is sent all the same; its answer then comes as an event.
+        That may take several connections. Raises Refused, what `send_nowait` raises, or what stopped the client.
+        Cancelled or stopped, the message stays in the outbox and is sent all the same; its answer then comes as an
+        event.
         """
         message_id = self.send_nowait(to, payload, type=type, partition=partition, id=id, **fields)
         if self._connector.failure is not None:

@@ -11,7 +11,7 @@ from bimip.client.store import PendingRead
 
 class Receipts(Facet):
     async def mark_read(self, conversation_or_peer: str, upto: int, *, is_peer: bool | None = None) -> None:
-        """Everything in the conversation up to and with this conversation offset has been read.
+        """Say that everything in the conversation up to and with this conversation offset has been read.
 
         It is remembered and sent again until the server has it, also when there is no connection now.
         A name with an @ is a peer, unless `is_peer` says otherwise. Raises InvalidArgument for what is no name or no
@@ -24,7 +24,7 @@ class Receipts(Facet):
         await anyio.lowlevel.checkpoint()
 
     def receipts(self, conversation: str, conversation_offset: int) -> dict[str, dict[str, int]]:
-        """Tells by member when the message was "delivered", "read" and "played", as far as it was: milliseconds.
+        """Returns by member when the message was "delivered", "read" and "played", as far as it was: milliseconds.
 
         Raises InvalidArgument for what is no name or no offset.
         """
@@ -33,7 +33,7 @@ class Receipts(Facet):
         return times_of(self._device.store, conversation, conversation_offset)
 
     def read_marker(self, conversation: str) -> int:
-        """The conversation offset up to which this user has read, on whichever device; 0 where nothing was.
+        """Returns the conversation offset up to which this user has read, on whichever device; 0 where nothing was.
 
         Raises InvalidArgument for what is no name.
         """

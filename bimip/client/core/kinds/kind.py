@@ -12,34 +12,34 @@ Value = TypeVar("Value")
 
 
 class Kind(ABC, Generic[Item, Value]):
-    """One kind: `Item` is its message of the protocol, `Value` what is kept of it under a key."""
+    """A kind of state: `Item` is its message of the protocol, `Value` what is kept of it under a key."""
 
     field: ClassVar[str]
     """The field of StateItem in which it comes, and the name under which it is stored."""
 
     @abstractmethod
     def key(self, item: Item) -> StateKey | None:
-        """The key of what an item tells; None leaves it out, as one that only a later version understands."""
+        """Returns the key that an item is about; None leaves it out, as one that only a later version understands."""
 
     @abstractmethod
     def value(self, item: Item) -> Value:
-        """The value that an item brings. Raises ProtocolViolation for what no server may send."""
+        """Returns the value that an item brings. Raises ProtocolViolation for what no server may send."""
 
     @abstractmethod
     def merge(self, known: Value, arrived: Value) -> Value:
-        """The value of both. It may not matter which came first, nor how often."""
+        """Merges two values of a key. It may not matter which came first, nor how often."""
 
     @abstractmethod
     def event(self, key: StateKey, before: Value | None, now: Value | None) -> Event | None:
-        """The event of a change, if it is one for programs. None: the key is not there."""
+        """Returns the event of a change, if it is one for programs. None: the key is not there."""
 
     def dump(self, value: Value) -> object:
-        """The value as JSON can hold it."""
+        """Returns the value as JSON can hold it."""
         return value
 
     @abstractmethod
     def load(self, stored: Any) -> Value:  # noqa: ANN401 - what `dump` returned, after JSON
-        """The value again."""
+        """Returns the value that was dumped."""
 
 
 AnyKind = Kind[Any, Any]
@@ -57,7 +57,7 @@ class Table(Generic[Value]):
         return None if stored is None else self.kind.load(stored)
 
     def under(self, prefix: StateKey) -> list[tuple[StateKey, Value]]:
-        """All whose keys begin with `prefix`, in no order that means something."""
+        """Lists the rows whose keys begin with `prefix`, in no order that means something."""
         return [(key, self.kind.load(stored)) for key, stored in self._store.state_values(self.kind.field, prefix)]
 
     def set(self, key: StateKey, value: Value) -> None:

@@ -31,5 +31,5 @@ READ_MARKERS = ReadMarkersKind()
 
 
 def marker_of(store: Store, conversation: str) -> int:
-    """The conversation offset up to which all has been read; 0 where nothing has."""
+    """Returns the conversation offset up to which all has been read; 0 where nothing has."""
     return Table(store, READ_MARKERS).get((conversation,)) or 0

@@ -15,7 +15,7 @@ KINDS = frozenset(ReceiptKind)
 
 
 class ReceiptBlock(NamedTuple):
-    """The key; what programs ask for comes first."""
+    """The key of a block of receipts; what programs ask for comes first."""
 
     conversation: str
     block: int
@@ -32,7 +32,7 @@ class ReceiptsKind(Kind[Receipts, Runs]):
         return ReceiptBlock(item.conversation, item.block, item.member, int(item.kind))
 
     def value(self, item: Receipts) -> Runs:
-        """Only what lies in the block: a run is walked offset by offset, so its length may not be the peer's choice."""
+        """Returns the runs. They lie in the block: a run is walked by offsets, so a peer may not choose its length."""
         low, high = item.block * BLOCK + 1, (item.block + 1) * BLOCK
         runs = [
             ReceiptRun(ConversationOffset(run.from_), ConversationOffset(run.to), Millis(run.time)) for run in item.runs
@@ -57,7 +57,7 @@ RECEIPTS = ReceiptsKind()
 
 
 def times_of(store: Store, conversation: str, conversation_offset: int) -> dict[str, dict[str, int]]:
-    """Tells by member {"delivered", "read", "played": when}, where READ implies DELIVERED, and PLAYED READ."""
+    """Returns by member {"delivered", "read", "played": when}, where READ implies DELIVERED, and PLAYED READ."""
     found: dict[str, dict[str, int]] = {}
     for key, runs in Table(store, RECEIPTS).under((conversation, block_of(conversation_offset))):
         _, _, member, kind = ReceiptBlock._make(key)
