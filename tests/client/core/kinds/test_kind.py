@@ -1,0 +1,64 @@
+from typing import Any
+
+import pytest
+
+from bimip.client.core.kinds import CLIENT_KINDS
+from bimip.client.core.kinds.kind import AnyKind, Table
+from bimip.client.core.kinds.read_markers import READ_MARKERS
+from bimip.client.core.kinds.receipts import RECEIPTS
+from bimip.client.events import ReadMarkerChanged
+from bimip.client.store import Store
+from bimip.client.wire.bimip import MessageStatus, ReadMarker, ReceiptRun, Receipts
+
+EXAMPLES: dict[AnyKind, list[Any]] = {
+    RECEIPTS: [
+        Receipts(
+            conversation="c1",
+            member="bob",
+            kind=MessageStatus.READ,
+            block=0,
+            runs=[ReceiptRun(from_=first, to=9, time=first)],
+        )
+        for first in (3, 5, 1)
+    ],
+    READ_MARKERS: [ReadMarker(conversation="c1", conversation_offset=offset) for offset in (3, 5, 1)],
+}
+"""Of each kind items of one key, with values that differ."""
+
+
+def test_each_kind_has_an_example() -> None:
+    assert set(EXAMPLES) == set(CLIENT_KINDS)
+
+
+@pytest.mark.parametrize("kind", CLIENT_KINDS, ids=lambda kind: kind.field)
+def test_merging_does_not_mind_the_order_nor_what_comes_again(kind: AnyKind) -> None:
+    one, two, three = (kind.value(item) for item in EXAMPLES[kind])
+
+    assert len({kind.key(item) for item in EXAMPLES[kind]}) == 1
+    assert kind.merge(one, two) == kind.merge(two, one)
+    assert kind.merge(kind.merge(one, two), three) == kind.merge(one, kind.merge(two, three))
+    assert kind.merge(one, one) == one
+    assert kind.merge(kind.merge(one, two), one) == kind.merge(one, two)
+
+
+@pytest.mark.parametrize("kind", CLIENT_KINDS, ids=lambda kind: kind.field)
+def test_what_is_stored_is_read_back_until_it_is_dropped(kind: AnyKind, store: Store) -> None:
+    table = Table(store, kind)
+    item = EXAMPLES[kind][0]
+    key, value = kind.key(item), kind.value(item)
+    assert key is not None
+    assert table.get(key) is None
+    table.set(key, value)
+
+    assert table.get(key) == value
+    assert table.under(()) == [(tuple(key), value)]
+    table.drop(key)
+    assert (table.get(key), table.under(())) == (None, [])
+
+
+def test_what_stays_the_same_is_no_event(store: Store) -> None:
+    table = Table(store, READ_MARKERS)
+
+    assert list(table.changed(("c1",), 4, 4)) == []
+    assert list(table.changed(("c1",), 4, 5)) == [ReadMarkerChanged("c1", 5)]
+    assert list(table.changed(("c1",), None, 0)) == []
