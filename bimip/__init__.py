@@ -4,6 +4,7 @@ Where what is, from the bottom up. A module imports only what lies on its own fl
 that. The head of each package says how what is in it works, and why so.
 
     floor 0   supervision/   processes: trio tasks in a tree that restarts them. A library of its own
+              settings.py    what each floor declares its settings with
               names/         what a user may be called, and how a name is normalised
               wire/          frames, JSON, limits, the stored form of a message: bytes and the schema, no I/O
               domain/        the rules, pure: a view of the store and an operation in, a decision out
@@ -18,7 +19,7 @@ that. The head of each package says how what is in it works, and why so.
               console/       the operator's HTTP: health, the tree, kills
               client/        the SDK, for programs that are a device; knows nothing of the floors of the server
     the whole app.py         the supervision tree: read this first; its head names the files beside it
-              config.py      the settings
+              config/        the settings: which floor has which, and how files and the environment give them
     floor 5   cli/           the commands
 """
 

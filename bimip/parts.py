@@ -1,12 +1,10 @@
-"""What outlives the processes of the tree, made once: each holds handles to others, so that each restarts alone.
-
-And what the settings are to each: a part declares its own settings, and here they are taken from the file's.
-"""
+"""What outlives the processes of the tree, made once: each holds handles to others, so that each restarts alone."""
 
 import resource
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 
 import structlog
 import trio
@@ -19,9 +17,9 @@ from bimip.domain.expiring import last_stamp
 from bimip.domain.ids import ConversationId, ConversationOffset, Millis, Stamp
 from bimip.domain.operations import Barrier, NoteTime, Refused
 from bimip.domain.records import DamagedRecordError
-from bimip.domain.timekeeping import DAY, SECOND, Known, Timekeeper, Tolerance, known_time
+from bimip.domain.timekeeping import Known, Timekeeper, known_time
 from bimip.environment import Surroundings, monotonic, report
-from bimip.gateway.authentication import TokenSettings, Verifier
+from bimip.gateway.authentication import Verifier
 from bimip.gateway.connection_log import ConnectionLog
 from bimip.gateway.listener import Listener
 from bimip.gateway.poller import Poller
@@ -35,16 +33,13 @@ from bimip.reading.people import Eids
 from bimip.storage.errors import StorageError
 from bimip.storage.interface import Store
 from bimip.supervision import Children, SupervisionError, Tree, TurnMeter, Turns, current_child
-from bimip.users.rates import Rate, RateLimiter
+from bimip.users.rates import RateLimiter
 from bimip.users.registry import Users
 from bimip.users.services import Services
 from bimip.wire import stored
-from bimip.wire.limits import Limits
 
 _log = structlog.get_logger("bimip")
 
-LOGIN_BURST_SECONDS = 20.0
-"""All devices of a user come back at once, and some of them twice."""
 RESERVED_FILES = 64
 """For the store, the console and the log, of those that the system allows: health checks answer all the same."""
 LEAST_CONNECTIONS = 8
@@ -62,7 +57,7 @@ class Parts:
         self.queue = OperationQueue()
         self.timekeeper = _timekeeper(settings, surroundings, self.store)
         self.journal_statistics = JournalStatistics()
-        self.verifier = Verifier(_token_settings(settings))
+        self.verifier = Verifier(settings.tokens)
         self.certificate = _certificate(settings)
         self.services = self._services()
         self.users = Users(self.services)
@@ -70,7 +65,8 @@ class Parts:
         self.poller = Poller()
         self.journal_turns = Turns(trio.current_time)
         self.gateway = Gateway(
-            _gateway_settings(settings, self.certificate),
+            _granted(settings.gateway, self.certificate),
+            settings.limits,
             self.verifier,
             self.users.attach,
             self.timekeeper.now,
@@ -158,7 +154,7 @@ class Parts:
         return Services(
             store=self.store,
             queue=self.queue,
-            limits=_limits(settings),
+            limits=settings.limits,
             partitions=settings.partitions.names,
             wall_clock=self.timekeeper.now,
             verify=lambda token: self.verifier.verify(token, self.timekeeper.now()),
@@ -167,9 +163,8 @@ class Parts:
             timers=self.timers,
             eids=Eids(self.store),
             agent=f"bimip/{__version__}",
-            hello_seconds=settings.gateway.handshake_seconds,
-            redelivery_rounds=settings.limits.redelivery_rounds,
-            rates=_rates(settings),
+            handshake_seconds=settings.gateway.handshake_seconds,
+            rates=RateLimiter.configured(settings.rates),
             token_leeway_seconds=settings.tokens.leeway_seconds,
         )
 
@@ -208,10 +203,7 @@ def _timekeeper(settings: Settings, surroundings: Surroundings, store: Store) ->
     known = Known()
     with suppress(StorageError, DamagedRecordError), store.snapshot() as view:
         known = known_time(view, max(last_stamp(view), store.newest_served))
-    periods = (*settings.retention.history_days.values(), settings.retention.dedup_days)
-    tolerance = Tolerance(
-        int(settings.time.max_step_seconds * SECOND), settings.time.max_gap_days * DAY, max(periods) * DAY
-    )
+    tolerance = settings.time.tolerance(settings.retention.longest_days)
     return Timekeeper(surroundings.wall_clock, surroundings.monotonic, known, tolerance, report_clock)
 
 
@@ -220,30 +212,6 @@ def report_clock(held: str) -> None:
         _log.error("the machine's clock is not followed", reason=held)
     else:
         _log.warning("the machine's clock is followed again")
-
-
-def _limits(settings: Settings) -> Limits:
-    limits = settings.limits
-    return Limits(
-        max_message_bytes=limits.max_message_bytes,
-        max_frame_bytes=limits.max_frame_bytes,
-        window_entries=limits.window_entries,
-        window_bytes=limits.window_bytes,
-        grace_period_ms=int(limits.grace_seconds * 1000),
-        heartbeat_ms=int(settings.gateway.heartbeat_seconds * 1000),
-        max_unanswered=limits.unanswered_requests,
-        max_batch=limits.max_batch,
-    )
-
-
-def _rates(settings: Settings) -> RateLimiter:
-    limits = settings.limits
-    burst = limits.rate_burst_seconds
-    return RateLimiter(
-        Rate(limits.device_requests_per_second, limits.device_bytes_per_second, burst),
-        Rate(limits.user_requests_per_second, limits.user_bytes_per_second, burst),
-        Rate(limits.user_logins_per_second, 0, LOGIN_BURST_SECONDS),
-    )
 
 
 def _certificate(settings: Settings) -> Certificate | None:
@@ -255,42 +223,13 @@ def _certificate(settings: Settings) -> Certificate | None:
         raise ConfigError(f"gateway.tls_certificate cannot be used: {error}") from None
 
 
-def _gateway_settings(settings: Settings, certificate: Certificate | None) -> GatewaySettings:
-    given, limits = settings.gateway, settings.limits
+def _granted(settings: GatewaySettings, certificate: Certificate | None) -> GatewaySettings:
+    """Adds what the machine grants: as many connections as it grants files, less those that others need."""
     files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     turning_away = min(256, max(1, files // 8))
-    return GatewaySettings(
-        host=given.host,
-        port=given.port,
+    return replace(
+        settings,
         tls=certificate,
-        origins=given.origins,
-        names=given.names,
-        handshake_seconds=given.handshake_seconds,
-        heartbeat_seconds=given.heartbeat_seconds,
-        send_seconds=given.send_seconds,
-        message_seconds=given.message_seconds,
-        max_frame_bytes=limits.max_frame_bytes,
-        max_first_frame_bytes=limits.max_first_frame_bytes,
-        max_fragments=limits.max_fragments,
-        extra_frames_per_second=limits.extra_frames_per_second,
-        json_objects_per_second=limits.json_objects_per_second,
-        address_openings_per_second=limits.address_openings_per_second,
-        max_devices_per_user=limits.max_devices_per_user,
-        max_connections_per_address=limits.max_connections_per_address,
-        max_unauthenticated=limits.max_unauthenticated,
-        max_unauthenticated_per_address=limits.max_unauthenticated_per_address,
-        uncounted_addresses=limits.uncounted_addresses,
         max_turning_away=turning_away,
         max_connections=max(LEAST_CONNECTIONS, files - RESERVED_FILES - turning_away),
-    )
-
-
-def _token_settings(settings: Settings) -> TokenSettings:
-    tokens = settings.tokens
-    return TokenSettings(
-        tokens.algorithm,
-        tokens.read_key().reveal(),
-        tokens.audience or None,
-        tokens.issuer or None,
-        tokens.leeway_seconds,
     )

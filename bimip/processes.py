@@ -9,7 +9,7 @@ from bimip.domain.rules import Rules
 from bimip.environment import report
 from bimip.journal.journal import Journal
 from bimip.parts import Parts, encode
-from bimip.retention.process import Retention, RetentionSettings
+from bimip.retention.process import Retention
 from bimip.supervision import Child
 
 
@@ -24,18 +24,14 @@ async def journal(parts: Parts, child: Child) -> None:
         store=parts.store,
         queue=parts.queue,
         worker=parts.worker,
-        rules=Rules(
-            encode=encode,
-            partitions=frozenset(parts.settings.partitions.names),
-            accept_unknown_recipients=parts.settings.users.accept_unknown_recipients,
-            window_entries=parts.settings.limits.window_entries,
-            max_stored_bytes=parts.settings.limits.max_stored_bytes_per_user,
+        rules=Rules.configured(
+            encode, parts.settings.partitions, parts.settings.users, parts.settings.limits.window_entries
         ),
         wall_clock=parts.timekeeper.now,
         known_time=parts.timekeeper.known,
         committed=parts.users.committed,
         report=report,
-        ack_delay_seconds=parts.settings.limits.ack_delay_seconds,
+        ack_delay_seconds=parts.settings.journal.ack_delay_seconds,
         statistics=parts.journal_statistics,
     )
     child.describe(
@@ -57,11 +53,7 @@ async def retention(parts: Parts, child: Child) -> None:
         partitions=parts.settings.partitions.names,
         passed=parts.timekeeper.passed,
         note_time=parts.timekeeper.note,
-        settings=RetentionSettings(
-            parts.settings.retention.history_days,
-            parts.settings.retention.dedup_days,
-            parts.settings.retention.every_seconds,
-        ),
+        settings=parts.settings.retention,
     )
     child.describe(lambda: asdict(expiring.statistics))
     child.started()

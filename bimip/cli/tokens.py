@@ -5,7 +5,7 @@ import time
 
 from bimip.cli.failures import Exit, Failure
 from bimip.config import ConfigError, Settings
-from bimip.gateway.authentication import TokenSettings, Verifier, issue
+from bimip.gateway.authentication import Verifier, issue
 from bimip.session.tokens import TokenError
 
 _MISFIT = "tokens.key does not fit tokens.algorithm"
@@ -39,6 +39,6 @@ def sign(settings: Settings, eid: str, device: str, lifetime_seconds: int) -> st
 def check_key(settings: Settings) -> None:
     """ConfigError if tokens could not be checked with the configured key."""
     try:
-        Verifier(TokenSettings(settings.tokens.algorithm, settings.tokens.read_key().reveal()))
+        Verifier(settings.tokens)
     except ValueError as error:
         raise ConfigError(f"{_MISFIT}: {error}") from error

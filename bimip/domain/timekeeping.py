@@ -21,11 +21,13 @@ for a thousandth of the time, by which clocks may go apart.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from bimip.domain.clock import millis_of
 from bimip.domain.ids import Millis, Stamp
 from bimip.domain.records import Key, Reader, Table
+from bimip.settings import seconds, setting, whole
 
 SECOND = 1000
 HOUR = 3600 * SECOND
@@ -55,10 +57,19 @@ class Known(NamedTuple):
 class Tolerance(NamedTuple):
     """How far a wall clock may be off until it is not followed, in ms."""
 
-    max_step: int = 300 * SECOND
-    max_gap: int = 7 * DAY
-    longest_period: int = 30 * DAY
+    max_step: int
+    max_gap: int
+    longest_period: int
     """Whatever is kept for a period is kept for no longer one."""
+
+
+@dataclass(frozen=True, slots=True)
+class TimeSettings:
+    max_step_seconds: float = setting(300.0, seconds(1, 86_400))
+    max_gap_days: int = setting(7, whole(1, 3650))
+
+    def tolerance(self, longest_days: int) -> Tolerance:
+        return Tolerance(int(self.max_step_seconds * SECOND), self.max_gap_days * DAY, longest_days * DAY)
 
 
 def known_time(view: Reader, newest: Stamp) -> Known:
@@ -85,8 +96,8 @@ class Timekeeper:
         self,
         wall_clock: Callable[[], Millis],
         monotonic: Callable[[], float],
-        known: Known = Known(),  # noqa: B008 - a value that nobody changes
-        tolerance: Tolerance = Tolerance(),  # noqa: B008 - the same
+        known: Known,
+        tolerance: Tolerance,
         changed: Callable[[str], None] = lambda _held: None,
     ) -> None:
         """`monotonic` tells seconds, those in which the machine slept too. `changed` is told `held` when it changes."""

@@ -10,8 +10,7 @@ import math
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
@@ -21,39 +20,27 @@ from jwt.types import Options
 
 from bimip.domain.identity import Claims
 from bimip.domain.ids import Millis
+from bimip.gateway.settings import MIN_SECRET_BYTES, Algorithm, TokenSettings
 from bimip.session.close import Close
 from bimip.session.tokens import TokenError
 from bimip.wire.errors import WireError
 from bimip.wire.validation import check_eid, check_id
 
-Algorithm = Literal["EdDSA", "RS256", "HS256"]
-
 MAX_TOKEN_CHARS = 8192
-MIN_SECRET_BYTES = 32  # RFC 7518, 3.2
 MIN_RSA_BITS = 2048  # RFC 7518, 3.3
 LATEST_SECONDS = 253_402_300_800  # the year 10000
 REQUIRED = ("sub", "did", "exp")
 
 
-@dataclass(frozen=True, slots=True)
-class TokenSettings:
-    algorithm: Algorithm
-    key: str = field(repr=False)
-    """The public key as PEM (a private one will do for its public half); for HS256, in development only, the secret."""
-    audience: str | None = None
-    issuer: str | None = None
-    leeway_seconds: int = 30
-
-
 class Verifier:
     def __init__(self, settings: TokenSettings) -> None:
-        """Raises ValueError where the key is none of that algorithm's."""
+        """Raises ConfigError without a key, and ValueError where it is none of that algorithm's."""
         self._settings = settings
-        self._key = _verifying_key(settings.algorithm, settings.key)
+        self._key = _verifying_key(settings.algorithm, settings.read_key().reveal())
         self._algorithms = [settings.algorithm]
         self._options: Options = {
             "require": list(REQUIRED),
-            "verify_aud": settings.audience is not None,
+            "verify_aud": bool(settings.audience),
             # These look at a clock of their own.
             "verify_exp": False,
             "verify_nbf": False,
@@ -78,8 +65,8 @@ class Verifier:
                 token,
                 self._key,
                 algorithms=self._algorithms,
-                audience=self._settings.audience,
-                issuer=self._settings.issuer,
+                audience=self._settings.audience or None,
+                issuer=self._settings.issuer or None,
                 options=self._options,
             )
         except jwt.InvalidAlgorithmError:

@@ -52,6 +52,7 @@ from bimip.supervision import Notify
 from bimip.users.connection import ConnectionClosedError, Take
 from bimip.users.rates import Bucket, Rate
 from bimip.wire.errors import WireError
+from bimip.wire.limits import Limits
 
 ABNORMAL = 1006
 NEVER_SENT = {ABNORMAL, 1015}
@@ -94,6 +95,7 @@ class WebSocketConnection:
         "_leave_by",
         "_leaving",
         "_left",
+        "_limits",
         "_malformed_in_a_row",
         "_message_since",
         "_opened_for",
@@ -124,6 +126,7 @@ class WebSocketConnection:
         self,
         stream: trio.abc.Stream,
         settings: GatewaySettings,
+        limits: Limits,
         poller: Poller,
         wake: Timer,
         subprotocol: str,
@@ -136,11 +139,11 @@ class WebSocketConnection:
         """On which it is served; others may share it."""
         self._stream = stream
         self._poller = poller
-        self._settings = settings
+        self._settings, self._limits = settings, limits
         self._is_json = subprotocol == JSON
         self._fd = stream.socket.fileno() if isinstance(stream, trio.SocketStream) else -1
         self._reader = FrameReader(
-            max_message_bytes=settings.max_frame_bytes,
+            max_message_bytes=limits.max_frame_bytes,
             max_fragments=settings.max_fragments,
             max_first_bytes=0 if admitted else settings.max_first_frame_bytes,
         )
@@ -166,7 +169,7 @@ class WebSocketConnection:
         self._eof = False
         now = trio.current_time()
         self._heard_at = self._ping_at = now
-        self._ping_at += settings.heartbeat_seconds
+        self._ping_at += limits.heartbeat_seconds
         self._reading = False
         self._reading_since = now
         self._message_since = math.inf
@@ -388,7 +391,7 @@ class WebSocketConnection:
         elif trio.current_time() >= self._silent_at():
             self.close(Close.SILENT, "nothing was heard for two heartbeats")
         elif trio.current_time() >= self._ping_at:
-            self._ping_at = trio.current_time() + self._settings.heartbeat_seconds
+            self._ping_at = trio.current_time() + self._limits.heartbeat_seconds
             self._write(frame_head(PING, 0))
         else:
             await self._wake.until(min(self._ping_at, self._silent_at(), self._late_at(), self._resume_at))
@@ -397,7 +400,7 @@ class WebSocketConnection:
         """A server that does not read because its reader has enough to do must not take its peer for silent."""
         if not self._reading:
             return math.inf
-        return max(self._heard_at, self._reading_since) + 2 * self._settings.heartbeat_seconds
+        return max(self._heard_at, self._reading_since) + 2 * self._limits.heartbeat_seconds
 
     def _late_at(self) -> float:
         """When a message has been arriving for too long, if only in silence."""
@@ -625,7 +628,7 @@ class WebSocketConnection:
             if not self._admitted:
                 self._reader.release()
             self._malformed_in_a_row += 1
-            if self._malformed_in_a_row > self._settings.max_malformed:
+            if self._malformed_in_a_row > self._limits.max_malformed:
                 self.close(Close.TOO_MANY_ERRORS, "too many frames in a row that cannot be understood")
             else:
                 self._answer = error_frame(error)

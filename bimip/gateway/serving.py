@@ -34,6 +34,7 @@ from bimip.session.close import Close
 from bimip.session.tokens import TokenError
 from bimip.users.connection import Connection, ConnectionClosedError, RefusedError
 from bimip.wire.errors import WireError
+from bimip.wire.limits import Limits
 
 RECEIVE_BYTES = 16 << 10
 LAST_WORDS_SECONDS = 0.1
@@ -61,6 +62,7 @@ def brief_grace() -> AbstractContextManager[object]:
 @dataclass(frozen=True)
 class Gateway:
     settings: GatewaySettings
+    limits: Limits
     verifier: Verifier
     attach: Attach
     now_ms: Callable[[], int]
@@ -259,6 +261,7 @@ class _Handshake:
         connection = WebSocketConnection(
             self._stream,
             self._settings,
+            self._gateway.limits,
             self._gateway.poller,
             Timer(self._gateway.timers),
             opening.subprotocol,

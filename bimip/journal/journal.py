@@ -141,7 +141,7 @@ class Journal:
         report: Callable[[str, BaseException], None],
         known_time: Callable[[], Known] | None = None,
         node: int = 0,
-        ack_delay_seconds: float = 0.020,
+        ack_delay_seconds: float,
         statistics: JournalStatistics | None = None,
     ) -> None:
         self._store = store

@@ -8,8 +8,8 @@ which nothing was found, so that a million message ids, or logs, are half a perc
 seconds. An index by time would find them at once, and cost each message a page more.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import trio
 
@@ -30,6 +30,7 @@ from bimip.domain.operations import (
 from bimip.domain.records import DamagedRecordError, Key, LogTable, Reader, Table
 from bimip.domain.timekeeping import DAY, Known
 from bimip.journal.queue import OperationQueue
+from bimip.retention.settings import RetentionSettings
 from bimip.storage.interface import Store
 
 SCAN = 200
@@ -38,13 +39,6 @@ REVOKED_MS = DAY
 """How much longer a revocation is known than its token counts: clocks are set back by a little without a word."""
 PAUSE_SECONDS = 0.5
 """After a slice in which nothing had expired."""
-
-
-@dataclass(frozen=True, slots=True)
-class RetentionSettings:
-    history_days: Mapping[str, int] = field(default_factory=dict)  # by partition; 0 or absent: for ever
-    dedup_days: int = 30
-    every_seconds: float = 60.0
 
 
 @dataclass(slots=True)

@@ -228,7 +228,7 @@ class Device:
         self.session.services.pending_sends[self] = None
 
     def was_answered(self, count: int) -> None:
-        most = self.session.services.limits.max_unanswered
+        most = self.session.services.limits.unanswered_requests
         self.unanswered -= count
         if self.unanswered < most <= self.unanswered + count:
             self.answered.notify()  # only then does the reader wait for it

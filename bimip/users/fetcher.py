@@ -12,7 +12,7 @@ from bimip.users.device import Device
 async def fetch(device: Device, child: Child) -> None:
     """Step whenever there may be something to send: a wake-up, room in the socket, a deadline, and now and then."""
     child.started()
-    grace, slices = device.session.services.grace_seconds, device.session.services.slices
+    grace, slices = device.session.services.limits.grace_seconds, device.session.services.slices
     try:
         while True:
             version = device.wakeup.version

@@ -123,7 +123,7 @@ class Fetching:
         for place in list(self._unacknowledged):
             if place[0] == partition and (place[1] <= upto or contains(ranges, place[1])):
                 del self._unacknowledged[place]
-        self._deadline = trio.current_time() + self._device.session.services.grace_seconds
+        self._deadline = trio.current_time() + self._device.session.services.limits.grace_seconds
         if not self._unacknowledged and self._waiting:
             self._device.wakeup.notify()
 
@@ -178,7 +178,7 @@ class Fetching:
         kind = KINDS[fetch.kind]
         if kind.waits and page.rows:
             self._unacknowledged = {(fetch.partition, row.offset): None for row in page.rows}
-            self._deadline = trio.current_time() + self._device.session.services.grace_seconds
+            self._deadline = trio.current_time() + self._device.session.services.limits.grace_seconds
         self._remember(_question(fetch), page)
         tail = frames.fetch_part(
             next_offset=page.next_offset,

@@ -144,7 +144,7 @@ class _Opening:
         device, session, answer = self._device, self._device.session, self._answer
         answer.identity.eid = session.eid
         answer.identity.connection_resource_id = device.name
-        answer.limits.CopyFrom(session.services.limits.to_proto())
+        answer.limits.CopyFrom(pb.Limits(**session.services.limits.told()))
         answer.server_time = session.services.wall_clock()
         answer.state_version = session.state.head
         for opened in map(self._place, self._opened):
@@ -183,8 +183,8 @@ class _Opening:
             opened.head,
             max_entries=limits.window_entries,
             max_bytes=limits.window_bytes,
-            grace_seconds=services.grace_seconds,
-            max_rounds=services.redelivery_rounds,
+            grace_seconds=limits.grace_seconds,
+            max_rounds=limits.redelivery_rounds,
         )
 
     def _resume_state(self) -> None:

@@ -7,10 +7,14 @@ whole as long as nothing is owed, so that a large one is never refused for ever.
 
 from dataclasses import dataclass
 from math import inf
-from typing import Generic, TypeVar
+from typing import Generic, Self, TypeVar
 
 from bimip.domain.ids import DeviceId, UserId
+from bimip.settings import COUNT, MIB, seconds, setting
 
+BURST_SECONDS = 2.0
+LOGIN_BURST_SECONDS = 20.0
+"""All devices of a user come back at once, and some of them twice."""
 MAX_USERS = 4096
 MAX_DEVICES = 256
 """Whose buckets are remembered when they leave: connecting again must not pay what one owes."""
@@ -25,7 +29,17 @@ class Rate:
 
     requests_per_second: float = 0
     bytes_per_second: float = 0
-    burst_seconds: float = 2.0
+    burst_seconds: float = BURST_SECONDS
+
+
+@dataclass(frozen=True, slots=True)
+class RateSettings:
+    device_requests_per_second: int = setting(10_000, COUNT, section="limits")
+    device_bytes_per_second: int = setting(16 * MIB, COUNT, section="limits")
+    user_requests_per_second: int = setting(20_000, COUNT, section="limits")
+    user_bytes_per_second: int = setting(32 * MIB, COUNT, section="limits")
+    user_logins_per_second: int = setting(10, COUNT, section="limits")
+    rate_burst_seconds: float = setting(BURST_SECONDS, seconds(0.01, 3600), section="limits")
 
 
 class Bucket:
@@ -100,6 +114,15 @@ class UserRates:
 
 class RateLimiter:
     """All users' buckets. A session keeps its user's for as long as it lives, whoever is forgotten here."""
+
+    @classmethod
+    def configured(cls, settings: RateSettings) -> Self:
+        burst = settings.rate_burst_seconds
+        return cls(
+            Rate(settings.device_requests_per_second, settings.device_bytes_per_second, burst),
+            Rate(settings.user_requests_per_second, settings.user_bytes_per_second, burst),
+            Rate(settings.user_logins_per_second, 0, LOGIN_BURST_SECONDS),
+        )
 
     def __init__(
         self, per_device: Rate | None = None, per_user: Rate | None = None, logins: Rate | None = None

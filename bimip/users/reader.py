@@ -10,8 +10,6 @@ from bimip.users.requests import DONE, handle, write
 from bimip.wire import bimip_pb2 as pb
 from bimip.wire.errors import WireError
 
-MAX_MALFORMED = 8
-"""Frames in a row that cannot be decoded, until the connection is closed."""
 UNCHARGED = frozenset({pb.MALFORMED, pb.TOO_LARGE})
 """What may be wrong with a frame before it was charged for."""
 WEIGHT_AT_ONCE = 32
@@ -38,7 +36,7 @@ async def read(device: Device, frames: list[bytes], child: Child) -> None:
 
 
 async def _read_hello(device: Device, frames: list[bytes], intake: "_Intake") -> None:
-    with trio.move_on_after(device.session.services.hello_seconds):
+    with trio.move_on_after(device.session.services.handshake_seconds):
         if not frames:
             frames = await device.connection.receive()
         intake.take(frames[:1], trio.current_time())
@@ -65,7 +63,7 @@ class _Intake:
         device = self._device
         device.heard_at = now
         device.weight = 0
-        most = device.session.services.limits.max_unanswered
+        most = device.session.services.limits.unanswered_requests
         for number, frame in enumerate(frames):
             if device.unanswered >= most or device.weight >= WEIGHT_AT_ONCE or self._rest is not None:
                 self._waiting = frames[number:]
@@ -88,7 +86,7 @@ class _Intake:
             device.unanswered += 1
             device.fail(error)
             self._malformed = self._malformed + 1 if error.code == pb.MALFORMED else 0
-            if self._malformed > MAX_MALFORMED:
+            if self._malformed > self._device.session.services.limits.max_malformed:
                 device.connection.close(Close.TOO_MANY_ERRORS, "too many frames that cannot be decoded")
 
     def _go_on(self) -> None:
@@ -106,7 +104,7 @@ class _Intake:
     async def catch_up(self) -> None:
         """Until everything that arrived is handled, and there is room for more."""
         device = self._device
-        most, slices = device.session.services.limits.max_unanswered, device.session.services.slices
+        most, slices = device.session.services.limits.unanswered_requests, device.session.services.slices
         while True:
             while self._rest is not None:
                 await slices.run(self._go_on)

@@ -53,9 +53,9 @@ class Services:
     report: Callable[[str, BaseException], None]
     timers: Timers
     eids: Eids
+    handshake_seconds: float
+    """In which a device must have said Hello."""
     agent: str = "bimip"
-    hello_seconds: float = 5.0
-    redelivery_rounds: int = 3
     token_leeway_seconds: float = 0.0
     """How far the issuer's clock may be off: what was accepted with it is not closed at once."""
     poison: PoisonEntries = field(default_factory=PoisonEntries)
@@ -66,7 +66,3 @@ class Services:
     """Where all devices' long work stands in line."""
     sessions: dict[UserId, Any] = field(default_factory=dict)
     """The Session of each user that is connected, which is made of what is handed down here."""
-
-    @property
-    def grace_seconds(self) -> float:
-        return self.limits.grace_period_ms / 1000

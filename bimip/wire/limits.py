@@ -2,47 +2,61 @@
 
 from dataclasses import dataclass
 
-from bimip.wire import bimip_pb2 as pb
-
-KIB = 1024
-SECONDS = 1000
+from bimip.settings import KIB, MIB, seconds, setting, whole
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    max_message_bytes: int = 64 * KIB  # one encoded Message
-    max_frame_bytes: int = 1024 * KIB
+    max_message_bytes: int = setting(64 * KIB, whole(KIB, 16 * MIB))  # one encoded Message
+    max_frame_bytes: int = setting(MIB, whole(16 * KIB, 64 * MIB))
     max_eid_bytes: int = 255  # UTF-8
     max_id_bytes: int = 64  # of a device, message, conversation, partition
-    window_entries: int = 256  # sent and not yet acknowledged, per device and partition
-    window_bytes: int = 1024 * KIB
-    grace_period_ms: int = 30 * SECONDS  # without an ack, until the unacknowledged is sent again
-    heartbeat_ms: int = 30 * SECONDS
-    max_unanswered: int = 64  # requests of one device in flight before the server stops reading
+    window_entries: int = setting(256, whole(1, 65_536))  # sent and not yet acknowledged, per device and partition
+    window_bytes: int = setting(MIB, whole(1, 2**62))
+    grace_seconds: float = setting(30.0, seconds(0.1, 86_400))
+    """Without an ack, until the unacknowledged is sent again."""
+    heartbeat_seconds: float = setting(30.0, seconds(0.1, 3600), section="gateway")
+    """How often a ping goes out. A peer that is silent for two of them is gone."""
+    unanswered_requests: int = setting(64, whole(1, 65_536))  # of one device, before the server stops reading
     max_fetch: int = 256  # messages in one answer
-    max_batch: int = 1024  # messages and signals in one Body, messages in one Hello
+    max_batch: int = setting(1024, whole(256, 65_536))  # messages and signals in one Body, messages in one Hello
     # Not told in Hello, because no sensible client meets them.
+    redelivery_rounds: int = setting(3, whole(1, 100))  # of what is not acknowledged, until the connection is closed
     max_partitions: int = 64  # in one Hello
     max_devices: int = 256  # addressed by one message
     max_mentions: int = 256
     max_audiences: int = 256
+    max_malformed: int = 8
+    """Frames in a row that are answered as malformed; the next one ends the connection."""
 
     @property
     def max_held(self) -> int:
         """Offsets held above a position, and ranges in one ack: a window."""
         return self.window_entries
 
-    def to_proto(self) -> pb.Limits:
-        return pb.Limits(
-            max_message_bytes=self.max_message_bytes,
-            max_frame_bytes=self.max_frame_bytes,
-            max_eid_bytes=self.max_eid_bytes,
-            max_id_bytes=self.max_id_bytes,
-            window_entries=self.window_entries,
-            window_bytes=self.window_bytes,
-            grace_period_ms=self.grace_period_ms,
-            heartbeat_ms=self.heartbeat_ms,
-            max_unanswered=self.max_unanswered,
-            max_fetch=self.max_fetch,
-            max_batch=self.max_batch,
-        )
+    def contradictions(self) -> list[str]:
+        found = []
+        least = self.max_message_bytes + KIB
+        if self.max_frame_bytes < least:
+            allowed = f"max_message_bytes and {KIB} more ({least})"
+            found.append(f"limits.max_frame_bytes is {self.max_frame_bytes}; allowed: {allowed}")
+        if self.window_bytes < self.max_message_bytes:
+            allowed = f"max_message_bytes ({self.max_message_bytes}) or more"
+            found.append(f"limits.window_bytes is {self.window_bytes}; allowed: {allowed}")
+        return found
+
+    def told(self) -> dict[str, int]:
+        """Those that Hello tells, by the names of `Limits` in the schema."""
+        return {
+            "max_message_bytes": self.max_message_bytes,
+            "max_frame_bytes": self.max_frame_bytes,
+            "max_eid_bytes": self.max_eid_bytes,
+            "max_id_bytes": self.max_id_bytes,
+            "window_entries": self.window_entries,
+            "window_bytes": self.window_bytes,
+            "grace_period_ms": int(self.grace_seconds * 1000),
+            "heartbeat_ms": int(self.heartbeat_seconds * 1000),
+            "max_unanswered": self.unanswered_requests,
+            "max_fetch": self.max_fetch,
+            "max_batch": self.max_batch,
+        }

@@ -7,6 +7,7 @@ from random import Random
 
 import trio
 
+from bimip.config import Settings
 from bimip.domain.ids import DeviceId, UserId
 from bimip.domain.operations import Append, NewMessage, Operation, Register, Registered, Result
 from bimip.domain.records import DIGEST_BYTES
@@ -98,14 +99,16 @@ async def open_filling(folder: Path) -> AsyncIterator[Filling]:
     (folder / "store").mkdir()
     store = LmdbStore(str(folder / "store"), map_bytes=1 << 40, quota_bytes=0)
     queue = OperationQueue()
+    settings = Settings()
     journal = Journal(
         store=store,
         queue=queue,
         worker=InlineWorker(),
-        rules=Rules(encode=encode),
+        rules=Rules.configured(encode, settings.partitions, settings.users, settings.limits.window_entries),
         wall_clock=wall_clock,
         committed=_ignore,
         report=_raise,
+        ack_delay_seconds=settings.journal.ack_delay_seconds,
     )
     try:
         async with trio.open_nursery() as nursery:

@@ -10,23 +10,25 @@ from tests.architecture.source import Modules, dependencies, imports_of, is_with
 MAY_IMPORT = {
     # floor 0
     "bimip.supervision": (),
+    "bimip.settings": (),
     "bimip.names": (),
-    "bimip.wire": ("bimip.names",),
-    "bimip.domain": ("bimip.names",),
+    "bimip.wire": ("bimip.settings", "bimip.names"),
+    "bimip.domain": ("bimip.settings", "bimip.names"),
     # floor 1
     "bimip.concurrency": ("bimip.supervision",),
     "bimip.session": ("bimip.domain",),
-    "bimip.storage": ("bimip.domain",),
+    "bimip.storage": ("bimip.settings", "bimip.domain"),
     # floor 2
-    "bimip.journal": ("bimip.domain", "bimip.storage"),
+    "bimip.journal": ("bimip.settings", "bimip.domain", "bimip.storage"),
     "bimip.reading": ("bimip.names", "bimip.wire", "bimip.domain", "bimip.storage"),
     # floor 3
-    "bimip.retention": ("bimip.domain", "bimip.storage", "bimip.journal"),
+    "bimip.retention": ("bimip.settings", "bimip.domain", "bimip.storage", "bimip.journal"),
     "bimip.users": (
         "bimip.journal",
         "bimip.reading",
         "bimip.concurrency",
         "bimip.supervision",
+        "bimip.settings",
         "bimip.names",
         "bimip.wire",
         "bimip.domain",
@@ -37,6 +39,7 @@ MAY_IMPORT = {
     "bimip.gateway": (
         "bimip.concurrency",
         "bimip.supervision",
+        "bimip.settings",
         "bimip.wire",
         "bimip.domain",
         "bimip.session",
@@ -45,7 +48,16 @@ MAY_IMPORT = {
     "bimip.console": ("bimip.supervision",),
     "bimip.client": ("bimip.domain", "bimip.session"),
     # the whole
-    "bimip.config": (),
+    "bimip.config": (
+        "bimip.settings",
+        "bimip.wire",
+        "bimip.domain",
+        "bimip.storage",
+        "bimip.journal",
+        "bimip.retention",
+        "bimip.users",
+        "bimip.gateway",
+    ),
     "bimip.environment": (
         "bimip.config",
         "bimip.domain",
@@ -251,7 +263,9 @@ def test_supervision_imports_trio_and_the_standard_library_alone() -> None:
         ("bimip__gateway__x", "from bimip.console import tree"),
         ("bimip__client__x", "from bimip.wire import codec"),
         ("bimip__console__x", "from bimip.client import errors"),
-        ("bimip__config", "from bimip.wire.limits import Limits"),
+        ("bimip__settings", "from bimip.wire.limits import Limits"),
+        ("bimip__wire__x", "from bimip.config import Settings"),
+        ("bimip__config__x", "from bimip.console import tree"),
         ("bimip__app", "from bimip.cli import commands"),
         ("bimip__cli__x", "from bimip import __main__"),
         ("bimip__domain__x", "from . import ids"),

@@ -14,6 +14,7 @@ FLOORS = {
     "cli",
     "client",
     "concurrency",
+    "config",
     "console",
     "domain",
     "gateway",

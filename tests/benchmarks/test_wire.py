@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from bimip.gateway.authentication import TokenSettings, Verifier
+from bimip.gateway.authentication import Verifier
+from bimip.gateway.settings import TokenSettings
+from bimip.settings import Secret
 from bimip.wire import bimip_pb2 as pb
 from bimip.wire import frames
 from bimip.wire.state import delta_part
@@ -105,7 +107,7 @@ def unmasked_frame(payload: bytes) -> bytes:
 
 
 def test_the_token_is_one_that_the_server_accepts() -> None:
-    claims = Verifier(TokenSettings("HS256", server.KEY)).verify(server.token("alice", "phone"), NOW_MS)
+    claims = Verifier(TokenSettings("HS256", Secret(server.KEY))).verify(server.token("alice", "phone"), NOW_MS)
 
     assert (claims.eid, claims.device) == ("alice", "phone")
 

@@ -5,7 +5,8 @@ import jwt
 import pytest
 
 from bimip.cli import demo
-from bimip.config import ConfigError, ConsoleSettings, Settings, TokenSettings
+from bimip.config import ConfigError, ConsoleSettings, Settings
+from bimip.gateway.settings import TokenSettings
 
 
 def settings(folder: Path) -> Settings:

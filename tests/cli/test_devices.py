@@ -18,16 +18,11 @@ from bimip.app import open_server
 from bimip.cli.devices import Device, listen, read_token, send
 from bimip.cli.failures import Exit, Failure
 from bimip.cli.tokens import sign
-from bimip.config import (
-    ConsoleSettings,
-    GatewaySettings,
-    Secret,
-    Settings,
-    StoreSettings,
-    TokenSettings,
-    UserSettings,
-)
+from bimip.config import ConsoleSettings, Secret, Settings
+from bimip.domain.rules import UserSettings
 from bimip.environment import Surroundings, open_store
+from bimip.gateway.settings import GatewaySettings, TokenSettings
+from bimip.storage.settings import StoreSettings
 
 ALICE, BOB = "alice@example.org", "bob@example.org"
 SETTINGS = Settings(

@@ -68,7 +68,7 @@ class Peer(NamedTuple):
 class Ledger:
     def __init__(self, **rules: Any) -> None:
         self.store = MemoryStore()
-        self.rules = Rules(encode=encode, **rules)
+        self.rules = Rules(encode=encode, **{"window_entries": 256} | rules)
         self.now = BEGIN
         self.last = Stamp(0)
         self.decisions: list[Decision] = []

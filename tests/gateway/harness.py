@@ -14,20 +14,23 @@ from trio_websocket import WebSocketConnection, wrap_client_stream
 
 from bimip.concurrency import Timers
 from bimip.domain.identity import Claims
-from bimip.gateway.authentication import TokenSettings, Verifier, issue
+from bimip.gateway.authentication import Verifier, issue
 from bimip.gateway.listener import Listener
 from bimip.gateway.poller import Poller
 from bimip.gateway.serving import Gateway
-from bimip.gateway.settings import GatewaySettings
+from bimip.gateway.settings import GatewaySettings, TokenSettings
+from bimip.settings import Secret
 from bimip.users.connection import Connection, ConnectionClosedError
 from bimip.wire import bimip_pb2 as pb
 from bimip.wire import codec
+from bimip.wire.limits import Limits
 
 Stream = trio.abc.Stream
 
 NOW_MS = 1_700_000_000_000
 SECRET = "a secret for tests, long enough for HS256"
 SETTINGS = GatewaySettings(port=0)
+LIMITS = Limits()
 PING = codec.encode(pb.PingPong(), ref=7)
 
 
@@ -136,7 +139,9 @@ class World:
 
 
 @asynccontextmanager
-async def open_world(settings: GatewaySettings = SETTINGS, *, crashes: bool = False) -> AsyncIterator[World]:
+async def open_world(
+    settings: GatewaySettings = SETTINGS, limits: Limits = LIMITS, *, crashes: bool = False
+) -> AsyncIterator[World]:
     """Raises what connections raised, unless a test wants `crashes`."""
     async with trio.open_nursery() as nursery:
         echo = Echo(nursery)
@@ -147,7 +152,8 @@ async def open_world(settings: GatewaySettings = SETTINGS, *, crashes: bool = Fa
         nursery.start_soon(timers.run)
         gateway = Gateway(
             settings=settings,
-            verifier=Verifier(TokenSettings("HS256", SECRET)),
+            limits=limits,
+            verifier=Verifier(TokenSettings("HS256", Secret(SECRET))),
             attach=echo.attach,
             now_ms=lambda: NOW_MS,
             poller=poller,

@@ -10,9 +10,11 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
-from bimip.gateway.authentication import Algorithm, TokenSettings, Verifier, issue
+from bimip.gateway.authentication import Verifier, issue
+from bimip.gateway.settings import Algorithm, TokenSettings
 from bimip.session.close import Close
 from bimip.session.tokens import TokenError
+from bimip.settings import ConfigError, Secret
 
 NOW_MS = 1_700_000_000_000
 NOW = NOW_MS // 1000
@@ -40,7 +42,8 @@ KEYS: list[tuple[Algorithm, str, str]] = [
 
 
 def verifier(**changes: Any) -> Verifier:
-    return Verifier(TokenSettings(**({"algorithm": "HS256", "key": SECRET} | changes)))
+    given = {"algorithm": "HS256", "key": SECRET} | changes
+    return Verifier(TokenSettings(**(given | {"key": Secret(given["key"])})))
 
 
 def signed(payload: dict[str, Any], headers: dict[str, Any] | None = None) -> str:
@@ -249,8 +252,8 @@ def test_a_public_key_is_no_secret() -> None:
     ],
 )
 def test_a_key_of_another_kind_is_no_configuration(algorithm: Algorithm, key: str) -> None:
-    with pytest.raises(ValueError, match=r"needs|PEM|key"):
-        Verifier(TokenSettings(algorithm, key))
+    with pytest.raises((ValueError, ConfigError), match=r"needs|PEM|key"):
+        Verifier(TokenSettings(algorithm, Secret(key)))
 
 
 @pytest.mark.parametrize(
@@ -283,7 +286,7 @@ def test_no_error_quotes_the_token() -> None:
 
 
 def test_settings_do_not_show_their_key() -> None:
-    assert SECRET not in repr(TokenSettings("HS256", SECRET))
+    assert SECRET not in repr(TokenSettings("HS256", Secret(SECRET)))
 
 
 def test_nothing_is_issued_that_would_be_refused() -> None:

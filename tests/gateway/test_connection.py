@@ -11,6 +11,7 @@ from bimip.session.close import Close
 from bimip.users.connection import ConnectionClosedError
 from bimip.wire import bimip_pb2 as pb
 from bimip.wire import codec
+from bimip.wire.limits import Limits
 from tests.gateway.harness import (
     PING,
     SETTINGS,
@@ -301,7 +302,7 @@ async def test_cancelling_closes_with_1001(autojump_clock: MockClock) -> None:
 
 async def test_a_message_that_stops_arriving_is_closed_when_its_time_is_over(autojump_clock: MockClock) -> None:
     """In silence as in a trickle, and not for silence: it is too slow, whatever the heartbeat is."""
-    async with open_world(replace(SETTINGS, message_seconds=10.0, heartbeat_seconds=100.0)) as world:
+    async with open_world(replace(SETTINGS, message_seconds=10.0), Limits(heartbeat_seconds=100.0)) as world:
         stream = world.dial()
         await upgrade(stream)
         began = trio.current_time()
@@ -314,7 +315,9 @@ async def test_a_message_that_stops_arriving_is_closed_when_its_time_is_over(aut
 
 @pytest.mark.parametrize("heartbeat", [1.0, 10.0, 30.0])
 async def test_an_unfinished_message_is_not_taken_for_silence(autojump_clock: MockClock, heartbeat: float) -> None:
-    async with open_world(replace(SETTINGS, message_seconds=2 * heartbeat - 0.1, heartbeat_seconds=heartbeat)) as world:
+    async with open_world(
+        replace(SETTINGS, message_seconds=2 * heartbeat - 0.1), Limits(heartbeat_seconds=heartbeat)
+    ) as world:
         stream = world.dial()
         await upgrade(stream)
         await stream.send_all(frame(2, b"half", first=0))
@@ -323,7 +326,7 @@ async def test_an_unfinished_message_is_not_taken_for_silence(autojump_clock: Mo
 
 
 async def test_a_message_that_arrives_in_time_is_not_held_against_the_next(autojump_clock: MockClock) -> None:
-    async with open_world(replace(SETTINGS, message_seconds=10.0, heartbeat_seconds=1000.0)) as world:
+    async with open_world(replace(SETTINGS, message_seconds=10.0), Limits(heartbeat_seconds=1000.0)) as world:
         stream = world.dial()
         await upgrade(stream)
         for _ in range(5):
@@ -373,7 +376,7 @@ async def test_a_ping_now_and_then_is_no_flood(autojump_clock: MockClock) -> Non
 
 
 async def test_what_a_flood_goes_on_with_is_not_read_for_ever(autojump_clock: MockClock) -> None:
-    async with open_world(replace(SETTINGS, close_seconds=1000.0, heartbeat_seconds=100.0)) as world:
+    async with open_world(replace(SETTINGS, close_seconds=1000.0), Limits(heartbeat_seconds=100.0)) as world:
         stream = world.dial()
         await upgrade(stream)
         with trio.move_on_after(50) as patience, suppress(trio.BrokenResourceError):
@@ -402,7 +405,7 @@ async def test_a_read_of_many_frames_is_handed_over_in_parts_and_in_order() -> N
 
 @pytest.mark.parametrize("limit", [{}, {"max_frame_bytes": 20_000}])
 async def test_before_a_token_is_known_a_message_is_small(autojump_clock: MockClock, limit: dict[str, int]) -> None:
-    async with open_world(replace(SETTINGS, **limit)) as world:  # type: ignore[arg-type]
+    async with open_world(limits=Limits(**limit)) as world:
         websocket = await world.connect(shown="")
         await websocket.send_message(bytes(65537))
 

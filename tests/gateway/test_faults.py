@@ -13,6 +13,7 @@ import trio
 from trio_websocket import open_websocket
 
 from bimip.session.close import Close
+from bimip.wire.limits import Limits
 from tests.gateway.harness import (
     PING,
     SETTINGS,
@@ -29,7 +30,8 @@ from tests.gateway.harness import (
 
 Fault = Callable[[trio.SocketStream], Awaitable[None]]
 
-QUICK = replace(SETTINGS, handshake_seconds=0.3, heartbeat_seconds=0.3, send_seconds=0.3, close_seconds=0.1)
+OFTEN = Limits(heartbeat_seconds=0.3)
+QUICK = replace(SETTINGS, handshake_seconds=0.3, send_seconds=0.3, close_seconds=0.1)
 TEXT, BINARY, CONTINUATION, CLOSE, PING_FRAME, PONG = 1, 2, 0, 8, 9, 10
 FIN, MORE, RSV1 = 0x80, 0x00, 0xC0
 
@@ -216,7 +218,7 @@ FAULTS: dict[str, Fault] = {
 
 @pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
 async def test_one_peers_fault_is_nobody_elses(fault: Fault) -> None:
-    async with open_world(QUICK) as world, open_port(world) as port:
+    async with open_world(QUICK, OFTEN) as world, open_port(world) as port:
         with trio.fail_after(20):
             async with open_websocket(
                 "127.0.0.1", port, "/", use_ssl=False, subprotocols=["bimip.v1"], extra_headers=bearer()
@@ -248,7 +250,7 @@ def conversation() -> bytes:
 @pytest.mark.parametrize("end", ["eof", "reset"])
 async def test_a_cut_at_every_byte_of_a_conversation(end: str) -> None:
     patient = replace(QUICK, handshake_seconds=10.0)  # a busy machine must not end what is to be cut
-    async with open_world(patient) as world, open_port(world) as port:
+    async with open_world(patient, OFTEN) as world, open_port(world) as port:
         said = opening() + conversation()
         files = open_files()
         places = [*range(0, len(opening()), 9), *range(len(opening()), len(said) + 1)]

@@ -4,11 +4,13 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from bimip.gateway.authentication import TokenSettings, Verifier
+from bimip.gateway.authentication import Verifier
 from bimip.gateway.handshake import Opening, RefusedOpeningError, judge_opening
+from bimip.gateway.settings import TokenSettings
+from bimip.settings import Secret
 from tests.gateway.harness import NOW_MS, SECRET, bearer, open_world, opening, read_all, token
 
-VERIFIER = Verifier(TokenSettings("HS256", SECRET))
+VERIFIER = Verifier(TokenSettings("HS256", Secret(SECRET)))
 
 
 def judged(

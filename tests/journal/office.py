@@ -94,7 +94,7 @@ class Office:
         self.store = store or FragileStore()
         self.queue = OperationQueue()
         self.worker = worker or CountingWorker()
-        self.rules = Rules(encode=encode, **rules)
+        self.rules = Rules(encode=encode, **{"window_entries": 256} | rules)
         self.statistics = JournalStatistics()
         self.wall_clock: Callable[[], Millis] = lambda: Millis(BEGIN + int(trio.current_time() * 1000))
         self.told: list[Committed] = []
@@ -112,6 +112,7 @@ class Office:
             wall_clock=self.wall_clock,
             committed=self.committed,
             report=lambda what, error: self.reports.append((what, error)),
+            ack_delay_seconds=0.02,
             statistics=self.statistics,
         )
 

@@ -100,7 +100,7 @@ def test_the_error_codes_are_the_contracts() -> None:
 
 def test_the_limits_are_the_defaults() -> None:
     told = {cells[0].strip("`"): int(cells[1]) for cells in rows("Limits") if cells[0].startswith("`")}
-    defaults = {field.name: value for field, value in Limits().to_proto().ListFields()}
+    defaults = Limits().told()
 
     assert defaults == told
 

@@ -11,7 +11,8 @@ from bimip.domain.ids import Millis, UserId
 from bimip.domain.operations import Registered, Revoke
 from bimip.domain.records import Changes, LogTable, Table
 from bimip.retention import process as retention_module
-from bimip.retention.process import REVOKED_MS, Retention, RetentionSettings
+from bimip.retention.process import REVOKED_MS, Retention
+from bimip.retention.settings import RetentionSettings
 from bimip.storage.errors import OutcomeUnknownError, StorageError
 from tests.journal.office import CHAT, Office, message
 

@@ -222,7 +222,7 @@ class Office:
             store=store,
             queue=self.queue,
             worker=worker,
-            rules=Rules(encode=lambda sent, *_: list(sent)),
+            rules=Rules(encode=lambda sent, *_: list(sent), window_entries=256),
             wall_clock=lambda: Millis(next(clock)),
             committed=self._committed,
             report=lambda what, error: self.faults.append(f"{what}: {error}"),

@@ -1,36 +1,5 @@
-import pytest
-
-from bimip.concurrency import Timers
-from bimip.domain.identity import Claims
-from bimip.domain.ids import Millis, UserId
-from bimip.journal.queue import OperationQueue
-from bimip.reading.people import Eids
-from bimip.storage.memory import MemoryStore
-from bimip.users.services import MAX_REMEMBERED, PoisonEntries, Services
-from bimip.wire.limits import Limits
-
-
-def no_token(_token: str) -> Claims:
-    raise AssertionError
-
-
-def services_on(store: MemoryStore) -> Services:
-    return Services(
-        store=store,
-        queue=OperationQueue(),
-        limits=Limits(grace_period_ms=12_500),
-        partitions=("chat",),
-        wall_clock=lambda: Millis(0),
-        verify=no_token,
-        new_id=lambda: "id",
-        report=lambda _what, _error: None,
-        timers=Timers(),
-        eids=Eids(store),
-    )
-
-
-async def test_the_grace_period_is_told_in_milliseconds_and_kept_in_seconds() -> None:
-    assert services_on(MemoryStore()).grace_seconds == pytest.approx(12.5)
+from bimip.domain.ids import UserId
+from bimip.users.services import MAX_REMEMBERED, PoisonEntries
 
 
 def test_an_entry_is_damaged_once_it_crashed_a_fetcher_twice() -> None:

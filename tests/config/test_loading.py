@@ -1,12 +1,13 @@
 import tomllib
-from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
-from bimip.config import ConfigError, ConsoleSettings, Secret, Settings, TokenSettings, load_settings
+from bimip.config import ConfigError, ConsoleSettings, Secret, Settings, load_settings
+from bimip.config.sections import SECTIONS
+from bimip.gateway.settings import TokenSettings
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 DOCUMENTED = ROOT / "config" / "bimip.toml"
 
 
@@ -25,10 +26,10 @@ def plain(value: object) -> object:
 
 def test_the_documented_file_has_every_setting_with_its_default_and_nothing_else() -> None:
     documented = tomllib.loads(DOCUMENTED.read_text(encoding="utf-8"))
+    settings = Settings()
     defaults = {
-        section.name: {key.name: plain(getattr(part, key.name)) for key in fields(part)}
-        for section in fields(Settings)
-        for part in [getattr(Settings(), section.name)]
+        section: {name: plain(getattr(getattr(settings, key.part), name)) for name, key in keys.items()}
+        for section, keys in SECTIONS.items()
     }
 
     assert documented == defaults

@@ -1,0 +1,118 @@
+"""Which floor has which settings. Those of the console and the log are here: these parts are handed what they need."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, fields
+from typing import Any, Final
+
+from bimip.domain.rules import PartitionSettings, UserSettings
+from bimip.domain.timekeeping import TimeSettings
+from bimip.gateway.settings import GatewaySettings, TokenSettings
+from bimip.journal.settings import JournalSettings
+from bimip.retention.settings import RetentionSettings
+from bimip.settings import (
+    NO_SECRET,
+    PORT,
+    SECRET,
+    TEXT,
+    ConfigError,
+    Declared,
+    Raw,
+    Rule,
+    Secret,
+    choice,
+    is_loopback,
+    read_secret,
+    setting,
+    text,
+)
+from bimip.storage.settings import StoreSettings
+from bimip.users.rates import RateSettings
+from bimip.wire.limits import Limits
+
+MIN_OPERATOR_TOKEN_CHARACTERS: Final = 16
+
+
+def _loopback(value: Raw) -> str:
+    if not is_loopback(text(value)):
+        raise ValueError
+    return text(value)
+
+
+@dataclass(frozen=True, slots=True)
+class ConsoleSettings:
+    host: str = setting("127.0.0.1", Rule(_loopback, 'a loopback address: "127.0.0.1", "::1" or "localhost"'))
+    port: int = setting(8471, PORT)
+    operator_token: Secret = setting(NO_SECRET, SECRET)
+    operator_token_file: str = setting("", TEXT)
+
+    def read_operator_token(self) -> Secret:
+        """The token, or an empty secret: then the debug endpoint refuses everybody. ConfigError if it is too short."""
+        token = read_secret("console.operator_token", self.operator_token, self.operator_token_file)
+        if token and len(token.reveal()) < MIN_OPERATOR_TOKEN_CHARACTERS:
+            raise ConfigError(
+                f"console.operator_token is too short to be safe: use {MIN_OPERATOR_TOKEN_CHARACTERS} characters or "
+                "more, for instance from `openssl rand -hex 32`"
+            )
+        return token
+
+    def contradictions(self) -> list[str]:
+        if self.operator_token and self.operator_token_file:
+            return ["console.operator_token and console.operator_token_file are both set; allowed: one of them"]
+        return []
+
+
+@dataclass(frozen=True, slots=True)
+class LoggingSettings:
+    level: str = setting("info", choice("debug", "info", "warning", "error"))
+    format: str = setting("console", choice("console", "json"))
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    gateway: GatewaySettings = field(default_factory=GatewaySettings)
+    console: ConsoleSettings = field(default_factory=ConsoleSettings)
+    store: StoreSettings = field(default_factory=StoreSettings)
+    tokens: TokenSettings = field(default_factory=TokenSettings)
+    limits: Limits = field(default_factory=Limits)
+    rates: RateSettings = field(default_factory=RateSettings)
+    journal: JournalSettings = field(default_factory=JournalSettings)
+    partitions: PartitionSettings = field(default_factory=PartitionSettings)
+    users: UserSettings = field(default_factory=UserSettings)
+    retention: RetentionSettings = field(default_factory=RetentionSettings)
+    time: TimeSettings = field(default_factory=TimeSettings)
+    logging: LoggingSettings = field(default_factory=LoggingSettings)
+
+    def contradictions(self) -> Iterator[str]:
+        """Names what cannot be true together, as far as one floor sees it."""
+        for part in _parts(self):
+            tell: Callable[[], list[str]] = getattr(part, "contradictions", list)
+            yield from tell()
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A setting, as the file has it."""
+
+    part: str
+    """Of `Settings`: whose it is."""
+    rule: Rule
+
+
+def _parts(settings: Settings) -> Iterator[Any]:
+    return (getattr(settings, part.name) for part in fields(settings))
+
+
+def _sections() -> dict[str, dict[str, Key]]:
+    found: dict[str, dict[str, Key]] = {part.name: {} for part in fields(Settings)}
+    for whole, part in zip(fields(Settings), _parts(Settings()), strict=True):
+        for one in fields(part):
+            declared = one.metadata.get(Declared)
+            if declared is not None:
+                section = found.setdefault(declared.section or whole.name, {})
+                assert one.name not in section, f"{one.name} is declared twice"
+                section[one.name] = Key(whole.name, declared.rule)
+    return {section: keys for section, keys in found.items() if keys}
+
+
+SECTIONS: Final = _sections()
+"""All settings, by section and key."""
