@@ -2,12 +2,12 @@
 
     listener.py         accepts sockets, and hands each to a supervised child
     serving.py          that child: `Gateway.serve_connection`, from a socket's first byte to its last
-    handshake.py        may this request become a connection? subprotocol, origin, token in the header (pure)
+    upgrade_policy.py   may this request become a connection? subprotocol, origin, token in the header (pure)
     authentication.py   tokens: verified for peers, issued for the command line (pure)
     connection.py       the connection: frames in and out, heartbeat, deadlines, the close
     poller.py           waits for all sockets in one place, and reads from them
     admission.py        how many at once: by user, by address, unauthenticated (only counting)
-    opening.py          the opening handshake's bytes (sans-IO)
+    upgrade_request.py  the opening handshake's bytes (sans-IO)
     framing.py          WebSocket frames: bytes in, messages out; limits within one message (sans-IO)
     connection_log.py   who came, was refused and left, as so many lines a second
     tls.py              the certificate, and its renewal

@@ -12,7 +12,7 @@ much less than the time that it has.
 """
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache, partial
@@ -76,8 +76,11 @@ class Admission:
         self._all = 0  # connections
         self._no_place = self._given_up = 0
 
-    def enter(self, address: str | None, cut: Callable[[], None] = lambda: None) -> "Slot":
-        """A socket was accepted. `address` None: it has none. Raises AdmissionRefusedError. `cut` closes it at once."""
+    def enter(self, address: str | None, abort: Callable[[], None] = lambda: None) -> "Slot":
+        """Counts a socket that was accepted, which may have no address. Raises AdmissionRefusedError.
+
+        `abort` closes it at once.
+        """
         settings, soon = self._settings, ceil(self._settings.handshake_seconds)
         counted = self._counted(address) if address is not None else ""
         if counted:
@@ -90,7 +93,7 @@ class Admission:
             raise self._turned_away(429, "Too many are connected from your address.", PLACE_SECONDS)
         if _is_full(len(self._unknown), settings.max_unauthenticated) and not self._gives_one_up():
             raise self._turned_away(503, "Too many are connecting to this server right now.", soon)
-        return Slot(self, counted, cut)
+        return Slot(self, counted, abort)
 
     def shuts_out(self, address: str | None) -> bool:
         """Whether an address is not even to be answered. Each try is counted."""
@@ -132,15 +135,15 @@ class Admission:
         self._no_place += 1
         return AdmissionRefusedError(status, sentence, retry_after)
 
-    def _begin(self, place: "Slot", counted: str) -> None:
-        self._unknown[place] = None
+    def _begin(self, slot: "Slot", counted: str) -> None:
+        self._unknown[slot] = None
         self._all += 1
         if counted:
             self._connected_from[counted] += 1
             self._unauthenticated_from[counted] += 1
 
-    def _known(self, place: "Slot", counted: str) -> None:
-        del self._unknown[place]
+    def _known(self, slot: "Slot", counted: str) -> None:
+        del self._unknown[slot]
         if counted:
             _count_down(self._unauthenticated_from, counted)
 
@@ -169,13 +172,13 @@ class Admission:
 class Slot:
     """One connection's, from its first byte to its last."""
 
-    __slots__ = ("_admission", "_claims", "_counted", "_cut", "_is_known", "since")
+    __slots__ = ("_abort", "_admission", "_claims", "_counted", "_is_known", "since")
 
-    def __init__(self, admission: Admission, counted: str, cut: Callable[[], None]) -> None:
+    def __init__(self, admission: Admission, counted: str, abort: Callable[[], None]) -> None:
         self.since = admission.now()
         self._admission = admission
         self._counted = counted
-        self._cut = cut
+        self._abort = abort
         self._claims: Claims | None = None
         self._is_known = False
 
@@ -190,11 +193,13 @@ class Slot:
         self._admission._end(self._counted, self._claims)  # noqa: SLF001 - a part of it
 
     @property
-    def account(self) -> str:
-        """The account that a connection is served on: its address, or, where that says nothing, its user."""
-        return self._counted or (self._claims.eid if self._claims is not None else "")
+    def account(self) -> Hashable:
+        """The account that a connection is served on: its address, or, where that says nothing, its user; one of its
+        own as long as it has said nothing.
+        """
+        return self._counted or (self._claims.eid if self._claims is not None else id(self))
 
-    def take(self, claims: Claims) -> None:
+    def identify(self, claims: Claims) -> None:
         """It is known now whose connection this is. Raises AdmissionRefusedError."""
         self._admission._name(claims)  # noqa: SLF001 - a part of it
         self._claims = claims
@@ -203,7 +208,7 @@ class Slot:
     def give_up(self) -> None:
         """Another peer gets this place."""
         self._admit()
-        self._cut()
+        self._abort()
 
     def _admit(self) -> None:
         if not self._is_known:

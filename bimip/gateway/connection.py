@@ -2,11 +2,11 @@
 
 Theory of operation. The poller reads the socket, and *all* messages that are complete go at once to whoever takes
 them (`hand_to`: the device's reader), in the poller's task; pings and the peer's close are dealt with on the way. What
-nobody takes yet waits in `_arrived`, and no more is read until it was taken. The connection's own task, `run`, sleeps:
+nobody takes yet waits in `_received`, and no more is read until it was taken. The connection's own task, `run`, sleeps:
 it wakes for the heartbeat, for what the socket did not take at once, and for the end.
 
 A frame is written to the socket by whoever has it, at once (`send_nowait`), without a task in between. What the
-socket does not take stays in `_leaving` and is `run`'s to finish within the send deadline; until then every further
+socket does not take stays in `_unsent` and is `run`'s to finish within the send deadline; until then every further
 frame is declined. So a frame leaves whole, or is the last thing that left, whoever is killed: nothing here is lost by
 cancelling. (What is no plain socket, TLS above all, has two tasks more, `pump` and `send`: all its bytes come and go
 through them.)
@@ -74,51 +74,51 @@ DEAD = (trio.BrokenResourceError, trio.ClosedResourceError, OSError)
 class WebSocketConnection:
     __slots__ = (
         "_admitted",
+        "_all_sent",
         "_answer",
-        "_arrived",
         "_changed",
+        "_close_deadline",
+        "_close_sent",
         "_closed_here",
+        "_consumer",
+        "_consumer_error",
+        "_consumer_waiting",
         "_conversion",
-        "_crash",
-        "_cut",
         "_ending",
         "_eof",
         "_extra",
-        "_failure",
-        "_farewell",
         "_fd",
         "_gone",
         "_heard_at",
-        "_hurry_at",
         "_is_json",
         "_json",
-        "_leave_by",
-        "_leaving",
-        "_left",
         "_limits",
         "_malformed_in_a_row",
         "_message_since",
-        "_opened_for",
         "_peer_closed",
+        "_pending_events",
         "_ping_at",
         "_poller",
         "_pong",
         "_pumping",
         "_reader",
+        "_reader_error",
         "_reading",
         "_reading_since",
+        "_received",
         "_resume_at",
+        "_send_deadline",
         "_sendable",
         "_sending",
         "_settings",
         "_stream",
-        "_take",
-        "_taking",
         "_to_send",
+        "_truncated",
+        "_unconverted",
         "_unread",
-        "_untaken",
-        "_untranslated",
+        "_unsent",
         "_wake",
+        "_while_open",
         "account",
     )
 
@@ -132,10 +132,11 @@ class WebSocketConnection:
         subprotocol: str,
         rest: bytes,
         *,
-        admitted: bool = True,
+        account: Hashable,
+        admitted: bool,
     ) -> None:
         """`wake` is a new one; `rest` are bytes that came with the opening. Not `admitted`: it showed no token yet."""
-        self.account: Hashable = id(self)
+        self.account = account
         """On which it is served; others may share it."""
         self._stream = stream
         self._poller = poller
@@ -151,21 +152,21 @@ class WebSocketConnection:
         self._extra: Bucket | None = None
         self._json: Bucket | None = None
         self._conversion: Generator[int, None, bytes] | None = None  # of a text, in slices
-        self._untaken: Iterator[Event] | None = None  # what came with that text and behind it
+        self._pending_events: Iterator[Event] | None = None  # what came with that text and behind it
         self._resume_at = math.inf  # until then its texts must wait
         self._unread = UNREAD_BYTES
-        self._arrived: list[bytes] = []
-        self._leaving: bytes | memoryview = b""
-        self._leave_by = math.inf
-        self._hurry_at = math.inf
-        self._untranslated: bytes | None = None
+        self._received: list[bytes] = []
+        self._unsent: bytes | memoryview = b""
+        self._send_deadline = math.inf
+        self._close_deadline = math.inf
+        self._unconverted: bytes | None = None
         self._pong: bytes | None = None
         self._answer: bytes | None = None
         self._malformed_in_a_row = 0
         self._ending: tuple[int, str] | None = None
         self._closed_here = False  # what has arrived and was not received yet is of no interest any more
         self._peer_closed = False
-        self._cut = False  # a frame left in part: nothing may follow it
+        self._truncated = False  # a frame left in part: nothing may follow it
         self._eof = False
         now = trio.current_time()
         self._heard_at = self._ping_at = now
@@ -175,22 +176,23 @@ class WebSocketConnection:
         self._message_since = math.inf
         self._wake = wake
         self._sendable: trio.Event | None = None
-        self._taking = Notify()
+        self._consumer_waiting = Notify()
         self._changed: trio.Event | None = None
-        self._take: Take | None = None
-        self._crash: Exception | None = None
-        self._failure: Exception | None = None
-        self._opened_for: trio.CancelScope | None = None
-        self._farewell = False
+        self._consumer: Take | None = None
+        self._consumer_error: Exception | None = None
+        self._reader_error: Exception | None = None
+        self._while_open: trio.CancelScope | None = None
+        self._close_sent = False
         self._sending = self._pumping = trio.CancelScope()
         self._to_send = Notify()
-        self._left = Notify()
+        self._all_sent = Notify()
         self._gone = False
         if rest:
-            self._took(rest)
+            self._on_bytes(rest)
 
-    def admit(self) -> None:
-        """It showed a valid token."""
+    def admit(self, account: Hashable) -> None:
+        """It showed a valid token. `account`: on which it is served from now on."""
+        self.account = account
         self._admitted = True
         self._reader.admit()
         self.read_on()
@@ -199,58 +201,58 @@ class WebSocketConnection:
         """See `Connection`. Raises at once when the connection was closed from this side."""
         received: list[bytes] = []
 
-        def take(frames: list[bytes], _now: float) -> bool:
+        def consume(frames: list[bytes], _now: float) -> bool:
             received.extend(frames)
             return False
 
-        await self.hand_to(take)
+        await self.hand_to(consume)
         return received
 
-    async def hand_to(self, take: Take) -> None:
+    async def hand_to(self, consumer: Take) -> None:
         """See `Connection`. Raises at once when the connection was closed from this side."""
         await trio.lowlevel.checkpoint_if_cancelled()
-        self._take = take
+        self._consumer = consumer
         try:
             self._hand_over()
-            while self._take == take:
+            while self._consumer == consumer:
                 if self._ending is not None:
                     raise ConnectionClosedError(*self._ending)
                 self.read_on()
-                await self._taking
+                await self._consumer_waiting
                 self._hand_over()
         finally:
-            self._take = None
-        if self._crash is not None:
-            crash, self._crash = self._crash, None
-            raise crash
+            self._consumer = None
+        if self._consumer_error is not None:
+            error, self._consumer_error = self._consumer_error, None
+            raise error
 
     def _hand_over(self) -> None:
         """Hands over what has arrived to whoever takes it. An answer that the peer is still owed goes first."""
-        take = self._take
-        if take is None or not self._arrived or self._closed_here:
+        consumer = self._consumer
+        if consumer is None or not self._received or self._closed_here:
             return
         if self._answer is not None and self._ending is None:
             return
-        frames, self._arrived = self._arrived, []
+        frames, self._received = self._received, []
         try:
-            if take(frames, self._heard_at):
+            if consumer(frames, self._heard_at):
                 return
         except Exception as error:  # noqa: BLE001 - raised again by whoever called `hand_to`: its crash, not the poller's
-            self._crash = error
-        self._take = None
+            self._consumer_error = error
+        self._consumer = None
         self._notify_changed()
 
     @property
     def sendable(self) -> bool:
-        return self._ending is not None or not (self._leaving or self._untranslated is not None)
+        return self._ending is not None or not (self._unsent or self._unconverted is not None)
 
     def send_nowait(self, frame: bytes) -> bool:
         if self._ending is not None:
             return True
-        if self._leaving or self._untranslated is not None:
+        if self._unsent or self._unconverted is not None:
             return False
         if self._is_json:
-            self._untranslated = frame
+            self._unconverted = frame
             self._wake.notify()
         else:
             self._write(frame_head(BINARY, len(frame)) + frame)
@@ -280,19 +282,19 @@ class WebSocketConnection:
 
     @contextmanager
     def while_open(self) -> Iterator[None]:
-        """Cut what runs in here when the connection ends."""
+        """Cancels what runs in here when the connection ends."""
         with trio.CancelScope() as scope:
             if self._ending is not None:
                 scope.cancel()
-            self._opened_for = scope
+            self._while_open = scope
             try:
                 yield
             finally:
-                self._opened_for = None
+                self._while_open = None
 
-    def hurry(self) -> None:
-        """The server stops: the unfinished frame has no more time than a farewell."""
-        self._hurry_at = min(self._hurry_at, trio.current_time() + self._settings.close_seconds)
+    def shorten_send_deadline(self) -> None:
+        """The server stops: the unfinished frame has no more time than a close frame."""
+        self._close_deadline = min(self._close_deadline, trio.current_time() + self._settings.close_seconds)
 
     @property
     def needs_pumps(self) -> bool:
@@ -300,7 +302,7 @@ class WebSocketConnection:
         return self._fd < 0
 
     async def pump(self) -> None:
-        """Read from a stream, as long as something is wanted. Shielded: the peer's goodbye is wanted too. Ends with
+        """Read from a stream, as long as something is wanted. Shielded: the peer's close frame is wanted too. Ends with
         the stream, or with the socket.
         """
         with trio.CancelScope(shield=True) as self._pumping:
@@ -308,7 +310,7 @@ class WebSocketConnection:
                 if not self._reading:
                     await self._wait_changed()
                     continue
-                if self._has_untaken:
+                if self._has_pending_events:
                     self._read(None)
                     await trio.lowlevel.checkpoint()
                     continue
@@ -324,10 +326,10 @@ class WebSocketConnection:
         with trio.CancelScope(shield=True) as self._sending:
             try:
                 while not self._gone:
-                    if self._leaving:
-                        await self._stream.send_all(self._leaving)
-                        self._leaving = b""
-                        self._left.notify()
+                    if self._unsent:
+                        await self._stream.send_all(self._unsent)
+                        self._unsent = b""
+                        self._all_sent.notify()
                     await self._to_send
             except DEAD:
                 self._break(*GONE)
@@ -340,13 +342,13 @@ class WebSocketConnection:
                 await self._serve()
                 self.notify_sendable()
         except Exception:
-            self._untranslated = self._answer = None  # it may be what failed
+            self._unconverted = self._answer = None  # it may be what failed
             self.close(*FAILED)
             await self._finish()
             raise
         await self._finish()
 
-    def cut(self) -> None:
+    def abort(self) -> None:
         """Close the socket now, if that has not happened."""
         if self._gone:
             return
@@ -364,16 +366,16 @@ class WebSocketConnection:
         return not (self._eof or self._peer_closed)
 
     def _is_sending(self) -> bool:
-        return not (self._cut or self._eof) and bool(self._leaving or self._untranslated is not None)
+        return not (self._truncated or self._eof) and bool(self._unsent or self._unconverted is not None)
 
     async def _serve(self) -> None:
         """One thing that is due, or sleep until something is."""
-        if self._failure is not None:
-            raise self._failure
-        if self._leaving:
+        if self._reader_error is not None:
+            raise self._reader_error
+        if self._unsent:
             await self._flush()
-        elif self._untranslated is not None:
-            frame, self._untranslated = self._untranslated, None
+        elif self._unconverted is not None:
+            frame, self._unconverted = self._unconverted, None
             self._write_text(frame)
         elif self._pong is not None:
             pong, self._pong = self._pong, None
@@ -414,7 +416,7 @@ class WebSocketConnection:
 
     def _write(self, data: bytes) -> None:
         """Send one frame: at once what the socket takes, the rest in `run`."""
-        if self._cut:
+        if self._truncated:
             return
         taken = 0
         if self._fd >= 0:
@@ -426,31 +428,31 @@ class WebSocketConnection:
                 self._break(*GONE)
                 return
         if taken < len(data):
-            self._leaving = memoryview(data)[taken:] if taken else data
-            self._leave_by = trio.current_time() + self._settings.send_seconds
+            self._unsent = memoryview(data)[taken:] if taken else data
+            self._send_deadline = trio.current_time() + self._settings.send_seconds
             self._to_send.notify()
             self._wake.notify()
 
     async def _flush(self) -> None:
-        """Finish the unfinished frame, or cut the connection at its deadline."""
-        deadline = min(self._leave_by, self._hurry_at)
+        """Finish the unfinished frame, or give the connection up at its deadline."""
+        deadline = min(self._send_deadline, self._close_deadline)
         try:
             with trio.move_on_at(deadline):
-                while self._leaving:
+                while self._unsent:
                     await self._flush_some()
         except DEAD:
             self._break(*GONE)
-        if self._leaving and trio.current_time() >= deadline:
+        if self._unsent and trio.current_time() >= deadline:
             self._break(Close.TOO_SLOW, "a frame could not be sent in time")
 
     async def _flush_some(self) -> None:
         if self._fd < 0:
-            await self._left
+            await self._all_sent
             return
         await trio.lowlevel.wait_writable(self._fd)
         with suppress(BlockingIOError):
-            taken = os.write(self._fd, self._leaving)
-            self._leaving = memoryview(self._leaving)[taken:]
+            taken = os.write(self._fd, self._unsent)
+            self._unsent = memoryview(self._unsent)[taken:]
 
     def read_on(self) -> None:
         """Have the socket read from now on, if more is wanted of it."""
@@ -460,15 +462,15 @@ class WebSocketConnection:
         self._reading_since = trio.current_time()
         if self._fd >= 0:
             self._poller.add(self._fd, self)
-            if self._has_untaken:
+            if self._has_pending_events:
                 self._poller.again(self._fd)
         else:
             self._notify_changed()
 
     @property
-    def _has_untaken(self) -> bool:
+    def _has_pending_events(self) -> bool:
         """Something was read that was too much for one turn."""
-        return self._reader.pending or self._untaken is not None
+        return self._reader.pending or self._pending_events is not None
 
     @property
     def whose(self) -> str:
@@ -480,7 +482,7 @@ class WebSocketConnection:
 
     def read_now(self, now: float) -> bool:
         """The socket has something, or this asked for another turn. False: no more is wanted for now."""
-        if self._reader.pending or self._untaken is not None:
+        if self._reader.pending or self._pending_events is not None:
             self._read(None)
             return self._reading
         try:
@@ -496,14 +498,14 @@ class WebSocketConnection:
     def _read(self, data: bytes | None) -> None:
         """Reads bytes from the socket; None goes on with what was read before."""
         try:
-            if self._failure is None or not data:
-                self._took(data)
+            if self._reader_error is None or not data:
+                self._on_bytes(data)
             self._hand_over()
         except Exception as error:  # noqa: BLE001 - a defect of this one connection: `run` raises it
-            self._failure = error
+            self._reader_error = error
             self._wake.notify()
         self._reading = self._wants_more()
-        if self._reading and self._fd >= 0 and (self._reader.pending or self._untaken is not None):
+        if self._reading and self._fd >= 0 and (self._reader.pending or self._pending_events is not None):
             self._poller.again(self._fd)
         if self._ending is not None:
             self._notify_changed()
@@ -512,29 +514,29 @@ class WebSocketConnection:
         """Whether to go on reading. What is said after the end is read too, and thrown away."""
         if self._ending is not None:
             return not self._eof
-        return not self._arrived and self._answer is None and self._resume_at == math.inf and not self._reader.held
+        return not self._received and self._answer is None and self._resume_at == math.inf and not self._reader.held
 
-    def _took(self, data: bytes | None) -> None:
+    def _on_bytes(self, data: bytes | None) -> None:
         if data == b"":
             self._eof = True
             self._end(*GONE)
             return
-        if self._untaken is not None:
-            self._take_texts()
+        if self._pending_events is not None:
+            self._convert_texts()
             return
         if self._reader.over:
             self._throw_away(len(data or b""))
             return
         events = self._reader.feed(data or b"")
         if self._is_json:
-            self._untaken = iter(events)
-            self._take_texts()
+            self._pending_events = iter(events)
+            self._convert_texts()
         else:
             for event in events:
                 if isinstance(event, bytes) and self._ending is None:
-                    self._arrived.append(event)
+                    self._received.append(event)
                 else:
-                    self._take_event(event)
+                    self._on_event(event)
         if self._reader.extra:
             self._charge_extra()
         if self._reader.unfinished:
@@ -542,9 +544,9 @@ class WebSocketConnection:
         else:
             self._message_since = math.inf
 
-    def _take_event(self, event: Event) -> None:
+    def _on_event(self, event: Event) -> None:
         if isinstance(event, bytes | str):
-            self._take_message(event)
+            self._on_message(event)
         elif isinstance(event, Ping):
             self._pong = event.payload  # of several only the last is answered (RFC 6455, 5.5.3)
             self._wake.notify()
@@ -554,21 +556,21 @@ class WebSocketConnection:
         elif isinstance(event, Fault):
             self._end(event.code, event.reason)
 
-    def _take_texts(self) -> None:
+    def _convert_texts(self) -> None:
         """Convert what came as JSON, until others must have their turn."""
         room = JSON_AT_ONCE
         while room > 0 and self._resume_at == math.inf and self._answer is None:
             if self._conversion is not None:
                 room -= self._convert(self._conversion)
                 continue
-            event = next(self._untaken, None) if self._untaken is not None else None
+            event = next(self._pending_events, None) if self._pending_events is not None else None
             if event is None:
-                self._untaken = None
+                self._pending_events = None
                 return
-            self._take_event(event)
+            self._on_event(event)
             room -= 1
         if self._ending is not None and room > 0:
-            self._untaken = self._conversion = None  # nobody is there who could wait for it
+            self._pending_events = self._conversion = None  # nobody is there who could wait for it
 
     def _charge_extra(self) -> None:
         """Pings, pongs and fragments cost as much as messages and ask for nothing: a flood of them ends it."""
@@ -595,7 +597,7 @@ class WebSocketConnection:
         elif self._heard_at - self._message_since > self._settings.message_seconds:
             self._end(Close.TOO_SLOW, "a message did not arrive in time")
 
-    def _take_message(self, message: bytes | str) -> None:
+    def _on_message(self, message: bytes | str) -> None:
         """Takes an event that is not a binary message of a connection that speaks Protocol Buffers."""
         if self._ending is not None:
             return
@@ -603,9 +605,9 @@ class WebSocketConnection:
             kind = "text frames" if self._is_json else "binary frames"
             self.close(Close.UNSUPPORTED_DATA, f"this subprotocol has {kind} only")
         else:
-            self._take_text(message)
+            self._on_text(message)
 
-    def _take_text(self, text: str) -> None:
+    def _on_text(self, text: str) -> None:
         self._conversion = convert(text)
         if self._json is None:
             self._json = Bucket(Rate(requests_per_second=self._settings.json_objects_per_second))
@@ -621,7 +623,7 @@ class WebSocketConnection:
             return next(conversion)
         except StopIteration as done:
             self._conversion = None
-            self._arrived.append(done.value)
+            self._received.append(done.value)
             self._malformed_in_a_row = 0
         except WireError as error:
             self._conversion = None
@@ -638,48 +640,48 @@ class WebSocketConnection:
     async def _finish(self) -> None:
         """Say what is still to be said, and give the peer some time to answer."""
         assert self._ending is not None
-        self.hurry()
+        self.shorten_send_deadline()
         with trio.move_on_after(self._settings.close_seconds):
             self._write_close(*self._ending)
-            while self._leaving and not self._cut:
+            while self._unsent and not self._truncated:
                 await self._flush()
-            if not self._cut:
+            if not self._truncated:
                 await self._await_the_peers_end()
 
     def _write_close(self, code: int, reason: str) -> None:
-        if self._eof or self._farewell or code in NEVER_SENT or (code == NO_CODE and not self._peer_closed):
+        if self._eof or self._close_sent or code in NEVER_SENT or (code == NO_CODE and not self._peer_closed):
             return
         payload = close_payload(code, "" if self._peer_closed else reason)
         self._write(frame_head(CLOSE, len(payload)) + payload)
-        self._farewell = True
+        self._close_sent = True
 
     async def _await_the_peers_end(self) -> None:
         """Its close frame. From one that broke the protocol, the end of its stream: closing a socket with unread bytes
         would reset it, and the peer might never see the close frame that it was sent.
         """
         self.read_on()
-        while not (self._peer_closed or self._eof or self._cut or self._reader.over):
+        while not (self._peer_closed or self._eof or self._truncated or self._reader.over):
             await self._wait_changed()
         if isinstance(self._stream, trio.abc.HalfCloseableStream) and not self._peer_closed:
             with suppress(*DEAD):
                 await self._stream.send_eof()
-        while not (self._eof or self._cut or self._peer_closed):
+        while not (self._eof or self._truncated or self._peer_closed):
             await self._wait_changed()
 
     def _end(self, code: int, reason: str) -> None:
         if self._ending is None:
             self._ending = (int(code), reason)
-            if self._opened_for is not None:
-                self._opened_for.cancel()
+            if self._while_open is not None:
+                self._while_open.cancel()
             self.notify_sendable()
             self._notify_changed()
             self._wake.notify()
 
     def _break(self, code: int, reason: str) -> None:
         """Nothing can be sent any more."""
-        self._cut = True
-        self._leaving = b""
-        self._left.notify()
+        self._truncated = True
+        self._unsent = b""
+        self._all_sent.notify()
         self._sending.cancel()
         self._end(code, reason)
         self._notify_changed()
@@ -695,7 +697,7 @@ class WebSocketConnection:
         await self._sendable.wait()
 
     def _notify_changed(self) -> None:
-        self._taking.notify()
+        self._consumer_waiting.notify()
         if self._changed is not None:
             self._changed.set()
             self._changed = None
@@ -708,7 +710,7 @@ class WebSocketConnection:
 
     async def aclose(self) -> None:
         """Close the socket, whatever state the connection is in. Also when cancelled."""
-        self.cut()
+        self.abort()
         self._wake.cancel()
         self._poller.remove(self._fd)
         self._fd = -1  # the system may give the number to somebody else

@@ -25,10 +25,10 @@ from bimip.domain.identity import Claims
 from bimip.gateway.admission import Admission, AdmissionRefusedError, Slot, address_of, end_stream
 from bimip.gateway.authentication import Verifier
 from bimip.gateway.connection import DEAD, FAILED, WebSocketConnection
-from bimip.gateway.handshake import IsRevoked, RefusedOpeningError, judge_opening
-from bimip.gateway.opening import OpeningReader, Request, accepted, refused
 from bimip.gateway.poller import Poller
 from bimip.gateway.settings import GatewaySettings
+from bimip.gateway.upgrade_policy import IsRevoked, UpgradeRefusedError, judge_upgrade
+from bimip.gateway.upgrade_request import Request, UpgradeReader, accepted, refused
 from bimip.gateway.wire import hello_token
 from bimip.session.close import Close
 from bimip.session.tokens import TokenError
@@ -37,8 +37,8 @@ from bimip.wire.errors import WireError
 from bimip.wire.limits import Limits
 
 RECEIVE_BYTES = 16 << 10
-LAST_WORDS_SECONDS = 0.1
-"""Peers that are being told that there is no place for them. More are cut without a word."""
+CLOSE_FRAME_SECONDS = 0.1
+"""For a task that was killed and has no grace: time to put a close frame into the system's buffer."""
 STOPPING = (Close.GOING_AWAY, "the server stops; please connect again")
 
 Grace = Callable[[], AbstractContextManager[object]]
@@ -72,7 +72,7 @@ class Gateway:
     tell: Tell = say_nothing
     """Told of who comes and goes: what happened, the connection's number, and more."""
     grace: Grace = brief_grace
-    """Entered where a connection's task is cancelled: the time that it has to say goodbye."""
+    """Entered where a connection's task is cancelled: the time that it has to close with 1001."""
 
     @cached_property
     def _numbers(self) -> Iterator[int]:
@@ -99,23 +99,23 @@ class Gateway:
         try:
             try:
                 address = address_of(socket)
-                place = self.admission.enter(address, partial(end_stream, socket))
+                slot = self.admission.enter(address, partial(end_stream, socket))
             except AdmissionRefusedError as error:
                 self.tell("refused", number, status=error.status, reason=error.sentence, address=address)
                 await self._turn_away(socket, error)
                 return
-            with place:
-                arrival = _Handshake(self, socket, place, partial(self.tell, connection=number))
-                connection = await arrival.open()
+            with slot:
+                handshake = _Handshake(self, socket, slot, partial(self.tell, connection=number))
+                connection = await handshake.open()
                 if connection is None:
                     return
                 async with _pumps_of(connection):
                     try:
-                        await arrival.admit(connection)
-                        del arrival
+                        await handshake.admit(connection)
+                        del handshake
                         await connection.run()
                     except trio.Cancelled:
-                        await self._say_goodbye(connection)
+                        await self._close_going_away(connection)
                         raise
         finally:
             try:
@@ -135,19 +135,18 @@ class Gateway:
             try:
                 with trio.move_on_after(self.settings.close_seconds), suppress(*DEAD):
                     await read_head(socket, self.settings.max_opening_bytes)
-                await refuse(socket, _no_place(error), self.settings.close_seconds)
+                await refuse(socket, _no_slot(error), self.settings.close_seconds)
             finally:
                 self._turning_away.release()
 
-    async def _say_goodbye(self, connection: WebSocketConnection) -> None:
+    async def _close_going_away(self, connection: WebSocketConnection) -> None:
         connection.close(*STOPPING)
-        connection.hurry()
+        connection.shorten_send_deadline()
         try:
             with self.grace():
                 await connection.run()
         finally:
-            # A task that was killed has no grace: time to put a close frame into the system's buffer.
-            with trio.move_on_after(LAST_WORDS_SECONDS, shield=True):
+            with trio.move_on_after(CLOSE_FRAME_SECONDS, shield=True):
                 await connection.run()
 
 
@@ -162,7 +161,7 @@ async def read_head(stream: trio.abc.Stream, max_bytes: int) -> None:
         end = end[-3:] + data
 
 
-async def refuse(stream: trio.abc.Stream, refusal: RefusedOpeningError, seconds: float) -> None:
+async def refuse(stream: trio.abc.Stream, refusal: UpgradeRefusedError, seconds: float) -> None:
     """Answer, and give the answer time to arrive: closing a socket with unread bytes would reset it."""
     with trio.move_on_after(seconds), suppress(*DEAD):
         await stream.send_all(refused(refusal))
@@ -172,8 +171,8 @@ async def refuse(stream: trio.abc.Stream, refusal: RefusedOpeningError, seconds:
             pass
 
 
-def _no_place(error: AdmissionRefusedError) -> RefusedOpeningError:
-    return RefusedOpeningError(error.status, error.sentence, [(b"Retry-After", b"%d" % error.retry_after)])
+def _no_slot(error: AdmissionRefusedError) -> UpgradeRefusedError:
+    return UpgradeRefusedError(error.status, error.sentence, [(b"Retry-After", b"%d" % error.retry_after)])
 
 
 def _pumps_of(connection: WebSocketConnection) -> AbstractAsyncContextManager[None]:
@@ -188,21 +187,21 @@ async def _pumping(connection: WebSocketConnection) -> AsyncIterator[None]:
         try:
             yield
         finally:
-            connection.cut()
+            connection.abort()
 
 
 class _Handshake:
     """One handshake, from the first byte until the device has its connection."""
 
-    def __init__(self, gateway: Gateway, stream: trio.abc.Stream, place: Slot, tell: Callable[..., None]) -> None:
+    def __init__(self, gateway: Gateway, stream: trio.abc.Stream, slot: Slot, tell: Callable[..., None]) -> None:
         self._gateway = gateway
         self._tell = tell
         self._settings = gateway.settings
         self._stream = stream
         self._fd = stream.socket.fileno() if isinstance(stream, trio.SocketStream) else -1
-        self._place = place
+        self._slot = slot
         self._authenticate_until = trio.current_time() + gateway.settings.handshake_seconds
-        self._reader = OpeningReader(gateway.settings.max_opening_bytes)
+        self._reader = UpgradeReader(gateway.settings.max_opening_bytes)
         self._claims: Claims | None = None
 
     async def open(self) -> WebSocketConnection | None:
@@ -213,7 +212,7 @@ class _Handshake:
                 with trio.move_on_at(self._authenticate_until):
                     request = await self._read()
             return None if request is None else await self._answer(request)
-        except RefusedOpeningError as refusal:
+        except UpgradeRefusedError as refusal:
             self._tell("refused", status=refusal.status, reason=refusal.sentence, address=address_of(self._stream))
             await refuse(self._stream, refusal, self._settings.close_seconds)
         except DEAD:
@@ -240,7 +239,7 @@ class _Handshake:
         return request
 
     async def _answer(self, request: Request) -> WebSocketConnection | None:
-        opening = judge_opening(
+        upgrade = judge_upgrade(
             request.headers,
             host=request.host,
             offered=request.offered,
@@ -250,26 +249,25 @@ class _Handshake:
             is_revoked=self._gateway.is_revoked,
             now_ms=self._gateway.now_ms(),
         )
-        if opening.claims is not None:
+        if upgrade.claims is not None:
             try:
-                self._place.take(opening.claims)
+                self._slot.identify(upgrade.claims)
             except AdmissionRefusedError as error:
-                raise _no_place(error) from None
-        self._claims = opening.claims
-        if not await self._send(accepted(request, opening.subprotocol)):
+                raise _no_slot(error) from None
+        self._claims = upgrade.claims
+        if not await self._send(accepted(request, upgrade.subprotocol)):
             return None
-        connection = WebSocketConnection(
+        return WebSocketConnection(
             self._stream,
             self._settings,
             self._gateway.limits,
             self._gateway.poller,
             Timer(self._gateway.timers),
-            opening.subprotocol,
+            upgrade.subprotocol,
             request.rest,
-            admitted=opening.claims is not None,
+            account=self._slot.account,
+            admitted=upgrade.claims is not None,
         )
-        connection.account = self._place.account or connection.account
-        return connection
 
     async def _send(self, answer: bytes) -> bool:
         """Whether all of it left in time: at once, but for a socket that is no plain one."""
@@ -332,11 +330,10 @@ class _Handshake:
             raise TokenError("Show a token: in the Authorization header, or in Hello.")
         claims = self._gateway.verifier.verify(token, self._gateway.now_ms())
         try:
-            self._place.take(claims)
+            self._slot.identify(claims)
         except AdmissionRefusedError as error:
             raise RefusedError(Close.TRY_AGAIN_LATER, error.sentence) from None
-        connection.account = self._place.account or connection.account
-        connection.admit()
+        connection.admit(self._slot.account)
         await self._gateway.attach(claims, connection, first)
         self._tell_login(claims)
 

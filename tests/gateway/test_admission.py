@@ -52,9 +52,9 @@ class Doors:
     def come(self, address: str | None, who: Claims | None = None) -> int:
         """0, or the status that was answered."""
         try:
-            place = self.stack.enter_context(self.admission.enter(address, lambda: self.given_up.append(address)))
+            slot = self.stack.enter_context(self.admission.enter(address, lambda: self.given_up.append(address)))
             if who is not None:
-                place.take(who)
+                slot.identify(who)
         except AdmissionRefusedError as error:
             return error.status
         return 0
@@ -268,6 +268,25 @@ def test_who_stands_behind_a_proxy_or_has_no_address_is_not_counted(address: str
 
     assert [doors.come(address) for _ in range(50)] == [0] * 50
     assert doors.admission.statistics().addresses == 0
+
+
+def test_a_connection_is_served_on_its_addresss_account_whoever_it_is() -> None:
+    admission = Doors().admission
+    with admission.enter("10.0.0.1") as slot, admission.enter("10.0.0.1") as other:
+        before = slot.account
+        slot.identify(claims())
+
+        assert before == slot.account == other.account == "10.0.0.1"
+
+
+def test_without_an_address_that_tells_something_it_has_its_own_account_and_then_its_users() -> None:
+    admission = Doors().admission
+    with admission.enter(None) as slot, admission.enter(None) as other:
+        assert slot.account != other.account
+        slot.identify(claims("phone"))
+        other.identify(claims("laptop"))
+
+        assert slot.account == other.account == "bob"
 
 
 def test_0_is_without_limit() -> None:

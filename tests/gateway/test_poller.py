@@ -220,7 +220,7 @@ async def test_a_defect_in_what_reads_is_that_connections_crash_and_nobody_elses
         await first.send_message(PING)
         await first.get_message()
         served = world.echo.attached[0][1]
-        monkeypatch.setattr(type(served), "_took", broken_for(served, type(served)._took))  # type: ignore[attr-defined]
+        monkeypatch.setattr(type(served), "_on_bytes", broken_for(served, type(served)._on_bytes))  # type: ignore[attr-defined]
         await first.send_message(PING)
         with trio.fail_after(5), pytest.raises(Exception, match="1011"):
             await first.get_message()

@@ -7,15 +7,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bimip.gateway.handshake import RefusedOpeningError
-from bimip.gateway.opening import OpeningReader, Request, accepted, read_usual, refused
+from bimip.gateway.upgrade_policy import UpgradeRefusedError
+from bimip.gateway.upgrade_request import Request, UpgradeReader, accepted, read_usual, refused
 from tests.gateway.harness import opening
 
 MAX_BYTES = 4096
 
 
 def read(data: bytes, step: int = 0) -> Request | None:
-    reader = OpeningReader(MAX_BYTES)
+    reader = UpgradeReader(MAX_BYTES)
     for at in range(0, len(data), step or len(data)):
         request = reader.feed(data[at : at + (step or len(data))])
         if request is not None:
@@ -27,7 +27,7 @@ def outcome(data: bytes) -> int:
     """The status of the answer; 0: none yet."""
     try:
         request = read(data)
-    except RefusedOpeningError as refusal:
+    except UpgradeRefusedError as refusal:
         return refusal.status
     return 0 if request is None else 101
 
@@ -52,7 +52,7 @@ def test_frames_that_came_with_it_are_kept() -> None:
 
 def test_there_is_no_request_before_its_end() -> None:
     for size in range(len(opening())):
-        assert OpeningReader(MAX_BYTES).feed(opening()[:size] if size else b"G") is None
+        assert UpgradeReader(MAX_BYTES).feed(opening()[:size] if size else b"G") is None
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ def test_what_becomes_no_websocket(data: bytes, status: int) -> None:
 
 
 def test_a_version_that_is_not_served_is_told_the_one_that_is() -> None:
-    with pytest.raises(RefusedOpeningError) as caught:
+    with pytest.raises(UpgradeRefusedError) as caught:
         read(opening(Sec_WebSocket_Version="8"))
 
     assert (b"Sec-WebSocket-Version", b"13") in caught.value.headers
@@ -96,7 +96,7 @@ def test_a_version_that_is_not_served_is_told_the_one_that_is() -> None:
 def test_a_byte_more_than_the_limit_is_too_large() -> None:
     padding = MAX_BYTES - len(opening(X="")) + 1
 
-    with pytest.raises(RefusedOpeningError, match="431"):
+    with pytest.raises(UpgradeRefusedError, match="431"):
         read(opening(X="x" * padding), 100)
     assert read(opening(X="x" * (padding - 1)), 100) is not None
 
@@ -114,7 +114,7 @@ def test_a_refusal_is_http(status: int) -> None:
     client = h11.Connection(h11.CLIENT)
     client.send(h11.Request(method="GET", target="/", headers=[("Host", "h")]))
     client.send(h11.EndOfMessage())
-    client.receive_data(refused(RefusedOpeningError(status, "No.", [(b"Retry-After", b"5")])))
+    client.receive_data(refused(UpgradeRefusedError(status, "No.", [(b"Retry-After", b"5")])))
     client.receive_data(b"")
     response, body = client.next_event(), client.next_event()
 

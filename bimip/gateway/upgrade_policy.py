@@ -25,7 +25,7 @@ LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1")
 DEFAULT_PORTS = {"http": ":80", "https": ":443"}
 
 
-class RefusedOpeningError(Exception):
+class UpgradeRefusedError(Exception):
     """The answer is an HTTP status instead of a WebSocket."""
 
     def __init__(self, status: int, sentence: str, headers: Headers = ()) -> None:
@@ -36,13 +36,13 @@ class RefusedOpeningError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Opening:
+class Upgrade:
     subprotocol: str
     claims: Claims | None
     """None: whoever it is has to say so in `Hello`."""
 
 
-def judge_opening(
+def judge_upgrade(
     headers: Headers,
     *,
     host: str,
@@ -52,23 +52,23 @@ def judge_opening(
     verifier: Verifier,
     is_revoked: IsRevoked,
     now_ms: int,
-) -> Opening:
-    """Raises RefusedOpeningError. Header names are in lower case."""
+) -> Upgrade:
+    """Raises UpgradeRefusedError. Header names are in lower case."""
     _check_origin(_values(headers, b"origin"), host, origins, names)
     subprotocol = next((name for name in offered if name in SUBPROTOCOLS), None)
     if subprotocol is None:
-        raise RefusedOpeningError(400, f"Offer one of the subprotocols {' and '.join(SUBPROTOCOLS)}.")
+        raise UpgradeRefusedError(400, f"Offer one of the subprotocols {' and '.join(SUBPROTOCOLS)}.")
     claims = _claims(_values(headers, b"authorization"), verifier, now_ms)
     if claims is not None and is_revoked(claims):
         raise _unauthorized(f"{Close.TOKEN_REVOKED.value} The token was revoked; log in again.", "invalid_token")
-    return Opening(subprotocol, claims)
+    return Upgrade(subprotocol, claims)
 
 
 def _check_origin(found: list[str], host: str, origins: Sequence[str], names: Sequence[str]) -> None:
     """Only browsers send one. Without this check any web page could use the network that its reader's browser is in."""
     for origin in found:
         if origin not in origins and "*" not in origins and not _is_own(origin, host, names):
-            raise RefusedOpeningError(403, "Pages of this origin may not connect here.")
+            raise UpgradeRefusedError(403, "Pages of this origin may not connect here.")
 
 
 def _is_own(origin: str, host: str, names: Sequence[str]) -> bool:
@@ -100,12 +100,12 @@ def _claims(authorizations: list[str], verifier: Verifier, now_ms: int) -> Claim
         raise _unauthorized(f"{error.code.value} {error.reason}", "invalid_token") from None
 
 
-def _unauthorized(sentence: str, error: str) -> RefusedOpeningError:
+def _unauthorized(sentence: str, error: str) -> UpgradeRefusedError:
     """Answers 401 as RFC 6750 has it. The sentence of a refused token begins with the close code that `Hello` would
     have got.
     """
     value = f'Bearer error="{error}", error_description="{sentence}"'.replace("'", "")
-    return RefusedOpeningError(401, sentence, [(b"WWW-Authenticate", value.encode("ascii", "replace"))])
+    return UpgradeRefusedError(401, sentence, [(b"WWW-Authenticate", value.encode("ascii", "replace"))])
 
 
 def _values(headers: Headers, name: bytes) -> list[str]:

@@ -1,5 +1,5 @@
 """The opening handshake (RFC 6455, part 4), without I/O. h11 reads the HTTP; whether the request may become a
-connection is `handshake.judge_opening`'s to say.
+connection is `upgrade_policy.judge_upgrade`'s to say.
 
 The usual request, which came whole and in which nothing is unusual, is read here: h11 takes a tenth of all that a login
 costs. Whatever is not the plainest HTTP/1.1 is h11's, to refuse or to allow, and the tests hold what is read here to
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import h11
 
-from bimip.gateway.handshake import Headers, RefusedOpeningError
+from bimip.gateway.upgrade_policy import Headers, UpgradeRefusedError
 
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _VERSION = b"13"
@@ -41,7 +41,7 @@ _USUAL_HEADER = re.compile(rb"([-!#$%&'*+.^_`|~0-9A-Za-z]+): ([\x21-\x7e](?:[\x2
 _OF_BODIES = {b"content-length", b"transfer-encoding"}
 
 
-class OpeningReader:
+class UpgradeReader:
     """Reads one opening request."""
 
     def __init__(self, max_bytes: int) -> None:
@@ -49,10 +49,10 @@ class OpeningReader:
         self._bytes_left = max_bytes
 
     def feed(self, data: bytes) -> Request | None:
-        """The request once it is whole. Raises RefusedOpeningError for what is no WebSocket's."""
+        """The request once it is whole. Raises UpgradeRefusedError for what is no WebSocket's."""
         self._bytes_left -= len(data)
         if self._bytes_left < 0:
-            raise RefusedOpeningError(431, _NOT_A_WEBSOCKET)
+            raise UpgradeRefusedError(431, _NOT_A_WEBSOCKET)
         if self._http is None:
             usual = read_usual(data)
             if usual is not None:
@@ -68,12 +68,12 @@ class OpeningReader:
             if event is h11.NEED_DATA:
                 return None
             if not isinstance(event, h11.Request):
-                raise RefusedOpeningError(400, _NOT_A_WEBSOCKET)
+                raise UpgradeRefusedError(400, _NOT_A_WEBSOCKET)
             ended = http.next_event()
         except h11.RemoteProtocolError as error:
-            raise RefusedOpeningError(error.error_status_hint, _NOT_A_WEBSOCKET) from None
+            raise UpgradeRefusedError(error.error_status_hint, _NOT_A_WEBSOCKET) from None
         if not isinstance(ended, h11.EndOfMessage) or event.method != b"GET":
-            raise RefusedOpeningError(400, _NOT_A_WEBSOCKET)
+            raise UpgradeRefusedError(400, _NOT_A_WEBSOCKET)
         headers = [(name, value) for name, value in event.headers]
         return _judge(headers, http.trailing_data[0], is_http_1_1=event.http_version == b"1.1")
 
@@ -101,11 +101,11 @@ def read_usual(data: bytes) -> tuple[Headers, bytes] | None:
 def _judge(headers: Headers, rest: bytes, *, is_http_1_1: bool = True) -> Request:
     if _values(headers, b"sec-websocket-version") != [_VERSION]:
         upgrade = [(b"Upgrade", b"websocket"), (b"Sec-WebSocket-Version", _VERSION)]
-        raise RefusedOpeningError(426, _NOT_A_WEBSOCKET, upgrade)
+        raise UpgradeRefusedError(426, _NOT_A_WEBSOCKET, upgrade)
     key = _values(headers, b"sec-websocket-key")
     is_upgrade = b"websocket" in _tokens(headers, b"upgrade") and b"upgrade" in _tokens(headers, b"connection")
     if not is_http_1_1 or not is_upgrade or len(key) != 1 or not _is_key(key[0]):
-        raise RefusedOpeningError(426, _NOT_A_WEBSOCKET, [(b"Upgrade", b"websocket")])
+        raise UpgradeRefusedError(426, _NOT_A_WEBSOCKET, [(b"Upgrade", b"websocket")])
     host = b"".join(_values(headers, b"host")).decode("latin-1")
     offered = [name.decode("latin-1") for name in _list(headers, b"sec-websocket-protocol")]
     return Request(headers, host, offered, key[0], rest)
@@ -120,7 +120,7 @@ def accepted(request: Request, subprotocol: str) -> bytes:
     )
 
 
-def refused(refusal: RefusedOpeningError) -> bytes:
+def refused(refusal: UpgradeRefusedError) -> bytes:
     body = f"{refusal.sentence}\n".encode()
     lines = b"".join(b"%b: %b\r\n" % header for header in refusal.headers)
     head = b"HTTP/1.1 %d %b\r\n" % (refusal.status, _REASONS.get(refusal.status, "Refused").encode())

@@ -5,8 +5,8 @@ import trio
 from trio.testing import MockClock
 
 from bimip.gateway.authentication import Verifier
-from bimip.gateway.handshake import Opening, RefusedOpeningError, judge_opening
 from bimip.gateway.settings import TokenSettings
+from bimip.gateway.upgrade_policy import Upgrade, UpgradeRefusedError, judge_upgrade
 from bimip.settings import Secret
 from tests.gateway.harness import NOW_MS, SECRET, bearer, open_world, opening, read_all, token
 
@@ -20,8 +20,8 @@ def judged(
     origins: tuple[str, ...] = (),
     names: tuple[str, ...] = ("chat.example.org",),
     revoked: tuple[str, ...] = (),
-) -> Opening:
-    return judge_opening(
+) -> Upgrade:
+    return judge_upgrade(
         headers,
         host=host,
         offered=offered,
@@ -47,7 +47,7 @@ def test_the_first_known_subprotocol_is_chosen(offered: tuple[str, ...], chosen:
 
 @pytest.mark.parametrize("offered", [(), ("chat",), ("BIMIP.V1",)])
 def test_without_a_known_subprotocol_there_is_no_connection(offered: tuple[str, ...]) -> None:
-    with pytest.raises(RefusedOpeningError, match=r"400 .*bimip\.v1") as caught:
+    with pytest.raises(UpgradeRefusedError, match=r"400 .*bimip\.v1") as caught:
         judged(offered=offered)
 
     assert caught.value.status == 400
@@ -79,12 +79,12 @@ def test_which_pages_may_connect(origin: bytes | None, host: str, origins: tuple
     if allowed:
         judged(*headers, host=host, origins=origins)
     else:
-        with pytest.raises(RefusedOpeningError, match="403"):
+        with pytest.raises(UpgradeRefusedError, match="403"):
             judged(*headers, host=host, origins=origins)
 
 
 def test_two_origins_must_both_be_allowed() -> None:
-    with pytest.raises(RefusedOpeningError):
+    with pytest.raises(UpgradeRefusedError):
         judged((b"origin", b"https://chat.example.org"), (b"origin", b"https://evil.net"))
 
 
@@ -104,7 +104,7 @@ def test_without_a_token_hello_has_to_show_one() -> None:
     [[b"Basic abc"], [b"Bearer"], [b""], [b"Bearer x.y.z"], [bearer()[0][1], bearer()[0][1]], [b"Bearer \xff"]],
 )
 def test_a_bad_authorization_is_refused_before_there_is_a_connection(values: list[bytes]) -> None:
-    with pytest.raises(RefusedOpeningError) as caught:
+    with pytest.raises(UpgradeRefusedError) as caught:
         judged(*((b"authorization", value) for value in values))
 
     assert caught.value.status == 401
@@ -208,7 +208,7 @@ async def test_a_peer_that_leaves_in_the_middle_of_the_handshake_is_forgotten_at
     ],
 )
 def test_a_page_is_not_the_servers_own_because_it_says_so_twice(origin: bytes, host: str, *, allowed: bool) -> None:
-    with suppress(RefusedOpeningError) if not allowed else nullcontext():
+    with suppress(UpgradeRefusedError) if not allowed else nullcontext():
         judged((b"origin", origin), host=host, names=())
 
         assert allowed
@@ -218,7 +218,7 @@ def test_a_revoked_token_is_refused_before_there_is_a_connection() -> None:
     header = (b"authorization", b"Bearer " + token().encode())
 
     assert judged(header, revoked=("another",)).claims
-    with pytest.raises(RefusedOpeningError, match="401 4102 ") as caught:
+    with pytest.raises(UpgradeRefusedError, match="401 4102 ") as caught:
         judged(header, revoked=("t1",))
 
     assert b'error="invalid_token"' in caught.value.headers[0][1]
