@@ -5,7 +5,7 @@ from typing import Any
 from bimip.domain.appending import EMPTY_LOG, payload_bytes
 from bimip.domain.chaining import STEP
 from bimip.domain.decision import Decision, Put, Writes
-from bimip.domain.ids import ConversationOffset, DeviceId, Offset, Stamp, UserId
+from bimip.domain.ids import ConversationOffset, Offset, Stamp
 from bimip.domain.operation_kind import OperationKind
 from bimip.domain.operations import (
     ExpireBodies,
@@ -17,6 +17,7 @@ from bimip.domain.operations import (
 )
 from bimip.domain.records import Conversation, Index, Key, Log, LogTable, Reader, Table
 from bimip.domain.rules import Context
+from bimip.domain.schema import behind
 
 MAX_ADDRESSED = 1000
 """Users of whom one message may address devices."""
@@ -98,32 +99,27 @@ def last_stamp(view: Reader) -> Stamp:
     """Reads the greatest stamp ever given. The newest message has it, so no batch writes it down but the one that takes
     that message away, and the start.
     """
-    newest = view.scan(Table.BODIES, (0,), (1 << 64,), limit=1, reverse=True)
+    newest = view.scan(Table.BODIES, (), Table.BODIES.schema.end, limit=1, reverse=True)
     return Stamp(max([view.get(Table.META, ("clock",)) or 0, *(stamp for (stamp,), _ in newest)]))
 
 
 def expire_seen(view: Reader, op: ExpireSeen, context: Context) -> Decision:
     """Deduplication has no index by time: all of it is walked, slowly, which costs no write for what stays."""
     limit = context.rules.slice_entries
-    found = view.scan(Table.SEEN, op.start, (DeviceId((1 << 32) - 1),), limit=limit)
+    found = view.scan(Table.SEEN, op.start, Table.SEEN.schema.end, limit=limit)
     return _walked(Table.SEEN, found, [key for key, seen in found if seen.stamp < op.before], limit)
 
 
 def expire_revoked(view: Reader, op: ExpireRevoked, context: Context) -> Decision:
     limit = context.rules.slice_entries
-    found = view.scan(Table.REVOKED, op.start, (UserId((1 << 32) - 1),), limit=limit)
+    found = view.scan(Table.REVOKED, op.start, Table.REVOKED.schema.end, limit=limit)
     return _walked(Table.REVOKED, found, [key for key, expires_at in found if expires_at < op.now], limit)
 
 
 def _walked(table: Table, found: list[tuple[Key, Any]], gone: list[Key], limit: int) -> Decision:
     more = len(found) == limit
     puts: list[Put] = [(table, dict.fromkeys(gone))] if gone else []
-    return Decision(Expired(len(gone), more, _behind(found[-1][0]) if more else None), Writes(puts))
-
-
-def _behind(key: Key) -> Key:
-    """The least key that is greater, of keys that end with text."""
-    return (*key[:-1], key[-1] + "\0")
+    return Decision(Expired(len(gone), more, behind(found[-1][0]) if more else None), Writes(puts))
 
 
 OPERATIONS: dict[type, OperationKind] = {

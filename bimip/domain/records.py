@@ -1,4 +1,4 @@
-"""The data model on one screen: every table, its key and its record.
+"""The data model: every record, and every table with its key and what a store has to know of it (schema.py).
 
 There are three kinds. A *table* maps a key (a tuple) to a record and can be scanned in the order of its keys. A
 *sequence* is, for each key, a run of records numbered 1, 2, 3 … that grows at its end and is cut off at its beginning:
@@ -12,48 +12,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from enum import Enum, IntEnum
 from functools import partial
-from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, Self, TypeVar
 
 from bimip.domain.ids import ConversationId, ConversationOffset, DeviceId, Millis, Offset, Stamp, UserId, Version
 from bimip.domain.ranges import Ranges
-
-
-class Table(Enum):
-    __hash__ = object.__hash__  # Enum's own hashes the name, in Python, at each look into a dict
-
-    META = "meta"  # (name: str) -> int: the epoch, the clock at the last start or expiry, the counters of numbers
-    USERS = "users"  # (eid: str) -> User
-    EIDS = "eids"  # (user) -> str: the eid of a number
-    DEVICES = "devices"  # (user, name: str) -> Device
-    DEVICE_OWNERS = "names"  # (device) -> DeviceOwner: whose a device number is
-    DIRECT = "direct"  # (lower user, higher user) -> ConversationId: the conversation of two (or of one with oneself)
-    CONVERSATIONS = "conversations"  # (conversation) -> Conversation
-    LOGS = "logs"  # (user, partition: str) -> Log
-    BODIES = "bodies"  # (stamp) -> bytes: a message, encoded once, as wire.stored wrote it
-    ADDRESSED = "addressed"  # (stamp, user) -> tuple[Addressed, ...]
-    SEEN = "seen"  # (device, message id: str) -> Seen: deduplication
-    CURSORS = "cursors"  # (device, partition: str) -> Cursor
-    STATES = "states"  # (user) -> State: the head of the user's shadow state
-    CHANGES = "changes"  # (user, version) -> StateKey: what changed, only the newest version of each key
-    VERSIONS = "versions"  # (user, StateKey) -> Version: the reverse of CHANGES
-    RECEIPTS = "receipts"  # (conversation, member, ReceiptKind, part) -> Runs: a part of a ReceiptKey's block
-    READ_MARKERS = "readmarkers"  # (user, conversation) -> ConversationOffset: how far the user has read
-    USAGE = "usage"  # (user) -> int: bytes of what they sent and is still kept
-    REVOKED = "revoked"  # (user, jti: str) -> Millis: when the revoked token would have expired
-
-
-class LogTable(Enum):
-    __hash__ = object.__hash__
-
-    ENTRIES = "entries"  # (user, partition: str), Offset -> Entry: the mirror logs
-    HISTORY = "history"  # (conversation), ConversationOffset -> HistoryEntry: everybody's view of a conversation
-    CHAINS = "chains"  # (user, partition), n -> bytes: the log's hash chain as it was at offset chaining.STEP * n
-
-
-class Index(Enum):
-    __hash__ = object.__hash__
-
-    SEQS = "seqs"  # (user, partition) -> Seq rows: what the user's own devices wrote, in the order of their `seq`
+from bimip.domain.schema import BYTE, BYTES, LONG, NAME, NUMBER, TEXT, Plain, Schema
 
 
 class User(NamedTuple):
@@ -178,6 +141,79 @@ IndexRow = tuple[int, ...]
 
 DIGEST_BYTES = 8
 """Who finds two contents with one digest deceives themselves alone: it is compared with the same device's same id."""
+
+
+class _Kind(Enum):
+    """Its members' value is their name on disks and in words to the operator."""
+
+    __hash__ = object.__hash__  # Enum's own hashes the name, in Python, at each look into a dict
+
+    _value_: str
+    schema: Schema
+
+    def __new__(cls, schema: Schema) -> Self:
+        kind = object.__new__(cls)
+        kind._value_ = schema.name
+        kind.schema = schema
+        return kind
+
+
+class Table(_Kind):
+    META = Schema("meta", (TEXT,))
+    """(name) -> int: the epoch, the clock at the last start or expiry, the counters of numbers"""
+    USERS = Schema("users", (TEXT,), Plain("IQI", User), cached=20_000)
+    """(eid) -> User"""
+    EIDS = Schema("eids", (NUMBER,))
+    """(user) -> str: the eid of a number"""
+    DEVICES = Schema("devices", (NUMBER, TEXT), Plain("IQQ", Device))
+    """(user, name) -> Device"""
+    DEVICE_OWNERS = Schema("names", (NUMBER,))
+    """(device) -> DeviceOwner: whose a device number is"""
+    DIRECT = Schema("direct", (NUMBER, NUMBER), Plain("I"), cached=20_000)
+    """(lower user, higher user) -> ConversationId: the conversation of two, or of one with oneself"""
+    CONVERSATIONS = Schema("conversations", (NUMBER,), hot=9, cached=20_000)
+    """(conversation) -> Conversation"""
+    LOGS = Schema("logs", (NUMBER, NAME), Plain("QQ16s", Log), hot=3, cached=20_000)
+    """(user, partition) -> Log"""
+    BODIES = Schema("bodies", (LONG,), is_ascending=True, may_be_missing=True)
+    """(stamp) -> bytes: a message, encoded once, as wire.stored wrote it"""
+    ADDRESSED = Schema("addressed", (LONG, NUMBER))
+    """(stamp, user) -> tuple[Addressed, ...]"""
+    SEEN = Schema("seen", (NUMBER, TEXT))
+    """(device, message id) -> SentRecord: deduplication"""
+    CURSORS = Schema("cursors", (NUMBER, NAME), cached=20_000)
+    """(device, partition) -> Cursor"""
+    STATES = Schema("states", (NUMBER,), Plain("QQ", State), hot=2, cached=20_000)
+    """(user) -> State: the head of the user's shadow state"""
+    CHANGES = Schema("changes", (NUMBER, LONG), hot=7)
+    """(user, version) -> StateKey: what changed, only the newest version of each key"""
+    VERSIONS = Schema("versions", (NUMBER, BYTES), Plain("Q"), hot=8, cached=20_000)
+    """(user, StateKey) -> Version: the reverse of CHANGES"""
+    RECEIPTS = Schema("receipts", (NUMBER, NUMBER, BYTE, NUMBER), cached=10_000)  # each has many runs
+    """(conversation, member, ReceiptKind, part) -> Runs: a part of a ReceiptKey's block"""
+    READ_MARKERS = Schema("readmarkers", (NUMBER, NUMBER), Plain("Q"))
+    """(user, conversation) -> ConversationOffset: how far the user has read"""
+    USAGE = Schema("usage", (NUMBER,), Plain("Q"), hot=1, cached=20_000)
+    """(user) -> int: bytes of what they sent and is still kept"""
+    REVOKED = Schema("revoked", (NUMBER, TEXT), Plain("Q"))
+    """(user, jti) -> Millis: when the revoked token would have expired"""
+
+
+class LogTable(_Kind):
+    ENTRIES = Schema("entries", (NUMBER, NAME), hot=5, cached=20_000)
+    """(user, partition), Offset -> Entry: the mirror logs"""
+    HISTORY = Schema("history", (NUMBER,), hot=10)
+    """(conversation), ConversationOffset -> HistoryEntry: everybody's view of a conversation"""
+    CHAINS = Schema("chains", (NUMBER, NAME), hot=4)
+    """(user, partition), n -> bytes: the log's hash chain as it was at offset chaining.STEP * n"""
+
+
+class Index(_Kind):
+    SEQS = Schema("seqs", (NUMBER, NAME), hot=6)
+    """(user, partition) -> Seq rows: what the user's own devices wrote, in the order of their `seq`"""
+
+
+Kind = Table | LogTable | Index
 
 
 R = TypeVar("R")

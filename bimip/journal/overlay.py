@@ -15,20 +15,12 @@ from bimip.domain.records import Changes, Index, IndexRow, Key, LogTable, Reader
 
 _MISSING = object()
 
-LIMITS: Final[Mapping[Table, int]] = {
-    Table.USERS: 20_000,
-    Table.DIRECT: 20_000,
-    Table.CONVERSATIONS: 20_000,
-    Table.LOGS: 20_000,
-    Table.CURSORS: 20_000,
-    Table.STATES: 20_000,
-    Table.USAGE: 20_000,
-    Table.VERSIONS: 20_000,
-    Table.RECEIPTS: 10_000,  # each has up to receipts.PART runs
-}
+LIMITS: Final[Mapping[Table, int]] = {table: table.schema.cached for table in Table if table.schema.cached}
 """Records kept of each table; beyond it the table's are forgotten, and read again as they are needed."""
 
-ENTRIES = 20_000
+TAILS: Final = {log for log in LogTable if log.schema.cached}
+"""Logs of which the ends are kept."""
+ENTRIES = LogTable.ENTRIES.schema.cached
 """Entries kept of all logs together; beyond it only the newest batch's."""
 
 Tails = dict[tuple[LogTable, Key], list[tuple[int, Any]]]
@@ -54,7 +46,7 @@ class RecordCache:
         if self._entries > ENTRIES:
             self._forget_entries()
         for place, added in changes.appends.items():
-            if place[0] is LogTable.ENTRIES:
+            if place[0] in TAILS:
                 self._entries += len(added)
                 self._tails.setdefault(place, []).extend(added)
         for place in changes.cuts:

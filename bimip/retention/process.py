@@ -28,6 +28,7 @@ from bimip.domain.operations import (
     Refused,
 )
 from bimip.domain.records import DamagedRecordError, Key, LogTable, Reader, Table
+from bimip.domain.schema import behind
 from bimip.domain.timekeeping import DAY, Known
 from bimip.journal.queue import OperationQueue
 from bimip.retention.settings import RetentionSettings
@@ -103,7 +104,7 @@ class Retention:
     async def _walk(
         self, table: Table, sequence: LogTable, expire: Callable[[Key], ExpireLog | ExpireHistory | None]
     ) -> None:
-        low: Key | None = (0,)
+        low: Key | None = ()
         while low is not None:
             due, low = self._due(table, sequence, low, expire)
             for operation in due:
@@ -119,21 +120,17 @@ class Retention:
         low: Key,
         expire: Callable[[Key], ExpireLog | ExpireHistory | None],
     ) -> tuple[list[ExpireLog | ExpireHistory], Key | None]:
-        """Finds which of a table's next records begin with something that expired, and where the following ones start.
-
-        The table is keyed by a number first.
-        """
+        """Finds which of the next records begin with something that expired, and where the following ones start."""
         due: list[ExpireLog | ExpireHistory] = []
         with self._store.snapshot() as view:
-            found = view.scan(table, low, ((1 << 32) - 1,), limit=SCAN)
+            found = view.scan(table, low, table.schema.end, limit=SCAN)
             for key, record in found:
                 operation = expire(key)
                 if operation is not None and self._has_expired(view, sequence, key, record.first, operation.before):
                     due.append(operation)
         if len(found) < SCAN:
             return due, None
-        last = found[-1][0]
-        return due, (*last[:-1], last[-1] + 1) if isinstance(last[-1], int) else (*last[:-1], last[-1] + "\0")
+        return due, behind(found[-1][0])
 
     @staticmethod
     def _has_expired(view: Reader, sequence: LogTable, key: Key, first: int, before: Stamp) -> bool:

@@ -2,7 +2,7 @@ import pytest
 
 from bimip.domain.clock import earliest_stamp
 from bimip.domain.expiring import last_stamp
-from bimip.domain.ids import ConversationId, DeviceId, Millis, Offset, Stamp, UserId
+from bimip.domain.ids import ConversationId, Millis, Offset, Stamp, UserId
 from bimip.domain.operations import (
     Acknowledge,
     Address,
@@ -16,6 +16,7 @@ from bimip.domain.operations import (
     Revoke,
 )
 from bimip.domain.records import LogTable, Table
+from bimip.domain.schema import behind
 from tests.domain.support import BEGIN, CHAT, Ledger, Peer
 
 
@@ -168,4 +169,4 @@ def test_a_slice_resumes_behind_the_last_one_looked_at() -> None:
     old = Old(5, slice_entries=2)
     first = old.ledger.do(ExpireSeen(Stamp(0)))
 
-    assert first == Expired(0, more=True, resume=(DeviceId(old.ann.device), "m1\0"))
+    assert first == Expired(0, more=True, resume=behind((old.ann.device, "m1")))

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import lmdb
 
-from bimip.domain.records import Key
-from bimip.storage.lmdb.keys import KIND_TAG, PACK, Kind
+from bimip.domain.records import Key, Kind
+from bimip.storage.lmdb.keys import KIND_TAG, PACK
 
 Spoil = Callable[[bytes], bytes]
 

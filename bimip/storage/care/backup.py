@@ -184,7 +184,7 @@ def _overview(environment: Any, folder: Path) -> Overview:  # noqa: ANN401 - the
 
 
 def _name(table: Table) -> bytes:
-    return table.value.encode()
+    return table.schema.name.encode()
 
 
 def _copy_out(environment: Any, path: Path, progress: Callable[[int], None]) -> None:  # noqa: ANN401 - the library's

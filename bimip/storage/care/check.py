@@ -37,11 +37,11 @@ from bimip.domain.records import (
     StateKey,
     Table,
 )
+from bimip.domain.schema import behind
 from bimip.domain.state_kinds import kind_of
 from bimip.storage.interface import Store
 
 SLICE = 1000
-_HIGHEST = ((1 << 64) - 1,)
 _HIGHEST_ROW = (1 << 64,)
 
 
@@ -63,18 +63,13 @@ def check(store: Store) -> Iterator[Finding]:
 
 def rows(view: Reader, table: Table) -> Iterator[tuple[Key, Any]]:
     """All of a table, a slice at a time."""
-    low: Key = ("",) if table in {Table.META, Table.USERS} else (0,)
-    high: Key = ("\U0010ffff",) if isinstance(low[0], str) else _bound(table)
+    low: Key = ()
     while True:
-        found = view.scan(table, low, high, limit=SLICE)
+        found = view.scan(table, low, table.schema.end, limit=SLICE)
         yield from found
         if len(found) < SLICE:
             return
-        low = (*found[-1][0], 0)
-
-
-def _bound(table: Table) -> Key:
-    return _HIGHEST if table in {Table.BODIES, Table.ADDRESSED} else ((1 << 32) - 1,)
+        low = behind(found[-1][0])
 
 
 def run(view: Reader, sequence: LogTable, key: Key, *, after: int = 0) -> Iterator[tuple[int, Any]]:
@@ -89,7 +84,7 @@ def _found(view: Reader, index: Index, key: Key) -> Iterator[IndexRow]:
     low: IndexRow = ()
     while found := view.find(index, key, low, _HIGHEST_ROW, limit=SLICE):
         yield from found
-        low = (*found[-1], 0)
+        low = behind(found[-1])
 
 
 def _users(view: Reader) -> Iterator[Finding]:
@@ -142,7 +137,7 @@ def _has_body(view: Reader, stamp: int) -> bool:
     """Or had one that expired: messages go by age, the oldest first."""
     if view.get(Table.BODIES, (stamp,)) is not None:
         return True
-    oldest = view.scan(Table.BODIES, (0,), _HIGHEST, limit=1)
+    oldest = view.scan(Table.BODIES, (), Table.BODIES.schema.end, limit=1)
     return not oldest or stamp < oldest[0][0][0]
 
 
@@ -331,7 +326,7 @@ def _counters(view: Reader) -> Iterator[Finding]:
 
 
 def _counter(view: Reader, counter: str, table: Table) -> Iterator[Finding]:
-    last = view.scan(table, (0,), _bound(table), limit=1, reverse=True)
+    last = view.scan(table, (), table.schema.end, limit=1, reverse=True)
     drawn = view.get(Table.META, (counter,)) or 0
     if last and last[0][0][0] > drawn:
         yield Finding("meta", (counter,), f"stands at {drawn}, and {last[0][0][0]} was given")

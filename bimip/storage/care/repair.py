@@ -26,6 +26,7 @@ from bimip.domain.records import (
     DeviceOwner,
     Index,
     Key,
+    Kind,
     Log,
     LogTable,
     Reader,
@@ -34,7 +35,7 @@ from bimip.domain.records import (
 )
 from bimip.domain.state import state_of
 from bimip.storage.care.check import Finding, rows, run
-from bimip.storage.lmdb.keys import UNPACK, Kind, key_of_block, kind_of
+from bimip.storage.lmdb.keys import UNPACK, key_of_block, kind_of
 from bimip.storage.lmdb.store import LmdbStore
 
 AT_ONCE = 1000

@@ -12,66 +12,31 @@ from itertools import starmap
 from struct import Struct
 from struct import error as StructError  # noqa: N812 - the module's own name for it says nothing
 
-from bimip.domain.records import Index, Key, LogTable, Table
+from bimip.domain.records import Index, Key, Kind, LogTable, Table
+from bimip.domain.schema import BYTE, BYTES, NAME, TEXT, Schema
 
 MAX_KEY_BYTES = 511
 
-_U8, _U32, _U64, _TEXT, _NAME, _BYTES = "B", "I", "Q", "text", "name", "bytes"
-
-Kind = Table | LogTable | Index
-
-HOT: tuple[Kind, ...] = (
-    Table.USAGE,
-    Table.STATES,
-    Table.LOGS,
-    LogTable.CHAINS,
-    LogTable.ENTRIES,
-    Index.SEQS,
-    Table.CHANGES,
-    Table.VERSIONS,
-    Table.CONVERSATIONS,
-    LogTable.HISTORY,
-)
-"""What is written together lies together: the rows of one user in these tables, and the newest blocks of their logs,
-share a tree and mostly a page, and so do those of one conversation. A commit writes each page that it touches, and in
-trees of their own a message to somebody touches a dozen that it shares with nobody, where users are many.
-
-All their keys begin with a number, of the user or the conversation, and then a *kind tag*: the kind's number in this
-order, from 1."""
-
 HOT_TREE = "heads"
-"""Its name, as a tree of LMDB."""
+"""The tree of what is hot. What is written together lies together: the rows of one user in these tables, and the newest
+blocks of their logs, share a tree and mostly a page, and so do those of one conversation. A commit writes each page
+that it touches, and in trees of their own a message to somebody touches a dozen that it shares with nobody, where users
+are many. All their keys begin with a number, of the user or the conversation, and then a *kind tag*, from their row.
+"""
 
-KIND_TAG: dict[Kind, int] = {kind: tag for tag, kind in enumerate(HOT, 1)}
+KINDS: tuple[Kind, ...] = (*Table, *LogTable, *Index)
+KIND_TAG: dict[Kind, int] = {kind: kind.schema.hot for kind in KINDS if kind.schema.hot}
 TAG_AT = 4
 
-_SHAPES: dict[Kind, tuple[str, ...]] = {
-    Table.META: (_TEXT,),
-    Table.USERS: (_TEXT,),
-    Table.EIDS: (_U32,),
-    Table.DEVICES: (_U32, _TEXT),
-    Table.DEVICE_OWNERS: (_U32,),
-    Table.DIRECT: (_U32, _U32),
-    Table.CONVERSATIONS: (_U32, _U8),
-    Table.LOGS: (_U32, _U8, _NAME),
-    Table.BODIES: (_U64,),
-    Table.ADDRESSED: (_U64, _U32),
-    Table.SEEN: (_U32, _TEXT),
-    Table.CURSORS: (_U32, _NAME),
-    Table.STATES: (_U32, _U8),
-    Table.CHANGES: (_U32, _U8, _U64),
-    Table.VERSIONS: (_U32, _U8, _BYTES),
-    Table.RECEIPTS: (_U32, _U32, _U8, _U32),
-    Table.READ_MARKERS: (_U32, _U32),
-    Table.USAGE: (_U32, _U8),
-    Table.REVOKED: (_U32, _TEXT),
-    LogTable.ENTRIES: (_U32, _U8, _NAME),
-    LogTable.HISTORY: (_U32, _U8),
-    LogTable.CHAINS: (_U32, _U8, _NAME),
-    Index.SEQS: (_U32, _U8, _NAME),
-}
-"""With the tag, where there is one. A text is always last, so what stands before it is one struct. A name is text of
-which there are few: partitions. Bytes are as they are, at the end: what packed them made them sort."""
+_BY_TAG = {tag: kind for kind, tag in KIND_TAG.items()}
+
+
+def _shape(schema: Schema) -> tuple[str, ...]:
+    return (schema.key[0], BYTE, *schema.key[1:]) if schema.hot else schema.key
+
+
+_SHAPES: dict[Kind, tuple[str, ...]] = {kind: _shape(kind.schema) for kind in KINDS}
+"""With the tag, where there is one. A text is always last, so what stands before it is one struct."""
 
 Pack = Callable[[Key], bytes]
 PackAll = Callable[[Iterable[Key]], Iterable[bytes]]
@@ -94,11 +59,11 @@ def unpack_text(packed: bytes) -> str:
 
 def _codec(kind: Kind) -> tuple[Pack, Unpack, PackAll]:
     shape, tag = _SHAPES[kind], KIND_TAG.get(kind)
-    if shape == (_TEXT,):
+    if shape == (TEXT,):
         return _each(lambda key: pack_text(key[0]), lambda packed: (unpack_text(packed),))
-    if shape[-1] in {_TEXT, _NAME}:
+    if shape[-1] in {TEXT, NAME}:
         return _text_codec(shape, b"" if tag is None else bytes((tag,)))
-    if shape[-1] == _BYTES:
+    if shape[-1] == BYTES:
         return _bytes_codec(b"" if tag is None else bytes((tag,)))
     numbers = Struct(">" + "".join(shape))
     pack, unpack = numbers.pack, numbers.unpack
@@ -126,7 +91,7 @@ def _text_codec(shape: tuple[str, ...], tag: bytes) -> tuple[Pack, Unpack, PackA
     def pack_last(text: str) -> bytes:
         return tag + pack_text(text)
 
-    if shape[-1] == _NAME:
+    if shape[-1] == NAME:
         pack_last = lru_cache(maxsize=256)(pack_last)
     return (
         lambda key: pack(key[0]) + pack_last(key[1]),
@@ -168,14 +133,13 @@ PACK_ALL: dict[Kind, PackAll] = {kind: pack_all for kind, (_, _, pack_all) in _C
 def kind_of(tree: str, packed: bytes) -> Kind | None:
     """Tells the kind of what lies under a key of that tree; None: nothing that this version knows."""
     if tree == HOT_TREE:
-        tag = packed[TAG_AT] if len(packed) > TAG_AT else 0
-        return HOT[tag - 1] if 0 < tag <= len(HOT) else None
-    return next((kind for kind in _SHAPES if kind.value == tree), None)
+        return _BY_TAG.get(packed[TAG_AT]) if len(packed) > TAG_AT else None
+    return next((kind for kind in KINDS if kind.value == tree), None)
 
 
 def key_of_block(kind: Kind, packed: bytes) -> bytes:
     """Reads whose a block of a log or an index is: behind that stands, of a full block, which one it is."""
-    text = _SHAPES[kind][-1] == _NAME
+    text = _SHAPES[kind][-1] == NAME
     end = packed.index(0, TAG_AT + 1) + 1 if text else TAG_AT + 1
     return packed[:end]
 
@@ -196,9 +160,9 @@ def bound_of(shape: Iterable[str], key: Key) -> bytes:
     shape = tuple(shape)
     packed = b""
     for kind, value in zip(shape, key, strict=False):
-        if kind in {_TEXT, _NAME}:
+        if kind in {TEXT, NAME}:
             packed += pack_text(value)
-        elif kind == _BYTES:
+        elif kind == BYTES:
             packed += value
         elif value < 0:
             return packed

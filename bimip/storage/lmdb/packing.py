@@ -16,16 +16,13 @@ from bimip.domain.records import (
     Addressed,
     Conversation,
     Cursor,
-    Device,
     DeviceOwner,
-    Log,
     ReceiptRun,
     Runs,
     SentRecord,
-    State,
     Table,
-    User,
 )
+from bimip.domain.schema import Plain
 
 FORMAT = 6
 
@@ -40,12 +37,9 @@ Pack = Callable[[Any], bytes]
 PackAll = Callable[[Iterable[Any]], Iterable[bytes]]
 Unpack = Callable[[bytes], Any]
 
-_USER = Struct(">IQI")
-_DEVICE = Struct(">IQQ")
 _NUMBER = Struct(">I")
 _LONG = Struct(">Q")
 _PAIR = Struct(">QQ")
-_LOG = Struct(">QQ16s")
 _SEEN = Struct(f">B{DIGEST_BYTES}sQIII")
 _WIDE_SEEN = Struct(f">B{DIGEST_BYTES}sQQIQ")
 _CURSOR_RANGE = Struct(">QQ")
@@ -178,27 +172,25 @@ def _each(pack: Pack, unpack: Unpack) -> tuple[Pack, Unpack, PackAll]:
     return pack, unpack, partial(map, pack)
 
 
+def _of(plain: Plain) -> tuple[Pack, Unpack, PackAll]:
+    struct = Struct(">" + plain.form)
+    return _single(struct) if plain.record is int else _plain(struct, plain.record)
+
+
 _CODECS: dict[Table, tuple[Pack, Unpack, PackAll]] = {
+    **{table: _of(table.schema.plain) for table in Table if table.schema.plain is not None},
     Table.META: _each(_pack_meta, _unpack_meta),
-    Table.USERS: _plain(_USER, User),
     Table.EIDS: _each(str.encode, bytes.decode),
-    Table.DEVICES: _plain(_DEVICE, Device),
     Table.DEVICE_OWNERS: _each(_pack_name, _unpack_name),
-    Table.DIRECT: _single(_NUMBER),
     Table.CONVERSATIONS: (_pack_conversation, _unpack_conversation, _pack_all_conversations),
-    Table.LOGS: _plain(_LOG, Log),
     Table.BODIES: _each(bytes, bytes),
     Table.ADDRESSED: _each(_pack_addressed, _unpack_addressed),
     Table.SEEN: (_pack_seen, _unpack_seen, _pack_all_seen),
     Table.CURSORS: _each(_pack_cursor, _unpack_cursor),
-    Table.STATES: _plain(_PAIR, State),
     Table.CHANGES: _each(bytes, bytes),
-    Table.VERSIONS: _single(_LONG),
     Table.RECEIPTS: _each(_pack_runs, _unpack_runs),
-    Table.READ_MARKERS: _single(_LONG),
-    Table.USAGE: _single(_LONG),
-    Table.REVOKED: _single(_LONG),
 }
+"""How each record is packed: one that is plain, as its row says."""
 
 PACK: dict[Table, Pack] = {table: pack for table, (pack, _, _) in _CODECS.items()}
 UNPACK: dict[Table, Unpack] = {table: unpack for table, (_, unpack, _) in _CODECS.items()}

@@ -11,11 +11,11 @@ from typing import Any, Self
 
 import lmdb
 
-from bimip.domain.records import Index, IndexRow, Key, LogTable, Table
+from bimip.domain.records import Index, IndexRow, Key, Kind, LogTable, Table
 from bimip.storage.damage import Damage
 from bimip.storage.errors import OutcomeUnknownError, StorageError, StoreDamagedError
 from bimip.storage.lmdb.guard import Guard, GuardedTransaction
-from bimip.storage.lmdb.keys import KIND_TAG, TAG_AT, Kind, pack_bound
+from bimip.storage.lmdb.keys import KIND_TAG, TAG_AT, pack_bound
 from bimip.storage.lmdb.keys import PACK as PACK_KEY
 from bimip.storage.lmdb.keys import PACK_ALL as PACK_KEYS
 from bimip.storage.lmdb.keys import UNPACK as UNPACK_KEY
@@ -73,7 +73,7 @@ class Snapshot:
             if self._begin_again(database):
                 return self.get(table, key)
             failed = self._failed(error, table, key)
-            if table is Table.BODIES:
+            if table.schema.may_be_missing:
                 return None
             raise failed from error
         except lmdb.Error as error:
@@ -83,7 +83,7 @@ class Snapshot:
         if is_whole(place, sealed):
             return UNPACK[table](content(sealed))
         damaged = self._broken(table, key)
-        if table is Table.BODIES:
+        if table.schema.may_be_missing:
             return None
         raise damaged
 
@@ -117,9 +117,11 @@ class Snapshot:
             raise self._failed(error, table, low) from error
 
     def _whole(self, table: Table, rows: Iterator[tuple[bytes, bytes]]) -> Iterator[tuple[bytes, bytes]]:
-        """Rows that are what was written. Bodies are not looked at: nobody scans them for what they say."""
+        """Rows that are what was written. Those that may be missing are not looked at: nobody scans them for what they
+        say.
+        """
         for row in rows:
-            if table is Table.BODIES or is_whole(*row):
+            if table.schema.may_be_missing or is_whole(*row):
                 yield row
             else:
                 self._damage.note(f"{table.value} at {row[0].hex()}")

@@ -39,13 +39,13 @@ from typing import Any, TypeVar
 import lmdb
 
 from bimip.domain.ids import Stamp
-from bimip.domain.records import Changes, Index, Key, LogTable, Table
+from bimip.domain.records import Changes, Index, Key, Kind, LogTable, Table
 from bimip.storage.damage import Damage
 from bimip.storage.errors import OutcomeUnknownError, StorageError, StoreDamagedError, StoreFullError
 from bimip.storage.interface import StoreStatistics, needs_room
 from bimip.storage.lmdb.file import look_at
 from bimip.storage.lmdb.guard import Guard, GuardedTransaction
-from bimip.storage.lmdb.keys import HOT_TREE, KIND_TAG, Kind
+from bimip.storage.lmdb.keys import HOT_TREE, KIND_TAG
 from bimip.storage.lmdb.keys import PACK as PACK_KEY
 from bimip.storage.lmdb.keys import PACK_ALL as PACK_KEYS
 from bimip.storage.lmdb.lock import FolderLock
@@ -255,7 +255,7 @@ class LmdbStore:
     def _put(self, transaction: "lmdb.Transaction[bytes]", table: Table, records: dict[Key, Any]) -> None:
         rows = seal_all(self._packed(transaction, table, records))
         with transaction.cursor(self._databases.tables[table]) as cursor:
-            if table is Table.BODIES:
+            if table.schema.is_ascending:
                 # In the order of time they go behind the last one, and pages are filled to their end.
                 ordered = sorted(rows)
                 if cursor.putmulti(ordered, append=True) != (len(ordered), len(ordered)):

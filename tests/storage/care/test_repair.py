@@ -12,10 +12,9 @@ from bimip.domain.cursor import START
 from bimip.domain.ids import Millis, UserId
 from bimip.domain.operations import Revoke
 from bimip.domain.receipts import pack_key
-from bimip.domain.records import Key, LogTable, ReceiptKey, ReceiptKind, State, Table
+from bimip.domain.records import Key, Kind, LogTable, ReceiptKey, ReceiptKind, State, Table
 from bimip.storage.care.check_apart import check_apart, repair_apart
 from bimip.storage.errors import StoreDamagedError
-from bimip.storage.lmdb.keys import Kind
 from bimip.storage.lmdb.store import LmdbStore
 from tests.journal.office import FragileStore, Office
 from tests.storage.spoil import spoil
