@@ -279,3 +279,5 @@ class Changes:
     trims: dict[tuple[Index, Key], int] = field(default_factory=dict)
     """Drop an index's lowest rows, up to the first whose offset is not below this. What lies behind that one stays
     until it goes too: whoever finds a row asks the log whether its entry is kept."""
+    needs_room: bool = False
+    """They make the store grow, as the rules say: a full one refuses them."""

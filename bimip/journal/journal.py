@@ -60,7 +60,7 @@ from bimip.journal.overlay import Overlay, RecordCache
 from bimip.journal.queue import OperationQueue, Owner, Ticket, ignore, parts_of
 from bimip.journal.worker import Worker
 from bimip.storage.errors import OutcomeUnknownError, StorageError, StoreDamagedError, StoreFullError
-from bimip.storage.interface import Store, needs_room
+from bimip.storage.interface import Store
 
 MAX_BATCH = 4096
 """In messages, by the weight of operations."""
@@ -297,7 +297,7 @@ class Journal:
             self._report("store full", error)
             self.statistics.fault = str(error)
             self._look_at = trio.current_time() + LOOK_SECONDS
-            if has_room and needs_room(batch.changes):
+            if has_room and batch.changes.needs_room:
                 await self._write(tickets, has_room=False)
             else:
                 self._answer_without_writing(tickets)
@@ -308,7 +308,7 @@ class Journal:
         except UnfitError as error:
             await self._write_alone(tickets, error)
         else:
-            if needs_room(batch.changes):
+            if batch.changes.needs_room:
                 self.statistics.fault = ""  # an ack alone proves no room
             self._release(tickets, results, rest, Committed(batch.news))
 

@@ -110,6 +110,8 @@ class Overlay:
         self.news += decision.news
         if appends or inserts:
             self._lengthen(appends, inserts)
+        if decision.needs_room:
+            self.changes.needs_room = True
         if cuts or trims:
             self.changes.cuts.update({(sequence, key): below for sequence, key, below in cuts})
             self.changes.trims.update({(index, key): below for index, key, below in trims})

@@ -7,7 +7,7 @@
 Threads: `begin`, `commit` and `abort` belong to one thread, `apply` may come from another one, never at the same time
 as any of the three. Snapshots may be taken by any thread at any time, also while a transaction is open.
 
-Room: a store that is over its quota refuses Changes that need some (`needs_room`) and takes the others:
+Room: a store that is over its quota refuses Changes that need some (`needs_room`), and takes the others:
 acknowledgements are small, and expiry is what makes room.
 """
 
@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from bimip.domain.ids import Stamp
-from bimip.domain.records import Changes, Reader, Table
+from bimip.domain.records import Changes, Reader
 from bimip.storage.damage import Damage
 
 
@@ -92,8 +92,3 @@ class Store(Protocol):
         ...
 
     def statistics(self) -> StoreStatistics: ...
-
-
-def needs_room(changes: Changes) -> bool:
-    """Whether changes bring new messages: what a full store refuses."""
-    return bool(changes.appends) or any(body is not None for body in changes.puts.get(Table.BODIES, {}).values())

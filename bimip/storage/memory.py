@@ -16,11 +16,11 @@ from bimip.domain.ids import Stamp
 from bimip.domain.records import Changes, Index, IndexRow, Key, LogTable, Table
 from bimip.storage.damage import Damage
 from bimip.storage.errors import StorageError, StoreFullError
-from bimip.storage.interface import StoreStatistics, needs_room
-from bimip.storage.lmdb import keys, packing
-from bimip.storage.lmdb.blocks import BLOCKS, ROWS
+from bimip.storage.interface import StoreStatistics
 
 T = TypeVar("T", Key, IndexRow)
+
+_NUMBER_BYTES = 4
 
 
 class _State:
@@ -122,6 +122,15 @@ def _trim(rows: list[IndexRow], below: int) -> None:
     del rows[: next(kept, len(rows))]
 
 
+def _size_of(value: object) -> int:
+    """About how many bytes a key or a record takes: what any store needs at least, in whatever form it keeps them."""
+    if isinstance(value, tuple):
+        return sum(map(_size_of, value))
+    if isinstance(value, bytes):
+        return len(value)
+    return len(value.encode()) if isinstance(value, str) else _NUMBER_BYTES
+
+
 class MemoryStore:
     def __init__(self, *, quota_bytes: int = 0) -> None:
         """A quota makes every `apply` count everything that is stored, so it is for tests of small stores."""
@@ -162,7 +171,7 @@ class MemoryStore:
         if self._open is None or self._broken:
             raise RuntimeError("no transaction is open that could take changes")
         self._broken = True  # until all of it went well
-        if needs_room(changes) and not self.has_room():
+        if changes.needs_room and not self.has_room():
             raise StoreFullError(f"the store's quota of {self._quota_bytes} bytes is used up")
         for place, added in changes.appends.items():
             self._check_appends(place, [number for number, _ in added])
@@ -216,13 +225,12 @@ class MemoryStore:
     def _used_bytes(self) -> int:
         state = self._state
         used = 0
-        for table, records in state.records.items():
-            pack_key, pack = keys.PACK[table], packing.PACK[table]
-            used += sum(len(pack_key(key)) + len(pack(record)) for key, record in records.items())
-        for (sequence, _), (_, run) in state.runs.items():
-            used += len(run) * BLOCKS[sequence].record_bytes
-        for (index, _), rows in state.rows.items():
-            used += len(rows) * ROWS[index].row_bytes
+        for records in state.records.values():
+            used += sum(_size_of(key) + _size_of(record) for key, record in records.items())
+        for _, run in state.runs.values():
+            used += len(run) * _size_of(run[0])  # each of a log is as long as the others
+        for rows in state.rows.values():
+            used += len(rows) * _size_of(rows[0]) if rows else 0
         return used
 
     def _check_not_closed(self) -> None:

@@ -217,6 +217,37 @@ def unused(modules: Modules) -> list[str]:
     ]
 
 
+ROOMS = {
+    "bimip.storage.interface": ("bimip.storage.memory", "bimip.storage.lmdb", "bimip.storage.care"),
+    "bimip.storage.memory": ("bimip.storage.lmdb", "bimip.storage.care"),
+    "bimip.storage.lmdb": ("bimip.storage.memory", "bimip.storage.care"),
+}
+"""Parts of a floor, and what they do not know: the store that defines the behaviour knows no file's format, and a store
+that is open none of what is done to one that is not."""
+
+
+def trespasses(modules: Modules) -> list[str]:
+    """Imports from one room into another that it does not know."""
+    return [
+        f"{name}:{line} imports {imported}"
+        for name, module in modules.items()
+        for room, unknown in ROOMS.items()
+        if is_within(name, room)
+        for imported, line in imports_of(module)
+        if any(is_within(imported, other) for other in unknown)
+    ]
+
+
+def test_rooms_keep_apart() -> None:
+    assert trespasses(read_modules()) == []
+
+
+def test_a_room_that_knows_another_is_found() -> None:
+    modules = modules_of(bimip__storage__memory="from bimip.storage.lmdb import keys")
+
+    assert trespasses(modules) != []
+
+
 def test_each_permission_is_used() -> None:
     assert unused(read_modules()) == []
 

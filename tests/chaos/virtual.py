@@ -26,7 +26,6 @@ from bimip.gateway.listener import open_tcp
 from bimip.journal.worker import InlineWorker, ThreadWorker, Worker
 from bimip.parts import Parts
 from bimip.storage.errors import StorageError, StoreFullError
-from bimip.storage.interface import needs_room
 from bimip.supervision import Supervisor
 from tests.chaos import device
 from tests.chaos.device import Device, Link
@@ -97,7 +96,7 @@ class SweptStore(FlakyStore):
         return super().snapshot()
 
     def apply(self, changes: Changes) -> None:
-        if self.is_full and needs_room(changes):
+        if self.is_full and changes.needs_room:
             self.is_full = False
             raise StoreFullError("no room")
         if self.fails_puts:

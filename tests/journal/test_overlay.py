@@ -117,6 +117,16 @@ def test_a_trim_of_a_batch_reaches_the_store() -> None:
         assert view.find(Index.SEQS, (1,), (), (9,), limit=9) == [(3, 0, 0, 3)]
 
 
+@pytest.mark.parametrize(("said", "expected"), [((), False), ((False, False), False), ((False, True, False), True)])
+def test_a_batch_needs_room_when_one_of_its_decisions_does(said: tuple[bool, ...], *, expected: bool) -> None:
+    with MemoryStore().snapshot() as base:
+        batch = Overlay(base)
+    for needs_room in said:
+        batch.absorb(Decision(Done(), needs_room=needs_room))
+
+    assert expected == batch.changes.needs_room
+
+
 def test_a_batch_gathers_the_news_in_order() -> None:
     key = pack_key(ReceiptKey(ConversationId(1), UserId(1), ReceiptKind.READ, 0))
     news = [StateNews(UserId(1), Version(version), key, ()) for version in (1, 2, 3)]

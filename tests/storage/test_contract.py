@@ -32,7 +32,7 @@ from bimip.domain.records import (
     User,
 )
 from bimip.storage.errors import StorageError, StoreFullError
-from bimip.storage.interface import Store, needs_room
+from bimip.storage.interface import Store
 from bimip.storage.lmdb.blocks import BLOCKS, ROWS
 
 CHAT = (LogTable.ENTRIES, (7, "chat"))
@@ -626,8 +626,8 @@ class TestQuota:
     def test_growth_is_refused_and_nothing_of_it_is_stored(self, small: Store) -> None:
         change_or_abort(small, puts(Table.EIDS, {(1,): "a"}))
         for refused in (
-            Changes(puts={Table.EIDS: {(1,): "b"}, Table.BODIES: {(1,): b""}}),
-            Changes(puts={Table.EIDS: {(1,): "b"}}, appends=appends(1, 1).appends),
+            Changes(puts={Table.EIDS: {(1,): "b"}, Table.BODIES: {(1,): b""}}, needs_room=True),
+            Changes(puts={Table.EIDS: {(1,): "b"}}, appends=appends(1, 1).appends, needs_room=True),
         ):
             with pytest.raises(StoreFullError, match="quota"):
                 change_or_abort(small, refused)
@@ -647,7 +647,7 @@ class TestQuota:
 
     def test_it_takes_messages_again_once_there_is_room(self, small: Store) -> None:
         change_or_abort(small, puts(Table.BODIES, {(stamp,): None for stamp in range(2, 60, 2)}))
-        change_or_abort(small, puts(Table.BODIES, {(5000,): b"there is room"}))
+        change_or_abort(small, Changes(puts={Table.BODIES: {(5000,): b"there is room"}}, needs_room=True))
 
         assert get(small, Table.BODIES, (5000,)) == b"there is room"
 
@@ -662,7 +662,7 @@ class TestQuota:
 def fill(store: Store) -> int:
     for count in range(500):
         try:
-            change_or_abort(store, puts(Table.BODIES, {(2 * count + 2,): bytes(2000)}))
+            change_or_abort(store, Changes(puts={Table.BODIES: {(2 * count + 2,): bytes(2000)}}, needs_room=True))
         except StoreFullError:
             return count
     pytest.fail("the store has no quota")
@@ -673,18 +673,3 @@ def change_or_abort(store: Store, changes: Changes) -> None:
         change(store, changes)
     finally:
         store.abort()
-
-
-@pytest.mark.parametrize(
-    ("changes", "expected"),
-    [
-        (Changes(), False),
-        (puts(Table.CURSORS, {(1, "chat"): Cursor(Offset(1), ())}), False),
-        (puts(Table.BODIES, {(1,): None}), False),
-        (puts(Table.BODIES, {(1,): None, (2,): b""}), True),
-        (cut(5), False),
-        (appends(1, 1), True),
-    ],
-)
-def test_growth_is_new_messages(changes: Changes, expected: bool) -> None:  # noqa: FBT001 - a table of cases
-    assert expected == needs_room(changes)

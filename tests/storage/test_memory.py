@@ -26,3 +26,13 @@ def test_a_commit_copies_only_when_somebody_reads() -> None:
 
     with store.snapshot() as reader:
         assert reader is unread
+
+
+def test_what_is_stored_counts_against_the_quota_about_as_it_is_long() -> None:
+    store = MemoryStore(quota_bytes=1)
+    store.begin()
+    store.apply(Changes(puts={Table.BODIES: {(1,): bytes(1000)}, Table.EIDS: {(1,): "ann"}}))
+    store.commit()
+
+    assert 1003 <= store.statistics().used_bytes <= 1003 + 2 * 8
+    assert not store.has_room()

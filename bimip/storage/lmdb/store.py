@@ -42,7 +42,7 @@ from bimip.domain.ids import Stamp
 from bimip.domain.records import Changes, Index, Key, Kind, LogTable, Table
 from bimip.storage.damage import Damage
 from bimip.storage.errors import OutcomeUnknownError, StorageError, StoreDamagedError, StoreFullError
-from bimip.storage.interface import StoreStatistics, needs_room
+from bimip.storage.interface import StoreStatistics
 from bimip.storage.lmdb.file import look_at
 from bimip.storage.lmdb.guard import Guard, GuardedTransaction
 from bimip.storage.lmdb.keys import HOT_TREE, KIND_TAG
@@ -184,7 +184,7 @@ class LmdbStore:
         if self._transaction is None or self._broken:
             raise RuntimeError("no transaction is open that could take changes")
         self._broken = True  # until all of it went well
-        if self._full and needs_room(changes):
+        if self._full and changes.needs_room:
             raise StoreFullError(f"the store's quota of {self._quota_bytes} bytes is used up")
         try:
             if self._guard.trees:

@@ -55,7 +55,7 @@ def store(open_store: Callable[..., LmdbStore]) -> LmdbStore:
 
 
 def body(stamp: int, size: int = 100) -> Changes:
-    return Changes(puts={Table.BODIES: {(stamp,): bytes([stamp % 256]) * size}})
+    return Changes(puts={Table.BODIES: {(stamp,): bytes([stamp % 256]) * size}}, needs_room=True)
 
 
 def commit(store: LmdbStore | MemoryStore, changes: Changes) -> None:
