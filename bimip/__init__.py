@@ -8,12 +8,13 @@ that. The head of each package says how what is in it works, and why so.
               names/         what a user may be called, and how a name is normalised
               wire/          frames, JSON, limits, the stored form of a message: bytes and the schema, no I/O
               domain/        the rules, pure: a view of the store and an operation in, a decision out
-    floor 1   concurrency/   what thousands of tasks wait on: timers, versions
+    floor 1   concurrency/   what thousands of tasks wait on: timers, versions, rates
               session/       what both ends share: close codes, positions, windows
               storage/       the store: LMDB, memory, and what an operator does with one
     floor 2   journal/       operations wait, are decided and become durable: the one place that writes
               reading/       every question to the store outside the journal, by name
-    floor 3   users/         the registry group of a user's devices; each device sends from its position in a log
+    floor 3   requests/      what can be asked for, a file a route, and how it is answered
+              users/         the registry group of a user's devices; each device sends from its position in a log
               retention/     what is older than its period goes
     floor 4   gateway/       sockets, TLS, WebSocket, tokens, limits before anybody is known
               console/       the operator's HTTP: health, the tree, kills

@@ -30,10 +30,10 @@ from bimip.journal.journal import JournalStatistics
 from bimip.journal.queue import OperationQueue
 from bimip.names import NameRefusedError, conversation_id, normal_eid
 from bimip.reading.people import Eids
+from bimip.requests.rates import RateLimiter
 from bimip.storage.errors import StorageError
 from bimip.storage.interface import Store
 from bimip.supervision import Children, SupervisionError, Tree, TurnMeter, Turns, current_child
-from bimip.users.rates import RateLimiter
 from bimip.users.registry import Users
 from bimip.users.services import Services
 from bimip.wire import stored

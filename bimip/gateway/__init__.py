@@ -16,5 +16,5 @@
 
 What one peer sends, and however its socket dies, ends that connection and nothing else. Every wait has a deadline, and
 every buffer a limit: those over many connections stand in `admission.py`, those within one unfinished message in
-`framing.py`, and how fast an authenticated device may ask in `bimip.users.rates`.
+`framing.py`, and how fast an authenticated device may ask in `bimip.requests.rates`.
 """

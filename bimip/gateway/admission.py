@@ -24,9 +24,9 @@ from typing import Self
 import trio
 import trio.abc
 
+from bimip.concurrency.buckets import Bucket, Rate, Remembered
 from bimip.domain.identity import Claims
 from bimip.gateway.settings import GatewaySettings
-from bimip.users.rates import Bucket, Rate, Remembered
 
 PLACE_SECONDS = 60
 """Nobody knows when somebody leaves: who found no place may look again after this."""

@@ -23,8 +23,8 @@ from bimip.domain.ids import Millis
 from bimip.gateway.settings import MIN_SECRET_BYTES, Algorithm, TokenSettings
 from bimip.session.close import Close
 from bimip.session.tokens import TokenError
+from bimip.wire.checks import check_eid, check_id
 from bimip.wire.errors import WireError
-from bimip.wire.validation import check_eid, check_id
 
 MAX_TOKEN_CHARS = 8192
 MIN_RSA_BITS = 2048  # RFC 7518, 3.3

@@ -29,6 +29,7 @@ import trio
 import trio.abc
 
 from bimip.concurrency import Timer
+from bimip.concurrency.buckets import Bucket, Rate
 from bimip.gateway.framing import (
     BINARY,
     CLOSE,
@@ -50,7 +51,6 @@ from bimip.gateway.wire import JSON, convert, error_frame, text_of, weight_of
 from bimip.session.close import Close
 from bimip.supervision import Notify
 from bimip.users.connection import ConnectionClosedError, Take
-from bimip.users.rates import Bucket, Rate
 from bimip.wire.errors import WireError
 from bimip.wire.limits import Limits
 

@@ -18,8 +18,8 @@ from bimip.reading.sources import Ascending, BySeq, Descending
 from bimip.storage.interface import Store
 from bimip.wire import bimip_pb2 as pb
 from bimip.wire import stored
+from bimip.wire.checks import seq_numbers
 from bimip.wire.errors import WireError
-from bimip.wire.validation import seq_numbers
 
 HIGHEST = 1 << 64
 """Beyond any number of a seq."""

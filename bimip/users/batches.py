@@ -168,7 +168,7 @@ class BatchBuilder:
         if (own and item.offset > self.window.own_upto) or (held and contains(held, item.offset)):
             return None
         if item.part is None or item.offset in self._damaged:
-            return gap(self.partition, item.offset, item.offset, pb.DAMAGED)
+            return frames.gap_part(self.partition, item.offset, item.offset, pb.DAMAGED)
         if own or not item.entry.addressed:
             return deliver(item)
         self._looked += ADDRESSED_LOOKS
@@ -182,7 +182,7 @@ class BatchBuilder:
         """
         session = self._session
         expired = is_expired(session.services.store, session.number, self.partition, last)
-        return gap(self.partition, first, last, pb.EXPIRED if expired else pb.DAMAGED)
+        return frames.gap_part(self.partition, first, last, pb.EXPIRED if expired else pb.DAMAGED)
 
 
 def addressed_to(session: Session, number: DeviceId, item: Item) -> Addressed | None:
@@ -196,10 +196,3 @@ def deliver(item: Item, payload: bytes | None = None) -> bytes:
     if payload is None:
         return item.part
     return stored.deliver(stored.readdressed(stored.undelivered(item.part), payload), item.offset)
-
-
-def gap(partition: str, first: int, last: int, reason: pb.GapReason) -> bytes:
-    """An element of Body.gaps."""
-    told = pb.Gap(partition=partition, to=last, reason=reason)
-    setattr(told, "from", first)
-    return frames.gap_part(told)

@@ -17,28 +17,25 @@ What `send_some` raises is the device's crash and not the committer's: `send_soo
 raises it. An entry that was being read when that happened twice is delivered as a gap.
 """
 
-from collections.abc import Iterator
 from math import inf
-from typing import NamedTuple, Protocol
 
 import trio
 
 from bimip.concurrency import Watch
 from bimip.domain.identity import Claims
 from bimip.domain.ids import DeviceId, Offset
-from bimip.domain.operations import Acknowledge, Address, NewMessage, Received
+from bimip.domain.operations import Received
 from bimip.domain.ranges import Ranges
 from bimip.domain.records import maker
 from bimip.reading.salvage import UnreadableError
+from bimip.requests.asker import Asker
 from bimip.session.close import Close
 from bimip.session.window import Window
-from bimip.users.batches import BatchBuilder, addressed_to, deliver, gap
+from bimip.users.batches import BatchBuilder, addressed_to, deliver
 from bimip.users.connection import Connection
-from bimip.users.fetching import Fetching
 from bimip.users.session import Session, StatePage
 from bimip.wire import bimip_pb2 as pb
-from bimip.wire import frames, stored
-from bimip.wire.errors import WireError
+from bimip.wire import frames
 
 FRAME_BYTES = 64 * 1024
 """Where a batch is cut. One message may be larger than this alone."""
@@ -53,64 +50,32 @@ _received = maker(Received)
 RECEIVED_KEPT = 256
 """Runs of messages that are known to have been received, beside all that are in flight."""
 
-Rest = Iterator[None]
-"""What is left of a request that is done in slices: one with each `next`."""
 
-
-class CheckedMessage(NamedTuple):
-    """A message that was checked, and what those that are appended together have in common."""
-
-    to: str  # eid
-    partition: str
-    new: NewMessage
-    addresses: tuple[Address, ...]
-    ref: int
-
-
-class PendingAck(Protocol):
-    """An acknowledgement on its way into the journal."""
-
-    def merge(self, operation: Acknowledge, ref: int) -> bool: ...
-
-
-class Device:
+class Device(Asker):
     __slots__ = (
         "_closing",
         "_crash",
-        "_frames",
         "_frames_left",
         "_overdue",
-        "_replies",
         "_sent_at_news",
-        "acks",
         "answered",
-        "author_part",
-        "checked",
-        "claims",
         "connection",
-        "fetching",
-        "frame_bytes",
-        "heard_at",
         "hello_answered",
-        "number",
         "opened",
-        "rates",
         "received",
         "said_hello",
         "session",
         "state_live",
         "state_position",
         "state_reset",
-        "unanswered",
         "wakeup",
-        "weight",
         "windows",
     )
 
     def __init__(self, session: Session, number: DeviceId, claims: Claims, connection: Connection) -> None:
+        rates = session.rates.of(number)
+        super().__init__(session.services, session.number, session.eid, number, claims, rates)
         self.session = session
-        self.number = number
-        self.claims = claims
         self.connection = connection
         self.wakeup = Watch(session.services.timers)
         self.answered = Watch(session.services.timers)
@@ -124,27 +89,8 @@ class Device:
         self.state_reset = False
         self.state_live = False
         """All of the state up to the position was sent; else it is being caught up with."""
-        self.unanswered = 0
-        """Requests that were taken from this device and whose answer the connection has not taken yet."""
-        self.heard_at = 0.0
-        """When the last frame that is being handled came."""
-        self.frame_bytes = 0
-        """Of that frame."""
-        self.weight = 0
-        """What was asked for in this turn: requests, by what they cost."""
-        self.author_part = stored.author_part(session.eid, claims.device)
-        """`from` of what this device writes."""
-        self.fetching: Fetching | None = None
-        """None until it fetches: most never do."""
-        self.rates = session.rates.of(number)
-        self.checked: list[CheckedMessage] = []
-        """Messages that were taken from what arrived, until all of it was."""
-        self.acks: dict[str, PendingAck] = {}
-        """By partition, the last of its acknowledgements."""
         self.received: list[Received] = []
         """Of late, by this connection: at least all that is in flight."""
-        self._frames: list[bytes] = []
-        self._replies: list[bytes] = []
         self._sent_at_news = -1
         """The session's `news` when nothing was left that could be sent; -1: look again."""
         self._frames_left = FRAMES_AT_ONCE
@@ -154,34 +100,11 @@ class Device:
         self._closing: tuple[Close, str] | None = None
         self._crash: Exception | None = None
 
-    @property
-    def name(self) -> str:
-        return self.claims.device
-
-    @property
-    def has_unsent_answers(self) -> bool:
-        return bool(self._frames)
-
-    def reply(self, *parts: bytes) -> None:
-        """Answers that may share a frame with others: elements of Body."""
-        self._replies += parts
-        self.schedule_send()
-
-    def answer(self, frame: bytes) -> None:
-        """An answer that stands alone."""
-        self._frames.append(frame)
-        self.schedule_send()
-
     def answer_hello(self, frame: bytes) -> None:
         """The answer to Hello."""
         self.hello_answered = True
-        self._frames.insert(0, frame)
+        self.frames.insert(0, frame)
         self.schedule_send()
-
-    def fail(self, error: WireError, ref: int = 0) -> None:
-        message = error.to_proto()
-        message.ref = message.ref or ref
-        self.reply(frames.error_part(message))
 
     def close_after_answers(self, code: Close, reason: str) -> None:
         """Close once everything that is to be answered was sent."""
@@ -192,7 +115,7 @@ class Device:
         self.opened = True
         self._sent_at_news = -1
 
-    def acknowledge(self, partition: str, upto: int, ranges: Ranges) -> None:
+    def acknowledge(self, partition: str, upto: Offset, ranges: Ranges) -> None:
         """The device holds these: there may be room for more."""
         window = self.windows.get(partition)
         if window is not None:
@@ -212,26 +135,30 @@ class Device:
         if len(received) > RECEIVED_KEPT:
             del received[: len(received) - max(RECEIVED_KEPT, sum(map(len, self.windows.values())))]
 
-    def weigh(self, requests: int) -> None:
-        """Charges so many requests more for what is being handled."""
-        if requests:
-            self.weight += requests
-            self.rates.charge(requests, self.heard_at)
+    def list_received(self) -> list[Received]:
+        return self.received
 
-    def fetch(self, fetch: pb.Fetch, ref: int) -> None:
-        if self.fetching is None:
-            self.fetching = Fetching(self)
-        self.fetching.ask(fetch, ref)
+    def head_of(self, partition: str) -> Offset | None:
+        log = self.session.logs.get(partition)
+        return None if log is None else log.head
+
+    def close_revoked(self, jti: str) -> None:
+        """Closes the token's other connections in the user's session as it is now: this device's may have ended while
+        that was written.
+        """
+        session = self.session.services.sessions.get(self.user)
+        if session is not None:
+            session.close_revoked(jti, but=self)
+
+    def wake(self) -> None:
+        self.wakeup.notify()
 
     def schedule_send(self) -> None:
         """There is something to send: it is sent when the batch that is being answered is done."""
         self.session.services.pending_sends[self] = None
 
-    def was_answered(self, count: int) -> None:
-        most = self.session.services.limits.unanswered_requests
-        self.unanswered -= count
-        if self.unanswered < most <= self.unanswered + count:
-            self.answered.notify()  # only then does the reader wait for it
+    def notify_room(self) -> None:
+        self.answered.notify()
 
     def send_soon(self, now: float) -> None:
         """Step at once, on behalf of the fetcher: what is raised is its crash. It goes on where this stopped."""
@@ -244,7 +171,7 @@ class Device:
             self.wakeup.notify()
 
     def _has_something(self) -> bool:
-        return bool(self._replies or self._frames or self._overdue or self._closing)
+        return bool(self.parts or self.frames or self._overdue or self._closing)
 
     def raise_crash(self) -> None:
         crash, self._crash = self._crash, None
@@ -260,23 +187,23 @@ class Device:
             return
         connection, session = self.connection, self.session
         self._frames_left = FRAMES_AT_ONCE
-        while self._sent_at_news != session.news or self._replies or self._frames or self._overdue:
+        while self._sent_at_news != session.news or self.parts or self.frames or self._overdue:
             if not connection.sendable or self._frames_left <= 0:
                 self.wakeup.notify()  # the fetcher goes on when it is, and when others had their turn
                 break
             if not self._send_one(now):
                 break
             self._frames_left -= 1
-        if self._closing is not None and not self._frames and not self._replies:
+        if self._closing is not None and not self.frames and not self.parts:
             connection.close(*self._closing)
 
     def _send_one(self, now: float) -> bool:
         """Offer the connection one frame; False when there is none to send."""
-        if self._frames:
-            if self.connection.send_nowait(self._frames[0]):
-                del self._frames[0]
-                self.was_answered(1)
-                if self.fetching is not None:
+        if self.frames:
+            if self.connection.send_nowait(self.frames[0]):
+                del self.frames[0]
+                self.pay(1)
+                if self.pending is not None:
                     self.wakeup.notify()  # which may go on now
             return True
         if self._overdue:
@@ -288,7 +215,7 @@ class Device:
         """Replies, state and the first partition that has something: one Body."""
         session = self.session
         news = session.news
-        parts = self._some_replies() if self._replies else []
+        parts = self._some_replies() if self.parts else []
         replies = len(parts)
         page: StatePage | None = None
         batch: BatchBuilder | None = None
@@ -309,8 +236,8 @@ class Device:
         if not self.connection.send_nowait(frame):
             return False
         if replies:
-            del self._replies[:replies]
-            self.was_answered(replies)
+            del self.parts[:replies]
+            self.pay(replies)
         if page is not None:
             self.state_position = page.upto
             self.state_live = page.live
@@ -330,11 +257,11 @@ class Device:
     def _some_replies(self) -> list[bytes]:
         """The first ones, as many as one frame holds, or one."""
         size = 0
-        for count, part in enumerate(self._replies):
+        for count, part in enumerate(self.parts):
             size += len(part)
             if count and size > FRAME_BYTES:
-                return self._replies[:count]
-        return self._replies.copy()
+                return self.parts[:count]
+        return self.parts.copy()
 
     def _next_batch(self, parts: list[bytes], *, more: bool) -> tuple[BatchBuilder | None, bool]:
         """Add to a frame's parts what the first partition has that has something. Whether there is more after it."""
@@ -383,12 +310,12 @@ class Device:
             try:
                 segments = self.session.read_log(partition, offset - 1, 1, 0)
             except UnreadableError:
-                return gap(partition, offset, offset, pb.DAMAGED)
+                return frames.gap_part(partition, offset, offset, pb.DAMAGED)
             item = next(segments[0].items()) if segments else None
             if item is None or item.offset != offset:
                 return None
             if item.part is None or offset in poison.of(self.session.number, partition):
-                return gap(partition, offset, offset, pb.DAMAGED)
+                return frames.gap_part(partition, offset, offset, pb.DAMAGED)
             addressed = addressed_to(self.session, self.number, item) if item.entry.addressed else None
             return deliver(item, addressed.payload if addressed else None)
         except Exception:
@@ -404,11 +331,11 @@ class Device:
         grace = min((window.deadline for window in self.windows.values()), default=inf)
         left = self._token_seconds_left()
         expiry = trio.current_time() + left if left > 0 else inf  # what expired was noticed before
-        return min(grace, expiry, inf if self.fetching is None else self.fetching.deadline(trio.current_time()))
+        return min(grace, expiry, inf if self.pending is None else self.pending.deadline(trio.current_time()))
 
     def work(self, now: float) -> bool:
         """Do a slice of what this device asked for and takes longer. False: there is nothing of that to do now."""
-        return self.fetching is not None and self.fetching.work(now)
+        return self.pending is not None and self.pending.work(now)
 
     def go_on(self) -> bool:
         """One slice of all that there is to do. Whether there may be more of what the device asked for."""
@@ -444,4 +371,4 @@ class Device:
             }
             for partition, window in self.windows.items()
         }
-        return {"partitions": partitions, "unanswered": self.unanswered, "state_version": self.state_position}
+        return {"partitions": partitions, "unanswered": self.owed, "state_version": self.state_position}

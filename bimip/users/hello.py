@@ -13,14 +13,23 @@ from bimip.domain.ids import Offset
 from bimip.domain.operations import Append, Fault, OpenPosition, Operation, PositionOpened, Refused, Result
 from bimip.domain.ranges import above, normal
 from bimip.reading.heads import read_epoch
+from bimip.requests.appends import CheckedMessage, appends, outcomes, sent
+from bimip.requests.body import check_batch
+from bimip.requests.message import prepare
+from bimip.requests.refusals import error_of, rate_limited
+from bimip.requests.route import Rest
 from bimip.session.close import Close
 from bimip.session.window import Window
-from bimip.users import answers
-from bimip.users.device import CheckedMessage, Device, Rest
+from bimip.users.device import Device
 from bimip.wire import bimip_pb2 as pb
 from bimip.wire import codec
+from bimip.wire.checks import check_id, check_ranges, check_seq
 from bimip.wire.errors import WireError
-from bimip.wire.validation import check_hello
+from bimip.wire.limits import Limits
+
+MAX_AGENT_CHARS = 255
+
+_STARTS = frozenset(pb.Start.values())
 
 MESSAGES_AT_ONCE = 128
 """Of one Hello, until others have their turn."""
@@ -37,8 +46,10 @@ CLOSES = {
 def handle_hello(device: Device, hello: pb.Hello, ref: int) -> Rest:
     """Take up a Hello: its partitions at once, of its messages so many with each step of what is returned."""
     if device.said_hello:
-        raise WireError(pb.OUT_OF_ORDER, "one Hello begins a connection; connect again to say another")
-    check_hello(hello, device.session.services.limits, device.session.eid)
+        wait = device.rates.take(1, device.frame_bytes, device.heard_at)
+        sentence = "one Hello begins a connection; connect again to say another"
+        raise rate_limited(wait) if wait else WireError(pb.OUT_OF_ORDER, sentence)
+    check_hello(hello, device.services.limits)
     openings = [_open_position(device, position) for position in hello.partitions]
     if len({one.partition for one in openings}) < len(openings):
         raise WireError(pb.INVALID, "a partition is named twice", field="partitions")
@@ -80,7 +91,6 @@ class _Opening:
         self._answer = pb.Hello(epoch=epoch, agent=device.session.services.agent)
 
     def begin(self, openings: list[OpenPosition]) -> Rest:
-        self._device.unanswered += 1
         for one in openings:
             self._submit(one, self._opened_one)
         return self._go_on()
@@ -118,13 +128,13 @@ class _Opening:
             answer, given_id = self._answer.results.add(), message.id
             try:
                 if self._wait:
-                    raise answers.rate_limited(self._wait)
-                checked.append(answers.prepare(self._device, message))
+                    raise rate_limited(self._wait)
+                checked.append(prepare(self._device, message))
                 waiting.append(answer)
             except WireError as error:
                 error.id = given_id
                 answer.error.CopyFrom(error.to_proto())
-        for append, _ in answers.appends(self._device, checked):
+        for append, _ in appends(self._device.user, self._device.number, checked):
             count = len(append.messages)
             self._submit(append, partial(_take_outcomes, append, waiting[:count]))
             del waiting[:count]
@@ -134,7 +144,7 @@ class _Opening:
         if self._left:
             return
         if self._refused is not None:
-            self._device.answer_hello(codec.encode(answers.error_of(self._refused, self._ref), self._ref))
+            self._device.answer_hello(codec.encode(error_of(self._refused, self._ref), self._ref))
             code = CLOSES.get(self._refused.fault, Close.HELLO_EXPECTED)
             self._device.close_after_answers(code, self._refused.sentence[:120])
         else:
@@ -201,8 +211,53 @@ class _Opening:
 
 
 def _take_outcomes(append: Append, waiting: list[pb.HelloResult], result: Result) -> None:
-    for new, answer, outcome in zip(append.messages, waiting, answers.outcomes(append, result), strict=True):
+    for new, answer, outcome in zip(append.messages, waiting, outcomes(append, result), strict=True):
         if isinstance(outcome, Refused):
-            answer.error.CopyFrom(answers.error_of(outcome, 0, new.id))
+            answer.error.CopyFrom(error_of(outcome, 0, new.id))
         else:
-            answer.sent.CopyFrom(answers.sent(outcome, 0))
+            answer.sent.CopyFrom(sent(outcome, 0))
+
+
+def check_hello(hello: pb.Hello, limits: Limits) -> None:
+    """The client's Hello, but for its `messages`: each of them is accepted or refused on its own."""
+    check_batch(hello, limits)
+    positions = hello.partitions
+    if len(positions) > limits.max_partitions:
+        raise WireError(pb.TOO_LARGE, f"Name at most {limits.max_partitions} partitions.", field="partitions")
+    for position in positions:
+        _check_position(position, limits)
+    if len({position.partition for position in positions}) != len(positions):
+        raise WireError(pb.INVALID, "A partition is named twice: give it one position.", field="partitions.partition")
+    if len(hello.agent) > MAX_AGENT_CHARS:
+        sentence = f"agent is longer than {MAX_AGENT_CHARS} characters: give software and version."
+        raise WireError(pb.TOO_LARGE, sentence, field="agent")
+
+
+def _check_position(position: pb.Position, limits: Limits) -> None:
+    check_id(position.partition, "partitions.partition", limits)
+    if position.start not in _STARTS:
+        raise WireError(pb.INVALID, f"There is no start {position.start}.", field="partitions.start")
+    if position.start and (position.HasField("offset") or position.held or position.seq):
+        raise WireError(
+            pb.INVALID, "start is for a device without a position: give one or the other.", field="partitions.start"
+        )
+    if (position.start == pb.LAST) != bool(position.last):
+        raise WireError(pb.INVALID, "start LAST goes with last, the number of entries.", field="partitions.last")
+    if position.seq:
+        check_seq(position.seq, "partitions.seq", limits)
+    _check_held(position, limits)
+
+
+def _check_held(position: pb.Position, limits: Limits) -> None:
+    held = position.held
+    check_ranges(held, limits, "partitions.held")
+    if held and getattr(held[0], "from") <= position.offset:
+        raise WireError(
+            pb.INVALID, "held begins above offset: it names what is held beyond it.", field="partitions.held"
+        )
+    if sum(part.to - getattr(part, "from") + 1 for part in held) > limits.max_held:
+        raise WireError(
+            pb.TOO_LARGE,
+            f"held names more than {limits.max_held} offsets: leave out the highest, you will know them again.",
+            field="partitions.held",
+        )

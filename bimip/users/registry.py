@@ -33,7 +33,7 @@ from bimip.supervision import (
 from bimip.users.connection import Connection, RefusedError
 from bimip.users.device import Device
 from bimip.users.fetcher import fetch
-from bimip.users.reader import read
+from bimip.users.intake import read
 from bimip.users.services import Services
 from bimip.users.session import LISTENERS, Connected, Session
 
@@ -176,12 +176,7 @@ class Users:
             concerned = self._by_number.get(news.user)
             if concerned is not None:
                 self._tell(concerned, LISTENERS[type(news)], concerned, news)
-        pending_sends = self._services.pending_sends
-        now = trio.current_time()
-        while pending_sends:
-            for device in list(pending_sends):
-                pending_sends.pop(device, None)
-                device.send_soon(now)
+        self._services.pending_sends.flush(trio.current_time())
 
     def _tell(self, session: Session, tell: Callable[..., None], *news: object) -> None:
         try:

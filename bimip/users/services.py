@@ -1,19 +1,16 @@
 """What every user's session needs of the rest of the server, handed down from parts.py."""
 
 from collections import OrderedDict
-from collections.abc import Callable, Container
+from collections.abc import Container
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from bimip.concurrency import Timers
-from bimip.domain.identity import Claims
-from bimip.domain.ids import Millis, UserId
-from bimip.journal.queue import OperationQueue
+from bimip.domain.ids import UserId
 from bimip.reading.people import Eids
-from bimip.storage.interface import Store
+from bimip.requests.rates import RateLimiter
+from bimip.requests.services import RequestServices
 from bimip.supervision import Slices
-from bimip.users.rates import RateLimiter
-from bimip.wire.limits import Limits
 
 MAX_REMEMBERED = 4096
 
@@ -40,28 +37,30 @@ class PoisonEntries:
         return {at for (one, log, at), times in self._crashes.items() if one == user and log == partition and times > 1}
 
 
-@dataclass(frozen=True)
-class Services:
-    store: Store
-    queue: OperationQueue
-    limits: Limits
-    partitions: tuple[str, ...]
-    wall_clock: Callable[[], Millis]
-    verify: Callable[[str], Claims]
-    """Raises TokenError."""
-    new_id: Callable[[], str]
-    report: Callable[[str, BaseException], None]
+class PendingSends(dict[Sender, None]):
+    """Devices that have something to send, in the order in which that came up.
+
+    A dict with no method to add one: that would be a call for each answer.
+    """
+
+    def flush(self, now: float) -> None:
+        """Lets each send. Whoever has something to send by then comes next."""
+        while self:
+            for device in list(self):
+                self.pop(device, None)
+                device.send_soon(now)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Services(RequestServices):
     timers: Timers
     eids: Eids
     handshake_seconds: float
     """In which a device must have said Hello."""
     agent: str = "bimip"
-    token_leeway_seconds: float = 0.0
-    """How far the issuer's clock may be off: what was accepted with it is not closed at once."""
     poison: PoisonEntries = field(default_factory=PoisonEntries)
     rates: RateLimiter = field(default_factory=RateLimiter)
-    pending_sends: dict[Sender, None] = field(default_factory=dict)
-    """Devices that have something to send, in the order in which that came up."""
+    pending_sends: PendingSends = field(default_factory=PendingSends)
     slices: Slices = field(default_factory=Slices)
     """Where all devices' long work stands in line."""
     sessions: dict[UserId, Any] = field(default_factory=dict)

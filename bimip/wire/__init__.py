@@ -4,7 +4,7 @@
 - `errors`      WireError: what the remote did wrong, with the sentence that tells it what to do
 - `codec`       a frame to a MessageScheme and back: the envelope's rules
 - `json`        the same frames as ProtoJSON, for the subprotocol bimip.v1.json
-- `validation`  what a decoded payload may say
+- `checks`      what any payload may say: names, ids, ranges; the rest lies with its route
 - `limits`      how large and how many
 - `stored`      the form in which a message is stored once and sent to every reader
 - `frames`      the server's batches, made by putting encoded pieces side by side

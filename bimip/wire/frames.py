@@ -39,7 +39,9 @@ def error_part(error: pb.ErrorMessage) -> bytes:
     return _part(b"\x52", error)
 
 
-def gap_part(gap: pb.Gap) -> bytes:
+def gap_part(partition: str, first: int, last: int, reason: pb.GapReason) -> bytes:
+    gap = pb.Gap(partition=partition, to=last, reason=reason)
+    setattr(gap, "from", first)
     return _part(GAP, gap)
 
 

@@ -56,14 +56,14 @@ class Counters:
         from bimip.gateway.connection import WebSocketConnection  # noqa: PLC0415
         from bimip.journal.worker import ThreadWorker  # noqa: PLC0415
         from bimip.storage.lmdb.store import LmdbStore  # noqa: PLC0415
-        from bimip.users import reader  # noqa: PLC0415
+        from bimip.users import intake  # noqa: PLC0415
 
         ThreadWorker.clock = staticmethod(float)
         poller.TURN_SECONDS = ROUND_SECONDS
         poller.MUCH_TURN_SECONDS = ROUND_SECONDS
         run = trio.run
         trio.run = lambda *args, **options: run(*args, instruments=[self._instrument()], **options)
-        self._count("frames in", reader, "handle")
+        self._count("frames in", intake, "handle")
         self._count("frames out", WebSocketConnection, "_write")
         self._count("transactions", LmdbStore, "commit")
         signal.signal(signal.SIGUSR1, self._begin)

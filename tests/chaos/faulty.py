@@ -10,7 +10,7 @@ import trio
 from bimip.domain.operations import Append
 from bimip.journal.queue import OperationQueue
 from bimip.supervision import Child
-from bimip.users import reader, registry
+from bimip.users import intake, registry
 from bimip.users.connection import ConnectionClosedError
 from bimip.users.device import Device
 from bimip.users.registry import Users
@@ -96,10 +96,10 @@ def a_device_that_ended_stays_in_its_session(patch: Patch) -> None:
 def the_readers_end_leaves_the_connection_open(patch: Patch) -> None:
     async def read(device: Device, frames: list[bytes], child: Child) -> None:
         child.started()
-        intake = reader._Intake(device)
-        await reader._read_hello(device, frames, intake)
+        taking = intake.Intake(device)
+        await intake._read_hello(device, frames, taking)
         while True:
-            await intake.catch_up()
-            await device.connection.hand_to(intake.take)
+            await taking.catch_up()
+            await device.connection.hand_to(taking.receive)
 
     patch(registry, "read", read)

@@ -13,7 +13,7 @@ from bimip.domain import operations as ops
 from bimip.domain.decisions import OPERATIONS
 from bimip.domain.records import Changes, LogTable, Table
 from bimip.storage.memory import MemoryStore
-from bimip.users import reader, requests
+from bimip.users import intake
 from bimip.users.device import Device
 from tests.harness.faults import Boom, FlakyStore, raising_for
 from tests.harness.heard import Heard
@@ -206,7 +206,7 @@ async def test_fifty_entries_that_always_crash_the_fetcher_are_fifty_gaps_and_no
 async def test_a_user_whose_session_gives_up_again_and_again_costs_nobody_else_anything(
     autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch, way: str
 ) -> None:
-    handle, step = requests.handle, Device.send_some
+    handle, step = intake.handle, Device.send_some
 
     def handle_or_raise(device: Device, frame: bytes) -> Any:
         if device.session.eid == "mallory":
@@ -219,7 +219,7 @@ async def test_a_user_whose_session_gives_up_again_and_again_costs_nobody_else_a
         step(device, now)
 
     if "reader" in way:
-        monkeypatch.setattr(reader, "handle", handle_or_raise)
+        monkeypatch.setattr(intake, "handle", handle_or_raise)
     elif "fetcher" in way:
         monkeypatch.setattr(Device, "send_some", step_or_raise)
     async with open_world(settings=settings_for_tests(BIMIP_LIMITS_USER_LOGINS_PER_SECOND="0")) as world:

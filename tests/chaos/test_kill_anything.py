@@ -47,7 +47,7 @@ NOT_REACHED = {
         "bimip.retention.process",
         "Retention._walk: await self._expire(operation)",
     ): "nothing that the sweep writes is old enough; the walks over ids wait in the same place",
-    ("bimip.users.reader", "await slices.run(self._go_on)"): "the sweep sends no batch that is handled in slices",
+    ("bimip.users.intake", "await slices.run(self._go_on)"): "the sweep sends no batch that is handled in slices",
     (
         "bimip.journal.journal",
         "Journal._serve: await trio.lowlevel.checkpoint()",

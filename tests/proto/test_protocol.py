@@ -8,13 +8,14 @@ import pytest
 from bimip.client.wire import bimip as sdk
 from bimip.gateway.authentication import MAX_TOKEN_CHARS
 from bimip.names import NameRefusedError, normal_eid
+from bimip.requests.message import check_message
 from bimip.session.close import Close, may_reconnect
+from bimip.users.hello import MAX_AGENT_CHARS
 from bimip.wire import bimip_pb2 as pb
 from bimip.wire.codec import ROUTES, decode
 from bimip.wire.errors import WireError
 from bimip.wire.json import MAX_COMMAS, MAX_OBJECTS, from_json
 from bimip.wire.limits import Limits
-from bimip.wire.validation import MAX_AGENT_CHARS, check_message
 
 TEXT = (Path(__file__).parents[2] / "proto/PROTOCOL.md").read_text("utf-8")
 SECTIONS = dict(re.findall(r"^#{2,3} (.+?)\n(.*?)(?=^#{2,3} |\Z)", TEXT, re.MULTILINE | re.DOTALL))

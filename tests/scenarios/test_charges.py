@@ -5,10 +5,11 @@ import trio
 from trio.testing import MockClock
 
 from bimip.client.wire import bimip as pb
+from bimip.requests.message import write
 from bimip.session.close import Close
-from bimip.users import reader, requests
+from bimip.users import intake
 from bimip.users.device import Device
-from bimip.users.reader import WEIGHT_AT_ONCE
+from bimip.users.intake import WEIGHT_AT_ONCE
 from tests.harness.world import begin, go_on, open_world, settings_for_tests
 
 SLOW = {"BIMIP_LIMITS_DEVICE_REQUESTS_PER_SECOND": "10", "BIMIP_LIMITS_RATE_BURST_SECONDS": "1"}
@@ -93,13 +94,12 @@ async def test_many_small_frames_that_hold_much_are_handled_in_slices(
 ) -> None:
     """Each of them alone is little enough for one turn."""
     taken: list[int] = []
-    write = requests.write
 
     def counted(device: Device) -> None:
         taken.append(len(device.checked))
         write(device)
 
-    monkeypatch.setattr(reader, "write", counted)
+    monkeypatch.setattr(intake, "write", counted)
     async with open_world() as world:
         await world.register("alice")
         phone = await world.join("bob", "phone")

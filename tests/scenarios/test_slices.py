@@ -10,7 +10,9 @@ from bimip.client.wire import bimip as pb
 from bimip.domain.operations import Append
 from bimip.journal.queue import OperationQueue
 from bimip.reading.segments import Segment
-from bimip.users import answers, hello, reader, requests
+from bimip.requests import body
+from bimip.requests import message as message_route
+from bimip.users import hello, intake
 from bimip.users.batches import LOOK_MOST
 from bimip.users.device import FRAMES_AT_ONCE, Device
 from bimip.users.session import Session
@@ -91,7 +93,7 @@ async def test_what_is_addressed_to_others_is_passed_over_in_slices(autojump_clo
 def prepared(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """How many messages were judged in each turn of a reader."""
     turns = [0]
-    prepare, write = answers.prepare, requests.write
+    prepare, write = message_route.prepare, message_route.write
 
     def counted(*words: Any, **more: Any) -> Any:
         turns[-1] += 1
@@ -101,9 +103,9 @@ def prepared(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         turns.append(0)
         write(device)
 
-    monkeypatch.setattr(requests, "prepare", counted)
-    monkeypatch.setattr(answers, "prepare", counted)
-    monkeypatch.setattr(reader, "write", written)
+    monkeypatch.setattr(message_route, "prepare", counted)
+    monkeypatch.setattr(hello, "prepare", counted)
+    monkeypatch.setattr(intake, "write", written)
     return turns
 
 
@@ -122,7 +124,7 @@ async def test_a_large_batch_is_judged_in_slices_and_in_order(autojump_clock: Mo
             received += [one.payload for one in some]
             bob.acknowledge(some[-1].user_offset or 0)
 
-        assert max(prepared) <= requests.PARTS_AT_ONCE
+        assert max(prepared) <= body.PARTS_AT_ONCE
         assert received == texts
         assert [signal.user_offset for signal in heard.sent] == list(range(1, 1001))
         assert [(error.id, error.ref) for error in heard.errors] == [("wrong", 5)]

@@ -19,11 +19,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bimip.client.wire import bimip as sdk
+from bimip.requests.message import check_message
 from bimip.wire import bimip_pb2 as pb
 from bimip.wire import codec, stored
 from bimip.wire.errors import WireError
 from bimip.wire.limits import Limits
-from bimip.wire.validation import check_message
 from bimip.wire.varint import varint
 
 LIMITS = Limits()

@@ -35,7 +35,7 @@ def test_every_kind_of_part_stands_in_its_place() -> None:
         frames.signal_part(signal),
         ELEMENT,
         frames.error_part(error),
-        frames.gap_part(gap),
+        frames.gap_part("chat", 0, 9, pb.EXPIRED),
         frames.signal_part(signal),
     ]
     body = decode(frames.body("chat", 0, 0, pb.IN_TURN, parts)).body

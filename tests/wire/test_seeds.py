@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
+from bimip.requests.message import check_message, partition_of
 from bimip.wire import stored
 from bimip.wire.codec import decode, payload_of
 from bimip.wire.json import from_json
 from bimip.wire.limits import Limits
-from bimip.wire.validation import check_message, partition_of
 
 PAYLOAD = json.dumps({"text": "Hello from BIMIP 👋", "attachments": []}, ensure_ascii=False).encode()
 NOW = 1_730_000_000_000

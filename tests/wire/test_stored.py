@@ -7,9 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bimip.client.wire import bimip as sdk
+from bimip.requests.message import partition_of
 from bimip.wire import bimip_pb2 as pb
 from bimip.wire import stored
-from bimip.wire.validation import partition_of
 
 SERVER: dict[str, Any] = {
     "stamp": 2**64 - 1,

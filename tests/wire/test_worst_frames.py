@@ -3,15 +3,19 @@
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 
 import pytest
 
+from bimip.requests.fetch import check_fetch
+from bimip.requests.message import check_message, partition_of
+from bimip.requests.signal import check_signal
+from bimip.users.hello import check_hello
 from bimip.wire import bimip_pb2 as pb
 from bimip.wire import codec, stored
 from bimip.wire.errors import WireError
 from bimip.wire.json import MAX_COMMAS, MAX_OBJECTS, from_json
 from bimip.wire.limits import Limits
-from bimip.wire.validation import check_fetch, check_hello, check_message, check_signal, partition_of
 from bimip.wire.varint import varint
 
 LIMITS = Limits()
@@ -94,8 +98,8 @@ WORST = {
 }
 
 CHECKS: dict[str, Callable[..., None]] = {
-    "message": check_message,
-    "signal": check_signal,
+    "message": partial(check_message, eid="mallory"),
+    "signal": partial(check_signal, eid="mallory"),
     "hello": check_hello,
     "fetch": check_fetch,
 }
@@ -106,7 +110,7 @@ def judge(data: bytes) -> str:
     try:
         name, payload = codec.payload_of(codec.decode(data))
         if name in CHECKS:
-            CHECKS[name](payload, LIMITS, "mallory")
+            CHECKS[name](payload, LIMITS)
         if isinstance(payload, pb.Message):
             stored.digest(payload, payload.to.eid, partition_of(payload))
             stored.outgoing(payload, stored.author_part("mallory", "phone"))

@@ -1,14 +1,31 @@
-"""The reader: the task that takes a device's frames. Its end ends the device, and the device's connection."""
+"""What a device asks for, from its frames to the requests. Its reader, the task that waits here, ends the device and
+its connection with it.
+
+A frame is handled where it arrives, in plain code. What one asks for stands in a row of ROUTES; here it is decoded,
+weighed, charged for, and owed an answer from then on. Nothing here knows a payload by its name.
+"""
+
+from typing import Any
 
 import trio
 
+from bimip import requests
+from bimip.requests.message import write
+from bimip.requests.refusals import ask_unserved, failed, rate_limited
+from bimip.requests.route import Answer, Rest, Route
 from bimip.session.close import Close
 from bimip.supervision import Child
 from bimip.users.connection import ConnectionClosedError
-from bimip.users.device import Device, Rest
-from bimip.users.requests import DONE, handle, write
+from bimip.users.device import Device
+from bimip.users.hello import handle_hello
 from bimip.wire import bimip_pb2 as pb
+from bimip.wire import codec
 from bimip.wire.errors import WireError
+
+ROUTES = {**requests.ROUTES, "hello": Route(handle_hello, Answer.ALONE, begins=True)}
+"""All that a connection may ask for."""
+UNSERVED = Route(ask_unserved, Answer.ERRORS_ONLY)
+DONE = object()
 
 UNCHARGED = frozenset({pb.MALFORMED, pb.TOO_LARGE})
 """What may be wrong with a frame before it was charged for."""
@@ -20,12 +37,12 @@ async def read(device: Device, frames: list[bytes], child: Child) -> None:
     """Take frames until the connection ends. `frames` have arrived already."""
     child.started()
     connection = device.connection
-    intake = _Intake(device)
+    intake = Intake(device)
     try:
         await _read_hello(device, frames, intake)
         while True:
             await intake.catch_up()
-            await connection.hand_to(intake.take)
+            await connection.hand_to(intake.receive)
     except ConnectionClosedError:
         pass
     except Exception:
@@ -35,19 +52,19 @@ async def read(device: Device, frames: list[bytes], child: Child) -> None:
         connection.close(Close.INTERNAL_ERROR, "this part of the server restarts; please connect again")
 
 
-async def _read_hello(device: Device, frames: list[bytes], intake: "_Intake") -> None:
+async def _read_hello(device: Device, frames: list[bytes], intake: "Intake") -> None:
     with trio.move_on_after(device.session.services.handshake_seconds):
         if not frames:
             frames = await device.connection.receive()
-        intake.take(frames[:1], trio.current_time())
+        intake.receive(frames[:1], trio.current_time())
         await intake.catch_up()
     if device.said_hello:
-        intake.take(frames[1:], trio.current_time())
+        intake.receive(frames[1:], trio.current_time())
     else:
         device.connection.close(Close.HELLO_EXPECTED, "the first frame must be a valid Hello, in time")
 
 
-class _Intake:
+class Intake:
     """Handles frames as they arrive, in the task of whoever reads the socket. What must wait, waits in the reader."""
 
     __slots__ = ("_device", "_malformed", "_rest", "_waiting")
@@ -58,32 +75,32 @@ class _Intake:
         self._rest: Rest | None = None  # of a frame that is handled in slices
         self._waiting: list[bytes] = []
 
-    def take(self, frames: list[bytes], now: float) -> bool:
+    def receive(self, frames: list[bytes], now: float) -> bool:
         """False: there is no room for more, or others must have their turn first."""
         device = self._device
         device.heard_at = now
         device.weight = 0
-        most = device.session.services.limits.unanswered_requests
+        most = device.max_owed
         for number, frame in enumerate(frames):
-            if device.unanswered >= most or device.weight >= WEIGHT_AT_ONCE or self._rest is not None:
+            if device.owed >= most or device.weight >= WEIGHT_AT_ONCE or self._rest is not None:
                 self._waiting = frames[number:]
                 break
             self._handle(frame)
         if device.checked:
             write(device)
         device.send_soon(now)
-        return not self._waiting and self._rest is None and device.unanswered < most
+        return not self._waiting and self._rest is None and device.owed < most
 
     def _handle(self, frame: bytes) -> None:
         device = self._device
         device.weight += 1
+        device.owed += 1
         try:
             self._rest = handle(device, frame)
             self._malformed = 0
         except WireError as error:
             if error.code in UNCHARGED:
                 device.rates.charge(1, device.heard_at, len(frame))  # what can be read was charged when it was
-            device.unanswered += 1
             device.fail(error)
             self._malformed = self._malformed + 1 if error.code == pb.MALFORMED else 0
             if self._malformed > self._device.session.services.limits.max_malformed:
@@ -99,17 +116,60 @@ class _Intake:
 
     def _take_waiting(self) -> None:
         frames, self._waiting = self._waiting, []
-        self.take(frames, trio.current_time())
+        self.receive(frames, trio.current_time())
 
     async def catch_up(self) -> None:
         """Until everything that arrived is handled, and there is room for more."""
         device = self._device
-        most, slices = device.session.services.limits.unanswered_requests, device.session.services.slices
+        most, slices = device.max_owed, device.session.services.slices
         while True:
             while self._rest is not None:
                 await slices.run(self._go_on)
-            while device.unanswered >= most:
+            while device.owed >= most:
                 await device.answered.wait_changed_since(device.answered.version)
             if not self._waiting:
                 return
             await slices.run(self._take_waiting)
+
+
+def handle(device: Device, frame: bytes) -> Rest | None:
+    """Does what a frame asks for; where that is much, a part of it, and returns the rest.
+
+    Raises WireError with the frame's `ref`.
+    """
+    scheme = codec.decode(frame)
+    name: str
+    payload: Any
+    name, payload = codec.payload_of(scheme)
+    ref = scheme.ref
+    route = ROUTES.get(name, UNSERVED)
+    if not (device.said_hello or route.begins):
+        raise WireError(pb.OUT_OF_ORDER, "say Hello first", ref=ref)
+    device.frame_bytes = len(frame)
+    if device.checked and not route.independent:
+        write(device)
+    try:
+        if not route.begins:
+            count = 1
+            if route.count is not None:
+                count = route.count(payload)
+                device.weight += count - 1
+            wait = device.rates.take(count, len(frame), device.heard_at)
+            if wait:
+                _refuse(device, route, payload, ref, rate_limited(wait))
+                return None
+        rest = route.ask(device, payload, ref)
+        return rest if rest is not None and next(rest, DONE) is not DONE else None
+    except WireError as error:
+        error.ref = error.ref or ref
+        error.id = error.id or getattr(payload, "id", "")
+        raise
+    except Exception as error:
+        device.services.report("request failed", error)
+        raise failed(ref) from error
+
+
+def _refuse(device: Device, route: Route, payload: Any, ref: int, error: WireError) -> None:  # noqa: ANN401 - any payload
+    if route.refuse is None:
+        raise error
+    route.refuse(device, payload, ref, error)

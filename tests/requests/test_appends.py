@@ -1,17 +1,16 @@
 """Which messages become one operation."""
 
-from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bimip.domain.ids import DeviceId, UserId
 from bimip.domain.operations import Address, Fault, NewMessage, Refused
-from bimip.users.answers import appends, outcomes
-from bimip.users.device import CheckedMessage, Device
+from bimip.requests.appends import CheckedMessage, appends, outcomes
 
-DEVICE = cast("Device", SimpleNamespace(session=SimpleNamespace(number=1), number=2))
+DEVICE = (UserId(1), DeviceId(2))
 ADDRESS = (Address("bob", "phone", None),)
 
 
@@ -20,7 +19,7 @@ def written(name: str, to: str = "bob", partition: str = "chat", addresses: tupl
 
 
 def names(checked: list[CheckedMessage]) -> list[list[str]]:
-    return [[new.id for new in append.messages] for append, _ in appends(DEVICE, checked)]
+    return [[new.id for new in append.messages] for append, _ in appends(*DEVICE, checked)]
 
 
 @pytest.mark.parametrize(
@@ -43,7 +42,7 @@ def test_what_goes_to_one_recipient_in_a_row_is_one(checked: list[CheckedMessage
 
 @given(st.lists(st.builds(written, st.sampled_from("abc"), st.sampled_from(["bob", "carol"]))))
 def test_nothing_is_lost_and_the_order_stays(checked: list[CheckedMessage]) -> None:
-    made = list(appends(DEVICE, checked))
+    made = list(appends(*DEVICE, checked))
 
     assert [(append.to, new, ref) for append, refs in made for new, ref in zip(append.messages, refs, strict=True)] == [
         (one.to, one.new, one.ref) for one in checked
@@ -53,7 +52,7 @@ def test_nothing_is_lost_and_the_order_stays(checked: list[CheckedMessage]) -> N
 
 
 def test_a_refusal_of_all_is_one_of_each() -> None:
-    ((append, _),) = appends(DEVICE, [written("a"), written("b")])
+    ((append, _),) = appends(*DEVICE, [written("a"), written("b")])
     refused: Any = Refused(Fault.UNAVAILABLE, "not now")
 
     assert list(outcomes(append, refused)) == [refused, refused]

@@ -2,65 +2,16 @@ from contextlib import AbstractAsyncContextManager
 
 import pytest
 import trio
-from hypothesis import given
-from hypothesis import strategies as st
 from trio.testing import MockClock
 
 from bimip.client.wire import bimip as pb
+from bimip.concurrency.buckets import Rate
 from bimip.domain.ids import DeviceId, UserId
-from bimip.users.rates import MAX_USERS, Bucket, Rate, RateLimiter
+from bimip.requests.rates import MAX_USERS, RateLimiter
 from tests.harness.world import Client, World, message, open_world, settings_for_tests
 
 PHONE, LAPTOP = DeviceId(1), DeviceId(2)
 BOB = UserId(1)
-
-
-def taken(bucket: Bucket, requests: int, size: int, now: float) -> bool:
-    if bucket.wait(now) > 0:
-        return False
-    bucket.take(requests, size, now)
-    return True
-
-
-def test_a_burst_is_taken_at_once_and_then_one_after_another() -> None:
-    bucket = Bucket(Rate(requests_per_second=10, burst_seconds=2))
-    at_once = sum(taken(bucket, 1, 0, 100.0) for _ in range(100))
-    later = sum(taken(bucket, 1, 0, 100 + n / 1000) for n in range(1, 10_001))
-
-    assert at_once == 21  # the burst, and one that goes into debt
-    assert later == 100
-
-
-def test_bytes_count_as_well() -> None:
-    bucket = Bucket(Rate(bytes_per_second=1000, burst_seconds=1))
-
-    assert taken(bucket, 1, 5000, 0.0)  # larger than a burst, and taken whole
-    assert not taken(bucket, 1, 1, 3.9)
-    assert taken(bucket, 1, 1, 4.1)
-
-
-def test_0_is_without_limit() -> None:
-    bucket = Bucket(Rate())
-
-    assert all(taken(bucket, 1_000_000, 1 << 40, 0.0) for _ in range(1000))
-
-
-@given(
-    st.floats(1, 1000),
-    st.floats(0.1, 10),
-    st.lists(st.tuples(st.floats(0, 3), st.integers(1, 50)), min_size=1, max_size=60),
-)
-def test_never_more_than_a_burst_the_rate_and_one_frame(
-    rate: float, burst: float, asked: list[tuple[float, int]]
-) -> None:
-    bucket = Bucket(Rate(requests_per_second=rate, burst_seconds=burst))
-    now = total = 0.0
-    for pause, requests in asked:
-        now += pause
-        if taken(bucket, requests, 0, now):
-            total += requests
-
-            assert total - requests <= rate * (burst + now) * 1.000001 + 1e-6
 
 
 def test_devices_have_their_own_and_share_their_users() -> None:
@@ -216,7 +167,7 @@ async def test_fetches_are_answered_one_after_another_to_who_reads_nothing(autoj
             reader.send(fetch=pb.Fetch(kind=pb.FetchKind.LOG, partition="chat", offset=1), ref=100 + number)
         await trio.sleep(1)
         device = world.server.users._sessions["alice"].devices["phone"]
-        waiting = len(device._frames)  # type: ignore[attr-defined]
+        waiting = len(device.frames)  # type: ignore[attr-defined]
         heard = await reader.heard_slowly()
 
         assert waiting <= 1

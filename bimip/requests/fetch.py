@@ -10,24 +10,25 @@ charged to the device by what was looked at: whoever has asked for more than the
 from collections import OrderedDict, deque
 from collections.abc import Callable
 from math import inf
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import trio
 
-from bimip.concurrency import Watch
-from bimip.domain.ids import DeviceId
-from bimip.domain.operations import Barrier, Received, Result
-from bimip.domain.ranges import contains
+from bimip.domain.operations import Barrier, Result
+from bimip.domain.ranges import Ranges, contains
 from bimip.domain.records import Seq
 from bimip.reading.fetches import PageStart, Viewer, scan_by_seq, scan_history, scan_log
 from bimip.reading.pages import Page, Scan
+from bimip.requests.asker import Asker
+from bimip.requests.refusals import failed, no_partition
 from bimip.storage.interface import Store
-from bimip.users.batches import gap
-from bimip.users.rates import Buckets
-from bimip.users.session import Session
 from bimip.wire import bimip_pb2 as pb
 from bimip.wire import frames
+from bimip.wire.checks import check_id, check_identity, check_seq
 from bimip.wire.errors import WireError
+from bimip.wire.limits import Limits
+
+_FETCH_KINDS = frozenset(pb.FetchKind.values())
 
 MAX_QUESTIONS = 64
 """Of one connection, for which it is remembered where they go on."""
@@ -51,81 +52,63 @@ KINDS: dict[int, Kind] = {
 }
 
 
-class Asker(Protocol):
-    """A device, as far as its fetches need it."""
-
-    session: Session
-    number: DeviceId
-    wakeup: Watch
-    rates: Buckets
-    unanswered: int
-
-    @property
-    def name(self) -> str: ...
-
-    @property
-    def has_unsent_answers(self) -> bool: ...
-
-    def answer(self, frame: bytes) -> None: ...
-
-    def note_received(self, places: list[Received]) -> None: ...
-
-    def fail(self, error: WireError, ref: int = 0) -> None: ...
+def ask(asker: Asker, payload: pb.Fetch, ref: int) -> None:
+    """Answer when everything that the device sent before is decided, its acknowledgements too."""
+    check_fetch(payload, asker.services.limits)
+    kind = KINDS.get(payload.kind)
+    if kind is None:
+        name = pb.FetchKind.Name(payload.kind)
+        raise WireError(pb.UNSUPPORTED, f"this server does not serve Fetch {name} yet", field="kind")
+    if kind.of_log and payload.partition not in asker.services.partitions:
+        raise no_partition(payload.partition, asker.services.partitions)
+    fetches = asker.pending
+    if not isinstance(fetches, Fetches):
+        fetches = asker.pending = Fetches(asker)
+    fetches.begin(PendingFetch(payload, kind, ref))
 
 
-class Request(NamedTuple):
+class PendingFetch(NamedTuple):
     fetch: pb.Fetch
+    kind: Kind
     ref: int
 
 
-class Fetching:
+class Fetches:
     """One connection's fetches: where the last one ended, what waits for acknowledgements, what is being looked for."""
 
-    def __init__(self, device: Asker) -> None:
-        self._device = device
+    def __init__(self, asker: Asker) -> None:
+        self._asker = asker
         self._next: OrderedDict[_Question, int] = OrderedDict()
         self._last: dict[_Question, Seq | None] = {}  # of BY_SEQ, whose order is not that of offsets
-        self._waiting: deque[Request] = deque()
-        self._running: tuple[Request, Scan] | None = None
+        self._waiting: deque[PendingFetch] = deque()
+        self._running: tuple[PendingFetch, Scan] | None = None
         self._unacknowledged: dict[tuple[str, int], None] = {}
         self._deadline = 0.0
 
     def deadline(self, now: float) -> float:
         """When there is something to do without anybody's word: now, or when a grace period or a debt has passed."""
-        if self._device.has_unsent_answers or not (self._running or self._waiting):
+        if self._asker.frames or not (self._running or self._waiting):
             return inf
-        until = now + max(0.0, self._device.rates.wait(now))
+        until = now + max(0.0, self._asker.rates.wait(now))
         return max(until, self._deadline) if self._is_held_back() else until
 
-    def ask(self, fetch: pb.Fetch, ref: int) -> None:
-        """Answer when everything that the device sent before is decided, its acknowledgements too."""
-        kind = KINDS.get(fetch.kind)
-        if kind is None:
-            name = pb.FetchKind.Name(fetch.kind)
-            raise WireError(pb.UNSUPPORTED, f"this server does not serve Fetch {name} yet", field="kind")
-        if kind.of_log and fetch.partition not in self._device.session.logs:
-            known = ", ".join(sorted(self._device.session.logs))
-            sentence = f"there is no partition {fetch.partition!r}; use one of: {known}"
-            raise WireError(pb.NOT_FOUND, sentence, field="partition")
-
+    def begin(self, request: PendingFetch) -> None:
         def decided(_result: Result) -> None:
-            self._waiting.append(Request(fetch, ref))
-            self._device.wakeup.notify()
+            self._waiting.append(request)
+            self._asker.wake()
 
-        self._device.unanswered += 1
-        session = self._device.session
-        session.services.queue.submit(Barrier(), decided, owner=session.number)
+        self._asker.services.queue.submit(Barrier(), decided, owner=self._asker.user)
 
-    def acknowledged(self, partition: str, upto: int, ranges: tuple[tuple[int, int], ...]) -> None:
+    def acknowledged(self, partition: str, upto: int, ranges: Ranges) -> None:
         """An ack of this device is on disk."""
         if not (self._unacknowledged or self._waiting):
             return
         for place in list(self._unacknowledged):
             if place[0] == partition and (place[1] <= upto or contains(ranges, place[1])):
                 del self._unacknowledged[place]
-        self._deadline = trio.current_time() + self._device.session.services.limits.grace_seconds
+        self._deadline = trio.current_time() + self._asker.services.limits.grace_seconds
         if not self._unacknowledged and self._waiting:
-            self._device.wakeup.notify()
+            self._asker.wake()
 
     def work(self, now: float) -> bool:
         """Look through one slice, if that is due. False: there is nothing to do now.
@@ -144,41 +127,39 @@ class Fetching:
             self._answer(request, end.value)
         except WireError as error:
             self._running = None
-            self._device.fail(error, request.ref)
+            self._asker.fail(error, request.ref)
         except Exception as error:  # noqa: BLE001 - it is one request's trouble, and the device's only if it goes on
             self._running = None
-            self._device.session.services.report("fetch failed", error)
-            sentence = "the server failed at this request; the operator has been told"
-            self._device.fail(WireError(pb.INTERNAL, sentence), request.ref)
+            self._asker.services.report("fetch failed", error)
+            self._asker.fail(failed(), request.ref)
         else:
-            self._device.rates.charge(looked * REQUESTS_FOR_AN_ENTRY, now)
+            self._asker.rates.charge(looked * REQUESTS_FOR_AN_ENTRY, now)
         return True
 
     def _is_held_back(self) -> bool:
         """Whether a page that is not acknowledged yet holds a Fetch back."""
-        held = self._running is None and self._waiting and KINDS[self._waiting[0].fetch.kind].waits
+        held = self._running is None and self._waiting and self._waiting[0].kind.waits
         return bool(held and self._unacknowledged)
 
-    def _begin(self, request: Request) -> tuple[Request, Scan]:
+    def _begin(self, request: PendingFetch) -> tuple[PendingFetch, Scan]:
         fetch = request.fetch
         question = _question(fetch)
-        if KINDS[fetch.kind].waits:
+        if request.kind.waits:
             self._unacknowledged.clear()
         has_begin = fetch.HasField("offset")
         begin = PageStart(fetch.offset) if has_begin else PageStart(self._next.get(question), self._last.get(question))
-        device, session = self._device, self._device.session
-        viewer = Viewer(session.number, session.eid, device.number, device.name)
-        most = session.services.limits.max_fetch
-        return request, KINDS[fetch.kind].scan(
-            session.services.store, viewer, fetch, begin, min(fetch.limit or most, most)
-        )
+        asker = self._asker
+        viewer = Viewer(asker.user, asker.eid, asker.number, asker.name)
+        most = asker.services.limits.max_fetch
+        limit = min(fetch.limit or most, most)
+        return request, request.kind.scan(asker.services.store, viewer, fetch, begin, limit)
 
-    def _answer(self, request: Request, page: Page) -> None:
+    def _answer(self, request: PendingFetch, page: Page) -> None:
         fetch = request.fetch
-        kind = KINDS[fetch.kind]
+        kind = request.kind
         if kind.waits and page.rows:
             self._unacknowledged = {(fetch.partition, row.offset): None for row in page.rows}
-            self._deadline = trio.current_time() + self._device.session.services.limits.grace_seconds
+            self._deadline = trio.current_time() + self._asker.services.limits.grace_seconds
         self._remember(_question(fetch), page)
         tail = frames.fetch_part(
             next_offset=page.next_offset,
@@ -188,10 +169,10 @@ class Fetching:
         )
         parts = [row.part for row in page.rows if row.part is not None]
         rows = reversed(page.rows) if fetch.backwards else page.rows
-        self._device.note_received([row.place for row in rows if row.part is not None])
+        self._asker.note_received([row.place for row in rows if row.part is not None])
         if kind.of_log:
-            parts += [gap(fetch.partition, first, last, pb.DAMAGED) for first, last in page.gaps]
-        self._device.answer(frames.body(fetch.partition, 0, 0, pb.TURN_FETCH, parts, tail=tail))
+            parts += [frames.gap_part(fetch.partition, first, last, pb.DAMAGED) for first, last in page.gaps]
+        self._asker.answer_alone(frames.body(fetch.partition, 0, 0, pb.TURN_FETCH, parts, tail=tail))
 
     def _remember(self, question: "_Question", page: Page) -> None:
         self._next[question] = page.next_offset
@@ -220,3 +201,20 @@ def _question(fetch: pb.Fetch) -> _Question:
     place = fetch.conversation if fetch.kind == pb.HISTORY else fetch.partition
     seqs = (fetch.seq_from, fetch.seq_to)
     return _Question(fetch.kind, place, author.eid, author.connection_resource_id, to, fetch.backwards, seqs)
+
+
+def check_fetch(fetch: pb.Fetch, limits: Limits) -> None:
+    if fetch.kind not in _FETCH_KINDS:
+        raise WireError(pb.INVALID, f"There is no kind {fetch.kind} of Fetch.", field="kind")
+    if fetch.kind in {pb.UNACKNOWLEDGED, pb.LOG, pb.BY_SEQ} or fetch.partition:
+        check_id(fetch.partition, "partition", limits)
+    if fetch.kind in {pb.HISTORY, pb.RECEIPTS} or fetch.conversation:
+        check_id(fetch.conversation, "conversation", limits)
+    if fetch.kind == pb.BY_SEQ:
+        for what in ("seq_from", "seq_to"):
+            if getattr(fetch, what):
+                check_seq(getattr(fetch, what), what, limits)
+    if fetch.HasField("from"):
+        check_identity(getattr(fetch, "from"), "from", limits)
+    if fetch.to.eid:
+        check_identity(fetch.to, "to", limits)

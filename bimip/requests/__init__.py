@@ -1,0 +1,31 @@
+"""Floor 2: what can be asked for. Plain code: nothing here waits.
+
+A file a route, named as the schema names its payload: what may be said in one, and what it does. A request that changes
+something becomes an operation, and is answered when that is on disk; all others are answered at once, or, where looking
+takes long, in slices. Whatever is wrong with a request is a WireError, which is its answer. `message.py` has
+`appends.py` beside it, where messages become operations; `signal.py` has `acks.py`, `receipts.py` and, of both,
+`named.py`.
+
+    route.py      what a row of ROUTES says
+    asker.py      who asks: a device of a user, whichever way its requests come
+    replies.py    how answers go out, and how many are owed
+    refusals.py   what several routes refuse
+    services.py   what requests need of the rest of the server; `rates.py`, how fast one may ask
+
+No route knows a connection. Whoever has one is an `Asker`; it owes an answer from when it takes a payload, looks its
+row up, charges for it and asks (users/intake.py).
+"""
+
+from bimip.requests import body, fetch, logout, message, ping_pong, signal, token_authority
+from bimip.requests.route import Answer, Route
+
+ROUTES: dict[str, Route] = {
+    "body": Route(body.ask, Answer.TOGETHER, independent=True, count=body.count, refuse=body.refuse),
+    "fetch": Route(fetch.ask, Answer.ALONE),
+    "logout": Route(logout.ask, Answer.ALONE),
+    "message": Route(message.ask, Answer.TOGETHER, independent=True),
+    "ping_pong": Route(ping_pong.ask, Answer.ALONE),
+    "signal": Route(signal.ask, Answer.ERRORS_ONLY, independent=True),
+    "token_authority": Route(token_authority.ask, Answer.ALONE),
+}
+"""By the payload's name in MessageScheme."""

@@ -1,0 +1,119 @@
+"""Who asks: a device of a user, whichever way its requests come. What only a connection can do is left to that."""
+
+from typing import Protocol
+
+from bimip.domain.identity import Claims
+from bimip.domain.ids import DeviceId, Offset, UserId
+from bimip.domain.operations import Acknowledge, Received
+from bimip.domain.ranges import Ranges
+from bimip.requests.appends import CheckedMessage
+from bimip.requests.rates import Buckets
+from bimip.requests.replies import Replies
+from bimip.requests.services import RequestServices
+from bimip.session.close import Close
+from bimip.wire import stored
+
+
+class PendingAck(Protocol):
+    """An acknowledgement on its way into the journal."""
+
+    def merge(self, operation: Acknowledge, ref: int) -> bool: ...
+
+
+class PendingAnswers(Protocol):
+    """Answers that take long to make. They are made in slices, by whoever serves the asker, when it is due."""
+
+    def deadline(self, now: float) -> float:
+        """When there is something to do without anybody's word."""
+        ...
+
+    def work(self, now: float) -> bool:
+        """Does one slice, if that is due. False: there is nothing to do now."""
+        ...
+
+    def acknowledged(self, partition: str, upto: int, ranges: Ranges) -> None:
+        """An ack of the asker is on disk."""
+        ...
+
+
+class Asker(Replies):
+    """A device of a user, as far as requests need it."""
+
+    __slots__ = (
+        "acks",
+        "author_part",
+        "checked",
+        "claims",
+        "eid",
+        "frame_bytes",
+        "heard_at",
+        "number",
+        "pending",
+        "rates",
+        "services",
+        "user",
+        "weight",
+    )
+
+    def __init__(
+        self, services: RequestServices, user: UserId, eid: str, number: DeviceId, claims: Claims, rates: Buckets
+    ) -> None:
+        super().__init__(services.limits.unanswered_requests)
+        self.services = services
+        self.user = user
+        self.eid = eid
+        self.number = number
+        self.claims = claims
+        self.rates = rates
+        self.author_part = stored.author_part(eid, claims.device)
+        """`from` of what this device writes."""
+        self.heard_at = 0.0
+        """When the last frame that is being handled came."""
+        self.frame_bytes = 0
+        """Of that frame."""
+        self.weight = 0
+        """What was asked for in this turn: requests, by what they cost."""
+        self.checked: list[CheckedMessage] = []
+        """Messages that were taken from what arrived, until all of it was."""
+        self.acks: dict[str, PendingAck] = {}
+        """By partition, the last of its acknowledgements."""
+        self.pending: PendingAnswers | None = None
+        """None until it asks for something that takes long: most never do."""
+
+    @property
+    def name(self) -> str:
+        return self.claims.device
+
+    def weigh(self, requests: int) -> None:
+        """Charges so many requests more for what is being handled."""
+        if requests:
+            self.weight += requests
+            self.rates.charge(requests, self.heard_at)
+
+    def wake(self) -> None:
+        """There is work to do, or another deadline: see `pending` and `claims`."""
+        raise NotImplementedError
+
+    def head_of(self, partition: str) -> Offset | None:
+        """The newest offset of the user's log; None: there is no such partition."""
+        raise NotImplementedError
+
+    def acknowledge(self, partition: str, upto: Offset, ranges: Ranges) -> None:
+        """The device holds these."""
+        raise NotImplementedError
+
+    def list_received(self) -> list[Received]:
+        """Lists what the device was sent of late, acknowledged or not."""
+        raise NotImplementedError
+
+    def note_received(self, places: list[Received]) -> None:
+        """The device is sent these: it may say that they were read before it acknowledges them, or without."""
+        raise NotImplementedError
+
+    def close_after_answers(self, code: Close, reason: str) -> None:
+        """Closes the way to the device once everything that is to be answered was sent."""
+        raise NotImplementedError
+
+    def close_revoked(self, jti: str) -> None:
+        """Closes all other ways to the user's devices that were opened with a token."""
+        raise NotImplementedError

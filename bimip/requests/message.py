@@ -1,0 +1,174 @@
+"""Message: what may be said in one, and what is made of it to be appended.
+
+All messages that arrive together are written together, in whatever frames they come: see `appends.py`.
+"""
+
+from collections.abc import Iterable, MutableSequence, Sequence
+from functools import partial
+from operator import attrgetter
+
+from bimip.domain.operations import Address, Append, NewMessage, Refused, Result
+from bimip.domain.records import maker
+from bimip.requests.appends import CheckedMessage, appends, outcomes, sent
+from bimip.requests.asker import Asker
+from bimip.requests.refusals import error_of
+from bimip.wire import bimip_pb2 as pb
+from bimip.wire import frames, stored
+from bimip.wire.checks import check_author, check_eid, check_id, check_seq, seq_numbers
+from bimip.wire.errors import WireError
+from bimip.wire.limits import Limits
+
+NAMES_FOR_A_REQUEST = 4
+"""What a message costs that names many: each is looked at letter by letter, and each device looked up."""
+
+_new, _checked = maker(NewMessage), maker(CheckedMessage)
+
+LAST_MILLISECOND = 253_402_300_799_999  # of the year 9999: whoever sends more counts in another unit
+
+_WRITTEN = attrgetter("id", "timestamp", "type", "partition", "scope", "seq", "reply_to")
+"""A message's plain fields, in one look."""
+
+
+def ask(asker: Asker, payload: pb.Message, ref: int) -> None:
+    """Takes a message, which waits for others: see `write`."""
+    asker.checked.append(prepare(asker, payload, ref, asker.frame_bytes))
+
+
+def write(asker: Asker) -> None:
+    """Submit the messages that were taken, to be called before anything else is asked for, and when all was taken."""
+    checked, asker.checked = asker.checked, []
+    submit, owner = asker.services.queue.submit, asker.user
+    for append, refs in appends(owner, asker.number, checked):
+        submit(append, partial(_appended, asker, refs, append), owner=owner)
+
+
+def _appended(asker: Asker, refs: list[int], append: Append, result: Result) -> None:
+    asker.answer_together(*responses(append, result, refs))
+
+
+def responses(append: Append, result: Result, refs: Iterable[int]) -> list[bytes]:
+    """Makes for each message the element of Body that answers it."""
+    parts: list[bytes] = []
+    for message, ref, outcome in zip(append.messages, refs, outcomes(append, result), strict=True):
+        if isinstance(outcome, Refused):
+            parts.append(frames.error_part(error_of(outcome, ref, message.id)))
+        else:
+            parts.append(frames.signal_part(sent(outcome, ref)))
+    return parts
+
+
+def prepare(asker: Asker, message: pb.Message, ref: int = 0, most_bytes: int | None = None) -> CheckedMessage:
+    """Checks a message and makes of it what is appended. Changes the message. Raises WireError. `most_bytes`: see
+    `check_message`.
+    """
+    services = asker.services
+    check_message(message, services.limits, asker.eid, most_bytes=most_bytes)
+    if not message.id:
+        message.id = services.new_id()
+    to, partition, seq = message.to.eid, partition_of(message), message.seq
+    message.partition = partition  # whoever reads it elsewhere than in its log is told too
+    addresses: tuple[Address, ...] = ()
+    if message.devices:
+        addresses = tuple(map(_address, message.devices))
+        asker.weigh(len(addresses) // NAMES_FOR_A_REQUEST)
+    if message.mentions or message.audiences:
+        asker.weigh((len(message.mentions) + len(message.audiences)) // NAMES_FOR_A_REQUEST)
+    digest = stored.digest(message, to, partition)
+    sent = stored.outgoing(message, asker.author_part)
+    new = _new((message.id, digest, sent, seq_numbers(seq) if seq else None))
+    return _checked((to, partition, new, addresses, ref))
+
+
+def _address(one: pb.DeviceAddress) -> Address:
+    payload = one.payload if one.HasField("payload") else None
+    return Address(one.identity.eid, one.identity.connection_resource_id, payload)
+
+
+def partition_of(message: pb.Message) -> str:
+    """The partition that a message goes to: the one it names, else the one that its scope or type implies."""
+    if message.partition:
+        return message.partition
+    if message.scope == "friend":
+        return "feed"
+    return "notification" if message.type == pb.PUSH_NOTIFICATION else "chat"
+
+
+def check_message(message: pb.Message, limits: Limits, eid: str, *, most_bytes: int | None = None) -> None:
+    """A Message that the user `eid` sends. `most_bytes`: of what it came in, which may tell that it is small enough."""
+    try:
+        if most_bytes is None or most_bytes > limits.max_message_bytes:
+            _check_size(message, limits)
+        _check_message(message, limits, eid)
+    except WireError as error:
+        error.id = message.id
+        raise
+
+
+def _check_size(message: pb.Message, limits: Limits) -> None:
+    most = limits.max_message_bytes
+    if message.ByteSize() > most:
+        sentence = f"The message is larger than {most} bytes: send large content by reference."
+        raise WireError(pb.TOO_LARGE, sentence, field="payload")
+
+
+def _check_message(message: pb.Message, limits: Limits, eid: str) -> None:
+    """This is the hot path: what every message has is looked at here, and what is wrong with it told elsewhere."""
+    own_id, timestamp, kind, partition, scope, seq, reply_to = _WRITTEN(message)
+    to = message.to.eid
+    if own_id and not (len(own_id) <= limits.max_id_bytes and own_id.isascii() and own_id.isprintable()):
+        check_id(own_id, "id", limits)
+    if message.HasField("from"):
+        check_author(message, eid)
+    if not (0 < len(to) <= limits.max_eid_bytes and to.isascii() and to.isprintable() and to[0] != " " != to[-1]):
+        message.to.eid = check_eid(to, "to.eid", limits)
+    if not 0 <= timestamp <= LAST_MILLISECOND:
+        sentence = "timestamp is no time in milliseconds since 1970: mind the unit."
+        raise WireError(pb.INVALID, sentence, field="timestamp")
+    if kind < 0:
+        raise WireError(pb.INVALID, "type is negative: 1 is a chat message, 2 a notification.", field="type")
+    if partition:
+        check_id(partition, "partition", limits)
+    if scope and scope not in {"private", "friend"}:
+        raise WireError(pb.INVALID, "scope is private, friend or empty.", field="scope")
+    if seq:
+        check_seq(seq, "seq", limits)
+    if reply_to:
+        check_id(reply_to, "reply_to", limits)
+    _check_lists(message, limits)
+
+
+def _check_lists(message: pb.Message, limits: Limits) -> None:
+    if message.devices:
+        _check_devices(message.devices, limits)
+    if message.mentions:
+        _check_mentions(message.mentions, limits)
+    if message.audiences:
+        _check_audiences(message.audiences, limits)
+
+
+def _check_devices(devices: Sequence[pb.DeviceAddress], limits: Limits) -> None:
+    if len(devices) > limits.max_devices:
+        raise WireError(pb.TOO_LARGE, f"A message addresses at most {limits.max_devices} devices.", field="devices")
+    named = set()
+    for address in devices:
+        identity = address.identity
+        identity.eid = check_eid(identity.eid, "devices.identity.eid", limits)
+        check_id(identity.connection_resource_id, "devices.identity.connection_resource_id", limits)
+        named.add((identity.eid, identity.connection_resource_id))
+    if len(named) != len(devices):
+        raise WireError(pb.INVALID, "A device is addressed twice: address it once.", field="devices")
+
+
+def _check_mentions(mentions: MutableSequence[str], limits: Limits) -> None:
+    if len(mentions) > limits.max_mentions:
+        raise WireError(pb.TOO_LARGE, f"A message mentions at most {limits.max_mentions} users.", field="mentions")
+    for at, eid in enumerate(mentions):
+        mentions[at] = check_eid(eid, "mentions", limits)
+
+
+def _check_audiences(audiences: "pb.Message.AudiencesEntry | object", limits: Limits) -> None:
+    names = list(audiences)  # type: ignore[call-overload]
+    if len(names) > limits.max_audiences:
+        raise WireError(pb.TOO_LARGE, f"A message has at most {limits.max_audiences} audiences.", field="audiences")
+    for name in names:
+        check_eid(name, "audiences", limits)

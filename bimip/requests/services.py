@@ -1,0 +1,25 @@
+"""What requests need of the rest of the server, whoever asks."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from bimip.domain.identity import Claims
+from bimip.domain.ids import Millis
+from bimip.journal.queue import OperationQueue
+from bimip.storage.interface import Store
+from bimip.wire.limits import Limits
+
+
+@dataclass(frozen=True, kw_only=True)
+class RequestServices:
+    store: Store
+    queue: OperationQueue
+    limits: Limits
+    partitions: tuple[str, ...]
+    wall_clock: Callable[[], Millis]
+    verify: Callable[[str], Claims]
+    """Raises TokenError."""
+    new_id: Callable[[], str]
+    report: Callable[[str, BaseException], None]
+    token_leeway_seconds: float = 0.0
+    """How far the issuer's clock may be off: what was accepted with it is not closed at once."""

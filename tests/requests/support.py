@@ -1,0 +1,138 @@
+"""One who asks, without a connection: what is answered is looked at, and operations are decided when a test says so."""
+
+from typing import Any, cast
+
+from bimip.concurrency.buckets import Rate
+from bimip.domain.identity import Claims
+from bimip.domain.ids import DeviceId, Millis, Offset, UserId
+from bimip.domain.operations import Operation, Received, Result
+from bimip.domain.ranges import Ranges
+from bimip.journal.queue import OperationQueue, Owner, Reply, Ticket
+from bimip.requests import ROUTES
+from bimip.requests.asker import Asker
+from bimip.requests.rates import RateLimiter
+from bimip.requests.services import RequestServices
+from bimip.session.close import Close
+from bimip.session.tokens import TokenError
+from bimip.storage.memory import MemoryStore
+from bimip.wire import bimip_pb2 as pb
+from bimip.wire import codec
+from bimip.wire.errors import WireError
+from bimip.wire.limits import Limits
+
+LATER = Millis(1 << 42)
+TOKENS = {
+    "newer": Claims("ann", "phone", LATER, "newer"),
+    "laptop's": Claims("ann", "laptop", LATER, "laptop's"),
+    "bob's": Claims("bob", "phone", LATER, "bob's"),
+}
+
+
+def verify(token: str) -> Claims:
+    try:
+        return TOKENS[token]
+    except KeyError:
+        raise TokenError("it is nobody's") from None
+
+
+class Queue:
+    """Keeps operations until a test decides them."""
+
+    def __init__(self) -> None:
+        self.tickets: list[Ticket] = []
+
+    def submit(self, operation: Operation, reply: Reply, *, owner: Owner) -> Ticket:
+        assert owner == UserId(1)
+        ticket = Ticket(operation, reply, owner=owner)
+        self.tickets.append(ticket)
+        return ticket
+
+
+class Peer(Asker):
+    """Ann's phone. Her log of `chat` ends at 9."""
+
+    __slots__ = ("closed", "held", "queue", "received", "revoked", "scheduled", "wakes")
+
+    def __init__(self, store: MemoryStore | None = None, *, rate: Rate | None = None) -> None:
+        self.queue = Queue()
+        self.scheduled = self.wakes = 0
+        self.held: list[tuple[str, int, Ranges]] = []
+        self.received: list[Received] = []
+        self.closed: list[tuple[Close, str]] = []
+        self.revoked: list[str] = []
+        services = RequestServices(
+            store=store or MemoryStore(),
+            queue=cast("OperationQueue", self.queue),
+            limits=Limits(),
+            partitions=("chat", "feed"),
+            wall_clock=lambda: Millis(1000),
+            verify=verify,
+            new_id=lambda: "new",
+            report=lambda _what, _error: None,
+            token_leeway_seconds=2,
+        )
+        rates = RateLimiter(rate or Rate()).of(UserId(1)).of(DeviceId(11))
+        super().__init__(services, UserId(1), "ann", DeviceId(11), Claims("ann", "phone", LATER, "first"), rates)
+
+    def schedule_send(self) -> None:
+        self.scheduled += 1
+
+    def notify_room(self) -> None:
+        pass
+
+    def wake(self) -> None:
+        self.wakes += 1
+
+    def head_of(self, partition: str) -> Offset | None:
+        return {"chat": Offset(9), "feed": Offset(0)}.get(partition)
+
+    def acknowledge(self, partition: str, upto: Offset, ranges: Ranges) -> None:
+        self.held.append((partition, upto, ranges))
+
+    def list_received(self) -> list[Received]:
+        return self.received
+
+    def note_received(self, places: list[Received]) -> None:
+        self.received += places
+
+    def close_after_answers(self, code: Close, reason: str) -> None:
+        self.closed.append((code, reason))
+
+    def close_revoked(self, jti: str) -> None:
+        self.revoked.append(jti)
+
+    def operations(self) -> list[Operation]:
+        """Lists those that wait to be decided."""
+        return [ticket.operation for ticket in self.queue.tickets]
+
+    def decide(self, result: Result) -> None:
+        """Answers all that wait, alike."""
+        tickets, self.queue.tickets = self.queue.tickets, []
+        for ticket in tickets:
+            ticket.taken = True
+            ticket.reply(result)
+
+    def take(self, name: str, payload: Any, ref: int = 5) -> None:
+        """Takes a payload as a connection does: it owes an answer from then on."""
+        self.owed += 1
+        try:
+            rest = ROUTES[name].ask(self, payload, ref)
+            for _ in rest or ():
+                pass
+        except WireError as error:
+            self.fail(error, ref)
+
+    def together(self) -> pb.Body:
+        """Reads what was answered together."""
+        return pb.Body.FromString(b"".join(self.parts))
+
+    def alone(self) -> list[Any]:
+        """Reads what was answered alone."""
+        return [codec.payload_of(codec.decode(frame)) for frame in self.frames]
+
+    def send(self) -> None:
+        """The connection takes all that was answered."""
+        sent = len(self.together().errors) + len(self.together().signals) + len(self.frames)
+        self.parts.clear()
+        self.frames.clear()
+        self.pay(sent)

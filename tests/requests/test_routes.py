@@ -1,0 +1,132 @@
+"""Each row of the table has all that it needs, and each request is answered once, as its row says."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import bimip.requests
+from bimip.domain.ids import ConversationId, ConversationOffset, Millis, Offset, Stamp
+from bimip.domain.operations import Acknowledged, Appended, Done, Fault, Operation, Refused, Result
+from bimip.requests import ROUTES
+from bimip.requests.message import write
+from bimip.requests.route import Answer
+from bimip.wire import bimip_pb2 as pb
+from bimip.wire import codec
+from tests.requests.support import Peer
+
+MESSAGE = pb.Message(id="m", to=pb.Identity(eid="bob"), type=1, payload=b"x")
+REFRESH = pb.TokenAuthority(action=pb.TokenAuthority.REFRESH, token="newer")
+SENT = (
+    Appended(
+        "m", "chat", Stamp(1), Offset(1), ConversationId(1), ConversationOffset(1), duplicate=False, time=Millis(0)
+    ),
+)
+
+SERVED: dict[str, list[tuple[Any, Result]]] = {
+    "body": [(pb.Body(), Done()), (pb.Body(messages=[MESSAGE]), SENT)],
+    "fetch": [(pb.Fetch(kind=pb.LOG, partition="chat", offset=1), Done())],
+    "logout": [(pb.Logout(), Done()), (pb.Logout(forget=True, revoke=True), Done())],
+    "message": [(MESSAGE, SENT)],
+    "ping_pong": [(pb.PingPong(kind=pb.PingPong.PING), Done()), (pb.PingPong(kind=pb.PingPong.PONG), Done())],
+    "signal": [
+        (pb.Signal(status=pb.DELIVERED, partition="chat", upto=3), Acknowledged(Offset(3))),
+        (pb.Signal(status=pb.READ, conversation="c1", upto=3), Done()),
+    ],
+    "token_authority": [
+        (REFRESH, Done()),
+        (pb.TokenAuthority(action=pb.TokenAuthority.REVOKE), Done()),
+    ],
+}
+"""By route: requests that are served, and what the store says of their operations."""
+
+QUIET = {"ping_pong": [pb.PingPong(kind=pb.PingPong.PONG)]}
+"""What is no request but an answer, and is owed nothing."""
+
+REFUSED = Refused(Fault.UNAVAILABLE, "not now")
+
+
+def serve(peer: Peer, name: str, payload: Any, result: Result) -> None:
+    """Asks, decides all that it takes, and does what takes long."""
+    copy = type(payload)()
+    copy.CopyFrom(payload)
+    peer.take(name, copy)
+    write(peer)
+    while peer.operations():
+        peer.decide(result)
+    while peer.pending is not None and peer.pending.work(0):
+        pass
+
+
+CASES = [(name, payload, result) for name, served in SERVED.items() for payload, result in served]
+
+
+def test_each_row_has_its_file_a_payload_in_the_schema_and_requests_to_try() -> None:
+    files = {path.stem for path in Path(bimip.requests.__file__).parent.glob("*.py")}
+
+    assert set(ROUTES) <= files
+    assert set(ROUTES) <= set(codec.ROUTES)
+    assert set(ROUTES) == set(SERVED)
+    assert [route for route in ROUTES.values() if (route.count is None) != (route.refuse is None)] == []
+
+
+@pytest.mark.parametrize(("name", "payload", "result"), CASES, ids=[f"{one[0]} {one[1]}"[:50] for one in CASES])
+def test_what_is_served_is_answered_as_its_row_says_and_once(name: str, payload: Any, result: Result) -> None:
+    peer = Peer()
+    serve(peer, name, payload, result)
+    body = peer.together()
+    together, alone = len(body.signals), len(peer.frames)
+    expected = {Answer.TOGETHER: (1, 0), Answer.ALONE: (0, 1), Answer.ERRORS_ONLY: (0, 0)}[ROUTES[name].answer]
+    if payload in QUIET.get(name, ()):
+        expected = (0, 0)
+    elif payload == pb.Body():
+        expected = (0, 1)  # there is no part that could be answered
+
+    assert (together, alone, len(body.errors)) == (*expected, 0)
+    assert peer.owed == sum(expected)
+    assert bool(peer.scheduled) == bool(sum(expected))
+
+    peer.send()
+
+    assert peer.owed == 0
+
+
+AT_ONCE = (pb.Body(), pb.Logout(), REFRESH)
+DECIDED = [one for one in CASES if one[1] not in AT_ONCE and one[0] not in {"ping_pong", "fetch"}]
+
+
+@pytest.mark.parametrize(
+    ("name", "payload"), [one[:2] for one in DECIDED], ids=[f"{one[0]} {one[1]}"[:50] for one in DECIDED]
+)
+def test_what_the_store_refuses_is_answered_by_one_error(name: str, payload: Any) -> None:
+    peer = Peer()
+    serve(peer, name, payload, REFUSED)
+
+    assert [(error.code, error.message, error.ref) for error in peer.together().errors] == [
+        (pb.UNAVAILABLE, "not now", 5)
+    ]
+    assert not peer.frames
+    assert peer.owed == 1
+
+    peer.send()
+
+    assert peer.owed == 0
+
+
+BAD = {
+    "body": pb.Body(messages=[pb.Message()] * 1025),
+    "fetch": pb.Fetch(kind=pb.LOG, partition="nowhere"),
+    "message": pb.Message(id="m"),
+    "ping_pong": pb.PingPong(id="\n"),
+    "signal": pb.Signal(),
+    "token_authority": pb.TokenAuthority(),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_what_is_wrong_is_answered_by_one_error_and_asks_nothing_of_the_store(name: str) -> None:
+    peer = Peer()
+    peer.take(name, BAD[name])
+
+    assert len(peer.together().errors) == 1
+    assert (peer.owed, peer.operations(), peer.frames) == (1, list[Operation](), [])
