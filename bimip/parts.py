@@ -34,6 +34,7 @@ from bimip.requests.rates import RateLimiter
 from bimip.storage.errors import StorageError
 from bimip.storage.interface import Store
 from bimip.supervision import Children, SupervisionError, Tree, TurnMeter, Turns, current_child
+from bimip.users.inspection import describe_user
 from bimip.users.registry import Users
 from bimip.users.services import Services
 from bimip.wire import stored
@@ -101,7 +102,8 @@ class Parts:
 
     async def describe_user(self, eid: str) -> Mapping[str, object] | None:
         with suppress(NameRefusedError):
-            return self.users.describe(normal_eid(eid))
+            normal = normal_eid(eid)
+            return describe_user(self.store, self.services.partitions, normal, self.users.connected(normal))
         return None
 
     async def accept_clock(self) -> bool:

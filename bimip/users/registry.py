@@ -15,7 +15,6 @@ from bimip.domain.ids import UserId
 from bimip.domain.operations import Refused, Register, Registered
 from bimip.domain.records import DamagedRecordError
 from bimip.journal.journal import Committed
-from bimip.reading.devices import KnownDevice, read_devices
 from bimip.reading.people import is_revoked_of
 from bimip.session.close import Close
 from bimip.storage.errors import StorageError
@@ -207,26 +206,10 @@ class Users:
             "devices": sum(len(session.devices) for session in self._sessions.values()),
         }
 
-    def describe(self, eid: str) -> dict[str, object] | None:
-        """One user's devices with offsets and lag, for an operator; None: there is no such user."""
-        known = read_devices(self._services.store, eid, self._services.partitions)
-        if known is None:
-            return None
+    def connected(self, eid: str) -> Mapping[str, Connected]:
+        """A user's connected devices, by name."""
         session = self._sessions.get(eid)
-        connected = session.devices if session is not None else {}
-        return {"eid": eid, "devices": {device.name: _described(device, connected) for device in known}}
-
-
-def _described(device: KnownDevice, connected: Mapping[str, Connected]) -> dict[str, object]:
-    return {
-        "created": device.created,
-        "last_seen": device.last_seen,
-        "committed": {
-            partition: {"floor": one.floor, "head": one.head, "lag": one.head - one.floor}
-            for partition, one in device.committed.items()
-        },
-        "connection": connected[device.name].statistics() if device.name in connected else None,
-    }
+        return {} if session is None else session.devices
 
 
 class _ArrivalLock:

@@ -1,9 +1,9 @@
-"""What every user's session needs of the rest of the server, handed down from parts.py."""
+"""What every user's session needs of the rest of the server, handed down from parts.py. What of it changes has an owner
+of its own: queue, timers, eids, poison, rates, sends, slices, and the registry, whose the sessions are.
+"""
 
-from collections import OrderedDict
-from collections.abc import Container
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 from bimip.concurrency import Timers
 from bimip.domain.ids import UserId
@@ -11,44 +11,8 @@ from bimip.reading.people import Eids
 from bimip.requests.rates import RateLimiter
 from bimip.requests.services import RequestServices
 from bimip.supervision import Slices
-
-MAX_REMEMBERED = 4096
-
-
-class Sender(Protocol):
-    def send_soon(self, now: float) -> None: ...
-
-
-class PoisonEntries:
-    """How often an entry crashed a fetcher: after the second time it is delivered as a gap. Outlives the devices."""
-
-    def __init__(self) -> None:
-        self._crashes: OrderedDict[tuple[UserId, str, int], int] = OrderedDict()
-
-    def note(self, place: tuple[UserId, str, int]) -> None:
-        self._crashes[place] = self._crashes.pop(place, 0) + 1
-        if len(self._crashes) > MAX_REMEMBERED:
-            self._crashes.popitem(last=False)
-
-    def of(self, user: UserId, partition: str) -> Container[int]:
-        """The damaged offsets of a log. Asked for each frame, when mostly there is none anywhere."""
-        if not self._crashes:
-            return ()
-        return {at for (one, log, at), times in self._crashes.items() if one == user and log == partition and times > 1}
-
-
-class PendingSends(dict[Sender, None]):
-    """Devices that have something to send, in the order in which that came up.
-
-    A dict with no method to add one: that would be a call for each answer.
-    """
-
-    def flush(self, now: float) -> None:
-        """Lets each send. Whoever has something to send by then comes next."""
-        while self:
-            for device in list(self):
-                self.pop(device, None)
-                device.send_soon(now)
+from bimip.users.poison import PoisonEntries
+from bimip.users.sends import PendingSends
 
 
 @dataclass(frozen=True, kw_only=True)

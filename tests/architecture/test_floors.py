@@ -40,7 +40,6 @@ MAY_IMPORT = {
         "bimip.requests",
         "bimip.concurrency",
         "bimip.supervision",
-        "bimip.settings",
         "bimip.names",
         "bimip.wire",
         "bimip.domain",
@@ -67,7 +66,7 @@ MAY_IMPORT = {
         "bimip.storage",
         "bimip.journal",
         "bimip.retention",
-        "bimip.users",
+        "bimip.requests",
         "bimip.gateway",
     ),
     "bimip.environment": (

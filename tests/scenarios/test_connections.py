@@ -97,7 +97,7 @@ async def test_while_64_requests_are_unanswered_nothing_more_is_read(autojump_cl
             if number % 7 == 0:
                 await trio.lowlevel.checkpoint()
         await settle()
-        described: Any = world.server.users.describe("alice")
+        described: Any = await world.server.describe_user("alice")
         unanswered = described["devices"]["phone"]["connection"]["unanswered"]
         pongs = [frame.ping_pong.id for frame in (await phone.heard_slowly()).frames if frame.ping_pong is not None]
 
@@ -128,7 +128,7 @@ async def test_a_peer_that_does_not_read_costs_little_and_goes_on_exactly_behind
         slow = world.connect("bob", "phone", room=1)
         slow.send(hello=pb.Hello(partitions=[at(0)]))
         await world.fill("bob", *range(1, 201))
-        described: Any = world.server.users.describe("bob")
+        described: Any = await world.server.describe_user("bob")
         connection = described["devices"]["phone"]["connection"]
         heard = await slow.heard_slowly()
 

@@ -1,0 +1,29 @@
+"""What an operator is told of a user: each device with what it has acknowledged, and where its connection stands."""
+
+from collections.abc import Iterable, Mapping
+
+from bimip.reading.devices import KnownDevice, read_devices
+from bimip.storage.interface import Store
+from bimip.users.session import Connected
+
+
+def describe_user(
+    store: Store, partitions: Iterable[str], eid: str, connected: Mapping[str, Connected]
+) -> dict[str, object] | None:
+    """One user's devices with offsets and lag; None: there is no such user. `connected`: those that are, by name."""
+    known = read_devices(store, eid, partitions)
+    if known is None:
+        return None
+    return {"eid": eid, "devices": {device.name: _described(device, connected) for device in known}}
+
+
+def _described(device: KnownDevice, connected: Mapping[str, Connected]) -> dict[str, object]:
+    return {
+        "created": device.created,
+        "last_seen": device.last_seen,
+        "committed": {
+            partition: {"floor": one.floor, "head": one.head, "lag": one.head - one.floor}
+            for partition, one in device.committed.items()
+        },
+        "connection": connected[device.name].statistics() if device.name in connected else None,
+    }
