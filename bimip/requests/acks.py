@@ -5,11 +5,11 @@ faster a device acknowledges, the more of that is one operation.
 """
 
 from bimip.domain.ids import Offset
-from bimip.domain.operations import Acknowledge, Result
+from bimip.domain.operations import Acknowledge, Refused, Result
 from bimip.journal.queue import Ticket
 from bimip.requests.asker import Asker
 from bimip.requests.named import named_ranges
-from bimip.requests.refusals import answer_errors_only, no_partition
+from bimip.requests.refusals import no_partition, refuse
 from bimip.wire import bimip_pb2 as pb
 from bimip.wire.errors import WireError
 
@@ -63,6 +63,9 @@ class _PendingAck:
         self._ticket = None  # which leads back here: the garbage collector would have a cycle for each ack
         if asker.acks.get(done.partition) is self:
             del asker.acks[done.partition]
-        answer_errors_only(asker, result, self._ref)
+        if isinstance(result, Refused):
+            refuse(asker, result, self._ref)
+        else:
+            asker.pay(1)  # as `answer_errors_only` does, without a call for each ack
         if asker.pending is not None:
             asker.pending.acknowledged(done.partition, done.upto, done.ranges)
