@@ -123,7 +123,7 @@ ONLY_NAMES = {
     "records.py",
     "route.py",
     "rules.py",
-    "state_kind.py",
+    "services.py",
 }
 """Declarations: there is nothing in them that could go wrong."""
 
