@@ -5,6 +5,8 @@
     upgrade_policy.py   may this request become a connection? subprotocol, origin, token in the header (pure)
     authentication.py   tokens: verified for peers, issued for the command line (pure)
     connection.py       the connection: frames in and out, heartbeat, deadlines, the close
+    closing.py          how it ends: what has happened, and what is to be done next (pure)
+    pumps.py            the two tasks of what is no plain socket: TLS
     poller.py           waits for all sockets in one place, and reads from them
     admission.py        how many at once: by user, by address, unauthenticated (only counting)
     upgrade_request.py  the opening handshake's bytes (sans-IO)

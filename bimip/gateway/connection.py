@@ -8,14 +8,12 @@ it wakes for the heartbeat, for what the socket did not take at once, and for th
 A frame is written to the socket by whoever has it, at once (`send_nowait`), without a task in between. What the
 socket does not take stays in `_unsent` and is `run`'s to finish within the send deadline; until then every further
 frame is declined. So a frame leaves whole, or is the last thing that left, whoever is killed: nothing here is lost by
-cancelling. (What is no plain socket, TLS above all, has two tasks more, `pump` and `send`: all its bytes come and go
-through them.)
+cancelling. What is no plain socket, TLS above all, has two tasks more (`pumps.py`).
 
-    open -- close() called, the peer closed, the socket died, a deadline passed --> closing -- socket closed --> gone
-
-`_ending` is the code and the reason, set at the moment of leaving `open`, by whoever comes first. Everything is
-bounded: one unfinished frame, one pong, one unfinished answer, one message that is arriving, `send_seconds` for each
-frame, `message_seconds` for each message, `close_seconds` for the end.
+`_ending` is the code and the reason, set at the moment of leaving the open state, by whoever comes first; `_happened`
+is all that `closing.py` decides the rest by. Everything is bounded: one unfinished frame, one pong, one unfinished
+answer, one message that is arriving, `send_seconds` for each frame, `message_seconds` for each message, `close_seconds`
+for the end.
 """
 
 import math
@@ -23,17 +21,29 @@ import os
 import socket
 import struct
 from collections.abc import Generator, Hashable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractAsyncContextManager, contextmanager, nullcontext, suppress
 
 import trio
 import trio.abc
 
 from bimip.concurrency import Timer
 from bimip.concurrency.buckets import Bucket, Rate
+from bimip.gateway.closing import (
+    ABNORMAL,
+    ABORTED,
+    BROKEN,
+    CLOSE_SENT,
+    CLOSED_HERE,
+    EOF,
+    HALF_CLOSED,
+    PEER_CLOSED,
+    Step,
+    may_reset,
+    next_step,
+)
 from bimip.gateway.framing import (
     BINARY,
     CLOSE,
-    NO_CODE,
     PING,
     PONG,
     TEXT,
@@ -46,6 +56,7 @@ from bimip.gateway.framing import (
     frame_head,
 )
 from bimip.gateway.poller import Poller
+from bimip.gateway.pumps import DEAD, RECEIVE_BYTES, Pumps
 from bimip.gateway.settings import GatewaySettings
 from bimip.gateway.wire import JSON, convert, error_frame, text_of, weight_of
 from bimip.session.close import Close
@@ -54,12 +65,8 @@ from bimip.users.connection import ConnectionClosedError, Take
 from bimip.wire.errors import WireError
 from bimip.wire.limits import Limits
 
-ABNORMAL = 1006
-NEVER_SENT = {ABNORMAL, 1015}
-ABNORMAL = 1006
 FAILED = (Close.INTERNAL_ERROR, "the server failed here; please connect again")
 GONE = (ABNORMAL, "the peer is gone")
-RECEIVE_BYTES = 64 << 10
 UNREAD_BYTES = 1 << 20
 """What is received and thrown away of a peer that broke a rule, so that it sees why."""
 EXTRA_BURST_SECONDS = 8.0
@@ -68,39 +75,32 @@ MAX_FIRST_EXTRA = 128
 JSON_AT_ONCE = 128
 """Objects that are converted until others have their turn: about 1 ms."""
 
-DEAD = (trio.BrokenResourceError, trio.ClosedResourceError, OSError)
-
 
 class WebSocketConnection:
     __slots__ = (
         "_admitted",
-        "_all_sent",
         "_answer",
         "_changed",
         "_close_deadline",
-        "_close_sent",
-        "_closed_here",
         "_consumer",
         "_consumer_error",
         "_consumer_waiting",
         "_conversion",
         "_ending",
-        "_eof",
         "_extra",
         "_fd",
-        "_gone",
+        "_happened",
         "_heard_at",
         "_is_json",
         "_json",
         "_limits",
         "_malformed_in_a_row",
         "_message_since",
-        "_peer_closed",
         "_pending_events",
         "_ping_at",
         "_poller",
         "_pong",
-        "_pumping",
+        "_pumps",
         "_reader",
         "_reader_error",
         "_reading",
@@ -109,11 +109,8 @@ class WebSocketConnection:
         "_resume_at",
         "_send_deadline",
         "_sendable",
-        "_sending",
         "_settings",
         "_stream",
-        "_to_send",
-        "_truncated",
         "_unconverted",
         "_unread",
         "_unsent",
@@ -164,10 +161,7 @@ class WebSocketConnection:
         self._answer: bytes | None = None
         self._malformed_in_a_row = 0
         self._ending: tuple[int, str] | None = None
-        self._closed_here = False  # what has arrived and was not received yet is of no interest any more
-        self._peer_closed = False
-        self._truncated = False  # a frame left in part: nothing may follow it
-        self._eof = False
+        self._happened = 0  # of what `closing.py` knows
         now = trio.current_time()
         self._heard_at = self._ping_at = now
         self._ping_at += limits.heartbeat_seconds
@@ -182,11 +176,7 @@ class WebSocketConnection:
         self._consumer_error: Exception | None = None
         self._reader_error: Exception | None = None
         self._while_open: trio.CancelScope | None = None
-        self._close_sent = False
-        self._sending = self._pumping = trio.CancelScope()
-        self._to_send = Notify()
-        self._all_sent = Notify()
-        self._gone = False
+        self._pumps = Pumps(stream) if self._fd < 0 else None
         if rest:
             self._on_bytes(rest)
 
@@ -229,7 +219,7 @@ class WebSocketConnection:
     def _hand_over(self) -> None:
         """Hands over what has arrived to whoever takes it. An answer that the peer is still owed goes first."""
         consumer = self._consumer
-        if consumer is None or not self._received or self._closed_here:
+        if consumer is None or not self._received or self._happened & CLOSED_HERE:
             return
         if self._answer is not None and self._ending is None:
             return
@@ -267,17 +257,17 @@ class WebSocketConnection:
 
     def close(self, code: int, reason: str) -> None:
         if self._ending is None:
-            self._closed_here = True
+            self._happened |= CLOSED_HERE
             self._end(code, reason)
 
     @property
     def ending(self) -> tuple[int, str]:
         """The code that it ended with, and why, where this side says so: what a peer writes is not for a log."""
         code, reason = self._ending or (ABNORMAL, "")
-        return code, "" if self._peer_closed else reason
+        return code, "" if self._happened & PEER_CLOSED else reason
 
     async def wait_closed(self) -> None:
-        while not self._gone:
+        while not self._happened & ABORTED:
             await self._wait_changed()
 
     @contextmanager
@@ -296,43 +286,39 @@ class WebSocketConnection:
         """The server stops: the unfinished frame has no more time than a close frame."""
         self._close_deadline = min(self._close_deadline, trio.current_time() + self._settings.close_seconds)
 
+    def pumping(self) -> AbstractAsyncContextManager[None]:
+        """Entered for the connection's life: what is no plain socket has tasks that read and write."""
+        return nullcontext() if self._pumps is None else self._pumps.open(self)
+
     @property
-    def needs_pumps(self) -> bool:
-        """Whether bytes come and go through `pump` and `send`: only a plain socket can be used without waiting."""
-        return self._fd < 0
+    def is_aborted(self) -> bool:
+        return bool(self._happened & ABORTED)
 
-    async def pump(self) -> None:
-        """Read from a stream, as long as something is wanted. Shielded: the peer's close frame is wanted too. Ends with
-        the stream, or with the socket.
-        """
-        with trio.CancelScope(shield=True) as self._pumping:
-            while not (self._eof or self._gone):
-                if not self._reading:
-                    await self._wait_changed()
-                    continue
-                if self._has_pending_events:
-                    self._read(None)
-                    await trio.lowlevel.checkpoint()
-                    continue
-                try:
-                    data = bytes(await self._stream.receive_some(RECEIVE_BYTES))
-                except DEAD:
-                    data = b""
-                self._heard_at = trio.current_time()
-                self._read(data)
+    @property
+    def unsent(self) -> bytes | memoryview:
+        return self._unsent
 
-    async def send(self) -> None:
-        """Send frames over a stream. Shielded: half a frame cannot be taken back. Ends with the socket."""
-        with trio.CancelScope(shield=True) as self._sending:
-            try:
-                while not self._gone:
-                    if self._unsent:
-                        await self._stream.send_all(self._unsent)
-                        self._unsent = b""
-                        self._all_sent.notify()
-                    await self._to_send
-            except DEAD:
-                self._break(*GONE)
+    async def wait_wanted(self) -> bool:
+        """See `Pumped`. Handles on the way what was read before."""
+        while not self._happened & (EOF | ABORTED):
+            if not self._reading:
+                await self._wait_changed()
+            elif self._has_pending_events:
+                self._read(None)
+                await trio.lowlevel.checkpoint()
+            else:
+                return True
+        return False
+
+    def on_data(self, data: bytes) -> None:
+        self._heard_at = trio.current_time()
+        self._read(data)
+
+    def on_all_sent(self) -> None:
+        self._unsent = b""
+
+    def on_broken(self) -> None:
+        self._break(*GONE)
 
     async def run(self) -> None:
         """Serve the connection until its closing is over. Cancelling it loses nothing: call it again to go on."""
@@ -350,23 +336,16 @@ class WebSocketConnection:
 
     def abort(self) -> None:
         """Close the socket now, if that has not happened."""
-        if self._gone:
+        if self._happened & ABORTED:
             return
-        self._gone = True
+        self._happened |= ABORTED
         self._end(ABNORMAL, "the connection was cut")
-        self._sending.cancel()
-        self._pumping.cancel()
+        if self._pumps is not None:
+            self._pumps.stop()
         self._notify_changed()
 
-    @property
-    def may_reset(self) -> bool:
-        """Whether what the peer has not taken is to be dropped: it would be kept for minutes for one that never
-        reads.
-        """
-        return not (self._eof or self._peer_closed)
-
     def _is_sending(self) -> bool:
-        return not (self._truncated or self._eof) and bool(self._unsent or self._unconverted is not None)
+        return not self._happened & (BROKEN | EOF) and bool(self._unsent or self._unconverted is not None)
 
     async def _serve(self) -> None:
         """One thing that is due, or sleep until something is."""
@@ -416,7 +395,7 @@ class WebSocketConnection:
 
     def _write(self, data: bytes) -> None:
         """Send one frame: at once what the socket takes, the rest in `run`."""
-        if self._truncated:
+        if self._happened & BROKEN:
             return
         taken = 0
         if self._fd >= 0:
@@ -430,7 +409,8 @@ class WebSocketConnection:
         if taken < len(data):
             self._unsent = memoryview(data)[taken:] if taken else data
             self._send_deadline = trio.current_time() + self._settings.send_seconds
-            self._to_send.notify()
+            if self._pumps is not None:
+                self._pumps.send_soon()
             self._wake.notify()
 
     async def _flush(self) -> None:
@@ -446,8 +426,8 @@ class WebSocketConnection:
             self._break(Close.TOO_SLOW, "a frame could not be sent in time")
 
     async def _flush_some(self) -> None:
-        if self._fd < 0:
-            await self._all_sent
+        if self._pumps is not None:
+            await self._pumps.wait_sent()
             return
         await trio.lowlevel.wait_writable(self._fd)
         with suppress(BlockingIOError):
@@ -513,12 +493,12 @@ class WebSocketConnection:
     def _wants_more(self) -> bool:
         """Whether to go on reading. What is said after the end is read too, and thrown away."""
         if self._ending is not None:
-            return not self._eof
+            return not self._happened & EOF
         return not self._received and self._answer is None and self._resume_at == math.inf and not self._reader.held
 
     def _on_bytes(self, data: bytes | None) -> None:
         if data == b"":
-            self._eof = True
+            self._happened |= EOF
             self._end(*GONE)
             return
         if self._pending_events is not None:
@@ -551,7 +531,7 @@ class WebSocketConnection:
             self._pong = event.payload  # of several only the last is answered (RFC 6455, 5.5.3)
             self._wake.notify()
         elif isinstance(event, CloseFrame):
-            self._peer_closed = True
+            self._happened |= PEER_CLOSED
             self._end(event.code, event.reason)
         elif isinstance(event, Fault):
             self._end(event.code, event.reason)
@@ -639,34 +619,37 @@ class WebSocketConnection:
 
     async def _finish(self) -> None:
         """Say what is still to be said, and give the peer some time to answer."""
-        assert self._ending is not None
         self.shorten_send_deadline()
         with trio.move_on_after(self._settings.close_seconds):
-            self._write_close(*self._ending)
-            while self._unsent and not self._truncated:
-                await self._flush()
-            if not self._truncated:
-                await self._await_the_peers_end()
+            while (step := self._next_step()) is not Step.DONE:
+                await self._close_by(step)
 
-    def _write_close(self, code: int, reason: str) -> None:
-        if self._eof or self._close_sent or code in NEVER_SENT or (code == NO_CODE and not self._peer_closed):
-            return
-        payload = close_payload(code, "" if self._peer_closed else reason)
+    def _next_step(self) -> Step:
+        assert self._ending is not None
+        return next_step(
+            self._happened, self._ending[0], unsent=bool(self._unsent), broke_the_protocol=self._reader.over
+        )
+
+    async def _close_by(self, step: Step) -> None:
+        """Takes one step of closing."""
+        if step is Step.SEND_CLOSE:
+            assert self._ending is not None
+            self._send_close(*self._ending)
+        elif step is Step.FLUSH:
+            await self._flush()
+        elif step is Step.HALF_CLOSE:
+            self._happened |= HALF_CLOSED
+            if isinstance(self._stream, trio.abc.HalfCloseableStream):
+                with suppress(*DEAD):
+                    await self._stream.send_eof()
+        else:
+            self.read_on()
+            await self._wait_changed()
+
+    def _send_close(self, code: int, reason: str) -> None:
+        payload = close_payload(code, "" if self._happened & PEER_CLOSED else reason)
         self._write(frame_head(CLOSE, len(payload)) + payload)
-        self._close_sent = True
-
-    async def _await_the_peers_end(self) -> None:
-        """Its close frame. From one that broke the protocol, the end of its stream: closing a socket with unread bytes
-        would reset it, and the peer might never see the close frame that it was sent.
-        """
-        self.read_on()
-        while not (self._peer_closed or self._eof or self._truncated or self._reader.over):
-            await self._wait_changed()
-        if isinstance(self._stream, trio.abc.HalfCloseableStream) and not self._peer_closed:
-            with suppress(*DEAD):
-                await self._stream.send_eof()
-        while not (self._eof or self._truncated or self._peer_closed):
-            await self._wait_changed()
+        self._happened |= CLOSE_SENT
 
     def _end(self, code: int, reason: str) -> None:
         if self._ending is None:
@@ -679,10 +662,10 @@ class WebSocketConnection:
 
     def _break(self, code: int, reason: str) -> None:
         """Nothing can be sent any more."""
-        self._truncated = True
+        self._happened |= BROKEN
         self._unsent = b""
-        self._all_sent.notify()
-        self._sending.cancel()
+        if self._pumps is not None:
+            self._pumps.stop_sending()
         self._end(code, reason)
         self._notify_changed()
 
@@ -714,7 +697,7 @@ class WebSocketConnection:
         self._wake.cancel()
         self._poller.remove(self._fd)
         self._fd = -1  # the system may give the number to somebody else
-        if self.may_reset and isinstance(self._stream, trio.SocketStream):
+        if may_reset(self._happened) and isinstance(self._stream, trio.SocketStream):
             with suppress(OSError):
                 self._stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         await trio.aclose_forcefully(self._stream)

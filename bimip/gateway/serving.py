@@ -5,12 +5,9 @@ after the peer was told with 1011.
 """
 
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import (
-    AbstractAsyncContextManager,
     AbstractContextManager,
-    asynccontextmanager,
-    nullcontext,
     suppress,
 )
 from dataclasses import dataclass
@@ -24,8 +21,9 @@ from bimip.concurrency import Timer, Timers
 from bimip.domain.identity import Claims
 from bimip.gateway.admission import Admission, AdmissionRefusedError, Slot, address_of, end_stream
 from bimip.gateway.authentication import Verifier
-from bimip.gateway.connection import DEAD, FAILED, WebSocketConnection
+from bimip.gateway.connection import FAILED, WebSocketConnection
 from bimip.gateway.poller import Poller
+from bimip.gateway.pumps import DEAD
 from bimip.gateway.settings import GatewaySettings
 from bimip.gateway.upgrade_policy import IsRevoked, UpgradeRefusedError, judge_upgrade
 from bimip.gateway.upgrade_request import Request, UpgradeReader, accepted, refused
@@ -109,7 +107,7 @@ class Gateway:
                 connection = await handshake.open()
                 if connection is None:
                     return
-                async with _pumps_of(connection):
+                async with connection.pumping():
                     try:
                         await handshake.admit(connection)
                         del handshake
@@ -173,21 +171,6 @@ async def refuse(stream: trio.abc.Stream, refusal: UpgradeRefusedError, seconds:
 
 def _no_slot(error: AdmissionRefusedError) -> UpgradeRefusedError:
     return UpgradeRefusedError(error.status, error.sentence, [(b"Retry-After", b"%d" % error.retry_after)])
-
-
-def _pumps_of(connection: WebSocketConnection) -> AbstractAsyncContextManager[None]:
-    return _pumping(connection) if connection.needs_pumps else nullcontext()
-
-
-@asynccontextmanager
-async def _pumping(connection: WebSocketConnection) -> AsyncIterator[None]:
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(connection.pump)
-        nursery.start_soon(connection.send)
-        try:
-            yield
-        finally:
-            connection.abort()
 
 
 class _Handshake:
