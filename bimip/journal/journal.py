@@ -58,7 +58,7 @@ from bimip.domain.rules import Context, Rules
 from bimip.domain.timekeeping import Known, time_records
 from bimip.journal.overlay import Overlay, RecordCache
 from bimip.journal.queue import OperationQueue, Owner, Ticket, ignore, parts_of
-from bimip.journal.worker import Worker
+from bimip.journal.worker import Point, Worker
 from bimip.storage.errors import OutcomeUnknownError, StorageError, StoreDamagedError, StoreFullError
 from bimip.storage.interface import Store
 
@@ -397,7 +397,10 @@ class Journal:
             self._yielded = not self._inline
             self._beginning = not self._quiet
             await self._worker.run(
-                self._commit_begun, self._begin_next if self._beginning else None, inline=self._inline
+                self._commit_begun,
+                self._begin_next if self._beginning else None,
+                inline=self._inline,
+                point=Point.COMMIT,
             )
             committed = True
         finally:

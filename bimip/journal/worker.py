@@ -10,6 +10,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from enum import Enum, auto
 from typing import Any, Generic, Protocol, TypeVar
 
 import outcome
@@ -20,6 +21,13 @@ T = TypeVar("T")
 QUICK_SECONDS = 0.004
 DECAY = 0.98
 """Decay of the slowest recent duration, per job."""
+
+
+class Point(Enum):
+    """The kind of a job, for workers that let it fail, take long or be cut short: those of tests."""
+
+    OTHER = auto()
+    COMMIT = auto()
 
 
 class Worker(Protocol):
@@ -37,7 +45,14 @@ class Worker(Protocol):
         """Nothing is under way, and what was done last was done quickly."""
         ...
 
-    async def run(self, job: Callable[[], T], then: Callable[[], object] | None = None, *, inline: bool = False) -> T:
+    async def run(
+        self,
+        job: Callable[[], T],
+        then: Callable[[], object] | None = None,
+        *,
+        inline: bool = False,
+        point: Point = Point.OTHER,
+    ) -> T:
         """Run the job where waiting hurts nobody; or `inline`, in the caller's thread and without a checkpoint.
 
         Cancelling waits for it: a commit is never abandoned. `then` is run behind it, before any other job, and not
@@ -66,6 +81,7 @@ class InlineWorker:
         then: Callable[[], object] | None = None,
         *,
         inline: bool = False,  # noqa: ARG002 - it always is
+        point: Point = Point.OTHER,  # noqa: ARG002 - all are alike
     ) -> T:
         await trio.lowlevel.cancel_shielded_checkpoint()
         result = job()
@@ -112,7 +128,14 @@ class ThreadWorker:
     def may_run_inline(self) -> bool:
         return self._given == self._finished and self._slowest < QUICK_SECONDS
 
-    async def run(self, job: Callable[[], T], then: Callable[[], object] | None = None, *, inline: bool = False) -> T:
+    async def run(
+        self,
+        job: Callable[[], T],
+        then: Callable[[], object] | None = None,
+        *,
+        inline: bool = False,
+        point: Point = Point.OTHER,  # noqa: ARG002 - all are alike
+    ) -> T:
         if inline:
             result: T = self._timed(job)
             if then is not None:

@@ -36,6 +36,7 @@ WHOLE = {
     "browser": "the web page",
     "chaos": "processes that are killed",
     "harness": "helpers: the server in memory",
+    "kit": "helpers: what scenarios, chaos, simulation and benchmarks share",
     "proto": "the contract",
     "scenarios": "the whole server",
     "scripts": "the project's commands",

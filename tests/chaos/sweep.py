@@ -46,6 +46,7 @@ from tests.chaos.oddities import visit_again_and_again
 from tests.chaos.sites import Holds, Site, Visit, held, modules_below, sites_of
 from tests.chaos.virtual import VirtualFleet, VirtualWorld, open_virtual_world
 from tests.harness.world import seeded_scheduler
+from tests.kit.faults import COMMITS, StoreFault
 from tests.simulation.tracing import untraced
 
 NAMES = tuple(
@@ -77,6 +78,7 @@ CHOOSY = 0.7
 GOODBYE_SECONDS = 4
 PATIENCE = (0.15, 0.15, 0.15, 1.5)
 """Until something else is chosen than what was done least."""
+IN_ONE_STEP = (StoreFault.UNFIT, StoreFault.APPLY, StoreFault.DECIDING_READ, StoreFault.FULL)
 FILES = (
     "bimip.users",
     "bimip.storage",
@@ -183,6 +185,7 @@ class Sweep:
         self.outside: set[Site] = set()
         self.results: Counter[tuple[str, str, str]] = Counter()
         self.counts: Counter[str] = Counter()
+        self.store_faults: Counter[StoreFault] = Counter()
         self.failures: list[str] = []
 
     @property
@@ -461,16 +464,18 @@ class Episode:
         while True:
             await trio.sleep(self._random.uniform(2, 8))
             store = self._world.store
-            kind = self._random.choice(["", "", "refuses_batches", "fails_puts", "fails_journals_reads", "is_full"])
-            if kind:
-                setattr(store, kind, True)
-            else:
-                store.fault = self._random.choice(["unknown, stored", "unknown, not stored", "failed"])
-                store.failing_commits = self._random.randint(0, 1)
-                store.failing_reopens = self._random.randint(0, 2)
+            fault = self._random.choice([*IN_ONE_STEP, None, None])
+            faults = [fault] if fault is not None else self._failing_commits()
+            store.disarm(*faults)  # a second one of its kind would come at once
+            store.arm(*faults)
             if self._random.random() < 0.4 and self._world.server.processes is not None:
                 with suppress(SupervisionError):
                     await self._world.server.processes.restart("bimip/journal")
+
+    def _failing_commits(self) -> list[StoreFault]:
+        self._world.store.disarm(*COMMITS, StoreFault.REOPEN)
+        first, again = self._random.choice(COMMITS), self._random.randint(0, 1)
+        return [first, *[StoreFault.COMMIT] * again, *[StoreFault.REOPEN] * self._random.randint(0, 2)]
 
     async def _recover(self) -> None:
         """Until all is well again. Often something else happens to what is on its way there."""
@@ -571,7 +576,7 @@ class Episode:
 
     async def _rest(self) -> None:
         fleet, server = self._fleet, self._world.server
-        self._world.store.recover()
+        self._world.store.disarm()
         fleet.behave(CALM)
         try:
             await fleet.come_to_rest()
@@ -584,6 +589,7 @@ class Episode:
         for kind in ("lost", "duplicated", "reordered"):
             self.sweep.counts[kind] += sum(violation.kind == kind for violation in violations)
         self.sweep.counts += fleet.counts()
+        self.sweep.store_faults += self._world.store.sprung
         self.sweep.counts["connections"] += fleet.connections()
         await trio.sleep(PERIOD + 1)
         if server.readiness():

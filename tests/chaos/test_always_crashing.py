@@ -15,9 +15,9 @@ from bimip.domain.records import Changes, LogTable, Table
 from bimip.storage.memory import MemoryStore
 from bimip.users import intake
 from bimip.users.device import Device
-from tests.harness.faults import Boom, FlakyStore, raising_for
 from tests.harness.heard import Heard
 from tests.harness.world import Client, World, at, message, open_world, settings_for_tests, settle
+from tests.kit.faults import Boom, FaultyStore, StoreFault, raising_for
 
 TIMES = 100
 
@@ -141,10 +141,10 @@ async def test_a_commit_that_fails_when_all_was_done_is_found_out_and_nothing_is
 async def test_a_disk_that_fails_as_the_journal_starts_is_waited_for_and_spends_no_restarts(
     autojump_clock: MockClock,
 ) -> None:
-    store = FlakyStore()
+    store = FaultyStore()
     async with open_world(store=store) as world:
         bob, carol = await world.join("bob", "phone"), await world.join("carol", "phone")
-        store.fault, store.failing_reopens = "unknown, not stored", 30
+        store.arm(StoreFault.LOST, *[StoreFault.REOPEN] * 30)
         await world.kill("journal")
         carol.write("bob", b"refused", "m1")
         await trio.sleep(20)

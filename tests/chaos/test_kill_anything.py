@@ -15,6 +15,7 @@ from tests.chaos import faulty
 from tests.chaos.faulty import Patch
 from tests.chaos.sites import Site
 from tests.chaos.sweep import IMPOSSIBLE, Sweep, allowed, kind_of
+from tests.kit.faults import StoreFault
 
 WORLDS = 10
 INJECTIONS = 230
@@ -152,6 +153,10 @@ def test_whatever_is_killed_or_raises_wherever_it_waits_nothing_is_lost_doubled_
     assert sweep.failures == []
     assert sweep.injections >= LEAST
     assert {kind for kind, _, _ in sweep.results} == {kind_of(f"bimip/{path}") for path in PROCESSES}
+
+
+def test_the_store_failed_in_every_way_that_it_was_told_to(sweep: Sweep) -> None:
+    assert set(sweep.store_faults) == set(StoreFault)
 
 
 PROCESSES = (

@@ -3,7 +3,6 @@ journal whose disk takes time, a store that can fail, and the fleet of devices t
 """
 
 import socket
-import sys
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
@@ -20,20 +19,18 @@ from bimip.app import open_server
 from bimip.client.wire import bimip as pb
 from bimip.config import Settings
 from bimip.console.server import open_loopback
-from bimip.domain.records import Changes
 from bimip.environment import Surroundings
 from bimip.gateway.listener import open_tcp
 from bimip.journal.worker import InlineWorker, ThreadWorker, Worker
 from bimip.parts import Parts
-from bimip.storage.errors import StorageError, StoreFullError
 from bimip.supervision import Supervisor
 from tests.chaos import device
 from tests.chaos.device import Device, Link
 from tests.chaos.fleet import PARTITIONS, Fleet
 from tests.chaos.history import Name
 from tests.chaos.server import ServerProcess
-from tests.harness.faults import Boom, FlakyStore
 from tests.harness.world import settings_for_tests, token, virtual_millis
+from tests.kit.faults import FaultyStore
 
 REST_SECONDS = 90
 """Of virtual time, until everybody must have what is theirs."""
@@ -77,39 +74,6 @@ class VirtualThread(ThreadWorker):
     def close(self) -> None:
         self._done.close()
         self._tell.close()
-
-
-class SweptStore(FlakyStore):
-    """Fails once, when it is told to, also before a commit."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.refuses_batches = False
-        self.fails_puts = False
-        self.fails_journals_reads = False
-        self.is_full = False
-
-    def snapshot(self) -> Any:
-        if self.fails_journals_reads and sys._getframe(1).f_code.co_name == "_decide":
-            self.fails_journals_reads = False
-            raise StorageError("the disk failed as it was read")
-        return super().snapshot()
-
-    def apply(self, changes: Changes) -> None:
-        if self.is_full and changes.needs_room:
-            self.is_full = False
-            raise StoreFullError("no room")
-        if self.fails_puts:
-            self.fails_puts = False
-            raise StorageError("the disk failed")
-        if self.refuses_batches and changes.appends:
-            self.refuses_batches = False
-            raise Boom("these changes cannot be packed")
-        super().apply(changes)
-
-    def recover(self) -> None:
-        self.fault, self.failing_commits, self.failing_reopens = "", 0, 0
-        self.refuses_batches = self.fails_puts = self.fails_journals_reads = self.is_full = False
 
 
 class Port:
@@ -254,7 +218,7 @@ class VirtualFleet(Fleet):
 
 
 class VirtualWorld:
-    def __init__(self, server: Parts, store: SweptStore, gate: Port, desk: Port) -> None:
+    def __init__(self, server: Parts, store: FaultyStore, gate: Port, desk: Port) -> None:
         self.server = server
         self.store = store
         self.gate = gate
@@ -295,7 +259,7 @@ def patient_root(intensity: int | None) -> Iterator[None]:
 async def open_virtual_world(seed: int, *, intensity: int | None = None) -> AsyncIterator[VirtualWorld]:
     """The server, and where to knock. The disk of an odd seed takes time."""
     vars(device).update(ANSWER_SECONDS=ANSWER_SECONDS)
-    store, gate, desk = SweptStore(), Port(), Port()
+    store, gate, desk = FaultyStore(), Port(), Port()
     random = Random(f"disk {seed}")
     worker: Callable[[], Worker] = partial(VirtualThread, random) if seed % 2 else InlineWorker
     surroundings = Surroundings(

@@ -12,7 +12,7 @@ from bimip.domain.records import DIGEST_BYTES, Changes, Entry, Key, LogTable, Ta
 from bimip.domain.rules import Rules
 from bimip.journal.journal import Committed, Journal, JournalStatistics
 from bimip.journal.queue import OperationQueue
-from bimip.journal.worker import InlineWorker, Worker
+from bimip.journal.worker import InlineWorker, Point, Worker
 from bimip.storage.errors import StorageError
 from bimip.storage.memory import MemoryStore
 from tests.domain.support import alone
@@ -82,11 +82,18 @@ class CountingWorker(InlineWorker):
         self.gate.set()
         self.visits = 0
 
-    async def run(self, job: Callable[[], T], then: Callable[[], object] | None = None, *, inline: bool = False) -> T:
+    async def run(
+        self,
+        job: Callable[[], T],
+        then: Callable[[], object] | None = None,
+        *,
+        inline: bool = False,
+        point: Point = Point.OTHER,
+    ) -> T:
         with trio.CancelScope(shield=True):
             await self.gate.wait()
         self.visits += 1
-        return await super().run(job, then, inline=inline)
+        return await super().run(job, then, inline=inline, point=point)
 
 
 class Office:

@@ -42,7 +42,7 @@ from bimip.journal.journal import (
     Committed,
     JournalStatistics,
 )
-from bimip.journal.worker import ThreadWorker
+from bimip.journal.worker import Point, ThreadWorker
 from bimip.storage.errors import OutcomeUnknownError, StorageError, StoreFullError
 from bimip.storage.lmdb.store import LmdbStore
 from tests.journal.office import BEGIN, CHAT, CountingWorker, FragileStore, Office, ack, has_body, message
@@ -529,12 +529,17 @@ class CrashingWorker(CountingWorker):
         self.done = done
 
     async def run(
-        self, job: Callable[[], Any], then: Callable[[], object] | None = None, *, inline: bool = False
+        self,
+        job: Callable[[], Any],
+        then: Callable[[], object] | None = None,
+        *,
+        inline: bool = False,
+        point: Point = Point.OTHER,
     ) -> Any:
         if self.visits + 1 == self.at_visit and not self.done:
             self.visits += 1
             raise RuntimeError("the worker failed before the job")
-        value = await super().run(job, then, inline=inline)
+        value = await super().run(job, then, inline=inline, point=point)
         if self.visits == self.at_visit and self.done:
             raise RuntimeError("the worker failed after the job")
         return value

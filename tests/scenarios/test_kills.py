@@ -17,9 +17,9 @@ from bimip.domain.decisions import OPERATIONS
 from bimip.domain.operations import Barrier
 from bimip.domain.records import Changes, LogTable, Table
 from bimip.users.session import LISTENERS, Session
-from tests.harness.faults import Boom, FlakyStore, HeldWorker, raising, raising_for
 from tests.harness.heard import Heard
 from tests.harness.world import Client, World, at, go_on, message, open_world, settle
+from tests.kit.faults import Boom, FaultyStore, HeldWorker, StoreFault, raising, raising_for
 from tests.scenarios.conftest import OpenStore
 
 
@@ -323,13 +323,15 @@ async def test_a_session_that_cannot_be_told_of_a_commit_is_ended_and_hurts_no_o
         assert (await alice.heard()).payloads == [b"1"]
 
 
-@pytest.mark.parametrize("fault", ["unknown, stored", "unknown, not stored"])
-async def test_an_unknown_outcome_is_said_and_a_resend_finds_it_out(autojump_clock: MockClock, fault: str) -> None:
-    store = FlakyStore()
+@pytest.mark.parametrize("fault", [StoreFault.STORED, StoreFault.LOST])
+async def test_an_unknown_outcome_is_said_and_a_resend_finds_it_out(
+    autojump_clock: MockClock, fault: StoreFault
+) -> None:
+    store = FaultyStore()
     async with open_world(store=store) as world:
         bob, carol = await world.join("bob", "phone"), await world.join("carol", "phone")
         await carol.post("bob", b"0", "m0")
-        store.fault = fault  # type: ignore[assignment]
+        store.arm(fault)
         carol.write("bob", b"1", "m1")
         errors = (await carol.heard()).errors
         again = await carol.post("bob", b"1", "m1")
@@ -337,7 +339,7 @@ async def test_an_unknown_outcome_is_said_and_a_resend_finds_it_out(autojump_clo
         heard = await bob.heard()
 
         assert [(error.code, error.id) for error in errors] == [(pb.ErrorCode.UNKNOWN_OUTCOME, "m1")]
-        assert (again.duplicate, again.user_offset) == (fault == "unknown, stored", 2)
+        assert (again.duplicate, again.user_offset) == (fault is StoreFault.STORED, 2)
         assert heard.payloads == [b"0", b"1", b"2"]
         assert joins(heard, 0, 3)
         assert heard.gaps == []
@@ -348,11 +350,10 @@ async def test_an_unknown_outcome_is_said_and_a_resend_finds_it_out(autojump_clo
 async def test_while_the_store_cannot_be_opened_writes_are_refused_and_then_it_heals(
     autojump_clock: MockClock,
 ) -> None:
-    store = FlakyStore()
+    store = FaultyStore()
     async with open_world(store=store) as world:
         bob, carol = await world.join("bob", "phone"), await world.join("carol", "phone")
-        store.fault = "failed"
-        store.failing_reopens = 3
+        store.arm(StoreFault.COMMIT, *[StoreFault.REOPEN] * 3)
         carol.write("bob", b"1", "m1")
         await trio.sleep(0.25)
         ready = world.server.readiness()

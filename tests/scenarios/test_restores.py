@@ -14,8 +14,8 @@ from bimip.client.events import EpochChanged, Received
 from bimip.client.wire import bimip as pb
 from bimip.storage.care.backup import back_up, restore
 from bimip.storage.lmdb.store import LmdbStore
-from tests.harness.faults import FlakyStore
 from tests.harness.world import at, begin, go_on, open_world
+from tests.kit.faults import FaultyStore, StoreFault
 from tests.scenarios.test_client_keeps_its_word import Network
 
 MADE, WHEN = "2026-11-28T10:00:00+00:00", "20261128T100000Z"
@@ -126,7 +126,7 @@ async def test_what_was_written_offline_is_taken_after_a_restore(autojump_clock:
         assert (await bob.heard()).payloads == [b"before", b"lost", b"offline"]
 
 
-class SwappedStore(FlakyStore):
+class SwappedStore(FaultyStore):
     """Another one is found where the journal opens it again."""
 
     def reopen(self) -> None:
@@ -142,7 +142,7 @@ async def test_a_store_that_is_another_one_under_a_running_server_makes_everybod
         await world.register("bob")
         phone = await world.join("bob", "phone", at(0))
         alice = await world.join("alice", "phone", at(0))
-        store.fault = "unknown, not stored"
+        store.arm(StoreFault.LOST)
         alice.write("bob", b"1", "m1")
 
         assert await phone.closed() == 1011

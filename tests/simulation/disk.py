@@ -14,7 +14,7 @@ import trio
 
 from bimip.domain.ids import Stamp
 from bimip.domain.records import Table
-from bimip.journal.worker import InlineWorker
+from bimip.journal.worker import InlineWorker, Point
 from bimip.storage.memory import MemoryStore, _State
 from tests.simulation.agenda import sleep_ticks
 
@@ -121,8 +121,9 @@ class SlowWorker(InlineWorker):
         then: Callable[[], object] | None = None,
         *,
         inline: bool = False,
+        point: Point = Point.OTHER,
     ) -> T:
-        if job.__name__ != "_commit_begun":
+        if point is not Point.COMMIT:
             await trio.lowlevel.cancel_shielded_checkpoint()
             return job()
         lets_go = self._random.random() < 0.5

@@ -40,7 +40,7 @@ from tests.simulation.agenda import TICKS, Agenda, sleep_ticks
 from tests.simulation.device import Device
 from tests.simulation.disk import Disk, SlowWorker
 from tests.simulation.line import Line
-from tests.simulation.plan import Fault, Plan, draw
+from tests.simulation.plan import Fault, Moment, Plan, draw
 
 MESSAGES = 500
 REST_SECONDS = 300
@@ -73,6 +73,8 @@ class Outcome:
     seed: int
     violations: list[Violation]
     counts: Counter[str]
+    moments: Counter[Moment]
+    """When faults happened: those for which a commit never came happened at any moment."""
     transcript: str
     """A digest of every frame and every fault, each with its tick."""
     seconds: float  # of virtual time
@@ -130,6 +132,7 @@ class Simulation:
         self.partitions: Sequence[str] = self.settings.partitions.names
         self.told = self.plan.window
         self.counts: Counter[str] = Counter()
+        self.moments: Counter[Moment] = Counter()
         self.history: list[Event] = []
         self.trace: list[tuple[int, str]] = []
         self.logs: list[Any] = []
@@ -218,6 +221,7 @@ class Simulation:
             return
         self._note(f"{fault.what} {fault.kind} {fault.moment}")
         self._under_way -= 1
+        self.moments[fault.moment] += 1
         if fault.what == "task kill":
             self._kill_a(fault.kind)
         elif fault.what == "backup":
@@ -470,6 +474,7 @@ class Simulation:
             self.seed,
             violations,
             self.counts,
+            self.moments,
             self._transcript.hexdigest(),
             self._seconds,
             self.history,

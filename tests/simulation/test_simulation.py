@@ -44,14 +44,18 @@ def what_is_missing(outcome: Outcome) -> list[str]:
 
 @pytest.mark.parametrize("seeds", CHUNKS, ids=lambda seeds: f"{seeds[0]}-{seeds[-1]}")
 def test_nothing_is_lost_doubled_or_reordered_whatever_happens(seeds: range, happened: Counter[str]) -> None:
+    moments: Counter[str] = Counter()
     for seed in seeds:
         with nullcontext() if seed < FIRST + TRACED else untraced():
             outcome = simulate(seed)
         happened.update(outcome.counts)
+        moments.update(outcome.moments)
         happened["seeds"] += 1
 
         assert not outcome.violations, failure(outcome)
         assert not what_is_missing(outcome), f"seed {seed}: {what_is_missing(outcome)}"
+    if len(seeds) == CHUNK:  # a trap for a commit that never springs is one at any moment
+        assert set(moments) == {"now", "before", "after"}
 
 
 def test_a_seed_gives_the_same_run_again_and_another_seed_another() -> None:
