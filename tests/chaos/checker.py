@@ -41,7 +41,10 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from tests.chaos.history import (
+from tests.chaos.ledger import Ledger, Message
+from tests.chaos.receipts import ReceiptBook
+from tests.chaos.view import DeviceView, Excused, LogView
+from tests.kit.history import (
     Acked,
     Answered,
     Batch,
@@ -59,9 +62,6 @@ from tests.chaos.history import (
     Wrote,
     lineage,
 )
-from tests.chaos.ledger import Ledger, Message
-from tests.chaos.receipts import ReceiptBook
-from tests.chaos.view import DeviceView, Excused, LogView
 
 NOTHING: Excused = frozenset()
 MAX_SHOWN = 40

@@ -8,12 +8,12 @@ from random import Random
 
 import trio
 
-from bimip.client.wire import bimip as pb
 from bimip.gateway.authentication import issue
 from tests.chaos.checker import Violation, check
-from tests.chaos.device import CALM, Device, Mood
-from tests.chaos.history import Answered, Event, Name, Opened, Refused, Wrote
+from tests.chaos.device import Device
 from tests.chaos.server import KEY, ServerProcess
+from tests.kit.actor import CALM, FIRST, Mood
+from tests.kit.history import Answered, Event, Name, Opened, Refused, Wrote
 
 PARTITIONS = ("chat", "notification", "feed", "sync")
 DEVICES = tuple(
@@ -40,7 +40,7 @@ class Fleet:
         self._seed = seed
         self._watched: tuple[Callable[[Event], bool], trio.Event] | None = None
 
-    def launch(self, names: Iterable[Name], start: pb.Start = pb.Start.FIRST) -> None:
+    def launch(self, names: Iterable[Name], start: int = FIRST) -> None:
         for name in names:
             device = Device(
                 name,

@@ -7,7 +7,7 @@ tell something different, that is a violation.
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from tests.chaos.history import Answered, Delivery, Ids, Name, Refused, Wrote
+from tests.kit.history import Answered, Delivery, Ids, Name, Refused, Wrote
 
 Report = Callable[[str, str, str], None]
 """invariant, kind, line"""

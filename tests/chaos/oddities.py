@@ -11,10 +11,10 @@ from random import Random
 import trio
 
 from bimip.client.wire import bimip as pb
-from tests.chaos.frames import encode
 from tests.chaos.virtual import DAY_SECONDS, VirtualWorld
 from tests.gateway.harness import frame, opening
 from tests.harness.world import token
+from tests.kit.codecs import SDK
 
 TEXT, BINARY, CLOSE = 1, 2, 8
 EID = "odd"
@@ -44,7 +44,7 @@ def _shown(device: str) -> str:
 
 
 def _hello(**fields: object) -> bytes:
-    return encode(hello=pb.Hello(partitions=[pb.Position(partition="chat", offset=0)], **fields))  # type: ignore[arg-type]
+    return SDK.encode(hello=pb.Hello(partitions=[pb.Position(partition="chat", offset=0)], **fields))  # type: ignore[arg-type]
 
 
 async def _upgraded(stream: trio.abc.Stream, **changes: str | None) -> bool:
@@ -145,13 +145,13 @@ async def does_not_read(knock: Knocker, random: Random) -> None:
         big = pb.Message(to=pb.Identity(eid=EID), type=1, payload=bytes(30_000))
         for number in range(4):
             big.id = f"big {trio.current_time()} {number}"
-            await stream.send_all(frame(BINARY, encode(message=big)))
+            await stream.send_all(frame(BINARY, SDK.encode(message=big)))
         other = await knock.at_gate()
         if await _upgraded(other, shown=_shown("writer")):
             await other.send_all(frame(BINARY, _hello()))
             for number in range(6):
                 big.id = f"large {trio.current_time()} {number}"
-                await other.send_all(frame(BINARY, encode(message=big)))
+                await other.send_all(frame(BINARY, SDK.encode(message=big)))
                 await _drain(other, 0.01)
         await trio.sleep(random.choice([0.1, 1.0]))
         ending = random.random()

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable, Mapping
 
-from tests.chaos.history import Kind, Knocked, Name, Opened, Read, State
 from tests.chaos.ledger import Ledger, Message, Report
 from tests.chaos.view import DeviceView
+from tests.kit.history import Kind, Knocked, Name, Opened, Read, State
 
 Key = tuple[str, str, Kind, int]
 """conversation, member, kind, place"""

@@ -39,14 +39,14 @@ from bimip.supervision import (
 from bimip.supervision.child import Incarnation
 from bimip.supervision.running import Running
 from tests.chaos.checker import explain
-from tests.chaos.device import CALM, Mood
-from tests.chaos.history import Name
 from tests.chaos.oddities import EID as ODD
 from tests.chaos.oddities import visit_again_and_again
 from tests.chaos.sites import Holds, Site, Visit, held, modules_below, sites_of
 from tests.chaos.virtual import VirtualFleet, VirtualWorld, open_virtual_world
 from tests.harness.world import seeded_scheduler
+from tests.kit.actor import CALM, Mood
 from tests.kit.faults import COMMITS, StoreFault
+from tests.kit.history import Name
 from tests.simulation.tracing import untraced
 
 NAMES = tuple(

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pytest
 
 from tests.chaos.checker import check, explain
-from tests.chaos.history import (
+from tests.kit.history import (
     Acked,
     Answered,
     Batch,

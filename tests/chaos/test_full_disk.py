@@ -21,8 +21,8 @@ from trio_websocket import WebSocketConnection, open_websocket_url
 
 from bimip.client.wire import bimip as pb
 from bimip.gateway.authentication import issue
-from tests.chaos.frames import encode
 from tests.chaos.server import KEY, ROOT, ServerProcess
+from tests.kit.codecs import SDK
 
 ROOM = 3 << 20
 PATIENCE = 30
@@ -117,7 +117,7 @@ class Device:
         return scheme
 
     async def send(self, **payload: Any) -> None:
-        await self._socket.send_message(encode(ref=1, **payload))
+        await self._socket.send_message(SDK.encode(ref=1, **payload))
 
     async def post(self, name: str, size: int) -> pb.Signal | pb.ErrorMessage:
         """One message to Bob: its SENT, or its error."""

@@ -16,10 +16,10 @@ import trio
 
 from bimip.client.wire import bimip as pb
 from tests.chaos.checker import explain
-from tests.chaos.device import Mood
 from tests.chaos.fleet import LATE, Fleet, open_fleet
-from tests.chaos.history import Acked, Answered, Batch, Closed, Event, Knocked, Name, Opened, Wrote
 from tests.chaos.server import ServerProcess
+from tests.kit.actor import Mood
+from tests.kit.history import Acked, Answered, Batch, Closed, Event, Knocked, Name, Opened, Wrote
 
 ROUNDS = int(os.environ.get("CHAOS_ROUNDS", "30"))
 SEED = int(os.environ.get("CHAOS_SEED", "0")) or SystemRandom().getrandbits(32)

@@ -5,8 +5,8 @@ offsets beyond it that it holds. What is not held when it arrives is shown, and 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from tests.chaos.history import Acked, Batch, Gap, GapReason, Knocked, Name, Opened, Place, Ranges, Seat, Turn
 from tests.chaos.ledger import Ledger, LogKey, Message, Report
+from tests.kit.history import Acked, Batch, Gap, GapReason, Knocked, Name, Opened, Place, Ranges, Seat, Turn
 
 Excused = frozenset[GapReason]
 

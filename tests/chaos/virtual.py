@@ -16,7 +16,6 @@ from trio.testing import memory_stream_pair
 
 from bimip import app
 from bimip.app import open_server
-from bimip.client.wire import bimip as pb
 from bimip.config import Settings
 from bimip.console.server import open_loopback
 from bimip.environment import Surroundings
@@ -25,20 +24,20 @@ from bimip.journal.worker import InlineWorker, ThreadWorker, Worker
 from bimip.parts import Parts
 from bimip.supervision import Supervisor
 from tests.chaos import device
-from tests.chaos.device import Device, Link
+from tests.chaos.device import Device, SocketLink
 from tests.chaos.fleet import PARTITIONS, Fleet
-from tests.chaos.history import Name
 from tests.chaos.server import ServerProcess
 from tests.harness.world import settings_for_tests, token, virtual_millis
+from tests.kit.actor import AGAIN, FIRST, UNKNOWN
 from tests.kit.faults import FaultyStore
+from tests.kit.history import Name
 
 REST_SECONDS = 90
 """Of virtual time, until everybody must have what is theirs."""
 DAY_SECONDS = 86_400
 ANSWER_SECONDS = 5
 """A stream in memory whose other end is dropped unread does not tell: patience is all that a device has then."""
-DISK = ("UNAVAILABLE", "UNKNOWN_OUTCOME", "STORAGE_FULL")
-"""What a disk that fails makes of any request."""
+HABITS = replace(device.HABITS, may_be_refused=True)
 
 
 class VirtualThread(ThreadWorker):
@@ -150,7 +149,7 @@ class VirtualDevice(Device):
         self._own_end = True
         super().cut()
 
-    async def _converse(self, link: Link, nursery: trio.Nursery) -> int:
+    async def _converse(self, link: SocketLink, nursery: trio.Nursery) -> int:
         try:
             return await super()._converse(link, nursery)
         finally:
@@ -159,14 +158,12 @@ class VirtualDevice(Device):
 
     def _complain(self, invariant: str, kind: str, line: str) -> None:
         """An ack may meet a failing disk as well as a message: it has no id, and nobody sends it again."""
-        if not (line.startswith(("was told", "Hello was answered")) and any(code in line for code in DISK)):
+        if not (line.startswith("was told") and any(code in line for code in AGAIN)):
             super()._complain(invariant, kind, line)
 
-    def _take_error(self, link: Link, error: pb.ErrorMessage) -> None:
+    def _is_unknown(self, code: str) -> bool:
         """A disk that fails says of this try alone that nothing was stored: an earlier one may have been."""
-        if error.code == pb.ErrorCode.UNAVAILABLE:
-            error.code = pb.ErrorCode.UNKNOWN_OUTCOME
-        super()._take_error(link, error)
+        return code in {UNKNOWN, "UNAVAILABLE"}
 
     def leave(self) -> None:
         """For good."""
@@ -190,7 +187,7 @@ class VirtualFleet(Fleet):
         self._gate = port
         self.members: list[VirtualDevice] = []
 
-    def launch(self, names: Iterable[Name], start: pb.Start = pb.Start.FIRST) -> None:
+    def launch(self, names: Iterable[Name], start: int = FIRST) -> None:
         everybody = tuple(names)
         for number, name in enumerate(everybody):
             member = VirtualDevice(
@@ -203,6 +200,7 @@ class VirtualFleet(Fleet):
                 directory=everybody,
                 partitions=PARTITIONS,
                 start=start,
+                habits=HABITS,
             )
             self.devices.append(member)
             self.members.append(member)

@@ -30,12 +30,11 @@ from bimip.environment import Surroundings
 from bimip.parts import Parts
 from bimip.supervision import NoSuchProcess, State, SupervisionError, Tree
 from bimip.users.connection import RefusedError
-from bimip.wire import bimip_pb2 as pb
 from tests.chaos.checker import Violation, check
-from tests.chaos.device import CALM, Mood
-from tests.chaos.history import Batch, Event, GapReason, Name, Opened, PutBack
 from tests.harness.memory import MemoryConnection
 from tests.harness.world import BEGIN, FOR_EVER, no_listeners, seeded_scheduler, settings_for_tests
+from tests.kit.actor import CALM, FIRST, Mood
+from tests.kit.history import Batch, Event, GapReason, Name, Opened, PutBack
 from tests.simulation.agenda import TICKS, Agenda, sleep_ticks
 from tests.simulation.device import Device
 from tests.simulation.disk import Disk, SlowWorker
@@ -358,17 +357,17 @@ class Simulation:
         late = Name(late_user, late_device)
         self._launch(names, names)  # nobody addresses the late one: first that is refused, and resent it is not
         await self._until("a first connection", lambda: all(device.is_connected for device in self.devices))
-        mood = Mood(writes=True, cuts=True, dawdles=True, pause_seconds=self.plan.pause_seconds)
+        mood = Mood(writes=True, cuts=True, dawdles=True, forgets=True, pause_seconds=self.plan.pause_seconds)
         self._behave(mood)
         await self._until("half of the load", lambda: self._written >= self.plan.messages // 2)
-        self._launch([late], names, start=pb.START_UNSPECIFIED)
+        self._launch([late], names, start=0)
         self._behave(mood)
         await self._until(
             "the end of the load",
             lambda: self._written >= self.plan.messages and not self._faults and not self._under_way,
         )
 
-    def _launch(self, names: Sequence[Name], directory: Sequence[Name], start: pb.Start = pb.FIRST) -> None:
+    def _launch(self, names: Sequence[Name], directory: Sequence[Name], start: int = FIRST) -> None:
         for name in names:
             device = Device(name, self, Random(f"{self.seed} {name}"), directory, start)
             self.devices.append(device)
@@ -412,10 +411,10 @@ class Simulation:
                     continue
                 if device.outbox:
                     yield f"{device.name}: answers for {list(device.outbox)}"
-                for partition, shelf in device.shelves.items():
+                for partition, position in device.positions.items():
                     log = view.get(Table.LOGS, (user.number, partition))
-                    if log is not None and shelf.offset < log.head:
-                        yield f"{device.name}: {partition} up to {log.head}, it has {shelf.place()}"
+                    if log is not None and position.offset < log.head:
+                        yield f"{device.name}: {partition} up to {log.head}, it has {position.place()}"
                 state = view.get(Table.STATES, (user.number,))
                 if state is not None and device.version < state.head:
                     yield f"{device.name}: state up to {state.head}, it has {device.version}"

@@ -3,15 +3,18 @@
 from collections.abc import Sequence
 from random import Random
 
-from bimip.client.wire import bimip as pb
-from tests.chaos.history import Name, Wrote
+from tests.kit.codecs import Codec, Message
+from tests.kit.history import Name, Wrote
 
 NOBODY = "nobody@example.org"
 TYPES = {"chat": 1, "notification": 2}
 
 
 class Writer:
-    def __init__(self, name: Name, directory: Sequence[Name], partitions: Sequence[str], random: Random) -> None:
+    def __init__(
+        self, codec: Codec, name: Name, directory: Sequence[Name], partitions: Sequence[str], random: Random
+    ) -> None:
+        self._codec = codec
         self._name = name
         self._directory = directory
         self._users = list(dict.fromkeys(other.eid for other in directory))
@@ -19,7 +22,7 @@ class Writer:
         self._random = random
         self._count = 0
 
-    def write(self) -> tuple[pb.Message, Wrote]:
+    def write(self) -> tuple[Message, Wrote]:
         random = self._random
         self._count += 1
         to = NOBODY if random.random() < 0.01 else random.choice(self._users)
@@ -29,9 +32,10 @@ class Writer:
         wrote = Wrote(self._name, f"{self._name.device}-{self._count}", to, partition, payload, addressed)
         return self._encode(wrote), wrote
 
-    def contradict(self, message: pb.Message) -> pb.Message:
+    def contradict(self, message: Message) -> Message:
         """The same id with other content."""
-        return pb.Message(id=message.id, to=message.to, type=message.type, payload=message.payload + b"!")
+        payload = message.payload + b"!"
+        return self._codec.written(None, id=message.id, to=message.to, type=message.type, payload=payload)
 
     def _size(self) -> int:
         return self._random.choice([0, 50, 100, 100, 100, 400, 4000] if self._random.random() < 0.97 else [20_000])
@@ -43,25 +47,23 @@ class Writer:
         own = f"{self._name}/{self._count} for ".encode()
         return {one: own + str(one).encode() if self._random.random() < 0.5 else None for one in chosen}
 
-    def _encode(self, wrote: Wrote) -> pb.Message:
-        message = pb.Message(
+    def _encode(self, wrote: Wrote) -> Message:
+        addresses = [
+            self._codec.messages.DeviceAddress(identity=self._codec.identity(one), payload=payload)
+            for one, payload in wrote.addressed.items()
+        ]
+        return self._codec.written(
+            self._claimed(),
             id=wrote.id,
-            to=pb.Identity(eid=wrote.to),
+            to=self._codec.messages.Identity(eid=wrote.to),
             type=TYPES.get(wrote.partition, 3),
             payload=wrote.payload,
             partition="" if wrote.partition in TYPES else wrote.partition,
-            devices=[
-                pb.DeviceAddress(
-                    identity=pb.Identity(eid=one.eid, connection_resource_id=one.device),
-                    payload=payload,
-                )
-                for one, payload in wrote.addressed.items()
-            ],
+            devices=addresses,
         )
+
+    def _claimed(self) -> Name | None:
         claim = self._random.random()
         if claim < 0.01:  # another user: to be refused
-            other = self._random.choice(self._users)
-            message.from_ = pb.Identity(eid=other, connection_resource_id="phone")
-        elif claim < 0.05:  # another device: to be overwritten
-            message.from_ = pb.Identity(eid=self._name.eid, connection_resource_id="forged")
-        return message
+            return Name(self._random.choice(self._users), "phone")
+        return Name(self._name.eid, "forged") if claim < 0.05 else None  # another device: to be overwritten

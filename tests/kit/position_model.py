@@ -1,9 +1,9 @@
 """A client's position in one partition, as small as it can be: apart from the SDK's, so neither hides a fault."""
 
-from tests.chaos.history import Place, Ranges
+from tests.kit.history import Place, Ranges
 
 
-class Shelf:
+class PositionModel:
     def __init__(self) -> None:
         self.offset = 0
         self.held: set[int] = set()  # beyond the offset

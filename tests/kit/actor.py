@@ -1,0 +1,503 @@
+"""A client that behaves badly from a seed, without I/O: what it says goes to a `Link`, and time is its driver's.
+
+What it keeps over its connections is what a client keeps on disk: epoch, positions with what it holds beyond them,
+state version, and the messages that it was not answered for, which it sends again under the same id. Everything that
+it does and sees goes into the history, an ack or a message before it leaves. Now and then it loses what it keeps.
+
+A driver (a socket and a task, or calls in virtual time) opens links, says Hello over each, hands over frames, and calls
+`write` when the time has come. A new behaviour is written here, once.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from random import Random
+
+from tests.kit.codecs import Codec, Message, error_name, ids
+from tests.kit.history import (
+    Acked,
+    Answered,
+    Batch,
+    Complaint,
+    Event,
+    Knocked,
+    Name,
+    Opened,
+    Place,
+    Read,
+    Refused,
+    Turn,
+)
+from tests.kit.position_model import PositionModel, lowest, runs
+from tests.kit.writer import Writer
+
+MAX_OUTBOX = 24
+FIRST = 1
+"""A Position's `start`, as a number: the same in both codecs."""
+UNKNOWN = "UNKNOWN_OUTCOME"
+AGAIN = {UNKNOWN, "UNAVAILABLE", "STORAGE_FULL", "RATE_LIMITED"}
+"""Errors after which a client connects again, and sends again."""
+
+
+@dataclass(frozen=True)
+class Mood:
+    """How a device behaves just now."""
+
+    writes: bool = False
+    cuts: bool = False
+    dawdles: bool = False
+    """Acknowledges late, reads slowly, asks for what it has."""
+    forgets: bool = False
+    """Loses its store, now and then."""
+    pause_seconds: float = 0.01
+    """Between two writes, on average."""
+
+
+CALM = Mood()
+
+
+@dataclass(frozen=True)
+class Habits:
+    """How one driver's devices differ from another's."""
+
+    agent: str
+    frames: tuple[int, int]
+    """How many it takes until it cuts: at least, at most."""
+    acks: tuple[float, float, float, float]
+    """Chances of an ack of all, one, some, and of all but later: each with those before it."""
+    late_seconds: float = 0.0
+    """An ack that comes later, at most."""
+    linger_seconds: float = 0.0
+    """How long nothing is taken, at most, now and then."""
+    may_be_refused: bool = False
+    """Hello may be answered with an error after which one tries again: the disk fails."""
+
+
+@dataclass
+class Link:
+    """One connection. Its driver says how frames leave, how it is cut, how time passes."""
+
+    welcomed: bool = False
+    is_cut: bool = False
+    heads: dict[str, int] = field(default_factory=dict)  # as Hello told them
+    version: int = 0
+    offered: list[str] = field(default_factory=list)  # the messages in Hello
+    contradictions: dict[int, str] = field(default_factory=dict)
+    conversations: dict[int, str] = field(default_factory=dict)  # what a Fetch asked for
+    frames_left: int = 0  # until it is cut
+
+    def send(self, frame: bytes) -> None:
+        raise NotImplementedError
+
+    def cut(self) -> None:
+        """End it without a word. What arrives afterwards is not taken."""
+        self.is_cut = True
+
+    def linger(self, seconds: float) -> None:
+        """Take nothing for a while."""
+        raise NotImplementedError
+
+    def after(self, seconds: float, call: Callable[[], None]) -> None:
+        """Call later, unless the link has ended by then."""
+        raise NotImplementedError
+
+
+class Actor:
+    def __init__(
+        self,
+        name: Name,
+        codec: Codec,
+        *,
+        habits: Habits,
+        random: Random,
+        record: Callable[[Event], None],
+        directory: Sequence[Name],
+        partitions: Sequence[str],
+        told: int,
+        start: int = FIRST,
+        may_write: Callable[[], bool] = lambda: True,
+    ) -> None:
+        """`told`: how many held offsets a Hello or an ack names at most. `may_write`: asked for each message."""
+        self.name = name
+        self.mood = CALM
+        self.link: Link | None = None
+        """The connection whose Hello was answered."""
+        self.connections = 0
+        self.positions: dict[str, PositionModel] = {}
+        self.version = 0
+        self.outbox: dict[str, Message] = {}
+        self.counts: Counter[str] = Counter()
+        self._codec = codec
+        self._habits = habits
+        self._random = random
+        self._record = record
+        self._partitions = partitions
+        self._told = told
+        self._start = start
+        self._may_write = may_write
+        self._epoch = 0
+        self._whole_state = False
+        self._refs = 0
+        self._answered: list[Message] = []
+        self._sent_before: set[str] = set()
+        self._writer = Writer(codec, name, directory, partitions, random)
+
+    @property
+    def lacks(self) -> str:
+        """What it waits for before it has everything that the last Hello spoke of; empty when it has."""
+        if self.link is None:
+            return "a connection"
+        if self.outbox:
+            return f"answers for {list(self.outbox)}"
+        for partition, head in self.link.heads.items():
+            if self.positions[partition].offset < head:
+                return f"{partition} up to {head}: it has {self.positions[partition].place()}"
+        return "" if self.version >= self.link.version else f"state up to {self.link.version}: it has {self.version}"
+
+    def cut(self) -> None:
+        if self.link is not None:
+            self.link.cut()
+
+    # Hello.
+
+    def say_hello(self, link: Link) -> None:
+        link.frames_left = self._random.randint(*self._habits.frames)
+        if self.mood.forgets and self.connections and self._random.random() < 0.03:
+            self._lose_store()
+        self._abandon_some()
+        if self.mood.writes and self._random.random() < 0.3:  # offline
+            self._compose_some(self._random.randint(1, 5))
+        messages = list(self.outbox.values())
+        first = self._random.randint(0, len(messages)) if self.mood.writes else len(messages)
+        link.offered = [message.id for message in messages[:first]]
+        hello = self._codec.messages.Hello(
+            partitions=[self._position(partition) for partition in self._partitions],
+            epoch=self._epoch,
+            state_version=self.version,
+            messages=messages[:first],
+            agent=self._habits.agent,
+        )
+        self._record(Knocked(self.name, self._places(), self.version))
+        self._note_resends(messages)
+        self._post(link, hello=hello)
+        if messages[first:]:
+            self._post(link, body=self._codec.messages.Body(messages=messages[first:]))
+
+    def _lose_store(self) -> None:
+        """What was written and not answered is gone with it."""
+        self.counts["stores lost"] += 1
+        self._start = FIRST
+        self._epoch = self.version = 0
+        self._whole_state = False
+        self.outbox.clear()
+        self._answered.clear()
+        self.positions = {}
+
+    def _abandon_some(self) -> None:
+        """Whether these were stored, nobody will ever tell this device, unless they come back as its own."""
+        for message_id in list(self.outbox):
+            if self.mood.writes and self._random.random() < 0.03:
+                del self.outbox[message_id]
+                self.counts["abandoned"] += 1
+
+    def _note_resends(self, messages: Sequence[Message]) -> None:
+        for message in messages:
+            self.counts["resent"] += message.id in self._sent_before
+            self._sent_before.add(message.id)
+
+    def _places(self) -> dict[str, Place]:
+        """What it has by now, which is nothing where it lost its store."""
+        if not self.connections:
+            return {}
+        return {
+            partition: self.positions[partition].place() if partition in self.positions else Place(0)
+            for partition in self._partitions
+        }
+
+    def _position(self, partition: str) -> Message:
+        position = self.positions.get(partition)
+        if position is None:
+            return self._codec.messages.Position(partition=partition, start=self._start)
+        held = [self._codec.span(first, last) for first, last in lowest(position.place().held, self._told)]
+        return self._codec.messages.Position(partition=partition, offset=position.offset, held=held)
+
+    # What comes.
+
+    def receive(self, link: Link, frame: bytes) -> None:
+        if link.is_cut:
+            return
+        scheme = self._codec.decode(frame)
+        payload = self._codec.payload_of(scheme)
+        if not link.welcomed:
+            self._take_answer(link, payload, scheme)
+        elif payload == "body":
+            self._take_body(link, scheme.body)
+        elif payload == "error":
+            self._take_error(link, scheme.error)
+        else:
+            self._complain("I5", "client", f"was sent {payload}")
+        if not link.is_cut:
+            self._behave(link)
+
+    def _behave(self, link: Link) -> None:
+        if self.mood.dawdles and self._random.random() < 0.02:
+            link.linger(self._random.uniform(0.0, self._habits.linger_seconds))
+        link.frames_left -= 1
+        if self.mood.cuts and link.frames_left <= 0:
+            self.counts["cuts"] += 1
+            link.cut()
+
+    def _take_answer(self, link: Link, payload: str, scheme: Message) -> None:
+        if payload == "hello":
+            self._welcome(link, scheme.hello)
+            return
+        is_usual = self._habits.may_be_refused and payload == "error" and error_name(scheme.error) in AGAIN
+        if not is_usual:
+            self._complain("I5", "client", f"Hello was answered with {str(scheme)[:200]}")
+        link.cut()
+
+    def _welcome(self, link: Link, hello: Message) -> None:
+        opened = self._codec.opened(self.name, hello)
+        self._record(opened)
+        if self._epoch not in {0, opened.epoch}:
+            self._begin_anew()
+        self._epoch, link.version = opened.epoch, opened.version
+        self._take_seats(link, opened)
+        self._whole_state = False
+        self.link = link
+        link.welcomed = True
+        self.connections += 1
+        for message_id, result in zip(link.offered, hello.results, strict=True):
+            if self._codec.has(result, "sent"):
+                self._take_sent(link, result.sent)
+            elif self._codec.has(result, "error"):
+                result.error.id = result.error.id or message_id
+                self._take_error(link, result.error)
+
+    def _take_seats(self, link: Link, opened: Opened) -> None:
+        for partition, seat in opened.seats.items():
+            link.heads[partition] = seat.head
+            if partition not in self.positions:
+                position = self.positions[partition] = PositionModel()
+                position.reach(seat.position)
+            self.positions[partition].pending.clear()  # the position that was told has acknowledged them
+        for partition, gaps in opened.gaps.items():
+            for gap in gaps:
+                self.positions[partition].hold(gap.first, gap.last)
+
+    def _begin_anew(self) -> None:
+        """Another epoch: an older copy of the server's store was put back."""
+        self.counts["told another epoch"] += 1
+        self.positions = {}
+        self.version = 0
+        self._answered.clear()
+
+    def _take_body(self, link: Link, body: Message) -> None:
+        for signal in body.signals:
+            self._take_sent(link, signal)
+        for error in body.errors:
+            self._take_error(link, error)
+        for delta in body.states:
+            self._take_state(delta)
+        if (body.partition or body.messages) and not link.is_cut:
+            self._take_entries(link, body)
+
+    def _take_state(self, delta: Message) -> None:
+        self._record(self._codec.state(self.name, delta))
+        self._whole_state = (self._whole_state or delta.reset) and not delta.complete
+        if not self._whole_state:  # which counts when it is complete
+            self.version = delta.upto
+
+    def _take_sent(self, link: Link, signal: Message) -> None:
+        if signal.ref in link.contradictions:
+            self._complain("I5", "duplicated", f"other content under the id {signal.id} was accepted")
+            return
+        self.counts["acknowledged"] += not signal.duplicate
+        self.counts["duplicates answered"] += signal.duplicate
+        self._record(Answered(self.name, signal.id, ids(signal), signal.duplicate))
+        position = self.positions.get(signal.partition)
+        if position is not None:
+            position.hold(signal.user_offset, signal.user_offset)
+        message = self.outbox.pop(signal.id, None)
+        if message is not None:
+            self._answered = [*self._answered[-5:], message]
+
+    def _take_error(self, link: Link, error: Message) -> None:
+        code = error_name(error)
+        if link.contradictions.pop(error.ref, None) is not None:
+            self.counts["conflicts answered"] += code == "CONFLICT"
+        elif error.id:
+            self._record(Refused(self.name, error.id, code, unknown=self._is_unknown(code)))
+            self.counts["outcome unknown" if code == UNKNOWN else "refused"] += 1
+            if code in AGAIN:
+                link.cut()  # and send it again behind the next Hello
+            else:
+                self.outbox.pop(error.id, None)
+        else:
+            self._complain("I5", "client", f"was told {code}: {error.message}")
+
+    def _is_unknown(self, code: str) -> bool:
+        """Whether the message may be stored all the same."""
+        return code == UNKNOWN
+
+    def _take_entries(self, link: Link, body: Message) -> None:
+        turn = Turn.HISTORY if body.ref in link.conversations else Turn(int(body.turn))
+        batch = self._codec.batch(self.name, body, turn)
+        self._record(batch)
+        if turn is Turn.HISTORY:
+            return
+        self.counts["redelivered"] += len(batch.deliveries) if turn is Turn.REDELIVERED else 0
+        position = self.positions[batch.partition]
+        if turn is Turn.IN_TURN and batch.after > position.offset:
+            self._complain("I4", "skipped", f"({batch.after}, {batch.upto}] begins beyond {position.offset}")
+            link.cut()
+            return
+        self._take_deliveries(position, batch)
+        if turn is Turn.IN_TURN:
+            position.reach(batch.upto)
+        self._react(link, batch)
+
+    def _take_deliveries(self, position: PositionModel, batch: Batch) -> None:
+        for gap in batch.gaps:
+            position.hold(gap.first, gap.last)
+        for delivery in batch.deliveries:
+            position.pending.add(delivery.offset)
+            if delivery.author == self.name:
+                self.outbox.pop(delivery.id, None)  # as good as its SENT
+            elif not position.has(delivery.offset):
+                self.counts["delivered"] += 1
+            if batch.turn is not Turn.IN_TURN:
+                position.hold(delivery.offset, delivery.offset)
+
+    # What it does about it.
+
+    def _react(self, link: Link, batch: Batch) -> None:
+        """Acknowledge in one of the ways that there are, at once or late; tell what was read; ask for something."""
+        position, random = self.positions[batch.partition], self._random
+        everything, one, some, late = self._habits.acks
+        chance = random.random()
+        if not self.mood.dawdles or chance < everything:
+            self._acknowledge(link, batch.partition, upto=position.offset)
+        elif chance < one and position.pending:
+            self._acknowledge(link, batch.partition, one=random.choice(sorted(position.pending)))
+        elif chance < some and position.pending:
+            count = random.randint(1, len(position.pending))
+            self._acknowledge(link, batch.partition, many=set(random.sample(sorted(position.pending), count)))
+        elif some <= chance < late:
+            seconds = random.uniform(0.0, self._habits.late_seconds)
+            link.after(seconds, lambda: self._acknowledge_late(link, batch.partition))
+        if batch.deliveries and self.mood.dawdles:
+            if random.random() < 0.15:
+                self._read_one(link, batch)
+            if random.random() < 0.05:
+                self._fetch(link, batch)
+
+    def _acknowledge_late(self, link: Link, partition: str) -> None:
+        if link is self.link and partition in self.positions:
+            self._acknowledge(link, partition, upto=self.positions[partition].offset)
+
+    def acknowledge_all(self) -> None:
+        if self.link is not None:
+            for partition, position in self.positions.items():
+                self._acknowledge(self.link, partition, upto=position.offset)
+
+    def _acknowledge(
+        self,
+        link: Link,
+        partition: str,
+        *,
+        upto: int = 0,
+        one: int = 0,
+        many: set[int] = frozenset(),  # type: ignore[assignment]
+    ) -> None:
+        position = self.positions[partition]
+        if not (upto or one or many):
+            return
+        ranges = lowest(runs(many), self._told)[: self._told]
+        told = ((one, one), *ranges) if one else ranges
+        self._record(Acked(self.name, partition, upto, told))
+        position.pending = {
+            offset for offset in position.pending if offset > upto and not any(a <= offset <= b for a, b in told)
+        }
+        signal = self._codec.messages.Signal(
+            status=self._codec.messages.MessageStatus.DELIVERED,
+            partition=partition,
+            upto=upto,
+            user_offset=one,
+            offsets=[self._codec.span(a, b) for a, b in ranges],
+        )
+        self._post(link, signal=signal)
+
+    def _read_one(self, link: Link, batch: Batch) -> None:
+        delivery = self._random.choice(batch.deliveries)
+        upto = self._random.random() < 0.5
+        place = delivery.place
+        self._record(Read(self.name, delivery.conversation, place if upto else 0, () if upto else ((place, place),)))
+        signal = self._codec.messages.Signal(
+            status=self._codec.messages.MessageStatus.READ,
+            conversation=delivery.conversation,
+            upto=place if upto else 0,
+            conversation_offset=0 if upto else place,
+        )
+        self.counts["receipts"] += 1
+        self._post(link, signal=signal)
+
+    def _fetch(self, link: Link, batch: Batch) -> None:
+        ref, kinds = self._next_ref(), self._codec.messages.FetchKind
+        kind = self._random.choice([kinds.UNACKNOWLEDGED, kinds.LOG, kinds.HISTORY])
+        fetch = self._codec.messages.Fetch(kind=kind, limit=self._random.randint(1, 40), backwards=False)
+        if kind == kinds.HISTORY:
+            fetch.conversation = link.conversations[ref] = batch.deliveries[0].conversation
+            fetch.backwards = self._random.random() < 0.5
+        else:
+            fetch.partition = batch.partition
+        if self._random.random() < 0.5:
+            fetch.offset = self._random.randint(1, max(1, batch.deliveries[0].offset))
+        self._post(link, ref, fetch=fetch)
+        self.counts["fetches"] += 1
+
+    # What it writes.
+
+    def pause_seconds(self) -> float:
+        """Until the next `write`."""
+        return self._random.expovariate(1 / self.mood.pause_seconds)
+
+    def write(self) -> None:
+        link = self.link
+        if link is None or link.is_cut or not self.mood.writes or len(self.outbox) >= MAX_OUTBOX:
+            return
+        ref, chance = self._next_ref(), self._random.random()
+        if self._answered and chance < 0.03:
+            self.counts["resent"] += 1
+            self._post(link, ref, message=self._random.choice(self._answered))
+        elif self._answered and chance < 0.05:
+            known = self._random.choice(self._answered)
+            link.contradictions[ref] = known.id
+            self._post(link, ref, message=self._writer.contradict(known))
+        else:
+            composed = self._compose_some(self._random.randint(2, 8) if chance < 0.3 else 1)
+            self._note_resends(composed)
+            if len(composed) == 1:
+                self._post(link, ref, message=composed[0])
+            elif composed:
+                self._post(link, ref, body=self._codec.messages.Body(messages=composed))
+
+    def _compose_some(self, count: int) -> list[Message]:
+        return [self._compose() for _ in range(count) if self._may_write()]
+
+    def _compose(self) -> Message:
+        message, wrote = self._writer.write()
+        self._record(wrote)
+        self.outbox[message.id] = message
+        self.counts["written"] += 1
+        return message
+
+    def _next_ref(self) -> int:
+        self._refs += 1
+        return self._refs
+
+    def _post(self, link: Link, ref: int = 0, **payload: Message) -> None:
+        link.send(self._codec.encode(ref, **payload))
+
+    def _complain(self, invariant: str, kind: str, line: str) -> None:
+        self._record(Complaint(self.name, invariant, kind, line))

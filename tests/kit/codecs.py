@@ -1,0 +1,117 @@
+"""The two codecs behind one `Codec`: the server's own, which costs least, and the SDK's, which clients have.
+
+Messages of both have the same fields under the same names, but for `from`, and for how they say that a field is there.
+So whoever builds and reads frames through a `Codec` is written once. ROUTES is the schema's: nobody keeps a table.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import betterproto2
+
+from bimip.client.wire import bimip as sdk_messages
+from bimip.wire import bimip_pb2 as server_messages
+from tests.kit.history import Batch, Delivery, Gap, GapReason, Ids, Kind, Name, Opened, Receipts, Seat, State, Turn
+
+Message = Any
+"""Of either codec."""
+
+ROUTES: dict[str, int] = {
+    field.name: field.number for field in server_messages.MessageScheme.DESCRIPTOR.oneofs_by_name["payload"].fields
+}
+
+
+@dataclass(frozen=True)
+class Codec:
+    """Builds frames, and makes of what a frame says the events of a history."""
+
+    messages: Any
+    """The module with their classes."""
+    decode: Callable[[bytes], Message]
+    """A frame's MessageScheme."""
+    _serialize: Callable[[Message], bytes]
+    payload_of: Callable[[Message], str]
+    """The name of a MessageScheme's payload."""
+    has: Callable[[Message, str], bool]
+    """Whether a field is there that is a message itself."""
+    _from: str
+
+    def encode(self, ref: int = 0, **payload: Message) -> bytes:
+        """One frame: `encode(message=pb.Message(...))`."""
+        (name,) = payload
+        return self._serialize(self.messages.MessageScheme(route=ROUTES[name], ref=ref, **payload))
+
+    def span(self, first: int, last: int) -> Message:
+        return self.messages.OffsetRange(**{self._from: first, "to": last})
+
+    def author(self, message: Message) -> Name:
+        author = getattr(message, self._from) or self.messages.Identity()
+        return Name(author.eid, author.connection_resource_id or "")
+
+    def identity(self, name: Name) -> Message:
+        return self.messages.Identity(eid=name.eid, connection_resource_id=name.device)
+
+    def written(self, author: Name | None, **fields: Any) -> Message:
+        """A message; with an author it says from whom it is, which no client has to."""
+        claimed = {} if author is None else {self._from: self.identity(author)}
+        return self.messages.Message(**fields, **claimed)
+
+    def opened(self, name: Name, hello: Message) -> Opened:
+        gaps: dict[str, tuple[Gap, ...]] = {}
+        for told in hello.gaps:
+            gaps[told.partition] = (*gaps.get(told.partition, ()), self.gap(told))
+        seats = {log.partition: Seat(log.first, log.head, log.floor, log.position) for log in hello.logs}
+        return Opened(name, hello.epoch, seats, gaps, hello.state_version)
+
+    def batch(self, name: Name, body: Message, turn: Turn) -> Batch:
+        deliveries, gaps = tuple(map(self.delivery, body.messages)), tuple(map(self.gap, body.gaps))
+        return Batch(name, body.partition, body.after, body.upto, turn, deliveries, gaps)
+
+    def gap(self, told: Message) -> Gap:
+        return Gap(getattr(told, self._from), told.to, GapReason(int(told.reason)))
+
+    def delivery(self, message: Message) -> Delivery:
+        return Delivery(
+            message.user_offset or 0,
+            message.signal_offset,
+            self.author(message),
+            message.id,
+            message.conversation,
+            message.conversation_offset,
+            message.payload,
+        )
+
+    def state(self, name: Name, delta: Message) -> State:
+        receipts = tuple(self._receipts(item.receipts) for item in delta.items if self.has(item, "receipts"))
+        return State(name, delta.after, delta.upto, receipts, delta.reset, delta.complete)
+
+    def _receipts(self, item: Message) -> Receipts:
+        runs = tuple((getattr(run, self._from), run.to, run.time) for run in item.runs)
+        return Receipts(item.conversation, item.member, Kind(int(item.kind)), runs)
+
+
+def ids(signal: Message) -> Ids:
+    return Ids(signal.signal_offset, signal.user_offset, signal.conversation, signal.conversation_offset)
+
+
+def error_name(error: Message) -> str:
+    return server_messages.ErrorCode.Name(int(error.code))
+
+
+SERVER = Codec(
+    messages=server_messages,
+    decode=server_messages.MessageScheme.FromString,
+    _serialize=server_messages.MessageScheme.SerializeToString,
+    payload_of=lambda scheme: scheme.WhichOneof("payload") or "",
+    has=lambda message, field: message.HasField(field),
+    _from="from",
+)
+SDK = Codec(
+    messages=sdk_messages,
+    decode=sdk_messages.MessageScheme.parse,
+    _serialize=bytes,
+    payload_of=lambda scheme: betterproto2.which_one_of(scheme, "payload")[0],
+    has=lambda message, field: getattr(message, field) is not None,
+    _from="from_",
+)
