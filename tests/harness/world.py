@@ -24,6 +24,7 @@ from bimip.storage.memory import MemoryStore
 from bimip.users.connection import RefusedError
 from tests.harness.heard import Heard
 from tests.harness.memory import Peer
+from tests.kit.codecs import SDK
 
 BEGIN = 1_700_000_000_000
 """The wall clock when the virtual one shows 0, in ms."""
@@ -175,8 +176,7 @@ class Client:
 
     def send(self, *, ref: int = 0, **payload: Any) -> None:
         """One frame: `send(message=pb.Message(...))`."""
-        ((name, value),) = payload.items()
-        self.peer.send(bytes(pb.MessageScheme(route=ROUTES[name], ref=ref, **{name: value})))
+        self.peer.send(SDK.encode(ref, **payload))
 
     async def receive(self) -> pb.MessageScheme:
         with trio.fail_after(PATIENCE):
@@ -246,19 +246,6 @@ class Client:
 
     def read(self, conversation: str, upto: int = 0, **fields: Any) -> None:
         self.send(signal=pb.Signal(status=pb.MessageStatus.READ, conversation=conversation, upto=upto, **fields))
-
-
-ROUTES = {
-    "ping_pong": 3,
-    "token_authority": 5,
-    "message": 6,
-    "signal": 7,
-    "body": 10,
-    "logout": 12,
-    "hello": 13,
-    "command": 15,
-    "fetch": 17,
-}
 
 
 @asynccontextmanager
