@@ -7,7 +7,7 @@ import structlog.testing
 
 from bimip.environment import open_store
 from bimip.storage.lmdb.mark import beside
-from tests.harness.world import settings_for_tests
+from tests.kit.server import settings_for_tests
 
 
 @pytest.mark.parametrize("taken", [True, False])

@@ -35,7 +35,6 @@ WHOLE = {
     "benchmarks": "what is measured",
     "browser": "the web page",
     "chaos": "processes that are killed",
-    "harness": "helpers: the server in memory",
     "kit": "helpers: what scenarios, chaos, simulation and benchmarks share",
     "proto": "the contract",
     "scenarios": "the whole server",

@@ -13,8 +13,8 @@ import trio
 from bimip.client.wire import bimip as pb
 from tests.chaos.virtual import DAY_SECONDS, VirtualWorld
 from tests.gateway.harness import frame, opening
-from tests.harness.world import token
 from tests.kit.codecs import SDK
+from tests.kit.server import token
 
 TEXT, BINARY, CLOSE = 1, 2, 8
 EID = "odd"
@@ -32,11 +32,11 @@ class Knocker:
 
     async def at_gate(self, *, by_memory: bool = False, buffer_bytes: int = 0) -> trio.abc.Stream:
         gate = self._world.gate
-        stream = gate.knock_by_memory() if by_memory else gate.knock_by_socket(buffer_bytes=buffer_bytes)
+        stream = gate.connect() if by_memory else gate.connect_by_socket(buffer_bytes=buffer_bytes)
         return await self._opened.enter_async_context(stream)
 
     async def at_desk(self) -> trio.abc.Stream:
-        return await self._opened.enter_async_context(self._world.desk.knock_by_socket())
+        return await self._opened.enter_async_context(self._world.desk.connect_by_socket())
 
 
 def _shown(device: str) -> str:
@@ -164,7 +164,7 @@ async def does_not_read(knock: Knocker, random: Random) -> None:
 
 def encode_ping() -> bytes:
     ping = pb.PingPong(kind=pb.PingPongKind.PING, id="p" * 60)
-    return bytes(pb.MessageScheme(route=3, ping_pong=ping))
+    return SDK.encode(ping_pong=ping)
 
 
 async def crowd(knock: Knocker, random: Random) -> None:

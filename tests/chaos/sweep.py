@@ -43,10 +43,10 @@ from tests.chaos.oddities import EID as ODD
 from tests.chaos.oddities import visit_again_and_again
 from tests.chaos.sites import Holds, Site, Visit, held, modules_below, sites_of
 from tests.chaos.virtual import VirtualFleet, VirtualWorld, open_virtual_world
-from tests.harness.world import seeded_scheduler
 from tests.kit.actor import CALM, Mood
 from tests.kit.faults import COMMITS, StoreFault
 from tests.kit.history import Name
+from tests.kit.server import seeded_scheduler
 from tests.simulation.tracing import untraced
 
 NAMES = tuple(

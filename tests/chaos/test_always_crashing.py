@@ -15,9 +15,10 @@ from bimip.domain.records import Changes, LogTable, Table
 from bimip.storage.memory import MemoryStore
 from bimip.users import intake
 from bimip.users.device import Device
-from tests.harness.heard import Heard
-from tests.harness.world import Client, World, at, message, open_world, settings_for_tests, settle
 from tests.kit.faults import Boom, FaultyStore, StoreFault, raising_for
+from tests.kit.memory_server import Client, World, at, message, open_world, settle
+from tests.kit.received import Received
+from tests.kit.server import settings_for_tests
 
 TIMES = 100
 
@@ -161,9 +162,9 @@ async def test_a_disk_that_fails_as_the_journal_starts_is_waited_for_and_spends_
         assert world.server.processes.snapshot("bimip/journal").restarts == 1
 
 
-async def catch_up(world: World, position: int, head: int) -> tuple[list[Heard], Client]:
+async def catch_up(world: World, position: int, head: int) -> tuple[list[Received], Client]:
     """Connect as a client does, again whenever the connection is lost."""
-    heard: list[Heard] = []
+    heard: list[Received] = []
     while True:
         bob = await world.join("bob", "phone", at(position))
         heard.append(await bob.heard())

@@ -18,8 +18,8 @@ from bimip.wire import bimip_pb2 as pb
 from bimip.wire import codec
 from bimip.wire.varint import varint
 from tests.gateway.harness import frame
-from tests.harness.gate import BINARY, CLOSE, TEXT, Caller, Gate, Heard, open_gate
-from tests.harness.world import KEY, token, virtual_millis
+from tests.kit.gateway_server import BINARY, CLOSE, TEXT, Caller, GatewayServer, Heard, open_gateway_server
+from tests.kit.server import KEY, token, virtual_millis
 
 CONTINUATION, PING, PONG = 0, 9, 10
 MIB = 1 << 20
@@ -338,7 +338,7 @@ def jwt_with(header: dict[str, Any]) -> str:
     return base64.urlsafe_b64encode(json.dumps(header).encode()).rstrip(b"=").decode() + f".{claims}.{signature}"
 
 
-async def check(gate: Gate, bob: Caller, before: object, caller: Caller, answer: Answer) -> None:
+async def check(gate: GatewayServer, bob: Caller, before: object, caller: Caller, answer: Answer) -> None:
     """It was answered so; nothing is stored; bob is as he was, and mallory may come again."""
     heard = await caller.heard(seconds=20 if caller.is_json else 0.2)  # a large text waits for its turn
     await bob.say(codec.encode(pb.PingPong(id="still there"), ref=77))
@@ -355,12 +355,12 @@ async def check(gate: Gate, bob: Caller, before: object, caller: Caller, answer:
 class Prepared:
     """Bob is connected, and what connecting leaves behind is there."""
 
-    def __init__(self, gate: Gate, bob: Caller) -> None:
+    def __init__(self, gate: GatewayServer, bob: Caller) -> None:
         self.gate = gate
         self.bob = bob
 
 
-async def prepare(gate: Gate) -> tuple[Caller, object]:
+async def prepare(gate: GatewayServer) -> tuple[Caller, object]:
     bob = await gate.connect("bob")
     alice = await gate.connect("alice")
     await alice.say(codec.encode(pb.Message(id="x", to=pb.Identity(eid="alice"), payload=b"a note to myself"), ref=1))
@@ -374,7 +374,7 @@ async def prepare(gate: Gate) -> tuple[Caller, object]:
 @pytest.mark.parametrize("name", REQUESTS)
 async def test_a_request_of_a_device_that_is_connected(name: str, *, is_json: bool, autojump_clock: MockClock) -> None:
     payload, answer = REQUESTS[name]
-    async with open_gate() as gate:
+    async with open_gateway_server() as gate:
         bob, before = await prepare(gate)
         mallory = await gate.connect("mallory", is_json=is_json)
         payload = payload() if callable(payload) else payload
@@ -389,7 +389,7 @@ async def test_a_request_of_a_device_that_is_connected(name: str, *, is_json: bo
 @pytest.mark.parametrize("name", BYTES)
 async def test_bytes_that_are_no_frame(name: str, autojump_clock: MockClock) -> None:
     data, answer = BYTES[name]
-    async with open_gate() as gate:
+    async with open_gateway_server() as gate:
         bob, before = await prepare(gate)
         mallory = await gate.connect("mallory")
         await mallory.stream.send_all(frame(BINARY, data))
@@ -400,7 +400,7 @@ async def test_bytes_that_are_no_frame(name: str, autojump_clock: MockClock) -> 
 @pytest.mark.parametrize("name", TEXTS)
 async def test_texts_that_are_no_frame(name: str, autojump_clock: MockClock) -> None:
     text, answer = TEXTS[name]
-    async with open_gate() as gate:
+    async with open_gateway_server() as gate:
         bob, before = await prepare(gate)
         mallory = await gate.connect("mallory", is_json=True)
         await mallory.stream.send_all(frame(TEXT, text.encode()))
@@ -411,7 +411,7 @@ async def test_texts_that_are_no_frame(name: str, autojump_clock: MockClock) -> 
 @pytest.mark.parametrize("name", RAW)
 async def test_what_is_no_websocket(name: str, autojump_clock: MockClock) -> None:
     data, answer = RAW[name]
-    async with open_gate() as gate:
+    async with open_gateway_server() as gate:
         bob, before = await prepare(gate)
         mallory = await gate.connect("mallory")
         await mallory.stream.send_all(data)
@@ -422,7 +422,7 @@ async def test_what_is_no_websocket(name: str, autojump_clock: MockClock) -> Non
 @pytest.mark.parametrize("name", FIRST)
 async def test_a_first_frame_that_is_no_good_hello(name: str, autojump_clock: MockClock) -> None:
     data, answer = FIRST[name]
-    async with open_gate() as gate:
+    async with open_gateway_server() as gate:
         bob, before = await prepare(gate)
         mallory = gate.knock()
         await mallory.open()
@@ -434,7 +434,7 @@ async def test_a_first_frame_that_is_no_good_hello(name: str, autojump_clock: Mo
 @pytest.mark.parametrize("name", TOKENS)
 async def test_a_token_that_does_not_hold_in_hello(name: str, autojump_clock: MockClock) -> None:
     make, answer = TOKENS[name]
-    async with open_gate() as gate:
+    async with open_gateway_server() as gate:
         bob, before = await prepare(gate)
         mallory = gate.knock()
         await mallory.open(Authorization=None)
@@ -446,7 +446,7 @@ async def test_a_token_that_does_not_hold_in_hello(name: str, autojump_clock: Mo
 @pytest.mark.parametrize("name", [name for name in TOKENS if name not in {"nothing", "noise", "a mebibyte, almost"}])
 async def test_a_token_that_does_not_hold_in_the_header(name: str, autojump_clock: MockClock) -> None:
     make, answer = TOKENS[name]
-    async with open_gate() as gate:
+    async with open_gateway_server() as gate:
         bob, before = await prepare(gate)
         mallory = gate.knock()
         await mallory.open(shown=make())

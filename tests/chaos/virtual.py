@@ -4,7 +4,7 @@ journal whose disk takes time, a store that can fail, and the fleet of devices t
 
 import socket
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 from functools import partial
@@ -12,13 +12,10 @@ from random import Random
 from typing import Any, cast
 
 import trio
-from trio.testing import memory_stream_pair
 
 from bimip import app
-from bimip.app import open_server
 from bimip.config import Settings
 from bimip.console.server import open_loopback
-from bimip.environment import Surroundings
 from bimip.gateway.listener import open_tcp
 from bimip.journal.worker import InlineWorker, ThreadWorker, Worker
 from bimip.parts import Parts
@@ -27,10 +24,10 @@ from tests.chaos import device
 from tests.chaos.device import Device, SocketLink
 from tests.chaos.fleet import PARTITIONS, Fleet
 from tests.chaos.server import ServerProcess
-from tests.harness.world import settings_for_tests, token, virtual_millis
 from tests.kit.actor import AGAIN, FIRST, UNKNOWN
 from tests.kit.faults import FaultyStore
 from tests.kit.history import Name
+from tests.kit.server import Port, open_memory_server, settings_for_tests, token
 
 REST_SECONDS = 90
 """Of virtual time, until everybody must have what is theirs."""
@@ -73,46 +70,6 @@ class VirtualThread(ThreadWorker):
     def close(self) -> None:
         self._done.close()
         self._tell.close()
-
-
-class Port:
-    """Where peers knock: outlives the listeners, as the system's queue of a port does."""
-
-    def __init__(self) -> None:
-        self._send, self._receive = trio.open_memory_channel[trio.abc.Stream](10_000)
-
-    async def open(self, real: Callable[..., Any], host: str | None, _port: int) -> Sequence[trio.abc.Listener[Any]]:
-        """What a part of the server listens on. A real socket is opened and closed again: that can be killed too."""
-        for listener in await real(host, 0):
-            listener.socket.close()
-        return [_PortListener(self._receive)]
-
-    def knock(self, server_end: trio.abc.Stream) -> None:
-        self._send.send_nowait(server_end)
-
-    def knock_by_socket(self, *, buffer_bytes: int = 0) -> trio.SocketStream:
-        """A pair of sockets: what one end writes the other can read at once, so that virtual time holds."""
-        ours, theirs = (trio.socket.from_stdlib_socket(one) for one in socket.socketpair())
-        if buffer_bytes:
-            theirs.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, buffer_bytes)
-        self.knock(trio.SocketStream(theirs))
-        return trio.SocketStream(ours)
-
-    def knock_by_memory(self) -> trio.abc.HalfCloseableStream:
-        ours, theirs = memory_stream_pair()
-        self.knock(theirs)
-        return ours
-
-
-class _PortListener(trio.abc.Listener[trio.abc.Stream]):
-    def __init__(self, knocking: trio.MemoryReceiveChannel[trio.abc.Stream]) -> None:
-        self._knocking = knocking
-
-    async def accept(self) -> trio.abc.Stream:
-        return await self._knocking.receive()
-
-    async def aclose(self) -> None:
-        await trio.lowlevel.checkpoint()
 
 
 class _LikeASocket:
@@ -191,7 +148,7 @@ class VirtualFleet(Fleet):
         everybody = tuple(names)
         for number, name in enumerate(everybody):
             member = VirtualDevice(
-                dial=self._gate.knock_by_socket if number % 2 else lambda: _LikeASocket(self._gate.knock_by_memory()),
+                dial=self._gate.connect_by_socket if number % 2 else lambda: _LikeASocket(self._gate.connect()),
                 name=name,
                 token=token(name.eid, name.device, seconds=DAY_SECONDS),
                 port=0,
@@ -257,18 +214,17 @@ def patient_root(intensity: int | None) -> Iterator[None]:
 async def open_virtual_world(seed: int, *, intensity: int | None = None) -> AsyncIterator[VirtualWorld]:
     """The server, and where to knock. The disk of an odd seed takes time."""
     vars(device).update(ANSWER_SECONDS=ANSWER_SECONDS)
-    store, gate, desk = FaultyStore(), Port(), Port()
+    store, gate, desk = FaultyStore(), Port(open_tcp), Port(open_loopback)
     random = Random(f"disk {seed}")
     worker: Callable[[], Worker] = partial(VirtualThread, random) if seed % 2 else InlineWorker
-    surroundings = Surroundings(
-        open_store=lambda _settings: store,
+    serving = open_memory_server(
+        lambda: store,
+        settings=settings(),
+        seed=seed,
         open_worker=worker,
-        wall_clock=virtual_millis,
-        monotonic=trio.current_time,
-        random=Random(seed),
-        open_listeners=partial(gate.open, open_tcp),
-        open_console=partial(desk.open, open_loopback),
+        listen=gate.open,
+        listen_console=desk.open,
     )
     with patient_root(intensity):
-        async with open_server(settings(), surroundings) as server:
+        async with serving as server:
             yield VirtualWorld(server, store, gate, desk)

@@ -12,7 +12,7 @@ from bimip.domain.ids import Offset
 from bimip.domain.records import Changes, Cursor, Log, Table, User
 from bimip.storage.care import backup
 from bimip.storage.lmdb.store import LmdbStore
-from tests.harness.world import settings_for_tests
+from tests.kit.server import settings_for_tests
 from tests.storage.spoil import spoil
 
 

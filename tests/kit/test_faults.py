@@ -3,8 +3,8 @@
 import pytest
 from trio.testing import MockClock
 
-from tests.harness.world import open_world
 from tests.kit.faults import FaultyStore, HeldWorker, StoreFault
+from tests.kit.memory_server import open_world
 
 IN_A_BATCH = sorted(set(StoreFault) - {StoreFault.REOPEN}, key=lambda fault: fault.name)
 

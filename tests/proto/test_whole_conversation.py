@@ -8,8 +8,8 @@ from typing import Any
 from trio.testing import MockClock
 
 from tests.gateway.harness import frame
-from tests.harness.gate import TEXT, Caller, open_gate
-from tests.harness.world import settings_for_tests
+from tests.kit.gateway_server import TEXT, Caller, open_gateway_server
+from tests.kit.server import settings_for_tests
 
 PAGE = (Path(__file__).parents[2] / "proto/PROTOCOL.md").read_text("utf-8")
 (SCRIPT,) = re.findall(r"```conversation\n(.*?)```", PAGE, re.DOTALL)
@@ -42,7 +42,7 @@ async def heard(caller: Caller, known: int) -> list[Any]:
 
 
 async def test_it_happens_as_it_stands_there(autojump_clock: MockClock) -> None:
-    async with open_gate(settings_for_tests()) as gate:
+    async with open_gateway_server(settings_for_tests()) as gate:
         callers: dict[str, Caller] = {}
         taken: dict[str, list[Any]] = {}
         for who, arrow, value in LINES:

@@ -14,7 +14,7 @@ from bimip.storage.lmdb import store as lmdb
 from bimip.storage.lmdb.seals import content
 from bimip.storage.lmdb.store import LmdbStore
 from bimip.users.connection import ConnectionClosedError
-from tests.harness.world import Client, at, open_world
+from tests.kit.memory_server import Client, at, open_world
 
 MAP_BYTES = 1 << 28
 USERS = {"bob": 150, "alice": 40}

@@ -7,7 +7,8 @@ import trio
 from trio.testing import MockClock
 
 from bimip.client.wire import bimip as pb
-from tests.harness.world import Client, World, at, begin, go_on, message, open_world, ranges, settings_for_tests
+from tests.kit.memory_server import Client, World, at, begin, go_on, message, open_world, ranges
+from tests.kit.server import settings_for_tests
 from tests.scenarios.conftest import OpenStore
 
 DELIVERED = pb.MessageStatus.DELIVERED

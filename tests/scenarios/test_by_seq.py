@@ -6,7 +6,7 @@ import pytest
 from trio.testing import MockClock
 
 from bimip.client.wire import bimip as pb
-from tests.harness.world import Client, World, open_world
+from tests.kit.memory_server import Client, World, open_world
 
 BY_SEQ = pb.FetchKind.BY_SEQ
 

@@ -23,8 +23,9 @@ from bimip.environment import Surroundings
 from bimip.session.close import Close
 from bimip.storage.memory import MemoryStore
 from bimip.users.connection import ConnectionClosedError
-from tests.harness.memory import Peer
-from tests.harness.world import World, open_world, settings_for_tests
+from tests.kit.memory_connection import Peer
+from tests.kit.memory_server import World, open_world
+from tests.kit.server import settings_for_tests
 
 
 class Wire:

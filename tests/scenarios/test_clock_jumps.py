@@ -12,7 +12,8 @@ from bimip.domain.timekeeping import DAY, HOUR
 from bimip.session.tokens import TokenError
 from bimip.storage.interface import Store
 from bimip.storage.memory import MemoryStore
-from tests.harness.world import World, begin, open_world, settings_for_tests, token, virtual_millis
+from tests.kit.memory_server import World, begin, open_world
+from tests.kit.server import settings_for_tests, token, virtual_millis
 
 OpenStore = Callable[[], Store]
 

@@ -9,7 +9,8 @@ from trio.testing import MockClock
 
 from bimip.client.wire import bimip as pb
 from bimip.domain.ids import Millis
-from tests.harness.world import BEGIN, at, begin, go_on, message, open_world, settings_for_tests, settle, token
+from tests.kit.memory_server import at, begin, go_on, message, open_world, settle
+from tests.kit.server import BEGIN, settings_for_tests, token
 from tests.scenarios.conftest import OpenStore
 
 REFRESH, REVOKE = pb.TokenAuthorityAction.REFRESH, pb.TokenAuthorityAction.REVOKE

@@ -16,7 +16,7 @@ from bimip.domain.ids import Millis, Stamp
 from bimip.domain.records import LogTable, Table
 from bimip.session.close import Close
 from bimip.storage.lmdb.store import LmdbStore
-from tests.harness.world import Client, World, at, begin, go_on, open_world
+from tests.kit.memory_server import Client, World, at, begin, go_on, open_world
 from tests.storage.spoil import flip, spoil
 
 LOG, HISTORY = pb.FetchKind.LOG, pb.FetchKind.HISTORY

@@ -1,6 +1,6 @@
 from trio.testing import MockClock
 
-from tests.harness.world import open_world
+from tests.kit.memory_server import open_world
 
 
 async def test_a_message_reaches_both_devices_of_the_other_and_the_senders_sibling(autojump_clock: MockClock) -> None:

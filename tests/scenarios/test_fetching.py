@@ -6,7 +6,7 @@ import trio
 from trio.testing import MockClock
 
 from bimip.client.wire import bimip as pb
-from tests.harness.world import Client, World, at, go_on, open_world
+from tests.kit.memory_server import Client, World, at, go_on, open_world
 from tests.scenarios.conftest import OpenStore
 
 UNACKNOWLEDGED, LOG, HISTORY = pb.FetchKind.UNACKNOWLEDGED, pb.FetchKind.LOG, pb.FetchKind.HISTORY

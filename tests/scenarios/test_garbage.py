@@ -4,7 +4,7 @@ import gc
 
 from trio.testing import MockClock
 
-from tests.harness.world import open_world
+from tests.kit.memory_server import open_world
 
 MESSAGES = 50
 

@@ -4,7 +4,7 @@ import trio
 from trio.testing import MockClock
 
 from bimip.client.wire import bimip as pb
-from tests.harness.world import at, begin, go_on, message, open_world
+from tests.kit.memory_server import at, begin, go_on, message, open_world
 from tests.scenarios.conftest import OpenStore
 
 

@@ -17,13 +17,13 @@ from bimip.domain.decisions import OPERATIONS
 from bimip.domain.operations import Barrier
 from bimip.domain.records import Changes, LogTable, Table
 from bimip.users.session import LISTENERS, Session
-from tests.harness.heard import Heard
-from tests.harness.world import Client, World, at, go_on, message, open_world, settle
 from tests.kit.faults import Boom, FaultyStore, HeldWorker, StoreFault, raising, raising_for
+from tests.kit.memory_server import Client, World, at, go_on, message, open_world, settle
+from tests.kit.received import Received
 from tests.scenarios.conftest import OpenStore
 
 
-def joins(heard: Heard, after: int, upto: int) -> bool:
+def joins(heard: Received, after: int, upto: int) -> bool:
     """Whether the ranges go on where the last one ended, from `after` to `upto`."""
     ranges = heard.ranges
     ends = [after, *(end for _, end in ranges)]
@@ -89,8 +89,8 @@ async def test_the_fetcher_is_killed_while_a_send_blocks(autojump_clock: MockClo
             await trio.sleep(2.5)  # not more often than its supervisor forgives
         heard += (await bob.heard_slowly()).frames
 
-        assert Heard(heard).offsets == list(range(1, 111))
-        assert joins(Heard(heard), 0, 110)
+        assert Received(heard).offsets == list(range(1, 111))
+        assert joins(Received(heard), 0, 110)
         assert bob.is_connected
 
 

@@ -13,8 +13,9 @@ from trio.testing import MockClock
 
 from bimip.storage.memory import MemoryStore
 from bimip.supervision import NoSuchProcess
-from tests.harness.keeper import Keeper
-from tests.harness.world import World, open_world, seeded_scheduler, settings_for_tests
+from tests.kit.memory_server import World, open_world
+from tests.kit.reference_client import ReferenceClient
+from tests.kit.server import seeded_scheduler, settings_for_tests
 
 USERS = ("alice", "bob", "carol")
 PATHS = (
@@ -26,7 +27,7 @@ PATHS = (
 )
 
 
-async def disturb(world: World, keepers: list[Keeper], random: Random, seconds: float) -> None:
+async def disturb(world: World, keepers: list[ReferenceClient], random: Random, seconds: float) -> None:
     end = trio.current_time() + seconds
     while trio.current_time() < end:
         await trio.sleep(random.choice([0, 0, 0.01, 0.5, 2]))
@@ -47,11 +48,11 @@ async def disturb(world: World, keepers: list[Keeper], random: Random, seconds: 
                 await trio.sleep(2)  # not more often than supervisors forgive
 
 
-async def history(seed: int) -> list[Keeper]:
+async def history(seed: int) -> list[ReferenceClient]:
     random = Random(seed)
     store = MemoryStore()
     settings = settings_for_tests(BIMIP_LIMITS_WINDOW_ENTRIES="16", BIMIP_LIMITS_GRACE_SECONDS="3")
-    keepers = [Keeper(eid, device, random) for eid in USERS for device in ("phone", "laptop")]
+    keepers = [ReferenceClient(eid, device, random) for eid in USERS for device in ("phone", "laptop")]
     async with open_world(store=store, settings=settings) as world:
         for keeper in keepers:
             await world.register(keeper.eid, keeper.device)

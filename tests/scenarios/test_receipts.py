@@ -4,8 +4,9 @@ import trio
 from trio.testing import MockClock
 
 from bimip.client.wire import bimip as pb
-from tests.harness.heard import ReceiptRun
-from tests.harness.world import BEGIN, Client, World, at, begin, go_on, open_world, ranges
+from tests.kit.memory_server import Client, World, at, begin, go_on, open_world, ranges
+from tests.kit.received import ReceiptRun
+from tests.kit.server import BEGIN
 from tests.scenarios.conftest import OpenStore
 
 DELIVERED, READ, PLAYED = pb.MessageStatus.DELIVERED, pb.MessageStatus.READ, pb.MessageStatus.PLAYED

@@ -14,8 +14,8 @@ from bimip.client.events import EpochChanged, Received
 from bimip.client.wire import bimip as pb
 from bimip.storage.care.backup import back_up, restore
 from bimip.storage.lmdb.store import LmdbStore
-from tests.harness.world import at, begin, go_on, open_world
 from tests.kit.faults import FaultyStore, StoreFault
+from tests.kit.memory_server import at, begin, go_on, open_world
 from tests.scenarios.test_client_keeps_its_word import Network
 
 MADE, WHEN = "2026-11-28T10:00:00+00:00", "20261128T100000Z"

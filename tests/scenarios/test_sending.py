@@ -5,7 +5,8 @@ import trio
 from trio.testing import MockClock
 
 from bimip.client.wire import bimip as pb
-from tests.harness.world import at, begin, go_on, message, open_world, settings_for_tests
+from tests.kit.memory_server import at, begin, go_on, message, open_world
+from tests.kit.server import settings_for_tests
 from tests.scenarios.conftest import OpenStore
 
 

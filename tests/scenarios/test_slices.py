@@ -16,7 +16,7 @@ from bimip.users import hello, intake
 from bimip.users.batches import LOOK_MOST
 from bimip.users.device import FRAMES_AT_ONCE, Device
 from bimip.users.session import Session
-from tests.harness.world import World, at, message, open_world
+from tests.kit.memory_server import World, at, message, open_world
 
 LONG = 3_000
 

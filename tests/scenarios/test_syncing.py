@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from trio.testing import MockClock
 
 from bimip.client.wire import bimip as pb
-from tests.harness.world import Client, World, at, begin, message, open_world
+from tests.kit.memory_server import Client, World, at, begin, message, open_world
 from tests.scenarios.conftest import OpenStore
 
 

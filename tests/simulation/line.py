@@ -8,7 +8,7 @@ server's end has one unfinished and is busy.
 from collections.abc import Callable
 from random import Random
 
-from tests.harness.memory import Peer
+from tests.kit.memory_connection import Peer
 from tests.simulation.agenda import Agenda
 
 STALLS = 0.01

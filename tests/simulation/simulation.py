@@ -19,22 +19,21 @@ import structlog.testing
 import trio
 from trio.testing import MockClock
 
-from bimip.app import open_server
 from bimip.config import Settings
 from bimip.domain.expiring import last_stamp
 from bimip.domain.identity import Claims
 from bimip.domain.ids import Millis
 from bimip.domain.records import Table
 from bimip.domain.timekeeping import DAY
-from bimip.environment import Surroundings
 from bimip.parts import Parts
 from bimip.supervision import NoSuchProcess, State, SupervisionError, Tree
 from bimip.users.connection import RefusedError
 from tests.chaos.checker import Violation, check
-from tests.harness.memory import MemoryConnection
-from tests.harness.world import BEGIN, FOR_EVER, no_listeners, seeded_scheduler, settings_for_tests
 from tests.kit.actor import CALM, FIRST, Mood
 from tests.kit.history import Batch, Event, GapReason, Name, Opened, PutBack
+from tests.kit.memory_connection import MemoryConnection
+from tests.kit.memory_server import FOR_EVER
+from tests.kit.server import BEGIN, open_memory_server, seeded_scheduler, settings_for_tests
 from tests.simulation.agenda import TICKS, Agenda, sleep_ticks
 from tests.simulation.device import Device
 from tests.simulation.disk import Disk, SlowWorker
@@ -321,19 +320,18 @@ class Simulation:
     async def _serve_once(self) -> None:
         disk = self.disk
         self._worker = SlowWorker(disk, self.random)
-        surroundings = Surroundings(
-            open_store=lambda _settings: disk,
+        serving = open_memory_server(
+            lambda: disk,
+            settings=self.settings,
             open_worker=lambda: self._worker,
             wall_clock=partial(self._wall_clock, self.random.randint(-STEP_MS, STEP_MS)),
             monotonic=self._monotonic,
-            random=Random(self.random.getrandbits(64)),
-            open_listeners=no_listeners,
-            open_console=no_listeners,
+            seed=self.random.getrandbits(64),
         )
         try:
             if self.counts["starts"] and self.random.random() < FAILED_STARTS:
                 self.agenda.after(self.random.uniform(0.0, 0.02), self._end_at_start, disk)
-            async with open_server(self.settings, surroundings) as server:
+            async with serving as server:
                 if disk is self.disk:
                     self.server = server
                     self.counts["starts"] += 1

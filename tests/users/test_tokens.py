@@ -9,8 +9,9 @@ from bimip.domain.ids import Millis
 from bimip.gateway.authentication import issue
 from bimip.wire import bimip_pb2 as server_pb
 from bimip.wire import codec
-from tests.harness.gate import open_gate
-from tests.harness.world import BEGIN, KEY, Client, open_world, settings_for_tests, token, virtual_millis
+from tests.kit.gateway_server import open_gateway_server
+from tests.kit.memory_server import Client, open_world
+from tests.kit.server import BEGIN, KEY, settings_for_tests, token, virtual_millis
 
 REFRESH, REVOKE = pb.TokenAuthorityAction.REFRESH, pb.TokenAuthorityAction.REVOKE
 LEEWAY = 30
@@ -97,7 +98,7 @@ async def test_a_revoked_token_is_remembered_for_as_long_as_it_would_count(autoj
 
 async def test_a_clock_that_is_ahead_does_not_end_a_connection_that_began(autojump_clock: MockClock) -> None:
     """A token that expired some seconds ago by this server's clock is taken, and counts until the leeway ends."""
-    async with open_gate(PATIENT) as gate:
+    async with open_gateway_server(PATIENT) as gate:
         mallory = gate.knock()
         await mallory.open(
             shown=issue(
@@ -140,7 +141,7 @@ async def test_nobody_comes_in_with_a_token_that_expires_while_it_waits(autojump
 
 
 async def test_revoked_it_opens_no_connection(autojump_clock: MockClock) -> None:
-    async with open_gate() as gate:
+    async with open_gateway_server() as gate:
         laptop = await gate.connect("bob", "laptop")
         revoke = server_pb.TokenAuthority(action=server_pb.TokenAuthority.REVOKE, token=token("bob", "phone"))
         await laptop.say(codec.encode(revoke, ref=1))
@@ -155,7 +156,7 @@ async def test_revoked_it_opens_no_connection(autojump_clock: MockClock) -> None
 
 
 async def test_another_user_may_have_a_token_of_the_same_name(autojump_clock: MockClock) -> None:
-    async with open_gate() as gate:
+    async with open_gateway_server() as gate:
         bob = gate.knock()
         await bob.open(shown=token("bob", "phone", jti="same"))
         await bob.say(codec.encode(server_pb.Hello(), ref=1))

@@ -2,44 +2,24 @@
 memory.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from random import Random
 from typing import Any
 
 import trio
 import trio.abc
 import trio.testing
 
-from bimip.app import open_server
 from bimip.config import Settings
 from bimip.domain.records import Table
-from bimip.environment import Surroundings
-from bimip.journal.worker import InlineWorker
 from bimip.parts import Parts
 from bimip.storage.memory import MemoryStore
 from bimip.wire import bimip_pb2 as pb
 from bimip.wire import codec, json
 from tests.gateway.harness import frame, opening
-from tests.harness.world import no_listeners, settings_for_tests, token, virtual_millis
+from tests.kit.server import Port, open_memory_server, token
 
 TEXT, BINARY, CLOSE = 1, 2, 8
-
-
-class Knocking(trio.abc.Listener[trio.abc.Stream]):
-    def __init__(self) -> None:
-        self._put, self._get = trio.open_memory_channel[trio.abc.Stream](1000)
-
-    async def accept(self) -> trio.abc.Stream:
-        return await self._get.receive()
-
-    async def aclose(self) -> None:
-        await trio.lowlevel.checkpoint()
-
-    def knock(self) -> trio.abc.Stream:
-        ours, theirs = trio.testing.memory_stream_pair()
-        self._put.send_nowait(theirs)
-        return ours
 
 
 class Heard:
@@ -109,14 +89,14 @@ class Caller:
         return Heard(self.data)
 
 
-class Gate:
-    def __init__(self, server: Parts, listener: Knocking, store: MemoryStore) -> None:
+class GatewayServer:
+    def __init__(self, server: Parts, port: Port, store: MemoryStore) -> None:
         self.server = server
         self.store = store
-        self._listener = listener
+        self._port = port
 
     def knock(self, *, is_json: bool = False) -> Caller:
-        return Caller(self._listener.knock(), is_json=is_json)
+        return Caller(self._port.connect(), is_json=is_json)
 
     async def connect(self, eid: str, device: str = "phone", *, is_json: bool = False, **hello: Any) -> Caller:
         """Open, say Hello, and wait for the answer."""
@@ -137,21 +117,7 @@ class Gate:
 
 
 @asynccontextmanager
-async def open_gate(settings: Settings | None = None) -> AsyncIterator[Gate]:
-    listener, store = Knocking(), MemoryStore()
-
-    async def open_listeners(_host: str | None, _port: int) -> Sequence[trio.abc.Listener[Any]]:
-        await trio.lowlevel.checkpoint()
-        return [listener]
-
-    surroundings = Surroundings(
-        open_store=lambda _settings: store,
-        open_worker=InlineWorker,
-        wall_clock=virtual_millis,
-        monotonic=trio.current_time,
-        random=Random(0),
-        open_listeners=open_listeners,
-        open_console=no_listeners,
-    )
-    async with open_server(settings or settings_for_tests(), surroundings) as server:
-        yield Gate(server, listener, store)
+async def open_gateway_server(settings: Settings | None = None) -> AsyncIterator[GatewayServer]:
+    port, store = Port(), MemoryStore()
+    async with open_memory_server(lambda: store, settings=settings, listen=port.open) as server:
+        yield GatewayServer(server, port, store)

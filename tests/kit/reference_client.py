@@ -9,12 +9,12 @@ from bimip.client.wire import bimip as pb
 from bimip.session.close import Close, may_reconnect
 from bimip.session.position import Position
 from bimip.users.connection import ConnectionClosedError
-from tests.harness.world import Client, World, message, ranges
+from tests.kit.memory_server import Client, World, message, ranges
 
 Key = tuple[str, str, int]  # conversation, member, kind
 
 
-class Keeper:
+class ReferenceClient:
     """Fails with an assertion where the server contradicts itself: a hole, an entry with two contents."""
 
     def __init__(self, eid: str, device: str, random: Random) -> None:

@@ -17,7 +17,7 @@ class ReceiptRun(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Heard:
+class Received:
     frames: Sequence[pb.MessageScheme]
 
     @property

@@ -2,92 +2,29 @@
 is.
 """
 
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
-from random import Random
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import Any
 
 import trio
-import trio._core._run as trio_run
 
-from bimip.app import open_server
 from bimip.client.wire import bimip as pb
-from bimip.config import Settings, load_settings
+from bimip.config import Settings
 from bimip.domain.identity import Claims
 from bimip.domain.ids import Millis
-from bimip.environment import Surroundings
-from bimip.gateway.authentication import issue
 from bimip.journal.worker import InlineWorker, Worker
 from bimip.parts import Parts
 from bimip.storage.interface import Store
 from bimip.storage.memory import MemoryStore
 from bimip.users.connection import RefusedError
-from tests.harness.heard import Heard
-from tests.harness.memory import Peer
 from tests.kit.codecs import SDK
+from tests.kit.memory_connection import Peer
+from tests.kit.received import Received
+from tests.kit.server import open_memory_server, virtual_millis
 
-BEGIN = 1_700_000_000_000
-"""The wall clock when the virtual one shows 0, in ms."""
 FOR_EVER = Millis(1 << 42)
 PATIENCE = 3600
 """Seconds of virtual time after which a test that waits has failed."""
-KEY = "a key for tests, of 32 bytes or more"
-
-
-@contextmanager
-def seeded_scheduler(seed: int) -> Iterator[None]:
-    """trio runs the tasks of one step in a random order: draw it from a seed, so that a run can be had again."""
-    runner: Any = trio_run
-    before = runner._ALLOW_DETERMINISTIC_SCHEDULING, runner._r
-    runner._ALLOW_DETERMINISTIC_SCHEDULING, runner._r = True, Random(seed)
-    try:
-        yield
-    finally:
-        runner._ALLOW_DETERMINISTIC_SCHEDULING, runner._r = before
-
-
-class NoListener(trio.abc.Listener[trio.SocketStream]):
-    """Nobody ever knocks."""
-
-    async def accept(self) -> trio.SocketStream:
-        await trio.sleep_forever()
-        raise AssertionError
-
-    async def aclose(self) -> None:
-        await trio.lowlevel.checkpoint()
-
-
-async def no_listeners(_host: str | None, _port: int) -> Sequence[trio.abc.Listener[Any]]:
-    await trio.lowlevel.checkpoint()
-    return [NoListener()]
-
-
-def virtual_millis() -> Millis:
-    return Millis(BEGIN + int(trio.current_time() * 1000))
-
-
-def token(eid: str, device: str, *, seconds: int = 3600, jti: str = "") -> str:
-    """A real token, good from now on."""
-    return issue(
-        algorithm="HS256",
-        signing_key=KEY,
-        eid=eid,
-        device=device,
-        now_ms=virtual_millis(),
-        lifetime_seconds=seconds,
-        jti=jti or f"{eid}/{device}",
-    )
-
-
-def settings_for_tests(**environment: str) -> Settings:
-    given = {
-        "BIMIP_TOKENS_ALGORITHM": "HS256",
-        "BIMIP_TOKENS_KEY": KEY,
-        "BIMIP_TOKENS_LEEWAY_SECONDS": "0",
-        "BIMIP_STORE_ENGINE": "memory",
-        "BIMIP_CONSOLE_OPERATOR_TOKEN": "an operator's token",
-    }
-    return load_settings(None, given | environment)
 
 
 async def settle() -> None:
@@ -191,17 +128,17 @@ class Client:
         self.welcome = answer.hello
         return answer.hello
 
-    async def heard(self) -> Heard:
+    async def heard(self) -> Received:
         """All that was told to this device since it was last asked, once nothing is under way any more."""
         await settle()
-        return Heard([pb.MessageScheme.parse(frame) for frame in self.peer.waiting()])
+        return Received([pb.MessageScheme.parse(frame) for frame in self.peer.waiting()])
 
-    async def heard_slowly(self) -> Heard:
+    async def heard_slowly(self) -> Received:
         """The same for a peer with little room: takes frame after frame until none comes any more."""
         frames: list[pb.MessageScheme] = []
         while batch := (await self.heard()).frames:
             frames += batch
-        return Heard(frames)
+        return Received(frames)
 
     async def closed(self) -> int:
         """The code that the connection closes with."""
@@ -260,16 +197,10 @@ async def open_world(
 ) -> AsyncIterator[World]:
     """Run the server. A given store survives the world, so that the next one begins where this one ended."""
     kept = store if store is not None else MemoryStore()
-    surroundings = Surroundings(
-        open_store=lambda _settings: open_store() if open_store else kept,
-        open_worker=open_worker,
-        wall_clock=wall_clock,
-        monotonic=trio.current_time,
-        random=Random(seed),
-        open_listeners=no_listeners,
-        open_console=no_listeners,
+    serving = open_memory_server(
+        open_store or (lambda: kept), settings=settings, seed=seed, open_worker=open_worker, wall_clock=wall_clock
     )
     async with trio.open_nursery() as nursery:
-        async with open_server(settings or settings_for_tests(), surroundings) as server:
+        async with serving as server:
             yield World(server, nursery)
         nursery.cancel_scope.cancel()
