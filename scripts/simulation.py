@@ -6,8 +6,8 @@ import time
 from collections import Counter
 from random import SystemRandom
 
-from tests.chaos.checker import explain
-from tests.simulation.agenda import TICKS
+from tests.kit.checker import explain
+from tests.simulation.event_queue import TICKS
 from tests.simulation.simulation import MESSAGES, Options, Outcome, simulate
 from tests.simulation.summary import failure, summary
 

@@ -9,10 +9,10 @@ from random import Random
 import trio
 
 from bimip.gateway.authentication import issue
-from tests.chaos.checker import Violation, check
 from tests.chaos.device import Device
 from tests.chaos.server import KEY, ServerProcess
 from tests.kit.actor import CALM, FIRST, Mood
+from tests.kit.checker import Violation, check
 from tests.kit.history import Answered, Event, Name, Opened, Refused, Wrote
 
 PARTITIONS = ("chat", "notification", "feed", "sync")

@@ -18,7 +18,7 @@ from bimip.wire import bimip_pb2 as pb
 from bimip.wire import codec
 from scripts.benchmarks.device import Device, connect_all
 from scripts.benchmarks.loop import Loop
-from tests.chaos.outside import Phone, Served, opening, served, token
+from tests.chaos.process_driver import Phone, Served, opening, served, token
 from tests.gateway.harness import frame
 
 MIB = 1 << 20

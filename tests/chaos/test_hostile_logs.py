@@ -10,7 +10,7 @@ from urllib.request import Request, urlopen
 
 from bimip.wire import bimip_pb2 as pb
 from bimip.wire import codec
-from tests.chaos.outside import KEY, OPERATOR, Phone, Served, opening, served, token
+from tests.chaos.process_driver import KEY, OPERATOR, Phone, Served, opening, served, token
 from tests.gateway.harness import frame
 
 TEXT, BINARY = 1, 2

@@ -15,10 +15,10 @@ import pytest
 import trio
 
 from bimip.client.wire import bimip as pb
-from tests.chaos.checker import explain
 from tests.chaos.fleet import LATE, Fleet, open_fleet
 from tests.chaos.server import ServerProcess
 from tests.kit.actor import Mood
+from tests.kit.checker import explain
 from tests.kit.history import Acked, Answered, Batch, Closed, Event, Knocked, Name, Opened, Wrote
 
 ROUNDS = int(os.environ.get("CHAOS_ROUNDS", "30"))

@@ -1,4 +1,4 @@
-"""Kill anything, mid-anything: the sweep over every place where the server's tasks wait (see `sweep.py`), what it
+"""Kill anything, mid-anything: the sweep over every place where the server's tasks wait (see `fault_sweep.py`), what it
 reached, and the deliberate faults that it finds.
 
     pytest tests/chaos/test_kill_anything.py        prints the table; about a minute and a half
@@ -12,9 +12,9 @@ import pytest
 
 from bimip.retention import process as retention
 from tests.chaos import faulty
+from tests.chaos.await_points import Site
+from tests.chaos.fault_sweep import IMPOSSIBLE, Sweep, allowed, kind_of
 from tests.chaos.faulty import Patch
-from tests.chaos.sites import Site
-from tests.chaos.sweep import IMPOSSIBLE, Sweep, allowed, kind_of
 from tests.kit.faults import StoreFault
 
 WORLDS = 10

@@ -18,10 +18,10 @@ import trio
 
 from bimip.client.wire import bimip as pb
 from bimip.storage.care.backup import DATA
-from tests.chaos.checker import explain
 from tests.chaos.fleet import LATE, Fleet, open_fleet
 from tests.chaos.server import ROOT, ServerProcess
 from tests.kit.actor import Mood
+from tests.kit.checker import explain
 from tests.kit.history import Answered, PutBack
 
 ROUNDS = int(os.environ.get("CHAOS_RESTORES", "8"))

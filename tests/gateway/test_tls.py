@@ -14,7 +14,7 @@ from trio_websocket import open_websocket
 
 from bimip.gateway.tls import Certificate, TlsError
 from bimip.session.close import Close
-from tests.chaos.outside import served
+from tests.chaos.process_driver import served
 from tests.gateway.certificates import Pair, make
 from tests.gateway.harness import PING, SETTINGS, Stream, World, bearer, close_of, open_port, open_world, opening
 

@@ -1,4 +1,4 @@
-"""An actor of the simulation: without a task of its own, it lives in the calls of the agenda."""
+"""An actor of the simulation: without a task of its own, it lives in the calls of the event queue."""
 
 from collections.abc import Callable, Sequence
 from random import Random
@@ -7,8 +7,8 @@ from typing import Protocol
 from tests.kit.actor import FIRST, Actor, Habits, Link
 from tests.kit.codecs import SERVER
 from tests.kit.history import Closed, Event, Name
-from tests.simulation.agenda import Agenda
-from tests.simulation.line import Line
+from tests.simulation.event_queue import EventQueue
+from tests.simulation.network_link import NetworkLink
 
 ANSWER_SECONDS = 30.0
 IDLE_SECONDS = 0.2
@@ -26,7 +26,7 @@ HABITS = Habits(
 class Surroundings(Protocol):
     """What a device needs of the simulation."""
 
-    agenda: Agenda
+    event_queue: EventQueue
     partitions: Sequence[str]
     told: int  # how many held offsets a Hello names at most
 
@@ -34,7 +34,7 @@ class Surroundings(Protocol):
 
     def dial(
         self, name: Name, random: Random, on_frame: Callable[[bytes], None], on_end: Callable[[int], None]
-    ) -> Line | None:
+    ) -> NetworkLink | None:
         """None: there is nobody."""
         ...
 
@@ -43,12 +43,12 @@ class Surroundings(Protocol):
         ...
 
 
-class LineLink(Link):
-    line: Line
+class QueueLink(Link):
+    line: NetworkLink
 
-    def __init__(self, agenda: Agenda, on_end: Callable[["LineLink", int], None]) -> None:
+    def __init__(self, event_queue: EventQueue, on_end: Callable[["QueueLink", int], None]) -> None:
         super().__init__()
-        self._agenda = agenda
+        self._event_queue = event_queue
         self._on_end = on_end
 
     def send(self, frame: bytes) -> None:
@@ -64,7 +64,7 @@ class LineLink(Link):
         self.line.linger(seconds)
 
     def after(self, seconds: float, call: Callable[[], None]) -> None:
-        self._agenda.after(seconds, lambda: None if self.is_cut else call())
+        self._event_queue.after(seconds, lambda: None if self.is_cut else call())
 
 
 class Device(Actor):
@@ -94,7 +94,7 @@ class Device(Actor):
         self._write_later()
 
     def _dial(self) -> None:
-        link = LineLink(self._around.agenda, self._end)
+        link = QueueLink(self._around.event_queue, self._end)
         line = self._around.dial(
             self.name,
             self._random,
@@ -110,7 +110,7 @@ class Device(Actor):
 
     def _dial_later(self) -> None:
         away = self.mood.cuts and self._random.random() < 0.05
-        self._around.agenda.after(self._random.uniform(0.0, 4.0 if away else 0.3), self._dial)
+        self._around.event_queue.after(self._random.uniform(0.0, 4.0 if away else 0.3), self._dial)
 
     def _give_up(self, link: Link) -> None:
         if not link.welcomed:
@@ -127,7 +127,7 @@ class Device(Actor):
 
     def _write_later(self) -> None:
         pause = self.pause_seconds() if self.mood.writes else IDLE_SECONDS
-        self._around.agenda.after(pause, self._write)
+        self._around.event_queue.after(pause, self._write)
 
     def _write(self) -> None:
         self._write_later()

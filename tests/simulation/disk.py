@@ -16,7 +16,7 @@ from bimip.domain.ids import Stamp
 from bimip.domain.records import Table
 from bimip.journal.worker import InlineWorker, Point
 from bimip.storage.memory import MemoryStore, _State
-from tests.simulation.agenda import sleep_ticks
+from tests.simulation.event_queue import sleep_ticks
 
 T = TypeVar("T")
 Phase = Literal["before", "after"]

@@ -28,16 +28,16 @@ from bimip.domain.timekeeping import DAY
 from bimip.parts import Parts
 from bimip.supervision import NoSuchProcess, State, SupervisionError, Tree
 from bimip.users.connection import RefusedError
-from tests.chaos.checker import Violation, check
 from tests.kit.actor import CALM, FIRST, Mood
+from tests.kit.checker import Violation, check
 from tests.kit.history import Batch, Event, GapReason, Name, Opened, PutBack
 from tests.kit.memory_connection import MemoryConnection
 from tests.kit.memory_server import FOR_EVER
 from tests.kit.server import BEGIN, open_memory_server, seeded_scheduler, settings_for_tests
-from tests.simulation.agenda import TICKS, Agenda, sleep_ticks
 from tests.simulation.device import Device
 from tests.simulation.disk import Disk, SlowWorker
-from tests.simulation.line import Line
+from tests.simulation.event_queue import TICKS, EventQueue, sleep_ticks
+from tests.simulation.network_link import NetworkLink
 from tests.simulation.plan import Fault, Moment, Plan, draw
 
 MESSAGES = 500
@@ -137,15 +137,15 @@ class Simulation:
         self.devices: list[Device] = []
         self.disk = options.disk()
         self.server: Parts | None = None
-        self.agenda: Agenda
+        self.event_queue: EventQueue
         self._transcript = hashlib.sha256()
         self._violations: list[Violation] = []
         self._written = 0
         self._faults = list(self.plan.faults)
         self._under_way = 0  # faults that are armed and have not happened
         self._life = trio.CancelScope()
-        self._lines: list[Line] = []
-        self._lost_lines: list[Line] = []
+        self._lines: list[NetworkLink] = []
+        self._lost_lines: list[NetworkLink] = []
         self._jumped_ms = 0  # ahead of the time
         self._copy: tuple[int, Disk] | None = None
         """The last backup, and how many events had happened by then."""
@@ -157,7 +157,7 @@ class Simulation:
     def record(self, event: Event) -> None:
         self.history.append(event)
         if self.options.trace:
-            self.trace.append((self.agenda.tick, str(event)))
+            self.trace.append((self.event_queue.tick, str(event)))
 
     def may_write(self) -> bool:
         if self._written >= self.plan.messages:
@@ -167,16 +167,16 @@ class Simulation:
             seconds = self.random.uniform(0.0, 0.1)
             while self._faults and self._faults[0].at <= self._written:
                 self._under_way += 1
-                self.agenda.after(seconds, self._strike, self._faults.pop(0))
+                self.event_queue.after(seconds, self._strike, self._faults.pop(0))
         return True
 
     def dial(
         self, name: Name, random: Random, on_frame: Callable[[bytes], None], on_end: Callable[[int], None]
-    ) -> Line | None:
+    ) -> NetworkLink | None:
         server = self.server
         if server is None or server.processes is None:
             return None
-        line = Line(self.agenda, random, on_frame=self._overhear(name, on_frame), on_end=on_end)
+        line = NetworkLink(self.event_queue, random, on_frame=self._overhear(name, on_frame), on_end=on_end)
         claims = Claims(name.eid, name.device, FOR_EVER, str(name))
         try:
             server.connections.start_soon(_serve, server, claims, line.connection)
@@ -190,7 +190,7 @@ class Simulation:
         label = str(name).encode()
 
         def arrived(frame: bytes) -> None:
-            self._transcript.update(b"%d %s %d " % (self.agenda.tick, label, len(frame)))
+            self._transcript.update(b"%d %s %d " % (self.event_queue.tick, label, len(frame)))
             self._transcript.update(frame)
             on_frame(frame)
 
@@ -200,12 +200,12 @@ class Simulation:
 
     def _strike(self, fault: Fault) -> None:
         if self.server is None or (fault.moment != "now" and self._worker.trap is not None):
-            self.agenda.after(0.1, self._strike, fault)  # one at a time
+            self.event_queue.after(0.1, self._strike, fault)  # one at a time
         elif fault.moment == "now":
             self._happen(fault)
         else:
-            trap = self._worker.trap = fault.moment, lambda: self.agenda.after(0, self._happen, fault)
-            self.agenda.after(1.0, self._lose_patience, fault, self._worker, trap)
+            trap = self._worker.trap = fault.moment, lambda: self.event_queue.after(0, self._happen, fault)
+            self.event_queue.after(1.0, self._lose_patience, fault, self._worker, trap)
 
     def _lose_patience(self, fault: Fault, worker: SlowWorker, trap: object) -> None:
         """No commit came, or the process is another one by now."""
@@ -215,7 +215,7 @@ class Simulation:
 
     def _happen(self, fault: Fault) -> None:
         if self.server is None or (fault.what == "restore" and self._copy is None):
-            self.agenda.after(0.1, self._strike, fault)
+            self.event_queue.after(0.1, self._strike, fault)
             return
         self._note(f"{fault.what} {fault.kind} {fault.moment}")
         self._under_way -= 1
@@ -236,8 +236,8 @@ class Simulation:
 
     def _note(self, what: str) -> None:
         line = f"*** {what}"
-        self._transcript.update(b"%d %s" % (self.agenda.tick, line.encode()))
-        self.trace.append((self.agenda.tick, line))
+        self._transcript.update(b"%d %s" % (self.event_queue.tick, line.encode()))
+        self.trace.append((self.event_queue.tick, line))
 
     def _end_process(self, *, with_power: bool) -> None:
         """The server is no more, from one instant to the next.
@@ -271,12 +271,12 @@ class Simulation:
     def _kill_a(self, kind: str) -> None:
         server = self.server
         if server is None:
-            self.agenda.after(0.1, self._kill_a, kind)
+            self.event_queue.after(0.1, self._kill_a, kind)
             return
         assert server.processes is not None
         paths = [path for path in _paths(server.processes, "bimip") if _kind(path) == kind]
         if not paths:
-            self.agenda.after(0.1, self._kill_a, kind)
+            self.event_queue.after(0.1, self._kill_a, kind)
             return
         path = self.random.choice(paths)
         self._note(f"kill {path}")
@@ -299,9 +299,9 @@ class Simulation:
     # The run.
 
     async def run(self) -> None:
-        self.agenda = Agenda()
+        self.event_queue = EventQueue()
         async with trio.open_nursery() as self._nursery:
-            self._nursery.start_soon(self.agenda.run)
+            self._nursery.start_soon(self.event_queue.run)
             self._nursery.start_soon(self._serve_on)
             await self._load()
             await self._come_to_rest()
@@ -330,7 +330,7 @@ class Simulation:
         )
         try:
             if self.counts["starts"] and self.random.random() < FAILED_STARTS:
-                self.agenda.after(self.random.uniform(0.0, 0.02), self._end_at_start, disk)
+                self.event_queue.after(self.random.uniform(0.0, 0.02), self._end_at_start, disk)
             async with serving as server:
                 if disk is self.disk:
                     self.server = server

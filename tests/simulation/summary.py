@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from tests.chaos.checker import explain
+from tests.kit.checker import explain
 from tests.simulation.simulation import Outcome
 
 ROWS = (

@@ -9,17 +9,17 @@ from collections.abc import Callable
 from random import Random
 
 from tests.kit.memory_connection import Peer
-from tests.simulation.agenda import Agenda
+from tests.simulation.event_queue import EventQueue
 
 STALLS = 0.01
 LATE = 1.0
 """Seconds that a stall takes at most."""
 
 
-class Line(Peer):
+class NetworkLink(Peer):
     def __init__(
         self,
-        agenda: Agenda,
+        event_queue: EventQueue,
         random: Random,
         *,
         on_frame: Callable[[bytes], None],
@@ -28,7 +28,7 @@ class Line(Peer):
         super().__init__(room=random.choice((1, 2, 3, 1000, 1000)))
         self.busy = 0
         """How often the server met a line without room."""
-        self._agenda = agenda
+        self._event_queue = event_queue
         self._random = random
         self._on_frame = on_frame
         self._on_end = on_end
@@ -48,8 +48,8 @@ class Line(Peer):
 
     def deliver(self, frame: bytes) -> None:
         self._on_the_way += 1
-        self._down = max(self._down, self._agenda.tick_after(self._delay()))
-        self._agenda.at(self._down, self._arrive, frame)
+        self._down = max(self._down, self._event_queue.tick_after(self._delay()))
+        self._event_queue.at(self._down, self._arrive, frame)
 
     def _arrive(self, frame: bytes) -> None:
         self._on_the_way -= 1
@@ -61,8 +61,8 @@ class Line(Peer):
         """The server's end is closed: the device learns of it behind what was sent before."""
         assert self.connection.closed is not None
         self._code = self.connection.closed[0]
-        self._down = max(self._down, self._agenda.tick_after(self._delay()))
-        self._agenda.at(self._down, self._end)
+        self._down = max(self._down, self._event_queue.tick_after(self._delay()))
+        self._event_queue.at(self._down, self._end)
 
     def _end(self) -> None:
         if not self._left:
@@ -71,8 +71,8 @@ class Line(Peer):
 
     def send(self, frame: bytes) -> None:
         if not self._left:
-            self._up = max(self._up, self._agenda.tick_after(self._delay()))
-            self._agenda.at(self._up, self.connection.arrive, frame)
+            self._up = max(self._up, self._event_queue.tick_after(self._delay()))
+            self._event_queue.at(self._up, self.connection.arrive, frame)
 
     def cut(self) -> None:
         """By the device, or for it: it is gone at once. The server learns of it with the next packets, or later."""
@@ -80,8 +80,8 @@ class Line(Peer):
         if self._random.random() < 0.5:
             self.connection.cut()  # what is on its way to the server is lost
         else:
-            self._up = max(self._up, self._agenda.tick_after(self._delay()))
-            self._agenda.at(self._up, self.connection.cut)
+            self._up = max(self._up, self._event_queue.tick_after(self._delay()))
+            self._event_queue.at(self._up, self.connection.cut)
 
     def lose(self) -> None:
         """The server is gone, without a word: nothing more leaves it. What had left it arrives, or does not."""
@@ -94,7 +94,7 @@ class Line(Peer):
 
     def linger(self, seconds: float) -> None:
         """The device takes nothing for a while."""
-        self._down = max(self._down, self._agenda.tick_after(seconds))
+        self._down = max(self._down, self._event_queue.tick_after(seconds))
 
     def _delay(self) -> float:
         if self._random.random() < STALLS:

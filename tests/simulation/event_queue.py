@@ -14,7 +14,7 @@ TICKS = 128
 """In a second; a power of two, so that floats of seconds are exact."""
 
 
-class Agenda:
+class EventQueue:
     def __init__(self) -> None:
         self._entries: list[tuple[int, int, Callable[..., None], tuple[object, ...]]] = []
         self._count = 0

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable, Mapping
 
-from tests.chaos.ledger import Ledger, Message, Report
-from tests.chaos.view import DeviceView
+from tests.kit.client_view import ClientView
 from tests.kit.history import Kind, Knocked, Name, Opened, Read, State
+from tests.kit.message_invariants import Message, MessageInvariants, Report
 
 Key = tuple[str, str, Kind, int]
 """conversation, member, kind, place"""
@@ -36,10 +36,10 @@ class Known:
         self.merge(before.items())
 
 
-class ReceiptBook:
-    def __init__(self, ledger: Ledger, report: Report) -> None:
+class ReceiptInvariants:
+    def __init__(self, messages: MessageInvariants, report: Report) -> None:
         self.known: dict[Name, Known] = {}
-        self._ledger = ledger
+        self._messages = messages
         self._report = report
         self._claims: dict[Key, tuple[int, Name]] = {}
         self._read: dict[tuple[str, str, int], int] = {}  # (member, conversation, place) -> when
@@ -87,7 +87,7 @@ class ReceiptBook:
                 if known.times.get(key, time + 1) > time:
                     self._report("I8", "receipts went back", f"{event.device} knew {_words(key)} at {time}")
 
-    def finish(self, devices: Mapping[Name, DeviceView], *, quiet: bool) -> None:
+    def finish(self, devices: Mapping[Name, ClientView], *, quiet: bool) -> None:
         for key, (at, device) in self._claims.items():
             self._check_claim(key, at, device, devices.values(), quiet=quiet)
         if quiet:
@@ -95,11 +95,11 @@ class ReceiptBook:
             for view in devices.values():
                 self._check_remembered(view, devices)
 
-    def _check_claim(self, key: Key, at: int, teller: Name, devices: Iterable[DeviceView], *, quiet: bool) -> None:
+    def _check_claim(self, key: Key, at: int, teller: Name, devices: Iterable[ClientView], *, quiet: bool) -> None:
         """A history that ended in the middle may have messages that nobody saw yet."""
         conversation, member, kind, place = key
-        stamp = self._ledger.conversations.get(conversation, {}).get(place)
-        message = None if stamp is None else self._ledger.by_stamp.get(stamp)
+        stamp = self._messages.conversations.get(conversation, {}).get(place)
+        message = None if stamp is None else self._messages.by_stamp.get(stamp)
         if message is None:
             if quiet:
                 self._report("I8", "false receipt", f"{teller}: {_words(key)}, where nothing stands")
@@ -113,7 +113,7 @@ class ReceiptBook:
                 self._report("I8", "false receipt", f"{teller}: {_words(key)} before that was told: {message}")
 
     @staticmethod
-    def _acks(member: str, message: Message, devices: Iterable[DeviceView]) -> Iterable[int]:
+    def _acks(member: str, message: Message, devices: Iterable[ClientView]) -> Iterable[int]:
         for view in devices:
             if view.name.eid != member:
                 continue
@@ -122,7 +122,7 @@ class ReceiptBook:
                 if offset is not None and offset in log.acked:
                     yield log.acked[offset]
 
-    def _check_convergence(self, devices: Mapping[Name, DeviceView]) -> None:
+    def _check_convergence(self, devices: Mapping[Name, ClientView]) -> None:
         by_user: dict[str, tuple[Name, dict[Key, int]]] = {}
         for name in devices:
             times = self.known.setdefault(name, Known()).times
@@ -132,12 +132,12 @@ class ReceiptBook:
                 line = f"{_words(key)} at {times.get(key)} to {name}, at {reference.get(key)} to {other}"
                 self._report("I9", "diverged", line)
 
-    def _check_remembered(self, view: DeviceView, devices: Mapping[Name, DeviceView]) -> None:
+    def _check_remembered(self, view: ClientView, devices: Mapping[Name, ClientView]) -> None:
         """What a floor covers was acknowledged on disk, so its author's devices know."""
         for log in view.logs.values():
             floor = max((floor for _, floor in log.floors), default=0)
-            for offset, stamp in self._ledger.logs.get(log.key, {}).items():
-                message = self._ledger.by_stamp[stamp]
+            for offset, stamp in self._messages.logs.get(log.key, {}).items():
+                message = self._messages.by_stamp[stamp]
                 author = message.wrote.device.eid
                 if not log.start < offset <= floor or author == view.name.eid or not message.is_owed(view.name):
                     continue

@@ -10,9 +10,9 @@ nothing had come between; but every device must be told, and by then it knows wh
 
 What it knows stands in three parts:
 
-* `ledger.py`    the messages: who wrote them, which places they were given, what their writers were answered
-* `view.py`      one device: what it was shown, by the rule that every client follows
-* `receipts.py`  who is said to have received and read what
+* `message_invariants.py`  the messages: who wrote them, which places they were given, what their writers were answered
+* `client_view.py`         one device: what it was shown, by the rule that every client follows
+* `receipt_invariants.py`  who is said to have received and read what
 
 A violation names its invariant and a kind:
 
@@ -41,9 +41,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from tests.chaos.ledger import Ledger, Message
-from tests.chaos.receipts import ReceiptBook
-from tests.chaos.view import DeviceView, Excused, LogView
+from tests.kit.client_view import ClientView, Excused, LogView
 from tests.kit.history import (
     Acked,
     Answered,
@@ -62,6 +60,8 @@ from tests.kit.history import (
     Wrote,
     lineage,
 )
+from tests.kit.message_invariants import Message, MessageInvariants
+from tests.kit.receipt_invariants import ReceiptInvariants
 
 NOTHING: Excused = frozenset()
 MAX_SHOWN = 40
@@ -123,9 +123,9 @@ class _Check:
         self._excused = excused
         self._formers = formers
         self._violations: list[Violation] = []
-        self._ledger = Ledger(self._report)
-        self._receipts = ReceiptBook(self._ledger, self._report)
-        self._devices: dict[Name, DeviceView] = {}
+        self._messages = MessageInvariants(self._report)
+        self._receipts = ReceiptInvariants(self._messages, self._report)
+        self._devices: dict[Name, ClientView] = {}
 
     def _report(self, invariant: str, kind: str, line: str) -> None:
         self._violations.append(Violation(invariant, kind, line))
@@ -134,37 +134,37 @@ class _Check:
         for at, event in enumerate(history):
             if isinstance(event, PutBack):
                 former = self._formers[id(event)]
-                self._ledger.was_put_back = True
+                self._messages.was_put_back = True
                 for name, view in self._devices.items():
                     view.put_back(former._devices.get(name))
             else:
                 self._take(event, at)
-        self._ledger.finish(quiet=quiet)
+        self._messages.finish(quiet=quiet)
         if quiet:
-            for message in self._ledger:
+            for message in self._messages:
                 self._check_arrived(message)
             for view in self._devices.values():
                 view.finish(self._excused)
         self._receipts.finish(self._devices, quiet=quiet)
         return self._violations
 
-    def _view(self, name: Name, at: int) -> DeviceView:
+    def _view(self, name: Name, at: int) -> ClientView:
         if name not in self._devices:
-            self._devices[name] = DeviceView(name, self._ledger, self._report, at)
+            self._devices[name] = ClientView(name, self._messages, self._report, at)
         return self._devices[name]
 
     def _take(self, event: DeviceEvent, at: int) -> None:
         view = self._view(event.device, at)
         match event:
             case Wrote():
-                self._ledger.wrote(event)
+                self._messages.wrote(event)
             case Answered():
-                self._ledger.answered(event, at)
-                message = self._ledger.messages.get((event.device, event.id))
+                self._messages.answered(event, at)
+                message = self._messages.messages.get((event.device, event.id))
                 if message is not None:
                     view.answered(message.wrote.partition, event.ids.offset, event.ids.stamp)
             case Refused():
-                self._ledger.refused(event)
+                self._messages.refused(event)
             case Knocked():
                 view.knocked(event, at)
                 self._receipts.knocked(event)
@@ -201,10 +201,10 @@ class _Check:
 
     def _may_have_expired(self, log: LogView) -> bool:
         """Something of which nobody knows what it was has expired, where that is no loss."""
-        entries = self._ledger.logs.get(log.key, {})
+        entries = self._messages.logs.get(log.key, {})
         return GapReason.EXPIRED in self._excused and any(offset not in entries for offset in range(1, log.first))
 
-    def _is_excused(self, message: Message, view: DeviceView, log: LogView) -> bool:
+    def _is_excused(self, message: Message, view: ClientView, log: LogView) -> bool:
         """It lies before the device's start or in a gap, or its being passed over is reported as skipped."""
         offset = view.offset_of(log, message)
         if offset is None:  # nobody of this user saw it: only a device that began after it may not know

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from tests.chaos.checker import check, explain
+from tests.kit.checker import check, explain
 from tests.kit.history import (
     Acked,
     Answered,

@@ -51,7 +51,7 @@ class Message:
         return self.wrote.payload if own is None else own
 
 
-class Ledger:
+class MessageInvariants:
     def __init__(self, report: Report) -> None:
         self._report = report
         self.messages: dict[tuple[Name, str], Message] = {}

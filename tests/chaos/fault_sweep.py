@@ -1,10 +1,10 @@
 """Kills a task, or makes it raise, at one place after another where it waits, and sees that all is well again.
 
-A world is a whole server under load, in virtual time and from a seed (`virtual.py`, `oddities.py`). `sites.py` leads
-every await of the server through here. What was done least is done next: whichever task comes first to a place that
-still lacks something, it happens to that one, before, within or after what it awaits. Then the tree must have its
-shape again and every device its connection before the next one is chosen; nobody but those concerned may have lost
-theirs. When a world ends, `checker.py` holds what the clients saw against the invariants.
+A world is a whole server under load, in virtual time and from a seed (`virtual.py`, `misbehaving_peers.py`).
+`await_points.py` leads every await of the server through here. What was done least is done next: whichever task comes
+first to a place that still lacks something, it happens to that one, before, within or after what it awaits. Then the
+tree must have its shape again and every device its connection before the next one is chosen; nobody but those concerned
+may have lost theirs. When a world ends, the kit's `checker.py` holds what the clients saw against the invariants.
 """
 
 import sys
@@ -38,12 +38,12 @@ from bimip.supervision import (
 )
 from bimip.supervision.child import Incarnation
 from bimip.supervision.running import Running
-from tests.chaos.checker import explain
-from tests.chaos.oddities import EID as ODD
-from tests.chaos.oddities import visit_again_and_again
-from tests.chaos.sites import Holds, Site, Visit, held, modules_below, sites_of
+from tests.chaos.await_points import Holds, Site, Visit, held, modules_below, sites_of
+from tests.chaos.misbehaving_peers import EID as ODD
+from tests.chaos.misbehaving_peers import visit_again_and_again
 from tests.chaos.virtual import VirtualFleet, VirtualWorld, open_virtual_world
 from tests.kit.actor import CALM, Mood
+from tests.kit.checker import explain
 from tests.kit.faults import COMMITS, StoreFault
 from tests.kit.history import Name
 from tests.kit.server import seeded_scheduler

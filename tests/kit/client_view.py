@@ -5,8 +5,8 @@ offsets beyond it that it holds. What is not held when it arrives is shown, and 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from tests.chaos.ledger import Ledger, LogKey, Message, Report
 from tests.kit.history import Acked, Batch, Gap, GapReason, Knocked, Name, Opened, Place, Ranges, Seat, Turn
+from tests.kit.message_invariants import LogKey, Message, MessageInvariants, Report
 
 Excused = frozenset[GapReason]
 
@@ -52,8 +52,8 @@ class LogView:
                 self.acked.setdefault(offset, at)
 
 
-class DeviceView:
-    def __init__(self, name: Name, ledger: Ledger, report: Report, at: int) -> None:
+class ClientView:
+    def __init__(self, name: Name, messages: MessageInvariants, report: Report, at: int) -> None:
         self.name = name
         self.first_seen = at
         self.epoch = 0
@@ -64,10 +64,10 @@ class DeviceView:
         self._former: dict[str, dict[int, int]] = {}  # what it had there, by partition
         self._knows_by_stamp: set[int] = set()  # of what it was shown, that of former epochs
         self._known: dict[str, int] = {}  # by partition, the furthest that anybody saw when this one connected
-        self._ledger = ledger
+        self._messages = messages
         self._report = report
 
-    def put_back(self, former: "DeviceView | None") -> None:
+    def put_back(self, former: "ClientView | None") -> None:
         """An older copy is there now. `former`: what this device had of the store that is no more."""
         self.is_stale = True
         self._former = former.knew() if former else {}
@@ -86,7 +86,7 @@ class DeviceView:
                 log.ack(place.offset, place.held, at)
         self._known = {
             partition: max(offsets)
-            for (eid, partition), offsets in self._ledger.logs.items()
+            for (eid, partition), offsets in self._messages.logs.items()
             if eid == self.name.eid and offsets
         }
 
@@ -143,7 +143,7 @@ class DeviceView:
     def received(self, event: Batch) -> None:
         if event.turn is Turn.HISTORY:
             for delivery in event.deliveries:
-                self._ledger.delivered(self.name, event.partition, delivery)
+                self._messages.delivered(self.name, event.partition, delivery)
             return
         log = self.logs.get(event.partition)
         if log is None:
@@ -153,7 +153,7 @@ class DeviceView:
             self._check_range(log, event)
         self._take_gaps(log, event.gaps)
         for delivery in event.deliveries:
-            message = self._ledger.delivered(self.name, event.partition, delivery)
+            message = self._messages.delivered(self.name, event.partition, delivery)
             if log.holds(delivery.offset):
                 continue
             log.had[delivery.offset] = delivery.stamp
@@ -201,7 +201,7 @@ class DeviceView:
         """Where it stands in this user's log, as far as anybody saw it."""
         if log.key[1] != message.wrote.partition:
             return None
-        return self._ledger.offsets.get(log.key, {}).get(message.stamp)
+        return self._messages.offsets.get(log.key, {}).get(message.stamp)
 
     def acked(self, event: Acked, at: int) -> None:
         log = self.logs.get(event.partition)
@@ -216,20 +216,20 @@ class DeviceView:
     def _check_complete(self, log: LogView, excused: Excused) -> None:
         """All that the position passed over was sent, or is not owed."""
         partition = log.key[1]
-        entries = self._ledger.logs.get(log.key, {})
+        entries = self._messages.logs.get(log.key, {})
         for offset in range(log.start + 1, log.offset + 1):
             stamp = log.had.get(offset)
             if stamp is not None and stamp < 0:
                 self._check_gap(log, offset, GapReason(-stamp), excused)
             elif stamp is None and offset not in entries:
-                if self._ledger.was_put_back:
+                if self._messages.was_put_back:
                     continue  # the copy has it, perhaps, and it was told only after the copy was made
                 if GapReason.EXPIRED in excused and offset < log.first:
                     continue  # for another device, perhaps, which did not see it in time
                 line = f"{self.name} {partition}: {offset} was passed over, and nobody ever saw what stands there"
                 self._report("I4", "skipped", line)
             elif stamp is None:
-                message = self._ledger.by_stamp[entries[offset]]
+                message = self._messages.by_stamp[entries[offset]]
                 if message.is_owed(self.name):
                     self._report("I4", "skipped", f"{self.name} {partition}: {offset} was passed over: {message}")
 
@@ -239,14 +239,14 @@ class DeviceView:
 
     def _check_floors(self, log: LogView) -> None:
         """No floor is ahead of what its device acknowledged."""
-        entries = self._ledger.logs.get(log.key, {})
+        entries = self._messages.logs.get(log.key, {})
         done = log.start
-        if self._ledger.was_put_back and log.floors:
+        if self._messages.was_put_back and log.floors:
             done = max(done, log.floors[0][1])  # the copy has it, perhaps, and it was told only after the copy was made
         for at, floor in sorted(log.floors, key=lambda pair: pair[1]):
             for offset in range(done + 1, floor + 1):
                 stamp = entries.get(offset)
-                owed = stamp is not None and self._ledger.by_stamp[stamp].is_owed(self.name)
+                owed = stamp is not None and self._messages.by_stamp[stamp].is_owed(self.name)
                 if owed and log.had.get(offset, 0) >= 0 and log.acked.get(offset, at + 1) > at:
                     line = f"{self.name} {log.key[1]}: floor {floor}, but {offset} was not acknowledged by then"
                     self._report("I6", "floor ahead", line)

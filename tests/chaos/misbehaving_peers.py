@@ -204,7 +204,7 @@ async def operator(knock: Knocker, random: Random) -> None:
     await _drain(streams[-1], 5)
 
 
-ODDITIES: tuple[Callable[[Knocker, Random], Awaitable[None]], ...] = (
+VISITS: tuple[Callable[[Knocker, Random], Awaitable[None]], ...] = (
     refused_opening,
     slow_opening,
     token_in_hello,
@@ -226,8 +226,8 @@ ODDITIES: tuple[Callable[[Knocker, Random], Awaitable[None]], ...] = (
 
 async def visit_again_and_again(world: VirtualWorld, random: Random) -> None:
     while True:
-        for oddity in random.sample(ODDITIES, len(ODDITIES)):
+        for visit in random.sample(VISITS, len(VISITS)):
             with trio.move_on_after(VISIT_SECONDS), suppress(*GONE):
                 async with AsyncExitStack() as opened:
-                    await oddity(Knocker(world, opened), random)
+                    await visit(Knocker(world, opened), random)
             await trio.sleep(random.uniform(0, 0.1))
