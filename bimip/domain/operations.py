@@ -160,8 +160,7 @@ class MarkRead(NamedTuple):
     """A user has read a conversation up to an offset. Their other devices learn of it, and nobody else."""
 
     user: UserId
-    conversation: ConversationId | None
-    peer: str  # eid, where no conversation is named
+    conversation: ConversationId
     upto: ConversationOffset
 
 

@@ -38,7 +38,7 @@ def read_marker(view: Reader, user: UserId, conversation: ConversationId) -> Con
 
 
 def mark_read(view: Reader, op: MarkRead, _context: Context) -> Decision:
-    number = conversation_of(view, op.user, op.conversation, op.peer)
+    number = conversation_of(view, op.user, op.conversation, "")
     if isinstance(number, Refused):
         return Decision(number)
     conversation: Conversation = view.get(Table.CONVERSATIONS, (number,))

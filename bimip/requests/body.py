@@ -3,9 +3,8 @@
 from collections.abc import Iterable
 from typing import Any
 
-from bimip.requests import message, signal
+from bimip.requests import command, message, signal
 from bimip.requests.asker import Asker
-from bimip.requests.refusals import unsupported
 from bimip.requests.route import Rest
 from bimip.wire import bimip_pb2 as pb
 from bimip.wire import codec
@@ -63,9 +62,12 @@ def _take_parts(
             signal.ask(asker, each, each.ref or ref)
         except WireError as error:
             _fail(asker, error, each.id, each.ref or ref)
-    for command in commands:
+    for last in commands:
         asker.owed += 1
-        _fail(asker, unsupported(command), command.id, ref)
+        try:
+            command.ask(asker, last, ref)
+        except WireError as error:
+            _fail(asker, error, last.id, ref)
 
 
 def _fail(asker: Asker, error: WireError, part_id: str, ref: int) -> None:

@@ -24,16 +24,9 @@ def ask(asker: Asker, payload: pb.Signal, ref: int) -> None:
 
 
 def check_signal(signal: pb.Signal, limits: Limits, eid: str) -> None:
-    """An ack, a receipt, an awareness or a call that the user `eid` sends."""
-    try:
-        _check_signal(signal, limits, eid)
-    except WireError as error:
-        error.id = signal.id
-        raise
-
-
-def _check_signal(signal: pb.Signal, limits: Limits, eid: str) -> None:
-    """Checks a signal in the short way, as a message: an ack comes with each frame."""
+    """Checks an ack, a receipt, an awareness or a call that the user `eid` sends. In the short way, as a message: an
+    ack comes with each frame.
+    """
     status = signal.status
     if status not in _STATUSES:
         raise WireError(

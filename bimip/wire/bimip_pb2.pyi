@@ -789,7 +789,7 @@ class Contact(_message.Message):
     def __init__(self, action: _Optional[_Union[Contact.Action, str]] = ..., eid: _Optional[str] = ..., name: _Optional[str] = ..., mutual: _Optional[bool] = ..., state: _Optional[str] = ..., stamp: _Optional[int] = ..., id: _Optional[str] = ...) -> None: ...
 
 class Command(_message.Message):
-    __slots__ = ("id", "kind", "target", "target_id", "conversation", "payload", "emoji", "value", "conversation_offset", "stamp", "until", "version", "duplicate")
+    __slots__ = ("id", "kind", "target", "target_id", "conversation", "payload", "emoji", "value", "conversation_offset", "stamp", "until", "version", "duplicate", "ref")
     class Kind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         KIND_UNSPECIFIED: _ClassVar[Command.Kind]
@@ -829,6 +829,7 @@ class Command(_message.Message):
     UNTIL_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
     DUPLICATE_FIELD_NUMBER: _ClassVar[int]
+    REF_FIELD_NUMBER: _ClassVar[int]
     id: str
     kind: Command.Kind
     target: int
@@ -842,7 +843,8 @@ class Command(_message.Message):
     until: int
     version: int
     duplicate: bool
-    def __init__(self, id: _Optional[str] = ..., kind: _Optional[_Union[Command.Kind, str]] = ..., target: _Optional[int] = ..., target_id: _Optional[str] = ..., conversation: _Optional[str] = ..., payload: _Optional[bytes] = ..., emoji: _Optional[str] = ..., value: _Optional[bool] = ..., conversation_offset: _Optional[int] = ..., stamp: _Optional[int] = ..., until: _Optional[int] = ..., version: _Optional[int] = ..., duplicate: _Optional[bool] = ...) -> None: ...
+    ref: int
+    def __init__(self, id: _Optional[str] = ..., kind: _Optional[_Union[Command.Kind, str]] = ..., target: _Optional[int] = ..., target_id: _Optional[str] = ..., conversation: _Optional[str] = ..., payload: _Optional[bytes] = ..., emoji: _Optional[str] = ..., value: _Optional[bool] = ..., conversation_offset: _Optional[int] = ..., stamp: _Optional[int] = ..., until: _Optional[int] = ..., version: _Optional[int] = ..., duplicate: _Optional[bool] = ..., ref: _Optional[int] = ...) -> None: ...
 
 class Conversation(_message.Message):
     __slots__ = ("action", "id", "title", "members", "head", "unread", "mentions", "last_message", "peer", "archived", "muted_until", "stamp", "request_id", "draft")

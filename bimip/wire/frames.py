@@ -35,6 +35,10 @@ def signal_part(signal: pb.Signal) -> bytes:
     return _part(b"\x3a", signal)
 
 
+def command_part(command: pb.Command) -> bytes:
+    return _part(b"\x4a", command)
+
+
 def error_part(error: pb.ErrorMessage) -> bytes:
     return _part(b"\x52", error)
 

@@ -22,8 +22,8 @@ class Readers:
         for number in range(10):
             self.ledger.send(self.ann, "bob", f"m{number}")
 
-    def mark(self, who: Peer, upto: int, conversation: ConversationId | None = ONE, peer: str = "") -> Any:
-        return self.ledger.do(MarkRead(who.user, conversation, peer, ConversationOffset(upto)))
+    def mark(self, who: Peer, upto: int, conversation: ConversationId = ONE) -> Any:
+        return self.ledger.do(MarkRead(who.user, conversation, ConversationOffset(upto)))
 
     def marker(self, who: Peer) -> int:
         with self.ledger.store.snapshot() as view:
@@ -46,12 +46,6 @@ def test_only_the_reader_learns_of_it() -> None:
         (readers.bob.user, answer.version, ONE, 4)
     ]
     assert (readers.marker(readers.bob), readers.marker(readers.ann)) == (4, 0)
-
-
-def test_a_conversation_may_be_named_by_its_other_member() -> None:
-    readers = Readers()
-
-    assert readers.mark(readers.bob, 4, None, "ann").upto == 4
 
 
 @pytest.mark.parametrize("order", list(permutations([3, 7, 7, 5])))

@@ -65,6 +65,20 @@ class Received:
         return [state for body in self.bodies for state in body.states]
 
     @property
+    def commands(self) -> list[pb.Command]:
+        return [command for body in self.bodies for command in body.commands]
+
+    @property
+    def read_markers(self) -> list[tuple[str, int]]:
+        """The conversation and the offset of each, as state brought them."""
+        return [
+            (item.read_marker.conversation, item.read_marker.conversation_offset)
+            for state in self.states
+            for item in state.items
+            if item.read_marker is not None
+        ]
+
+    @property
     def receipts(self) -> list[ReceiptRun]:
         return [
             ReceiptRun(item.receipts.member, item.receipts.kind, run.from_, run.to)

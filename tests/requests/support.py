@@ -132,7 +132,8 @@ class Peer(Asker):
 
     def send(self) -> None:
         """The connection takes all that was answered."""
-        sent = len(self.together().errors) + len(self.together().signals) + len(self.frames)
+        body = self.together()
+        sent = len(body.errors) + len(body.signals) + len(body.commands) + len(self.frames)
         self.parts.clear()
         self.frames.clear()
         self.pay(sent)

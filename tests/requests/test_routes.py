@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 import bimip.requests
-from bimip.domain.ids import ConversationId, ConversationOffset, Millis, Offset, Stamp
-from bimip.domain.operations import Acknowledged, Appended, Done, Fault, Operation, Refused, Result
+from bimip.domain.ids import ConversationId, ConversationOffset, Millis, Offset, Stamp, Version
+from bimip.domain.operations import Acknowledged, Appended, Done, Fault, Operation, ReadMarked, Refused, Result
 from bimip.requests import ROUTES
 from bimip.requests.message import write
 from bimip.requests.route import Answer
@@ -16,6 +16,7 @@ from bimip.wire import codec
 from tests.requests.support import Peer
 
 MESSAGE = pb.Message(id="m", to=pb.Identity(eid="bob"), type=1, payload=b"x")
+MARK_READ = pb.Command(kind=pb.Command.MARK_READ, conversation="c1", conversation_offset=3)
 REFRESH = pb.TokenAuthority(action=pb.TokenAuthority.REFRESH, token="newer")
 SENT = (
     Appended(
@@ -25,6 +26,7 @@ SENT = (
 
 SERVED: dict[str, list[tuple[Any, Result]]] = {
     "body": [(pb.Body(), Done()), (pb.Body(messages=[MESSAGE]), SENT)],
+    "command": [(MARK_READ, ReadMarked(ConversationId(1), ConversationOffset(3), Version(4)))],
     "fetch": [(pb.Fetch(kind=pb.LOG, partition="chat", offset=1), Done())],
     "logout": [(pb.Logout(), Done()), (pb.Logout(forget=True, revoke=True), Done())],
     "message": [(MESSAGE, SENT)],
@@ -75,7 +77,7 @@ def test_what_is_served_is_answered_as_its_row_says_and_once(name: str, payload:
     peer = Peer()
     serve(peer, name, payload, result)
     body = peer.together()
-    together, alone = len(body.signals), len(peer.frames)
+    together, alone = len(body.signals) + len(body.commands), len(peer.frames)
     expected = {Answer.TOGETHER: (1, 0), Answer.ALONE: (0, 1), Answer.ERRORS_ONLY: (0, 0)}[ROUTES[name].answer]
     if payload in QUIET.get(name, ()):
         expected = (0, 0)
@@ -115,6 +117,7 @@ def test_what_the_store_refuses_is_answered_by_one_error(name: str, payload: Any
 
 BAD = {
     "body": pb.Body(messages=[pb.Message()] * 1025),
+    "command": pb.Command(kind=pb.Command.MARK_READ),
     "fetch": pb.Fetch(kind=pb.LOG, partition="nowhere"),
     "message": pb.Message(id="m"),
     "ping_pong": pb.PingPong(id="\n"),

@@ -308,3 +308,27 @@ async def test_every_message_is_an_event_once_whatever_is_cut(
         assert len(received) - len(set(received)) == 0
         assert in_order == received
     assert sum(deaths.values()) > 5
+
+
+async def test_a_read_marker_is_known_on_all_devices_and_stays_with_who_was_away(
+    autojump_clock: MockClock, tmp_path: Path
+) -> None:
+    async with open_world() as world:
+        network = Network(world)
+        bobs = network.device("bob", "phone"), network.device("bob", "laptop", path=str(tmp_path / "laptop.db"))
+        async with network.device("carol", "phone") as carol, bobs[0] as phone:
+            async with bobs[1] as laptop:
+                sent = [await carol.send(to="bob", payload=b"%d" % number) for number in range(3)]
+                conversation = sent[0].conversation
+                stands = [await phone.move_read_marker(conversation, upto) for upto in (2, 1)]
+                await trio.sleep(1)
+                told = laptop.read_marker(conversation)
+            await phone.move_read_marker(conversation, 3)
+            async with network.device("bob", "laptop", path=str(tmp_path / "laptop.db")) as laptop:
+                await trio.sleep(1)
+
+                assert (stands, told) == ([2, 2], 2)
+                assert laptop.read_marker(conversation) == phone.read_marker(conversation) == 3
+                assert carol.read_marker(conversation) == 0
+                with pytest.raises(Refused):
+                    await phone.move_read_marker(conversation, 4)

@@ -159,6 +159,8 @@ class Device:
             self.inbox.receive(body, delivered_before=self._settles_outbox)
         for page in body.states:
             self._state(page)
+        for command in body.commands:
+            self.requests.answer(command.ref, command)  # else: nobody waits for it any more
         for error in body.errors:
             if not self.requests.answer(error.ref, error):
                 self._error(error, error.ref)

@@ -7,6 +7,7 @@ from bimip.client.core.kinds.read_markers import marker_of
 from bimip.client.core.kinds.receipts import times_of
 from bimip.client.facets.facet import Facet
 from bimip.client.store import PendingRead
+from bimip.client.wire.bimip import Command, CommandKind
 
 
 class Receipts(Facet):
@@ -22,6 +23,18 @@ class Receipts(Facet):
         peer = "@" in conversation_or_peer if is_peer is None else is_peer
         self._device.mark_read(PendingRead(conversation_or_peer, peer, upto), connected=self._connector.connected)
         await anyio.lowlevel.checkpoint()
+
+    async def move_read_marker(self, conversation: str, upto: int) -> int:
+        """Move this user's own read marker, for their devices alone: whoever wrote the messages learns nothing of it.
+
+        Returns where it stands then, which may be further: it only moves forward. Other devices are told by
+        ReadMarkerChanged. Raises Refused, TimedOut, NotConnected, and InvalidArgument for what is no name or no offset.
+        """
+        checked_text("conversation", conversation)
+        command = Command(
+            kind=CommandKind.MARK_READ, conversation=conversation, conversation_offset=checked_number("upto", upto)
+        )
+        return (await self._connector.request(command, Command)).conversation_offset
 
     def receipts(self, conversation: str, conversation_offset: int) -> dict[str, dict[str, int]]:
         """Returns by member when the message was "delivered", "read" and "played", as far as it was: milliseconds.

@@ -493,6 +493,11 @@ class Command(betterproto2.Message):
     server
     """
 
+    ref: "int" = betterproto2.field(30, betterproto2.TYPE_UINT64)
+    """
+    server, in a Body: the request that it answers
+    """
+
 
 default_message_pool.register_message("bimip", "Command", Command)
 
