@@ -19,12 +19,15 @@ from tests.kit.history import (
     Answered,
     Batch,
     Complaint,
+    Delivery,
     Event,
     Knocked,
+    Marked,
     Name,
     Opened,
     Place,
     Read,
+    ReadSet,
     Refused,
     Turn,
 )
@@ -295,6 +298,8 @@ class Actor:
     def _take_body(self, link: Link, body: Message) -> None:
         for signal in body.signals:
             self._take_sent(link, signal)
+        for command in body.commands:
+            self._record(Marked(self.name, command.conversation, command.conversation_offset))
         for error in body.errors:
             self._take_error(link, error)
         for delta in body.states:
@@ -391,6 +396,8 @@ class Actor:
                 self._read_one(link, batch)
             if random.random() < 0.05:
                 self._fetch(link, batch)
+            if random.random() < 0.1:
+                self._mark_read(link, random.choice(batch.deliveries))
 
     def _acknowledge_late(self, link: Link, partition: str) -> None:
         if link is self.link and partition in self.positions:
@@ -441,6 +448,14 @@ class Actor:
         )
         self.counts["receipts"] += 1
         self._post(link, signal=signal)
+
+    def _mark_read(self, link: Link, delivery: Delivery) -> None:
+        self._record(ReadSet(self.name, delivery.conversation, delivery.place))
+        command = self._codec.messages.Command(
+            kind=self._codec.mark_read, conversation=delivery.conversation, conversation_offset=delivery.place
+        )
+        self.counts["read markers"] += 1
+        self._post(link, command=command)
 
     def _fetch(self, link: Link, batch: Batch) -> None:
         ref, kinds = self._next_ref(), self._codec.messages.FetchKind

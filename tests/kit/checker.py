@@ -8,11 +8,12 @@ something be called lost. Where an older copy of the store was put back, what ca
 that was there: up to then the history is held against the invariants as well, and after it that of the copy, as if
 nothing had come between; but every device must be told, and by then it knows what it has by stamps.
 
-What it knows stands in three parts:
+What it knows stands in four parts:
 
 * `message_invariants.py`  the messages: who wrote them, which places they were given, what their writers were answered
 * `client_view.py`         one device: what it was shown, by the rule that every client follows
 * `receipt_invariants.py`  who is said to have received and read what
+* `marker_invariants.py`   how far users are said to have read
 
 A violation names its invariant and a kind:
 
@@ -32,7 +33,10 @@ A violation names its invariant and a kind:
     false receipt         a receipt for what did not happen, or not yet                            I8
     receipts went back    a receipt, or a state version, that was known is no more                 I8
     receipt lost          on disk as acknowledged, but its author is not told                      I8
-    diverged              two devices of a user hold different receipts                            I9
+    false marker          a read marker is further than its user ever said                         I8
+    marker went back      a read marker that was known is no more                                  I8
+    marker lost           on disk as acknowledged, and a device of the user is not told            I8
+    diverged              two devices of a user hold different receipts, or read markers           I9
     forged                `from` is not who wrote it                                               I10
     leaked                shown to somebody for whom it is not                                     I10
 """
@@ -51,15 +55,18 @@ from tests.kit.history import (
     Event,
     GapReason,
     Knocked,
+    Marked,
     Name,
     Opened,
     PutBack,
     Read,
+    ReadSet,
     Refused,
     State,
     Wrote,
     lineage,
 )
+from tests.kit.marker_invariants import MarkerInvariants
 from tests.kit.message_invariants import Message, MessageInvariants
 from tests.kit.receipt_invariants import ReceiptInvariants
 
@@ -125,6 +132,7 @@ class _Check:
         self._violations: list[Violation] = []
         self._messages = MessageInvariants(self._report)
         self._receipts = ReceiptInvariants(self._messages, self._report)
+        self._markers = MarkerInvariants(self._report)
         self._devices: dict[Name, ClientView] = {}
 
     def _report(self, invariant: str, kind: str, line: str) -> None:
@@ -146,6 +154,8 @@ class _Check:
             for view in self._devices.values():
                 view.finish(self._excused)
         self._receipts.finish(self._devices, quiet=quiet)
+        if quiet:
+            self._markers.finish(self._devices)
         return self._violations
 
     def _view(self, name: Name, at: int) -> ClientView:
@@ -168,12 +178,13 @@ class _Check:
             case Knocked():
                 view.knocked(event, at)
                 self._receipts.knocked(event)
+                self._markers.knocked(event)
             case Opened():
                 self._receipts.opened(event)
                 view.opened(event, at)
             case Batch():
                 view.received(event)
-            case Acked() | Read() if view.is_stale:
+            case Acked() | Read() | ReadSet() if view.is_stale:
                 pass  # of what is no more, to nobody
             case Acked():
                 view.acked(event, at)
@@ -181,6 +192,11 @@ class _Check:
                 self._receipts.read(event, at)
             case State():
                 self._receipts.changed(event, at)
+                self._markers.changed(event)
+            case ReadSet():
+                self._markers.said(event)
+            case Marked():
+                self._markers.answered(event)
             case Complaint():
                 self._report(event.invariant, event.kind, f"{event.device}: {event.line}")
 

@@ -35,6 +35,8 @@ class Codec:
     """The name of a MessageScheme's payload."""
     has: Callable[[Message, str], bool]
     """Whether a field is there that is a message itself."""
+    mark_read: Any
+    """The kind of a command."""
     _from: str
 
     def encode(self, ref: int = 0, **payload: Message) -> bytes:
@@ -84,7 +86,9 @@ class Codec:
 
     def state(self, name: Name, delta: Message) -> State:
         receipts = tuple(self._receipts(item.receipts) for item in delta.items if self.has(item, "receipts"))
-        return State(name, delta.after, delta.upto, receipts, delta.reset, delta.complete)
+        told = [item.read_marker for item in delta.items if self.has(item, "read_marker")]
+        markers = tuple((marker.conversation, marker.conversation_offset) for marker in told)
+        return State(name, delta.after, delta.upto, receipts, delta.reset, delta.complete, markers)
 
     def _receipts(self, item: Message) -> Receipts:
         runs = tuple((getattr(run, self._from), run.to, run.time) for run in item.runs)
@@ -105,6 +109,7 @@ SERVER = Codec(
     _serialize=server_messages.MessageScheme.SerializeToString,
     payload_of=lambda scheme: scheme.WhichOneof("payload") or "",
     has=lambda message, field: message.HasField(field),
+    mark_read=server_messages.Command.MARK_READ,
     _from="from",
 )
 SDK = Codec(
@@ -113,5 +118,6 @@ SDK = Codec(
     _serialize=bytes,
     payload_of=lambda scheme: betterproto2.which_one_of(scheme, "payload")[0],
     has=lambda message, field: getattr(message, field) is not None,
+    mark_read=sdk_messages.CommandKind.MARK_READ,
     _from="from_",
 )

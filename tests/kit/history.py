@@ -170,6 +170,22 @@ class Read(NamedTuple):
     ranges: Ranges = ()
 
 
+class ReadSet(NamedTuple):
+    """A MARK_READ, before it leaves."""
+
+    device: Name
+    conversation: str
+    upto: int
+
+
+class Marked(NamedTuple):
+    """The answer to a MARK_READ: where the marker stands."""
+
+    device: Name
+    conversation: str
+    upto: int
+
+
 class State(NamedTuple):
     """A page of the shadow state."""
 
@@ -179,6 +195,7 @@ class State(NamedTuple):
     receipts: tuple[Receipts, ...] = ()
     reset: bool = False
     complete: bool = False
+    markers: tuple[tuple[str, int], ...] = ()  # conversation, offset
 
 
 class Closed(NamedTuple):
@@ -205,7 +222,9 @@ class PutBack(NamedTuple):
     made: int
 
 
-DeviceEvent = Wrote | Answered | Refused | Knocked | Opened | Batch | Acked | Read | State | Closed | Complaint
+DeviceEvent = (
+    Wrote | Answered | Refused | Knocked | Opened | Batch | Acked | Read | ReadSet | Marked | State | Closed | Complaint
+)
 Event = DeviceEvent | PutBack
 
 

@@ -1,6 +1,7 @@
 """The checker itself: for each kind of violation the smallest history that has it, and one that has none."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 
@@ -17,11 +18,13 @@ from tests.kit.history import (
     Ids,
     Kind,
     Knocked,
+    Marked,
     Name,
     Opened,
     Place,
     PutBack,
     Read,
+    ReadSet,
     Receipts,
     Refused,
     Seat,
@@ -68,13 +71,22 @@ def delivered(*numbers: int, to: Sequence[Name] = EVERYBODY[1:]) -> list[Event]:
     return [batch(device, number) for number in numbers for device in to]
 
 
-def state(device: Name, *runs: tuple[int, int, int], after: int = 0, upto: int = 1, **fields: bool) -> State:
+def state(device: Name, *runs: tuple[int, int, int], after: int = 0, upto: int = 1, **fields: Any) -> State:
     kind = Kind.READ if fields.pop("read", False) else Kind.DELIVERED
     return State(device, after, upto, (Receipts("c1", "bob", kind, runs),), **fields)
 
 
 def everybody_knows(*runs: tuple[int, int, int]) -> list[Event]:
     return [state(PHONE, *runs), state(LAPTOP, *runs)]
+
+
+def marked(upto: int) -> list[Event]:
+    """Bob's phone says that all up to there was read, and is answered."""
+    return [ReadSet(BOB, "c1", upto), Marked(BOB, "c1", upto)]
+
+
+def told(device: Name, upto: int, after: int = 0) -> State:
+    return State(device, after, after + 1, markers=(("c1", upto),))
 
 
 START = opened(*EVERYBODY)
@@ -119,6 +131,16 @@ CLEAN: dict[str, list[Event]] = {
         AGAIN,
         *opened(BOB, head=1, floor=1, position=1),
     ],
+    "a marker, told to all devices of its user": [*START, *marked(3), told(BOB, 3), told(BOB2, 3)],
+    "a marker that was behind is answered with where it stands": [
+        *START,
+        *marked(3),
+        told(BOB, 3),
+        told(BOB2, 3),
+        ReadSet(BOB2, "c1", 2),
+        Marked(BOB2, "c1", 3),
+    ],
+    "a marker whose answer was cut off": [*START, ReadSet(BOB, "c1", 3)],
     "read before it was acknowledged": [*ALL_OF_ONE, Read(BOB, "c1", 1), *everybody_knows((1, 1, 50))],
     "refused, and nowhere": [*START, wrote(), REFUSED],
     "unknown, and nowhere": [*START, wrote()],
@@ -353,6 +375,18 @@ GUILTY: dict[str, tuple[str, list[Event]]] = {
     "two devices with different receipts": (
         "I9 diverged",
         [*ALL_OF_ONE, Acked(BOB, "chat", 1), state(PHONE, (1, 1, 50))],
+    ),
+    "a marker beyond what anybody said": ("I8 false marker", [*START, *marked(3), told(BOB, 4)]),
+    "an answer beyond what anybody said": ("I8 false marker", [*START, ReadSet(BOB, "c1", 3), Marked(BOB, "c1", 4)]),
+    "a marker of another user": ("I8 false marker", [*START, *marked(3), told(PHONE, 3)]),
+    "a marker that went back": (
+        "I8 marker went back",
+        [*START, *marked(3), told(BOB, 3), told(BOB2, 3), State(BOB, 0, 1, (), reset=True, complete=True)],
+    ),
+    "a marker that a device is not told": ("I8 marker lost", [*START, *marked(3), told(BOB, 3)]),
+    "two devices with different markers": (
+        "I9 diverged",
+        [*START, ReadSet(BOB, "c1", 3), told(BOB, 3), told(BOB2, 2)],
     ),
     "from somebody else": (
         "I10 forged",

@@ -19,6 +19,7 @@ ROWS = (
     ("told to a device as expired", "told as expired"),
     ("fetches", "fetches"),
     ("read receipts", "receipts"),
+    ("read markers", "read markers"),
     ("connections", "connections"),
     ("cuts by devices", "cuts"),
     ("frames that met no room", "frames that met no room"),
