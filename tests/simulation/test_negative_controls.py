@@ -8,8 +8,10 @@ import pytest
 
 from bimip import processes
 from bimip.domain import operations as ops
+from bimip.domain import read_markers
+from bimip.domain.decision import NOTHING, Decision
 from bimip.domain.decisions import OPERATIONS
-from bimip.domain.ids import Offset
+from bimip.domain.ids import ConversationOffset, Offset
 from bimip.domain.records import Table
 from bimip.domain.timekeeping import Timekeeper
 from bimip.users.device import Device
@@ -18,7 +20,7 @@ from tests.simulation.disk import Disk
 from tests.simulation.simulation import Options, simulate
 from tests.simulation.tracing import untraced
 
-SEEDS = range(1, 6)
+SEEDS = range(1, 21)
 SHORT, LONG = 200, 500
 YEAR_2001, YEAR_2096 = 1_000_000_000_000, 4_000_000_000_000
 
@@ -136,6 +138,23 @@ def test_a_resend_that_is_appended_again_is_noticed(monkeypatch: pytest.MonkeyPa
     monkeypatch.setitem(OPERATIONS, ops.Append, replace(kind, decide=forgetting(kind.decide)))
 
     assert "duplicated" in kinds_found("duplicated")
+
+
+def test_a_read_marker_that_is_answered_and_not_written_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    kind = OPERATIONS[ops.MarkRead]
+
+    def forgetting_markers(view: Any, op: ops.MarkRead, context: Any) -> Decision:
+        return kind.decide(view, op, context)._replace(writes=NOTHING, news=())
+
+    monkeypatch.setitem(OPERATIONS, ops.MarkRead, replace(kind, decide=forgetting_markers))
+
+    assert "marker lost" in kinds_found("marker lost")
+
+
+def test_a_read_marker_that_moves_back_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(read_markers, "read_marker", lambda _view, _user, _conversation: ConversationOffset(0))
+
+    assert "marker lost" in kinds_found("marker lost")
 
 
 def test_a_server_that_believes_every_clock_deletes_what_is_not_old(monkeypatch: pytest.MonkeyPatch) -> None:
