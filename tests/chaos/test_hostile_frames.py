@@ -48,6 +48,10 @@ def signal(**fields: Any) -> pb.Signal:
     return pb.Signal(**fields)
 
 
+def mark_read(conversation: str, upto: int) -> pb.Command:
+    return pb.Command(kind=pb.Command.MARK_READ, conversation=conversation, conversation_offset=upto)
+
+
 def fetch(**fields: Any) -> pb.Fetch:
     return pb.Fetch(**fields)
 
@@ -142,7 +146,7 @@ REQUESTS: dict[str, tuple[Payload | Deferred, Answer]] = {
     "1025 messages in a Body": (pb.Body(messages=[me()] * 1025), Answer("TOO_LARGE", "1025 messages")),
     "half a million empty messages": (envelope(10, 10, b"\x2a\x00" * 500_000), Answer("TOO_LARGE", "fields")),
     "half a million empty signals": (envelope(10, 10, b"\x3a\x00" * 500_000), Answer("TOO_LARGE", "fields")),
-    "commands in a Body": (pb.Body(commands=[pb.Command()]), Answer("UNSUPPORTED", "Command")),
+    "commands in a Body": (pb.Body(commands=[pb.Command()]), Answer("UNSUPPORTED", "command")),
     "half a million empty commands": (envelope(10, 10, b"\x4a\x00" * 500_000), Answer("TOO_LARGE", "fields")),
     "a forged message among others": (pb.Body(messages=[forged(eid="bob")]), Answer("FORBIDDEN")),
     # Acks and receipts.
@@ -194,7 +198,12 @@ REQUESTS: dict[str, tuple[Payload | Deferred, Answer]] = {
     "a PingPong with a long id": (pb.PingPong(id="x" * 65), Answer("TOO_LARGE", "64 bytes")),
     "an error": (pb.ErrorMessage(code=pb.INTERNAL), Answer("UNSUPPORTED", "ErrorMessage")),
     "a StateDelta": (pb.StateDelta(upto=9, reset=True), Answer("UNSUPPORTED")),
-    "a Command": (pb.Command(), Answer("UNSUPPORTED", "Command")),
+    "a Command": (pb.Command(), Answer("UNSUPPORTED", "command")),
+    "MARK_READ of nothing": (pb.Command(kind=pb.Command.MARK_READ), Answer("INVALID", "conversation")),
+    "MARK_READ up to nothing": (mark_read("c1", 0), Answer("INVALID", "conversation_offset")),
+    "MARK_READ of no conversation": (mark_read("bob@example.org", 1), Answer("NOT_FOUND", "no conversation")),
+    "MARK_READ of another's conversation": (mark_read("c999", 1), Answer("NOT_FOUND", "no such conversation")),
+    "MARK_READ under a long id": (pb.Command(id="x" * 65), Answer("TOO_LARGE", "id")),
     "Devices": (pb.Devices(), Answer("UNSUPPORTED", "Devices")),
     "a Conversation": (pb.Conversation(), Answer("UNSUPPORTED")),
 }
