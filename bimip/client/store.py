@@ -44,17 +44,21 @@ class Meta:
     epoch: int = 0
     state_version: int = 0
     state_generation: int = 0  # of the last whole state that began (core/state.py)
+    state_kinds: str = ""  # what was kept of the state up to its version: names, with spaces between
 
     def rows(self) -> dict[str, str]:
         owner = {"eid": self.identity.eid, "device": self.identity.device} if self.identity else {}
         numbers = {name: str(getattr(self, name)) for name in ("epoch", "state_version", "state_generation")}
-        return owner | numbers
+        return owner | numbers | {"state_kinds": self.state_kinds}
 
     @classmethod
     def of(cls, rows: dict[str, str]) -> "Meta":
         return cls(
-            Identity(rows["eid"], rows["device"]) if rows.get("eid") else None,
-            *(int(rows.get(name, "0")) for name in ("epoch", "state_version", "state_generation")),
+            identity=Identity(rows["eid"], rows["device"]) if rows.get("eid") else None,
+            epoch=int(rows.get("epoch", "0")),
+            state_version=int(rows.get("state_version", "0")),
+            state_generation=int(rows.get("state_generation", "0")),
+            state_kinds=rows.get("state_kinds", ""),
         )
 
 

@@ -48,7 +48,7 @@ def _age(then: float, now: float) -> float:
 
 
 def _short(place: str) -> str:
-    """'/somewhere/bimip/users/reader.py:41 run' as 'users/reader.py:41 run': a place in the code, not on the disk."""
+    """'/somewhere/bimip/users/intake.py:41 run' as 'users/intake.py:41 run': a place in the code, not on the disk."""
     file, separator, rest = place.partition(":")
     return "/".join(file.split("/")[-2:]) + separator + rest
 

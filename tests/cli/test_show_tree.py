@@ -34,7 +34,7 @@ TREE = node(
     "bimip",
     node("bimip/journal", restarts=2, last_crash={"type": "OSError", "message": "disk", "seconds_ago": 12.0}),
     node(
-        "bimip/users", node("bimip/users/alice", node("bimip/users/alice/phone", waiting_at="users/reader.py:41 run"))
+        "bimip/users", node("bimip/users/alice", node("bimip/users/alice/phone", waiting_at="users/intake.py:41 run"))
     ),
     node(
         "bimip/console",
@@ -63,7 +63,7 @@ def test_a_line_says_state_time_restarts_crash_place_and_details() -> None:
 
     assert root.split() == ["bimip", "supervisor", "running", "1", "h", "1", "min", "0"]
     assert "OSError: disk, 12 s ago" in journal
-    assert "users/reader.py:41 run" in phone
+    assert "users/intake.py:41 run" in phone
     assert "restarting" in console
     assert console.endswith("requests 3, not open")
 

@@ -37,9 +37,9 @@ def test_times_become_ages() -> None:
 
 
 def test_a_place_in_the_code_is_shown_without_the_folders_of_this_machine() -> None:
-    shown = tree_json(node(waiting_at="/srv/app/bimip/users/reader.py:41 Reader.run"), now=0)
+    shown = tree_json(node(waiting_at="/srv/app/bimip/users/intake.py:41 Reader.run"), now=0)
 
-    assert shown["waiting_at"] == "users/reader.py:41 Reader.run"
+    assert shown["waiting_at"] == "users/intake.py:41 Reader.run"
     assert tree_json(node(), now=0)["waiting_at"] == ""
 
 

@@ -26,6 +26,14 @@ class State:
         self._store = store
         self._tables: dict[str, Table[Any]] = {kind.field: Table(store, kind) for kind in kinds}
         self._resetting = False
+        self._note_kinds()
+
+    def _note_kinds(self) -> None:
+        """A program that knows a kind which the last one left out asks for the whole state again."""
+        meta, kept = self._store.meta, " ".join(sorted(self._tables))
+        if meta.state_kinds != kept:
+            is_new = not self._tables.keys() <= set(meta.state_kinds.split())
+            self._store.set_meta(replace(meta, state_kinds=kept, state_version=0 if is_new else meta.state_version))
 
     @property
     def version(self) -> int:

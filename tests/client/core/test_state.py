@@ -75,6 +75,18 @@ def test_what_arrives_is_merged_stored_and_an_event_where_it_changes_something(s
     assert State(store, KINDS).version == 5
 
 
+def test_a_program_that_knows_more_kinds_than_the_last_one_asks_for_all_of_the_state(store: Store) -> None:
+    State(store, ()).page(page(0, 5, bob("Bob")))
+    upgraded = State(store, KINDS)
+    asked = upgraded.version
+    upgraded.page(page(0, 5, bob("Bob")))
+
+    assert (asked, names(store)) == (0, {("bob",): "Bob"})
+    assert State(store, KINDS).version == 5
+    assert State(store, ()).version == 5  # the older program again, which misses nothing that it knows
+    assert State(store, KINDS).version == 0
+
+
 def test_a_key_that_is_removed_is_an_event_once(store: Store) -> None:
     state = State(store, KINDS)
     state.page(page(0, 1, bob("Bob")))
