@@ -14,40 +14,40 @@ from bimip.retention import process as retention_module
 from bimip.retention.process import REVOKED_MS, Retention
 from bimip.retention.settings import RetentionSettings
 from bimip.storage.errors import OutcomeUnknownError, StorageError
-from tests.journal.office import CHAT, Office, message
+from tests.journal.journal_host import CHAT, JournalHost, message
 
 DAY = 24 * 3600
 PARTITIONS = ("chat", "notification", "feed", "sync")
 
 
 class Archive:
-    """An office that receives a message a day, and its retention."""
+    """An host that receives a message a day, and its retention."""
 
     def __init__(self, history_days: dict[str, int], partitions: tuple[str, ...] = PARTITIONS, **settings: Any) -> None:
-        self.office = Office(slice_entries=4)
+        self.host = JournalHost(slice_entries=4)
         self.retention = Retention(
-            store=self.office.store,
-            queue=self.office.queue,
+            store=self.host.store,
+            queue=self.host.queue,
             partitions=partitions,
-            passed=self.office.wall_clock,
+            passed=self.host.wall_clock,
             settings=RetentionSettings(history_days, **settings),
         )
 
     @asynccontextmanager
     async def open(self, days: int = 10, partition: str = CHAT) -> AsyncIterator[tuple[Registered, Registered]]:
-        async with self.office.open():
-            ann, bob = await self.office.pair()
+        async with self.host.open():
+            ann, bob = await self.host.pair()
             for day in range(days):
-                await self.office.execute(message(ann, f"day {day}")._replace(partition=partition))
+                await self.host.execute(message(ann, f"day {day}")._replace(partition=partition))
                 await trio.sleep(DAY)
             yield ann, bob
 
     def offsets(self, user: Registered, partition: str = CHAT) -> list[int]:
-        with self.office.store.snapshot() as view:
+        with self.host.store.snapshot() as view:
             return [number for number, _ in view.read(LogTable.ENTRIES, (user.user, partition), 0, limit=999)]
 
     def bodies(self) -> int:
-        return len(self.office.keys(Table.BODIES, (0,), (1 << 64,)))
+        return len(self.host.keys(Table.BODIES, (0,), (1 << 64,)))
 
 
 ALL = dict.fromkeys(PARTITIONS, 3)
@@ -60,7 +60,7 @@ async def test_what_is_older_than_the_period_goes_from_logs_history_and_bodies(a
 
         assert archive.offsets(ann) == archive.offsets(bob) == [8, 9, 10]
         assert archive.bodies() == 3
-        with archive.office.store.snapshot() as view:
+        with archive.host.store.snapshot() as view:
             assert [number for number, _ in view.read(LogTable.HISTORY, (1,), 0, limit=99)] == [8, 9, 10]
     assert archive.retention.statistics.rounds == 1
     assert archive.retention.statistics.removed == 4 * 7
@@ -97,22 +97,22 @@ async def test_deduplication_outlives_the_entries(autojump_clock: MockClock) -> 
     archive = Archive(ALL, dedup_days=6)
     async with archive.open(10) as (ann, _):
         await archive.retention.round()
-        seen = archive.office.keys(Table.SEEN, (0, ""), (9, ""))
+        seen = archive.host.keys(Table.SEEN, (0, ""), (9, ""))
 
         assert [name for _, name in seen] == [f"day {day}" for day in range(4, 10)]
-        assert (await archive.office.execute(message(ann, "day 5"))).duplicate
+        assert (await archive.host.execute(message(ann, "day 5"))).duplicate
 
 
 async def test_revocations_go_a_day_after_their_tokens_expired(autojump_clock: MockClock) -> None:
     archive = Archive({})
     async with archive.open(1):
-        now = archive.office.wall_clock()
+        now = archive.host.wall_clock()
         for number in range(9):
             expires_at = Millis(now - REVOKED_MS + (-1 if number >= 6 else 1))
-            await archive.office.execute(Revoke(UserId(1), f"{number}", expires_at))
+            await archive.host.execute(Revoke(UserId(1), f"{number}", expires_at))
         await archive.retention.round()
 
-        assert archive.office.keys(Table.REVOKED, (0,), (2,)) == [(1, f"{number}") for number in range(6)]
+        assert archive.host.keys(Table.REVOKED, (0,), (2,)) == [(1, f"{number}") for number in range(6)]
 
 
 @pytest.mark.parametrize("scan", [1, 2, 3, 500])
@@ -124,14 +124,14 @@ async def test_however_it_walks_it_finds_every_log(
     async with archive.open(2) as (ann, bob):
         for partition in PARTITIONS:
             for name in ("cid", "dan"):
-                other = await archive.office.device(name)
+                other = await archive.host.device(name)
                 sent = message(other, f"{name} {partition}", "ann")._replace(partition=partition)
-                await archive.office.execute(sent)
+                await archive.host.execute(sent)
         await trio.sleep(4 * DAY)
         await archive.retention.round()
 
         assert all(archive.offsets(one, partition) == [] for one in (ann, bob) for partition in PARTITIONS)
-        with archive.office.store.snapshot() as view:
+        with archive.host.store.snapshot() as view:
             assert [view.read(LogTable.HISTORY, (number,), 0, limit=9) for number in (1, 2, 3)] == [[], [], []]
         assert archive.bodies() == 0
 
@@ -160,7 +160,7 @@ async def test_no_message_goes_before_the_logs_that_refer_to_it(autojump_clock: 
             raise OutcomeUnknownError("the disk failed")
 
     async with archive.open(10) as (ann, bob):
-        archive.office.store.before = fail
+        archive.host.store.before = fail
         await archive.retention.round()
         between = archive.offsets(ann), archive.bodies(), archive.retention.statistics.rounds
         await trio.sleep(60)
@@ -178,10 +178,10 @@ async def test_cancelled_at_any_point_it_leaves_the_rest_to_the_next_round(
     archive = Archive(ALL)
     async with archive.open(10) as (ann, _):
         with trio.CancelScope() as scope:
-            archive.office.store.after = cancel_at(scope, table)
+            archive.host.store.after = cancel_at(scope, table)
             await archive.retention.round()
         gc.collect()
-        archive.office.store.after = lambda _step, _changes: None
+        archive.host.store.after = lambda _step, _changes: None
         await archive.retention.round()
 
         assert scope.cancelled_caught
@@ -201,7 +201,7 @@ async def test_a_store_that_cannot_be_read_is_the_rounds_failure(autojump_clock:
     archive = Archive(ALL)
     async with archive.open(1):
         pass
-    archive.office.store.close()
+    archive.host.store.close()
 
     with pytest.raises(StorageError):
         await archive.retention.round()
@@ -212,14 +212,14 @@ async def test_between_slices_in_which_nothing_expired_there_is_a_pause(autojump
     archive = Archive(ALL)
     async with archive.open(9) as (ann, _):
         for number in range(30):
-            await archive.office.execute(message(ann, f"new {number}"))
+            await archive.host.execute(message(ann, f"new {number}"))
         await trio.sleep(DAY / 2)
         await archive.retention.round()
         begin = trio.current_time()
-        operations = archive.office.statistics.operations
+        operations = archive.host.statistics.operations
         await archive.retention.round()
-        ids = len(archive.office.keys(Table.SEEN, (0, ""), (1 << 32, "")))
-        decided = archive.office.statistics.operations - operations
+        ids = len(archive.host.keys(Table.SEEN, (0, ""), (1 << 32, "")))
+        decided = archive.host.statistics.operations - operations
 
         assert ids == 39
         assert trio.current_time() - begin >= (ids // 4) * retention_module.PAUSE_SECONDS

@@ -9,7 +9,7 @@ from bimip.storage.interface import Store
 from bimip.storage.lmdb.store import LmdbStore
 from bimip.storage.memory import MemoryStore
 from tests.storage import tracing
-from tests.storage.bench import Bench, open_bench
+from tests.storage.crash_folder import CrashFolder, open_crash_folder
 
 MakeStore = Callable[[int], Store]
 
@@ -39,11 +39,11 @@ def store(make_store: MakeStore) -> Store:
 
 
 @pytest.fixture(scope="session")
-def bench() -> Iterator[Bench]:
+def crash_folder() -> Iterator[CrashFolder]:
     """For tests of crashes and of failing disks. Skipped, with the reason, where processes cannot be traced."""
     if tracing.why_not():
         pytest.skip(tracing.why_not())
-    with open_bench() as made:
+    with open_crash_folder() as made:
         yield made
 
 

@@ -76,8 +76,8 @@ class Forks:
 
 def main() -> None:
     """The other end: a line with a request, answered by a line with the child's number and one with its status."""
-    importlib.import_module("tests.storage.script")
-    importlib.import_module("tests.storage.claims")
+    importlib.import_module("tests.storage.crash_script")
+    importlib.import_module("tests.storage.durability_claims")
     for module in sys.argv[1:]:
         importlib.import_module(module)
     for line in sys.stdin:

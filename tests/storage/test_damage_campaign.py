@@ -17,7 +17,7 @@ from bimip.domain.records import ReceiptKind
 from bimip.storage.care.check_apart import check_apart
 from bimip.storage.lmdb.file import LmdbFile
 from bimip.storage.lmdb.store import LmdbStore
-from tests.journal.office import FragileStore, Office, message
+from tests.journal.journal_host import FragileStore, JournalHost, message
 
 PAGE, MAP_BYTES = 4096, 1 << 28
 
@@ -66,14 +66,14 @@ DAMAGES: list[Callable[[random.Random, bytearray, int, int], None]] = [
 
 async def write(folder: Path) -> None:
     store = LmdbStore(folder, map_bytes=MAP_BYTES)
-    office = Office(cast("FragileStore", store))
-    async with office.open():
-        ann, bob = await office.pair()
+    host = JournalHost(cast("FragileStore", store))
+    async with host.open():
+        ann, bob = await host.pair()
         for number in range(150):
-            await office.execute(message(ann, f"a{number}", "bob"))
-            await office.execute(message(bob, f"b{number}", "ann"))
-        await office.execute(Acknowledge(bob.user, bob.device, "chat", Offset(40), ((50, 60),)))
-        await office.execute(Receipt(bob.user, ReceiptKind.READ, None, "ann", ConversationOffset(30)))
+            await host.execute(message(ann, f"a{number}", "bob"))
+            await host.execute(message(bob, f"b{number}", "ann"))
+        await host.execute(Acknowledge(bob.user, bob.device, "chat", Offset(40), ((50, 60),)))
+        await host.execute(Receipt(bob.user, ReceiptKind.READ, None, "ann", ConversationOffset(30)))
     store.close()
 
 

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from bimip.domain.operations import Fault
-from tests.storage.bench import MORE, Bench, count_by, flat
-from tests.storage.claims import Line, read_lines
+from tests.storage.crash_folder import MORE, CrashFolder, count_by, flat
+from tests.storage.durability_claims import Line, read_lines
 from tests.storage.tracing import Call
 
 DATA = ("writev", "pwrite64")
@@ -68,38 +68,38 @@ def misbehaviour(lines: list[Line], injection: Injection) -> list[str]:
     return problems
 
 
-def test_errors_at_writes_and_syncs(bench: Bench, tell: Callable[[str], None]) -> None:
-    _, _, recorded = bench.trace(bench.place())
+def test_errors_at_writes_and_syncs(crash_folder: CrashFolder, tell: Callable[[str], None]) -> None:
+    _, _, recorded = crash_folder.trace(crash_folder.place())
     made = list(injections(recorded))
     places, lines, problems = [], [], []
     for injection in made:
-        place = bench.place()
+        place = crash_folder.place()
         in_thread = injection.rule.startswith("fdatasync")
-        code, told, _ = bench.trace(place, inject=[injection.rule], in_thread=in_thread)
+        code, told, _ = crash_folder.trace(place, inject=[injection.rule], in_thread=in_thread)
         problems += [f"{injection.rule}: {problem}" for problem in misbehaviour(told, injection)]
         if code:
             problems.append(f"{injection.rule}: ended with {code}")
         places.append(place)
         lines.append(told)
-    problems += flat(bench.verify(places, lines), [injection.rule for injection in made])
-    bench.clear()
+    problems += flat(crash_folder.verify(places, lines), [injection.rule for injection in made])
+    crash_folder.clear()
 
     tell(f"{len(made)} storage errors ({count_by([each.kind for each in made])}): {len(problems)} false answers")
     assert not problems
     assert len(made) > 100
 
 
-def test_a_store_that_does_not_listen_to_the_disk_is_found(bench: Bench) -> None:
-    place = bench.place()
-    _, told, _ = bench.trace(place, inject=["fdatasync:error=EIO:when=4"], in_thread=True, fault="deaf")
-    [problems] = bench.verify([place], [told])
+def test_a_store_that_does_not_listen_to_the_disk_is_found(crash_folder: CrashFolder) -> None:
+    place = crash_folder.place()
+    _, told, _ = crash_folder.trace(place, inject=["fdatasync:error=EIO:when=4"], in_thread=True, fault="deaf")
+    [problems] = crash_folder.verify([place], [told])
 
     assert any("lost: " in problem for problem in problems), problems
 
 
-def test_a_quota_refuses_messages_lets_the_rest_through_and_ends_with_expiry(bench: Bench) -> None:
-    place = bench.place()
-    code = bench.forks.run("tests.storage.script:fill_quota", place / "told", folder=str(place))
+def test_a_quota_refuses_messages_lets_the_rest_through_and_ends_with_expiry(crash_folder: CrashFolder) -> None:
+    place = crash_folder.place()
+    code = crash_folder.forks.run("tests.storage.crash_script:fill_quota", place / "told", folder=str(place))
     told = read_lines(place / "told")
 
     assert code == 0, (place / "told").read_text()

@@ -10,36 +10,36 @@ from bimip.domain.ids import ConversationOffset, DeviceId, Offset, Stamp, UserId
 from bimip.domain.operations import Acknowledge, Receipt
 from bimip.domain.records import Changes, Cursor, Index, IndexRow, LogTable, ReceiptKind, Seq, Table
 from bimip.storage.care.check import check
-from tests.journal.office import Office, message
+from tests.journal.journal_host import JournalHost, message
 
 ANN, BOB = (UserId(1), "chat"), (UserId(2), "chat")
 
 
 @pytest.fixture
-async def office(autojump_clock: MockClock) -> Office:
+async def host(autojump_clock: MockClock) -> JournalHost:
     """Forty messages each way, half of them acknowledged and read, the oldest ten expired."""
-    office = Office()
-    async with office.open():
-        ann, bob = await office.pair()
+    host = JournalHost()
+    async with host.open():
+        ann, bob = await host.pair()
         for number in range(40):
-            await office.execute(message(ann, f"a{number}", "bob"))
-            await office.execute(message(bob, f"b{number}", "ann"))
-        await office.execute(Acknowledge(bob.user, bob.device, "chat", Offset(40), ((50, 60),)))
-        await office.execute(Receipt(bob.user, ReceiptKind.READ, None, "ann", ConversationOffset(30)))
-    return office
+            await host.execute(message(ann, f"a{number}", "bob"))
+            await host.execute(message(bob, f"b{number}", "ann"))
+        await host.execute(Acknowledge(bob.user, bob.device, "chat", Offset(40), ((50, 60),)))
+        await host.execute(Receipt(bob.user, ReceiptKind.READ, None, "ann", ConversationOffset(30)))
+    return host
 
 
-def get(office: Office, table: Table, *key: Any) -> Any:
-    return office.get(table, *key)
+def get(host: JournalHost, table: Table, *key: Any) -> Any:
+    return host.get(table, *key)
 
 
-def rows(office: Office, table: Table) -> list[tuple[Any, Any]]:
-    with office.store.snapshot() as view:
+def rows(host: JournalHost, table: Table) -> list[tuple[Any, Any]]:
+    with host.store.snapshot() as view:
         return view.scan(table, (0,), ((1 << 64) - 1,), limit=1000)
 
 
-def first(office: Office, table: Table) -> tuple[Any, Any]:
-    return rows(office, table)[0]
+def first(host: JournalHost, table: Table) -> tuple[Any, Any]:
+    return rows(host, table)[0]
 
 
 def put(table: Table, key: tuple[Any, ...], record: Any) -> Changes:
@@ -50,7 +50,7 @@ def seqs(*rows: IndexRow) -> Changes:
     return Changes(inserts={(Index.SEQS, ANN): list(rows)})
 
 
-DAMAGES: dict[str, Callable[[Office], Changes]] = {
+DAMAGES: dict[str, Callable[[JournalHost], Changes]] = {
     "a log that ends early": lambda o: put(Table.LOGS, ANN, get(o, Table.LOGS, *ANN)._replace(head=81)),
     "a log that begins early": lambda o: Changes(cuts={(LogTable.ENTRIES, ANN): 3}),
     "a message in one log only": lambda o: Changes(
@@ -86,29 +86,29 @@ DAMAGES: dict[str, Callable[[Office], Changes]] = {
 }
 
 
-def write(office: Office, changes: Changes) -> None:
-    office.store.begin()
-    office.store.apply(changes)
-    office.store.commit()
+def write(host: JournalHost, changes: Changes) -> None:
+    host.store.begin()
+    host.store.apply(changes)
+    host.store.commit()
 
 
-async def test_a_whole_store_has_no_findings(office: Office) -> None:
-    assert list(check(office.store)) == []
+async def test_a_whole_store_has_no_findings(host: JournalHost) -> None:
+    assert list(check(host.store)) == []
 
 
-async def test_the_index_of_a_log_has_no_findings(office: Office) -> None:
-    entries = office.entries(ANN[0])
+async def test_the_index_of_a_log_has_no_findings(host: JournalHost) -> None:
+    entries = host.entries(ANN[0])
     gone = Seq(1, 1, DeviceId(77), Offset(0))
     rows = [gone, *(Seq(number % 7, number, entry.origin, Offset(number)) for number, entry in entries)]
-    write(office, seqs(*rows))
+    write(host, seqs(*rows))
 
-    assert list(check(office.store)) == []
+    assert list(check(host.store)) == []
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
-async def test_damage_is_found(office: Office, damage: str) -> None:
-    write(office, DAMAGES[damage](office))
-    found = list(check(office.store))
+async def test_damage_is_found(host: JournalHost, damage: str) -> None:
+    write(host, DAMAGES[damage](host))
+    found = list(check(host.store))
 
     assert found
     assert all(str(finding).startswith(finding.where) for finding in found)

@@ -16,7 +16,7 @@ from bimip.domain.records import Key, Kind, LogTable, ReceiptKey, ReceiptKind, S
 from bimip.storage.care.check_apart import check_apart, repair_apart
 from bimip.storage.errors import StoreDamagedError
 from bimip.storage.lmdb.store import LmdbStore
-from tests.journal.office import FragileStore, Office
+from tests.journal.journal_host import FragileStore, JournalHost
 from tests.storage.spoil import spoil
 from tests.storage.test_damage_campaign import MAP_BYTES, write
 
@@ -25,9 +25,9 @@ READ = ReceiptKey(1, 2, ReceiptKind.READ, 0)  # type: ignore[arg-type]  # plain 
 
 async def revoke(folder: Path) -> None:
     store = LmdbStore(folder, map_bytes=MAP_BYTES)
-    office = Office(cast("FragileStore", store))
-    async with office.open():
-        await office.execute(Revoke(UserId(1), "lost", Millis(1)))
+    host = JournalHost(cast("FragileStore", store))
+    async with host.open():
+        await host.execute(Revoke(UserId(1), "lost", Millis(1)))
     store.close()
 
 

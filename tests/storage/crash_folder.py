@@ -14,17 +14,17 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tests.storage.claims import Line, read_lines
+from tests.storage.durability_claims import Line, read_lines
 from tests.storage.forking import Forks
 from tests.storage.tracing import Call, read_calls, run_traced
 
-RUN = "tests.storage.script:run"
-VERIFY = "tests.storage.claims:verify_all"
+RUN = "tests.storage.crash_script:run"
+VERIFY = "tests.storage.durability_claims:verify_all"
 MORE = int(os.environ.get("BIMIP_DISK_TESTS", "1"))
 """1 in the normal run; more: every error at every call, and so many times the images."""
 
 
-class Bench:
+class CrashFolder:
     def __init__(self, folder: Path, forks: Forks) -> None:
         self.folder = folder
         self.forks = forks
@@ -32,7 +32,10 @@ class Bench:
         self._number = 0
 
     def prepare(self) -> None:
-        assert self.forks.run("tests.storage.script:prepare", self.folder / "preparing", folder=str(self.prepared)) == 0
+        assert (
+            self.forks.run("tests.storage.crash_script:prepare", self.folder / "preparing", folder=str(self.prepared))
+            == 0
+        )
 
     def place(self, *, empty: bool = False) -> Path:
         """A copy of the prepared store."""
@@ -73,13 +76,13 @@ class Bench:
 
 
 @contextmanager
-def open_bench() -> Iterator[Bench]:
+def open_crash_folder() -> Iterator[CrashFolder]:
     memory = Path("/dev/shm")
     parent = str(memory) if os.access(memory, os.W_OK) else None
     with tempfile.TemporaryDirectory(prefix="bimip-disk-", dir=parent) as folder, Forks() as forks:
-        bench = Bench(Path(folder), forks)
-        bench.prepare()
-        yield bench
+        crash_folder = CrashFolder(Path(folder), forks)
+        crash_folder.prepare()
+        yield crash_folder
 
 
 def flat(problems: Sequence[list[str]], names: Sequence[str]) -> list[str]:

@@ -96,7 +96,7 @@ class CountingWorker(InlineWorker):
         return await super().run(job, then, inline=inline, point=point)
 
 
-class Office:
+class JournalHost:
     def __init__(self, store: FragileStore | None = None, worker: Worker | None = None, **rules: Any) -> None:
         self.store = store or FragileStore()
         self.queue = OperationQueue()

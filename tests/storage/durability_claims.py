@@ -16,7 +16,7 @@ from bimip.domain.records import Cursor, Entry, LogTable, Reader, ReceiptKey, Re
 from bimip.journal.worker import InlineWorker
 from bimip.storage.care.check import check
 from bimip.storage.lmdb.store import LmdbStore
-from tests.storage.script import (
+from tests.storage.crash_script import (
     BOB,
     CHAT,
     EXPIRED,
@@ -27,7 +27,7 @@ from tests.storage.script import (
     PREPARED,
     STEPS,
     TOGETHER,
-    Office,
+    JournalHost,
     keep,
     prepare,
     say,
@@ -206,15 +206,15 @@ UNKNOWN_OUTCOME = 13
 
 async def _send_again(store: LmdbStore, present: set[str]) -> list[str]:
     """What is there is answered as it was, what is not is taken, and then all are there, once."""
-    office = Office(store, InlineWorker(), day=3)
+    host = JournalHost(store, InlineWorker(), day=3)
     problems: list[str] = []
     with store.snapshot() as view:
         before = {name: view.get(Table.SEEN, (MESSAGES[name].device, name)) for name in present}
         known = {eid for eid in NUMBERS if view.get(Table.USERS, (eid,)) is not None}
     sendable = [(name, append) for name, append in MESSAGES.items() if OWNERS[append.device][1] in known]
     async with trio.open_nursery() as nursery:
-        await nursery.start(keep, office)
-        for name, result in await office.submit(sendable):
+        await nursery.start(keep, host)
+        for name, result in await host.submit(sendable):
             first = before.get(name)
             if not isinstance(result, Appended) or result.duplicate != (name in present):
                 problems.append(f"sent again: {name} is answered {result}")

@@ -208,7 +208,7 @@ STORES: dict[str, type[LmdbStore]] = {
 JOURNALS: dict[str, type[Journal]] = {"hasty": HastyJournal, "eager": EagerJournal}
 
 
-class Office:
+class JournalHost:
     """A journal on a store, and those who submit to it."""
 
     def __init__(self, store: LmdbStore, worker: Worker, *, day: int, fault: str = "") -> None:
@@ -279,31 +279,31 @@ async def _open_and_run(folder: str, fault: str, reads: bool, steps: Sequence[St
 
     worker = SteadyWorker()
     store = await worker.run(open_store) if in_thread else open_store()
-    await _run(Office(store, worker, day=2 if reads else 1, fault=fault), steps, reads=reads)
+    await _run(JournalHost(store, worker, day=2 if reads else 1, fault=fault), steps, reads=reads)
     worker.close()
     store.close()
 
 
-async def _run(office: Office, steps: Sequence[Step], *, reads: bool) -> None:
+async def _run(host: JournalHost, steps: Sequence[Step], *, reads: bool) -> None:
     absent: set[str] = set()
     async with trio.open_nursery() as nursery:
-        await nursery.start(keep, office)
+        await nursery.start(keep, host)
         say(begun=True)
         if reads:
-            say(told=sorted(told(office.store)))
+            say(told=sorted(told(host.store)))
         for step in steps:
-            for name, result in await office.submit(possible(step, absent)):
+            for name, result in await host.submit(possible(step, absent)):
                 say_result(name, result)
                 if isinstance(result, Refused):
-                    tell_reads(office.store, name)
+                    tell_reads(host.store, name)
                     absent |= {name} if name == "carol" else set()
         await trio.testing.wait_all_tasks_blocked()
-        if office.faults:
-            say(faults=len(office.faults), reopened=office.statistics.reopened, last=office.faults[-1])
+        if host.faults:
+            say(faults=len(host.faults), reopened=host.statistics.reopened, last=host.faults[-1])
         nursery.cancel_scope.cancel()
 
 
-async def keep(office: Office, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+async def keep(host: JournalHost, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
     """The first start may fail, and is then made again, as a supervisor makes it."""
     started = False
     failures = 0
@@ -315,30 +315,30 @@ async def keep(office: Office, *, task_status: trio.TaskStatus[None] = trio.TASK
 
     while not started:
         try:
-            await office.journal.run(begun)
+            await host.journal.run(begun)
         except StorageError as error:
             say(start=f"{type(error).__name__}: {error}")
             failures += 1
             if failures == 5:  # the fault is there for ever, and whoever runs the server has been told
                 os._exit(0)
             with suppress(StorageError):
-                office.store.reopen()
+                host.store.reopen()
 
 
 def fill_quota(folder: str) -> None:
     """Messages until one is refused, then an ack, expiry, and the refused one again: tells what changes."""
     store = LmdbStore(folder, map_bytes=MAP_BYTES, quota_bytes=600_000)
-    trio.run(_fill_quota, Office(store, SteadyWorker(), day=1))
+    trio.run(_fill_quota, JournalHost(store, SteadyWorker(), day=1))
     store.close()
 
 
-async def _fill_quota(office: Office) -> None:
+async def _fill_quota(host: JournalHost) -> None:
     async with trio.open_nursery() as nursery:
-        await nursery.start(keep, office)
+        await nursery.start(keep, host)
         number, kind = 0, ""
         while kind != "Refused":
             big = message(ANN_PHONE, f"big{number}", "bob", 20_000)
-            [(_, result)] = await office.submit([(big.messages[0].id, big)])
+            [(_, result)] = await host.submit([(big.messages[0].id, big)])
             if type(result).__name__ != kind:
                 say_result(big.messages[0].id, result)
             number, kind = number + 1, type(result).__name__
@@ -350,9 +350,9 @@ async def _fill_quota(office: Office) -> None:
             [(big.messages[0].id, big)],
         ]
         for step in steps:
-            say_result(*(await office.submit(step))[-1])
+            say_result(*(await host.submit(step))[-1])
         nursery.cancel_scope.cancel()
-    office.worker.close()
+    host.worker.close()
 
 
 def tell_reads(store: LmdbStore, name: str) -> None:
@@ -377,18 +377,18 @@ def told(store: LmdbStore) -> Iterator[str]:
 def prepare(folder: str) -> None:
     """What the script finds. Doing it again changes nothing."""
     store = LmdbStore(folder, map_bytes=MAP_BYTES)
-    trio.run(_prepare, Office(store, InlineWorker(), day=0))
+    trio.run(_prepare, JournalHost(store, InlineWorker(), day=0))
     store.close()
 
 
-async def _prepare(office: Office) -> None:
+async def _prepare(host: JournalHost) -> None:
     async with trio.open_nursery() as nursery:
-        await nursery.start(keep, office)
+        await nursery.start(keep, host)
         say(begun=True)
         for eid, device in (("ann", "phone"), ("bob", "phone"), ("bob", "laptop")):
-            ((_, result),) = await office.submit([("register", Register(eid, device))])
+            ((_, result),) = await host.submit([("register", Register(eid, device))])
             assert isinstance(result, Registered)
         for first in range(0, PREPARED, 50):
-            await office.submit([(f"p{n}", message(ANN_PHONE, f"p{n}", "bob", 200)) for n in range(first, first + 50)])
+            await host.submit([(f"p{n}", message(ANN_PHONE, f"p{n}", "bob", 200)) for n in range(first, first + 50)])
             say(prepared=first + 50)
         nursery.cancel_scope.cancel()
