@@ -79,15 +79,8 @@ GOODBYE_SECONDS = 4
 PATIENCE = (0.15, 0.15, 0.15, 1.5)
 """Until something else is chosen than what was done least."""
 IN_ONE_STEP = (StoreFault.UNFIT, StoreFault.APPLY, StoreFault.DECIDING_READ, StoreFault.FULL)
-FILES = (
-    "bimip.users",
-    "bimip.storage",
-    "bimip.gateway",
-    "bimip.console",
-    "bimip.parts",
-    "bimip.processes",
-    "bimip.supervision",
-)
+NOT_SWEPT = ("bimip.client", "bimip.cli", "bimip.app", "bimip.run", "bimip.environment")
+"""All other packages are: one that comes is, without a word here."""
 
 
 class SweepBoom(Exception):  # noqa: N818 - a defect has no better name
@@ -121,7 +114,8 @@ class Injection(NamedTuple):
 
 @cache
 def modules() -> list[ModuleType]:
-    return [module for module in modules_below(*FILES) if sites_of([module])]
+    others = set(modules_below(*NOT_SWEPT))
+    return [module for module in modules_below("bimip") if module not in others and sites_of([module])]
 
 
 IMPOSSIBLE = {
