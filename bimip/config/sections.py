@@ -8,7 +8,6 @@ from bimip.domain.rules import PartitionSettings, UserSettings
 from bimip.domain.timekeeping import TimeSettings
 from bimip.gateway.settings import GatewaySettings, TokenSettings
 from bimip.journal.settings import JournalSettings
-from bimip.requests.rates import RateSettings
 from bimip.retention.settings import RetentionSettings
 from bimip.settings import (
     NO_SECRET,
@@ -27,7 +26,7 @@ from bimip.settings import (
     text,
 )
 from bimip.storage.settings import StoreSettings
-from bimip.wire.limits import Limits
+from bimip.wire.limits import Limits, RateSettings
 
 MIN_OPERATOR_TOKEN_CHARACTERS: Final = 16
 

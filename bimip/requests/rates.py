@@ -1,28 +1,16 @@
 """How fast a device, and all devices of a user together, may ask: see `concurrency/buckets.py`."""
 
-from dataclasses import dataclass
 from typing import Self
 
 from bimip.concurrency.buckets import Bucket, Rate, Remembered
 from bimip.domain.ids import DeviceId, UserId
-from bimip.settings import COUNT, MIB, seconds, setting
+from bimip.wire.limits import RateSettings
 
-BURST_SECONDS = 2.0
 LOGIN_BURST_SECONDS = 20.0
 """All devices of a user come back at once, and some of them twice."""
 MAX_USERS = 4096
 MAX_DEVICES = 256
 """Whose buckets are remembered when they leave: connecting again must not pay what one owes."""
-
-
-@dataclass(frozen=True, slots=True)
-class RateSettings:
-    device_requests_per_second: int = setting(10_000, COUNT, section="limits")
-    device_bytes_per_second: int = setting(16 * MIB, COUNT, section="limits")
-    user_requests_per_second: int = setting(20_000, COUNT, section="limits")
-    user_bytes_per_second: int = setting(32 * MIB, COUNT, section="limits")
-    user_logins_per_second: int = setting(10, COUNT, section="limits")
-    rate_burst_seconds: float = setting(BURST_SECONDS, seconds(0.01, 3600), section="limits")
 
 
 class Buckets:

@@ -1,8 +1,8 @@
-"""How large and how many. `Hello` tells the client those that concern it."""
+"""How large, how many and how fast. `Hello` tells the client those that concern it."""
 
 from dataclasses import dataclass
 
-from bimip.settings import KIB, MIB, seconds, setting, whole
+from bimip.settings import COUNT, KIB, MIB, seconds, setting, whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,3 +60,15 @@ class Limits:
             "max_fetch": self.max_fetch,
             "max_batch": self.max_batch,
         }
+
+
+@dataclass(frozen=True, slots=True)
+class RateSettings:
+    """How fast a device, and all devices of a user together, may ask; 0: without limit."""
+
+    device_requests_per_second: int = setting(10_000, COUNT, section="limits")
+    device_bytes_per_second: int = setting(16 * MIB, COUNT, section="limits")
+    user_requests_per_second: int = setting(20_000, COUNT, section="limits")
+    user_bytes_per_second: int = setting(32 * MIB, COUNT, section="limits")
+    user_logins_per_second: int = setting(10, COUNT, section="limits")
+    rate_burst_seconds: float = setting(2.0, seconds(0.01, 3600), section="limits")

@@ -24,7 +24,6 @@ MAY_IMPORT = {
     # floor 3
     "bimip.retention": ("bimip.settings", "bimip.domain", "bimip.storage", "bimip.journal"),
     "bimip.requests": (
-        "bimip.settings",
         "bimip.concurrency",
         "bimip.names",
         "bimip.wire",
@@ -66,7 +65,6 @@ MAY_IMPORT = {
         "bimip.storage",
         "bimip.journal",
         "bimip.retention",
-        "bimip.requests",
         "bimip.gateway",
     ),
     "bimip.environment": (
