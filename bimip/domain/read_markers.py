@@ -31,10 +31,7 @@ def unpack_key(key: StateKey) -> ConversationId:
 
 def read_marker(view: Reader, user: UserId, conversation: ConversationId) -> ConversationOffset:
     """Reads where a user's marker stands; 0 where they never set one, or it is damaged: then it is set anew."""
-    try:
-        return view.get(Table.READ_MARKERS, (user, conversation)) or ConversationOffset(0)
-    except DamagedRecordError:
-        return ConversationOffset(0)
+    return _read(view, user, pack_key(conversation)) or ConversationOffset(0)
 
 
 def mark_read(view: Reader, op: MarkRead, _context: Context) -> Decision:
@@ -55,6 +52,14 @@ def mark_read(view: Reader, op: MarkRead, _context: Context) -> Decision:
     return Decision(ReadMarked(number, op.upto, told), Writes(changes.puts()), changes.news)
 
 
-KIND = StateKind(TAG, lambda view, user, key: read_marker(view, user, unpack_key(key)))
+def _read(view: Reader, user: UserId, key: StateKey) -> ConversationOffset | None:
+    try:
+        found: ConversationOffset | None = view.get(Table.READ_MARKERS, (user, unpack_key(key)))
+    except DamagedRecordError:
+        return None
+    return found
+
+
+KIND = StateKind(TAG, _read)
 
 OPERATIONS: dict[type, OperationKind] = {MarkRead: OperationKind(mark_read)}

@@ -79,7 +79,9 @@ class Session:
         self.news += 1
 
     def _encoded(self, version: Version, key: StateKey, value: object) -> bytes | None:
-        """Encodes a state item; None where whose it is cannot be read: it is left out, and the others go on."""
+        """Encodes a state item; None where it, or whose it is, cannot be read: it is left out, and the others go on."""
+        if not value:
+            return None
         try:
             return ENCODE[key[0]](self.services.eids, version, key, value)
         except DamagedRecordError:

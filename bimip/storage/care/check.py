@@ -17,6 +17,7 @@ from functools import partial
 from struct import error as StructError  # noqa: N812 - the module's own name for it says nothing
 from typing import Any, NamedTuple
 
+from bimip.domain import read_markers
 from bimip.domain.chaining import STEP, extend
 from bimip.domain.ids import UserId
 from bimip.domain.ranges import above, normal
@@ -299,7 +300,7 @@ def _changed(view: Reader, where: Key, packed: StateKey) -> Iterator[Finding]:
     except (KeyError, IndexError, StructError):
         yield Finding("changes", where, f"{packed.hex()} is the key of no kind of state that this program knows")
     else:
-        if not value:
+        if value in {None, ()}:
             yield Finding("changes", where, f"{packed.hex()} does not exist")
 
 
@@ -313,6 +314,18 @@ def _receipts(view: Reader) -> Iterator[Finding]:
             before = run.last
         if conversation is None or before > conversation.head:
             yield Finding("receipts", key, f"claims {before}, which was never given")
+
+
+def _read_markers(view: Reader) -> Iterator[Finding]:
+    for key, upto in rows(view, Table.READ_MARKERS):
+        user, number = key
+        conversation: Conversation | None = view.get(Table.CONVERSATIONS, (number,))
+        if conversation is None or user not in conversation.members:
+            yield Finding("readmarkers", key, "is of a conversation that its user is not in")
+        elif upto > conversation.head:
+            yield Finding("readmarkers", key, f"says that {upto} was read, which was never given")
+        if view.get(Table.VERSIONS, (user, read_markers.pack_key(number))) is None:
+            yield Finding("readmarkers", key, "has no version: devices are not told of it")
 
 
 def _counters(view: Reader) -> Iterator[Finding]:
@@ -341,6 +354,7 @@ PARTS: dict[str, Callable[[Reader], Iterator[Finding]]] = {
     "cursors": _cursors,
     "states": _states,
     "receipts": _receipts,
+    "read markers": _read_markers,
     "counters": _counters,
 }
 """Each can be checked without the others."""

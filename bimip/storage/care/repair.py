@@ -234,6 +234,7 @@ _MAKE: dict[Kind, Callable[[Reader, Key], _Made | None]] = {
     Table.STATES: lambda view, key: _Made(state_of(view, key[0]), "made again; devices are told all of the state"),
     Table.CURSORS: partial(_always, START, "begun anew: what the device held comes again, and is known to it"),
     Table.RECEIPTS: partial(_always, None, "left out: what it told is lost, what is told from now on counts"),
+    Table.READ_MARKERS: partial(_always, ConversationOffset(0), "begun anew: it stands where the user reads on"),
     Table.REVOKED: partial(_always, FOR_EVER, "kept for ever: when the token expires is lost"),
 }
 
@@ -244,6 +245,7 @@ _OF_A_USER = {
     Table.STATES,
     Table.CHANGES,
     Table.VERSIONS,
+    Table.READ_MARKERS,
     Table.USAGE,
     Table.REVOKED,
     LogTable.ENTRIES,
@@ -268,6 +270,7 @@ _MEANING: dict[Kind, str] = {
     Table.CHANGES: "one change is not told to devices{whose}",
     Table.VERSIONS: "one kind of change cannot be told{whose}",
     Table.RECEIPTS: "who received or read some messages is forgotten",
+    Table.READ_MARKERS: "how far a conversation was read is forgotten{whose}",
     Table.USAGE: "no device{whose} can write",
     Table.REVOKED: "no token{whose} can be judged",
     LogTable.ENTRIES: "entries{whose} are told as gaps where nothing else tells what they were",

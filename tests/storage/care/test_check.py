@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 from trio.testing import MockClock
 
-from bimip.domain.ids import ConversationOffset, DeviceId, Offset, Stamp, UserId, Version
+from bimip.domain.ids import ConversationId, ConversationOffset, DeviceId, Offset, Stamp, UserId, Version
 from bimip.domain.operations import Acknowledge, Receipt
-from bimip.domain.records import Changes, Cursor, Index, IndexRow, LogTable, ReceiptKind, Seq, Table
+from bimip.domain.read_markers import pack_key
+from bimip.domain.records import Changes, Cursor, Index, IndexRow, LogTable, ReceiptKind, Seq, State, Table
 from bimip.storage.care.check import check
 from tests.journal.journal_host import JournalHost, message
 
@@ -50,6 +51,19 @@ def seqs(*rows: IndexRow) -> Changes:
     return Changes(inserts={(Index.SEQS, ANN): list(rows)})
 
 
+def marker(user: int, conversation: int, upto: int) -> Changes:
+    """A read marker that has its version, and a state that has that."""
+    key = pack_key(ConversationId(conversation))
+    return Changes(
+        puts={
+            Table.READ_MARKERS: {(user, conversation): upto},
+            Table.CHANGES: {(user, 1000): key},
+            Table.VERSIONS: {(user, key): Version(1000)},
+            Table.STATES: {(user,): State(Version(1000), Version(0))},
+        }
+    )
+
+
 DAMAGES: dict[str, Callable[[JournalHost], Changes]] = {
     "a log that ends early": lambda o: put(Table.LOGS, ANN, get(o, Table.LOGS, *ANN)._replace(head=81)),
     "a log that begins early": lambda o: Changes(cuts={(LogTable.ENTRIES, ANN): 3}),
@@ -76,6 +90,10 @@ DAMAGES: dict[str, Callable[[JournalHost], Changes]] = {
         first(o, Table.RECEIPTS)[0],
         (first(o, Table.RECEIPTS)[1][0]._replace(last=ConversationOffset(200)),),
     ),
+    "a read marker beyond what was given": lambda _: marker(2, 1, 500),
+    "a read marker of somebody else's conversation": lambda _: marker(3, 1, 1),
+    "a read marker of no conversation": lambda _: marker(2, 99, 1),
+    "a read marker without its version": lambda _: Changes(puts={Table.READ_MARKERS: {(2, 1): 1}}),
     "an answer that the log contradicts": lambda o: put(
         Table.SEEN, (1, "a3"), get(o, Table.SEEN, 1, "a3")._replace(offset=Offset(1))
     ),
@@ -93,6 +111,12 @@ def write(host: JournalHost, changes: Changes) -> None:
 
 
 async def test_a_whole_store_has_no_findings(host: JournalHost) -> None:
+    assert list(check(host.store)) == []
+
+
+async def test_a_read_marker_has_no_findings(host: JournalHost) -> None:
+    write(host, marker(2, 1, 5))
+
     assert list(check(host.store)) == []
 
 

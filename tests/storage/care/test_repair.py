@@ -9,8 +9,8 @@ import trio
 from trio.testing import MockClock
 
 from bimip.domain.cursor import START
-from bimip.domain.ids import Millis, UserId
-from bimip.domain.operations import Revoke
+from bimip.domain.ids import ConversationId, ConversationOffset, Millis, UserId
+from bimip.domain.operations import MarkRead, Revoke
 from bimip.domain.receipts import pack_key
 from bimip.domain.records import Key, Kind, LogTable, ReceiptKey, ReceiptKind, State, Table
 from bimip.storage.care.check_apart import check_apart, repair_apart
@@ -28,6 +28,7 @@ async def revoke(folder: Path) -> None:
     host = JournalHost(cast("FragileStore", store))
     async with host.open():
         await host.execute(Revoke(UserId(1), "lost", Millis(1)))
+        await host.execute(MarkRead(UserId(2), ConversationId(1), ConversationOffset(5)))
     store.close()
 
 
@@ -65,6 +66,7 @@ MADE: dict[str, tuple[Table, Key, Callable[[Any], Any]]] = {
     "a version": (Table.VERSIONS, (1, pack_key(READ)), same),
     "a cursor": (Table.CURSORS, (2, "chat"), lambda _: START),
     "a receipt": (Table.RECEIPTS, (1, 2, ReceiptKind.READ, 0), lambda _: None),
+    "a read marker": (Table.READ_MARKERS, (2, 1), lambda _: 0),
     "a revocation": (Table.REVOKED, (1, "lost"), lambda _: (1 << 63) - 1),
 }
 
