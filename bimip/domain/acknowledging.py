@@ -7,7 +7,7 @@ from bimip.domain.appending import EMPTY_LOG
 from bimip.domain.cursor import START, advance
 from bimip.domain.decision import Decision, Put, StateNews, Writes
 from bimip.domain.ids import ConversationId, ConversationOffset, Millis, UserId
-from bimip.domain.membership import conversation_of
+from bimip.domain.membership import beyond_head, conversation_of
 from bimip.domain.operation_kind import OperationKind
 from bimip.domain.operations import Acknowledge, Acknowledged, Done, Fault, Receipt, Refused
 from bimip.domain.ranges import Ranges, clip, from_offsets, intersect, normal
@@ -90,9 +90,8 @@ def receipt(view: Reader, op: Receipt, context: Context) -> Decision:
         return Decision(number)
     conversation: Conversation = view.get(Table.CONVERSATIONS, (number,))
     furthest = max([op.upto, *(last for _, last in op.ranges)])
-    if furthest > conversation.head:
-        sentence = f"conversation offset {furthest} was never given; the conversation ends at {conversation.head}"
-        return Decision(Refused(Fault.OFFSET_BEYOND_HEAD, sentence, "upto"))
+    if refused := beyond_head(conversation, furthest, "upto"):
+        return Decision(refused)
     wanted = clip(normal((*op.ranges, (conversation.first, op.upto))), conversation.first, furthest)
     slice_end = _slice_end(wanted, context.rules.slice_entries)
     arrived = _arrived(view, op, number, clip(wanted, conversation.first, slice_end))

@@ -1,8 +1,8 @@
-"""Who is in which conversation."""
+"""Who is in which conversation, and how far it goes."""
 
 from bimip.domain.ids import ConversationId, UserId
 from bimip.domain.operations import Fault, Refused
-from bimip.domain.records import Reader, Table
+from bimip.domain.records import Conversation, Reader, Table
 
 
 def conversation_of(
@@ -21,3 +21,11 @@ def conversation_of(
         sentence = "you are in no such conversation; name one by the id that its messages carry, or its other member"
         return Refused(Fault.NOT_FOUND, sentence, "conversation")
     return number
+
+
+def beyond_head(conversation: Conversation, offset: int, field: str) -> Refused | None:
+    """Refuses an offset that was never given; None: it was."""
+    if offset <= conversation.head:
+        return None
+    sentence = f"conversation offset {offset} was never given; the conversation ends at {conversation.head}"
+    return Refused(Fault.OFFSET_BEYOND_HEAD, sentence, field)

@@ -9,9 +9,9 @@ from struct import Struct
 
 from bimip.domain.decision import Decision, Writes
 from bimip.domain.ids import ConversationId, ConversationOffset, UserId, Version
-from bimip.domain.membership import conversation_of
+from bimip.domain.membership import beyond_head, conversation_of
 from bimip.domain.operation_kind import OperationKind
-from bimip.domain.operations import Fault, MarkRead, ReadMarked, Refused
+from bimip.domain.operations import MarkRead, ReadMarked, Refused
 from bimip.domain.records import Conversation, DamagedRecordError, Reader, StateKey, Table
 from bimip.domain.rules import Context
 from bimip.domain.state import StateChanges, StateKind
@@ -31,7 +31,7 @@ def unpack_key(key: StateKey) -> ConversationId:
 
 def read_marker(view: Reader, user: UserId, conversation: ConversationId) -> ConversationOffset:
     """Reads where a user's marker stands; 0 where they never set one, or it is damaged: then it is set anew."""
-    return _read(view, user, pack_key(conversation)) or ConversationOffset(0)
+    return _stored(view, user, conversation) or ConversationOffset(0)
 
 
 def mark_read(view: Reader, op: MarkRead, _context: Context) -> Decision:
@@ -39,9 +39,8 @@ def mark_read(view: Reader, op: MarkRead, _context: Context) -> Decision:
     if isinstance(number, Refused):
         return Decision(number)
     conversation: Conversation = view.get(Table.CONVERSATIONS, (number,))
-    if op.upto > conversation.head:
-        sentence = f"conversation offset {op.upto} was never given; the conversation ends at {conversation.head}"
-        return Decision(Refused(Fault.OFFSET_BEYOND_HEAD, sentence, "conversation_offset"))
+    if refused := beyond_head(conversation, op.upto, "conversation_offset"):
+        return Decision(refused)
     key, known = pack_key(number), read_marker(view, op.user, number)
     if op.upto <= known:
         version: Version | None = view.get(Table.VERSIONS, (op.user, key))
@@ -52,14 +51,14 @@ def mark_read(view: Reader, op: MarkRead, _context: Context) -> Decision:
     return Decision(ReadMarked(number, op.upto, told), Writes(changes.puts()), changes.news)
 
 
-def _read(view: Reader, user: UserId, key: StateKey) -> ConversationOffset | None:
+def _stored(view: Reader, user: UserId, conversation: ConversationId) -> ConversationOffset | None:
     try:
-        found: ConversationOffset | None = view.get(Table.READ_MARKERS, (user, unpack_key(key)))
+        found: ConversationOffset | None = view.get(Table.READ_MARKERS, (user, conversation))
     except DamagedRecordError:
         return None
     return found
 
 
-KIND = StateKind(TAG, _read)
+KIND = StateKind(TAG, lambda view, user, key: _stored(view, user, unpack_key(key)))
 
 OPERATIONS: dict[type, OperationKind] = {MarkRead: OperationKind(mark_read)}

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 from bimip.domain.ids import UserId, Version
 from bimip.domain.records import StateKey, Table
 from bimip.domain.state import state_of
-from bimip.domain.state_kinds import kind_of
+from bimip.domain.state_kinds import read_value
 from bimip.storage.interface import Store
 
 Change = tuple[Version, StateKey, Any]
@@ -23,6 +23,6 @@ def read_changes(store: Store, user: UserId, after: int, limit: int) -> ChangesP
     with store.snapshot() as view:
         head = state_of(view, user).head
         found = view.scan(Table.CHANGES, (user, after + 1), (user + 1, 0), limit=limit)
-        changes = [(Version(version), key, kind_of(key).read(view, user, key)) for (_, version), key in found]
+        changes = [(Version(version), key, read_value(view, user, key)) for (_, version), key in found]
     complete = len(changes) < limit
     return ChangesPage(changes, head if complete else changes[-1][0], complete)

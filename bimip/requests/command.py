@@ -1,8 +1,4 @@
-"""Command: a device does something to what is there already.
-
-A file of this size serves one kind; each further kind is a row of COMMANDS, which takes the command when all that holds
-for every command was checked.
-"""
+"""Command: a device does something to what is there already. Each kind that is served has its row in COMMANDS."""
 
 from collections.abc import Callable
 from functools import partial
@@ -11,7 +7,7 @@ from bimip.domain.ids import ConversationId, ConversationOffset
 from bimip.domain.operations import MarkRead, ReadMarked, Refused, Result
 from bimip.names import conversation_id, conversation_number
 from bimip.requests.asker import Asker
-from bimip.requests.refusals import error_of
+from bimip.requests.refusals import error_of, no_conversation
 from bimip.wire import bimip_pb2 as pb
 from bimip.wire import frames
 from bimip.wire.checks import check_id
@@ -41,8 +37,7 @@ def mark_read(asker: Asker, payload: pb.Command, ref: int) -> None:
         raise WireError(pb.INVALID, sentence, field="conversation_offset")
     number = conversation_number(payload.conversation)
     if number is None:
-        sentence = f"{payload.conversation!r} is no conversation; name it as its messages do"
-        raise WireError(pb.NOT_FOUND, sentence, field="conversation")
+        raise no_conversation(payload.conversation, "conversation")
     operation = MarkRead(asker.user, ConversationId(number), ConversationOffset(payload.conversation_offset))
     asker.services.queue.submit(operation, partial(_marked, asker, payload.id, ref), owner=asker.user)
 

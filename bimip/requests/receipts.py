@@ -8,17 +8,15 @@ from bimip.domain.records import ReceiptKind
 from bimip.names import conversation_number, is_conversation_id
 from bimip.requests.asker import Asker
 from bimip.requests.named import named_ranges
-from bimip.requests.refusals import answer_errors_only
+from bimip.requests.refusals import answer_errors_only, no_conversation
 from bimip.wire import bimip_pb2 as pb
-from bimip.wire.errors import WireError
 
 
 def note_receipt(asker: Asker, payload: pb.Signal, ref: int) -> None:
     named = payload.conversation or payload.to.eid
     number = conversation_number(named)
     if number is None and (payload.conversation or is_conversation_id(named)):
-        sentence = f"{named!r} is no conversation; name it as its messages do"
-        raise WireError(pb.NOT_FOUND, sentence, field="conversation" if payload.conversation else "to.eid")
+        raise no_conversation(named, "conversation" if payload.conversation else "to.eid")
     ranges = named_ranges(asker, payload.offsets, payload.conversation_offset)
     kind = ReceiptKind(payload.status)
     upto = ConversationOffset(payload.upto)

@@ -32,6 +32,10 @@ def no_partition(name: str, known: Iterable[str]) -> WireError:
     return WireError(pb.NOT_FOUND, sentence, field="partition")
 
 
+def no_conversation(name: str, field: str) -> WireError:
+    return WireError(pb.NOT_FOUND, f"{name!r} is no conversation; name it as its messages do", field=field)
+
+
 def failed(ref: int = 0) -> WireError:
     """Refuses what met a defect of the server."""
     return WireError(pb.INTERNAL, "the server failed at this request; the operator has been told", ref=ref)

@@ -44,3 +44,9 @@ def test_a_page_holds_what_changed_behind_a_version(
 
 def test_nobody_elses_changes_are_read() -> None:
     assert read_changes(changed(2), UserId(3), 0, 9) == ([], 0, True)
+
+
+def test_a_kind_that_a_later_version_wrote_is_passed_over() -> None:
+    store = store_with({Table.CHANGES: {(ANN, 1): b"\xffnew", (ANN, 2): key(1)}})
+
+    assert [(version, value) for version, _, value in read_changes(store, ANN, 0, 9).changes] == [(1, None), (2, ())]
