@@ -15,7 +15,7 @@ import trio.abc
 
 from bimip import console
 from bimip.config import Settings
-from bimip.domain.ids import Millis
+from bimip.domain.core.ids import Millis
 from bimip.gateway.listener import OpenListeners, open_tcp
 from bimip.journal.worker import ThreadWorker, Worker
 from bimip.storage.interface import Store

@@ -12,12 +12,12 @@ import trio
 from bimip import __version__, console
 from bimip.concurrency import Timers
 from bimip.config import ConfigError, Settings
-from bimip.domain.clock import signal_id
-from bimip.domain.expiring import last_stamp
-from bimip.domain.ids import ConversationId, ConversationOffset, Millis, Stamp
-from bimip.domain.operations import Barrier, NoteTime, Refused
-from bimip.domain.records import DamagedRecordError
-from bimip.domain.timekeeping import Known, Timekeeper, known_time
+from bimip.domain.core.clock import signal_id
+from bimip.domain.core.ids import ConversationId, ConversationOffset, Millis, Stamp
+from bimip.domain.core.operations import Barrier, NoteTime, Refused
+from bimip.domain.core.records import DamagedRecordError
+from bimip.domain.keeping.timekeeping import Known, Timekeeper, known_time
+from bimip.domain.messages.expiring import last_stamp
 from bimip.environment import Surroundings, monotonic, report
 from bimip.gateway.authentication import Verifier
 from bimip.gateway.connection_log import ConnectionLog

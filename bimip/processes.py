@@ -5,7 +5,7 @@ operator is shown of it, and runs until it is cancelled.
 from dataclasses import asdict
 
 from bimip import console as operators
-from bimip.domain.rules import Rules
+from bimip.domain.core.rules import Rules
 from bimip.environment import report
 from bimip.journal.journal import Journal
 from bimip.parts import Parts, encode

@@ -21,7 +21,7 @@ from bimip.client.events import (
     ServerError,
 )
 from bimip.client.wire.bimip import Identity, Message
-from bimip.domain.records import ReceiptKind, ReceiptRun
+from bimip.domain.core.records import ReceiptKind, ReceiptRun
 
 _DID = {
     ReceiptKind.DELIVERED: "delivered to",

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from bimip.client.wire.bimip import ErrorCode, GapReason, Message
-from bimip.domain.records import ReceiptKind, ReceiptRun
+from bimip.domain.core.records import ReceiptKind, ReceiptRun
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,7 @@ from typing import NamedTuple
 from bimip.client.errors import InvalidArgument, StoreError
 from bimip.client.events import Identity
 from bimip.client.schema import SCHEMA, SCHEMA_VERSION, UPGRADES
-from bimip.domain.ids import Offset
+from bimip.domain.core.ids import Offset
 from bimip.session.position import Position
 
 _log = logging.getLogger("bimip.client")

@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, fields
 from typing import Any, Final
 
-from bimip.domain.rules import PartitionSettings, UserSettings
-from bimip.domain.timekeeping import TimeSettings
+from bimip.domain.core.rules import PartitionSettings, UserSettings
+from bimip.domain.keeping.timekeeping import TimeSettings
 from bimip.gateway.settings import GatewaySettings, TokenSettings
 from bimip.journal.settings import JournalSettings
 from bimip.retention.settings import RetentionSettings

@@ -1,12 +1,15 @@
 """What decides what: the one door from an operation to its decision."""
 
-from bimip.domain import acknowledging, appending, expiring, hello, read_markers, registering
-from bimip.domain import operations as ops
-from bimip.domain.decision import Decision, Writes
-from bimip.domain.operation_kind import OperationKind, always
-from bimip.domain.records import Reader, Table
-from bimip.domain.rules import Context
-from bimip.domain.timekeeping import time_records
+from bimip.domain.accounts import registering
+from bimip.domain.core import operations as ops
+from bimip.domain.core.decision import Decision, Writes
+from bimip.domain.core.operation_kind import OperationKind, always
+from bimip.domain.core.records import Reader, Table
+from bimip.domain.core.rules import Context
+from bimip.domain.delivery import acknowledging, hello
+from bimip.domain.keeping.timekeeping import time_records
+from bimip.domain.messages import appending, expiring
+from bimip.domain.state import read_markers
 
 
 def barrier(_view: Reader, _op: ops.Barrier, _moment: Context) -> Decision:

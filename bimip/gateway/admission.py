@@ -25,7 +25,7 @@ import trio
 import trio.abc
 
 from bimip.concurrency.buckets import Bucket, Rate, Remembered
-from bimip.domain.identity import Claims
+from bimip.domain.core.identity import Claims
 from bimip.gateway.settings import GatewaySettings
 
 PLACE_SECONDS = 60

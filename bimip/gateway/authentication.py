@@ -18,8 +18,8 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPubl
 from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
 from jwt.types import Options
 
-from bimip.domain.identity import Claims
-from bimip.domain.ids import Millis
+from bimip.domain.core.identity import Claims
+from bimip.domain.core.ids import Millis
 from bimip.gateway.settings import MIN_SECRET_BYTES, Algorithm, TokenSettings
 from bimip.session.close import Close
 from bimip.session.tokens import TokenError

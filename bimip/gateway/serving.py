@@ -18,7 +18,7 @@ import trio
 import trio.abc
 
 from bimip.concurrency import Timer, Timers
-from bimip.domain.identity import Claims
+from bimip.domain.core.identity import Claims
 from bimip.gateway.admission import Admission, AdmissionRefusedError, Slot, address_of, end_stream
 from bimip.gateway.authentication import Verifier
 from bimip.gateway.connection import FAILED, WebSocketConnection

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from bimip.domain.identity import Claims
+from bimip.domain.core.identity import Claims
 from bimip.gateway.authentication import Verifier
 from bimip.gateway.wire import SUBPROTOCOLS
 from bimip.session.close import Close

@@ -47,15 +47,15 @@ from typing import NamedTuple, cast
 
 import trio
 
-from bimip.domain.clock import next_stamp, stamps_from
-from bimip.domain.decision import Decision, News
+from bimip.domain.core.clock import next_stamp, stamps_from
+from bimip.domain.core.decision import Decision, News
+from bimip.domain.core.ids import Millis, Stamp
+from bimip.domain.core.operations import Appended, Fault, Operation, Outcomes, Refused, Result
+from bimip.domain.core.records import Changes, DamagedRecordError, Table
+from bimip.domain.core.rules import Context, Rules
 from bimip.domain.decisions import OPERATIONS, without_writing
-from bimip.domain.expiring import last_stamp
-from bimip.domain.ids import Millis, Stamp
-from bimip.domain.operations import Appended, Fault, Operation, Outcomes, Refused, Result
-from bimip.domain.records import Changes, DamagedRecordError, Table
-from bimip.domain.rules import Context, Rules
-from bimip.domain.timekeeping import Known, time_records
+from bimip.domain.keeping.timekeeping import Known, time_records
+from bimip.domain.messages.expiring import last_stamp
 from bimip.journal.overlay import Overlay, RecordCache
 from bimip.journal.queue import OperationQueue, Owner, Ticket, ignore, parts_of
 from bimip.journal.worker import Point, Worker

@@ -10,8 +10,8 @@ receipts in work, and the newest entries, which acknowledgements ask for a momen
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from bimip.domain.decision import Decision, Insert, LogAppend, News
-from bimip.domain.records import Changes, Index, IndexRow, Key, LogTable, Reader, Table
+from bimip.domain.core.decision import Decision, Insert, LogAppend, News
+from bimip.domain.core.records import Changes, Index, IndexRow, Key, LogTable, Reader, Table
 
 _MISSING = object()
 

@@ -18,9 +18,9 @@ from typing import cast
 
 import trio
 
+from bimip.domain.core.ids import UserId
+from bimip.domain.core.operations import Appended, Operation, Outcomes, Refused, Result
 from bimip.domain.decisions import OPERATIONS
-from bimip.domain.ids import UserId
-from bimip.domain.operations import Appended, Operation, Outcomes, Refused, Result
 
 MAX_BATCH_BYTES = 8 << 20
 """To be stored in one transaction, but for one operation that is larger."""

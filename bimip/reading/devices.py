@@ -3,9 +3,9 @@
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from bimip.domain.appending import EMPTY_LOG
-from bimip.domain.ids import DeviceId, Millis, Offset, UserId
-from bimip.domain.records import Reader, Table
+from bimip.domain.core.ids import DeviceId, Millis, Offset, UserId
+from bimip.domain.core.records import Reader, Table
+from bimip.domain.messages.appending import EMPTY_LOG
 from bimip.storage.interface import Store
 
 MAX_DEVICES = 1000

@@ -5,11 +5,11 @@ see.
 from functools import partial
 from typing import NamedTuple
 
-from bimip.domain.appending import EMPTY_LOG, is_addressed, is_owed
-from bimip.domain.ids import ConversationId, ConversationOffset, DeviceId, UserId
-from bimip.domain.operations import Received
-from bimip.domain.ranges import contains
-from bimip.domain.records import Conversation, Cursor, Entry, HistoryEntry, IndexRow, Reader, Seq, Table
+from bimip.domain.core.ids import ConversationId, ConversationOffset, DeviceId, UserId
+from bimip.domain.core.operations import Received
+from bimip.domain.core.ranges import contains
+from bimip.domain.core.records import Conversation, Cursor, Entry, HistoryEntry, IndexRow, Reader, Seq, Table
+from bimip.domain.messages.appending import EMPTY_LOG, is_addressed, is_owed
 from bimip.names import conversation_number
 from bimip.reading.pages import FetchedEntry, Judge, Page, Scan, fill
 from bimip.reading.salvage import read_entries, read_history

@@ -3,12 +3,12 @@
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from bimip.domain.appending import EMPTY_LOG
-from bimip.domain.epoch import epoch_for
-from bimip.domain.ids import Offset, UserId, Version
-from bimip.domain.operations import OpenPosition
-from bimip.domain.records import Table
-from bimip.domain.state import state_of
+from bimip.domain.core.ids import Offset, UserId, Version
+from bimip.domain.core.operations import OpenPosition
+from bimip.domain.core.records import Table
+from bimip.domain.keeping.epoch import epoch_for
+from bimip.domain.messages.appending import EMPTY_LOG
+from bimip.domain.state.changes import state_of
 from bimip.storage.interface import Store
 
 
@@ -31,6 +31,6 @@ def read_heads(store: Store, user: UserId, partitions: Iterable[str]) -> Heads:
 def read_epoch(
     store: Store, user: UserId, claimed: int, openings: Sequence[OpenPosition], state_version: int
 ) -> tuple[int, bool]:
-    """Reads the epoch that a device is told, and whether its positions are of it: see `domain/epoch.py`."""
+    """Reads the epoch that a device is told, and whether its positions are of it: see `domain/keeping/epoch.py`."""
     with store.snapshot() as view:
         return epoch_for(view, user, claimed, openings, state_version)

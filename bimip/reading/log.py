@@ -1,7 +1,7 @@
 """The entries of a user's log, as they are delivered."""
 
-from bimip.domain.ids import DeviceId, Stamp, UserId
-from bimip.domain.records import Addressed, Entry, Table
+from bimip.domain.core.ids import DeviceId, Stamp, UserId
+from bimip.domain.core.records import Addressed, Entry, Table
 from bimip.reading.salvage import read_entries
 from bimip.reading.segments import Segment, segment_of
 from bimip.storage.interface import Store

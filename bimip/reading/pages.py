@@ -12,9 +12,9 @@ record is in the page. Both know nothing of room: that is kept here.
 from collections.abc import Callable, Generator, Iterable, Sequence
 from typing import Any, NamedTuple, Protocol
 
-from bimip.domain.operations import Received
-from bimip.domain.ranges import Range
-from bimip.domain.records import Reader, Seq
+from bimip.domain.core.operations import Received
+from bimip.domain.core.ranges import Range
+from bimip.domain.core.records import Reader, Seq
 from bimip.storage.interface import Store
 
 SLICE = 64

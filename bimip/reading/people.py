@@ -1,7 +1,7 @@
 """Users' names, and tokens that count no more."""
 
-from bimip.domain.ids import UserId
-from bimip.domain.records import Table
+from bimip.domain.core.ids import UserId
+from bimip.domain.core.records import Table
 from bimip.storage.interface import Store
 
 MAX_REMEMBERED = 4096

@@ -7,8 +7,8 @@ the store has it. So a flipped bit costs one message and not a block of them, an
 
 from typing import TypeVar
 
-from bimip.domain.ids import ConversationId, ConversationOffset, DeviceId, Stamp, UserId
-from bimip.domain.records import (
+from bimip.domain.core.ids import ConversationId, ConversationOffset, DeviceId, Stamp, UserId
+from bimip.domain.core.records import (
     Conversation,
     DamagedRecordError,
     DeviceOwner,

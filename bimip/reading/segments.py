@@ -4,9 +4,9 @@ from collections.abc import Iterator, Sequence
 from operator import attrgetter
 from typing import NamedTuple
 
-from bimip.domain.ids import ConversationOffset, DeviceId, Offset
-from bimip.domain.operations import Received
-from bimip.domain.records import Entry, maker
+from bimip.domain.core.ids import ConversationOffset, DeviceId, Offset
+from bimip.domain.core.operations import Received
+from bimip.domain.core.records import Entry, maker
 
 _received = maker(Received)
 _CONVERSATION, _PLACE = attrgetter("conversation"), attrgetter("conversation_offset")

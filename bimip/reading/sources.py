@@ -3,9 +3,9 @@
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from bimip.domain.ids import Offset, UserId
-from bimip.domain.ranges import Range
-from bimip.domain.records import Entry, Index, IndexRow, LogTable, Reader, Seq
+from bimip.domain.core.ids import Offset, UserId
+from bimip.domain.core.ranges import Range
+from bimip.domain.core.records import Entry, Index, IndexRow, LogTable, Reader, Seq
 from bimip.reading.pages import SLICE, FetchedEntry, Judge, Page
 from bimip.reading.salvage import UnreadableError
 

@@ -2,10 +2,10 @@
 
 from typing import Any, NamedTuple
 
-from bimip.domain.ids import UserId, Version
-from bimip.domain.records import StateKey, Table
-from bimip.domain.state import state_of
-from bimip.domain.state_kinds import read_value
+from bimip.domain.core.ids import UserId, Version
+from bimip.domain.core.records import StateKey, Table
+from bimip.domain.state.changes import state_of
+from bimip.domain.state.kinds import read_value
 from bimip.storage.interface import Store
 
 Change = tuple[Version, StateKey, Any]

@@ -4,8 +4,8 @@ They say where something stands and not how far it moved, so one that is not dec
 faster a device acknowledges, the more of that is one operation.
 """
 
-from bimip.domain.ids import Offset
-from bimip.domain.operations import Acknowledge, Refused, Result
+from bimip.domain.core.ids import Offset
+from bimip.domain.core.operations import Acknowledge, Refused, Result
 from bimip.journal.queue import Ticket
 from bimip.requests.asker import Asker
 from bimip.requests.named import named_ranges

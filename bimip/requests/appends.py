@@ -4,10 +4,10 @@ from collections.abc import Iterable, Iterator
 from itertools import repeat
 from typing import NamedTuple, cast
 
-from bimip.domain.clock import signal_id
-from bimip.domain.ids import DeviceId, UserId
-from bimip.domain.operations import Address, Append, Appended, NewMessage, Outcomes, Refused, Result
-from bimip.domain.records import maker
+from bimip.domain.core.clock import signal_id
+from bimip.domain.core.ids import DeviceId, UserId
+from bimip.domain.core.operations import Address, Append, Appended, NewMessage, Outcomes, Refused, Result
+from bimip.domain.core.records import maker
 from bimip.names import conversation_id
 from bimip.wire import bimip_pb2 as pb
 

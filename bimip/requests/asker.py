@@ -2,10 +2,10 @@
 
 from typing import Protocol
 
-from bimip.domain.identity import Claims
-from bimip.domain.ids import DeviceId, Offset, UserId
-from bimip.domain.operations import Acknowledge, Received
-from bimip.domain.ranges import Ranges
+from bimip.domain.core.identity import Claims
+from bimip.domain.core.ids import DeviceId, Offset, UserId
+from bimip.domain.core.operations import Acknowledge, Received
+from bimip.domain.core.ranges import Ranges
 from bimip.requests.appends import CheckedMessage
 from bimip.requests.rates import Buckets
 from bimip.requests.replies import Replies

@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from functools import partial
 
-from bimip.domain.ids import ConversationId, ConversationOffset
-from bimip.domain.operations import MarkRead, ReadMarked, Refused, Result
+from bimip.domain.core.ids import ConversationId, ConversationOffset
+from bimip.domain.core.operations import MarkRead, ReadMarked, Refused, Result
 from bimip.names import conversation_id, conversation_number
 from bimip.requests.asker import Asker
 from bimip.requests.refusals import error_of, no_conversation

@@ -14,9 +14,9 @@ from typing import NamedTuple
 
 import trio
 
-from bimip.domain.operations import Barrier, Result
-from bimip.domain.ranges import Ranges, contains
-from bimip.domain.records import Seq
+from bimip.domain.core.operations import Barrier, Result
+from bimip.domain.core.ranges import Ranges, contains
+from bimip.domain.core.records import Seq
 from bimip.reading.fetches import PageStart, Viewer, scan_by_seq, scan_history, scan_log
 from bimip.reading.pages import Page, Scan
 from bimip.requests.asker import Asker

@@ -1,6 +1,6 @@
 """Logout: a device leaves, and may have its token revoked and be forgotten."""
 
-from bimip.domain.operations import Forget, Operation, Refused, Result
+from bimip.domain.core.operations import Forget, Operation, Refused, Result
 from bimip.requests.asker import Asker
 from bimip.requests.refusals import refuse
 from bimip.requests.token_authority import revocation

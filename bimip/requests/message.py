@@ -7,8 +7,8 @@ from collections.abc import Iterable, MutableSequence, Sequence
 from functools import partial
 from operator import attrgetter
 
-from bimip.domain.operations import Address, Append, NewMessage, Refused, Result
-from bimip.domain.records import maker
+from bimip.domain.core.operations import Address, Append, NewMessage, Refused, Result
+from bimip.domain.core.records import maker
 from bimip.requests.appends import CheckedMessage, appends, outcomes, sent
 from bimip.requests.asker import Asker
 from bimip.requests.refusals import error_of

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from bimip.domain.ranges import Ranges, normal
+from bimip.domain.core.ranges import Ranges, normal
 from bimip.requests.asker import Asker
 from bimip.wire import bimip_pb2 as pb
 

@@ -3,7 +3,7 @@
 from typing import Self
 
 from bimip.concurrency.buckets import Bucket, Rate, Remembered
-from bimip.domain.ids import DeviceId, UserId
+from bimip.domain.core.ids import DeviceId, UserId
 from bimip.wire.limits import RateSettings
 
 LOGIN_BURST_SECONDS = 20.0

@@ -2,9 +2,9 @@
 
 from functools import partial
 
-from bimip.domain.ids import ConversationId, ConversationOffset
-from bimip.domain.operations import Receipt, Result
-from bimip.domain.records import ReceiptKind
+from bimip.domain.core.ids import ConversationId, ConversationOffset
+from bimip.domain.core.operations import Receipt, Result
+from bimip.domain.core.records import ReceiptKind
 from bimip.names import conversation_number, is_conversation_id
 from bimip.requests.asker import Asker
 from bimip.requests.named import named_ranges

@@ -5,7 +5,7 @@ from math import ceil
 
 from google.protobuf.message import Message
 
-from bimip.domain.operations import Refused, Result
+from bimip.domain.core.operations import Refused, Result
 from bimip.requests.asker import Asker
 from bimip.wire import bimip_pb2 as pb
 from bimip.wire import frames

@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from bimip.domain.identity import Claims
-from bimip.domain.ids import Millis
+from bimip.domain.core.identity import Claims
+from bimip.domain.core.ids import Millis
 from bimip.journal.queue import OperationQueue
 from bimip.storage.interface import Store
 from bimip.wire.limits import Limits

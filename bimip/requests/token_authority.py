@@ -1,8 +1,8 @@
 """TokenAuthority: a device shows a newer token, or a user revokes one."""
 
-from bimip.domain.identity import Claims
-from bimip.domain.ids import Millis
-from bimip.domain.operations import Refused, Result, Revoke
+from bimip.domain.core.identity import Claims
+from bimip.domain.core.ids import Millis
+from bimip.domain.core.operations import Refused, Result, Revoke
 from bimip.reading.people import is_revoked
 from bimip.requests.asker import Asker
 from bimip.requests.refusals import refuse

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 
 import trio
 
-from bimip.domain.clock import earliest_stamp
-from bimip.domain.ids import Millis, Stamp
-from bimip.domain.operations import (
+from bimip.domain.core.clock import earliest_stamp
+from bimip.domain.core.ids import Millis, Stamp
+from bimip.domain.core.operations import (
     ExpireBodies,
     Expired,
     ExpireHistory,
@@ -27,9 +27,9 @@ from bimip.domain.operations import (
     Operation,
     Refused,
 )
-from bimip.domain.records import DamagedRecordError, Key, LogTable, Reader, Table
-from bimip.domain.schema import behind
-from bimip.domain.timekeeping import DAY, Known
+from bimip.domain.core.records import DamagedRecordError, Key, LogTable, Reader, Table
+from bimip.domain.core.schema import behind
+from bimip.domain.keeping.timekeeping import DAY, Known
 from bimip.journal.queue import OperationQueue
 from bimip.retention.settings import RetentionSettings
 from bimip.storage.interface import Store

@@ -25,8 +25,8 @@ has been *taken* (the application is done with it: decides what is acknowledged,
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from bimip.domain.ids import Offset
-from bimip.domain.ranges import Ranges, contains, from_offsets, lowest, normal
+from bimip.domain.core.ids import Offset
+from bimip.domain.core.ranges import Ranges, contains, from_offsets, lowest, normal
 
 WINDOW = 256
 """How many offsets beyond its position a client tells of at most, and a server has in flight at most."""

@@ -9,9 +9,9 @@ content is read again from the log.
 from collections.abc import Iterator, Sequence
 from math import inf
 
-from bimip.domain import ranges
-from bimip.domain.ids import Offset
-from bimip.domain.ranges import Ranges
+from bimip.domain.core import ranges
+from bimip.domain.core.ids import Offset
+from bimip.domain.core.ranges import Ranges
 
 Flight = tuple[Offset, Sequence[int]]
 """Consecutive entries that were sent: the first one's offset, and the bytes of each."""

@@ -1,8 +1,8 @@
 """Floor 1: where what was decided is kept.
 
-Theory of operation. The domain speaks of tables, sequences and indexes (domain/records.py). A `Store` (interface.py)
-keeps them: it answers for the last committed state, and takes `Changes` whole, in one transaction that is on disk when
-`commit` returns. It decides nothing and knows no message; what decides is above it (bimip/journal).
+Theory of operation. The domain speaks of tables, sequences and indexes (domain/core/records.py). A `Store`
+(interface.py) keeps them: it answers for the last committed state, and takes `Changes` whole, in one transaction that
+is on disk when `commit` returns. It decides nothing and knows no message; what decides is above it (bimip/journal).
 
     interface.py, errors.py   what every store can do, and how it fails
     damage.py                 what was found damaged, told once

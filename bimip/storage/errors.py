@@ -10,7 +10,7 @@ Misuse (a commit without a begin, numbers that do not follow each other) is a Ru
 the caller, not in the store.
 """
 
-from bimip.domain.records import DamagedRecordError
+from bimip.domain.core.records import DamagedRecordError
 
 
 class StorageError(Exception):

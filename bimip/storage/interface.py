@@ -15,8 +15,8 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
-from bimip.domain.ids import Stamp
-from bimip.domain.records import Changes, Reader
+from bimip.domain.core.ids import Stamp
+from bimip.domain.core.records import Changes, Reader
 from bimip.storage.damage import Damage
 
 

@@ -12,8 +12,8 @@ from contextlib import contextmanager
 from threading import Lock
 from typing import Any, TypeVar
 
-from bimip.domain.ids import Stamp
-from bimip.domain.records import Changes, Index, IndexRow, Key, LogTable, Table
+from bimip.domain.core.ids import Stamp
+from bimip.domain.core.records import Changes, Index, IndexRow, Key, LogTable, Table
 from bimip.storage.damage import Damage
 from bimip.storage.errors import StorageError, StoreFullError
 from bimip.storage.interface import StoreStatistics

@@ -9,10 +9,10 @@ from bisect import bisect_right
 from collections.abc import Container
 from itertools import accumulate
 
-from bimip.domain.ids import DeviceId, Offset
-from bimip.domain.operations import Received
-from bimip.domain.ranges import contains
-from bimip.domain.records import Addressed
+from bimip.domain.core.ids import DeviceId, Offset
+from bimip.domain.core.operations import Received
+from bimip.domain.core.ranges import contains
+from bimip.domain.core.records import Addressed
 from bimip.reading.log import is_expired, read_addressed
 from bimip.reading.salvage import UnreadableError
 from bimip.reading.segments import Item, Segment, place_of

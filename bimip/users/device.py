@@ -22,11 +22,11 @@ from math import inf
 import trio
 
 from bimip.concurrency import Watch
-from bimip.domain.identity import Claims
-from bimip.domain.ids import DeviceId, Offset
-from bimip.domain.operations import Received
-from bimip.domain.ranges import Ranges
-from bimip.domain.records import maker
+from bimip.domain.core.identity import Claims
+from bimip.domain.core.ids import DeviceId, Offset
+from bimip.domain.core.operations import Received
+from bimip.domain.core.ranges import Ranges
+from bimip.domain.core.records import maker
 from bimip.reading.salvage import UnreadableError
 from bimip.requests.asker import Asker
 from bimip.session.close import Close

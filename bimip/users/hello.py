@@ -9,9 +9,9 @@ from functools import partial
 
 import trio
 
-from bimip.domain.ids import Offset
-from bimip.domain.operations import Append, Fault, OpenPosition, Operation, PositionOpened, Refused, Result
-from bimip.domain.ranges import above, normal
+from bimip.domain.core.ids import Offset
+from bimip.domain.core.operations import Append, Fault, OpenPosition, Operation, PositionOpened, Refused, Result
+from bimip.domain.core.ranges import above, normal
 from bimip.reading.heads import read_epoch
 from bimip.requests.appends import CheckedMessage, appends, outcomes, sent
 from bimip.requests.body import check_batch

@@ -3,7 +3,7 @@
 from collections import OrderedDict
 from collections.abc import Container
 
-from bimip.domain.ids import UserId
+from bimip.domain.core.ids import UserId
 
 MAX_REMEMBERED = 4096
 

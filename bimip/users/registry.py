@@ -10,10 +10,10 @@ from math import ceil
 
 import trio
 
-from bimip.domain.identity import Claims
-from bimip.domain.ids import UserId
-from bimip.domain.operations import Refused, Register, Registered
-from bimip.domain.records import DamagedRecordError
+from bimip.domain.core.identity import Claims
+from bimip.domain.core.ids import UserId
+from bimip.domain.core.operations import Refused, Register, Registered
+from bimip.domain.core.records import DamagedRecordError
 from bimip.journal.journal import Committed
 from bimip.reading.people import is_revoked_of
 from bimip.session.close import Close

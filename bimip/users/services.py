@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bimip.concurrency import Timers
-from bimip.domain.ids import UserId
+from bimip.domain.core.ids import UserId
 from bimip.reading.people import Eids
 from bimip.requests.rates import RateLimiter
 from bimip.requests.services import RequestServices

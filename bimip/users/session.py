@@ -7,10 +7,10 @@ devices, each of which reads from its own position.
 from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
 
-from bimip.domain.decision import LogNews, News, StateNews
-from bimip.domain.identity import Claims
-from bimip.domain.ids import DeviceId, UserId, Version
-from bimip.domain.records import DamagedRecordError, StateKey
+from bimip.domain.core.decision import LogNews, News, StateNews
+from bimip.domain.core.identity import Claims
+from bimip.domain.core.ids import DeviceId, UserId, Version
+from bimip.domain.core.records import DamagedRecordError, StateKey
 from bimip.reading.heads import read_heads
 from bimip.reading.log import read_segments
 from bimip.reading.people import is_revoked

@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from typing import Any
 
-from bimip.domain import read_markers, receipts
-from bimip.domain.ids import Version
-from bimip.domain.records import StateKey
+from bimip.domain.core.ids import Version
+from bimip.domain.core.records import StateKey
+from bimip.domain.state import read_markers, receipts
 from bimip.names import conversation_id
 from bimip.reading.people import Eids
 from bimip.wire import state

@@ -2,7 +2,7 @@
 disk. Whoever is further behind reads the store: the same entries, from the same position.
 """
 
-from bimip.domain.ids import Offset, Version
+from bimip.domain.core.ids import Offset, Version
 from bimip.reading.segments import Segment
 from bimip.wire.state import delta_part
 

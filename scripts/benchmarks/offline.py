@@ -8,10 +8,10 @@ from random import Random
 import trio
 
 from bimip.config import Settings
-from bimip.domain.ids import DeviceId, UserId
-from bimip.domain.operations import Append, NewMessage, Operation, Register, Registered, Result
-from bimip.domain.records import DIGEST_BYTES
-from bimip.domain.rules import Rules
+from bimip.domain.core.ids import DeviceId, UserId
+from bimip.domain.core.operations import Append, NewMessage, Operation, Register, Registered, Result
+from bimip.domain.core.records import DIGEST_BYTES
+from bimip.domain.core.rules import Rules
 from bimip.environment import wall_clock
 from bimip.journal.journal import Committed, Journal
 from bimip.journal.queue import OperationQueue

@@ -155,13 +155,18 @@ def test_a_stray_file_is_found() -> None:
 
 
 def test_a_test_of_nothing_is_found() -> None:
-    paths = ["bimip/domain/ids.py", "tests/domain/test_ids.py", "tests/domain/test_more.py", "tests/test_config.py"]
+    paths = [
+        "bimip/domain/core/ids.py",
+        "tests/domain/core/test_ids.py",
+        "tests/domain/test_more.py",
+        "tests/test_config.py",
+    ]
 
     assert mirrors_nothing(paths) == ["tests/domain/test_more.py", "tests/test_config.py"]
 
 
 def test_a_folder_of_tests_without_a_topic_is_found() -> None:
-    assert unknown_folders(["tests/domain/test_ids.py", "tests/misc/test_all.py", "tests/test_app.py"]) == ["misc"]
+    assert unknown_folders(["tests/domain/core/test_ids.py", "tests/misc/test_all.py", "tests/test_app.py"]) == ["misc"]
 
 
 def test_a_file_without_tests_is_found() -> None:

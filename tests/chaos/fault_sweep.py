@@ -22,7 +22,7 @@ import trio
 from trio.testing import MockClock
 
 from bimip import app, parts, processes
-from bimip.domain.operations import Operation, Result
+from bimip.domain.core.operations import Operation, Result
 from bimip.journal.queue import OperationQueue, Owner, Reply, Ticket, ignore
 from bimip.supervision import (
     ChildFailedToStart,

@@ -7,7 +7,7 @@ from typing import Any
 
 import trio
 
-from bimip.domain.operations import Append
+from bimip.domain.core.operations import Append
 from bimip.journal.queue import OperationQueue
 from bimip.supervision import Child
 from bimip.users import intake, registry

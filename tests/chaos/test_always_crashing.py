@@ -9,9 +9,9 @@ from trio.testing import MockClock
 
 from bimip import parts, processes
 from bimip.client.wire import bimip as pb
-from bimip.domain import operations as ops
+from bimip.domain.core import operations as ops
+from bimip.domain.core.records import Changes, LogTable, Table
 from bimip.domain.decisions import OPERATIONS
-from bimip.domain.records import Changes, LogTable, Table
 from bimip.storage.memory import MemoryStore
 from bimip.users import intake
 from bimip.users.device import Device

@@ -19,7 +19,7 @@ from bimip.cli.devices import Device, listen, read_token, send
 from bimip.cli.failures import Exit, Failure
 from bimip.cli.tokens import sign
 from bimip.config import ConsoleSettings, Secret, Settings
-from bimip.domain.rules import UserSettings
+from bimip.domain.core.rules import UserSettings
 from bimip.environment import Surroundings, open_store
 from bimip.gateway.settings import GatewaySettings, TokenSettings
 from bimip.storage.settings import StoreSettings

@@ -5,8 +5,8 @@ import pytest
 from bimip.cli.show_events import json_of, line_of
 from bimip.client import events
 from bimip.client.wire.bimip import ErrorCode, GapReason, Identity, Message
-from bimip.domain.ids import ConversationOffset, Millis
-from bimip.domain.records import ReceiptKind, ReceiptRun
+from bimip.domain.core.ids import ConversationOffset, Millis
+from bimip.domain.core.records import ReceiptKind, ReceiptRun
 
 MESSAGE = Message(
     id="m1",

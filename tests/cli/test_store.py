@@ -8,8 +8,8 @@ import pytest
 
 from bimip.cli.failures import Exit, Failure
 from bimip.cli.store import check_store, make_backup, restore_backup, show_stats
-from bimip.domain.ids import Offset
-from bimip.domain.records import Changes, Cursor, Log, Table, User
+from bimip.domain.core.ids import Offset
+from bimip.domain.core.records import Changes, Cursor, Log, Table, User
 from bimip.storage.care import backup
 from bimip.storage.lmdb.store import LmdbStore
 from tests.kit.server import settings_for_tests

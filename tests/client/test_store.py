@@ -10,7 +10,7 @@ import pytest
 from bimip.client.errors import StoreError
 from bimip.client.events import Identity
 from bimip.client.store import Meta, PendingRead, Store
-from bimip.domain.ids import Offset
+from bimip.domain.core.ids import Offset
 from bimip.session.position import Position
 
 OWNER = Identity("bob@example.org", "phone")

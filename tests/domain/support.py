@@ -3,11 +3,10 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from bimip.domain.clock import next_stamp
-from bimip.domain.decision import Decision
-from bimip.domain.decisions import decide
-from bimip.domain.ids import ConversationId, ConversationOffset, DeviceId, Millis, Offset, Stamp, UserId
-from bimip.domain.operations import (
+from bimip.domain.core.clock import next_stamp
+from bimip.domain.core.decision import Decision
+from bimip.domain.core.ids import ConversationId, ConversationOffset, DeviceId, Millis, Offset, Stamp, UserId
+from bimip.domain.core.operations import (
     Acknowledge,
     Acknowledged,
     Address,
@@ -22,9 +21,8 @@ from bimip.domain.operations import (
     Registered,
     Result,
 )
-from bimip.domain.ranges import Ranges
-from bimip.domain.receipts import covers, unpack_key
-from bimip.domain.records import (
+from bimip.domain.core.ranges import Ranges
+from bimip.domain.core.records import (
     DIGEST_BYTES,
     Addressed,
     Changes,
@@ -37,7 +35,9 @@ from bimip.domain.records import (
     Runs,
     Table,
 )
-from bimip.domain.rules import Context, Rules
+from bimip.domain.core.rules import Context, Rules
+from bimip.domain.decisions import decide
+from bimip.domain.state.receipts import covers, unpack_key
 from bimip.journal.overlay import Overlay
 from bimip.storage.memory import MemoryStore
 

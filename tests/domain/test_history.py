@@ -6,11 +6,10 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from bimip.domain import ranges
-from bimip.domain.clock import earliest_stamp
-from bimip.domain.hello import FIRST, HEAD
-from bimip.domain.ids import ConversationOffset, Millis, Offset
-from bimip.domain.operations import (
+from bimip.domain.core import ranges
+from bimip.domain.core.clock import earliest_stamp
+from bimip.domain.core.ids import ConversationOffset, Millis, Offset
+from bimip.domain.core.operations import (
     Acknowledge,
     Acknowledged,
     Address,
@@ -27,7 +26,8 @@ from bimip.domain.operations import (
     Received,
     Refused,
 )
-from bimip.domain.records import ReceiptKind, Table
+from bimip.domain.core.records import ReceiptKind, Table
+from bimip.domain.delivery.hello import FIRST, HEAD
 from tests.domain.support import CHAT, Ledger, Peer
 
 WINDOW = 3

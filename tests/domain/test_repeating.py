@@ -10,10 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bimip.domain.clock import earliest_stamp
-from bimip.domain.hello import FIRST, HEAD, LAST
-from bimip.domain.ids import ConversationId, ConversationOffset, Millis, Offset, UserId
-from bimip.domain.operations import (
+from bimip.domain.core.clock import earliest_stamp
+from bimip.domain.core.ids import ConversationId, ConversationOffset, Millis, Offset, UserId
+from bimip.domain.core.operations import (
     Acknowledge,
     Address,
     Append,
@@ -35,8 +34,10 @@ from bimip.domain.operations import (
     Result,
     Revoke,
 )
-from bimip.domain.records import ReceiptKind, Table
-from bimip.domain.timekeeping import Known
+from bimip.domain.core.records import ReceiptKind, Table
+from bimip.domain.decisions import OPERATIONS
+from bimip.domain.delivery.hello import FIRST, HEAD, LAST
+from bimip.domain.keeping.timekeeping import Known
 from tests.domain.support import BEGIN, CHAT, Ledger
 
 HOUR = 3_600_000
@@ -212,4 +213,4 @@ def test_every_operation_is_repeated_here() -> None:
     drawn = {Append, Acknowledge, OpenPosition, Receipt, MarkRead, Revoke, Register, ExpireLog}
     told = {ExpireHistory, ExpireBodies, ExpireSeen, ExpireRevoked, Barrier, NoteTime, Forget}
 
-    assert drawn | told == set(Operation.__args__)
+    assert drawn | told == set(OPERATIONS)

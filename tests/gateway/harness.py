@@ -13,7 +13,7 @@ import trio_websocket
 from trio_websocket import WebSocketConnection, wrap_client_stream
 
 from bimip.concurrency import Timers
-from bimip.domain.identity import Claims
+from bimip.domain.core.identity import Claims
 from bimip.gateway.authentication import Verifier, issue
 from bimip.gateway.listener import Listener
 from bimip.gateway.poller import Poller

@@ -6,8 +6,8 @@ import trio
 import trio.lowlevel
 from trio.testing import MockClock
 
-from bimip.domain.identity import Claims
-from bimip.domain.ids import Millis
+from bimip.domain.core.identity import Claims
+from bimip.domain.core.ids import Millis
 from bimip.gateway import admission
 from bimip.gateway.admission import MOST_OWED_SECONDS, Admission, AdmissionRefusedError, address_of
 from bimip.gateway.settings import GatewaySettings

@@ -5,7 +5,7 @@ import trio
 import trio.lowlevel
 from trio.testing import MockClock
 
-from bimip.domain.identity import Claims
+from bimip.domain.core.identity import Claims
 from bimip.gateway.framing import BINARY
 from bimip.session.close import Close
 from bimip.supervision import ChildSpec, DynamicSupervisor, Supervisor, current_child, open_tree

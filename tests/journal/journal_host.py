@@ -6,10 +6,10 @@ from typing import Any, TypeVar
 
 import trio
 
-from bimip.domain.ids import ConversationId, ConversationOffset, DeviceId, Millis, Offset, Stamp, UserId
-from bimip.domain.operations import Acknowledge, Append, NewMessage, Operation, Register, Registered, Result
-from bimip.domain.records import DIGEST_BYTES, Changes, Entry, Key, LogTable, Table
-from bimip.domain.rules import Rules
+from bimip.domain.core.ids import ConversationId, ConversationOffset, DeviceId, Millis, Offset, Stamp, UserId
+from bimip.domain.core.operations import Acknowledge, Append, NewMessage, Operation, Register, Registered, Result
+from bimip.domain.core.records import DIGEST_BYTES, Changes, Entry, Key, LogTable, Table
+from bimip.domain.core.rules import Rules
 from bimip.journal.journal import Committed, Journal, JournalStatistics
 from bimip.journal.queue import OperationQueue
 from bimip.journal.worker import InlineWorker, Point, Worker

@@ -10,9 +10,9 @@ import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from bimip.domain.clock import earliest_stamp
-from bimip.domain.ids import DeviceId, Millis, Offset, Stamp, UserId
-from bimip.domain.operations import (
+from bimip.domain.core.clock import earliest_stamp
+from bimip.domain.core.ids import DeviceId, Millis, Offset, Stamp, UserId
+from bimip.domain.core.operations import (
     Acknowledge,
     Acknowledged,
     Appended,
@@ -29,7 +29,7 @@ from bimip.domain.operations import (
     Result,
     Revoke,
 )
-from bimip.domain.records import Changes, Table
+from bimip.domain.core.records import Changes, Table
 from bimip.journal import journal as journal_module
 from bimip.journal import worker as worker_module
 from bimip.journal.journal import (

@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bimip.domain.decision import Cut, Decision, Insert, LogAppend, Put, StateNews, Writes
-from bimip.domain.ids import ConversationId, Millis, Offset, UserId, Version
-from bimip.domain.operations import Done
-from bimip.domain.receipts import pack_key
-from bimip.domain.records import Changes, Index, IndexRow, Log, LogTable, ReceiptKey, ReceiptKind, Table
+from bimip.domain.core.decision import Cut, Decision, Insert, LogAppend, Put, StateNews, Writes
+from bimip.domain.core.ids import ConversationId, Millis, Offset, UserId, Version
+from bimip.domain.core.operations import Done
+from bimip.domain.core.records import Changes, Index, IndexRow, Log, LogTable, ReceiptKey, ReceiptKind, Table
+from bimip.domain.state.receipts import pack_key
 from bimip.journal.overlay import ENTRIES, LIMITS, Overlay, RecordCache
 from bimip.storage.memory import MemoryStore
 

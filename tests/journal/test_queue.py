@@ -3,8 +3,8 @@ from typing import Any, cast
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from bimip.domain.ids import DeviceId, Millis, Offset, UserId
-from bimip.domain.operations import (
+from bimip.domain.core.ids import DeviceId, Millis, Offset, UserId
+from bimip.domain.core.operations import (
     Acknowledge,
     Address,
     Append,

@@ -11,8 +11,8 @@ from typing import Any, Literal, TypeVar
 
 import trio
 
-from bimip.domain.operations import Append
-from bimip.domain.records import Changes
+from bimip.domain.core.operations import Append
+from bimip.domain.core.records import Changes
 from bimip.journal.journal import Journal
 from bimip.journal.worker import InlineWorker, Point
 from bimip.storage.errors import OutcomeUnknownError, StorageError, StoreFullError

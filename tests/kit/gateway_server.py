@@ -11,7 +11,7 @@ import trio.abc
 import trio.testing
 
 from bimip.config import Settings
-from bimip.domain.records import Table
+from bimip.domain.core.records import Table
 from bimip.parts import Parts
 from bimip.storage.memory import MemoryStore
 from bimip.wire import bimip_pb2 as pb

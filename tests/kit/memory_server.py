@@ -10,8 +10,8 @@ import trio
 
 from bimip.client.wire import bimip as pb
 from bimip.config import Settings
-from bimip.domain.identity import Claims
-from bimip.domain.ids import Millis
+from bimip.domain.core.identity import Claims
+from bimip.domain.core.ids import Millis
 from bimip.journal.worker import InlineWorker, Worker
 from bimip.parts import Parts
 from bimip.storage.interface import Store

@@ -14,7 +14,7 @@ from trio.testing import memory_stream_pair
 
 from bimip.app import open_server
 from bimip.config import Settings, load_settings
-from bimip.domain.ids import Millis
+from bimip.domain.core.ids import Millis
 from bimip.environment import Surroundings
 from bimip.gateway.authentication import issue
 from bimip.gateway.listener import OpenListeners

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from bimip.domain.ids import ConversationId, ConversationOffset, DeviceId, Stamp, UserId
-from bimip.domain.records import Changes, Entry, LogTable, Table
+from bimip.domain.core.ids import ConversationId, ConversationOffset, DeviceId, Stamp, UserId
+from bimip.domain.core.records import Changes, Entry, LogTable, Table
 from bimip.storage.memory import MemoryStore
 
 ANN, BOB = UserId(1), UserId(2)

@@ -1,7 +1,7 @@
 """An operator is told of each device what it has acknowledged, and of a user who does not exist that there is none."""
 
-from bimip.domain.ids import DeviceId, Millis, Offset
-from bimip.domain.records import Cursor, Device, Log, Table, User
+from bimip.domain.core.ids import DeviceId, Millis, Offset
+from bimip.domain.core.records import Cursor, Device, Log, Table, User
 from bimip.reading.devices import read_devices
 from tests.reading.support import ANN, BOB, LAPTOP, PHONE, store_with
 

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from bimip.domain.ids import ConversationOffset, DeviceId, Offset, Stamp
-from bimip.domain.records import (
+from bimip.domain.core.ids import ConversationOffset, DeviceId, Offset, Stamp
+from bimip.domain.core.records import (
     Addressed,
     Conversation,
     Cursor,

@@ -1,8 +1,8 @@
 """Where logs and state end is read at one moment; what is empty ends at 0."""
 
-from bimip.domain.ids import Offset, UserId, Version
-from bimip.domain.operations import OpenPosition
-from bimip.domain.records import Log, State, Table
+from bimip.domain.core.ids import Offset, UserId, Version
+from bimip.domain.core.operations import OpenPosition
+from bimip.domain.core.records import Log, State, Table
 from bimip.reading.heads import read_epoch, read_heads
 from tests.reading.support import ANN, BOB, PHONE, store_with
 

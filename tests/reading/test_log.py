@@ -2,8 +2,8 @@
 
 import pytest
 
-from bimip.domain.ids import ConversationId, ConversationOffset, DeviceId, Offset, Stamp, UserId
-from bimip.domain.records import Addressed, Changes, Entry, Log, LogTable, Table
+from bimip.domain.core.ids import ConversationId, ConversationOffset, DeviceId, Offset, Stamp, UserId
+from bimip.domain.core.records import Addressed, Changes, Entry, Log, LogTable, Table
 from bimip.reading.log import is_expired, read_addressed, read_segments
 from bimip.reading.segments import Item
 from bimip.storage.memory import MemoryStore

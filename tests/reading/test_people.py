@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from bimip.domain.ids import Millis, UserId
-from bimip.domain.records import Changes, Table, User
+from bimip.domain.core.ids import Millis, UserId
+from bimip.domain.core.records import Changes, Table, User
 from bimip.reading.people import MAX_REMEMBERED, Eids, is_revoked, is_revoked_of
 from bimip.storage.memory import MemoryStore
 

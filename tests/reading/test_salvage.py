@@ -4,8 +4,8 @@ from typing import Any, cast
 
 import pytest
 
-from bimip.domain.ids import ConversationId, ConversationOffset, Offset, Stamp, UserId
-from bimip.domain.records import (
+from bimip.domain.core.ids import ConversationId, ConversationOffset, Offset, Stamp, UserId
+from bimip.domain.core.records import (
     Conversation,
     DamagedRecordError,
     DeviceOwner,

@@ -3,8 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bimip.domain.ids import ConversationId, ConversationOffset, DeviceId, Stamp, UserId
-from bimip.domain.records import Entry
+from bimip.domain.core.ids import ConversationId, ConversationOffset, DeviceId, Stamp, UserId
+from bimip.domain.core.records import Entry
 from bimip.reading.segments import Segment, segment_of
 
 ME, OTHER = DeviceId(1), DeviceId(2)

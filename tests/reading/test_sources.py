@@ -5,9 +5,9 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bimip.domain.ids import ConversationId, ConversationOffset, DeviceId, Offset
-from bimip.domain.operations import Received
-from bimip.domain.records import Changes, Index, LogTable, Reader, Seq
+from bimip.domain.core.ids import ConversationId, ConversationOffset, DeviceId, Offset
+from bimip.domain.core.operations import Received
+from bimip.domain.core.records import Changes, Index, LogTable, Reader, Seq
 from bimip.reading.pages import FetchedEntry, Judge, Page, Source, fill
 from bimip.reading.salvage import UnreadableError
 from bimip.reading.sources import Ascending, BySeq, Descending

@@ -2,9 +2,9 @@
 
 import pytest
 
-from bimip.domain.ids import ConversationId, UserId, Version
-from bimip.domain.receipts import pack_key
-from bimip.domain.records import ReceiptKey, ReceiptKind, State, StateKey, Table
+from bimip.domain.core.ids import ConversationId, UserId, Version
+from bimip.domain.core.records import ReceiptKey, ReceiptKind, State, StateKey, Table
+from bimip.domain.state.receipts import pack_key
 from bimip.reading.state import read_changes
 from bimip.storage.memory import MemoryStore
 from tests.reading.support import ANN, BOB, store_with

@@ -3,10 +3,10 @@
 from typing import Any, cast
 
 from bimip.concurrency.buckets import Rate
-from bimip.domain.identity import Claims
-from bimip.domain.ids import DeviceId, Millis, Offset, UserId
-from bimip.domain.operations import Operation, Received, Result
-from bimip.domain.ranges import Ranges
+from bimip.domain.core.identity import Claims
+from bimip.domain.core.ids import DeviceId, Millis, Offset, UserId
+from bimip.domain.core.operations import Operation, Received, Result
+from bimip.domain.core.ranges import Ranges
 from bimip.journal.queue import OperationQueue, Owner, Reply, Ticket
 from bimip.requests import ROUTES
 from bimip.requests.asker import Asker

@@ -2,8 +2,8 @@
 
 import pytest
 
-from bimip.domain.ids import Offset
-from bimip.domain.operations import Acknowledge, Acknowledged, Fault, Refused
+from bimip.domain.core.ids import Offset
+from bimip.domain.core.operations import Acknowledge, Acknowledged, Fault, Refused
 from bimip.wire import bimip_pb2 as pb
 from tests.requests.support import Peer
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bimip.domain.ids import DeviceId, UserId
-from bimip.domain.operations import Address, Fault, NewMessage, Refused
+from bimip.domain.core.ids import DeviceId, UserId
+from bimip.domain.core.operations import Address, Fault, NewMessage, Refused
 from bimip.requests.appends import CheckedMessage, appends, outcomes
 
 DEVICE = (UserId(1), DeviceId(2))

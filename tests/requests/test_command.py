@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from bimip.domain.ids import ConversationId, ConversationOffset, Version
-from bimip.domain.operations import MarkRead, ReadMarked
+from bimip.domain.core.ids import ConversationId, ConversationOffset, Version
+from bimip.domain.core.operations import MarkRead, ReadMarked
 from bimip.requests.command import COMMANDS
 from bimip.wire import bimip_pb2 as pb
 from tests.requests.support import Peer

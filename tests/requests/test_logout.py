@@ -1,6 +1,6 @@
 """A device leaves once all that it asked for is on disk, one after the other."""
 
-from bimip.domain.operations import Done, Fault, Forget, Refused, Revoke
+from bimip.domain.core.operations import Done, Fault, Forget, Refused, Revoke
 from bimip.session.close import Close
 from bimip.wire import bimip_pb2 as pb
 from tests.requests.support import Peer

@@ -6,7 +6,7 @@ from trio.testing import MockClock
 
 from bimip.client.wire import bimip as pb
 from bimip.concurrency.buckets import Rate
-from bimip.domain.ids import DeviceId, UserId
+from bimip.domain.core.ids import DeviceId, UserId
 from bimip.requests.rates import MAX_USERS, RateLimiter
 from tests.kit.memory_server import Client, World, message, open_world
 from tests.kit.server import settings_for_tests

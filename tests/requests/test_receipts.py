@@ -2,8 +2,8 @@
 
 import pytest
 
-from bimip.domain.ids import ConversationId, ConversationOffset
-from bimip.domain.operations import Receipt, Received
+from bimip.domain.core.ids import ConversationId, ConversationOffset
+from bimip.domain.core.operations import Receipt, Received
 from bimip.wire import bimip_pb2 as pb
 from tests.requests.support import Peer
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bimip.domain.operations import Done, Fault, Refused
+from bimip.domain.core.operations import Done, Fault, Refused
 from bimip.requests.refusals import answer_errors_only, error_of, no_partition, rate_limited
 from bimip.wire import bimip_pb2 as pb
 from tests.requests.support import Peer

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 import bimip.requests
-from bimip.domain.ids import ConversationId, ConversationOffset, Millis, Offset, Stamp, Version
-from bimip.domain.operations import Acknowledged, Appended, Done, Fault, Operation, ReadMarked, Refused, Result
+from bimip.domain.core.ids import ConversationId, ConversationOffset, Millis, Offset, Stamp, Version
+from bimip.domain.core.operations import Acknowledged, Appended, Done, Fault, Operation, ReadMarked, Refused, Result
 from bimip.requests import ROUTES
 from bimip.requests.message import write
 from bimip.requests.route import Answer

@@ -2,9 +2,9 @@
 
 import pytest
 
-from bimip.domain.ids import Millis
-from bimip.domain.operations import Done, Revoke
-from bimip.domain.records import Changes, Table
+from bimip.domain.core.ids import Millis
+from bimip.domain.core.operations import Done, Revoke
+from bimip.domain.core.records import Changes, Table
 from bimip.session.close import Close
 from bimip.storage.memory import MemoryStore
 from bimip.wire import bimip_pb2 as pb

@@ -7,9 +7,9 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from bimip.domain.ids import Millis, UserId
-from bimip.domain.operations import Registered, Revoke
-from bimip.domain.records import Changes, LogTable, Table
+from bimip.domain.core.ids import Millis, UserId
+from bimip.domain.core.operations import Registered, Revoke
+from bimip.domain.core.records import Changes, LogTable, Table
 from bimip.retention import process as retention_module
 from bimip.retention.process import REVOKED_MS, Retention
 from bimip.retention.settings import RetentionSettings

@@ -18,7 +18,7 @@ from bimip.app import open_server
 from bimip.client import Backoff, Client, FetchKind, Start, open_client
 from bimip.client.errors import ConnectionClosed, Refused, Stopped
 from bimip.client.events import Connected, Disconnected, Event, ReceiptsChanged, Received, Sent
-from bimip.domain.records import ReceiptKind
+from bimip.domain.core.records import ReceiptKind
 from bimip.environment import Surroundings
 from bimip.session.close import Close
 from bimip.storage.memory import MemoryStore

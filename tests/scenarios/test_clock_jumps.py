@@ -7,8 +7,8 @@ import trio
 from trio.testing import MockClock
 
 from bimip.client.wire import bimip as pb
-from bimip.domain.ids import Millis
-from bimip.domain.timekeeping import DAY, HOUR
+from bimip.domain.core.ids import Millis
+from bimip.domain.keeping.timekeeping import DAY, HOUR
 from bimip.session.tokens import TokenError
 from bimip.storage.interface import Store
 from bimip.storage.memory import MemoryStore

@@ -8,7 +8,7 @@ import trio.lowlevel
 from trio.testing import MockClock
 
 from bimip.client.wire import bimip as pb
-from bimip.domain.ids import Millis
+from bimip.domain.core.ids import Millis
 from tests.kit.memory_server import at, begin, go_on, message, open_world, settle
 from tests.kit.server import BEGIN, settings_for_tests, token
 from tests.scenarios.conftest import OpenStore

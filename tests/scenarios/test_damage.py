@@ -11,9 +11,9 @@ import pytest
 from trio.testing import MockClock
 
 from bimip.client.wire import bimip as pb
-from bimip.domain.clock import next_stamp
-from bimip.domain.ids import Millis, Stamp
-from bimip.domain.records import LogTable, Table
+from bimip.domain.core.clock import next_stamp
+from bimip.domain.core.ids import Millis, Stamp
+from bimip.domain.core.records import LogTable, Table
 from bimip.session.close import Close
 from bimip.storage.lmdb.store import LmdbStore
 from tests.kit.memory_server import Client, World, at, begin, go_on, open_world

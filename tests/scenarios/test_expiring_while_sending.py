@@ -3,10 +3,10 @@
 from trio.testing import MockClock
 
 from bimip.client.wire import bimip as pb
-from bimip.domain.clock import earliest_stamp
-from bimip.domain.ids import Millis
-from bimip.domain.operations import ExpireLog
-from bimip.domain.records import Table
+from bimip.domain.core.clock import earliest_stamp
+from bimip.domain.core.ids import Millis
+from bimip.domain.core.operations import ExpireLog
+from bimip.domain.core.records import Table
 from tests.kit.faults import HeldWorker
 from tests.kit.memory_server import at, open_world, settle
 from tests.kit.server import virtual_millis

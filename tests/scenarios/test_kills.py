@@ -11,11 +11,11 @@ import trio
 from trio.testing import MockClock
 
 from bimip.client.wire import bimip as pb
-from bimip.domain import operations as ops
-from bimip.domain.decision import LogNews
+from bimip.domain.core import operations as ops
+from bimip.domain.core.decision import LogNews
+from bimip.domain.core.operations import Barrier
+from bimip.domain.core.records import Changes, LogTable, Table
 from bimip.domain.decisions import OPERATIONS
-from bimip.domain.operations import Barrier
-from bimip.domain.records import Changes, LogTable, Table
 from bimip.users.session import LISTENERS, Session
 from tests.kit.faults import Boom, FaultyStore, HeldWorker, StoreFault, raising, raising_for
 from tests.kit.memory_server import Client, World, at, go_on, message, open_world, settle

@@ -7,7 +7,7 @@ import pytest
 from trio.testing import MockClock
 
 from bimip.client.wire import bimip as pb
-from bimip.domain.operations import Append
+from bimip.domain.core.operations import Append
 from bimip.journal.queue import OperationQueue
 from bimip.reading.segments import Segment
 from bimip.requests import body

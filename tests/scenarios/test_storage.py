@@ -5,7 +5,7 @@ from trio.testing import MockClock
 
 from bimip.client.wire import bimip as pb
 from bimip.config import Settings
-from bimip.domain.records import LogTable, Table
+from bimip.domain.core.records import LogTable, Table
 from bimip.storage.memory import MemoryStore
 from tests.kit.memory_server import Client, World, at, begin, go_on, message, open_world
 from tests.kit.server import settings_for_tests

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bimip.domain.ids import Offset
+from bimip.domain.core.ids import Offset
 from bimip.session.position import HoleError, Position
 
 

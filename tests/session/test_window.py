@@ -8,9 +8,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from bimip.domain import ranges
-from bimip.domain.ids import Offset
-from bimip.domain.ranges import Ranges
+from bimip.domain.core import ranges
+from bimip.domain.core.ids import Offset
+from bimip.domain.core.ranges import Ranges
 from bimip.session.window import Window
 
 GRACE = 30.0

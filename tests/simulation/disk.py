@@ -12,8 +12,8 @@ from typing import Literal, TypeVar
 
 import trio
 
-from bimip.domain.ids import Stamp
-from bimip.domain.records import Table
+from bimip.domain.core.ids import Stamp
+from bimip.domain.core.records import Table
 from bimip.journal.worker import InlineWorker, Point
 from bimip.storage.memory import MemoryStore, _State
 from tests.simulation.event_queue import sleep_ticks

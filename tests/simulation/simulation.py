@@ -20,11 +20,11 @@ import trio
 from trio.testing import MockClock
 
 from bimip.config import Settings
-from bimip.domain.expiring import last_stamp
-from bimip.domain.identity import Claims
-from bimip.domain.ids import Millis
-from bimip.domain.records import Table
-from bimip.domain.timekeeping import DAY
+from bimip.domain.core.identity import Claims
+from bimip.domain.core.ids import Millis
+from bimip.domain.core.records import Table
+from bimip.domain.keeping.timekeeping import DAY
+from bimip.domain.messages.expiring import last_stamp
 from bimip.parts import Parts
 from bimip.supervision import NoSuchProcess, State, SupervisionError, Tree
 from bimip.users.connection import RefusedError

@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 
 from bimip import processes
-from bimip.domain import operations as ops
-from bimip.domain import read_markers
-from bimip.domain.decision import NOTHING, Decision
+from bimip.domain.core import operations as ops
+from bimip.domain.core.decision import NOTHING, Decision
+from bimip.domain.core.ids import ConversationOffset, Offset
+from bimip.domain.core.records import Table
 from bimip.domain.decisions import OPERATIONS
-from bimip.domain.ids import ConversationOffset, Offset
-from bimip.domain.records import Table
-from bimip.domain.timekeeping import Timekeeper
+from bimip.domain.keeping.timekeeping import Timekeeper
+from bimip.domain.state import read_markers
 from bimip.users.device import Device
 from tests.chaos.runner import HastyJournal
 from tests.simulation.disk import Disk

@@ -15,9 +15,9 @@ import lmdb
 import trio
 import trio.testing
 
-from bimip.domain.clock import earliest_stamp
-from bimip.domain.ids import ConversationId, ConversationOffset, DeviceId, Millis, Offset, UserId
-from bimip.domain.operations import (
+from bimip.domain.core.clock import earliest_stamp
+from bimip.domain.core.ids import ConversationId, ConversationOffset, DeviceId, Millis, Offset, UserId
+from bimip.domain.core.operations import (
     Acknowledge,
     Address,
     Append,
@@ -35,8 +35,8 @@ from bimip.domain.operations import (
     Result,
     Revoke,
 )
-from bimip.domain.records import Changes, ReceiptKind, Table
-from bimip.domain.rules import Rules
+from bimip.domain.core.records import Changes, ReceiptKind, Table
+from bimip.domain.core.rules import Rules
 from bimip.journal.journal import Committed, Journal, JournalStatistics
 from bimip.journal.queue import OperationQueue, Ticket
 from bimip.journal.worker import InlineWorker, ThreadWorker, Worker

@@ -10,9 +10,9 @@ from typing import Any
 import trio
 import trio.testing
 
-from bimip.domain.operations import Append, Appended
-from bimip.domain.receipts import covers, read_block
-from bimip.domain.records import Cursor, Entry, LogTable, Reader, ReceiptKey, ReceiptKind, Table
+from bimip.domain.core.operations import Append, Appended
+from bimip.domain.core.records import Cursor, Entry, LogTable, Reader, ReceiptKey, ReceiptKind, Table
+from bimip.domain.state.receipts import covers, read_block
 from bimip.journal.worker import InlineWorker
 from bimip.storage.care.check import check
 from bimip.storage.lmdb.store import LmdbStore

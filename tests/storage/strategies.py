@@ -4,10 +4,8 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from bimip.domain import read_markers
-from bimip.domain.ids import ConversationId
-from bimip.domain.receipts import PART, pack_key
-from bimip.domain.records import (
+from bimip.domain.core.ids import ConversationId
+from bimip.domain.core.records import (
     DIGEST_BYTES,
     Addressed,
     Conversation,
@@ -29,6 +27,8 @@ from bimip.domain.records import (
     Table,
     User,
 )
+from bimip.domain.state import read_markers
+from bimip.domain.state.receipts import PART, pack_key
 
 u32 = st.integers(0, 2**32 - 1)
 u64 = st.integers(0, 2**64 - 1)

@@ -6,9 +6,8 @@ from typing import Any
 
 import pytest
 
-from bimip.domain.ids import ConversationId, ConversationOffset, DeviceId, Millis, Offset, Stamp, UserId, Version
-from bimip.domain.receipts import pack_key
-from bimip.domain.records import (
+from bimip.domain.core.ids import ConversationId, ConversationOffset, DeviceId, Millis, Offset, Stamp, UserId, Version
+from bimip.domain.core.records import (
     Addressed,
     Changes,
     Conversation,
@@ -31,6 +30,7 @@ from bimip.domain.records import (
     Table,
     User,
 )
+from bimip.domain.state.receipts import pack_key
 from bimip.storage.errors import StorageError, StoreFullError
 from bimip.storage.interface import Store
 from bimip.storage.lmdb.blocks import BLOCKS, ROWS

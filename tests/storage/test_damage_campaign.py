@@ -11,9 +11,9 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from bimip.domain.ids import ConversationOffset, Offset
-from bimip.domain.operations import Acknowledge, Receipt
-from bimip.domain.records import ReceiptKind
+from bimip.domain.core.ids import ConversationOffset, Offset
+from bimip.domain.core.operations import Acknowledge, Receipt
+from bimip.domain.core.records import ReceiptKind
 from bimip.storage.care.check_apart import check_apart
 from bimip.storage.lmdb.file import LmdbFile
 from bimip.storage.lmdb.store import LmdbStore

@@ -8,7 +8,7 @@ may be either; reads work beside it; and a fault that has passed is over without
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from bimip.domain.operations import Fault
+from bimip.domain.core.operations import Fault
 from tests.storage.crash_folder import MORE, CrashFolder, count_by, flat
 from tests.storage.durability_claims import Line, read_lines
 from tests.storage.tracing import Call

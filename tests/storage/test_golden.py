@@ -6,9 +6,9 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, cast
 
-from bimip.domain.clock import earliest_stamp
-from bimip.domain.ids import ConversationId, ConversationOffset, DeviceId, Millis, Offset, Stamp, UserId
-from bimip.domain.operations import (
+from bimip.domain.core.clock import earliest_stamp
+from bimip.domain.core.ids import ConversationId, ConversationOffset, DeviceId, Millis, Offset, Stamp, UserId
+from bimip.domain.core.operations import (
     Address,
     ExpireBodies,
     ExpireHistory,
@@ -18,8 +18,8 @@ from bimip.domain.operations import (
     OpenPosition,
     Revoke,
 )
-from bimip.domain.records import Changes, Entry, Index, LogTable, ReceiptKind, Seq, Table
-from bimip.domain.timekeeping import Known
+from bimip.domain.core.records import Changes, Entry, Index, LogTable, ReceiptKind, Seq, Table
+from bimip.domain.keeping.timekeeping import Known
 from bimip.storage.lmdb.packing import FORMAT
 from bimip.storage.lmdb.store import LmdbStore
 from bimip.storage.memory import MemoryStore

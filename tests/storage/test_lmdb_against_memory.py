@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from bimip.domain.ids import Offset
-from bimip.domain.records import Changes, Index, IndexRow, Key, LogTable, Reader, Seq, Table
+from bimip.domain.core.ids import Offset
+from bimip.domain.core.records import Changes, Index, IndexRow, Key, LogTable, Reader, Seq, Table
 from bimip.storage.lmdb.blocks import BLOCKS
 from bimip.storage.lmdb.store import LmdbStore
 from bimip.storage.memory import MemoryStore

@@ -1,4 +1,4 @@
-from bimip.domain.records import Changes, Table
+from bimip.domain.core.records import Changes, Table
 from bimip.storage.memory import MemoryStore
 
 

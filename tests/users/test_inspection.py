@@ -2,8 +2,8 @@
 
 from typing import Any, cast
 
-from bimip.domain.ids import Millis, Offset
-from bimip.domain.records import Cursor, Device, Log, Table, User
+from bimip.domain.core.ids import Millis, Offset
+from bimip.domain.core.records import Cursor, Device, Log, Table, User
 from bimip.users.inspection import describe_user
 from tests.reading.support import ANN, LAPTOP, PHONE, store_with
 

@@ -1,6 +1,6 @@
 """An entry is given up once it crashed a fetcher twice, and not for ever."""
 
-from bimip.domain.ids import UserId
+from bimip.domain.core.ids import UserId
 from bimip.users.poison import MAX_REMEMBERED, PoisonEntries
 
 

@@ -3,8 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bimip.domain.ids import ConversationId, ConversationOffset, DeviceId, Offset, Stamp, UserId, Version
-from bimip.domain.records import Entry
+from bimip.domain.core.ids import ConversationId, ConversationOffset, DeviceId, Offset, Stamp, UserId, Version
+from bimip.domain.core.records import Entry
 from bimip.reading.segments import Item, Segment, segment_of
 from bimip.users.tail import MAX_BYTES, MAX_ENTRIES, MAX_STATES, LogTail, StateTail
 from bimip.wire.state import delta_part

@@ -5,7 +5,7 @@ import trio
 from trio.testing import MockClock
 
 from bimip.client.wire import bimip as pb
-from bimip.domain.ids import Millis
+from bimip.domain.core.ids import Millis
 from bimip.gateway.authentication import issue
 from bimip.wire import bimip_pb2 as server_pb
 from bimip.wire import codec

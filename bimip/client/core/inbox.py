@@ -26,8 +26,8 @@ from bimip.client.store import Store
 from bimip.client.wire.bimip import Body, Gap, Hello, LogState, Message, OffsetRange, Turn
 from bimip.client.wire.bimip import Position as WirePosition
 from bimip.client.wire.bimip import Start as WireStart
-from bimip.domain.ids import Offset
-from bimip.domain.ranges import Ranges, from_offsets
+from bimip.domain.core.ids import Offset
+from bimip.domain.core.ranges import Ranges, from_offsets
 from bimip.session.position import HoleError, Position
 
 MAX_NEWS = 10_000

@@ -31,9 +31,9 @@ from typing import Any, BinaryIO
 
 import lmdb
 
-from bimip.domain.clock import millis_of
-from bimip.domain.ids import Millis, Stamp
-from bimip.domain.records import Table
+from bimip.domain.core.clock import millis_of
+from bimip.domain.core.ids import Millis, Stamp
+from bimip.domain.core.records import Table
 from bimip.storage.errors import StorageError, StoreDamagedError, StoreFullError
 from bimip.storage.lmdb.keys import PACK as PACK_KEY
 from bimip.storage.lmdb.keys import UNPACK as UNPACK_KEY

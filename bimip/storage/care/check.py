@@ -17,12 +17,9 @@ from functools import partial
 from struct import error as StructError  # noqa: N812 - the module's own name for it says nothing
 from typing import Any, NamedTuple
 
-from bimip.domain import read_markers
-from bimip.domain.chaining import STEP, extend
-from bimip.domain.ids import UserId
-from bimip.domain.ranges import above, normal
-from bimip.domain.receipts import part_of
-from bimip.domain.records import (
+from bimip.domain.core.ids import UserId
+from bimip.domain.core.ranges import above, normal
+from bimip.domain.core.records import (
     Conversation,
     Cursor,
     Entry,
@@ -38,8 +35,11 @@ from bimip.domain.records import (
     StateKey,
     Table,
 )
-from bimip.domain.schema import behind
-from bimip.domain.state_kinds import kind_of
+from bimip.domain.core.schema import behind
+from bimip.domain.messages.chaining import STEP, extend
+from bimip.domain.state import read_markers
+from bimip.domain.state.kinds import kind_of
+from bimip.domain.state.receipts import part_of
 from bimip.storage.interface import Store
 
 SLICE = 1000

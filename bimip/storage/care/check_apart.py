@@ -15,7 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from bimip.domain.records import DamagedRecordError, Index, IndexRow, Key, LogTable, Reader, Table
+from bimip.domain.core.records import DamagedRecordError, Index, IndexRow, Key, LogTable, Reader, Table
 from bimip.storage.care.check import PARTS, Finding
 from bimip.storage.care.repair import damaged_records, meaning, repair_all
 from bimip.storage.errors import StorageError, StoreDamagedError

@@ -14,11 +14,8 @@ from itertools import islice
 from struct import error as StructError  # noqa: N812 - the module's own name for it says nothing
 from typing import Any, NamedTuple
 
-from bimip.domain.appending import payload_bytes
-from bimip.domain.chaining import STEP, extend
-from bimip.domain.cursor import START
-from bimip.domain.ids import ConversationOffset, DeviceId, Millis, Offset, Version
-from bimip.domain.records import (
+from bimip.domain.core.ids import ConversationOffset, DeviceId, Millis, Offset, Version
+from bimip.domain.core.records import (
     Changes,
     Conversation,
     DamagedRecordError,
@@ -33,7 +30,10 @@ from bimip.domain.records import (
     Table,
     User,
 )
-from bimip.domain.state import state_of
+from bimip.domain.delivery.cursor import START
+from bimip.domain.messages.appending import payload_bytes
+from bimip.domain.messages.chaining import STEP, extend
+from bimip.domain.state.changes import state_of
 from bimip.storage.care.check import Finding, rows, run
 from bimip.storage.lmdb.keys import UNPACK, key_of_block, kind_of
 from bimip.storage.lmdb.store import LmdbStore

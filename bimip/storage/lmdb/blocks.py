@@ -19,7 +19,7 @@ from struct import Struct
 from struct import error as StructError  # noqa: N812 - the module's own name for it says nothing
 from typing import Any
 
-from bimip.domain.records import DIGEST_BYTES, Entry, HistoryEntry, Index, IndexRow, LogTable, Seq
+from bimip.domain.core.records import DIGEST_BYTES, Entry, HistoryEntry, Index, IndexRow, LogTable, Seq
 from bimip.storage.lmdb.keys import bound_of
 
 PackAll = Callable[[Iterable[Any]], Iterable[bytes]]

@@ -12,8 +12,8 @@ from itertools import starmap
 from struct import Struct
 from struct import error as StructError  # noqa: N812 - the module's own name for it says nothing
 
-from bimip.domain.records import Index, Key, Kind, LogTable, Table
-from bimip.domain.schema import BYTE, BYTES, NAME, TEXT, Schema
+from bimip.domain.core.records import Index, Key, Kind, LogTable, Table
+from bimip.domain.core.schema import BYTE, BYTES, NAME, TEXT, Schema
 
 MAX_KEY_BYTES = 511
 

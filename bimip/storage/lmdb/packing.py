@@ -10,8 +10,7 @@ from struct import Struct
 from struct import error as StructError  # noqa: N812 - the module's own name for it says nothing
 from typing import Any
 
-from bimip.domain import receipts
-from bimip.domain.records import (
+from bimip.domain.core.records import (
     DIGEST_BYTES,
     Addressed,
     Conversation,
@@ -22,7 +21,8 @@ from bimip.domain.records import (
     SentRecord,
     Table,
 )
-from bimip.domain.schema import Plain
+from bimip.domain.core.schema import Plain
+from bimip.domain.state import receipts
 
 FORMAT = 6
 

@@ -11,7 +11,7 @@ from typing import Any, Self
 
 import lmdb
 
-from bimip.domain.records import Index, IndexRow, Key, Kind, LogTable, Table
+from bimip.domain.core.records import Index, IndexRow, Key, Kind, LogTable, Table
 from bimip.storage.damage import Damage
 from bimip.storage.errors import OutcomeUnknownError, StorageError, StoreDamagedError
 from bimip.storage.lmdb.guard import Guard, GuardedTransaction

@@ -38,8 +38,8 @@ from typing import Any, TypeVar
 
 import lmdb
 
-from bimip.domain.ids import Stamp
-from bimip.domain.records import Changes, Index, Key, Kind, LogTable, Table
+from bimip.domain.core.ids import Stamp
+from bimip.domain.core.records import Changes, Index, Key, Kind, LogTable, Table
 from bimip.storage.damage import Damage
 from bimip.storage.errors import OutcomeUnknownError, StorageError, StoreDamagedError, StoreFullError
 from bimip.storage.interface import StoreStatistics

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import lmdb
 
-from bimip.domain.records import Index, IndexRow, Key, Kind, LogTable, Table
+from bimip.domain.core.records import Index, IndexRow, Key, Kind, LogTable, Table
 from bimip.storage.lmdb.blocks import BLOCK_HEAD_BYTES, BLOCKS, ROWS, Records
 from bimip.storage.lmdb.keys import PACK, PACK_ALL, UNPACK
 from bimip.storage.lmdb.seals import content, is_whole, seal, seal_all, unseal, unsealed

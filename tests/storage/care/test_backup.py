@@ -13,9 +13,9 @@ from typing import Any
 import lmdb
 import pytest
 
-from bimip.domain.clock import earliest_stamp
-from bimip.domain.ids import Millis
-from bimip.domain.records import Changes, Table
+from bimip.domain.core.clock import earliest_stamp
+from bimip.domain.core.ids import Millis
+from bimip.domain.core.records import Changes, Table
 from bimip.storage.care import backup as backup_module
 from bimip.storage.care.backup import DATA, MANIFEST, Manifest, back_up, overview, restore
 from bimip.storage.errors import StorageError, StoreDamagedError, StoreFullError, StoreLockedError

@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 from trio.testing import MockClock
 
-from bimip.domain.ids import ConversationId, ConversationOffset, DeviceId, Offset, Stamp, UserId, Version
-from bimip.domain.operations import Acknowledge, Receipt
-from bimip.domain.read_markers import pack_key
-from bimip.domain.records import Changes, Cursor, Index, IndexRow, LogTable, ReceiptKind, Seq, State, Table
+from bimip.domain.core.ids import ConversationId, ConversationOffset, DeviceId, Offset, Stamp, UserId, Version
+from bimip.domain.core.operations import Acknowledge, Receipt
+from bimip.domain.core.records import Changes, Cursor, Index, IndexRow, LogTable, ReceiptKind, Seq, State, Table
+from bimip.domain.state.read_markers import pack_key
 from bimip.storage.care.check import check
 from tests.journal.journal_host import JournalHost, message
 

@@ -8,11 +8,11 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from bimip.domain.cursor import START
-from bimip.domain.ids import ConversationId, ConversationOffset, Millis, UserId
-from bimip.domain.operations import MarkRead, Revoke
-from bimip.domain.receipts import pack_key
-from bimip.domain.records import Key, Kind, LogTable, ReceiptKey, ReceiptKind, State, Table
+from bimip.domain.core.ids import ConversationId, ConversationOffset, Millis, UserId
+from bimip.domain.core.operations import MarkRead, Revoke
+from bimip.domain.core.records import Key, Kind, LogTable, ReceiptKey, ReceiptKind, State, Table
+from bimip.domain.delivery.cursor import START
+from bimip.domain.state.receipts import pack_key
 from bimip.storage.care.check_apart import check_apart, repair_apart
 from bimip.storage.errors import StoreDamagedError
 from bimip.storage.lmdb.store import LmdbStore

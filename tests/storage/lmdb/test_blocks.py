@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bimip.domain.records import Index, IndexRow, LogTable
+from bimip.domain.core.records import Index, IndexRow, LogTable
 from bimip.storage.lmdb.blocks import BLOCKS, PAGE_ROOM, ROWS, Blocks
 from tests.storage.strategies import RECORDS
 

@@ -9,7 +9,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from bimip.domain.records import Changes, Table
+from bimip.domain.core.records import Changes, Table
 from bimip.storage.errors import StoreDamagedError
 from bimip.storage.lmdb.file import BRANCH, LmdbFile, Place
 from bimip.storage.lmdb.guard import GuardedTransaction

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bimip.domain.records import Key, LogTable, Table
+from bimip.domain.core.records import Key, LogTable, Table
 from bimip.storage.lmdb.keys import MAX_KEY_BYTES, PACK, UNPACK, pack_bound, pack_text, unpack_text
 from tests.storage.strategies import KEYS, text
 

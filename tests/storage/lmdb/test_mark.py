@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from bimip.domain.records import Changes, Table
+from bimip.domain.core.records import Changes, Table
 from bimip.storage.lmdb.mark import Mark, beside
 from bimip.storage.lmdb.store import LmdbStore
 

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bimip.domain.records import Table
+from bimip.domain.core.records import Table
 from bimip.storage.lmdb.packing import PACK, PACK_ALL, UNPACK
 from tests.storage.strategies import RECORDS
 

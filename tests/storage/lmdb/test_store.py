@@ -16,8 +16,8 @@ from typing import Any
 import lmdb
 import pytest
 
-from bimip.domain.ids import ConversationId, ConversationOffset, DeviceId, Stamp, UserId
-from bimip.domain.records import Changes, Entry, LogTable, Table
+from bimip.domain.core.ids import ConversationId, ConversationOffset, DeviceId, Stamp, UserId
+from bimip.domain.core.records import Changes, Entry, LogTable, Table
 from bimip.storage.errors import (
     OutcomeUnknownError,
     StorageError,
@@ -88,7 +88,7 @@ def run_child(source: str, *arguments: object) -> subprocess.Popen[str]:
 
 CHILD = """
 import sys
-from bimip.domain.records import *
+from bimip.domain.core.records import *
 from bimip.storage.lmdb.store import LmdbStore
 
 store = LmdbStore(sys.argv[1])
@@ -227,7 +227,7 @@ print(store.statistics().map_bytes)
         """A limit on the size of files stands for a full disk."""
         source = """
 import resource, signal, sys
-from bimip.domain.records import *
+from bimip.domain.core.records import *
 from bimip.storage.errors import *
 from bimip.storage.lmdb.store import LmdbStore
 

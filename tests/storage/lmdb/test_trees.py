@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bimip.domain.records import Index, IndexRow, Key, LogTable
+from bimip.domain.core.records import Index, IndexRow, Key, LogTable
 from bimip.storage.lmdb.blocks import BLOCKS, PAGE_ROOM, ROWS
 from bimip.storage.lmdb.seals import seal_all, unseal
 from bimip.storage.lmdb.trees import IndexTrees, LogTrees

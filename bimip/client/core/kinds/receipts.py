@@ -7,9 +7,9 @@ from bimip.client.errors import ProtocolViolation
 from bimip.client.events import ReceiptsChanged
 from bimip.client.store import StateKey, Store
 from bimip.client.wire.bimip import Receipts
-from bimip.domain.ids import ConversationOffset, Millis
-from bimip.domain.receipts import BLOCK, block_of, fresh, merge
-from bimip.domain.records import ReceiptKind, ReceiptRun, Runs
+from bimip.domain.core.ids import ConversationOffset, Millis
+from bimip.domain.core.records import ReceiptKind, ReceiptRun, Runs
+from bimip.domain.state.receipts import BLOCK, block_of, fresh, merge
 
 KINDS = frozenset(ReceiptKind)
 

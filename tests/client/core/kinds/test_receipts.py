@@ -21,8 +21,8 @@ from bimip.client.wire.bimip import (
 from bimip.client.wire.bimip import (
     ReceiptRun as WireRun,
 )
-from bimip.domain.ids import ConversationOffset, Millis
-from bimip.domain.records import ReceiptKind, ReceiptRun
+from bimip.domain.core.ids import ConversationOffset, Millis
+from bimip.domain.core.records import ReceiptKind, ReceiptRun
 from tests.client.support import FakeServer, a_client, both_backends, next_of, page
 
 DELIVERED, READ, PLAYED = MessageStatus.DELIVERED, MessageStatus.READ, MessageStatus.PLAYED

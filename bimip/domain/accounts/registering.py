@@ -1,0 +1,64 @@
+"""Users and devices come into being, tokens are revoked, devices are forgotten."""
+
+from bimip.domain.core.decision import Decision, Put, Writes
+from bimip.domain.core.ids import DeviceId, UserId
+from bimip.domain.core.operation_kind import OperationKind
+from bimip.domain.core.operations import Done, Forget, Register, Registered, Revoke
+from bimip.domain.core.records import Device, DeviceOwner, Key, Reader, Table, User
+from bimip.domain.core.rules import Context
+
+
+def register(view: Reader, op: Register, context: Context) -> Decision:
+    puts: list[Put] = []
+    user = register_user(view, op.eid, context, puts)
+    device: Device | None = view.get(Table.DEVICES, (user.number, op.device))
+    if device is None:
+        number = DeviceId(allocate(view, "devices", puts))
+        device = Device(number, context.now, context.now)
+        puts.append((Table.DEVICE_OWNERS, {(number,): DeviceOwner(user.number, op.device)}))
+        if not user.first_device:
+            puts.append((Table.USERS, {(op.eid,): user._replace(first_device=number)}))
+    puts.append((Table.DEVICES, {(user.number, op.device): device._replace(last_seen=context.now)}))
+    return Decision(Registered(user.number, device.number), Writes(puts))
+
+
+def is_registered(view: Reader, op: Register) -> bool:
+    user: User | None = view.get(Table.USERS, (op.eid,))
+    return user is not None and view.get(Table.DEVICES, (user.number, op.device)) is not None
+
+
+def register_user(view: Reader, eid: str, context: Context, puts: list[Put]) -> User:
+    known: User | None = view.get(Table.USERS, (eid,))
+    if known is not None:
+        return known
+    user = User(UserId(allocate(view, "users", puts)), context.now)
+    puts += [(Table.USERS, {(eid,): user}), (Table.EIDS, {(user.number,): eid})]
+    return user
+
+
+def revoke(_view: Reader, op: Revoke, _moment: Context) -> Decision:
+    return Decision(Done(), Writes(((Table.REVOKED, {(op.user, op.jti): op.expires_at}),)))
+
+
+def forget(view: Reader, op: Forget, context: Context) -> Decision:
+    """Forgets a device by number and not by name: the device that took the name since is another one."""
+    owner: DeviceOwner | None = view.get(Table.DEVICE_OWNERS, (op.device,))
+    device: Device | None = None if owner is None else view.get(Table.DEVICES, owner)
+    if owner is None or device is None or device.number != op.device:
+        return Decision(Done())
+    cursors: dict[Key, None] = {(op.device, partition): None for partition in sorted(context.rules.partitions)}
+    return Decision(Done(), Writes([(Table.DEVICES, {tuple(owner): None}), (Table.CURSORS, cursors)]))
+
+
+def allocate(view: Reader, counter: str, puts: list[Put]) -> int:
+    """The next number of a kind. Numbers are never used twice, so the counter lives in the store."""
+    number: int = (view.get(Table.META, (counter,)) or 0) + 1
+    puts.append((Table.META, {(counter,): number}))
+    return number
+
+
+OPERATIONS: dict[type, OperationKind] = {
+    Register: OperationKind(register, needs_no_room=is_registered),
+    Revoke: OperationKind(revoke),
+    Forget: OperationKind(forget),
+}

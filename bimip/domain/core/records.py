@@ -1,0 +1,283 @@
+"""The data model: every record, and every table with its key and what a store has to know of it (schema.py).
+
+There are three kinds. A *table* maps a key (a tuple) to a record and can be scanned in the order of its keys. A
+*sequence* is, for each key, a run of records numbered 1, 2, 3 … that grows at its end and is cut off at its beginning:
+the logs and the histories. An *index* is, for each key, a sorted set of rows, which mostly grows at its end and may
+grow anywhere. Whatever implements `Reader` (a snapshot of a store, or a batch that is not synced yet) answers for all.
+
+Records are plain tuples: they are made several times for each message, and compare by value in tests.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from enum import Enum, IntEnum
+from functools import partial
+from typing import Any, NamedTuple, Protocol, Self, TypeVar
+
+from bimip.domain.core.ids import ConversationId, ConversationOffset, DeviceId, Millis, Offset, Stamp, UserId, Version
+from bimip.domain.core.ranges import Ranges
+from bimip.domain.core.schema import BYTE, BYTES, LONG, NAME, NUMBER, TEXT, Plain, Schema
+
+
+class User(NamedTuple):
+    number: UserId
+    created: Millis
+    first_device: DeviceId = DeviceId(0)  # 0: nobody ever signed in, they were only written to
+
+
+class Device(NamedTuple):
+    number: DeviceId
+    created: Millis
+    last_seen: Millis
+
+
+class DeviceOwner(NamedTuple):
+    user: UserId
+    name: str
+
+
+class Conversation(NamedTuple):
+    first: ConversationOffset  # the oldest kept; head + 1 when empty
+    head: ConversationOffset  # the newest ever given; 0: none
+    members: tuple[UserId, ...]
+
+
+class Log(NamedTuple):
+    first: Offset  # the oldest kept; head + 1 when empty
+    head: Offset  # the newest ever given; 0: none
+    chain: bytes = bytes(16)  # the hash chain up to the head; see `chaining`
+
+
+class Entry(NamedTuple):
+    """A log's entry: what an ack or a delivery needs to know of a message without decoding it."""
+
+    stamp: Stamp
+    conversation: ConversationId
+    conversation_offset: ConversationOffset
+    author: UserId
+    origin: DeviceId  # the device that wrote it
+    addressed: bool  # only the devices named in ADDRESSED get it
+    digest: bytes  # DIGEST_BYTES over the content, as in Seen: an erased payload leaves the chain whole
+
+
+class Seq(NamedTuple):
+    """A row of SEQS: sorts as the client's `timestamp:localSeq:device` does, by numbers."""
+
+    time: int
+    local: int
+    device: DeviceId  # the one that wrote it
+    offset: Offset  # in this log
+
+
+class HistoryEntry(NamedTuple):
+    """A conversation's reference to a message."""
+
+    stamp: Stamp
+    author: UserId
+    origin: DeviceId
+    addressed: bool
+
+
+class Addressed(NamedTuple):
+    device: DeviceId
+    payload: bytes | None  # None: the message's own
+
+
+class SentRecord(NamedTuple):
+    """The first answer to a message id: a resend gets it again."""
+
+    digest: bytes  # DIGEST_BYTES over recipient, type, payload and encryption fields
+    stamp: Stamp
+    partition: str
+    offset: Offset
+    conversation: ConversationId
+    conversation_offset: ConversationOffset
+
+
+class Cursor(NamedTuple):
+    """How far one device has acknowledged one partition."""
+
+    floor: Offset  # everything owed at or below is acknowledged
+    above: Ranges  # acknowledged beyond the floor
+
+
+class State(NamedTuple):
+    head: Version
+    floor: Version  # a device below it is sent the whole state
+
+
+class ReceiptKind(IntEnum):
+    """Numbers as MessageStatus on the wire."""
+
+    DELIVERED = 2
+    READ = 3
+    PLAYED = 5
+
+
+class ReceiptKey(NamedTuple):
+    conversation: ConversationId
+    member: UserId
+    kind: ReceiptKind
+    block: int  # conversation offsets 256 * block + 1 … 256 * block + 256
+
+
+StateKey = bytes
+"""Whatever kind of state it is of: the kind's tag, and a key packed as that kind does; see `state/changes.py`."""
+
+
+class ReceiptRun(NamedTuple):
+    first: ConversationOffset
+    last: ConversationOffset  # inclusive
+    time: Millis
+
+
+Runs = tuple[ReceiptRun, ...]
+"""Ascending, disjoint."""
+
+Key = tuple[Any, ...]
+
+IndexRow = tuple[int, ...]
+"""Of an index: numbers of one fixed count, the last of which is an offset."""
+
+DIGEST_BYTES = 8
+"""Who finds two contents with one digest deceives themselves alone: it is compared with the same device's same id."""
+
+
+class _Kind(Enum):
+    """Its members' value is their name on disks and in words to the operator."""
+
+    __hash__ = object.__hash__  # Enum's own hashes the name, in Python, at each look into a dict
+
+    _value_: str
+    schema: Schema
+
+    def __new__(cls, schema: Schema) -> Self:
+        kind = object.__new__(cls)
+        kind._value_ = schema.name
+        kind.schema = schema
+        return kind
+
+
+class Table(_Kind):
+    META = Schema("meta", (TEXT,))
+    """(name) -> int: the epoch, the clock at the last start or expiry, the counters of numbers"""
+    USERS = Schema("users", (TEXT,), Plain("IQI", User), cached=20_000)
+    """(eid) -> User"""
+    EIDS = Schema("eids", (NUMBER,))
+    """(user) -> str: the eid of a number"""
+    DEVICES = Schema("devices", (NUMBER, TEXT), Plain("IQQ", Device))
+    """(user, name) -> Device"""
+    DEVICE_OWNERS = Schema("names", (NUMBER,))
+    """(device) -> DeviceOwner: whose a device number is"""
+    DIRECT = Schema("direct", (NUMBER, NUMBER), Plain("I"), cached=20_000)
+    """(lower user, higher user) -> ConversationId: the conversation of two, or of one with oneself"""
+    CONVERSATIONS = Schema("conversations", (NUMBER,), hot=9, cached=20_000)
+    """(conversation) -> Conversation"""
+    LOGS = Schema("logs", (NUMBER, NAME), Plain("QQ16s", Log), hot=3, cached=20_000)
+    """(user, partition) -> Log"""
+    BODIES = Schema("bodies", (LONG,), is_ascending=True, may_be_missing=True)
+    """(stamp) -> bytes: a message, encoded once, as wire.stored wrote it"""
+    ADDRESSED = Schema("addressed", (LONG, NUMBER))
+    """(stamp, user) -> tuple[Addressed, ...]"""
+    SEEN = Schema("seen", (NUMBER, TEXT))
+    """(device, message id) -> SentRecord: deduplication"""
+    CURSORS = Schema("cursors", (NUMBER, NAME), cached=20_000)
+    """(device, partition) -> Cursor"""
+    STATES = Schema("states", (NUMBER,), Plain("QQ", State), hot=2, cached=20_000)
+    """(user) -> State: the head of the user's shadow state"""
+    CHANGES = Schema("changes", (NUMBER, LONG), hot=7)
+    """(user, version) -> StateKey: what changed, only the newest version of each key"""
+    VERSIONS = Schema("versions", (NUMBER, BYTES), Plain("Q"), hot=8, cached=20_000)
+    """(user, StateKey) -> Version: the reverse of CHANGES"""
+    RECEIPTS = Schema("receipts", (NUMBER, NUMBER, BYTE, NUMBER), cached=10_000)  # each has many runs
+    """(conversation, member, ReceiptKind, part) -> Runs: a part of a ReceiptKey's block"""
+    READ_MARKERS = Schema("readmarkers", (NUMBER, NUMBER), Plain("Q"))
+    """(user, conversation) -> ConversationOffset: how far the user has read"""
+    USAGE = Schema("usage", (NUMBER,), Plain("Q"), hot=1, cached=20_000)
+    """(user) -> int: bytes of what they sent and is still kept"""
+    REVOKED = Schema("revoked", (NUMBER, TEXT), Plain("Q"))
+    """(user, jti) -> Millis: when the revoked token would have expired"""
+
+
+class LogTable(_Kind):
+    ENTRIES = Schema("entries", (NUMBER, NAME), hot=5, cached=20_000)
+    """(user, partition), Offset -> Entry: the mirror logs"""
+    HISTORY = Schema("history", (NUMBER,), hot=10)
+    """(conversation), ConversationOffset -> HistoryEntry: everybody's view of a conversation"""
+    CHAINS = Schema("chains", (NUMBER, NAME), hot=4)
+    """(user, partition), n -> bytes: the log's hash chain as it was at offset chaining.STEP * n"""
+
+
+class Index(_Kind):
+    SEQS = Schema("seqs", (NUMBER, NAME), hot=6)
+    """(user, partition) -> Seq rows: what the user's own devices wrote, in the order of their `seq`"""
+
+
+Kind = Table | LogTable | Index
+
+
+R = TypeVar("R")
+
+
+def maker(record: Callable[..., R]) -> Callable[[tuple[Any, ...]], R]:
+    """Makes a record from a tuple of all its fields, in half the time of calling its class: for what each message, or
+    each acknowledgement, makes several of.
+    """
+    return partial(tuple.__new__, record)  # type: ignore[arg-type,type-var]  # it is a named tuple
+
+
+class DamagedRecordError(Exception):
+    """A record is not what was written there: it is not to be used."""
+
+
+class Reader(Protocol):
+    """A consistent view of the store.
+
+    A record that is not what was written raises DamagedRecordError, or is missing where many are asked for: of BODIES
+    in `get` and `get_all`, of all tables in `scan`.
+    """
+
+    def get(self, table: Table, key: Key) -> Any:  # noqa: ANN401 - each table has its own record, named beside it
+        """The record, or None."""
+        ...
+
+    def get_all(self, table: Table, keys: Iterable[Key]) -> list[Any]:
+        """The record of each, or None."""
+        ...
+
+    def scan(self, table: Table, low: Key, high: Key, *, limit: int, reverse: bool = False) -> list[tuple[Key, Any]]:
+        """Records with low <= key < high in key order (reverse: from high downwards). Keys may be prefixes."""
+        ...
+
+    def read(self, sequence: LogTable, key: Key, after: int, *, limit: int) -> list[tuple[int, Any]]:
+        """Records with a number greater than `after`, ascending."""
+        ...
+
+    def salvage(self, sequence: LogTable, key: Key, after: int, *, limit: int, upto: int) -> list[tuple[int, Any]]:
+        """Reads as `read` does, but what damaged places seem to hold is there too, and what cannot be read at all is
+        left out.
+
+        `upto` is the newest number. Never raises for damage: whoever uses it holds each record against something else.
+        """
+        ...
+
+    def find(
+        self, index: Index, key: Key, low: IndexRow, high: IndexRow, *, limit: int, reverse: bool = False
+    ) -> list[IndexRow]:
+        """Rows with low <= row < high in their order (reverse: from high downwards). Bounds may be prefixes."""
+        ...
+
+
+@dataclass(slots=True)
+class Changes:
+    """The writes of a batch of decisions, in one transaction."""
+
+    puts: dict[Table, dict[Key, Any]] = field(default_factory=dict)  # None as a record: delete
+    appends: dict[tuple[LogTable, Key], list[tuple[int, Any]]] = field(default_factory=dict)  # consecutive numbers
+    cuts: dict[tuple[LogTable, Key], int] = field(default_factory=dict)  # drop the records with a number below this
+    inserts: dict[tuple[Index, Key], list[IndexRow]] = field(default_factory=dict)  # in any order; a row is there once
+    trims: dict[tuple[Index, Key], int] = field(default_factory=dict)
+    """Drop an index's lowest rows, up to the first whose offset is not below this. What lies behind that one stays
+    until it goes too: whoever finds a row asks the log whether its entry is kept."""
+    needs_room: bool = False
+    """They make the store grow, as the rules say: a full one refuses them."""

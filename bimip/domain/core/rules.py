@@ -1,0 +1,69 @@
+"""What a decision may ask of the world: the configured rules, the time, and the next stamp."""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final, Self
+
+from bimip.domain.core.ids import ConversationId, ConversationOffset, Millis, Stamp
+from bimip.settings import FLAG, Raw, Rule, items, setting, text, whole
+
+PARTITIONS: Final = ("chat", "notification", "feed", "sync")
+
+Encode = Callable[[Sequence[bytes], Sequence[Stamp], Millis, ConversationId, ConversationOffset], list[bytes]]
+"""What was sent, each with its stamp, the time, and the conversation with the first one's offset, as the one stored
+form: one for each. A codec's business, so it comes from outside.
+"""
+
+
+def _partitions(value: Raw) -> tuple[str, ...]:
+    names = tuple(text(item) for item in items(value))
+    if "chat" not in names or len(set(names)) < len(names) or not all(map(_PARTITION.fullmatch, names)):
+        raise ValueError
+    return names
+
+
+_PARTITION = re.compile(r"[a-z][a-z0-9_-]{0,31}")
+
+
+@dataclass(frozen=True, slots=True)
+class PartitionSettings:
+    names: tuple[str, ...] = setting(
+        PARTITIONS, Rule(_partitions, 'a list of different names in small letters that contains "chat"')
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class UserSettings:
+    accept_unknown_recipients: bool = setting(False, FLAG)  # noqa: FBT003 - the default itself
+    max_stored_bytes_per_user: int = setting(0, whole(0, 2**47), section="limits")
+    """Of one sender, as long as it is kept; 0: no limit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    encode: Encode
+    window_entries: int
+    partitions: frozenset[str] = frozenset(PARTITIONS)
+    accept_unknown_recipients: bool = False
+    max_stored_bytes: int = 0  # of one sender, as long as it is kept; 0: no limit
+    slice_entries: int = 1000  # a longer operation is decided in several batches, so that it holds nobody up
+
+    @classmethod
+    def configured(
+        cls, encode: Encode, partitions: PartitionSettings, users: UserSettings, window_entries: int
+    ) -> Self:
+        return cls(
+            encode,
+            window_entries,
+            frozenset(partitions.names),
+            users.accept_unknown_recipients,
+            users.max_stored_bytes_per_user,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    rules: Rules
+    now: Millis
+    stamp: Callable[[], Stamp]

@@ -1,0 +1,185 @@
+"""A device acknowledges, a person reads: cursors move, and those who wrote learn of it."""
+
+from collections.abc import Sequence
+
+from bimip.domain.conversations.membership import beyond_head, conversation_of
+from bimip.domain.core.decision import Decision, Put, StateNews, Writes
+from bimip.domain.core.ids import ConversationId, ConversationOffset, Millis, UserId
+from bimip.domain.core.operation_kind import OperationKind
+from bimip.domain.core.operations import Acknowledge, Acknowledged, Done, Fault, Receipt, Refused
+from bimip.domain.core.ranges import Ranges, clip, from_offsets, intersect, normal
+from bimip.domain.core.records import (
+    Conversation,
+    Cursor,
+    DamagedRecordError,
+    Entry,
+    HistoryEntry,
+    Log,
+    LogTable,
+    Reader,
+    ReceiptKind,
+    Runs,
+    Table,
+    maker,
+)
+from bimip.domain.core.rules import Context
+from bimip.domain.delivery.cursor import START, advance
+from bimip.domain.messages.appending import EMPTY_LOG
+from bimip.domain.state import receipts
+from bimip.domain.state.changes import StateChanges
+
+# As often as here, an enum's members cost more by their class than as names of the module.
+LOGS, CURSORS, RECEIPTS = Table.LOGS, Table.CURSORS, Table.RECEIPTS
+DELIVERED = ReceiptKind.DELIVERED
+TAG, _pack_key = receipts.TAG, receipts.KEY.pack
+
+_decision, _writes, _acknowledged = maker(Decision), maker(Writes), maker(Acknowledged)
+
+RANGES_PER_MESSAGE = 8
+"""An acknowledgement of so many ranges costs as much as a message more."""
+
+IMPLIED = {
+    ReceiptKind.DELIVERED: (ReceiptKind.DELIVERED,),
+    ReceiptKind.READ: (ReceiptKind.READ, ReceiptKind.DELIVERED),
+    ReceiptKind.PLAYED: (ReceiptKind.PLAYED, ReceiptKind.READ, ReceiptKind.DELIVERED),
+}
+
+
+def acknowledge(view: Reader, op: Acknowledge, context: Context) -> Decision:
+    user, device, partition, upto, more = op
+    log: Log = view.get(LOGS, (user, partition)) or EMPTY_LOG
+    furthest = max(upto, *(last for _, last in more)) if more else upto
+    if furthest > log.head:
+        sentence = f"offset {furthest} was never given; the log of {partition!r} ends at {log.head}"
+        return Decision(Refused(Fault.OFFSET_BEYOND_HEAD, sentence, "upto"))
+    place = (device, partition)
+    try:
+        before: Cursor = view.get(CURSORS, place) or START
+    except DamagedRecordError:
+        before = START  # it is written anew, and what comes again is known to the client
+    cursor, entries, rest = advance(view, op, log, before, context.rules)
+    puts, news = delivered(view, user, entries, context)
+    if cursor != before:
+        puts.append((CURSORS, {place: cursor}))
+    return _decision((_acknowledged((cursor.floor,)), _writes((puts, (), (), (), ())), news, rest, False))
+
+
+def delivered(
+    view: Reader, user: UserId, entries: Sequence[Entry], context: Context
+) -> tuple[list[Put], list[StateNews]]:
+    """The receipts of what one of the user's devices took in. What the user wrote is not delivered to them."""
+    received: dict[ConversationId, tuple[list[int], set[UserId]]] = {}
+    for _, conversation, place, author, _, _, _ in entries:
+        if author != user:
+            known = received.get(conversation)
+            if known is None:
+                received[conversation] = known = ([], set())
+            known[0].append(place)
+            known[1].add(author)
+    if not received:
+        return [], []
+    changes = StateChanges(view)
+    for conversation, (places, authors) in received.items():
+        _add(view, changes, (conversation, user, DELIVERED), from_offsets(places), context.now, authors)
+    return changes.puts(), changes.news
+
+
+def receipt(view: Reader, op: Receipt, context: Context) -> Decision:
+    number = conversation_of(view, op.user, op.conversation, op.peer)
+    if isinstance(number, Refused):
+        return Decision(number)
+    conversation: Conversation = view.get(Table.CONVERSATIONS, (number,))
+    furthest = max([op.upto, *(last for _, last in op.ranges)])
+    if refused := beyond_head(conversation, furthest, "upto"):
+        return Decision(refused)
+    wanted = clip(normal((*op.ranges, (conversation.first, op.upto))), conversation.first, furthest)
+    slice_end = _slice_end(wanted, context.rules.slice_entries)
+    arrived = _arrived(view, op, number, clip(wanted, conversation.first, slice_end))
+    places, authors = _by_others(view, number, op.user, arrived)
+    changes = StateChanges(view)
+    for kind in IMPLIED[op.kind]:
+        concerned = authors if kind is ReceiptKind.DELIVERED else authors | {op.user}
+        _add(view, changes, (number, op.user, kind), places, context.now, concerned)
+    rest = clip(wanted, slice_end + 1, furthest)
+    then = op._replace(conversation=number, upto=ConversationOffset(0), ranges=rest) if rest else None
+    return Decision(Done(), Writes(changes.puts()), changes.news, then)
+
+
+def _slice_end(wanted: Ranges, limit: int) -> int:
+    for first, last in wanted:
+        if last - first + 1 >= limit:
+            return first + limit - 1
+        limit -= last - first + 1
+    return wanted[-1][1] if wanted else 0
+
+
+def _arrived(view: Reader, op: Receipt, conversation: ConversationId, wanted: Ranges) -> Ranges:
+    """Which of the messages a device of the user received: no receipt claims what did not happen. Others were addressed
+    to another device, say, or lie in a partition that none of them asked for.
+    """
+    received = [(first, last) for where, first, last in op.received if where == conversation]
+    for part in receipts.parts_of(wanted):
+        try:
+            known: Runs = view.get(RECEIPTS, (conversation, op.user, DELIVERED, part)) or ()
+        except DamagedRecordError:
+            known = ()
+        received += [(first, last) for first, last, _ in known]
+    return intersect(wanted, normal(received))
+
+
+def _by_others(view: Reader, conversation: ConversationId, user: UserId, wanted: Ranges) -> tuple[Ranges, set[UserId]]:
+    places: list[int] = []
+    authors: set[UserId] = set()
+    for first, last in wanted:
+        for place, listed in _history(view, conversation, first, last):
+            if place <= last and listed.author != user:
+                places.append(place)
+                authors.add(listed.author)
+    return from_offsets(places), authors
+
+
+def _history(view: Reader, conversation: ConversationId, first: int, last: int) -> Sequence[tuple[int, HistoryEntry]]:
+    """Nothing where something is damaged: no receipt is better than one that claims what did not happen."""
+    try:
+        return view.read(LogTable.HISTORY, (conversation,), first - 1, limit=last - first + 1)
+    except DamagedRecordError:
+        return ()
+
+
+def _add(
+    view: Reader,
+    changes: StateChanges,
+    key: tuple[ConversationId, UserId, ReceiptKind],
+    places: Ranges,
+    now: Millis,
+    concerned: set[UserId],
+) -> None:
+    """Merges a member's receipts of one kind into what is stored, and tells whoever is concerned what is new."""
+    conversation, member, kind = key
+    stored = changes.values.setdefault(RECEIPTS, {})
+    told: dict[int, Runs] = {}
+    for part, runs in receipts.by_part(places, now).items():
+        place = (conversation, member, kind, part)
+        try:
+            known: Runs = view.get(RECEIPTS, place) or ()
+        except DamagedRecordError:
+            known = ()
+        fresh = receipts.fresh(known, runs)
+        if fresh:
+            stored[place] = receipts.merge(known, fresh)
+            block = part // receipts.PARTS
+            told[block] = receipts.join(told[block], fresh) if block in told else fresh
+    for block, runs in told.items():
+        state_key = _pack_key(TAG, conversation, member, kind, block)
+        for user in sorted(concerned):
+            changes.tell(user, state_key, runs)
+
+
+def _weight(operation: Acknowledge | Receipt) -> int:
+    return 1 + len(operation.ranges) // RANGES_PER_MESSAGE
+
+
+OPERATIONS: dict[type, OperationKind] = {
+    Acknowledge: OperationKind(acknowledge, is_lazy=True, weight=_weight),
+    Receipt: OperationKind(receipt, is_lazy=True, weight=_weight),
+}

@@ -1,0 +1,1 @@
+"""Messages enter the logs, the chain covers them, and they expire."""

@@ -1,0 +1,293 @@
+"""Messages enter the logs of everybody concerned: each in all of them or none, once however often it is sent.
+
+An Append is decided as one: what its messages share (the recipient, the conversation, both logs) is looked up and
+written once, and only deduplication looks at each.
+"""
+
+from collections.abc import Iterable, Sequence
+from itertools import accumulate, repeat
+from typing import Any
+
+from bimip.domain.accounts.registering import allocate, register_user
+from bimip.domain.core.clock import millis_of
+from bimip.domain.core.decision import Decision, Insert, LogAppend, LogNews, Put, Writes
+from bimip.domain.core.ids import ConversationId, ConversationOffset, DeviceId, Millis, Offset, Stamp, UserId
+from bimip.domain.core.operation_kind import OperationKind
+from bimip.domain.core.operations import Append, Appended, Fault, NewMessage, Refused
+from bimip.domain.core.records import (
+    Addressed,
+    Conversation,
+    Device,
+    Entry,
+    HistoryEntry,
+    Index,
+    IndexRow,
+    Key,
+    Log,
+    LogTable,
+    Reader,
+    SentRecord,
+    Table,
+    User,
+    maker,
+)
+from bimip.domain.core.rules import Context
+from bimip.domain.messages.chaining import extend
+from bimip.names import conversation_number, is_conversation_id
+
+QUOTA_RETRY_MS = 3_600_000
+"""Room comes as messages expire: rarely."""
+
+# As often as here, an enum's members cost more by their class than as names of the module.
+BODIES, CONVERSATIONS, DIRECT, LOGS = Table.BODIES, Table.CONVERSATIONS, Table.DIRECT, Table.LOGS
+SEEN, USAGE, USERS = Table.SEEN, Table.USAGE, Table.USERS
+ENTRIES, HISTORY, CHAINS, SEQS = LogTable.ENTRIES, LogTable.HISTORY, LogTable.CHAINS, Index.SEQS
+
+NOBODY = DeviceId(0)
+"""No device has this number."""
+
+EMPTY_LOG = Log(Offset(1), Offset(0))
+
+_log, _news, _decision, _writes = maker(Log), maker(LogNews), maker(Decision), maker(Writes)
+_appended, _entry, _history_entry, _seen = maker(Appended), maker(Entry), maker(HistoryEntry), maker(SentRecord)
+
+
+def append(view: Reader, op: Append, context: Context) -> Decision:
+    device = op.device
+    known: list[SentRecord | None] = view.get_all(SEEN, [(device, message.id) for message in op.messages])
+    if not any(known):
+        return _append_new(view, op, op.messages, context)
+    new = [message for message, seen in zip(op.messages, known, strict=True) if seen is None]
+    decision = _append_new(view, op, new, context) if new else Decision(())
+    results = iter(_outcomes(decision, len(new)))
+    merged = [
+        next(results) if seen is None else _again(message, seen, context.now)
+        for message, seen in zip(op.messages, known, strict=True)
+    ]
+    return decision._replace(result=tuple(merged))
+
+
+def _outcomes(decision: Decision, count: int) -> Iterable[Any]:
+    return repeat(decision.result, count) if isinstance(decision.result, Refused) else decision.result
+
+
+def _append_new(view: Reader, op: Append, messages: Sequence[NewMessage], context: Context) -> Decision:
+    """Appends messages that the device did not send before."""
+    if op.partition not in context.rules.partitions:
+        return Decision(unknown_partition(op.partition, context))
+    puts: list[Put] = []
+    recipient = _recipient(view, op, context, puts)
+    if isinstance(recipient, Refused):
+        return Decision(recipient)
+    addressed = _addresses(view, op, recipient) if op.addresses else {}
+    if isinstance(addressed, Refused):
+        return Decision(addressed)
+    number, conversation = _direct(view, op.user, recipient, puts)
+    stamp = context.stamp
+    stamps = [stamp() for _ in messages]
+    sent = [message.sent for message in messages]
+    bodies = context.rules.encode(sent, stamps, context.now, number, ConversationOffset(conversation.head + 1))
+    stored: int = (view.get(USAGE, (op.user,)) or 0) + sum(map(payload_bytes, addressed.values()))
+    most = context.rules.max_stored_bytes
+    if 0 < most < stored + sum(map(len, bodies)):
+        fitting = sum(size <= most - stored for size in accumulate(map(len, bodies)))
+        return _append_fitting(view, op, messages, fitting, context)
+    puts.append((USAGE, {(op.user,): stored + sum(map(len, bodies))}))
+    puts.append((BODIES, dict(zip(zip(stamps, strict=True), bodies, strict=True))))
+    for user, devices in addressed.items():
+        puts.append((Table.ADDRESSED, {(stamps[0], user): tuple(devices)}))  # which have a message to themselves
+    return _write(view, op, messages, context.now, stamps, bodies, recipient, addressed, (number, conversation), puts)
+
+
+def _append_fitting(
+    view: Reader, op: Append, messages: Sequence[NewMessage], fitting: int, context: Context
+) -> Decision:
+    """The first ones, for which there is room. Those behind them are refused."""
+    full = _over_quota(context.rules.max_stored_bytes)
+    if not fitting:
+        return Decision(full)
+    decision = _append_new(view, op, messages[:fitting], context)
+    return decision._replace(result=(*_outcomes(decision, fitting), *repeat(full, len(messages) - fitting)))
+
+
+def _write(
+    view: Reader,
+    op: Append,
+    messages: Sequence[NewMessage],
+    now: Millis,
+    stamps: list[Stamp],
+    bodies: list[bytes],
+    recipient: UserId,
+    addressed: dict[UserId, list[Addressed]],
+    into: tuple[ConversationId, Conversation],
+    puts: list[Put],
+) -> Decision:
+    user, device, partition = op.user, op.device, op.partition
+    conversation, (oldest, head, members) = into
+    to_some = bool(addressed)
+    log: Log = view.get(LOGS, (user, partition)) or EMPTY_LOG
+    entries: list[Entry] = []
+    history_entries: list[tuple[int, HistoryEntry]] = []
+    seen: dict[Key, SentRecord] = {}
+    results: list[Appended] = []
+    for place, (stamp, (name, digest, _, _)) in enumerate(zip(stamps, messages, strict=True), head + 1):
+        offset = log.head + place - head
+        entries.append(_entry((stamp, conversation, place, user, device, to_some, digest)))
+        history_entries.append((place, _history_entry((stamp, user, device, to_some))))
+        seen[device, name] = _seen((digest, stamp, partition, offset, conversation, place))
+        results.append(_appended((name, partition, stamp, offset, conversation, place, False, now)))
+    puts.append((SEEN, seen))
+    last = ConversationOffset(head + len(messages))
+    puts.append((CONVERSATIONS, {(conversation,): Conversation(oldest, last, members)}))
+    logs = _Logs(op, entries, bodies, puts)
+    logs.lengthen(user, log)
+    rows: list[IndexRow] = [
+        (*message.seq, device, at) for at, message in enumerate(messages, log.head + 1) if message.seq is not None
+    ]
+    inserts: list[Insert] = [(SEQS, (user, partition), rows)] if rows else []
+    if recipient != user and (not to_some or recipient in addressed):
+        logs.lengthen(recipient, view.get(LOGS, (recipient, partition)) or EMPTY_LOG)
+    logs.appends.append((HISTORY, (conversation,), history_entries))
+    return _decision((tuple(results), _writes((puts, logs.appends, inserts, (), ())), logs.news, None, True))
+
+
+class _Logs:
+    """Gathers what logs grow by."""
+
+    __slots__ = ("_bodies", "_entries", "_op", "_puts", "appends", "news")
+
+    def __init__(self, op: Append, entries: list[Entry], bodies: list[bytes], puts: list[Put]) -> None:
+        self.appends: list[LogAppend] = []
+        self.news: list[LogNews] = []
+        self._op = op
+        self._entries = entries
+        self._bodies = bodies
+        self._puts = puts
+
+    def lengthen(self, user: UserId, log: Log) -> None:
+        """The entries become the newest of a user's log."""
+        op, entries = self._op, self._entries
+        place = (user, op.partition)
+        first, head, chain = log
+        chain, links = extend(chain, head, entries)
+        self._puts.append((LOGS, {place: _log((first, head + len(entries), chain))}))
+        self.appends.append((ENTRIES, place, list(enumerate(entries, head + 1))))
+        if links:
+            self.appends.append((CHAINS, place, links))
+        self.news.append(_news((user, op.partition, head + 1, entries, self._bodies)))
+
+
+def payload_bytes(addressed: Iterable[Addressed]) -> int:
+    return sum(len(one.payload or b"") for one in addressed)
+
+
+def _over_quota(most: int) -> Refused:
+    sentence = f"you may have {most} bytes stored here, and this would be more; wait until older messages expire"
+    return Refused(Fault.STORAGE_FULL, sentence, "", QUOTA_RETRY_MS)
+
+
+def unknown_partition(name: str, context: Context) -> Refused:
+    known = ", ".join(sorted(context.rules.partitions))
+    return Refused(Fault.NOT_FOUND, f"there is no partition {name!r} here; use one of: {known}", "partition")
+
+
+def _again(message: NewMessage, seen: SentRecord, now: Millis) -> Appended | Refused:
+    """The stamp tells when it was accepted, unless it ran ahead: then the present is as near as can be said."""
+    if seen.digest != message.digest:
+        sentence = "this device already sent another message under this id; give every message an id of its own"
+        return Refused(Fault.CONFLICT, sentence, "id")
+    return Appended(
+        message.id,
+        seen.partition,
+        seen.stamp,
+        seen.offset,
+        seen.conversation,
+        seen.conversation_offset,
+        duplicate=True,
+        time=min(millis_of(seen.stamp), now),
+    )
+
+
+def _recipient(view: Reader, op: Append, context: Context, puts: list[Put]) -> UserId | Refused:
+    if is_conversation_id(op.to):
+        return _other_member(view, op)
+    user: User | None = view.get(USERS, (op.to,))
+    if user is not None:
+        return user.number
+    if not context.rules.accept_unknown_recipients:
+        sentence = f"there is no user {op.to!r} here; check the address: a user exists once they have connected"
+        return Refused(Fault.NOT_FOUND, sentence, "to.eid")
+    return register_user(view, op.to, context, puts).number
+
+
+def _other_member(view: Reader, op: Append) -> UserId | Refused:
+    """Whom a message to a direct conversation reaches. Somebody else's is answered like one that does not exist."""
+    number = conversation_number(op.to)
+    known: Conversation | None = None if number is None else view.get(CONVERSATIONS, (number,))
+    if known is None or op.user not in known.members:
+        sentence = "you are in no such conversation; name one by the id that its messages carry, or write to a user"
+        return Refused(Fault.NOT_FOUND, sentence, "to.eid")
+    return next((member for member in known.members if member != op.user), op.user)
+
+
+def _addresses(view: Reader, op: Append, recipient: UserId) -> dict[UserId, list[Addressed]] | Refused:
+    """The devices that a message names, by user.
+
+    Naming one of one's own that does not exist would lose the message silently, so that is refused. Of the recipient's,
+    only siblings may know which exist: what names none is kept like the others, for nobody, and nobody can tell.
+    """
+    addressed: dict[UserId, list[Addressed]] = {}
+    for address in op.addresses:
+        user = view.get(Table.USERS, (address.eid,))
+        if user is None or user.number not in {recipient, op.user}:
+            sentence = f"{address.eid!r} is neither the recipient nor the sender; address only their devices"
+            return Refused(Fault.INVALID, sentence, "devices")
+        device: Device | None = view.get(Table.DEVICES, (user.number, address.device))
+        if device is None and user.number == op.user:
+            sentence = (
+                f"{address.eid!r} has no device {address.device!r}; leave it out, or address it once it connected"
+            )
+            return Refused(Fault.NOT_FOUND, sentence, "devices")
+        number = NOBODY if device is None else device.number
+        addressed.setdefault(user.number, []).append(Addressed(number, address.payload))
+    return addressed
+
+
+def _direct(view: Reader, one: UserId, other: UserId, puts: list[Put]) -> tuple[ConversationId, Conversation]:
+    """The conversation of two; it exists by being used."""
+    pair = (one, other) if one < other else (other, one)
+    number: ConversationId | None = view.get(DIRECT, pair)
+    if number is not None:
+        return number, view.get(CONVERSATIONS, (number,))
+    number = ConversationId(allocate(view, "conversations", puts))
+    puts.append((DIRECT, {pair: number}))
+    return number, Conversation(ConversationOffset(1), ConversationOffset(0), tuple(sorted({one, other})))
+
+
+def is_owed(view: Reader, entry: Entry, user: UserId, device: DeviceId) -> bool:
+    """Whether an entry of the user's log is for this device; its own are not: it gets the SENT instead of an echo."""
+    if entry.origin == device:
+        return False
+    return not entry.addressed or is_addressed(view, entry.stamp, user, device)
+
+
+def is_addressed(view: Reader, stamp: Stamp, user: UserId, device: DeviceId) -> bool:
+    return any(one.device == device for one in view.get(Table.ADDRESSED, (stamp, user)) or ())
+
+
+def _weight(operation: Append) -> int:
+    return len(operation.messages)
+
+
+def _size(operation: Append) -> int:
+    addressed = sum([len(address.payload or b"") for address in operation.addresses])
+    return addressed + sum([len(message[2]) for message in operation.messages])
+
+
+def _split(operation: Append) -> list[Append]:
+    return [operation._replace(messages=(message,)) for message in operation.messages]
+
+
+OPERATIONS: dict[type, OperationKind] = {
+    Append: OperationKind(append, overtakes=True, weight=_weight, size=_size, split=_split)
+}

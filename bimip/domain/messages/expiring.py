@@ -1,0 +1,131 @@
+"""What is older than the history period goes, a slice at a time. Offsets that were given are never given again."""
+
+from typing import Any
+
+from bimip.domain.core.decision import Decision, Put, Writes
+from bimip.domain.core.ids import ConversationOffset, Offset, Stamp
+from bimip.domain.core.operation_kind import OperationKind
+from bimip.domain.core.operations import (
+    ExpireBodies,
+    Expired,
+    ExpireHistory,
+    ExpireLog,
+    ExpireRevoked,
+    ExpireSeen,
+)
+from bimip.domain.core.records import Conversation, Index, Key, Log, LogTable, Reader, Table
+from bimip.domain.core.rules import Context
+from bimip.domain.core.schema import behind
+from bimip.domain.messages.appending import EMPTY_LOG, payload_bytes
+from bimip.domain.messages.chaining import STEP
+
+MAX_ADDRESSED = 1000
+"""Users of whom one message may address devices."""
+
+
+def expire_log(view: Reader, op: ExpireLog, context: Context) -> Decision:
+    key = (op.user, op.partition)
+    log: Log = view.get(Table.LOGS, key) or EMPTY_LOG
+    first, more = _first_kept(view, LogTable.ENTRIES, key, log.first, log.head, op.before, context)
+    if first == log.first:
+        return Decision(Expired(0, more=False))
+    puts: list[Put] = [(Table.LOGS, {key: log._replace(first=Offset(first))})]
+    freed = _own_bytes(view, op, log.first, first)
+    if freed:
+        puts.append((Table.USAGE, {(op.user,): max(0, (view.get(Table.USAGE, (op.user,)) or 0) - freed)}))
+    return Decision(
+        Expired(first - log.first, more),
+        Writes(
+            puts,
+            cuts=((LogTable.ENTRIES, key, first), (LogTable.CHAINS, key, (first - 1) // STEP)),
+            trims=((Index.SEQS, key, first),),
+        ),
+    )
+
+
+def _own_bytes(view: Reader, op: ExpireLog, first: int, upto: int) -> int:
+    """Counts the bytes of the user's own messages among these: stored bytes count against their sender alone."""
+    freed = 0
+    for _, entry in view.read(LogTable.ENTRIES, (op.user, op.partition), first - 1, limit=upto - first):
+        if entry.author == op.user:
+            freed += len(view.get(Table.BODIES, (entry.stamp,)) or b"")
+            if entry.addressed:
+                found = view.scan(Table.ADDRESSED, (entry.stamp,), (entry.stamp + 1,), limit=MAX_ADDRESSED)
+                freed += sum(payload_bytes(devices) for _, devices in found)
+    return freed
+
+
+def expire_history(view: Reader, op: ExpireHistory, context: Context) -> Decision:
+    key = (op.conversation,)
+    known: Conversation | None = view.get(Table.CONVERSATIONS, key)
+    if known is None:
+        return Decision(Expired(0, more=False))
+    first, more = _first_kept(view, LogTable.HISTORY, key, known.first, known.head, op.before, context)
+    if first == known.first:
+        return Decision(Expired(0, more=False))
+    put = (Table.CONVERSATIONS, {key: known._replace(first=ConversationOffset(first))})
+    return Decision(Expired(first - known.first, more), Writes((put,), cuts=((LogTable.HISTORY, key, first),)))
+
+
+def _first_kept(
+    view: Reader, sequence: LogTable, key: tuple[object, ...], first: int, head: int, before: Stamp, context: Context
+) -> tuple[int, bool]:
+    """The number of the oldest record that is not older than `before`, and whether a further slice is needed."""
+    limit = context.rules.slice_entries
+    records = view.read(sequence, key, first - 1, limit=limit)
+    for number, record in records:
+        if record.stamp >= before:
+            return number, False
+        first = number + 1
+    return first, len(records) == limit and first <= head
+
+
+def expire_bodies(view: Reader, op: ExpireBodies, context: Context) -> Decision:
+    limit = context.rules.slice_entries
+    bodies = view.scan(Table.BODIES, (0,), (op.before,), limit=limit)
+    addressed = view.scan(Table.ADDRESSED, (0,), (op.before,), limit=limit)
+    gone: list[Put] = [
+        (table, dict.fromkeys(key for key, _ in found))
+        for table, found in ((Table.BODIES, bodies), (Table.ADDRESSED, addressed))
+        if found
+    ]
+    if bodies:
+        newest: Stamp = bodies[-1][0][0]
+        gone.append((Table.META, {("clock",): max(newest, view.get(Table.META, ("clock",)) or 0)}))
+    return Decision(Expired(len(bodies), max(len(bodies), len(addressed)) == limit), Writes(gone))
+
+
+def last_stamp(view: Reader) -> Stamp:
+    """Reads the greatest stamp ever given. The newest message has it, so no batch writes it down but the one that takes
+    that message away, and the start.
+    """
+    newest = view.scan(Table.BODIES, (), Table.BODIES.schema.end, limit=1, reverse=True)
+    return Stamp(max([view.get(Table.META, ("clock",)) or 0, *(stamp for (stamp,), _ in newest)]))
+
+
+def expire_seen(view: Reader, op: ExpireSeen, context: Context) -> Decision:
+    """Deduplication has no index by time: all of it is walked, slowly, which costs no write for what stays."""
+    limit = context.rules.slice_entries
+    found = view.scan(Table.SEEN, op.start, Table.SEEN.schema.end, limit=limit)
+    return _walked(Table.SEEN, found, [key for key, seen in found if seen.stamp < op.before], limit)
+
+
+def expire_revoked(view: Reader, op: ExpireRevoked, context: Context) -> Decision:
+    limit = context.rules.slice_entries
+    found = view.scan(Table.REVOKED, op.start, Table.REVOKED.schema.end, limit=limit)
+    return _walked(Table.REVOKED, found, [key for key, expires_at in found if expires_at < op.now], limit)
+
+
+def _walked(table: Table, found: list[tuple[Key, Any]], gone: list[Key], limit: int) -> Decision:
+    more = len(found) == limit
+    puts: list[Put] = [(table, dict.fromkeys(gone))] if gone else []
+    return Decision(Expired(len(gone), more, behind(found[-1][0]) if more else None), Writes(puts))
+
+
+OPERATIONS: dict[type, OperationKind] = {
+    ExpireLog: OperationKind(expire_log),
+    ExpireHistory: OperationKind(expire_history),
+    ExpireBodies: OperationKind(expire_bodies),
+    ExpireSeen: OperationKind(expire_seen),
+    ExpireRevoked: OperationKind(expire_revoked),
+}

@@ -1,0 +1,1 @@
+"""Shadow state: how its versions are made, and a file for each kind of it (`kinds.py` is the table)."""

@@ -1,0 +1,78 @@
+"""Shadow state: what all devices of a user share and what changes, as versions that a device is told in their order.
+
+A *kind* of state (receipts, read markers) has values under keys, in tables of its own. What is the same for all kinds
+is here: every change of a value is the next version of each user concerned, of each key only the newest version counts,
+and the news say what is new. A key is told apart by its kind's tag, the first byte of its packed form: so a journal, a
+store and a session carry keys that they do not know, and `kinds.py` says who does.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from bimip.domain.core.decision import Put, StateNews
+from bimip.domain.core.ids import UserId, Version
+from bimip.domain.core.records import DamagedRecordError, Key, Reader, State, StateKey, Table, maker
+
+# As often as here, an enum's members cost more by their class than as names of the module.
+CHANGES, VERSIONS, STATES = Table.CHANGES, Table.VERSIONS, Table.STATES
+
+_news, _state = maker(StateNews), maker(State)
+
+NO_STATE = State(Version(0), Version(0))
+HIGHEST = Version((1 << 64) - 1)
+
+
+@dataclass(frozen=True, slots=True)
+class StateKind:
+    """One kind of state."""
+
+    tag: int
+    """The first byte of its keys; never given to another kind."""
+    read: Callable[[Reader, UserId, StateKey], Any]
+    """The value under a key as the user may know it; None or empty where there is none."""
+
+
+def state_of(view: Reader, user: UserId) -> State:
+    """Reads where a user's shadow state stands. Where that is damaged, behind its newest change, and whole to
+    everybody.
+    """
+    try:
+        return view.get(STATES, (user,)) or NO_STATE
+    except DamagedRecordError:
+        newest = view.scan(CHANGES, (user,), (user, HIGHEST), limit=1, reverse=True)
+        head = Version(max([1, *(version + 1 for (_, version), _ in newest)]))
+        return State(head, head)
+
+
+class StateChanges:
+    """Gathers the values that a decision changes, and the versions and news of the users who learn of them."""
+
+    __slots__ = ("_changes", "_states", "_versions", "_view", "news", "values")
+
+    def __init__(self, view: Reader) -> None:
+        self.news: list[StateNews] = []
+        self.values: dict[Table, dict[Key, Any]] = {}
+        """For the kinds to put their own records in."""
+        self._view = view
+        self._changes: dict[Key, StateKey | None] = {}
+        self._versions: dict[Key, Version] = {}
+        self._states: dict[Key, State] = {}
+
+    def puts(self) -> list[Put]:
+        tables = (*self.values.items(), (CHANGES, self._changes), (VERSIONS, self._versions), (STATES, self._states))
+        return [put for put in tables if put[1]]
+
+    def tell(self, user: UserId, key: StateKey, change: Any) -> Version:  # noqa: ANN401 - each kind has its own
+        """The user's devices learn of a value what is new in it."""
+        view, place = self._view, (user,)
+        state = self._states.get(place) or state_of(view, user)
+        version = Version(state.head + 1)
+        self._states[place] = _state((version, state.floor))
+        old: Version | None = self._versions.get((user, key)) or view.get(VERSIONS, (user, key))
+        if old is not None:
+            self._changes[user, old] = None
+        self._changes[user, version] = key
+        self._versions[user, key] = version
+        self.news.append(_news((user, version, key, change)))
+        return version
