@@ -19,6 +19,7 @@ from bimip.domain.core.ids import Millis
 from bimip.gateway.listener import OpenListeners, open_tcp
 from bimip.journal.worker import ThreadWorker, Worker
 from bimip.storage.interface import Store
+from bimip.storage.lmdb.format import FORMAT
 from bimip.storage.lmdb.store import LmdbStore
 from bimip.storage.memory import MemoryStore
 
@@ -62,6 +63,9 @@ def open_store(settings: Settings) -> Store:
     if opened.narrowed:
         narrowed = [str(path) for path in opened.narrowed]
         _log.warning("other accounts of this machine could read the store until now", narrowed=narrowed)
+    if opened.format != FORMAT:
+        advice = "its first write raises it, and an earlier bimip refuses it then: keep a backup that was made before"
+        _log.warning("the store is of an earlier format", format=opened.format, now=FORMAT, advice=advice)
     if not opened.mark_is_beside:
         advice = "let the server write in the folder above, so that a whole folder that is put back is noticed too"
         _log.warning("the mark of what was served is not beside the store", mark=str(opened.mark_path), advice=advice)

@@ -6,8 +6,25 @@ import pytest
 import structlog.testing
 
 from bimip.environment import open_store
+from bimip.storage.lmdb.format import FORMAT
 from bimip.storage.lmdb.mark import beside
 from tests.kit.server import settings_for_tests
+from tests.scenarios.test_formats import thaw
+
+
+def test_a_store_of_an_earlier_format_is_said_until_it_is_written_into(tmp_path: Path) -> None:
+    settings = settings_for_tests(BIMIP_STORE_ENGINE="lmdb", BIMIP_STORE_PATH=str(thaw(tmp_path / "store")))
+    said = []
+    for writes in (False, True, False):
+        with structlog.testing.capture_logs() as logs:
+            store = open_store(settings)
+        said.append([(entry["format"], entry["now"]) for entry in logs if "earlier format" in entry["event"]])
+        if writes:
+            store.begin()
+            store.commit()
+        store.close()
+
+    assert said == [[(6, FORMAT)], [(6, FORMAT)], []]
 
 
 @pytest.mark.parametrize("taken", [True, False])

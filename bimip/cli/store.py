@@ -79,6 +79,7 @@ def show_stats(settings: Settings, *, as_json: bool = False) -> None:
     with _telling(settings):
         found = backup.overview(Path(settings.store.path))
     lines = {
+        "format": found.format,
         "epoch": found.epoch,
         "starts": found.starts,
         "users": found.users,

@@ -35,10 +35,11 @@ from bimip.domain.core.clock import millis_of
 from bimip.domain.core.ids import Millis, Stamp
 from bimip.domain.core.records import Table
 from bimip.storage.errors import StorageError, StoreDamagedError, StoreFullError
+from bimip.storage.lmdb.format import read_format
 from bimip.storage.lmdb.keys import PACK as PACK_KEY
 from bimip.storage.lmdb.keys import UNPACK as UNPACK_KEY
 from bimip.storage.lmdb.lock import FolderLock
-from bimip.storage.lmdb.packing import FORMAT, UNPACK
+from bimip.storage.lmdb.packing import UNPACK
 from bimip.storage.lmdb.seals import unseal
 from bimip.storage.lmdb.store import ABOUT, BACKUP_KEY, FORMAT_KEY, MAX_READERS, LmdbStore, pages
 
@@ -64,6 +65,7 @@ class Manifest:
 class Overview:
     """An overview of what a store holds, of a running server too."""
 
+    format: int
     made: str  # when, of a backup that has not been served yet
     epoch: int
     starts: int
@@ -80,14 +82,15 @@ def back_up(store: Path, target: Path, *, made: str, progress: Progress) -> Mani
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise StorageError(f"{target} is there already: give a name that is not, such as one with the date in it")
     with _reading(store) as environment, _errors(target):
-        size = _overview(environment, store).used_bytes
+        found = _overview(environment, store)
+        size = found.used_bytes
         target.parent.mkdir(parents=True, exist_ok=True)
         _check_room(target.parent, size)
         folder = Path(tempfile.mkdtemp(prefix=f".{target.name}.unfinished-", dir=target.parent))
         try:
             _copy_out(environment, folder / DATA, lambda done: progress(done, size))
             _declare(folder, made)
-            manifest = Manifest(made, FORMAT, (folder / DATA).stat().st_size, _digest(folder / DATA))
+            manifest = Manifest(made, found.format, (folder / DATA).stat().st_size, _digest(folder / DATA))
             with _create(folder / MANIFEST) as file:
                 file.write(json.dumps(asdict(manifest), indent=2).encode() + b"\n")
                 _sync(file)
@@ -141,7 +144,7 @@ def _reading(folder: Path) -> Iterator[Any]:
             map_size=(folder / DATA).stat().st_size + GROWTH_BYTES,
             readonly=True,
             create=False,
-            max_dbs=64,
+            max_dbs=256,
             max_readers=MAX_READERS,
         )
         try:
@@ -156,11 +159,7 @@ def _overview(environment: Any, folder: Path) -> Overview:  # noqa: ANN401 - the
         trees = {name: environment.open_db(name, txn=transaction, create=False) for name in names}
         if ABOUT not in trees:
             raise StoreDamagedError(f"{folder} holds an LMDB environment that is no store of ours")
-        found = transaction.get(FORMAT_KEY, b"", trees[ABOUT])
-        if found != b"%d" % FORMAT:
-            raise StoreDamagedError(
-                f"{folder} has format {found.decode(errors='replace')!r}, this program reads {FORMAT}"
-            )
+        found = read_format(transaction.get(FORMAT_KEY, b"", trees[ABOUT]), folder)
         stats = {name: transaction.stat(tree) for name, tree in trees.items()}
 
         def number(name: str) -> int:
@@ -171,6 +170,7 @@ def _overview(environment: Any, folder: Path) -> Overview:  # noqa: ANN401 - the
         with transaction.cursor(trees[_name(Table.BODIES)]) as cursor:
             newest = UNPACK_KEY[Table.BODIES](cursor.key())[0] if cursor.last() else 0
         return Overview(
+            format=found,
             made=transaction.get(BACKUP_KEY, b"", trees[ABOUT]).decode(),
             epoch=number("epoch"),
             starts=number("starts"),
@@ -232,8 +232,7 @@ def _manifest(source: Path) -> Manifest:
         raise StorageError(f"{source} is no backup: {MANIFEST} cannot be read ({error.strerror}); {advice}") from error
     except (ValueError, TypeError) as error:
         raise StoreDamagedError(f"{source / MANIFEST} is no manifest of a backup: {error}") from error
-    if manifest.format != FORMAT:
-        raise StoreDamagedError(f"{source} has format {manifest.format!r}, this program reads {FORMAT}")
+    read_format(str(manifest.format).encode(), source)
     return manifest
 
 

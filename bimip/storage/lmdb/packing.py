@@ -1,4 +1,5 @@
-"""Records as few bytes. A store's format is this file, blocks.py and keys.py: whoever changes one raises FORMAT.
+"""Records as few bytes. A store's format is this file, blocks.py and keys.py: whoever changes one raises FORMAT in
+format.py.
 
 Numbers have a fixed width, highest byte first; text and bytes stand at the end, or behind their length.
 """
@@ -23,8 +24,6 @@ from bimip.domain.core.records import (
 )
 from bimip.domain.core.schema import Plain
 from bimip.domain.state import receipts
-
-FORMAT = 6
 
 _WIDE = 0x80
 """In a record's first byte: its offsets have 64 bits, not 32."""

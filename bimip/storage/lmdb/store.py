@@ -44,13 +44,14 @@ from bimip.storage.damage import Damage
 from bimip.storage.errors import OutcomeUnknownError, StorageError, StoreDamagedError, StoreFullError
 from bimip.storage.interface import StoreStatistics
 from bimip.storage.lmdb.file import look_at
+from bimip.storage.lmdb.format import FORMAT, read_format
 from bimip.storage.lmdb.guard import Guard, GuardedTransaction
 from bimip.storage.lmdb.keys import HOT_TREE, KIND_TAG
 from bimip.storage.lmdb.keys import PACK as PACK_KEY
 from bimip.storage.lmdb.keys import PACK_ALL as PACK_KEYS
 from bimip.storage.lmdb.lock import FolderLock
 from bimip.storage.lmdb.mark import Mark, beside
-from bimip.storage.lmdb.packing import FORMAT, PACK_ALL
+from bimip.storage.lmdb.packing import PACK_ALL
 from bimip.storage.lmdb.privacy import FILE_MODE, open_private, private_folder
 from bimip.storage.lmdb.seals import BrokenSealError, is_whole, seal_all
 from bimip.storage.lmdb.snapshot import DAMAGED, Snapshot
@@ -105,6 +106,8 @@ class LmdbStore:
         self._mark: Mark | None = None
         self._signed = False  # it holds the number of this opening
         self._announced = False  # it will, once the open transaction is committed
+        self.format = FORMAT
+        """What the store on disk says that it has: an earlier one, until the first commit."""
         self._newest = 0  # the highest stamp that was given
         self._grown_page = 0
         self.put_back = ""
@@ -163,6 +166,8 @@ class LmdbStore:
             transaction = self._environment.begin(write=True)
             try:
                 self._full = self._is_over_quota()
+                if self.format != FORMAT:
+                    transaction.put(FORMAT_KEY, b"%d" % FORMAT, db=self._about)
                 if not self._signed and self._mark is not None:
                     self._announced = self._sign(transaction, self._mark)
             except BaseException:
@@ -273,6 +278,7 @@ class LmdbStore:
         except lmdb.Error as error:
             raise self._commit_error(error) from error
         self.put_back = ""
+        self.format = FORMAT
         self._signed = self._announced
         if self._signed and self._mark is not None and self._environment is not None:
             self._mark.note(self._environment.info()["last_txnid"], self._newest)
@@ -417,9 +423,9 @@ class LmdbStore:
     def _open_databases(self, environment: lmdb.Environment) -> None:
         with environment.begin(write=True) as transaction:
             if transaction.stat()["entries"]:
-                self._about = self._check_format(environment, transaction)
+                self._about, self.format = self._read_format(environment, transaction)
             else:
-                self._about = environment.open_db(ABOUT, txn=transaction)
+                self._about, self.format = environment.open_db(ABOUT, txn=transaction), FORMAT
                 transaction.put(FORMAT_KEY, b"%d" % FORMAT, db=self._about)
 
             def open_database(name: str) -> Any:  # noqa: ANN401 - the library's handle
@@ -437,17 +443,12 @@ class LmdbStore:
             names = {hot: HOT_TREE} | {database: kind.value for kind, database in own.items()}
             self._guard.open(names, self._damaged)
 
-    def _check_format(self, environment: lmdb.Environment, transaction: "lmdb.Transaction[bytes]") -> Any:  # noqa: ANN401 - the library's handle
+    def _read_format(self, environment: lmdb.Environment, transaction: "lmdb.Transaction[bytes]") -> tuple[Any, int]:
         try:
             about = environment.open_db(ABOUT, txn=transaction, create=False)
         except lmdb.NotFoundError:
             raise StoreDamagedError(f"{self._folder} holds an LMDB environment that is no store of ours") from None
-        found = transaction.get(FORMAT_KEY, b"", about)
-        if found != b"%d" % FORMAT:
-            raise StoreDamagedError(
-                f"{self._folder} has format {found.decode(errors='replace')!r}, this program reads {FORMAT}"
-            )
-        return about
+        return about, read_format(transaction.get(FORMAT_KEY, b"", about), self._folder)
 
     @contextmanager
     def _errors(self) -> Iterator[None]:

@@ -25,7 +25,7 @@ from bimip.storage.errors import (
     StoreFullError,
     StoreLockedError,
 )
-from bimip.storage.lmdb.packing import FORMAT
+from bimip.storage.lmdb.format import FORMAT
 from bimip.storage.lmdb.store import LmdbStore
 from bimip.storage.memory import MemoryStore
 
@@ -145,7 +145,7 @@ class TestFormat:
                 transaction.put(b"format", b"%d" % (FORMAT + 1), db=about)
         before = (tmp_path / "store" / "data.mdb").read_bytes()
         for _ in range(2):  # a refused store is released
-            with pytest.raises(StoreDamagedError, match=rf"format '{FORMAT + 1}'.*reads {FORMAT}"):
+            with pytest.raises(StoreDamagedError, match=rf"format '{FORMAT + 1}'.*reads .*{FORMAT}: a later bimip"):
                 LmdbStore(tmp_path / "store")
 
         assert before == (tmp_path / "store" / "data.mdb").read_bytes()
