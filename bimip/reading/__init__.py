@@ -3,6 +3,7 @@
     heads.py      where a user's logs and state end, and whether a device knows this store's epoch
     log.py        the entries of a log, as they are delivered; what is addressed to a device; whether a hole is expiry
     state.py      what of a user's state changed behind a version
+    current.py    what is so now of messages: who received and read them, what became of them
     people.py     users' names, revoked tokens
     devices.py    a user's devices, and what each has acknowledged
     fetches.py    what a Fetch looks through, for whom, and what of it is theirs to see

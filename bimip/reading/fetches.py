@@ -8,7 +8,7 @@ from typing import NamedTuple
 from bimip.domain.core.ids import ConversationId, ConversationOffset, DeviceId, UserId
 from bimip.domain.core.operations import Received
 from bimip.domain.core.ranges import contains
-from bimip.domain.core.records import Conversation, Cursor, Entry, HistoryEntry, IndexRow, Reader, Seq, Table
+from bimip.domain.core.records import Conversation, Cursor, Entry, HistoryEntry, IndexRow, Reader, Table
 from bimip.domain.messages.appending import EMPTY_LOG, is_addressed, is_owed
 from bimip.names import conversation_number
 from bimip.reading.pages import FetchedEntry, Judge, Page, Scan, fill
@@ -38,7 +38,7 @@ class PageStart(NamedTuple):
     """The place at which a page begins."""
 
     offset: int | None  # None: at the end where that lies
-    behind: Seq | None = None  # of BY_SEQ: the row to go on behind
+    behind: tuple[int, ...] | None = None  # where the order is not that of offsets: the row to go on behind
 
 
 class _Filter(NamedTuple):

@@ -14,14 +14,15 @@ from typing import Any, NamedTuple, Protocol
 
 from bimip.domain.core.operations import Received
 from bimip.domain.core.ranges import Range
-from bimip.domain.core.records import Reader, Seq
+from bimip.domain.core.records import Reader
 from bimip.storage.interface import Store
 
 SLICE = 64
 """Entries looked at in one turn: each costs up to 15 microseconds."""
 MAX_SCAN = 1000
 """Entries looked at for one answer; `next_offset` goes on."""
-ANSWER_BYTES = 512 * 1024
+ANSWER_BYTES = 384 * 1024
+"""Of messages; beside them comes what is so now of them, which may be another content of each."""
 
 
 class FetchedEntry(NamedTuple):
@@ -36,7 +37,7 @@ class Page(NamedTuple):
     next_offset: int
     complete: bool
     gaps: Sequence[Range] = ()  # of a log: what was asked for and is damaged
-    last: Seq | None = None  # of BY_SEQ, whose order is not that of offsets
+    last: tuple[int, ...] | None = None  # the row to go on behind, where the order is not that of offsets
 
 
 Scan = Generator[int, None, Page]

@@ -109,7 +109,7 @@ class BySeq:
         judge: Callable[[Reader], Judge],
         low: IndexRow,
         high: IndexRow,
-        last: Seq | None,
+        last: tuple[int, ...] | None,
         *,
         backwards: bool,
     ) -> None:
@@ -149,4 +149,4 @@ class BySeq:
         return NOTHING, looked
 
     def page(self, rows: list[FetchedEntry], _gaps: list[Range]) -> Page:
-        return Page(rows, self._last.offset if self._last else 0, complete=self.is_exhausted, last=self._last)
+        return Page(rows, self._last[-1] if self._last else 0, complete=self.is_exhausted, last=self._last)

@@ -10,6 +10,7 @@ takes long, in slices. Whatever is wrong with a request is a WireError, which is
     asker.py      who asks: a device of a user, whichever way its requests come
     replies.py    how answers go out, and how many are owed
     refusals.py   what several routes refuse
+    cursors.py    where the next page of a Fetch begins, as its client keeps it; `state_items.py`: items of the state
     services.py   what requests need of the rest of the server; `rates.py`, how fast one may ask
 
 No route knows a connection. Whoever has one is an `Asker`; it owes an answer from when it takes a payload, looks its

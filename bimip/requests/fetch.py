@@ -3,12 +3,14 @@
 What is fetched unacknowledged behaves as what is delivered: the next such page waits until the last one is
 acknowledged, or the grace period ends, so that nothing is pulled twice in a hurry.
 
+Messages come as they were written, and beside them, as items of the state, what is so now of each.
+
 Looking is work that a few bytes ask for, so it is done by the device's own fetcher, a slice in each of its turns, and
 charged to the device by what was looked at: whoever has asked for more than the rates allow is answered later.
 """
 
 from collections import OrderedDict, deque
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from math import inf
 from typing import NamedTuple
 
@@ -16,14 +18,18 @@ import trio
 
 from bimip.domain.core.operations import Barrier, Result
 from bimip.domain.core.ranges import Ranges, contains
-from bimip.domain.core.records import Seq
+from bimip.domain.core.records import DamagedRecordError
+from bimip.reading.current import scan_current
 from bimip.reading.fetches import PageStart, Viewer, scan_by_seq, scan_history, scan_log
 from bimip.reading.pages import Page, Scan
+from bimip.reading.state import Change
 from bimip.requests.asker import Asker
+from bimip.requests.cursors import pack_cursor, unpack_cursor
 from bimip.requests.refusals import failed, no_partition
+from bimip.requests.state_items import ENCODE
 from bimip.storage.interface import Store
 from bimip.wire import bimip_pb2 as pb
-from bimip.wire import frames
+from bimip.wire import frames, state
 from bimip.wire.checks import check_id, check_identity, check_seq
 from bimip.wire.errors import WireError
 from bimip.wire.limits import Limits
@@ -34,6 +40,10 @@ MAX_QUESTIONS = 64
 """Of one connection, for which it is remembered where they go on."""
 REQUESTS_FOR_AN_ENTRY = 0.5
 """What an entry that is looked at is charged as: it takes half as long as a message."""
+DEFAULT_LIMIT = 100
+"""Messages in an answer to who names no limit."""
+STATE_BYTES = 512 * 1024
+"""What is so now of an answer's messages, at most. Receipts that have no room can be asked for by themselves."""
 
 
 class Kind(NamedTuple):
@@ -42,13 +52,14 @@ class Kind(NamedTuple):
     scan: Callable[[Store, Viewer, pb.Fetch, PageStart, int], Scan]
     of_log: bool = True  # it names a partition, and is told what of it is damaged
     waits: bool = False  # until the page before it is acknowledged
+    cursor_numbers: int = 1  # 1: an offset
 
 
 KINDS: dict[int, Kind] = {
     pb.UNACKNOWLEDGED: Kind(scan_log, waits=True),
     pb.LOG: Kind(scan_log),
     pb.HISTORY: Kind(scan_history, of_log=False),
-    pb.BY_SEQ: Kind(scan_by_seq),
+    pb.BY_SEQ: Kind(scan_by_seq, cursor_numbers=4),
 }
 
 
@@ -61,16 +72,22 @@ def ask(asker: Asker, payload: pb.Fetch, ref: int) -> None:
         raise WireError(pb.UNSUPPORTED, f"this server does not serve Fetch {name} yet", field="kind")
     if kind.of_log and payload.partition not in asker.services.partitions:
         raise no_partition(payload.partition, asker.services.partitions)
+    place = unpack_cursor(payload, kind.cursor_numbers) if payload.cursor else None
     fetches = asker.pending
     if not isinstance(fetches, Fetches):
         fetches = asker.pending = Fetches(asker)
-    fetches.begin(PendingFetch(payload, kind, ref))
+    fetches.begin(PendingFetch(payload, kind, ref, place))
 
 
 class PendingFetch(NamedTuple):
     fetch: pb.Fetch
     kind: Kind
     ref: int
+    place: tuple[int, ...] | None = None  # its cursor's numbers
+
+
+FetchScan = Generator[int, None, tuple[Page, list[Change]]]
+"""Yields, after each slice, how much it looked at; a page, and what is so now of its messages."""
 
 
 class Fetches:
@@ -78,10 +95,9 @@ class Fetches:
 
     def __init__(self, asker: Asker) -> None:
         self._asker = asker
-        self._next: OrderedDict[_Question, int] = OrderedDict()
-        self._last: dict[_Question, Seq | None] = {}  # of BY_SEQ, whose order is not that of offsets
+        self._next: OrderedDict[_Question, tuple[int, ...]] = OrderedDict()
         self._waiting: deque[PendingFetch] = deque()
-        self._running: tuple[PendingFetch, Scan] | None = None
+        self._running: tuple[PendingFetch, FetchScan] | None = None
         self._unacknowledged: dict[tuple[str, int], None] = {}
         self._deadline = 0.0
 
@@ -124,7 +140,7 @@ class Fetches:
             looked = next(looking)
         except StopIteration as end:
             self._running = None
-            self._answer(request, end.value)
+            self._answer(request, *end.value)
         except WireError as error:
             self._running = None
             self._asker.fail(error, request.ref)
@@ -141,28 +157,40 @@ class Fetches:
         held = self._running is None and self._waiting and self._waiting[0].kind.waits
         return bool(held and self._unacknowledged)
 
-    def _begin(self, request: PendingFetch) -> tuple[PendingFetch, Scan]:
-        fetch = request.fetch
-        question = _question(fetch)
+    def _begin(self, request: PendingFetch) -> tuple[PendingFetch, FetchScan]:
         if request.kind.waits:
             self._unacknowledged.clear()
-        has_begin = fetch.HasField("offset")
-        begin = PageStart(fetch.offset) if has_begin else PageStart(self._next.get(question), self._last.get(question))
-        asker = self._asker
-        viewer = Viewer(asker.user, asker.eid, asker.number, asker.name)
-        most = asker.services.limits.max_fetch
-        limit = min(fetch.limit or most, most)
-        return request, request.kind.scan(asker.services.store, viewer, fetch, begin, limit)
+        return request, self._scan(request)
 
-    def _answer(self, request: PendingFetch, page: Page) -> None:
+    def _scan(self, request: PendingFetch) -> FetchScan:
+        fetch, asker = request.fetch, self._asker
+        store = asker.services.store
+        viewer = Viewer(asker.user, asker.eid, asker.number, asker.name)
+        limit = min(fetch.limit or DEFAULT_LIMIT, asker.services.limits.max_fetch)
+        page = yield from request.kind.scan(store, viewer, fetch, self._start_of(request), limit)
+        current = yield from scan_current(store, asker.user, [row.place for row in page.rows if row.part is not None])
+        return page, current
+
+    def _start_of(self, request: PendingFetch) -> PageStart:
+        fetch = request.fetch
+        if fetch.HasField("offset"):
+            return PageStart(fetch.offset)
+        place = self._next.get(_question(fetch)) if request.place is None else request.place
+        if request.kind.cursor_numbers == 1:
+            return PageStart(place[0] if place else None)
+        return PageStart(None, place or None)
+
+    def _answer(self, request: PendingFetch, page: Page, current: list[Change]) -> None:
         fetch = request.fetch
         kind = request.kind
         if kind.waits and page.rows:
             self._unacknowledged = {(fetch.partition, row.offset): None for row in page.rows}
             self._deadline = trio.current_time() + self._asker.services.limits.grace_seconds
-        self._remember(_question(fetch), page)
+        place = page.last if kind.cursor_numbers > 1 else (page.next_offset,)
+        self._remember(_question(fetch), place)
         tail = frames.fetch_part(
             next_offset=page.next_offset,
+            next_cursor=b"" if place is None else pack_cursor(fetch, place),
             acknowledged=[row.acknowledged for row in page.rows],
             complete=page.complete,
             ref=request.ref,
@@ -172,15 +200,30 @@ class Fetches:
         self._asker.note_received([row.place for row in rows if row.part is not None])
         if kind.of_log:
             parts += [frames.gap_part(fetch.partition, first, last, pb.DAMAGED) for first, last in page.gaps]
+        items = self._encoded(current)
+        if items:
+            parts.append(state.delta_part(0, 0, items))
         self._asker.answer_alone(frames.body(fetch.partition, 0, 0, pb.TURN_FETCH, parts, tail=tail))
 
-    def _remember(self, question: "_Question", page: Page) -> None:
-        self._next[question] = page.next_offset
-        self._last[question] = page.last
+    def _encoded(self, current: list[Change]) -> list[bytes]:
+        eids, left = self._asker.services.eids, STATE_BYTES
+        items: list[bytes] = []
+        for version, key, value in current:
+            try:
+                item = ENCODE[key[0]](eids, version, key, value)
+            except DamagedRecordError:
+                continue
+            left -= len(item)
+            if left < 0:
+                break
+            items.append(item)
+        return items
+
+    def _remember(self, question: "_Question", place: tuple[int, ...] | None) -> None:
+        self._next[question] = place or ()
         self._next.move_to_end(question)
         if len(self._next) > MAX_QUESTIONS:
-            forgotten, _ = self._next.popitem(last=False)
-            del self._last[forgotten]
+            self._next.popitem(last=False)
 
 
 class _Question(NamedTuple):
@@ -214,6 +257,8 @@ def check_fetch(fetch: pb.Fetch, limits: Limits) -> None:
         for what in ("seq_from", "seq_to"):
             if getattr(fetch, what):
                 check_seq(getattr(fetch, what), what, limits)
+    if fetch.cursor and fetch.HasField("offset"):
+        raise WireError(pb.INVALID, "cursor and offset both say where to begin: give one of them.", field="cursor")
     if fetch.HasField("from"):
         check_identity(getattr(fetch, "from"), "from", limits)
     if fetch.to.eid:

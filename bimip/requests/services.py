@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from bimip.domain.core.identity import Claims
 from bimip.domain.core.ids import Millis
 from bimip.journal.queue import OperationQueue
+from bimip.reading.people import Eids
 from bimip.storage.interface import Store
 from bimip.wire.limits import Limits
 
@@ -14,6 +15,7 @@ from bimip.wire.limits import Limits
 class RequestServices:
     store: Store
     queue: OperationQueue
+    eids: Eids
     limits: Limits
     partitions: tuple[str, ...]
     wall_clock: Callable[[], Millis]

@@ -7,7 +7,6 @@ from typing import Any
 
 from bimip.concurrency import Timers
 from bimip.domain.core.ids import UserId
-from bimip.reading.people import Eids
 from bimip.requests.rates import RateLimiter
 from bimip.requests.services import RequestServices
 from bimip.supervision import Slices
@@ -18,7 +17,6 @@ from bimip.users.sends import PendingSends
 @dataclass(frozen=True, kw_only=True)
 class Services(RequestServices):
     timers: Timers
-    eids: Eids
     handshake_seconds: float
     """In which a device must have said Hello."""
     agent: str = "bimip"

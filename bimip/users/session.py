@@ -16,11 +16,11 @@ from bimip.reading.log import read_segments
 from bimip.reading.people import is_revoked
 from bimip.reading.segments import Segment
 from bimip.reading.state import read_changes
+from bimip.requests.state_items import ENCODE
 from bimip.session.close import Close
 from bimip.supervision import Children
 from bimip.users.connection import Connection
 from bimip.users.services import Services
-from bimip.users.state_items import ENCODE
 from bimip.users.tail import LogTail, StateTail
 from bimip.wire import state
 from bimip.wire.stored import deliver_all

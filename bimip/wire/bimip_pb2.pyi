@@ -340,7 +340,7 @@ class Gap(_message.Message):
     def __init__(self, partition: _Optional[str] = ..., to: _Optional[int] = ..., reason: _Optional[_Union[GapReason, str]] = ..., **kwargs) -> None: ...
 
 class Body(_message.Message):
-    __slots__ = ("partition", "after", "upto", "turn", "messages", "gaps", "signals", "states", "commands", "errors", "next_offset", "acknowledged", "complete", "ref")
+    __slots__ = ("partition", "after", "upto", "turn", "messages", "gaps", "signals", "states", "commands", "errors", "next_offset", "acknowledged", "complete", "next_cursor", "ref")
     PARTITION_FIELD_NUMBER: _ClassVar[int]
     AFTER_FIELD_NUMBER: _ClassVar[int]
     UPTO_FIELD_NUMBER: _ClassVar[int]
@@ -354,6 +354,7 @@ class Body(_message.Message):
     NEXT_OFFSET_FIELD_NUMBER: _ClassVar[int]
     ACKNOWLEDGED_FIELD_NUMBER: _ClassVar[int]
     COMPLETE_FIELD_NUMBER: _ClassVar[int]
+    NEXT_CURSOR_FIELD_NUMBER: _ClassVar[int]
     REF_FIELD_NUMBER: _ClassVar[int]
     partition: str
     after: int
@@ -368,11 +369,12 @@ class Body(_message.Message):
     next_offset: int
     acknowledged: _containers.RepeatedScalarFieldContainer[bool]
     complete: bool
+    next_cursor: bytes
     ref: int
-    def __init__(self, partition: _Optional[str] = ..., after: _Optional[int] = ..., upto: _Optional[int] = ..., turn: _Optional[_Union[Turn, str]] = ..., messages: _Optional[_Iterable[_Union[Message, _Mapping]]] = ..., gaps: _Optional[_Iterable[_Union[Gap, _Mapping]]] = ..., signals: _Optional[_Iterable[_Union[Signal, _Mapping]]] = ..., states: _Optional[_Iterable[_Union[StateDelta, _Mapping]]] = ..., commands: _Optional[_Iterable[_Union[Command, _Mapping]]] = ..., errors: _Optional[_Iterable[_Union[ErrorMessage, _Mapping]]] = ..., next_offset: _Optional[int] = ..., acknowledged: _Optional[_Iterable[bool]] = ..., complete: _Optional[bool] = ..., ref: _Optional[int] = ...) -> None: ...
+    def __init__(self, partition: _Optional[str] = ..., after: _Optional[int] = ..., upto: _Optional[int] = ..., turn: _Optional[_Union[Turn, str]] = ..., messages: _Optional[_Iterable[_Union[Message, _Mapping]]] = ..., gaps: _Optional[_Iterable[_Union[Gap, _Mapping]]] = ..., signals: _Optional[_Iterable[_Union[Signal, _Mapping]]] = ..., states: _Optional[_Iterable[_Union[StateDelta, _Mapping]]] = ..., commands: _Optional[_Iterable[_Union[Command, _Mapping]]] = ..., errors: _Optional[_Iterable[_Union[ErrorMessage, _Mapping]]] = ..., next_offset: _Optional[int] = ..., acknowledged: _Optional[_Iterable[bool]] = ..., complete: _Optional[bool] = ..., next_cursor: _Optional[bytes] = ..., ref: _Optional[int] = ...) -> None: ...
 
 class Fetch(_message.Message):
-    __slots__ = ("kind", "partition", "to", "limit", "offset", "conversation", "backwards", "seq_from", "seq_to")
+    __slots__ = ("kind", "partition", "to", "limit", "offset", "conversation", "backwards", "seq_from", "seq_to", "cursor")
     KIND_FIELD_NUMBER: _ClassVar[int]
     PARTITION_FIELD_NUMBER: _ClassVar[int]
     FROM_FIELD_NUMBER: _ClassVar[int]
@@ -383,6 +385,7 @@ class Fetch(_message.Message):
     BACKWARDS_FIELD_NUMBER: _ClassVar[int]
     SEQ_FROM_FIELD_NUMBER: _ClassVar[int]
     SEQ_TO_FIELD_NUMBER: _ClassVar[int]
+    CURSOR_FIELD_NUMBER: _ClassVar[int]
     kind: FetchKind
     partition: str
     to: Identity
@@ -392,7 +395,8 @@ class Fetch(_message.Message):
     backwards: bool
     seq_from: str
     seq_to: str
-    def __init__(self, kind: _Optional[_Union[FetchKind, str]] = ..., partition: _Optional[str] = ..., to: _Optional[_Union[Identity, _Mapping]] = ..., limit: _Optional[int] = ..., offset: _Optional[int] = ..., conversation: _Optional[str] = ..., backwards: _Optional[bool] = ..., seq_from: _Optional[str] = ..., seq_to: _Optional[str] = ..., **kwargs) -> None: ...
+    cursor: bytes
+    def __init__(self, kind: _Optional[_Union[FetchKind, str]] = ..., partition: _Optional[str] = ..., to: _Optional[_Union[Identity, _Mapping]] = ..., limit: _Optional[int] = ..., offset: _Optional[int] = ..., conversation: _Optional[str] = ..., backwards: _Optional[bool] = ..., seq_from: _Optional[str] = ..., seq_to: _Optional[str] = ..., cursor: _Optional[bytes] = ..., **kwargs) -> None: ...
 
 class Position(_message.Message):
     __slots__ = ("partition", "offset", "held", "start", "last", "seq")

@@ -49,9 +49,13 @@ def gap_part(partition: str, first: int, last: int, reason: pb.GapReason) -> byt
     return _part(GAP, gap)
 
 
-def fetch_part(*, next_offset: int, acknowledged: Sequence[bool], complete: bool, ref: int) -> bytes:
+def fetch_part(
+    *, next_offset: int, next_cursor: bytes, acknowledged: Sequence[bool], complete: bool, ref: int
+) -> bytes:
     """Packs what only the answer to a Fetch says. `acknowledged` has one value for each message, in order."""
-    answer = pb.Body(next_offset=next_offset, acknowledged=acknowledged, complete=complete, ref=ref)
+    answer = pb.Body(
+        next_offset=next_offset, next_cursor=next_cursor, acknowledged=acknowledged, complete=complete, ref=ref
+    )
     return answer.SerializeToString()
 
 

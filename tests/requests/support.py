@@ -8,6 +8,7 @@ from bimip.domain.core.ids import DeviceId, Millis, Offset, UserId
 from bimip.domain.core.operations import Operation, Received, Result
 from bimip.domain.core.ranges import Ranges
 from bimip.journal.queue import OperationQueue, Owner, Reply, Ticket
+from bimip.reading.people import Eids
 from bimip.requests import ROUTES
 from bimip.requests.asker import Asker
 from bimip.requests.rates import RateLimiter
@@ -60,8 +61,10 @@ class Peer(Asker):
         self.received: list[Received] = []
         self.closed: list[tuple[Close, str]] = []
         self.revoked: list[str] = []
+        store = store or MemoryStore()
         services = RequestServices(
-            store=store or MemoryStore(),
+            store=store,
+            eids=Eids(store),
             queue=cast("OperationQueue", self.queue),
             limits=Limits(),
             partitions=("chat", "feed"),

@@ -323,7 +323,9 @@ async def test_an_answer_never_holds_more_than_the_server_allows(autojump_clock:
         phone = await passive(world, "bob", "phone")
         first = await fetch(phone, LOG, limit=1000)
         second = await fetch(phone, LOG)
+        unlimited = await fetch(phone, LOG, offset=1)
 
         assert [len(first.messages), len(second.messages)] == [256, 44]
+        assert len(unlimited.messages) == 100
         assert phone.welcome.limits is not None
         assert phone.welcome.limits.max_fetch == 256

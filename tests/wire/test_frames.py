@@ -51,8 +51,9 @@ def test_every_kind_of_part_stands_in_its_place() -> None:
 
 
 def test_the_answer_to_a_fetch_says_how_to_go_on() -> None:
-    tail = frames.fetch_part(next_offset=13, acknowledged=[False], complete=True, ref=8)
+    tail = frames.fetch_part(next_offset=13, next_cursor=b"n", acknowledged=[False], complete=True, ref=8)
     body = decode(frames.body("chat", 0, 0, pb.TURN_FETCH, [ELEMENT], tail=tail)).body
 
     assert (body.turn, body.next_offset, list(body.acknowledged), body.complete, body.ref) == (2, 13, [False], True, 8)
+    assert body.next_cursor == b"n"
     assert len(body.messages) == 1

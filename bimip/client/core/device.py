@@ -133,6 +133,8 @@ class Device:
         with self.store.transaction():
             if not (ref and self.requests.answer(ref, payload)):
                 self._take(payload, ref)
+            elif isinstance(payload, Body):
+                self._state_beside(payload)
         self.changed.notify_all()
 
     def _take(self, payload: betterproto2.Message, ref: int) -> None:
@@ -152,13 +154,20 @@ class Device:
             case _:
                 pass  # awareness and what else later versions handle
 
+    def _state_beside(self, body: Body) -> None:
+        """Merges what is so now of messages that were fetched: the copy may know it by then, or learn it here."""
+        for page in body.states:
+            self.inbox.emit(*self.state.items(page.items))
+
     def _body(self, body: Body) -> None:
         for signal in body.signals:
             self._signal(signal, signal.ref)
         if body.turn is not Turn.TURN_FETCH:  # else: the answer to a Fetch that nobody waits for any more
             self.inbox.receive(body, delivered_before=self._settles_outbox)
-        for page in body.states:
-            self._state(page)
+            for page in body.states:
+                self._state(page)
+        else:
+            self._state_beside(body)
         for command in body.commands:
             self.requests.answer(command.ref, command)  # else: nobody waits for it any more
         for error in body.errors:

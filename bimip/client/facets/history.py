@@ -15,6 +15,7 @@ class Fetched:
     rows: list[tuple[Message, bool]]  # with each message whether this device has acknowledged it
     next_offset: int
     complete: bool  # nothing is left beyond these
+    cursor: bytes = b""  # goes on behind these, on whichever connection
 
 
 class History(Facet):
@@ -32,10 +33,13 @@ class History(Facet):
         backwards: bool = False,
         seq_from: str = "",
         seq_to: str = "",
+        cursor: bytes = b"",
     ) -> Fetched:
         """Look into the log. It moves no position: what is fetched also comes as an event (but see `acknowledge`).
 
-        `offset` is where to begin; without one where this connection's last fetch ended.
+        `offset` is where to begin, or `cursor`, that of an earlier `Fetched` of the same kind and direction; without
+        either, where this connection's last fetch ended. What is so now of the messages (receipts) is in the copy of
+        the state by then, and what of it is new comes as events.
         Raises Refused, TimedOut, NotConnected, and InvalidArgument for values that cannot be sent. Cancelling it drops
         the answer.
         """
@@ -48,6 +52,7 @@ class History(Facet):
             backwards=backwards,
             seq_from=seq_from,
             seq_to=seq_to,
+            cursor=cursor,
         )
         if sender:
             fetch.from_ = WireIdentity(eid=sender, connection_resource_id=sender_device)
@@ -56,7 +61,9 @@ class History(Facet):
             fetch.to = WireIdentity(eid=identity.eid if identity else "", connection_resource_id=to_device)
         body = await self._connector.request(fetch, Body)
         acknowledged = [*body.acknowledged, *[False] * len(body.messages)]
-        return Fetched(list(zip(body.messages, acknowledged, strict=False)), body.next_offset, body.complete)
+        return Fetched(
+            list(zip(body.messages, acknowledged, strict=False)), body.next_offset, body.complete, body.next_cursor
+        )
 
     async def history(self, conversation: str, before: int | None = None, limit: int = 50) -> list[Message]:
         """Fetch the newest messages of a conversation in front of a conversation offset, oldest first."""

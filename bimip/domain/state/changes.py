@@ -6,12 +6,12 @@ and the news say what is new. A key is told apart by its kind's tag, the first b
 store and a session carry keys that they do not know, and `kinds.py` says who does.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from bimip.domain.core.decision import Put, StateNews
-from bimip.domain.core.ids import UserId, Version
+from bimip.domain.core.ids import ConversationId, ConversationOffset, UserId, Version
 from bimip.domain.core.records import DamagedRecordError, Key, Reader, State, StateKey, Table, maker
 
 # As often as here, an enum's members cost more by their class than as names of the module.
@@ -22,6 +22,9 @@ _news, _state = maker(StateNews), maker(State)
 NO_STATE = State(Version(0), Version(0))
 HIGHEST = Version((1 << 64) - 1)
 
+KeysOf = Callable[[Reader, UserId, ConversationId, ConversationOffset, ConversationOffset], Sequence[StateKey]]
+Cut = Callable[[Any, ConversationOffset, ConversationOffset], Any]
+
 
 @dataclass(frozen=True, slots=True)
 class StateKind:
@@ -31,6 +34,11 @@ class StateKind:
     """The first byte of its keys; never given to another kind."""
     read: Callable[[Reader, UserId, StateKey], Any]
     """The value under a key as the user may know it; None or empty where there is none."""
+    of_messages: KeysOf | None = None
+    """Lists the keys of what a user may know of a conversation's messages from one to another, both inclusive: of what
+    they are told beside those messages. None: it is not of messages."""
+    cut: Cut | None = None
+    """Keeps what a value says of those messages; None: it is of one message."""
 
 
 def state_of(view: Reader, user: UserId) -> State:

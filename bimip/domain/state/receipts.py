@@ -11,9 +11,9 @@ rewrites all runs that stand with its own, and where messages come one at a time
 from collections.abc import Iterable
 from struct import Struct
 
-from bimip.domain.core.ids import ConversationOffset, Millis
+from bimip.domain.core.ids import ConversationId, ConversationOffset, Millis, UserId
 from bimip.domain.core.ranges import Range
-from bimip.domain.core.records import Reader, ReceiptKey, ReceiptKind, ReceiptRun, Runs, StateKey, Table
+from bimip.domain.core.records import Conversation, Reader, ReceiptKey, ReceiptKind, ReceiptRun, Runs, StateKey, Table
 from bimip.domain.state.changes import StateKind
 
 TAG = 1
@@ -26,6 +26,11 @@ BLOCK = 256
 PARTS = 16
 PART = BLOCK // PARTS
 """Offsets of a part: small ones cost keys, in conversations whose messages are acknowledged many at a time."""
+
+SMALL = 32
+"""Members of a conversation whose receipts are told by themselves; in a larger one they are asked for."""
+OTHERS, OWN = tuple(ReceiptKind), (ReceiptKind.READ, ReceiptKind.PLAYED)
+"""The kinds that a user is told of: of others, and of their own reading."""
 
 
 def block_of(offset: int) -> int:
@@ -147,4 +152,28 @@ def join(one: Runs, other: Runs) -> Runs:
     return one + other
 
 
-KIND = StateKind(TAG, lambda view, _user, key: read_block(view, unpack_key(key)))
+def keys_of(
+    view: Reader, user: UserId, conversation: ConversationId, first: ConversationOffset, last: ConversationOffset
+) -> list[StateKey]:
+    """Lists the keys under which receipts of these messages may be that a member of the conversation is told of."""
+    known: Conversation | None = view.get(Table.CONVERSATIONS, (conversation,))
+    if known is None or user not in known.members or len(known.members) > SMALL:
+        return []
+    return [
+        pack_key(ReceiptKey(conversation, member, kind, block))
+        for block in range(block_of(first), block_of(last) + 1)
+        for member in known.members
+        for kind in (OWN if member == user else OTHERS)
+    ]
+
+
+def cut(runs: Runs, first: ConversationOffset, last: ConversationOffset) -> Runs:
+    """Keeps what runs say of the messages from one to another."""
+    return tuple(
+        ReceiptRun(max(run.first, first), min(run.last, last), run.time)
+        for run in runs
+        if run.last >= first and run.first <= last
+    )
+
+
+KIND = StateKind(TAG, lambda view, _user, key: read_block(view, unpack_key(key)), keys_of, cut)

@@ -5,7 +5,7 @@ from bimip.domain.core.records import ReceiptKey, ReceiptKind
 from bimip.domain.state import receipts
 from bimip.domain.state.kinds import KINDS, kind_of
 from bimip.domain.state.read_markers import pack_key as marker_key
-from bimip.users.state_items import ENCODE
+from bimip.requests.state_items import ENCODE
 
 
 def test_a_key_leads_to_its_kind() -> None:

@@ -447,6 +447,11 @@ class Body(betterproto2.Message):
     nothing is left beyond this batch
     """
 
+    next_cursor: "bytes" = betterproto2.field(14, betterproto2.TYPE_BYTES)
+    """
+    where the next Fetch goes on, as its cursor
+    """
+
     ref: "int" = betterproto2.field(30, betterproto2.TYPE_UINT64)
 
 
@@ -651,7 +656,7 @@ class Fetch(betterproto2.Message):
 
     limit: "int" = betterproto2.field(5, betterproto2.TYPE_UINT32)
     """
-    at most this many; 0: the server's own limit
+    at most this many; 0: 100, or max_fetch where that is less
     """
 
     offset: "int | None" = betterproto2.field(6, betterproto2.TYPE_UINT64, optional=True)
@@ -669,6 +674,11 @@ class Fetch(betterproto2.Message):
     seq_from: "str" = betterproto2.field(9, betterproto2.TYPE_STRING)
 
     seq_to: "str" = betterproto2.field(10, betterproto2.TYPE_STRING)
+
+    cursor: "bytes" = betterproto2.field(11, betterproto2.TYPE_BYTES)
+    """
+    where to begin: the next_cursor of an earlier answer to the same, on whichever connection
+    """
 
 
 default_message_pool.register_message("bimip", "Fetch", Fetch)
