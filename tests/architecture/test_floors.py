@@ -39,7 +39,6 @@ MAY_IMPORT = {
         "bimip.requests",
         "bimip.concurrency",
         "bimip.supervision",
-        "bimip.names",
         "bimip.wire",
         "bimip.domain",
         "bimip.session",
