@@ -16,7 +16,7 @@ from bimip.domain.core.clock import signal_id
 from bimip.domain.core.ids import ConversationId, ConversationOffset, Millis, Stamp
 from bimip.domain.core.operations import Barrier, NoteTime, Refused
 from bimip.domain.core.records import DamagedRecordError
-from bimip.domain.keeping.timekeeping import Known, Timekeeper, known_time
+from bimip.domain.keeping.timekeeping import DAY, Known, Timekeeper, known_time
 from bimip.domain.messages.expiring import last_stamp
 from bimip.environment import Surroundings, monotonic, report
 from bimip.gateway.authentication import Verifier
@@ -167,6 +167,7 @@ class Parts:
             agent=f"bimip/{__version__}",
             handshake_seconds=settings.gateway.handshake_seconds,
             rates=RateLimiter.configured(settings.rates),
+            offline_ms=settings.retention.offline_days * DAY,
             token_leeway_seconds=settings.tokens.leeway_seconds,
         )
 

@@ -26,6 +26,8 @@ app = typer.Typer(
 
 store = typer.Typer(help="The store: look at it, copy it, put a copy back.", no_args_is_help=True)
 app.add_typer(store, name="store")
+devices = typer.Typer(help="The devices of a token's user.")
+app.add_typer(devices, name="devices")
 clock = typer.Typer(help="The time that a running server goes by.")
 app.add_typer(clock, name="clock")
 
@@ -179,6 +181,63 @@ def listen(
         settings = find_settings(config)
         device = devices.device_of(url, settings, devices.read_token(token, as_), store)
         trio.run(partial(devices.listen, device, settings.partitions.names, last=last, as_json=json))
+
+
+@devices.callback(invoke_without_command=True)
+def list_devices(
+    context: typer.Context, as_: As = None, token: Token = "", url: Url = "", json: Json = False, config: Config = None
+) -> None:
+    """Show the devices of the token's user: which are connected, and how far behind each is."""
+    if context.invoked_subcommand is None:
+        import trio
+
+        from bimip.cli import devices
+        from bimip.cli.settings import find_settings
+
+        with telling():
+            device = devices.device_of(url, find_settings(config), devices.read_token(token, as_))
+            trio.run(partial(devices.list_devices, device, as_json=json))
+
+
+@devices.command("label")
+def label_device(
+    name: Annotated[str, typer.Argument(help="Which one, as the list has it.")],
+    label: Annotated[str, typer.Argument(help="What to call it; an empty text: nothing.")],
+    as_: As = None,
+    token: Token = "",
+    url: Url = "",
+    json: Json = False,
+    config: Config = None,
+) -> None:
+    """Say what a device is called."""
+    import trio
+
+    from bimip.cli import devices
+    from bimip.cli.settings import find_settings
+
+    with telling():
+        device = devices.device_of(url, find_settings(config), devices.read_token(token, as_))
+        trio.run(partial(devices.label_device, device, name, label, as_json=json))
+
+
+@devices.command("remove")
+def remove_device(
+    name: Annotated[str, typer.Argument(help="Which one, as the list has it.")],
+    as_: As = None,
+    token: Token = "",
+    url: Url = "",
+    json: Json = False,
+    config: Config = None,
+) -> None:
+    """Remove a device that is gone. Its connection ends; a token of it that still counts makes it a new device."""
+    import trio
+
+    from bimip.cli import devices
+    from bimip.cli.settings import find_settings
+
+    with telling():
+        device = devices.device_of(url, find_settings(config), devices.read_token(token, as_))
+        trio.run(partial(devices.remove_device, device, name, as_json=json))
 
 
 @app.command()

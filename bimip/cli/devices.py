@@ -1,6 +1,6 @@
-"""Being a device: `send` and `listen`.
+"""Being a device: `send`, `listen` and `devices`.
 
-Both give up at once if no server answers at first; once connected they connect again, as any device does.
+All give up at once if no server answers at first; once connected they connect again, as any device does.
 """
 
 import signal
@@ -8,21 +8,23 @@ import ssl
 import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from datetime import datetime
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 
 import trio
 from rich.console import Console
+from rich.text import Text
 
 from bimip.cli.failures import Exit, Failure
 from bimip.cli.output import is_lost
 from bimip.cli.settings import gateway_url
 from bimip.cli.show_events import json_of, line_of
-from bimip.cli.words import printable
+from bimip.cli.words import printable, show_json
 from bimip.client import Client, ClientError, Refused, Start, Stopped, StoreError, open_client
 from bimip.client.events import Connected, Disconnected, Event
+from bimip.client.facets.devices import DeviceInfo
 from bimip.config import ConfigError, Settings
 from bimip.session.close import Close
 
@@ -102,6 +104,53 @@ async def send(
         raise Failure(Exit.FAILED, sentence) from error
     except ClientError as error:
         raise _failure(error) from error
+
+
+async def list_devices(device: Device, *, as_json: bool = False) -> None:
+    """The devices of the token's user, a line each."""
+    async with _asking(device) as client:
+        found = await client.devices()
+    if as_json:
+        for one in found:
+            show_json(asdict(one))
+        return
+    screen = Console(highlight=False, soft_wrap=True)
+    for one in found:
+        screen.print(_device_line(one))
+
+
+async def label_device(device: Device, name: str, label: str, *, as_json: bool = False) -> None:
+    async with _asking(device) as client:
+        await client.label_device(name, label)
+    show_json({"name": name, "label": label}) if as_json else print(f"{printable(name)} is called {printable(label)!r}")
+
+
+async def remove_device(device: Device, name: str, *, as_json: bool = False) -> None:
+    async with _asking(device) as client:
+        await client.remove_device(name)
+    show_json({"removed": name}) if as_json else print(f"removed {printable(name)}")
+
+
+@asynccontextmanager
+async def _asking(device: Device) -> AsyncIterator[Client]:
+    try:
+        async with open_client(device.url, token=device.token, ssl_context=device.ssl_context, partitions=()) as client:
+            with _saying_that_it_waits(device.url):
+                await _first_connection(client, device.url)
+                yield client
+    except ClientError as error:
+        raise _failure(error) from error
+
+
+def _device_line(device: DeviceInfo) -> Text:
+    """A device: whether it is there, its name, and how far behind it is."""
+    sign, colour = ("●", "green") if device.online else ("○", "yellow" if device.is_stale else "dim")
+    label = f" ({printable(device.label)})" if device.label else ""
+    marks = [word for word, holds in (("this one", device.is_this), ("stale", device.is_stale)) if holds]
+    seen = "" if device.online else f"seen {datetime.fromtimestamp(device.last_seen / 1000, UTC):%Y-%m-%d %H:%M} UTC"
+    lags = ", ".join(f"{name} {log.lag} behind" for name, log in sorted(device.logs.items()) if log.lag)
+    where = "   ".join(filter(None, (", ".join(marks), seen, printable(lags))))
+    return Text.assemble((f"{sign} ", colour), printable(device.name), label, (f"   {where}" if where else "", "dim"))
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from rich.text import Text
 from bimip.cli.words import payload_text, printable
 from bimip.client.events import (
     Connected,
+    DeviceChanged,
     Disconnected,
     EpochChanged,
     Event,
@@ -60,6 +61,8 @@ def line_of(event: Event) -> Line:  # noqa: C901, PLR0911 - one case for each ki
         case ReadMarkerChanged():
             read = f"read by you up to #{event.conversation_offset}" if event.conversation_offset else "not read by you"
             return Line("✓", "cyan", read, f"conversation {printable(event.conversation)}")
+        case DeviceChanged():
+            return _device(event)
         case GapFound():
             what = f"{event.partition} #{event.first} to #{event.last} are not there: {_name(event.reason)}"
             return Line("!", "bold yellow", printable(what))
@@ -77,6 +80,12 @@ def line_of(event: Event) -> Line:  # noqa: C901, PLR0911 - one case for each ki
             )
         case ServerError():
             return Line("✗", "red", f"the server objects: {_name(event.code)}: {printable(event.message)}")
+
+
+def _device(event: DeviceChanged) -> Line:
+    label = f" ({printable(event.label)})" if event.label else ""
+    is_there = "is gone" if event.is_gone else "is a device of yours"
+    return Line("□", "cyan", f"{printable(event.name)}{label} {is_there}")
 
 
 def _message(event: Received) -> Line:

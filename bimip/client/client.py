@@ -17,6 +17,7 @@ from bimip.client.core.inbox import StartAt
 from bimip.client.environment import Environment
 from bimip.client.errors import InvalidArgument
 from bimip.client.facets.device import ThisDevice
+from bimip.client.facets.devices import Devices
 from bimip.client.facets.events import Events
 from bimip.client.facets.history import Fetched, History
 from bimip.client.facets.messages import Messages
@@ -32,7 +33,7 @@ __all__ = ["AGENT", "Client", "Fetched", "open_client"]
 AGENT = "bimip-python"
 
 
-class Client(ThisDevice, Messages, Events, Receipts, History):
+class Client(ThisDevice, Messages, Events, Receipts, History, Devices):
     """A device of a user, made by `open_client`. Its async methods may be cancelled; each says what that leaves."""
 
 

@@ -70,6 +70,16 @@ class ReadMarkerChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class DeviceChanged:
+    """A device of this user came, was given another label, or is gone. `Client.known_devices` has them all."""
+
+    name: str
+    created: int
+    label: str  # what people call it; empty: nothing
+    is_gone: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class GapFound:
     """These offsets are not there and will not come."""
 
@@ -125,6 +135,7 @@ Event = (
     | SendRefused
     | ReceiptsChanged
     | ReadMarkerChanged
+    | DeviceChanged
     | GapFound
     | Connected
     | Disconnected

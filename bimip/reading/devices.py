@@ -1,11 +1,13 @@
-"""A user's devices, and how far each has acknowledged: what an operator asks."""
+"""A user's devices, and how far each has acknowledged: what they ask, and an operator."""
 
 from collections.abc import Iterable
-from typing import NamedTuple
+from contextlib import suppress
+from typing import Any, NamedTuple
 
 from bimip.domain.core.ids import DeviceId, Millis, Offset, UserId
-from bimip.domain.core.records import Reader, Table
+from bimip.domain.core.records import DamagedRecordError, Device, Reader, Table
 from bimip.domain.messages.appending import EMPTY_LOG
+from bimip.domain.state.devices import label_of
 from bimip.storage.interface import Store
 
 MAX_DEVICES = 1000
@@ -17,10 +19,18 @@ class Committed(NamedTuple):
 
     floor: Offset
     head: Offset
+    first: Offset  # the oldest that is kept
+
+    @property
+    def lag(self) -> int:
+        """Entries that are kept beyond the floor."""
+        return self.head - max(self.floor, self.first - 1)
 
 
 class KnownDevice(NamedTuple):
+    number: DeviceId
     name: str
+    label: str
     created: Millis
     last_seen: Millis
     committed: dict[str, Committed]  # by partition; only what it ever named
@@ -30,22 +40,46 @@ def read_devices(store: Store, eid: str, partitions: Iterable[str]) -> list[Know
     """Reads a user's devices by name; None: there is no such user."""
     with store.snapshot() as view:
         user = view.get(Table.USERS, (eid,))
-        if user is None:
-            return None
-        found = view.scan(Table.DEVICES, (user.number, ""), (user.number + 1, ""), limit=MAX_DEVICES)
-        return [
-            KnownDevice(
-                name, device.created, device.last_seen, _committed_by(view, user.number, device.number, partitions)
-            )
-            for (_, name), device in found
-        ]
+        return None if user is None else _read(view, user.number, "", MAX_DEVICES, partitions)
+
+
+def read_devices_behind(
+    store: Store, user: UserId, name: str, limit: int, partitions: Iterable[str]
+) -> list[KnownDevice]:
+    """Reads a user's devices by name, those behind this one, at most so many."""
+    with store.snapshot() as view:
+        return _read(view, user, f"{name}\0" if name else "", limit, partitions)
+
+
+def device_number(store: Store, user: UserId, name: str) -> DeviceId | None:
+    """The number of a user's device; None: they have none of that name."""
+    with store.snapshot() as view:
+        device: Device | None = view.get(Table.DEVICES, (user, name))
+    return None if device is None else device.number
+
+
+def _read(view: Reader, user: UserId, begin: str, limit: int, partitions: Iterable[str]) -> list[KnownDevice]:
+    found: list[tuple[Any, Device]] = view.scan(Table.DEVICES, (user, begin), (user + 1, ""), limit=limit)
+    return [
+        KnownDevice(
+            device.number,
+            name,
+            label_of(view, device).text,
+            device.created,
+            device.last_seen,
+            _committed_by(view, user, device.number, partitions),
+        )
+        for (_, name), device in found
+    ]
 
 
 def _committed_by(view: Reader, user: UserId, device: DeviceId, partitions: Iterable[str]) -> dict[str, Committed]:
+    """Leaves out what is damaged: the device begins anew there."""
     committed = {}
     for partition in partitions:
-        cursor = view.get(Table.CURSORS, (device, partition))
-        if cursor is not None:
-            log = view.get(Table.LOGS, (user, partition)) or EMPTY_LOG
-            committed[partition] = Committed(cursor.floor, log.head)
+        with suppress(DamagedRecordError):
+            cursor = view.get(Table.CURSORS, (device, partition))
+            if cursor is not None:
+                log = view.get(Table.LOGS, (user, partition)) or EMPTY_LOG
+                committed[partition] = Committed(cursor.floor, log.head, log.first)
     return committed

@@ -17,12 +17,13 @@ No route knows a connection. Whoever has one is an `Asker`; it owes an answer fr
 row up, charges for it and asks (users/intake.py).
 """
 
-from bimip.requests import body, command, fetch, logout, message, ping_pong, signal, token_authority
+from bimip.requests import body, command, devices, fetch, logout, message, ping_pong, signal, token_authority
 from bimip.requests.route import Answer, Route
 
 ROUTES: dict[str, Route] = {
     "body": Route(body.ask, Answer.TOGETHER, independent=True, count=body.count, refuse=body.refuse),
     "command": Route(command.ask, Answer.TOGETHER),
+    "devices": Route(devices.ask, Answer.ALONE),
     "fetch": Route(fetch.ask, Answer.ALONE),
     "logout": Route(logout.ask, Answer.ALONE),
     "message": Route(message.ask, Answer.TOGETHER, independent=True),

@@ -1,5 +1,6 @@
 """Who asks: a device of a user, whichever way its requests come. What only a connection can do is left to that."""
 
+from collections.abc import Container
 from typing import Protocol
 
 from bimip.domain.core.identity import Claims
@@ -112,6 +113,14 @@ class Asker(Replies):
 
     def close_after_answers(self, code: Close, reason: str) -> None:
         """Closes the way to the device once everything that is to be answered was sent."""
+        raise NotImplementedError
+
+    def list_online(self) -> Container[str]:
+        """Lists the names of the user's devices that are connected."""
+        raise NotImplementedError
+
+    def close_removed(self, device: DeviceId) -> None:
+        """Closes the way to a device of the user that is none any more."""
         raise NotImplementedError
 
     def close_revoked(self, jti: str) -> None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from bimip.domain.core.identity import Claims
 from bimip.domain.core.ids import Millis
+from bimip.domain.keeping.timekeeping import DAY
 from bimip.journal.queue import OperationQueue
 from bimip.reading.people import Eids
 from bimip.storage.interface import Store
@@ -23,5 +24,7 @@ class RequestServices:
     """Raises TokenError."""
     new_id: Callable[[], str]
     report: Callable[[str, BaseException], None]
+    offline_ms: int = 7 * DAY
+    """How long a device may be unseen until it holds nothing back."""
     token_leeway_seconds: float = 0.0
     """How far the issuer's clock may be off: what was accepted with it is not closed at once."""

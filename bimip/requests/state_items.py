@@ -5,7 +5,7 @@ from typing import Any
 
 from bimip.domain.core.ids import Version
 from bimip.domain.core.records import StateKey
-from bimip.domain.state import read_markers, receipts
+from bimip.domain.state import devices, read_markers, receipts
 from bimip.names import conversation_id
 from bimip.reading.people import Eids
 from bimip.wire import state
@@ -22,9 +22,14 @@ def _read_marker(_eids: Eids, version: Version, key: StateKey, upto: Any) -> byt
     return state.read_marker_item(version, conversation_id(read_markers.unpack_key(key)), upto)
 
 
+def _device(_eids: Eids, version: Version, key: StateKey, value: Any) -> bytes:  # noqa: ANN401 - a DeviceValue, or None
+    return state.device_item(version, devices.unpack_key(key), value)
+
+
 ENCODE: dict[int, Callable[[Eids, Version, StateKey, Any], bytes]] = {
     receipts.TAG: _receipts,
     read_markers.TAG: _read_marker,
+    devices.TAG: _device,
 }
 """By the tag of their keys: makes an element of StateDelta.items. Raises DamagedRecordError where it cannot be read
 whose it is."""

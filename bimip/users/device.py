@@ -17,6 +17,7 @@ What `send_some` raises is the device's crash and not the committer's: `send_soo
 raises it. An entry that was being read when that happened twice is delivered as a gap.
 """
 
+from collections.abc import Container
 from math import inf
 
 import trio
@@ -149,6 +150,15 @@ class Device(Asker):
         session = self.session.services.sessions.get(self.user)
         if session is not None:
             session.close_revoked(jti, but=self)
+
+    def list_online(self) -> Container[str]:
+        session = self.session.services.sessions.get(self.user)
+        return () if session is None else session.devices
+
+    def close_removed(self, device: DeviceId) -> None:
+        session = self.session.services.sessions.get(self.user)
+        if session is not None:
+            session.close_removed(device)
 
     def wake(self) -> None:
         self.wakeup.notify()

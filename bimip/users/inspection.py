@@ -19,10 +19,11 @@ def describe_user(
 
 def _described(device: KnownDevice, connected: Mapping[str, Connected]) -> dict[str, object]:
     return {
+        "label": device.label,
         "created": device.created,
         "last_seen": device.last_seen,
         "committed": {
-            partition: {"floor": one.floor, "head": one.head, "lag": one.head - one.floor}
+            partition: {"floor": one.floor, "head": one.head, "lag": one.lag}
             for partition, one in device.committed.items()
         },
         "connection": connected[device.name].statistics() if device.name in connected else None,

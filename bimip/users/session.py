@@ -11,6 +11,7 @@ from bimip.domain.core.decision import LogNews, News, StateNews
 from bimip.domain.core.identity import Claims
 from bimip.domain.core.ids import DeviceId, UserId, Version
 from bimip.domain.core.records import DamagedRecordError, StateKey
+from bimip.domain.state.kinds import has_removals
 from bimip.reading.heads import read_heads
 from bimip.reading.log import read_segments
 from bimip.reading.people import is_revoked
@@ -78,9 +79,11 @@ class Session:
         self.state.add(version, ENCODE[key[0]](self.services.eids, version, key, change))
         self.news += 1
 
-    def _encoded(self, version: Version, key: StateKey, value: object) -> bytes | None:
-        """Encodes a state item; None where it, or whose it is, cannot be read: it is left out, and the others go on."""
-        if not value:
+    def _encoded(self, version: Version, key: StateKey, value: object, *, reset: bool) -> bytes | None:
+        """Encodes a state item; None where it, or whose it is, cannot be read: it is left out, and the others go on.
+        Of a whole state (`reset`) what was removed is no part.
+        """
+        if not value and (reset or not has_removals(key)):
             return None
         try:
             return ENCODE[key[0]](self.services.eids, version, key, value)
@@ -97,6 +100,12 @@ class Session:
         for device in self.devices.values():
             if device.claims.jti == jti and device is not but:
                 device.connection.close(Close.TOKEN_REVOKED, "the token was revoked; log in again")
+
+    def close_removed(self, number: DeviceId) -> None:
+        """Ends what a device is connected by that was removed: not what took its name since."""
+        for device in self.devices.values():
+            if device.number == number:
+                device.connection.close(Close.LOGGED_OUT, "this device was removed; log in again to be a new one")
 
     def read_log(self, partition: str, after: int, limit: int, size: int) -> list[Segment]:
         """The next entries behind an offset, from memory if they are all there: about as many as there is room for."""
@@ -117,7 +126,7 @@ class Session:
         if part is not None:
             return StatePage(part, self.state.head, live=True)
         page = read_changes(self.services.store, self.number, after, STATE_PAGE)
-        items = [item for change in page.changes if (item := self._encoded(*change)) is not None]
+        items = [item for change in page.changes if (item := self._encoded(*change, reset=reset)) is not None]
         complete = reset and page.complete
         part = state.delta_part(after, page.upto, items, reset=reset and after == 0, complete=complete)
         return StatePage(part, page.upto, live=page.complete)

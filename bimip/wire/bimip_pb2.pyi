@@ -600,16 +600,38 @@ class Reaction(_message.Message):
     def __init__(self, eid: _Optional[str] = ..., emoji: _Optional[str] = ..., stamp: _Optional[int] = ..., removed: _Optional[bool] = ...) -> None: ...
 
 class DeviceState(_message.Message):
-    __slots__ = ("name", "created", "last_seen", "online")
+    __slots__ = ("name", "created", "last_seen", "online", "label", "asking", "stale", "logs", "stamp")
     NAME_FIELD_NUMBER: _ClassVar[int]
     CREATED_FIELD_NUMBER: _ClassVar[int]
     LAST_SEEN_FIELD_NUMBER: _ClassVar[int]
     ONLINE_FIELD_NUMBER: _ClassVar[int]
+    LABEL_FIELD_NUMBER: _ClassVar[int]
+    ASKING_FIELD_NUMBER: _ClassVar[int]
+    STALE_FIELD_NUMBER: _ClassVar[int]
+    LOGS_FIELD_NUMBER: _ClassVar[int]
+    STAMP_FIELD_NUMBER: _ClassVar[int]
     name: str
     created: int
     last_seen: int
     online: bool
-    def __init__(self, name: _Optional[str] = ..., created: _Optional[int] = ..., last_seen: _Optional[int] = ..., online: _Optional[bool] = ...) -> None: ...
+    label: str
+    asking: bool
+    stale: bool
+    logs: _containers.RepeatedCompositeFieldContainer[DeviceLog]
+    stamp: int
+    def __init__(self, name: _Optional[str] = ..., created: _Optional[int] = ..., last_seen: _Optional[int] = ..., online: _Optional[bool] = ..., label: _Optional[str] = ..., asking: _Optional[bool] = ..., stale: _Optional[bool] = ..., logs: _Optional[_Iterable[_Union[DeviceLog, _Mapping]]] = ..., stamp: _Optional[int] = ...) -> None: ...
+
+class DeviceLog(_message.Message):
+    __slots__ = ("partition", "head", "floor", "lag")
+    PARTITION_FIELD_NUMBER: _ClassVar[int]
+    HEAD_FIELD_NUMBER: _ClassVar[int]
+    FLOOR_FIELD_NUMBER: _ClassVar[int]
+    LAG_FIELD_NUMBER: _ClassVar[int]
+    partition: str
+    head: int
+    floor: int
+    lag: int
+    def __init__(self, partition: _Optional[str] = ..., head: _Optional[int] = ..., floor: _Optional[int] = ..., lag: _Optional[int] = ...) -> None: ...
 
 class Snapshot(_message.Message):
     __slots__ = ("id", "partition", "offset", "checksum", "state_version", "matches")
@@ -942,17 +964,23 @@ class Settings(_message.Message):
     def __init__(self, send_read_receipts: _Optional[bool] = ..., show_read_receipts: _Optional[bool] = ..., show_last_seen: _Optional[bool] = ..., show_online_status: _Optional[bool] = ..., stamp: _Optional[int] = ...) -> None: ...
 
 class Devices(_message.Message):
-    __slots__ = ("action", "name", "devices")
+    __slots__ = ("action", "name", "devices", "label", "complete")
     class Action(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         LIST: _ClassVar[Devices.Action]
         REMOVE: _ClassVar[Devices.Action]
+        RENAME: _ClassVar[Devices.Action]
     LIST: Devices.Action
     REMOVE: Devices.Action
+    RENAME: Devices.Action
     ACTION_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
     DEVICES_FIELD_NUMBER: _ClassVar[int]
+    LABEL_FIELD_NUMBER: _ClassVar[int]
+    COMPLETE_FIELD_NUMBER: _ClassVar[int]
     action: Devices.Action
     name: str
     devices: _containers.RepeatedCompositeFieldContainer[DeviceState]
-    def __init__(self, action: _Optional[_Union[Devices.Action, str]] = ..., name: _Optional[str] = ..., devices: _Optional[_Iterable[_Union[DeviceState, _Mapping]]] = ...) -> None: ...
+    label: str
+    complete: bool
+    def __init__(self, action: _Optional[_Union[Devices.Action, str]] = ..., name: _Optional[str] = ..., devices: _Optional[_Iterable[_Union[DeviceState, _Mapping]]] = ..., label: _Optional[str] = ..., complete: _Optional[bool] = ...) -> None: ...

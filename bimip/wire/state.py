@@ -30,6 +30,16 @@ def read_marker_item(version: int, conversation: str, conversation_offset: int) 
     return _ITEM + varint(len(item)) + item
 
 
+def device_item(version: int, name: str, value: tuple[int, int, str] | None) -> bytes:
+    """An element of StateDelta.items. The value is when it came, and its label with the stamp of that; None: it is
+    gone.
+    """
+    created, stamp, label = value or (0, 0, "")
+    device = pb.DeviceState(name=name, created=created, label=label, stamp=stamp)
+    item = pb.StateItem(version=version, removed=value is None, device=device).SerializeToString()
+    return _ITEM + varint(len(item)) + item
+
+
 @lru_cache(maxsize=256)
 def _block(conversation: str, member: str, kind: int, block: int) -> bytes:
     """The fields of Receipts that say whose they are: the same for all acks within a block."""

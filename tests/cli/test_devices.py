@@ -15,7 +15,7 @@ import structlog
 import trio
 
 from bimip.app import open_server
-from bimip.cli.devices import Device, listen, read_token, send
+from bimip.cli.devices import Device, label_device, list_devices, listen, read_token, remove_device, send
 from bimip.cli.failures import Exit, Failure
 from bimip.cli.tokens import sign
 from bimip.config import ConsoleSettings, Secret, Settings
@@ -242,3 +242,27 @@ def test_a_token_is_given_or_read(tmp_path: Path) -> None:
     assert read_token(" given\r\n", file) == "given"
     assert read_token("", file) == "from a file"
     assert "given" not in repr(Device("ws://x", "given"))
+
+
+async def test_devices_are_listed_labelled_and_removed(capsys: pytest.CaptureFixture[str]) -> None:
+    async with server() as device:
+        phone = device(ALICE, "phone")
+        await list_devices(device(ALICE, "laptop"))
+        capsys.readouterr()
+        await label_device(phone, "laptop", "at work")
+        await list_devices(phone)
+        told = capsys.readouterr().out
+        await list_devices(phone, as_json=True)
+        rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+        await remove_device(phone, "laptop")
+        with pytest.raises(Failure, match="you have no device 'laptop'"):
+            await remove_device(phone, "laptop")
+
+        assert told.splitlines()[0] == "laptop is called 'at work'"
+        assert "○ laptop (at work)   seen " in told
+        assert "● phone   this one" in told
+        assert [(row["name"], row["label"], row["is_this"]) for row in rows] == [
+            ("laptop", "at work", False),
+            ("phone", "", True),
+        ]
+        assert capsys.readouterr().out == "removed laptop\n"

@@ -42,6 +42,8 @@ EVENTS: list[tuple[events.Event, str]] = [
     (RECEIPTS, "✓ read by bob@example.org: #1 to #4, #6   conversation 7"),
     (events.ReadMarkerChanged("7", 4), "✓ read by you up to #4   conversation 7"),
     (events.ReadMarkerChanged("7", 0), "✓ not read by you   conversation 7"),
+    (events.DeviceChanged("phone", 7, ""), "□ phone is a device of yours"),
+    (events.DeviceChanged("phone", 7, "mine\x1b", is_gone=True), r"□ phone (mine\x1b) is gone"),
     (events.GapFound("chat", 5, 9, GapReason.EXPIRED), "! chat #5 to #9 are not there: expired"),
     (
         events.Connected(1, events.Identity("bob@example.org", "phone"), {"chat": 4}),

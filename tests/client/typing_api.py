@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import assert_never, assert_type
 
 from bimip.client import Backoff, Client, Fetched, FetchKind, Message, Refused, Start, events, open_client
+from bimip.client.facets.devices import DeviceInfo, KnownDevice
 
 
 async def open_one(token: str | Callable[[], str]) -> None:
@@ -29,6 +30,10 @@ async def every_method(client: Client) -> None:
     assert_type(client.read_marker("c1"), int)
     assert_type(await client.fetch(kind=FetchKind.LOG, offset=1, backwards=True), Fetched)
     assert_type(await client.history("c1", before=4, limit=5), list[Message])
+    assert_type(await client.devices(), list[DeviceInfo])
+    assert_type(client.known_devices(), dict[str, KnownDevice])
+    await client.label_device("phone", "mine")
+    await client.remove_device("phone")
     assert_type(await client.ping(), float)
     await client.refresh_token("token")
     await client.logout(forget=True, revoke=True)
@@ -45,6 +50,8 @@ async def every_event(client: Client) -> None:
                 pass
             case events.ReceiptsChanged() | events.ReadMarkerChanged():
                 assert_type(event.conversation, str)
+            case events.DeviceChanged():
+                assert_type(event.is_gone, bool)
             case events.Connected() | events.Disconnected() | events.EpochChanged() | events.ServerError():
                 pass
             case _:

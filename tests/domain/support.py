@@ -37,6 +37,7 @@ from bimip.domain.core.records import (
 )
 from bimip.domain.core.rules import Context, Rules
 from bimip.domain.decisions import decide
+from bimip.domain.state.receipts import TAG as RECEIPTS
 from bimip.domain.state.receipts import covers, unpack_key
 from bimip.journal.overlay import Overlay
 from bimip.storage.memory import MemoryStore
@@ -197,10 +198,12 @@ class Ledger:
         return {offset for run in runs for offset in range(run.first, run.last + 1) if covers(runs, offset)}
 
     def state_keys(self, user: UserId) -> list[tuple[int, ReceiptKey]]:
+        """Lists the receipts in a user's state, with their versions."""
         with self.store.snapshot() as view:
             return [
                 (key[1], unpack_key(found))
                 for key, found in view.scan(Table.CHANGES, (user,), (user + 1,), limit=10_000)
+                if found[0] == RECEIPTS
             ]
 
     def everything(self) -> dict[Any, Any]:

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bimip.domain.accounts.registering import LabelDevice
 from bimip.domain.core.clock import earliest_stamp
 from bimip.domain.core.ids import ConversationId, ConversationOffset, Millis, Offset, UserId
 from bimip.domain.core.operations import (
@@ -104,6 +105,7 @@ EFFECTS = {
     Table.USERS,
     Table.EIDS,
     Table.DEVICE_OWNERS,
+    Table.LABELS,
     Table.DIRECT,
     Table.CONVERSATIONS,
     Table.LOGS,
@@ -200,6 +202,7 @@ def test_the_operations_that_no_history_draws_change_nothing_when_repeated() -> 
         ExpireRevoked(ledger.now),
         Barrier(),
         NoteTime(Known(ledger.now)),
+        LabelDevice(bob.user, "phone", "mine"),
         Forget(bob.device),
     ):
         ledger.do(operation)
@@ -211,6 +214,6 @@ def test_the_operations_that_no_history_draws_change_nothing_when_repeated() -> 
 
 def test_every_operation_is_repeated_here() -> None:
     drawn = {Append, Acknowledge, OpenPosition, Receipt, MarkRead, Revoke, Register, ExpireLog}
-    told = {ExpireHistory, ExpireBodies, ExpireSeen, ExpireRevoked, Barrier, NoteTime, Forget}
+    told = {ExpireHistory, ExpireBodies, ExpireSeen, ExpireRevoked, Barrier, NoteTime, LabelDevice, Forget}
 
     assert drawn | told == set(OPERATIONS)

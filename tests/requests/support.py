@@ -1,5 +1,6 @@
 """One who asks, without a connection: what is answered is looked at, and operations are decided when a test says so."""
 
+from collections.abc import Container
 from typing import Any, cast
 
 from bimip.concurrency.buckets import Rate
@@ -7,6 +8,7 @@ from bimip.domain.core.identity import Claims
 from bimip.domain.core.ids import DeviceId, Millis, Offset, UserId
 from bimip.domain.core.operations import Operation, Received, Result
 from bimip.domain.core.ranges import Ranges
+from bimip.domain.core.records import Changes, Device, Table
 from bimip.journal.queue import OperationQueue, Owner, Reply, Ticket
 from bimip.reading.people import Eids
 from bimip.requests import ROUTES
@@ -36,6 +38,18 @@ def verify(token: str) -> Claims:
         raise TokenError("it is nobody's") from None
 
 
+def with_a_laptop() -> MemoryStore:
+    store = MemoryStore()
+    store.begin()
+    devices = {
+        (UserId(1), "phone"): Device(DeviceId(11), Millis(0), Millis(900)),
+        (UserId(1), "laptop"): Device(DeviceId(12), Millis(0), Millis(800)),
+    }
+    store.apply(Changes(puts={Table.DEVICES: dict(devices)}))
+    store.commit()
+    return store
+
+
 class Queue:
     """Keeps operations until a test decides them."""
 
@@ -50,9 +64,9 @@ class Queue:
 
 
 class Peer(Asker):
-    """Ann's phone. Her log of `chat` ends at 9."""
+    """Ann's phone. Her log of `chat` ends at 9. She has a laptop as well, which is connected."""
 
-    __slots__ = ("closed", "held", "queue", "received", "revoked", "scheduled", "wakes")
+    __slots__ = ("closed", "held", "queue", "received", "removed", "revoked", "scheduled", "wakes")
 
     def __init__(self, store: MemoryStore | None = None, *, rate: Rate | None = None) -> None:
         self.queue = Queue()
@@ -61,7 +75,8 @@ class Peer(Asker):
         self.received: list[Received] = []
         self.closed: list[tuple[Close, str]] = []
         self.revoked: list[str] = []
-        store = store or MemoryStore()
+        self.removed: list[DeviceId] = []
+        store = store or with_a_laptop()
         services = RequestServices(
             store=store,
             eids=Eids(store),
@@ -100,6 +115,12 @@ class Peer(Asker):
 
     def close_after_answers(self, code: Close, reason: str) -> None:
         self.closed.append((code, reason))
+
+    def list_online(self) -> Container[str]:
+        return {"phone", "laptop"}
+
+    def close_removed(self, device: DeviceId) -> None:
+        self.removed.append(device)
 
     def close_revoked(self, jti: str) -> None:
         self.revoked.append(jti)

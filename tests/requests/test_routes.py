@@ -27,6 +27,11 @@ SENT = (
 SERVED: dict[str, list[tuple[Any, Result]]] = {
     "body": [(pb.Body(), Done()), (pb.Body(messages=[MESSAGE]), SENT)],
     "command": [(MARK_READ, ReadMarked(ConversationId(1), ConversationOffset(3), Version(4)))],
+    "devices": [
+        (pb.Devices(), Done()),
+        (pb.Devices(action=pb.Devices.REMOVE, name="laptop"), Done()),
+        (pb.Devices(action=pb.Devices.RENAME, name="laptop", label="at work"), Done()),
+    ],
     "fetch": [(pb.Fetch(kind=pb.LOG, partition="chat", offset=1), Done())],
     "logout": [(pb.Logout(), Done()), (pb.Logout(forget=True, revoke=True), Done())],
     "message": [(MESSAGE, SENT)],
@@ -93,7 +98,7 @@ def test_what_is_served_is_answered_as_its_row_says_and_once(name: str, payload:
     assert peer.owed == 0
 
 
-AT_ONCE = (pb.Body(), pb.Logout(), REFRESH)
+AT_ONCE = (pb.Body(), pb.Devices(), pb.Logout(), REFRESH)
 DECIDED = [one for one in CASES if one[1] not in AT_ONCE and one[0] not in {"ping_pong", "fetch"}]
 
 
@@ -118,6 +123,7 @@ def test_what_the_store_refuses_is_answered_by_one_error(name: str, payload: Any
 BAD = {
     "body": pb.Body(messages=[pb.Message()] * 1025),
     "command": pb.Command(kind=pb.Command.MARK_READ),
+    "devices": pb.Devices(action=pb.Devices.REMOVE),
     "fetch": pb.Fetch(kind=pb.LOG, partition="nowhere"),
     "message": pb.Message(id="m"),
     "ping_pong": pb.PingPong(id="\n"),

@@ -30,8 +30,9 @@ def test_a_device_is_shown_with_what_it_lacks_and_with_its_connection_if_it_has_
     assert describe_user(store, ["chat"], "ann", connected) == {
         "eid": "ann",
         "devices": {
-            "laptop": {"created": 4, "last_seen": 5, "committed": {}, "connection": None},
+            "laptop": {"label": "", "created": 4, "last_seen": 5, "committed": {}, "connection": None},
             "phone": {
+                "label": "",
                 "created": 2,
                 "last_seen": 3,
                 "committed": {"chat": {"floor": 4, "head": 9, "lag": 5}},

@@ -6,6 +6,7 @@
     receipts.py   who has read what: mark_read, receipts, read_marker
     history.py    looking into the log: fetch, history
     device.py     this device itself: identity, connection, token, logout
+    devices.py    all devices of this user: devices, known_devices, label_device, remove_device
 
 One that is added is a class here and a base of `Client` in `client.py`. What it asks of the server goes through
 `Connector.request`, what it keeps through the device's store.

@@ -1,15 +1,20 @@
-"""Users and devices come into being, tokens are revoked, devices are forgotten."""
+"""Users and devices come into being, tokens are revoked, devices are given labels and forgotten."""
+
+from typing import NamedTuple
 
 from bimip.domain.core.decision import Decision, Put, Writes
 from bimip.domain.core.ids import DeviceId, UserId
 from bimip.domain.core.operation_kind import OperationKind
-from bimip.domain.core.operations import Done, Forget, Register, Registered, Revoke
-from bimip.domain.core.records import Device, DeviceOwner, Key, Reader, Table, User
+from bimip.domain.core.operations import Done, Fault, Forget, Refused, Register, Registered, Revoke
+from bimip.domain.core.records import DamagedRecordError, Device, DeviceOwner, Key, Label, Reader, Table, User
 from bimip.domain.core.rules import Context
+from bimip.domain.state import devices
+from bimip.domain.state.changes import StateChanges
 
 
 def register(view: Reader, op: Register, context: Context) -> Decision:
     puts: list[Put] = []
+    changes = StateChanges(view)
     user = register_user(view, op.eid, context, puts)
     device: Device | None = view.get(Table.DEVICES, (user.number, op.device))
     if device is None:
@@ -18,8 +23,19 @@ def register(view: Reader, op: Register, context: Context) -> Decision:
         puts.append((Table.DEVICE_OWNERS, {(number,): DeviceOwner(user.number, op.device)}))
         if not user.first_device:
             puts.append((Table.USERS, {(op.eid,): user._replace(first_device=number)}))
+        changes.tell(user.number, devices.pack_key(op.device), devices.DeviceValue(device.created, *devices.NO_LABEL))
+    elif not _is_told(view, user.number, op.device):  # it came before devices were told of each other
+        changes.tell(user.number, devices.pack_key(op.device), devices.value_of(view, device))
     puts.append((Table.DEVICES, {(user.number, op.device): device._replace(last_seen=context.now)}))
-    return Decision(Registered(user.number, device.number), Writes(puts))
+    return Decision(Registered(user.number, device.number), Writes([*puts, *changes.puts()]), changes.news)
+
+
+def _is_told(view: Reader, user: UserId, name: str) -> bool:
+    """Whether a device is in its user's state. Where that is damaged it counts as being there: it is let in."""
+    try:
+        return view.get(Table.VERSIONS, (user, devices.pack_key(name))) is not None
+    except DamagedRecordError:
+        return True
 
 
 def is_registered(view: Reader, op: Register) -> bool:
@@ -47,7 +63,39 @@ def forget(view: Reader, op: Forget, context: Context) -> Decision:
     if owner is None or device is None or device.number != op.device:
         return Decision(Done())
     cursors: dict[Key, None] = {(op.device, partition): None for partition in sorted(context.rules.partitions)}
-    return Decision(Done(), Writes([(Table.DEVICES, {tuple(owner): None}), (Table.CURSORS, cursors)]))
+    changes = StateChanges(view)
+    changes.tell(owner.user, devices.pack_key(owner.name), None)
+    puts: list[Put] = [
+        (Table.DEVICES, {tuple(owner): None}),
+        (Table.LABELS, {(op.device,): None}),
+        (Table.CURSORS, cursors),
+    ]
+    return Decision(Done(), Writes([*puts, *changes.puts()]), changes.news)
+
+
+class LabelDevice(NamedTuple):
+    """People call a device of theirs something; empty: nothing any more."""
+
+    user: UserId
+    name: str
+    label: str
+
+
+def label_device(view: Reader, op: LabelDevice, context: Context) -> Decision:
+    device: Device | None = view.get(Table.DEVICES, (op.user, op.name))
+    if device is None:
+        return Decision(no_device(op.name))
+    if devices.label_of(view, device).text == op.label:
+        return Decision(Done())
+    label = Label(context.stamp(), op.label)
+    changes = StateChanges(view)
+    changes.values[Table.LABELS] = {(device.number,): label}
+    changes.tell(op.user, devices.pack_key(op.name), devices.DeviceValue(device.created, *label))
+    return Decision(Done(), Writes(changes.puts()), changes.news)
+
+
+def no_device(name: str) -> Refused:
+    return Refused(Fault.NOT_FOUND, f"you have no device {name!r}; list them, and name one as the list does", "name")
 
 
 def allocate(view: Reader, counter: str, puts: list[Put]) -> int:
@@ -61,4 +109,5 @@ OPERATIONS: dict[type, OperationKind] = {
     Register: OperationKind(register, needs_no_room=is_registered),
     Revoke: OperationKind(revoke),
     Forget: OperationKind(forget),
+    LabelDevice: OperationKind(label_device),
 }

@@ -31,6 +31,13 @@ class Device(NamedTuple):
     last_seen: Millis
 
 
+class Label(NamedTuple):
+    """The name that people give a device; of two the later one counts."""
+
+    stamp: Stamp
+    text: str
+
+
 class DeviceOwner(NamedTuple):
     user: UserId
     name: str
@@ -169,6 +176,8 @@ class Table(_Kind):
     """(user, name) -> Device"""
     DEVICE_OWNERS = Schema("names", (NUMBER,))
     """(device) -> DeviceOwner: whose a device number is"""
+    LABELS = Schema("labels", (NUMBER,))
+    """(device) -> Label: what people call it"""
     DIRECT = Schema("direct", (NUMBER, NUMBER), Plain("I"), cached=20_000)
     """(lower user, higher user) -> ConversationId: the conversation of two, or of one with oneself"""
     CONVERSATIONS = Schema("conversations", (NUMBER,), hot=9, cached=20_000)

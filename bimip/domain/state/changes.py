@@ -39,6 +39,8 @@ class StateKind:
     they are told beside those messages. None: it is not of messages."""
     cut: Cut | None = None
     """Keeps what a value says of those messages; None: it is of one message."""
+    has_removals: bool = False
+    """A key without a value was removed, and devices are told so; else there is nothing to tell of it."""
 
 
 def state_of(view: Reader, user: UserId) -> State:

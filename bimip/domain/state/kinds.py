@@ -4,10 +4,10 @@ from typing import Any
 
 from bimip.domain.core.ids import UserId
 from bimip.domain.core.records import Reader, StateKey
-from bimip.domain.state import read_markers, receipts
+from bimip.domain.state import devices, read_markers, receipts
 from bimip.domain.state.changes import StateKind
 
-KINDS: dict[int, StateKind] = {kind.tag: kind for kind in (receipts.KIND, read_markers.KIND)}
+KINDS: dict[int, StateKind] = {kind.tag: kind for kind in (receipts.KIND, read_markers.KIND, devices.KIND)}
 """By the tag of their keys."""
 
 
@@ -20,3 +20,9 @@ def read_value(view: Reader, user: UserId, key: StateKey) -> Any:  # noqa: ANN40
     """Reads the value under a key; None where there is none, or it is of a kind that a later version wrote."""
     kind = KINDS.get(key[0])
     return None if kind is None else kind.read(view, user, key)
+
+
+def has_removals(key: StateKey) -> bool:
+    """Whether a key without a value is one that was removed, so that devices are told so."""
+    kind = KINDS.get(key[0])
+    return kind is not None and kind.has_removals

@@ -22,6 +22,7 @@ from bimip.domain.core.ranges import above, normal
 from bimip.domain.core.records import (
     Conversation,
     Cursor,
+    Device,
     Entry,
     HistoryEntry,
     Index,
@@ -38,7 +39,7 @@ from bimip.domain.core.records import (
 from bimip.domain.core.schema import behind
 from bimip.domain.messages.chaining import STEP, extend
 from bimip.domain.state import read_markers
-from bimip.domain.state.kinds import kind_of
+from bimip.domain.state.kinds import has_removals, kind_of
 from bimip.domain.state.receipts import part_of
 from bimip.storage.interface import Store
 
@@ -104,6 +105,11 @@ def _devices(view: Reader) -> Iterator[Finding]:
             yield Finding("devices", key, f"the number {device.number} leads back to another device")
         if view.get(Table.EIDS, (key[0],)) is None:
             yield Finding("devices", key, "belongs to nobody")
+    for key, _ in rows(view, Table.LABELS):
+        owner = view.get(Table.DEVICE_OWNERS, key)
+        labelled: Device | None = None if owner is None else view.get(Table.DEVICES, tuple(owner))
+        if labelled is None or labelled.number != key[0]:
+            yield Finding("labels", key, "is of a device that is not there")
 
 
 def _conversations(view: Reader) -> Iterator[Finding]:
@@ -300,7 +306,7 @@ def _changed(view: Reader, where: Key, packed: StateKey) -> Iterator[Finding]:
     except (KeyError, IndexError, StructError):
         yield Finding("changes", where, f"{packed.hex()} is the key of no kind of state that this program knows")
     else:
-        if value in {None, ()}:
+        if value in {None, ()} and not has_removals(packed):
             yield Finding("changes", where, f"{packed.hex()} does not exist")
 
 

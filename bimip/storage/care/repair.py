@@ -235,6 +235,7 @@ _MAKE: dict[Kind, Callable[[Reader, Key], _Made | None]] = {
     Table.CURSORS: partial(_always, START, "begun anew: what the device held comes again, and is known to it"),
     Table.RECEIPTS: partial(_always, None, "left out: what it told is lost, what is told from now on counts"),
     Table.READ_MARKERS: partial(_always, ConversationOffset(0), "begun anew: it stands where the user reads on"),
+    Table.LABELS: partial(_always, None, "left out: the device has its name, and may be given a label again"),
     Table.REVOKED: partial(_always, FOR_EVER, "kept for ever: when the token expires is lost"),
 }
 
@@ -258,6 +259,7 @@ _MEANING: dict[Kind, str] = {
     Table.USERS: "the user is not let in",
     Table.EIDS: "the user{whose} is not named to others",
     Table.DEVICES: "a device{whose} is not let in",
+    Table.LABELS: "what people call a device is forgotten",
     Table.DEVICE_OWNERS: "what the device wrote cannot be resent",
     Table.DIRECT: "the two cannot write to each other",
     Table.CONVERSATIONS: "its members cannot write in it",

@@ -17,6 +17,7 @@ from bimip.domain.core.records import (
     Conversation,
     Cursor,
     DeviceOwner,
+    Label,
     ReceiptRun,
     Runs,
     SentRecord,
@@ -60,6 +61,14 @@ def _pack_name(name: DeviceOwner) -> bytes:
 
 def _unpack_name(packed: bytes) -> DeviceOwner:
     return DeviceOwner(_NUMBER.unpack_from(packed)[0], packed[4:].decode())
+
+
+def _pack_label(label: Label) -> bytes:
+    return _LONG.pack(label.stamp) + label.text.encode()
+
+
+def _unpack_label(packed: bytes) -> Label:
+    return Label(_LONG.unpack_from(packed)[0], packed[_LONG.size :].decode())
 
 
 def _pack_conversation(conversation: Conversation) -> bytes:
@@ -180,6 +189,7 @@ _CODECS: dict[Table, tuple[Pack, Unpack, PackAll]] = {
     **{table: _of(table.schema.plain) for table in Table if table.schema.plain is not None},
     Table.META: _each(_pack_meta, _unpack_meta),
     Table.EIDS: _each(str.encode, bytes.decode),
+    Table.LABELS: _each(_pack_label, _unpack_label),
     Table.DEVICE_OWNERS: _each(_pack_name, _unpack_name),
     Table.CONVERSATIONS: (_pack_conversation, _unpack_conversation, _pack_all_conversations),
     Table.BODIES: _each(bytes, bytes),

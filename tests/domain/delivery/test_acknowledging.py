@@ -135,9 +135,9 @@ def test_the_author_learns_of_the_receipt_and_the_reader_does_not_of_a_delivery(
     key = ReceiptKey(pair.conversation, pair.bob.user, DELIVERED, 0)
     news = told_of(pair)
 
-    assert pair.ledger.state_keys(pair.ann.user) == [(1, key)]
+    assert pair.ledger.state_keys(pair.ann.user) == [(2, key)]
     assert pair.ledger.state_keys(pair.bob.user) == []
-    assert [(one.user, one.version, unpack_key(one.key)) for one in news] == [(pair.ann.user, 1, key)]
+    assert [(one.user, one.version, unpack_key(one.key)) for one in news] == [(pair.ann.user, 2, key)]
     assert news[0].change == pair.ledger.runs(pair.conversation, pair.bob.user, DELIVERED)
 
 
@@ -148,9 +148,9 @@ def test_only_what_is_new_travels_and_only_the_newest_version_of_a_key_stays() -
     key = ReceiptKey(pair.conversation, pair.bob.user, DELIVERED, 0)
 
     assert [(run.first, run.last) for run in told_of(pair)[0].change] == [(3, 3)]
-    assert pair.ledger.state_keys(pair.ann.user) == [(2, key)]
-    assert pair.ledger.get(Table.STATES, pair.ann.user).head == 2
-    assert pair.ledger.get(Table.VERSIONS, pair.ann.user, pack_key(key)) == 2
+    assert pair.ledger.state_keys(pair.ann.user) == [(3, key)]
+    assert pair.ledger.get(Table.STATES, pair.ann.user).head == 3
+    assert pair.ledger.get(Table.VERSIONS, pair.ann.user, pack_key(key)) == 3
 
 
 def test_a_read_implies_a_delivery_and_a_play_both() -> None:
@@ -298,4 +298,4 @@ def test_acks_of_one_batch_share_its_versions() -> None:
     )
 
     assert pair.delivered(bob) == {1, 2, 3}
-    assert [version for version, _ in pair.ledger.state_keys(pair.ann.user)] == [2]
+    assert [version for version, _ in pair.ledger.state_keys(pair.ann.user)] == [3]

@@ -1,8 +1,9 @@
 """The kinds of state that a client keeps. One that is added is a file here, its row below, and its event."""
 
+from bimip.client.core.kinds.devices import DEVICES
 from bimip.client.core.kinds.kind import AnyKind
 from bimip.client.core.kinds.read_markers import READ_MARKERS
 from bimip.client.core.kinds.receipts import RECEIPTS
 
-CLIENT_KINDS: tuple[AnyKind, ...] = (RECEIPTS, READ_MARKERS)
+CLIENT_KINDS: tuple[AnyKind, ...] = (RECEIPTS, READ_MARKERS, DEVICES)
 """Items of others are left out: they are a later version's."""

@@ -16,6 +16,7 @@ __all__ = (
     "Conversation",
     "ConversationAction",
     "DeviceAddress",
+    "DeviceLog",
     "DeviceState",
     "Devices",
     "DevicesAction",
@@ -163,6 +164,8 @@ class DevicesAction(betterproto2.Enum):
     LIST = 0
 
     REMOVE = 1
+
+    RENAME = 2
 
 
 class ErrorCode(betterproto2.Enum):
@@ -586,12 +589,52 @@ default_message_pool.register_message("bimip", "DeviceAddress", DeviceAddress)
 
 
 @dataclass(eq=False, repr=False)
+class DeviceLog(betterproto2.Message):
+    """
+    How far a device has acknowledged one log of its user.
+    """
+
+    partition: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
+
+    head: "int" = betterproto2.field(2, betterproto2.TYPE_UINT64)
+
+    floor: "int" = betterproto2.field(3, betterproto2.TYPE_UINT64)
+    """
+    everything owed up to here is acknowledged
+    """
+
+    lag: "int" = betterproto2.field(4, betterproto2.TYPE_UINT64)
+    """
+    entries that are kept beyond the floor
+    """
+
+
+default_message_pool.register_message("bimip", "DeviceLog", DeviceLog)
+
+
+@dataclass(eq=False, repr=False)
 class Devices(betterproto2.Message):
     action: "DevicesAction" = betterproto2.field(1, betterproto2.TYPE_ENUM, default_factory=lambda: DevicesAction(0))
 
     name: "str" = betterproto2.field(2, betterproto2.TYPE_STRING)
+    """
+    LIST: only those behind this name. REMOVE, RENAME: which one
+    """
 
     devices: "list[DeviceState]" = betterproto2.field(3, betterproto2.TYPE_MESSAGE, repeated=True)
+    """
+    server: LIST
+    """
+
+    label: "str" = betterproto2.field(4, betterproto2.TYPE_STRING)
+    """
+    RENAME: what it is to be called; empty: nothing
+    """
+
+    complete: "bool" = betterproto2.field(5, betterproto2.TYPE_BOOL)
+    """
+    server: LIST: none is left behind these
+    """
 
 
 default_message_pool.register_message("bimip", "Devices", Devices)
@@ -604,8 +647,39 @@ class DeviceState(betterproto2.Message):
     created: "int" = betterproto2.field(2, betterproto2.TYPE_INT64)
 
     last_seen: "int" = betterproto2.field(3, betterproto2.TYPE_INT64)
+    """
+    of a list: when it last connected, or was last known to be connected
+    """
 
     online: "bool" = betterproto2.field(4, betterproto2.TYPE_BOOL)
+    """
+    of a list
+    """
+
+    label: "str" = betterproto2.field(5, betterproto2.TYPE_STRING)
+    """
+    what people call it
+    """
+
+    asking: "bool" = betterproto2.field(6, betterproto2.TYPE_BOOL)
+    """
+    of a list: it is the device that asks
+    """
+
+    stale: "bool" = betterproto2.field(7, betterproto2.TYPE_BOOL)
+    """
+    of a list: not seen for longer than the offline period, so it holds nothing back
+    """
+
+    logs: "list[DeviceLog]" = betterproto2.field(8, betterproto2.TYPE_MESSAGE, repeated=True)
+    """
+    of a list: each log that it ever named
+    """
+
+    stamp: "int" = betterproto2.field(9, betterproto2.TYPE_FIXED64)
+    """
+    when it was given its label: a later one wins
+    """
 
 
 default_message_pool.register_message("bimip", "DeviceState", DeviceState)

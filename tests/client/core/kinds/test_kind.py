@@ -3,12 +3,13 @@ from typing import Any
 import pytest
 
 from bimip.client.core.kinds import CLIENT_KINDS
+from bimip.client.core.kinds.devices import DEVICES
 from bimip.client.core.kinds.kind import AnyKind, Table
 from bimip.client.core.kinds.read_markers import READ_MARKERS
 from bimip.client.core.kinds.receipts import RECEIPTS
 from bimip.client.events import ReadMarkerChanged
 from bimip.client.store import Store
-from bimip.client.wire.bimip import MessageStatus, ReadMarker, ReceiptRun, Receipts
+from bimip.client.wire.bimip import DeviceState, MessageStatus, ReadMarker, ReceiptRun, Receipts
 
 EXAMPLES: dict[AnyKind, list[Any]] = {
     RECEIPTS: [
@@ -21,6 +22,7 @@ EXAMPLES: dict[AnyKind, list[Any]] = {
         )
         for first in (3, 5, 1)
     ],
+    DEVICES: [DeviceState(name="phone", created=7, stamp=stamp, label=f"label {stamp}") for stamp in (3, 5, 1)],
     READ_MARKERS: [ReadMarker(conversation="c1", conversation_offset=offset) for offset in (3, 5, 1)],
 }
 """Of each kind items of one key, with values that differ."""

@@ -1,0 +1,93 @@
+"""The user's devices: which there are, where each stands, what people call them, and removing one that is gone."""
+
+from dataclasses import dataclass
+
+from bimip.client.arguments import checked_text
+from bimip.client.core.kinds.devices import devices_of
+from bimip.client.facets.facet import Facet
+from bimip.client.wire.bimip import Devices as WireDevices
+from bimip.client.wire.bimip import DevicesAction, DeviceState
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceLog:
+    """How far a device has acknowledged one log."""
+
+    head: int  # the newest offset of the log
+    floor: int  # everything owed up to here is acknowledged
+    lag: int  # entries that are kept beyond it
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceInfo:
+    """A device of this user, as the server has it."""
+
+    name: str
+    label: str  # what people call it; empty: nothing
+    created: int
+    last_seen: int  # when it last connected, or was last known to be connected
+    online: bool
+    is_this: bool
+    is_stale: bool  # not seen for longer than the server's offline period: it holds nothing back
+    logs: dict[str, DeviceLog]  # by partition; only what it ever named
+
+
+@dataclass(frozen=True, slots=True)
+class KnownDevice:
+    """A device of this user, as this device was last told."""
+
+    created: int
+    label: str
+
+
+class Devices(Facet):
+    def known_devices(self) -> dict[str, KnownDevice]:
+        """Returns this user's devices by name, as this one was last told, also without a connection."""
+        return {name: KnownDevice(*known) for name, known in devices_of(self._device.store).items()}
+
+    async def devices(self) -> list[DeviceInfo]:
+        """Asks for this user's devices, by name, with where each of them stands.
+
+        Raises Refused, TimedOut, NotConnected. Cancelling it drops the answer.
+        """
+        found: list[DeviceInfo] = []
+        complete = False
+        while not complete:
+            asked = WireDevices(action=DevicesAction.LIST, name=found[-1].name if found else "")
+            page = await self._connector.request(asked, WireDevices)
+            found += map(_info, page.devices)
+            complete = page.complete or not page.devices
+        return found
+
+    async def label_device(self, name: str, label: str) -> None:
+        """Give a device a label, such as "Alice's old phone"; an empty one takes it away.
+
+        The others are told by DeviceChanged. Raises Refused (NOT_FOUND: there is no such device), TimedOut,
+        NotConnected, and InvalidArgument for what is no text.
+        """
+        asked = WireDevices(
+            action=DevicesAction.RENAME, name=checked_text("name", name), label=checked_text("label", label)
+        )
+        await self._connector.request(asked, WireDevices)
+
+    async def remove_device(self, name: str) -> None:
+        """Remove another device of this user: its connection ends, and the server forgets how far it was.
+
+        A token of it that still counts lets it in again, as a new device: revoke that too where it was stolen. Raises
+        Refused (NOT_FOUND: there is no such device, or no longer), TimedOut, NotConnected, InvalidArgument.
+        """
+        asked = WireDevices(action=DevicesAction.REMOVE, name=checked_text("name", name))
+        await self._connector.request(asked, WireDevices)
+
+
+def _info(state: DeviceState) -> DeviceInfo:
+    return DeviceInfo(
+        name=state.name,
+        label=state.label,
+        created=state.created,
+        last_seen=state.last_seen,
+        online=state.online,
+        is_this=state.asking,
+        is_stale=state.stale,
+        logs={log.partition: DeviceLog(log.head, log.floor, log.lag) for log in state.logs},
+    )

@@ -1,0 +1,76 @@
+import anyio
+import pytest
+
+from bimip.client import InvalidArgument, Refused
+from bimip.client.events import DeviceChanged
+from bimip.client.facets.devices import DeviceInfo, DeviceLog, KnownDevice
+from bimip.client.wire.bimip import (
+    Body,
+    Devices,
+    DevicesAction,
+    DeviceState,
+    ErrorCode,
+    ErrorMessage,
+    StateItem,
+)
+from bimip.client.wire.bimip import DeviceLog as WireLog
+from tests.client.support import FakeServer, a_client, both_backends, next_of, page
+
+
+@both_backends
+async def test_a_list_is_asked_for_until_it_is_whole() -> None:
+    server = FakeServer()
+    async with a_client(server) as client, anyio.create_task_group() as tasks:
+        peer = await server.accept()
+        await peer.greet()
+
+        async def serve() -> None:
+            asked, ref = await peer.expect(Devices)
+            log = WireLog(partition="chat", head=9, floor=4, lag=5)
+            peer.send(Devices(devices=[DeviceState(name="a", label="old", stale=True, logs=[log])]), ref)
+            again, ref = await peer.expect(Devices)
+            peer.send(Devices(devices=[DeviceState(name="b", online=True, asking=True)], complete=True), ref)
+            assert (asked.name, again.name) == ("", "a")
+
+        tasks.start_soon(serve)
+
+        assert await client.devices() == [
+            DeviceInfo("a", "old", 0, 0, False, False, True, {"chat": DeviceLog(9, 4, 5)}),  # noqa: FBT003
+            DeviceInfo("b", "", 0, 0, True, True, False, {}),  # noqa: FBT003
+        ]
+
+
+@both_backends
+async def test_labels_and_removals_are_asked_for_and_refused() -> None:
+    server = FakeServer()
+    async with a_client(server) as client, anyio.create_task_group() as tasks:
+        peer = await server.accept()
+        await peer.greet()
+
+        async def serve() -> None:
+            label, ref = await peer.expect(Devices)
+            peer.send(label, ref)
+            remove, ref = await peer.expect(Devices)
+            peer.send(Body(errors=[ErrorMessage(code=ErrorCode.NOT_FOUND, message="none", ref=ref)]))
+            assert label == Devices(action=DevicesAction.RENAME, name="laptop", label="mine")
+            assert remove == Devices(action=DevicesAction.REMOVE, name="laptop")
+
+        tasks.start_soon(serve)
+        await client.label_device("laptop", "mine")
+        with pytest.raises(Refused, match="none"):
+            await client.remove_device("laptop")
+        with pytest.raises(InvalidArgument):
+            await client.remove_device(4)  # type: ignore[arg-type]
+
+
+@both_backends
+async def test_devices_are_events_and_known_without_a_connection() -> None:
+    server = FakeServer()
+    async with a_client(server) as client:
+        peer = await server.accept()
+        await peer.greet()
+        item = StateItem(device=DeviceState(name="laptop", created=7, label="mine", stamp=1))
+        peer.send(Body(states=[page(0, 6, item, reset=True, complete=True)]))
+
+        assert await next_of(client, DeviceChanged) == DeviceChanged("laptop", 7, "mine")
+        assert client.known_devices() == {"laptop": KnownDevice(7, "mine")}
