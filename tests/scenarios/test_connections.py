@@ -264,10 +264,9 @@ async def test_who_logs_out_may_revoke_its_token(autojump_clock: MockClock, open
         laptop = world.connect("bob", "laptop", jti="bob/phone")
         await laptop.hello()
         phone.send(logout=pb.Logout(revoke=True, forget=True), ref=4)
-        answer = (await phone.heard()).frames[-1]
+        answers = [(frame.logout, frame.ref) for frame in (await phone.heard()).frames if frame.logout is not None]
 
-        assert answer.logout == pb.Logout(revoke=True, forget=True)
-        assert answer.ref == 4
+        assert answers == [(pb.Logout(revoke=True, forget=True), 4)]
         assert await phone.closed() == 1000
         assert await laptop.closed() == 4102
     async with open_world(open_store=open_store) as world:
@@ -375,7 +374,6 @@ UNSUPPORTED = [
     (19, {"peer_signal": pb.PeerSignal()}),
     (20, {"settings": pb.Settings()}),
     (21, {"snapshot": pb.Snapshot()}),
-    (22, {"devices": pb.Devices()}),
     (7, {"signal": pb.Signal(status=4)}),
     (7, {"signal": pb.Signal(status=6)}),
     (7, {"signal": pb.Signal(status=11)}),
