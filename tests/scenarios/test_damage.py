@@ -1,6 +1,6 @@
 """What is damaged in the store is said and walked around; what is healthy is delivered, and nobody else notices."""
 
-import gc
+import shutil
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import trio
 from trio.testing import MockClock
 
 from bimip.client.wire import bimip as pb
@@ -35,7 +36,6 @@ class Kept:
     async def world(self) -> AsyncIterator[World]:
         async with open_world(open_store=lambda: LmdbStore(self.folder, report_damage=self.said.append)) as world:
             yield world
-        gc.collect()
 
     def stamps(self) -> list[int]:
         store = LmdbStore(self.folder)
@@ -45,17 +45,27 @@ class Kept:
         return found
 
 
-@pytest.fixture
-async def kept(autojump_clock: MockClock, tmp_path: Path) -> Kept:
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Carol wrote 300 messages to Bob, whose log they fill, and Alice has five of hers."""
-    kept = Kept(tmp_path / "store")
-    async with kept.world() as world:
-        await world.register("carol")
-        await world.register("bob")
-        await world.register("alice")
-        await world.fill("bob", *range(1, MANY + 1))
-        await world.fill("alice", *range(1, 6))
-    return kept
+    kept = Kept(tmp_path_factory.mktemp("written") / "store")
+
+    async def write() -> None:
+        async with kept.world() as world:
+            await world.register("carol")
+            await world.register("bob")
+            await world.register("alice")
+            await world.fill("bob", *range(1, MANY + 1))
+            await world.fill("alice", *range(1, 6))
+
+    trio.run(write, clock=MockClock(autojump_threshold=0))
+    return kept.folder
+
+
+@pytest.fixture
+def kept(written: Path, tmp_path: Path, autojump_clock: MockClock) -> Kept:
+    """The store with what was written, for this test alone."""
+    return Kept(Path(shutil.copytree(written, tmp_path / "store")))
 
 
 async def everything(device: Client) -> tuple[list[int], list[tuple[int, int, pb.GapReason]], list[tuple[int, int]]]:

@@ -6,6 +6,7 @@ import json
 import random
 import struct
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -119,7 +120,7 @@ def test_what_is_healthy_comes_and_what_is_damaged_is_a_gap(
     seed: int,
 ) -> None:
     harmed, told = read_damaged(tmp_path, forks, original, damage, seed)
-    said = list(check_apart(tmp_path / "checked", MAP_BYTES))
+    said = list(check_apart(tmp_path / "checked", MAP_BYTES, partial(forks.check, output=tmp_path / "findings")))
 
     if "refused" in told:
         assert said != []

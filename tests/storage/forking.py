@@ -13,6 +13,7 @@ import select
 import signal
 import subprocess
 import sys
+from collections.abc import Generator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -59,6 +60,13 @@ class Forks:
         self.start(function, output, **arguments)
         return self.wait()
 
+    def check(self, words: Sequence[str], output: Path) -> Generator[str, None, int]:
+        """Starts a part of `check_apart`. What is no line of its went to standard error."""
+        output.unlink(missing_ok=True)
+        code = self.run("bimip.storage.care.check_apart:main", output, words=words)
+        yield from (line for line in output.read_text().splitlines(keepends=True) if line[0] in '["')
+        return code
+
     def _ask(self, line: str) -> None:
         assert self._process.stdin is not None
         self._process.stdin.write(line + "\n")
@@ -76,6 +84,7 @@ class Forks:
 
 def main() -> None:
     """The other end: a line with a request, answered by a line with the child's number and one with its status."""
+    importlib.import_module("bimip.storage.care.check_apart")
     importlib.import_module("tests.storage.crash_script")
     importlib.import_module("tests.storage.durability_claims")
     for module in sys.argv[1:]:

@@ -10,7 +10,7 @@ import json
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -29,8 +29,21 @@ SEALS = "seals"
 
 _UNCHECKED = "what lies behind it was not checked"
 
+Start = Callable[[Sequence[str]], Generator[str, None, int]]
+"""Has another process do `main` with these words. Yields the lines that it writes, and returns the code that it ended
+with.
+"""
 
-def check_apart(folder: Path, map_bytes: int) -> Iterator[Finding]:
+
+def in_new_process(words: Sequence[str]) -> Generator[str, None, int]:
+    command = [sys.executable, "-m", __name__, *words]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:  # noqa: S603 - our own words
+        assert child.stdout is not None
+        yield from child.stdout
+    return child.returncode
+
+
+def check_apart(folder: Path, map_bytes: int, start: Start = in_new_process) -> Iterator[Finding]:
     """Everything that is wrong with the store in that folder. Raises StoreLockedError, and OSError.
 
     What cannot be opened is looked at as far as its pages go.
@@ -41,7 +54,7 @@ def check_apart(folder: Path, map_bytes: int) -> Iterator[Finding]:
     finally:
         owner.release()
     if _may_be_opened(folder / "data.mdb"):
-        yield from _do_parts(folder, map_bytes, [SEALS, *PARTS])
+        yield from _do_parts(folder, map_bytes, [SEALS, *PARTS], start)
 
 
 def _flaws(path: Path) -> Iterator[Finding]:
@@ -81,33 +94,41 @@ def repair_apart(folder: Path, map_bytes: int) -> Iterator[Finding]:
             )
     finally:
         owner.release()
-    yield from _do_parts(folder, map_bytes, [REPAIR])
+    yield from _do_parts(folder, map_bytes, [REPAIR], in_new_process)
 
 
-def _do_parts(folder: Path, map_bytes: int, left: list[str]) -> Iterator[Finding]:
+def _do_parts(folder: Path, map_bytes: int, left: list[str], start: Start) -> Iterator[Finding]:
     """Checks parts in one process, as long as it lives; who ended it is passed over by the next."""
     while left:
-        command = [sys.executable, "-m", __name__, str(folder), str(map_bytes), *left]
-        part = left[0]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:  # noqa: S603 - our own words
-            assert child.stdout is not None
-            for line in child.stdout:
-                told = json.loads(line) if line.endswith("\n") else None  # else it was ended while it told this
-                if isinstance(told, str):
-                    part = told
-                elif told is not None:
-                    yield Finding(told[0], tuple(told[1]), told[2])
-        if child.returncode:
-            yield Finding(part, (), f"reading it ended the process by {_name(child.returncode)}: {_UNCHECKED}")
-        left = left[left.index(part) + 1 :] if child.returncode else []
+        part, code = yield from _findings(start([str(folder), str(map_bytes), *left]), left[0])
+        if code:
+            yield Finding(part, (), f"reading it ended the process by {_name(code)}: {_UNCHECKED}")
+        left = left[left.index(part) + 1 :] if code else []
+
+
+def _findings(lines: Generator[str, None, int], part: str) -> Generator[Finding, None, tuple[str, int]]:
+    """Tells what a process finds. Returns the part that it began last, and the code that it ended with."""
+    while True:
+        try:
+            line = next(lines)
+        except StopIteration as ended:
+            return part, ended.value
+        told = json.loads(line) if line.endswith("\n") else None  # else it was ended while it told this
+        if isinstance(told, str):
+            part = told
+        elif told is not None:
+            yield Finding(told[0], tuple(told[1]), told[2])
 
 
 def _name(code: int) -> str:
     return signal.Signals(-code).name if code < 0 else f"code {code}"
 
 
-def _main(folder: str, map_bytes: str, *parts: str) -> None:
-    """Check these parts: a line for the name of each as it begins, and for each finding."""
+def main(words: Sequence[str]) -> None:
+    """Check parts of a store: a line for the name of each as it begins, and for each finding. `words` are the folder,
+    the size of the map, and the parts.
+    """
+    folder, map_bytes, *parts = words
     try:
         store = LmdbStore(folder, map_bytes=int(map_bytes))
     except StorageError as error:
@@ -173,4 +194,4 @@ def _tell(told: Finding | str) -> None:
 
 
 if __name__ == "__main__":
-    _main(*sys.argv[1:])
+    main(sys.argv[1:])
