@@ -53,18 +53,21 @@ from bimip.client.errors import (
     StoreError,
     TimedOut,
 )
+from bimip.client.facets.receipts import DeliveryState, MemberReceipts
 from bimip.client.wire.bimip import ErrorCode, FetchKind, GapReason, Message, Start
 
 __all__ = [
     "Backoff",
     "Client",
     "ClientError",
+    "DeliveryState",
     "DuplicateId",
     "ErrorCode",
     "FetchKind",
     "Fetched",
     "GapReason",
     "InvalidArgument",
+    "MemberReceipts",
     "Message",
     "NotConnected",
     "Refused",

@@ -70,16 +70,11 @@ def scan_log(store: Store, viewer: Viewer, fetch: pb.Fetch, begin: PageStart, li
 
 def scan_history(store: Store, viewer: Viewer, fetch: pb.Fetch, begin: PageStart, limit: int) -> Scan:
     """Scans a conversation's history, by its own offsets. It is nobody's log: user_offset is 0. Raises WireError."""
-    number = conversation_number(fetch.conversation)
     with store.snapshot() as view:
-        known: Conversation | None = None if number is None else view.get(Table.CONVERSATIONS, (number,))
-        if known is None or viewer.user not in known.members:
-            raise WireError(pb.NOT_FOUND, "you are in no such conversation", field="conversation")
+        conversation, known = conversation_for(view, viewer.user, fetch.conversation)
         wanted = _filter(view, viewer, fetch)
     if wanted is None:
         return Page([], known.head + 1, complete=True)
-
-    conversation = ConversationId(number or 0)
 
     def read(view: Reader, after: int, limit: int) -> list[tuple[int, HistoryEntry]]:
         return read_history(view, viewer.user, conversation, after, limit)
@@ -89,6 +84,15 @@ def scan_history(store: Store, viewer: Viewer, fetch: pb.Fetch, begin: PageStart
 
     walk = Descending if fetch.backwards else Ascending
     return (yield from fill(store, walk(read, judge, known.first, known.head, begin.offset), limit))
+
+
+def conversation_for(view: Reader, user: UserId, name: str) -> tuple[ConversationId, Conversation]:
+    """Reads a conversation that a user names and is in. Raises WireError."""
+    number = conversation_number(name)
+    known: Conversation | None = None if number is None else view.get(Table.CONVERSATIONS, (number,))
+    if number is None or known is None or user not in known.members:
+        raise WireError(pb.NOT_FOUND, "you are in no such conversation", field="conversation")
+    return ConversationId(number), known
 
 
 def scan_by_seq(store: Store, viewer: Viewer, fetch: pb.Fetch, begin: PageStart, limit: int) -> Scan:
@@ -150,9 +154,11 @@ def _entry_row(
         return None
     place = place_of(entry)
     body = view.get(Table.BODIES, (entry.stamp,))
+    is_own = entry.author == viewer.user
     if body is None:
-        return FetchedEntry(offset, None, acknowledged, place)
-    return FetchedEntry(offset, _element(view, viewer, entry.stamp, body, offset, own=own), acknowledged, place)
+        return FetchedEntry(offset, None, acknowledged, place, is_own)
+    part = _element(view, viewer, entry.stamp, body, offset, own=own)
+    return FetchedEntry(offset, part, acknowledged, place, is_own)
 
 
 def _history_row(
@@ -168,7 +174,8 @@ def _history_row(
         return None
     part = _element(view, viewer, listed.stamp, body, 0, own=own)
     alone = ConversationOffset(place)
-    return FetchedEntry(place, part, acknowledged=True, place=Received(conversation, alone, alone))
+    received = Received(conversation, alone, alone)
+    return FetchedEntry(place, part, acknowledged=True, place=received, is_own=listed.author == viewer.user)
 
 
 def _element(view: Reader, viewer: Viewer, stamp: int, body: bytes, offset: int, *, own: bool) -> bytes:

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple, Protocol
 from bimip.domain.core.operations import Received
 from bimip.domain.core.ranges import Range
 from bimip.domain.core.records import Reader
+from bimip.reading.state import Change
 from bimip.storage.interface import Store
 
 SLICE = 64
@@ -30,6 +31,7 @@ class FetchedEntry(NamedTuple):
     part: bytes | None  # None: it is damaged
     acknowledged: bool
     place: Received
+    is_own: bool = False  # the user who asks wrote it
 
 
 class Page(NamedTuple):
@@ -38,6 +40,8 @@ class Page(NamedTuple):
     complete: bool
     gaps: Sequence[Range] = ()  # of a log: what was asked for and is damaged
     last: tuple[int, ...] | None = None  # the row to go on behind, where the order is not that of offsets
+    changes: Sequence[Change] = ()  # of RECEIPTS, instead of rows
+    parts: Sequence[bytes] = ()  # other elements of Body
 
 
 Scan = Generator[int, None, Page]

@@ -10,7 +10,7 @@ charged to the device by what was looked at: whoever has asked for more than the
 """
 
 from collections import OrderedDict, deque
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from math import inf
 from typing import NamedTuple
 
@@ -22,6 +22,7 @@ from bimip.domain.core.records import DamagedRecordError
 from bimip.reading.current import scan_current
 from bimip.reading.fetches import PageStart, Viewer, scan_by_seq, scan_history, scan_log
 from bimip.reading.pages import Page, Scan
+from bimip.reading.receipts import scan_receipts
 from bimip.reading.state import Change
 from bimip.requests.asker import Asker
 from bimip.requests.cursors import pack_cursor, unpack_cursor
@@ -33,6 +34,8 @@ from bimip.wire import frames, state
 from bimip.wire.checks import check_id, check_identity, check_seq
 from bimip.wire.errors import WireError
 from bimip.wire.limits import Limits
+
+_OF_A_CONVERSATION = {pb.HISTORY, pb.RECEIPTS}
 
 _FETCH_KINDS = frozenset(pb.FetchKind.values())
 
@@ -59,6 +62,7 @@ KINDS: dict[int, Kind] = {
     pb.UNACKNOWLEDGED: Kind(scan_log, waits=True),
     pb.LOG: Kind(scan_log),
     pb.HISTORY: Kind(scan_history, of_log=False),
+    pb.RECEIPTS: Kind(scan_receipts, of_log=False, cursor_numbers=4),
     pb.BY_SEQ: Kind(scan_by_seq, cursor_numbers=4),
 }
 
@@ -86,7 +90,7 @@ class PendingFetch(NamedTuple):
     place: tuple[int, ...] | None = None  # its cursor's numbers
 
 
-FetchScan = Generator[int, None, tuple[Page, list[Change]]]
+FetchScan = Generator[int, None, tuple[Page, Sequence[Change]]]
 """Yields, after each slice, how much it looked at; a page, and what is so now of its messages."""
 
 
@@ -168,7 +172,9 @@ class Fetches:
         viewer = Viewer(asker.user, asker.eid, asker.number, asker.name)
         limit = min(fetch.limit or DEFAULT_LIMIT, asker.services.limits.max_fetch)
         page = yield from request.kind.scan(store, viewer, fetch, self._start_of(request), limit)
-        current = yield from scan_current(store, asker.user, [row.place for row in page.rows if row.part is not None])
+        current = page.changes or (
+            yield from scan_current(store, asker.user, [row for row in page.rows if row.part is not None])
+        )
         return page, current
 
     def _start_of(self, request: PendingFetch) -> PageStart:
@@ -180,7 +186,7 @@ class Fetches:
             return PageStart(place[0] if place else None)
         return PageStart(None, place or None)
 
-    def _answer(self, request: PendingFetch, page: Page, current: list[Change]) -> None:
+    def _answer(self, request: PendingFetch, page: Page, current: Sequence[Change]) -> None:
         fetch = request.fetch
         kind = request.kind
         if kind.waits and page.rows:
@@ -200,12 +206,13 @@ class Fetches:
         self._asker.note_received([row.place for row in rows if row.part is not None])
         if kind.of_log:
             parts += [frames.gap_part(fetch.partition, first, last, pb.DAMAGED) for first, last in page.gaps]
+        parts += page.parts
         items = self._encoded(current)
         if items:
             parts.append(state.delta_part(0, 0, items))
         self._asker.answer_alone(frames.body(fetch.partition, 0, 0, pb.TURN_FETCH, parts, tail=tail))
 
-    def _encoded(self, current: list[Change]) -> list[bytes]:
+    def _encoded(self, current: Sequence[Change]) -> list[bytes]:
         eids, left = self._asker.services.eids, STATE_BYTES
         items: list[bytes] = []
         for version, key, value in current:
@@ -235,15 +242,15 @@ class _Question(NamedTuple):
     origin: str
     to: str
     backwards: bool
-    seqs: tuple[str, str]
+    within: tuple[str, str, str]
 
 
 def _question(fetch: pb.Fetch) -> _Question:
     author = getattr(fetch, "from")
     to = f"{fetch.to.eid}/{fetch.to.connection_resource_id}"
-    place = fetch.conversation if fetch.kind == pb.HISTORY else fetch.partition
-    seqs = (fetch.seq_from, fetch.seq_to)
-    return _Question(fetch.kind, place, author.eid, author.connection_resource_id, to, fetch.backwards, seqs)
+    place = fetch.conversation if fetch.kind in _OF_A_CONVERSATION else fetch.partition
+    within = (fetch.seq_from, fetch.seq_to, str(fetch.upto))
+    return _Question(fetch.kind, place, author.eid, author.connection_resource_id, to, fetch.backwards, within)
 
 
 def check_fetch(fetch: pb.Fetch, limits: Limits) -> None:
@@ -251,7 +258,7 @@ def check_fetch(fetch: pb.Fetch, limits: Limits) -> None:
         raise WireError(pb.INVALID, f"There is no kind {fetch.kind} of Fetch.", field="kind")
     if fetch.kind in {pb.UNACKNOWLEDGED, pb.LOG, pb.BY_SEQ} or fetch.partition:
         check_id(fetch.partition, "partition", limits)
-    if fetch.kind in {pb.HISTORY, pb.RECEIPTS} or fetch.conversation:
+    if fetch.kind in _OF_A_CONVERSATION or fetch.conversation:
         check_id(fetch.conversation, "conversation", limits)
     if fetch.kind == pb.BY_SEQ:
         for what in ("seq_from", "seq_to"):

@@ -340,7 +340,7 @@ class Gap(_message.Message):
     def __init__(self, partition: _Optional[str] = ..., to: _Optional[int] = ..., reason: _Optional[_Union[GapReason, str]] = ..., **kwargs) -> None: ...
 
 class Body(_message.Message):
-    __slots__ = ("partition", "after", "upto", "turn", "messages", "gaps", "signals", "states", "commands", "errors", "next_offset", "acknowledged", "complete", "next_cursor", "ref")
+    __slots__ = ("partition", "after", "upto", "turn", "messages", "gaps", "signals", "states", "commands", "errors", "next_offset", "acknowledged", "complete", "next_cursor", "conversations", "ref")
     PARTITION_FIELD_NUMBER: _ClassVar[int]
     AFTER_FIELD_NUMBER: _ClassVar[int]
     UPTO_FIELD_NUMBER: _ClassVar[int]
@@ -355,6 +355,7 @@ class Body(_message.Message):
     ACKNOWLEDGED_FIELD_NUMBER: _ClassVar[int]
     COMPLETE_FIELD_NUMBER: _ClassVar[int]
     NEXT_CURSOR_FIELD_NUMBER: _ClassVar[int]
+    CONVERSATIONS_FIELD_NUMBER: _ClassVar[int]
     REF_FIELD_NUMBER: _ClassVar[int]
     partition: str
     after: int
@@ -370,11 +371,12 @@ class Body(_message.Message):
     acknowledged: _containers.RepeatedScalarFieldContainer[bool]
     complete: bool
     next_cursor: bytes
+    conversations: _containers.RepeatedCompositeFieldContainer[Conversation]
     ref: int
-    def __init__(self, partition: _Optional[str] = ..., after: _Optional[int] = ..., upto: _Optional[int] = ..., turn: _Optional[_Union[Turn, str]] = ..., messages: _Optional[_Iterable[_Union[Message, _Mapping]]] = ..., gaps: _Optional[_Iterable[_Union[Gap, _Mapping]]] = ..., signals: _Optional[_Iterable[_Union[Signal, _Mapping]]] = ..., states: _Optional[_Iterable[_Union[StateDelta, _Mapping]]] = ..., commands: _Optional[_Iterable[_Union[Command, _Mapping]]] = ..., errors: _Optional[_Iterable[_Union[ErrorMessage, _Mapping]]] = ..., next_offset: _Optional[int] = ..., acknowledged: _Optional[_Iterable[bool]] = ..., complete: _Optional[bool] = ..., next_cursor: _Optional[bytes] = ..., ref: _Optional[int] = ...) -> None: ...
+    def __init__(self, partition: _Optional[str] = ..., after: _Optional[int] = ..., upto: _Optional[int] = ..., turn: _Optional[_Union[Turn, str]] = ..., messages: _Optional[_Iterable[_Union[Message, _Mapping]]] = ..., gaps: _Optional[_Iterable[_Union[Gap, _Mapping]]] = ..., signals: _Optional[_Iterable[_Union[Signal, _Mapping]]] = ..., states: _Optional[_Iterable[_Union[StateDelta, _Mapping]]] = ..., commands: _Optional[_Iterable[_Union[Command, _Mapping]]] = ..., errors: _Optional[_Iterable[_Union[ErrorMessage, _Mapping]]] = ..., next_offset: _Optional[int] = ..., acknowledged: _Optional[_Iterable[bool]] = ..., complete: _Optional[bool] = ..., next_cursor: _Optional[bytes] = ..., conversations: _Optional[_Iterable[_Union[Conversation, _Mapping]]] = ..., ref: _Optional[int] = ...) -> None: ...
 
 class Fetch(_message.Message):
-    __slots__ = ("kind", "partition", "to", "limit", "offset", "conversation", "backwards", "seq_from", "seq_to", "cursor")
+    __slots__ = ("kind", "partition", "to", "limit", "offset", "conversation", "backwards", "seq_from", "seq_to", "cursor", "upto")
     KIND_FIELD_NUMBER: _ClassVar[int]
     PARTITION_FIELD_NUMBER: _ClassVar[int]
     FROM_FIELD_NUMBER: _ClassVar[int]
@@ -386,6 +388,7 @@ class Fetch(_message.Message):
     SEQ_FROM_FIELD_NUMBER: _ClassVar[int]
     SEQ_TO_FIELD_NUMBER: _ClassVar[int]
     CURSOR_FIELD_NUMBER: _ClassVar[int]
+    UPTO_FIELD_NUMBER: _ClassVar[int]
     kind: FetchKind
     partition: str
     to: Identity
@@ -396,7 +399,8 @@ class Fetch(_message.Message):
     seq_from: str
     seq_to: str
     cursor: bytes
-    def __init__(self, kind: _Optional[_Union[FetchKind, str]] = ..., partition: _Optional[str] = ..., to: _Optional[_Union[Identity, _Mapping]] = ..., limit: _Optional[int] = ..., offset: _Optional[int] = ..., conversation: _Optional[str] = ..., backwards: _Optional[bool] = ..., seq_from: _Optional[str] = ..., seq_to: _Optional[str] = ..., cursor: _Optional[bytes] = ..., **kwargs) -> None: ...
+    upto: int
+    def __init__(self, kind: _Optional[_Union[FetchKind, str]] = ..., partition: _Optional[str] = ..., to: _Optional[_Union[Identity, _Mapping]] = ..., limit: _Optional[int] = ..., offset: _Optional[int] = ..., conversation: _Optional[str] = ..., backwards: _Optional[bool] = ..., seq_from: _Optional[str] = ..., seq_to: _Optional[str] = ..., cursor: _Optional[bytes] = ..., upto: _Optional[int] = ..., **kwargs) -> None: ...
 
 class Position(_message.Message):
     __slots__ = ("partition", "offset", "held", "start", "last", "seq")
@@ -873,7 +877,7 @@ class Command(_message.Message):
     def __init__(self, id: _Optional[str] = ..., kind: _Optional[_Union[Command.Kind, str]] = ..., target: _Optional[int] = ..., target_id: _Optional[str] = ..., conversation: _Optional[str] = ..., payload: _Optional[bytes] = ..., emoji: _Optional[str] = ..., value: _Optional[bool] = ..., conversation_offset: _Optional[int] = ..., stamp: _Optional[int] = ..., until: _Optional[int] = ..., version: _Optional[int] = ..., duplicate: _Optional[bool] = ..., ref: _Optional[int] = ...) -> None: ...
 
 class Conversation(_message.Message):
-    __slots__ = ("action", "id", "title", "members", "head", "unread", "mentions", "last_message", "peer", "archived", "muted_until", "stamp", "request_id", "draft")
+    __slots__ = ("action", "id", "title", "members", "head", "unread", "mentions", "last_message", "peer", "archived", "muted_until", "stamp", "request_id", "draft", "member_count")
     class Action(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         ACTION_UNSPECIFIED: _ClassVar[Conversation.Action]
@@ -908,6 +912,7 @@ class Conversation(_message.Message):
     STAMP_FIELD_NUMBER: _ClassVar[int]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     DRAFT_FIELD_NUMBER: _ClassVar[int]
+    MEMBER_COUNT_FIELD_NUMBER: _ClassVar[int]
     action: Conversation.Action
     id: str
     title: str
@@ -922,7 +927,8 @@ class Conversation(_message.Message):
     stamp: int
     request_id: str
     draft: bytes
-    def __init__(self, action: _Optional[_Union[Conversation.Action, str]] = ..., id: _Optional[str] = ..., title: _Optional[str] = ..., members: _Optional[_Iterable[_Union[Member, _Mapping]]] = ..., head: _Optional[int] = ..., unread: _Optional[int] = ..., mentions: _Optional[int] = ..., last_message: _Optional[_Union[Message, _Mapping]] = ..., peer: _Optional[str] = ..., archived: _Optional[bool] = ..., muted_until: _Optional[int] = ..., stamp: _Optional[int] = ..., request_id: _Optional[str] = ..., draft: _Optional[bytes] = ...) -> None: ...
+    member_count: int
+    def __init__(self, action: _Optional[_Union[Conversation.Action, str]] = ..., id: _Optional[str] = ..., title: _Optional[str] = ..., members: _Optional[_Iterable[_Union[Member, _Mapping]]] = ..., head: _Optional[int] = ..., unread: _Optional[int] = ..., mentions: _Optional[int] = ..., last_message: _Optional[_Union[Message, _Mapping]] = ..., peer: _Optional[str] = ..., archived: _Optional[bool] = ..., muted_until: _Optional[int] = ..., stamp: _Optional[int] = ..., request_id: _Optional[str] = ..., draft: _Optional[bytes] = ..., member_count: _Optional[int] = ...) -> None: ...
 
 class Member(_message.Message):
     __slots__ = ("eid", "role", "history_from", "joined")

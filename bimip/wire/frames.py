@@ -43,6 +43,10 @@ def error_part(error: pb.ErrorMessage) -> bytes:
     return _part(b"\x52", error)
 
 
+def conversation_part(conversation: pb.Conversation) -> bytes:
+    return _part(b"\x7a", conversation)
+
+
 def gap_part(partition: str, first: int, last: int, reason: pb.GapReason) -> bytes:
     gap = pb.Gap(partition=partition, to=last, reason=reason)
     setattr(gap, "from", first)

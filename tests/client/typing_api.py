@@ -3,7 +3,18 @@
 from collections.abc import Callable
 from typing import assert_never, assert_type
 
-from bimip.client import Backoff, Client, Fetched, FetchKind, Message, Refused, Start, events, open_client
+from bimip.client import (
+    Backoff,
+    Client,
+    Fetched,
+    FetchKind,
+    MemberReceipts,
+    Message,
+    Refused,
+    Start,
+    events,
+    open_client,
+)
 from bimip.client.facets.devices import DeviceInfo, KnownDevice
 
 
@@ -27,6 +38,8 @@ async def every_method(client: Client) -> None:
     client.acknowledge("chat", [1, 2])
     await client.mark_read("c1", 4, is_peer=False)
     assert_type(client.receipts("c1", 4), dict[str, dict[str, int]])
+    assert_type(await client.fetch_receipts("c1", 4, last=9), list[MemberReceipts])
+    assert_type((await client.delivery_state("c1", 4)).read_by, tuple[str, ...])
     assert_type(client.read_marker("c1"), int)
     assert_type(await client.fetch(kind=FetchKind.LOG, offset=1, backwards=True), Fetched)
     assert_type(await client.history("c1", before=4, limit=5), list[Message])

@@ -3,8 +3,10 @@
 from bimip.domain.core.ids import ConversationId, ConversationOffset, Millis, UserId, Version
 from bimip.domain.core.operations import Received
 from bimip.domain.core.records import Conversation, ReceiptKey, ReceiptKind, ReceiptRun, Table
+from bimip.domain.state.changes import Meant
 from bimip.domain.state.receipts import SMALL, pack_key
 from bimip.reading.current import KEYS_AT_ONCE, CurrentScan, Part, parts_of, scan_current
+from bimip.reading.pages import FetchedEntry
 from bimip.reading.state import Change
 from bimip.storage.memory import MemoryStore
 from tests.reading.support import ANN, BOB, store_with
@@ -17,8 +19,9 @@ def run(first: int, last: int) -> ReceiptRun:
     return ReceiptRun(ConversationOffset(first), ConversationOffset(last), Millis(5))
 
 
-def received(*places: int, conversation: ConversationId = TALK) -> list[Received]:
-    return [Received(conversation, ConversationOffset(place), ConversationOffset(place)) for place in places]
+def rows(*places: int, conversation: ConversationId = TALK, is_own: bool = True) -> list[FetchedEntry]:
+    received = [Received(conversation, ConversationOffset(place), ConversationOffset(place)) for place in places]
+    return [FetchedEntry(one.first, b"", acknowledged=True, place=one, is_own=is_own) for one in received]
 
 
 def store(members: tuple[UserId, ...] = (ANN, BOB)) -> MemoryStore:
@@ -47,34 +50,34 @@ def found(scan: CurrentScan) -> list[Change]:
 
 
 def test_it_is_cut_to_the_messages_that_are_meant() -> None:
-    changes = found(scan_current(store(), ANN, received(3, 4)))
+    changes = found(scan_current(store(), ANN, [*rows(4, 9), *rows(3, is_own=False)]))
 
     assert changes == [
         (0, pack_key(ReceiptKey(TALK, ANN, READ, 0)), (run(3, 3),)),
-        (0, pack_key(ReceiptKey(TALK, BOB, DELIVERED, 0)), (run(3, 4),)),
-        (9, pack_key(ReceiptKey(TALK, BOB, READ, 0)), (run(3, 4),)),
+        (0, pack_key(ReceiptKey(TALK, BOB, DELIVERED, 0)), (run(4, 4), run(9, 9))),
+        (9, pack_key(ReceiptKey(TALK, BOB, READ, 0)), (run(4, 4),)),
     ]
 
 
 def test_what_says_nothing_of_them_is_left_out() -> None:
-    assert found(scan_current(store(), ANN, received(200))) == []
-    assert [value for _, _, value in found(scan_current(store(), ANN, received(7)))] == [(run(7, 7),)]
+    assert found(scan_current(store(), ANN, rows(200))) == []
+    assert [value for _, _, value in found(scan_current(store(), ANN, rows(7)))] == [(run(7, 7),)]
 
 
 def test_who_is_not_in_the_conversation_is_told_nothing() -> None:
-    assert found(scan_current(store(), UserId(9), received(3))) == []
+    assert found(scan_current(store(), UserId(9), rows(3))) == []
 
 
 def test_in_a_large_conversation_receipts_are_to_be_asked_for() -> None:
     many = tuple(map(UserId, range(1, SMALL + 2)))
 
-    assert found(scan_current(store(many), ANN, received(3))) == []
-    assert found(scan_current(store(many[:SMALL]), ANN, received(3)))
+    assert found(scan_current(store(many), ANN, rows(3))) == []
+    assert found(scan_current(store(many[:SMALL]), ANN, rows(3)))
 
 
 def test_it_is_looked_for_in_slices() -> None:
     many = tuple(map(UserId, range(1, SMALL + 1)))
-    counts = list(scan_current(store(many), ANN, received(3)))
+    counts = list(scan_current(store(many), ANN, rows(3)))
 
     assert len(counts) == -(-(SMALL * 3 - 1) // KEYS_AT_ONCE)
     assert all(counts)
@@ -82,6 +85,11 @@ def test_it_is_looked_for_in_slices() -> None:
 
 def test_messages_are_gathered_by_conversation_and_block() -> None:
     other = ConversationId(2)
-    parts = parts_of([*received(5, 3, 256, 257), *received(9, conversation=other)])
+    parts = parts_of([*rows(5, 3, 256, 257), *rows(4, is_own=False), *rows(9, conversation=other)])
 
-    assert parts == [Part(TALK, 3, 256), Part(TALK, 257, 257), Part(other, 9, 9)]  # type: ignore[arg-type]  # offsets
+    assert parts == [
+        Part(TALK, Meant(((3, 3), (5, 5), (256, 256)), ((4, 4),))),
+        Part(TALK, Meant(((257, 257),), ())),
+        Part(other, Meant(((9, 9),), ())),
+    ]
+    assert parts[0].span() == (3, 256)

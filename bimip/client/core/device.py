@@ -5,7 +5,7 @@ and without an await, so a device is never between two states when its connectio
 """
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import betterproto2
 
@@ -21,6 +21,7 @@ from bimip.client.frames import Payload, decode, encode
 from bimip.client.store import OutboxItem, PendingRead, Store
 from bimip.client.wire.bimip import (
     Body,
+    Conversation,
     ErrorCode,
     ErrorMessage,
     Hello,
@@ -40,6 +41,9 @@ from bimip.client.wire.bimip import (
 HELLO_MESSAGES = 256
 HELLO_BYTES = 512 * 1024
 """Of messages written offline; what exceeds it follows as Body."""
+
+MOST_REMEMBERED = 10_000
+"""Conversations of which it is remembered how many are in them."""
 
 DEFAULT_LIMITS = Limits(
     max_message_bytes=64 * 1024, max_frame_bytes=1024 * 1024, window_entries=256, heartbeat_ms=30_000, max_unanswered=64
@@ -62,6 +66,7 @@ class Device:
         self._in_hello: list[OutboxItem] = []
         self._unconfirmed_reads: dict[PendingRead, int] = {}  # -> the heartbeat before which it was sent
         self._heartbeats = 0
+        self._member_counts: dict[str, int] = {}
         self.outbox.emit_unclaimed()
 
     def _emit(self, event: Event, /, *, answered: str) -> None:
@@ -153,6 +158,16 @@ class Device:
                 raise ProtocolViolation("a second Hello")
             case _:
                 pass  # awareness and what else later versions handle
+
+    def note_conversations(self, conversations: Iterable[Conversation]) -> None:
+        """Note what an answer told of conversations."""
+        if len(self._member_counts) > MOST_REMEMBERED:
+            self._member_counts.clear()
+        self._member_counts.update({one.id: one.member_count for one in conversations})
+
+    def members_of(self, conversation: str) -> int:
+        """Returns how many are in a conversation, as it was told last; 0: it was not."""
+        return self._member_counts.get(conversation, 0)
 
     def _state_beside(self, body: Body) -> None:
         """Merges what is so now of messages that were fetched: the copy may know it by then, or learn it here."""

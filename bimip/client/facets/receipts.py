@@ -1,5 +1,7 @@
 """Who has received and read what: this user's own reading, and others'."""
 
+from dataclasses import dataclass, field
+
 import anyio.lowlevel
 
 from bimip.client.arguments import checked_number, checked_text
@@ -7,7 +9,33 @@ from bimip.client.core.kinds.read_markers import marker_of
 from bimip.client.core.kinds.receipts import times_of
 from bimip.client.facets.facet import Facet
 from bimip.client.store import PendingRead
-from bimip.client.wire.bimip import Command, CommandKind
+from bimip.client.wire.bimip import Body, Command, CommandKind, Fetch, FetchKind
+from bimip.client.wire.bimip import Receipts as WireReceipts
+from bimip.domain.core.ids import ConversationOffset, Millis
+from bimip.domain.core.records import ReceiptKind, ReceiptRun
+
+_TWO = 2
+"""Members of a direct conversation."""
+
+
+@dataclass(frozen=True, slots=True)
+class MemberReceipts:
+    """What one member received, read or played of a conversation."""
+
+    member: str
+    kind: ReceiptKind
+    runs: tuple[ReceiptRun, ...]  # of conversation offsets
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryState:
+    """How far a message of this user has come: the state is that of the member who is furthest behind."""
+
+    state: str  # sent, delivered, read or played
+    delivered_to: tuple[str, ...] = ()
+    read_by: tuple[str, ...] = ()
+    played_by: tuple[str, ...] = ()
+    times: dict[str, dict[str, int]] = field(default_factory=dict)  # by member, when: as `receipts` returns them
 
 
 class Receipts(Facet):
@@ -45,9 +73,72 @@ class Receipts(Facet):
         conversation_offset = checked_number("conversation_offset", conversation_offset)
         return times_of(self._device.store, conversation, conversation_offset)
 
+    async def fetch_receipts(self, conversation: str, first: int = 1, last: int = 0) -> list[MemberReceipts]:
+        """Ask the server who received, read and played the messages from one offset to another (0: to the newest).
+
+        It is told of this user's messages alone, and of others' what this user read. In large conversations nothing
+        comes of that by itself. The copy of the state has it then. Raises Refused, TimedOut, NotConnected, and
+        InvalidArgument for what is no name or no offset.
+        """
+        checked_text("conversation", conversation)
+        first, last = checked_number("first", first), checked_number("last", last, least=0)
+        found: list[MemberReceipts] = []
+        body: Body | None = None
+        while body is None or not body.complete:
+            fetch = Fetch(kind=FetchKind.RECEIPTS, conversation=conversation, upto=last)
+            if body is None:
+                fetch.offset = first
+            else:
+                fetch.cursor = body.next_cursor
+            body = await self._connector.request(fetch, Body)
+            self._device.note_conversations(body.conversations)
+            items = [item.receipts for state in body.states for item in state.items]
+            found += [_of_member(receipts) for receipts in items if receipts is not None]
+        return found
+
+    async def delivery_state(self, conversation: str, conversation_offset: int) -> DeliveryState:
+        """Tells how far a message of this user has come, from the copy of the state where that has it, else by asking.
+
+        Raises as `fetch_receipts` does, where it has to ask.
+        """
+        known = self._times_of_others(conversation, conversation_offset)
+        count = self._device.members_of(conversation)
+        if count != _TWO or not known:  # of which the copy has all that there is
+            await self.fetch_receipts(conversation, conversation_offset, conversation_offset)
+            known = self._times_of_others(conversation, conversation_offset)
+            count = self._device.members_of(conversation)
+        return delivery_state_of(known, count - 1)
+
+    def _times_of_others(self, conversation: str, conversation_offset: int) -> dict[str, dict[str, int]]:
+        identity = self._device.inbox.identity
+        times = self.receipts(conversation, conversation_offset)
+        return {member: when for member, when in times.items() if identity is None or member != identity.eid}
+
     def read_marker(self, conversation: str) -> int:
         """Returns the conversation offset up to which this user has read, on whichever device; 0 where nothing was.
 
         Raises InvalidArgument for what is no name.
         """
         return marker_of(self._device.store, checked_text("conversation", conversation))
+
+
+def _of_member(receipts: WireReceipts) -> MemberReceipts:
+    runs = tuple(
+        ReceiptRun(ConversationOffset(run.from_), ConversationOffset(run.to), Millis(run.time)) for run in receipts.runs
+    )
+    return MemberReceipts(receipts.member, ReceiptKind(int(receipts.kind)), runs)
+
+
+def delivery_state_of(times: dict[str, dict[str, int]], others: int) -> DeliveryState:
+    """Returns the delivery state of a message that so many others are to receive."""
+    delivered, read, played = (
+        tuple(sorted(member for member, when in times.items() if what in when)) for what in _STATES
+    )
+    reached = [
+        what for what, by in zip(_STATES, (delivered, read, played), strict=True) if others and len(by) >= others
+    ]
+    return DeliveryState(reached[-1] if reached else "sent", delivered, read, played, times)
+
+
+_STATES = ("delivered", "read", "played")
+"""Ascending: each holds for whom the next one holds."""

@@ -8,10 +8,11 @@ store and a session carry keys that they do not know, and `kinds.py` says who do
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from bimip.domain.core.decision import Put, StateNews
 from bimip.domain.core.ids import ConversationId, ConversationOffset, UserId, Version
+from bimip.domain.core.ranges import Ranges
 from bimip.domain.core.records import DamagedRecordError, Key, Reader, State, StateKey, Table, maker
 
 # As often as here, an enum's members cost more by their class than as names of the module.
@@ -22,8 +23,16 @@ _news, _state = maker(StateNews), maker(State)
 NO_STATE = State(Version(0), Version(0))
 HIGHEST = Version((1 << 64) - 1)
 
+
+class Meant(NamedTuple):
+    """Messages of a conversation of which a user is told what is so now, by their conversation offsets."""
+
+    own: Ranges  # which the user wrote
+    others: Ranges
+
+
 KeysOf = Callable[[Reader, UserId, ConversationId, ConversationOffset, ConversationOffset], Sequence[StateKey]]
-Cut = Callable[[Any, ConversationOffset, ConversationOffset], Any]
+Cut = Callable[[UserId, StateKey, Any, Meant], Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +47,7 @@ class StateKind:
     """Lists the keys of what a user may know of a conversation's messages from one to another, both inclusive: of what
     they are told beside those messages. None: it is not of messages."""
     cut: Cut | None = None
-    """Keeps what a value says of those messages; None: it is of one message."""
+    """Keeps what a value under a key says of the messages that are meant; None: it is told as it is."""
     has_removals: bool = False
     """A key without a value was removed, and devices are told so; else there is nothing to tell of it."""
 

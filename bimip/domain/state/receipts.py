@@ -12,9 +12,9 @@ from collections.abc import Iterable
 from struct import Struct
 
 from bimip.domain.core.ids import ConversationId, ConversationOffset, Millis, UserId
-from bimip.domain.core.ranges import Range
+from bimip.domain.core.ranges import Range, clip
 from bimip.domain.core.records import Conversation, Reader, ReceiptKey, ReceiptKind, ReceiptRun, Runs, StateKey, Table
-from bimip.domain.state.changes import StateKind
+from bimip.domain.state.changes import Meant, StateKind
 
 TAG = 1
 """Of their keys, as a kind of state."""
@@ -159,21 +159,31 @@ def keys_of(
     known: Conversation | None = view.get(Table.CONVERSATIONS, (conversation,))
     if known is None or user not in known.members or len(known.members) > SMALL:
         return []
+    blocks = range(block_of(first), block_of(last) + 1)
+    return [pack_key(key) for block in blocks for key in keys_of_block(user, known.members, conversation, block)]
+
+
+def keys_of_block(
+    user: UserId, members: Iterable[UserId], conversation: ConversationId, block: int
+) -> list[ReceiptKey]:
+    """Lists the keys of a block of which a user may be told, in their order."""
     return [
-        pack_key(ReceiptKey(conversation, member, kind, block))
-        for block in range(block_of(first), block_of(last) + 1)
-        for member in known.members
+        ReceiptKey(conversation, member, kind, block)
+        for member in members
         for kind in (OWN if member == user else OTHERS)
     ]
 
 
-def cut(runs: Runs, first: ConversationOffset, last: ConversationOffset) -> Runs:
-    """Keeps what runs say of the messages from one to another."""
+def cut(user: UserId, key: StateKey, runs: Runs, meant: Meant) -> Runs:
+    """Keeps what runs say of messages that are meant: of the user's own, who else has them; of others', that the user
+    has.
+    """
+    wanted = meant.others if unpack_key(key).member == user else meant.own
     return tuple(
-        ReceiptRun(max(run.first, first), min(run.last, last), run.time)
+        ReceiptRun(ConversationOffset(first), ConversationOffset(last), run.time)
         for run in runs
-        if run.last >= first and run.first <= last
+        for first, last in clip(wanted, run.first, run.last)
     )
 
 
-KIND = StateKind(TAG, lambda view, _user, key: read_block(view, unpack_key(key)), keys_of, cut)
+KIND = StateKind(TAG, lambda view, _user, key: read_block(view, unpack_key(key)), of_messages=keys_of, cut=cut)

@@ -455,6 +455,8 @@ class Body(betterproto2.Message):
     where the next Fetch goes on, as its cursor
     """
 
+    conversations: "list[Conversation]" = betterproto2.field(15, betterproto2.TYPE_MESSAGE, repeated=True)
+
     ref: "int" = betterproto2.field(30, betterproto2.TYPE_UINT64)
 
 
@@ -567,6 +569,11 @@ class Conversation(betterproto2.Message):
     request_id: "str" = betterproto2.field(13, betterproto2.TYPE_STRING)
 
     draft: "bytes" = betterproto2.field(14, betterproto2.TYPE_BYTES)
+
+    member_count: "int" = betterproto2.field(25, betterproto2.TYPE_UINT32)
+    """
+    server
+    """
 
 
 default_message_pool.register_message("bimip", "Conversation", Conversation)
@@ -752,6 +759,11 @@ class Fetch(betterproto2.Message):
     cursor: "bytes" = betterproto2.field(11, betterproto2.TYPE_BYTES)
     """
     where to begin: the next_cursor of an earlier answer to the same, on whichever connection
+    """
+
+    upto: "int" = betterproto2.field(12, betterproto2.TYPE_UINT64)
+    """
+    RECEIPTS: of no message beyond this conversation offset; 0: to the newest
     """
 
 
