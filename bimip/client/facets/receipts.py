@@ -20,7 +20,7 @@ _TWO = 2
 
 @dataclass(frozen=True, slots=True)
 class MemberReceipts:
-    """What one member received, read or played of a conversation."""
+    """Tells what one member received, read or played of a conversation."""
 
     member: str
     kind: ReceiptKind
@@ -29,7 +29,7 @@ class MemberReceipts:
 
 @dataclass(frozen=True, slots=True)
 class DeliveryState:
-    """How far a message of this user has come: the state is that of the member who is furthest behind."""
+    """Tells how far a message of this user has come: the state is that of the member who is furthest behind."""
 
     state: str  # sent, delivered, read or played
     delivered_to: tuple[str, ...] = ()
