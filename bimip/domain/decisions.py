@@ -8,7 +8,7 @@ from bimip.domain.core.records import Reader, Table
 from bimip.domain.core.rules import Context
 from bimip.domain.delivery import acknowledging, hello
 from bimip.domain.keeping.timekeeping import time_records
-from bimip.domain.messages import appending, expiring
+from bimip.domain.messages import appending, checkpoints, expiring
 from bimip.domain.state import read_markers
 
 
@@ -30,6 +30,7 @@ OPERATIONS: dict[type, OperationKind] = {
     **acknowledging.OPERATIONS,
     **read_markers.OPERATIONS,
     **expiring.OPERATIONS,
+    **checkpoints.OPERATIONS,
 }
 
 

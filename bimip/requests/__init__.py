@@ -17,7 +17,18 @@ No route knows a connection. Whoever has one is an `Asker`; it owes an answer fr
 row up, charges for it and asks (users/intake.py).
 """
 
-from bimip.requests import body, command, devices, fetch, logout, message, ping_pong, signal, token_authority
+from bimip.requests import (
+    body,
+    command,
+    devices,
+    fetch,
+    logout,
+    message,
+    ping_pong,
+    signal,
+    snapshot,
+    token_authority,
+)
 from bimip.requests.route import Answer, Route
 
 ROUTES: dict[str, Route] = {
@@ -29,6 +40,7 @@ ROUTES: dict[str, Route] = {
     "message": Route(message.ask, Answer.TOGETHER, independent=True),
     "ping_pong": Route(ping_pong.ask, Answer.ALONE),
     "signal": Route(signal.ask, Answer.ERRORS_ONLY, independent=True),
+    "snapshot": Route(snapshot.ask, Answer.ALONE),
     "token_authority": Route(token_authority.ask, Answer.ALONE),
 }
 """By the payload's name in MessageScheme."""

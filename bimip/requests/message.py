@@ -74,7 +74,7 @@ def prepare(asker: Asker, message: pb.Message, ref: int = 0, most_bytes: int | N
     if message.mentions or message.audiences:
         asker.weigh((len(message.mentions) + len(message.audiences)) // NAMES_FOR_A_REQUEST)
     digest = stored.digest(message, to, partition)
-    sent = stored.outgoing(message, asker.author_part)
+    sent = stored.outgoing(message, asker.author_part, digest)
     new = _new((message.id, digest, sent, seq_numbers(seq) if seq else None))
     return _checked((to, partition, new, addresses, ref))
 

@@ -1,4 +1,5 @@
-"""Retention: a process that walks the store, slowly, and has what is older than the history periods removed.
+"""Retention: a process that walks the store, slowly, and has what is older than the history periods removed. It has
+checkpoints taken of the logs that have grown, too.
 
 Each step is an operation like any other, decided and written by the journal a slice at a time. Logs go before the
 bodies that they refer to; bodies go when the longest period that applies has passed.
@@ -30,6 +31,7 @@ from bimip.domain.core.operations import (
 from bimip.domain.core.records import DamagedRecordError, Key, LogTable, Reader, Table
 from bimip.domain.core.schema import behind
 from bimip.domain.keeping.timekeeping import DAY, Known
+from bimip.domain.messages.checkpoints import CheckpointTaken, TakeCheckpoint, checkpoints_of, is_due
 from bimip.journal.queue import OperationQueue
 from bimip.retention.settings import RetentionSettings
 from bimip.storage.interface import Store
@@ -46,6 +48,7 @@ PAUSE_SECONDS = 0.5
 class RetentionStatistics:
     rounds: int = 0
     removed: int = 0
+    checkpoints: int = 0
 
 
 class Retention:
@@ -78,6 +81,7 @@ class Retention:
         """
         try:
             await self._expire_everything(self._passed())
+            await self._take_checkpoints(self._passed())
         except _RefusedError:
             return
         known = self._note_time()
@@ -139,6 +143,32 @@ class Retention:
             return any(one.stamp < before for _, one in view.read(sequence, key, first - 1, limit=1))
         except DamagedRecordError:
             return False
+
+    async def _take_checkpoints(self, now: Millis) -> None:
+        """Has a checkpoint taken of each log that has grown by enough since its last one."""
+        low: Key | None = ()
+        while low is not None:
+            due, low = self._to_checkpoint(low, now)
+            for operation in due:
+                result = await self._queue.execute(operation)
+                if isinstance(result, Refused) and result.fault is not Fault.INTERNAL:
+                    raise _RefusedError
+                self.statistics.checkpoints += isinstance(result, CheckpointTaken)
+            if low is not None and not due:
+                await trio.sleep(PAUSE_SECONDS)
+            await trio.lowlevel.checkpoint()
+
+    def _to_checkpoint(self, low: Key, now: Millis) -> tuple[list[TakeCheckpoint], Key | None]:
+        settings = self._settings
+        every_ms = int(settings.checkpoint_seconds * 1000)
+        with self._store.snapshot() as view:
+            found = view.scan(Table.LOGS, low, Table.LOGS.schema.end, limit=SCAN)
+            due = [
+                TakeCheckpoint(*key)
+                for key, log in found
+                if is_due(log, checkpoints_of(view, *key), now, settings.checkpoint_entries, every_ms)
+            ]
+        return due, behind(found[-1][0]) if len(found) == SCAN else None
 
     async def _expire(self, operation: Operation) -> None:
         while True:

@@ -27,6 +27,9 @@ class RetentionSettings:
     """
     dedup_days: int = setting(30, whole(1, 3650))
     every_seconds: float = setting(60.0, seconds(0.1, 86_400))
+    checkpoint_entries: int = setting(1000, whole(1, 2**31))
+    """A log has another checkpoint when it has grown by so many entries, or by any and so long ago was the last."""
+    checkpoint_seconds: float = setting(3600.0, seconds(1, 31_536_000))
 
     @property
     def longest_days(self) -> int:

@@ -173,7 +173,10 @@ class BatchBuilder:
             return deliver(item)
         self._looked += ADDRESSED_LOOKS
         addressed = addressed_to(self._session, self._number, item)
-        return None if addressed is None else deliver(item, addressed.payload)
+        if addressed is None:
+            self._parts.append(frames.passed_part(item.offset, item.entry.stamp, item.entry.digest))
+            return None
+        return deliver(item, addressed.payload)
 
     def _gap(self, first: int, last: int) -> bytes:
         """Offsets that the log does not have: expired, as far as its first one tells.

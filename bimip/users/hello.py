@@ -12,12 +12,15 @@ import trio
 from bimip.domain.core.ids import Offset
 from bimip.domain.core.operations import Append, Fault, OpenPosition, Operation, PositionOpened, Refused, Result
 from bimip.domain.core.ranges import above, normal
+from bimip.domain.messages.chaining import STEP
 from bimip.reading.heads import read_epoch
+from bimip.reading.snapshots import Claim, Match, judge, read_chain, read_checkpoint
 from bimip.requests.appends import CheckedMessage, appends, outcomes, sent
 from bimip.requests.body import check_batch
 from bimip.requests.message import prepare
 from bimip.requests.refusals import error_of, rate_limited
 from bimip.requests.route import Rest
+from bimip.requests.snapshot import REQUESTS_FOR_AN_ENTRY, check_checksum, named_checkpoint
 from bimip.session.close import Close
 from bimip.session.window import Window
 from bimip.users.device import Device
@@ -33,6 +36,10 @@ _STARTS = frozenset(pb.Start.values())
 
 MESSAGES_AT_ONCE = 128
 """Of one Hello, until others have their turn."""
+ENTRIES_AT_ONCE = 4 * STEP
+"""Looked at to judge what a device says to have, until others have their turn."""
+MAX_SNAPSHOTS = 128
+"""In one Hello."""
 
 CLOSES = {
     Fault.STORAGE_FULL: Close.TRY_AGAIN_LATER,
@@ -57,7 +64,10 @@ def handle_hello(device: Device, hello: pb.Hello, ref: int) -> Rest:
     wait = device.rates.take(1 + len(hello.messages), hello.ByteSize(), trio.current_time())
     store, user = device.session.services.store, device.session.number
     epoch, same = read_epoch(store, user, hello.epoch, openings, hello.state_version)
-    opening = _Opening(device, hello, ref, epoch, wait, same_epoch=same)
+    claims = [Claim(one.partition, one.offset, one.checksum) for one in hello.snapshots if one.checksum]
+    if hello.snapshot_id and same:
+        openings = _resumed(device, hello, openings, claims)
+    opening = _Opening(device, hello, ref, epoch, wait, claims if same else [], same_epoch=same)
     return opening.begin(openings if same else [one._replace(same_epoch=False) for one in openings])
 
 
@@ -75,16 +85,50 @@ def _open_position(device: Device, position: pb.Position) -> OpenPosition:
     )
 
 
+def _resumed(device: Device, hello: pb.Hello, openings: list[OpenPosition], claims: list[Claim]) -> list[OpenPosition]:
+    """Lets a partition begin at the checkpoint that is named and has the chain that is said, where it has no other
+    beginning. Adds what is said to the claims.
+    """
+    partition, offset = named_checkpoint(hello.snapshot_id, "snapshot_id")
+    claims.append(Claim(partition, offset, hello.snapshot_checksum))
+    session = device.session
+    checkpoint = read_checkpoint(session.services.store, session.number, partition, offset)
+    if checkpoint is None or checkpoint.chain != hello.snapshot_checksum:
+        return openings
+    resumed = [
+        one._replace(position=checkpoint.offset)
+        if (one.partition, one.position, one.start) == (partition, None, 0)
+        else one
+        for one in openings
+    ]
+    if resumed != openings:
+        hello.state_version = hello.state_version or checkpoint.state_version
+    return resumed
+
+
 class _Opening:
     """Gathers the results of what a Hello asked for; the last one sends the answer."""
 
-    def __init__(self, device: Device, hello: pb.Hello, ref: int, epoch: int, wait: float, *, same_epoch: bool) -> None:
+    def __init__(
+        self,
+        device: Device,
+        hello: pb.Hello,
+        ref: int,
+        epoch: int,
+        wait: float,
+        claims: list[Claim],
+        *,
+        same_epoch: bool,
+    ) -> None:
         """`epoch` is what the device is told. `wait`: seconds for which it may write nothing; 0: it may."""
         self._device = device
         self._hello = hello
         self._ref = ref
         self._same_epoch = same_epoch
         self._wait = wait
+        self._claims = claims
+        self._chained = {one.partition for one in hello.snapshots}
+        """Partitions of which the device keeps the chain."""
         self._left = 1
         self._opened: list[PositionOpened] = []
         self._refused: Refused | None = None
@@ -102,7 +146,26 @@ class _Opening:
             del messages[:MESSAGES_AT_ONCE]
             if messages:
                 yield
+        if self._claims:
+            yield from self._judge()
         self._one_done()
+
+    def _judge(self) -> Rest:
+        """Judges what the device says to have of its logs, a few in each slice."""
+        session, answer = self._device.session, self._answer
+        judging = judge(session.services.store, session.number, self._claims)
+        looked = 0
+        while True:
+            try:
+                looked += next(judging)
+            except StopIteration as end:
+                matches: dict[str, Match] = end.value
+                break
+            if not looked % ENTRIES_AT_ONCE:
+                yield
+        self._device.rates.charge(looked * REQUESTS_FOR_AN_ENTRY, self._device.heard_at)
+        for match in matches.values():
+            answer.snapshots.add(**match._asdict())
 
     def _submit(self, operation: Operation, take: Callable[[Result], None]) -> None:
         def done(result: Result) -> None:
@@ -165,6 +228,9 @@ class _Opening:
                 floor=opened.floor,
                 position=opened.position,
             )
+            if opened.partition in self._chained:
+                chain = read_chain(session.services.store, session.number, opened.partition, opened.position)
+                answer.logs[-1].chain = chain or b""
             device.windows[opened.partition] = self._window(opened)
         self._resume_state()
         device.answer_hello(codec.encode(answer, self._ref))
@@ -228,6 +294,7 @@ def check_hello(hello: pb.Hello, limits: Limits) -> None:
         _check_position(position, limits)
     if len({position.partition for position in positions}) != len(positions):
         raise WireError(pb.INVALID, "A partition is named twice: give it one position.", field="partitions.partition")
+    _check_snapshots(hello, limits)
     if len(hello.agent) > MAX_AGENT_CHARS:
         sentence = f"agent is longer than {MAX_AGENT_CHARS} characters: give software and version."
         raise WireError(pb.TOO_LARGE, sentence, field="agent")
@@ -246,6 +313,24 @@ def _check_position(position: pb.Position, limits: Limits) -> None:
     if position.seq:
         check_seq(position.seq, "partitions.seq", limits)
     _check_held(position, limits)
+
+
+def _check_snapshots(hello: pb.Hello, limits: Limits) -> None:
+    if hello.snapshot_id:
+        named_checkpoint(hello.snapshot_id, "snapshot_id")
+        check_checksum(hello.snapshot_checksum, "snapshot_checksum")
+    elif hello.snapshot_checksum:
+        sentence = "snapshot_checksum is the chain of a checkpoint: name that by snapshot_id."
+        raise WireError(pb.INVALID, sentence, field="snapshot_id")
+    if len(hello.snapshots) > MAX_SNAPSHOTS:
+        raise WireError(pb.TOO_LARGE, f"Say at most {MAX_SNAPSHOTS} snapshots: the newest ones.", field="snapshots")
+    for one in hello.snapshots:
+        check_id(one.partition, "snapshots.partition", limits)
+        if one.checksum:
+            check_checksum(one.checksum, "snapshots.checksum")
+        if bool(one.checksum) != bool(one.offset):
+            sentence = "checksum is the chain at an offset, from 1 on: give both, or neither."
+            raise WireError(pb.INVALID, sentence, field="snapshots.offset")
 
 
 def _check_held(position: pb.Position, limits: Limits) -> None:

@@ -220,7 +220,7 @@ class OffsetRange(_message.Message):
     def __init__(self, to: _Optional[int] = ..., **kwargs) -> None: ...
 
 class Message(_message.Message):
-    __slots__ = ("id", "signal_id", "to", "type", "timestamp", "payload", "encryption_type", "encrypted", "signature", "status", "signal_offset", "user_offset", "signal_type", "partition", "devices", "conversation", "conversation_offset", "server_time", "reply_to", "scope", "seq", "audiences", "stamp", "expires_at", "mentions", "erased")
+    __slots__ = ("id", "signal_id", "to", "type", "timestamp", "payload", "encryption_type", "encrypted", "signature", "status", "signal_offset", "user_offset", "signal_type", "partition", "devices", "conversation", "conversation_offset", "server_time", "reply_to", "scope", "seq", "audiences", "stamp", "expires_at", "mentions", "erased", "digest")
     class AudiencesEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -255,6 +255,7 @@ class Message(_message.Message):
     EXPIRES_AT_FIELD_NUMBER: _ClassVar[int]
     MENTIONS_FIELD_NUMBER: _ClassVar[int]
     ERASED_FIELD_NUMBER: _ClassVar[int]
+    DIGEST_FIELD_NUMBER: _ClassVar[int]
     id: str
     signal_id: str
     to: Identity
@@ -281,7 +282,8 @@ class Message(_message.Message):
     expires_at: int
     mentions: _containers.RepeatedScalarFieldContainer[str]
     erased: bool
-    def __init__(self, id: _Optional[str] = ..., signal_id: _Optional[str] = ..., to: _Optional[_Union[Identity, _Mapping]] = ..., type: _Optional[int] = ..., timestamp: _Optional[int] = ..., payload: _Optional[bytes] = ..., encryption_type: _Optional[str] = ..., encrypted: _Optional[str] = ..., signature: _Optional[str] = ..., status: _Optional[int] = ..., signal_offset: _Optional[int] = ..., user_offset: _Optional[int] = ..., signal_type: _Optional[int] = ..., partition: _Optional[str] = ..., devices: _Optional[_Iterable[_Union[DeviceAddress, _Mapping]]] = ..., conversation: _Optional[str] = ..., conversation_offset: _Optional[int] = ..., server_time: _Optional[int] = ..., reply_to: _Optional[str] = ..., scope: _Optional[str] = ..., seq: _Optional[str] = ..., audiences: _Optional[_Mapping[str, str]] = ..., stamp: _Optional[int] = ..., expires_at: _Optional[int] = ..., mentions: _Optional[_Iterable[str]] = ..., erased: _Optional[bool] = ..., **kwargs) -> None: ...
+    digest: bytes
+    def __init__(self, id: _Optional[str] = ..., signal_id: _Optional[str] = ..., to: _Optional[_Union[Identity, _Mapping]] = ..., type: _Optional[int] = ..., timestamp: _Optional[int] = ..., payload: _Optional[bytes] = ..., encryption_type: _Optional[str] = ..., encrypted: _Optional[str] = ..., signature: _Optional[str] = ..., status: _Optional[int] = ..., signal_offset: _Optional[int] = ..., user_offset: _Optional[int] = ..., signal_type: _Optional[int] = ..., partition: _Optional[str] = ..., devices: _Optional[_Iterable[_Union[DeviceAddress, _Mapping]]] = ..., conversation: _Optional[str] = ..., conversation_offset: _Optional[int] = ..., server_time: _Optional[int] = ..., reply_to: _Optional[str] = ..., scope: _Optional[str] = ..., seq: _Optional[str] = ..., audiences: _Optional[_Mapping[str, str]] = ..., stamp: _Optional[int] = ..., expires_at: _Optional[int] = ..., mentions: _Optional[_Iterable[str]] = ..., erased: _Optional[bool] = ..., digest: _Optional[bytes] = ..., **kwargs) -> None: ...
 
 class DeviceAddress(_message.Message):
     __slots__ = ("identity", "payload")
@@ -339,8 +341,18 @@ class Gap(_message.Message):
     reason: GapReason
     def __init__(self, partition: _Optional[str] = ..., to: _Optional[int] = ..., reason: _Optional[_Union[GapReason, str]] = ..., **kwargs) -> None: ...
 
+class PassedEntry(_message.Message):
+    __slots__ = ("offset", "signal_offset", "digest")
+    OFFSET_FIELD_NUMBER: _ClassVar[int]
+    SIGNAL_OFFSET_FIELD_NUMBER: _ClassVar[int]
+    DIGEST_FIELD_NUMBER: _ClassVar[int]
+    offset: int
+    signal_offset: int
+    digest: bytes
+    def __init__(self, offset: _Optional[int] = ..., signal_offset: _Optional[int] = ..., digest: _Optional[bytes] = ...) -> None: ...
+
 class Body(_message.Message):
-    __slots__ = ("partition", "after", "upto", "turn", "messages", "gaps", "signals", "states", "commands", "errors", "next_offset", "acknowledged", "complete", "next_cursor", "conversations", "ref")
+    __slots__ = ("partition", "after", "upto", "turn", "messages", "gaps", "signals", "states", "commands", "errors", "next_offset", "acknowledged", "complete", "next_cursor", "conversations", "passed", "ref")
     PARTITION_FIELD_NUMBER: _ClassVar[int]
     AFTER_FIELD_NUMBER: _ClassVar[int]
     UPTO_FIELD_NUMBER: _ClassVar[int]
@@ -356,6 +368,7 @@ class Body(_message.Message):
     COMPLETE_FIELD_NUMBER: _ClassVar[int]
     NEXT_CURSOR_FIELD_NUMBER: _ClassVar[int]
     CONVERSATIONS_FIELD_NUMBER: _ClassVar[int]
+    PASSED_FIELD_NUMBER: _ClassVar[int]
     REF_FIELD_NUMBER: _ClassVar[int]
     partition: str
     after: int
@@ -372,8 +385,9 @@ class Body(_message.Message):
     complete: bool
     next_cursor: bytes
     conversations: _containers.RepeatedCompositeFieldContainer[Conversation]
+    passed: _containers.RepeatedCompositeFieldContainer[PassedEntry]
     ref: int
-    def __init__(self, partition: _Optional[str] = ..., after: _Optional[int] = ..., upto: _Optional[int] = ..., turn: _Optional[_Union[Turn, str]] = ..., messages: _Optional[_Iterable[_Union[Message, _Mapping]]] = ..., gaps: _Optional[_Iterable[_Union[Gap, _Mapping]]] = ..., signals: _Optional[_Iterable[_Union[Signal, _Mapping]]] = ..., states: _Optional[_Iterable[_Union[StateDelta, _Mapping]]] = ..., commands: _Optional[_Iterable[_Union[Command, _Mapping]]] = ..., errors: _Optional[_Iterable[_Union[ErrorMessage, _Mapping]]] = ..., next_offset: _Optional[int] = ..., acknowledged: _Optional[_Iterable[bool]] = ..., complete: _Optional[bool] = ..., next_cursor: _Optional[bytes] = ..., conversations: _Optional[_Iterable[_Union[Conversation, _Mapping]]] = ..., ref: _Optional[int] = ...) -> None: ...
+    def __init__(self, partition: _Optional[str] = ..., after: _Optional[int] = ..., upto: _Optional[int] = ..., turn: _Optional[_Union[Turn, str]] = ..., messages: _Optional[_Iterable[_Union[Message, _Mapping]]] = ..., gaps: _Optional[_Iterable[_Union[Gap, _Mapping]]] = ..., signals: _Optional[_Iterable[_Union[Signal, _Mapping]]] = ..., states: _Optional[_Iterable[_Union[StateDelta, _Mapping]]] = ..., commands: _Optional[_Iterable[_Union[Command, _Mapping]]] = ..., errors: _Optional[_Iterable[_Union[ErrorMessage, _Mapping]]] = ..., next_offset: _Optional[int] = ..., acknowledged: _Optional[_Iterable[bool]] = ..., complete: _Optional[bool] = ..., next_cursor: _Optional[bytes] = ..., conversations: _Optional[_Iterable[_Union[Conversation, _Mapping]]] = ..., passed: _Optional[_Iterable[_Union[PassedEntry, _Mapping]]] = ..., ref: _Optional[int] = ...) -> None: ...
 
 class Fetch(_message.Message):
     __slots__ = ("kind", "partition", "to", "limit", "offset", "conversation", "backwards", "seq_from", "seq_to", "cursor", "upto")
@@ -419,7 +433,7 @@ class Position(_message.Message):
     def __init__(self, partition: _Optional[str] = ..., offset: _Optional[int] = ..., held: _Optional[_Iterable[_Union[OffsetRange, _Mapping]]] = ..., start: _Optional[_Union[Start, str]] = ..., last: _Optional[int] = ..., seq: _Optional[str] = ...) -> None: ...
 
 class Hello(_message.Message):
-    __slots__ = ("token", "partitions", "epoch", "state_version", "snapshot_id", "snapshot_checksum", "messages", "agent", "identity", "limits", "logs", "results", "server_time", "gaps")
+    __slots__ = ("token", "partitions", "epoch", "state_version", "snapshot_id", "snapshot_checksum", "messages", "agent", "identity", "limits", "logs", "results", "server_time", "gaps", "snapshots")
     TOKEN_FIELD_NUMBER: _ClassVar[int]
     PARTITIONS_FIELD_NUMBER: _ClassVar[int]
     EPOCH_FIELD_NUMBER: _ClassVar[int]
@@ -434,6 +448,7 @@ class Hello(_message.Message):
     RESULTS_FIELD_NUMBER: _ClassVar[int]
     SERVER_TIME_FIELD_NUMBER: _ClassVar[int]
     GAPS_FIELD_NUMBER: _ClassVar[int]
+    SNAPSHOTS_FIELD_NUMBER: _ClassVar[int]
     token: str
     partitions: _containers.RepeatedCompositeFieldContainer[Position]
     epoch: int
@@ -448,21 +463,24 @@ class Hello(_message.Message):
     results: _containers.RepeatedCompositeFieldContainer[HelloResult]
     server_time: int
     gaps: _containers.RepeatedCompositeFieldContainer[Gap]
-    def __init__(self, token: _Optional[str] = ..., partitions: _Optional[_Iterable[_Union[Position, _Mapping]]] = ..., epoch: _Optional[int] = ..., state_version: _Optional[int] = ..., snapshot_id: _Optional[str] = ..., snapshot_checksum: _Optional[bytes] = ..., messages: _Optional[_Iterable[_Union[Message, _Mapping]]] = ..., agent: _Optional[str] = ..., identity: _Optional[_Union[Identity, _Mapping]] = ..., limits: _Optional[_Union[Limits, _Mapping]] = ..., logs: _Optional[_Iterable[_Union[LogState, _Mapping]]] = ..., results: _Optional[_Iterable[_Union[HelloResult, _Mapping]]] = ..., server_time: _Optional[int] = ..., gaps: _Optional[_Iterable[_Union[Gap, _Mapping]]] = ...) -> None: ...
+    snapshots: _containers.RepeatedCompositeFieldContainer[Snapshot]
+    def __init__(self, token: _Optional[str] = ..., partitions: _Optional[_Iterable[_Union[Position, _Mapping]]] = ..., epoch: _Optional[int] = ..., state_version: _Optional[int] = ..., snapshot_id: _Optional[str] = ..., snapshot_checksum: _Optional[bytes] = ..., messages: _Optional[_Iterable[_Union[Message, _Mapping]]] = ..., agent: _Optional[str] = ..., identity: _Optional[_Union[Identity, _Mapping]] = ..., limits: _Optional[_Union[Limits, _Mapping]] = ..., logs: _Optional[_Iterable[_Union[LogState, _Mapping]]] = ..., results: _Optional[_Iterable[_Union[HelloResult, _Mapping]]] = ..., server_time: _Optional[int] = ..., gaps: _Optional[_Iterable[_Union[Gap, _Mapping]]] = ..., snapshots: _Optional[_Iterable[_Union[Snapshot, _Mapping]]] = ...) -> None: ...
 
 class LogState(_message.Message):
-    __slots__ = ("partition", "first", "head", "floor", "position")
+    __slots__ = ("partition", "first", "head", "floor", "position", "chain")
     PARTITION_FIELD_NUMBER: _ClassVar[int]
     FIRST_FIELD_NUMBER: _ClassVar[int]
     HEAD_FIELD_NUMBER: _ClassVar[int]
     FLOOR_FIELD_NUMBER: _ClassVar[int]
     POSITION_FIELD_NUMBER: _ClassVar[int]
+    CHAIN_FIELD_NUMBER: _ClassVar[int]
     partition: str
     first: int
     head: int
     floor: int
     position: int
-    def __init__(self, partition: _Optional[str] = ..., first: _Optional[int] = ..., head: _Optional[int] = ..., floor: _Optional[int] = ..., position: _Optional[int] = ...) -> None: ...
+    chain: bytes
+    def __init__(self, partition: _Optional[str] = ..., first: _Optional[int] = ..., head: _Optional[int] = ..., floor: _Optional[int] = ..., position: _Optional[int] = ..., chain: _Optional[bytes] = ...) -> None: ...
 
 class HelloResult(_message.Message):
     __slots__ = ("sent", "error")
@@ -638,20 +656,38 @@ class DeviceLog(_message.Message):
     def __init__(self, partition: _Optional[str] = ..., head: _Optional[int] = ..., floor: _Optional[int] = ..., lag: _Optional[int] = ...) -> None: ...
 
 class Snapshot(_message.Message):
-    __slots__ = ("id", "partition", "offset", "checksum", "state_version", "matches")
+    __slots__ = ("id", "partition", "offset", "checksum", "state_version", "matches", "unknown", "time", "delta", "whole")
     ID_FIELD_NUMBER: _ClassVar[int]
     PARTITION_FIELD_NUMBER: _ClassVar[int]
     OFFSET_FIELD_NUMBER: _ClassVar[int]
     CHECKSUM_FIELD_NUMBER: _ClassVar[int]
     STATE_VERSION_FIELD_NUMBER: _ClassVar[int]
     MATCHES_FIELD_NUMBER: _ClassVar[int]
+    UNKNOWN_FIELD_NUMBER: _ClassVar[int]
+    TIME_FIELD_NUMBER: _ClassVar[int]
+    DELTA_FIELD_NUMBER: _ClassVar[int]
+    WHOLE_FIELD_NUMBER: _ClassVar[int]
     id: str
     partition: str
     offset: int
     checksum: bytes
     state_version: int
     matches: bool
-    def __init__(self, id: _Optional[str] = ..., partition: _Optional[str] = ..., offset: _Optional[int] = ..., checksum: _Optional[bytes] = ..., state_version: _Optional[int] = ..., matches: _Optional[bool] = ...) -> None: ...
+    unknown: bool
+    time: int
+    delta: Cost
+    whole: Cost
+    def __init__(self, id: _Optional[str] = ..., partition: _Optional[str] = ..., offset: _Optional[int] = ..., checksum: _Optional[bytes] = ..., state_version: _Optional[int] = ..., matches: _Optional[bool] = ..., unknown: _Optional[bool] = ..., time: _Optional[int] = ..., delta: _Optional[_Union[Cost, _Mapping]] = ..., whole: _Optional[_Union[Cost, _Mapping]] = ...) -> None: ...
+
+class Cost(_message.Message):
+    __slots__ = ("entries", "bytes", "states")
+    ENTRIES_FIELD_NUMBER: _ClassVar[int]
+    BYTES_FIELD_NUMBER: _ClassVar[int]
+    STATES_FIELD_NUMBER: _ClassVar[int]
+    entries: int
+    bytes: int
+    states: int
+    def __init__(self, entries: _Optional[int] = ..., bytes: _Optional[int] = ..., states: _Optional[int] = ...) -> None: ...
 
 class PingPong(_message.Message):
     __slots__ = ("kind", "id", "timestamp")

@@ -53,6 +53,10 @@ def gap_part(partition: str, first: int, last: int, reason: pb.GapReason) -> byt
     return _part(GAP, gap)
 
 
+def passed_part(offset: int, stamp: int, digest: bytes) -> bytes:
+    return _part(b"\xa2\x01", pb.PassedEntry(offset=offset, signal_offset=stamp, digest=digest))
+
+
 def fetch_part(
     *, next_offset: int, next_cursor: bytes, acknowledged: Sequence[bool], complete: bool, ref: int
 ) -> bytes:

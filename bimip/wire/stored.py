@@ -40,6 +40,7 @@ _SERVER_FIELDS = (
     "server_time",
     "expires_at",
     "erased",
+    "digest",
 )
 
 _SAYS_MORE = attrgetter(*(name for name in _SERVER_FIELDS if name != "user_offset"))
@@ -55,11 +56,12 @@ def author_part(eid: str, device: str) -> bytes:
     return b"\x1a" + varint(len(author)) + author
 
 
-def outgoing(message: pb.Message, author: bytes) -> bytes:
+def outgoing(message: pb.Message, author: bytes, digest: bytes = b"") -> bytes:
     """Makes what the client sent fit to store: `from` is the `author_part`, and nothing in it is the server's to say.
 
     Changes the message: `from`, the server's fields, `devices` (each addressee gets only what is addressed to it; take
-    the list first) and fields that this schema does not know are gone.
+    the list first) and fields that this schema does not know are gone. What is addressed carries its `digest`, which
+    no reader could make of the part that is theirs.
     """
     message.DiscardUnknownFields()
     if _SAYS_MORE(message) != _NOTHING or message.HasField("user_offset"):
@@ -67,6 +69,7 @@ def outgoing(message: pb.Message, author: bytes) -> bytes:
             message.ClearField(name)
     if message.devices:
         message.ClearField("devices")
+        message.digest = digest
     message.ClearField("from")
     return message.SerializeToString() + author
 
@@ -119,8 +122,9 @@ def readdressed(stored: bytes, payload: bytes) -> bytes:
 
 
 def erased(stored: bytes) -> bytes:
-    """The same message without its content, which was deleted for everyone or expired."""
+    """The same message without its content, which was deleted for everyone or expired; the content's digest stays."""
     message = parse(stored)
+    message.digest = message.digest or digest(message, message.to.eid, message.partition)
     for name in ("payload", "encrypted", "signature"):
         message.ClearField(name)
     message.erased = True

@@ -55,7 +55,7 @@ MAY_IMPORT = {
         "bimip.users",
     ),
     "bimip.console": ("bimip.supervision",),
-    "bimip.client": ("bimip.domain", "bimip.session"),
+    "bimip.client": ("bimip.names", "bimip.domain", "bimip.session"),
     # the whole
     "bimip.config": (
         "bimip.settings",

@@ -39,6 +39,7 @@ from bimip.domain.core.records import ReceiptKind, Table
 from bimip.domain.decisions import OPERATIONS
 from bimip.domain.delivery.hello import FIRST, HEAD, LAST
 from bimip.domain.keeping.timekeeping import Known
+from bimip.domain.messages.checkpoints import TakeCheckpoint
 from tests.domain.support import BEGIN, CHAT, Ledger
 
 HOUR = 3_600_000
@@ -204,6 +205,7 @@ def test_the_operations_that_no_history_draws_change_nothing_when_repeated() -> 
         NoteTime(Known(ledger.now)),
         LabelDevice(bob.user, "phone", "mine"),
         Forget(bob.device),
+        TakeCheckpoint(bob.user, CHAT),
     ):
         ledger.do(operation)
         before = ledger.everything()
@@ -215,5 +217,6 @@ def test_the_operations_that_no_history_draws_change_nothing_when_repeated() -> 
 def test_every_operation_is_repeated_here() -> None:
     drawn = {Append, Acknowledge, OpenPosition, Receipt, MarkRead, Revoke, Register, ExpireLog}
     told = {ExpireHistory, ExpireBodies, ExpireSeen, ExpireRevoked, Barrier, NoteTime, LabelDevice, Forget}
+    told |= {TakeCheckpoint}
 
     assert drawn | told == set(OPERATIONS)

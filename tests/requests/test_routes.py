@@ -40,6 +40,10 @@ SERVED: dict[str, list[tuple[Any, Result]]] = {
         (pb.Signal(status=pb.DELIVERED, partition="chat", upto=3), Acknowledged(Offset(3))),
         (pb.Signal(status=pb.READ, conversation="c1", upto=3), Done()),
     ],
+    "snapshot": [
+        (pb.Snapshot(partition="chat"), Done()),
+        (pb.Snapshot(partition="chat", offset=9, checksum=bytes(16)), Done()),
+    ],
     "token_authority": [
         (REFRESH, Done()),
         (pb.TokenAuthority(action=pb.TokenAuthority.REVOKE), Done()),
@@ -99,7 +103,7 @@ def test_what_is_served_is_answered_as_its_row_says_and_once(name: str, payload:
 
 
 AT_ONCE = (pb.Body(), pb.Devices(), pb.Logout(), REFRESH)
-DECIDED = [one for one in CASES if one[1] not in AT_ONCE and one[0] not in {"ping_pong", "fetch"}]
+DECIDED = [one for one in CASES if one[1] not in AT_ONCE and one[0] not in {"ping_pong", "fetch", "snapshot"}]
 
 
 @pytest.mark.parametrize(
@@ -128,6 +132,7 @@ BAD = {
     "message": pb.Message(id="m"),
     "ping_pong": pb.PingPong(id="\n"),
     "signal": pb.Signal(),
+    "snapshot": pb.Snapshot(partition="chat", offset=10),
     "token_authority": pb.TokenAuthority(),
 }
 

@@ -235,3 +235,19 @@ async def test_what_has_expired_goes_without_a_pause(autojump_clock: MockClock) 
 
         assert archive.retention.statistics.removed >= 4 * 40
         assert trio.current_time() - begin < 2 * retention_module.PAUSE_SECONDS
+
+
+async def test_logs_that_have_grown_by_enough_or_for_long_enough_have_checkpoints(autojump_clock: MockClock) -> None:
+    archive = Archive({}, checkpoint_entries=4, checkpoint_seconds=10 * DAY)
+    offsets = []
+    async with archive.host.open():
+        ann, _ = await archive.host.pair()
+        for day in range(20):
+            await archive.host.execute(message(ann, f"day {day}"))
+            await trio.sleep(DAY if day < 10 else 6 * DAY)
+            await archive.retention.round()
+            kept = archive.host.get(Table.CHECKPOINTS, ann.user, CHAT)
+            offsets.append(kept[-1].offset)
+
+    assert offsets == [1, 1, 1, 1, 5, 5, 5, 5, 9, 9, 9, 12, 12, 14, 14, 16, 16, 18, 18, 20]
+    assert archive.retention.statistics.checkpoints == 2 * 8

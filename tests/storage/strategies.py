@@ -8,6 +8,7 @@ from bimip.domain.core.ids import ConversationId
 from bimip.domain.core.records import (
     DIGEST_BYTES,
     Addressed,
+    Checkpoint,
     Conversation,
     Cursor,
     Device,
@@ -63,6 +64,7 @@ KEYS: dict[Table | LogTable | Index, st.SearchStrategy[Key]] = {
     Table.READ_MARKERS: st.tuples(u32, u32),
     Table.USAGE: st.tuples(u32),
     Table.REVOKED: st.tuples(u32, text),
+    Table.CHECKPOINTS: st.tuples(u32, text),
     LogTable.ENTRIES: st.tuples(u32, text),
     LogTable.HISTORY: st.tuples(u32),
     LogTable.CHAINS: st.tuples(u32, text),
@@ -98,6 +100,9 @@ RECORDS: dict[Table | LogTable | Index, st.SearchStrategy[Any]] = {
     Table.READ_MARKERS: u64,
     Table.USAGE: u64,
     Table.REVOKED: u64,
+    Table.CHECKPOINTS: st.lists(
+        st.builds(Checkpoint, u64, st.binary(min_size=16, max_size=16), u64, u64), max_size=4
+    ).map(tuple),
     LogTable.ENTRIES: st.builds(Entry, u64, u32, u32 | u64, u32, u32, flag, digests),
     LogTable.HISTORY: st.builds(HistoryEntry, u64, u32, u32, flag),
     LogTable.CHAINS: st.binary(min_size=16, max_size=16),

@@ -10,6 +10,7 @@ from bimip.domain.core.ids import ConversationId, ConversationOffset, DeviceId, 
 from bimip.domain.core.records import (
     Addressed,
     Changes,
+    Checkpoint,
     Conversation,
     Cursor,
     Device,
@@ -95,6 +96,7 @@ EXAMPLES: list[tuple[Table, Key, Any]] = [
     (Table.READ_MARKERS, (5, 3), LARGE),
     (Table.USAGE, (5,), LARGE),
     (Table.REVOKED, (5, "jti"), Millis(LARGE)),
+    (Table.CHECKPOINTS, (5, "chat"), (Checkpoint(Offset(LARGE), b"c" * 16, Version(7), Millis(LARGE)),)),
 ]
 
 

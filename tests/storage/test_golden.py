@@ -95,6 +95,7 @@ GOLDEN = {
     "about": "1 13ffd6f6a5a42df6",
     "addressed": "3 36ed1ef4ce31f5d3",
     "bodies": "603 f7e5da81eefbb5a6",
+    "checkpoints": "1 2b3bdb5a729a9abc",
     "cursors": "4 41fde308edf6e81a",
     "devices": "3 8d8e15f4a99374ec",
     "direct": "3 078d85d62945e00b",

@@ -67,6 +67,15 @@ class Entry(NamedTuple):
     digest: bytes  # DIGEST_BYTES over the content, as in Seen: an erased payload leaves the chain whole
 
 
+class Checkpoint(NamedTuple):
+    """A log's and its user's state's standing at one moment."""
+
+    offset: Offset  # the log's head
+    chain: bytes  # up to there
+    state_version: Version  # the state's head
+    time: Millis
+
+
 class Seq(NamedTuple):
     """A row of SEQS: sorts as the client's `timestamp:localSeq:device` does, by numbers."""
 
@@ -206,6 +215,8 @@ class Table(_Kind):
     """(user) -> int: bytes of what they sent and is still kept"""
     REVOKED = Schema("revoked", (NUMBER, TEXT), Plain("Q"))
     """(user, jti) -> Millis: when the revoked token would have expired"""
+    CHECKPOINTS = Schema("checkpoints", (NUMBER, NAME))
+    """(user, partition) -> tuple[Checkpoint, ...]: the newest ones, ascending"""
 
 
 class LogTable(_Kind):

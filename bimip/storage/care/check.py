@@ -37,7 +37,8 @@ from bimip.domain.core.records import (
     Table,
 )
 from bimip.domain.core.schema import behind
-from bimip.domain.messages.chaining import STEP, extend
+from bimip.domain.messages.appending import EMPTY_LOG
+from bimip.domain.messages.chaining import STEP, chain_at, extend
 from bimip.domain.state import read_markers
 from bimip.domain.state.kinds import has_removals, kind_of
 from bimip.domain.state.receipts import part_of
@@ -334,6 +335,18 @@ def _read_markers(view: Reader) -> Iterator[Finding]:
             yield Finding("readmarkers", key, "has no version: devices are not told of it")
 
 
+def _checkpoints(view: Reader) -> Iterator[Finding]:
+    for key, checkpoints in rows(view, Table.CHECKPOINTS):
+        log: Log = view.get(Table.LOGS, key) or EMPTY_LOG
+        before = 0
+        for one in checkpoints:
+            if not before < one.offset <= log.head:
+                yield Finding("checkpoints", key, f"{one.offset} is out of place, in a log that ends with {log.head}")
+            elif chain_at(view, key[0], key[1], one.offset) not in {None, one.chain}:
+                yield Finding("checkpoints", key, f"the one at {one.offset} has another chain than the log")
+            before = one.offset
+
+
 def _counters(view: Reader) -> Iterator[Finding]:
     """Numbers are given in order, so the last of each kind is the highest."""
     for counter, table in (
@@ -361,6 +374,7 @@ PARTS: dict[str, Callable[[Reader], Iterator[Finding]]] = {
     "states": _states,
     "receipts": _receipts,
     "read markers": _read_markers,
+    "checkpoints": _checkpoints,
     "counters": _counters,
 }
 """Each can be checked without the others."""

@@ -236,6 +236,7 @@ _MAKE: dict[Kind, Callable[[Reader, Key], _Made | None]] = {
     Table.RECEIPTS: partial(_always, None, "left out: what it told is lost, what is told from now on counts"),
     Table.READ_MARKERS: partial(_always, ConversationOffset(0), "begun anew: it stands where the user reads on"),
     Table.LABELS: partial(_always, None, "left out: the device has its name, and may be given a label again"),
+    Table.CHECKPOINTS: partial(_always, None, "left out: others are taken"),
     Table.REVOKED: partial(_always, FOR_EVER, "kept for ever: when the token expires is lost"),
 }
 
@@ -249,6 +250,7 @@ _OF_A_USER = {
     Table.READ_MARKERS,
     Table.USAGE,
     Table.REVOKED,
+    Table.CHECKPOINTS,
     LogTable.ENTRIES,
     LogTable.CHAINS,
     Index.SEQS,
@@ -274,6 +276,7 @@ _MEANING: dict[Kind, str] = {
     Table.RECEIPTS: "who received or read some messages is forgotten",
     Table.READ_MARKERS: "how far a conversation was read is forgotten{whose}",
     Table.USAGE: "no device{whose} can write",
+    Table.CHECKPOINTS: "no device{whose} can resume from the checkpoints that were taken",
     Table.REVOKED: "no token{whose} can be judged",
     LogTable.ENTRIES: "entries{whose} are told as gaps where nothing else tells what they were",
     LogTable.HISTORY: "some messages of the conversation cannot be fetched by its history",

@@ -14,6 +14,7 @@ from typing import Any
 from bimip.domain.core.records import (
     DIGEST_BYTES,
     Addressed,
+    Checkpoint,
     Conversation,
     Cursor,
     DeviceOwner,
@@ -44,6 +45,7 @@ _SEEN = Struct(f">B{DIGEST_BYTES}sQIII")
 _WIDE_SEEN = Struct(f">B{DIGEST_BYTES}sQQIQ")
 _CURSOR_RANGE = Struct(">QQ")
 _RUN = Struct(">BBQ")
+_CHECKPOINT = Struct(">Q16sQQ")
 _ADDRESSED = Struct(">II")  # device, length of the payload + 1; 0: none
 
 
@@ -166,6 +168,14 @@ def _unpack_runs(packed: bytes) -> Runs:
     return tuple([ReceiptRun(first + start, last + start, time) for first, last, time in _RUN.iter_unpack(packed[8:])])
 
 
+def _pack_checkpoints(checkpoints: tuple[Checkpoint, ...]) -> bytes:
+    return b"".join(starmap(_CHECKPOINT.pack, checkpoints))
+
+
+def _unpack_checkpoints(packed: bytes) -> tuple[Checkpoint, ...]:
+    return tuple(map(Checkpoint._make, _CHECKPOINT.iter_unpack(packed)))
+
+
 def _plain(struct: Struct, record: type) -> tuple[Pack, Unpack, PackAll]:
     pack, unpack = struct.pack, struct.unpack
     make = partial(tuple.__new__, record)  # twice as fast as the record's own _make
@@ -198,6 +208,7 @@ _CODECS: dict[Table, tuple[Pack, Unpack, PackAll]] = {
     Table.CURSORS: _each(_pack_cursor, _unpack_cursor),
     Table.CHANGES: _each(bytes, bytes),
     Table.RECEIPTS: _each(_pack_runs, _unpack_runs),
+    Table.CHECKPOINTS: _each(_pack_checkpoints, _unpack_checkpoints),
 }
 """How each record is packed: one that is plain, as its row says."""
 

@@ -6,9 +6,20 @@ from typing import Any
 import pytest
 from trio.testing import MockClock
 
-from bimip.domain.core.ids import ConversationId, ConversationOffset, DeviceId, Offset, Stamp, UserId, Version
+from bimip.domain.core.ids import ConversationId, ConversationOffset, DeviceId, Millis, Offset, Stamp, UserId, Version
 from bimip.domain.core.operations import Acknowledge, Receipt
-from bimip.domain.core.records import Changes, Cursor, Index, IndexRow, LogTable, ReceiptKind, Seq, State, Table
+from bimip.domain.core.records import (
+    Changes,
+    Checkpoint,
+    Cursor,
+    Index,
+    IndexRow,
+    LogTable,
+    ReceiptKind,
+    Seq,
+    State,
+    Table,
+)
 from bimip.domain.state.read_markers import pack_key
 from bimip.storage.care.check import check
 from tests.journal.journal_host import JournalHost, message
@@ -64,6 +75,18 @@ def marker(user: int, conversation: int, upto: int) -> Changes:
     )
 
 
+BEGIN = Millis(0)
+
+
+def checkpoints(*kept: Checkpoint) -> Changes:
+    return put(Table.CHECKPOINTS, ANN, kept)
+
+
+def at_head(host: JournalHost) -> Checkpoint:
+    log = get(host, Table.LOGS, *ANN)
+    return Checkpoint(log.head, log.chain, Version(0), BEGIN)
+
+
 DAMAGES: dict[str, Callable[[JournalHost], Changes]] = {
     "a log that ends early": lambda o: put(Table.LOGS, ANN, get(o, Table.LOGS, *ANN)._replace(head=81)),
     "a log that begins early": lambda o: Changes(cuts={(LogTable.ENTRIES, ANN): 3}),
@@ -100,6 +123,11 @@ DAMAGES: dict[str, Callable[[JournalHost], Changes]] = {
     "a seq of another device": lambda o: seqs(Seq(5, 5, DeviceId(77), Offset(40))),
     "a seq of no entry": lambda o: seqs(Seq(5, 5, DeviceId(1), Offset(81))),
     "a log with another chain": lambda o: put(Table.LOGS, ANN, get(o, Table.LOGS, *ANN)._replace(chain=bytes(16))),
+    "a checkpoint of what was never given": lambda _: checkpoints(
+        Checkpoint(Offset(500), bytes(16), Version(0), BEGIN)
+    ),
+    "a checkpoint with another chain": lambda o: checkpoints(at_head(o)._replace(chain=bytes(16))),
+    "checkpoints out of order": lambda o: checkpoints(*[at_head(o)] * 2),
     "a link of entries that are not there": lambda o: Changes(appends={(LogTable.CHAINS, ANN): [(1, bytes(16))]}),
 }
 
@@ -111,6 +139,12 @@ def write(host: JournalHost, changes: Changes) -> None:
 
 
 async def test_a_whole_store_has_no_findings(host: JournalHost) -> None:
+    assert list(check(host.store)) == []
+
+
+async def test_a_checkpoint_has_no_findings(host: JournalHost) -> None:
+    write(host, checkpoints(at_head(host)))
+
     assert list(check(host.store)) == []
 
 

@@ -12,6 +12,7 @@ from bimip.domain.core.ids import ConversationId, ConversationOffset, Millis, Us
 from bimip.domain.core.operations import MarkRead, Revoke
 from bimip.domain.core.records import Key, Kind, LogTable, ReceiptKey, ReceiptKind, State, Table
 from bimip.domain.delivery.cursor import START
+from bimip.domain.messages.checkpoints import TakeCheckpoint
 from bimip.domain.state.receipts import pack_key
 from bimip.storage.care.check_apart import check_apart, repair_apart
 from bimip.storage.errors import StoreDamagedError
@@ -28,6 +29,7 @@ async def revoke(folder: Path) -> None:
     host = JournalHost(cast("FragileStore", store))
     async with host.open():
         await host.execute(Revoke(UserId(1), "lost", Millis(1)))
+        await host.execute(TakeCheckpoint(UserId(1), "chat"))
         await host.execute(MarkRead(UserId(2), ConversationId(1), ConversationOffset(5)))
     store.close()
 
@@ -67,6 +69,7 @@ MADE: dict[str, tuple[Table, Key, Callable[[Any], Any]]] = {
     "a cursor": (Table.CURSORS, (2, "chat"), lambda _: START),
     "a receipt": (Table.RECEIPTS, (1, 2, ReceiptKind.READ, 0), lambda _: None),
     "a read marker": (Table.READ_MARKERS, (2, 1), lambda _: 0),
+    "checkpoints": (Table.CHECKPOINTS, (1, "chat"), lambda _: None),
     "a revocation": (Table.REVOKED, (1, "lost"), lambda _: (1 << 63) - 1),
 }
 

@@ -15,6 +15,7 @@ __all__ = (
     "ContactAction",
     "Conversation",
     "ConversationAction",
+    "Cost",
     "DeviceAddress",
     "DeviceLog",
     "DeviceState",
@@ -40,6 +41,7 @@ __all__ = (
     "MessageStatus",
     "MessageType",
     "OffsetRange",
+    "PassedEntry",
     "PeerSignal",
     "PingPong",
     "PingPongKind",
@@ -457,6 +459,11 @@ class Body(betterproto2.Message):
 
     conversations: "list[Conversation]" = betterproto2.field(15, betterproto2.TYPE_MESSAGE, repeated=True)
 
+    passed: "list[PassedEntry]" = betterproto2.field(20, betterproto2.TYPE_MESSAGE, repeated=True)
+    """
+    IN_TURN: what of the range is for other devices of this user.
+    """
+
     ref: "int" = betterproto2.field(30, betterproto2.TYPE_UINT64)
 
 
@@ -577,6 +584,24 @@ class Conversation(betterproto2.Message):
 
 
 default_message_pool.register_message("bimip", "Conversation", Conversation)
+
+
+@dataclass(eq=False, repr=False)
+class Cost(betterproto2.Message):
+    entries: "int" = betterproto2.field(1, betterproto2.TYPE_UINT64)
+
+    bytes: "int" = betterproto2.field(2, betterproto2.TYPE_UINT64)
+    """
+    of these entries; beyond the first 1,000 an estimate
+    """
+
+    states: "int" = betterproto2.field(3, betterproto2.TYPE_UINT64)
+    """
+    items of state, at most so many
+    """
+
+
+default_message_pool.register_message("bimip", "Cost", Cost)
 
 
 @dataclass(eq=False, repr=False)
@@ -848,6 +873,12 @@ class Hello(betterproto2.Message):
 
     gaps: "list[Gap]" = betterproto2.field(15, betterproto2.TYPE_MESSAGE, repeated=True)
 
+    snapshots: "list[Snapshot]" = betterproto2.field(16, betterproto2.TYPE_MESSAGE, repeated=True)
+    """
+    From the client: what it has of its logs, by their chains, the newest first. From the server: for each partition
+    among them the newest that matches.
+    """
+
 
 default_message_pool.register_message("bimip", "Hello", Hello)
 
@@ -989,6 +1020,11 @@ class LogState(betterproto2.Message):
     position: "int" = betterproto2.field(5, betterproto2.TYPE_UINT64)
     """
     where delivery begins: the first range's `after`
+    """
+
+    chain: "bytes" = betterproto2.field(6, betterproto2.TYPE_BYTES)
+    """
+    the log's chain at position, where Hello had a snapshot of the partition; absent: unknown
     """
 
 
@@ -1148,6 +1184,12 @@ class Message(betterproto2.Message):
     server: deleted for everyone or expired; the payload is gone
     """
 
+    digest: "bytes" = betterproto2.field(31, betterproto2.TYPE_BYTES)
+    """
+    server: of the content as it was first sent, 8 bytes, where it cannot be computed from what is here: the message is
+    erased, or was addressed to devices. What a log's chain is made of.
+    """
+
 
 default_message_pool.register_message("bimip", "Message", Message)
 
@@ -1271,6 +1313,22 @@ class OffsetRange(betterproto2.Message):
 
 
 default_message_pool.register_message("bimip", "OffsetRange", OffsetRange)
+
+
+@dataclass(eq=False, repr=False)
+class PassedEntry(betterproto2.Message):
+    """
+    An entry of the log that is for other devices of the user alone: what the log's chain needs of it.
+    """
+
+    offset: "int" = betterproto2.field(1, betterproto2.TYPE_UINT64)
+
+    signal_offset: "int" = betterproto2.field(2, betterproto2.TYPE_FIXED64)
+
+    digest: "bytes" = betterproto2.field(3, betterproto2.TYPE_BYTES)
+
+
+default_message_pool.register_message("bimip", "PassedEntry", PassedEntry)
 
 
 @dataclass(eq=False, repr=False)
@@ -1536,7 +1594,14 @@ default_message_pool.register_message("bimip", "Signal", Signal)
 
 @dataclass(eq=False, repr=False)
 class Snapshot(betterproto2.Message):
+    """
+    What a device has of one log, or a checkpoint of the server's, by the log's chain at an offset.
+    """
+
     id: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
+    """
+    server: of a checkpoint
+    """
 
     partition: "str" = betterproto2.field(2, betterproto2.TYPE_STRING)
 
@@ -1544,12 +1609,38 @@ class Snapshot(betterproto2.Message):
 
     checksum: "bytes" = betterproto2.field(4, betterproto2.TYPE_BYTES)
     """
-    of the hash chain at offset
+    the chain at offset, 16 bytes
     """
 
     state_version: "int" = betterproto2.field(5, betterproto2.TYPE_UINT64)
+    """
+    from the client: seen. From the server: the checkpoint's, or the newest
+    """
 
     matches: "bool" = betterproto2.field(6, betterproto2.TYPE_BOOL)
+    """
+    server: the chain at offset is the one that was said
+    """
+
+    unknown: "bool" = betterproto2.field(7, betterproto2.TYPE_BOOL)
+    """
+    server: what is needed to tell is gone from here, so neither
+    """
+
+    time: "int" = betterproto2.field(8, betterproto2.TYPE_INT64)
+    """
+    server: when the checkpoint was taken
+    """
+
+    delta: "Cost | None" = betterproto2.field(9, betterproto2.TYPE_MESSAGE, optional=True)
+    """
+    server, in an answer that stands alone: what it costs to go on from offset, and what to begin anew costs
+    """
+
+    whole: "Cost | None" = betterproto2.field(10, betterproto2.TYPE_MESSAGE, optional=True)
+    """
+    with start LAST and last: whole.entries, and without a state version
+    """
 
 
 default_message_pool.register_message("bimip", "Snapshot", Snapshot)
