@@ -33,9 +33,10 @@ def test_it_says_where_the_log_and_the_state_stand() -> None:
     ann, bob = exchange(ledger, 3)
     ledger.ack(bob, 2)
 
+    assert ledger.get(Table.STATES, ann.user).head > 0
     assert ledger.do(TakeCheckpoint(ann.user, CHAT)) == CheckpointTaken(Offset(3))
     assert ledger.get(Table.CHECKPOINTS, ann.user, CHAT) == (
-        Checkpoint(Offset(3), ledger.log(ann.user).chain, Version(1), ledger.now),
+        Checkpoint(Offset(3), ledger.log(ann.user).chain, ledger.get(Table.STATES, ann.user).head, ledger.now),
     )
 
 
