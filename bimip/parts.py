@@ -12,6 +12,8 @@ import trio
 from bimip import __version__, console
 from bimip.concurrency import Timers
 from bimip.config import ConfigError, Settings
+from bimip.domain.conversations.groups import PARTITION, GroupEvent
+from bimip.domain.conversations.membership import ROLE_NAMES
 from bimip.domain.core.clock import signal_id
 from bimip.domain.core.ids import ConversationId, ConversationOffset, Millis, Stamp
 from bimip.domain.core.operations import Barrier, NoteTime, Refused
@@ -37,6 +39,7 @@ from bimip.supervision import Children, SupervisionError, Tree, TurnMeter, Turns
 from bimip.users.inspection import describe_user
 from bimip.users.registry import Users
 from bimip.users.services import Services
+from bimip.wire import bimip_pb2 as pb
 from bimip.wire import stored
 
 _log = structlog.get_logger("bimip")
@@ -200,6 +203,18 @@ def encode(
         conversation=conversation_id(conversation),
         conversation_offset=first,
     )
+
+
+def encode_event(message_id: str, author: str, conversation: ConversationId, event: GroupEvent, digest: bytes) -> bytes:
+    """The stored form of an event in a group, before its stamp."""
+    what = pb.GroupEvent(
+        members=event.members,
+        title=event.title,
+        role=ROLE_NAMES[event.role],
+        owner=event.owner,
+    )
+    what.kind = int(event.kind)  # type: ignore[assignment]  # the stub knows names of enums, not their numbers
+    return stored.event(message_id, author, conversation_id(conversation), PARTITION, what, digest)
 
 
 def _timekeeper(settings: Settings, surroundings: Surroundings, store: Store) -> Timekeeper:

@@ -8,7 +8,7 @@ from bimip import console as operators
 from bimip.domain.core.rules import Rules
 from bimip.environment import report
 from bimip.journal.journal import Journal
-from bimip.parts import Parts, encode
+from bimip.parts import Parts, encode, encode_event
 from bimip.retention.process import Retention
 from bimip.supervision import Child
 
@@ -25,7 +25,12 @@ async def journal(parts: Parts, child: Child) -> None:
         queue=parts.queue,
         worker=parts.worker,
         rules=Rules.configured(
-            encode, parts.settings.partitions, parts.settings.users, parts.settings.limits.window_entries
+            encode,
+            encode_event,
+            parts.settings.partitions,
+            parts.settings.users,
+            parts.settings.limits.window_entries,
+            parts.settings.limits.max_group_members,
         ),
         wall_clock=parts.timekeeper.now,
         known_time=parts.timekeeper.known,

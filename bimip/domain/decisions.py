@@ -1,6 +1,7 @@
 """What decides what: the one door from an operation to its decision."""
 
 from bimip.domain.accounts import registering
+from bimip.domain.conversations import groups
 from bimip.domain.core import operations as ops
 from bimip.domain.core.decision import Decision, Writes
 from bimip.domain.core.operation_kind import OperationKind, always
@@ -31,6 +32,7 @@ OPERATIONS: dict[type, OperationKind] = {
     **read_markers.OPERATIONS,
     **expiring.OPERATIONS,
     **checkpoints.OPERATIONS,
+    **groups.OPERATIONS,
 }
 
 

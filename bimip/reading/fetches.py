@@ -5,6 +5,7 @@ see.
 from functools import partial
 from typing import NamedTuple
 
+from bimip.domain.conversations.membership import members_of, membership_of
 from bimip.domain.core.ids import ConversationId, ConversationOffset, DeviceId, UserId
 from bimip.domain.core.operations import Received
 from bimip.domain.core.ranges import contains
@@ -87,12 +88,16 @@ def scan_history(store: Store, viewer: Viewer, fetch: pb.Fetch, begin: PageStart
 
 
 def conversation_for(view: Reader, user: UserId, name: str) -> tuple[ConversationId, Conversation]:
-    """Reads a conversation that a user names and is in. Raises WireError."""
+    """Reads a conversation that a user names and is in, as it is for them: it begins where their history of it does,
+    and has all its members, also where it is a group. Raises WireError.
+    """
     number = conversation_number(name)
-    known: Conversation | None = None if number is None else view.get(Table.CONVERSATIONS, (number,))
-    if number is None or known is None or user not in known.members:
+    membership = None if number is None else membership_of(view, user, ConversationId(number))
+    if number is None or membership is None:
         raise WireError(pb.NOT_FOUND, "you are in no such conversation", field="conversation")
-    return ConversationId(number), known
+    conversation, known = ConversationId(number), membership.conversation
+    first = max(known.first, membership.since)
+    return conversation, known._replace(first=first, members=members_of(view, conversation))
 
 
 def scan_by_seq(store: Store, viewer: Viewer, fetch: pb.Fetch, begin: PageStart, limit: int) -> Scan:

@@ -7,6 +7,7 @@ the store has it. So a flipped bit costs one message and not a block of them, an
 
 from typing import TypeVar
 
+from bimip.domain.conversations.membership import was_member_at
 from bimip.domain.core.ids import ConversationId, ConversationOffset, DeviceId, Stamp, UserId
 from bimip.domain.core.records import (
     Conversation,
@@ -84,8 +85,7 @@ def _is_message(
     """Whether what a record says of its message is what the message says of itself."""
     try:
         body: bytes | None = view.get(Table.BODIES, (record.stamp,))
-        known: Conversation | None = view.get(Table.CONVERSATIONS, (conversation,))
-        if body is None or known is None or user not in known.members:
+        if body is None or not was_member_at(view, user, conversation, at):
             return False
         message = stored.parse(body)
         if (message.conversation, message.conversation_offset) != (conversation_id(conversation), at):
@@ -100,7 +100,7 @@ def _is_message(
 
 def _wrote(view: Reader, author: UserId, origin: DeviceId, eid: str, device: str) -> bool:
     names: list[object] = [view.get(Table.EIDS, (author,)), view.get(Table.DEVICE_OWNERS, (origin,))]
-    return names == [eid, DeviceOwner(author, device)]
+    return names == [eid, DeviceOwner(author, device) if device else None]  # none: an event of a group
 
 
 def _is_addressed(view: Reader, stamp: Stamp) -> bool:

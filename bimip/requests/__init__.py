@@ -20,6 +20,7 @@ row up, charges for it and asks (users/intake.py).
 from bimip.requests import (
     body,
     command,
+    conversation,
     devices,
     fetch,
     logout,
@@ -34,6 +35,7 @@ from bimip.requests.route import Answer, Route
 ROUTES: dict[str, Route] = {
     "body": Route(body.ask, Answer.TOGETHER, independent=True, count=body.count, refuse=body.refuse),
     "command": Route(command.ask, Answer.TOGETHER),
+    "conversation": Route(conversation.ask, Answer.ALONE),
     "devices": Route(devices.ask, Answer.ALONE),
     "fetch": Route(fetch.ask, Answer.ALONE),
     "logout": Route(logout.ask, Answer.ALONE),

@@ -3,12 +3,14 @@
 All messages that arrive together are written together, in whatever frames they come: see `appends.py`.
 """
 
-from collections.abc import Iterable, MutableSequence, Sequence
+from collections.abc import Iterable, Iterator, MutableSequence, Sequence
 from functools import partial
 from operator import attrgetter
 
 from bimip.domain.core.operations import Address, Append, NewMessage, Refused, Result
 from bimip.domain.core.records import maker
+from bimip.names import is_conversation_id
+from bimip.reading.groups import reach_of
 from bimip.requests.appends import CheckedMessage, appends, outcomes, sent
 from bimip.requests.asker import Asker
 from bimip.requests.refusals import error_of
@@ -20,6 +22,11 @@ from bimip.wire.limits import Limits
 
 NAMES_FOR_A_REQUEST = 4
 """What a message costs that names many: each is looked at letter by letter, and each device looked up."""
+
+LOGS_FOR_A_REQUEST = 8
+"""What is written to the logs of many costs as much as so many requests more."""
+LOGS_AT_ONCE = 2000
+"""Entries of one Append to a group, of all members' logs together, but for a single message: about ten milliseconds."""
 
 _new, _checked = maker(NewMessage), maker(CheckedMessage)
 
@@ -38,8 +45,24 @@ def write(asker: Asker) -> None:
     """Submit the messages that were taken, to be called before anything else is asked for, and when all was taken."""
     checked, asker.checked = asker.checked, []
     submit, owner = asker.services.queue.submit, asker.user
-    for append, refs in appends(owner, asker.number, checked):
+    for append, refs in asked_for(asker, checked):
         submit(append, partial(_appended, asker, refs, append), owner=owner)
+
+
+def asked_for(asker: Asker, checked: Iterable[CheckedMessage]) -> Iterator[tuple[Append, list[int]]]:
+    """Makes Appends of messages, with their refs. What goes to a group is charged by how many logs it is written to,
+    and is several Appends where it would take long: others have their turn between them.
+    """
+    for append, refs in appends(asker.user, asker.number, checked):
+        to, messages = append.to, append.messages
+        reached = reach_of(asker.services.store, asker.user, to) if to[0] == "c" and is_conversation_id(to) else 1
+        if reached == 1:
+            yield append, refs
+            continue
+        asker.weigh(reached * len(messages) // LOGS_FOR_A_REQUEST)
+        most = max(1, LOGS_AT_ONCE // reached)
+        for first in range(0, len(messages), most):
+            yield append._replace(messages=messages[first : first + most]), refs[first : first + most]
 
 
 def _appended(asker: Asker, refs: list[int], append: Append, result: Result) -> None:

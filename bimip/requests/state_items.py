@@ -3,9 +3,10 @@
 from collections.abc import Callable
 from typing import Any
 
+from bimip.domain.conversations.membership import ROLE_NAMES
 from bimip.domain.core.ids import Version
 from bimip.domain.core.records import StateKey
-from bimip.domain.state import devices, read_markers, receipts
+from bimip.domain.state import devices, groups, read_markers, receipts
 from bimip.names import conversation_id
 from bimip.reading.people import Eids
 from bimip.wire import state
@@ -26,10 +27,23 @@ def _device(_eids: Eids, version: Version, key: StateKey, value: Any) -> bytes: 
     return state.device_item(version, devices.unpack_key(key), value)
 
 
+def _group(eids: Eids, version: Version, key: StateKey, group: Any) -> bytes:  # noqa: ANN401 - a GroupState
+    return state.group_item(
+        version,
+        conversation_id(groups.unpack_key(key)),
+        title=group.title,
+        role=ROLE_NAMES[group.role],
+        count=group.size,
+        since=group.since,
+        members=[(eids.of(user), ROLE_NAMES[role]) for user, role in group.members],
+    )
+
+
 ENCODE: dict[int, Callable[[Eids, Version, StateKey, Any], bytes]] = {
     receipts.TAG: _receipts,
     read_markers.TAG: _read_marker,
     devices.TAG: _device,
+    groups.TAG: _group,
 }
 """By the tag of their keys: makes an element of StateDelta.items. Raises DamagedRecordError where it cannot be read
 whose it is."""

@@ -15,9 +15,9 @@ from bimip.domain.core.ranges import above, normal
 from bimip.domain.messages.chaining import STEP
 from bimip.reading.heads import read_epoch
 from bimip.reading.snapshots import Claim, Match, judge, read_chain, read_checkpoint
-from bimip.requests.appends import CheckedMessage, appends, outcomes, sent
+from bimip.requests.appends import CheckedMessage, outcomes, sent
 from bimip.requests.body import check_batch
-from bimip.requests.message import prepare
+from bimip.requests.message import asked_for, prepare
 from bimip.requests.refusals import error_of, rate_limited
 from bimip.requests.route import Rest
 from bimip.requests.snapshot import REQUESTS_FOR_AN_ENTRY, check_checksum, named_checkpoint
@@ -197,7 +197,7 @@ class _Opening:
             except WireError as error:
                 error.id = given_id
                 answer.error.CopyFrom(error.to_proto())
-        for append, _ in appends(self._device.user, self._device.number, checked):
+        for append, _ in asked_for(self._device, checked):
             count = len(append.messages)
             self._submit(append, partial(_take_outcomes, append, waiting[:count]))
             del waiting[:count]

@@ -220,7 +220,7 @@ class OffsetRange(_message.Message):
     def __init__(self, to: _Optional[int] = ..., **kwargs) -> None: ...
 
 class Message(_message.Message):
-    __slots__ = ("id", "signal_id", "to", "type", "timestamp", "payload", "encryption_type", "encrypted", "signature", "status", "signal_offset", "user_offset", "signal_type", "partition", "devices", "conversation", "conversation_offset", "server_time", "reply_to", "scope", "seq", "audiences", "stamp", "expires_at", "mentions", "erased", "digest")
+    __slots__ = ("id", "signal_id", "to", "type", "timestamp", "payload", "encryption_type", "encrypted", "signature", "status", "signal_offset", "user_offset", "signal_type", "partition", "devices", "conversation", "conversation_offset", "server_time", "reply_to", "scope", "seq", "audiences", "stamp", "expires_at", "mentions", "erased", "group_event", "digest")
     class AudiencesEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -255,6 +255,7 @@ class Message(_message.Message):
     EXPIRES_AT_FIELD_NUMBER: _ClassVar[int]
     MENTIONS_FIELD_NUMBER: _ClassVar[int]
     ERASED_FIELD_NUMBER: _ClassVar[int]
+    GROUP_EVENT_FIELD_NUMBER: _ClassVar[int]
     DIGEST_FIELD_NUMBER: _ClassVar[int]
     id: str
     signal_id: str
@@ -282,8 +283,39 @@ class Message(_message.Message):
     expires_at: int
     mentions: _containers.RepeatedScalarFieldContainer[str]
     erased: bool
+    group_event: GroupEvent
     digest: bytes
-    def __init__(self, id: _Optional[str] = ..., signal_id: _Optional[str] = ..., to: _Optional[_Union[Identity, _Mapping]] = ..., type: _Optional[int] = ..., timestamp: _Optional[int] = ..., payload: _Optional[bytes] = ..., encryption_type: _Optional[str] = ..., encrypted: _Optional[str] = ..., signature: _Optional[str] = ..., status: _Optional[int] = ..., signal_offset: _Optional[int] = ..., user_offset: _Optional[int] = ..., signal_type: _Optional[int] = ..., partition: _Optional[str] = ..., devices: _Optional[_Iterable[_Union[DeviceAddress, _Mapping]]] = ..., conversation: _Optional[str] = ..., conversation_offset: _Optional[int] = ..., server_time: _Optional[int] = ..., reply_to: _Optional[str] = ..., scope: _Optional[str] = ..., seq: _Optional[str] = ..., audiences: _Optional[_Mapping[str, str]] = ..., stamp: _Optional[int] = ..., expires_at: _Optional[int] = ..., mentions: _Optional[_Iterable[str]] = ..., erased: _Optional[bool] = ..., digest: _Optional[bytes] = ..., **kwargs) -> None: ...
+    def __init__(self, id: _Optional[str] = ..., signal_id: _Optional[str] = ..., to: _Optional[_Union[Identity, _Mapping]] = ..., type: _Optional[int] = ..., timestamp: _Optional[int] = ..., payload: _Optional[bytes] = ..., encryption_type: _Optional[str] = ..., encrypted: _Optional[str] = ..., signature: _Optional[str] = ..., status: _Optional[int] = ..., signal_offset: _Optional[int] = ..., user_offset: _Optional[int] = ..., signal_type: _Optional[int] = ..., partition: _Optional[str] = ..., devices: _Optional[_Iterable[_Union[DeviceAddress, _Mapping]]] = ..., conversation: _Optional[str] = ..., conversation_offset: _Optional[int] = ..., server_time: _Optional[int] = ..., reply_to: _Optional[str] = ..., scope: _Optional[str] = ..., seq: _Optional[str] = ..., audiences: _Optional[_Mapping[str, str]] = ..., stamp: _Optional[int] = ..., expires_at: _Optional[int] = ..., mentions: _Optional[_Iterable[str]] = ..., erased: _Optional[bool] = ..., group_event: _Optional[_Union[GroupEvent, _Mapping]] = ..., digest: _Optional[bytes] = ..., **kwargs) -> None: ...
+
+class GroupEvent(_message.Message):
+    __slots__ = ("kind", "members", "title", "role", "owner")
+    class Kind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        __slots__ = ()
+        KIND_UNSPECIFIED: _ClassVar[GroupEvent.Kind]
+        CREATED: _ClassVar[GroupEvent.Kind]
+        ADDED: _ClassVar[GroupEvent.Kind]
+        LEFT: _ClassVar[GroupEvent.Kind]
+        REMOVED: _ClassVar[GroupEvent.Kind]
+        RENAMED: _ClassVar[GroupEvent.Kind]
+        ROLE_CHANGED: _ClassVar[GroupEvent.Kind]
+    KIND_UNSPECIFIED: GroupEvent.Kind
+    CREATED: GroupEvent.Kind
+    ADDED: GroupEvent.Kind
+    LEFT: GroupEvent.Kind
+    REMOVED: GroupEvent.Kind
+    RENAMED: GroupEvent.Kind
+    ROLE_CHANGED: GroupEvent.Kind
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    MEMBERS_FIELD_NUMBER: _ClassVar[int]
+    TITLE_FIELD_NUMBER: _ClassVar[int]
+    ROLE_FIELD_NUMBER: _ClassVar[int]
+    OWNER_FIELD_NUMBER: _ClassVar[int]
+    kind: GroupEvent.Kind
+    members: _containers.RepeatedScalarFieldContainer[str]
+    title: str
+    role: str
+    owner: str
+    def __init__(self, kind: _Optional[_Union[GroupEvent.Kind, str]] = ..., members: _Optional[_Iterable[str]] = ..., title: _Optional[str] = ..., role: _Optional[str] = ..., owner: _Optional[str] = ...) -> None: ...
 
 class DeviceAddress(_message.Message):
     __slots__ = ("identity", "payload")
@@ -491,7 +523,7 @@ class HelloResult(_message.Message):
     def __init__(self, sent: _Optional[_Union[Signal, _Mapping]] = ..., error: _Optional[_Union[ErrorMessage, _Mapping]] = ...) -> None: ...
 
 class Limits(_message.Message):
-    __slots__ = ("max_message_bytes", "max_frame_bytes", "max_eid_bytes", "max_id_bytes", "window_entries", "window_bytes", "grace_period_ms", "heartbeat_ms", "max_unanswered", "max_fetch", "max_batch")
+    __slots__ = ("max_message_bytes", "max_frame_bytes", "max_eid_bytes", "max_id_bytes", "window_entries", "window_bytes", "grace_period_ms", "heartbeat_ms", "max_unanswered", "max_fetch", "max_batch", "max_group_members", "max_small_group", "max_title_bytes")
     MAX_MESSAGE_BYTES_FIELD_NUMBER: _ClassVar[int]
     MAX_FRAME_BYTES_FIELD_NUMBER: _ClassVar[int]
     MAX_EID_BYTES_FIELD_NUMBER: _ClassVar[int]
@@ -503,6 +535,9 @@ class Limits(_message.Message):
     MAX_UNANSWERED_FIELD_NUMBER: _ClassVar[int]
     MAX_FETCH_FIELD_NUMBER: _ClassVar[int]
     MAX_BATCH_FIELD_NUMBER: _ClassVar[int]
+    MAX_GROUP_MEMBERS_FIELD_NUMBER: _ClassVar[int]
+    MAX_SMALL_GROUP_FIELD_NUMBER: _ClassVar[int]
+    MAX_TITLE_BYTES_FIELD_NUMBER: _ClassVar[int]
     max_message_bytes: int
     max_frame_bytes: int
     max_eid_bytes: int
@@ -514,7 +549,10 @@ class Limits(_message.Message):
     max_unanswered: int
     max_fetch: int
     max_batch: int
-    def __init__(self, max_message_bytes: _Optional[int] = ..., max_frame_bytes: _Optional[int] = ..., max_eid_bytes: _Optional[int] = ..., max_id_bytes: _Optional[int] = ..., window_entries: _Optional[int] = ..., window_bytes: _Optional[int] = ..., grace_period_ms: _Optional[int] = ..., heartbeat_ms: _Optional[int] = ..., max_unanswered: _Optional[int] = ..., max_fetch: _Optional[int] = ..., max_batch: _Optional[int] = ...) -> None: ...
+    max_group_members: int
+    max_small_group: int
+    max_title_bytes: int
+    def __init__(self, max_message_bytes: _Optional[int] = ..., max_frame_bytes: _Optional[int] = ..., max_eid_bytes: _Optional[int] = ..., max_id_bytes: _Optional[int] = ..., window_entries: _Optional[int] = ..., window_bytes: _Optional[int] = ..., grace_period_ms: _Optional[int] = ..., heartbeat_ms: _Optional[int] = ..., max_unanswered: _Optional[int] = ..., max_fetch: _Optional[int] = ..., max_batch: _Optional[int] = ..., max_group_members: _Optional[int] = ..., max_small_group: _Optional[int] = ..., max_title_bytes: _Optional[int] = ...) -> None: ...
 
 class StateDelta(_message.Message):
     __slots__ = ("after", "upto", "reset", "complete", "items", "ref")
@@ -533,7 +571,7 @@ class StateDelta(_message.Message):
     def __init__(self, after: _Optional[int] = ..., upto: _Optional[int] = ..., reset: _Optional[bool] = ..., complete: _Optional[bool] = ..., items: _Optional[_Iterable[_Union[StateItem, _Mapping]]] = ..., ref: _Optional[int] = ...) -> None: ...
 
 class StateItem(_message.Message):
-    __slots__ = ("version", "removed", "receipts", "message", "read_marker", "settings", "contact", "conversation", "device")
+    __slots__ = ("version", "removed", "receipts", "message", "read_marker", "settings", "contact", "conversation", "device", "group")
     VERSION_FIELD_NUMBER: _ClassVar[int]
     REMOVED_FIELD_NUMBER: _ClassVar[int]
     RECEIPTS_FIELD_NUMBER: _ClassVar[int]
@@ -543,6 +581,7 @@ class StateItem(_message.Message):
     CONTACT_FIELD_NUMBER: _ClassVar[int]
     CONVERSATION_FIELD_NUMBER: _ClassVar[int]
     DEVICE_FIELD_NUMBER: _ClassVar[int]
+    GROUP_FIELD_NUMBER: _ClassVar[int]
     version: int
     removed: bool
     receipts: Receipts
@@ -552,7 +591,8 @@ class StateItem(_message.Message):
     contact: Contact
     conversation: Conversation
     device: DeviceState
-    def __init__(self, version: _Optional[int] = ..., removed: _Optional[bool] = ..., receipts: _Optional[_Union[Receipts, _Mapping]] = ..., message: _Optional[_Union[MessageState, _Mapping]] = ..., read_marker: _Optional[_Union[ReadMarker, _Mapping]] = ..., settings: _Optional[_Union[Settings, _Mapping]] = ..., contact: _Optional[_Union[Contact, _Mapping]] = ..., conversation: _Optional[_Union[Conversation, _Mapping]] = ..., device: _Optional[_Union[DeviceState, _Mapping]] = ...) -> None: ...
+    group: Conversation
+    def __init__(self, version: _Optional[int] = ..., removed: _Optional[bool] = ..., receipts: _Optional[_Union[Receipts, _Mapping]] = ..., message: _Optional[_Union[MessageState, _Mapping]] = ..., read_marker: _Optional[_Union[ReadMarker, _Mapping]] = ..., settings: _Optional[_Union[Settings, _Mapping]] = ..., contact: _Optional[_Union[Contact, _Mapping]] = ..., conversation: _Optional[_Union[Conversation, _Mapping]] = ..., device: _Optional[_Union[DeviceState, _Mapping]] = ..., group: _Optional[_Union[Conversation, _Mapping]] = ...) -> None: ...
 
 class Receipts(_message.Message):
     __slots__ = ("conversation", "member", "kind", "block", "runs")
@@ -913,7 +953,7 @@ class Command(_message.Message):
     def __init__(self, id: _Optional[str] = ..., kind: _Optional[_Union[Command.Kind, str]] = ..., target: _Optional[int] = ..., target_id: _Optional[str] = ..., conversation: _Optional[str] = ..., payload: _Optional[bytes] = ..., emoji: _Optional[str] = ..., value: _Optional[bool] = ..., conversation_offset: _Optional[int] = ..., stamp: _Optional[int] = ..., until: _Optional[int] = ..., version: _Optional[int] = ..., duplicate: _Optional[bool] = ..., ref: _Optional[int] = ...) -> None: ...
 
 class Conversation(_message.Message):
-    __slots__ = ("action", "id", "title", "members", "head", "unread", "mentions", "last_message", "peer", "archived", "muted_until", "stamp", "request_id", "draft", "member_count")
+    __slots__ = ("action", "id", "title", "members", "head", "unread", "mentions", "last_message", "peer", "archived", "muted_until", "stamp", "request_id", "draft", "member_count", "role", "history_from", "conversation_offset", "duplicate", "after", "limit", "complete")
     class Action(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         ACTION_UNSPECIFIED: _ClassVar[Conversation.Action]
@@ -949,6 +989,13 @@ class Conversation(_message.Message):
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     DRAFT_FIELD_NUMBER: _ClassVar[int]
     MEMBER_COUNT_FIELD_NUMBER: _ClassVar[int]
+    ROLE_FIELD_NUMBER: _ClassVar[int]
+    HISTORY_FROM_FIELD_NUMBER: _ClassVar[int]
+    CONVERSATION_OFFSET_FIELD_NUMBER: _ClassVar[int]
+    DUPLICATE_FIELD_NUMBER: _ClassVar[int]
+    AFTER_FIELD_NUMBER: _ClassVar[int]
+    LIMIT_FIELD_NUMBER: _ClassVar[int]
+    COMPLETE_FIELD_NUMBER: _ClassVar[int]
     action: Conversation.Action
     id: str
     title: str
@@ -964,7 +1011,14 @@ class Conversation(_message.Message):
     request_id: str
     draft: bytes
     member_count: int
-    def __init__(self, action: _Optional[_Union[Conversation.Action, str]] = ..., id: _Optional[str] = ..., title: _Optional[str] = ..., members: _Optional[_Iterable[_Union[Member, _Mapping]]] = ..., head: _Optional[int] = ..., unread: _Optional[int] = ..., mentions: _Optional[int] = ..., last_message: _Optional[_Union[Message, _Mapping]] = ..., peer: _Optional[str] = ..., archived: _Optional[bool] = ..., muted_until: _Optional[int] = ..., stamp: _Optional[int] = ..., request_id: _Optional[str] = ..., draft: _Optional[bytes] = ..., member_count: _Optional[int] = ...) -> None: ...
+    role: str
+    history_from: int
+    conversation_offset: int
+    duplicate: bool
+    after: str
+    limit: int
+    complete: bool
+    def __init__(self, action: _Optional[_Union[Conversation.Action, str]] = ..., id: _Optional[str] = ..., title: _Optional[str] = ..., members: _Optional[_Iterable[_Union[Member, _Mapping]]] = ..., head: _Optional[int] = ..., unread: _Optional[int] = ..., mentions: _Optional[int] = ..., last_message: _Optional[_Union[Message, _Mapping]] = ..., peer: _Optional[str] = ..., archived: _Optional[bool] = ..., muted_until: _Optional[int] = ..., stamp: _Optional[int] = ..., request_id: _Optional[str] = ..., draft: _Optional[bytes] = ..., member_count: _Optional[int] = ..., role: _Optional[str] = ..., history_from: _Optional[int] = ..., conversation_offset: _Optional[int] = ..., duplicate: _Optional[bool] = ..., after: _Optional[str] = ..., limit: _Optional[int] = ..., complete: _Optional[bool] = ...) -> None: ...
 
 class Member(_message.Message):
     __slots__ = ("eid", "role", "history_from", "joined")

@@ -20,6 +20,9 @@ class Limits:
     unanswered_requests: int = setting(64, whole(1, 65_536))  # of one device, before the server stops reading
     max_fetch: int = 256  # messages in one answer
     max_batch: int = setting(1024, whole(256, 65_536))  # messages and signals in one Body, messages in one Hello
+    max_group_members: int = setting(500, whole(2, 5000))
+    max_small_group: int = 32  # members up to which receipts and the list of members are state
+    max_title_bytes: int = 255  # UTF-8, of a group
     # Not told in Hello, because no sensible client meets them.
     redelivery_rounds: int = setting(3, whole(1, 100))  # of what is not acknowledged, until the connection is closed
     max_partitions: int = 64  # in one Hello
@@ -59,6 +62,9 @@ class Limits:
             "max_unanswered": self.unanswered_requests,
             "max_fetch": self.max_fetch,
             "max_batch": self.max_batch,
+            "max_group_members": self.max_group_members,
+            "max_small_group": self.max_small_group,
+            "max_title_bytes": self.max_title_bytes,
         }
 
 

@@ -40,6 +40,26 @@ def device_item(version: int, name: str, value: tuple[int, int, str] | None) -> 
     return _ITEM + varint(len(item)) + item
 
 
+def group_item(
+    version: int,
+    conversation: str,
+    *,
+    title: str,
+    role: str,
+    count: int,
+    since: int,
+    members: Iterable[tuple[str, str]],
+) -> bytes:
+    """An element of StateDelta.items. Members are (eid, role). Without a role of their own a user is told that it is
+    gone.
+    """
+    group = pb.Conversation(id=conversation, title=title, role=role, member_count=count, history_from=since)
+    for eid, their_role in members:
+        group.members.add(eid=eid, role=their_role)
+    item = pb.StateItem(version=version, removed=not role, group=group).SerializeToString()
+    return _ITEM + varint(len(item)) + item
+
+
 @lru_cache(maxsize=256)
 def _block(conversation: str, member: str, kind: int, block: int) -> bytes:
     """The fields of Receipts that say whose they are: the same for all acks within a block."""

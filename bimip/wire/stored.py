@@ -41,9 +41,10 @@ _SERVER_FIELDS = (
     "expires_at",
     "erased",
     "digest",
+    "group_event",
 )
 
-_SAYS_MORE = attrgetter(*(name for name in _SERVER_FIELDS if name != "user_offset"))
+_SAYS_MORE = attrgetter(*(name for name in _SERVER_FIELDS if name not in {"user_offset", "group_event"}))
 _NOTHING = _SAYS_MORE(pb.Message())
 
 _LENGTHS = Struct("<qIIIII")
@@ -64,7 +65,7 @@ def outgoing(message: pb.Message, author: bytes, digest: bytes = b"") -> bytes:
     no reader could make of the part that is theirs.
     """
     message.DiscardUnknownFields()
-    if _SAYS_MORE(message) != _NOTHING or message.HasField("user_offset"):
+    if _SAYS_MORE(message) != _NOTHING or message.HasField("user_offset") or message.HasField("group_event"):
         for name in _SERVER_FIELDS:
             message.ClearField(name)
     if message.devices:
@@ -72,6 +73,16 @@ def outgoing(message: pb.Message, author: bytes, digest: bytes = b"") -> bytes:
         message.digest = digest
     message.ClearField("from")
     return message.SerializeToString() + author
+
+
+def event(message_id: str, author: str, conversation: str, partition: str, what: pb.GroupEvent, digest: bytes) -> bytes:
+    """The message that tells of what a user did to a group, in the form that `outgoing` makes. It is of no device, and
+    carries its `digest`.
+    """
+    to = pb.Identity(eid=conversation)
+    message = pb.Message(id=message_id, to=to, partition=partition, group_event=what, digest=digest)
+    getattr(message, "from").eid = author
+    return message.SerializeToString()
 
 
 def store(

@@ -16,7 +16,7 @@ from bimip.environment import wall_clock
 from bimip.journal.journal import Committed, Journal
 from bimip.journal.queue import OperationQueue
 from bimip.journal.worker import InlineWorker
-from bimip.parts import encode
+from bimip.parts import encode, encode_event
 from bimip.storage.lmdb.store import LmdbStore
 from scripts.benchmarks.wire import Author
 
@@ -104,7 +104,14 @@ async def open_filling(folder: Path) -> AsyncIterator[Filling]:
         store=store,
         queue=queue,
         worker=InlineWorker(),
-        rules=Rules.configured(encode, settings.partitions, settings.users, settings.limits.window_entries),
+        rules=Rules.configured(
+            encode,
+            encode_event,
+            settings.partitions,
+            settings.users,
+            settings.limits.window_entries,
+            settings.limits.max_group_members,
+        ),
         wall_clock=wall_clock,
         committed=_ignore,
         report=_raise,

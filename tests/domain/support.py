@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from bimip.domain.conversations.groups import GroupEvent
 from bimip.domain.core.clock import next_stamp
 from bimip.domain.core.decision import Decision
 from bimip.domain.core.ids import ConversationId, ConversationOffset, DeviceId, Millis, Offset, Stamp, UserId
@@ -57,6 +58,12 @@ def encode(
     return [b"%d/%d/%d/%s" % (stamp, conversation, place, one) for place, (one, stamp) in rows]
 
 
+def encode_event(
+    message_id: str, author: str, conversation: ConversationId, event: GroupEvent, _digest: bytes
+) -> bytes:
+    return f"{message_id}/{author}/{conversation}/{event}".encode()
+
+
 class Peer(NamedTuple):
     """A device that is registered."""
 
@@ -69,7 +76,7 @@ class Peer(NamedTuple):
 class Ledger:
     def __init__(self, **rules: Any) -> None:
         self.store = MemoryStore()
-        self.rules = Rules(encode=encode, **{"window_entries": 256} | rules)
+        self.rules = Rules(encode=encode, encode_event=encode_event, **{"window_entries": 256} | rules)
         self.now = BEGIN
         self.last = Stamp(0)
         self.decisions: list[Decision] = []

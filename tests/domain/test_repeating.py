@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bimip.domain.accounts.registering import LabelDevice
+from bimip.domain.conversations.groups import AddMembers, CreateGroup, RemoveMember, RenameGroup, SetRole
 from bimip.domain.core.clock import earliest_stamp
 from bimip.domain.core.ids import ConversationId, ConversationOffset, Millis, Offset, UserId
 from bimip.domain.core.operations import (
@@ -35,7 +36,7 @@ from bimip.domain.core.operations import (
     Result,
     Revoke,
 )
-from bimip.domain.core.records import ReceiptKind, Table
+from bimip.domain.core.records import ReceiptKind, Role, Table
 from bimip.domain.decisions import OPERATIONS
 from bimip.domain.delivery.hello import FIRST, HEAD, LAST
 from bimip.domain.keeping.timekeeping import Known
@@ -89,6 +90,33 @@ def expire(one: int) -> Draw:
     return lambda ledger, peers: ExpireLog(peers[one].user, CHAT, earliest_stamp(Millis(ledger.now - 2 * HOUR)))
 
 
+def create_group(one: int, name: int) -> Draw:
+    return lambda _, peers: CreateGroup(
+        peers[one].user, peers[one].device, f"g{name}", bytes(8), f"group {name}", ("bob",)
+    )
+
+
+def change_group(one: int, name: int, group: int) -> Draw:
+    """Adds, removes, renames or gives a role, by turns: under one id always the same."""
+
+    def draw(_: Ledger, peers: list[Any]) -> Operation:
+        who = peers[one].user, peers[one].device, f"c{name}.{group}", bytes(8), ConversationId(group)
+        whom = ("ann", "bob")[name // 4 % 2]
+        changes: list[Operation] = [
+            AddMembers(*who, (whom,)),
+            RemoveMember(*who, whom),
+            RenameGroup(*who, f"title {name}"),
+            SetRole(*who, whom, Role.ADMIN),
+        ]
+        return changes[name % 4]
+
+    return draw
+
+
+def append_to_a_group(one: int, name: int, group: int) -> Draw:
+    return lambda ledger, peers: ledger.append(peers[one], f"c{group}", f"a{name}.{group}", digest=b"")
+
+
 operations = st.one_of(
     st.builds(append, who, who, numbers),
     st.builds(append_to_a_device, who, who, numbers),
@@ -99,6 +127,9 @@ operations = st.one_of(
     st.builds(revoke, numbers),
     st.builds(register, numbers),
     st.builds(expire, who),
+    st.builds(create_group, who, numbers),
+    st.builds(change_group, who, numbers, st.integers(1, 3)),
+    st.builds(append_to_a_group, who, numbers, st.integers(1, 3)),
 )
 
 EFFECTS = {
@@ -109,6 +140,8 @@ EFFECTS = {
     Table.LABELS,
     Table.DIRECT,
     Table.CONVERSATIONS,
+    Table.GROUPS,
+    Table.MEMBERS,
     Table.LOGS,
     Table.BODIES,
     Table.ADDRESSED,
@@ -216,6 +249,7 @@ def test_the_operations_that_no_history_draws_change_nothing_when_repeated() -> 
 
 def test_every_operation_is_repeated_here() -> None:
     drawn = {Append, Acknowledge, OpenPosition, Receipt, MarkRead, Revoke, Register, ExpireLog}
+    drawn |= {CreateGroup, AddMembers, RemoveMember, RenameGroup, SetRole}
     told = {ExpireHistory, ExpireBodies, ExpireSeen, ExpireRevoked, Barrier, NoteTime, LabelDevice, Forget}
     told |= {TakeCheckpoint}
 

@@ -15,7 +15,7 @@ from bimip.journal.queue import OperationQueue
 from bimip.journal.worker import InlineWorker, Point, Worker
 from bimip.storage.errors import StorageError
 from bimip.storage.memory import MemoryStore
-from tests.domain.support import alone
+from tests.domain.support import alone, encode_event
 
 T = TypeVar("T")
 
@@ -101,7 +101,7 @@ class JournalHost:
         self.store = store or FragileStore()
         self.queue = OperationQueue()
         self.worker = worker or CountingWorker()
-        self.rules = Rules(encode=encode, **{"window_entries": 256} | rules)
+        self.rules = Rules(encode=encode, encode_event=encode_event, **{"window_entries": 256} | rules)
         self.statistics = JournalStatistics()
         self.wall_clock: Callable[[], Millis] = lambda: Millis(BEGIN + int(trio.current_time() * 1000))
         self.told: list[Committed] = []

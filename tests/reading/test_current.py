@@ -1,10 +1,11 @@
 """What is so now of messages is told of these alone, and only to whom it concerns."""
 
+from bimip.domain.conversations.membership import SMALL_GROUP
 from bimip.domain.core.ids import ConversationId, ConversationOffset, Millis, UserId, Version
 from bimip.domain.core.operations import Received
 from bimip.domain.core.records import Conversation, ReceiptKey, ReceiptKind, ReceiptRun, Table
 from bimip.domain.state.changes import Meant
-from bimip.domain.state.receipts import SMALL, pack_key
+from bimip.domain.state.receipts import pack_key
 from bimip.reading.current import KEYS_AT_ONCE, CurrentScan, Part, parts_of, scan_current
 from bimip.reading.pages import FetchedEntry
 from bimip.reading.state import Change
@@ -69,17 +70,17 @@ def test_who_is_not_in_the_conversation_is_told_nothing() -> None:
 
 
 def test_in_a_large_conversation_receipts_are_to_be_asked_for() -> None:
-    many = tuple(map(UserId, range(1, SMALL + 2)))
+    many = tuple(map(UserId, range(1, SMALL_GROUP + 2)))
 
     assert found(scan_current(store(many), ANN, rows(3))) == []
-    assert found(scan_current(store(many[:SMALL]), ANN, rows(3)))
+    assert found(scan_current(store(many[:SMALL_GROUP]), ANN, rows(3)))
 
 
 def test_it_is_looked_for_in_slices() -> None:
-    many = tuple(map(UserId, range(1, SMALL + 1)))
+    many = tuple(map(UserId, range(1, SMALL_GROUP + 1)))
     counts = list(scan_current(store(many), ANN, rows(3)))
 
-    assert len(counts) == -(-(SMALL * 3 - 1) // KEYS_AT_ONCE)
+    assert len(counts) == -(-(SMALL_GROUP * 3 - 1) // KEYS_AT_ONCE)
     assert all(counts)
 
 

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 import bimip.requests
+from bimip.domain.conversations.groups import GroupChanged
 from bimip.domain.core.ids import ConversationId, ConversationOffset, Millis, Offset, Stamp, Version
 from bimip.domain.core.operations import Acknowledged, Appended, Done, Fault, Operation, ReadMarked, Refused, Result
 from bimip.requests import ROUTES
@@ -24,6 +25,10 @@ SENT = (
     ),
 )
 
+CHANGED = GroupChanged("r", ConversationId(1), ConversationOffset(2), duplicate=False)
+BOB = pb.Member(eid="bob")
+BOSS = pb.Member(eid="bob", role="owner")
+
 SERVED: dict[str, list[tuple[Any, Result]]] = {
     "body": [(pb.Body(), Done()), (pb.Body(messages=[MESSAGE]), SENT)],
     "command": [(MARK_READ, ReadMarked(ConversationId(1), ConversationOffset(3), Version(4)))],
@@ -31,6 +36,14 @@ SERVED: dict[str, list[tuple[Any, Result]]] = {
         (pb.Devices(), Done()),
         (pb.Devices(action=pb.Devices.REMOVE, name="laptop"), Done()),
         (pb.Devices(action=pb.Devices.RENAME, name="laptop", label="at work"), Done()),
+    ],
+    "conversation": [
+        (pb.Conversation(action=pb.Conversation.CREATE, request_id="r", title="trip"), CHANGED),
+        (pb.Conversation(action=pb.Conversation.INVITE, request_id="r", id="c1", members=[BOB]), CHANGED),
+        (pb.Conversation(action=pb.Conversation.LEAVE, request_id="r", id="c1"), CHANGED),
+        (pb.Conversation(action=pb.Conversation.REMOVE_MEMBER, request_id="r", id="c1", members=[BOB]), CHANGED),
+        (pb.Conversation(action=pb.Conversation.RENAME, request_id="r", id="c1", title="trip"), CHANGED),
+        (pb.Conversation(action=pb.Conversation.SET_ROLE, request_id="r", id="c1", members=[BOSS]), CHANGED),
     ],
     "fetch": [(pb.Fetch(kind=pb.LOG, partition="chat", offset=1), Done())],
     "logout": [(pb.Logout(), Done()), (pb.Logout(forget=True, revoke=True), Done())],
@@ -128,6 +141,7 @@ BAD = {
     "body": pb.Body(messages=[pb.Message()] * 1025),
     "command": pb.Command(kind=pb.Command.MARK_READ),
     "devices": pb.Devices(action=pb.Devices.REMOVE),
+    "conversation": pb.Conversation(action=pb.Conversation.JOIN, id="c1"),
     "fetch": pb.Fetch(kind=pb.LOG, partition="nowhere"),
     "message": pb.Message(id="m"),
     "ping_pong": pb.PingPong(id="\n"),

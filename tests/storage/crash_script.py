@@ -222,7 +222,7 @@ class JournalHost:
             store=store,
             queue=self.queue,
             worker=worker,
-            rules=Rules(encode=lambda sent, *_: list(sent), window_entries=256),
+            rules=Rules(encode=lambda sent, *_: list(sent), encode_event=lambda *_: b"", window_entries=256),
             wall_clock=lambda: Millis(next(clock)),
             committed=self._committed,
             report=lambda what, error: self.faults.append(f"{what}: {error}"),

@@ -14,22 +14,25 @@ from bimip.domain.core.records import (
     Device,
     DeviceOwner,
     Entry,
+    Group,
     HistoryEntry,
     Index,
     Key,
     Label,
     Log,
     LogTable,
+    Member,
     ReceiptKey,
     ReceiptKind,
     ReceiptRun,
+    Role,
     SentRecord,
     Seq,
     State,
     Table,
     User,
 )
-from bimip.domain.state import read_markers
+from bimip.domain.state import groups, read_markers
 from bimip.domain.state.receipts import PART, pack_key
 
 u32 = st.integers(0, 2**32 - 1)
@@ -38,9 +41,8 @@ text = st.text(st.characters(codec="utf-8"), max_size=20) | st.text("\0\1\2a", m
 flag = st.booleans()
 digests = st.binary(min_size=DIGEST_BYTES, max_size=DIGEST_BYTES)
 receipt_keys = st.builds(ReceiptKey, u32, u32, st.sampled_from(ReceiptKind), u32)
-state_keys = receipt_keys.map(pack_key) | u32.map(
-    lambda conversation: read_markers.pack_key(ConversationId(conversation))
-)
+conversations = u32.map(ConversationId)
+state_keys = receipt_keys.map(pack_key) | conversations.map(read_markers.pack_key) | conversations.map(groups.pack_key)
 pairs = st.tuples(u64, u64)
 
 KEYS: dict[Table | LogTable | Index, st.SearchStrategy[Key]] = {
@@ -52,6 +54,8 @@ KEYS: dict[Table | LogTable | Index, st.SearchStrategy[Key]] = {
     Table.LABELS: st.tuples(u32),
     Table.DIRECT: st.tuples(u32, u32),
     Table.CONVERSATIONS: st.tuples(u32),
+    Table.GROUPS: st.tuples(u32),
+    Table.MEMBERS: st.tuples(u32, u32),
     Table.LOGS: st.tuples(u32, text),
     Table.BODIES: st.tuples(u64),
     Table.ADDRESSED: st.tuples(u64, u32),
@@ -88,6 +92,8 @@ RECORDS: dict[Table | LogTable | Index, st.SearchStrategy[Any]] = {
     Table.LABELS: st.builds(Label, u64, text),
     Table.DIRECT: u32,
     Table.CONVERSATIONS: st.builds(Conversation, u64, u64, st.lists(u32, max_size=5).map(tuple)),
+    Table.GROUPS: st.builds(Group, text, st.lists(u32, max_size=5).map(tuple)),
+    Table.MEMBERS: st.builds(Member, st.sampled_from(Role), u64, u64, u64),
     Table.LOGS: st.builds(Log, u64, u64, st.binary(min_size=16, max_size=16)),
     Table.BODIES: st.binary(max_size=30) | st.integers(0, 9000).map(bytes),  # also beyond a page
     Table.ADDRESSED: st.lists(st.builds(Addressed, u32, st.none() | st.binary(max_size=5)), max_size=4).map(tuple),

@@ -1,5 +1,6 @@
 """Users and devices come into being, tokens are revoked, devices are given labels and forgotten."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from bimip.domain.core.decision import Decision, Put, Writes
@@ -50,6 +51,16 @@ def register_user(view: Reader, eid: str, context: Context, puts: list[Put]) -> 
     user = User(UserId(allocate(view, "users", puts)), context.now)
     puts += [(Table.USERS, {(eid,): user}), (Table.EIDS, {(user.number,): eid})]
     return user
+
+
+def register_users(view: Reader, eids: Sequence[str], context: Context, puts: list[Put]) -> list[User]:
+    """Registers users who are not known yet, in one decision."""
+    given: int = view.get(Table.META, ("users",)) or 0
+    users = [User(UserId(number), context.now) for number, _ in enumerate(eids, given + 1)]
+    puts.append((Table.META, {("users",): given + len(users)}))
+    puts.append((Table.USERS, {(eid,): user for eid, user in zip(eids, users, strict=True)}))
+    puts.append((Table.EIDS, {(user.number,): eid for eid, user in zip(eids, users, strict=True)}))
+    return users
 
 
 def revoke(_view: Reader, op: Revoke, _moment: Context) -> Decision:

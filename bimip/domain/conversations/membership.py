@@ -1,8 +1,80 @@
-"""Who is in which conversation, and how far it goes."""
+"""The one door to who is in which conversation: who may read it, from where on, who may write to it, who is reached.
 
-from bimip.domain.core.ids import ConversationId, UserId
+A direct conversation exists by being used, and has its two members in its own record. A group is created, and each
+member's history in it begins where they joined. Whoever asks on behalf of a user asks here, so that somebody else's
+conversation is answered everywhere like one that does not exist.
+"""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from bimip.domain.core.ids import ConversationId, ConversationOffset, UserId
 from bimip.domain.core.operations import Fault, Refused
-from bimip.domain.core.records import Conversation, Reader, Table
+from bimip.domain.core.records import Conversation, Group, Member, Reader, Role, Table, maker
+
+CONVERSATIONS, GROUPS, MEMBERS = Table.CONVERSATIONS, Table.GROUPS, Table.MEMBERS
+
+SMALL_GROUP = 32
+"""Members up to which receipts, and the list of the members itself, are state that all of them are told. In a larger
+group each change would be told to so many that they ask instead.
+"""
+
+ROLE_NAMES = {role: role.name.lower() if role else "" for role in Role}
+"""As they are said on the wire."""
+
+START = ConversationOffset(1)
+
+
+class Membership(NamedTuple):
+    """A user's place in a conversation that they are in."""
+
+    conversation: Conversation
+    since: ConversationOffset  # what stands before it is not theirs to see
+    role: Role
+
+
+_membership = maker(Membership)
+
+
+def membership_of(view: Reader, user: UserId, number: ConversationId | None) -> Membership | None:
+    """Reads a user's membership in a conversation; None: they are not in it, or there is none."""
+    known: Conversation | None = None if number is None else view.get(CONVERSATIONS, (number,))
+    if known is None:
+        return None
+    if known.members:
+        return _membership((known, START, Role.MEMBER)) if user in known.members else None
+    member: Member | None = view.get(MEMBERS, (number, user))
+    return None if member is None or not member.role else _membership((known, member.since, Role(member.role)))
+
+
+def was_member_at(view: Reader, user: UserId, number: ConversationId, place: int) -> bool:
+    """Whether a place in a conversation lies in the user's membership, in the last one where they are no member now."""
+    known: Conversation | None = view.get(CONVERSATIONS, (number,))
+    if known is None:
+        return False
+    if known.members:
+        return user in known.members
+    member: Member | None = view.get(MEMBERS, (number, user))
+    return member is not None and member.since <= place <= (member.upto or place)
+
+
+def members_of(view: Reader, number: ConversationId) -> tuple[UserId, ...]:
+    """Reads who is in a conversation now, in ascending order."""
+    known: Conversation | None = view.get(CONVERSATIONS, (number,))
+    if known is None:
+        return ()
+    return known.members or group_of(view, number).members
+
+
+def group_of(view: Reader, number: ConversationId) -> Group:
+    group: Group | None = view.get(GROUPS, (number,))
+    return group or Group("", ())
+
+
+def mentioned(view: Reader, number: ConversationId, eids: Iterable[str]) -> list[UserId]:
+    """Lists the members of a conversation whom a message mentions. Others' names in it mean nothing."""
+    users = [user.number for eid in dict.fromkeys(eids) if (user := view.get(Table.USERS, (eid,))) is not None]
+    return [user for user in users if membership_of(view, user, number) is not None]
 
 
 def conversation_of(
@@ -16,11 +88,14 @@ def conversation_of(
         other = view.get(Table.USERS, (peer,))
         if other is not None:
             number = view.get(Table.DIRECT, (min(user, other.number), max(user, other.number)))
-    known = None if number is None else view.get(Table.CONVERSATIONS, (number,))
-    if number is None or known is None or user not in known.members:
-        sentence = "you are in no such conversation; name one by the id that its messages carry, or its other member"
-        return Refused(Fault.NOT_FOUND, sentence, "conversation")
+    if number is None or membership_of(view, user, number) is None:
+        return no_conversation("name one by the id that its messages carry, or its other member", "conversation")
     return number
+
+
+def no_conversation(advice: str, field: str) -> Refused:
+    """Refuses a conversation that the user is not in, and one that does not exist, alike."""
+    return Refused(Fault.NOT_FOUND, f"you are in no such conversation; {advice}", field)
 
 
 def beyond_head(conversation: Conversation, offset: int, field: str) -> Refused | None:

@@ -46,7 +46,32 @@ class DeviceOwner(NamedTuple):
 class Conversation(NamedTuple):
     first: ConversationOffset  # the oldest kept; head + 1 when empty
     head: ConversationOffset  # the newest ever given; 0: none
-    members: tuple[UserId, ...]
+    members: tuple[UserId, ...]  # of a direct one; empty: it is a group, whose members stand in GROUPS and MEMBERS
+
+
+class Role(IntEnum):
+    """A member's role in a group, which says what they may do."""
+
+    NONE = 0  # they were a member, and are no more
+    MEMBER = 1
+    ADMIN = 2
+    OWNER = 3
+
+
+class Group(NamedTuple):
+    """A group has this besides what every conversation has."""
+
+    title: str
+    members: tuple[UserId, ...]  # ascending; of each MEMBERS has a record
+
+
+class Member(NamedTuple):
+    """One user's membership in a group, the last one where there were several."""
+
+    role: Role
+    since: ConversationOffset  # their history begins here
+    upto: ConversationOffset  # of who is no member any more: here it ended; else 0
+    joined: Millis  # of who is no member any more: when they went
 
 
 class Log(NamedTuple):
@@ -191,6 +216,10 @@ class Table(_Kind):
     """(lower user, higher user) -> ConversationId: the conversation of two, or of one with oneself"""
     CONVERSATIONS = Schema("conversations", (NUMBER,), hot=9, cached=20_000)
     """(conversation) -> Conversation"""
+    GROUPS = Schema("groups", (NUMBER,), cached=2_000)  # some have many members
+    """(conversation) -> Group"""
+    MEMBERS = Schema("members", (NUMBER, NUMBER), Plain("BQQQ", Member), cached=20_000)
+    """(conversation, user) -> Member"""
     LOGS = Schema("logs", (NUMBER, NAME), Plain("QQ16s", Log), hot=3, cached=20_000)
     """(user, partition) -> Log"""
     BODIES = Schema("bodies", (LONG,), is_ascending=True, may_be_missing=True)

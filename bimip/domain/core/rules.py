@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final, Self
+from typing import Any, Final, Self
 
 from bimip.domain.core.ids import ConversationId, ConversationOffset, Millis, Stamp
 from bimip.settings import FLAG, Raw, Rule, items, setting, text, whole
@@ -13,6 +13,11 @@ PARTITIONS: Final = ("chat", "notification", "feed", "sync")
 Encode = Callable[[Sequence[bytes], Sequence[Stamp], Millis, ConversationId, ConversationOffset], list[bytes]]
 """What was sent, each with its stamp, the time, and the conversation with the first one's offset, as the one stored
 form: one for each. A codec's business, so it comes from outside.
+"""
+
+EncodeEvent = Callable[[str, str, ConversationId, Any, bytes], bytes]
+"""What is stored of an event of a group, before its stamp: the id of the message that tells of it, the eid of who did
+it, the group, the event (`conversations/groups.py`), and its digest.
 """
 
 
@@ -43,22 +48,32 @@ class UserSettings:
 @dataclass(frozen=True, slots=True)
 class Rules:
     encode: Encode
+    encode_event: EncodeEvent
     window_entries: int
     partitions: frozenset[str] = frozenset(PARTITIONS)
     accept_unknown_recipients: bool = False
     max_stored_bytes: int = 0  # of one sender, as long as it is kept; 0: no limit
+    max_group_members: int = 500
     slice_entries: int = 1000  # a longer operation is decided in several batches, so that it holds nobody up
 
     @classmethod
     def configured(
-        cls, encode: Encode, partitions: PartitionSettings, users: UserSettings, window_entries: int
+        cls,
+        encode: Encode,
+        encode_event: EncodeEvent,
+        partitions: PartitionSettings,
+        users: UserSettings,
+        window_entries: int,
+        max_group_members: int,
     ) -> Self:
         return cls(
             encode,
+            encode_event,
             window_entries,
             frozenset(partitions.names),
             users.accept_unknown_recipients,
             users.max_stored_bytes_per_user,
+            max_group_members,
         )
 
 

@@ -1,8 +1,14 @@
 """A device acknowledges, a person reads: cursors move, and those who wrote learn of it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
-from bimip.domain.conversations.membership import beyond_head, conversation_of
+from bimip.domain.conversations.membership import (
+    SMALL_GROUP,
+    beyond_head,
+    conversation_of,
+    group_of,
+    membership_of,
+)
 from bimip.domain.core.decision import Decision, Put, StateNews, Writes
 from bimip.domain.core.ids import ConversationId, ConversationOffset, Millis, UserId
 from bimip.domain.core.operation_kind import OperationKind
@@ -29,11 +35,14 @@ from bimip.domain.state import receipts
 from bimip.domain.state.changes import StateChanges
 
 # As often as here, an enum's members cost more by their class than as names of the module.
-LOGS, CURSORS, RECEIPTS = Table.LOGS, Table.CURSORS, Table.RECEIPTS
+CONVERSATIONS, LOGS, CURSORS, RECEIPTS = Table.CONVERSATIONS, Table.LOGS, Table.CURSORS, Table.RECEIPTS
 DELIVERED = ReceiptKind.DELIVERED
 TAG, _pack_key = receipts.TAG, receipts.KEY.pack
 
 _decision, _writes, _acknowledged = maker(Decision), maker(Writes), maker(Acknowledged)
+
+Concerned = dict[UserId, Ranges | None]
+"""Who is told of receipts, and of which places. None: of all."""
 
 RANGES_PER_MESSAGE = 8
 """An acknowledgement of so many ranges costs as much as a message more."""
@@ -80,25 +89,57 @@ def delivered(
         return [], []
     changes = StateChanges(view)
     for conversation, (places, authors) in received.items():
-        _add(view, changes, (conversation, user, DELIVERED), from_offsets(places), context.now, authors)
+        talk: Conversation | None = view.get(CONVERSATIONS, (conversation,))
+        concerned: Concerned = dict.fromkeys(authors)
+        if talk is not None and not talk.members:
+            wrote = [
+                (entry.author, entry.conversation_offset) for entry in entries if entry.conversation == conversation
+            ]
+            concerned = _authors(view, conversation, wrote)
+        _add(view, changes, (conversation, user, DELIVERED), from_offsets(places), context.now, concerned)
     return changes.puts(), changes.news
+
+
+def _authors(
+    view: Reader, conversation: ConversationId, wrote: Iterable[tuple[UserId, ConversationOffset]]
+) -> Concerned:
+    """Finds who of a group is told of receipts: whoever is in it and wrote what was received, of theirs alone. In a
+    large one nobody is: those who want to know ask.
+    """
+    if len(group_of(view, conversation).members) > SMALL_GROUP:
+        return {}
+    places: dict[UserId, list[int]] = {}
+    for author, place in wrote:
+        places.setdefault(author, []).append(place)
+    return {
+        author: from_offsets(sorted(theirs))
+        for author, theirs in places.items()
+        if membership_of(view, author, conversation) is not None
+    }
 
 
 def receipt(view: Reader, op: Receipt, context: Context) -> Decision:
     number = conversation_of(view, op.user, op.conversation, op.peer)
     if isinstance(number, Refused):
         return Decision(number)
-    conversation: Conversation = view.get(Table.CONVERSATIONS, (number,))
+    found = membership_of(view, op.user, number)
+    assert found is not None
+    conversation = found.conversation
     furthest = max([op.upto, *(last for _, last in op.ranges)])
     if refused := beyond_head(conversation, furthest, "upto"):
         return Decision(refused)
-    wanted = clip(normal((*op.ranges, (conversation.first, op.upto))), conversation.first, furthest)
+    oldest = max(conversation.first, found.since)
+    wanted = clip(normal((*op.ranges, (oldest, op.upto))), oldest, furthest)
     slice_end = _slice_end(wanted, context.rules.slice_entries)
-    arrived = _arrived(view, op, number, clip(wanted, conversation.first, slice_end))
-    places, authors = _by_others(view, number, op.user, arrived)
+    arrived = _arrived(view, op, number, clip(wanted, oldest, slice_end))
+    wrote = _by_others(view, number, op.user, arrived)
+    places = from_offsets([place for _, place in wrote])
+    authors: Concerned = dict.fromkeys(author for author, _ in wrote)
+    if not conversation.members:
+        authors = _authors(view, number, wrote)
     changes = StateChanges(view)
     for kind in IMPLIED[op.kind]:
-        concerned = authors if kind is ReceiptKind.DELIVERED else authors | {op.user}
+        concerned = authors if kind is ReceiptKind.DELIVERED else {**authors, op.user: None}
         _add(view, changes, (number, op.user, kind), places, context.now, concerned)
     rest = clip(wanted, slice_end + 1, furthest)
     then = op._replace(conversation=number, upto=ConversationOffset(0), ranges=rest) if rest else None
@@ -127,15 +168,16 @@ def _arrived(view: Reader, op: Receipt, conversation: ConversationId, wanted: Ra
     return intersect(wanted, normal(received))
 
 
-def _by_others(view: Reader, conversation: ConversationId, user: UserId, wanted: Ranges) -> tuple[Ranges, set[UserId]]:
-    places: list[int] = []
-    authors: set[UserId] = set()
-    for first, last in wanted:
-        for place, listed in _history(view, conversation, first, last):
-            if place <= last and listed.author != user:
-                places.append(place)
-                authors.add(listed.author)
-    return from_offsets(places), authors
+def _by_others(
+    view: Reader, conversation: ConversationId, user: UserId, wanted: Ranges
+) -> list[tuple[UserId, ConversationOffset]]:
+    """Which of these somebody else wrote, and who: in the order of their places."""
+    return [
+        (listed.author, ConversationOffset(place))
+        for first, last in wanted
+        for place, listed in _history(view, conversation, first, last)
+        if place <= last and listed.author != user
+    ]
 
 
 def _history(view: Reader, conversation: ConversationId, first: int, last: int) -> Sequence[tuple[int, HistoryEntry]]:
@@ -152,7 +194,7 @@ def _add(
     key: tuple[ConversationId, UserId, ReceiptKind],
     places: Ranges,
     now: Millis,
-    concerned: set[UserId],
+    concerned: Concerned,
 ) -> None:
     """Merges a member's receipts of one kind into what is stored, and tells whoever is concerned what is new."""
     conversation, member, kind = key
@@ -172,7 +214,11 @@ def _add(
     for block, runs in told.items():
         state_key = _pack_key(TAG, conversation, member, kind, block)
         for user in sorted(concerned):
-            changes.tell(user, state_key, runs)
+            theirs = concerned[user]
+            if theirs is None:
+                changes.tell(user, state_key, runs)
+            elif some := receipts.within(runs, theirs):
+                changes.tell(user, state_key, some)
 
 
 def _weight(operation: Acknowledge | Receipt) -> int:

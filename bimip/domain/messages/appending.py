@@ -6,11 +6,12 @@ written once, and only deduplication looks at each.
 
 from collections.abc import Iterable, Sequence
 from itertools import accumulate, repeat
-from typing import Any
+from typing import Any, NamedTuple
 
 from bimip.domain.accounts.registering import allocate, register_user
+from bimip.domain.conversations.membership import group_of, membership_of, no_conversation
 from bimip.domain.core.clock import millis_of
-from bimip.domain.core.decision import Decision, Insert, LogAppend, LogNews, Put, Writes
+from bimip.domain.core.decision import Decision, Insert, Put, Writes
 from bimip.domain.core.ids import ConversationId, ConversationOffset, DeviceId, Millis, Offset, Stamp, UserId
 from bimip.domain.core.operation_kind import OperationKind
 from bimip.domain.core.operations import Append, Appended, Fault, NewMessage, Refused
@@ -32,7 +33,7 @@ from bimip.domain.core.records import (
     maker,
 )
 from bimip.domain.core.rules import Context
-from bimip.domain.messages.chaining import extend
+from bimip.domain.messages.fan_out import fan_out
 from bimip.names import conversation_number, is_conversation_id
 
 QUOTA_RETRY_MS = 3_600_000
@@ -41,14 +42,14 @@ QUOTA_RETRY_MS = 3_600_000
 # As often as here, an enum's members cost more by their class than as names of the module.
 BODIES, CONVERSATIONS, DIRECT, LOGS = Table.BODIES, Table.CONVERSATIONS, Table.DIRECT, Table.LOGS
 SEEN, USAGE, USERS = Table.SEEN, Table.USAGE, Table.USERS
-ENTRIES, HISTORY, CHAINS, SEQS = LogTable.ENTRIES, LogTable.HISTORY, LogTable.CHAINS, Index.SEQS
+ENTRIES, HISTORY, SEQS = LogTable.ENTRIES, LogTable.HISTORY, Index.SEQS
 
 NOBODY = DeviceId(0)
 """No device has this number."""
 
 EMPTY_LOG = Log(Offset(1), Offset(0))
 
-_log, _news, _decision, _writes = maker(Log), maker(LogNews), maker(Decision), maker(Writes)
+_decision, _writes = maker(Decision), maker(Writes)
 _appended, _entry, _history_entry, _seen = maker(Appended), maker(Entry), maker(HistoryEntry), maker(SentRecord)
 
 
@@ -76,13 +77,13 @@ def _append_new(view: Reader, op: Append, messages: Sequence[NewMessage], contex
     if op.partition not in context.rules.partitions:
         return Decision(unknown_partition(op.partition, context))
     puts: list[Put] = []
-    recipient = _recipient(view, op, context, puts)
-    if isinstance(recipient, Refused):
-        return Decision(recipient)
-    addressed = _addresses(view, op, recipient) if op.addresses else {}
+    audience = _audience(view, op, context, puts)
+    if isinstance(audience, Refused):
+        return Decision(audience)
+    number, conversation, readers = audience
+    addressed = _addresses(view, op, readers) if op.addresses else {}
     if isinstance(addressed, Refused):
         return Decision(addressed)
-    number, conversation = _direct(view, op.user, recipient, puts)
     stamp = context.stamp
     stamps = [stamp() for _ in messages]
     sent = [message.sent for message in messages]
@@ -96,14 +97,14 @@ def _append_new(view: Reader, op: Append, messages: Sequence[NewMessage], contex
     puts.append((BODIES, dict(zip(zip(stamps, strict=True), bodies, strict=True))))
     for user, devices in addressed.items():
         puts.append((Table.ADDRESSED, {(stamps[0], user): tuple(devices)}))  # which have a message to themselves
-    return _write(view, op, messages, context.now, stamps, bodies, recipient, addressed, (number, conversation), puts)
+    return _write(view, op, messages, context.now, stamps, bodies, audience, addressed, puts)
 
 
 def _append_fitting(
     view: Reader, op: Append, messages: Sequence[NewMessage], fitting: int, context: Context
 ) -> Decision:
     """The first ones, for which there is room. Those behind them are refused."""
-    full = _over_quota(context.rules.max_stored_bytes)
+    full = over_quota(context.rules.max_stored_bytes)
     if not fitting:
         return Decision(full)
     decision = _append_new(view, op, messages[:fitting], context)
@@ -117,13 +118,12 @@ def _write(
     now: Millis,
     stamps: list[Stamp],
     bodies: list[bytes],
-    recipient: UserId,
+    audience: "_Audience",
     addressed: dict[UserId, list[Addressed]],
-    into: tuple[ConversationId, Conversation],
     puts: list[Put],
 ) -> Decision:
     user, device, partition = op.user, op.device, op.partition
-    conversation, (oldest, head, members) = into
+    conversation, (oldest, head, members), readers = audience
     to_some = bool(addressed)
     log: Log = view.get(LOGS, (user, partition)) or EMPTY_LOG
     entries: list[Entry] = []
@@ -139,49 +139,24 @@ def _write(
     puts.append((SEEN, seen))
     last = ConversationOffset(head + len(messages))
     puts.append((CONVERSATIONS, {(conversation,): Conversation(oldest, last, members)}))
-    logs = _Logs(op, entries, bodies, puts)
-    logs.lengthen(user, log)
+    reached = readers if not to_some else sorted(addressed.keys() & {*readers})
+    logs = [(one, view.get(LOGS, (one, partition)) or EMPTY_LOG) for one in reached if one != user]
+    logs.append((user, log))
+    heads, appends, news = fan_out(partition, logs, entries, bodies)
+    puts.append((LOGS, heads))
     rows: list[IndexRow] = [
         (*message.seq, device, at) for at, message in enumerate(messages, log.head + 1) if message.seq is not None
     ]
     inserts: list[Insert] = [(SEQS, (user, partition), rows)] if rows else []
-    if recipient != user and (not to_some or recipient in addressed):
-        logs.lengthen(recipient, view.get(LOGS, (recipient, partition)) or EMPTY_LOG)
-    logs.appends.append((HISTORY, (conversation,), history_entries))
-    return _decision((tuple(results), _writes((puts, logs.appends, inserts, (), ())), logs.news, None, True))
-
-
-class _Logs:
-    """Gathers what logs grow by."""
-
-    __slots__ = ("_bodies", "_entries", "_op", "_puts", "appends", "news")
-
-    def __init__(self, op: Append, entries: list[Entry], bodies: list[bytes], puts: list[Put]) -> None:
-        self.appends: list[LogAppend] = []
-        self.news: list[LogNews] = []
-        self._op = op
-        self._entries = entries
-        self._bodies = bodies
-        self._puts = puts
-
-    def lengthen(self, user: UserId, log: Log) -> None:
-        """The entries become the newest of a user's log."""
-        op, entries = self._op, self._entries
-        place = (user, op.partition)
-        first, head, chain = log
-        chain, links = extend(chain, head, entries)
-        self._puts.append((LOGS, {place: _log((first, head + len(entries), chain))}))
-        self.appends.append((ENTRIES, place, list(enumerate(entries, head + 1))))
-        if links:
-            self.appends.append((CHAINS, place, links))
-        self.news.append(_news((user, op.partition, head + 1, entries, self._bodies)))
+    appends.append((HISTORY, (conversation,), history_entries))
+    return _decision((tuple(results), _writes((puts, appends, inserts, (), ())), news, None, True))
 
 
 def payload_bytes(addressed: Iterable[Addressed]) -> int:
     return sum(len(one.payload or b"") for one in addressed)
 
 
-def _over_quota(most: int) -> Refused:
+def over_quota(most: int) -> Refused:
     sentence = f"you may have {most} bytes stored here, and this would be more; wait until older messages expire"
     return Refused(Fault.STORAGE_FULL, sentence, "", QUOTA_RETRY_MS)
 
@@ -194,8 +169,7 @@ def unknown_partition(name: str, context: Context) -> Refused:
 def _again(message: NewMessage, seen: SentRecord, now: Millis) -> Appended | Refused:
     """The stamp tells when it was accepted, unless it ran ahead: then the present is as near as can be said."""
     if seen.digest != message.digest:
-        sentence = "this device already sent another message under this id; give every message an id of its own"
-        return Refused(Fault.CONFLICT, sentence, "id")
+        return other_content()
     return Appended(
         message.id,
         seen.partition,
@@ -208,39 +182,61 @@ def _again(message: NewMessage, seen: SentRecord, now: Millis) -> Appended | Ref
     )
 
 
-def _recipient(view: Reader, op: Append, context: Context, puts: list[Put]) -> UserId | Refused:
+def other_content() -> Refused:
+    sentence = "this device already sent something else under this id; give everything that it sends an id of its own"
+    return Refused(Fault.CONFLICT, sentence, "id")
+
+
+def no_user(eid: str, field: str) -> Refused:
+    sentence = f"there is no user {eid!r} here; check the address: a user exists once they have connected"
+    return Refused(Fault.NOT_FOUND, sentence, field)
+
+
+class _Audience(NamedTuple):
+    """A message goes there: the conversation, and those who get it besides its sender, who may be among them."""
+
+    number: ConversationId
+    conversation: Conversation
+    readers: tuple[UserId, ...]
+
+
+_reached = maker(_Audience)
+
+
+def _audience(view: Reader, op: Append, context: Context, puts: list[Put]) -> "_Audience | Refused":
+    """Whom a message reaches, and whether its sender may write to them: the door at which that is asked."""
     if is_conversation_id(op.to):
-        return _other_member(view, op)
+        return _members(view, op)
     user: User | None = view.get(USERS, (op.to,))
-    if user is not None:
-        return user.number
-    if not context.rules.accept_unknown_recipients:
-        sentence = f"there is no user {op.to!r} here; check the address: a user exists once they have connected"
-        return Refused(Fault.NOT_FOUND, sentence, "to.eid")
-    return register_user(view, op.to, context, puts).number
+    if user is None:
+        if not context.rules.accept_unknown_recipients:
+            return no_user(op.to, "to.eid")
+        user = register_user(view, op.to, context, puts)
+    return _direct(view, op.user, user.number, puts)
 
 
-def _other_member(view: Reader, op: Append) -> UserId | Refused:
-    """Whom a message to a direct conversation reaches. Somebody else's is answered like one that does not exist."""
+def _members(view: Reader, op: Append) -> "_Audience | Refused":
+    """Whom a message to a conversation reaches. Somebody else's is answered like one that does not exist."""
     number = conversation_number(op.to)
-    known: Conversation | None = None if number is None else view.get(CONVERSATIONS, (number,))
-    if known is None or op.user not in known.members:
-        sentence = "you are in no such conversation; name one by the id that its messages carry, or write to a user"
-        return Refused(Fault.NOT_FOUND, sentence, "to.eid")
-    return next((member for member in known.members if member != op.user), op.user)
+    found = membership_of(view, op.user, number)  # type: ignore[arg-type]  # a number that was named
+    if found is None or number is None:
+        return no_conversation("name one by the id that its messages carry, or write to a user", "to.eid")
+    known = found.conversation
+    return _Audience(ConversationId(number), known, known.members or group_of(view, ConversationId(number)).members)
 
 
-def _addresses(view: Reader, op: Append, recipient: UserId) -> dict[UserId, list[Addressed]] | Refused:
+def _addresses(view: Reader, op: Append, readers: tuple[UserId, ...]) -> dict[UserId, list[Addressed]] | Refused:
     """The devices that a message names, by user.
 
-    Naming one of one's own that does not exist would lose the message silently, so that is refused. Of the recipient's,
+    Naming one of one's own that does not exist would lose the message silently, so that is refused. Of the others',
     only siblings may know which exist: what names none is kept like the others, for nobody, and nobody can tell.
     """
+    reached = {op.user, *readers}
     addressed: dict[UserId, list[Addressed]] = {}
     for address in op.addresses:
         user = view.get(Table.USERS, (address.eid,))
-        if user is None or user.number not in {recipient, op.user}:
-            sentence = f"{address.eid!r} is neither the recipient nor the sender; address only their devices"
+        if user is None or user.number not in reached:
+            sentence = f"{address.eid!r} is neither a recipient nor the sender; address only their devices"
             return Refused(Fault.INVALID, sentence, "devices")
         device: Device | None = view.get(Table.DEVICES, (user.number, address.device))
         if device is None and user.number == op.user:
@@ -253,15 +249,16 @@ def _addresses(view: Reader, op: Append, recipient: UserId) -> dict[UserId, list
     return addressed
 
 
-def _direct(view: Reader, one: UserId, other: UserId, puts: list[Put]) -> tuple[ConversationId, Conversation]:
+def _direct(view: Reader, one: UserId, other: UserId, puts: list[Put]) -> "_Audience":
     """The conversation of two; it exists by being used."""
     pair = (one, other) if one < other else (other, one)
     number: ConversationId | None = view.get(DIRECT, pair)
     if number is not None:
-        return number, view.get(CONVERSATIONS, (number,))
+        return _reached((number, view.get(CONVERSATIONS, (number,)), (other,)))
     number = ConversationId(allocate(view, "conversations", puts))
     puts.append((DIRECT, {pair: number}))
-    return number, Conversation(ConversationOffset(1), ConversationOffset(0), tuple(sorted({one, other})))
+    members = tuple(sorted({one, other}))
+    return _Audience(number, Conversation(ConversationOffset(1), ConversationOffset(0), members), (other,))
 
 
 def is_owed(view: Reader, entry: Entry, user: UserId, device: DeviceId) -> bool:

@@ -4,10 +4,10 @@ from typing import Any
 
 from bimip.domain.core.ids import UserId
 from bimip.domain.core.records import Reader, StateKey
-from bimip.domain.state import devices, read_markers, receipts
+from bimip.domain.state import devices, groups, read_markers, receipts
 from bimip.domain.state.changes import StateKind
 
-KINDS: dict[int, StateKind] = {kind.tag: kind for kind in (receipts.KIND, read_markers.KIND, devices.KIND)}
+KINDS: dict[int, StateKind] = {kind.tag: kind for kind in (receipts.KIND, read_markers.KIND, devices.KIND, groups.KIND)}
 """By the tag of their keys."""
 
 

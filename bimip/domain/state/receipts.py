@@ -11,9 +11,21 @@ rewrites all runs that stand with its own, and where messages come one at a time
 from collections.abc import Iterable
 from struct import Struct
 
+from bimip.domain.conversations.membership import SMALL_GROUP, members_of, membership_of
 from bimip.domain.core.ids import ConversationId, ConversationOffset, Millis, UserId
-from bimip.domain.core.ranges import Range, clip
-from bimip.domain.core.records import Conversation, Reader, ReceiptKey, ReceiptKind, ReceiptRun, Runs, StateKey, Table
+from bimip.domain.core.ranges import Range, Ranges, clip, from_offsets
+from bimip.domain.core.records import (
+    Conversation,
+    LogTable,
+    Member,
+    Reader,
+    ReceiptKey,
+    ReceiptKind,
+    ReceiptRun,
+    Runs,
+    StateKey,
+    Table,
+)
 from bimip.domain.state.changes import Meant, StateKind
 
 TAG = 1
@@ -27,8 +39,6 @@ PARTS = 16
 PART = BLOCK // PARTS
 """Offsets of a part: small ones cost keys, in conversations whose messages are acknowledged many at a time."""
 
-SMALL = 32
-"""Members of a conversation whose receipts are told by themselves; in a larger one they are asked for."""
 OTHERS, OWN = tuple(ReceiptKind), (ReceiptKind.READ, ReceiptKind.PLAYED)
 """The kinds that a user is told of: of others, and of their own reading."""
 
@@ -156,11 +166,11 @@ def keys_of(
     view: Reader, user: UserId, conversation: ConversationId, first: ConversationOffset, last: ConversationOffset
 ) -> list[StateKey]:
     """Lists the keys under which receipts of these messages may be that a member of the conversation is told of."""
-    known: Conversation | None = view.get(Table.CONVERSATIONS, (conversation,))
-    if known is None or user not in known.members or len(known.members) > SMALL:
+    members = members_of(view, conversation)
+    if membership_of(view, user, conversation) is None or len(members) > SMALL_GROUP:
         return []
     blocks = range(block_of(first), block_of(last) + 1)
-    return [pack_key(key) for block in blocks for key in keys_of_block(user, known.members, conversation, block)]
+    return [pack_key(key) for block in blocks for key in keys_of_block(user, members, conversation, block)]
 
 
 def keys_of_block(
@@ -179,11 +189,37 @@ def cut(user: UserId, key: StateKey, runs: Runs, meant: Meant) -> Runs:
     has.
     """
     wanted = meant.others if unpack_key(key).member == user else meant.own
+    return within(runs, wanted)
+
+
+def within(runs: Runs, ranges: Ranges) -> Runs:
+    """Keeps of runs what lies within ranges."""
     return tuple(
         ReceiptRun(ConversationOffset(first), ConversationOffset(last), run.time)
         for run in runs
-        for first, last in clip(wanted, run.first, run.last)
+        for first, last in clip(ranges, run.first, run.last)
     )
 
 
-KIND = StateKind(TAG, lambda view, _user, key: read_block(view, unpack_key(key)), of_messages=keys_of, cut=cut)
+def _read(view: Reader, user: UserId, key: StateKey) -> Runs:
+    """Reads a block as a user may know it. Of a group's receipts a member knows their own, and others' of what they
+    wrote themselves, as long as they are in it.
+    """
+    unpacked = unpack_key(key)
+    runs = read_block(view, unpacked)
+    conversation: Conversation | None = view.get(Table.CONVERSATIONS, (unpacked.conversation,))
+    if conversation is None or conversation.members or not runs:
+        return runs
+    member: Member | None = view.get(Table.MEMBERS, (unpacked.conversation, user))
+    if member is None:
+        return ()
+    if not member.role:  # what was told before they left
+        runs = tuple(run for run in runs if run.time <= member.joined)
+    if unpacked.member == user:
+        return runs
+    after, count = unpacked.block * BLOCK, BLOCK
+    listed = view.read(LogTable.HISTORY, (unpacked.conversation,), after, limit=count)
+    return within(runs, from_offsets([place for place, one in listed if one.author == user]))
+
+
+KIND = StateKind(TAG, _read, of_messages=keys_of, cut=cut)

@@ -12,12 +12,12 @@ counters ahead of everything that was ever drawn from them; cursors that stay be
 """
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from struct import error as StructError  # noqa: N812 - the module's own name for it says nothing
 from typing import Any, NamedTuple
 
-from bimip.domain.core.ids import UserId
+from bimip.domain.core.ids import ConversationId, UserId
 from bimip.domain.core.ranges import above, normal
 from bimip.domain.core.records import (
     Conversation,
@@ -30,7 +30,9 @@ from bimip.domain.core.records import (
     Key,
     Log,
     LogTable,
+    Member,
     Reader,
+    Role,
     SentRecord,
     State,
     StateKey,
@@ -39,13 +41,14 @@ from bimip.domain.core.records import (
 from bimip.domain.core.schema import behind
 from bimip.domain.messages.appending import EMPTY_LOG
 from bimip.domain.messages.chaining import STEP, chain_at, extend
-from bimip.domain.state import read_markers
+from bimip.domain.state import groups, read_markers, receipts
 from bimip.domain.state.kinds import has_removals, kind_of
 from bimip.domain.state.receipts import part_of
 from bimip.storage.interface import Store
 
 SLICE = 1000
 _HIGHEST_ROW = (1 << 64,)
+_FOR_EVER = 1 << 64
 
 
 class Finding(NamedTuple):
@@ -120,25 +123,76 @@ def _conversations(view: Reader) -> Iterator[Finding]:
             yield Finding("direct", key, f"conversation {number} is not theirs")
     for key, conversation in rows(view, Table.CONVERSATIONS):
         yield from _gapless(view, LogTable.HISTORY, key, conversation.first, conversation.head)
-        finder = _Finder(view)
+        finder = _Finder(view, _spans(view, key[0], conversation))
         for place, listed in run(view, LogTable.HISTORY, key):
-            yield from _listed(view, finder, conversation, (*key, place), listed)
+            yield from _listed(view, finder, (*key, place), listed)
 
 
-def _listed(
-    view: Reader, finder: "_Finder", conversation: Conversation, where: Key, listed: HistoryEntry
-) -> Iterator[Finding]:
-    if listed.author not in conversation.members:
+def _listed(view: Reader, finder: "_Finder", where: Key, listed: HistoryEntry) -> Iterator[Finding]:
+    members, place = finder.members, where[-1]
+    if listed.author not in members:
         yield Finding("history", where, f"written by {listed.author}, who is no member")
     if not _has_body(view, listed.stamp):
         yield Finding("history", where, f"the message {listed.stamp} is missing")
         return
-    for member in conversation.members:
+    for member, (since, upto) in members.items():
+        if place < since:
+            continue  # it may have been a member before, and gone in between
         to_some = listed.addressed and member != listed.author
-        expected = not to_some or bool(view.get(Table.ADDRESSED, (listed.stamp, member)))
+        expected = place <= upto and (not to_some or bool(view.get(Table.ADDRESSED, (listed.stamp, member))))
         held = finder.held(member, listed.stamp)
         if held is not None and held != expected:
             yield Finding("history", where, f"{'missing from' if expected else 'also in'} the log of user {member}")
+
+
+def _spans(view: Reader, number: ConversationId, conversation: Conversation) -> dict[UserId, tuple[int, int]]:
+    """Reads from where to where in a conversation each member is one, those included who were."""
+    if conversation.members:
+        return dict.fromkeys(conversation.members, (1, _FOR_EVER))
+    return {
+        key[1]: (member.since, member.upto or _FOR_EVER)
+        for key, member in _scan(view, Table.MEMBERS, (number,), (number + 1,))
+    }
+
+
+def _was_in(view: Reader, user: UserId, number: ConversationId, conversation: Conversation) -> bool:
+    return user in conversation.members or view.get(Table.MEMBERS, (number, user)) is not None
+
+
+def _scan(view: Reader, table: Table, low: Key, high: Key) -> Iterator[tuple[Key, Any]]:
+    while found := view.scan(table, low, high, limit=SLICE):
+        yield from found
+        low = behind(found[-1][0])
+
+
+def _groups(view: Reader) -> Iterator[Finding]:
+    for key, group in rows(view, Table.GROUPS):
+        number = key[0]
+        conversation: Conversation | None = view.get(Table.CONVERSATIONS, key)
+        if conversation is None or conversation.members:
+            yield Finding("groups", key, "is no conversation of a group")
+            continue
+        found = {one[1]: member for one, member in _scan(view, Table.MEMBERS, (number,), (number + 1,))}
+        present = tuple(sorted(user for user, member in found.items() if member.role))
+        if present != group.members:
+            yield Finding("groups", key, f"has the members {group.members}, and {present} say that they are")
+        if present and not any(member.role == Role.OWNER for member in found.values()):
+            yield Finding("groups", key, "has no owner")
+        for user, member in found.items():
+            yield from _member(view, (number, user), member, conversation.head)
+    for key, _ in rows(view, Table.MEMBERS):
+        if view.get(Table.GROUPS, (key[0],)) is None:
+            yield Finding("members", key, "is of no group")
+
+
+def _member(view: Reader, key: Key, member: Member, head: int) -> Iterator[Finding]:
+    number, user = key
+    if not 1 <= member.since <= head or member.upto > head or bool(member.upto) == bool(member.role):
+        yield Finding("members", key, f"goes from {member.since} to {member.upto}, and the group ends at {head}")
+    if view.get(Table.EIDS, (user,)) is None:
+        yield Finding("members", key, "is nobody")
+    if view.get(Table.VERSIONS, (user, groups.pack_key(number))) is None:
+        yield Finding("members", key, "has no version: devices are not told of the group")
 
 
 def _has_body(view: Reader, stamp: int) -> bool:
@@ -152,7 +206,9 @@ def _has_body(view: Reader, stamp: int) -> bool:
 class _Finder:
     """Finds the messages of one conversation in the logs of its members, in their order: mostly the next entry."""
 
-    def __init__(self, view: Reader) -> None:
+    def __init__(self, view: Reader, members: Mapping[UserId, tuple[int, int]]) -> None:
+        """`members`: those who are or were, and from where to where their last membership goes."""
+        self.members = members
         self._view = view
         self._next: dict[Key, int] = {}
 
@@ -307,8 +363,13 @@ def _changed(view: Reader, where: Key, packed: StateKey) -> Iterator[Finding]:
     except (KeyError, IndexError, StructError):
         yield Finding("changes", where, f"{packed.hex()} is the key of no kind of state that this program knows")
     else:
-        if value in {None, ()} and not has_removals(packed):
+        if value in {None, ()} and not has_removals(packed) and not _is_kept(view, packed):
             yield Finding("changes", where, f"{packed.hex()} does not exist")
+
+
+def _is_kept(view: Reader, packed: StateKey) -> bool:
+    """Whether receipts are there of which their user knows none by now: in a group history tells what they wrote."""
+    return packed[0] == receipts.TAG and bool(receipts.read_block(view, receipts.unpack_key(packed)))
 
 
 def _receipts(view: Reader) -> Iterator[Finding]:
@@ -327,7 +388,7 @@ def _read_markers(view: Reader) -> Iterator[Finding]:
     for key, upto in rows(view, Table.READ_MARKERS):
         user, number = key
         conversation: Conversation | None = view.get(Table.CONVERSATIONS, (number,))
-        if conversation is None or user not in conversation.members:
+        if conversation is None or not _was_in(view, user, number, conversation):
             yield Finding("readmarkers", key, "is of a conversation that its user is not in")
         elif upto > conversation.head:
             yield Finding("readmarkers", key, f"says that {upto} was read, which was never given")
@@ -368,6 +429,7 @@ PARTS: dict[str, Callable[[Reader], Iterator[Finding]]] = {
     "users": _users,
     "devices": _devices,
     "conversations": _conversations,
+    "groups": _groups,
     "logs": _logs,
     "seen": _seen,
     "cursors": _cursors,

@@ -21,12 +21,16 @@ from bimip.domain.core.records import (
     DamagedRecordError,
     Device,
     DeviceOwner,
+    Group,
+    HistoryEntry,
     Index,
     Key,
     Kind,
     Log,
     LogTable,
+    Member,
     Reader,
+    Role,
     Table,
     User,
 )
@@ -143,12 +147,34 @@ def _direct(view: Reader, key: Key) -> _Made | None:
 
 
 def _conversation(view: Reader, key: Key) -> _Made | None:
-    members = next((pair for pair, number in rows(view, Table.DIRECT) if number == key[0]), None)
-    if members is None:
+    members = next((pair for pair, number in rows(view, Table.DIRECT) if number == key[0]), ())
+    if not members and view.get(Table.GROUPS, key) is None:
         return None
     first, head = _span(view, LogTable.HISTORY, key)
     record = Conversation(ConversationOffset(first), ConversationOffset(head), tuple(sorted(set(members))))
     return _Made(record, "made again from its history") if head else None
+
+
+def _group(view: Reader, key: Key) -> _Made | None:
+    members = tuple(user for (_, user), member in _scan(view, Table.MEMBERS, key, (key[0] + 1,)) if member.role)
+    return _Made(Group("", members), "made again from its members; its title is lost") if members else None
+
+
+def _member(view: Reader, key: Key) -> _Made | None:
+    """Without what it may be theirs to see of the past: their history begins behind the newest message."""
+    number, user = key
+    group: Group | None = view.get(Table.GROUPS, (number,))
+    conversation: Conversation | None = view.get(Table.CONVERSATIONS, (number,))
+    if group is None or conversation is None:
+        return None
+    head = conversation.head
+    if user not in group.members:
+        gone = Member(Role.NONE, head, head, Millis(0))
+        return _Made(gone, "made again: the user is no member; what they saw of the group is lost")
+    others = [view.get(Table.MEMBERS, (number, other)) for other in group.members if other != user]
+    has_owner = any(other is not None and other.role == Role.OWNER for other in others)
+    member = Member(Role.MEMBER if has_owner else Role.OWNER, head, ConversationOffset(0), Millis(0))
+    return _Made(member, "made again: their history begins at the newest message")
 
 
 def _log(view: Reader, key: Key) -> _Made | None:
@@ -195,13 +221,17 @@ def _scan(view: Reader, table: Table, low: Key, high: Key) -> Iterator[tuple[Key
 def _stored(view: Reader, key: Key) -> _Made | None:
     user, total = key[0], 0
     for (conversation,), of in rows(view, Table.CONVERSATIONS):
-        if user in of.members:
+        if user in of.members or view.get(Table.MEMBERS, (conversation, user)) is not None:
             for _, mention in run(view, LogTable.HISTORY, (conversation,)):
                 if mention.author == user:
                     total += len(view.get(Table.BODIES, (mention.stamp,)) or b"")
-                    for member in of.members if mention.addressed else ():
-                        total += payload_bytes(view.get(Table.ADDRESSED, (mention.stamp, member)) or ())
+                    for _, devices in _addressed(view, mention) if mention.addressed else ():
+                        total += payload_bytes(devices)
     return _Made(total, "counted again")
+
+
+def _addressed(view: Reader, mention: HistoryEntry) -> Iterator[tuple[Key, Any]]:
+    return _scan(view, Table.ADDRESSED, (mention.stamp,), (mention.stamp + 1,))
 
 
 _COUNTED = {"users": Table.EIDS, "devices": Table.DEVICE_OWNERS, "conversations": Table.CONVERSATIONS}
@@ -227,6 +257,8 @@ _MAKE: dict[Kind, Callable[[Reader, Key], _Made | None]] = {
     Table.DEVICE_OWNERS: _name,
     Table.DIRECT: _direct,
     Table.CONVERSATIONS: _conversation,
+    Table.GROUPS: _group,
+    Table.MEMBERS: _member,
     Table.LOGS: _log,
     Table.USAGE: _stored,
     Table.CHANGES: _change,
@@ -265,6 +297,8 @@ _MEANING: dict[Kind, str] = {
     Table.DEVICE_OWNERS: "what the device wrote cannot be resent",
     Table.DIRECT: "the two cannot write to each other",
     Table.CONVERSATIONS: "its members cannot write in it",
+    Table.GROUPS: "nobody can write to the group, or change it",
+    Table.MEMBERS: "one user is shut out of a group",
     Table.LOGS: "nothing can be written to that log{whose}",
     Table.BODIES: "a message is lost: its readers are told a gap",
     Table.ADDRESSED: "which devices a message was for is lost: it is given to none",

@@ -18,6 +18,7 @@ from bimip.domain.core.records import (
     Conversation,
     Cursor,
     DeviceOwner,
+    Group,
     Label,
     ReceiptRun,
     Runs,
@@ -91,6 +92,16 @@ def _unpack_conversation(packed: bytes) -> Conversation:
     members = tuple(member for (member,) in _NUMBER.iter_unpack(packed[16:]))
     first, head = _PAIR.unpack_from(packed)
     return Conversation(first, head, members)
+
+
+def _pack_group(group: Group) -> bytes:
+    title = group.title.encode()
+    return _NUMBER.pack(len(title)) + title + b"".join(map(_NUMBER.pack, group.members))
+
+
+def _unpack_group(packed: bytes) -> Group:
+    end = 4 + _NUMBER.unpack_from(packed)[0]
+    return Group(packed[4:end].decode(), tuple(member for (member,) in _NUMBER.iter_unpack(packed[end:])))
 
 
 def _pack_addressed(addressed: tuple[Addressed, ...]) -> bytes:
@@ -202,6 +213,7 @@ _CODECS: dict[Table, tuple[Pack, Unpack, PackAll]] = {
     Table.LABELS: _each(_pack_label, _unpack_label),
     Table.DEVICE_OWNERS: _each(_pack_name, _unpack_name),
     Table.CONVERSATIONS: (_pack_conversation, _unpack_conversation, _pack_all_conversations),
+    Table.GROUPS: _each(_pack_group, _unpack_group),
     Table.BODIES: _each(bytes, bytes),
     Table.ADDRESSED: _each(_pack_addressed, _unpack_addressed),
     Table.SEEN: (_pack_seen, _unpack_seen, _pack_all_seen),

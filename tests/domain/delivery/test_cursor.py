@@ -86,7 +86,7 @@ class Phone:
 
     def advance(self, upto: int, more: Ranges, *, window: int = 1000, limit: int = 1000) -> Step:
         op = Acknowledge(USER, PHONE, "chat", Offset(upto), more)
-        rules = Rules(encode=lambda *_: [], window_entries=window, slice_entries=limit)
+        rules = Rules(encode=lambda *_: [], encode_event=lambda *_: b"", window_entries=window, slice_entries=limit)
         with self.store.snapshot() as view:
             cursor, entries, rest = advance(view, op, view.get(Table.LOGS, PLACE), self.cursor(), rules)
         self.commit(Changes(puts={Table.CURSORS: {(PHONE, "chat"): cursor}}))

@@ -27,6 +27,8 @@ __all__ = (
     "FetchKind",
     "Gap",
     "GapReason",
+    "GroupEvent",
+    "GroupEventKind",
     "Hello",
     "HelloResult",
     "Identity",
@@ -148,6 +150,9 @@ class ConversationAction(betterproto2.Enum):
     CREATE = 1
 
     INVITE = 2
+    """
+    adds members
+    """
 
     JOIN = 3
 
@@ -278,6 +283,22 @@ class GapReason(betterproto2.Enum):
     """
     could not be read or delivered
     """
+
+
+class GroupEventKind(betterproto2.Enum):
+    KIND_UNSPECIFIED = 0
+
+    CREATED = 1
+
+    ADDED = 2
+
+    LEFT = 3
+
+    REMOVED = 4
+
+    RENAMED = 5
+
+    ROLE_CHANGED = 6
 
 
 class MessageStatus(betterproto2.Enum):
@@ -579,7 +600,44 @@ class Conversation(betterproto2.Message):
 
     member_count: "int" = betterproto2.field(25, betterproto2.TYPE_UINT32)
     """
+    Groups.
+
     server
+    """
+
+    role: "str" = betterproto2.field(26, betterproto2.TYPE_STRING)
+    """
+    server: the user's own: owner, admin or member
+    """
+
+    history_from: "int" = betterproto2.field(27, betterproto2.TYPE_UINT64)
+    """
+    server: the conversation offset at which the user's history begins
+    """
+
+    conversation_offset: "int" = betterproto2.field(28, betterproto2.TYPE_UINT64)
+    """
+    server: where the event stands that tells of the change
+    """
+
+    duplicate: "bool" = betterproto2.field(29, betterproto2.TYPE_BOOL)
+    """
+    server: the request id was known; this is the first answer
+    """
+
+    after: "str" = betterproto2.field(31, betterproto2.TYPE_STRING)
+    """
+    GET: members behind this one
+    """
+
+    limit: "int" = betterproto2.field(32, betterproto2.TYPE_UINT32)
+    """
+    GET: at most so many members
+    """
+
+    complete: "bool" = betterproto2.field(33, betterproto2.TYPE_BOOL)
+    """
+    server, GET: no members are left beyond these
     """
 
 
@@ -814,6 +872,38 @@ default_message_pool.register_message("bimip", "Gap", Gap)
 
 
 @dataclass(eq=False, repr=False)
+class GroupEvent(betterproto2.Message):
+    """
+    What happened to a group. A message that holds one has no payload.
+    """
+
+    kind: "GroupEventKind" = betterproto2.field(1, betterproto2.TYPE_ENUM, default_factory=lambda: GroupEventKind(0))
+
+    members: "list[str]" = betterproto2.field(2, betterproto2.TYPE_STRING, repeated=True)
+    """
+    eids of those whom it happened to
+    """
+
+    title: "str" = betterproto2.field(3, betterproto2.TYPE_STRING)
+    """
+    CREATED, RENAMED
+    """
+
+    role: "str" = betterproto2.field(4, betterproto2.TYPE_STRING)
+    """
+    ROLE_CHANGED
+    """
+
+    owner: "str" = betterproto2.field(5, betterproto2.TYPE_STRING)
+    """
+    LEFT, REMOVED: who became owner because the last one went
+    """
+
+
+default_message_pool.register_message("bimip", "GroupEvent", GroupEvent)
+
+
+@dataclass(eq=False, repr=False)
 class Hello(betterproto2.Message):
     """
     The first frame, both ways.
@@ -946,6 +1036,18 @@ class Limits(betterproto2.Message):
     messages and signals in one Body, messages in one Hello
     """
 
+    max_group_members: "int" = betterproto2.field(12, betterproto2.TYPE_UINT32)
+
+    max_small_group: "int" = betterproto2.field(13, betterproto2.TYPE_UINT32)
+    """
+    members up to which receipts and the list of members are state
+    """
+
+    max_title_bytes: "int" = betterproto2.field(14, betterproto2.TYPE_UINT32)
+    """
+    of a group
+    """
+
 
 default_message_pool.register_message("bimip", "Limits", Limits)
 
@@ -1036,6 +1138,9 @@ class Member(betterproto2.Message):
     eid: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
 
     role: "str" = betterproto2.field(2, betterproto2.TYPE_STRING)
+    """
+    owner, admin or member
+    """
 
     history_from: "int" = betterproto2.field(3, betterproto2.TYPE_UINT64)
 
@@ -1182,6 +1287,11 @@ class Message(betterproto2.Message):
     erased: "bool" = betterproto2.field(27, betterproto2.TYPE_BOOL)
     """
     server: deleted for everyone or expired; the payload is gone
+    """
+
+    group_event: "GroupEvent | None" = betterproto2.field(29, betterproto2.TYPE_MESSAGE, optional=True)
+    """
+    server: what happened to the group; nobody's message
     """
 
     digest: "bytes" = betterproto2.field(31, betterproto2.TYPE_BYTES)
@@ -1700,6 +1810,11 @@ class StateItem(betterproto2.Message):
     conversation: "Conversation | None" = betterproto2.field(8, betterproto2.TYPE_MESSAGE, optional=True, group="value")
 
     device: "DeviceState | None" = betterproto2.field(9, betterproto2.TYPE_MESSAGE, optional=True, group="value")
+
+    group: "Conversation | None" = betterproto2.field(12, betterproto2.TYPE_MESSAGE, optional=True, group="value")
+    """
+    of Conversation what is said of groups
+    """
 
 
 default_message_pool.register_message("bimip", "StateItem", StateItem)

@@ -1,0 +1,77 @@
+"""Groups as their members' devices are told of them: title, number of members, one's own role, where history begins.
+
+The members themselves are in it while the group is small. In a larger one each change of one member would be told to
+all others with all others in it; their devices ask for the list when somebody looks at it.
+"""
+
+from collections.abc import Mapping
+from struct import Struct
+from typing import NamedTuple
+
+from bimip.domain.conversations.membership import MEMBERS, SMALL_GROUP, group_of
+from bimip.domain.core.ids import ConversationId, ConversationOffset, UserId
+from bimip.domain.core.records import DamagedRecordError, Group, Member, Reader, Role, StateKey
+from bimip.domain.state.changes import StateKind
+
+TAG = 8
+_KEY = Struct(">BI")
+
+
+class GroupState(NamedTuple):
+    """A group as one user is told of it."""
+
+    title: str
+    size: int  # how many members
+    role: Role  # the user's own; NONE: they are no member any more
+    since: ConversationOffset  # their history begins here
+    members: tuple[tuple[UserId, Role], ...]  # of a small group; else empty
+
+
+LEFT = GroupState("", 0, Role.NONE, ConversationOffset(0), ())
+"""To who is no member any more: the group is gone."""
+
+
+def pack_key(conversation: ConversationId) -> StateKey:
+    return _KEY.pack(TAG, conversation)
+
+
+def unpack_key(key: StateKey) -> ConversationId:
+    _, conversation = _KEY.unpack(key)
+    return ConversationId(conversation)
+
+
+def roles_of(view: Reader, number: ConversationId, group: Group) -> dict[UserId, Member]:
+    """Reads the record of each member of a group."""
+    records = view.get_all(MEMBERS, [(number, member) for member in group.members])
+    return {member: record for member, record in zip(group.members, records, strict=True) if record is not None}
+
+
+def listed(group: Group, members: Mapping[UserId, Member]) -> tuple[tuple[UserId, Role], ...]:
+    """Lists the members with their roles where the group is small."""
+    if len(group.members) > SMALL_GROUP:
+        return ()
+    return tuple((user, Role(members[user].role)) for user in group.members if user in members)
+
+
+def state_for(group: Group, member: Member, members: tuple[tuple[UserId, Role], ...]) -> GroupState:
+    """Makes the group as one member is told of it."""
+    if not member.role:
+        return LEFT
+    return GroupState(group.title, len(group.members), Role(member.role), member.since, members)
+
+
+def _read(view: Reader, user: UserId, key: StateKey) -> GroupState | None:
+    number = unpack_key(key)
+    try:
+        member: Member | None = view.get(MEMBERS, (number, user))
+        if member is None or not member.role:
+            return None if member is None else LEFT
+        group = group_of(view, number)
+        is_small = len(group.members) <= SMALL_GROUP
+        members = listed(group, roles_of(view, number, group)) if is_small else ()
+    except DamagedRecordError:
+        return None
+    return state_for(group, member, members)
+
+
+KIND = StateKind(TAG, _read)

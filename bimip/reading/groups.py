@@ -1,0 +1,63 @@
+"""Who is in a conversation: what a member asks, a page at a time, and how many a message to it reaches."""
+
+from bisect import bisect_right
+from typing import NamedTuple
+
+from bimip.domain.conversations.membership import Membership, members_of, membership_of
+from bimip.domain.core.ids import ConversationId, UserId
+from bimip.domain.core.records import Member, Reader, Role, Table
+from bimip.names import conversation_number
+from bimip.storage.interface import Store
+
+
+class ListedMember(NamedTuple):
+    eid: str
+    role: Role
+    since: int  # where their history begins
+    joined: int  # milliseconds; 0 in a direct conversation
+
+
+class MembersPage(NamedTuple):
+    """A conversation as a member sees it, with some of its members."""
+
+    membership: Membership
+    title: str
+    size: int
+    members: list[ListedMember]
+    complete: bool  # none are left behind these
+
+
+def read_members(store: Store, user: UserId, number: ConversationId, after: str, limit: int) -> MembersPage | None:
+    """Reads a conversation and its members, those behind the user `after`; None: the user is not in it."""
+    with store.snapshot() as view:
+        membership = membership_of(view, user, number)
+        if membership is None:
+            return None
+        group = None if membership.conversation.members else view.get(Table.GROUPS, (number,))
+        everybody = members_of(view, number)
+        last = view.get(Table.USERS, (after,)) if after else None
+        begin = 0 if last is None else bisect_right(everybody, last.number)
+        some = everybody[begin : begin + limit]
+        members = [_listed(view, number, one, is_group=group is not None) for one in some]
+    title = "" if group is None else group.title
+    return MembersPage(membership, title, len(everybody), members, begin + len(some) >= len(everybody))
+
+
+def _listed(view: Reader, number: ConversationId, user: UserId, *, is_group: bool) -> ListedMember:
+    eid: str = view.get(Table.EIDS, (user,)) or ""
+    member: Member | None = view.get(Table.MEMBERS, (number, user)) if is_group else None
+    if member is None:
+        return ListedMember(eid, Role.MEMBER, 1, 0)
+    return ListedMember(eid, Role(member.role), member.since, member.joined)
+
+
+def reach_of(store: Store, user: UserId, to: str) -> int:
+    """Reads how many logs a message to a group is written to; 1 for all that is no group of the user's."""
+    number = conversation_number(to)
+    if number is None:
+        return 1
+    with store.snapshot() as view:
+        membership = membership_of(view, user, ConversationId(number))
+        if membership is None or membership.conversation.members:
+            return 1
+        return max(1, len(members_of(view, ConversationId(number))))
