@@ -240,6 +240,35 @@ def remove_device(
         trio.run(partial(devices.remove_device, device, name, as_json=json))
 
 
+@app.command("settings")
+def privacy_settings(
+    as_: As = None,
+    token: Token = "",
+    url: Url = "",
+    send_read_receipts: Annotated[bool | None, typer.Option(help="Others learn what you have read.")] = None,
+    show_read_receipts: Annotated[bool | None, typer.Option(help="You learn what others have read.")] = None,
+    show_last_seen: Annotated[bool | None, typer.Option(help="Others learn when you were last there.")] = None,
+    show_online_status: Annotated[bool | None, typer.Option(help="Others learn whether you are there.")] = None,
+    json: Json = False,
+    config: Config = None,
+) -> None:
+    """Show what others may know of you, on all your devices, and change what is given."""
+    import trio
+
+    from bimip.cli import devices
+    from bimip.cli.settings import find_settings
+
+    with telling():
+        device = devices.device_of(url, find_settings(config), devices.read_token(token, as_))
+        given = {
+            "send_read_receipts": send_read_receipts,
+            "show_read_receipts": show_read_receipts,
+            "show_last_seen": show_last_seen,
+            "show_online_status": show_online_status,
+        }
+        trio.run(partial(devices.change_settings, device, given, as_json=json))
+
+
 @app.command()
 def tree(
     watch: Annotated[bool, typer.Option("--watch", help="Look again and again, until Ctrl-C.")] = False,

@@ -1,4 +1,4 @@
-"""Being a device: `send`, `listen` and `devices`.
+"""Being a device: `send`, `listen`, `devices` and `settings`.
 
 All give up at once if no server answers at first; once connected they connect again, as any device does.
 """
@@ -7,7 +7,7 @@ import signal
 import ssl
 import sys
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
@@ -129,6 +129,18 @@ async def remove_device(device: Device, name: str, *, as_json: bool = False) -> 
     async with _asking(device) as client:
         await client.remove_device(name)
     show_json({"removed": name}) if as_json else print(f"removed {printable(name)}")
+
+
+async def change_settings(device: Device, given: Mapping[str, bool | None], *, as_json: bool = False) -> None:
+    """Sets what is not None, and prints how all of the user's settings stand."""
+    async with _asking(device) as client:
+        settings = await client.change_settings(**given)
+    shown = {name: value for name, value in settings._asdict().items() if name in given}
+    if as_json:
+        show_json(shown)
+        return
+    for name, value in shown.items():
+        print(f"{name.replace('_', ' ')}: {'on' if value else 'off'}")
 
 
 @asynccontextmanager

@@ -20,9 +20,11 @@ from bimip.client.events import (
     SendRefused,
     Sent,
     ServerError,
+    SettingsChanged,
 )
 from bimip.client.wire.bimip import Identity, Message
 from bimip.domain.core.records import ReceiptKind, ReceiptRun
+from bimip.domain.state.settings import PrivacySettings, Setting
 
 _DID = {
     ReceiptKind.DELIVERED: "delivered to",
@@ -56,13 +58,15 @@ def line_of(event: Event) -> Line:  # noqa: C901, PLR0911 - one case for each ki
         case SendRefused():
             return Line("✗", "red", f"refused: {_name(event.code)}: {printable(event.message)}")
         case ReceiptsChanged():
-            who = f"{_DID[event.kind]} {printable(event.member)}"
+            who = f"{_DID[event.kind]} {printable(event.member)}{', unseen' if event.private else ''}"
             return Line("✓", "green", f"{who}: {_runs(event.runs)}", f"conversation {printable(event.conversation)}")
         case ReadMarkerChanged():
             read = f"read by you up to #{event.conversation_offset}" if event.conversation_offset else "not read by you"
             return Line("✓", "cyan", read, f"conversation {printable(event.conversation)}")
         case DeviceChanged():
             return _device(event)
+        case SettingsChanged():
+            return Line("✓", "cyan", f"your settings: {settings_text(event.settings)}")
         case GapFound():
             what = f"{event.partition} #{event.first} to #{event.last} are not there: {_name(event.reason)}"
             return Line("!", "bold yellow", printable(what))
@@ -128,6 +132,8 @@ def _payload(message: Message) -> dict[str, str]:
 
 
 def _fields(event: Event) -> dict[str, Any]:
+    if isinstance(event, SettingsChanged):
+        return event.settings._asdict()
     return {name: _plain(getattr(event, name)) for name in event.__dataclass_fields__}
 
 
@@ -150,6 +156,11 @@ def _plain(value: object) -> object:
 def _name(value: object) -> str:
     """A number with a name as its name; one that this program does not know as itself."""
     return str(getattr(value, "name", None) or value).lower().replace("_", " ")
+
+
+def settings_text(settings: PrivacySettings) -> str:
+    names = [setting.name.lower() for setting in Setting]
+    return ", ".join(f"{name.replace('_', ' ')} {'on' if getattr(settings, name) else 'off'}" for name in names)
 
 
 def _who(identity: Identity | None) -> str:

@@ -55,6 +55,7 @@ from bimip.client.errors import (
 )
 from bimip.client.facets.receipts import DeliveryState, MemberReceipts
 from bimip.client.wire.bimip import ErrorCode, FetchKind, GapReason, Message, Start
+from bimip.domain.state.settings import PrivacySettings
 
 __all__ = [
     "Backoff",
@@ -70,6 +71,7 @@ __all__ = [
     "MemberReceipts",
     "Message",
     "NotConnected",
+    "PrivacySettings",
     "Refused",
     "Start",
     "Stopped",

@@ -22,6 +22,7 @@ from bimip.client.facets.events import Events
 from bimip.client.facets.history import Fetched, History
 from bimip.client.facets.messages import Messages
 from bimip.client.facets.receipts import Receipts
+from bimip.client.facets.settings import PrivacyFacet
 from bimip.client.frames import checked
 from bimip.client.store import Store
 from bimip.client.transport import Connect, websocket
@@ -33,7 +34,7 @@ __all__ = ["AGENT", "Client", "Fetched", "open_client"]
 AGENT = "bimip-python"
 
 
-class Client(ThisDevice, Messages, Events, Receipts, History, Devices):
+class Client(ThisDevice, Messages, Events, Receipts, PrivacyFacet, History, Devices):
     """A device of a user, made by `open_client`. Its async methods may be cancelled; each says what that leaves."""
 
 

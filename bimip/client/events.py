@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from bimip.client.wire.bimip import ErrorCode, GapReason, Message
 from bimip.domain.core.records import ReceiptKind, ReceiptRun
+from bimip.domain.state.settings import PrivacySettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +60,7 @@ class ReceiptsChanged:
     member: str
     kind: ReceiptKind
     runs: tuple[ReceiptRun, ...]  # of conversation offsets
+    private: bool = False  # this user's own, which they sent no receipts of: only their devices know
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +79,13 @@ class DeviceChanged:
     created: int
     label: str  # what people call it; empty: nothing
     is_gone: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SettingsChanged:
+    """This user lets others know more or less of them than before. `Client.settings` has it too."""
+
+    settings: PrivacySettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +145,7 @@ Event = (
     | ReceiptsChanged
     | ReadMarkerChanged
     | DeviceChanged
+    | SettingsChanged
     | GapFound
     | Connected
     | Disconnected

@@ -10,7 +10,7 @@ from bimip.domain.core.rules import Context
 from bimip.domain.delivery import acknowledging, hello
 from bimip.domain.keeping.timekeeping import time_records
 from bimip.domain.messages import appending, checkpoints, expiring
-from bimip.domain.state import read_markers
+from bimip.domain.state import read_markers, settings
 
 
 def barrier(_view: Reader, _op: ops.Barrier, _moment: Context) -> Decision:
@@ -30,6 +30,7 @@ OPERATIONS: dict[type, OperationKind] = {
     **hello.OPERATIONS,
     **acknowledging.OPERATIONS,
     **read_markers.OPERATIONS,
+    **settings.OPERATIONS,
     **expiring.OPERATIONS,
     **checkpoints.OPERATIONS,
     **groups.OPERATIONS,

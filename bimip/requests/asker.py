@@ -3,8 +3,10 @@
 from collections.abc import Container
 from typing import Protocol
 
+from bimip.domain.core.clock import next_stamp
 from bimip.domain.core.identity import Claims
-from bimip.domain.core.ids import DeviceId, Offset, UserId
+from bimip.domain.core.ids import DeviceId, Offset, Stamp, UserId
+from bimip.domain.core.merges import clamped
 from bimip.domain.core.operations import Acknowledge, Received
 from bimip.domain.core.ranges import Ranges
 from bimip.requests.appends import CheckedMessage
@@ -52,6 +54,7 @@ class Asker(Replies):
         "pending",
         "rates",
         "services",
+        "stamped",
         "user",
         "weight",
     )
@@ -81,6 +84,9 @@ class Asker(Replies):
         self.pending: PendingAnswers | None = None
         """None until it asks for something that takes long: most never do."""
 
+        self.stamped = Stamp(0)
+        """The last stamp that was drawn for it."""
+
     @property
     def name(self) -> str:
         return self.claims.device
@@ -90,6 +96,17 @@ class Asker(Replies):
         if requests:
             self.weight += requests
             self.rates.charge(requests, self.heard_at)
+
+    def stamp_for(self, given: int) -> Stamp:
+        """Returns the stamp of what it writes: its own, or the present where that is ahead of it or none is given.
+
+        It is drawn before the operation is tried, which may be tried again and must not win anew by that.
+        """
+        present = next_stamp(self.stamped, self.services.wall_clock(), 0)
+        stamp = clamped(Stamp(given), present)
+        if stamp == present:
+            self.stamped = present
+        return stamp
 
     def wake(self) -> None:
         """There is work to do, or another deadline: see `pending` and `claims`."""

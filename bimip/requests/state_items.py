@@ -6,9 +6,10 @@ from typing import Any
 from bimip.domain.conversations.membership import ROLE_NAMES
 from bimip.domain.core.ids import Version
 from bimip.domain.core.records import StateKey
-from bimip.domain.state import devices, groups, read_markers, receipts
+from bimip.domain.state import devices, groups, private_reads, read_markers, receipts, settings
 from bimip.names import conversation_id
 from bimip.reading.people import Eids
+from bimip.requests.settings import told
 from bimip.wire import state
 
 
@@ -17,6 +18,23 @@ def _receipts(eids: Eids, version: Version, key: StateKey, runs: Any) -> bytes: 
     return state.receipts_item(
         version, conversation=conversation_id(conversation), member=eids.of(member), kind=kind, block=block, runs=runs
     )
+
+
+def _private_reads(eids: Eids, version: Version, key: StateKey, runs: Any) -> bytes:  # noqa: ANN401 - of this kind: Runs
+    conversation, member, kind, block = receipts.unpack_key(key)
+    return state.receipts_item(
+        version,
+        conversation=conversation_id(conversation),
+        member=eids.of(member),
+        kind=kind,
+        block=block,
+        runs=runs,
+        field=state.PRIVATE_RECEIPTS,
+    )
+
+
+def _settings(_eids: Eids, version: Version, _key: StateKey, known: Any) -> bytes:  # noqa: ANN401 - PrivacySettings
+    return state.settings_item(version, told(known, version))
 
 
 def _read_marker(_eids: Eids, version: Version, key: StateKey, upto: Any) -> bytes:  # noqa: ANN401 - an offset
@@ -44,6 +62,8 @@ ENCODE: dict[int, Callable[[Eids, Version, StateKey, Any], bytes]] = {
     read_markers.TAG: _read_marker,
     devices.TAG: _device,
     groups.TAG: _group,
+    settings.TAG: _settings,
+    private_reads.TAG: _private_reads,
 }
 """By the tag of their keys: makes an element of StateDelta.items. Raises DamagedRecordError where it cannot be read
 whose it is."""

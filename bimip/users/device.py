@@ -66,6 +66,7 @@ class Device(Asker):
         "received",
         "said_hello",
         "session",
+        "state_floor",
         "state_live",
         "state_position",
         "state_reset",
@@ -88,6 +89,8 @@ class Device(Asker):
         """Hello was granted: delivery may begin."""
         self.state_position = 0
         self.state_reset = False
+        self.state_floor = session.state_floor
+        """The session's, when what is being sent began: behind a higher one it begins anew."""
         self.state_live = False
         """All of the state up to the position was sent; else it is being caught up with."""
         self.received: list[Received] = []
@@ -260,9 +263,17 @@ class Device(Asker):
         return True
 
     def _next_page(self) -> StatePage:
+        if self.state_floor != self.session.state_floor:
+            self._meet_state_floor()
         if not self.state_live:
             self._frames_left = 0  # it is read from the store
         return self.session.read_state(self.state_position, live=self.state_live, reset=self.state_reset)
+
+    def _meet_state_floor(self) -> None:
+        """The state's floor rose: whoever is behind it, or was in the middle of a whole state, is sent all of it."""
+        self.state_floor = self.session.state_floor
+        if self.state_reset or self.state_position < self.state_floor:
+            self.state_position, self.state_reset, self.state_live = 0, True, False
 
     def _some_replies(self) -> list[bytes]:
         """The first ones, as many as one frame holds, or one."""

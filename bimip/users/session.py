@@ -7,10 +7,11 @@ devices, each of which reads from its own position.
 from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
 
-from bimip.domain.core.decision import LogNews, News, StateNews
+from bimip.domain.core.decision import LogNews, News, StateNews, StateRestarted
 from bimip.domain.core.identity import Claims
 from bimip.domain.core.ids import DeviceId, UserId, Version
 from bimip.domain.core.records import DamagedRecordError, StateKey
+from bimip.domain.state.changes import UNSEEN
 from bimip.domain.state.kinds import has_removals
 from bimip.reading.heads import read_heads
 from bimip.reading.log import read_segments
@@ -74,10 +75,16 @@ class Session:
         self.news += 1
 
     def state_changed(self, news: StateNews) -> None:
-        """Extends the state's tail by what is new in one value."""
+        """Extends the state's tail by what is new in one value; by nothing, where that is not for this user."""
         _, version, key, change = news
-        self.state.add(version, ENCODE[key[0]](self.services.eids, version, key, change))
+        self.state.add(version, b"" if change == UNSEEN else ENCODE[key[0]](self.services.eids, version, key, change))
         self.news += 1
+
+    def state_restarted(self, news: StateRestarted) -> None:
+        """Lets each device begin all of the state anew, in its turn."""
+        if news.version > self.state_floor:
+            self.state_floor = news.version
+            self.news += 1
 
     def _encoded(self, version: Version, key: StateKey, value: object, *, reset: bool) -> bytes | None:
         """Encodes a state item; None where it, or whose it is, cannot be read: it is left out, and the others go on.
@@ -135,6 +142,7 @@ class Session:
 LISTENERS: dict[type[News], Callable[[Session, Any], None]] = {
     LogNews: Session.log_grew,
     StateNews: Session.state_changed,
+    StateRestarted: Session.state_restarted,
 }
 """What a session does with news of each class."""
 

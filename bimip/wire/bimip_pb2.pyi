@@ -571,7 +571,7 @@ class StateDelta(_message.Message):
     def __init__(self, after: _Optional[int] = ..., upto: _Optional[int] = ..., reset: _Optional[bool] = ..., complete: _Optional[bool] = ..., items: _Optional[_Iterable[_Union[StateItem, _Mapping]]] = ..., ref: _Optional[int] = ...) -> None: ...
 
 class StateItem(_message.Message):
-    __slots__ = ("version", "removed", "receipts", "message", "read_marker", "settings", "contact", "conversation", "device", "group")
+    __slots__ = ("version", "removed", "receipts", "message", "read_marker", "settings", "contact", "conversation", "device", "group", "private_receipts")
     VERSION_FIELD_NUMBER: _ClassVar[int]
     REMOVED_FIELD_NUMBER: _ClassVar[int]
     RECEIPTS_FIELD_NUMBER: _ClassVar[int]
@@ -582,6 +582,7 @@ class StateItem(_message.Message):
     CONVERSATION_FIELD_NUMBER: _ClassVar[int]
     DEVICE_FIELD_NUMBER: _ClassVar[int]
     GROUP_FIELD_NUMBER: _ClassVar[int]
+    PRIVATE_RECEIPTS_FIELD_NUMBER: _ClassVar[int]
     version: int
     removed: bool
     receipts: Receipts
@@ -592,7 +593,8 @@ class StateItem(_message.Message):
     conversation: Conversation
     device: DeviceState
     group: Conversation
-    def __init__(self, version: _Optional[int] = ..., removed: _Optional[bool] = ..., receipts: _Optional[_Union[Receipts, _Mapping]] = ..., message: _Optional[_Union[MessageState, _Mapping]] = ..., read_marker: _Optional[_Union[ReadMarker, _Mapping]] = ..., settings: _Optional[_Union[Settings, _Mapping]] = ..., contact: _Optional[_Union[Contact, _Mapping]] = ..., conversation: _Optional[_Union[Conversation, _Mapping]] = ..., device: _Optional[_Union[DeviceState, _Mapping]] = ..., group: _Optional[_Union[Conversation, _Mapping]] = ...) -> None: ...
+    private_receipts: Receipts
+    def __init__(self, version: _Optional[int] = ..., removed: _Optional[bool] = ..., receipts: _Optional[_Union[Receipts, _Mapping]] = ..., message: _Optional[_Union[MessageState, _Mapping]] = ..., read_marker: _Optional[_Union[ReadMarker, _Mapping]] = ..., settings: _Optional[_Union[Settings, _Mapping]] = ..., contact: _Optional[_Union[Contact, _Mapping]] = ..., conversation: _Optional[_Union[Conversation, _Mapping]] = ..., device: _Optional[_Union[DeviceState, _Mapping]] = ..., group: _Optional[_Union[Conversation, _Mapping]] = ..., private_receipts: _Optional[_Union[Receipts, _Mapping]] = ...) -> None: ...
 
 class Receipts(_message.Message):
     __slots__ = ("conversation", "member", "kind", "block", "runs")
@@ -1046,18 +1048,20 @@ class PeerSignal(_message.Message):
     def __init__(self, to: _Optional[_Union[Identity, _Mapping]] = ..., kind: _Optional[str] = ..., payload: _Optional[bytes] = ..., id: _Optional[str] = ..., **kwargs) -> None: ...
 
 class Settings(_message.Message):
-    __slots__ = ("send_read_receipts", "show_read_receipts", "show_last_seen", "show_online_status", "stamp")
+    __slots__ = ("send_read_receipts", "show_read_receipts", "show_last_seen", "show_online_status", "stamp", "version")
     SEND_READ_RECEIPTS_FIELD_NUMBER: _ClassVar[int]
     SHOW_READ_RECEIPTS_FIELD_NUMBER: _ClassVar[int]
     SHOW_LAST_SEEN_FIELD_NUMBER: _ClassVar[int]
     SHOW_ONLINE_STATUS_FIELD_NUMBER: _ClassVar[int]
     STAMP_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
     send_read_receipts: bool
     show_read_receipts: bool
     show_last_seen: bool
     show_online_status: bool
     stamp: int
-    def __init__(self, send_read_receipts: _Optional[bool] = ..., show_read_receipts: _Optional[bool] = ..., show_last_seen: _Optional[bool] = ..., show_online_status: _Optional[bool] = ..., stamp: _Optional[int] = ...) -> None: ...
+    version: int
+    def __init__(self, send_read_receipts: _Optional[bool] = ..., show_read_receipts: _Optional[bool] = ..., show_last_seen: _Optional[bool] = ..., show_online_status: _Optional[bool] = ..., stamp: _Optional[int] = ..., version: _Optional[int] = ...) -> None: ...
 
 class Devices(_message.Message):
     __slots__ = ("action", "name", "devices", "label", "complete")

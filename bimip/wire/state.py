@@ -9,9 +9,19 @@ from bimip.wire.varint import varint
 _ITEM = b"\x2a"  # StateDelta.items
 _STATE = b"\x42"  # Body.states
 
+RECEIPTS = b"\x1a"  # StateItem.receipts
+PRIVATE_RECEIPTS = b"\x8a\x01"  # StateItem.private_receipts
+
 
 def receipts_item(
-    version: int, *, conversation: str, member: str, kind: int, block: int, runs: Iterable[tuple[int, int, int]]
+    version: int,
+    *,
+    conversation: str,
+    member: str,
+    kind: int,
+    block: int,
+    runs: Iterable[tuple[int, int, int]],
+    field: bytes = RECEIPTS,
 ) -> bytes:
     """An element of StateDelta.items. Runs are (from, to, time in ms)."""
     parts = [_block(conversation, member, kind, block)]
@@ -19,7 +29,7 @@ def receipts_item(
         run = b"\x08" + varint(first) + b"\x10" + varint(last) + b"\x18" + _time(time)
         parts.append(b"\x2a" + varint(len(run)) + run)
     receipts = b"".join(parts)
-    item = b"\x08" + varint(version) + b"\x1a" + varint(len(receipts)) + receipts
+    item = b"\x08" + varint(version) + field + varint(len(receipts)) + receipts
     return _ITEM + varint(len(item)) + item
 
 
@@ -57,6 +67,12 @@ def group_item(
     for eid, their_role in members:
         group.members.add(eid=eid, role=their_role)
     item = pb.StateItem(version=version, removed=not role, group=group).SerializeToString()
+    return _ITEM + varint(len(item)) + item
+
+
+def settings_item(version: int, settings: pb.Settings) -> bytes:
+    """An element of StateDelta.items."""
+    item = pb.StateItem(version=version, settings=settings).SerializeToString()
     return _ITEM + varint(len(item)) + item
 
 

@@ -253,6 +253,9 @@ TEXTS: dict[str, tuple[str, Answer]] = {
         '{"route": "6", "message": {"from": {"eid": "alice"}, "to": {"eid": "bob"}}}',
         Answer("FORBIDDEN"),
     ),
+    "a setting that is no flag": ('{"route": "20", "settings": {"show_last_seen": "yes"}}', Answer("MALFORMED")),
+    "a setting with a negative stamp": ('{"route": "20", "settings": {"stamp": "-1"}}', Answer("MALFORMED")),
+    "a setting that there is not": ('{"route": "20", "settings": {"show_all": true}}', Answer("MALFORMED", "show_all")),
     "another route": ('{"route": "7", "message": {}}', Answer("MALFORMED", "set route to 6")),
 }
 

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -7,6 +8,7 @@ from bimip.client import events
 from bimip.client.wire.bimip import ErrorCode, GapReason, Identity, Message
 from bimip.domain.core.ids import ConversationOffset, Millis
 from bimip.domain.core.records import ReceiptKind, ReceiptRun
+from bimip.domain.state.settings import PrivacySettings
 
 MESSAGE = Message(
     id="m1",
@@ -40,7 +42,12 @@ EVENTS: list[tuple[events.Event, str]] = [
         "✓ sent (the server had it already)   chat #4",
     ),
     (RECEIPTS, "✓ read by bob@example.org: #1 to #4, #6   conversation 7"),
+    (replace(RECEIPTS, private=True), "✓ read by bob@example.org, unseen: #1 to #4, #6   conversation 7"),
     (events.ReadMarkerChanged("7", 4), "✓ read by you up to #4   conversation 7"),
+    (
+        events.SettingsChanged(PrivacySettings(show_last_seen=False)),
+        "✓ your settings: send read receipts on, show read receipts on, show last seen off, show online status on",
+    ),
     (events.ReadMarkerChanged("7", 0), "✓ not read by you   conversation 7"),
     (events.DeviceChanged("phone", 7, ""), "□ phone is a device of yours"),
     (events.DeviceChanged("phone", 7, "mine\x1b", is_gone=True), r"□ phone (mine\x1b) is gone"),
@@ -100,4 +107,5 @@ def test_receipts_as_json() -> None:
         "member": "bob@example.org",
         "kind": "read",
         "runs": [[1, 4, 5], [6, 6, 7]],
+        "private": False,
     }

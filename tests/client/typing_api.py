@@ -10,6 +10,7 @@ from bimip.client import (
     FetchKind,
     MemberReceipts,
     Message,
+    PrivacySettings,
     Refused,
     Start,
     events,
@@ -41,6 +42,8 @@ async def every_method(client: Client) -> None:
     assert_type(await client.fetch_receipts("c1", 4, last=9), list[MemberReceipts])
     assert_type((await client.delivery_state("c1", 4)).read_by, tuple[str, ...])
     assert_type(client.read_marker("c1"), int)
+    assert_type(client.settings, PrivacySettings)
+    assert_type(await client.change_settings(send_read_receipts=False, show_last_seen=None), PrivacySettings)
     assert_type(await client.fetch(kind=FetchKind.LOG, offset=1, backwards=True), Fetched)
     assert_type(await client.history("c1", before=4, limit=5), list[Message])
     assert_type(await client.devices(), list[DeviceInfo])
@@ -65,6 +68,8 @@ async def every_event(client: Client) -> None:
                 assert_type(event.conversation, str)
             case events.DeviceChanged():
                 assert_type(event.is_gone, bool)
+            case events.SettingsChanged():
+                assert_type(event.settings, PrivacySettings)
             case events.Connected() | events.Disconnected() | events.EpochChanged() | events.ServerError():
                 pass
             case _:

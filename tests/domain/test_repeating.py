@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from bimip.domain.accounts.registering import LabelDevice
 from bimip.domain.conversations.groups import AddMembers, CreateGroup, RemoveMember, RenameGroup, SetRole
 from bimip.domain.core.clock import earliest_stamp
-from bimip.domain.core.ids import ConversationId, ConversationOffset, Millis, Offset, UserId
+from bimip.domain.core.ids import ConversationId, ConversationOffset, Millis, Offset, Stamp, UserId
 from bimip.domain.core.operations import (
     Acknowledge,
     Address,
@@ -41,6 +41,7 @@ from bimip.domain.decisions import OPERATIONS
 from bimip.domain.delivery.hello import FIRST, HEAD, LAST
 from bimip.domain.keeping.timekeeping import Known
 from bimip.domain.messages.checkpoints import TakeCheckpoint
+from bimip.domain.state.settings import ChangeSettings, Setting
 from tests.domain.support import BEGIN, CHAT, Ledger
 
 HOUR = 3_600_000
@@ -76,6 +77,10 @@ def begin(one: int) -> Draw:
 
 def read(one: int, other: int, upto: int) -> Draw:
     return lambda _, peers: Receipt(peers[one].user, ReceiptKind.READ, None, peers[other].eid, ConversationOffset(upto))
+
+
+def change(one: int, setting: Setting, value: int, stamp: int) -> Draw:
+    return lambda _, peers: ChangeSettings(peers[one].user, peers[one].device, ((setting, bool(value)),), Stamp(stamp))
 
 
 def revoke(name: int) -> Draw:
@@ -124,6 +129,7 @@ operations = st.one_of(
     st.builds(position, who, numbers),
     st.builds(begin, who),
     st.builds(read, who, who, numbers),
+    st.builds(change, who, st.sampled_from(Setting), st.integers(0, 1), st.integers(1, 3)),
     st.builds(revoke, numbers),
     st.builds(register, numbers),
     st.builds(expire, who),
@@ -151,6 +157,8 @@ EFFECTS = {
     Table.VERSIONS,
     Table.RECEIPTS,
     Table.READ_MARKERS,
+    Table.SETTINGS,
+    Table.PRIVATE_READS,
     Table.REVOKED,
 }
 """Not among them: when a device was last seen, and what a cursor keeps above its floor (an ack beyond the window is
@@ -248,7 +256,7 @@ def test_the_operations_that_no_history_draws_change_nothing_when_repeated() -> 
 
 
 def test_every_operation_is_repeated_here() -> None:
-    drawn = {Append, Acknowledge, OpenPosition, Receipt, MarkRead, Revoke, Register, ExpireLog}
+    drawn = {Append, Acknowledge, OpenPosition, Receipt, MarkRead, ChangeSettings, Revoke, Register, ExpireLog}
     drawn |= {CreateGroup, AddMembers, RemoveMember, RenameGroup, SetRole}
     told = {ExpireHistory, ExpireBodies, ExpireSeen, ExpireRevoked, Barrier, NoteTime, LabelDevice, Forget}
     told |= {TakeCheckpoint}

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from random import Random
 
-from tests.kit.codecs import Codec, Message, error_name, ids
+from tests.kit.codecs import SETTINGS, Codec, Message, error_name, ids
 from tests.kit.history import (
     Acked,
     Answered,
@@ -29,6 +29,8 @@ from tests.kit.history import (
     Read,
     ReadSet,
     Refused,
+    SettingsAnswered,
+    SettingsSaid,
     Turn,
 )
 from tests.kit.position_model import PositionModel, lowest, runs
@@ -87,6 +89,7 @@ class Link:
     offered: list[str] = field(default_factory=list)  # the messages in Hello
     contradictions: dict[int, str] = field(default_factory=dict)
     conversations: dict[int, str] = field(default_factory=dict)  # what a Fetch asked for
+    wishes: set[int] = field(default_factory=set)  # changes of settings
     frames_left: int = 0  # until it is cut
 
     def send(self, frame: bytes) -> None:
@@ -237,6 +240,8 @@ class Actor:
             self._take_body(link, scheme.body)
         elif payload == "error":
             self._take_error(link, scheme.error)
+        elif payload == "settings":
+            self._record(SettingsAnswered(self.name, self._codec.settings(scheme.settings)))
         else:
             self._complain("I5", "client", f"was sent {payload}")
         if not link.is_cut:
@@ -331,6 +336,8 @@ class Actor:
         code = error_name(error)
         if link.contradictions.pop(error.ref, None) is not None:
             self.counts["conflicts answered"] += code == "CONFLICT"
+        elif error.ref in link.wishes and code in AGAIN:
+            self.counts["settings refused"] += 1
         elif error.id:
             self._record(Refused(self.name, error.id, code, unknown=self._is_unknown(code)))
             self.counts["outcome unknown" if code == UNKNOWN else "refused"] += 1
@@ -398,6 +405,8 @@ class Actor:
                 self._fetch(link, batch)
             if random.random() < 0.1:
                 self._mark_read(link, random.choice(batch.deliveries))
+            if random.random() < 0.04:
+                self._change_setting(link)
 
     def _acknowledge_late(self, link: Link, partition: str) -> None:
         if link is self.link and partition in self.positions:
@@ -456,6 +465,18 @@ class Actor:
         )
         self.counts["read markers"] += 1
         self._post(link, command=command)
+
+    def _change_setting(self, link: Link) -> None:
+        """With a clock of its own, which may run ahead, or none."""
+        number, value, ref = self._random.randint(1, len(SETTINGS)), self._random.random() < 0.6, self._next_ref()
+        link.wishes.add(ref)
+        self._record(SettingsSaid(self.name, number, value))
+        settings = self._codec.messages.Settings(
+            stamp=self._random.choice([0, 2**64 - 1, self._random.getrandbits(40)])
+        )
+        setattr(settings, SETTINGS[number - 1], value)
+        self.counts["settings"] += 1
+        self._post(link, ref, settings=settings)
 
     def _fetch(self, link: Link, batch: Batch) -> None:
         ref, kinds = self._next_ref(), self._codec.messages.FetchKind

@@ -8,12 +8,13 @@ something be called lost. Where an older copy of the store was put back, what ca
 that was there: up to then the history is held against the invariants as well, and after it that of the copy, as if
 nothing had come between; but every device must be told, and by then it knows what it has by stamps.
 
-What it knows stands in four parts:
+What it knows stands in five parts:
 
 * `message_invariants.py`  the messages: who wrote them, which places they were given, what their writers were answered
 * `client_view.py`         one device: what it was shown, by the rule that every client follows
 * `receipt_invariants.py`  who is said to have received and read what
 * `marker_invariants.py`   how far users are said to have read
+* `settings_invariants.py` what users let others know, and that nobody is told more
 
 A violation names its invariant and a kind:
 
@@ -36,9 +37,11 @@ A violation names its invariant and a kind:
     false marker          a read marker is further than its user ever said                         I8
     marker went back      a read marker that was known is no more                                  I8
     marker lost           on disk as acknowledged, and a device of the user is not told            I8
-    diverged              two devices of a user hold different receipts, or read markers           I9
+    false setting         a setting is off that nobody turned off                                  I8
+    setting lost          on disk as acknowledged, and a device of the user is not told            I8
+    diverged              two devices of a user hold different receipts, read markers or settings  I9
     forged                `from` is not who wrote it                                               I10
-    leaked                shown to somebody for whom it is not                                     I10
+    leaked                shown to somebody for whom it is not, a receipt too                      I10
 """
 
 from collections import Counter
@@ -62,6 +65,8 @@ from tests.kit.history import (
     Read,
     ReadSet,
     Refused,
+    SettingsAnswered,
+    SettingsSaid,
     State,
     Wrote,
     lineage,
@@ -69,6 +74,7 @@ from tests.kit.history import (
 from tests.kit.marker_invariants import MarkerInvariants
 from tests.kit.message_invariants import Message, MessageInvariants
 from tests.kit.receipt_invariants import ReceiptInvariants
+from tests.kit.settings_invariants import SettingsInvariants
 
 NOTHING: Excused = frozenset()
 MAX_SHOWN = 40
@@ -133,6 +139,7 @@ class _Check:
         self._messages = MessageInvariants(self._report)
         self._receipts = ReceiptInvariants(self._messages, self._report)
         self._markers = MarkerInvariants(self._report)
+        self._settings = SettingsInvariants(self._messages, self._receipts, self._report)
         self._devices: dict[Name, ClientView] = {}
 
     def _report(self, invariant: str, kind: str, line: str) -> None:
@@ -156,6 +163,7 @@ class _Check:
         self._receipts.finish(self._devices, quiet=quiet)
         if quiet:
             self._markers.finish(self._devices)
+            self._settings.finish(self._devices)
         return self._violations
 
     def _view(self, name: Name, at: int) -> ClientView:
@@ -179,24 +187,31 @@ class _Check:
                 view.knocked(event, at)
                 self._receipts.knocked(event)
                 self._markers.knocked(event)
+                self._settings.knocked(event)
             case Opened():
                 self._receipts.opened(event)
                 view.opened(event, at)
             case Batch():
                 view.received(event)
-            case Acked() | Read() | ReadSet() if view.is_stale:
+            case Acked() | Read() | ReadSet() | SettingsSaid() if view.is_stale:
                 pass  # of what is no more, to nobody
             case Acked():
                 view.acked(event, at)
             case Read():
                 self._receipts.read(event, at)
+                self._settings.read(event)
             case State():
                 self._receipts.changed(event, at)
                 self._markers.changed(event)
+                self._settings.changed(event)
             case ReadSet():
                 self._markers.said(event)
             case Marked():
                 self._markers.answered(event)
+            case SettingsSaid():
+                self._settings.said(event)
+            case SettingsAnswered():
+                self._settings.answered(event)
             case Complaint():
                 self._report(event.invariant, event.kind, f"{event.device}: {event.line}")
 

@@ -12,7 +12,24 @@ import betterproto2
 
 from bimip.client.wire import bimip as sdk_messages
 from bimip.wire import bimip_pb2 as server_messages
-from tests.kit.history import Batch, Delivery, Gap, GapReason, Ids, Kind, Name, Opened, Receipts, Seat, State, Turn
+from tests.kit.history import (
+    Batch,
+    Delivery,
+    Gap,
+    GapReason,
+    Ids,
+    Kind,
+    Name,
+    Opened,
+    Receipts,
+    Seat,
+    Settings,
+    State,
+    Turn,
+)
+
+SETTINGS = ("send_read_receipts", "show_read_receipts", "show_last_seen", "show_online_status")
+"""Fields of Settings, in the order of their numbers, which begin with 1."""
 
 Message = Any
 """Of either codec."""
@@ -88,7 +105,14 @@ class Codec:
         receipts = tuple(self._receipts(item.receipts) for item in delta.items if self.has(item, "receipts"))
         told = [item.read_marker for item in delta.items if self.has(item, "read_marker")]
         markers = tuple((marker.conversation, marker.conversation_offset) for marker in told)
-        return State(name, delta.after, delta.upto, receipts, delta.reset, delta.complete, markers)
+        settings = tuple(self.settings(item.settings) for item in delta.items if self.has(item, "settings"))
+        private = tuple(
+            self._receipts(item.private_receipts) for item in delta.items if self.has(item, "private_receipts")
+        )
+        return State(name, delta.after, delta.upto, receipts, delta.reset, delta.complete, markers, settings, private)
+
+    def settings(self, told: Message) -> Settings:
+        return Settings(told.version, tuple(bool(getattr(told, name)) for name in SETTINGS))
 
     def _receipts(self, item: Message) -> Receipts:
         runs = tuple((getattr(run, self._from), run.to, run.time) for run in item.runs)

@@ -186,6 +186,28 @@ class Marked(NamedTuple):
     upto: int
 
 
+class Settings(NamedTuple):
+    """A user's settings as a device is told them: since which version, and each, in the order of its number."""
+
+    version: int
+    values: tuple[bool, ...]
+
+
+class SettingsSaid(NamedTuple):
+    """A change of a setting, by its number, before it leaves."""
+
+    device: Name
+    number: int
+    value: bool
+
+
+class SettingsAnswered(NamedTuple):
+    """The answer: how they stand."""
+
+    device: Name
+    settings: Settings
+
+
 class State(NamedTuple):
     """A page of the shadow state."""
 
@@ -196,6 +218,8 @@ class State(NamedTuple):
     reset: bool = False
     complete: bool = False
     markers: tuple[tuple[str, int], ...] = ()  # conversation, offset
+    settings: tuple[Settings, ...] = ()
+    private: tuple[Receipts, ...] = ()
 
 
 class Closed(NamedTuple):
@@ -223,7 +247,21 @@ class PutBack(NamedTuple):
 
 
 DeviceEvent = (
-    Wrote | Answered | Refused | Knocked | Opened | Batch | Acked | Read | ReadSet | Marked | State | Closed | Complaint
+    Wrote
+    | Answered
+    | Refused
+    | Knocked
+    | Opened
+    | Batch
+    | Acked
+    | Read
+    | ReadSet
+    | Marked
+    | SettingsSaid
+    | SettingsAnswered
+    | State
+    | Closed
+    | Complaint
 )
 Event = DeviceEvent | PutBack
 

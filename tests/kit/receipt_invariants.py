@@ -39,6 +39,8 @@ class Known:
 class ReceiptInvariants:
     def __init__(self, messages: MessageInvariants, report: Report) -> None:
         self.known: dict[Name, Known] = {}
+        self.may_hide: set[str] = set()
+        """Users who said that they show receipts, or that they do not: others' READs may come and go."""
         self._messages = messages
         self._report = report
         self._claims: dict[Key, tuple[int, Name]] = {}
@@ -76,6 +78,10 @@ class ReceiptInvariants:
         known.version = event.upto
         user = event.device.eid
         self._versions[user] = max(self._versions.get(user, 0), event.upto)
+        for item in event.private:
+            for first, last, _ in item.runs:
+                for place in range(first, last + 1):
+                    self._claims.setdefault((item.conversation, item.member, item.kind, place), (at, event.device))
         for item in event.receipts:
             for first, last, time in item.runs:
                 keys = [(item.conversation, item.member, item.kind, place) for place in range(first, last + 1)]
@@ -84,8 +90,10 @@ class ReceiptInvariants:
                     self._claims.setdefault(key, (at, event.device))
         if event.complete:
             for key, time in known.complete().items():
-                if known.times.get(key, time + 1) > time:
-                    self._report("I8", "receipts went back", f"{event.device} knew {_words(key)} at {time}")
+                _, member, kind, _ = key
+                is_hidden = user in self.may_hide and member != user and kind is not Kind.DELIVERED
+                if known.times.get(key, time + 1) > time and not is_hidden:
+                    self._report("I8", "receipts went back", f"{event.device} knew {words(key)} at {time}")
 
     def finish(self, devices: Mapping[Name, ClientView], *, quiet: bool) -> None:
         for key, (at, device) in self._claims.items():
@@ -102,15 +110,15 @@ class ReceiptInvariants:
         message = None if stamp is None else self._messages.by_stamp.get(stamp)
         if message is None:
             if quiet:
-                self._report("I8", "false receipt", f"{teller}: {_words(key)}, where nothing stands")
+                self._report("I8", "false receipt", f"{teller}: {words(key)}, where nothing stands")
         elif member not in message.users or member == message.wrote.device.eid:
-            self._report("I8", "false receipt", f"{teller}: {_words(key)}, to whom it was not sent: {message}")
+            self._report("I8", "false receipt", f"{teller}: {words(key)}, to whom it was not sent: {message}")
         else:
             since = self._read.get((member, conversation, place), at + 1)
             if kind is Kind.DELIVERED:
                 since = min([since, *self._acks(member, message, devices)])
             if since > at:
-                self._report("I8", "false receipt", f"{teller}: {_words(key)} before that was told: {message}")
+                self._report("I8", "false receipt", f"{teller}: {words(key)} before that was told: {message}")
 
     @staticmethod
     def _acks(member: str, message: Message, devices: Iterable[ClientView]) -> Iterable[int]:
@@ -129,7 +137,7 @@ class ReceiptInvariants:
             other, reference = by_user.setdefault(name.eid, (name, times))
             if times != reference:
                 key = min(dict(times.items() ^ reference.items()))
-                line = f"{_words(key)} at {times.get(key)} to {name}, at {reference.get(key)} to {other}"
+                line = f"{words(key)} at {times.get(key)} to {name}, at {reference.get(key)} to {other}"
                 self._report("I9", "diverged", line)
 
     def _check_remembered(self, view: ClientView, devices: Mapping[Name, ClientView]) -> None:
@@ -146,9 +154,9 @@ class ReceiptInvariants:
                 key = message.conversation, view.name.eid, Kind.DELIVERED, message.place
                 for name in devices:
                     if name.eid == author and key not in self.known[name].times:
-                        self._report("I8", "receipt lost", f"{name} does not know: {_words(key)}: {message}")
+                        self._report("I8", "receipt lost", f"{name} does not know: {words(key)}: {message}")
 
 
-def _words(key: Key) -> str:
+def words(key: Key) -> str:
     conversation, member, kind, place = key
     return f"{place} of {conversation} {kind.name} to {member}"

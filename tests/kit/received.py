@@ -1,6 +1,6 @@
 """What a device was told, gathered from its frames, so that a test can say in one line what it expects of them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -79,11 +79,23 @@ class Received:
         ]
 
     @property
+    def settings(self) -> list[pb.Settings]:
+        """As state brought them."""
+        return [item.settings for state in self.states for item in state.items if item.settings is not None]
+
+    @property
     def receipts(self) -> list[ReceiptRun]:
-        return [
-            ReceiptRun(item.receipts.member, item.receipts.kind, run.from_, run.to)
-            for state in self.states
-            for item in state.items
-            if item.receipts is not None
-            for run in item.receipts.runs
-        ]
+        return _runs(item.receipts for state in self.states for item in state.items)
+
+    @property
+    def private_receipts(self) -> list[ReceiptRun]:
+        return _runs(item.private_receipts for state in self.states for item in state.items)
+
+
+def _runs(told: Iterable[pb.Receipts | None]) -> list[ReceiptRun]:
+    return [
+        ReceiptRun(receipts.member, receipts.kind, run.from_, run.to)
+        for receipts in told
+        if receipts is not None
+        for run in receipts.runs
+    ]

@@ -9,6 +9,7 @@ import bimip.requests
 from bimip.domain.conversations.groups import GroupChanged
 from bimip.domain.core.ids import ConversationId, ConversationOffset, Millis, Offset, Stamp, Version
 from bimip.domain.core.operations import Acknowledged, Appended, Done, Fault, Operation, ReadMarked, Refused, Result
+from bimip.domain.state.settings import CurrentSettings, PrivacySettings
 from bimip.requests import ROUTES
 from bimip.requests.message import write
 from bimip.requests.route import Answer
@@ -49,6 +50,13 @@ SERVED: dict[str, list[tuple[Any, Result]]] = {
     "logout": [(pb.Logout(), Done()), (pb.Logout(forget=True, revoke=True), Done())],
     "message": [(MESSAGE, SENT)],
     "ping_pong": [(pb.PingPong(kind=pb.PingPong.PING), Done()), (pb.PingPong(kind=pb.PingPong.PONG), Done())],
+    "settings": [
+        (pb.Settings(), CurrentSettings(PrivacySettings(), Version(0))),
+        (
+            pb.Settings(show_read_receipts=False, stamp=7),
+            CurrentSettings(PrivacySettings(show_read_receipts=False, stamp=Stamp(7)), Version(4), is_restarted=True),
+        ),
+    ],
     "signal": [
         (pb.Signal(status=pb.DELIVERED, partition="chat", upto=3), Acknowledged(Offset(3))),
         (pb.Signal(status=pb.READ, conversation="c1", upto=3), Done()),

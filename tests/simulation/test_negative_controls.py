@@ -12,8 +12,11 @@ from bimip.domain.core.decision import NOTHING, Decision
 from bimip.domain.core.ids import ConversationOffset, Offset
 from bimip.domain.core.records import Table
 from bimip.domain.decisions import OPERATIONS
+from bimip.domain.delivery import acknowledging
 from bimip.domain.keeping.timekeeping import Timekeeper
-from bimip.domain.state import read_markers
+from bimip.domain.state import private_reads, read_markers, receipts
+from bimip.domain.state.changes import StateChanges
+from bimip.domain.state.settings import ChangeSettings
 from bimip.users.device import Device
 from tests.chaos.runner import HastyJournal
 from tests.simulation.disk import Disk
@@ -155,6 +158,36 @@ def test_a_read_marker_that_moves_back_is_noticed(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(read_markers, "read_marker", lambda _view, _user, _conversation: ConversationOffset(0))
 
     assert "marker lost" in kinds_found("marker lost")
+
+
+def test_a_setting_that_is_answered_and_not_written_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    kind = OPERATIONS[ChangeSettings]
+
+    def forgetting_settings(view: Any, op: ChangeSettings, context: Any) -> Decision:
+        return kind.decide(view, op, context)._replace(writes=NOTHING, news=())
+
+    monkeypatch.setitem(OPERATIONS, ChangeSettings, replace(kind, decide=forgetting_settings))
+
+    assert "setting lost" in kinds_found("setting lost")
+
+
+def test_receipts_of_who_sends_none_are_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(private_reads, "split", lambda _view, _conversation, _member, _kind, places: (places, ()))
+
+    assert "leaked" in kinds_found("leaked")
+
+
+def test_receipts_that_are_shown_to_who_shows_none_are_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (acknowledging, receipts):
+        monkeypatch.setattr(module, "may_see", lambda _view, _viewer, _member, _kind: True)
+
+    assert "leaked" in kinds_found("leaked")
+
+
+def test_devices_that_are_not_sent_their_state_again_go_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(StateChanges, "restart", lambda _changes, _user: None)
+
+    assert kinds_found("leaked") & {"leaked", "receipt lost", "diverged"}
 
 
 def test_a_server_that_believes_every_clock_deletes_what_is_not_old(monkeypatch: pytest.MonkeyPatch) -> None:

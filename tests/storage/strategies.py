@@ -5,6 +5,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from bimip.domain.core.ids import ConversationId
+from bimip.domain.core.merges import LastWrite
 from bimip.domain.core.records import (
     DIGEST_BYTES,
     Addressed,
@@ -32,9 +33,10 @@ from bimip.domain.core.records import (
     Table,
     User,
 )
-from bimip.domain.state import groups, read_markers
-from bimip.domain.state.receipts import PART, pack_key
+from bimip.domain.state import groups, private_reads, read_markers, settings
+from bimip.domain.state.receipts import KEY, PART, pack_key
 
+u8 = st.integers(0, 2**8 - 1)
 u32 = st.integers(0, 2**32 - 1)
 u64 = st.integers(0, 2**64 - 1)
 text = st.text(st.characters(codec="utf-8"), max_size=20) | st.text("\0\1\2a", max_size=5)
@@ -42,7 +44,13 @@ flag = st.booleans()
 digests = st.binary(min_size=DIGEST_BYTES, max_size=DIGEST_BYTES)
 receipt_keys = st.builds(ReceiptKey, u32, u32, st.sampled_from(ReceiptKind), u32)
 conversations = u32.map(ConversationId)
-state_keys = receipt_keys.map(pack_key) | conversations.map(read_markers.pack_key) | conversations.map(groups.pack_key)
+state_keys = (
+    receipt_keys.map(pack_key)
+    | receipt_keys.map(lambda key: KEY.pack(private_reads.TAG, *key))
+    | conversations.map(read_markers.pack_key)
+    | conversations.map(groups.pack_key)
+    | st.just(settings.KEY)
+)
 pairs = st.tuples(u64, u64)
 
 KEYS: dict[Table | LogTable | Index, st.SearchStrategy[Key]] = {
@@ -66,6 +74,8 @@ KEYS: dict[Table | LogTable | Index, st.SearchStrategy[Key]] = {
     Table.VERSIONS: st.tuples(u32, state_keys),
     Table.RECEIPTS: receipt_keys.map(tuple),
     Table.READ_MARKERS: st.tuples(u32, u32),
+    Table.SETTINGS: st.tuples(u32, u8),
+    Table.PRIVATE_READS: receipt_keys.map(tuple),
     Table.USAGE: st.tuples(u32),
     Table.REVOKED: st.tuples(u32, text),
     Table.CHECKPOINTS: st.tuples(u32, text),
@@ -104,6 +114,8 @@ RECORDS: dict[Table | LogTable | Index, st.SearchStrategy[Any]] = {
     Table.VERSIONS: u64,
     Table.RECEIPTS: runs,
     Table.READ_MARKERS: u64,
+    Table.SETTINGS: st.builds(LastWrite, u8, u64, u32),
+    Table.PRIVATE_READS: runs,
     Table.USAGE: u64,
     Table.REVOKED: u64,
     Table.CHECKPOINTS: st.lists(

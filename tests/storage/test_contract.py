@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from bimip.domain.core.ids import ConversationId, ConversationOffset, DeviceId, Millis, Offset, Stamp, UserId, Version
+from bimip.domain.core.merges import LastWrite
 from bimip.domain.core.records import (
     Addressed,
     Changes,
@@ -100,6 +101,8 @@ EXAMPLES: list[tuple[Table, Key, Any]] = [
     (Table.VERSIONS, (5, STATE_KEY), Version(LARGE)),
     (Table.RECEIPTS, tuple(RECEIPT), (ReceiptRun(ConversationOffset(1), ConversationOffset(4), Millis(LARGE)),)),
     (Table.READ_MARKERS, (5, 3), LARGE),
+    (Table.SETTINGS, (5, 4), LastWrite(1, Stamp(2**64 - 1), DeviceId(2**32 - 1))),
+    (Table.PRIVATE_READS, tuple(RECEIPT), (ReceiptRun(ConversationOffset(17), ConversationOffset(32), Millis(7)),)),
     (Table.USAGE, (5,), LARGE),
     (Table.REVOKED, (5, "jti"), Millis(LARGE)),
     (Table.CHECKPOINTS, (5, "chat"), (Checkpoint(Offset(LARGE), b"c" * 16, Version(7), Millis(LARGE)),)),

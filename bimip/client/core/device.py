@@ -35,6 +35,7 @@ from bimip.client.wire.bimip import (
     PingPongKind,
     Signal,
     StateDelta,
+    StateItem,
     Turn,
 )
 
@@ -236,6 +237,12 @@ class Device:
             self.inbox.emit(*self.state.items(page.items))
         else:
             self.inbox.emit(*self.state.page(page))
+
+    def take_state(self, items: Sequence[StateItem]) -> None:
+        """Merge what an answer told of the state, which its page may tell later."""
+        with self.store.transaction():
+            self.inbox.emit(*self.state.items(items))
+        self.changed.notify_all()
 
     def _ping(self, ping: PingPong, ref: int) -> None:
         if ping.kind is PingPongKind.PING:

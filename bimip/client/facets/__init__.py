@@ -4,6 +4,7 @@
     messages.py   writing: send, send_nowait
     events.py     the stream of events: iteration, acknowledge
     receipts.py   who has read what: mark_read, receipts, read_marker
+    settings.py   what others may know of this user: settings, change_settings
     history.py    looking into the log: fetch, history
     device.py     this device itself: identity, connection, token, logout
     devices.py    all devices of this user: devices, known_devices, label_device, remove_device

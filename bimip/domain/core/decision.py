@@ -42,7 +42,14 @@ class StateNews(NamedTuple):
     change: Any  # as the kind has it
 
 
-News = LogNews | StateNews
+class StateRestarted(NamedTuple):
+    """All of a user's devices are to be sent their whole state again, up to and with this version."""
+
+    user: UserId
+    version: Version
+
+
+News = LogNews | StateNews | StateRestarted
 """What a decision tells once it is on disk. Each names the user whom it concerns, and is told by its class."""
 
 

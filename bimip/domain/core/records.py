@@ -15,6 +15,7 @@ from functools import partial
 from typing import Any, NamedTuple, Protocol, Self, TypeVar
 
 from bimip.domain.core.ids import ConversationId, ConversationOffset, DeviceId, Millis, Offset, Stamp, UserId, Version
+from bimip.domain.core.merges import LastWrite
 from bimip.domain.core.ranges import Ranges
 from bimip.domain.core.schema import BYTE, BYTES, LONG, NAME, NUMBER, TEXT, Plain, Schema
 
@@ -240,6 +241,10 @@ class Table(_Kind):
     """(conversation, member, ReceiptKind, part) -> Runs: a part of a ReceiptKey's block"""
     READ_MARKERS = Schema("readmarkers", (NUMBER, NUMBER), Plain("Q"))
     """(user, conversation) -> ConversationOffset: how far the user has read"""
+    SETTINGS = Schema("settings", (NUMBER, BYTE), Plain("BQI", LastWrite), cached=20_000)
+    """(user, Setting) -> LastWrite: what they set, of what others may know of them"""
+    PRIVATE_READS = Schema("privatereads", (NUMBER, NUMBER, BYTE, NUMBER))
+    """(conversation, member, ReceiptKind, part) -> Runs: as RECEIPTS, of who sent none then"""
     USAGE = Schema("usage", (NUMBER,), Plain("Q"), hot=1, cached=20_000)
     """(user) -> int: bytes of what they sent and is still kept"""
     REVOKED = Schema("revoked", (NUMBER, TEXT), Plain("Q"))

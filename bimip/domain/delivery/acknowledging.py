@@ -9,7 +9,7 @@ from bimip.domain.conversations.membership import (
     group_of,
     membership_of,
 )
-from bimip.domain.core.decision import Decision, Put, StateNews, Writes
+from bimip.domain.core.decision import Decision, News, Put, Writes
 from bimip.domain.core.ids import ConversationId, ConversationOffset, Millis, UserId
 from bimip.domain.core.operation_kind import OperationKind
 from bimip.domain.core.operations import Acknowledge, Acknowledged, Done, Fault, Receipt, Refused
@@ -31,11 +31,13 @@ from bimip.domain.core.records import (
 from bimip.domain.core.rules import Context
 from bimip.domain.delivery.cursor import START, advance
 from bimip.domain.messages.appending import EMPTY_LOG
-from bimip.domain.state import receipts
-from bimip.domain.state.changes import StateChanges
+from bimip.domain.state import private_reads, receipts
+from bimip.domain.state.changes import UNSEEN, StateChanges
+from bimip.domain.state.settings import may_see
 
 # As often as here, an enum's members cost more by their class than as names of the module.
-CONVERSATIONS, LOGS, CURSORS, RECEIPTS = Table.CONVERSATIONS, Table.LOGS, Table.CURSORS, Table.RECEIPTS
+CONVERSATIONS, LOGS, CURSORS = Table.CONVERSATIONS, Table.LOGS, Table.CURSORS
+RECEIPTS, PRIVATE_READS = Table.RECEIPTS, Table.PRIVATE_READS
 DELIVERED = ReceiptKind.DELIVERED
 TAG, _pack_key = receipts.TAG, receipts.KEY.pack
 
@@ -73,9 +75,7 @@ def acknowledge(view: Reader, op: Acknowledge, context: Context) -> Decision:
     return _decision((_acknowledged((cursor.floor,)), _writes((puts, (), (), (), ())), news, rest, False))
 
 
-def delivered(
-    view: Reader, user: UserId, entries: Sequence[Entry], context: Context
-) -> tuple[list[Put], list[StateNews]]:
+def delivered(view: Reader, user: UserId, entries: Sequence[Entry], context: Context) -> tuple[list[Put], list[News]]:
     """The receipts of what one of the user's devices took in. What the user wrote is not delivered to them."""
     received: dict[ConversationId, tuple[list[int], set[UserId]]] = {}
     for _, conversation, place, author, _, _, _ in entries:
@@ -139,8 +139,15 @@ def receipt(view: Reader, op: Receipt, context: Context) -> Decision:
         authors = _authors(view, number, wrote)
     changes = StateChanges(view)
     for kind in IMPLIED[op.kind]:
-        concerned = authors if kind is ReceiptKind.DELIVERED else {**authors, op.user: None}
-        _add(view, changes, (number, op.user, kind), places, context.now, concerned)
+        key = number, op.user, kind
+        if kind is DELIVERED:
+            _add(view, changes, key, places, context.now, authors)
+            continue
+        public, private = private_reads.split(view, *key, places)
+        if public:
+            _add(view, changes, key, public, context.now, {**authors, op.user: None})
+        if private:
+            _add(view, changes, key, private, context.now, {op.user: None}, (PRIVATE_READS, private_reads.TAG))
     rest = clip(wanted, slice_end + 1, furthest)
     then = op._replace(conversation=number, upto=ConversationOffset(0), ranges=rest) if rest else None
     return Decision(Done(), Writes(changes.puts()), changes.news, then)
@@ -195,15 +202,19 @@ def _add(
     places: Ranges,
     now: Millis,
     concerned: Concerned,
+    into: tuple[Table, int] = (RECEIPTS, TAG),
 ) -> None:
-    """Merges a member's receipts of one kind into what is stored, and tells whoever is concerned what is new."""
+    """Merges a member's receipts of one kind into what is stored, and tells whoever is concerned what is new; who may
+    not see it, that there is something. `into`: the map, and the tag of its keys.
+    """
     conversation, member, kind = key
-    stored = changes.values.setdefault(RECEIPTS, {})
+    table, tag = into
+    stored = changes.values.setdefault(table, {})
     told: dict[int, Runs] = {}
     for part, runs in receipts.by_part(places, now).items():
         place = (conversation, member, kind, part)
         try:
-            known: Runs = view.get(RECEIPTS, place) or ()
+            known: Runs = view.get(table, place) or ()
         except DamagedRecordError:
             known = ()
         fresh = receipts.fresh(known, runs)
@@ -212,13 +223,13 @@ def _add(
             block = part // receipts.PARTS
             told[block] = receipts.join(told[block], fresh) if block in told else fresh
     for block, runs in told.items():
-        state_key = _pack_key(TAG, conversation, member, kind, block)
+        state_key = _pack_key(tag, conversation, member, kind, block)
         for user in sorted(concerned):
             theirs = concerned[user]
-            if theirs is None:
-                changes.tell(user, state_key, runs)
-            elif some := receipts.within(runs, theirs):
-                changes.tell(user, state_key, some)
+            some = runs if theirs is None else receipts.within(runs, theirs)
+            if some:
+                is_seen = kind is DELIVERED or may_see(view, user, member, kind)  # no call more for each ack
+                changes.tell(user, state_key, some if is_seen else UNSEEN)
 
 
 def _weight(operation: Acknowledge | Receipt) -> int:

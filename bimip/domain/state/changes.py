@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from bimip.domain.core.decision import Put, StateNews
+from bimip.domain.core.decision import News, Put, StateNews, StateRestarted
 from bimip.domain.core.ids import ConversationId, ConversationOffset, UserId, Version
 from bimip.domain.core.ranges import Ranges
 from bimip.domain.core.records import DamagedRecordError, Key, Reader, State, StateKey, Table, maker
@@ -19,6 +19,9 @@ from bimip.domain.core.records import DamagedRecordError, Key, Reader, State, St
 CHANGES, VERSIONS, STATES = Table.CHANGES, Table.VERSIONS, Table.STATES
 
 _news, _state = maker(StateNews), maker(State)
+
+UNSEEN = ()
+"""A change that its user may not know: it takes its version, and tells nothing."""
 
 NO_STATE = State(Version(0), Version(0))
 HIGHEST = Version((1 << 64) - 1)
@@ -42,7 +45,7 @@ class StateKind:
     tag: int
     """The first byte of its keys; never given to another kind."""
     read: Callable[[Reader, UserId, StateKey], Any]
-    """The value under a key as the user may know it; None or empty where there is none."""
+    """The value under a key as the user may know it; None or empty where there is none for them."""
     of_messages: KeysOf | None = None
     """Lists the keys of what a user may know of a conversation's messages from one to another, both inclusive: of what
     they are told beside those messages. None: it is not of messages."""
@@ -50,6 +53,8 @@ class StateKind:
     """Keeps what a value under a key says of the messages that are meant; None: it is told as it is."""
     has_removals: bool = False
     """A key without a value was removed, and devices are told so; else there is nothing to tell of it."""
+    stored: Callable[[Reader, UserId, StateKey], Any] | None = None
+    """The value under a key, whoever may know it; None: as `read` has it."""
 
 
 def state_of(view: Reader, user: UserId) -> State:
@@ -70,7 +75,7 @@ class StateChanges:
     __slots__ = ("_changes", "_states", "_versions", "_view", "news", "values")
 
     def __init__(self, view: Reader) -> None:
-        self.news: list[StateNews] = []
+        self.news: list[News] = []
         self.values: dict[Table, dict[Key, Any]] = {}
         """For the kinds to put their own records in."""
         self._view = view
@@ -83,7 +88,7 @@ class StateChanges:
         return [put for put in tables if put[1]]
 
     def tell(self, user: UserId, key: StateKey, change: Any) -> Version:  # noqa: ANN401 - each kind has its own
-        """The user's devices learn of a value what is new in it."""
+        """The user's devices learn of a value what is new in it; of UNSEEN, that it is not for them."""
         view, place = self._view, (user,)
         state = self._states.get(place) or state_of(view, user)
         version = Version(state.head + 1)
@@ -95,3 +100,9 @@ class StateChanges:
         self._versions[user, key] = version
         self.news.append(_news((user, version, key, change)))
         return version
+
+    def restart(self, user: UserId) -> None:
+        """The user's devices forget their state and are sent all of it: what they may know is another than before."""
+        head = (self._states.get((user,)) or state_of(self._view, user)).head
+        self._states[user,] = State(head, head)
+        self.news.append(StateRestarted(user, head))

@@ -4,10 +4,13 @@ from typing import Any
 
 from bimip.domain.core.ids import UserId
 from bimip.domain.core.records import Reader, StateKey
-from bimip.domain.state import devices, groups, read_markers, receipts
+from bimip.domain.state import devices, groups, private_reads, read_markers, receipts, settings
 from bimip.domain.state.changes import StateKind
 
-KINDS: dict[int, StateKind] = {kind.tag: kind for kind in (receipts.KIND, read_markers.KIND, devices.KIND, groups.KIND)}
+KINDS: dict[int, StateKind] = {
+    kind.tag: kind
+    for kind in (receipts.KIND, read_markers.KIND, settings.KIND, devices.KIND, private_reads.KIND, groups.KIND)
+}
 """By the tag of their keys."""
 
 

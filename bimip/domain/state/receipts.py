@@ -27,6 +27,7 @@ from bimip.domain.core.records import (
     Table,
 )
 from bimip.domain.state.changes import Meant, StateKind
+from bimip.domain.state.settings import may_see
 
 TAG = 1
 """Of their keys, as a kind of state."""
@@ -81,12 +82,12 @@ def unpack_key(key: StateKey) -> ReceiptKey:
     return ReceiptKey(conversation, member, ReceiptKind(kind), block)
 
 
-def read_block(view: Reader, key: ReceiptKey) -> Runs:
+def read_block(view: Reader, key: ReceiptKey, table: Table = Table.RECEIPTS) -> Runs:
     """All that is stored of a block."""
     conversation, member, kind, block = key
     low, high = (conversation, member, kind, block * PARTS), (conversation, member, kind, (block + 1) * PARTS)
     runs: Runs = ()
-    for _, part in view.scan(Table.RECEIPTS, low, high, limit=PARTS):
+    for _, part in view.scan(table, low, high, limit=PARTS):
         runs = join(runs, part)
     return runs
 
@@ -206,6 +207,8 @@ def _read(view: Reader, user: UserId, key: StateKey) -> Runs:
     wrote themselves, as long as they are in it.
     """
     unpacked = unpack_key(key)
+    if not may_see(view, user, unpacked.member, unpacked.kind):
+        return ()
     runs = read_block(view, unpacked)
     conversation: Conversation | None = view.get(Table.CONVERSATIONS, (unpacked.conversation,))
     if conversation is None or conversation.members or not runs:
@@ -222,4 +225,8 @@ def _read(view: Reader, user: UserId, key: StateKey) -> Runs:
     return within(runs, from_offsets([place for place, one in listed if one.author == user]))
 
 
-KIND = StateKind(TAG, _read, of_messages=keys_of, cut=cut)
+def _stored(view: Reader, _user: UserId, key: StateKey) -> Runs:
+    return read_block(view, unpack_key(key))
+
+
+KIND = StateKind(TAG, _read, of_messages=keys_of, cut=cut, stored=_stored)

@@ -18,7 +18,7 @@ from struct import error as StructError  # noqa: N812 - the module's own name fo
 from typing import Any, NamedTuple
 
 from bimip.domain.core.ids import ConversationId, UserId
-from bimip.domain.core.ranges import above, normal
+from bimip.domain.core.ranges import Ranges, above, intersect, normal
 from bimip.domain.core.records import (
     Conversation,
     Cursor,
@@ -33,6 +33,7 @@ from bimip.domain.core.records import (
     Member,
     Reader,
     Role,
+    Runs,
     SentRecord,
     State,
     StateKey,
@@ -41,7 +42,7 @@ from bimip.domain.core.records import (
 from bimip.domain.core.schema import behind
 from bimip.domain.messages.appending import EMPTY_LOG
 from bimip.domain.messages.chaining import STEP, chain_at, extend
-from bimip.domain.state import groups, read_markers, receipts
+from bimip.domain.state import groups, private_reads, read_markers, receipts, settings
 from bimip.domain.state.kinds import has_removals, kind_of
 from bimip.domain.state.receipts import part_of
 from bimip.storage.interface import Store
@@ -359,29 +360,56 @@ def _states(view: Reader) -> Iterator[Finding]:
 
 def _changed(view: Reader, where: Key, packed: StateKey) -> Iterator[Finding]:
     try:
-        value = kind_of(packed).read(view, where[0], packed)
+        kind = kind_of(packed)
+        value = (kind.stored or kind.read)(view, where[0], packed)
     except (KeyError, IndexError, StructError):
         yield Finding("changes", where, f"{packed.hex()} is the key of no kind of state that this program knows")
     else:
-        if value in {None, ()} and not has_removals(packed) and not _is_kept(view, packed):
+        if value in {None, ()} and not has_removals(packed):
             yield Finding("changes", where, f"{packed.hex()} does not exist")
-
-
-def _is_kept(view: Reader, packed: StateKey) -> bool:
-    """Whether receipts are there of which their user knows none by now: in a group history tells what they wrote."""
-    return packed[0] == receipts.TAG and bool(receipts.read_block(view, receipts.unpack_key(packed)))
 
 
 def _receipts(view: Reader) -> Iterator[Finding]:
     for key, runs in rows(view, Table.RECEIPTS):
-        conversation: Conversation | None = view.get(Table.CONVERSATIONS, (key[0],))
-        before = 0
-        for run in runs:
-            if not before < run.first <= run.last or {part_of(run.first), part_of(run.last)} != {key[3]}:
-                yield Finding("receipts", key, f"{run} is out of place")
-            before = run.last
-        if conversation is None or before > conversation.head:
-            yield Finding("receipts", key, f"claims {before}, which was never given")
+        yield from _runs(view, Table.RECEIPTS, key, runs)
+
+
+def _runs(view: Reader, table: Table, key: Key, runs: Runs) -> Iterator[Finding]:
+    conversation: Conversation | None = view.get(Table.CONVERSATIONS, (key[0],))
+    before = 0
+    for run in runs:
+        if not before < run.first <= run.last or {part_of(run.first), part_of(run.last)} != {key[3]}:
+            yield Finding(table.value, key, f"{run} is out of place")
+        before = run.last
+    if conversation is None or before > conversation.head:
+        yield Finding(table.value, key, f"claims {before}, which was never given")
+
+
+def _private_reads(view: Reader) -> Iterator[Finding]:
+    """Their key is of the reader's state alone, and what is in them is told to nobody else."""
+    table = Table.PRIVATE_READS
+    for key, runs in rows(view, table):
+        yield from _runs(view, table, key, runs)
+        conversation, member, kind, part = key
+        public: Runs = view.get(Table.RECEIPTS, key) or ()
+        if both := intersect(_ranges(runs), _ranges(public)):
+            yield Finding(table.value, key, f"{both} are told to others as well")
+        packed = receipts.KEY.pack(private_reads.TAG, conversation, member, kind, part // receipts.PARTS)
+        if view.get(Table.VERSIONS, (member, packed)) is None:
+            yield Finding(table.value, key, "has no version: devices are not told of it")
+
+
+def _ranges(runs: Runs) -> Ranges:
+    return tuple((run.first, run.last) for run in runs)
+
+
+def _settings(view: Reader) -> Iterator[Finding]:
+    for key, write in rows(view, Table.SETTINGS):
+        user, setting = key
+        if setting not in set(settings.Setting) or write.value not in {0, 1}:
+            yield Finding("settings", key, f"{write} is nothing that can be set")
+        if view.get(Table.VERSIONS, (user, settings.KEY)) is None:
+            yield Finding("settings", key, "has no version: devices are not told of it")
 
 
 def _read_markers(view: Reader) -> Iterator[Finding]:
@@ -437,6 +465,8 @@ PARTS: dict[str, Callable[[Reader], Iterator[Finding]]] = {
     "receipts": _receipts,
     "read markers": _read_markers,
     "checkpoints": _checkpoints,
+    "settings": _settings,
+    "private reads": _private_reads,
     "counters": _counters,
 }
 """Each can be checked without the others."""

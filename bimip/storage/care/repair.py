@@ -14,7 +14,8 @@ from itertools import islice
 from struct import error as StructError  # noqa: N812 - the module's own name for it says nothing
 from typing import Any, NamedTuple
 
-from bimip.domain.core.ids import ConversationOffset, DeviceId, Millis, Offset, Version
+from bimip.domain.core.ids import ConversationOffset, DeviceId, Millis, Offset, Stamp, Version
+from bimip.domain.core.merges import LastWrite
 from bimip.domain.core.records import (
     Changes,
     Conversation,
@@ -46,6 +47,8 @@ AT_ONCE = 1000
 """Records that are written in one transaction."""
 KEPT = "stands nowhere else, and stays as it is"
 FOR_EVER = Millis((1 << 63) - 1)
+OFF = LastWrite(0, Stamp(0), DeviceId(0))
+"""Any other write is later."""
 
 
 class _Made(NamedTuple):
@@ -266,9 +269,11 @@ _MAKE: dict[Kind, Callable[[Reader, Key], _Made | None]] = {
     Table.STATES: lambda view, key: _Made(state_of(view, key[0]), "made again; devices are told all of the state"),
     Table.CURSORS: partial(_always, START, "begun anew: what the device held comes again, and is known to it"),
     Table.RECEIPTS: partial(_always, None, "left out: what it told is lost, what is told from now on counts"),
+    Table.PRIVATE_READS: partial(_always, None, "left out: what the user reads from now on counts"),
     Table.READ_MARKERS: partial(_always, ConversationOffset(0), "begun anew: it stands where the user reads on"),
     Table.LABELS: partial(_always, None, "left out: the device has its name, and may be given a label again"),
     Table.CHECKPOINTS: partial(_always, None, "left out: others are taken"),
+    Table.SETTINGS: partial(_always, OFF, "turned off, since nobody knows what was set: the user may turn it on"),
     Table.REVOKED: partial(_always, FOR_EVER, "kept for ever: when the token expires is lost"),
 }
 
@@ -280,6 +285,7 @@ _OF_A_USER = {
     Table.CHANGES,
     Table.VERSIONS,
     Table.READ_MARKERS,
+    Table.SETTINGS,
     Table.USAGE,
     Table.REVOKED,
     Table.CHECKPOINTS,
@@ -308,6 +314,8 @@ _MEANING: dict[Kind, str] = {
     Table.CHANGES: "one change is not told to devices{whose}",
     Table.VERSIONS: "one kind of change cannot be told{whose}",
     Table.RECEIPTS: "who received or read some messages is forgotten",
+    Table.PRIVATE_READS: "which messages somebody read unseen is forgotten",
+    Table.SETTINGS: "what a user wants others to know{whose} is not known: they are told nothing",
     Table.READ_MARKERS: "how far a conversation was read is forgotten{whose}",
     Table.USAGE: "no device{whose} can write",
     Table.CHECKPOINTS: "no device{whose} can resume from the checkpoints that were taken",

@@ -221,6 +221,7 @@ _CODECS: dict[Table, tuple[Pack, Unpack, PackAll]] = {
     Table.CHANGES: _each(bytes, bytes),
     Table.RECEIPTS: _each(_pack_runs, _unpack_runs),
     Table.CHECKPOINTS: _each(_pack_checkpoints, _unpack_checkpoints),
+    Table.PRIVATE_READS: _each(_pack_runs, _unpack_runs),
 }
 """How each record is packed: one that is plain, as its row says."""
 

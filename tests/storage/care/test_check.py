@@ -7,6 +7,7 @@ import pytest
 from trio.testing import MockClock
 
 from bimip.domain.core.ids import ConversationId, ConversationOffset, DeviceId, Millis, Offset, Stamp, UserId, Version
+from bimip.domain.core.merges import LastWrite
 from bimip.domain.core.operations import Acknowledge, Receipt
 from bimip.domain.core.records import (
     Changes,
@@ -16,11 +17,14 @@ from bimip.domain.core.records import (
     IndexRow,
     LogTable,
     ReceiptKind,
+    ReceiptRun,
     Seq,
     State,
     Table,
 )
+from bimip.domain.state import private_reads, settings
 from bimip.domain.state.read_markers import pack_key
+from bimip.domain.state.receipts import KEY, part_of
 from bimip.storage.care.check import check
 from tests.journal.journal_host import JournalHost, message
 
@@ -87,6 +91,37 @@ def at_head(host: JournalHost) -> Checkpoint:
     return Checkpoint(log.head, log.chain, Version(0), BEGIN)
 
 
+def private(conversation: int, first: int, last: int) -> Changes:
+    """Bob's private reads of his conversation with ann, with their version."""
+    key = KEY.pack(private_reads.TAG, conversation, 2, ReceiptKind.READ, 0)
+    runs = (ReceiptRun(ConversationOffset(first), ConversationOffset(last), Millis(1)),)
+    return Changes(
+        puts={
+            Table.PRIVATE_READS: {(conversation, 2, ReceiptKind.READ, part_of(first)): runs},
+            Table.CHANGES: {(2, 1000): key},
+            Table.VERSIONS: {(2, key): Version(1000)},
+            Table.STATES: {(2,): State(Version(1000), Version(0))},
+        }
+    )
+
+
+def setting(number: int, value: int) -> Changes:
+    """A setting of bob's, with its version."""
+    return Changes(
+        puts={
+            Table.SETTINGS: {(2, number): LastWrite(value, Stamp(1), DeviceId(1))},
+            Table.CHANGES: {(2, 1001): settings.KEY},
+            Table.VERSIONS: {(2, settings.KEY): Version(1001)},
+            Table.STATES: {(2,): State(Version(1001), Version(0))},
+        }
+    )
+
+
+def without_version(changes: Changes) -> Changes:
+    told = {Table.CHANGES, Table.VERSIONS, Table.STATES}
+    return Changes(puts={table: records for table, records in changes.puts.items() if table not in told})
+
+
 DAMAGES: dict[str, Callable[[JournalHost], Changes]] = {
     "a log that ends early": lambda o: put(Table.LOGS, ANN, get(o, Table.LOGS, *ANN)._replace(head=81)),
     "a log that begins early": lambda o: Changes(cuts={(LogTable.ENTRIES, ANN): 3}),
@@ -116,6 +151,14 @@ DAMAGES: dict[str, Callable[[JournalHost], Changes]] = {
     "a read marker beyond what was given": lambda _: marker(2, 1, 500),
     "a read marker of somebody else's conversation": lambda _: marker(3, 1, 1),
     "a read marker of no conversation": lambda _: marker(2, 99, 1),
+    "a setting that there is not": lambda _: setting(77, 1),
+    "a setting that is neither on nor off": lambda _: setting(1, 2),
+    "a setting without its version": lambda _: without_version(setting(1, 0)),
+    "a private read of what was never sent": lambda _: private(1, 90, 96),
+    "a private read of no conversation": lambda _: private(99, 1, 1),
+    "a private read that is told to others as well": lambda _: private(1, 5, 5),
+    "a private read that is of another part": lambda _: private(1, 40, 50),
+    "a private read without its version": lambda _: without_version(private(1, 33, 34)),
     "a read marker without its version": lambda _: Changes(puts={Table.READ_MARKERS: {(2, 1): 1}}),
     "an answer that the log contradicts": lambda o: put(
         Table.SEEN, (1, "a3"), get(o, Table.SEEN, 1, "a3")._replace(offset=Offset(1))
@@ -150,6 +193,13 @@ async def test_a_checkpoint_has_no_findings(host: JournalHost) -> None:
 
 async def test_a_read_marker_has_no_findings(host: JournalHost) -> None:
     write(host, marker(2, 1, 5))
+
+    assert list(check(host.store)) == []
+
+
+async def test_settings_and_private_reads_have_no_findings(host: JournalHost) -> None:
+    write(host, private(1, 33, 34))
+    write(host, setting(2, 0))
 
     assert list(check(host.store)) == []
 

@@ -8,12 +8,14 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from bimip.domain.core.ids import ConversationId, ConversationOffset, Millis, UserId
-from bimip.domain.core.operations import MarkRead, Revoke
+from bimip.domain.core.ids import ConversationId, ConversationOffset, DeviceId, Millis, Stamp, UserId
+from bimip.domain.core.merges import LastWrite
+from bimip.domain.core.operations import MarkRead, Receipt, Received, Revoke
 from bimip.domain.core.records import Key, Kind, LogTable, ReceiptKey, ReceiptKind, State, Table
 from bimip.domain.delivery.cursor import START
 from bimip.domain.messages.checkpoints import TakeCheckpoint
-from bimip.domain.state.receipts import pack_key
+from bimip.domain.state.receipts import pack_key, part_of
+from bimip.domain.state.settings import ChangeSettings, Setting
 from bimip.storage.care.check_apart import check_apart, repair_apart
 from bimip.storage.errors import StoreDamagedError
 from bimip.storage.lmdb.store import LmdbStore
@@ -31,6 +33,13 @@ async def revoke(folder: Path) -> None:
         await host.execute(Revoke(UserId(1), "lost", Millis(1)))
         await host.execute(TakeCheckpoint(UserId(1), "chat"))
         await host.execute(MarkRead(UserId(2), ConversationId(1), ConversationOffset(5)))
+        off = ((Setting.SEND_READ_RECEIPTS, False),)
+        await host.execute(ChangeSettings(UserId(2), DeviceId(2), off, Stamp(7)))
+        unseen = ((33, 33), (51, 51))  # of two parts
+        received = (Received(ConversationId(1), ConversationOffset(33), ConversationOffset(51)),)
+        await host.execute(
+            Receipt(UserId(2), ReceiptKind.PLAYED, ConversationId(1), "", ConversationOffset(0), unseen, received)
+        )
     store.close()
 
 
@@ -70,6 +79,8 @@ MADE: dict[str, tuple[Table, Key, Callable[[Any], Any]]] = {
     "a receipt": (Table.RECEIPTS, (1, 2, ReceiptKind.READ, 0), lambda _: None),
     "a read marker": (Table.READ_MARKERS, (2, 1), lambda _: 0),
     "checkpoints": (Table.CHECKPOINTS, (1, "chat"), lambda _: None),
+    "a setting": (Table.SETTINGS, (2, Setting.SEND_READ_RECEIPTS), lambda write: LastWrite(0, Stamp(0), DeviceId(0))),
+    "a private read": (Table.PRIVATE_READS, (1, 2, ReceiptKind.PLAYED, part_of(33)), lambda _: None),
     "a revocation": (Table.REVOKED, (1, "lost"), lambda _: (1 << 63) - 1),
 }
 

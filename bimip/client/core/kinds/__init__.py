@@ -3,7 +3,8 @@
 from bimip.client.core.kinds.devices import DEVICES
 from bimip.client.core.kinds.kind import AnyKind
 from bimip.client.core.kinds.read_markers import READ_MARKERS
-from bimip.client.core.kinds.receipts import RECEIPTS
+from bimip.client.core.kinds.receipts import PRIVATE_RECEIPTS, RECEIPTS
+from bimip.client.core.kinds.settings import SETTINGS
 
-CLIENT_KINDS: tuple[AnyKind, ...] = (RECEIPTS, READ_MARKERS, DEVICES)
+CLIENT_KINDS: tuple[AnyKind, ...] = (RECEIPTS, READ_MARKERS, SETTINGS, PRIVATE_RECEIPTS, DEVICES)
 """Items of others are left out: they are a later version's."""

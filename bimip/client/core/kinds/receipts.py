@@ -1,5 +1,6 @@
 """Who received, read and played what: runs of conversation offsets in blocks. Union; the earliest time wins."""
 
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from bimip.client.core.kinds.kind import Kind, Table
@@ -53,13 +54,24 @@ class ReceiptsKind(Kind[Receipts, Runs]):
         return tuple(ReceiptRun(*run) for run in stored)
 
 
-RECEIPTS = ReceiptsKind()
+class PrivateReceiptsKind(ReceiptsKind):
+    """This user's own, of what they read and played while they sent none: their devices alone know."""
+
+    field = "private_receipts"
+
+    def event(self, key: StateKey, before: Runs | None, now: Runs | None) -> ReceiptsChanged | None:
+        event = super().event(key, before, now)
+        return None if event is None else replace(event, private=True)
+
+
+RECEIPTS, PRIVATE_RECEIPTS = ReceiptsKind(), PrivateReceiptsKind()
 
 
 def times_of(store: Store, conversation: str, conversation_offset: int) -> dict[str, dict[str, int]]:
     """Returns by member {"delivered", "read", "played": when}, where READ implies DELIVERED, and PLAYED READ."""
     found: dict[str, dict[str, int]] = {}
-    for key, runs in Table(store, RECEIPTS).under((conversation, block_of(conversation_offset))):
+    block = (conversation, block_of(conversation_offset))
+    for key, runs in [*Table(store, RECEIPTS).under(block), *Table(store, PRIVATE_RECEIPTS).under(block)]:
         _, _, member, kind = ReceiptBlock._make(key)
         for run in runs:
             if run.first <= conversation_offset <= run.last:

@@ -1617,6 +1617,14 @@ class Settings(betterproto2.Message):
     show_online_status: "bool | None" = betterproto2.field(4, betterproto2.TYPE_BOOL, optional=True)
 
     stamp: "int" = betterproto2.field(5, betterproto2.TYPE_FIXED64)
+    """
+    the client's hybrid logical clock; from the server: of the newest write
+    """
+
+    version: "int" = betterproto2.field(6, betterproto2.TYPE_UINT64)
+    """
+    server: of the user's state, since when they stand so
+    """
 
 
 default_message_pool.register_message("bimip", "Settings", Settings)
@@ -1815,6 +1823,10 @@ class StateItem(betterproto2.Message):
     """
     of Conversation what is said of groups
     """
+
+    private_receipts: "Receipts | None" = betterproto2.field(
+        17, betterproto2.TYPE_MESSAGE, optional=True, group="value"
+    )
 
 
 default_message_pool.register_message("bimip", "StateItem", StateItem)

@@ -6,21 +6,28 @@ from bimip.client.core.kinds import CLIENT_KINDS
 from bimip.client.core.kinds.devices import DEVICES
 from bimip.client.core.kinds.kind import AnyKind, Table
 from bimip.client.core.kinds.read_markers import READ_MARKERS
-from bimip.client.core.kinds.receipts import RECEIPTS
+from bimip.client.core.kinds.receipts import PRIVATE_RECEIPTS, RECEIPTS
+from bimip.client.core.kinds.settings import SETTINGS
 from bimip.client.events import ReadMarkerChanged
 from bimip.client.store import Store
-from bimip.client.wire.bimip import DeviceState, MessageStatus, ReadMarker, ReceiptRun, Receipts
+from bimip.client.wire.bimip import DeviceState, MessageStatus, ReadMarker, ReceiptRun, Receipts, Settings
 
+READS = [
+    Receipts(
+        conversation="c1",
+        member="bob",
+        kind=MessageStatus.READ,
+        block=0,
+        runs=[ReceiptRun(from_=first, to=9, time=first)],
+    )
+    for first in (3, 5, 1)
+]
 EXAMPLES: dict[AnyKind, list[Any]] = {
-    RECEIPTS: [
-        Receipts(
-            conversation="c1",
-            member="bob",
-            kind=MessageStatus.READ,
-            block=0,
-            runs=[ReceiptRun(from_=first, to=9, time=first)],
-        )
-        for first in (3, 5, 1)
+    RECEIPTS: READS,
+    PRIVATE_RECEIPTS: READS,
+    SETTINGS: [
+        Settings(version=version, stamp=version, show_last_seen=value)
+        for version, value in ((3, True), (5, False), (1, False))
     ],
     DEVICES: [DeviceState(name="phone", created=7, stamp=stamp, label=f"label {stamp}") for stamp in (3, 5, 1)],
     READ_MARKERS: [ReadMarker(conversation="c1", conversation_offset=offset) for offset in (3, 5, 1)],

@@ -1,0 +1,217 @@
+"""What people let others know: settings reach all devices of their user, and receipts obey them, whoever is offline."""
+
+import pytest
+from trio.testing import MockClock
+
+from bimip.client.wire import bimip as pb
+from tests.kit.memory_server import Client, World, at, begin, go_on, open_world
+from tests.kit.received import ReceiptRun
+from tests.scenarios.conftest import OpenStore
+
+DELIVERED, READ, PLAYED = pb.MessageStatus.DELIVERED, pb.MessageStatus.READ, pb.MessageStatus.PLAYED
+BOB_HAS, BOB_READ = ReceiptRun("bob", DELIVERED, 1, 3), ReceiptRun("bob", READ, 1, 3)
+
+
+async def ann_wrote(world: World) -> tuple[Client, Client, str]:
+    """Ann's phone and bob's, after three messages from her to him that his has; and their conversation."""
+    ann, bob = await world.join("ann", "phone"), await world.join("bob", "phone")
+    for number in range(3):
+        sent = await ann.post("bob", b"%d" % number, f"m{number}")
+    await bob.heard()
+    bob.acknowledge(3)
+    await ann.heard()
+    return ann, bob, sent.conversation
+
+
+async def set_to(client: Client, **settings: bool) -> pb.Settings:
+    """Sets these, and returns the answer, which says how all stand."""
+    client.send(settings=pb.Settings(**settings), ref=5)
+    while True:
+        frame = await client.receive()
+        if frame.settings is not None:
+            assert frame.ref == 5
+            return frame.settings
+
+
+async def test_all_are_on_at_first_and_what_is_not_named_stays_as_it_is(autojump_clock: MockClock) -> None:
+    async with open_world() as world:
+        ann = await world.join("ann", "phone")
+        asked = await set_to(ann)
+        changed = await set_to(ann, show_last_seen=False)
+        again = await set_to(ann)
+
+        assert asked == pb.Settings(
+            send_read_receipts=True, show_read_receipts=True, show_last_seen=True, show_online_status=True
+        )
+        assert (changed.send_read_receipts, changed.show_last_seen, changed.version > 0) == (True, False, True)
+        assert again == changed
+
+
+async def test_the_users_other_devices_are_told_live_and_later_and_nobody_else(
+    autojump_clock: MockClock, open_store: OpenStore
+) -> None:
+    async with open_world(open_store=open_store) as world:
+        ann, bob, _ = await ann_wrote(world)
+        laptop = await world.join("ann", "laptop", go_on())
+        await laptop.heard()
+        told = await set_to(ann, show_online_status=False)
+
+        assert (await laptop.heard()).settings == [told]
+        assert (await bob.heard()).settings == []
+    async with open_world(open_store=open_store) as world:
+        tablet = await world.join("ann", "tablet", begin(pb.Start.HEAD))
+
+        assert (await tablet.heard()).settings == [told]
+
+
+async def test_two_devices_that_changed_the_same_while_apart_end_with_the_later_write(
+    autojump_clock: MockClock,
+) -> None:
+    async with open_world() as world:
+        phone, laptop = await world.join("ann", "phone"), await world.join("ann", "laptop", go_on())
+        await laptop.heard()
+        laptop.send(settings=pb.Settings(show_last_seen=False, stamp=2000), ref=1)
+        await laptop.heard()
+        phone.send(settings=pb.Settings(show_last_seen=True, show_online_status=False, stamp=1000), ref=1)
+        heard = await phone.heard()
+
+        assert [(one.show_last_seen, one.show_online_status) for one in heard.settings][-1] == (False, False)
+        assert (await laptop.heard()).settings == heard.settings[-1:]
+
+
+async def test_a_clock_that_runs_ahead_does_not_win_for_ever(autojump_clock: MockClock) -> None:
+    async with open_world() as world:
+        phone, laptop = await world.join("ann", "phone"), await world.join("ann", "laptop", go_on())
+        phone.send(settings=pb.Settings(show_last_seen=False, stamp=2**64 - 1), ref=1)
+        await phone.heard()
+        told = await set_to(laptop, show_last_seen=True)
+
+        assert told.show_last_seen is True
+
+
+async def test_who_sends_no_receipts_is_seen_to_have_messages_and_not_to_read_them(
+    autojump_clock: MockClock, open_store: OpenStore
+) -> None:
+    async with open_world(open_store=open_store) as world:
+        ann, bob, conversation = await ann_wrote(world)
+        laptop = await world.join("bob", "laptop", go_on())
+        await laptop.heard()
+        await set_to(bob, send_read_receipts=False)
+        bob.read(conversation, 3)
+
+        assert (await ann.heard()).receipts == []
+        assert (await bob.heard()).private_receipts == [BOB_READ]
+        assert (await laptop.heard()).private_receipts == [BOB_READ]
+    async with open_world(open_store=open_store) as world:  # nor later, by a device that comes back or a new one
+        ann = await world.join("ann", "phone", at(3))
+        tablet = await world.join("bob", "tablet", begin(pb.Start.HEAD))
+
+        assert (await ann.heard()).receipts == [BOB_HAS]
+        heard = await tablet.heard()
+        assert (heard.private_receipts, heard.receipts) == ([BOB_READ], [])
+
+
+async def test_turning_receipts_on_publishes_nothing_of_before(autojump_clock: MockClock) -> None:
+    async with open_world() as world:
+        ann, bob, conversation = await ann_wrote(world)
+        await set_to(bob, send_read_receipts=False)
+        bob.read(conversation, 2)
+        await set_to(bob, send_read_receipts=True)
+        bob.read(conversation, 3)
+
+        assert (await ann.heard()).receipts == [ReceiptRun("bob", READ, 3, 3)]
+
+
+async def test_who_shows_no_receipts_does_not_see_others_until_they_do(
+    autojump_clock: MockClock, open_store: OpenStore
+) -> None:
+    async with open_world(open_store=open_store) as world:
+        ann, bob, conversation = await ann_wrote(world)
+        await set_to(ann, show_read_receipts=False)
+        await ann.heard()
+        bob.read(conversation, 3)
+        bob.send(signal=pb.Signal(status=PLAYED, conversation=conversation, conversation_offset=2))
+
+        assert (await ann.heard()).receipts == []
+        assert (await bob.heard()).receipts == [BOB_READ, ReceiptRun("bob", PLAYED, 2, 2)]
+    async with open_world(open_store=open_store) as world:
+        ann, laptop = await world.join("ann", "phone", at(3)), await world.join("ann", "laptop", go_on())
+
+        assert (await ann.heard()).receipts == (await laptop.heard()).receipts == [BOB_HAS]
+        await set_to(ann, show_read_receipts=True)
+        for device in (ann, laptop):
+            heard = await device.heard()
+
+            assert (heard.states[0].reset, heard.states[-1].complete) == (True, True)
+            assert heard.receipts == [BOB_HAS, BOB_READ, ReceiptRun("bob", PLAYED, 2, 2)]
+
+
+async def test_a_device_that_knew_more_is_sent_the_whole_state_without_what_is_no_longer_shown(
+    autojump_clock: MockClock,
+) -> None:
+    async with open_world() as world:
+        ann, bob, conversation = await ann_wrote(world)
+        bob.read(conversation, 3)
+        away = await world.join("ann", "tablet", go_on())
+        knew = await away.heard()
+        version = knew.states[-1].upto
+        away.cut()
+        await set_to(ann, show_read_receipts=False)
+        tablet = await world.join("ann", "tablet", at(3), state_version=version)
+        heard = await tablet.heard()
+
+        assert knew.receipts == [BOB_HAS, BOB_READ]
+        assert [(state.reset, state.complete) for state in heard.states] == [(True, True)]
+        assert heard.receipts == [BOB_HAS]
+
+
+@pytest.mark.parametrize("shows", [True, False])
+async def test_one_who_is_in_the_middle_of_their_state_begins_anew(autojump_clock: MockClock, *, shows: bool) -> None:
+    """Pages that were sent before the change hold what may not be known any more, or lack what may."""
+    async with open_world() as world:
+        ann = await world.join("ann", "phone")
+        if shows:
+            await set_to(ann, show_read_receipts=False)
+        for number in range(150):  # so many conversations that the state has pages
+            other = await world.join(f"u{number}", "phone")
+            sent = await ann.post(f"u{number}", b"x", f"m{number}")
+            await other.heard()
+            other.read(sent.conversation, 1)
+            await other.heard()
+            other.cut()
+        slow = world.connect("ann", "tablet", room=1)
+        await slow.hello(begin(pb.Start.HEAD))
+        await set_to(ann, show_read_receipts=shows)
+        heard = await slow.heard_slowly()
+        last = max(number for number, state in enumerate(heard.states) if state.reset)
+        reads = {
+            item.receipts.member
+            for state in heard.states[last:]
+            for item in state.items
+            if item.receipts and item.receipts.kind == READ
+        }
+
+        assert heard.states[-1].complete
+        assert len(reads) == (150 if shows else 0)
+
+
+async def test_what_a_fetch_tells_beside_its_messages_obeys_too(autojump_clock: MockClock) -> None:
+    async with open_world() as world:
+        ann, bob, conversation = await ann_wrote(world)
+        bob.read(conversation, 1)
+        await set_to(bob, send_read_receipts=False)
+        bob.read(conversation, 3)
+        await bob.heard()
+        fetch = pb.Fetch(kind=pb.FetchKind.HISTORY, conversation=conversation, offset=1)
+        told = {}
+        for name, device in (("ann", ann), ("bob", bob)):
+            device.send(fetch=fetch, ref=9)
+            heard = await device.heard()
+            told[name] = (sorted(set(heard.receipts)), heard.private_receipts)
+        await set_to(ann, show_read_receipts=False)
+        await ann.heard()
+        ann.send(fetch=fetch, ref=9)
+
+        assert told["ann"] == ([BOB_HAS, ReceiptRun("bob", READ, 1, 1)], [])
+        assert told["bob"] == ([ReceiptRun("bob", READ, 1, 1)], [ReceiptRun("bob", READ, 2, 3)])
+        assert (await ann.heard()).receipts == [BOB_HAS]
