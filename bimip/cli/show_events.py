@@ -14,6 +14,8 @@ from bimip.client.events import (
     EpochChanged,
     Event,
     GapFound,
+    LogDiverged,
+    ReadAgain,
     ReadMarkerChanged,
     ReceiptsChanged,
     Received,
@@ -48,7 +50,7 @@ class Line:
         return Text.assemble((f"{time} ", "dim"), (f"{self.sign} ", self.colour), what, (where, "dim"))
 
 
-def line_of(event: Event) -> Line:  # noqa: C901, PLR0911 - one case for each kind of event
+def line_of(event: Event) -> Line:  # noqa: C901, PLR0911, PLR0912 - one case for each kind of event
     match event:
         case Received():
             return _message(event)
@@ -70,6 +72,12 @@ def line_of(event: Event) -> Line:  # noqa: C901, PLR0911 - one case for each ki
         case GapFound():
             what = f"{event.partition} #{event.first} to #{event.last} are not there: {_name(event.reason)}"
             return Line("!", "bold yellow", printable(what))
+        case LogDiverged():
+            what = f"{event.partition} #{event.first} to #{event.last} are not as the server has them: reading again"
+            return Line("!", "bold yellow", printable(what))
+        case ReadAgain():
+            where = f"{event.partition} #{event.offset}, read again"
+            return Line("↻", "yellow", f"{_who(event.message.from_)}: {payload_text(event.message.payload)}", where)
         case Connected():
             heads = ", ".join(f"{name} #{head}" for name, head in sorted(event.heads.items()))
             who = f"{event.identity.eid}/{event.identity.device}"
@@ -103,17 +111,17 @@ def _message(event: Received) -> Line:
 
 def json_of(event: Event) -> str:
     """One object, on one line. A payload that is not UTF-8 comes as hexadecimal digits in `payload_hex`."""
-    fields = _message_fields(event) if isinstance(event, Received) else _fields(event)
+    fields = _message_fields(event) if isinstance(event, Received | ReadAgain) else _fields(event)
     return json.dumps({"event": type(event).__name__} | fields, ensure_ascii=True)
 
 
-def _message_fields(event: Received) -> dict[str, Any]:
+def _message_fields(event: Received | ReadAgain) -> dict[str, Any]:
     message = event.message
     return {
         "partition": event.partition,
         "offset": event.offset,
         "own": event.own,
-        "redelivered": event.redelivered,
+        "redelivered": event.redelivered if isinstance(event, Received) else False,
         "id": message.id,
         "signal_id": message.signal_id,
         "from": _who(message.from_),

@@ -16,6 +16,7 @@ from bimip.client.core.device import Device
 from bimip.client.core.inbox import StartAt
 from bimip.client.environment import Environment
 from bimip.client.errors import InvalidArgument
+from bimip.client.facets.copies import CopiesOfLogs
 from bimip.client.facets.device import ThisDevice
 from bimip.client.facets.devices import Devices
 from bimip.client.facets.events import Events
@@ -34,7 +35,7 @@ __all__ = ["AGENT", "Client", "Fetched", "open_client"]
 AGENT = "bimip-python"
 
 
-class Client(ThisDevice, Messages, Events, Receipts, PrivacyFacet, History, Devices):
+class Client(ThisDevice, Messages, Events, Receipts, PrivacyFacet, History, Devices, CopiesOfLogs):
     """A device of a user, made by `open_client`. Its async methods may be cancelled; each says what that leaves."""
 
 

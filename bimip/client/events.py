@@ -99,6 +99,27 @@ class GapFound:
 
 
 @dataclass(frozen=True, slots=True)
+class LogDiverged:
+    """This device's copy of a log is not what the server has: these offsets are read again, as ReadAgain events."""
+
+    partition: str
+    first: int
+    last: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReadAgain:
+    """A message that was an event before, as the server has it: it takes the place of what the program keeps of it.
+    An offset of a stretch that LogDiverged named and that does not come is not there, or is not this device's.
+    """
+
+    message: Message
+    partition: str
+    offset: int
+    own: bool = False  # this user wrote it
+
+
+@dataclass(frozen=True, slots=True)
 class Connected:
     epoch: int
     identity: Identity
@@ -147,6 +168,8 @@ Event = (
     | DeviceChanged
     | SettingsChanged
     | GapFound
+    | LogDiverged
+    | ReadAgain
     | Connected
     | Disconnected
     | EpochChanged

@@ -14,6 +14,13 @@ CREATE TABLE state (
 CREATE TABLE pending_reads (
   target TEXT, is_peer INTEGER, upto INTEGER NOT NULL, PRIMARY KEY (target, is_peer)
 ) WITHOUT ROWID;
+CREATE TABLE links (partition TEXT, offset INTEGER, link BLOB NOT NULL, PRIMARY KEY (partition, offset)) WITHOUT ROWID;
+CREATE TABLE chains (
+  partition TEXT, offset INTEGER, chain BLOB NOT NULL, PRIMARY KEY (partition, offset)
+) WITHOUT ROWID;
+CREATE TABLE stretches (
+  partition TEXT, first INTEGER, last INTEGER NOT NULL, PRIMARY KEY (partition, first)
+) WITHOUT ROWID;
 """
 
 UPGRADES = (
@@ -26,6 +33,15 @@ CREATE TABLE state (
 ) WITHOUT ROWID;
 INSERT INTO state SELECT 'receipts', key_of(conversation, block, member, kind), runs, fresh FROM receipts;
 DROP TABLE receipts;
+""",
+    """
+CREATE TABLE links (partition TEXT, offset INTEGER, link BLOB NOT NULL, PRIMARY KEY (partition, offset)) WITHOUT ROWID;
+CREATE TABLE chains (
+  partition TEXT, offset INTEGER, chain BLOB NOT NULL, PRIMARY KEY (partition, offset)
+) WITHOUT ROWID;
+CREATE TABLE stretches (
+  partition TEXT, first INTEGER, last INTEGER NOT NULL, PRIMARY KEY (partition, first)
+) WITHOUT ROWID;
 """,
 )
 """Each makes a file one of the next version, the first one of version 1. A new kind of state needs none."""

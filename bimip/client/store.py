@@ -6,6 +6,8 @@
     remembered      signal_ids of what was taken, the newest ones: how a message is known again in another epoch
     state           the copy of the user's state, of each kind by its keys (core/state.py)
     pending_reads   what this device has read and the server may not know yet
+    links, chains   what tells whether the copies of the logs are whole; stretches: what is to be read again
+                    (core/copies.py)
 
 Calls are synchronous: each is a few row operations in memory or in the page cache. What the user wrote is synced to
 disk before `put` returns; everything else survives a killed process, and after a power cut the server sends the last
@@ -238,6 +240,46 @@ class Store:
         self._execute("DELETE FROM state WHERE generation < ?", (generation,))
         return [(kind, tuple(json.loads(key)), json.loads(value)) for kind, key, value in rows]
 
+    def set_links(self, partition: str, links: list[tuple[int, bytes]]) -> None:
+        rows = [(partition, offset, link) for offset, link in links]
+        try:
+            self._db.executemany("INSERT OR REPLACE INTO links VALUES (?, ?, ?)", rows)
+        except sqlite3.Error as problem:
+            raise StoreError(f"the client's file failed: {problem}") from problem
+
+    def links(self, partition: str, after: int, upto: int) -> list[tuple[int, bytes]]:
+        """Reads the links of (after, upto], ascending."""
+        return self._execute(
+            "SELECT offset, link FROM links WHERE partition = ? AND offset > ? AND offset <= ? ORDER BY offset",
+            (partition, after, upto),
+        ).fetchall()
+
+    def set_chain(self, partition: str, offset: int, chain: bytes) -> None:
+        self._execute("INSERT OR REPLACE INTO chains VALUES (?, ?, ?)", (partition, offset, chain))
+
+    def chains(self, partition: str) -> list[tuple[int, bytes]]:
+        return self._execute(
+            "SELECT offset, chain FROM chains WHERE partition = ? ORDER BY offset", (partition,)
+        ).fetchall()
+
+    def drop_copy(self, partition: str, upto: int | None, *, keep_chain: bool = False) -> None:
+        """Drop the links and chains of a log, up to and with an offset; with `keep_chain` the chain there stays."""
+        most = _BEYOND_ANY_OFFSET if upto is None else upto
+        self._execute("DELETE FROM links WHERE partition = ? AND offset <= ?", (partition, most))
+        self._execute("DELETE FROM chains WHERE partition = ? AND offset <= ?", (partition, most - keep_chain))
+
+    def add_stretch(self, partition: str, first: int, last: int) -> None:
+        self._execute("INSERT OR REPLACE INTO stretches VALUES (?, ?, ?)", (partition, first, last))
+
+    def stretches(self) -> list[tuple[str, int, int]]:
+        return self._execute("SELECT partition, first, last FROM stretches ORDER BY partition, first").fetchall()
+
+    def drop_stretch(self, partition: str, first: int) -> None:
+        self._execute("DELETE FROM stretches WHERE partition = ? AND first = ?", (partition, first))
+
+    def drop_stretches(self, partition: str) -> None:
+        self._execute("DELETE FROM stretches WHERE partition = ?", (partition,))
+
     def add_pending_read(self, mark: PendingRead) -> bool:
         """Note what was read. Returns whether it is news."""
         changed = self._execute(
@@ -258,6 +300,7 @@ class Store:
         self._execute("DELETE FROM pending_reads WHERE target = ? AND is_peer = ? AND upto <= ?", mark)
 
 
+_BEYOND_ANY_OFFSET = 2**63 - 1
 _BEYOND = "\U0010ffff"  # after any character with which a part of a key begins
 
 

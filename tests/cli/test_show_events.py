@@ -53,6 +53,14 @@ EVENTS: list[tuple[events.Event, str]] = [
     (events.DeviceChanged("phone", 7, "mine\x1b", is_gone=True), r"□ phone (mine\x1b) is gone"),
     (events.GapFound("chat", 5, 9, GapReason.EXPIRED), "! chat #5 to #9 are not there: expired"),
     (
+        events.LogDiverged("chat", 5, 9),
+        "! chat #5 to #9 are not as the server has them: reading again",
+    ),
+    (
+        events.ReadAgain(Message(from_=Identity(eid="carol"), payload=b"hi"), "chat", 5),
+        "↻ carol: hi   chat #5, read again",
+    ),
+    (
         events.Connected(1, events.Identity("bob@example.org", "phone"), {"chat": 4}),
         "● connected as bob@example.org/phone   newest: chat #4",
     ),

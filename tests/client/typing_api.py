@@ -66,6 +66,8 @@ async def every_event(client: Client) -> None:
                 pass
             case events.ReceiptsChanged() | events.ReadMarkerChanged():
                 assert_type(event.conversation, str)
+            case events.LogDiverged() | events.ReadAgain():
+                assert_type(event.partition, str)
             case events.DeviceChanged():
                 assert_type(event.is_gone, bool)
             case events.SettingsChanged():

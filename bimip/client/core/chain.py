@@ -10,12 +10,23 @@ START = bytes(16)
 """The chain of an empty log."""
 
 _LENGTHS = Struct("<qIIIII")
-_LINK = Struct(">16sQ8s")
+_LINK = Struct(">Q8s")
+LINK_BYTES = _LINK.size
+
+
+def link(signal_offset: int, digest: bytes) -> bytes:
+    """Packs what the chain needs of one entry."""
+    return _LINK.pack(signal_offset, digest)
+
+
+def unlink(packed: bytes) -> tuple[int, bytes]:
+    signal_offset, digest = _LINK.unpack(packed)
+    return signal_offset, digest
 
 
 def extended(chain: bytes, signal_offset: int, digest: bytes) -> bytes:
     """Returns the chain behind one more entry."""
-    return blake2b(_LINK.pack(chain, signal_offset, digest), digest_size=16).digest()
+    return blake2b(chain + link(signal_offset, digest), digest_size=16).digest()
 
 
 def digest_of(message: Message, partition: str) -> bytes:

@@ -10,13 +10,14 @@ from collections.abc import Callable, Iterable, Sequence
 import betterproto2
 
 from bimip.client.condition import Condition
+from bimip.client.core.copies import Stretch
 from bimip.client.core.inbox import Inbox, StartAt
 from bimip.client.core.kinds import CLIENT_KINDS
 from bimip.client.core.outbox import MAX_IN_FLIGHT, Outbox
 from bimip.client.core.requests import Requests
 from bimip.client.core.state import State
 from bimip.client.errors import ProtocolViolation
-from bimip.client.events import Connected, Event, ServerError
+from bimip.client.events import Connected, Event, ReadAgain, ServerError
 from bimip.client.frames import Payload, decode, encode
 from bimip.client.store import OutboxItem, PendingRead, Store
 from bimip.client.wire.bimip import (
@@ -24,6 +25,8 @@ from bimip.client.wire.bimip import (
     Conversation,
     ErrorCode,
     ErrorMessage,
+    Fetch,
+    FetchKind,
     Hello,
     HelloResult,
     Identity,
@@ -67,6 +70,7 @@ class Device:
         self._in_hello: list[OutboxItem] = []
         self._unconfirmed_reads: dict[PendingRead, int] = {}  # -> the heartbeat before which it was sent
         self._heartbeats = 0
+        self._reading_again: dict[int, Stretch] = {}  # what was asked for, by ref
         self._member_counts: dict[str, int] = {}
         self.outbox.emit_unclaimed()
 
@@ -86,6 +90,7 @@ class Device:
         self.outbox.begin()
         self.state.connected()
         self._unconfirmed_reads.clear()
+        self._reading_again.clear()
         self._in_hello = []
         for row in self.outbox.next(max_bytes=HELLO_BYTES, limit=HELLO_MESSAGES):
             if self._is_too_large(row):
@@ -97,6 +102,7 @@ class Device:
                 partitions=self.inbox.positions(),
                 epoch=self.inbox.epoch,
                 state_version=self.state.version,
+                snapshots=self.inbox.claims(),
                 messages=[Message.parse(row.message) for row in self._in_hello],
                 agent=self._agent,
             )
@@ -119,6 +125,7 @@ class Device:
             self._in_hello = []
         for mark in self.store.pending_reads():
             self._send_read(mark)
+        self.read_again()
         self.changed.notify_all()
 
     def _result(self, row: OutboxItem, result: HelloResult) -> None:
@@ -137,7 +144,9 @@ class Device:
         if payload is None:
             return  # of a later version
         with self.store.transaction():
-            if not (ref and self.requests.answer(ref, payload)):
+            if ref in self._reading_again and isinstance(payload, Body):
+                self._read_again(self._reading_again.pop(ref), payload)
+            elif not (ref and self.requests.answer(ref, payload)):
                 self._take(payload, ref)
             elif isinstance(payload, Body):
                 self._state_beside(payload)
@@ -190,6 +199,25 @@ class Device:
             if not self.requests.answer(error.ref, error):
                 self._error(error, error.ref)
 
+    def read_again(self) -> None:
+        """Ask for what is to be read again, of which nothing is asked yet."""
+        asked = {stretch.partition for stretch in self._reading_again.values()}
+        for stretch in self.inbox.copies.stretches():
+            if stretch.partition not in asked:
+                asked.add(stretch.partition)
+                ref = self.requests.next_ref()
+                self._reading_again[ref] = stretch
+                self.send(Fetch(kind=FetchKind.LOG, partition=stretch.partition, offset=stretch.first), ref)
+
+    def _read_again(self, stretch: Stretch, body: Body) -> None:
+        for message in body.messages:
+            offset = message.user_offset or 0
+            if stretch.first <= offset <= stretch.last:
+                own = self._is_of_this_user(message)
+                self.inbox.emit(ReadAgain(message, stretch.partition, offset, own))
+        self.inbox.copies.read_again(stretch, body)
+        self.read_again()
+
     def _settles_outbox(self, message: Message) -> bool:
         """Whether a message of the log is one of the outbox: its SENT was cut off, and this says as much."""
         if not self._is_ours(message) or not self.outbox.waits_for(message.id):
@@ -210,6 +238,10 @@ class Device:
         )
         return True
 
+    def _is_of_this_user(self, message: Message) -> bool:
+        identity, author = self.inbox.identity, message.from_
+        return identity is not None and author is not None and author.eid == identity.eid
+
     def _is_ours(self, message: Message) -> bool:
         identity, author = self.inbox.identity, message.from_
         if identity is None or author is None:
@@ -222,6 +254,10 @@ class Device:
             self._accepted(signal)
 
     def _accepted(self, signal: Signal) -> None:
+        if (row := self.store.outbox_item(signal.id)) is not None:
+            message = Message.parse(row.message)
+            message.signal_offset = signal.signal_offset
+            self.inbox.copies.note(signal.partition, signal.user_offset, message)
         self.inbox.own_sent(signal.partition, signal.user_offset, signal.signal_id)
         self.outbox.accepted(signal)
 

@@ -20,11 +20,13 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from bimip.client.arguments import checked_number
+from bimip.client.core.copies import Copies
 from bimip.client.errors import InvalidArgument, ProtocolViolation, StoreError
 from bimip.client.events import EpochChanged, Event, GapFound, Identity, Received
 from bimip.client.store import Store
 from bimip.client.wire.bimip import Body, Gap, Hello, LogState, Message, OffsetRange, Turn
 from bimip.client.wire.bimip import Position as WirePosition
+from bimip.client.wire.bimip import Snapshot as WireSnapshot
 from bimip.client.wire.bimip import Start as WireStart
 from bimip.domain.core.ids import Offset
 from bimip.domain.core.ranges import Ranges, from_offsets
@@ -80,6 +82,7 @@ class Inbox:
         self._store = store
         self._partitions = tuple(partitions)
         self._start_at = start_at
+        self.copies = Copies(store, self._partitions)
         self._by_partition: dict[str, PartitionState] = {}
         for partition in self._partitions:
             if (position := store.position(partition)) is not None:
@@ -129,6 +132,9 @@ class Inbox:
         state = self._by_partition.get(item.partition)
         if state is None or item.generation != self._generation or (item.upto is None and not item.held):
             return
+        before = state.taken.offset
+        if isinstance(item.event, GapFound):
+            self.copies.pass_gap(item.partition, item.event.last)
         if item.upto is not None:
             state.taken = state.taken.reach(item.upto)
             state.owes_upto |= item.owes_ack
@@ -136,6 +142,7 @@ class Inbox:
         state.owes_single += item.held
         state.taken_since_ack += item.event is not None
         self._store.set_position(item.partition, state.taken)
+        self.copies.took(item.partition, before, state.taken.offset)
 
     def _add(self, item: InboxItem) -> None:
         if item.event is None and not self._queue and self._handed is None:
@@ -184,6 +191,15 @@ class Inbox:
 
     # Where this client is.
 
+    def claims(self) -> list[WireSnapshot]:
+        """Returns what Hello says of the copies of the logs."""
+        return self.copies.claims({name: state.taken.offset for name, state in self._by_partition.items()})
+
+    def offset_of(self, partition: str) -> int:
+        """Returns the offset up to which all was taken; 0 where this client has no position."""
+        state = self._by_partition.get(partition)
+        return 0 if state is None else state.taken.offset
+
     def positions(self) -> list[WirePosition]:
         return [self._position(partition) for partition in self._partitions]
 
@@ -213,6 +229,7 @@ class Inbox:
             self._forget_positions()
             self.emit(EpochChanged(before, hello.epoch))
         self._store.set_meta(replace(self._store.meta, epoch=hello.epoch))
+        self.emit(*self.copies.welcome(hello))
         begun = {log.partition for log in hello.logs if self._begin(log)}
         for gap in hello.gaps:
             self._gap(gap, anew=gap.partition in begun)
@@ -231,6 +248,7 @@ class Inbox:
         self._generation += 1
         self._by_partition.clear()
         self._store.drop_positions()
+        self.copies.forget()
 
     def _begin(self, log: LogState) -> bool:
         if log.partition not in self._partitions or log.partition in self._by_partition:
@@ -258,6 +276,7 @@ class Inbox:
 
     def receive(self, body: Body, *, delivered_before: DeliveredBefore) -> None:
         """Take in a batch. A message that is new by its offset may have been delivered before all the same."""
+        self.copies.note_batch(body)
         state = self._by_partition.get(body.partition)
         if state is None:
             if body.messages:
@@ -314,6 +333,7 @@ class Inbox:
         state = self._by_partition.get(partition)
         if state is None:
             raise InvalidArgument(f"{partition!r} is none of this client's partitions, or it was never connected")
+        self.copies.pass_unseen(partition, single)
         state.seen, _ = state.seen.hold(single)
         state.taken, _ = state.taken.hold(single)
         state.owes_single += single

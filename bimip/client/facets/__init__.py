@@ -6,6 +6,7 @@
     receipts.py   who has read what: mark_read, receipts, read_marker
     settings.py   what others may know of this user: settings, change_settings
     history.py    looking into the log: fetch, history
+    copies.py     whether this device's copies of the logs are whole: snapshot, read_again
     device.py     this device itself: identity, connection, token, logout
     devices.py    all devices of this user: devices, known_devices, label_device, remove_device
 
