@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import structlog
 import trio
+from google.protobuf.message import DecodeError
 
 from bimip import __version__, console
 from bimip.concurrency import Timers
@@ -18,6 +19,7 @@ from bimip.domain.core.clock import signal_id
 from bimip.domain.core.ids import ConversationId, ConversationOffset, Millis, Stamp
 from bimip.domain.core.operations import Barrier, NoteTime, Refused
 from bimip.domain.core.records import DamagedRecordError
+from bimip.domain.core.rules import Bodies, Rules
 from bimip.domain.keeping.timekeeping import DAY, Known, Timekeeper, known_time
 from bimip.domain.messages.expiring import last_stamp
 from bimip.environment import Surroundings, monotonic, report
@@ -30,7 +32,7 @@ from bimip.gateway.settings import GatewaySettings
 from bimip.gateway.tls import Certificate, TlsError
 from bimip.journal.journal import JournalStatistics
 from bimip.journal.queue import OperationQueue
-from bimip.names import NameRefusedError, conversation_id, normal_eid
+from bimip.names import NameRefusedError, conversation_id, conversation_number, normal_eid
 from bimip.reading.people import Eids
 from bimip.requests.rates import RateLimiter
 from bimip.storage.errors import StorageError
@@ -196,7 +198,7 @@ def encode(
     conversation: ConversationId,
     first: ConversationOffset,
 ) -> list[bytes]:
-    """The stored forms of messages: the rules' one need of the wire."""
+    """The stored forms of messages."""
     return stored.store(
         sent,
         stamps=[(stamp, signal_id(stamp), time) for stamp in stamps],
@@ -215,6 +217,34 @@ def encode_event(message_id: str, author: str, conversation: ConversationId, eve
     )
     what.kind = int(event.kind)  # type: ignore[assignment]  # the stub knows names of enums, not their numbers
     return stored.event(message_id, author, conversation_id(conversation), PARTITION, what, digest)
+
+
+def locate(body: bytes) -> tuple[ConversationId, ConversationOffset] | None:
+    """Finds where a stored message stands."""
+    try:
+        message = stored.parse(body)
+    except (DecodeError, IndexError):
+        return None
+    number = conversation_number(message.conversation)
+    return None if number is None else (ConversationId(number), ConversationOffset(message.conversation_offset))
+
+
+BODIES = Bodies(encode, encode_event, locate, stored.edited, stored.erased)
+"""The rules' one need of the wire."""
+
+
+def rules_of(settings: Settings) -> Rules:
+    limits = settings.limits
+    return Rules.configured(
+        BODIES,
+        settings.partitions,
+        settings.users,
+        window_entries=limits.window_entries,
+        max_group_members=limits.max_group_members,
+        edit_seconds=limits.edit_seconds,
+        delete_seconds=limits.delete_seconds,
+        max_reactions=limits.max_reactions,
+    )
 
 
 def _timekeeper(settings: Settings, surroundings: Surroundings, store: Store) -> Timekeeper:

@@ -5,10 +5,9 @@ operator is shown of it, and runs until it is cancelled.
 from dataclasses import asdict
 
 from bimip import console as operators
-from bimip.domain.core.rules import Rules
 from bimip.environment import report
 from bimip.journal.journal import Journal
-from bimip.parts import Parts, encode, encode_event
+from bimip.parts import Parts, rules_of
 from bimip.retention.process import Retention
 from bimip.supervision import Child
 
@@ -24,14 +23,7 @@ async def journal(parts: Parts, child: Child) -> None:
         store=parts.store,
         queue=parts.queue,
         worker=parts.worker,
-        rules=Rules.configured(
-            encode,
-            encode_event,
-            parts.settings.partitions,
-            parts.settings.users,
-            parts.settings.limits.window_entries,
-            parts.settings.limits.max_group_members,
-        ),
+        rules=rules_of(parts.settings),
         wall_clock=parts.timekeeper.now,
         known_time=parts.timekeeper.known,
         committed=parts.users.committed,

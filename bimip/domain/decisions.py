@@ -1,6 +1,7 @@
 """What decides what: the one door from an operation to its decision."""
 
 from bimip.domain.accounts import registering
+from bimip.domain.commands import command
 from bimip.domain.conversations import groups
 from bimip.domain.core import operations as ops
 from bimip.domain.core.decision import Decision, Writes
@@ -31,6 +32,7 @@ OPERATIONS: dict[type, OperationKind] = {
     **acknowledging.OPERATIONS,
     **read_markers.OPERATIONS,
     **settings.OPERATIONS,
+    **command.OPERATIONS,
     **expiring.OPERATIONS,
     **checkpoints.OPERATIONS,
     **groups.OPERATIONS,

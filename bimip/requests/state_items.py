@@ -5,12 +5,23 @@ from typing import Any
 
 from bimip.domain.conversations.membership import ROLE_NAMES
 from bimip.domain.core.ids import Version
-from bimip.domain.core.records import StateKey
-from bimip.domain.state import devices, groups, private_reads, read_markers, receipts, settings
+from bimip.domain.core.records import ConversationSettings, StateKey
+from bimip.domain.state import (
+    conversation_settings,
+    devices,
+    groups,
+    messages,
+    private_reads,
+    read_markers,
+    receipts,
+    settings,
+)
+from bimip.domain.state.messages import MessageState
 from bimip.names import conversation_id
 from bimip.reading.people import Eids
 from bimip.requests.settings import told
-from bimip.wire import state
+from bimip.wire import bimip_pb2 as pb
+from bimip.wire import state, stored
 
 
 def _receipts(eids: Eids, version: Version, key: StateKey, runs: Any) -> bytes:  # noqa: ANN401 - of this kind: Runs
@@ -41,6 +52,42 @@ def _read_marker(_eids: Eids, version: Version, key: StateKey, upto: Any) -> byt
     return state.read_marker_item(version, conversation_id(read_markers.unpack_key(key)), upto)
 
 
+def _message(eids: Eids, version: Version, key: StateKey, value: MessageState) -> bytes:
+    conversation, place = messages.unpack_key(key)
+    record, own = value.record, value.own
+    item = pb.MessageState(
+        signal_offset=record.message,
+        conversation=conversation_id(conversation),
+        conversation_offset=place,
+        deleted=bool(record.deleted),
+        stamp=0 if record.deleted else record.edited,
+        pinned=own.pinned,
+        pinned_stamp=own.pinned_at,
+        hidden=own.hidden,
+        forwards=record.forwards,
+    )
+    if value.body is not None:
+        item.payload = stored.parse(value.body).payload
+    for user, reactions in value.reactions:
+        eid = eids.of(user)
+        for emoji, stamp, _, removed in reactions:
+            item.reactions.add(eid=eid, emoji=emoji, stamp=stamp, removed=removed)
+    return state.message_item(version, item)
+
+
+def _conversation_settings(_eids: Eids, version: Version, key: StateKey, value: ConversationSettings) -> bytes:
+    item = pb.Conversation(
+        id=conversation_id(conversation_settings.unpack_key(key)),
+        archived=value.archived.value,
+        pinned=value.pinned.value,
+        marked_unread=value.unread.value,
+        muted_until=value.muted_until.value,
+        draft=value.draft.value,
+        stamp=max(one.stamp for one in value),
+    )
+    return state.conversation_item(version, item)
+
+
 def _device(_eids: Eids, version: Version, key: StateKey, value: Any) -> bytes:  # noqa: ANN401 - a DeviceValue, or None
     return state.device_item(version, devices.unpack_key(key), value)
 
@@ -64,6 +111,8 @@ ENCODE: dict[int, Callable[[Eids, Version, StateKey, Any], bytes]] = {
     groups.TAG: _group,
     settings.TAG: _settings,
     private_reads.TAG: _private_reads,
+    messages.TAG: _message,
+    conversation_settings.TAG: _conversation_settings,
 }
 """By the tag of their keys: makes an element of StateDelta.items. Raises DamagedRecordError where it cannot be read
 whose it is."""

@@ -7,7 +7,7 @@ devices, each of which reads from its own position.
 from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
 
-from bimip.domain.core.decision import LogNews, News, StateNews, StateRestarted
+from bimip.domain.core.decision import BodyNews, LogNews, News, StateNews, StateRestarted
 from bimip.domain.core.identity import Claims
 from bimip.domain.core.ids import DeviceId, UserId, Version
 from bimip.domain.core.records import DamagedRecordError, StateKey
@@ -86,6 +86,11 @@ class Session:
             self.state_floor = news.version
             self.news += 1
 
+    def body_changed(self, _news: BodyNews) -> None:
+        """Forgets what is in memory of the logs: what is sent from now on is read again."""
+        for tail in self.logs.values():
+            tail.forget()
+
     def _encoded(self, version: Version, key: StateKey, value: object, *, reset: bool) -> bytes | None:
         """Encodes a state item; None where it, or whose it is, cannot be read: it is left out, and the others go on.
         Of a whole state (`reset`) what was removed is no part.
@@ -143,6 +148,7 @@ LISTENERS: dict[type[News], Callable[[Session, Any], None]] = {
     LogNews: Session.log_grew,
     StateNews: Session.state_changed,
     StateRestarted: Session.state_restarted,
+    BodyNews: Session.body_changed,
 }
 """What a session does with news of each class."""
 

@@ -40,6 +40,10 @@ class LogTail:
         while self._bytes > MAX_BYTES or self._count > MAX_ENTRIES:
             self._drop(1)
 
+    def forget(self) -> None:
+        """Drops all that is in memory: it is in the store."""
+        self._drop(len(self._segments))
+
     def _drop(self, count: int) -> None:
         for segment in self._segments[:count]:
             self._count -= len(segment)

@@ -220,7 +220,7 @@ class OffsetRange(_message.Message):
     def __init__(self, to: _Optional[int] = ..., **kwargs) -> None: ...
 
 class Message(_message.Message):
-    __slots__ = ("id", "signal_id", "to", "type", "timestamp", "payload", "encryption_type", "encrypted", "signature", "status", "signal_offset", "user_offset", "signal_type", "partition", "devices", "conversation", "conversation_offset", "server_time", "reply_to", "scope", "seq", "audiences", "stamp", "expires_at", "mentions", "erased", "group_event", "digest")
+    __slots__ = ("id", "signal_id", "to", "type", "timestamp", "payload", "encryption_type", "encrypted", "signature", "status", "signal_offset", "user_offset", "signal_type", "partition", "devices", "conversation", "conversation_offset", "server_time", "reply_to", "scope", "seq", "audiences", "stamp", "expires_at", "mentions", "erased", "group_event", "digest", "edited")
     class AudiencesEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -257,6 +257,7 @@ class Message(_message.Message):
     ERASED_FIELD_NUMBER: _ClassVar[int]
     GROUP_EVENT_FIELD_NUMBER: _ClassVar[int]
     DIGEST_FIELD_NUMBER: _ClassVar[int]
+    EDITED_FIELD_NUMBER: _ClassVar[int]
     id: str
     signal_id: str
     to: Identity
@@ -285,7 +286,8 @@ class Message(_message.Message):
     erased: bool
     group_event: GroupEvent
     digest: bytes
-    def __init__(self, id: _Optional[str] = ..., signal_id: _Optional[str] = ..., to: _Optional[_Union[Identity, _Mapping]] = ..., type: _Optional[int] = ..., timestamp: _Optional[int] = ..., payload: _Optional[bytes] = ..., encryption_type: _Optional[str] = ..., encrypted: _Optional[str] = ..., signature: _Optional[str] = ..., status: _Optional[int] = ..., signal_offset: _Optional[int] = ..., user_offset: _Optional[int] = ..., signal_type: _Optional[int] = ..., partition: _Optional[str] = ..., devices: _Optional[_Iterable[_Union[DeviceAddress, _Mapping]]] = ..., conversation: _Optional[str] = ..., conversation_offset: _Optional[int] = ..., server_time: _Optional[int] = ..., reply_to: _Optional[str] = ..., scope: _Optional[str] = ..., seq: _Optional[str] = ..., audiences: _Optional[_Mapping[str, str]] = ..., stamp: _Optional[int] = ..., expires_at: _Optional[int] = ..., mentions: _Optional[_Iterable[str]] = ..., erased: _Optional[bool] = ..., group_event: _Optional[_Union[GroupEvent, _Mapping]] = ..., digest: _Optional[bytes] = ..., **kwargs) -> None: ...
+    edited: int
+    def __init__(self, id: _Optional[str] = ..., signal_id: _Optional[str] = ..., to: _Optional[_Union[Identity, _Mapping]] = ..., type: _Optional[int] = ..., timestamp: _Optional[int] = ..., payload: _Optional[bytes] = ..., encryption_type: _Optional[str] = ..., encrypted: _Optional[str] = ..., signature: _Optional[str] = ..., status: _Optional[int] = ..., signal_offset: _Optional[int] = ..., user_offset: _Optional[int] = ..., signal_type: _Optional[int] = ..., partition: _Optional[str] = ..., devices: _Optional[_Iterable[_Union[DeviceAddress, _Mapping]]] = ..., conversation: _Optional[str] = ..., conversation_offset: _Optional[int] = ..., server_time: _Optional[int] = ..., reply_to: _Optional[str] = ..., scope: _Optional[str] = ..., seq: _Optional[str] = ..., audiences: _Optional[_Mapping[str, str]] = ..., stamp: _Optional[int] = ..., expires_at: _Optional[int] = ..., mentions: _Optional[_Iterable[str]] = ..., erased: _Optional[bool] = ..., group_event: _Optional[_Union[GroupEvent, _Mapping]] = ..., digest: _Optional[bytes] = ..., edited: _Optional[int] = ..., **kwargs) -> None: ...
 
 class GroupEvent(_message.Message):
     __slots__ = ("kind", "members", "title", "role", "owner")
@@ -523,7 +525,7 @@ class HelloResult(_message.Message):
     def __init__(self, sent: _Optional[_Union[Signal, _Mapping]] = ..., error: _Optional[_Union[ErrorMessage, _Mapping]] = ...) -> None: ...
 
 class Limits(_message.Message):
-    __slots__ = ("max_message_bytes", "max_frame_bytes", "max_eid_bytes", "max_id_bytes", "window_entries", "window_bytes", "grace_period_ms", "heartbeat_ms", "max_unanswered", "max_fetch", "max_batch", "max_group_members", "max_small_group", "max_title_bytes")
+    __slots__ = ("max_message_bytes", "max_frame_bytes", "max_eid_bytes", "max_id_bytes", "window_entries", "window_bytes", "grace_period_ms", "heartbeat_ms", "max_unanswered", "max_fetch", "max_batch", "max_group_members", "max_small_group", "max_title_bytes", "edit_seconds", "delete_seconds", "max_reactions")
     MAX_MESSAGE_BYTES_FIELD_NUMBER: _ClassVar[int]
     MAX_FRAME_BYTES_FIELD_NUMBER: _ClassVar[int]
     MAX_EID_BYTES_FIELD_NUMBER: _ClassVar[int]
@@ -538,6 +540,9 @@ class Limits(_message.Message):
     MAX_GROUP_MEMBERS_FIELD_NUMBER: _ClassVar[int]
     MAX_SMALL_GROUP_FIELD_NUMBER: _ClassVar[int]
     MAX_TITLE_BYTES_FIELD_NUMBER: _ClassVar[int]
+    EDIT_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    DELETE_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    MAX_REACTIONS_FIELD_NUMBER: _ClassVar[int]
     max_message_bytes: int
     max_frame_bytes: int
     max_eid_bytes: int
@@ -552,7 +557,10 @@ class Limits(_message.Message):
     max_group_members: int
     max_small_group: int
     max_title_bytes: int
-    def __init__(self, max_message_bytes: _Optional[int] = ..., max_frame_bytes: _Optional[int] = ..., max_eid_bytes: _Optional[int] = ..., max_id_bytes: _Optional[int] = ..., window_entries: _Optional[int] = ..., window_bytes: _Optional[int] = ..., grace_period_ms: _Optional[int] = ..., heartbeat_ms: _Optional[int] = ..., max_unanswered: _Optional[int] = ..., max_fetch: _Optional[int] = ..., max_batch: _Optional[int] = ..., max_group_members: _Optional[int] = ..., max_small_group: _Optional[int] = ..., max_title_bytes: _Optional[int] = ...) -> None: ...
+    edit_seconds: int
+    delete_seconds: int
+    max_reactions: int
+    def __init__(self, max_message_bytes: _Optional[int] = ..., max_frame_bytes: _Optional[int] = ..., max_eid_bytes: _Optional[int] = ..., max_id_bytes: _Optional[int] = ..., window_entries: _Optional[int] = ..., window_bytes: _Optional[int] = ..., grace_period_ms: _Optional[int] = ..., heartbeat_ms: _Optional[int] = ..., max_unanswered: _Optional[int] = ..., max_fetch: _Optional[int] = ..., max_batch: _Optional[int] = ..., max_group_members: _Optional[int] = ..., max_small_group: _Optional[int] = ..., max_title_bytes: _Optional[int] = ..., edit_seconds: _Optional[int] = ..., delete_seconds: _Optional[int] = ..., max_reactions: _Optional[int] = ...) -> None: ...
 
 class StateDelta(_message.Message):
     __slots__ = ("after", "upto", "reset", "complete", "items", "ref")
@@ -628,7 +636,7 @@ class ReadMarker(_message.Message):
     def __init__(self, conversation: _Optional[str] = ..., conversation_offset: _Optional[int] = ...) -> None: ...
 
 class MessageState(_message.Message):
-    __slots__ = ("signal_offset", "conversation", "conversation_offset", "payload", "deleted", "stamp", "reactions", "pinned", "hidden", "forwards")
+    __slots__ = ("signal_offset", "conversation", "conversation_offset", "payload", "deleted", "stamp", "reactions", "pinned", "hidden", "forwards", "pinned_stamp")
     SIGNAL_OFFSET_FIELD_NUMBER: _ClassVar[int]
     CONVERSATION_FIELD_NUMBER: _ClassVar[int]
     CONVERSATION_OFFSET_FIELD_NUMBER: _ClassVar[int]
@@ -639,6 +647,7 @@ class MessageState(_message.Message):
     PINNED_FIELD_NUMBER: _ClassVar[int]
     HIDDEN_FIELD_NUMBER: _ClassVar[int]
     FORWARDS_FIELD_NUMBER: _ClassVar[int]
+    PINNED_STAMP_FIELD_NUMBER: _ClassVar[int]
     signal_offset: int
     conversation: str
     conversation_offset: int
@@ -649,7 +658,8 @@ class MessageState(_message.Message):
     pinned: bool
     hidden: bool
     forwards: int
-    def __init__(self, signal_offset: _Optional[int] = ..., conversation: _Optional[str] = ..., conversation_offset: _Optional[int] = ..., payload: _Optional[bytes] = ..., deleted: _Optional[bool] = ..., stamp: _Optional[int] = ..., reactions: _Optional[_Iterable[_Union[Reaction, _Mapping]]] = ..., pinned: _Optional[bool] = ..., hidden: _Optional[bool] = ..., forwards: _Optional[int] = ...) -> None: ...
+    pinned_stamp: int
+    def __init__(self, signal_offset: _Optional[int] = ..., conversation: _Optional[str] = ..., conversation_offset: _Optional[int] = ..., payload: _Optional[bytes] = ..., deleted: _Optional[bool] = ..., stamp: _Optional[int] = ..., reactions: _Optional[_Iterable[_Union[Reaction, _Mapping]]] = ..., pinned: _Optional[bool] = ..., hidden: _Optional[bool] = ..., forwards: _Optional[int] = ..., pinned_stamp: _Optional[int] = ...) -> None: ...
 
 class Reaction(_message.Message):
     __slots__ = ("eid", "emoji", "stamp", "removed")
@@ -897,7 +907,7 @@ class Contact(_message.Message):
     def __init__(self, action: _Optional[_Union[Contact.Action, str]] = ..., eid: _Optional[str] = ..., name: _Optional[str] = ..., mutual: _Optional[bool] = ..., state: _Optional[str] = ..., stamp: _Optional[int] = ..., id: _Optional[str] = ...) -> None: ...
 
 class Command(_message.Message):
-    __slots__ = ("id", "kind", "target", "target_id", "conversation", "payload", "emoji", "value", "conversation_offset", "stamp", "until", "version", "duplicate", "ref")
+    __slots__ = ("id", "kind", "target", "target_id", "conversation", "payload", "emoji", "value", "conversation_offset", "stamp", "until", "version", "duplicate", "superseded", "ref")
     class Kind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         KIND_UNSPECIFIED: _ClassVar[Command.Kind]
@@ -912,6 +922,7 @@ class Command(_message.Message):
         MUTE: _ClassVar[Command.Kind]
         FORWARD_MARK: _ClassVar[Command.Kind]
         DRAFT: _ClassVar[Command.Kind]
+        MARK_UNREAD: _ClassVar[Command.Kind]
     KIND_UNSPECIFIED: Command.Kind
     EDIT: Command.Kind
     DELETE_FOR_ME: Command.Kind
@@ -924,6 +935,7 @@ class Command(_message.Message):
     MUTE: Command.Kind
     FORWARD_MARK: Command.Kind
     DRAFT: Command.Kind
+    MARK_UNREAD: Command.Kind
     ID_FIELD_NUMBER: _ClassVar[int]
     KIND_FIELD_NUMBER: _ClassVar[int]
     TARGET_FIELD_NUMBER: _ClassVar[int]
@@ -937,6 +949,7 @@ class Command(_message.Message):
     UNTIL_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
     DUPLICATE_FIELD_NUMBER: _ClassVar[int]
+    SUPERSEDED_FIELD_NUMBER: _ClassVar[int]
     REF_FIELD_NUMBER: _ClassVar[int]
     id: str
     kind: Command.Kind
@@ -951,11 +964,12 @@ class Command(_message.Message):
     until: int
     version: int
     duplicate: bool
+    superseded: bool
     ref: int
-    def __init__(self, id: _Optional[str] = ..., kind: _Optional[_Union[Command.Kind, str]] = ..., target: _Optional[int] = ..., target_id: _Optional[str] = ..., conversation: _Optional[str] = ..., payload: _Optional[bytes] = ..., emoji: _Optional[str] = ..., value: _Optional[bool] = ..., conversation_offset: _Optional[int] = ..., stamp: _Optional[int] = ..., until: _Optional[int] = ..., version: _Optional[int] = ..., duplicate: _Optional[bool] = ..., ref: _Optional[int] = ...) -> None: ...
+    def __init__(self, id: _Optional[str] = ..., kind: _Optional[_Union[Command.Kind, str]] = ..., target: _Optional[int] = ..., target_id: _Optional[str] = ..., conversation: _Optional[str] = ..., payload: _Optional[bytes] = ..., emoji: _Optional[str] = ..., value: _Optional[bool] = ..., conversation_offset: _Optional[int] = ..., stamp: _Optional[int] = ..., until: _Optional[int] = ..., version: _Optional[int] = ..., duplicate: _Optional[bool] = ..., superseded: _Optional[bool] = ..., ref: _Optional[int] = ...) -> None: ...
 
 class Conversation(_message.Message):
-    __slots__ = ("action", "id", "title", "members", "head", "unread", "mentions", "last_message", "peer", "archived", "muted_until", "stamp", "request_id", "draft", "member_count", "role", "history_from", "conversation_offset", "duplicate", "after", "limit", "complete")
+    __slots__ = ("action", "id", "title", "members", "head", "unread", "mentions", "last_message", "peer", "archived", "muted_until", "stamp", "request_id", "draft", "member_count", "role", "history_from", "conversation_offset", "duplicate", "after", "limit", "complete", "marked_unread", "pinned")
     class Action(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         ACTION_UNSPECIFIED: _ClassVar[Conversation.Action]
@@ -998,6 +1012,8 @@ class Conversation(_message.Message):
     AFTER_FIELD_NUMBER: _ClassVar[int]
     LIMIT_FIELD_NUMBER: _ClassVar[int]
     COMPLETE_FIELD_NUMBER: _ClassVar[int]
+    MARKED_UNREAD_FIELD_NUMBER: _ClassVar[int]
+    PINNED_FIELD_NUMBER: _ClassVar[int]
     action: Conversation.Action
     id: str
     title: str
@@ -1020,7 +1036,9 @@ class Conversation(_message.Message):
     after: str
     limit: int
     complete: bool
-    def __init__(self, action: _Optional[_Union[Conversation.Action, str]] = ..., id: _Optional[str] = ..., title: _Optional[str] = ..., members: _Optional[_Iterable[_Union[Member, _Mapping]]] = ..., head: _Optional[int] = ..., unread: _Optional[int] = ..., mentions: _Optional[int] = ..., last_message: _Optional[_Union[Message, _Mapping]] = ..., peer: _Optional[str] = ..., archived: _Optional[bool] = ..., muted_until: _Optional[int] = ..., stamp: _Optional[int] = ..., request_id: _Optional[str] = ..., draft: _Optional[bytes] = ..., member_count: _Optional[int] = ..., role: _Optional[str] = ..., history_from: _Optional[int] = ..., conversation_offset: _Optional[int] = ..., duplicate: _Optional[bool] = ..., after: _Optional[str] = ..., limit: _Optional[int] = ..., complete: _Optional[bool] = ...) -> None: ...
+    marked_unread: bool
+    pinned: bool
+    def __init__(self, action: _Optional[_Union[Conversation.Action, str]] = ..., id: _Optional[str] = ..., title: _Optional[str] = ..., members: _Optional[_Iterable[_Union[Member, _Mapping]]] = ..., head: _Optional[int] = ..., unread: _Optional[int] = ..., mentions: _Optional[int] = ..., last_message: _Optional[_Union[Message, _Mapping]] = ..., peer: _Optional[str] = ..., archived: _Optional[bool] = ..., muted_until: _Optional[int] = ..., stamp: _Optional[int] = ..., request_id: _Optional[str] = ..., draft: _Optional[bytes] = ..., member_count: _Optional[int] = ..., role: _Optional[str] = ..., history_from: _Optional[int] = ..., conversation_offset: _Optional[int] = ..., duplicate: _Optional[bool] = ..., after: _Optional[str] = ..., limit: _Optional[int] = ..., complete: _Optional[bool] = ..., marked_unread: _Optional[bool] = ..., pinned: _Optional[bool] = ...) -> None: ...
 
 class Member(_message.Message):
     __slots__ = ("eid", "role", "history_from", "joined")

@@ -19,10 +19,15 @@ class Limits:
     """How often a ping goes out. A peer that is silent for two of them is gone."""
     unanswered_requests: int = setting(64, whole(1, 65_536))  # of one device, before the server stops reading
     max_fetch: int = 256  # messages in one answer
-    max_batch: int = setting(1024, whole(256, 65_536))  # messages and signals in one Body, messages in one Hello
     max_group_members: int = setting(500, whole(2, 5000))
     max_small_group: int = 32  # members up to which receipts and the list of members are state
     max_title_bytes: int = 255  # UTF-8, of a group
+    max_batch: int = setting(1024, whole(256, 65_536))  # parts of one Body, messages in one Hello
+    edit_seconds: int = setting(172_800, whole(0, 2**31), section="commands")
+    """After it was sent, in which its author may edit a message; 0: for ever, as below."""
+    delete_seconds: int = setting(172_800, whole(0, 2**31), section="commands")
+    """The same for deleting it for everyone."""
+    max_reactions: int = 16  # of one user to one message
     # Not told in Hello, because no sensible client meets them.
     redelivery_rounds: int = setting(3, whole(1, 100))  # of what is not acknowledged, until the connection is closed
     max_partitions: int = 64  # in one Hello
@@ -65,6 +70,9 @@ class Limits:
             "max_group_members": self.max_group_members,
             "max_small_group": self.max_small_group,
             "max_title_bytes": self.max_title_bytes,
+            "edit_seconds": self.edit_seconds,
+            "delete_seconds": self.delete_seconds,
+            "max_reactions": self.max_reactions,
         }
 
 

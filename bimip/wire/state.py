@@ -36,8 +36,22 @@ def receipts_item(
 def read_marker_item(version: int, conversation: str, conversation_offset: int) -> bytes:
     """An element of StateDelta.items."""
     marker = pb.ReadMarker(conversation=conversation, conversation_offset=conversation_offset)
-    item = pb.StateItem(version=version, read_marker=marker).SerializeToString()
-    return _ITEM + varint(len(item)) + item
+    return _item(pb.StateItem(version=version, read_marker=marker))
+
+
+def message_item(version: int, message: pb.MessageState) -> bytes:
+    """An element of StateDelta.items."""
+    return _item(pb.StateItem(version=version, message=message))
+
+
+def conversation_item(version: int, conversation: pb.Conversation) -> bytes:
+    """An element of StateDelta.items."""
+    return _item(pb.StateItem(version=version, conversation=conversation))
+
+
+def _item(item: pb.StateItem) -> bytes:
+    encoded = item.SerializeToString()
+    return _ITEM + varint(len(encoded)) + encoded
 
 
 def device_item(version: int, name: str, value: tuple[int, int, str] | None) -> bytes:

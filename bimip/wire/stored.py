@@ -42,6 +42,7 @@ _SERVER_FIELDS = (
     "erased",
     "digest",
     "group_event",
+    "edited",
 )
 
 _SAYS_MORE = attrgetter(*(name for name in _SERVER_FIELDS if name not in {"user_offset", "group_event"}))
@@ -133,12 +134,25 @@ def readdressed(stored: bytes, payload: bytes) -> bytes:
 
 
 def erased(stored: bytes) -> bytes:
-    """The same message without its content, which was deleted for everyone or expired; the content's digest stays."""
+    """The same message without its content, deleted for everyone or expired; the digest of the first content stays."""
     message = parse(stored)
     message.digest = message.digest or digest(message, message.to.eid, message.partition)
-    for name in ("payload", "encrypted", "signature"):
+    for name in ("payload", "encrypted", "signature", "edited", "audiences", "mentions"):
         message.ClearField(name)
     message.erased = True
+    return _framed(message.SerializeToString())
+
+
+def edited(stored: bytes, payload: bytes, stamp: int) -> bytes:
+    """The same message with another payload. What was encrypted or signed for the one before goes with it, but for the
+    digest of the first content.
+    """
+    message = parse(stored)
+    message.digest = message.digest or digest(message, message.to.eid, message.partition)
+    for name in ("encrypted", "signature"):
+        message.ClearField(name)
+    message.payload = payload
+    message.edited = stamp
     return _framed(message.SerializeToString())
 
 

@@ -11,12 +11,11 @@ from bimip.config import Settings
 from bimip.domain.core.ids import DeviceId, UserId
 from bimip.domain.core.operations import Append, NewMessage, Operation, Register, Registered, Result
 from bimip.domain.core.records import DIGEST_BYTES
-from bimip.domain.core.rules import Rules
 from bimip.environment import wall_clock
 from bimip.journal.journal import Committed, Journal
 from bimip.journal.queue import OperationQueue
 from bimip.journal.worker import InlineWorker
-from bimip.parts import encode, encode_event
+from bimip.parts import rules_of
 from bimip.storage.lmdb.store import LmdbStore
 from scripts.benchmarks.wire import Author
 
@@ -104,14 +103,7 @@ async def open_filling(folder: Path) -> AsyncIterator[Filling]:
         store=store,
         queue=queue,
         worker=InlineWorker(),
-        rules=Rules.configured(
-            encode,
-            encode_event,
-            settings.partitions,
-            settings.users,
-            settings.limits.window_entries,
-            settings.limits.max_group_members,
-        ),
+        rules=rules_of(settings),
         wall_clock=wall_clock,
         committed=_ignore,
         report=_raise,

@@ -94,7 +94,6 @@ MAY_IMPORT = {
         "bimip.environment",
         "bimip.parts",
         "bimip.supervision",
-        "bimip.domain",
         "bimip.journal",
         "bimip.retention",
         "bimip.console",

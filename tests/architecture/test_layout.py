@@ -119,6 +119,7 @@ ONLY_NAMES = {
     "decision.py",
     "ids.py",
     "identity.py",
+    "operation.py",
     "operation_kind.py",
     "records.py",
     "route.py",

@@ -36,7 +36,7 @@ from bimip.domain.core.records import (
     Runs,
     Table,
 )
-from bimip.domain.core.rules import Context, Rules
+from bimip.domain.core.rules import Bodies, Context, Rules
 from bimip.domain.decisions import decide
 from bimip.domain.state.receipts import TAG as RECEIPTS
 from bimip.domain.state.receipts import covers, unpack_key
@@ -64,6 +64,18 @@ def encode_event(
     return f"{message_id}/{author}/{conversation}/{event}".encode()
 
 
+def locate(body: bytes) -> tuple[ConversationId, ConversationOffset] | None:
+    parts = body.split(b"/", 3)
+    return None if len(parts) < 4 else (ConversationId(int(parts[1])), ConversationOffset(int(parts[2])))
+
+
+def edit(body: bytes, payload: bytes, _stamp: Stamp) -> bytes:
+    return b"/".join((*body.split(b"/", 3)[:3], payload))
+
+
+BODIES = Bodies(encode, encode_event, locate, edit, erase=lambda body: edit(body, b"", Stamp(0)))
+
+
 class Peer(NamedTuple):
     """A device that is registered."""
 
@@ -76,7 +88,7 @@ class Peer(NamedTuple):
 class Ledger:
     def __init__(self, **rules: Any) -> None:
         self.store = MemoryStore()
-        self.rules = Rules(encode=encode, encode_event=encode_event, **{"window_entries": 256} | rules)
+        self.rules = Rules(bodies=BODIES, **{"window_entries": 256} | rules)
         self.now = BEGIN
         self.last = Stamp(0)
         self.decisions: list[Decision] = []

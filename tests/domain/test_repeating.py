@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bimip.domain.accounts.registering import LabelDevice
+from bimip.domain.commands.operation import Command, CommandKind
 from bimip.domain.conversations.groups import AddMembers, CreateGroup, RemoveMember, RenameGroup, SetRole
 from bimip.domain.core.clock import earliest_stamp
 from bimip.domain.core.ids import ConversationId, ConversationOffset, Millis, Offset, Stamp, UserId
@@ -91,6 +92,25 @@ def register(name: int) -> Draw:
     return lambda _, __: Register(f"new {name}", "phone")
 
 
+def give(one: int, kind: CommandKind, place: int, name: int) -> Draw:
+    """A command about one of the messages, whoever may see it."""
+
+    def draw(ledger: Ledger, peers: list[Any]) -> Operation:
+        with ledger.store.snapshot() as view:
+            bodies = view.scan(Table.BODIES, (0,), Table.BODIES.schema.end, limit=10)
+        target = bodies[place % len(bodies)][0][0] if bodies else Stamp(1)
+        who = (peers[one].user, peers[one].device)
+        return Command(*who, f"k{name}", kind, b"%8d" % (target % 10**8), target=target, payload=b"!", emoji="+")
+
+    return draw
+
+
+def keep(one: int, kind: CommandKind, name: int) -> Draw:
+    return lambda _, peers: Command(
+        peers[one].user, peers[one].device, f"c{name}", kind, bytes(8), conversation=ConversationId(1), value=True
+    )
+
+
 def expire(one: int) -> Draw:
     return lambda ledger, peers: ExpireLog(peers[one].user, CHAT, earliest_stamp(Millis(ledger.now - 2 * HOUR)))
 
@@ -132,6 +152,8 @@ operations = st.one_of(
     st.builds(change, who, st.sampled_from(Setting), st.integers(0, 1), st.integers(1, 3)),
     st.builds(revoke, numbers),
     st.builds(register, numbers),
+    st.builds(give, who, st.sampled_from([*CommandKind][:5]), numbers, numbers),
+    st.builds(keep, who, st.sampled_from([CommandKind.ARCHIVE, CommandKind.PIN, CommandKind.MARK_UNREAD]), numbers),
     st.builds(expire, who),
     st.builds(create_group, who, numbers),
     st.builds(change_group, who, numbers, st.integers(1, 3)),
@@ -159,6 +181,12 @@ EFFECTS = {
     Table.READ_MARKERS,
     Table.SETTINGS,
     Table.PRIVATE_READS,
+    Table.MESSAGE_STATES,
+    Table.REACTIONS,
+    Table.OWN_MESSAGES,
+    Table.CONVERSATION_SETTINGS,
+    Table.COMMANDS,
+    Table.CONFLICTS,
     Table.REVOKED,
 }
 """Not among them: when a device was last seen, and what a cursor keeps above its floor (an ack beyond the window is
@@ -258,6 +286,7 @@ def test_the_operations_that_no_history_draws_change_nothing_when_repeated() -> 
 def test_every_operation_is_repeated_here() -> None:
     drawn = {Append, Acknowledge, OpenPosition, Receipt, MarkRead, ChangeSettings, Revoke, Register, ExpireLog}
     drawn |= {CreateGroup, AddMembers, RemoveMember, RenameGroup, SetRole}
+    drawn |= {Command}
     told = {ExpireHistory, ExpireBodies, ExpireSeen, ExpireRevoked, Barrier, NoteTime, LabelDevice, Forget}
     told |= {TakeCheckpoint}
 

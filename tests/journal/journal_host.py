@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import trio
@@ -15,7 +16,7 @@ from bimip.journal.queue import OperationQueue
 from bimip.journal.worker import InlineWorker, Point, Worker
 from bimip.storage.errors import StorageError
 from bimip.storage.memory import MemoryStore
-from tests.domain.support import alone, encode_event
+from tests.domain.support import BODIES, alone
 
 T = TypeVar("T")
 
@@ -101,7 +102,7 @@ class JournalHost:
         self.store = store or FragileStore()
         self.queue = OperationQueue()
         self.worker = worker or CountingWorker()
-        self.rules = Rules(encode=encode, encode_event=encode_event, **{"window_entries": 256} | rules)
+        self.rules = Rules(bodies=replace(BODIES, encode=encode), **{"window_entries": 256} | rules)
         self.statistics = JournalStatistics()
         self.wall_clock: Callable[[], Millis] = lambda: Millis(BEGIN + int(trio.current_time() * 1000))
         self.told: list[Committed] = []

@@ -84,6 +84,15 @@ class Received:
         return [item.settings for state in self.states for item in state.items if item.settings is not None]
 
     @property
+    def message_states(self) -> list[pb.MessageState]:
+        return [item.message for state in self.states for item in state.items if item.message is not None]
+
+    @property
+    def conversations(self) -> list[pb.Conversation]:
+        """How conversations are kept, as state brought it."""
+        return [item.conversation for state in self.states for item in state.items if item.conversation is not None]
+
+    @property
     def receipts(self) -> list[ReceiptRun]:
         return _runs(item.receipts for state in self.states for item in state.items)
 

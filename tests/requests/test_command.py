@@ -45,7 +45,7 @@ def test_what_is_wrong_is_said_with_the_commands_id(fields: dict[str, Any], code
     assert peer.operations() == []
 
 
-@pytest.mark.parametrize("kind", [*sorted({*pb.Command.Kind.values()} - {*COMMANDS}), 77, -1])
+@pytest.mark.parametrize("kind", [*sorted({*pb.Command.Kind.values()} - {*COMMANDS, pb.Command.MARK_READ}), 77, -1])
 def test_what_is_not_served_is_said(kind: int) -> None:
     peer = Peer()
     peer.take("command", pb.Command(id="k", kind=kind))  # type: ignore[arg-type]  # any number can be sent

@@ -8,6 +8,7 @@ import json
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from itertools import count
 from typing import Any
 
@@ -42,7 +43,7 @@ from bimip.journal.queue import OperationQueue, Ticket
 from bimip.journal.worker import InlineWorker, ThreadWorker, Worker
 from bimip.storage.errors import StorageError
 from bimip.storage.lmdb.store import LmdbStore
-from tests.domain.support import alone
+from tests.domain.support import BODIES, alone
 
 BEGIN = 1_700_000_000_000
 DAY = 24 * 60 * 60 * 1000
@@ -222,7 +223,7 @@ class JournalHost:
             store=store,
             queue=self.queue,
             worker=worker,
-            rules=Rules(encode=lambda sent, *_: list(sent), encode_event=lambda *_: b"", window_entries=256),
+            rules=Rules(bodies=replace(BODIES, encode=lambda sent, *_: list(sent)), window_entries=256),
             wall_clock=lambda: Millis(next(clock)),
             committed=self._committed,
             report=lambda what, error: self.faults.append(f"{what}: {error}"),

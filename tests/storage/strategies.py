@@ -10,7 +10,10 @@ from bimip.domain.core.records import (
     DIGEST_BYTES,
     Addressed,
     Checkpoint,
+    CommandRecord,
+    Conflict,
     Conversation,
+    ConversationSettings,
     Cursor,
     Device,
     DeviceOwner,
@@ -23,6 +26,9 @@ from bimip.domain.core.records import (
     Log,
     LogTable,
     Member,
+    MessageRecord,
+    OwnMessage,
+    Reaction,
     ReceiptKey,
     ReceiptKind,
     ReceiptRun,
@@ -52,6 +58,7 @@ state_keys = (
     | st.just(settings.KEY)
 )
 pairs = st.tuples(u64, u64)
+flags = st.builds(LastWrite, flag, u64, u32)
 
 KEYS: dict[Table | LogTable | Index, st.SearchStrategy[Key]] = {
     Table.META: st.tuples(text),
@@ -76,6 +83,12 @@ KEYS: dict[Table | LogTable | Index, st.SearchStrategy[Key]] = {
     Table.READ_MARKERS: st.tuples(u32, u32),
     Table.SETTINGS: st.tuples(u32, u8),
     Table.PRIVATE_READS: receipt_keys.map(tuple),
+    Table.MESSAGE_STATES: st.tuples(u32, u64),
+    Table.REACTIONS: st.tuples(u32, u64, u32),
+    Table.OWN_MESSAGES: st.tuples(u32, u32, u64),
+    Table.CONVERSATION_SETTINGS: st.tuples(u32, u32),
+    Table.COMMANDS: st.tuples(u32, text),
+    Table.CONFLICTS: st.tuples(u64),
     Table.USAGE: st.tuples(u32),
     Table.REVOKED: st.tuples(u32, text),
     Table.CHECKPOINTS: st.tuples(u32, text),
@@ -116,6 +129,19 @@ RECORDS: dict[Table | LogTable | Index, st.SearchStrategy[Any]] = {
     Table.READ_MARKERS: u64,
     Table.SETTINGS: st.builds(LastWrite, u8, u64, u32),
     Table.PRIVATE_READS: runs,
+    Table.MESSAGE_STATES: st.builds(MessageRecord, u64, u64, u32, digests, u64, u32, u32),
+    Table.REACTIONS: st.lists(st.builds(Reaction, text, u64, u32, flag), max_size=4).map(tuple),
+    Table.OWN_MESSAGES: st.builds(OwnMessage, u64, flag, flag, u64, u32),
+    Table.CONVERSATION_SETTINGS: st.builds(
+        ConversationSettings,
+        flags,
+        flags,
+        flags,
+        st.builds(LastWrite, u64, u64, u32),
+        st.builds(LastWrite, st.binary(max_size=9), u64, u32),
+    ),
+    Table.COMMANDS: st.builds(CommandRecord, digests, u64, u32, u64, u64, u64, flag),
+    Table.CONFLICTS: st.builds(Conflict, u64, u32, u32, u64, u32, u64, u32, u64, u32),
     Table.USAGE: u64,
     Table.REVOKED: u64,
     Table.CHECKPOINTS: st.lists(

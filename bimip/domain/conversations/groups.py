@@ -168,8 +168,8 @@ def _enact(view: Reader, op: GroupOperation, context: Context, change: _Change, 
     number, conversation, group, records, event, concerned, told = change
     user, most = op.user, context.rules.max_stored_bytes
     place, stamp = ConversationOffset(conversation.head + 1), context.stamp()
-    written = context.rules.encode_event(op.id, view.get(Table.EIDS, (user,)), number, event, op.digest)
-    bodies = context.rules.encode([written], [stamp], context.now, number, place)
+    written = context.rules.bodies.encode_event(op.id, view.get(Table.EIDS, (user,)), number, event, op.digest)
+    bodies = context.rules.bodies.encode([written], [stamp], context.now, number, place)
     stored: int = (view.get(Table.USAGE, (user,)) or 0) + len(bodies[0])
     if 0 < most < stored and not isinstance(op, RemoveMember):  # whoever has no room can go all the same
         return Decision(over_quota(most))

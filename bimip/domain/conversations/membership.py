@@ -98,6 +98,11 @@ def no_conversation(advice: str, field: str) -> Refused:
     return Refused(Fault.NOT_FOUND, f"you are in no such conversation; {advice}", field)
 
 
+def witnesses_of(view: Reader, number: ConversationId, place: int) -> list[UserId]:
+    """Lists those who are in a conversation now and may see the message at a place of it."""
+    return [user for user in members_of(view, number) if was_member_at(view, user, number, place)]
+
+
 def beyond_head(conversation: Conversation, offset: int, field: str) -> Refused | None:
     """Refuses an offset that was never given; None: it was."""
     if offset <= conversation.head:

@@ -49,7 +49,13 @@ class StateRestarted(NamedTuple):
     version: Version
 
 
-News = LogNews | StateNews | StateRestarted
+class BodyNews(NamedTuple):
+    """A message of a user's logs has another content: what is in memory of it is not to be sent any more."""
+
+    user: UserId
+
+
+News = LogNews | StateNews | StateRestarted | BodyNews
 """What a decision tells once it is on disk. Each names the user whom it concerns, and is told by its class."""
 
 

@@ -4,7 +4,7 @@ Each rule commutes, associates and is idempotent. Receipts are unions (`state/re
 (`state/read_markers.py`); what people set and set again is the last write.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from bimip.domain.core.ids import DeviceId, Stamp
 
@@ -12,9 +12,9 @@ from bimip.domain.core.ids import DeviceId, Stamp
 class LastWrite(NamedTuple):
     """A value that is set as a whole, with who wrote it and when."""
 
-    value: int
-    stamp: Stamp
-    writer: DeviceId
+    value: Any
+    stamp: Stamp = Stamp(0)  # 0: nobody wrote it
+    writer: DeviceId = DeviceId(0)
 
 
 def later(one: LastWrite, other: LastWrite) -> LastWrite:
@@ -22,7 +22,7 @@ def later(one: LastWrite, other: LastWrite) -> LastWrite:
     return max(one, other, key=_order)
 
 
-def _order(write: LastWrite) -> tuple[Stamp, DeviceId, int]:
+def _order(write: LastWrite) -> tuple[Stamp, DeviceId, Any]:
     return write.stamp, write.writer, write.value
 
 

@@ -163,6 +163,73 @@ class ReceiptKey(NamedTuple):
     block: int  # conversation offsets 256 * block + 1 … 256 * block + 256
 
 
+class MessageRecord(NamedTuple):
+    """Notes for everybody what became of a message since it was sent: see `state/messages.py`."""
+
+    message: Stamp
+    edited: Stamp = Stamp(0)  # 0: never
+    editor: DeviceId = DeviceId(0)
+    content: bytes = bytes(8)  # DIGEST_BYTES over the edit that counts
+    deleted: Stamp = Stamp(0)  # for everyone; 0: it is not
+    deleter: DeviceId = DeviceId(0)
+    forwards: int = 0
+
+
+class Reaction(NamedTuple):
+    """A user's reaction to a message with one emoji: a register."""
+
+    emoji: str
+    stamp: Stamp
+    device: DeviceId
+    removed: bool
+
+
+class OwnMessage(NamedTuple):
+    """Notes what one user made of a message, for their devices alone."""
+
+    message: Stamp
+    hidden: bool = False
+    pinned: bool = False
+    pinned_at: Stamp = Stamp(0)
+    pinned_by: DeviceId = DeviceId(0)
+
+
+class ConversationSettings(NamedTuple):
+    """How one user keeps a conversation, for their devices alone."""
+
+    archived: LastWrite = LastWrite(value=False)
+    pinned: LastWrite = LastWrite(value=False)
+    unread: LastWrite = LastWrite(value=False)
+    muted_until: LastWrite = LastWrite(0)
+    draft: LastWrite = LastWrite(b"")
+
+
+class CommandRecord(NamedTuple):
+    """The first answer to a command's id: a resend gets it again."""
+
+    digest: bytes
+    stamp: Stamp
+    conversation: ConversationId
+    conversation_offset: ConversationOffset
+    message: Stamp
+    version: Version
+    superseded: bool
+
+
+class Conflict(NamedTuple):
+    """A write that lost against another, for operators."""
+
+    time: Millis
+    user: UserId
+    conversation: ConversationId
+    conversation_offset: ConversationOffset
+    rule: int  # of state/merges.py
+    lost: Stamp
+    lost_by: DeviceId
+    won: Stamp
+    won_by: DeviceId
+
+
 StateKey = bytes
 """Whatever kind of state it is of: the kind's tag, and a key packed as that kind does; see `state/changes.py`."""
 
@@ -245,6 +312,18 @@ class Table(_Kind):
     """(user, Setting) -> LastWrite: what they set, of what others may know of them"""
     PRIVATE_READS = Schema("privatereads", (NUMBER, NUMBER, BYTE, NUMBER))
     """(conversation, member, ReceiptKind, part) -> Runs: as RECEIPTS, of who sent none then"""
+    MESSAGE_STATES = Schema("messagestates", (NUMBER, LONG), Plain("QQI8sQII", MessageRecord))
+    """(conversation, conversation offset) -> MessageRecord"""
+    REACTIONS = Schema("reactions", (NUMBER, LONG, NUMBER))
+    """(conversation, conversation offset, user) -> tuple[Reaction, ...]"""
+    OWN_MESSAGES = Schema("ownmessages", (NUMBER, NUMBER, LONG), Plain("Q??QI", OwnMessage))
+    """(user, conversation, conversation offset) -> OwnMessage"""
+    CONVERSATION_SETTINGS = Schema("conversationsettings", (NUMBER, NUMBER))
+    """(user, conversation) -> ConversationSettings"""
+    COMMANDS = Schema("commands", (NUMBER, TEXT), Plain("8sQIQQQ?", CommandRecord))
+    """(device, command id) -> CommandRecord: deduplication"""
+    CONFLICTS = Schema("conflicts", (LONG,), Plain("QIIQIQIQI", Conflict))
+    """(number) -> Conflict: the newest few, each under the next number"""
     USAGE = Schema("usage", (NUMBER,), Plain("Q"), hot=1, cached=20_000)
     """(user) -> int: bytes of what they sent and is still kept"""
     REVOKED = Schema("revoked", (NUMBER, TEXT), Plain("Q"))

@@ -12,13 +12,27 @@ PARTITIONS: Final = ("chat", "notification", "feed", "sync")
 
 Encode = Callable[[Sequence[bytes], Sequence[Stamp], Millis, ConversationId, ConversationOffset], list[bytes]]
 """What was sent, each with its stamp, the time, and the conversation with the first one's offset, as the one stored
-form: one for each. A codec's business, so it comes from outside.
+form: one for each.
 """
 
 EncodeEvent = Callable[[str, str, ConversationId, Any, bytes], bytes]
 """What is stored of an event of a group, before its stamp: the id of the message that tells of it, the eid of who did
 it, the group, the event (`conversations/groups.py`), and its digest.
 """
+
+
+@dataclass(frozen=True, slots=True)
+class Bodies:
+    """Works on stored messages, whose bytes no rule knows: it comes from outside, from a codec."""
+
+    encode: Encode
+    encode_event: EncodeEvent
+    locate: Callable[[bytes], tuple[ConversationId, ConversationOffset] | None]
+    """Where a stored message stands; None for bytes that are none."""
+    edit: Callable[[bytes, bytes, Stamp], bytes]
+    """A stored message with another payload, and the stamp of the edit."""
+    erase: Callable[[bytes], bytes]
+    """A stored message without its content."""
 
 
 def _partitions(value: Raw) -> tuple[str, ...]:
@@ -47,33 +61,40 @@ class UserSettings:
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    encode: Encode
-    encode_event: EncodeEvent
+    bodies: Bodies
     window_entries: int
     partitions: frozenset[str] = frozenset(PARTITIONS)
     accept_unknown_recipients: bool = False
     max_stored_bytes: int = 0  # of one sender, as long as it is kept; 0: no limit
     max_group_members: int = 500
+    edit_seconds: int = 0  # after which a message is not edited any more; 0: for ever, as below
+    delete_seconds: int = 0
+    max_reactions: int = 16  # of one user to one message
     slice_entries: int = 1000  # a longer operation is decided in several batches, so that it holds nobody up
 
     @classmethod
     def configured(
         cls,
-        encode: Encode,
-        encode_event: EncodeEvent,
+        bodies: Bodies,
         partitions: PartitionSettings,
         users: UserSettings,
+        *,
         window_entries: int,
         max_group_members: int,
+        edit_seconds: int,
+        delete_seconds: int,
+        max_reactions: int,
     ) -> Self:
         return cls(
-            encode,
-            encode_event,
+            bodies,
             window_entries,
             frozenset(partitions.names),
             users.accept_unknown_recipients,
             users.max_stored_bytes_per_user,
             max_group_members,
+            edit_seconds,
+            delete_seconds,
+            max_reactions,
         )
 
 

@@ -87,7 +87,7 @@ def _append_new(view: Reader, op: Append, messages: Sequence[NewMessage], contex
     stamp = context.stamp
     stamps = [stamp() for _ in messages]
     sent = [message.sent for message in messages]
-    bodies = context.rules.encode(sent, stamps, context.now, number, ConversationOffset(conversation.head + 1))
+    bodies = context.rules.bodies.encode(sent, stamps, context.now, number, ConversationOffset(conversation.head + 1))
     stored: int = (view.get(USAGE, (op.user,)) or 0) + sum(map(payload_bytes, addressed.values()))
     most = context.rules.max_stored_bytes
     if 0 < most < stored + sum(map(len, bodies)):

@@ -4,12 +4,30 @@ from typing import Any
 
 from bimip.domain.core.ids import UserId
 from bimip.domain.core.records import Reader, StateKey
-from bimip.domain.state import devices, groups, private_reads, read_markers, receipts, settings
+from bimip.domain.state import (
+    conversation_settings,
+    devices,
+    groups,
+    messages,
+    private_reads,
+    read_markers,
+    receipts,
+    settings,
+)
 from bimip.domain.state.changes import StateKind
 
 KINDS: dict[int, StateKind] = {
     kind.tag: kind
-    for kind in (receipts.KIND, read_markers.KIND, settings.KIND, devices.KIND, private_reads.KIND, groups.KIND)
+    for kind in (
+        receipts.KIND,
+        read_markers.KIND,
+        messages.KIND,
+        conversation_settings.KIND,
+        settings.KIND,
+        devices.KIND,
+        private_reads.KIND,
+        groups.KIND,
+    )
 }
 """By the tag of their keys."""
 

@@ -2,7 +2,8 @@
 
 A marker is a conversation offset that only moves forward: merging is the maximum, which commutes, associates and is
 idempotent, so devices that read apart from each other end at the same place, in whatever order they say so. Whoever
-wrote the messages learns nothing of it: that is what receipts are for.
+wrote the messages learns nothing of it: that is what receipts are for. Who reads takes the mark of an unread
+conversation away.
 """
 
 from struct import Struct
@@ -15,6 +16,8 @@ from bimip.domain.core.operations import MarkRead, ReadMarked, Refused
 from bimip.domain.core.records import Conversation, DamagedRecordError, Reader, StateKey, Table
 from bimip.domain.core.rules import Context
 from bimip.domain.state.changes import StateChanges, StateKind
+from bimip.domain.state.conversation_settings import as_read, read_settings
+from bimip.domain.state.conversation_settings import pack_key as settings_key
 
 TAG = 2
 _KEY = Struct(">BI")
@@ -34,7 +37,7 @@ def read_marker(view: Reader, user: UserId, conversation: ConversationId) -> Con
     return _stored(view, user, conversation) or ConversationOffset(0)
 
 
-def mark_read(view: Reader, op: MarkRead, _context: Context) -> Decision:
+def mark_read(view: Reader, op: MarkRead, context: Context) -> Decision:
     number = conversation_of(view, op.user, op.conversation, "")
     if isinstance(number, Refused):
         return Decision(number)
@@ -42,13 +45,16 @@ def mark_read(view: Reader, op: MarkRead, _context: Context) -> Decision:
     if refused := beyond_head(conversation, op.upto, "conversation_offset"):
         return Decision(refused)
     key, known = pack_key(number), read_marker(view, op.user, number)
-    if op.upto <= known:
-        version: Version | None = view.get(Table.VERSIONS, (op.user, key))
-        return Decision(ReadMarked(number, known, version or Version(0)))
     changes = StateChanges(view)
-    changes.values[Table.READ_MARKERS] = {(op.user, number): op.upto}
-    told = changes.tell(op.user, key, op.upto)
-    return Decision(ReadMarked(number, op.upto, told), Writes(changes.puts()), changes.news)
+    if (read := as_read(read_settings(view, op.user, number), context.stamp())) is not None:
+        changes.values[Table.CONVERSATION_SETTINGS] = {(op.user, number): read}
+        changes.tell(op.user, settings_key(number), read)
+    told: Version | None = view.get(Table.VERSIONS, (op.user, key))
+    if op.upto > known:
+        changes.values[Table.READ_MARKERS] = {(op.user, number): op.upto}
+        told = changes.tell(op.user, key, op.upto)
+    marked = ReadMarked(number, max(op.upto, known), told or Version(0))
+    return Decision(marked, Writes(changes.puts()), changes.news)
 
 
 def _stored(view: Reader, user: UserId, conversation: ConversationId) -> ConversationOffset | None:

@@ -42,7 +42,15 @@ from bimip.domain.core.records import (
 from bimip.domain.core.schema import behind
 from bimip.domain.messages.appending import EMPTY_LOG
 from bimip.domain.messages.chaining import STEP, chain_at, extend
-from bimip.domain.state import groups, private_reads, read_markers, receipts, settings
+from bimip.domain.state import (
+    conversation_settings,
+    groups,
+    messages,
+    private_reads,
+    read_markers,
+    receipts,
+    settings,
+)
 from bimip.domain.state.kinds import has_removals, kind_of
 from bimip.domain.state.receipts import part_of
 from bimip.storage.interface import Store
@@ -436,6 +444,33 @@ def _checkpoints(view: Reader) -> Iterator[Finding]:
             before = one.offset
 
 
+def _message_states(view: Reader) -> Iterator[Finding]:
+    for key, record in rows(view, Table.MESSAGE_STATES):
+        conversation, place = key
+        listed = view.read(LogTable.HISTORY, (conversation,), place - 1, limit=1)
+        if not listed or listed[0][0] != place or listed[0][1].stamp != record.message:
+            yield Finding("messagestates", key, "is of a message that is not there")
+    for key, reactions in rows(view, Table.REACTIONS):
+        if view.get(Table.MESSAGE_STATES, key[:2]) is None:
+            yield Finding("reactions", key, "is of a message to which nothing happened")
+        if len({one.emoji for one in reactions}) != len(reactions):
+            yield Finding("reactions", key, "holds an emoji twice")
+    for key, _ in rows(view, Table.OWN_MESSAGES):
+        user, conversation, place = key
+        if view.get(Table.VERSIONS, (user, messages.pack_key(conversation, place))) is None:
+            yield Finding("ownmessages", key, "has no version: devices are not told of it")
+
+
+def _conversation_settings(view: Reader) -> Iterator[Finding]:
+    for key, _ in rows(view, Table.CONVERSATION_SETTINGS):
+        user, number = key
+        conversation: Conversation | None = view.get(Table.CONVERSATIONS, (number,))
+        if conversation is None or user not in conversation.members:
+            yield Finding("conversationsettings", key, "is of a conversation that its user is not in")
+        if view.get(Table.VERSIONS, (user, conversation_settings.pack_key(number))) is None:
+            yield Finding("conversationsettings", key, "has no version: devices are not told of it")
+
+
 def _counters(view: Reader) -> Iterator[Finding]:
     """Numbers are given in order, so the last of each kind is the highest."""
     for counter, table in (
@@ -467,6 +502,8 @@ PARTS: dict[str, Callable[[Reader], Iterator[Finding]]] = {
     "checkpoints": _checkpoints,
     "settings": _settings,
     "private reads": _private_reads,
+    "message states": _message_states,
+    "conversation settings": _conversation_settings,
     "counters": _counters,
 }
 """Each can be checked without the others."""

@@ -30,6 +30,8 @@ from bimip.domain.core.records import (
     Log,
     LogTable,
     Member,
+    MessageRecord,
+    OwnMessage,
     Reader,
     Role,
     Table,
@@ -39,6 +41,7 @@ from bimip.domain.delivery.cursor import START
 from bimip.domain.messages.appending import payload_bytes
 from bimip.domain.messages.chaining import STEP, extend
 from bimip.domain.state.changes import state_of
+from bimip.domain.state.conversation_settings import AS_THEY_WERE
 from bimip.storage.care.check import Finding, rows, run
 from bimip.storage.lmdb.keys import UNPACK, key_of_block, kind_of
 from bimip.storage.lmdb.store import LmdbStore
@@ -248,6 +251,24 @@ def _counter(view: Reader, key: Key) -> _Made | None:
     return _Made(max((number for (number,), _ in rows(view, table)), default=0), "counted again")
 
 
+def _message_state(view: Reader, key: Key) -> _Made | None:
+    """Begins anew what became of a message; that its content is gone, its body says."""
+    stamp = _stamp_of(view, *key)
+    return stamp and _Made(
+        MessageRecord(stamp), "begun anew: that it was edited or deleted is not told, its content stays"
+    )
+
+
+def _own_message(view: Reader, key: Key) -> _Made | None:
+    stamp = _stamp_of(view, *key[1:])
+    return stamp and _Made(OwnMessage(stamp), "begun anew: whether it was pinned or hidden is lost")
+
+
+def _stamp_of(view: Reader, conversation: int, place: int) -> Any:  # noqa: ANN401 - a Stamp, or None
+    listed = view.read(LogTable.HISTORY, (conversation,), place - 1, limit=1)
+    return listed[0][1].stamp if listed and listed[0][0] == place else None
+
+
 def _always(record: Any, how: str, _view: Reader, _key: Key) -> _Made:  # noqa: ANN401 - each table has its own
     return _Made(record, how)
 
@@ -274,6 +295,11 @@ _MAKE: dict[Kind, Callable[[Reader, Key], _Made | None]] = {
     Table.LABELS: partial(_always, None, "left out: the device has its name, and may be given a label again"),
     Table.CHECKPOINTS: partial(_always, None, "left out: others are taken"),
     Table.SETTINGS: partial(_always, OFF, "turned off, since nobody knows what was set: the user may turn it on"),
+    Table.MESSAGE_STATES: _message_state,
+    Table.REACTIONS: partial(_always, (), "left out: what they were is lost"),
+    Table.OWN_MESSAGES: _own_message,
+    Table.CONVERSATION_SETTINGS: partial(_always, AS_THEY_WERE, "begun anew: how it was kept is lost"),
+    Table.CONFLICTS: partial(_always, None, "left out of the ledger"),
     Table.REVOKED: partial(_always, FOR_EVER, "kept for ever: when the token expires is lost"),
 }
 
@@ -286,6 +312,8 @@ _OF_A_USER = {
     Table.VERSIONS,
     Table.READ_MARKERS,
     Table.SETTINGS,
+    Table.OWN_MESSAGES,
+    Table.CONVERSATION_SETTINGS,
     Table.USAGE,
     Table.REVOKED,
     Table.CHECKPOINTS,
@@ -317,6 +345,12 @@ _MEANING: dict[Kind, str] = {
     Table.PRIVATE_READS: "which messages somebody read unseen is forgotten",
     Table.SETTINGS: "what a user wants others to know{whose} is not known: they are told nothing",
     Table.READ_MARKERS: "how far a conversation was read is forgotten{whose}",
+    Table.MESSAGE_STATES: "that a message was edited, deleted or forwarded is not told",
+    Table.REACTIONS: "a user's reactions to a message are lost",
+    Table.OWN_MESSAGES: "that a message was pinned or hidden{whose} is forgotten",
+    Table.CONVERSATION_SETTINGS: "how a conversation is kept{whose} is forgotten",
+    Table.COMMANDS: "a resend of that command is refused",
+    Table.CONFLICTS: "which write lost against another is not known",
     Table.USAGE: "no device{whose} can write",
     Table.CHECKPOINTS: "no device{whose} can resume from the checkpoints that were taken",
     Table.REVOKED: "no token{whose} can be judged",

@@ -11,15 +11,18 @@ from struct import Struct
 from struct import error as StructError  # noqa: N812 - the module's own name for it says nothing
 from typing import Any
 
+from bimip.domain.core.merges import LastWrite
 from bimip.domain.core.records import (
     DIGEST_BYTES,
     Addressed,
     Checkpoint,
     Conversation,
+    ConversationSettings,
     Cursor,
     DeviceOwner,
     Group,
     Label,
+    Reaction,
     ReceiptRun,
     Runs,
     SentRecord,
@@ -47,6 +50,8 @@ _WIDE_SEEN = Struct(f">B{DIGEST_BYTES}sQQIQ")
 _CURSOR_RANGE = Struct(">QQ")
 _RUN = Struct(">BBQ")
 _CHECKPOINT = Struct(">Q16sQQ")
+_REACTION = Struct(">QI?B")  # stamp, device, removed, length of the emoji
+_REGISTER = Struct(">QIQ")  # stamp, device, value
 _ADDRESSED = Struct(">II")  # device, length of the payload + 1; 0: none
 
 
@@ -164,6 +169,38 @@ def _unpack_cursor(packed: bytes) -> Cursor:
     return Cursor(_LONG.unpack_from(packed)[0], tuple(_CURSOR_RANGE.iter_unpack(packed[8:])))
 
 
+def _pack_reactions(reactions: tuple[Reaction, ...]) -> bytes:
+    parts: list[bytes] = []
+    for emoji, stamp, device, removed in reactions:
+        text = emoji.encode()
+        parts += (_REACTION.pack(stamp, device, removed, len(text)), text)
+    return b"".join(parts)
+
+
+def _unpack_reactions(packed: bytes) -> tuple[Reaction, ...]:
+    found, at = [], 0
+    while at < len(packed):
+        stamp, device, removed, length = _REACTION.unpack_from(packed, at)
+        at += _REACTION.size + length
+        found.append(Reaction(packed[at - length : at].decode(), stamp, device, removed))
+    return tuple(found)
+
+
+def _pack_settings(settings: ConversationSettings) -> bytes:
+    *flags, until, draft = settings
+    packed = [_REGISTER.pack(one.stamp, one.writer, one.value) for one in (*flags, until)]
+    return b"".join((*packed, _REGISTER.pack(draft.stamp, draft.writer, 0), draft.value))
+
+
+def _unpack_settings(packed: bytes) -> ConversationSettings:
+    size = _REGISTER.size
+    *flags, until, draft = (_REGISTER.unpack_from(packed, at) for at in range(0, 5 * size, size))
+    archived, pinned, unread = (LastWrite(bool(value), *write) for *write, value in flags)
+    return ConversationSettings(
+        archived, pinned, unread, LastWrite(until[2], *until[:2]), LastWrite(packed[5 * size :], *draft[:2])
+    )
+
+
 def _pack_runs(runs: Runs) -> bytes:
     """The runs of a part: its first offset, and places in it. An ack writes them all again, so they are short."""
     if not runs:
@@ -219,6 +256,8 @@ _CODECS: dict[Table, tuple[Pack, Unpack, PackAll]] = {
     Table.SEEN: (_pack_seen, _unpack_seen, _pack_all_seen),
     Table.CURSORS: _each(_pack_cursor, _unpack_cursor),
     Table.CHANGES: _each(bytes, bytes),
+    Table.REACTIONS: _each(_pack_reactions, _unpack_reactions),
+    Table.CONVERSATION_SETTINGS: _each(_pack_settings, _unpack_settings),
     Table.RECEIPTS: _each(_pack_runs, _unpack_runs),
     Table.CHECKPOINTS: _each(_pack_checkpoints, _unpack_checkpoints),
     Table.PRIVATE_READS: _each(_pack_runs, _unpack_runs),

@@ -14,6 +14,7 @@ from bimip.domain.core.records import Addressed, Changes, Cursor, Entry, Log, Lo
 from bimip.domain.core.rules import Rules
 from bimip.domain.delivery.cursor import START, advance
 from bimip.storage.memory import MemoryStore
+from tests.domain.support import BODIES
 
 USER, OTHER = UserId(1), UserId(2)
 PHONE, LAPTOP, THEIRS = DeviceId(1), DeviceId(2), DeviceId(3)
@@ -86,7 +87,7 @@ class Phone:
 
     def advance(self, upto: int, more: Ranges, *, window: int = 1000, limit: int = 1000) -> Step:
         op = Acknowledge(USER, PHONE, "chat", Offset(upto), more)
-        rules = Rules(encode=lambda *_: [], encode_event=lambda *_: b"", window_entries=window, slice_entries=limit)
+        rules = Rules(bodies=BODIES, window_entries=window, slice_entries=limit)
         with self.store.snapshot() as view:
             cursor, entries, rest = advance(view, op, view.get(Table.LOGS, PLACE), self.cursor(), rules)
         self.commit(Changes(puts={Table.CURSORS: {(PHONE, "chat"): cursor}}))

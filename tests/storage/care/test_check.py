@@ -12,10 +12,14 @@ from bimip.domain.core.operations import Acknowledge, Receipt
 from bimip.domain.core.records import (
     Changes,
     Checkpoint,
+    ConversationSettings,
     Cursor,
     Index,
     IndexRow,
     LogTable,
+    MessageRecord,
+    OwnMessage,
+    Reaction,
     ReceiptKind,
     ReceiptRun,
     Seq,
@@ -28,6 +32,7 @@ from bimip.domain.state.receipts import KEY, part_of
 from bimip.storage.care.check import check
 from tests.journal.journal_host import JournalHost, message
 
+PLUS = Reaction("+", Stamp(1), DeviceId(1), removed=False)
 ANN, BOB = (UserId(1), "chat"), (UserId(2), "chat")
 
 
@@ -122,6 +127,10 @@ def without_version(changes: Changes) -> Changes:
     return Changes(puts={table: records for table, records in changes.puts.items() if table not in told})
 
 
+def message_state(place: int, stamp: int) -> Changes:
+    return Changes(puts={Table.MESSAGE_STATES: {(1, place): MessageRecord(Stamp(stamp))}})
+
+
 DAMAGES: dict[str, Callable[[JournalHost], Changes]] = {
     "a log that ends early": lambda o: put(Table.LOGS, ANN, get(o, Table.LOGS, *ANN)._replace(head=81)),
     "a log that begins early": lambda o: Changes(cuts={(LogTable.ENTRIES, ANN): 3}),
@@ -160,6 +169,20 @@ DAMAGES: dict[str, Callable[[JournalHost], Changes]] = {
     "a private read that is of another part": lambda _: private(1, 40, 50),
     "a private read without its version": lambda _: without_version(private(1, 33, 34)),
     "a read marker without its version": lambda _: Changes(puts={Table.READ_MARKERS: {(2, 1): 1}}),
+    "a state of a message that is not there": lambda _: message_state(500, 1),
+    "a state of another message": lambda _: message_state(1, 1),
+    "a reaction to nothing": lambda _: put(Table.REACTIONS, (1, 1, 2), (PLUS,)),
+    "a reaction that is there twice": lambda o: Changes(
+        puts={
+            Table.MESSAGE_STATES: {(1, 1): MessageRecord(o.entries(ANN[0])[0][1].stamp)},
+            Table.REACTIONS: {(1, 1, 2): (PLUS, PLUS)},
+        }
+    ),
+    "a pin without its version": lambda _: put(Table.OWN_MESSAGES, (2, 1, 1), OwnMessage(Stamp(1))),
+    "settings without their version": lambda _: put(Table.CONVERSATION_SETTINGS, (2, 1), ConversationSettings()),
+    "settings of somebody else's conversation": lambda _: put(
+        Table.CONVERSATION_SETTINGS, (3, 1), ConversationSettings()
+    ),
     "an answer that the log contradicts": lambda o: put(
         Table.SEEN, (1, "a3"), get(o, Table.SEEN, 1, "a3")._replace(offset=Offset(1))
     ),

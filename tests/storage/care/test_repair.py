@@ -8,10 +8,21 @@ import pytest
 import trio
 from trio.testing import MockClock
 
+from bimip.domain.commands.operation import Command, CommandKind
 from bimip.domain.core.ids import ConversationId, ConversationOffset, DeviceId, Millis, Stamp, UserId
 from bimip.domain.core.merges import LastWrite
 from bimip.domain.core.operations import MarkRead, Receipt, Received, Revoke
-from bimip.domain.core.records import Key, Kind, LogTable, ReceiptKey, ReceiptKind, State, Table
+from bimip.domain.core.records import (
+    ConversationSettings,
+    Key,
+    Kind,
+    LogTable,
+    OwnMessage,
+    ReceiptKey,
+    ReceiptKind,
+    State,
+    Table,
+)
 from bimip.domain.delivery.cursor import START
 from bimip.domain.messages.checkpoints import TakeCheckpoint
 from bimip.domain.state.receipts import pack_key, part_of
@@ -22,6 +33,9 @@ from bimip.storage.lmdb.store import LmdbStore
 from tests.journal.journal_host import FragileStore, JournalHost
 from tests.storage.spoil import spoil
 from tests.storage.test_damage_campaign import MAP_BYTES, write
+
+PLACE = 7
+"""Of the message that is reacted to and pinned, in its conversation."""
 
 READ = ReceiptKey(1, 2, ReceiptKind.READ, 0)  # type: ignore[arg-type]  # plain numbers
 
@@ -40,6 +54,13 @@ async def revoke(folder: Path) -> None:
         await host.execute(
             Receipt(UserId(2), ReceiptKind.PLAYED, ConversationId(1), "", ConversationOffset(0), unseen, received)
         )
+        ann = (UserId(1), DeviceId(1))
+        for number, kind in enumerate((CommandKind.REACT, CommandKind.PIN)):
+            command = Command(*ann, f"{number}", kind, bytes(8), target_id="a3")
+            await host.execute(command._replace(emoji="+", value=True))
+        for number in (9, 1):  # the second one loses
+            keep = Command(*ann, f"keep {number}", CommandKind.ARCHIVE, bytes(8), Stamp(number))
+            await host.execute(keep._replace(conversation=ConversationId(1), value=True))
     store.close()
 
 
@@ -81,6 +102,11 @@ MADE: dict[str, tuple[Table, Key, Callable[[Any], Any]]] = {
     "checkpoints": (Table.CHECKPOINTS, (1, "chat"), lambda _: None),
     "a setting": (Table.SETTINGS, (2, Setting.SEND_READ_RECEIPTS), lambda write: LastWrite(0, Stamp(0), DeviceId(0))),
     "a private read": (Table.PRIVATE_READS, (1, 2, ReceiptKind.PLAYED, part_of(33)), lambda _: None),
+    "what became of a message": (Table.MESSAGE_STATES, (1, PLACE), same),
+    "a user's reactions": (Table.REACTIONS, (1, PLACE, 1), lambda _: ()),
+    "a user's own": (Table.OWN_MESSAGES, (1, 1, PLACE), lambda own: OwnMessage(own.message)),
+    "how a conversation is kept": (Table.CONVERSATION_SETTINGS, (1, 1), lambda _: ConversationSettings()),
+    "a conflict": (Table.CONFLICTS, (1,), lambda _: None),
     "a revocation": (Table.REVOKED, (1, "lost"), lambda _: (1 << 63) - 1),
 }
 

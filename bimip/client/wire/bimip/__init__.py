@@ -127,6 +127,8 @@ class CommandKind(betterproto2.Enum):
 
     DRAFT = 11
 
+    MARK_UNREAD = 12
+
 
 class ContactAction(betterproto2.Enum):
     ACTION_UNSPECIFIED = 0
@@ -499,12 +501,12 @@ class Command(betterproto2.Message):
 
     target: "int" = betterproto2.field(3, betterproto2.TYPE_UINT64)
     """
-    signal_offset
+    signal_offset of the message
     """
 
     target_id: "str" = betterproto2.field(4, betterproto2.TYPE_STRING)
     """
-    or the sender's own message id
+    or the id under which this device sent it
     """
 
     conversation: "str" = betterproto2.field(5, betterproto2.TYPE_STRING)
@@ -518,8 +520,14 @@ class Command(betterproto2.Message):
     conversation_offset: "int" = betterproto2.field(9, betterproto2.TYPE_UINT64)
 
     stamp: "int" = betterproto2.field(10, betterproto2.TYPE_FIXED64)
+    """
+    the client's hybrid logical clock; in the answer the stamp that counts
+    """
 
     until: "int" = betterproto2.field(11, betterproto2.TYPE_INT64)
+    """
+    MUTE
+    """
 
     version: "int" = betterproto2.field(12, betterproto2.TYPE_UINT64)
     """
@@ -529,6 +537,11 @@ class Command(betterproto2.Message):
     duplicate: "bool" = betterproto2.field(13, betterproto2.TYPE_BOOL)
     """
     server
+    """
+
+    superseded: "bool" = betterproto2.field(14, betterproto2.TYPE_BOOL)
+    """
+    server: something later, or a deletion, had been there already: it stays
     """
 
     ref: "int" = betterproto2.field(30, betterproto2.TYPE_UINT64)
@@ -639,6 +652,10 @@ class Conversation(betterproto2.Message):
     """
     server, GET: no members are left beyond these
     """
+
+    marked_unread: "bool" = betterproto2.field(15, betterproto2.TYPE_BOOL)
+
+    pinned: "bool" = betterproto2.field(16, betterproto2.TYPE_BOOL)
 
 
 default_message_pool.register_message("bimip", "Conversation", Conversation)
@@ -1033,7 +1050,7 @@ class Limits(betterproto2.Message):
 
     max_batch: "int" = betterproto2.field(11, betterproto2.TYPE_UINT32)
     """
-    messages and signals in one Body, messages in one Hello
+    messages, signals and commands in one Body, messages in one Hello
     """
 
     max_group_members: "int" = betterproto2.field(12, betterproto2.TYPE_UINT32)
@@ -1046,6 +1063,21 @@ class Limits(betterproto2.Message):
     max_title_bytes: "int" = betterproto2.field(14, betterproto2.TYPE_UINT32)
     """
     of a group
+    """
+
+    edit_seconds: "int" = betterproto2.field(18, betterproto2.TYPE_UINT32)
+    """
+    after it was sent, in which a message may be edited; 0: for ever
+    """
+
+    delete_seconds: "int" = betterproto2.field(19, betterproto2.TYPE_UINT32)
+    """
+    and deleted for everyone
+    """
+
+    max_reactions: "int" = betterproto2.field(20, betterproto2.TYPE_UINT32)
+    """
+    of one user to one message
     """
 
 
@@ -1300,6 +1332,11 @@ class Message(betterproto2.Message):
     erased, or was addressed to devices. What a log's chain is made of.
     """
 
+    edited: "int" = betterproto2.field(30, betterproto2.TYPE_FIXED64)
+    """
+    server: the stamp of the edit whose payload this is; 0: as it was sent
+    """
+
 
 default_message_pool.register_message("bimip", "Message", Message)
 
@@ -1381,6 +1418,10 @@ default_message_pool.register_message("bimip", "MessageScheme", MessageScheme)
 
 @dataclass(eq=False, repr=False)
 class MessageState(betterproto2.Message):
+    """
+    What became of a message since it was sent. All of it is there each time, but for the reactions.
+    """
+
     signal_offset: "int" = betterproto2.field(1, betterproto2.TYPE_UINT64)
 
     conversation: "str" = betterproto2.field(2, betterproto2.TYPE_STRING)
@@ -1389,23 +1430,43 @@ class MessageState(betterproto2.Message):
 
     payload: "bytes | None" = betterproto2.field(4, betterproto2.TYPE_BYTES, optional=True)
     """
-    as edited
+    as edited; absent: as it was sent, or gone
     """
 
     deleted: "bool" = betterproto2.field(5, betterproto2.TYPE_BOOL)
+    """
+    for everyone
+    """
 
     stamp: "int" = betterproto2.field(6, betterproto2.TYPE_FIXED64)
+    """
+    of the edit that counts
+    """
 
     reactions: "list[Reaction]" = betterproto2.field(7, betterproto2.TYPE_MESSAGE, repeated=True)
+    """
+    live only the new ones; when catching up all
+    """
 
     pinned: "bool" = betterproto2.field(8, betterproto2.TYPE_BOOL)
+    """
+    by you, for your devices
+    """
 
     hidden: "bool" = betterproto2.field(9, betterproto2.TYPE_BOOL)
     """
-    deleted for me
+    deleted for you
     """
 
     forwards: "int" = betterproto2.field(10, betterproto2.TYPE_UINT64)
+    """
+    how often it was forwarded
+    """
+
+    pinned_stamp: "int" = betterproto2.field(11, betterproto2.TYPE_FIXED64)
+    """
+    of what pinned says
+    """
 
 
 default_message_pool.register_message("bimip", "MessageState", MessageState)
@@ -1537,6 +1598,10 @@ default_message_pool.register_message("bimip", "PushNotification", PushNotificat
 
 @dataclass(eq=False, repr=False)
 class Reaction(betterproto2.Message):
+    """
+    Of a user and an emoji the one with the greatest stamp counts.
+    """
+
     eid: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
 
     emoji: "str" = betterproto2.field(2, betterproto2.TYPE_STRING)
@@ -1816,6 +1881,9 @@ class StateItem(betterproto2.Message):
     contact: "Contact | None" = betterproto2.field(7, betterproto2.TYPE_MESSAGE, optional=True, group="value")
 
     conversation: "Conversation | None" = betterproto2.field(8, betterproto2.TYPE_MESSAGE, optional=True, group="value")
+    """
+    of Conversation how you keep it
+    """
 
     device: "DeviceState | None" = betterproto2.field(9, betterproto2.TYPE_MESSAGE, optional=True, group="value")
 

@@ -1,0 +1,93 @@
+"""One command about one message, while it is decided: what it is about, what is there, and who learns of it."""
+
+from bimip.domain.commands.effect import Effect, lost_against
+from bimip.domain.commands.operation import Command, Commanded
+from bimip.domain.commands.target import Target
+from bimip.domain.conversations.membership import witnesses_of
+from bimip.domain.core.decision import BodyNews, News, Put
+from bimip.domain.core.ids import DeviceId, Stamp, Version
+from bimip.domain.core.records import Conflict, MessageRecord, OwnMessage, Reader, Table
+from bimip.domain.core.rules import Context
+from bimip.domain.state.changes import StateChanges
+from bimip.domain.state.merges import MergeRule
+from bimip.domain.state.messages import (
+    MOST_REACTING,
+    MessageState,
+    Reactions,
+    message_state,
+    pack_key,
+    read_own,
+    read_record,
+)
+
+
+class Case:
+    def __init__(self, view: Reader, op: Command, context: Context, target: Target, stamp: Stamp) -> None:
+        self.view = view
+        self.op = op
+        self.context = context
+        self.target = target
+        self.stamp = stamp
+        self.place = (target.conversation, target.place)
+        self.record = read_record(view, *self.place)
+        """What became of the message so far; None: nothing."""
+        self.puts: list[Put] = []
+        self._changes = StateChanges(view)
+        self._key = pack_key(*self.place)
+
+    @property
+    def known(self) -> MessageRecord:
+        return self.record or MessageRecord(self.target.stamp)
+
+    def put(self, record: MessageRecord) -> None:
+        self.puts.append((Table.MESSAGE_STATES, {self.place: record}))
+
+    def tell_everybody(self, record: MessageRecord, reactions: Reactions = (), *, is_new_body: bool = False) -> Effect:
+        """Tells all who may see the message. `reactions`: the new ones; `is_new_body`: its content is another one."""
+        view, target, op = self.view, self.target, self.op
+        body = self._body(record)
+        body_news: list[News] = []
+        version, count = Version(0), 0
+        for user in witnesses_of(view, *self.place):
+            own = read_own(view, user, *self.place) or OwnMessage(target.stamp)
+            told = self._changes.tell(user, self._key, MessageState(record, own, reactions, body))
+            version = told if user == op.user else version
+            count += 1
+            if is_new_body:
+                body_news.append(BodyNews(user))
+        return self._effect(version, count, body_news)
+
+    def _body(self, record: MessageRecord) -> bytes | None:
+        if record.deleted or not record.edited:
+            return None
+        for table, written in self.puts:
+            if table is Table.BODIES:
+                new: bytes = written[self.target.stamp,]
+                return new
+        found: bytes | None = self.view.get(Table.BODIES, (self.target.stamp,))
+        return found
+
+    def tell_themselves(self, own: OwnMessage) -> Effect:
+        """Tells the user's own devices what they made of the message."""
+        conversation, place = self.place
+        self.puts.append((Table.OWN_MESSAGES, {(self.op.user, conversation, place): own}))
+        listed = self.view.scan(Table.REACTIONS, self.place, (conversation, place + 1), limit=MOST_REACTING)
+        state = message_state(self.view, self.record, own, tuple((key[2], each) for key, each in listed))
+        return self._effect(self._changes.tell(self.op.user, self._key, state), 1, [])
+
+    def _effect(self, version: Version, count: int, body_news: list[News]) -> Effect:
+        done = Commanded(*self.place, self.target.stamp, self.stamp, version, told=count)
+        return Effect(done, [*self.puts, *self._changes.puts()], [*body_news, *self._changes.news])
+
+    def leave(self) -> Effect:
+        """Leaves what is there: it says the same."""
+        return Effect(self._done())
+
+    def lose(self, rule: MergeRule, won: tuple[Stamp, DeviceId]) -> Effect:
+        """Leaves what is there: it counts for more."""
+        lost: Conflict = lost_against(self.op, self.stamp, rule, self.place, won, self.context)
+        return Effect(self._done()._replace(superseded=True), lost=lost)
+
+    def _done(self) -> Commanded:
+        version: Version | None = self.view.get(Table.VERSIONS, (self.op.user, self._key))
+        return Commanded(*self.place, self.target.stamp, self.stamp, version or Version(0))

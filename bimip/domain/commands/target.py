@@ -1,0 +1,70 @@
+"""Which message a command is about. One that its user may not see is answered like one that does not exist."""
+
+from typing import NamedTuple
+
+from bimip.domain.commands.operation import Command
+from bimip.domain.conversations.membership import conversation_of
+from bimip.domain.core.clock import millis_of
+from bimip.domain.core.ids import ConversationId, ConversationOffset, Millis, Stamp, UserId
+from bimip.domain.core.operations import Fault, Refused
+from bimip.domain.core.records import Conversation, HistoryEntry, LogTable, Reader, SentRecord, Table
+from bimip.domain.core.rules import Context
+from bimip.domain.messages.appending import is_addressed
+
+
+class Target(NamedTuple):
+    """A message that a command is about."""
+
+    conversation: ConversationId
+    place: ConversationOffset
+    stamp: Stamp
+    author: UserId
+    addressed: bool  # only the devices that it names get it
+
+
+def find_target(view: Reader, op: Command, context: Context) -> Target | Refused:
+    found = _place_of(view, op, context)
+    if found is None:
+        return _no_message(op)
+    stamp, conversation, place = found
+    number = conversation_of(view, op.user, conversation, "")
+    if isinstance(number, Refused):
+        return _no_message(op)
+    known: Conversation = view.get(Table.CONVERSATIONS, (number,))
+    listed: list[tuple[int, HistoryEntry]] = view.read(LogTable.HISTORY, (number,), place - 1, limit=1)
+    if place < known.first or not listed or listed[0][0] != place or listed[0][1].stamp != stamp:
+        return _no_message(op)
+    entry = listed[0][1]
+    if entry.addressed and entry.origin != op.device and not is_addressed(view, stamp, op.user, op.device):
+        return _no_message(op)
+    return Target(number, place, stamp, entry.author, entry.addressed)
+
+
+def refuse_others(target: Target, user: UserId) -> Refused | None:
+    """Refuses who did not write a message to change it."""
+    if target.author == user:
+        return None
+    return Refused(Fault.FORBIDDEN, "only who wrote a message may change or delete it for everyone", "target")
+
+
+def refuse_late(target: Target, now: Millis, seconds: int, what: str) -> Refused | None:
+    """Refuses what comes too long after a message was sent; 0 seconds: it is never too late."""
+    if not seconds or now - millis_of(target.stamp) <= seconds * 1000:
+        return None
+    sentence = f"a message may be {what} for {seconds} seconds after it was sent, and that time is over"
+    return Refused(Fault.FORBIDDEN, sentence, "target")
+
+
+def _place_of(view: Reader, op: Command, context: Context) -> tuple[Stamp, ConversationId, ConversationOffset] | None:
+    if op.target:
+        body: bytes | None = view.get(Table.BODIES, (op.target,))
+        place = None if body is None else context.rules.bodies.locate(body)
+        return place and (op.target, *place)
+    sent: SentRecord | None = view.get(Table.SEEN, (op.device, op.target_id))
+    return sent and (sent.stamp, sent.conversation, sent.conversation_offset)
+
+
+def _no_message(op: Command) -> Refused:
+    field = "target" if op.target else "target_id"
+    sentence = "there is no such message for you here; name one by its signal_offset, or the id under which you sent it"
+    return Refused(Fault.NOT_FOUND, sentence, field)

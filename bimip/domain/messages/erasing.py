@@ -1,0 +1,35 @@
+"""A message loses its content and keeps its place: who deleted it for everyone, or whose time was over, leaves a
+tombstone.
+
+The body is replaced by one without content, and what was addressed to single devices goes; so nothing that reads
+messages finds it any more. Offsets, the hash chain and deduplication stand on digests and places, and stay whole.
+"""
+
+from bimip.domain.core.decision import Put
+from bimip.domain.core.ids import Stamp, UserId
+from bimip.domain.core.records import Reader, Table
+from bimip.domain.core.rules import Context
+from bimip.domain.messages.appending import payload_bytes
+
+MAX_ADDRESSED = 1000
+"""Users of whom one message may address devices."""
+
+
+def erase(view: Reader, author: UserId, message: Stamp, context: Context) -> list[Put]:
+    """Takes a message's content out of the store, and its bytes out of what its author has there."""
+    body: bytes | None = view.get(Table.BODIES, (message,))
+    if body is None:
+        return []
+    erased = context.rules.bodies.erase(body)
+    addressed = view.scan(Table.ADDRESSED, (message,), (message + 1,), limit=MAX_ADDRESSED)
+    freed = len(body) - len(erased) + sum(payload_bytes(devices) for _, devices in addressed)
+    puts: list[Put] = [(Table.BODIES, {(message,): erased}), use(view, author, -freed)]
+    if addressed:
+        puts.append((Table.ADDRESSED, dict.fromkeys((key for key, _ in addressed))))
+    return puts
+
+
+def use(view: Reader, user: UserId, size: int) -> Put:
+    """Counts bytes that a user has in the store, or has no more."""
+    known: int = view.get(Table.USAGE, (user,)) or 0
+    return Table.USAGE, {(user,): max(0, known + size)}
