@@ -7,7 +7,7 @@ from bimip.domain.core.clock import next_stamp
 from bimip.domain.core.identity import Claims
 from bimip.domain.core.ids import DeviceId, Offset, Stamp, UserId
 from bimip.domain.core.merges import clamped
-from bimip.domain.core.operations import Acknowledge, Received
+from bimip.domain.core.operations import Acknowledge, Receipt, Received
 from bimip.domain.core.ranges import Ranges
 from bimip.requests.appends import CheckedMessage
 from bimip.requests.rates import Buckets
@@ -21,6 +21,12 @@ class PendingAck(Protocol):
     """An acknowledgement on its way into the journal."""
 
     def merge(self, operation: Acknowledge, ref: int) -> bool: ...
+
+
+class PendingReceipt(Protocol):
+    """A READ or PLAYED on its way into the journal."""
+
+    def merge(self, operation: Receipt, ref: int) -> bool: ...
 
 
 class PendingAnswers(Protocol):
@@ -53,6 +59,7 @@ class Asker(Replies):
         "number",
         "pending",
         "rates",
+        "receipts",
         "services",
         "stamped",
         "user",
@@ -81,6 +88,8 @@ class Asker(Replies):
         """Messages that were taken from what arrived, until all of it was."""
         self.acks: dict[str, PendingAck] = {}
         """By partition, the last of its acknowledgements."""
+        self.receipts: dict[tuple[int, str], PendingReceipt] = {}
+        """By kind and conversation, as it was named, the last of what its user read."""
         self.pending: PendingAnswers | None = None
         """None until it asks for something that takes long: most never do."""
 

@@ -1,15 +1,25 @@
-"""READ and PLAYED: a device says what of a conversation its user has seen."""
+"""READ and PLAYED: a device says what of a conversation its user has seen.
 
-from functools import partial
+A receipt that is not decided yet takes the next one of its conversation in, as an acknowledgement does: what a screen
+scrolls through is one operation, and one item of state for whoever wrote the messages. What comes behind a change of
+the user's settings is not taken in before it, since they say who learns of it.
+"""
+
+from typing import Final
 
 from bimip.domain.core.ids import ConversationId, ConversationOffset
-from bimip.domain.core.operations import Receipt, Result
+from bimip.domain.core.operations import Receipt, Refused, Result
+from bimip.domain.core.ranges import normal
 from bimip.domain.core.records import ReceiptKind
+from bimip.journal.queue import Ticket
 from bimip.names import conversation_number, is_conversation_id
 from bimip.requests.asker import Asker
 from bimip.requests.named import named_ranges
-from bimip.requests.refusals import answer_errors_only, no_conversation
+from bimip.requests.refusals import no_conversation, refuse
 from bimip.wire import bimip_pb2 as pb
+
+RANGES_TOGETHER: Final = 256
+"""Of one operation, and runs of what was received: more is an operation of its own."""
 
 
 def note_receipt(asker: Asker, payload: pb.Signal, ref: int) -> None:
@@ -23,8 +33,47 @@ def note_receipt(asker: Asker, payload: pb.Signal, ref: int) -> None:
     conversation = None if number is None else ConversationId(number)
     received = tuple(one for one in asker.list_received() if number in {None, one.conversation})
     operation = Receipt(asker.user, kind, conversation, payload.to.eid, upto, ranges, received)
-    asker.services.queue.submit(operation, partial(_decided, asker, ref), owner=asker.user)
+    before = asker.receipts.get((kind, named))
+    if before is None or not before.merge(operation, ref):
+        asker.receipts[kind, named] = _PendingReceipt(asker, (kind, named), operation, ref)
 
 
-def _decided(asker: Asker, ref: int, result: Result) -> None:
-    answer_errors_only(asker, result, ref)
+class _PendingReceipt:
+    __slots__ = ("_asker", "_key", "_parts", "_ticket")
+
+    def __init__(self, asker: Asker, key: tuple[int, str], operation: Receipt, ref: int) -> None:
+        self._asker = asker
+        self._key = key
+        self._parts = [(operation, ref)]
+        self._ticket: Ticket | None = asker.services.queue.submit(operation, self._decided, owner=asker.user)
+
+    def merge(self, operation: Receipt, ref: int) -> bool:
+        """Takes a later one in, of the same kind and conversation. False: this one is under way, or has enough."""
+        ticket = self._ticket
+        if ticket is None or ticket.taken:
+            return False
+        mine = ticket.operation
+        assert isinstance(mine, Receipt)
+        ranges = normal((*mine.ranges, *operation.ranges)) if operation.ranges else mine.ranges
+        received = mine.received
+        if operation.received != received:
+            received = tuple(dict.fromkeys((*received, *operation.received)))
+        if max(len(ranges), len(received)) > RANGES_TOGETHER:
+            return False
+        upto = max(mine.upto, operation.upto)
+        ticket.operation = mine._replace(upto=upto, ranges=ranges, received=received)
+        self._parts.append((operation, ref))
+        return True
+
+    def _decided(self, result: Result) -> None:
+        asker, parts = self._asker, self._parts
+        self._ticket = None  # which leads back here: the garbage collector would have a cycle for each
+        if asker.receipts.get(self._key) is self:
+            del asker.receipts[self._key]
+        if not isinstance(result, Refused):
+            asker.pay(len(parts))
+        elif len(parts) == 1:
+            refuse(asker, result, parts[0][1])
+        else:  # each for itself, so that nobody's fault is another's
+            for operation, ref in parts:
+                _PendingReceipt(asker, self._key, operation, ref)

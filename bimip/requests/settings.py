@@ -18,6 +18,7 @@ NAMES = {setting: setting.name.lower() for setting in Setting}
 
 
 def ask(asker: Asker, payload: pb.Settings, ref: int) -> None:
+    asker.receipts.clear()  # what is read from now on obeys what is set here
     values = tuple((setting, getattr(payload, name)) for setting, name in NAMES.items() if payload.HasField(name))
     operation = ChangeSettings(asker.user, asker.number, values, asker.stamp_for(payload.stamp))
     asker.services.queue.submit(operation, partial(_decided, asker, ref), owner=asker.user)

@@ -326,3 +326,44 @@ async def test_a_read_behind_a_long_acknowledgement_finds_all_of_it_acknowledged
         told = (await carol.heard()).receipts
 
         assert sum(run.last - run.first + 1 for run in told if run.kind == READ) == 10
+
+
+async def test_many_acks_and_receipts_of_one_batch_are_one_item_each_for_who_wrote_the_messages(
+    autojump_clock: MockClock,
+) -> None:
+    async with open_world() as world:
+        ann, bob = await world.join("ann", "phone"), await world.join("bob", "phone")
+        for number in range(20):
+            sent = await ann.post("bob", b"%d" % number, f"m{number}")
+        await bob.heard()
+        await ann.heard()
+        acks = [pb.Signal(status=DELIVERED, partition="chat", upto=upto) for upto in range(1, 21)]
+        reads = [pb.Signal(status=READ, conversation=sent.conversation, upto=upto) for upto in range(1, 21)]
+        played = [
+            pb.Signal(status=PLAYED, conversation=sent.conversation, conversation_offset=place) for place in (3, 9, 4)
+        ]
+        bob.send(body=pb.Body(signals=acks))
+        delivered = await ann.heard()
+        bob.send(body=pb.Body(signals=[*reads, *played]))
+        read = await ann.heard()
+
+        assert [len(state.items) for state in delivered.states] == [1]
+        assert sorted(delivered.receipts + read.receipts) == [
+            ReceiptRun("bob", DELIVERED, 1, 20),
+            ReceiptRun("bob", READ, 1, 20),
+            ReceiptRun("bob", PLAYED, 3, 4),
+            ReceiptRun("bob", PLAYED, 9, 9),
+        ]
+        assert sum(len(state.items) for state in read.states) == 2
+
+
+async def test_who_played_a_message_has_read_it_and_who_read_it_has_it(autojump_clock: MockClock) -> None:
+    async with open_world() as world:
+        ann, bob = await world.join("ann", "phone"), await world.join("bob", "phone")
+        sent = await ann.post("bob", b"a song", "m1")
+        await bob.heard()
+        bob.send(signal=pb.Signal(status=PLAYED, conversation=sent.conversation, conversation_offset=1))
+
+        assert sorted((await ann.heard()).receipts) == [
+            ReceiptRun("bob", kind, 1, 1) for kind in (DELIVERED, READ, PLAYED)
+        ]

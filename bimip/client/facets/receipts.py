@@ -13,6 +13,7 @@ from bimip.client.wire.bimip import Body, Command, CommandKind, Fetch, FetchKind
 from bimip.client.wire.bimip import Receipts as WireReceipts
 from bimip.domain.core.ids import ConversationOffset, Millis
 from bimip.domain.core.records import ReceiptKind, ReceiptRun
+from bimip.domain.state.lifecycle import delivery_state
 
 _TWO = 2
 """Members of a direct conversation."""
@@ -131,14 +132,11 @@ def _of_member(receipts: WireReceipts) -> MemberReceipts:
 
 def delivery_state_of(times: dict[str, dict[str, int]], others: int) -> DeliveryState:
     """Returns the delivery state of a message that so many others are to receive."""
-    delivered, read, played = (
-        tuple(sorted(member for member, when in times.items() if what in when)) for what in _STATES
+    known = {
+        member: {ReceiptKind[what.upper()]: Millis(time) for what, time in when.items()}
+        for member, when in times.items()
+    }
+    state = delivery_state(known, others)
+    return DeliveryState(
+        state.stage.name.lower(), tuple(state.delivered_to), tuple(state.read_by), tuple(state.played_by), times
     )
-    reached = [
-        what for what, by in zip(_STATES, (delivered, read, played), strict=True) if others and len(by) >= others
-    ]
-    return DeliveryState(reached[-1] if reached else "sent", delivered, read, played, times)
-
-
-_STATES = ("delivered", "read", "played")
-"""Ascending: each holds for whom the next one holds."""

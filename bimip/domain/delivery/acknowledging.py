@@ -33,6 +33,7 @@ from bimip.domain.delivery.cursor import START, advance
 from bimip.domain.messages.appending import EMPTY_LOG
 from bimip.domain.state import private_reads, receipts
 from bimip.domain.state.changes import UNSEEN, StateChanges
+from bimip.domain.state.lifecycle import IMPLIED
 from bimip.domain.state.settings import may_see
 
 # As often as here, an enum's members cost more by their class than as names of the module.
@@ -48,12 +49,6 @@ Concerned = dict[UserId, Ranges | None]
 
 RANGES_PER_MESSAGE = 8
 """An acknowledgement of so many ranges costs as much as a message more."""
-
-IMPLIED = {
-    ReceiptKind.DELIVERED: (ReceiptKind.DELIVERED,),
-    ReceiptKind.READ: (ReceiptKind.READ, ReceiptKind.DELIVERED),
-    ReceiptKind.PLAYED: (ReceiptKind.PLAYED, ReceiptKind.READ, ReceiptKind.DELIVERED),
-}
 
 
 def acknowledge(view: Reader, op: Acknowledge, context: Context) -> Decision:

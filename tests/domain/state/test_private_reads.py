@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bimip.domain.core.records import ReceiptKind
-from bimip.domain.delivery.acknowledging import IMPLIED
+from bimip.domain.state.lifecycle import IMPLIED
 from bimip.domain.state.private_reads import split
 from tests.domain.state.test_settings import ONE, People
 

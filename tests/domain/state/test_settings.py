@@ -12,9 +12,9 @@ from bimip.domain.core.decision import NOTHING, StateNews, StateRestarted
 from bimip.domain.core.ids import ConversationId, ConversationOffset, Offset, Stamp, Version
 from bimip.domain.core.operations import Acknowledge, Receipt, Received
 from bimip.domain.core.records import Changes, Conversation, DamagedRecordError, ReceiptKind, Table
-from bimip.domain.delivery.acknowledging import IMPLIED
 from bimip.domain.state import private_reads, receipts
 from bimip.domain.state.kinds import read_value
+from bimip.domain.state.lifecycle import IMPLIED
 from bimip.domain.state.settings import (
     KEY,
     ChangeSettings,

@@ -1,5 +1,6 @@
 """Who received, read and played what: runs of conversation offsets in blocks. Union; the earliest time wins."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -10,6 +11,7 @@ from bimip.client.store import StateKey, Store
 from bimip.client.wire.bimip import Receipts
 from bimip.domain.core.ids import ConversationOffset, Millis
 from bimip.domain.core.records import ReceiptKind, ReceiptRun, Runs
+from bimip.domain.state.lifecycle import completed
 from bimip.domain.state.receipts import BLOCK, block_of, fresh, merge
 
 KINDS = frozenset(ReceiptKind)
@@ -69,23 +71,15 @@ RECEIPTS, PRIVATE_RECEIPTS = ReceiptsKind(), PrivateReceiptsKind()
 
 def times_of(store: Store, conversation: str, conversation_offset: int) -> dict[str, dict[str, int]]:
     """Returns by member {"delivered", "read", "played": when}, where READ implies DELIVERED, and PLAYED READ."""
-    found: dict[str, dict[str, int]] = {}
+    said: dict[str, list[tuple[ReceiptKind, Millis]]] = {}
     block = (conversation, block_of(conversation_offset))
     for key, runs in [*Table(store, RECEIPTS).under(block), *Table(store, PRIVATE_RECEIPTS).under(block)]:
         _, _, member, kind = ReceiptBlock._make(key)
         for run in runs:
             if run.first <= conversation_offset <= run.last:
-                _mark(found.setdefault(member, {}), kind, run.time)
-    return found
+                said.setdefault(member, []).append((ReceiptKind(kind), run.time))
+    return {member: _by_name(completed(receipts)) for member, receipts in said.items()}
 
 
-_IMPLIED = {
-    ReceiptKind.DELIVERED: ("delivered",),
-    ReceiptKind.READ: ("delivered", "read"),
-    ReceiptKind.PLAYED: ("delivered", "read", "played"),
-}
-
-
-def _mark(times: dict[str, int], kind: int, time: int) -> None:
-    for name in _IMPLIED[ReceiptKind(kind)]:
-        times[name] = min(time, times.get(name, time))
+def _by_name(times: Mapping[ReceiptKind, Millis]) -> dict[str, int]:
+    return {kind.name.lower(): times[kind] for kind in ReceiptKind if kind in times}
