@@ -44,10 +44,10 @@ from tests.chaos.misbehaving_peers import visit_again_and_again
 from tests.chaos.virtual import VirtualFleet, VirtualWorld, open_virtual_world
 from tests.kit.actor import CALM, Mood
 from tests.kit.checker import explain
+from tests.kit.coverage import unmeasured
 from tests.kit.faults import COMMITS, StoreFault
 from tests.kit.history import Name
 from tests.kit.server import seeded_scheduler
-from tests.simulation.tracing import untraced
 
 NAMES = tuple(
     Name(user, device) for user in ("alice", "bob", "carol") for device in ("phone", "laptop")[: 1 + (user != "carol")]
@@ -203,7 +203,7 @@ class Sweep:
         """`hunts`: only at places that were never hit."""
         episode = Episode(self, seed, hunts=hunts)
         try:
-            with untraced(), held(modules(), episode.holds), seeded_scheduler(seed), watched(episode):
+            with unmeasured(), held(modules(), episode.holds), seeded_scheduler(seed), watched(episode):
                 trio.run(episode.run, injections, clock=MockClock(autojump_threshold=0))
         except Exception as error:  # noqa: BLE001 - whatever left the server is what this looks for
             trace = "".join(traceback.format_exception(error))[-TRACE_CHARACTERS:]

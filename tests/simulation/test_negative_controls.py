@@ -19,9 +19,9 @@ from bimip.domain.state.changes import StateChanges
 from bimip.domain.state.settings import ChangeSettings
 from bimip.users.device import Device
 from tests.chaos.runner import HastyJournal
+from tests.kit.coverage import unmeasured
 from tests.simulation.disk import Disk
 from tests.simulation.simulation import Options, simulate
-from tests.simulation.tracing import untraced
 
 SEEDS = range(1, 21)
 SHORT, LONG = 200, 500
@@ -32,7 +32,7 @@ def kinds_found(kind: str, disk: type[Disk] = Disk, messages: int = SHORT) -> se
     """The kinds of violations of the first seed that shows this one; or of all, if none does."""
     found: set[str] = set()
     for seed in SEEDS:
-        with untraced():
+        with unmeasured():
             outcome = simulate(seed, Options(messages=messages, disk=disk))
         kinds = {violation.kind for violation in outcome.violations}
         found |= kinds

@@ -10,9 +10,9 @@ from dataclasses import replace
 
 import pytest
 
+from tests.kit.coverage import unmeasured
 from tests.simulation.simulation import MESSAGES, Options, Outcome, simulate
 from tests.simulation.summary import failure, summary
-from tests.simulation.tracing import untraced
 
 SEEDS = int(os.environ.get("BIMIP_SEEDS", "200"))
 FIRST = int(os.environ.get("BIMIP_FIRST_SEED", "1"))
@@ -46,7 +46,7 @@ def what_is_missing(outcome: Outcome) -> list[str]:
 def test_nothing_is_lost_doubled_or_reordered_whatever_happens(seeds: range, happened: Counter[str]) -> None:
     moments: Counter[str] = Counter()
     for seed in seeds:
-        with nullcontext() if seed < FIRST + TRACED else untraced():
+        with nullcontext() if seed < FIRST + TRACED else unmeasured():
             outcome = simulate(seed)
         happened.update(outcome.counts)
         moments.update(outcome.moments)

@@ -1,0 +1,36 @@
+"""Which tests are not measured for coverage: campaigns, which do by the hundred what other tests do once.
+
+Everything is asserted all the same. All that they run is run by tests that are measured, or by their own first runs.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.kit.coverage import unmeasured
+
+HERE = Path(__file__).parent
+CAMPAIGNS = tuple(
+    HERE / name
+    for name in (
+        "benchmarks",
+        "chaos",
+        "scenarios/test_damage_campaign.py",
+        "scenarios/test_random_histories.py",
+        "storage/test_crash_images.py",
+        "storage/test_damage_campaign.py",
+        "storage/test_disk_errors.py",
+        "storage/test_lmdb_against_memory.py",
+        "storage/test_write_points.py",
+    )
+)
+assert all(campaign.exists() for campaign in CAMPAIGNS), "a campaign that is no more"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    if any(item.path.is_relative_to(campaign) for campaign in CAMPAIGNS):
+        with unmeasured():
+            return (yield)
+    return (yield)
