@@ -7,6 +7,7 @@
 * `output.py`       what is printed, or lost where it cannot be
 * `tokens.py`       signing a device's token
 * `devices.py`      `send` and `listen`: being a device, over the SDK
+* `groups.py`       `group`: making, changing and showing groups
 * `store.py`        `check`, `stats`, `backup` and `restore`: the store on the disk
 * `operate.py`      `tree`, `kill` and `clock`: asking a running server's console
 * `show_tree.py`, `show_events.py`, `words.py`    what is printed, as pure functions

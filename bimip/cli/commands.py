@@ -28,6 +28,8 @@ store = typer.Typer(help="The store: look at it, copy it, put a copy back.", no_
 app.add_typer(store, name="store")
 devices = typer.Typer(help="The devices of a token's user.")
 app.add_typer(devices, name="devices")
+group = typer.Typer(help="Groups that the token's user is in.", no_args_is_help=True)
+app.add_typer(group, name="group")
 clock = typer.Typer(help="The time that a running server goes by.")
 app.add_typer(clock, name="clock")
 
@@ -238,6 +240,120 @@ def remove_device(
     with telling():
         device = devices.device_of(url, find_settings(config), devices.read_token(token, as_))
         trio.run(partial(devices.remove_device, device, name, as_json=json))
+
+
+GroupId = Annotated[str, typer.Argument(help="The group, by its id, such as c12.", metavar="GROUP")]
+Eid = Annotated[str, typer.Argument(help="The user.", metavar="USER")]
+
+
+def _on_group(what: str, *given: object, who: tuple[str, str, Path | None, Path | None], as_json: bool) -> None:
+    """Does what one of the commands below says."""
+    import trio
+
+    from bimip.cli import devices, groups
+    from bimip.cli.settings import find_settings
+
+    url, token, file, config = who
+    with telling():
+        device = devices.device_of(url, find_settings(config), devices.read_token(token, file))
+        trio.run(partial(getattr(groups, what), device, *given, as_json=as_json))
+
+
+@group.command("create")
+def create_group(
+    title: Annotated[str, typer.Argument(help="What it is called.")],
+    members: Annotated[list[str] | None, typer.Argument(help="Who is in it besides you.", metavar="[USER]...")] = None,
+    as_: As = None,
+    token: Token = "",
+    url: Url = "",
+    json: Json = False,
+    config: Config = None,
+) -> None:
+    """Create a group, and print its id."""
+    _on_group("create", title, members or [], who=(url, token, as_, config), as_json=json)
+
+
+@group.command("add")
+def add_members(
+    group_id: GroupId,
+    members: Annotated[list[str], typer.Argument(help="Whom to add.", metavar="USER...")],
+    as_: As = None,
+    token: Token = "",
+    url: Url = "",
+    json: Json = False,
+    config: Config = None,
+) -> None:
+    """Add users to a group. Their history of it begins now."""
+    _on_group("add", group_id, members, who=(url, token, as_, config), as_json=json)
+
+
+@group.command("remove")
+def remove_member(
+    group_id: GroupId,
+    member: Eid,
+    as_: As = None,
+    token: Token = "",
+    url: Url = "",
+    json: Json = False,
+    config: Config = None,
+) -> None:
+    """Remove a member, who gets nothing more of the group."""
+    _on_group("remove", group_id, member, who=(url, token, as_, config), as_json=json)
+
+
+@group.command("leave")
+def leave_group(
+    group_id: GroupId,
+    as_: As = None,
+    token: Token = "",
+    url: Url = "",
+    json: Json = False,
+    config: Config = None,
+) -> None:
+    """Leave a group."""
+    _on_group("leave", group_id, who=(url, token, as_, config), as_json=json)
+
+
+@group.command("rename")
+def rename_group(
+    group_id: GroupId,
+    title: Annotated[str, typer.Argument(help="What to call it.")],
+    as_: As = None,
+    token: Token = "",
+    url: Url = "",
+    json: Json = False,
+    config: Config = None,
+) -> None:
+    """Give a group another title."""
+    _on_group("rename", group_id, title, who=(url, token, as_, config), as_json=json)
+
+
+@group.command("role")
+def give_role(
+    group_id: GroupId,
+    member: Eid,
+    role: Annotated[str, typer.Argument(help="owner, admin or member.")],
+    as_: As = None,
+    token: Token = "",
+    url: Url = "",
+    json: Json = False,
+    config: Config = None,
+) -> None:
+    """Give a member another role."""
+    _on_group("give_role", group_id, member, role, who=(url, token, as_, config), as_json=json)
+
+
+@group.command("show")
+def show_group(
+    group_id: GroupId,
+    as_: As = None,
+    token: Token = "",
+    url: Url = "",
+    json: Json = False,
+    config: Config = None,
+) -> None:
+    """Show a group: its title, its members and their roles."""
+    _on_group("show", group_id, who=(url, token, as_, config), as_json=json)
 
 
 @app.command("settings")

@@ -108,7 +108,7 @@ async def send(
 
 async def list_devices(device: Device, *, as_json: bool = False) -> None:
     """The devices of the token's user, a line each."""
-    async with _asking(device) as client:
+    async with asking(device) as client:
         found = await client.devices()
     if as_json:
         for one in found:
@@ -120,20 +120,20 @@ async def list_devices(device: Device, *, as_json: bool = False) -> None:
 
 
 async def label_device(device: Device, name: str, label: str, *, as_json: bool = False) -> None:
-    async with _asking(device) as client:
+    async with asking(device) as client:
         await client.label_device(name, label)
     show_json({"name": name, "label": label}) if as_json else print(f"{printable(name)} is called {printable(label)!r}")
 
 
 async def remove_device(device: Device, name: str, *, as_json: bool = False) -> None:
-    async with _asking(device) as client:
+    async with asking(device) as client:
         await client.remove_device(name)
     show_json({"removed": name}) if as_json else print(f"removed {printable(name)}")
 
 
 async def change_settings(device: Device, given: Mapping[str, bool | None], *, as_json: bool = False) -> None:
     """Sets what is not None, and prints how all of the user's settings stand."""
-    async with _asking(device) as client:
+    async with asking(device) as client:
         settings = await client.change_settings(**given)
     shown = {name: value for name, value in settings._asdict().items() if name in given}
     if as_json:
@@ -144,7 +144,8 @@ async def change_settings(device: Device, given: Mapping[str, bool | None], *, a
 
 
 @asynccontextmanager
-async def _asking(device: Device) -> AsyncIterator[Client]:
+async def asking(device: Device) -> AsyncIterator[Client]:
+    """Connects to ask for something, and for nothing else."""
     try:
         async with open_client(device.url, token=device.token, ssl_context=device.ssl_context, partitions=()) as client:
             with _saying_that_it_waits(device.url):

@@ -14,6 +14,7 @@ from bimip.client.events import (
     EpochChanged,
     Event,
     GapFound,
+    GroupChanged,
     LogDiverged,
     ReadAgain,
     ReadMarkerChanged,
@@ -24,7 +25,7 @@ from bimip.client.events import (
     ServerError,
     SettingsChanged,
 )
-from bimip.client.wire.bimip import Identity, Message
+from bimip.client.wire.bimip import GroupEvent, GroupEventKind, Identity, Message
 from bimip.domain.core.records import ReceiptKind, ReceiptRun
 from bimip.domain.state.settings import PrivacySettings, Setting
 
@@ -69,6 +70,8 @@ def line_of(event: Event) -> Line:  # noqa: C901, PLR0911, PLR0912 - one case fo
             return _device(event)
         case SettingsChanged():
             return Line("✓", "cyan", f"your settings: {settings_text(event.settings)}")
+        case GroupChanged():
+            return _group(event)
         case GapFound():
             what = f"{event.partition} #{event.first} to #{event.last} are not there: {_name(event.reason)}"
             return Line("!", "bold yellow", printable(what))
@@ -102,11 +105,43 @@ def _device(event: DeviceChanged) -> Line:
 
 def _message(event: Received) -> Line:
     message = event.message
+    what = message.group_event
     text = payload_text(message.payload)
     where = f"{event.partition} #{event.offset}" + (", again" if event.redelivered else "")
+    if what is not None:
+        return Line("◇", "magenta", f"{_who(message.from_)} {_happened(what)} {_who(message.to)}", where)
     if event.own:
         return Line("→", "cyan", f"{_who(message.from_)} to {_who(message.to)}: {text}", where)
     return Line("←", "bold", f"{_who(message.from_)}: {text}", where)
+
+
+def _happened(what: GroupEvent) -> str:  # noqa: PLR0911 - one for each kind of event
+    """What somebody did, up to the group's name."""
+    whom = printable(", ".join(what.members))
+    heir = f" ({printable(what.owner)} is owner now)" if what.owner else ""
+    match what.kind:
+        case GroupEventKind.CREATED:
+            return f"created {printable(what.title)!r}" + (f" with {whom}" if whom else "") + ","
+        case GroupEventKind.ADDED:
+            return f"added {whom} to"
+        case GroupEventKind.LEFT:
+            return f"left{heir}"
+        case GroupEventKind.REMOVED:
+            return f"removed {whom}{heir} from"
+        case GroupEventKind.RENAMED:
+            return f"gave the title {printable(what.title)!r} to"
+        case GroupEventKind.ROLE_CHANGED:
+            return f"made {whom} {printable(what.role)} of"
+        case _:
+            return "did what this program does not know to"
+
+
+def _group(event: GroupChanged) -> Line:
+    where = f"conversation {printable(event.conversation)}"
+    name = f"the group {printable(event.title)!r}" if event.title else "a group"
+    if event.is_gone:
+        return Line("◇", "yellow", f"you are in {name} no more", where)
+    return Line("◇", "magenta", f"you are {printable(event.role)} of {name}: {event.member_count} members", where)
 
 
 def json_of(event: Event) -> str:
@@ -129,7 +164,12 @@ def _message_fields(event: Received | ReadAgain) -> dict[str, Any]:
         "conversation": message.conversation,
         "conversation_offset": message.conversation_offset,
         "server_time": message.server_time,
-    } | _payload(message)
+    } | (_payload(message) if message.group_event is None else _group_event(message.group_event))
+
+
+def _group_event(what: GroupEvent) -> dict[str, Any]:
+    told = {"members": what.members, "title": what.title, "role": what.role, "owner": what.owner}
+    return {"group_event": {"kind": _name(what.kind)} | {name: value for name, value in told.items() if value}}
 
 
 def _payload(message: Message) -> dict[str, str]:

@@ -20,6 +20,7 @@ from bimip.client.facets.copies import CopiesOfLogs
 from bimip.client.facets.device import ThisDevice
 from bimip.client.facets.devices import Devices
 from bimip.client.facets.events import Events
+from bimip.client.facets.groups import Groups
 from bimip.client.facets.history import Fetched, History
 from bimip.client.facets.messages import Messages
 from bimip.client.facets.receipts import Receipts
@@ -35,7 +36,7 @@ __all__ = ["AGENT", "Client", "Fetched", "open_client"]
 AGENT = "bimip-python"
 
 
-class Client(ThisDevice, Messages, Events, Receipts, PrivacyFacet, History, Devices, CopiesOfLogs):
+class Client(ThisDevice, Messages, Events, Receipts, PrivacyFacet, History, Devices, CopiesOfLogs, Groups):
     """A device of a user, made by `open_client`. Its async methods may be cancelled; each says what that leaves."""
 
 

@@ -89,6 +89,20 @@ class SettingsChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class GroupChanged:
+    """A group that this user is in is new, or its title, members or roles changed; or they are in it no more.
+    `Client.known_groups` has all of them. What happened is told by a Received whose message has a `group_event`.
+    """
+
+    conversation: str
+    title: str
+    role: str  # this user's own: owner, admin or member; empty where it is gone
+    member_count: int
+    members: Mapping[str, str]  # the roles by eid, of a small group; of a large one nothing: `Client.fetch_group`
+    is_gone: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class GapFound:
     """These offsets are not there and will not come."""
 
@@ -167,6 +181,7 @@ Event = (
     | ReadMarkerChanged
     | DeviceChanged
     | SettingsChanged
+    | GroupChanged
     | GapFound
     | LogDiverged
     | ReadAgain

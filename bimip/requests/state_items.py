@@ -100,6 +100,7 @@ def _group(eids: Eids, version: Version, key: StateKey, group: Any) -> bytes:  #
         role=ROLE_NAMES[group.role],
         count=group.size,
         since=group.since,
+        changed=group.changed,
         members=[(eids.of(user), ROLE_NAMES[role]) for user, role in group.members],
     )
 

@@ -72,12 +72,14 @@ def group_item(
     role: str,
     count: int,
     since: int,
+    changed: int,
     members: Iterable[tuple[str, str]],
 ) -> bytes:
     """An element of StateDelta.items. Members are (eid, role). Without a role of their own a user is told that it is
     gone.
     """
     group = pb.Conversation(id=conversation, title=title, role=role, member_count=count, history_from=since)
+    group.conversation_offset = changed
     for eid, their_role in members:
         group.members.add(eid=eid, role=their_role)
     item = pb.StateItem(version=version, removed=not role, group=group).SerializeToString()

@@ -5,7 +5,7 @@ import pytest
 
 from bimip.cli.show_events import json_of, line_of
 from bimip.client import events
-from bimip.client.wire.bimip import ErrorCode, GapReason, Identity, Message
+from bimip.client.wire.bimip import ErrorCode, GapReason, GroupEvent, GroupEventKind, Identity, Message
 from bimip.domain.core.ids import ConversationOffset, Millis
 from bimip.domain.core.records import ReceiptKind, ReceiptRun
 from bimip.domain.state.settings import PrivacySettings
@@ -24,6 +24,22 @@ RUNS = (
     ReceiptRun(ConversationOffset(1), ConversationOffset(4), Millis(5)),
     ReceiptRun(ConversationOffset(6), ConversationOffset(6), Millis(7)),
 )
+GROUP_EVENTS = [
+    (GroupEvent(kind=GroupEventKind.CREATED, members=["bob", "eve"], title="trip"), "created 'trip' with bob, eve, c7"),
+    (GroupEvent(kind=GroupEventKind.CREATED, title="trip"), "created 'trip', c7"),
+    (GroupEvent(kind=GroupEventKind.ADDED, members=["bob\x1b"]), r"added bob\x1b to c7"),
+    (GroupEvent(kind=GroupEventKind.LEFT, members=["alice"], owner="bob"), "left (bob is owner now) c7"),
+    (GroupEvent(kind=GroupEventKind.REMOVED, members=["bob"]), "removed bob from c7"),
+    (GroupEvent(kind=GroupEventKind.RENAMED, title="journey"), "gave the title 'journey' to c7"),
+    (GroupEvent(kind=GroupEventKind.ROLE_CHANGED, members=["bob"], role="admin"), "made bob admin of c7"),
+    (GroupEvent(kind=GroupEventKind(99)), "did what this program does not know to c7"),
+]
+
+
+def event_of(what: GroupEvent) -> Message:
+    return Message(id="r1", from_=Identity(eid="alice"), to=Identity(eid="c7"), group_event=what)
+
+
 RECEIPTS = events.ReceiptsChanged("7", "bob@example.org", ReceiptKind.READ, RUNS)
 EVENTS: list[tuple[events.Event, str]] = [
     (events.Received(MESSAGE, "chat", 4), r"← alice@example.org/phone: Hello \x1b[2J   chat #4"),
@@ -51,6 +67,16 @@ EVENTS: list[tuple[events.Event, str]] = [
     (events.ReadMarkerChanged("7", 0), "✓ not read by you   conversation 7"),
     (events.DeviceChanged("phone", 7, ""), "□ phone is a device of yours"),
     (events.DeviceChanged("phone", 7, "mine\x1b", is_gone=True), r"□ phone (mine\x1b) is gone"),
+    (
+        events.GroupChanged("c7", "trip\x1b", "owner", 3, {"bob": "member"}),
+        r"◇ you are owner of the group 'trip\\x1b': 3 members   conversation c7",
+    ),
+    (events.GroupChanged("c7", "", "member", 2, {}), "◇ you are member of a group: 2 members   conversation c7"),
+    (
+        events.GroupChanged("c7", "trip", "", 0, {}, is_gone=True),
+        "◇ you are in the group 'trip' no more   conversation c7",
+    ),
+    *((events.Received(event_of(what), "chat", 4), f"◇ alice {line}   chat #4") for what, line in GROUP_EVENTS),
     (events.GapFound("chat", 5, 9, GapReason.EXPIRED), "! chat #5 to #9 are not there: expired"),
     (
         events.LogDiverged("chat", 5, 9),
@@ -106,6 +132,13 @@ def test_a_message_as_json() -> None:
         "payload": "Hello \x1b[2J",
     }
     assert json.loads(json_of(events.Received(Message(payload=b"\xff"), "chat", 4)))["payload_hex"] == "ff"
+
+
+def test_an_event_of_a_group_as_json() -> None:
+    told = json.loads(json_of(events.Received(event_of(GROUP_EVENTS[0][0]), "chat", 4)))
+
+    assert told["group_event"] == {"kind": "created", "members": ["bob", "eve"], "title": "trip"}
+    assert "payload" not in told
 
 
 def test_receipts_as_json() -> None:

@@ -16,7 +16,9 @@ from bimip.client import (
     events,
     open_client,
 )
+from bimip.client.core.kinds.groups import KnownGroup
 from bimip.client.facets.devices import DeviceInfo, KnownDevice
+from bimip.client.facets.groups import GroupMember
 
 
 async def open_one(token: str | Callable[[], str]) -> None:
@@ -48,6 +50,14 @@ async def every_method(client: Client) -> None:
     assert_type(await client.history("c1", before=4, limit=5), list[Message])
     assert_type(await client.devices(), list[DeviceInfo])
     assert_type(client.known_devices(), dict[str, KnownDevice])
+    assert_type(await client.create_group("trip", ["bob@example.org"], request_id="r1"), str)
+    await client.add_members("c1", "carol@example.org")
+    await client.remove_member("c1", "carol@example.org")
+    await client.rename_group("c1", "journey")
+    await client.set_role("c1", "bob@example.org", "admin")
+    await client.leave_group("c1")
+    assert_type((await client.fetch_group("c1")).members, tuple[GroupMember, ...])
+    assert_type(client.known_groups(), dict[str, KnownGroup])
     await client.label_device("phone", "mine")
     await client.remove_device("phone")
     assert_type(await client.ping(), float)
@@ -68,6 +78,8 @@ async def every_event(client: Client) -> None:
                 assert_type(event.conversation, str)
             case events.LogDiverged() | events.ReadAgain():
                 assert_type(event.partition, str)
+            case events.GroupChanged():
+                assert_type(event.is_gone, bool)
             case events.DeviceChanged():
                 assert_type(event.is_gone, bool)
             case events.SettingsChanged():

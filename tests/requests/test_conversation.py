@@ -163,7 +163,7 @@ def store_of_a_group(size: int) -> MemoryStore:
                     (8,): Conversation(ConversationOffset(1), head, (UserId(2), UserId(3))),
                     (9,): Conversation(ConversationOffset(1), head, (UserId(1), UserId(2))),
                 },
-                Table.GROUPS: {(7,): Group("trip", tuple(users))},
+                Table.GROUPS: {(7,): Group("trip", tuple(users), head)},
                 Table.MEMBERS: {
                     (7, user): Member(Role.OWNER, ConversationOffset(2), ConversationOffset(0), 5)  # type: ignore[arg-type]
                     for user in users

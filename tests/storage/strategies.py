@@ -115,7 +115,7 @@ RECORDS: dict[Table | LogTable | Index, st.SearchStrategy[Any]] = {
     Table.LABELS: st.builds(Label, u64, text),
     Table.DIRECT: u32,
     Table.CONVERSATIONS: st.builds(Conversation, u64, u64, st.lists(u32, max_size=5).map(tuple)),
-    Table.GROUPS: st.builds(Group, text, st.lists(u32, max_size=5).map(tuple)),
+    Table.GROUPS: st.builds(Group, text, st.lists(u32, max_size=5).map(tuple), u64),
     Table.MEMBERS: st.builds(Member, st.sampled_from(Role), u64, u64, u64),
     Table.LOGS: st.builds(Log, u64, u64, st.binary(min_size=16, max_size=16)),
     Table.BODIES: st.binary(max_size=30) | st.integers(0, 9000).map(bytes),  # also beyond a page

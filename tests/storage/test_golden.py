@@ -104,7 +104,7 @@ GOLDEN = {
     "direct": "3 078d85d62945e00b",
     "eids": "3 469e2f64541722dc",
     "entries": "10 705978a9485ae552",
-    "groups": "2 47e7fc05206494a3",
+    "groups": "2 29c01f3306defe5f",
     "heads": "55 47a0b28b5a9ea5a1",
     "history": "3 e699b7ef4b8fd3a0",
     "labels": "1 0beb2cdc4e3bdd8a",

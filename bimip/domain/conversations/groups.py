@@ -179,6 +179,7 @@ def _enact(view: Reader, op: GroupOperation, context: Context, change: _Change, 
     appends.append((LogTable.HISTORY, (number,), [(place, HistoryEntry(stamp, user, NOBODY, addressed=False))]))
     seen = SentRecord(op.digest, stamp, PARTITION, Offset(heads[user, PARTITION].head), number, place)
     changes = StateChanges(view)
+    group = group._replace(changed=place)
     members = {**roles_of(view, number, group), **records}
     shown = listed(group, members)
     for one in told:
@@ -206,7 +207,7 @@ def create_group(view: Reader, op: CreateGroup, context: Context, puts: list[Put
     if len(roles) > context.rules.max_group_members:
         return _too_many(context)
     number = ConversationId(allocate(view, "conversations", puts))
-    group = Group(op.title, tuple(sorted(roles)))
+    group = Group(op.title, tuple(sorted(roles)), START)
     records = {user: Member(role, START, ConversationOffset(0), context.now) for user, role in roles.items()}
     event = GroupEvent(
         EventKind.CREATED, tuple(eid for eid, one in zip(op.eids, users, strict=True) if one != op.user), op.title
@@ -232,7 +233,7 @@ def add_members(view: Reader, op: AddMembers, context: Context, puts: list[Put])
         return _too_many(context)
     place = ConversationOffset(found.conversation.head + 1)
     records = {user: Member(Role.MEMBER, place, ConversationOffset(0), context.now) for user in new}
-    after = Group(group.title, tuple(sorted(known | new.keys())))
+    after = group._replace(members=tuple(sorted(known | new.keys())))
     event = GroupEvent(EventKind.ADDED, tuple(new.values()))
     return _Change(op.conversation, found.conversation, after, records, event, after.members, after.members)
 
@@ -252,7 +253,7 @@ def remove_member(view: Reader, op: RemoveMember, context: Context, _puts: list[
     if not leaves and found.role is not Role.OWNER and theirs.role >= found.role:
         return Refused(Fault.FORBIDDEN, f"{op.eid!r} has a role that only an owner may remove", "members")
     group = group_of(view, op.conversation)
-    after = Group(group.title, tuple(one for one in group.members if one != user))
+    after = group._replace(members=tuple(one for one in group.members if one != user))
     place = ConversationOffset(found.conversation.head + 1)
     records = {user: Member(Role.NONE, theirs.since, place, context.now)}
     heir = _heir(view, op.conversation, after) if theirs.role is Role.OWNER else None

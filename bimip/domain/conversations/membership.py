@@ -68,7 +68,7 @@ def members_of(view: Reader, number: ConversationId) -> tuple[UserId, ...]:
 
 def group_of(view: Reader, number: ConversationId) -> Group:
     group: Group | None = view.get(GROUPS, (number,))
-    return group or Group("", ())
+    return group or Group("", (), ConversationOffset(0))
 
 
 def mentioned(view: Reader, number: ConversationId, eids: Iterable[str]) -> list[UserId]:

@@ -64,6 +64,7 @@ class Group(NamedTuple):
 
     title: str
     members: tuple[UserId, ...]  # ascending; of each MEMBERS has a record
+    changed: ConversationOffset  # where the last event stands
 
 
 class Member(NamedTuple):

@@ -24,10 +24,11 @@ class GroupState(NamedTuple):
     size: int  # how many members
     role: Role  # the user's own; NONE: they are no member any more
     since: ConversationOffset  # their history begins here
+    changed: ConversationOffset  # where the last event stands: of two the one with the greater is the newer
     members: tuple[tuple[UserId, Role], ...]  # of a small group; else empty
 
 
-LEFT = GroupState("", 0, Role.NONE, ConversationOffset(0), ())
+LEFT = GroupState("", 0, Role.NONE, ConversationOffset(0), ConversationOffset(0), ())
 """To who is no member any more: the group is gone."""
 
 
@@ -57,7 +58,7 @@ def state_for(group: Group, member: Member, members: tuple[tuple[UserId, Role], 
     """Makes the group as one member is told of it."""
     if not member.role:
         return LEFT
-    return GroupState(group.title, len(group.members), Role(member.role), member.since, members)
+    return GroupState(group.title, len(group.members), Role(member.role), member.since, group.changed, members)
 
 
 def _read(view: Reader, user: UserId, key: StateKey) -> GroupState | None:

@@ -182,6 +182,8 @@ def _groups(view: Reader) -> Iterator[Finding]:
             yield Finding("groups", key, "is no conversation of a group")
             continue
         found = {one[1]: member for one, member in _scan(view, Table.MEMBERS, (number,), (number + 1,))}
+        if not 1 <= group.changed <= conversation.head:
+            yield Finding("groups", key, f"changed at {group.changed}, and it ends with {conversation.head}")
         present = tuple(sorted(user for user, member in found.items() if member.role))
         if present != group.members:
             yield Finding("groups", key, f"has the members {group.members}, and {present} say that they are")

@@ -163,7 +163,9 @@ def _conversation(view: Reader, key: Key) -> _Made | None:
 
 def _group(view: Reader, key: Key) -> _Made | None:
     members = tuple(user for (_, user), member in _scan(view, Table.MEMBERS, key, (key[0] + 1,)) if member.role)
-    return _Made(Group("", members), "made again from its members; its title is lost") if members else None
+    conversation: Conversation | None = view.get(Table.CONVERSATIONS, key)
+    head = ConversationOffset(0) if conversation is None else conversation.head  # newer than what was told
+    return _Made(Group("", members, head), "made again from its members; its title is lost") if members else None
 
 
 def _member(view: Reader, key: Key) -> _Made | None:

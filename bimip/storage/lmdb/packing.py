@@ -45,6 +45,7 @@ Unpack = Callable[[bytes], Any]
 _NUMBER = Struct(">I")
 _LONG = Struct(">Q")
 _PAIR = Struct(">QQ")
+_GROUP = Struct(">QI")  # and the title and the members behind it
 _SEEN = Struct(f">B{DIGEST_BYTES}sQIII")
 _WIDE_SEEN = Struct(f">B{DIGEST_BYTES}sQQIQ")
 _CURSOR_RANGE = Struct(">QQ")
@@ -101,12 +102,14 @@ def _unpack_conversation(packed: bytes) -> Conversation:
 
 def _pack_group(group: Group) -> bytes:
     title = group.title.encode()
-    return _NUMBER.pack(len(title)) + title + b"".join(map(_NUMBER.pack, group.members))
+    return _GROUP.pack(group.changed, len(title)) + title + b"".join(map(_NUMBER.pack, group.members))
 
 
 def _unpack_group(packed: bytes) -> Group:
-    end = 4 + _NUMBER.unpack_from(packed)[0]
-    return Group(packed[4:end].decode(), tuple(member for (member,) in _NUMBER.iter_unpack(packed[end:])))
+    changed, length = _GROUP.unpack_from(packed)
+    end = _GROUP.size + length
+    members = tuple(member for (member,) in _NUMBER.iter_unpack(packed[end:]))
+    return Group(packed[_GROUP.size : end].decode(), members, changed)
 
 
 def _pack_addressed(addressed: tuple[Addressed, ...]) -> bytes:

@@ -94,8 +94,8 @@ def test_who_creates_a_group_is_its_owner_and_all_are_told() -> None:
     assert world.event() == str(GroupEvent(EventKind.CREATED, ("paul",), "two"))
     members = tuple((world.peers[name].user, role) for name, role in (("nina", Role.OWNER), ("paul", Role.MEMBER)))
     assert world.told() == {
-        "nina": GroupState("two", 2, Role.OWNER, made.conversation_offset, members),
-        "paul": GroupState("two", 2, Role.MEMBER, made.conversation_offset, members),
+        "nina": GroupState("two", 2, Role.OWNER, made.conversation_offset, made.conversation_offset, members),
+        "paul": GroupState("two", 2, Role.MEMBER, made.conversation_offset, made.conversation_offset, members),
     }
 
 

@@ -1,6 +1,6 @@
 from bimip.domain.conversations.groups import CreateGroup, RemoveMember, RenameGroup
 from bimip.domain.core.decision import StateNews
-from bimip.domain.core.ids import ConversationId, UserId
+from bimip.domain.core.ids import ConversationId, ConversationOffset, UserId
 from bimip.domain.core.records import Role
 from bimip.domain.state.groups import KIND, LEFT, GroupState, pack_key, unpack_key
 from tests.domain.support import Ledger
@@ -26,7 +26,10 @@ def test_what_is_read_is_what_was_told_last() -> None:
             assert {user: KIND.read(view, user, pack_key(ONE)) for user in told} == told
 
     members = ((ann.user, Role.OWNER),)
-    assert told == {ann.user: GroupState("journey", 1, Role.OWNER, told[ann.user].since, members), bob.user: LEFT}
+    assert told == {
+        ann.user: GroupState("journey", 1, Role.OWNER, ConversationOffset(1), ConversationOffset(3), members),
+        bob.user: LEFT,
+    }
 
 
 def test_who_was_never_in_it_is_told_nothing() -> None:

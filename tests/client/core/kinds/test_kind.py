@@ -4,13 +4,23 @@ import pytest
 
 from bimip.client.core.kinds import CLIENT_KINDS
 from bimip.client.core.kinds.devices import DEVICES
+from bimip.client.core.kinds.groups import GROUPS
 from bimip.client.core.kinds.kind import AnyKind, Table
 from bimip.client.core.kinds.read_markers import READ_MARKERS
 from bimip.client.core.kinds.receipts import PRIVATE_RECEIPTS, RECEIPTS
 from bimip.client.core.kinds.settings import SETTINGS
 from bimip.client.events import ReadMarkerChanged
 from bimip.client.store import Store
-from bimip.client.wire.bimip import DeviceState, MessageStatus, ReadMarker, ReceiptRun, Receipts, Settings
+from bimip.client.wire.bimip import (
+    Conversation,
+    DeviceState,
+    Member,
+    MessageStatus,
+    ReadMarker,
+    ReceiptRun,
+    Receipts,
+    Settings,
+)
 
 READS = [
     Receipts(
@@ -30,6 +40,18 @@ EXAMPLES: dict[AnyKind, list[Any]] = {
         for version, value in ((3, True), (5, False), (1, False))
     ],
     DEVICES: [DeviceState(name="phone", created=7, stamp=stamp, label=f"label {stamp}") for stamp in (3, 5, 1)],
+    GROUPS: [
+        Conversation(
+            id="c1",
+            title=f"title {place}",
+            role="member",
+            member_count=2,
+            history_from=1,
+            conversation_offset=place,
+            members=[Member(eid="bob", role="owner")],
+        )
+        for place in (3, 5, 1)
+    ],
     READ_MARKERS: [ReadMarker(conversation="c1", conversation_offset=offset) for offset in (3, 5, 1)],
 }
 """Of each kind items of one key, with values that differ."""

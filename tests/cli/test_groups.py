@@ -1,0 +1,54 @@
+import json
+import logging
+from collections.abc import Iterator
+
+import pytest
+import structlog
+
+from bimip.cli import groups
+from bimip.cli.devices import send
+from bimip.cli.failures import Exit, Failure
+from tests.cli.test_devices import ALICE, BOB, server
+
+
+@pytest.fixture(autouse=True)
+def _without_a_log() -> Iterator[None]:
+    """The server runs in this process, and what it logs would stand between what is printed."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    yield
+    structlog.reset_defaults()
+
+
+async def test_a_group_is_created_changed_shown_and_left(capsys: pytest.CaptureFixture[str]) -> None:
+    async with server() as device:
+        alice, bob = device(ALICE, "phone"), device(BOB, "phone")
+        await send(bob, BOB, ["here I am"], every=0.0, timeout=5.0)
+        capsys.readouterr()
+        await groups.create(alice, "trip", [BOB], as_json=True)
+        group = json.loads(capsys.readouterr().out)["group"]
+        await send(bob, group, ["hello"], every=0.0, timeout=5.0)
+        capsys.readouterr()
+        await groups.rename(alice, group, "journey")
+        await groups.give_role(alice, group, BOB, "admin")
+        await groups.show(bob, group)
+
+        assert capsys.readouterr().out.splitlines() == [
+            f"{group} is called 'journey'",
+            f"{BOB} is admin of {group}",
+            f"journey   {group}, 2 members, 4 messages",
+            f"admin  {BOB}",
+            f"owner  {ALICE}",
+        ]
+        await groups.show(bob, group, as_json=True)
+        assert [one["eid"] for one in json.loads(capsys.readouterr().out)["members"]] == [BOB, ALICE]
+        await groups.remove(alice, group, BOB)
+        await groups.add(alice, group, [BOB])
+        await groups.leave(bob, group)
+        assert capsys.readouterr().out.splitlines() == [
+            f"removed {BOB} from {group}",
+            f"added {BOB} to {group}",
+            f"left {group}",
+        ]
+        with pytest.raises(Failure, match="you are in no such conversation") as raised:
+            await groups.show(bob, group)
+        assert raised.value.code is Exit.REFUSED
