@@ -116,7 +116,7 @@ def _message(event: Received) -> Line:
 
 
 def _happened(what: GroupEvent) -> str:  # noqa: PLR0911 - one for each kind of event
-    """What somebody did, up to the group's name."""
+    """Says what somebody did, up to the group's name."""
     whom = printable(", ".join(what.members))
     heir = f" ({printable(what.owner)} is owner now)" if what.owner else ""
     match what.kind:
