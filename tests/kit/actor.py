@@ -307,8 +307,9 @@ class Actor:
             self._record(Marked(self.name, command.conversation, command.conversation_offset))
         for error in body.errors:
             self._take_error(link, error)
-        for delta in body.states:
-            self._take_state(delta)
+        if int(body.turn) != Turn.FETCH:  # else: what is so now of its messages, and no page
+            for delta in body.states:
+                self._take_state(delta)
         if (body.partition or body.messages) and not link.is_cut:
             self._take_entries(link, body)
 
