@@ -244,6 +244,7 @@ def rules_of(settings: Settings) -> Rules:
         edit_seconds=limits.edit_seconds,
         delete_seconds=limits.delete_seconds,
         max_reactions=limits.max_reactions,
+        until_acked=settings.retention.until_acked,
     )
 
 

@@ -50,6 +50,8 @@ async def retention(parts: Parts, child: Child) -> None:
         partitions=parts.settings.partitions.names,
         passed=parts.timekeeper.passed,
         note_time=parts.timekeeper.note,
+        connected=parts.users.list_connected,
+        outage_ms=parts.timekeeper.gap_ms,
         settings=parts.settings.retention,
     )
     child.describe(lambda: asdict(expiring.statistics))

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from bimip.config.sections import SECTIONS, Settings
+from bimip.retention.settings import HISTORY
 from bimip.settings import SECRET, ConfigError, Rule
 
 _PREFIX = "BIMIP_"
@@ -36,7 +37,7 @@ def load_settings(file: Path | None, environ: Mapping[str, str]) -> Settings:
             values.setdefault(found.part, {})[key] = found.rule.parse(value)
         except (ValueError, KeyError, TypeError):
             problems.append(f"{where} is {_shown(found.rule, value)}; allowed: {found.rule.allowed}")
-    _complete_history(values)
+    _complete_retention(values)
     settings = Settings()
     settings = replace(settings, **{name: replace(getattr(settings, name), **new) for name, new in values.items()})
     wrong = (*settings.contradictions(), *_unknown_partitions(settings))
@@ -83,18 +84,21 @@ def _from_environment(environ: Mapping[str, str], problems: list[str]) -> dict[t
     return given
 
 
-def _complete_history(values: dict[str, dict[str, Any]]) -> None:
+def _complete_retention(values: dict[str, dict[str, Any]]) -> None:
     """Partitions that retention does not name keep their default, or, if they are somebody's own, their history."""
     names = values.get("partitions", {}).get("names", Settings().partitions.names)
-    defaults = Settings().retention.history_days
-    retention = values.setdefault("retention", {})
-    retention["history_days"] = {name: defaults.get(name, 0) for name in names} | retention.get("history_days", {})
+    defaults = Settings().retention
+    given = values.setdefault("retention", {})
+    given["history_days"] = {name: defaults.history_days.get(name, 0) for name in names} | given.get("history_days", {})
+    given["policies"] = {name: defaults.policies.get(name, HISTORY) for name in names} | given.get("policies", {})
 
 
 def _unknown_partitions(settings: Settings) -> Iterator[str]:
-    for name in settings.retention.history_days:
-        if name not in settings.partitions.names:
-            yield f"retention.history_days.{name} does not exist; {_meant(name, settings.partitions.names)}"
+    retention = settings.retention
+    for key, given in (("history_days", retention.history_days), ("policies", retention.policies)):
+        for name in given:
+            if name not in settings.partitions.names:
+                yield f"retention.{key}.{name} does not exist; {_meant(name, settings.partitions.names)}"
 
 
 def _meant(name: str, names: Iterable[str]) -> str:

@@ -10,7 +10,7 @@ from bimip.domain.core.records import Reader, Table
 from bimip.domain.core.rules import Context
 from bimip.domain.delivery import acknowledging, hello
 from bimip.domain.keeping.timekeeping import time_records
-from bimip.domain.messages import appending, checkpoints, expiring
+from bimip.domain.messages import appending, checkpoints, committed, expiring
 from bimip.domain.state import read_markers, settings
 
 
@@ -36,6 +36,7 @@ OPERATIONS: dict[type, OperationKind] = {
     **expiring.OPERATIONS,
     **checkpoints.OPERATIONS,
     **groups.OPERATIONS,
+    **committed.OPERATIONS,
 }
 
 

@@ -4,12 +4,13 @@ A session is a temporary child of `users`, a device a temporary child of its ses
 connections, counts against nobody above, and returns when its client does.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from math import ceil
 
 import trio
 
+from bimip.domain.accounts.registering import SeenDevice
 from bimip.domain.core.identity import Claims
 from bimip.domain.core.ids import UserId
 from bimip.domain.core.operations import Refused, Register, Registered
@@ -205,6 +206,12 @@ class Users:
             "users": len(self._sessions),
             "devices": sum(len(session.devices) for session in self._sessions.values()),
         }
+
+    def list_connected(self) -> Iterator[SeenDevice]:
+        """Lists the devices that are connected, while they come and go."""
+        for session in list(self._sessions.values()):
+            for name, device in list(session.devices.items()):
+                yield SeenDevice(session.number, name, device.number)
 
     def connected(self, eid: str) -> Mapping[str, Connected]:
         """A user's connected devices, by name."""

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bimip.domain.accounts.registering import LabelDevice
+from bimip.domain.accounts.registering import LabelDevice, NoteSeen, SeenDevice
 from bimip.domain.commands.operation import Command, CommandKind
 from bimip.domain.conversations.groups import AddMembers, CreateGroup, RemoveMember, RenameGroup, SetRole
 from bimip.domain.core.clock import earliest_stamp
@@ -42,6 +42,8 @@ from bimip.domain.decisions import OPERATIONS
 from bimip.domain.delivery.hello import FIRST, HEAD, LAST
 from bimip.domain.keeping.timekeeping import Known
 from bimip.domain.messages.checkpoints import TakeCheckpoint
+from bimip.domain.messages.committed import ExpireCommitted
+from bimip.domain.messages.expiring import TrimHistory
 from bimip.domain.state.settings import ChangeSettings, Setting
 from tests.domain.support import BEGIN, CHAT, Ledger
 
@@ -273,6 +275,8 @@ def test_the_operations_that_no_history_draws_change_nothing_when_repeated() -> 
         Barrier(),
         NoteTime(Known(ledger.now)),
         LabelDevice(bob.user, "phone", "mine"),
+        NoteSeen((SeenDevice(ann.user, "phone", ann.device),)),
+        TrimHistory(ConversationId(1)),
         Forget(bob.device),
         TakeCheckpoint(bob.user, CHAT),
     ):
@@ -283,11 +287,26 @@ def test_the_operations_that_no_history_draws_change_nothing_when_repeated() -> 
         assert ledger.everything() == before
 
 
+def test_what_all_devices_have_goes_once() -> None:
+    ledger = Ledger(until_acked=frozenset({CHAT}))
+    ann, bob = ledger.device("ann"), ledger.device("bob")
+    for number in range(5):
+        ledger.send(ann, "bob", f"m{number}")
+    ledger.do(begin(1)(ledger, [ann, bob]))
+    ledger.ack(bob, 3)
+    operation = ExpireCommitted(bob.user, CHAT, Millis(0))
+
+    assert ledger.do(operation).removed == 3
+    before = ledger.everything()
+    assert ledger.do(operation).removed == 0
+    assert ledger.everything() == before
+
+
 def test_every_operation_is_repeated_here() -> None:
     drawn = {Append, Acknowledge, OpenPosition, Receipt, MarkRead, ChangeSettings, Revoke, Register, ExpireLog}
     drawn |= {CreateGroup, AddMembers, RemoveMember, RenameGroup, SetRole}
     drawn |= {Command}
-    told = {ExpireHistory, ExpireBodies, ExpireSeen, ExpireRevoked, Barrier, NoteTime, LabelDevice, Forget}
-    told |= {TakeCheckpoint}
+    told = {ExpireHistory, ExpireBodies, ExpireSeen, ExpireRevoked, Barrier, NoteTime, Forget}
+    told |= {LabelDevice, NoteSeen, TrimHistory, ExpireCommitted, TakeCheckpoint}
 
     assert drawn | told == set(OPERATIONS)

@@ -7,12 +7,14 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from bimip.domain.core.ids import Millis, UserId
-from bimip.domain.core.operations import Registered, Revoke
+from bimip.domain.accounts.registering import SeenDevice
+from bimip.domain.core.ids import Millis, Offset, UserId
+from bimip.domain.core.operations import Acknowledge, OpenPosition, Register, Registered, Revoke
 from bimip.domain.core.records import Changes, LogTable, Table
 from bimip.retention import process as retention_module
-from bimip.retention.process import REVOKED_MS, Retention
+from bimip.retention.process import Retention
 from bimip.retention.settings import RetentionSettings
+from bimip.retention.walks import REVOKED_MS
 from bimip.storage.errors import OutcomeUnknownError, StorageError
 from tests.journal.journal_host import CHAT, JournalHost, message
 
@@ -24,13 +26,14 @@ class Archive:
     """An host that receives a message a day, and its retention."""
 
     def __init__(self, history_days: dict[str, int], partitions: tuple[str, ...] = PARTITIONS, **settings: Any) -> None:
-        self.host = JournalHost(slice_entries=4)
+        given = RetentionSettings(history_days, **settings)
+        self.host = JournalHost(slice_entries=4, until_acked=given.until_acked)
         self.retention = Retention(
             store=self.host.store,
             queue=self.host.queue,
             partitions=partitions,
             passed=self.host.wall_clock,
-            settings=RetentionSettings(history_days, **settings),
+            settings=given,
         )
 
     @asynccontextmanager
@@ -251,3 +254,59 @@ async def test_logs_that_have_grown_by_enough_or_for_long_enough_have_checkpoint
 
     assert offsets == [1, 1, 1, 1, 5, 5, 5, 5, 9, 9, 9, 12, 12, 14, 14, 16, 16, 18, 18, 20]
     assert archive.retention.statistics.checkpoints == 2 * 8
+
+
+async def test_until_acked_lets_go_of_what_all_devices_have_and_of_the_message_itself(
+    autojump_clock: MockClock,
+) -> None:
+    archive = Archive({}, policies={CHAT: "until-acked"})
+    async with archive.open(4) as (ann, bob):
+        await archive.host.execute(OpenPosition(bob.user, bob.device, CHAT, start=1))
+        await archive.host.execute(OpenPosition(ann.user, ann.device, CHAT, start=1))
+        await archive.host.execute(Acknowledge(bob.user, bob.device, CHAT, Offset(3)))
+        await archive.retention.round()
+
+        assert archive.offsets(bob) == [4]
+        assert archive.offsets(ann) == []  # all of it is her own
+        assert archive.bodies() == 1
+        with archive.host.store.snapshot() as view:
+            assert [number for number, _ in view.read(LogTable.HISTORY, (1,), 0, limit=99)] == [4]
+
+
+async def test_who_stays_connected_is_live_however_long(autojump_clock: MockClock) -> None:
+    archive = Archive({}, policies={CHAT: "until-acked"})
+    async with archive.open(1) as (_, bob):
+        laptop = await archive.host.execute(Register("bob", "laptop"))
+        assert isinstance(laptop, Registered)
+        for device in (bob.device, laptop.device):
+            await archive.host.execute(OpenPosition(bob.user, device, CHAT, start=1))
+        archive.retention._connected = lambda: [SeenDevice(bob.user, "laptop", laptop.device)]
+        for _ in range(10):
+            await trio.sleep(DAY)
+            await archive.retention.round()
+        await archive.host.execute(Register("bob", "phone"))
+        await archive.host.execute(Acknowledge(bob.user, bob.device, CHAT, Offset(1)))
+        await archive.retention.round()
+        held = archive.offsets(bob)
+        archive.retention._connected = tuple
+        await trio.sleep(8 * DAY)
+        await archive.host.execute(Register("bob", "phone"))
+        await archive.retention.round()
+
+        assert (held, archive.offsets(bob)) == ([1], [])
+
+
+async def test_what_the_server_was_stopped_counts_for_nobodys_absence(autojump_clock: MockClock) -> None:
+    archive = Archive({}, policies={CHAT: "until-acked"})
+    async with archive.open(1) as (_, bob):
+        laptop = await archive.host.execute(Register("bob", "laptop"))
+        assert isinstance(laptop, Registered)
+        for device in (bob.device, laptop.device):
+            await archive.host.execute(OpenPosition(bob.user, device, CHAT, start=1))
+        await trio.sleep(10 * DAY)
+        archive.retention._outage_ms = 10 * DAY * 1000
+        await archive.host.execute(Register("bob", "phone"))
+        await archive.host.execute(Acknowledge(bob.user, bob.device, CHAT, Offset(1)))
+        await archive.retention.round()
+
+        assert archive.offsets(bob) == [1]

@@ -30,7 +30,8 @@ from bimip.supervision import NoSuchProcess, State, SupervisionError, Tree
 from bimip.users.connection import RefusedError
 from tests.kit.actor import CALM, FIRST, Mood
 from tests.kit.checker import Violation, check
-from tests.kit.history import Batch, Event, GapReason, Name, Opened, PutBack
+from tests.kit.gap_invariants import GapInvariants
+from tests.kit.history import Event, GapReason, Name, PutBack
 from tests.kit.memory_connection import MemoryConnection
 from tests.kit.memory_server import FOR_EVER
 from tests.kit.server import BEGIN, open_memory_server, seeded_scheduler, settings_for_tests
@@ -46,6 +47,8 @@ GRACE_SECONDS = 2.0
 FAILED_STARTS = 0.25
 EXPIRING = "notification"
 """The partition of which something goes after a day."""
+UNTIL_ACKED = "sync"
+"""The partition of which goes what all devices acknowledged."""
 STEP_MS = 5000
 """How far the wall clock is off, at most, when the server starts again."""
 PARTS = (
@@ -116,6 +119,7 @@ def _settings(window: int) -> Settings:
         BIMIP_LIMITS_WINDOW_ENTRIES=str(window),
         BIMIP_LIMITS_GRACE_SECONDS=str(GRACE_SECONDS),
         BIMIP_RETENTION_EVERY_SECONDS="0.7",
+        BIMIP_RETENTION_POLICIES=f"{UNTIL_ACKED}=until-acked",
         BIMIP_RETENTION_HISTORY_DAYS=f"chat=0,{EXPIRING}=1,feed=0,sync=0",
     )
 
@@ -480,17 +484,15 @@ class Simulation:
 
     def _judge_gaps(self) -> None:
         """Only what is meant to go is gone."""
-        for event in self.history:
-            if isinstance(event, Opened):
-                told = [(partition, gap) for partition, gaps in event.gaps.items() for gap in gaps]
-            elif isinstance(event, Batch):
-                told = [(event.partition, gap) for gap in event.gaps]
-            else:
-                continue
-            for partition, gap in told:
-                self.counts["told as expired"] += gap.last - gap.first + 1
-                if gap.reason is not GapReason.EXPIRED or partition != EXPIRING or self.plan.hurry == 1:
-                    self._report("I4", "skipped", f"{event.device} was told that {gap} of {partition} is not there")
+        days_pass = self.plan.hurry > 1
+        gaps = GapInvariants(
+            self._report,
+            expiring=frozenset({EXPIRING} if days_pass else ()),
+            until_acked=frozenset({UNTIL_ACKED}),
+            may_be_stale=days_pass,
+        )
+        gaps.check(self.history)
+        self.counts["told as expired"] += gaps.told
 
     def _judge_logs(self) -> None:
         """What the server complained about, apart from what was done to it."""

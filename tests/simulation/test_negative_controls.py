@@ -14,6 +14,7 @@ from bimip.domain.core.records import Table
 from bimip.domain.decisions import OPERATIONS
 from bimip.domain.delivery import acknowledging
 from bimip.domain.keeping.timekeeping import Timekeeper
+from bimip.domain.messages import committed
 from bimip.domain.state import private_reads, read_markers, receipts
 from bimip.domain.state.changes import StateChanges
 from bimip.domain.state.settings import ChangeSettings
@@ -204,3 +205,9 @@ def test_a_server_that_never_follows_the_clock_again_is_noticed(monkeypatch: pyt
     monkeypatch.setattr(Timekeeper, "_judge", lambda keeper, *clocks: keeper.held or judge(keeper, *clocks))
 
     assert "wrong time" in kinds_found("wrong time")
+
+
+def test_a_log_that_lets_go_of_what_only_the_fastest_device_has_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(committed, "min", max, raising=False)
+
+    assert "gone too early" in kinds_found("gone too early", messages=LONG)

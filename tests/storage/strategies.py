@@ -73,6 +73,7 @@ KEYS: dict[Table | LogTable | Index, st.SearchStrategy[Key]] = {
     Table.MEMBERS: st.tuples(u32, u32),
     Table.LOGS: st.tuples(u32, text),
     Table.BODIES: st.tuples(u64),
+    Table.REFERENCES: st.tuples(u64),
     Table.ADDRESSED: st.tuples(u64, u32),
     Table.SEEN: st.tuples(u32, text),
     Table.CURSORS: st.tuples(u32, text),
@@ -142,6 +143,7 @@ RECORDS: dict[Table | LogTable | Index, st.SearchStrategy[Any]] = {
     ),
     Table.COMMANDS: st.builds(CommandRecord, digests, u64, u32, u64, u64, u64, flag),
     Table.CONFLICTS: st.builds(Conflict, u64, u32, u32, u64, u32, u64, u32, u64, u32),
+    Table.REFERENCES: u32,
     Table.USAGE: u64,
     Table.REVOKED: u64,
     Table.CHECKPOINTS: st.lists(

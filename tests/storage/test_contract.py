@@ -79,6 +79,7 @@ EXAMPLES: list[tuple[Table, Key, Any]] = [
     (Table.LOGS, (5, "chat"), Log(Offset(1), Offset(LARGE))),
     (Table.BODIES, (2**64 - 1,), b"\x2a\x00"),
     (Table.BODIES, (1,), b""),
+    (Table.REFERENCES, (2**64 - 1,), 2),
     (
         Table.ADDRESSED,
         (1, 5),

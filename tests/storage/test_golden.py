@@ -117,6 +117,7 @@ GOLDEN = {
     "reactions": "2 0a6531e574d16a7c",
     "readmarkers": "1 99df6772d0d943a1",
     "receipts": "55 0c56d56c25ef2b2c",
+    "references": "1 5896b5df016faf59",
     "revoked": "2 95d41794a67c9f41",
     "seen": "704 15e58e156a61133c",
     "seqs": "6 a03ba52341b718e8",

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from bimip.domain.core.decision import Decision, Put, Writes
-from bimip.domain.core.ids import DeviceId, UserId
+from bimip.domain.core.ids import DeviceId, Millis, UserId
 from bimip.domain.core.operation_kind import OperationKind
-from bimip.domain.core.operations import Done, Fault, Forget, Refused, Register, Registered, Revoke
+from bimip.domain.core.operations import Done, Expired, Fault, Forget, Refused, Register, Registered, Revoke
 from bimip.domain.core.records import DamagedRecordError, Device, DeviceOwner, Key, Label, Reader, Table, User
 from bimip.domain.core.rules import Context
 from bimip.domain.state import devices
@@ -105,6 +105,37 @@ def label_device(view: Reader, op: LabelDevice, context: Context) -> Decision:
     return Decision(Done(), Writes(changes.puts()), changes.news)
 
 
+class SeenDevice(NamedTuple):
+    """A device that is connected."""
+
+    user: UserId
+    name: str
+    number: DeviceId
+
+    def is_due(self, view: Reader, before: Millis) -> bool:
+        """Whether it was last noted as seen before that."""
+        try:
+            device: Device | None = view.get(Table.DEVICES, (self.user, self.name))
+        except DamagedRecordError:
+            return False
+        return device is not None and device.number == self.number and device.last_seen < before
+
+
+class NoteSeen(NamedTuple):
+    """These devices are connected now."""
+
+    devices: tuple[SeenDevice, ...]
+
+
+def note_seen(view: Reader, op: NoteSeen, context: Context) -> Decision:
+    seen: dict[Key, Device] = {}
+    for device in op.devices:
+        if device.is_due(view, context.now):
+            place = (device.user, device.name)
+            seen[place] = view.get(Table.DEVICES, place)._replace(last_seen=context.now)
+    return Decision(Expired(0, more=False), Writes(((Table.DEVICES, seen),) if seen else ()))
+
+
 def no_device(name: str) -> Refused:
     return Refused(Fault.NOT_FOUND, f"you have no device {name!r}; list them, and name one as the list does", "name")
 
@@ -121,4 +152,5 @@ OPERATIONS: dict[type, OperationKind] = {
     Revoke: OperationKind(revoke),
     Forget: OperationKind(forget),
     LabelDevice: OperationKind(label_device),
+    NoteSeen: OperationKind(note_seen),
 }

@@ -192,6 +192,7 @@ def _enact(view: Reader, op: GroupOperation, context: Context, change: _Change, 
         (Table.SEEN, {(op.device, op.id): seen}),
         (Table.USAGE, {(user,): stored}),
         (Table.LOGS, heads),
+        (Table.REFERENCES, {(stamp,): len(heads)} if PARTITION in context.rules.until_acked else {}),
         *changes.puts(),
     ]
     result = GroupChanged(op.id, number, place, duplicate=False)

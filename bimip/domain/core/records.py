@@ -293,6 +293,8 @@ class Table(_Kind):
     """(user, partition) -> Log"""
     BODIES = Schema("bodies", (LONG,), is_ascending=True, may_be_missing=True)
     """(stamp) -> bytes: a message, encoded once, as wire.stored wrote it"""
+    REFERENCES = Schema("references", (LONG,), Plain("I"))
+    """(stamp) -> int: how many logs have a message, where none of them keeps what all devices acknowledged"""
     ADDRESSED = Schema("addressed", (LONG, NUMBER))
     """(stamp, user) -> tuple[Addressed, ...]"""
     SEEN = Schema("seen", (NUMBER, TEXT))

@@ -64,6 +64,8 @@ class Rules:
     bodies: Bodies
     window_entries: int
     partitions: frozenset[str] = frozenset(PARTITIONS)
+    until_acked: frozenset[str] = frozenset()
+    """Partitions whose entries go once all live devices of a user have acknowledged them."""
     accept_unknown_recipients: bool = False
     max_stored_bytes: int = 0  # of one sender, as long as it is kept; 0: no limit
     max_group_members: int = 500
@@ -84,11 +86,13 @@ class Rules:
         edit_seconds: int,
         delete_seconds: int,
         max_reactions: int,
+        until_acked: frozenset[str] = frozenset(),
     ) -> Self:
         return cls(
             bodies,
             window_entries,
             frozenset(partitions.names),
+            until_acked,
             users.accept_unknown_recipients,
             users.max_stored_bytes_per_user,
             max_group_members,

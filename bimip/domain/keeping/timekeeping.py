@@ -119,6 +119,8 @@ class Timekeeper:
         self._judge(self._wall_clock() - elapsed, elapsed)
         if not is_known and not self._is_held:
             self._doubt = 0  # there is nothing yet that could be forgotten
+        self.gap_ms = max(0, elapsed + self._shift - known.told) if is_known else 0
+        """How long, as far as is known, the server was stopped before it began."""
 
     def now(self) -> Millis:
         elapsed = int(self._monotonic() * 1000)

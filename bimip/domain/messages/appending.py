@@ -97,7 +97,11 @@ def _append_new(view: Reader, op: Append, messages: Sequence[NewMessage], contex
     puts.append((BODIES, dict(zip(zip(stamps, strict=True), bodies, strict=True))))
     for user, devices in addressed.items():
         puts.append((Table.ADDRESSED, {(stamps[0], user): tuple(devices)}))  # which have a message to themselves
-    return _write(view, op, messages, context.now, stamps, bodies, audience, addressed, puts)
+    decision = _write(view, op, messages, context.now, stamps, bodies, audience, addressed, puts)
+    if op.partition in context.rules.until_acked:
+        logs = sum(place[0] is ENTRIES for place in decision.writes.appends)
+        puts.append((Table.REFERENCES, dict.fromkeys(zip(stamps, strict=True), logs)))
+    return decision
 
 
 def _append_fitting(

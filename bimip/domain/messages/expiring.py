@@ -1,9 +1,10 @@
 """What is older than the history period goes, a slice at a time. Offsets that were given are never given again."""
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 from bimip.domain.core.decision import Decision, Put, Writes
-from bimip.domain.core.ids import ConversationOffset, Offset, Stamp
+from bimip.domain.core.ids import ConversationId, ConversationOffset, Offset, Stamp, UserId
 from bimip.domain.core.operation_kind import OperationKind
 from bimip.domain.core.operations import (
     ExpireBodies,
@@ -13,7 +14,7 @@ from bimip.domain.core.operations import (
     ExpireRevoked,
     ExpireSeen,
 )
-from bimip.domain.core.records import Conversation, Index, Key, Log, LogTable, Reader, Table
+from bimip.domain.core.records import Conversation, Entry, Index, Key, Log, LogTable, Reader, Table
 from bimip.domain.core.rules import Context
 from bimip.domain.core.schema import behind
 from bimip.domain.messages.appending import EMPTY_LOG, payload_bytes
@@ -29,10 +30,20 @@ def expire_log(view: Reader, op: ExpireLog, context: Context) -> Decision:
     first, more = _first_kept(view, LogTable.ENTRIES, key, log.first, log.head, op.before, context)
     if first == log.first:
         return Decision(Expired(0, more=False))
-    puts: list[Put] = [(Table.LOGS, {key: log._replace(first=Offset(first))})]
-    freed = _own_bytes(view, op, log.first, first)
+    return cut_log(view, op.user, op.partition, log, Offset(first), more=more)
+
+
+def cut_log(view: Reader, user: UserId, partition: str, log: Log, first: Offset, *, more: bool) -> Decision:
+    """Takes the oldest entries from a log, which begins with `first` then."""
+    key = (user, partition)
+    entries: list[Entry] = [
+        entry for _, entry in view.read(LogTable.ENTRIES, key, log.first - 1, limit=first - log.first)
+    ]
+    puts: list[Put] = [(Table.LOGS, {key: log._replace(first=first)})]
+    freed = sum(_stored_bytes(view, entry) for entry in entries if entry.author == user)
     if freed:
-        puts.append((Table.USAGE, {(op.user,): max(0, (view.get(Table.USAGE, (op.user,)) or 0) - freed)}))
+        puts.append((Table.USAGE, {(user,): max(0, (view.get(Table.USAGE, (user,)) or 0) - freed)}))
+    puts += _release(view, entries)
     return Decision(
         Expired(first - log.first, more),
         Writes(
@@ -43,16 +54,41 @@ def expire_log(view: Reader, op: ExpireLog, context: Context) -> Decision:
     )
 
 
-def _own_bytes(view: Reader, op: ExpireLog, first: int, upto: int) -> int:
-    """Counts the bytes of the user's own messages among these: stored bytes count against their sender alone."""
-    freed = 0
-    for _, entry in view.read(LogTable.ENTRIES, (op.user, op.partition), first - 1, limit=upto - first):
-        if entry.author == op.user:
-            freed += len(view.get(Table.BODIES, (entry.stamp,)) or b"")
-            if entry.addressed:
-                found = view.scan(Table.ADDRESSED, (entry.stamp,), (entry.stamp + 1,), limit=MAX_ADDRESSED)
-                freed += sum(payload_bytes(devices) for _, devices in found)
-    return freed
+def _stored_bytes(view: Reader, entry: Entry) -> int:
+    """Counts the bytes of a message: stored bytes count against their sender alone."""
+    stored = len(view.get(Table.BODIES, (entry.stamp,)) or b"")
+    if entry.addressed:
+        stored += sum(payload_bytes(devices) for _, devices in _addressed(view, entry.stamp))
+    return stored
+
+
+def _addressed(view: Reader, stamp: Stamp) -> list[tuple[Key, Any]]:
+    return view.scan(Table.ADDRESSED, (stamp,), (stamp + 1,), limit=MAX_ADDRESSED)
+
+
+def _release(view: Reader, entries: Sequence[Entry]) -> list[Put]:
+    """A log lets go of messages: those that are counted, and that no other log has any more, go with it."""
+    counts: list[int | None] = view.get_all(Table.REFERENCES, [(entry.stamp,) for entry in entries])
+    left: dict[Key, int | None] = {}
+    gone: list[Stamp] = []
+    for entry, count in zip(entries, counts, strict=True):
+        if count is not None:
+            left[entry.stamp,] = count - 1 if count > 1 else None
+            if count <= 1:
+                gone.append(entry.stamp)
+    puts: list[Put] = [(Table.REFERENCES, left)] if left else []
+    return puts + remove_messages(view, gone) if gone else puts
+
+
+def remove_messages(view: Reader, stamps: Sequence[Stamp]) -> list[Put]:
+    """Takes messages from the store. The greatest stamp ever given stays known, also where it was one of theirs."""
+    addressed: dict[Key, None] = {key: None for stamp in stamps for key, _ in _addressed(view, stamp)}
+    clock = max(*stamps, view.get(Table.META, ("clock",)) or 0)
+    puts: list[Put] = [
+        (Table.BODIES, dict.fromkeys((stamp,) for stamp in stamps)),
+        (Table.META, {("clock",): clock}),
+    ]
+    return [*puts, (Table.ADDRESSED, addressed)] if addressed else puts
 
 
 def expire_history(view: Reader, op: ExpireHistory, context: Context) -> Decision:
@@ -64,6 +100,32 @@ def expire_history(view: Reader, op: ExpireHistory, context: Context) -> Decisio
     if first == known.first:
         return Decision(Expired(0, more=False))
     put = (Table.CONVERSATIONS, {key: known._replace(first=ConversationOffset(first))})
+    return Decision(Expired(first - known.first, more), Writes((put,), cuts=((LogTable.HISTORY, key, first),)))
+
+
+class TrimHistory(NamedTuple):
+    """References at the begin of a conversation's history go, whose messages went with the last log that had them."""
+
+    conversation: ConversationId
+
+
+def trim_history(view: Reader, op: TrimHistory, context: Context) -> Decision:
+    key = (op.conversation,)
+    known: Conversation | None = view.get(Table.CONVERSATIONS, key)
+    if known is None:
+        return Decision(Expired(0, more=False))
+    limit = context.rules.slice_entries
+    first: int = known.first
+    listed = view.read(LogTable.HISTORY, key, first - 1, limit=limit)
+    bodies = view.get_all(Table.BODIES, [(one.stamp,) for _, one in listed])
+    for (place, _), body in zip(listed, bodies, strict=True):
+        if body is not None:
+            break
+        first = place + 1
+    if first == known.first:
+        return Decision(Expired(0, more=False))
+    put = (Table.CONVERSATIONS, {key: known._replace(first=ConversationOffset(first))})
+    more = first - known.first == limit
     return Decision(Expired(first - known.first, more), Writes((put,), cuts=((LogTable.HISTORY, key, first),)))
 
 
@@ -84,15 +146,16 @@ def expire_bodies(view: Reader, op: ExpireBodies, context: Context) -> Decision:
     limit = context.rules.slice_entries
     bodies = view.scan(Table.BODIES, (0,), (op.before,), limit=limit)
     addressed = view.scan(Table.ADDRESSED, (0,), (op.before,), limit=limit)
+    counted = view.scan(Table.REFERENCES, (0,), (op.before,), limit=limit)
     gone: list[Put] = [
         (table, dict.fromkeys(key for key, _ in found))
-        for table, found in ((Table.BODIES, bodies), (Table.ADDRESSED, addressed))
+        for table, found in ((Table.BODIES, bodies), (Table.ADDRESSED, addressed), (Table.REFERENCES, counted))
         if found
     ]
     if bodies:
         newest: Stamp = bodies[-1][0][0]
         gone.append((Table.META, {("clock",): max(newest, view.get(Table.META, ("clock",)) or 0)}))
-    return Decision(Expired(len(bodies), max(len(bodies), len(addressed)) == limit), Writes(gone))
+    return Decision(Expired(len(bodies), max(len(bodies), len(addressed), len(counted)) == limit), Writes(gone))
 
 
 def last_stamp(view: Reader) -> Stamp:
@@ -125,6 +188,7 @@ def _walked(table: Table, found: list[tuple[Key, Any]], gone: list[Key], limit: 
 OPERATIONS: dict[type, OperationKind] = {
     ExpireLog: OperationKind(expire_log),
     ExpireHistory: OperationKind(expire_history),
+    TrimHistory: OperationKind(trim_history),
     ExpireBodies: OperationKind(expire_bodies),
     ExpireSeen: OperationKind(expire_seen),
     ExpireRevoked: OperationKind(expire_revoked),

@@ -142,8 +142,9 @@ def _listed(view: Reader, finder: "_Finder", where: Key, listed: HistoryEntry) -
     if listed.author not in members:
         yield Finding("history", where, f"written by {listed.author}, who is no member")
     if not _has_body(view, listed.stamp):
-        yield Finding("history", where, f"the message {listed.stamp} is missing")
-        return
+        if any(finder.held(member, listed.stamp) for member in members):
+            yield Finding("history", where, f"the message {listed.stamp} is missing")
+        return  # else it went with the last log that had it
     for member, (since, upto) in members.items():
         if place < since:
             continue  # it may have been a member before, and gone in between
@@ -473,6 +474,12 @@ def _conversation_settings(view: Reader) -> Iterator[Finding]:
             yield Finding("conversationsettings", key, "has no version: devices are not told of it")
 
 
+def _references(view: Reader) -> Iterator[Finding]:
+    for key, count in rows(view, Table.REFERENCES):
+        if not count or view.get(Table.BODIES, key) is None:
+            yield Finding("references", key, f"counts {count} logs that have a message, which is not there")
+
+
 def _counters(view: Reader) -> Iterator[Finding]:
     """Numbers are given in order, so the last of each kind is the highest."""
     for counter, table in (
@@ -506,6 +513,7 @@ PARTS: dict[str, Callable[[Reader], Iterator[Finding]]] = {
     "private reads": _private_reads,
     "message states": _message_states,
     "conversation settings": _conversation_settings,
+    "references": _references,
     "counters": _counters,
 }
 """Each can be checked without the others."""
