@@ -185,6 +185,26 @@ def listen(
         trio.run(partial(devices.listen, device, settings.partitions.names, last=last, as_json=json))
 
 
+@app.command()
+def inbox(
+    limit: Annotated[int, typer.Option(help="Show so many conversations at most.", min=1)] = 20,
+    as_: As = None,
+    token: Token = "",
+    url: Url = "",
+    json: Json = False,
+    config: Config = None,
+) -> None:
+    """Show the conversations of the token's user, the newest first, with what is unread."""
+    import trio
+
+    from bimip.cli import devices
+    from bimip.cli.settings import find_settings
+
+    with telling():
+        device = devices.device_of(url, find_settings(config), devices.read_token(token, as_))
+        trio.run(partial(devices.show_inbox, device, limit=limit, as_json=json))
+
+
 @devices.callback(invoke_without_command=True)
 def list_devices(
     context: typer.Context, as_: As = None, token: Token = "", url: Url = "", json: Json = False, config: Config = None

@@ -21,8 +21,8 @@ from bimip.cli.failures import Exit, Failure
 from bimip.cli.output import is_lost
 from bimip.cli.settings import gateway_url
 from bimip.cli.show_events import json_of, line_of
-from bimip.cli.words import printable, show_json
-from bimip.client import Client, ClientError, Refused, Start, Stopped, StoreError, open_client
+from bimip.cli.words import payload_text, printable, show_json
+from bimip.client import Client, ClientError, InboxRow, Refused, Start, Stopped, StoreError, open_client
 from bimip.client.events import Connected, Disconnected, Event
 from bimip.client.facets.devices import DeviceInfo
 from bimip.config import ConfigError, Settings
@@ -117,6 +117,46 @@ async def list_devices(device: Device, *, as_json: bool = False) -> None:
     screen = Console(highlight=False, soft_wrap=True)
     for one in found:
         screen.print(_device_line(one))
+
+
+async def show_inbox(device: Device, *, limit: int, as_json: bool = False) -> None:
+    """The conversations of the token's user, a line each, the newest first."""
+    rows: list[InboxRow] = []
+    async with asking(device) as client:
+        page = await client.inbox(limit=limit)
+        rows += page.rows
+        while not page.complete and len(rows) < limit:
+            page = await client.inbox(limit=limit - len(rows), cursor=page.cursor)
+            rows += page.rows
+    screen = Console(highlight=False, soft_wrap=True)
+    for row in rows:
+        if as_json:
+            show_json(_inbox_object(row))
+        else:
+            screen.print(_inbox_line(row))
+
+
+def _inbox_object(row: InboxRow) -> dict[str, object]:
+    """A conversation for programs; of its last message what people are shown."""
+    last = row.last_message
+    told = {name: getattr(row, name) for name in InboxRow.__dataclass_fields__ if name != "last_message"}
+    author = "" if last is None or last.from_ is None else last.from_.eid
+    return told | {"last_from": author, "last_text": "" if last is None else payload_text(last.payload)}
+
+
+def _inbox_line(row: InboxRow) -> Text:
+    """A conversation: how much of it is unread, with whom it is, and its last message."""
+    count = f"{row.unread}{'+' if row.has_more_unread else ''}"
+    mentioned = f" @{row.mentions}" if row.mentions else ""
+    last = row.last_message
+    text = "" if last is None else payload_text(last.payload)
+    when = datetime.fromtimestamp(row.last_activity / 1000, UTC)
+    return Text.assemble(
+        (f"{count:>4}{mentioned} ", "bold green" if row.unread else "dim"),
+        printable(row.title or row.peer),
+        (f"   {when:%Y-%m-%d %H:%M} UTC   ", "dim"),
+        text,
+    )
 
 
 async def label_device(device: Device, name: str, label: str, *, as_json: bool = False) -> None:

@@ -53,6 +53,7 @@ from bimip.client.errors import (
     StoreError,
     TimedOut,
 )
+from bimip.client.facets.inbox import InboxPage, InboxRow
 from bimip.client.facets.receipts import DeliveryState, MemberReceipts
 from bimip.client.wire.bimip import ErrorCode, FetchKind, GapReason, Message, Start
 from bimip.domain.state.settings import PrivacySettings
@@ -67,6 +68,8 @@ __all__ = [
     "FetchKind",
     "Fetched",
     "GapReason",
+    "InboxPage",
+    "InboxRow",
     "InvalidArgument",
     "MemberReceipts",
     "Message",

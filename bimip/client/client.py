@@ -22,6 +22,7 @@ from bimip.client.facets.devices import Devices
 from bimip.client.facets.events import Events
 from bimip.client.facets.groups import Groups
 from bimip.client.facets.history import Fetched, History
+from bimip.client.facets.inbox import Inboxes
 from bimip.client.facets.messages import Messages
 from bimip.client.facets.receipts import Receipts
 from bimip.client.facets.settings import PrivacyFacet
@@ -36,7 +37,7 @@ __all__ = ["AGENT", "Client", "Fetched", "open_client"]
 AGENT = "bimip-python"
 
 
-class Client(ThisDevice, Messages, Events, Receipts, PrivacyFacet, History, Devices, CopiesOfLogs, Groups):
+class Client(ThisDevice, Messages, Events, Receipts, PrivacyFacet, History, Devices, CopiesOfLogs, Groups, Inboxes):
     """A device of a user, made by `open_client`. Its async methods may be cancelled; each says what that leaves."""
 
 

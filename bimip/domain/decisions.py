@@ -2,7 +2,7 @@
 
 from bimip.domain.accounts import registering
 from bimip.domain.commands import command
-from bimip.domain.conversations import groups
+from bimip.domain.conversations import groups, inbox
 from bimip.domain.core import operations as ops
 from bimip.domain.core.decision import Decision, Writes
 from bimip.domain.core.operation_kind import OperationKind, always
@@ -28,6 +28,7 @@ OPERATIONS: dict[type, OperationKind] = {
     ops.NoteTime: OperationKind(note_time),
     **registering.OPERATIONS,
     **appending.OPERATIONS,
+    **inbox.OPERATIONS,
     **hello.OPERATIONS,
     **acknowledging.OPERATIONS,
     **read_markers.OPERATIONS,

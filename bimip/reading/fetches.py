@@ -180,7 +180,13 @@ def _history_row(
     part = _element(view, viewer, listed.stamp, body, 0, own=own)
     alone = ConversationOffset(place)
     received = Received(conversation, alone, alone)
-    return FetchedEntry(place, part, acknowledged=True, place=received, is_own=listed.author == viewer.user)
+    is_own = listed.author == viewer.user
+    return FetchedEntry(place, part, acknowledged=True, place=received, is_own=is_own, stamp=listed.stamp)
+
+
+def history_judge(view: Reader, viewer: Viewer, conversation: ConversationId) -> Judge:
+    """Judges what of a conversation's history a device may see, whoever wrote it."""
+    return partial(_history_row, view, viewer, _Filter(None, None), conversation)
 
 
 def _element(view: Reader, viewer: Viewer, stamp: int, body: bytes, offset: int, *, own: bool) -> bytes:

@@ -12,6 +12,7 @@ record is in the page. Both know nothing of room: that is kept here.
 from collections.abc import Callable, Generator, Iterable, Sequence
 from typing import Any, NamedTuple, Protocol
 
+from bimip.domain.core.ids import Stamp
 from bimip.domain.core.operations import Received
 from bimip.domain.core.ranges import Range
 from bimip.domain.core.records import Reader
@@ -32,6 +33,7 @@ class FetchedEntry(NamedTuple):
     acknowledged: bool
     place: Received
     is_own: bool = False  # the user who asks wrote it
+    stamp: Stamp = Stamp(0)
 
 
 class Page(NamedTuple):
@@ -42,6 +44,7 @@ class Page(NamedTuple):
     last: tuple[int, ...] | None = None  # the row to go on behind, where the order is not that of offsets
     changes: Sequence[Change] = ()  # of RECEIPTS, instead of rows
     parts: Sequence[bytes] = ()  # other elements of Body
+    concerned: Sequence[FetchedEntry] = ()  # messages that stand in these
 
 
 Scan = Generator[int, None, Page]

@@ -16,17 +16,20 @@ from typing import NamedTuple
 
 import trio
 
-from bimip.domain.core.operations import Barrier, Result
+from bimip.domain.conversations.inbox import FillInbox, InboxFilled
+from bimip.domain.core.ids import UserId
+from bimip.domain.core.operations import Barrier, Operation, Refused, Result
 from bimip.domain.core.ranges import Ranges, contains
 from bimip.domain.core.records import DamagedRecordError
 from bimip.reading.current import scan_current
 from bimip.reading.fetches import PageStart, Viewer, scan_by_seq, scan_history, scan_log
+from bimip.reading.inbox import is_inbox_whole, scan_inbox
 from bimip.reading.pages import Page, Scan
 from bimip.reading.receipts import scan_receipts
 from bimip.reading.state import Change
 from bimip.requests.asker import Asker
 from bimip.requests.cursors import pack_cursor, unpack_cursor
-from bimip.requests.refusals import failed, no_partition
+from bimip.requests.refusals import error_of, failed, no_partition
 from bimip.requests.state_items import ENCODE
 from bimip.storage.interface import Store
 from bimip.wire import bimip_pb2 as pb
@@ -49,21 +52,34 @@ STATE_BYTES = 512 * 1024
 """What is so now of an answer's messages, at most. Receipts that have no room can be asked for by themselves."""
 
 
+def no_operation(_store: Store, _user: UserId) -> Operation | None:
+    return None
+
+
+def prepare_inbox(store: Store, user: UserId) -> Operation | None:
+    """Goes through the logs of a user who was there before inboxes were, once."""
+    return None if is_inbox_whole(store, user) else FillInbox(user)
+
+
 class Kind(NamedTuple):
     """A kind of Fetch: how it is looked for."""
 
     scan: Callable[[Store, Viewer, pb.Fetch, PageStart, int], Scan]
     of_log: bool = True  # it names a partition, and is told what of it is damaged
     waits: bool = False  # until the page before it is acknowledged
-    cursor_numbers: int = 1  # 1: an offset
+    cursor_numbers: int = 1
+    is_numbered: bool = True  # its cursor is an offset
+    is_remembered: bool = True  # asked for again without a cursor it goes on; else it begins anew
+    prepare: Callable[[Store, UserId], Operation | None] = no_operation  # what is to be done before
 
 
 KINDS: dict[int, Kind] = {
     pb.UNACKNOWLEDGED: Kind(scan_log, waits=True),
     pb.LOG: Kind(scan_log),
     pb.HISTORY: Kind(scan_history, of_log=False),
-    pb.RECEIPTS: Kind(scan_receipts, of_log=False, cursor_numbers=4),
-    pb.BY_SEQ: Kind(scan_by_seq, cursor_numbers=4),
+    pb.RECEIPTS: Kind(scan_receipts, of_log=False, cursor_numbers=4, is_numbered=False, is_remembered=False),
+    pb.BY_SEQ: Kind(scan_by_seq, cursor_numbers=4, is_numbered=False),
+    pb.INBOX: Kind(scan_inbox, of_log=False, is_numbered=False, is_remembered=False, prepare=prepare_inbox),
 }
 
 
@@ -113,11 +129,20 @@ class Fetches:
         return max(until, self._deadline) if self._is_held_back() else until
 
     def begin(self, request: PendingFetch) -> None:
-        def decided(_result: Result) -> None:
-            self._waiting.append(request)
-            self._asker.wake()
+        asker = self._asker
 
-        self._asker.services.queue.submit(Barrier(), decided, owner=self._asker.user)
+        def decided(result: Result) -> None:
+            if isinstance(result, Refused):
+                asker.answer_together(frames.error_part(error_of(result, request.ref)))
+            elif isinstance(result, InboxFilled) and result.rest is not None:
+                asker.rates.charge(result.looked * REQUESTS_FOR_AN_ENTRY, trio.current_time())
+                asker.services.queue.submit(result.rest, decided, owner=asker.user)
+            else:
+                self._waiting.append(request)
+                asker.wake()
+
+        before = request.kind.prepare(asker.services.store, asker.user) or Barrier()
+        asker.services.queue.submit(before, decided, owner=asker.user)
 
     def acknowledged(self, partition: str, upto: int, ranges: Ranges) -> None:
         """An ack of this device is on disk."""
@@ -172,9 +197,8 @@ class Fetches:
         viewer = Viewer(asker.user, asker.eid, asker.number, asker.name)
         limit = min(fetch.limit or DEFAULT_LIMIT, asker.services.limits.max_fetch)
         page = yield from request.kind.scan(store, viewer, fetch, self._start_of(request), limit)
-        current = page.changes or (
-            yield from scan_current(store, asker.user, [row for row in page.rows if row.part is not None])
-        )
+        rows = [row for row in (*page.rows, *page.concerned) if row.part is not None]
+        current = page.changes or (yield from scan_current(store, asker.user, rows))
         return page, current
 
     def _start_of(self, request: PendingFetch) -> PageStart:
@@ -182,7 +206,7 @@ class Fetches:
         if fetch.HasField("offset"):
             return PageStart(fetch.offset)
         place = self._next.get(_question(fetch)) if request.place is None else request.place
-        if request.kind.cursor_numbers == 1:
+        if request.kind.is_numbered:
             return PageStart(place[0] if place else None)
         return PageStart(None, place or None)
 
@@ -192,8 +216,9 @@ class Fetches:
         if kind.waits and page.rows:
             self._unacknowledged = {(fetch.partition, row.offset): None for row in page.rows}
             self._deadline = trio.current_time() + self._asker.services.limits.grace_seconds
-        place = page.last if kind.cursor_numbers > 1 else (page.next_offset,)
-        self._remember(_question(fetch), place)
+        place = (page.next_offset,) if kind.is_numbered else page.last
+        if kind.is_remembered:
+            self._remember(_question(fetch), place)
         tail = frames.fetch_part(
             next_offset=page.next_offset,
             next_cursor=b"" if place is None else pack_cursor(fetch, place),
@@ -242,14 +267,14 @@ class _Question(NamedTuple):
     origin: str
     to: str
     backwards: bool
-    within: tuple[str, str, str]
+    within: tuple[str, str]
 
 
 def _question(fetch: pb.Fetch) -> _Question:
     author = getattr(fetch, "from")
     to = f"{fetch.to.eid}/{fetch.to.connection_resource_id}"
     place = fetch.conversation if fetch.kind in _OF_A_CONVERSATION else fetch.partition
-    within = (fetch.seq_from, fetch.seq_to, str(fetch.upto))
+    within = (fetch.seq_from, fetch.seq_to)
     return _Question(fetch.kind, place, author.eid, author.connection_resource_id, to, fetch.backwards, within)
 
 

@@ -7,7 +7,9 @@ from collections.abc import Iterable, Iterator, MutableSequence, Sequence
 from functools import partial
 from operator import attrgetter
 
-from bimip.domain.core.operations import Address, Append, NewMessage, Refused, Result
+from bimip.domain.core.clock import stamp_of
+from bimip.domain.core.ids import Stamp
+from bimip.domain.core.operations import Address, Append, Links, NewMessage, Refused, Result
 from bimip.domain.core.records import maker
 from bimip.names import is_conversation_id
 from bimip.reading.groups import reach_of
@@ -98,8 +100,18 @@ def prepare(asker: Asker, message: pb.Message, ref: int = 0, most_bytes: int | N
         asker.weigh((len(message.mentions) + len(message.audiences)) // NAMES_FOR_A_REQUEST)
     digest = stored.digest(message, to, partition)
     sent = stored.outgoing(message, asker.author_part, digest)
-    new = _new((message.id, digest, sent, seq_numbers(seq) if seq else None))
+    links = _links(message) if message.reply_to or message.mentions else None
+    new = _new((message.id, digest, sent, seq_numbers(seq) if seq else None, links))
     return _checked((to, partition, new, addresses, ref))
+
+
+def _links(message: pb.Message) -> Links:
+    """Whom it mentions, and what it answers. A `reply_to` that is no signal id is carried, and names nothing here."""
+    try:
+        parent = stamp_of(message.reply_to)
+    except ValueError:
+        parent = Stamp(0)
+    return Links(parent, tuple(dict.fromkeys(message.mentions)))
 
 
 def _address(one: pb.DeviceAddress) -> Address:

@@ -15,6 +15,9 @@ from bimip.wire.varint import varint
 GAP = b"\x32"
 """What an element of Body.gaps begins with."""
 
+_LAST_MESSAGE = b"\x42"
+"""What Conversation.last_message begins with, in place of the tag of an element of Body.messages."""
+
 _BODY = b"\x08\x0a\x52"  # route 10, tag of MessageScheme.body
 
 
@@ -43,8 +46,12 @@ def error_part(error: pb.ErrorMessage) -> bytes:
     return _part(b"\x52", error)
 
 
-def conversation_part(conversation: pb.Conversation) -> bytes:
-    return _part(b"\x7a", conversation)
+def conversation_part(conversation: pb.Conversation, last_message: bytes | None = None) -> bytes:
+    """`last_message` is an element of Body.messages."""
+    fields = conversation.SerializeToString()
+    if last_message is not None:
+        fields += _LAST_MESSAGE + last_message[1:]
+    return b"\x7a" + varint(len(fields)) + fields
 
 
 def gap_part(partition: str, first: int, last: int, reason: pb.GapReason) -> bytes:

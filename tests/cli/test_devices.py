@@ -15,7 +15,7 @@ import structlog
 import trio
 
 from bimip.app import open_server
-from bimip.cli.devices import Device, label_device, list_devices, listen, read_token, remove_device, send
+from bimip.cli.devices import Device, label_device, list_devices, listen, read_token, remove_device, send, show_inbox
 from bimip.cli.failures import Exit, Failure
 from bimip.cli.tokens import sign
 from bimip.config import ConsoleSettings, Secret, Settings
@@ -242,6 +242,27 @@ def test_a_token_is_given_or_read(tmp_path: Path) -> None:
     assert read_token(" given\r\n", file) == "given"
     assert read_token("", file) == "from a file"
     assert "given" not in repr(Device("ws://x", "given"))
+
+
+async def test_the_inbox_has_the_newest_conversation_first(capsys: pytest.CaptureFixture[str]) -> None:
+    async with server() as device:
+        phone = device(BOB, "phone")
+        await say(device(ALICE, "phone"), "one", "two\x1b[2J")
+        await say(device("carol@example.org", "phone"), "three")
+        capsys.readouterr()
+        await show_inbox(phone, limit=5)
+        lines = capsys.readouterr().out.splitlines()
+        await show_inbox(phone, limit=1, as_json=True)
+        (row,) = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+        assert [line.split()[:2] for line in lines] == [["1", "carol@example.org"], ["2", ALICE]]
+        assert lines[1].endswith("two\\x1b[2J")
+        assert (row["peer"], row["unread"], row["last_from"], row["last_text"]) == (
+            "carol@example.org",
+            1,
+            "carol@example.org",
+            "three",
+        )
 
 
 async def test_devices_are_listed_labelled_and_removed(capsys: pytest.CaptureFixture[str]) -> None:

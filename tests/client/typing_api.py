@@ -8,6 +8,7 @@ from bimip.client import (
     Client,
     Fetched,
     FetchKind,
+    InboxRow,
     MemberReceipts,
     Message,
     PrivacySettings,
@@ -44,6 +45,9 @@ async def every_method(client: Client) -> None:
     assert_type(await client.fetch_receipts("c1", 4, last=9), list[MemberReceipts])
     assert_type((await client.delivery_state("c1", 4)).read_by, tuple[str, ...])
     assert_type(client.read_marker("c1"), int)
+    page = await client.inbox(limit=5, cursor=b"")
+    assert_type(page.rows, list[InboxRow])
+    assert_type(page.rows[0].last_message, Message | None)
     assert_type(client.settings, PrivacySettings)
     assert_type(await client.change_settings(send_read_receipts=False, show_last_seen=None), PrivacySettings)
     assert_type(await client.fetch(kind=FetchKind.LOG, offset=1, backwards=True), Fetched)

@@ -13,6 +13,7 @@ from bimip.domain.core.operations import (
     Address,
     Append,
     Appended,
+    Links,
     NewMessage,
     Operation,
     Receipt,
@@ -150,8 +151,9 @@ class Ledger:
         addresses: tuple[Address, ...] = (),
         sent: bytes = b"",
         seq: tuple[int, int] | None = None,
+        links: Links | None = None,
     ) -> Append:
-        post = NewMessage(message_id, digest.ljust(DIGEST_BYTES, b"\0"), sent, seq)
+        post = NewMessage(message_id, digest.ljust(DIGEST_BYTES, b"\0"), sent, seq, links)
         return Append(sender.user, sender.device, to, partition, (post,), addresses)
 
     def send(self, sender: Peer, to: str, message_id: str, **fields: Any) -> Appended:

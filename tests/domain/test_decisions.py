@@ -9,7 +9,7 @@ from bimip.domain.decisions import OPERATIONS, decide
 from bimip.storage.memory import MemoryStore
 from tests.domain.support import Ledger
 
-PARTS = {operations.Address, operations.NewMessage, operations.Received}
+PARTS = {operations.Address, operations.Links, operations.NewMessage, operations.Received}
 RESULTS = {
     operations.Acknowledged,
     operations.Appended,

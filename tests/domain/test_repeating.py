@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from bimip.domain.accounts.registering import LabelDevice, NoteSeen, SeenDevice
 from bimip.domain.commands.operation import Command, CommandKind
 from bimip.domain.conversations.groups import AddMembers, CreateGroup, RemoveMember, RenameGroup, SetRole
+from bimip.domain.conversations.inbox import FillInbox
 from bimip.domain.core.clock import earliest_stamp
 from bimip.domain.core.ids import ConversationId, ConversationOffset, Millis, Offset, Stamp, UserId
 from bimip.domain.core.operations import (
@@ -189,6 +190,11 @@ EFFECTS = {
     Table.CONVERSATION_SETTINGS,
     Table.COMMANDS,
     Table.CONFLICTS,
+    Table.INBOXES,
+    Table.RECENT,
+    Table.RISEN,
+    Table.MENTIONS,
+    Table.THREADS,
     Table.REVOKED,
 }
 """Not among them: when a device was last seen, and what a cursor keeps above its floor (an ack beyond the window is
@@ -277,6 +283,7 @@ def test_the_operations_that_no_history_draws_change_nothing_when_repeated() -> 
         LabelDevice(bob.user, "phone", "mine"),
         NoteSeen((SeenDevice(ann.user, "phone", ann.device),)),
         TrimHistory(ConversationId(1)),
+        FillInbox(bob.user),
         Forget(bob.device),
         TakeCheckpoint(bob.user, CHAT),
     ):
@@ -308,5 +315,6 @@ def test_every_operation_is_repeated_here() -> None:
     drawn |= {Command}
     told = {ExpireHistory, ExpireBodies, ExpireSeen, ExpireRevoked, Barrier, NoteTime, Forget}
     told |= {LabelDevice, NoteSeen, TrimHistory, ExpireCommitted, TakeCheckpoint}
+    told |= {FillInbox}
 
     assert drawn | told == set(OPERATIONS)

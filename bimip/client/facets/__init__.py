@@ -9,6 +9,7 @@
     copies.py     whether this device's copies of the logs are whole: snapshot, read_again
     groups.py     groups: create_group, add_members, remove_member, leave_group, rename_group, set_role, fetch_group,
                   known_groups
+    inbox.py      the user's conversations, the newest first: inbox
     device.py     this device itself: identity, connection, token, logout
     devices.py    all devices of this user: devices, known_devices, label_device, remove_device
 

@@ -14,6 +14,7 @@ from functools import wraps
 from typing import Any, NamedTuple
 
 from bimip.domain.accounts.registering import allocate, register_users
+from bimip.domain.conversations.inbox import come_on_top
 from bimip.domain.conversations.membership import Membership, group_of, membership_of, no_conversation
 from bimip.domain.core.decision import Decision, Put, Writes
 from bimip.domain.core.ids import ConversationId, ConversationOffset, DeviceId, Offset, UserId
@@ -178,6 +179,7 @@ def _enact(view: Reader, op: GroupOperation, context: Context, change: _Change, 
     heads, appends, news = fan_out(PARTITION, logs, [entry], bodies)
     appends.append((LogTable.HISTORY, (number,), [(place, HistoryEntry(stamp, user, NOBODY, addressed=False))]))
     seen = SentRecord(op.digest, stamp, PARTITION, Offset(heads[user, PARTITION].head), number, place)
+    come_on_top(view, puts, news, number, stamp)
     changes = StateChanges(view)
     group = group._replace(changed=place)
     members = {**roles_of(view, number, group), **records}

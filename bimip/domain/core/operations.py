@@ -56,6 +56,13 @@ class Address(NamedTuple):
     payload: bytes | None  # None: the message's own
 
 
+class Links(NamedTuple):
+    """Names what a message refers to."""
+
+    parent: Stamp  # of the message that it answers; 0: of none
+    mentions: tuple[str, ...] = ()  # eids
+
+
 class NewMessage(NamedTuple):
     """A message as its sender wrote it."""
 
@@ -63,6 +70,7 @@ class NewMessage(NamedTuple):
     digest: bytes  # of recipient, type, payload and encryption fields
     sent: bytes  # as the sender encoded it
     seq: tuple[int, int] | None = None  # the sender's own order: a time and a number
+    links: Links | None = None
 
 
 class Append(NamedTuple):

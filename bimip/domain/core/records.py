@@ -149,6 +149,13 @@ class State(NamedTuple):
     floor: Version  # a device below it is sent the whole state
 
 
+class Inbox(NamedTuple):
+    """Holds what of a user's inbox each message asks for: see `conversations/inbox.py`."""
+
+    top: ConversationId  # in which something happened last; 0: that is not known
+    is_whole: bool  # it has all conversations of the user's logs
+
+
 class ReceiptKind(IntEnum):
     """Numbers as MessageStatus on the wire."""
 
@@ -327,6 +334,16 @@ class Table(_Kind):
     """(device, command id) -> CommandRecord: deduplication"""
     CONFLICTS = Schema("conflicts", (LONG,), Plain("QIIQIQIQI", Conflict))
     """(number) -> Conflict: the newest few, each under the next number"""
+    INBOXES = Schema("inboxes", (NUMBER,), Plain("I?", Inbox), cached=20_000)
+    """(user) -> Inbox"""
+    RECENT = Schema("recent", (NUMBER, LONG), Plain("I"), hot=13)
+    """(user, Stamp) -> ConversationId: the user's conversations, by the message with which each became the newest"""
+    RISEN = Schema("risen", (NUMBER, NUMBER), Plain("Q"))
+    """(user, conversation) -> Stamp: the reverse of RECENT"""
+    MENTIONS = Schema("mentions", (NUMBER, NUMBER, LONG), Plain("Q"))
+    """(user, conversation, ConversationOffset) -> Stamp: the messages that mention the user"""
+    THREADS = Schema("threads", (NUMBER, LONG, LONG), Plain("Q"))
+    """(conversation, Stamp, ConversationOffset) -> Stamp: by the message that they answer, the messages that do"""
     USAGE = Schema("usage", (NUMBER,), Plain("Q"), hot=1, cached=20_000)
     """(user) -> int: bytes of what they sent and is still kept"""
     REVOKED = Schema("revoked", (NUMBER, TEXT), Plain("Q"))

@@ -9,12 +9,13 @@ from itertools import accumulate, repeat
 from typing import Any, NamedTuple
 
 from bimip.domain.accounts.registering import allocate, register_user
+from bimip.domain.conversations.inbox import come_on_top, link
 from bimip.domain.conversations.membership import group_of, membership_of, no_conversation
 from bimip.domain.core.clock import millis_of
 from bimip.domain.core.decision import Decision, Insert, Put, Writes
 from bimip.domain.core.ids import ConversationId, ConversationOffset, DeviceId, Millis, Offset, Stamp, UserId
 from bimip.domain.core.operation_kind import OperationKind
-from bimip.domain.core.operations import Append, Appended, Fault, NewMessage, Refused
+from bimip.domain.core.operations import Append, Appended, Fault, Links, NewMessage, Refused
 from bimip.domain.core.records import (
     Addressed,
     Conversation,
@@ -134,12 +135,15 @@ def _write(
     history_entries: list[tuple[int, HistoryEntry]] = []
     seen: dict[Key, SentRecord] = {}
     results: list[Appended] = []
-    for place, (stamp, (name, digest, _, _)) in enumerate(zip(stamps, messages, strict=True), head + 1):
+    linked: list[tuple[ConversationOffset, Stamp, Links]] = []
+    for place, (stamp, (name, digest, _, _, links)) in enumerate(zip(stamps, messages, strict=True), head + 1):
         offset = log.head + place - head
         entries.append(_entry((stamp, conversation, place, user, device, to_some, digest)))
         history_entries.append((place, _history_entry((stamp, user, device, to_some))))
         seen[device, name] = _seen((digest, stamp, partition, offset, conversation, place))
         results.append(_appended((name, partition, stamp, offset, conversation, place, False, now)))
+        if links is not None:
+            linked.append((ConversationOffset(place), stamp, links))
     puts.append((SEEN, seen))
     last = ConversationOffset(head + len(messages))
     puts.append((CONVERSATIONS, {(conversation,): Conversation(oldest, last, members)}))
@@ -153,6 +157,9 @@ def _write(
     ]
     inserts: list[Insert] = [(SEQS, (user, partition), rows)] if rows else []
     appends.append((HISTORY, (conversation,), history_entries))
+    come_on_top(view, puts, news, conversation, stamps[0])
+    if linked:
+        link(view, puts, conversation, linked, {told[0] for told in news} - {user})
     return _decision((tuple(results), _writes((puts, appends, inserts, (), ())), news, None, True))
 
 

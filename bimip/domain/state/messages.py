@@ -8,6 +8,7 @@ from struct import Struct
 from typing import NamedTuple
 
 from bimip.domain.core.ids import ConversationId, ConversationOffset, UserId
+from bimip.domain.core.ranges import contains
 from bimip.domain.core.records import (
     DamagedRecordError,
     MessageRecord,
@@ -17,7 +18,7 @@ from bimip.domain.core.records import (
     StateKey,
     Table,
 )
-from bimip.domain.state.changes import StateKind
+from bimip.domain.state.changes import Meant, StateKind
 
 TAG = 3
 _KEY = Struct(">BIQ")
@@ -111,4 +112,10 @@ def message_state(
     return MessageState(record, own or OwnMessage(record.message), reactions, body)
 
 
-KIND = StateKind(TAG, lambda view, user, key: read_message(view, user, *unpack_key(key)), of_messages=keys_of)
+def cut(_user: UserId, key: StateKey, message: MessageState, meant: Meant) -> MessageState | None:
+    """Leaves out what is not of the messages that are meant."""
+    _, place = unpack_key(key)
+    return message if contains(meant.own, place) or contains(meant.others, place) else None
+
+
+KIND = StateKind(TAG, lambda view, user, key: read_message(view, user, *unpack_key(key)), of_messages=keys_of, cut=cut)

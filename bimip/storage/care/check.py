@@ -480,6 +480,45 @@ def _references(view: Reader) -> Iterator[Finding]:
             yield Finding("references", key, f"counts {count} logs that have a message, which is not there")
 
 
+def _inboxes(view: Reader) -> Iterator[Finding]:
+    for key, inbox in rows(view, Table.INBOXES):
+        if inbox.top and view.get(Table.RISEN, (*key, inbox.top)) is None:
+            yield Finding("inboxes", key, f"conversation {inbox.top} is on top, and is not in it")
+    for key, number in rows(view, Table.RECENT):
+        if view.get(Table.CONVERSATIONS, (number,)) is None:
+            yield Finding("recent", key, f"there is no conversation {number}")
+        if view.get(Table.RISEN, (key[0], number)) != key[1]:
+            yield Finding("recent", key, f"conversation {number} stands elsewhere")
+    for key, stamp in rows(view, Table.RISEN):
+        if view.get(Table.RECENT, (key[0], stamp)) != key[1]:
+            yield Finding("risen", key, f"another conversation stands at {stamp}")
+
+
+def _mentions(view: Reader) -> Iterator[Finding]:
+    for key, stamp in rows(view, Table.MENTIONS):
+        if view.get(Table.EIDS, (key[0],)) is None:
+            yield Finding("mentions", key, "is of nobody")
+        yield from _reference(view, "mentions", key, key[1], stamp)
+
+
+def _threads(view: Reader) -> Iterator[Finding]:
+    for key, stamp in rows(view, Table.THREADS):
+        if key[1] >= stamp:
+            yield Finding("threads", key, f"{stamp} is no answer to what came later")
+        yield from _reference(view, "threads", key, key[0], stamp)
+
+
+def _reference(view: Reader, where: str, key: Key, number: int, stamp: int) -> Iterator[Finding]:
+    """Rows of messages that are gone may still be there."""
+    conversation: Conversation | None = view.get(Table.CONVERSATIONS, (number,))
+    if conversation is None or key[2] > conversation.head:
+        yield Finding(where, key, f"offset {key[2]} was never given")
+    elif key[2] >= conversation.first:
+        listed: HistoryEntry | None = _at(view, LogTable.HISTORY, (number,), key[2])
+        if listed is None or listed.stamp != stamp:
+            yield Finding(where, key, f"conversation {number} has {listed} in its place")
+
+
 def _counters(view: Reader) -> Iterator[Finding]:
     """Numbers are given in order, so the last of each kind is the highest."""
     for counter, table in (
@@ -514,6 +553,9 @@ PARTS: dict[str, Callable[[Reader], Iterator[Finding]]] = {
     "message states": _message_states,
     "conversation settings": _conversation_settings,
     "references": _references,
+    "inboxes": _inboxes,
+    "mentions": _mentions,
+    "threads": _threads,
     "counters": _counters,
 }
 """Each can be checked without the others."""

@@ -14,7 +14,7 @@ from itertools import islice
 from struct import error as StructError  # noqa: N812 - the module's own name for it says nothing
 from typing import Any, NamedTuple
 
-from bimip.domain.core.ids import ConversationOffset, DeviceId, Millis, Offset, Stamp, Version
+from bimip.domain.core.ids import ConversationId, ConversationOffset, DeviceId, Millis, Offset, Stamp, Version
 from bimip.domain.core.merges import LastWrite
 from bimip.domain.core.records import (
     Changes,
@@ -24,6 +24,7 @@ from bimip.domain.core.records import (
     DeviceOwner,
     Group,
     HistoryEntry,
+    Inbox,
     Index,
     Key,
     Kind,
@@ -242,6 +243,27 @@ def _addressed(view: Reader, mention: HistoryEntry) -> Iterator[tuple[Key, Any]]
     return _scan(view, Table.ADDRESSED, (mention.stamp,), (mention.stamp + 1,))
 
 
+def _inbox(view: Reader, key: Key) -> _Made | None:
+    newest = view.scan(Table.RECENT, (*key, 0), (*key, _NEWEST), limit=1, reverse=True)
+    top = newest[0][1] if newest else ConversationId(0)
+    return _Made(Inbox(top, is_whole=False), "made again; the user's logs are gone through when they ask for it")
+
+
+def _recent(view: Reader, key: Key) -> _Made | None:
+    user, stamp = key
+    found = next((of for (_, of), one in _scan(view, Table.RISEN, (user,), (user + 1,)) if one == stamp), None)
+    return None if found is None else _Made(found, "made again from where the conversation stands")
+
+
+def _risen(view: Reader, key: Key) -> _Made | None:
+    user, conversation = key
+    stamps = [one for (_, one), of in _scan(view, Table.RECENT, (user, 0), (user, _NEWEST)) if of == conversation]
+    return _Made(Stamp(max(stamps)), "made again from the order of the inbox") if stamps else None
+
+
+_NEWEST = (1 << 64) - 1
+"""Beyond all stamps."""
+
 _COUNTED = {"users": Table.EIDS, "devices": Table.DEVICE_OWNERS, "conversations": Table.CONVERSATIONS}
 """Counters, and the tables whose keys they gave."""
 
@@ -303,6 +325,11 @@ _MAKE: dict[Kind, Callable[[Reader, Key], _Made | None]] = {
     Table.OWN_MESSAGES: _own_message,
     Table.CONVERSATION_SETTINGS: partial(_always, AS_THEY_WERE, "begun anew: how it was kept is lost"),
     Table.CONFLICTS: partial(_always, None, "left out of the ledger"),
+    Table.INBOXES: _inbox,
+    Table.RECENT: _recent,
+    Table.RISEN: _risen,
+    Table.MENTIONS: partial(_always, None, "left out: the message mentions whom it mentions, and is not counted"),
+    Table.THREADS: partial(_always, None, "left out: the message is in its conversation, and not in its thread"),
     Table.REVOKED: partial(_always, FOR_EVER, "kept for ever: when the token expires is lost"),
 }
 
@@ -317,6 +344,10 @@ _OF_A_USER = {
     Table.SETTINGS,
     Table.OWN_MESSAGES,
     Table.CONVERSATION_SETTINGS,
+    Table.INBOXES,
+    Table.RECENT,
+    Table.RISEN,
+    Table.MENTIONS,
     Table.USAGE,
     Table.REVOKED,
     Table.CHECKPOINTS,
@@ -355,6 +386,11 @@ _MEANING: dict[Kind, str] = {
     Table.CONVERSATION_SETTINGS: "how a conversation is kept{whose} is forgotten",
     Table.COMMANDS: "a resend of that command is refused",
     Table.CONFLICTS: "which write lost against another is not known",
+    Table.INBOXES: "which conversation is on top{whose} is forgotten",
+    Table.RECENT: "one conversation is missing from the inbox{whose}",
+    Table.RISEN: "one conversation is missing from the inbox{whose}",
+    Table.MENTIONS: "one mention{whose} is not counted",
+    Table.THREADS: "one message is missing from its thread",
     Table.USAGE: "no device{whose} can write",
     Table.CHECKPOINTS: "no device{whose} can resume from the checkpoints that were taken",
     Table.REVOKED: "no token{whose} can be judged",

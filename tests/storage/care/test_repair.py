@@ -11,7 +11,7 @@ from trio.testing import MockClock
 from bimip.domain.commands.operation import Command, CommandKind
 from bimip.domain.core.ids import ConversationId, ConversationOffset, DeviceId, Millis, Stamp, UserId
 from bimip.domain.core.merges import LastWrite
-from bimip.domain.core.operations import MarkRead, Receipt, Received, Revoke
+from bimip.domain.core.operations import Links, MarkRead, Receipt, Received, Registered, Revoke
 from bimip.domain.core.records import (
     ConversationSettings,
     Key,
@@ -30,7 +30,7 @@ from bimip.domain.state.settings import ChangeSettings, Setting
 from bimip.storage.care.check_apart import check_apart, repair_apart
 from bimip.storage.errors import StoreDamagedError
 from bimip.storage.lmdb.store import LmdbStore
-from tests.journal.journal_host import FragileStore, JournalHost
+from tests.journal.journal_host import FragileStore, JournalHost, message
 from tests.storage.spoil import spoil
 from tests.storage.test_damage_campaign import MAP_BYTES, write
 
@@ -61,6 +61,10 @@ async def revoke(folder: Path) -> None:
         for number in (9, 1):  # the second one loses
             keep = Command(*ann, f"keep {number}", CommandKind.ARCHIVE, bytes(8), Stamp(number))
             await host.execute(keep._replace(conversation=ConversationId(1), value=True))
+        answer = message(Registered(UserId(1), DeviceId(1)), "answer")
+        (post,) = answer.messages
+        linked = post._replace(links=Links(Stamp(5), ("bob",)))
+        await host.execute(answer._replace(messages=(linked,)))
     store.close()
 
 
@@ -107,6 +111,10 @@ MADE: dict[str, tuple[Table, Key, Callable[[Any], Any]]] = {
     "a user's own": (Table.OWN_MESSAGES, (1, 1, PLACE), lambda own: OwnMessage(own.message)),
     "how a conversation is kept": (Table.CONVERSATION_SETTINGS, (1, 1), lambda _: ConversationSettings()),
     "a conflict": (Table.CONFLICTS, (1,), lambda _: None),
+    "an inbox": (Table.INBOXES, (2,), lambda inbox: inbox._replace(is_whole=False)),
+    "a place in an inbox": (Table.RISEN, (2, 1), same),
+    "a mention": (Table.MENTIONS, (2, 1, 301), lambda _: None),
+    "an answer": (Table.THREADS, (1, 5, 301), lambda _: None),
     "a revocation": (Table.REVOKED, (1, "lost"), lambda _: (1 << 63) - 1),
 }
 

@@ -267,6 +267,11 @@ class FetchKind(betterproto2.Enum):
     by range of seq
     """
 
+    INBOX = 6
+    """
+    the user's conversations, in the order of what happened last in each
+    """
+
 
 class GapReason(betterproto2.Enum):
     GAP_REASON_UNSPECIFIED = 0
@@ -610,6 +615,23 @@ class Conversation(betterproto2.Message):
     request_id: "str" = betterproto2.field(13, betterproto2.TYPE_STRING)
 
     draft: "bytes" = betterproto2.field(14, betterproto2.TYPE_BYTES)
+
+    last_activity: "int" = betterproto2.field(20, betterproto2.TYPE_INT64)
+    """
+    INBOX.
+
+    server: when the last message was accepted
+    """
+
+    more_unread: "bool" = betterproto2.field(21, betterproto2.TYPE_BOOL)
+    """
+    server: there may be more unread than were counted
+    """
+
+    read_upto: "int" = betterproto2.field(22, betterproto2.TYPE_UINT64)
+    """
+    server: where the user's read marker stands
+    """
 
     member_count: "int" = betterproto2.field(25, betterproto2.TYPE_UINT32)
     """
