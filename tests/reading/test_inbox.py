@@ -26,8 +26,8 @@ FETCH = pb.Fetch(kind=pb.INBOX)
 
 
 def store(*, talks: int = 1, messages: int = 3, own: int = 0, marker: int = 0, addressed: int = 0) -> MemoryStore:
-    """Talks of ann with bob, the highest on top. In each the first `own` messages are hers, and the last `addressed` are
-    for her laptop alone.
+    """Talks of ann with bob, the highest on top. In each the first `own` messages are hers, and the last `addressed`
+    are for her laptop alone.
     """
     puts: dict[Table, dict[Any, Any]] = {
         Table.EIDS: {(BOB,): "bob"},
@@ -47,7 +47,7 @@ def store(*, talks: int = 1, messages: int = 3, own: int = 0, marker: int = 0, a
             to_laptop = place > messages - addressed
             author, origin = (ANN, LAPTOP) if place <= own else (BOB, ORIGIN)
             history.append((place, HistoryEntry(Stamp(risen + place), author, origin, to_laptop)))
-            puts[Table.BODIES][risen + place,] = b"\x2a\x0a\x38" + bytes([place % 100])
+            puts[Table.BODIES][risen + place,] = b"\x2a\x0b\x28" + bytes([place % 100])  # its type
             if to_laptop:
                 puts[Table.ADDRESSED][risen + place, ANN] = (Addressed(LAPTOP, None),)
         appends[LogTable.HISTORY, (number,)] = history
@@ -82,7 +82,7 @@ def test_the_newest_comes_first_with_its_last_message() -> None:
     found, _ = read(store(talks=3))
 
     assert [(one.id, one.peer, one.unread, one.last_message.type) for one in rows(found)] == [
-        (conversation_id(ConversationId(number)), "bob", 3, 0) for number in (3, 2, 1)
+        (conversation_id(ConversationId(number)), "bob", 3, 3) for number in (3, 2, 1)
     ]
     assert found.complete
     assert [row.place.first for row in found.concerned] == [3, 3, 3]
