@@ -6,9 +6,10 @@ Each command loads what it needs and nothing else: a client has no use for the s
 
 import os
 import sys
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from typer.exceptions import Abort, TyperException
@@ -16,6 +17,9 @@ from typer.exceptions import Abort, TyperException
 from bimip import __version__
 from bimip.cli.failures import Exit, leave, telling
 from bimip.cli.output import lossy_output
+
+if TYPE_CHECKING:
+    from bimip.cli.changes import Change
 
 app = typer.Typer(
     help="BIMIP: instant messaging for people with several devices.",
@@ -30,6 +34,8 @@ devices = typer.Typer(help="The devices of a token's user.")
 app.add_typer(devices, name="devices")
 group = typer.Typer(help="Groups that the token's user is in.", no_args_is_help=True)
 app.add_typer(group, name="group")
+message = typer.Typer(help="Change a message that was sent.", no_args_is_help=True)
+app.add_typer(message, name="message")
 clock = typer.Typer(help="The time that a running server goes by.")
 app.add_typer(clock, name="clock")
 
@@ -53,6 +59,7 @@ Url = Annotated[
 ]
 
 
+Which = Annotated[str, typer.Argument(help="Its signal_id or signal_offset, as `bimip listen --json` shows it.")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
 
 
@@ -403,6 +410,122 @@ def privacy_settings(
             "show_online_status": show_online_status,
         }
         trio.run(partial(devices.change_settings, device, given, as_json=json))
+
+
+def _change(
+    change: "Change", which: str, as_: Path | None, token: str, url: str, *, json: bool, config: Path | None
+) -> None:
+    import trio
+
+    from bimip.cli import changes, devices
+    from bimip.cli.settings import find_settings
+
+    with telling():
+        device = devices.device_of(url, find_settings(config), devices.read_token(token, as_))
+        trio.run(partial(changes.change_message, device, which, change, as_json=json))
+
+
+@message.command("edit")
+def edit_message(
+    which: Which,
+    text: Annotated[str, typer.Argument(help="What it says from now on.")],
+    as_: As = None,
+    token: Token = "",
+    url: Url = "",
+    json: Json = False,
+    config: Config = None,
+) -> None:
+    """Give a message that you wrote another content, for whoever reads it from now on."""
+    _change(lambda client, at: client.edit(at, text.encode()), which, as_, token, url, json=json, config=config)
+
+
+@message.command("delete")
+def delete_message(
+    which: Which,
+    for_everyone: Annotated[bool, typer.Option("--for-everyone", help="Take its content away: you wrote it.")] = False,
+    as_: As = None,
+    token: Token = "",
+    url: Url = "",
+    json: Json = False,
+    config: Config = None,
+) -> None:
+    """Hide a message for you, or take it away for everyone."""
+    _change(
+        lambda client, at: client.delete(at, for_everyone=for_everyone),
+        which,
+        as_,
+        token,
+        url,
+        json=json,
+        config=config,
+    )
+
+
+@message.command("react")
+def react_to_message(
+    which: Which,
+    emoji: Annotated[str, typer.Argument(help="With what.")],
+    remove: Annotated[bool, typer.Option("--remove", help="Take it back.")] = False,
+    as_: As = None,
+    token: Token = "",
+    url: Url = "",
+    json: Json = False,
+    config: Config = None,
+) -> None:
+    """React to a message, for all who may see it."""
+    _change(lambda client, at: client.react(at, emoji, remove=remove), which, as_, token, url, json=json, config=config)
+
+
+@message.command("pin")
+def pin_message(
+    which: Which,
+    off: Annotated[bool, typer.Option("--off", help="Take it back.")] = False,
+    as_: As = None,
+    token: Token = "",
+    url: Url = "",
+    json: Json = False,
+    config: Config = None,
+) -> None:
+    """Pin a message, for you."""
+    _change(lambda client, at: client.pin_message(at, pinned=not off), which, as_, token, url, json=json, config=config)
+
+
+@app.command("conversation")
+def keep_conversation(
+    conversation: Annotated[str, typer.Argument(help="Its id, such as c12.")],
+    archived: Annotated[bool | None, typer.Option(help="Put it away.")] = None,
+    pinned: Annotated[bool | None, typer.Option(help="Keep it on top.")] = None,
+    unread: Annotated[bool | None, typer.Option(help="Mark it as unread.")] = None,
+    muted_until: Annotated[
+        datetime | None, typer.Option(help="No notifications until then, in UTC; a time in the past: as ever.")
+    ] = None,
+    draft: Annotated[str | None, typer.Option(help="What is written so far; an empty text: nothing.")] = None,
+    as_: As = None,
+    token: Token = "",
+    url: Url = "",
+    json: Json = False,
+    config: Config = None,
+) -> None:
+    """Say how you keep a conversation, on all your devices: what is given of it changes."""
+    import trio
+
+    from bimip.cli import changes, devices
+    from bimip.cli.settings import find_settings
+
+    with telling():
+        device = devices.device_of(url, find_settings(config), devices.read_token(token, as_))
+        keep = partial(
+            changes.keep_conversation,
+            device,
+            conversation,
+            archived=archived,
+            pinned=pinned,
+            marked_unread=unread,
+            muted_until=None if muted_until is None else int(muted_until.replace(tzinfo=UTC).timestamp() * 1000),
+            draft=draft,
+            as_json=json,
+        )
+        trio.run(keep)
 
 
 @app.command()

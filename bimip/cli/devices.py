@@ -186,6 +186,7 @@ async def change_settings(device: Device, given: Mapping[str, bool | None], *, a
 @asynccontextmanager
 async def asking(device: Device) -> AsyncIterator[Client]:
     """Connects to ask for something, and for nothing else."""
+    """A client of the device that is connected and receives nothing: for a command that asks once."""
     try:
         async with open_client(device.url, token=device.token, ssl_context=device.ssl_context, partitions=()) as client:
             with _saying_that_it_waits(device.url):

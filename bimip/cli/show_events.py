@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from rich.text import Text
@@ -9,6 +10,7 @@ from rich.text import Text
 from bimip.cli.words import payload_text, printable
 from bimip.client.events import (
     Connected,
+    ConversationChanged,
     DeviceChanged,
     Disconnected,
     EpochChanged,
@@ -16,6 +18,7 @@ from bimip.client.events import (
     GapFound,
     GroupChanged,
     LogDiverged,
+    MessageChanged,
     ReadAgain,
     ReadMarkerChanged,
     ReceiptsChanged,
@@ -25,7 +28,7 @@ from bimip.client.events import (
     ServerError,
     SettingsChanged,
 )
-from bimip.client.wire.bimip import GroupEvent, GroupEventKind, Identity, Message
+from bimip.client.wire.bimip import GroupEvent, GroupEventKind, Identity
 from bimip.domain.core.records import ReceiptKind, ReceiptRun
 from bimip.domain.state.settings import PrivacySettings, Setting
 
@@ -66,6 +69,10 @@ def line_of(event: Event) -> Line:  # noqa: C901, PLR0911, PLR0912 - one case fo
         case ReadMarkerChanged():
             read = f"read by you up to #{event.conversation_offset}" if event.conversation_offset else "not read by you"
             return Line("✓", "cyan", read, f"conversation {printable(event.conversation)}")
+        case MessageChanged():
+            return _changed(event)
+        case ConversationChanged():
+            return _kept(event)
         case DeviceChanged():
             return _device(event)
         case SettingsChanged():
@@ -95,6 +102,34 @@ def line_of(event: Event) -> Line:  # noqa: C901, PLR0911, PLR0912 - one case fo
             )
         case ServerError():
             return Line("✗", "red", f"the server objects: {_name(event.code)}: {printable(event.message)}")
+
+
+def _changed(event: MessageChanged) -> Line:
+    """Says what became of a message, the weightiest first."""
+    reactions = ", ".join(f"{printable(emoji)} {len(eids)}" for emoji, eids in event.reactions.items())
+    told = [
+        "deleted for everyone" if event.deleted else "",
+        "hidden" if event.hidden else "",
+        f"edited: {payload_text(event.payload)}" if event.payload is not None else "",
+        f"reactions: {reactions}" if reactions else "",
+        f"forwarded {event.forwards} times" if event.forwards else "",
+        "pinned" if event.pinned else "",
+    ]
+    what = "; ".join(filter(None, told)) or "as it was sent"
+    return Line("✎", "cyan", what, f"conversation {printable(event.conversation)} #{event.conversation_offset}")
+
+
+def _kept(event: ConversationChanged) -> Line:
+    muted = datetime.fromtimestamp(event.muted_until / 1000, UTC) if event.muted_until else None
+    told = [
+        "archived" if event.archived else "",
+        "pinned" if event.pinned else "",
+        "marked unread" if event.marked_unread else "",
+        f"muted until {muted:%Y-%m-%d %H:%M} UTC" if muted else "",
+        f"draft: {payload_text(event.draft)}" if event.draft else "",
+    ]
+    what = ", ".join(filter(None, told)) or "kept like any other"
+    return Line("□", "cyan", what, f"conversation {printable(event.conversation)}")
 
 
 def _device(event: DeviceChanged) -> Line:
@@ -164,7 +199,7 @@ def _message_fields(event: Received | ReadAgain) -> dict[str, Any]:
         "conversation": message.conversation,
         "conversation_offset": message.conversation_offset,
         "server_time": message.server_time,
-    } | (_payload(message) if message.group_event is None else _group_event(message.group_event))
+    } | (_bytes("payload", message.payload) if message.group_event is None else _group_event(message.group_event))
 
 
 def _group_event(what: GroupEvent) -> dict[str, Any]:
@@ -172,17 +207,21 @@ def _group_event(what: GroupEvent) -> dict[str, Any]:
     return {"group_event": {"kind": _name(what.kind)} | {name: value for name, value in told.items() if value}}
 
 
-def _payload(message: Message) -> dict[str, str]:
+def _bytes(name: str, value: bytes) -> dict[str, str]:
     try:
-        return {"payload": message.payload.decode("utf-8")}
+        return {name: value.decode("utf-8")}
     except UnicodeDecodeError:
-        return {"payload_hex": message.payload.hex()}
+        return {f"{name}_hex": value.hex()}
 
 
 def _fields(event: Event) -> dict[str, Any]:
     if isinstance(event, SettingsChanged):
         return event.settings._asdict()
-    return {name: _plain(getattr(event, name)) for name in event.__dataclass_fields__}
+    found: dict[str, Any] = {}
+    for name in event.__dataclass_fields__:
+        value = getattr(event, name)
+        found |= _bytes(name, value) if isinstance(value, bytes) else {name: _plain(value)}
+    return found
 
 
 def _plain(value: object) -> object:

@@ -5,10 +5,10 @@ from bimip.client.errors import InvalidArgument
 MOST = 2**63 - 1
 
 
-def checked_number(name: str, value: object, *, least: int = 1) -> int:
+def checked_number(name: str, value: object, *, least: int = 1, most: int = MOST) -> int:
     """Returns a program's offset or other count. Raises InvalidArgument."""
-    if not isinstance(value, int) or not least <= value <= MOST:
-        raise InvalidArgument(f"{name} is a whole number from {least} to 2**63 - 1, not {value!r}")
+    if not isinstance(value, int) or not least <= value <= most:
+        raise InvalidArgument(f"{name} is a whole number from {least} to 2**{most.bit_length()} - 1, not {value!r}")
     return value
 
 

@@ -16,6 +16,7 @@ from bimip.client.core.device import Device
 from bimip.client.core.inbox import StartAt
 from bimip.client.environment import Environment
 from bimip.client.errors import InvalidArgument
+from bimip.client.facets.commands import Commands
 from bimip.client.facets.copies import CopiesOfLogs
 from bimip.client.facets.device import ThisDevice
 from bimip.client.facets.devices import Devices
@@ -37,7 +38,9 @@ __all__ = ["AGENT", "Client", "Fetched", "open_client"]
 AGENT = "bimip-python"
 
 
-class Client(ThisDevice, Messages, Events, Receipts, PrivacyFacet, History, Devices, CopiesOfLogs, Groups, Inboxes):
+class Client(
+    ThisDevice, Messages, Commands, Events, Receipts, PrivacyFacet, History, Devices, CopiesOfLogs, Groups, Inboxes
+):
     """A device of a user, made by `open_client`. Its async methods may be cancelled; each says what that leaves."""
 
 

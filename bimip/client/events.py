@@ -72,6 +72,48 @@ class ReadMarkerChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class MessageChanged:
+    """Something became of a message since it was sent. `Client.message_state` has it too.
+
+    It may come before the message does, or without it: keep it by conversation and conversation offset.
+    """
+
+    conversation: str
+    conversation_offset: int
+    signal_offset: int
+    payload: bytes | None  # as edited; None: as it was sent, or gone
+    deleted: bool  # for everyone
+    hidden: bool  # deleted by this user for themselves
+    pinned: bool
+    forwards: int
+    reactions: Mapping[str, tuple[str, ...]]  # by emoji the users who reacted with it
+
+
+@dataclass(frozen=True, slots=True)
+class ConversationChanged:
+    """This user keeps a conversation in another way. `Client.conversation_settings` has it too."""
+
+    conversation: str
+    archived: bool
+    pinned: bool
+    marked_unread: bool
+    muted_until: int  # milliseconds since 1970; 0 or in the past: not muted
+    draft: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class CommandDone:
+    """The answer to a command."""
+
+    id: str
+    conversation: str
+    conversation_offset: int  # 0: it is about the conversation
+    stamp: int  # the one that counts
+    duplicate: bool = False  # it was done before under this id
+    superseded: bool = False  # something later, or a deletion, was there already, and stays
+
+
+@dataclass(frozen=True, slots=True)
 class DeviceChanged:
     """A device of this user came, was given another label, or is gone. `Client.known_devices` has them all."""
 
@@ -179,6 +221,8 @@ Event = (
     | SendRefused
     | ReceiptsChanged
     | ReadMarkerChanged
+    | MessageChanged
+    | ConversationChanged
     | DeviceChanged
     | SettingsChanged
     | GroupChanged

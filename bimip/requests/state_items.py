@@ -84,6 +84,7 @@ def _conversation_settings(_eids: Eids, version: Version, key: StateKey, value: 
         muted_until=value.muted_until.value,
         draft=value.draft.value,
         stamp=max(one.stamp for one in value),
+        version=version,
     )
     return state.conversation_item(version, item)
 

@@ -41,6 +41,7 @@ def event_of(what: GroupEvent) -> Message:
 
 
 RECEIPTS = events.ReceiptsChanged("7", "bob@example.org", ReceiptKind.READ, RUNS)
+CHANGED = events.MessageChanged("7", 4, 9, MESSAGE.payload, False, False, True, 3, {"+": ("ann", "bob")})  # noqa: FBT003
 EVENTS: list[tuple[events.Event, str]] = [
     (events.Received(MESSAGE, "chat", 4), r"← alice@example.org/phone: Hello \x1b[2J   chat #4"),
     (
@@ -65,6 +66,23 @@ EVENTS: list[tuple[events.Event, str]] = [
         "✓ your settings: send read receipts on, show read receipts on, show last seen off, show online status on",
     ),
     (events.ReadMarkerChanged("7", 0), "✓ not read by you   conversation 7"),
+    (CHANGED, r"✎ edited: Hello \x1b[2J; reactions: + 2; forwarded 3 times; pinned   conversation 7 #4"),
+    (
+        replace(CHANGED, payload=None, deleted=True, hidden=True, reactions={}, forwards=0, pinned=False),
+        "✎ deleted for everyone; hidden   conversation 7 #4",
+    ),
+    (
+        events.MessageChanged("7", 4, 9, None, False, False, False, 0, {}),  # noqa: FBT003
+        "✎ as it was sent   conversation 7 #4",
+    ),
+    (
+        events.ConversationChanged("7", True, True, True, 1_700_000_000_000, b"dear"),  # noqa: FBT003
+        "□ archived, pinned, marked unread, muted until 2023-11-14 22:13 UTC, draft: dear   conversation 7",
+    ),
+    (
+        events.ConversationChanged("7", False, False, False, 0, b""),  # noqa: FBT003
+        "□ kept like any other   conversation 7",
+    ),
     (events.DeviceChanged("phone", 7, ""), "□ phone is a device of yours"),
     (events.DeviceChanged("phone", 7, "mine\x1b", is_gone=True), r"□ phone (mine\x1b) is gone"),
     (
@@ -132,6 +150,8 @@ def test_a_message_as_json() -> None:
         "payload": "Hello \x1b[2J",
     }
     assert json.loads(json_of(events.Received(Message(payload=b"\xff"), "chat", 4)))["payload_hex"] == "ff"
+    assert json.loads(json_of(replace(CHANGED, payload=b"\xff")))["payload_hex"] == "ff"
+    assert json.loads(json_of(CHANGED))["payload"] == MESSAGE.payload.decode()
 
 
 def test_an_event_of_a_group_as_json() -> None:

@@ -78,12 +78,14 @@ async def every_event(client: Client) -> None:
                 assert_type(message, Message)
             case events.Received() | events.Sent() | events.SendRefused() | events.GapFound():
                 pass
-            case events.ReceiptsChanged() | events.ReadMarkerChanged():
+            case events.ReceiptsChanged() | events.ReadMarkerChanged() | events.ConversationChanged():
                 assert_type(event.conversation, str)
             case events.LogDiverged() | events.ReadAgain():
                 assert_type(event.partition, str)
             case events.GroupChanged():
                 assert_type(event.is_gone, bool)
+            case events.MessageChanged():
+                assert_type(event.payload, bytes | None)
             case events.DeviceChanged():
                 assert_type(event.is_gone, bool)
             case events.SettingsChanged():

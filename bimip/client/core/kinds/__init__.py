@@ -1,11 +1,22 @@
 """The kinds of state that a client keeps. One that is added is a file here, its row below, and its event."""
 
+from bimip.client.core.kinds.conversations import CONVERSATIONS
 from bimip.client.core.kinds.devices import DEVICES
 from bimip.client.core.kinds.groups import GROUPS
 from bimip.client.core.kinds.kind import AnyKind
+from bimip.client.core.kinds.messages import MESSAGES
 from bimip.client.core.kinds.read_markers import READ_MARKERS
 from bimip.client.core.kinds.receipts import PRIVATE_RECEIPTS, RECEIPTS
 from bimip.client.core.kinds.settings import SETTINGS
 
-CLIENT_KINDS: tuple[AnyKind, ...] = (RECEIPTS, READ_MARKERS, SETTINGS, PRIVATE_RECEIPTS, DEVICES, GROUPS)
+CLIENT_KINDS: tuple[AnyKind, ...] = (
+    RECEIPTS,
+    READ_MARKERS,
+    SETTINGS,
+    PRIVATE_RECEIPTS,
+    DEVICES,
+    MESSAGES,
+    CONVERSATIONS,
+    GROUPS,
+)
 """Items of others are left out: they are a later version's."""

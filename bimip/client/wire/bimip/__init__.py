@@ -679,6 +679,11 @@ class Conversation(betterproto2.Message):
 
     pinned: "bool" = betterproto2.field(16, betterproto2.TYPE_BOOL)
 
+    version: "int" = betterproto2.field(17, betterproto2.TYPE_UINT64)
+    """
+    as state: of your state, since when you keep it so
+    """
+
 
 default_message_pool.register_message("bimip", "Conversation", Conversation)
 

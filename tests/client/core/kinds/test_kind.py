@@ -3,9 +3,11 @@ from typing import Any
 import pytest
 
 from bimip.client.core.kinds import CLIENT_KINDS
+from bimip.client.core.kinds.conversations import CONVERSATIONS
 from bimip.client.core.kinds.devices import DEVICES
 from bimip.client.core.kinds.groups import GROUPS
 from bimip.client.core.kinds.kind import AnyKind, Table
+from bimip.client.core.kinds.messages import MESSAGES
 from bimip.client.core.kinds.read_markers import READ_MARKERS
 from bimip.client.core.kinds.receipts import PRIVATE_RECEIPTS, RECEIPTS
 from bimip.client.core.kinds.settings import SETTINGS
@@ -15,7 +17,9 @@ from bimip.client.wire.bimip import (
     Conversation,
     DeviceState,
     Member,
+    MessageState,
     MessageStatus,
+    Reaction,
     ReadMarker,
     ReceiptRun,
     Receipts,
@@ -52,6 +56,21 @@ EXAMPLES: dict[AnyKind, list[Any]] = {
         )
         for place in (3, 5, 1)
     ],
+    MESSAGES: [
+        MessageState(
+            conversation="c1",
+            conversation_offset=4,
+            stamp=stamp,
+            payload=b"%d" % stamp,
+            pinned_stamp=9 - stamp,
+            pinned=stamp > 3,
+            forwards=stamp,
+            deleted=stamp == 1,
+            reactions=[Reaction(eid="bob", emoji="+", stamp=stamp % 5, removed=stamp > 3)],
+        )
+        for stamp in (3, 5, 1)
+    ],
+    CONVERSATIONS: [Conversation(id="c1", version=version, draft=b"%d" % version) for version in (3, 5, 1)],
     READ_MARKERS: [ReadMarker(conversation="c1", conversation_offset=offset) for offset in (3, 5, 1)],
 }
 """Of each kind items of one key, with values that differ."""

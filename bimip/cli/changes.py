@@ -1,0 +1,59 @@
+"""Changing what is there: `message` and `conversation`."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict
+
+from bimip.cli.devices import Device, asking
+from bimip.cli.failures import Exit, Failure
+from bimip.cli.words import printable, show_json
+from bimip.client import Client
+from bimip.client.events import CommandDone
+from bimip.domain.core.clock import stamp_of
+
+SIGNAL_ID_CHARACTERS = 13
+
+Change = Callable[[Client, int], Awaitable[CommandDone]]
+
+
+def signal_offset_of(text: str) -> int:
+    """Reads which message is meant: its signal_id, 13 characters, or its signal_offset, a number."""
+    try:
+        return stamp_of(text.upper()) if len(text) == SIGNAL_ID_CHARACTERS else int(text)
+    except ValueError as error:
+        sentence = f"{text!r} is no message: give the signal_id or the signal_offset that `bimip listen --json` shows"
+        raise Failure(Exit.USAGE, sentence) from error
+
+
+async def change_message(device: Device, message: str, change: Change, *, as_json: bool = False) -> None:
+    signal_offset = signal_offset_of(message)
+    async with asking(device) as client:
+        done = await change(client, signal_offset)
+    if as_json:
+        show_json(asdict(done))
+        return
+    where = f"conversation {printable(done.conversation)} #{done.conversation_offset}"
+    print(f"nothing changes, something later was there already: {where}" if done.superseded else f"done: {where}")
+
+
+async def keep_conversation(
+    device: Device,
+    conversation: str,
+    *,
+    archived: bool | None,
+    pinned: bool | None,
+    marked_unread: bool | None,
+    muted_until: int | None,
+    draft: str | None,
+    as_json: bool = False,
+) -> None:
+    """Sets what is not None."""
+    async with asking(device) as client:
+        await client.keep_conversation(
+            conversation,
+            archived=archived,
+            pinned=pinned,
+            marked_unread=marked_unread,
+            muted_until=muted_until,
+            draft=None if draft is None else draft.encode(),
+        )
+    show_json({"conversation": conversation}) if as_json else print(f"done: conversation {printable(conversation)}")

@@ -1,0 +1,96 @@
+"""What a program can do to messages and conversations, as the server is told it."""
+
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import anyio
+import pytest
+
+from bimip.client import Client, InvalidArgument, Refused
+from bimip.client.events import CommandDone
+from bimip.client.wire.bimip import Body, Command, CommandKind, ErrorCode, ErrorMessage
+from tests.client.support import FakeServer, a_client, both_backends, until
+
+Kind = CommandKind
+ASKED: list[tuple[Callable[[Client], Coroutine[Any, Any, Any]], list[dict[str, Any]]]] = [
+    (lambda client: client.edit(7, b"new"), [{"kind": Kind.EDIT, "target": 7, "payload": b"new"}]),
+    (lambda client: client.delete(7), [{"kind": Kind.DELETE_FOR_ME, "target": 7}]),
+    (lambda client: client.delete(7, for_everyone=True), [{"kind": Kind.DELETE_FOR_EVERYONE, "target": 7}]),
+    (lambda client: client.react(7, "+"), [{"kind": Kind.REACT, "target": 7, "emoji": "+"}]),
+    (lambda client: client.react(7, "+", remove=True), [{"kind": Kind.UNREACT, "target": 7, "emoji": "+"}]),
+    (lambda client: client.mark_forwarded(7), [{"kind": Kind.FORWARD_MARK, "target": 7}]),
+    (lambda client: client.pin_message(7, pinned=False), [{"kind": Kind.PIN, "target": 7}]),
+    (
+        lambda client: client.keep_conversation(
+            "c1", archived=True, pinned=False, marked_unread=True, muted_until=9, draft=b"dear"
+        ),
+        [
+            {"kind": Kind.ARCHIVE, "conversation": "c1", "value": True},
+            {"kind": Kind.PIN, "conversation": "c1"},
+            {"kind": Kind.MARK_UNREAD, "conversation": "c1", "value": True},
+            {"kind": Kind.MUTE, "conversation": "c1", "until": 9},
+            {"kind": Kind.DRAFT, "conversation": "c1", "payload": b"dear"},
+        ],
+    ),
+]
+
+
+@both_backends
+async def test_each_becomes_its_command_with_an_id_and_a_stamp() -> None:
+    server = FakeServer()
+    async with a_client(server) as client, anyio.create_task_group() as tasks:
+        peer = await server.accept()
+        await peer.greet()
+        await until(lambda: client.connected)
+        stamps = []
+        for ask, expected in ASKED:
+            tasks.start_soon(ask, client)
+            for fields in expected:
+                command, ref = await peer.expect(Command)
+                stamps.append(command.stamp)
+                assert command == Command(id=command.id, stamp=command.stamp, **fields)
+                assert len(command.id) == 32
+                peer.send(Body(commands=[Command(id=command.id, ref=ref)]))
+        assert stamps == sorted(set(stamps))
+
+
+@both_backends
+async def test_the_answer_says_what_counts() -> None:
+    server = FakeServer()
+    async with a_client(server) as client, anyio.create_task_group() as tasks:
+        peer = await server.accept()
+        await peer.greet()
+        await until(lambda: client.connected)
+        done: list[CommandDone] = []
+
+        async def edit() -> None:
+            done.append(await client.edit(7, b"new", id="mine"))
+            with pytest.raises(Refused) as refused:
+                await client.edit(8, b"new")
+            assert refused.value.code is ErrorCode.FORBIDDEN
+
+        tasks.start_soon(edit)
+        _, ref = await peer.expect(Command)
+        answer = Command(
+            id="mine", conversation="c1", conversation_offset=4, stamp=9, duplicate=True, superseded=True, ref=ref
+        )
+        peer.send(Body(commands=[answer]))
+        _, ref = await peer.expect(Command)
+        peer.send(Body(errors=[ErrorMessage(code=ErrorCode.FORBIDDEN, message="not yours", ref=ref)]))
+    assert done == [CommandDone("mine", "c1", 4, 9, duplicate=True, superseded=True)]
+
+
+@both_backends
+async def test_what_cannot_be_said_is_refused_here() -> None:
+    async with a_client(FakeServer()) as client:
+        for wrong in (
+            lambda: client.edit(0, b"new"),
+            lambda: client.edit("7", b"new"),  # type: ignore[arg-type]
+            lambda: client.react(7, b"+"),  # type: ignore[arg-type]
+            lambda: client.keep_conversation(7),  # type: ignore[arg-type]
+            lambda: client.keep_conversation("c1", muted_until=-1),
+        ):
+            with pytest.raises(InvalidArgument):
+                await wrong()
+        with pytest.raises(InvalidArgument):
+            client.message_state("c1", 0)
