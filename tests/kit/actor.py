@@ -21,6 +21,8 @@ from tests.kit.history import (
     Complaint,
     Delivery,
     Event,
+    GroupAnswered,
+    GroupAsked,
     Knocked,
     Marked,
     Name,
@@ -145,6 +147,10 @@ class Actor:
         self._whole_state = False
         self._refs = 0
         self._answered: list[Message] = []
+        self._users = list(dict.fromkeys(other.eid for other in directory))
+        self._groups: dict[str, str] = {}  # that it believes to be in, with its role
+        self._was_in_more = False
+        self._requests: dict[str, Message] = {}  # changes of groups that were not answered
         self._sent_before: set[str] = set()
         self._writer = Writer(codec, name, directory, partitions, random)
 
@@ -153,8 +159,8 @@ class Actor:
         """What it waits for before it has everything that the last Hello spoke of; empty when it has."""
         if self.link is None:
             return "a connection"
-        if self.outbox:
-            return f"answers for {list(self.outbox)}"
+        if self.outbox or self._requests:
+            return f"answers for {[*self.outbox, *self._requests]}"
         for partition, head in self.link.heads.items():
             if self.positions[partition].offset < head:
                 return f"{partition} up to {head}: it has {self.positions[partition].place()}"
@@ -196,6 +202,7 @@ class Actor:
         self._epoch = self.version = 0
         self._whole_state = False
         self.outbox.clear()
+        self._requests.clear()
         self._answered.clear()
         self.positions = {}
 
@@ -242,6 +249,8 @@ class Actor:
             self._take_error(link, scheme.error)
         elif payload == "settings":
             self._record(SettingsAnswered(self.name, self._codec.settings(scheme.settings)))
+        elif payload == "conversation":
+            self._take_group(scheme.conversation)
         else:
             self._complain("I5", "client", f"was sent {payload}")
         if not link.is_cut:
@@ -281,6 +290,8 @@ class Actor:
             elif self._codec.has(result, "error"):
                 result.error.id = result.error.id or message_id
                 self._take_error(link, result.error)
+        for request in self._requests.values():
+            self._post(link, self._next_ref(), conversation=request)
 
     def _take_seats(self, link: Link, opened: Opened) -> None:
         for partition, seat in opened.seats.items():
@@ -314,7 +325,13 @@ class Actor:
             self._take_entries(link, body)
 
     def _take_state(self, delta: Message) -> None:
-        self._record(self._codec.state(self.name, delta))
+        state = self._codec.state(self.name, delta)
+        self._record(state)
+        for group in state.groups:
+            self._groups.pop(group.id, None)
+            self._was_in_more = self._was_in_more or not group.role
+            if group.role:
+                self._groups[group.id] = group.role
         self._whole_state = (self._whole_state or delta.reset) and not delta.complete
         if not self._whole_state:  # which counts when it is complete
             self.version = delta.upto
@@ -337,6 +354,10 @@ class Actor:
         code = error_name(error)
         if link.contradictions.pop(error.ref, None) is not None:
             self.counts["conflicts answered"] += code == "CONFLICT"
+        elif error.id in self._requests:
+            self._take_refusal(link, error.id, code)
+        elif self._was_in_more and code == "NOT_FOUND" and error.field == "conversation":
+            self.counts["told that it is in no such group"] += 1
         elif error.ref in link.wishes and code in AGAIN:
             self.counts["settings refused"] += 1
         elif error.id:
@@ -479,6 +500,48 @@ class Actor:
         self.counts["settings"] += 1
         self._post(link, ref, settings=settings)
 
+    def _change_group(self, link: Link, ref: int) -> None:
+        """Creates a group, or does to one whatever there is to do, whether its role allows it or not."""
+        random, actions, message = self._random, self._codec.actions, self._codec.messages
+        request = message.Conversation(request_id=f"{self.name.device}-g{ref}")
+        if not self._groups or (len(self._groups) < 3 and random.random() < 0.3):
+            request.action, request.title = actions.CREATE, f"group of {self.name} {ref}"
+            others = random.sample(self._users, random.randint(0, min(4, len(self._users))))
+            request.members.extend([message.Member(eid=eid) for eid in others])
+        else:
+            request.id = random.choice(sorted(self._groups))
+            request.action = random.choice(
+                [
+                    *[actions.INVITE] * 4,
+                    *[actions.REMOVE_MEMBER] * 2,
+                    actions.LEAVE,
+                    actions.RENAME,
+                    actions.SET_ROLE,
+                    actions.SET_ROLE,
+                ]
+            )
+            if request.action == actions.RENAME:
+                request.title = f"renamed by {self.name} {ref}"
+            elif request.action != actions.LEAVE:
+                role = random.choice(["owner", "admin", "member"]) if request.action == actions.SET_ROLE else ""
+                request.members.extend([message.Member(eid=random.choice(self._users), role=role)])
+        self._requests[request.request_id] = request
+        self._record(GroupAsked(self.name, request.request_id))
+        self.counts["changes of groups"] += 1
+        self._post(link, ref, conversation=request)
+
+    def _take_group(self, answer: Message) -> None:
+        self._requests.pop(answer.request_id, None)
+        self._record(GroupAnswered(self.name, answer.request_id, answer.id, answer.conversation_offset))
+        self.counts["groups changed"] += not answer.duplicate
+
+    def _take_refusal(self, link: Link, request_id: str, code: str) -> None:
+        if code in AGAIN:
+            link.cut()  # and ask again behind the next Hello
+        else:
+            del self._requests[request_id]
+            self.counts["changes of groups refused"] += 1
+
     def _fetch(self, link: Link, batch: Batch) -> None:
         ref, kinds = self._next_ref(), self._codec.messages.FetchKind
         kind = self._random.choice([kinds.UNACKNOWLEDGED, kinds.LOG, kinds.HISTORY])
@@ -511,6 +574,8 @@ class Actor:
             known = self._random.choice(self._answered)
             link.contradictions[ref] = known.id
             self._post(link, ref, message=self._writer.contradict(known))
+        elif chance < 0.08 and not self._requests:
+            self._change_group(link, ref)
         else:
             composed = self._compose_some(self._random.randint(2, 8) if chance < 0.3 else 1)
             self._note_resends(composed)
@@ -523,7 +588,7 @@ class Actor:
         return [self._compose() for _ in range(count) if self._may_write()]
 
     def _compose(self) -> Message:
-        message, wrote = self._writer.write()
+        message, wrote = self._writer.write(sorted(self._groups))
         self._record(wrote)
         self.outbox[message.id] = message
         self.counts["written"] += 1

@@ -8,13 +8,14 @@ something be called lost. Where an older copy of the store was put back, what ca
 that was there: up to then the history is held against the invariants as well, and after it that of the copy, as if
 nothing had come between; but every device must be told, and by then it knows what it has by stamps.
 
-What it knows stands in five parts:
+What it knows stands in six parts:
 
 * `message_invariants.py`  the messages: who wrote them, which places they were given, what their writers were answered
 * `client_view.py`         one device: what it was shown, by the rule that every client follows
 * `receipt_invariants.py`  who is said to have received and read what
 * `marker_invariants.py`   how far users are said to have read
 * `settings_invariants.py` what users let others know, and that nobody is told more
+* `group_invariants.py`    who is in which group, and where in it
 
 A violation names its invariant and a kind:
 
@@ -49,6 +50,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from tests.kit.client_view import ClientView, Excused, LogView
+from tests.kit.group_invariants import GroupInvariants
 from tests.kit.history import (
     Acked,
     Answered,
@@ -57,6 +59,8 @@ from tests.kit.history import (
     DeviceEvent,
     Event,
     GapReason,
+    GroupAnswered,
+    GroupAsked,
     Knocked,
     Marked,
     Name,
@@ -136,7 +140,8 @@ class _Check:
         self._excused = excused
         self._formers = formers
         self._violations: list[Violation] = []
-        self._messages = MessageInvariants(self._report)
+        self._groups = GroupInvariants(self._report)
+        self._messages = MessageInvariants(self._report, self._groups)
         self._receipts = ReceiptInvariants(self._messages, self._report)
         self._markers = MarkerInvariants(self._report)
         self._settings = SettingsInvariants(self._messages, self._receipts, self._report)
@@ -164,6 +169,7 @@ class _Check:
         if quiet:
             self._markers.finish(self._devices)
             self._settings.finish(self._devices)
+            self._groups.finish(self._devices)
         return self._violations
 
     def _view(self, name: Name, at: int) -> ClientView:
@@ -188,6 +194,7 @@ class _Check:
                 self._receipts.knocked(event)
                 self._markers.knocked(event)
                 self._settings.knocked(event)
+                self._groups.knocked(event)
             case Opened():
                 self._receipts.opened(event)
                 view.opened(event, at)
@@ -204,6 +211,7 @@ class _Check:
                 self._receipts.changed(event, at)
                 self._markers.changed(event)
                 self._settings.changed(event)
+                self._groups.changed(event)
             case ReadSet():
                 self._markers.said(event)
             case Marked():
@@ -212,6 +220,10 @@ class _Check:
                 self._settings.said(event)
             case SettingsAnswered():
                 self._settings.answered(event)
+            case GroupAsked():
+                self._groups.asked(event)
+            case GroupAnswered():
+                self._groups.answered(event)
             case Complaint():
                 self._report(event.invariant, event.kind, f"{event.device}: {event.line}")
 

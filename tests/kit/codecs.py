@@ -15,8 +15,11 @@ from bimip.wire import bimip_pb2 as server_messages
 from tests.kit.history import (
     Batch,
     Delivery,
+    EventKind,
     Gap,
     GapReason,
+    GroupEvent,
+    GroupKnown,
     Ids,
     Kind,
     Name,
@@ -54,6 +57,8 @@ class Codec:
     """Whether a field is there that is a message itself."""
     mark_read: Any
     """The kind of a command."""
+    actions: Any
+    """What may be done to a group."""
     _from: str
 
     def encode(self, ref: int = 0, **payload: Message) -> bytes:
@@ -99,7 +104,17 @@ class Codec:
             message.conversation,
             message.conversation_offset,
             message.payload,
+            self._event(message.group_event) if self.has(message, "group_event") else None,
         )
+
+    @staticmethod
+    def _event(told: Message) -> GroupEvent:
+        return GroupEvent(EventKind(int(told.kind)), tuple(told.members), told.title)
+
+    def _group(self, item: Message) -> GroupKnown:
+        told = item.group
+        role = "" if item.removed else told.role
+        return GroupKnown(told.id, told.title, role, frozenset(member.eid for member in told.members))
 
     def state(self, name: Name, delta: Message) -> State:
         receipts = tuple(self._receipts(item.receipts) for item in delta.items if self.has(item, "receipts"))
@@ -109,7 +124,10 @@ class Codec:
         private = tuple(
             self._receipts(item.private_receipts) for item in delta.items if self.has(item, "private_receipts")
         )
-        return State(name, delta.after, delta.upto, receipts, delta.reset, delta.complete, markers, settings, private)
+        groups = tuple(self._group(item) for item in delta.items if self.has(item, "group"))
+        return State(
+            name, delta.after, delta.upto, receipts, delta.reset, delta.complete, markers, settings, private, groups
+        )
 
     def settings(self, told: Message) -> Settings:
         return Settings(told.version, tuple(bool(getattr(told, name)) for name in SETTINGS))
@@ -134,6 +152,7 @@ SERVER = Codec(
     payload_of=lambda scheme: scheme.WhichOneof("payload") or "",
     has=lambda message, field: message.HasField(field),
     mark_read=server_messages.Command.MARK_READ,
+    actions=server_messages.Conversation,
     _from="from",
 )
 SDK = Codec(
@@ -143,5 +162,6 @@ SDK = Codec(
     payload_of=lambda scheme: betterproto2.which_one_of(scheme, "payload")[0],
     has=lambda message, field: getattr(message, field) is not None,
     mark_read=sdk_messages.CommandKind.MARK_READ,
+    actions=sdk_messages.ConversationAction,
     _from="from_",
 )

@@ -56,6 +56,30 @@ class Ids(NamedTuple):
     place: int  # conversation_offset
 
 
+class EventKind(IntEnum):
+    """Of a group; numbers as on the wire."""
+
+    CREATED = 1
+    ADDED = 2
+    LEFT = 3
+    REMOVED = 4
+    RENAMED = 5
+    ROLE_CHANGED = 6
+
+
+class GroupEvent(NamedTuple):
+    """What an entry says happened to its group."""
+
+    kind: EventKind
+    members: tuple[str, ...] = ()
+    title: str = ""
+
+    @property
+    def names(self) -> bool:
+        """Whether the group has its title from here on."""
+        return self.kind in {EventKind.CREATED, EventKind.RENAMED}
+
+
 class Delivery(NamedTuple):
     offset: int
     stamp: int
@@ -64,6 +88,7 @@ class Delivery(NamedTuple):
     conversation: str
     place: int
     payload: bytes
+    event: GroupEvent | None = None  # of a group: nobody's message
 
 
 class Gap(NamedTuple):
@@ -208,6 +233,31 @@ class SettingsAnswered(NamedTuple):
     settings: Settings
 
 
+class GroupAsked(NamedTuple):
+    """A change of a group, before it is asked for the first time."""
+
+    device: Name
+    id: str
+
+
+class GroupAnswered(NamedTuple):
+    """The answer: where the event stands."""
+
+    device: Name
+    id: str
+    group: str
+    place: int
+
+
+class GroupKnown(NamedTuple):
+    """A group as a device is told of it; without a role it is gone."""
+
+    id: str
+    title: str
+    role: str
+    members: frozenset[str]
+
+
 class State(NamedTuple):
     """A page of the shadow state."""
 
@@ -220,6 +270,7 @@ class State(NamedTuple):
     markers: tuple[tuple[str, int], ...] = ()  # conversation, offset
     settings: tuple[Settings, ...] = ()
     private: tuple[Receipts, ...] = ()
+    groups: tuple[GroupKnown, ...] = ()
 
 
 class Closed(NamedTuple):
@@ -259,6 +310,8 @@ DeviceEvent = (
     | Marked
     | SettingsSaid
     | SettingsAnswered
+    | GroupAsked
+    | GroupAnswered
     | State
     | Closed
     | Complaint
@@ -277,7 +330,7 @@ def lineage(history: Sequence[Event]) -> list[Event]:
         if at in copied:
             copied[at] = kept.copy()
         if isinstance(event, PutBack):
-            mine = [one for one in history[event.made : at] if isinstance(one, Wrote | Refused)]
+            mine = [one for one in history[event.made : at] if isinstance(one, Wrote | Refused | GroupAsked)]
             kept = [*copied[event.made], *mine]
         kept.append(event)
     return kept

@@ -7,7 +7,8 @@ tell something different, that is a violation.
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from tests.kit.history import Answered, Delivery, Ids, Name, Refused, Wrote
+from tests.kit.group_invariants import GroupInvariants
+from tests.kit.history import Answered, Delivery, GroupEvent, Ids, Name, Refused, Wrote
 
 Report = Callable[[str, str, str], None]
 """invariant, kind, line"""
@@ -28,6 +29,8 @@ class Message:
     returned: bool = False  # to its writer, as an entry of the writer's own log: as good as SENT
     refused: str = ""  # the last answer, if it was a refusal
     was_refused: bool = False
+    groups: GroupInvariants | None = None
+    is_event: bool = False  # of a group: nobody wrote it
 
     def __str__(self) -> str:
         return f"{self.wrote.id} of {self.wrote.device} to {self.wrote.to}"
@@ -39,6 +42,8 @@ class Message:
     @property
     def users(self) -> tuple[str, ...]:
         """Those who have it in their log."""
+        if self.groups is not None and self.groups.is_group(self.conversation):
+            return tuple(sorted(self.groups.members_at(self.conversation, self.place)))
         return tuple(dict.fromkeys((self.wrote.device.eid, self.wrote.to)))
 
     def is_owed(self, device: Name) -> bool:
@@ -52,8 +57,10 @@ class Message:
 
 
 class MessageInvariants:
-    def __init__(self, report: Report) -> None:
+    def __init__(self, report: Report, groups: GroupInvariants) -> None:
         self._report = report
+        self.groups = groups
+        self._shown_of_groups: list[tuple[Name, Message]] = []
         self.messages: dict[tuple[Name, str], Message] = {}
         self.by_stamp: dict[int, Message] = {}
         self.logs: dict[LogKey, dict[int, int]] = {}
@@ -69,7 +76,7 @@ class MessageInvariants:
 
     def wrote(self, event: Wrote) -> None:
         number = self._written[event.device] = self._written.get(event.device, 0) + 1
-        message = Message(event, number)
+        message = Message(event, number, groups=self.groups)
         self.messages[event.device, event.id] = message
         self._by_payload[event.payload] = message
 
@@ -104,13 +111,17 @@ class MessageInvariants:
 
     def delivered(self, reader: Name, partition: str, delivery: Delivery) -> Message | None:
         """Note where a device saw a message. Returns the message, None for one that nobody wrote."""
+        if delivery.event is not None:
+            self._happened(delivery, delivery.event)
         message = self.messages.get((delivery.author, delivery.id))
         if message is None or delivery.payload != message.payload_for(reader):
             self._report_forgery(reader, delivery, message)
         if message is None:
             return None
         self._identify(message, delivery.stamp)
-        if reader != message.wrote.device and not message.is_owed(reader):
+        if message.wrote.to == delivery.conversation:
+            self._shown_of_groups.append((reader, message))
+        elif reader != message.wrote.device and not message.is_owed(reader):
             self._report("I10", "leaked", f"{reader} was shown {message}, which is not for it")
         if delivery.offset:
             if partition != message.wrote.partition:
@@ -121,6 +132,14 @@ class MessageInvariants:
             message.returned = message.returned or reader == message.wrote.device
         self._converse(message, delivery.conversation, delivery.place)
         return message
+
+    def _happened(self, delivery: Delivery, event: GroupEvent) -> None:
+        """Takes an event of a group for a message that the server wrote, to all whom it concerns."""
+        self.groups.happened(delivery.conversation, delivery.place, delivery.author.eid, delivery.id, event)
+        key = delivery.author, delivery.id
+        if key not in self.messages:
+            wrote = Wrote(*key, delivery.conversation, "chat", b"")
+            self.messages[key] = Message(wrote, 0, groups=self.groups, is_event=True)
 
     def _report_forgery(self, reader: Name, delivery: Delivery, message: Message | None) -> None:
         true = self._by_payload.get(delivery.payload)
@@ -171,6 +190,9 @@ class MessageInvariants:
             if missing and quiet:
                 self._report("I4", "skipped", f"nobody ever saw {missing} of conversation {conversation}")
         self._check_order_of_writing()
+        for reader, message in self._shown_of_groups if quiet else ():
+            if reader != message.wrote.device and not message.is_owed(reader):
+                self._report("I10", "leaked", f"{reader} was shown {message}, which is not for it")
         for message in self:
             if message.refused and message.stamp:
                 self._report("I2", "half-appended", f"{message} was refused with {message.refused}, and is there")
@@ -186,7 +208,7 @@ class MessageInvariants:
         """A device sends in the order in which it wrote, and sends again in that order: so it must be stored."""
         last: dict[Name, Message] = {}
         for message in self:
-            if not message.stamp or message.was_refused:
+            if not message.stamp or message.was_refused or message.is_event:
                 continue
             before = last.get(message.wrote.device)
             if before is not None and before.stamp > message.stamp:

@@ -47,6 +47,7 @@ class ReceiptInvariants:
         self._read: dict[tuple[str, str, int], int] = {}  # (member, conversation, place) -> when
         self._read_upto: dict[tuple[str, str], int] = {}
         self._versions: dict[str, int] = {}
+        self._went_back: list[tuple[Name, Key, int]] = []
 
     def knocked(self, event: Knocked) -> None:
         known = self.known.setdefault(event.device, Known())
@@ -93,9 +94,16 @@ class ReceiptInvariants:
                 _, member, kind, _ = key
                 is_hidden = user in self.may_hide and member != user and kind is not Kind.DELIVERED
                 if known.times.get(key, time + 1) > time and not is_hidden:
-                    self._report("I8", "receipts went back", f"{event.device} knew {words(key)} at {time}")
+                    self._went_back.append((event.device, key, time))
+
+    def is_kept(self, user: str, conversation: str) -> bool:
+        """Whoever left a group is told no more of it, and a device that comes later less than one that was there."""
+        return not self._messages.groups.has_gone(user, conversation)
 
     def finish(self, devices: Mapping[Name, ClientView], *, quiet: bool) -> None:
+        for device, key, time in self._went_back:
+            if self.is_kept(device.eid, key[0]):
+                self._report("I8", "receipts went back", f"{device} knew {words(key)} at {time}")
         for key, (at, device) in self._claims.items():
             self._check_claim(key, at, device, devices.values(), quiet=quiet)
         if quiet:
@@ -111,6 +119,8 @@ class ReceiptInvariants:
         if message is None:
             if quiet:
                 self._report("I8", "false receipt", f"{teller}: {words(key)}, where nothing stands")
+        elif not quiet and self._messages.groups.is_group(conversation):
+            pass  # of the events that tell who is in it some may not be known yet
         elif member not in message.users or member == message.wrote.device.eid:
             self._report("I8", "false receipt", f"{teller}: {words(key)}, to whom it was not sent: {message}")
         else:
@@ -133,7 +143,8 @@ class ReceiptInvariants:
     def _check_convergence(self, devices: Mapping[Name, ClientView]) -> None:
         by_user: dict[str, tuple[Name, dict[Key, int]]] = {}
         for name in devices:
-            times = self.known.setdefault(name, Known()).times
+            known = self.known.setdefault(name, Known()).times
+            times = {key: time for key, time in known.items() if self.is_kept(name.eid, key[0])}
             other, reference = by_user.setdefault(name.eid, (name, times))
             if times != reference:
                 key = min(dict(times.items() ^ reference.items()))
@@ -151,6 +162,8 @@ class ReceiptInvariants:
                     continue
                 if log.had.get(offset, 0) < 0 or offset < log.first:
                     continue  # a gap gives no receipt, and neither does an ack of what has expired
+                if not self.is_kept(author, message.conversation):
+                    continue
                 key = message.conversation, view.name.eid, Kind.DELIVERED, message.place
                 for name in devices:
                     if name.eid == author and key not in self.known[name].times:

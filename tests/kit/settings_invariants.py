@@ -128,5 +128,7 @@ class SettingsInvariants:
                 if kind is Kind.DELIVERED or member != other.eid or key in known:
                     continue
                 message = self._messages.by_stamp.get(self._messages.conversations.get(conversation, {}).get(place, 0))
-                if message is not None and message.wrote.device.eid == name.eid:
+                if message is None or not self._receipts.is_kept(name.eid, conversation):
+                    continue
+                if message.wrote.device.eid == name.eid:
                     self._report("I8", "receipt lost", f"{name} does not know: {words(key)}: {message}")

@@ -13,8 +13,13 @@ from tests.kit.history import (
     Complaint,
     Delivery,
     Event,
+    EventKind,
     Gap,
     GapReason,
+    GroupAnswered,
+    GroupAsked,
+    GroupEvent,
+    GroupKnown,
     Ids,
     Kind,
     Knocked,
@@ -89,7 +94,54 @@ def told(device: Name, upto: int, after: int = 0) -> State:
     return State(device, after, after + 1, markers=(("c1", upto),))
 
 
+def happened(
+    place: int, kind: EventKind, *members: str, title: str = "", to: Sequence[Name] = EVERYBODY
+) -> list[Event]:
+    """An event of the group c9, which alice asked for as g1, g2 … by its place, at that offset of these devices."""
+    event = GroupEvent(kind, members, title)
+    found = Delivery(place, 1000 + place, Name("alice", ""), f"g{place}", "c9", place, b"", event)
+    return [Batch(device, "chat", place - 1, place, Turn.IN_TURN, (found,)) for device in to]
+
+
+def changed(place: int, kind: EventKind, *members: str, title: str = "", to: Sequence[Name] = EVERYBODY) -> list[Event]:
+    """It is asked for, answered, and told."""
+    asked: list[Event] = [GroupAsked(PHONE, f"g{place}"), GroupAnswered(PHONE, f"g{place}", "c9", place)]
+    return [*asked, *happened(place, kind, *members, title=title, to=to)]
+
+
+def know(
+    title: str, *members: str, devices: Sequence[Name] = EVERYBODY, after: int = 0, role: str = "x"
+) -> list[Event]:
+    known = GroupKnown("c9", title, role, frozenset(members))
+    return [State(device, after, after + 1, groups=(known,)) for device in devices]
+
+
+def in_group(*devices: Name, offset: int = 2) -> list[Event]:
+    """A message of alice to the group, at its place 2."""
+    found = Delivery(offset, 1002, PHONE, "m2", "c9", 2, f"{PHONE} 2".encode())
+    return [Batch(device, "chat", offset - 1, offset, Turn.IN_TURN, (found,)) for device in devices]
+
+
 START = opened(*EVERYBODY)
+TRIP = [*START, *changed(1, EventKind.CREATED, "bob", title="trip"), *know("trip", "alice", "bob")]
+WRITTEN = [*TRIP, wrote(2, to="c9"), Answered(PHONE, "m2", Ids(1002, 2, "c9", 2))]
+PARTED = [
+    *WRITTEN,
+    *in_group(*EVERYBODY[1:]),
+    Batch(PHONE, "chat", 1, 2, Turn.IN_TURN),
+    *changed(3, EventKind.REMOVED, "bob"),
+    *know("trip", "alice", devices=EVERYBODY[:2], after=1),
+    *know("", devices=EVERYBODY[2:], after=1, role=""),
+    wrote(4, to="c9"),
+    Answered(PHONE, "m4", Ids(1004, 4, "c9", 4)),
+]
+
+
+def afterwards(*devices: Name) -> list[Event]:
+    found = Delivery(4, 1004, PHONE, "m4", "c9", 4, f"{PHONE} 4".encode())
+    return [Batch(device, "chat", 3, 4, Turn.IN_TURN, (found,)) for device in devices]
+
+
 ONE = [*START, wrote(1), sent(1)]
 ALL_OF_ONE = [*ONE, *delivered(1)]
 REFUSED = Refused(PHONE, "m1", "INVALID")
@@ -196,6 +248,9 @@ CLEAN: dict[str, list[Event]] = {
         *delivered(2),
         batch(PHONE, 2),
     ],
+    "a group, and a message to all in it": [*WRITTEN, *in_group(*EVERYBODY[1:])],
+    "a group, and a message after one was removed": [*PARTED, *afterwards(LAPTOP)],
+    "a group that was asked for, and nobody knows what came of it": [*START, GroupAsked(PHONE, "g1")],
     "the state read again as a whole": [
         *ALL_OF_ONE,
         Acked(BOB, "chat", 1),
@@ -249,6 +304,44 @@ GUILTY: dict[str, tuple[str, list[Event]]] = {
     ),
     "unknown, and in one log alone": ("I2 half-appended", [*START, wrote(), batch(BOB, 1), batch(BOB2, 1)]),
     "refused, and delivered": ("I2 half-appended", [*START, wrote(), REFUSED, *delivered(1)]),
+    "a change of a group that was answered, and nowhere": (
+        "I1 lost",
+        [*START, GroupAsked(PHONE, "g1"), GroupAnswered(PHONE, "g1", "c9", 1)],
+    ),
+    "a message to a group that is not at one of its members": ("I1 lost", [*WRITTEN, *in_group(LAPTOP)]),
+    "an event of a group that is not at one device": (
+        "I2 half-appended",
+        [
+            *START,
+            *changed(1, EventKind.CREATED, "bob", title="trip", to=EVERYBODY[:3]),
+            *know("trip", "alice", "bob"),
+        ],
+    ),
+    "a message to a group after its reader was removed": ("I10 leaked", [*PARTED, *afterwards(LAPTOP, BOB)]),
+    "an event of a group that nobody asked for": (
+        "I10 forged",
+        [*START, *happened(1, EventKind.CREATED, "bob", title="trip"), *know("trip", "alice", "bob")],
+    ),
+    "a group that a member's device does not know": (
+        "I9 diverged",
+        [
+            *START,
+            *changed(1, EventKind.CREATED, "bob", title="trip"),
+            *know("trip", "alice", "bob", devices=EVERYBODY[:3]),
+        ],
+    ),
+    "a group whose title a device does not know": (
+        "I9 diverged",
+        [
+            *TRIP,
+            *changed(2, EventKind.RENAMED, title="journey"),
+            *know("journey", "alice", "bob", devices=EVERYBODY[1:], after=1),
+        ],
+    ),
+    "a change of a group that was asked again, and is another one": (
+        "I5 answered differently",
+        [*TRIP, GroupAnswered(PHONE, "g1", "c10", 1)],
+    ),
     "other bytes than were written": (
         "I2 damaged",
         [*ALL_OF_ONE, Batch(BOB, "chat", 0, 0, Turn.FETCH, (delivery(1, text="?"),))],

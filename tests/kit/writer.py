@@ -22,10 +22,13 @@ class Writer:
         self._random = random
         self._count = 0
 
-    def write(self) -> tuple[Message, Wrote]:
+    def write(self, groups: Sequence[str] = ()) -> tuple[Message, Wrote]:
+        """Writes to a user, or to one of the groups that the device believes to be in."""
         random = self._random
         self._count += 1
         to = NOBODY if random.random() < 0.01 else random.choice(self._users)
+        if groups and random.random() < 0.3:
+            to = random.choice(groups)
         partition = random.choice(self._partitions) if random.random() < 0.3 else "chat"
         payload = f"{self._name}/{self._count}|".encode() + b"." * self._size()
         addressed = self._address(to) if random.random() < 0.05 else {}
@@ -41,8 +44,11 @@ class Writer:
         return self._random.choice([0, 50, 100, 100, 100, 400, 4000] if self._random.random() < 0.97 else [20_000])
 
     def _address(self, to: str) -> dict[Name, bytes | None]:
-        """Some devices of either end, with a payload of their own or the common one."""
-        devices = [other for other in self._directory if other.eid in {to, self._name.eid} and other != self._name]
+        """Some devices of either end, with a payload of their own or the common one; of a group those of anybody, who
+        may be no member: then it is to be refused.
+        """
+        ends = {to, self._name.eid} if to in self._users else set(self._random.sample(self._users, 2))
+        devices = [other for other in self._directory if other.eid in ends and other != self._name]
         chosen = self._random.sample(devices, self._random.randint(1, len(devices))) if devices else []
         own = f"{self._name}/{self._count} for ".encode()
         return {one: own + str(one).encode() if self._random.random() < 0.5 else None for one in chosen}

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from bimip import processes
+from bimip.domain.conversations.membership import group_of
 from bimip.domain.core import operations as ops
 from bimip.domain.core.decision import NOTHING, Decision
 from bimip.domain.core.ids import ConversationOffset, Offset
@@ -14,7 +15,8 @@ from bimip.domain.core.records import Table
 from bimip.domain.decisions import OPERATIONS
 from bimip.domain.delivery import acknowledging
 from bimip.domain.keeping.timekeeping import Timekeeper
-from bimip.domain.messages import committed
+from bimip.domain.messages import appending, committed
+from bimip.domain.state import groups as state_of_groups
 from bimip.domain.state import private_reads, read_markers, receipts
 from bimip.domain.state.changes import StateChanges
 from bimip.domain.state.settings import ChangeSettings
@@ -189,6 +191,43 @@ def test_devices_that_are_not_sent_their_state_again_go_apart(monkeypatch: pytes
     monkeypatch.setattr(StateChanges, "restart", lambda _changes, _user: None)
 
     assert kinds_found("leaked") & {"leaked", "receipt lost", "diverged"}
+
+
+def test_a_fan_out_that_forgets_a_member_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The one who came last has no entry of what is written to a group of three or more."""
+
+    def forgetful(view: Any, number: Any) -> Any:
+        group = group_of(view, number)
+        return group._replace(members=group.members[:-1]) if len(group.members) > 2 else group
+
+    monkeypatch.setattr(appending, "group_of", forgetful)
+
+    assert "half-appended" in kinds_found("half-appended") or "lost" in kinds_found("lost")
+
+
+def test_a_member_who_was_removed_and_gets_messages_still_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The fan-out goes to everybody who was ever in the group."""
+
+    def faithful(view: Any, number: Any) -> Any:
+        found = view.scan(Table.MEMBERS, (number,), (number + 1,), limit=100)
+        return group_of(view, number)._replace(members=tuple(key[1] for key, _ in found))
+
+    monkeypatch.setattr(appending, "group_of", faithful)
+
+    assert "leaked" in kinds_found("leaked")
+
+
+def test_a_group_that_a_member_is_not_told_of_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who is added learns it by the entry alone, and not by their state."""
+    tell = StateChanges.tell
+
+    def silent(changes: Any, user: Any, key: bytes, change: Any) -> Any:
+        is_new = key[0] == state_of_groups.TAG and change.role and change.since == change.changed
+        return 0 if is_new else tell(changes, user, key, change)
+
+    monkeypatch.setattr(StateChanges, "tell", silent)
+
+    assert "diverged" in kinds_found("diverged")
 
 
 def test_a_server_that_believes_every_clock_deletes_what_is_not_old(monkeypatch: pytest.MonkeyPatch) -> None:

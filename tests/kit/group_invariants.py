@@ -1,0 +1,136 @@
+"""Groups: each message is owed to who is a member where it stands, and to nobody else (I1, I2, I4, I10 for them); no
+change that was answered is forgotten, and all devices of a user know the same of a group (I1, I9).
+
+Nobody tells the checker who is in a group. The events of its history do, each of which has a place in it: whoever saw
+one tells it for all.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+
+from tests.kit.history import EventKind, GroupAnswered, GroupAsked, GroupEvent, GroupKnown, Knocked, Name, State
+
+Report = Callable[[str, str, str], None]
+"""invariant, kind, line"""
+
+COMING, GOING = {EventKind.CREATED, EventKind.ADDED}, {EventKind.LEFT, EventKind.REMOVED}
+
+
+class Groups:
+    """The groups that one device knows."""
+
+    def __init__(self) -> None:
+        self.known: dict[str, GroupKnown] = {}
+        self._fresh: dict[str, GroupKnown] | None = None  # a whole state that is arriving
+
+    def take(self, event: State) -> None:
+        if event.reset:
+            self._fresh = {}
+        into = self.known if self._fresh is None else self._fresh
+        for group in event.groups:
+            if group.role:
+                into[group.id] = group
+            else:
+                into.pop(group.id, None)
+        if event.complete and self._fresh is not None:
+            self.known, self._fresh = self._fresh, None
+
+    def interrupt(self) -> None:
+        """The connection ended in the middle of a whole state: nothing is dropped yet."""
+        fresh, self._fresh = self._fresh or {}, None
+        self.known |= fresh
+
+
+class GroupInvariants:
+    def __init__(self, report: Report) -> None:
+        self._report = report
+        self._events: dict[str, dict[int, tuple[str, GroupEvent]]] = {}  # by group and place: who did it, and what
+        self._asked: dict[tuple[str, str], GroupAsked] = {}  # by user and id
+        self._answered: dict[tuple[Name, str], GroupAnswered] = {}
+        self._devices: dict[Name, Groups] = {}
+        self._members: dict[str, list[tuple[int, frozenset[str]]]] = {}  # made of the events when somebody asks
+
+    def asked(self, event: GroupAsked) -> None:
+        """Evidence."""
+        self._asked[event.device.eid, event.id] = event
+
+    def answered(self, event: GroupAnswered) -> None:
+        first = self._answered.setdefault((event.device, event.id), event)
+        if (first.group, first.place) != (event.group, event.place):
+            line = (
+                f"{event.device} asked {event.id}: first {first.group} {first.place}, then {event.group} {event.place}"
+            )
+            self._report("I5", "answered differently", line)
+
+    def happened(self, group: str, place: int, author: str, event_id: str, event: GroupEvent) -> None:
+        """A device saw an event."""
+        known = self._events.setdefault(group, {})
+        if place not in known:
+            known[place] = author, event
+            self._members.clear()
+            if (author, event_id) not in self._asked:
+                self._report("I10", "forged", f"{author} did {event.kind.name} in {group}, and never asked for it")
+        elif known[place] != (author, event):
+            self._report("I3", "reordered", f"{place} of {group} is {known[place]} and {event}")
+
+    def knocked(self, event: Knocked) -> None:
+        self._devices.setdefault(event.device, Groups()).interrupt()
+
+    def changed(self, event: State) -> None:
+        self._devices.setdefault(event.device, Groups()).take(event)
+
+    def is_group(self, conversation: str) -> bool:
+        return conversation in self._events
+
+    def members_at(self, group: str, place: int) -> frozenset[str]:
+        """Who has what stands there: of an event also those who go by it."""
+        found: frozenset[str] = frozenset()
+        for at, members in self._history(group):
+            if at > place:
+                break
+            found = members
+        event = self._events.get(group, {}).get(place)
+        return found if event is None else found | self._going(event)
+
+    @staticmethod
+    def _going(told: tuple[str, GroupEvent]) -> frozenset[str]:
+        return frozenset(told[1].members) if told[1].kind in GOING else frozenset()
+
+    def _history(self, group: str) -> list[tuple[int, frozenset[str]]]:
+        if group not in self._members:
+            members: frozenset[str] = frozenset()
+            rows = self._members[group] = []
+            for place, (author, event) in sorted(self._events.get(group, {}).items()):
+                if event.kind is EventKind.CREATED:
+                    members |= {author}
+                if event.kind in COMING:
+                    members |= set(event.members)
+                members -= self._going((author, event))
+                rows.append((place, members))
+        return self._members[group]
+
+    def has_gone(self, user: str, group: str) -> bool:
+        """Whether the user ever left a group: from then on they are told less of it than who stays."""
+        return any(user in self._going(told) for told in self._events.get(group, {}).values())
+
+    def finish(self, devices: Iterable[Name]) -> None:
+        """Every device has been told all that there was."""
+        for (name, request_id), answer in self._answered.items():
+            told = self._events.get(answer.group, {}).get(answer.place)
+            if told is None or told[0] != name.eid:
+                line = f"{name} was answered that {request_id} is {answer.place} of {answer.group}, where {told} stands"
+                self._report("I1", "lost", line)
+        for name in devices:
+            self._check_device(name, self._devices.setdefault(name, Groups()).known)
+
+    def _check_device(self, name: Name, known: Mapping[str, GroupKnown]) -> None:
+        for group in self._events.keys() | known.keys():
+            members = (self._history(group) or [(0, frozenset[str]())])[-1][1]
+            mine = known.get(group)
+            if (mine is not None) != (name.eid in members):
+                what = "does not know that it is in" if mine is None else "believes that it is in"
+                self._report("I9", "diverged", f"{name} {what} {group}, of {sorted(members)}")
+            elif mine is not None:
+                titles = [event.title for _, (_, event) in sorted(self._events[group].items()) if event.names]
+                if mine.title != titles[-1] or mine.members != members:
+                    line = f"{name} knows {group} as {mine}, and it is {titles[-1]!r} of {sorted(members)}"
+                    self._report("I9", "diverged", line)
