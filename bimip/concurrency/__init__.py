@@ -3,6 +3,7 @@
     timers.py     a signal that also comes at a time: all of them by one task
     watch.py      a version that only rises: take it, look, wait only while it is unchanged
     buckets.py    how fast something may go on
+    shares.py     who had how much of one's time of late
 
 Beside `supervision` it imports nothing of the project, and it knows nothing of messaging.
 """

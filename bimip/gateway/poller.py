@@ -15,7 +15,6 @@ waits for hardly more than one turn of those who ask much, however many they are
 
 import os
 import select
-from collections import defaultdict
 from collections.abc import Hashable
 from operator import itemgetter
 from time import perf_counter
@@ -23,16 +22,13 @@ from typing import Protocol
 
 import trio
 
+from bimip.concurrency.shares import MUCH_SECONDS, Shares
 from bimip.supervision import Turns
 
 MAX_READY = 256
 """Sockets that are looked at in one round."""
 TURN_SECONDS = 0.01
 """A round goes on until this is over, and then others have their turn: what is bounded is one socket's work."""
-HALVING_SECONDS = 0.25
-"""So long ago counts half."""
-MUCH_SECONDS = 0.01
-"""Of late, for one account: some fiftieth of all that there is."""
 MUCH_TURN_SECONDS = 0.0005
 """A round is over after this once only those are left who had so much."""
 
@@ -66,8 +62,7 @@ class Poller:
         self._epoll = select.epoll()
         self._sources: dict[int, Source] = {}
         self._again: dict[int, None] = {}
-        self._served: defaultdict[Hashable, float] = defaultdict(float)  # by account, seconds of late
-        self._halved_at = 0.0
+        self._served = Shares()
         self._sleeping = False
         self._wakeup = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._epoll.register(self._wakeup, select.EPOLLIN)
@@ -113,19 +108,13 @@ class Poller:
                 ready = [*dict.fromkeys(ready) | self._again]
             if now > self.turns.until:
                 self.turns.turn_over()
-            if now > self._halved_at + HALVING_SECONDS:
-                self._halve(now)
             served, sources = self._served, self._sources
+            if now > served.due:
+                served.age(now)
             found = [(served[source.account], fd, source) for fd in ready if (source := sources.get(fd)) is not None]
             if len(found) > 1:
                 found.sort(key=_SERVED)
             all_of_it = self._serve(found, now)
-
-    def _halve(self, now: float) -> None:
-        """Halves what each account had; what makes no difference any more is forgotten."""
-        halves = {who: seconds / 2 for who, seconds in self._served.items() if seconds > MUCH_SECONDS / 64}
-        self._served = defaultdict(float, halves)
-        self._halved_at = now
 
     def _serve(self, ready: list[tuple[float, int, Source]], now: float) -> bool:
         """One round. False: it was cut short, and what is left is found again."""

@@ -5,6 +5,10 @@ batch. All of it is decided in one go (plain code, no await), put into one LMDB 
 only then is every caller given its result, and the users concerned are told what is new. Nobody waits for a timer: an
 idle server commits at once. Acks alone have nobody who waits for them, and wait for company, 20 ms at most (queue.py).
 
+Who asks for much does not keep others waiting for long: users take turns where more waits than is decided in one go
+(queue.py), and where some had much of the journal's time of late, who had little of it and asks now goes first, in a
+batch that ends soon behind that. Where all ask for about as much, batches are as large as they may be.
+
 Where little is to be done, the loop waits for the disk itself (worker.py says what that gives, and what it may cost).
 LMDB ends a transaction in the thread that began it, so both are done here, or both there. In a hurry the thread begins
 the next one as soon as the last is committed, while those who waited are told.
@@ -47,6 +51,7 @@ from typing import NamedTuple, cast
 
 import trio
 
+from bimip.concurrency.shares import HALVING_SECONDS, MUCH_SECONDS, Shares
 from bimip.domain.core.clock import next_stamp, stamps_from
 from bimip.domain.core.decision import Decision, News
 from bimip.domain.core.ids import Millis, Stamp
@@ -66,6 +71,10 @@ MAX_BATCH = 4096
 """In messages, by the weight of operations."""
 MAX_DECIDING_SECONDS = 0.02
 """Nobody else has a turn while a batch is decided: what is left then waits for the next one, where users take turns."""
+LITTLE = 1 / 8
+"""Who had less of the journal's time of late than this part of what another had, and asks now, goes first."""
+BEHIND_SECONDS = 0.0005
+"""Others are decided for so much longer in a batch that somebody waits for who asked for little: it ends soon."""
 MAX_TELLING = 4.0
 """Beyond it, how much longer telling takes than deciding is not counted."""
 CROWDED_SECONDS = 0.01
@@ -164,6 +173,9 @@ class Journal:
         self._quiet = False
         self._deciding_seconds = MAX_DECIDING_SECONDS
         self._decided_in = 0.0  # seconds, the last batch
+        self._shares = Shares()  # of the time in which operations are decided, by whose they are
+        self._first = 0  # tickets of the batch, of those who had little of it
+        self._short_until = 0.0  # batches, so that they find a free journal when they come again
         self._telling = 0.0  # of late, how much longer than deciding it took to answer and to tell
         self._yielded = False  # to other tasks, since the last batch was taken
         self._awaited = True  # by somebody: it is not acknowledgements alone
@@ -206,8 +218,11 @@ class Journal:
             await self._wait()
             most = CROWDED_SECONDS if self._queue.is_crowded else MAX_DECIDING_SECONDS
             tickets = self._queue.take(MAX_BATCH)
-            are_few = len({ticket.owner for ticket in tickets}) < FEW
-            self._deciding_seconds = FEW_SECONDS / (1 + self._telling) if are_few else most
+            owners = {ticket.owner for ticket in tickets}
+            if len(owners) > 1:
+                tickets = self._by_shares(tickets, owners)
+            is_short = len(owners) < FEW or trio.current_time() < self._short_until
+            self._deciding_seconds = FEW_SECONDS / (1 + self._telling) if is_short else most
             self._awaited = not all(ticket.lazy for ticket in tickets)
             if self._awaited:
                 self._quiet = self._worker.idle_seconds() - begin > QUIET_SECONDS
@@ -216,6 +231,22 @@ class Journal:
             self._queue.settle()
             if not self._yielded and self._queue.is_urgent:  # what wrote nothing, or inline, waited for nobody
                 await trio.lowlevel.checkpoint()
+
+    def _by_shares(self, tickets: list[Ticket], owners: set[Owner]) -> list[Ticket]:
+        """Puts those first who had little of the journal's time of late, where others had much."""
+        shares, now = self._shares, trio.current_time()
+        if now > shares.due:
+            shares.age(now)
+        most = max([shares.get(owner, 0.0) for owner in owners])
+        if most < MUCH_SECONDS or None in owners:  # the server's own may wait for all that came before
+            return tickets
+        little = {owner for owner in owners if shares.get(owner, 0.0) < most * LITTLE}
+        first = [ticket for ticket in tickets if ticket.owner in little]
+        if all(ticket.lazy for ticket in first):
+            return tickets
+        self._first = len(first)
+        self._short_until = now + HALVING_SECONDS
+        return first + [ticket for ticket in tickets if ticket.owner not in little]
 
     async def _wait(self) -> None:
         """Waits for operations; and without room for room, because those who would find it may have gone."""
@@ -330,8 +361,8 @@ class Journal:
         behind: list[Ticket] = []
         busy: set[Owner] = set()
         looked = 0
-        clock = self._worker.clock
-        began = clock()
+        clock, shares, first_ones, self._first = self._worker.clock, self._shares, self._first, 0
+        before = began = clock()
         until = began + self._deciding_seconds
         with self._store.snapshot() as base:
             batch = Overlay(self._cache.over(base), self._cache.records)
@@ -347,7 +378,12 @@ class Journal:
                     rest.append(Ticket(decision.then, ignore, owner=ticket.owner, is_rest=True))
                     if ticket.owner is not None:
                         busy.add(ticket.owner)
-                if clock() > until:
+                at = clock()
+                shares[ticket.owner] += at - before
+                before = at
+                if first_ones and looked >= first_ones:
+                    first_ones, until = 0, min(until, at + BEHIND_SECONDS)
+                if at > until:
                     break
         self._decided_in = clock() - began
         left = tickets[looked:]

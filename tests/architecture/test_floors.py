@@ -19,7 +19,7 @@ MAY_IMPORT = {
     "bimip.session": ("bimip.domain",),
     "bimip.storage": ("bimip.settings", "bimip.domain"),
     # floor 2
-    "bimip.journal": ("bimip.settings", "bimip.domain", "bimip.storage"),
+    "bimip.journal": ("bimip.settings", "bimip.concurrency", "bimip.domain", "bimip.storage"),
     "bimip.reading": ("bimip.names", "bimip.wire", "bimip.domain", "bimip.storage"),
     # floor 3
     "bimip.retention": ("bimip.settings", "bimip.domain", "bimip.storage", "bimip.journal"),

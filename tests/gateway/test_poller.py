@@ -9,7 +9,8 @@ import trio
 import trio.lowlevel
 import trio.testing
 
-from bimip.gateway.poller import MAX_READY, MUCH_SECONDS, Poller
+from bimip.concurrency.shares import MUCH_SECONDS
+from bimip.gateway.poller import MAX_READY, Poller
 from tests.gateway.harness import PING, SETTINGS, open_world
 
 
@@ -284,16 +285,3 @@ async def test_who_was_served_least_comes_first_and_those_who_were_served_much_e
 
     assert max(waits[2:]) <= 1  # one turn of one of the others, though four of them always have more
     assert all(order.count(fd) > 1 for fd in fds)  # and these take turns too
-
-
-async def test_what_was_long_ago_counts_less() -> None:
-    poller = Poller()
-    poller._served[1] = 1.0
-    poller._halve(0.0)
-    once = poller._served[1]
-    for _ in range(20):
-        poller._halve(0.0)
-
-    assert once == 0.5
-    assert dict(poller._served) == {}
-    poller.close()

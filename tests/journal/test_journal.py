@@ -1212,5 +1212,51 @@ async def test_what_takes_long_to_be_told_comes_in_smaller_batches(autojump_cloc
     assert await batches_for(told_slowly, 200) > 2 * await batches_for(JournalHost(worker=quick), 200)
 
 
+async def waits_of(host: JournalHost, *, others: int) -> list[int]:
+    """How many operations of others are decided before each of one's own, who asks for one at a time. Each other has
+    more to ask for than there is time, and asks again as soon as one of theirs is answered.
+    """
+    decided = 0
+    waits = []
+
+    def ask(number: int, _result: Result | None = None) -> None:
+        nonlocal decided
+        decided += 1
+        host.queue.submit(Register(f"user {number}", "phone"), partial(ask, number), owner=UserId(number))
+
+    async with host.open():
+        for number in range(2, 2 + others):
+            for _ in range(64):
+                ask(number)
+        for _ in range(10):
+            until = decided + 300
+            while decided < until:
+                await trio.lowlevel.checkpoint()
+            await host.queue.execute(Register("ann", "phone"), owner=UserId(1))
+            waits.append(decided - until)
+    return waits
+
+
+@pytest.mark.parametrize("others", [8, 16, 40])
+async def test_who_asks_for_little_waits_for_little_of_what_others_ask_for(
+    autojump_clock: MockClock, others: int
+) -> None:
+    """However many they are: for what is left of one batch, and for one that ends soon. Each takes 0.5 ms here."""
+    waits = await waits_of(JournalHost(worker=ClockedWorker()), others=others)
+
+    assert max(waits) <= 13
+
+
+async def test_where_all_ask_for_as_much_batches_stay_large(autojump_clock: MockClock) -> None:
+    host = JournalHost(worker=ClockedWorker())
+    async with host.open():
+        before = host.statistics.batches
+        for number in range(1200):
+            host.queue.submit(Register(f"user {number % 40}", "phone"), owner=UserId(1 + number % 40))
+        await host.queue.execute(Barrier())
+
+        assert host.statistics.batches - before <= 1200 / 18  # 10 ms for each, and an operation takes half a one
+
+
 def _note(answers: list[tuple[int, Result]], number: int, result: Result) -> None:
     answers.append((number, result))

@@ -1,0 +1,25 @@
+"""Who had how much of one's time of late: so that whoever asks little comes first."""
+
+from collections import defaultdict
+from collections.abc import Hashable
+
+HALVING_SECONDS = 0.25
+"""So long ago counts half."""
+MUCH_SECONDS = 0.01
+"""Of late, for one account: some fiftieth of all that there is."""
+
+
+class Shares(defaultdict[Hashable, float]):
+    """Seconds that each account had of late. Whoever serves adds to them, and ages them when it is due."""
+
+    def __init__(self) -> None:
+        super().__init__(float)
+        self.due = 0.0
+        """When they are to be aged again: it is asked for at every round."""
+
+    def age(self, now: float) -> None:
+        """Halves what each account had; what makes no difference any more is forgotten."""
+        halves = {who: seconds / 2 for who, seconds in self.items() if seconds > MUCH_SECONDS / 64}
+        self.clear()
+        self.update(halves)
+        self.due = now + HALVING_SECONDS
