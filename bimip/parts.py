@@ -173,6 +173,7 @@ class Parts:
             handshake_seconds=settings.gateway.handshake_seconds,
             rates=RateLimiter.configured(settings.rates),
             offline_ms=settings.retention.offline_days * DAY,
+            device_names=settings.users.device_names,
             token_leeway_seconds=settings.tokens.leeway_seconds,
         )
 

@@ -2,6 +2,7 @@
 
 ClientError
 ├── Refused             the server said no to this request: `code` says why, the sentence what to do
+│   └── StaleDevices        the message was not for all devices that there are: which are missing, and which are gone
 ├── Stopped             the client gave up: the server closed with a code that asks for somebody to act
 ├── NotConnected        there is no connection, or it was cut before the answer came
 ├── TimedOut            no answer within the request timeout
@@ -15,6 +16,7 @@ ClientError
 """
 # ruff: noqa: N818 - they read as what happened, and `Refused` is one half of the pair Sent and Refused
 
+from collections.abc import Iterable
 from typing import TypeVar
 
 from bimip.client.wire.bimip import ErrorCode, ErrorMessage
@@ -37,6 +39,20 @@ class Refused(ClientError):
     @classmethod
     def by(cls, error: ErrorMessage) -> "Refused":
         return cls(error.code, error.message, field=error.field, retry_after=error.retry_after_ms / 1000)
+
+
+class StaleDevices(Refused):
+    """The devices that a message was addressed to are not all that there are. Nothing was stored.
+
+    Encrypt for those that are `missing`, leave out those that are `extra`, and send it again, as (eid, device).
+    """
+
+    def __init__(
+        self, code: ErrorCode, message: str, *, missing: Iterable[tuple[str, str]], extra: Iterable[tuple[str, str]]
+    ) -> None:
+        super().__init__(code, message, field="devices")
+        self.missing = tuple(missing)
+        self.extra = tuple(extra)
 
 
 class Stopped(ClientError):

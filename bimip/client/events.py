@@ -48,6 +48,8 @@ class SendRefused:
     code: ErrorCode
     message: str
     field: str = ""
+    missing: tuple[tuple[str, str], ...] = ()  # (eid, device): whom it was to be addressed to as well
+    extra: tuple[tuple[str, str], ...] = ()  # and who is not there
 
 
 @dataclass(frozen=True, slots=True)

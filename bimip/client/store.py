@@ -21,7 +21,7 @@ import logging
 import os
 import sqlite3
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -167,9 +167,15 @@ class Store:
 
     def put(self, message_id: str, message: bytes) -> None:
         """Put a message into the outbox; it is on disk when this returns."""
+        self.put_all([(message_id, message)])
+
+    def put_all(self, messages: Iterable[tuple[str, bytes]]) -> None:
+        """Put messages into the outbox, by id, all or none; they are on disk when this returns."""
         self._execute("PRAGMA synchronous = FULL")
         try:
-            self._execute("INSERT INTO outbox (id, message) VALUES (?, ?)", (message_id, message))
+            with self.transaction():
+                for row in messages:
+                    self._execute("INSERT INTO outbox (id, message) VALUES (?, ?)", row)
         finally:
             self._execute("PRAGMA synchronous = NORMAL")
 

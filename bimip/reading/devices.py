@@ -5,8 +5,10 @@ from contextlib import suppress
 from typing import Any, NamedTuple
 
 from bimip.domain.core.ids import DeviceId, Millis, Offset, UserId
-from bimip.domain.core.records import DamagedRecordError, Device, Reader, Table
+from bimip.domain.core.records import DamagedRecordError, Device, Reader, Table, User
+from bimip.domain.core.rules import DeviceNames
 from bimip.domain.messages.appending import EMPTY_LOG
+from bimip.domain.messages.device_lists import may_know_devices
 from bimip.domain.state.devices import label_of
 from bimip.storage.interface import Store
 
@@ -49,6 +51,23 @@ def read_devices_behind(
     """Reads a user's devices by name, those behind this one, at most so many."""
     with store.snapshot() as view:
         return _read(view, user, f"{name}\0" if name else "", limit, partitions)
+
+
+def read_names_of(
+    store: Store, viewer: UserId, eid: str, name: str, limit: int, policy: DeviceNames
+) -> list[str] | None:
+    """Reads the names of another user's devices, those behind this one; None: they are not for the viewer to know, or
+    there is no such user.
+    """
+    with store.snapshot() as view:
+        user: User | None = view.get(Table.USERS, (eid,))
+        if user is None:
+            return None
+        number = view.get(Table.DIRECT, (min(viewer, user.number), max(viewer, user.number)))
+        if not may_know_devices(view, viewer, (user.number,), number, policy):
+            return None
+        low = (user.number, f"{name}\0" if name else "")
+        return [key[1] for key, _ in view.scan(Table.DEVICES, low, (user.number + 1, ""), limit=limit)]
 
 
 def device_number(store: Store, user: UserId, name: str) -> DeviceId | None:

@@ -22,6 +22,7 @@ class CheckedMessage(NamedTuple):
     new: NewMessage
     addresses: tuple[Address, ...]
     ref: int
+    is_complete: bool = False  # the addresses are to be all devices that there are
 
 
 def appends(user: UserId, number: DeviceId, checked: Iterable[CheckedMessage]) -> Iterator[tuple[Append, list[int]]]:
@@ -30,15 +31,16 @@ def appends(user: UserId, number: DeviceId, checked: Iterable[CheckedMessage]) -
     refs: list[int] = []
     to = partition = ""
     addresses: tuple[Address, ...] = ()
+    complete = False
     for one in checked:
         if messages and (one[0] != to or one[1] != partition or one[3] or addresses or one[2][0] in messages):
-            yield _append((user, number, to, partition, tuple(messages.values()), addresses)), refs
+            yield _append((user, number, to, partition, tuple(messages.values()), addresses, complete)), refs
             messages, refs = {}, []
-        to, partition, message, addresses, ref = one
+        to, partition, message, addresses, ref, complete = one
         messages[message[0]] = message
         refs.append(ref)
     if messages:
-        yield _append((user, number, to, partition, tuple(messages.values()), addresses)), refs
+        yield _append((user, number, to, partition, tuple(messages.values()), addresses, complete)), refs
 
 
 def outcomes(append: Append, result: Result) -> Iterable[Appended | Refused]:

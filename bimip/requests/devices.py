@@ -4,12 +4,12 @@ from collections.abc import Callable
 
 from bimip.domain.accounts.registering import LabelDevice, no_device
 from bimip.domain.core.operations import Forget, Operation, Refused, Result
-from bimip.reading.devices import KnownDevice, device_number, read_devices_behind
+from bimip.reading.devices import KnownDevice, device_number, read_devices_behind, read_names_of
 from bimip.requests.asker import Asker
 from bimip.requests.refusals import error_of, refuse
 from bimip.wire import bimip_pb2 as pb
 from bimip.wire import codec, frames
-from bimip.wire.checks import check_id
+from bimip.wire.checks import check_eid, check_id
 from bimip.wire.errors import WireError
 
 A_PAGE = 64
@@ -24,11 +24,18 @@ def ask(asker: Asker, payload: pb.Devices, ref: int) -> None:
         raise WireError(pb.INVALID, "name an action: LIST, REMOVE or RENAME", field="action")
     if payload.name or take is not _list:
         check_id(payload.name, "name", asker.services.limits)
+    if payload.eid:
+        payload.eid = check_eid(payload.eid, "eid", asker.services.limits)
+        if take is not _list and payload.eid != asker.eid:
+            raise WireError(pb.INVALID, "eid goes with LIST: others' devices are theirs to change", field="eid")
     take(asker, payload, ref)
 
 
 def _list(asker: Asker, payload: pb.Devices, ref: int) -> None:
     services = asker.services
+    if payload.eid and payload.eid != asker.eid:
+        _list_others(asker, payload, ref)
+        return
     found = read_devices_behind(services.store, asker.user, payload.name, A_PAGE + 1, services.partitions)
     asker.weigh(len(found) // DEVICES_FOR_A_REQUEST)
     online = asker.list_online()
@@ -38,6 +45,19 @@ def _list(asker: Asker, payload: pb.Devices, ref: int) -> None:
         for device in found[:A_PAGE]
     ]
     answer = pb.Devices(action=payload.action, devices=listed, complete=len(found) <= A_PAGE)
+    asker.answer_alone(codec.encode(answer, ref))
+
+
+def _list_others(asker: Asker, payload: pb.Devices, ref: int) -> None:
+    """Lists the names of somebody's devices, for who may know them. Others are answered alike, whoever there is."""
+    services = asker.services
+    found = read_names_of(services.store, asker.user, payload.eid, payload.name, A_PAGE + 1, services.device_names)
+    asker.weigh(A_PAGE // DEVICES_FOR_A_REQUEST)
+    if found is None:
+        sentence = "you may know of no such user's devices; who writes with you tells them by that"
+        raise WireError(pb.NOT_FOUND, sentence, field="eid")
+    listed = [pb.DeviceState(name=name) for name in found[:A_PAGE]]
+    answer = pb.Devices(action=payload.action, eid=payload.eid, devices=listed, complete=len(found) <= A_PAGE)
     asker.answer_alone(codec.encode(answer, ref))
 
 

@@ -93,8 +93,9 @@ def prepare(asker: Asker, message: pb.Message, ref: int = 0, most_bytes: int | N
     to, partition, seq = message.to.eid, partition_of(message), message.seq
     message.partition = partition  # whoever reads it elsewhere than in its log is told too
     addresses: tuple[Address, ...] = ()
+    is_complete = False
     if message.devices:
-        addresses = tuple(map(_address, message.devices))
+        addresses, is_complete = tuple(map(_address, message.devices)), message.devices_complete
         asker.weigh(len(addresses) // NAMES_FOR_A_REQUEST)
     if message.mentions or message.audiences:
         asker.weigh((len(message.mentions) + len(message.audiences)) // NAMES_FOR_A_REQUEST)
@@ -102,7 +103,7 @@ def prepare(asker: Asker, message: pb.Message, ref: int = 0, most_bytes: int | N
     sent = stored.outgoing(message, asker.author_part, digest)
     links = _links(message) if message.reply_to or message.mentions else None
     new = _new((message.id, digest, sent, seq_numbers(seq) if seq else None, links))
-    return _checked((to, partition, new, addresses, ref))
+    return _checked((to, partition, new, addresses, ref, is_complete))
 
 
 def _links(message: pb.Message) -> Links:
@@ -175,6 +176,9 @@ def _check_message(message: pb.Message, limits: Limits, eid: str) -> None:
 def _check_lists(message: pb.Message, limits: Limits) -> None:
     if message.devices:
         _check_devices(message.devices, limits)
+    elif message.devices_complete:
+        sentence = "devices is empty, and is said to be complete: name the devices that the message is for."
+        raise WireError(pb.INVALID, sentence, field="devices")
     if message.mentions:
         _check_mentions(message.mentions, limits)
     if message.audiences:

@@ -51,7 +51,11 @@ def error_of(refused: Refused, ref: int, message_id: str = "") -> pb.ErrorMessag
         id=message_id,
         ref=ref,
     )
-    return error.to_proto()
+    answer = error.to_proto()
+    if refused.missing or refused.extra:
+        for told, devices in ((answer.missing, refused.missing), (answer.extra, refused.extra)):
+            told.extend(pb.Identity(eid=eid, connection_resource_id=name) for eid, name in devices)
+    return answer
 
 
 def refuse(asker: Asker, refused: Refused, ref: int) -> None:

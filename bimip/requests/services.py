@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from bimip.domain.core.identity import Claims
 from bimip.domain.core.ids import Millis
+from bimip.domain.core.rules import DeviceNames
 from bimip.domain.keeping.timekeeping import DAY
 from bimip.journal.queue import OperationQueue
 from bimip.reading.people import Eids
@@ -26,5 +27,7 @@ class RequestServices:
     report: Callable[[str, BaseException], None]
     offline_ms: int = 7 * DAY
     """How long a device may be unseen until it holds nothing back."""
+    device_names: DeviceNames = "correspondents"
+    """Who may know the names of users' devices."""
     token_leeway_seconds: float = 0.0
     """How far the issuer's clock may be off: what was accepted with it is not closed at once."""

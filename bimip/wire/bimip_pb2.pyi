@@ -222,7 +222,7 @@ class OffsetRange(_message.Message):
     def __init__(self, to: _Optional[int] = ..., **kwargs) -> None: ...
 
 class Message(_message.Message):
-    __slots__ = ("id", "signal_id", "to", "type", "timestamp", "payload", "encryption_type", "encrypted", "signature", "status", "signal_offset", "user_offset", "signal_type", "partition", "devices", "conversation", "conversation_offset", "server_time", "reply_to", "scope", "seq", "audiences", "stamp", "expires_at", "mentions", "erased", "group_event", "digest", "edited")
+    __slots__ = ("id", "signal_id", "to", "type", "timestamp", "payload", "encryption_type", "encrypted", "signature", "status", "signal_offset", "user_offset", "signal_type", "partition", "devices", "conversation", "conversation_offset", "server_time", "reply_to", "scope", "seq", "audiences", "stamp", "expires_at", "mentions", "erased", "group_event", "digest", "edited", "devices_complete")
     class AudiencesEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -260,6 +260,7 @@ class Message(_message.Message):
     GROUP_EVENT_FIELD_NUMBER: _ClassVar[int]
     DIGEST_FIELD_NUMBER: _ClassVar[int]
     EDITED_FIELD_NUMBER: _ClassVar[int]
+    DEVICES_COMPLETE_FIELD_NUMBER: _ClassVar[int]
     id: str
     signal_id: str
     to: Identity
@@ -289,7 +290,8 @@ class Message(_message.Message):
     group_event: GroupEvent
     digest: bytes
     edited: int
-    def __init__(self, id: _Optional[str] = ..., signal_id: _Optional[str] = ..., to: _Optional[_Union[Identity, _Mapping]] = ..., type: _Optional[int] = ..., timestamp: _Optional[int] = ..., payload: _Optional[bytes] = ..., encryption_type: _Optional[str] = ..., encrypted: _Optional[str] = ..., signature: _Optional[str] = ..., status: _Optional[int] = ..., signal_offset: _Optional[int] = ..., user_offset: _Optional[int] = ..., signal_type: _Optional[int] = ..., partition: _Optional[str] = ..., devices: _Optional[_Iterable[_Union[DeviceAddress, _Mapping]]] = ..., conversation: _Optional[str] = ..., conversation_offset: _Optional[int] = ..., server_time: _Optional[int] = ..., reply_to: _Optional[str] = ..., scope: _Optional[str] = ..., seq: _Optional[str] = ..., audiences: _Optional[_Mapping[str, str]] = ..., stamp: _Optional[int] = ..., expires_at: _Optional[int] = ..., mentions: _Optional[_Iterable[str]] = ..., erased: _Optional[bool] = ..., group_event: _Optional[_Union[GroupEvent, _Mapping]] = ..., digest: _Optional[bytes] = ..., edited: _Optional[int] = ..., **kwargs) -> None: ...
+    devices_complete: bool
+    def __init__(self, id: _Optional[str] = ..., signal_id: _Optional[str] = ..., to: _Optional[_Union[Identity, _Mapping]] = ..., type: _Optional[int] = ..., timestamp: _Optional[int] = ..., payload: _Optional[bytes] = ..., encryption_type: _Optional[str] = ..., encrypted: _Optional[str] = ..., signature: _Optional[str] = ..., status: _Optional[int] = ..., signal_offset: _Optional[int] = ..., user_offset: _Optional[int] = ..., signal_type: _Optional[int] = ..., partition: _Optional[str] = ..., devices: _Optional[_Iterable[_Union[DeviceAddress, _Mapping]]] = ..., conversation: _Optional[str] = ..., conversation_offset: _Optional[int] = ..., server_time: _Optional[int] = ..., reply_to: _Optional[str] = ..., scope: _Optional[str] = ..., seq: _Optional[str] = ..., audiences: _Optional[_Mapping[str, str]] = ..., stamp: _Optional[int] = ..., expires_at: _Optional[int] = ..., mentions: _Optional[_Iterable[str]] = ..., erased: _Optional[bool] = ..., group_event: _Optional[_Union[GroupEvent, _Mapping]] = ..., digest: _Optional[bytes] = ..., edited: _Optional[int] = ..., devices_complete: _Optional[bool] = ..., **kwargs) -> None: ...
 
 class GroupEvent(_message.Message):
     __slots__ = ("kind", "members", "title", "role", "owner")
@@ -790,20 +792,24 @@ class Logout(_message.Message):
     def __init__(self, forget: _Optional[bool] = ..., reason: _Optional[str] = ..., revoke: _Optional[bool] = ...) -> None: ...
 
 class ErrorMessage(_message.Message):
-    __slots__ = ("code", "message", "retry_after_ms", "id", "field", "ref")
+    __slots__ = ("code", "message", "retry_after_ms", "id", "field", "missing", "extra", "ref")
     CODE_FIELD_NUMBER: _ClassVar[int]
     MESSAGE_FIELD_NUMBER: _ClassVar[int]
     RETRY_AFTER_MS_FIELD_NUMBER: _ClassVar[int]
     ID_FIELD_NUMBER: _ClassVar[int]
     FIELD_FIELD_NUMBER: _ClassVar[int]
+    MISSING_FIELD_NUMBER: _ClassVar[int]
+    EXTRA_FIELD_NUMBER: _ClassVar[int]
     REF_FIELD_NUMBER: _ClassVar[int]
     code: ErrorCode
     message: str
     retry_after_ms: int
     id: str
     field: str
+    missing: _containers.RepeatedCompositeFieldContainer[Identity]
+    extra: _containers.RepeatedCompositeFieldContainer[Identity]
     ref: int
-    def __init__(self, code: _Optional[_Union[ErrorCode, str]] = ..., message: _Optional[str] = ..., retry_after_ms: _Optional[int] = ..., id: _Optional[str] = ..., field: _Optional[str] = ..., ref: _Optional[int] = ...) -> None: ...
+    def __init__(self, code: _Optional[_Union[ErrorCode, str]] = ..., message: _Optional[str] = ..., retry_after_ms: _Optional[int] = ..., id: _Optional[str] = ..., field: _Optional[str] = ..., missing: _Optional[_Iterable[_Union[Identity, _Mapping]]] = ..., extra: _Optional[_Iterable[_Union[Identity, _Mapping]]] = ..., ref: _Optional[int] = ...) -> None: ...
 
 class Awareness(_message.Message):
     __slots__ = ("to", "status", "timestamp", "last_seen", "conversation", "latitude", "longitude", "location_sharing", "id")
@@ -1092,7 +1098,7 @@ class Settings(_message.Message):
     def __init__(self, send_read_receipts: _Optional[bool] = ..., show_read_receipts: _Optional[bool] = ..., show_last_seen: _Optional[bool] = ..., show_online_status: _Optional[bool] = ..., stamp: _Optional[int] = ..., version: _Optional[int] = ...) -> None: ...
 
 class Devices(_message.Message):
-    __slots__ = ("action", "name", "devices", "label", "complete")
+    __slots__ = ("action", "name", "devices", "label", "complete", "eid")
     class Action(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         LIST: _ClassVar[Devices.Action]
@@ -1106,9 +1112,11 @@ class Devices(_message.Message):
     DEVICES_FIELD_NUMBER: _ClassVar[int]
     LABEL_FIELD_NUMBER: _ClassVar[int]
     COMPLETE_FIELD_NUMBER: _ClassVar[int]
+    EID_FIELD_NUMBER: _ClassVar[int]
     action: Devices.Action
     name: str
     devices: _containers.RepeatedCompositeFieldContainer[DeviceState]
     label: str
     complete: bool
-    def __init__(self, action: _Optional[_Union[Devices.Action, str]] = ..., name: _Optional[str] = ..., devices: _Optional[_Iterable[_Union[DeviceState, _Mapping]]] = ..., label: _Optional[str] = ..., complete: _Optional[bool] = ...) -> None: ...
+    eid: str
+    def __init__(self, action: _Optional[_Union[Devices.Action, str]] = ..., name: _Optional[str] = ..., devices: _Optional[_Iterable[_Union[DeviceState, _Mapping]]] = ..., label: _Optional[str] = ..., complete: _Optional[bool] = ..., eid: _Optional[str] = ...) -> None: ...

@@ -71,6 +71,7 @@ def outgoing(message: pb.Message, author: bytes, digest: bytes = b"") -> bytes:
             message.ClearField(name)
     if message.devices:
         message.ClearField("devices")
+        message.ClearField("devices_complete")
         message.digest = digest
     message.ClearField("from")
     return message.SerializeToString() + author

@@ -11,7 +11,7 @@ from typing import Protocol
 import anyio
 
 from bimip.client.condition import Condition
-from bimip.client.errors import ClientError, DuplicateId, Refused
+from bimip.client.errors import ClientError, DuplicateId, Refused, StaleDevices
 from bimip.client.events import SendRefused, Sent
 from bimip.client.frames import checked
 from bimip.client.store import OutboxItem, Store
@@ -68,6 +68,11 @@ class Outbox:
         elif not _same(Message.parse(row.message), message):
             raise DuplicateId(f"a message with the id {message.id!r} and other content waits in the outbox")
 
+    def put_new(self, messages: Iterable[Message]) -> None:
+        """Store messages that nobody put before, all or none. Raises InvalidArgument for what cannot be encoded."""
+        self._store.put_all([(message.id, checked(message)) for message in messages])
+        self.changed.notify_all()
+
     async def wait(self, message_id: str) -> Sent | SendRefused:
         """Wait for a message's answer. Cancelling leaves the message there; its answer then comes as an event."""
         row = self._store.outbox_item(message_id)
@@ -86,6 +91,27 @@ class Outbox:
             raise waiter.failure
         self._store.drop(message_id)
         return waiter.answer
+
+    async def wait_all(self, message_ids: Iterable[str]) -> list[Sent | SendRefused]:
+        """Wait for the answers of messages that were put just now. Cancelling leaves those that have none; what has one
+        comes as an event.
+        """
+        waiters = {message_id: self._waiters.setdefault(message_id, Waiter()) for message_id in message_ids}
+        for waiter in waiters.values():
+            waiter.count += 1
+        try:
+            for waiter in waiters.values():
+                await waiter.done.wait()
+            failure = next((waiter.failure for waiter in waiters.values() if waiter.failure is not None), None)
+            if failure is not None:
+                raise failure  # noqa: TRY301 - as a cancellation: what has an answer comes as an event
+        except BaseException:
+            for message_id, waiter in waiters.items():
+                self._leave(message_id, waiter)
+            raise
+        for message_id in waiters:
+            self._store.drop(message_id)
+        return [waiter.answer for waiter in waiters.values() if waiter.answer is not None]
 
     def _leave(self, message_id: str, waiter: Waiter) -> None:
         waiter.count -= 1
@@ -189,12 +215,17 @@ class Outbox:
 
 
 def refusal(answer: SendRefused) -> Refused:
+    if answer.missing or answer.extra:
+        return StaleDevices(answer.code, answer.message, missing=answer.missing, extra=answer.extra)
     return Refused(answer.code, answer.message, field=answer.field)
 
 
 def _event(message_id: str, result: HelloResult) -> Sent | SendRefused:
     if (error := result.error) is not None:
-        return SendRefused(message_id, error.code, error.message, error.field)
+        missing, extra = (
+            tuple((one.eid, one.connection_resource_id or "") for one in told) for told in (error.missing, error.extra)
+        )
+        return SendRefused(message_id, error.code, error.message, error.field, missing, extra)
     signal = result.sent or Signal()
     return Sent(
         id=message_id,

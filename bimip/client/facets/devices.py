@@ -59,6 +59,22 @@ class Devices(Facet):
             complete = page.complete or not page.devices
         return found
 
+    async def peer_devices(self, eid: str) -> list[str]:
+        """Asks for the names of another user's devices: to encrypt for each (see `send`, `payloads`).
+
+        Raises Refused (NOT_FOUND: there is no such user, or their devices are not for this one to know: by default
+        until both have written to each other), TimedOut, NotConnected, and InvalidArgument for what is no name.
+        """
+        checked_text("eid", eid)
+        found: list[str] = []
+        complete = False
+        while not complete:
+            asked = WireDevices(action=DevicesAction.LIST, eid=eid, name=found[-1] if found else "")
+            page = await self._connector.request(asked, WireDevices)
+            found += [device.name for device in page.devices]
+            complete = page.complete or not page.devices
+        return found
+
     async def label_device(self, name: str, label: str) -> None:
         """Give a device a label, such as "Alice's old phone"; an empty one takes it away.
 

@@ -1,13 +1,14 @@
 """Writing messages."""
 
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from bimip.client.core.outbox import refusal
 from bimip.client.errors import InvalidArgument
 from bimip.client.events import SendRefused, Sent
 from bimip.client.facets.facet import Facet
+from bimip.client.wire.bimip import DeviceAddress, Message
 from bimip.client.wire.bimip import Identity as WireIdentity
-from bimip.client.wire.bimip import Message
 
 
 class Messages(Facet):
@@ -24,27 +25,20 @@ class Messages(Facet):
         type: int = 1,  # noqa: A002 - the field's name
         partition: str = "",
         id: str | None = None,  # noqa: A002 - the field's name
+        payloads: Mapping[tuple[str, str], bytes] | None = None,
         **fields: Any,  # noqa: ANN401 - each field has its own type
     ) -> str:
         """Put a message into the outbox and return its id. Its answer comes as an event, Sent or SendRefused.
 
         It is on disk then and is sent, in order, whenever there is a connection, until it is answered.
+        `payloads`, by (eid, device): each of these devices gets its own in place of `payload`, and no other device gets
+        the message. They must be all that the recipients have, and this user's others; else it is refused with what is
+        missing and what is not there (StaleDevices), so that none is passed over. `peer_devices` asks for them.
         `fields` are others of Message: reply_to, devices, encryption_type, mentions, seq …
         The same id again while the first waits is no second message; with other content it raises DuplicateId.
         Raises InvalidArgument for values that their fields cannot hold, StoreError where the file fails.
         """
-        try:
-            message = Message(
-                id=id or f"{self._environment.random.getrandbits(128):032x}",
-                to=WireIdentity(eid=to),
-                type=type,
-                timestamp=self._environment.now(),
-                payload=payload,
-                partition=partition,
-                **fields,
-            )
-        except TypeError as problem:
-            raise InvalidArgument(f"no field of a message: {problem}") from None
+        message = self._write(to, payload, type=type, partition=partition, id=id, payloads=payloads, **fields)
         self._device.outbox.put(message)
         return message.id
 
@@ -56,18 +50,78 @@ class Messages(Facet):
         type: int = 1,  # noqa: A002 - the field's name
         partition: str = "",
         id: str | None = None,  # noqa: A002 - the field's name
+        payloads: Mapping[tuple[str, str], bytes] | None = None,
         **fields: Any,  # noqa: ANN401 - each field has its own type
     ) -> Sent:
         """Send a message as `send_nowait` does, and wait until the server has it on disk.
 
-        That may take several connections. Raises Refused, what `send_nowait` raises, or what stopped the client.
-        Cancelled or stopped, the message stays in the outbox and is sent all the same; its answer then comes as an
-        event.
+        That may take several connections. Raises Refused (StaleDevices where `payloads` are not all), what
+        `send_nowait` raises, or what stopped the client. Cancelled or stopped, the message stays in the outbox and is
+        sent all the same; its answer then comes as an event.
         """
-        message_id = self.send_nowait(to, payload, type=type, partition=partition, id=id, **fields)
-        if self._connector.failure is not None:
-            raise self._connector.failure
+        message_id = self.send_nowait(to, payload, type=type, partition=partition, id=id, payloads=payloads, **fields)
+        self._check_running()
         answer = await self._device.outbox.wait(message_id)
         if isinstance(answer, SendRefused):
             raise refusal(answer)
         return answer
+
+    async def send_many(
+        self,
+        messages: Iterable[tuple[str, bytes]],
+        **fields: Any,  # noqa: ANN401 - each field has its own type
+    ) -> list[Sent | SendRefused]:
+        """Send many messages, each to somebody, in this order, and wait until each is answered, for itself.
+
+        `fields` are those of all of them, as in `send_nowait`. They share frames. Raises what `send_nowait` raises,
+        before any is sent, or what stopped the client. Cancelled or stopped, what has no answer stays in the outbox.
+        """
+        if "id" in fields:
+            raise InvalidArgument("each message gets an id of its own")
+        written = [self._write(to, payload, **fields) for to, payload in messages]
+        self._device.outbox.put_new(written)
+        self._check_running()
+        return await self._device.outbox.wait_all(message.id for message in written)
+
+    def _write(
+        self,
+        to: str,
+        payload: bytes,
+        *,
+        type: int = 1,  # noqa: A002 - the field's name
+        partition: str = "",
+        id: str | None = None,  # noqa: A002 - the field's name
+        payloads: Mapping[tuple[str, str], bytes] | None = None,
+        **fields: Any,  # noqa: ANN401 - each field has its own type
+    ) -> Message:
+        try:
+            return Message(
+                id=id or f"{self._environment.random.getrandbits(128):032x}",
+                to=WireIdentity(eid=to),
+                type=type,
+                timestamp=self._environment.now(),
+                payload=payload,
+                partition=partition,
+                **_addressed(payloads),
+                **fields,
+            )
+        except TypeError as problem:
+            raise InvalidArgument(f"no field of a message: {problem}") from None
+
+    def _check_running(self) -> None:
+        if self._connector.failure is not None:
+            raise self._connector.failure
+
+
+def _addressed(payloads: Mapping[tuple[str, str], bytes] | None) -> dict[str, Any]:
+    """Returns the fields that address a message to devices, each with its own payload."""
+    if payloads is None:
+        return {}
+    try:
+        devices = [
+            DeviceAddress(identity=WireIdentity(eid=eid, connection_resource_id=device), payload=payload)
+            for (eid, device), payload in payloads.items()
+        ]
+    except (AttributeError, TypeError, ValueError):
+        raise InvalidArgument("payloads are bytes by (eid, device)") from None
+    return {"devices": devices, "devices_complete": True}

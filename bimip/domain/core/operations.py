@@ -36,6 +36,8 @@ class Refused(NamedTuple):
     sentence: str  # what is wrong and what to do
     field: str = ""
     retry_after_ms: int = 0
+    missing: tuple[tuple[str, str], ...] = ()  # devices, as (eid, name), that a list of them lacks
+    extra: tuple[tuple[str, str], ...] = ()  # and those that it names and are not there
 
 
 class Register(NamedTuple):
@@ -87,6 +89,7 @@ class Append(NamedTuple):
     partition: str
     messages: Sequence[NewMessage]
     addresses: tuple[Address, ...] = ()
+    is_complete: bool = False  # the addresses are to be all devices of the readers, and the sender's others
 
 
 class Appended(NamedTuple):

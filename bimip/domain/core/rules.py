@@ -3,10 +3,13 @@
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Self
+from typing import Any, Final, Literal, Self
 
 from bimip.domain.core.ids import ConversationId, ConversationOffset, Millis, Stamp
-from bimip.settings import FLAG, Raw, Rule, items, setting, text, whole
+from bimip.settings import FLAG, Raw, Rule, choice, items, setting, text, whole
+
+DeviceNames = Literal["correspondents", "everybody", "nobody"]
+"""Who may know the names of a user's devices, besides these themselves."""
 
 PARTITIONS: Final = ("chat", "notification", "feed", "sync")
 
@@ -55,6 +58,7 @@ class PartitionSettings:
 @dataclass(frozen=True, slots=True)
 class UserSettings:
     accept_unknown_recipients: bool = setting(False, FLAG)  # noqa: FBT003 - the default itself
+    device_names: DeviceNames = setting("correspondents", choice("correspondents", "everybody", "nobody"))
     max_stored_bytes_per_user: int = setting(0, whole(0, 2**47), section="limits")
     """Of one sender, as long as it is kept; 0: no limit."""
 
@@ -72,6 +76,7 @@ class Rules:
     edit_seconds: int = 0  # after which a message is not edited any more; 0: for ever, as below
     delete_seconds: int = 0
     max_reactions: int = 16  # of one user to one message
+    device_names: DeviceNames = "correspondents"
     slice_entries: int = 1000  # a longer operation is decided in several batches, so that it holds nobody up
 
     @classmethod
@@ -99,6 +104,7 @@ class Rules:
             edit_seconds,
             delete_seconds,
             max_reactions,
+            users.device_names,
         )
 
 

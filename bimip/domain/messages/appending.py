@@ -34,6 +34,7 @@ from bimip.domain.core.records import (
     maker,
 )
 from bimip.domain.core.rules import Context
+from bimip.domain.messages.device_lists import stale_devices
 from bimip.domain.messages.fan_out import fan_out
 from bimip.names import conversation_number, is_conversation_id
 
@@ -82,6 +83,8 @@ def _append_new(view: Reader, op: Append, messages: Sequence[NewMessage], contex
     if isinstance(audience, Refused):
         return Decision(audience)
     number, conversation, readers = audience
+    if op.is_complete and (stale := stale_devices(view, op, number, readers, context.rules.device_names)):
+        return Decision(stale)
     addressed = _addresses(view, op, readers) if op.addresses else {}
     if isinstance(addressed, Refused):
         return Decision(addressed)

@@ -1,9 +1,12 @@
 from typing import Any
 
+import anyio
 import pytest
 
-from bimip.client.errors import InvalidArgument
-from tests.client.support import FakeServer, a_client, run
+from bimip.client.errors import InvalidArgument, StaleDevices
+from bimip.client.events import Connected, SendRefused, Sent
+from bimip.client.wire.bimip import Body, ErrorCode, ErrorMessage, Identity, Message
+from tests.client.support import FakeServer, a_client, both_backends, next_of, nothing_more, run, sent, take
 
 BAD_SENDS: dict[str, dict[str, object]] = {
     "text as payload": {"payload": "hi"},
@@ -38,3 +41,83 @@ def test_a_message_that_cannot_be_is_refused_at_once_and_leaves_nothing(bad: dic
             assert client.unsent == 0
 
     run(scenario)
+
+
+@both_backends
+async def test_a_payload_for_each_device_says_that_these_are_all_and_the_difference_is_raised() -> None:
+    server = FakeServer()
+    async with a_client(server) as client, anyio.create_task_group() as tasks:
+        peer = await server.accept()
+        await peer.greet()
+        seen: list[Message] = []
+
+        async def serve() -> None:
+            message, ref = await peer.expect(Message)
+            seen.append(message)
+            missing = [Identity(eid="bob", connection_resource_id="tablet")]
+            extra = [Identity(eid="bob", connection_resource_id="watch")]
+            error = ErrorMessage(
+                code=ErrorCode.CONFLICT, message="stale", field="devices", missing=missing, extra=extra, ref=ref
+            )
+            peer.send(Body(errors=[error]))
+
+        tasks.start_soon(serve)
+        with pytest.raises(StaleDevices) as stale:
+            await client.send("bob", b"", payloads={("bob", "phone"): b"1", ("bob", "watch"): b"2"})
+
+        assert (stale.value.missing, stale.value.extra) == ((("bob", "tablet"),), (("bob", "watch"),))
+        assert seen[0].devices_complete
+        assert [(one.identity and one.identity.connection_resource_id, one.payload) for one in seen[0].devices] == [
+            ("phone", b"1"),
+            ("watch", b"2"),
+        ]
+        with pytest.raises(InvalidArgument):
+            await client.send("bob", b"", payloads={"phone": b"1"})  # type: ignore[dict-item]
+
+
+@both_backends
+async def test_many_messages_share_frames_and_each_is_answered_for_itself_in_order() -> None:
+    server = FakeServer()
+    async with a_client(server) as client, anyio.create_task_group() as tasks:
+        peer = await server.accept()
+        await peer.greet()
+        await next_of(client, Connected)
+        frames: list[int] = []
+
+        async def serve() -> None:
+            body, _ = await peer.expect(Body)
+            frames.append(len(body.messages))
+            refused = ErrorMessage(code=ErrorCode.NOT_FOUND, message="nobody", id=body.messages[1].id)
+            signals = [sent(body.messages[2].id, 8), sent(body.messages[0].id, 7)]
+            peer.send(Body(partition="chat", signals=signals, errors=[refused]))
+
+        tasks.start_soon(serve)
+        answers = await client.send_many([("bob", b"1"), ("nobody", b"2"), ("bob", b"3")], type=2)
+
+        assert frames == [3]
+        assert [type(answer) for answer in answers] == [Sent, SendRefused, Sent]
+        assert [answer.user_offset for answer in answers if isinstance(answer, Sent)] == [7, 8]
+        assert client.unsent == 0
+        assert await nothing_more(client) == []
+
+
+@both_backends
+async def test_one_that_cannot_be_keeps_all_of_many_from_being_sent_and_cancelled_ones_are_events() -> None:
+    server = FakeServer()
+    async with a_client(server) as client:
+        peer = await server.accept()
+        await peer.greet()
+        await next_of(client, Connected)
+        with pytest.raises(InvalidArgument):
+            await client.send_many([("bob", b"1"), ("bob", "2")])  # type: ignore[list-item]
+        with pytest.raises(InvalidArgument):
+            await client.send_many([("bob", b"1")], id="one")
+        assert client.unsent == 0
+        with anyio.move_on_after(0.1):
+            await client.send_many([("bob", b"1"), ("bob", b"2")])
+        body, _ = await peer.expect(Body)
+        peer.send(
+            Body(partition="chat", signals=[sent(message.id, 7 + at) for at, message in enumerate(body.messages)])
+        )
+
+        assert [event.user_offset for event in await take(client, Sent, 2)] == [7, 8]

@@ -770,6 +770,11 @@ class Devices(betterproto2.Message):
     server: LIST: none is left behind these
     """
 
+    eid: "str" = betterproto2.field(10, betterproto2.TYPE_STRING)
+    """
+    LIST: of this user, whose devices you may know; their names alone are told
+    """
+
 
 default_message_pool.register_message("bimip", "Devices", Devices)
 
@@ -838,6 +843,16 @@ class ErrorMessage(betterproto2.Message):
     field: "str" = betterproto2.field(5, betterproto2.TYPE_STRING)
     """
     the field at fault, where there is one
+    """
+
+    missing: "list[Identity]" = betterproto2.field(6, betterproto2.TYPE_MESSAGE, repeated=True)
+    """
+    CONFLICT of devices: those that the list lacks
+    """
+
+    extra: "list[Identity]" = betterproto2.field(7, betterproto2.TYPE_MESSAGE, repeated=True)
+    """
+    and those that it names and are not there
     """
 
     ref: "int" = betterproto2.field(30, betterproto2.TYPE_UINT64)
@@ -1362,6 +1377,11 @@ class Message(betterproto2.Message):
     edited: "int" = betterproto2.field(30, betterproto2.TYPE_FIXED64)
     """
     server: the stamp of the edit whose payload this is; 0: as it was sent
+    """
+
+    devices_complete: "bool" = betterproto2.field(32, betterproto2.TYPE_BOOL)
+    """
+    from clients: devices are to be all that the recipients have, and the sender's others
     """
 
 
