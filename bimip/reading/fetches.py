@@ -6,6 +6,7 @@ from functools import partial
 from typing import NamedTuple
 
 from bimip.domain.conversations.membership import members_of, membership_of
+from bimip.domain.core.clock import stamp_of
 from bimip.domain.core.ids import ConversationId, ConversationOffset, DeviceId, UserId
 from bimip.domain.core.operations import Received
 from bimip.domain.core.ranges import contains
@@ -15,7 +16,7 @@ from bimip.names import conversation_number
 from bimip.reading.pages import FetchedEntry, Judge, Page, Scan, fill
 from bimip.reading.salvage import read_entries, read_history
 from bimip.reading.segments import place_of
-from bimip.reading.sources import Ascending, BySeq, Descending
+from bimip.reading.sources import Ascending, BySeq, Descending, InThread
 from bimip.storage.interface import Store
 from bimip.wire import bimip_pb2 as pb
 from bimip.wire import stored
@@ -85,6 +86,23 @@ def scan_history(store: Store, viewer: Viewer, fetch: pb.Fetch, begin: PageStart
 
     walk = Descending if fetch.backwards else Ascending
     return (yield from fill(store, walk(read, judge, known.first, known.head, begin.offset), limit))
+
+
+def scan_thread(store: Store, viewer: Viewer, fetch: pb.Fetch, begin: PageStart, limit: int) -> Scan:
+    """Scans the messages of a conversation that answer one of them. Raises WireError."""
+    with store.snapshot() as view:
+        conversation, known = conversation_for(view, viewer.user, fetch.conversation)
+        wanted = _filter(view, viewer, fetch)
+    if wanted is None:
+        return Page([], known.head + 1, complete=True)
+
+    def judge(view: Reader) -> Judge:
+        row = partial(_history_row, view, viewer, wanted, conversation)
+        return lambda place, listed: listed and row(place, listed)
+
+    thread = (conversation, stamp_of(fetch.reply_to))
+    source = InThread(thread, judge, known.first, begin.offset, backwards=fetch.backwards)
+    return (yield from fill(store, source, limit))
 
 
 def conversation_for(view: Reader, user: UserId, name: str) -> tuple[ConversationId, Conversation]:

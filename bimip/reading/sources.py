@@ -1,11 +1,11 @@
-"""The orders in which a page walks: numbered records up and down, and a user's log by `seq`."""
+"""The orders in which a page walks: numbered records up and down, a user's log by `seq`, and a thread."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from bimip.domain.core.ids import Offset, UserId
+from bimip.domain.core.ids import ConversationId, Offset, Stamp, UserId
 from bimip.domain.core.ranges import Range
-from bimip.domain.core.records import Entry, Index, IndexRow, LogTable, Reader, Seq
+from bimip.domain.core.records import Entry, HistoryEntry, Index, IndexRow, LogTable, Reader, Seq, Table
 from bimip.reading.pages import SLICE, FetchedEntry, Judge, Page
 from bimip.reading.salvage import UnreadableError
 
@@ -13,6 +13,9 @@ Read = Callable[[Reader, int, int], list[tuple[int, Any]]]
 """Reads records behind a number, at most so many. Raises UnreadableError."""
 
 NOTHING: Range = (1, 0)
+
+HIGHEST = (1 << 64) - 1
+"""Beyond any offset."""
 
 
 class Ascending:
@@ -150,3 +153,51 @@ class BySeq:
 
     def page(self, rows: list[FetchedEntry], _gaps: list[Range]) -> Page:
         return Page(rows, self._last[-1] if self._last else 0, complete=self.is_exhausted, last=self._last)
+
+
+class InThread:
+    """Messages of a conversation that answer one of them, by their offsets there."""
+
+    def __init__(
+        self,
+        thread: tuple[ConversationId, Stamp],
+        judge: Callable[[Reader], Judge],
+        first: int,
+        begin: int | None,
+        *,
+        backwards: bool,
+    ) -> None:
+        """`first`: the oldest that is kept, or is the reader's to see; `begin`: where to start; None: at the end where
+        the walk begins.
+        """
+        self._thread = thread
+        self.judge = judge
+        self._first = first
+        self._backwards = backwards
+        self._at = (HIGHEST if backwards else 0) if begin is None else begin
+        self._limit = 0  # of the slice that was read
+        self._was_full = True
+
+    @property
+    def is_exhausted(self) -> bool:
+        return not self._was_full
+
+    def read(self, view: Reader, limit: int) -> Iterator[tuple[int, HistoryEntry | None]]:
+        first = self._first if self._backwards else max(self._first, self._at)
+        low, high = (*self._thread, first), (*self._thread, self._at + 1 if self._backwards else HIGHEST)
+        rows = view.scan(Table.THREADS, low, high, limit=limit, reverse=self._backwards)
+        self._limit = limit
+        for (_, _, offset), _ in rows:
+            found = view.read(LogTable.HISTORY, self._thread[:1], offset - 1, limit=1)
+            yield offset, found[0][1] if found and found[0][0] == offset else None
+
+    def move_past(self, place: int) -> Range:
+        self._at = place - 1 if self._backwards else place + 1
+        return NOTHING
+
+    def end_slice(self, looked: int) -> tuple[Range, int]:
+        self._was_full = looked == self._limit
+        return NOTHING, looked
+
+    def page(self, rows: list[FetchedEntry], _gaps: list[Range]) -> Page:
+        return Page(rows, min(self._at, HIGHEST), complete=self.is_exhausted)

@@ -22,7 +22,7 @@ from bimip.domain.core.operations import Barrier, Operation, Refused, Result
 from bimip.domain.core.ranges import Ranges, contains
 from bimip.domain.core.records import DamagedRecordError
 from bimip.reading.current import scan_current
-from bimip.reading.fetches import PageStart, Viewer, scan_by_seq, scan_history, scan_log
+from bimip.reading.fetches import PageStart, Viewer, scan_by_seq, scan_history, scan_log, scan_thread
 from bimip.reading.inbox import is_inbox_whole, scan_inbox
 from bimip.reading.pages import Page, Scan
 from bimip.reading.receipts import scan_receipts
@@ -34,11 +34,11 @@ from bimip.requests.state_items import ENCODE
 from bimip.storage.interface import Store
 from bimip.wire import bimip_pb2 as pb
 from bimip.wire import frames, state
-from bimip.wire.checks import check_id, check_identity, check_seq
+from bimip.wire.checks import check_id, check_identity, check_seq, check_signal_id
 from bimip.wire.errors import WireError
 from bimip.wire.limits import Limits
 
-_OF_A_CONVERSATION = {pb.HISTORY, pb.RECEIPTS}
+_OF_A_CONVERSATION = {pb.HISTORY, pb.RECEIPTS, pb.THREAD}
 
 _FETCH_KINDS = frozenset(pb.FetchKind.values())
 
@@ -79,6 +79,7 @@ KINDS: dict[int, Kind] = {
     pb.HISTORY: Kind(scan_history, of_log=False),
     pb.RECEIPTS: Kind(scan_receipts, of_log=False, cursor_numbers=4, is_numbered=False, is_remembered=False),
     pb.BY_SEQ: Kind(scan_by_seq, cursor_numbers=4, is_numbered=False),
+    pb.THREAD: Kind(scan_thread, of_log=False, is_remembered=False),
     pb.INBOX: Kind(scan_inbox, of_log=False, is_numbered=False, is_remembered=False, prepare=prepare_inbox),
 }
 
@@ -285,12 +286,17 @@ def check_fetch(fetch: pb.Fetch, limits: Limits) -> None:
         check_id(fetch.partition, "partition", limits)
     if fetch.kind in _OF_A_CONVERSATION or fetch.conversation:
         check_id(fetch.conversation, "conversation", limits)
-    if fetch.kind == pb.BY_SEQ:
-        for what in ("seq_from", "seq_to"):
-            if getattr(fetch, what):
-                check_seq(getattr(fetch, what), what, limits)
+    for what in ("seq_from", "seq_to") if fetch.kind == pb.BY_SEQ else ():
+        if getattr(fetch, what):
+            check_seq(getattr(fetch, what), what, limits)
+    if fetch.kind == pb.THREAD:
+        check_signal_id(fetch.reply_to, "reply_to")
+    _check_identities(fetch, limits)
     if fetch.cursor and fetch.HasField("offset"):
         raise WireError(pb.INVALID, "cursor and offset both say where to begin: give one of them.", field="cursor")
+
+
+def _check_identities(fetch: pb.Fetch, limits: Limits) -> None:
     if fetch.HasField("from"):
         check_identity(getattr(fetch, "from"), "from", limits)
     if fetch.to.eid:

@@ -22,6 +22,7 @@ from bimip.domain.core.records import Key
 from bimip.domain.core.schema import behind
 from bimip.domain.keeping.timekeeping import DAY, Known
 from bimip.domain.messages.checkpoints import CheckpointTaken
+from bimip.domain.messages.expiring import ExpireMentions, ExpireThreads
 from bimip.journal.queue import OperationQueue
 from bimip.retention.settings import RetentionSettings
 from bimip.retention.walks import SWEEPS, WALKS, Moment, Walk
@@ -140,7 +141,7 @@ class Retention:
             if not result.removed:
                 await trio.sleep(PAUSE_SECONDS)
             if result.resume is not None:
-                assert isinstance(operation, ExpireSeen | ExpireRevoked)
+                assert isinstance(operation, ExpireSeen | ExpireRevoked | ExpireMentions | ExpireThreads)
                 operation = operation._replace(start=result.resume)
 
     async def _ask(self, operation: Operation) -> Result:

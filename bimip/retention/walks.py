@@ -22,7 +22,7 @@ from bimip.domain.core.records import Conversation, DamagedRecordError, Key, Log
 from bimip.domain.keeping.timekeeping import DAY
 from bimip.domain.messages.checkpoints import TakeCheckpoint, checkpoints_of, is_due
 from bimip.domain.messages.committed import ExpireCommitted, committed_offset
-from bimip.domain.messages.expiring import TrimHistory
+from bimip.domain.messages.expiring import ExpireMentions, ExpireThreads, TrimHistory
 from bimip.retention.settings import RetentionSettings
 
 REVOKED_MS = DAY
@@ -135,6 +135,8 @@ WALKS = (
 
 SWEEPS: tuple[Callable[[Moment], Operation | None], ...] = (
     lambda moment: None if moment.oldest is None else ExpireBodies(moment.oldest),
+    lambda moment: None if moment.oldest is None else ExpireMentions(moment.oldest),
+    lambda moment: None if moment.oldest is None else ExpireThreads(moment.oldest),
     lambda moment: ExpireSeen(moment.seen_before),
     lambda moment: ExpireRevoked(Millis(moment.now - REVOKED_MS)),
 )

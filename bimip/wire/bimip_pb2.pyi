@@ -51,6 +51,7 @@ class FetchKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     HISTORY: _ClassVar[FetchKind]
     RECEIPTS: _ClassVar[FetchKind]
     BY_SEQ: _ClassVar[FetchKind]
+    THREAD: _ClassVar[FetchKind]
     INBOX: _ClassVar[FetchKind]
 
 class Start(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
@@ -121,6 +122,7 @@ LOG: FetchKind
 HISTORY: FetchKind
 RECEIPTS: FetchKind
 BY_SEQ: FetchKind
+THREAD: FetchKind
 INBOX: FetchKind
 START_UNSPECIFIED: Start
 FIRST: Start
@@ -428,7 +430,7 @@ class Body(_message.Message):
     def __init__(self, partition: _Optional[str] = ..., after: _Optional[int] = ..., upto: _Optional[int] = ..., turn: _Optional[_Union[Turn, str]] = ..., messages: _Optional[_Iterable[_Union[Message, _Mapping]]] = ..., gaps: _Optional[_Iterable[_Union[Gap, _Mapping]]] = ..., signals: _Optional[_Iterable[_Union[Signal, _Mapping]]] = ..., states: _Optional[_Iterable[_Union[StateDelta, _Mapping]]] = ..., commands: _Optional[_Iterable[_Union[Command, _Mapping]]] = ..., errors: _Optional[_Iterable[_Union[ErrorMessage, _Mapping]]] = ..., next_offset: _Optional[int] = ..., acknowledged: _Optional[_Iterable[bool]] = ..., complete: _Optional[bool] = ..., next_cursor: _Optional[bytes] = ..., conversations: _Optional[_Iterable[_Union[Conversation, _Mapping]]] = ..., passed: _Optional[_Iterable[_Union[PassedEntry, _Mapping]]] = ..., ref: _Optional[int] = ...) -> None: ...
 
 class Fetch(_message.Message):
-    __slots__ = ("kind", "partition", "to", "limit", "offset", "conversation", "backwards", "seq_from", "seq_to", "cursor", "upto")
+    __slots__ = ("kind", "partition", "to", "limit", "offset", "conversation", "backwards", "seq_from", "seq_to", "cursor", "upto", "reply_to")
     KIND_FIELD_NUMBER: _ClassVar[int]
     PARTITION_FIELD_NUMBER: _ClassVar[int]
     FROM_FIELD_NUMBER: _ClassVar[int]
@@ -441,6 +443,7 @@ class Fetch(_message.Message):
     SEQ_TO_FIELD_NUMBER: _ClassVar[int]
     CURSOR_FIELD_NUMBER: _ClassVar[int]
     UPTO_FIELD_NUMBER: _ClassVar[int]
+    REPLY_TO_FIELD_NUMBER: _ClassVar[int]
     kind: FetchKind
     partition: str
     to: Identity
@@ -452,7 +455,8 @@ class Fetch(_message.Message):
     seq_to: str
     cursor: bytes
     upto: int
-    def __init__(self, kind: _Optional[_Union[FetchKind, str]] = ..., partition: _Optional[str] = ..., to: _Optional[_Union[Identity, _Mapping]] = ..., limit: _Optional[int] = ..., offset: _Optional[int] = ..., conversation: _Optional[str] = ..., backwards: _Optional[bool] = ..., seq_from: _Optional[str] = ..., seq_to: _Optional[str] = ..., cursor: _Optional[bytes] = ..., upto: _Optional[int] = ..., **kwargs) -> None: ...
+    reply_to: str
+    def __init__(self, kind: _Optional[_Union[FetchKind, str]] = ..., partition: _Optional[str] = ..., to: _Optional[_Union[Identity, _Mapping]] = ..., limit: _Optional[int] = ..., offset: _Optional[int] = ..., conversation: _Optional[str] = ..., backwards: _Optional[bool] = ..., seq_from: _Optional[str] = ..., seq_to: _Optional[str] = ..., cursor: _Optional[bytes] = ..., upto: _Optional[int] = ..., reply_to: _Optional[str] = ..., **kwargs) -> None: ...
 
 class Position(_message.Message):
     __slots__ = ("partition", "offset", "held", "start", "last", "seq")

@@ -16,6 +16,7 @@ from bimip.wire.limits import Limits
 
 _DEFAULTS = Limits()
 _SEQ = re.compile(r"([0-9]{1,18}):([0-9]{1,18}):(.+)")
+_SIGNAL_ID = re.compile(r"[0-9A-F][0-9A-HJKMNP-TV-Z]{12}")
 _HIGHEST_LOCAL = 2**32 - 1
 
 
@@ -51,6 +52,13 @@ def check_id(text: str, what: str, limits: Limits = _DEFAULTS) -> None:
     if not is_printable(text):
         raise WireError(pb.INVALID, f"{what} holds unprintable characters: leave them out.", field=what)
     check_length(len(text.encode()), what, limits.max_id_bytes)
+
+
+def check_signal_id(text: str, what: str) -> None:
+    """Checks the name of a message, as the server gave it."""
+    if not _SIGNAL_ID.fullmatch(text):
+        sentence = f"{what} is no signal_id: give back that of a message, 13 characters."
+        raise WireError(pb.INVALID, sentence, field=what)
 
 
 def check_ranges(ranges: Sequence[pb.OffsetRange], limits: Limits, what: str) -> None:

@@ -45,6 +45,7 @@ async def every_method(client: Client) -> None:
     assert_type(await client.fetch_receipts("c1", 4, last=9), list[MemberReceipts])
     assert_type((await client.delivery_state("c1", 4)).read_by, tuple[str, ...])
     assert_type(client.read_marker("c1"), int)
+    assert_type(await client.thread("c1", "65WZSBAB00000", limit=5, backwards=True), Fetched)
     page = await client.inbox(limit=5, cursor=b"")
     assert_type(page.rows, list[InboxRow])
     assert_type(page.rows[0].last_message, Message | None)

@@ -44,7 +44,7 @@ from bimip.domain.delivery.hello import FIRST, HEAD, LAST
 from bimip.domain.keeping.timekeeping import Known
 from bimip.domain.messages.checkpoints import TakeCheckpoint
 from bimip.domain.messages.committed import ExpireCommitted
-from bimip.domain.messages.expiring import TrimHistory
+from bimip.domain.messages.expiring import ExpireMentions, ExpireThreads, TrimHistory
 from bimip.domain.state.settings import ChangeSettings, Setting
 from tests.domain.support import BEGIN, CHAT, Ledger
 
@@ -284,6 +284,8 @@ def test_the_operations_that_no_history_draws_change_nothing_when_repeated() -> 
         NoteSeen((SeenDevice(ann.user, "phone", ann.device),)),
         TrimHistory(ConversationId(1)),
         FillInbox(bob.user),
+        ExpireMentions(old),
+        ExpireThreads(old),
         Forget(bob.device),
         TakeCheckpoint(bob.user, CHAT),
     ):
@@ -315,6 +317,6 @@ def test_every_operation_is_repeated_here() -> None:
     drawn |= {Command}
     told = {ExpireHistory, ExpireBodies, ExpireSeen, ExpireRevoked, Barrier, NoteTime, Forget}
     told |= {LabelDevice, NoteSeen, TrimHistory, ExpireCommitted, TakeCheckpoint}
-    told |= {FillInbox}
+    told |= {FillInbox, ExpireMentions, ExpireThreads}
 
     assert drawn | told == set(OPERATIONS)

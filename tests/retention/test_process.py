@@ -226,7 +226,7 @@ async def test_between_slices_in_which_nothing_expired_there_is_a_pause(autojump
 
         assert ids == 39
         assert trio.current_time() - begin >= (ids // 4) * retention_module.PAUSE_SECONDS
-        assert decided <= ids // 4 + 4  # the walk over the ids, the bodies and the revoked; no log, no conversation
+        assert decided <= ids // 4 + 6  # over the ids, bodies, mentions, threads and revoked; no log, no conversation
 
 
 async def test_what_has_expired_goes_without_a_pause(autojump_clock: MockClock) -> None:

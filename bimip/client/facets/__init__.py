@@ -6,7 +6,7 @@
     events.py     the stream of events: iteration, acknowledge
     receipts.py   who has read what: mark_read, receipts, read_marker
     settings.py   what others may know of this user: settings, change_settings
-    history.py    looking into the log: fetch, history
+    history.py    looking into the log: fetch, history, thread
     copies.py     whether this device's copies of the logs are whole: snapshot, read_again
     groups.py     groups: create_group, add_members, remove_member, leave_group, rename_group, set_role, fetch_group,
                   known_groups

@@ -65,6 +65,25 @@ class History(Facet):
             list(zip(body.messages, acknowledged, strict=False)), body.next_offset, body.complete, body.next_cursor
         )
 
+    async def thread(
+        self, conversation: str, reply_to: str, limit: int = 50, cursor: bytes = b"", *, backwards: bool = False
+    ) -> Fetched:
+        """Fetch the messages that answer one of a conversation, which `reply_to` names by its signal_id.
+
+        The oldest first, or the newest; `cursor` is that of the page before. Raises as `fetch` does.
+        """
+        fetch = Fetch(
+            kind=FetchKind.THREAD,
+            conversation=conversation,
+            reply_to=reply_to,
+            limit=checked_number("limit", limit, least=0),
+            cursor=cursor,
+            backwards=backwards,
+        )
+        body = await self._connector.request(fetch, Body)
+        rows = list(zip(body.messages, [*body.acknowledged, *[False] * len(body.messages)], strict=False))
+        return Fetched(rows, body.next_offset, body.complete, body.next_cursor)
+
     async def history(self, conversation: str, before: int | None = None, limit: int = 50) -> list[Message]:
         """Fetch the newest messages of a conversation in front of a conversation offset, oldest first."""
         newest = BEYOND_ANY_OFFSET if before is None else checked_number("before", before, least=0)

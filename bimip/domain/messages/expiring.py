@@ -179,6 +179,34 @@ def expire_revoked(view: Reader, op: ExpireRevoked, context: Context) -> Decisio
     return _walked(Table.REVOKED, found, [key for key, expires_at in found if expires_at < op.now], limit)
 
 
+class ExpireMentions(NamedTuple):
+    """Forgets where users are mentioned in messages that are gone, as ExpireSeen forgets message ids."""
+
+    before: Stamp
+    start: Key = (UserId(0),)
+
+
+def expire_mentions(view: Reader, op: ExpireMentions, context: Context) -> Decision:
+    return _expire_links(view, Table.MENTIONS, op, context)
+
+
+class ExpireThreads(NamedTuple):
+    """Forgets which messages that are gone answered another, as ExpireMentions does."""
+
+    before: Stamp
+    start: Key = (ConversationId(0),)
+
+
+def expire_threads(view: Reader, op: ExpireThreads, context: Context) -> Decision:
+    return _expire_links(view, Table.THREADS, op, context)
+
+
+def _expire_links(view: Reader, table: Table, op: ExpireMentions | ExpireThreads, context: Context) -> Decision:
+    limit = context.rules.slice_entries
+    found = view.scan(table, op.start, table.schema.end, limit=limit)
+    return _walked(table, found, [key for key, stamp in found if stamp < op.before], limit)
+
+
 def _walked(table: Table, found: list[tuple[Key, Any]], gone: list[Key], limit: int) -> Decision:
     more = len(found) == limit
     puts: list[Put] = [(table, dict.fromkeys(gone))] if gone else []
@@ -192,4 +220,6 @@ OPERATIONS: dict[type, OperationKind] = {
     ExpireBodies: OperationKind(expire_bodies),
     ExpireSeen: OperationKind(expire_seen),
     ExpireRevoked: OperationKind(expire_revoked),
+    ExpireMentions: OperationKind(expire_mentions),
+    ExpireThreads: OperationKind(expire_threads),
 }

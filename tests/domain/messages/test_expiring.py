@@ -11,12 +11,13 @@ from bimip.domain.core.operations import (
     ExpireLog,
     ExpireRevoked,
     ExpireSeen,
+    Links,
     Operation,
     Revoke,
 )
 from bimip.domain.core.records import LogTable, Table
 from bimip.domain.core.schema import behind
-from bimip.domain.messages.expiring import last_stamp
+from bimip.domain.messages.expiring import ExpireMentions, ExpireThreads, last_stamp
 from tests.domain.support import BEGIN, CHAT, Ledger, Peer
 
 
@@ -44,7 +45,7 @@ class Old:
             assert isinstance(result, Expired)
             results.append(result)
             if result.resume is not None:
-                assert isinstance(operation, ExpireSeen | ExpireRevoked)
+                assert isinstance(operation, ExpireSeen | ExpireRevoked | ExpireMentions | ExpireThreads)
                 operation = operation._replace(start=result.resume)
             if not result.more:
                 return results
@@ -126,6 +127,20 @@ def test_deduplication_goes_when_it_is_old_enough_and_not_before() -> None:
     assert [old.ledger.get(Table.SEEN, old.ann.device, f"m{number}") is None for number in range(7)] == [True] * 4 + [
         False
     ] * 3
+
+
+@pytest.mark.parametrize("slice_entries", [1, 2, 1000])
+def test_what_refers_to_messages_that_are_gone_goes(slice_entries: int) -> None:
+    old = Old(1, slice_entries)
+    for number in range(1, 6):
+        old.ledger.now = Millis(BEGIN + 10 * number)
+        old.ledger.send(old.ann, "bob", f"m{number}", links=Links(old.sent[0].stamp, ("bob",)))
+    old.all_slices(ExpireMentions(old.before(4)))
+    old.all_slices(ExpireThreads(old.before(3)))
+
+    kept = [key for key in old.ledger.everything() if key[0] in {Table.MENTIONS, Table.THREADS}]
+    assert [key[-1] for table, key in kept if table is Table.MENTIONS] == [5, 6]
+    assert [key[-1] for table, key in kept if table is Table.THREADS] == [4, 5, 6]
 
 
 @pytest.mark.parametrize("slice_entries", [1, 2, 3, 5, 1000])

@@ -267,6 +267,11 @@ class FetchKind(betterproto2.Enum):
     by range of seq
     """
 
+    THREAD = 5
+    """
+    of a conversation: the messages that answer one of them
+    """
+
     INBOX = 6
     """
     the user's conversations, in the order of what happened last in each
@@ -906,6 +911,11 @@ class Fetch(betterproto2.Message):
     upto: "int" = betterproto2.field(12, betterproto2.TYPE_UINT64)
     """
     RECEIPTS: of no message beyond this conversation offset; 0: to the newest
+    """
+
+    reply_to: "str" = betterproto2.field(13, betterproto2.TYPE_STRING)
+    """
+    THREAD: the signal_id of the message that they answer
     """
 
 
