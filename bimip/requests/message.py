@@ -27,8 +27,8 @@ NAMES_FOR_A_REQUEST = 4
 
 LOGS_FOR_A_REQUEST = 8
 """What is written to the logs of many costs as much as so many requests more."""
-LOGS_AT_ONCE = 2000
-"""Entries of one Append to a group, of all members' logs together, but for a single message: about ten milliseconds."""
+LOGS_AT_ONCE = 5000
+"""Entries of one Append to a group, in all members' logs together, but for a single message: twenty milliseconds."""
 
 _new, _checked = maker(NewMessage), maker(CheckedMessage)
 

@@ -14,6 +14,7 @@ from scripts.benchmarks import (
     catchup,
     fairness,
     floors,
+    groups,
     idle,
     latency,
     peers,
@@ -33,6 +34,7 @@ WORKLOADS = (
     "idle",
     "catchup",
     "growth",
+    "groups",
     "restart",
     "fairness",
     "floors",
@@ -67,6 +69,18 @@ COLUMNS: dict[str, tuple[tuple[str, str], ...]] = {
         ("stored /s", "filled_per_s"),
         ("µs each", "fill_us_per_message"),
         ("disk bytes", "disk_bytes_per_message"),
+        ("lost", "undelivered"),
+        ("doubled", "duplicates"),
+    ),
+    "groups": (
+        ("accepted /s", "accepted_per_s"),
+        ("delivered /s", "delivered_per_s"),
+        ("server µs each", "server_us_per_message"),
+        ("server µs per delivery", "server_us_per_delivery"),
+        ("SENT p50 ms", "accepted_ms.p50"),
+        ("p99", "accepted_ms.p99"),
+        ("last device p50 ms", "last_device_ms.p50"),
+        ("p99", "last_device_ms.p99"),
         ("lost", "undelivered"),
         ("doubled", "duplicates"),
     ),
@@ -167,6 +181,13 @@ def cases(name: str, options: argparse.Namespace) -> list[Case]:  # noqa: PLR091
         return [_traffic(load) for load in throughput_loads(options)]
     if name == "idle":
         return [(f"{options.connections} connections", lambda: _on_server(idle.measure, options.connections))]
+    if name == "groups":
+        chosen_loads = [
+            load
+            for window in ((options.window,) if options.window else (20, 1))
+            for load in groups.loads(window, options.seconds)
+        ]
+        return [(groups.describe(load), partial(_on_server, groups.measure, load)) for load in chosen_loads]
     if name == "fairness":
         chosen = [attack for attack in fairness.ATTACKS if options.attack in attack]
         return [(attack, partial(_on_server, fairness.measure, attack)) for attack in chosen]

@@ -17,6 +17,8 @@ class Device(Socket):
         super().__init__(loop, port)
         self.on_ready: Callable[[], None] = _nothing
         self.on_accepted: Callable[[int], None] = _ignore
+        self.on_other: Callable[[bytes], None] = _ignore
+        """Takes a frame that is no Body."""
         self.position = 0
         """The offset up to which everything owed has come."""
         self._ledger = ledger
@@ -69,6 +71,8 @@ class Device(Socket):
                     self._check(body)
                 elif not self._welcomed:
                     self._welcome(frame)
+                else:
+                    self.on_other(frame)
             elif opcode == wire.PING:
                 self.send(wire.masked(frame, wire.PONG))
             elif opcode == wire.CLOSE:
@@ -109,7 +113,7 @@ def _nothing() -> None:
     pass
 
 
-def _ignore(_count: int) -> None:
+def _ignore(_what: object) -> None:
     pass
 
 

@@ -20,7 +20,7 @@ class Ledger:
         self.until_last = array("d")
         """Seconds to SENT, and to the last of the devices."""
         self._times: list[array[float]] = [array("d") for _ in range(senders)]
-        self._delivered = [bytearray() for _ in range(senders)]
+        self._delivered = [array("H") for _ in range(senders)]  # a group has more than a byte counts
         self._accepted = [0] * senders
 
     def send(self, sender: int, count: int, at: float | None = None) -> int:
@@ -28,7 +28,7 @@ class Ledger:
         times = self._times[sender]
         first = len(times)
         times.extend([now() if at is None else at] * count)
-        self._delivered[sender].extend(bytes(count))
+        self._delivered[sender].extend([0] * count)
         self.sent += count
         return first
 

@@ -2,7 +2,7 @@
 
 import gc
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from scripts.benchmarks import accounting, server
 from scripts.benchmarks.device import Device, connect_all
@@ -90,7 +90,14 @@ def measure(running: server.Server, load: Load) -> dict[str, Any]:
     return result
 
 
-def measured(world: World, running: server.Server, seconds: float, tick: Any = None) -> dict[str, Any]:  # noqa: ANN401
+class Loaded(Protocol):
+    """Devices that are connected, and what they count."""
+
+    loop: Loop
+    ledger: Ledger
+
+
+def measured(world: Loaded, running: server.Server, seconds: float, tick: Any = None) -> dict[str, Any]:  # noqa: ANN401
     """Let the load run and say what became of it."""
     ledger = world.ledger
     accepted, delivered = ledger.accepted, ledger.delivered
@@ -115,7 +122,7 @@ def measured(world: World, running: server.Server, seconds: float, tick: Any = N
     }
 
 
-def drained(world: World, seconds: float) -> dict[str, Any]:
+def drained(world: Loaded, seconds: float) -> dict[str, Any]:
     """Wait for what is on its way, and say what never came."""
     ledger = world.ledger
     world.loop.run(lambda: ledger.is_settled, seconds)

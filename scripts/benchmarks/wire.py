@@ -12,10 +12,11 @@ import json
 import re
 import struct
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 PAYLOAD_BYTES = 150
+_GROUP = re.compile(rb"\x12.(c[0-9]+)")  # Conversation.id
 MARK = re.compile(rb"@(\d{4}):(\d{8})@")
 """What a payload begins with: which sender, and the how manieth message of theirs, from 0."""
 
@@ -90,6 +91,20 @@ def hello(offset: int | None) -> bytes:
 def acknowledgement(upto: int) -> bytes:
     """Everything up to there was received."""
     return masked(field(b"\x08\x07\x3a", _DELIVERED + field(b"\x3a", _CHAT) + b"\x68" + varint(upto)))
+
+
+def create_group(request_id: str, members: Iterable[str]) -> bytes:
+    """A group, with its sender as owner."""
+    named = b"".join([field(b"\x22", field(b"\x0a", eid.encode())) for eid in members])
+    return masked(field(b"\x08\x12\x92\x01", b"\x08\x01" + named + field(b"\x6a", request_id.encode())))
+
+
+def created(frame: bytes) -> str:
+    """The id of the group that the answer to `create_group` tells."""
+    told = _GROUP.search(frame)
+    if not frame.startswith(b"\x08\x12\x92\x01") or told is None:
+        raise Malformed(f"no group was created: {frame!r}")
+    return told[1].decode()
 
 
 class Author:

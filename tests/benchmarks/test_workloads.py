@@ -11,7 +11,19 @@ from typing import Any
 
 import pytest
 
-from scripts.benchmarks import accounting, catchup, floors, growth, idle, latency, server, soak, throughput, wire
+from scripts.benchmarks import (
+    accounting,
+    catchup,
+    floors,
+    groups,
+    growth,
+    idle,
+    latency,
+    server,
+    soak,
+    throughput,
+    wire,
+)
 from scripts.benchmarks.device import Device
 from scripts.benchmarks.loop import Loop
 from scripts.benchmarks.throughput import Load
@@ -32,6 +44,15 @@ def test_throughput_is_counted_and_drained(running: server.Server, together: boo
     assert result["accepted_per_s"] > 0
     assert result["last_device_ms"]["p50"] > 0
     assert result["server_us_per_message"] > 0
+
+
+@pytest.mark.parametrize("members", [2, 4])
+def test_groups_and_conversations_of_two_are_counted_alike(running: server.Server, members: int) -> None:
+    load = groups.Load(members, 2, 4, warm_seconds=0.05, seconds=0.3, users=f"of {members}-")
+    result = groups.measure(running, load)
+
+    nothing_is_wrong(result)
+    assert result["server_us_per_delivery"] == result["server_us_per_message"] / (members - 1) > 0
 
 
 def test_latency_keeps_its_rate(running: server.Server) -> None:

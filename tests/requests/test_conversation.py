@@ -216,17 +216,17 @@ def test_get_of_what_one_is_not_in_is_answered_like_what_does_not_exist(conversa
 
 def test_messages_to_a_large_group_are_several_appends_each_message_answered_in_its_place() -> None:
     peer = Peer(store_of_a_group(400))
-    for number in range(12):
+    for number in range(30):
         peer.take("message", pb.Message(id=f"m{number}", to=pb.Identity(eid="c7"), type=1), ref=number + 1)
     write(peer)
     asked: list[Any] = peer.operations()
 
-    assert [len(append.messages) for append in asked] == [5, 5, 2]
-    assert [message.id for append in asked for message in append.messages] == [f"m{number}" for number in range(12)]
-    assert peer.weight == 12 * 400 // LOGS_FOR_A_REQUEST
+    assert [len(append.messages) for append in asked] == [12, 12, 6]
+    assert [message.id for append in asked for message in append.messages] == [f"m{number}" for number in range(30)]
+    assert peer.weight == 30 * 400 // LOGS_FOR_A_REQUEST
     peer.decide(Refused(Fault.UNAVAILABLE, "not now"))
     assert [(error.id, error.ref) for error in peer.together().errors] == [
-        (f"m{number}", number + 1) for number in range(12)
+        (f"m{number}", number + 1) for number in range(30)
     ]
 
 
