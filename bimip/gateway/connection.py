@@ -8,7 +8,8 @@ it wakes for the heartbeat, for what the socket did not take at once, and for th
 A frame is written to the socket by whoever has it, at once (`send_nowait`), without a task in between. What the
 socket does not take stays in `_unsent` and is `run`'s to finish within the send deadline; until then every further
 frame is declined. So a frame leaves whole, or is the last thing that left, whoever is killed: nothing here is lost by
-cancelling. What is no plain socket, TLS above all, has two tasks more (`pumps.py`).
+cancelling. What is no plain socket, TLS above all, has two tasks more (`pumps.py`); a peer that speaks JSON has its
+texts converted (`texts.py`).
 
 `_ending` is the code and the reason, set at the moment of leaving the open state, by whoever comes first; `_happened`
 is all that `closing.py` decides the rest by. Everything is bounded: one unfinished frame, one pong, one unfinished
@@ -20,7 +21,7 @@ import math
 import os
 import socket
 import struct
-from collections.abc import Generator, Hashable, Iterator
+from collections.abc import Hashable, Iterator
 from contextlib import AbstractAsyncContextManager, contextmanager, nullcontext, suppress
 
 import trio
@@ -58,7 +59,8 @@ from bimip.gateway.framing import (
 from bimip.gateway.poller import Poller
 from bimip.gateway.pumps import DEAD, RECEIVE_BYTES, Pumps
 from bimip.gateway.settings import GatewaySettings
-from bimip.gateway.wire import JSON, convert, error_frame, text_of, weight_of
+from bimip.gateway.texts import Texts
+from bimip.gateway.wire import JSON, error_frame, text_of
 from bimip.session.close import Close
 from bimip.supervision import Notify
 from bimip.users.connection import ConnectionClosedError, Take
@@ -72,8 +74,6 @@ UNREAD_BYTES = 1 << 20
 EXTRA_BURST_SECONDS = 8.0
 MAX_FIRST_EXTRA = 128
 """Pings, pongs and fragments of a peer that showed no token yet."""
-JSON_AT_ONCE = 128
-"""Objects that are converted until others have their turn: about 1 ms."""
 
 
 class WebSocketConnection:
@@ -85,18 +85,14 @@ class WebSocketConnection:
         "_consumer",
         "_consumer_error",
         "_consumer_waiting",
-        "_conversion",
         "_ending",
         "_extra",
         "_fd",
         "_happened",
         "_heard_at",
-        "_is_json",
-        "_json",
         "_limits",
         "_malformed_in_a_row",
         "_message_since",
-        "_pending_events",
         "_ping_at",
         "_poller",
         "_pong",
@@ -106,11 +102,11 @@ class WebSocketConnection:
         "_reading",
         "_reading_since",
         "_received",
-        "_resume_at",
         "_send_deadline",
         "_sendable",
         "_settings",
         "_stream",
+        "_texts",
         "_unconverted",
         "_unread",
         "_unsent",
@@ -138,7 +134,7 @@ class WebSocketConnection:
         self._stream = stream
         self._poller = poller
         self._settings, self._limits = settings, limits
-        self._is_json = subprotocol == JSON
+        self._texts = Texts(settings.json_objects_per_second) if subprotocol == JSON else None
         self._fd = stream.socket.fileno() if isinstance(stream, trio.SocketStream) else -1
         self._reader = FrameReader(
             max_message_bytes=limits.max_frame_bytes,
@@ -147,10 +143,6 @@ class WebSocketConnection:
         )
         self._admitted = admitted
         self._extra: Bucket | None = None
-        self._json: Bucket | None = None
-        self._conversion: Generator[int, None, bytes] | None = None  # of a text, in slices
-        self._pending_events: Iterator[Event] | None = None  # what came with that text and behind it
-        self._resume_at = math.inf  # until then its texts must wait
         self._unread = UNREAD_BYTES
         self._received: list[bytes] = []
         self._unsent: bytes | memoryview = b""
@@ -241,7 +233,7 @@ class WebSocketConnection:
             return True
         if self._unsent or self._unconverted is not None:
             return False
-        if self._is_json:
+        if self._texts is not None:
             self._unconverted = frame
             self._wake.notify()
         else:
@@ -366,8 +358,8 @@ class WebSocketConnection:
             self._notify_changed()
         elif trio.current_time() >= self._late_at():
             self._end(Close.TOO_SLOW, "a message did not arrive in time")
-        elif trio.current_time() >= self._resume_at:
-            self._resume_at = math.inf
+        elif self._texts is not None and trio.current_time() >= self._texts.resume_at:
+            self._texts.resume_at = math.inf
             self.read_on()
         elif trio.current_time() >= self._silent_at():
             self.close(Close.SILENT, "nothing was heard for two heartbeats")
@@ -375,7 +367,8 @@ class WebSocketConnection:
             self._ping_at = trio.current_time() + self._limits.heartbeat_seconds
             self._write(frame_head(PING, 0))
         else:
-            await self._wake.until(min(self._ping_at, self._silent_at(), self._late_at(), self._resume_at))
+            resume_at = math.inf if self._texts is None else self._texts.resume_at
+            await self._wake.until(min(self._ping_at, self._silent_at(), self._late_at(), resume_at))
 
     def _silent_at(self) -> float:
         """A server that does not read because its reader has enough to do must not take its peer for silent."""
@@ -390,8 +383,8 @@ class WebSocketConnection:
         return max(self._message_since, self._reading_since) + self._settings.message_seconds
 
     def _write_text(self, frame: bytes) -> None:
-        payload = text_of(frame).encode() if self._is_json else frame
-        self._write(frame_head(TEXT if self._is_json else BINARY, len(payload)) + payload)
+        payload = frame if self._texts is None else text_of(frame).encode()
+        self._write(frame_head(BINARY if self._texts is None else TEXT, len(payload)) + payload)
 
     def _write(self, data: bytes) -> None:
         """Send one frame: at once what the socket takes, the rest in `run`."""
@@ -450,7 +443,7 @@ class WebSocketConnection:
     @property
     def _has_pending_events(self) -> bool:
         """Something was read that was too much for one turn."""
-        return self._reader.pending or self._pending_events is not None
+        return self._reader.pending or (self._texts is not None and self._texts.pending)
 
     @property
     def whose(self) -> str:
@@ -462,7 +455,7 @@ class WebSocketConnection:
 
     def read_now(self, now: float) -> bool:
         """The socket has something, or this asked for another turn. False: no more is wanted for now."""
-        if self._reader.pending or self._pending_events is not None:
+        if self._reader.pending or (self._texts is not None and self._texts.pending):
             self._read(None)
             return self._reading
         try:
@@ -485,7 +478,7 @@ class WebSocketConnection:
             self._reader_error = error
             self._wake.notify()
         self._reading = self._wants_more()
-        if self._reading and self._fd >= 0 and (self._reader.pending or self._pending_events is not None):
+        if self._reading and self._fd >= 0 and self._has_pending_events:
             self._poller.again(self._fd)
         if self._ending is not None:
             self._notify_changed()
@@ -494,29 +487,32 @@ class WebSocketConnection:
         """Whether to go on reading. What is said after the end is read too, and thrown away."""
         if self._ending is not None:
             return not self._happened & EOF
-        return not self._received and self._answer is None and self._resume_at == math.inf and not self._reader.held
+        if self._texts is not None and self._texts.resume_at < math.inf:
+            return False
+        return not self._received and self._answer is None and not self._reader.held
 
     def _on_bytes(self, data: bytes | None) -> None:
         if data == b"":
             self._happened |= EOF
             self._end(*GONE)
             return
-        if self._pending_events is not None:
-            self._convert_texts()
+        texts = self._texts
+        if texts is not None and texts.pending:
+            texts.go_on(self)
             return
         if self._reader.over:
             self._throw_away(len(data or b""))
             return
         events = self._reader.feed(data or b"")
-        if self._is_json:
-            self._pending_events = iter(events)
-            self._convert_texts()
+        if texts is not None:
+            texts.take(events)
+            texts.go_on(self)
         else:
             for event in events:
                 if isinstance(event, bytes) and self._ending is None:
                     self._received.append(event)
                 else:
-                    self._on_event(event)
+                    self.on_event(event)
         if self._reader.extra:
             self._charge_extra()
         if self._reader.unfinished:
@@ -524,7 +520,7 @@ class WebSocketConnection:
         else:
             self._message_since = math.inf
 
-    def _on_event(self, event: Event) -> None:
+    def on_event(self, event: Event) -> None:
         if isinstance(event, bytes | str):
             self._on_message(event)
         elif isinstance(event, Ping):
@@ -535,22 +531,6 @@ class WebSocketConnection:
             self._end(event.code, event.reason)
         elif isinstance(event, Fault):
             self._end(event.code, event.reason)
-
-    def _convert_texts(self) -> None:
-        """Convert what came as JSON, until others must have their turn."""
-        room = JSON_AT_ONCE
-        while room > 0 and self._resume_at == math.inf and self._answer is None:
-            if self._conversion is not None:
-                room -= self._convert(self._conversion)
-                continue
-            event = next(self._pending_events, None) if self._pending_events is not None else None
-            if event is None:
-                self._pending_events = None
-                return
-            self._on_event(event)
-            room -= 1
-        if self._ending is not None and room > 0:
-            self._pending_events = self._conversion = None  # nobody is there who could wait for it
 
     def _charge_extra(self) -> None:
         """Pings, pongs and fragments cost as much as messages and ask for nothing: a flood of them ends it."""
@@ -581,41 +561,36 @@ class WebSocketConnection:
         """Takes an event that is not a binary message of a connection that speaks Protocol Buffers."""
         if self._ending is not None:
             return
-        if isinstance(message, bytes) or not self._is_json:
-            kind = "text frames" if self._is_json else "binary frames"
+        if isinstance(message, bytes) or self._texts is None:
+            kind = "binary frames" if self._texts is None else "text frames"
             self.close(Close.UNSUPPORTED_DATA, f"this subprotocol has {kind} only")
-        else:
-            self._on_text(message)
-
-    def _on_text(self, text: str) -> None:
-        self._conversion = convert(text)
-        if self._json is None:
-            self._json = Bucket(Rate(requests_per_second=self._settings.json_objects_per_second))
-        self._json.take(weight_of(text), 0, self._heard_at)
-        wait = self._json.wait(self._heard_at)
-        if wait > 0:
-            self._resume_at = self._heard_at + wait
+            return
+        self._texts.begin(message, self._heard_at)
+        if self._texts.resume_at < math.inf:
             self._wake.notify()
 
-    def _convert(self, conversion: Generator[int, None, bytes]) -> int:
-        """One slice of a text. Returns what that cost."""
-        try:
-            return next(conversion)
-        except StopIteration as done:
-            self._conversion = None
-            self._received.append(done.value)
-            self._malformed_in_a_row = 0
-        except WireError as error:
-            self._conversion = None
-            if not self._admitted:
-                self._reader.release()
-            self._malformed_in_a_row += 1
-            if self._malformed_in_a_row > self._limits.max_malformed:
-                self.close(Close.TOO_MANY_ERRORS, "too many frames in a row that cannot be understood")
-            else:
-                self._answer = error_frame(error)
-                self._wake.notify()
-        return 1
+    @property
+    def is_ending(self) -> bool:
+        return self._ending is not None
+
+    @property
+    def owes_answer(self) -> bool:
+        """See `Converted`."""
+        return self._answer is not None
+
+    def on_converted(self, frame: bytes) -> None:
+        self._received.append(frame)
+        self._malformed_in_a_row = 0
+
+    def on_malformed(self, error: WireError) -> None:
+        if not self._admitted:
+            self._reader.release()
+        self._malformed_in_a_row += 1
+        if self._malformed_in_a_row > self._limits.max_malformed:
+            self.close(Close.TOO_MANY_ERRORS, "too many frames in a row that cannot be understood")
+        else:
+            self._answer = error_frame(error)
+            self._wake.notify()
 
     async def _finish(self) -> None:
         """Say what is still to be said, and give the peer some time to answer."""
