@@ -11,7 +11,7 @@ import trio
 from google.protobuf.message import DecodeError
 
 from bimip import __version__, console
-from bimip.concurrency import Timers
+from bimip.concurrency import Timers, Watch
 from bimip.config import ConfigError, Settings
 from bimip.domain.conversations.groups import PARTITION, GroupEvent
 from bimip.domain.conversations.membership import ROLE_NAMES
@@ -62,6 +62,8 @@ class Parts:
         self.timers = Timers()
         self.queue = OperationQueue()
         self.timekeeper = _timekeeper(settings, surroundings, self.store)
+        self.expiring = Watch(self.timers)
+        """Rises when another message is to disappear, or none any more."""
         self.journal_statistics = JournalStatistics()
         self.verifier = Verifier(settings.tokens)
         self.certificate = _certificate(settings)
@@ -230,7 +232,7 @@ def locate(body: bytes) -> tuple[ConversationId, ConversationOffset] | None:
     return None if number is None else (ConversationId(number), ConversationOffset(message.conversation_offset))
 
 
-BODIES = Bodies(encode, encode_event, locate, stored.edited, stored.erased)
+BODIES = Bodies(encode, encode_event, locate, stored.edited, stored.erased, stored.expiring)
 """The rules' one need of the wire."""
 
 
@@ -246,6 +248,7 @@ def rules_of(settings: Settings) -> Rules:
         delete_seconds=limits.delete_seconds,
         max_reactions=limits.max_reactions,
         until_acked=settings.retention.until_acked,
+        longest_ms=settings.retention.longest_ms,
     )
 
 

@@ -148,6 +148,7 @@ def send(
     count: Annotated[int, typer.Option(min=1, help="How many: each gets its number behind the text.")] = 1,
     every: Annotated[float, typer.Option(min=0, help="Seconds between them.")] = 0.0,
     timeout: Annotated[float, typer.Option(min=0, help="Seconds to wait for the server to have it on disk.")] = 30.0,
+    ttl: Annotated[str, typer.Option(help="It disappears for everybody after this: 10s, 15m, 12h, 30d.")] = "",
     json: Json = False,
     config: Config = None,
 ) -> None:
@@ -156,11 +157,16 @@ def send(
 
     from bimip.cli import devices
     from bimip.cli.settings import find_settings
+    from bimip.cli.words import seconds_of
 
     with telling():
+        try:
+            seen_for = float(seconds_of(ttl)) if ttl else None
+        except ValueError as error:
+            raise typer.BadParameter(str(error), param_hint="--ttl") from error
         device = devices.device_of(url, find_settings(config), devices.read_token(token, as_))
         texts = [text] if count == 1 else [f"{text} {number}" for number in range(1, count + 1)]
-        trio.run(partial(devices.send, device, to, texts, every=every, timeout=timeout, as_json=json))
+        trio.run(partial(devices.send, device, to, texts, every=every, timeout=timeout, as_json=json, ttl=seen_for))
 
 
 @app.command()

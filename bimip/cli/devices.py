@@ -82,6 +82,7 @@ async def send(
     every: float,
     timeout: float,  # noqa: ASYNC109 - what the user gave, per message
     as_json: bool = False,
+    ttl: float | None = None,
 ) -> None:
     """Each text in its turn, waiting until the server has it on disk."""
     screen = Console(highlight=False, soft_wrap=True)
@@ -94,7 +95,7 @@ async def send(
                     await trio.sleep(every)
                 with trio.fail_after(timeout):
                     with _saying_that_it_waits(device.url):
-                        sent = await client.send(to, text.encode())
+                        sent = await client.send(to, text.encode(), ttl=ttl)
                 if as_json:
                     print(json_of(sent))
                 else:

@@ -3,6 +3,7 @@
 from bimip.client.errors import InvalidArgument
 
 MOST = 2**63 - 1
+MOST_SECONDS = 10**12
 
 
 def checked_number(name: str, value: object, *, least: int = 1, most: int = MOST) -> int:
@@ -21,3 +22,10 @@ def checked_text(name: str, value: object) -> str:
     except UnicodeEncodeError as problem:
         raise InvalidArgument(f"{name} holds half a character: {problem}") from None
     return value
+
+
+def checked_ttl(value: object) -> int:
+    """Returns a program's seconds as milliseconds. Raises InvalidArgument for less than one, and for what is none."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 1 <= value <= MOST_SECONDS:
+        raise InvalidArgument(f"ttl is a number of seconds, 1 at least, not {value!r}")
+    return int(value * 1000)

@@ -10,7 +10,7 @@ from bimip.domain.core.records import Reader, Table
 from bimip.domain.core.rules import Context
 from bimip.domain.delivery import acknowledging, hello
 from bimip.domain.keeping.timekeeping import time_records
-from bimip.domain.messages import appending, checkpoints, committed, expiring
+from bimip.domain.messages import appending, checkpoints, committed, disappearing, expiring
 from bimip.domain.state import read_markers, settings
 
 
@@ -38,6 +38,7 @@ OPERATIONS: dict[type, OperationKind] = {
     **checkpoints.OPERATIONS,
     **groups.OPERATIONS,
     **committed.OPERATIONS,
+    **disappearing.OPERATIONS,
 }
 
 

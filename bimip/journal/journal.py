@@ -149,6 +149,7 @@ class Journal:
         committed: Callable[[Committed], None],
         report: Callable[[str, BaseException], None],
         known_time: Callable[[], Known] | None = None,
+        expiring: Callable[[], None] = lambda: None,
         node: int = 0,
         ack_delay_seconds: float,
         statistics: JournalStatistics | None = None,
@@ -159,6 +160,7 @@ class Journal:
         self._rules = rules
         self._wall_clock = wall_clock
         self._known_time = known_time
+        self._expiring = expiring
         self._committed = committed
         self._report = report
         self._node = node
@@ -341,6 +343,8 @@ class Journal:
         else:
             if batch.changes.needs_room:
                 self.statistics.fault = ""  # an ack alone proves no room
+            if Table.EXPIRING in batch.changes.puts:
+                self._expiring()
             self._release(tickets, results, rest, Committed(batch.news))
 
     def _decide(

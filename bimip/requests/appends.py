@@ -23,6 +23,7 @@ class CheckedMessage(NamedTuple):
     addresses: tuple[Address, ...]
     ref: int
     is_complete: bool = False  # the addresses are to be all devices that there are
+    ttl: int = 0  # ms
 
 
 def appends(user: UserId, number: DeviceId, checked: Iterable[CheckedMessage]) -> Iterator[tuple[Append, list[int]]]:
@@ -31,16 +32,18 @@ def appends(user: UserId, number: DeviceId, checked: Iterable[CheckedMessage]) -
     refs: list[int] = []
     to = partition = ""
     addresses: tuple[Address, ...] = ()
-    complete = False
+    complete, ttl = False, 0
     for one in checked:
-        if messages and (one[0] != to or one[1] != partition or one[3] or addresses or one[2][0] in messages):
-            yield _append((user, number, to, partition, tuple(messages.values()), addresses, complete)), refs
+        if messages and (
+            one[0] != to or one[1] != partition or one[3] or addresses or one[2][0] in messages or one[6] != ttl
+        ):
+            yield _append((user, number, to, partition, tuple(messages.values()), addresses, complete, ttl)), refs
             messages, refs = {}, []
-        to, partition, message, addresses, ref, complete = one
+        to, partition, message, addresses, ref, complete, ttl = one
         messages[message[0]] = message
         refs.append(ref)
     if messages:
-        yield _append((user, number, to, partition, tuple(messages.values()), addresses, complete)), refs
+        yield _append((user, number, to, partition, tuple(messages.values()), addresses, complete, ttl)), refs
 
 
 def outcomes(append: Append, result: Result) -> Iterable[Appended | Refused]:

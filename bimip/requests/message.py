@@ -34,7 +34,10 @@ _new, _checked = maker(NewMessage), maker(CheckedMessage)
 
 LAST_MILLISECOND = 253_402_300_799_999  # of the year 9999: whoever sends more counts in another unit
 
-_WRITTEN = attrgetter("id", "timestamp", "type", "partition", "scope", "seq", "reply_to")
+LEAST_TTL_MS = 1000
+"""A message that disappears is seen for so long at least."""
+
+_WRITTEN = attrgetter("id", "timestamp", "type", "partition", "scope", "seq", "reply_to", "ttl_ms")
 """A message's plain fields, in one look."""
 
 
@@ -103,7 +106,7 @@ def prepare(asker: Asker, message: pb.Message, ref: int = 0, most_bytes: int | N
     sent = stored.outgoing(message, asker.author_part, digest)
     links = _links(message) if message.reply_to or message.mentions else None
     new = _new((message.id, digest, sent, seq_numbers(seq) if seq else None, links))
-    return _checked((to, partition, new, addresses, ref, is_complete))
+    return _checked((to, partition, new, addresses, ref, is_complete, message.ttl_ms))
 
 
 def _links(message: pb.Message) -> Links:
@@ -149,7 +152,7 @@ def _check_size(message: pb.Message, limits: Limits) -> None:
 
 def _check_message(message: pb.Message, limits: Limits, eid: str) -> None:
     """This is the hot path: what every message has is looked at here, and what is wrong with it told elsewhere."""
-    own_id, timestamp, kind, partition, scope, seq, reply_to = _WRITTEN(message)
+    own_id, timestamp, kind, partition, scope, seq, reply_to, ttl = _WRITTEN(message)
     to = message.to.eid
     if own_id and not (len(own_id) <= limits.max_id_bytes and own_id.isascii() and own_id.isprintable()):
         check_id(own_id, "id", limits)
@@ -168,9 +171,16 @@ def _check_message(message: pb.Message, limits: Limits, eid: str) -> None:
         raise WireError(pb.INVALID, "scope is private, friend or empty.", field="scope")
     if seq:
         check_seq(seq, "seq", limits)
-    if reply_to:
-        check_id(reply_to, "reply_to", limits)
+    if reply_to or ttl:
+        _check_seldom(message, limits)
     _check_lists(message, limits)
+
+
+def _check_seldom(message: pb.Message, limits: Limits) -> None:
+    if message.reply_to:
+        check_id(message.reply_to, "reply_to", limits)
+    if 0 < message.ttl_ms < LEAST_TTL_MS:
+        raise WireError(pb.INVALID, f"A message is seen for {LEAST_TTL_MS} ms at least: mind the unit.", field="ttl_ms")
 
 
 def _check_lists(message: pb.Message, limits: Limits) -> None:

@@ -12,9 +12,11 @@ seconds. An index by time would find them at once, and cost each message a page 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from math import inf
 
 import trio
 
+from bimip.concurrency import Watch
 from bimip.domain.accounts.registering import NoteSeen, SeenDevice
 from bimip.domain.core.ids import Millis
 from bimip.domain.core.operations import Expired, ExpireRevoked, ExpireSeen, Fault, NoteTime, Operation, Refused, Result
@@ -22,6 +24,7 @@ from bimip.domain.core.records import Key
 from bimip.domain.core.schema import behind
 from bimip.domain.keeping.timekeeping import DAY, Known
 from bimip.domain.messages.checkpoints import CheckpointTaken
+from bimip.domain.messages.disappearing import Disappear, due_by, earliest_expiry
 from bimip.domain.messages.expiring import ExpireMentions, ExpireThreads
 from bimip.journal.queue import OperationQueue
 from bimip.retention.settings import RetentionSettings
@@ -32,6 +35,10 @@ SCAN = 200
 """Records looked at in one read transaction, so that none is held for long."""
 PAUSE_SECONDS = 0.5
 """After a slice in which nothing had expired."""
+AGAIN_SECONDS = 0.5
+"""Until a message is tried again that is to disappear and could not be erased."""
+ERASED_AT_ONCE = 32
+"""Messages that disappear: each is an operation, since all who may see it are told."""
 SEEN_AT_ONCE = 100
 """Devices that are noted as seen by one operation."""
 NOTES_A_PERIOD = 16
@@ -43,6 +50,7 @@ class RetentionStatistics:
     rounds: int = 0
     removed: int = 0
     checkpoints: int = 0
+    erased: int = 0
 
 
 class Retention:
@@ -53,26 +61,74 @@ class Retention:
         queue: OperationQueue,
         partitions: Sequence[str],
         passed: Callable[[], Millis],
+        nearly_passed: Callable[[], Millis] | None = None,
         note_time: Callable[[], Known | None] = lambda: None,
         connected: Callable[[], Iterable[SeenDevice]] = tuple,
+        expiring: Watch | None = None,
         outage_ms: int = 0,
         settings: RetentionSettings,
     ) -> None:
-        """`outage_ms`: for how long before this server began nobody could be seen."""
+        """`passed` is what periods of days go by, `nearly_passed` what disappears. `expiring` rises when another
+        message is to disappear. `outage_ms`: for how long before this server began nobody could be seen.
+        """
         self._store = store
         self._queue = queue
         self._partitions = tuple(partitions)
         self._passed = passed
+        self._nearly_passed = nearly_passed or passed
         self._note_time = note_time
         self._connected = connected
+        self._expiring = expiring
         self._outage_ms = outage_ms
         self._settings = settings
         self.statistics = RetentionStatistics()
 
     async def run(self) -> None:
         while True:
-            await trio.sleep(self._settings.every_seconds)
+            await self._wait(self._settings.every_seconds)
             await self.round()
+
+    async def _wait(self, seconds: float) -> None:
+        """Waits, and meanwhile erases each message whose time is over when it is."""
+        until = trio.current_time() + seconds
+        while True:
+            version = 0 if self._expiring is None else self._expiring.version
+            await self._erase_due()
+            now = trio.current_time()
+            if now >= until:
+                return
+            wake_at = min(until, now + self._seconds_to_next())
+            if self._expiring is None:
+                await trio.sleep_until(wake_at)
+            else:
+                await self._expiring.wait_changed_since(version, wake_at)
+
+    def _seconds_to_next(self) -> float:
+        """Until the next message disappears."""
+        with self._store.snapshot() as view:
+            expires_at = earliest_expiry(view)
+        if expires_at is None:
+            return inf
+        seconds = (expires_at - self._nearly_passed()) / 1000
+        return seconds if seconds > 0 else AGAIN_SECONDS
+
+    async def _erase_due(self) -> None:
+        """Erases until nothing is due, or something was refused: it is tried again later."""
+        erased = True
+        while erased:
+            with self._store.snapshot() as view:
+                due = due_by(view, self._nearly_passed(), ERASED_AT_ONCE)
+            results: list[Result] = []
+            async with trio.open_nursery() as nursery:
+                for operation in due:
+                    nursery.start_soon(self._erase, operation, results)
+            erased = bool(due) and all(isinstance(result, Expired) for result in results)
+
+    async def _erase(self, operation: Disappear, results: list[Result]) -> None:
+        result = await self._queue.execute(operation)
+        if isinstance(result, Expired):
+            self.statistics.erased += result.removed
+        results.append(result)
 
     async def round(self) -> None:
         """Walk everything once. Cancelling it leaves the rest to the next round, and so does a refusal: a message must
@@ -116,7 +172,7 @@ class Retention:
             for operation in due:
                 await self._expire(operation)
             if low is not None and not due:
-                await trio.sleep(PAUSE_SECONDS)
+                await self._wait(PAUSE_SECONDS)
             await trio.lowlevel.checkpoint()
 
     def _due(self, walk: Walk, moment: Moment, low: Key) -> tuple[list[Operation], Key | None]:
@@ -139,7 +195,7 @@ class Retention:
             if not result.more:
                 return
             if not result.removed:
-                await trio.sleep(PAUSE_SECONDS)
+                await self._wait(PAUSE_SECONDS)
             if result.resume is not None:
                 assert isinstance(operation, ExpireSeen | ExpireRevoked | ExpireMentions | ExpireThreads)
                 operation = operation._replace(start=result.resume)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from bimip.domain.keeping.timekeeping import DAY
 from bimip.settings import Raw, Rule, choice, items, seconds, setting, whole
 
 
@@ -51,6 +52,11 @@ class RetentionSettings:
     def until_acked(self) -> frozenset[str]:
         """Partitions whose entries go once all live devices have acknowledged them."""
         return frozenset(name for name, policy in self.policies.items() if policy == UNTIL_ACKED)
+
+    @property
+    def longest_ms(self) -> dict[str, int]:
+        """How long entries are kept, by partition; absent: for ever."""
+        return {name: days * DAY for name, days in self.history_days.items() if days}
 
     @property
     def longest_days(self) -> int:

@@ -224,7 +224,7 @@ class OffsetRange(_message.Message):
     def __init__(self, to: _Optional[int] = ..., **kwargs) -> None: ...
 
 class Message(_message.Message):
-    __slots__ = ("id", "signal_id", "to", "type", "timestamp", "payload", "encryption_type", "encrypted", "signature", "status", "signal_offset", "user_offset", "signal_type", "partition", "devices", "conversation", "conversation_offset", "server_time", "reply_to", "scope", "seq", "audiences", "stamp", "expires_at", "mentions", "erased", "group_event", "digest", "edited", "devices_complete")
+    __slots__ = ("id", "signal_id", "to", "type", "timestamp", "payload", "encryption_type", "encrypted", "signature", "status", "signal_offset", "user_offset", "signal_type", "partition", "devices", "conversation", "conversation_offset", "server_time", "reply_to", "scope", "seq", "audiences", "stamp", "expires_at", "mentions", "erased", "ttl_ms", "group_event", "digest", "edited", "devices_complete")
     class AudiencesEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -259,6 +259,7 @@ class Message(_message.Message):
     EXPIRES_AT_FIELD_NUMBER: _ClassVar[int]
     MENTIONS_FIELD_NUMBER: _ClassVar[int]
     ERASED_FIELD_NUMBER: _ClassVar[int]
+    TTL_MS_FIELD_NUMBER: _ClassVar[int]
     GROUP_EVENT_FIELD_NUMBER: _ClassVar[int]
     DIGEST_FIELD_NUMBER: _ClassVar[int]
     EDITED_FIELD_NUMBER: _ClassVar[int]
@@ -289,11 +290,12 @@ class Message(_message.Message):
     expires_at: int
     mentions: _containers.RepeatedScalarFieldContainer[str]
     erased: bool
+    ttl_ms: int
     group_event: GroupEvent
     digest: bytes
     edited: int
     devices_complete: bool
-    def __init__(self, id: _Optional[str] = ..., signal_id: _Optional[str] = ..., to: _Optional[_Union[Identity, _Mapping]] = ..., type: _Optional[int] = ..., timestamp: _Optional[int] = ..., payload: _Optional[bytes] = ..., encryption_type: _Optional[str] = ..., encrypted: _Optional[str] = ..., signature: _Optional[str] = ..., status: _Optional[int] = ..., signal_offset: _Optional[int] = ..., user_offset: _Optional[int] = ..., signal_type: _Optional[int] = ..., partition: _Optional[str] = ..., devices: _Optional[_Iterable[_Union[DeviceAddress, _Mapping]]] = ..., conversation: _Optional[str] = ..., conversation_offset: _Optional[int] = ..., server_time: _Optional[int] = ..., reply_to: _Optional[str] = ..., scope: _Optional[str] = ..., seq: _Optional[str] = ..., audiences: _Optional[_Mapping[str, str]] = ..., stamp: _Optional[int] = ..., expires_at: _Optional[int] = ..., mentions: _Optional[_Iterable[str]] = ..., erased: _Optional[bool] = ..., group_event: _Optional[_Union[GroupEvent, _Mapping]] = ..., digest: _Optional[bytes] = ..., edited: _Optional[int] = ..., devices_complete: _Optional[bool] = ..., **kwargs) -> None: ...
+    def __init__(self, id: _Optional[str] = ..., signal_id: _Optional[str] = ..., to: _Optional[_Union[Identity, _Mapping]] = ..., type: _Optional[int] = ..., timestamp: _Optional[int] = ..., payload: _Optional[bytes] = ..., encryption_type: _Optional[str] = ..., encrypted: _Optional[str] = ..., signature: _Optional[str] = ..., status: _Optional[int] = ..., signal_offset: _Optional[int] = ..., user_offset: _Optional[int] = ..., signal_type: _Optional[int] = ..., partition: _Optional[str] = ..., devices: _Optional[_Iterable[_Union[DeviceAddress, _Mapping]]] = ..., conversation: _Optional[str] = ..., conversation_offset: _Optional[int] = ..., server_time: _Optional[int] = ..., reply_to: _Optional[str] = ..., scope: _Optional[str] = ..., seq: _Optional[str] = ..., audiences: _Optional[_Mapping[str, str]] = ..., stamp: _Optional[int] = ..., expires_at: _Optional[int] = ..., mentions: _Optional[_Iterable[str]] = ..., erased: _Optional[bool] = ..., ttl_ms: _Optional[int] = ..., group_event: _Optional[_Union[GroupEvent, _Mapping]] = ..., digest: _Optional[bytes] = ..., edited: _Optional[int] = ..., devices_complete: _Optional[bool] = ..., **kwargs) -> None: ...
 
 class GroupEvent(_message.Message):
     __slots__ = ("kind", "members", "title", "role", "owner")

@@ -20,6 +20,8 @@ from bimip.wire.varint import read_varint, varint
 _TAG = b"\x2a"  # Body.messages
 _OFFSET = Struct("<cQ")  # Message.user_offset: tag 0x69
 _OFFSET_TAG = b"\x69"
+_EXPIRES = Struct("<2sQ")  # Message.expires_at
+_EXPIRES_TAG = b"\xc9\x01"
 
 # Message.status = SENT, Message.signal_offset's tag and number, Message.server_time's, Message.signal_id's tag, length
 # and text.
@@ -142,6 +144,11 @@ def erased(stored: bytes) -> bytes:
         message.ClearField(name)
     message.erased = True
     return _framed(message.SerializeToString())
+
+
+def expiring(stored: bytes, at: int) -> bytes:
+    """The same message, which disappears at a time in ms."""
+    return _framed(_fields(stored) + _EXPIRES.pack(_EXPIRES_TAG, at))
 
 
 def edited(stored: bytes, payload: bytes, stamp: int) -> bytes:

@@ -22,7 +22,7 @@ MAY_IMPORT = {
     "bimip.journal": ("bimip.settings", "bimip.concurrency", "bimip.domain", "bimip.storage"),
     "bimip.reading": ("bimip.names", "bimip.wire", "bimip.domain", "bimip.storage"),
     # floor 3
-    "bimip.retention": ("bimip.settings", "bimip.domain", "bimip.storage", "bimip.journal"),
+    "bimip.retention": ("bimip.settings", "bimip.concurrency", "bimip.domain", "bimip.storage", "bimip.journal"),
     "bimip.requests": (
         "bimip.concurrency",
         "bimip.names",

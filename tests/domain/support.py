@@ -74,7 +74,11 @@ def edit(body: bytes, payload: bytes, _stamp: Stamp) -> bytes:
     return b"/".join((*body.split(b"/", 3)[:3], payload))
 
 
-BODIES = Bodies(encode, encode_event, locate, edit, erase=lambda body: edit(body, b"", Stamp(0)))
+def expire(body: bytes, at: Millis) -> bytes:
+    return body + b"@%d" % at
+
+
+BODIES = Bodies(encode, encode_event, locate, edit, lambda body: edit(body, b"", Stamp(0)), expire)
 
 
 class Peer(NamedTuple):
@@ -149,12 +153,13 @@ class Ledger:
         digest: bytes = b"",
         partition: str = CHAT,
         addresses: tuple[Address, ...] = (),
+        ttl: int = 0,
         sent: bytes = b"",
         seq: tuple[int, int] | None = None,
         links: Links | None = None,
     ) -> Append:
         post = NewMessage(message_id, digest.ljust(DIGEST_BYTES, b"\0"), sent, seq, links)
-        return Append(sender.user, sender.device, to, partition, (post,), addresses)
+        return Append(sender.user, sender.device, to, partition, (post,), addresses, ttl=ttl)
 
     def send(self, sender: Peer, to: str, message_id: str, **fields: Any) -> Appended:
         result = self.do(self.append(sender, to, message_id, **fields))

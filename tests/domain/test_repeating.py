@@ -44,6 +44,7 @@ from bimip.domain.delivery.hello import FIRST, HEAD, LAST
 from bimip.domain.keeping.timekeeping import Known
 from bimip.domain.messages.checkpoints import TakeCheckpoint
 from bimip.domain.messages.committed import ExpireCommitted
+from bimip.domain.messages.disappearing import Disappear
 from bimip.domain.messages.expiring import ExpireMentions, ExpireThreads, TrimHistory
 from bimip.domain.state.settings import ChangeSettings, Setting
 from tests.domain.support import BEGIN, CHAT, Ledger
@@ -272,6 +273,7 @@ def test_the_operations_that_no_history_draws_change_nothing_when_repeated() -> 
     for number in range(5):
         ledger.send(ann, "bob", f"m{number}")
         ledger.now = Millis(ledger.now + HOUR)
+    ledger.send(ann, "bob", "brief", ttl=1000)
     old = earliest_stamp(Millis(BEGIN + 2 * HOUR))
     for operation in (
         ExpireHistory(ConversationId(1), old),
@@ -286,6 +288,7 @@ def test_the_operations_that_no_history_draws_change_nothing_when_repeated() -> 
         FillInbox(bob.user),
         ExpireMentions(old),
         ExpireThreads(old),
+        Disappear(Millis(ledger.now + 1000), ledger.last),
         Forget(bob.device),
         TakeCheckpoint(bob.user, CHAT),
     ):
@@ -316,7 +319,7 @@ def test_every_operation_is_repeated_here() -> None:
     drawn |= {CreateGroup, AddMembers, RemoveMember, RenameGroup, SetRole}
     drawn |= {Command}
     told = {ExpireHistory, ExpireBodies, ExpireSeen, ExpireRevoked, Barrier, NoteTime, Forget}
-    told |= {LabelDevice, NoteSeen, TrimHistory, ExpireCommitted, TakeCheckpoint}
     told |= {FillInbox, ExpireMentions, ExpireThreads}
+    told |= {LabelDevice, NoteSeen, TrimHistory, ExpireCommitted, TakeCheckpoint, Disappear}
 
     assert drawn | told == set(OPERATIONS)

@@ -105,6 +105,8 @@ class Codec:
             message.conversation_offset,
             message.payload,
             self._event(message.group_event) if self.has(message, "group_event") else None,
+            message.expires_at,
+            message.erased,
         )
 
     @staticmethod

@@ -89,6 +89,8 @@ class Delivery(NamedTuple):
     place: int
     payload: bytes
     event: GroupEvent | None = None  # of a group: nobody's message
+    expires_at: int = 0  # when it disappears; 0: never
+    erased: bool = False
 
 
 class Gap(NamedTuple):
@@ -129,6 +131,7 @@ class Wrote(NamedTuple):
     partition: str
     payload: bytes
     addressed: Mapping[Name, bytes | None] = {}  # if any: only these get it, with a payload of their own or the common
+    ttl_ms: int = 0  # for how long it may be seen; 0: for ever
 
 
 class Answered(NamedTuple):

@@ -56,6 +56,11 @@ class Message:
         return self.wrote.payload if own is None else own
 
 
+def _has_gone(message: Message, delivery: Delivery) -> bool:
+    """It disappeared: its content is gone, and it says so."""
+    return bool(message.wrote.ttl_ms) and delivery.erased and not delivery.payload
+
+
 class MessageInvariants:
     def __init__(self, report: Report, groups: GroupInvariants) -> None:
         self._report = report
@@ -114,7 +119,7 @@ class MessageInvariants:
         if delivery.event is not None:
             self._happened(delivery, delivery.event)
         message = self.messages.get((delivery.author, delivery.id))
-        if message is None or delivery.payload != message.payload_for(reader):
+        if message is None or not (delivery.payload == message.payload_for(reader) or _has_gone(message, delivery)):
             self._report_forgery(reader, delivery, message)
         if message is None:
             return None

@@ -32,7 +32,8 @@ class Writer:
         partition = random.choice(self._partitions) if random.random() < 0.3 else "chat"
         payload = f"{self._name}/{self._count}|".encode() + b"." * self._size()
         addressed = self._address(to) if random.random() < 0.05 else {}
-        wrote = Wrote(self._name, f"{self._name.device}-{self._count}", to, partition, payload, addressed)
+        ttl_ms = random.choice((1000, 3000, 60_000)) if not addressed and random.random() < 0.05 else 0
+        wrote = Wrote(self._name, f"{self._name.device}-{self._count}", to, partition, payload, addressed, ttl_ms)
         return self._encode(wrote), wrote
 
     def contradict(self, message: Message) -> Message:
@@ -66,6 +67,7 @@ class Writer:
             payload=wrote.payload,
             partition="" if wrote.partition in TYPES else wrote.partition,
             devices=addresses,
+            ttl_ms=wrote.ttl_ms,
         )
 
     def _claimed(self) -> Name | None:

@@ -31,7 +31,7 @@ from bimip.users.connection import RefusedError
 from tests.kit.actor import CALM, FIRST, Mood
 from tests.kit.checker import Violation, check
 from tests.kit.gap_invariants import GapInvariants
-from tests.kit.history import Event, GapReason, Name, PutBack
+from tests.kit.history import Batch, Event, GapReason, Name, PutBack
 from tests.kit.memory_connection import MemoryConnection
 from tests.kit.memory_server import FOR_EVER
 from tests.kit.server import BEGIN, open_memory_server, seeded_scheduler, settings_for_tests
@@ -49,6 +49,8 @@ EXPIRING = "notification"
 """The partition of which something goes after a day."""
 UNTIL_ACKED = "sync"
 """The partition of which goes what all devices acknowledged."""
+GONE_MS = 5000
+"""How long after its time a message may still be on its way."""
 STEP_MS = 5000
 """How far the wall clock is off, at most, when the server starts again."""
 PARTS = (
@@ -160,8 +162,21 @@ class Simulation:
 
     def record(self, event: Event) -> None:
         self.history.append(event)
+        if isinstance(event, Batch) and self.server is not None:
+            self._look_for_gone(event, self.server.timekeeper.now())
         if self.options.trace:
             self.trace.append((self.event_queue.tick, str(event)))
+
+    def _look_for_gone(self, batch: Batch, now: int) -> None:
+        """No content is seen when its time has passed, but for what was on its way."""
+        for delivery in batch.deliveries:
+            if not delivery.expires_at:
+                continue
+            self.counts["disappearing: " + ("gone" if delivery.erased else "seen")] += 1
+            late = now - delivery.expires_at
+            if not delivery.erased and late > GONE_MS * self.plan.hurry:
+                line = f"{batch.device} was shown {delivery.id} of {delivery.author} {late} ms after its time"
+                self._report("I10", "seen after its time", line)
 
     def may_write(self) -> bool:
         if self._written >= self.plan.messages:

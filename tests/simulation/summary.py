@@ -17,6 +17,8 @@ ROWS = (
     ("redelivered", "redelivered"),
     ("entries expired", "expired"),
     ("told to a device as expired", "told as expired"),
+    ("seen that disappear", "disappearing: seen"),
+    ("seen that have disappeared", "disappearing: gone"),
     ("fetches", "fetches"),
     ("read receipts", "receipts"),
     ("read markers", "read markers"),

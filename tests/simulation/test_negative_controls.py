@@ -20,6 +20,7 @@ from bimip.domain.state import groups as state_of_groups
 from bimip.domain.state import private_reads, read_markers, receipts
 from bimip.domain.state.changes import StateChanges
 from bimip.domain.state.settings import ChangeSettings
+from bimip.retention import process as retention_process
 from bimip.users.device import Device
 from tests.chaos.runner import HastyJournal
 from tests.kit.coverage import unmeasured
@@ -250,3 +251,9 @@ def test_a_log_that_lets_go_of_what_only_the_fastest_device_has_is_noticed(monke
     monkeypatch.setattr(committed, "min", max, raising=False)
 
     assert "gone too early" in kinds_found("gone too early", messages=LONG)
+
+
+def test_a_server_that_lets_nothing_disappear_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retention_process, "due_by", lambda _view, _now, _limit: [])
+
+    assert "seen after its time" in kinds_found("seen after its time", messages=LONG)

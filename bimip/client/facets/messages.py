@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from bimip.client.arguments import checked_ttl
 from bimip.client.core.outbox import refusal
 from bimip.client.errors import InvalidArgument
 from bimip.client.events import SendRefused, Sent
@@ -26,6 +27,7 @@ class Messages(Facet):
         partition: str = "",
         id: str | None = None,  # noqa: A002 - the field's name
         payloads: Mapping[tuple[str, str], bytes] | None = None,
+        ttl: float | None = None,
         **fields: Any,  # noqa: ANN401 - each field has its own type
     ) -> str:
         """Put a message into the outbox and return its id. Its answer comes as an event, Sent or SendRefused.
@@ -34,11 +36,12 @@ class Messages(Facet):
         `payloads`, by (eid, device): each of these devices gets its own in place of `payload`, and no other device gets
         the message. They must be all that the recipients have, and this user's others; else it is refused with what is
         missing and what is not there (StaleDevices), so that none is passed over. `peer_devices` asks for them.
+        `ttl`: seconds after which it disappears for everybody, 1 at least; None: never.
         `fields` are others of Message: reply_to, devices, encryption_type, mentions, seq …
         The same id again while the first waits is no second message; with other content it raises DuplicateId.
         Raises InvalidArgument for values that their fields cannot hold, StoreError where the file fails.
         """
-        message = self._write(to, payload, type=type, partition=partition, id=id, payloads=payloads, **fields)
+        message = self._write(to, payload, type=type, partition=partition, id=id, payloads=payloads, ttl=ttl, **fields)
         self._device.outbox.put(message)
         return message.id
 
@@ -51,6 +54,7 @@ class Messages(Facet):
         partition: str = "",
         id: str | None = None,  # noqa: A002 - the field's name
         payloads: Mapping[tuple[str, str], bytes] | None = None,
+        ttl: float | None = None,
         **fields: Any,  # noqa: ANN401 - each field has its own type
     ) -> Sent:
         """Send a message as `send_nowait` does, and wait until the server has it on disk.
@@ -59,7 +63,9 @@ class Messages(Facet):
         `send_nowait` raises, or what stopped the client. Cancelled or stopped, the message stays in the outbox and is
         sent all the same; its answer then comes as an event.
         """
-        message_id = self.send_nowait(to, payload, type=type, partition=partition, id=id, payloads=payloads, **fields)
+        message_id = self.send_nowait(
+            to, payload, type=type, partition=partition, id=id, payloads=payloads, ttl=ttl, **fields
+        )
         self._check_running()
         answer = await self._device.outbox.wait(message_id)
         if isinstance(answer, SendRefused):
@@ -92,6 +98,7 @@ class Messages(Facet):
         partition: str = "",
         id: str | None = None,  # noqa: A002 - the field's name
         payloads: Mapping[tuple[str, str], bytes] | None = None,
+        ttl: float | None = None,
         **fields: Any,  # noqa: ANN401 - each field has its own type
     ) -> Message:
         try:
@@ -103,6 +110,7 @@ class Messages(Facet):
                 payload=payload,
                 partition=partition,
                 **_addressed(payloads),
+                ttl_ms=0 if ttl is None else checked_ttl(ttl),
                 **fields,
             )
         except TypeError as problem:

@@ -90,6 +90,7 @@ class Append(NamedTuple):
     messages: Sequence[NewMessage]
     addresses: tuple[Address, ...] = ()
     is_complete: bool = False  # the addresses are to be all devices of the readers, and the sender's others
+    ttl: int = 0  # ms for which they may be seen; 0: as long as they are kept
 
 
 class Appended(NamedTuple):

@@ -103,6 +103,14 @@ class Checkpoint(NamedTuple):
     time: Millis
 
 
+class Expiring(NamedTuple):
+    """A message that disappears stands there."""
+
+    conversation: ConversationId
+    conversation_offset: ConversationOffset
+    author: UserId
+
+
 class Seq(NamedTuple):
     """A row of SEQS: sorts as the client's `timestamp:localSeq:device` does, by numbers."""
 
@@ -300,6 +308,8 @@ class Table(_Kind):
     """(user, partition) -> Log"""
     BODIES = Schema("bodies", (LONG,), is_ascending=True, may_be_missing=True)
     """(stamp) -> bytes: a message, encoded once, as wire.stored wrote it"""
+    EXPIRING = Schema("expiring", (LONG, LONG), Plain("IQI", Expiring))
+    """(when it disappears, stamp) -> Expiring: the messages whose sender gave them a time"""
     REFERENCES = Schema("references", (LONG,), Plain("I"))
     """(stamp) -> int: how many logs have a message, where none of them keeps what all devices acknowledged"""
     ADDRESSED = Schema("addressed", (LONG, NUMBER))

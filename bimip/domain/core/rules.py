@@ -1,8 +1,8 @@
 """What a decision may ask of the world: the configured rules, the time, and the next stamp."""
 
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Final, Literal, Self
 
 from bimip.domain.core.ids import ConversationId, ConversationOffset, Millis, Stamp
@@ -36,6 +36,8 @@ class Bodies:
     """A stored message with another payload, and the stamp of the edit."""
     erase: Callable[[bytes], bytes]
     """A stored message without its content."""
+    expire: Callable[[bytes, Millis], bytes]
+    """A stored message that says when it disappears."""
 
 
 def _partitions(value: Raw) -> tuple[str, ...]:
@@ -70,6 +72,8 @@ class Rules:
     partitions: frozenset[str] = frozenset(PARTITIONS)
     until_acked: frozenset[str] = frozenset()
     """Partitions whose entries go once all live devices of a user have acknowledged them."""
+    longest_ms: Mapping[str, int] = field(default_factory=dict)
+    """By partition, how long its entries are kept; absent: for ever."""
     accept_unknown_recipients: bool = False
     max_stored_bytes: int = 0  # of one sender, as long as it is kept; 0: no limit
     max_group_members: int = 500
@@ -92,12 +96,14 @@ class Rules:
         delete_seconds: int,
         max_reactions: int,
         until_acked: frozenset[str] = frozenset(),
+        longest_ms: Mapping[str, int] | None = None,
     ) -> Self:
         return cls(
             bodies,
             window_entries,
             frozenset(partitions.names),
             until_acked,
+            longest_ms or {},
             users.accept_unknown_recipients,
             users.max_stored_bytes_per_user,
             max_group_members,

@@ -139,6 +139,13 @@ class Timekeeper:
             self._doubt = 0
         return Millis(now - self._doubt)
 
+    def nearly_passed(self) -> Millis:
+        """How far time has come for what is due within minutes: a doubt of no more than a step counts as passed, as a
+        step does while the server runs.
+        """
+        now, passed = self.now(), self.passed()
+        return now if now - passed <= self._tolerance.max_step else passed
+
     @property
     def held(self) -> str:
         """Why the wall clock is not followed; empty: it is."""

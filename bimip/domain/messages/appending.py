@@ -12,7 +12,7 @@ from bimip.domain.accounts.registering import allocate, register_user
 from bimip.domain.conversations.inbox import come_on_top, link
 from bimip.domain.conversations.membership import group_of, membership_of, no_conversation
 from bimip.domain.core.clock import millis_of
-from bimip.domain.core.decision import Decision, Insert, Put, Writes
+from bimip.domain.core.decision import Decision, Insert, LogAppend, Put, Writes
 from bimip.domain.core.ids import ConversationId, ConversationOffset, DeviceId, Millis, Offset, Stamp, UserId
 from bimip.domain.core.operation_kind import OperationKind
 from bimip.domain.core.operations import Append, Appended, Fault, Links, NewMessage, Refused
@@ -21,6 +21,7 @@ from bimip.domain.core.records import (
     Conversation,
     Device,
     Entry,
+    Expiring,
     HistoryEntry,
     Index,
     IndexRow,
@@ -40,6 +41,9 @@ from bimip.names import conversation_number, is_conversation_id
 
 QUOTA_RETRY_MS = 3_600_000
 """Room comes as messages expire: rarely."""
+
+LONGEST_TTL_MS = 36_500 * 86_400_000
+"""A message that disappears is seen for so long at most, where its partition is kept for ever: a century."""
 
 # As often as here, an enum's members cost more by their class than as names of the module.
 BODIES, CONVERSATIONS, DIRECT, LOGS = Table.BODIES, Table.CONVERSATIONS, Table.DIRECT, Table.LOGS
@@ -76,8 +80,6 @@ def _outcomes(decision: Decision, count: int) -> Iterable[Any]:
 
 def _append_new(view: Reader, op: Append, messages: Sequence[NewMessage], context: Context) -> Decision:
     """Appends messages that the device did not send before."""
-    if op.partition not in context.rules.partitions:
-        return Decision(unknown_partition(op.partition, context))
     puts: list[Put] = []
     audience = _audience(view, op, context, puts)
     if isinstance(audience, Refused):
@@ -92,6 +94,8 @@ def _append_new(view: Reader, op: Append, messages: Sequence[NewMessage], contex
     stamps = [stamp() for _ in messages]
     sent = [message.sent for message in messages]
     bodies = context.rules.bodies.encode(sent, stamps, context.now, number, ConversationOffset(conversation.head + 1))
+    if op.ttl:
+        bodies = [context.rules.bodies.expire(body, Millis(context.now + op.ttl)) for body in bodies]
     stored: int = (view.get(USAGE, (op.user,)) or 0) + sum(map(payload_bytes, addressed.values()))
     most = context.rules.max_stored_bytes
     if 0 < most < stored + sum(map(len, bodies)):
@@ -102,10 +106,27 @@ def _append_new(view: Reader, op: Append, messages: Sequence[NewMessage], contex
     for user, devices in addressed.items():
         puts.append((Table.ADDRESSED, {(stamps[0], user): tuple(devices)}))  # which have a message to themselves
     decision = _write(view, op, messages, context.now, stamps, bodies, audience, addressed, puts)
-    if op.partition in context.rules.until_acked:
-        logs = sum(place[0] is ENTRIES for place in decision.writes.appends)
-        puts.append((Table.REFERENCES, dict.fromkeys(zip(stamps, strict=True), logs)))
+    if op.ttl or op.partition in context.rules.until_acked:
+        puts += _kept_until(op, audience, stamps, decision.writes.appends, context)
     return decision
+
+
+def _kept_until(
+    op: Append, audience: "_Audience", stamps: Sequence[Stamp], appends: Sequence[LogAppend], context: Context
+) -> list[Put]:
+    """Notes what says when messages go, where that is not their age."""
+    puts: list[Put] = []
+    if op.ttl:
+        places = enumerate(stamps, audience.conversation.head + 1)
+        expiring: dict[Key, Any] = {
+            (context.now + op.ttl, stamp): Expiring(audience.number, ConversationOffset(place), op.user)
+            for place, stamp in places
+        }
+        puts.append((Table.EXPIRING, expiring))
+    if op.partition in context.rules.until_acked:
+        logs = sum(place[0] is ENTRIES for place in appends)
+        puts.append((Table.REFERENCES, dict.fromkeys(zip(stamps, strict=True), logs)))
+    return puts
 
 
 def _append_fitting(
@@ -196,6 +217,11 @@ def _again(message: NewMessage, seen: SentRecord, now: Millis) -> Appended | Ref
     )
 
 
+def _too_long(partition: str, most_ms: int) -> Refused:
+    sentence = f"messages of {partition!r} may be seen for {most_ms} ms at most: give no more, or 0"
+    return Refused(Fault.INVALID, sentence, "ttl_ms")
+
+
 def other_content() -> Refused:
     sentence = "this device already sent something else under this id; give everything that it sends an id of its own"
     return Refused(Fault.CONFLICT, sentence, "id")
@@ -219,6 +245,10 @@ _reached = maker(_Audience)
 
 def _audience(view: Reader, op: Append, context: Context, puts: list[Put]) -> "_Audience | Refused":
     """Whom a message reaches, and whether its sender may write to them: the door at which that is asked."""
+    if op.partition not in context.rules.partitions:
+        return unknown_partition(op.partition, context)
+    if op.ttl and op.ttl > (most_ms := context.rules.longest_ms.get(op.partition, LONGEST_TTL_MS)):
+        return _too_long(op.partition, most_ms)
     if is_conversation_id(op.to):
         return _members(view, op)
     user: User | None = view.get(USERS, (op.to,))

@@ -474,6 +474,17 @@ def _conversation_settings(view: Reader) -> Iterator[Finding]:
             yield Finding("conversationsettings", key, "has no version: devices are not told of it")
 
 
+def _expiring(view: Reader) -> Iterator[Finding]:
+    for key, place in rows(view, Table.EXPIRING):
+        known: Conversation | None = view.get(Table.CONVERSATIONS, (place.conversation,))
+        if known is None or place.conversation_offset > known.head:
+            yield Finding("expiring", key, "names a place of a conversation that was never given")
+            continue
+        listed = _at(view, LogTable.HISTORY, (place.conversation,), place.conversation_offset)
+        if listed is not None and (listed.stamp, listed.author) != (key[1], place.author):
+            yield Finding("expiring", key, f"conversation {place.conversation} has {listed} in its place")
+
+
 def _references(view: Reader) -> Iterator[Finding]:
     for key, count in rows(view, Table.REFERENCES):
         if not count or view.get(Table.BODIES, key) is None:
@@ -552,6 +563,7 @@ PARTS: dict[str, Callable[[Reader], Iterator[Finding]]] = {
     "private reads": _private_reads,
     "message states": _message_states,
     "conversation settings": _conversation_settings,
+    "expiring": _expiring,
     "references": _references,
     "inboxes": _inboxes,
     "mentions": _mentions,

@@ -369,6 +369,7 @@ _MEANING: dict[Kind, str] = {
     Table.MEMBERS: "one user is shut out of a group",
     Table.LOGS: "nothing can be written to that log{whose}",
     Table.BODIES: "a message is lost: its readers are told a gap",
+    Table.EXPIRING: "a message does not disappear when it should",
     Table.REFERENCES: "a log cannot let go of what all devices acknowledged",
     Table.ADDRESSED: "which devices a message was for is lost: it is given to none",
     Table.SEEN: "a resend of that message is refused",

@@ -1373,6 +1373,11 @@ class Message(betterproto2.Message):
     server: deleted for everyone or expired; the payload is gone
     """
 
+    ttl_ms: "int" = betterproto2.field(28, betterproto2.TYPE_UINT64)
+    """
+    How long it may be seen, from when the server accepted it: then its payload is gone. 0: as long as it is kept.
+    """
+
     group_event: "GroupEvent | None" = betterproto2.field(29, betterproto2.TYPE_MESSAGE, optional=True)
     """
     server: what happened to the group; nobody's message
