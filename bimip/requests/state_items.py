@@ -52,13 +52,14 @@ def _read_marker(_eids: Eids, version: Version, key: StateKey, upto: Any) -> byt
     return state.read_marker_item(version, conversation_id(read_markers.unpack_key(key)), upto)
 
 
-def _message(eids: Eids, version: Version, key: StateKey, value: MessageState) -> bytes:
+def _message(eids: Eids, version: Version, key: StateKey, value: MessageState | None) -> bytes:
     conversation, place = messages.unpack_key(key)
+    item = pb.MessageState(conversation=conversation_id(conversation), conversation_offset=place)
+    if value is None:
+        return state.message_item(version, item, removed=True)
     record, own = value.record, value.own
-    item = pb.MessageState(
+    became = pb.MessageState(
         signal_offset=record.message,
-        conversation=conversation_id(conversation),
-        conversation_offset=place,
         deleted=bool(record.deleted),
         stamp=0 if record.deleted else record.edited,
         pinned=own.pinned,
@@ -66,6 +67,7 @@ def _message(eids: Eids, version: Version, key: StateKey, value: MessageState) -
         hidden=own.hidden,
         forwards=record.forwards,
     )
+    item.MergeFrom(became)
     if value.body is not None:
         item.payload = stored.parse(value.body).payload
     for user, reactions in value.reactions:

@@ -39,9 +39,9 @@ def read_marker_item(version: int, conversation: str, conversation_offset: int) 
     return _item(pb.StateItem(version=version, read_marker=marker))
 
 
-def message_item(version: int, message: pb.MessageState) -> bytes:
+def message_item(version: int, message: pb.MessageState, *, removed: bool = False) -> bytes:
     """An element of StateDelta.items."""
-    return _item(pb.StateItem(version=version, message=message))
+    return _item(pb.StateItem(version=version, removed=removed, message=message))
 
 
 def conversation_item(version: int, conversation: pb.Conversation) -> bytes:

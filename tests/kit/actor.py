@@ -14,12 +14,14 @@ from dataclasses import dataclass, field
 from random import Random
 
 from tests.kit.codecs import SETTINGS, Codec, Message, error_name, ids
+from tests.kit.commander import Commander
 from tests.kit.history import (
     Acked,
     Answered,
     Batch,
     Complaint,
     Delivery,
+    Done,
     Event,
     GroupAnswered,
     GroupAsked,
@@ -149,7 +151,8 @@ class Actor:
         self._answered: list[Message] = []
         self._users = list(dict.fromkeys(other.eid for other in directory))
         self._groups: dict[str, str] = {}  # that it believes to be in, with its role
-        self._was_in_more = False
+        self._commander = Commander(codec, name, random)
+        self._commands: dict[str, Message] = {}  # that were not answered
         self._requests: dict[str, Message] = {}  # changes of groups that were not answered
         self._sent_before: set[str] = set()
         self._writer = Writer(codec, name, directory, partitions, random)
@@ -159,8 +162,8 @@ class Actor:
         """What it waits for before it has everything that the last Hello spoke of; empty when it has."""
         if self.link is None:
             return "a connection"
-        if self.outbox or self._requests:
-            return f"answers for {[*self.outbox, *self._requests]}"
+        if self.outbox or self._requests or self._commands:
+            return f"answers for {[*self.outbox, *self._requests, *self._commands]}"
         for partition, head in self.link.heads.items():
             if self.positions[partition].offset < head:
                 return f"{partition} up to {head}: it has {self.positions[partition].place()}"
@@ -203,6 +206,8 @@ class Actor:
         self._whole_state = False
         self.outbox.clear()
         self._requests.clear()
+        self._commands.clear()
+        self._commander.forget()
         self._answered.clear()
         self.positions = {}
 
@@ -292,6 +297,8 @@ class Actor:
                 self._take_error(link, result.error)
         for request in self._requests.values():
             self._post(link, self._next_ref(), conversation=request)
+        if self._commands:
+            self._post(link, body=self._codec.messages.Body(commands=list(self._commands.values())))
 
     def _take_seats(self, link: Link, opened: Opened) -> None:
         for partition, seat in opened.seats.items():
@@ -310,12 +317,13 @@ class Actor:
         self.positions = {}
         self.version = 0
         self._answered.clear()
+        self._commander.forget()
 
     def _take_body(self, link: Link, body: Message) -> None:
         for signal in body.signals:
             self._take_sent(link, signal)
         for command in body.commands:
-            self._record(Marked(self.name, command.conversation, command.conversation_offset))
+            self._take_done(command)
         for error in body.errors:
             self._take_error(link, error)
         if int(body.turn) != Turn.FETCH:  # else: what is so now of its messages, and no page
@@ -329,7 +337,6 @@ class Actor:
         self._record(state)
         for group in state.groups:
             self._groups.pop(group.id, None)
-            self._was_in_more = self._was_in_more or not group.role
             if group.role:
                 self._groups[group.id] = group.role
         self._whole_state = (self._whole_state or delta.reset) and not delta.complete
@@ -354,9 +361,11 @@ class Actor:
         code = error_name(error)
         if link.contradictions.pop(error.ref, None) is not None:
             self.counts["conflicts answered"] += code == "CONFLICT"
+        elif error.id in self._commands:
+            self._take_failure(link, error.id, code)
         elif error.id in self._requests:
             self._take_refusal(link, error.id, code)
-        elif self._was_in_more and code == "NOT_FOUND" and error.field == "conversation":
+        elif code == "NOT_FOUND" and error.field == "conversation":  # the user left it, as another device may have said
             self.counts["told that it is in no such group"] += 1
         elif error.ref in link.wishes and code in AGAIN:
             self.counts["settings refused"] += 1
@@ -395,6 +404,7 @@ class Actor:
         for gap in batch.gaps:
             position.hold(gap.first, gap.last)
         for delivery in batch.deliveries:
+            self._commander.saw(delivery)
             position.pending.add(delivery.offset)
             if delivery.author == self.name:
                 self.outbox.pop(delivery.id, None)  # as good as its SENT
@@ -427,6 +437,8 @@ class Actor:
                 self._fetch(link, batch)
             if random.random() < 0.1:
                 self._mark_read(link, random.choice(batch.deliveries))
+            if random.random() < 0.2:
+                self._command(link)
             if random.random() < 0.04:
                 self._change_setting(link)
 
@@ -483,10 +495,39 @@ class Actor:
     def _mark_read(self, link: Link, delivery: Delivery) -> None:
         self._record(ReadSet(self.name, delivery.conversation, delivery.place))
         command = self._codec.messages.Command(
-            kind=self._codec.mark_read, conversation=delivery.conversation, conversation_offset=delivery.place
+            kind=self._codec.command_kind("MARK_READ"),
+            conversation=delivery.conversation,
+            conversation_offset=delivery.place,
         )
         self.counts["read markers"] += 1
         self._post(link, command=command)
+
+    def _command(self, link: Link) -> None:
+        composed = self._commander.command()
+        if composed is not None and len(self._commands) < MAX_OUTBOX:
+            command, given = composed
+            self._record(given)
+            self._commands[command.id] = command
+            self.counts["commands"] += 1
+            self._post(link, command=command)
+
+    def _take_done(self, command: Message) -> None:
+        if command.kind == self._codec.command_kind("MARK_READ"):
+            self._record(Marked(self.name, command.conversation, command.conversation_offset))
+            return
+        self._commands.pop(command.id, None)
+        place = command.conversation_offset
+        done = Done(self.name, command.id, command.conversation, place, command.stamp, command.version)
+        self._record(done._replace(duplicate=command.duplicate, superseded=command.superseded))
+        self.counts["commands superseded"] += command.superseded
+        self.counts["commands answered"] += not command.duplicate
+
+    def _take_failure(self, link: Link, command_id: str, code: str) -> None:
+        if code in AGAIN:
+            link.cut()  # and say it again behind the next Hello
+        else:
+            del self._commands[command_id]
+            self.counts[f"commands refused: {code}"] += 1
 
     def _change_setting(self, link: Link) -> None:
         """With a clock of its own, which may run ahead, or none."""

@@ -8,13 +8,14 @@ something be called lost. Where an older copy of the store was put back, what ca
 that was there: up to then the history is held against the invariants as well, and after it that of the copy, as if
 nothing had come between; but every device must be told, and by then it knows what it has by stamps.
 
-What it knows stands in six parts:
+What it knows stands in seven parts:
 
 * `message_invariants.py`  the messages: who wrote them, which places they were given, what their writers were answered
 * `client_view.py`         one device: what it was shown, by the rule that every client follows
 * `receipt_invariants.py`  who is said to have received and read what
 * `marker_invariants.py`   how far users are said to have read
 * `settings_invariants.py` what users let others know, and that nobody is told more
+* `change_invariants.py`   what became of messages, and how conversations are kept
 * `group_invariants.py`    who is in which group, and where in it
 
 A violation names its invariant and a kind:
@@ -40,6 +41,8 @@ A violation names its invariant and a kind:
     marker lost           on disk as acknowledged, and a device of the user is not told            I8
     false setting         a setting is off that nobody turned off                                  I8
     setting lost          on disk as acknowledged, and a device of the user is not told            I8
+    false change          something became of a message, or was made of it, that nobody did                I8
+    change lost           on disk as acknowledged, and a device of the user is not told            I8
     diverged              two devices of a user hold different receipts, read markers or settings  I9
     forged                `from` is not who wrote it                                               I10
     leaked                shown to somebody for whom it is not, a receipt too                      I10
@@ -49,6 +52,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
+from tests.kit.change_invariants import ChangeInvariants
 from tests.kit.client_view import ClientView, Excused, LogView
 from tests.kit.group_invariants import GroupInvariants
 from tests.kit.history import (
@@ -57,8 +61,10 @@ from tests.kit.history import (
     Batch,
     Complaint,
     DeviceEvent,
+    Done,
     Event,
     GapReason,
+    Given,
     GroupAnswered,
     GroupAsked,
     Knocked,
@@ -142,6 +148,8 @@ class _Check:
         self._violations: list[Violation] = []
         self._groups = GroupInvariants(self._report)
         self._messages = MessageInvariants(self._report, self._groups)
+        self._changes = ChangeInvariants(self._messages, self._report, self._has_expired)
+        self._messages.may_deliver = self._changes.may_deliver
         self._receipts = ReceiptInvariants(self._messages, self._report)
         self._markers = MarkerInvariants(self._report)
         self._settings = SettingsInvariants(self._messages, self._receipts, self._report)
@@ -170,6 +178,7 @@ class _Check:
             self._markers.finish(self._devices)
             self._settings.finish(self._devices)
             self._groups.finish(self._devices)
+            self._changes.finish(self._devices)
         return self._violations
 
     def _view(self, name: Name, at: int) -> ClientView:
@@ -195,6 +204,7 @@ class _Check:
                 self._markers.knocked(event)
                 self._settings.knocked(event)
                 self._groups.knocked(event)
+                self._changes.knocked(event)
             case Opened():
                 self._receipts.opened(event)
                 view.opened(event, at)
@@ -212,6 +222,7 @@ class _Check:
                 self._markers.changed(event)
                 self._settings.changed(event)
                 self._groups.changed(event)
+                self._changes.changed(event)
             case ReadSet():
                 self._markers.said(event)
             case Marked():
@@ -220,6 +231,10 @@ class _Check:
                 self._settings.said(event)
             case SettingsAnswered():
                 self._settings.answered(event)
+            case Given():
+                self._changes.given(event)
+            case Done():
+                self._changes.done(event)
             case GroupAsked():
                 self._groups.asked(event)
             case GroupAnswered():
@@ -241,6 +256,15 @@ class _Check:
                 self._report("I1", "lost", f"{message} was acknowledged, and is not at {view.name}")
             else:
                 self._report("I2", "half-appended", f"{message} is somewhere, and not at {view.name}")
+
+    def _has_expired(self, message: Message) -> bool:
+        """A device was told that a log of it begins behind the message, where that is no loss."""
+        for view in self._devices.values() if GapReason.EXPIRED in self._excused else ():
+            log = view.logs.get(message.wrote.partition)
+            offset = None if log is None else self._messages.offsets.get(log.key, {}).get(message.stamp)
+            if log is not None and offset is not None and offset < log.first:
+                return True
+        return False
 
     def _may_have_expired(self, log: LogView) -> bool:
         """Something of which nobody knows what it was has expired, where that is no loss."""

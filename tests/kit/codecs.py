@@ -14,6 +14,7 @@ from bimip.client.wire import bimip as sdk_messages
 from bimip.wire import bimip_pb2 as server_messages
 from tests.kit.history import (
     Batch,
+    Changed,
     Delivery,
     EventKind,
     Gap,
@@ -21,6 +22,7 @@ from tests.kit.history import (
     GroupEvent,
     GroupKnown,
     Ids,
+    Kept,
     Kind,
     Name,
     Opened,
@@ -55,8 +57,8 @@ class Codec:
     """The name of a MessageScheme's payload."""
     has: Callable[[Message, str], bool]
     """Whether a field is there that is a message itself."""
-    mark_read: Any
-    """The kind of a command."""
+    _kind_of: Callable[[int], Any]
+    """The kind of a command, by its number."""
     actions: Any
     """What may be done to a group."""
     _from: str
@@ -106,6 +108,7 @@ class Codec:
             message.payload,
             self._event(message.group_event) if self.has(message, "group_event") else None,
             message.expires_at,
+            message.edited,
             message.erased,
         )
 
@@ -128,8 +131,44 @@ class Codec:
         )
         groups = tuple(self._group(item) for item in delta.items if self.has(item, "group"))
         return State(
-            name, delta.after, delta.upto, receipts, delta.reset, delta.complete, markers, settings, private, groups
+            name,
+            delta.after,
+            delta.upto,
+            receipts,
+            delta.reset,
+            delta.complete,
+            markers,
+            settings,
+            private,
+            groups,
+            tuple(self._changed(item) for item in delta.items if self.has(item, "message")),
+            tuple(self._kept(item.conversation) for item in delta.items if self.has(item, "conversation")),
         )
+
+    def command_kind(self, name: str) -> Any:
+        """The kind of a command, by its name."""
+        return self._kind_of(server_messages.Command.Kind.Value(name))
+
+    def _changed(self, item: Message) -> Changed:
+        told = item.message
+        return Changed(
+            told.conversation,
+            told.conversation_offset,
+            told.signal_offset,
+            told.stamp,
+            told.payload if self.has(told, "payload") else None,
+            told.deleted,
+            told.hidden,
+            told.pinned,
+            told.pinned_stamp,
+            told.forwards,
+            tuple(sorted((one.eid, one.emoji, one.stamp, one.removed) for one in told.reactions)),
+            item.removed,
+        )
+
+    def _kept(self, told: Message) -> Kept:
+        values = (told.archived, told.pinned, told.marked_unread, told.muted_until, told.draft)
+        return Kept(told.id, told.version, values)
 
     def settings(self, told: Message) -> Settings:
         return Settings(told.version, tuple(bool(getattr(told, name)) for name in SETTINGS))
@@ -153,7 +192,7 @@ SERVER = Codec(
     _serialize=server_messages.MessageScheme.SerializeToString,
     payload_of=lambda scheme: scheme.WhichOneof("payload") or "",
     has=lambda message, field: message.HasField(field),
-    mark_read=server_messages.Command.MARK_READ,
+    _kind_of=int,
     actions=server_messages.Conversation,
     _from="from",
 )
@@ -163,7 +202,7 @@ SDK = Codec(
     _serialize=bytes,
     payload_of=lambda scheme: betterproto2.which_one_of(scheme, "payload")[0],
     has=lambda message, field: getattr(message, field) is not None,
-    mark_read=sdk_messages.CommandKind.MARK_READ,
+    _kind_of=sdk_messages.CommandKind,
     actions=sdk_messages.ConversationAction,
     _from="from_",
 )

@@ -90,6 +90,7 @@ class Delivery(NamedTuple):
     payload: bytes
     event: GroupEvent | None = None  # of a group: nobody's message
     expires_at: int = 0  # when it disappears; 0: never
+    edited: int = 0  # the stamp of the edit that it shows
     erased: bool = False
 
 
@@ -261,6 +262,56 @@ class GroupKnown(NamedTuple):
     members: frozenset[str]
 
 
+class Given(NamedTuple):
+    """A command, before it leaves."""
+
+    device: Name
+    id: str
+    kind: str
+    target: int  # the message's stamp; 0: it is about a conversation
+    conversation: str
+    payload: bytes = b""
+    emoji: str = ""
+
+
+class Done(NamedTuple):
+    """The answer to a command."""
+
+    device: Name
+    id: str
+    conversation: str
+    place: int
+    stamp: int  # the one that counts
+    version: int
+    duplicate: bool = False
+    superseded: bool = False
+
+
+class Changed(NamedTuple):
+    """What became of a message, as a device is told it."""
+
+    conversation: str
+    place: int
+    target: int  # the message's stamp
+    edited: int = 0
+    payload: bytes | None = None
+    deleted: bool = False
+    hidden: bool = False
+    pinned: bool = False
+    pinned_stamp: int = 0
+    forwards: int = 0
+    reactions: tuple[tuple[str, str, int, bool], ...] = ()  # eid, emoji, stamp, removed
+    is_gone: bool = False  # it is not this user's to see any more, or expired
+
+
+class Kept(NamedTuple):
+    """How a user keeps a conversation, as a device is told it."""
+
+    conversation: str
+    version: int
+    values: tuple[object, ...]
+
+
 class State(NamedTuple):
     """A page of the shadow state."""
 
@@ -274,6 +325,8 @@ class State(NamedTuple):
     settings: tuple[Settings, ...] = ()
     private: tuple[Receipts, ...] = ()
     groups: tuple[GroupKnown, ...] = ()
+    changes: tuple[Changed, ...] = ()
+    kept: tuple[Kept, ...] = ()
 
 
 class Closed(NamedTuple):
@@ -315,6 +368,8 @@ DeviceEvent = (
     | SettingsAnswered
     | GroupAsked
     | GroupAnswered
+    | Given
+    | Done
     | State
     | Closed
     | Complaint
@@ -333,7 +388,7 @@ def lineage(history: Sequence[Event]) -> list[Event]:
         if at in copied:
             copied[at] = kept.copy()
         if isinstance(event, PutBack):
-            mine = [one for one in history[event.made : at] if isinstance(one, Wrote | Refused | GroupAsked)]
+            mine = [one for one in history[event.made : at] if isinstance(one, Wrote | Refused | GroupAsked | Given)]
             kept = [*copied[event.made], *mine]
         kept.append(event)
     return kept

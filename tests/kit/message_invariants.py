@@ -13,6 +13,9 @@ from tests.kit.history import Answered, Delivery, GroupEvent, Ids, Name, Refused
 Report = Callable[[str, str, str], None]
 """invariant, kind, line"""
 
+MayDeliver = Callable[[Name, Delivery], bool]
+"""Whether a content that is not the first one may be shown."""
+
 LogKey = tuple[str, str]
 """eid, partition"""
 
@@ -65,6 +68,7 @@ class MessageInvariants:
     def __init__(self, report: Report, groups: GroupInvariants) -> None:
         self._report = report
         self.groups = groups
+        self.may_deliver: MayDeliver = lambda _reader, _delivery: False
         self._shown_of_groups: list[tuple[Name, Message]] = []
         self.messages: dict[tuple[Name, str], Message] = {}
         self.by_stamp: dict[int, Message] = {}
@@ -119,7 +123,9 @@ class MessageInvariants:
         if delivery.event is not None:
             self._happened(delivery, delivery.event)
         message = self.messages.get((delivery.author, delivery.id))
-        if message is None or not (delivery.payload == message.payload_for(reader) or _has_gone(message, delivery)):
+        may_deliver = self.may_deliver(reader, delivery)
+        is_whole = message is not None and delivery.payload == message.payload_for(reader)
+        if message is None or not (is_whole or may_deliver or _has_gone(message, delivery)):
             self._report_forgery(reader, delivery, message)
         if message is None:
             return None

@@ -10,17 +10,21 @@ from tests.kit.history import (
     Acked,
     Answered,
     Batch,
+    Changed,
     Complaint,
     Delivery,
+    Done,
     Event,
     EventKind,
     Gap,
     GapReason,
+    Given,
     GroupAnswered,
     GroupAsked,
     GroupEvent,
     GroupKnown,
     Ids,
+    Kept,
     Kind,
     Knocked,
     Marked,
@@ -94,6 +98,31 @@ def told(device: Name, upto: int, after: int = 0) -> State:
     return State(device, after, after + 1, markers=(("c1", upto),))
 
 
+def gave(kind: str, device: Name = PHONE, *, target: int = 1001, number: int = 1) -> list[Event]:
+    """A command about the first message, or its conversation, and its answer."""
+    payload = b"new" if kind == "EDIT" else b""
+    return [Given(device, f"{kind}{number}", kind, target, "c1", payload, "+"), done(device, kind, target, number)]
+
+
+def done(device: Name, kind: str, target: int = 1001, number: int = 1) -> Done:
+    return Done(device, f"{kind}{number}", "c1", 1 if target else 0, 5, 1)
+
+
+def became(*devices: Name, **fields: Any) -> list[Event]:
+    """These devices, or all, are told what became of the first message."""
+    return [State(device, 0, 1, changes=(Changed("c1", 1, 1001, **fields),)) for device in devices or EVERYBODY]
+
+
+def keeps(*devices: Name) -> list[Event]:
+    return [State(device, 1, 2, kept=(Kept("c1", 1, (True,)),)) for device in devices]
+
+
+def edited_delivery(payload: bytes, *, erased: bool = False) -> list[Event]:
+    """The first message, to who has not seen it before."""
+    found = delivery(1)._replace(payload=payload, edited=0 if erased else 5, erased=erased)
+    return [Batch(device, "chat", 0, 1, Turn.IN_TURN, (found,)) for device in EVERYBODY[1:]]
+
+
 def happened(
     place: int, kind: EventKind, *members: str, title: str = "", to: Sequence[Name] = EVERYBODY
 ) -> list[Event]:
@@ -144,6 +173,7 @@ def afterwards(*devices: Name) -> list[Event]:
 
 ONE = [*START, wrote(1), sent(1)]
 ALL_OF_ONE = [*ONE, *delivered(1)]
+EDITED = [*ALL_OF_ONE, *gave("EDIT"), *became(edited=5, payload=b"new")]
 REFUSED = Refused(PHONE, "m1", "INVALID")
 AGAIN = Knocked(BOB, {"chat": Place(1)})
 
@@ -183,6 +213,33 @@ CLEAN: dict[str, list[Event]] = {
         AGAIN,
         *opened(BOB, head=1, floor=1, position=1),
     ],
+    "an edit, told to all": EDITED,
+    "an edit that arrived before its answer was cut off": [
+        *ALL_OF_ONE,
+        gave("EDIT")[0],
+        *became(edited=5, payload=b"new"),
+    ],
+    "a resend of a command": [*EDITED, done(PHONE, "EDIT")._replace(duplicate=True)],
+    "a message as it was edited, to who comes later": [
+        *ONE,
+        *gave("EDIT"),
+        *became(edited=5, payload=b"new"),
+        *edited_delivery(b"new"),
+    ],
+    "a message that was deleted, to who comes later": [
+        *ONE,
+        *gave("DELETE_FOR_EVERYONE"),
+        *became(deleted=True),
+        *edited_delivery(b"", erased=True),
+    ],
+    "what a user keeps, told to their devices": [
+        *ALL_OF_ONE,
+        *gave("PIN", BOB),
+        *became(BOB, BOB2, pinned=True, pinned_stamp=5),
+        *gave("ARCHIVE", BOB, target=0),
+        *keeps(BOB, BOB2),
+    ],
+    "an edit that lost": [*ALL_OF_ONE, gave("EDIT")[0], done(PHONE, "EDIT")._replace(superseded=True)],
     "a marker, told to all devices of its user": [*START, *marked(3), told(BOB, 3), told(BOB2, 3)],
     "a marker that was behind is answered with where it stands": [
         *START,
@@ -475,6 +532,55 @@ GUILTY: dict[str, tuple[str, list[Event]]] = {
     "a marker that went back": (
         "I8 marker went back",
         [*START, *marked(3), told(BOB, 3), told(BOB2, 3), State(BOB, 0, 1, (), reset=True, complete=True)],
+    ),
+    "an edit that nobody made": ("I8 false change", [*ALL_OF_ONE, *became(edited=5, payload=b"new")]),
+    "another edit than was made": ("I8 false change", [*ALL_OF_ONE, *gave("EDIT"), *became(edited=5, payload=b"old")]),
+    "a deletion that nobody made": ("I8 false change", [*ALL_OF_ONE, *became(deleted=True)]),
+    "a reaction of somebody else": (
+        "I8 false change",
+        [*ALL_OF_ONE, *gave("REACT", BOB), *became(reactions=(("alice", "+", 5, False),))],
+    ),
+    "a reaction that was not taken back": (
+        "I8 false change",
+        [*ALL_OF_ONE, *gave("REACT", BOB), *became(reactions=(("bob", "+", 5, True),))],
+    ),
+    "a pin of another user's": (
+        "I8 false change",
+        [*ALL_OF_ONE, *gave("PIN", BOB), *became(pinned=True, pinned_stamp=5)],
+    ),
+    "more forwards than there were": ("I8 false change", [*ALL_OF_ONE, *gave("FORWARD_MARK"), *became(forwards=2)]),
+    "an edit of which no device is told": ("I8 change lost", [*ALL_OF_ONE, *gave("EDIT")]),
+    "a reaction of which the other user is not told": (
+        "I9 diverged",
+        [*ALL_OF_ONE, *gave("REACT", BOB), *became(BOB, BOB2, reactions=(("bob", "+", 5, False),))],
+    ),
+    "a deletion of which one device is not told": (
+        "I9 diverged",
+        [*ALL_OF_ONE, *gave("DELETE_FOR_EVERYONE"), *became(PHONE, LAPTOP, BOB, deleted=True)],
+    ),
+    "a pin of which the user's other device is not told": (
+        "I9 diverged",
+        [*ALL_OF_ONE, *gave("PIN", BOB), *became(BOB, pinned=True, pinned_stamp=5)],
+    ),
+    "a forward that is forgotten": (
+        "I8 change lost",
+        [*ALL_OF_ONE, *gave("FORWARD_MARK"), *gave("FORWARD_MARK", number=2), *became(forwards=1)],
+    ),
+    "settings of a conversation of which a device is not told": (
+        "I8 change lost",
+        [*ALL_OF_ONE, *gave("ARCHIVE", BOB, target=0), *keeps(BOB)],
+    ),
+    "a command that is done twice": ("I5 answered differently", [*EDITED, done(PHONE, "EDIT")]),
+    "a command that is answered otherwise": (
+        "I5 answered differently",
+        [*EDITED, done(PHONE, "EDIT")._replace(duplicate=True, stamp=6)],
+    ),
+    "an answer to a command that was not given": ("I5 invented", [*ALL_OF_ONE, done(PHONE, "EDIT")]),
+    "a message in another content that nobody made": ("I2 damaged", [*ONE, *edited_delivery(b"new")]),
+    "a message that is erased and was not deleted": ("I2 damaged", [*ONE, *edited_delivery(b"", erased=True)]),
+    "a content after its deletion": (
+        "I10 leaked",
+        [*ONE, *gave("DELETE_FOR_EVERYONE"), *became(deleted=True), *delivered(1)],
     ),
     "a marker that a device is not told": ("I8 marker lost", [*START, *marked(3), told(BOB, 3)]),
     "two devices with different markers": (

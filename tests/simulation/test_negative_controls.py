@@ -7,7 +7,10 @@ from typing import Any
 import pytest
 
 from bimip import processes
-from bimip.domain.conversations.membership import group_of
+from bimip.domain.commands import case
+from bimip.domain.commands import messages as commands
+from bimip.domain.commands.operation import Command
+from bimip.domain.conversations.membership import group_of, witnesses_of
 from bimip.domain.core import operations as ops
 from bimip.domain.core.decision import NOTHING, Decision
 from bimip.domain.core.ids import ConversationOffset, Offset
@@ -257,3 +260,43 @@ def test_a_server_that_lets_nothing_disappear_is_noticed(monkeypatch: pytest.Mon
     monkeypatch.setattr(retention_process, "due_by", lambda _view, _now, _limit: [])
 
     assert "seen after its time" in kinds_found("seen after its time", messages=LONG)
+
+
+def test_a_command_that_is_answered_and_not_written_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    kind = OPERATIONS[Command]
+
+    def forgetting_commands(view: Any, op: Command, context: Any) -> Decision:
+        return kind.decide(view, op, context)._replace(writes=NOTHING, news=())
+
+    monkeypatch.setitem(OPERATIONS, Command, replace(kind, decide=forgetting_commands))
+
+    assert "change lost" in kinds_found("change lost")
+
+
+def test_an_older_edit_that_wins_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(commands, "merge_messages", lambda _known, arrived: arrived)
+
+    assert "change lost" in kinds_found("change lost")
+
+
+def test_a_change_of_which_only_one_side_is_told_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(case, "witnesses_of", lambda view, number, place: witnesses_of(view, number, place)[:1])
+
+    assert "diverged" in kinds_found("diverged")
+
+
+def test_a_deletion_that_leaves_the_content_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(commands, "erase", lambda _view, _author, _message, _context: [])
+
+    assert "leaked" in kinds_found("leaked")
+
+
+def test_a_command_that_is_done_again_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    kind = OPERATIONS[Command]
+
+    def forgetting_ids(view: Any, op: Command, context: Any) -> Decision:
+        return kind.decide(view, op._replace(id=f"{op.id}/{context.stamp()}"), context)
+
+    monkeypatch.setitem(OPERATIONS, Command, replace(kind, decide=forgetting_ids))
+
+    assert "false change" in kinds_found("false change")  # more forwards than there were

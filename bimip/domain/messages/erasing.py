@@ -1,8 +1,9 @@
 """A message loses its content and keeps its place: who deleted it for everyone, or whose time was over, leaves a
 tombstone.
 
-The body is replaced by one without content, and what was addressed to single devices goes; so nothing that reads
-messages finds it any more. Offsets, the hash chain and deduplication stand on digests and places, and stay whole.
+The body is replaced by one without content, and single devices to which it was addressed are addressed without any; so
+nothing that reads messages finds it any more. Offsets, the hash chain and deduplication stand on digests and places,
+and stay whole.
 """
 
 from bimip.domain.core.decision import Put
@@ -25,7 +26,8 @@ def erase(view: Reader, author: UserId, message: Stamp, context: Context) -> lis
     freed = len(body) - len(erased) + sum(payload_bytes(devices) for _, devices in addressed)
     puts: list[Put] = [(Table.BODIES, {(message,): erased}), use(view, author, -freed)]
     if addressed:
-        puts.append((Table.ADDRESSED, dict.fromkeys((key for key, _ in addressed))))
+        kept = {key: tuple(one._replace(payload=None) for one in devices) for key, devices in addressed}
+        puts.append((Table.ADDRESSED, kept))  # to whom it was addressed is told that it is gone
     return puts
 
 

@@ -7,6 +7,7 @@ with the user. Both have one key, so that a device is told of a message in one i
 from struct import Struct
 from typing import NamedTuple
 
+from bimip.domain.conversations.membership import membership_of
 from bimip.domain.core.ids import ConversationId, ConversationOffset, UserId
 from bimip.domain.core.ranges import contains
 from bimip.domain.core.records import (
@@ -118,4 +119,13 @@ def cut(_user: UserId, key: StateKey, message: MessageState, meant: Meant) -> Me
     return message if contains(meant.own, place) or contains(meant.others, place) else None
 
 
-KIND = StateKind(TAG, lambda view, user, key: read_message(view, user, *unpack_key(key)), of_messages=keys_of, cut=cut)
+def _read(view: Reader, user: UserId, key: StateKey) -> MessageState | None:
+    """Reads a message for who may see it now: whoever left its group is told no more of it than before."""
+    conversation, place = unpack_key(key)
+    membership = membership_of(view, user, conversation)
+    if membership is None or place < max(membership.since, membership.conversation.first):
+        return None
+    return read_message(view, user, conversation, place)
+
+
+KIND = StateKind(TAG, _read, of_messages=keys_of, cut=cut, has_removals=True)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from bimip.domain.commands.operation import CommandKind
 from bimip.domain.core.ids import Millis
 from bimip.domain.core.operations import Address
-from bimip.domain.core.records import Table
+from bimip.domain.core.records import Addressed, Table
 from bimip.domain.state.merges import MergeRule
 from tests.domain.commands.support import Commanders
 from tests.domain.support import fault_of
@@ -57,13 +57,13 @@ def test_a_deletion_takes_the_content_out_of_the_store_and_leaves_the_places() -
     assert peers.ledger.do(peers.ledger.append(peers.ann, "bob", "m", sent=b"hello")).duplicate
 
 
-def test_what_was_addressed_to_devices_goes_too() -> None:
+def test_what_was_addressed_to_devices_goes_too_and_they_are_told() -> None:
     peers = Commanders()
     peers.sent = peers.ledger.send(peers.ann, "bob", "d", addresses=(Address("bob", "phone", b"secret"),))
     used = peers.ledger.get(Table.USAGE, peers.ann.user)
     peers.done(peers.ann, DELETE)
 
-    assert peers.ledger.addressed(peers.sent.stamp, peers.bob.user) is None
+    assert peers.ledger.addressed(peers.sent.stamp, peers.bob.user) == (Addressed(peers.bob.device, None),)
     assert peers.ledger.get(Table.USAGE, peers.ann.user) == used - len(b"secret")
 
 

@@ -1,6 +1,6 @@
 from bimip.domain.core.ids import Stamp
 from bimip.domain.core.operations import Address
-from bimip.domain.core.records import Table
+from bimip.domain.core.records import Addressed, Table
 from bimip.domain.messages.erasing import erase
 from tests.domain.support import Ledger
 
@@ -16,7 +16,7 @@ def test_a_message_without_content_takes_less_room() -> None:
 
     assert set(puts) == {Table.BODIES, Table.USAGE, Table.ADDRESSED}
     assert puts[Table.USAGE] == {(ann.user,): used - len(b"two") - len(b"four")}
-    assert puts[Table.ADDRESSED] == {(sent.stamp, bob.user): None}
+    assert puts[Table.ADDRESSED] == {(sent.stamp, bob.user): (Addressed(bob.device, None),)}
     assert puts[Table.BODIES][sent.stamp,].endswith(b"/")
 
 
