@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from bimip.domain.core.decision import BodyNews, StateNews
 from bimip.domain.core.ids import Millis, Offset
 from bimip.domain.core.operations import Address, ExpireBodies, ExpireLog
-from bimip.domain.core.records import Table
+from bimip.domain.core.records import Addressed, Table
 from bimip.domain.messages.appending import LONGEST_TTL_MS
 from bimip.domain.messages.disappearing import Disappear, due_by, earliest_expiry
 from tests.domain.support import BEGIN, CHAT, Ledger, Peer, fault_of
@@ -75,7 +75,7 @@ def test_what_was_addressed_goes_with_it() -> None:
     sent = pair.ledger.send(pair.ann, "bob", "m", ttl=TTL, addresses=addresses)
     pair.ledger.do(pair.due(TTL)[0])
 
-    assert pair.ledger.addressed(sent.stamp, pair.bob.user) is None
+    assert pair.ledger.addressed(sent.stamp, pair.bob.user) == (Addressed(pair.bob.device, None),)
     assert pair.usage(pair.ann) == before + len(pair.body(sent.stamp) or b"")
 
 
