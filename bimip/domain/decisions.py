@@ -11,7 +11,7 @@ from bimip.domain.core.rules import Context
 from bimip.domain.delivery import acknowledging, hello
 from bimip.domain.keeping.timekeeping import time_records
 from bimip.domain.messages import appending, checkpoints, committed, disappearing, expiring
-from bimip.domain.state import read_markers, settings
+from bimip.domain.state import pruning, read_markers, settings
 
 
 def barrier(_view: Reader, _op: ops.Barrier, _moment: Context) -> Decision:
@@ -39,6 +39,7 @@ OPERATIONS: dict[type, OperationKind] = {
     **groups.OPERATIONS,
     **committed.OPERATIONS,
     **disappearing.OPERATIONS,
+    **pruning.OPERATIONS,
 }
 
 

@@ -35,6 +35,8 @@ SCAN = 200
 """Records looked at in one read transaction, so that none is held for long."""
 PAUSE_SECONDS = 0.5
 """After a slice in which nothing had expired."""
+THOROUGH_ROUNDS = 60
+"""One round of so many looks for what is hardly ever there, too."""
 AGAIN_SECONDS = 0.5
 """Until a message is tried again that is to disappear and could not be erased."""
 ERASED_AT_ONCE = 32
@@ -156,7 +158,8 @@ class Retention:
             await trio.lowlevel.checkpoint()
 
     async def _expire_everything(self, now: Millis) -> None:
-        moment = Moment.of(self._settings, self._partitions, now, self._outage_ms)
+        thorough = self.statistics.rounds % THOROUGH_ROUNDS == 0
+        moment = Moment.of(self._settings, self._partitions, now, self._outage_ms, is_thorough=thorough)
         for walk in WALKS:
             if walk.wanted(moment):
                 await self._walk(walk, moment)

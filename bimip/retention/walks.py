@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from bimip.domain.accounts.registering import DropCursor, is_lost
 from bimip.domain.core.clock import earliest_stamp
 from bimip.domain.core.ids import Millis, Stamp
 from bimip.domain.core.operations import (
@@ -18,11 +19,12 @@ from bimip.domain.core.operations import (
     ExpireSeen,
     Operation,
 )
-from bimip.domain.core.records import Conversation, DamagedRecordError, Key, Log, LogTable, Reader, Table
+from bimip.domain.core.records import Conversation, Cursor, DamagedRecordError, Key, Log, LogTable, Reader, Table
 from bimip.domain.keeping.timekeeping import DAY
 from bimip.domain.messages.checkpoints import TakeCheckpoint, checkpoints_of, is_due
 from bimip.domain.messages.committed import ExpireCommitted, committed_offset
 from bimip.domain.messages.expiring import ExpireMentions, ExpireThreads, TrimHistory
+from bimip.domain.state.pruning import PruneRemoval
 from bimip.retention.settings import RetentionSettings
 
 REVOKED_MS = DAY
@@ -40,9 +42,18 @@ class Moment(NamedTuple):
     seen_before: Stamp  # message ids that are older are forgotten
     checkpoint_entries: int
     checkpoint_ms: int
+    is_thorough: bool  # also what is hardly ever there is looked for
 
     @classmethod
-    def of(cls, settings: RetentionSettings, partitions: tuple[str, ...], now: Millis, outage_ms: int) -> "Moment":
+    def of(
+        cls,
+        settings: RetentionSettings,
+        partitions: tuple[str, ...],
+        now: Millis,
+        outage_ms: int,
+        *,
+        is_thorough: bool = True,
+    ) -> "Moment":
         """`outage_ms`: for how long before this server began nobody could be seen."""
         periods = {partition: settings.history_days.get(partition, 0) for partition in partitions}
         return cls(
@@ -54,6 +65,7 @@ class Moment(NamedTuple):
             _before(now, settings.dedup_days),
             settings.checkpoint_entries,
             int(settings.checkpoint_seconds * 1000),
+            is_thorough,
         )
 
     @property
@@ -117,6 +129,15 @@ def _grown_log(view: Reader, moment: Moment, key: Key, log: Log) -> Operation | 
     return TakeCheckpoint(*key)
 
 
+def _old_removal(_view: Reader, moment: Moment, key: Key, removed_at: Millis) -> Operation | None:
+    return PruneRemoval(*key) if removed_at < moment.seen_since else None
+
+
+def _lost_cursor(view: Reader, _moment: Moment, key: Key, _cursor: Cursor) -> Operation | None:
+    """The cursor of a device that is none any more: an ack was on its way when it was forgotten."""
+    return DropCursor(*key) if is_lost(view, key[0]) else None
+
+
 def _begins_before(view: Reader, sequence: LogTable, key: Key, first: int, before: Stamp) -> bool:
     """Whether a run begins with something that is older. Of a damaged one nothing is known, and nothing removed."""
     try:
@@ -131,6 +152,8 @@ WALKS = (
     Walk(Table.CONVERSATIONS, _old_history, lambda moment: moment.oldest is not None),
     Walk(Table.CONVERSATIONS, _empty_history, lambda moment: bool(moment.until_acked)),
     Walk(Table.LOGS, _grown_log, lambda _moment: True),
+    Walk(Table.REMOVALS, _old_removal, lambda _moment: True),
+    Walk(Table.CURSORS, _lost_cursor, lambda moment: moment.is_thorough),
 )
 
 SWEEPS: tuple[Callable[[Moment], Operation | None], ...] = (

@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bimip.domain.accounts.registering import LabelDevice, NoteSeen, SeenDevice
+from bimip.domain.accounts.registering import DropCursor, LabelDevice, NoteSeen, SeenDevice
 from bimip.domain.commands.operation import Command, CommandKind
 from bimip.domain.conversations.groups import AddMembers, CreateGroup, RemoveMember, RenameGroup, SetRole
 from bimip.domain.conversations.inbox import FillInbox
 from bimip.domain.core.clock import earliest_stamp
-from bimip.domain.core.ids import ConversationId, ConversationOffset, Millis, Offset, Stamp, UserId
+from bimip.domain.core.ids import ConversationId, ConversationOffset, Millis, Offset, Stamp, UserId, Version
 from bimip.domain.core.operations import (
     Acknowledge,
     Address,
@@ -46,6 +46,7 @@ from bimip.domain.messages.checkpoints import TakeCheckpoint
 from bimip.domain.messages.committed import ExpireCommitted
 from bimip.domain.messages.disappearing import Disappear
 from bimip.domain.messages.expiring import ExpireMentions, ExpireThreads, TrimHistory
+from bimip.domain.state.pruning import PruneRemoval
 from bimip.domain.state.settings import ChangeSettings, Setting
 from tests.domain.support import BEGIN, CHAT, Ledger
 
@@ -290,6 +291,8 @@ def test_the_operations_that_no_history_draws_change_nothing_when_repeated() -> 
         ExpireThreads(old),
         Disappear(Millis(ledger.now + 1000), ledger.last),
         Forget(bob.device),
+        PruneRemoval(bob.user, Version(1)),
+        DropCursor(bob.device, CHAT),
         TakeCheckpoint(bob.user, CHAT),
     ):
         ledger.do(operation)
@@ -321,5 +324,6 @@ def test_every_operation_is_repeated_here() -> None:
     told = {ExpireHistory, ExpireBodies, ExpireSeen, ExpireRevoked, Barrier, NoteTime, Forget}
     told |= {FillInbox, ExpireMentions, ExpireThreads}
     told |= {LabelDevice, NoteSeen, TrimHistory, ExpireCommitted, TakeCheckpoint, Disappear}
+    told |= {PruneRemoval, DropCursor}
 
     assert drawn | told == set(OPERATIONS)

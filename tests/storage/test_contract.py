@@ -81,6 +81,7 @@ EXAMPLES: list[tuple[Table, Key, Any]] = [
     (Table.LOGS, (5, "chat"), Log(Offset(1), Offset(LARGE))),
     (Table.BODIES, (2**64 - 1,), b"\x2a\x00"),
     (Table.BODIES, (1,), b""),
+    (Table.REMOVALS, (5, LARGE), Millis(LARGE)),
     (Table.EXPIRING, (LARGE, 2**64 - 1), Expiring(ConversationId(3), ConversationOffset(LARGE), UserId(5))),
     (Table.REFERENCES, (2**64 - 1,), 2),
     (

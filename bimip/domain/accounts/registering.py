@@ -75,13 +75,37 @@ def forget(view: Reader, op: Forget, context: Context) -> Decision:
         return Decision(Done())
     cursors: dict[Key, None] = {(op.device, partition): None for partition in sorted(context.rules.partitions)}
     changes = StateChanges(view)
-    changes.tell(owner.user, devices.pack_key(owner.name), None)
+    changes.remove(owner.user, devices.pack_key(owner.name), context.now)
     puts: list[Put] = [
         (Table.DEVICES, {tuple(owner): None}),
         (Table.LABELS, {(op.device,): None}),
         (Table.CURSORS, cursors),
     ]
     return Decision(Done(), Writes([*puts, *changes.puts()]), changes.news)
+
+
+class DropCursor(NamedTuple):
+    """A cursor goes, where its device is forgotten."""
+
+    device: DeviceId
+    partition: str
+
+
+def drop_cursor(view: Reader, op: DropCursor, _context: Context) -> Decision:
+    place = (op.device, op.partition)
+    if not is_lost(view, op.device) or view.get(Table.CURSORS, place) is None:
+        return Decision(Expired(0, more=False))
+    return Decision(Expired(1, more=False), Writes(((Table.CURSORS, {place: None}),)))
+
+
+def is_lost(view: Reader, number: DeviceId) -> bool:
+    """Whether a device is forgotten. Of a damaged one that is not known."""
+    try:
+        owner: DeviceOwner | None = view.get(Table.DEVICE_OWNERS, (number,))
+        device: Device | None = None if owner is None else view.get(Table.DEVICES, owner)
+    except DamagedRecordError:
+        return False
+    return owner is not None and (device is None or device.number != number)
 
 
 class LabelDevice(NamedTuple):
@@ -153,4 +177,5 @@ OPERATIONS: dict[type, OperationKind] = {
     Forget: OperationKind(forget),
     LabelDevice: OperationKind(label_device),
     NoteSeen: OperationKind(note_seen),
+    DropCursor: OperationKind(drop_cursor),
 }

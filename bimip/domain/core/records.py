@@ -324,6 +324,8 @@ class Table(_Kind):
     """(user, version) -> StateKey: what changed, only the newest version of each key"""
     VERSIONS = Schema("versions", (NUMBER, BYTES), Plain("Q"), hot=8, cached=20_000)
     """(user, StateKey) -> Version: the reverse of CHANGES"""
+    REMOVALS = Schema("removals", (NUMBER, LONG), Plain("Q"))
+    """(user, version) -> Millis: when a value was removed, of those removals that devices are told of"""
     RECEIPTS = Schema("receipts", (NUMBER, NUMBER, BYTE, NUMBER), cached=10_000)  # each has many runs
     """(conversation, member, ReceiptKind, part) -> Runs: a part of a ReceiptKey's block"""
     READ_MARKERS = Schema("readmarkers", (NUMBER, NUMBER), Plain("Q"))

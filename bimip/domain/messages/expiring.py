@@ -19,6 +19,7 @@ from bimip.domain.core.rules import Context
 from bimip.domain.core.schema import behind
 from bimip.domain.messages.appending import EMPTY_LOG, payload_bytes
 from bimip.domain.messages.chaining import STEP
+from bimip.domain.messages.leaving import leave, slice_of, users_of
 
 MAX_ADDRESSED = 1000
 """Users of whom one message may address devices."""
@@ -27,7 +28,7 @@ MAX_ADDRESSED = 1000
 def expire_log(view: Reader, op: ExpireLog, context: Context) -> Decision:
     key = (op.user, op.partition)
     log: Log = view.get(Table.LOGS, key) or EMPTY_LOG
-    first, more = _first_kept(view, LogTable.ENTRIES, key, log.first, log.head, op.before, context)
+    first, more = _first_kept(view, LogTable.ENTRIES, key, log.first, log.head, op.before, context.rules.slice_entries)
     if first == log.first:
         return Decision(Expired(0, more=False))
     return cut_log(view, op.user, op.partition, log, Offset(first), more=more)
@@ -96,11 +97,22 @@ def expire_history(view: Reader, op: ExpireHistory, context: Context) -> Decisio
     known: Conversation | None = view.get(Table.CONVERSATIONS, key)
     if known is None:
         return Decision(Expired(0, more=False))
-    first, more = _first_kept(view, LogTable.HISTORY, key, known.first, known.head, op.before, context)
+    limit = _slice(view, op.conversation, known, context)
+    first, more = _first_kept(view, LogTable.HISTORY, key, known.first, known.head, op.before, limit)
+    return _cut_history(view, op.conversation, known, first, more=more)
+
+
+def _slice(view: Reader, number: ConversationId, known: Conversation, context: Context) -> int:
+    return slice_of(known, len(users_of(view, number, known)), context.rules.slice_entries)
+
+
+def _cut_history(view: Reader, number: ConversationId, known: Conversation, first: int, *, more: bool) -> Decision:
+    """Takes the oldest references from a history, which begins with `first` then, and what stands under them."""
     if first == known.first:
         return Decision(Expired(0, more=False))
-    put = (Table.CONVERSATIONS, {key: known._replace(first=ConversationOffset(first))})
-    return Decision(Expired(first - known.first, more), Writes((put,), cuts=((LogTable.HISTORY, key, first),)))
+    puts: list[Put] = [(Table.CONVERSATIONS, {(number,): known._replace(first=ConversationOffset(first))})]
+    puts += leave(view, number, first, known)
+    return Decision(Expired(first - known.first, more), Writes(puts, cuts=((LogTable.HISTORY, (number,), first),)))
 
 
 class TrimHistory(NamedTuple):
@@ -114,7 +126,7 @@ def trim_history(view: Reader, op: TrimHistory, context: Context) -> Decision:
     known: Conversation | None = view.get(Table.CONVERSATIONS, key)
     if known is None:
         return Decision(Expired(0, more=False))
-    limit = context.rules.slice_entries
+    limit = _slice(view, op.conversation, known, context)
     first: int = known.first
     listed = view.read(LogTable.HISTORY, key, first - 1, limit=limit)
     bodies = view.get_all(Table.BODIES, [(one.stamp,) for _, one in listed])
@@ -122,18 +134,13 @@ def trim_history(view: Reader, op: TrimHistory, context: Context) -> Decision:
         if body is not None:
             break
         first = place + 1
-    if first == known.first:
-        return Decision(Expired(0, more=False))
-    put = (Table.CONVERSATIONS, {key: known._replace(first=ConversationOffset(first))})
-    more = first - known.first == limit
-    return Decision(Expired(first - known.first, more), Writes((put,), cuts=((LogTable.HISTORY, key, first),)))
+    return _cut_history(view, op.conversation, known, first, more=first - known.first == limit)
 
 
 def _first_kept(
-    view: Reader, sequence: LogTable, key: tuple[object, ...], first: int, head: int, before: Stamp, context: Context
+    view: Reader, sequence: LogTable, key: tuple[object, ...], first: int, head: int, before: Stamp, limit: int
 ) -> tuple[int, bool]:
     """The number of the oldest record that is not older than `before`, and whether a further slice is needed."""
-    limit = context.rules.slice_entries
     records = view.read(sequence, key, first - 1, limit=limit)
     for number, record in records:
         if record.stamp >= before:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from bimip.domain.core.decision import News, Put, StateNews, StateRestarted
-from bimip.domain.core.ids import ConversationId, ConversationOffset, UserId, Version
+from bimip.domain.core.ids import ConversationId, ConversationOffset, Millis, UserId, Version
 from bimip.domain.core.ranges import Ranges
 from bimip.domain.core.records import DamagedRecordError, Key, Reader, State, StateKey, Table, maker
 
@@ -99,6 +99,12 @@ class StateChanges:
         self._changes[user, version] = key
         self._versions[user, key] = version
         self.news.append(_news((user, version, key, change)))
+        return version
+
+    def remove(self, user: UserId, key: StateKey, now: Millis) -> Version:
+        """A value is gone, and the user's devices are told so: for as long as one of them may be away."""
+        version = self.tell(user, key, None)
+        self.values.setdefault(Table.REMOVALS, {})[user, version] = now
         return version
 
     def restart(self, user: UserId) -> None:

@@ -51,6 +51,7 @@ from bimip.domain.state import (
     receipts,
     settings,
 )
+from bimip.domain.state.changes import state_of
 from bimip.domain.state.kinds import has_removals, kind_of
 from bimip.domain.state.receipts import part_of
 from bimip.storage.interface import Store
@@ -485,6 +486,12 @@ def _expiring(view: Reader) -> Iterator[Finding]:
             yield Finding("expiring", key, f"conversation {place.conversation} has {listed} in its place")
 
 
+def _removals(view: Reader) -> Iterator[Finding]:
+    for key, _ in rows(view, Table.REMOVALS):
+        if key[1] > state_of(view, key[0]).head:
+            yield Finding("removals", key, "lies beyond the state's head")
+
+
 def _references(view: Reader) -> Iterator[Finding]:
     for key, count in rows(view, Table.REFERENCES):
         if not count or view.get(Table.BODIES, key) is None:
@@ -564,6 +571,7 @@ PARTS: dict[str, Callable[[Reader], Iterator[Finding]]] = {
     "message states": _message_states,
     "conversation settings": _conversation_settings,
     "expiring": _expiring,
+    "removals": _removals,
     "references": _references,
     "inboxes": _inboxes,
     "mentions": _mentions,

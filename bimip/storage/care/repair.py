@@ -316,6 +316,7 @@ _MAKE: dict[Kind, Callable[[Reader, Key], _Made | None]] = {
     Table.RECEIPTS: partial(_always, None, "left out: what it told is lost, what is told from now on counts"),
     Table.PRIVATE_READS: partial(_always, None, "left out: what the user reads from now on counts"),
     Table.READ_MARKERS: partial(_always, ConversationOffset(0), "begun anew: it stands where the user reads on"),
+    Table.REMOVALS: partial(_always, Millis(0), "counted as old: who was away is told all of the state"),
     Table.REFERENCES: partial(_always, None, "left out: the message goes by age"),
     Table.LABELS: partial(_always, None, "left out: the device has its name, and may be given a label again"),
     Table.CHECKPOINTS: partial(_always, None, "left out: others are taken"),
@@ -334,6 +335,7 @@ _MAKE: dict[Kind, Callable[[Reader, Key], _Made | None]] = {
 }
 
 _OF_A_USER = {
+    Table.REMOVALS,
     Table.EIDS,
     Table.DEVICES,
     Table.LOGS,
@@ -369,6 +371,7 @@ _MEANING: dict[Kind, str] = {
     Table.MEMBERS: "one user is shut out of a group",
     Table.LOGS: "nothing can be written to that log{whose}",
     Table.BODIES: "a message is lost: its readers are told a gap",
+    Table.REMOVALS: "a removal is told to devices{whose} for ever",
     Table.EXPIRING: "a message does not disappear when it should",
     Table.REFERENCES: "a log cannot let go of what all devices acknowledged",
     Table.ADDRESSED: "which devices a message was for is lost: it is given to none",
