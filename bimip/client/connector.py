@@ -1,7 +1,7 @@
 """Staying connected: one connection after another, until the client leaves or somebody has to act."""
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TypeVar
 
@@ -12,6 +12,7 @@ from bimip.client.arguments import checked_text
 from bimip.client.backoff import Backoff
 from bimip.client.condition import Condition
 from bimip.client.core.device import Device
+from bimip.client.core.requests import Pending
 from bimip.client.environment import Environment
 from bimip.client.errors import (
     ClientError,
@@ -19,6 +20,7 @@ from bimip.client.errors import (
     InvalidArgument,
     NotConnected,
     ProtocolViolation,
+    Refused,
     Stopped,
     StoreError,
     TimedOut,
@@ -28,6 +30,7 @@ from bimip.client.events import Disconnected
 from bimip.client.frames import Payload, checked
 from bimip.client.link import End, Link
 from bimip.client.transport import ABNORMAL_CLOSURE
+from bimip.client.wire.bimip import Body, Command
 from bimip.session.close import Close, may_reconnect
 
 _log = logging.getLogger("bimip.client")
@@ -96,6 +99,27 @@ class Connector:
         if not isinstance(result, answer):
             raise ProtocolViolation(f"{type(request).__name__} was answered with {type(result).__name__}")
         return result
+
+    async def request_all(self, commands: Sequence[Command]) -> list[Command | Refused]:
+        """Send commands as one batch, each with an id of its own, and wait for the answer of each, in their order.
+
+        Raises TimedOut, NotConnected, InvalidArgument: then some of them may have been done.
+        """
+        body = Body(commands=list(commands))
+        checked(body)
+        try:
+            with anyio.fail_after(self._timeout):
+                await self.wait_connected()
+                ref, parts = self._device.requests.open_batch(command.id for command in commands)
+                try:
+                    self._device.send(body, ref)
+                    for part in parts:
+                        await part.done.wait()
+                finally:
+                    self._device.requests.close(ref)
+        except TimeoutError:
+            raise TimedOut(f"no answer to all of {len(commands)} commands within {self._timeout} s") from None
+        return [_command_or_refusal(part) for part in parts]
 
     def replace_token(self, token: str) -> None:
         """Use this token for the next connections, unless a function makes each one's."""
@@ -206,6 +230,15 @@ class Connector:
                 self._link.leave()
             while self._link is not None:
                 await self._state_changed.wait()
+
+
+def _command_or_refusal(part: Pending) -> Command | Refused:
+    if isinstance(part.failure, Refused):
+        return part.failure
+    result = part.result()
+    if not isinstance(result, Command):
+        raise ProtocolViolation(f"a command was answered with {type(result).__name__}")
+    return result
 
 
 def _end_of(failed: ConnectFailed) -> End:

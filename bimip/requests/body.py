@@ -1,4 +1,6 @@
-"""Body: a batch, of which each part succeeds or fails on its own, as if it had come alone."""
+"""Body: a batch, of which each part succeeds or fails on its own, as if it had come alone. Messages are taken first,
+then signals, then commands, each in their order.
+"""
 
 from collections.abc import Iterable
 from typing import Any
@@ -62,6 +64,8 @@ def _take_parts(
             signal.ask(asker, each, each.ref or ref)
         except WireError as error:
             _fail(asker, error, each.id, each.ref or ref)
+    if commands and asker.checked:
+        message.write(asker)  # which they may be about
     for last in commands:
         asker.owed += 1
         try:

@@ -50,13 +50,19 @@ def ask(asker: Asker, payload: pb.Command, ref: int) -> None:
 
 
 def _submit(asker: Asker, payload: pb.Command, ref: int) -> None:
+    operation = operation_of(asker, payload)
+    asker.services.queue.submit(operation, partial(_done, asker, operation, ref), owner=asker.user)
+
+
+def operation_of(asker: Asker, payload: pb.Command) -> Command:
+    """Makes an operation of a command that was checked. Raises WireError for a conversation that is none."""
     conversation: ConversationId | None = None
     if _is_about_conversation(payload):
         number = conversation_number(payload.conversation)
         if number is None:
             raise no_conversation(payload.conversation, "conversation")
         conversation = ConversationId(number)
-    operation = Command(
+    return Command(
         asker.user,
         asker.number,
         payload.id or asker.services.new_id(),
@@ -71,7 +77,6 @@ def _submit(asker: Asker, payload: pb.Command, ref: int) -> None:
         payload.value,
         Millis(payload.until),
     )
-    asker.services.queue.submit(operation, partial(_done, asker, operation, ref), owner=asker.user)
 
 
 def _done(asker: Asker, operation: Command, ref: int, result: Result) -> None:
@@ -79,7 +84,7 @@ def _done(asker: Asker, operation: Command, ref: int, result: Result) -> None:
         asker.answer_together(frames.error_part(error_of(result, ref, operation.id)))
         return
     assert isinstance(result, Commanded)
-    asker.weigh(result.told // TOLD_FOR_A_REQUEST)
+    charge(asker, result)
     answer = pb.Command(
         id=operation.id,
         kind=operation.kind,  # type: ignore[arg-type]  # the stub knows names of enums, not their numbers
@@ -93,6 +98,11 @@ def _done(asker: Asker, operation: Command, ref: int, result: Result) -> None:
         ref=ref,
     )
     asker.answer_together(frames.command_part(answer))
+
+
+def charge(asker: Asker, done: Commanded) -> None:
+    """Charges for all those who are told of it."""
+    asker.weigh(done.told // TOLD_FOR_A_REQUEST)
 
 
 def digest(payload: pb.Command) -> bytes:

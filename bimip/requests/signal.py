@@ -1,7 +1,8 @@
-"""Signal: a device acknowledges what it has, or says what its user read or played."""
+"""Signal: a device acknowledges what it has, or says what its user read, played or forwarded."""
 
 from bimip.requests.acks import acknowledge
 from bimip.requests.asker import Asker
+from bimip.requests.forwards import note_forwarded
 from bimip.requests.receipts import note_receipt
 from bimip.wire import bimip_pb2 as pb
 from bimip.wire.checks import check_author, check_id, check_ranges, check_recipient
@@ -18,6 +19,8 @@ def ask(asker: Asker, payload: pb.Signal, ref: int) -> None:
         acknowledge(asker, payload, ref)
     elif payload.status in {pb.READ, pb.PLAYED}:
         note_receipt(asker, payload, ref)
+    elif payload.status == pb.FORWARDED:
+        note_forwarded(asker, payload, ref)
     else:
         name = pb.MessageStatus.Name(payload.status)
         raise WireError(pb.UNSUPPORTED, f"this server does not serve the signal {name} yet", field="status")
@@ -46,6 +49,8 @@ def check_signal(signal: pb.Signal, limits: Limits, eid: str) -> None:
             raise WireError(pb.INVALID, "Nothing is acknowledged: give upto, offsets or user_offset.", field="upto")
     elif status in _CONVERSATIONAL:
         _check_conversational(signal, limits)
+    elif status == pb.FORWARDED and not signal.signal_offset:
+        raise WireError(pb.INVALID, "Say which message was forwarded: give signal_offset.", field="signal_offset")
 
 
 def _check_conversational(signal: pb.Signal, limits: Limits) -> None:

@@ -24,6 +24,7 @@ GOOD_SIGNALS: list[dict[str, Any]] = [
     {"status": pb.READ, "conversation": "c", "upto": 9},
     {"status": pb.READ, "to": pb.Identity(eid="b@x"), "offsets": ranges((1, 9))},
     {"status": pb.PLAYED, "conversation": "c", "conversation_offset": 9},
+    {"status": pb.FORWARDED, "signal_offset": 9},
     {"status": pb.CALLING, "to": pb.Identity(eid="b@x"), "payload": b"offer"},
     {"status": pb.STATUS_TYPING},
 ]
@@ -46,6 +47,7 @@ BAD_SIGNALS: list[tuple[dict[str, Any], int, str]] = [
     ({"status": pb.READ, "conversation": "c"}, pb.INVALID, "upto"),
     ({"status": pb.PLAYED, "conversation": "c", "upto": 9}, pb.INVALID, "upto"),
     ({"status": pb.PLAYED, "conversation": "c", "upto": 9, "conversation_offset": 9}, pb.INVALID, "upto"),
+    ({"status": pb.FORWARDED}, pb.INVALID, "signal_offset"),
     ({"status": pb.READ, "conversation": "x" * 65, "upto": 1}, pb.TOO_LARGE, "conversation"),
     ({"status": pb.READ, "to": pb.Identity(eid="\n"), "upto": 1}, pb.INVALID, "to.eid"),
     ({"status": pb.READ, "from": pb.Identity(eid="b@x")}, pb.FORBIDDEN, "from.eid"),

@@ -49,6 +49,9 @@ HELLO_BYTES = 512 * 1024
 MOST_REMEMBERED = 10_000
 """Conversations of which it is remembered how many are in them."""
 
+RECEIPTS_TOGETHER = 256
+"""In one frame: every server takes as many."""
+
 DEFAULT_LIMITS = Limits(
     max_message_bytes=64 * 1024, max_frame_bytes=1024 * 1024, window_entries=256, heartbeat_ms=30_000, max_unanswered=64
 )
@@ -327,14 +330,26 @@ class Device:
         if self.store.add_pending_read(mark) and connected:
             self._send_read(mark)
 
+    def mark_read_many(self, marks: Sequence[PendingRead], *, connected: bool) -> None:
+        """Remember what was read of many conversations, and send the receipts as one batch."""
+        with self.store.transaction():
+            news = [mark for mark in marks if self.store.add_pending_read(mark)]
+        if connected:
+            for first in range(0, len(news), RECEIPTS_TOGETHER):
+                signals = [self._read_signal(mark) for mark in news[first : first + RECEIPTS_TOGETHER]]
+                self.send(Body(signals=signals), self.requests.next_ref())
+
     def _send_read(self, mark: PendingRead) -> None:
+        self.send(self._read_signal(mark), self.requests.next_ref())
+
+    def _read_signal(self, mark: PendingRead) -> Signal:
         self._unconfirmed_reads[mark] = self._heartbeats
         signal = Signal(status=MessageStatus.READ, upto=mark.upto)
         if mark.is_peer:
             signal.to = Identity(eid=mark.target)
         else:
             signal.conversation = mark.target
-        self.send(signal, self.requests.next_ref())
+        return signal
 
     def heartbeat(self) -> None:
         self._heartbeats += 1

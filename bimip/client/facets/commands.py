@@ -1,5 +1,6 @@
 """What is done to messages and conversations that are there already."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import anyio.lowlevel
@@ -7,11 +8,15 @@ import anyio.lowlevel
 from bimip.client.arguments import checked_number, checked_text
 from bimip.client.core.kinds.conversations import conversation_known
 from bimip.client.core.kinds.messages import message_known
+from bimip.client.errors import InvalidArgument, Refused
 from bimip.client.events import CommandDone, ConversationChanged, MessageChanged
 from bimip.client.facets.facet import Facet
 from bimip.client.wire.bimip import Command, CommandKind
 from bimip.domain.core.clock import next_stamp
 from bimip.domain.core.ids import Millis, Stamp
+
+SMALLEST_BATCH = 256
+"""What every server takes in one frame."""
 
 
 class Commands(Facet):
@@ -89,6 +94,26 @@ class Commands(Facet):
         """Returns how this user keeps a conversation, as far as this device knows."""
         return conversation_known(self._device.store, checked_text("conversation", conversation))
 
+    async def give_many(self, commands: Iterable[Command]) -> list[CommandDone | Refused]:
+        """Give many commands of any kinds at once, as `Command` has them, and return the answer of each, in order.
+
+        Each succeeds or fails for itself. Those without an id get one, and all without a stamp this device's. Raises
+        TimedOut, NotConnected, InvalidArgument: then some of them may have been done.
+        """
+        given = list(commands)
+        for command in given:
+            if not isinstance(command, Command):
+                raise InvalidArgument(f"a Command is expected, not {command!r}")
+            self._complete(command)
+        if len({command.id for command in given}) < len(given):
+            raise InvalidArgument("two commands have one id")
+        answers: list[CommandDone | Refused] = []
+        most = max(1, self._device.limits.max_batch or SMALLEST_BATCH)
+        for first in range(0, len(given), most):
+            done = await self._connector.request_all(given[first : first + most])
+            answers += [one if isinstance(one, Refused) else _done(one) for one in done]
+        return answers
+
     async def _about_message(
         self,
         kind: CommandKind,
@@ -100,15 +125,23 @@ class Commands(Facet):
         return await self._give(Command(id=id, kind=kind, target=target, **fields))
 
     async def _give(self, command: Command) -> CommandDone:
+        self._complete(command)
+        return _done(await self._connector.request(command, Command))
+
+    def _complete(self, command: Command) -> None:
+        """Give it an id and a stamp, where it has none."""
         command.id = command.id or f"{self._environment.random.getrandbits(128):032x}"
-        self._newest_stamp = next_stamp(self._newest_stamp, Millis(self._environment.now()), 0)
-        command.stamp = self._newest_stamp
-        done = await self._connector.request(command, Command)
-        return CommandDone(
-            id=done.id,
-            conversation=done.conversation,
-            conversation_offset=done.conversation_offset,
-            stamp=done.stamp,
-            duplicate=done.duplicate,
-            superseded=done.superseded,
-        )
+        if not command.stamp:
+            self._newest_stamp = next_stamp(self._newest_stamp, Millis(self._environment.now()), 0)
+            command.stamp = self._newest_stamp
+
+
+def _done(answer: Command) -> CommandDone:
+    return CommandDone(
+        id=answer.id,
+        conversation=answer.conversation,
+        conversation_offset=answer.conversation_offset,
+        stamp=answer.stamp,
+        duplicate=answer.duplicate,
+        superseded=answer.superseded,
+    )

@@ -1,5 +1,6 @@
 """Who has received and read what: this user's own reading, and others'."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import anyio.lowlevel
@@ -47,10 +48,17 @@ class Receipts(Facet):
         A name with an @ is a peer, unless `is_peer` says otherwise. Raises InvalidArgument for what is no name or no
         offset.
         """
-        checked_text("conversation_or_peer", conversation_or_peer)
-        checked_number("upto", upto)
-        peer = "@" in conversation_or_peer if is_peer is None else is_peer
-        self._device.mark_read(PendingRead(conversation_or_peer, peer, upto), connected=self._connector.connected)
+        mark = _pending_read(conversation_or_peer, upto, is_peer=is_peer)
+        self._device.mark_read(mark, connected=self._connector.connected)
+        await anyio.lowlevel.checkpoint()
+
+    async def mark_read_many(self, upto_by_conversation_or_peer: Mapping[str, int]) -> None:
+        """Say of many conversations up to which offset they have been read, in one batch, as `mark_read` does of one.
+
+        Raises InvalidArgument, before any is said, for what is no name or no offset.
+        """
+        marks = [_pending_read(name, upto) for name, upto in upto_by_conversation_or_peer.items()]
+        self._device.mark_read_many(marks, connected=self._connector.connected)
         await anyio.lowlevel.checkpoint()
 
     async def move_read_marker(self, conversation: str, upto: int) -> int:
@@ -121,6 +129,12 @@ class Receipts(Facet):
         Raises InvalidArgument for what is no name.
         """
         return marker_of(self._device.store, checked_text("conversation", conversation))
+
+
+def _pending_read(conversation_or_peer: str, upto: int, *, is_peer: bool | None = None) -> PendingRead:
+    checked_text("conversation_or_peer", conversation_or_peer)
+    checked_number("upto", upto)
+    return PendingRead(conversation_or_peer, "@" in conversation_or_peer if is_peer is None else is_peer, upto)
 
 
 def _of_member(receipts: WireReceipts) -> MemberReceipts:

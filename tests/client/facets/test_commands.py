@@ -7,9 +7,10 @@ import anyio
 import pytest
 
 from bimip.client import Client, InvalidArgument, Refused
-from bimip.client.events import CommandDone
+from bimip.client.errors import NotConnected
+from bimip.client.events import CommandDone, Connected
 from bimip.client.wire.bimip import Body, Command, CommandKind, ErrorCode, ErrorMessage
-from tests.client.support import FakeServer, a_client, both_backends, until
+from tests.client.support import FakeServer, a_client, both_backends, next_of, until
 
 Kind = CommandKind
 ASKED: list[tuple[Callable[[Client], Coroutine[Any, Any, Any]], list[dict[str, Any]]]] = [
@@ -94,3 +95,70 @@ async def test_what_cannot_be_said_is_refused_here() -> None:
                 await wrong()
         with pytest.raises(InvalidArgument):
             client.message_state("c1", 0)
+
+
+def pins(count: int) -> list[Command]:
+    return [Command(kind=CommandKind.PIN, target=number + 1, value=True) for number in range(count)]
+
+
+@both_backends
+async def test_commands_share_a_frame_and_each_has_its_answer_whatever_comes_first() -> None:
+    server = FakeServer()
+    async with a_client(server) as client, anyio.create_task_group() as tasks:
+        peer = await server.accept()
+        await peer.greet()
+
+        async def serve() -> None:
+            body, ref = await peer.expect(Body)
+            one, two, three = body.commands
+            assert 0 < one.stamp < two.stamp < three.stamp
+            no = ErrorMessage(code=ErrorCode.NOT_FOUND, message="no", id=two.id, ref=ref)
+            done = [Command(id=part.id, kind=part.kind, conversation="c1", ref=ref) for part in (three, one)]
+            peer.send(Body(commands=done[:1], errors=[no]))
+            peer.send(Body(commands=done[1:]))
+
+        tasks.start_soon(serve)
+        given = pins(3)
+        answers = await client.give_many(given)
+
+        assert [type(answer) for answer in answers] == [CommandDone, Refused, CommandDone]
+        assert [answer.id for answer in answers if isinstance(answer, CommandDone)] == [given[0].id, given[2].id]
+
+
+@both_backends
+async def test_an_error_for_the_whole_frame_is_the_answer_of_each() -> None:
+    server = FakeServer()
+    async with a_client(server) as client, anyio.create_task_group() as tasks:
+        peer = await server.accept()
+        await peer.greet()
+
+        async def serve() -> None:
+            _, ref = await peer.expect(Body)
+            peer.send(Body(errors=[ErrorMessage(code=ErrorCode.TOO_LARGE, message="less", ref=ref)]))
+
+        tasks.start_soon(serve)
+        answers = await client.give_many(pins(3))
+
+        assert [answer.code for answer in answers if isinstance(answer, Refused)] == [ErrorCode.TOO_LARGE] * 3
+
+
+@both_backends
+async def test_what_cannot_be_is_not_sent_and_a_cut_fails_all_that_wait() -> None:
+    server = FakeServer()
+    async with a_client(server) as client, anyio.create_task_group() as tasks:
+        peer = await server.accept()
+        await peer.greet()
+        await next_of(client, Connected)
+        with pytest.raises(InvalidArgument):
+            await client.give_many([Command(id="one"), Command(id="one")])
+        with pytest.raises(InvalidArgument):
+            await client.give_many(["pin"])  # type: ignore[list-item]
+
+        async def serve() -> None:
+            await peer.expect(Body)
+            peer.cut()
+
+        tasks.start_soon(serve)
+        with pytest.raises(NotConnected):
+            await client.give_many(pins(2))
+        tasks.cancel_scope.cancel()

@@ -4,6 +4,8 @@ import anyio
 import pytest
 
 from bimip.client import DeliveryState
+from bimip.client.errors import InvalidArgument
+from bimip.client.events import Connected
 from bimip.client.facets.receipts import delivery_state_of
 from bimip.client.wire.bimip import (
     Body,
@@ -17,7 +19,7 @@ from bimip.client.wire.bimip import (
     StateItem,
     Turn,
 )
-from tests.client.support import FakeServer, a_client, both_backends, until
+from tests.client.support import FakeServer, a_client, both_backends, next_of, until
 
 ALL = {"delivered": 1, "read": 2, "played": 3}
 
@@ -65,3 +67,28 @@ async def test_what_the_copy_lacks_is_asked_for_and_then_kept() -> None:
 
         times = {"bob": {"delivered": 9, "read": 9}}
         assert asked == known == DeliveryState("read", ("bob",), ("bob",), (), times)
+
+
+@both_backends
+async def test_reads_of_many_conversations_are_one_frame_and_said_again_after_a_cut() -> None:
+    server = FakeServer()
+    async with a_client(server) as client:
+        peer = await server.accept()
+        await peer.greet()
+        await next_of(client, Connected)
+        await client.mark_read_many({"c1": 5, "bob@example.org": 7})
+        body, _ = await peer.expect(Body)
+
+        assert [(one.status, one.conversation, one.to and one.to.eid, one.upto) for one in body.signals] == [
+            (MessageStatus.READ, "c1", None, 5),
+            (MessageStatus.READ, "", "bob@example.org", 7),
+        ]
+        await client.mark_read_many({"c1": 4})  # nothing new
+        with pytest.raises(InvalidArgument):
+            await client.mark_read_many({"c2": 1, "c3": 0})
+        peer.cut()
+        peer = await server.accept()
+        await peer.greet()
+        again = [(await peer.receive()).payload for _ in range(2)]
+
+        assert sorted(getattr(one, "upto", 0) for one in again) == [5, 7]
