@@ -13,8 +13,8 @@ from bimip.wire import codec
 from bimip.wire.errors import WireError
 from bimip.wire.limits import Limits
 
-PARTS_AT_ONCE = 128
-"""Of one batch, until others have their turn."""
+PARTS_AT_ONCE = 64
+"""Of one batch, until others have their turn: of messages about 1 ms."""
 
 
 def ask(asker: Asker, payload: pb.Body, ref: int) -> Rest | None:
