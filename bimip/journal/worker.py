@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable
 from enum import Enum, auto
+from functools import partial
 from typing import Any, Generic, Protocol, TypeVar
 
 import outcome
@@ -104,6 +105,36 @@ class _Job(Generic[T]):
         self.result = None
 
 
+class Thread(Protocol):
+    """Calls what it is given, one after another and in this order."""
+
+    def give(self, call: Callable[[], None]) -> None: ...
+
+    def close(self) -> None:
+        """No further ones; those that were given are done when it returns."""
+        ...
+
+
+class JobThread:
+    """A thread of its own, that lives long."""
+
+    def __init__(self) -> None:
+        self._calls: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._work, name="journal", daemon=True)
+        self._thread.start()
+
+    def give(self, call: Callable[[], None]) -> None:
+        self._calls.put(call)
+
+    def close(self) -> None:
+        self._calls.put(None)
+        self._thread.join()
+
+    def _work(self) -> None:
+        while (call := self._calls.get()) is not None:
+            call()
+
+
 class ThreadWorker:
     """Runs jobs one after another in a thread of its own.
 
@@ -113,13 +144,11 @@ class ThreadWorker:
 
     clock = staticmethod(time.perf_counter)
 
-    def __init__(self) -> None:
-        self._jobs: queue.SimpleQueue[_Job[Any] | None] = queue.SimpleQueue()
+    def __init__(self, thread: Thread | None = None) -> None:
+        self._thread = thread or JobThread()
         self._done, self._tell = socket.socketpair()
         self._given = self._finished = 0  # jobs: by the loop, by the thread
         self._slowest = 0.0  # seconds, of the jobs of late
-        self._thread = threading.Thread(target=self._work, name="journal", daemon=True)
-        self._thread.start()
 
     def idle_seconds(self) -> float:
         return trio.current_time() - time.thread_time()
@@ -143,7 +172,7 @@ class ThreadWorker:
             return result
         given = _Job(job, then)
         self._given += 1
-        self._jobs.put(given)
+        self._thread.give(partial(self._do, given))
         with trio.CancelScope(shield=True):
             while given.result is None:
                 await trio.lowlevel.wait_readable(self._done)
@@ -153,14 +182,9 @@ class ThreadWorker:
         return value
 
     def close(self) -> None:
-        self._jobs.put(None)
-        self._thread.join()
+        self._thread.close()
         self._done.close()
         self._tell.close()
-
-    def _work(self) -> None:
-        while (job := self._jobs.get()) is not None:
-            self._do(job)
 
     def _do(self, job: _Job[Any]) -> None:
         job.result = result = outcome.capture(self._timed, job.function)
@@ -170,8 +194,8 @@ class ThreadWorker:
         self._finished += 1
 
     def _timed(self, job: Callable[[], Any]) -> Any:  # noqa: ANN401 - any job's value
-        begin = time.perf_counter()
+        begin = self.clock()
         try:
             return job()
         finally:
-            self._slowest = max(time.perf_counter() - begin, self._slowest * DECAY)
+            self._slowest = max(self.clock() - begin, self._slowest * DECAY)

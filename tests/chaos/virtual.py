@@ -2,7 +2,6 @@
 journal whose disk takes time, a store that can fail, and the fleet of devices that the chaos runs drive.
 """
 
-import socket
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -37,39 +36,42 @@ ANSWER_SECONDS = 5
 HABITS = replace(device.HABITS, may_be_refused=True)
 
 
-class VirtualThread(ThreadWorker):
-    """The worker as it is, but its thread is a task, and the disk takes a moment of virtual time. One job at a time, in
-    their order, also where nobody waits for the first one any more.
+class VirtualThread:
+    """A worker's thread that is a task; the disk takes a moment of virtual time. One job at a time, in their order,
+    also where nobody waits for the first one any more.
     """
+
+    def __init__(self, random: Random) -> None:
+        self._random = random
+        self._given: deque[Callable[[], None]] = deque()
+
+    def give(self, call: Callable[[], None]) -> None:
+        self._given.append(call)
+        if len(self._given) == 1:
+            trio.lowlevel.spawn_system_task(self._do_all)
+
+    async def _do_all(self) -> None:
+        while self._given:
+            await trio.sleep(self._random.choice([0, 0.001, 0.005]))
+            self._given[0]()
+            self._given.popleft()
+
+    def close(self) -> None:
+        pass
+
+
+class VirtualWorker(ThreadWorker):
+    """The worker as it is, but for its thread and its clock."""
 
     clock = staticmethod(float)
 
     def __init__(self, random: Random) -> None:
+        super().__init__(VirtualThread(random))
         self._random = random
-        self._jobs = cast("Any", self)
-        self._done, self._tell = socket.socketpair()
-        self._given = self._finished = 0
-        self._slowest = 0.0
-        self._put: deque[Any] = deque()
 
     @property
     def may_run_inline(self) -> bool:
-        return self._given == self._finished and self._random.random() < 0.5
-
-    def put(self, job: Any) -> None:
-        self._put.append(job)
-        if len(self._put) == 1:
-            trio.lowlevel.spawn_system_task(self._do_all)
-
-    async def _do_all(self) -> None:
-        while self._put:
-            await trio.sleep(self._random.choice([0, 0.001, 0.005]))
-            self._do(self._put[0])
-            self._put.popleft()
-
-    def close(self) -> None:
-        self._done.close()
-        self._tell.close()
+        return super().may_run_inline and self._random.random() < 0.5
 
 
 class _LikeASocket:
@@ -216,7 +218,7 @@ async def open_virtual_world(seed: int, *, intensity: int | None = None) -> Asyn
     vars(device).update(ANSWER_SECONDS=ANSWER_SECONDS)
     store, gate, desk = FaultyStore(), Port(open_tcp), Port(open_loopback)
     random = Random(f"disk {seed}")
-    worker: Callable[[], Worker] = partial(VirtualThread, random) if seed % 2 else InlineWorker
+    worker: Callable[[], Worker] = partial(VirtualWorker, random) if seed % 2 else InlineWorker
     serving = open_memory_server(
         lambda: store,
         settings=settings(),

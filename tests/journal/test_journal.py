@@ -1127,21 +1127,22 @@ async def test_a_store_that_cannot_begin_refuses_and_recovers(autojump_clock: Mo
     assert third.stamp > first.stamp > Stamp(0)
 
 
-class SlowWorker(CountingWorker):
-    """Each look at the clock finds it a hundredth of a second on."""
+class ClockedWorker(CountingWorker):
+    """Each look at its clock finds it a little further on, and whoever wants it to be later says so."""
 
-    def __init__(self) -> None:
+    def __init__(self, step: float = 0.0005) -> None:
         super().__init__()
-        self.looks = 0
+        self.now = 0.0
+        self.step = step
 
     def clock(self) -> float:  # type: ignore[override]
-        self.looks += 1
-        return self.looks / 100
+        self.now += self.step
+        return self.now
 
 
 async def test_what_takes_long_to_decide_is_decided_in_several_batches(autojump_clock: MockClock) -> None:
     """In its order, and each answered once: others have their turn in between."""
-    host = JournalHost(worker=SlowWorker())
+    host = JournalHost(worker=ClockedWorker(0.01))
     answers: list[tuple[int, Result]] = []
     async with host.open():
         before = host.statistics.batches
@@ -1156,7 +1157,7 @@ async def test_what_takes_long_to_decide_is_decided_in_several_batches(autojump_
 
 async def test_batches_that_write_nothing_let_others_have_their_turn(autojump_clock: MockClock) -> None:
     """Such as acknowledgements that say nothing new: there is no disk to be waited for."""
-    host = JournalHost(worker=SlowWorker())
+    host = JournalHost(worker=ClockedWorker(0.01))
     turns = 0
 
     async def another() -> None:
@@ -1177,18 +1178,6 @@ async def test_batches_that_write_nothing_let_others_have_their_turn(autojump_cl
     batches = host.statistics.batches - before
     assert batches > 20
     assert turns >= batches - 2  # as many, but for the first and the last
-
-
-class ClockedWorker(CountingWorker):
-    """Each look at its clock finds it a little further on, and whoever wants it to be later says so."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.now = 0.0
-
-    def clock(self) -> float:  # type: ignore[override]
-        self.now += 0.0005
-        return self.now
 
 
 async def batches_for(host: JournalHost, operations: int) -> int:

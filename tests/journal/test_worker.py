@@ -155,8 +155,9 @@ async def test_it_may_not_work_here_while_something_is_under_way(thread_worker: 
 
 
 def test_closing_ends_the_thread() -> None:
+    before = set(threading.enumerate())
     worker = ThreadWorker()
-    thread = worker._thread
+    [thread] = set(threading.enumerate()) - before
     worker.close()
 
     assert not thread.is_alive()
