@@ -50,6 +50,7 @@ TOPICS = {
     "tests/client/test_client.py": "also what the client does as a whole",
     "tests/console/test_console.py": "the console as a whole",
     "tests/domain/test_history.py": "all operations together, against a model",
+    "tests/domain/test_group_histories.py": "groups and what is written to them, against a model",
     "tests/domain/test_repeating.py": "all operations: none has a second effect",
     "tests/gateway/test_faults.py": "the gateway as a whole, before sockets that die",
     "tests/gateway/test_fuzz.py": "the gateway as a whole, before random bytes",

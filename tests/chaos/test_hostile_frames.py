@@ -134,7 +134,7 @@ REQUESTS: dict[str, tuple[Payload | Deferred, Answer]] = {
     "257 devices": (me(devices=[device(name=str(n)) for n in range(257)]), Answer("TOO_LARGE", "256 devices")),
     "a device twice": (me(devices=[device(), device()]), Answer("INVALID", "twice")),
     "a device of no user": (me(devices=[pb.DeviceAddress()]), Answer("INVALID", "empty")),
-    "a device of a bystander": (me(devices=[device("alice")]), Answer("INVALID", "neither the recipient")),
+    "a device of a bystander": (me(devices=[device("alice")]), Answer("INVALID", "neither a recipient")),
     "a device of one's own that does not exist": (
         me(devices=[device("mallory", "fridge")]),
         Answer("NOT_FOUND", "no device"),
@@ -205,7 +205,28 @@ REQUESTS: dict[str, tuple[Payload | Deferred, Answer]] = {
     "MARK_READ of another's conversation": (mark_read("c999", 1), Answer("NOT_FOUND", "no such conversation")),
     "MARK_READ under a long id": (pb.Command(id="x" * 65), Answer("TOO_LARGE", "id")),
     "Devices": (pb.Devices(), Answer("UNSUPPORTED", "Devices")),
-    "a Conversation": (pb.Conversation(), Answer("UNSUPPORTED")),
+    "a Conversation": (pb.Conversation(), Answer("INVALID", "action")),
+    "JOIN": (pb.Conversation(action=pb.Conversation.JOIN, id="c1"), Answer("UNSUPPORTED", "INVITE")),
+    "CREATE with a title of lines": (
+        pb.Conversation(action=pb.Conversation.CREATE, title="a\nb"),
+        Answer("INVALID", "title"),
+    ),
+    "CREATE with too many members": (
+        pb.Conversation(action=pb.Conversation.CREATE, members=[pb.Member(eid="x")] * 501),
+        Answer("TOO_LARGE", "members"),
+    ),
+    "CREATE with nobody who is there": (
+        pb.Conversation(action=pb.Conversation.CREATE, members=[pb.Member(eid="nobody at all")]),
+        Answer("NOT_FOUND", "no user"),
+    ),
+    "RENAME of another's group": (
+        pb.Conversation(action=pb.Conversation.RENAME, id="c999", title="mine"),
+        Answer("NOT_FOUND", "no such conversation"),
+    ),
+    "GET of no conversation": (
+        pb.Conversation(action=pb.Conversation.GET, id="bob@example.org"),
+        Answer("NOT_FOUND", "no conversation"),
+    ),
 }
 
 BYTES: dict[str, tuple[bytes, Answer]] = {

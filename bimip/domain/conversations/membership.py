@@ -5,7 +5,6 @@ member's history in it begins where they joined. Whoever asks on behalf of a use
 conversation is answered everywhere like one that does not exist.
 """
 
-from collections.abc import Iterable
 from typing import NamedTuple
 
 from bimip.domain.core.ids import ConversationId, ConversationOffset, UserId
@@ -69,12 +68,6 @@ def members_of(view: Reader, number: ConversationId) -> tuple[UserId, ...]:
 def group_of(view: Reader, number: ConversationId) -> Group:
     group: Group | None = view.get(GROUPS, (number,))
     return group or Group("", (), ConversationOffset(0))
-
-
-def mentioned(view: Reader, number: ConversationId, eids: Iterable[str]) -> list[UserId]:
-    """Lists the members of a conversation whom a message mentions. Others' names in it mean nothing."""
-    users = [user.number for eid in dict.fromkeys(eids) if (user := view.get(Table.USERS, (eid,))) is not None]
-    return [user for user in users if membership_of(view, user, number) is not None]
 
 
 def conversation_of(

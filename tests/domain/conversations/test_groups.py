@@ -20,8 +20,9 @@ from bimip.domain.conversations.groups import (
 from bimip.domain.conversations.membership import SMALL_GROUP, membership_of
 from bimip.domain.core.decision import LogNews, StateNews
 from bimip.domain.core.ids import ConversationId
-from bimip.domain.core.operations import Refused
-from bimip.domain.core.records import Role, Table
+from bimip.domain.core.operations import Receipt, Refused
+from bimip.domain.core.records import ReceiptKind, Role, Table
+from bimip.domain.state import receipts
 from bimip.domain.state.groups import LEFT, GroupState
 from tests.domain.support import Ledger, Peer, fault_of
 
@@ -348,3 +349,55 @@ def test_messages_of_a_group_reach_all_members_in_one_order() -> None:
     result = world.ledger.do(world.ledger.append(world.peers["nina"], "c1", "m9"))
     assert isinstance(result, Refused)
     assert (result.fault.name, result.field) == ("NOT_FOUND", "to.eid")
+
+
+def receipt_keys(world: World, name: str) -> list[tuple[int, int]]:
+    """The kinds and places of receipts that a user's devices are told with the last operation."""
+    told = [news for news in world.ledger.decisions[0].news if isinstance(news, StateNews)]
+    mine = [news for news in told if news.user == world.peers[name].user and news.key[0] == receipts.TAG]
+    return [
+        (receipts.unpack_key(news.key).kind, place)
+        for news in mine
+        for run in news.change
+        for place in range(run.first, run.last + 1)
+    ]
+
+
+def test_an_author_is_told_of_the_receipts_of_their_own_messages_while_they_are_in_the_group() -> None:
+    world = World()
+    world.ledger.send(world.peers[OWNER], "c1", "m1")
+    world.ledger.send(world.peers[ADMIN], "c1", "m2")
+    world.remove(ADMIN, ADMIN)
+    world.ledger.ack(world.peers[MEMBER], 5)
+
+    assert receipt_keys(world, OWNER) == [(ReceiptKind.DELIVERED, place) for place in (1, 2, 3)]
+    assert receipt_keys(world, ADMIN) == []
+    assert world.ledger.marked(GROUP, world.peers[MEMBER].user, ReceiptKind.DELIVERED) == {1, 2, 3, 4, 5}
+
+
+def test_who_comes_back_reads_what_came_since_and_nothing_older() -> None:
+    world = World()
+    world.ledger.send(world.peers[OWNER], "c1", "m1")
+    world.remove(MEMBER, MEMBER)
+    again = world.add(OWNER, MEMBER)
+    member = world.peers[MEMBER]
+    world.ledger.ack(member, 5)
+    read = Receipt(member.user, ReceiptKind.READ, GROUP, "", again.conversation_offset)
+    world.ledger.do(read)
+
+    assert world.ledger.marked(GROUP, member.user, ReceiptKind.READ) == {again.conversation_offset}
+
+
+def test_in_a_large_group_receipts_are_kept_and_told_to_nobody_but_the_reader() -> None:
+    world = World(accept_unknown_recipients=True)
+    world.add(OWNER, *(f"guest {number}" for number in range(SMALL_GROUP)))
+    sent = world.ledger.send(world.peers[OWNER], "c1", "m1")
+    member = world.peers[MEMBER]
+    world.ledger.ack(member, 4)
+    delivered = receipt_keys(world, OWNER)
+    world.ledger.do(Receipt(member.user, ReceiptKind.READ, GROUP, "", sent.conversation_offset))
+
+    assert delivered == receipt_keys(world, OWNER) == []
+    assert (ReceiptKind.READ, sent.conversation_offset) in receipt_keys(world, MEMBER)
+    for kind in (ReceiptKind.DELIVERED, ReceiptKind.READ):
+        assert sent.conversation_offset in world.ledger.marked(GROUP, member.user, kind)

@@ -1,9 +1,16 @@
 import pytest
 
-from bimip.domain.conversations.membership import conversation_of
+from bimip.domain.conversations.groups import AddMembers, CreateGroup, RemoveMember
+from bimip.domain.conversations.membership import (
+    conversation_of,
+    members_of,
+    membership_of,
+    was_member_at,
+)
 from bimip.domain.core.ids import ConversationId
 from bimip.domain.core.operations import Fault, Refused
-from tests.domain.support import Ledger
+from bimip.domain.core.records import Role
+from tests.domain.support import Ledger, Peer
 
 
 def named(ledger: Ledger, user: int, conversation: int | None, peer: str = "") -> object:
@@ -36,3 +43,50 @@ def test_anothers_conversation_is_answered_like_one_that_does_not_exist() -> Non
 
     assert theirs == nobodys
     assert isinstance(theirs, Refused)
+
+
+def trip() -> tuple[Ledger, dict[str, Peer]]:
+    """Ann's group with Bob, who left it and came back; Carol left it for good."""
+    ledger = Ledger()
+    peers = {name: ledger.device(name) for name in ("ann", "bob", "carol", "dave")}
+    ann = peers["ann"]
+    ledger.do(CreateGroup(ann.user, ann.device, "1", bytes(8), "trip", ("bob", "carol")))
+    for number, name in enumerate(("bob", "carol")):
+        peer = peers[name]
+        ledger.do(RemoveMember(peer.user, peer.device, f"leave {number}", bytes(8), ConversationId(1), name))
+    ledger.do(AddMembers(ann.user, ann.device, "2", bytes(8), ConversationId(1), ("bob",)))
+    return ledger, peers
+
+
+def test_a_members_history_of_a_group_begins_where_they_joined_last() -> None:
+    ledger, peers = trip()
+    with ledger.store.snapshot() as view:
+        found = {name: membership_of(view, peer.user, ConversationId(1)) for name, peer in peers.items()}
+        members = members_of(view, ConversationId(1))
+        places = {
+            name: [place for place in range(1, 5) if was_member_at(view, peer.user, ConversationId(1), place)]
+            for name, peer in peers.items()
+        }
+
+    assert {name: one and (one.since, one.role) for name, one in found.items()} == {
+        "ann": (1, Role.OWNER),
+        "bob": (4, Role.MEMBER),
+        "carol": None,
+        "dave": None,
+    }
+    assert members == (peers["ann"].user, peers["bob"].user)
+    assert places == {"ann": [1, 2, 3, 4], "bob": [4], "carol": [1, 2, 3], "dave": []}
+
+
+def test_both_of_two_are_members_from_the_beginning() -> None:
+    ledger = Ledger()
+    ann, bob, carol = (ledger.device(name) for name in ("ann", "bob", "carol"))
+    number = ledger.send(ann, "bob", "m1").conversation
+    with ledger.store.snapshot() as view:
+        found = [membership_of(view, peer.user, number) for peer in (ann, bob, carol)]
+        was = [was_member_at(view, peer.user, number, 1) for peer in (ann, bob, carol)]
+        members = members_of(view, number), members_of(view, ConversationId(9))
+
+    assert [one and (one.since, one.role) for one in found] == [(1, Role.MEMBER), (1, Role.MEMBER), None]
+    assert was == [True, True, False]
+    assert members == ((ann.user, bob.user), ())

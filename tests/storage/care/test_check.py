@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from trio.testing import MockClock
 
+from bimip.domain.conversations.groups import CreateGroup, RemoveMember
 from bimip.domain.core.ids import ConversationId, ConversationOffset, DeviceId, Millis, Offset, Stamp, UserId, Version
 from bimip.domain.core.merges import LastWrite
 from bimip.domain.core.operations import Acknowledge, Receipt
@@ -22,11 +23,12 @@ from bimip.domain.core.records import (
     Reaction,
     ReceiptKind,
     ReceiptRun,
+    Role,
     Seq,
     State,
     Table,
 )
-from bimip.domain.state import private_reads, settings
+from bimip.domain.state import groups, private_reads, settings
 from bimip.domain.state.read_markers import pack_key
 from bimip.domain.state.receipts import KEY, part_of
 from bimip.storage.care.check import check
@@ -243,3 +245,56 @@ async def test_damage_is_found(host: JournalHost, damage: str) -> None:
 
     assert found
     assert all(str(finding).startswith(finding.where) for finding in found)
+
+
+TRIP = ConversationId(1)
+
+
+@pytest.fixture
+async def trip(autojump_clock: MockClock) -> JournalHost:
+    """Ann's group with bob, to which both wrote, and which bob has left."""
+    host = JournalHost()
+    async with host.open():
+        ann, bob = await host.pair()
+        await host.execute(CreateGroup(ann.user, ann.device, "g1", bytes(8), "trip", ("bob",)))
+        for one, name in ((ann, "a1"), (bob, "b1")):
+            await host.execute(message(one, name, "c1"))
+        await host.execute(RemoveMember(bob.user, bob.device, "g2", bytes(8), TRIP, "bob"))
+        await host.execute(message(ann, "a2", "c1"))
+    return host
+
+
+def member(host: JournalHost, user: int, **fields: Any) -> Changes:
+    return put(Table.MEMBERS, (1, user), get(host, Table.MEMBERS, 1, user)._replace(**fields))
+
+
+def group(host: JournalHost, **fields: Any) -> Changes:
+    return put(Table.GROUPS, (1,), get(host, Table.GROUPS, 1)._replace(**fields))
+
+
+DAMAGED_GROUPS: dict[str, Callable[[JournalHost], Changes]] = {
+    "a group of nobody that says so": lambda o: group(o, members=(1, 2)),
+    "a group that lacks its member": lambda o: group(o, members=()),
+    "a group that changed where nothing stands": lambda o: group(o, changed=77),
+    "a group without a conversation": lambda o: put(Table.GROUPS, (9,), get(o, Table.GROUPS, 1)),
+    "a group without an owner": lambda o: member(o, 1, role=Role.MEMBER),
+    "a member of no group": lambda o: put(Table.MEMBERS, (9, 1), get(o, Table.MEMBERS, 1, 1)),
+    "a member who is nobody": lambda o: put(Table.MEMBERS, (1, 77), get(o, Table.MEMBERS, 1, 2)),
+    "a member who is gone and is not": lambda o: member(o, 2, upto=0),
+    "a member whose history begins nowhere": lambda o: member(o, 1, since=0),
+    "a member who has more than is theirs": lambda o: member(o, 2, upto=3),
+    "a member who lacks a message": lambda o: member(o, 2, upto=5),
+    "a member whose devices are not told": lambda o: put(Table.VERSIONS, (1, groups.pack_key(TRIP)), None),
+    "a message by nobody in it": lambda o: Changes(puts={Table.MEMBERS: {(1, 2): None}}),
+}
+
+
+async def test_a_group_has_no_findings(trip: JournalHost) -> None:
+    assert list(check(trip.store)) == []
+
+
+@pytest.mark.parametrize("damage", DAMAGED_GROUPS)
+async def test_damage_of_a_group_is_found(trip: JournalHost, damage: str) -> None:
+    write(trip, DAMAGED_GROUPS[damage](trip))
+
+    assert list(check(trip.store))

@@ -9,6 +9,7 @@ import trio
 from trio.testing import MockClock
 
 from bimip.domain.commands.operation import Command, CommandKind
+from bimip.domain.conversations.groups import CreateGroup
 from bimip.domain.core.ids import ConversationId, ConversationOffset, DeviceId, Millis, Stamp, UserId
 from bimip.domain.core.merges import LastWrite
 from bimip.domain.core.operations import Links, MarkRead, Receipt, Received, Registered, Revoke
@@ -65,6 +66,7 @@ async def revoke(folder: Path) -> None:
         (post,) = answer.messages
         linked = post._replace(links=Links(Stamp(5), ("bob",)))
         await host.execute(answer._replace(messages=(linked,)))
+        await host.execute(CreateGroup(UserId(1), DeviceId(1), "g1", bytes(8), "trip", ("bob",)))
     store.close()
 
 
@@ -115,6 +117,10 @@ MADE: dict[str, tuple[Table, Key, Callable[[Any], Any]]] = {
     "a place in an inbox": (Table.RISEN, (2, 1), same),
     "a mention": (Table.MENTIONS, (2, 1, 301), lambda _: None),
     "an answer": (Table.THREADS, (1, 5, 301), lambda _: None),
+    "a group": (Table.GROUPS, (2,), lambda group: group._replace(title="")),
+    "a member": (Table.MEMBERS, (2, 2), lambda member: member._replace(joined=0)),
+    "an owner": (Table.MEMBERS, (2, 1), lambda member: member._replace(joined=0)),
+    "a conversation of a group": (Table.CONVERSATIONS, (2,), same),
     "a revocation": (Table.REVOKED, (1, "lost"), lambda _: (1 << 63) - 1),
 }
 
