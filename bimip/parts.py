@@ -38,7 +38,7 @@ from bimip.requests.rates import RateLimiter
 from bimip.storage.errors import StorageError
 from bimip.storage.interface import Store
 from bimip.supervision import Children, SupervisionError, Tree, TurnMeter, Turns, current_child
-from bimip.users.inspection import describe_user
+from bimip.users.inspection import describe_conflicts, describe_user
 from bimip.users.registry import Users
 from bimip.users.services import Services
 from bimip.wire import bimip_pb2 as pb
@@ -106,6 +106,9 @@ class Parts:
         if self.processes is not None:
             reasons += console.nearly_spent(self.processes.budgets())
         return reasons
+
+    def describe_conflicts(self) -> Mapping[str, object]:
+        return describe_conflicts(self.store)
 
     async def describe_user(self, eid: str) -> Mapping[str, object] | None:
         with suppress(NameRefusedError):

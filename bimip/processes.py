@@ -86,6 +86,7 @@ async def console(parts: Parts, child: Child) -> None:
         operator_token=parts.settings.console.read_operator_token().reveal(),
         now=parts.seconds,
         user=parts.describe_user,
+        conflicts=parts.describe_conflicts,
         clock=parts.timekeeper.describe,
         accept_clock=parts.accept_clock,
     )

@@ -571,6 +571,18 @@ def kill(
         trio.run(partial(operate.kill, find_settings(config), path, as_json=json))
 
 
+@app.command()
+def conflicts(json: Json = False, config: Config = None) -> None:
+    """Show the newest edits, reactions and settings that lost against others on a running server, and why."""
+    import trio
+
+    from bimip.cli import operate
+    from bimip.cli.settings import find_settings
+
+    with telling():
+        trio.run(partial(operate.show_conflicts, find_settings(config), as_json=json))
+
+
 @clock.callback(invoke_without_command=True)
 def show_clock(context: typer.Context, json: Json = False, config: Config = None) -> None:
     """Show what time a running server goes by, and the machine's."""

@@ -15,7 +15,7 @@ from bimip.cli.failures import Exit, Failure
 from bimip.cli.output import is_lost
 from bimip.cli.settings import console_url
 from bimip.cli.show_tree import tree_lines
-from bimip.cli.words import show_json
+from bimip.cli.words import printable, show_json
 from bimip.config import Settings
 
 WIDE = 10_000  # columns where there is no screen: a pipe or a file
@@ -57,6 +57,16 @@ async def kill(settings: Settings, path: str, *, as_json: bool = False) -> None:
     show_json(found) if as_json else print(f"killed {path}")
 
 
+async def show_conflicts(settings: Settings, *, as_json: bool = False) -> None:
+    async with _operator(settings) as console:
+        found = await _ask(console, "GET", "/debug/conflicts")
+    if as_json:
+        show_json(found)
+        return
+    lines = [_conflict_line(one) for one in found["conflicts"]]
+    print("\n".join(lines) if lines else "no write lost against another")
+
+
 async def show_clock(settings: Settings, *, as_json: bool = False) -> None:
     async with _operator(settings) as console:
         found = await _ask(console, "GET", "/debug/clock")
@@ -73,6 +83,14 @@ async def accept_clock(settings: Settings, *, as_json: bool = False) -> None:
     if not found["noted"]:
         sentence = "the store cannot be written just now, so a restart would forget it: say it again when it can"
         raise Failure(Exit.FAILED, f"this is not on disk; {sentence}")
+
+
+def _conflict_line(one: Json) -> str:
+    """Tells of a write who lost, where, and against what."""
+    place = f" #{one['conversation_offset']}" if one["conversation_offset"] else ""
+    lost = f"{printable(one['eid'])}/{printable(one['lost_by'])} at {_date(one['lost_at'])}"
+    won = f"{printable(one['won_by']) or 'the server'} at {_date(one['won_at'])}"
+    return f"{_date(one['time'])}  {one['conversation']}{place}  {one['rule']}: {lost} lost against {won}"
 
 
 def _clock_lines(found: Json) -> Iterator[str]:

@@ -63,6 +63,9 @@ class Parts:
     user: Callable[[str], Awaitable[Mapping[str, object] | None]] | None = None
     """The devices of an eid as JSON has them, or None for a user who does not exist. None: there is no such page."""
 
+    conflicts: Callable[[], Mapping[str, object]] | None = None
+    """The newest writes that lost against others, as JSON has them. None: there is no such page."""
+
     clock: Callable[[], Mapping[str, object]] | None = None
     """The server's time and the machine's, as JSON has them. None: there is no such page."""
 
@@ -85,6 +88,8 @@ def make_application(parts: Parts) -> Contained:
     ]
     if parts.user is not None:
         routes.append(Route("/debug/user", for_operators(token, handlers.user)))
+    if parts.conflicts is not None:
+        routes.append(Route("/debug/conflicts", for_operators(token, handlers.conflicts)))
     if parts.clock is not None:
         routes.append(Route("/debug/clock", for_operators(token, handlers.clock)))
     if parts.accept_clock is not None:
@@ -143,6 +148,10 @@ class Handlers:
         if found is None:
             raise AnswerError(404, f"there is no user {eid}", "a user exists once a token of theirs connected")
         return answer(found)
+
+    async def conflicts(self, _request: Request) -> Response:
+        assert self._parts.conflicts is not None
+        return answer(self._parts.conflicts())
 
     async def clock(self, _request: Request) -> Response:
         assert self._parts.clock is not None

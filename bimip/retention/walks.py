@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from bimip.domain.accounts.registering import DropCursor, is_lost
+from bimip.domain.commands.command import ExpireCommands
 from bimip.domain.core.clock import earliest_stamp
 from bimip.domain.core.ids import Millis, Stamp
 from bimip.domain.core.operations import (
@@ -161,6 +162,7 @@ SWEEPS: tuple[Callable[[Moment], Operation | None], ...] = (
     lambda moment: None if moment.oldest is None else ExpireMentions(moment.oldest),
     lambda moment: None if moment.oldest is None else ExpireThreads(moment.oldest),
     lambda moment: ExpireSeen(moment.seen_before),
+    lambda moment: ExpireCommands(moment.seen_before),
     lambda moment: ExpireRevoked(Millis(moment.now - REVOKED_MS)),
 )
 """Operations that walk a table themselves, behind all walks."""

@@ -2,9 +2,13 @@
 
 from collections.abc import Iterable, Mapping
 
+from bimip.reading.conflicts import read_conflicts
 from bimip.reading.devices import KnownDevice, read_devices
 from bimip.storage.interface import Store
 from bimip.users.session import Connected
+
+CONFLICTS = 100
+"""Told at once: the ledger keeps more, for whoever asks the store."""
 
 
 def describe_user(
@@ -15,6 +19,11 @@ def describe_user(
     if known is None:
         return None
     return {"eid": eid, "devices": {device.name: _described(device, connected) for device in known}}
+
+
+def describe_conflicts(store: Store) -> dict[str, object]:
+    """The newest writes that lost against others."""
+    return {"conflicts": [one._asdict() for one in read_conflicts(store, CONFLICTS)]}
 
 
 def _described(device: KnownDevice, connected: Mapping[str, Connected]) -> dict[str, object]:

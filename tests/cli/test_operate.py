@@ -26,6 +26,23 @@ CLOCK = {
 }
 
 
+CONFLICTS = {
+    "conflicts": [
+        {
+            "time": 1_795_858_000_000,
+            "eid": "ann",
+            "conversation": "c1",
+            "conversation_offset": 4,
+            "rule": "later edit",
+            "lost_at": 1_795_857_000_000,
+            "lost_by": "laptop",
+            "won_at": 1_795_857_500_000,
+            "won_by": "phone",
+        }
+    ]
+}
+
+
 async def accept_clock() -> bool:
     return CLOCK["held"] == "noted"
 
@@ -47,6 +64,7 @@ async def server() -> AsyncIterator[tuple[Settings, Tree]]:
             operator_token=TOKEN,
             now=trio.current_time,
             clock=lambda: CLOCK,
+            conflicts=lambda: CONFLICTS,
             accept_clock=accept_clock,
         )
         console = make_console(make_application(parts), partial(open_loopback, "127.0.0.1", 0))
@@ -209,3 +227,16 @@ async def test_a_clock_that_was_taken_over_and_not_noted_is_said() -> None:
             await operate.accept_clock(its_settings)
 
     assert raised.value.code is Exit.FAILED
+
+
+async def test_what_lost_against_what_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    async with server() as (settings, _):
+        await operate.show_conflicts(settings)
+        line = capsys.readouterr().out
+        await operate.show_conflicts(settings, as_json=True)
+
+    assert line == (
+        "2026-11-28 09:26:40 UTC  c1 #4  later edit: "
+        "ann/laptop at 2026-11-28 09:10:00 UTC lost against phone at 2026-11-28 09:18:20 UTC\n"
+    )
+    assert json.loads(capsys.readouterr().out) == CONFLICTS

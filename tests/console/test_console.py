@@ -242,6 +242,14 @@ async def test_a_users_page_is_there_if_somebody_knows_users(
     assert response.status_code == status
 
 
+async def test_an_operator_sees_what_lost() -> None:
+    async with small_tree() as tree, served(replace(parts_of(tree), conflicts=lambda: {"conflicts": []})) as client:
+        refused = await client.get("/debug/conflicts")
+        shown = await client.get("/debug/conflicts", headers=OPERATOR)
+
+    assert (refused.status_code, shown.json()) == (401, {"conflicts": []})
+
+
 async def test_an_operator_sees_the_clock_and_takes_it_over() -> None:
     accepted: list[bool] = []
 

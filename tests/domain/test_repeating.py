@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bimip.domain.accounts.registering import DropCursor, LabelDevice, NoteSeen, SeenDevice
+from bimip.domain.commands.command import ExpireCommands
 from bimip.domain.commands.operation import Command, CommandKind
 from bimip.domain.conversations.groups import AddMembers, CreateGroup, RemoveMember, RenameGroup, SetRole
 from bimip.domain.conversations.inbox import FillInbox
@@ -288,6 +289,7 @@ def test_the_operations_that_no_history_draws_change_nothing_when_repeated() -> 
         TrimHistory(ConversationId(1)),
         FillInbox(bob.user),
         ExpireMentions(old),
+        ExpireCommands(old),
         ExpireThreads(old),
         Disappear(Millis(ledger.now + 1000), ledger.last),
         Forget(bob.device),
@@ -322,7 +324,7 @@ def test_every_operation_is_repeated_here() -> None:
     drawn |= {CreateGroup, AddMembers, RemoveMember, RenameGroup, SetRole}
     drawn |= {Command}
     told = {ExpireHistory, ExpireBodies, ExpireSeen, ExpireRevoked, Barrier, NoteTime, Forget}
-    told |= {FillInbox, ExpireMentions, ExpireThreads}
+    told |= {ExpireCommands, FillInbox, ExpireMentions, ExpireThreads}
     told |= {LabelDevice, NoteSeen, TrimHistory, ExpireCommitted, TakeCheckpoint, Disappear}
     told |= {PruneRemoval, DropCursor}
 

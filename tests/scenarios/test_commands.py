@@ -278,3 +278,37 @@ async def test_who_is_not_in_it_learns_nothing(autojump_clock: MockClock, target
             )
         }
         assert len(heard.errors) == 5
+
+
+KEYS, ROUNDS, TOGETHER = 100, 100, 500
+
+
+async def test_ten_thousand_missed_changes_of_a_hundred_messages_are_a_hundred_items(autojump_clock: MockClock) -> None:
+    async with open_world() as world:
+        talk = await carol_wrote(world)
+        targets = [await talk.carol.post("bob", b"%d" % number, f"t{number}") for number in range(KEYS)]
+        await talk.all_hear()
+        version = talk.laptop.welcome.state_version
+        for state in (await talk.laptop.heard()).states:
+            version = max(version, state.upto)
+        talk.laptop.cut()
+        talk.carol.cut()
+        commands = [
+            pb.Command(
+                id=f"{turn}-{number}",
+                kind=Kind.UNREACT if turn % 2 else Kind.REACT,
+                target=target.signal_offset,
+                emoji="+",
+            )
+            for turn in range(ROUNDS)
+            for number, target in enumerate(targets)
+        ]
+        for begin in range(0, len(commands), TOGETHER):
+            talk.bob.send(body=pb.Body(commands=commands[begin : begin + TOGETHER]))
+            assert len((await talk.bob.heard()).commands) == TOGETHER
+        laptop = await world.join("bob", "laptop", at(KEYS + 1), state_version=version)
+        heard = await laptop.heard()
+
+        assert len(heard.message_states) == KEYS
+        assert sum(len(state.items) for state in heard.states) < KEYS + 20
+        assert all(one.removed for state in heard.message_states for one in state.reactions)

@@ -17,10 +17,12 @@ from bimip.domain.commands.effect import Effect, stamp_of
 from bimip.domain.commands.operation import Command, Commanded, CommandKind
 from bimip.domain.commands.target import find_target
 from bimip.domain.core.decision import Decision, Put, Writes
+from bimip.domain.core.ids import DeviceId, Stamp
 from bimip.domain.core.operation_kind import OperationKind
 from bimip.domain.core.operations import Fault, Refused
-from bimip.domain.core.records import CommandRecord, Conflict, Reader, Table
+from bimip.domain.core.records import CommandRecord, Conflict, Key, Reader, Table
 from bimip.domain.core.rules import Context
+from bimip.domain.messages.expiring import expired
 
 LEDGER = 1000
 """Conflicts that are kept."""
@@ -103,4 +105,20 @@ def _note(view: Reader, lost: Conflict) -> list[Put]:
     return [(Table.META, {("conflicts",): number}), (Table.CONFLICTS, kept)]
 
 
-OPERATIONS: dict[type, OperationKind] = {Command: OperationKind(command)}
+class ExpireCommands(NamedTuple):
+    """Forgets ids of commands, as ExpireSeen forgets those of messages."""
+
+    before: Stamp
+    start: Key = (DeviceId(0), "")
+
+
+def expire_commands(view: Reader, op: ExpireCommands, context: Context) -> Decision:
+    limit = context.rules.slice_entries
+    found = view.scan(Table.COMMANDS, op.start, Table.COMMANDS.schema.end, limit=limit)
+    return expired(Table.COMMANDS, found, [key for key, record in found if record.stamp < op.before], limit)
+
+
+OPERATIONS: dict[type, OperationKind] = {
+    Command: OperationKind(command),
+    ExpireCommands: OperationKind(expire_commands),
+}

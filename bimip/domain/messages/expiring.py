@@ -177,13 +177,13 @@ def expire_seen(view: Reader, op: ExpireSeen, context: Context) -> Decision:
     """Deduplication has no index by time: all of it is walked, slowly, which costs no write for what stays."""
     limit = context.rules.slice_entries
     found = view.scan(Table.SEEN, op.start, Table.SEEN.schema.end, limit=limit)
-    return _walked(Table.SEEN, found, [key for key, seen in found if seen.stamp < op.before], limit)
+    return expired(Table.SEEN, found, [key for key, seen in found if seen.stamp < op.before], limit)
 
 
 def expire_revoked(view: Reader, op: ExpireRevoked, context: Context) -> Decision:
     limit = context.rules.slice_entries
     found = view.scan(Table.REVOKED, op.start, Table.REVOKED.schema.end, limit=limit)
-    return _walked(Table.REVOKED, found, [key for key, expires_at in found if expires_at < op.now], limit)
+    return expired(Table.REVOKED, found, [key for key, expires_at in found if expires_at < op.now], limit)
 
 
 class ExpireMentions(NamedTuple):
@@ -211,10 +211,11 @@ def expire_threads(view: Reader, op: ExpireThreads, context: Context) -> Decisio
 def _expire_links(view: Reader, table: Table, op: ExpireMentions | ExpireThreads, context: Context) -> Decision:
     limit = context.rules.slice_entries
     found = view.scan(table, op.start, table.schema.end, limit=limit)
-    return _walked(table, found, [key for key, stamp in found if stamp < op.before], limit)
+    return expired(table, found, [key for key, stamp in found if stamp < op.before], limit)
 
 
-def _walked(table: Table, found: list[tuple[Key, Any]], gone: list[Key], limit: int) -> Decision:
+def expired(table: Table, found: list[tuple[Key, Any]], gone: list[Key], limit: int) -> Decision:
+    """Takes records of a slice of a table away; the result says where the next one starts."""
     more = len(found) == limit
     puts: list[Put] = [(table, dict.fromkeys(gone))] if gone else []
     return Decision(Expired(len(gone), more, behind(found[-1][0]) if more else None), Writes(puts))

@@ -1,8 +1,11 @@
+from typing import Any
+
 import pytest
 
-from bimip.domain.commands.command import LEDGER, RULES
+from bimip.domain.commands.command import LEDGER, RULES, ExpireCommands
 from bimip.domain.commands.operation import Commanded, CommandKind
-from bimip.domain.core.ids import Stamp
+from bimip.domain.core.clock import earliest_stamp
+from bimip.domain.core.ids import Millis, Stamp
 from bimip.domain.core.records import Table
 from bimip.domain.state.merges import MergeRule
 from bimip.wire import bimip_pb2 as pb
@@ -86,3 +89,21 @@ def test_only_what_frees_is_taken_by_a_full_store(kind: CommandKind) -> None:
 
     (decision,) = peers.ledger.decisions
     assert decision.needs_room is not RULES[kind].frees
+
+
+def test_ids_are_forgotten_when_they_are_old_a_slice_at_a_time() -> None:
+    peers = Commanders(slice_entries=2)
+    for number in range(5):
+        peers.done(peers.ann, REACT, emoji=f"{number}")
+    peers.ledger.now = Millis(peers.ledger.now + 60_000)
+    peers.done(peers.bob, REACT, id="new", emoji="+")
+    resume: Any = ExpireCommands(earliest_stamp(peers.ledger.now)).start
+    slices = 0
+    while resume is not None:
+        resume = peers.ledger.do(ExpireCommands(earliest_stamp(peers.ledger.now), resume)).resume
+        slices += 1
+
+    with peers.ledger.store.snapshot() as view:
+        kept = view.scan(Table.COMMANDS, (0,), Table.COMMANDS.schema.end, limit=9)
+    assert [key for key, _ in kept] == [(peers.bob.device, "new")]
+    assert slices > 2
