@@ -187,7 +187,10 @@ REQUESTS: dict[str, tuple[Payload | Deferred, Answer]] = {
     "a fetch of nothing": (pb.Fetch(), Answer("INVALID", "partition is empty")),
     "a fetch of an unknown partition": (pb.Fetch(kind=pb.LOG, partition="x"), Answer("NOT_FOUND", "no partition")),
     "a fetch of a foreign conversation": (pb.Fetch(kind=pb.HISTORY, conversation="c1"), Answer("NOT_FOUND")),
-    "a fetch of receipts": (pb.Fetch(kind=pb.RECEIPTS, conversation="c1"), Answer("UNSUPPORTED")),
+    "a fetch of receipts of nothing": (
+        pb.Fetch(kind=pb.RECEIPTS, conversation="c99"),
+        Answer("NOT_FOUND", "conversation"),
+    ),
     "a fetch from a name that is too long": (
         fetch(**{"kind": pb.LOG, "partition": "chat", "from": pb.Identity(eid="x" * 300)}),
         Answer("TOO_LARGE", "from.eid"),
@@ -204,7 +207,7 @@ REQUESTS: dict[str, tuple[Payload | Deferred, Answer]] = {
     "MARK_READ of no conversation": (mark_read("bob@example.org", 1), Answer("NOT_FOUND", "no conversation")),
     "MARK_READ of another's conversation": (mark_read("c999", 1), Answer("NOT_FOUND", "no such conversation")),
     "MARK_READ under a long id": (pb.Command(id="x" * 65), Answer("TOO_LARGE", "id")),
-    "Devices": (pb.Devices(), Answer("UNSUPPORTED", "Devices")),
+    "a device that is removed without a name": (pb.Devices(action=pb.Devices.REMOVE), Answer("INVALID", "name")),
     "a Conversation": (pb.Conversation(), Answer("INVALID", "action")),
     "JOIN": (pb.Conversation(action=pb.Conversation.JOIN, id="c1"), Answer("UNSUPPORTED", "INVITE")),
     "CREATE with a title of lines": (
