@@ -171,6 +171,8 @@ async def test_a_full_disk_refuses_serves_and_recovers(server: Limited, capsys: 
     refused: list[str] = []
     await server.start()
     with trio.fail_after(PATIENCE):
+        async with connect(server, "bob", "laptop"):
+            pass  # which is known from then on: a device that is new has to be written down
         async with connect(server, "bob") as bob, connect(server, "ann") as ann:
             for number in range(20):
                 assert isinstance(await ann.post(f"before {number}", 8000), pb.Signal)
