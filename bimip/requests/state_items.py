@@ -16,6 +16,7 @@ from bimip.domain.state import (
     receipts,
     settings,
 )
+from bimip.domain.state.groups import GroupState
 from bimip.domain.state.messages import MessageState
 from bimip.names import conversation_id
 from bimip.reading.people import Eids
@@ -95,10 +96,13 @@ def _device(_eids: Eids, version: Version, key: StateKey, value: Any) -> bytes: 
     return state.device_item(version, devices.unpack_key(key), value)
 
 
-def _group(eids: Eids, version: Version, key: StateKey, group: Any) -> bytes:  # noqa: ANN401 - a GroupState
+def _group(eids: Eids, version: Version, key: StateKey, group: GroupState | None) -> bytes:
+    conversation = conversation_id(groups.unpack_key(key))
+    if group is None:
+        return state.removed_group_item(version, conversation)
     return state.group_item(
         version,
-        conversation_id(groups.unpack_key(key)),
+        conversation,
         title=group.title,
         role=ROLE_NAMES[group.role],
         count=group.size,

@@ -95,7 +95,7 @@ class Session:
         """Encodes a state item; None where it, or whose it is, cannot be read: it is left out, and the others go on.
         Of a whole state (`reset`) what was removed is no part.
         """
-        if not value and (reset or not has_removals(key)):
+        if value == UNSEEN or (not value and (reset or not has_removals(key))):
             return None
         try:
             return ENCODE[key[0]](self.services.eids, version, key, value)

@@ -75,15 +75,17 @@ def group_item(
     changed: int,
     members: Iterable[tuple[str, str]],
 ) -> bytes:
-    """An element of StateDelta.items. Members are (eid, role). Without a role of their own a user is told that it is
-    gone.
-    """
+    """An element of StateDelta.items. Members are (eid, role)."""
     group = pb.Conversation(id=conversation, title=title, role=role, member_count=count, history_from=since)
     group.conversation_offset = changed
     for eid, their_role in members:
         group.members.add(eid=eid, role=their_role)
-    item = pb.StateItem(version=version, removed=not role, group=group).SerializeToString()
-    return _ITEM + varint(len(item)) + item
+    return _item(pb.StateItem(version=version, group=group))
+
+
+def removed_group_item(version: int, conversation: str) -> bytes:
+    """An element of StateDelta.items: the user is no member of the group any more."""
+    return _item(pb.StateItem(version=version, removed=True, group=pb.Conversation(id=conversation)))
 
 
 def settings_item(version: int, settings: pb.Settings) -> bytes:

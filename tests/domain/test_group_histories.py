@@ -18,7 +18,7 @@ from bimip.domain.conversations.groups import (
 from bimip.domain.core.ids import ConversationId, ConversationOffset, Millis, Offset
 from bimip.domain.core.operations import Acknowledge, Acknowledged, Appended, Done, Fault, Operation, Receipt, Refused
 from bimip.domain.core.records import ReceiptKind, Role, Table
-from bimip.domain.state.groups import KIND, LEFT, GroupState, pack_key
+from bimip.domain.state.groups import KIND, GroupState, pack_key
 from bimip.storage.care.check import check
 from tests.domain.support import CHAT, Ledger
 
@@ -248,6 +248,8 @@ class GroupHistories(RuleBasedStateMachine):
         for number, group in enumerate(self.model.groups, 1):
             for eid in EIDS:
                 assert self._told(number, eid) == self._should_be_told(number, group, eid)
+                is_gone = (number, eid) in self.model.was_in and eid not in group.roles
+                assert self._is_removal(number, eid) == is_gone
         found: dict[Any, dict[int, Millis]] = {}
         users = {peer.user: eid for eid, peer in self.peers.items()}
         for (table, key), runs in self.ledger.everything().items():
@@ -262,9 +264,15 @@ class GroupHistories(RuleBasedStateMachine):
             found: GroupState | None = KIND.read(view, self.peers[eid].user, pack_key(ConversationId(number)))
         return found
 
+    def _is_removal(self, number: int, eid: str) -> bool:
+        """Whether the newest that the user's devices are told of the group is that it was removed."""
+        user = self.peers[eid].user
+        version = self.ledger.get(Table.VERSIONS, user, pack_key(ConversationId(number)))
+        return version is not None and self.ledger.get(Table.REMOVALS, user, version) is not None
+
     def _should_be_told(self, number: int, group: Group, eid: str) -> GroupState | None:
         if eid not in group.roles:
-            return LEFT if (number, eid) in self.model.was_in else None
+            return None
         members = tuple((self.peers[one].user, group.roles[one]) for one in EIDS if one in group.roles)
         since, changed = ConversationOffset(group.since[eid]), ConversationOffset(group.changed)
         return GroupState(group.title, len(members), group.roles[eid], since, changed, members)

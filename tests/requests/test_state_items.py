@@ -2,7 +2,7 @@
 
 from bimip.domain.core.ids import ConversationId, ConversationOffset, Millis, UserId, Version
 from bimip.domain.core.records import ReceiptKey, ReceiptKind, ReceiptRun, Table
-from bimip.domain.state import read_markers, receipts
+from bimip.domain.state import groups, read_markers, receipts
 from bimip.reading.people import Eids
 from bimip.requests.state_items import ENCODE
 from bimip.wire import bimip_pb2 as pb
@@ -33,4 +33,10 @@ def test_receipts_name_their_member() -> None:
 def test_a_read_marker_names_its_conversation() -> None:
     assert item_of(read_markers.pack_key(ConversationId(3)), ConversationOffset(4)) == pb.StateItem(
         version=5, read_marker=pb.ReadMarker(conversation="c3", conversation_offset=4)
+    )
+
+
+def test_of_a_group_that_is_gone_only_its_id_is_said() -> None:
+    assert item_of(groups.pack_key(ConversationId(3)), None) == pb.StateItem(
+        version=5, removed=True, group=pb.Conversation(id="c3")
     )

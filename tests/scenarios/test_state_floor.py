@@ -14,6 +14,7 @@ from bimip.storage.memory import MemoryStore
 from tests.kit.memory_server import Client, at, begin, go_on, open_world
 from tests.kit.server import settings_for_tests
 from tests.scenarios.conftest import OpenStore
+from tests.scenarios.test_groups import ask, groups, trip
 
 DAY = 86_400
 
@@ -59,6 +60,33 @@ async def test_within_the_offline_period_a_removal_is_told_and_later_all_that_is
         assert sorted(told(whole)) == [("phone", False), ("tablet", False), ("watch", False)]
         behind = await world.join("bob", "tablet", at(0), state_version=newer)
         assert not any(state.reset for state in (await behind.heard()).states)  # it was told of the removal
+    store = open_store()
+    assert list(check(store)) == []
+    store.close()
+
+
+async def test_who_left_a_group_is_told_while_a_device_may_be_away_and_later_not_that_it_ever_was(
+    autojump_clock: MockClock, open_store: OpenStore
+) -> None:
+    async with open_world(open_store=open_store, settings=settings()) as world:
+        (_, bob), group = await trip(world, "ann", "bob")
+        version = (await world.join("bob", "tablet", begin(pb.Start.HEAD))).welcome.state_version
+        await ask(bob, pb.ConversationAction.LEAVE, group)
+        await trio.sleep(1.9 * DAY)
+        early = await world.join("bob", "tablet", at(0), state_version=version)
+        soon = await early.heard()
+        early.cut()
+        await trio.sleep(0.3 * DAY)
+        late = await world.join("bob", "tablet", at(0), state_version=version)
+        whole = await late.heard()
+
+        assert groups(soon) == [("", "gone", [])]
+        assert [(state.reset, state.complete) for state in whole.states] == [(True, True)]
+        assert groups(whole) == []
+        assert told(whole) == [("phone", False), ("tablet", False)]
+        again = await world.join("ann", "phone", go_on())
+        await ask(again, pb.ConversationAction.INVITE, group, "bob")
+        assert groups(await late.heard()) == [("trip", "member", [("ann", "owner"), ("bob", "member")])]
     store = open_store()
     assert list(check(store)) == []
     store.close()

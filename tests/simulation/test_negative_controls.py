@@ -226,10 +226,21 @@ def test_a_group_that_a_member_is_not_told_of_is_noticed(monkeypatch: pytest.Mon
     tell = StateChanges.tell
 
     def silent(changes: Any, user: Any, key: bytes, change: Any) -> Any:
-        is_new = key[0] == state_of_groups.TAG and change.role and change.since == change.changed
+        is_new = key[0] == state_of_groups.TAG and change is not None and change.since == change.changed
         return 0 if is_new else tell(changes, user, key, change)
 
     monkeypatch.setattr(StateChanges, "tell", silent)
+
+    assert "diverged" in kinds_found("diverged")
+
+
+def test_a_member_who_is_not_told_that_they_are_gone_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    remove = StateChanges.remove
+
+    def silent(changes: Any, user: Any, key: bytes, now: Any) -> Any:
+        return 0 if key[0] == state_of_groups.TAG else remove(changes, user, key, now)
+
+    monkeypatch.setattr(StateChanges, "remove", silent)
 
     assert "diverged" in kinds_found("diverged")
 

@@ -185,7 +185,10 @@ def _enact(view: Reader, op: GroupOperation, context: Context, change: _Change, 
     members = {**roles_of(view, number, group), **records}
     shown = listed(group, members)
     for one in told:
-        changes.tell(one, pack_key(number), state_for(group, members[one], shown))
+        if members[one].role:
+            changes.tell(one, pack_key(number), state_for(group, members[one], shown))
+        else:
+            changes.remove(one, pack_key(number), context.now)
     puts += [
         (Table.CONVERSATIONS, {(number,): conversation._replace(head=place)}),
         (Table.GROUPS, {(number,): group}),

@@ -1,4 +1,5 @@
 """Groups as their members' devices are told of them: title, number of members, one's own role, where history begins.
+To who is no member any more the group is a value that was removed.
 
 The members themselves are in it while the group is small. In a larger one each change of one member would be told to
 all others with all others in it; their devices ask for the list when somebody looks at it.
@@ -6,12 +7,12 @@ all others with all others in it; their devices ask for the list when somebody l
 
 from collections.abc import Mapping
 from struct import Struct
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from bimip.domain.conversations.membership import MEMBERS, SMALL_GROUP, group_of
 from bimip.domain.core.ids import ConversationId, ConversationOffset, UserId
 from bimip.domain.core.records import DamagedRecordError, Group, Member, Reader, Role, StateKey
-from bimip.domain.state.changes import StateKind
+from bimip.domain.state.changes import UNSEEN, StateKind
 
 TAG = 8
 _KEY = Struct(">BI")
@@ -22,14 +23,10 @@ class GroupState(NamedTuple):
 
     title: str
     size: int  # how many members
-    role: Role  # the user's own; NONE: they are no member any more
+    role: Role  # the user's own
     since: ConversationOffset  # their history begins here
     changed: ConversationOffset  # where the last event stands: of two the one with the greater is the newer
     members: tuple[tuple[UserId, Role], ...]  # of a small group; else empty
-
-
-LEFT = GroupState("", 0, Role.NONE, ConversationOffset(0), ConversationOffset(0), ())
-"""To who is no member any more: the group is gone."""
 
 
 def pack_key(conversation: ConversationId) -> StateKey:
@@ -56,23 +53,24 @@ def listed(group: Group, members: Mapping[UserId, Member]) -> tuple[tuple[UserId
 
 def state_for(group: Group, member: Member, members: tuple[tuple[UserId, Role], ...]) -> GroupState:
     """Makes the group as one member is told of it."""
-    if not member.role:
-        return LEFT
     return GroupState(group.title, len(group.members), Role(member.role), member.since, group.changed, members)
 
 
-def _read(view: Reader, user: UserId, key: StateKey) -> GroupState | None:
+def _read(view: Reader, user: UserId, key: StateKey) -> Any:  # noqa: ANN401 - a GroupState, None, or UNSEEN
+    """Reads a group as a user may know it; None: they are no member. Where that is damaged nothing is told of it: it
+    was not removed.
+    """
     number = unpack_key(key)
     try:
         member: Member | None = view.get(MEMBERS, (number, user))
         if member is None or not member.role:
-            return None if member is None else LEFT
+            return None
         group = group_of(view, number)
         is_small = len(group.members) <= SMALL_GROUP
         members = listed(group, roles_of(view, number, group)) if is_small else ()
     except DamagedRecordError:
-        return None
+        return UNSEEN
     return state_for(group, member, members)
 
 
-KIND = StateKind(TAG, _read)
+KIND = StateKind(TAG, _read, has_removals=True)

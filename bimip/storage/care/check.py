@@ -204,7 +204,7 @@ def _member(view: Reader, key: Key, member: Member, head: int) -> Iterator[Findi
         yield Finding("members", key, f"goes from {member.since} to {member.upto}, and the group ends at {head}")
     if view.get(Table.EIDS, (user,)) is None:
         yield Finding("members", key, "is nobody")
-    if view.get(Table.VERSIONS, (user, groups.pack_key(number))) is None:
+    if member.role and view.get(Table.VERSIONS, (user, groups.pack_key(number))) is None:
         yield Finding("members", key, "has no version: devices are not told of the group")
 
 

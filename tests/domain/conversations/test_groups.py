@@ -23,7 +23,7 @@ from bimip.domain.core.ids import ConversationId
 from bimip.domain.core.operations import Receipt, Refused
 from bimip.domain.core.records import ReceiptKind, Role, Table
 from bimip.domain.state import receipts
-from bimip.domain.state.groups import LEFT, GroupState
+from bimip.domain.state.groups import GroupState
 from tests.domain.support import Ledger, Peer, fault_of
 
 GROUP = ConversationId(1)
@@ -163,7 +163,7 @@ def test_who_is_removed_reads_of_it_and_nothing_after_it() -> None:
 
     assert event == str(GroupEvent(EventKind.REMOVED, (MEMBER,)))
     assert grew == [ADMIN, MEMBER, OWNER]
-    assert told[MEMBER] == LEFT
+    assert told[MEMBER] is None
     assert (told[OWNER].size, told[OWNER].role) == (2, Role.OWNER)
     assert [places(world, name)[-1] for name in (OWNER, ADMIN)] == [sent.conversation_offset] * 2
     assert places(world, MEMBER)[-1] == removed.conversation_offset == sent.conversation_offset - 1
