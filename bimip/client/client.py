@@ -3,7 +3,7 @@
 import random as random_module
 import ssl
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from random import Random
@@ -53,6 +53,7 @@ async def open_client(
     partitions: Sequence[str] = ("chat",),
     start: Start = Start.START_UNSPECIFIED,
     last: int = 0,
+    after_seq: Mapping[str, str] | None = None,
     agent: str = AGENT,
     backoff: Backoff | None = None,
     timeout: float = 30.0,  # noqa: ASYNC109 - of each request, not of this function
@@ -75,6 +76,9 @@ async def open_client(
     start, last where a device begins that has no position yet: by default where the server has it (the first device
                 of a user at what waits for them, a further one at what is new); or FIRST, HEAD, or LAST with a number
                 of entries
+    after_seq   by partition where such a device begins instead: behind the message with this `seq`, one of this user's,
+                as a program has it that kept the messages elsewhere, without this file. What it names and what came
+                before counts as received. One that the server does not know skips nothing: all that is kept comes
     timeout     seconds, more than 0: for the answer to a request, for a handshake, for a frame to be sent
     ssl_context for wss://: whom to trust, where that are not the system's authorities
     connect, clock, now, random
@@ -86,10 +90,11 @@ async def open_client(
     Raises InvalidArgument for values that cannot be, StoreError where the file cannot be used. What goes on is logged
     under the name `bimip.client`.
     """
-    _check_settings(partitions, start, last, agent, timeout)
+    start_at = StartAt(start, last, dict(after_seq or {}))
+    _check_settings(partitions, start_at, agent, timeout)
     store = Store(path)
     try:
-        device = Device(store, partitions, StartAt(start, last), agent, clock)
+        device = Device(store, partitions, start_at, agent, clock)
         environment = Environment(
             connect=connect or websocket(ssl_context=ssl_context, timeout=timeout),
             clock=clock,
@@ -111,11 +116,16 @@ async def open_client(
         store.close()
 
 
-def _check_settings(partitions: Sequence[str], start: Start, last: int, agent: str, timeout: object) -> None:
+def _check_settings(partitions: Sequence[str], start_at: StartAt, agent: str, timeout: object) -> None:
     """Raises InvalidArgument for what no Hello can hold."""
     if isinstance(partitions, str | bytes):
         raise InvalidArgument(f"partitions is a sequence of names, such as ({partitions!r},)")
     if not isinstance(timeout, int | float) or not timeout > 0:
         raise InvalidArgument(f"timeout is a number of seconds, more than 0, not {timeout!r}")
-    positions = [WirePosition(partition=name, start=start, last=last) for name in partitions]
+    if not start_at.after_seq.keys() <= set(partitions):
+        raise InvalidArgument(f"after_seq names {sorted(start_at.after_seq)}, of which not all are in partitions")
+    positions = [
+        WirePosition(partition=name, start=start_at.start, last=start_at.last, seq=start_at.after_seq.get(name, ""))
+        for name in partitions
+    ]
     checked(Hello(partitions=positions, agent=agent))

@@ -14,6 +14,7 @@ from bimip.domain.core.operations import Append, Fault, OpenPosition, Operation,
 from bimip.domain.core.ranges import above, normal
 from bimip.domain.messages.chaining import STEP
 from bimip.reading.heads import read_epoch
+from bimip.reading.positions import read_offset_of_seq
 from bimip.reading.snapshots import Claim, Match, judge, read_chain, read_checkpoint
 from bimip.requests.appends import CheckedMessage, outcomes, sent
 from bimip.requests.body import check_batch
@@ -61,7 +62,8 @@ def handle_hello(device: Device, hello: pb.Hello, ref: int) -> Rest:
     if len({one.partition for one in openings}) < len(openings):
         raise WireError(pb.INVALID, "a partition is named twice", field="partitions")
     device.said_hello = True
-    wait = device.rates.take(1 + len(hello.messages), hello.ByteSize(), trio.current_time())
+    seqs = sum(bool(position.seq) for position in hello.partitions)
+    wait = device.rates.take(1 + len(hello.messages) + seqs, hello.ByteSize(), trio.current_time())
     store, user = device.session.services.store, device.session.number
     epoch, same = read_epoch(store, user, hello.epoch, openings, hello.state_version)
     claims = [Claim(one.partition, one.offset, one.checksum) for one in hello.snapshots if one.checksum]
@@ -72,17 +74,24 @@ def handle_hello(device: Device, hello: pb.Hello, ref: int) -> Rest:
 
 
 def _open_position(device: Device, position: pb.Position) -> OpenPosition:
-    if position.seq:
-        raise WireError(pb.UNSUPPORTED, "positions by seq are not served yet; use offsets", field="partitions.seq")
     return OpenPosition(
         device.session.number,
         device.number,
         position.partition,
-        Offset(position.offset) if position.HasField("offset") else None,
+        _offset_of(device, position),
         normal((getattr(part, "from"), part.to) for part in position.held),
         position.start,
         position.last,
     )
+
+
+def _offset_of(device: Device, position: pb.Position) -> Offset | None:
+    """Up to where the device has all. A `seq` that nothing has says that it has nothing that is known here."""
+    if position.seq:
+        session = device.session
+        found = read_offset_of_seq(session.services.store, session.number, position.partition, position.seq)
+        return Offset(0) if found is None else found
+    return Offset(position.offset) if position.HasField("offset") else None
 
 
 def _resumed(device: Device, hello: pb.Hello, openings: list[OpenPosition], claims: list[Claim]) -> list[OpenPosition]:
@@ -310,6 +319,8 @@ def _check_position(position: pb.Position, limits: Limits) -> None:
         )
     if (position.start == pb.LAST) != bool(position.last):
         raise WireError(pb.INVALID, "start LAST goes with last, the number of entries.", field="partitions.last")
+    if position.seq and position.HasField("offset"):
+        raise WireError(pb.INVALID, "seq and offset both say up to where: give one of them.", field="partitions.seq")
     if position.seq:
         check_seq(position.seq, "partitions.seq", limits)
     _check_held(position, limits)

@@ -43,6 +43,8 @@ def test_a_request_that_cannot_be_is_refused_at_once_and_the_connection_stays(
         {"partitions": [5]},
         {"start": "FIRST"},
         {"last": -1},
+        {"after_seq": {"chat": 5}},
+        {"after_seq": {"feed": "1:1:phone"}},
         {"agent": "\ud800"},
         {"timeout": "soon"},
         {"timeout": 0},

@@ -29,6 +29,7 @@ GOOD_POSITIONS = [
     position(start=pb.HEAD),
     position(start=pb.LAST, last=50),
     position(seq="1:2:d"),
+    position(seq="1:2:d", held=ranges((7, 7))),
 ]
 
 
@@ -47,6 +48,7 @@ BAD_HELLOS: list[tuple[pb.Hello, int, str]] = [
     (pb.Hello(partitions=[position(start=pb.LAST)]), pb.INVALID, "partitions.last"),
     (pb.Hello(partitions=[position(last=3)]), pb.INVALID, "partitions.last"),
     (pb.Hello(partitions=[position(seq="x")]), pb.INVALID, "partitions.seq"),
+    (pb.Hello(partitions=[position(seq="1:2:d", offset=0)]), pb.INVALID, "partitions.seq"),
     (pb.Hello(partitions=[position(offset=5, held=ranges((5, 6)))]), pb.INVALID, "partitions.held"),
     (pb.Hello(partitions=[position(held=ranges((2, 1)))]), pb.INVALID, "partitions.held.to"),
     (pb.Hello(partitions=[position(offset=5, held=ranges((7, 263)))]), pb.TOO_LARGE, "partitions.held"),

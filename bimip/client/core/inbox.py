@@ -16,8 +16,8 @@ No decision in here waits, so nothing interleaves with it.
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from bimip.client.arguments import checked_number
 from bimip.client.core.copies import Copies
@@ -42,6 +42,7 @@ class StartAt:
 
     start: WireStart = WireStart.START_UNSPECIFIED
     last: int = 0  # with LAST: how many
+    after_seq: Mapping[str, str] = field(default_factory=dict)  # by partition, in place of these
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,7 +207,10 @@ class Inbox:
     def _position(self, partition: str) -> WirePosition:
         state = self._by_partition.get(partition)
         if state is None:
-            return WirePosition(partition=partition, start=self._start_at.start, last=self._start_at.last)
+            start_at = self._start_at
+            if seq := start_at.after_seq.get(partition, ""):
+                return WirePosition(partition=partition, seq=seq)
+            return WirePosition(partition=partition, start=start_at.start, last=start_at.last)
         held = [OffsetRange(from_=first, to=last) for first, last in state.taken.announced()]
         return WirePosition(partition=partition, offset=state.taken.offset, held=held)
 

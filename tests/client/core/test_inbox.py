@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import Any
 
 import anyio
 import pytest
@@ -112,6 +113,22 @@ async def test_what_was_taken_survives_the_process_and_what_was_in_hand_comes_ag
 
         assert hello.partitions[0].offset == 1
         assert [event.offset for event in await take(client, Received, 2)] == [2, 3]
+
+
+@both_backends
+async def test_a_device_without_a_position_begins_behind_the_seq_that_its_program_has(tmp_path: Path) -> None:
+    server = FakeServer()
+    options: dict[str, Any] = {"path": tmp_path / "phone.db", "after_seq": {"chat": "100:1:phone"}}
+    async with a_client(server, **options) as client:
+        peer = await server.accept()
+        first = await peer.greet(position=7)
+        peer.send(batch(7, 8, 8))
+        await take(client, Received, 1)
+    async with a_client(server, **options):
+        again = await (await server.accept()).greet(position=8)
+
+        assert [(one.seq, one.offset) for one in first.partitions] == [("100:1:phone", None)]
+        assert [(one.seq, one.offset) for one in again.partitions] == [("", 8)]
 
 
 @both_backends

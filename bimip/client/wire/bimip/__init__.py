@@ -1637,7 +1637,7 @@ class Position(betterproto2.Message):
 
     seq: "str" = betterproto2.field(6, betterproto2.TYPE_STRING)
     """
-    a position as seq, for clients without offsets
+    a position as the seq of an entry, for clients without offsets
     """
 
 
