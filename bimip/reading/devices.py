@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any, NamedTuple
 
+from bimip.domain.conversations.membership import direct_with
 from bimip.domain.core.ids import DeviceId, Millis, Offset, UserId
 from bimip.domain.core.records import DamagedRecordError, Device, Reader, Table, User
 from bimip.domain.core.rules import DeviceNames
@@ -60,11 +61,9 @@ def read_names_of(
     there is no such user.
     """
     with store.snapshot() as view:
+        number = direct_with(view, viewer, eid)
         user: User | None = view.get(Table.USERS, (eid,))
-        if user is None:
-            return None
-        number = view.get(Table.DIRECT, (min(viewer, user.number), max(viewer, user.number)))
-        if not may_know_devices(view, viewer, (user.number,), number, policy):
+        if user is None or not may_know_devices(view, viewer, (user.number,), number, policy):
             return None
         low = (user.number, f"{name}\0" if name else "")
         return [key[1] for key, _ in view.scan(Table.DEVICES, low, (user.number + 1, ""), limit=limit)]

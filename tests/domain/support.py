@@ -78,7 +78,7 @@ def expire(body: bytes, at: Millis) -> bytes:
     return body + b"@%d" % at
 
 
-BODIES = Bodies(encode, encode_event, locate, edit, lambda body: edit(body, b"", Stamp(0)), expire)
+BODIES = Bodies(encode, encode_event, locate, b"0/0/0/", edit, lambda body: edit(body, b"", Stamp(0)), expire)
 
 
 class Peer(NamedTuple):

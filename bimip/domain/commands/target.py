@@ -3,13 +3,16 @@
 from typing import NamedTuple
 
 from bimip.domain.commands.operation import Command
-from bimip.domain.conversations.membership import conversation_of
+from bimip.domain.conversations.membership import membership_of
 from bimip.domain.core.clock import millis_of
 from bimip.domain.core.ids import ConversationId, ConversationOffset, Millis, Stamp, UserId
 from bimip.domain.core.operations import Fault, Refused
-from bimip.domain.core.records import Conversation, HistoryEntry, LogTable, Reader, SentRecord, Table
+from bimip.domain.core.records import HistoryEntry, LogTable, Reader, SentRecord, Table
 from bimip.domain.core.rules import Context
 from bimip.domain.messages.appending import is_addressed
+
+NOWHERE = (ConversationId(0), ConversationOffset(0))
+"""A place in a conversation that never is."""
 
 
 class Target(NamedTuple):
@@ -23,16 +26,18 @@ class Target(NamedTuple):
 
 
 def find_target(view: Reader, op: Command, context: Context) -> Target | Refused:
+    """Finds the message that a command is about. To refuse one that is somebody else's takes the same reads as one
+    that does not exist.
+    """
     found = _place_of(view, op, context)
     if found is None:
         return _no_message(op)
-    stamp, conversation, place = found
-    number = conversation_of(view, op.user, conversation, "")
-    if isinstance(number, Refused):
+    stamp, number, place = found
+    membership = membership_of(view, op.user, number)
+    if membership is None or place < max(membership.since, membership.conversation.first):
         return _no_message(op)
-    known: Conversation = view.get(Table.CONVERSATIONS, (number,))
     listed: list[tuple[int, HistoryEntry]] = view.read(LogTable.HISTORY, (number,), place - 1, limit=1)
-    if place < known.first or not listed or listed[0][0] != place or listed[0][1].stamp != stamp:
+    if not listed or listed[0][0] != place or listed[0][1].stamp != stamp:
         return _no_message(op)
     entry = listed[0][1]
     if entry.addressed and entry.origin != op.device and not is_addressed(view, stamp, op.user, op.device):
@@ -58,8 +63,9 @@ def refuse_late(target: Target, now: Millis, seconds: int, what: str) -> Refused
 def _place_of(view: Reader, op: Command, context: Context) -> tuple[Stamp, ConversationId, ConversationOffset] | None:
     if op.target:
         body: bytes | None = view.get(Table.BODIES, (op.target,))
-        place = None if body is None else context.rules.bodies.locate(body)
-        return place and (op.target, *place)
+        bodies = context.rules.bodies
+        place = bodies.locate(bodies.nowhere if body is None else body)
+        return (op.target, *(place or NOWHERE))
     sent: SentRecord | None = view.get(Table.SEEN, (op.device, op.target_id))
     return sent and (sent.stamp, sent.conversation, sent.conversation_offset)
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from bimip.domain.core.ids import ConversationId, ConversationOffset, UserId
 from bimip.domain.core.operations import Fault, Refused
-from bimip.domain.core.records import Conversation, Group, Member, Reader, Role, Table, maker
+from bimip.domain.core.records import Conversation, Group, Member, Reader, Role, Table, User, maker
 
 CONVERSATIONS, GROUPS, MEMBERS = Table.CONVERSATIONS, Table.GROUPS, Table.MEMBERS
 
@@ -22,6 +22,9 @@ ROLE_NAMES = {role: role.name.lower() if role else "" for role in Role}
 """As they are said on the wire."""
 
 START = ConversationOffset(1)
+
+NOBODY = UserId(0)
+"""No user has this number."""
 
 
 class Membership(NamedTuple):
@@ -36,14 +39,19 @@ _membership = maker(Membership)
 
 
 def membership_of(view: Reader, user: UserId, number: ConversationId | None) -> Membership | None:
-    """Reads a user's membership in a conversation; None: they are not in it, or there is none."""
-    known: Conversation | None = None if number is None else view.get(CONVERSATIONS, (number,))
-    if known is None:
+    """Reads a user's membership in a conversation; None: they are not in it, or there is none.
+
+    Whatever the reason is, None takes the same reads, so that nobody learns from the time what there is of others'.
+    """
+    if number is None:
         return None
-    if known.members:
-        return _membership((known, START, Role.MEMBER)) if user in known.members else None
+    known: Conversation | None = view.get(CONVERSATIONS, (number,))
+    if known is not None and user in known.members:
+        return _membership((known, START, Role.MEMBER))
     member: Member | None = view.get(MEMBERS, (number, user))
-    return None if member is None or not member.role else _membership((known, member.since, Role(member.role)))
+    if known is None or known.members or member is None or not member.role:
+        return None
+    return _membership((known, member.since, Role(member.role)))
 
 
 def was_member_at(view: Reader, user: UserId, number: ConversationId, place: int) -> bool:
@@ -76,13 +84,17 @@ def conversation_of(
     """The conversation that a user names, by its number or by its other member's eid. Somebody else's is answered like
     one that does not exist.
     """
-    number = conversation
-    if number is None:
-        other = view.get(Table.USERS, (peer,))
-        if other is not None:
-            number = view.get(Table.DIRECT, (min(user, other.number), max(user, other.number)))
+    number = direct_with(view, user, peer) if conversation is None else conversation
     if number is None or membership_of(view, user, number) is None:
         return no_conversation("name one by the id that its messages carry, or its other member", "conversation")
+    return number
+
+
+def direct_with(view: Reader, user: UserId, peer: str) -> ConversationId | None:
+    """Reads which conversation a user has with another; None: none, or there is no such user."""
+    known: User | None = view.get(Table.USERS, (peer,))
+    other = NOBODY if known is None else known.number
+    number: ConversationId | None = view.get(Table.DIRECT, (min(user, other), max(user, other)))
     return number
 
 

@@ -32,6 +32,9 @@ class Bodies:
     encode_event: EncodeEvent
     locate: Callable[[bytes], tuple[ConversationId, ConversationOffset] | None]
     """Where a stored message stands; None for bytes that are none."""
+    nowhere: bytes
+    """A stored message that stands nowhere, as large as many are: who may not learn that there is none looks into it
+    instead."""
     edit: Callable[[bytes, bytes, Stamp], bytes]
     """A stored message with another payload, and the stamp of the edit."""
     erase: Callable[[bytes], bytes]
