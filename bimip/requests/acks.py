@@ -22,8 +22,9 @@ def acknowledge(asker: Asker, payload: pb.Signal, ref: int) -> None:
     upto, ranges = Offset(payload.upto), named_ranges(asker, payload.offsets, payload.user_offset)
     furthest = max(upto, ranges[-1][1]) if ranges else upto
     if furthest > head:
+        field = "upto" if upto > head else "user_offset" if payload.user_offset > head else "offsets"
         sentence = f"offset {furthest} was never given; the log of {partition!r} ends at {head}"
-        raise WireError(pb.OFFSET_BEYOND_HEAD, sentence, field="upto")
+        raise WireError(pb.OFFSET_BEYOND_HEAD, sentence, field=field)
     asker.acknowledge(partition, upto, ranges)
     operation = Acknowledge(asker.user, asker.number, partition, upto, ranges)
     before = asker.acks.get(partition)

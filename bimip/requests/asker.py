@@ -26,7 +26,7 @@ class PendingAck(Protocol):
 class PendingReceipt(Protocol):
     """A READ or PLAYED on its way into the journal."""
 
-    def merge(self, operation: Receipt, ref: int) -> bool: ...
+    def merge(self, operation: Receipt, ref: int, places: str) -> bool: ...
 
 
 class PendingAnswers(Protocol):

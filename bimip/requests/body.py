@@ -103,7 +103,14 @@ def check_batch(batch: pb.Body | pb.Hello, limits: Limits) -> None:
     count = part_count(batch) if isinstance(batch, pb.Body) else len(batch.messages)
     if count > limits.max_batch:
         sentence = f"This frame holds {count} messages, signals and commands: send at most {limits.max_batch} in one."
-        raise WireError(pb.TOO_LARGE, sentence, field="messages")
+        raise WireError(pb.TOO_LARGE, sentence, field=_too_many(batch, limits.max_batch))
+
+
+def _too_many(batch: pb.Body | pb.Hello, most: int) -> str:
+    """The field with which a batch becomes too long."""
+    if len(batch.messages) > most or isinstance(batch, pb.Hello):
+        return "messages"
+    return "signals" if len(batch.messages) + len(batch.signals) > most else "commands"
 
 
 def count(payload: pb.Body) -> int:

@@ -22,7 +22,8 @@ def note_forwarded(asker: Asker, payload: pb.Signal, ref: int) -> None:
 def _decided(asker: Asker, signal_id: str, ref: int, result: Result) -> None:
     """Answers errors only, as all signals are answered."""
     if isinstance(result, Refused):
-        asker.answer_together(frames.error_part(error_of(result, ref, signal_id)))
+        named = result._replace(field="signal_offset") if result.field == "target" else result
+        asker.answer_together(frames.error_part(error_of(named, ref, signal_id)))
         return
     assert isinstance(result, Commanded)
     charge(asker, result)

@@ -34,20 +34,22 @@ def note_receipt(asker: Asker, payload: pb.Signal, ref: int) -> None:
     received = tuple(one for one in asker.list_received() if number in {None, one.conversation})
     operation = Receipt(asker.user, kind, conversation, payload.to.eid, upto, ranges, received)
     before = asker.receipts.get((kind, named))
-    if before is None or not before.merge(operation, ref):
-        asker.receipts[kind, named] = _PendingReceipt(asker, (kind, named), operation, ref)
+    places = "offsets" if payload.offsets else "conversation_offset"
+    if before is None or not before.merge(operation, ref, places):
+        asker.receipts[kind, named] = _PendingReceipt(asker, (kind, named), operation, ref, places)
 
 
 class _PendingReceipt:
     __slots__ = ("_asker", "_key", "_parts", "_ticket")
 
-    def __init__(self, asker: Asker, key: tuple[int, str], operation: Receipt, ref: int) -> None:
+    def __init__(self, asker: Asker, key: tuple[int, str], operation: Receipt, ref: int, places: str) -> None:
+        """`places`: the field that names single messages, or ranges of them."""
         self._asker = asker
         self._key = key
-        self._parts = [(operation, ref)]
+        self._parts = [(operation, ref, places)]
         self._ticket: Ticket | None = asker.services.queue.submit(operation, self._decided, owner=asker.user)
 
-    def merge(self, operation: Receipt, ref: int) -> bool:
+    def merge(self, operation: Receipt, ref: int, places: str) -> bool:
         """Takes a later one in, of the same kind and conversation. False: this one is under way, or has enough."""
         ticket = self._ticket
         if ticket is None or ticket.taken:
@@ -62,7 +64,7 @@ class _PendingReceipt:
             return False
         upto = max(mine.upto, operation.upto)
         ticket.operation = mine._replace(upto=upto, ranges=ranges, received=received)
-        self._parts.append((operation, ref))
+        self._parts.append((operation, ref, places))
         return True
 
     def _decided(self, result: Result) -> None:
@@ -73,7 +75,8 @@ class _PendingReceipt:
         if not isinstance(result, Refused):
             asker.pay(len(parts))
         elif len(parts) == 1:
-            refuse(asker, result, parts[0][1])
+            ((_, ref, places),) = parts
+            refuse(asker, result._replace(field=places) if result.field == "offsets" else result, ref)
         else:  # each for itself, so that nobody's fault is another's
-            for operation, ref in parts:
-                _PendingReceipt(asker, self._key, operation, ref)
+            for operation, ref, places in parts:
+                _PendingReceipt(asker, self._key, operation, ref, places)

@@ -121,7 +121,7 @@ def receipt(view: Reader, op: Receipt, context: Context) -> Decision:
     assert found is not None
     conversation = found.conversation
     furthest = max([op.upto, *(last for _, last in op.ranges)])
-    if refused := beyond_head(conversation, furthest, "upto"):
+    if refused := beyond_head(conversation, furthest, "upto" if op.upto == furthest else "offsets"):
         return Decision(refused)
     oldest = max(conversation.first, found.since)
     wanted = clip(normal((*op.ranges, (oldest, op.upto))), oldest, furthest)

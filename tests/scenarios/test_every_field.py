@@ -1,0 +1,816 @@
+"""Every field that a client may say, on every route: its bounds, and the error that names it.
+
+The fields are the schema's, and who says one is PROTOCOL.md's word (`S`: the server alone). So a field that is added
+without rows here fails: it has an error of its own in BOUNDS, or stands in UNBOUNDED with values that are taken.
+Whatever is refused is answered once, with the request's ref, and stores nothing.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import pytest
+import trio
+from google.protobuf.descriptor import FieldDescriptor
+from trio.testing import MockClock
+
+from bimip.domain.commands.command import RULES
+from bimip.storage.memory import MemoryStore
+from bimip.users.intake import ROUTES
+from bimip.wire import bimip_pb2 as pb
+from tests.kit.codecs import SERVER
+from tests.kit.memory_server import Client, World, open_world
+from tests.kit.server import settings_for_tests
+from tests.proto.test_protocol import rows
+
+SETTINGS = settings_for_tests(BIMIP_LIMITS_MAX_GROUP_MEMBERS="4")
+MOST_BYTES = 65536
+HUGE = 2**64 - 1
+
+INVALID, TOO_LARGE, NOT_FOUND, FORBIDDEN, CONFLICT = (
+    pb.INVALID,
+    pb.TOO_LARGE,
+    pb.NOT_FOUND,
+    pb.FORBIDDEN,
+    pb.CONFLICT,
+)
+UNSUPPORTED, BEYOND, UNAUTHENTICATED = pb.UNSUPPORTED, pb.OFFSET_BEYOND_HEAD, pb.UNAUTHENTICATED
+LINES, LONG, STRANGE = "a\nb", "x" * 65, "\N{ZERO WIDTH SPACE}"
+NO_CONVERSATION = ("c99", "c3", "c01", "bob")
+"""One that does not exist, one of others, one that cannot be, and none."""
+
+
+class There(NamedTuple):
+    """What there is: c1, in which Ann and Bob wrote to each other; c2, Ann's group with Bob; c3, of Bob and Carol; c4
+    and c5, Bob's groups with Ann, who is a member of the one and an admin of the other.
+    """
+
+    anns: int
+    """The stamp of the message that Ann wrote, under the id m1."""
+    bobs: int
+
+
+class Row(NamedTuple):
+    field: str
+    code: int
+    say: Callable[[There], list[Any]]
+    """Payloads, of which the last one is at fault."""
+
+
+def row(field: str, code: int, *payloads: Any) -> Row:
+    return Row(field, code, lambda _: list(payloads))
+
+
+def of(field: str, code: int, say: Callable[[There], Any]) -> Row:
+    """A row whose payload names something that is there."""
+
+    def payloads(there: There) -> list[Any]:
+        said = say(there)
+        return said if isinstance(said, list) else [said]
+
+    return Row(field, code, payloads)
+
+
+def identity(eid: str, device: str | None = None) -> pb.Identity:
+    return pb.Identity(eid=eid, connection_resource_id=device)
+
+
+def spans(*pairs: tuple[int, int]) -> list[pb.OffsetRange]:
+    return [pb.OffsetRange(**{"from": first, "to": last}) for first, last in pairs]
+
+
+# Message.
+
+
+def message(**fields: Any) -> pb.Message:
+    given: dict[str, Any] = {"id": "m9", "to": identity("bob"), "type": 1, "payload": b"x"}
+    return pb.Message(**(given | fields))
+
+
+def device(eid: str = "bob", name: str = "phone") -> pb.DeviceAddress:
+    return pb.DeviceAddress(identity=identity(eid, name))
+
+
+def message_rows() -> Iterator[Row]:
+    yield row("id", INVALID, message(id=LINES))
+    yield row("id", TOO_LARGE, message(id=LONG))
+    yield row("id", CONFLICT, message(id="m1", payload=b"another"))
+    yield row("from.eid", FORBIDDEN, message(**{"from": identity("bob")}))
+    yield row("from.eid", INVALID, message(**{"from": identity(LINES)}))
+    yield row("from.eid", TOO_LARGE, message(**{"from": identity("x" * 256)}))
+    yield row("to.eid", INVALID, message(to=None))
+    yield row("to.eid", INVALID, message(to=identity(STRANGE)))
+    yield row("to.eid", TOO_LARGE, message(to=identity("x" * 256)))
+    for to in ("nobody", "c99", "c3", "c01"):
+        yield row("to.eid", NOT_FOUND, message(to=identity(to)))
+    yield row("type", INVALID, message(type=-1))
+    yield row("timestamp", INVALID, message(timestamp=-1))
+    yield row("timestamp", INVALID, message(timestamp=1 << 60))
+    for field in ("payload", "encrypted", "signature", "encryption_type"):
+        huge = bytes(MOST_BYTES) if field == "payload" else "x" * MOST_BYTES
+        yield row("payload", TOO_LARGE, message(**{field: huge}))
+    yield row("partition", INVALID, message(partition=LINES))
+    yield row("partition", TOO_LARGE, message(partition=LONG))
+    yield row("partition", NOT_FOUND, message(partition="nowhere"))
+    yield row("devices", TOO_LARGE, message(devices=[device(name=str(number)) for number in range(257)]))
+    yield row("devices", INVALID, message(devices=[device(), device()]))
+    yield row("devices", INVALID, message(devices=[device("carol")]))
+    yield row("devices", INVALID, message(devices_complete=True))
+    yield row("devices", NOT_FOUND, message(devices=[device("ann", "fridge")]))
+    yield row("devices", CONFLICT, message(devices=[device()], devices_complete=True))
+    yield row("devices.identity.eid", INVALID, message(devices=[pb.DeviceAddress()]))
+    yield row("devices.identity.eid", TOO_LARGE, message(devices=[device("x" * 256)]))
+    yield row("devices.identity.connection_resource_id", INVALID, message(devices=[device(name="")]))
+    yield row("devices.identity.connection_resource_id", TOO_LARGE, message(devices=[device(name=LONG)]))
+    yield row(
+        "devices_complete", FORBIDDEN, message(to=identity("dave"), devices=[device("dave")], devices_complete=True)
+    )
+    yield row("scope", INVALID, message(scope="everybody"))
+    yield row("seq", INVALID, message(seq="1:2"))
+    yield row("seq", INVALID, message(seq=f"1:{2**32}:d"))
+    yield row("seq", TOO_LARGE, message(seq=f"1:1:{LONG}"))
+    yield row("reply_to", INVALID, message(reply_to=LINES))
+    yield row("reply_to", TOO_LARGE, message(reply_to=LONG))
+    yield row("audiences", TOO_LARGE, message(audiences={str(number): "" for number in range(257)}))
+    yield row("audiences", INVALID, message(audiences={LINES: ""}))
+    yield row("audiences", TOO_LARGE, message(audiences={"x" * 256: ""}))
+    yield row("mentions", TOO_LARGE, message(mentions=["bob"] * 257))
+    yield row("mentions", INVALID, message(mentions=[""]))
+    yield row("mentions", TOO_LARGE, message(mentions=["x" * 256]))
+    yield row("ttl_ms", INVALID, message(ttl_ms=999))
+    yield row("ttl_ms", INVALID, message(ttl_ms=HUGE))
+
+
+MESSAGE_TAKES = [
+    message(**{"from": pb.Identity(eid="ann", connection_resource_id="forged", node=LINES)}),
+    message(to=pb.Identity(eid="bob", connection_resource_id=LINES, node=LINES)),
+    message(type=2**31 - 1, signal_type=-(2**31), stamp=HUGE, encryption_type=LINES, encrypted="?", signature="?"),
+    message(devices=[pb.DeviceAddress(identity=pb.Identity(eid="bob", connection_resource_id="tv", node="x"))]),
+    message(devices=[pb.DeviceAddress(identity=identity("bob", "phone"), payload=b"")]),
+    message(audiences={"family": LINES}),
+]
+
+
+# Signal.
+
+
+def signal(status: int, **fields: Any) -> pb.Signal:
+    said = pb.Signal(**fields)
+    said.status = status
+    return said
+
+
+def ack(**fields: Any) -> pb.Signal:
+    return signal(pb.DELIVERED, **{"partition": "chat", **fields})
+
+
+def read(**fields: Any) -> pb.Signal:
+    return signal(pb.READ, **{"conversation": "c1", **fields})
+
+
+def signal_rows() -> Iterator[Row]:
+    yield row("id", INVALID, ack(id=LINES, upto=1))
+    yield row("id", TOO_LARGE, ack(id=LONG, upto=1))
+    yield of("id", CONFLICT, lambda there: [forwarded(there.bobs, "k"), forwarded(there.anns, "k")])
+    yield row("from.eid", FORBIDDEN, ack(upto=1, **{"from": identity("bob")}))
+    yield row("to.eid", INVALID, read(conversation="", to=identity(STRANGE), upto=1))
+    yield row("to.eid", TOO_LARGE, read(conversation="", to=identity("x" * 256), upto=1))
+    yield row("to.eid", NOT_FOUND, read(conversation="", to=identity("c01"), upto=1))
+    for status in (0, pb.SENT, 13, 99, -3):
+        yield row("status", INVALID, signal(status, partition="chat", upto=1))
+    for later in (pb.STATUS_TYPING, pb.CALLING):
+        yield row("status", UNSUPPORTED, signal(later))
+    yield row("partition", INVALID, ack(partition="", upto=1))
+    yield row("partition", TOO_LARGE, ack(partition=LONG, upto=1))
+    yield row("partition", NOT_FOUND, ack(partition="nowhere", upto=1))
+    yield row("signal_offset", INVALID, forwarded(0))
+    yield row("signal_offset", NOT_FOUND, forwarded(12345))
+    for name in NO_CONVERSATION:
+        yield row("conversation", NOT_FOUND, read(conversation=name, upto=1))
+    yield row("conversation", NOT_FOUND, read(conversation="", to=identity("dave"), upto=1))
+    yield row("conversation", INVALID, read(conversation="", upto=1))
+    yield row("conversation", INVALID, read(conversation=LINES, upto=1))
+    yield row("conversation", TOO_LARGE, read(conversation=LONG, upto=1))
+    yield row("upto", INVALID, ack())
+    yield row("upto", INVALID, read())
+    yield row("upto", INVALID, signal(pb.PLAYED, conversation="c1", upto=1))
+    yield row("upto", BEYOND, ack(upto=99))
+    yield row("upto", BEYOND, ack(upto=HUGE))
+    yield row("upto", BEYOND, read(upto=99))
+    yield row("user_offset", BEYOND, ack(user_offset=99))
+    yield row("conversation_offset", BEYOND, read(conversation_offset=99))
+    yield row("offsets", BEYOND, ack(offsets=spans((1, 99))))
+    yield row("offsets", BEYOND, read(offsets=spans((1, 99))))
+    yield row("offsets", TOO_LARGE, ack(offsets=spans(*[(2 * at, 2 * at) for at in range(1, 258)])))
+    yield row("offsets.from", INVALID, ack(offsets=spans((0, 1))))
+    yield row("offsets.from", INVALID, read(offsets=spans((1, 2), (2, 3))))
+    yield row("offsets.to", INVALID, ack(offsets=spans((2, 1))))
+
+
+def forwarded(stamp: int, signal_id: str = "") -> pb.Signal:
+    return signal(pb.FORWARDED, id=signal_id, signal_offset=stamp)
+
+
+SIGNAL_TAKES = [
+    read(conversation="", to=pb.Identity(eid="bob", connection_resource_id=LINES, node=LINES), upto=1),
+    ack(upto=1, **{"from": pb.Identity(eid="ann", connection_resource_id="x", node="x")}),
+    ack(upto=1, payload=b"x", call=LINES),
+]
+
+
+# Command.
+
+
+def command(kind: int, **fields: Any) -> pb.Command:
+    said = pb.Command(**fields)
+    said.kind = kind  # type: ignore[assignment]  # any number can be sent
+    return said
+
+
+def about_message(kind: int, **fields: Any) -> pb.Command:
+    return command(kind, **{"payload": b"x", "emoji": "+", **fields})
+
+
+def command_rows() -> Iterator[Row]:
+    react, edit, archive = pb.Command.REACT, pb.Command.EDIT, pb.Command.ARCHIVE
+    yield row("id", INVALID, command(archive, id=LINES, conversation="c1"))
+    yield row("id", TOO_LARGE, command(archive, id=LONG, conversation="c1"))
+    yield row(
+        "id",
+        CONFLICT,
+        command(archive, id="k", conversation="c1", value=True),
+        command(archive, id="k", conversation="c1"),
+    )
+    for kind in (0, 77, -1):
+        yield row("kind", UNSUPPORTED, command(kind, conversation="c1"))
+    for number, rule in RULES.items():
+        if rule.about_message:
+            yield of("target", INVALID, lambda there, n=number: about_message(n, target=there.anns, target_id="m1"))  # type: ignore[misc]
+            yield row("target", INVALID, about_message(number))
+            for stamp in (12345, HUGE):
+                yield row("target", NOT_FOUND, about_message(number, target=stamp))
+            yield row("target_id", NOT_FOUND, about_message(number, target_id="never sent"))
+            yield row("target_id", INVALID, about_message(number, target_id=LINES))
+            yield row("target_id", TOO_LARGE, about_message(number, target_id=LONG))
+        if rule.about_conversation:
+            if not rule.about_message:
+                yield row("conversation", INVALID, command(number))
+                yield row("target", INVALID, command(number, conversation="c1", target=1))
+            yield row("conversation", TOO_LARGE, command(number, conversation=LONG))
+            for name in NO_CONVERSATION:
+                yield row("conversation", NOT_FOUND, command(number, conversation=name))
+    for kind in (edit, pb.Command.DELETE_FOR_EVERYONE):
+        yield of("target", FORBIDDEN, lambda there, kind=kind: about_message(kind, target=there.bobs))  # type: ignore[misc]
+    yield of("payload", INVALID, lambda there: command(edit, target=there.anns))
+    yield of("payload", TOO_LARGE, lambda there: command(edit, target=there.anns, payload=bytes(MOST_BYTES + 1)))
+    yield row("payload", TOO_LARGE, command(pb.Command.DRAFT, conversation="c1", payload=bytes(MOST_BYTES + 1)))
+    for kind in (react, pb.Command.UNREACT):
+        for emoji in ("", " +", LINES):
+            yield of("emoji", INVALID, lambda there, k=kind, e=emoji: command(k, target=there.anns, emoji=e))  # type: ignore[misc]
+        yield of("emoji", TOO_LARGE, lambda there, k=kind: command(k, target=there.anns, emoji=LONG))  # type: ignore[misc]
+    yield of(
+        "emoji", INVALID, lambda there: [command(react, target=there.anns, emoji=one) for one in "abcdefghijklmnopq"]
+    )
+    for until in (-1, 1 << 60):
+        yield row("until", INVALID, command(pb.Command.MUTE, conversation="c1", until=until))
+    yield row("conversation_offset", INVALID, command(pb.Command.MARK_READ, conversation="c1"))
+    for offset in (99, HUGE):
+        yield row(
+            "conversation_offset",
+            BEYOND,
+            command(pb.Command.MARK_READ, conversation="c1", conversation_offset=offset),
+        )
+    for name in NO_CONVERSATION:
+        yield row("conversation", NOT_FOUND, command(pb.Command.MARK_READ, conversation=name, conversation_offset=1))
+
+
+COMMAND_TAKES = [
+    command(pb.Command.ARCHIVE, conversation="c1", value=value, stamp=stamp)
+    for value in (False, True)
+    for stamp in (0, HUGE)
+]
+
+
+# Conversation.
+
+ACTIONS = pb.Conversation
+
+
+def conversation(action: int, group: str = "", *members: str, **fields: Any) -> pb.Conversation:
+    role = fields.pop("role", "")
+    said = pb.Conversation(id=group, members=[pb.Member(eid=eid, role=role) for eid in members], **fields)
+    said.action = action  # type: ignore[assignment]  # any number can be sent
+    return said
+
+
+def conversation_rows() -> Iterator[Row]:
+    for action in (0, 99):
+        yield row("action", INVALID, conversation(action, "c2"))
+    yield row("action", UNSUPPORTED, conversation(ACTIONS.JOIN, "c2"))
+    well_formed: dict[int, dict[str, Any]] = {
+        ACTIONS.INVITE: {"members": ["carol"]},
+        ACTIONS.LEAVE: {},
+        ACTIONS.REMOVE_MEMBER: {"members": ["bob"]},
+        ACTIONS.RENAME: {"title": "mine"},
+        ACTIONS.SET_ROLE: {"members": ["bob"], "role": "admin"},
+        ACTIONS.GET: {},
+    }
+    for action, said in well_formed.items():
+        members, fields = said.get("members", ()), {name: one for name, one in said.items() if name != "members"}
+        for group, code in (("", INVALID), (LONG, TOO_LARGE), *((name, NOT_FOUND) for name in NO_CONVERSATION)):
+            yield row("id", code, conversation(action, group, *members, **fields))
+        if action != ACTIONS.GET:
+            yield row("id", INVALID, conversation(action, "c1", *members, **fields))
+        if action not in {ACTIONS.GET, ACTIONS.LEAVE}:
+            yield row("action", FORBIDDEN, conversation(action, "c4", *members, **fields))
+    again = conversation(ACTIONS.RENAME, "c2", title="one", request_id="r")
+    yield row("id", CONFLICT, again, conversation(ACTIONS.RENAME, "c2", title="two", request_id="r"))
+    for action, group in ((ACTIONS.CREATE, ""), (ACTIONS.RENAME, "c2")):
+        yield row("title", TOO_LARGE, conversation(action, group, title="x" * 256))
+        yield row("title", INVALID, conversation(action, group, title=LINES))
+    yield row("title", CONFLICT, conversation(ACTIONS.RENAME, "c2", title="trip"))
+    for action, group in ((ACTIONS.CREATE, ""), (ACTIONS.INVITE, "c2")):
+        yield row("members", TOO_LARGE, conversation(action, group, *["dave"] * 5))
+        yield row("members", NOT_FOUND, conversation(action, group, "nobody"))
+        yield row("members", CONFLICT, conversation(action, group, "bob", "carol", "dave", "erin"))
+        yield row("members.role", INVALID, conversation(action, group, "carol", role="owner"))
+    yield row("members", INVALID, conversation(ACTIONS.INVITE, "c2"))
+    yield row("members", CONFLICT, conversation(ACTIONS.INVITE, "c2", "bob"))
+    for action, role in ((ACTIONS.REMOVE_MEMBER, ""), (ACTIONS.SET_ROLE, "admin")):
+        yield row("members", INVALID, conversation(action, "c2", role=role))
+        yield row("members", INVALID, conversation(action, "c2", "bob", "ann", role=role))
+        yield row("members", NOT_FOUND, conversation(action, "c2", "carol", role=role))
+        yield row("members", NOT_FOUND, conversation(action, "c2", "nobody", role=role))
+    yield row("members", FORBIDDEN, conversation(ACTIONS.REMOVE_MEMBER, "c5", "bob"))
+    yield row("members", CONFLICT, conversation(ACTIONS.SET_ROLE, "c2", "bob", role="member"))
+    yield row("members", CONFLICT, conversation(ACTIONS.SET_ROLE, "c2", "ann", role="member"))
+    for action in (ACTIONS.CREATE, ACTIONS.INVITE, ACTIONS.REMOVE_MEMBER, ACTIONS.SET_ROLE):
+        group = "" if action == ACTIONS.CREATE else "c2"
+        for eid, code in (("", INVALID), (STRANGE, INVALID), ("c7", INVALID), ("x" * 256, TOO_LARGE)):
+            yield row("members.eid", code, conversation(action, group, eid))
+    for role in ("", "boss", "OWNER"):
+        yield row("members.role", INVALID, conversation(ACTIONS.SET_ROLE, "c2", "bob", role=role))
+    yield row("request_id", INVALID, conversation(ACTIONS.CREATE, request_id=LINES))
+    yield row("request_id", TOO_LARGE, conversation(ACTIONS.CREATE, request_id=LONG))
+    yield row("after", INVALID, conversation(ACTIONS.GET, "c2", after="c8"))
+    yield row("after", TOO_LARGE, conversation(ACTIONS.GET, "c2", after="x" * 256))
+
+
+CONVERSATION_TAKES = [conversation(ACTIONS.GET, "c2", limit=limit, after="nobody") for limit in (0, 2**32 - 1)]
+
+
+# Settings, Snapshot, Devices.
+
+SETTINGS_TAKE = [
+    pb.Settings(
+        send_read_receipts=flag, show_read_receipts=flag, show_last_seen=flag, show_online_status=flag, stamp=stamp
+    )
+    for flag in (False, True)
+    for stamp in (0, HUGE)
+]
+
+
+def snapshot_rows() -> Iterator[Row]:
+    for text in ("chat", "chat:x", ":1", f"chat:{'9' * 21}"):
+        yield row("id", INVALID, pb.Snapshot(id=text))
+    yield row("id", INVALID, pb.Snapshot(id="chat:1", partition="feed"))
+    yield row("id", INVALID, pb.Snapshot(id="chat:1", offset=2))
+    yield row("id", NOT_FOUND, pb.Snapshot(id="chat:1"))
+    yield row("partition", INVALID, pb.Snapshot())
+    yield row("partition", INVALID, pb.Snapshot(partition=LINES))
+    yield row("partition", TOO_LARGE, pb.Snapshot(partition=LONG))
+    yield row("partition", NOT_FOUND, pb.Snapshot(partition="nowhere"))
+    for offset in (99, HUGE):
+        yield row("offset", BEYOND, pb.Snapshot(partition="chat", offset=offset))
+    yield row("offset", INVALID, pb.Snapshot(partition="chat", checksum=bytes(16)))
+    for size in (1, 15, 17):
+        yield row("checksum", INVALID, pb.Snapshot(partition="chat", offset=1, checksum=bytes(size)))
+
+
+SNAPSHOT_TAKES = [
+    pb.Snapshot(partition="chat", offset=1, checksum=bytes(16), state_version=one) for one in (0, 1, HUGE)
+]
+
+
+def devices_rows() -> Iterator[Row]:
+    def devices(action: int, **fields: Any) -> pb.Devices:
+        said = pb.Devices(**fields)
+        said.action = action  # type: ignore[assignment]  # any number can be sent
+        return said
+
+    for action in (9, -1):
+        yield row("action", INVALID, devices(action, name="phone"))
+    for action in (pb.Devices.REMOVE, pb.Devices.RENAME):
+        yield row("name", INVALID, devices(action))
+        yield row("name", INVALID, devices(action, name=LINES))
+        yield row("name", TOO_LARGE, devices(action, name=LONG))
+        yield row("name", NOT_FOUND, devices(action, name="fridge"))
+        yield row("eid", INVALID, devices(action, name="phone", eid="bob"))
+    yield row("name", INVALID, devices(pb.Devices.REMOVE, name="phone"))
+    yield row("name", TOO_LARGE, devices(pb.Devices.LIST, name=LONG))
+    yield row("label", INVALID, devices(pb.Devices.RENAME, name="phone", label=LINES))
+    yield row("label", TOO_LARGE, devices(pb.Devices.RENAME, name="phone", label=LONG))
+    for eid, code in (("c7", INVALID), (STRANGE, INVALID), ("x" * 256, TOO_LARGE), ("nobody", NOT_FOUND)):
+        yield row("eid", code, devices(pb.Devices.LIST, eid=eid))
+    yield row("eid", NOT_FOUND, devices(pb.Devices.LIST, eid="carol"))
+
+
+# Fetch.
+
+
+def fetch(kind: int, **fields: Any) -> pb.Fetch:
+    said = pb.Fetch(**fields)
+    said.kind = kind  # type: ignore[assignment]  # any number can be sent
+    return said
+
+
+OF_LOG = (pb.UNACKNOWLEDGED, pb.LOG, pb.BY_SEQ)
+OF_CONVERSATION = (pb.HISTORY, pb.RECEIPTS, pb.THREAD)
+SIGNAL_ID = "0" * 13
+
+
+def fetch_rows() -> Iterator[Row]:
+    for kind in (7, 99, -1):
+        yield row("kind", INVALID, fetch(kind, partition="chat"))
+    for kind in OF_LOG:
+        for name, code in (("", INVALID), (LINES, INVALID), (LONG, TOO_LARGE), ("nowhere", NOT_FOUND)):
+            yield row("partition", code, fetch(kind, partition=name))
+    for kind in OF_CONVERSATION:
+        named = {"reply_to": SIGNAL_ID}
+        for name, code in (("", INVALID), (LINES, INVALID), (LONG, TOO_LARGE)):
+            yield row("conversation", code, fetch(kind, conversation=name, **named))
+        for name in NO_CONVERSATION:
+            yield row("conversation", NOT_FOUND, fetch(kind, conversation=name, **named))
+    for side in ("from", "to"):
+        for eid, code in ((STRANGE, INVALID), ("x" * 256, TOO_LARGE)):
+            yield row(f"{side}.eid", code, fetch(pb.LOG, partition="chat", **{side: identity(eid)}))
+        for name, code in (("", INVALID), (LINES, INVALID), (LONG, TOO_LARGE)):
+            said: dict[str, Any] = {side: identity("bob", name)}
+            yield row(f"{side}.connection_resource_id", code, fetch(pb.LOG, partition="chat", **said))
+    for field in ("seq_from", "seq_to"):
+        for seq, code in (("1:1", INVALID), (f"1:{2**32}:d", INVALID), (f"1:1:{LONG}", TOO_LARGE)):
+            yield row(field, code, fetch(pb.BY_SEQ, partition="chat", **{field: seq}))
+    for kind in (*OF_LOG, *OF_CONVERSATION, pb.INBOX):
+        said = {"conversation": "c1", "reply_to": SIGNAL_ID} if kind in OF_CONVERSATION else {"partition": "chat"}
+        yield row("cursor", INVALID, fetch(kind, cursor=b"made up", **said))
+        yield row("cursor", INVALID, fetch(kind, cursor=b"x", offset=1, **said))
+    for text in ("", "x", SIGNAL_ID.lower() + "0"):
+        yield row("reply_to", INVALID, fetch(pb.THREAD, conversation="c1", reply_to=text))
+
+
+FETCH_TAKES = [
+    fetch(pb.LOG, partition="chat", limit=2**32 - 1, offset=HUGE, backwards=True),
+    fetch(pb.LOG, partition="chat", **{"from": pb.Identity(eid="bob", node=LINES), "to": pb.Identity(node=LINES)}),
+    fetch(pb.RECEIPTS, conversation="c1", upto=HUGE, offset=0),
+    fetch(pb.INBOX),
+]
+
+
+# Body, Hello.
+
+
+def body_rows() -> Iterator[Row]:
+    for field, one in (
+        ("messages", message()),
+        ("signals", ack(upto=1)),
+        ("commands", command(pb.Command.ARCHIVE, conversation="c1")),
+    ):
+        many: dict[str, Any] = {field: [one] * 1025}
+        yield row(field, TOO_LARGE, pb.Body(**many))
+    yield row("commands", TOO_LARGE, pb.Body(messages=[message()] * 1024, commands=[pb.Command()]))
+    yield row("to.eid", INVALID, pb.Body(messages=[pb.Message(id="m9")]))
+    yield row("status", INVALID, pb.Body(signals=[pb.Signal()]))
+    yield row("kind", UNSUPPORTED, pb.Body(commands=[pb.Command()]))
+
+
+def position(**fields: Any) -> pb.Position:
+    given: dict[str, Any] = {"partition": "chat"}
+    return pb.Position(**(given | fields))
+
+
+def hello_of(*positions: pb.Position, **fields: Any) -> pb.Hello:
+    return pb.Hello(partitions=positions, **fields)
+
+
+def hello_rows() -> Iterator[Row]:
+    yield row("partitions", TOO_LARGE, hello_of(*[position(partition=str(number)) for number in range(65)]))
+    yield row("partitions.partition", INVALID, hello_of(position(partition="")))
+    yield row("partitions.partition", INVALID, hello_of(position(), position()))
+    yield row("partitions.partition", TOO_LARGE, hello_of(position(partition=LONG)))
+    yield row("partition", NOT_FOUND, hello_of(position(partition="nowhere")))
+    yield row("partitions.held", TOO_LARGE, hello_of(position(held=spans((1, 257)))))
+    yield row("partitions.held", TOO_LARGE, hello_of(position(held=spans(*[(2 * at, 2 * at) for at in range(1, 258)]))))
+    yield row("partitions.held", INVALID, hello_of(position(offset=5, held=spans((5, 6)))))
+    yield row("partitions.held.from", INVALID, hello_of(position(held=spans((0, 1)))))
+    yield row("partitions.held.to", INVALID, hello_of(position(held=spans((3, 2)))))
+    for start in (9, -1):
+        told = position()
+        told.start = start  # type: ignore[assignment]  # any number can be sent
+        yield row("partitions.start", INVALID, hello_of(told))
+    for said in ({"offset": 1}, {"held": spans((1, 1))}, {"seq": "1:1:d"}):
+        yield row("partitions.start", INVALID, hello_of(position(start=pb.HEAD, **said)))
+    yield row("partitions.last", INVALID, hello_of(position(start=pb.LAST)))
+    yield row("partitions.last", INVALID, hello_of(position(last=3)))
+    yield row("partitions.seq", INVALID, hello_of(position(seq="1:1")))
+    yield row("partitions.seq", TOO_LARGE, hello_of(position(seq=f"1:1:{LONG}")))
+    yield row("snapshot_id", INVALID, hello_of(snapshot_id="chat", snapshot_checksum=bytes(16)))
+    yield row("snapshot_id", INVALID, hello_of(snapshot_checksum=bytes(16)))
+    yield row("snapshot_checksum", INVALID, hello_of(snapshot_id="chat:1", snapshot_checksum=bytes(15)))
+    yield row("messages", TOO_LARGE, hello_of(messages=[message()] * 1025))
+    yield row("agent", TOO_LARGE, hello_of(agent="x" * 256))
+    yield row("snapshots", TOO_LARGE, hello_of(snapshots=[pb.Snapshot(partition="chat")] * 129))
+    yield row("snapshots.partition", INVALID, hello_of(snapshots=[pb.Snapshot()]))
+    yield row("snapshots.partition", TOO_LARGE, hello_of(snapshots=[pb.Snapshot(partition=LONG)]))
+    for size in (1, 17):
+        chain = pb.Snapshot(partition="chat", offset=1, checksum=bytes(size))
+        yield row("snapshots.checksum", INVALID, hello_of(snapshots=[chain]))
+    for half in (pb.Snapshot(partition="chat", offset=1), pb.Snapshot(partition="chat", checksum=bytes(16))):
+        yield row("snapshots.offset", INVALID, hello_of(snapshots=[half]))
+
+
+HELLO_TAKES = [
+    hello_of(position(offset=HUGE), epoch=HUGE, state_version=HUGE, token=LINES),
+    hello_of(snapshots=[pb.Snapshot(id=LINES, partition="chat", state_version=HUGE)]),
+]
+
+
+# PingPong, TokenAuthority, Logout.
+
+
+def ping_pong_rows() -> Iterator[Row]:
+    yield row("id", INVALID, pb.PingPong(id=LINES))
+    yield row("id", TOO_LARGE, pb.PingPong(id=LONG))
+
+
+def token_authority_rows() -> Iterator[Row]:
+    yield row("action", INVALID, pb.TokenAuthority())
+    for token in ("", "x.y.z", "x" * 9000):
+        yield row("token", UNAUTHENTICATED, pb.TokenAuthority(action=pb.TokenAuthority.REFRESH, token=token))
+    yield row("jti", FORBIDDEN, pb.TokenAuthority(action=pb.TokenAuthority.REVOKE, jti="bob/phone"))
+
+
+BOUNDS: dict[str, list[Row]] = {
+    "message": list(message_rows()),
+    "signal": list(signal_rows()),
+    "command": list(command_rows()),
+    "conversation": list(conversation_rows()),
+    "settings": [],
+    "snapshot": list(snapshot_rows()),
+    "devices": list(devices_rows()),
+    "fetch": list(fetch_rows()),
+    "body": list(body_rows()),
+    "hello": list(hello_rows()),
+    "ping_pong": list(ping_pong_rows()),
+    "token_authority": list(token_authority_rows()),
+    "logout": [],
+}
+"""By route: what is refused, with the field and the code."""
+
+UNBOUNDED: dict[str, list[Any]] = {
+    "message": MESSAGE_TAKES,
+    "signal": SIGNAL_TAKES,
+    "command": COMMAND_TAKES,
+    "conversation": CONVERSATION_TAKES,
+    "settings": SETTINGS_TAKE,
+    "snapshot": SNAPSHOT_TAKES,
+    "fetch": FETCH_TAKES,
+    "hello": HELLO_TAKES,
+    "ping_pong": [pb.PingPong(kind=kind, timestamp=-(2**63)) for kind in (pb.PingPong.PING, pb.PingPong.PONG)],
+    "logout": [pb.Logout(forget=flag, reason=LINES * 1000, revoke=True) for flag in (False, True)],
+    "devices": [pb.Devices()],
+    "body": [pb.Body()],
+    "token_authority": [pb.TokenAuthority(action=pb.TokenAuthority.REVOKE)],
+}
+"""By route: the utmost of what is taken, of fields that any value may have."""
+
+BATCHED = {"messages", "signals", "commands"}
+"""Fields of batches: what stands in them has rows of its own."""
+
+
+def client_fields(kind: Any, prefix: str = "") -> Iterator[str]:
+    """Lists the fields of a payload that clients say, those of what it holds included."""
+    said = {cells[1].strip("`"): cells[2] for cells in rows(kind.name) if cells[0].isdigit()}
+    for field in kind.fields:
+        if said[field.name] == "S":
+            continue
+        inner = field.message_type
+        if inner is None or inner.GetOptions().map_entry or field.name in BATCHED:
+            yield prefix + field.name
+        else:
+            yield from client_fields(inner, f"{prefix}{field.name}.")
+            if field.is_repeated:
+                yield prefix + field.name
+
+
+def said_fields(payload: Any, prefix: str = "") -> Iterator[str]:
+    """Lists the fields that a payload sets."""
+    for field, value in payload.ListFields():
+        yield prefix + field.name
+        if field.message_type is None or field.message_type.GetOptions().map_entry:
+            continue
+        for one in value if field.is_repeated else [value]:
+            yield from said_fields(one, f"{prefix}{field.name}.")
+
+
+ROUTE_FIELDS = {name: pb.MessageScheme.DESCRIPTOR.fields_by_name[name].message_type for name in ROUTES}
+
+
+def test_every_route_that_is_served_is_here() -> None:
+    assert set(ROUTES) == set(BOUNDS) == set(UNBOUNDED)
+
+
+@pytest.mark.parametrize("name", ROUTES)
+def test_every_field_that_clients_say_has_its_bound_or_may_be_anything(name: str) -> None:
+    kind = ROUTE_FIELDS[name]
+    assert kind is not None
+    bounded = {one.field for one in BOUNDS[name]}
+    unbounded = {field for payload in UNBOUNDED[name] for field in said_fields(payload)}
+
+    assert sorted(set(client_fields(kind)) - bounded - unbounded) == []
+
+
+def test_a_field_without_rows_is_found() -> None:
+    fields = set(client_fields(pb.Hello.DESCRIPTOR))
+
+    assert {"partitions.held.from", "snapshots.checksum", "messages", "agent"} <= fields
+    assert not fields & {"limits", "identity", "logs.first", "snapshots.matches", "messages.id"}
+
+
+async def prepare(world: World) -> tuple[Client, There]:
+    ann, bob, _, *_ = [await world.join(eid, "phone") for eid in ("ann", "bob", "carol", "dave", "erin")]
+    await world.join("ann", "laptop")
+    anns = await ann.post("bob", b"hello", "m1")
+    bobs = await bob.post("ann", b"hello", "m1")
+    await change(ann, conversation(ACTIONS.CREATE, "", "bob", title="trip"))
+    await bob.post("carol", b"between us", "m2")
+    await change(bob, conversation(ACTIONS.CREATE, "", "ann", title="his"))
+    await change(bob, conversation(ACTIONS.CREATE, "", "ann", title="theirs"))
+    await change(bob, conversation(ACTIONS.SET_ROLE, "c5", "ann", role="admin"))
+    await ann.heard()
+    return ann, There(anns.signal_offset, bobs.signal_offset)
+
+
+async def change(client: Client, said: pb.Conversation) -> None:
+    client.peer.send(SERVER.encode(3, conversation=said))
+    assert (await client.heard()).errors == []
+
+
+def stored(store: MemoryStore) -> object:
+    with store.snapshot() as view:
+        return {table: dict(records) for table, records in view.records.items() if records}
+
+
+CASES = [(name, number) for name, found in BOUNDS.items() for number, _ in enumerate(found)]
+
+
+def called(case: tuple[str, int]) -> str:
+    name, number = case
+    one = BOUNDS[name][number]
+    return f"{name} {one.field} {pb.ErrorCode.Name(one.code)} {number}"
+
+
+@pytest.mark.parametrize("case", CASES, ids=map(called, CASES))
+async def test_what_is_out_of_bounds_is_refused_with_its_field_and_stores_nothing(
+    case: tuple[str, int], autojump_clock: MockClock
+) -> None:
+    name, number = case
+    field, code, say = BOUNDS[name][number]
+    store = MemoryStore()
+    async with open_world(store=store, settings=SETTINGS) as world:
+        ann, there = await prepare(world)
+        *first, last = say(there)
+        for one in first:
+            ann.peer.send(SERVER.encode(8, **{name: one}))
+        assert (await ann.heard()).errors == []
+        asker = world.connect("ann", "laptop") if name == "hello" else ann
+        await asker.heard()
+        before = stored(store)
+        asker.peer.send(SERVER.encode(9, **{name: last}))
+        heard = await asker.heard()
+
+        assert [(one.code, one.field, one.ref) for one in heard.errors] == [(code, field, 9)]
+        assert stored(store) == before
+
+
+TAKEN = [(name, number) for name, payloads in UNBOUNDED.items() for number, _ in enumerate(payloads)]
+
+
+@pytest.mark.parametrize("case", TAKEN, ids=[f"{name} {number}" for name, number in TAKEN])
+async def test_what_may_be_anything_is_taken(case: tuple[str, int], autojump_clock: MockClock) -> None:
+    name, number = case
+    async with open_world(settings=SETTINGS) as world:
+        ann, _ = await prepare(world)
+        asker = world.connect("ann", "laptop") if name == "hello" else ann
+        asker.peer.send(SERVER.encode(9, **{name: UNBOUNDED[name][number]}))
+
+        assert (await asker.heard()).errors == []
+
+
+def with_what_the_server_says(payload: Any) -> Any:
+    """The same with something in each field that is the server's to say."""
+    said = {cells[1].strip("`"): cells[2] for cells in rows(payload.DESCRIPTOR.name) if cells[0].isdigit()}
+    copy = type(payload)()
+    copy.CopyFrom(payload)
+    for field in copy.DESCRIPTOR.fields:
+        if said[field.name] != "S":
+            continue
+        is_many, held = field.is_repeated, getattr(copy, field.name)
+        if field.message_type is not None:
+            held.add() if is_many else held.SetInParent()
+        elif is_many:
+            held.append(junk(field))
+        else:
+            setattr(copy, field.name, junk(field))
+    return copy
+
+
+def junk(field: FieldDescriptor) -> Any:
+    if field.type == FieldDescriptor.TYPE_STRING:
+        return LINES * 100
+    return (
+        b"\xff" * 100
+        if field.type == FieldDescriptor.TYPE_BYTES
+        else True
+        if field.type == FieldDescriptor.TYPE_BOOL
+        else 1
+    )
+
+
+GOOD: dict[str, Any] = {
+    "message": message(),
+    "signal": ack(upto=1),
+    "command": command(pb.Command.ARCHIVE, conversation="c1"),
+    "conversation": conversation(ACTIONS.GET, "c2"),
+    "settings": pb.Settings(),
+    "snapshot": pb.Snapshot(partition="chat"),
+    "devices": pb.Devices(),
+    "fetch": fetch(pb.LOG, partition="chat", offset=1),
+    "body": pb.Body(messages=[message()]),
+    "hello": hello_of(position()),
+    "ping_pong": pb.PingPong(),
+    "token_authority": pb.TokenAuthority(action=pb.TokenAuthority.REVOKE),
+    "logout": pb.Logout(),
+}
+
+
+async def answered(name: str, payload: Any) -> list[Any]:
+    async with open_world(settings=SETTINGS) as world:
+        ann, _ = await prepare(world)
+        asker = world.connect("ann", "laptop") if name == "hello" else ann
+        asker.peer.send(SERVER.encode(9, **{name: payload}))
+        return list((await asker.heard()).frames)
+
+
+@pytest.mark.parametrize("name", ROUTES)
+def test_what_is_the_servers_to_say_is_ignored_from_clients(name: str) -> None:
+    """Each is asked of a server of its own, at the same time of day."""
+    found = [
+        trio.run(answered, name, payload, clock=MockClock(autojump_threshold=0))
+        for payload in (GOOD[name], with_what_the_server_says(GOOD[name]))
+    ]
+
+    assert found[0] == found[1]
+
+
+SLOW = settings_for_tests(BIMIP_LIMITS_DEVICE_REQUESTS_PER_SECOND="10", BIMIP_LIMITS_RATE_BURST_SECONDS="1")
+
+
+@pytest.mark.parametrize("name", sorted(ROUTES.keys() - {"hello"}))
+async def test_who_asks_too_fast_is_told_when_to_ask_again(name: str, autojump_clock: MockClock) -> None:
+    store = MemoryStore()
+    async with open_world(store=store, settings=SLOW) as world:
+        ann, _ = await prepare(world)
+        before = stored(store)
+        for _ in range(20):
+            ann.peer.send(SERVER.encode(7, ping_pong=pb.PingPong()))
+        ann.peer.send(SERVER.encode(9, **{name: GOOD[name]}))
+        heard = await ann.heard()
+        (refused,) = [one for one in heard.errors if one.ref == 9]
+
+        assert int(refused.code) == pb.RATE_LIMITED
+        assert 0 < refused.retry_after_ms <= 2000
+        assert stored(store) == before
+
+
+NEEDS_ROOM: dict[str, Any] = {
+    "message": message(),
+    "body": pb.Body(messages=[message()]),
+    "command": command(pb.Command.ARCHIVE, conversation="c1"),
+    "conversation": conversation(ACTIONS.RENAME, "c2", title="journey"),
+}
+"""By route: what makes the store grow."""
+
+
+@pytest.mark.parametrize("name", sorted(ROUTES.keys() - {"hello"}))
+async def test_a_full_store_refuses_what_needs_room_and_takes_what_needs_none(
+    name: str, autojump_clock: MockClock
+) -> None:
+    store = MemoryStore()
+    async with open_world(store=store, settings=SETTINGS) as world:
+        ann, _ = await prepare(world)
+        store._quota_bytes = 1
+        before = stored(store)
+        ann.peer.send(SERVER.encode(9, **{name: NEEDS_ROOM.get(name, GOOD[name])}))
+        errors = (await ann.heard()).errors
+
+        assert [int(one.code) for one in errors] == ([pb.STORAGE_FULL] if name in NEEDS_ROOM else [])
+        assert not errors or (errors[0].retry_after_ms > 0 and stored(store) == before)
