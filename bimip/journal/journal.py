@@ -52,7 +52,7 @@ from typing import NamedTuple, cast
 import trio
 
 from bimip.concurrency.shares import HALVING_SECONDS, MUCH_SECONDS, Shares
-from bimip.domain.core.clock import next_stamp, stamps_from
+from bimip.domain.core.clock import millis_of, next_stamp, stamps_from
 from bimip.domain.core.decision import Decision, News
 from bimip.domain.core.ids import Millis, Stamp
 from bimip.domain.core.operations import Appended, Fault, Operation, Outcomes, Refused, Result
@@ -88,7 +88,11 @@ REOPEN_SECONDS = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 LOOK_SECONDS = 2.0
 MAX_CRASHES = 2
 LEAP = 1 << 20
-"""Numbers of conversations that another epoch passes over: they may have been given after the copy was made."""
+"""Numbers of conversations that another epoch passes over: they may have been given after the copy was made, also by
+an epoch that another start from the same copy began. Nobody's message must reach a conversation that took the number.
+"""
+LEAP_PER_SECOND = 16
+"""And as many for each second since the copy: where it is put back elsewhere, nobody knows what was given meanwhile."""
 LAST_LEAP = 1 << 31
 """Beyond it no more are passed over: there are 2**32 of them."""
 
@@ -281,7 +285,8 @@ class Journal:
         with self._store.snapshot() as view:
             self._last = max(last_stamp(view), self._store.newest_served)
             epoch = view.get(Table.META, ("epoch",))
-            conversations = view.get(Table.META, ("conversations",)) or 0
+            copied_at = millis_of(view.get(Table.META, ("clock",)) or Stamp(0))
+            conversations = max(view.get(Table.META, ("conversations",)) or 0, self._store.newest_conversation)
             starts = view.get(Table.META, ("starts",)) or 0
         self._is_readable = epoch is not None and not self._store.put_back
         stamp = self._last = next_stamp(self._last, self._wall_clock(), self._node)
@@ -290,7 +295,8 @@ class Journal:
             meta |= time_records(self._known_time(), stamp)
         put_back = self._store.put_back
         if put_back:
-            leap = LEAP if conversations < LAST_LEAP else 0
+            leap = LEAP + (millis_of(stamp) - copied_at) // 1000 * LEAP_PER_SECOND
+            leap = leap if conversations + leap < LAST_LEAP else 0
             meta |= {("epoch",): stamp, ("conversations",): conversations + leap}
         await self._commit(Changes(puts={Table.META: meta}))
         if put_back:

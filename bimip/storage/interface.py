@@ -15,7 +15,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
-from bimip.domain.core.ids import Stamp
+from bimip.domain.core.ids import ConversationId, Stamp
 from bimip.domain.core.records import Changes, Reader
 from bimip.storage.damage import Damage
 
@@ -39,6 +39,11 @@ class Store(Protocol):
     @property
     def newest_served(self) -> Stamp:
         """The highest stamp that was ever given here, as far as that is known; 0: it is not."""
+        ...
+
+    @property
+    def newest_conversation(self) -> ConversationId:
+        """The highest number that a conversation was ever given here, as far as that is known; 0: it is not."""
         ...
 
     def snapshot(self) -> AbstractContextManager[Reader]:

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from threading import Lock
 from typing import Any, TypeVar
 
-from bimip.domain.core.ids import Stamp
+from bimip.domain.core.ids import ConversationId, Stamp
 from bimip.domain.core.records import Changes, Index, IndexRow, Key, LogTable, Table
 from bimip.storage.damage import Damage
 from bimip.storage.errors import StorageError, StoreFullError
@@ -144,6 +144,7 @@ class MemoryStore:
         self.put_back = ""
         """Set by those who put an older state in place."""
         self.newest_served = Stamp(0)
+        self.newest_conversation = ConversationId(0)
         self._lock = Lock()  # between a commit and those who take or leave a snapshot in other threads
 
     @contextmanager

@@ -141,6 +141,29 @@ async def test_no_stamp_and_no_conversation_is_given_again_after_an_older_store_
     assert other.conversation not in {before.conversation, lost.conversation}
 
 
+@pytest.mark.parametrize("seconds", [0, 1_000_000])
+async def test_a_copy_that_is_put_back_twice_gives_no_conversation_a_number_twice(seconds: int) -> None:
+    """At the same place, where the number is known; or elsewhere and later, where it is not."""
+    host = JournalHost()
+    host.wall_clock = partial(Millis, BEGIN)
+    async with host.open():
+        ann, _ = await host.pair()
+        copy = host.store._state.copy()
+    given = []
+    for start in range(2):
+        host.store._state = copy.copy()
+        host.store.put_back = "an older copy"
+        host.wall_clock = partial(Millis, BEGIN + start * seconds * 1000)
+        async with host.open():
+            for name in ("cat", "dan"):
+                await host.device(name)
+                given.append((await host.execute(message(ann, f"{start} {name}", to=name))).conversation)
+            if not seconds:
+                host.store.newest_conversation = host.get(Table.META, "conversations")
+
+    assert len(set(given)) == 4
+
+
 async def test_numbers_of_conversations_do_not_run_out_however_often_a_store_is_put_back() -> None:
     host = JournalHost()
     async with host.open():

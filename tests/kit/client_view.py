@@ -62,6 +62,7 @@ class ClientView:
         self.is_stale = False
         """What it has is of a store that is no more."""
         self._former: dict[str, dict[int, int]] = {}  # what it had there, by partition
+        self._former_starts: dict[str, int] = {}  # where it began there: it may have lost what it had, and begun again
         self._knows_by_stamp: set[int] = set()  # of what it was shown, that of former epochs
         self._known: dict[str, int] = {}  # by partition, the furthest that anybody saw when this one connected
         self._messages = messages
@@ -71,11 +72,17 @@ class ClientView:
         """An older copy is there now. `former`: what this device had of the store that is no more."""
         self.is_stale = True
         self._former = former.knew() if former else {}
+        self._former_starts = former.starts() if former else {}
 
     def knew(self) -> dict[str, dict[int, int]]:
         """What it had by offset, of each partition; also of a store that is no more, if it has not come since."""
         older = self._former if self.is_stale else {}
         return {partition: older.get(partition, {}) | log.had for partition, log in self.logs.items()}
+
+    def starts(self) -> dict[str, int]:
+        """Behind which offset of each partition it began; also in a store that is no more."""
+        older = self._former_starts if self.is_stale else {}
+        return {partition: max(log.start, older.get(partition, 0)) for partition, log in self.logs.items()}
 
     def knocked(self, event: Knocked, at: int) -> None:
         """What the client tells of, it acknowledges; what anybody knows by now must still be there."""
@@ -106,6 +113,7 @@ class ClientView:
             for offset in range(log.offset + 1, position + 1):  # which lie below the copy's floor: they are the same
                 if offset in self._former.get(partition, {}):
                     log.had.setdefault(offset, self._former[partition][offset])
+            log.start = max(log.start, min(self._former_starts.get(partition, 0), position))
             log.offset, log.held = position, set()
 
     def _seat(self, partition: str, seat: Seat, gaps: Iterable[Gap], at: int) -> None:

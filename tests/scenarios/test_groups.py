@@ -300,3 +300,20 @@ async def test_a_client_cannot_write_an_event(autojump_clock: MockClock) -> None
         heard = await bob.heard()
 
         assert (events(heard), texts(heard)) == ([], [b"x"])
+
+
+@pytest.mark.parametrize("kind", [pb.CommandKind.EDIT, pb.CommandKind.DELETE_FOR_EVERYONE])
+async def test_what_happened_in_a_group_can_be_changed_by_nobody_also_not_by_who_did_it(
+    kind: pb.CommandKind, autojump_clock: MockClock, open_store: OpenStore
+) -> None:
+    async with open_world(open_store=open_store) as world:
+        ann, bob, laptop = [await world.join(*name) for name in (("ann", "phone"), ("bob", "phone"), ("ann", "laptop"))]
+        await ask(ann, Action.CREATE, "", "bob", title="trip", request_id="r1")
+        (event,) = (await bob.heard()).messages
+        payload = b"nothing" if kind is pb.CommandKind.EDIT else b""
+        ann.send(command=pb.Command(kind=kind, target=event.signal_offset, payload=payload, id="1"), ref=5)
+        (error,) = (await ann.heard()).errors
+
+        assert (pb.ErrorCode(error.code).name, error.field) == ("FORBIDDEN", "target")
+        assert "told by the server" in error.message
+        assert all(item.message is None for state in (await laptop.heard()).states for item in state.items)

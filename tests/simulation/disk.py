@@ -12,7 +12,7 @@ from typing import Literal, TypeVar
 
 import trio
 
-from bimip.domain.core.ids import Stamp
+from bimip.domain.core.ids import ConversationId, Stamp
 from bimip.domain.core.records import Table
 from bimip.journal.worker import InlineWorker, Point
 from bimip.storage.memory import MemoryStore, _State
@@ -61,11 +61,11 @@ class Disk(MemoryStore):
         copy._state = self._state.copy()
         return copy
 
-    def put_in_place(self, newest: Stamp) -> "Disk":
-        """A copy of this copy, in the place of a store that had given this stamp."""
+    def put_in_place(self, newest: Stamp, conversation: ConversationId) -> "Disk":
+        """A copy of this copy, in the place of a store that had given this stamp, and a conversation this number."""
         place = self.copy()
         place._starts = _starts(place._state)
-        place.newest_served = newest
+        place.newest_served, place.newest_conversation = newest, conversation
         return place
 
     def after_power_loss(self, random: Random) -> "Disk":
@@ -87,7 +87,8 @@ class Disk(MemoryStore):
 
     def _survivor(self) -> "Disk":
         survivor = type(self)()
-        survivor._starts, survivor.newest_served = self._starts, self.newest_served
+        survivor._starts = self._starts
+        survivor.newest_served, survivor.newest_conversation = self.newest_served, self.newest_conversation
         return survivor
 
     def _is_lucky(self, random: Random) -> bool:

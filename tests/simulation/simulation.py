@@ -21,7 +21,7 @@ from trio.testing import MockClock
 
 from bimip.config import Settings
 from bimip.domain.core.identity import Claims
-from bimip.domain.core.ids import Millis
+from bimip.domain.core.ids import ConversationId, Millis
 from bimip.domain.core.records import Table
 from bimip.domain.keeping.timekeeping import DAY
 from bimip.domain.messages.expiring import last_stamp
@@ -280,10 +280,11 @@ class Simulation:
         made, copy = self._copy
         with self.disk.snapshot() as view:
             newest = max(last_stamp(view), self.disk.newest_served)
+            given = view.get(Table.META, ("conversations",)) or 0
         self._end_process(with_power=True)
         for line in self._lost_lines:
             line.lose_everything()
-        self.disk = copy.put_in_place(newest)
+        self.disk = copy.put_in_place(newest, ConversationId(max(given, self.disk.newest_conversation)))
         self.record(PutBack(made))
         self.counts["restores"] += 1
 

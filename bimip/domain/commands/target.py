@@ -9,7 +9,7 @@ from bimip.domain.core.ids import ConversationId, ConversationOffset, Millis, St
 from bimip.domain.core.operations import Fault, Refused
 from bimip.domain.core.records import HistoryEntry, LogTable, Reader, SentRecord, Table
 from bimip.domain.core.rules import Context
-from bimip.domain.messages.appending import is_addressed
+from bimip.domain.messages.appending import NOBODY, is_addressed
 
 NOWHERE = (ConversationId(0), ConversationOffset(0))
 """A place in a conversation that never is."""
@@ -23,6 +23,7 @@ class Target(NamedTuple):
     stamp: Stamp
     author: UserId
     addressed: bool  # only the devices that it names get it
+    is_event: bool  # of a group, which the server wrote
 
 
 def find_target(view: Reader, op: Command, context: Context) -> Target | Refused:
@@ -42,11 +43,13 @@ def find_target(view: Reader, op: Command, context: Context) -> Target | Refused
     entry = listed[0][1]
     if entry.addressed and entry.origin != op.device and not is_addressed(view, stamp, op.user, op.device):
         return _no_message(op)
-    return Target(number, place, stamp, entry.author, entry.addressed)
+    return Target(number, place, stamp, entry.author, entry.addressed, entry.origin == NOBODY)
 
 
 def refuse_others(target: Target, user: UserId) -> Refused | None:
-    """Refuses who did not write a message to change it."""
+    """Refuses who did not write a message to change it: an event of a group is nobody's to change."""
+    if target.is_event:
+        return Refused(Fault.FORBIDDEN, "what happened in a group is told by the server: nobody may change it", "target")
     if target.author == user:
         return None
     return Refused(Fault.FORBIDDEN, "only who wrote a message may change or delete it for everyone", "target")

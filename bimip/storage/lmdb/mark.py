@@ -29,9 +29,10 @@ from struct import error as StructError  # noqa: N812 - the module's own name fo
 from typing import NamedTuple
 from zlib import crc32
 
-_FILE = Struct("<8sQQQQ")
+_FILE = Struct("<8sQQQQQ")
+_FILE_1 = Struct("<8sQQQQ")  # as earlier versions wrote it, without conversations
 _CHECKSUM = Struct("<I")
-_MAGIC = b"bimip.1\n"
+_MAGIC, _MAGIC_1 = b"bimip.2\n", b"bimip.1\n"
 _FLAGS = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
 
 
@@ -40,6 +41,7 @@ class Served(NamedTuple):
     before: int = 0  # the opening that was there before this one committed anything; the same once it has
     transaction: int = 0
     stamp: int = 0  # the highest one that was given
+    conversation: int = 0  # the highest number that one was given
 
 
 class Mark:
@@ -75,6 +77,11 @@ class Mark:
         """The highest one that was given by the store that was served."""
         return self._served.stamp if self._served else 0
 
+    @property
+    def conversation(self) -> int:
+        """The highest number that the store that was served gave a conversation."""
+        return self._served.conversation if self._served else 0
+
     def judge(self, opening: int, transaction: int) -> str:
         """Why the store that holds these is not the one that was served last; empty: it is, or nobody can know."""
         last = self._served or Served(opening, opening, transaction)
@@ -96,11 +103,11 @@ class Mark:
         os.fsync(self._file)
         self._fault = ""
 
-    def note(self, transaction: int, stamp: int) -> None:
+    def note(self, transaction: int, stamp: int, conversation: int) -> None:
         """This opening has committed. What cannot be written is left: the mark stays behind."""
         opening = self.opening
         try:  # noqa: SIM105 - at each commit, where `suppress` would cost as much as the call
-            os.pwrite(self._file, _packed(opening, opening, transaction, stamp), 0)
+            os.pwrite(self._file, _packed(opening, opening, transaction, stamp, conversation), 0)
         except OSError:
             pass
 
@@ -110,15 +117,20 @@ class Mark:
             self.path = None
 
 
-def _packed(opening: int, before: int, transaction: int, stamp: int) -> bytes:
-    packed = _FILE.pack(_MAGIC, opening, before, transaction, stamp)
+def _packed(opening: int, before: int, transaction: int, stamp: int, conversation: int) -> bytes:
+    return _sealed(_FILE.pack(_MAGIC, opening, before, transaction, stamp, conversation))
+
+
+def _sealed(packed: bytes) -> bytes:
     return packed + _CHECKSUM.pack(crc32(packed))
 
 
 def _unpacked(found: bytes) -> Served:
     """Raises StructError, ValueError."""
-    magic, *served = _FILE.unpack(found[: _FILE.size])
-    if magic != _MAGIC or found != _packed(*served):
+    form, magic = (_FILE_1, _MAGIC_1) if found.startswith(_MAGIC_1) else (_FILE, _MAGIC)
+    found = found[: form.size + _CHECKSUM.size]
+    begin, *served = form.unpack(found[: form.size])
+    if begin != magic or found != _sealed(found[: form.size]):
         raise ValueError("it is no mark of this program's")
     return Served(*served)
 

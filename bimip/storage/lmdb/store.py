@@ -38,7 +38,7 @@ from typing import Any, TypeVar
 
 import lmdb
 
-from bimip.domain.core.ids import Stamp
+from bimip.domain.core.ids import ConversationId, Stamp
 from bimip.domain.core.records import Changes, Index, Key, Kind, LogTable, Table
 from bimip.storage.damage import Damage
 from bimip.storage.errors import OutcomeUnknownError, StorageError, StoreDamagedError, StoreFullError
@@ -109,6 +109,7 @@ class LmdbStore:
         self.format = FORMAT
         """What the store on disk says that it has: an earlier one, until the first commit."""
         self._newest = 0  # the highest stamp that was given
+        self._newest_conversation = 0  # the highest number
         self._grown_page = 0
         self.put_back = ""
         self._environment: lmdb.Environment | None = None
@@ -117,6 +118,10 @@ class LmdbStore:
     @property
     def newest_served(self) -> Stamp:
         return Stamp(self._newest)
+
+    @property
+    def newest_conversation(self) -> ConversationId:
+        return ConversationId(self._newest_conversation)
 
     @property
     def mark_path(self) -> Path | None:
@@ -239,7 +244,9 @@ class LmdbStore:
         if bodies:
             self._newest = max(self._newest, next(reversed(bodies))[0])  # in the order in which stamps were given
         if Table.META in changes.puts:
-            self._newest = max(self._newest, changes.puts[Table.META].get(("clock",), 0))
+            meta = changes.puts[Table.META]
+            self._newest = max(self._newest, meta.get(("clock",), 0))
+            self._newest_conversation = max(self._newest_conversation, meta.get(("conversations",), 0))
         for (sequence, key), below in changes.cuts.items():
             databases.sequences[sequence].cut(transaction, key, below)
         for (index, key), below in changes.trims.items():
@@ -281,7 +288,7 @@ class LmdbStore:
         self.format = FORMAT
         self._signed = self._announced
         if self._signed and self._mark is not None and self._environment is not None:
-            self._mark.note(self._environment.info()["last_txnid"], self._newest)
+            self._mark.note(self._environment.info()["last_txnid"], self._newest, self._newest_conversation)
 
     def _commit_error(self, error: lmdb.Error) -> StorageError:
         if self._is_panicked():
@@ -376,6 +383,7 @@ class LmdbStore:
         other = mark.judge(int(opening) if opening.isdigit() else -1, environment.info()["last_txnid"])
         self.put_back = f"a backup of {backup.decode(errors='replace')} was put in place" if backup else other
         self._newest = max(self._newest, mark.stamp)
+        self._newest_conversation = max(self._newest_conversation, mark.conversation)
 
     def _settle(self, environment: lmdb.Environment) -> None:
         """Make the disk hold what is there, before anything is written.

@@ -6,6 +6,7 @@ import stat
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 import pytest
 
@@ -29,7 +30,7 @@ def serve(folder: Path, found: Found = (0, 1), *, commits: int = 5, stamp: int =
     mark.judge(*found)
     mark.begin()
     for number in range(1, commits + 1):
-        mark.note(found[1] + number, stamp)
+        mark.note(found[1] + number, stamp, 0)
     mark.close()
     return (mark.opening, found[1] + commits) if commits else found
 
@@ -203,7 +204,7 @@ def test_where_it_can_be_written_nowhere_nothing_is_noticed(folder: Path) -> Non
     assert mark.judge(1, 1) == ""
     with pytest.raises(OSError, match="descriptor"):
         mark.begin()
-    mark.note(2, 2)
+    mark.note(2, 2, 9)
     mark.close()
 
 
@@ -215,7 +216,7 @@ def test_a_mark_that_cannot_be_written_any_more_ends_nobody(folder: Path, monkey
     mark.judge(0, 1)
     mark.begin()
     monkeypatch.setattr(os, "pwrite", full)
-    mark.note(2, 2)
+    mark.note(2, 2, 9)
     mark.close()
 
     assert judge(folder, (mark.opening, 2)) == ""
@@ -377,3 +378,30 @@ def test_the_highest_stamp_that_was_given_is_known_after_an_older_copy_was_put_b
 
     assert store.newest_served == 70
     store.close()
+
+
+def test_the_highest_number_of_a_conversation_is_known_after_an_older_copy_was_put_back(tmp_path: Path) -> None:
+    folder, copy = tmp_path / "store", tmp_path / "copy"
+    served(folder, 1)
+    shutil.copytree(folder, copy)
+    store = LmdbStore(folder, serves=True)
+    store.begin()
+    store.apply(Changes(puts={Table.META: {("conversations",): 12}}))
+    store.commit()
+    store.close()
+    put_whole_folder(copy, folder)
+    store = LmdbStore(folder, serves=True)
+
+    assert store.newest_conversation == 12
+    store.close()
+
+
+def test_a_mark_of_an_earlier_version_is_read(tmp_path: Path) -> None:
+    folder = tmp_path / "store"
+    served(folder, 1)
+    whole = beside(folder).read_bytes()
+    body = b"bimip.1\n" + whole[8:40]
+    beside(folder).write_bytes(body + crc32(body).to_bytes(4, "little") + whole[44:])
+
+    assert served(folder, 2) == ""
+    assert beside(folder).read_bytes().startswith(b"bimip.2\n")
