@@ -64,6 +64,7 @@ class ClientView:
         self._former: dict[str, dict[int, int]] = {}  # what it had there, by partition
         self._former_starts: dict[str, int] = {}  # where it began there: it may have lost what it had, and begun again
         self._knows_by_stamp: set[int] = set()  # of what it was shown, that of former epochs
+        self._comes_empty: set[str] = set()  # partitions of which it has nothing, by its own word
         self._known: dict[str, int] = {}  # by partition, the furthest that anybody saw when this one connected
         self._messages = messages
         self._report = report
@@ -91,6 +92,7 @@ class ClientView:
             if log is not None and not self.is_stale:
                 self._believe(log, place)
                 log.ack(place.offset, place.held, at)
+        self._comes_empty = {name for name, place in event.places.items() if not place.offset and not place.held}
         self._known = {
             partition: max(offsets)
             for (eid, partition), offsets in self._messages.logs.items()
@@ -113,7 +115,8 @@ class ClientView:
             for offset in range(log.offset + 1, position + 1):  # which lie below the copy's floor: they are the same
                 if offset in self._former.get(partition, {}):
                     log.had.setdefault(offset, self._former[partition][offset])
-            log.start = max(log.start, min(self._former_starts.get(partition, 0), position))
+            is_new = partition in self._comes_empty and position == seats[partition].first - 1
+            log.start = max(log.start, position if is_new else min(self._former_starts.get(partition, 0), position))
             log.offset, log.held = position, set()
 
     def _seat(self, partition: str, seat: Seat, gaps: Iterable[Gap], at: int) -> None:

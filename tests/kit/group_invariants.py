@@ -108,6 +108,11 @@ class GroupInvariants:
                 rows.append((place, members))
         return self._members[group]
 
+    def has_gone_or_came_late(self, user: str, group: str) -> bool:
+        """Whether the user was not always a member."""
+        came_late = [user in members for _, members in self._history(group)][:1] == [False]
+        return came_late or self.has_gone(user, group)
+
     def has_gone(self, user: str, group: str) -> bool:
         """Whether the user ever left a group: from then on they are told less of it than who stays."""
         return any(user in self._going(told) for told in self._events.get(group, {}).values())

@@ -215,11 +215,18 @@ class MessageInvariants:
                 self._report("I3", "reordered", f"{where}: {offset} is older than {last_offset}")
             last_offset, last_stamp = offset, stamp
 
+    def _may_have_been_refused(self, message: Message) -> bool:
+        """Also where nobody heard of it: its writer, or whom it addresses, may have come to the group only later."""
+        if message.was_refused or not self.groups.is_group(message.conversation):
+            return message.was_refused
+        users = {message.wrote.device.eid, *(name.eid for name in message.wrote.addressed)}
+        return any(self.groups.has_gone_or_came_late(user, message.conversation) for user in users)
+
     def _check_order_of_writing(self) -> None:
         """A device sends in the order in which it wrote, and sends again in that order: so it must be stored."""
         last: dict[Name, Message] = {}
         for message in self:
-            if not message.stamp or message.was_refused or message.is_event:
+            if not message.stamp or message.is_event or self._may_have_been_refused(message):
                 continue
             before = last.get(message.wrote.device)
             if before is not None and before.stamp > message.stamp:
