@@ -90,9 +90,10 @@ def _look(view: Reader, viewer: Viewer, number: ConversationId, risen: Stamp) ->
         group: Group | None = view.get(Table.GROUPS, (number,))
         eid: str | None = view.get(Table.EIDS, (others[0],)) if group is None else ""
         kept = read_settings(view, viewer.user, number) or AS_THEY_WERE
+        marker = read_marker(view, viewer.user, number)
         mentions = view.scan(
             Table.MENTIONS,
-            (viewer.user, number, read_marker(view, viewer.user, number) + 1),
+            (viewer.user, number, max(marker + 1, known.first)),
             (viewer.user, number + 1, 0),
             limit=MAX_UNREAD,
         )
@@ -105,7 +106,7 @@ def _look(view: Reader, viewer: Viewer, number: ConversationId, risen: Stamp) ->
         title="" if group is None else group.title,
         member_count=len(known.members),
         mentions=len(mentions),
-        read_upto=read_marker(view, viewer.user, number),
+        read_upto=marker,
         archived=kept.archived.value,
         pinned=kept.pinned.value,
         marked_unread=kept.unread.value,

@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+import trio
 from trio.testing import MockClock
 
 from bimip.client.wire import bimip as pb
@@ -153,6 +154,80 @@ async def test_a_group_is_in_the_inboxes_of_its_members(autojump_clock: MockCloc
         assert [row(one)[:2] for one in of_bob.conversations] == [("Club", b"hi all"), ("ann", b"bob 2")]
         assert (of_bob.conversations[0].mentions, of_bob.conversations[0].member_count) == (1, 3)
         assert [one.title for one in of_dan.conversations] == [""]
+
+
+async def club(world: World, *eids: str) -> tuple[dict[str, Client], str]:
+    """Phones of the members of a group, and its id; the first one is its owner."""
+    phones = {eid: await world.join(eid, "phone") for eid in eids}
+    create = conversation(pb.ConversationAction.CREATE, "", *eids[1:], title="Club")
+    phones[eids[0]].send(conversation=create, ref=5)
+    for phone in phones.values():
+        await phone.heard()
+    ((found,),) = [(await ask(phones[eids[0]])).conversations]
+    return phones, found.id
+
+
+def conversation(action: pb.ConversationAction, group: str, *members: str, **fields: Any) -> pb.Conversation:
+    return pb.Conversation(action=action, id=group, members=[pb.Member(eid=eid) for eid in members], **fields)
+
+
+async def mentioned(client: Client) -> list[int]:
+    """How many messages mention the user, in each of their conversations."""
+    return [one.mentions for one in (await ask(client)).conversations]
+
+
+async def test_of_a_group_each_member_is_told_how_often_they_are_mentioned(
+    autojump_clock: MockClock, open_store: OpenStore
+) -> None:
+    async with open_world(open_store=open_store) as world:
+        await world.register("dan")
+        phones, group = await club(world, "ann", "bob", "cat")
+        await phones["ann"].post(group, b"@bob @cat @dan", "m1", mentions=["bob", "cat", "dan", "ann"])
+        await phones["cat"].post(group, b"@bob", "m1", mentions=["bob"])
+        heard = await phones["bob"].heard()
+
+        assert [one.mentions for one in heard.messages] == [["bob", "cat", "dan", "ann"], ["bob"]]
+        assert {eid: await mentioned(phone) for eid, phone in phones.items()} == {"ann": [0], "bob": [2], "cat": [1]}
+        phones["bob"].send(command=mark_read(group, heard.messages[0].conversation_offset))
+        await phones["bob"].heard()
+        assert await mentioned(phones["bob"]) == [1]
+    async with open_world(open_store=open_store) as world:
+        assert await mentioned(await world.join("bob", "tablet", begin(pb.Start.HEAD))) == [1]
+
+
+async def test_who_comes_back_to_a_group_is_not_mentioned_where_they_were_not_yet_back(
+    autojump_clock: MockClock,
+) -> None:
+    async with open_world() as world:
+        phones, group = await club(world, "ann", "bob")
+        await phones["ann"].post(group, b"@bob", "m1", mentions=["bob"])
+        phones["bob"].send(conversation=conversation(pb.ConversationAction.LEAVE, group), ref=5)
+        await phones["bob"].heard()
+        await phones["ann"].post(group, b"@bob?", "m2", mentions=["bob"])
+        phones["ann"].send(conversation=conversation(pb.ConversationAction.INVITE, group, "bob"), ref=5)
+        await phones["ann"].heard()
+
+        assert await mentioned(phones["bob"]) == [0]
+        await phones["ann"].post(group, b"@bob!", "m3", mentions=["bob"])
+        assert await mentioned(phones["bob"]) == [1]
+
+
+@pytest.mark.parametrize("to", ["bob", "c1"])
+async def test_what_is_deleted_or_has_disappeared_mentions_nobody(autojump_clock: MockClock, to: str) -> None:
+    async with open_world() as world:
+        phones, _ = await club(world, "ann", "bob")
+        deleted = await phones["ann"].post(to, b"@bob", "m1", mentions=["bob"])
+        await phones["ann"].post(to, b"@bob", "m2", mentions=["bob"], ttl_ms=5000)
+        await phones["ann"].post(to, b"@bob", "m3", mentions=["bob"])
+        before = await mentioned(phones["bob"])
+        delete = pb.Command(kind=pb.CommandKind.DELETE_FOR_EVERYONE, target=deleted.signal_offset)
+        phones["ann"].send(command=delete, ref=5)
+        await phones["ann"].heard()
+        after = await mentioned(phones["bob"])
+        await trio.sleep(60)
+        later = await mentioned(phones["bob"])
+
+        assert (before[0], after[0], later[0]) == (3, 2, 1)
 
 
 async def test_who_left_a_group_does_not_see_it_any_more(autojump_clock: MockClock) -> None:

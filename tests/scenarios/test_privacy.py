@@ -215,3 +215,73 @@ async def test_what_a_fetch_tells_beside_its_messages_obeys_too(autojump_clock: 
         assert told["ann"] == ([BOB_HAS, ReceiptRun("bob", READ, 1, 1)], [])
         assert told["bob"] == ([ReceiptRun("bob", READ, 1, 1)], [ReceiptRun("bob", READ, 2, 3)])
         assert (await ann.heard()).receipts == [BOB_HAS]
+
+
+GROUP = {"ann": "owner", "bob": "member", "carol": "member"}
+
+
+async def in_a_group(world: World) -> tuple[dict[str, Client], str]:
+    """Phones of the members of a group, to which ann wrote at 2 and carol at 3; all have received everything."""
+    phones = {eid: await world.join(eid, "phone") for eid in GROUP}
+    members = [pb.Member(eid=eid) for eid in GROUP]
+    create = pb.Conversation(action=pb.ConversationAction.CREATE, title="trip", members=members, request_id="r1")
+    phones["ann"].send(conversation=create, ref=5)
+    await phones["ann"].heard()
+    for eid in ("ann", "carol"):
+        sent = await phones[eid].post("c1", eid.encode(), "m1")
+    for phone in phones.values():
+        await phone.heard()
+        phone.acknowledge(3)
+    for phone in phones.values():
+        await phone.heard()
+    return phones, sent.conversation
+
+
+def reads(told: list[ReceiptRun]) -> set[tuple[str, int]]:
+    """By whom, and where."""
+    return {(one.member, at) for one in told if one.kind == READ for at in range(one.first, one.last + 1)}
+
+
+@pytest.mark.parametrize("sends", [True, False])
+@pytest.mark.parametrize("shows", [True, False])
+async def test_in_a_group_each_learns_of_what_they_wrote_as_both_sides_have_set_it(
+    autojump_clock: MockClock, open_store: OpenStore, *, sends: bool, shows: bool
+) -> None:
+    """Bob sends receipts or not, ann shows them or not; carol has set nothing."""
+    async with open_world(open_store=open_store) as world:
+        phones, group = await in_a_group(world)
+        await set_to(phones["bob"], send_read_receipts=sends)
+        await set_to(phones["ann"], show_read_receipts=shows)
+        for phone in phones.values():
+            await phone.heard()
+        phones["bob"].read(group, 3)
+        heard = {eid: await phone.heard() for eid, phone in phones.items()}
+
+        assert reads(heard["ann"].receipts) == ({("bob", 1), ("bob", 2)} if sends and shows else set())
+        assert reads(heard["carol"].receipts) == ({("bob", 3)} if sends else set())
+        own = {("bob", 1), ("bob", 2), ("bob", 3)}
+        assert reads(heard["bob"].receipts) == (own if sends else set())
+        assert reads(heard["bob"].private_receipts) == (set() if sends else own)
+    async with open_world(open_store=open_store) as world:  # nor by a new device, nor by asking
+        for eid in GROUP:
+            tablet = await world.join(eid, "tablet", begin(pb.Start.HEAD))
+            whole = await tablet.heard()
+            tablet.send(fetch=pb.Fetch(kind=pb.FetchKind.RECEIPTS, conversation=group), ref=9)
+            asked = await tablet.heard()
+
+            assert reads(whole.receipts) == reads(asked.receipts) == reads(heard[eid].receipts)
+            assert reads(whole.private_receipts) == reads(heard[eid].private_receipts)
+
+
+async def test_in_a_group_what_was_read_unseen_stays_unseen_when_receipts_are_on_again(
+    autojump_clock: MockClock,
+) -> None:
+    async with open_world() as world:
+        phones, group = await in_a_group(world)
+        await set_to(phones["bob"], send_read_receipts=False)
+        phones["bob"].read(group, 2)
+        await set_to(phones["bob"], send_read_receipts=True)
+        phones["bob"].read(group, 3)
+
+        assert reads((await phones["ann"].heard()).receipts) == set()
+        assert reads((await phones["carol"].heard()).receipts) == {("bob", 3)}

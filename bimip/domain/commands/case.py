@@ -1,11 +1,13 @@
 """One command about one message, while it is decided: what it is about, what is there, and who learns of it."""
 
+from functools import cached_property
+
 from bimip.domain.commands.effect import Effect, lost_against
 from bimip.domain.commands.operation import Command, Commanded
 from bimip.domain.commands.target import Target
 from bimip.domain.conversations.membership import witnesses_of
 from bimip.domain.core.decision import BodyNews, News, Put
-from bimip.domain.core.ids import DeviceId, Stamp, Version
+from bimip.domain.core.ids import DeviceId, Stamp, UserId, Version
 from bimip.domain.core.records import Conflict, MessageRecord, OwnMessage, Reader, Table
 from bimip.domain.core.rules import Context
 from bimip.domain.state.changes import StateChanges
@@ -39,6 +41,11 @@ class Case:
     def known(self) -> MessageRecord:
         return self.record or MessageRecord(self.target.stamp)
 
+    @cached_property
+    def witnesses(self) -> list[UserId]:
+        """All who may see the message."""
+        return witnesses_of(self.view, *self.place)
+
     def put(self, record: MessageRecord) -> None:
         self.puts.append((Table.MESSAGE_STATES, {self.place: record}))
 
@@ -48,7 +55,7 @@ class Case:
         body = self._body(record)
         body_news: list[News] = []
         version, count = Version(0), 0
-        for user in witnesses_of(view, *self.place):
+        for user in self.witnesses:
             own = read_own(view, user, *self.place) or OwnMessage(target.stamp)
             told = self._changes.tell(user, self._key, MessageState(record, own, reactions, body))
             version = told if user == op.user else version

@@ -6,7 +6,7 @@ from bimip.domain.commands.operation import CommandKind
 from bimip.domain.commands.target import refuse_late, refuse_others
 from bimip.domain.core.operations import Fault, Refused
 from bimip.domain.core.records import MessageRecord, OwnMessage, Reaction, Table
-from bimip.domain.messages.erasing import MAX_ADDRESSED, erase, use
+from bimip.domain.messages.erasing import MAX_ADDRESSED, erase, unmention, use
 from bimip.domain.state.merges import MergeRule, merge_messages, merge_own, merge_reactions
 from bimip.domain.state.messages import read_own, read_reactions
 
@@ -39,6 +39,7 @@ def delete_for_everyone(case: Case) -> Effect | Refused:
     # Of a larger group the rest of the reactions stays until the message expires, and is shown to nobody.
     reactions = case.view.scan(Table.REACTIONS, low, high, limit=MAX_ADDRESSED)
     case.puts += erase(case.view, target.author, target.stamp, case.context)
+    case.puts += unmention(case.view, case.witnesses, *case.place)
     if reactions:
         case.puts.append((Table.REACTIONS, dict.fromkeys(key for key, _ in reactions)))
     merged = merge_messages(known, known._replace(deleted=case.stamp, deleter=case.op.device))

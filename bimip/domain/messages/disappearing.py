@@ -15,7 +15,7 @@ from bimip.domain.core.operations import Expired
 from bimip.domain.core.records import Expiring, MessageRecord, OwnMessage, Reader, Table
 from bimip.domain.core.rules import Context
 from bimip.domain.messages.appending import NOBODY
-from bimip.domain.messages.erasing import MAX_ADDRESSED, erase
+from bimip.domain.messages.erasing import MAX_ADDRESSED, erase, unmention
 from bimip.domain.state.changes import StateChanges
 from bimip.domain.state.merges import merge_messages
 from bimip.domain.state.messages import MessageState, pack_key, read_own, read_record
@@ -42,7 +42,8 @@ def disappear(view: Reader, op: Disappear, context: Context) -> Decision:
     reactions = view.scan(Table.REACTIONS, low, high, limit=MAX_ADDRESSED)
     changes = StateChanges(view)
     news: list[News] = []
-    for user in witnesses_of(view, conversation, offset):
+    witnesses = witnesses_of(view, conversation, offset)
+    for user in witnesses:
         own = read_own(view, user, conversation, offset) or OwnMessage(op.message)
         changes.tell(user, pack_key(conversation, offset), MessageState(merged, own, (), None))
         news.append(BodyNews(user))
@@ -50,6 +51,7 @@ def disappear(view: Reader, op: Disappear, context: Context) -> Decision:
         done,
         (Table.MESSAGE_STATES, {(conversation, offset): merged}),
         *erase(view, author, op.message, context),
+        *unmention(view, witnesses, conversation, offset),
         *changes.puts(),
     ]
     if reactions:

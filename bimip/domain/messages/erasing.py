@@ -6,8 +6,10 @@ nothing that reads messages finds it any more. Offsets, the hash chain and dedup
 and stay whole.
 """
 
+from collections.abc import Iterable
+
 from bimip.domain.core.decision import Put
-from bimip.domain.core.ids import Stamp, UserId
+from bimip.domain.core.ids import ConversationId, ConversationOffset, Stamp, UserId
 from bimip.domain.core.records import Reader, Table
 from bimip.domain.core.rules import Context
 from bimip.domain.messages.appending import payload_bytes
@@ -29,6 +31,16 @@ def erase(view: Reader, author: UserId, message: Stamp, context: Context) -> lis
         kept = {key: tuple(one._replace(payload=None) for one in devices) for key, devices in addressed}
         puts.append((Table.ADDRESSED, kept))  # to whom it was addressed is told that it is gone
     return puts
+
+
+def unmention(
+    view: Reader, users: Iterable[UserId], conversation: ConversationId, place: ConversationOffset
+) -> list[Put]:
+    """Takes away that a message mentions any of these: what has no content mentions nobody."""
+    keys = [(user, conversation, place) for user in users]
+    known = view.get_all(Table.MENTIONS, keys)
+    mentioned = dict.fromkeys(key for key, stamp in zip(keys, known, strict=True) if stamp is not None)
+    return [(Table.MENTIONS, mentioned)] if mentioned else []
 
 
 def use(view: Reader, user: UserId, size: int) -> Put:

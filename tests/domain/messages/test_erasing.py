@@ -1,7 +1,7 @@
-from bimip.domain.core.ids import Stamp
-from bimip.domain.core.operations import Address
+from bimip.domain.core.ids import ConversationId, ConversationOffset, Stamp
+from bimip.domain.core.operations import Address, Links
 from bimip.domain.core.records import Addressed, Table
-from bimip.domain.messages.erasing import erase
+from bimip.domain.messages.erasing import erase, unmention
 from tests.domain.support import Ledger
 
 
@@ -25,3 +25,13 @@ def test_of_what_is_not_there_nothing_goes() -> None:
     ann = ledger.device("ann")
     with ledger.store.snapshot() as view:
         assert erase(view, ann.user, Stamp(5), ledger.context) == []
+
+
+def test_only_who_was_mentioned_is_mentioned_no_more() -> None:
+    ledger = Ledger()
+    ann, bob = ledger.device("ann"), ledger.device("bob")
+    ledger.send(ann, "bob", "m1", links=Links(Stamp(0), ("bob",)))
+    where = ConversationId(1), ConversationOffset(1)
+    with ledger.store.snapshot() as view:
+        assert unmention(view, (ann.user, bob.user), *where) == [(Table.MENTIONS, {(bob.user, *where): None})]
+        assert unmention(view, (ann.user,), *where) == []

@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bimip.domain.conversations.groups import CreateGroup
 from bimip.domain.core.decision import NOTHING, StateNews, StateRestarted
 from bimip.domain.core.ids import ConversationId, ConversationOffset, Offset, Stamp, Version
 from bimip.domain.core.operations import Acknowledge, Receipt, Received
-from bimip.domain.core.records import Changes, Conversation, DamagedRecordError, ReceiptKind, Table
+from bimip.domain.core.records import DamagedRecordError, ReceiptKind, Table
 from bimip.domain.state import private_reads, receipts
 from bimip.domain.state.kinds import read_value
 from bimip.domain.state.lifecycle import IMPLIED
@@ -33,18 +34,18 @@ SEND = Setting.SEND_READ_RECEIPTS
 
 
 class People:
-    """Ann with two devices, Bob and Carol: ten messages of ann's to bob, in a conversation of as many as are asked."""
+    """Ann with two devices, Bob and Carol: ten messages of ann's to bob, or to a group of the three; of that the first
+    entry is that she created it.
+    """
 
     def __init__(self, *, group: bool = False) -> None:
         self.ledger = Ledger()
         self.ann, self.bob, self.carol = (self.ledger.device(name) for name in ("ann", "bob", "carol"))
         self.laptop = self.ledger.device("ann", "laptop")
-        for number in range(10):
-            self.ledger.send(self.ann, "bob", f"m{number}")
         if group:
-            known: Conversation = self.ledger.get(Table.CONVERSATIONS, ONE)
-            members = (*known.members, self.carol.user)
-            self.ledger.commit(Changes(puts={Table.CONVERSATIONS: {(ONE,): known._replace(members=members)}}))
+            self.ledger.do(CreateGroup(self.ann.user, self.ann.device, "r", bytes(8), "trip", ("bob", "carol")))
+        for number in range(10):
+            self.ledger.send(self.ann, "c1" if group else "bob", f"m{number}")
 
     def change(self, who: Peer, stamp: int, **values: bool) -> CurrentSettings:
         pairs = tuple((Setting[name.upper()], value) for name, value in values.items())
