@@ -6,6 +6,7 @@ from bimip.reading.positions import MOST_ALIKE, read_offset_of_seq
 from bimip.storage.memory import MemoryStore
 from bimip.wire import bimip_pb2 as pb
 from bimip.wire import stored
+from bimip.wire.checks import seq_numbers
 from tests.reading.support import ANN, BOB, LAPTOP, PHONE, entry
 
 
@@ -16,23 +17,19 @@ def body(seq: str) -> bytes:
 
 def log_of(*seqs: str, origins: dict[int, DeviceId] | None = None, without: int = 0, first: int = 1) -> MemoryStore:
     """Ann's log, of messages with these seqs, by her phone where no other origin is said."""
-    rows, bodies = [], {}
-    for offset, seq in enumerate(seqs, 1):
-        time, local, _ = seq.split(":")
-        rows.append(Seq(int(time), int(local), (origins or {}).get(offset, PHONE), Offset(offset)))
-        if offset != without:
-            bodies[(100 + offset,)] = body(seq)
-    entries = [(offset, entry(offset, author=ANN, origin=PHONE)) for offset in range(first, len(seqs) + 1)]
-    puts = {Table.BODIES: bodies, Table.LOGS: {(ANN, "chat"): Log(Offset(first), Offset(len(seqs)))}}
+    changes = Changes()
+    changes.puts[Table.LOGS] = {(ANN, "chat"): Log(Offset(first), Offset(len(seqs)))}
+    changes.puts[Table.BODIES] = {(100 + offset,): body(seq) for offset, seq in enumerate(seqs, 1) if offset != without}
+    kept = range(first, len(seqs) + 1)
+    changes.appends[LogTable.ENTRIES, (ANN, "chat")] = [
+        (offset, entry(offset, author=ANN, origin=PHONE)) for offset in kept
+    ]
+    changes.inserts[Index.SEQS, (ANN, "chat")] = [
+        Seq(*seq_numbers(seq), (origins or {}).get(offset, PHONE), Offset(offset)) for offset, seq in enumerate(seqs, 1)
+    ]
     store = MemoryStore()
     store.begin()
-    store.apply(
-        Changes(
-            {table: dict(records) for table, records in puts.items()},
-            {(LogTable.ENTRIES, (ANN, "chat")): entries},
-            inserts={(Index.SEQS, (ANN, "chat")): rows},
-        )
-    )
+    store.apply(changes)
     store.commit()
     return store
 
