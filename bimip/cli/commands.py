@@ -534,6 +534,26 @@ def keep_conversation(
         trio.run(keep)
 
 
+@app.command("state")
+def show_state(
+    since: Annotated[int, typer.Option(help="Only what changed behind this version.", min=0)] = 0,
+    as_: As = None,
+    token: Token = "",
+    url: Url = "",
+    json: Json = False,
+    config: Config = None,
+) -> None:
+    """Show what the server knows that changes: receipts, edits, read markers, settings, devices, groups."""
+    import trio
+
+    from bimip.cli import devices, state
+    from bimip.cli.settings import find_settings
+
+    with telling():
+        device = devices.device_of(url, find_settings(config), devices.read_token(token, as_))
+        trio.run(partial(state.show_state, device, since, as_json=json))
+
+
 @app.command()
 def tree(
     watch: Annotated[bool, typer.Option("--watch", help="Look again and again, until Ctrl-C.")] = False,

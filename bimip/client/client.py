@@ -27,6 +27,7 @@ from bimip.client.facets.inbox import Inboxes
 from bimip.client.facets.messages import Messages
 from bimip.client.facets.receipts import Receipts
 from bimip.client.facets.settings import PrivacyFacet
+from bimip.client.facets.state import StateFacet
 from bimip.client.frames import checked
 from bimip.client.store import Store
 from bimip.client.transport import Connect, websocket
@@ -39,7 +40,18 @@ AGENT = "bimip-python"
 
 
 class Client(
-    ThisDevice, Messages, Commands, Events, Receipts, PrivacyFacet, History, Devices, CopiesOfLogs, Groups, Inboxes
+    ThisDevice,
+    Messages,
+    Commands,
+    Events,
+    Receipts,
+    PrivacyFacet,
+    History,
+    Devices,
+    CopiesOfLogs,
+    Groups,
+    Inboxes,
+    StateFacet,
 ):
     """A device of a user, made by `open_client`. Its async methods may be cancelled; each says what that leaves."""
 

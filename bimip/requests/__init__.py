@@ -29,6 +29,7 @@ from bimip.requests import (
     settings,
     signal,
     snapshot,
+    state_delta,
     token_authority,
 )
 from bimip.requests.route import Answer, Route
@@ -45,6 +46,7 @@ ROUTES: dict[str, Route] = {
     "settings": Route(settings.ask, Answer.ALONE),
     "signal": Route(signal.ask, Answer.ERRORS_ONLY, independent=True),
     "snapshot": Route(snapshot.ask, Answer.ALONE),
+    "state_delta": Route(state_delta.ask, Answer.ALONE),
     "token_authority": Route(token_authority.ask, Answer.ALONE),
 }
 """By the payload's name in MessageScheme."""

@@ -64,6 +64,7 @@ class Asker(Replies):
         "stamped",
         "user",
         "weight",
+        "whole_state",
     )
 
     def __init__(
@@ -92,7 +93,10 @@ class Asker(Replies):
         """By kind and conversation, as it was named, the last of what its user read."""
         self.pending: PendingAnswers | None = None
         """None until it asks for something that takes long: most never do."""
-
+        self.whole_state: tuple[int, int] | None = None
+        """Of a whole state that it asks for page by page: the version up to which it has it, and the state's floor when
+        that began.
+        """
         self.stamped = Stamp(0)
         """The last stamp that was drawn for it."""
 

@@ -1,11 +1,11 @@
 """Items of the state as devices are sent them: of each kind, its value or what is new in it, encoded once for all."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from bimip.domain.conversations.membership import ROLE_NAMES
 from bimip.domain.core.ids import Version
-from bimip.domain.core.records import ConversationSettings, StateKey
+from bimip.domain.core.records import ConversationSettings, DamagedRecordError, StateKey
 from bimip.domain.state import (
     conversation_settings,
     devices,
@@ -17,9 +17,11 @@ from bimip.domain.state import (
     settings,
 )
 from bimip.domain.state.groups import GroupState
+from bimip.domain.state.kinds import has_removals
 from bimip.domain.state.messages import MessageState
 from bimip.names import conversation_id
 from bimip.reading.people import Eids
+from bimip.reading.state import Change, ChangesPage
 from bimip.requests.settings import told
 from bimip.wire import bimip_pb2 as pb
 from bimip.wire import state, stored
@@ -124,3 +126,41 @@ ENCODE: dict[int, Callable[[Eids, Version, StateKey, Any], bytes]] = {
 }
 """By the tag of their keys: makes an element of StateDelta.items. Raises DamagedRecordError where it cannot be read
 whose it is."""
+
+PAGE_BYTES = 384 * 1024
+"""Of one page of the state: it shares a frame with other things."""
+
+
+class EncodedPage(NamedTuple):
+    items: list[bytes]  # elements of StateDelta.items
+    upto: Version
+    complete: bool  # it reaches the head
+
+
+def encode_page(eids: Eids, page: ChangesPage, *, whole: bool, most_bytes: int = PAGE_BYTES) -> EncodedPage:
+    """Encodes changes in their order, up to the first that there is no room for; one there always is.
+
+    What cannot be read, itself or whose it is, is left out, and the others go on. `whole`: they are of a whole state,
+    of which what was removed is no part.
+    """
+    items: list[bytes] = []
+    upto = Version(0)
+    for change in page.changes:
+        item = _encoded(eids, change, whole=whole)
+        if item is not None:
+            most_bytes -= len(item)
+            if items and most_bytes < 0:
+                return EncodedPage(items, upto, complete=False)
+            items.append(item)
+        upto = change[0]
+    return EncodedPage(items, page.upto, page.complete)
+
+
+def _encoded(eids: Eids, change: Change, *, whole: bool) -> bytes | None:
+    version, key, value = change
+    if not value and (whole or not has_removals(key)):
+        return None
+    try:
+        return ENCODE[key[0]](eids, version, key, value)
+    except DamagedRecordError:
+        return None

@@ -10,15 +10,13 @@ from typing import Any, NamedTuple, Protocol
 from bimip.domain.core.decision import BodyNews, LogNews, News, StateNews, StateRestarted
 from bimip.domain.core.identity import Claims
 from bimip.domain.core.ids import DeviceId, UserId, Version
-from bimip.domain.core.records import DamagedRecordError, StateKey
 from bimip.domain.state.changes import UNSEEN
-from bimip.domain.state.kinds import has_removals
 from bimip.reading.heads import read_heads
 from bimip.reading.log import read_segments
 from bimip.reading.people import is_revoked
 from bimip.reading.segments import Segment
 from bimip.reading.state import read_changes
-from bimip.requests.state_items import ENCODE
+from bimip.requests.state_items import ENCODE, encode_page
 from bimip.session.close import Close
 from bimip.supervision import Children
 from bimip.users.connection import Connection
@@ -91,17 +89,6 @@ class Session:
         for tail in self.logs.values():
             tail.forget()
 
-    def _encoded(self, version: Version, key: StateKey, value: object, *, reset: bool) -> bytes | None:
-        """Encodes a state item; None where it, or whose it is, cannot be read: it is left out, and the others go on.
-        Of a whole state (`reset`) what was removed is no part.
-        """
-        if value == UNSEEN or (not value and (reset or not has_removals(key))):
-            return None
-        try:
-            return ENCODE[key[0]](self.services.eids, version, key, value)
-        except DamagedRecordError:
-            return None
-
     def is_revoked(self, jti: str) -> bool:
         return is_revoked(self.services.store, self.number, jti)
 
@@ -138,10 +125,9 @@ class Session:
         if part is not None:
             return StatePage(part, self.state.head, live=True)
         page = read_changes(self.services.store, self.number, after, STATE_PAGE)
-        items = [item for change in page.changes if (item := self._encoded(*change, reset=reset)) is not None]
-        complete = reset and page.complete
-        part = state.delta_part(after, page.upto, items, reset=reset and after == 0, complete=complete)
-        return StatePage(part, page.upto, live=page.complete)
+        items, upto, is_all = encode_page(self.services.eids, page, whole=reset)
+        part = state.delta_part(after, upto, items, reset=reset and after == 0, complete=reset and is_all)
+        return StatePage(part, upto, live=is_all)
 
 
 LISTENERS: dict[type[News], Callable[[Session, Any], None]] = {

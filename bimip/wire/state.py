@@ -4,10 +4,12 @@ from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
 from bimip.wire import bimip_pb2 as pb
-from bimip.wire.varint import varint
+from bimip.wire.codec import wrap
+from bimip.wire.varint import read_varint, varint
 
 _ITEM = b"\x2a"  # StateDelta.items
 _STATE = b"\x42"  # Body.states
+_DELTA = b"\x08\x10\x82\x01"  # route 16, tag of MessageScheme.state_delta
 
 RECEIPTS = b"\x1a"  # StateItem.receipts
 PRIVATE_RECEIPTS = b"\x8a\x01"  # StateItem.private_receipts
@@ -111,3 +113,8 @@ def delta_part(after: int, upto: int, items: Sequence[bytes], *, reset: bool = F
     head = b"\x08" + varint(after) + b"\x10" + varint(upto)
     head += (b"\x18\x01" if reset else b"") + (b"\x20\x01" if complete else b"")
     return b"".join((_STATE, varint(len(head) + sum(map(len, items))), head, *items))
+
+
+def delta_frame(part: bytes, ref: int) -> bytes:
+    """The whole frame of a StateDelta that stands alone, of what `delta_part` made."""
+    return wrap(_DELTA, part[read_varint(part, 1)[1] :], ref)

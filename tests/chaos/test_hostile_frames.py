@@ -200,7 +200,10 @@ REQUESTS: dict[str, tuple[Payload | Deferred, Answer]] = {
     "a second Hello with messages": (pb.Hello(messages=[me()]), Answer("OUT_OF_ORDER", "one Hello")),
     "a PingPong with a long id": (pb.PingPong(id="x" * 65), Answer("TOO_LARGE", "64 bytes")),
     "an error": (pb.ErrorMessage(code=pb.INTERNAL), Answer("UNSUPPORTED", "ErrorMessage")),
-    "a StateDelta": (pb.StateDelta(upto=9, reset=True), Answer("UNSUPPORTED")),
+    "a StateDelta behind what never was": (
+        pb.StateDelta(after=2**64 - 1, reset=True),
+        Answer("OFFSET_BEYOND_HEAD", "was never given"),
+    ),
     "a Command": (pb.Command(), Answer("UNSUPPORTED", "command")),
     "MARK_READ of nothing": (pb.Command(kind=pb.Command.MARK_READ), Answer("INVALID", "conversation")),
     "MARK_READ up to nothing": (mark_read("c1", 0), Answer("INVALID", "conversation_offset")),

@@ -20,6 +20,7 @@ from bimip.client import (
 from bimip.client.core.kinds.groups import KnownGroup
 from bimip.client.facets.devices import DeviceInfo, KnownDevice
 from bimip.client.facets.groups import GroupMember
+from bimip.client.facets.state import StatePage
 
 
 async def open_one(token: str | Callable[[], str]) -> None:
@@ -52,6 +53,8 @@ async def every_method(client: Client) -> None:
     assert_type(client.settings, PrivacySettings)
     assert_type(await client.change_settings(send_read_receipts=False, show_last_seen=None), PrivacySettings)
     assert_type(await client.fetch(kind=FetchKind.LOG, offset=1, backwards=True), Fetched)
+    assert_type(await client.read_state(4, whole=True), StatePage)
+    await client.refresh_state()
     assert_type(await client.history("c1", before=4, limit=5), list[Message])
     assert_type(await client.devices(), list[DeviceInfo])
     assert_type(client.known_devices(), dict[str, KnownDevice])

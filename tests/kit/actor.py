@@ -94,6 +94,7 @@ class Link:
     contradictions: dict[int, str] = field(default_factory=dict)
     conversations: dict[int, str] = field(default_factory=dict)  # what a Fetch asked for
     wishes: set[int] = field(default_factory=set)  # changes of settings
+    states: set[int] = field(default_factory=set)  # what asked for the state
     frames_left: int = 0  # until it is cut
 
     def send(self, frame: bytes) -> None:
@@ -256,6 +257,10 @@ class Actor:
             self._record(SettingsAnswered(self.name, self._codec.settings(scheme.settings)))
         elif payload == "conversation":
             self._take_group(scheme.conversation)
+        elif payload == "state_delta" and scheme.ref in link.states:
+            link.states.remove(scheme.ref)
+            self._record(self._codec.state(self.name, scheme.state_delta)._replace(asked=True))
+            self.counts["states answered"] += 1
         else:
             self._complain("I5", "client", f"was sent {payload}")
         if not link.is_cut:
@@ -369,6 +374,8 @@ class Actor:
             self.counts["told that it is in no such group"] += 1
         elif error.ref in link.wishes and code in AGAIN:
             self.counts["settings refused"] += 1
+        elif error.ref in link.states and code in AGAIN:
+            self.counts["states refused"] += 1
         elif error.id:
             self._record(Refused(self.name, error.id, code, unknown=self._is_unknown(code)))
             self.counts["outcome unknown" if code == UNKNOWN else "refused"] += 1
@@ -441,6 +448,8 @@ class Actor:
                 self._command(link)
             if random.random() < 0.04:
                 self._change_setting(link)
+            if random.random() < 0.04:
+                self._ask_state(link)
 
     def _acknowledge_late(self, link: Link, partition: str) -> None:
         if link is self.link and partition in self.positions:
@@ -596,6 +605,13 @@ class Actor:
             fetch.offset = self._random.randint(1, max(1, batch.deliveries[0].offset))
         self._post(link, ref, fetch=fetch)
         self.counts["fetches"] += 1
+
+    def _ask_state(self, link: Link) -> None:
+        """All of it, or behind what it has; while all of it is being sent by itself, there is no such version."""
+        ref, after = self._next_ref(), 0 if self._random.random() < 0.5 or self._whole_state else self.version
+        link.states.add(ref)
+        self.counts["states asked for"] += 1
+        self._post(link, ref, state_delta=self._codec.messages.StateDelta(after=after))
 
     # What it writes.
 

@@ -217,6 +217,8 @@ class _Check:
             case Read():
                 self._receipts.read(event, at)
                 self._settings.read(event)
+            case State(asked=True):
+                self._receipts.answered(event, at)
             case State():
                 self._receipts.changed(event, at)
                 self._markers.changed(event)

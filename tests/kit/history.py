@@ -327,6 +327,7 @@ class State(NamedTuple):
     groups: tuple[GroupKnown, ...] = ()
     changes: tuple[Changed, ...] = ()
     kept: tuple[Kept, ...] = ()
+    asked: bool = False  # it answers a request, and moves no version
 
 
 class Closed(NamedTuple):

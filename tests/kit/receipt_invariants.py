@@ -1,9 +1,9 @@
 """Receipts: none claims what did not happen, none goes back, none is forgotten (I8, and I9 for them)."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from tests.kit.client_view import ClientView
-from tests.kit.history import Kind, Knocked, Name, Opened, Read, State
+from tests.kit.history import Kind, Knocked, Name, Opened, Read, Receipts, State
 from tests.kit.message_invariants import Message, MessageInvariants, Report
 
 Key = tuple[str, str, Kind, int]
@@ -79,22 +79,37 @@ class ReceiptInvariants:
         known.version = event.upto
         user = event.device.eid
         self._versions[user] = max(self._versions.get(user, 0), event.upto)
-        for item in event.private:
-            for first, last, _ in item.runs:
-                for place in range(first, last + 1):
-                    self._claims.setdefault((item.conversation, item.member, item.kind, place), (at, event.device))
-        for item in event.receipts:
-            for first, last, time in item.runs:
-                keys = [(item.conversation, item.member, item.kind, place) for place in range(first, last + 1)]
-                known.merge((key, time) for key in keys)
-                for key in keys:
-                    self._claims.setdefault(key, (at, event.device))
+        told = self._claim(event, at)
+        known.merge(told.items())
         if event.complete:
-            for key, time in known.complete().items():
-                _, member, kind, _ = key
-                is_hidden = user in self.may_hide and member != user and kind is not Kind.DELIVERED
-                if known.times.get(key, time + 1) > time and not is_hidden:
-                    self._went_back.append((event.device, key, time))
+            self._compare(event.device, known.complete(), known.times)
+
+    def answered(self, event: State, at: int) -> None:
+        """What is told to who asks claims nothing that did not happen; and all of it at once is no less than the device
+        was told by itself until then.
+        """
+        told = self._claim(event, at)
+        known = self.known.setdefault(event.device, Known())
+        if event.reset and event.complete and event.upto >= known.version:
+            self._compare(event.device, known.times, told)
+
+    def _claim(self, event: State, at: int) -> dict[Key, int]:
+        """Notes what a page claims. Returns the earliest time of each receipt in it, but for private ones."""
+        told: dict[Key, int] = {}
+        for items, is_public in ((event.private, False), (event.receipts, True)):
+            for key, time in _places(items):
+                self._claims.setdefault(key, (at, event.device))
+                if is_public:
+                    told[key] = min(time, told.get(key, time))
+        return told
+
+    def _compare(self, device: Name, before: Mapping[Key, int], now: Mapping[Key, int]) -> None:
+        """A whole state holds what was known before it."""
+        for key, time in before.items():
+            _, member, kind, _ = key
+            is_hidden = device.eid in self.may_hide and member != device.eid and kind is not Kind.DELIVERED
+            if now.get(key, time + 1) > time and not is_hidden:
+                self._went_back.append((device, key, time))
 
     def is_kept(self, user: str, conversation: str) -> bool:
         """Whoever left a group is told no more of it, and a device that comes later less than one that was there."""
@@ -168,6 +183,13 @@ class ReceiptInvariants:
                 for name in devices:
                     if name.eid == author and key not in self.known[name].times:
                         self._report("I8", "receipt lost", f"{name} does not know: {words(key)}: {message}")
+
+
+def _places(items: Iterable[Receipts]) -> Iterator[tuple[Key, int]]:
+    for item in items:
+        for first, last, time in item.runs:
+            for place in range(first, last + 1):
+                yield (item.conversation, item.member, item.kind, place), time
 
 
 def words(key: Key) -> str:

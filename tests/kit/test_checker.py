@@ -505,6 +505,19 @@ GUILTY: dict[str, tuple[str, list[Event]]] = {
             State(PHONE, 0, 1, (), reset=True, complete=True),
         ],
     ),
+    "a receipt that is not in all of the state that was asked for": (
+        "I8 receipts went back",
+        [
+            *ALL_OF_ONE,
+            Acked(BOB, "chat", 1),
+            *everybody_knows((1, 1, 50)),
+            State(PHONE, 0, 1, (), reset=True, complete=True, asked=True),
+        ],
+    ),
+    "a receipt for nothing, to who asked": (
+        "I8 false receipt",
+        [*ALL_OF_ONE, state(PHONE, (2, 2, 50), reset=True, complete=True, asked=True)],
+    ),
     "a receipt with a later time": (
         "I8 receipts went back",
         [

@@ -5,7 +5,7 @@ import pytest
 from bimip.domain.core.ids import ConversationId, UserId, Version
 from bimip.domain.core.records import ReceiptKey, ReceiptKind, State, StateKey, Table
 from bimip.domain.state.receipts import pack_key
-from bimip.reading.state import read_changes
+from bimip.reading.state import read_changes, read_standing
 from bimip.storage.memory import MemoryStore
 from tests.reading.support import ANN, BOB, store_with
 
@@ -18,7 +18,7 @@ def changed(*versions: int) -> MemoryStore:
     return store_with(
         {
             Table.CHANGES: {(ANN, version): key(version) for version in versions} | {(BOB, 3): key(3)},
-            Table.STATES: {(ANN,): State(Version(9), Version(0))},
+            Table.STATES: {(ANN,): State(Version(9), Version(4))},
         }
     )
 
@@ -39,11 +39,12 @@ def test_a_page_holds_what_changed_behind_a_version(
     page = read_changes(changed(2, 5, 8), ANN, after, limit)
 
     assert [(version, place) for version, place, _ in page.changes] == [(version, key(version)) for version in expected]
-    assert (page.upto, page.complete) == (upto, complete)
+    assert (page.upto, page.complete, page.floor) == (upto, complete, 4)
+    assert read_standing(changed(2), ANN) == (9, 4)
 
 
 def test_nobody_elses_changes_are_read() -> None:
-    assert read_changes(changed(2), UserId(3), 0, 9) == ([], 0, True)
+    assert read_changes(changed(2), UserId(3), 0, 9) == ([], 0, True, 0)
 
 
 def test_a_kind_that_a_later_version_wrote_is_passed_over() -> None:

@@ -65,6 +65,7 @@ SERVED: dict[str, list[tuple[Any, Result]]] = {
         (pb.Snapshot(partition="chat"), Done()),
         (pb.Snapshot(partition="chat", offset=9, checksum=bytes(16)), Done()),
     ],
+    "state_delta": [(pb.StateDelta(), Done()), (pb.StateDelta(reset=True), Done())],
     "token_authority": [
         (REFRESH, Done()),
         (pb.TokenAuthority(action=pb.TokenAuthority.REVOKE), Done()),
@@ -124,7 +125,9 @@ def test_what_is_served_is_answered_as_its_row_says_and_once(name: str, payload:
 
 
 AT_ONCE = (pb.Body(), pb.Devices(), pb.Logout(), REFRESH)
-DECIDED = [one for one in CASES if one[1] not in AT_ONCE and one[0] not in {"ping_pong", "fetch", "snapshot"}]
+DECIDED = [
+    one for one in CASES if one[1] not in AT_ONCE and one[0] not in {"ping_pong", "fetch", "snapshot", "state_delta"}
+]
 
 
 @pytest.mark.parametrize(
@@ -155,6 +158,7 @@ BAD = {
     "ping_pong": pb.PingPong(id="\n"),
     "signal": pb.Signal(),
     "snapshot": pb.Snapshot(partition="chat", offset=10),
+    "state_delta": pb.StateDelta(after=1),
     "token_authority": pb.TokenAuthority(),
 }
 

@@ -369,7 +369,6 @@ UNSUPPORTED = [
     (11, {"error": pb.ErrorMessage()}),
     (14, {"contact": pb.Contact()}),
     (15, {"command": pb.Command(id="c")}),
-    (16, {"state_delta": pb.StateDelta()}),
     (19, {"peer_signal": pb.PeerSignal()}),
     (7, {"signal": pb.Signal(status=6)}),
     (7, {"signal": pb.Signal(status=11)}),

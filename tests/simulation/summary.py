@@ -20,6 +20,8 @@ ROWS = (
     ("seen that disappear", "disappearing: seen"),
     ("seen that have disappeared", "disappearing: gone"),
     ("fetches", "fetches"),
+    ("states asked for", "states asked for"),
+    ("  that were answered", "states answered"),
     ("read receipts", "receipts"),
     ("read markers", "read markers"),
     ("commands", "commands"),

@@ -283,6 +283,12 @@ class Device:
             self.inbox.emit(*self.state.items(items))
         self.changed.notify_all()
 
+    def read_state_again(self, page: StateDelta, *, begins: bool) -> None:
+        """Merge a page of a whole state that was asked for; the first one, or one that begins it anew, `begins` it."""
+        with self.store.transaction():
+            self.inbox.emit(*self.state.read_again(page.items, begins=begins, complete=page.complete))
+        self.changed.notify_all()
+
     def _ping(self, ping: PingPong, ref: int) -> None:
         if ping.kind is PingPongKind.PING:
             self.send(PingPong(kind=PingPongKind.PONG, id=ping.id, timestamp=ping.timestamp), ref)

@@ -5,7 +5,8 @@ place of what was known of its key, which may have been another epoch's, and at 
 pages. Its version counts only then, so that a connection that is cut in the middle begins anew.
 
 What belongs to a whole state is told by its generation, a number that is stored with each value: reset begins a new
-one, and what has an older one when it is complete was in none of its pages.
+one, and what has an older one when it is complete was in none of its pages. One that this device asks for itself has a
+generation too; both may be under way at once, and neither drops what the other one brought.
 """
 
 from collections.abc import Iterable, Iterator
@@ -26,6 +27,8 @@ class State:
         self._store = store
         self._tables: dict[str, Table[Any]] = {kind.field: Table(store, kind) for kind in kinds}
         self._resetting = False
+        self._sent_generation = 0  # of the whole state that the server sends, or sent last
+        self._asked_generation = 0  # of the one that this device asked for last
         self._note_kinds()
 
     def _note_kinds(self) -> None:
@@ -53,6 +56,7 @@ class State:
             self._resetting = True
             meta = replace(meta, state_generation=meta.state_generation + 1)
             self._store.set_meta(meta)
+            self._sent_generation = meta.state_generation
         elif not self._resetting and page.after > meta.state_version:
             raise ProtocolViolation(f"a state page begins after {page.after}, but {meta.state_version} is where we are")
         events = self.items(page.items, whole=self._resetting)
@@ -60,13 +64,27 @@ class State:
             self._store.set_meta(replace(meta, state_version=max(meta.state_version, page.upto)))
         elif page.complete:
             self._resetting = False
-            events += self._drop_before(meta.state_generation)
+            events += self._drop_before(self._sent_generation)
             self._store.set_meta(replace(meta, state_version=page.upto))
         return events
 
     def items(self, items: Iterable[StateItem], *, whole: bool = False) -> list[Event]:
         """Merge items of any version. `whole`: each is all that there is of its key."""
         return [event for item in items for event in self._item(item, whole=whole)]
+
+    def read_again(self, items: Iterable[StateItem], *, begins: bool, complete: bool) -> list[Event]:
+        """Merge a page of a whole state that was asked for; at its end goes what no page of it held.
+
+        What comes by itself in between is of the same generation, and stays.
+        """
+        if begins:
+            meta = self._store.meta
+            self._asked_generation = meta.state_generation + 1
+            self._store.set_meta(replace(meta, state_generation=self._asked_generation))
+        events = self.items(items)
+        if complete:
+            events += self._drop_before(self._asked_generation)
+        return events
 
     def _item(self, item: StateItem, *, whole: bool) -> Iterator[Event]:
         field, value = betterproto2.which_one_of(item, "value")

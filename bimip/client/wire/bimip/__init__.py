@@ -1894,21 +1894,24 @@ default_message_pool.register_message("bimip", "Snapshot", Snapshot)
 @dataclass(eq=False, repr=False)
 class StateDelta(betterproto2.Message):
     """
-    A page of the user's shadow state: all that changed in (after, upto].
+    A page of the user's shadow state: all that changed in (after, upto]. To the server: asks for one.
     """
 
     after: "int" = betterproto2.field(1, betterproto2.TYPE_UINT64)
+    """
+    to the server: behind which version; 0: all of it
+    """
 
     upto: "int" = betterproto2.field(2, betterproto2.TYPE_UINT64)
 
     reset: "bool" = betterproto2.field(3, betterproto2.TYPE_BOOL)
     """
-    begins a whole state
+    begins a whole state. To the server: goes on with the one that ended at after
     """
 
     complete: "bool" = betterproto2.field(4, betterproto2.TYPE_BOOL)
     """
-    ends it: what was not in it is dropped
+    ends it: what was not in it is dropped. In an answer: nothing is left
     """
 
     items: "list[StateItem]" = betterproto2.field(5, betterproto2.TYPE_MESSAGE, repeated=True)
