@@ -511,6 +511,7 @@ def hello_rows() -> Iterator[Row]:
     yield row("partitions.last", INVALID, hello_of(position(start=pb.LAST)))
     yield row("partitions.last", INVALID, hello_of(position(last=3)))
     yield row("partitions.seq", INVALID, hello_of(position(seq="1:1")))
+    yield row("partitions.seq", INVALID, hello_of(position(seq="1:1:d", offset=0)))
     yield row("partitions.seq", TOO_LARGE, hello_of(position(seq=f"1:1:{LONG}")))
     yield row("snapshot_id", INVALID, hello_of(snapshot_id="chat", snapshot_checksum=bytes(16)))
     yield row("snapshot_id", INVALID, hello_of(snapshot_checksum=bytes(16)))
@@ -559,6 +560,7 @@ BOUNDS: dict[str, list[Row]] = {
     "fetch": list(fetch_rows()),
     "body": list(body_rows()),
     "hello": list(hello_rows()),
+    "state_delta": [row("after", BEYOND, pb.StateDelta(after=after)) for after in (9999, HUGE)],
     "ping_pong": list(ping_pong_rows()),
     "token_authority": list(token_authority_rows()),
     "logout": [],
@@ -574,6 +576,7 @@ UNBOUNDED: dict[str, list[Any]] = {
     "snapshot": SNAPSHOT_TAKES,
     "fetch": FETCH_TAKES,
     "hello": HELLO_TAKES,
+    "state_delta": [pb.StateDelta(after=1, reset=flag) for flag in (False, True)],
     "ping_pong": [pb.PingPong(kind=kind, timestamp=-(2**63)) for kind in (pb.PingPong.PING, pb.PingPong.PONG)],
     "logout": [pb.Logout(forget=flag, reason=LINES * 1000, revoke=True) for flag in (False, True)],
     "devices": [pb.Devices()],
@@ -746,6 +749,7 @@ GOOD: dict[str, Any] = {
     "fetch": fetch(pb.LOG, partition="chat", offset=1),
     "body": pb.Body(messages=[message()]),
     "hello": hello_of(position()),
+    "state_delta": pb.StateDelta(after=1),
     "ping_pong": pb.PingPong(),
     "token_authority": pb.TokenAuthority(action=pb.TokenAuthority.REVOKE),
     "logout": pb.Logout(),
