@@ -9,7 +9,7 @@ from bimip.client.wire.bimip import StateDelta, StateItem
 
 @dataclass(frozen=True, slots=True)
 class StatePage:
-    """What changed behind a version, the newest value of each key."""
+    """Items of the state: the newest value of each key that changed behind a version."""
 
     items: list[StateItem]  # ascending by version
     upto: int  # the version up to which these are all
