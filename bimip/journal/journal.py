@@ -9,9 +9,8 @@ Who asks for much does not keep others waiting for long: users take turns where 
 (queue.py), and where some had much of the journal's time of late, who had little of it and asks now goes first, in a
 batch that ends soon behind that. Where all ask for about as much, batches are as large as they may be.
 
-Where little is to be done, the loop waits for the disk itself (worker.py says what that gives, and what it may cost).
-LMDB ends a transaction in the thread that began it, so both are done here, or both there. In a hurry the thread begins
-the next one as soon as the last is committed, while those who waited are told.
+Where little is to be done, the loop waits for the disk itself, and where there is much, the worker's thread begins the
+next transaction while those who waited for the last one are told (transaction.py).
 
 A decision that raises costs its own message an error and nothing else: it is a pure function, so nothing has happened,
 and the others of its operation are decided each by itself. A batch that the store cannot take for such a reason is
@@ -63,8 +62,9 @@ from bimip.domain.keeping.timekeeping import Known, time_records
 from bimip.domain.messages.expiring import last_stamp
 from bimip.journal.overlay import Overlay, RecordCache
 from bimip.journal.queue import OperationQueue, Owner, Ticket, ignore, parts_of
-from bimip.journal.worker import Point, Worker
-from bimip.storage.errors import OutcomeUnknownError, StorageError, StoreDamagedError, StoreFullError
+from bimip.journal.transaction import UnfitError, WriteTransaction
+from bimip.journal.worker import Worker
+from bimip.storage.errors import OutcomeUnknownError, StorageError, StoreFullError
 from bimip.storage.interface import Store
 
 MAX_BATCH = 4096
@@ -120,10 +120,6 @@ class Committed(NamedTuple):
     another_epoch: bool = False  # and what was told before may be of another store: begin anew
 
 
-class UnfitError(Exception):
-    """The store cannot take these changes, whatever its state is: a defect in what was decided. Nothing was stored."""
-
-
 @dataclass(slots=True)
 class JournalStatistics:
     """Outlive the journal's incarnations, and tell one whether it is the first."""
@@ -173,10 +169,8 @@ class Journal:
         self._cache = RecordCache()
         self._is_readable = False  # without another write: devices compare with its epoch
         self._look_at = 0.0  # whether there is room again
-        self._begun = False
-        self._inline = False  # in the loop's thread, where it must end too
-        self._beginning = False  # the worker is at it, or will be
-        self._quiet = False
+        self._transaction = WriteTransaction(store, worker)
+        self._quiet = False  # there is little to do: the loop may wait for the disk itself
         self._deciding_seconds = MAX_DECIDING_SECONDS
         self._decided_in = 0.0  # seconds, the last batch
         self._shares = Shares()  # of the time in which operations are decided, by whose they are
@@ -199,7 +193,7 @@ class Journal:
         finally:
             self.statistics.writable = False
             with trio.CancelScope(shield=True):
-                await self._end_transaction()
+                await self._transaction.end()
 
     async def _start(self, started: Callable[[], None]) -> None:
         self._queue.inherit()
@@ -276,7 +270,7 @@ class Journal:
         if not self._queue.has_suspects:
             raise error
         self._report("the journal failed", error)
-        await self._end_transaction()
+        await self._transaction.end()
         self._cache.clear()
         await self._start(lambda: None)
 
@@ -434,66 +428,14 @@ class Journal:
         """
         if not (changes.puts or changes.appends or changes.cuts or changes.inserts or changes.trims):
             return
-        committed = False
         try:
-            if not self._begun:
-                self._inline = self._quiet and self._awaited and self._worker.may_run_inline
-                await self._worker.run(self._begin_anew, inline=self._inline)
-            await self._apply(changes)
-            self._yielded = not self._inline
-            self._beginning = not self._quiet
-            await self._worker.run(
-                self._commit_begun,
-                self._begin_next if self._beginning else None,
-                inline=self._inline,
-                point=Point.COMMIT,
+            self._yielded = await self._transaction.write(
+                changes, here=self._quiet and self._awaited, begin_next=not self._quiet
             )
-            committed = True
-        finally:
-            if not committed:
-                self._beginning = False
-                self._cache.clear()  # it knows what was decided
-        self._cache.committed(changes)
-
-    async def _apply(self, changes: Changes) -> None:
-        try:
-            self._store.apply(changes)
-        except StoreDamagedError as error:  # one place's trouble: what else is in the batch goes on
-            await self._end_transaction()
-            raise UnfitError(str(error)) from error
-        except StorageError:
-            await self._end_transaction()
+        except BaseException:
+            self._cache.clear()  # it knows what was decided
             raise
-        except Exception as error:
-            await self._end_transaction()
-            raise UnfitError(f"{type(error).__name__}: {error}") from error
-
-    def _begin(self) -> None:
-        self._store.begin()
-        self._begun = True
-
-    def _begin_anew(self) -> None:
-        """Whoever was before may have ended without a word, in the middle of a transaction."""
-        self._store.abort()
-        self._begin()
-
-    def _commit_begun(self) -> None:
-        self._begun = False
-        self._store.commit()
-
-    def _begin_next(self) -> None:
-        """While those who waited for the commit are told. What goes wrong here is the next batch's trouble."""
-        self._inline = False
-        with suppress(Exception):
-            self._begin()
-        self._beginning = False
-
-    async def _end_transaction(self) -> None:
-        await self._worker.run(self._abort, inline=self._inline and self._begun)
-
-    def _abort(self) -> None:
-        self._begun = False
-        self._store.abort()
+        self._cache.committed(changes)
 
     async def _write_alone(self, tickets: Sequence[Ticket], error: Exception) -> None:
         if not isinstance(error.__cause__, DamagedRecordError):  # which the store has said
@@ -562,9 +504,7 @@ class Journal:
 
     async def _reopens(self) -> bool:
         try:
-            if self._begun or self._beginning:
-                await self._end_transaction()
-            self._store.reopen()
+            await self._transaction.reopen_store()
         except StorageError as error:
             self.statistics.fault = str(error)
             return False

@@ -54,8 +54,8 @@ NOT_REACHED = {
         "Journal._serve: await trio.lowlevel.checkpoint()",
     ): "between batches that write nothing while more waits: tests/journal/test_journal.py has them",
     (
-        "bimip.journal.journal",
-        "Journal._apply: await self._end_transaction()",
+        "bimip.journal.transaction",
+        "WriteTransaction._apply: await self.end()",
     ): "the first of three: the sweep damages nothing",
     (
         "bimip.parts",
@@ -181,7 +181,7 @@ def test_every_place_was_hit_or_has_a_reason(sweep: Sweep) -> None:
     assert {text for text, _ in IMPOSSIBLE} <= texts
 
 
-TWO_OF_A_KIND = {"await child.wait_ended()", "await trio.lowlevel.checkpoint()", "await self._end_transaction()"}
+TWO_OF_A_KIND = {"await child.wait_ended()", "await trio.lowlevel.checkpoint()", "await self.end()"}
 """Stands twice, and the first one is reached."""
 
 
