@@ -49,7 +49,8 @@ def find_target(view: Reader, op: Command, context: Context) -> Target | Refused
 def refuse_others(target: Target, user: UserId) -> Refused | None:
     """Refuses who did not write a message to change it: an event of a group is nobody's to change."""
     if target.is_event:
-        return Refused(Fault.FORBIDDEN, "what happened in a group is told by the server: nobody may change it", "target")
+        sentence = "what happened in a group is told by the server: nobody may change it"
+        return Refused(Fault.FORBIDDEN, sentence, "target")
     if target.author == user:
         return None
     return Refused(Fault.FORBIDDEN, "only who wrote a message may change or delete it for everyone", "target")
