@@ -120,11 +120,11 @@ class Peer:
 
     async def receive(self) -> bytes:
         """The next frame. Raises ConnectionClosedError once all were taken and the connection is gone."""
+        await trio.lowlevel.checkpoint()
         while not self._frames:
             if self.connection.closed is not None:
                 raise ConnectionClosedError(*self.connection.closed)
             await self._wake.wait()
-        await trio.lowlevel.checkpoint()
         frame = self._frames.popleft()
         self.connection.pump()
         return frame

@@ -1,4 +1,12 @@
-from collections.abc import Callable
+"""Each scenario runs as it stands, and again while the server crashes at random steps.
+
+BIMIP_CRASHES says how many times the latter, each from a seed of its own, which the test's name tells. `uncrashed.py`
+says which scenarios.
+"""
+
+import os
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -6,11 +14,28 @@ import pytest
 from bimip.storage.interface import Store
 from bimip.storage.lmdb.store import LmdbStore
 from bimip.storage.memory import MemoryStore
+from tests.kit.crashing_world import Crashes, open_crashing_world
+from tests.kit.server import seeded_scheduler
+from tests.scenarios.uncrashed import CRASHED, UNCRASHED
 
 OpenStore = Callable[[], Store]
 
+SEEDS = int(os.environ.get("BIMIP_CRASHES", "1"))
 
-@pytest.fixture(params=["memory", "lmdb"])
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    name = metafunc.function.__name__
+    is_crashed = metafunc.module.__name__.rpartition(".")[2] in CRASHED and name not in UNCRASHED
+    seeds = range(1, 1 + SEEDS * is_crashed)
+    if "open_store" in metafunc.fixturenames:
+        runs = [("memory", 0), ("lmdb", 0), *(("memory", seed) for seed in seeds)]
+        names = [f"{store}-crashes{seed}" if seed else store for store, seed in runs]
+        metafunc.parametrize(("open_store", "crashes"), runs, ids=names, indirect=True)
+    elif is_crashed:
+        metafunc.parametrize("crashes", [0, *seeds], ids=lambda seed: f"crashes{seed}" if seed else "", indirect=True)
+
+
+@pytest.fixture
 def open_store(request: pytest.FixtureRequest, tmp_path: Path) -> OpenStore:
     """Opens one and the same store again and again: what a server that starts anew finds."""
     if request.param == "lmdb":
@@ -22,3 +47,16 @@ def open_store(request: pytest.FixtureRequest, tmp_path: Path) -> OpenStore:
         return kept
 
     return reopen
+
+
+@pytest.fixture(autouse=True)
+def crashes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    seed = getattr(request, "param", 0)
+    if not seed:
+        yield
+        return
+    plan = Crashes(f"{request.node.originalname} {seed}")
+    monkeypatch.setattr(request.module, "open_world", partial(open_crashing_world, plan))
+    with seeded_scheduler(seed):
+        yield
+    assert plan.count, "the server did not crash: the scenario is too short, and says why in uncrashed.py"

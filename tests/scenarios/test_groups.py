@@ -200,12 +200,14 @@ async def test_title_and_roles_are_told_to_all(autojump_clock: MockClock, open_s
     async with open_world(open_store=open_store) as world:
         (ann, bob, carol), group = await trip(world, "ann", "bob", "carol")
         await ask(ann, Action.SET_ROLE, group, "bob", role="admin")
+        role_set = await carol.heard()
         await ask(bob, Action.RENAME, group, title="journey")
-        heard = await carol.heard()
+        renamed = await carol.heard()
         members = [("ann", "owner"), ("bob", "admin"), ("carol", "member")]
 
-        assert events(heard) == [("ROLE_CHANGED", ["bob"]), ("RENAMED", [])]
-        assert groups(heard) == [("trip", "member", members), ("journey", "member", members)]
+        assert (events(role_set), events(renamed)) == ([("ROLE_CHANGED", ["bob"])], [("RENAMED", [])])
+        assert groups(role_set) == [("trip", "member", members)]
+        assert groups(renamed) == [("journey", "member", members)]
     async with open_world(open_store=open_store) as world:
         laptop = await world.join("bob", "laptop", begin(pb.Start.HEAD))
 

@@ -171,7 +171,7 @@ async def test_a_conversation_of_others_is_answered_like_one_that_does_not_exist
             eve.read(name, 1)
             eve.send(fetch=pb.Fetch(kind=pb.FetchKind.HISTORY, conversation=name))
             heard = await eve.heard()
-            answers.append([(error.code, error.message.replace(name, "?")) for error in heard.errors])
+            answers.append(sorted((error.code, error.message.replace(name, "?")) for error in heard.errors))
 
         assert answers[0] == answers[1]
         assert [[code for code, _ in answer] for answer in answers] == [[pb.ErrorCode.NOT_FOUND] * 2] * 4
