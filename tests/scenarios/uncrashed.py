@@ -16,6 +16,7 @@ CRASHED = (
     "test_receipts_on_request",
     "test_snapshots",
     "test_state_floor",
+    "test_state_on_request",
     "test_syncing",
     "test_threads",
     "test_until_acked",
