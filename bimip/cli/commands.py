@@ -275,6 +275,52 @@ def remove_device(
         trio.run(partial(devices.remove_device, device, name, as_json=json))
 
 
+Partition = Annotated[str, typer.Option(help="Which log.")]
+
+
+@devices.command("synced")
+def synced_devices(
+    name: Annotated[str, typer.Argument(help="Which one, as the list has it; else the token's own.")] = "",
+    partition: Partition = "chat",
+    as_: As = None,
+    token: Token = "",
+    url: Url = "",
+    json: Json = False,
+    config: Config = None,
+) -> None:
+    """Show how far a device is with what each of the others wrote."""
+    import trio
+
+    from bimip.cli import devices
+    from bimip.cli.settings import find_settings
+
+    with telling():
+        device = devices.device_of(url, find_settings(config), devices.read_token(token, as_))
+        trio.run(partial(devices.show_synced, device, name, partition, as_json=json))
+
+
+@app.command("heads")
+def newest_of_each(
+    user: Annotated[str, typer.Argument(help="Whose devices; else each user who wrote.", metavar="[USER]")] = "",
+    limit: Annotated[int, typer.Option(help="Show so many at most.", min=1)] = 20,
+    partition: Partition = "chat",
+    as_: As = None,
+    token: Token = "",
+    url: Url = "",
+    json: Json = False,
+    config: Config = None,
+) -> None:
+    """Show the newest message of each user in your log, or of each device of one."""
+    import trio
+
+    from bimip.cli import devices
+    from bimip.cli.settings import find_settings
+
+    with telling():
+        device = devices.device_of(url, find_settings(config), devices.read_token(token, as_))
+        trio.run(partial(devices.show_heads, device, user, partition, limit=limit, as_json=json))
+
+
 GroupId = Annotated[str, typer.Argument(help="The group, by its id, such as c12.", metavar="GROUP")]
 Eid = Annotated[str, typer.Argument(help="The user.", metavar="USER")]
 

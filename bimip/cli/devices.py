@@ -120,6 +120,32 @@ async def list_devices(device: Device, *, as_json: bool = False) -> None:
         screen.print(_device_line(one))
 
 
+async def show_synced(device: Device, name: str, partition: str, *, as_json: bool = False) -> None:
+    """How far a device is with what each other device of its user wrote, a line each."""
+    async with asking(device) as client:
+        found = await client.synced(name or None, partition, whole=True)
+    for origin, one in sorted(found.items()):
+        if as_json:
+            show_json({"origin": origin, **asdict(one)})
+        else:
+            behind = f"{one.missing} missing" if one.missing else "all of it"
+            print(f"{printable(origin)}   up to {one.upto} of {one.head}, {behind}")
+
+
+async def show_heads(device: Device, sender: str, partition: str, *, limit: int, as_json: bool = False) -> None:
+    """The newest message of each user in a log, or of each device of one, a line each."""
+    async with asking(device) as client:
+        found = await client.heads(partition, sender=sender, limit=limit)
+    for one in found:
+        author = one.from_.eid if one.from_ else ""
+        origin = (one.from_.connection_resource_id if one.from_ else "") or ""
+        if as_json:
+            told = {"from": author, "device": origin, "user_offset": one.user_offset, "signal_id": one.signal_id}
+            show_json(told | {"seq": one.seq, "text": payload_text(one.payload)})
+        else:
+            print(f"{printable(author)}/{printable(origin)}   #{one.user_offset}   {payload_text(one.payload)}")
+
+
 async def show_inbox(device: Device, *, limit: int, as_json: bool = False) -> None:
     """The conversations of the token's user, a line each, the newest first."""
     rows: list[InboxRow] = []

@@ -10,6 +10,7 @@
     inbox.py      the user's conversations, the newest first, with what is unread
     receipts.py   the receipts of a conversation, for who asks for them
     positions.py  where in a log a device stands that says it by a `seq`
+    synced.py     what a device has of each of its user's other devices
     pages.py      the one loop that fills a page, a slice at a time; `sources.py` the orders in which it walks
     segments.py   entries of a log with their messages, as they are read and delivered
     salvage.py    what is whole around what is damaged

@@ -70,6 +70,36 @@ def scan_log(store: Store, viewer: Viewer, fetch: pb.Fetch, begin: PageStart, li
     return (yield from fill(store, source, limit))
 
 
+def scan_heads(store: Store, viewer: Viewer, fetch: pb.Fetch, begin: PageStart, limit: int) -> Scan:
+    """Scans the user's own log down for the newest message of each user, or of each device where a user is named."""
+    place = (viewer.user, fetch.partition)
+    with store.snapshot() as view:
+        first, head, _ = view.get(Table.LOGS, place) or EMPTY_LOG
+        wanted = _filter(view, viewer, fetch)
+    if wanted is None:
+        return Page([], 0, complete=True)
+    seen: set[int] = set()
+
+    def read(view: Reader, after: int, limit: int) -> list[tuple[int, Entry]]:
+        return read_entries(view, viewer.user, fetch.partition, after, limit)
+
+    def judge(view: Reader) -> Judge:
+        row = _judge_entries(viewer, fetch, wanted, view)
+
+        def newest(offset: int, entry: Entry) -> FetchedEntry | None:
+            whose = entry.author if wanted.author is None else entry.origin
+            if whose in seen:
+                return None
+            found = row(offset, entry)
+            if found is not None and found.part is not None:
+                seen.add(whose)
+            return found
+
+        return newest
+
+    return (yield from fill(store, Descending(read, judge, first, head, begin.offset), limit))
+
+
 def scan_history(store: Store, viewer: Viewer, fetch: pb.Fetch, begin: PageStart, limit: int) -> Scan:
     """Scans a conversation's history, by its own offsets. It is nobody's log: user_offset is 0. Raises WireError."""
     with store.snapshot() as view:

@@ -22,11 +22,12 @@ from bimip.domain.core.operations import Barrier, Operation, Refused, Result
 from bimip.domain.core.ranges import Ranges, contains
 from bimip.domain.core.records import DamagedRecordError
 from bimip.reading.current import scan_current
-from bimip.reading.fetches import PageStart, Viewer, scan_by_seq, scan_history, scan_log, scan_thread
+from bimip.reading.fetches import PageStart, Viewer, scan_by_seq, scan_heads, scan_history, scan_log, scan_thread
 from bimip.reading.inbox import is_inbox_whole, scan_inbox
 from bimip.reading.pages import Page, Scan
 from bimip.reading.receipts import scan_receipts
 from bimip.reading.state import Change
+from bimip.reading.synced import scan_synced
 from bimip.requests.asker import Asker
 from bimip.requests.cursors import pack_cursor, unpack_cursor
 from bimip.requests.refusals import error_of, failed, no_partition
@@ -39,6 +40,8 @@ from bimip.wire.errors import WireError
 from bimip.wire.limits import Limits
 
 _OF_A_CONVERSATION = {pb.HISTORY, pb.RECEIPTS, pb.THREAD}
+
+_OF_A_LOG = {pb.UNACKNOWLEDGED, pb.LOG, pb.BY_SEQ, pb.HEADS, pb.SYNCED}
 
 _FETCH_KINDS = frozenset(pb.FetchKind.values())
 
@@ -70,6 +73,7 @@ class Kind(NamedTuple):
     cursor_numbers: int = 1
     is_numbered: bool = True  # its cursor is an offset
     is_remembered: bool = True  # asked for again without a cursor it goes on; else it begins anew
+    is_backwards: bool = False  # it walks from the newest down, whatever is asked
     prepare: Callable[[Store, UserId], Operation | None] = no_operation  # what is to be done before
 
 
@@ -80,6 +84,8 @@ KINDS: dict[int, Kind] = {
     pb.RECEIPTS: Kind(scan_receipts, of_log=False, cursor_numbers=4, is_numbered=False, is_remembered=False),
     pb.BY_SEQ: Kind(scan_by_seq, cursor_numbers=4, is_numbered=False),
     pb.THREAD: Kind(scan_thread, of_log=False, is_remembered=False),
+    pb.HEADS: Kind(scan_heads, is_remembered=False, is_backwards=True),
+    pb.SYNCED: Kind(scan_synced, is_remembered=False, is_backwards=True),
     pb.INBOX: Kind(scan_inbox, of_log=False, is_numbered=False, is_remembered=False, prepare=prepare_inbox),
 }
 
@@ -93,6 +99,7 @@ def ask(asker: Asker, payload: pb.Fetch, ref: int) -> None:
         raise WireError(pb.UNSUPPORTED, f"this server does not serve Fetch {name} yet", field="kind")
     if kind.of_log and payload.partition not in asker.services.partitions:
         raise no_partition(payload.partition, asker.services.partitions)
+    payload.backwards = payload.backwards or kind.is_backwards
     place = unpack_cursor(payload, kind.cursor_numbers) if payload.cursor else None
     fetches = asker.pending
     if not isinstance(fetches, Fetches):
@@ -282,7 +289,7 @@ def _question(fetch: pb.Fetch) -> _Question:
 def check_fetch(fetch: pb.Fetch, limits: Limits) -> None:
     if fetch.kind not in _FETCH_KINDS:
         raise WireError(pb.INVALID, f"There is no kind {fetch.kind} of Fetch.", field="kind")
-    if fetch.kind in {pb.UNACKNOWLEDGED, pb.LOG, pb.BY_SEQ} or fetch.partition:
+    if fetch.kind in _OF_A_LOG or fetch.partition:
         check_id(fetch.partition, "partition", limits)
     if fetch.kind in _OF_A_CONVERSATION or fetch.conversation:
         check_id(fetch.conversation, "conversation", limits)

@@ -53,6 +53,8 @@ class FetchKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     BY_SEQ: _ClassVar[FetchKind]
     THREAD: _ClassVar[FetchKind]
     INBOX: _ClassVar[FetchKind]
+    HEADS: _ClassVar[FetchKind]
+    SYNCED: _ClassVar[FetchKind]
 
 class Start(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -124,6 +126,8 @@ RECEIPTS: FetchKind
 BY_SEQ: FetchKind
 THREAD: FetchKind
 INBOX: FetchKind
+HEADS: FetchKind
+SYNCED: FetchKind
 START_UNSPECIFIED: Start
 FIRST: Start
 HEAD: Start
@@ -394,7 +398,7 @@ class PassedEntry(_message.Message):
     def __init__(self, offset: _Optional[int] = ..., signal_offset: _Optional[int] = ..., digest: _Optional[bytes] = ...) -> None: ...
 
 class Body(_message.Message):
-    __slots__ = ("partition", "after", "upto", "turn", "messages", "gaps", "signals", "states", "commands", "errors", "next_offset", "acknowledged", "complete", "next_cursor", "conversations", "passed", "ref")
+    __slots__ = ("partition", "after", "upto", "turn", "messages", "gaps", "signals", "states", "commands", "errors", "next_offset", "acknowledged", "complete", "next_cursor", "conversations", "synced", "passed", "ref")
     PARTITION_FIELD_NUMBER: _ClassVar[int]
     AFTER_FIELD_NUMBER: _ClassVar[int]
     UPTO_FIELD_NUMBER: _ClassVar[int]
@@ -410,6 +414,7 @@ class Body(_message.Message):
     COMPLETE_FIELD_NUMBER: _ClassVar[int]
     NEXT_CURSOR_FIELD_NUMBER: _ClassVar[int]
     CONVERSATIONS_FIELD_NUMBER: _ClassVar[int]
+    SYNCED_FIELD_NUMBER: _ClassVar[int]
     PASSED_FIELD_NUMBER: _ClassVar[int]
     REF_FIELD_NUMBER: _ClassVar[int]
     partition: str
@@ -427,9 +432,24 @@ class Body(_message.Message):
     complete: bool
     next_cursor: bytes
     conversations: _containers.RepeatedCompositeFieldContainer[Conversation]
+    synced: _containers.RepeatedCompositeFieldContainer[Synced]
     passed: _containers.RepeatedCompositeFieldContainer[PassedEntry]
     ref: int
-    def __init__(self, partition: _Optional[str] = ..., after: _Optional[int] = ..., upto: _Optional[int] = ..., turn: _Optional[_Union[Turn, str]] = ..., messages: _Optional[_Iterable[_Union[Message, _Mapping]]] = ..., gaps: _Optional[_Iterable[_Union[Gap, _Mapping]]] = ..., signals: _Optional[_Iterable[_Union[Signal, _Mapping]]] = ..., states: _Optional[_Iterable[_Union[StateDelta, _Mapping]]] = ..., commands: _Optional[_Iterable[_Union[Command, _Mapping]]] = ..., errors: _Optional[_Iterable[_Union[ErrorMessage, _Mapping]]] = ..., next_offset: _Optional[int] = ..., acknowledged: _Optional[_Iterable[bool]] = ..., complete: _Optional[bool] = ..., next_cursor: _Optional[bytes] = ..., conversations: _Optional[_Iterable[_Union[Conversation, _Mapping]]] = ..., passed: _Optional[_Iterable[_Union[PassedEntry, _Mapping]]] = ..., ref: _Optional[int] = ...) -> None: ...
+    def __init__(self, partition: _Optional[str] = ..., after: _Optional[int] = ..., upto: _Optional[int] = ..., turn: _Optional[_Union[Turn, str]] = ..., messages: _Optional[_Iterable[_Union[Message, _Mapping]]] = ..., gaps: _Optional[_Iterable[_Union[Gap, _Mapping]]] = ..., signals: _Optional[_Iterable[_Union[Signal, _Mapping]]] = ..., states: _Optional[_Iterable[_Union[StateDelta, _Mapping]]] = ..., commands: _Optional[_Iterable[_Union[Command, _Mapping]]] = ..., errors: _Optional[_Iterable[_Union[ErrorMessage, _Mapping]]] = ..., next_offset: _Optional[int] = ..., acknowledged: _Optional[_Iterable[bool]] = ..., complete: _Optional[bool] = ..., next_cursor: _Optional[bytes] = ..., conversations: _Optional[_Iterable[_Union[Conversation, _Mapping]]] = ..., synced: _Optional[_Iterable[_Union[Synced, _Mapping]]] = ..., passed: _Optional[_Iterable[_Union[PassedEntry, _Mapping]]] = ..., ref: _Optional[int] = ...) -> None: ...
+
+class Synced(_message.Message):
+    __slots__ = ("origin", "upto", "head", "missing", "seq")
+    ORIGIN_FIELD_NUMBER: _ClassVar[int]
+    UPTO_FIELD_NUMBER: _ClassVar[int]
+    HEAD_FIELD_NUMBER: _ClassVar[int]
+    MISSING_FIELD_NUMBER: _ClassVar[int]
+    SEQ_FIELD_NUMBER: _ClassVar[int]
+    origin: str
+    upto: int
+    head: int
+    missing: int
+    seq: str
+    def __init__(self, origin: _Optional[str] = ..., upto: _Optional[int] = ..., head: _Optional[int] = ..., missing: _Optional[int] = ..., seq: _Optional[str] = ...) -> None: ...
 
 class Fetch(_message.Message):
     __slots__ = ("kind", "partition", "to", "limit", "offset", "conversation", "backwards", "seq_from", "seq_to", "cursor", "upto", "reply_to")

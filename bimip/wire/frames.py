@@ -54,6 +54,10 @@ def conversation_part(conversation: pb.Conversation, last_message: bytes | None 
     return b"\x7a" + varint(len(fields)) + fields
 
 
+def synced_part(synced: pb.Synced) -> bytes:
+    return _part(b"\x82\x01", synced)
+
+
 def gap_part(partition: str, first: int, last: int, reason: pb.GapReason) -> bytes:
     gap = pb.Gap(partition=partition, to=last, reason=reason)
     setattr(gap, "from", first)

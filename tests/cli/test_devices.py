@@ -15,7 +15,18 @@ import structlog
 import trio
 
 from bimip.app import open_server
-from bimip.cli.devices import Device, label_device, list_devices, listen, read_token, remove_device, send, show_inbox
+from bimip.cli.devices import (
+    Device,
+    label_device,
+    list_devices,
+    listen,
+    read_token,
+    remove_device,
+    send,
+    show_heads,
+    show_inbox,
+    show_synced,
+)
 from bimip.cli.failures import Exit, Failure
 from bimip.cli.tokens import sign
 from bimip.config import ConsoleSettings, Secret, Settings
@@ -287,3 +298,25 @@ async def test_devices_are_listed_labelled_and_removed(capsys: pytest.CaptureFix
             ("phone", "", True),
         ]
         assert capsys.readouterr().out == "removed laptop\n"
+
+
+async def test_heads_and_how_far_a_device_is_with_another(capsys: pytest.CaptureFixture[str]) -> None:
+    async with server() as device:
+        phone = device(ALICE, "phone")
+        await send(device(BOB, "phone"), BOB, ["here I am"], every=0.0, timeout=10.0)
+        await list_devices(device(ALICE, "laptop"))
+        await send(phone, BOB, ["one", "two"], every=0.0, timeout=10.0)
+        capsys.readouterr()
+        await show_heads(phone, "", "chat", limit=5)
+        heads = capsys.readouterr().out
+        await show_heads(phone, ALICE, "chat", limit=5, as_json=True)
+        [head] = map(json.loads, capsys.readouterr().out.splitlines())
+        await show_synced(phone, "laptop", "chat")
+        synced = capsys.readouterr().out
+        await show_synced(phone, "laptop", "chat", as_json=True)
+        [told] = map(json.loads, capsys.readouterr().out.splitlines())
+
+        assert heads == f"{ALICE}/phone   #2   two\n"
+        assert (head["from"], head["device"], head["text"]) == (ALICE, "phone", "two")
+        assert synced == "phone   up to 0 of 2, 2 missing\n"
+        assert (told["origin"], told["head"], told["missing"]) == ("phone", 2, 2)

@@ -18,7 +18,7 @@ from bimip.client import (
     open_client,
 )
 from bimip.client.core.kinds.groups import KnownGroup
-from bimip.client.facets.devices import DeviceInfo, KnownDevice
+from bimip.client.facets.devices import DeviceInfo, KnownDevice, Synced
 from bimip.client.facets.groups import GroupMember
 from bimip.client.facets.state import StatePage
 
@@ -53,6 +53,8 @@ async def every_method(client: Client) -> None:
     assert_type(client.settings, PrivacySettings)
     assert_type(await client.change_settings(send_read_receipts=False, show_last_seen=None), PrivacySettings)
     assert_type(await client.fetch(kind=FetchKind.LOG, offset=1, backwards=True), Fetched)
+    assert_type(await client.heads("chat", sender="bob@example.org", limit=3), list[Message])
+    assert_type(await client.synced("laptop", whole=True), dict[str, Synced])
     assert_type(await client.read_state(4, whole=True), StatePage)
     await client.refresh_state()
     assert_type(await client.history("c1", before=4, limit=5), list[Message])

@@ -594,7 +594,7 @@ class Actor:
 
     def _fetch(self, link: Link, batch: Batch) -> None:
         ref, kinds = self._next_ref(), self._codec.messages.FetchKind
-        kind = self._random.choice([kinds.UNACKNOWLEDGED, kinds.LOG, kinds.HISTORY])
+        kind = self._random.choice([kinds.UNACKNOWLEDGED, kinds.LOG, kinds.HISTORY, kinds.HEADS, kinds.SYNCED])
         fetch = self._codec.messages.Fetch(kind=kind, limit=self._random.randint(1, 40), backwards=False)
         if kind == kinds.HISTORY:
             fetch.conversation = link.conversations[ref] = batch.deliveries[0].conversation

@@ -423,13 +423,13 @@ def fetch(kind: int, **fields: Any) -> pb.Fetch:
     return said
 
 
-OF_LOG = (pb.UNACKNOWLEDGED, pb.LOG, pb.BY_SEQ)
+OF_LOG = (pb.UNACKNOWLEDGED, pb.LOG, pb.BY_SEQ, pb.HEADS, pb.SYNCED)
 OF_CONVERSATION = (pb.HISTORY, pb.RECEIPTS, pb.THREAD)
 SIGNAL_ID = "0" * 13
 
 
 def fetch_rows() -> Iterator[Row]:
-    for kind in (7, 99, -1):
+    for kind in (9, 99, -1):
         yield row("kind", INVALID, fetch(kind, partition="chat"))
     for kind in OF_LOG:
         for name, code in (("", INVALID), (LINES, INVALID), (LONG, TOO_LARGE), ("nowhere", NOT_FOUND)):
@@ -453,6 +453,8 @@ def fetch_rows() -> Iterator[Row]:
         said = {"conversation": "c1", "reply_to": SIGNAL_ID} if kind in OF_CONVERSATION else {"partition": "chat"}
         yield row("cursor", INVALID, fetch(kind, cursor=b"made up", **said))
         yield row("cursor", INVALID, fetch(kind, cursor=b"x", offset=1, **said))
+    for eid, name in (("", "fridge"), ("bob", "phone")):
+        yield row("to", NOT_FOUND, fetch(pb.SYNCED, partition="chat", to=identity(eid, name)))
     for text in ("", "x", SIGNAL_ID.lower() + "0"):
         yield row("reply_to", INVALID, fetch(pb.THREAD, conversation="c1", reply_to=text))
 

@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from bimip.client.arguments import checked_text
 from bimip.client.core.kinds.devices import devices_of
 from bimip.client.facets.facet import Facet
+from bimip.client.wire.bimip import Body, DevicesAction, DeviceState, Fetch, FetchKind
 from bimip.client.wire.bimip import Devices as WireDevices
-from bimip.client.wire.bimip import DevicesAction, DeviceState
+from bimip.client.wire.bimip import Identity as WireIdentity
+from bimip.client.wire.bimip import Synced as WireSynced
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,16 @@ class KnownDevice:
     label: str
 
 
+@dataclass(frozen=True, slots=True)
+class Synced:
+    """How far a device is with what another one of this user wrote to a log."""
+
+    upto: int  # everything up to this offset is acknowledged; 0: nothing that is kept
+    head: int  # the newest offset that the other one wrote
+    missing: int  # how many behind `upto` are owed to the device and not acknowledged
+    seq: str  # of the message at `upto`, where it has one
+
+
 class Devices(Facet):
     def known_devices(self) -> dict[str, KnownDevice]:
         """Returns this user's devices by name, as this one was last told, also without a connection."""
@@ -57,6 +69,28 @@ class Devices(Facet):
             page = await self._connector.request(asked, WireDevices)
             found += map(_info, page.devices)
             complete = page.complete or not page.devices
+        return found
+
+    async def synced(
+        self, device: str | None = None, partition: str = "chat", *, whole: bool = False
+    ) -> dict[str, Synced]:
+        """Asks how far a device of this user, this one or another, is with what each other one wrote, by its name.
+
+        A device that is not in the answer wrote nothing among the newest entries of the log, some thousands; with
+        `whole` the log is walked to its oldest one. Raises Refused (NOT_FOUND: there is no such device), TimedOut,
+        NotConnected, and InvalidArgument for what is no name.
+        """
+        asked = Fetch(kind=FetchKind.SYNCED, partition=checked_text("partition", partition))
+        if device is not None:
+            asked.to = WireIdentity(connection_resource_id=checked_text("device", device))
+        found: dict[str, Synced] = {}
+        body: Body | None = None
+        while body is None or (whole and not body.complete):
+            if body is not None:
+                asked.cursor = body.next_cursor
+            body = await self._connector.request(asked, Body)
+            for one in body.synced:
+                found[one.origin] = _joined(found.get(one.origin), one)
         return found
 
     async def peer_devices(self, eid: str) -> list[str]:
@@ -94,6 +128,15 @@ class Devices(Facet):
         """
         asked = WireDevices(action=DevicesAction.REMOVE, name=checked_text("name", name))
         await self._connector.request(asked, WireDevices)
+
+
+def _joined(known: Synced | None, further: WireSynced) -> Synced:
+    """Joins what the entries of a page tell with what newer ones told."""
+    if known is None:
+        return Synced(further.upto, further.head, further.missing, further.seq)
+    missing = known.missing + further.missing
+    upto, seq = (known.upto, known.seq) if known.upto else (further.upto, further.seq)
+    return Synced(upto, known.head, missing, seq)
 
 
 def _info(state: DeviceState) -> DeviceInfo:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from bimip.client.arguments import checked_number
+from bimip.client.arguments import checked_number, checked_text
 from bimip.client.facets.facet import Facet
 from bimip.client.wire.bimip import Body, Fetch, FetchKind, Message
 from bimip.client.wire.bimip import Identity as WireIdentity
@@ -84,6 +84,26 @@ class History(Facet):
         rows = list(zip(body.messages, [*body.acknowledged, *[False] * len(body.messages)], strict=False))
         return Fetched(rows, body.next_offset, body.complete, body.next_cursor)
 
+    async def heads(self, partition: str = "chat", *, sender: str = "", limit: int = 100) -> list[Message]:
+        """Fetch the newest message of each user who wrote to this user's log, the newest of them first.
+
+        With `sender` of each of that user's devices. `limit`: so many at most; with fewer the log is walked to its
+        oldest entry, a thousand with each request. Raises as `fetch` does.
+        """
+        checked_text("partition", partition)
+        asked = Fetch(kind=FetchKind.HEADS, partition=partition, limit=checked_number("limit", limit))
+        if sender:
+            asked.from_ = WireIdentity(eid=checked_text("sender", sender))
+        found: dict[str, Message] = {}
+        body: Body | None = None
+        while body is None or (not body.complete and len(found) < limit):
+            if body is not None:
+                asked.cursor = body.next_cursor
+            body = await self._connector.request(asked, Body)
+            for message in body.messages:  # those of a later page are older
+                found.setdefault(_author_of(message, of_device=bool(sender)), message)
+        return list(found.values())[:limit]
+
     async def history(self, conversation: str, before: int | None = None, limit: int = 50) -> list[Message]:
         """Fetch the newest messages of a conversation in front of a conversation offset, oldest first."""
         newest = BEYOND_ANY_OFFSET if before is None else checked_number("before", before, least=0)
@@ -99,3 +119,8 @@ class History(Facet):
             limit=limit,
         )
         return [message for message, _ in reversed(fetched.rows)]
+
+
+def _author_of(message: Message, *, of_device: bool) -> str:
+    author = message.from_ or WireIdentity()
+    return (author.connection_resource_id or "") if of_device else author.eid

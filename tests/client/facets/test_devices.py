@@ -3,7 +3,7 @@ import pytest
 
 from bimip.client import InvalidArgument, Refused
 from bimip.client.events import DeviceChanged
-from bimip.client.facets.devices import DeviceInfo, DeviceLog, KnownDevice
+from bimip.client.facets.devices import DeviceInfo, DeviceLog, KnownDevice, Synced
 from bimip.client.wire.bimip import (
     Body,
     Devices,
@@ -11,9 +11,12 @@ from bimip.client.wire.bimip import (
     DeviceState,
     ErrorCode,
     ErrorMessage,
+    Fetch,
     StateItem,
+    Turn,
 )
 from bimip.client.wire.bimip import DeviceLog as WireLog
+from bimip.client.wire.bimip import Synced as WireSynced
 from tests.client.support import FakeServer, a_client, both_backends, next_of, page
 
 
@@ -74,3 +77,35 @@ async def test_devices_are_events_and_known_without_a_connection() -> None:
 
         assert await next_of(client, DeviceChanged) == DeviceChanged("laptop", 7, "mine")
         assert client.known_devices() == {"laptop": KnownDevice(7, "mine")}
+
+
+def synced(*told: WireSynced, complete: bool = False) -> Body:
+    return Body(turn=Turn.TURN_FETCH, partition="chat", synced=list(told), next_cursor=b"on", complete=complete)
+
+
+@both_backends
+async def test_how_far_a_device_is_with_others_is_one_answer_or_all_that_there_are() -> None:
+    server = FakeServer()
+    async with a_client(server) as client, anyio.create_task_group() as tasks:
+        peer = await server.accept()
+        await peer.greet()
+
+        async def serve() -> None:
+            asked = []
+            for _ in range(2):
+                fetch, ref = await peer.expect(Fetch)
+                asked.append((fetch.to and fetch.to.connection_resource_id, fetch.cursor))
+                peer.send(synced(WireSynced(origin="laptop", head=9, missing=2)), ref)
+            fetch, ref = await peer.expect(Fetch)
+            asked.append((fetch.to and fetch.to.connection_resource_id, fetch.cursor))
+            further = WireSynced(origin="laptop", upto=3, head=7, missing=4, seq="1:1:laptop")
+            peer.send(synced(further, WireSynced(origin="old", upto=1, head=1), complete=True), ref)
+            assert asked == [(None, b""), ("tablet", b""), ("tablet", b"on")]
+
+        tasks.start_soon(serve)
+
+        assert await client.synced() == {"laptop": Synced(0, 9, 2, "")}
+        assert await client.synced("tablet", whole=True) == {
+            "laptop": Synced(3, 9, 6, "1:1:laptop"),
+            "old": Synced(1, 1, 0, ""),
+        }

@@ -59,6 +59,7 @@ __all__ = (
     "Start",
     "StateDelta",
     "StateItem",
+    "Synced",
     "TokenAuthority",
     "TokenAuthorityAction",
     "Turn",
@@ -277,6 +278,16 @@ class FetchKind(betterproto2.Enum):
     the user's conversations, in the order of what happened last in each
     """
 
+    HEADS = 7
+    """
+    of the device's own log: the newest message of each user, or of each device of one
+    """
+
+    SYNCED = 8
+    """
+    of the device's own log: what a device has of what the user's others wrote
+    """
+
 
 class GapReason(betterproto2.Enum):
     GAP_REASON_UNSPECIFIED = 0
@@ -491,6 +502,8 @@ class Body(betterproto2.Message):
     """
 
     conversations: "list[Conversation]" = betterproto2.field(15, betterproto2.TYPE_MESSAGE, repeated=True)
+
+    synced: "list[Synced]" = betterproto2.field(16, betterproto2.TYPE_MESSAGE, repeated=True)
 
     passed: "list[PassedEntry]" = betterproto2.field(20, betterproto2.TYPE_MESSAGE, repeated=True)
     """
@@ -1963,6 +1976,41 @@ class StateItem(betterproto2.Message):
 
 
 default_message_pool.register_message("bimip", "StateItem", StateItem)
+
+
+@dataclass(eq=False, repr=False)
+class Synced(betterproto2.Message):
+    """
+    What a device of the user has of what another one wrote, in one log.
+    """
+
+    origin: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
+    """
+    the other device, by name
+    """
+
+    upto: "int" = betterproto2.field(2, betterproto2.TYPE_UINT64)
+    """
+    everything it wrote up to here is acknowledged; 0: nothing
+    """
+
+    head: "int" = betterproto2.field(3, betterproto2.TYPE_UINT64)
+    """
+    the newest that it wrote
+    """
+
+    missing: "int" = betterproto2.field(4, betterproto2.TYPE_UINT64)
+    """
+    how many behind upto are owed and not acknowledged
+    """
+
+    seq: "str" = betterproto2.field(5, betterproto2.TYPE_STRING)
+    """
+    of the message at upto, where it has one
+    """
+
+
+default_message_pool.register_message("bimip", "Synced", Synced)
 
 
 @dataclass(eq=False, repr=False)
