@@ -31,7 +31,7 @@ ENTRIES_LIKE_ONE = 8
 
 @dataclass(slots=True)
 class Synced:
-    """What is found of one origin."""
+    """The findings about one origin."""
 
     head: int = 0
     upto: int = 0
