@@ -140,7 +140,7 @@ def token(
 
 @app.command()
 def send(
-    to: Annotated[str, typer.Argument(help="The user to write to.")],
+    to: Annotated[str, typer.Argument(help="The user to write to, or a group by its id, such as c1.")],
     text: Annotated[str, typer.Argument(help="What to write.")],
     as_: As = None,
     token: Token = "",

@@ -20,8 +20,8 @@ from rich.text import Text
 from bimip.cli.failures import Exit, Failure
 from bimip.cli.output import is_lost
 from bimip.cli.settings import gateway_url
-from bimip.cli.show_events import json_of, line_of
-from bimip.cli.words import payload_text, printable, show_json
+from bimip.cli.show_events import json_of, line_of, message_text
+from bimip.cli.words import printable, show_json
 from bimip.client import Client, ClientError, InboxRow, Refused, Start, Stopped, StoreError, open_client
 from bimip.client.events import Connected, Disconnected, Event
 from bimip.client.facets.devices import DeviceInfo
@@ -168,19 +168,20 @@ def _inbox_object(row: InboxRow) -> dict[str, object]:
     last = row.last_message
     told = {name: getattr(row, name) for name in InboxRow.__dataclass_fields__ if name != "last_message"}
     author = "" if last is None or last.from_ is None else last.from_.eid
-    return told | {"last_from": author, "last_text": "" if last is None else payload_text(last.payload)}
+    return told | {"last_from": author, "last_text": "" if last is None else message_text(last)}
 
 
 def _inbox_line(row: InboxRow) -> Text:
-    """A conversation: how much of it is unread, with whom it is, and its last message."""
+    """A conversation: how much of it is unread, with whom it is, or which group, and its last message."""
     count = f"{row.unread}{'+' if row.has_more_unread else ''}"
     mentioned = f" @{row.mentions}" if row.mentions else ""
     last = row.last_message
-    text = "" if last is None else payload_text(last.payload)
+    text = "" if last is None else message_text(last)
     when = datetime.fromtimestamp(row.last_activity / 1000, UTC)
     return Text.assemble(
         (f"{count:>4}{mentioned} ", "bold green" if row.unread else "dim"),
-        printable(row.title or row.peer),
+        printable(row.title or row.peer or row.conversation),
+        (f" {row.conversation}" if not row.peer and row.title else "", "dim"),
         (f"   {when:%Y-%m-%d %H:%M} UTC   ", "dim"),
         text,
     )
@@ -212,7 +213,6 @@ async def change_settings(device: Device, given: Mapping[str, bool | None], *, a
 
 @asynccontextmanager
 async def asking(device: Device) -> AsyncIterator[Client]:
-    """Connects to ask for something, and for nothing else."""
     """A client of the device that is connected and receives nothing: for a command that asks once."""
     try:
         async with open_client(device.url, token=device.token, ssl_context=device.ssl_context, partitions=()) as client:

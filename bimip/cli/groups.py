@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.text import Text
 
 from bimip.cli.devices import Device, asking
-from bimip.cli.words import printable, show_json
+from bimip.cli.words import counted, printable, show_json
 from bimip.client.facets.groups import GroupInfo
 
 
@@ -61,7 +61,7 @@ async def show(device: Device, group: str, *, as_json: bool = False) -> None:
 
 
 def lines_of(group: GroupInfo) -> list[Text]:
-    count = f"{len(group.members)} members, {group.head} messages"
+    count = f"{counted(len(group.members), 'member')}, {counted(group.head, 'entry', 'entries')}"
     head = Text.assemble((printable(group.title) or group.id, "bold"), (f"   {group.id}, {count}", "dim"))
     width = max((len(member.role) for member in group.members), default=0)
     return [head, *(Text(f"{member.role:{width}}  {printable(member.eid)}") for member in group.members)]

@@ -7,7 +7,7 @@ from typing import Any
 
 from rich.text import Text
 
-from bimip.cli.words import payload_text, printable
+from bimip.cli.words import counted, payload_text, printable
 from bimip.client.events import (
     Connected,
     ConversationChanged,
@@ -28,9 +28,10 @@ from bimip.client.events import (
     ServerError,
     SettingsChanged,
 )
-from bimip.client.wire.bimip import GroupEvent, GroupEventKind, Identity
+from bimip.client.wire.bimip import GroupEvent, GroupEventKind, Identity, Message
 from bimip.domain.core.records import ReceiptKind, ReceiptRun
 from bimip.domain.state.settings import PrivacySettings, Setting
+from bimip.names import is_conversation_id
 
 _DID = {
     ReceiptKind.DELIVERED: "delivered to",
@@ -140,14 +141,21 @@ def _device(event: DeviceChanged) -> Line:
 
 def _message(event: Received) -> Line:
     message = event.message
-    what = message.group_event
-    text = payload_text(message.payload)
     where = f"{event.partition} #{event.offset}" + (", again" if event.redelivered else "")
-    if what is not None:
-        return Line("◇", "magenta", f"{_who(message.from_)} {_happened(what)} {_who(message.to)}", where)
-    if event.own:
-        return Line("→", "cyan", f"{_who(message.from_)} to {_who(message.to)}: {text}", where)
-    return Line("←", "bold", f"{_who(message.from_)}: {text}", where)
+    if message.group_event is not None:
+        return Line("◇", "magenta", message_text(message), where)
+    is_to_group = message.to is not None and is_conversation_id(message.to.eid)
+    to = f" to {_who(message.to)}" if event.own or is_to_group else ""
+    sign, colour = ("→", "cyan") if event.own else ("←", "bold")
+    return Line(sign, colour, f"{_who(message.from_)}{to}: {message_text(message)}", where)
+
+
+def message_text(message: Message) -> str:
+    """A message as a person can read it: its payload, or what somebody did to the group."""
+    what = message.group_event
+    if what is None:
+        return payload_text(message.payload)
+    return f"{_who(message.from_)} {_happened(what)} {_who(message.to)}"
 
 
 def _happened(what: GroupEvent) -> str:  # noqa: PLR0911 - one for each kind of event
@@ -176,7 +184,9 @@ def _group(event: GroupChanged) -> Line:
     name = f"the group {printable(event.title)!r}" if event.title else "a group"
     if event.is_gone:
         return Line("◇", "yellow", f"you are in {name} no more", where)
-    return Line("◇", "magenta", f"you are {printable(event.role)} of {name}: {event.member_count} members", where)
+    return Line(
+        "◇", "magenta", f"you are {printable(event.role)} of {name}: {counted(event.member_count, 'member')}", where
+    )
 
 
 def json_of(event: Event) -> str:

@@ -20,6 +20,11 @@ def payload_text(payload: bytes) -> str:
         return f"({len(payload)} bytes)"
 
 
+def counted(number: int, noun: str, plural: str = "") -> str:
+    """A number with its noun: '1 member', '2 members'."""
+    return f"{number} {noun if number == 1 else plural or noun + 's'}"
+
+
 def show_json(told: Mapping[str, object]) -> None:
     """Prints an object on one line, for programs."""
     print(json.dumps(told, default=repr), flush=True)

@@ -6,7 +6,7 @@ import pytest
 import structlog
 
 from bimip.cli import groups
-from bimip.cli.devices import send
+from bimip.cli.devices import send, show_inbox
 from bimip.cli.failures import Exit, Failure
 from tests.cli.test_devices import ALICE, BOB, server
 
@@ -35,7 +35,7 @@ async def test_a_group_is_created_changed_shown_and_left(capsys: pytest.CaptureF
         assert capsys.readouterr().out.splitlines() == [
             f"{group} is called 'journey'",
             f"{BOB} is admin of {group}",
-            f"journey   {group}, 2 members, 4 messages",
+            f"journey   {group}, 2 members, 4 entries",
             f"admin  {BOB}",
             f"owner  {ALICE}",
         ]
@@ -52,3 +52,22 @@ async def test_a_group_is_created_changed_shown_and_left(capsys: pytest.CaptureF
         with pytest.raises(Failure, match="you are in no such conversation") as raised:
             await groups.show(bob, group)
         assert raised.value.code is Exit.REFUSED
+
+
+async def test_a_group_stands_in_the_inbox_with_its_id_and_what_happened_in_it(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    async with server() as device:
+        alice = device(ALICE, "phone")
+        await groups.create(alice, "trip", [], as_json=True)
+        group = json.loads(capsys.readouterr().out)["group"]
+        await groups.show(alice, group)
+        shown = capsys.readouterr().out.splitlines()
+        await show_inbox(alice, limit=5)
+        (line,) = capsys.readouterr().out.splitlines()
+        await show_inbox(alice, limit=5, as_json=True)
+
+        assert shown == [f"trip   {group}, 1 member, 1 entry", f"owner  {ALICE}"]
+        assert line.startswith(f"   0 trip {group}   ")
+        assert line.endswith(f"{ALICE} created 'trip', {group}")
+        assert json.loads(capsys.readouterr().out)["last_text"] == f"{ALICE} created 'trip', {group}"

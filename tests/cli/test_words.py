@@ -1,6 +1,6 @@
 import pytest
 
-from bimip.cli.words import duration, payload_text, printable, seconds_of
+from bimip.cli.words import counted, duration, payload_text, printable, seconds_of
 
 
 @pytest.mark.parametrize(
@@ -50,3 +50,8 @@ def test_times_are_a_number_and_a_unit(text: str, seconds: int) -> None:
 def test_other_times_are_refused_with_an_example(text: str) -> None:
     with pytest.raises(ValueError, match="is not a time such as 90s, 15m, 12h or 30d"):
         seconds_of(text)
+
+
+def test_one_of_a_thing_is_no_plural() -> None:
+    assert [counted(number, "member") for number in (0, 1, 2)] == ["0 members", "1 member", "2 members"]
+    assert counted(2, "entry", "entries") == "2 entries"
