@@ -21,7 +21,7 @@ from bimip.cli.failures import Exit, Failure
 from bimip.cli.output import is_lost
 from bimip.cli.settings import gateway_url
 from bimip.cli.show_events import json_of, line_of, message_text
-from bimip.cli.words import printable, show_json
+from bimip.cli.words import payload_text, printable, show_json
 from bimip.client import Client, ClientError, InboxRow, Refused, Start, Stopped, StoreError, open_client
 from bimip.client.events import Connected, Disconnected, Event
 from bimip.client.facets.devices import DeviceInfo

@@ -31,7 +31,6 @@ from bimip.client.events import (
 from bimip.client.wire.bimip import GroupEvent, GroupEventKind, Identity, Message
 from bimip.domain.core.records import ReceiptKind, ReceiptRun
 from bimip.domain.state.settings import PrivacySettings, Setting
-from bimip.names import is_conversation_id
 
 _DID = {
     ReceiptKind.DELIVERED: "delivered to",
@@ -144,8 +143,8 @@ def _message(event: Received) -> Line:
     where = f"{event.partition} #{event.offset}" + (", again" if event.redelivered else "")
     if message.group_event is not None:
         return Line("◇", "magenta", message_text(message), where)
-    is_to_group = message.to is not None and is_conversation_id(message.to.eid)
-    to = f" to {_who(message.to)}" if event.own or is_to_group else ""
+    is_to_conversation = message.to is not None and message.to.eid == message.conversation
+    to = f" to {_who(message.to)}" if event.own or is_to_conversation else ""
     sign, colour = ("→", "cyan") if event.own else ("←", "bold")
     return Line(sign, colour, f"{_who(message.from_)}{to}: {message_text(message)}", where)
 

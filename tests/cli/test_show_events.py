@@ -54,7 +54,9 @@ EVENTS: list[tuple[events.Event, str]] = [
     ),
     (events.Received(Message(payload=b"\xff"), "feed", 1), "← ?: (1 bytes)   feed #1"),
     (
-        events.Received(Message(from_=Identity(eid="bob"), to=Identity(eid="c7"), payload=b"hi"), "chat", 4),
+        events.Received(
+            Message(from_=Identity(eid="bob"), to=Identity(eid="c7"), conversation="c7", payload=b"hi"), "chat", 4
+        ),
         "← bob to c7: hi   chat #4",
     ),
     (events.Sent("m1", 9, "s1", 4, "7", 3, 5, partition="chat"), "✓ sent   chat #4"),

@@ -25,7 +25,10 @@ from tests.kit.history import (
     Event,
     GroupAnswered,
     GroupAsked,
+    Kind,
     Knocked,
+    Labelled,
+    LabelSaid,
     Marked,
     Name,
     Opened,
@@ -36,6 +39,7 @@ from tests.kit.history import (
     SettingsAnswered,
     SettingsSaid,
     Turn,
+    Wrote,
 )
 from tests.kit.position_model import PositionModel, lowest, runs
 from tests.kit.writer import Writer
@@ -93,8 +97,8 @@ class Link:
     offered: list[str] = field(default_factory=list)  # the messages in Hello
     contradictions: dict[int, str] = field(default_factory=dict)
     conversations: dict[int, str] = field(default_factory=dict)  # what a Fetch asked for
-    wishes: set[int] = field(default_factory=set)  # changes of settings
     states: set[int] = field(default_factory=set)  # what asked for the state
+    wishes: set[int] = field(default_factory=set)  # changes of settings, labels, and FORWARDED
     frames_left: int = 0  # until it is cut
 
     def send(self, frame: bytes) -> None:
@@ -156,6 +160,8 @@ class Actor:
         self._commands: dict[str, Message] = {}  # that were not answered
         self._requests: dict[str, Message] = {}  # changes of groups that were not answered
         self._sent_before: set[str] = set()
+        self._whole: dict[str, Wrote] = {}  # what was written to all devices
+        self._directory = directory
         self._writer = Writer(codec, name, directory, partitions, random)
 
     @property
@@ -261,6 +267,8 @@ class Actor:
             link.states.remove(scheme.ref)
             self._record(self._codec.state(self.name, scheme.state_delta)._replace(asked=True))
             self.counts["states answered"] += 1
+        elif payload == "devices":
+            self._take_label(scheme.devices)
         else:
             self._complain("I5", "client", f"was sent {payload}")
         if not link.is_cut:
@@ -372,10 +380,12 @@ class Actor:
             self._take_refusal(link, error.id, code)
         elif code == "NOT_FOUND" and error.field == "conversation":  # the user left it, as another device may have said
             self.counts["told that it is in no such group"] += 1
-        elif error.ref in link.wishes and code in AGAIN:
-            self.counts["settings refused"] += 1
         elif error.ref in link.states and code in AGAIN:
             self.counts["states refused"] += 1
+        elif error.ref in link.wishes and code in {*AGAIN, "NOT_FOUND"}:
+            self.counts["wishes refused"] += 1
+        elif error.id in self._whole and code == "CONFLICT":
+            self._write_to_all(link, error)
         elif error.id:
             self._record(Refused(self.name, error.id, code, unknown=self._is_unknown(code)))
             self.counts["outcome unknown" if code == UNKNOWN else "refused"] += 1
@@ -447,6 +457,10 @@ class Actor:
             if random.random() < 0.2:
                 self._command(link)
             if random.random() < 0.04:
+                self._forward(link)
+            if random.random() < 0.03:
+                self._label(link)
+            if random.random() < 0.04:
                 self._change_setting(link)
             if random.random() < 0.04:
                 self._ask_state(link)
@@ -491,9 +505,12 @@ class Actor:
         delivery = self._random.choice(batch.deliveries)
         upto = self._random.random() < 0.5
         place = delivery.place
-        self._record(Read(self.name, delivery.conversation, place if upto else 0, () if upto else ((place, place),)))
+        kind = Kind.READ if upto or self._random.random() < 0.6 else Kind.PLAYED
+        read = Read(self.name, delivery.conversation, place if upto else 0, () if upto else ((place, place),), kind)
+        self._record(read)
+        self.counts["played"] += kind is Kind.PLAYED
         signal = self._codec.messages.Signal(
-            status=self._codec.messages.MessageStatus.READ,
+            status=getattr(self._codec.messages.MessageStatus, kind.name),
             conversation=delivery.conversation,
             upto=place if upto else 0,
             conversation_offset=0 if upto else place,
@@ -519,6 +536,35 @@ class Actor:
             self._commands[command.id] = command
             self.counts["commands"] += 1
             self._post(link, command=command)
+
+    def _forward(self, link: Link) -> None:
+        """Says by a signal that a message was forwarded, and now and then by the command as well: it counts once."""
+        composed = self._commander.forwarded()
+        if composed is None or len(self._commands) >= MAX_OUTBOX:
+            return
+        signal, command, given = composed
+        self._record(given)
+        self.counts["forwarded"] += 1
+        ref = self._next_ref()
+        link.wishes.add(ref)
+        self._post(link, ref, signal=signal)
+        if self._random.random() < 0.6:
+            self._commands[command.id] = command
+            self._post(link, command=command)
+
+    def _label(self, link: Link) -> None:
+        """Calls a device of its user something, or nothing any more."""
+        own = [name for name in self._directory if name.eid == self.name.eid]
+        named, ref = self._random.choice(own), self._next_ref()
+        label = "" if self._random.random() < 0.2 else f"called {ref} by {self.name.device}"
+        link.wishes.add(ref)
+        self._record(LabelSaid(self.name, named, label))
+        action = self._codec.device_actions.RENAME
+        self.counts["labels"] += 1
+        self._post(link, ref, devices=self._codec.messages.Devices(action=action, name=named.device, label=label))
+
+    def _take_label(self, answer: Message) -> None:
+        self._record(Labelled(self.name, Name(self.name.eid, answer.name), answer.label))
 
     def _take_done(self, command: Message) -> None:
         if command.kind == self._codec.command_kind("MARK_READ"):
@@ -615,6 +661,22 @@ class Actor:
 
     # What it writes.
 
+    def _write_to_all(self, link: Link, error: Message) -> None:
+        """The list of devices was another one: the message is written anew, to those that there are."""
+        self._record(Refused(self.name, error.id, "CONFLICT"))
+        self.outbox.pop(error.id, None)
+        known = self._whole.pop(error.id)
+        missing, extra = (
+            [Name(one.eid, one.connection_resource_id) for one in told] for told in (error.missing, error.extra)
+        )
+        if not missing and not extra:
+            self._complain("I5", "client", f"is told that the list of {error.id} is not right, and not how")
+            return
+        self.counts["lists of devices refused"] += 1
+        if self.mood.writes:
+            message = self._note_written(*self._writer.write_again(known, missing, extra))
+            self._post(link, self._next_ref(), message=message)
+
     def pause_seconds(self) -> float:
         """Until the next `write`."""
         return self._random.expovariate(1 / self.mood.pause_seconds)
@@ -645,9 +707,13 @@ class Actor:
         return [self._compose() for _ in range(count) if self._may_write()]
 
     def _compose(self) -> Message:
-        message, wrote = self._writer.write(sorted(self._groups))
+        return self._note_written(*self._writer.write(sorted(self._groups)))
+
+    def _note_written(self, message: Message, wrote: Wrote) -> Message:
         self._record(wrote)
         self.outbox[message.id] = message
+        if wrote.is_complete:
+            self._whole[message.id] = wrote
         self.counts["written"] += 1
         return message
 

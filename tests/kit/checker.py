@@ -8,7 +8,7 @@ something be called lost. Where an older copy of the store was put back, what ca
 that was there: up to then the history is held against the invariants as well, and after it that of the copy, as if
 nothing had come between; but every device must be told, and by then it knows what it has by stamps.
 
-What it knows stands in seven parts:
+What it knows stands in eight parts:
 
 * `message_invariants.py`  the messages: who wrote them, which places they were given, what their writers were answered
 * `client_view.py`         one device: what it was shown, by the rule that every client follows
@@ -17,10 +17,12 @@ What it knows stands in seven parts:
 * `settings_invariants.py` what users let others know, and that nobody is told more
 * `change_invariants.py`   what became of messages, and how conversations are kept
 * `group_invariants.py`    who is in which group, and where in it
+* `device_invariants.py`   which devices there are, what people call them, and who is addressed
 
 A violation names its invariant and a kind:
 
     lost                  acknowledged, but not at a device to which it is owed                    I1
+    left out              accepted as for all devices of its readers, and not addressed to one    I1
     reused                an offset was given twice                                                I1
     half-appended         unknown (or refused) to its writer, and neither everywhere nor nowhere   I2
     damaged               another payload than was written                                         I2
@@ -41,6 +43,8 @@ A violation names its invariant and a kind:
     marker lost           on disk as acknowledged, and a device of the user is not told            I8
     false setting         a setting is off that nobody turned off                                  I8
     setting lost          on disk as acknowledged, and a device of the user is not told            I8
+    false label           a device is called what nobody called it                                 I8
+    label lost            on disk as acknowledged, and a device of the user knows an older one     I8
     false change          something became of a message, or was made of it, that nobody did                I8
     change lost           on disk as acknowledged, and a device of the user is not told            I8
     diverged              two devices of a user hold different receipts, read markers or settings  I9
@@ -54,6 +58,7 @@ from typing import NamedTuple
 
 from tests.kit.change_invariants import ChangeInvariants
 from tests.kit.client_view import ClientView, Excused, LogView
+from tests.kit.device_invariants import DeviceInvariants
 from tests.kit.group_invariants import GroupInvariants
 from tests.kit.history import (
     Acked,
@@ -68,6 +73,8 @@ from tests.kit.history import (
     GroupAnswered,
     GroupAsked,
     Knocked,
+    Labelled,
+    LabelSaid,
     Marked,
     Name,
     Opened,
@@ -153,6 +160,7 @@ class _Check:
         self._receipts = ReceiptInvariants(self._messages, self._report)
         self._markers = MarkerInvariants(self._report)
         self._settings = SettingsInvariants(self._messages, self._receipts, self._report)
+        self._named = DeviceInvariants(self._report)
         self._devices: dict[Name, ClientView] = {}
 
     def _report(self, invariant: str, kind: str, line: str) -> None:
@@ -179,6 +187,7 @@ class _Check:
             self._settings.finish(self._devices)
             self._groups.finish(self._devices)
             self._changes.finish(self._devices)
+            self._named.finish(self._devices)
         return self._violations
 
     def _view(self, name: Name, at: int) -> ClientView:
@@ -191,8 +200,10 @@ class _Check:
         match event:
             case Wrote():
                 self._messages.wrote(event)
+                self._named.wrote(event, at)
             case Answered():
                 self._messages.answered(event, at)
+                self._named.answered(event)
                 message = self._messages.messages.get((event.device, event.id))
                 if message is not None:
                     view.answered(message.wrote.partition, event.ids.offset, event.ids.stamp)
@@ -205,12 +216,14 @@ class _Check:
                 self._settings.knocked(event)
                 self._groups.knocked(event)
                 self._changes.knocked(event)
+                self._named.knocked(event)
             case Opened():
                 self._receipts.opened(event)
                 view.opened(event, at)
+                self._named.opened(event, at)
             case Batch():
                 view.received(event)
-            case Acked() | Read() | ReadSet() | SettingsSaid() if view.is_stale:
+            case Acked() | Read() | ReadSet() | SettingsSaid() | LabelSaid() if view.is_stale:
                 pass  # of what is no more, to nobody
             case Acked():
                 view.acked(event, at)
@@ -225,6 +238,7 @@ class _Check:
                 self._settings.changed(event)
                 self._groups.changed(event)
                 self._changes.changed(event)
+                self._named.changed(event)
             case ReadSet():
                 self._markers.said(event)
             case Marked():
@@ -233,6 +247,10 @@ class _Check:
                 self._settings.said(event)
             case SettingsAnswered():
                 self._settings.answered(event)
+            case LabelSaid():
+                self._named.label_said(event, at)
+            case Labelled():
+                self._named.labelled(event, at)
             case Given():
                 self._changes.given(event)
             case Done():

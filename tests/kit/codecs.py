@@ -16,6 +16,7 @@ from tests.kit.history import (
     Batch,
     Changed,
     Delivery,
+    DeviceKnown,
     EventKind,
     Gap,
     GapReason,
@@ -61,6 +62,8 @@ class Codec:
     """The kind of a command, by its number."""
     actions: Any
     """What may be done to a group."""
+    device_actions: Any
+    """What may be done to a device."""
     _from: str
 
     def encode(self, ref: int = 0, **payload: Message) -> bytes:
@@ -143,6 +146,7 @@ class Codec:
             groups,
             tuple(self._changed(item) for item in delta.items if self.has(item, "message")),
             tuple(self._kept(item.conversation) for item in delta.items if self.has(item, "conversation")),
+            tuple(self._device(item) for item in delta.items if self.has(item, "device")),
         )
 
     def command_kind(self, name: str) -> Any:
@@ -165,6 +169,11 @@ class Codec:
             tuple(sorted((one.eid, one.emoji, one.stamp, one.removed) for one in told.reactions)),
             item.removed,
         )
+
+    @staticmethod
+    def _device(item: Message) -> DeviceKnown:
+        told = item.device
+        return DeviceKnown(told.name, told.created, told.stamp, told.label, item.removed)
 
     def _kept(self, told: Message) -> Kept:
         values = (told.archived, told.pinned, told.marked_unread, told.muted_until, told.draft)
@@ -194,6 +203,7 @@ SERVER = Codec(
     has=lambda message, field: message.HasField(field),
     _kind_of=int,
     actions=server_messages.Conversation,
+    device_actions=server_messages.Devices,
     _from="from",
 )
 SDK = Codec(
@@ -204,5 +214,6 @@ SDK = Codec(
     has=lambda message, field: getattr(message, field) is not None,
     _kind_of=sdk_messages.CommandKind,
     actions=sdk_messages.ConversationAction,
+    device_actions=sdk_messages.DevicesAction,
     _from="from_",
 )

@@ -50,6 +50,18 @@ class Commander:
         """What was known is of another epoch, or of a store that is lost."""
         self._targets, self._own = [], []
 
+    def forwarded(self) -> tuple[Message, Message, Given] | None:
+        """Composes a FORWARDED, the command that says the same under the same id, and what they say; None as below."""
+        if not self._targets:
+            return None
+        target = self._random.choice(self._targets)
+        self._count += 1
+        own_id = f"{self._name.device}-forward-{self._count}"
+        status, kind = self._codec.messages.MessageStatus.FORWARDED, self._codec.command_kind("FORWARD_MARK")
+        signal = self._codec.messages.Signal(status=status, id=own_id, signal_offset=target.stamp)
+        command = self._codec.messages.Command(kind=kind, id=own_id, target=target.stamp)
+        return signal, command, Given(self._name, own_id, "FORWARD_MARK", target.stamp, target.conversation)
+
     def command(self) -> tuple[Message, Given] | None:
         """Composes a command, and what it says; None: there is nothing to do it to."""
         random = self._random

@@ -133,6 +133,7 @@ class Wrote(NamedTuple):
     payload: bytes
     addressed: Mapping[Name, bytes | None] = {}  # if any: only these get it, with a payload of their own or the common
     ttl_ms: int = 0  # for how long it may be seen; 0: for ever
+    is_complete: bool = False  # those addressed are said to be all devices of its readers
 
 
 class Answered(NamedTuple):
@@ -191,12 +192,13 @@ class Acked(NamedTuple):
 
 
 class Read(NamedTuple):
-    """A READ, before it leaves."""
+    """A READ or PLAYED, before it leaves."""
 
     device: Name
     conversation: str
     upto: int = 0
     ranges: Ranges = ()
+    kind: Kind = Kind.READ
 
 
 class ReadSet(NamedTuple):
@@ -262,8 +264,34 @@ class GroupKnown(NamedTuple):
     members: frozenset[str]
 
 
+class DeviceKnown(NamedTuple):
+    """A device as a sibling is told of it."""
+
+    name: str
+    created: int
+    stamp: int  # of its label
+    label: str
+    is_gone: bool = False
+
+
+class LabelSaid(NamedTuple):
+    """A device is to be called something, or nothing any more, before that leaves."""
+
+    device: Name
+    named: Name
+    label: str
+
+
+class Labelled(NamedTuple):
+    """The answer."""
+
+    device: Name
+    named: Name
+    label: str
+
+
 class Given(NamedTuple):
-    """A command, before it leaves."""
+    """A command, or a FORWARDED, before it leaves."""
 
     device: Name
     id: str
@@ -327,6 +355,7 @@ class State(NamedTuple):
     groups: tuple[GroupKnown, ...] = ()
     changes: tuple[Changed, ...] = ()
     kept: tuple[Kept, ...] = ()
+    devices: tuple[DeviceKnown, ...] = ()
     asked: bool = False  # it answers a request, and moves no version
 
 
@@ -369,6 +398,8 @@ DeviceEvent = (
     | SettingsAnswered
     | GroupAsked
     | GroupAnswered
+    | LabelSaid
+    | Labelled
     | Given
     | Done
     | State

@@ -41,10 +41,13 @@ class ReceiptInvariants:
         self.known: dict[Name, Known] = {}
         self.may_hide: set[str] = set()
         """Users who said that they show receipts, or that they do not: others' READs may come and go."""
+        self.may_send_none: set[str] = set()
+        """Users who said that they send no receipts, once at least."""
         self._messages = messages
         self._report = report
         self._claims: dict[Key, tuple[int, Name]] = {}
         self._read: dict[tuple[str, str, int], int] = {}  # (member, conversation, place) -> when
+        self._played: dict[tuple[str, str, int], int] = {}
         self._read_upto: dict[tuple[str, str], int] = {}
         self._versions: dict[str, int] = {}
         self._went_back: list[tuple[Name, Key, int]] = []
@@ -62,7 +65,10 @@ class ReceiptInvariants:
             self._report("I8", "receipts went back", line)
 
     def read(self, event: Read, at: int) -> None:
-        """Evidence."""
+        """Evidence. What is played is read."""
+        for first, last in event.ranges if event.kind is Kind.PLAYED else ():
+            for place in range(first, last + 1):
+                self._played.setdefault((event.device.eid, event.conversation, place), at)
         upto = self._read_upto.get((event.device.eid, event.conversation), 0)
         for first, last in ((upto + 1, event.upto), *event.ranges):
             for place in range(first, last + 1):
@@ -123,6 +129,7 @@ class ReceiptInvariants:
             self._check_claim(key, at, device, devices.values(), quiet=quiet)
         if quiet:
             self._check_convergence(devices)
+            self._check_implied(devices)
             for view in devices.values():
                 self._check_remembered(view, devices)
 
@@ -139,7 +146,8 @@ class ReceiptInvariants:
         elif member not in message.users or member == message.wrote.device.eid:
             self._report("I8", "false receipt", f"{teller}: {words(key)}, to whom it was not sent: {message}")
         else:
-            since = self._read.get((member, conversation, place), at + 1)
+            said = self._played if kind is Kind.PLAYED else self._read
+            since = said.get((member, conversation, place), at + 1)
             if kind is Kind.DELIVERED:
                 since = min([since, *self._acks(member, message, devices)])
             if since > at:
@@ -154,6 +162,17 @@ class ReceiptInvariants:
                 offset = view.offset_of(log, message)
                 if offset is not None and offset in log.acked:
                     yield log.acked[offset]
+
+    def _check_implied(self, devices: Iterable[Name]) -> None:
+        """What was played was read, and not later: but for who sends no receipts, and may have done the one unseen."""
+        for name in devices:
+            times = self.known.setdefault(name, Known()).times
+            for (conversation, member, kind, place), time in times.items():
+                if kind is not Kind.PLAYED or member in self.may_send_none or not self.is_kept(name.eid, conversation):
+                    continue
+                read = (conversation, member, Kind.READ, place)
+                if times.get(read, time + 1) > time:
+                    self._report("I8", "receipt lost", f"{name} knows that it was played, and not: {words(read)}")
 
     def _check_convergence(self, devices: Mapping[Name, ClientView]) -> None:
         by_user: dict[str, tuple[Name, dict[Key, int]]] = {}

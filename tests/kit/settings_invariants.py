@@ -35,6 +35,8 @@ class SettingsInvariants:
             self._receipts.may_hide.add(event.device.eid)
         elif event.number == SEND and event.value:
             self._sends_none.discard(event.device.eid)
+        elif event.number == SEND:
+            self._receipts.may_send_none.add(event.device.eid)
 
     def read(self, event: Read) -> None:
         """Evidence. What was read before may have been public, and what is said again too."""

@@ -13,6 +13,7 @@ from tests.kit.history import (
     Changed,
     Complaint,
     Delivery,
+    DeviceKnown,
     Done,
     Event,
     EventKind,
@@ -27,6 +28,8 @@ from tests.kit.history import (
     Kept,
     Kind,
     Knocked,
+    Labelled,
+    LabelSaid,
     Marked,
     Name,
     Opened,
@@ -151,7 +154,37 @@ def in_group(*devices: Name, offset: int = 2) -> list[Event]:
     return [Batch(device, "chat", offset - 1, offset, Turn.IN_TURN, (found,)) for device in devices]
 
 
+def named(label: str, device: Name = BOB) -> list[Event]:
+    """Bob's phone is called so, and that is answered."""
+    return [LabelSaid(device, BOB, label), Labelled(device, BOB, label)]
+
+
+def siblings(label: str = "", *, stamp: int = 0, devices: Sequence[Name] = (BOB, BOB2), after: int = 0) -> list[Event]:
+    """These devices of one user are told of each other, and what the phone is called."""
+    known = (DeviceKnown("phone", 1, stamp, label), DeviceKnown("laptop", 2, 0, ""))
+    return [State(device, after, after + 1, devices=known) for device in devices]
+
+
+def whole(*addressed: Name) -> list[Event]:
+    """A message to bob that is said to be for all devices, and is accepted."""
+    return [wrote(addressed=addressed)._replace(is_complete=True), sent()]
+
+
+def played(*places: int, device: Name = BOB) -> Read:
+    return Read(device, "c1", 0, tuple((place, place) for place in places), Kind.PLAYED)
+
+
+def seen(kind: Kind, *, after: int = 0) -> list[Event]:
+    """Alice's devices are told that bob did that with the first message."""
+    told = (Receipts("c1", "bob", kind, ((1, 1, 50),)),)
+    return [State(device, after, after + 1, told) for device in (PHONE, LAPTOP)]
+
+
 START = opened(*EVERYBODY)
+ALICE_KNOWS = [
+    State(one, 0, 1, devices=(DeviceKnown("phone", 1, 0, ""), DeviceKnown("laptop", 2, 0, "")))
+    for one in (PHONE, LAPTOP)
+]
 TRIP = [*START, *changed(1, EventKind.CREATED, "bob", title="trip"), *know("trip", "alice", "bob")]
 WRITTEN = [*TRIP, wrote(2, to="c9"), Answered(PHONE, "m2", Ids(1002, 2, "c9", 2))]
 PARTED = [
@@ -308,6 +341,33 @@ CLEAN: dict[str, list[Event]] = {
     "a group, and a message to all in it": [*WRITTEN, *in_group(*EVERYBODY[1:])],
     "a group, and a message after one was removed": [*PARTED, *afterwards(LAPTOP)],
     "a group that was asked for, and nobody knows what came of it": [*START, GroupAsked(PHONE, "g1")],
+    "devices that know each other, and what one is called": [
+        *START,
+        *ALICE_KNOWS,
+        *named("mine"),
+        *siblings("mine", stamp=5),
+    ],
+    "a label that was taken away": [
+        *START,
+        *ALICE_KNOWS,
+        *named("mine"),
+        *named(""),
+        *siblings("", stamp=6),
+    ],
+    "a label whose answer was cut off": [*START, *ALICE_KNOWS, LabelSaid(BOB, BOB, "mine"), *siblings("mine", stamp=5)],
+    "a message for all devices": [*START, *whole(LAPTOP, BOB, BOB2), *delivered(1)],
+    "played, and so read": [
+        *ALL_OF_ONE,
+        played(1),
+        *seen(Kind.READ),
+        *seen(Kind.PLAYED, after=1),
+    ],
+    "a FORWARDED that says again what the command says": [
+        *ALL_OF_ONE,
+        gave("FORWARD_MARK")[0],
+        *gave("FORWARD_MARK"),
+        *became(forwards=1),
+    ],
     "the state read again as a whole": [
         *ALL_OF_ONE,
         Acked(BOB, "chat", 1),
@@ -599,6 +659,36 @@ GUILTY: dict[str, tuple[str, list[Event]]] = {
     "two devices with different markers": (
         "I9 diverged",
         [*START, ReadSet(BOB, "c1", 3), told(BOB, 3), told(BOB2, 2)],
+    ),
+    "a device that its sibling does not know": (
+        "I9 diverged",
+        [*START, *ALICE_KNOWS, State(BOB, 0, 1, devices=(DeviceKnown("phone", 1, 0, ""),)), *siblings(devices=[BOB2])],
+    ),
+    "a label that nobody gave": ("I8 false label", [*START, *ALICE_KNOWS, *siblings("mine", stamp=5)]),
+    "a label that a sibling is not told": (
+        "I9 diverged",
+        [*START, *ALICE_KNOWS, *named("mine"), *siblings("mine", stamp=5, devices=[BOB]), *siblings(devices=[BOB2])],
+    ),
+    "a label that is answered and nobody is told": (
+        "I8 label lost",
+        [*START, *ALICE_KNOWS, *named("mine"), *siblings()],
+    ),
+    "an older label in the place of a newer one": (
+        "I8 label lost",
+        [*START, *ALICE_KNOWS, *named("mine"), *named("his"), *siblings("mine", stamp=5)],
+    ),
+    "an answer about a label that was not given": ("I5 invented", [*START, Labelled(BOB, BOB, "mine")]),
+    "a message for all devices that one is left out of": (
+        "I1 left out",
+        [*START, *whole(LAPTOP, BOB), *delivered(1, to=[LAPTOP, BOB])],
+    ),
+    "a PLAYED of what was only read": (
+        "I8 false receipt",
+        [*ALL_OF_ONE, Read(BOB, "c1", 1), *seen(Kind.PLAYED)],
+    ),
+    "a PLAYED of what was not read": (
+        "I8 receipt lost",
+        [*ALL_OF_ONE, played(1), *seen(Kind.PLAYED)],
     ),
     "from somebody else": (
         "I10 forged",

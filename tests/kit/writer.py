@@ -1,6 +1,6 @@
 """What a device writes: to whom, into which partition, how large, and now and then something that must be refused."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from random import Random
 
 from tests.kit.codecs import Codec, Message
@@ -33,7 +33,21 @@ class Writer:
         payload = f"{self._name}/{self._count}|".encode() + b"." * self._size()
         addressed = self._address(to) if random.random() < 0.05 else {}
         ttl_ms = random.choice((1000, 3000, 60_000)) if not addressed and random.random() < 0.05 else 0
+        is_complete = to in self._users and not addressed and random.random() < 0.03
+        if is_complete:
+            addressed = self._address_all(to)
         wrote = Wrote(self._name, f"{self._name.device}-{self._count}", to, partition, payload, addressed, ttl_ms)
+        wrote = wrote._replace(is_complete=is_complete and bool(addressed))
+        return self._encode(wrote), wrote
+
+    def write_again(self, known: Wrote, missing: Iterable[Name], extra: Iterable[Name]) -> tuple[Message, Wrote]:
+        """The same to the devices that there are, as the server has told, under another id."""
+        self._count += 1
+        gone = set(extra)
+        addressed = {one: own for one, own in known.addressed.items() if one not in gone} | dict.fromkeys(missing)
+        payload = f"{self._name}/{self._count}|".encode()
+        wrote = known._replace(id=f"{self._name.device}-{self._count}", payload=payload, addressed=addressed)
+        wrote = wrote._replace(is_complete=bool(addressed))
         return self._encode(wrote), wrote
 
     def contradict(self, message: Message) -> Message:
@@ -54,6 +68,16 @@ class Writer:
         own = f"{self._name}/{self._count} for ".encode()
         return {one: own + str(one).encode() if self._random.random() < 0.5 else None for one in chosen}
 
+    def _address_all(self, to: str) -> dict[Name, bytes | None]:
+        """All devices of both ends that this one has heard of; now and then without one, or with one that is none."""
+        listed = [other for other in self._directory if other.eid in {to, self._name.eid} and other != self._name]
+        chance = self._random.random()
+        if listed and chance < 0.3:
+            listed.remove(self._random.choice(listed))
+        elif chance < 0.4:
+            listed.append(Name(to, "fridge"))
+        return dict.fromkeys(listed)
+
     def _encode(self, wrote: Wrote) -> Message:
         addresses = [
             self._codec.messages.DeviceAddress(identity=self._codec.identity(one), payload=payload)
@@ -67,6 +91,7 @@ class Writer:
             payload=wrote.payload,
             partition="" if wrote.partition in TYPES else wrote.partition,
             devices=addresses,
+            devices_complete=wrote.is_complete,
             ttl_ms=wrote.ttl_ms,
         )
 

@@ -319,3 +319,44 @@ async def test_what_happened_in_a_group_can_be_changed_by_nobody_also_not_by_who
         assert (pb.ErrorCode(error.code).name, error.field) == ("FORBIDDEN", "target")
         assert "told by the server" in error.message
         assert all(item.message is None for state in (await laptop.heard()).states for item in state.items)
+
+
+def numbers(heard: Received) -> list[int]:
+    """What the messages say."""
+    return [int(text.rstrip(b"\0")) for text in texts(heard)]
+
+
+@pytest.mark.parametrize("taken", [0, 1, 4])
+async def test_who_is_removed_while_much_is_on_its_way_gets_what_came_before_and_nothing_else(
+    autojump_clock: MockClock, open_store: OpenStore, taken: int
+) -> None:
+    """Carol's tablet takes frame after frame, of which so many before she is removed; her phone takes all at once."""
+    async with open_world(open_store=open_store) as world:
+        (ann, bob, carol), group = await trip(world, "ann", "bob", "carol")
+        tablet = world.connect("carol", "tablet", room=1)
+        await tablet.hello(begin(pb.Start.HEAD))
+        sent = [await ann.post(group, b"%d" % number + bytes(2000), f"m{number}") for number in range(60)]
+        first = [await tablet.receive() for _ in range(taken)]
+        await ask(ann, Action.REMOVE_MEMBER, group, "carol")
+        await ann.post(group, b"after", "m99")
+        await ask(ann, Action.RENAME, group, title="without her")
+        react = pb.Command(kind=pb.CommandKind.REACT, target=sent[3].signal_offset, emoji="+")
+        bob.send(command=react, ref=5)
+        bob.acknowledge(60)
+        for device in (ann, bob):
+            await device.heard()
+        later = (await tablet.heard_slowly()).frames
+        for heard in (Received([*first, *later]), await carol.heard()):
+            assert numbers(heard) == list(range(60))
+            assert events(heard)[-1] == ("REMOVED", ["carol"])
+            assert groups(heard)[-1] == ("", "gone", [])
+            assert "without her" not in {title for title, _, _ in groups(heard)}
+            assert heard.message_states == heard.receipts == []
+    async with open_world(open_store=open_store) as world:
+        for name in ("phone", "tablet", "watch"):
+            back = await world.join("carol", name)
+            heard = await back.heard()
+
+            assert numbers(heard) == list(range(60))
+            assert events(heard)[-1] == ("REMOVED", ["carol"])
+            assert groups(heard) == heard.message_states == heard.receipts == []

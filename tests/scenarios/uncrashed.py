@@ -27,6 +27,7 @@ INSIDE = "it asks the server for something from inside, which nobody asks again"
 REMOVED = "a device that is removed is answered with NOT_FOUND when its removal is asked for again"
 WHOLE = "it expects the change alone, and a device that comes back is told what changed as a whole"
 
+FRAMES = "it counts the frames that one connection took"
 UNCRASHED = {
     "test_a_checkpoint_brings_back_a_copy_that_knows_nothing_but_its_id": INSIDE,
     "test_a_cursor_without_a_device_goes": INSIDE,
@@ -35,6 +36,7 @@ UNCRASHED = {
     "test_by_time_it_is_used_again_as_well": FOR_LMDB,
     "test_ten_times_what_is_kept_is_written_and_the_file_stays_within_twice_its_size": FOR_LMDB,
     "test_what_a_sibling_acknowledged_may_be_read_and_what_was_fetched": WHOLE,
+    "test_who_is_removed_while_much_is_on_its_way_gets_what_came_before_and_nothing_else": FRAMES,
     "test_within_the_offline_period_a_removal_is_told_and_later_all_that_is_there": REMOVED,
 }
 """By test, the reason."""

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from bimip import processes
+from bimip.domain.accounts.registering import LabelDevice
 from bimip.domain.commands import case
 from bimip.domain.commands import messages as commands
 from bimip.domain.commands.operation import Command
@@ -14,15 +15,18 @@ from bimip.domain.conversations.membership import group_of, witnesses_of
 from bimip.domain.core import operations as ops
 from bimip.domain.core.decision import NOTHING, Decision
 from bimip.domain.core.ids import ConversationOffset, Offset
-from bimip.domain.core.records import Table
+from bimip.domain.core.records import ReceiptKind, Table
 from bimip.domain.decisions import OPERATIONS
 from bimip.domain.delivery import acknowledging
 from bimip.domain.keeping.timekeeping import Timekeeper
 from bimip.domain.messages import appending, committed
+from bimip.domain.state import devices, private_reads, read_markers, receipts
 from bimip.domain.state import groups as state_of_groups
-from bimip.domain.state import private_reads, read_markers, receipts
 from bimip.domain.state.changes import StateChanges
+from bimip.domain.state.lifecycle import IMPLIED
 from bimip.domain.state.settings import ChangeSettings
+from bimip.requests import forwards
+from bimip.requests.command import operation_of
 from bimip.retention import process as retention_process
 from bimip.users.device import Device
 from tests.chaos.runner import HastyJournal
@@ -242,7 +246,7 @@ def test_a_member_who_is_not_told_that_they_are_gone_is_noticed(monkeypatch: pyt
 
     monkeypatch.setattr(StateChanges, "remove", silent)
 
-    assert "diverged" in kinds_found("diverged")
+    assert "diverged" in kinds_found("diverged", messages=LONG)
 
 
 def test_a_server_that_believes_every_clock_deletes_what_is_not_old(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -311,3 +315,53 @@ def test_a_command_that_is_done_again_is_noticed(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setitem(OPERATIONS, Command, replace(kind, decide=forgetting_ids))
 
     assert "false change" in kinds_found("false change")  # more forwards than there were
+
+
+def test_a_label_that_is_answered_and_not_written_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    kind = OPERATIONS[LabelDevice]
+
+    def forgetting_labels(view: Any, op: LabelDevice, context: Any) -> Decision:
+        return kind.decide(view, op, context)._replace(writes=NOTHING, news=())
+
+    monkeypatch.setitem(OPERATIONS, LabelDevice, replace(kind, decide=forgetting_labels))
+
+    assert "label lost" in kinds_found("label lost")
+
+
+def test_a_label_of_which_no_sibling_is_told_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    tell = StateChanges.tell
+
+    def silent(changes: Any, user: Any, key: bytes, change: Any) -> Any:
+        return 0 if key[0] == devices.TAG and change is not None and change.label else tell(changes, user, key, change)
+
+    monkeypatch.setattr(StateChanges, "tell", silent)
+
+    assert kinds_found("label lost") & {"label lost", "diverged"}
+
+
+def test_a_list_of_devices_that_is_believed_unseen_leaves_somebody_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(appending, "stale_devices", lambda *_: None)
+
+    assert "left out" in kinds_found("left out")
+
+
+def test_what_was_read_and_is_told_as_played_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    everything = IMPLIED[ReceiptKind.PLAYED]
+    monkeypatch.setattr(acknowledging, "IMPLIED", {**IMPLIED, ReceiptKind.READ: everything})
+
+    assert "false receipt" in kinds_found("false receipt")
+
+
+def test_what_was_played_and_is_not_told_as_read_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(acknowledging, "IMPLIED", {**IMPLIED, ReceiptKind.PLAYED: (ReceiptKind.PLAYED,)})
+
+    assert "receipt lost" in kinds_found("receipt lost")
+
+
+def test_a_forward_that_counts_as_a_signal_and_as_a_command_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    def counting_twice(asker: Any, command: Any) -> Command:
+        return operation_of(asker, command)._replace(id=f"signal {command.id}")
+
+    monkeypatch.setattr(forwards, "operation_of", counting_twice)
+
+    assert "false change" in kinds_found("false change")
