@@ -36,6 +36,7 @@ async def journal(parts: Parts, child: Child) -> None:
         lambda: {
             "backlog": len(parts.queue),
             "damage": parts.store.damage.count,
+            **{f"{what}_read": count for what, count in asdict(parts.store.read_counts).items()},
             **asdict(parts.journal_statistics),
             "clock": parts.timekeeper.held or "followed",
             **parts.journal_turns.describe(),

@@ -28,7 +28,17 @@ class StoreStatistics:
     quota_bytes: int  # the bound in force; 0: none
 
 
+@dataclass(slots=True)
+class ReadCounts:
+    """How much was read of a store since it was made, by whomever: what a question costs shows in the difference."""
+
+    records: int = 0  # of tables
+    entries: int = 0  # of logs and histories
+    rows: int = 0  # of indexes
+
+
 class Store(Protocol):
+    read_counts: ReadCounts
     damage: Damage
     """What was found damaged since the store was made."""
     put_back: str

@@ -16,7 +16,7 @@ from bimip.domain.core.ids import ConversationId, Stamp
 from bimip.domain.core.records import Changes, Index, IndexRow, Key, LogTable, Table
 from bimip.storage.damage import Damage
 from bimip.storage.errors import StorageError, StoreFullError
-from bimip.storage.interface import StoreStatistics
+from bimip.storage.interface import ReadCounts, StoreStatistics
 
 T = TypeVar("T", Key, IndexRow)
 
@@ -26,15 +26,16 @@ _NUMBER_BYTES = 4
 class _State:
     """One committed state: a Reader."""
 
-    def __init__(self) -> None:
+    def __init__(self, reads: ReadCounts) -> None:
         self.readers = 0
+        self.reads = reads
         self.records: dict[Table, dict[Key, Any]] = {table: {} for table in Table}
         self.order: dict[Table, list[Key]] = {table: [] for table in Table}
         self.runs: dict[tuple[LogTable, Key], tuple[int, list[Any]]] = {}  # the first's number, the records
         self.rows: dict[tuple[Index, Key], list[IndexRow]] = {}  # ascending
 
     def copy(self) -> "_State":
-        copy = _State()
+        copy = _State(self.reads)
         copy.records = {table: dict(records) for table, records in self.records.items()}
         copy.order = {table: list(order) for table, order in self.order.items()}
         copy.runs = {key: (first, list(run)) for key, (first, run) in self.runs.items()}
@@ -42,19 +43,26 @@ class _State:
         return copy
 
     def get(self, table: Table, key: Key) -> Any:  # noqa: ANN401 - as Reader has it
+        self.reads.records += 1
         return self.records[table].get(key)
 
     def get_all(self, table: Table, keys: Iterable[Key]) -> list[Any]:
-        return list(map(self.records[table].get, keys))
+        found = list(map(self.records[table].get, keys))
+        self.reads.records += len(found)
+        return found
 
     def scan(self, table: Table, low: Key, high: Key, *, limit: int, reverse: bool = False) -> list[tuple[Key, Any]]:
         records = self.records[table]
-        return [(key, records[key]) for key in _between(self.order[table], low, high, limit, reverse=reverse)]
+        found = [(key, records[key]) for key in _between(self.order[table], low, high, limit, reverse=reverse)]
+        self.reads.records += len(found)
+        return found
 
     def read(self, sequence: LogTable, key: Key, after: int, *, limit: int) -> list[tuple[int, Any]]:
         first, run = self.runs.get((sequence, key), (1, []))
         start = max(0, after + 1 - first)
-        return list(enumerate(run[start : start + limit], first + start))
+        found = list(enumerate(run[start : start + limit], first + start))
+        self.reads.entries += len(found)
+        return found
 
     def salvage(self, sequence: LogTable, key: Key, after: int, *, limit: int, upto: int) -> list[tuple[int, Any]]:  # noqa: ARG002 - as Reader has it
         return self.read(sequence, key, after, limit=limit)  # memory keeps what it was given
@@ -62,7 +70,9 @@ class _State:
     def find(
         self, index: Index, key: Key, low: IndexRow, high: IndexRow, *, limit: int, reverse: bool = False
     ) -> list[IndexRow]:
-        return _between(self.rows.get((index, key), []), low, high, limit, reverse=reverse)
+        found = _between(self.rows.get((index, key), []), low, high, limit, reverse=reverse)
+        self.reads.rows += len(found)
+        return found
 
     def head(self, place: tuple[LogTable, Key]) -> int | None:
         """The newest number that is there; None when there is none."""
@@ -135,8 +145,9 @@ class MemoryStore:
     def __init__(self, *, quota_bytes: int = 0) -> None:
         """A quota makes every `apply` count everything that is stored, so it is for tests of small stores."""
         self.damage = Damage()
+        self.read_counts = ReadCounts()
         self._quota_bytes = quota_bytes
-        self._state = _State()
+        self._state = _State(self.read_counts)
         self._open: list[Changes] | None = None
         self._heads: dict[tuple[LogTable, Key], int] = {}  # where the open transaction's appends ended
         self._broken = False

@@ -1,6 +1,7 @@
 """What every store does, one test for each sentence of interface.py."""
 
 from collections.abc import Callable
+from dataclasses import astuple, replace
 from random import Random
 from typing import Any
 
@@ -728,6 +729,22 @@ class TestQuota:
         assert statistics.quota_bytes == 400_000
         assert statistics.used_bytes >= 400_000
         assert statistics.file_bytes >= statistics.used_bytes
+
+
+def test_what_is_read_is_counted(store: Store) -> None:
+    change(store, puts(Table.EIDS, {(number,): "eid" for number in (1, 2, 3)}))
+    change(store, appends(1, 4))
+    change(store, Changes(inserts={SEQS: [Seq(1, 1, DeviceId(1), Offset(1))]}))
+    before = replace(store.read_counts)
+    with store.snapshot() as view:
+        view.get(Table.EIDS, (1,))
+        view.get_all(Table.EIDS, [(1,), (9,)])
+        view.scan(Table.EIDS, (2,), (9,), limit=9)
+        view.read(*CHAT, 1, limit=2)
+        view.find(*SEQS, (0,), (9,), limit=9)
+    records, entries, rows = (now - then for now, then in zip(astuple(store.read_counts), astuple(before), strict=True))
+
+    assert (records, entries, rows) == (5, 2, 1)
 
 
 def fill(store: Store) -> int:

@@ -14,6 +14,7 @@ import lmdb
 from bimip.domain.core.records import Index, IndexRow, Key, Kind, LogTable, Table
 from bimip.storage.damage import Damage
 from bimip.storage.errors import OutcomeUnknownError, StorageError, StoreDamagedError
+from bimip.storage.interface import ReadCounts
 from bimip.storage.lmdb.guard import Guard, GuardedTransaction
 from bimip.storage.lmdb.keys import KIND_TAG, TAG_AT, pack_bound
 from bimip.storage.lmdb.keys import PACK as PACK_KEY
@@ -29,11 +30,14 @@ DAMAGED = (lmdb.CorruptedError, lmdb.PageNotFoundError, lmdb.InvalidError, lmdb.
 class Snapshot:
     """A Reader that is its own context, because one is made for every frame."""
 
-    __slots__ = ("_damage", "_databases", "_environment", "_guard", "_transaction")
+    __slots__ = ("_damage", "_databases", "_environment", "_guard", "_reads", "_transaction")
 
     _transaction: Any  # LMDB's, or one that guards trees
 
-    def __init__(self, environment: lmdb.Environment, databases: Databases, damage: Damage, guard: Guard) -> None:
+    def __init__(
+        self, environment: lmdb.Environment, databases: Databases, damage: Damage, guard: Guard, reads: ReadCounts
+    ) -> None:
+        self._reads = reads
         self._environment = environment
         self._databases = databases
         self._damage = damage
@@ -67,6 +71,7 @@ class Snapshot:
     def get(self, table: Table, key: Key) -> Any:  # noqa: ANN401 - as Reader has it
         place = PACK_KEY[table](key)
         database = self._databases.tables[table]
+        self._reads.records += 1
         try:
             sealed = self._transaction.get(place, None, database)
         except DAMAGED as error:
@@ -91,6 +96,7 @@ class Snapshot:
         get, unpack, database = self._transaction.get, UNPACK[table], self._databases.tables[table]
         keys = list(keys)
         places = list(PACK_KEYS[table](keys))
+        self._reads.records += len(places)
         try:
             sealed = [get(place, None, database) for place in places]
         except lmdb.Error:
@@ -107,14 +113,16 @@ class Snapshot:
         try:
             with self._transaction.cursor(self._databases.tables[table]) as cursor:
                 rows = self._rows(table, cursor, pack_bound(table, low), pack_bound(table, high), reverse=reverse)
-                found = islice(self._whole(table, rows), limit)
-                return [(unpack_key(key), unpack(content(sealed))) for key, sealed in found]
+                whole = islice(self._whole(table, rows), limit)
+                found = [(unpack_key(key), unpack(content(sealed))) for key, sealed in whole]
         except DAMAGED as error:
             if self._begin_again(self._databases.tables[table]):
                 return self.scan(table, low, high, limit=limit, reverse=reverse)
             raise self._failed(error, table, low) from error
         except lmdb.Error as error:
             raise self._failed(error, table, low) from error
+        self._reads.records += len(found)
+        return found
 
     def _whole(self, table: Table, rows: Iterator[tuple[bytes, bytes]]) -> Iterator[tuple[bytes, bytes]]:
         """Rows that are what was written. Those that may be missing are not looked at: nobody scans them for what they
@@ -167,7 +175,7 @@ class Snapshot:
     def read(self, sequence: LogTable, key: Key, after: int, *, limit: int) -> list[tuple[int, Any]]:
         trees = self._databases.sequences[sequence]
         try:
-            return trees.read(self._transaction, key, after, limit)
+            found = trees.read(self._transaction, key, after, limit)
         except DAMAGED as error:
             if self._begin_again(trees.full) or self._begin_again(trees.newest):  # which holds more
                 return self.read(sequence, key, after, limit=limit)
@@ -176,6 +184,8 @@ class Snapshot:
             raise self._failed(error, sequence, key) from error
         except BrokenSealError:
             raise self._broken(sequence, key) from None
+        self._reads.entries += len(found)
+        return found
 
     def salvage(self, sequence: LogTable, key: Key, after: int, *, limit: int, upto: int) -> list[tuple[int, Any]]:
         return self._databases.sequences[sequence].salvage(self._transaction, key, after, limit, upto)
@@ -185,7 +195,7 @@ class Snapshot:
     ) -> list[IndexRow]:
         trees = self._databases.indexes[index]
         try:
-            return trees.find(self._transaction, key, low, high, limit, reverse=reverse)
+            found = trees.find(self._transaction, key, low, high, limit, reverse=reverse)
         except DAMAGED as error:
             if self._begin_again(trees.full) or self._begin_again(trees.newest):  # which holds more
                 return self.find(index, key, low, high, limit=limit, reverse=reverse)
@@ -194,6 +204,8 @@ class Snapshot:
             raise self._failed(error, index, key) from error
         except BrokenSealError:
             raise self._broken(index, key) from None
+        self._reads.rows += len(found)
+        return found
 
     def is_near_damage(self, table: Table, keys: list[Key]) -> bool:
         """Whether one of these lies in a damaged leaf, or beside one. Of a tree under guard."""

@@ -42,7 +42,7 @@ from bimip.domain.core.ids import ConversationId, Stamp
 from bimip.domain.core.records import Changes, Index, Key, Kind, LogTable, Table
 from bimip.storage.damage import Damage
 from bimip.storage.errors import OutcomeUnknownError, StorageError, StoreDamagedError, StoreFullError
-from bimip.storage.interface import StoreStatistics
+from bimip.storage.interface import ReadCounts, StoreStatistics
 from bimip.storage.lmdb.file import look_at
 from bimip.storage.lmdb.format import FORMAT, read_format
 from bimip.storage.lmdb.guard import Guard, GuardedTransaction
@@ -101,6 +101,7 @@ class LmdbStore:
         self._broken = False
         self._settled = False
         self.damage = Damage(report_damage)
+        self.read_counts = ReadCounts()
         self._guard = Guard(self._folder / "data.mdb", self.damage)
         self._serves = serves
         self._mark: Mark | None = None
@@ -136,7 +137,7 @@ class LmdbStore:
     def snapshot(self) -> Snapshot:
         if self._environment is None:
             raise StorageError("the store is closed")
-        return Snapshot(self._environment, self._databases, self.damage, self._guard)
+        return Snapshot(self._environment, self._databases, self.damage, self._guard, self.read_counts)
 
     def broken_seals(self) -> Iterator[tuple[str, bytes]]:
         """Finds values that are not what was written: tree's name and key. Reads everything, in one snapshot."""
