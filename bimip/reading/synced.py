@@ -1,8 +1,9 @@
 """How far a device is with what each of its user's other devices wrote: the `lastSynced` of a client-first device.
 
 Nothing keeps it: it is read off the log, where every entry names the device that wrote it, and the device's own floor.
-Two reads of the newest entries tell it mostly; where a device wrote last long ago, or never, the log is walked down, so
-many entries for an answer, and the client says whether it wants to know more.
+The newest entries tell it mostly. Where a device wrote last long ago, or never, the log is walked down, so many entries
+for an answer, and the client says whether it wants to know more. Rejected: a record of each device's newest entry,
+which every message would have to write.
 """
 
 from dataclasses import dataclass
