@@ -554,7 +554,7 @@ class Actor:
 
     def _label(self, link: Link) -> None:
         """Calls a device of its user something, or nothing any more."""
-        own = [name for name in self._directory if name.eid == self.name.eid]
+        own = [self.name, *(name for name in self._directory if name.eid == self.name.eid and name != self.name)]
         named, ref = self._random.choice(own), self._next_ref()
         label = "" if self._random.random() < 0.2 else f"called {ref} by {self.name.device}"
         link.wishes.add(ref)
