@@ -68,6 +68,11 @@ NOT_REACHED = {
     ("bimip.journal.journal", "Journal._wait_for_room: await self._open()"): FULL,
     ("bimip.journal.journal", "await self._recover(another)"): FULL,
     ("bimip.retention.process", "await self._queue.execute(NoteTime(known))"): "once an hour: no world lives so long",
+    (
+        "bimip.retention.process",
+        "await self._ask(NoteSeen(due))",
+    ): "of who is connected for hours: tests/scenarios/test_devices.py has them",
+    ("bimip.retention.process", "await trio.sleep_until(wake_at)"): "a server waits for what expires in the same place",
     ("bimip.supervision.tree", "async with trio.open_nursery() as above.nursery:"): OUTSIDE,
     ("bimip.supervision.tree", "await child.wait_settled()"): OUTSIDE,
     ("bimip.supervision.tree", "await above.terminate_child(spec.id)"): OUTSIDE,
