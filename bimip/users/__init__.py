@@ -7,7 +7,8 @@ What is written goes down on the first line: a device's intake hands each frame 
 makes operations of it; Hello, with which a connection begins, is served here (`hello`). All messages to one recipient
 that arrive together are one operation, in whatever frames they come, and an acknowledgement that is not decided yet
 takes in the next. What was committed comes up on the second: the registry tells the sessions concerned, whose tails
-keep the newest entries as segments of bytes, and their devices send. `fetcher` is the task that goes on where sending
+keep the newest entries as segments of bytes, and their devices send: each has a window for each partition, and a
+`state_position`. `fetcher` is the task that goes on where sending
 stopped, and makes the answers that take long. To requests a device is an `Asker`, and knows nothing of what they are.
 What outlives all of them has files of its own: `poison` (entries that crash whoever looks at them), `sends` (who has
 something to send); `inspection` is what an operator is told.

@@ -18,6 +18,7 @@ raises it. An entry that was being read when that happened twice is delivered as
 """
 
 from collections.abc import Container
+from enum import Enum, auto
 from math import inf
 
 import trio
@@ -35,6 +36,7 @@ from bimip.session.window import Window
 from bimip.users.batches import BatchBuilder, addressed_to, deliver
 from bimip.users.connection import Connection
 from bimip.users.session import Session, StatePage
+from bimip.users.state_position import StatePosition
 from bimip.wire import bimip_pb2 as pb
 from bimip.wire import frames
 
@@ -52,6 +54,15 @@ RECEIVED_KEPT = 256
 """Runs of messages that are known to have been received, beside all that are in flight."""
 
 
+class Phase(Enum):
+    """How far a connection is with its Hello, whose answer is the first frame: until then all other answers wait."""
+
+    CONNECTED = auto()
+    GREETING = auto()  # Hello is being decided
+    REFUSED = auto()
+    OPEN = auto()  # it was granted: delivery goes on
+
+
 class Device(Asker):
     __slots__ = (
         "_closing",
@@ -61,15 +72,10 @@ class Device(Asker):
         "_sent_at_news",
         "answered",
         "connection",
-        "hello_answered",
-        "opened",
+        "phase",
         "received",
-        "said_hello",
         "session",
-        "state_floor",
-        "state_live",
-        "state_position",
-        "state_reset",
+        "state",
         "wakeup",
         "windows",
     )
@@ -82,17 +88,8 @@ class Device(Asker):
         self.wakeup = Watch(session.services.timers)
         self.answered = Watch(session.services.timers)
         self.windows: dict[str, Window] = {}
-        self.said_hello = False
-        self.hello_answered = False
-        """Hello was answered, which is the first frame: until then all other answers wait."""
-        self.opened = False
-        """Hello was granted: delivery may begin."""
-        self.state_position = 0
-        self.state_reset = False
-        self.state_floor = session.state_floor
-        """The session's, when what is being sent began: behind a higher one it begins anew."""
-        self.state_live = False
-        """All of the state up to the position was sent; else it is being caught up with."""
+        self.phase = Phase.CONNECTED
+        self.state = StatePosition(session)
         self.received: list[Received] = []
         """Of late, by this connection: at least all that is in flight."""
         self._sent_at_news = -1
@@ -104,9 +101,14 @@ class Device(Asker):
         self._closing: tuple[Close, str] | None = None
         self._crash: Exception | None = None
 
-    def answer_hello(self, frame: bytes) -> None:
-        """The answer to Hello."""
-        self.hello_answered = True
+    @property
+    def said_hello(self) -> bool:
+        return self.phase is not Phase.CONNECTED
+
+    def answer_hello(self, frame: bytes, phase: Phase) -> None:
+        """Sends the answer to Hello before all other frames, and begins to deliver if it is granted: OPEN."""
+        self.phase = phase
+        self._sent_at_news = -1
         self.frames.insert(0, frame)
         self.schedule_send()
 
@@ -114,10 +116,6 @@ class Device(Asker):
         """Close once everything that is to be answered was sent."""
         self._closing = (code, reason)
         self.schedule_send()
-
-    def begin_delivery(self) -> None:
-        self.opened = True
-        self._sent_at_news = -1
 
     def acknowledge(self, partition: str, upto: Offset, ranges: Ranges) -> None:
         """The device holds these: there may be room for more."""
@@ -196,7 +194,7 @@ class Device(Asker):
 
         `now` is the event loop's time.
         """
-        if self.said_hello and not self.hello_answered:
+        if self.phase is Phase.GREETING:
             return
         connection, session = self.connection, self.session
         self._frames_left = FRAMES_AT_ONCE
@@ -233,8 +231,9 @@ class Device(Asker):
         page: StatePage | None = None
         batch: BatchBuilder | None = None
         more = False
-        if self.opened:
-            if self.state_reset or self.state_position < session.state.head:
+        if self.phase is Phase.OPEN:
+            state = self.state
+            if state.is_whole or state.version < session.state.head:
                 page = self._next_page()
                 parts.append(page.part)
                 more = not page.live
@@ -252,9 +251,7 @@ class Device(Asker):
             del self.parts[:replies]
             self.pay(replies)
         if page is not None:
-            self.state_position = page.upto
-            self.state_live = page.live
-            self.state_reset = self.state_reset and not page.live
+            self.state.sent(page)
         if batch is not None:
             batch.window.sent(batch.upto, batch.flight, now)
             self.note_received(batch.places)
@@ -263,17 +260,10 @@ class Device(Asker):
         return True
 
     def _next_page(self) -> StatePage:
-        if self.state_floor != self.session.state_floor:
-            self._meet_state_floor()
-        if not self.state_live:
-            self._frames_left = 0  # it is read from the store
-        return self.session.read_state(self.state_position, live=self.state_live, reset=self.state_reset)
-
-    def _meet_state_floor(self) -> None:
-        """The state's floor rose: whoever is behind it, or was in the middle of a whole state, is sent all of it."""
-        self.state_floor = self.session.state_floor
-        if self.state_reset or self.state_position < self.state_floor:
-            self.state_position, self.state_reset, self.state_live = 0, True, False
+        page = self.state.read(self.session)
+        if self.state.was_read:
+            self._frames_left = 0
+        return page
 
     def _some_replies(self) -> list[bytes]:
         """The first ones, as many as one frame holds, or one."""
@@ -392,4 +382,4 @@ class Device(Asker):
             }
             for partition, window in self.windows.items()
         }
-        return {"partitions": partitions, "unanswered": self.owed, "state_version": self.state_position}
+        return {"partitions": partitions, "unanswered": self.owed, "state_version": self.state.version}

@@ -24,7 +24,7 @@ from bimip.requests.route import Rest
 from bimip.requests.snapshot import REQUESTS_FOR_AN_ENTRY, check_checksum, named_checkpoint
 from bimip.session.close import Close
 from bimip.session.window import Window
-from bimip.users.device import Device
+from bimip.users.device import Device, Phase
 from bimip.wire import bimip_pb2 as pb
 from bimip.wire import codec
 from bimip.wire.checks import check_id, check_ranges, check_seq
@@ -61,7 +61,7 @@ def handle_hello(device: Device, hello: pb.Hello, ref: int) -> Rest:
     openings = [_open_position(device, position) for position in hello.partitions]
     if len({one.partition for one in openings}) < len(openings):
         raise WireError(pb.INVALID, "a partition is named twice", field="partitions")
-    device.said_hello = True
+    device.phase = Phase.GREETING
     seqs = sum(bool(position.seq) for position in hello.partitions)
     wait = device.rates.take(1 + len(hello.messages) + seqs, hello.ByteSize(), trio.current_time())
     store, user = device.session.services.store, device.session.number
@@ -216,7 +216,8 @@ class _Opening:
         if self._left:
             return
         if self._refused is not None:
-            self._device.answer_hello(codec.encode(error_of(self._refused, self._ref), self._ref))
+            frame = codec.encode(error_of(self._refused, self._ref), self._ref)
+            self._device.answer_hello(frame, Phase.REFUSED)
             code = CLOSES.get(self._refused.fault, Close.HELLO_EXPECTED)
             self._device.close_after_answers(code, self._refused.sentence[:120])
         else:
@@ -241,9 +242,8 @@ class _Opening:
                 chain = read_chain(session.services.store, session.number, opened.partition, opened.position)
                 answer.logs[-1].chain = chain or b""
             device.windows[opened.partition] = self._window(opened)
-        self._resume_state()
-        device.answer_hello(codec.encode(answer, self._ref))
-        device.begin_delivery()
+        device.state.resume(session, self._hello.state_version, same_epoch=self._same_epoch)
+        device.answer_hello(codec.encode(answer, self._ref), Phase.OPEN)
 
     def _place(self, opened: PositionOpened) -> PositionOpened:
         """Tell what will not come; delivery begins behind what the log no longer has."""
@@ -271,18 +271,6 @@ class _Opening:
             grace_seconds=limits.grace_seconds,
             max_rounds=limits.redelivery_rounds,
         )
-
-    def _resume_state(self) -> None:
-        """Resumes the state from the version that the device has seen, or sends the whole state if that means nothing
-        here.
-        """
-        device, session = self._device, self._device.session
-        version = self._hello.state_version
-        if self._same_epoch and session.state_floor <= version <= session.state.head and version:
-            device.state_position = version
-            device.state_live = version == session.state.head
-        else:
-            device.state_reset = True
 
 
 def _take_outcomes(append: Append, waiting: list[pb.HelloResult], result: Result) -> None:
