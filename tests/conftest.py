@@ -18,6 +18,7 @@ CAMPAIGNS = tuple(
         "chaos",
         "scenarios/test_damage_campaign.py",
         "scenarios/test_random_histories.py",
+        "scenarios/test_stores_agree.py",
         "storage/test_crash_images.py",
         "storage/test_damage_campaign.py",
         "storage/test_disk_errors.py",

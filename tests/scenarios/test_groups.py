@@ -6,6 +6,7 @@ import pytest
 from trio.testing import MockClock
 
 from bimip.client.wire import bimip as pb
+from bimip.storage.care.check import check
 from tests.kit.memory_server import Client, World, begin, go_on, open_world
 from tests.kit.received import Received
 from tests.scenarios.conftest import OpenStore
@@ -360,3 +361,19 @@ async def test_who_is_removed_while_much_is_on_its_way_gets_what_came_before_and
             assert numbers(heard) == list(range(60))
             assert events(heard)[-1] == ("REMOVED", ["carol"])
             assert groups(heard) == heard.message_states == heard.receipts == []
+
+
+async def test_how_a_member_keeps_a_group_is_theirs_also_when_they_left(
+    autojump_clock: MockClock, open_store: OpenStore
+) -> None:
+    async with open_world(open_store=open_store) as world:
+        (_, bob), group = await trip(world, "ann", "bob")
+        for kind in (pb.CommandKind.PIN, pb.CommandKind.ARCHIVE):
+            bob.send(command=pb.Command(id=f"k{kind.value}", kind=kind, conversation=group, value=True))
+        kept = (await bob.heard()).conversations[-1]
+        await ask(bob, Action.LEAVE, group)
+
+        assert (kept.id, kept.pinned, kept.archived) == (group, True, True)
+    store = open_store()
+    assert [str(finding) for finding in check(store)] == []
+    store.close()

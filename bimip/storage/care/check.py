@@ -469,7 +469,7 @@ def _conversation_settings(view: Reader) -> Iterator[Finding]:
     for key, _ in rows(view, Table.CONVERSATION_SETTINGS):
         user, number = key
         conversation: Conversation | None = view.get(Table.CONVERSATIONS, (number,))
-        if conversation is None or user not in conversation.members:
+        if conversation is None or not _was_in(view, user, number, conversation):
             yield Finding("conversationsettings", key, "is of a conversation that its user is not in")
         if view.get(Table.VERSIONS, (user, conversation_settings.pack_key(number))) is None:
             yield Finding("conversationsettings", key, "has no version: devices are not told of it")
