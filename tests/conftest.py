@@ -16,6 +16,8 @@ CAMPAIGNS = tuple(
     for name in (
         "benchmarks",
         "chaos",
+        "domain/test_group_histories.py",
+        "scenarios/test_client_keeps_its_word.py",
         "scenarios/test_damage_campaign.py",
         "scenarios/test_random_histories.py",
         "scenarios/test_stores_agree.py",

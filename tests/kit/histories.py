@@ -58,6 +58,7 @@ class Player:
             BIMIP_RETENTION_POLICIES="sync=until-acked",
             BIMIP_RETENTION_HISTORY_DAYS="notification=1",
             BIMIP_RETENTION_OFFLINE_DAYS="2",
+            BIMIP_RETENTION_EVERY_SECONDS="3600",
             BIMIP_LIMITS_WINDOW_ENTRIES="8",
         )
         self._clients: dict[tuple[str, str], Client] = {}
@@ -72,6 +73,8 @@ class Player:
 
     async def play(self, steps: Sequence[Step]) -> None:
         await self._start()
+        for name in DEVICES:
+            await self._connect(name, None)
         for number, step in enumerate(steps):
             await self._step(step)
             await self._listen(number)

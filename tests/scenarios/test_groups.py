@@ -377,3 +377,15 @@ async def test_how_a_member_keeps_a_group_is_theirs_also_when_they_left(
     store = open_store()
     assert [str(finding) for finding in check(store)] == []
     store.close()
+
+
+async def test_owners_are_owners_also_after_a_restart(autojump_clock: MockClock, open_store: OpenStore) -> None:
+    async with open_world(open_store=open_store) as world:
+        (ann, *_), group = await trip(world, "ann", "bob", "carol")
+        await ask(ann, Action.SET_ROLE, group, "bob", role="owner", request_id="r2")
+    async with open_world(open_store=open_store) as world:
+        ann, carol = await world.join("ann", "phone", go_on()), await world.join("carol", "phone", go_on())
+        await ask(ann, Action.REMOVE_MEMBER, group, "bob", request_id="r3")
+        await ask(ann, Action.LEAVE, group, request_id="r4")
+
+        assert groups(await carol.heard())[-1] == ("trip", "owner", [("carol", "owner")])

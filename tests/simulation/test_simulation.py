@@ -17,7 +17,7 @@ from tests.simulation.summary import failure, summary
 SEEDS = int(os.environ.get("BIMIP_SEEDS", "200"))
 FIRST = int(os.environ.get("BIMIP_FIRST_SEED", "1"))
 CHUNK = 20
-TRACED = 10
+TRACED = 3
 CHUNKS = [range(at, min(at + CHUNK, FIRST + SEEDS)) for at in range(FIRST, FIRST + SEEDS, CHUNK)]
 
 PRINT_A_TRANSCRIPT = (

@@ -256,13 +256,13 @@ def remove_member(view: Reader, op: RemoveMember, context: Context, _puts: list[
     if target is None:
         return _no_member(op.eid)
     user, theirs = target
-    if not leaves and found.role is not Role.OWNER and theirs.role >= found.role:
+    if not leaves and found.role != Role.OWNER and theirs.role >= found.role:
         return Refused(Fault.FORBIDDEN, f"{op.eid!r} has a role that only an owner may remove", "members")
     group = group_of(view, op.conversation)
     after = group._replace(members=tuple(one for one in group.members if one != user))
     place = ConversationOffset(found.conversation.head + 1)
     records = {user: Member(Role.NONE, theirs.since, place, context.now)}
-    heir = _heir(view, op.conversation, after) if theirs.role is Role.OWNER else None
+    heir = _heir(view, op.conversation, after) if theirs.role == Role.OWNER else None  # a store may keep the number
     if heir is not None:
         records[heir[0]] = heir[1]._replace(role=Role.OWNER)
     owner = "" if heir is None else view.get(Table.EIDS, (heir[0],))
