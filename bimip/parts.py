@@ -13,12 +13,13 @@ from google.protobuf.message import DecodeError
 from bimip import __version__, console
 from bimip.concurrency import Timers, Watch
 from bimip.config import ConfigError, Settings
+from bimip.domain.accounts.erasing import BeginErasing, ErasingBegun
 from bimip.domain.conversations.groups import PARTITION, GroupEvent
 from bimip.domain.conversations.membership import ROLE_NAMES
 from bimip.domain.core.clock import signal_id
 from bimip.domain.core.ids import ConversationId, ConversationOffset, Millis, Stamp
-from bimip.domain.core.operations import Barrier, NoteTime, Refused
-from bimip.domain.core.records import DamagedRecordError
+from bimip.domain.core.operations import Barrier, Fault, NoteTime, Refused
+from bimip.domain.core.records import DamagedRecordError, Table
 from bimip.domain.core.rules import Bodies, Rules
 from bimip.domain.keeping.timekeeping import DAY, Known, Timekeeper, known_time
 from bimip.domain.messages.expiring import last_stamp
@@ -33,6 +34,7 @@ from bimip.gateway.tls import Certificate, TlsError
 from bimip.journal.journal import JournalStatistics
 from bimip.journal.queue import OperationQueue
 from bimip.names import NameRefusedError, conversation_id, conversation_number, normal_eid
+from bimip.reading.export import export_user
 from bimip.reading.people import Eids
 from bimip.requests.rates import RateLimiter
 from bimip.storage.errors import StorageError
@@ -49,6 +51,8 @@ _log = structlog.get_logger("bimip")
 RESERVED_FILES = 64
 """For the store, the console and the log, of those that the system allows: health checks answer all the same."""
 LEAST_CONNECTIONS = 8
+MAX_TOLD = 1000
+"""Users who are being erased, told at once."""
 
 
 class Parts:
@@ -64,6 +68,8 @@ class Parts:
         self.timekeeper = _timekeeper(settings, surroundings, self.store)
         self.expiring = Watch(self.timers)
         """Rises when another message is to disappear, or none any more."""
+        self.erasing = Watch(self.timers)
+        """Rises when another user is to be erased."""
         self.journal_statistics = JournalStatistics()
         self.verifier = Verifier(settings.tokens)
         self.certificate = _certificate(settings)
@@ -114,6 +120,33 @@ class Parts:
         with suppress(NameRefusedError):
             normal = normal_eid(eid)
             return describe_user(self.store, self.services.partitions, normal, self.users.connected(normal))
+        return None
+
+    async def erase_user(self, eid: str) -> Mapping[str, object] | None:
+        """An operator erases a user: that they will be, whatever happens, is on disk then. None: there is no such
+        user. Raises ValueError where the store cannot be written just now: nothing has happened.
+        """
+        with suppress(NameRefusedError):
+            result = await self.queue.execute(BeginErasing(normal_eid(eid)))
+            if isinstance(result, ErasingBegun):
+                _log.warning("an operator erases a user", user=result.user)
+                self.erasing.notify()
+                return {"user": result.user}
+            assert isinstance(result, Refused)
+            if result.fault is not Fault.NOT_FOUND:
+                raise ValueError(result.sentence)
+        return None
+
+    def describe_erasures(self) -> Mapping[str, object]:
+        """Lists who is being erased, by number, and since when, in ms."""
+        with self.store.snapshot() as view:
+            found = view.scan(Table.ERASING, (), Table.ERASING.schema.end, limit=MAX_TOLD)
+        return {"erasing": [{"user": user, "since": note.since} for (user,), note in found]}
+
+    def export_user(self, eid: str) -> Iterator[Sequence[Mapping[str, object]]] | None:
+        """Everything that is held about a user, some lines at a time; None: there is no such user."""
+        with suppress(NameRefusedError):
+            return export_user(self.store, normal_eid(eid))
         return None
 
     async def accept_clock(self) -> bool:
@@ -241,7 +274,17 @@ def _nowhere() -> bytes:
     return encode([sent], [Stamp(0)], Millis(0), ConversationId(0), ConversationOffset(0))[0]
 
 
-BODIES = Bodies(encode, encode_event, locate, _nowhere(), stored.edited, stored.erased, stored.expiring)
+BODIES = Bodies(
+    encode,
+    encode_event,
+    locate,
+    _nowhere(),
+    stored.edited,
+    stored.erased,
+    stored.expiring,
+    stored.orphaned,
+    stored.unnamed,
+)
 """The rules' one need of the wire."""
 
 

@@ -4,10 +4,13 @@ operator is shown of it, and runs until it is cancelled.
 
 from dataclasses import asdict
 
+import trio
+
 from bimip import console as operators
 from bimip.environment import report
 from bimip.journal.journal import Journal
 from bimip.parts import Parts, rules_of
+from bimip.retention.erasing import Erasing
 from bimip.retention.process import Retention
 from bimip.supervision import Child
 
@@ -58,9 +61,12 @@ async def retention(parts: Parts, child: Child) -> None:
         outage_ms=parts.timekeeper.gap_ms,
         settings=parts.settings.retention,
     )
-    child.describe(lambda: asdict(expiring.statistics))
+    erasing = Erasing(store=parts.store, queue=parts.queue, begun=parts.erasing, forget_name=parts.services.eids.forget)
+    child.describe(lambda: asdict(expiring.statistics) | asdict(erasing.statistics))
     child.started()
-    await expiring.run()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(expiring.run)
+        nursery.start_soon(erasing.run)
 
 
 async def poller(parts: Parts, child: Child) -> None:
@@ -88,6 +94,9 @@ async def console(parts: Parts, child: Child) -> None:
         now=parts.seconds,
         user=parts.describe_user,
         conflicts=parts.describe_conflicts,
+        export_user=parts.export_user,
+        erase_user=parts.erase_user,
+        erasures=parts.describe_erasures,
         clock=parts.timekeeper.describe,
         accept_clock=parts.accept_clock,
     )

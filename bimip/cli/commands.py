@@ -36,6 +36,8 @@ group = typer.Typer(help="Groups that the token's user is in.", no_args_is_help=
 app.add_typer(group, name="group")
 message = typer.Typer(help="Change a message that was sent.", no_args_is_help=True)
 app.add_typer(message, name="message")
+user = typer.Typer(help="What a running server holds about a user.", no_args_is_help=True)
+app.add_typer(user, name="user")
 clock = typer.Typer(help="The time that a running server goes by.")
 app.add_typer(clock, name="clock")
 
@@ -647,6 +649,37 @@ def conflicts(json: Json = False, config: Config = None) -> None:
 
     with telling():
         trio.run(partial(operate.show_conflicts, find_settings(config), as_json=json))
+
+
+@user.command("export")
+def export_user(eid: Eid, config: Config = None) -> None:
+    """Print everything that a running server holds about a user, a JSON object a line."""
+    import trio
+
+    from bimip.cli import operate
+    from bimip.cli.settings import find_settings
+
+    with telling():
+        trio.run(partial(operate.export_user, find_settings(config), eid))
+
+
+@user.command("erase")
+def erase_user(
+    eid: Eid,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask whether you are sure.")] = False,
+    json: Json = False,
+    config: Config = None,
+) -> None:
+    """Erase a user from a running server: all that is theirs, and what they wrote to others. It cannot be undone."""
+    import trio
+
+    from bimip.cli import operate
+    from bimip.cli.settings import find_settings
+
+    with telling():
+        if not yes:
+            typer.confirm(f"Erase {eid!r} and all that they wrote, for everybody and for ever?", abort=True, err=True)
+        trio.run(partial(operate.erase_user, find_settings(config), eid, as_json=json))
 
 
 @clock.callback(invoke_without_command=True)

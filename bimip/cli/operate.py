@@ -67,6 +67,32 @@ async def show_conflicts(settings: Settings, *, as_json: bool = False) -> None:
     print("\n".join(lines) if lines else "no write lost against another")
 
 
+async def export_user(settings: Settings, eid: str) -> None:
+    """Print everything that is held about a user, a JSON object a line, as it comes."""
+    lines = 0
+    async with _operator(settings) as console, _answered(console, "/debug/user/export", eid=eid) as response:
+        async for text in response.aiter_lines():
+            if json.loads(text) == {"kind": "end", "lines": lines}:
+                return
+            print(text)
+            lines += 1
+    raise Failure(Exit.FAILED, f"the answer was cut off after {lines} lines: ask again, and write it to a file")
+
+
+async def erase_user(settings: Settings, eid: str, *, as_json: bool = False, every: float = 0.5) -> None:
+    """Erase a user, and wait until nothing of them is left. Ctrl-C ends the waiting alone."""
+    async with _operator(settings) as console:
+        begun = await _ask(console, "POST", "/debug/user/erase", eid=eid)
+        left = await _ask(console, "GET", "/debug/user/erasing")
+        while any(one["user"] == begun["user"] for one in left["erasing"]):
+            await trio.sleep(every)
+            left = await _ask(console, "GET", "/debug/user/erasing")
+    if as_json:
+        show_json({"erased": eid, **begun})
+    else:
+        print(f"{printable(eid)} is erased; older backups hold them still")
+
+
 async def show_clock(settings: Settings, *, as_json: bool = False) -> None:
     async with _operator(settings) as console:
         found = await _ask(console, "GET", "/debug/clock")
@@ -130,10 +156,13 @@ async def _ask(console: httpx.AsyncClient, method: str, what: str, **params: str
     try:
         response = await console.request(method, what, params=params)
     except httpx.ConnectError as error:
-        sentence = f"no server answers at {console.base_url}: start one with `bimip serve`, or give its --config"
-        raise Failure(Exit.UNREACHABLE, sentence) from error
+        raise _nobody(console) from error
     except httpx.HTTPError as error:
-        raise Failure(Exit.UNREACHABLE, f"the server went away before it answered ({type(error).__name__})") from error
+        raise _gone(error) from error
+    return _taken(console, response)
+
+
+def _taken(console: httpx.AsyncClient, response: httpx.Response) -> Json:
     try:
         answer = response.json()
         if response.is_success:
@@ -143,6 +172,30 @@ async def _ask(console: httpx.AsyncClient, method: str, what: str, **params: str
     except (ValueError, KeyError, TypeError, AssertionError) as error:
         sentence = f"what answers at {console.base_url} is no BIMIP console; give the --config of the server"
         raise Failure(Exit.UNREACHABLE, sentence) from error
+
+
+@asynccontextmanager
+async def _answered(console: httpx.AsyncClient, what: str, **params: str) -> AsyncIterator[httpx.Response]:
+    """An answer that is taken while it is made."""
+    try:
+        async with console.stream("GET", what, params=params) as response:
+            if not response.is_success:
+                await response.aread()
+                _taken(console, response)
+            yield response
+    except httpx.ConnectError as error:
+        raise _nobody(console) from error
+    except httpx.HTTPError as error:
+        raise _gone(error) from error
+
+
+def _nobody(console: httpx.AsyncClient) -> Failure:
+    sentence = f"no server answers at {console.base_url}: start one with `bimip serve`, or give its --config"
+    return Failure(Exit.UNREACHABLE, sentence)
+
+
+def _gone(error: httpx.HTTPError) -> Failure:
+    return Failure(Exit.UNREACHABLE, f"the server went away before it answered ({type(error).__name__})")
 
 
 def _screen() -> Console:

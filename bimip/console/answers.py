@@ -1,9 +1,13 @@
 """Every answer is JSON; an error is {error, hint}: what happened, and what to do about it."""
 
+import json
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+
 import structlog
+import trio
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 _HEADERS = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
@@ -24,6 +28,23 @@ class AnswerError(Exception):
 
 def answer(content: object, status: int = 200) -> JSONResponse:
     return JSONResponse(content, status, headers=_HEADERS)
+
+
+def answer_lines(slices: Iterator[Sequence[Mapping[str, object]]]) -> StreamingResponse:
+    """JSON lines, made while they are taken. The last one tells how many came before it, so that an answer that was cut
+    off is noticed.
+    """
+    return StreamingResponse(_lines(slices), headers=_HEADERS, media_type="application/x-ndjson")
+
+
+async def _lines(slices: Iterator[Sequence[Mapping[str, object]]]) -> AsyncIterator[bytes]:
+    count = 0
+    for some in slices:
+        if some:
+            yield b"".join(json.dumps(line, ensure_ascii=False).encode() + b"\n" for line in some)
+            count += len(some)
+        await trio.lowlevel.checkpoint()  # others have their turn, also where nothing was found
+    yield json.dumps({"kind": "end", "lines": count}).encode() + b"\n"
 
 
 def refusal(status: int, error: str, hint: str) -> JSONResponse:

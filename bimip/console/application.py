@@ -7,11 +7,14 @@ GET  /debug/tree            the supervision tree
 POST /debug/kill?path=      ends a process as if it had crashed
 POST /debug/restart?path=   stops a process in order and starts it again
 GET  /debug/user?eid=       a user's devices, offsets and lag
+GET  /debug/user/export?eid=  everything that is held about a user: JSON lines, the last of them {"kind": "end"}
+POST /debug/user/erase?eid=   erases a user: they are gone, and what they leave goes from now on
+GET  /debug/user/erasing      who is being erased still, by number
 GET  /debug/clock           the server's time and the machine's, and why that is not followed
 POST /debug/clock/accept    follows the machine's clock as it is now
 """
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -24,7 +27,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from bimip.console.answers import AnswerError, Contained, answer, answer_error, crash, http_error
+from bimip.console.answers import AnswerError, Contained, answer, answer_error, answer_lines, crash, http_error
 from bimip.console.guards import LOOPBACK_NAMES, LocalNames, for_operators
 from bimip.console.tree import tree_json
 from bimip.supervision import NoSuchProcess, Refused, Snapshot, SupervisionError, WouldDeadlock
@@ -63,6 +66,17 @@ class Parts:
     user: Callable[[str], Awaitable[Mapping[str, object] | None]] | None = None
     """The devices of an eid as JSON has them, or None for a user who does not exist. None: there is no such page."""
 
+    export_user: Callable[[str], Iterator[Sequence[Mapping[str, object]]] | None] | None = None
+    """Everything that is held about an eid, as JSON has it, some lines at a time; or None for a user who does not
+    exist. None: there is no such page."""
+
+    erase_user: Callable[[str], Awaitable[Mapping[str, object] | None]] | None = None
+    """Has an eid erased: their number, or None for a user who does not exist. Raises ValueError where that cannot be
+    written just now."""
+
+    erasures: Callable[[], Mapping[str, object]] | None = None
+    """Who is being erased, as JSON has it. None: there is no such page."""
+
     conflicts: Callable[[], Mapping[str, object]] | None = None
     """The newest writes that lost against others, as JSON has them. None: there is no such page."""
 
@@ -88,6 +102,12 @@ def make_application(parts: Parts) -> Contained:
     ]
     if parts.user is not None:
         routes.append(Route("/debug/user", for_operators(token, handlers.user)))
+    if parts.export_user is not None:
+        routes.append(Route("/debug/user/export", for_operators(token, handlers.export_user)))
+    if parts.erase_user is not None:
+        routes.append(Route("/debug/user/erase", for_operators(token, handlers.erase_user), methods=["POST"]))
+    if parts.erasures is not None:
+        routes.append(Route("/debug/user/erasing", for_operators(token, handlers.erasures)))
     if parts.conflicts is not None:
         routes.append(Route("/debug/conflicts", for_operators(token, handlers.conflicts)))
     if parts.clock is not None:
@@ -146,8 +166,32 @@ class Handlers:
         assert self._parts.user is not None
         found = await self._parts.user(eid)
         if found is None:
-            raise AnswerError(404, f"there is no user {eid}", "a user exists once a token of theirs connected")
+            raise _no_user(eid)
         return answer(found)
+
+    async def export_user(self, request: Request) -> Response:
+        eid = _parameter(request, "eid", "such as alice@example.org")
+        assert self._parts.export_user is not None
+        slices = self._parts.export_user(eid)
+        if slices is None:
+            raise _no_user(eid)
+        _log.warning("an operator exports what is held about a user")
+        return answer_lines(slices)
+
+    async def erase_user(self, request: Request) -> Response:
+        eid = _parameter(request, "eid", "such as alice@example.org")
+        assert self._parts.erase_user is not None
+        try:
+            found = await self._parts.erase_user(eid)
+        except ValueError as error:
+            raise AnswerError(503, str(error), "nothing has happened: ask again when it can be written") from error
+        if found is None:
+            raise _no_user(eid)
+        return answer(found, 202)
+
+    async def erasures(self, _request: Request) -> Response:
+        assert self._parts.erasures is not None
+        return answer(self._parts.erasures())
 
     async def conflicts(self, _request: Request) -> Response:
         assert self._parts.conflicts is not None
@@ -175,6 +219,10 @@ class Handlers:
     def _is_around(self, path: str) -> bool:
         own = self._parts.own_path
         return own == path or own.startswith(f"{path}/")
+
+
+def _no_user(eid: str) -> AnswerError:
+    return AnswerError(404, f"there is no user {eid}", "a user exists once a token of theirs connected")
 
 
 def _parameter(request: Request, name: str, example: str) -> str:

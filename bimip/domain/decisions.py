@@ -1,7 +1,8 @@
 """What decides what: the one door from an operation to its decision."""
 
-from bimip.domain.accounts import registering
+from bimip.domain.accounts import erasing, registering
 from bimip.domain.commands import command
+from bimip.domain.conversations import erasing as erasing_there
 from bimip.domain.conversations import groups, inbox
 from bimip.domain.core import operations as ops
 from bimip.domain.core.decision import Decision, Writes
@@ -27,6 +28,8 @@ OPERATIONS: dict[type, OperationKind] = {
     ops.Barrier: OperationKind(barrier, is_barrier=True, needs_no_room=always),
     ops.NoteTime: OperationKind(note_time),
     **registering.OPERATIONS,
+    **erasing.OPERATIONS,
+    **erasing_there.OPERATIONS,
     **appending.OPERATIONS,
     **inbox.OPERATIONS,
     **hello.OPERATIONS,

@@ -8,7 +8,9 @@ MAX_REMEMBERED = 4096
 
 
 class Eids:
-    """The eid of each user's number. Numbers are never used twice, so what was read once stays true."""
+    """The eid of each user's number. Numbers are never used twice, so what was read once stays true, until the user is
+    erased.
+    """
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -23,6 +25,16 @@ class Eids:
             with self._store.snapshot() as view:
                 eid = self._known[number] = view.get(Table.EIDS, (number,)) or ""
         return eid
+
+    def forget(self, number: UserId) -> None:
+        self._known.pop(number, None)
+
+
+def is_erased(store: Store, user: UserId) -> bool:
+    """Whether a user was erased, or is being erased."""
+    with store.snapshot() as view:
+        eid: str | None = view.get(Table.EIDS, (user,))
+    return eid == ""
 
 
 def is_revoked(store: Store, user: UserId, jti: str) -> bool:

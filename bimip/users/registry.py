@@ -35,7 +35,7 @@ from bimip.users.device import Device
 from bimip.users.fetcher import fetch
 from bimip.users.intake import read
 from bimip.users.services import Services
-from bimip.users.session import LISTENERS, Connected, Session
+from bimip.users.session import ERASED, LISTENERS, Connected, Session
 
 
 class Users:
@@ -73,10 +73,10 @@ class Users:
         async with self._turn(claims.eid):
             try:
                 session = await self._session(claims.eid, result.user)
-                self._check_not_revoked(session, claims)  # whoever is refused replaces nobody
+                self._check_is_let_in(session, claims)  # whoever is refused replaces nobody
                 await self._replace(session, claims.device)
                 await self._start(Device(session, result.device, claims, connection), frames)
-                self._check_not_revoked(session, claims)  # in the meantime, when nobody could have closed it yet
+                self._check_is_let_in(session, claims)  # in the meantime, when nobody could have closed it yet
             except DamagedRecordError as error:
                 sentence = "what is stored of this user is damaged; the operator of the server has been told"
                 raise RefusedError(Close.INTERNAL_ERROR, sentence) from error
@@ -91,7 +91,9 @@ class Users:
             return False
 
     @staticmethod
-    def _check_not_revoked(session: Session, claims: Claims) -> None:
+    def _check_is_let_in(session: Session, claims: Claims) -> None:
+        if session.is_erased():
+            raise RefusedError(Close.USER_ERASED, ERASED)
         if session.is_revoked(claims.jti):
             raise RefusedError(Close.TOKEN_REVOKED, "the token was revoked; log in again")
 
@@ -119,7 +121,7 @@ class Users:
     async def _session(self, eid: str, number: UserId) -> Session:
         assert self._children is not None
         session = self._sessions.get(eid)
-        if session is None or eid not in self._children:
+        if session is None or session.number != number or eid not in self._children:
             with suppress(NoSuchProcess):
                 await self._children.terminate_child(eid)  # the last one may be on its way out
             session = Session(eid, number, self._services)
@@ -176,6 +178,8 @@ class Users:
             concerned = self._by_number.get(news.user)
             if concerned is not None:
                 self._tell(concerned, LISTENERS[type(news)], concerned, news)
+                if concerned.is_over:
+                    self._end(concerned)
         self._services.pending_sends.flush(trio.current_time())
 
     def _tell(self, session: Session, tell: Callable[..., None], *news: object) -> None:

@@ -7,13 +7,13 @@ devices, each of which reads from its own position.
 from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
 
-from bimip.domain.core.decision import BodyNews, LogNews, News, StateNews, StateRestarted
+from bimip.domain.core.decision import BodyNews, LogNews, News, StateNews, StateRestarted, UserErased
 from bimip.domain.core.identity import Claims
 from bimip.domain.core.ids import DeviceId, UserId, Version
 from bimip.domain.state.changes import UNSEEN
 from bimip.reading.heads import read_heads
 from bimip.reading.log import read_segments
-from bimip.reading.people import is_revoked
+from bimip.reading.people import is_erased, is_revoked
 from bimip.reading.segments import Segment
 from bimip.reading.state import read_changes
 from bimip.requests.state_items import ENCODE, encode_page
@@ -28,6 +28,7 @@ from bimip.wire.stored import deliver_all
 READ_LEAST, READ_AHEAD = 16, 256
 """Entries at once, whatever there is room for: some are not owed, and take none."""
 STATE_PAGE = 128
+ERASED = "this user was erased here, with all that was theirs"
 
 
 class Connected(Protocol):
@@ -55,6 +56,8 @@ class Session:
         self.state_floor = Version(0)
         self.news = 0
         """Rises with everything that devices may have to be sent."""
+        self.is_over = False
+        """The user was erased: the session is to end."""
         self.resync()
 
     def resync(self) -> None:
@@ -88,6 +91,15 @@ class Session:
         """Forgets what is in memory of the logs: what is sent from now on is read again."""
         for tail in self.logs.values():
             tail.forget()
+
+    def user_erased(self, _news: UserErased) -> None:
+        """Closes all devices: there is nobody to whom they belong."""
+        for device in self.devices.values():
+            device.connection.close(Close.USER_ERASED, ERASED)
+        self.is_over = True
+
+    def is_erased(self) -> bool:
+        return is_erased(self.services.store, self.number)
 
     def is_revoked(self, jti: str) -> bool:
         return is_revoked(self.services.store, self.number, jti)
@@ -135,6 +147,7 @@ LISTENERS: dict[type[News], Callable[[Session, Any], None]] = {
     StateNews: Session.state_changed,
     StateRestarted: Session.state_restarted,
     BodyNews: Session.body_changed,
+    UserErased: Session.user_erased,
 }
 """What a session does with news of each class."""
 

@@ -77,6 +77,12 @@ def to_json(frame: bytes) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
+def message_of(message: Message) -> dict[str, Any]:
+    """A message as ProtoJSON has it, before it is text."""
+    found: dict[str, Any] = json_format.MessageToDict(message, preserving_proto_field_name=True)
+    return found
+
+
 def _fill(message: Message, value: dict[str, Any]) -> Iterator[int]:
     """Parse an object into an empty message. What is large in it is taken out, and parsed in slices."""
     if not _is_large(value):

@@ -146,6 +146,63 @@ def erased(stored: bytes) -> bytes:
     return _framed(message.SerializeToString())
 
 
+_KEPT_OF_ORPHANS = (
+    "type",
+    "signal_id",
+    "status",
+    "signal_offset",
+    "conversation",
+    "conversation_offset",
+    "server_time",
+    "partition",
+    "reply_to",
+    "expires_at",
+    "digest",
+)
+
+
+def orphaned(stored: bytes) -> bytes:
+    """The same message without its content and without whatever tells of its author, who was erased: its place stays,
+    and the digest of its first content. Its id is its `signal_id` then, since the author chose the other one.
+    """
+    message = parse(stored)
+    kept = pb.Message(id=message.signal_id, to=pb.Identity(eid=message.to.eid), erased=True)
+    getattr(kept, "from").SetInParent()
+    for name in _KEPT_OF_ORPHANS:
+        setattr(kept, name, getattr(message, name))
+    kept.digest = message.digest or digest(message, message.to.eid, message.partition)
+    return _framed(kept.SerializeToString())
+
+
+def unnamed(stored: bytes, eid: str, without_title: bool) -> bytes:  # noqa: FBT001 - as the rules call it
+    """The same message, in which a user who was erased is not named any more: as author of an event, as recipient,
+    among the mentions, in an event. What people wrote is theirs and stays.
+
+    Who is left out of `to` is left out of what the digest was made of, so the message carries that from then on.
+    """
+    message = parse(stored)
+    author, event = getattr(message, "from"), message.group_event
+    if message.to.eid == eid:
+        message.digest = message.digest or digest(message, eid, message.partition)
+        message.to.CopyFrom(pb.Identity())
+    if author.eid == eid:  # of an event: they chose its id, too
+        author.eid = ""
+        message.id = message.signal_id
+    if eid in message.mentions:
+        kept = [one for one in message.mentions if one != eid]
+        message.ClearField("mentions")
+        message.mentions.extend(kept)
+    if message.HasField("group_event"):
+        for at, member in enumerate(event.members):
+            if member == eid:
+                event.members[at] = ""
+        if event.owner == eid:
+            event.owner = ""
+        if without_title:
+            event.title = ""
+    return _framed(message.SerializeToString())
+
+
 def expiring(stored: bytes, at: int) -> bytes:
     """The same message, which disappears at a time in ms."""
     return _framed(_fields(stored) + _EXPIRES.pack(_EXPIRES_TAG, at))

@@ -86,6 +86,7 @@ PLACES = {
     ("bimip.run", "resource"): "asks the system for as many files as it grants, for serve",
     ("bimip.config.loading", "pathlib"): "reads the configuration",
     ("bimip.settings", "pathlib"): "reads the secrets that the configuration names",
+    ("bimip.reading.export", "datetime"): "writes times that are given to it, and reads no clock",
     ("bimip.journal.worker", "socket"): "ThreadWorker is the real one of two; Surroundings chooses",
     ("bimip.journal.worker", "threading"): "as above",
     ("bimip.journal.worker", "time"): "as above",

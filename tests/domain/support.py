@@ -1,5 +1,6 @@
 """Operations decided and committed one after another, as the journal does it, over the memory store."""
 
+import re
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -78,7 +79,16 @@ def expire(body: bytes, at: Millis) -> bytes:
     return body + b"@%d" % at
 
 
-BODIES = Bodies(encode, encode_event, locate, b"0/0/0/", edit, lambda body: edit(body, b"", Stamp(0)), expire)
+def unname(body: bytes, eid: str, without_title: bool) -> bytes:  # noqa: FBT001 - as the rules call it
+    unnamed = body.replace(eid.encode(), b"")
+    return re.sub(rb"title='[^']*'", b"title=''", unnamed) if without_title else unnamed
+
+
+def erase(body: bytes) -> bytes:
+    return edit(body, b"", Stamp(0))
+
+
+BODIES = Bodies(encode, encode_event, locate, b"0/0/0/", edit, erase, expire, erase, unname)
 
 
 class Peer(NamedTuple):

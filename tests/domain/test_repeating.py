@@ -10,10 +10,26 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bimip.domain.accounts.erasing import (
+    BeginErasing,
+    EraseConflicts,
+    EraseDevice,
+    EraseLog,
+    EraseRecords,
+    FinishErasing,
+)
 from bimip.domain.accounts.registering import DropCursor, LabelDevice, NoteSeen, SeenDevice
 from bimip.domain.commands.command import ExpireCommands
 from bimip.domain.commands.operation import Command, CommandKind
-from bimip.domain.conversations.groups import AddMembers, CreateGroup, RemoveMember, RenameGroup, SetRole
+from bimip.domain.conversations.erasing import DropAlone, EraseMessages, EraseReceipts, ForgetMember, RestartStates
+from bimip.domain.conversations.groups import (
+    AddMembers,
+    CreateGroup,
+    LeaveErased,
+    RemoveMember,
+    RenameGroup,
+    SetRole,
+)
 from bimip.domain.conversations.inbox import FillInbox
 from bimip.domain.core.clock import earliest_stamp
 from bimip.domain.core.ids import ConversationId, ConversationOffset, Millis, Offset, Stamp, UserId, Version
@@ -319,6 +335,38 @@ def test_what_all_devices_have_goes_once() -> None:
     assert ledger.everything() == before
 
 
+def test_what_erases_a_user_changes_nothing_once_it_is_done() -> None:
+    ledger = Ledger()
+    ann, bob = ledger.device("ann"), ledger.device("bob")
+    group = ledger.do(CreateGroup(ann.user, ann.device, "g", bytes(8), "Us", ("bob",))).conversation
+    for number in range(5):
+        ledger.send(ann, "bob", f"m{number}", sent=b"dear bob")
+        ledger.send(bob, "ann", f"m{number}")
+    ledger.send(ann, "ann", "to myself")
+    ledger.ack(ann, 9)
+    for operation in (
+        BeginErasing("ann"),
+        LeaveErased(ann.user, group),
+        EraseMessages(ann.user, ConversationId(2)),
+        EraseReceipts(ann.user, ConversationId(2)),
+        DropAlone(ann.user, ConversationId(3)),
+        RestartStates(((bob.user, Version(9)),)),
+        ForgetMember(ann.user, ConversationId(2)),
+        EraseLog(ann.user, CHAT),
+        EraseRecords(ann.user),
+        EraseDevice(ann.user, ann.device),
+        EraseConflicts(ann.user),
+        FinishErasing(ann.user),
+    ):
+        result = ledger.do(operation)
+        while getattr(result, "more", False):
+            result = ledger.do(operation)
+        before = ledger.everything()
+        ledger.do(operation)
+
+        assert ledger.everything() == before
+
+
 def test_every_operation_is_repeated_here() -> None:
     drawn = {Append, Acknowledge, OpenPosition, Receipt, MarkRead, ChangeSettings, Revoke, Register, ExpireLog}
     drawn |= {CreateGroup, AddMembers, RemoveMember, RenameGroup, SetRole}
@@ -327,5 +375,7 @@ def test_every_operation_is_repeated_here() -> None:
     told |= {ExpireCommands, FillInbox, ExpireMentions, ExpireThreads}
     told |= {LabelDevice, NoteSeen, TrimHistory, ExpireCommitted, TakeCheckpoint, Disappear}
     told |= {PruneRemoval, DropCursor}
+    told |= {BeginErasing, LeaveErased, EraseMessages, EraseReceipts, DropAlone, RestartStates, ForgetMember}
+    told |= {EraseLog, EraseRecords, EraseDevice, EraseConflicts, FinishErasing}
 
     assert drawn | told == set(OPERATIONS)

@@ -104,6 +104,7 @@ GOLDEN = {
     "direct": "3 078d85d62945e00b",
     "eids": "3 469e2f64541722dc",
     "entries": "10 705978a9485ae552",
+    "erasing": "1 610c85d5268b3500",
     "expiring": "1 0e0dce3732ac818a",
     "groups": "2 29c01f3306defe5f",
     "heads": "59 1fd17deb03bf54fc",

@@ -16,11 +16,12 @@ from typing import Any, NamedTuple
 from bimip.domain.accounts.registering import allocate, register_users
 from bimip.domain.conversations.inbox import come_on_top
 from bimip.domain.conversations.membership import Membership, group_of, membership_of, no_conversation
-from bimip.domain.core.decision import Decision, Put, Writes
-from bimip.domain.core.ids import ConversationId, ConversationOffset, DeviceId, Offset, UserId
+from bimip.domain.core.decision import Decision, LogNews, Put, Writes
+from bimip.domain.core.ids import ConversationId, ConversationOffset, DeviceId, UserId
 from bimip.domain.core.operation_kind import OperationKind
-from bimip.domain.core.operations import Fault, Refused
+from bimip.domain.core.operations import Done, Fault, Refused
 from bimip.domain.core.records import (
+    DIGEST_BYTES,
     Conversation,
     Entry,
     Group,
@@ -165,21 +166,34 @@ def _deciding(plan: Callable[[Reader, Any, Context, list[Put]], _Change | Refuse
 
 
 def _enact(view: Reader, op: GroupOperation, context: Context, change: _Change, puts: list[Put]) -> Decision:
-    """Writes the event to all logs concerned, and tells those for whom the group looks different."""
-    number, conversation, group, records, event, concerned, told = change
-    user, most = op.user, context.rules.max_stored_bytes
-    place, stamp = ConversationOffset(conversation.head + 1), context.stamp()
-    written = context.rules.bodies.encode_event(op.id, view.get(Table.EIDS, (user,)), number, event, op.digest)
-    bodies = context.rules.bodies.encode([written], [stamp], context.now, number, place)
-    stored: int = (view.get(Table.USAGE, (user,)) or 0) + len(bodies[0])
+    """Makes a change for who asked for it: noted under their id, and counted among what they have stored."""
+    most = context.rules.max_stored_bytes
+    body, decision = _happen(view, op.user, op.id, op.digest, context, change)
+    stored: int = (view.get(Table.USAGE, (op.user,)) or 0) + len(body)
     if 0 < most < stored and not isinstance(op, RemoveMember):  # whoever has no room can go all the same
         return Decision(over_quota(most))
-    entry = Entry(stamp, number, place, user, NOBODY, addressed=False, digest=op.digest)
+    entries = next(told for told in decision.news if isinstance(told, LogNews) and told.user == op.user)
+    entry = entries.entries[0]
+    seen = SentRecord(op.digest, entry.stamp, PARTITION, entries.first, entry.conversation, entry.conversation_offset)
+    puts += [(Table.SEEN, {(op.device, op.id): seen}), (Table.USAGE, {(op.user,): stored})]
+    return decision._replace(writes=decision.writes._replace(puts=[*decision.writes.puts, *puts]))
+
+
+def _happen(
+    view: Reader, user: UserId, event_id: str, digest: bytes, context: Context, change: _Change
+) -> tuple[bytes, Decision]:
+    """Writes the event to all logs concerned, and tells those for whom the group looks different. With its stored
+    form.
+    """
+    number, conversation, group, records, event, concerned, told = change
+    place, stamp = ConversationOffset(conversation.head + 1), context.stamp()
+    eid: str = view.get(Table.EIDS, (user,)) or ""  # of who is being erased nothing is said
+    written = context.rules.bodies.encode_event(event_id, eid, number, event, digest)
+    bodies = context.rules.bodies.encode([written], [stamp], context.now, number, place)
+    entry = Entry(stamp, number, place, user, NOBODY, addressed=False, digest=digest)
     logs = [(one, view.get(Table.LOGS, (one, PARTITION)) or EMPTY_LOG) for one in concerned]
     heads, appends, news = fan_out(PARTITION, logs, [entry], bodies)
     appends.append((LogTable.HISTORY, (number,), [(place, HistoryEntry(stamp, user, NOBODY, addressed=False))]))
-    seen = SentRecord(op.digest, stamp, PARTITION, Offset(heads[user, PARTITION].head), number, place)
-    come_on_top(view, puts, news, number, stamp)
     changes = StateChanges(view)
     group = group._replace(changed=place)
     members = {**roles_of(view, number, group), **records}
@@ -189,19 +203,19 @@ def _enact(view: Reader, op: GroupOperation, context: Context, change: _Change, 
             changes.tell(one, pack_key(number), state_for(group, members[one], shown))
         else:
             changes.remove(one, pack_key(number), context.now)
-    puts += [
+    puts: list[Put] = [
         (Table.CONVERSATIONS, {(number,): conversation._replace(head=place)}),
         (Table.GROUPS, {(number,): group}),
         (Table.MEMBERS, {(number, one): record for one, record in records.items()}),
         (Table.BODIES, {(stamp,): bodies[0]}),
-        (Table.SEEN, {(op.device, op.id): seen}),
-        (Table.USAGE, {(user,): stored}),
         (Table.LOGS, heads),
-        (Table.REFERENCES, {(stamp,): len(heads)} if PARTITION in context.rules.until_acked else {}),
+        (Table.REFERENCES, {(stamp,): len(heads)} if heads and PARTITION in context.rules.until_acked else {}),
         *changes.puts(),
     ]
-    result = GroupChanged(op.id, number, place, duplicate=False)
-    return Decision(result, Writes([put for put in puts if put[1]], appends), [*news, *changes.news], needs_room=True)
+    come_on_top(view, puts, news, number, stamp)
+    result = GroupChanged(event_id, number, place, duplicate=False)
+    writes = Writes([put for put in puts if put[1]], appends)
+    return bodies[0], Decision(result, writes, [*news, *changes.news], needs_room=True)
 
 
 @_deciding
@@ -258,16 +272,52 @@ def remove_member(view: Reader, op: RemoveMember, context: Context, _puts: list[
     user, theirs = target
     if not leaves and found.role != Role.OWNER and theirs.role >= found.role:
         return Refused(Fault.FORBIDDEN, f"{op.eid!r} has a role that only an owner may remove", "members")
-    group = group_of(view, op.conversation)
+    kind = EventKind.LEFT if leaves else EventKind.REMOVED
+    return _going(view, op.conversation, found.conversation, (user, op.eid, theirs), kind, context)
+
+
+def _going(
+    view: Reader,
+    number: ConversationId,
+    conversation: Conversation,
+    who: tuple[UserId, str, Member],
+    kind: EventKind,
+    context: Context,
+) -> _Change:
+    """A member goes: the event is the last that they have of the group. Where no owner is left, somebody becomes it."""
+    user, eid, theirs = who
+    group = group_of(view, number)
     after = group._replace(members=tuple(one for one in group.members if one != user))
-    place = ConversationOffset(found.conversation.head + 1)
+    place = ConversationOffset(conversation.head + 1)
     records = {user: Member(Role.NONE, theirs.since, place, context.now)}
-    heir = _heir(view, op.conversation, after) if theirs.role == Role.OWNER else None  # a store may keep the number
+    heir = _heir(view, number, after) if theirs.role == Role.OWNER else None  # a store may keep the number
     if heir is not None:
         records[heir[0]] = heir[1]._replace(role=Role.OWNER)
     owner = "" if heir is None else view.get(Table.EIDS, (heir[0],))
-    event = GroupEvent(EventKind.LEFT if leaves else EventKind.REMOVED, (op.eid,), owner=owner)
-    return _Change(op.conversation, found.conversation, after, records, event, group.members, group.members)
+    event = GroupEvent(kind, (eid,), owner=owner)
+    return _Change(number, conversation, after, records, event, group.members, group.members)
+
+
+class LeaveErased(NamedTuple):
+    """A user who is being erased leaves a group. The members read that one of them left, and not who."""
+
+    user: UserId
+    conversation: ConversationId
+
+
+def leave_erased(view: Reader, op: LeaveErased, context: Context) -> Decision:
+    found = membership_of(view, op.user, op.conversation)
+    theirs: Member | None = view.get(Table.MEMBERS, (op.conversation, op.user))
+    if found is None or theirs is None or view.get(Table.ERASING, (op.user,)) is None:
+        return Decision(Done())
+    change = _going(view, op.conversation, found.conversation, (op.user, "", theirs), EventKind.LEFT, context)
+    others = change.group.members
+    group = change.group if others else change.group._replace(title="")  # it was theirs alone
+    change = change._replace(group=group, concerned=others, told=others)
+    stamp_id = f"{op.conversation}-{change.conversation.head + 1}"
+    return _happen(view, op.user, stamp_id, bytes(DIGEST_BYTES), context, change)[1]._replace(
+        result=Done(), needs_room=False
+    )
 
 
 def _heir(view: Reader, number: ConversationId, after: Group) -> tuple[UserId, Member] | None:
@@ -371,4 +421,5 @@ OPERATIONS: dict[type, OperationKind] = {
     RemoveMember: OperationKind(remove_member),
     RenameGroup: OperationKind(rename_group),
     SetRole: OperationKind(set_role),
+    LeaveErased: OperationKind(leave_erased),
 }

@@ -55,7 +55,13 @@ class BodyNews(NamedTuple):
     user: UserId
 
 
-News = LogNews | StateNews | StateRestarted | BodyNews
+class UserErased(NamedTuple):
+    """A user is no more: their devices are to go."""
+
+    user: UserId
+
+
+News = LogNews | StateNews | StateRestarted | BodyNews | UserErased
 """What a decision tells once it is on disk. Each names the user whom it concerns, and is told by its class."""
 
 

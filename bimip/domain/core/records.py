@@ -32,6 +32,13 @@ class Device(NamedTuple):
     last_seen: Millis
 
 
+class Erasure(NamedTuple):
+    """A user who is being erased: what is left to find them by until that is done."""
+
+    eid: str
+    since: Millis
+
+
 class Label(NamedTuple):
     """The name that people give a device; of two the later one counts."""
 
@@ -288,8 +295,10 @@ class Table(_Kind):
     """(name) -> int: the epoch, the clock at the last start or expiry, the counters of numbers"""
     USERS = Schema("users", (TEXT,), Plain("IQI", User), cached=20_000)
     """(eid) -> User"""
-    EIDS = Schema("eids", (NUMBER,))
-    """(user) -> str: the eid of a number"""
+    EIDS = Schema("eids", (NUMBER,), cached=20_000)
+    """(user) -> str: the eid of a number; empty: the user was erased, or is being erased"""
+    ERASING = Schema("erasing", (NUMBER,))
+    """(user) -> Erasure: who is being erased, until nothing is left of them"""
     DEVICES = Schema("devices", (NUMBER, TEXT), Plain("IQQ", Device))
     """(user, name) -> Device"""
     DEVICE_OWNERS = Schema("names", (NUMBER,))

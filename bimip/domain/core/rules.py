@@ -41,6 +41,11 @@ class Bodies:
     """A stored message without its content."""
     expire: Callable[[bytes, Millis], bytes]
     """A stored message that says when it disappears."""
+    orphan: Callable[[bytes], bytes]
+    """A stored message without its content, and without whatever tells of its author, who was erased."""
+    unname: Callable[[bytes, str, bool], bytes]
+    """A stored message in which an erased user is not named any more where the protocol names users; and, of an event
+    of a group that nobody is in, without the title."""
 
 
 def _partitions(value: Raw) -> tuple[str, ...]:

@@ -86,7 +86,9 @@ def delivered(view: Reader, user: UserId, entries: Sequence[Entry], context: Con
     for conversation, (places, authors) in received.items():
         talk: Conversation | None = view.get(CONVERSATIONS, (conversation,))
         concerned: Concerned = dict.fromkeys(authors)
-        if talk is not None and not talk.members:
+        if talk is not None and talk.members:
+            concerned = dict.fromkeys(authors.intersection(talk.members))  # who was erased is in it no more
+        elif talk is not None:
             wrote = [
                 (entry.author, entry.conversation_offset) for entry in entries if entry.conversation == conversation
             ]
@@ -129,7 +131,7 @@ def receipt(view: Reader, op: Receipt, context: Context) -> Decision:
     arrived = _arrived(view, op, number, clip(wanted, oldest, slice_end))
     wrote = _by_others(view, number, op.user, arrived)
     places = from_offsets([place for _, place in wrote])
-    authors: Concerned = dict.fromkeys(author for author, _ in wrote)
+    authors: Concerned = dict.fromkeys(author for author, _ in wrote if author in conversation.members)
     if not conversation.members:
         authors = _authors(view, number, wrote)
     changes = StateChanges(view)

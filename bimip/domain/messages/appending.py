@@ -266,7 +266,18 @@ def _members(view: Reader, op: Append) -> "_Audience | Refused":
     if found is None or number is None:
         return no_conversation("name one by the id that its messages carry, or write to a user", "to.eid")
     known = found.conversation
+    if known.members and _is_left_alone(view, op.user, ConversationId(number), known.members):
+        return Refused(Fault.NOT_FOUND, "whom you wrote to here is no user any more", "to.eid")
     return _Audience(ConversationId(number), known, known.members or group_of(view, ConversationId(number)).members)
+
+
+def _is_left_alone(view: Reader, user: UserId, number: ConversationId, members: tuple[UserId, ...]) -> bool:
+    """Whether the other one of a conversation of two was erased: it stays for who is left, to be read."""
+    other = next((member for member in members if member != user), None)
+    if other is not None:
+        return not view.get(Table.EIDS, (other,))
+    own: ConversationId | None = view.get(DIRECT, (user, user))
+    return own != number
 
 
 def _addresses(view: Reader, op: Append, readers: tuple[UserId, ...]) -> dict[UserId, list[Addressed]] | Refused:

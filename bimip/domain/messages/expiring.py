@@ -99,14 +99,14 @@ def expire_history(view: Reader, op: ExpireHistory, context: Context) -> Decisio
         return Decision(Expired(0, more=False))
     limit = _slice(view, op.conversation, known, context)
     first, more = _first_kept(view, LogTable.HISTORY, key, known.first, known.head, op.before, limit)
-    return _cut_history(view, op.conversation, known, first, more=more)
+    return cut_history(view, op.conversation, known, first, more=more)
 
 
 def _slice(view: Reader, number: ConversationId, known: Conversation, context: Context) -> int:
     return slice_of(known, len(users_of(view, number, known)), context.rules.slice_entries)
 
 
-def _cut_history(view: Reader, number: ConversationId, known: Conversation, first: int, *, more: bool) -> Decision:
+def cut_history(view: Reader, number: ConversationId, known: Conversation, first: int, *, more: bool) -> Decision:
     """Takes the oldest references from a history, which begins with `first` then, and what stands under them."""
     if first == known.first:
         return Decision(Expired(0, more=False))
@@ -134,7 +134,7 @@ def trim_history(view: Reader, op: TrimHistory, context: Context) -> Decision:
         if body is not None:
             break
         first = place + 1
-    return _cut_history(view, op.conversation, known, first, more=first - known.first == limit)
+    return cut_history(view, op.conversation, known, first, more=first - known.first == limit)
 
 
 def _first_kept(

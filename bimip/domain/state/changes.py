@@ -112,3 +112,10 @@ class StateChanges:
         head = (self._states.get((user,)) or state_of(self._view, user)).head
         self._states[user,] = State(head, head)
         self.news.append(StateRestarted(user, head))
+
+    def restart_at_next(self, user: UserId) -> None:
+        """Restarts where nothing is told that would be the next version: that one is without a change."""
+        state = self._states.get((user,)) or state_of(self._view, user)
+        self._states[user,] = State(Version(state.head + 1), state.floor)
+        self.news.append(StateNews(user, Version(state.head + 1), b"", UNSEEN))
+        self.restart(user)

@@ -17,12 +17,14 @@ from functools import partial
 from struct import error as StructError  # noqa: N812 - the module's own name for it says nothing
 from typing import Any, NamedTuple
 
+from bimip.domain.accounts.belongings import BELONGINGS, Whose
 from bimip.domain.core.ids import ConversationId, UserId
 from bimip.domain.core.ranges import Ranges, above, intersect, normal
 from bimip.domain.core.records import (
     Conversation,
     Cursor,
     Device,
+    DeviceOwner,
     Entry,
     HistoryEntry,
     Index,
@@ -70,6 +72,9 @@ class Finding(NamedTuple):
         return f"{self.where} {self.key}: {self.what}"
 
 
+Part = Callable[[Reader], Iterator[Finding]]
+
+
 def check(store: Store) -> Iterator[Finding]:
     """Everything that is wrong, one at a time; nothing when all is well."""
     with store.snapshot() as view:
@@ -108,9 +113,17 @@ def _users(view: Reader) -> Iterator[Finding]:
         if view.get(Table.EIDS, (user.number,)) != key[0]:
             yield Finding("users", key, f"the number {user.number} leads back to somebody else")
     for key, eid in rows(view, Table.EIDS):
+        if not eid:
+            continue  # the user was erased
         user = view.get(Table.USERS, (eid,))
         if user is None or user.number != key[0]:
             yield Finding("eids", key, f"{eid!r} is not that number")
+
+
+def _erasing(view: Reader) -> Iterator[Finding]:
+    for key, note in rows(view, Table.ERASING):
+        if view.get(Table.EIDS, key) != "":
+            yield Finding("erasing", key, f"{note.eid!r} is being erased, and still has a name")
 
 
 def _devices(view: Reader) -> Iterator[Finding]:
@@ -140,7 +153,7 @@ def _conversations(view: Reader) -> Iterator[Finding]:
 
 def _listed(view: Reader, finder: "_Finder", where: Key, listed: HistoryEntry) -> Iterator[Finding]:
     members, place = finder.members, where[-1]
-    if listed.author not in members:
+    if listed.author not in members and view.get(Table.EIDS, (listed.author,)) != "":
         yield Finding("history", where, f"written by {listed.author}, who is no member")
     if not _has_body(view, listed.stamp):
         if any(finder.held(member, listed.stamp) for member in members):
@@ -157,13 +170,14 @@ def _listed(view: Reader, finder: "_Finder", where: Key, listed: HistoryEntry) -
 
 
 def _spans(view: Reader, number: ConversationId, conversation: Conversation) -> dict[UserId, tuple[int, int]]:
-    """Reads from where to where in a conversation each member is one, those included who were."""
-    if conversation.members:
-        return dict.fromkeys(conversation.members, (1, _FOR_EVER))
-    return {
+    """Reads from where to where in a conversation each member is one, those included who were; but for who is being
+    erased: their logs go.
+    """
+    spans = dict.fromkeys(conversation.members, (1, _FOR_EVER)) or {
         key[1]: (member.since, member.upto or _FOR_EVER)
         for key, member in _scan(view, Table.MEMBERS, (number,), (number + 1,))
     }
+    return {user: span for user, span in spans.items() if view.get(Table.EIDS, (user,)) != ""}
 
 
 def _was_in(view: Reader, user: UserId, number: ConversationId, conversation: Conversation) -> bool:
@@ -554,8 +568,37 @@ def _counter(view: Reader, counter: str, table: Table) -> Iterator[Finding]:
         yield Finding("meta", (counter,), f"stands at {drawn}, and {last[0][0][0]} was given")
 
 
-PARTS: dict[str, Callable[[Reader], Iterator[Finding]]] = {
+_MEMBER_TABLES = {Table.MEMBERS, Table.RECEIPTS, Table.PRIVATE_READS}
+"""Tables whose keys have the user in the second place."""
+
+
+def _but_of_the_erased(part: Part) -> Part:
+    """Leaves out what is wrong with the records of a user who is being erased: they go, one after another."""
+
+    def judge(view: Reader) -> Iterator[Finding]:
+        erasing = {key[0] for key, _ in rows(view, Table.ERASING)}
+        for finding in part(view):
+            if not erasing or _owner_of(view, finding) not in erasing:
+                yield finding
+
+    return judge
+
+
+def _owner_of(view: Reader, finding: Finding) -> UserId | None:
+    """Finds whose a record is; None: several people's, or nobody's."""
+    kind = next(kind for kind in BELONGINGS if kind.value == finding.where)
+    if BELONGINGS[kind].whose is Whose.OWN:
+        user: UserId = finding.key[0]
+        return user
+    if BELONGINGS[kind].whose is Whose.DEVICE:
+        owner: DeviceOwner | None = view.get(Table.DEVICE_OWNERS, (finding.key[0],))
+        return None if owner is None else owner.user
+    return finding.key[1] if kind in _MEMBER_TABLES else None
+
+
+PARTS: dict[str, Part] = {
     "users": _users,
+    "erasing": _erasing,
     "devices": _devices,
     "conversations": _conversations,
     "groups": _groups,
@@ -578,4 +621,5 @@ PARTS: dict[str, Callable[[Reader], Iterator[Finding]]] = {
     "threads": _threads,
     "counters": _counters,
 }
+PARTS = {name: _but_of_the_erased(part) for name, part in PARTS.items()}
 """Each can be checked without the others."""

@@ -362,6 +362,7 @@ _OF_A_USER = {
 _MEANING: dict[Kind, str] = {
     Table.USERS: "the user is not let in",
     Table.EIDS: "the user{whose} is not named to others",
+    Table.ERASING: "who is being erased is not erased to the end: have them erased again, under any name they had",
     Table.DEVICES: "a device{whose} is not let in",
     Table.LABELS: "what people call a device is forgotten",
     Table.DEVICE_OWNERS: "what the device wrote cannot be resent",

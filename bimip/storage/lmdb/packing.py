@@ -20,6 +20,7 @@ from bimip.domain.core.records import (
     ConversationSettings,
     Cursor,
     DeviceOwner,
+    Erasure,
     Group,
     Label,
     Reaction,
@@ -70,6 +71,14 @@ def _pack_name(name: DeviceOwner) -> bytes:
 
 def _unpack_name(packed: bytes) -> DeviceOwner:
     return DeviceOwner(_NUMBER.unpack_from(packed)[0], packed[4:].decode())
+
+
+def _pack_erasure(erasure: Erasure) -> bytes:
+    return _LONG.pack(erasure.since) + erasure.eid.encode()
+
+
+def _unpack_erasure(packed: bytes) -> Erasure:
+    return Erasure(packed[_LONG.size :].decode(), _LONG.unpack_from(packed)[0])
 
 
 def _pack_label(label: Label) -> bytes:
@@ -250,6 +259,7 @@ _CODECS: dict[Table, tuple[Pack, Unpack, PackAll]] = {
     **{table: _of(table.schema.plain) for table in Table if table.schema.plain is not None},
     Table.META: _each(_pack_meta, _unpack_meta),
     Table.EIDS: _each(str.encode, bytes.decode),
+    Table.ERASING: _each(_pack_erasure, _unpack_erasure),
     Table.LABELS: _each(_pack_label, _unpack_label),
     Table.DEVICE_OWNERS: _each(_pack_name, _unpack_name),
     Table.CONVERSATIONS: (_pack_conversation, _unpack_conversation, _pack_all_conversations),
