@@ -747,6 +747,16 @@ def store_backup(
         make_backup(find_settings(config), target, as_json=json)
 
 
+@store.command("compact")
+def store_compact(json: Json = False, config: Config = None) -> None:
+    """Write the store of a server that is stopped anew, without free pages and what they held."""
+    with telling():
+        from bimip.cli.settings import find_settings
+        from bimip.cli.store import compact_store
+
+        compact_store(find_settings(config), as_json=json)
+
+
 @store.command("restore")
 def store_restore(
     source: Annotated[Path, typer.Argument(help="What `backup` made.", metavar="DIR")],

@@ -69,14 +69,15 @@ async def show_conflicts(settings: Settings, *, as_json: bool = False) -> None:
 
 async def export_user(settings: Settings, eid: str) -> None:
     """Print everything that is held about a user, a JSON object a line, as it comes."""
-    lines = 0
+    lines, is_whole = 0, False
     async with _operator(settings) as console, _answered(console, "/debug/user/export", eid=eid) as response:
         async for text in response.aiter_lines():
-            if json.loads(text) == {"kind": "end", "lines": lines}:
-                return
-            print(text)
-            lines += 1
-    raise Failure(Exit.FAILED, f"the answer was cut off after {lines} lines: ask again, and write it to a file")
+            is_whole = json.loads(text) == {"kind": "end", "lines": lines}
+            if not is_whole:
+                print(text)
+                lines += 1
+    if not is_whole:
+        raise Failure(Exit.FAILED, f"the answer was cut off after {lines} lines: ask again, and write it to a file")
 
 
 async def erase_user(settings: Settings, eid: str, *, as_json: bool = False, every: float = 0.5) -> None:

@@ -74,6 +74,17 @@ def restore_backup(settings: Settings, source: Path, *, as_json: bool = False) -
         print(f"the store that was there lies in {old}: remove it when nobody needs it")
 
 
+def compact_store(settings: Settings, *, as_json: bool = False) -> None:
+    """Print how much smaller it is. Fails, and changes nothing, if a server runs."""
+    path = Path(settings.store.path)
+    with _telling(settings):
+        before, after = backup.compact(path, progress=_Progress().show)
+    if as_json:
+        show_json({"store": str(path), "bytes_before": before, "bytes": after})
+    else:
+        print(f"{path}: {after} bytes, and {before} before; what was deleted is nowhere in it")
+
+
 def show_stats(settings: Settings, *, as_json: bool = False) -> None:
     """Print what the store holds, a line each."""
     with _telling(settings):

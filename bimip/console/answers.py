@@ -41,7 +41,7 @@ async def _lines(slices: Iterator[Sequence[Mapping[str, object]]]) -> AsyncItera
     count = 0
     for some in slices:
         if some:
-            yield b"".join(json.dumps(line, ensure_ascii=False).encode() + b"\n" for line in some)
+            yield b"".join(json.dumps(line).encode() + b"\n" for line in some)
             count += len(some)
         await trio.lowlevel.checkpoint()  # others have their turn, also where nothing was found
     yield json.dumps({"kind": "end", "lines": count}).encode() + b"\n"

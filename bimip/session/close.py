@@ -28,8 +28,8 @@ class Close(IntEnum):
     REPLACED = 4103  # the same device connected again; the newer connection stays
     LOGGED_OUT = 4104
     TOO_MANY_ERRORS = 4105  # repeated frames that cannot be decoded
-    USER_ERASED = 4107  # an operator erased the user: a login would make another one
     HELLO_EXPECTED = 4106  # the first frame was no valid Hello, or none came in time
+    USER_ERASED = 4107  # an operator erased the user: a login would make another one
 
 
 def may_reconnect(code: int) -> bool:

@@ -1,10 +1,11 @@
 """`bimip tree` and `bimip kill` against a real console."""
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import pytest
 import trio
@@ -43,6 +44,31 @@ CONFLICTS = {
 }
 
 
+def export_user(eid: str) -> Iterator[list[dict[str, object]]] | None:
+    return iter([[{"kind": "user", "eid": eid}], [], [{"kind": "log"}, {"kind": "log"}]]) if eid == "ann" else None
+
+
+def broken_export(_eid: str) -> Iterator[list[dict[str, object]]]:
+    yield [{"kind": "user"}]
+    raise OSError("the disk failed")
+
+
+class Erased:
+    """A user who is gone the third time somebody asks."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    async def begin(self, eid: str) -> dict[str, object] | None:
+        if eid == "full":
+            raise ValueError("the store cannot be written just now")
+        return {"user": 7} if eid == "ann" else None
+
+    def left(self) -> dict[str, object]:
+        self.asked += 1
+        return {"erasing": [{"user": 7 if self.asked < 3 else 8, "since": 1}]}
+
+
 async def accept_clock() -> bool:
     return CLOCK["held"] == "noted"
 
@@ -53,7 +79,8 @@ async def idle(child: Child) -> None:
 
 
 @asynccontextmanager
-async def server() -> AsyncIterator[tuple[Settings, Tree]]:
+async def server(export: Any = export_user) -> AsyncIterator[tuple[Settings, Tree]]:
+    erased = Erased()
     async with (
         open_tree(Supervisor([ChildSpec("journal", idle)])) as tree,
         trio.open_nursery() as nursery,
@@ -66,6 +93,9 @@ async def server() -> AsyncIterator[tuple[Settings, Tree]]:
             clock=lambda: CLOCK,
             conflicts=lambda: CONFLICTS,
             accept_clock=accept_clock,
+            export_user=export,
+            erase_user=erased.begin,
+            erasures=erased.left,
         )
         console = make_console(make_application(parts), partial(open_loopback, "127.0.0.1", 0))
 
@@ -240,3 +270,45 @@ async def test_what_lost_against_what_is_shown(capsys: pytest.CaptureFixture[str
         "ann/laptop at 2026-11-28 09:10:00 UTC lost against phone at 2026-11-28 09:18:20 UTC\n"
     )
     assert json.loads(capsys.readouterr().out) == CONFLICTS
+
+
+async def test_an_export_is_printed_line_by_line(capsys: pytest.CaptureFixture[str]) -> None:
+    async with server() as (settings, _):
+        await operate.export_user(settings, "ann")
+    printed = capsys.readouterr().out.splitlines()
+    lines = [json.loads(line) for line in printed if line.startswith("{")]  # the rest is the server's log
+
+    assert lines == [{"kind": "user", "eid": "ann"}, {"kind": "log"}, {"kind": "log"}]
+
+
+async def test_an_export_that_is_cut_off_is_told() -> None:
+    async with server(broken_export) as (settings, _):
+        with pytest.raises(Failure) as caught:
+            await operate.export_user(settings, "ann")
+
+    assert caught.value.code in {Exit.FAILED, Exit.UNREACHABLE}
+
+
+async def test_a_user_is_erased_when_nothing_of_them_is_left(capsys: pytest.CaptureFixture[str]) -> None:
+    async with server() as (settings, _):
+        await operate.erase_user(settings, "ann", every=0.01)
+        printed = capsys.readouterr().out
+        await operate.erase_user(settings, "ann", as_json=True, every=0.01)
+
+    assert "ann is erased; older backups hold them still" in printed
+    assert json.loads(capsys.readouterr().out.splitlines()[-1]) == {"erased": "ann", "user": 7}
+
+
+@pytest.mark.parametrize("ask", [operate.export_user, operate.erase_user])
+async def test_who_is_not_there_is_neither_exported_nor_erased(ask: Any) -> None:
+    async with server() as (settings, _):
+        with pytest.raises(Failure, match="there is no user bob") as caught:
+            await ask(settings, "bob")
+
+    assert caught.value.code is Exit.REFUSED
+
+
+async def test_a_store_that_cannot_be_written_erases_nobody() -> None:
+    async with server() as (settings, _):
+        with pytest.raises(Failure, match="cannot be written just now"):
+            await operate.erase_user(settings, "full")

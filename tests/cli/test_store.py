@@ -7,7 +7,7 @@ import lmdb
 import pytest
 
 from bimip.cli.failures import Exit, Failure
-from bimip.cli.store import check_store, make_backup, restore_backup, show_stats
+from bimip.cli.store import check_store, compact_store, make_backup, restore_backup, show_stats
 from bimip.domain.core.ids import Offset
 from bimip.domain.core.records import Changes, Cursor, Log, Table, User
 from bimip.storage.care import backup
@@ -66,10 +66,25 @@ def test_a_store_is_backed_up_and_the_backup_put_back(tmp_path: Path, capsys: py
     assert "starts          1" in stats
 
 
+def test_a_store_is_compacted_in_its_place(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    made(tmp_path / "store", Changes(puts={Table.META: {("starts",): 1}}))
+    settings = settings_for_tests(BIMIP_STORE_ENGINE="lmdb", BIMIP_STORE_PATH=str(tmp_path / "store"))
+    compact_store(settings)
+    printed = capsys.readouterr().out
+    compact_store(settings, as_json=True)
+    found = json.loads(capsys.readouterr().out)
+    check_store(settings, repair=False, as_json=False)
+
+    assert "what was deleted is nowhere in it" in printed
+    assert found["bytes"] <= found["bytes_before"]
+
+
 def test_what_cannot_be_copied_or_put_back_is_a_sentence(tmp_path: Path) -> None:
     settings = settings_for_tests(BIMIP_STORE_ENGINE="lmdb", BIMIP_STORE_PATH=str(tmp_path / "store"))
     with pytest.raises(Failure, match="no store"):
         make_backup(settings, tmp_path / "one")
+    with pytest.raises(Failure, match="no store"):
+        compact_store(settings)
     with pytest.raises(Failure, match="no store"):
         show_stats(settings)
     with pytest.raises(Failure, match="no backup"):

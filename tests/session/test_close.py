@@ -24,6 +24,7 @@ from bimip.session.close import Close, may_reconnect
         (Close.LOGGED_OUT, False),
         (Close.TOO_MANY_ERRORS, False),
         (Close.HELLO_EXPECTED, False),
+        (Close.USER_ERASED, False),
     ],
 )
 def test_a_client_connects_again_by_itself_where_that_can_help(code: Close, *, again: bool) -> None:

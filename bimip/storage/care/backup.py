@@ -2,6 +2,7 @@
 
     back_up(store, target, made=…)      of a running server as well as of a stopped one
     restore(source, store, when=…)      of a stopped one
+    compact(store)                      of a stopped one: the same store, without free pages
 
 A backup is made by LMDB's compacting copy: one snapshot, page after page, without those that are free, so what was
 deleted before is not in it. It goes through a pipe, so that memory is bounded, progress is seen and an end of this
@@ -39,9 +40,10 @@ from bimip.storage.lmdb.format import read_format
 from bimip.storage.lmdb.keys import PACK as PACK_KEY
 from bimip.storage.lmdb.keys import UNPACK as UNPACK_KEY
 from bimip.storage.lmdb.lock import FolderLock
+from bimip.storage.lmdb.mark import Mark
 from bimip.storage.lmdb.packing import UNPACK
 from bimip.storage.lmdb.seals import unseal
-from bimip.storage.lmdb.store import ABOUT, BACKUP_KEY, FORMAT_KEY, MAX_READERS, LmdbStore, pages
+from bimip.storage.lmdb.store import ABOUT, BACKUP_KEY, FORMAT_KEY, MAX_READERS, OPENING_KEY, LmdbStore, pages
 
 DATA = "data.mdb"
 MANIFEST = "backup.json"
@@ -125,6 +127,53 @@ def restore(source: Path, store: Path, *, when: str, progress: Progress) -> Path
                 shutil.rmtree(folder, ignore_errors=True)
         finally:
             owner.release()
+
+
+def compact(store: Path, *, progress: Progress) -> tuple[int, int]:
+    """Write a store anew, without the pages that are free, in its own place. Returns its bytes before and after.
+
+    What free pages held is gone with the file that was there. Raises StorageError (StoreLockedError: a server runs),
+    and has changed nothing then. Killed behind the exchange it costs another epoch, at worst.
+    """
+    if not (store / DATA).is_file():
+        raise StorageError(f"there is no store in {store}: set store.path to one, or start the server once")
+    with _errors(store):
+        owner = FolderLock(store)
+        mark = Mark(store)
+        try:
+            before = (store / DATA).stat().st_size
+            for left in store.glob("compacting-*"):  # by one that was killed
+                shutil.rmtree(left, ignore_errors=True)
+            folder = Path(tempfile.mkdtemp(prefix="compacting-", dir=store))
+            try:
+                with _reading(store) as environment:
+                    size = _overview(environment, store).used_bytes
+                    _check_room(store, size)
+                    opening, transaction = _opening_of(environment)
+                    was_served = not mark.judge(opening, transaction)
+                    _copy_out(environment, folder / DATA, lambda done: progress(done, size))
+                with (folder / DATA).open("rb") as file:
+                    os.fsync(file.fileno())
+                (folder / DATA).rename(store / DATA)
+                (store / "lock.mdb").unlink(missing_ok=True)  # of the old one's readers
+                _sync_folder(store)
+            finally:
+                shutil.rmtree(folder, ignore_errors=True)
+            if was_served and mark.path is not None:
+                with _reading(store) as environment:
+                    mark.follow(*_opening_of(environment))
+        finally:
+            mark.close()
+            owner.release()
+    return before, (store / DATA).stat().st_size
+
+
+def _opening_of(environment: Any) -> tuple[int, int]:  # noqa: ANN401 - the library's own
+    """Reads which opening a store holds, and its last transaction."""
+    with environment.begin() as transaction:
+        about = environment.open_db(ABOUT, txn=transaction, create=False)
+        opening = transaction.get(OPENING_KEY, b"0", about)
+    return (int(opening) if opening.isdigit() else -1), environment.info()["last_txnid"]
 
 
 def overview(store: Path) -> Overview:

@@ -12,7 +12,8 @@ elsewhere meanwhile, another store.
 So it does not matter where the file lies or what it is called by the system: a store that was moved to another disk
 with its mark is the same one, a copy with the same content too. The mark is written behind a synced commit and is not
 synced itself: it survives the end of the process, and after a loss of power it can only be behind, which is no alarm.
-A compacted file begins to count its transactions anew and is taken for an older one: that costs an epoch and no more.
+A compacted file begins to count its transactions anew and is taken for an older one, which costs an epoch and no more;
+but for `bimip store compact`, which has the mark follow it.
 
 A missing mark says nothing: it is made, and the store is served as it is. One that cannot be read is an alarm.
 
@@ -95,6 +96,14 @@ class Mark:
         if opening in {last.opening, last.before}:
             return f"it ends with transaction {transaction}, and {last.transaction} was served"
         return "it is not the one that was served last"
+
+    def follow(self, opening: int, transaction: int) -> None:
+        """The store that was served lies in a file that counts its transactions anew. On disk when it returns. Raises
+        OSError.
+        """
+        self._served = (self._served or Served())._replace(opening=opening, before=opening, transaction=transaction)
+        os.pwrite(self._file, _packed(*self._served), 0)
+        os.fsync(self._file)
 
     def begin(self) -> None:
         """This opening is about to write its first transaction. On disk when it returns. Raises OSError."""

@@ -17,7 +17,7 @@ from bimip.domain.core.clock import earliest_stamp
 from bimip.domain.core.ids import Millis
 from bimip.domain.core.records import Changes, Table
 from bimip.storage.care import backup as backup_module
-from bimip.storage.care.backup import DATA, MANIFEST, Manifest, back_up, overview, restore
+from bimip.storage.care.backup import DATA, MANIFEST, Manifest, back_up, compact, overview, restore
 from bimip.storage.errors import StorageError, StoreDamagedError, StoreFullError, StoreLockedError
 from bimip.storage.lmdb.store import LmdbStore
 
@@ -447,3 +447,45 @@ def test_the_overview_of_an_empty_store(folder: Path) -> None:
     LmdbStore(folder).close()
 
     assert (overview(folder).messages, overview(folder).newest_message) == (0, 0)
+
+
+def test_a_compacted_store_is_the_same_one_without_what_was_deleted(store: LmdbStore, folder: Path) -> None:
+    secret = b"the secret that was deleted " * 100
+    store.begin()
+    store.apply(Changes(puts={Table.BODIES: {(stamp,): secret for stamp in range(10, 200)}}))
+    store.commit()
+    store.begin()
+    store.apply(Changes(puts={Table.BODIES: {(stamp,): None for stamp in range(10, 200)}}))
+    store.commit()
+    store.close()
+    before = (folder / DATA).read_bytes()
+    sizes = compact(folder, progress=quiet)
+
+    assert secret in before
+    assert secret not in (folder / DATA).read_bytes()
+    assert sizes == (len(before), (folder / DATA).stat().st_size)
+    assert sizes[1] < sizes[0]
+    assert stamps(folder) == [1, 2, 3]
+    assert not [name for name in names(folder) if name.startswith("compacting")]
+    assert put_back(folder) == ""  # no other epoch begins
+
+
+def test_a_store_that_was_put_back_stays_one_when_it_is_compacted(
+    store: LmdbStore, folder: Path, tmp_path: Path
+) -> None:
+    older = tmp_path / "older"
+    shutil.copytree(folder, older)
+    put(store, 4)
+    store.close()
+    shutil.copy(older / DATA, folder / DATA)
+    compact(folder, progress=quiet)
+
+    assert put_back(folder) != ""
+
+
+def test_the_store_of_a_running_server_is_not_compacted(store: LmdbStore, folder: Path) -> None:
+    before = (folder / DATA).read_bytes()
+    with pytest.raises(StoreLockedError):
+        compact(folder, progress=quiet)
+
+    assert (folder / DATA).read_bytes() == before
