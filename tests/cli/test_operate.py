@@ -45,7 +45,8 @@ CONFLICTS = {
 
 
 def export_user(eid: str) -> Iterator[list[dict[str, object]]] | None:
-    return iter([[{"kind": "user", "eid": eid}], [], [{"kind": "log"}, {"kind": "log"}]]) if eid == "ann" else None
+    slices: list[list[dict[str, object]]] = [[{"kind": "user", "eid": eid}], [], [{"kind": "log"}, {"kind": "log"}]]
+    return iter(slices) if eid == "ann" else None
 
 
 def broken_export(_eid: str) -> Iterator[list[dict[str, object]]]:

@@ -280,3 +280,38 @@ def test_the_order_of_addressees_makes_no_other_message() -> None:
 
 def test_the_digest_is_frozen_because_it_is_stored() -> None:
     assert digest(written(devices=[addressed(b"1")])).hex() == "c45ddf5ac9a0eab6"
+
+
+def test_an_orphaned_message_has_its_place_and_digest_and_nothing_of_its_author() -> None:
+    original = written(seq="1:2:phone", timestamp=5, reply_to="0000000000001", scope="private", audiences={"a": "key"})
+    body = accepted(original)
+    orphan = stored.parse(stored.orphaned(body))
+
+    assert b"a@x" not in stored.orphaned(body)
+    assert b"phone" not in stored.orphaned(body)
+    assert orphan.erased
+    assert (orphan.id, getattr(orphan, "from").eid, orphan.to.eid) == (SERVER["signal_id"], "", "b@x")
+    assert (orphan.conversation, orphan.conversation_offset, orphan.reply_to) == ("c42", 300, "0000000000001")
+    assert orphan.digest == stored.digest(original, "b@x", "")
+    assert stored.orphaned(stored.orphaned(body)) == stored.orphaned(body)
+
+
+def test_a_message_in_which_somebody_is_not_named_any_more_keeps_what_was_written() -> None:
+    original = written(payload=b"dear b@x", mentions=["c@x", "b@x"])
+    body = stored.unnamed(accepted(original), "b@x", without_title=False)
+    message = stored.parse(body)
+
+    assert (message.to.eid, [*message.mentions], message.payload) == ("", ["c@x"], b"dear b@x")
+    assert getattr(message, "from").eid == "a@x"
+    assert message.digest == stored.digest(original, "b@x", "")
+    assert stored.unnamed(body, "b@x", without_title=False) == body
+
+
+def test_an_event_names_nobody_who_was_erased() -> None:
+    what = pb.GroupEvent(kind=pb.GroupEvent.ADDED, members=["b@x", "a@x"], title="ours", owner="a@x")
+    sent = stored.event("r1", "a@x", "c42", "chat", what, b"digested")
+    message = stored.parse(stored.unnamed(stored_as(sent), "a@x", without_title=True))
+
+    assert [*message.group_event.members] == ["b@x", ""]
+    assert (message.group_event.owner, message.group_event.title) == ("", "")
+    assert (message.id, getattr(message, "from").eid, message.digest) == (SERVER["signal_id"], "", b"digested")
