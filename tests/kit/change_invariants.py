@@ -134,6 +134,8 @@ class ChangeInvariants:
             "forwarded": item.forwards <= len(self._all_said(target, "FORWARD_MARK")),
         }
         for eid, emoji, _, removed in item.reactions:
+            if not eid and self._messages.groups.erased:
+                continue  # of who is being erased
             what = f"{'un' if removed else ''}reacted with {emoji} by {eid}"
             claims[what] = self._was_said(target, "UNREACT" if removed else "REACT", eid, emoji=emoji)
         for what, is_true in claims.items():
@@ -145,6 +147,8 @@ class ChangeInvariants:
         """Somebody said so, or its time to be seen may be over."""
         message = self._messages.by_stamp.get(target)
         disappears = message is None or bool(message.wrote.ttl_ms)  # nobody may have seen it yet
+        erased = self._messages.groups.erased
+        disappears = disappears or (message is not None and bool(erased) and message.wrote.device.eid == erased)
         return disappears or self._was_said(target, "DELETE_FOR_EVERYONE")
 
     def _all_said(self, target: int, kind: str, user: str = "") -> list[Given]:

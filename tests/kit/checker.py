@@ -49,6 +49,7 @@ A violation names its invariant and a kind:
     change lost           on disk as acknowledged, and a device of the user is not told            I8
     diverged              two devices of a user hold different receipts, read markers or settings  I9
     forged                `from` is not who wrote it                                               I10
+    found                 what an erased user wrote, or was called, is in the store still          I10
     leaked                shown to somebody for whom it is not, a receipt too                      I10
 """
 
@@ -67,6 +68,7 @@ from tests.kit.history import (
     Complaint,
     DeviceEvent,
     Done,
+    Erased,
     Event,
     GapReason,
     Given,
@@ -173,8 +175,14 @@ class _Check:
                 self._messages.was_put_back = True
                 for name, view in self._devices.items():
                     view.put_back(former._devices.get(name))
+            elif isinstance(event, Erased):
+                self._groups.erased = event.eid
             else:
                 self._take(event, at)
+        # What who was erased had of their own is gone, and what they wrote and received goes on being judged by others.
+        gone = [name for name in self._devices if name.eid == self._groups.erased]
+        for name in gone if quiet else ():
+            del self._devices[name]
         self._messages.finish(quiet=quiet)
         if quiet:
             for message in self._messages:

@@ -48,6 +48,8 @@ class GroupInvariants:
         self._answered: dict[tuple[Name, str], GroupAnswered] = {}
         self._devices: dict[Name, Groups] = {}
         self._members: dict[str, list[tuple[int, frozenset[str]]]] = {}  # made of the events when somebody asks
+        self.erased = ""
+        """The one user who was erased, or is to be: whom an event does not name is them."""
 
     def asked(self, event: GroupAsked) -> None:
         """Evidence."""
@@ -62,12 +64,16 @@ class GroupInvariants:
             self._report("I5", "answered differently", line)
 
     def happened(self, group: str, place: int, author: str, event_id: str, event: GroupEvent) -> None:
-        """A device saw an event."""
+        """A device saw an event. Of who was erased, it tells neither the name nor what they called it."""
+        is_known = bool(author)
+        if self.erased:
+            author = author or self.erased
+            event = event._replace(members=tuple(member or self.erased for member in event.members))
         known = self._events.setdefault(group, {})
         if place not in known:
             known[place] = author, event
             self._members.clear()
-            if (author, event_id) not in self._asked:
+            if is_known and (author, event_id) not in self._asked:
                 self._report("I10", "forged", f"{author} did {event.kind.name} in {group}, and never asked for it")
         elif known[place] != (author, event):
             self._report("I3", "reordered", f"{place} of {group} is {known[place]} and {event}")

@@ -383,6 +383,12 @@ class PutBack(NamedTuple):
     made: int
 
 
+class Erased(NamedTuple):
+    """An operator is about to erase a user, whose devices do not come back."""
+
+    eid: str
+
+
 DeviceEvent = (
     Wrote
     | Answered
@@ -406,7 +412,7 @@ DeviceEvent = (
     | Closed
     | Complaint
 )
-Event = DeviceEvent | PutBack
+Event = DeviceEvent | PutBack | Erased
 
 
 def lineage(history: Sequence[Event]) -> list[Event]:

@@ -34,6 +34,7 @@ class Message:
     was_refused: bool = False
     groups: GroupInvariants | None = None
     is_event: bool = False  # of a group: nobody wrote it
+    is_of_nobody: bool = False  # who was erased wrote it, and nobody knows to whom
 
     def __str__(self) -> str:
         return f"{self.wrote.id} of {self.wrote.device} to {self.wrote.to}"
@@ -123,8 +124,11 @@ class MessageInvariants:
         if delivery.event is not None:
             self._happened(delivery, delivery.event)
         message = self.messages.get((delivery.author, delivery.id))
+        if not delivery.author.eid and self.groups.erased:
+            message = self._of_the_erased(delivery, partition)
         may_deliver = self.may_deliver(reader, delivery)
         is_whole = message is not None and delivery.payload == message.payload_for(reader)
+        is_whole = is_whole or (message is not None and message.is_of_nobody and delivery.erased)
         if message is None or not (is_whole or may_deliver or _has_gone(message, delivery)):
             self._report_forgery(reader, delivery, message)
         if message is None:
@@ -132,7 +136,7 @@ class MessageInvariants:
         self._identify(message, delivery.stamp)
         if message.wrote.to == delivery.conversation:
             self._shown_of_groups.append((reader, message))
-        elif reader != message.wrote.device and not message.is_owed(reader):
+        elif reader != message.wrote.device and not message.is_owed(reader) and not message.is_of_nobody:
             self._report("I10", "leaked", f"{reader} was shown {message}, which is not for it")
         if delivery.offset:
             if partition != message.wrote.partition:
@@ -144,11 +148,21 @@ class MessageInvariants:
         self._converse(message, delivery.conversation, delivery.place)
         return message
 
+    def _of_the_erased(self, delivery: Delivery, partition: str) -> Message:
+        """Finds what the erased user wrote by its stamp: perhaps nobody saw it before, and nobody was told of it."""
+        known = self.by_stamp.get(delivery.stamp)
+        if known is None:
+            author = Name(self.groups.erased, "")
+            known = Message(Wrote(author, delivery.id, "", partition, b""), 0, groups=self.groups, is_event=True)
+            known.is_of_nobody = True
+            self.messages[author, delivery.id] = known
+        return known
+
     def _happened(self, delivery: Delivery, event: GroupEvent) -> None:
         """Takes an event of a group for a message that the server wrote, to all whom it concerns."""
         self.groups.happened(delivery.conversation, delivery.place, delivery.author.eid, delivery.id, event)
         key = delivery.author, delivery.id
-        if key not in self.messages:
+        if key not in self.messages and not (self.groups.erased and delivery.stamp in self.by_stamp):
             wrote = Wrote(*key, delivery.conversation, "chat", b"")
             self.messages[key] = Message(wrote, 0, groups=self.groups, is_event=True)
 

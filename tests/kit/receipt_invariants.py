@@ -117,16 +117,21 @@ class ReceiptInvariants:
             if now.get(key, time + 1) > time and not is_hidden:
                 self._went_back.append((device, key, time))
 
+    def _is_of_the_erased(self, member: str) -> bool:
+        """What an erased user received and read is forgotten, and until then told as nobody's."""
+        return bool(self._messages.groups.erased) and member in {"", self._messages.groups.erased}
+
     def is_kept(self, user: str, conversation: str) -> bool:
         """Whoever left a group is told no more of it, and a device that comes later less than one that was there."""
         return not self._messages.groups.has_gone(user, conversation)
 
     def finish(self, devices: Mapping[Name, ClientView], *, quiet: bool) -> None:
         for device, key, time in self._went_back:
-            if self.is_kept(device.eid, key[0]):
+            if self.is_kept(device.eid, key[0]) and not self._is_of_the_erased(key[1]):
                 self._report("I8", "receipts went back", f"{device} knew {words(key)} at {time}")
         for key, (at, device) in self._claims.items():
-            self._check_claim(key, at, device, devices.values(), quiet=quiet)
+            if not self._is_of_the_erased(key[1]):
+                self._check_claim(key, at, device, devices.values(), quiet=quiet)
         if quiet:
             self._check_convergence(devices)
             self._check_implied(devices)

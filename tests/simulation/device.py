@@ -84,16 +84,23 @@ class Device(Actor):
             may_write=around.may_write,
         )
         self._around = around
+        self.is_retired = False
 
     @property
     def is_connected(self) -> bool:
         return self.link is not None
+
+    def retire(self) -> None:
+        """Its user is to be erased: it writes nothing more, and once its connection ends it does not come back."""
+        self.is_retired = True
 
     def begin(self) -> None:
         self._dial()
         self._write_later()
 
     def _dial(self) -> None:
+        if self.is_retired:
+            return
         link = QueueLink(self._around.event_queue, self._end)
         line = self._around.dial(
             self.name,
@@ -109,6 +116,8 @@ class Device(Actor):
         link.after(ANSWER_SECONDS, lambda: self._give_up(link))
 
     def _dial_later(self) -> None:
+        if self.is_retired:
+            return
         away = self.mood.cuts and self._random.random() < 0.05
         self._around.event_queue.after(self._random.uniform(0.0, 4.0 if away else 0.3), self._dial)
 
@@ -130,5 +139,6 @@ class Device(Actor):
         self._around.event_queue.after(pause, self._write)
 
     def _write(self) -> None:
-        self._write_later()
-        self.write()
+        if not self.is_retired:
+            self._write_later()
+            self.write()

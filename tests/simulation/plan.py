@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from random import Random
 from typing import Literal
 
-Disaster = Literal["task kill", "process kill", "power loss", "backup", "restore", "clock jump"]
+Disaster = Literal["task kill", "process kill", "power loss", "backup", "restore", "clock jump", "erase"]
 Moment = Literal["now", "before", "after"]
 """Of a commit: at once, before it is on disk, or between that and its answers."""
 
@@ -32,7 +32,7 @@ class Fault:
     at: int  # messages written
     what: Disaster
     moment: Moment = "now"
-    kind: str = ""  # of the task to kill; how many days ahead of the time the wall clock jumps
+    kind: str = ""  # of the task to kill; how many days ahead of the time the wall clock jumps; whom to erase
 
 
 @dataclass(frozen=True)
@@ -63,6 +63,7 @@ def draw(random: Random, messages: int) -> Plan:
         hurry=random.choice((1, 1, 1, 86_400)),
     )
     faults = [*plan.faults, *_jumps(random, messages)]
+    faults += _erasures(Random(repr(plan)), messages, plan)
     return replace(plan, faults=tuple(sorted(faults, key=lambda fault: fault.at)))
 
 
@@ -95,6 +96,14 @@ def _jumps(random: Random, messages: int) -> list[Fault]:
     at = sorted(random.sample(range(messages // 20, messages * 19 // 20), random.choice((0, 2, 4))))
     days = [random.choice(JUMPS) if number % 2 == 0 else 0 for number in range(len(at))]
     return [Fault(when, "clock jump", kind=str(off)) for when, off in zip(at, days, strict=True)]
+
+
+def _erasures(random: Random, messages: int, plan: Plan) -> list[Fault]:
+    """One user, in the middle of things; none where an older copy would bring them back."""
+    whom = random.choice([eid for eid in plan.users if eid != plan.late[0]])
+    at = random.randint(messages // 3, messages * 4 // 5)
+    is_put_back = any(fault.what == "restore" for fault in plan.faults)
+    return [] if is_put_back or random.random() < 0.3 else [Fault(at, "erase", kind=whom)]
 
 
 _COPYING: tuple[Disaster, ...] = ("backup", "restore", "restore")

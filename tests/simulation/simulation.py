@@ -31,7 +31,7 @@ from bimip.users.connection import RefusedError
 from tests.kit.actor import CALM, FIRST, Mood
 from tests.kit.checker import Violation, check
 from tests.kit.gap_invariants import GapInvariants
-from tests.kit.history import Batch, Event, GapReason, Name, PutBack
+from tests.kit.history import Batch, Erased, Event, GapReason, Name, PutBack
 from tests.kit.memory_connection import MemoryConnection
 from tests.kit.memory_server import FOR_EVER
 from tests.kit.server import BEGIN, open_memory_server, seeded_scheduler, settings_for_tests
@@ -66,7 +66,14 @@ PARTS = (
 )
 ANOTHER_EPOCH = "another epoch begins: what came after this copy is lost"
 CLOCK = {"the machine's clock is not followed", "the machine's clock is followed again"}
-EXPECTED_LOGS = {"process ended", "supervisor gave up", "operation set aside", ANOTHER_EPOCH, *CLOCK}
+EXPECTED_LOGS = {
+    "an operator erases a user",
+    "process ended",
+    "supervisor gave up",
+    "operation set aside",
+    ANOTHER_EPOCH,
+    *CLOCK,
+}
 
 
 @dataclass
@@ -147,6 +154,7 @@ class Simulation:
         self._transcript = hashlib.sha256()
         self._violations: list[Violation] = []
         self._written = 0
+        self.erased = ""
         self._faults = list(self.plan.faults)
         self._under_way = 0  # faults that are armed and have not happened
         self._life = trio.CancelScope()
@@ -246,12 +254,35 @@ class Simulation:
             self.counts["backups"] += 1
         elif fault.what == "restore":
             self._put_back()
+        elif fault.what == "erase":
+            self._nursery.start_soon(self._erase, fault.kind)
         elif fault.what == "clock jump":
             self._jumped_ms = int(fault.kind) * DAY
             self.counts["clock jumps"] += 1
         else:
             self.counts[f"{fault.what} {_WORDS[fault.moment]}"] += 1
             self._end_process(with_power=fault.what == "process kill")
+
+    async def _erase(self, eid: str) -> None:
+        """An operator withdraws the tokens of a user, and has them erased: asked again until they are not there."""
+        self.record(Erased(eid))
+        self.erased = eid
+        for device in self.devices:
+            if device.name.eid == eid:
+                device.retire()
+        is_there = True
+        while is_there:
+            server = self.server
+            if server is not None and server.processes is not None:
+                with trio.move_on_after(1), suppress(ValueError):
+                    is_there = await server.erase_user(eid) is not None
+            await trio.sleep(0.1)
+        self.counts["erased users"] += 1
+
+    @property
+    def _left(self) -> list[Device]:
+        """The devices of users who are there still."""
+        return [device for device in self.devices if device.name.eid != self.erased]
 
     def _note(self, what: str) -> None:
         line = f"*** {what}"
@@ -422,7 +453,9 @@ class Simulation:
         if len(server.queue):
             yield f"{len(server.queue)} operations"
         with self.disk.snapshot() as view:
-            for device in self.devices:
+            if view.scan(Table.ERASING, (), Table.ERASING.schema.end, limit=1):
+                yield "the end of an erasure"
+            for device in self._left:
                 user = view.get(Table.USERS, (device.name.eid,))
                 if not device.is_connected or user is None:
                     yield f"{device.name}: a connection"
@@ -459,7 +492,7 @@ class Simulation:
         tree = server.processes.snapshot()
         found = {process.path.removeprefix("bimip/"): process for process in tree.walk()}
         expected = {"bimip", *PARTS}
-        for device in self.devices:
+        for device in self._left:
             eid, name = f"users/{device.name.eid}", f"users/{device.name}"
             expected |= {eid, name, f"{name}/reader", f"{name}/fetcher"}
         shape = {path for path in found if not path.startswith("gateway/connections/")}
@@ -468,8 +501,8 @@ class Simulation:
         for path, process in found.items():
             if process.state is not State.RUNNING:
                 self._report("I7", "out of shape", f"{path} is {process.state.name}")
-        if len(found) - len(shape) != len(self.devices):
-            self._report("I7", "out of shape", f"{len(found) - len(shape)} connections of {len(self.devices)} devices")
+        if len(found) - len(shape) != len(self._left):
+            self._report("I7", "out of shape", f"{len(found) - len(shape)} connections of {len(self._left)} devices")
         if len(server.queue):
             self._report("I7", "left over", f"{len(server.queue)} operations in the queue")
         off = server.timekeeper.now() - BEGIN - int(trio.current_time() * 1000 * self.plan.hurry)
@@ -477,7 +510,21 @@ class Simulation:
             self._report("I4", "wrong time", f"the server is {off} ms ahead of the time: {server.timekeeper.held}")
         with self.disk.snapshot() as view:
             logs = view.scan(Table.LOGS, (0, ""), (1 << 32, ""), limit=1000)
+            self._look_for_erased(view)
         self.counts["expired"] = sum(log.first - 1 for _, log in logs)
+
+    def _look_for_erased(self, view: Any) -> None:
+        """Nothing in the store names who was erased, or holds what they wrote: each payload begins with its author. But
+        the titles that they gave to groups with members stay.
+        """
+        title = f"group of {self.erased}"
+        members = [record.members for record in view.records[Table.GROUPS].values() if title in record.title]
+        if self.erased and not all(members):
+            self._report("I10", "found", f"a group has a title of {self.erased}, and no members")
+        for table in Table if self.erased else ():
+            for key, record in view.records[table].items():
+                if self.erased in f"{key} {record}".replace(title, ""):
+                    self._report("I10", "found", f"{self.erased} is in {table.value} {key}: {str(record)[:200]}")
 
     def judge(self) -> Outcome:
         self.counts["users"] = len(self.plan.users)

@@ -45,6 +45,7 @@ ROWS = (
     ("task kills", "task kills"),
     ("jumps of the wall clock", "clock jumps"),
     ("  said to be held, or followed again", "clock changes"),
+    ("users erased", "erased users"),
     ("backups", "backups"),
     ("restores", "restores"),
     ("told another epoch", "told another epoch"),

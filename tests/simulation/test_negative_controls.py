@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 
-from bimip import processes
+from bimip import parts, processes
 from bimip.domain.accounts.registering import LabelDevice
 from bimip.domain.commands import case
 from bimip.domain.commands import messages as commands
 from bimip.domain.commands.operation import Command
+from bimip.domain.conversations import erasing
 from bimip.domain.conversations.membership import group_of, witnesses_of
 from bimip.domain.core import operations as ops
 from bimip.domain.core.decision import NOTHING, Decision
@@ -365,3 +366,24 @@ def test_a_forward_that_counts_as_a_signal_and_as_a_command_is_noticed(monkeypat
     monkeypatch.setattr(forwards, "operation_of", counting_twice)
 
     assert "false change" in kinds_found("false change")
+
+
+def test_a_user_whose_messages_keep_their_content_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parts, "BODIES", replace(parts.BODIES, orphan=lambda body: body))
+
+    assert "found" in kinds_found("found")
+
+
+def test_a_user_whose_device_is_forgotten_when_they_are_erased_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was addressed to it stays."""
+    monkeypatch.setattr(erasing._Erasing, "_drop_addressed", lambda _erasing, _entry: None)
+
+    assert "found" in kinds_found("found", messages=LONG)
+
+
+def test_devices_that_keep_receipts_of_who_was_erased_go_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    kind = OPERATIONS[erasing.RestartStates]
+    nothing = Decision(ops.Done())
+    monkeypatch.setitem(OPERATIONS, erasing.RestartStates, replace(kind, decide=lambda *_: nothing))
+
+    assert "diverged" in kinds_found("diverged", messages=LONG)

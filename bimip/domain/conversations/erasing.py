@@ -20,6 +20,7 @@ from bimip.domain.core.records import (
     Conversation,
     DamagedRecordError,
     Erasure,
+    Group,
     HistoryEntry,
     Key,
     LogTable,
@@ -289,6 +290,9 @@ def forget_member(view: Reader, op: ForgetMember, _context: Context) -> Decision
     if known is None or view.get(Table.ERASING, (op.user,)) is None:
         return Decision(Done())
     puts: list[Put] = [(Table.MEMBERS, {(op.conversation, op.user): None})]
+    if _is_deserted(view, op.conversation):
+        group: Group = view.get(Table.GROUPS, (op.conversation,))
+        puts.append((Table.GROUPS, {(op.conversation,): group._replace(title="")}))
     others = tuple(member for member in known.members if member != op.user)
     if others and others != known.members:
         pair = (min(known.members), max(known.members))

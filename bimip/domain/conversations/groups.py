@@ -312,8 +312,7 @@ def leave_erased(view: Reader, op: LeaveErased, context: Context) -> Decision:
         return Decision(Done())
     change = _going(view, op.conversation, found.conversation, (op.user, "", theirs), EventKind.LEFT, context)
     others = change.group.members
-    group = change.group if others else change.group._replace(title="")  # it was theirs alone
-    change = change._replace(group=group, concerned=others, told=others)
+    change = change._replace(concerned=others, told=others)
     stamp_id = f"{op.conversation}-{change.conversation.head + 1}"
     return _happen(view, op.user, stamp_id, bytes(DIGEST_BYTES), context, change)[1]._replace(
         result=Done(), needs_room=False

@@ -140,6 +140,7 @@ def test_the_title_of_a_group_that_nobody_is_in_goes() -> None:
     ledger.do(BeginErasing("ann"))
     ledger.do(LeaveErased(ann.user, group))
     ledger.do(EraseMessages(ann.user, group))
+    ledger.do(ForgetMember(ann.user, group))
 
     assert ledger.get(Table.GROUPS, group).title == ""
     assert not any(b"Mine" in body for body in bodies(ledger))
