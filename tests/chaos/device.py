@@ -120,6 +120,8 @@ class Device(Actor):
         )
         self.waits = True
         """Without a connection, for a server to connect to."""
+        self.is_retired = False
+        """Its user is erased: it does not come back."""
         self._token = token
         self._port = port
 
@@ -142,7 +144,7 @@ class Device(Actor):
 
     async def live(self, up: Callable[[], trio.Event]) -> None:
         """Connect again and again; `up` tells when there is a server to connect to."""
-        while True:
+        while not self.is_retired:
             self.waits = True
             await up().wait()
             self.waits = False
@@ -196,6 +198,6 @@ class Device(Actor):
             return 1006 if closed.reason is None else int(closed.reason.code)
 
     async def _write_on(self) -> None:
-        while True:
+        while not self.is_retired:
             await trio.sleep(self.pause_seconds())
             self.write()

@@ -13,7 +13,7 @@ from tests.chaos.device import Device
 from tests.chaos.server import KEY, ServerProcess
 from tests.kit.actor import CALM, FIRST, Mood
 from tests.kit.checker import Violation, check
-from tests.kit.history import Answered, Event, Name, Opened, Refused, Wrote
+from tests.kit.history import Answered, Erased, Event, Name, Opened, Refused, Wrote
 
 PARTITIONS = ("chat", "notification", "feed", "sync")
 DEVICES = tuple(
@@ -59,6 +59,13 @@ class Fleet:
         self.history.append(event)
         if self._watched is not None and self._watched[0](event):
             self._watched[1].set()
+
+    def retire(self, eid: str) -> None:
+        """An operator is about to erase a user, whose tokens are withdrawn."""
+        self._record(Erased(eid))
+        for device in self.devices:
+            device.is_retired = device.is_retired or device.name.eid == eid
+        self.devices = [device for device in self.devices if not device.is_retired]
 
     def behave(self, mood: Mood) -> None:
         for device in self.devices:

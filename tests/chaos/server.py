@@ -9,7 +9,9 @@ import sys
 from collections import deque
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
+import httpx
 import trio
 
 ROOT = Path(__file__).parents[2]
@@ -100,6 +102,16 @@ class ServerProcess:
             return False
         await stream.aclose()
         return True
+
+    async def ask_console(self, method: str, what: str, **params: str) -> Any:
+        """What an operator is answered; None where the server went away before it answered."""
+        headers = {"Authorization": f"Bearer {self.settings['BIMIP_CONSOLE_OPERATOR_TOKEN']}"}
+        url = f"http://127.0.0.1:{self.settings['BIMIP_CONSOLE_PORT']}"
+        async with httpx.AsyncClient(base_url=url, headers=headers, trust_env=False) as console:
+            try:
+                return (await console.request(method, what, params=params)).json()
+            except httpx.HTTPError:
+                return None
 
     def load_ahead(self, count: int) -> None:
         """Load what `start` starts, so that it takes but a moment."""

@@ -15,6 +15,9 @@ import pytest
 import trio
 
 from bimip.client.wire import bimip as pb
+from bimip.storage.care.backup import back_up
+from bimip.storage.care.check import check
+from bimip.storage.lmdb.store import LmdbStore
 from tests.chaos.fleet import LATE, Fleet, open_fleet
 from tests.chaos.server import ServerProcess
 from tests.kit.actor import Mood
@@ -25,6 +28,7 @@ ROUNDS = int(os.environ.get("CHAOS_ROUNDS", "30"))
 SEED = int(os.environ.get("CHAOS_SEED", "0")) or SystemRandom().getrandbits(32)
 CHECK_EVERY = 6
 ROUND_SECONDS = 60
+KILLS_WHILE_ERASING = 8
 KILLED_AT_START = 0.2
 """How often it does not even come up, until the next try."""
 LOAD = Mood(writes=True, cuts=True, dawdles=True, pause_seconds=0.03)
@@ -91,6 +95,59 @@ async def test_a_killed_server_loses_doubles_and_reorders_nothing(
     report(capsys, "kill -9", server, fleet, began)
 
     assert server.complaints() == []
+
+
+async def test_a_user_who_is_being_erased_when_the_server_is_killed_is_erased_by_the_next_one(
+    server: ServerProcess, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    random, began = Random(SEED), time.monotonic()
+    erased = "carol@example.org"
+    async with open_fleet(server, SEED) as fleet:
+        server.load_ahead(KILLS_WHILE_ERASING + 1)
+        fleet.behave(LOAD)
+        with trio.fail_after(ROUND_SECONDS):
+            await fleet.wait_nth((Answered,), 300)
+        # Whoever fetches is shown what stood there when it was read, perhaps after they are told that it is deleted.
+        fleet.behave(Mood(writes=True, cuts=True, pause_seconds=0.03))
+        fleet.retire(erased)
+        kills = 0
+        while await erasing(server, erased) and kills < KILLS_WHILE_ERASING:
+            await trio.sleep(random.uniform(0.0, 0.1))
+            server.kill()
+            await server.start()
+            kills += 1
+        with trio.fail_after(ROUND_SECONDS):
+            await wait_erased(server, erased)
+        await fleet.come_to_rest()
+        violations = fleet.violations()
+        code = await server.terminate()
+
+        assert not violations, f"CHAOS_SEED={SEED}: {explain(violations)}"
+        assert code == 0
+    report(capsys, "kill -9 while a user is erased", server, fleet, began)
+    back_up(tmp_path / "store", tmp_path / "copy", made="now", progress=lambda _done, _total: None)
+    content = (tmp_path / "copy" / "data.mdb").read_bytes().replace(f"group of {erased}".encode(), b"")
+
+    assert kills > 0
+    assert erased.encode() not in content
+    assert server.complaints() == []
+    store = LmdbStore(tmp_path / "copy")
+    assert list(check(store)) == []
+    store.close()
+
+
+async def erasing(server: ServerProcess, eid: str) -> bool:
+    """Whether a user is there still, or being erased: an operator says it again, since the answer may be lost."""
+    await server.ask_console("POST", "/debug/user/erase", eid=eid)
+    left = await server.ask_console("GET", "/debug/user/erasing")
+    return left is None or bool(left["erasing"])
+
+
+async def wait_erased(server: ServerProcess, eid: str) -> None:
+    for _ in range(10_000):
+        if not await erasing(server, eid):
+            return
+        await trio.sleep(0.05)
 
 
 async def test_the_checker_sees_an_answer_before_its_commit(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

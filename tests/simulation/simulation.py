@@ -7,6 +7,7 @@ same tick.
 
 import gc
 import hashlib
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -517,13 +518,12 @@ class Simulation:
         """Nothing in the store names who was erased, or holds what they wrote: each payload begins with its author. But
         the titles that they gave to groups with members stay.
         """
-        title = f"group of {self.erased}"
-        members = [record.members for record in view.records[Table.GROUPS].values() if title in record.title]
-        if self.erased and not all(members):
+        deserted = [record for record in view.records[Table.GROUPS].values() if not record.members]
+        if self.erased and any(self.erased in record.title for record in deserted):
             self._report("I10", "found", f"a group has a title of {self.erased}, and no members")
         for table in Table if self.erased else ():
             for key, record in view.records[table].items():
-                if self.erased in f"{key} {record}".replace(title, ""):
+                if self.erased in re.sub(f"(group of|renamed by) {self.erased}", "", f"{key} {record}"):
                     self._report("I10", "found", f"{self.erased} is in {table.value} {key}: {str(record)[:200]}")
 
     def judge(self) -> Outcome:
