@@ -256,6 +256,7 @@ class Simulation:
         elif fault.what == "restore":
             self._put_back()
         elif fault.what == "erase":
+            self._under_way += 1
             self._nursery.start_soon(self._erase, fault.kind)
         elif fault.what == "clock jump":
             self._jumped_ms = int(fault.kind) * DAY
@@ -271,6 +272,7 @@ class Simulation:
         for device in self.devices:
             if device.name.eid == eid:
                 device.retire()
+        await trio.sleep(2)  # who is knocking comes in, or does not
         is_there = True
         while is_there:
             server = self.server
@@ -279,6 +281,7 @@ class Simulation:
                     is_there = await server.erase_user(eid) is not None
             await trio.sleep(0.1)
         self.counts["erased users"] += 1
+        self._under_way -= 1
 
     @property
     def _left(self) -> list[Device]:
