@@ -1,5 +1,7 @@
 """What an export holds is read in slices, each in a snapshot that has ended before its lines are taken."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from bimip.domain.accounts.belongings import BELONGINGS
@@ -56,19 +58,14 @@ def test_no_snapshot_is_open_while_lines_are_taken() -> None:
     is_open: list[int] = []
     snapshot = ledger.store.snapshot
 
-    class Watched:
-        def __init__(self) -> None:
-            self._inner = snapshot()
-
-        def __enter__(self) -> Any:
+    @contextmanager
+    def watched() -> Iterator[Any]:
+        with snapshot() as view:
             is_open.append(1)
-            return self._inner.__enter__()
+            yield view
+        is_open.pop()
 
-        def __exit__(self, *error: object) -> Any:
-            is_open.pop()
-            return self._inner.__exit__(*error)
-
-    ledger.store.snapshot = Watched  # type: ignore[method-assign,assignment]
+    ledger.store.snapshot = watched  # type: ignore[method-assign]
     slices = export_user(ledger.store, "ann")
     assert slices is not None
 
