@@ -12,6 +12,7 @@
     positions.py  where in a log a device stands that says it by a `seq`
     synced.py     what a device has of each of its user's other devices
     pages.py      the one loop that fills a page, a slice at a time; `sources.py` the orders in which it walks
+    withheld.py   content in a user's log that is not theirs to see any more
     segments.py   entries of a log with their messages, as they are read and delivered
     salvage.py    what is whole around what is damaged
 

@@ -17,6 +17,7 @@ from bimip.reading.pages import FetchedEntry, Judge, Page, Scan, fill
 from bimip.reading.salvage import read_entries, read_history
 from bimip.reading.segments import place_of
 from bimip.reading.sources import Ascending, BySeq, Descending, InThread
+from bimip.reading.withheld import withhold
 from bimip.storage.interface import Store
 from bimip.wire import bimip_pb2 as pb
 from bimip.wire import stored
@@ -206,7 +207,9 @@ def _entry_row(
     if entry.addressed and not own and not is_addressed(view, entry.stamp, viewer.user, viewer.device):
         return None
     place = place_of(entry)
-    body = view.get(Table.BODIES, (entry.stamp,))
+    bodies = [view.get(Table.BODIES, (entry.stamp,))]
+    withhold(view, viewer.user, (entry,), bodies)
+    body = bodies[0]
     is_own = entry.author == viewer.user
     if body is None:
         return FetchedEntry(offset, None, acknowledged, place, is_own)

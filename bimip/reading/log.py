@@ -4,6 +4,7 @@ from bimip.domain.core.ids import DeviceId, Stamp, UserId
 from bimip.domain.core.records import Addressed, Entry, Table
 from bimip.reading.salvage import read_entries
 from bimip.reading.segments import Segment, segment_of
+from bimip.reading.withheld import withhold
 from bimip.storage.interface import Store
 from bimip.wire.stored import deliver, deliver_all
 
@@ -21,7 +22,9 @@ def read_segments(store: Store, user: UserId, partition: str, after: int, limit:
         parts: list[bytes | None] = []
         while len(parts) < len(found) and (size >= 0 or not parts):
             slice_ = found[len(parts) : len(parts) + BODIES_AT_ONCE]
-            bodies = view.get_all(Table.BODIES, [(entry.stamp,) for _, entry in slice_])
+            entries = [entry for _, entry in slice_]
+            bodies = view.get_all(Table.BODIES, [(entry.stamp,) for entry in entries])
+            withhold(view, user, entries, bodies)
             for part in _delivered(slice_, bodies):
                 parts.append(part)
                 if part is not None:

@@ -22,6 +22,8 @@ _OFFSET = Struct("<cQ")  # Message.user_offset: tag 0x69
 _OFFSET_TAG = b"\x69"
 _EXPIRES = Struct("<2sQ")  # Message.expires_at
 _EXPIRES_TAG = b"\xc9\x01"
+EDITED_TAG = b"\xf1\x01"
+"""Of Message.edited. It stands in each message that was edited, and may stand in others."""
 
 # Message.status = SENT, Message.signal_offset's tag and number, Message.server_time's, Message.signal_id's tag, length
 # and text.

@@ -81,6 +81,8 @@ class ChangeInvariants:
         self._given: dict[tuple[Name, str], Given] = {}
         self._about: dict[int, list[Given]] = {}
         self._done: dict[tuple[Name, str], Done] = {}
+        self._edited_behind: dict[bytes, int] = {}  # by content: how far its group had certainly come before
+        self._edits_shown: dict[tuple[Name, str, int, bytes], Delivery] = {}
 
     def _copy(self, name: Name) -> Copy:
         return self._copies.setdefault(name, Copy())
@@ -93,6 +95,8 @@ class ChangeInvariants:
         if (event.device, event.id) not in self._given:
             self._given[event.device, event.id] = event
             self._about.setdefault(event.target, []).append(event)
+            if event.kind == "EDIT":
+                self._edited_behind[event.payload] = self._messages.groups.answered_upto(event.conversation)
 
     def done(self, event: Done) -> None:
         key = event.device, event.id
@@ -107,7 +111,11 @@ class ChangeInvariants:
     def may_deliver(self, reader: Name, delivery: Delivery) -> bool:
         """Whether a content that is not the first one is what somebody made of it."""
         if delivery.erased:
-            return not delivery.payload and self._may_be_deleted(delivery.stamp)
+            return not delivery.payload and (
+                self._may_be_deleted(delivery.stamp) or self._is_withheld(reader, delivery)
+            )
+        if delivery.edited:
+            self._edits_shown[reader, delivery.conversation, delivery.place, delivery.payload] = delivery
         known = self._copy(reader).messages.get((delivery.conversation, delivery.place))
         if known is not None and known.deleted:
             self._report("I10", "leaked", f"{reader} is shown {delivery.id}, which it knows to be deleted")
@@ -151,6 +159,11 @@ class ChangeInvariants:
         disappears = disappears or (message is not None and bool(erased) and message.wrote.device.eid == erased)
         return disappears or self._was_said(target, "DELETE_FOR_EVERYONE")
 
+    def _is_withheld(self, reader: Name, delivery: Delivery) -> bool:
+        """Who has left a group is not shown what was edited since."""
+        has_gone = self._messages.groups.has_gone(reader.eid, delivery.conversation)
+        return has_gone and self._was_said(delivery.stamp, "EDIT")
+
     def _all_said(self, target: int, kind: str, user: str = "") -> list[Given]:
         return [one for one in self._about.get(target, ()) if one.kind == kind and user in {"", one.device.eid}]
 
@@ -162,6 +175,11 @@ class ChangeInvariants:
     def finish(self, devices: Iterable[Name]) -> None:
         """Every device has been told all that there was."""
         names = list(devices)
+        for reader, conversation, place, payload in self._edits_shown:
+            left = self._messages.groups.left_behind(reader.eid, conversation, place)
+            if left and left <= self._edited_behind.get(payload, 0):
+                line = f"{reader} was shown {conversation} {place} as edited after they had left at {left}"
+                self._report("I10", "leaked", line)
         for key, done in self._done.items():
             given = self._given.get(key)
             message = None if given is None else self._messages.by_stamp.get(given.target)

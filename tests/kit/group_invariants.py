@@ -63,6 +63,15 @@ class GroupInvariants:
             )
             self._report("I5", "answered differently", line)
 
+    def answered_upto(self, group: str) -> int:
+        """The last place of a group that somebody was answered for; 0: none."""
+        return max((answer.place for answer in self._answered.values() if answer.group == group), default=0)
+
+    def left_behind(self, user: str, group: str, place: int) -> int:
+        """The place at which a user left a group for the first time behind another place; 0: they did not."""
+        going = (at for at, told in self._events.get(group, {}).items() if at > place and user in self._going(told))
+        return min(going, default=0)
+
     def happened(self, group: str, place: int, author: str, event_id: str, event: GroupEvent) -> None:
         """A device saw an event. Of who was erased, it tells neither the name nor what they called it."""
         is_known = bool(author)

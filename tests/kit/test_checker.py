@@ -199,6 +199,9 @@ PARTED = [
 ]
 
 
+EDITED_IN_GROUP = Delivery(2, 1002, PHONE, "m2", "c9", 2, b"new", edited=2000)
+
+
 def afterwards(*devices: Name) -> list[Event]:
     found = Delivery(4, 1004, PHONE, "m4", "c9", 4, f"{PHONE} 4".encode())
     return [Batch(device, "chat", 3, 4, Turn.IN_TURN, (found,)) for device in devices]
@@ -432,6 +435,15 @@ GUILTY: dict[str, tuple[str, list[Event]]] = {
             *START,
             *changed(1, EventKind.CREATED, "bob", title="trip", to=EVERYBODY[:3]),
             *know("trip", "alice", "bob"),
+        ],
+    ),
+    "an edit of a message of a group after its reader was removed": (
+        "I10 leaked",
+        [
+            *PARTED,
+            *afterwards(LAPTOP),
+            Given(PHONE, "e1", "EDIT", 1002, "c9", b"new", ""),
+            Batch(BOB, "chat", 0, 0, Turn.FETCH, (EDITED_IN_GROUP,)),
         ],
     ),
     "a message to a group after its reader was removed": ("I10 leaked", [*PARTED, *afterwards(LAPTOP, BOB)]),

@@ -41,6 +41,20 @@ async def trip(world: World, *eids: str) -> tuple[list[Client], str]:
     return phones, made.id
 
 
+async def edit(client: Client, sent: pb.Signal, payload: bytes) -> None:
+    """Edits a message, and awaits the answer; what came before it is taken too."""
+    command = pb.Command(
+        id=f"edit-{sent.id}", kind=pb.CommandKind.EDIT, target=sent.signal_offset, payload=payload, stamp=0
+    )
+    client.send(command=command, ref=78)
+    while True:
+        scheme = await client.receive()
+        done = [] if scheme.body is None else [*scheme.body.commands, *scheme.body.errors]
+        if done:
+            assert [one.id for one in done] == [command.id], scheme.body
+            return
+
+
 def texts(heard: Received) -> list[bytes]:
     return [message.payload for message in heard.messages if message.group_event is None]
 
@@ -174,6 +188,34 @@ async def test_who_leaves_or_is_removed_gets_nothing_more_on_any_device(
 
         assert texts(heard) == [b"before"]
         assert groups(heard) == []  # a whole state has no removals
+
+
+@pytest.mark.parametrize("comes_back", [False, True])
+async def test_who_has_left_is_shown_no_later_edit(
+    autojump_clock: MockClock, open_store: OpenStore, *, comes_back: bool
+) -> None:
+    async with open_world(open_store=open_store) as world:
+        (ann, _, carol), group = await trip(world, "ann", "bob", "carol")
+        edited_before = await ann.post(group, b"first", "m1")
+        edited_after = await ann.post(group, b"second", "m2")
+        await edit(ann, edited_before, b"first, edited")
+        await ask(carol, Action.LEAVE, group)
+        await edit(ann, edited_after, b"not for carol")
+        if comes_back:
+            await ask(ann, Action.INVITE, group, "carol")
+    async with open_world(open_store=open_store) as world:
+        bob, tablet = await world.join("bob", "tablet"), await world.join("carol", "tablet")
+        heard = await tablet.heard()
+        tablet.send(fetch=pb.Fetch(kind=pb.FetchKind.LOG, partition="chat", offset=1), ref=4)
+        fetched = await tablet.heard()
+        shown = b"" if comes_back else b"first, edited"  # of an earlier membership nobody knows when it ended
+
+        for answer in (heard, fetched):
+            assert [(one.payload, one.erased) for one in answer.messages if one.group_event is None] == [
+                (shown, comes_back),
+                (b"", True),
+            ]
+        assert texts(await bob.heard()) == [b"first, edited", b"not for carol"]
 
 
 FIELDS = ["conversation", "conversation", "id", "to.eid"]

@@ -7,9 +7,20 @@ conversation is answered everywhere like one that does not exist.
 
 from typing import NamedTuple
 
-from bimip.domain.core.ids import ConversationId, ConversationOffset, UserId
+from bimip.domain.core.ids import ConversationId, ConversationOffset, Stamp, UserId
 from bimip.domain.core.operations import Fault, Refused
-from bimip.domain.core.records import Conversation, Group, Member, Reader, Role, Table, User, maker
+from bimip.domain.core.records import (
+    Conversation,
+    Group,
+    HistoryEntry,
+    LogTable,
+    Member,
+    Reader,
+    Role,
+    Table,
+    User,
+    maker,
+)
 
 CONVERSATIONS, GROUPS, MEMBERS = Table.CONVERSATIONS, Table.GROUPS, Table.MEMBERS
 
@@ -63,6 +74,20 @@ def was_member_at(view: Reader, user: UserId, number: ConversationId, place: int
         return user in known.members
     member: Member | None = view.get(MEMBERS, (number, user))
     return member is not None and member.since <= place <= (member.upto or place)
+
+
+def left_before(view: Reader, user: UserId, number: ConversationId, place: int, stamp: Stamp) -> bool:
+    """Whether a user was in a conversation at a place of it, and had left when a stamp was given."""
+    known: Conversation | None = view.get(CONVERSATIONS, (number,))
+    if known is None or known.members:
+        return False
+    member: Member | None = view.get(MEMBERS, (number, user))
+    if member is None or place < member.since:
+        return True  # of an earlier membership, or of none that is known
+    if member.role:
+        return False
+    listed: list[tuple[int, HistoryEntry]] = view.read(LogTable.HISTORY, (number,), member.upto - 1, limit=1)
+    return not listed or listed[0][0] != member.upto or listed[0][1].stamp < stamp
 
 
 def members_of(view: Reader, number: ConversationId) -> tuple[UserId, ...]:
