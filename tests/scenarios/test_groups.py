@@ -49,9 +49,8 @@ async def edit(client: Client, sent: pb.Signal, payload: bytes) -> None:
     client.send(command=command, ref=78)
     while True:
         scheme = await client.receive()
-        done = [] if scheme.body is None else [*scheme.body.commands, *scheme.body.errors]
-        if done:
-            assert [one.id for one in done] == [command.id], scheme.body
+        if scheme.body is not None and (scheme.body.commands or scheme.body.errors):
+            assert [one.id for one in scheme.body.commands] == [command.id], scheme.body
             return
 
 
