@@ -19,7 +19,7 @@ from bimip.reading.snapshots import Claim, Match, judge, read_chain, read_checkp
 from bimip.requests.appends import CheckedMessage, outcomes, sent
 from bimip.requests.body import check_batch
 from bimip.requests.message import asked_for, prepare
-from bimip.requests.refusals import error_of, rate_limited
+from bimip.requests.refusals import error_of, no_partition, rate_limited
 from bimip.requests.route import Rest
 from bimip.requests.snapshot import REQUESTS_FOR_AN_ENTRY, check_checksum, named_checkpoint
 from bimip.session.close import Close
@@ -144,6 +144,13 @@ class _Opening:
         self._answer = pb.Hello(epoch=epoch, agent=device.session.services.agent)
 
     def begin(self, openings: list[OpenPosition]) -> Rest:
+        known = self._device.services.partitions
+        unknown = next((one.partition for one in openings if one.partition not in known), None)
+        if unknown is not None:  # before any of the others is opened: a refused Hello moves nothing
+            sentence = no_partition(unknown, known).sentence
+            self._refused = Refused(Fault.NOT_FOUND, sentence, "partitions.partition")
+            self._one_done()
+            return iter(())
         for one in openings:
             self._submit(one, self._opened_one)
         return self._go_on()

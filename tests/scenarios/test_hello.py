@@ -372,3 +372,31 @@ async def test_two_positions_of_one_partition_are_refused(autojump_clock: MockCl
 
         assert (await phone.heard()).codes == [pb.ErrorCode.INVALID]
         assert await phone.closed() == 4106
+
+
+async def test_of_a_hello_that_names_no_partition_of_the_server_nothing_is_taken_up(
+    autojump_clock: MockClock, open_store: OpenStore
+) -> None:
+    """What it says of its other partitions is not, or they would go ahead, and nobody be told what was skipped; nor is
+    what it wrote, or that would have no answer.
+    """
+    async with open_world(open_store=open_store) as world:
+        alice = await world.join("alice", "phone")
+        await world.register("bob")
+        await world.fill("bob", 1, 2)
+        phone = await world.join("bob", "phone", at(0))
+        await phone.heard()
+        phone.cut()
+
+        wrong = world.connect("bob", "phone")
+        positions = [begin(pb.Start.HEAD), begin(pb.Start.HEAD, partition="secrets")]
+        wrong.send(hello=pb.Hello(partitions=positions, messages=[message("alice", b"lost", "m1")]), ref=5)
+        (refused,) = (await wrong.heard()).frames
+        phone = await world.join("bob", "phone", go_on())
+
+        assert refused.error is not None
+        assert (refused.error.code, refused.error.field) == (pb.ErrorCode.NOT_FOUND, "partitions.partition")
+        assert await wrong.closed() == 4106
+        assert phone.welcome.logs == [pb.LogState(partition="chat", first=1, head=2, floor=0, position=0)]
+        assert (await phone.heard()).payloads == [b"1", b"2"]
+        assert (await alice.heard()).messages == []
