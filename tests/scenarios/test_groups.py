@@ -238,6 +238,52 @@ async def test_who_comes_back_has_a_new_history(autojump_clock: MockClock) -> No
         assert (events(history), texts(history)) == ([("ADDED", ["bob"])], [b"again"])
 
 
+async def test_who_comes_back_learns_no_receipts_of_what_they_wrote_before(
+    autojump_clock: MockClock, open_store: OpenStore
+) -> None:
+    async with open_world(open_store=open_store) as world:
+        (ann, bob), group = await trip(world, "ann", "bob")
+        before = await bob.post(group, b"first time", "m1")
+        await ask(bob, Action.LEAVE, group)
+        ann.acknowledge(2)
+        await ann.heard()
+        await ask(ann, Action.INVITE, group, "bob")
+        again = await bob.post(group, b"again", "m2")
+        ann.acknowledge(5)
+        ann.read(group, again.conversation_offset)
+        await ann.heard()
+        live = await bob.heard()
+        laptop = await world.join("bob", "laptop")
+        whole = await laptop.heard()
+        laptop.send(fetch=pb.Fetch(kind=pb.FetchKind.LOG, partition="chat", offset=1), ref=4)
+        fetched = await laptop.heard()
+
+        assert before.conversation_offset < again.conversation_offset
+        for heard in (live, whole, fetched):
+            assert {(one.kind.name, one.first, one.last) for one in heard.receipts} == {
+                ("DELIVERED", again.conversation_offset, again.conversation_offset),
+                ("READ", again.conversation_offset, again.conversation_offset),
+            }
+
+
+@pytest.mark.parametrize("leaves", [True, False])
+async def test_what_is_deleted_after_somebody_left_is_gone_for_their_devices_too(
+    autojump_clock: MockClock, *, leaves: bool
+) -> None:
+    async with open_world() as world:
+        (ann, _, carol), group = await trip(world, "ann", "bob", "carol")
+        deleted = await ann.post(group, b"secret", "m1")
+        await carol.heard()
+        await (ask(carol, Action.LEAVE, group) if leaves else ask(ann, Action.REMOVE_MEMBER, group, "carol"))
+        await carol.heard()
+        ann.send(command=pb.Command(id="k1", kind=pb.CommandKind.DELETE_FOR_EVERYONE, target=deleted.signal_offset))
+        await ann.heard()
+        tablet = await world.join("carol", "tablet", begin(pb.Start.FIRST))  # while her phone is connected
+
+        (message,) = [one for one in (await tablet.heard()).messages if one.group_event is None]
+        assert (message.payload, message.erased) == (b"", True)
+
+
 async def test_title_and_roles_are_told_to_all(autojump_clock: MockClock, open_store: OpenStore) -> None:
     async with open_world(open_store=open_store) as world:
         (ann, bob, carol), group = await trip(world, "ann", "bob", "carol")
@@ -313,6 +359,26 @@ async def test_a_message_may_be_for_some_devices_of_some_members(autojump_clock:
         ann.write(group, b"x", "m2", devices=stranger)
         (error,) = (await ann.heard()).errors
         assert (error.code, error.field) == (pb.ErrorCode.INVALID, "devices")
+
+
+@pytest.mark.parametrize("device", ["laptop", "no such device"])
+async def test_what_becomes_of_a_message_for_some_devices_is_told_to_who_has_one_of_them_alone(
+    autojump_clock: MockClock, device: str
+) -> None:
+    async with open_world() as world:
+        (ann, bob, carol), group = await trip(world, "ann", "bob", "carol")
+        laptop = await world.join("bob", "laptop", go_on())
+        addresses = [pb.DeviceAddress(identity=pb.Identity(eid="bob", connection_resource_id=device))]
+        sent = await ann.post(group, b"for one", "m1", devices=addresses)
+        for one in (ann, bob, carol, laptop):
+            await one.heard()
+        ann.send(command=pb.Command(id="k1", kind=pb.CommandKind.REACT, target=sent.signal_offset, emoji="x"))
+        ann.send(command=pb.Command(id="k2", kind=pb.CommandKind.DELETE_FOR_EVERYONE, target=sent.signal_offset))
+        told = [(await one.heard()).message_states != [] for one in (ann, bob, laptop, carol)]
+        tablet = await world.join("carol", "tablet")
+
+        assert told == [True, device == "laptop", device == "laptop", False]
+        assert (await tablet.heard()).message_states == []
 
 
 @pytest.mark.parametrize("conversation_id", ["c1", "c99"])

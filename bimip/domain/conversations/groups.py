@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from bimip.domain.accounts.registering import allocate, register_users
 from bimip.domain.conversations.inbox import come_on_top
 from bimip.domain.conversations.membership import Membership, group_of, membership_of, no_conversation
-from bimip.domain.core.decision import Decision, LogNews, Put, Writes
+from bimip.domain.core.decision import BodyNews, Decision, LogNews, Put, Writes
 from bimip.domain.core.ids import ConversationId, ConversationOffset, DeviceId, UserId
 from bimip.domain.core.operation_kind import OperationKind
 from bimip.domain.core.operations import Done, Fault, Refused
@@ -215,7 +215,9 @@ def _happen(
     come_on_top(view, puts, news, number, stamp)
     result = GroupChanged(event_id, number, place, duplicate=False)
     writes = Writes([put for put in puts if put[1]], appends)
-    return bodies[0], Decision(result, writes, [*news, *changes.news], needs_room=True)
+    # Who goes is told nothing more of the messages, also not that one was deleted: what is in memory is not to be sent.
+    gone = [BodyNews(one) for one, record in records.items() if not record.role]
+    return bodies[0], Decision(result, writes, [*news, *gone, *changes.news], needs_room=True)
 
 
 @_deciding

@@ -11,6 +11,7 @@ from bimip.domain.core.ids import ConversationId, ConversationOffset, Stamp, Use
 from bimip.domain.core.operations import Fault, Refused
 from bimip.domain.core.records import (
     Conversation,
+    DamagedRecordError,
     Group,
     HistoryEntry,
     LogTable,
@@ -129,8 +130,23 @@ def no_conversation(advice: str, field: str) -> Refused:
 
 
 def witnesses_of(view: Reader, number: ConversationId, place: int) -> list[UserId]:
-    """Lists those who are in a conversation now and may see the message at a place of it."""
-    return [user for user in members_of(view, number) if was_member_at(view, user, number, place)]
+    """Lists those who are in a conversation now and may see the message at a place of it: of what was addressed to
+    single devices, those who have one of them, and who wrote it.
+    """
+    members = [user for user in members_of(view, number) if was_member_at(view, user, number, place)]
+    try:
+        listed: list[tuple[int, HistoryEntry]] = view.read(LogTable.HISTORY, (number,), place - 1, limit=1)
+    except DamagedRecordError:
+        return members
+    if not listed or listed[0][0] != place or not listed[0][1].addressed:
+        return members
+    entry = listed[0][1]
+    return [user for user in members if user == entry.author or _has_addressed(view, user, entry)]
+
+
+def _has_addressed(view: Reader, user: UserId, entry: HistoryEntry) -> bool:
+    """Whether a message was addressed to a device that its user has: to one that is not there it is for nobody."""
+    return any(one.device for one in view.get(Table.ADDRESSED, (entry.stamp, user)) or ())
 
 
 def beyond_head(conversation: Conversation, offset: int, field: str) -> Refused | None:

@@ -50,7 +50,7 @@ class StateRestarted(NamedTuple):
 
 
 class BodyNews(NamedTuple):
-    """A message of a user's logs has another content: what is in memory of it is not to be sent any more."""
+    """A message of a user's logs has another content, or may have from now on: what is in memory is not to be sent."""
 
     user: UserId
 

@@ -100,8 +100,8 @@ def delivered(view: Reader, user: UserId, entries: Sequence[Entry], context: Con
 def _authors(
     view: Reader, conversation: ConversationId, wrote: Iterable[tuple[UserId, ConversationOffset]]
 ) -> Concerned:
-    """Finds who of a group is told of receipts: whoever is in it and wrote what was received, of theirs alone. In a
-    large one nobody is: those who want to know ask.
+    """Finds who of a group is told of receipts: whoever is in it and wrote what was received, of theirs alone, and not
+    of what they wrote before they came back. In a large one nobody is: those who want to know ask.
     """
     if len(group_of(view, conversation).members) > SMALL_GROUP:
         return {}
@@ -109,9 +109,9 @@ def _authors(
     for author, place in wrote:
         places.setdefault(author, []).append(place)
     return {
-        author: from_offsets(sorted(theirs))
+        author: from_offsets([place for place in sorted(theirs) if place >= found.since])
         for author, theirs in places.items()
-        if membership_of(view, author, conversation) is not None
+        if (found := membership_of(view, author, conversation)) is not None
     }
 
 

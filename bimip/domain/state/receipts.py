@@ -204,7 +204,7 @@ def within(runs: Runs, ranges: Ranges) -> Runs:
 
 def _read(view: Reader, user: UserId, key: StateKey) -> Runs:
     """Reads a block as a user may know it. Of a group's receipts a member knows their own, and others' of what they
-    wrote themselves, as long as they are in it.
+    wrote themselves, in this membership and as long as they are in it.
     """
     unpacked = unpack_key(key)
     if not may_see(view, user, unpacked.member, unpacked.kind):
@@ -222,7 +222,7 @@ def _read(view: Reader, user: UserId, key: StateKey) -> Runs:
         return runs
     after, count = unpacked.block * BLOCK, BLOCK
     listed = view.read(LogTable.HISTORY, (unpacked.conversation,), after, limit=count)
-    return within(runs, from_offsets([place for place, one in listed if one.author == user]))
+    return within(runs, from_offsets([place for place, one in listed if one.author == user and place >= member.since]))
 
 
 def _stored(view: Reader, _user: UserId, key: StateKey) -> Runs:
