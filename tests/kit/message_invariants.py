@@ -230,9 +230,13 @@ class MessageInvariants:
             last_offset, last_stamp = offset, stamp
 
     def _may_have_been_refused(self, message: Message) -> bool:
-        """Also where nobody heard of it: its writer, or whom it addresses, may have come to the group only later."""
-        if message.was_refused or not self.groups.is_group(message.conversation):
-            return message.was_refused
+        """Also where nobody heard of it: its list of devices, which was to be complete, may have become right only
+        later, and its writer, or whom it addresses, may have come to the group only later.
+        """
+        if message.was_refused or message.wrote.is_complete:
+            return True
+        if not self.groups.is_group(message.conversation):
+            return False
         users = {message.wrote.device.eid, *(name.eid for name in message.wrote.addressed)}
         return any(self.groups.has_gone_or_came_late(user, message.conversation) for user in users)
 
