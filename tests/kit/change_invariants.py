@@ -82,6 +82,7 @@ class ChangeInvariants:
         self._about: dict[int, list[Given]] = {}
         self._done: dict[tuple[Name, str], Done] = {}
         self._edited_behind: dict[bytes, int] = {}  # by content: how far its group had certainly come before
+        self._withheld: list[tuple[Name, Delivery]] = []
         self._edits_shown: dict[tuple[Name, str, int, bytes], Delivery] = {}
 
     def _copy(self, name: Name) -> Copy:
@@ -160,9 +161,9 @@ class ChangeInvariants:
         return disappears or self._was_said(target, "DELETE_FOR_EVERYONE")
 
     def _is_withheld(self, reader: Name, delivery: Delivery) -> bool:
-        """Who has left a group is not shown what was edited since."""
-        has_gone = self._messages.groups.has_gone(reader.eid, delivery.conversation)
-        return has_gone and self._was_said(delivery.stamp, "EDIT")
+        """Who has left a group is not shown what was edited since. That they have may be seen only later."""
+        self._withheld.append((reader, delivery))
+        return self._was_said(delivery.stamp, "EDIT")
 
     def _all_said(self, target: int, kind: str, user: str = "") -> list[Given]:
         return [one for one in self._about.get(target, ()) if one.kind == kind and user in {"", one.device.eid}]
@@ -175,6 +176,9 @@ class ChangeInvariants:
     def finish(self, devices: Iterable[Name]) -> None:
         """Every device has been told all that there was."""
         names = list(devices)
+        for reader, delivery in self._withheld:
+            if not self._messages.groups.has_gone(reader.eid, delivery.conversation):
+                self._report("I2", "damaged", f"{reader} is not shown the content of {delivery.id}, which is theirs")
         for reader, conversation, place, payload in self._edits_shown:
             left = self._messages.groups.left_behind(reader.eid, conversation, place)
             if left and left <= self._edited_behind.get(payload, 0):

@@ -437,6 +437,15 @@ GUILTY: dict[str, tuple[str, list[Event]]] = {
             *know("trip", "alice", "bob"),
         ],
     ),
+    "content that is kept from a member": (
+        "I2 damaged",
+        [
+            *WRITTEN,
+            Given(PHONE, "e1", "EDIT", 1002, "c9", b"new", ""),
+            *in_group(*EVERYBODY[1:]),
+            Batch(BOB, "chat", 0, 0, Turn.FETCH, (EDITED_IN_GROUP._replace(payload=b"", edited=0, erased=True),)),
+        ],
+    ),
     "an edit of a message of a group after its reader was removed": (
         "I10 leaked",
         [
