@@ -83,8 +83,11 @@ class Session:
 
     def state_restarted(self, news: StateRestarted) -> None:
         """Lets each device begin all of the state anew, in its turn."""
-        if news.version > self.state_floor:
-            self.state_floor = news.version
+        self._raise_state_floor(news.version)
+
+    def _raise_state_floor(self, version: Version) -> None:
+        if version > self.state_floor:
+            self.state_floor = version
             self.news += 1
 
     def body_changed(self, _news: BodyNews) -> None:
@@ -137,6 +140,7 @@ class Session:
         if part is not None:
             return StatePage(part, self.state.head, live=True)
         page = read_changes(self.services.store, self.number, after, STATE_PAGE)
+        self._raise_state_floor(page.floor)  # what is on disk may be ahead of the news of it
         items, upto, is_all = encode_page(self.services.eids, page, whole=reset)
         part = state.delta_part(after, upto, items, reset=reset and after == 0, complete=reset and is_all)
         return StatePage(part, upto, live=is_all)

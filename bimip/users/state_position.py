@@ -27,10 +27,13 @@ class StatePosition:
             self.is_whole = True
 
     def read(self, session: Session) -> StatePage:
-        """The next page."""
-        if self._floor != session.state_floor:
-            self._meet_floor(session)
-        return session.read_state(self.version, live=self._is_live, reset=self.is_whole)
+        """The next page. Where the state's floor rises meanwhile, it is read anew: it may be of what is beyond it."""
+        while True:
+            if self._floor != session.state_floor:
+                self._meet_floor(session)
+            page = session.read_state(self.version, live=self._is_live, reset=self.is_whole)
+            if self._floor == session.state_floor:
+                return page
 
     def _meet_floor(self, session: Session) -> None:
         """The state's floor rose: whoever is behind it, or was in the middle of a whole state, is sent all of it."""
