@@ -146,6 +146,19 @@ async def test_in_another_epoch_delivery_goes_on_from_the_lower_of_position_and_
         assert behind.welcome.logs[0].position == 1
 
 
+async def test_a_device_that_the_store_lost_and_that_keeps_no_position_gets_all_that_is_kept(
+    autojump_clock: MockClock, open_store: OpenStore
+) -> None:
+    """It went by the server's floor, which is gone: at the head it would be one more new device, and miss what came."""
+    async with open_world(open_store=open_store) as world:
+        await world.register("bob", "phone")
+        await world.fill("bob", 1, 2)
+        lost = await world.join("bob", "tablet", go_on(), epoch=12345)
+
+        assert lost.welcome.logs[0].position == 0
+        assert (await lost.heard()).payloads == [b"1", b"2"]
+
+
 async def test_in_another_epoch_held_offsets_mean_nothing(autojump_clock: MockClock) -> None:
     async with open_world() as world:
         await world.register("bob")

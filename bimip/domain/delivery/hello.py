@@ -24,11 +24,11 @@ def open_position(view: Reader, op: OpenPosition, context: Context) -> Decision:
         cursor = START  # where the client has no position either, all that is kept comes again: nothing is skipped
     if op.start:
         return _start(op, log, cursor)
-    if op.position is None and cursor is None:
-        return _start(op._replace(start=FIRST if _is_first(view, op) else HEAD), log, None)
     if not op.same_epoch or op.furthest > log.head:
-        return _other_epoch(op, log, cursor)
-    if op.position is None and cursor is not None:
+        return _other_epoch(op, log, cursor)  # also of a device that is not known here: it was, and went by a floor
+    if op.position is None:
+        if cursor is None:
+            return _start(op._replace(start=FIRST if _is_first(view, op) else HEAD), log, None)
         op = op._replace(position=cursor.floor)
     return _position(view, op, log, cursor or START, context)
 

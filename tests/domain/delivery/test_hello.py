@@ -127,7 +127,7 @@ def test_held_offsets_without_a_position_lie_beyond_the_floor() -> None:
 
 @pytest.mark.parametrize(
     ("cursor", "asked", "floor", "position"),
-    [(AT_5, 12, 5, 5), (AT_5, 3, 5, 3), (AT_5, None, 5, 5), (None, 7, 0, 0), (AT_5, 999, 5, 5)],
+    [(AT_5, 12, 5, 5), (AT_5, 3, 5, 3), (AT_5, None, 5, 5), (None, 7, 0, 0), (None, None, 0, 0), (AT_5, 999, 5, 5)],
 )
 def test_in_another_epoch_the_lower_of_position_and_floor_counts(
     cursor: Cursor | None, asked: int | None, floor: int, position: int
