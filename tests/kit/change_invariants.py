@@ -192,7 +192,8 @@ class ChangeInvariants:
         for target in self._about:
             message = self._messages.by_stamp.get(target)
             if message is not None and message.place and self._is_judged(message):
-                self._check_agreed(message, [name for name in names if name.eid in message.users])
+                self._check_agreed(message, [name for name in names if message.is_for(name.eid)])
+                self._check_others_know_nothing(message, [name for name in names if not message.is_for(name.eid)])
 
     def _is_judged(self, message: Message) -> bool:
         """Of what has expired who catches up is told nothing; and a group's members may have left it since."""
@@ -235,6 +236,11 @@ class ChangeInvariants:
         if shared is not None and not shared[1].deleted and shared[1].forwards < len(forwarded):
             line = f"{message} was forwarded {len(forwarded)} times, and {shared[1].forwards} are told"
             self._report("I8", "change lost", line)
+
+    def _check_others_know_nothing(self, message: Message, names: Iterable[Name]) -> None:
+        for name in names:
+            if (message.conversation, message.place) in self._copy(name).messages:
+                self._report("I10", "leaked", f"{name} is told what became of {message}, which they may not see")
 
     def _is_forward(self, key: tuple[Name, str], target: int) -> bool:
         given: Given | None = self._given.get(key)

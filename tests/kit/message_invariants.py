@@ -55,6 +55,12 @@ class Message:
             return False
         return not self.wrote.addressed or device in self.wrote.addressed
 
+    def is_for(self, eid: str) -> bool:
+        """Whether a user may see it, on one of their devices at least."""
+        return eid == self.wrote.device.eid or (
+            eid in self.users and (not self.wrote.addressed or any(name.eid == eid for name in self.wrote.addressed))
+        )
+
     def payload_for(self, device: Name) -> bytes:
         own = self.wrote.addressed.get(device)
         return self.wrote.payload if own is None else own

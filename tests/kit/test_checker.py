@@ -239,9 +239,13 @@ def in_the_place_of_2(*devices: Name, number: int = 3) -> list[Event]:
     return [Batch(device, "chat", 1, 2, Turn.IN_TURN, (found,)) for device in devices]
 
 
+FOR_A_SIBLING = [*START, wrote(addressed=[LAPTOP]), sent(), *delivered(1, to=[LAPTOP]), *gave("DELETE_FOR_EVERYONE")]
+"""A message to bob that was addressed to no device of his, and is deleted again."""
+
 CLEAN: dict[str, list[Event]] = {
     "nothing": [],
     "a message": ALL_OF_ONE,
+    "a message for a sibling alone, which is deleted": [*FOR_A_SIBLING, *became(PHONE, LAPTOP, deleted=True)],
     "a message, its ack and its receipt": [
         *ALL_OF_ONE,
         Acked(BOB, "chat", 1),
@@ -723,6 +727,14 @@ GUILTY: dict[str, tuple[str, list[Event]]] = {
     "shown to a device that was not addressed": (
         "I10 leaked",
         [*START, wrote(addressed=[BOB]), sent(), *delivered(1)],
+    ),
+    "what became of a message that is for none of their devices": (
+        "I10 leaked",
+        [*FOR_A_SIBLING, *became(PHONE, LAPTOP, BOB, deleted=True)],
+    ),
+    "a deletion of which a sibling that it was addressed to is not told": (
+        "I9 diverged",
+        [*FOR_A_SIBLING, *became(PHONE, deleted=True)],
     ),
     "a partition that nobody asked for": ("I10 leaked", [*START, Batch(BOB, "sync", 0, 1, Turn.IN_TURN)]),
     "what a client says itself": ("I5 client", [Complaint(BOB, "I5", "client", "this cannot be")]),
