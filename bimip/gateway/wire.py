@@ -3,7 +3,7 @@
 from typing import Final
 
 from bimip.wire import bimip_pb2 as pb
-from bimip.wire import codec, json
+from bimip.wire import codec, frames, json
 from bimip.wire.errors import WireError
 
 BINARY: Final = "bimip.v1"
@@ -19,7 +19,8 @@ text_of = json.to_json
 
 
 def error_frame(error: WireError) -> bytes:
-    return codec.encode(error.to_proto())
+    """The answer to a frame that cannot be decoded: in a Body, as all errors but those of Hello are."""
+    return frames.body("", 0, 0, pb.IN_TURN, [frames.error_part(error.to_proto())])
 
 
 def hello_token(frame: bytes) -> str:

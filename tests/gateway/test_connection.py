@@ -92,6 +92,17 @@ async def test_text_that_is_no_frame_is_answered_and_too_much_of_it_closes(autoj
         assert (await close_of(websocket))[0] == Close.TOO_MANY_ERRORS
 
 
+async def test_the_error_of_a_text_stands_in_a_body_as_that_of_a_frame_does(autojump_clock: MockClock) -> None:
+    """PROTOCOL.md, "Answers": alone stands only what takes the place of the answer to Hello."""
+    async with open_world() as world:
+        websocket = await world.connect(subprotocol="bimip.v1.json")
+        await websocket.send_message('{"route":"3","ping_pong":{"nonsense":1},"ref":"7"}')
+        answer = json.loads(await websocket.get_message())
+
+        assert answer["route"] == "10"
+        assert [(error["code"], error["ref"]) for error in answer["body"]["errors"]] == [("MALFORMED", "7")]
+
+
 async def test_only_what_cannot_be_understood_in_a_row_counts(autojump_clock: MockClock) -> None:
     async with open_world() as world:
         websocket = await world.connect(subprotocol="bimip.v1.json")
