@@ -1,14 +1,20 @@
 """Which tests are not measured for coverage: campaigns, which do by the hundred what other tests do once.
 
 Everything is asserted all the same. All that they run is run by tests that are measured, or by their own first runs.
+
+No example of Hypothesis has a deadline: a machine may be busy, and the first one pays for imports.
 """
 
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.kit.coverage import unmeasured
+
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 HERE = Path(__file__).parent
 CAMPAIGNS = tuple(
