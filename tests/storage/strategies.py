@@ -142,7 +142,7 @@ RECORDS: dict[Table | LogTable | Index, st.SearchStrategy[Any]] = {
     Table.READ_MARKERS: u64,
     Table.SETTINGS: st.builds(LastWrite, u8, u64, u32),
     Table.PRIVATE_READS: runs,
-    Table.MESSAGE_STATES: st.builds(MessageRecord, u64, u64, u32, digests, u64, u32, u32),
+    Table.MESSAGE_STATES: st.builds(MessageRecord, u64, u64, u32, digests, u64, u32, u32, u64),
     Table.REACTIONS: st.lists(st.builds(Reaction, text, u64, u32, flag), max_size=4).map(tuple),
     Table.OWN_MESSAGES: st.builds(OwnMessage, u64, flag, flag, u64, u32),
     Table.CONVERSATION_SETTINGS: st.builds(

@@ -113,7 +113,7 @@ GOLDEN = {
     "labels": "1 0beb2cdc4e3bdd8a",
     "members": "1 80a93b35ba0d4008",
     "mentions": "1 899d1dd3e92570fb",
-    "messagestates": "1 6f2206a2ab877f05",
+    "messagestates": "1 011778698be86d67",
     "meta": "12 ea47eac1f779048c",
     "names": "4 80a0c19c426f8998",
     "ownmessages": "1 8f2ef8cb2efaf9c4",

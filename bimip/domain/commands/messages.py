@@ -20,7 +20,9 @@ def edit(case: Case) -> Effect | Refused:
     )
     if refused is not None:
         return refused
-    merged = merge_messages(known, known._replace(edited=case.stamp, editor=op.device, content=op.digest))
+    merged = merge_messages(
+        known, known._replace(edited=case.stamp, editor=op.device, content=op.digest, edited_behind=target.head)
+    )
     if known.deleted:
         return case.lose(MergeRule.DELETED, (known.deleted, known.deleter))
     if merged == known:

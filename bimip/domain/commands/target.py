@@ -24,6 +24,7 @@ class Target(NamedTuple):
     author: UserId
     addressed: bool  # only the devices that it names get it
     is_event: bool  # of a group, which the server wrote
+    head: ConversationOffset  # of the conversation
 
 
 def find_target(view: Reader, op: Command, context: Context) -> Target | Refused:
@@ -43,7 +44,8 @@ def find_target(view: Reader, op: Command, context: Context) -> Target | Refused
     entry = listed[0][1]
     if entry.addressed and entry.origin != op.device and not is_addressed(view, stamp, op.user, op.device):
         return _no_message(op)
-    return Target(number, place, stamp, entry.author, entry.addressed, entry.origin == NOBODY)
+    head = membership.conversation.head
+    return Target(number, place, stamp, entry.author, entry.addressed, entry.origin == NOBODY, head)
 
 
 def refuse_others(target: Target, user: UserId) -> Refused | None:

@@ -7,7 +7,7 @@ conversation is answered everywhere like one that does not exist.
 
 from typing import NamedTuple
 
-from bimip.domain.core.ids import ConversationId, ConversationOffset, Stamp, UserId
+from bimip.domain.core.ids import ConversationId, ConversationOffset, UserId
 from bimip.domain.core.operations import Fault, Refused
 from bimip.domain.core.records import (
     Conversation,
@@ -77,18 +77,15 @@ def was_member_at(view: Reader, user: UserId, number: ConversationId, place: int
     return member is not None and member.since <= place <= (member.upto or place)
 
 
-def left_before(view: Reader, user: UserId, number: ConversationId, place: int, stamp: Stamp) -> bool:
-    """Whether a user was in a conversation at a place of it, and had left when a stamp was given."""
+def left_before(view: Reader, user: UserId, number: ConversationId, place: int, head: int) -> bool:
+    """Whether a user was in a conversation at a place of it, and had left when its head was another one."""
     known: Conversation | None = view.get(CONVERSATIONS, (number,))
     if known is None or known.members:
         return False
     member: Member | None = view.get(MEMBERS, (number, user))
     if member is None or place < member.since:
         return True  # of an earlier membership, or of none that is known
-    if member.role:
-        return False
-    listed: list[tuple[int, HistoryEntry]] = view.read(LogTable.HISTORY, (number,), member.upto - 1, limit=1)
-    return not listed or listed[0][0] != member.upto or listed[0][1].stamp < stamp
+    return not member.role and member.upto <= head
 
 
 def members_of(view: Reader, number: ConversationId) -> tuple[UserId, ...]:

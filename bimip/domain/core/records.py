@@ -196,6 +196,7 @@ class MessageRecord(NamedTuple):
     deleted: Stamp = Stamp(0)  # for everyone; 0: it is not
     deleter: DeviceId = DeviceId(0)
     forwards: int = 0
+    edited_behind: ConversationOffset = ConversationOffset(0)  # the conversation's head when that edit was taken
 
 
 class Reaction(NamedTuple):
@@ -343,7 +344,7 @@ class Table(_Kind):
     """(user, Setting) -> LastWrite: what they set, of what others may know of them"""
     PRIVATE_READS = Schema("privatereads", (NUMBER, NUMBER, BYTE, NUMBER))
     """(conversation, member, ReceiptKind, part) -> Runs: as RECEIPTS, of who sent none then"""
-    MESSAGE_STATES = Schema("messagestates", (NUMBER, LONG), Plain("QQI8sQII", MessageRecord))
+    MESSAGE_STATES = Schema("messagestates", (NUMBER, LONG), Plain("QQI8sQIIQ", MessageRecord))
     """(conversation, conversation offset) -> MessageRecord"""
     REACTIONS = Schema("reactions", (NUMBER, LONG, NUMBER))
     """(conversation, conversation offset, user) -> tuple[Reaction, ...]"""

@@ -34,7 +34,7 @@ NEVER, NOBODY = Stamp(0), DeviceId(0)
 
 
 def merge_messages(one: MessageRecord, other: MessageRecord) -> MessageRecord:
-    edit = max(one, other, key=lambda record: (record.edited, record.editor, record.content))
+    edit = max(one, other, key=lambda record: (record.edited, record.editor, record.content, record.edited_behind))
     deletions = [(record.deleted, record.deleter) for record in (one, other) if record.deleted]
     deleted, deleter = min(deletions, default=(NEVER, NOBODY))
     return edit._replace(deleted=deleted, deleter=deleter, forwards=max(one.forwards, other.forwards))
