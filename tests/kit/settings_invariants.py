@@ -24,6 +24,7 @@ class SettingsInvariants:
         """Users who send no receipts for certain: they were answered so, and none of theirs said that they do."""
         self._read: set[tuple[str, str, int]] = set()  # member, conversation, place
         self._unseen: set[tuple[str, str, int]] = set()  # only ever read while none were sent
+        self._told_unseen: set[tuple[str, str, int]] = set()  # by the server: so it was taken while none were sent
 
     def knocked(self, event: Knocked) -> None:
         self._private.setdefault(event.device, Known()).interrupt()
@@ -35,6 +36,8 @@ class SettingsInvariants:
             self._receipts.may_hide.add(event.device.eid)
         elif event.number == SEND and event.value:
             self._sends_none.discard(event.device.eid)
+            # What another device said may still be on its way, and is taken when they are sent again.
+            self._unseen = {one for one in self._unseen if one[0] != event.device.eid or one in self._told_unseen}
         elif event.number == SEND:
             self._receipts.may_send_none.add(event.device.eid)
 
@@ -69,6 +72,7 @@ class SettingsInvariants:
                 self._report("I10", "leaked", f"{event.device} is told what {item.member} read unseen")
             for first, last, time in item.runs:
                 keys = [(item.conversation, item.member, item.kind, place) for place in range(first, last + 1)]
+                self._told_unseen |= {(item.member, item.conversation, place) for place in range(first, last + 1)}
                 private.merge((key, time) for key in keys)
         if event.complete:
             for key, time in private.complete().items():
