@@ -292,7 +292,7 @@ def test_a_command_that_is_answered_and_not_written_is_lost(monkeypatch: pytest.
 def test_an_older_edit_that_wins_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(commands, "merge_messages", lambda _known, arrived: arrived)
 
-    assert "change lost" in kinds_found("change lost")
+    assert "change lost" in kinds_found("change lost", messages=LONG)
 
 
 def test_a_change_of_which_only_one_side_is_told_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
