@@ -32,6 +32,8 @@ from bimip.client.wire.bimip import GroupEvent, GroupEventKind, Identity, Messag
 from bimip.domain.core.records import ReceiptKind, ReceiptRun
 from bimip.domain.state.settings import PrivacySettings, Setting
 
+ERASED = "an erased user"
+
 _DID = {
     ReceiptKind.DELIVERED: "delivered to",
     ReceiptKind.READ: "read by",
@@ -144,22 +146,22 @@ def _message(event: Received) -> Line:
     if message.group_event is not None:
         return Line("◇", "magenta", message_text(message), where)
     is_to_conversation = message.to is not None and message.to.eid == message.conversation
-    to = f" to {_who(message.to)}" if event.own or is_to_conversation else ""
+    to = f" to {_person(message.to)}" if event.own or is_to_conversation else ""
     sign, colour = ("→", "cyan") if event.own else ("←", "bold")
-    return Line(sign, colour, f"{_who(message.from_)}{to}: {message_text(message)}", where)
+    return Line(sign, colour, f"{_person(message.from_)}{to}: {message_text(message)}", where)
 
 
 def message_text(message: Message) -> str:
     """A message as a person can read it: its payload, or what somebody did to the group."""
     what = message.group_event
-    if what is None:
-        return payload_text(message.payload)
-    return f"{_who(message.from_)} {_happened(what)} {_who(message.to)}"
+    if what is not None:
+        return f"{_person(message.from_)} {_happened(what)} {_who(message.to)}"
+    return "(deleted)" if message.erased else payload_text(message.payload)
 
 
 def _happened(what: GroupEvent) -> str:  # noqa: PLR0911 - one for each kind of event
     """Says what somebody did, up to the group's name."""
-    whom = printable(", ".join(what.members))
+    whom = printable(", ".join(member or ERASED for member in what.members))
     heir = f" ({printable(what.owner)} is owner now)" if what.owner else ""
     match what.kind:
         case GroupEventKind.CREATED:
@@ -264,6 +266,10 @@ def _who(identity: Identity | None) -> str:
         return "?"
     device = f"/{identity.connection_resource_id}" if identity.connection_resource_id else ""
     return printable(identity.eid + device)
+
+
+def _person(identity: Identity | None) -> str:
+    return _who(identity) or ERASED
 
 
 def _runs(runs: tuple[ReceiptRun, ...]) -> str:

@@ -52,6 +52,23 @@ EVENTS: list[tuple[events.Event, str]] = [
         events.Received(MESSAGE, "chat", 4, own=True),
         r"→ alice@example.org/phone to bob@example.org: Hello \x1b[2J   chat #4",
     ),
+    (events.Received(Message(from_=Identity(), erased=True), "chat", 4), "← an erased user: (deleted)   chat #4"),
+    (
+        events.Received(Message(from_=Identity(eid="alice"), to=Identity(), payload=b"hi"), "chat", 4, own=True),
+        "→ alice to an erased user: hi   chat #4",
+    ),
+    (
+        events.Received(
+            Message(
+                from_=Identity(),
+                to=Identity(eid="c7"),
+                group_event=GroupEvent(kind=GroupEventKind.LEFT, members=[""]),
+            ),
+            "chat",
+            4,
+        ),
+        "◇ an erased user left c7   chat #4",
+    ),
     (events.Received(Message(payload=b"\xff"), "feed", 1), "← ?: (1 bytes)   feed #1"),
     (
         events.Received(

@@ -498,7 +498,7 @@ def hello_rows() -> Iterator[Row]:
     yield row("partitions.partition", INVALID, hello_of(position(partition="")))
     yield row("partitions.partition", INVALID, hello_of(position(), position()))
     yield row("partitions.partition", TOO_LARGE, hello_of(position(partition=LONG)))
-    yield row("partition", NOT_FOUND, hello_of(position(partition="nowhere")))
+    yield row("partitions.partition", NOT_FOUND, hello_of(position(partition="nowhere")))
     yield row("partitions.held", TOO_LARGE, hello_of(position(held=spans((1, 257)))))
     yield row("partitions.held", TOO_LARGE, hello_of(position(held=spans(*[(2 * at, 2 * at) for at in range(1, 258)]))))
     yield row("partitions.held", INVALID, hello_of(position(offset=5, held=spans((5, 6)))))
