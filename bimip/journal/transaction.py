@@ -47,7 +47,7 @@ class WriteTransaction:
         """
         committed = False
         try:
-            if self._phase not in {Phase.HERE, Phase.THERE}:
+            if self._phase is Phase.NONE or self._phase is Phase.OPENING:
                 phase = Phase.HERE if here and self._worker.may_run_inline else Phase.THERE
                 await self._worker.run(self._begin_in(phase), inline=phase is Phase.HERE)
             await self._apply(changes)

@@ -101,10 +101,6 @@ class Device(Asker):
         self._closing: tuple[Close, str] | None = None
         self._crash: Exception | None = None
 
-    @property
-    def said_hello(self) -> bool:
-        return self.phase is not Phase.CONNECTED
-
     def answer_hello(self, frame: bytes, phase: Phase) -> None:
         """Sends the answer to Hello before all other frames, and begins to deliver if it is granted: OPEN."""
         self.phase = phase
@@ -234,7 +230,7 @@ class Device(Asker):
         if self.phase is Phase.OPEN:
             state = self.state
             if state.is_whole or state.version < session.state.head:
-                page = self._next_page()
+                page = state.read(session)
                 parts.append(page.part)
                 more = not page.live
             batch, more = self._next_batch(parts, more=more)
@@ -252,18 +248,13 @@ class Device(Asker):
             self.pay(replies)
         if page is not None:
             self.state.sent(page)
+            self._frames_left = 0 if page.is_read else self._frames_left
         if batch is not None:
             batch.window.sent(batch.upto, batch.flight, now)
             self.note_received(batch.places)
         if not more:
             self._sent_at_news = news
         return True
-
-    def _next_page(self) -> StatePage:
-        page = self.state.read(self.session)
-        if self.state.was_read:
-            self._frames_left = 0
-        return page
 
     def _some_replies(self) -> list[bytes]:
         """The first ones, as many as one frame holds, or one."""

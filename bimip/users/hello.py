@@ -53,7 +53,7 @@ CLOSES = {
 
 def handle_hello(device: Device, hello: pb.Hello, ref: int) -> Rest:
     """Take up a Hello: its partitions at once, of its messages so many with each step of what is returned."""
-    if device.said_hello:
+    if device.phase is not Phase.CONNECTED:
         wait = device.rates.take(1, device.frame_bytes, device.heard_at)
         sentence = "one Hello begins a connection; connect again to say another"
         raise rate_limited(wait) if wait else WireError(pb.OUT_OF_ORDER, sentence)

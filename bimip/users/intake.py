@@ -16,7 +16,7 @@ from bimip.requests.route import Answer, Rest, Route
 from bimip.session.close import Close
 from bimip.supervision import Child
 from bimip.users.connection import ConnectionClosedError
-from bimip.users.device import Device
+from bimip.users.device import Device, Phase
 from bimip.users.hello import handle_hello
 from bimip.wire import bimip_pb2 as pb
 from bimip.wire import codec
@@ -58,7 +58,7 @@ async def _read_hello(device: Device, frames: list[bytes], intake: "Intake") -> 
             frames = await device.connection.receive()
         intake.receive(frames[:1], trio.current_time())
         await intake.catch_up()
-    if device.said_hello:
+    if device.phase is not Phase.CONNECTED:
         intake.receive(frames[1:], trio.current_time())
     else:
         device.connection.close(Close.HELLO_EXPECTED, "the first frame must be a valid Hello, in time")
@@ -143,7 +143,7 @@ def handle(device: Device, frame: bytes) -> Rest | None:
     name, payload = codec.payload_of(scheme)
     ref = scheme.ref
     route = ROUTES.get(name, UNSERVED)
-    if not (device.said_hello or route.begins):
+    if device.phase is Phase.CONNECTED and not route.begins:
         raise WireError(pb.OUT_OF_ORDER, "say Hello first", ref=ref)
     device.frame_bytes = len(frame)
     if device.checked and not route.independent:

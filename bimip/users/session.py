@@ -143,7 +143,7 @@ class Session:
         self._raise_state_floor(page.floor)  # what is on disk may be ahead of the news of it
         items, upto, is_all = encode_page(self.services.eids, page, whole=reset)
         part = state.delta_part(after, upto, items, reset=reset and after == 0, complete=reset and is_all)
-        return StatePage(part, upto, live=is_all)
+        return StatePage(part, upto, live=is_all, is_read=True)
 
 
 LISTENERS: dict[type[News], Callable[[Session, Any], None]] = {
@@ -160,3 +160,4 @@ class StatePage(NamedTuple):
     part: bytes  # an element of Body.states
     upto: Version
     live: bool  # whoever has this page and all before it has the whole state as of `upto`
+    is_read: bool = False  # from the store, which takes longer

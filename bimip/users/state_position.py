@@ -46,8 +46,3 @@ class StatePosition:
         self.version = page.upto
         self._is_live = page.live
         self.is_whole = self.is_whole and not page.live
-
-    @property
-    def was_read(self) -> bool:
-        """Whether the last page was read from the store, which takes longer."""
-        return not self._is_live
