@@ -146,8 +146,8 @@ class ReceiptInvariants:
         if message is None:
             if quiet:
                 self._report("I8", "false receipt", f"{teller}: {words(key)}, where nothing stands")
-        elif not quiet and self._messages.groups.is_group(conversation):
-            pass  # of the events that tell who is in it some may not be known yet
+        elif not quiet and (self._messages.groups.is_group(conversation) or message.wrote.to == conversation):
+            pass  # of the events that tell who is in it some, or all, may not be known yet
         elif member not in message.users or member == message.wrote.device.eid:
             self._report("I8", "false receipt", f"{teller}: {words(key)}, to whom it was not sent: {message}")
         else:
