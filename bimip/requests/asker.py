@@ -133,6 +133,10 @@ class Asker(Replies):
         """The device holds these."""
         raise NotImplementedError
 
+    def count_body_changes(self) -> int:
+        """Counts of how many of the user's messages the content changed, as far as that was told: edited, or gone."""
+        raise NotImplementedError
+
     def list_received(self) -> list[Received]:
         """Lists what the device was sent of late, acknowledged or not."""
         raise NotImplementedError

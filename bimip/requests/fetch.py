@@ -49,6 +49,8 @@ MAX_QUESTIONS = 64
 """Of one connection, for which it is remembered where they go on."""
 REQUESTS_FOR_AN_ENTRY = 0.5
 """What an entry that is looked at is charged as: it takes half as long as a message."""
+MOST_BEGUN_ANEW = 3
+"""Because contents changed while it was looked: then the answer is as it was read."""
 DEFAULT_LIMIT = 100
 """Messages in an answer to who names no limit."""
 STATE_BYTES = 512 * 1024
@@ -126,6 +128,8 @@ class Fetches:
         self._next: OrderedDict[_Question, tuple[int, ...]] = OrderedDict()
         self._waiting: deque[PendingFetch] = deque()
         self._running: tuple[PendingFetch, FetchScan] | None = None
+        self._seen_changes = 0  # of contents, when it began to look
+        self._begun_anew = 0
         self._unacknowledged: dict[tuple[str, int], None] = {}
         self._deadline = 0.0
 
@@ -176,8 +180,12 @@ class Fetches:
         try:
             looked = next(looking)
         except StopIteration as end:
-            self._running = None
-            self._answer(request, *end.value)
+            if self._asker.count_body_changes() != self._seen_changes and self._begun_anew < MOST_BEGUN_ANEW:
+                self._begun_anew += 1  # what was read may be deleted by now, and be told so already
+                self._running = request, self._look(request)
+            else:
+                self._running = None
+                self._answer(request, *end.value)
         except WireError as error:
             self._running = None
             self._asker.fail(error, request.ref)
@@ -197,7 +205,12 @@ class Fetches:
     def _begin(self, request: PendingFetch) -> tuple[PendingFetch, FetchScan]:
         if request.kind.waits:
             self._unacknowledged.clear()
-        return request, self._scan(request)
+        self._begun_anew = 0
+        return request, self._look(request)
+
+    def _look(self, request: PendingFetch) -> FetchScan:
+        self._seen_changes = self._asker.count_body_changes()
+        return self._scan(request)
 
     def _scan(self, request: PendingFetch) -> FetchScan:
         fetch, asker = request.fetch, self._asker

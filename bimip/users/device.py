@@ -133,6 +133,9 @@ class Device(Asker):
         if len(received) > RECEIVED_KEPT:
             del received[: len(received) - max(RECEIVED_KEPT, sum(map(len, self.windows.values())))]
 
+    def count_body_changes(self) -> int:
+        return self.session.body_changes
+
     def list_received(self) -> list[Received]:
         return self.received
 

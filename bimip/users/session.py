@@ -54,6 +54,8 @@ class Session:
         self.logs: dict[str, LogTail] = {}
         self.state = StateTail(Version(0))
         self.state_floor = Version(0)
+        self.body_changes = 0
+        """Messages whose content became another one, since this began."""
         self.news = 0
         """Rises with everything that devices may have to be sent."""
         self.is_over = False
@@ -66,6 +68,7 @@ class Session:
         self.logs = {partition: LogTail(head) for partition, head in heads.logs.items()}
         self.state = StateTail(heads.state)
         self.state_floor = heads.state_floor
+        self.body_changes += 1
         self.news += 1
 
     def log_grew(self, news: LogNews) -> None:
@@ -92,6 +95,7 @@ class Session:
 
     def body_changed(self, _news: BodyNews) -> None:
         """Forgets what is in memory of the logs: what is sent from now on is read again."""
+        self.body_changes += 1
         for tail in self.logs.values():
             tail.forget()
 

@@ -75,11 +75,6 @@ NOT_REACHED = dict.fromkeys([("bimip.retention.erasing", text) for text in ERASI
         "Poller.run: await trio.lowlevel.checkpoint()",
     ): "after a round that was cut short, or where a source wants another turn: rounds of the sweep are short",
     (
-        "bimip.retention.process",
-        "Retention._walk: await self._expire(operation)",
-    ): "nothing that the sweep writes is old enough; the walks over ids wait in the same place",
-    ("bimip.users.intake", "await slices.run(self._go_on)"): "the sweep sends no batch that is handled in slices",
-    (
         "bimip.journal.journal",
         "Journal._serve: await trio.lowlevel.checkpoint()",
     ): "between batches that write nothing while more waits: tests/journal/test_journal.py has them",
@@ -130,9 +125,19 @@ NOT_REACHED = dict.fromkeys([("bimip.retention.erasing", text) for text in ERASI
 """By module and line of code, with its function where others have the same line."""
 
 
+RARELY_REACHED = {
+    (
+        "bimip.retention.process",
+        "Retention._walk: await self._expire(operation)",
+    ): "what a world writes is seldom old enough; the walks over ids wait in the same place",
+    ("bimip.users.intake", "await slices.run(self._go_on)"): "a world seldom sends a batch that is handled in slices",
+}
+"""Whether they are come by changes with whatever else a world does."""
+
+
 def place(site: Site) -> tuple[str, str]:
     named = site.module, f"{site.function}: {site.text}"
-    return named if named in NOT_REACHED else (site.module, site.text)
+    return named if named in NOT_REACHED or named in RARELY_REACHED else (site.module, site.text)
 
 
 @pytest.fixture(scope="module")
@@ -204,14 +209,14 @@ def test_every_place_was_hit_or_has_a_reason(sweep: Sweep) -> None:
     missed = [
         f"{site} ({sweep.visited[site]} visits)"
         for site in sweep.sites
-        if not sweep.hits(site) and place(site) not in NOT_REACHED
+        if not sweep.hits(site) and place(site) not in NOT_REACHED | RARELY_REACHED
     ]
     reached = [str(site) for site in sweep.sites if sweep.visited[site] and place(site) in NOT_REACHED]
     places = {place(site) for site in sweep.sites}
 
     assert "\n".join(missed) == ""
     assert [site for site in reached if not TWO_OF_A_KIND & {site.rpartition(": ")[2]}] == []
-    assert set(NOT_REACHED) <= places, "a reason for a place that is no more"
+    assert set(NOT_REACHED | RARELY_REACHED) <= places, "a reason for a place that is no more"
     texts = {f"{site.function}: {site.text}" for site in sweep.sites}
     assert {text for text, _ in IMPOSSIBLE} <= texts
 

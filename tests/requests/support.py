@@ -66,11 +66,11 @@ class Queue:
 class Peer(Asker):
     """Ann's phone. Her log of `chat` ends at 9. She has a laptop as well, which is connected."""
 
-    __slots__ = ("closed", "held", "queue", "received", "removed", "revoked", "scheduled", "wakes")
+    __slots__ = ("body_changes", "closed", "held", "queue", "received", "removed", "revoked", "scheduled", "wakes")
 
     def __init__(self, store: MemoryStore | None = None, *, rate: Rate | None = None) -> None:
         self.queue = Queue()
-        self.scheduled = self.wakes = 0
+        self.scheduled = self.wakes = self.body_changes = 0
         self.held: list[tuple[str, int, Ranges]] = []
         self.received: list[Received] = []
         self.closed: list[tuple[Close, str]] = []
@@ -106,6 +106,9 @@ class Peer(Asker):
 
     def acknowledge(self, partition: str, upto: Offset, ranges: Ranges) -> None:
         self.held.append((partition, upto, ranges))
+
+    def count_body_changes(self) -> int:
+        return self.body_changes
 
     def list_received(self) -> list[Received]:
         return self.received

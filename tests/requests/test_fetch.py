@@ -3,11 +3,20 @@
 from typing import Any
 
 import pytest
+import trio
 
-from bimip.requests.fetch import check_fetch
+from bimip.domain.core.ids import Offset
+from bimip.domain.core.operations import Done
+from bimip.domain.core.records import Changes, Log, LogTable, Table
+from bimip.requests.asker import PendingAnswers
+from bimip.requests.fetch import check_fetch, ask
+from bimip.storage.memory import MemoryStore
 from bimip.wire import bimip_pb2 as pb
+from bimip.wire import codec, stored
 from bimip.wire.errors import WireError
 from bimip.wire.limits import Limits
+from tests.reading.support import ANN, entry
+from tests.requests.support import Peer, with_a_laptop
 
 LIMITS = Limits()
 ME = "a@x"
@@ -53,3 +62,62 @@ def test_a_fetch_may_not_say(fields: dict[str, Any], code: int, field: str) -> N
         check_fetch(pb.Fetch(**fields), LIMITS)
 
     assert (caught.value.code, caught.value.field) == (code, field)
+
+
+def log_of(*payloads: bytes) -> MemoryStore:
+    """Ann's log: messages by bob."""
+    bodies = {}
+    for offset, payload in enumerate(payloads, 1):
+        sent = stored.outgoing(pb.Message(payload=payload), stored.author_part("bob", "phone"))
+        stamps = [(100 + offset, "0" * 13, 1)]
+        [bodies[100 + offset,]] = stored.store([sent], stamps=stamps, conversation="c1", conversation_offset=offset)
+    changes = Changes({Table.BODIES: bodies, Table.LOGS: {(ANN, "chat"): Log(Offset(1), Offset(len(payloads)))}})
+    changes.appends[LogTable.ENTRIES, (ANN, "chat")] = [(offset, entry(offset)) for offset in range(1, len(bodies) + 1)]
+    store = with_a_laptop()
+    store.begin()
+    store.apply(changes)
+    store.commit()
+    return store
+
+
+def erase(store: MemoryStore, stamp: int) -> None:
+    with store.snapshot() as view:
+        body = view.get(Table.BODIES, (stamp,))
+    store.begin()
+    store.apply(Changes({Table.BODIES: {(stamp,): stored.erased(body)}}))
+    store.commit()
+
+
+def asking(peer: Peer) -> PendingAnswers:
+    """Ann's phone asks for all of her log."""
+    ask(peer, pb.Fetch(kind=pb.LOG, partition="chat"), 5)
+    peer.queue.tickets[-1].reply(Done())
+    assert peer.pending is not None
+    return peer.pending
+
+
+def shown(peer: Peer) -> list[tuple[bytes, bool]]:
+    [frame] = peer.frames
+    return [(one.payload, one.erased) for one in codec.decode(frame).body.messages]
+
+
+async def test_what_is_deleted_while_it_is_looked_for_is_not_shown() -> None:
+    store = log_of(b"one", b"two")
+    peer = Peer(store)
+    fetches = asking(peer)
+    assert fetches.work(trio.current_time())  # a slice, which has both
+    erase(store, 102)
+    peer.body_changes += 1
+    while fetches.work(trio.current_time()):
+        pass
+
+    assert shown(peer) == [(b"one", False), (b"", True)]
+
+
+async def test_where_something_is_deleted_all_the_time_the_answer_is_as_it_was_read() -> None:
+    peer = Peer(log_of(b"one", b"two"))
+    fetches = asking(peer)
+    while fetches.work(trio.current_time()):
+        peer.body_changes += 1
+
+    assert shown(peer) == [(b"one", False), (b"two", False)]
