@@ -9,7 +9,7 @@ from bimip.domain.core.ids import Offset
 from bimip.domain.core.operations import Done
 from bimip.domain.core.records import Changes, Log, LogTable, Table
 from bimip.requests.asker import PendingAnswers
-from bimip.requests.fetch import check_fetch, ask
+from bimip.requests.fetch import ask, check_fetch
 from bimip.storage.memory import MemoryStore
 from bimip.wire import bimip_pb2 as pb
 from bimip.wire import codec, stored
