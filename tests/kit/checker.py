@@ -172,7 +172,7 @@ class _Check:
         for at, event in enumerate(history):
             if isinstance(event, PutBack):
                 former = self._formers[id(event)]
-                self._messages.was_put_back = True
+                self._messages.put_back()
                 for name, view in self._devices.items():
                     view.put_back(former._devices.get(name))
             elif isinstance(event, Erased):

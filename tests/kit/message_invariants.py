@@ -87,6 +87,12 @@ class MessageInvariants:
         self._written: dict[Name, int] = {}
         self.was_put_back = False
 
+    def put_back(self) -> None:
+        """An older copy is there now: it may have what another store refused."""
+        self.was_put_back = True
+        for message in self:
+            message.refused = ""
+
     def __iter__(self) -> Iterator[Message]:
         return iter(self.messages.values())
 

@@ -127,7 +127,8 @@ class ReceiptInvariants:
 
     def finish(self, devices: Mapping[Name, ClientView], *, quiet: bool) -> None:
         for device, key, time in self._went_back:
-            if self.is_kept(device.eid, key[0]) and not self._is_of_the_erased(key[1]):
+            is_known = quiet or not self._messages.groups.is_group(key[0])  # whether they have left it
+            if is_known and self.is_kept(device.eid, key[0]) and not self._is_of_the_erased(key[1]):
                 self._report("I8", "receipts went back", f"{device} knew {words(key)} at {time}")
         for key, (at, device) in self._claims.items():
             if not self._is_of_the_erased(key[1]):
