@@ -478,6 +478,7 @@ class WebSocketConnection:
             self._reader_error = error
             self._wake.notify()
         self._reading = self._wants_more()
+        # As `_has_pending_events` says; in line, because it is asked for each frame.
         if self._reading and self._fd >= 0 and (self._reader.pending or (self._texts and self._texts.pending)):
             self._poller.again(self._fd)
         if self._ending is not None:

@@ -290,8 +290,8 @@ class Journal:
         put_back = self._store.put_back
         if put_back:
             leap = LEAP + (millis_of(stamp) - copied_at) // 1000 * LEAP_PER_SECOND
-            leap = leap if conversations + leap < LAST_LEAP else 0
-            meta |= {("epoch",): stamp, ("conversations",): conversations + leap}
+            behind = max(conversations, min(conversations + leap, LAST_LEAP))
+            meta |= {("epoch",): stamp, ("conversations",): behind}
         await self._commit(Changes(puts={Table.META: meta}))
         if put_back:
             self.statistics.put_back = put_back

@@ -141,7 +141,7 @@ async def test_no_stamp_and_no_conversation_is_given_again_after_an_older_store_
     assert other.conversation not in {before.conversation, lost.conversation}
 
 
-@pytest.mark.parametrize("seconds", [0, 1_000_000])
+@pytest.mark.parametrize("seconds", [0, 1_000_000, 300_000_000])
 async def test_a_copy_that_is_put_back_twice_gives_no_conversation_a_number_twice(seconds: int) -> None:
     """At the same place, where the number is known; or elsewhere and later, where it is not."""
     host = JournalHost()

@@ -8,6 +8,7 @@ The note in ERASING outlives a crash: whoever finds it goes on (`retention/erasi
 no interface knows the user; who signs in under the same name is another one, with another number.
 """
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from bimip.domain.accounts.belongings import DEVICE_TABLES, OWN_TABLES
@@ -75,13 +76,17 @@ class EraseRecords(NamedTuple):
 def erase_records(view: Reader, op: EraseRecords, context: Context) -> Decision:
     if not is_erasing(view, op.user):
         return Decision(Expired(0, more=False))
-    limit = context.rules.slice_entries
-    for table in OWN_TABLES:
-        found = view.scan(table, (op.user,), (op.user + 1,), limit=limit)
+    return _erase_slice(view, OWN_TABLES, op.user, context) or Decision(Expired(0, more=False))
+
+
+def _erase_slice(view: Reader, tables: Iterable[Table], number: int, context: Context) -> Decision | None:
+    """Erases the next records whose keys begin with a user's or a device's number; None: there are no more."""
+    for table in tables:
+        found = view.scan(table, (number,), (number + 1,), limit=context.rules.slice_entries)
         if found:
             gone: Put = (table, dict.fromkeys(key for key, _ in found))
             return Decision(Expired(len(found), more=True), Writes((gone,)))
-    return Decision(Expired(0, more=False))
+    return None
 
 
 class EraseDevice(NamedTuple):
@@ -95,13 +100,8 @@ def erase_device(view: Reader, op: EraseDevice, context: Context) -> Decision:
     owner: DeviceOwner | None = view.get(Table.DEVICE_OWNERS, (op.device,))
     if owner is None or owner.user != op.user or not is_erasing(view, op.user):
         return Decision(Expired(0, more=False))
-    limit = context.rules.slice_entries
-    for table in DEVICE_TABLES:
-        found = view.scan(table, (op.device,), (op.device + 1,), limit=limit)
-        if found:
-            gone: Put = (table, dict.fromkeys(key for key, _ in found))
-            return Decision(Expired(len(found), more=True), Writes((gone,)))
-    return Decision(Expired(1, more=False), Writes(((Table.DEVICE_OWNERS, {(op.device,): None}),)))
+    last = Decision(Expired(1, more=False), Writes(((Table.DEVICE_OWNERS, {(op.device,): None}),)))
+    return _erase_slice(view, DEVICE_TABLES, op.device, context) or last
 
 
 class EraseConflicts(NamedTuple):
