@@ -6,6 +6,7 @@ Each command loads what it needs and nothing else: a client has no use for the s
 
 import os
 import sys
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -90,6 +91,28 @@ def _show_version(wanted: bool) -> None:
     if wanted:
         print(f"bimip {__version__}")
         raise typer.Exit
+
+
+Who = tuple[str, str, Path | None, Path | None]
+"""URL, token, the token's file, settings: as they were given, each may be missing."""
+
+
+def _as_device(
+    does: Callable[..., Awaitable[None]],
+    *given: object,
+    who: Who,
+    **options: object,
+) -> None:
+    """Connects with a token, file or text, to a URL or where the settings say, and does what a command says."""
+    import trio
+
+    from bimip.cli.devices import device_of, read_token
+    from bimip.cli.settings import find_settings
+
+    url, token, file, config = who
+    with telling():
+        device = device_of(url, find_settings(config), read_token(token, file))
+        trio.run(partial(does, device, *given, **options))
 
 
 @app.callback()
@@ -210,14 +233,9 @@ def inbox(
     config: Config = None,
 ) -> None:
     """Show the conversations of the token's user, the newest first, with what is unread."""
-    import trio
-
     from bimip.cli import devices
-    from bimip.cli.settings import find_settings
 
-    with telling():
-        device = devices.device_of(url, find_settings(config), devices.read_token(token, as_))
-        trio.run(partial(devices.show_inbox, device, limit=limit, as_json=json))
+    _as_device(devices.show_inbox, limit=limit, as_json=json, who=(url, token, as_, config))
 
 
 @devices.callback(invoke_without_command=True)
@@ -226,14 +244,9 @@ def list_devices(
 ) -> None:
     """Show the devices of the token's user: which are connected, and how far behind each is."""
     if context.invoked_subcommand is None:
-        import trio
-
         from bimip.cli import devices
-        from bimip.cli.settings import find_settings
 
-        with telling():
-            device = devices.device_of(url, find_settings(config), devices.read_token(token, as_))
-            trio.run(partial(devices.list_devices, device, as_json=json))
+        _as_device(devices.list_devices, as_json=json, who=(url, token, as_, config))
 
 
 @devices.command("label")
@@ -247,14 +260,9 @@ def label_device(
     config: Config = None,
 ) -> None:
     """Say what a device is called."""
-    import trio
-
     from bimip.cli import devices
-    from bimip.cli.settings import find_settings
 
-    with telling():
-        device = devices.device_of(url, find_settings(config), devices.read_token(token, as_))
-        trio.run(partial(devices.label_device, device, name, label, as_json=json))
+    _as_device(devices.label_device, name, label, as_json=json, who=(url, token, as_, config))
 
 
 @devices.command("remove")
@@ -267,14 +275,9 @@ def remove_device(
     config: Config = None,
 ) -> None:
     """Remove a device that is gone. Its connection ends; a token of it that still counts makes it a new device."""
-    import trio
-
     from bimip.cli import devices
-    from bimip.cli.settings import find_settings
 
-    with telling():
-        device = devices.device_of(url, find_settings(config), devices.read_token(token, as_))
-        trio.run(partial(devices.remove_device, device, name, as_json=json))
+    _as_device(devices.remove_device, name, as_json=json, who=(url, token, as_, config))
 
 
 Partition = Annotated[str, typer.Option(help="Which log.")]
@@ -291,14 +294,9 @@ def synced_devices(
     config: Config = None,
 ) -> None:
     """Show how far a device is with what each of the others wrote."""
-    import trio
-
     from bimip.cli import devices
-    from bimip.cli.settings import find_settings
 
-    with telling():
-        device = devices.device_of(url, find_settings(config), devices.read_token(token, as_))
-        trio.run(partial(devices.show_synced, device, name, partition, as_json=json))
+    _as_device(devices.show_synced, name, partition, as_json=json, who=(url, token, as_, config))
 
 
 @app.command("heads")
@@ -313,31 +311,20 @@ def newest_of_each(
     config: Config = None,
 ) -> None:
     """Show the newest message of each user in your log, or of each device of one."""
-    import trio
-
     from bimip.cli import devices
-    from bimip.cli.settings import find_settings
 
-    with telling():
-        device = devices.device_of(url, find_settings(config), devices.read_token(token, as_))
-        trio.run(partial(devices.show_heads, device, user, partition, limit=limit, as_json=json))
+    _as_device(devices.show_heads, user, partition, limit=limit, as_json=json, who=(url, token, as_, config))
 
 
 GroupId = Annotated[str, typer.Argument(help="The group, by its id, such as c12.", metavar="GROUP")]
 Eid = Annotated[str, typer.Argument(help="The user.", metavar="USER")]
 
 
-def _on_group(what: str, *given: object, who: tuple[str, str, Path | None, Path | None], as_json: bool) -> None:
+def _on_group(what: str, *given: object, who: Who, as_json: bool) -> None:
     """Does what one of the commands below says."""
-    import trio
+    from bimip.cli import groups
 
-    from bimip.cli import devices, groups
-    from bimip.cli.settings import find_settings
-
-    url, token, file, config = who
-    with telling():
-        device = devices.device_of(url, find_settings(config), devices.read_token(token, file))
-        trio.run(partial(getattr(groups, what), device, *given, as_json=as_json))
+    _as_device(getattr(groups, what), *given, who=who, as_json=as_json)
 
 
 @group.command("create")
@@ -469,14 +456,9 @@ def privacy_settings(
 def _change(
     change: "Change", which: str, as_: Path | None, token: str, url: str, *, json: bool, config: Path | None
 ) -> None:
-    import trio
+    from bimip.cli import changes
 
-    from bimip.cli import changes, devices
-    from bimip.cli.settings import find_settings
-
-    with telling():
-        device = devices.device_of(url, find_settings(config), devices.read_token(token, as_))
-        trio.run(partial(changes.change_message, device, which, change, as_json=json))
+    _as_device(changes.change_message, which, change, as_json=json, who=(url, token, as_, config))
 
 
 @message.command("edit")
@@ -592,14 +574,9 @@ def show_state(
     config: Config = None,
 ) -> None:
     """Show what the server knows that changes: receipts, edits, read markers, settings, devices, groups."""
-    import trio
+    from bimip.cli import state
 
-    from bimip.cli import devices, state
-    from bimip.cli.settings import find_settings
-
-    with telling():
-        device = devices.device_of(url, find_settings(config), devices.read_token(token, as_))
-        trio.run(partial(state.show_state, device, since, as_json=json))
+    _as_device(state.show_state, since, as_json=json, who=(url, token, as_, config))
 
 
 @app.command()
