@@ -20,11 +20,12 @@ from rich.text import Text
 from bimip.cli.failures import Exit, Failure
 from bimip.cli.output import is_lost
 from bimip.cli.settings import gateway_url
-from bimip.cli.show_events import json_of, line_of, message_text
-from bimip.cli.words import payload_text, printable, show_json
+from bimip.cli.show_events import json_of, line_of, message_text, person_text
+from bimip.cli.words import printable, show_json
 from bimip.client import Client, ClientError, InboxRow, Refused, Start, Stopped, StoreError, open_client
 from bimip.client.events import Connected, Disconnected, Event
 from bimip.client.facets.devices import DeviceInfo
+from bimip.client.wire.bimip import Message
 from bimip.config import ConfigError, Settings
 from bimip.session.close import Close
 
@@ -141,9 +142,13 @@ async def show_heads(device: Device, sender: str, partition: str, *, limit: int,
         origin = (one.from_.connection_resource_id if one.from_ else "") or ""
         if as_json:
             told = {"from": author, "device": origin, "user_offset": one.user_offset, "signal_id": one.signal_id}
-            show_json(told | {"seq": one.seq, "text": payload_text(one.payload)})
+            show_json(told | {"seq": one.seq, "text": message_text(one)})
         else:
-            print(f"{printable(author)}/{printable(origin)}   #{one.user_offset}   {payload_text(one.payload)}")
+            print(head_line(one))
+
+
+def head_line(message: Message) -> str:
+    return f"{person_text(message.from_)}   #{message.user_offset}   {message_text(message)}"
 
 
 async def show_inbox(device: Device, *, limit: int, as_json: bool = False) -> None:

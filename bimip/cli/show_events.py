@@ -146,16 +146,16 @@ def _message(event: Received) -> Line:
     if message.group_event is not None:
         return Line("◇", "magenta", message_text(message), where)
     is_to_conversation = message.to is not None and message.to.eid == message.conversation
-    to = f" to {_person(message.to)}" if event.own or is_to_conversation else ""
+    to = f" to {person_text(message.to)}" if event.own or is_to_conversation else ""
     sign, colour = ("→", "cyan") if event.own else ("←", "bold")
-    return Line(sign, colour, f"{_person(message.from_)}{to}: {message_text(message)}", where)
+    return Line(sign, colour, f"{person_text(message.from_)}{to}: {message_text(message)}", where)
 
 
 def message_text(message: Message) -> str:
     """A message as a person can read it: its payload, or what somebody did to the group."""
     what = message.group_event
     if what is not None:
-        return f"{_person(message.from_)} {_happened(what)} {_who(message.to)}"
+        return f"{person_text(message.from_)} {_happened(what)} {_who(message.to)}"
     return "(deleted)" if message.erased else payload_text(message.payload)
 
 
@@ -268,7 +268,8 @@ def _who(identity: Identity | None) -> str:
     return printable(identity.eid + device)
 
 
-def _person(identity: Identity | None) -> str:
+def person_text(identity: Identity | None) -> str:
+    """Names a user, and the device where one is named."""
     return _who(identity) or ERASED
 
 

@@ -17,6 +17,7 @@ import trio
 from bimip.app import open_server
 from bimip.cli.devices import (
     Device,
+    head_line,
     label_device,
     list_devices,
     listen,
@@ -29,6 +30,7 @@ from bimip.cli.devices import (
 )
 from bimip.cli.failures import Exit, Failure
 from bimip.cli.tokens import sign
+from bimip.client.wire.bimip import GroupEvent, GroupEventKind, Identity, Message
 from bimip.config import ConsoleSettings, Secret, Settings
 from bimip.domain.core.rules import UserSettings
 from bimip.environment import Surroundings, open_store
@@ -320,3 +322,11 @@ async def test_heads_and_how_far_a_device_is_with_another(capsys: pytest.Capture
         assert (head["from"], head["device"], head["text"]) == (ALICE, "phone", "two")
         assert synced == "phone   up to 0 of 2, 2 missing\n"
         assert (told["origin"], told["head"], told["missing"]) == ("phone", 2, 2)
+
+
+def test_the_newest_of_somebody_may_be_an_event_of_a_group_or_of_who_was_erased() -> None:
+    created = GroupEvent(kind=GroupEventKind.CREATED, title="trip")
+    event = Message(from_=Identity(eid=ALICE), to=Identity(eid="c7"), user_offset=3, group_event=created)
+
+    assert head_line(event) == f"{ALICE}   #3   {ALICE} created 'trip', c7"
+    assert head_line(Message(from_=Identity(), user_offset=4, erased=True)) == "an erased user   #4   (deleted)"
