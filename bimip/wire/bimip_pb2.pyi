@@ -30,6 +30,27 @@ class MessageStatus(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     CALLING: _ClassVar[MessageStatus]
     DECLINE: _ClassVar[MessageStatus]
 
+class CallStep(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    CALL_STEP_UNSPECIFIED: _ClassVar[CallStep]
+    CALL_OFFER: _ClassVar[CallStep]
+    CALL_RINGING: _ClassVar[CallStep]
+    CALL_ANSWER: _ClassVar[CallStep]
+    CALL_CANDIDATE: _ClassVar[CallStep]
+    CALL_HANG_UP: _ClassVar[CallStep]
+    CALL_ENDED: _ClassVar[CallStep]
+
+class CallEnd(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    CALL_END_UNSPECIFIED: _ClassVar[CallEnd]
+    CALL_DECLINED: _ClassVar[CallEnd]
+    CALL_ANSWERED_ELSEWHERE: _ClassVar[CallEnd]
+    CALL_CANCELLED: _ClassVar[CallEnd]
+    CALL_TIMED_OUT: _ClassVar[CallEnd]
+    CALL_BUSY: _ClassVar[CallEnd]
+    CALL_HUNG_UP: _ClassVar[CallEnd]
+    CALL_LOST: _ClassVar[CallEnd]
+
 class Turn(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     IN_TURN: _ClassVar[Turn]
@@ -95,6 +116,13 @@ class AwarenessStatus(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     RESUME: _ClassVar[AwarenessStatus]
     PAUSED: _ClassVar[AwarenessStatus]
     CANCELLED: _ClassVar[AwarenessStatus]
+
+class Audience(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    AUDIENCE_UNSPECIFIED: _ClassVar[Audience]
+    EVERYBODY: _ClassVar[Audience]
+    CONTACTS: _ClassVar[Audience]
+    NOBODY: _ClassVar[Audience]
 MESSAGE_TYPE_UNSPECIFIED: MessageType
 CHAT: MessageType
 PUSH_NOTIFICATION: MessageType
@@ -111,6 +139,21 @@ STATUS_CANCELLED: MessageStatus
 STATUS_RESUME: MessageStatus
 CALLING: MessageStatus
 DECLINE: MessageStatus
+CALL_STEP_UNSPECIFIED: CallStep
+CALL_OFFER: CallStep
+CALL_RINGING: CallStep
+CALL_ANSWER: CallStep
+CALL_CANDIDATE: CallStep
+CALL_HANG_UP: CallStep
+CALL_ENDED: CallStep
+CALL_END_UNSPECIFIED: CallEnd
+CALL_DECLINED: CallEnd
+CALL_ANSWERED_ELSEWHERE: CallEnd
+CALL_CANCELLED: CallEnd
+CALL_TIMED_OUT: CallEnd
+CALL_BUSY: CallEnd
+CALL_HUNG_UP: CallEnd
+CALL_LOST: CallEnd
 IN_TURN: Turn
 TURN_RESUME: Turn
 TURN_FETCH: Turn
@@ -159,6 +202,10 @@ RECORDING: AwarenessStatus
 RESUME: AwarenessStatus
 PAUSED: AwarenessStatus
 CANCELLED: AwarenessStatus
+AUDIENCE_UNSPECIFIED: Audience
+EVERYBODY: Audience
+CONTACTS: Audience
+NOBODY: Audience
 
 class MessageScheme(_message.Message):
     __slots__ = ("route", "awareness", "ping_pong", "awareness_visibility", "token_authority", "message", "signal", "push_notification", "location_stream", "body", "error", "logout", "hello", "contact", "command", "state_delta", "fetch", "conversation", "peer_signal", "settings", "snapshot", "devices", "ref")
@@ -228,7 +275,7 @@ class OffsetRange(_message.Message):
     def __init__(self, to: _Optional[int] = ..., **kwargs) -> None: ...
 
 class Message(_message.Message):
-    __slots__ = ("id", "signal_id", "to", "type", "timestamp", "payload", "encryption_type", "encrypted", "signature", "status", "signal_offset", "user_offset", "signal_type", "partition", "devices", "conversation", "conversation_offset", "server_time", "reply_to", "scope", "seq", "audiences", "stamp", "expires_at", "mentions", "erased", "ttl_ms", "group_event", "digest", "edited", "devices_complete")
+    __slots__ = ("id", "signal_id", "to", "type", "timestamp", "payload", "encryption_type", "encrypted", "signature", "status", "signal_offset", "user_offset", "signal_type", "partition", "devices", "conversation", "conversation_offset", "server_time", "reply_to", "scope", "seq", "audiences", "stamp", "expires_at", "mentions", "erased", "ttl_ms", "group_event", "digest", "edited", "devices_complete", "call_event")
     class AudiencesEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -268,6 +315,7 @@ class Message(_message.Message):
     DIGEST_FIELD_NUMBER: _ClassVar[int]
     EDITED_FIELD_NUMBER: _ClassVar[int]
     DEVICES_COMPLETE_FIELD_NUMBER: _ClassVar[int]
+    CALL_EVENT_FIELD_NUMBER: _ClassVar[int]
     id: str
     signal_id: str
     to: Identity
@@ -299,7 +347,8 @@ class Message(_message.Message):
     digest: bytes
     edited: int
     devices_complete: bool
-    def __init__(self, id: _Optional[str] = ..., signal_id: _Optional[str] = ..., to: _Optional[_Union[Identity, _Mapping]] = ..., type: _Optional[int] = ..., timestamp: _Optional[int] = ..., payload: _Optional[bytes] = ..., encryption_type: _Optional[str] = ..., encrypted: _Optional[str] = ..., signature: _Optional[str] = ..., status: _Optional[int] = ..., signal_offset: _Optional[int] = ..., user_offset: _Optional[int] = ..., signal_type: _Optional[int] = ..., partition: _Optional[str] = ..., devices: _Optional[_Iterable[_Union[DeviceAddress, _Mapping]]] = ..., conversation: _Optional[str] = ..., conversation_offset: _Optional[int] = ..., server_time: _Optional[int] = ..., reply_to: _Optional[str] = ..., scope: _Optional[str] = ..., seq: _Optional[str] = ..., audiences: _Optional[_Mapping[str, str]] = ..., stamp: _Optional[int] = ..., expires_at: _Optional[int] = ..., mentions: _Optional[_Iterable[str]] = ..., erased: _Optional[bool] = ..., ttl_ms: _Optional[int] = ..., group_event: _Optional[_Union[GroupEvent, _Mapping]] = ..., digest: _Optional[bytes] = ..., edited: _Optional[int] = ..., devices_complete: _Optional[bool] = ..., **kwargs) -> None: ...
+    call_event: CallEvent
+    def __init__(self, id: _Optional[str] = ..., signal_id: _Optional[str] = ..., to: _Optional[_Union[Identity, _Mapping]] = ..., type: _Optional[int] = ..., timestamp: _Optional[int] = ..., payload: _Optional[bytes] = ..., encryption_type: _Optional[str] = ..., encrypted: _Optional[str] = ..., signature: _Optional[str] = ..., status: _Optional[int] = ..., signal_offset: _Optional[int] = ..., user_offset: _Optional[int] = ..., signal_type: _Optional[int] = ..., partition: _Optional[str] = ..., devices: _Optional[_Iterable[_Union[DeviceAddress, _Mapping]]] = ..., conversation: _Optional[str] = ..., conversation_offset: _Optional[int] = ..., server_time: _Optional[int] = ..., reply_to: _Optional[str] = ..., scope: _Optional[str] = ..., seq: _Optional[str] = ..., audiences: _Optional[_Mapping[str, str]] = ..., stamp: _Optional[int] = ..., expires_at: _Optional[int] = ..., mentions: _Optional[_Iterable[str]] = ..., erased: _Optional[bool] = ..., ttl_ms: _Optional[int] = ..., group_event: _Optional[_Union[GroupEvent, _Mapping]] = ..., digest: _Optional[bytes] = ..., edited: _Optional[int] = ..., devices_complete: _Optional[bool] = ..., call_event: _Optional[_Union[CallEvent, _Mapping]] = ..., **kwargs) -> None: ...
 
 class GroupEvent(_message.Message):
     __slots__ = ("kind", "members", "title", "role", "owner")
@@ -340,7 +389,7 @@ class DeviceAddress(_message.Message):
     def __init__(self, identity: _Optional[_Union[Identity, _Mapping]] = ..., payload: _Optional[bytes] = ...) -> None: ...
 
 class Signal(_message.Message):
-    __slots__ = ("id", "signal_id", "to", "status", "timestamp", "partition", "signal_offset", "user_offset", "conversation", "conversation_offset", "duplicate", "upto", "offsets", "payload", "call", "ref")
+    __slots__ = ("id", "signal_id", "to", "status", "timestamp", "partition", "signal_offset", "user_offset", "conversation", "conversation_offset", "duplicate", "upto", "offsets", "payload", "call", "step", "end", "sequence", "ttl_ms", "ref")
     ID_FIELD_NUMBER: _ClassVar[int]
     SIGNAL_ID_FIELD_NUMBER: _ClassVar[int]
     FROM_FIELD_NUMBER: _ClassVar[int]
@@ -357,6 +406,10 @@ class Signal(_message.Message):
     OFFSETS_FIELD_NUMBER: _ClassVar[int]
     PAYLOAD_FIELD_NUMBER: _ClassVar[int]
     CALL_FIELD_NUMBER: _ClassVar[int]
+    STEP_FIELD_NUMBER: _ClassVar[int]
+    END_FIELD_NUMBER: _ClassVar[int]
+    SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    TTL_MS_FIELD_NUMBER: _ClassVar[int]
     REF_FIELD_NUMBER: _ClassVar[int]
     id: str
     signal_id: str
@@ -373,8 +426,22 @@ class Signal(_message.Message):
     offsets: _containers.RepeatedCompositeFieldContainer[OffsetRange]
     payload: bytes
     call: str
+    step: CallStep
+    end: CallEnd
+    sequence: int
+    ttl_ms: int
     ref: int
-    def __init__(self, id: _Optional[str] = ..., signal_id: _Optional[str] = ..., to: _Optional[_Union[Identity, _Mapping]] = ..., status: _Optional[int] = ..., timestamp: _Optional[int] = ..., partition: _Optional[str] = ..., signal_offset: _Optional[int] = ..., user_offset: _Optional[int] = ..., conversation: _Optional[str] = ..., conversation_offset: _Optional[int] = ..., duplicate: _Optional[bool] = ..., upto: _Optional[int] = ..., offsets: _Optional[_Iterable[_Union[OffsetRange, _Mapping]]] = ..., payload: _Optional[bytes] = ..., call: _Optional[str] = ..., ref: _Optional[int] = ..., **kwargs) -> None: ...
+    def __init__(self, id: _Optional[str] = ..., signal_id: _Optional[str] = ..., to: _Optional[_Union[Identity, _Mapping]] = ..., status: _Optional[int] = ..., timestamp: _Optional[int] = ..., partition: _Optional[str] = ..., signal_offset: _Optional[int] = ..., user_offset: _Optional[int] = ..., conversation: _Optional[str] = ..., conversation_offset: _Optional[int] = ..., duplicate: _Optional[bool] = ..., upto: _Optional[int] = ..., offsets: _Optional[_Iterable[_Union[OffsetRange, _Mapping]]] = ..., payload: _Optional[bytes] = ..., call: _Optional[str] = ..., step: _Optional[_Union[CallStep, str]] = ..., end: _Optional[_Union[CallEnd, str]] = ..., sequence: _Optional[int] = ..., ttl_ms: _Optional[int] = ..., ref: _Optional[int] = ..., **kwargs) -> None: ...
+
+class CallEvent(_message.Message):
+    __slots__ = ("call", "end", "started")
+    CALL_FIELD_NUMBER: _ClassVar[int]
+    END_FIELD_NUMBER: _ClassVar[int]
+    STARTED_FIELD_NUMBER: _ClassVar[int]
+    call: str
+    end: CallEnd
+    started: int
+    def __init__(self, call: _Optional[str] = ..., end: _Optional[_Union[CallEnd, str]] = ..., started: _Optional[int] = ...) -> None: ...
 
 class Gap(_message.Message):
     __slots__ = ("partition", "to", "reason")
@@ -398,7 +465,7 @@ class PassedEntry(_message.Message):
     def __init__(self, offset: _Optional[int] = ..., signal_offset: _Optional[int] = ..., digest: _Optional[bytes] = ...) -> None: ...
 
 class Body(_message.Message):
-    __slots__ = ("partition", "after", "upto", "turn", "messages", "gaps", "signals", "states", "commands", "errors", "next_offset", "acknowledged", "complete", "next_cursor", "conversations", "synced", "passed", "ref")
+    __slots__ = ("partition", "after", "upto", "turn", "messages", "gaps", "signals", "states", "commands", "errors", "next_offset", "acknowledged", "complete", "next_cursor", "conversations", "synced", "awareness", "awareness_reset", "locations", "passed", "ref")
     PARTITION_FIELD_NUMBER: _ClassVar[int]
     AFTER_FIELD_NUMBER: _ClassVar[int]
     UPTO_FIELD_NUMBER: _ClassVar[int]
@@ -415,6 +482,9 @@ class Body(_message.Message):
     NEXT_CURSOR_FIELD_NUMBER: _ClassVar[int]
     CONVERSATIONS_FIELD_NUMBER: _ClassVar[int]
     SYNCED_FIELD_NUMBER: _ClassVar[int]
+    AWARENESS_FIELD_NUMBER: _ClassVar[int]
+    AWARENESS_RESET_FIELD_NUMBER: _ClassVar[int]
+    LOCATIONS_FIELD_NUMBER: _ClassVar[int]
     PASSED_FIELD_NUMBER: _ClassVar[int]
     REF_FIELD_NUMBER: _ClassVar[int]
     partition: str
@@ -433,9 +503,12 @@ class Body(_message.Message):
     next_cursor: bytes
     conversations: _containers.RepeatedCompositeFieldContainer[Conversation]
     synced: _containers.RepeatedCompositeFieldContainer[Synced]
+    awareness: _containers.RepeatedCompositeFieldContainer[Awareness]
+    awareness_reset: bool
+    locations: _containers.RepeatedCompositeFieldContainer[LocationStream]
     passed: _containers.RepeatedCompositeFieldContainer[PassedEntry]
     ref: int
-    def __init__(self, partition: _Optional[str] = ..., after: _Optional[int] = ..., upto: _Optional[int] = ..., turn: _Optional[_Union[Turn, str]] = ..., messages: _Optional[_Iterable[_Union[Message, _Mapping]]] = ..., gaps: _Optional[_Iterable[_Union[Gap, _Mapping]]] = ..., signals: _Optional[_Iterable[_Union[Signal, _Mapping]]] = ..., states: _Optional[_Iterable[_Union[StateDelta, _Mapping]]] = ..., commands: _Optional[_Iterable[_Union[Command, _Mapping]]] = ..., errors: _Optional[_Iterable[_Union[ErrorMessage, _Mapping]]] = ..., next_offset: _Optional[int] = ..., acknowledged: _Optional[_Iterable[bool]] = ..., complete: _Optional[bool] = ..., next_cursor: _Optional[bytes] = ..., conversations: _Optional[_Iterable[_Union[Conversation, _Mapping]]] = ..., synced: _Optional[_Iterable[_Union[Synced, _Mapping]]] = ..., passed: _Optional[_Iterable[_Union[PassedEntry, _Mapping]]] = ..., ref: _Optional[int] = ...) -> None: ...
+    def __init__(self, partition: _Optional[str] = ..., after: _Optional[int] = ..., upto: _Optional[int] = ..., turn: _Optional[_Union[Turn, str]] = ..., messages: _Optional[_Iterable[_Union[Message, _Mapping]]] = ..., gaps: _Optional[_Iterable[_Union[Gap, _Mapping]]] = ..., signals: _Optional[_Iterable[_Union[Signal, _Mapping]]] = ..., states: _Optional[_Iterable[_Union[StateDelta, _Mapping]]] = ..., commands: _Optional[_Iterable[_Union[Command, _Mapping]]] = ..., errors: _Optional[_Iterable[_Union[ErrorMessage, _Mapping]]] = ..., next_offset: _Optional[int] = ..., acknowledged: _Optional[_Iterable[bool]] = ..., complete: _Optional[bool] = ..., next_cursor: _Optional[bytes] = ..., conversations: _Optional[_Iterable[_Union[Conversation, _Mapping]]] = ..., synced: _Optional[_Iterable[_Union[Synced, _Mapping]]] = ..., awareness: _Optional[_Iterable[_Union[Awareness, _Mapping]]] = ..., awareness_reset: _Optional[bool] = ..., locations: _Optional[_Iterable[_Union[LocationStream, _Mapping]]] = ..., passed: _Optional[_Iterable[_Union[PassedEntry, _Mapping]]] = ..., ref: _Optional[int] = ...) -> None: ...
 
 class Synced(_message.Message):
     __slots__ = ("origin", "upto", "head", "missing", "seq")
@@ -609,7 +682,7 @@ class StateDelta(_message.Message):
     def __init__(self, after: _Optional[int] = ..., upto: _Optional[int] = ..., reset: _Optional[bool] = ..., complete: _Optional[bool] = ..., items: _Optional[_Iterable[_Union[StateItem, _Mapping]]] = ..., ref: _Optional[int] = ...) -> None: ...
 
 class StateItem(_message.Message):
-    __slots__ = ("version", "removed", "receipts", "message", "read_marker", "settings", "contact", "conversation", "device", "group", "private_receipts")
+    __slots__ = ("version", "removed", "receipts", "message", "read_marker", "settings", "contact", "conversation", "device", "intent", "privacy_exception", "group", "location_share", "private_receipts")
     VERSION_FIELD_NUMBER: _ClassVar[int]
     REMOVED_FIELD_NUMBER: _ClassVar[int]
     RECEIPTS_FIELD_NUMBER: _ClassVar[int]
@@ -619,7 +692,10 @@ class StateItem(_message.Message):
     CONTACT_FIELD_NUMBER: _ClassVar[int]
     CONVERSATION_FIELD_NUMBER: _ClassVar[int]
     DEVICE_FIELD_NUMBER: _ClassVar[int]
+    INTENT_FIELD_NUMBER: _ClassVar[int]
+    PRIVACY_EXCEPTION_FIELD_NUMBER: _ClassVar[int]
     GROUP_FIELD_NUMBER: _ClassVar[int]
+    LOCATION_SHARE_FIELD_NUMBER: _ClassVar[int]
     PRIVATE_RECEIPTS_FIELD_NUMBER: _ClassVar[int]
     version: int
     removed: bool
@@ -630,9 +706,12 @@ class StateItem(_message.Message):
     contact: Contact
     conversation: Conversation
     device: DeviceState
+    intent: Awareness
+    privacy_exception: PrivacyException
     group: Conversation
+    location_share: LocationStream
     private_receipts: Receipts
-    def __init__(self, version: _Optional[int] = ..., removed: _Optional[bool] = ..., receipts: _Optional[_Union[Receipts, _Mapping]] = ..., message: _Optional[_Union[MessageState, _Mapping]] = ..., read_marker: _Optional[_Union[ReadMarker, _Mapping]] = ..., settings: _Optional[_Union[Settings, _Mapping]] = ..., contact: _Optional[_Union[Contact, _Mapping]] = ..., conversation: _Optional[_Union[Conversation, _Mapping]] = ..., device: _Optional[_Union[DeviceState, _Mapping]] = ..., group: _Optional[_Union[Conversation, _Mapping]] = ..., private_receipts: _Optional[_Union[Receipts, _Mapping]] = ...) -> None: ...
+    def __init__(self, version: _Optional[int] = ..., removed: _Optional[bool] = ..., receipts: _Optional[_Union[Receipts, _Mapping]] = ..., message: _Optional[_Union[MessageState, _Mapping]] = ..., read_marker: _Optional[_Union[ReadMarker, _Mapping]] = ..., settings: _Optional[_Union[Settings, _Mapping]] = ..., contact: _Optional[_Union[Contact, _Mapping]] = ..., conversation: _Optional[_Union[Conversation, _Mapping]] = ..., device: _Optional[_Union[DeviceState, _Mapping]] = ..., intent: _Optional[_Union[Awareness, _Mapping]] = ..., privacy_exception: _Optional[_Union[PrivacyException, _Mapping]] = ..., group: _Optional[_Union[Conversation, _Mapping]] = ..., location_share: _Optional[_Union[LocationStream, _Mapping]] = ..., private_receipts: _Optional[_Union[Receipts, _Mapping]] = ...) -> None: ...
 
 class Receipts(_message.Message):
     __slots__ = ("conversation", "member", "kind", "block", "runs")
@@ -838,7 +917,7 @@ class ErrorMessage(_message.Message):
     def __init__(self, code: _Optional[_Union[ErrorCode, str]] = ..., message: _Optional[str] = ..., retry_after_ms: _Optional[int] = ..., id: _Optional[str] = ..., field: _Optional[str] = ..., missing: _Optional[_Iterable[_Union[Identity, _Mapping]]] = ..., extra: _Optional[_Iterable[_Union[Identity, _Mapping]]] = ..., ref: _Optional[int] = ...) -> None: ...
 
 class Awareness(_message.Message):
-    __slots__ = ("to", "status", "timestamp", "last_seen", "conversation", "latitude", "longitude", "location_sharing", "id")
+    __slots__ = ("to", "status", "timestamp", "last_seen", "conversation", "latitude", "longitude", "location_sharing", "id", "until", "ttl_ms", "inactive", "stamp", "version")
     FROM_FIELD_NUMBER: _ClassVar[int]
     TO_FIELD_NUMBER: _ClassVar[int]
     STATUS_FIELD_NUMBER: _ClassVar[int]
@@ -849,6 +928,11 @@ class Awareness(_message.Message):
     LONGITUDE_FIELD_NUMBER: _ClassVar[int]
     LOCATION_SHARING_FIELD_NUMBER: _ClassVar[int]
     ID_FIELD_NUMBER: _ClassVar[int]
+    UNTIL_FIELD_NUMBER: _ClassVar[int]
+    TTL_MS_FIELD_NUMBER: _ClassVar[int]
+    INACTIVE_FIELD_NUMBER: _ClassVar[int]
+    STAMP_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
     to: Identity
     status: AwarenessStatus
     timestamp: int
@@ -858,33 +942,30 @@ class Awareness(_message.Message):
     longitude: float
     location_sharing: bool
     id: str
-    def __init__(self, to: _Optional[_Union[Identity, _Mapping]] = ..., status: _Optional[_Union[AwarenessStatus, str]] = ..., timestamp: _Optional[int] = ..., last_seen: _Optional[int] = ..., conversation: _Optional[str] = ..., latitude: _Optional[float] = ..., longitude: _Optional[float] = ..., location_sharing: _Optional[bool] = ..., id: _Optional[str] = ..., **kwargs) -> None: ...
+    until: int
+    ttl_ms: int
+    inactive: bool
+    stamp: int
+    version: int
+    def __init__(self, to: _Optional[_Union[Identity, _Mapping]] = ..., status: _Optional[_Union[AwarenessStatus, str]] = ..., timestamp: _Optional[int] = ..., last_seen: _Optional[int] = ..., conversation: _Optional[str] = ..., latitude: _Optional[float] = ..., longitude: _Optional[float] = ..., location_sharing: _Optional[bool] = ..., id: _Optional[str] = ..., until: _Optional[int] = ..., ttl_ms: _Optional[int] = ..., inactive: _Optional[bool] = ..., stamp: _Optional[int] = ..., version: _Optional[int] = ..., **kwargs) -> None: ...
 
 class AwarenessVisibility(_message.Message):
-    __slots__ = ("visible", "timestamp", "id")
+    __slots__ = ("visible", "timestamp", "id", "stamp", "version")
     FROM_FIELD_NUMBER: _ClassVar[int]
     VISIBLE_FIELD_NUMBER: _ClassVar[int]
     TIMESTAMP_FIELD_NUMBER: _ClassVar[int]
     ID_FIELD_NUMBER: _ClassVar[int]
+    STAMP_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
     visible: bool
     timestamp: int
     id: str
-    def __init__(self, visible: _Optional[bool] = ..., timestamp: _Optional[int] = ..., id: _Optional[str] = ..., **kwargs) -> None: ...
-
-class PushNotification(_message.Message):
-    __slots__ = ("id", "token", "platform", "remove")
-    ID_FIELD_NUMBER: _ClassVar[int]
-    TOKEN_FIELD_NUMBER: _ClassVar[int]
-    PLATFORM_FIELD_NUMBER: _ClassVar[int]
-    REMOVE_FIELD_NUMBER: _ClassVar[int]
-    id: str
-    token: str
-    platform: str
-    remove: bool
-    def __init__(self, id: _Optional[str] = ..., token: _Optional[str] = ..., platform: _Optional[str] = ..., remove: _Optional[bool] = ...) -> None: ...
+    stamp: int
+    version: int
+    def __init__(self, visible: _Optional[bool] = ..., timestamp: _Optional[int] = ..., id: _Optional[str] = ..., stamp: _Optional[int] = ..., version: _Optional[int] = ..., **kwargs) -> None: ...
 
 class LocationStream(_message.Message):
-    __slots__ = ("to", "latitude", "longitude", "altitude", "accuracy", "timestamp", "expires_at", "enabled", "id")
+    __slots__ = ("to", "latitude", "longitude", "altitude", "accuracy", "timestamp", "expires_at", "enabled", "id", "conversation", "has_position", "stamp", "version")
     FROM_FIELD_NUMBER: _ClassVar[int]
     TO_FIELD_NUMBER: _ClassVar[int]
     LATITUDE_FIELD_NUMBER: _ClassVar[int]
@@ -895,6 +976,10 @@ class LocationStream(_message.Message):
     EXPIRES_AT_FIELD_NUMBER: _ClassVar[int]
     ENABLED_FIELD_NUMBER: _ClassVar[int]
     ID_FIELD_NUMBER: _ClassVar[int]
+    CONVERSATION_FIELD_NUMBER: _ClassVar[int]
+    HAS_POSITION_FIELD_NUMBER: _ClassVar[int]
+    STAMP_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
     to: Identity
     latitude: float
     longitude: float
@@ -904,10 +989,40 @@ class LocationStream(_message.Message):
     expires_at: int
     enabled: bool
     id: str
-    def __init__(self, to: _Optional[_Union[Identity, _Mapping]] = ..., latitude: _Optional[float] = ..., longitude: _Optional[float] = ..., altitude: _Optional[float] = ..., accuracy: _Optional[float] = ..., timestamp: _Optional[int] = ..., expires_at: _Optional[int] = ..., enabled: _Optional[bool] = ..., id: _Optional[str] = ..., **kwargs) -> None: ...
+    conversation: str
+    has_position: bool
+    stamp: int
+    version: int
+    def __init__(self, to: _Optional[_Union[Identity, _Mapping]] = ..., latitude: _Optional[float] = ..., longitude: _Optional[float] = ..., altitude: _Optional[float] = ..., accuracy: _Optional[float] = ..., timestamp: _Optional[int] = ..., expires_at: _Optional[int] = ..., enabled: _Optional[bool] = ..., id: _Optional[str] = ..., conversation: _Optional[str] = ..., has_position: _Optional[bool] = ..., stamp: _Optional[int] = ..., version: _Optional[int] = ..., **kwargs) -> None: ...
+
+class PushNotification(_message.Message):
+    __slots__ = ("id", "token", "platform", "remove", "p256dh", "auth", "list", "subscriptions", "device", "created", "public_key")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    TOKEN_FIELD_NUMBER: _ClassVar[int]
+    PLATFORM_FIELD_NUMBER: _ClassVar[int]
+    REMOVE_FIELD_NUMBER: _ClassVar[int]
+    P256DH_FIELD_NUMBER: _ClassVar[int]
+    AUTH_FIELD_NUMBER: _ClassVar[int]
+    LIST_FIELD_NUMBER: _ClassVar[int]
+    SUBSCRIPTIONS_FIELD_NUMBER: _ClassVar[int]
+    DEVICE_FIELD_NUMBER: _ClassVar[int]
+    CREATED_FIELD_NUMBER: _ClassVar[int]
+    PUBLIC_KEY_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    token: str
+    platform: str
+    remove: bool
+    p256dh: bytes
+    auth: bytes
+    list: bool
+    subscriptions: _containers.RepeatedCompositeFieldContainer[PushNotification]
+    device: str
+    created: int
+    public_key: str
+    def __init__(self, id: _Optional[str] = ..., token: _Optional[str] = ..., platform: _Optional[str] = ..., remove: _Optional[bool] = ..., p256dh: _Optional[bytes] = ..., auth: _Optional[bytes] = ..., list: _Optional[bool] = ..., subscriptions: _Optional[_Iterable[_Union[PushNotification, _Mapping]]] = ..., device: _Optional[str] = ..., created: _Optional[int] = ..., public_key: _Optional[str] = ...) -> None: ...
 
 class Contact(_message.Message):
-    __slots__ = ("action", "eid", "name", "mutual", "state", "stamp", "id")
+    __slots__ = ("action", "eid", "name", "mutual", "state", "stamp", "id", "sees_you", "seen", "blocked", "version", "duplicate", "time", "after", "limit", "contacts", "complete")
     class Action(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         ACTION_UNSPECIFIED: _ClassVar[Contact.Action]
@@ -917,6 +1032,8 @@ class Contact(_message.Message):
         REMOVE: _ClassVar[Contact.Action]
         BLOCK: _ClassVar[Contact.Action]
         UNBLOCK: _ClassVar[Contact.Action]
+        LIST: _ClassVar[Contact.Action]
+        NAME: _ClassVar[Contact.Action]
     ACTION_UNSPECIFIED: Contact.Action
     REQUEST: Contact.Action
     ACCEPT: Contact.Action
@@ -924,6 +1041,8 @@ class Contact(_message.Message):
     REMOVE: Contact.Action
     BLOCK: Contact.Action
     UNBLOCK: Contact.Action
+    LIST: Contact.Action
+    NAME: Contact.Action
     ACTION_FIELD_NUMBER: _ClassVar[int]
     EID_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
@@ -931,6 +1050,16 @@ class Contact(_message.Message):
     STATE_FIELD_NUMBER: _ClassVar[int]
     STAMP_FIELD_NUMBER: _ClassVar[int]
     ID_FIELD_NUMBER: _ClassVar[int]
+    SEES_YOU_FIELD_NUMBER: _ClassVar[int]
+    SEEN_FIELD_NUMBER: _ClassVar[int]
+    BLOCKED_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    DUPLICATE_FIELD_NUMBER: _ClassVar[int]
+    TIME_FIELD_NUMBER: _ClassVar[int]
+    AFTER_FIELD_NUMBER: _ClassVar[int]
+    LIMIT_FIELD_NUMBER: _ClassVar[int]
+    CONTACTS_FIELD_NUMBER: _ClassVar[int]
+    COMPLETE_FIELD_NUMBER: _ClassVar[int]
     action: Contact.Action
     eid: str
     name: str
@@ -938,7 +1067,17 @@ class Contact(_message.Message):
     state: str
     stamp: int
     id: str
-    def __init__(self, action: _Optional[_Union[Contact.Action, str]] = ..., eid: _Optional[str] = ..., name: _Optional[str] = ..., mutual: _Optional[bool] = ..., state: _Optional[str] = ..., stamp: _Optional[int] = ..., id: _Optional[str] = ...) -> None: ...
+    sees_you: bool
+    seen: bool
+    blocked: bool
+    version: int
+    duplicate: bool
+    time: int
+    after: str
+    limit: int
+    contacts: _containers.RepeatedCompositeFieldContainer[Contact]
+    complete: bool
+    def __init__(self, action: _Optional[_Union[Contact.Action, str]] = ..., eid: _Optional[str] = ..., name: _Optional[str] = ..., mutual: _Optional[bool] = ..., state: _Optional[str] = ..., stamp: _Optional[int] = ..., id: _Optional[str] = ..., sees_you: _Optional[bool] = ..., seen: _Optional[bool] = ..., blocked: _Optional[bool] = ..., version: _Optional[int] = ..., duplicate: _Optional[bool] = ..., time: _Optional[int] = ..., after: _Optional[str] = ..., limit: _Optional[int] = ..., contacts: _Optional[_Iterable[_Union[Contact, _Mapping]]] = ..., complete: _Optional[bool] = ...) -> None: ...
 
 class Command(_message.Message):
     __slots__ = ("id", "kind", "target", "target_id", "conversation", "payload", "emoji", "value", "conversation_offset", "stamp", "until", "version", "duplicate", "superseded", "ref")
@@ -1108,20 +1247,60 @@ class PeerSignal(_message.Message):
     def __init__(self, to: _Optional[_Union[Identity, _Mapping]] = ..., kind: _Optional[str] = ..., payload: _Optional[bytes] = ..., id: _Optional[str] = ..., **kwargs) -> None: ...
 
 class Settings(_message.Message):
-    __slots__ = ("send_read_receipts", "show_read_receipts", "show_last_seen", "show_online_status", "stamp", "version")
+    __slots__ = ("send_read_receipts", "show_read_receipts", "show_last_seen", "show_online_status", "stamp", "version", "visible", "read_receipts_to", "read_receipts_of", "last_seen_to", "online_status_to", "exceptions")
     SEND_READ_RECEIPTS_FIELD_NUMBER: _ClassVar[int]
     SHOW_READ_RECEIPTS_FIELD_NUMBER: _ClassVar[int]
     SHOW_LAST_SEEN_FIELD_NUMBER: _ClassVar[int]
     SHOW_ONLINE_STATUS_FIELD_NUMBER: _ClassVar[int]
     STAMP_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
+    VISIBLE_FIELD_NUMBER: _ClassVar[int]
+    READ_RECEIPTS_TO_FIELD_NUMBER: _ClassVar[int]
+    READ_RECEIPTS_OF_FIELD_NUMBER: _ClassVar[int]
+    LAST_SEEN_TO_FIELD_NUMBER: _ClassVar[int]
+    ONLINE_STATUS_TO_FIELD_NUMBER: _ClassVar[int]
+    EXCEPTIONS_FIELD_NUMBER: _ClassVar[int]
     send_read_receipts: bool
     show_read_receipts: bool
     show_last_seen: bool
     show_online_status: bool
     stamp: int
     version: int
-    def __init__(self, send_read_receipts: _Optional[bool] = ..., show_read_receipts: _Optional[bool] = ..., show_last_seen: _Optional[bool] = ..., show_online_status: _Optional[bool] = ..., stamp: _Optional[int] = ..., version: _Optional[int] = ...) -> None: ...
+    visible: bool
+    read_receipts_to: Audience
+    read_receipts_of: Audience
+    last_seen_to: Audience
+    online_status_to: Audience
+    exceptions: _containers.RepeatedCompositeFieldContainer[PrivacyException]
+    def __init__(self, send_read_receipts: _Optional[bool] = ..., show_read_receipts: _Optional[bool] = ..., show_last_seen: _Optional[bool] = ..., show_online_status: _Optional[bool] = ..., stamp: _Optional[int] = ..., version: _Optional[int] = ..., visible: _Optional[bool] = ..., read_receipts_to: _Optional[_Union[Audience, str]] = ..., read_receipts_of: _Optional[_Union[Audience, str]] = ..., last_seen_to: _Optional[_Union[Audience, str]] = ..., online_status_to: _Optional[_Union[Audience, str]] = ..., exceptions: _Optional[_Iterable[_Union[PrivacyException, _Mapping]]] = ...) -> None: ...
+
+class PrivacyException(_message.Message):
+    __slots__ = ("eid", "send_read_receipts", "show_read_receipts", "show_last_seen", "show_online_status", "stamp", "version")
+    class Exception(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        __slots__ = ()
+        UNCHANGED: _ClassVar[PrivacyException.Exception]
+        NONE: _ClassVar[PrivacyException.Exception]
+        ALLOWED: _ClassVar[PrivacyException.Exception]
+        DENIED: _ClassVar[PrivacyException.Exception]
+    UNCHANGED: PrivacyException.Exception
+    NONE: PrivacyException.Exception
+    ALLOWED: PrivacyException.Exception
+    DENIED: PrivacyException.Exception
+    EID_FIELD_NUMBER: _ClassVar[int]
+    SEND_READ_RECEIPTS_FIELD_NUMBER: _ClassVar[int]
+    SHOW_READ_RECEIPTS_FIELD_NUMBER: _ClassVar[int]
+    SHOW_LAST_SEEN_FIELD_NUMBER: _ClassVar[int]
+    SHOW_ONLINE_STATUS_FIELD_NUMBER: _ClassVar[int]
+    STAMP_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    eid: str
+    send_read_receipts: PrivacyException.Exception
+    show_read_receipts: PrivacyException.Exception
+    show_last_seen: PrivacyException.Exception
+    show_online_status: PrivacyException.Exception
+    stamp: int
+    version: int
+    def __init__(self, eid: _Optional[str] = ..., send_read_receipts: _Optional[_Union[PrivacyException.Exception, str]] = ..., show_read_receipts: _Optional[_Union[PrivacyException.Exception, str]] = ..., show_last_seen: _Optional[_Union[PrivacyException.Exception, str]] = ..., show_online_status: _Optional[_Union[PrivacyException.Exception, str]] = ..., stamp: _Optional[int] = ..., version: _Optional[int] = ...) -> None: ...
 
 class Devices(_message.Message):
     __slots__ = ("action", "name", "devices", "label", "complete", "eid")

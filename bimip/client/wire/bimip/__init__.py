@@ -5,10 +5,14 @@
 # This file has been @generated
 
 __all__ = (
+    "Audience",
     "Awareness",
     "AwarenessStatus",
     "AwarenessVisibility",
     "Body",
+    "CallEnd",
+    "CallEvent",
+    "CallStep",
     "Command",
     "CommandKind",
     "Contact",
@@ -48,6 +52,8 @@ __all__ = (
     "PingPong",
     "PingPongKind",
     "Position",
+    "PrivacyException",
+    "PrivacyExceptionException",
     "PushNotification",
     "Reaction",
     "ReadMarker",
@@ -75,12 +81,28 @@ _COMPILER_VERSION = "0.10.1"
 betterproto2.check_compiler_version(_COMPILER_VERSION)
 
 
+class Audience(betterproto2.Enum):
+    AUDIENCE_UNSPECIFIED = 0
+
+    EVERYBODY = 1
+
+    CONTACTS = 2
+    """
+    whom you let see you
+    """
+
+    NOBODY = 3
+
+
 class AwarenessStatus(betterproto2.Enum):
     """
-    ---------------------------------------------------------------- awareness, contacts, commands: declared, served by later versions
+    ---------------------------------------------------------------- awareness
     """
 
     AWARENESS_STATUS_UNSPECIFIED = 0
+    """
+    to the server: asks how `to` is
+    """
 
     ONLINE = 1
 
@@ -101,6 +123,52 @@ class AwarenessStatus(betterproto2.Enum):
     PAUSED = 9
 
     CANCELLED = 10
+
+
+class CallEnd(betterproto2.Enum):
+    CALL_END_UNSPECIFIED = 0
+
+    CALL_DECLINED = 1
+
+    CALL_ANSWERED_ELSEWHERE = 2
+
+    CALL_CANCELLED = 3
+    """
+    the caller hung up before anybody answered
+    """
+
+    CALL_TIMED_OUT = 4
+
+    CALL_BUSY = 5
+
+    CALL_HUNG_UP = 6
+
+    CALL_LOST = 7
+    """
+    a device that took part is gone, or the server forgot it
+    """
+
+
+class CallStep(betterproto2.Enum):
+    CALL_STEP_UNSPECIFIED = 0
+    """
+    of CALLING: CALL_OFFER. Of DECLINE: CALL_HANG_UP
+    """
+
+    CALL_OFFER = 1
+
+    CALL_RINGING = 2
+
+    CALL_ANSWER = 3
+
+    CALL_CANDIDATE = 4
+
+    CALL_HANG_UP = 5
+
+    CALL_ENDED = 6
+    """
+    server
+    """
 
 
 class CommandKind(betterproto2.Enum):
@@ -145,6 +213,13 @@ class ContactAction(betterproto2.Enum):
     BLOCK = 5
 
     UNBLOCK = 6
+
+    LIST = 7
+
+    NAME = 8
+    """
+    what you call them
+    """
 
 
 class ConversationAction(betterproto2.Enum):
@@ -370,6 +445,22 @@ class PingPongKind(betterproto2.Enum):
     PONG = 1
 
 
+class PrivacyExceptionException(betterproto2.Enum):
+    UNCHANGED = 0
+    """
+    to the server: as it was. From the server: none
+    """
+
+    NONE = 1
+    """
+    to the server: there is none any more
+    """
+
+    ALLOWED = 2
+
+    DENIED = 3
+
+
 class Start(betterproto2.Enum):
     START_UNSPECIFIED = 0
 
@@ -414,16 +505,28 @@ class Turn(betterproto2.Enum):
 @dataclass(eq=False, repr=False)
 class Awareness(betterproto2.Message):
     from_: "Identity | None" = betterproto2.field(1, betterproto2.TYPE_MESSAGE, optional=True)
+    """
+    server: whose
+    """
 
     to: "Identity | None" = betterproto2.field(2, betterproto2.TYPE_MESSAGE, optional=True)
+    """
+    6 to 10: the peer, where conversation is not given. 0: of whom is asked
+    """
 
     status: "AwarenessStatus" = betterproto2.field(
         3, betterproto2.TYPE_ENUM, default_factory=lambda: AwarenessStatus(0)
     )
 
     timestamp: "int" = betterproto2.field(4, betterproto2.TYPE_INT64)
+    """
+    server: since when
+    """
 
     last_seen: "int" = betterproto2.field(5, betterproto2.TYPE_INT64)
+    """
+    server, OFFLINE
+    """
 
     conversation: "str" = betterproto2.field(6, betterproto2.TYPE_STRING)
 
@@ -434,6 +537,31 @@ class Awareness(betterproto2.Message):
     location_sharing: "bool" = betterproto2.field(9, betterproto2.TYPE_BOOL)
 
     id: "str" = betterproto2.field(10, betterproto2.TYPE_STRING)
+
+    until: "int" = betterproto2.field(11, betterproto2.TYPE_INT64)
+    """
+    AWAY, BUSY, DND: when that ends; 0: when another is said
+    """
+
+    ttl_ms: "int" = betterproto2.field(12, betterproto2.TYPE_UINT32)
+    """
+    TYPING, RECORDING, PAUSED: how long it means something
+    """
+
+    inactive: "bool" = betterproto2.field(13, betterproto2.TYPE_BOOL)
+    """
+    ONLINE: nobody looks at this device
+    """
+
+    stamp: "int" = betterproto2.field(14, betterproto2.TYPE_FIXED64)
+    """
+    AWAY, BUSY, DND, ONLINE: the client's hybrid logical clock
+    """
+
+    version: "int" = betterproto2.field(15, betterproto2.TYPE_UINT64)
+    """
+    server: of the user's state, since when the intent stands so
+    """
 
 
 default_message_pool.register_message("bimip", "Awareness", Awareness)
@@ -448,6 +576,16 @@ class AwarenessVisibility(betterproto2.Message):
     timestamp: "int" = betterproto2.field(3, betterproto2.TYPE_INT64)
 
     id: "str" = betterproto2.field(4, betterproto2.TYPE_STRING)
+
+    stamp: "int" = betterproto2.field(5, betterproto2.TYPE_FIXED64)
+    """
+    the client's hybrid logical clock
+    """
+
+    version: "int" = betterproto2.field(6, betterproto2.TYPE_UINT64)
+    """
+    server
+    """
 
 
 default_message_pool.register_message("bimip", "AwarenessVisibility", AwarenessVisibility)
@@ -505,6 +643,18 @@ class Body(betterproto2.Message):
 
     synced: "list[Synced]" = betterproto2.field(16, betterproto2.TYPE_MESSAGE, repeated=True)
 
+    awareness: "list[Awareness]" = betterproto2.field(17, betterproto2.TYPE_MESSAGE, repeated=True)
+    """
+    Who is there, who types, where they are: of each `from` and conversation the newest.
+    """
+
+    awareness_reset: "bool" = betterproto2.field(18, betterproto2.TYPE_BOOL)
+    """
+    of contacts that are not in awareness, or in that of a later Body, none is there
+    """
+
+    locations: "list[LocationStream]" = betterproto2.field(19, betterproto2.TYPE_MESSAGE, repeated=True)
+
     passed: "list[PassedEntry]" = betterproto2.field(20, betterproto2.TYPE_MESSAGE, repeated=True)
     """
     IN_TURN: what of the range is for other devices of this user.
@@ -517,7 +667,27 @@ default_message_pool.register_message("bimip", "Body", Body)
 
 
 @dataclass(eq=False, repr=False)
+class CallEvent(betterproto2.Message):
+    """
+    What became of a call that nobody answered. A message that holds one has no payload.
+    """
+
+    call: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
+
+    end: "CallEnd" = betterproto2.field(2, betterproto2.TYPE_ENUM, default_factory=lambda: CallEnd(0))
+
+    started: "int" = betterproto2.field(3, betterproto2.TYPE_INT64)
+
+
+default_message_pool.register_message("bimip", "CallEvent", CallEvent)
+
+
+@dataclass(eq=False, repr=False)
 class Command(betterproto2.Message):
+    """
+    ---------------------------------------------------------------- commands
+    """
+
     id: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
 
     kind: "CommandKind" = betterproto2.field(2, betterproto2.TYPE_ENUM, default_factory=lambda: CommandKind(0))
@@ -578,6 +748,10 @@ default_message_pool.register_message("bimip", "Command", Command)
 
 @dataclass(eq=False, repr=False)
 class Contact(betterproto2.Message):
+    """
+    ---------------------------------------------------------------- contacts
+    """
+
     action: "ContactAction" = betterproto2.field(1, betterproto2.TYPE_ENUM, default_factory=lambda: ContactAction(0))
 
     eid: "str" = betterproto2.field(2, betterproto2.TYPE_STRING)
@@ -585,12 +759,71 @@ class Contact(betterproto2.Message):
     name: "str" = betterproto2.field(3, betterproto2.TYPE_STRING)
 
     mutual: "bool" = betterproto2.field(4, betterproto2.TYPE_BOOL)
+    """
+    REQUEST, ACCEPT: you let them see you, and want to see them
+    """
 
     state: "str" = betterproto2.field(5, betterproto2.TYPE_STRING)
+    """
+    server: requested, asked, accepted, denied, or empty
+    """
 
     stamp: "int" = betterproto2.field(6, betterproto2.TYPE_FIXED64)
 
     id: "str" = betterproto2.field(7, betterproto2.TYPE_STRING)
+    """
+    the client's, of the request; in the state that of the request that led to it
+    """
+
+    sees_you: "bool" = betterproto2.field(8, betterproto2.TYPE_BOOL)
+    """
+    server: they are let see you
+    """
+
+    seen: "bool" = betterproto2.field(9, betterproto2.TYPE_BOOL)
+    """
+    server: you are let see them
+    """
+
+    blocked: "bool" = betterproto2.field(10, betterproto2.TYPE_BOOL)
+    """
+    server: by you
+    """
+
+    version: "int" = betterproto2.field(11, betterproto2.TYPE_UINT64)
+    """
+    server
+    """
+
+    duplicate: "bool" = betterproto2.field(12, betterproto2.TYPE_BOOL)
+    """
+    server: the id was known; this is how it stands
+    """
+
+    time: "int" = betterproto2.field(13, betterproto2.TYPE_INT64)
+    """
+    server: when it last changed
+    """
+
+    after: "str" = betterproto2.field(14, betterproto2.TYPE_STRING)
+    """
+    LIST: those behind this one
+    """
+
+    limit: "int" = betterproto2.field(15, betterproto2.TYPE_UINT32)
+    """
+    LIST
+    """
+
+    contacts: "list[Contact]" = betterproto2.field(16, betterproto2.TYPE_MESSAGE, repeated=True)
+    """
+    server: LIST
+    """
+
+    complete: "bool" = betterproto2.field(17, betterproto2.TYPE_BOOL)
+    """
+    server: LIST: none is left behind these
+    """
 
 
 default_message_pool.register_message("bimip", "Contact", Contact)
@@ -1152,6 +1385,9 @@ default_message_pool.register_message("bimip", "Limits", Limits)
 @dataclass(eq=False, repr=False)
 class LocationStream(betterproto2.Message):
     from_: "Identity | None" = betterproto2.field(1, betterproto2.TYPE_MESSAGE, optional=True)
+    """
+    server: whose
+    """
 
     to: "Identity | None" = betterproto2.field(2, betterproto2.TYPE_MESSAGE, optional=True)
 
@@ -1170,6 +1406,20 @@ class LocationStream(betterproto2.Message):
     enabled: "bool" = betterproto2.field(9, betterproto2.TYPE_BOOL)
 
     id: "str" = betterproto2.field(10, betterproto2.TYPE_STRING)
+
+    conversation: "str" = betterproto2.field(11, betterproto2.TYPE_STRING)
+
+    has_position: "bool" = betterproto2.field(12, betterproto2.TYPE_BOOL)
+    """
+    latitude and longitude say something
+    """
+
+    stamp: "int" = betterproto2.field(13, betterproto2.TYPE_FIXED64)
+
+    version: "int" = betterproto2.field(14, betterproto2.TYPE_UINT64)
+    """
+    server
+    """
 
 
 default_message_pool.register_message("bimip", "LocationStream", LocationStream)
@@ -1410,6 +1660,11 @@ class Message(betterproto2.Message):
     devices_complete: "bool" = betterproto2.field(32, betterproto2.TYPE_BOOL)
     """
     from clients: devices are to be all that the recipients have, and the sender's others
+    """
+
+    call_event: "CallEvent | None" = betterproto2.field(33, betterproto2.TYPE_MESSAGE, optional=True)
+    """
+    server: a call that the recipient missed; nobody's message
     """
 
 
@@ -1658,14 +1913,97 @@ default_message_pool.register_message("bimip", "Position", Position)
 
 
 @dataclass(eq=False, repr=False)
+class PrivacyException(betterproto2.Message):
+    """
+    What holds for one other user in place of what Settings say.
+    """
+
+    eid: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
+
+    send_read_receipts: "PrivacyExceptionException" = betterproto2.field(
+        2, betterproto2.TYPE_ENUM, default_factory=lambda: PrivacyExceptionException(0)
+    )
+
+    show_read_receipts: "PrivacyExceptionException" = betterproto2.field(
+        3, betterproto2.TYPE_ENUM, default_factory=lambda: PrivacyExceptionException(0)
+    )
+
+    show_last_seen: "PrivacyExceptionException" = betterproto2.field(
+        4, betterproto2.TYPE_ENUM, default_factory=lambda: PrivacyExceptionException(0)
+    )
+
+    show_online_status: "PrivacyExceptionException" = betterproto2.field(
+        5, betterproto2.TYPE_ENUM, default_factory=lambda: PrivacyExceptionException(0)
+    )
+
+    stamp: "int" = betterproto2.field(6, betterproto2.TYPE_FIXED64)
+    """
+    the client's hybrid logical clock
+    """
+
+    version: "int" = betterproto2.field(7, betterproto2.TYPE_UINT64)
+    """
+    server
+    """
+
+
+default_message_pool.register_message("bimip", "PrivacyException", PrivacyException)
+
+
+@dataclass(eq=False, repr=False)
 class PushNotification(betterproto2.Message):
+    """
+    ---------------------------------------------------------------- push
+    """
+
     id: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
 
     token: "str" = betterproto2.field(2, betterproto2.TYPE_STRING)
+    """
+    what the platform's gateway knows the device by. webpush: the endpoint's URL
+    """
 
     platform: "str" = betterproto2.field(3, betterproto2.TYPE_STRING)
+    """
+    webpush, or a gateway of the server's configuration
+    """
 
     remove: "bool" = betterproto2.field(4, betterproto2.TYPE_BOOL)
+
+    p256dh: "bytes" = betterproto2.field(5, betterproto2.TYPE_BYTES)
+    """
+    webpush: the subscription's public key
+    """
+
+    auth: "bytes" = betterproto2.field(6, betterproto2.TYPE_BYTES)
+    """
+    webpush: and its secret
+    """
+
+    list: "bool" = betterproto2.field(7, betterproto2.TYPE_BOOL)
+    """
+    asks for the user's subscriptions
+    """
+
+    subscriptions: "list[PushNotification]" = betterproto2.field(8, betterproto2.TYPE_MESSAGE, repeated=True)
+    """
+    server
+    """
+
+    device: "str" = betterproto2.field(9, betterproto2.TYPE_STRING)
+    """
+    server: whose it is
+    """
+
+    created: "int" = betterproto2.field(10, betterproto2.TYPE_INT64)
+    """
+    server
+    """
+
+    public_key: "str" = betterproto2.field(11, betterproto2.TYPE_STRING)
+    """
+    server: the VAPID key to subscribe with
+    """
 
 
 default_message_pool.register_message("bimip", "PushNotification", PushNotification)
@@ -1766,6 +2104,32 @@ class Settings(betterproto2.Message):
     server: of the user's state, since when they stand so
     """
 
+    visible: "bool | None" = betterproto2.field(7, betterproto2.TYPE_BOOL, optional=True)
+    """
+    the switch of AwarenessVisibility
+    """
+
+    read_receipts_to: "Audience" = betterproto2.field(8, betterproto2.TYPE_ENUM, default_factory=lambda: Audience(0))
+    """
+    The same four, for whom: they count where given, and from the server always.
+
+    whom you send read receipts
+    """
+
+    read_receipts_of: "Audience" = betterproto2.field(9, betterproto2.TYPE_ENUM, default_factory=lambda: Audience(0))
+    """
+    whose you are shown
+    """
+
+    last_seen_to: "Audience" = betterproto2.field(10, betterproto2.TYPE_ENUM, default_factory=lambda: Audience(0))
+
+    online_status_to: "Audience" = betterproto2.field(11, betterproto2.TYPE_ENUM, default_factory=lambda: Audience(0))
+
+    exceptions: "list[PrivacyException]" = betterproto2.field(12, betterproto2.TYPE_MESSAGE, repeated=True)
+    """
+    to the server: sets these
+    """
+
 
 default_message_pool.register_message("bimip", "Settings", Settings)
 
@@ -1840,6 +2204,29 @@ class Signal(betterproto2.Message):
     """
 
     call: "str" = betterproto2.field(16, betterproto2.TYPE_STRING)
+    """
+    calls: which one, a name that the caller's device gives it
+    """
+
+    step: "CallStep" = betterproto2.field(17, betterproto2.TYPE_ENUM, default_factory=lambda: CallStep(0))
+    """
+    calls
+    """
+
+    end: "CallEnd" = betterproto2.field(18, betterproto2.TYPE_ENUM, default_factory=lambda: CallEnd(0))
+    """
+    server, calls: why it ended, with CALL_ENDED
+    """
+
+    sequence: "int" = betterproto2.field(19, betterproto2.TYPE_UINT64)
+    """
+    server, calls: 1, 2, 3 ... of what a device is told of one call
+    """
+
+    ttl_ms: "int" = betterproto2.field(20, betterproto2.TYPE_UINT32)
+    """
+    calls: how long it may ring. Awareness: how long it means something
+    """
 
     ref: "int" = betterproto2.field(30, betterproto2.TYPE_UINT64)
     """
@@ -1965,9 +2352,25 @@ class StateItem(betterproto2.Message):
 
     device: "DeviceState | None" = betterproto2.field(9, betterproto2.TYPE_MESSAGE, optional=True, group="value")
 
+    intent: "Awareness | None" = betterproto2.field(10, betterproto2.TYPE_MESSAGE, optional=True, group="value")
+    """
+    of Awareness what the user said of themselves: AWAY, BUSY or DND, until, stamp
+    """
+
+    privacy_exception: "PrivacyException | None" = betterproto2.field(
+        11, betterproto2.TYPE_MESSAGE, optional=True, group="value"
+    )
+
     group: "Conversation | None" = betterproto2.field(12, betterproto2.TYPE_MESSAGE, optional=True, group="value")
     """
     of Conversation what is said of groups
+    """
+
+    location_share: "LocationStream | None" = betterproto2.field(
+        13, betterproto2.TYPE_MESSAGE, optional=True, group="value"
+    )
+    """
+    of LocationStream with whom the user shares where they are, until when
     """
 
     private_receipts: "Receipts | None" = betterproto2.field(
