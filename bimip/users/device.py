@@ -17,7 +17,7 @@ What `send_some` raises is the device's crash and not the committer's: `send_soo
 raises it. An entry that was being read when that happened twice is delivered as a gap.
 """
 
-from collections.abc import Container
+from collections.abc import Container, Hashable
 from enum import Enum, auto
 from math import inf
 
@@ -50,6 +50,9 @@ REDELIVERED_AT_ONCE = 256
 
 _received = maker(Received)
 
+MAX_EPHEMERAL = 1024
+"""Of what is told and not stored, for a device that takes nothing just now: the oldest goes."""
+
 RECEIVED_KEPT = 256
 """Runs of messages that are known to have been received, beside all that are in flight."""
 
@@ -72,6 +75,7 @@ class Device(Asker):
         "_sent_at_news",
         "answered",
         "connection",
+        "ephemeral",
         "phase",
         "received",
         "session",
@@ -90,6 +94,8 @@ class Device(Asker):
         self.windows: dict[str, Window] = {}
         self.phase = Phase.CONNECTED
         self.state = StatePosition(session)
+        self.ephemeral: dict[Hashable, bytes] | None = None
+        """Elements of Body that nobody stores, by what they are about; most devices are told none for long."""
         self.received: list[Received] = []
         """Of late, by this connection: at least all that is in flight."""
         self._sent_at_news = -1
@@ -100,6 +106,18 @@ class Device(Asker):
         """Something may be due to be sent again."""
         self._closing: tuple[Close, str] | None = None
         self._crash: Exception | None = None
+
+    def tell(self, about: Hashable, part: bytes) -> None:
+        """Sends an element of Body that is stored nowhere, when there is room: of what is about the same the last."""
+        if self.ephemeral is None:
+            self.ephemeral = {}
+        told = self.ephemeral
+        told.pop(about, None)
+        if len(told) >= MAX_EPHEMERAL:
+            del told[next(iter(told))]
+        told[about] = part
+        self._sent_at_news = -1
+        self.schedule_send()
 
     def answer_hello(self, frame: bytes, phase: Phase) -> None:
         """Sends the answer to Hello before all other frames, and begins to deliver if it is granted: OPEN."""
@@ -219,6 +237,9 @@ class Device(Asker):
         if self._overdue:
             self._overdue = self._send_redelivery()
             return True
+        if self.ephemeral and self.phase is Phase.OPEN:
+            self._send_ephemeral(self.ephemeral)
+            return True
         return self._send_in_turn(now)
 
     def _send_in_turn(self, now: float) -> bool:
@@ -285,6 +306,21 @@ class Device(Asker):
                 else:
                     more = more or batch.upto < head
         return batch, more
+
+    def _send_ephemeral(self, waiting: dict[Hashable, bytes]) -> None:
+        """Sends a frame of what is told and not stored, as much as there is room for."""
+        size = 0
+        told: list[Hashable] = []
+        parts: list[bytes] = []
+        for about, part in waiting.items():
+            size += len(part)
+            if told and size > FRAME_BYTES:
+                break
+            told.append(about)
+            parts.append(part)
+        if self.connection.send_nowait(frames.body("", 0, 0, pb.IN_TURN, parts)):
+            for about in told:
+                del waiting[about]
 
     def _send_redelivery(self) -> bool:
         """Sends again what the grace period ran out for, out of turn: no range, nothing moves. False when all was."""

@@ -58,6 +58,10 @@ def synced_part(synced: pb.Synced) -> bytes:
     return _part(b"\x82\x01", synced)
 
 
+def awareness_part(awareness: pb.Awareness) -> bytes:
+    return _part(b"\x8a\x01", awareness)
+
+
 def gap_part(partition: str, first: int, last: int, reason: pb.GapReason) -> bytes:
     gap = pb.Gap(partition=partition, to=last, reason=reason)
     setattr(gap, "from", first)

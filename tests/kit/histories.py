@@ -233,7 +233,8 @@ class Player:
 
     def _settings_change(self, numbers: list[int]) -> dict[str, Any]:
         field = _one(["send_read_receipts", "show_read_receipts", "show_last_seen", "show_online_status"], numbers)
-        return {"settings": pb.Settings(**{field: bool(numbers.pop() % 2)}, stamp=_one([0, 5, 2**63], numbers))}
+        wish: dict[str, Any] = {field: bool(numbers.pop() % 2)}
+        return {"settings": pb.Settings(**wish, stamp=_one([0, 5, 2**63], numbers))}
 
     def _fetch(self, numbers: list[int]) -> dict[str, Any]:
         kind = _one(FETCHES, numbers)

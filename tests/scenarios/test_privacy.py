@@ -1,5 +1,7 @@
 """What people let others know: settings reach all devices of their user, and receipts obey them, whoever is offline."""
 
+from typing import Any
+
 import pytest
 from trio.testing import MockClock
 
@@ -23,7 +25,7 @@ async def ann_wrote(world: World) -> tuple[Client, Client, str]:
     return ann, bob, sent.conversation
 
 
-async def set_to(client: Client, **settings: bool) -> pb.Settings:
+async def set_to(client: Client, **settings: Any) -> pb.Settings:
     """Sets these, and returns the answer, which says how all stand."""
     client.send(settings=pb.Settings(**settings), ref=5)
     while True:

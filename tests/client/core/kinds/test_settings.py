@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import Any
 
 import anyio
 import pytest
@@ -25,7 +26,7 @@ from bimip.domain.core.ids import Stamp
 from tests.client.support import TIME, FakeServer, a_client, both_backends, next_of, nothing_more, page
 
 
-def told(version: int, **settings: bool) -> StateItem:
+def told(version: int, **settings: Any) -> StateItem:
     return StateItem(version=version, settings=Settings(**settings, version=version))
 
 
