@@ -15,12 +15,14 @@ from typing import Any
 
 from google.protobuf.message import DecodeError
 
+from bimip.domain.contacts.access import STANDING_NAMES
 from bimip.domain.conversations.membership import ROLE_NAMES, was_member_at
 from bimip.domain.core.clock import millis_of, signal_id
 from bimip.domain.core.ids import ConversationId, DeviceId, Stamp, UserId
 from bimip.domain.core.merges import LastWrite
 from bimip.domain.core.records import (
     Conflict,
+    Contact,
     Conversation,
     ConversationSettings,
     DamagedRecordError,
@@ -168,6 +170,22 @@ def _kept(_view: Reader, key: Key, kept: ConversationSettings) -> Iterator[Line]
     }
 
 
+def _contact(view: Reader, key: Key, contact: Contact) -> Iterator[Line]:
+    yield {
+        "kind": "contact",
+        "eid": view.get(Table.EIDS, (key[1],)) or "",
+        "name": contact.name.value,
+        "named": _time_of(contact.name.stamp),
+        "state": STANDING_NAMES[contact.standing],
+        "sees_you": contact.grants,
+        "seen": contact.granted,
+        "mutual": contact.is_mutual,
+        "blocked": contact.blocked,
+        "request": contact.request,
+        "changed": _time(contact.since),
+    }
+
+
 def _mention(_view: Reader, key: Key, stamp: Stamp) -> Iterator[Line]:
     yield {"kind": "mention", **_place(key[1], key[2]), "signal_id": signal_id(stamp)}
 
@@ -192,6 +210,7 @@ _OWN: dict[Table, Make] = {
     Table.READ_MARKERS: _read_marker,
     Table.OWN_MESSAGES: _own_message,
     Table.CONVERSATION_SETTINGS: _kept,
+    Table.CONTACTS: _contact,
     Table.MENTIONS: _mention,
     Table.USAGE: _usage,
     Table.REVOKED: _revoked,

@@ -3,10 +3,12 @@
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from bimip.domain.contacts.access import STANDING_NAMES
 from bimip.domain.conversations.membership import ROLE_NAMES
 from bimip.domain.core.ids import Version
-from bimip.domain.core.records import ConversationSettings, DamagedRecordError, StateKey
+from bimip.domain.core.records import Contact, ConversationSettings, DamagedRecordError, StateKey
 from bimip.domain.state import (
+    contacts,
     conversation_settings,
     devices,
     groups,
@@ -114,11 +116,36 @@ def _group(eids: Eids, version: Version, key: StateKey, group: GroupState | None
     )
 
 
+def _contact(eids: Eids, version: Version, key: StateKey, contact: Contact | None) -> bytes:
+    eid = eids.of(contacts.unpack_key(key))
+    if contact is None:
+        return state.contact_item(version, pb.Contact(eid=eid), removed=True)
+    return state.contact_item(version, contact_told(eid, contact, version))
+
+
+def contact_told(eid: str, contact: Contact, version: Version) -> pb.Contact:
+    """Makes what a user's devices are told of a contact."""
+    return pb.Contact(
+        eid=eid,
+        name=contact.name.value,
+        stamp=contact.name.stamp,
+        mutual=contact.is_mutual,
+        state=STANDING_NAMES[contact.standing],
+        id=contact.request,
+        sees_you=contact.grants,
+        seen=contact.granted,
+        blocked=contact.blocked,
+        version=version,
+        time=contact.since,
+    )
+
+
 ENCODE: dict[int, Callable[[Eids, Version, StateKey, Any], bytes]] = {
     receipts.TAG: _receipts,
     read_markers.TAG: _read_marker,
     devices.TAG: _device,
     groups.TAG: _group,
+    contacts.TAG: _contact,
     settings.TAG: _settings,
     private_reads.TAG: _private_reads,
     messages.TAG: _message,

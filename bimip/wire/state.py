@@ -90,6 +90,11 @@ def removed_group_item(version: int, conversation: str) -> bytes:
     return _item(pb.StateItem(version=version, removed=True, group=pb.Conversation(id=conversation)))
 
 
+def contact_item(version: int, contact: pb.Contact, *, removed: bool = False) -> bytes:
+    """An element of StateDelta.items."""
+    return _item(pb.StateItem(version=version, removed=removed, contact=contact))
+
+
 def settings_item(version: int, settings: pb.Settings) -> bytes:
     """An element of StateDelta.items."""
     item = pb.StateItem(version=version, settings=settings).SerializeToString()

@@ -207,6 +207,8 @@ EFFECTS = {
     Table.REACTIONS,
     Table.OWN_MESSAGES,
     Table.CONVERSATION_SETTINGS,
+    Table.CONTACTS,
+    Table.ROSTERS,
     Table.COMMANDS,
     Table.CONFLICTS,
     Table.INBOXES,

@@ -4,7 +4,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from bimip.domain.core.ids import ConversationId
+from bimip.domain.core.ids import ConversationId, UserId
 from bimip.domain.core.merges import LastWrite
 from bimip.domain.core.records import (
     DIGEST_BYTES,
@@ -12,6 +12,7 @@ from bimip.domain.core.records import (
     Checkpoint,
     CommandRecord,
     Conflict,
+    Contact,
     Conversation,
     ConversationSettings,
     Cursor,
@@ -36,13 +37,15 @@ from bimip.domain.core.records import (
     ReceiptKind,
     ReceiptRun,
     Role,
+    Roster,
     SentRecord,
     Seq,
+    Standing,
     State,
     Table,
     User,
 )
-from bimip.domain.state import groups, private_reads, read_markers, settings
+from bimip.domain.state import contacts, groups, private_reads, read_markers, settings
 from bimip.domain.state.receipts import KEY, PART, pack_key
 
 u8 = st.integers(0, 2**8 - 1)
@@ -58,6 +61,7 @@ state_keys = (
     | receipt_keys.map(lambda key: KEY.pack(private_reads.TAG, *key))
     | conversations.map(read_markers.pack_key)
     | conversations.map(groups.pack_key)
+    | u32.map(UserId).map(contacts.pack_key)
     | st.just(settings.KEY)
 )
 pairs = st.tuples(u64, u64)
@@ -95,6 +99,8 @@ KEYS: dict[Table | LogTable | Index, st.SearchStrategy[Key]] = {
     Table.OWN_MESSAGES: st.tuples(u32, u32, u64),
     Table.CONVERSATION_SETTINGS: st.tuples(u32, u32),
     Table.COMMANDS: st.tuples(u32, text),
+    Table.CONTACTS: st.tuples(u32, u32),
+    Table.ROSTERS: st.tuples(u32),
     Table.CONFLICTS: st.tuples(u64),
     Table.INBOXES: st.tuples(u32),
     Table.RECENT: st.tuples(u32, u64),
@@ -154,6 +160,18 @@ RECORDS: dict[Table | LogTable | Index, st.SearchStrategy[Any]] = {
         st.builds(LastWrite, st.binary(max_size=9), u64, u32),
     ),
     Table.COMMANDS: st.builds(CommandRecord, digests, u64, u32, u64, u64, u64, flag),
+    Table.CONTACTS: st.builds(
+        Contact,
+        st.sampled_from(Standing),
+        flag,
+        flag,
+        flag,
+        flag,
+        u64,
+        text,
+        st.builds(LastWrite, text, u64, u32),
+    ),
+    Table.ROSTERS: st.builds(Roster, u32, u32, u32),
     Table.CONFLICTS: st.builds(Conflict, u64, u32, u32, u64, u32, u64, u32, u64, u32),
     Table.REMOVALS: u64,
     Table.EXPIRING: st.builds(Expiring, u32, u64, u32),

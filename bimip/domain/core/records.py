@@ -228,6 +228,47 @@ class ConversationSettings(NamedTuple):
     draft: LastWrite = LastWrite(b"")
 
 
+class Standing(IntEnum):
+    """A request's standing between two users, from one side: of the last one that either made."""
+
+    NONE = 0
+    REQUESTED = 1  # the owner made it, and has no answer
+    ASKED = 2  # the peer made it, and the owner has not answered
+    ACCEPTED = 3
+    DENIED = 4  # the owner made it, and the peer refused
+
+
+class Contact(NamedTuple):
+    """One user, the owner, has this of another, the peer. There is none where it would say nothing."""
+
+    standing: Standing = Standing.NONE
+    grants: bool = False  # the owner lets the peer see them
+    granted: bool = False  # the peer lets the owner see them
+    is_mutual: bool = False  # of a request without an answer: who made it also lets the other one see them
+    blocked: bool = False  # by the owner
+    since: Millis = Millis(0)
+    request: str = ""  # the id of the request that led to it, as its device chose it
+    name: LastWrite = LastWrite("")  # what the owner calls the peer
+
+
+class Roster(NamedTuple):
+    """Counts a user's contacts."""
+
+    contacts: int = 0
+    requested: int = 0
+    asked: int = 0
+
+    def with_one(self, contact: Contact | None, by: int = 1) -> "Roster":
+        """Counts one contact more; by -1: one less."""
+        if contact is None:
+            return self
+        return Roster(
+            self.contacts + by,
+            self.requested + by * (contact.standing == Standing.REQUESTED),
+            self.asked + by * (contact.standing == Standing.ASKED),
+        )
+
+
 class CommandRecord(NamedTuple):
     """The first answer to a command's id: a resend gets it again."""
 
@@ -356,6 +397,10 @@ class Table(_Kind):
     """(device, command id) -> CommandRecord: deduplication"""
     CONFLICTS = Schema("conflicts", (LONG,), Plain("QIIQIQIQI", Conflict))
     """(number) -> Conflict: the newest few, each under the next number"""
+    CONTACTS = Schema("contacts", (NUMBER, NUMBER), cached=20_000)
+    """(owner, peer) -> Contact"""
+    ROSTERS = Schema("rosters", (NUMBER,), Plain("III", Roster))
+    """(user) -> Roster"""
     INBOXES = Schema("inboxes", (NUMBER,), Plain("I?", Inbox), cached=20_000)
     """(user) -> Inbox"""
     RECENT = Schema("recent", (NUMBER, LONG), Plain("I"), hot=13)

@@ -5,6 +5,7 @@ from typing import Any
 from bimip.domain.core.ids import UserId
 from bimip.domain.core.records import Reader, StateKey
 from bimip.domain.state import (
+    contacts,
     conversation_settings,
     devices,
     groups,
@@ -27,6 +28,7 @@ KINDS: dict[int, StateKind] = {
         devices.KIND,
         private_reads.KIND,
         groups.KIND,
+        contacts.KIND,
     )
 }
 """By the tag of their keys."""

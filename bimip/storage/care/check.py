@@ -21,6 +21,7 @@ from bimip.domain.accounts.belongings import BELONGINGS, Whose
 from bimip.domain.core.ids import ConversationId, UserId
 from bimip.domain.core.ranges import Ranges, above, intersect, normal
 from bimip.domain.core.records import (
+    Contact,
     Conversation,
     Cursor,
     Device,
@@ -35,8 +36,10 @@ from bimip.domain.core.records import (
     Member,
     Reader,
     Role,
+    Roster,
     Runs,
     SentRecord,
+    Standing,
     State,
     StateKey,
     Table,
@@ -45,6 +48,7 @@ from bimip.domain.core.schema import behind
 from bimip.domain.messages.appending import EMPTY_LOG
 from bimip.domain.messages.chaining import STEP, chain_at, extend
 from bimip.domain.state import (
+    contacts,
     conversation_settings,
     groups,
     messages,
@@ -489,6 +493,39 @@ def _conversation_settings(view: Reader) -> Iterator[Finding]:
             yield Finding("conversationsettings", key, "has no version: devices are not told of it")
 
 
+def _contacts(view: Reader) -> Iterator[Finding]:
+    owner, counted = UserId(0), Roster()
+    for key, contact in rows(view, Table.CONTACTS):
+        yield from _contact(view, key, contact)
+        if key[0] != owner:
+            yield from _roster(view, owner, counted)
+            owner, counted = key[0], Roster()
+        counted = counted.with_one(contact)
+    yield from _roster(view, owner, counted)
+    for key, _ in rows(view, Table.ROSTERS):
+        if not view.scan(Table.CONTACTS, key, (key[0] + 1,), limit=1):
+            yield Finding("rosters", key, "counts contacts, and there are none")
+
+
+def _contact(view: Reader, key: Key, contact: Contact) -> Iterator[Finding]:
+    owner, peer = key
+    other: Contact = view.get(Table.CONTACTS, (peer, owner)) or Contact()
+    if (contact.grants, contact.granted) != (other.granted, other.grants):
+        yield Finding("contacts", key, f"{contact} contradicts {other}")
+    if contact.standing == Standing.ASKED and other.standing != Standing.REQUESTED:
+        yield Finding("contacts", key, f"was asked, and {other} never did")
+    if contact == Contact() or owner == peer or not view.get(Table.EIDS, (owner,)):
+        yield Finding("contacts", key, "says nothing, of oneself, or for nobody")
+    if view.get(Table.VERSIONS, (owner, contacts.pack_key(peer))) is None:
+        yield Finding("contacts", key, "has no version: devices are not told of it")
+
+
+def _roster(view: Reader, owner: UserId, counted: Roster) -> Iterator[Finding]:
+    known = view.get(Table.ROSTERS, (owner,)) or Roster()
+    if known != counted:
+        yield Finding("rosters", (owner,), f"counts {known}, and there are {counted}")
+
+
 def _expiring(view: Reader) -> Iterator[Finding]:
     for key, place in rows(view, Table.EXPIRING):
         known: Conversation | None = view.get(Table.CONVERSATIONS, (place.conversation,))
@@ -613,6 +650,7 @@ PARTS: dict[str, Part] = {
     "private reads": _private_reads,
     "message states": _message_states,
     "conversation settings": _conversation_settings,
+    "contacts": _contacts,
     "expiring": _expiring,
     "removals": _removals,
     "references": _references,

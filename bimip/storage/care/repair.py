@@ -18,6 +18,7 @@ from bimip.domain.core.ids import ConversationId, ConversationOffset, DeviceId, 
 from bimip.domain.core.merges import LastWrite
 from bimip.domain.core.records import (
     Changes,
+    Contact,
     Conversation,
     DamagedRecordError,
     Device,
@@ -35,6 +36,8 @@ from bimip.domain.core.records import (
     OwnMessage,
     Reader,
     Role,
+    Roster,
+    Standing,
     Table,
     User,
 )
@@ -221,6 +224,25 @@ def _version(view: Reader, key: Key) -> _Made | None:
     return _Made(Version(found), "made again from the change") if found else None
 
 
+def _contact(view: Reader, key: Key) -> _Made | None:
+    """Makes of it what the other side tells. Whether its owner had blocked the peer nobody else knows."""
+    owner, peer = key
+    other: Contact = view.get(Table.CONTACTS, (peer, owner)) or Contact()
+    standing = Standing.ACCEPTED if other.grants or other.granted else Standing.NONE
+    if other.standing == Standing.ASKED:
+        standing = Standing.REQUESTED
+    made = Contact(standing, other.granted, other.grants, other.is_mutual, request=other.request, since=other.since)
+    how = "made again from what the other one has; its name, and whether they were blocked, is lost"
+    return _Made(made if standing else None, how)
+
+
+def _roster(view: Reader, key: Key) -> _Made | None:
+    counted = Roster()
+    for _, contact in _scan(view, Table.CONTACTS, key, (key[0] + 1,)):
+        counted = counted.with_one(contact)
+    return _Made(counted if counted.contacts else None, "counted again")
+
+
 def _scan(view: Reader, table: Table, low: Key, high: Key) -> Iterator[tuple[Key, Any]]:
     while found := view.scan(table, low, high, limit=AT_ONCE):
         yield from found
@@ -325,6 +347,8 @@ _MAKE: dict[Kind, Callable[[Reader, Key], _Made | None]] = {
     Table.REACTIONS: partial(_always, (), "left out: what they were is lost"),
     Table.OWN_MESSAGES: _own_message,
     Table.CONVERSATION_SETTINGS: partial(_always, AS_THEY_WERE, "begun anew: how it was kept is lost"),
+    Table.CONTACTS: _contact,
+    Table.ROSTERS: _roster,
     Table.CONFLICTS: partial(_always, None, "left out of the ledger"),
     Table.INBOXES: _inbox,
     Table.RECENT: _recent,
@@ -346,6 +370,8 @@ _OF_A_USER = {
     Table.SETTINGS,
     Table.OWN_MESSAGES,
     Table.CONVERSATION_SETTINGS,
+    Table.CONTACTS,
+    Table.ROSTERS,
     Table.INBOXES,
     Table.RECENT,
     Table.RISEN,
@@ -389,6 +415,8 @@ _MEANING: dict[Kind, str] = {
     Table.REACTIONS: "a user's reactions to a message are lost",
     Table.OWN_MESSAGES: "that a message was pinned or hidden{whose} is forgotten",
     Table.CONVERSATION_SETTINGS: "how a conversation is kept{whose} is forgotten",
+    Table.CONTACTS: "what somebody is to a user{whose} is not known: they count as a stranger",
+    Table.ROSTERS: "nobody can be a new contact{whose}",
     Table.COMMANDS: "a resend of that command is refused",
     Table.CONFLICTS: "which write lost against another is not known",
     Table.INBOXES: "which conversation is on top{whose} is forgotten",

@@ -16,6 +16,7 @@ from bimip.domain.core.records import (
     DIGEST_BYTES,
     Addressed,
     Checkpoint,
+    Contact,
     Conversation,
     ConversationSettings,
     Cursor,
@@ -27,6 +28,7 @@ from bimip.domain.core.records import (
     ReceiptRun,
     Runs,
     SentRecord,
+    Standing,
     Table,
 )
 from bimip.domain.core.schema import Plain
@@ -54,6 +56,7 @@ _RUN = Struct(">BBQ")
 _CHECKPOINT = Struct(">Q16sQQ")
 _REACTION = Struct(">QI?B")  # stamp, device, removed, length of the emoji
 _REGISTER = Struct(">QIQ")  # stamp, device, value
+_CONTACT = Struct(">BBQQIB")  # standing, flags, since, stamp and device of the name, length of the request's id
 _ADDRESSED = Struct(">II")  # device, length of the payload + 1; 0: none
 
 
@@ -228,6 +231,22 @@ def _unpack_runs(packed: bytes) -> Runs:
     return tuple([ReceiptRun(first + start, last + start, time) for first, last, time in _RUN.iter_unpack(packed[8:])])
 
 
+def _pack_contact(contact: Contact) -> bytes:
+    standing, grants, granted, is_mutual, blocked, since, request, (name, stamp, writer) = contact
+    flags = grants | granted << 1 | is_mutual << 2 | blocked << 3
+    packed = request.encode()
+    text: str = name
+    return _CONTACT.pack(standing, flags, since, stamp, writer, len(packed)) + packed + text.encode()
+
+
+def _unpack_contact(packed: bytes) -> Contact:
+    standing, flags, since, stamp, writer, length = _CONTACT.unpack_from(packed)
+    end = _CONTACT.size + length
+    grants, granted, is_mutual, blocked = (bool(flags >> bit & 1) for bit in range(4))
+    request, name = packed[_CONTACT.size : end].decode(), LastWrite(packed[end:].decode(), stamp, writer)
+    return Contact(Standing(standing), grants, granted, is_mutual, blocked, since, request, name)
+
+
 def _pack_checkpoints(checkpoints: tuple[Checkpoint, ...]) -> bytes:
     return b"".join(starmap(_CHECKPOINT.pack, checkpoints))
 
@@ -271,6 +290,7 @@ _CODECS: dict[Table, tuple[Pack, Unpack, PackAll]] = {
     Table.CHANGES: _each(bytes, bytes),
     Table.REACTIONS: _each(_pack_reactions, _unpack_reactions),
     Table.CONVERSATION_SETTINGS: _each(_pack_settings, _unpack_settings),
+    Table.CONTACTS: _each(_pack_contact, _unpack_contact),
     Table.RECEIPTS: _each(_pack_runs, _unpack_runs),
     Table.CHECKPOINTS: _each(_pack_checkpoints, _unpack_checkpoints),
     Table.PRIVATE_READS: _each(_pack_runs, _unpack_runs),

@@ -13,6 +13,7 @@ from bimip.domain.core.operations import Acknowledge, Receipt
 from bimip.domain.core.records import (
     Changes,
     Checkpoint,
+    Contact,
     ConversationSettings,
     Cursor,
     Index,
@@ -24,11 +25,13 @@ from bimip.domain.core.records import (
     ReceiptKind,
     ReceiptRun,
     Role,
+    Roster,
     Seq,
+    Standing,
     State,
     Table,
 )
-from bimip.domain.state import groups, private_reads, settings
+from bimip.domain.state import contacts, groups, private_reads, settings
 from bimip.domain.state.read_markers import pack_key
 from bimip.domain.state.receipts import KEY, part_of
 from bimip.storage.care.check import check
@@ -124,6 +127,23 @@ def setting(number: int, value: int) -> Changes:
     )
 
 
+def contact(user: int, peer: int, contact: Contact) -> Changes:
+    """A contact that is counted, and has its version."""
+    key, version = contacts.pack_key(UserId(peer)), Version(1000 + peer)
+    return Changes(
+        puts={
+            Table.CONTACTS: {(user, peer): contact},
+            Table.ROSTERS: {(user,): Roster().with_one(contact)},
+            Table.CHANGES: {(user, version): key},
+            Table.VERSIONS: {(user, key): version},
+            Table.STATES: {(user,): State(version, Version(0))},
+        }
+    )
+
+
+REQUESTED = Contact(Standing.REQUESTED)
+
+
 def without_version(changes: Changes) -> Changes:
     told = {Table.CHANGES, Table.VERSIONS, Table.STATES}
     return Changes(puts={table: records for table, records in changes.puts.items() if table not in told})
@@ -164,6 +184,15 @@ DAMAGES: dict[str, Callable[[JournalHost], Changes]] = {
     "a read marker of no conversation": lambda _: marker(2, 99, 1),
     "a setting that there is not": lambda _: setting(77, 1),
     "a setting that is neither on nor off": lambda _: setting(1, 2),
+    "a contact who is let see somebody who knows nothing of it": lambda _: contact(2, 1, Contact(granted=True)),
+    "a contact who lets somebody see them who knows nothing of it": lambda _: contact(2, 1, Contact(grants=True)),
+    "a request that nobody made": lambda _: contact(2, 1, Contact(Standing.ASKED)),
+    "a contact of nobody": lambda _: contact(77, 1, REQUESTED),
+    "a contact who is oneself": lambda _: contact(2, 2, REQUESTED),
+    "a contact that says nothing": lambda _: contact(2, 1, Contact()),
+    "a contact without its version": lambda _: without_version(contact(2, 1, REQUESTED)),
+    "a contact who is not counted": lambda _: put(Table.CONTACTS, (2, 1), REQUESTED),
+    "a count of no contacts": lambda _: put(Table.ROSTERS, (2,), Roster(1)),
     "a setting without its version": lambda _: without_version(setting(1, 0)),
     "a private read of what was never sent": lambda _: private(1, 90, 96),
     "a private read of no conversation": lambda _: private(99, 1, 1),
@@ -225,6 +254,12 @@ async def test_a_read_marker_has_no_findings(host: JournalHost) -> None:
 async def test_settings_and_private_reads_have_no_findings(host: JournalHost) -> None:
     write(host, private(1, 33, 34))
     write(host, setting(2, 0))
+
+    assert list(check(host.store)) == []
+
+
+async def test_a_request_that_was_not_taken_has_no_findings(host: JournalHost) -> None:
+    write(host, contact(2, 1, REQUESTED))
 
     assert list(check(host.store)) == []
 

@@ -1,0 +1,1 @@
+"""Whom a user knows, and who may see what of whom."""
