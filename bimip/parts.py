@@ -23,6 +23,7 @@ from bimip.domain.core.records import DamagedRecordError, Table
 from bimip.domain.core.rules import Bodies, Rules
 from bimip.domain.keeping.timekeeping import DAY, Known, Timekeeper, known_time
 from bimip.domain.messages.expiring import last_stamp
+from bimip.domain.push.subscribing import WEB_PUSH, PushOffer
 from bimip.environment import Surroundings, monotonic, report
 from bimip.gateway.authentication import Verifier
 from bimip.gateway.connection_log import ConnectionLog
@@ -34,6 +35,7 @@ from bimip.gateway.tls import Certificate, TlsError
 from bimip.journal.journal import JournalStatistics
 from bimip.journal.queue import OperationQueue
 from bimip.names import NameRefusedError, conversation_id, conversation_number, normal_eid
+from bimip.push.vapid import VapidKey
 from bimip.reading.export import export_user
 from bimip.reading.people import Eids
 from bimip.requests.rates import RateLimiter
@@ -73,6 +75,8 @@ class Parts:
         self.journal_statistics = JournalStatistics()
         self.verifier = Verifier(settings.tokens)
         self.certificate = _certificate(settings)
+        vapid_key = settings.push.read_vapid_key()
+        self.vapid = VapidKey(vapid_key) if vapid_key else None
         self.services = self._services()
         self.users = Users(self.services)
         self.connections = Connections()
@@ -212,6 +216,11 @@ class Parts:
             rates=RateLimiter.configured(settings.rates),
             offline_ms=settings.retention.offline_days * DAY,
             device_names=settings.users.device_names,
+            push=PushOffer(
+                (*sorted(settings.push.gateways), *((WEB_PUSH,) if self.vapid else ())),
+                self.vapid.public if self.vapid else "",
+                settings.push.allow_private_addresses,
+            ),
             token_leeway_seconds=settings.tokens.leeway_seconds,
         )
 

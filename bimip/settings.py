@@ -52,6 +52,7 @@ class Rule(NamedTuple):
 
     parse: Callable[[Any], Any]
     allowed: str
+    holds_secrets: bool = False  # an error does not repeat the value
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,6 +33,8 @@ store = typer.Typer(help="The store: look at it, copy it, put a copy back.", no_
 app.add_typer(store, name="store")
 devices = typer.Typer(help="The devices of a token's user.")
 app.add_typer(devices, name="devices")
+push = typer.Typer(help="How a user's devices are reached while they are not connected.")
+app.add_typer(push, name="push")
 group = typer.Typer(help="Groups that the token's user is in.", no_args_is_help=True)
 app.add_typer(group, name="group")
 message = typer.Typer(help="Change a message that was sent.", no_args_is_help=True)
@@ -278,6 +280,53 @@ def remove_device(
     from bimip.cli import devices
 
     _as_device(devices.remove_device, name, as_json=json, who=(url, token, as_, config))
+
+
+Subscription = Annotated[str, typer.Option("--id", help="Which subscription of the device.")]
+
+
+@push.callback(invoke_without_command=True)
+def show_push(
+    context: typer.Context, as_: As = None, token: Token = "", url: Url = "", json: Json = False, config: Config = None
+) -> None:
+    """Show which devices of the token's user are reached how while they are not connected."""
+    if context.invoked_subcommand is None:
+        from bimip.cli import push
+
+        _as_device(push.show_push, as_json=json, who=(url, token, as_, config))
+
+
+@push.command("subscribe")
+def subscribe_push(
+    platform: Annotated[str, typer.Argument(help="One of the server's gateways, as the list has it.")],
+    address: Annotated[str, typer.Argument(help="What the gateway knows the device by.", metavar="TOKEN")],
+    name: Subscription = "push",
+    as_: As = None,
+    token: Token = "",
+    url: Url = "",
+    json: Json = False,
+    config: Config = None,
+) -> None:
+    """Have the token's device told by a gateway what waits for it while it is not connected."""
+    from bimip.cli import push
+
+    _as_device(push.subscribe, platform, address, name, as_json=json, who=(url, token, as_, config))
+
+
+@push.command("remove")
+def unsubscribe_push(
+    name: Annotated[str, typer.Argument(help="Which one, as the list has it.")] = "push",
+    device: Annotated[str, typer.Option(help="Of which device; else the token's own.")] = "",
+    as_: As = None,
+    token: Token = "",
+    url: Url = "",
+    json: Json = False,
+    config: Config = None,
+) -> None:
+    """Have a device told no more."""
+    from bimip.cli import push
+
+    _as_device(push.unsubscribe, name, device, as_json=json, who=(url, token, as_, config))
 
 
 Partition = Annotated[str, typer.Option(help="Which log.")]

@@ -55,6 +55,7 @@ from bimip.client.errors import (
     TimedOut,
 )
 from bimip.client.facets.inbox import InboxPage, InboxRow
+from bimip.client.facets.push import PushOffer, PushSubscription
 from bimip.client.facets.receipts import DeliveryState, MemberReceipts
 from bimip.client.wire.bimip import ErrorCode, FetchKind, GapReason, Message, Start
 from bimip.domain.state.settings import PrivacySettings
@@ -76,6 +77,8 @@ __all__ = [
     "Message",
     "NotConnected",
     "PrivacySettings",
+    "PushOffer",
+    "PushSubscription",
     "Refused",
     "StaleDevices",
     "Start",

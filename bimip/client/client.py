@@ -25,6 +25,7 @@ from bimip.client.facets.groups import Groups
 from bimip.client.facets.history import Fetched, History
 from bimip.client.facets.inbox import Inboxes
 from bimip.client.facets.messages import Messages
+from bimip.client.facets.push import Push
 from bimip.client.facets.receipts import Receipts
 from bimip.client.facets.settings import PrivacyFacet
 from bimip.client.facets.state import StateFacet
@@ -51,6 +52,7 @@ class Client(
     CopiesOfLogs,
     Groups,
     Inboxes,
+    Push,
     StateFacet,
 ):
     """A device of a user, made by `open_client`. Its async methods may be cancelled; each says what that leaves."""

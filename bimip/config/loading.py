@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from bimip.config.sections import SECTIONS, Settings
+from bimip.push.settings import PushSettings
 from bimip.retention.settings import HISTORY
 from bimip.settings import SECRET, ConfigError, Rule
 
@@ -99,6 +100,9 @@ def _unknown_partitions(settings: Settings) -> Iterator[str]:
         for name in given:
             if name not in settings.partitions.names:
                 yield f"retention.{key}.{name} does not exist; {_meant(name, settings.partitions.names)}"
+    for name in settings.push.partitions:
+        if name not in settings.partitions.names and name not in PushSettings().partitions:
+            yield f"push.partitions: {name} does not exist; {_meant(name, settings.partitions.names)}"
 
 
 def _meant(name: str, names: Iterable[str]) -> str:
@@ -108,4 +112,6 @@ def _meant(name: str, names: Iterable[str]) -> str:
 
 
 def _shown(rule: Rule, value: object) -> str:
-    return "not a text" if rule is SECRET else repr(value)
+    if rule is SECRET:
+        return "not a text"
+    return "something else" if rule.holds_secrets else repr(value)

@@ -8,6 +8,7 @@ from bimip.domain.core.rules import PartitionSettings, UserSettings
 from bimip.domain.keeping.timekeeping import TimeSettings
 from bimip.gateway.settings import GatewaySettings, TokenSettings
 from bimip.journal.settings import JournalSettings
+from bimip.push.settings import PushSettings
 from bimip.retention.settings import RetentionSettings
 from bimip.settings import (
     NO_SECRET,
@@ -78,6 +79,7 @@ class Settings:
     partitions: PartitionSettings = field(default_factory=PartitionSettings)
     users: UserSettings = field(default_factory=UserSettings)
     retention: RetentionSettings = field(default_factory=RetentionSettings)
+    push: PushSettings = field(default_factory=PushSettings)
     time: TimeSettings = field(default_factory=TimeSettings)
     logging: LoggingSettings = field(default_factory=LoggingSettings)
 

@@ -12,6 +12,7 @@ from bimip.domain.core.rules import Context
 from bimip.domain.delivery import acknowledging, hello
 from bimip.domain.keeping.timekeeping import time_records
 from bimip.domain.messages import appending, checkpoints, committed, disappearing, expiring
+from bimip.domain.push import subscribing
 from bimip.domain.state import pruning, read_markers, settings
 
 
@@ -43,6 +44,7 @@ OPERATIONS: dict[type, OperationKind] = {
     **committed.OPERATIONS,
     **disappearing.OPERATIONS,
     **pruning.OPERATIONS,
+    **subscribing.OPERATIONS,
 }
 
 

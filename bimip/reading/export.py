@@ -27,10 +27,12 @@ from bimip.domain.core.records import (
     ConversationSettings,
     DamagedRecordError,
     Device,
+    DeviceOwner,
     Group,
     HistoryEntry,
     Key,
     Member,
+    PushSubscription,
     Reader,
     ReceiptKind,
     Role,
@@ -202,6 +204,20 @@ def _revoked(_view: Reader, key: Key, expires_at: int) -> Iterator[Line]:
     yield {"kind": "revoked_token", "jti": key[1], "expires": _time(expires_at)}
 
 
+def _push_subscription(view: Reader, key: Key, subscription: PushSubscription) -> Iterator[Line]:
+    owner: DeviceOwner | None = view.get(Table.DEVICE_OWNERS, (key[1],))
+    yield {
+        "kind": "push_subscription",
+        "device": "" if owner is None else owner.name,
+        "id": key[2],
+        "platform": subscription.platform,
+        "token": subscription.token,
+        "p256dh": _bytes(subscription.p256dh),
+        "auth": _bytes(subscription.auth),
+        "created": _time(subscription.created),
+    }
+
+
 _OWN: dict[Table, Make] = {
     Table.DEVICES: _device,
     Table.LOGS: _log,
@@ -214,6 +230,7 @@ _OWN: dict[Table, Make] = {
     Table.MENTIONS: _mention,
     Table.USAGE: _usage,
     Table.REVOKED: _revoked,
+    Table.PUSH_SUBSCRIPTIONS: _push_subscription,
 }
 
 

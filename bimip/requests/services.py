@@ -1,12 +1,13 @@
 """What requests need of the rest of the server, whoever asks."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from bimip.domain.core.identity import Claims
-from bimip.domain.core.ids import Millis
+from bimip.domain.core.ids import Millis, UserId
 from bimip.domain.core.rules import DeviceNames
 from bimip.domain.keeping.timekeeping import DAY
+from bimip.domain.push.subscribing import PushOffer
 from bimip.journal.queue import OperationQueue
 from bimip.reading.people import Eids
 from bimip.storage.interface import Store
@@ -29,5 +30,8 @@ class RequestServices:
     """How long a device may be unseen until it holds nothing back."""
     device_names: DeviceNames = "correspondents"
     """Who may know the names of users' devices."""
+    push: PushOffer = field(default_factory=PushOffer)
+    subscribed: Callable[[UserId], None] = lambda _user: None
+    """A user has a subscription to push, or another one."""
     token_leeway_seconds: float = 0.0
     """How far the issuer's clock may be off: what was accepted with it is not closed at once."""

@@ -996,30 +996,32 @@ class LocationStream(_message.Message):
     def __init__(self, to: _Optional[_Union[Identity, _Mapping]] = ..., latitude: _Optional[float] = ..., longitude: _Optional[float] = ..., altitude: _Optional[float] = ..., accuracy: _Optional[float] = ..., timestamp: _Optional[int] = ..., expires_at: _Optional[int] = ..., enabled: _Optional[bool] = ..., id: _Optional[str] = ..., conversation: _Optional[str] = ..., has_position: _Optional[bool] = ..., stamp: _Optional[int] = ..., version: _Optional[int] = ..., **kwargs) -> None: ...
 
 class PushNotification(_message.Message):
-    __slots__ = ("id", "token", "platform", "remove", "p256dh", "auth", "list", "subscriptions", "device", "created", "public_key")
+    __slots__ = ("id", "token", "platform", "remove", "p256dh", "auth", "query", "subscriptions", "device", "created", "public_key", "platforms")
     ID_FIELD_NUMBER: _ClassVar[int]
     TOKEN_FIELD_NUMBER: _ClassVar[int]
     PLATFORM_FIELD_NUMBER: _ClassVar[int]
     REMOVE_FIELD_NUMBER: _ClassVar[int]
     P256DH_FIELD_NUMBER: _ClassVar[int]
     AUTH_FIELD_NUMBER: _ClassVar[int]
-    LIST_FIELD_NUMBER: _ClassVar[int]
+    QUERY_FIELD_NUMBER: _ClassVar[int]
     SUBSCRIPTIONS_FIELD_NUMBER: _ClassVar[int]
     DEVICE_FIELD_NUMBER: _ClassVar[int]
     CREATED_FIELD_NUMBER: _ClassVar[int]
     PUBLIC_KEY_FIELD_NUMBER: _ClassVar[int]
+    PLATFORMS_FIELD_NUMBER: _ClassVar[int]
     id: str
     token: str
     platform: str
     remove: bool
     p256dh: bytes
     auth: bytes
-    list: bool
+    query: bool
     subscriptions: _containers.RepeatedCompositeFieldContainer[PushNotification]
     device: str
     created: int
     public_key: str
-    def __init__(self, id: _Optional[str] = ..., token: _Optional[str] = ..., platform: _Optional[str] = ..., remove: _Optional[bool] = ..., p256dh: _Optional[bytes] = ..., auth: _Optional[bytes] = ..., list: _Optional[bool] = ..., subscriptions: _Optional[_Iterable[_Union[PushNotification, _Mapping]]] = ..., device: _Optional[str] = ..., created: _Optional[int] = ..., public_key: _Optional[str] = ...) -> None: ...
+    platforms: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, id: _Optional[str] = ..., token: _Optional[str] = ..., platform: _Optional[str] = ..., remove: _Optional[bool] = ..., p256dh: _Optional[bytes] = ..., auth: _Optional[bytes] = ..., query: _Optional[bool] = ..., subscriptions: _Optional[_Iterable[_Union[PushNotification, _Mapping]]] = ..., device: _Optional[str] = ..., created: _Optional[int] = ..., public_key: _Optional[str] = ..., platforms: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class Contact(_message.Message):
     __slots__ = ("action", "eid", "name", "mutual", "state", "stamp", "id", "sees_you", "seen", "blocked", "version", "duplicate", "time", "after", "limit", "contacts", "complete")

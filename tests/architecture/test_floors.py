@@ -23,6 +23,7 @@ MAY_IMPORT = {
     "bimip.reading": ("bimip.names", "bimip.wire", "bimip.domain", "bimip.storage"),
     # floor 3
     "bimip.retention": ("bimip.settings", "bimip.concurrency", "bimip.domain", "bimip.storage", "bimip.journal"),
+    "bimip.push": ("bimip.settings", "bimip.domain"),
     "bimip.requests": (
         "bimip.concurrency",
         "bimip.names",
@@ -64,6 +65,7 @@ MAY_IMPORT = {
         "bimip.storage",
         "bimip.journal",
         "bimip.retention",
+        "bimip.push",
         "bimip.gateway",
     ),
     "bimip.environment": (
@@ -86,6 +88,7 @@ MAY_IMPORT = {
         "bimip.journal",
         "bimip.reading",
         "bimip.requests",
+        "bimip.push",
         "bimip.users",
         "bimip.gateway",
         "bimip.console",

@@ -20,6 +20,7 @@ FLOORS = {
     "gateway",
     "journal",
     "names",
+    "push",
     "reading",
     "requests",
     "retention",

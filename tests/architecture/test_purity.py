@@ -24,6 +24,7 @@ PURE_IMPORTS = {
     "enum",
     "functools",
     "hashlib",
+    "ipaddress",
     "itertools",
     "math",
     "operator",
@@ -31,6 +32,7 @@ PURE_IMPORTS = {
     "struct",
     "typing",
     "unicodedata",
+    "urllib",
 }
 
 MACHINE = {

@@ -107,7 +107,7 @@ def test_history_follows_the_configured_partitions(tmp_path: Path) -> None:
             "[zzz]",
             (
                 "[zzz] does not exist; "
-                "allowed: gateway, console, store, tokens, limits, partitions, users, retention, time, logging, "
+                "allowed: gateway, console, store, tokens, limits, partitions, users, retention, push, time, logging, "
                 "commands"
             ),
         ),

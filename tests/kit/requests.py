@@ -6,7 +6,17 @@ from typing import Any
 
 from bimip.client.wire import bimip as pb
 
-ALONE = ("conversation", "settings", "devices", "snapshot", "state_delta", "ping_pong", "token_authority", "logout")
+ALONE = (
+    "conversation",
+    "settings",
+    "devices",
+    "snapshot",
+    "state_delta",
+    "ping_pong",
+    "push_notification",
+    "token_authority",
+    "logout",
+)
 """Payloads whose answer is the same payload."""
 PARTS = {"messages": "message", "signals": "signal", "commands": "command"}
 """The fields of a `Body`, and what each is alone."""

@@ -9,6 +9,7 @@ from bimip.domain.core.ids import DeviceId, Millis, Offset, UserId
 from bimip.domain.core.operations import Operation, Received, Result
 from bimip.domain.core.ranges import Ranges
 from bimip.domain.core.records import Changes, Device, Table
+from bimip.domain.push.subscribing import PushOffer
 from bimip.journal.queue import OperationQueue, Owner, Reply, Ticket
 from bimip.reading.people import Eids
 from bimip.requests import ROUTES
@@ -66,7 +67,18 @@ class Queue:
 class Peer(Asker):
     """Ann's phone. Her log of `chat` ends at 9. She has a laptop as well, which is connected."""
 
-    __slots__ = ("body_changes", "closed", "held", "queue", "received", "removed", "revoked", "scheduled", "wakes")
+    __slots__ = (
+        "body_changes",
+        "closed",
+        "held",
+        "queue",
+        "received",
+        "removed",
+        "revoked",
+        "scheduled",
+        "subscribed",
+        "wakes",
+    )
 
     def __init__(self, store: MemoryStore | None = None, *, rate: Rate | None = None) -> None:
         self.queue = Queue()
@@ -76,6 +88,7 @@ class Peer(Asker):
         self.closed: list[tuple[Close, str]] = []
         self.revoked: list[str] = []
         self.removed: list[DeviceId] = []
+        self.subscribed: list[UserId] = []
         store = store or with_a_laptop()
         services = RequestServices(
             store=store,
@@ -87,6 +100,8 @@ class Peer(Asker):
             verify=verify,
             new_id=lambda: "new",
             report=lambda _what, _error: None,
+            push=PushOffer(("fcm", "webpush"), "the server's key"),
+            subscribed=self.subscribed.append,
             token_leeway_seconds=2,
         )
         rates = RateLimiter(rate or Rate()).of(UserId(1)).of(DeviceId(11))

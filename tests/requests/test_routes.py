@@ -9,6 +9,7 @@ import bimip.requests
 from bimip.domain.conversations.groups import GroupChanged
 from bimip.domain.core.ids import ConversationId, ConversationOffset, Millis, Offset, Stamp, Version
 from bimip.domain.core.operations import Acknowledged, Appended, Done, Fault, Operation, ReadMarked, Refused, Result
+from bimip.domain.push.subscribing import Subscribed
 from bimip.domain.state.settings import CurrentSettings, PrivacySettings
 from bimip.requests import ROUTES
 from bimip.requests.message import write
@@ -50,6 +51,12 @@ SERVED: dict[str, list[tuple[Any, Result]]] = {
     "logout": [(pb.Logout(), Done()), (pb.Logout(forget=True, revoke=True), Done())],
     "message": [(MESSAGE, SENT)],
     "ping_pong": [(pb.PingPong(kind=pb.PingPong.PING), Done()), (pb.PingPong(kind=pb.PingPong.PONG), Done())],
+    "push_notification": [
+        (pb.PushNotification(query=True), Done()),
+        (pb.PushNotification(id="p", platform="fcm", token="t"), Subscribed(Millis(3))),
+        (pb.PushNotification(id="p", remove=True), Done()),
+        (pb.PushNotification(id="p", remove=True, device="laptop"), Done()),
+    ],
     "settings": [
         (pb.Settings(), CurrentSettings(PrivacySettings(), Version(0))),
         (
@@ -124,7 +131,7 @@ def test_what_is_served_is_answered_as_its_row_says_and_once(name: str, payload:
     assert peer.owed == 0
 
 
-AT_ONCE = (pb.Body(), pb.Devices(), pb.Logout(), REFRESH)
+AT_ONCE = (pb.Body(), pb.Devices(), pb.Logout(), pb.PushNotification(query=True), REFRESH)
 DECIDED = [
     one for one in CASES if one[1] not in AT_ONCE and one[0] not in {"ping_pong", "fetch", "snapshot", "state_delta"}
 ]
@@ -156,6 +163,7 @@ BAD = {
     "fetch": pb.Fetch(kind=pb.LOG, partition="nowhere"),
     "message": pb.Message(id="m"),
     "ping_pong": pb.PingPong(id="\n"),
+    "push_notification": pb.PushNotification(id="p", platform="nowhere", token="t"),
     "signal": pb.Signal(),
     "snapshot": pb.Snapshot(partition="chat", offset=10),
     "state_delta": pb.StateDelta(after=1),

@@ -364,7 +364,6 @@ async def test_a_second_hello_is_out_of_order(autojump_clock: MockClock) -> None
 UNSUPPORTED = [
     (2, {"awareness": pb.Awareness(status=pb.AwarenessStatus.ONLINE)}),
     (4, {"awareness_visibility": pb.AwarenessVisibility()}),
-    (8, {"push_notification": pb.PushNotification()}),
     (9, {"location_stream": pb.LocationStream()}),
     (11, {"error": pb.ErrorMessage()}),
     (14, {"contact": pb.Contact()}),

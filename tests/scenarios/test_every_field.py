@@ -19,10 +19,16 @@ from bimip.users.intake import ROUTES
 from bimip.wire import bimip_pb2 as pb
 from tests.kit.codecs import SERVER
 from tests.kit.memory_server import Client, World, open_world
+from tests.kit.push import BROWSER, PRIVATE_URLS, VAPID_KEY
 from tests.kit.server import settings_for_tests
 from tests.proto.test_protocol import rows
 
-SETTINGS = settings_for_tests(BIMIP_LIMITS_MAX_GROUP_MEMBERS="4")
+SETTINGS = settings_for_tests(
+    BIMIP_LIMITS_MAX_GROUP_MEMBERS="4",
+    BIMIP_PUSH_GATEWAYS='{"fcm": {"url": "https://push.example.org", "secret": "a secret of the gateway"}}',
+    BIMIP_PUSH_VAPID_KEY=VAPID_KEY,
+    BIMIP_PUSH_VAPID_SUBJECT="mailto:push@example.org",
+)
 MOST_BYTES = 65536
 HUGE = 2**64 - 1
 
@@ -391,6 +397,44 @@ SNAPSHOT_TAKES = [
 ]
 
 
+def push(**fields: Any) -> pb.PushNotification:
+    return pb.PushNotification(**({"id": "p", "platform": "fcm", "token": "t"} | fields))
+
+
+def web_push(**fields: Any) -> pb.PushNotification:
+    return push(**(BROWSER | fields))
+
+
+def push_rows() -> Iterator[Row]:
+    for name, code in (("", INVALID), (LINES, INVALID), (LONG, TOO_LARGE)):
+        yield row("id", code, push(id=name))
+        yield row("id", code, pb.PushNotification(id=name, remove=True))
+    yield row("id", CONFLICT, *(push(id=str(number)) for number in range(5)))
+    for platform in ("", "nowhere", LONG, LINES):
+        yield row("platform", INVALID, push(platform=platform))
+    for token, code in (("", INVALID), (LINES, INVALID), ("x" * 2049, TOO_LARGE)):
+        yield row("token", code, push(token=token))
+    for url in PRIVATE_URLS:
+        yield row("token", INVALID, web_push(token=url))
+    for key in (b"", BROWSER["p256dh"][:-1], bytes(65), b"\4" + bytes(64)):
+        yield row("p256dh", INVALID, web_push(p256dh=key))
+    for secret in (b"", bytes(15), bytes(17)):
+        yield row("auth", INVALID, web_push(auth=secret))
+    yield row("p256dh", INVALID, push(p256dh=BROWSER["p256dh"]))
+    yield row("auth", INVALID, push(auth=bytes(16)))
+    yield row("query", INVALID, push(query=True, remove=True))
+    for device, code in ((LINES, INVALID), (LONG, TOO_LARGE), ("fridge", NOT_FOUND)):
+        yield row("device", code, push(remove=True, device=device))
+
+
+PUSH_TAKES = [
+    push(token="x" * 2048),
+    web_push(),
+    push(query=True, platform=LINES, token=LINES, device=LINES),
+    push(remove=True, platform=LINES, token=LINES, device="laptop"),
+]
+
+
 def devices_rows() -> Iterator[Row]:
     def devices(action: int, **fields: Any) -> pb.Devices:
         said = pb.Devices(**fields)
@@ -559,6 +603,7 @@ BOUNDS: dict[str, list[Row]] = {
     "settings": [],
     "snapshot": list(snapshot_rows()),
     "devices": list(devices_rows()),
+    "push_notification": list(push_rows()),
     "fetch": list(fetch_rows()),
     "body": list(body_rows()),
     "hello": list(hello_rows()),
@@ -582,6 +627,7 @@ UNBOUNDED: dict[str, list[Any]] = {
     "ping_pong": [pb.PingPong(kind=kind, timestamp=-(2**63)) for kind in (pb.PingPong.PING, pb.PingPong.PONG)],
     "logout": [pb.Logout(forget=flag, reason=LINES * 1000, revoke=True) for flag in (False, True)],
     "devices": [pb.Devices()],
+    "push_notification": PUSH_TAKES,
     "body": [pb.Body()],
     "token_authority": [pb.TokenAuthority(action=pb.TokenAuthority.REVOKE)],
 }
@@ -748,6 +794,7 @@ GOOD: dict[str, Any] = {
     "settings": pb.Settings(),
     "snapshot": pb.Snapshot(partition="chat"),
     "devices": pb.Devices(),
+    "push_notification": pb.PushNotification(query=True),
     "fetch": fetch(pb.LOG, partition="chat", offset=1),
     "body": pb.Body(messages=[message()]),
     "hello": hello_of(position()),

@@ -12,6 +12,8 @@
                   known_groups
     inbox.py      the user's conversations, the newest first: inbox
     device.py     this device itself: identity, connection, token, logout
+    push.py       how this user's devices are reached while not connected: push, subscribe_push,
+                  unsubscribe_push
     devices.py    all devices of this user: devices, known_devices, label_device, remove_device
 
 One that is added is a class here and a base of `Client` in `client.py`. What it asks of the server goes through

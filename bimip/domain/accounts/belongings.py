@@ -86,6 +86,9 @@ BELONGINGS: dict[Kind, Belonging] = {
     Table.THREADS: Belonging(Whose.NOBODY, "stays, for who sees the conversation", left_out="it stands in `message`"),
     Table.USAGE: _own("usage"),
     Table.REVOKED: _own("revoked_token"),
+    Table.PUSH_SUBSCRIPTIONS: _own("push_subscription"),
+    Table.PUSH_CURSORS: _own(left_out="how far something was pushed"),
+    Table.PUSH_SHOWN: _own(left_out="how much of what is exported was pushed"),
     Table.CHECKPOINTS: _own(left_out=_DERIVED),
 }
 

@@ -9,6 +9,7 @@ from bimip.domain.core.operation_kind import OperationKind
 from bimip.domain.core.operations import Done, Expired, Fault, Forget, Refused, Register, Registered, Revoke
 from bimip.domain.core.records import DamagedRecordError, Device, DeviceOwner, Key, Label, Reader, Table, User
 from bimip.domain.core.rules import Context
+from bimip.domain.push.subscribing import drop_subscriptions
 from bimip.domain.state import devices
 from bimip.domain.state.changes import StateChanges
 
@@ -80,6 +81,7 @@ def forget(view: Reader, op: Forget, context: Context) -> Decision:
         (Table.DEVICES, {tuple(owner): None}),
         (Table.LABELS, {(op.device,): None}),
         (Table.CURSORS, cursors),
+        *drop_subscriptions(view, owner.user, op.device),
     ]
     return Decision(Done(), Writes([*puts, *changes.puts()]), changes.news)
 

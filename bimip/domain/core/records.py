@@ -295,6 +295,25 @@ class Conflict(NamedTuple):
     won_by: DeviceId
 
 
+class PushSubscription(NamedTuple):
+    """A device is reached there while it is not connected."""
+
+    number: Stamp  # the server's, of when it came to be: no other one has it
+    created: Millis
+    platform: str  # a gateway's name
+    token: str  # what that knows the device by; of Web Push the endpoint's URL
+    p256dh: bytes  # of Web Push: the device's public key
+    auth: bytes  # and its secret
+
+
+class PushShown(NamedTuple):
+    """Notes what a device was shown of a conversation by push, and its user has not read."""
+
+    last: ConversationOffset
+    messages: int
+    time: Millis  # of the last notification
+
+
 StateKey = bytes
 """Whatever kind of state it is of: the kind's tag, and a key packed as that kind does; see `state/changes.py`."""
 
@@ -415,6 +434,12 @@ class Table(_Kind):
     """(user) -> int: bytes of what they sent and is still kept"""
     REVOKED = Schema("revoked", (NUMBER, TEXT), Plain("Q"))
     """(user, jti) -> Millis: when the revoked token would have expired"""
+    PUSH_SUBSCRIPTIONS = Schema("pushsubscriptions", (NUMBER, NUMBER, TEXT))
+    """(user, device, id) -> PushSubscription"""
+    PUSH_CURSORS = Schema("pushcursors", (NUMBER, LONG, NAME), Plain("Q"))
+    """(user, subscription, partition) -> Offset: up to there it is decided what is pushed"""
+    PUSH_SHOWN = Schema("pushshown", (NUMBER, LONG, NUMBER, NAME), Plain("QIQ", PushShown))
+    """(user, subscription, conversation, partition) -> PushShown"""
     CHECKPOINTS = Schema("checkpoints", (NUMBER, NAME))
     """(user, partition) -> tuple[Checkpoint, ...]: the newest ones, ascending"""
 

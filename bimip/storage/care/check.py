@@ -143,6 +143,33 @@ def _devices(view: Reader) -> Iterator[Finding]:
             yield Finding("labels", key, "is of a device that is not there")
 
 
+def _push(view: Reader) -> Iterator[Finding]:
+    numbers: set[tuple[UserId, int]] = set()
+    for key, subscription in rows(view, Table.PUSH_SUBSCRIPTIONS):
+        user, device, _ = key
+        owner = view.get(Table.DEVICE_OWNERS, (device,))
+        known: Device | None = None if owner is None else view.get(Table.DEVICES, tuple(owner))
+        if owner is None or owner.user != user or known is None or known.number != device:
+            yield Finding("pushsubscriptions", key, "is of a device that is not there")
+        if (user, subscription.number) in numbers:
+            yield Finding("pushsubscriptions", key, f"has the number {subscription.number}, as another one has")
+        numbers.add((user, subscription.number))
+    for key, upto in rows(view, Table.PUSH_CURSORS):
+        user, number, partition = key
+        log: Log = view.get(Table.LOGS, (user, partition)) or EMPTY_LOG
+        if (user, number) not in numbers:
+            yield Finding("pushcursors", key, "is of a subscription that is not there")
+        elif upto > log.head:
+            yield Finding("pushcursors", key, f"stands at {upto}, in a log that ends with {log.head}")
+    for key, shown in rows(view, Table.PUSH_SHOWN):
+        user, number, conversation, _ = key
+        found: Conversation | None = view.get(Table.CONVERSATIONS, (conversation,))
+        if (user, number) not in numbers:
+            yield Finding("pushshown", key, "is of a subscription that is not there")
+        elif found is None or shown.last > found.head:
+            yield Finding("pushshown", key, f"says that {shown.last} was shown, which was never given")
+
+
 def _conversations(view: Reader) -> Iterator[Finding]:
     for key, number in rows(view, Table.DIRECT):
         conversation: Conversation | None = view.get(Table.CONVERSATIONS, (number,))
@@ -657,6 +684,7 @@ PARTS: dict[str, Part] = {
     "inboxes": _inboxes,
     "mentions": _mentions,
     "threads": _threads,
+    "push": _push,
     "counters": _counters,
 }
 PARTS = {name: _but_of_the_erased(part) for name, part in PARTS.items()}

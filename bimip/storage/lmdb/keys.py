@@ -61,6 +61,8 @@ def _codec(kind: Kind) -> tuple[Pack, Unpack, PackAll]:
     shape, tag = _SHAPES[kind], KIND_TAG.get(kind)
     if shape == (TEXT,):
         return _each(lambda key: pack_text(key[0]), lambda packed: (unpack_text(packed),))
+    if shape[-1] in {TEXT, NAME} and len(shape) > 2 and tag is None:
+        return _long_codec(Struct(">" + "".join(shape[:-1])))
     if shape[-1] in {TEXT, NAME}:
         return _text_codec(shape, b"" if tag is None else bytes((tag,)))
     if shape[-1] == BYTES:
@@ -97,6 +99,14 @@ def _text_codec(shape: tuple[str, ...], tag: bytes) -> tuple[Pack, Unpack, PackA
         lambda key: pack(key[0]) + pack_last(key[1]),
         lambda packed: (unpack_from(packed)[0], unpack_text(packed[place:])),
         lambda keys: [pack(first) + pack_last(last) for first, last in keys],
+    )
+
+
+def _long_codec(numbers: Struct) -> tuple[Pack, Unpack, PackAll]:
+    """Makes the codec of keys of several numbers and text."""
+    return _each(
+        lambda key: numbers.pack(*key[:-1]) + pack_text(key[-1]),
+        lambda packed: (*numbers.unpack_from(packed), unpack_text(packed[numbers.size :])),
     )
 
 

@@ -6,7 +6,7 @@ Numbers have a fixed width, highest byte first; text and bytes stand at the end,
 
 from collections.abc import Callable, Iterable
 from functools import lru_cache, partial
-from itertools import starmap
+from itertools import accumulate, pairwise, starmap
 from struct import Struct
 from struct import error as StructError  # noqa: N812 - the module's own name for it says nothing
 from typing import Any
@@ -24,6 +24,7 @@ from bimip.domain.core.records import (
     Erasure,
     Group,
     Label,
+    PushSubscription,
     Reaction,
     ReceiptRun,
     Runs,
@@ -57,6 +58,7 @@ _CHECKPOINT = Struct(">Q16sQQ")
 _REACTION = Struct(">QI?B")  # stamp, device, removed, length of the emoji
 _REGISTER = Struct(">QIQ")  # stamp, device, value
 _CONTACT = Struct(">BBQQIB")  # standing, flags, since, stamp and device of the name, length of the request's id
+_SUBSCRIPTION = Struct(">QQBHBB")  # number, created, lengths of the four texts and bytes behind it
 _ADDRESSED = Struct(">II")  # device, length of the payload + 1; 0: none
 
 
@@ -216,6 +218,19 @@ def _unpack_settings(packed: bytes) -> ConversationSettings:
     )
 
 
+def _pack_subscription(subscription: PushSubscription) -> bytes:
+    number, created, *texts, p256dh, auth = subscription
+    parts = [*[text.encode() for text in texts], p256dh, auth]
+    return _SUBSCRIPTION.pack(number, created, *map(len, parts)) + b"".join(parts)
+
+
+def _unpack_subscription(packed: bytes) -> PushSubscription:
+    number, created, *lengths = _SUBSCRIPTION.unpack_from(packed)
+    ends = list(accumulate(lengths, initial=_SUBSCRIPTION.size))
+    platform, token, p256dh, auth = (packed[start:end] for start, end in pairwise(ends))
+    return PushSubscription(number, created, platform.decode(), token.decode(), p256dh, auth)
+
+
 def _pack_runs(runs: Runs) -> bytes:
     """The runs of a part: its first offset, and places in it. An ack writes them all again, so they are short."""
     if not runs:
@@ -291,6 +306,7 @@ _CODECS: dict[Table, tuple[Pack, Unpack, PackAll]] = {
     Table.REACTIONS: _each(_pack_reactions, _unpack_reactions),
     Table.CONVERSATION_SETTINGS: _each(_pack_settings, _unpack_settings),
     Table.CONTACTS: _each(_pack_contact, _unpack_contact),
+    Table.PUSH_SUBSCRIPTIONS: _each(_pack_subscription, _unpack_subscription),
     Table.RECEIPTS: _each(_pack_runs, _unpack_runs),
     Table.CHECKPOINTS: _each(_pack_checkpoints, _unpack_checkpoints),
     Table.PRIVATE_READS: _each(_pack_runs, _unpack_runs),

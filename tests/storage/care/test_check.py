@@ -21,6 +21,8 @@ from bimip.domain.core.records import (
     LogTable,
     MessageRecord,
     OwnMessage,
+    PushShown,
+    PushSubscription,
     Reaction,
     ReceiptKind,
     ReceiptRun,
@@ -90,6 +92,18 @@ def marker(user: int, conversation: int, upto: int) -> Changes:
 
 
 BEGIN = Millis(0)
+SUBSCRIPTION = PushSubscription(Stamp(5), BEGIN, "fcm", "t", b"", b"")
+
+
+def subscription(*, user: int = 2, device: int = 2, upto: int = 1, shown: int = 1) -> Changes:
+    """A subscription of bob's, with how far it was pushed and what was shown there."""
+    return Changes(
+        puts={
+            Table.PUSH_SUBSCRIPTIONS: {(user, device, "p"): SUBSCRIPTION},
+            Table.PUSH_CURSORS: {(user, 5, "chat"): Offset(upto)},
+            Table.PUSH_SHOWN: {(user, 5, 1, "chat"): PushShown(ConversationOffset(shown), 1, BEGIN)},
+        }
+    )
 
 
 def checkpoints(*kept: Checkpoint) -> Changes:
@@ -223,6 +237,17 @@ DAMAGES: dict[str, Callable[[JournalHost], Changes]] = {
     "a checkpoint of what was never given": lambda _: checkpoints(
         Checkpoint(Offset(500), bytes(16), Version(0), BEGIN)
     ),
+    "a subscription of no device": lambda _: subscription(device=77),
+    "a subscription of somebody else's device": lambda _: subscription(user=1),
+    "two subscriptions of one number": lambda _: Changes(
+        puts={Table.PUSH_SUBSCRIPTIONS: dict.fromkeys(((2, 2, "a"), (2, 2, "b")), SUBSCRIPTION)}
+    ),
+    "a push cursor beyond the head": lambda _: subscription(upto=500),
+    "a push cursor of no subscription": lambda _: put(Table.PUSH_CURSORS, (2, 9, "chat"), Offset(1)),
+    "something shown that was never given": lambda _: subscription(shown=500),
+    "something shown by no subscription": lambda _: put(
+        Table.PUSH_SHOWN, (2, 9, 1, "chat"), PushShown(ConversationOffset(1), 1, BEGIN)
+    ),
     "a checkpoint with another chain": lambda o: checkpoints(at_head(o)._replace(chain=bytes(16))),
     "checkpoints out of order": lambda o: checkpoints(*[at_head(o)] * 2),
     "a link of entries that are not there": lambda o: Changes(appends={(LogTable.CHAINS, ANN): [(1, bytes(16))]}),
@@ -247,6 +272,12 @@ async def test_a_checkpoint_has_no_findings(host: JournalHost) -> None:
 
 async def test_a_read_marker_has_no_findings(host: JournalHost) -> None:
     write(host, marker(2, 1, 5))
+
+    assert list(check(host.store)) == []
+
+
+async def test_a_subscription_has_no_findings(host: JournalHost) -> None:
+    write(host, subscription())
 
     assert list(check(host.store)) == []
 

@@ -1980,7 +1980,7 @@ class PushNotification(betterproto2.Message):
     webpush: and its secret
     """
 
-    list: "bool" = betterproto2.field(7, betterproto2.TYPE_BOOL)
+    query: "bool" = betterproto2.field(7, betterproto2.TYPE_BOOL)
     """
     asks for the user's subscriptions
     """
@@ -1992,7 +1992,7 @@ class PushNotification(betterproto2.Message):
 
     device: "str" = betterproto2.field(9, betterproto2.TYPE_STRING)
     """
-    server: whose it is
+    server: whose it is. With remove: another device of the user's
     """
 
     created: "int" = betterproto2.field(10, betterproto2.TYPE_INT64)
@@ -2003,6 +2003,11 @@ class PushNotification(betterproto2.Message):
     public_key: "str" = betterproto2.field(11, betterproto2.TYPE_STRING)
     """
     server: the VAPID key to subscribe with
+    """
+
+    platforms: "list[str]" = betterproto2.field(12, betterproto2.TYPE_STRING, repeated=True)
+    """
+    server: query
     """
 
 

@@ -1,0 +1,1 @@
+"""Push: devices that are not connected are told that something waits for them."""

@@ -1,0 +1,116 @@
+"""Which gateways there are, and what is pushed by them."""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import urlsplit
+
+from bimip.domain.push.subscribing import WEB_PUSH
+from bimip.settings import (
+    FLAG,
+    NO_SECRET,
+    SECRET,
+    TEXT,
+    Raw,
+    Rule,
+    Secret,
+    choice,
+    is_loopback,
+    items,
+    read_secret,
+    seconds,
+    setting,
+    text,
+    whole,
+)
+
+MIN_SECRET_CHARACTERS: Final = 16
+_NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
+_GATEWAY_KEYS: Final = {"url", "secret", "secret_file"}
+
+
+@dataclass(frozen=True, slots=True)
+class GatewaySettings:
+    """A gateway of the operator's, which takes notifications as JSON."""
+
+    url: str
+    secret: Secret = NO_SECRET
+    secret_file: str = ""
+
+    def read_secret(self, name: str) -> Secret:
+        """Reads what requests are signed with. Raises ConfigError."""
+        return read_secret(f"push.gateways.{name}.secret", self.secret, self.secret_file)
+
+
+def _gateways(value: Raw) -> dict[str, GatewaySettings]:
+    """Reads the tables of gateways; from the environment, a text with the same in JSON."""
+    given = json.loads(value) if isinstance(value, str) else value
+    if not isinstance(given, dict):
+        raise ValueError  # noqa: TRY004 - the caller turns every ValueError into one sentence
+    return {name: _gateway(name, keys) for name, keys in given.items()}
+
+
+def _gateway(name: str, keys: Raw) -> GatewaySettings:
+    if not _NAME.fullmatch(name) or name == WEB_PUSH or not isinstance(keys, dict) or not keys.keys() <= _GATEWAY_KEYS:
+        raise ValueError
+    parts = urlsplit(text(keys.get("url")))
+    if parts.scheme not in {"http", "https"} or not parts.hostname or "@" in parts.netloc:
+        raise ValueError
+    return GatewaySettings(keys["url"], Secret(text(keys.get("secret", ""))), text(keys.get("secret_file", "")))
+
+
+def _names(value: Raw) -> tuple[str, ...]:
+    return tuple(text(item) for item in items(value))
+
+
+@dataclass(frozen=True, slots=True)
+class PushSettings:
+    gateways: Mapping[str, GatewaySettings] = setting(
+        {},
+        Rule(
+            _gateways,
+            "a table for each gateway, [push.gateways.NAME], with url, and secret or secret_file",
+            holds_secrets=True,
+        ),
+    )
+    vapid_key: Secret = setting(NO_SECRET, SECRET)
+    vapid_key_file: str = setting("", TEXT)
+    vapid_subject: str = setting("", TEXT)
+    partitions: tuple[str, ...] = setting(("chat", "notification"), Rule(_names, "a list of names of partitions"))
+    content: str = setting("sender", choice("nothing", "sender", "message"))
+    clear_on_read: bool = setting(True, FLAG)  # noqa: FBT003 - the default itself
+    mentions_when_muted: bool = setting(True, FLAG)  # noqa: FBT003 - the default itself
+    burst: int = setting(3, whole(0, 1000))
+    collapse_seconds: float = setting(30.0, seconds(0, 86_400))
+    delay_seconds: float = setting(1.0, seconds(0, 3600))
+    max_age_seconds: float = setting(86_400.0, seconds(1, 2_419_200))
+    timeout_seconds: float = setting(10.0, seconds(0.1, 300))
+    retry_seconds: float = setting(300.0, seconds(1, 86_400))
+    max_sends: int = setting(32, whole(1, 1000))
+    max_sends_per_host: int = setting(4, whole(1, 1000))
+    allow_private_addresses: bool = setting(False, FLAG)  # noqa: FBT003 - the default itself
+
+    def read_vapid_key(self) -> Secret:
+        """The key of Web Push, as PEM; empty: browsers are not reached. Raises ConfigError."""
+        return read_secret("push.vapid_key", self.vapid_key, self.vapid_key_file)
+
+    def contradictions(self) -> list[str]:
+        found = []
+        if self.vapid_key and self.vapid_key_file:
+            found.append("push.vapid_key and push.vapid_key_file are both set; allowed: one of them")
+        if (self.vapid_key or self.vapid_key_file) and not self.vapid_subject.startswith(("mailto:", "https://")):
+            allowed = "an address at which you are reached, as mailto:push@example.org, or an https URL"
+            found.append(f"push.vapid_subject is {self.vapid_subject!r}; allowed: {allowed}")
+        for name, gateway in self.gateways.items():
+            where = f"push.gateways.{name}"
+            if bool(gateway.secret) == bool(gateway.secret_file):
+                found.append(f"{where} has secret and secret_file, or neither; allowed: one of them")
+            elif gateway.secret and len(gateway.secret.reveal()) < MIN_SECRET_CHARACTERS:
+                found.append(f"{where}.secret is too short; allowed: {MIN_SECRET_CHARACTERS} characters or more")
+            parts = urlsplit(gateway.url)
+            if parts.scheme == "http" and not (is_loopback(parts.hostname or "") or self.allow_private_addresses):
+                allowed = "https; http to this machine, or anywhere with push.allow_private_addresses"
+                found.append(f"{where}.url is {gateway.url!r}; allowed: {allowed}")
+        return found
