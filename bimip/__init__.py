@@ -17,6 +17,8 @@ that. The head of each package says how what is in it works, and why so.
               users/         the registry group of a user's devices; each device sends from its position in a log
               retention/     what is older than its period goes
     floor 4   gateway/       sockets, TLS, WebSocket, tokens, limits before anybody is known
+              http/          requests and answers by HTTP on the public port; errors as problem details
+              api/           the REST API, on the same requests as the socket
               console/       the operator's HTTP: health, the tree, kills
               client/        the SDK, for programs that are a device; knows nothing of the floors of the server
     the whole app.py         the supervision tree: read this first; its head names the files beside it

@@ -10,7 +10,7 @@ import structlog
 import trio
 from google.protobuf.message import DecodeError
 
-from bimip import __version__, console
+from bimip import __version__, api, console
 from bimip.concurrency import Timers, Watch
 from bimip.config import ConfigError, Settings
 from bimip.domain.accounts.erasing import BeginErasing, ErasingBegun
@@ -32,6 +32,7 @@ from bimip.gateway.poller import Poller
 from bimip.gateway.serving import Gateway
 from bimip.gateway.settings import GatewaySettings
 from bimip.gateway.tls import Certificate, TlsError
+from bimip.http.server import HttpServer
 from bimip.journal.journal import JournalStatistics
 from bimip.journal.queue import OperationQueue
 from bimip.names import NameRefusedError, conversation_id, conversation_number, normal_eid
@@ -90,6 +91,12 @@ class Parts:
             self.timekeeper.now,
             self.poller,
             self.timers,
+            HttpServer(
+                api.make_application(origins=settings.gateway.origins, names=settings.gateway.names),
+                settings.http,
+                self.timekeeper.now,
+                report,
+            ),
             self.users.is_revoked,
             tell=ConnectionLog(_log.info, monotonic).tell,
             grace=lambda: current_child().grace(),

@@ -7,6 +7,7 @@ from typing import Any, Final
 from bimip.domain.core.rules import PartitionSettings, UserSettings
 from bimip.domain.keeping.timekeeping import TimeSettings
 from bimip.gateway.settings import GatewaySettings, TokenSettings
+from bimip.http.settings import HttpSettings
 from bimip.journal.settings import JournalSettings
 from bimip.push.settings import PushSettings
 from bimip.retention.settings import RetentionSettings
@@ -70,6 +71,7 @@ class LoggingSettings:
 @dataclass(frozen=True, slots=True)
 class Settings:
     gateway: GatewaySettings = field(default_factory=GatewaySettings)
+    http: HttpSettings = field(default_factory=HttpSettings)
     console: ConsoleSettings = field(default_factory=ConsoleSettings)
     store: StoreSettings = field(default_factory=StoreSettings)
     tokens: TokenSettings = field(default_factory=TokenSettings)

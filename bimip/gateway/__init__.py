@@ -1,4 +1,5 @@
-"""The WebSocket side of the server: floor 4, above the users, who see of it only `bimip.users.connection.Connection`.
+"""The public port: floor 4, above the users, who see of it only `bimip.users.connection.Connection`. It speaks
+WebSocket; what is asked for by HTTP is handed to `bimip.http`.
 
     listener.py         accepts sockets, and hands each to a supervised child
     serving.py          that child: `Gateway.serve_connection`, from a socket's first byte to its last
@@ -8,8 +9,9 @@
     closing.py          how it ends: what has happened, and what is to be done next (pure)
     pumps.py            the two tasks of what is no plain socket: TLS
     poller.py           waits for all sockets in one place, and reads from them
+    forwarded.py        who a peer behind a proxy is (pure)
     admission.py        how many at once: by user, by address, unauthenticated (only counting)
-    upgrade_request.py  the opening handshake's bytes (sans-IO)
+    upgrade_request.py  a request's head: the opening handshake's bytes, or HTTP's (sans-IO)
     framing.py          WebSocket frames: bytes in, messages out; limits within one message (sans-IO)
     connection_log.py   who came, was refused and left, as so many lines a second
     tls.py              the certificate, and its renewal

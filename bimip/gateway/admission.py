@@ -65,16 +65,21 @@ class Admission:
     def __init__(self, settings: GatewaySettings, now: Callable[[], float] = trio.current_time) -> None:
         self._settings = settings
         self.now = now
-        uncounted = [ip_network(network) for network in settings.uncounted_addresses]
+        uncounted = [ip_network(network) for network in (*settings.uncounted_addresses, *settings.proxies)]
         self._counted = lru_cache(REMEMBERED_ADDRESSES)(partial(_counted, uncounted))
         self._unknown: dict[Slot, None] = {}  # the oldest first
         self._rate = Rate(settings.address_openings_per_second, burst_seconds=ADDRESS_BURST_SECONDS)
         self._openings = Remembered[str, Bucket](REMEMBERED_ADDRESSES)
         self._connected_from: Counter[str] = Counter()
         self._unauthenticated_from: Counter[str] = Counter()
+        self._http_from: Counter[str] = Counter()
         self._devices: dict[str, list[str]] = {}  # of users; a device is there as often as it has connections
         self._all = 0  # connections
         self._no_place = self._given_up = 0
+
+    def counted(self, address: str | None) -> str:
+        """The name that an address is counted under; "" where it is not."""
+        return self._counted(address) if address is not None else ""
 
     def enter(self, address: str | None, abort: Callable[[], None] = lambda: None) -> "Slot":
         """Counts a socket that was accepted, which may have no address. Raises AdmissionRefusedError.
@@ -82,22 +87,27 @@ class Admission:
         `abort` closes it at once.
         """
         settings, soon = self._settings, ceil(self._settings.handshake_seconds)
-        counted = self._counted(address) if address is not None else ""
+        counted = self.counted(address)
         if counted:
             self._charge(counted)
         if _is_full(self._all, settings.max_connections):
             raise self._turned_away(503, "This server has no room for more connections right now.", PLACE_SECONDS)
-        if counted and _is_full(self._unauthenticated_from[counted], settings.max_unauthenticated_per_address):
-            raise self._turned_away(429, "Too many are connecting from your address right now.", soon)
-        if counted and _is_full(self._connected_from[counted], settings.max_connections_per_address):
-            raise self._turned_away(429, "Too many are connected from your address.", PLACE_SECONDS)
+        self._check_address(counted)
         if _is_full(len(self._unknown), settings.max_unauthenticated) and not self._gives_one_up():
             raise self._turned_away(503, "Too many are connecting to this server right now.", soon)
         return Slot(self, counted, abort)
 
+    def _check_address(self, counted: str) -> None:
+        settings = self._settings
+        if counted and _is_full(self._unauthenticated_from[counted], settings.max_unauthenticated_per_address):
+            soon = ceil(settings.handshake_seconds)
+            raise self._turned_away(429, "Too many are connecting from your address right now.", soon)
+        if counted and _is_full(self._connected_from[counted], settings.max_connections_per_address):
+            raise self._turned_away(429, "Too many are connected from your address.", PLACE_SECONDS)
+
     def shuts_out(self, address: str | None) -> bool:
         """Whether an address is not even to be answered. Each try is counted."""
-        counted = self._counted(address) if address is not None else ""
+        counted = self.counted(address)
         bucket = self._openings.get(counted) if counted else None
         if bucket is None:
             return False
@@ -142,6 +152,28 @@ class Admission:
             self._connected_from[counted] += 1
             self._unauthenticated_from[counted] += 1
 
+    def _move(self, slot: "Slot", counted: str, to: str) -> None:
+        """Counts a slot under another address, from which it was opened: a proxy's peer is told of by its head."""
+        if to:
+            self._charge(to)
+            self._check_address(to)
+            self._connected_from[to] += 1
+        if counted:
+            _count_down(self._connected_from, counted)
+        if slot in self._unknown:
+            if to:
+                self._unauthenticated_from[to] += 1
+            if counted:
+                _count_down(self._unauthenticated_from, counted)
+
+    def _begin_http(self, counted: str) -> None:
+        if counted and _is_full(self._http_from[counted], self._settings.connections_per_address):
+            raise self._turned_away(429, "Too many connections by HTTP are kept from your address.", PLACE_SECONDS)
+        self._http_from[counted] += 1
+
+    def _end_http(self, counted: str) -> None:
+        _count_down(self._http_from, counted)
+
     def _known(self, slot: "Slot", counted: str) -> None:
         del self._unknown[slot]
         if counted:
@@ -156,11 +188,11 @@ class Admission:
             raise self._turned_away(429, f"This user has {most} devices connected.", PLACE_SECONDS)
         self._devices[claims.eid] = [*devices, claims.device]
 
-    def _end(self, counted: str, claims: Claims | None) -> None:
+    def _end(self, counted: str, claims: Claims | None, *, is_valid: bool) -> None:
         self._all -= 1
         if counted:
             _count_down(self._connected_from, counted)
-            if claims is None:
+            if not is_valid:
                 self._openings_of(counted).take(FAILED_OPENINGS, 0, self.now())
         if claims is not None:
             devices = self._devices[claims.eid]
@@ -172,7 +204,7 @@ class Admission:
 class Slot:
     """One connection's, from its first byte to its last."""
 
-    __slots__ = ("_abort", "_admission", "_claims", "_counted", "_is_known", "since")
+    __slots__ = ("_abort", "_admission", "_claims", "_counted", "_is_http", "_is_known", "_is_valid", "since")
 
     def __init__(self, admission: Admission, counted: str, abort: Callable[[], None]) -> None:
         self.since = admission.now()
@@ -181,6 +213,8 @@ class Slot:
         self._abort = abort
         self._claims: Claims | None = None
         self._is_known = False
+        self._is_valid = False  # somebody showed a valid token
+        self._is_http = False
 
     def __enter__(self) -> Self:
         self._admission._begin(self, self._counted)  # noqa: SLF001 - a part of it
@@ -189,8 +223,9 @@ class Slot:
     def __exit__(
         self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
     ) -> None:
+        self.leave_http()
         self._admit()
-        self._admission._end(self._counted, self._claims)  # noqa: SLF001 - a part of it
+        self._admission._end(self._counted, self._claims, is_valid=self._is_valid)  # noqa: SLF001 - a part of it
 
     @property
     def account(self) -> Hashable:
@@ -203,7 +238,36 @@ class Slot:
         """It is known now whose connection this is. Raises AdmissionRefusedError."""
         self._admission._name(claims)  # noqa: SLF001 - a part of it
         self._claims = claims
+        self.admit()
+
+    @property
+    def is_admitted(self) -> bool:
+        return self._is_valid
+
+    def admit(self) -> None:
+        """Somebody showed a valid token. By HTTP that is another user each time, whose device is not connected."""
+        self._is_valid = True
         self._admit()
+
+    def move(self, address: str | None) -> None:
+        """The peer is at another address than the one that was counted. Raises AdmissionRefusedError."""
+        counted = self._admission.counted(address)
+        if counted != self._counted:
+            self.leave_http()
+            self._admission._move(self, self._counted, counted)  # noqa: SLF001 - a part of it
+            self._counted = counted
+
+    def serve_http(self) -> None:
+        """Counts it as one that is kept for HTTP. Raises AdmissionRefusedError."""
+        self.leave_http()
+        self._admission._begin_http(self._counted)  # noqa: SLF001 - a part of it
+        self._is_http = True
+
+    def leave_http(self) -> None:
+        """It is no connection by HTTP any more: it ends, becomes a WebSocket, or is another address's."""
+        if self._is_http:
+            self._is_http = False
+            self._admission._end_http(self._counted)  # noqa: SLF001 - a part of it
 
     def give_up(self) -> None:
         """Another peer gets this place."""

@@ -1,17 +1,19 @@
-"""One socket, from its first byte to its last: opening handshake, authentication, and then the connection's life.
+"""One socket, from its first byte to its last: what it asks for by HTTP, or opening handshake, authentication, and then
+the connection's life. Every head is read here; whose it is, the WebSocket's or `bimip.http`'s, shows in it.
 
 Runs as a supervised child of its own. Whatever a peer does ends here; only defects of this server leave as exceptions,
 after the peer was told with 1011.
 """
 
 import os
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import (
     AbstractContextManager,
     suppress,
 )
 from dataclasses import dataclass
 from functools import cached_property, partial
+from ipaddress import ip_network
 from itertools import count
 
 import trio
@@ -22,15 +24,19 @@ from bimip.domain.core.identity import Claims
 from bimip.gateway.admission import Admission, AdmissionRefusedError, Slot, address_of, end_stream
 from bimip.gateway.authentication import Verifier
 from bimip.gateway.connection import FAILED, WebSocketConnection
+from bimip.gateway.forwarded import Networks, peer_address
 from bimip.gateway.poller import Poller
 from bimip.gateway.pumps import DEAD
 from bimip.gateway.settings import GatewaySettings
 from bimip.gateway.upgrade_policy import IsRevoked, UpgradeRefusedError, judge_upgrade
 from bimip.gateway.upgrade_request import Request, UpgradeReader, accepted, refused
 from bimip.gateway.wire import hello_token
+from bimip.http.problems import ProblemError
+from bimip.http.server import HttpRequest, HttpServer
 from bimip.session.close import Close
 from bimip.session.tokens import TokenError
 from bimip.users.connection import Connection, ConnectionClosedError, RefusedError
+from bimip.wire import bimip_pb2 as pb
 from bimip.wire.errors import WireError
 from bimip.wire.limits import Limits
 
@@ -66,6 +72,8 @@ class Gateway:
     now_ms: Callable[[], int]
     poller: Poller
     timers: Timers
+    http: HttpServer
+    """Answers what is asked for by HTTP."""
     is_revoked: IsRevoked = lambda _claims: False
     tell: Tell = say_nothing
     """Told of who comes and goes: what happened, the connection's number, and more."""
@@ -79,6 +87,10 @@ class Gateway:
     @cached_property
     def admission(self) -> Admission:
         return Admission(self.settings)
+
+    @cached_property
+    def proxies(self) -> Networks:
+        return [ip_network(network) for network in self.settings.proxies]
 
     @cached_property
     def _turning_away(self) -> trio.CapacityLimiter:
@@ -132,7 +144,7 @@ class Gateway:
             self._turning_away.acquire_nowait()
             try:
                 with trio.move_on_after(self.settings.close_seconds), suppress(*DEAD):
-                    await read_head(socket, self.settings.max_opening_bytes)
+                    await read_head(socket, self.settings.max_head_bytes)
                 await refuse(socket, _no_slot(error), self.settings.close_seconds)
             finally:
                 self._turning_away.release()
@@ -184,8 +196,12 @@ class _Handshake:
         self._fd = stream.socket.fileno() if isinstance(stream, trio.SocketStream) else -1
         self._slot = slot
         self._authenticate_until = trio.current_time() + gateway.settings.handshake_seconds
-        self._reader = UpgradeReader(gateway.settings.max_opening_bytes)
+        self._reader = UpgradeReader(gateway.settings.max_head_bytes)
         self._claims: Claims | None = None
+        self._socket_address = self.address = address_of(stream)
+        """Of the peer, which may stand behind a proxy."""
+        self.is_stopping = False
+        """The server stops: no more is asked for here."""
 
     async def open(self) -> WebSocketConnection | None:
         """Opens the WebSocket; None: it did not become one, in time or at all."""
@@ -194,15 +210,84 @@ class _Handshake:
             if request is None:
                 with trio.move_on_at(self._authenticate_until):
                     request = await self._read()
+            while isinstance(request, HttpRequest):
+                request = await self._serve(request)
             return None if request is None else await self._answer(request)
         except UpgradeRefusedError as refusal:
-            self._tell("refused", status=refusal.status, reason=refusal.sentence, address=address_of(self._stream))
+            self._tell("refused", status=refusal.status, reason=refusal.sentence, address=self.address)
             await refuse(self._stream, refusal, self._settings.close_seconds)
         except DEAD:
             pass
         return None
 
-    def _read_at_once(self) -> Request | None:
+    async def _serve(self, request: HttpRequest) -> Request | HttpRequest | None:
+        """Answers what is asked for by HTTP. Returns the next request; None: there is none, or not in time."""
+        http = self._gateway.http
+        try:
+            self._find_peer(request.head.headers)
+            self._slot.serve_http()
+        except AdmissionRefusedError as error:
+            self._tell("refused", status=error.status, reason=error.sentence, address=self.address)
+            code = pb.RATE_LIMITED if error.status == 429 else pb.UNAVAILABLE
+            problem = WireError(code, error.sentence, retry_after_ms=1000 * error.retry_after)
+            await http.refuse(self._stream, request, self, ProblemError(problem, status=error.status))
+            return None
+        rest = await self._serve_in_order(request)
+        if rest is None:
+            return None
+        with trio.move_on_after(http.settings.keep_alive_seconds):
+            self._reader = UpgradeReader(self._settings.max_head_bytes)
+            following = (self._reader.feed(rest) if rest else None) or await self._read()
+            self._authenticate_until = trio.current_time() + self._settings.handshake_seconds
+            return following
+        return None
+
+    async def _serve_in_order(self, request: HttpRequest) -> bytes | None:
+        """Answers a request. Cancelling lets it end, within the time that the gateway gives."""
+        rest: bytes | None = None
+        crash: Exception | None = None
+        is_done = trio.Event()
+        scope = trio.CancelScope(shield=True)
+
+        async def serve() -> None:
+            nonlocal rest, crash
+            with scope:
+                try:
+                    rest = await self._gateway.http.serve(self._stream, request, self)
+                except Exception as error:  # noqa: BLE001 - raised again below, in the connection's own task
+                    crash = error
+            is_done.set()
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(serve)
+            try:
+                await is_done.wait()
+            except trio.Cancelled:
+                self.is_stopping = True
+                with self._gateway.grace():
+                    await is_done.wait()
+                raise
+            finally:
+                scope.cancel()
+        if crash is not None:
+            raise crash
+        return rest
+
+    def _find_peer(self, headers: Iterable[tuple[bytes, bytes]]) -> None:
+        """Finds who asks, by the head of a request. Raises AdmissionRefusedError."""
+        if self._gateway.proxies:
+            self.address = peer_address(self._socket_address, headers, self._gateway.proxies)
+            self._slot.move(self.address)
+
+    @property
+    def is_admitted(self) -> bool:
+        """See `Visitor`, as which `bimip.http` knows this."""
+        return self._slot.is_admitted
+
+    def admit_visitor(self) -> None:
+        self._slot.admit()
+
+    def _read_at_once(self) -> Request | HttpRequest | None:
         """Reads the request without waiting: where many come, it is mostly there when the connection's turn comes."""
         if self._fd < 0:
             return None
@@ -212,8 +297,8 @@ class _Handshake:
             return None
         return self._reader.feed(data) if data else None
 
-    async def _read(self) -> Request | None:
-        request = None
+    async def _read(self) -> Request | HttpRequest | None:
+        request: Request | HttpRequest | None = None
         while request is None:
             data = bytes(await self._stream.receive_some(RECEIVE_BYTES))
             if not data:
@@ -222,6 +307,11 @@ class _Handshake:
         return request
 
     async def _answer(self, request: Request) -> WebSocketConnection | None:
+        self._slot.leave_http()
+        try:
+            self._find_peer(request.headers)
+        except AdmissionRefusedError as error:
+            raise _no_slot(error) from None
         upgrade = judge_upgrade(
             request.headers,
             host=request.host,
@@ -321,7 +411,7 @@ class _Handshake:
         self._tell_login(claims)
 
     def _tell_login(self, claims: Claims) -> None:
-        self._tell("login", eid=claims.eid, device=claims.device, address=address_of(self._stream))
+        self._tell("login", eid=claims.eid, device=claims.device, address=self.address)
 
     async def _first_frames(self, connection: WebSocketConnection) -> list[bytes]:
         with trio.move_on_at(self._authenticate_until):

@@ -64,6 +64,8 @@ class GatewaySettings:
     """Web pages that may connect, such as `https://chat.example.org`; "*" is any."""
     names: tuple[str, ...] = setting((), Rule(_names, 'a list of host names such as "chat.example.org"'))
     """The server's own host names, in small letters: pages that came from it by one of them may connect too."""
+    proxies: tuple[str, ...] = setting((), Rule(_networks, 'a list of addresses or networks such as "10.0.0.0/8"'))
+    """Whose `X-Forwarded-For` says who their peers are."""
     allow_plaintext: bool = setting(False, FLAG)  # noqa: FBT003 - the default itself
     handshake_seconds: float = setting(5.0, seconds(0.1, 300))
     """From the first byte to a valid token, TLS included."""
@@ -88,6 +90,10 @@ class GatewaySettings:
     max_connections_per_address: int = setting(1024, COUNT, section="limits")
     max_unauthenticated: int = setting(2048, COUNT, section="limits")
     max_unauthenticated_per_address: int = setting(128, COUNT, section="limits")
+    max_head_bytes: int = setting(32 * KIB, whole(4 * KIB, MIB), section="http")
+    """Of a request, one that opens a WebSocket too."""
+    connections_per_address: int = setting(256, COUNT, section="http")
+    """Of one address, that are kept for requests by HTTP; 0: as many as come."""
     uncounted_addresses: tuple[str, ...] = setting(
         ("127.0.0.0/8", "::1/128"),
         Rule(_networks, 'a list of addresses or networks such as "10.0.0.0/8"'),
@@ -104,8 +110,6 @@ class GatewaySettings:
     # What nobody needs to choose.
     close_seconds: float = 3.0
     """How long a peer may take to answer a close."""
-    max_opening_bytes: int = 32 * KIB
-    """All that a peer may send before it is a WebSocket."""
 
     @property
     def is_open_in_plaintext(self) -> bool:

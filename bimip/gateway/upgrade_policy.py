@@ -6,11 +6,11 @@ cannot set that header: they come without, and show their token in `Hello`.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
 from bimip.domain.core.identity import Claims
 from bimip.gateway.authentication import Verifier
 from bimip.gateway.wire import SUBPROTOCOLS
+from bimip.http.origins import may_come_from
 from bimip.session.close import Close
 from bimip.session.tokens import TokenError
 
@@ -18,11 +18,6 @@ Headers = Sequence[tuple[bytes, bytes]]
 
 IsRevoked = Callable[[Claims], bool]
 """Whether a token that is right otherwise counts no more: who keeps the store knows."""
-
-LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1")
-"""No page of somebody else's comes from there."""
-
-DEFAULT_PORTS = {"http": ":80", "https": ":443"}
 
 
 class UpgradeRefusedError(Exception):
@@ -65,27 +60,9 @@ def judge_upgrade(
 
 
 def _check_origin(found: list[str], host: str, origins: Sequence[str], names: Sequence[str]) -> None:
-    """Only browsers send one. Without this check any web page could use the network that its reader's browser is in."""
     for origin in found:
-        if origin not in origins and "*" not in origins and not _is_own(origin, host, names):
+        if not may_come_from(origin, host, origins, names):
             raise UpgradeRefusedError(403, "Pages of this origin may not connect here.")
-
-
-def _is_own(origin: str, host: str, names: Sequence[str]) -> bool:
-    """Whether a page came from where it connects to, by a name that is the server's.
-
-    That both say the same is not enough: whose page it is makes a name of its own lead to any address, this one too,
-    and a browser then says that name both times (DNS rebinding).
-    """
-    try:
-        parts = urlsplit(origin)
-    except ValueError:
-        return False
-    port = DEFAULT_PORTS.get(parts.scheme)
-    if port is None or not parts.netloc:
-        return False
-    is_same_host = parts.netloc.lower().removesuffix(port) == host.lower().removesuffix(port)
-    return is_same_host and parts.hostname in {*LOOPBACK_NAMES, *names}
 
 
 def _claims(authorizations: list[str], verifier: Verifier, now_ms: int) -> Claims | None:

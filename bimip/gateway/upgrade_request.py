@@ -1,5 +1,6 @@
-"""The opening handshake (RFC 6455, part 4), without I/O. h11 reads the HTTP; whether the request may become a
-connection is `upgrade_policy.judge_upgrade`'s to say.
+"""The head of a request, without I/O: the opening handshake (RFC 6455, part 4), or any other request by HTTP. h11 reads
+it; whether an opening may become a connection is `upgrade_policy.judge_upgrade`'s to say. Whatever speaks of a
+WebSocket is meant to become one; all else is answered by HTTP.
 
 The usual request, which came whole and in which nothing is unusual, is read here: h11 takes a tenth of all that a login
 costs. Whatever is not the plainest HTTP/1.1 is h11's, to refuse or to allow, and the tests hold what is read here to
@@ -16,6 +17,7 @@ from dataclasses import dataclass
 import h11
 
 from bimip.gateway.upgrade_policy import Headers, UpgradeRefusedError
+from bimip.http.server import HttpRequest
 
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _VERSION = b"13"
@@ -24,7 +26,10 @@ _REASONS = {400: "Bad Request", 401: "Unauthorized", 403: "Forbidden", 426: "Upg
     431: "Request Header Fields Too Large",
     503: "Service Unavailable",
 }
-_NOT_A_WEBSOCKET = "This is a WebSocket endpoint. Open it as one, and offer the subprotocol bimip.v1 or bimip.v1.json."
+_NOT_A_WEBSOCKET = (
+    "This opens no WebSocket, and is no other request by HTTP/1.1. Open a WebSocket endpoint as one, and offer the "
+    "subprotocol bimip.v1 or bimip.v1.json."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,33 +47,40 @@ _OF_BODIES = {b"content-length", b"transfer-encoding"}
 
 
 class UpgradeReader:
-    """Reads one opening request."""
+    """Reads one head."""
 
     def __init__(self, max_bytes: int) -> None:
+        """`max_bytes`: of a head."""
         self._http: h11.Connection | None = None  # until something is unusual
+        self._max_bytes = max_bytes
         self._bytes_left = max_bytes
 
-    def feed(self, data: bytes) -> Request | None:
-        """The request once it is whole. Raises UpgradeRefusedError for what is no WebSocket's."""
-        self._bytes_left -= len(data)
+    def feed(self, data: bytes) -> Request | HttpRequest | None:
+        """The request once its head is whole. Raises UpgradeRefusedError for what is none."""
         if self._bytes_left < 0:
             raise UpgradeRefusedError(431, _NOT_A_WEBSOCKET)
+        self._bytes_left -= len(data)
         if self._http is None:
             usual = read_usual(data)
-            if usual is not None:
+            if usual is not None and self._bytes_left >= 0 and _is_opening(usual[0]):
                 return _judge(*usual)
-            self._http = h11.Connection(h11.SERVER)
-        return self._feed_http(self._http, data)
+            self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=self._max_bytes)
+        request = self._feed_http(self._http, data)
+        if self._bytes_left < 0 and not isinstance(request, HttpRequest):
+            raise UpgradeRefusedError(431, _NOT_A_WEBSOCKET)
+        return request
 
     @staticmethod
-    def _feed_http(http: h11.Connection, data: bytes) -> Request | None:
+    def _feed_http(http: h11.Connection, data: bytes) -> Request | HttpRequest | None:
         try:
             http.receive_data(data)
             event = http.next_event()
             if event is h11.NEED_DATA:
                 return None
-            if not isinstance(event, h11.Request):
+            if not isinstance(event, h11.Request) or event.method == b"PRI":  # how HTTP/2 begins
                 raise UpgradeRefusedError(400, _NOT_A_WEBSOCKET)
+            if not _is_opening(list(event.headers)):
+                return HttpRequest(http, event)
             ended = http.next_event()
         except h11.RemoteProtocolError as error:
             raise UpgradeRefusedError(error.error_status_hint, _NOT_A_WEBSOCKET) from None
@@ -96,6 +108,12 @@ def read_usual(data: bytes) -> tuple[Headers, bytes] | None:
         hosts += name == b"host"
         headers.append((name, header[2]))
     return (headers, rest) if hosts == 1 else None
+
+
+def _is_opening(headers: Headers) -> bool:
+    """Whether a request is meant to open a WebSocket, however faulty."""
+    is_named = any(name.startswith(b"sec-websocket-") for name, _ in headers)
+    return is_named or b"websocket" in _tokens(headers, b"upgrade")
 
 
 def _judge(headers: Headers, rest: bytes, *, is_http_1_1: bool = True) -> Request:

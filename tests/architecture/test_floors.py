@@ -46,7 +46,10 @@ MAY_IMPORT = {
         "bimip.storage",
     ),
     # floor 4
+    "bimip.http": ("bimip.settings", "bimip.wire"),
+    "bimip.api": ("bimip.http", "bimip.wire"),
     "bimip.gateway": (
+        "bimip.http",
         "bimip.concurrency",
         "bimip.supervision",
         "bimip.settings",
@@ -67,6 +70,7 @@ MAY_IMPORT = {
         "bimip.retention",
         "bimip.push",
         "bimip.gateway",
+        "bimip.http",
     ),
     "bimip.environment": (
         "bimip.config",
@@ -91,6 +95,8 @@ MAY_IMPORT = {
         "bimip.push",
         "bimip.users",
         "bimip.gateway",
+        "bimip.http",
+        "bimip.api",
         "bimip.console",
     ),
     "bimip.processes": (

@@ -11,6 +11,7 @@ from tests.architecture.source import ROOT
 TOP = {"LICENSE", "README.md", "bimip", "config", "proto", "pyproject.toml", "scripts", "tests"}
 
 FLOORS = {
+    "api",
     "cli",
     "client",
     "concurrency",
@@ -18,6 +19,7 @@ FLOORS = {
     "console",
     "domain",
     "gateway",
+    "http",
     "journal",
     "names",
     "push",

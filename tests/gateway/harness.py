@@ -10,6 +10,9 @@ import trio
 import trio.abc
 import trio.testing
 import trio_websocket
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
 from trio_websocket import WebSocketConnection, wrap_client_stream
 
 from bimip.concurrency import Timers
@@ -19,6 +22,8 @@ from bimip.gateway.listener import Listener
 from bimip.gateway.poller import Poller
 from bimip.gateway.serving import Gateway
 from bimip.gateway.settings import GatewaySettings, TokenSettings
+from bimip.http.server import VISITOR, HttpServer
+from bimip.http.settings import HttpSettings
 from bimip.settings import Secret
 from bimip.users.connection import Connection, ConnectionClosedError
 from bimip.wire import bimip_pb2 as pb
@@ -31,6 +36,7 @@ NOW_MS = 1_700_000_000_000
 SECRET = "a secret for tests, long enough for HS256"
 SETTINGS = GatewaySettings(port=0)
 LIMITS = Limits()
+HTTP = HttpSettings()
 PING = codec.encode(pb.PingPong(), ref=7)
 
 
@@ -100,6 +106,8 @@ class World:
     scopes: list[trio.CancelScope] = field(default_factory=list)
     told: list[tuple[str, int, dict[str, object]]] = field(default_factory=list)
     """Of who came and went: what happened, the connection's number, and more."""
+    reported: list[BaseException] = field(default_factory=list)
+    """What failed and was answered."""
 
     async def serve(self, stream: trio.abc.Stream) -> None:
         """As a supervisor runs it: what it raises is noted, and ends nobody else."""
@@ -138,9 +146,24 @@ class World:
         )
 
 
+async def answer_briefly(scope: Scope, receive: Receive, send: Send) -> None:
+    """An application that repeats the body to whoever shows a token, and others the path."""
+    request = Request(scope, receive)
+    if "authorization" not in request.headers:
+        await PlainTextResponse(f"Hello at {request.url.path}")(scope, receive, send)
+        return
+    scope[VISITOR].admit_visitor()
+    await PlainTextResponse(await request.body())(scope, receive, send)
+
+
 @asynccontextmanager
 async def open_world(
-    settings: GatewaySettings = SETTINGS, limits: Limits = LIMITS, *, crashes: bool = False
+    settings: GatewaySettings = SETTINGS,
+    limits: Limits = LIMITS,
+    *,
+    http: HttpSettings = HTTP,
+    application: ASGIApp = answer_briefly,
+    crashes: bool = False,
 ) -> AsyncIterator[World]:
     """Raises what connections raised, unless a test wants `crashes`."""
     async with trio.open_nursery() as nursery:
@@ -148,6 +171,7 @@ async def open_world(
         poller = Poller()
         told: list[tuple[str, int, dict[str, object]]] = []
         timers = Timers()
+        reported: list[BaseException] = []
         nursery.start_soon(poller.run)
         nursery.start_soon(timers.run)
         gateway = Gateway(
@@ -158,9 +182,10 @@ async def open_world(
             now_ms=lambda: NOW_MS,
             poller=poller,
             timers=timers,
+            http=HttpServer(application, http, lambda: NOW_MS, lambda _what, error: reported.append(error)),
             tell=lambda what, connection, **more: told.append((what, connection, more)),
         )
-        world = World(echo, gateway, nursery, told=told)
+        world = World(echo, gateway, nursery, told=told, reported=reported)
         yield world
         nursery.cancel_scope.cancel()
     poller.close()

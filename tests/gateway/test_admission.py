@@ -449,7 +449,7 @@ async def test_who_comes_and_goes_is_told_with_the_connections_number() -> None:
         websocket = await world.connect()
         await websocket.aclose(1000, "")
         refused = world.dial()
-        await refused.send_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        await refused.send_all(b"GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\n\r\n")
         await read_all(refused)
         while len(world.told) < 3:
             await trio.lowlevel.checkpoint()

@@ -9,12 +9,22 @@ from hypothesis import strategies as st
 
 from bimip.gateway.upgrade_policy import UpgradeRefusedError
 from bimip.gateway.upgrade_request import Request, UpgradeReader, accepted, read_usual, refused
+from bimip.http.server import HttpRequest
 from tests.gateway.harness import opening
 
 MAX_BYTES = 4096
+HTTP = 200
+"""The outcome of what is answered by HTTP."""
 
 
 def read(data: bytes, step: int = 0) -> Request | None:
+    """The opening that bytes are; None: it is not whole yet."""
+    request = read_any(data, step)
+    assert not isinstance(request, HttpRequest)
+    return request
+
+
+def read_any(data: bytes, step: int = 0) -> Request | HttpRequest | None:
     reader = UpgradeReader(MAX_BYTES)
     for at in range(0, len(data), step or len(data)):
         request = reader.feed(data[at : at + (step or len(data))])
@@ -26,10 +36,10 @@ def read(data: bytes, step: int = 0) -> Request | None:
 def outcome(data: bytes) -> int:
     """The status of the answer; 0: none yet."""
     try:
-        request = read(data)
+        request = read_any(data)
     except UpgradeRefusedError as refusal:
         return refusal.status
-    return 0 if request is None else 101
+    return 0 if request is None else 101 if isinstance(request, Request) else HTTP
 
 
 @pytest.mark.parametrize("step", [0, 1, 7])
@@ -79,6 +89,12 @@ def test_there_is_no_request_before_its_end() -> None:
         (opening().replace(b"\r\nHost", b"\r\n Host"), 400),
         (opening(X_Long="x" * MAX_BYTES), 431),
         (b"\x00" * 100, 400),
+        (b"GET /x HTTP/1.1\r\nHost: h\r\n\r\n", HTTP),
+        (b"GET / HTTP/1.0\r\n\r\n", HTTP),
+        (b"POST /x HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\n", HTTP),
+        (b"GET /x HTTP/1.1\r\nHost: h\r\nUpgrade: h2c\r\n\r\n", HTTP),
+        (b"GET /x HTTP/1.1\r\nHost: h\r\nUpgrade: h3, WebSocket\r\n\r\n", 426),
+        (b"GET /x HTTP/1.1\r\n\r\n", 400),
         (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 400),
     ],
 )
@@ -158,4 +174,4 @@ def test_the_usual_is_read_as_such() -> None:
 @settings(max_examples=300, deadline=None)
 def test_any_bytes_are_a_request_or_refused_or_not_at_their_end(noise: bytes, at: int) -> None:
     data = opening()[:at] + noise + opening()[at:]
-    assert outcome(data) in {0, 101, 400, 426, 431, 501, 505}
+    assert outcome(data) in {0, 101, HTTP, 400, 426, 431, 501, 505}

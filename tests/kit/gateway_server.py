@@ -95,6 +95,10 @@ class GatewayServer:
         self.store = store
         self._port = port
 
+    def connect_raw(self) -> trio.abc.HalfCloseableStream:
+        """A connection that has said nothing yet."""
+        return self._port.connect()
+
     def knock(self, *, is_json: bool = False) -> Caller:
         return Caller(self._port.connect(), is_json=is_json)
 
