@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
+from enum import StrEnum
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -473,6 +474,12 @@ def show_group(
     _on_group("show", group_id, who=(url, token, as_, config), as_json=json)
 
 
+class ForWhom(StrEnum):
+    EVERYBODY = "everybody"
+    CONTACTS = "contacts"
+    NOBODY = "nobody"
+
+
 @app.command("settings")
 def privacy_settings(
     as_: As = None,
@@ -482,6 +489,22 @@ def privacy_settings(
     show_read_receipts: Annotated[bool | None, typer.Option(help="You learn what others have read.")] = None,
     show_last_seen: Annotated[bool | None, typer.Option(help="Others learn when you were last there.")] = None,
     show_online_status: Annotated[bool | None, typer.Option(help="Others learn whether you are there.")] = None,
+    read_receipts_to: Annotated[ForWhom | None, typer.Option(help="Who learns what you have read.")] = None,
+    read_receipts_of: Annotated[ForWhom | None, typer.Option(help="Of whom you learn what they have read.")] = None,
+    last_seen_to: Annotated[ForWhom | None, typer.Option(help="Who learns when you were last there.")] = None,
+    online_status_to: Annotated[ForWhom | None, typer.Option(help="Who learns whether you are there.")] = None,
+    visible: Annotated[
+        bool | None,
+        typer.Option("--visible/--invisible", help="Whether anybody learns that, what you do or where you are."),
+    ] = None,
+    except_: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--except",
+            help="What holds for one other user instead: bob:show-last-seen=denied, or allowed, or none.",
+            metavar="USER:SETTING=VALUE",
+        ),
+    ] = None,
     json: Json = False,
     config: Config = None,
 ) -> None:
@@ -493,13 +516,21 @@ def privacy_settings(
 
     with telling():
         device = devices.device_of(url, find_settings(config), devices.read_token(token, as_))
-        given = {
+        switches = {
             "send_read_receipts": send_read_receipts,
             "show_read_receipts": show_read_receipts,
             "show_last_seen": show_last_seen,
             "show_online_status": show_online_status,
+            "visible": visible,
         }
-        trio.run(partial(devices.change_settings, device, given, as_json=json))
+        audiences = {
+            "read_receipts_to": read_receipts_to,
+            "read_receipts_of": read_receipts_of,
+            "last_seen_to": last_seen_to,
+            "online_status_to": online_status_to,
+        }
+        excepted = devices.exceptions_of(except_ or ())
+        trio.run(partial(devices.change_settings, device, switches, audiences, excepted, as_json=json))
 
 
 def _change(

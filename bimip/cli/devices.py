@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import trio
 from rich.console import Console
@@ -20,13 +21,23 @@ from rich.text import Text
 from bimip.cli.failures import Exit, Failure
 from bimip.cli.output import is_lost
 from bimip.cli.settings import gateway_url
-from bimip.cli.show_events import json_of, line_of, message_text, person_text
+from bimip.cli.show_events import (
+    exception_fields,
+    exception_text,
+    json_of,
+    line_of,
+    message_text,
+    person_text,
+    settings_fields,
+    settings_text,
+)
 from bimip.cli.words import printable, show_json
-from bimip.client import Client, ClientError, InboxRow, Refused, Start, Stopped, StoreError, open_client
+from bimip.client import Audience, Client, ClientError, InboxRow, Refused, Start, Stopped, StoreError, open_client
 from bimip.client.events import Connected, Disconnected, Event
 from bimip.client.facets.devices import DeviceInfo
 from bimip.client.wire.bimip import Message
 from bimip.config import ConfigError, Settings
+from bimip.domain.state.privacy_exceptions import EXCEPTED, ExceptionValue
 from bimip.session.close import Close
 
 _TOKEN_CODES = {Close.UNAUTHENTICATED, Close.TOKEN_EXPIRED, Close.TOKEN_REVOKED}
@@ -204,16 +215,46 @@ async def remove_device(device: Device, name: str, *, as_json: bool = False) -> 
     show_json({"removed": name}) if as_json else print(f"removed {printable(name)}")
 
 
-async def change_settings(device: Device, given: Mapping[str, bool | None], *, as_json: bool = False) -> None:
-    """Sets what is not None, and prints how all of the user's settings stand."""
+def exceptions_of(given: Sequence[str]) -> dict[str, dict[str, ExceptionValue]]:
+    """Reads what is to hold for single others, as in `bob:show-last-seen=denied`; Failure says what is wrong."""
+    names = {setting.name.lower().replace("_", "-"): setting.name.lower() for setting in EXCEPTED}
+    values = {value.name.lower(): value for value in ExceptionValue}
+    found: dict[str, dict[str, ExceptionValue]] = {}
+    for text in given:
+        eid, _, said = text.rpartition(":")
+        name, _, value = said.partition("=")
+        if not eid or name not in names or value not in values:
+            allowed = f"USER:SETTING=VALUE, of {', '.join(names)} and {', '.join(values)}"
+            raise Failure(Exit.USAGE, f"--except {text!r} is not {allowed}")
+        found.setdefault(eid, {})[names[name]] = values[value]
+    return found
+
+
+async def change_settings(
+    device: Device,
+    switches: Mapping[str, Any],
+    audiences: Mapping[str, str | None],
+    excepted: Mapping[str, Mapping[str, Any]],
+    *,
+    as_json: bool = False,
+) -> None:
+    """Sets what is not None, and what is to hold for single others, by eid; and prints how all of it stands."""
+    given = {name: value and Audience[value.upper()] for name, value in audiences.items()}
+    changed: dict[str, Any] = {**switches, **given}
     async with asking(device) as client:
-        settings = await client.change_settings(**given)
-    shown = {name: value for name, value in settings._asdict().items() if name in given}
+        for eid, values in excepted.items():
+            await client.except_from_settings(eid, **values)
+        await client.change_settings(**changed)
+        settings = await client.change_settings()  # which tells all exceptions, too
+        exceptions = client.privacy_exceptions
     if as_json:
-        show_json(shown)
+        said = {eid: exception_fields(one) for eid, one in exceptions.items()}
+        show_json(settings_fields(settings) | {"exceptions": said})
         return
-    for name, value in shown.items():
-        print(f"{name.replace('_', ' ')}: {'on' if value else 'off'}")
+    for part in settings_text(settings).split(", "):
+        print(part)
+    for eid, one in sorted(exceptions.items()):
+        print(f"for {printable(eid)}: {exception_text(one)}")
 
 
 @asynccontextmanager

@@ -1,6 +1,7 @@
 """What happens to a device, as lines for people or as JSON."""
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -19,6 +20,7 @@ from bimip.client.events import (
     GroupChanged,
     LogDiverged,
     MessageChanged,
+    PrivacyExceptionChanged,
     ReadAgain,
     ReadMarkerChanged,
     ReceiptsChanged,
@@ -30,7 +32,8 @@ from bimip.client.events import (
 )
 from bimip.client.wire.bimip import GroupEvent, GroupEventKind, Identity, Message
 from bimip.domain.core.records import ReceiptKind, ReceiptRun
-from bimip.domain.state.settings import PrivacySettings, Setting
+from bimip.domain.state.privacy_exceptions import EXCEPTED, ExceptionValue, PrivacyException
+from bimip.domain.state.settings import FIELDS, PrivacySettings
 
 ERASED = "an erased user"
 
@@ -79,6 +82,8 @@ def line_of(event: Event) -> Line:  # noqa: C901, PLR0911, PLR0912 - one case fo
             return _device(event)
         case SettingsChanged():
             return Line("✓", "cyan", f"your settings: {settings_text(event.settings)}")
+        case PrivacyExceptionChanged():
+            return Line("✓", "cyan", f"for {printable(event.eid)}: {exception_text(event.exception)}")
         case GroupChanged():
             return _group(event)
         case GapFound():
@@ -227,7 +232,9 @@ def _bytes(name: str, value: bytes) -> dict[str, str]:
 
 def _fields(event: Event) -> dict[str, Any]:
     if isinstance(event, SettingsChanged):
-        return event.settings._asdict()
+        return settings_fields(event.settings)
+    if isinstance(event, PrivacyExceptionChanged):
+        return {"eid": event.eid, **exception_fields(event.exception)}
     found: dict[str, Any] = {}
     for name in event.__dataclass_fields__:
         value = getattr(event, name)
@@ -257,8 +264,34 @@ def _name(value: object) -> str:
 
 
 def settings_text(settings: PrivacySettings) -> str:
-    names = [setting.name.lower() for setting in Setting]
-    return ", ".join(f"{name.replace('_', ' ')} {'on' if getattr(settings, name) else 'off'}" for name in names)
+    return ", ".join(f"{name.replace('_', ' ')}: {_switch(value)}" for name, value in _said(settings))
+
+
+def _switch(value: object) -> str:
+    return {True: "on", False: "off"}[value] if isinstance(value, bool) else str(value)
+
+
+def _said(settings: PrivacySettings) -> Iterator[tuple[str, object]]:
+    for name in FIELDS.values():
+        value = getattr(settings, name)
+        yield name, value if isinstance(value, bool) else value.name.lower()
+
+
+def settings_fields(settings: PrivacySettings) -> dict[str, object]:
+    """Names for JSON for whom each setting holds, and whether they are visible."""
+    return dict(_said(settings))
+
+
+def exception_text(exception: PrivacyException) -> str:
+    """Says what holds for one other user."""
+    said = exception_fields(exception)
+    return ", ".join(f"{name.replace('_', ' ')}: {value}" for name, value in said.items()) or "as for all others"
+
+
+def exception_fields(exception: PrivacyException) -> dict[str, str]:
+    """Names for JSON each setting that there is an exception to, with `allowed` or `denied`."""
+    named = {setting.name.lower(): getattr(exception, setting.name.lower()) for setting in EXCEPTED}
+    return {name: value.name.lower() for name, value in named.items() if value is not ExceptionValue.NONE}
 
 
 def _who(identity: Identity | None) -> str:

@@ -58,15 +58,18 @@ from bimip.client.facets.inbox import InboxPage, InboxRow
 from bimip.client.facets.push import PushOffer, PushSubscription
 from bimip.client.facets.receipts import DeliveryState, MemberReceipts
 from bimip.client.wire.bimip import ErrorCode, FetchKind, GapReason, Message, Start
-from bimip.domain.state.settings import PrivacySettings
+from bimip.domain.state.privacy_exceptions import ExceptionValue, PrivacyException
+from bimip.domain.state.settings import Audience, PrivacySettings
 
 __all__ = [
+    "Audience",
     "Backoff",
     "Client",
     "ClientError",
     "DeliveryState",
     "DuplicateId",
     "ErrorCode",
+    "ExceptionValue",
     "FetchKind",
     "Fetched",
     "GapReason",
@@ -76,6 +79,7 @@ __all__ = [
     "MemberReceipts",
     "Message",
     "NotConnected",
+    "PrivacyException",
     "PrivacySettings",
     "PushOffer",
     "PushSubscription",

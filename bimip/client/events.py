@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from bimip.client.wire.bimip import ErrorCode, GapReason, Message
 from bimip.domain.core.records import ReceiptKind, ReceiptRun
+from bimip.domain.state.privacy_exceptions import PrivacyException
 from bimip.domain.state.settings import PrivacySettings
 
 
@@ -133,6 +134,16 @@ class SettingsChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class PrivacyExceptionChanged:
+    """An exception to this user's settings, for one other user, is another than before; all NONE: it is gone.
+    `Client.privacy_exceptions` has all of them.
+    """
+
+    eid: str
+    exception: PrivacyException
+
+
+@dataclass(frozen=True, slots=True)
 class GroupChanged:
     """A group that this user is in is new, or its title, members or roles changed; or they are in it no more.
     `Client.known_groups` has all of them. What happened is told by a Received whose message has a `group_event`.
@@ -227,6 +238,7 @@ Event = (
     | ConversationChanged
     | DeviceChanged
     | SettingsChanged
+    | PrivacyExceptionChanged
     | GroupChanged
     | GapFound
     | LogDiverged

@@ -2,6 +2,7 @@
 
 from bimip.domain.accounts import erasing, registering
 from bimip.domain.commands import command
+from bimip.domain.contacts import changing_settings
 from bimip.domain.conversations import erasing as erasing_there
 from bimip.domain.conversations import groups, inbox
 from bimip.domain.core import operations as ops
@@ -13,7 +14,7 @@ from bimip.domain.delivery import acknowledging, hello
 from bimip.domain.keeping.timekeeping import time_records
 from bimip.domain.messages import appending, checkpoints, committed, disappearing, expiring
 from bimip.domain.push import subscribing
-from bimip.domain.state import pruning, read_markers, settings
+from bimip.domain.state import pruning, read_markers
 
 
 def barrier(_view: Reader, _op: ops.Barrier, _moment: Context) -> Decision:
@@ -36,7 +37,7 @@ OPERATIONS: dict[type, OperationKind] = {
     **hello.OPERATIONS,
     **acknowledging.OPERATIONS,
     **read_markers.OPERATIONS,
-    **settings.OPERATIONS,
+    **changing_settings.OPERATIONS,
     **command.OPERATIONS,
     **expiring.OPERATIONS,
     **checkpoints.OPERATIONS,

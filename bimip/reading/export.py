@@ -45,7 +45,8 @@ from bimip.domain.core.schema import behind
 from bimip.domain.messages.erasing import MAX_ADDRESSED
 from bimip.domain.state.devices import label_of
 from bimip.domain.state.merges import MergeRule
-from bimip.domain.state.settings import Setting
+from bimip.domain.state.privacy_exceptions import ExceptionValue
+from bimip.domain.state.settings import FIELDS, VISIBLE, Audience, Setting
 from bimip.names import conversation_id
 from bimip.reading.salvage import UnreadableError, read_entries, read_history
 from bimip.storage.interface import Store
@@ -142,7 +143,19 @@ def _log(_view: Reader, key: Key, log: Any) -> Iterator[Line]:  # noqa: ANN401 -
 
 def _setting(_view: Reader, key: Key, write: LastWrite) -> Iterator[Line]:
     value, stamp, _ = write
-    yield {"kind": "setting", "setting": Setting(key[1]).name.lower(), "value": bool(value), "set": _time_of(stamp)}
+    setting = Setting(key[1])
+    said = bool(value) if setting is VISIBLE else Audience(value).name
+    yield {"kind": "setting", "setting": FIELDS[setting], "value": said, "set": _time_of(stamp)}
+
+
+def _exception(view: Reader, key: Key, write: LastWrite) -> Iterator[Line]:
+    yield {
+        "kind": "privacy_exception",
+        "eid": view.get(Table.EIDS, (key[1],)),
+        "setting": Setting(key[2]).name.lower(),
+        "value": ExceptionValue(write.value).name,
+        "set": _time_of(write.stamp),
+    }
 
 
 def _read_marker(_view: Reader, key: Key, upto: int) -> Iterator[Line]:
@@ -223,6 +236,7 @@ _OWN: dict[Table, Make] = {
     Table.LOGS: _log,
     Table.STATES: _state,
     Table.SETTINGS: _setting,
+    Table.PRIVACY_EXCEPTIONS: _exception,
     Table.READ_MARKERS: _read_marker,
     Table.OWN_MESSAGES: _own_message,
     Table.CONVERSATION_SETTINGS: _kept,

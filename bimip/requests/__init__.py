@@ -18,6 +18,7 @@ row up, charges for it and asks (users/intake.py).
 """
 
 from bimip.requests import (
+    awareness_visibility,
     body,
     command,
     conversation,
@@ -36,6 +37,7 @@ from bimip.requests import (
 from bimip.requests.route import Answer, Route
 
 ROUTES: dict[str, Route] = {
+    "awareness_visibility": Route(awareness_visibility.ask, Answer.ALONE),
     "body": Route(body.ask, Answer.TOGETHER, independent=True, count=body.count, refuse=body.refuse),
     "command": Route(command.ask, Answer.TOGETHER),
     "conversation": Route(conversation.ask, Answer.ALONE),

@@ -13,6 +13,7 @@ from bimip.domain.state import (
     devices,
     groups,
     messages,
+    privacy_exceptions,
     private_reads,
     read_markers,
     receipts,
@@ -24,7 +25,7 @@ from bimip.domain.state.messages import MessageState
 from bimip.names import conversation_id
 from bimip.reading.people import Eids
 from bimip.reading.state import Change, ChangesPage
-from bimip.requests.settings import told
+from bimip.requests.settings import exception_told, told
 from bimip.wire import bimip_pb2 as pb
 from bimip.wire import state, stored
 
@@ -51,6 +52,11 @@ def _private_reads(eids: Eids, version: Version, key: StateKey, runs: Any) -> by
 
 def _settings(_eids: Eids, version: Version, _key: StateKey, known: Any) -> bytes:  # noqa: ANN401 - PrivacySettings
     return state.settings_item(version, told(known, version))
+
+
+def _exception(eids: Eids, version: Version, key: StateKey, known: Any) -> bytes:  # noqa: ANN401 - a PrivacyException
+    told = exception_told(eids.of(privacy_exceptions.unpack_key(key)), known, version)
+    return state.exception_item(version, told, removed=known is None)
 
 
 def _read_marker(_eids: Eids, version: Version, key: StateKey, upto: Any) -> bytes:  # noqa: ANN401 - an offset
@@ -147,6 +153,7 @@ ENCODE: dict[int, Callable[[Eids, Version, StateKey, Any], bytes]] = {
     groups.TAG: _group,
     contacts.TAG: _contact,
     settings.TAG: _settings,
+    privacy_exceptions.TAG: _exception,
     private_reads.TAG: _private_reads,
     messages.TAG: _message,
     conversation_settings.TAG: _conversation_settings,

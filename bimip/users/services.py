@@ -2,10 +2,12 @@
 of its own: queue, timers, eids, poison, rates, sends, slices, and the registry, whose the sessions are.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 from bimip.concurrency import Timers
+from bimip.domain.core.decision import PrivacyNews
 from bimip.domain.core.ids import UserId
 from bimip.requests.rates import RateLimiter
 from bimip.requests.services import RequestServices
@@ -27,3 +29,5 @@ class Services(RequestServices):
     """Where all devices' long work stands in line."""
     sessions: dict[UserId, Any] = field(default_factory=dict)
     """The Session of each user that is connected, which is made of what is handed down here."""
+    privacy_listeners: list[Callable[[PrivacyNews], None]] = field(default_factory=list)
+    """Called when what is seen of a connected user may be another than before."""

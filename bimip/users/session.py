@@ -7,7 +7,7 @@ devices, each of which reads from its own position.
 from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
 
-from bimip.domain.core.decision import BodyNews, LogNews, News, StateNews, StateRestarted, UserErased
+from bimip.domain.core.decision import BodyNews, LogNews, News, PrivacyNews, StateNews, StateRestarted, UserErased
 from bimip.domain.core.identity import Claims
 from bimip.domain.core.ids import DeviceId, UserId, Version
 from bimip.domain.state.changes import UNSEEN
@@ -105,6 +105,11 @@ class Session:
             device.connection.close(Close.USER_ERASED, ERASED)
         self.is_over = True
 
+    def privacy_changed(self, news: PrivacyNews) -> None:
+        """Tells whoever shows others what this user does that they may be let see another thing of it now."""
+        for listener in self.services.privacy_listeners:
+            listener(news)
+
     def is_erased(self) -> bool:
         return is_erased(self.services.store, self.number)
 
@@ -156,6 +161,7 @@ LISTENERS: dict[type[News], Callable[[Session, Any], None]] = {
     StateRestarted: Session.state_restarted,
     BodyNews: Session.body_changed,
     UserErased: Session.user_erased,
+    PrivacyNews: Session.privacy_changed,
 }
 """What a session does with news of each class."""
 

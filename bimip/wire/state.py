@@ -101,6 +101,11 @@ def settings_item(version: int, settings: pb.Settings) -> bytes:
     return _ITEM + varint(len(item)) + item
 
 
+def exception_item(version: int, exception: pb.PrivacyException, *, removed: bool) -> bytes:
+    """An element of StateDelta.items."""
+    return _item(pb.StateItem(version=version, removed=removed, privacy_exception=exception))
+
+
 @lru_cache(maxsize=256)
 def _block(conversation: str, member: str, kind: int, block: int) -> bytes:
     """The fields of Receipts that say whose they are: the same for all acks within a block."""

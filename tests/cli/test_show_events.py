@@ -8,7 +8,8 @@ from bimip.client import events
 from bimip.client.wire.bimip import ErrorCode, GapReason, GroupEvent, GroupEventKind, Identity, Message
 from bimip.domain.core.ids import ConversationOffset, Millis
 from bimip.domain.core.records import ReceiptKind, ReceiptRun
-from bimip.domain.state.settings import PrivacySettings
+from bimip.domain.state.privacy_exceptions import ExceptionValue, PrivacyException
+from bimip.domain.state.settings import Audience, PrivacySettings
 
 MESSAGE = Message(
     id="m1",
@@ -85,9 +86,17 @@ EVENTS: list[tuple[events.Event, str]] = [
     (replace(RECEIPTS, private=True), "✓ read by bob@example.org, unseen: #1 to #4, #6   conversation 7"),
     (events.ReadMarkerChanged("7", 4), "✓ read by you up to #4   conversation 7"),
     (
-        events.SettingsChanged(PrivacySettings(show_last_seen=False)),
-        "✓ your settings: send read receipts on, show read receipts on, show last seen off, show online status on",
+        events.SettingsChanged(PrivacySettings(last_seen_to=Audience.NOBODY)),
+        (
+            "✓ your settings: read receipts to: everybody, read receipts of: everybody, last seen to: nobody, "
+            "online status to: everybody, visible: on"
+        ),
     ),
+    (
+        events.PrivacyExceptionChanged("bob@example.org", PrivacyException(show_last_seen=ExceptionValue.DENIED)),
+        "✓ for bob@example.org: show last seen: denied",
+    ),
+    (events.PrivacyExceptionChanged("bob@example.org", PrivacyException()), "✓ for bob@example.org: as for all others"),
     (events.ReadMarkerChanged("7", 0), "✓ not read by you   conversation 7"),
     (CHANGED, r"✎ edited: Hello \x1b[2J; reactions: + 2; forwarded 3 times; pinned   conversation 7 #4"),
     (

@@ -4,13 +4,16 @@ from collections.abc import Callable
 from typing import assert_never, assert_type
 
 from bimip.client import (
+    Audience,
     Backoff,
     Client,
+    ExceptionValue,
     Fetched,
     FetchKind,
     InboxRow,
     MemberReceipts,
     Message,
+    PrivacyException,
     PrivacySettings,
     Refused,
     Start,
@@ -52,6 +55,10 @@ async def every_method(client: Client) -> None:
     assert_type(page.rows[0].last_message, Message | None)
     assert_type(client.settings, PrivacySettings)
     assert_type(await client.change_settings(send_read_receipts=False, show_last_seen=None), PrivacySettings)
+    assert_type(await client.change_settings(last_seen_to=Audience.CONTACTS), PrivacySettings)
+    assert_type(client.privacy_exceptions, dict[str, PrivacyException])
+    assert_type(await client.except_from_settings("bob", show_last_seen=ExceptionValue.DENIED), PrivacyException)
+    assert_type(await client.set_visible(visible=False), bool)
     assert_type(await client.fetch(kind=FetchKind.LOG, offset=1, backwards=True), Fetched)
     assert_type(await client.heads("chat", sender="bob@example.org", limit=3), list[Message])
     assert_type(await client.synced("laptop", whole=True), dict[str, Synced])
@@ -94,6 +101,8 @@ async def every_event(client: Client) -> None:
                 assert_type(event.payload, bytes | None)
             case events.DeviceChanged():
                 assert_type(event.is_gone, bool)
+            case events.PrivacyExceptionChanged():
+                assert_type(event.exception, PrivacyException)
             case events.SettingsChanged():
                 assert_type(event.settings, PrivacySettings)
             case events.Connected() | events.Disconnected() | events.EpochChanged() | events.ServerError():

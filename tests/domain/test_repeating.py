@@ -21,6 +21,7 @@ from bimip.domain.accounts.erasing import (
 from bimip.domain.accounts.registering import DropCursor, LabelDevice, NoteSeen, SeenDevice
 from bimip.domain.commands.command import ExpireCommands
 from bimip.domain.commands.operation import Command, CommandKind
+from bimip.domain.contacts.changing_settings import ChangeSettings
 from bimip.domain.conversations.erasing import DropAlone, EraseMessages, EraseReceipts, ForgetMember, RestartStates
 from bimip.domain.conversations.groups import (
     AddMembers,
@@ -64,7 +65,7 @@ from bimip.domain.messages.committed import ExpireCommitted
 from bimip.domain.messages.disappearing import Disappear
 from bimip.domain.messages.expiring import ExpireMentions, ExpireThreads, TrimHistory
 from bimip.domain.state.pruning import PruneRemoval
-from bimip.domain.state.settings import ChangeSettings, Setting
+from bimip.domain.state.settings import Setting
 from tests.domain.support import BEGIN, CHAT, Ledger
 
 HOUR = 3_600_000
@@ -202,6 +203,7 @@ EFFECTS = {
     Table.RECEIPTS,
     Table.READ_MARKERS,
     Table.SETTINGS,
+    Table.PRIVACY_EXCEPTIONS,
     Table.PRIVATE_READS,
     Table.MESSAGE_STATES,
     Table.REACTIONS,

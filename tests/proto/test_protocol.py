@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 
 from bimip.client.wire import bimip as sdk
+from bimip.domain.contacts.privacy import COLUMNS
+from bimip.domain.contacts.privacy import ROWS as SEEN
 from bimip.gateway.authentication import MAX_TOKEN_CHARS
 from bimip.names import NameRefusedError, normal_eid
 from bimip.requests.message import check_message
@@ -71,6 +73,12 @@ def test_a_frames_table_names_its_fields_and_no_others(name: str) -> None:
     told = {(int(cells[0]), cells[1].strip("`")) for cells in rows(name) if cells[0].isdigit()}
 
     assert fields == told
+
+
+def test_who_sees_what_is_as_the_rules_have_it() -> None:
+    drawn = [[seen.value, ", ".join(COLUMNS[check] for check in checks)] for seen, checks in SEEN.items()]
+
+    assert rows("Who sees what")[1:] == drawn
 
 
 def test_every_frame_that_is_served_is_explained() -> None:

@@ -2,9 +2,9 @@
 
 import pytest
 
+from bimip.domain.contacts.changing_settings import ChangeSettings
 from bimip.domain.core.ids import ConversationId, ConversationOffset
 from bimip.domain.core.operations import Done, Fault, Receipt, Received, Refused
-from bimip.domain.state.settings import ChangeSettings
 from bimip.requests.receipts import RANGES_TOGETHER
 from bimip.wire import bimip_pb2 as pb
 from tests.requests.support import Peer

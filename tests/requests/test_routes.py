@@ -6,11 +6,12 @@ from typing import Any
 import pytest
 
 import bimip.requests
+from bimip.domain.contacts.changing_settings import CurrentSettings
 from bimip.domain.conversations.groups import GroupChanged
 from bimip.domain.core.ids import ConversationId, ConversationOffset, Millis, Offset, Stamp, Version
 from bimip.domain.core.operations import Acknowledged, Appended, Done, Fault, Operation, ReadMarked, Refused, Result
 from bimip.domain.push.subscribing import Subscribed
-from bimip.domain.state.settings import CurrentSettings, PrivacySettings
+from bimip.domain.state.settings import Audience, PrivacySettings
 from bimip.requests import ROUTES
 from bimip.requests.message import write
 from bimip.requests.route import Answer
@@ -32,6 +33,9 @@ BOB = pb.Member(eid="bob")
 BOSS = pb.Member(eid="bob", role="owner")
 
 SERVED: dict[str, list[tuple[Any, Result]]] = {
+    "awareness_visibility": [
+        (pb.AwarenessVisibility(id="v", stamp=7), CurrentSettings(PrivacySettings(visible=False), Version(4))),
+    ],
     "body": [(pb.Body(), Done()), (pb.Body(messages=[MESSAGE]), SENT)],
     "command": [(MARK_READ, ReadMarked(ConversationId(1), ConversationOffset(3), Version(4)))],
     "devices": [
@@ -61,7 +65,9 @@ SERVED: dict[str, list[tuple[Any, Result]]] = {
         (pb.Settings(), CurrentSettings(PrivacySettings(), Version(0))),
         (
             pb.Settings(show_read_receipts=False, stamp=7),
-            CurrentSettings(PrivacySettings(show_read_receipts=False, stamp=Stamp(7)), Version(4), is_restarted=True),
+            CurrentSettings(
+                PrivacySettings(read_receipts_of=Audience.NOBODY, stamp=Stamp(7)), Version(4), is_restarted=True
+            ),
         ),
     ],
     "signal": [

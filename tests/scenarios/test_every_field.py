@@ -366,9 +366,67 @@ CONVERSATION_TAKES = [conversation(ACTIONS.GET, "c2", limit=limit, after="nobody
 
 # Settings, Snapshot, Devices.
 
+
+def settings_rows() -> Iterator[Row]:
+    for name, switch in AUDIENCES.items():
+        yield row(name, INVALID, settings_of(**{name: 4}))
+        for audience, value in ((pb.EVERYBODY, False), (pb.CONTACTS, False), (pb.NOBODY, True)):
+            yield row(name, INVALID, settings_of(**{name: audience, switch: value}))
+    for name in AUDIENCES.values():
+        yield row(f"exceptions.{name}", INVALID, pb.Settings(exceptions=[excepted("bob", **{name: 4})]))
+    for eid, code in (
+        ("", INVALID),
+        (STRANGE, INVALID),
+        ("c7", INVALID),
+        ("x" * 256, TOO_LARGE),
+        ("nobody", NOT_FOUND),
+    ):
+        yield row("exceptions.eid", code, pb.Settings(visible=False, exceptions=[excepted("bob"), excepted(eid)]))
+    yield row("exceptions.eid", INVALID, pb.Settings(exceptions=[excepted("ann")]))
+    yield row("exceptions.eid", INVALID, pb.Settings(exceptions=[excepted("bob"), excepted("bob")]))
+    yield row("exceptions", INVALID, pb.Settings(exceptions=[pb.PrivacyException(eid="bob")]))
+    yield row("exceptions", TOO_LARGE, pb.Settings(exceptions=[excepted(str(number)) for number in range(257)]))
+
+
+AUDIENCES = {
+    "read_receipts_to": "send_read_receipts",
+    "read_receipts_of": "show_read_receipts",
+    "last_seen_to": "show_last_seen",
+    "online_status_to": "show_online_status",
+}
+
+
+def settings_of(**fields: Any) -> pb.Settings:
+    return pb.Settings(**fields)
+
+
+def excepted(eid: str = "bob", **values: Any) -> pb.PrivacyException:
+    return pb.PrivacyException(eid=eid, **values or {"show_last_seen": pb.PrivacyException.DENIED})
+
+
+def awareness_visibility_rows() -> Iterator[Row]:
+    yield row("from.eid", FORBIDDEN, visibility(eid="bob"))
+    yield row("id", INVALID, pb.AwarenessVisibility(id=LINES))
+    yield row("id", TOO_LARGE, pb.AwarenessVisibility(id=LONG))
+
+
+def visibility(eid: str = "ann", **fields: Any) -> pb.AwarenessVisibility:
+    said = pb.AwarenessVisibility(**fields)
+    getattr(said, "from").CopyFrom(pb.Identity(eid=eid, connection_resource_id=LONG, node=LONG))
+    return said
+
+
+VISIBILITY_TAKES = [visibility(visible=flag, stamp=stamp) for flag in (False, True) for stamp in (0, HUGE)]
+
 SETTINGS_TAKE = [
     pb.Settings(
-        send_read_receipts=flag, show_read_receipts=flag, show_last_seen=flag, show_online_status=flag, stamp=stamp
+        send_read_receipts=flag,
+        show_read_receipts=flag,
+        show_last_seen=flag,
+        show_online_status=flag,
+        visible=flag,
+        stamp=stamp,
+        exceptions=[excepted(show_last_seen=pb.PrivacyException.ALLOWED, stamp=stamp)],
     )
     for flag in (False, True)
     for stamp in (0, HUGE)
@@ -600,7 +658,8 @@ BOUNDS: dict[str, list[Row]] = {
     "signal": list(signal_rows()),
     "command": list(command_rows()),
     "conversation": list(conversation_rows()),
-    "settings": [],
+    "settings": list(settings_rows()),
+    "awareness_visibility": list(awareness_visibility_rows()),
     "snapshot": list(snapshot_rows()),
     "devices": list(devices_rows()),
     "push_notification": list(push_rows()),
@@ -620,6 +679,7 @@ UNBOUNDED: dict[str, list[Any]] = {
     "command": COMMAND_TAKES,
     "conversation": CONVERSATION_TAKES,
     "settings": SETTINGS_TAKE,
+    "awareness_visibility": VISIBILITY_TAKES,
     "snapshot": SNAPSHOT_TAKES,
     "fetch": FETCH_TAKES,
     "hello": HELLO_TAKES,
@@ -792,6 +852,7 @@ GOOD: dict[str, Any] = {
     "command": command(pb.Command.ARCHIVE, conversation="c1"),
     "conversation": conversation(ACTIONS.GET, "c2"),
     "settings": pb.Settings(),
+    "awareness_visibility": pb.AwarenessVisibility(),
     "snapshot": pb.Snapshot(partition="chat"),
     "devices": pb.Devices(),
     "push_notification": pb.PushNotification(query=True),

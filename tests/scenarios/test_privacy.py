@@ -10,6 +10,7 @@ from tests.kit.memory_server import Client, World, at, begin, go_on, open_world
 from tests.kit.received import ReceiptRun
 from tests.scenarios.conftest import OpenStore
 
+EVERYBODY, CONTACTS, NOBODY = pb.Audience.EVERYBODY, pb.Audience.CONTACTS, pb.Audience.NOBODY
 DELIVERED, READ, PLAYED = pb.MessageStatus.DELIVERED, pb.MessageStatus.READ, pb.MessageStatus.PLAYED
 BOB_HAS, BOB_READ = ReceiptRun("bob", DELIVERED, 1, 3), ReceiptRun("bob", READ, 1, 3)
 
@@ -43,7 +44,15 @@ async def test_all_are_on_at_first_and_what_is_not_named_stays_as_it_is(autojump
         again = await set_to(ann)
 
         assert asked == pb.Settings(
-            send_read_receipts=True, show_read_receipts=True, show_last_seen=True, show_online_status=True
+            send_read_receipts=True,
+            show_read_receipts=True,
+            show_last_seen=True,
+            show_online_status=True,
+            visible=True,
+            read_receipts_to=EVERYBODY,
+            read_receipts_of=EVERYBODY,
+            last_seen_to=EVERYBODY,
+            online_status_to=EVERYBODY,
         )
         assert (changed.send_read_receipts, changed.show_last_seen, changed.version > 0) == (True, False, True)
         assert again == changed

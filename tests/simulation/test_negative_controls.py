@@ -11,6 +11,7 @@ from bimip.domain.accounts.registering import LabelDevice
 from bimip.domain.commands import case
 from bimip.domain.commands import messages as commands
 from bimip.domain.commands.operation import Command
+from bimip.domain.contacts.changing_settings import ChangeSettings
 from bimip.domain.conversations import erasing
 from bimip.domain.conversations.membership import group_of, witnesses_of
 from bimip.domain.core import operations as ops
@@ -25,7 +26,6 @@ from bimip.domain.state import devices, private_reads, read_markers, receipts
 from bimip.domain.state import groups as state_of_groups
 from bimip.domain.state.changes import StateChanges
 from bimip.domain.state.lifecycle import IMPLIED
-from bimip.domain.state.settings import ChangeSettings
 from bimip.requests import forwards
 from bimip.requests.command import operation_of
 from bimip.retention import process as retention_process
@@ -184,7 +184,7 @@ def test_a_setting_that_is_answered_and_not_written_is_lost(monkeypatch: pytest.
 
 
 def test_receipts_of_who_sends_none_are_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(private_reads, "split", lambda _view, _conversation, _member, _kind, places: (places, ()))
+    monkeypatch.setattr(private_reads, "sends_receipts", lambda _view, _reader, _author: True)
 
     assert "leaked" in kinds_found("leaked")
 

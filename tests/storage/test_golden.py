@@ -118,6 +118,7 @@ GOLDEN = {
     "meta": "12 ea47eac1f779048c",
     "names": "4 80a0c19c426f8998",
     "ownmessages": "1 8f2ef8cb2efaf9c4",
+    "privacyexceptions": "1 c09a3dccfb00b656",
     "privatereads": "1 6a31e12f26882545",
     "pushcursors": "1 8cccd0f73e10b648",
     "pushshown": "1 e2d01b2dcc4fe2f3",

@@ -61,7 +61,14 @@ class UserErased(NamedTuple):
     user: UserId
 
 
-News = LogNews | StateNews | StateRestarted | BodyNews | UserErased
+class PrivacyNews(NamedTuple):
+    """A user may be seen in another way than before: whoever was told of them is to be told how it is now."""
+
+    user: UserId
+    viewer: UserId | None = None  # who alone may see another thing of them, and they of the viewer; None: anybody may
+
+
+News = LogNews | StateNews | StateRestarted | BodyNews | UserErased | PrivacyNews
 """What a decision tells once it is on disk. Each names the user whom it concerns, and is told by its class."""
 
 

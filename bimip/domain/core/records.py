@@ -402,6 +402,8 @@ class Table(_Kind):
     """(user, conversation) -> ConversationOffset: how far the user has read"""
     SETTINGS = Schema("settings", (NUMBER, BYTE), Plain("BQI", LastWrite), cached=20_000)
     """(user, Setting) -> LastWrite: what they set, of what others may know of them"""
+    PRIVACY_EXCEPTIONS = Schema("privacyexceptions", (NUMBER, NUMBER, BYTE), Plain("BQI", LastWrite), cached=20_000)
+    """(user, other user, Setting) -> LastWrite: what holds for the other in place of that setting"""
     PRIVATE_READS = Schema("privatereads", (NUMBER, NUMBER, BYTE, NUMBER))
     """(conversation, member, ReceiptKind, part) -> Runs: as RECEIPTS, of who sent none then"""
     MESSAGE_STATES = Schema("messagestates", (NUMBER, LONG), Plain("QQI8sQIIQ", MessageRecord))

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
+from bimip.domain.contacts.privacy import may_see
 from bimip.domain.conversations.membership import (
     SMALL_GROUP,
     beyond_head,
@@ -34,7 +35,6 @@ from bimip.domain.messages.appending import EMPTY_LOG
 from bimip.domain.state import private_reads, receipts
 from bimip.domain.state.changes import UNSEEN, StateChanges
 from bimip.domain.state.lifecycle import IMPLIED
-from bimip.domain.state.settings import may_see
 
 # As often as here, an enum's members cost more by their class than as names of the module.
 CONVERSATIONS, LOGS, CURSORS = Table.CONVERSATIONS, Table.LOGS, Table.CURSORS
@@ -140,7 +140,7 @@ def receipt(view: Reader, op: Receipt, context: Context) -> Decision:
         if kind is DELIVERED:
             _add(view, changes, key, places, context.now, authors)
             continue
-        public, private = private_reads.split(view, *key, places)
+        public, private = private_reads.split(view, changes, *key, wrote)
         if public:
             _add(view, changes, key, public, context.now, {**authors, op.user: None})
         if private:

@@ -11,6 +11,7 @@ rewrites all runs that stand with its own, and where messages come one at a time
 from collections.abc import Iterable
 from struct import Struct
 
+from bimip.domain.contacts.privacy import may_see
 from bimip.domain.conversations.membership import SMALL_GROUP, members_of, membership_of
 from bimip.domain.core.ids import ConversationId, ConversationOffset, Millis, UserId
 from bimip.domain.core.ranges import Range, Ranges, clip, from_offsets
@@ -27,7 +28,6 @@ from bimip.domain.core.records import (
     Table,
 )
 from bimip.domain.state.changes import Meant, StateKind
-from bimip.domain.state.settings import may_see
 
 TAG = 1
 """Of their keys, as a kind of state."""

@@ -52,6 +52,7 @@ from bimip.domain.state import (
     conversation_settings,
     groups,
     messages,
+    privacy_exceptions,
     private_reads,
     read_markers,
     receipts,
@@ -451,6 +452,8 @@ def _private_reads(view: Reader) -> Iterator[Finding]:
         public: Runs = view.get(Table.RECEIPTS, key) or ()
         if both := intersect(_ranges(runs), _ranges(public)):
             yield Finding(table.value, key, f"{both} are told to others as well")
+        if view.get(Table.SETTINGS, (member, settings.SEND)) is None:
+            yield Finding(table.value, key, "is forgotten: the setting that it follows from has no record")
         packed = receipts.KEY.pack(private_reads.TAG, conversation, member, kind, part // receipts.PARTS)
         if view.get(Table.VERSIONS, (member, packed)) is None:
             yield Finding(table.value, key, "has no version: devices are not told of it")
@@ -463,10 +466,23 @@ def _ranges(runs: Runs) -> Ranges:
 def _settings(view: Reader) -> Iterator[Finding]:
     for key, write in rows(view, Table.SETTINGS):
         user, setting = key
-        if setting not in set(settings.Setting) or write.value not in {0, 1}:
+        values = {0, 1} if setting == settings.VISIBLE else set(settings.Audience)
+        if setting not in set(settings.Setting) or write.value not in values:
             yield Finding("settings", key, f"{write} is nothing that can be set")
-        if view.get(Table.VERSIONS, (user, settings.KEY)) is None:
+        if write != settings.ASSUMED and view.get(Table.VERSIONS, (user, settings.KEY)) is None:
             yield Finding("settings", key, "has no version: devices are not told of it")
+
+
+def _privacy_exceptions(view: Reader) -> Iterator[Finding]:
+    for key, write in rows(view, Table.PRIVACY_EXCEPTIONS):
+        user, other, setting = key
+        if setting not in privacy_exceptions.EXCEPTED or write.value not in set(privacy_exceptions.ExceptionValue):
+            yield Finding("privacyexceptions", key, f"{write} is nothing that can be set")
+        if view.get(Table.SETTINGS, (user, setting)) is None:
+            yield Finding("privacyexceptions", key, "has no effect: its setting has no record beside it")
+        is_kept = write.value != privacy_exceptions.NONE
+        if is_kept and view.get(Table.VERSIONS, (user, privacy_exceptions.pack_key(other))) is None:
+            yield Finding("privacyexceptions", key, "has no version: devices are not told of it")
 
 
 def _read_markers(view: Reader) -> Iterator[Finding]:
@@ -674,6 +690,7 @@ PARTS: dict[str, Part] = {
     "read markers": _read_markers,
     "checkpoints": _checkpoints,
     "settings": _settings,
+    "privacy exceptions": _privacy_exceptions,
     "private reads": _private_reads,
     "message states": _message_states,
     "conversation settings": _conversation_settings,

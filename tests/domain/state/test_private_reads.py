@@ -3,7 +3,9 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bimip.domain.core.ids import ConversationOffset
 from bimip.domain.core.records import ReceiptKind
+from bimip.domain.state.changes import StateChanges
 from bimip.domain.state.lifecycle import IMPLIED
 from bimip.domain.state.private_reads import split
 from tests.domain.state.test_settings import ONE, People
@@ -11,8 +13,12 @@ from tests.domain.state.test_settings import ONE, People
 
 def test_nothing_is_private_of_who_never_turned_receipts_off() -> None:
     people = People()
+    wrote = [(people.ann.user, ConversationOffset(place)) for place in range(1, 6)]
     with people.ledger.store.snapshot() as view:
-        assert split(view, ONE, people.bob.user, ReceiptKind.READ, ((1, 5),)) == (((1, 5),), ())
+        changes = StateChanges(view)
+
+        assert split(view, changes, ONE, people.bob.user, ReceiptKind.READ, wrote) == (((1, 5),), ())
+        assert changes.puts() == []
 
 
 def test_turning_receipts_on_publishes_nothing_of_before_and_off_takes_nothing_back() -> None:

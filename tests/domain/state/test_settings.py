@@ -8,25 +8,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bimip.domain.contacts.changing_settings import ChangeSettings, CurrentSettings, change_settings
+from bimip.domain.contacts.privacy import may_see
 from bimip.domain.conversations.groups import CreateGroup
-from bimip.domain.core.decision import NOTHING, StateNews, StateRestarted
+from bimip.domain.core.decision import NOTHING, PrivacyNews, StateNews, StateRestarted
 from bimip.domain.core.ids import ConversationId, ConversationOffset, Offset, Stamp, Version
 from bimip.domain.core.operations import Acknowledge, Receipt, Received
 from bimip.domain.core.records import DamagedRecordError, ReceiptKind, Table
 from bimip.domain.state import private_reads, receipts
 from bimip.domain.state.kinds import read_value
 from bimip.domain.state.lifecycle import IMPLIED
-from bimip.domain.state.settings import (
-    KEY,
-    ChangeSettings,
-    CurrentSettings,
-    PrivacySettings,
-    Setting,
-    change_settings,
-    is_on,
-    may_see,
-    settings_of,
-)
+from bimip.domain.state.privacy_exceptions import EXCEPTED
+from bimip.domain.state.settings import KEY, Audience, PrivacySettings, Setting, audience_of, settings_of, written
 from tests.domain.support import Ledger, Peer
 
 ONE = ConversationId(1)
@@ -47,7 +40,7 @@ class People:
         for number in range(10):
             self.ledger.send(self.ann, "c1" if group else "bob", f"m{number}")
 
-    def change(self, who: Peer, stamp: int, **values: bool) -> CurrentSettings:
+    def change(self, who: Peer, stamp: int, **values: int) -> CurrentSettings:
         pairs = tuple((Setting[name.upper()], value) for name, value in values.items())
         result = self.ledger.do(ChangeSettings(who.user, who.device, pairs, Stamp(stamp)))
         assert isinstance(result, CurrentSettings)
@@ -88,7 +81,7 @@ class People:
 MAPS = {receipts.TAG: "public", private_reads.TAG: "private"}
 
 
-def test_all_are_on_until_they_are_turned_off() -> None:
+def test_all_hold_for_everybody_until_they_are_turned_off() -> None:
     people = People()
 
     assert people.change(people.ann, 5) == CurrentSettings(PrivacySettings(), Version(0))
@@ -99,15 +92,20 @@ def test_only_what_is_named_changes_and_only_the_users_devices_are_told() -> Non
     people = People()
     answer = people.change(people.ann, 5, show_last_seen=False)
 
-    assert answer.settings == PrivacySettings(show_last_seen=False, stamp=Stamp(5)) == people.settings(people.ann)
+    assert (
+        answer.settings == PrivacySettings(last_seen_to=Audience.NOBODY, stamp=Stamp(5)) == people.settings(people.ann)
+    )
     assert people.ledger.decisions[0].news == [
-        StateNews(people.ann.user, answer.version, KEY, PrivacySettings(show_last_seen=False, stamp=Stamp(5)))
+        StateNews(people.ann.user, answer.version, KEY, PrivacySettings(last_seen_to=Audience.NOBODY, stamp=Stamp(5))),
+        PrivacyNews(people.ann.user),
     ]
     assert people.settings(people.bob) == PrivacySettings()
 
 
 writes = st.lists(
-    st.tuples(st.sampled_from(["ann", "laptop"]), st.sampled_from(Setting), st.booleans(), st.integers(1, 4)),
+    st.tuples(
+        st.sampled_from(["ann", "laptop"]), st.sampled_from(EXCEPTED), st.sampled_from(Audience), st.integers(1, 4)
+    ),
     min_size=1,
     max_size=6,
 )
@@ -142,7 +140,7 @@ def test_two_settings_that_are_changed_apart_both_count() -> None:
     people.change(people.ann, 3, show_online_status=False)
 
     assert people.settings(people.ann) == PrivacySettings(
-        show_last_seen=False, show_online_status=False, stamp=Stamp(9)
+        last_seen_to=Audience.NOBODY, online_status_to=Audience.NOBODY, stamp=Stamp(9)
     )
 
 
@@ -152,7 +150,7 @@ def test_what_changes_nothing_is_answered_with_how_it_stands_and_told_to_nobody(
     again = people.change(people.ann, 4, show_last_seen=True)
 
     assert again == first
-    assert people.ledger.decisions[0].news == ()
+    assert not people.ledger.decisions[0].news
 
 
 class Damaged:
@@ -177,10 +175,12 @@ def test_settings_that_are_damaged_are_off_until_they_are_set_anew() -> None:
         asked = ChangeSettings(people.ann.user, people.ann.device, ((SEND, True),), Stamp(1))
         decision = change_settings(view, asked, people.ledger.context)
 
-        assert not any(is_on(view, people.ann.user, setting) for setting in Setting)
+        assert not any(audience_of(written(view, people.ann.user, setting)) for setting in Setting)
         assert not may_see(view, people.ann.user, people.bob.user, ReceiptKind.READ)
     assert isinstance(decision.result, CurrentSettings)
-    assert decision.result.settings == PrivacySettings(True, False, False, False, Stamp(1))  # noqa: FBT003
+    assert decision.result.settings == PrivacySettings(
+        Audience.EVERYBODY, Audience.NOBODY, Audience.NOBODY, Audience.NOBODY, visible=False, stamp=Stamp(1)
+    )
 
 
 class Case(NamedTuple):

@@ -33,7 +33,7 @@ from bimip.domain.core.records import (
     State,
     Table,
 )
-from bimip.domain.state import contacts, groups, private_reads, settings
+from bimip.domain.state import contacts, groups, privacy_exceptions, private_reads, settings
 from bimip.domain.state.read_markers import pack_key
 from bimip.domain.state.receipts import KEY, part_of
 from bimip.storage.care.check import check
@@ -122,6 +122,7 @@ def private(conversation: int, first: int, last: int) -> Changes:
     return Changes(
         puts={
             Table.PRIVATE_READS: {(conversation, 2, ReceiptKind.READ, part_of(first)): runs},
+            Table.SETTINGS: {(2, settings.SEND): settings.ASSUMED},
             Table.CHANGES: {(2, 1000): key},
             Table.VERSIONS: {(2, key): Version(1000)},
             Table.STATES: {(2,): State(Version(1000), Version(0))},
@@ -155,7 +156,25 @@ def contact(user: int, peer: int, contact: Contact) -> Changes:
     )
 
 
+def excepted(setting: int, value: int) -> Changes:
+    """An exception of bob's for ann, with its version and the setting's record."""
+    key = privacy_exceptions.pack_key(UserId(1))
+    return Changes(
+        puts={
+            Table.PRIVACY_EXCEPTIONS: {(2, 1, setting): LastWrite(value, Stamp(1), DeviceId(1))},
+            Table.SETTINGS: {(2, setting): settings.ASSUMED},
+            Table.CHANGES: {(2, 1002): key},
+            Table.VERSIONS: {(2, key): Version(1002)},
+            Table.STATES: {(2,): State(Version(1002), Version(0))},
+        }
+    )
+
+
 REQUESTED = Contact(Standing.REQUESTED)
+
+
+def without(table: Table, changes: Changes) -> Changes:
+    return Changes(puts={one: records for one, records in changes.puts.items() if one is not table})
 
 
 def without_version(changes: Changes) -> Changes:
@@ -197,7 +216,6 @@ DAMAGES: dict[str, Callable[[JournalHost], Changes]] = {
     "a read marker of somebody else's conversation": lambda _: marker(3, 1, 1),
     "a read marker of no conversation": lambda _: marker(2, 99, 1),
     "a setting that there is not": lambda _: setting(77, 1),
-    "a setting that is neither on nor off": lambda _: setting(1, 2),
     "a contact who is let see somebody who knows nothing of it": lambda _: contact(2, 1, Contact(granted=True)),
     "a contact who lets somebody see them who knows nothing of it": lambda _: contact(2, 1, Contact(grants=True)),
     "a request that nobody made": lambda _: contact(2, 1, Contact(Standing.ASKED)),
@@ -207,6 +225,13 @@ DAMAGES: dict[str, Callable[[JournalHost], Changes]] = {
     "a contact without its version": lambda _: without_version(contact(2, 1, REQUESTED)),
     "a contact who is not counted": lambda _: put(Table.CONTACTS, (2, 1), REQUESTED),
     "a count of no contacts": lambda _: put(Table.ROSTERS, (2,), Roster(1)),
+    "a setting for an audience that there is not": lambda _: setting(1, 3),
+    "a switch that is neither on nor off": lambda _: setting(7, 2),
+    "an exception to what has none": lambda _: excepted(7, 2),
+    "an exception that says nothing": lambda _: excepted(4, 4),
+    "an exception without the setting's record": lambda _: without(Table.SETTINGS, excepted(4, 3)),
+    "an exception without its version": lambda _: without_version(excepted(4, 3)),
+    "a private read of whom no setting tells": lambda _: without(Table.SETTINGS, private(1, 33, 34)),
     "a setting without its version": lambda _: without_version(setting(1, 0)),
     "a private read of what was never sent": lambda _: private(1, 90, 96),
     "a private read of no conversation": lambda _: private(99, 1, 1),
@@ -282,9 +307,10 @@ async def test_a_subscription_has_no_findings(host: JournalHost) -> None:
     assert list(check(host.store)) == []
 
 
-async def test_settings_and_private_reads_have_no_findings(host: JournalHost) -> None:
+async def test_settings_exceptions_and_private_reads_have_no_findings(host: JournalHost) -> None:
     write(host, private(1, 33, 34))
-    write(host, setting(2, 0))
+    write(host, setting(2, 2))
+    write(host, excepted(4, 2))
 
     assert list(check(host.store)) == []
 

@@ -9,6 +9,7 @@ import trio
 from trio.testing import MockClock
 
 from bimip.domain.commands.operation import Command, CommandKind
+from bimip.domain.contacts.changing_settings import ChangeException, ChangeSettings
 from bimip.domain.conversations.groups import CreateGroup
 from bimip.domain.core.ids import ConversationId, ConversationOffset, DeviceId, Millis, Stamp, UserId
 from bimip.domain.core.merges import LastWrite
@@ -26,8 +27,9 @@ from bimip.domain.core.records import (
 )
 from bimip.domain.delivery.cursor import START
 from bimip.domain.messages.checkpoints import TakeCheckpoint
+from bimip.domain.state.privacy_exceptions import ExceptionValue
 from bimip.domain.state.receipts import pack_key, part_of
-from bimip.domain.state.settings import ChangeSettings, Setting
+from bimip.domain.state.settings import Setting
 from bimip.storage.care.check_apart import check_apart, repair_apart
 from bimip.storage.errors import StoreDamagedError
 from bimip.storage.lmdb.store import LmdbStore
@@ -49,7 +51,8 @@ async def revoke(folder: Path) -> None:
         await host.execute(TakeCheckpoint(UserId(1), "chat"))
         await host.execute(MarkRead(UserId(2), ConversationId(1), ConversationOffset(5)))
         off = ((Setting.SEND_READ_RECEIPTS, False),)
-        await host.execute(ChangeSettings(UserId(2), DeviceId(2), off, Stamp(7)))
+        ann_may = (ChangeException("ann", ((Setting.SHOW_LAST_SEEN, ExceptionValue.ALLOWED),), Stamp(7)),)
+        await host.execute(ChangeSettings(UserId(2), DeviceId(2), off, Stamp(7), ann_may))
         unseen = ((33, 33), (51, 51))  # of two parts
         received = (Received(ConversationId(1), ConversationOffset(33), ConversationOffset(51)),)
         await host.execute(
@@ -107,6 +110,11 @@ MADE: dict[str, tuple[Table, Key, Callable[[Any], Any]]] = {
     "a read marker": (Table.READ_MARKERS, (2, 1), lambda _: 0),
     "checkpoints": (Table.CHECKPOINTS, (1, "chat"), lambda _: None),
     "a setting": (Table.SETTINGS, (2, Setting.SEND_READ_RECEIPTS), lambda write: LastWrite(0, Stamp(0), DeviceId(0))),
+    "an exception": (
+        Table.PRIVACY_EXCEPTIONS,
+        (2, 1, Setting.SHOW_LAST_SEEN),
+        lambda write: LastWrite(int(ExceptionValue.DENIED), Stamp(0), DeviceId(0)),
+    ),
     "a private read": (Table.PRIVATE_READS, (1, 2, ReceiptKind.PLAYED, part_of(33)), lambda _: None),
     "what became of a message": (Table.MESSAGE_STATES, (1, PLACE), same),
     "a user's reactions": (Table.REACTIONS, (1, PLACE, 1), lambda _: ()),

@@ -7,12 +7,13 @@ from bimip.client.core.kinds.kind import AnyKind
 from bimip.client.core.kinds.messages import MESSAGES
 from bimip.client.core.kinds.read_markers import READ_MARKERS
 from bimip.client.core.kinds.receipts import PRIVATE_RECEIPTS, RECEIPTS
-from bimip.client.core.kinds.settings import SETTINGS
+from bimip.client.core.kinds.settings import EXCEPTIONS, SETTINGS
 
 CLIENT_KINDS: tuple[AnyKind, ...] = (
     RECEIPTS,
     READ_MARKERS,
     SETTINGS,
+    EXCEPTIONS,
     PRIVATE_RECEIPTS,
     DEVICES,
     MESSAGES,

@@ -10,7 +10,7 @@ from bimip.client.core.kinds.kind import AnyKind, Table
 from bimip.client.core.kinds.messages import MESSAGES
 from bimip.client.core.kinds.read_markers import READ_MARKERS
 from bimip.client.core.kinds.receipts import PRIVATE_RECEIPTS, RECEIPTS
-from bimip.client.core.kinds.settings import SETTINGS
+from bimip.client.core.kinds.settings import EXCEPTIONS, SETTINGS
 from bimip.client.events import ReadMarkerChanged
 from bimip.client.store import Store
 from bimip.client.wire.bimip import (
@@ -19,6 +19,8 @@ from bimip.client.wire.bimip import (
     Member,
     MessageState,
     MessageStatus,
+    PrivacyException,
+    PrivacyExceptionException,
     Reaction,
     ReadMarker,
     ReceiptRun,
@@ -42,6 +44,10 @@ EXAMPLES: dict[AnyKind, list[Any]] = {
     SETTINGS: [
         Settings(version=version, stamp=version, show_last_seen=value)
         for version, value in ((3, True), (5, False), (1, False))
+    ],
+    EXCEPTIONS: [
+        PrivacyException(eid="bob", version=version, stamp=version, show_last_seen=PrivacyExceptionException(value))
+        for version, value in ((3, 2), (5, 3), (1, 3))
     ],
     DEVICES: [DeviceState(name="phone", created=7, stamp=stamp, label=f"label {stamp}") for stamp in (3, 5, 1)],
     GROUPS: [

@@ -4,7 +4,7 @@ from typing import Any
 import anyio
 import pytest
 
-from bimip.client import InvalidArgument, PrivacySettings, Refused
+from bimip.client import Audience, InvalidArgument, PrivacySettings, Refused
 from bimip.client.core.kinds import CLIENT_KINDS
 from bimip.client.core.kinds.receipts import times_of
 from bimip.client.core.kinds.settings import settings_known
@@ -35,10 +35,10 @@ def test_the_servers_newest_word_counts_whatever_comes_first(store: Store) -> No
 
     assert settings_known(store) == PrivacySettings()
     assert state.page(page(0, 4, told(4, show_last_seen=False))) == [
-        SettingsChanged(PrivacySettings(show_last_seen=False))
+        SettingsChanged(PrivacySettings(last_seen_to=Audience.NOBODY))
     ]
     assert state.page(page(4, 5, told(3))) == []
-    assert settings_known(store) == PrivacySettings(show_last_seen=False)
+    assert settings_known(store) == PrivacySettings(last_seen_to=Audience.NOBODY)
 
 
 def test_settings_that_are_in_no_page_of_a_whole_state_are_as_nobody_set_them(store: Store) -> None:
@@ -66,7 +66,11 @@ async def test_what_is_set_is_told_once_and_outlives_the_process(tmp_path: Path)
         tasks.start_soon(serve)
         answered = await client.change_settings(send_read_receipts=False)
 
-        assert answered == client.settings == PrivacySettings(send_read_receipts=False, stamp=Stamp(asked[0].stamp))
+        assert (
+            answered
+            == client.settings
+            == PrivacySettings(read_receipts_to=Audience.NOBODY, stamp=Stamp(asked[0].stamp))
+        )
         assert (asked[0].send_read_receipts, asked[0].show_read_receipts) == (False, None)
         assert millis_of(Stamp(asked[0].stamp)) == TIME
         assert await next_of(client, SettingsChanged) == SettingsChanged(answered)

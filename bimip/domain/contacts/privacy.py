@@ -1,0 +1,232 @@
+"""Who sees what of whom: the one table that says so, and all that tell anybody anything of a user ask it.
+
+Of each thing that may be seen (`Seen`) a row of checks, in their order. The first that denies decides; where none does,
+the last says why it is allowed. Everybody sees all of their own.
+
+What is damaged denies. What follows from a verdict is not written here: whoever asks must look again when it may have
+changed, and PrivacyNews says when.
+"""
+
+from collections.abc import Callable, Mapping
+from enum import Enum
+from typing import NamedTuple
+
+from bimip.domain.contacts.access import STRANGER
+from bimip.domain.core.decision import PrivacyNews
+from bimip.domain.core.ids import UserId
+from bimip.domain.core.records import Contact, DamagedRecordError, Reader, ReceiptKind, Table
+from bimip.domain.state.changes import StateChanges
+from bimip.domain.state.privacy_exceptions import ALLOWED, EXCEPTED, NONE, ExceptionValue, written_for
+from bimip.domain.state.settings import FIELDS, SEND, SHOW, Audience, Setting, audience_of, written
+
+# As often as here, an enum's members cost more by their class than as names of the module.
+RECORDS, DELIVERED = Table.CONTACTS, ReceiptKind.DELIVERED
+EVERYBODY, CONTACTS = Audience.EVERYBODY, Audience.CONTACTS
+
+
+UNREADABLE = Contact(blocked=True)
+"""Nobody is shown anything by what cannot be read."""
+
+
+class Seen(Enum):
+    """Something of a user (the owner) that another one (the viewer) may come to see, or may do to them."""
+
+    ONLINE = "whether they are there, and what they say of it"
+    LAST_SEEN = "when they were last there"
+    ACTIVITY = "that they type or record"
+    LOCATION = "where they are, if they share it with the viewer"
+    READ_RECEIPTS = "what they have read and played"
+    MESSAGE = "the viewer may write to them"
+    INVITE = "the viewer may add them to a group"
+    CALL = "the viewer may call them"
+
+
+class Verdict(NamedTuple):
+    allowed: bool
+    rule: str
+    """Which rule decided: see `WORDS`."""
+
+
+Check = Callable[[Reader, UserId, UserId], Verdict]
+"""Of a viewer and an owner, in this order."""
+
+WORDS: dict[str, str] = {
+    "self": "everybody sees all of their own",
+    "blocked": "the owner has blocked the viewer",
+    "blocks": "the viewer has blocked the owner",
+    "not_blocked": "neither has blocked the other",
+    "invisible": "the owner is not visible",
+    "visible": "the owner is visible",
+    "no_contact": "the owner has not accepted the viewer as a contact",
+    "contact": "the owner has accepted the viewer as a contact",
+}
+"""What each rule says; those of settings are named after the setting's field and what it says."""
+
+_SELF = Verdict(allowed=True, rule="self")
+
+
+def _either(denies: str, allows: str) -> tuple[Verdict, Verdict]:
+    return Verdict(allowed=False, rule=denies), Verdict(allowed=True, rule=allows)
+
+
+_BLOCKED, _NOT_BLOCKED = _either("blocked", "not_blocked")
+_BLOCKS, _ = _either("blocks", "not_blocked")
+_INVISIBLE, _VISIBLE = _either("invisible", "visible")
+_NO_CONTACT, _CONTACT = _either("no_contact", "contact")
+
+
+class _OfSetting(NamedTuple):
+    """The verdicts to which a setting and its exceptions lead."""
+
+    everybody: Verdict
+    contact: Verdict
+    no_contact: Verdict
+    nobody: Verdict
+    allowed: Verdict
+    denied: Verdict
+
+
+def _of_setting(setting: Setting) -> _OfSetting:
+    field = FIELDS[setting]
+    return _OfSetting(
+        Verdict(allowed=True, rule=f"{field}: EVERYBODY"),
+        Verdict(allowed=True, rule=f"{field}: CONTACTS, and they are one"),
+        Verdict(allowed=False, rule=f"{field}: CONTACTS, and they are none"),
+        Verdict(allowed=False, rule=f"{field}: NOBODY"),
+        Verdict(allowed=True, rule=f"{setting.name.lower()}: ALLOWED"),
+        Verdict(allowed=False, rule=f"{setting.name.lower()}: DENIED"),
+    )
+
+
+_OF_SETTINGS: dict[Setting, _OfSetting] = {setting: _of_setting(setting) for setting in EXCEPTED}
+
+
+def _contact_of(view: Reader, user: UserId, other: UserId) -> Contact:
+    try:
+        found: Contact | None = view.get(RECORDS, (user, other))
+    except DamagedRecordError:
+        return UNREADABLE
+    return found or STRANGER
+
+
+def allows(view: Reader, user: UserId, other: UserId, setting: Setting) -> Verdict:
+    """Tells whether a setting of a user holds for another: by the exception for them, else by its audience."""
+    write = written(view, user, setting)
+    if write is None:  # as with most: then there is no exception either
+        return _OF_SETTINGS[setting].everybody
+    exception = written_for(view, user, other, setting)
+    value = NONE if exception is None else exception.value
+    return allows_by(view, user, other, setting, audience_of(write), value)
+
+
+def allows_by(
+    view: Reader, user: UserId, other: UserId, setting: Setting, audience: Audience, exception: ExceptionValue
+) -> Verdict:
+    """Tells whether a setting of a user would hold for another, if it were so."""
+    verdicts = _OF_SETTINGS[setting]
+    if exception != NONE:
+        return verdicts.allowed if exception == ALLOWED else verdicts.denied
+    if audience is CONTACTS:
+        return verdicts.contact if _contact_of(view, user, other).grants else verdicts.no_contact
+    return verdicts.everybody if audience is EVERYBODY else verdicts.nobody
+
+
+def _blocked(view: Reader, viewer: UserId, owner: UserId) -> Verdict:
+    return _BLOCKED if _contact_of(view, owner, viewer).blocked else _NOT_BLOCKED
+
+
+def _blocks(view: Reader, viewer: UserId, owner: UserId) -> Verdict:
+    return _BLOCKS if _contact_of(view, viewer, owner).blocked else _NOT_BLOCKED
+
+
+def _visible(view: Reader, _viewer: UserId, owner: UserId) -> Verdict:
+    write = written(view, owner, Setting.VISIBLE)
+    return _VISIBLE if write is None or write.value else _INVISIBLE
+
+
+def _contact(view: Reader, viewer: UserId, owner: UserId) -> Verdict:
+    return _CONTACT if _contact_of(view, owner, viewer).grants else _NO_CONTACT
+
+
+def _online(view: Reader, viewer: UserId, owner: UserId) -> Verdict:
+    return allows(view, owner, viewer, Setting.SHOW_ONLINE_STATUS)
+
+
+def _last_seen(view: Reader, viewer: UserId, owner: UserId) -> Verdict:
+    return allows(view, owner, viewer, Setting.SHOW_LAST_SEEN)
+
+
+def _sent(view: Reader, viewer: UserId, owner: UserId) -> Verdict:
+    return allows(view, owner, viewer, SEND)
+
+
+def _shown(view: Reader, viewer: UserId, owner: UserId) -> Verdict:
+    return allows(view, viewer, owner, SHOW)
+
+
+ROWS: Mapping[Seen, tuple[Check, ...]] = {
+    Seen.ONLINE: (_blocked, _blocks, _visible, _contact, _online),
+    Seen.LAST_SEEN: (_blocked, _blocks, _visible, _contact, _last_seen),
+    Seen.ACTIVITY: (_blocked, _blocks, _visible, _online),
+    Seen.LOCATION: (_blocked, _blocks, _visible),
+    Seen.READ_RECEIPTS: (_blocked, _blocks, _sent, _shown),
+    Seen.MESSAGE: (_blocked, _blocks),
+    Seen.INVITE: (_blocked, _blocks),
+    Seen.CALL: (_blocked, _blocks),
+}
+"""What is checked, in this order, before a viewer is let see something of an owner."""
+
+COLUMNS: Mapping[Check, str] = {
+    _blocked: "owner blocked viewer",
+    _blocks: "viewer blocked owner",
+    _visible: "owner not `visible`",
+    _contact: "viewer no contact of owner's",
+    _online: "owner's `online_status_to`",
+    _last_seen: "owner's `last_seen_to`",
+    _sent: "owner's `read_receipts_to`",
+    _shown: "viewer's `read_receipts_of`",
+}
+"""What each check asks, in the words of the protocol's table."""
+
+
+def verdict(view: Reader, viewer: UserId, owner: UserId, seen: Seen) -> Verdict:
+    """Decides whether a viewer is let see something of an owner, and by which rule."""
+    if viewer == owner:
+        return _SELF
+    found = _SELF
+    for check in ROWS[seen]:
+        found = check(view, viewer, owner)
+        if not found.allowed:
+            break
+    return found
+
+
+def sends_receipts(view: Reader, reader: UserId, author: UserId) -> bool:
+    """Tells whether an author may ever learn that a reader reads what they wrote now. It is asked when that is read:
+    what was sent then is not taken back, and what was not is sent never.
+    """
+    return (
+        _blocked(view, author, reader).allowed
+        and _blocks(view, author, reader).allowed
+        and _sent(view, author, reader).allowed
+    )
+
+
+def may_see(view: Reader, viewer: UserId, member: UserId, kind: ReceiptKind) -> bool:
+    """Tells whether a user may learn of a member's receipts of one kind that were sent: always that something was
+    delivered, and always their own; that others read or played something while they show it themselves.
+    """
+    return kind is DELIVERED or viewer == member or _shown(view, viewer, member).allowed
+
+
+def contact_changed(view: Reader, changes: StateChanges, user: UserId, other: UserId) -> None:
+    """Tells all that follows when a user accepted another or does so no more, blocked them or does so no more; behind
+    what their devices are told of the contact itself.
+    """
+    changes.news.append(PrivacyNews(user, other))
+    write = written(view, user, SHOW)
+    if write is None or audience_of(write) is not CONTACTS:
+        return
+    exception = written_for(view, user, other, SHOW)
+    if exception is None or exception.value == NONE:
+        changes.restart(user)
