@@ -38,6 +38,8 @@ push = typer.Typer(help="How a user's devices are reached while they are not con
 app.add_typer(push, name="push")
 group = typer.Typer(help="Groups that the token's user is in.", no_args_is_help=True)
 app.add_typer(group, name="group")
+contacts_app = typer.Typer(help="Whom the token's user knows, lets see them, or blocks.", no_args_is_help=True)
+app.add_typer(contacts_app, name="contacts")
 message = typer.Typer(help="Change a message that was sent.", no_args_is_help=True)
 app.add_typer(message, name="message")
 user = typer.Typer(help="What a running server holds about a user.", no_args_is_help=True)
@@ -478,6 +480,96 @@ class ForWhom(StrEnum):
     EVERYBODY = "everybody"
     CONTACTS = "contacts"
     NOBODY = "nobody"
+
+
+def _on_contact(what: str, *given: object, who: Who, as_json: bool, **options: object) -> None:
+    """Does what one of the commands below says."""
+    from bimip.cli import contacts
+
+    _as_device(getattr(contacts, what), *given, who=who, as_json=as_json, **options)
+
+
+@contacts_app.command("list")
+def list_contacts(as_: As = None, token: Token = "", url: Url = "", json: Json = False, config: Config = None) -> None:
+    """Show whom you know: who sees you, whom you see, who waits for an answer, whom you blocked."""
+    _on_contact("show", who=(url, token, as_, config), as_json=json)
+
+
+Mutual = Annotated[bool, typer.Option("--mutual", help="Each is to see the other.")]
+
+
+@contacts_app.command("request")
+def request_contact(
+    eid: Eid,
+    mutual: Mutual = False,
+    as_: As = None,
+    token: Token = "",
+    url: Url = "",
+    json: Json = False,
+    config: Config = None,
+) -> None:
+    """Ask to see somebody."""
+    _on_contact("request", eid, mutual=mutual, who=(url, token, as_, config), as_json=json)
+
+
+@contacts_app.command("accept")
+def accept_contact(
+    eid: Eid,
+    mutual: Mutual = False,
+    as_: As = None,
+    token: Token = "",
+    url: Url = "",
+    json: Json = False,
+    config: Config = None,
+) -> None:
+    """Let who asked see you."""
+    _on_contact("accept", eid, mutual=mutual, who=(url, token, as_, config), as_json=json)
+
+
+@contacts_app.command("deny")
+def deny_contact(
+    eid: Eid, as_: As = None, token: Token = "", url: Url = "", json: Json = False, config: Config = None
+) -> None:
+    """Refuse who asked."""
+    _on_contact("deny", eid, who=(url, token, as_, config), as_json=json)
+
+
+@contacts_app.command("remove")
+def remove_contact(
+    eid: Eid, as_: As = None, token: Token = "", url: Url = "", json: Json = False, config: Config = None
+) -> None:
+    """End it in both directions, or withdraw a request."""
+    _on_contact("remove", eid, who=(url, token, as_, config), as_json=json)
+
+
+@contacts_app.command("block")
+def block_contact(
+    eid: Eid, as_: As = None, token: Token = "", url: Url = "", json: Json = False, config: Config = None
+) -> None:
+    """Get nothing more of somebody, without their knowing."""
+    _on_contact("block", eid, who=(url, token, as_, config), as_json=json)
+
+
+@contacts_app.command("unblock")
+def unblock_contact(
+    eid: Eid, as_: As = None, token: Token = "", url: Url = "", json: Json = False, config: Config = None
+) -> None:
+    """Lift a block. What they sent meanwhile does not come."""
+    _on_contact("unblock", eid, who=(url, token, as_, config), as_json=json)
+
+
+@contacts_app.command("name")
+def name_contact(
+    eid: Eid,
+    name: Annotated[str, typer.Argument(help="What you call them; empty: nothing any more.")],
+    as_: As = None,
+    token: Token = "",
+    url: Url = "",
+    json: Json = False,
+    config: Config = None,
+) -> None:
+    """Give somebody a name, for your devices alone."""
+    _on_contact("name", eid, name, who=(url, token, as_, config), as_json=json)
 
 
 @app.command("settings")

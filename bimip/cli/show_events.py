@@ -11,6 +11,7 @@ from rich.text import Text
 from bimip.cli.words import counted, payload_text, printable
 from bimip.client.events import (
     Connected,
+    ContactChanged,
     ConversationChanged,
     DeviceChanged,
     Disconnected,
@@ -18,6 +19,7 @@ from bimip.client.events import (
     Event,
     GapFound,
     GroupChanged,
+    KnownContact,
     LogDiverged,
     MessageChanged,
     PrivacyExceptionChanged,
@@ -86,6 +88,8 @@ def line_of(event: Event) -> Line:  # noqa: C901, PLR0911, PLR0912 - one case fo
             return Line("✓", "cyan", f"for {printable(event.eid)}: {exception_text(event.exception)}")
         case GroupChanged():
             return _group(event)
+        case ContactChanged():
+            return _contact(event)
         case GapFound():
             what = f"{event.partition} #{event.first} to #{event.last} are not there: {_name(event.reason)}"
             return Line("!", "bold yellow", printable(what))
@@ -193,6 +197,31 @@ def _group(event: GroupChanged) -> Line:
     return Line(
         "◇", "magenta", f"you are {printable(event.role)} of {name}: {counted(event.member_count, 'member')}", where
     )
+
+
+def _contact(event: ContactChanged) -> Line:
+    if event.is_gone:
+        return Line("☆", "yellow", f"{printable(event.eid)} is no contact of yours any more")
+    return Line("☆", "magenta", f"{printable(event.eid)}: {contact_text(event.contact)}")
+
+
+def contact_text(contact: KnownContact) -> str:
+    """Says what somebody is to the user."""
+    both = ", and lets you see them" if contact.mutual else ""
+    waiting = {
+        "requested": f"asked by you{', who let them see you' if contact.mutual else ''}",
+        "asked": f"asks to see you{both}",
+        "denied": "refused you",
+    }
+    told = [
+        f"called {printable(contact.name)!r}" if contact.name else "",
+        waiting.get(contact.state, ""),
+        {(True, True): "you see each other", (True, False): "sees you", (False, True): "you see them"}.get(
+            (contact.sees_you, contact.seen), ""
+        ),
+        "blocked" if contact.blocked else "",
+    ]
+    return ", ".join(filter(None, told)) or "nothing stands between you"
 
 
 def json_of(event: Event) -> str:

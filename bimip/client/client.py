@@ -17,6 +17,7 @@ from bimip.client.core.inbox import StartAt
 from bimip.client.environment import Environment
 from bimip.client.errors import InvalidArgument
 from bimip.client.facets.commands import Commands
+from bimip.client.facets.contacts import Contacts
 from bimip.client.facets.copies import CopiesOfLogs
 from bimip.client.facets.device import ThisDevice
 from bimip.client.facets.devices import Devices
@@ -51,6 +52,7 @@ class Client(
     Devices,
     CopiesOfLogs,
     Groups,
+    Contacts,
     Inboxes,
     Push,
     StateFacet,

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from bimip.client.wire.bimip import ErrorCode, GapReason, Message
 from bimip.domain.core.records import ReceiptKind, ReceiptRun
@@ -157,6 +158,30 @@ class GroupChanged:
     is_gone: bool = False
 
 
+class KnownContact(NamedTuple):
+    """Another user, as this one has them."""
+
+    state: str = ""  # of the last request: requested, asked, accepted, denied, or empty
+    sees_you: bool = False  # they are let see this user
+    seen: bool = False  # this user is let see them
+    blocked: bool = False  # by this user
+    name: str = ""  # what this user calls them
+    mutual: bool = False  # of a request that waits: who made it lets the other one see them too
+    request: str = ""  # the id of the request that led to it, as it was made
+    time: int = 0  # when it last changed
+
+
+@dataclass(frozen=True, slots=True)
+class ContactChanged:
+    """A contact of this user changed: a request came or was answered, or they are a contact no more.
+    `Client.known_contacts` has all of them.
+    """
+
+    eid: str
+    contact: KnownContact
+    is_gone: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class GapFound:
     """These offsets are not there and will not come."""
@@ -240,6 +265,7 @@ Event = (
     | SettingsChanged
     | PrivacyExceptionChanged
     | GroupChanged
+    | ContactChanged
     | GapFound
     | LogDiverged
     | ReadAgain

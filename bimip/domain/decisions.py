@@ -2,7 +2,7 @@
 
 from bimip.domain.accounts import erasing, registering
 from bimip.domain.commands import command
-from bimip.domain.contacts import changing_settings
+from bimip.domain.contacts import changing_settings, roster
 from bimip.domain.conversations import erasing as erasing_there
 from bimip.domain.conversations import groups, inbox
 from bimip.domain.core import operations as ops
@@ -42,6 +42,7 @@ OPERATIONS: dict[type, OperationKind] = {
     **expiring.OPERATIONS,
     **checkpoints.OPERATIONS,
     **groups.OPERATIONS,
+    **roster.OPERATIONS,
     **committed.OPERATIONS,
     **disappearing.OPERATIONS,
     **pruning.OPERATIONS,

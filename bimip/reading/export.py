@@ -316,7 +316,7 @@ def _command_id(device: str, name: str, record: Any) -> Line:  # noqa: ANN401 - 
         "device": device,
         "id": name,
         "time": _time_of(record.stamp),
-        **_place(record.conversation, record.conversation_offset),
+        **(_place(record.conversation, record.conversation_offset) if record.conversation else {}),
     }
 
 

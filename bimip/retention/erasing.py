@@ -20,6 +20,7 @@ from bimip.domain.accounts.erasing import (
     ErasingFinished,
     FinishErasing,
 )
+from bimip.domain.contacts.roster import ForgetContacts
 from bimip.domain.conversations.erasing import (
     DropAlone,
     EraseMessages,
@@ -102,6 +103,7 @@ class Erasing:
             await self._ask(Barrier())  # what their devices asked for before they were closed is decided
             await self._erase_in_conversations(user)
             await self._leave_conversations(user)
+            await self._forget_contacts(user)
             await self._erase_records(user)
             result = await self._ask(FinishErasing(user))
             is_done = not isinstance(result, ErasingFinished) or result.is_done
@@ -139,6 +141,17 @@ class Erasing:
                 await self._ask(RestartStates(tuple(heads[at : at + RESTARTED_AT_ONCE])))
             told.update(others)
             await self._ask(ForgetMember(user, number))
+
+    async def _forget_contacts(self, user: UserId) -> None:
+        """Finds who has something of a user: few, among all."""
+        low: Key | None = ()
+        while low is not None:
+            with self._store.snapshot() as view:
+                found = view.scan(Table.CONTACTS, low, Table.CONTACTS.schema.end, limit=SCAN)
+            if owners := tuple(owner for (owner, peer), _ in found if peer == user):
+                await self._ask(ForgetContacts(user, owners))
+            low = behind(found[-1][0]) if len(found) == SCAN else None
+            await trio.lowlevel.checkpoint()
 
     async def _erase_records(self, user: UserId) -> None:
         with self._store.snapshot() as view:

@@ -126,6 +126,16 @@ EVENTS: list[tuple[events.Event, str]] = [
         events.GroupChanged("c7", "trip", "", 0, {}, is_gone=True),
         "◇ you are in the group 'trip' no more   conversation c7",
     ),
+    (
+        events.ContactChanged("bob\x1b", events.KnownContact("asked", mutual=True, seen=True)),
+        r"☆ bob\x1b: asks to see you, and lets you see them, you see them",
+    ),
+    (
+        events.ContactChanged("bob", events.KnownContact("requested", name="B\x1b", sees_you=True, seen=True)),
+        r"☆ bob: called 'B\\x1b', asked by you, you see each other",
+    ),
+    (events.ContactChanged("bob", events.KnownContact("denied", blocked=True)), "☆ bob: refused you, blocked"),
+    (events.ContactChanged("bob", events.KnownContact(), is_gone=True), "☆ bob is no contact of yours any more"),
     *((events.Received(event_of(what), "chat", 4), f"◇ alice {line}   chat #4") for what, line in GROUP_EVENTS),
     (events.GapFound("chat", 5, 9, GapReason.EXPIRED), "! chat #5 to #9 are not there: expired"),
     (

@@ -75,6 +75,15 @@ async def every_method(client: Client) -> None:
     await client.leave_group("c1")
     assert_type((await client.fetch_group("c1")).members, tuple[GroupMember, ...])
     assert_type(client.known_groups(), dict[str, KnownGroup])
+    assert_type(await client.request_contact("bob@example.org", mutual=True, id="r1"), events.KnownContact)
+    assert_type((await client.accept_contact("bob@example.org", mutual=True)).sees_you, bool)
+    await client.deny_contact("bob@example.org")
+    await client.remove_contact("bob@example.org")
+    await client.block("bob@example.org")
+    await client.unblock("bob@example.org")
+    await client.name_contact("bob@example.org", "Bobby")
+    assert_type(await client.contacts(), dict[str, events.KnownContact])
+    assert_type(client.known_contacts(), dict[str, events.KnownContact])
     await client.label_device("phone", "mine")
     await client.remove_device("phone")
     assert_type(await client.ping(), float)
@@ -97,6 +106,8 @@ async def every_event(client: Client) -> None:
                 assert_type(event.partition, str)
             case events.GroupChanged():
                 assert_type(event.is_gone, bool)
+            case events.ContactChanged():
+                assert_type(event.contact, events.KnownContact)
             case events.MessageChanged():
                 assert_type(event.payload, bytes | None)
             case events.DeviceChanged():

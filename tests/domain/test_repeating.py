@@ -22,6 +22,7 @@ from bimip.domain.accounts.registering import DropCursor, LabelDevice, NoteSeen,
 from bimip.domain.commands.command import ExpireCommands
 from bimip.domain.commands.operation import Command, CommandKind
 from bimip.domain.contacts.changing_settings import ChangeSettings
+from bimip.domain.contacts.roster import ChangeContact, ContactAction, ForgetContacts
 from bimip.domain.conversations.erasing import DropAlone, EraseMessages, EraseReceipts, ForgetMember, RestartStates
 from bimip.domain.conversations.groups import (
     AddMembers,
@@ -161,6 +162,14 @@ def change_group(one: int, name: int, group: int) -> Draw:
     return draw
 
 
+def change_contact(one: int, action: ContactAction, name: int) -> Draw:
+    def draw(_ledger: Ledger, peers: Any) -> Operation:
+        who, eid = (peers[one].user, peers[one].device), "ann" if one else "bob"
+        return ChangeContact(*who, f"c{action}.{name}", bytes(8), action, eid, bool(name % 2), f"{name}", Stamp(name))
+
+    return draw
+
+
 def append_to_a_group(one: int, name: int, group: int) -> Draw:
     return lambda ledger, peers: ledger.append(peers[one], f"c{group}", f"a{name}.{group}", digest=b"")
 
@@ -180,6 +189,7 @@ operations = st.one_of(
     st.builds(expire, who),
     st.builds(create_group, who, numbers),
     st.builds(change_group, who, numbers, st.integers(1, 3)),
+    st.builds(change_contact, who, st.sampled_from(ContactAction), numbers),
     st.builds(append_to_a_group, who, numbers, st.integers(1, 3)),
 )
 
@@ -348,8 +358,10 @@ def test_what_erases_a_user_changes_nothing_once_it_is_done() -> None:
         ledger.send(bob, "ann", f"m{number}")
     ledger.send(ann, "ann", "to myself")
     ledger.ack(ann, 9)
+    ledger.do(ChangeContact(ann.user, ann.device, "r", bytes(8), ContactAction.REQUEST, "bob"))
     for operation in (
         BeginErasing("ann"),
+        ForgetContacts(ann.user, (bob.user,)),
         LeaveErased(ann.user, group),
         EraseMessages(ann.user, ConversationId(2)),
         EraseReceipts(ann.user, ConversationId(2)),
@@ -374,12 +386,12 @@ def test_what_erases_a_user_changes_nothing_once_it_is_done() -> None:
 def test_every_operation_is_repeated_here() -> None:
     drawn = {Append, Acknowledge, OpenPosition, Receipt, MarkRead, ChangeSettings, Revoke, Register, ExpireLog}
     drawn |= {CreateGroup, AddMembers, RemoveMember, RenameGroup, SetRole}
-    drawn |= {Command}
+    drawn |= {Command, ChangeContact}
     told = {ExpireHistory, ExpireBodies, ExpireSeen, ExpireRevoked, Barrier, NoteTime, Forget}
     told |= {ExpireCommands, FillInbox, ExpireMentions, ExpireThreads}
     told |= {LabelDevice, NoteSeen, TrimHistory, ExpireCommitted, TakeCheckpoint, Disappear}
     told |= {PruneRemoval, DropCursor}
     told |= {BeginErasing, LeaveErased, EraseMessages, EraseReceipts, DropAlone, RestartStates, ForgetMember}
-    told |= {EraseLog, EraseRecords, EraseDevice, EraseConflicts, FinishErasing}
+    told |= {ForgetContacts, EraseLog, EraseRecords, EraseDevice, EraseConflicts, FinishErasing}
 
     assert drawn | told == set(OPERATIONS)

@@ -19,6 +19,7 @@ USERS = ("ann", "bob", "cid")
 DEVICES = tuple((eid, device) for eid in USERS for device in ("phone", "laptop"))
 KINDS = [kind for kind in pb.CommandKind if kind]
 ACTIONS = [action for action in pb.ConversationAction if action not in {pb.ConversationAction.JOIN, 0}]
+CONTACTS = [action for action in pb.ContactAction if action]
 FETCHES = list(pb.FetchKind)
 EMOJI = ("+", "-", "\N{PARTY POPPER}")
 PATHS = ("journal", "retention", "users", "users/ann", "users/bob/phone/fetcher", "users/cid/phone/reader", "timers")
@@ -262,6 +263,13 @@ class Player:
             member.role = ""
         return {"conversation": request}
 
+    def _contact(self, numbers: list[int]) -> dict[str, Any]:
+        action, mutual, stamp = _one(CONTACTS, numbers), bool(numbers.pop() % 2), _one([0, 5, 2**63], numbers)
+        eid = "" if action == pb.ContactAction.LIST else _one(USERS, numbers)
+        name = f"name {numbers[0] % 3}"
+        contact = pb.Contact(action=action, id=self._id(numbers), eid=eid, mutual=mutual, name=name, stamp=stamp)
+        return {"contact": contact}
+
     def _devices(self, numbers: list[int]) -> dict[str, Any]:
         action = _one([pb.DevicesAction.LIST, pb.DevicesAction.RENAME, pb.DevicesAction.REMOVE], numbers)
         name = "" if action == pb.DevicesAction.LIST else _one(["phone", "laptop", "none"], numbers)
@@ -296,6 +304,7 @@ WEIGHTS = {
     "batch": 3,
     "pause": 3,
     "settings_change": 2,
+    "contact": 3,
     "devices": 2,
     "snapshot": 1,
     "restart": 1,

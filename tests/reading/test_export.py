@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from bimip.domain.accounts.belongings import BELONGINGS
+from bimip.domain.contacts.roster import ChangeContact, ContactAction
 from bimip.domain.core.operations import Address
 from bimip.domain.core.records import DamagedRecordError, Table
 from bimip.reading import export
@@ -47,6 +48,33 @@ def test_every_kind_is_one_of_the_belongings() -> None:
 
     assert kinds <= {row.exported for row in BELONGINGS.values()}
     assert {"user", "device", "log", "entry", "message", "cursor", "receipt", "conversation"} <= kinds
+
+
+def test_contacts_are_in_it_and_not_what_others_have_of_the_user() -> None:
+    ledger = Ledger()
+    ann, bob = ledger.device("ann"), ledger.device("bob")
+    for peer, action, other in ((ann, ContactAction.REQUEST, "bob"), (bob, ContactAction.BLOCK, "ann")):
+        ledger.do(ChangeContact(peer.user, peer.device, "k1", bytes(8), action, other, is_mutual=True))
+    lines = lines_of(ledger.store)
+
+    assert [line for line in lines if line["kind"] == "contact"] == [
+        {
+            "kind": "contact",
+            "eid": "bob",
+            "name": "",
+            "named": None,
+            "state": "requested",
+            "sees_you": False,
+            "seen": False,
+            "mutual": True,
+            "blocked": False,
+            "request": "k1",
+            "changed": "2023-11-14T22:13:20.000+00:00",
+        }
+    ]
+    assert [line for line in lines if line["kind"] == "command_id"] == [
+        {"kind": "command_id", "device": "phone", "id": "k1", "time": "2023-11-14T22:13:20.000+00:00"}
+    ]
 
 
 def test_what_was_addressed_to_somebody_else_is_not_in_it() -> None:

@@ -7,9 +7,12 @@ import pytest
 
 import bimip.requests
 from bimip.domain.contacts.changing_settings import CurrentSettings
+from bimip.domain.contacts.roster import ContactChanged
 from bimip.domain.conversations.groups import GroupChanged
 from bimip.domain.core.ids import ConversationId, ConversationOffset, Millis, Offset, Stamp, Version
+from bimip.domain.core.merges import LastWrite
 from bimip.domain.core.operations import Acknowledged, Appended, Done, Fault, Operation, ReadMarked, Refused, Result
+from bimip.domain.core.records import Contact
 from bimip.domain.push.subscribing import Subscribed
 from bimip.domain.state.settings import Audience, PrivacySettings
 from bimip.requests import ROUTES
@@ -32,12 +35,19 @@ CHANGED = GroupChanged("r", ConversationId(1), ConversationOffset(2), duplicate=
 BOB = pb.Member(eid="bob")
 BOSS = pb.Member(eid="bob", role="owner")
 
+NAMED = Contact(name=LastWrite("Bobby", Stamp(7)))
+
 SERVED: dict[str, list[tuple[Any, Result]]] = {
     "awareness_visibility": [
         (pb.AwarenessVisibility(id="v", stamp=7), CurrentSettings(PrivacySettings(visible=False), Version(4))),
     ],
     "body": [(pb.Body(), Done()), (pb.Body(messages=[MESSAGE]), SENT)],
     "command": [(MARK_READ, ReadMarked(ConversationId(1), ConversationOffset(3), Version(4)))],
+    "contact": [
+        (pb.Contact(action=pb.Contact.REQUEST, eid="bob", id="r"), ContactChanged(Contact(), Version(0))),
+        (pb.Contact(action=pb.Contact.NAME, eid="bob", name="Bobby"), ContactChanged(NAMED, Version(4))),
+        (pb.Contact(action=pb.Contact.LIST), Done()),
+    ],
     "devices": [
         (pb.Devices(), Done()),
         (pb.Devices(action=pb.Devices.REMOVE, name="laptop"), Done()),
@@ -164,6 +174,7 @@ def test_what_the_store_refuses_is_answered_by_one_error(name: str, payload: Any
 BAD = {
     "body": pb.Body(messages=[pb.Message()] * 1025),
     "command": pb.Command(kind=pb.Command.MARK_READ),
+    "contact": pb.Contact(action=pb.Contact.REQUEST, eid="ann"),
     "devices": pb.Devices(action=pb.Devices.REMOVE),
     "conversation": pb.Conversation(action=pb.Conversation.JOIN, id="c1"),
     "fetch": pb.Fetch(kind=pb.LOG, partition="nowhere"),

@@ -366,7 +366,6 @@ UNSUPPORTED = [
     (4, {"awareness_visibility": pb.AwarenessVisibility()}),
     (9, {"location_stream": pb.LocationStream()}),
     (11, {"error": pb.ErrorMessage()}),
-    (14, {"contact": pb.Contact()}),
     (15, {"command": pb.Command(id="c")}),
     (19, {"peer_signal": pb.PeerSignal()}),
     (7, {"signal": pb.Signal(status=6)}),

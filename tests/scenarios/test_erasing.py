@@ -68,6 +68,13 @@ async def live_a_life(world: World) -> tuple[Client, Client, Client, pb.Signal, 
     await ask(alice, Action.CREATE, "", title="dormouse", request_id="dormouse-2")
     await alice.post(made.id, b"curiouser and curiouser", "slithy-5")
     await carol.post(made.id, b"who comes?", "c1", mentions=[ALICE, "bob"])
+    for eid, number in (("bob", 6), ("carol", 7)):
+        asked = pb.Contact(action=pb.ContactAction.REQUEST, eid=eid, id=f"mimsy-{number}", mutual=True)
+        alice.send(contact=asked, ref=number)
+    await alice.heard()
+    bob.send(contact=pb.Contact(action=pb.ContactAction.ACCEPT, eid=ALICE, id="b-a"), ref=8)
+    carol.send(contact=pb.Contact(action=pb.ContactAction.NAME, eid=ALICE, id="c-n", name="cheshire"), ref=8)
+    await bob.heard()
     for client, head in ((alice, 10), (bob, 8), (carol, 3)):
         client.acknowledge(head)
     await trio.sleep(1)
@@ -254,6 +261,24 @@ async def test_an_export_holds_all_that_is_held(autojump_clock: MockClock, open_
 
 def entry_offsets(lines: list[dict[str, Any]]) -> list[int]:
     return [line["offset"] for line in lines if line["kind"] == "entry" and line["partition"] == "chat"]
+
+
+async def test_who_is_erased_is_nobodys_contact_any_more(autojump_clock: MockClock, open_store: OpenStore) -> None:
+    async with open_world(open_store=open_store) as world:
+        _, bob, carol, _, _ = await live_a_life(world)
+        before = [await listed(client) for client in (bob, carol)]
+        await erase(world)
+        told = [one.contact for state in (await bob.heard()).states for one in state.items if one.contact is not None]
+
+        assert before == [[ALICE], [ALICE]]
+        assert [await listed(client) for client in (bob, carol)] == [[], []]
+        assert [one for one in told if one.eid == ALICE] == []
+
+
+async def listed(client: Client) -> list[str]:
+    """Whom a user has as contacts."""
+    client.send(contact=pb.Contact(action=pb.ContactAction.LIST), ref=4)
+    return [one.eid for frame in (await client.heard()).frames if frame.contact for one in frame.contact.contacts]
 
 
 async def test_nobody_is_erased_or_exported_who_is_not_there(autojump_clock: MockClock, open_store: OpenStore) -> None:

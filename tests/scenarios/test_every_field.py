@@ -28,6 +28,8 @@ SETTINGS = settings_for_tests(
     BIMIP_PUSH_GATEWAYS='{"fcm": {"url": "https://push.example.org", "secret": "a secret of the gateway"}}',
     BIMIP_PUSH_VAPID_KEY=VAPID_KEY,
     BIMIP_PUSH_VAPID_SUBJECT="mailto:push@example.org",
+    BIMIP_USERS_MAX_CONTACTS="2",
+    BIMIP_USERS_MAX_CONTACT_REQUESTS="1",
 )
 MOST_BYTES = 65536
 HUGE = 2**64 - 1
@@ -638,6 +640,57 @@ HELLO_TAKES = [
 ]
 
 
+# Contact.
+
+CONTACTS = pb.Contact
+
+
+def contact(action: int, eid: str = "bob", **fields: Any) -> pb.Contact:
+    said = pb.Contact(eid=eid, **fields)
+    said.action = action  # type: ignore[assignment]  # any number can be sent
+    return said
+
+
+def contact_rows() -> Iterator[Row]:
+    changes = [one for one in CONTACTS.Action.values() if one not in {CONTACTS.ACTION_UNSPECIFIED, CONTACTS.LIST}]
+    for action in (0, 99, -1):
+        yield row("action", INVALID, contact(action))
+    for action in changes:
+        for eid, code in (("", INVALID), (STRANGE, INVALID), ("c1", INVALID), ("ann", INVALID), ("x" * 256, TOO_LARGE)):
+            yield row("eid", code, contact(action, eid))
+        yield row("eid", NOT_FOUND, contact(action, "nobody"))
+    for action in (CONTACTS.ACCEPT, CONTACTS.DENY):
+        yield row("eid", CONFLICT, contact(action))
+    for action in (CONTACTS.REQUEST, CONTACTS.ACCEPT):
+        yield row("eid", CONFLICT, contact(CONTACTS.BLOCK), contact(action))
+    yield row(
+        "eid",
+        CONFLICT,
+        contact(CONTACTS.BLOCK),
+        contact(CONTACTS.BLOCK, "carol"),
+        contact(CONTACTS.NAME, "dave", name="D"),
+    )
+    yield row("eid", CONFLICT, contact(CONTACTS.REQUEST), contact(CONTACTS.REQUEST, "carol"))
+    yield row("id", INVALID, contact(CONTACTS.BLOCK, id=LINES))
+    yield row("id", TOO_LARGE, contact(CONTACTS.LIST, id=LONG))
+    for other in (contact(CONTACTS.UNBLOCK, id="k"), contact(CONTACTS.BLOCK, "carol", id="k")):
+        yield row("id", CONFLICT, contact(CONTACTS.BLOCK, id="k"), other)
+    yield row("name", INVALID, contact(CONTACTS.NAME, name=LINES))
+    yield row("name", TOO_LARGE, contact(CONTACTS.NAME, name="x" * 256))
+    yield row("name", TOO_LARGE, contact(CONTACTS.NAME, name="\u00e4" * 128))
+    yield row("after", INVALID, contact(CONTACTS.LIST, after=STRANGE))
+    yield row("after", TOO_LARGE, contact(CONTACTS.LIST, after="x" * 256))
+    yield row("after", NOT_FOUND, contact(CONTACTS.LIST, after="nobody"))
+
+
+CONTACT_TAKES = [
+    contact(CONTACTS.LIST, LINES, limit=2**32 - 1, name=LINES, mutual=True, stamp=HUGE),
+    contact(CONTACTS.NAME, name="\u200d" * 85, stamp=HUGE),
+    contact(CONTACTS.NAME, name="Bobby", stamp=1, after=LINES),
+    contact(CONTACTS.REQUEST, mutual=True, name=LINES, stamp=HUGE),
+]
+
+
 # PingPong, TokenAuthority, Logout.
 
 
@@ -660,6 +713,7 @@ BOUNDS: dict[str, list[Row]] = {
     "conversation": list(conversation_rows()),
     "settings": list(settings_rows()),
     "awareness_visibility": list(awareness_visibility_rows()),
+    "contact": list(contact_rows()),
     "snapshot": list(snapshot_rows()),
     "devices": list(devices_rows()),
     "push_notification": list(push_rows()),
@@ -678,6 +732,7 @@ UNBOUNDED: dict[str, list[Any]] = {
     "signal": SIGNAL_TAKES,
     "command": COMMAND_TAKES,
     "conversation": CONVERSATION_TAKES,
+    "contact": CONTACT_TAKES,
     "settings": SETTINGS_TAKE,
     "awareness_visibility": VISIBILITY_TAKES,
     "snapshot": SNAPSHOT_TAKES,
@@ -851,6 +906,7 @@ GOOD: dict[str, Any] = {
     "signal": ack(upto=1),
     "command": command(pb.Command.ARCHIVE, conversation="c1"),
     "conversation": conversation(ACTIONS.GET, "c2"),
+    "contact": contact(CONTACTS.UNBLOCK),
     "settings": pb.Settings(),
     "awareness_visibility": pb.AwarenessVisibility(),
     "snapshot": pb.Snapshot(partition="chat"),
@@ -910,6 +966,7 @@ NEEDS_ROOM: dict[str, Any] = {
     "body": pb.Body(messages=[message()]),
     "command": command(pb.Command.ARCHIVE, conversation="c1"),
     "conversation": conversation(ACTIONS.RENAME, "c2", title="journey"),
+    "contact": contact(CONTACTS.REQUEST),
 }
 """By route: what makes the store grow."""
 

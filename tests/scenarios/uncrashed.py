@@ -4,6 +4,7 @@ CRASHED = (
     "test_addressees",
     "test_batches",
     "test_commands",
+    "test_contacts",
     "test_cursors",
     "test_device_lists",
     "test_devices",

@@ -77,7 +77,7 @@ BELONGINGS: dict[Kind, Belonging] = {
     Table.REACTIONS: Belonging(Whose.SHARED, "theirs are gone, and those to what they wrote", "reaction"),
     Table.OWN_MESSAGES: _own("own_message"),
     Table.CONVERSATION_SETTINGS: _own("conversation_settings"),
-    Table.CONTACTS: Belonging(Whose.SHARED, "theirs are gone, and those that others have of them", "contact"),
+    Table.CONTACTS: Belonging(Whose.OWN, "gone, and what others have of them", "contact"),
     Table.ROSTERS: _own(left_out=_DERIVED),
     Table.CONFLICTS: Belonging(Whose.SHARED, "theirs are gone", "conflict"),
     Table.INBOXES: _own(left_out=_DERIVED),

@@ -69,6 +69,10 @@ class PartitionSettings:
 class UserSettings:
     accept_unknown_recipients: bool = setting(False, FLAG)  # noqa: FBT003 - the default itself
     device_names: DeviceNames = setting("correspondents", choice("correspondents", "everybody", "nobody"))
+    max_contacts: int = setting(2_000, whole(1, 100_000))
+    """Of one user: whom they asked, were asked by, accepted, blocked or gave a name."""
+    max_contact_requests: int = setting(200, whole(1, 100_000))
+    """That one user made and wait for an answer; and as many that wait for theirs."""
     max_stored_bytes_per_user: int = setting(0, whole(0, 2**47), section="limits")
     """Of one sender, as long as it is kept; 0: no limit."""
 
@@ -89,6 +93,8 @@ class Rules:
     delete_seconds: int = 0
     max_reactions: int = 16  # of one user to one message
     device_names: DeviceNames = "correspondents"
+    max_contacts: int = 2_000  # of one user
+    max_contact_requests: int = 200  # of one user that wait for an answer, and as many that wait for theirs
     slice_entries: int = 1000  # a longer operation is decided in several batches, so that it holds nobody up
 
     @classmethod
@@ -119,6 +125,8 @@ class Rules:
             delete_seconds,
             max_reactions,
             users.device_names,
+            users.max_contacts,
+            users.max_contact_requests,
         )
 
 

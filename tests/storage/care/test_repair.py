@@ -10,6 +10,7 @@ from trio.testing import MockClock
 
 from bimip.domain.commands.operation import Command, CommandKind
 from bimip.domain.contacts.changing_settings import ChangeException, ChangeSettings
+from bimip.domain.contacts.roster import ChangeContact, ContactAction
 from bimip.domain.conversations.groups import CreateGroup
 from bimip.domain.core.ids import ConversationId, ConversationOffset, DeviceId, Millis, Stamp, UserId
 from bimip.domain.core.merges import LastWrite
@@ -69,6 +70,9 @@ async def revoke(folder: Path) -> None:
         (post,) = answer.messages
         linked = post._replace(links=Links(Stamp(5), ("bob",)))
         await host.execute(answer._replace(messages=(linked,)))
+        for number, action, eid in ((1, ContactAction.REQUEST, "bob"), (2, ContactAction.ACCEPT, "ann")):
+            who = (UserId(number), DeviceId(number))
+            await host.execute(ChangeContact(*who, f"contact {number}", bytes(8), action, eid, is_mutual=True))
         await host.execute(CreateGroup(UserId(1), DeviceId(1), "g1", bytes(8), "trip", ("bob",)))
     store.close()
 
@@ -120,6 +124,8 @@ MADE: dict[str, tuple[Table, Key, Callable[[Any], Any]]] = {
     "a user's reactions": (Table.REACTIONS, (1, PLACE, 1), lambda _: ()),
     "a user's own": (Table.OWN_MESSAGES, (1, 1, PLACE), lambda own: OwnMessage(own.message)),
     "how a conversation is kept": (Table.CONVERSATION_SETTINGS, (1, 1), lambda _: ConversationSettings()),
+    "a contact": (Table.CONTACTS, (1, 2), same),
+    "a count of contacts": (Table.ROSTERS, (2,), same),
     "a conflict": (Table.CONFLICTS, (1,), lambda _: None),
     "an inbox": (Table.INBOXES, (2,), lambda inbox: inbox._replace(is_whole=False)),
     "a place in an inbox": (Table.RISEN, (2, 1), same),

@@ -1,5 +1,6 @@
 """The kinds of state that a client keeps. One that is added is a file here, its row below, and its event."""
 
+from bimip.client.core.kinds.contacts import CONTACTS
 from bimip.client.core.kinds.conversations import CONVERSATIONS
 from bimip.client.core.kinds.devices import DEVICES
 from bimip.client.core.kinds.groups import GROUPS
@@ -19,5 +20,6 @@ CLIENT_KINDS: tuple[AnyKind, ...] = (
     MESSAGES,
     CONVERSATIONS,
     GROUPS,
+    CONTACTS,
 )
 """Items of others are left out: they are a later version's."""

@@ -3,6 +3,7 @@ from typing import Any
 import pytest
 
 from bimip.client.core.kinds import CLIENT_KINDS
+from bimip.client.core.kinds.contacts import CONTACTS
 from bimip.client.core.kinds.conversations import CONVERSATIONS
 from bimip.client.core.kinds.devices import DEVICES
 from bimip.client.core.kinds.groups import GROUPS
@@ -14,6 +15,7 @@ from bimip.client.core.kinds.settings import EXCEPTIONS, SETTINGS
 from bimip.client.events import ReadMarkerChanged
 from bimip.client.store import Store
 from bimip.client.wire.bimip import (
+    Contact,
     Conversation,
     DeviceState,
     Member,
@@ -75,6 +77,10 @@ EXAMPLES: dict[AnyKind, list[Any]] = {
             reactions=[Reaction(eid="bob", emoji="+", stamp=stamp % 5, removed=stamp > 3)],
         )
         for stamp in (3, 5, 1)
+    ],
+    CONTACTS: [
+        Contact(eid="bob", version=version, state=state, seen=version > 3, name=state, id=state, time=version)
+        for version, state in ((3, "asked"), (5, "accepted"), (1, "requested"))
     ],
     CONVERSATIONS: [Conversation(id="c1", version=version, draft=b"%d" % version) for version in (3, 5, 1)],
     READ_MARKERS: [ReadMarker(conversation="c1", conversation_offset=offset) for offset in (3, 5, 1)],
