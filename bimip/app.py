@@ -61,12 +61,17 @@ def tree(parts: Parts) -> Supervisor:
 async def open_server(settings: Settings, surroundings: Surroundings) -> AsyncIterator[Parts]:
     """The whole server, running. Leaving stops it in order; what is acknowledged is on disk all the time."""
     parts = Parts(settings, surroundings)
+
+    def report(event: Report) -> None:
+        parts.process_counts.note(event)
+        report_process(event)
+
     try:
         async with open_tree(
             tree(parts),
             name="bimip",
             now=lambda: parts.timekeeper.now() / 1000,
-            report=report_process,
+            report=report,
         ) as running:
             parts.processes = running
             yield parts

@@ -42,7 +42,7 @@ from bimip.reading.people import Eids
 from bimip.requests.rates import RateLimiter
 from bimip.storage.errors import StorageError
 from bimip.storage.interface import Store
-from bimip.supervision import Children, SupervisionError, Tree, TurnMeter, Turns, current_child
+from bimip.supervision import Children, ReportCounts, SupervisionError, Tree, TurnMeter, Turns, current_child
 from bimip.users.inspection import describe_conflicts, describe_user
 from bimip.users.registry import Users
 from bimip.users.services import Services
@@ -83,6 +83,7 @@ class Parts:
         self.connections = Connections()
         self.poller = Poller()
         self.journal_turns = Turns(trio.current_time)
+        self.connection_log = ConnectionLog(_log.info, monotonic)
         self.gateway = Gateway(
             _granted(settings.gateway, self.certificate),
             settings.limits,
@@ -98,7 +99,7 @@ class Parts:
                 report,
             ),
             self.users.is_revoked,
-            tell=ConnectionLog(_log.info, monotonic).tell,
+            tell=self.connection_log.tell,
             grace=lambda: current_child().grace(),
         )
         self.listener = Listener(
@@ -110,6 +111,7 @@ class Parts:
         )
         self.console_port = settings.console.port
         self.processes: Tree | None = None
+        self.process_counts = ReportCounts(kind_of_process)
 
     def readiness(self) -> list[str]:
         """Why the server should get no new work now; empty when it is ready."""
@@ -230,6 +232,18 @@ class Parts:
             ),
             token_leeway_seconds=settings.tokens.leeway_seconds,
         )
+
+
+USERS, CONNECTIONS = "bimip/users/", "bimip/gateway/connections/"
+BELOW_USERS = ("user", "device", "reader or fetcher")
+"""The processes below `users`, by how deep they are."""
+
+
+def kind_of_process(path: str) -> str:
+    """Names a process by something of which there are few: of the fixed tree by its path, others by what they are."""
+    if path.startswith(USERS):
+        return BELOW_USERS[min(path.count("/") - USERS.count("/"), len(BELOW_USERS) - 1)]
+    return "connection" if path.startswith(CONNECTIONS) else path
 
 
 class Connections:

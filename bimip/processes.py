@@ -7,6 +7,7 @@ from dataclasses import asdict
 import trio
 
 from bimip import console as operators
+from bimip import metrics
 from bimip.environment import report
 from bimip.journal.journal import Journal
 from bimip.parts import Parts, rules_of
@@ -40,7 +41,7 @@ async def journal(parts: Parts, child: Child) -> None:
             "backlog": len(parts.queue),
             "damage": parts.store.damage.count,
             **{f"{what}_read": count for what, count in asdict(parts.store.read_counts).items()},
-            **asdict(parts.journal_statistics),
+            **parts.journal_statistics.describe(),
             "clock": parts.timekeeper.held or "followed",
             **parts.journal_turns.describe(),
         }
@@ -87,6 +88,9 @@ async def listener(parts: Parts, child: Child) -> None:
 
 
 async def console(parts: Parts, child: Child) -> None:
+    async def scrape(accept: str) -> tuple[bytes, str]:
+        return metrics.exposed(parts, await parts.users.measure_lag(), accept)
+
     seen = operators.Parts(
         tree=lambda: parts.processes,
         readiness=parts.readiness,
@@ -99,6 +103,8 @@ async def console(parts: Parts, child: Child) -> None:
         erasures=parts.describe_erasures,
         clock=parts.timekeeper.describe,
         accept_clock=parts.accept_clock,
+        metrics=scrape,
+        metrics_token=parts.settings.console.read_metrics_token().reveal(),
     )
     listen = parts.settings.console
 

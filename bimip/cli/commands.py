@@ -789,6 +789,18 @@ def kill(
 
 
 @app.command()
+def metrics(json: Json = False, config: Config = None) -> None:
+    """Print what a running server counts, as Prometheus scrapes it."""
+    import trio
+
+    from bimip.cli import operate
+    from bimip.cli.settings import find_settings
+
+    with telling():
+        trio.run(partial(operate.show_metrics, find_settings(config), as_json=json))
+
+
+@app.command()
 def conflicts(json: Json = False, config: Config = None) -> None:
     """Show the newest edits, reactions and settings that lost against others on a running server, and why."""
     import trio

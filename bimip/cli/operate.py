@@ -2,12 +2,13 @@
 
 import json
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
 import trio
+from prometheus_client.parser import text_string_to_metric_families
 from rich.console import Console, Group
 from rich.live import Live
 
@@ -16,7 +17,7 @@ from bimip.cli.output import is_lost
 from bimip.cli.settings import console_url
 from bimip.cli.show_tree import tree_lines
 from bimip.cli.words import printable, show_json
-from bimip.config import Settings
+from bimip.config import Secret, Settings
 
 WIDE = 10_000  # columns where there is no screen: a pipe or a file
 
@@ -49,6 +50,24 @@ async def watch_tree(settings: Settings, every: float) -> None:
                 was_there = True
                 live.update(shown, refresh=True)
                 await trio.sleep(every)
+
+
+async def show_metrics(settings: Settings, *, as_json: bool = False) -> None:
+    """Print what the server counts, as Prometheus has it, or a JSON object for each sample."""
+    async with _scraper(settings) as console:
+        text = await _ask_text(console, "/metrics")
+    if as_json:
+        for name, labels, value in samples(text):
+            print(json.dumps({"name": name, "labels": labels, "value": value}))
+    else:
+        print(text, end="")
+
+
+def samples(text: str) -> Iterator[tuple[str, dict[str, str], float]]:
+    """Each sample of a text that Prometheus could read: its name, its labels, its value."""
+    for family in text_string_to_metric_families(text):
+        for sample in family.samples:
+            yield sample.name, sample.labels, sample.value
 
 
 async def kill(settings: Settings, path: str, *, as_json: bool = False) -> None:
@@ -138,9 +157,17 @@ def _date(at: int) -> str:
         return f"{at / 1000:.0f} seconds since 1970"
 
 
+def _operator(settings: Settings) -> AbstractAsyncContextManager[httpx.AsyncClient]:
+    return _asking(settings, settings.console.read_operator_token())
+
+
+def _scraper(settings: Settings) -> AbstractAsyncContextManager[httpx.AsyncClient]:
+    """Asks for metrics alone: whoever has no more than the token for those can too."""
+    return _asking(settings, settings.console.read_metrics_token() or settings.console.read_operator_token())
+
+
 @asynccontextmanager
-async def _operator(settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
-    token = settings.console.read_operator_token()
+async def _asking(settings: Settings, token: Secret) -> AsyncIterator[httpx.AsyncClient]:
     if not token:
         sentence = "there is no operator's token: give --config with the server's own settings, or set "
         raise Failure(Exit.SETTINGS, f"{sentence}BIMIP_CONSOLE_OPERATOR_TOKEN_FILE")
@@ -154,13 +181,23 @@ async def _operator(settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
 
 
 async def _ask(console: httpx.AsyncClient, method: str, what: str, **params: str) -> Json:
+    return _taken(console, await _response(console, method, what, **params))
+
+
+async def _ask_text(console: httpx.AsyncClient, what: str) -> str:
+    response = await _response(console, "GET", what)
+    if not response.is_success:
+        _taken(console, response)
+    return response.text
+
+
+async def _response(console: httpx.AsyncClient, method: str, what: str, **params: str) -> httpx.Response:
     try:
-        response = await console.request(method, what, params=params)
+        return await console.request(method, what, params=params)
     except httpx.ConnectError as error:
         raise _nobody(console) from error
     except httpx.HTTPError as error:
         raise _gone(error) from error
-    return _taken(console, response)
 
 
 def _taken(console: httpx.AsyncClient, response: httpx.Response) -> Json:

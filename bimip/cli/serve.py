@@ -25,6 +25,7 @@ def serve(settings: Settings, *, with_demo: bool, config: Path | None) -> None:
         _say(demo.next_steps(prepared, _program(), config))
     check_key(settings)
     settings.console.read_operator_token()
+    settings.console.read_metrics_token()
     with logs.open_log(settings.logging) as log:
         try:
             trio.run(run.serve, settings, lambda: log.lost)

@@ -30,7 +30,7 @@ from bimip.settings import (
 from bimip.storage.settings import StoreSettings
 from bimip.wire.limits import Limits, RateSettings
 
-MIN_OPERATOR_TOKEN_CHARACTERS: Final = 16
+MIN_TOKEN_CHARACTERS: Final = 16
 
 
 def _loopback(value: Raw) -> str:
@@ -45,21 +45,34 @@ class ConsoleSettings:
     port: int = setting(8471, PORT)
     operator_token: Secret = setting(NO_SECRET, SECRET)
     operator_token_file: str = setting("", TEXT)
+    metrics_token: Secret = setting(NO_SECRET, SECRET)
+    metrics_token_file: str = setting("", TEXT)
 
     def read_operator_token(self) -> Secret:
         """The token, or an empty secret: then the debug endpoint refuses everybody. ConfigError if it is too short."""
-        token = read_secret("console.operator_token", self.operator_token, self.operator_token_file)
-        if token and len(token.reveal()) < MIN_OPERATOR_TOKEN_CHARACTERS:
-            raise ConfigError(
-                f"console.operator_token is too short to be safe: use {MIN_OPERATOR_TOKEN_CHARACTERS} characters or "
-                "more, for instance from `openssl rand -hex 32`"
-            )
-        return token
+        return _read_token("console.operator_token", self.operator_token, self.operator_token_file)
+
+    def read_metrics_token(self) -> Secret:
+        """The token that opens /metrics alone, or an empty secret: there is none. ConfigError if it is too short."""
+        return _read_token("console.metrics_token", self.metrics_token, self.metrics_token_file)
 
     def contradictions(self) -> list[str]:
-        if self.operator_token and self.operator_token_file:
-            return ["console.operator_token and console.operator_token_file are both set; allowed: one of them"]
-        return []
+        given = {
+            "operator_token": (self.operator_token, self.operator_token_file),
+            "metrics_token": (self.metrics_token, self.metrics_token_file),
+        }
+        both = [name for name, (token, file) in given.items() if token and file]
+        return [f"console.{name} and console.{name}_file are both set; allowed: one of them" for name in both]
+
+
+def _read_token(name: str, token: Secret, file: str) -> Secret:
+    token = read_secret(name, token, file)
+    if token and len(token.reveal()) < MIN_TOKEN_CHARACTERS:
+        raise ConfigError(
+            f"{name} is too short to be safe: use {MIN_TOKEN_CHARACTERS} characters or more, for instance from "
+            "`openssl rand -hex 32`"
+        )
+    return token
 
 
 @dataclass(frozen=True, slots=True)

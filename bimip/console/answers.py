@@ -1,4 +1,4 @@
-"""Every answer is JSON; an error is {error, hint}: what happened, and what to do about it."""
+"""Every answer but that of /metrics is JSON; an error is {error, hint}: what happened, and what to do about it."""
 
 import json
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
@@ -28,6 +28,10 @@ class AnswerError(Exception):
 
 def answer(content: object, status: int = 200) -> JSONResponse:
     return JSONResponse(content, status, headers=_HEADERS)
+
+
+def answer_text(content: bytes, content_type: str) -> Response:
+    return Response(content, headers=_HEADERS | {"content-type": content_type})
 
 
 def answer_lines(slices: Iterator[Sequence[Mapping[str, object]]]) -> StreamingResponse:

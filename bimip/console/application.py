@@ -3,6 +3,7 @@
 GET  /healthz               200 while the process answers at all
 GET  /readyz                200, or 503 with the reasons: the journal cannot write, the machine's clock is not followed,
                             a restart budget is nearly spent
+GET  /metrics               what the server counts, for Prometheus; the metrics' own token opens it as well
 GET  /debug/tree            the supervision tree
 POST /debug/kill?path=      ends a process as if it had crashed
 POST /debug/restart?path=   stops a process in order and starts it again
@@ -27,7 +28,16 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from bimip.console.answers import AnswerError, Contained, answer, answer_error, answer_lines, crash, http_error
+from bimip.console.answers import (
+    AnswerError,
+    Contained,
+    answer,
+    answer_error,
+    answer_lines,
+    answer_text,
+    crash,
+    http_error,
+)
 from bimip.console.guards import LOOPBACK_NAMES, LocalNames, for_operators
 from bimip.console.tree import tree_json
 from bimip.supervision import NoSuchProcess, Refused, Snapshot, SupervisionError, WouldDeadlock
@@ -86,6 +96,13 @@ class Parts:
     accept_clock: Callable[[], Awaitable[bool]] | None = None
     """Takes the machine's clock over; whether that is on disk. Raises ValueError where it cannot be right."""
 
+    metrics: Callable[[str], Awaitable[tuple[bytes, str]]] | None = None
+    """What the server counts, in a format that an Accept header allows, and its content type. None: there is no such
+    page."""
+
+    metrics_token: str = field(default="", repr=False)
+    """Opens /metrics and nothing else; empty: the operator's alone does."""
+
     own_path: str = "bimip/console"
     """Where the console itself is in the tree: who ends that is answered first."""
 
@@ -100,6 +117,8 @@ def make_application(parts: Parts) -> Contained:
         Route("/debug/kill", for_operators(token, handlers.kill), methods=["POST"]),
         Route("/debug/restart", for_operators(token, handlers.restart), methods=["POST"]),
     ]
+    if parts.metrics is not None:
+        routes.append(Route("/metrics", for_operators(token, handlers.metrics, or_token=parts.metrics_token)))
     if parts.user is not None:
         routes.append(Route("/debug/user", for_operators(token, handlers.user)))
     if parts.export_user is not None:
@@ -160,6 +179,11 @@ class Handlers:
         _log.warning("an operator restarts a process", path=path)
         await _ask(tree.restart, path)
         return answer({"restarted": path})
+
+    async def metrics(self, request: Request) -> Response:
+        assert self._parts.metrics is not None
+        content, content_type = await self._parts.metrics(request.headers.get("accept", ""))
+        return answer_text(content, content_type)
 
     async def user(self, request: Request) -> Response:
         eid = _parameter(request, "eid", "such as alice@example.org")

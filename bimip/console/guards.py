@@ -40,16 +40,17 @@ def name_of(host: str) -> str:
     return name if colon and port.isdecimal() else host.lower()
 
 
-def for_operators(token: str, handler: Handler) -> Handler:
-    """`handler` for those who send `Authorization: Bearer <token>`; for nobody while `token` is empty."""
+def for_operators(token: str, handler: Handler, *, or_token: str = "") -> Handler:
+    """`handler` for those who send `Authorization: Bearer <token>`, or `or_token`. An empty token is nobody's."""
+    tokens = [one.encode() for one in (token, or_token) if one]
 
     async def guarded(request: Request) -> Response:
         scheme, _, given = request.headers.get("authorization", "").partition(" ")
-        if not token:
+        if not tokens:
             raise AnswerError(403, "there is no operator's token", "set console.operator_token_file and start again")
         if scheme.lower() != "bearer" or not given.strip():
             raise AnswerError(401, "this is for operators", "send the header Authorization: Bearer <operator's token>")
-        if not hmac.compare_digest(given.strip().encode(), token.encode()):
+        if not any(hmac.compare_digest(given.strip().encode(), one) for one in tokens):
             raise AnswerError(403, "this is not the operator's token", "use the one in console.operator_token_file")
         return await handler(request)
 

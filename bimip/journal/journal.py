@@ -44,7 +44,7 @@ interpreter's lock is handed over at every put), looking again and again instead
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 from functools import partial
 from typing import NamedTuple, cast
 
@@ -60,6 +60,7 @@ from bimip.domain.core.rules import Context, Rules
 from bimip.domain.decisions import OPERATIONS, without_writing
 from bimip.domain.keeping.timekeeping import Known, time_records
 from bimip.domain.messages.expiring import last_stamp
+from bimip.histograms import SECONDS, SIZES, Histogram
 from bimip.journal.overlay import Overlay, RecordCache
 from bimip.journal.queue import OperationQueue, Owner, Ticket, ignore, parts_of
 from bimip.journal.transaction import UnfitError, WriteTransaction
@@ -133,6 +134,15 @@ class JournalStatistics:
     writable: bool = False
     fault: str = ""  # why it is not writable
     put_back: str = ""  # why another epoch was begun
+    batch_operations: Histogram = field(default_factory=lambda: Histogram(SIZES))
+    """How many were decided together."""
+    commit_seconds: Histogram = field(default_factory=lambda: Histogram(SECONDS))
+    """To put a batch and to sync it, and until the journal went on behind that."""
+
+    def describe(self) -> dict[str, object]:
+        """Describes the journal to the operator: all but the histograms."""
+        values = ((one.name, getattr(self, one.name)) for one in fields(self))
+        return {name: value for name, value in values if not isinstance(value, Histogram)}
 
 
 class Journal:
@@ -428,6 +438,7 @@ class Journal:
         """
         if not (changes.puts or changes.appends or changes.cuts or changes.inserts or changes.trims):
             return
+        began = self._worker.clock()
         try:
             self._yielded = await self._transaction.write(
                 changes, here=self._quiet and self._awaited, begin_next=not self._quiet
@@ -436,6 +447,7 @@ class Journal:
             self._cache.clear()  # it knows what was decided
             raise
         self._cache.committed(changes)
+        self.statistics.commit_seconds.observe(self._worker.clock() - began)
 
     async def _write_alone(self, tickets: Sequence[Ticket], error: Exception) -> None:
         if not isinstance(error.__cause__, DamagedRecordError):  # which the store has said
@@ -522,6 +534,7 @@ class Journal:
     ) -> None:
         began = self._worker.clock()
         self.statistics.batches += 1
+        self.statistics.batch_operations.observe(len(tickets))
         self._answer(tickets, results)
         if rest:
             self._queue.give_back(rest)

@@ -121,6 +121,9 @@ class Asker(Replies):
             self.stamped = present
         return stamp
 
+    def count_refusal(self, code: int) -> None:
+        self.services.statistics.refused[code] += 1
+
     def wake(self) -> None:
         """There is work to do, or another deadline: see `pending` and `claims`."""
         raise NotImplementedError

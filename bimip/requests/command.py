@@ -81,7 +81,7 @@ def operation_of(asker: Asker, payload: pb.Command) -> Command:
 
 def _done(asker: Asker, operation: Command, ref: int, result: Result) -> None:
     if isinstance(result, Refused):
-        asker.answer_together(frames.error_part(error_of(result, ref, operation.id)))
+        asker.answer_error(error_of(result, ref, operation.id))
         return
     assert isinstance(result, Commanded)
     charge(asker, result)
@@ -129,7 +129,7 @@ def mark_read(asker: Asker, payload: pb.Command, ref: int) -> None:
 
 def _marked(asker: Asker, command_id: str, ref: int, result: Result) -> None:
     if isinstance(result, Refused):
-        asker.answer_together(frames.error_part(error_of(result, ref, command_id)))
+        asker.answer_error(error_of(result, ref, command_id))
         return
     assert isinstance(result, ReadMarked)
     answer = pb.Command(

@@ -13,7 +13,7 @@ from bimip.requests.asker import Asker
 from bimip.requests.refusals import error_of
 from bimip.requests.state_items import contact_told
 from bimip.wire import bimip_pb2 as pb
-from bimip.wire import codec, frames
+from bimip.wire import codec
 from bimip.wire.checks import check_eid, check_id, check_length
 from bimip.wire.errors import WireError
 from bimip.wire.limits import Limits
@@ -77,7 +77,7 @@ def _digest(payload: pb.Contact) -> bytes:
 
 def _changed(asker: Asker, operation: ChangeContact, ref: int, result: Result) -> None:
     if isinstance(result, Refused):
-        asker.answer_together(frames.error_part(error_of(result, ref, operation.id)))
+        asker.answer_error(error_of(result, ref, operation.id))
         return
     assert isinstance(result, ContactChanged)
     answer = pb.Contact(eid=operation.eid)
@@ -97,7 +97,7 @@ def _list(asker: Asker, payload: pb.Contact, ref: int) -> None:
 
     def decided(result: Result) -> None:
         if isinstance(result, Refused):
-            asker.answer_together(frames.error_part(error_of(result, ref, payload.id)))
+            asker.answer_error(error_of(result, ref, payload.id))
             return
         page = read_contacts(services.store, asker.user, after, limit)
         if page is None:

@@ -23,7 +23,7 @@ from bimip.requests.asker import Asker
 from bimip.requests.message import LOGS_FOR_A_REQUEST, NAMES_FOR_A_REQUEST
 from bimip.requests.refusals import error_of, no_conversation
 from bimip.wire import bimip_pb2 as pb
-from bimip.wire import codec, frames
+from bimip.wire import codec
 from bimip.wire.checks import check_eid, check_id, check_length
 from bimip.wire.errors import WireError
 from bimip.wire.limits import Limits
@@ -157,7 +157,7 @@ def _digest(payload: pb.Conversation) -> bytes:
 
 def _changed(asker: Asker, action: int, request_id: str, ref: int, result: Result) -> None:
     if isinstance(result, Refused):
-        asker.answer_together(frames.error_part(error_of(result, ref, request_id)))
+        asker.answer_error(error_of(result, ref, request_id))
         return
     assert isinstance(result, GroupChanged)
     answer = pb.Conversation(
@@ -184,7 +184,7 @@ def _get(asker: Asker, payload: pb.Conversation, ref: int) -> None:
             else read_members(asker.services.store, asker.user, number, after, limit)
         )
         if isinstance(result, Refused):
-            asker.answer_together(frames.error_part(error_of(result, ref, payload.request_id)))
+            asker.answer_error(error_of(result, ref, payload.request_id))
         elif page is None:
             error = WireError(pb.NOT_FOUND, "you are in no such conversation", field="id", id=payload.request_id)
             asker.fail(error, ref)

@@ -8,7 +8,7 @@ from bimip.reading.devices import KnownDevice, device_number, read_devices_behin
 from bimip.requests.asker import Asker
 from bimip.requests.refusals import error_of, refuse
 from bimip.wire import bimip_pb2 as pb
-from bimip.wire import codec, frames
+from bimip.wire import codec
 from bimip.wire.checks import check_eid, check_id
 from bimip.wire.errors import WireError
 
@@ -80,7 +80,7 @@ def _described(device: KnownDevice, asker: Asker, *, is_online: bool, unseen_sin
 def _remove(asker: Asker, payload: pb.Devices, ref: int) -> None:
     number = device_number(asker.services.store, asker.user, payload.name)
     if number is None:
-        asker.answer_together(frames.error_part(error_of(no_device(payload.name), ref)))
+        asker.answer_error(error_of(no_device(payload.name), ref))
         return
     if number == asker.number:
         sentence = "this is the device that asks: it leaves with Logout, and forget"

@@ -145,7 +145,7 @@ class Fetches:
 
         def decided(result: Result) -> None:
             if isinstance(result, Refused):
-                asker.answer_together(frames.error_part(error_of(result, request.ref)))
+                asker.answer_error(error_of(result, request.ref))
             elif isinstance(result, InboxFilled) and result.rest is not None:
                 asker.rates.charge(result.looked * REQUESTS_FOR_AN_ENTRY, trio.current_time())
                 asker.services.queue.submit(result.rest, decided, owner=asker.user)

@@ -8,7 +8,6 @@ from bimip.requests.asker import Asker
 from bimip.requests.command import charge, operation_of
 from bimip.requests.refusals import error_of
 from bimip.wire import bimip_pb2 as pb
-from bimip.wire import frames
 
 
 def note_forwarded(asker: Asker, payload: pb.Signal, ref: int) -> None:
@@ -23,7 +22,7 @@ def _decided(asker: Asker, signal_id: str, ref: int, result: Result) -> None:
     """Answers errors only, as all signals are answered."""
     if isinstance(result, Refused):
         named = result._replace(field="signal_offset") if result.field == "target" else result
-        asker.answer_together(frames.error_part(error_of(named, ref, signal_id)))
+        asker.answer_error(error_of(named, ref, signal_id))
         return
     assert isinstance(result, Commanded)
     charge(asker, result)

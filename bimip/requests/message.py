@@ -16,6 +16,7 @@ from bimip.reading.groups import reach_of
 from bimip.requests.appends import CheckedMessage, appends, outcomes, sent
 from bimip.requests.asker import Asker
 from bimip.requests.refusals import error_of
+from bimip.requests.statistics import SAMPLE_SECONDS, RequestStatistics
 from bimip.wire import bimip_pb2 as pb
 from bimip.wire import frames, stored
 from bimip.wire.checks import check_author, check_eid, check_id, check_seq, seq_numbers
@@ -51,7 +52,7 @@ def write(asker: Asker) -> None:
     checked, asker.checked = asker.checked, []
     submit, owner = asker.services.queue.submit, asker.user
     for append, refs in asked_for(asker, checked):
-        submit(append, partial(_appended, asker, refs, append), owner=owner)
+        submit(append, partial(_appended, asker, refs, append, asker.heard_at), owner=owner)
 
 
 def asked_for(asker: Asker, checked: Iterable[CheckedMessage]) -> Iterator[tuple[Append, list[int]]]:
@@ -70,18 +71,30 @@ def asked_for(asker: Asker, checked: Iterable[CheckedMessage]) -> Iterator[tuple
             yield append._replace(messages=messages[first : first + most]), refs[first : first + most]
 
 
-def _appended(asker: Asker, refs: list[int], append: Append, result: Result) -> None:
-    asker.answer_together(*responses(append, result, refs))
+def _appended(asker: Asker, refs: list[int], append: Append, came_at: float, result: Result) -> None:
+    services = asker.services
+    statistics = services.statistics
+    asker.answer_together(*responses(append, result, refs, statistics))
+    if came_at >= statistics.sample_at:
+        statistics.sample_at = came_at + SAMPLE_SECONDS
+        statistics.accept_seconds.observe(services.monotonic() - came_at)
 
 
-def responses(append: Append, result: Result, refs: Iterable[int]) -> list[bytes]:
-    """Makes for each message the element of Body that answers it."""
+def responses(append: Append, result: Result, refs: Iterable[int], statistics: RequestStatistics) -> list[bytes]:
+    """Makes for each message the element of Body that answers it, and counts them."""
     parts: list[bytes] = []
+    not_new = 0
     for message, ref, outcome in zip(append.messages, refs, outcomes(append, result), strict=True):
         if isinstance(outcome, Refused):
+            statistics.refused[outcome.fault] += 1
+            not_new += 1
             parts.append(frames.error_part(error_of(outcome, ref, message.id)))
         else:
             parts.append(frames.signal_part(sent(outcome, ref)))
+            if outcome.duplicate:
+                statistics.duplicates += 1
+                not_new += 1
+    statistics.accepted += len(parts) - not_new
     return parts
 
 

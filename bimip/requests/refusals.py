@@ -8,7 +8,6 @@ from google.protobuf.message import Message
 from bimip.domain.core.operations import Refused, Result
 from bimip.requests.asker import Asker
 from bimip.wire import bimip_pb2 as pb
-from bimip.wire import frames
 from bimip.wire.errors import WireError
 
 
@@ -60,7 +59,7 @@ def error_of(refused: Refused, ref: int, message_id: str = "") -> pb.ErrorMessag
 
 def refuse(asker: Asker, refused: Refused, ref: int) -> None:
     """Answers one request with what the store refused."""
-    asker.answer_together(frames.error_part(error_of(refused, ref)))
+    asker.answer_error(error_of(refused, ref))
 
 
 def answer_errors_only(asker: Asker, result: Result, ref: int) -> None:

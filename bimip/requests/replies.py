@@ -5,6 +5,7 @@ nothing where only errors are answered; and what is to be sent is paid when the 
 bounds what a peer that reads nothing can make the server keep: from `max_owed` on, no more is taken from it.
 """
 
+from bimip.wire import bimip_pb2 as pb
 from bimip.wire import frames
 from bimip.wire.errors import WireError
 
@@ -31,6 +32,10 @@ class Replies:
         """More may be taken again."""
         raise NotImplementedError
 
+    def count_refusal(self, code: int) -> None:
+        """An error of this code is answered."""
+        raise NotImplementedError
+
     def answer_together(self, *parts: bytes) -> None:
         """Each of these answers one request."""
         self.parts += parts
@@ -44,7 +49,12 @@ class Replies:
         """Answers one request with an error."""
         message = error.to_proto()
         message.ref = message.ref or ref
-        self.answer_together(frames.error_part(message))
+        self.answer_error(message)
+
+    def answer_error(self, error: pb.ErrorMessage) -> None:
+        """Answers one request with what refuses it."""
+        self.count_refusal(error.code)
+        self.answer_together(frames.error_part(error))
 
     def pay(self, count: int) -> None:
         """So many answers were sent, or need not be."""

@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+import trio
+
 from bimip.domain.core.identity import Claims
 from bimip.domain.core.ids import Millis, UserId
 from bimip.domain.core.rules import DeviceNames
@@ -10,6 +12,7 @@ from bimip.domain.keeping.timekeeping import DAY
 from bimip.domain.push.subscribing import PushOffer
 from bimip.journal.queue import OperationQueue
 from bimip.reading.people import Eids
+from bimip.requests.statistics import RequestStatistics
 from bimip.storage.interface import Store
 from bimip.wire.limits import Limits
 
@@ -35,3 +38,6 @@ class RequestServices:
     """A user has a subscription to push, or another one."""
     token_leeway_seconds: float = 0.0
     """How far the issuer's clock may be off: what was accepted with it is not closed at once."""
+    monotonic: Callable[[], float] = trio.current_time
+    """The seconds of the event loop, by which `Asker.heard_at` goes."""
+    statistics: RequestStatistics = field(default_factory=RequestStatistics)

@@ -17,7 +17,9 @@ def ask(asker: Asker, payload: pb.Signal, ref: int) -> None:
     check_signal(payload, asker.services.limits, asker.eid)
     if payload.status == pb.DELIVERED:
         acknowledge(asker, payload, ref)
-    elif payload.status in {pb.READ, pb.PLAYED}:
+        return
+    asker.services.statistics.receipts[payload.status] += 1
+    if payload.status in {pb.READ, pb.PLAYED}:
         note_receipt(asker, payload, ref)
     elif payload.status == pb.FORWARDED:
         note_forwarded(asker, payload, ref)

@@ -67,6 +67,10 @@ class Window:
     def __len__(self) -> int:
         return self._count
 
+    def is_in_flight(self, offset: int) -> bool:
+        """Whether it lies between the oldest entry that is not acknowledged and the newest that was sent."""
+        return bool(self._flight) and self._flight[0][0] <= offset <= self.position
+
     def has_room(self, size: int) -> bool:
         """Whether an entry of `size` bytes may be sent. One always may, however large."""
         return not self._count or (self._count < self._max_entries and self.bytes + size <= self._max_bytes)

@@ -107,7 +107,7 @@ from bimip.supervision.errors import (
 )
 from bimip.supervision.notify import Notify
 from bimip.supervision.policy import Action, AutoShutdown, Exit, ExitReason, Restart, Strategy, root_error
-from bimip.supervision.reports import Crash, Crashed, GaveUp, Overdue, Progress, Report
+from bimip.supervision.reports import Crash, Crashed, GaveUp, Overdue, Progress, Report, ReportCounts
 from bimip.supervision.running import State
 from bimip.supervision.slices import Slices
 from bimip.supervision.snapshot import Budget, ChildInfo, Counts, Kind, Snapshot
@@ -152,6 +152,7 @@ __all__ = [
     "Progress",
     "Refused",
     "Report",
+    "ReportCounts",
     "Restart",
     "RootHasNoSupervisor",
     "Slices",

@@ -6,6 +6,7 @@ The hook is called in the middle of a supervisor's work: it must not block. What
 
 import logging
 import traceback
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -60,6 +61,26 @@ class Overdue:
 
 
 Report = Progress | Crashed | GaveUp | Overdue
+
+
+class ReportCounts:
+    """Counts what supervisors tell, by whatever a path is counted under: of a large tree not by each path."""
+
+    def __init__(self, name_of: Callable[[str], str]) -> None:
+        self._name_of = name_of
+        self.crashes: Counter[str] = Counter()
+        self.restarts: Counter[str] = Counter()
+        """Starts of a child after its first."""
+        self.gave_up: Counter[str] = Counter()
+
+    def note(self, report: Report) -> None:
+        if isinstance(report, Progress):
+            if report.restarts:
+                self.restarts[self._name_of(report.path)] += 1
+        elif isinstance(report, Crashed):
+            self.crashes[self._name_of(report.path)] += 1
+        elif isinstance(report, GaveUp):
+            self.gave_up[self._name_of(report.path)] += 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -76,9 +76,11 @@ class Counts:
     workers: int
 
 
-def snapshot_of(slot: Slot) -> Snapshot:
+def snapshot_of(slot: Slot, *, folded: bool = False) -> Snapshot:
+    """`folded`: without the children of dynamic supervisors, of which there may be very many."""
     child = slot.child
     running = inside(slot)
+    below = () if running is None or (folded and running.is_dynamic) else running.slots.values()
     return Snapshot(
         path=path_of(slot),
         id=slot.spec.id,
@@ -91,7 +93,7 @@ def snapshot_of(slot: Slot) -> Snapshot:
         waiting_at=waiting_at(child.task) if child is not None else "",
         details=_told(child.details) if child is not None and child.details is not None else None,
         budget=budget_of(running) if running is not None else None,
-        children=tuple(snapshot_of(below) for below in running.slots.values()) if running is not None else (),
+        children=tuple(snapshot_of(one, folded=folded) for one in below),
     )
 
 

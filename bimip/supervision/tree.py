@@ -108,9 +108,11 @@ class Tree:
     def path(self) -> str:
         return path_of(self._root)
 
-    def snapshot(self, path: str | None = None) -> Snapshot:
-        """The tree, or the part of it at `path`. Walks every task below, so mind how often."""
-        return snapshot_of(self._root if path is None else self._find(path))
+    def snapshot(self, path: str | None = None, *, folded: bool = False) -> Snapshot:
+        """The tree, or the part of it at `path`. Walks every task below, so mind how often; `folded` leaves out the
+        children of dynamic supervisors.
+        """
+        return snapshot_of(self._root if path is None else self._find(path), folded=folded)
 
     def budgets(self) -> Mapping[str, Budget]:
         """The restart budget of every running supervisor, by path."""

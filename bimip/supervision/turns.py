@@ -36,10 +36,14 @@ class Turns:
         if seconds > self.longest:
             self.longest, self._whose = seconds, whose
 
+    def longest_of_late(self) -> tuple[float, str]:
+        """The longest turn of the last one to two minutes: its seconds, and whose it was."""
+        self.turn_over()
+        return max((self.longest, self._whose), self._before)
+
     def describe(self) -> dict[str, object]:
         """Describes the longest turn of the last one to two minutes to the operator."""
-        self.turn_over()
-        seconds, whose = max((self.longest, self._whose), self._before)
+        seconds, whose = self.longest_of_late()
         return {"longest_turn": f"{seconds * 1000:.1f} ms ({whose})"} if seconds else {}
 
     def turn_over(self) -> None:

@@ -31,7 +31,6 @@ class BatchBuilder:
     """Reads and puts together, and moves nothing: that is done when the connection took the frame."""
 
     __slots__ = (
-        "_count",
         "_damaged",
         "_looked",
         "_most",
@@ -41,6 +40,7 @@ class BatchBuilder:
         "_session",
         "_size",
         "_special",
+        "count",
         "flight",
         "partition",
         "places",
@@ -59,12 +59,13 @@ class BatchBuilder:
         self.flight: list[Flight] = []
         self.places: list[Received] = []
         """Of what is in flight, in its conversations."""
+        self.count = 0
+        """Entries that will be in flight."""
         self._session = session
         self._number = number
         self._parts = parts
         self._damaged: Container[int] = session.services.poison.of(session.number, partition)
         self._special = bool(window.held or self._damaged)  # each entry is to be looked at
-        self._count = 0  # entries that will be in flight
         self._size = 0  # bytes of them
         self._looked = 0  # entries, also those that are not owed
         self._most, left = window.room()  # entries
@@ -77,7 +78,7 @@ class BatchBuilder:
             self._pass_held()
         while self.upto < head and self._looked < LOOK_MOST:
             try:
-                segments = session.read_log(partition, self.upto, self._most - self._count, self._room - self._size)
+                segments = session.read_log(partition, self.upto, self._most - self.count, self._room - self._size)
             except UnreadableError as unreadable:
                 self._parts.append(self._gap(self.upto + 1, unreadable.upto))
                 self._looked += unreadable.upto - self.upto
@@ -100,9 +101,9 @@ class BatchBuilder:
 
     def _has_room(self, count: int, size: int) -> bool:
         """One entry always has, however large, where nothing else is in flight."""
-        if self._count + count <= self._most and self._size + size <= self._room:
+        if self.count + count <= self._most and self._size + size <= self._room:
             return True
-        return not self._count and count == 1 and self.window.has_room(size)
+        return not self.count and count == 1 and self.window.has_room(size)
 
     def _add(self, segment: Segment) -> bool:
         """False when there is no room for more, or enough was looked at."""
@@ -131,7 +132,7 @@ class BatchBuilder:
     def _fitting(self, segment: Segment) -> int:
         """How many of a segment that is for this device, and too long, there is room for."""
         count = bisect_right(list(accumulate(segment.sizes)), self._room - self._size)
-        return max(0, min(count, self._most - self._count)) or int(self._has_room(1, segment.sizes[0]))
+        return max(0, min(count, self._most - self.count)) or int(self._has_room(1, segment.sizes[0]))
 
     def _add_each(self, segment: Segment) -> bool:
         for item in segment.items():
@@ -158,7 +159,7 @@ class BatchBuilder:
     def _put(self, part: bytes, first: Offset, sizes: list[int] | tuple[int, ...], size: int) -> None:
         self._parts.append(part)
         self.flight.append((first, sizes))
-        self._count += len(sizes)
+        self.count += len(sizes)
         self._size += size
 
     def _part(self, item: Item) -> bytes | None:
@@ -168,7 +169,7 @@ class BatchBuilder:
         if (own and item.offset > self.window.own_upto) or (held and contains(held, item.offset)):
             return None
         if item.part is None or item.offset in self._damaged:
-            return frames.gap_part(self.partition, item.offset, item.offset, pb.DAMAGED)
+            return self._gap_part(item.offset, item.offset, pb.DAMAGED)
         if own or not item.entry.addressed:
             return deliver(item)
         self._looked += ADDRESSED_LOOKS
@@ -185,7 +186,11 @@ class BatchBuilder:
         """
         session = self._session
         expired = is_expired(session.services.store, session.number, self.partition, last)
-        return frames.gap_part(self.partition, first, last, pb.EXPIRED if expired else pb.DAMAGED)
+        return self._gap_part(first, last, pb.EXPIRED if expired else pb.DAMAGED)
+
+    def _gap_part(self, first: int, last: int, reason: pb.GapReason) -> bytes:
+        self._session.services.delivery.gaps[reason] += 1
+        return frames.gap_part(self.partition, first, last, reason)
 
 
 def addressed_to(session: Session, number: DeviceId, item: Item) -> Addressed | None:

@@ -24,6 +24,7 @@ from math import inf
 import trio
 
 from bimip.concurrency import Watch
+from bimip.domain.core.clock import millis_of
 from bimip.domain.core.identity import Claims
 from bimip.domain.core.ids import DeviceId, Offset
 from bimip.domain.core.operations import Received
@@ -31,12 +32,14 @@ from bimip.domain.core.ranges import Ranges
 from bimip.domain.core.records import maker
 from bimip.reading.salvage import UnreadableError
 from bimip.requests.asker import Asker
+from bimip.requests.statistics import SAMPLE_SECONDS
 from bimip.session.close import Close
 from bimip.session.window import Window
 from bimip.users.batches import BatchBuilder, addressed_to, deliver
 from bimip.users.connection import Connection
 from bimip.users.session import Session, StatePage
 from bimip.users.state_position import StatePosition
+from bimip.users.statistics import DeviceLag
 from bimip.wire import bimip_pb2 as pb
 from bimip.wire import frames
 
@@ -115,6 +118,7 @@ class Device(Asker):
         told.pop(about, None)
         if len(told) >= MAX_EPHEMERAL:
             del told[next(iter(told))]
+            self.session.services.delivery.ephemeral_dropped += 1
         told[about] = part
         self._sent_at_news = -1
         self.schedule_send()
@@ -135,9 +139,23 @@ class Device(Asker):
         """The device holds these: there may be room for more."""
         window = self.windows.get(partition)
         if window is not None:
+            if self.heard_at >= self.session.services.delivery.sample_at:
+                self._sample(partition, window, upto)
             window.acknowledge(upto, ranges, self.heard_at)
             if window.position < self.session.logs[partition].head:
                 self._sent_at_news = -1
+
+    def _sample(self, partition: str, window: Window, upto: Offset) -> None:
+        """Times the way of the newest message that is acknowledged, if it came while this device was there: what waited
+        for a device that was away tells nothing of the server.
+        """
+        if window.is_in_flight(upto) and upto > window.own_upto:
+            segments = self.session.logs[partition].after(upto - 1)
+            if segments:  # else it is no longer in memory: read back it would cost more than it tells
+                services, delivery = self.session.services, self.session.services.delivery
+                delivery.sample_at = self.heard_at + SAMPLE_SECONDS
+                accepted_at = millis_of(segments[0].entries[0].stamp)
+                delivery.deliver_seconds.observe(max(0, services.wall_clock() - accepted_at) / 1000)
 
     def note_received(self, places: list[Received]) -> None:
         """It was sent these, and may say that they were read before it acknowledges them, or without."""
@@ -276,6 +294,7 @@ class Device(Asker):
         if batch is not None:
             batch.window.sent(batch.upto, batch.flight, now)
             self.note_received(batch.places)
+            session.services.delivery.sent += batch.count
         if not more:
             self._sent_at_news = news
         return True
@@ -342,6 +361,7 @@ class Device(Asker):
                     size += len(part)
             if not parts or self.connection.send_nowait(frames.body(partition, 0, 0, pb.REDELIVERED, parts)):
                 window.redelivered(again)
+                self.session.services.delivery.redelivered += len(again)
             return True
         return False
 
@@ -399,6 +419,14 @@ class Device(Asker):
             self._overdue = self._overdue or window.due
         if self._token_seconds_left() <= 0:
             self.connection.close(Close.TOKEN_EXPIRED, "the token expired; connect again with a new one")
+
+    def measure_lag(self) -> DeviceLag:
+        entries = in_flight = size = 0
+        for partition, window in self.windows.items():
+            entries += self.session.logs[partition].head - window.position
+            in_flight += len(window)
+            size += window.bytes
+        return DeviceLag(entries, in_flight, size, self.owed)
 
     def statistics(self) -> dict[str, object]:
         """Tells the operator where this connection stands."""

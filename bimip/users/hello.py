@@ -212,10 +212,11 @@ class _Opening:
                 waiting.append(answer)
             except WireError as error:
                 error.id = given_id
+                self._device.count_refusal(error.code)
                 answer.error.CopyFrom(error.to_proto())
         for append, _ in asked_for(self._device, checked):
             count = len(append.messages)
-            self._submit(append, partial(_take_outcomes, append, waiting[:count]))
+            self._submit(append, partial(_take_outcomes, self._device, append, waiting[:count]))
             del waiting[:count]
 
     def _one_done(self) -> None:
@@ -223,6 +224,8 @@ class _Opening:
         if self._left:
             return
         if self._refused is not None:
+            self._device.count_refusal(self._refused.fault)
+            self._device.session.services.delivery.hellos["refused"] += 1
             frame = codec.encode(error_of(self._refused, self._ref), self._ref)
             self._device.answer_hello(frame, Phase.REFUSED)
             code = CLOSES.get(self._refused.fault, Close.HELLO_EXPECTED)
@@ -249,8 +252,18 @@ class _Opening:
                 chain = read_chain(session.services.store, session.number, opened.partition, opened.position)
                 answer.logs[-1].chain = chain or b""
             device.windows[opened.partition] = self._window(opened)
+        session.services.delivery.hellos[self._outcome()] += 1
         device.state.resume(session, self._hello.state_version, same_epoch=self._same_epoch)
         device.answer_hello(codec.encode(answer, self._ref), Phase.OPEN)
+
+    def _outcome(self) -> str:
+        """Names where the device stands, by the worst of its partitions."""
+        answer = self._answer
+        if not self._same_epoch:
+            return "another_epoch"
+        if answer.gaps:
+            return "gap"
+        return "behind" if any(log.position < log.head for log in answer.logs) else "current"
 
     def _place(self, opened: PositionOpened) -> PositionOpened:
         """Tell what will not come; delivery begins behind what the log no longer has."""
@@ -263,6 +276,7 @@ class _Opening:
         return opened._replace(position=kept_after, held=above(opened.held, kept_after))
 
     def _add_gap(self, partition: str, first: Offset, last: Offset, reason: pb.GapReason) -> None:
+        self._device.session.services.delivery.gaps[reason] += 1
         gap = self._answer.gaps.add(partition=partition, to=last, reason=reason)
         setattr(gap, "from", first)
 
@@ -280,11 +294,15 @@ class _Opening:
         )
 
 
-def _take_outcomes(append: Append, waiting: list[pb.HelloResult], result: Result) -> None:
+def _take_outcomes(device: Device, append: Append, waiting: list[pb.HelloResult], result: Result) -> None:
+    statistics = device.services.statistics
     for new, answer, outcome in zip(append.messages, waiting, outcomes(append, result), strict=True):
         if isinstance(outcome, Refused):
+            statistics.refused[outcome.fault] += 1
             answer.error.CopyFrom(error_of(outcome, 0, new.id))
         else:
+            statistics.duplicates += outcome.duplicate
+            statistics.accepted += not outcome.duplicate
             answer.sent.CopyFrom(sent(outcome, 0))
 
 

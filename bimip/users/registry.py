@@ -36,6 +36,10 @@ from bimip.users.fetcher import fetch
 from bimip.users.intake import read
 from bimip.users.services import Services
 from bimip.users.session import ERASED, LISTENERS, Connected, Session
+from bimip.users.statistics import Lag
+
+MEASURED_AT_ONCE = 200
+"""Devices."""
 
 
 class Users:
@@ -210,6 +214,17 @@ class Users:
             "users": len(self._sessions),
             "devices": sum(len(session.devices) for session in self._sessions.values()),
         }
+
+    async def measure_lag(self) -> Lag:
+        """Sums up how far connected devices are behind, some at a time: others have their turn meanwhile."""
+        lag = Lag()
+        for session in list(self._sessions.values()):
+            lag.users += 1
+            for device in list(session.devices.values()):
+                lag.add(device.measure_lag())
+                if not lag.devices % MEASURED_AT_ONCE:
+                    await trio.lowlevel.checkpoint()
+        return lag
 
     def list_connected(self) -> Iterator[SeenDevice]:
         """Lists the devices that are connected, while they come and go."""

@@ -14,6 +14,7 @@ from bimip.requests.services import RequestServices
 from bimip.supervision import Slices
 from bimip.users.poison import PoisonEntries
 from bimip.users.sends import PendingSends
+from bimip.users.statistics import DeliveryStatistics
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +28,7 @@ class Services(RequestServices):
     pending_sends: PendingSends = field(default_factory=PendingSends)
     slices: Slices = field(default_factory=Slices)
     """Where all devices' long work stands in line."""
+    delivery: DeliveryStatistics = field(default_factory=DeliveryStatistics)
     sessions: dict[UserId, Any] = field(default_factory=dict)
     """The Session of each user that is connected, which is made of what is handed down here."""
     privacy_listeners: list[Callable[[PrivacyNews], None]] = field(default_factory=list)

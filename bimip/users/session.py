@@ -21,6 +21,7 @@ from bimip.session.close import Close
 from bimip.supervision import Children
 from bimip.users.connection import Connection
 from bimip.users.services import Services
+from bimip.users.statistics import DeviceLag
 from bimip.users.tail import LogTail, StateTail
 from bimip.wire import state
 from bimip.wire.stored import deliver_all
@@ -41,6 +42,8 @@ class Connected(Protocol):
     def send_soon(self, now: float) -> None: ...
 
     def statistics(self) -> dict[str, object]: ...
+
+    def measure_lag(self) -> DeviceLag: ...
 
 
 class Session:

@@ -11,6 +11,7 @@ MAY_IMPORT = {
     # floor 0
     "bimip.supervision": (),
     "bimip.settings": (),
+    "bimip.histograms": (),
     "bimip.names": (),
     "bimip.wire": ("bimip.settings", "bimip.names"),
     "bimip.domain": ("bimip.settings", "bimip.names"),
@@ -19,12 +20,13 @@ MAY_IMPORT = {
     "bimip.session": ("bimip.domain",),
     "bimip.storage": ("bimip.settings", "bimip.domain"),
     # floor 2
-    "bimip.journal": ("bimip.settings", "bimip.concurrency", "bimip.domain", "bimip.storage"),
+    "bimip.journal": ("bimip.settings", "bimip.histograms", "bimip.concurrency", "bimip.domain", "bimip.storage"),
     "bimip.reading": ("bimip.names", "bimip.wire", "bimip.domain", "bimip.storage"),
     # floor 3
     "bimip.retention": ("bimip.settings", "bimip.concurrency", "bimip.domain", "bimip.storage", "bimip.journal"),
     "bimip.push": ("bimip.settings", "bimip.domain"),
     "bimip.requests": (
+        "bimip.histograms",
         "bimip.concurrency",
         "bimip.names",
         "bimip.wire",
@@ -35,6 +37,7 @@ MAY_IMPORT = {
         "bimip.reading",
     ),
     "bimip.users": (
+        "bimip.histograms",
         "bimip.journal",
         "bimip.reading",
         "bimip.requests",
@@ -99,9 +102,18 @@ MAY_IMPORT = {
         "bimip.api",
         "bimip.console",
     ),
+    "bimip.metrics": (
+        "bimip.histograms",
+        "bimip.parts",
+        "bimip.supervision",
+        "bimip.storage",
+        "bimip.users",
+        "bimip.wire",
+    ),
     "bimip.processes": (
         "bimip.environment",
         "bimip.parts",
+        "bimip.metrics",
         "bimip.supervision",
         "bimip.journal",
         "bimip.retention",

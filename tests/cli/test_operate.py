@@ -17,6 +17,7 @@ from bimip.console import Parts, make_application, make_console, open_loopback
 from bimip.supervision import Child, ChildSpec, Supervisor, Tree, open_tree
 
 TOKEN = "an operator's own token"
+SCRAPER = "the scraper's own token"
 
 
 CLOCK = {
@@ -70,6 +71,16 @@ class Erased:
         return {"erasing": [{"user": 7 if self.asked < 3 else 8, "since": 1}]}
 
 
+METRICS = """# HELP bimip_gaps_total Gaps that were told.
+# TYPE bimip_gaps_total counter
+bimip_gaps_total{reason="EXPIRED"} 3.0
+"""
+
+
+async def metrics(_accept: str) -> tuple[bytes, str]:
+    return METRICS.encode(), "text/plain"
+
+
 async def accept_clock() -> bool:
     return CLOCK["held"] == "noted"
 
@@ -97,6 +108,8 @@ async def server(export: Any = export_user) -> AsyncIterator[tuple[Settings, Tre
             export_user=export,
             erase_user=erased.begin,
             erasures=erased.left,
+            metrics=metrics,
+            metrics_token=SCRAPER,
         )
         console = make_console(make_application(parts), partial(open_loopback, "127.0.0.1", 0))
 
@@ -313,3 +326,42 @@ async def test_a_store_that_cannot_be_written_erases_nobody() -> None:
     async with server() as (settings, _):
         with pytest.raises(Failure, match="cannot be written just now"):
             await operate.erase_user(settings, "full")
+
+
+async def test_metrics_are_printed_as_they_come(capsys: pytest.CaptureFixture[str]) -> None:
+    async with server() as (its_settings, _tree):
+        await operate.show_metrics(its_settings)
+
+    assert capsys.readouterr().out == METRICS
+
+
+async def test_metrics_are_printed_as_json_a_sample_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+    async with server() as (its_settings, _tree):
+        await operate.show_metrics(its_settings, as_json=True)
+
+    assert json.loads(capsys.readouterr().out) == {
+        "name": "bimip_gaps_total",
+        "labels": {"reason": "EXPIRED"},
+        "value": 3.0,
+    }
+
+
+async def test_the_scrapers_token_is_enough_for_metrics_and_for_nothing_else(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    async with server() as (its_settings, _tree):
+        scraper = Settings(console=ConsoleSettings(port=its_settings.console.port, metrics_token=Secret(SCRAPER)))
+        await operate.show_metrics(scraper)
+        with pytest.raises(Failure) as refused:
+            await operate.show_tree(scraper, as_json=True)
+
+    assert capsys.readouterr().out == METRICS
+    assert refused.value.code is Exit.SETTINGS
+
+
+async def test_metrics_are_refused_with_a_wrong_token() -> None:
+    async with server() as (its_settings, _tree):
+        with pytest.raises(Failure) as refused:
+            await operate.show_metrics(settings(its_settings.console.port, "another one than the right one"))
+
+    assert refused.value.code is Exit.REFUSED

@@ -248,6 +248,8 @@ def test_an_operators_token_that_can_be_guessed_is_refused() -> None:
         ConfigError, match=r"console\.operator_token is too short to be safe: use 16 characters or more"
     ):
         ConsoleSettings(operator_token=Secret("admin")).read_operator_token()
+    with pytest.raises(ConfigError, match=r"console\.metrics_token is too short to be safe: use 16 characters or more"):
+        ConsoleSettings(metrics_token=Secret("scrape")).read_metrics_token()
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "chat.example.org"])

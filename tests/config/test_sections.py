@@ -51,6 +51,7 @@ def test_every_default_is_allowed() -> None:
         ("gateway", {"tls_key": "key.pem"}, "gateway.tls_key"),
         ("tokens", {"key": Secret("k"), "key_file": "f"}, "tokens.key"),
         ("console", {"operator_token": Secret("t"), "operator_token_file": "f"}, "console.operator_token"),
+        ("console", {"metrics_token": Secret("t"), "metrics_token_file": "f"}, "console.metrics_token"),
     ],
 )
 def test_each_floor_tells_what_cannot_be_true_together(part: str, changes: dict[str, Any], what: str) -> None:

@@ -438,3 +438,46 @@ async def test_a_port_that_is_taken_is_named() -> None:
 def test_the_token_does_not_show_itself() -> None:
     assert TOKEN not in repr(parts_of(None))
     assert json.dumps(TOKEN) not in repr(parts_of(None))
+
+
+async def some_metrics(accept: str) -> tuple[bytes, str]:
+    return f"# asked for {accept}\n".encode(), "text/plain; version=0.0.4; charset=utf-8"
+
+
+SCRAPER = "a scraper's own token"
+
+
+@pytest.mark.parametrize("token", [TOKEN, SCRAPER])
+async def test_metrics_are_for_the_operator_and_the_scraper(token: str) -> None:
+    async with served(replace(parts_of(None), metrics=some_metrics, metrics_token=SCRAPER)) as client:
+        response = await client.get("/metrics", headers={"Authorization": f"Bearer {token}", "Accept": "text/plain"})
+
+    assert (response.status_code, response.text) == (200, "# asked for text/plain\n")
+    assert response.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
+
+
+@pytest.mark.parametrize(("given", "status"), [({}, 401), ({"Authorization": "Bearer wrong"}, 403)])
+async def test_metrics_are_for_nobody_else(given: Mapping[str, str], status: int) -> None:
+    async with served(replace(parts_of(None), metrics=some_metrics, metrics_token=SCRAPER)) as client:
+        response = await client.get("/metrics", headers=given)
+
+    assert response.status_code == status
+
+
+async def test_without_any_token_metrics_are_closed() -> None:
+    async with served(replace(parts_of(None), metrics=some_metrics, operator_token="")) as client:
+        response = await client.get("/metrics", headers={"Authorization": "Bearer x"})
+
+    assert response.status_code == 403
+
+
+async def test_the_scrapers_token_opens_metrics_alone() -> None:
+    async with (
+        small_tree() as tree,
+        served(replace(parts_of(tree), metrics=some_metrics, metrics_token=SCRAPER)) as client,
+    ):
+        headers = {"Authorization": f"Bearer {SCRAPER}"}
+        found = [await client.get("/debug/tree", headers=headers)]
+        found.append(await client.post("/debug/kill", headers=headers, params={"path": "bimip/journal"}))
+
+    assert [response.status_code for response in found] == [403, 403]

@@ -103,6 +103,7 @@ class Peer(Asker):
             push=PushOffer(("fcm", "webpush"), "the server's key"),
             subscribed=self.subscribed.append,
             token_leeway_seconds=2,
+            monotonic=lambda: 0.5,
         )
         rates = RateLimiter(rate or Rate()).of(UserId(1)).of(DeviceId(11))
         super().__init__(services, UserId(1), "ann", DeviceId(11), Claims("ann", "phone", LATER, "first"), rates)

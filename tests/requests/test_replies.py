@@ -11,12 +11,16 @@ class Collected(Replies):
     def __init__(self, max_owed: int = 4) -> None:
         super().__init__(max_owed)
         self.scheduled = self.rooms = 0
+        self.refused: list[int] = []
 
     def schedule_send(self) -> None:
         self.scheduled += 1
 
     def notify_room(self) -> None:
         self.rooms += 1
+
+    def count_refusal(self, code: int) -> None:
+        self.refused.append(code)
 
 
 @pytest.mark.parametrize(("owed", "paid", "rooms"), [(3, 1, 0), (4, 1, 1), (5, 1, 0), (6, 3, 1), (6, 6, 1), (1, 1, 0)])
@@ -43,3 +47,4 @@ def test_an_error_says_which_request_it_answers(own: int, given: int, expected: 
     replies.fail(WireError(pb.INVALID, "no", ref=own), given)
 
     assert [error.ref for error in pb.Body.FromString(b"".join(replies.parts)).errors] == [expected]
+    assert replies.refused == [pb.INVALID]

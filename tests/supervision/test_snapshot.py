@@ -21,9 +21,11 @@ from bimip.supervision import (
     NoSuchProcess,
     Progress,
     Report,
+    ReportCounts,
     Restart,
     State,
     Supervisor,
+    SupervisorGaveUp,
     open_tree,
 )
 
@@ -76,6 +78,12 @@ async def test_the_picture_of_a_tree(autojump_clock: MockClock) -> None:
         assert tree.path == "top"
         assert tree.count_children("top") == Counts(specs=3, active=3, supervisors=2, workers=1)
         assert set(tree.budgets()) == {"top", "top/users", "top/fresh"}
+        assert [each.path for each in tree.snapshot(folded=True).walk()] == [
+            "top",
+            "top/worker",
+            "top/users",
+            "top/fresh",
+        ]
 
 
 async def test_where_a_task_waits(autojump_clock: MockClock) -> None:
@@ -186,3 +194,21 @@ async def test_a_crash_report_has_the_traceback_and_counts_restarts(autojump_clo
     assert crash.reason.error is not None
     assert crash.traceback == "".join(traceback.format_exception(crash.reason.error))
     assert Progress("bimip/a", 1) in reports
+
+
+async def test_crashes_are_counted_under_the_names_that_paths_are_given(autojump_clock: MockClock) -> None:
+    counts = ReportCounts(lambda path: "one" if path.startswith("bimip/") else path)
+    children = [ChildSpec("a", crash_once_at_1), ChildSpec("b", crash_once_at_1)]
+    async with open_tree(Supervisor(children, intensity=5), report=counts.note):
+        await trio.sleep(2)
+
+    assert (counts.crashes, counts.restarts, counts.gave_up) == ({"one": 2}, {"one": 2}, {})
+
+
+async def test_a_supervisor_that_gives_up_is_counted(autojump_clock: MockClock) -> None:
+    counts = ReportCounts(str)
+    with pytest.raises(SupervisorGaveUp):
+        async with open_tree(Supervisor([ChildSpec("a", crash_once_at_1)], intensity=0), report=counts.note):
+            await trio.sleep(2)
+
+    assert counts.gave_up == {"bimip": 1}

@@ -112,6 +112,7 @@ class LmdbStore:
         self._newest = 0  # the highest stamp that was given
         self._newest_conversation = 0  # the highest number
         self._grown_page = 0
+        self._stale_readers = 0
         self.put_back = ""
         self._environment: lmdb.Environment | None = None
         self.reopen()
@@ -482,7 +483,9 @@ class LmdbStore:
         info = self._environment.info()
         if info["last_pgno"] > self._grown_page:
             self._grown_page = info["last_pgno"] + GROWN_PAGES
-            self._environment.reader_check()  # a backup that was killed keeps pages from being used again
+            self._stale_readers += (
+                self._environment.reader_check()
+            )  # a backup that was killed keeps pages from being used again
         if (info["last_pgno"] + 1) * self._page_bytes < self._quota_bytes:  # not even with everything that was freed
             return False
         return self._used_bytes() >= self._quota_bytes
@@ -494,8 +497,22 @@ class LmdbStore:
         return sum(pages(stat) * stat["psize"] for stat in stats)
 
     def statistics(self) -> StoreStatistics:
-        file_bytes = (self._folder / "data.mdb").stat().st_size
-        return StoreStatistics(self._used_bytes(), file_bytes, self._map_bytes, self._quota_bytes)
+        if self._environment is None:
+            raise StorageError("the store is closed")
+        try:
+            self._stale_readers += self._environment.reader_check()
+            disk = os.statvfs(self._folder)
+            return StoreStatistics(
+                self._used_bytes(),
+                (self._folder / "data.mdb").stat().st_size,
+                self._map_bytes,
+                self._quota_bytes,
+                disk.f_bavail * disk.f_frsize,
+                self._environment.info()["num_readers"],
+                self._stale_readers,
+            )
+        except (lmdb.Error, OSError) as error:
+            raise StorageError(f"the store tells nothing of itself: {error}") from error
 
 
 def _with_a_tree() -> list[Kind]:

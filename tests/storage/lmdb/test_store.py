@@ -181,6 +181,25 @@ class TestRoom:
         assert store.statistics().map_bytes == 1 << 40
         assert store.statistics().file_bytes < MIB
 
+    def test_what_the_disk_has_left_is_told(self, store: LmdbStore) -> None:
+        assert store.statistics().free_bytes > 0
+
+    def test_a_reader_that_was_killed_is_forgotten_and_counted(self, store: LmdbStore, tmp_path: Path) -> None:
+        reader = (
+            "import lmdb, os, signal, sys; "
+            "transaction = lmdb.open(sys.argv[1], max_dbs=99).begin(); "
+            "os.kill(os.getpid(), signal.SIGKILL)"
+        )
+        subprocess.run([sys.executable, "-c", reader, opened(store).path()], check=False)
+
+        assert store.statistics().stale_readers == 1
+        assert store.statistics().stale_readers == 1
+
+    def test_a_store_that_is_closed_tells_nothing(self, store: LmdbStore) -> None:
+        store.close()
+        with pytest.raises(StorageError, match="closed"):
+            store.statistics()
+
     def test_a_system_that_forbids_it_gives_less(self, tmp_path: Path) -> None:
         source = """
 import resource, sys

@@ -1,0 +1,204 @@
+"""What /metrics tells of a server that something happened to."""
+
+from collections.abc import Mapping
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+from trio.testing import MockClock
+
+from bimip import metrics
+from bimip.client.wire import bimip as pb
+from bimip.parts import kind_of_process
+from tests.kit.memory_server import World, go_on, open_world, settle
+
+
+async def scraped(world: World) -> Mapping[str, float]:
+    """Each sample, by its name and its labels as the format has them."""
+    text, _ = metrics.exposed(world.server, await world.server.users.measure_lag(), "")
+    found = {}
+    for family in text_string_to_metric_families(text.decode()):
+        for sample in family.samples:
+            labels = ",".join(f"{name}={value}" for name, value in sorted(sample.labels.items()))
+            found[f"{sample.name}{{{labels}}}" if labels else sample.name] = sample.value
+    return found
+
+
+async def test_a_message_is_counted_accepted_and_delivered_and_timed_both_ways(autojump_clock: MockClock) -> None:
+    async with open_world() as world:
+        ann, bob = await world.join("ann", "phone", go_on()), await world.join("bob", "phone", go_on())
+        await ann.post("bob", b"Hi", "one")
+        await settle()
+        bob.acknowledge(1)
+        await settle()
+        told = await scraped(world)
+
+    assert told["bimip_messages_accepted_total"] == 1
+    assert told["bimip_deliveries_total"] == 1
+    assert told["bimip_message_accept_seconds_count"] == 1
+    assert told["bimip_message_deliver_seconds_count"] == 1
+    assert 0.1 <= told["bimip_message_deliver_seconds_sum"] < 0.2  # `settle` is a tenth of a second
+    assert told["bimip_journal_commit_seconds_count"] >= 2
+    assert told["bimip_journal_batch_operations_count"] >= 2
+
+
+async def test_what_waited_for_a_device_that_was_away_is_not_timed(autojump_clock: MockClock) -> None:
+    async with open_world() as world:
+        ann = await world.join("ann", "phone", go_on())
+        await world.register("bob")
+        await ann.post("bob", b"Hi", "one")
+        bob = await world.join("bob", "phone", go_on())
+        await settle()
+        bob.acknowledge(1)
+        await settle()
+        told = await scraped(world)
+
+    assert told["bimip_deliveries_total"] == 1
+    assert told["bimip_message_deliver_seconds_count"] == 0
+
+
+async def test_a_resend_is_a_duplicate_and_not_accepted_again(autojump_clock: MockClock) -> None:
+    async with open_world() as world:
+        ann = await world.join("ann", "phone", go_on())
+        await world.register("bob")
+        for _ in range(3):
+            await ann.post("bob", b"Hi", "one")
+        told = await scraped(world)
+
+    assert (told["bimip_messages_accepted_total"], told["bimip_messages_duplicate_total"]) == (1, 2)
+
+
+async def test_messages_of_a_hello_are_counted_as_others_are(autojump_clock: MockClock) -> None:
+    hi = pb.Message(id="one", to=pb.Identity(eid="bob"), type=1, payload=b"Hi")
+    lost = pb.Message(id="two", to=pb.Identity(eid="nobody"), type=1, payload=b"Hi")
+    wrong = pb.Message(id="three", to=pb.Identity(eid="bob"), type=-1, payload=b"Hi")
+    async with open_world() as world:
+        await world.register("bob")
+        await world.join("ann", "phone", go_on(), messages=[hi, hi, lost, wrong])
+        told = await scraped(world)
+
+    assert (told["bimip_messages_accepted_total"], told["bimip_messages_duplicate_total"]) == (1, 1)
+    assert told["bimip_refusals_total{code=NOT_FOUND}"] == 1
+    assert told["bimip_refusals_total{code=INVALID}"] == 1
+
+
+async def test_refusals_are_counted_by_code_whoever_refuses(autojump_clock: MockClock) -> None:
+    async with open_world() as world:
+        ann = await world.join("ann", "phone", go_on())
+        ann.write("nobody", b"Hi", "one")  # the journal's
+        ann.send(message=pb.Message(id="two", to=pb.Identity(eid="bob"), type=-1))  # a check's
+        ann.send(devices=pb.Devices(action=pb.DevicesAction.REMOVE, name="none"), ref=3)  # a request's own
+        await settle()
+        told = await scraped(world)
+
+    assert told["bimip_refusals_total{code=NOT_FOUND}"] == 2
+    assert told["bimip_refusals_total{code=INVALID}"] == 1
+    assert told["bimip_messages_accepted_total"] == 0
+
+
+async def test_receipts_are_counted_by_kind(autojump_clock: MockClock) -> None:
+    async with open_world() as world:
+        ann, bob = await world.join("ann", "phone", go_on()), await world.join("bob", "phone", go_on())
+        sent = await ann.post("bob", b"Hi", "one")
+        bob.read(sent.conversation, 1)
+        await settle()
+        told = await scraped(world)
+
+    assert told["bimip_receipts_total{status=READ}"] == 1
+    assert told["bimip_receipts_total{status=PLAYED}"] == 0
+
+
+async def test_lag_is_that_of_all_connected_devices_together(autojump_clock: MockClock) -> None:
+    async with open_world() as world:
+        await world.register("bob")
+        slow = world.connect("bob", "phone", room=0)
+        await world.fill("bob", *range(5))
+        slow.send(hello=pb.Hello(partitions=[pb.Position(partition="chat", offset=0)]))
+        await settle()
+        await world.join("ann", "phone", go_on())
+        told = await scraped(world)
+
+    assert (told["bimip_users_connected"], told["bimip_devices_connected"]) == (2, 2)
+    assert (told["bimip_devices_behind"], told["bimip_lag_messages"], told["bimip_lag_messages_max"]) == (1, 5, 5)
+
+
+async def test_hellos_are_counted_by_where_the_device_stood(autojump_clock: MockClock) -> None:
+    chat = pb.Position(partition="chat", offset=0)
+    async with open_world() as world:
+        await world.register("ann")
+        await world.fill("ann", 1, 2)
+        before = await scraped(world)
+        (await world.join("ann", "phone", pb.Position(partition="chat", offset=2))).cut()
+        (await world.join("ann", "phone", chat)).cut()
+        (await world.join("ann", "phone", chat, epoch=1)).cut()
+        nowhere = world.connect("ann", "phone")
+        nowhere.send(hello=pb.Hello(partitions=[pb.Position(partition="none")]))
+        await nowhere.closed()
+        told = await scraped(world)
+
+    outcomes = ("current", "behind", "another_epoch", "refused")
+    assert [
+        told[f"bimip_hellos_total{{outcome={one}}}"] - before[f"bimip_hellos_total{{outcome={one}}}"]
+        for one in outcomes
+    ] == [1, 1, 1, 1]
+
+
+async def test_crashes_and_restarts_are_counted_by_process_and_those_of_users_as_one(autojump_clock: MockClock) -> None:
+    async with open_world() as world:
+        for name in ("ann", "bob"):
+            await world.join(name, "phone", go_on())
+            await world.kill(f"users/{name}/phone/fetcher")
+        await world.kill("retention")
+        await settle()
+        told = await scraped(world)
+
+    assert told["bimip_process_crashes_total{process=reader or fetcher}"] == 2
+    assert told["bimip_process_restarts_total{process=reader or fetcher}"] == 2
+    assert told["bimip_process_restarts_total{process=bimip/retention}"] == 1
+    assert not any("ann" in name for name in told)
+
+
+async def test_a_process_without_a_line_of_its_own_is_told_by_what_it_describes(autojump_clock: MockClock) -> None:
+    async with open_world() as world:
+        await settle()
+        told = await scraped(world)
+
+    assert told["bimip_process_value{process=bimip/retention,value=removed}"] == 0
+    assert told["bimip_restart_budget_left{process=bimip}"] == 10
+
+
+async def test_no_sample_is_added_by_users_devices_or_conversations(autojump_clock: MockClock) -> None:
+    async with open_world() as world:
+        for name in ("ann", "bob"):
+            await world.join(name, "phone", go_on())
+        few = await scraped(world)
+        for number in range(20):
+            client = await world.join(f"user-{number}", "phone", go_on())
+            await client.post("ann", b"Hi", f"{number}")
+        many = await scraped(world)
+
+    assert set(many) == set(few)
+
+
+@pytest.mark.parametrize(
+    ("path", "kind"),
+    [
+        ("bimip/journal", "bimip/journal"),
+        ("bimip/users", "bimip/users"),
+        ("bimip/users/ann%2Fb", "user"),
+        ("bimip/users/ann/phone", "device"),
+        ("bimip/users/ann/phone/reader", "reader or fetcher"),
+        ("bimip/gateway/connections", "bimip/gateway/connections"),
+        ("bimip/gateway/connections/17", "connection"),
+    ],
+)
+def test_a_process_is_counted_under_one_of_few_names(path: str, kind: str) -> None:
+    assert kind_of_process(path) == kind
+
+
+async def test_openmetrics_is_told_to_who_asks_for_it(autojump_clock: MockClock) -> None:
+    async with open_world() as world:
+        lag = await world.server.users.measure_lag()
+        text, content_type = metrics.exposed(world.server, lag, "application/openmetrics-text; version=1.0.0")
+
+    assert content_type.startswith("application/openmetrics-text")
+    assert text.endswith(b"# EOF\n")
