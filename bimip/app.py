@@ -39,6 +39,7 @@ def tree(parts: Parts) -> Supervisor:
             ChildSpec("timers", partial(processes.timers, parts)),
             ChildSpec("journal", partial(processes.journal, parts), shutdown=INFINITY),
             ChildSpec("users", Factory(parts.users.supervisor)),
+            ChildSpec("push", partial(processes.push, parts)),
             ChildSpec("retention", partial(processes.retention, parts)),
             ChildSpec(
                 "gateway",

@@ -18,6 +18,9 @@ from bimip.config import Settings
 from bimip.domain.core.ids import Millis
 from bimip.gateway.listener import OpenListeners, open_tcp
 from bimip.journal.worker import ThreadWorker, Worker
+from bimip.push.http import HttpPoster
+from bimip.push.posting import Poster
+from bimip.push.settings import PushSettings
 from bimip.storage.interface import Store
 from bimip.storage.lmdb.format import FORMAT
 from bimip.storage.lmdb.store import LmdbStore
@@ -34,6 +37,10 @@ monotonic: Callable[[], float] = partial(time.clock_gettime, getattr(time, "CLOC
 """Seconds that pass while the machine sleeps too: its waking is no jump of the wall clock."""
 
 
+def open_poster(settings: PushSettings) -> HttpPoster:
+    return HttpPoster(timeout_seconds=settings.timeout_seconds, allow_private=settings.allow_private_addresses)
+
+
 @dataclass(frozen=True)
 class Surroundings:
     """The machine, as the server sees it."""
@@ -46,6 +53,8 @@ class Surroundings:
     open_listeners: OpenListeners = open_tcp
     lost_log_lines: Callable[[], int] = int
     """How many could not be written; by default none."""
+    open_poster: Callable[[PushSettings], Poster] = open_poster
+    """What sends requests to gateways of push."""
     open_console: Callable[[str, int], Awaitable[Sequence[trio.abc.Listener[Any]]]] = console.open_loopback
 
 

@@ -5,6 +5,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from typing import Any
 
 import structlog
 import trio
@@ -17,13 +18,13 @@ from bimip.domain.accounts.erasing import BeginErasing, ErasingBegun
 from bimip.domain.conversations.groups import PARTITION, GroupEvent
 from bimip.domain.conversations.membership import ROLE_NAMES
 from bimip.domain.core.clock import signal_id
-from bimip.domain.core.ids import ConversationId, ConversationOffset, Millis, Stamp
+from bimip.domain.core.ids import ConversationId, ConversationOffset, Millis, Stamp, UserId
 from bimip.domain.core.operations import Barrier, Fault, NoteTime, Refused
 from bimip.domain.core.records import DamagedRecordError, Table
 from bimip.domain.core.rules import Bodies, Rules
 from bimip.domain.keeping.timekeeping import DAY, Known, Timekeeper, known_time
 from bimip.domain.messages.expiring import last_stamp
-from bimip.domain.push.subscribing import WEB_PUSH, PushOffer
+from bimip.domain.push.subscribing import PushOffer
 from bimip.environment import Surroundings, monotonic, report
 from bimip.gateway.authentication import Verifier
 from bimip.gateway.connection_log import ConnectionLog
@@ -33,16 +34,19 @@ from bimip.gateway.serving import Gateway
 from bimip.gateway.settings import GatewaySettings
 from bimip.gateway.tls import Certificate, TlsError
 from bimip.http.server import HttpServer
-from bimip.journal.journal import JournalStatistics
+from bimip.journal.journal import Committed, JournalStatistics
 from bimip.journal.queue import OperationQueue
 from bimip.names import NameRefusedError, conversation_id, conversation_number, normal_eid
-from bimip.push.vapid import VapidKey
+from bimip.push.gateways import gateways_of, public_key_of
+from bimip.push.process import PushStatistics
+from bimip.push.subscribers import Subscribers
 from bimip.reading.export import export_user
 from bimip.reading.people import Eids
 from bimip.requests.rates import RateLimiter
 from bimip.storage.errors import StorageError
 from bimip.storage.interface import Store
 from bimip.supervision import Children, ReportCounts, SupervisionError, Tree, TurnMeter, Turns, current_child
+from bimip.users.attention import Attention
 from bimip.users.inspection import describe_conflicts, describe_user
 from bimip.users.registry import Users
 from bimip.users.services import Services
@@ -54,6 +58,7 @@ _log = structlog.get_logger("bimip")
 RESERVED_FILES = 64
 """For the store, the console and the log, of those that the system allows: health checks answer all the same."""
 LEAST_CONNECTIONS = 8
+AGENT = f"bimip/{__version__}"
 MAX_TOLD = 1000
 """Users who are being erased, told at once."""
 
@@ -76,9 +81,13 @@ class Parts:
         self.journal_statistics = JournalStatistics()
         self.verifier = Verifier(settings.tokens)
         self.certificate = _certificate(settings)
-        vapid_key = settings.push.read_vapid_key()
-        self.vapid = VapidKey(vapid_key) if vapid_key else None
-        self.services = self._services()
+        self.gateways = gateways_of(settings.push, surroundings.random, AGENT)
+        """By which devices are reached that are not connected."""
+        sessions: dict[UserId, Any] = {}
+        self.attention = Attention(sessions)
+        self.subscribers = Subscribers(self.timers, self.attention.is_away, settings.push.delay_seconds)
+        self.push_statistics = PushStatistics()
+        self.services = self._services(sessions)
         self.users = Users(self.services)
         self.connections = Connections()
         self.poller = Poller()
@@ -125,6 +134,11 @@ class Parts:
         if self.processes is not None:
             reasons += console.nearly_spent(self.processes.budgets())
         return reasons
+
+    def committed(self, committed: Committed) -> None:
+        """Tells what is on disk now."""
+        self.users.committed(committed)
+        self.subscribers.committed(committed.news, resync=committed.resync)
 
     def describe_conflicts(self) -> Mapping[str, object]:
         return describe_conflicts(self.store)
@@ -207,7 +221,7 @@ class Parts:
         self.store.close()
         self.poller.close()
 
-    def _services(self) -> Services:
+    def _services(self, sessions: dict[UserId, Any]) -> Services:
         settings, surroundings = self.settings, self.surroundings
         return Services(
             store=self.store,
@@ -220,16 +234,15 @@ class Parts:
             report=report,
             timers=self.timers,
             eids=Eids(self.store),
-            agent=f"bimip/{__version__}",
+            agent=AGENT,
             handshake_seconds=settings.gateway.handshake_seconds,
             rates=RateLimiter.configured(settings.rates),
             offline_ms=settings.retention.offline_days * DAY,
             device_names=settings.users.device_names,
-            push=PushOffer(
-                (*sorted(settings.push.gateways), *((WEB_PUSH,) if self.vapid else ())),
-                self.vapid.public if self.vapid else "",
-                settings.push.allow_private_addresses,
-            ),
+            subscribed=self.subscribers.subscribed,
+            left=self.subscribers.left,
+            sessions=sessions,
+            push=PushOffer(tuple(self.gateways), public_key_of(self.gateways), settings.push.allow_private_addresses),
             token_leeway_seconds=settings.tokens.leeway_seconds,
         )
 

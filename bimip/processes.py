@@ -11,6 +11,7 @@ from bimip import metrics
 from bimip.environment import report
 from bimip.journal.journal import Journal
 from bimip.parts import Parts, rules_of
+from bimip.push.process import Push
 from bimip.retention.erasing import Erasing
 from bimip.retention.process import Retention
 from bimip.supervision import Child
@@ -31,7 +32,7 @@ async def journal(parts: Parts, child: Child) -> None:
         wall_clock=parts.timekeeper.now,
         known_time=parts.timekeeper.known,
         expiring=parts.expiring.notify,
-        committed=parts.users.committed,
+        committed=parts.committed,
         report=report,
         ack_delay_seconds=parts.settings.journal.ack_delay_seconds,
         statistics=parts.journal_statistics,
@@ -68,6 +69,35 @@ async def retention(parts: Parts, child: Child) -> None:
     async with trio.open_nursery() as nursery:
         nursery.start_soon(expiring.run)
         nursery.start_soon(erasing.run)
+
+
+async def push(parts: Parts, child: Child) -> None:
+    settings = parts.settings.push
+    poster = parts.surroundings.open_poster(settings)
+    pushing = Push(
+        store=parts.store,
+        queue=parts.queue,
+        subscribers=parts.subscribers,
+        gateways=parts.gateways,
+        post=poster.post,
+        presence=parts.attention,
+        rules=settings.rules(),
+        content=settings.content,
+        retry_seconds=settings.retry_seconds,
+        max_sends=settings.max_sends,
+        max_sends_per_host=settings.max_sends_per_host,
+        wall_clock=parts.timekeeper.now,
+        random=parts.surroundings.random,
+        statistics=parts.push_statistics,
+        report=report,
+    )
+    child.describe(pushing.describe)
+    child.started()
+    try:
+        await pushing.run()
+    finally:
+        with child.grace():
+            await poster.aclose()
 
 
 async def poller(parts: Parts, child: Child) -> None:

@@ -13,7 +13,7 @@ from bimip.domain.core.rules import Context
 from bimip.domain.delivery import acknowledging, hello
 from bimip.domain.keeping.timekeeping import time_records
 from bimip.domain.messages import appending, checkpoints, committed, disappearing, expiring
-from bimip.domain.push import subscribing
+from bimip.domain.push import outbox, subscribing
 from bimip.domain.state import pruning, read_markers
 
 
@@ -47,6 +47,7 @@ OPERATIONS: dict[type, OperationKind] = {
     **disappearing.OPERATIONS,
     **pruning.OPERATIONS,
     **subscribing.OPERATIONS,
+    **outbox.OPERATIONS,
 }
 
 

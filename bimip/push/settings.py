@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
 
+from bimip.domain.push.outbox import PushRules
 from bimip.domain.push.subscribing import WEB_PUSH
 from bimip.settings import (
     FLAG,
@@ -95,6 +96,16 @@ class PushSettings:
     def read_vapid_key(self) -> Secret:
         """The key of Web Push, as PEM; empty: browsers are not reached. Raises ConfigError."""
         return read_secret("push.vapid_key", self.vapid_key, self.vapid_key_file)
+
+    def rules(self) -> PushRules:
+        return PushRules(
+            self.partitions,
+            self.burst,
+            int(self.collapse_seconds * 1000),
+            int(self.max_age_seconds * 1000),
+            self.mentions_when_muted,
+            self.clear_on_read,
+        )
 
     def contradictions(self) -> list[str]:
         found = []

@@ -158,6 +158,7 @@ class Users:
         if session.devices.get(device.name) is device:
             del session.devices[device.name]
         self._services.pending_sends.pop(device, None)
+        self._services.left(session.number)
         if self._sessions.get(session.eid) is session:
             self._end_if_empty(session.eid)
 

@@ -29,6 +29,8 @@ class Services(RequestServices):
     slices: Slices = field(default_factory=Slices)
     """Where all devices' long work stands in line."""
     delivery: DeliveryStatistics = field(default_factory=DeliveryStatistics)
+    left: Callable[[UserId], None] = lambda _user: None
+    """A device of a user is connected no more."""
     sessions: dict[UserId, Any] = field(default_factory=dict)
     """The Session of each user that is connected, which is made of what is handed down here."""
     privacy_listeners: list[Callable[[PrivacyNews], None]] = field(default_factory=list)

@@ -24,7 +24,15 @@ MAY_IMPORT = {
     "bimip.reading": ("bimip.names", "bimip.wire", "bimip.domain", "bimip.storage"),
     # floor 3
     "bimip.retention": ("bimip.settings", "bimip.concurrency", "bimip.domain", "bimip.storage", "bimip.journal"),
-    "bimip.push": ("bimip.settings", "bimip.domain"),
+    "bimip.push": (
+        "bimip.settings",
+        "bimip.concurrency",
+        "bimip.names",
+        "bimip.wire",
+        "bimip.domain",
+        "bimip.storage",
+        "bimip.journal",
+    ),
     "bimip.requests": (
         "bimip.histograms",
         "bimip.concurrency",
@@ -77,6 +85,7 @@ MAY_IMPORT = {
     ),
     "bimip.environment": (
         "bimip.config",
+        "bimip.push",
         "bimip.domain",
         "bimip.storage",
         "bimip.journal",
@@ -117,6 +126,7 @@ MAY_IMPORT = {
         "bimip.supervision",
         "bimip.journal",
         "bimip.retention",
+        "bimip.push",
         "bimip.console",
     ),
     "bimip.app": ("bimip.config", "bimip.environment", "bimip.parts", "bimip.processes", "bimip.supervision"),

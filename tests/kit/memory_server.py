@@ -19,6 +19,7 @@ from bimip.storage.memory import MemoryStore
 from bimip.users.connection import RefusedError
 from tests.kit.codecs import SDK
 from tests.kit.memory_connection import Peer
+from tests.kit.push import MemoryGateway
 from tests.kit.received import Received
 from tests.kit.server import open_memory_server, virtual_millis
 
@@ -194,11 +195,17 @@ async def open_world(
     open_store: Callable[[], Store] | None = None,
     open_worker: Callable[[], Worker] = InlineWorker,
     wall_clock: Callable[[], Millis] = virtual_millis,
+    gateway: MemoryGateway | None = None,
 ) -> AsyncIterator[World]:
     """Run the server. A given store survives the world, so that the next one begins where this one ended."""
     kept = store if store is not None else MemoryStore()
     serving = open_memory_server(
-        open_store or (lambda: kept), settings=settings, seed=seed, open_worker=open_worker, wall_clock=wall_clock
+        open_store or (lambda: kept),
+        settings=settings,
+        seed=seed,
+        open_worker=open_worker,
+        wall_clock=wall_clock,
+        gateway=gateway,
     )
     async with trio.open_nursery() as nursery:
         async with serving as server:

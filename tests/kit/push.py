@@ -1,9 +1,19 @@
 """What reaches devices that are not connected: a browser's subscription, and keys."""
 
+import json
+from collections.abc import Callable, Mapping
 from typing import Any
+
+import trio
 
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+
+from bimip.push.posting import Request, Response
+
+SECRET = "a secret of the gateway"
+GATEWAY = '{"fcm": {"url": "https://push.example.org", "secret": "a secret of the gateway"}}'
+"""The setting push.gateways."""
 
 BROWSER_KEY = ec.derive_private_key(0xB0B, ec.SECP256R1())
 BROWSER: dict[str, Any] = {
@@ -58,3 +68,33 @@ PRIVATE_URLS = (
     "https://[2002:7f00:1::]/",
 )
 """Endpoints that no server pushes to unless it is told so."""
+
+
+class MemoryGateway:
+    """Takes what is pushed, in memory, or answers as a test says."""
+
+    def __init__(self) -> None:
+        self.requests: list[Request] = []
+        self.answer: Callable[[Request], Response] = lambda _request: Response(201)
+        """May raise PostError."""
+        self.seconds = 0.0
+        """Until it answers."""
+
+    async def post(self, request: Request) -> Response:
+        self.requests.append(request)
+        await trio.sleep(self.seconds)
+        return self.answer(request)
+
+    async def aclose(self) -> None:
+        await trio.lowlevel.checkpoint()
+
+    @property
+    def said(self) -> list[Mapping[str, Any]]:
+        """What operators' gateways were told."""
+        return [json.loads(request.body) for request in self.requests if request.is_trusted]
+
+    def take(self) -> list[Mapping[str, Any]]:
+        """What was told since it was last asked."""
+        said = self.said
+        self.requests.clear()
+        return said

@@ -21,6 +21,7 @@ from bimip.gateway.listener import OpenListeners
 from bimip.journal.worker import InlineWorker, Worker
 from bimip.parts import Parts
 from bimip.storage.interface import Store
+from tests.kit.push import MemoryGateway
 
 BEGIN = 1_700_000_000_000
 """The wall clock when the virtual one shows 0, in ms."""
@@ -121,8 +122,10 @@ async def open_memory_server(
     monotonic: Callable[[], float] = trio.current_time,
     listen: OpenListeners | None = None,
     listen_console: OpenListeners | None = None,
+    gateway: MemoryGateway | None = None,
 ) -> AsyncIterator[Parts]:
-    """Run the server. Where nothing listens nobody ever connects."""
+    """Run the server. Where nothing listens nobody ever connects, and what is pushed goes nowhere else."""
+    poster = gateway or MemoryGateway()
     surroundings = Surroundings(
         open_store=lambda _settings: open_store(),
         open_worker=open_worker,
@@ -131,6 +134,7 @@ async def open_memory_server(
         random=Random(seed),
         open_listeners=listen or Port().open,
         open_console=listen_console or Port().open,
+        open_poster=lambda _settings: poster,
     )
     async with open_server(settings or settings_for_tests(), surroundings) as server:
         yield server

@@ -1,0 +1,127 @@
+"""Sends requests over the network, by httpcore.
+
+The name of a host is resolved here, each address judged, and exactly that address connected to: what a name leads to
+may change between two looks. TLS goes on to check the name. Redirects are followed nowhere, proxies of the environment
+are not used, and of an answer no more is read than its head and a little of its body.
+"""
+
+import ssl
+from collections.abc import Iterable
+from contextlib import aclosing
+from typing import Any
+
+import httpcore
+import trio
+
+from bimip.domain.push.endpoints import address_of, is_public
+from bimip.push.posting import PostError, Request, Response
+
+MAX_READ_BYTES = 16 * 1024
+"""Of a body that nobody reads, until the connection is rather cut than used again."""
+MAX_ADDRESSES = 4
+"""Of a host, that are tried."""
+KEPT_SECONDS = 30.0
+MAX_CONNECTIONS = 256
+MAX_KEPT = 32
+
+
+class HttpPoster:
+    """Keeps connections. Closed by `aclose`."""
+
+    def __init__(
+        self, *, timeout_seconds: float, allow_private: bool = False, ssl_context: ssl.SSLContext | None = None
+    ) -> None:
+        """`ssl_context`: whom to trust, where that is not the authorities that are installed."""
+        self._timeout_seconds = timeout_seconds
+        context = ssl_context or httpcore.default_ssl_context()
+        self._trusted = _pool(context, allow_private=True)
+        self._others = _pool(context, allow_private=allow_private)
+
+    async def post(self, request: Request) -> Response:
+        """Sends a request and returns its answer. Raises PostError."""
+        pool = self._trusted if request.is_trusted else self._others
+        headers = [(name.encode(), value.encode()) for name, value in request.headers.items()]
+        try:
+            with trio.fail_after(self._timeout_seconds):
+                answering = pool.stream("POST", request.url.encode(), headers=headers, content=request.body)
+                async with answering as response:
+                    await _read_some(response)
+                    return Response(response.status, _header(response, b"retry-after"))
+        except trio.TooSlowError:
+            raise PostError(f"no answer within {self._timeout_seconds:g} s") from None
+        except (httpcore.NetworkError, httpcore.TimeoutException, httpcore.ProtocolError, OSError) as error:
+            raise PostError(f"{type(error).__name__}: {error}") from error
+        except (httpcore.UnsupportedProtocol, ssl.SSLError) as error:
+            raise PostError(f"{type(error).__name__}: {error}") from error
+
+    async def aclose(self) -> None:
+        await self._trusted.aclose()
+        await self._others.aclose()
+
+
+async def _read_some(response: httpcore.Response) -> None:
+    """Reads a short body to its end, so that the connection can be used again."""
+    size = 0
+    body: Any = response.aiter_stream()
+    async with aclosing(body):
+        async for chunk in body:
+            size += len(chunk)
+            if size > MAX_READ_BYTES:
+                return
+
+
+def _header(response: httpcore.Response, name: bytes) -> str:
+    return next((value.decode("latin-1") for key, value in response.headers if key.lower() == name), "")
+
+
+def _pool(context: ssl.SSLContext, *, allow_private: bool) -> httpcore.AsyncConnectionPool:
+    return httpcore.AsyncConnectionPool(
+        ssl_context=context,
+        max_connections=MAX_CONNECTIONS,
+        max_keepalive_connections=MAX_KEPT,
+        keepalive_expiry=KEPT_SECONDS,
+        network_backend=_Network(allow_private=allow_private),
+    )
+
+
+class _Network(httpcore.AsyncNetworkBackend):
+    """The network, as far as it is let in."""
+
+    def __init__(self, *, allow_private: bool) -> None:
+        self._allow_private = allow_private
+        self._network = httpcore.TrioBackend()
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,  # noqa: ASYNC109 - as httpcore calls it
+        local_address: str | None = None,
+        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
+    ) -> httpcore.AsyncNetworkStream:
+        addresses = await self._addresses(host, port)
+        if not addresses:
+            raise httpcore.ConnectError(f"{host} leads to no address that may be pushed to")
+        for last, address in zip(range(len(addresses) - 1, -1, -1), addresses, strict=True):
+            try:
+                return await self._network.connect_tcp(address, port, timeout, local_address, socket_options)
+            except httpcore.ConnectError:
+                if not last:
+                    raise
+        raise AssertionError
+
+    async def _addresses(self, host: str, port: int) -> list[str]:
+        try:
+            found = await trio.socket.getaddrinfo(host, port, type=trio.socket.SOCK_STREAM)
+        except (OSError, UnicodeError) as error:
+            raise httpcore.ConnectError(f"{host} leads nowhere: {error}") from error
+        texts = list(dict.fromkeys(str(place[4][0]) for place in found))
+        return [text for text in texts if self._allow_private or _is_public(text)][:MAX_ADDRESSES]
+
+    async def sleep(self, seconds: float) -> None:
+        await trio.sleep(seconds)
+
+
+def _is_public(text: str) -> bool:
+    address = address_of(text)
+    return address is not None and is_public(address)
