@@ -2,13 +2,11 @@
 
 The name of a host is resolved here, each address judged, and exactly that address connected to: what a name leads to
 may change between two looks. TLS goes on to check the name. Redirects are followed nowhere, proxies of the environment
-are not used, and of an answer no more is read than its head and a little of its body.
+are not used, and of an answer no more is read than its head, and its body where that is short.
 """
 
 import ssl
 from collections.abc import Iterable
-from contextlib import aclosing
-from typing import Any
 
 import httpcore
 import trio
@@ -17,12 +15,22 @@ from bimip.domain.push.endpoints import address_of, is_public
 from bimip.push.posting import PostError, Request, Response
 
 MAX_READ_BYTES = 16 * 1024
-"""Of a body that nobody reads, until the connection is rather cut than used again."""
+"""Of a body that nobody reads. Where it is longer, or does not say, the connection is rather cut than used again."""
+NO_CONTENT = 204
 MAX_ADDRESSES = 4
 """Of a host, that are tried."""
 KEPT_SECONDS = 30.0
 MAX_CONNECTIONS = 256
 MAX_KEPT = 32
+
+
+FAILURES = (
+    httpcore.NetworkError,
+    httpcore.TimeoutException,
+    httpcore.ProtocolError,
+    httpcore.UnsupportedProtocol,
+    OSError,
+)
 
 
 class HttpPoster:
@@ -45,29 +53,32 @@ class HttpPoster:
             with trio.fail_after(self._timeout_seconds):
                 answering = pool.stream("POST", request.url.encode(), headers=headers, content=request.body)
                 async with answering as response:
-                    await _read_some(response)
+                    if _is_short(response):
+                        await response.aread()  # so that the connection can be used again
                     return Response(response.status, _header(response, b"retry-after"))
         except trio.TooSlowError:
             raise PostError(f"no answer within {self._timeout_seconds:g} s") from None
-        except (httpcore.NetworkError, httpcore.TimeoutException, httpcore.ProtocolError, OSError) as error:
-            raise PostError(f"{type(error).__name__}: {error}") from error
-        except (httpcore.UnsupportedProtocol, ssl.SSLError) as error:
-            raise PostError(f"{type(error).__name__}: {error}") from error
+        except FAILURES as error:
+            raise PostError(_why(error)) from error
 
     async def aclose(self) -> None:
         await self._trusted.aclose()
         await self._others.aclose()
 
 
-async def _read_some(response: httpcore.Response) -> None:
-    """Reads a short body to its end, so that the connection can be used again."""
-    size = 0
-    body: Any = response.aiter_stream()
-    async with aclosing(body):
-        async for chunk in body:
-            size += len(chunk)
-            if size > MAX_READ_BYTES:
-                return
+def _is_short(response: httpcore.Response) -> bool:
+    """Whether an answer says that its body is short. Reading a part of one leaves httpcore's generators open."""
+    length = _header(response, b"content-length")
+    return response.status == NO_CONTENT or (length.isdigit() and int(length[:9]) <= MAX_READ_BYTES)
+
+
+def _why(error: BaseException) -> str:
+    """Says what went wrong, which httpcore leaves to the cause of its error."""
+    said = f"{type(error).__name__}: {error}"
+    if not str(error) and error.__context__ is not None:
+        cause = error.__context__
+        said += str(cause.__cause__ or cause.__context__ or cause)
+    return said
 
 
 def _header(response: httpcore.Response, name: bytes) -> str:

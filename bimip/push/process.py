@@ -56,7 +56,7 @@ LEAST_SECONDS = 0.01
 
 
 class Presence(Protocol):
-    """What is known of users just now."""
+    """Knows of users what is so just now."""
 
     def is_away(self, user: UserId) -> bool:
         """Whether nobody sits before any device of a user."""
@@ -91,7 +91,7 @@ class Item(NamedTuple):
 
 
 class _Step(NamedTuple):
-    """What is to be done next for a subscription: something is sent, then something is noted."""
+    """A subscription is served by this next: something is sent, then something is noted."""
 
     notification: Notification | None = None
     subscription: PushSubscription | None = None

@@ -57,6 +57,7 @@ FIXED = (
     "timers",
     "journal",
     "users",
+    "push",
     "retention",
     "gateway",
     "gateway/poller",

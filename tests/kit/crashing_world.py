@@ -27,6 +27,7 @@ from bimip.users.connection import ConnectionClosedError
 from tests.kit.codecs import SDK
 from tests.kit.memory_connection import Peer
 from tests.kit.memory_server import FOR_EVER, PATIENCE, Client, World, settle
+from tests.kit.push import MemoryGateway
 from tests.kit.received import Received
 from tests.kit.requests import Requests, answers
 from tests.kit.server import open_memory_server, virtual_millis
@@ -339,11 +340,12 @@ async def open_crashing_world(
     settings: Settings | None = None,
     open_store: Callable[[], Store] | None = None,
     wall_clock: Callable[[], Millis] = virtual_millis,
+    gateway: MemoryGateway | None = None,
 ) -> AsyncIterator[World]:
     """Run the server, as `open_world` does, and let it crash."""
     kept = open_store() if open_store is not None else store if store is not None else MemoryStore()
     assert type(kept) is MemoryStore, "only a store in memory can lose its power"
-    serve = partial(open_memory_server, settings=settings, seed=seed, wall_clock=wall_clock)
+    serve = partial(open_memory_server, settings=settings, seed=seed, wall_clock=wall_clock, gateway=gateway)
     async with trio.open_nursery() as nursery:
         world = CrashingWorld(crashes, serve, kept, nursery)
         await world.up()

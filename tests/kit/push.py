@@ -5,7 +5,6 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import trio
-
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
@@ -79,11 +78,12 @@ class MemoryGateway:
         """May raise PostError."""
         self.seconds = 0.0
         """Until it answers."""
+        self._taken: set[str] = set()
 
     async def post(self, request: Request) -> Response:
         self.requests.append(request)
         await trio.sleep(self.seconds)
-        return self.answer(request)
+        return self.answer(request)  # nobody may be there any more who would hear it
 
     async def aclose(self) -> None:
         await trio.lowlevel.checkpoint()
@@ -94,7 +94,9 @@ class MemoryGateway:
         return [json.loads(request.body) for request in self.requests if request.is_trusted]
 
     def take(self) -> list[Mapping[str, Any]]:
-        """What was told since it was last asked."""
-        said = self.said
+        """What was told since it was last asked, without what it knows already by its id."""
+        said = {one["id"]: one for one in self.said}
         self.requests.clear()
-        return said
+        new = [one for name, one in said.items() if name not in self._taken]
+        self._taken |= said.keys()
+        return new

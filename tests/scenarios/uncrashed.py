@@ -12,6 +12,7 @@ CRASHED = (
     "test_groups",
     "test_inbox",
     "test_privacy",
+    "test_push",
     "test_read_markers",
     "test_receipts",
     "test_receipts_on_request",

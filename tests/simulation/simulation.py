@@ -58,6 +58,7 @@ PARTS = (
     "timers",
     "journal",
     "users",
+    "push",
     "retention",
     "gateway",
     "console",

@@ -88,7 +88,7 @@ class Notice(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """What is to be done for a subscription in one of its user's logs."""
+    """A subscription is to be served so, in one of its user's logs."""
 
     notice: Notice | None
     upto: Offset  # the cursor, once the notice was taken, or where there is none
@@ -98,7 +98,7 @@ class Plan(NamedTuple):
 
 
 class Looking(NamedTuple):
-    """Who looks, when, and at whose subscription."""
+    """Somebody looks at a subscription, at a time."""
 
     key: SubscriptionKey
     subscription: PushSubscription
