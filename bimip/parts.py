@@ -9,7 +9,6 @@ from typing import Any
 
 import structlog
 import trio
-from google.protobuf.message import DecodeError
 
 from bimip import __version__, api, console
 from bimip.concurrency import Timers, Watch
@@ -36,12 +35,13 @@ from bimip.gateway.tls import Certificate, TlsError
 from bimip.http.server import HttpServer
 from bimip.journal.journal import Committed, JournalStatistics
 from bimip.journal.queue import OperationQueue
-from bimip.names import NameRefusedError, conversation_id, conversation_number, normal_eid
+from bimip.names import NameRefusedError, conversation_id, normal_eid
 from bimip.push.gateways import gateways_of, public_key_of
 from bimip.push.process import PushStatistics
 from bimip.push.subscribers import Subscribers
 from bimip.reading.export import export_user
 from bimip.reading.people import Eids
+from bimip.reading.places import NOWHERE, locate
 from bimip.requests.rates import RateLimiter
 from bimip.storage.errors import StorageError
 from bimip.storage.interface import Store
@@ -102,7 +102,7 @@ class Parts:
             self.poller,
             self.timers,
             HttpServer(
-                api.make_application(origins=settings.gateway.origins, names=settings.gateway.names),
+                api.make_application(self.services, origins=settings.gateway.origins, names=settings.gateway.names),
                 settings.http,
                 self.timekeeper.now,
                 report,
@@ -301,27 +301,11 @@ def encode_event(message_id: str, author: str, conversation: ConversationId, eve
     return stored.event(message_id, author, conversation_id(conversation), PARTITION, what, digest)
 
 
-def locate(body: bytes) -> tuple[ConversationId, ConversationOffset] | None:
-    """Finds where a stored message stands."""
-    try:
-        message = stored.parse(body)
-    except (DecodeError, IndexError):
-        return None
-    number = conversation_number(message.conversation)
-    return None if number is None else (ConversationId(number), ConversationOffset(message.conversation_offset))
-
-
-def _nowhere() -> bytes:
-    message = pb.Message(id="nobody's", to=pb.Identity(eid="nobody"), type=pb.CHAT, payload=bytes(200))
-    sent = stored.outgoing(message, stored.author_part("nobody", "nothing"))
-    return encode([sent], [Stamp(0)], Millis(0), ConversationId(0), ConversationOffset(0))[0]
-
-
 BODIES = Bodies(
     encode,
     encode_event,
     locate,
-    _nowhere(),
+    NOWHERE,
     stored.edited,
     stored.erased,
     stored.expiring,

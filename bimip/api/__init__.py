@@ -1,6 +1,14 @@
 """The REST API, below `/api/v1` of the public port: floor 4, beside the gateway's WebSocket, on the same `requests`.
 
-* `application.py`  the application; what is asked for where
+* `application.py`    the table of endpoints, and what every request passes: start here
+* `endpoint.py`       what a row of it says
+* `caller.py`         who asks: a token's device, as an asker of `requests`
+* `messages.py`, `conversations.py`, `devices.py`  the rows, a file a resource, each with what it does
+* `openapi.py`        the document that is made of the rows; `words.py`: what of it stands nowhere else
+
+An endpoint makes payloads of the schema of what was said, asks a route of `requests` for each, and shows what came
+back; no rule about messages is here. A field of a message has its name in bimip.proto; what the source documents name
+otherwise (`tempId`, `messageId`, `deliveredTo`) is called as there.
 """
 
 from bimip.api.application import make_application

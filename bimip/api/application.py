@@ -1,29 +1,121 @@
-"""The application that answers by HTTP what is no WebSocket."""
+"""The application that answers by HTTP what is no WebSocket: a route for each path of ENDPOINTS, and the document that
+tells of them.
 
-from collections.abc import Sequence
+Whoever asks is found by their token before anything of a body is read; then the body is, and the endpoint answers.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Final
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
 from starlette.types import ASGIApp
 
+from bimip.api import conversations, devices, messages
+from bimip.api.caller import Callers, unauthorized
+from bimip.api.endpoint import WEIGHT_FOR_A_REQUEST, Endpoint, Visit
+from bimip.api.openapi import PREFIX, document
 from bimip.http.guards import Origins
 from bimip.http.problems import ProblemError, problem_response
+from bimip.http.server import VISITOR
+from bimip.users.services import Services
 from bimip.wire import bimip_pb2 as pb
+from bimip.wire import json as protojson
 from bimip.wire.errors import WireError
 
-PREFIX = "/api/v1"
+ENDPOINTS: Final[tuple[Endpoint, ...]] = (*messages.ENDPOINTS, *conversations.ENDPOINTS, *devices.ENDPOINTS)
+"""All that is asked for with a token, below PREFIX."""
 
 
-def make_application(*, origins: Sequence[str], names: Sequence[str]) -> ASGIApp:
+def make_application(services: Services, *, origins: Sequence[str], names: Sequence[str]) -> ASGIApp:
     """Makes the application. `origins` and `names`: see `http.origins`."""
+    callers = Callers(services)
+    by_path: dict[str, dict[str, Endpoint]] = {}
+    for endpoint in ENDPOINTS:
+        by_path.setdefault(endpoint.path, {})[endpoint.method] = endpoint
+    routes = [
+        Route(f"{PREFIX}{path}", _Answering(callers, rows).answer, methods=list(rows)) for path, rows in by_path.items()
+    ]
+    routes.append(Route(f"{PREFIX}/openapi.json", _Document(document(ENDPOINTS, services.limits)).answer))
     return Starlette(
-        routes=[],
+        routes=routes,
         middleware=[Middleware(Origins, origins=origins, names=names)],
         exception_handlers={ProblemError: _answer_problem, HTTPException: _answer_http_error},
     )
+
+
+class _Document:
+    """The document, which anybody may read."""
+
+    def __init__(self, content: object) -> None:
+        self._content = content
+
+    async def answer(self, _request: Request) -> Response:
+        return JSONResponse(self._content)
+
+
+class _Answering:
+    """The endpoints of one path."""
+
+    def __init__(self, callers: Callers, rows: dict[str, Endpoint]) -> None:
+        self._callers = callers
+        self._rows = rows
+
+    async def answer(self, request: Request) -> Response:
+        caller = await self._callers.find(_token(request.headers.getlist("authorization")))
+        request.scope[VISITOR].admit_visitor()
+        endpoint = self._rows["GET" if request.method == "HEAD" else request.method]
+        visit = Visit(request, caller)
+        _check_query(endpoint, request.query_params)
+        await _read_body(endpoint, visit)
+        answer = await endpoint.handle(visit)
+        return answer if isinstance(answer, Response) else answer.response()
+
+
+def _token(authorizations: list[str]) -> str:
+    scheme, _, token = (authorizations or [""])[0].partition(" ")
+    if len(authorizations) != 1 or scheme.lower() != "bearer" or not token.strip():
+        raise unauthorized("Show a token: one header Authorization, Bearer and the token.")
+    return token.strip()
+
+
+def _check_query(endpoint: Endpoint, given: Iterable[str]) -> None:
+    """Refuses a parameter that is none: it is a misspelling, which would pass in silence."""
+    known = {one.name for one in endpoint.parameters if one.place == "query"}
+    for name in given:
+        if name not in known:
+            sentence = f"There is no parameter {name!r} here; there are: {', '.join(sorted(known)) or 'none'}."
+            raise ProblemError(WireError(pb.INVALID, sentence, field=name))
+
+
+async def _read_body(endpoint: Endpoint, visit: Visit) -> None:
+    """Reads a body as one JSON object, and charges for what that costs. Raises ProblemError."""
+    data = await visit.request.body()
+    if not data and (endpoint.body is None or endpoint.body.is_optional):
+        return
+    if endpoint.body is None:
+        raise ProblemError(WireError(pb.INVALID, "A body says nothing here: leave it away."))
+    try:
+        text = data.decode()
+    except UnicodeDecodeError:
+        raise ProblemError(WireError(pb.MALFORMED, "The body is no UTF-8: send one JSON object.")) from None
+    visit.caller.rates.charge(protojson.weight_of(text) // WEIGHT_FOR_A_REQUEST, visit.caller.heard_at)
+    try:
+        visit.said = protojson.load(text)
+    except WireError as error:
+        raise ProblemError(error) from None
+    visit.size = len(data)
+    for name in endpoint.body.required:
+        if name not in visit.said:
+            raise ProblemError(WireError(pb.INVALID, f"{name} is missing.", field=name))
+    if endpoint.body.kind is None:
+        for name in visit.said:
+            if name not in endpoint.body.beside:
+                raise ProblemError(WireError(pb.INVALID, f"There is no field {name!r} here.", field=name))
 
 
 def _answer_problem(_request: Request, error: Exception) -> Response:

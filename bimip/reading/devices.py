@@ -69,6 +69,14 @@ def read_names_of(
         return [key[1] for key, _ in view.scan(Table.DEVICES, low, (user.number + 1, ""), limit=limit)]
 
 
+def read_device(store: Store, eid: str, name: str) -> tuple[UserId, Device] | None:
+    """Reads a device of a user; None: there is no such user, or no such device of theirs."""
+    with store.snapshot() as view:
+        user: User | None = view.get(Table.USERS, (eid,))
+        device: Device | None = None if user is None else view.get(Table.DEVICES, (user.number, name))
+        return None if user is None or device is None else (user.number, device)
+
+
 def device_number(store: Store, user: UserId, name: str) -> DeviceId | None:
     """The number of a user's device; None: they have none of that name."""
     with store.snapshot() as view:

@@ -157,6 +157,10 @@ class Device(Asker):
                 accepted_at = millis_of(segments[0].entries[0].stamp)
                 delivery.deliver_seconds.observe(max(0, services.wall_clock() - accepted_at) / 1000)
 
+    def renew(self, claims: Claims) -> None:
+        self.claims = claims
+        self.wake()  # it expires at another time now
+
     def note_received(self, places: list[Received]) -> None:
         """It was sent these, and may say that they were read before it acknowledges them, or without."""
         received = self.received

@@ -9,7 +9,8 @@ from typing import Any, NamedTuple, Protocol
 
 from bimip.domain.core.decision import BodyNews, LogNews, News, PrivacyNews, StateNews, StateRestarted, UserErased
 from bimip.domain.core.identity import Claims
-from bimip.domain.core.ids import DeviceId, UserId, Version
+from bimip.domain.core.ids import DeviceId, Offset, UserId, Version
+from bimip.domain.core.ranges import Ranges
 from bimip.domain.state.changes import UNSEEN
 from bimip.reading.heads import read_heads
 from bimip.reading.log import read_segments
@@ -38,8 +39,17 @@ class Connected(Protocol):
     number: DeviceId
     claims: Claims
     connection: Connection
+    heard_at: float
 
     def send_soon(self, now: float) -> None: ...
+
+    def acknowledge(self, partition: str, upto: Offset, ranges: Ranges) -> None:
+        """The device holds these, whichever way it said so."""
+        ...
+
+    def renew(self, claims: Claims) -> None:
+        """It has a newer token."""
+        ...
 
     def statistics(self) -> dict[str, object]: ...
 
@@ -122,7 +132,7 @@ class Session:
     def adopt(self, children: Children) -> None:
         self.children = children
 
-    def close_revoked(self, jti: str, *, but: Connected) -> None:
+    def close_revoked(self, jti: str, *, but: Connected | None = None) -> None:
         for device in self.devices.values():
             if device.claims.jti == jti and device is not but:
                 device.connection.close(Close.TOKEN_REVOKED, "the token was revoked; log in again")

@@ -52,6 +52,14 @@ def from_json(text: str) -> bytes:
 
 def convert(text: str) -> Generator[int, None, bytes]:
     """Converts as `from_json` does, in slices: yields how many values each had, and returns the frame."""
+    value = load(text)
+    scheme = pb.MessageScheme()
+    yield from fill(scheme, value)
+    return scheme.SerializeToString()
+
+
+def load(text: str) -> dict[str, Any]:
+    """Reads a text as one JSON object. Raises WireError."""
     if text.count("{") > MAX_OBJECTS:
         raise WireError(pb.TOO_LARGE, f"This text holds more than {MAX_OBJECTS} objects: send it in several frames.")
     if text.count(",") > MAX_COMMAS:
@@ -61,14 +69,17 @@ def convert(text: str) -> Generator[int, None, bytes]:
     except (ValueError, RecursionError) as error:
         raise WireError(pb.MALFORMED, f"This text is not JSON: {_short(error)}. Send one JSON object.") from None
     if not isinstance(value, dict):
-        raise WireError(pb.MALFORMED, "This text is no JSON object: send one bimip.MessageScheme in ProtoJSON.")
+        raise WireError(pb.MALFORMED, "This text is no JSON object: send one, with its fields in ProtoJSON.")
+    return value
+
+
+def fill(message: Message, value: dict[str, Any]) -> Iterator[int]:
+    """Fills an empty message from an object of `load`, in slices: yields how many values each had. Raises WireError."""
     try:
-        scheme = pb.MessageScheme()
-        yield from _fill(scheme, value)
+        yield from _fill(message, value)
     except Exception as error:  # noqa: BLE001 - plain Python on what a peer wrote; what it raises is not told
-        sentence = f"This text is no MessageScheme in ProtoJSON: {_short(error)}"
+        sentence = f"This text is no {message.DESCRIPTOR.name} in ProtoJSON: {_short(error)}"
         raise WireError(pb.MALFORMED, sentence, ref=_ref_of(value)) from None
-    return scheme.SerializeToString()
 
 
 def to_json(frame: bytes) -> str:

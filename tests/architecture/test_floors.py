@@ -58,7 +58,17 @@ MAY_IMPORT = {
     ),
     # floor 4
     "bimip.http": ("bimip.settings", "bimip.wire"),
-    "bimip.api": ("bimip.http", "bimip.wire"),
+    "bimip.api": (
+        "bimip.http",
+        "bimip.users",
+        "bimip.requests",
+        "bimip.reading",
+        "bimip.concurrency",
+        "bimip.names",
+        "bimip.wire",
+        "bimip.domain",
+        "bimip.session",
+    ),
     "bimip.gateway": (
         "bimip.http",
         "bimip.concurrency",

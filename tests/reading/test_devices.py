@@ -4,7 +4,14 @@ import pytest
 
 from bimip.domain.core.ids import DeviceId, Millis, Offset, Stamp
 from bimip.domain.core.records import Cursor, Device, Label, Log, Table, User
-from bimip.reading.devices import Committed, KnownDevice, device_number, read_devices, read_devices_behind
+from bimip.reading.devices import (
+    Committed,
+    KnownDevice,
+    device_number,
+    read_device,
+    read_devices,
+    read_devices_behind,
+)
 from tests.reading.support import ANN, BOB, LAPTOP, PHONE, store_with
 
 
@@ -39,3 +46,12 @@ def test_a_device_lags_by_what_is_kept_beyond_its_floor(floor: int, first: int, 
 
 def test_nobody_has_no_devices() -> None:
     assert read_devices(store_with(), "nobody", ["chat"]) is None
+
+
+def test_a_device_is_read_by_its_users_eid_and_its_name() -> None:
+    phone = Device(PHONE, Millis(2), Millis(3))
+    store = store_with({Table.USERS: {("ann",): User(ANN, Millis(1))}, Table.DEVICES: {(ANN, "phone"): phone}})
+
+    assert read_device(store, "ann", "phone") == (ANN, phone)
+    assert read_device(store, "ann", "watch") is None
+    assert read_device(store, "bob", "phone") is None

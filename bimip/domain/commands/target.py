@@ -1,11 +1,12 @@
 """Which message a command is about. One that its user may not see is answered like one that does not exist."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 from bimip.domain.commands.operation import Command
 from bimip.domain.conversations.membership import membership_of
 from bimip.domain.core.clock import millis_of
-from bimip.domain.core.ids import ConversationId, ConversationOffset, Millis, Stamp, UserId
+from bimip.domain.core.ids import ConversationId, ConversationOffset, DeviceId, Millis, Stamp, UserId
 from bimip.domain.core.operations import Fault, Refused
 from bimip.domain.core.records import HistoryEntry, LogTable, Reader, SentRecord, Table
 from bimip.domain.core.rules import Context
@@ -27,23 +28,36 @@ class Target(NamedTuple):
     head: ConversationOffset  # of the conversation
 
 
+Locate = Callable[[bytes], tuple[ConversationId, ConversationOffset] | None]
+"""Finds where a stored message stands."""
+
+
 def find_target(view: Reader, op: Command, context: Context) -> Target | Refused:
-    """Finds the message that a command is about. To refuse one that is somebody else's takes the same reads as one
-    that does not exist.
+    """Finds the message that a command is about."""
+    bodies = context.rules.bodies
+    found = find_message(view, op.user, op.device, op.target, op.target_id, bodies.locate, bodies.nowhere)
+    return _no_message(op) if found is None else found
+
+
+def find_message(
+    view: Reader, user: UserId, device: DeviceId, stamp: Stamp, own_id: str, locate: Locate, nowhere: bytes
+) -> Target | None:
+    """Finds a message that a device may see, by its stamp, or by the id under which it sent it. To find none takes the
+    same reads where it is somebody else's as where it does not exist: `nowhere` is a body that stands nowhere.
     """
-    found = _place_of(view, op, context)
+    found = _place_of(view, device, stamp, own_id, locate, nowhere)
     if found is None:
-        return _no_message(op)
+        return None
     stamp, number, place = found
-    membership = membership_of(view, op.user, number)
+    membership = membership_of(view, user, number)
     if membership is None or place < max(membership.since, membership.conversation.first):
-        return _no_message(op)
+        return None
     listed: list[tuple[int, HistoryEntry]] = view.read(LogTable.HISTORY, (number,), place - 1, limit=1)
     if not listed or listed[0][0] != place or listed[0][1].stamp != stamp:
-        return _no_message(op)
+        return None
     entry = listed[0][1]
-    if entry.addressed and entry.origin != op.device and not is_addressed(view, stamp, op.user, op.device):
-        return _no_message(op)
+    if entry.addressed and entry.origin != device and not is_addressed(view, stamp, user, device):
+        return None
     head = membership.conversation.head
     return Target(number, place, stamp, entry.author, entry.addressed, entry.origin == NOBODY, head)
 
@@ -66,13 +80,14 @@ def refuse_late(target: Target, now: Millis, seconds: int, what: str) -> Refused
     return Refused(Fault.FORBIDDEN, sentence, "target")
 
 
-def _place_of(view: Reader, op: Command, context: Context) -> tuple[Stamp, ConversationId, ConversationOffset] | None:
-    if op.target:
-        body: bytes | None = view.get(Table.BODIES, (op.target,))
-        bodies = context.rules.bodies
-        place = bodies.locate(bodies.nowhere if body is None else body)
-        return (op.target, *(place or NOWHERE))
-    sent: SentRecord | None = view.get(Table.SEEN, (op.device, op.target_id))
+def _place_of(
+    view: Reader, device: DeviceId, stamp: Stamp, own_id: str, locate: Locate, nowhere: bytes
+) -> tuple[Stamp, ConversationId, ConversationOffset] | None:
+    if stamp:
+        body: bytes | None = view.get(Table.BODIES, (stamp,))
+        place = locate(nowhere if body is None else body)
+        return (stamp, *(place or NOWHERE))
+    sent: SentRecord | None = view.get(Table.SEEN, (device, own_id))
     return sent and (sent.stamp, sent.conversation, sent.conversation_offset)
 
 

@@ -1,0 +1,92 @@
+"""The whole server over LMDB, with real sockets, and a plain HTTP client: by h11, as any back end."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import trio
+
+from bimip.gateway.listener import open_tcp
+from bimip.journal.worker import ThreadWorker
+from bimip.parts import Parts
+from bimip.storage.lmdb.store import LmdbStore
+from tests.http.kit import exchange
+from tests.kit.server import open_memory_server, settings_for_tests, token
+
+PREFIX = "/api/v1"
+
+
+class Api:
+    """A server, as its REST API sees the world."""
+
+    def __init__(self, server: Parts, store: LmdbStore) -> None:
+        self.server = server
+        self.store = store
+        self._client = httpx.AsyncClient(base_url=f"http://localhost{PREFIX}", transport=_Sockets(self))
+
+    @property
+    def port(self) -> int:
+        return self.server.listener.port
+
+    async def ask(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        shown: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        content: bytes | None = None,
+        user: str = "alice",
+        device: str = "backend",
+    ) -> httpx.Response:
+        """Asks as a device of a user, or with the token that is `shown`; "": without."""
+        shown = token(user, device) if shown is None else shown
+        said = {"authorization": f"Bearer {shown}"} if shown else {}
+        more: dict[str, Any] = {} if body is None else {"json": body}
+        if content is not None:
+            more = {"content": content}
+        with trio.fail_after(60):
+            return await self._client.request(method, path, headers={**said, **(headers or {})}, **more)
+
+    async def get(self, path: str, user: str = "alice", **more: Any) -> Any:
+        """What there is at a path."""
+        answer = await self.ask("GET", path, user=user, **more)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    async def write(self, text: str, to: str = "bob", user: str = "alice", **fields: Any) -> Any:
+        """Writes a message, and returns its answer."""
+        body = {"to": {"eid": to}, "type": 1, "text": text, **fields}
+        answer = await self.ask("POST", "/messages", body, user=user)
+        assert answer.status_code == 201, answer.text
+        return answer.json()
+
+    async def know(self, *users: str) -> None:
+        """These users exist: each has asked for something."""
+        for user in users:
+            await self.get("/devices", user)
+
+
+class _Sockets(httpx.AsyncBaseTransport):
+    """A real socket for each request."""
+
+    def __init__(self, api: Api) -> None:
+        self._api = api
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        async with await trio.open_tcp_stream("127.0.0.1", self._api.port) as stream:
+            return await exchange(stream, request)
+
+
+@asynccontextmanager
+async def open_api(folder: Path, **environment: str) -> AsyncIterator[Api]:
+    """Runs the server."""
+    settings = settings_for_tests(BIMIP_GATEWAY_PORT="0", **environment)
+    store = LmdbStore(folder / "store", map_bytes=1 << 28)
+    async with open_memory_server(
+        lambda: store, settings=settings, open_worker=ThreadWorker, listen=open_tcp
+    ) as server:
+        yield Api(server, store)

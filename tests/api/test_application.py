@@ -1,0 +1,174 @@
+"""Who may ask for what: the matrix is made of the application's own table, so that no endpoint can be left out.
+
+And what every request passes: its token, its parameters, its body.
+"""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import quote
+
+import httpx
+import pytest
+
+from bimip.api.application import ENDPOINTS
+from bimip.api.endpoint import Endpoint
+from tests.api.kit import Api, open_api
+from tests.kit.server import OPERATOR, token
+
+ALICE, BOB, CAROL, MALLORY = (f"{name}@example.org" for name in ("alice", "bob", "carol", "mallory"))
+SECRET = "c2VjcmV0"  # "secret", as base64
+IDS = [f"{one.method} {one.path}" for one in ENDPOINTS]
+
+
+class Place(NamedTuple):
+    """A server on which Alice has written to Bob, and has a group with him."""
+
+    api: Api
+    message: str
+    group: str
+
+
+@pytest.fixture
+async def place(tmp_path: Path) -> AsyncIterator[Place]:
+    async with open_api(tmp_path) as api:
+        await api.know(ALICE, BOB, CAROL, MALLORY)
+        await api.get("/devices", ALICE, device="desk")
+        message = await api.write("secret", to=BOB, user=ALICE)
+        group = await api.ask("POST", "/conversations", {"title": "secret", "members": [{"eid": BOB}]}, user=ALICE)
+        yield Place(api, message["messageId"], group.json()["id"])
+
+
+def path_of(endpoint: Endpoint, place: Place) -> str:
+    """The endpoint's path, about something of Alice's."""
+    is_of_message = endpoint.path.startswith("/messages/{id}")
+    is_of_group = endpoint.path.startswith("/conversations/{id}")
+    values = {
+        "id": place.message if is_of_message else place.group if is_of_group else "c1",
+        "eid": BOB,
+        "name": "desk",
+        "emoji": "👍",
+    }
+    return endpoint.path.format(**{name: quote(value) for name, value in values.items()})
+
+
+async def ask(place: Place, endpoint: Endpoint, shown: str) -> httpx.Response:
+    body: Any = dict(endpoint.body.example) if endpoint.body is not None else None
+    if endpoint.body is not None and "token" in endpoint.body.required:
+        body["token"] = token(ALICE, "backend", jti="newer")
+    return await place.api.ask(endpoint.method, path_of(endpoint, place), body, shown=shown)
+
+
+@pytest.mark.parametrize("endpoint", ENDPOINTS, ids=IDS)
+async def test_each_endpoint_does_its_own_example_for_whose_it_is(place: Place, endpoint: Endpoint) -> None:
+    answer = await ask(place, endpoint, token(ALICE, "backend"))
+
+    assert answer.status_code in {endpoint.status, *endpoint.also}, answer.text
+    assert (answer.text == "") == (endpoint.answer is None)
+
+
+@pytest.mark.parametrize("endpoint", ENDPOINTS, ids=IDS)
+async def test_no_endpoint_answers_who_shows_no_valid_token(place: Place, endpoint: Endpoint) -> None:
+    shown = {
+        "nobody": "",
+        "expired": token(ALICE, "backend", seconds=-10),
+        "revoked": token(ALICE, "other", jti="gone"),
+        "forged": token(ALICE, "backend")[:-4] + "AAAA",
+        "operator": OPERATOR,
+    }
+    done = await place.api.ask("POST", "/token/revoke", {"token": shown["revoked"]}, user=ALICE)
+    before = await place.api.get("/state", ALICE)
+    answers = {who: await ask(place, endpoint, one) for who, one in shown.items()}
+
+    assert done.status_code == 200, done.text
+    assert {who: (one.status_code, one.json()["code"]) for who, one in answers.items()} == dict.fromkeys(
+        shown, (401, "UNAUTHENTICATED")
+    )
+    assert all(one.headers["www-authenticate"].startswith("Bearer ") for one in answers.values())
+    assert all(one.headers["connection"] == "close" for one in answers.values())
+    assert before == await place.api.get("/state", ALICE)
+
+
+@pytest.mark.parametrize("endpoint", ENDPOINTS, ids=IDS)
+async def test_no_endpoint_shows_or_changes_what_is_another_users(place: Place, endpoint: Endpoint) -> None:
+    before = await place.api.get("/state", ALICE)
+    answer = await ask(place, endpoint, token(MALLORY, "laptop"))
+
+    assert SECRET not in answer.text
+    assert '"secret"' not in answer.text
+    if "{" in endpoint.path:
+        assert (answer.status_code, answer.json()["code"]) == (404, "NOT_FOUND"), answer.text
+    else:
+        assert answer.status_code < 500, answer.text
+    assert before == await place.api.get("/state", ALICE)
+
+
+@pytest.mark.parametrize("endpoint", ENDPOINTS, ids=IDS)
+async def test_another_device_of_the_same_user_may_ask_for_the_same(place: Place, endpoint: Endpoint) -> None:
+    answer = await ask(place, endpoint, token(ALICE, "laptop"))
+    is_own_token = endpoint.path == "/token/refresh"  # which is the other device's
+
+    assert answer.status_code == 403 if is_own_token else answer.status_code in {endpoint.status, *endpoint.also}
+
+
+@pytest.mark.parametrize("endpoint", ENDPOINTS, ids=IDS)
+async def test_what_is_no_parameter_and_what_is_no_body_is_refused(place: Place, endpoint: Endpoint) -> None:
+    path, shown = path_of(endpoint, place), token(ALICE, "backend")
+    misspelt = await place.api.ask(endpoint.method, f"{path}?nobody=1", shown=shown)
+    broken = await place.api.ask(endpoint.method, path, content=b"{", shown=shown)
+    binary = await place.api.ask(endpoint.method, path, content=b"\xff", shown=shown)
+    large = await place.api.ask(endpoint.method, path, content=b" " * (1 << 20) + b"{}", shown=shown)
+
+    assert (misspelt.status_code, misspelt.json()["field"]) == (422, "nobody")
+    takes_body = endpoint.body is not None
+    assert broken.status_code == binary.status_code == (400 if takes_body else 422)
+    assert (large.status_code, large.json()["code"]) == (413, "TOO_LARGE")
+
+
+async def test_a_field_that_must_be_there_is_named(api: Api) -> None:
+    answer = await api.ask("POST", "/messages", {"text": "to nobody"})
+
+    assert (answer.status_code, answer.json()["field"]) == (422, "to")
+
+
+@pytest.mark.parametrize(
+    ("path", "field"),
+    [
+        ("/messages?limit=x", "limit"),
+        ("/messages?limit=-1", "limit"),
+        ("/messages?limit=4294967296", "limit"),
+        ("/messages?after=²", "after"),
+        ("/messages?backwards=1", "backwards"),
+        ("/messages?partition=nothing", "partition"),
+        ("/messages?cursor=AgAD", "cursor"),
+        ("/state?after=99", "after"),
+        ("/state?reset=yes", "reset"),
+        ("/devices?eid=nobody@example.org", "eid"),
+    ],
+)
+async def test_a_parameter_has_its_bounds(api: Api, path: str, field: str) -> None:
+    answer = await api.ask("GET", path)
+
+    assert answer.status_code in {404, 422}, answer.text
+    assert answer.json()["field"] == field
+
+
+async def test_what_is_not_there_is_named_with_what_is(api: Api) -> None:
+    nowhere = await api.ask("GET", "/nowhere")
+    wrong = await api.ask("PUT", "/messages")
+
+    assert (nowhere.status_code, nowhere.json()["code"]) == (404, "NOT_FOUND")
+    assert wrong.status_code == 405
+    assert set(wrong.headers["allow"].split(", ")) == {"GET", "HEAD", "POST"}
+
+
+async def test_nothing_of_the_operator_is_there(api: Api) -> None:
+    for path in ("/../../healthz", "/../../debug/tree", "/../../metrics"):
+        assert (await api.ask("GET", path, shown=OPERATOR)).status_code == 404
+
+
+async def test_many_ways_to_say_who_one_is_are_none(api: Api) -> None:
+    for value in ("", "Bearer", "Basic abc", f"Token {token('alice', 'backend')}"):
+        answer = await api.ask("GET", "/devices", shown="", headers={"authorization": value} if value else {})
+
+        assert answer.status_code == 401

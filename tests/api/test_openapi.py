@@ -1,0 +1,164 @@
+"""The document tells of all that there is, and is true: every answer to whatever it allows is one that it names."""
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from bimip.api.application import ENDPOINTS
+from bimip.api.openapi import PREFIX, document
+from bimip.wire.limits import Limits
+from tests.api.kit import Api, open_api
+
+DOCUMENT: Any = document(ENDPOINTS, Limits())
+SCHEMAS = DOCUMENT["components"]["schemas"]
+OPERATIONS = [
+    (method, path, operation)
+    for path, methods in DOCUMENT["paths"].items()
+    for method, operation in methods.items()
+    if "security" not in operation
+]
+
+
+def schemas_in(value: Any) -> Iterator[dict[str, Any]]:
+    """Every object of the document that is a schema's list of properties."""
+    if isinstance(value, dict):
+        if isinstance(value.get("properties"), dict):
+            yield value["properties"]
+        for one in value.values():
+            yield from schemas_in(one)
+    elif isinstance(value, list):
+        for one in value:
+            yield from schemas_in(one)
+
+
+def references(value: Any) -> Iterator[str]:
+    if isinstance(value, dict):
+        if isinstance(value.get("$ref"), str):
+            yield value["$ref"]
+        for one in value.values():
+            yield from references(one)
+    elif isinstance(value, list):
+        for one in value:
+            yield from references(one)
+
+
+def test_every_reference_leads_somewhere() -> None:
+    assert {one.removeprefix("#/components/schemas/") for one in references(DOCUMENT)} <= set(SCHEMAS)
+
+
+def test_every_field_says_what_it_is() -> None:
+    silent = {
+        name
+        for properties in schemas_in(DOCUMENT)
+        for name, schema in properties.items()
+        if "description" not in schema and not ({"$ref", "allOf"} & set(schema))
+        if schema.get("items", {}).get("$ref") is None
+    }
+
+    assert silent - {"eid", "connection_resource_id"} == set()
+
+
+def test_every_operation_has_its_own_name_and_its_errors() -> None:
+    names = [operation["operationId"] for _, _, operation in OPERATIONS]
+
+    assert len(set(names)) == len(names)
+    for _, path, operation in OPERATIONS:
+        assert {"400", "401", "403", "413", "422", "429", "500", "503"} <= set(operation["responses"]), path
+        named = set(re.findall(r"{(\w+)}", path))
+        assert named == {one["name"] for one in operation.get("parameters", []) if one["in"] == "path"}
+
+
+async def test_the_document_is_served_to_anybody(api: Api) -> None:
+    answer = await api.ask("GET", "/openapi.json", shown="")
+
+    assert answer.json() == json.loads(json.dumps(DOCUMENT))
+    assert answer.json()["openapi"].startswith("3.1")
+
+
+def values_of(schema: Any, depth: int = 0) -> st.SearchStrategy[Any]:
+    """Values that a schema allows, and now and then others."""
+    if "$ref" in schema:
+        return values_of(SCHEMAS[schema["$ref"].rsplit("/", 1)[1]], depth)
+    if "allOf" in schema:
+        return st.tuples(*(values_of(one, depth) for one in schema["allOf"])).map(
+            lambda some: {key: value for one in some if isinstance(one, dict) for key, value in one.items()} or some[0]
+        )
+    if "enum" in schema:
+        return st.sampled_from(schema["enum"])
+    kind = schema.get("type")
+    if kind == "object":
+        properties = schema.get("properties", {})
+        if depth > 2:
+            return st.just({})
+        return st.fixed_dictionaries({}, optional={name: values_of(one, depth + 1) for name, one in properties.items()})
+    if kind == "array":
+        return st.lists(values_of(schema["items"], depth + 1), max_size=2)
+    if kind == "integer":
+        return st.integers(schema.get("minimum", -(2**31)), schema.get("maximum", 2**31 - 1))
+    if kind == "boolean":
+        return st.booleans()
+    if kind == "number":
+        return st.floats(allow_nan=False, allow_infinity=False)
+    if "pattern" in schema:
+        return st.from_regex(schema["pattern"], fullmatch=True)
+    if schema.get("contentEncoding") == "base64":
+        return st.sampled_from(["", "aGVsbG8=", "AgAD"])
+    return st.sampled_from(["c1", "bob@example.org", "m1", "👍", "x" * 65, "\u202e", " "]) | st.text(max_size=8)
+
+
+ODD = st.none() | st.booleans() | st.integers() | st.text(max_size=5) | st.lists(st.integers(), max_size=2)
+
+
+@st.composite
+def requests(draw: st.DrawFn) -> tuple[str, str, dict[str, str], Any, str]:
+    """A method, a path, headers, a body, and the path as the document has it."""
+    method, path, operation = draw(st.sampled_from(OPERATIONS))
+    query, headers, filled = [], {}, path
+    for one in operation.get("parameters", []):
+        if one["in"] != "path" and not draw(st.booleans()):
+            continue
+        value = draw(values_of(one["schema"]))
+        text = str(value).lower() if isinstance(value, bool) else str(value)
+        if one["in"] == "path":
+            filled = filled.replace(f"{{{one['name']}}}", quote(text.replace("/", "") or "x", safe=""))
+        elif one["in"] == "query":
+            query.append(f"{one['name']}={quote(text)}")
+        else:
+            headers[one["name"]] = quote(text)
+    body = None
+    if "requestBody" in operation:
+        schema = operation["requestBody"]["content"]["application/json"]["schema"]
+        body = draw(values_of(schema))
+        if isinstance(body, dict) and body and draw(st.integers(0, 3)) == 0:
+            body[draw(st.sampled_from(sorted(body)))] = draw(ODD)
+    return method.upper(), filled.removeprefix(PREFIX) + ("?" + "&".join(query) if query else ""), headers, body, path
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    return tmp_path_factory
+
+
+@given(st.lists(requests(), min_size=20, max_size=40))
+@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+async def test_no_request_gets_an_answer_that_the_document_does_not_name(folder: Any, asked: list[Any]) -> None:
+    async with open_api(folder.mktemp("api")) as api:
+        await api.know("alice", "bob@example.org")
+        await api.write("Hello", to="bob@example.org")
+        for method, path, headers, body, documented in asked:
+            answer = await api.ask(method, path, body, headers=headers)
+            operation = DOCUMENT["paths"][documented][method.lower()]
+            about = (method, path, headers, body, answer.text)
+
+            assert answer.status_code < 500, about
+            assert str(answer.status_code) in operation["responses"], about
+            if answer.status_code >= 400 and method != "HEAD":
+                assert answer.json()["code"] in SCHEMAS["Problem"]["properties"]["code"]["enum"], about
+            if answer.status_code == 401:  # it revoked its own token
+                break
