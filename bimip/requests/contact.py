@@ -11,6 +11,7 @@ from bimip.names import is_printable
 from bimip.reading.contacts import read_contacts
 from bimip.requests.asker import Asker
 from bimip.requests.refusals import error_of
+from bimip.requests.settings import REQUESTS_FOR_A_RESTART
 from bimip.requests.state_items import contact_told
 from bimip.wire import bimip_pb2 as pb
 from bimip.wire import codec
@@ -56,6 +57,7 @@ def _change(asker: Asker, payload: pb.Contact, ref: int) -> None:
         _name(payload.name, limits) if payload.action == pb.Contact.NAME else "",
         asker.stamp_for(payload.stamp),
     )
+    asker.receipts.clear()  # what is read from now on obeys it
     asker.services.queue.submit(operation, partial(_changed, asker, operation, ref), owner=asker.user)
 
 
@@ -80,6 +82,8 @@ def _changed(asker: Asker, operation: ChangeContact, ref: int, result: Result) -
         asker.answer_error(error_of(result, ref, operation.id))
         return
     assert isinstance(result, ContactChanged)
+    if result.is_restarted:
+        asker.weigh(REQUESTS_FOR_A_RESTART)
     answer = pb.Contact(eid=operation.eid)
     if result.contact != STRANGER:
         answer = contact_told(operation.eid, result.contact, result.version)

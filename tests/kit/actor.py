@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from random import Random
 
-from tests.kit.codecs import SETTINGS, Codec, Message, error_name, ids
+from tests.kit.codecs import AUDIENCES, FOR_WHOM, SETTINGS, VISIBLE, Codec, Message, error_name, ids
 from tests.kit.commander import Commander
 from tests.kit.history import (
     Acked,
@@ -23,6 +23,7 @@ from tests.kit.history import (
     Delivery,
     Done,
     Event,
+    ExceptionSaid,
     GroupAnswered,
     GroupAsked,
     Kind,
@@ -260,7 +261,11 @@ class Actor:
         elif payload == "error":
             self._take_error(link, scheme.error)
         elif payload == "settings":
-            self._record(SettingsAnswered(self.name, self._codec.settings(scheme.settings)))
+            told = scheme.settings
+            exceptions = tuple(self._codec.excepted(one) for one in told.exceptions)
+            self._record(SettingsAnswered(self.name, self._codec.settings(told), exceptions))
+        elif payload == "awareness_visibility":
+            self.counts["switches answered"] += 1
         elif payload == "conversation":
             self._take_group(scheme.conversation)
         elif payload == "state_delta" and scheme.ref in link.states:
@@ -462,6 +467,8 @@ class Actor:
                 self._label(link)
             if random.random() < 0.04:
                 self._change_setting(link)
+            if random.random() < 0.03:
+                self._except(link)
             if random.random() < 0.04:
                 self._ask_state(link)
 
@@ -586,15 +593,41 @@ class Actor:
 
     def _change_setting(self, link: Link) -> None:
         """With a clock of its own, which may run ahead, or none."""
-        number, value, ref = self._random.randint(1, len(SETTINGS)), self._random.random() < 0.6, self._next_ref()
+        random, messages = self._random, self._codec.messages
+        number, value, ref = random.randint(1, VISIBLE), random.choice([0, 1, 1, 2]), self._next_ref()
+        stamp = random.choice([0, 2**64 - 1, random.getrandbits(40)])
         link.wishes.add(ref)
-        self._record(SettingsSaid(self.name, number, value))
-        settings = self._codec.messages.Settings(
-            stamp=self._random.choice([0, 2**64 - 1, self._random.getrandbits(40)])
-        )
-        setattr(settings, SETTINGS[number - 1], value)
         self.counts["settings"] += 1
+        if number == VISIBLE:
+            self._record(SettingsSaid(self.name, number, value % 2))
+            if random.random() < 0.5:
+                switch = messages.AwarenessVisibility(visible=bool(value % 2), stamp=stamp)
+                self._post(link, ref, awareness_visibility=switch)
+            else:
+                self._post(link, ref, settings=messages.Settings(visible=bool(value % 2), stamp=stamp))
+            return
+        self._record(SettingsSaid(self.name, number, value))
+        settings = messages.Settings(stamp=stamp)
+        if value == FOR_WHOM[2] or random.random() < 0.5:
+            told = next(told for told, meant in FOR_WHOM.items() if meant == value)
+            setattr(settings, AUDIENCES[number - 1], told)
+        else:
+            setattr(settings, SETTINGS[number - 1], bool(value))
         self._post(link, ref, settings=settings)
+
+    def _except(self, link: Link) -> None:
+        """Says what holds for another user, or nothing any more."""
+        random, messages = self._random, self._codec.messages
+        other, number, value = random.choice(self._users), random.randint(1, len(SETTINGS)), random.randint(1, 3)
+        if other == self.name.eid:
+            return
+        ref = self._next_ref()
+        link.wishes.add(ref)
+        self._record(ExceptionSaid(self.name, other, number, value))
+        exception = messages.PrivacyException(eid=other, stamp=random.choice([0, random.getrandbits(40)]))
+        setattr(exception, SETTINGS[number - 1], value)
+        self.counts["exceptions"] += 1
+        self._post(link, ref, settings=messages.Settings(exceptions=[exception]))
 
     def _change_group(self, link: Link, ref: int) -> None:
         """Creates a group, or does to one whatever there is to do, whether its role allows it or not."""

@@ -70,6 +70,7 @@ from tests.kit.history import (
     Done,
     Erased,
     Event,
+    ExceptionSaid,
     GapReason,
     Given,
     GroupAnswered,
@@ -231,7 +232,7 @@ class _Check:
                 self._named.opened(event, at)
             case Batch():
                 view.received(event)
-            case Acked() | Read() | ReadSet() | SettingsSaid() | LabelSaid() if view.is_stale:
+            case Acked() | Read() | ReadSet() | SettingsSaid() | ExceptionSaid() | LabelSaid() if view.is_stale:
                 pass  # of what is no more, to nobody
             case Acked():
                 view.acked(event, at)
@@ -253,6 +254,8 @@ class _Check:
                 self._markers.answered(event)
             case SettingsSaid():
                 self._settings.said(event)
+            case ExceptionSaid():
+                self._settings.excepted(event)
             case SettingsAnswered():
                 self._settings.answered(event)
             case LabelSaid():

@@ -18,6 +18,7 @@ from tests.kit.history import (
     Delivery,
     DeviceKnown,
     EventKind,
+    Excepted,
     Gap,
     GapReason,
     GroupEvent,
@@ -35,7 +36,13 @@ from tests.kit.history import (
 )
 
 SETTINGS = ("send_read_receipts", "show_read_receipts", "show_last_seen", "show_online_status")
-"""Fields of Settings, in the order of their numbers, which begin with 1."""
+"""Fields of Settings, in the order of their numbers, which begin with 1; and those of PrivacyException."""
+AUDIENCES = ("read_receipts_to", "read_receipts_of", "last_seen_to", "online_status_to")
+"""The same four, for whom they hold."""
+FOR_WHOM = {3: 0, 1: 1, 2: 2}
+"""What a history has of an audience, by its number on the wire: 0 nobody, 1 everybody, 2 contacts."""
+VISIBLE = 5
+"""What a history numbers the switch by."""
 
 Message = Any
 """Of either codec."""
@@ -147,6 +154,7 @@ class Codec:
             tuple(self._changed(item) for item in delta.items if self.has(item, "message")),
             tuple(self._kept(item.conversation) for item in delta.items if self.has(item, "conversation")),
             tuple(self._device(item) for item in delta.items if self.has(item, "device")),
+            tuple(self.excepted(item.privacy_exception) for item in delta.items if self.has(item, "privacy_exception")),
         )
 
     def command_kind(self, name: str) -> Any:
@@ -180,7 +188,15 @@ class Codec:
         return Kept(told.id, told.version, values)
 
     def settings(self, told: Message) -> Settings:
-        return Settings(told.version, tuple(bool(getattr(told, name)) for name in SETTINGS))
+        values = [FOR_WHOM[int(getattr(told, name))] for name in AUDIENCES]
+        switches = [bool(getattr(told, name)) for name in SETTINGS]
+        assert [bool(value) for value in values] == switches, f"{switches} beside {values}"
+        return Settings(told.version, (*values, int(told.visible)))
+
+    @staticmethod
+    def excepted(told: Message) -> Excepted:
+        """Of one that was removed nothing is said: so it is nothing any more."""
+        return Excepted(told.eid, told.version, tuple(int(getattr(told, name)) or 1 for name in SETTINGS))
 
     def _receipts(self, item: Message) -> Receipts:
         runs = tuple((getattr(run, self._from), run.to, run.time) for run in item.runs)

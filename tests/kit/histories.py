@@ -233,9 +233,19 @@ class Player:
         return {"signal": signal}
 
     def _settings_change(self, numbers: list[int]) -> dict[str, Any]:
-        field = _one(["send_read_receipts", "show_read_receipts", "show_last_seen", "show_online_status"], numbers)
-        wish: dict[str, Any] = {field: bool(numbers.pop() % 2)}
-        return {"settings": pb.Settings(**wish, stamp=_one([0, 5, 2**63], numbers))}
+        fields = ["send_read_receipts", "show_read_receipts", "show_last_seen", "show_online_status"]
+        audiences = ["read_receipts_to", "read_receipts_of", "last_seen_to", "online_status_to"]
+        field, stamp = _one([*fields, *audiences, "visible"], numbers), _one([0, 5, 2**63], numbers)
+        value = numbers.pop()
+        wish: dict[str, Any] = {field: pb.Audience(value % 4) if field in audiences else bool(value % 2)}
+        if value % 5 == 0:
+            values: dict[str, Any] = {_one(fields, numbers): pb.PrivacyExceptionException(1 + value % 3)}
+            wish["exceptions"] = [pb.PrivacyException(eid=_one([*USERS, "nobody"], numbers), **values)]
+        return {"settings": pb.Settings(**wish, stamp=stamp)}
+
+    def _visibility(self, numbers: list[int]) -> dict[str, Any]:
+        visible = bool(numbers.pop() % 2)
+        return {"awareness_visibility": pb.AwarenessVisibility(visible=visible, stamp=_one([0, 5, 2**63], numbers))}
 
     def _fetch(self, numbers: list[int]) -> dict[str, Any]:
         kind = _one(FETCHES, numbers)
@@ -305,6 +315,7 @@ WEIGHTS = {
     "pause": 3,
     "settings_change": 2,
     "contact": 3,
+    "visibility": 1,
     "devices": 2,
     "snapshot": 1,
     "restart": 1,

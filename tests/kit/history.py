@@ -218,10 +218,12 @@ class Marked(NamedTuple):
 
 
 class Settings(NamedTuple):
-    """A user's settings as a device is told them: since which version, and each, in the order of its number."""
+    """A user's settings as a device is told them: since which version, and for whom each holds (0 nobody, 1 everybody,
+    2 contacts), in the order of its number; the last is whether they are visible.
+    """
 
     version: int
-    values: tuple[bool, ...]
+    values: tuple[int, ...]
 
 
 class SettingsSaid(NamedTuple):
@@ -229,14 +231,38 @@ class SettingsSaid(NamedTuple):
 
     device: Name
     number: int
-    value: bool
+    value: int
+
+
+class Excepted(NamedTuple):
+    """What holds for another user in place of a user's settings, as a device is told it: since which version, and of
+    each setting (1 nothing, 2 allowed, 3 denied), in the order of its number.
+    """
+
+    other: str
+    version: int
+    values: tuple[int, ...]
+
+    @property
+    def is_nothing(self) -> bool:
+        return set(self.values) == {1}
+
+
+class ExceptionSaid(NamedTuple):
+    """A change of what holds for another user, of a setting by its number, before it leaves."""
+
+    device: Name
+    other: str
+    number: int
+    value: int
 
 
 class SettingsAnswered(NamedTuple):
-    """The answer: how they stand."""
+    """The answer: how they stand, and what holds for those who were named."""
 
     device: Name
     settings: Settings
+    exceptions: tuple[Excepted, ...] = ()
 
 
 class GroupAsked(NamedTuple):
@@ -356,6 +382,7 @@ class State(NamedTuple):
     changes: tuple[Changed, ...] = ()
     kept: tuple[Kept, ...] = ()
     devices: tuple[DeviceKnown, ...] = ()
+    exceptions: tuple[Excepted, ...] = ()
     asked: bool = False  # it answers a request, and moves no version
 
 
@@ -401,6 +428,7 @@ DeviceEvent = (
     | ReadSet
     | Marked
     | SettingsSaid
+    | ExceptionSaid
     | SettingsAnswered
     | GroupAsked
     | GroupAnswered

@@ -1,5 +1,6 @@
 """What people let others know: settings reach all devices of their user, and receipts obey them, whoever is offline."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -7,7 +8,7 @@ from trio.testing import MockClock
 
 from bimip.client.wire import bimip as pb
 from tests.kit.memory_server import Client, World, at, begin, go_on, open_world
-from tests.kit.received import ReceiptRun
+from tests.kit.received import ReceiptRun, Received
 from tests.scenarios.conftest import OpenStore
 
 EVERYBODY, CONTACTS, NOBODY = pb.Audience.EVERYBODY, pb.Audience.CONTACTS, pb.Audience.NOBODY
@@ -296,3 +297,141 @@ async def test_in_a_group_what_was_read_unseen_stays_unseen_when_receipts_are_on
 
         assert reads((await phones["ann"].heard()).receipts) == set()
         assert reads((await phones["carol"].heard()).receipts) == {("bob", 3)}
+
+
+def denied(*eids: str, **values: pb.PrivacyExceptionException) -> pb.Settings:
+    """Denies these users what is named, or to learn of reading."""
+    values = values or {"send_read_receipts": pb.PrivacyExceptionException.DENIED}
+    return pb.Settings(exceptions=[pb.PrivacyException(eid=eid, **values) for eid in eids])
+
+
+def exceptions(heard: Received) -> list[tuple[bool, pb.PrivacyException]]:
+    """As state brought them: whether it was removed, and what there is."""
+    return [
+        (item.removed, item.privacy_exception)
+        for state in heard.states
+        for item in state.items
+        if item.privacy_exception is not None
+    ]
+
+
+async def ask(client: Client, settings: pb.Settings) -> pb.Settings:
+    client.send(settings=settings, ref=5)
+    while True:
+        frame = await client.receive()
+        if frame.settings is not None:
+            return frame.settings
+
+
+async def test_a_switch_is_told_with_for_whom_it_holds(autojump_clock: MockClock) -> None:
+    async with open_world() as world:
+        ann = await world.join("ann", "phone")
+        told = await set_to(ann, last_seen_to=CONTACTS, online_status_to=NOBODY, show_read_receipts=False)
+
+        assert (told.last_seen_to, told.show_last_seen) == (CONTACTS, True)
+        assert (told.online_status_to, told.show_online_status) == (NOBODY, False)
+        assert (told.read_receipts_of, told.read_receipts_to) == (NOBODY, EVERYBODY)
+
+
+async def test_exceptions_reach_the_users_devices_live_and_later_and_nobody_else(
+    autojump_clock: MockClock, open_store: OpenStore
+) -> None:
+    async with open_world(open_store=open_store) as world:
+        ann, bob, _ = await ann_wrote(world)
+        laptop = await world.join("ann", "laptop", go_on())
+        await laptop.heard()
+        told = await ask(ann, denied("bob"))
+
+        assert [one.eid for one in told.exceptions] == ["bob"]
+        assert exceptions(await laptop.heard()) == [(False, told.exceptions[0])]
+        assert exceptions(await bob.heard()) == []
+        asked = await ask(laptop, pb.Settings())
+        assert asked.exceptions == told.exceptions
+    async with open_world(open_store=open_store) as world:
+        tablet = await world.join("ann", "tablet", begin(pb.Start.HEAD))
+
+        assert exceptions(await tablet.heard()) == [(False, told.exceptions[0])]
+
+
+async def test_an_exception_that_is_taken_back_is_removed_from_who_is_away(
+    autojump_clock: MockClock, open_store: OpenStore
+) -> None:
+    async with open_world(open_store=open_store) as world:
+        ann, _, _ = await ann_wrote(world)
+        await ask(ann, denied("bob"))
+        laptop = await world.join("ann", "laptop", go_on())
+        version = (await laptop.heard()).states[-1].upto
+        laptop.cut()
+        await ask(ann, denied("bob", send_read_receipts=pb.PrivacyExceptionException.NONE))
+    async with open_world(open_store=open_store) as world:
+        laptop = await world.join("ann", "laptop", at(3), state_version=version)
+        ((is_removed, told),) = exceptions(await laptop.heard())
+
+        assert (is_removed, told.eid, told.send_read_receipts) == (True, "bob", 0)
+        assert (await ask(laptop, pb.Settings())).exceptions == []
+
+
+async def test_in_a_group_who_is_excepted_is_told_nothing_and_the_others_are(
+    autojump_clock: MockClock, open_store: OpenStore
+) -> None:
+    async with open_world(open_store=open_store) as world:
+        phones, group = await in_a_group(world)
+        await ask(phones["bob"], denied("ann"))
+        phones["bob"].read(group, 3)
+        heard = {eid: await phone.heard() for eid, phone in phones.items()}
+
+        assert reads(heard["ann"].receipts) == set()
+        assert reads(heard["carol"].receipts) == {("bob", 3)}
+        assert reads(heard["bob"].private_receipts) == {("bob", 1), ("bob", 2)}
+        await ask(phones["bob"], denied("ann", send_read_receipts=pb.PrivacyExceptionException.NONE))
+        phones["bob"].read(group, 3)
+        assert reads((await phones["ann"].heard()).receipts) == set()
+    async with open_world(open_store=open_store) as world:
+        tablet = await world.join("ann", "tablet", begin(pb.Start.HEAD))
+
+        assert reads((await tablet.heard()).receipts) == set()
+
+
+async def test_who_is_not_shown_one_members_receipts_loses_those_and_no_others(autojump_clock: MockClock) -> None:
+    async with open_world() as world:
+        phones, group = await in_a_group(world)
+        for eid in ("bob", "carol"):
+            phones[eid].read(group, 3)
+        await phones["ann"].heard()
+        await ask(phones["ann"], denied("bob", show_read_receipts=pb.PrivacyExceptionException.DENIED))
+        heard = await phones["ann"].heard()
+
+        assert (heard.states[0].reset, heard.states[-1].complete) == (True, True)
+        assert {member for member, _ in reads(heard.receipts)} == {"carol"}
+
+
+async def test_the_switch_reaches_the_users_devices_present_and_future(
+    autojump_clock: MockClock, open_store: OpenStore
+) -> None:
+    async with open_world(open_store=open_store) as world:
+        phone, laptop = await world.join("ann", "phone"), await world.join("ann", "laptop", go_on())
+        await laptop.heard()
+        phone.send(awareness_visibility=pb.AwarenessVisibility(visible=False, id="v1"), ref=7)
+        heard = await phone.heard()
+        (answer,) = [frame for frame in heard.frames if frame.awareness_visibility is not None]
+        told = answer.awareness_visibility
+
+        assert told is not None
+        assert (answer.ref, told.visible, told.id, told.version > 0) == (7, False, "v1", True)
+        assert [one.visible for one in (await laptop.heard()).settings] == [False]
+    async with open_world(open_store=open_store) as world:
+        tablet = await world.join("ann", "tablet", begin(pb.Start.HEAD))
+
+        assert [one.visible for one in (await tablet.heard()).settings] == [False]
+
+
+async def test_an_exception_for_nobody_sets_nothing_else_that_came_with_it(autojump_clock: MockClock) -> None:
+    async with open_world() as world:
+        ann = await world.join("ann", "phone")
+        ann.send(settings=replace(denied("nobody"), visible=False), ref=5)
+        heard = await ann.heard()
+
+        assert [(one.code, one.field, one.ref) for one in heard.errors] == [
+            (pb.ErrorCode.NOT_FOUND, "exceptions.eid", 5)
+        ]
+        assert (await ask(ann, pb.Settings())).visible is True

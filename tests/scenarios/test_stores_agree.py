@@ -89,7 +89,7 @@ def test_everything_is_played_and_mostly_answered() -> None:
 
     told = play(MemoryStore, steps[:120], FIRST)
 
-    assert len(kinds) == 15
+    assert len(kinds) == 16
     assert sum(len(one.frames) for one in told) > 120
 
 

@@ -11,6 +11,7 @@ from bimip.domain.accounts.registering import LabelDevice
 from bimip.domain.commands import case
 from bimip.domain.commands import messages as commands
 from bimip.domain.commands.operation import Command
+from bimip.domain.contacts import changing_settings, privacy
 from bimip.domain.contacts.changing_settings import ChangeSettings
 from bimip.domain.conversations import erasing
 from bimip.domain.conversations.membership import group_of, witnesses_of
@@ -22,7 +23,7 @@ from bimip.domain.decisions import OPERATIONS
 from bimip.domain.delivery import acknowledging
 from bimip.domain.keeping.timekeeping import Timekeeper
 from bimip.domain.messages import appending, committed
-from bimip.domain.state import devices, private_reads, read_markers, receipts
+from bimip.domain.state import devices, private_reads, read_markers, receipts, settings
 from bimip.domain.state import groups as state_of_groups
 from bimip.domain.state.changes import StateChanges
 from bimip.domain.state.lifecycle import IMPLIED
@@ -181,6 +182,39 @@ def test_a_setting_that_is_answered_and_not_written_is_lost(monkeypatch: pytest.
     monkeypatch.setitem(OPERATIONS, ChangeSettings, replace(kind, decide=forgetting_settings))
 
     assert "setting lost" in kinds_found("setting lost")
+
+
+def test_an_exception_that_is_answered_and_not_written_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    kind = OPERATIONS[ChangeSettings]
+
+    def forgetting_exceptions(view: Any, op: ChangeSettings, context: Any) -> Decision:
+        decision = kind.decide(view, op, context)
+        return decision._replace(writes=NOTHING, news=()) if op.exceptions else decision
+
+    monkeypatch.setitem(OPERATIONS, ChangeSettings, replace(kind, decide=forgetting_exceptions))
+
+    assert "setting lost" in kinds_found("setting lost")
+
+
+def test_receipts_that_are_shown_to_who_is_excepted_are_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(privacy, "written_for", lambda _view, _user, _other, _setting: None)
+
+    assert "leaked" in kinds_found("leaked")
+
+
+def test_a_setting_for_contacts_that_holds_for_everybody_is_told_to_nobody_who_said_so(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    told = settings.settings_written
+
+    def wrong(writes: Any) -> Any:
+        found = told(writes)
+        return found._replace(last_seen_to=settings.Audience(2 - found.last_seen_to))
+
+    monkeypatch.setattr(settings, "settings_written", wrong)
+    monkeypatch.setattr(changing_settings, "settings_written", wrong)
+
+    assert "false setting" in kinds_found("false setting")
 
 
 def test_receipts_of_who_sends_none_are_noticed(monkeypatch: pytest.MonkeyPatch) -> None:

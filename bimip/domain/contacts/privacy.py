@@ -60,7 +60,7 @@ WORDS: dict[str, str] = {
     "no_contact": "the owner has not accepted the viewer as a contact",
     "contact": "the owner has accepted the viewer as a contact",
 }
-"""What each rule says; those of settings are named after the setting's field and what it says."""
+"""What each rule says. Those of settings, which follow below, are named after the setting and what it says."""
 
 _SELF = Verdict(allowed=True, rule="self")
 
@@ -99,6 +99,31 @@ def _of_setting(setting: Setting) -> _OfSetting:
 
 
 _OF_SETTINGS: dict[Setting, _OfSetting] = {setting: _of_setting(setting) for setting in EXCEPTED}
+
+
+def _words_of(setting: Setting) -> dict[str, str]:
+    whose, other = ("viewer", "owner") if setting is SHOW else ("owner", "viewer")
+    field, verdicts = FIELDS[setting], _OF_SETTINGS[setting]
+    return {
+        verdicts.everybody.rule: f"{field} of the {whose} is EVERYBODY",
+        verdicts.contact.rule: f"{field} of the {whose} is CONTACTS, and they have accepted the {other}",
+        verdicts.no_contact.rule: f"{field} of the {whose} is CONTACTS, and they have not accepted the {other}",
+        verdicts.nobody.rule: f"{field} of the {whose} is NOBODY",
+        verdicts.allowed.rule: f"the {whose} has an exception for the {other}: {setting.name.lower()} is ALLOWED",
+        verdicts.denied.rule: f"the {whose} has an exception for the {other}: {setting.name.lower()} is DENIED",
+    }
+
+
+for _setting in EXCEPTED:
+    WORDS |= _words_of(_setting)
+
+
+def setting_of(rule: str) -> tuple[Setting, bool] | None:
+    """Tells which setting a rule goes by, and whether by an exception to it; None: by none that has exceptions."""
+    for setting, verdicts in _OF_SETTINGS.items():
+        if any(rule == one.rule for one in verdicts):
+            return setting, rule in {verdicts.allowed.rule, verdicts.denied.rule}
+    return None
 
 
 def _contact_of(view: Reader, user: UserId, other: UserId) -> Contact:
@@ -219,14 +244,21 @@ def may_see(view: Reader, viewer: UserId, member: UserId, kind: ReceiptKind) -> 
     return kind is DELIVERED or viewer == member or _shown(view, viewer, member).allowed
 
 
-def contact_changed(view: Reader, changes: StateChanges, user: UserId, other: UserId) -> None:
-    """Tells all that follows when a user accepted another or does so no more, blocked them or does so no more; behind
-    what their devices are told of the contact itself.
+def contact_changed(
+    view: Reader, changes: StateChanges, user: UserId, other: UserId, before: Contact, after: Contact
+) -> bool:
+    """Tells what follows when what a user has of another changes, behind what their devices are told of that itself.
+    Returns whether they are sent all of their state again: whose receipts they are shown may follow from it.
     """
-    changes.news.append(PrivacyNews(user, other))
+    if (before.grants, before.blocked) != (after.grants, after.blocked):
+        changes.news.append(PrivacyNews(user, other))
+    if before.grants is after.grants:
+        return False
     write = written(view, user, SHOW)
     if write is None or audience_of(write) is not CONTACTS:
-        return
+        return False
     exception = written_for(view, user, other, SHOW)
-    if exception is None or exception.value == NONE:
-        changes.restart(user)
+    if exception is not None and exception.value != NONE:
+        return False
+    changes.restart(user)
+    return True

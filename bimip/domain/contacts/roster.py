@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 
 from bimip.domain.accounts.registering import register_user
 from bimip.domain.contacts.access import STRANGER, contact_of
+from bimip.domain.contacts.privacy import contact_changed
 from bimip.domain.core.decision import Decision, Put, Writes
 from bimip.domain.core.ids import ConversationId, ConversationOffset, DeviceId, Stamp, UserId, Version
 from bimip.domain.core.merges import LastWrite, clamped, later
@@ -65,6 +66,7 @@ class ContactChanged(NamedTuple):
     contact: Contact
     version: Version
     duplicate: bool = False
+    is_restarted: bool = False  # the user's devices are sent all of their state again
 
 
 class _Pair(NamedTuple):
@@ -98,9 +100,8 @@ def change_contact(view: Reader, op: ChangeContact, context: Context) -> Decisio
     stamp, nowhere = context.stamp(), (ConversationId(0), ConversationOffset(0))
     record = CommandRecord(op.digest, stamp, *nowhere, Stamp(0), version, superseded=False)
     puts += [*changes.puts(), (Table.COMMANDS, {(op.device, op.id): record})]
-    return Decision(
-        ContactChanged(roster.now or STRANGER, version), Writes(puts), changes.news, needs_room=op.action in GROWING
-    )
+    result = ContactChanged(roster.now or STRANGER, version, is_restarted=roster.is_restarted)
+    return Decision(result, Writes(puts), changes.news, needs_room=op.action in GROWING)
 
 
 def _again(view: Reader, op: ChangeContact, known: CommandRecord) -> ContactChanged | Refused:
@@ -257,6 +258,8 @@ class _Changed:
         self._known: Roster = view.get(Table.ROSTERS, (owner,)) or Roster()
         self._counted = self._known.with_one(self._before, -1).with_one(self.now)
         self._view = view
+        self.is_restarted = False
+        """The owner's devices are sent all of their state again."""
 
     def refuse(self) -> Refused | None:
         """Refuses what would be more than anybody may have; None: it is not."""
@@ -275,9 +278,14 @@ class _Changed:
         changes.values.setdefault(Table.CONTACTS, {})[place] = self.now
         roster = self._counted if self._counted.contacts else None
         changes.values.setdefault(Table.ROSTERS, {})[self._owner,] = roster
+        key = pack_key(peer)
         if self.now is None:
-            return changes.remove(self._owner, pack_key(peer), self._context.now)
-        return changes.tell(self._owner, pack_key(peer), self.now)
+            version = changes.remove(self._owner, key, self._context.now)
+        else:
+            version = changes.tell(self._owner, key, self.now)
+        before, now = self._before or STRANGER, self.now or STRANGER
+        self.is_restarted = contact_changed(self._view, changes, self._owner, peer, before, now)
+        return version
 
 
 def _says_nothing(contact: Contact) -> bool:

@@ -17,7 +17,7 @@ from bimip.domain.contacts.privacy import (
     verdict,
 )
 from bimip.domain.core.decision import PrivacyNews, StateRestarted
-from bimip.domain.core.ids import DeviceId, Stamp, UserId, Version
+from bimip.domain.core.ids import DeviceId, Millis, Stamp, UserId, Version
 from bimip.domain.core.merges import LastWrite
 from bimip.domain.core.records import Contact, DamagedRecordError, Key, ReceiptKind, State, Table
 from bimip.domain.state.changes import StateChanges
@@ -235,7 +235,23 @@ def test_what_is_damaged_denies(seen: Seen, table: Table, key: Key) -> None:
 def test_every_check_has_its_words() -> None:
     assert {check for row in ROWS.values() for check in row} == set(COLUMNS)
     assert set(ROWS) == set(Seen)
-    assert all(WORDS.values())
+
+
+def test_every_rule_that_decides_somewhere_has_its_words() -> None:
+    decided = set()
+    for relation, choice, seen, visible in product(RELATIONS, CHOICES, Seen, (True, False)):
+        records = Records()
+        records.relate(relation)
+        records.set(OWNER, Setting.VISIBLE, visible)
+        for user, other, setting in ((OWNER, VIEWER, SETTING.get(seen)), (VIEWER, OWNER, Setting.SHOW_READ_RECEIPTS)):
+            if setting is not None:
+                records.set(user, setting, choice.audience)
+                records.exempt(user, other, setting, choice.exception)
+        decided.add(verdict(records.view, VIEWER, OWNER, seen).rule)
+    decided.add(verdict(Records().view, OWNER, OWNER, Seen.ONLINE).rule)
+
+    assert decided <= set(WORDS)
+    assert {rule for rule in WORDS if rule.startswith("online_status_to")} <= decided
 
 
 @pytest.mark.parametrize(
@@ -250,7 +266,7 @@ def test_every_check_has_its_words() -> None:
         (Audience.CONTACTS, ExceptionValue.DENIED, False),
     ],
 )
-def test_a_contact_that_changes_restarts_the_state_of_who_is_shown_receipts_of_contacts(
+def test_a_contact_who_is_accepted_restarts_the_state_of_who_is_shown_receipts_of_contacts(
     audience: Audience | None, exception: ExceptionValue | None, *, expected: bool
 ) -> None:
     records = Records()
@@ -258,6 +274,25 @@ def test_a_contact_that_changes_restarts_the_state_of_who_is_shown_receipts_of_c
     records.exempt(OWNER, VIEWER, Setting.SHOW_READ_RECEIPTS, exception)
     records.known[Table.STATES, (OWNER,)] = State(Version(7), Version(0))
     changes = StateChanges(records.view)
-    contact_changed(records.view, changes, OWNER, VIEWER)
+    is_restarted = contact_changed(records.view, changes, OWNER, VIEWER, Contact(), Contact(grants=True))
 
+    assert is_restarted is expected
     assert changes.news == [PrivacyNews(OWNER, VIEWER), *([StateRestarted(OWNER, Version(7))] if expected else [])]
+
+
+@pytest.mark.parametrize(
+    ("after", "expected"),
+    [
+        (Contact(grants=True), False),
+        (Contact(grants=True, granted=True), False),
+        (Contact(grants=True, since=Millis(5)), False),
+        (Contact(grants=True, blocked=True), True),
+        (Contact(), True),
+    ],
+)
+def test_only_what_others_see_by_it_is_news(after: Contact, *, expected: bool) -> None:
+    records = Records()
+    changes = StateChanges(records.view)
+    contact_changed(records.view, changes, OWNER, VIEWER, Contact(grants=True), after)
+
+    assert changes.news == ([PrivacyNews(OWNER, VIEWER)] if expected else [])

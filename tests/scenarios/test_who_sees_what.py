@@ -1,0 +1,166 @@
+"""The matrix: in each relation of two users, with each setting and exception, what one sees of the other on real
+connections is what the table says: live, by a device that comes later, and by who asks.
+"""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import pytest
+from trio.testing import MockClock
+
+from bimip.client.wire import bimip as pb
+from bimip.domain.contacts.privacy import Seen, verdict
+from bimip.domain.core.records import Table
+from tests.kit.memory_server import Client, World, begin, open_world
+from tests.scenarios.test_contacts import Action, ask
+from tests.scenarios.test_privacy import reads, set_to
+
+ALLOWED, DENIED = pb.PrivacyExceptionException.ALLOWED, pb.PrivacyExceptionException.DENIED
+
+Step = tuple[str, pb.ContactAction, bool]
+"""Who does what about the other one, and whether it is mutual. Ann is the viewer, bob the owner."""
+
+RELATIONS: dict[str, list[Step]] = {
+    "strangers": [],
+    "ann asked": [("ann", Action.REQUEST, False)],
+    "ann sees bob": [("ann", Action.REQUEST, False), ("bob", Action.ACCEPT, False)],
+    "bob sees ann": [("bob", Action.REQUEST, False), ("ann", Action.ACCEPT, False)],
+    "both see": [("ann", Action.REQUEST, True), ("bob", Action.ACCEPT, False)],
+    "no longer": [("ann", Action.REQUEST, True), ("bob", Action.ACCEPT, False), ("bob", Action.REMOVE, False)],
+    "bob blocked a friend": [
+        ("ann", Action.REQUEST, True),
+        ("bob", Action.ACCEPT, False),
+        ("bob", Action.BLOCK, False),
+    ],
+    "ann blocked a friend": [
+        ("ann", Action.REQUEST, True),
+        ("bob", Action.ACCEPT, False),
+        ("ann", Action.BLOCK, False),
+    ],
+    "bob blocked a stranger": [("bob", Action.BLOCK, False)],
+    "ann blocked a stranger": [("ann", Action.BLOCK, False)],
+    "unblocked again": [
+        ("ann", Action.REQUEST, True),
+        ("bob", Action.ACCEPT, False),
+        ("bob", Action.BLOCK, False),
+        ("bob", Action.UNBLOCK, False),
+    ],
+}
+
+
+class Choice(NamedTuple):
+    """What each has set."""
+
+    bob: Mapping[str, Any] = {}
+    ann: Mapping[str, Any] = {}
+
+    def __str__(self) -> str:
+        said = [f"{eid} {name} {value}" for eid, given in self._asdict().items() for name, value in given.items()]
+        return ", ".join(said) or "nothing set"
+
+
+def choices(owners: tuple[str, str], viewers: tuple[str, str] | None = None) -> list[Choice]:
+    """Each audience with each exception, of a setting of the owner's, or else of one of the viewer's."""
+    found = [Choice()]
+    for eid, names in (("bob", owners), ("ann", viewers)):
+        if names is None:
+            continue
+        for audience in (None, pb.Audience.EVERYBODY, pb.Audience.CONTACTS, pb.Audience.NOBODY):
+            for exception in (None, ALLOWED, DENIED):
+                given = {names[0]: audience, names[1]: exception}
+                found.append(Choice(**{eid: {name: value for name, value in given.items() if value is not None}}))
+    return [one for at, one in enumerate(found) if one not in found[:at]]
+
+
+RECEIPTS = choices(("read_receipts_to", "send_read_receipts"), ("read_receipts_of", "show_read_receipts"))
+
+
+async def relate(phones: Mapping[str, Client], relation: str) -> None:
+    for at, (who, action, mutual) in enumerate(RELATIONS[relation]):
+        await ask(phones[who], action, "bob" if who == "ann" else "ann", mutual=mutual, id=f"step{at}")
+
+
+async def choose(phones: Mapping[str, Client], choice: Choice) -> None:
+    for who, other in (("bob", "ann"), ("ann", "bob")):
+        given = dict(getattr(choice, who))
+        values = {
+            name: given.pop(name) for name in list(given) if isinstance(given[name], pb.PrivacyExceptionException)
+        }
+        if values:
+            given["exceptions"] = [pb.PrivacyException(eid=other, **values)]
+        if given:
+            await set_to(phones[who], **given)
+
+
+def is_allowed(world: World, seen: Seen) -> bool:
+    """What the table says that ann sees of bob."""
+    with world.server.store.snapshot() as view:
+        ann, bob = (view.get(Table.USERS, (eid,)).number for eid in ("ann", "bob"))
+        return verdict(view, ann, bob, seen).allowed
+
+
+async def known_to(world: World, eid: str, device: str, conversation: str) -> list[set[tuple[str, int]]]:
+    """Who read what, as a device that begins anew is told of it, and as it is told when it asks."""
+    tablet = await world.join(eid, device, begin(pb.Start.HEAD))
+    whole = await tablet.heard()
+    tablet.send(fetch=pb.Fetch(kind=pb.FetchKind.RECEIPTS, conversation=conversation), ref=9)
+    asked = await tablet.heard()
+    tablet.send(fetch=pb.Fetch(kind=pb.FetchKind.HISTORY, conversation=conversation, offset=1), ref=10)
+    history = await tablet.heard()
+    return [reads(heard.receipts) for heard in (whole, asked, history)]
+
+
+@pytest.mark.parametrize("relation", RELATIONS)
+@pytest.mark.parametrize("choice", RECEIPTS, ids=str)
+async def test_receipts_are_seen_where_the_table_says_so(
+    autojump_clock: MockClock, relation: str, choice: Choice
+) -> None:
+    async with open_world() as world:
+        phones = {eid: await world.join(eid, "phone") for eid in ("ann", "bob")}
+        sent = await phones["ann"].post("bob", b"hello", "m1")
+        await phones["bob"].heard()
+        phones["bob"].acknowledge(1)
+        await relate(phones, relation)
+        await choose(phones, choice)
+        await phones["ann"].heard()
+        phones["bob"].read(sent.conversation, 1)
+        live = await phones["ann"].heard()
+        expected = {("bob", 1)} if is_allowed(world, Seen.READ_RECEIPTS) else set()
+
+        assert live.errors == []
+        assert reads(live.receipts) == expected
+        assert await known_to(world, "ann", "tablet", sent.conversation) == [expected] * 3
+        own = await known_to(world, "bob", "tablet", sent.conversation)
+        is_private = not expected and not own[0]
+        assert is_private or own == [{("bob", 1)}] * 3  # whoever reads knows what they read
+
+
+@pytest.mark.parametrize("relation", RELATIONS)
+async def test_in_a_group_in_common_receipts_are_seen_where_the_table_says_so(
+    autojump_clock: MockClock, relation: str
+) -> None:
+    """Who is in a group with them, and writes there, is no other than who writes to them alone; carol is no concern."""
+    async with open_world() as world:
+        phones = {eid: await world.join(eid, "phone") for eid in ("ann", "bob", "carol")}
+        create = pb.Conversation(
+            action=pb.ConversationAction.CREATE,
+            title="trip",
+            members=[pb.Member(eid=eid) for eid in ("ann", "bob")],
+            request_id="r1",
+        )
+        phones["carol"].send(conversation=create, ref=5)
+        await phones["carol"].heard()
+        for eid in ("ann", "carol"):
+            await phones[eid].post("c1", b"hello", "m1")
+        for phone in phones.values():
+            await phone.heard()
+            phone.acknowledge(3)
+        await relate(phones, relation)
+        await choose(phones, Choice(bob={"read_receipts_to": pb.Audience.EVERYBODY}))
+        await phones["ann"].heard()
+        phones["bob"].read("c1", 3)
+        seen = {eid: reads((await phones[eid].heard()).receipts) for eid in ("ann", "carol")}
+        expected = {("bob", 2)} if is_allowed(world, Seen.READ_RECEIPTS) else set()
+
+        assert {one for one in seen["ann"] if one[0] == "bob"} == expected
+        assert ("bob", 3) in seen["carol"]
