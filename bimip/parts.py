@@ -47,7 +47,7 @@ from bimip.storage.errors import StorageError
 from bimip.storage.interface import Store
 from bimip.supervision import Children, ReportCounts, SupervisionError, Tree, TurnMeter, Turns, current_child
 from bimip.users.attention import Attention
-from bimip.users.inspection import describe_conflicts, describe_user
+from bimip.users.inspection import describe_conflicts, describe_sight, describe_user
 from bimip.users.registry import Users
 from bimip.users.services import Services
 from bimip.wire import bimip_pb2 as pb
@@ -147,6 +147,12 @@ class Parts:
         with suppress(NameRefusedError):
             normal = normal_eid(eid)
             return describe_user(self.store, self.services.partitions, normal, self.users.connected(normal))
+        return None
+
+    def describe_sight(self, viewer: str, owner: str) -> Mapping[str, object] | None:
+        with suppress(NameRefusedError):
+            normal = normal_eid(owner)
+            return describe_sight(self.store, normal_eid(viewer), normal, len(self.users.connected(normal)))
         return None
 
     async def erase_user(self, eid: str) -> Mapping[str, object] | None:

@@ -127,6 +127,7 @@ async def console(parts: Parts, child: Child) -> None:
         operator_token=parts.settings.console.read_operator_token().reveal(),
         now=parts.seconds,
         user=parts.describe_user,
+        sight=parts.describe_sight,
         conflicts=parts.describe_conflicts,
         export_user=parts.export_user,
         erase_user=parts.erase_user,

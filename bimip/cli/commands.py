@@ -812,6 +812,23 @@ def conflicts(json: Json = False, config: Config = None) -> None:
         trio.run(partial(operate.show_conflicts, find_settings(config), as_json=json))
 
 
+@user.command("why")
+def why_seen(
+    viewer: Annotated[str, typer.Argument(help="Who sees.", metavar="VIEWER")],
+    owner: Annotated[str, typer.Argument(help="Of whom.", metavar="OWNER")],
+    json: Json = False,
+    config: Config = None,
+) -> None:
+    """Show what a user sees of another on a running server, whether they are online say, and the rule that decides."""
+    import trio
+
+    from bimip.cli import operate
+    from bimip.cli.settings import find_settings
+
+    with telling():
+        trio.run(partial(operate.show_why, find_settings(config), viewer, owner, as_json=json))
+
+
 @user.command("export")
 def export_user(eid: Eid, config: Config = None) -> None:
     """Print everything that a running server holds about a user, a JSON object a line."""

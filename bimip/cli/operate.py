@@ -16,7 +16,7 @@ from bimip.cli.failures import Exit, Failure
 from bimip.cli.output import is_lost
 from bimip.cli.settings import console_url
 from bimip.cli.show_tree import tree_lines
-from bimip.cli.words import printable, show_json
+from bimip.cli.words import counted, printable, show_json
 from bimip.config import Secret, Settings
 
 WIDE = 10_000  # columns where there is no screen: a pipe or a file
@@ -84,6 +84,19 @@ async def show_conflicts(settings: Settings, *, as_json: bool = False) -> None:
         return
     lines = [_conflict_line(one) for one in found["conflicts"]]
     print("\n".join(lines) if lines else "no write lost against another")
+
+
+async def show_why(settings: Settings, viewer: str, owner: str, *, as_json: bool = False) -> None:
+    """Print what a user sees of another, and by which rules."""
+    async with _operator(settings) as console:
+        found = await _ask(console, "GET", "/debug/user/why", viewer=viewer, owner=owner)
+    if as_json:
+        show_json(found)
+        return
+    print(f"{printable(owner)} has {counted(found['connected_devices'], 'device')} connected; {printable(viewer)} sees")
+    for name, one in found["seen"].items():
+        since = f", since {_date(one['since'])}" if one["since"] else ""
+        print(f"{name.replace('_', ' '):14} {'yes' if one['allowed'] else 'no ':3}  {one['because']}{since}")
 
 
 async def export_user(settings: Settings, eid: str) -> None:

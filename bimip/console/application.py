@@ -8,6 +8,7 @@ GET  /debug/tree            the supervision tree
 POST /debug/kill?path=      ends a process as if it had crashed
 POST /debug/restart?path=   stops a process in order and starts it again
 GET  /debug/user?eid=       a user's devices, offsets and lag
+GET  /debug/user/why?viewer=&owner=  what a user sees of another, and by which rules
 GET  /debug/user/export?eid=  everything that is held about a user: JSON lines, the last of them {"kind": "end"}
 POST /debug/user/erase?eid=   erases a user: they are gone, and what they leave goes from now on
 GET  /debug/user/erasing      who is being erased still, by number
@@ -76,6 +77,10 @@ class Parts:
     user: Callable[[str], Awaitable[Mapping[str, object] | None]] | None = None
     """The devices of an eid as JSON has them, or None for a user who does not exist. None: there is no such page."""
 
+    sight: Callable[[str, str], Mapping[str, object] | None] | None = None
+    """What a viewer sees of an owner, both by eid, as JSON has it; or None where one of them does not exist. None:
+    there is no such page."""
+
     export_user: Callable[[str], Iterator[Sequence[Mapping[str, object]]] | None] | None = None
     """Everything that is held about an eid, as JSON has it, some lines at a time; or None for a user who does not
     exist. None: there is no such page."""
@@ -121,6 +126,8 @@ def make_application(parts: Parts) -> Contained:
         routes.append(Route("/metrics", for_operators(token, handlers.metrics, or_token=parts.metrics_token)))
     if parts.user is not None:
         routes.append(Route("/debug/user", for_operators(token, handlers.user)))
+    if parts.sight is not None:
+        routes.append(Route("/debug/user/why", for_operators(token, handlers.why)))
     if parts.export_user is not None:
         routes.append(Route("/debug/user/export", for_operators(token, handlers.export_user)))
     if parts.erase_user is not None:
@@ -191,6 +198,15 @@ class Handlers:
         found = await self._parts.user(eid)
         if found is None:
             raise _no_user(eid)
+        return answer(found)
+
+    async def why(self, request: Request) -> Response:
+        viewer = _parameter(request, "viewer", "such as bob@example.org")
+        owner = _parameter(request, "owner", "such as alice@example.org")
+        assert self._parts.sight is not None
+        found = self._parts.sight(viewer, owner)
+        if found is None:
+            raise _no_user(f"{viewer} or {owner}")
         return answer(found)
 
     async def export_user(self, request: Request) -> Response:

@@ -1,9 +1,12 @@
-"""What an operator is told of a user: each device with what it has acknowledged, and where its connection stands."""
+"""What an operator is told of users: each device with what it has acknowledged, and where its connection stands; and
+what one sees of another, and why.
+"""
 
 from collections.abc import Iterable, Mapping
 
 from bimip.reading.conflicts import read_conflicts
 from bimip.reading.devices import KnownDevice, read_devices
+from bimip.reading.privacy import explain
 from bimip.storage.interface import Store
 from bimip.users.session import Connected
 
@@ -19,6 +22,25 @@ def describe_user(
     if known is None:
         return None
     return {"eid": eid, "devices": {device.name: _described(device, connected) for device in known}}
+
+
+def describe_sight(store: Store, viewer: str, owner: str, connected: int) -> dict[str, object] | None:
+    """Tells what one user sees of another, and by which rules; None: there is no such user. `connected`: so many
+    devices of the owner's are.
+    """
+    found = explain(store, viewer, owner)
+    if found is None:
+        return None
+    seen = {
+        one.seen.name.lower(): {
+            "allowed": one.allowed,
+            "rule": one.rule,
+            "because": one.sentence,
+            "since": one.since or None,
+        }
+        for one in found
+    }
+    return {"viewer": viewer, "owner": owner, "connected_devices": connected, "seen": seen}
 
 
 def describe_conflicts(store: Store) -> dict[str, object]:

@@ -90,6 +90,22 @@ async def idle(child: Child) -> None:
     await trio.sleep_forever()
 
 
+SIGHT: dict[str, Any] = {
+    "viewer": "bob",
+    "owner": "ann",
+    "connected_devices": 1,
+    "seen": {
+        "online": {
+            "allowed": False,
+            "rule": "invisible",
+            "because": "the owner is not visible",
+            "since": 1795858000000,
+        },
+        "call": {"allowed": True, "rule": "not_blocked", "because": "neither has blocked the other", "since": None},
+    },
+}
+
+
 @asynccontextmanager
 async def server(export: Any = export_user) -> AsyncIterator[tuple[Settings, Tree]]:
     erased = Erased()
@@ -104,6 +120,7 @@ async def server(export: Any = export_user) -> AsyncIterator[tuple[Settings, Tre
             now=trio.current_time,
             clock=lambda: CLOCK,
             conflicts=lambda: CONFLICTS,
+            sight=lambda _viewer, _owner: SIGHT,
             accept_clock=accept_clock,
             export_user=export,
             erase_user=erased.begin,
@@ -284,6 +301,20 @@ async def test_what_lost_against_what_is_shown(capsys: pytest.CaptureFixture[str
         "ann/laptop at 2026-11-28 09:10:00 UTC lost against phone at 2026-11-28 09:18:20 UTC\n"
     )
     assert json.loads(capsys.readouterr().out) == CONFLICTS
+
+
+async def test_why_somebody_is_seen_is_shown_with_the_rule_and_since_when(capsys: pytest.CaptureFixture[str]) -> None:
+    async with server() as (settings, _):
+        await operate.show_why(settings, "bob", "ann")
+        shown = capsys.readouterr().out
+        await operate.show_why(settings, "bob", "ann", as_json=True)
+
+    assert shown.splitlines() == [
+        "ann has 1 device connected; bob sees",
+        "online         no   the owner is not visible, since 2026-11-28 09:26:40 UTC",
+        "call           yes  neither has blocked the other",
+    ]
+    assert json.loads(capsys.readouterr().out) == SIGHT
 
 
 async def test_an_export_is_printed_line_by_line(capsys: pytest.CaptureFixture[str]) -> None:

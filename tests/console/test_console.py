@@ -242,6 +242,27 @@ async def test_a_users_page_is_there_if_somebody_knows_users(
     assert response.status_code == status
 
 
+@pytest.mark.parametrize(
+    ("params", "status"),
+    [
+        ({"viewer": "bob", "owner": "ann"}, 200),
+        ({"viewer": "bob", "owner": "nobody"}, 404),
+        ({"viewer": "bob"}, 400),
+        ({"owner": "ann"}, 400),
+    ],
+)
+async def test_an_operator_asks_why_somebody_sees_somebody(params: dict[str, str], status: int) -> None:
+    def sight(viewer: str, owner: str) -> dict[str, object] | None:
+        return None if owner == "nobody" else {"viewer": viewer, "owner": owner}
+
+    async with small_tree() as tree, served(replace(parts_of(tree), sight=sight)) as client:
+        refused = await client.get("/debug/user/why", params=params)
+        shown = await client.get("/debug/user/why", headers=OPERATOR, params=params)
+
+    assert (refused.status_code, shown.status_code) == (401, status)
+    assert status != 200 or shown.json() == params
+
+
 async def test_an_operator_sees_what_lost() -> None:
     async with small_tree() as tree, served(replace(parts_of(tree), conflicts=lambda: {"conflicts": []})) as client:
         refused = await client.get("/debug/conflicts")
