@@ -40,6 +40,7 @@ def tree(parts: Parts) -> Supervisor:
             ChildSpec("journal", partial(processes.journal, parts), shutdown=INFINITY),
             ChildSpec("users", Factory(parts.users.supervisor)),
             ChildSpec("push", partial(processes.push, parts)),
+            ChildSpec("calls", partial(processes.calls, parts)),
             ChildSpec("retention", partial(processes.retention, parts)),
             ChildSpec(
                 "gateway",

@@ -14,6 +14,8 @@ from bimip import __version__, api, console
 from bimip.concurrency import Timers, Watch
 from bimip.config import ConfigError, Settings
 from bimip.domain.accounts.erasing import BeginErasing, ErasingBegun
+from bimip.domain.awareness.missed_calls import PARTITION as MISSED_CALLS
+from bimip.domain.awareness.missed_calls import MissCall
 from bimip.domain.conversations.groups import PARTITION, GroupEvent
 from bimip.domain.conversations.membership import ROLE_NAMES
 from bimip.domain.core.clock import signal_id
@@ -47,8 +49,10 @@ from bimip.storage.errors import StorageError
 from bimip.storage.interface import Store
 from bimip.supervision import Children, ReportCounts, SupervisionError, Tree, TurnMeter, Turns, current_child
 from bimip.users.attention import Attention
+from bimip.users.calls import Calls
 from bimip.users.inspection import describe_conflicts, describe_sight, describe_user
 from bimip.users.registry import Users
+from bimip.users.sends import PendingSends
 from bimip.users.services import Services
 from bimip.wire import bimip_pb2 as pb
 from bimip.wire import stored
@@ -87,7 +91,9 @@ class Parts:
         self.attention = Attention(sessions)
         self.subscribers = Subscribers(self.timers, self.attention.is_away, settings.push.delay_seconds)
         self.push_statistics = PushStatistics()
-        self.services = self._services(sessions)
+        pending_sends = PendingSends()
+        self.calls = self._calls(sessions, pending_sends)
+        self.services = self._services(sessions, pending_sends)
         self.users = Users(self.services)
         self.connections = Connections()
         self.poller = Poller()
@@ -227,7 +233,19 @@ class Parts:
         self.store.close()
         self.poller.close()
 
-    def _services(self, sessions: dict[UserId, Any]) -> Services:
+    def _calls(self, sessions: dict[UserId, Any], pending_sends: PendingSends) -> Calls:
+        return Calls(
+            store=self.store,
+            queue=self.queue,
+            sessions=sessions,
+            pending_sends=pending_sends,
+            timers=self.timers,
+            wall_clock=self.timekeeper.now,
+            settings=self.settings.calls,
+            accepts_unknown=self.settings.users.accept_unknown_recipients,
+        )
+
+    def _services(self, sessions: dict[UserId, Any], pending_sends: PendingSends) -> Services:
         settings, surroundings = self.settings, self.surroundings
         return Services(
             store=self.store,
@@ -237,6 +255,10 @@ class Parts:
             wall_clock=self.timekeeper.now,
             verify=lambda token: self.verifier.verify(token, self.timekeeper.now()),
             new_id=lambda: f"{surroundings.random.getrandbits(128):032x}",
+            calls=self.calls,
+            attendants=[self.calls],
+            sessions=sessions,
+            pending_sends=pending_sends,
             report=report,
             timers=self.timers,
             eids=Eids(self.store),
@@ -247,7 +269,6 @@ class Parts:
             device_names=settings.users.device_names,
             subscribed=self.subscribers.subscribed,
             left=self.subscribers.left,
-            sessions=sessions,
             push=PushOffer(tuple(self.gateways), public_key_of(self.gateways), settings.push.allow_private_addresses),
             token_leeway_seconds=settings.tokens.leeway_seconds,
         )
@@ -307,9 +328,17 @@ def encode_event(message_id: str, author: str, conversation: ConversationId, eve
     return stored.event(message_id, author, conversation_id(conversation), PARTITION, what, digest)
 
 
+def encode_call(call: MissCall, author: str, digest: bytes) -> bytes:
+    """The stored form of a call that nobody answered, before its stamp."""
+    what = pb.CallEvent(call=call.call, started=call.started)
+    what.end = int(call.end)  # type: ignore[assignment]  # the stub knows names of enums, not their numbers
+    return stored.call_event(call.id, author, call.to, MISSED_CALLS, what, digest)
+
+
 BODIES = Bodies(
     encode,
     encode_event,
+    encode_call,
     locate,
     NOWHERE,
     stored.edited,

@@ -50,6 +50,12 @@ async def journal(parts: Parts, child: Child) -> None:
     await writing.run(child.started)
 
 
+async def calls(parts: Parts, child: Child) -> None:
+    child.describe(lambda: {"calls": len(parts.calls), **asdict(parts.calls.statistics)})
+    child.started()
+    await parts.calls.run()
+
+
 async def retention(parts: Parts, child: Child) -> None:
     expiring = Retention(
         store=parts.store,

@@ -10,6 +10,8 @@ from rich.text import Text
 
 from bimip.cli.words import counted, payload_text, printable
 from bimip.client.events import (
+    CallEnded,
+    CallSignalled,
     Connected,
     ContactChanged,
     ConversationChanged,
@@ -90,6 +92,11 @@ def line_of(event: Event) -> Line:  # noqa: C901, PLR0911, PLR0912 - one case fo
             return _group(event)
         case ContactChanged():
             return _contact(event)
+        case CallSignalled():
+            said = f"{_name(event.step)} by {printable(event.peer)}".removeprefix("call ")
+            return Line("☎", "magenta", f"call {printable(event.call)}: {said}")
+        case CallEnded():
+            return Line("☎", "yellow", f"call {printable(event.call)} with {printable(event.peer)}: {_end(event)}")
         case GapFound():
             what = f"{event.partition} #{event.first} to #{event.last} are not there: {_name(event.reason)}"
             return Line("!", "bold yellow", printable(what))
@@ -113,6 +120,12 @@ def line_of(event: Event) -> Line:  # noqa: C901, PLR0911, PLR0912 - one case fo
             )
         case ServerError():
             return Line("✗", "red", f"the server objects: {_name(event.code)}: {printable(event.message)}")
+
+
+def _end(event: CallEnded) -> str:
+    end = _name(event.end).removeprefix("call ")
+    who = "" if event.by is None else f" by {printable(event.by.eid)}"
+    return end + who + (f"/{printable(event.by.device)}" if event.by is not None and event.by.device else "")
 
 
 def _changed(event: MessageChanged) -> Line:
@@ -154,6 +167,8 @@ def _message(event: Received) -> Line:
     where = f"{event.partition} #{event.offset}" + (", again" if event.redelivered else "")
     if message.group_event is not None:
         return Line("◇", "magenta", message_text(message), where)
+    if message.call_event is not None:
+        return Line("☎", "magenta", message_text(message), where)
     is_to_conversation = message.to is not None and message.to.eid == message.conversation
     to = f" to {person_text(message.to)}" if event.own or is_to_conversation else ""
     sign, colour = ("→", "cyan") if event.own else ("←", "bold")
@@ -165,6 +180,9 @@ def message_text(message: Message) -> str:
     what = message.group_event
     if what is not None:
         return f"{person_text(message.from_)} {_happened(what)} {_who(message.to)}"
+    if message.call_event is not None:
+        end = _name(message.call_event.end).removeprefix("call ")
+        return f"{person_text(message.from_)} called {_who(message.to)} and was not answered: {end}"
     return "(deleted)" if message.erased else payload_text(message.payload)
 
 
@@ -244,7 +262,16 @@ def _message_fields(event: Received | ReadAgain) -> dict[str, Any]:
         "conversation": message.conversation,
         "conversation_offset": message.conversation_offset,
         "server_time": message.server_time,
-    } | (_bytes("payload", message.payload) if message.group_event is None else _group_event(message.group_event))
+    } | _content(message)
+
+
+def _content(message: Message) -> dict[str, Any]:
+    if message.group_event is not None:
+        return _group_event(message.group_event)
+    if message.call_event is not None:
+        what = message.call_event
+        return {"call_event": {"call": what.call, "end": _name(what.end), "started": what.started}}
+    return _bytes("payload", message.payload)
 
 
 def _group_event(what: GroupEvent) -> dict[str, Any]:

@@ -24,8 +24,8 @@ def checked_text(name: str, value: object) -> str:
     return value
 
 
-def checked_ttl(value: object) -> int:
+def checked_ttl(value: object, name: str = "ttl") -> int:
     """Returns a program's seconds as milliseconds. Raises InvalidArgument for less than one, and for what is none."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not 1 <= value <= MOST_SECONDS:
-        raise InvalidArgument(f"ttl is a number of seconds, 1 at least, not {value!r}")
+        raise InvalidArgument(f"{name} is a number of seconds, 1 at least, not {value!r}")
     return int(value * 1000)

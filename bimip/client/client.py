@@ -16,6 +16,7 @@ from bimip.client.core.device import Device
 from bimip.client.core.inbox import StartAt
 from bimip.client.environment import Environment
 from bimip.client.errors import InvalidArgument
+from bimip.client.facets.calls import Calls
 from bimip.client.facets.commands import Commands
 from bimip.client.facets.contacts import Contacts
 from bimip.client.facets.copies import CopiesOfLogs
@@ -53,6 +54,7 @@ class Client(
     CopiesOfLogs,
     Groups,
     Contacts,
+    Calls,
     Inboxes,
     Push,
     StateFacet,

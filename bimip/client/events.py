@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from bimip.client.wire.bimip import ErrorCode, GapReason, Message
+from bimip.client.wire.bimip import CallEnd, CallStep, ErrorCode, GapReason, Message
 from bimip.domain.core.records import ReceiptKind, ReceiptRun
 from bimip.domain.state.privacy_exceptions import PrivacyException
 from bimip.domain.state.settings import PrivacySettings
@@ -183,6 +183,29 @@ class ContactChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class CallSignalled:
+    """Somebody said something in a call: CALL_OFFER lets it ring, CALL_ANSWER takes it."""
+
+    peer: str  # eid of the other user of the call
+    call: str
+    step: CallStep
+    payload: bytes  # an offer, an answer or a candidate
+    ring_ms: int = 0  # CALL_OFFER: for how long it may ring
+
+
+@dataclass(frozen=True, slots=True)
+class CallEnded:
+    """A call is over, for this device at least. A call that was missed is a Received as well, whose message has a
+    `call_event`.
+    """
+
+    peer: str
+    call: str
+    end: CallEnd
+    by: Identity | None = None  # who ended it; the device where it is one of this user's. None: the server
+
+
+@dataclass(frozen=True, slots=True)
 class GapFound:
     """These offsets are not there and will not come."""
 
@@ -266,6 +289,8 @@ Event = (
     | PrivacyExceptionChanged
     | GroupChanged
     | ContactChanged
+    | CallSignalled
+    | CallEnded
     | GapFound
     | LogDiverged
     | ReadAgain

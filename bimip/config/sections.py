@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, fields
 from typing import Any, Final
 
+from bimip.domain.awareness.settings import CallSettings
 from bimip.domain.core.rules import PartitionSettings, UserSettings
 from bimip.domain.keeping.timekeeping import TimeSettings
 from bimip.gateway.settings import GatewaySettings, TokenSettings
@@ -93,6 +94,7 @@ class Settings:
     journal: JournalSettings = field(default_factory=JournalSettings)
     partitions: PartitionSettings = field(default_factory=PartitionSettings)
     users: UserSettings = field(default_factory=UserSettings)
+    calls: CallSettings = field(default_factory=CallSettings)
     retention: RetentionSettings = field(default_factory=RetentionSettings)
     push: PushSettings = field(default_factory=PushSettings)
     time: TimeSettings = field(default_factory=TimeSettings)

@@ -1,6 +1,7 @@
 """What decides what: the one door from an operation to its decision."""
 
 from bimip.domain.accounts import erasing, registering
+from bimip.domain.awareness import missed_calls
 from bimip.domain.commands import command
 from bimip.domain.contacts import changing_settings, roster
 from bimip.domain.conversations import erasing as erasing_there
@@ -48,6 +49,7 @@ OPERATIONS: dict[type, OperationKind] = {
     **pruning.OPERATIONS,
     **subscribing.OPERATIONS,
     **outbox.OPERATIONS,
+    **missed_calls.OPERATIONS,
 }
 
 

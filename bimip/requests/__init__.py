@@ -4,7 +4,7 @@ A file a route, named as the schema names its payload: what may be said in one, 
 something becomes an operation, and is answered when that is on disk; all others are answered at once, or, where looking
 takes long, in slices. Whatever is wrong with a request is a WireError, which is its answer. `message.py` has
 `appends.py` beside it, where messages become operations; `signal.py` has `acks.py`, `receipts.py` and, of both,
-`named.py`.
+`named.py`, and `forwards.py` and `calls.py`.
 
     route.py      what a row of ROUTES says
     asker.py      who asks: a device of a user, whichever way its requests come

@@ -2,9 +2,11 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import trio
 
+from bimip.domain.awareness.calls import Said
 from bimip.domain.core.identity import Claims
 from bimip.domain.core.ids import Millis, UserId
 from bimip.domain.core.rules import DeviceNames
@@ -15,6 +17,14 @@ from bimip.reading.people import Eids
 from bimip.requests.statistics import RequestStatistics
 from bimip.storage.interface import Store
 from bimip.wire.limits import Limits
+
+
+class CallExchange(Protocol):
+    """Takes what devices say of calls, and tells whom it concerns."""
+
+    def say(self, said: Said) -> int:
+        """Returns how many devices were told. Raises WireError."""
+        ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +38,7 @@ class RequestServices:
     verify: Callable[[str], Claims]
     """Raises TokenError."""
     new_id: Callable[[], str]
+    calls: CallExchange
     report: Callable[[str, BaseException], None]
     offline_ms: int = 7 * DAY
     """How long a device may be unseen until it holds nothing back."""

@@ -2,6 +2,7 @@
 
 from bimip.requests.acks import acknowledge
 from bimip.requests.asker import Asker
+from bimip.requests.calls import check_call, say_of_call
 from bimip.requests.forwards import note_forwarded
 from bimip.requests.receipts import note_receipt
 from bimip.wire import bimip_pb2 as pb
@@ -11,6 +12,7 @@ from bimip.wire.limits import Limits
 
 _STATUSES = frozenset(number for number in pb.MessageStatus.values() if number > pb.SENT)
 _CONVERSATIONAL = frozenset({pb.READ, pb.PLAYED})
+_OF_CALLS = frozenset({pb.CALLING, pb.DECLINE})
 
 
 def ask(asker: Asker, payload: pb.Signal, ref: int) -> None:
@@ -23,6 +25,8 @@ def ask(asker: Asker, payload: pb.Signal, ref: int) -> None:
         note_receipt(asker, payload, ref)
     elif payload.status == pb.FORWARDED:
         note_forwarded(asker, payload, ref)
+    elif payload.status in _OF_CALLS:
+        say_of_call(asker, payload)
     else:
         name = pb.MessageStatus.Name(payload.status)
         raise WireError(pb.UNSUPPORTED, f"this server does not serve the signal {name} yet", field="status")
@@ -51,7 +55,14 @@ def check_signal(signal: pb.Signal, limits: Limits, eid: str) -> None:
             raise WireError(pb.INVALID, "Nothing is acknowledged: give upto, offsets or user_offset.", field="upto")
     elif status in _CONVERSATIONAL:
         _check_conversational(signal, limits)
-    elif status == pb.FORWARDED and not signal.signal_offset:
+    else:
+        _check_seldom(signal, limits, eid)
+
+
+def _check_seldom(signal: pb.Signal, limits: Limits, eid: str) -> None:
+    if signal.status in _OF_CALLS:
+        check_call(signal, limits, eid)
+    elif signal.status == pb.FORWARDED and not signal.signal_offset:
         raise WireError(pb.INVALID, "Say which message was forwarded: give signal_offset.", field="signal_offset")
 
 

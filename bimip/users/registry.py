@@ -151,6 +151,8 @@ class Users:
     def joined(self, device: Device) -> None:
         """Its reader runs."""
         device.session.devices[device.name] = device
+        for attendant in self._services.attendants:
+            self._attend(attendant.joined, device)
 
     def left(self, device: Device) -> None:
         """Its reader has ended, and so will the rest of it."""
@@ -159,8 +161,16 @@ class Users:
             del session.devices[device.name]
         self._services.pending_sends.pop(device, None)
         self._services.left(session.number)
+        for attendant in self._services.attendants:
+            self._attend(attendant.left, device)
         if self._sessions.get(session.eid) is session:
             self._end_if_empty(session.eid)
+
+    def _attend(self, told: Callable[[Device], None], device: Device) -> None:
+        try:
+            told(device)
+        except Exception as error:  # noqa: BLE001 - its defect must not cost the device its connection
+            self._services.report("telling that a device came or went failed", error)
 
     def _end_if_empty(self, eid: str) -> None:
         session = self._sessions.get(eid)

@@ -12,6 +12,7 @@ from bimip.domain.core.ids import UserId
 from bimip.requests.rates import RateLimiter
 from bimip.requests.services import RequestServices
 from bimip.supervision import Slices
+from bimip.users.attending import Attendant
 from bimip.users.poison import PoisonEntries
 from bimip.users.sends import PendingSends
 from bimip.users.statistics import DeliveryStatistics
@@ -31,6 +32,8 @@ class Services(RequestServices):
     delivery: DeliveryStatistics = field(default_factory=DeliveryStatistics)
     left: Callable[[UserId], None] = lambda _user: None
     """A device of a user is connected no more."""
+    attendants: list[Attendant] = field(default_factory=list)
+    """Whoever is told that devices come and go."""
     sessions: dict[UserId, Any] = field(default_factory=dict)
     """The Session of each user that is connected, which is made of what is handed down here."""
     privacy_listeners: list[Callable[[PrivacyNews], None]] = field(default_factory=list)

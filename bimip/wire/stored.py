@@ -46,10 +46,11 @@ _SERVER_FIELDS = (
     "erased",
     "digest",
     "group_event",
+    "call_event",
     "edited",
 )
 
-_SAYS_MORE = attrgetter(*(name for name in _SERVER_FIELDS if name not in {"user_offset", "group_event"}))
+_SAYS_MORE = attrgetter(*(name for name in _SERVER_FIELDS if name not in {"user_offset", "group_event", "call_event"}))
 _NOTHING = _SAYS_MORE(pb.Message())
 
 _LENGTHS = Struct("<qIIIII")
@@ -70,7 +71,12 @@ def outgoing(message: pb.Message, author: bytes, digest: bytes = b"") -> bytes:
     no reader could make of the part that is theirs.
     """
     message.DiscardUnknownFields()
-    if _SAYS_MORE(message) != _NOTHING or message.HasField("user_offset") or message.HasField("group_event"):
+    if (
+        _SAYS_MORE(message) != _NOTHING
+        or message.HasField("user_offset")
+        or message.HasField("group_event")
+        or message.HasField("call_event")
+    ):
         for name in _SERVER_FIELDS:
             message.ClearField(name)
     if message.devices:
@@ -87,6 +93,15 @@ def event(message_id: str, author: str, conversation: str, partition: str, what:
     """
     to = pb.Identity(eid=conversation)
     message = pb.Message(id=message_id, to=to, partition=partition, group_event=what, digest=digest)
+    getattr(message, "from").eid = author
+    return message.SerializeToString()
+
+
+def call_event(message_id: str, author: str, to: str, partition: str, what: pb.CallEvent, digest: bytes) -> bytes:
+    """The message that tells of a call that nobody answered, in the form that `outgoing` makes. It is of no device, and
+    carries its `digest`.
+    """
+    message = pb.Message(id=message_id, to=pb.Identity(eid=to), partition=partition, call_event=what, digest=digest)
     getattr(message, "from").eid = author
     return message.SerializeToString()
 

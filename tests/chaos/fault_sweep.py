@@ -58,6 +58,7 @@ FIXED = (
     "journal",
     "users",
     "push",
+    "calls",
     "retention",
     "gateway",
     "gateway/poller",

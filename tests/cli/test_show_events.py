@@ -5,7 +5,17 @@ import pytest
 
 from bimip.cli.show_events import json_of, line_of
 from bimip.client import events
-from bimip.client.wire.bimip import ErrorCode, GapReason, GroupEvent, GroupEventKind, Identity, Message
+from bimip.client.wire.bimip import (
+    CallEnd,
+    CallEvent,
+    CallStep,
+    ErrorCode,
+    GapReason,
+    GroupEvent,
+    GroupEventKind,
+    Identity,
+    Message,
+)
 from bimip.domain.core.ids import ConversationOffset, Millis
 from bimip.domain.core.records import ReceiptKind, ReceiptRun
 from bimip.domain.state.privacy_exceptions import ExceptionValue, PrivacyException
@@ -35,6 +45,13 @@ GROUP_EVENTS = [
     (GroupEvent(kind=GroupEventKind.ROLE_CHANGED, members=["bob"], role="admin"), "made bob admin of c7"),
     (GroupEvent(kind=GroupEventKind(99)), "did what this program does not know to c7"),
 ]
+
+
+MISSED = Message(
+    from_=Identity(eid="bob"),
+    to=Identity(eid="ann"),
+    call_event=CallEvent(call="x", end=CallEnd.CALL_CANCELLED, started=1_700_000_000_000),
+)
 
 
 def event_of(what: GroupEvent) -> Message:
@@ -136,6 +153,17 @@ EVENTS: list[tuple[events.Event, str]] = [
     ),
     (events.ContactChanged("bob", events.KnownContact("denied", blocked=True)), "☆ bob: refused you, blocked"),
     (events.ContactChanged("bob", events.KnownContact(), is_gone=True), "☆ bob is no contact of yours any more"),
+    (events.CallSignalled("bob", "x", CallStep.CALL_OFFER, b"sdp"), "☎ call x: offer by bob"),
+    (events.CallEnded("bob", "x", CallEnd.CALL_TIMED_OUT), "☎ call x with bob: timed out"),
+    (
+        events.CallEnded("bob", "x", CallEnd.CALL_ANSWERED_ELSEWHERE, events.Identity("ann", "tablet")),
+        "☎ call x with bob: answered elsewhere by ann/tablet",
+    ),
+    (
+        events.CallEnded("bob", "x", CallEnd.CALL_HUNG_UP, events.Identity("bob", "")),
+        "☎ call x with bob: hung up by bob",
+    ),
+    (events.Received(MISSED, "chat", 4), "☎ bob called ann and was not answered: cancelled   chat #4"),
     *((events.Received(event_of(what), "chat", 4), f"◇ alice {line}   chat #4") for what, line in GROUP_EVENTS),
     (events.GapFound("chat", 5, 9, GapReason.EXPIRED), "! chat #5 to #9 are not there: expired"),
     (
@@ -200,6 +228,13 @@ def test_an_event_of_a_group_as_json() -> None:
     told = json.loads(json_of(events.Received(event_of(GROUP_EVENTS[0][0]), "chat", 4)))
 
     assert told["group_event"] == {"kind": "created", "members": ["bob", "eve"], "title": "trip"}
+    assert "payload" not in told
+
+
+def test_a_missed_call_as_json() -> None:
+    told = json.loads(json_of(events.Received(MISSED, "chat", 4)))
+
+    assert told["call_event"] == {"call": "x", "end": "call cancelled", "started": 1_700_000_000_000}
     assert "payload" not in told
 
 

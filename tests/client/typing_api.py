@@ -84,6 +84,12 @@ async def every_method(client: Client) -> None:
     await client.name_contact("bob@example.org", "Bobby")
     assert_type(await client.contacts(), dict[str, events.KnownContact])
     assert_type(client.known_contacts(), dict[str, events.KnownContact])
+    assert_type(await client.call("bob@example.org", b"offer", ring_seconds=30), str)
+    await client.say_ringing("bob@example.org", "x")
+    await client.answer_call("bob@example.org", "x", b"answer")
+    await client.send_candidate("bob@example.org", "x", b"candidate")
+    await client.offer_again("bob@example.org", "x", b"offer")
+    await client.hang_up("bob@example.org", "x")
     await client.label_device("phone", "mine")
     await client.remove_device("phone")
     assert_type(await client.ping(), float)
@@ -102,6 +108,8 @@ async def every_event(client: Client) -> None:
                 pass
             case events.ReceiptsChanged() | events.ReadMarkerChanged() | events.ConversationChanged():
                 assert_type(event.conversation, str)
+            case events.CallSignalled() | events.CallEnded():
+                assert_type(event.call, str)
             case events.LogDiverged() | events.ReadAgain():
                 assert_type(event.partition, str)
             case events.GroupChanged():

@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from bimip.domain.awareness.missed_calls import MissCall
 from bimip.domain.conversations.groups import GroupEvent
 from bimip.domain.core.clock import next_stamp
 from bimip.domain.core.decision import Decision
@@ -66,6 +67,10 @@ def encode_event(
     return f"{message_id}/{author}/{conversation}/{event}".encode()
 
 
+def encode_call(call: MissCall, author: str, _digest: bytes) -> bytes:
+    return f"{call.id}/{author}/{call.to}/{call.end.name}".encode()
+
+
 def locate(body: bytes) -> tuple[ConversationId, ConversationOffset] | None:
     parts = body.split(b"/", 3)
     return None if len(parts) < 4 else (ConversationId(int(parts[1])), ConversationOffset(int(parts[2])))
@@ -88,7 +93,7 @@ def erase(body: bytes) -> bytes:
     return edit(body, b"", Stamp(0))
 
 
-BODIES = Bodies(encode, encode_event, locate, b"0/0/0/", edit, erase, expire, erase, unname)
+BODIES = Bodies(encode, encode_event, encode_call, locate, b"0/0/0/", edit, erase, expire, erase, unname)
 
 
 class Peer(NamedTuple):

@@ -19,6 +19,8 @@ from bimip.domain.accounts.erasing import (
     FinishErasing,
 )
 from bimip.domain.accounts.registering import DropCursor, LabelDevice, NoteSeen, SeenDevice
+from bimip.domain.awareness.calls import End
+from bimip.domain.awareness.missed_calls import MissCall
 from bimip.domain.commands.command import ExpireCommands
 from bimip.domain.commands.operation import Command, CommandKind
 from bimip.domain.contacts.changing_settings import ChangeSettings
@@ -326,6 +328,7 @@ def test_the_operations_that_no_history_draws_change_nothing_when_repeated() -> 
         PruneRemoval(bob.user, Version(1)),
         DropCursor(bob.device, CHAT),
         TakeCheckpoint(bob.user, CHAT),
+        MissCall(ann.user, ann.device, "bob", "x", End.TIMED_OUT, ledger.now),
     ):
         ledger.do(operation)
         before = ledger.everything()
@@ -390,7 +393,7 @@ def test_every_operation_is_repeated_here() -> None:
     told = {ExpireHistory, ExpireBodies, ExpireSeen, ExpireRevoked, Barrier, NoteTime, Forget}
     told |= {ExpireCommands, FillInbox, ExpireMentions, ExpireThreads}
     told |= {LabelDevice, NoteSeen, TrimHistory, ExpireCommitted, TakeCheckpoint, Disappear}
-    told |= {PruneRemoval, DropCursor}
+    told |= {PruneRemoval, DropCursor, MissCall}
     told |= {BeginErasing, LeaveErased, EraseMessages, EraseReceipts, DropAlone, RestartStates, ForgetMember}
     told |= {ForgetContacts, EraseLog, EraseRecords, EraseDevice, EraseConflicts, FinishErasing}
 

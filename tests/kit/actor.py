@@ -13,12 +13,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from random import Random
 
+from tests.kit.caller import SIGNS, Caller
 from tests.kit.codecs import AUDIENCES, FOR_WHOM, SETTINGS, VISIBLE, Codec, Message, error_name, ids
 from tests.kit.commander import Commander
 from tests.kit.history import (
     Acked,
     Answered,
     Batch,
+    CallSaid,
     Complaint,
     Delivery,
     Done,
@@ -158,6 +160,7 @@ class Actor:
         self._users = list(dict.fromkeys(other.eid for other in directory))
         self._groups: dict[str, str] = {}  # that it believes to be in, with its role
         self._commander = Commander(codec, name, random)
+        self._caller = Caller(codec, name, random)
         self._commands: dict[str, Message] = {}  # that were not answered
         self._requests: dict[str, Message] = {}  # changes of groups that were not answered
         self._sent_before: set[str] = set()
@@ -170,6 +173,8 @@ class Actor:
         """What it waits for before it has everything that the last Hello spoke of; empty when it has."""
         if self.link is None:
             return "a connection"
+        if self._caller.open:
+            return f"the end of {self._caller.open}"
         if self.outbox or self._requests or self._commands:
             return f"answers for {[*self.outbox, *self._requests, *self._commands]}"
         for partition, head in self.link.heads.items():
@@ -216,6 +221,7 @@ class Actor:
         self._requests.clear()
         self._commands.clear()
         self._commander.forget()
+        self._caller.forget()
         self._answered.clear()
         self.positions = {}
 
@@ -313,6 +319,8 @@ class Actor:
             elif self._codec.has(result, "error"):
                 result.error.id = result.error.id or message_id
                 self._take_error(link, result.error)
+        for said in [*self._caller.again()]:
+            self._say_of_call(link, *said)
         for request in self._requests.values():
             self._post(link, self._next_ref(), conversation=request)
         if self._commands:
@@ -339,7 +347,10 @@ class Actor:
 
     def _take_body(self, link: Link, body: Message) -> None:
         for signal in body.signals:
-            self._take_sent(link, signal)
+            if signal.call:
+                self._take_call(link, signal)
+            else:
+                self._take_sent(link, signal)
         for command in body.commands:
             self._take_done(command)
         for error in body.errors:
@@ -349,6 +360,18 @@ class Actor:
                 self._take_state(delta)
         if (body.partition or body.messages) and not link.is_cut:
             self._take_entries(link, body)
+
+    def _take_call(self, link: Link, signal: Message) -> None:
+        told = self._codec.told_of_call(self.name, signal)
+        self._record(told)
+        self.counts[f"calls: {told.end.name if told.end else told.step.name}".lower()] += 1
+        said = self._caller.told(told)
+        if said is not None and not link.is_cut:
+            self._say_of_call(link, *said)
+
+    def _say_of_call(self, link: Link, signal: Message, said: CallSaid) -> None:
+        self._record(said)
+        self._post(link, self._next_ref(), signal=signal)
 
     def _take_state(self, delta: Message) -> None:
         state = self._codec.state(self.name, delta)
@@ -387,6 +410,9 @@ class Actor:
             self.counts["told that it is in no such group"] += 1
         elif error.ref in link.states and code in AGAIN:
             self.counts["states refused"] += 1
+        elif error.id.startswith(SIGNS):
+            self._caller.refused(error.id)
+            self.counts["calls refused"] += 1
         elif error.ref in link.wishes and code in {*AGAIN, "NOT_FOUND"}:
             self.counts["wishes refused"] += 1
         elif error.id in self._whole and code == "CONFLICT":
@@ -716,7 +742,11 @@ class Actor:
 
     def write(self) -> None:
         link = self.link
-        if link is None or link.is_cut or not self.mood.writes or len(self.outbox) >= MAX_OUTBOX:
+        if link is None or link.is_cut or len(self.outbox) >= MAX_OUTBOX:
+            return
+        if not self.mood.writes:
+            for one in [*self._caller.hang_up()]:
+                self._say_of_call(link, *one)
             return
         ref, chance = self._next_ref(), self._random.random()
         if self._answered and chance < 0.03:
@@ -728,6 +758,9 @@ class Actor:
             self._post(link, ref, message=self._writer.contradict(known))
         elif chance < 0.08 and not self._requests:
             self._change_group(link, ref)
+        elif chance < 0.1 and (said := self._caller.offer(self._users)) is not None:
+            self.counts["calls"] += 1
+            self._say_of_call(link, *said)
         else:
             composed = self._compose_some(self._random.randint(2, 8) if chance < 0.3 else 1)
             self._note_resends(composed)

@@ -8,7 +8,7 @@ something be called lost. Where an older copy of the store was put back, what ca
 that was there: up to then the history is held against the invariants as well, and after it that of the copy, as if
 nothing had come between; but every device must be told, and by then it knows what it has by stamps.
 
-What it knows stands in eight parts:
+What it knows stands in nine parts:
 
 * `message_invariants.py`  the messages: who wrote them, which places they were given, what their writers were answered
 * `client_view.py`         one device: what it was shown, by the rule that every client follows
@@ -17,6 +17,7 @@ What it knows stands in eight parts:
 * `settings_invariants.py` what users let others know, and that nobody is told more
 * `change_invariants.py`   what became of messages, and how conversations are kept
 * `group_invariants.py`    who is in which group, and where in it
+* `call_invariants.py`     who was told what of a call, and what became of one that was missed
 * `device_invariants.py`   which devices there are, what people call them, and who is addressed
 
 A violation names its invariant and a kind:
@@ -47,6 +48,10 @@ A violation names its invariant and a kind:
     label lost            on disk as acknowledged, and a device of the user knows an older one     I8
     false change          something became of a message, or was made of it, that nobody did                I8
     change lost           on disk as acknowledged, and a device of the user is not told            I8
+    answered twice        two devices talk in one call                                            I5
+    told after the end    a device is told more of a call that is over for it                     I3
+    missed twice          a missed call is two messages                                           I5
+    missed call lost      a device was told that a call was missed, and there is no message       I1
     diverged              two devices of a user hold different receipts, read markers or settings  I9
     forged                `from` is not who wrote it                                               I10
     found                 what an erased user wrote, or was called, is in the store still          I10
@@ -57,6 +62,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
+from tests.kit.call_invariants import CallInvariants
 from tests.kit.change_invariants import ChangeInvariants
 from tests.kit.client_view import ClientView, Excused, LogView
 from tests.kit.device_invariants import DeviceInvariants
@@ -65,6 +71,8 @@ from tests.kit.history import (
     Acked,
     Answered,
     Batch,
+    CallSaid,
+    CallTold,
     Complaint,
     DeviceEvent,
     Done,
@@ -164,6 +172,7 @@ class _Check:
         self._markers = MarkerInvariants(self._report)
         self._settings = SettingsInvariants(self._messages, self._receipts, self._report)
         self._named = DeviceInvariants(self._report)
+        self._calls = CallInvariants(self._messages, self._report)
         self._devices: dict[Name, ClientView] = {}
 
     def _report(self, invariant: str, kind: str, line: str) -> None:
@@ -197,6 +206,8 @@ class _Check:
             self._groups.finish(self._devices)
             self._changes.finish(self._devices)
             self._named.finish(self._devices)
+            logs = [log for view in self._devices.values() for name, log in view.logs.items() if name == "chat"]
+            self._calls.finish(is_excused=bool(self._groups.erased) or any(log.first > 1 for log in logs))
         return self._violations
 
     def _view(self, name: Name, at: int) -> ClientView:
@@ -231,7 +242,14 @@ class _Check:
                 view.opened(event, at)
                 self._named.opened(event, at)
             case Batch():
+                for delivery in event.deliveries:
+                    if delivery.missed:
+                        self._calls.delivered(delivery)
                 view.received(event)
+            case CallSaid():
+                self._calls.said(event)
+            case CallTold():
+                self._calls.told(event)
             case Acked() | Read() | ReadSet() | SettingsSaid() | ExceptionSaid() | LabelSaid() if view.is_stale:
                 pass  # of what is no more, to nobody
             case Acked():

@@ -14,6 +14,9 @@ from bimip.client.wire import bimip as sdk_messages
 from bimip.wire import bimip_pb2 as server_messages
 from tests.kit.history import (
     Batch,
+    CallEnd,
+    CallStep,
+    CallTold,
     Changed,
     Delivery,
     DeviceKnown,
@@ -120,7 +123,15 @@ class Codec:
             message.expires_at,
             message.edited,
             message.erased,
+            message.call_event.call if self.has(message, "call_event") else "",
         )
+
+    def call_step(self, step: CallStep) -> Any:
+        return getattr(self.messages.CallStep, f"CALL_{step.name}", None) or getattr(self.messages, f"CALL_{step.name}")
+
+    def told_of_call(self, name: Name, signal: Message) -> CallTold:
+        step, end = CallStep(int(signal.step)), CallEnd(int(signal.end))
+        return CallTold(name, signal.to.eid, signal.call, step, signal.payload, end, signal.sequence)
 
     @staticmethod
     def _event(told: Message) -> GroupEvent:

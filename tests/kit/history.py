@@ -92,6 +92,7 @@ class Delivery(NamedTuple):
     expires_at: int = 0  # when it disappears; 0: never
     edited: int = 0  # the stamp of the edit that it shows
     erased: bool = False
+    missed: str = ""  # the call of which it tells that nobody answered it: nobody's message
 
 
 class Gap(NamedTuple):
@@ -386,6 +387,50 @@ class State(NamedTuple):
     asked: bool = False  # it answers a request, and moves no version
 
 
+class CallStep(IntEnum):
+    """Numbers as on the wire."""
+
+    OFFER = 1
+    RINGING = 2
+    ANSWER = 3
+    CANDIDATE = 4
+    HANG_UP = 5
+    ENDED = 6
+
+
+class CallEnd(IntEnum):
+    """Numbers as on the wire."""
+
+    NONE = 0
+    DECLINED = 1
+    ANSWERED_ELSEWHERE = 2
+    CANCELLED = 3
+    TIMED_OUT = 4
+    BUSY = 5
+    HUNG_UP = 6
+    LOST = 7
+
+
+class CallSaid(NamedTuple):
+    """Something of a call, before it leaves. The payload is the test's own proof of who said what."""
+
+    device: Name
+    peer: str
+    call: str
+    step: CallStep
+    payload: bytes
+
+
+class CallTold(NamedTuple):
+    device: Name
+    peer: str
+    call: str
+    step: CallStep
+    payload: bytes
+    end: CallEnd
+    sequence: int
+
+
 class Closed(NamedTuple):
     """The connection is over, however. `code` is 1006 where the peer said none."""
 
@@ -437,6 +482,8 @@ DeviceEvent = (
     | Given
     | Done
     | State
+    | CallSaid
+    | CallTold
     | Closed
     | Complaint
 )
@@ -454,7 +501,11 @@ def lineage(history: Sequence[Event]) -> list[Event]:
         if at in copied:
             copied[at] = kept.copy()
         if isinstance(event, PutBack):
-            mine = [one for one in history[event.made : at] if isinstance(one, Wrote | Refused | GroupAsked | Given)]
+            mine = [
+                one
+                for one in history[event.made : at]
+                if isinstance(one, Wrote | Refused | GroupAsked | Given | CallSaid)
+            ]
             kept = [*copied[event.made], *mine]
         kept.append(event)
     return kept

@@ -186,6 +186,13 @@ class Client:
         self.send(signal=pb.Signal(status=pb.MessageStatus.READ, conversation=conversation, upto=upto, **fields))
 
 
+async def befriend(asking: Client, asked: Client) -> None:
+    """Two users let each other see them."""
+    for client, other, action in ((asking, asked, pb.ContactAction.REQUEST), (asked, asking, pb.ContactAction.ACCEPT)):
+        client.send(contact=pb.Contact(action=action, eid=other.eid, mutual=True), ref=3)
+        await settle()
+
+
 @asynccontextmanager
 async def open_world(
     *,

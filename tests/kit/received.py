@@ -52,6 +52,10 @@ class Received:
         return [signal for body in self.bodies for signal in body.signals if signal.status == pb.MessageStatus.SENT]
 
     @property
+    def call_signals(self) -> list[pb.Signal]:
+        return [signal for body in self.bodies for signal in body.signals if signal.call]
+
+    @property
     def errors(self) -> list[pb.ErrorMessage]:
         alone = [frame.error for frame in self.frames if frame.error is not None]
         return alone + [error for body in self.bodies for error in body.errors]

@@ -6,12 +6,16 @@ from pathlib import Path
 import pytest
 
 from bimip.client.wire import bimip as sdk
+from bimip.domain.awareness.calls import draw
+from bimip.domain.awareness.settings import CallSettings
 from bimip.domain.contacts.privacy import COLUMNS
 from bimip.domain.contacts.privacy import ROWS as SEEN
 from bimip.gateway.authentication import MAX_TOKEN_CHARS
 from bimip.names import NameRefusedError, normal_eid
+from bimip.requests.calls import MAX_PAYLOAD_BYTES
 from bimip.requests.message import check_message
 from bimip.session.close import Close, may_reconnect
+from bimip.users.calls import KEPT, KEPT_BYTES
 from bimip.users.hello import MAX_AGENT_CHARS
 from bimip.wire import bimip_pb2 as pb
 from bimip.wire.codec import ROUTES, decode
@@ -93,6 +97,16 @@ def test_the_routes_are_the_contracts() -> None:
     fields = pb.MessageScheme.DESCRIPTOR.fields_by_name
 
     assert {fields[name].message_type.name: route for name, route in ROUTES.items()} == told  # type: ignore[union-attr]
+
+
+def test_the_table_of_calls_is_the_one_that_the_server_goes_by() -> None:
+    assert "\n".join(draw()) in SECTIONS["Calls"]
+    ends = {cells[1]: int(cells[0]) for cells in rows("Calls") if cells[0].isdigit()}
+    assert list(ends.items()) == pb.CallEnd.items()[1:]
+    assert f"{MAX_PAYLOAD_BYTES:,} bytes at most" in SECTIONS["Signal"]
+    assert f"{KEPT} signals or {KEPT_BYTES:,} bytes" in SECTIONS["Calls"]
+    assert f"more than {CallSettings().steps_per_second} steps a second" in SECTIONS["Calls"]
+    assert f"less than {CallSettings().away_seconds:g} seconds" in SECTIONS["Calls"]
 
 
 def test_the_close_codes_are_those_of_the_code() -> None:

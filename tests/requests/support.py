@@ -4,6 +4,7 @@ from collections.abc import Container
 from typing import Any, cast
 
 from bimip.concurrency.buckets import Rate
+from bimip.domain.awareness.calls import Said
 from bimip.domain.core.identity import Claims
 from bimip.domain.core.ids import DeviceId, Millis, Offset, UserId
 from bimip.domain.core.operations import Operation, Received, Result
@@ -75,6 +76,7 @@ class Peer(Asker):
         "received",
         "removed",
         "revoked",
+        "said",
         "scheduled",
         "subscribed",
         "wakes",
@@ -87,6 +89,7 @@ class Peer(Asker):
         self.received: list[Received] = []
         self.closed: list[tuple[Close, str]] = []
         self.revoked: list[str] = []
+        self.said: list[Said] = []
         self.removed: list[DeviceId] = []
         self.subscribed: list[UserId] = []
         store = store or with_a_laptop()
@@ -99,6 +102,7 @@ class Peer(Asker):
             wall_clock=lambda: Millis(1000),
             verify=verify,
             new_id=lambda: "new",
+            calls=self,
             report=lambda _what, _error: None,
             push=PushOffer(("fcm", "webpush"), "the server's key"),
             subscribed=self.subscribed.append,
@@ -107,6 +111,11 @@ class Peer(Asker):
         )
         rates = RateLimiter(rate or Rate()).of(UserId(1)).of(DeviceId(11))
         super().__init__(services, UserId(1), "ann", DeviceId(11), Claims("ann", "phone", LATER, "first"), rates)
+
+    def say(self, said: Said) -> int:
+        """Notes what is said of calls, of which 16 devices are told."""
+        self.said.append(said)
+        return 16
 
     def schedule_send(self) -> None:
         self.scheduled += 1

@@ -25,7 +25,8 @@ GOOD_SIGNALS: list[dict[str, Any]] = [
     {"status": pb.READ, "to": pb.Identity(eid="b@x"), "offsets": ranges((1, 9))},
     {"status": pb.PLAYED, "conversation": "c", "conversation_offset": 9},
     {"status": pb.FORWARDED, "signal_offset": 9},
-    {"status": pb.CALLING, "to": pb.Identity(eid="b@x"), "payload": b"offer"},
+    {"status": pb.CALLING, "to": pb.Identity(eid="b@x"), "call": "x", "payload": b"offer"},
+    {"status": pb.DECLINE, "to": pb.Identity(eid="b@x"), "call": "x"},
     {"status": pb.STATUS_TYPING},
 ]
 
@@ -48,6 +49,7 @@ BAD_SIGNALS: list[tuple[dict[str, Any], int, str]] = [
     ({"status": pb.PLAYED, "conversation": "c", "upto": 9}, pb.INVALID, "upto"),
     ({"status": pb.PLAYED, "conversation": "c", "upto": 9, "conversation_offset": 9}, pb.INVALID, "upto"),
     ({"status": pb.FORWARDED}, pb.INVALID, "signal_offset"),
+    ({"status": pb.CALLING, "to": pb.Identity(eid="b@x")}, pb.INVALID, "call"),
     ({"status": pb.READ, "conversation": "x" * 65, "upto": 1}, pb.TOO_LARGE, "conversation"),
     ({"status": pb.READ, "to": pb.Identity(eid="\n"), "upto": 1}, pb.INVALID, "to.eid"),
     ({"status": pb.READ, "from": pb.Identity(eid="b@x")}, pb.FORBIDDEN, "from.eid"),

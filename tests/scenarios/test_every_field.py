@@ -185,8 +185,7 @@ def signal_rows() -> Iterator[Row]:
     yield row("to.eid", NOT_FOUND, read(conversation="", to=identity("c01"), upto=1))
     for status in (0, pb.SENT, 13, 99, -3):
         yield row("status", INVALID, signal(status, partition="chat", upto=1))
-    for later in (pb.STATUS_TYPING, pb.CALLING):
-        yield row("status", UNSUPPORTED, signal(later))
+    yield row("status", UNSUPPORTED, signal(pb.STATUS_TYPING))
     yield row("partition", INVALID, ack(partition="", upto=1))
     yield row("partition", TOO_LARGE, ack(partition=LONG, upto=1))
     yield row("partition", NOT_FOUND, ack(partition="nowhere", upto=1))
@@ -212,6 +211,28 @@ def signal_rows() -> Iterator[Row]:
     yield row("offsets.from", INVALID, ack(offsets=spans((0, 1))))
     yield row("offsets.from", INVALID, read(offsets=spans((1, 2), (2, 3))))
     yield row("offsets.to", INVALID, ack(offsets=spans((2, 1))))
+    yield from call_rows()
+
+
+def call(**fields: Any) -> pb.Signal:
+    return signal(pb.CALLING, **{"to": identity("bob"), "call": "x", **fields})
+
+
+def call_rows() -> Iterator[Row]:
+    for to in ("", STRANGE, "ann", "c1"):
+        yield row("to.eid", INVALID, call(to=identity(to)))
+    yield row("to.eid", TOO_LARGE, call(to=identity("x" * 256)))
+    yield row("to.eid", NOT_FOUND, call(to=identity("nobody")))
+    yield row("call", INVALID, call(call=""))
+    yield row("call", INVALID, call(call=LINES))
+    yield row("call", TOO_LARGE, call(call=LONG))
+    yield row("call", CONFLICT, call(), call(call="y"))
+    yield row("step", INVALID, call(step=pb.CALL_ENDED))
+    yield row("step", INVALID, call(step=-1))
+    yield row("step", CONFLICT, call(), call(step=pb.CALL_ANSWER))
+    yield row("payload", TOO_LARGE, call(payload=bytes(32769)))
+    yield row("payload", TOO_LARGE, *[call(step=step, payload=bytes(32768)) for step in (1, 4, 4, 4, 4)])
+    yield row("ttl_ms", INVALID, call(ttl_ms=999))
 
 
 def forwarded(stamp: int, signal_id: str = "") -> pb.Signal:
@@ -222,6 +243,7 @@ SIGNAL_TAKES = [
     read(conversation="", to=pb.Identity(eid="bob", connection_resource_id=LINES, node=LINES), upto=1),
     ack(upto=1, **{"from": pb.Identity(eid="ann", connection_resource_id="x", node="x")}),
     ack(upto=1, payload=b"x", call=LINES),
+    call(ttl_ms=2**32 - 1, payload=bytes(32768)),
 ]
 
 

@@ -16,6 +16,7 @@ KINDS = (
     "device",
     "reader",
     "fetcher",
+    "calls",
     "retention",
     "gateway",
     "listener",

@@ -59,6 +59,7 @@ PARTS = (
     "journal",
     "users",
     "push",
+    "calls",
     "retention",
     "gateway",
     "console",

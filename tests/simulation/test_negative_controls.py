@@ -8,16 +8,19 @@ import pytest
 
 from bimip import parts, processes
 from bimip.domain.accounts.registering import LabelDevice
+from bimip.domain.awareness.calls import End, Phase, Side, transition
+from bimip.domain.awareness.missed_calls import MissCall
 from bimip.domain.commands import case
 from bimip.domain.commands import messages as commands
 from bimip.domain.commands.operation import Command
 from bimip.domain.contacts import changing_settings, privacy
 from bimip.domain.contacts.changing_settings import ChangeSettings
+from bimip.domain.contacts.privacy import Verdict
 from bimip.domain.conversations import erasing
 from bimip.domain.conversations.membership import group_of, witnesses_of
 from bimip.domain.core import operations as ops
 from bimip.domain.core.decision import NOTHING, Decision
-from bimip.domain.core.ids import ConversationOffset, Offset
+from bimip.domain.core.ids import ConversationOffset, Millis, Offset
 from bimip.domain.core.records import ReceiptKind, Table
 from bimip.domain.decisions import OPERATIONS
 from bimip.domain.delivery import acknowledging
@@ -30,6 +33,7 @@ from bimip.domain.state.lifecycle import IMPLIED
 from bimip.requests import forwards
 from bimip.requests.command import operation_of
 from bimip.retention import process as retention_process
+from bimip.users import calls
 from bimip.users.device import Device
 from tests.chaos.runner import HastyJournal
 from tests.kit.coverage import unmeasured
@@ -421,3 +425,62 @@ def test_devices_that_keep_receipts_of_who_was_erased_go_apart(monkeypatch: pyte
     monkeypatch.setitem(OPERATIONS, erasing.RestartStates, replace(kind, decide=lambda *_: nothing))
 
     assert "diverged" in kinds_found("diverged", messages=LONG)
+
+
+def test_a_call_that_two_devices_answer_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    tell_end = calls.Calls._tell_end
+
+    def keeping_all(self: Any, party: Any, end: End, **by: Any) -> int:
+        return 0 if end is End.ANSWERED_ELSEWHERE else tell_end(self, party, end, **by)
+
+    def taking_over(call: Any, said: Any) -> Any:
+        is_caller = said.device == call.caller.device
+        return (Side.CALLER, call.caller) if is_caller else (Side.CALLEE, call.parties[said.device])
+
+    monkeypatch.setattr(calls.Calls, "_tell_end", keeping_all)
+    monkeypatch.setattr(calls, "_party_of", taking_over)
+    monkeypatch.setattr(calls, "verdict", lambda *_: Verdict(allowed=True, rule="all may see all"))
+    monkeypatch.setattr(calls, "transition", lambda _phase, side, step: transition(Phase.RINGING, side, step))
+
+    assert "answered twice" in kinds_found("answered twice", messages=LONG)
+
+
+def test_a_call_whose_end_nobody_is_told_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(calls.Calls, "_tell_end", lambda _calls, _party, _end, **_by: 0)
+    monkeypatch.setattr(calls.Calls, "_tell_unknown", lambda _calls, _said: 0)
+
+    assert "stuck" in kinds_found("stuck")
+
+
+def test_a_missed_call_that_is_not_written_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    nothing = Decision(ops.Done())
+    monkeypatch.setitem(OPERATIONS, MissCall, replace(OPERATIONS[MissCall], decide=lambda *_: nothing))
+
+    assert "missed call lost" in kinds_found("missed call lost")
+
+
+def test_a_missed_call_that_is_written_again_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    finish = calls.Calls._finish
+
+    def noting_again(self: Any, call: Any, end: End, **by: Any) -> int:
+        if end is End.TIMED_OUT:
+            caller = call.caller
+            again = MissCall(caller.user, caller.device, caller.peer, caller.call, end, Millis(call.started + 1))
+            self._queue.submit(again, owner=caller.user)
+        return finish(self, call, end, **by)
+
+    monkeypatch.setattr(calls.Calls, "_finish", noting_again)
+
+    assert "missed twice" in kinds_found("missed twice", messages=LONG)
+
+
+def test_what_is_told_of_a_call_under_a_number_that_was_given_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    tell = calls.Calls._tell
+
+    def numbering_anew(self: Any, party: Any, signal: Any) -> int:
+        party.sequence = min(party.sequence, 1)
+        return tell(self, party, signal)
+
+    monkeypatch.setattr(calls.Calls, "_tell", numbering_anew)
+
+    assert "reordered" in kinds_found("reordered")

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 import betterproto2
 
 from bimip.client.condition import Condition
+from bimip.client.core.calls import Calls
 from bimip.client.core.copies import Stretch
 from bimip.client.core.inbox import Inbox, StartAt
 from bimip.client.core.kinds import CLIENT_KINDS
@@ -22,6 +23,7 @@ from bimip.client.frames import Payload, decode, encode
 from bimip.client.store import OutboxItem, PendingRead, Store
 from bimip.client.wire.bimip import (
     Body,
+    CallStep,
     Conversation,
     ErrorCode,
     ErrorMessage,
@@ -68,6 +70,7 @@ class Device:
         self.outbox = Outbox(store, self._emit, clock)
         self.requests = Requests()
         self.state = State(store, CLIENT_KINDS)
+        self.calls = Calls()
         self.limits = DEFAULT_LIMITS
         self._agent = agent
         self._in_hello: list[OutboxItem] = []
@@ -128,6 +131,8 @@ class Device:
             self._in_hello = []
         for mark in self.store.pending_reads():
             self._send_read(mark)
+        for peer, call in self.calls.open():
+            self.say_of_call(peer, call, CallStep.CALL_RINGING)  # whether the server still knows of it
         self.read_again()
         self.changed.notify_all()
 
@@ -255,6 +260,8 @@ class Device:
         if signal.status == MessageStatus.SENT:
             self.requests.message_of(ref)
             self._accepted(signal)
+        elif signal.call and (event := self.calls.take(signal)) is not None:
+            self.inbox.emit(event)
 
     def _accepted(self, signal: Signal) -> None:
         if (row := self.store.outbox_item(signal.id)) is not None:
@@ -356,6 +363,12 @@ class Device:
         else:
             signal.conversation = mark.target
         return signal
+
+    def say_of_call(self, peer: str, call: str, step: CallStep, payload: bytes = b"", ttl_ms: int = 0) -> None:
+        """Say something of a call with another user. What is wrong with it is told by a ServerError with its name."""
+        status, to = MessageStatus.CALLING, Identity(eid=peer)
+        said = Signal(id=call, status=status, to=to, call=call, step=step, payload=payload, ttl_ms=ttl_ms)
+        self.send(said, self.requests.next_ref())
 
     def heartbeat(self) -> None:
         self._heartbeats += 1

@@ -24,7 +24,7 @@ class Target(NamedTuple):
     stamp: Stamp
     author: UserId
     addressed: bool  # only the devices that it names get it
-    is_event: bool  # of a group, which the server wrote
+    is_event: bool  # of a group, or a missed call, which the server wrote
     head: ConversationOffset  # of the conversation
 
 
@@ -65,7 +65,7 @@ def find_message(
 def refuse_others(target: Target, user: UserId) -> Refused | None:
     """Refuses who did not write a message to change it: an event of a group is nobody's to change."""
     if target.is_event:
-        sentence = "what happened in a group is told by the server: nobody may change it"
+        sentence = "what happened in a group, or to a call, is told by the server: nobody may change it"
         return Refused(Fault.FORBIDDEN, sentence, "target")
     if target.author == user:
         return None

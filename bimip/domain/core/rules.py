@@ -30,6 +30,9 @@ class Bodies:
 
     encode: Encode
     encode_event: EncodeEvent
+    encode_call: Callable[[Any, str, bytes], bytes]
+    """What is stored of a call that nobody answered, before its stamp: the operation (`awareness/missed_calls.py`), the
+    caller's eid, and its digest."""
     locate: Callable[[bytes], tuple[ConversationId, ConversationOffset] | None]
     """Where a stored message stands; None for bytes that are none."""
     nowhere: bytes
