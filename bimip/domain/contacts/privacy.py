@@ -228,13 +228,10 @@ def verdict(view: Reader, viewer: UserId, owner: UserId, seen: Seen) -> Verdict:
 
 def sends_receipts(view: Reader, reader: UserId, author: UserId) -> bool:
     """Tells whether an author may ever learn that a reader reads what they wrote now. It is asked when that is read:
-    what was sent then is not taken back, and what was not is sent never.
+    what was sent then is not taken back, and what was not is sent never. That the author has blocked the reader is not
+    asked: a reader whose receipts became private by that would see that they are blocked.
     """
-    return (
-        _blocked(view, author, reader).allowed
-        and _blocks(view, author, reader).allowed
-        and _sent(view, author, reader).allowed
-    )
+    return _blocked(view, author, reader).allowed and _sent(view, author, reader).allowed
 
 
 def may_see(view: Reader, viewer: UserId, member: UserId, kind: ReceiptKind) -> bool:

@@ -233,9 +233,9 @@ def test_who_is_excepted_learns_of_what_is_read_from_now_on_and_of_nothing_befor
     read(1, 4)
     house.change(6, send_read_receipts=NONE)
     read(1, 5)
-    house.have(house.bob, house.ann, Contact(blocked=True))
+    house.have(house.ann, house.bob, Contact(blocked=True))
     read(1, 6)
-    house.have(house.bob, house.ann, None)
+    house.have(house.ann, house.bob, None)
     read(1, 6)
     known = house.ledger.get(Table.RECEIPTS, one, house.ann.user, ReceiptKind.READ, 0)
 
