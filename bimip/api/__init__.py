@@ -3,7 +3,7 @@
 * `application.py`    the table of endpoints, and what every request passes: start here
 * `endpoint.py`       what a row of it says
 * `caller.py`         who asks: a token's device, as an asker of `requests`
-* `messages.py`, `conversations.py`, `devices.py`  the rows, a file a resource, each with what it does
+* `messages.py`, `conversations.py`, `contacts.py`, `devices.py`  the rows, a file a resource, each with what it does
 * `openapi.py`        the document that is made of the rows; `words.py`: what of it stands nowhere else
 
 An endpoint makes payloads of the schema of what was said, asks a route of `requests` for each, and shows what came

@@ -15,7 +15,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from bimip.api import conversations, devices, messages
+from bimip.api import contacts, conversations, devices, messages
 from bimip.api.caller import Callers, unauthorized
 from bimip.api.endpoint import WEIGHT_FOR_A_REQUEST, Endpoint, Visit
 from bimip.api.openapi import PREFIX, document
@@ -27,7 +27,12 @@ from bimip.wire import bimip_pb2 as pb
 from bimip.wire import json as protojson
 from bimip.wire.errors import WireError
 
-ENDPOINTS: Final[tuple[Endpoint, ...]] = (*messages.ENDPOINTS, *conversations.ENDPOINTS, *devices.ENDPOINTS)
+ENDPOINTS: Final[tuple[Endpoint, ...]] = (
+    *messages.ENDPOINTS,
+    *conversations.ENDPOINTS,
+    *contacts.ENDPOINTS,
+    *devices.ENDPOINTS,
+)
 """All that is asked for with a token, below PREFIX."""
 
 

@@ -21,7 +21,7 @@ from bimip.domain.core.ranges import Ranges
 from bimip.http.problems import ProblemError
 from bimip.reading.devices import read_device
 from bimip.reading.heads import read_heads
-from bimip.reading.people import is_erased, is_revoked
+from bimip.reading.people import is_erased, is_revoked, is_revoked_of
 from bimip.requests import ROUTES
 from bimip.requests.asker import Asker
 from bimip.requests.message import write
@@ -41,6 +41,7 @@ RECEIVED_KEPT: Final = 256
 """Runs of messages that a device is known to have been sent."""
 SEEN_MS: Final = 3_600_000
 """A device that asks is noted as seen so often: each time costs a write."""
+REVOKED: Final = "the token was revoked; log in again"
 AT_ONCE: Final = 64
 """Of many requests in one, until others have their turn."""
 
@@ -260,6 +261,8 @@ class Callers:
             claims = services.verify(token)
         except TokenError as error:
             raise unauthorized(error.reason) from None
+        if is_revoked_of(services.store, claims.eid, claims.jti):
+            raise unauthorized(REVOKED)
         known = read_device(services.store, claims.eid, claims.device)
         if known is None:
             user, number = await self._register(claims)
@@ -271,7 +274,7 @@ class Callers:
         if is_erased(services.store, user):
             raise unauthorized(ERASED)
         if is_revoked(services.store, user, claims.jti):
-            raise unauthorized("the token was revoked; log in again")
+            raise unauthorized(REVOKED)  # in the meantime
         session: Session | None = services.sessions.get(user)
         rates = (services.rates.of(user) if session is None else session.rates).of(number)
         past = self._past.get(number) or self._past.put(number, Past())

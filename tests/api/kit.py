@@ -16,6 +16,7 @@ from tests.http.kit import exchange
 from tests.kit.server import open_memory_server, settings_for_tests, token
 
 PREFIX = "/api/v1"
+PUSH = '{"fcm": {"url": "https://push.example.org", "secret": "a secret of the gateway"}}'
 
 
 class Api:
@@ -84,7 +85,7 @@ class _Sockets(httpx.AsyncBaseTransport):
 @asynccontextmanager
 async def open_api(folder: Path, **environment: str) -> AsyncIterator[Api]:
     """Runs the server."""
-    settings = settings_for_tests(BIMIP_GATEWAY_PORT="0", **environment)
+    settings = settings_for_tests(BIMIP_GATEWAY_PORT="0", BIMIP_PUSH_GATEWAYS=PUSH, **environment)
     store = LmdbStore(folder / "store", map_bytes=1 << 28)
     async with open_memory_server(
         lambda: store, settings=settings, open_worker=ThreadWorker, listen=open_tcp
