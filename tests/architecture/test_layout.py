@@ -47,6 +47,8 @@ WHOLE = {
 """Folders of tests that mirror no floor, and what they are about."""
 
 TOPICS = {
+    "tests/api/test_kills.py": "the API of a real server that is killed",
+    "tests/api/test_readme.py": "the README's lines",
     "tests/requests/test_routes.py": "the table of routes, and each row of it",
     "tests/storage/test_damage_campaign.py": "every page of a store, damaged in every way",
     "tests/client/test_example.py": "the example in the head of the package",
