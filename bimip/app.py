@@ -37,6 +37,7 @@ def tree(parts: Parts) -> Supervisor:
     return Supervisor(
         [
             ChildSpec("timers", partial(processes.timers, parts)),
+            ChildSpec("health", partial(processes.health, parts)),
             ChildSpec("journal", partial(processes.journal, parts), shutdown=INFINITY),
             ChildSpec("users", Factory(parts.users.supervisor)),
             ChildSpec("push", partial(processes.push, parts)),

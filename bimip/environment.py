@@ -25,6 +25,7 @@ from bimip.storage.interface import Store
 from bimip.storage.lmdb.format import FORMAT
 from bimip.storage.lmdb.store import LmdbStore
 from bimip.storage.memory import MemoryStore
+from bimip.systemd import ServiceManager
 
 _log = structlog.get_logger("bimip")
 
@@ -51,6 +52,8 @@ class Surroundings:
     monotonic: Callable[[], float] = monotonic
     random: Random = field(default_factory=SystemRandom)
     open_listeners: OpenListeners = open_tcp
+    service_manager: ServiceManager = field(default_factory=ServiceManager)
+    """By default there is none."""
     lost_log_lines: Callable[[], int] = int
     """How many could not be written; by default none."""
     open_poster: Callable[[PushSettings], Poster] = open_poster

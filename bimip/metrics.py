@@ -108,7 +108,8 @@ class Metrics:
         yield _gauge("store_file_bytes", "What its file takes.", told.file_bytes)
         yield _gauge("store_map_bytes", "The most that it can take; 0: no bound.", told.map_bytes)
         yield _gauge("store_quota_bytes", "Where writes are refused; 0: no quota.", told.quota_bytes)
-        yield _gauge("store_disk_free_bytes", "What its disk has left.", told.free_bytes)
+        if told.free_bytes is not None:
+            yield _gauge("store_disk_free_bytes", "What its disk has left.", told.free_bytes)
         yield _gauge("store_readers", "Who reads the store.", told.readers)
         yield _counter(
             "store_stale_readers", "Readers that ended without a word, and were forgotten.", told.stale_readers
@@ -136,6 +137,7 @@ class Metrics:
         yield _counter("process_restarts", "Starts after the first.", {"process": counts.restarts})
         yield _counter("supervisor_gave_up", "Supervisors that had spent their restarts.", {"process": counts.gave_up})
         turns = {"journal": parts.journal_turns, "all": parts.poller.turns}
+        yield _histogram("loop_lag_seconds", "How late the event loop was, each second.", parts.loop_watch.late_seconds)
         longest = {whose: one.longest_of_late()[0] for whose, one in turns.items()}
         yield _gauge("longest_turn_seconds", "The longest that one task held up all others of late.", {"of": longest})
         yield _gauge("timers", "Timers that are set.", len(parts.timers))

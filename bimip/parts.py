@@ -34,6 +34,7 @@ from bimip.gateway.poller import Poller
 from bimip.gateway.serving import Gateway
 from bimip.gateway.settings import GatewaySettings
 from bimip.gateway.tls import Certificate, TlsError
+from bimip.health import LoopWatch, loop_is_behind, short_of_room
 from bimip.http.server import HttpServer
 from bimip.journal.journal import Committed, JournalStatistics
 from bimip.journal.queue import OperationQueue
@@ -126,6 +127,7 @@ class Parts:
         )
         self.console_port = settings.console.port
         self.processes: Tree | None = None
+        self.loop_watch = LoopWatch(surroundings.service_manager)
         self.process_counts = ReportCounts(kind_of_process)
 
     def readiness(self) -> list[str]:
@@ -138,7 +140,11 @@ class Parts:
         if self.timekeeper.held:
             reasons.append(self.timekeeper.held)
         if self.processes is not None:
-            reasons += console.nearly_spent(self.processes.budgets())
+            # A user's own are theirs: what one of them makes crash must not take the server from all others.
+            reasons += console.nearly_spent(self.processes.budgets(folded=True))
+        reasons += loop_is_behind(self.loop_watch.lag_seconds, self.settings.health)
+        with suppress(StorageError):  # then the journal says more
+            reasons += short_of_room(self.store.statistics(), self.settings.health)
         return reasons
 
     def committed(self, committed: Committed) -> None:

@@ -23,6 +23,11 @@ async def timers(parts: Parts, child: Child) -> None:
     await parts.timers.run()
 
 
+async def health(parts: Parts, child: Child) -> None:
+    child.started()
+    await parts.loop_watch.run()
+
+
 async def journal(parts: Parts, child: Child) -> None:
     writing = Journal(
         store=parts.store,

@@ -1,6 +1,7 @@
 """The server in a process of its own: until a signal says otherwise."""
 
 import gc
+import os
 import resource
 import signal
 import sys
@@ -13,6 +14,7 @@ import trio
 from bimip.app import open_server
 from bimip.config import Settings
 from bimip.environment import Surroundings, open_store
+from bimip.systemd import ServiceManager
 
 _log = structlog.get_logger("bimip")
 
@@ -55,7 +57,8 @@ async def serve(settings: Settings, lost_log_lines: Callable[[], int] = int) -> 
     allow_many_files()
     hand_over_quickly()
     with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
-        surroundings = Surroundings(open_store, lost_log_lines=lost_log_lines)
+        manager = ServiceManager.of(os.environ)
+        surroundings = Surroundings(open_store, service_manager=manager, lost_log_lines=lost_log_lines)
         async with open_server(settings, surroundings) as server:
             settle_garbage_collector()
             if settings.gateway.is_open_in_plaintext and not settings.gateway.allow_plaintext:
@@ -65,11 +68,16 @@ async def serve(settings: Settings, lost_log_lines: Callable[[], int] = int) -> 
                     host=settings.gateway.host,
                 )
             _log.info("serving", port=server.listener.port, console=server.console_port, store=settings.store.path)
+            status = f"serving on port {server.listener.port}"
+            manager.tell_ready(status)
             with server.turns_metered():
                 async for number in signals:
                     if number != signal.SIGHUP:
+                        manager.tell_stopping()
                         _log.info("stopping", signal=signal.Signals(number).name)
                         break
+                    manager.tell_reloading()
                     server.reload()
+                    manager.tell_ready(status)
                 await server.drain()
         _log.info("stopped")

@@ -10,7 +10,7 @@ of what a server needs.
 """
 
 from bimip.config.loading import load_settings
-from bimip.config.sections import ConsoleSettings, LoggingSettings, Settings
+from bimip.config.sections import ConsoleSettings, HealthSettings, LoggingSettings, Settings
 from bimip.settings import ConfigError, Secret
 
-__all__ = ["ConfigError", "ConsoleSettings", "LoggingSettings", "Secret", "Settings", "load_settings"]
+__all__ = ["ConfigError", "ConsoleSettings", "HealthSettings", "LoggingSettings", "Secret", "Settings", "load_settings"]

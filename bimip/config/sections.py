@@ -13,6 +13,8 @@ from bimip.journal.settings import JournalSettings
 from bimip.push.settings import PushSettings
 from bimip.retention.settings import RetentionSettings
 from bimip.settings import (
+    COUNT,
+    MIB,
     NO_SECRET,
     PORT,
     SECRET,
@@ -25,6 +27,7 @@ from bimip.settings import (
     choice,
     is_loopback,
     read_secret,
+    seconds,
     setting,
     text,
 )
@@ -77,6 +80,12 @@ def _read_token(name: str, token: Secret, file: str) -> Secret:
 
 
 @dataclass(frozen=True, slots=True)
+class HealthSettings:
+    min_free_disk_bytes: int = setting(256 * MIB, COUNT)
+    max_loop_lag_seconds: float = setting(1.0, seconds(0, 3600))
+
+
+@dataclass(frozen=True, slots=True)
 class LoggingSettings:
     level: str = setting("info", choice("debug", "info", "warning", "error"))
     format: str = setting("console", choice("console", "json"))
@@ -98,6 +107,7 @@ class Settings:
     retention: RetentionSettings = field(default_factory=RetentionSettings)
     push: PushSettings = field(default_factory=PushSettings)
     time: TimeSettings = field(default_factory=TimeSettings)
+    health: HealthSettings = field(default_factory=HealthSettings)
     logging: LoggingSettings = field(default_factory=LoggingSettings)
 
     def contradictions(self) -> Iterator[str]:

@@ -1,8 +1,8 @@
 """The routes.
 
-GET  /healthz               200 while the process answers at all
+GET  /healthz, /livez       200 while the process answers at all
 GET  /readyz                200, or 503 with the reasons: the journal cannot write, the machine's clock is not followed,
-                            a restart budget is nearly spent
+                            a restart budget is nearly spent, disk or store are nearly full, the event loop is behind
 GET  /metrics               what the server counts, for Prometheus; the metrics' own token opens it as well
 GET  /debug/tree            the supervision tree
 POST /debug/kill?path=      ends a process as if it had crashed
@@ -117,6 +117,7 @@ def make_application(parts: Parts) -> Contained:
     token = parts.operator_token
     routes = [
         Route("/healthz", handlers.healthz),
+        Route("/livez", handlers.healthz),
         Route("/readyz", handlers.readyz),
         Route("/debug/tree", for_operators(token, handlers.tree)),
         Route("/debug/kill", for_operators(token, handlers.kill), methods=["POST"]),

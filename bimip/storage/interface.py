@@ -26,7 +26,7 @@ class StoreStatistics:
     file_bytes: int  # what it takes on disk: space that was freed is used again, not given back
     map_bytes: int  # the most that it could ever take; 0: no such bound
     quota_bytes: int  # the bound in force; 0: none
-    free_bytes: int = 0  # what the disk has left for this account
+    free_bytes: int | None = None  # what the disk has left for this account; None: it is on none
     readers: int = 0  # processes and threads that read, this one among them
     stale_readers: int = 0  # of those that ended without a word, how many were found and forgotten until now
 

@@ -114,8 +114,8 @@ class Tree:
         """
         return snapshot_of(self._root if path is None else self._find(path), folded=folded)
 
-    def budgets(self) -> Mapping[str, Budget]:
-        """The restart budget of every running supervisor, by path."""
+    def budgets(self, *, folded: bool = False) -> Mapping[str, Budget]:
+        """The restart budget of every running supervisor, by path; `folded` leaves out those below dynamic ones."""
         found: dict[str, Budget] = {}
         slots = [self._root]
         while slots:
@@ -123,7 +123,8 @@ class Tree:
             running = inside(slot)
             if running is not None:
                 found[path_of(slot)] = budget_of(running)
-                slots.extend(running.slots.values())
+                if not (folded and running.is_dynamic):
+                    slots.extend(running.slots.values())
         return found
 
     def which_children(self, path: str) -> Sequence[ChildInfo]:

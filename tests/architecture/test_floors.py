@@ -93,7 +93,10 @@ MAY_IMPORT = {
         "bimip.gateway",
         "bimip.http",
     ),
+    "bimip.systemd": (),
+    "bimip.health": ("bimip.config", "bimip.histograms", "bimip.storage", "bimip.systemd"),
     "bimip.environment": (
+        "bimip.systemd",
         "bimip.config",
         "bimip.push",
         "bimip.domain",
@@ -103,6 +106,7 @@ MAY_IMPORT = {
         "bimip.console",
     ),
     "bimip.parts": (
+        "bimip.health",
         "bimip.config",
         "bimip.environment",
         "bimip.concurrency",
@@ -140,7 +144,7 @@ MAY_IMPORT = {
         "bimip.console",
     ),
     "bimip.app": ("bimip.config", "bimip.environment", "bimip.parts", "bimip.processes", "bimip.supervision"),
-    "bimip.run": ("bimip.app", "bimip.config", "bimip.environment"),
+    "bimip.run": ("bimip.app", "bimip.config", "bimip.environment", "bimip.systemd"),
     # floor 5
     "bimip.cli": (
         "bimip.run",

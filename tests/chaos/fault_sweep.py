@@ -55,6 +55,7 @@ NAMES = tuple(
 BUSY = Mood(writes=True, cuts=True, dawdles=True, pause_seconds=0.5)
 FIXED = (
     "timers",
+    "health",
     "journal",
     "users",
     "push",

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -86,6 +87,36 @@ def test_what_was_sent_is_there_after_kill_9(tmp_path: Path) -> None:
     assert connected["heads"]["chat"] == 1
     assert received["payload"] == "Hi"
     assert phone.returncode == Exit.OK
+
+
+def test_systemd_hears_when_it_serves_lives_reloads_and_stops(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(tmp_path / "notify"))
+        manager.settimeout(30)
+        environ = {"NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "200000"}
+        with process(tmp_path, *ARGUMENTS, **environ) as server:
+            try:
+                heard = hear_until(manager, "READY=1")
+                heard += hear_until(manager, "WATCHDOG=1")
+                server.send_signal(signal.SIGHUP)
+                heard += hear_until(manager, "RELOADING=1") + hear_until(manager, "READY=1")
+                server.send_signal(signal.SIGTERM)
+                heard += hear_until(manager, "STOPPING=1")
+                server.communicate(timeout=30)
+            finally:
+                server.kill()
+
+    told = [line for line in heard if line in {"READY=1", "RELOADING=1", "STOPPING=1"}]
+    assert told == ["READY=1", "RELOADING=1", "READY=1", "STOPPING=1"]
+    assert server.returncode == Exit.OK
+
+
+def hear_until(manager: socket.socket, line: str) -> list[str]:
+    """What a service manager is told up to and with a line."""
+    heard: list[str] = []
+    while line not in heard:
+        heard += manager.recv(4096).decode().splitlines()
+    return heard
 
 
 def test_a_port_that_is_taken_is_named(tmp_path: Path) -> None:

@@ -49,9 +49,10 @@ async def served(parts: Parts) -> AsyncIterator[httpx.AsyncClient]:
         nursery.cancel_scope.cancel()
 
 
-async def test_a_live_process_is_healthy() -> None:
+@pytest.mark.parametrize("path", ["/healthz", "/livez"])
+async def test_a_live_process_is_healthy(path: str) -> None:
     async with served(parts_of(None)) as client:
-        response = await client.get("/healthz")
+        response = await client.get(path)
 
     assert (response.status_code, response.json()) == (200, {"healthy": True})
 

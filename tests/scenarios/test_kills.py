@@ -154,7 +154,17 @@ async def test_what_is_killed_between_messages_costs_at_worst_a_reconnect(
 
 @pytest.mark.parametrize(
     "path",
-    ["timers", "journal", "push", "retention", "gateway/poller", "gateway/listener", "gateway/connections", "console"],
+    [
+        "timers",
+        "health",
+        "journal",
+        "push",
+        "retention",
+        "gateway/poller",
+        "gateway/listener",
+        "gateway/connections",
+        "console",
+    ],
 )
 async def test_what_no_device_hangs_on_is_killed_and_no_device_notices(
     autojump_clock: MockClock, open_store: OpenStore, path: str

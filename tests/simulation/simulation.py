@@ -56,6 +56,7 @@ STEP_MS = 5000
 """How far the wall clock is off, at most, when the server starts again."""
 PARTS = (
     "timers",
+    "health",
     "journal",
     "users",
     "push",
