@@ -50,6 +50,7 @@ def describe(view: Reader, looking: Looking, notice: Notice, rules: PushRules, c
     if ends_at <= looking.now:
         return None
     if content != "nothing":
+        fields |= {"conversation_offset": notice.place, "signal_offset": str(notice.stamp)}
         fields["sender"] = view.get(Table.EIDS, (notice.author,)) or ""
         group: Group | None = view.get(Table.GROUPS, (notice.conversation,))
         if group is not None:

@@ -85,6 +85,8 @@ class Habits:
     """An ack that comes later, at most."""
     linger_seconds: float = 0.0
     """How long nothing is taken, at most, now and then."""
+    pushes: bool = False
+    """The server has a gateway of push."""
     may_be_refused: bool = False
     """Hello may be answered with an error after which one tries again: the disk fails."""
 
@@ -154,6 +156,8 @@ class Actor:
         self._start = start
         self._may_write = may_write
         self._epoch = 0
+        self.is_subscribed = False
+        """It was answered that it is reached by push."""
         self._whole_state = False
         self._refs = 0
         self._answered: list[Message] = []
@@ -278,6 +282,8 @@ class Actor:
             link.states.remove(scheme.ref)
             self._record(self._codec.state(self.name, scheme.state_delta)._replace(asked=True))
             self.counts["states answered"] += 1
+        elif payload == "push_notification":
+            self.is_subscribed = True
         elif payload == "devices":
             self._take_label(scheme.devices)
         else:
@@ -497,6 +503,8 @@ class Actor:
                 self._except(link)
             if random.random() < 0.04:
                 self._ask_state(link)
+            if self._habits.pushes and random.random() < 0.03:
+                self.subscribe()
 
     def _acknowledge_late(self, link: Link, partition: str) -> None:
         if link is self.link and partition in self.positions:
@@ -717,6 +725,16 @@ class Actor:
         link.states.add(ref)
         self.counts["states asked for"] += 1
         self._post(link, ref, state_delta=self._codec.messages.StateDelta(after=after))
+
+    def subscribe(self) -> None:
+        """Asks to be reached by push while it is not connected: its token is its name."""
+        if self.link is None:
+            return
+        ref = self._next_ref()
+        self.link.wishes.add(ref)
+        self.counts["subscriptions"] += 1
+        asked = self._codec.messages.PushNotification(id="p", platform="fcm", token=str(self.name))
+        self._post(self.link, ref, push_notification=asked)
 
     # What it writes.
 

@@ -8,7 +8,7 @@ something be called lost. Where an older copy of the store was put back, what ca
 that was there: up to then the history is held against the invariants as well, and after it that of the copy, as if
 nothing had come between; but every device must be told, and by then it knows what it has by stamps.
 
-What it knows stands in nine parts:
+What it knows stands in ten parts:
 
 * `message_invariants.py`  the messages: who wrote them, which places they were given, what their writers were answered
 * `client_view.py`         one device: what it was shown, by the rule that every client follows
@@ -18,6 +18,7 @@ What it knows stands in nine parts:
 * `change_invariants.py`   what became of messages, and how conversations are kept
 * `group_invariants.py`    who is in which group, and where in it
 * `call_invariants.py`     who was told what of a call, and what became of one that was missed
+* `push_invariants.py`     what gateways were told for devices that are not connected
 * `device_invariants.py`   which devices there are, what people call them, and who is addressed
 
 A violation names its invariant and a kind:
@@ -53,6 +54,10 @@ A violation names its invariant and a kind:
     missed twice          a missed call is two messages                                           I5
     missed call lost      a device was told that a call was missed, and there is no message       I1
     diverged              two devices of a user hold different receipts, read markers or settings  I9
+    not pushed            owed to a device that is not connected, and its gateway was not told      I4
+    pushed after it was read  a gateway was told of what the user had read for certain            I8
+    another id            two notifications of one message have two ids, or of two messages one   I5
+    pushed to others      a gateway was told of somebody else's message, or of the user's own     I10
     forged                `from` is not who wrote it                                               I10
     found                 what an erased user wrote, or was called, is in the store still          I10
     leaked                shown to somebody for whom it is not, a receipt too                      I10
@@ -89,6 +94,7 @@ from tests.kit.history import (
     Marked,
     Name,
     Opened,
+    Pushed,
     PutBack,
     Read,
     ReadSet,
@@ -101,6 +107,7 @@ from tests.kit.history import (
 )
 from tests.kit.marker_invariants import MarkerInvariants
 from tests.kit.message_invariants import Message, MessageInvariants
+from tests.kit.push_invariants import PushInvariants
 from tests.kit.receipt_invariants import ReceiptInvariants
 from tests.kit.settings_invariants import SettingsInvariants
 
@@ -173,6 +180,7 @@ class _Check:
         self._settings = SettingsInvariants(self._messages, self._receipts, self._report)
         self._named = DeviceInvariants(self._report)
         self._calls = CallInvariants(self._messages, self._report)
+        self._pushed = PushInvariants(self._messages, self._report)
         self._devices: dict[Name, ClientView] = {}
 
     def _report(self, invariant: str, kind: str, line: str) -> None:
@@ -268,7 +276,10 @@ class _Check:
                 self._named.changed(event)
             case ReadSet():
                 self._markers.said(event)
+            case Pushed():
+                self._pushed.pushed(event)
             case Marked():
+                self._pushed.marked(event)
                 self._markers.answered(event)
             case SettingsSaid():
                 self._settings.said(event)

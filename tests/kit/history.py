@@ -431,6 +431,18 @@ class CallTold(NamedTuple):
     sequence: int
 
 
+class Pushed(NamedTuple):
+    """A gateway was told something for a device, which its user may have been shown then."""
+
+    device: Name
+    id: str
+    kind: str
+    conversation: str
+    place: int
+    stamp: int
+    messages: int
+
+
 class Closed(NamedTuple):
     """The connection is over, however. `code` is 1006 where the peer said none."""
 
@@ -463,6 +475,7 @@ class Erased(NamedTuple):
 
 DeviceEvent = (
     Wrote
+    | Pushed
     | Answered
     | Refused
     | Knocked

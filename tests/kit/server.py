@@ -20,6 +20,7 @@ from bimip.gateway.authentication import issue
 from bimip.gateway.listener import OpenListeners
 from bimip.journal.worker import InlineWorker, Worker
 from bimip.parts import Parts
+from bimip.push.posting import Poster
 from bimip.storage.interface import Store
 from tests.kit.push import MemoryGateway
 
@@ -122,7 +123,7 @@ async def open_memory_server(
     monotonic: Callable[[], float] = trio.current_time,
     listen: OpenListeners | None = None,
     listen_console: OpenListeners | None = None,
-    gateway: MemoryGateway | None = None,
+    gateway: Poster | None = None,
 ) -> AsyncIterator[Parts]:
     """Run the server. Where nothing listens nobody ever connects, and what is pushed goes nowhere else."""
     poster = gateway or MemoryGateway()

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from random import Random
 from typing import Protocol
 
-from tests.kit.actor import FIRST, Actor, Habits, Link
+from tests.kit.actor import CALM, FIRST, Actor, Habits, Link
 from tests.kit.codecs import SERVER
 from tests.kit.history import Closed, Event, Name
 from tests.simulation.event_queue import EventQueue
@@ -20,6 +20,7 @@ HABITS = Habits(
     late_seconds=3.0,
     linger_seconds=0.5,
     may_be_refused=True,
+    pushes=True,
 )
 
 
@@ -93,6 +94,12 @@ class Device(Actor):
     def retire(self) -> None:
         """Its user is to be erased: it writes nothing more, and once its connection ends it does not come back."""
         self.is_retired = True
+
+    def wake(self) -> None:
+        """It comes back all the same."""
+        self.is_retired = False
+        self.mood = CALM
+        self.begin()
 
     def begin(self) -> None:
         self._dial()

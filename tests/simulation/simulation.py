@@ -21,26 +21,33 @@ import trio
 from trio.testing import MockClock
 
 from bimip.config import Settings
+from bimip.domain.core.clock import millis_of
 from bimip.domain.core.identity import Claims
-from bimip.domain.core.ids import ConversationId, Millis
-from bimip.domain.core.records import Table
+from bimip.domain.core.ids import ConversationId, Millis, UserId
+from bimip.domain.core.records import Entry, LogTable, Table
 from bimip.domain.keeping.timekeeping import DAY
 from bimip.domain.messages.expiring import last_stamp
+from bimip.domain.push.outbox import PushRules
+from bimip.domain.push.subscribing import subscriptions_of
+from bimip.names import conversation_id
 from bimip.parts import Parts
 from bimip.supervision import NoSuchProcess, State, SupervisionError, Tree
 from bimip.users.connection import RefusedError
+from bimip.wire import stored
 from tests.kit.actor import CALM, FIRST, Mood
 from tests.kit.checker import Violation, check
 from tests.kit.gap_invariants import GapInvariants
 from tests.kit.history import Batch, Erased, Event, GapReason, Name, PutBack
 from tests.kit.memory_connection import MemoryConnection
 from tests.kit.memory_server import FOR_EVER
+from tests.kit.push import GATEWAY
 from tests.kit.server import BEGIN, open_memory_server, seeded_scheduler, settings_for_tests
 from tests.simulation.device import Device
 from tests.simulation.disk import Disk, SlowWorker
 from tests.simulation.event_queue import TICKS, EventQueue, sleep_ticks
 from tests.simulation.network_link import NetworkLink
 from tests.simulation.plan import Fault, Moment, Plan, draw
+from tests.simulation.push_gateway import PushGateway
 
 MESSAGES = 500
 REST_SECONDS = 300
@@ -70,6 +77,8 @@ PARTS = (
 )
 ANOTHER_EPOCH = "another epoch begins: what came after this copy is lost"
 CLOCK = {"the machine's clock is not followed", "the machine's clock is followed again"}
+SLEEPER = Name("sleeper@example.org", "phone")
+"""Who subscribes to push, and is not connected until all comes to rest."""
 EXPECTED_LOGS = {
     "an operator erases a user",
     "process ended",
@@ -131,6 +140,10 @@ def _settings(window: int) -> Settings:
     return settings_for_tests(
         BIMIP_LIMITS_WINDOW_ENTRIES=str(window),
         BIMIP_LIMITS_GRACE_SECONDS=str(GRACE_SECONDS),
+        BIMIP_PUSH_GATEWAYS=GATEWAY,
+        BIMIP_PUSH_DELAY_SECONDS="0.2",
+        BIMIP_PUSH_COLLAPSE_SECONDS="2",
+        BIMIP_PUSH_RETRY_SECONDS="4",
         BIMIP_RETENTION_EVERY_SECONDS="0.7",
         BIMIP_RETENTION_POLICIES=f"{UNTIL_ACKED}=until-acked",
         BIMIP_RETENTION_HISTORY_DAYS=f"chat=0,{EXPIRING}=1,feed=0,sync=0",
@@ -153,6 +166,7 @@ class Simulation:
         self.logs: list[Any] = []
         self.devices: list[Device] = []
         self.disk = options.disk()
+        self.gateway = PushGateway(Random(f"{seed} gateway"), self.record, self.counts)
         self.server: Parts | None = None
         self.event_queue: EventQueue
         self._transcript = hashlib.sha256()
@@ -385,6 +399,7 @@ class Simulation:
             wall_clock=partial(self._wall_clock, self.random.randint(-STEP_MS, STEP_MS)),
             monotonic=self._monotonic,
             seed=self.random.getrandbits(64),
+            gateway=self.gateway,
         )
         try:
             if self.counts["starts"] and self.random.random() < FAILED_STARTS:
@@ -411,13 +426,18 @@ class Simulation:
         late_user, late_device = self.plan.late
         names = [Name(eid, device) for eid, devices in self.plan.users.items() for device in devices]
         late = Name(late_user, late_device)
-        self._launch(names, names)  # nobody addresses the late one: first that is refused, and resent it is not
-        await self._until("a first connection", lambda: all(device.is_connected for device in self.devices))
+        sleeper = await self._fall_asleep([*names, SLEEPER])
+        names.append(SLEEPER)
+        self._launch(names[:-1], names)  # nobody addresses the late one: first that is refused, and resent it is not
+        await self._until(
+            "a first connection", lambda: all(device.is_connected for device in self.devices if device is not sleeper)
+        )
         mood = Mood(writes=True, cuts=True, dawdles=True, forgets=True, pause_seconds=self.plan.pause_seconds)
         self._behave(mood)
         await self._until("half of the load", lambda: self._written >= self.plan.messages // 2)
         self._launch([late], names, start=0)
         self._behave(mood)
+        self._sleeper = sleeper
         await self._until(
             "the end of the load",
             lambda: self._written >= self.plan.messages and not self._faults and not self._under_way,
@@ -429,6 +449,38 @@ class Simulation:
             self.devices.append(device)
             device.begin()
 
+    async def _fall_asleep(self, directory: Sequence[Name]) -> Device:
+        """A device subscribes to push and is not connected any more, until all comes to rest."""
+        self._launch([SLEEPER], directory)
+        (sleeper,) = self.devices
+        while not sleeper.is_subscribed:
+            sleeper.subscribe()
+            await sleep_ticks(TICKS)
+        sleeper.retire()
+        sleeper.cut()
+        return sleeper
+
+    def _not_pushed(self) -> Iterator[str]:
+        """What came for the device that sleeps, and its gateway was not told of. Where days pass, it may be too old."""
+        with self.disk.snapshot() as view:
+            user = view.get(Table.USERS, (SLEEPER.eid,))
+            subscriptions = [] if user is None else subscriptions_of(view, user.number)
+            for key, subscription in subscriptions if self.plan.hurry == 1 else ():
+                for partition in PushRules().partitions:
+                    for _, entry in view.read(LogTable.ENTRIES, (user.number, partition), 0, limit=100_000):
+                        told = self.gateway.newest.get((subscription.token, conversation_id(entry.conversation)), 0)
+                        if told < entry.stamp and self._is_to_be_pushed(view, key.user, entry, subscription.created):
+                            yield f"{entry.conversation_offset} of {conversation_id(entry.conversation)}, {partition}"
+
+    def _is_to_be_pushed(self, view: Any, user: UserId, entry: Entry, since: Millis) -> bool:
+        """Whether there is no reason why a message is not pushed, such as that it is gone by now."""
+        place = (entry.conversation, entry.conversation_offset)
+        state, body = view.get(Table.MESSAGE_STATES, place), view.get(Table.BODIES, (entry.stamp,))
+        is_there = body is not None and not stored.parse(body).expires_at and not stored.parse(body).erased
+        is_new = millis_of(entry.stamp) > since + 2 * STEP_MS
+        is_theirs = entry.author != user and entry.origin and not entry.addressed
+        return is_there and is_new and bool(is_theirs) and not (state is not None and state.deleted)
+
     def _behave(self, mood: Mood) -> None:
         for device in self.devices:
             device.mood = mood
@@ -437,6 +489,10 @@ class Simulation:
         """Everybody is answered, has everything and has acknowledged it; then everybody looks once more."""
         self._behave(CALM)
         self._jumped_ms = 0  # the way back may have come before the way there
+        await self._until("what is pushed", lambda: self.server is not None and not any(self._not_pushed()))
+        for line in self._not_pushed():
+            self._report("I4", "not pushed", line)
+        self._sleeper.wake()
         await self._until("everything", self._is_complete)
         for device in self.devices:
             device.acknowledge_all()

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import count
 from typing import Any
 
 import pytest
@@ -26,10 +27,13 @@ from bimip.domain.decisions import OPERATIONS
 from bimip.domain.delivery import acknowledging
 from bimip.domain.keeping.timekeeping import Timekeeper
 from bimip.domain.messages import appending, committed
+from bimip.domain.push import outbox
 from bimip.domain.state import devices, private_reads, read_markers, receipts, settings
 from bimip.domain.state import groups as state_of_groups
 from bimip.domain.state.changes import StateChanges
 from bimip.domain.state.lifecycle import IMPLIED
+from bimip.push import notifications
+from bimip.push.process import Push
 from bimip.requests import forwards
 from bimip.requests.command import operation_of
 from bimip.retention import process as retention_process
@@ -484,3 +488,38 @@ def test_what_is_told_of_a_call_under_a_number_that_was_given_is_noticed(monkeyp
     monkeypatch.setattr(calls.Calls, "_tell", numbering_anew)
 
     assert "reordered" in kinds_found("reordered")
+
+
+def test_a_push_that_does_not_look_at_what_was_read_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(outbox._Judge, "_is_acknowledged", lambda *_: False)
+    monkeypatch.setattr(outbox._Judge, "_is_done_with", lambda *_: False)
+
+    assert "pushed after it was read" in kinds_found("pushed after it was read", messages=LONG)
+
+
+def test_a_push_that_takes_a_failure_for_an_answer_loses_something(monkeypatch: pytest.MonkeyPatch) -> None:
+    failed = Push._failed_at
+
+    async def send(push: Any, lane: Any, item: Any, step: Any) -> bool:
+        monkeypatch.setattr(Push, "_failed_at", lambda *_: None)
+        await sends(push, lane, item, step)
+        monkeypatch.setattr(Push, "_failed_at", failed)
+        return True
+
+    sends = Push._send
+    monkeypatch.setattr(Push, "_send", send)
+
+    assert "not pushed" in kinds_found("not pushed")
+
+
+def test_a_notification_that_is_sent_again_under_another_id_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    numbers = count()
+    monkeypatch.setattr(notifications, "notification_id", lambda *_: str(next(numbers)))
+
+    assert "another id" in kinds_found("another id")
+
+
+def test_a_push_of_what_one_wrote_oneself_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(outbox._Judge, "owes", lambda *_: True)
+
+    assert "pushed to others" in kinds_found("pushed to others")

@@ -199,9 +199,9 @@ def is_read(view: Reader, user: UserId, conversation: ConversationId, place: int
 
 def notification_id(user: UserId, subscription: Stamp, notice: Notice) -> str:
     """Makes the id of a notification: the same when it is sent again."""
-    about = f"{user}/{subscription}/{notice.partition}/{notice.conversation}/{notice.place}"
+    about = f"{user}/{subscription}/{notice.stamp}"  # no other message has that, also where a copy was put back
     if notice.kind is NoticeKind.CLEAR:
-        about += "/clear"
+        about = f"{user}/{subscription}/{notice.partition}/{notice.conversation}/{notice.place}/clear"
     return blake2b(about.encode(), digest_size=ID_BYTES).hexdigest()
 
 
