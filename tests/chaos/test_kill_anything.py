@@ -54,7 +54,20 @@ ERASING = (
     "await self._ask(EraseConflicts(user))",
     "result = await self._queue.execute(operation)",
 )
+NETWORK = "the gateway of these worlds is in memory: tests/push/test_http.py has real sockets"
+SENDS = (
+    "async with answering as response:",
+    "await response.aread()  # so that the connection can be used again",
+    "await self._trusted.aclose()",
+    "await self._others.aclose()",
+    "addresses = await self._addresses(host, port)",
+    "return await self._network.connect_tcp(address, port, timeout, local_address, socket_options)",
+    "found = await trio.socket.getaddrinfo(host, port, type=trio.socket.SOCK_STREAM)",
+    "await trio.sleep(seconds)",
+)
 NOT_REACHED = dict.fromkeys([("bimip.retention.erasing", text) for text in ERASING], ERASES) | {
+    **dict.fromkeys([("bimip.push.http", text) for text in SENDS], NETWORK),
+    ("bimip.push.process", "await trio.sleep(AGAIN_SECONDS)"): "no store of the sweep fails as push walks it",
     ("bimip.console.application", "found = await self._parts.erase_user(eid)"): ERASES,
     ("bimip.parts", "result = await self.queue.execute(BeginErasing(normal_eid(eid)))"): ERASES,
     (

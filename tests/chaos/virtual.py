@@ -18,6 +18,7 @@ from bimip.console.server import open_loopback
 from bimip.gateway.listener import open_tcp
 from bimip.journal.worker import InlineWorker, ThreadWorker, Worker
 from bimip.parts import Parts
+from bimip.push.posting import Response
 from bimip.supervision import Supervisor
 from tests.chaos import device
 from tests.chaos.device import Device, SocketLink
@@ -26,6 +27,7 @@ from tests.chaos.server import ServerProcess
 from tests.kit.actor import AGAIN, FIRST, UNKNOWN
 from tests.kit.faults import FaultyStore
 from tests.kit.history import Name
+from tests.kit.push import GATEWAY, MemoryGateway
 from tests.kit.server import Port, open_memory_server, settings_for_tests, token
 
 REST_SECONDS = 90
@@ -33,7 +35,7 @@ REST_SECONDS = 90
 DAY_SECONDS = 86_400
 ANSWER_SECONDS = 5
 """A stream in memory whose other end is dropped unread does not tell: patience is all that a device has then."""
-HABITS = replace(device.HABITS, may_be_refused=True)
+HABITS = replace(device.HABITS, may_be_refused=True, pushes=True)
 
 
 class VirtualThread:
@@ -174,6 +176,15 @@ class VirtualFleet(Fleet):
             await trio.sleep(0.05)
 
 
+class UnsteadyGateway(MemoryGateway):
+    """Takes most of what is pushed; else it is not there, or says that somebody is gone."""
+
+    def __init__(self, random: Random) -> None:
+        super().__init__()
+        self.answer = lambda _request: Response(random.choice([201] * 7 + [410, 410, 503]))
+        self.seconds = 0.05
+
+
 class VirtualWorld:
     def __init__(self, server: Parts, store: FaultyStore, gate: Port, desk: Port) -> None:
         self.server = server
@@ -186,6 +197,8 @@ def settings() -> Settings:
     """Everything often, and nothing that ends a connection of itself."""
     return settings_for_tests(
         BIMIP_LIMITS_MAX_UNAUTHENTICATED="20",
+        BIMIP_PUSH_GATEWAYS=GATEWAY,
+        BIMIP_PUSH_DELAY_SECONDS="0.1",
         BIMIP_RETENTION_EVERY_SECONDS="1",
         BIMIP_RETENTION_HISTORY_DAYS="chat=9,notification=9,feed=9,sync=9",
         BIMIP_LIMITS_GRACE_SECONDS="4",
@@ -226,6 +239,7 @@ async def open_virtual_world(seed: int, *, intensity: int | None = None) -> Asyn
         open_worker=worker,
         listen=gate.open,
         listen_console=desk.open,
+        gateway=UnsteadyGateway(Random(f"gateway {seed}")),
     )
     with patient_root(intensity):
         async with serving as server:
