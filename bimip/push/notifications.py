@@ -50,17 +50,24 @@ def describe(view: Reader, looking: Looking, notice: Notice, rules: PushRules, c
     if ends_at <= looking.now:
         return None
     if content != "nothing":
-        fields |= {"conversation_offset": notice.place, "signal_offset": str(notice.stamp)}
-        fields["sender"] = view.get(Table.EIDS, (notice.author,)) or ""
-        group: Group | None = view.get(Table.GROUPS, (notice.conversation,))
-        if group is not None:
-            fields["title"] = group.title
-        mention = (user, notice.conversation, notice.place)
-        if view.get(Table.MENTIONS, mention) is not None:
-            fields["mention"] = True
+        fields |= _about(view, looking, notice, message)
     if content == "message" and notice.kind is NoticeKind.MESSAGE:
         fields["message"] = message_of(message)
     return made._replace(fields=fields, ttl_seconds=max(1, (ends_at - looking.now) // 1000))
+
+
+def _about(view: Reader, looking: Looking, notice: Notice, message: Any) -> dict[str, Any]:  # noqa: ANN401 - a Message
+    """Says of whom a message is, and where it stands."""
+    fields: dict[str, Any] = {"conversation_offset": notice.place, "signal_offset": str(notice.stamp)}
+    fields["sender"] = view.get(Table.EIDS, (notice.author,)) or ""
+    group: Group | None = view.get(Table.GROUPS, (notice.conversation,))
+    if group is not None:
+        fields["title"] = group.title
+    if view.get(Table.MENTIONS, (looking.key.user, notice.conversation, notice.place)) is not None:
+        fields["mention"] = True
+    if message.HasField("call_event"):
+        fields["missed_call"] = True
+    return fields
 
 
 def _message(view: Reader, looking: Looking, notice: Notice, body: bytes | None) -> Any:  # noqa: ANN401 - a Message

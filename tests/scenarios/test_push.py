@@ -15,6 +15,7 @@ from tests.kit.memory_server import Client, World, go_on, open_world
 from tests.kit.push import GATEWAY, MemoryGateway
 from tests.kit.server import settings_for_tests
 from tests.scenarios.conftest import OpenStore
+from tests.scenarios.test_calls import RING_SECONDS, ann_calls
 
 SOON = 5
 """Seconds in which what is to be pushed was pushed."""
@@ -402,6 +403,19 @@ async def test_a_group_is_told_and_what_happened_in_it_is_not(autojump_clock: Mo
         [one] = gateway.take()
 
         assert (one["sender"], one["title"], one["conversation"]) == ("ann", "trip", "c1")
+
+
+async def test_a_call_that_nobody_answered_is_told(autojump_clock: MockClock) -> None:
+    gateway = MemoryGateway()
+    async with open_world(settings=with_push(), gateway=gateway) as world:
+        _, phone, laptop = await ann_calls(world)
+        await subscribe(phone)
+        phone.cut()
+        laptop.cut()
+        await trio.sleep(RING_SECONDS + SOON)
+        [one] = gateway.take()
+
+        assert (one["kind"], one["sender"], one["missed_call"]) == ("message", "ann", True)
 
 
 async def test_what_disappears_is_not_told_afterwards(autojump_clock: MockClock) -> None:

@@ -24,6 +24,7 @@ from bimip.domain.core.operation_kind import OperationKind
 from bimip.domain.core.operations import Done
 from bimip.domain.core.ranges import contains
 from bimip.domain.core.records import (
+    Conversation,
     Cursor,
     DamagedRecordError,
     Device,
@@ -228,13 +229,19 @@ class _Judge:
 
     def owes(self, offset: int, entry: Entry) -> bool:
         """The questions that cost least come first."""
-        if entry.author == self._user or entry.origin == NOBODY or millis_of(entry.stamp) < self._oldest:
+        if entry.author == self._user or millis_of(entry.stamp) < self._oldest:
+            return False
+        if entry.origin == NOBODY and self._is_group(entry.conversation):  # what happened in a group is not pushed
             return False
         if entry.addressed and not is_addressed(self._view, entry.stamp, self._user, self._looking.key.device):
             return False
         if self._is_acknowledged(offset, entry) or entry.conversation_offset <= self._shown_in(entry.conversation):
             return False
         return not self._is_held_back(entry) and not self._is_done_with(entry)
+
+    def _is_group(self, conversation: ConversationId) -> bool:
+        known: Conversation | None = self._view.get(Table.CONVERSATIONS, (conversation,))
+        return known is None or not known.members
 
     def _is_acknowledged(self, offset: int, entry: Entry) -> bool:
         """Whether any device has it. One to which it was not addressed passed over it."""
