@@ -8,6 +8,7 @@ import signal
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,8 @@ import trio
 from bimip.app import open_server
 from bimip.cli.devices import (
     Device,
+    change_settings,
+    exceptions_of,
     head_line,
     label_device,
     list_devices,
@@ -330,3 +333,43 @@ def test_the_newest_of_somebody_may_be_an_event_of_a_group_or_of_who_was_erased(
 
     assert head_line(event) == f"{ALICE}   #3   {ALICE} created 'trip', c7"
     assert head_line(Message(from_=Identity(), user_offset=4, erased=True)) == "an erased user   #4   (deleted)"
+
+
+async def test_settings_are_shown_with_for_whom_they_hold_and_the_exceptions(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    async with server() as device:
+        await say(device(ALICE, "phone"), "hello")
+        excepted = exceptions_of([f"{BOB}:show-last-seen=denied", f"{BOB}:send-read-receipts=allowed"])
+        capsys.readouterr()
+        changed = partial(change_settings, device(ALICE, "laptop"))
+        await changed({"visible": False}, {"last_seen_to": "contacts", "online_status_to": None}, excepted)
+        shown = capsys.readouterr().out
+        await changed({}, {}, exceptions_of([f"{BOB}:send-read-receipts=none"]), as_json=True)
+
+    assert shown.splitlines() == [
+        "read receipts to: everybody",
+        "read receipts of: everybody",
+        "last seen to: contacts",
+        "online status to: everybody",
+        "visible: off",
+        f"for {BOB}: send read receipts: allowed, show last seen: denied",
+    ]
+    assert json.loads(capsys.readouterr().out) == {
+        "read_receipts_to": "everybody",
+        "read_receipts_of": "everybody",
+        "last_seen_to": "contacts",
+        "online_status_to": "everybody",
+        "visible": False,
+        "exceptions": {BOB: {"show_last_seen": "denied"}},
+    }
+
+
+@pytest.mark.parametrize(
+    "text", ["bob", "bob:", ":show-last-seen=denied", "bob:show-last-seen", "bob:visible=none", "b:x=none"]
+)
+def test_an_exception_that_says_nothing_is_refused(text: str) -> None:
+    with pytest.raises(Failure, match="USER:SETTING=VALUE") as raised:
+        exceptions_of([text])
+
+    assert raised.value.code is Exit.USAGE

@@ -223,7 +223,6 @@ EFFECTS = {
     Table.CONVERSATION_SETTINGS,
     Table.CONTACTS,
     Table.ROSTERS,
-    Table.UNHEARD,
     Table.COMMANDS,
     Table.CONFLICTS,
     Table.INBOXES,

@@ -12,6 +12,7 @@ from bimip.client.wire import bimip as pb
 from bimip.domain.contacts.privacy import Seen, verdict
 from bimip.domain.core.records import Table
 from tests.kit.memory_server import Client, World, begin, open_world
+from tests.scenarios.test_calls import say
 from tests.scenarios.test_contacts import Action, ask
 from tests.scenarios.test_privacy import reads, set_to
 
@@ -164,3 +165,36 @@ async def test_in_a_group_in_common_receipts_are_seen_where_the_table_says_so(
 
         assert {one for one in seen["ann"] if one[0] == "bob"} == expected
         assert ("bob", 3) in seen["carol"]
+
+
+@pytest.mark.parametrize("relation", RELATIONS)
+async def test_calls_ring_where_the_table_says_so(autojump_clock: MockClock, relation: str) -> None:
+    async with open_world() as world:
+        phones = {eid: await world.join(eid, "phone") for eid in ("ann", "bob")}
+        await relate(phones, relation)
+        await phones["bob"].heard()
+        say(phones["ann"], "bob", pb.CallStep.CALL_OFFER, b"offer")
+        heard = await phones["bob"].heard()
+        rang = [signal.step for signal in heard.call_signals]
+
+        assert (pb.CallStep.CALL_OFFER in rang) is is_allowed(world, Seen.CALL)
+
+
+@pytest.mark.parametrize("visible", [True, False])
+@pytest.mark.parametrize("relation", ["strangers", "ann sees bob", "both see", "bob blocked a friend"])
+async def test_whether_it_rings_somewhere_is_told_where_the_table_says_that_they_are_seen_online(
+    autojump_clock: MockClock, relation: str, *, visible: bool
+) -> None:
+    """To who may not see whether bob is there a call to nobody, and one that rings, are the same."""
+    async with open_world() as world:
+        phones = {eid: await world.join(eid, "phone") for eid in ("ann", "bob")}
+        await relate(phones, relation)
+        await set_to(phones["bob"], visible=visible)
+        for phone in phones.values():
+            await phone.heard()
+        say(phones["ann"], "bob", pb.CallStep.CALL_OFFER, b"offer")
+        await phones["bob"].heard()
+        say(phones["bob"], "ann", pb.CallStep.CALL_RINGING)
+        told = [signal.step for signal in (await phones["ann"].heard()).call_signals]
+
+        assert (pb.CallStep.CALL_RINGING in told) is is_allowed(world, Seen.ONLINE)

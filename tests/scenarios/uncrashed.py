@@ -3,7 +3,6 @@
 CRASHED = (
     "test_addressees",
     "test_batches",
-    "test_blocking",
     "test_commands",
     "test_contacts",
     "test_cursors",

@@ -194,7 +194,7 @@ ROWS: Mapping[Seen, tuple[Check, ...]] = {
     Seen.LAST_SEEN: (_blocked, _blocks, _visible, _contact, _last_seen),
     Seen.ACTIVITY: (_blocked, _blocks, _visible, _online),
     Seen.LOCATION: (_blocked, _blocks, _visible),
-    Seen.READ_RECEIPTS: (_blocked, _blocks, _sent, _shown),
+    Seen.READ_RECEIPTS: (_blocked, _sent, _shown),  # whoever blocks goes on seeing who reads what they wrote
     Seen.MESSAGE: (_blocked, _blocks),
     Seen.INVITE: (_blocked, _blocks),
     Seen.CALL: (_blocked, _blocks),

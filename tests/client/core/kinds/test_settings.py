@@ -4,13 +4,20 @@ from typing import Any
 import anyio
 import pytest
 
-from bimip.client import Audience, InvalidArgument, PrivacySettings, Refused
+from bimip.client import Audience, ExceptionValue, InvalidArgument, PrivacyException, PrivacySettings, Refused
 from bimip.client.core.kinds import CLIENT_KINDS
 from bimip.client.core.kinds.receipts import times_of
-from bimip.client.core.kinds.settings import settings_known
+from bimip.client.core.kinds.settings import (
+    SETTINGS,
+    KnownSettings,
+    exceptions_known,
+    settings_known,
+    settings_told,
+)
 from bimip.client.core.state import State
-from bimip.client.events import ReceiptsChanged, SettingsChanged
+from bimip.client.events import PrivacyExceptionChanged, ReceiptsChanged, SettingsChanged
 from bimip.client.store import Store
+from bimip.client.wire import bimip as pb
 from bimip.client.wire.bimip import (
     Body,
     ErrorCode,
@@ -106,3 +113,123 @@ def test_private_receipts_are_events_of_their_own_and_count_as_read(store: Store
     assert (event.member, event.private) == ("me", True)
     assert times_of(store, "c1", 2) == {"me": {"delivered": 9, "read": 9}}
     assert times_of(store, "c1", 4) == {}
+
+
+DENIED = PrivacyException(show_last_seen=ExceptionValue.DENIED)
+
+
+def excepted(version: int, *, removed: bool = False, **values: ExceptionValue) -> StateItem:
+    numbers: dict[str, Any] = {name: pb.PrivacyExceptionException(int(value)) for name, value in values.items()}
+    told = pb.PrivacyException(eid="bob", version=version, **numbers)
+    return StateItem(version=version, removed=removed, privacy_exception=told)
+
+
+def test_an_exception_is_told_kept_and_gone(store: Store) -> None:
+    state = State(store, CLIENT_KINDS)
+
+    assert state.page(page(0, 4, excepted(4, show_last_seen=ExceptionValue.DENIED))) == [
+        PrivacyExceptionChanged("bob", DENIED)
+    ]
+    assert state.page(page(4, 5, excepted(3, show_last_seen=ExceptionValue.ALLOWED))) == []
+    assert exceptions_known(store) == {"bob": DENIED}
+    assert state.page(page(5, 6, excepted(6, removed=True))) == [PrivacyExceptionChanged("bob", PrivacyException())]
+    assert exceptions_known(store) == {}
+
+
+@pytest.mark.parametrize(
+    ("kept", "expected"),
+    [
+        ([7, [True, False, True, True, 9]], PrivacySettings(read_receipts_of=Audience.NOBODY, stamp=Stamp(9))),
+        (
+            [7, [2, 1, 0, 1, False, 9]],
+            PrivacySettings(
+                Audience.CONTACTS,
+                Audience.EVERYBODY,
+                Audience.NOBODY,
+                Audience.EVERYBODY,
+                visible=False,
+                stamp=Stamp(9),
+            ),
+        ),
+    ],
+)
+def test_what_was_kept_before_there_were_audiences_is_read_as_it_was_meant(
+    kept: list[Any], expected: PrivacySettings
+) -> None:
+    assert SETTINGS.load(kept) == KnownSettings(7, expected)
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        (Settings(last_seen_to=pb.Audience.CONTACTS, show_last_seen=True), Audience.CONTACTS),
+        (Settings(last_seen_to=pb.Audience.NOBODY, show_last_seen=False), Audience.NOBODY),
+        (Settings(show_last_seen=False), Audience.NOBODY),  # an older server
+        (Settings(), Audience.EVERYBODY),
+    ],
+)
+def test_an_audience_counts_where_the_server_tells_one(settings: Settings, expected: Audience) -> None:
+    assert settings_told(settings).last_seen_to is expected
+
+
+@both_backends
+async def test_an_exception_is_made_and_taken_back() -> None:
+    server = FakeServer()
+    async with a_client(server) as client, anyio.create_task_group() as tasks:
+        peer = await server.accept()
+        await peer.greet()
+        asked: list[pb.PrivacyException] = []
+
+        async def serve() -> None:
+            for version in (3, 4):
+                settings, ref = await peer.expect(Settings)
+                (exception,) = settings.exceptions
+                asked.append(exception)
+                told = pb.PrivacyException(eid="bob", version=version)
+                if exception.show_last_seen == pb.PrivacyExceptionException.DENIED:
+                    told.show_last_seen = exception.show_last_seen
+                peer.send(Settings(exceptions=[told]), ref)
+
+        tasks.start_soon(serve)
+        made = await client.except_from_settings("bob", show_last_seen=ExceptionValue.DENIED)
+
+        assert (made, client.privacy_exceptions) == (DENIED, {"bob": DENIED})
+        assert (asked[0].eid, asked[0].send_read_receipts) == ("bob", pb.PrivacyExceptionException.UNCHANGED)
+        gone = await client.except_from_settings("bob", show_last_seen=ExceptionValue.NONE)
+        assert (gone, client.privacy_exceptions) == (PrivacyException(), {})
+
+
+@both_backends
+async def test_the_switch_answers_how_it_stands() -> None:
+    server = FakeServer()
+    async with a_client(server) as client, anyio.create_task_group() as tasks:
+        peer = await server.accept()
+        await peer.greet()
+        asked: list[pb.AwarenessVisibility] = []
+
+        async def serve() -> None:
+            switch, ref = await peer.expect(pb.AwarenessVisibility)
+            asked.append(switch)
+            peer.send(pb.AwarenessVisibility(visible=True, stamp=switch.stamp + 1), ref)  # another device's later word
+
+        tasks.start_soon(serve)
+
+        assert await client.set_visible(visible=False) is True
+        assert (asked[0].visible, asked[0].stamp > 0) == (False, True)
+
+
+@both_backends
+async def test_what_is_no_value_is_not_sent() -> None:
+    server = FakeServer()
+    async with a_client(server) as client:
+        await (await server.accept()).greet()
+        wrong: Any = "contacts"
+        for change in (
+            client.change_settings(last_seen_to=wrong),
+            client.change_settings(visible=wrong),
+            client.except_from_settings("bob", show_last_seen=wrong),
+            client.except_from_settings("bob"),
+            client.set_visible(visible=wrong),
+        ):
+            with pytest.raises(InvalidArgument):
+                await change
