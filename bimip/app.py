@@ -42,6 +42,7 @@ def tree(parts: Parts) -> Supervisor:
             ChildSpec("users", Factory(parts.users.supervisor)),
             ChildSpec("push", partial(processes.push, parts)),
             ChildSpec("calls", partial(processes.calls, parts)),
+            ChildSpec("locations", partial(processes.locations, parts)),
             ChildSpec("retention", partial(processes.retention, parts)),
             ChildSpec(
                 "gateway",

@@ -52,6 +52,7 @@ from bimip.supervision import Children, ReportCounts, SupervisionError, Tree, Tu
 from bimip.users.attention import Attention
 from bimip.users.calls import Calls
 from bimip.users.inspection import describe_conflicts, describe_sight, describe_user
+from bimip.users.locations import Locations
 from bimip.users.registry import Users
 from bimip.users.sends import PendingSends
 from bimip.users.services import Services
@@ -92,9 +93,10 @@ class Parts:
         self.attention = Attention(sessions)
         self.subscribers = Subscribers(self.timers, self.attention.is_away, settings.push.delay_seconds)
         self.push_statistics = PushStatistics()
-        pending_sends = PendingSends()
+        pending_sends, eids = PendingSends(), Eids(self.store)
         self.calls = self._calls(sessions, pending_sends)
-        self.services = self._services(sessions, pending_sends)
+        self.locations = self._locations(sessions, pending_sends, eids)
+        self.services = self._services(sessions, pending_sends, eids)
         self.users = Users(self.services)
         self.connections = Connections()
         self.poller = Poller()
@@ -251,7 +253,18 @@ class Parts:
             accepts_unknown=self.settings.users.accept_unknown_recipients,
         )
 
-    def _services(self, sessions: dict[UserId, Any], pending_sends: PendingSends) -> Services:
+    def _locations(self, sessions: dict[UserId, Any], pending_sends: PendingSends, eids: Eids) -> Locations:
+        return Locations(
+            store=self.store,
+            queue=self.queue,
+            eids=eids,
+            sessions=sessions,
+            pending_sends=pending_sends,
+            timers=self.timers,
+            wall_clock=self.timekeeper.now,
+        )
+
+    def _services(self, sessions: dict[UserId, Any], pending_sends: PendingSends, eids: Eids) -> Services:
         settings, surroundings = self.settings, self.surroundings
         return Services(
             store=self.store,
@@ -262,12 +275,13 @@ class Parts:
             verify=lambda token: self.verifier.verify(token, self.timekeeper.now()),
             new_id=lambda: f"{surroundings.random.getrandbits(128):032x}",
             calls=self.calls,
-            attendants=[self.calls],
+            locations=self.locations,
+            attendants=[self.calls, self.locations],
             sessions=sessions,
             pending_sends=pending_sends,
             report=report,
             timers=self.timers,
-            eids=Eids(self.store),
+            eids=eids,
             agent=AGENT,
             handshake_seconds=settings.gateway.handshake_seconds,
             rates=RateLimiter.configured(settings.rates),

@@ -61,6 +61,12 @@ async def calls(parts: Parts, child: Child) -> None:
     await parts.calls.run()
 
 
+async def locations(parts: Parts, child: Child) -> None:
+    child.describe(lambda: {"positions": len(parts.locations), **asdict(parts.locations.statistics)})
+    child.started()
+    await parts.locations.run()
+
+
 async def retention(parts: Parts, child: Child) -> None:
     expiring = Retention(
         store=parts.store,

@@ -22,6 +22,8 @@ from bimip.client.events import (
     GapFound,
     GroupChanged,
     KnownContact,
+    LocationShareChanged,
+    LocationTold,
     LogDiverged,
     MessageChanged,
     PrivacyExceptionChanged,
@@ -92,6 +94,11 @@ def line_of(event: Event) -> Line:  # noqa: C901, PLR0911, PLR0912 - one case fo
             return _group(event)
         case ContactChanged():
             return _contact(event)
+        case LocationTold():
+            return _location(event)
+        case LocationShareChanged():
+            until = f"until {_minute(event.expires_at)}" if event.expires_at else "no more"
+            return Line("⌖", "cyan", f"you share where you are with {printable(event.with_whom)} {until}")
         case CallSignalled():
             said = f"{_name(event.step)} by {printable(event.peer)}".removeprefix("call ")
             return Line("☎", "magenta", f"call {printable(event.call)}: {said}")
@@ -120,6 +127,18 @@ def line_of(event: Event) -> Line:  # noqa: C901, PLR0911, PLR0912 - one case fo
             )
         case ServerError():
             return Line("✗", "red", f"the server objects: {_name(event.code)}: {printable(event.message)}")
+
+
+def _location(event: LocationTold) -> Line:
+    where = f"conversation {printable(event.conversation)}" if event.conversation else ""
+    if not event.is_shared:
+        return Line("⌖", "yellow", f"{printable(event.eid)} does not share where they are any more", where)
+    place = "shares where they are" if event.position is None else "is at {:.5f}, {:.5f}".format(*event.position)
+    return Line("⌖", "magenta", f"{printable(event.eid)} {place}, until {_minute(event.expires_at)}", where)
+
+
+def _minute(millis: int) -> str:
+    return f"{datetime.fromtimestamp(millis / 1000, UTC):%Y-%m-%d %H:%M} UTC"
 
 
 def _end(event: CallEnded) -> str:

@@ -26,6 +26,7 @@ from bimip.client.facets.events import Events
 from bimip.client.facets.groups import Groups
 from bimip.client.facets.history import Fetched, History
 from bimip.client.facets.inbox import Inboxes
+from bimip.client.facets.locations import Locations
 from bimip.client.facets.messages import Messages
 from bimip.client.facets.push import Push
 from bimip.client.facets.receipts import Receipts
@@ -55,6 +56,7 @@ class Client(
     Groups,
     Contacts,
     Calls,
+    Locations,
     Inboxes,
     Push,
     StateFacet,

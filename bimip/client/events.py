@@ -183,6 +183,30 @@ class ContactChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class LocationShareChanged:
+    """This user shares where they are with somebody, or does so no more. `Client.location_shares` has all of them."""
+
+    with_whom: str  # an eid, or a conversation
+    expires_at: int  # milliseconds; 0: they do so no more
+
+
+@dataclass(frozen=True, slots=True)
+class LocationTold:
+    """Another user is there, or shares it no more. It is to be dropped when the connection ends: what is shared then is
+    told again.
+    """
+
+    eid: str
+    conversation: str  # in which it is shared; empty: with this user
+    is_shared: bool
+    expires_at: int
+    position: tuple[float, float] | None = None  # latitude and longitude; None: not known yet
+    altitude: float = 0.0
+    accuracy: float = 0.0
+    time: int = 0  # when it was measured
+
+
+@dataclass(frozen=True, slots=True)
 class CallSignalled:
     """Somebody said something in a call: CALL_OFFER lets it ring, CALL_ANSWER takes it."""
 
@@ -289,6 +313,8 @@ Event = (
     | PrivacyExceptionChanged
     | GroupChanged
     | ContactChanged
+    | LocationShareChanged
+    | LocationTold
     | CallSignalled
     | CallEnded
     | GapFound

@@ -1,7 +1,7 @@
 """What decides what: the one door from an operation to its decision."""
 
 from bimip.domain.accounts import erasing, registering
-from bimip.domain.awareness import missed_calls
+from bimip.domain.awareness import locations, missed_calls
 from bimip.domain.commands import command
 from bimip.domain.contacts import changing_settings, roster
 from bimip.domain.conversations import erasing as erasing_there
@@ -50,6 +50,7 @@ OPERATIONS: dict[type, OperationKind] = {
     **subscribing.OPERATIONS,
     **outbox.OPERATIONS,
     **missed_calls.OPERATIONS,
+    **locations.OPERATIONS,
 }
 
 

@@ -31,6 +31,7 @@ from bimip.domain.core.records import (
     Group,
     HistoryEntry,
     Key,
+    LocationShare,
     Member,
     PushSubscription,
     Reader,
@@ -44,6 +45,7 @@ from bimip.domain.core.records import (
 from bimip.domain.core.schema import behind
 from bimip.domain.messages.erasing import MAX_ADDRESSED
 from bimip.domain.state.devices import label_of
+from bimip.domain.state.location_shares import With
 from bimip.domain.state.merges import MergeRule
 from bimip.domain.state.privacy_exceptions import ExceptionValue
 from bimip.domain.state.settings import FIELDS, VISIBLE, Audience, Setting
@@ -201,6 +203,16 @@ def _contact(view: Reader, key: Key, contact: Contact) -> Iterator[Line]:
     }
 
 
+def _location_share(view: Reader, key: Key, share: LocationShare) -> Iterator[Line]:
+    is_user = key[1] == With.USER
+    yield {
+        "kind": "location_share",
+        "with": view.get(Table.EIDS, (key[2],)) or "" if is_user else conversation_id(key[2]),
+        "since": _time(share.since),
+        "expires": _time(share.expires_at),
+    }
+
+
 def _mention(_view: Reader, key: Key, stamp: Stamp) -> Iterator[Line]:
     yield {"kind": "mention", **_place(key[1], key[2]), "signal_id": signal_id(stamp)}
 
@@ -241,6 +253,7 @@ _OWN: dict[Table, Make] = {
     Table.OWN_MESSAGES: _own_message,
     Table.CONVERSATION_SETTINGS: _kept,
     Table.CONTACTS: _contact,
+    Table.LOCATION_SHARES: _location_share,
     Table.MENTIONS: _mention,
     Table.USAGE: _usage,
     Table.REVOKED: _revoked,

@@ -7,11 +7,14 @@ from typing import Protocol
 import trio
 
 from bimip.domain.awareness.calls import Said
+from bimip.domain.awareness.locations import Position
 from bimip.domain.core.identity import Claims
 from bimip.domain.core.ids import Millis, UserId
+from bimip.domain.core.records import LocationShare
 from bimip.domain.core.rules import DeviceNames
 from bimip.domain.keeping.timekeeping import DAY
 from bimip.domain.push.subscribing import PushOffer
+from bimip.domain.state.location_shares import OtherEnd
 from bimip.journal.queue import OperationQueue
 from bimip.reading.people import Eids
 from bimip.requests.statistics import RequestStatistics
@@ -27,6 +30,18 @@ class CallExchange(Protocol):
         ...
 
 
+class LocationExchange(Protocol):
+    """Tells where users are to whom they share it with."""
+
+    def publish(self, user: UserId, position: Position) -> int | None:
+        """Takes where a user is now. Returns how many could be told the last time; None: they share it with nobody."""
+        ...
+
+    def share_changed(self, user: UserId, other: OtherEnd, share: LocationShare | None) -> None:
+        """A share of a user is another one, or ended."""
+        ...
+
+
 @dataclass(frozen=True, kw_only=True)
 class RequestServices:
     store: Store
@@ -39,6 +54,7 @@ class RequestServices:
     """Raises TokenError."""
     new_id: Callable[[], str]
     calls: CallExchange
+    locations: LocationExchange
     report: Callable[[str, BaseException], None]
     offline_ms: int = 7 * DAY
     """How long a device may be unseen until it holds nothing back."""

@@ -6,12 +6,13 @@ from typing import Any, NamedTuple
 from bimip.domain.contacts.access import STANDING_NAMES
 from bimip.domain.conversations.membership import ROLE_NAMES
 from bimip.domain.core.ids import Version
-from bimip.domain.core.records import Contact, ConversationSettings, DamagedRecordError, StateKey
+from bimip.domain.core.records import Contact, ConversationSettings, DamagedRecordError, LocationShare, StateKey
 from bimip.domain.state import (
     contacts,
     conversation_settings,
     devices,
     groups,
+    location_shares,
     messages,
     privacy_exceptions,
     private_reads,
@@ -25,6 +26,7 @@ from bimip.domain.state.messages import MessageState
 from bimip.names import conversation_id
 from bimip.reading.people import Eids
 from bimip.reading.state import Change, ChangesPage
+from bimip.requests.location_stream import share_told
 from bimip.requests.settings import exception_told, told
 from bimip.wire import bimip_pb2 as pb
 from bimip.wire import state, stored
@@ -146,11 +148,16 @@ def contact_told(eid: str, contact: Contact, version: Version) -> pb.Contact:
     )
 
 
+def _location_share(eids: Eids, version: Version, key: StateKey, share: LocationShare | None) -> bytes:
+    return state.location_share_item(version, share_told(eids, location_shares.unpack_key(key), share, version))
+
+
 ENCODE: dict[int, Callable[[Eids, Version, StateKey, Any], bytes]] = {
     receipts.TAG: _receipts,
     read_markers.TAG: _read_marker,
     devices.TAG: _device,
     groups.TAG: _group,
+    location_shares.TAG: _location_share,
     contacts.TAG: _contact,
     settings.TAG: _settings,
     privacy_exceptions.TAG: _exception,

@@ -1,7 +1,7 @@
 """Who is told that devices come and go."""
 
-from collections.abc import Hashable
-from typing import Protocol
+from collections.abc import Hashable, Mapping
+from typing import Any, Protocol
 
 from bimip.domain.core.ids import DeviceId, UserId
 
@@ -19,6 +19,12 @@ class Attending(Protocol):
     def tell(self, about: Hashable, part: bytes) -> None:
         """Sends an element of Body that is stored nowhere: of what is about the same the last."""
         ...
+
+
+class Group(Protocol):
+    """A user's connected devices."""
+
+    devices: Mapping[str, Any]
 
 
 class Attendant(Protocol):

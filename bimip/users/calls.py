@@ -19,7 +19,7 @@ from functools import partial
 from heapq import heappop, heappush
 from itertools import count
 from math import inf
-from typing import Any, Final, Protocol
+from typing import Final
 
 import trio
 
@@ -46,7 +46,7 @@ from bimip.domain.core.records import Table, User
 from bimip.journal.queue import OperationQueue
 from bimip.requests.refusals import rate_limited
 from bimip.storage.interface import Store
-from bimip.users.attending import Attending
+from bimip.users.attending import Attending, Group
 from bimip.users.sends import PendingSends
 from bimip.wire import bimip_pb2 as pb
 from bimip.wire import frames
@@ -65,12 +65,6 @@ RINGING, TALKING, OVER = Phase
 
 Key = tuple[str, str, str]
 """The two users, the lesser eid first, and the name of a call."""
-
-
-class Group(Protocol):
-    """A user's connected devices."""
-
-    devices: Mapping[str, Any]
 
 
 @dataclass(slots=True, eq=False)

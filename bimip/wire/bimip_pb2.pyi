@@ -965,7 +965,7 @@ class AwarenessVisibility(_message.Message):
     def __init__(self, visible: _Optional[bool] = ..., timestamp: _Optional[int] = ..., id: _Optional[str] = ..., stamp: _Optional[int] = ..., version: _Optional[int] = ..., **kwargs) -> None: ...
 
 class LocationStream(_message.Message):
-    __slots__ = ("to", "latitude", "longitude", "altitude", "accuracy", "timestamp", "expires_at", "enabled", "id", "conversation", "has_position", "stamp", "version")
+    __slots__ = ("to", "latitude", "longitude", "altitude", "accuracy", "timestamp", "expires_at", "enabled", "id", "conversation", "has_position", "version")
     FROM_FIELD_NUMBER: _ClassVar[int]
     TO_FIELD_NUMBER: _ClassVar[int]
     LATITUDE_FIELD_NUMBER: _ClassVar[int]
@@ -978,7 +978,6 @@ class LocationStream(_message.Message):
     ID_FIELD_NUMBER: _ClassVar[int]
     CONVERSATION_FIELD_NUMBER: _ClassVar[int]
     HAS_POSITION_FIELD_NUMBER: _ClassVar[int]
-    STAMP_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
     to: Identity
     latitude: float
@@ -991,9 +990,8 @@ class LocationStream(_message.Message):
     id: str
     conversation: str
     has_position: bool
-    stamp: int
     version: int
-    def __init__(self, to: _Optional[_Union[Identity, _Mapping]] = ..., latitude: _Optional[float] = ..., longitude: _Optional[float] = ..., altitude: _Optional[float] = ..., accuracy: _Optional[float] = ..., timestamp: _Optional[int] = ..., expires_at: _Optional[int] = ..., enabled: _Optional[bool] = ..., id: _Optional[str] = ..., conversation: _Optional[str] = ..., has_position: _Optional[bool] = ..., stamp: _Optional[int] = ..., version: _Optional[int] = ..., **kwargs) -> None: ...
+    def __init__(self, to: _Optional[_Union[Identity, _Mapping]] = ..., latitude: _Optional[float] = ..., longitude: _Optional[float] = ..., altitude: _Optional[float] = ..., accuracy: _Optional[float] = ..., timestamp: _Optional[int] = ..., expires_at: _Optional[int] = ..., enabled: _Optional[bool] = ..., id: _Optional[str] = ..., conversation: _Optional[str] = ..., has_position: _Optional[bool] = ..., version: _Optional[int] = ..., **kwargs) -> None: ...
 
 class PushNotification(_message.Message):
     __slots__ = ("id", "token", "platform", "remove", "p256dh", "auth", "query", "subscriptions", "device", "created", "public_key", "platforms")

@@ -62,6 +62,10 @@ def awareness_part(awareness: pb.Awareness) -> bytes:
     return _part(b"\x8a\x01", awareness)
 
 
+def location_part(location: pb.LocationStream) -> bytes:
+    return _part(b"\x9a\x01", location)
+
+
 def gap_part(partition: str, first: int, last: int, reason: pb.GapReason) -> bytes:
     gap = pb.Gap(partition=partition, to=last, reason=reason)
     setattr(gap, "from", first)

@@ -95,6 +95,11 @@ def contact_item(version: int, contact: pb.Contact, *, removed: bool = False) ->
     return _item(pb.StateItem(version=version, removed=removed, contact=contact))
 
 
+def location_share_item(version: int, share: pb.LocationStream) -> bytes:
+    """An element of StateDelta.items. A share that is not `enabled` is gone."""
+    return _item(pb.StateItem(version=version, removed=not share.enabled, location_share=share))
+
+
 def settings_item(version: int, settings: pb.Settings) -> bytes:
     """An element of StateDelta.items."""
     item = pb.StateItem(version=version, settings=settings).SerializeToString()

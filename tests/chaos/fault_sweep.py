@@ -60,6 +60,7 @@ FIXED = (
     "users",
     "push",
     "calls",
+    "locations",
     "retention",
     "gateway",
     "gateway/poller",

@@ -84,6 +84,10 @@ async def every_method(client: Client) -> None:
     await client.name_contact("bob@example.org", "Bobby")
     assert_type(await client.contacts(), dict[str, events.KnownContact])
     assert_type(client.known_contacts(), dict[str, events.KnownContact])
+    assert_type(await client.share_location("bob@example.org", seconds=60), int)
+    await client.stop_sharing_location("c1")
+    assert_type(await client.send_location(52.5, 13.4, accuracy=5), bool)
+    assert_type(client.location_shares(), dict[str, int])
     assert_type(await client.call("bob@example.org", b"offer", ring_seconds=30), str)
     await client.say_ringing("bob@example.org", "x")
     await client.answer_call("bob@example.org", "x", b"answer")
@@ -108,6 +112,10 @@ async def every_event(client: Client) -> None:
                 pass
             case events.ReceiptsChanged() | events.ReadMarkerChanged() | events.ConversationChanged():
                 assert_type(event.conversation, str)
+            case events.LocationTold():
+                assert_type(event.position, tuple[float, float] | None)
+            case events.LocationShareChanged():
+                assert_type(event.expires_at, int)
             case events.CallSignalled() | events.CallEnded():
                 assert_type(event.call, str)
             case events.LogDiverged() | events.ReadAgain():

@@ -20,6 +20,7 @@ from bimip.domain.accounts.erasing import (
 )
 from bimip.domain.accounts.registering import DropCursor, LabelDevice, NoteSeen, SeenDevice
 from bimip.domain.awareness.calls import End
+from bimip.domain.awareness.locations import EndLocationShare, ShareLocation
 from bimip.domain.awareness.missed_calls import MissCall
 from bimip.domain.commands.command import ExpireCommands
 from bimip.domain.commands.operation import Command, CommandKind
@@ -67,6 +68,7 @@ from bimip.domain.messages.checkpoints import TakeCheckpoint
 from bimip.domain.messages.committed import ExpireCommitted
 from bimip.domain.messages.disappearing import Disappear
 from bimip.domain.messages.expiring import ExpireMentions, ExpireThreads, TrimHistory
+from bimip.domain.state.location_shares import OtherEnd, With
 from bimip.domain.state.pruning import PruneRemoval
 from bimip.domain.state.settings import Setting
 from tests.domain.support import BEGIN, CHAT, Ledger
@@ -329,6 +331,8 @@ def test_the_operations_that_no_history_draws_change_nothing_when_repeated() -> 
         DropCursor(bob.device, CHAT),
         TakeCheckpoint(bob.user, CHAT),
         MissCall(ann.user, ann.device, "bob", "x", End.TIMED_OUT, ledger.now),
+        ShareLocation(ann.user, "", ConversationId(1), Millis(ledger.now + HOUR)),
+        EndLocationShare(Millis(ledger.now + HOUR), ann.user, OtherEnd(With.CONVERSATION, 1)),
     ):
         ledger.do(operation)
         before = ledger.everything()
@@ -393,7 +397,7 @@ def test_every_operation_is_repeated_here() -> None:
     told = {ExpireHistory, ExpireBodies, ExpireSeen, ExpireRevoked, Barrier, NoteTime, Forget}
     told |= {ExpireCommands, FillInbox, ExpireMentions, ExpireThreads}
     told |= {LabelDevice, NoteSeen, TrimHistory, ExpireCommitted, TakeCheckpoint, Disappear}
-    told |= {PruneRemoval, DropCursor, MissCall}
+    told |= {PruneRemoval, DropCursor, MissCall, ShareLocation, EndLocationShare}
     told |= {BeginErasing, LeaveErased, EraseMessages, EraseReceipts, DropAlone, RestartStates, ForgetMember}
     told |= {ForgetContacts, EraseLog, EraseRecords, EraseDevice, EraseConflicts, FinishErasing}
 

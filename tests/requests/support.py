@@ -5,12 +5,14 @@ from typing import Any, cast
 
 from bimip.concurrency.buckets import Rate
 from bimip.domain.awareness.calls import Said
+from bimip.domain.awareness.locations import Position
 from bimip.domain.core.identity import Claims
 from bimip.domain.core.ids import DeviceId, Millis, Offset, UserId
 from bimip.domain.core.operations import Operation, Received, Result
 from bimip.domain.core.ranges import Ranges
-from bimip.domain.core.records import Changes, Device, Table
+from bimip.domain.core.records import Changes, Device, LocationShare, Table
 from bimip.domain.push.subscribing import PushOffer
+from bimip.domain.state.location_shares import OtherEnd
 from bimip.journal.queue import OperationQueue, Owner, Reply, Ticket
 from bimip.reading.people import Eids
 from bimip.requests import ROUTES
@@ -72,12 +74,14 @@ class Peer(Asker):
         "body_changes",
         "closed",
         "held",
+        "published",
         "queue",
         "received",
         "removed",
         "revoked",
         "said",
         "scheduled",
+        "shares",
         "subscribed",
         "wakes",
     )
@@ -90,6 +94,8 @@ class Peer(Asker):
         self.closed: list[tuple[Close, str]] = []
         self.revoked: list[str] = []
         self.said: list[Said] = []
+        self.published: list[tuple[UserId, Position]] = []
+        self.shares: list[tuple[UserId, OtherEnd, LocationShare | None]] = []
         self.removed: list[DeviceId] = []
         self.subscribed: list[UserId] = []
         store = store or with_a_laptop()
@@ -103,6 +109,7 @@ class Peer(Asker):
             verify=verify,
             new_id=lambda: "new",
             calls=self,
+            locations=self,
             report=lambda _what, _error: None,
             push=PushOffer(("fcm", "webpush"), "the server's key"),
             subscribed=self.subscribed.append,
@@ -116,6 +123,14 @@ class Peer(Asker):
         """Notes what is said of calls, of which 16 devices are told."""
         self.said.append(said)
         return 16
+
+    def publish(self, user: UserId, position: Position) -> int | None:
+        """Notes positions, which 16 are shown."""
+        self.published.append((user, position))
+        return 16 if user == UserId(1) and position.latitude else None
+
+    def share_changed(self, user: UserId, other: OtherEnd, share: LocationShare | None) -> None:
+        self.shares.append((user, other, share))
 
     def schedule_send(self) -> None:
         self.scheduled += 1

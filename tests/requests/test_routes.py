@@ -6,14 +6,16 @@ from typing import Any
 import pytest
 
 import bimip.requests
+from bimip.domain.awareness.locations import LocationShared
 from bimip.domain.contacts.changing_settings import CurrentSettings
 from bimip.domain.contacts.roster import ContactChanged
 from bimip.domain.conversations.groups import GroupChanged
 from bimip.domain.core.ids import ConversationId, ConversationOffset, Millis, Offset, Stamp, Version
 from bimip.domain.core.merges import LastWrite
 from bimip.domain.core.operations import Acknowledged, Appended, Done, Fault, Operation, ReadMarked, Refused, Result
-from bimip.domain.core.records import Contact
+from bimip.domain.core.records import Contact, LocationShare
 from bimip.domain.push.subscribing import Subscribed
+from bimip.domain.state.location_shares import OtherEnd, With
 from bimip.domain.state.settings import Audience, PrivacySettings
 from bimip.requests import ROUTES
 from bimip.requests.message import write
@@ -32,6 +34,7 @@ SENT = (
 )
 
 CHANGED = GroupChanged("r", ConversationId(1), ConversationOffset(2), duplicate=False)
+HERE = pb.LocationStream(latitude=1, has_position=True)
 BOB = pb.Member(eid="bob")
 BOSS = pb.Member(eid="bob", role="owner")
 
@@ -62,6 +65,13 @@ SERVED: dict[str, list[tuple[Any, Result]]] = {
         (pb.Conversation(action=pb.Conversation.SET_ROLE, request_id="r", id="c1", members=[BOSS]), CHANGED),
     ],
     "fetch": [(pb.Fetch(kind=pb.LOG, partition="chat", offset=1), Done())],
+    "location_stream": [
+        (HERE, Done()),
+        (
+            pb.LocationStream(conversation="c1", enabled=True),
+            LocationShared(OtherEnd(With.CONVERSATION, 1), LocationShare(Millis(9), Millis(5)), Version(4)),
+        ),
+    ],
     "logout": [(pb.Logout(), Done()), (pb.Logout(forget=True, revoke=True), Done())],
     "message": [(MESSAGE, SENT)],
     "ping_pong": [(pb.PingPong(kind=pb.PingPong.PING), Done()), (pb.PingPong(kind=pb.PingPong.PONG), Done())],
@@ -147,7 +157,7 @@ def test_what_is_served_is_answered_as_its_row_says_and_once(name: str, payload:
     assert peer.owed == 0
 
 
-AT_ONCE = (pb.Body(), pb.Devices(), pb.Logout(), pb.PushNotification(query=True), REFRESH)
+AT_ONCE = (pb.Body(), HERE, pb.Devices(), pb.Logout(), pb.PushNotification(query=True), REFRESH)
 DECIDED = [
     one for one in CASES if one[1] not in AT_ONCE and one[0] not in {"ping_pong", "fetch", "snapshot", "state_delta"}
 ]

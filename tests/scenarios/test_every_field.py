@@ -728,6 +728,42 @@ def token_authority_rows() -> Iterator[Row]:
     yield row("jti", FORBIDDEN, pb.TokenAuthority(action=pb.TokenAuthority.REVOKE, jti="bob/phone"))
 
 
+def location(**fields: Any) -> pb.LocationStream:
+    return pb.LocationStream(**fields)
+
+
+def location_rows() -> Iterator[Row]:
+    yield row("id", INVALID, location(id=LINES, has_position=True))
+    yield row("id", TOO_LARGE, location(id=LONG, has_position=True))
+    yield row("from.eid", FORBIDDEN, location(has_position=True, **{"from": identity("bob")}))
+    for to in (STRANGE, "ann", "c1"):
+        yield row("to.eid", INVALID, location(to=identity(to), enabled=True))
+    yield row("to.eid", TOO_LARGE, location(to=identity("x" * 256), enabled=True))
+    for to in ("carol", "nobody"):  # contacts of hers they are both not
+        yield row("to.eid", FORBIDDEN, location(to=identity(to), enabled=True))
+    for conversation in ("c99", "c3", "c01"):
+        yield row("conversation", NOT_FOUND, location(conversation=conversation, enabled=True))
+    yield row("conversation", INVALID, location(conversation=LINES))
+    yield row("conversation", INVALID, location(conversation="c2", to=identity("bob")))
+    yield row("conversation", TOO_LARGE, location(conversation=LONG))
+    for value in (-91, 90.5, float("nan")):
+        yield row("latitude", INVALID, location(latitude=value, has_position=True))
+    yield row("longitude", INVALID, location(longitude=180.5, has_position=True))
+    yield row("altitude", INVALID, location(altitude=float("inf"), has_position=True))
+    yield row("accuracy", INVALID, location(accuracy=-0.1, has_position=True))
+    yield row("timestamp", INVALID, location(timestamp=-1, has_position=True))
+    yield row("timestamp", INVALID, location(timestamp=1 << 60, has_position=True))
+    for until in (-1, 1, 1 << 60):
+        yield row("expires_at", INVALID, location(conversation="c2", enabled=True, expires_at=until))
+    yield row("has_position", INVALID, location())
+
+
+LOCATION_TAKES = [
+    location(conversation="c2", enabled=True, has_position=True),
+    location(to=pb.Identity(eid="bob", connection_resource_id=LINES, node=LINES)),
+    location(has_position=True, **{"from": pb.Identity(eid="ann", connection_resource_id=LINES, node=LINES)}),
+]
+
 BOUNDS: dict[str, list[Row]] = {
     "message": list(message_rows()),
     "signal": list(signal_rows()),
@@ -736,6 +772,7 @@ BOUNDS: dict[str, list[Row]] = {
     "settings": list(settings_rows()),
     "awareness_visibility": list(awareness_visibility_rows()),
     "contact": list(contact_rows()),
+    "location_stream": list(location_rows()),
     "snapshot": list(snapshot_rows()),
     "devices": list(devices_rows()),
     "push_notification": list(push_rows()),
@@ -757,6 +794,7 @@ UNBOUNDED: dict[str, list[Any]] = {
     "contact": CONTACT_TAKES,
     "settings": SETTINGS_TAKE,
     "awareness_visibility": VISIBILITY_TAKES,
+    "location_stream": LOCATION_TAKES,
     "snapshot": SNAPSHOT_TAKES,
     "fetch": FETCH_TAKES,
     "hello": HELLO_TAKES,
@@ -931,6 +969,7 @@ GOOD: dict[str, Any] = {
     "contact": contact(CONTACTS.UNBLOCK),
     "settings": pb.Settings(),
     "awareness_visibility": pb.AwarenessVisibility(),
+    "location_stream": location(has_position=True),
     "snapshot": pb.Snapshot(partition="chat"),
     "devices": pb.Devices(),
     "push_notification": pb.PushNotification(query=True),
@@ -989,6 +1028,7 @@ NEEDS_ROOM: dict[str, Any] = {
     "command": command(pb.Command.ARCHIVE, conversation="c1"),
     "conversation": conversation(ACTIONS.RENAME, "c2", title="journey"),
     "contact": contact(CONTACTS.REQUEST),
+    "location_stream": location(conversation="c2", enabled=True),
 }
 """By route: what makes the store grow."""
 

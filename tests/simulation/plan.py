@@ -17,6 +17,7 @@ KINDS = (
     "reader",
     "fetcher",
     "calls",
+    "locations",
     "retention",
     "gateway",
     "listener",

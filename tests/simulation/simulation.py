@@ -68,6 +68,7 @@ PARTS = (
     "users",
     "push",
     "calls",
+    "locations",
     "retention",
     "gateway",
     "console",

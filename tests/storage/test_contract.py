@@ -31,6 +31,7 @@ from bimip.domain.core.records import (
     IndexRow,
     Key,
     Label,
+    LocationShare,
     Log,
     LogTable,
     Member,
@@ -91,6 +92,8 @@ EXAMPLES: list[tuple[Table, Key, Any]] = [
     (Table.BODIES, (1,), b""),
     (Table.REMOVALS, (5, LARGE), Millis(LARGE)),
     (Table.EXPIRING, (LARGE, 2**64 - 1), Expiring(ConversationId(3), ConversationOffset(LARGE), UserId(5))),
+    (Table.LOCATION_SHARES, (5, 1, 2**32 - 1), LocationShare(Millis(LARGE), Millis(1))),
+    (Table.LOCATION_ENDS, (LARGE, 5, 2, 2**32 - 1), Millis(LARGE)),
     (Table.REFERENCES, (2**64 - 1,), 2),
     (
         Table.ADDRESSED,

@@ -112,6 +112,8 @@ GOLDEN = {
     "history": "3 e699b7ef4b8fd3a0",
     "inboxes": "3 3ca40b733b2e3c0b",
     "labels": "1 0beb2cdc4e3bdd8a",
+    "locationends": "1 d3aeb0c0679033db",
+    "locationshares": "1 0f1939e0bb8a51af",
     "members": "1 80a93b35ba0d4008",
     "mentions": "1 899d1dd3e92570fb",
     "messagestates": "1 011778698be86d67",

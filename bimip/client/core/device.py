@@ -18,7 +18,7 @@ from bimip.client.core.outbox import MAX_IN_FLIGHT, Outbox
 from bimip.client.core.requests import Requests
 from bimip.client.core.state import State
 from bimip.client.errors import ProtocolViolation
-from bimip.client.events import Connected, Event, ReadAgain, ServerError
+from bimip.client.events import Connected, Event, LocationTold, ReadAgain, ServerError
 from bimip.client.frames import Payload, decode, encode
 from bimip.client.store import OutboxItem, PendingRead, Store
 from bimip.client.wire.bimip import (
@@ -33,6 +33,7 @@ from bimip.client.wire.bimip import (
     HelloResult,
     Identity,
     Limits,
+    LocationStream,
     Message,
     MessageStatus,
     OffsetRange,
@@ -195,6 +196,7 @@ class Device:
     def _body(self, body: Body) -> None:
         for signal in body.signals:
             self._signal(signal, signal.ref)
+        self.inbox.emit(*map(_located, body.locations))
         if body.turn is not Turn.TURN_FETCH:  # else: the answer to a Fetch that nobody waits for any more
             self.inbox.receive(body, delivered_before=self._settles_outbox)
             for page in body.states:
@@ -382,3 +384,10 @@ class Device:
         for mark in [mark for mark, sent in self._unconfirmed_reads.items() if sent < self._heartbeats - 1]:
             del self._unconfirmed_reads[mark]
             self.store.drop_pending_read(mark)
+
+
+def _located(told: LocationStream) -> LocationTold:
+    eid = told.from_.eid if told.from_ is not None else ""
+    position = (told.latitude, told.longitude) if told.has_position else None
+    where = (position, told.altitude, told.accuracy, told.timestamp) if position else ()
+    return LocationTold(eid, told.conversation, told.enabled, told.expires_at, *where)

@@ -60,6 +60,8 @@ BELONGINGS: dict[Kind, Belonging] = {
     ),
     Table.ADDRESSED: Belonging(Whose.SHARED, "what was for their devices, and what they wrote, is gone", "addressed"),
     Table.EXPIRING: Belonging(Whose.SHARED, "goes when it is due", left_out="it stands in `message`"),
+    Table.LOCATION_SHARES: _own("location_share"),
+    Table.LOCATION_ENDS: Belonging(Whose.SHARED, "goes when it is due", left_out="it stands in `location_share`"),
     Table.REFERENCES: Belonging(Whose.NOBODY, "counts one log less", left_out="how many logs have a message"),
     Table.SEEN: Belonging(Whose.DEVICE, "gone", "message_id"),
     Table.COMMANDS: Belonging(Whose.DEVICE, "gone", "command_id"),

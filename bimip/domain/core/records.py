@@ -118,6 +118,13 @@ class Expiring(NamedTuple):
     author: UserId
 
 
+class LocationShare(NamedTuple):
+    """A user shares where they are."""
+
+    expires_at: Millis
+    since: Millis
+
+
 class Seq(NamedTuple):
     """A row of SEQS: sorts as the client's `timestamp:localSeq:device` does, by numbers."""
 
@@ -380,6 +387,10 @@ class Table(_Kind):
     """(stamp) -> bytes: a message, encoded once, as wire.stored wrote it"""
     EXPIRING = Schema("expiring", (LONG, LONG), Plain("IQI", Expiring))
     """(when it disappears, stamp) -> Expiring: the messages whose sender gave them a time"""
+    LOCATION_SHARES = Schema("locationshares", (NUMBER, BYTE, NUMBER), Plain("QQ", LocationShare))
+    """(user, With, user or conversation) -> LocationShare: with whom the user shares where they are"""
+    LOCATION_ENDS = Schema("locationends", (LONG, NUMBER, BYTE, NUMBER), Plain("Q"))
+    """(when it ends, user, With, user or conversation) -> Millis: when it began, of each of LOCATION_SHARES"""
     REFERENCES = Schema("references", (LONG,), Plain("I"))
     """(stamp) -> int: how many logs have a message, where none of them keeps what all devices acknowledged"""
     ADDRESSED = Schema("addressed", (LONG, NUMBER))

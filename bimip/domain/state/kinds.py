@@ -9,6 +9,7 @@ from bimip.domain.state import (
     conversation_settings,
     devices,
     groups,
+    location_shares,
     messages,
     privacy_exceptions,
     private_reads,
@@ -30,6 +31,7 @@ KINDS: dict[int, StateKind] = {
         devices.KIND,
         private_reads.KIND,
         groups.KIND,
+        location_shares.KIND,
         contacts.KIND,
     )
 }

@@ -51,6 +51,7 @@ from bimip.domain.state import (
     contacts,
     conversation_settings,
     groups,
+    location_shares,
     messages,
     privacy_exceptions,
     private_reads,
@@ -60,6 +61,7 @@ from bimip.domain.state import (
 )
 from bimip.domain.state.changes import state_of
 from bimip.domain.state.kinds import has_removals, kind_of
+from bimip.domain.state.location_shares import OtherEnd, With
 from bimip.domain.state.receipts import part_of
 from bimip.storage.interface import Store
 
@@ -569,6 +571,15 @@ def _roster(view: Reader, owner: UserId, counted: Roster) -> Iterator[Finding]:
         yield Finding("rosters", (owner,), f"counts {known}, and there are {counted}")
 
 
+def _location_shares(view: Reader) -> Iterator[Finding]:
+    for key, share in rows(view, Table.LOCATION_SHARES):
+        user, other = key[0], OtherEnd(With(key[1]), key[2])
+        if view.get(Table.LOCATION_ENDS, (share.expires_at, *key)) is None:
+            yield Finding("locationshares", key, "does not end by itself")
+        if view.get(Table.VERSIONS, (user, location_shares.pack_key(other))) is None:
+            yield Finding("locationshares", key, "has no version: devices are not told of it")
+
+
 def _expiring(view: Reader) -> Iterator[Finding]:
     for key, place in rows(view, Table.EXPIRING):
         known: Conversation | None = view.get(Table.CONVERSATIONS, (place.conversation,))
@@ -696,6 +707,7 @@ PARTS: dict[str, Part] = {
     "conversation settings": _conversation_settings,
     "contacts": _contacts,
     "expiring": _expiring,
+    "locationshares": _location_shares,
     "removals": _removals,
     "references": _references,
     "inboxes": _inboxes,

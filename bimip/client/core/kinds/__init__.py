@@ -5,6 +5,7 @@ from bimip.client.core.kinds.conversations import CONVERSATIONS
 from bimip.client.core.kinds.devices import DEVICES
 from bimip.client.core.kinds.groups import GROUPS
 from bimip.client.core.kinds.kind import AnyKind
+from bimip.client.core.kinds.location_shares import LOCATION_SHARES
 from bimip.client.core.kinds.messages import MESSAGES
 from bimip.client.core.kinds.read_markers import READ_MARKERS
 from bimip.client.core.kinds.receipts import PRIVATE_RECEIPTS, RECEIPTS
@@ -20,6 +21,7 @@ CLIENT_KINDS: tuple[AnyKind, ...] = (
     MESSAGES,
     CONVERSATIONS,
     GROUPS,
+    LOCATION_SHARES,
     CONTACTS,
 )
 """Items of others are left out: they are a later version's."""

@@ -1390,31 +1390,56 @@ class LocationStream(betterproto2.Message):
     """
 
     to: "Identity | None" = betterproto2.field(2, betterproto2.TYPE_MESSAGE, optional=True)
+    """
+    the contact with whom it is shared
+    """
 
     latitude: "float" = betterproto2.field(3, betterproto2.TYPE_DOUBLE)
+    """
+    degrees
+    """
 
     longitude: "float" = betterproto2.field(4, betterproto2.TYPE_DOUBLE)
 
     altitude: "float" = betterproto2.field(5, betterproto2.TYPE_DOUBLE)
+    """
+    metres
+    """
 
     accuracy: "float" = betterproto2.field(6, betterproto2.TYPE_DOUBLE)
+    """
+    metres
+    """
 
     timestamp: "int" = betterproto2.field(7, betterproto2.TYPE_INT64)
+    """
+    when it was measured. In the state: since when it is shared
+    """
 
     expires_at: "int" = betterproto2.field(8, betterproto2.TYPE_INT64)
+    """
+    when the share ends
+    """
 
     enabled: "bool" = betterproto2.field(9, betterproto2.TYPE_BOOL)
+    """
+    it is shared
+    """
 
     id: "str" = betterproto2.field(10, betterproto2.TYPE_STRING)
+    """
+    the client's
+    """
 
     conversation: "str" = betterproto2.field(11, betterproto2.TYPE_STRING)
+    """
+    or the conversation in which it is shared
+    """
 
     has_position: "bool" = betterproto2.field(12, betterproto2.TYPE_BOOL)
     """
     latitude and longitude say something
     """
-
-    stamp: "int" = betterproto2.field(13, betterproto2.TYPE_FIXED64)
 
     version: "int" = betterproto2.field(14, betterproto2.TYPE_UINT64)
     """

@@ -8,6 +8,7 @@ from bimip.client.core.kinds.conversations import CONVERSATIONS
 from bimip.client.core.kinds.devices import DEVICES
 from bimip.client.core.kinds.groups import GROUPS
 from bimip.client.core.kinds.kind import AnyKind, Table
+from bimip.client.core.kinds.location_shares import LOCATION_SHARES
 from bimip.client.core.kinds.messages import MESSAGES
 from bimip.client.core.kinds.read_markers import READ_MARKERS
 from bimip.client.core.kinds.receipts import PRIVATE_RECEIPTS, RECEIPTS
@@ -18,6 +19,8 @@ from bimip.client.wire.bimip import (
     Contact,
     Conversation,
     DeviceState,
+    Identity,
+    LocationStream,
     Member,
     MessageState,
     MessageStatus,
@@ -50,6 +53,10 @@ EXAMPLES: dict[AnyKind, list[Any]] = {
     EXCEPTIONS: [
         PrivacyException(eid="bob", version=version, stamp=version, show_last_seen=PrivacyExceptionException(value))
         for version, value in ((3, 2), (5, 3), (1, 3))
+    ],
+    LOCATION_SHARES: [
+        LocationStream(to=Identity(eid="bob"), version=version, expires_at=ends)
+        for version, ends in ((3, 7), (5, 9), (1, 8))
     ],
     DEVICES: [DeviceState(name="phone", created=7, stamp=stamp, label=f"label {stamp}") for stamp in (3, 5, 1)],
     GROUPS: [
