@@ -111,7 +111,9 @@ class Parts:
             self.poller,
             self.timers,
             HttpServer(
-                api.make_application(self.services, origins=settings.gateway.origins, names=settings.gateway.names),
+                api.make_application(
+                    self.services, self.users.attach, origins=settings.gateway.origins, names=settings.gateway.names
+                ),
                 settings.http,
                 self.timekeeper.now,
                 report,

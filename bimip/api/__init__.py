@@ -4,6 +4,7 @@
 * `endpoint.py`       what a row of it says
 * `caller.py`         who asks: a token's device, as an asker of `requests`
 * `messages.py`, `conversations.py`, `contacts.py`, `devices.py`  the rows, a file a resource, each with what it does
+* `events.py`         a device's stream as server-sent events: a connection of its own
 * `openapi.py`        the document that is made of the rows; `words.py`: what of it stands nowhere else
 
 An endpoint makes payloads of the schema of what was said, asks a route of `requests` for each, and shows what came

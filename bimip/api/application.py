@@ -15,9 +15,10 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from bimip.api import contacts, conversations, devices, messages
+from bimip.api import contacts, conversations, devices, events, messages
 from bimip.api.caller import Callers, unauthorized
 from bimip.api.endpoint import WEIGHT_FOR_A_REQUEST, Endpoint, Visit
+from bimip.api.events import Attach
 from bimip.api.openapi import PREFIX, document
 from bimip.http.guards import Origins
 from bimip.http.problems import ProblemError, problem_response
@@ -33,19 +34,25 @@ ENDPOINTS: Final[tuple[Endpoint, ...]] = (
     *contacts.ENDPOINTS,
     *devices.ENDPOINTS,
 )
-"""All that is asked for with a token, below PREFIX."""
+"""All that is asked for with a token, below PREFIX, but for what is streamed."""
 
 
-def make_application(services: Services, *, origins: Sequence[str], names: Sequence[str]) -> ASGIApp:
-    """Makes the application. `origins` and `names`: see `http.origins`."""
+def all_endpoints(attach: Attach) -> tuple[Endpoint, ...]:
+    """All that is asked for with a token."""
+    return (*ENDPOINTS, *events.endpoints(events.Streams(attach)))
+
+
+def make_application(services: Services, attach: Attach, *, origins: Sequence[str], names: Sequence[str]) -> ASGIApp:
+    """Makes the application. `attach` makes a stream a device's connection. `origins`, `names`: see `http.origins`."""
     callers = Callers(services)
+    endpoints = all_endpoints(attach)
     by_path: dict[str, dict[str, Endpoint]] = {}
-    for endpoint in ENDPOINTS:
+    for endpoint in endpoints:
         by_path.setdefault(endpoint.path, {})[endpoint.method] = endpoint
     routes = [
         Route(f"{PREFIX}{path}", _Answering(callers, rows).answer, methods=list(rows)) for path, rows in by_path.items()
     ]
-    routes.append(Route(f"{PREFIX}/openapi.json", _Document(document(ENDPOINTS, services.limits)).answer))
+    routes.append(Route(f"{PREFIX}/openapi.json", _Document(document(endpoints, services.limits)).answer))
     return Starlette(
         routes=routes,
         middleware=[Middleware(Origins, origins=origins, names=names)],
@@ -123,12 +130,13 @@ async def _read_body(endpoint: Endpoint, visit: Visit) -> None:
                 raise ProblemError(WireError(pb.INVALID, f"There is no field {name!r} here.", field=name))
 
 
-def _answer_problem(_request: Request, error: Exception) -> Response:
+async def _answer_problem(_request: Request, error: Exception) -> Response:
+    """Answers an error. Not plain: Starlette would do that in a thread."""
     assert isinstance(error, ProblemError)
     return problem_response(error)
 
 
-def _answer_http_error(request: Request, error: Exception) -> Response:
+async def _answer_http_error(request: Request, error: Exception) -> Response:
     """Answers what there is no route for."""
     assert isinstance(error, HTTPException)
     if error.status_code == 405:

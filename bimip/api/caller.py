@@ -113,7 +113,7 @@ class Caller(Asker):
         """Takes one request, as `users.intake` takes a frame."""
         route = ROUTES[name]
         self.owed += 1
-        self.frame_bytes = 0  # nobody has looked at its size
+        self.frame_bytes = payload.ByteSize()
         if self.checked and not route.independent:
             write(self)
         try:

@@ -185,6 +185,12 @@ def _no_slot(error: AdmissionRefusedError) -> UpgradeRefusedError:
     return UpgradeRefusedError(error.status, error.sentence, [(b"Retry-After", b"%d" % error.retry_after)])
 
 
+def _problem(error: AdmissionRefusedError) -> ProblemError:
+    code = pb.RATE_LIMITED if error.status == 429 else pb.UNAVAILABLE
+    problem = WireError(code, error.sentence, retry_after_ms=1000 * error.retry_after)
+    return ProblemError(problem, status=error.status)
+
+
 class _Handshake:
     """One handshake, from the first byte until the device has its connection."""
 
@@ -202,6 +208,7 @@ class _Handshake:
         """Of the peer, which may stand behind a proxy."""
         self.is_stopping = False
         """The server stops: no more is asked for here."""
+        self._when_stopping: list[Callable[[], None]] = []
 
     async def open(self) -> WebSocketConnection | None:
         """Opens the WebSocket; None: it did not become one, in time or at all."""
@@ -228,9 +235,7 @@ class _Handshake:
             self._slot.serve_http()
         except AdmissionRefusedError as error:
             self._tell("refused", status=error.status, reason=error.sentence, address=self.address)
-            code = pb.RATE_LIMITED if error.status == 429 else pb.UNAVAILABLE
-            problem = WireError(code, error.sentence, retry_after_ms=1000 * error.retry_after)
-            await http.refuse(self._stream, request, self, ProblemError(problem, status=error.status))
+            await http.refuse(self._stream, request, self, _problem(error))
             return None
         rest = await self._serve_in_order(request)
         if rest is None:
@@ -264,6 +269,8 @@ class _Handshake:
                 await is_done.wait()
             except trio.Cancelled:
                 self.is_stopping = True
+                for call in self._when_stopping:
+                    call()
                 with self._gateway.grace():
                     await is_done.wait()
                 raise
@@ -286,6 +293,15 @@ class _Handshake:
 
     def admit_visitor(self) -> None:
         self._slot.admit()
+
+    def connect_device(self, claims: Claims) -> None:
+        try:
+            self._slot.identify(claims)
+        except AdmissionRefusedError as error:
+            raise _problem(error) from None
+
+    def when_stopping(self, call: Callable[[], None]) -> None:
+        self._when_stopping.append(call)
 
     def _read_at_once(self) -> Request | HttpRequest | None:
         """Reads the request without waiting: where many come, it is mostly there when the connection's turn comes."""

@@ -19,6 +19,7 @@ import trio.abc
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Scope
 
+from bimip.domain.core.identity import Claims
 from bimip.http.problems import ProblemError, problem_response
 from bimip.http.settings import HttpSettings
 from bimip.wire import bimip_pb2 as pb
@@ -45,9 +46,17 @@ class Visitor(Protocol):
         """They did just now."""
         ...
 
+    def connect_device(self, claims: Claims) -> None:
+        """The answer is a device's connection. Raises ProblemError where there is no place for another."""
+        ...
+
     @property
     def is_stopping(self) -> bool:
         """The server stops: this is the last request of the connection."""
+        ...
+
+    def when_stopping(self, call: Callable[[], None]) -> None:
+        """Has this called when it does, while this request is answered."""
         ...
 
 

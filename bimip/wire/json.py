@@ -84,7 +84,11 @@ def fill(message: Message, value: dict[str, Any]) -> Iterator[int]:
 
 def to_json(frame: bytes) -> str:
     """The text of a frame of ours, in one line."""
-    value = json_format.MessageToDict(pb.MessageScheme.FromString(frame), preserving_proto_field_name=True)
+    return dump(message_of(pb.MessageScheme.FromString(frame)))
+
+
+def dump(value: dict[str, Any]) -> str:
+    """The text of an object, in one line."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 

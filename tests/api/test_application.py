@@ -11,12 +11,19 @@ from urllib.parse import quote
 import httpx
 import pytest
 
-from bimip.api.application import ENDPOINTS
+from bimip.api.application import all_endpoints
 from bimip.api.endpoint import Endpoint
 from tests.api.kit import Api, open_api
 from tests.kit.server import OPERATOR, token
 
 ALICE, BOB, CAROL, MALLORY = (f"{name}@example.org" for name in ("alice", "bob", "carol", "mallory"))
+
+
+async def attach_nowhere(*_given: object) -> None:
+    """What the table is made with where it is only looked at."""
+
+
+ENDPOINTS = all_endpoints(attach_nowhere)
 SECRET = "c2VjcmV0"  # "secret", as base64
 OF_ANYBODY = ("/contacts/", "/push/")
 """Paths that name another user, or something of whoever asks."""

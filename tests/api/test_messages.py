@@ -42,6 +42,16 @@ async def test_text_and_payload_are_the_same_and_not_both(api: Api) -> None:
     assert texts(await api.get("/messages", "bob")) == ["Grüße", "Grüße"]
 
 
+@pytest.mark.parametrize("path", ["/messages", "/messages/batch"])
+async def test_a_message_has_the_bound_that_it_has_on_the_socket(api: Api, path: str) -> None:
+    body: Any = {"to": {"eid": "bob"}, "text": "x" * 65_536, "tempId": "large"}
+    answer = await api.ask("POST", path, {"messages": [body]} if "batch" in path else body)
+    error = answer.json()["results"][0]["error"] if "batch" in path else answer.json()
+
+    assert (error["status"], error["code"], error["field"], error["id"]) == (413, "TOO_LARGE", "payload", "large")
+    assert texts(await api.get("/messages")) == []
+
+
 async def test_many_are_accepted_or_refused_each_for_itself_in_their_order(api: Api) -> None:
     said = [{"to": {"eid": "bob"}, "text": f"{number}", "tempId": f"b{number}"} for number in range(150)]
     said[7]["to"] = {"eid": "nobody"}

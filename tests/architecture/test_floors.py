@@ -57,7 +57,7 @@ MAY_IMPORT = {
         "bimip.storage",
     ),
     # floor 4
-    "bimip.http": ("bimip.settings", "bimip.wire"),
+    "bimip.http": ("bimip.settings", "bimip.wire", "bimip.domain"),
     "bimip.api": (
         "bimip.http",
         "bimip.users",

@@ -63,6 +63,8 @@ async def read_response(stream: trio.abc.ReceiveStream, http: h11.Connection) ->
             head = event
         elif isinstance(event, h11.Data):
             body += event.data
+            if head is not None and (b"content-type", b"text/event-stream; charset=utf-8") in head.headers:
+                return httpx.Response(head.status_code, headers=list(head.headers), content=body)  # it has no end
         elif isinstance(event, h11.EndOfMessage):
             assert head is not None
             return httpx.Response(head.status_code, headers=list(head.headers), content=body)
