@@ -2,10 +2,11 @@
 see.
 """
 
+from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
-from bimip.domain.conversations.membership import members_of, membership_of
+from bimip.domain.conversations.membership import hears_all, is_unheard, members_of, membership_of
 from bimip.domain.core.clock import stamp_of
 from bimip.domain.core.ids import ConversationId, ConversationOffset, DeviceId, UserId
 from bimip.domain.core.operations import Received
@@ -113,7 +114,7 @@ def scan_history(store: Store, viewer: Viewer, fetch: pb.Fetch, begin: PageStart
         return read_history(view, viewer.user, conversation, after, limit)
 
     def judge(view: Reader) -> Judge:
-        return partial(_history_row, view, viewer, wanted, conversation)
+        return _judge_history(view, viewer, wanted, conversation)
 
     walk = Descending if fetch.backwards else Ascending
     return (yield from fill(store, walk(read, judge, known.first, known.head, begin.offset), limit))
@@ -128,7 +129,7 @@ def scan_thread(store: Store, viewer: Viewer, fetch: pb.Fetch, begin: PageStart,
         return Page([], known.head + 1, complete=True)
 
     def judge(view: Reader) -> Judge:
-        row = partial(_history_row, view, viewer, wanted, conversation)
+        row = _judge_history(view, viewer, wanted, conversation)
         return lambda place, listed: listed and row(place, listed)
 
     thread = (conversation, stamp_of(fetch.reply_to))
@@ -217,10 +218,32 @@ def _entry_row(
     return FetchedEntry(offset, part, acknowledged, place, is_own)
 
 
+Hears = Callable[[int], bool]
+"""Whether the message at a place was for somebody who is in its conversation."""
+
+
+def hears_in(view: Reader, user: UserId, conversation: ConversationId) -> Hears | None:
+    """Judges the messages of a conversation of two, of whom one may have blocked the other; None: all were for them."""
+    if hears_all(view, user, conversation):
+        return None
+    return lambda place: not is_unheard(view, user, conversation, place)
+
+
+def _judge_history(view: Reader, viewer: Viewer, wanted: _Filter, conversation: ConversationId) -> Judge:
+    hears = hears_in(view, viewer.user, conversation)
+    return partial(_history_row, view, viewer, wanted, conversation, hears)
+
+
 def _history_row(
-    view: Reader, viewer: Viewer, wanted: _Filter, conversation: ConversationId, place: int, listed: HistoryEntry
+    view: Reader,
+    viewer: Viewer,
+    wanted: _Filter,
+    conversation: ConversationId,
+    hears: Hears | None,
+    place: int,
+    listed: HistoryEntry,
 ) -> FetchedEntry | None:
-    if not wanted.lets(listed.author, listed.origin):
+    if not wanted.lets(listed.author, listed.origin) or (hears and not hears(place)):
         return None
     own = listed.origin == viewer.device
     if listed.addressed and not own and not is_addressed(view, listed.stamp, viewer.user, viewer.device):
@@ -237,7 +260,7 @@ def _history_row(
 
 def history_judge(view: Reader, viewer: Viewer, conversation: ConversationId) -> Judge:
     """Judges what of a conversation's history a device may see, whoever wrote it."""
-    return partial(_history_row, view, viewer, _Filter(None, None), conversation)
+    return _judge_history(view, viewer, _Filter(None, None), conversation)
 
 
 def _element(view: Reader, viewer: Viewer, stamp: int, body: bytes, offset: int, *, own: bool) -> bytes:

@@ -14,7 +14,7 @@ from bimip.domain.core.records import Conversation, DamagedRecordError, Group, H
 from bimip.domain.state.conversation_settings import AS_THEY_WERE, read_settings
 from bimip.domain.state.read_markers import read_marker
 from bimip.names import conversation_id
-from bimip.reading.fetches import PageStart, Viewer, conversation_for, history_judge
+from bimip.reading.fetches import PageStart, Viewer, conversation_for, hears_in, history_judge
 from bimip.reading.pages import FetchedEntry, Page, Scan
 from bimip.reading.salvage import UnreadableError, read_history
 from bimip.storage.interface import Store
@@ -141,7 +141,12 @@ def _count_unread(store: Store, user: UserId, listed: _Listed) -> Generator[int,
                 entries = read_history(view, user, number, after, upto - after)
             except UnreadableError:
                 entries = []
-            about.unread += sum(_is_others(view, user, entry) for place, entry in entries if place <= upto)
+            hears = hears_in(view, user, number)
+            about.unread += sum(
+                _is_others(view, user, entry) and (hears is None or hears(place))
+                for place, entry in entries
+                if place <= upto
+            )
         yield (upto - after) // LISTED_FOR_AN_ENTRY + 1
         after = upto
     return known.head - begin

@@ -225,6 +225,7 @@ EFFECTS = {
     Table.CONVERSATION_SETTINGS,
     Table.CONTACTS,
     Table.ROSTERS,
+    Table.UNHEARD,
     Table.COMMANDS,
     Table.CONFLICTS,
     Table.INBOXES,

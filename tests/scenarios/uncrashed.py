@@ -3,6 +3,7 @@
 CRASHED = (
     "test_addressees",
     "test_batches",
+    "test_blocking",
     "test_commands",
     "test_contacts",
     "test_cursors",

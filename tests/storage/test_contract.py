@@ -174,7 +174,8 @@ EXAMPLES: list[tuple[Table, Key, Any]] = [
         ),
     ),
     (Table.CONTACTS, (6, 5), Contact(Standing.REQUESTED, granted=True, blocked=True)),
-    (Table.ROSTERS, (5,), Roster(2**32 - 1, 0, 1)),
+    (Table.ROSTERS, (5,), Roster(2**32 - 1, 0, 1, 7)),
+    (Table.UNHEARD, (5, 3, LARGE), LARGE + 7),
     (
         Table.CONFLICTS,
         (LARGE,),

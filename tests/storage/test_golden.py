@@ -132,11 +132,12 @@ GOLDEN = {
     "removals": "2 401915b9a9e89961",
     "revoked": "2 95d41794a67c9f41",
     "risen": "4 cf4d0359cb76fd2a",
-    "rosters": "1 be3aff829126f5fc",
+    "rosters": "1 09a68baba351ac64",
     "seen": "704 15e58e156a61133c",
     "seqs": "6 a03ba52341b718e8",
     "settings": "1 27e8ceeaea6257c1",
     "threads": "1 07803feb639b0623",
+    "unheard": "1 a14582d42ace9d60",
     "users": "4 2f907ab572685a8f",
 }
 """For format 7, and of the same trees for 6: 7 has more of them. tests/scenarios/test_formats.py has a store of 6."""

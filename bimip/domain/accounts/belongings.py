@@ -81,6 +81,7 @@ BELONGINGS: dict[Kind, Belonging] = {
     Table.CONVERSATION_SETTINGS: _own("conversation_settings"),
     Table.CONTACTS: Belonging(Whose.OWN, "gone, and what others have of them", "contact"),
     Table.ROSTERS: _own(left_out=_DERIVED),
+    Table.UNHEARD: _own(left_out="places of what they have not"),
     Table.CONFLICTS: Belonging(Whose.SHARED, "theirs are gone", "conflict"),
     Table.INBOXES: _own(left_out=_DERIVED),
     Table.RECENT: _own(left_out=_DERIVED),

@@ -5,7 +5,8 @@ from functools import cached_property
 from bimip.domain.commands.effect import Effect, lost_against
 from bimip.domain.commands.operation import Command, Commanded
 from bimip.domain.commands.target import Target
-from bimip.domain.conversations.membership import witnesses_of
+from bimip.domain.contacts.access import blocks
+from bimip.domain.conversations.membership import unhear, witnesses_of
 from bimip.domain.core.decision import BodyNews, News, Put
 from bimip.domain.core.ids import DeviceId, Stamp, UserId, Version
 from bimip.domain.core.records import Conflict, MessageRecord, OwnMessage, Reader, Table
@@ -56,6 +57,11 @@ class Case:
         body_news: list[News] = []
         version, count = Version(0), 0
         for user in self.witnesses:
+            if self._is_deaf(user) and not record.deleted:
+                if is_new_body:
+                    self.puts.append(unhear(view, user, *self.place, target.place))
+                    body_news.append(BodyNews(user))
+                continue
             own = read_own(view, user, *self.place) or OwnMessage(target.stamp)
             told = self._changes.tell(user, self._key, MessageState(record, own, reactions, body))
             version = told if user == op.user else version
@@ -63,6 +69,12 @@ class Case:
             if is_new_body:
                 body_news.append(BodyNews(user))
         return self._effect(version, count, body_news)
+
+    def _is_deaf(self, user: UserId) -> bool:
+        """Whether who may see the message has blocked who does something to it: in a conversation of two they are not
+        told. What has another content now is not theirs to see any more.
+        """
+        return user != self.op.user and self.target.is_direct and blocks(self.view, user, self.op.user)
 
     def _body(self, record: MessageRecord) -> bytes | None:
         if record.deleted or not record.edited:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from bimip.domain.commands.operation import Command
-from bimip.domain.conversations.membership import membership_of
+from bimip.domain.conversations.membership import is_unheard, membership_of
 from bimip.domain.core.clock import millis_of
 from bimip.domain.core.ids import ConversationId, ConversationOffset, DeviceId, Millis, Stamp, UserId
 from bimip.domain.core.operations import Fault, Refused
@@ -26,6 +26,7 @@ class Target(NamedTuple):
     addressed: bool  # only the devices that it names get it
     is_event: bool  # of a group, or a missed call, which the server wrote
     head: ConversationOffset  # of the conversation
+    is_direct: bool = False  # it is a conversation of two, or with oneself
 
 
 Locate = Callable[[bytes], tuple[ConversationId, ConversationOffset] | None]
@@ -55,11 +56,14 @@ def find_message(
     listed: list[tuple[int, HistoryEntry]] = view.read(LogTable.HISTORY, (number,), place - 1, limit=1)
     if not listed or listed[0][0] != place or listed[0][1].stamp != stamp:
         return None
+    if membership.conversation.members and is_unheard(view, user, number, place):
+        return None
     entry = listed[0][1]
     if entry.addressed and entry.origin != device and not is_addressed(view, stamp, user, device):
         return None
     head = membership.conversation.head
-    return Target(number, place, stamp, entry.author, entry.addressed, entry.origin == NOBODY, head)
+    is_direct = bool(membership.conversation.members)
+    return Target(number, place, stamp, entry.author, entry.addressed, entry.origin == NOBODY, head, is_direct)
 
 
 def refuse_others(target: Target, user: UserId) -> Refused | None:

@@ -10,7 +10,7 @@ A record that is damaged tells of a stranger: nobody is shown anything by it, an
 from collections.abc import Iterator
 
 from bimip.domain.core.ids import UserId
-from bimip.domain.core.records import Contact, DamagedRecordError, Reader, Standing, Table
+from bimip.domain.core.records import Contact, DamagedRecordError, Reader, Roster, Standing, Table
 
 STRANGER = Contact()
 """What a user has of whom they have nothing."""
@@ -22,7 +22,7 @@ AT_ONCE = 100
 """Records read in one reading."""
 
 # As often as here, an enum's members cost more by their class than as names of the module.
-CONTACTS = Table.CONTACTS
+CONTACTS, ROSTERS = Table.CONTACTS, Table.ROSTERS
 
 
 def contact_of(view: Reader, owner: UserId, peer: UserId) -> Contact:
@@ -35,8 +35,12 @@ def contact_of(view: Reader, owner: UserId, peer: UserId) -> Contact:
 
 
 def blocks(view: Reader, owner: UserId, other: UserId) -> bool:
-    """Whether a user has blocked another."""
-    return contact_of(view, owner, other).blocked
+    """Whether a user has blocked another. Of who blocks nobody, as most, one record is read."""
+    try:
+        roster: Roster | None = view.get(ROSTERS, (owner,))
+    except DamagedRecordError:
+        return contact_of(view, owner, other).blocked
+    return roster is not None and roster.blocked > 0 and contact_of(view, owner, other).blocked
 
 
 def lets_see(view: Reader, owner: UserId, viewer: UserId) -> bool:

@@ -7,6 +7,7 @@ conversation is answered everywhere like one that does not exist.
 
 from typing import NamedTuple
 
+from bimip.domain.core.decision import Put
 from bimip.domain.core.ids import ConversationId, ConversationOffset, UserId
 from bimip.domain.core.operations import Fault, Refused
 from bimip.domain.core.records import (
@@ -14,6 +15,7 @@ from bimip.domain.core.records import (
     DamagedRecordError,
     Group,
     HistoryEntry,
+    Key,
     LogTable,
     Member,
     Reader,
@@ -24,6 +26,7 @@ from bimip.domain.core.records import (
 )
 
 CONVERSATIONS, GROUPS, MEMBERS = Table.CONVERSATIONS, Table.GROUPS, Table.MEMBERS
+UNHEARD = Table.UNHEARD
 
 SMALL_GROUP = 32
 """Members up to which receipts, and the list of the members itself, are state that all of them are told. In a larger
@@ -72,16 +75,42 @@ def was_member_at(view: Reader, user: UserId, number: ConversationId, place: int
     if known is None:
         return False
     if known.members:
-        return user in known.members
+        return user in known.members and not is_unheard(view, user, number, place)
     member: Member | None = view.get(MEMBERS, (number, user))
     return member is not None and member.since <= place <= (member.upto or place)
 
 
+def is_unheard(view: Reader, user: UserId, number: ConversationId, place: int) -> bool:
+    """Whether a message of a conversation of two never was for one of them, since they had blocked who wrote it."""
+    found = view.scan(UNHEARD, (user, number, 0), (user, number, place + 1), limit=1, reverse=True)
+    return bool(found) and found[0][1] >= place
+
+
+def hears_all(view: Reader, user: UserId, number: ConversationId) -> bool:
+    """Whether there is no message in a conversation that is unheard by one of its members."""
+    return not view.scan(UNHEARD, (user, number, 0), (user, number + 1, 0), limit=1)
+
+
+def unhear(view: Reader, user: UserId, number: ConversationId, first: int, last: int) -> Put:
+    """Notes that messages of a conversation are unheard by one of its members: they join those right before them."""
+    found: list[tuple[Key, int]] = view.scan(
+        UNHEARD, (user, number, 0), (user, number, first + 1), limit=1, reverse=True
+    )
+    begins, ends = (found[0][0][2], found[0][1]) if found else (0, 0)
+    if begins and ends >= first - 1:
+        return UNHEARD, {(user, number, begins): max(ends, last)}
+    return UNHEARD, {(user, number, first): last}
+
+
 def left_before(view: Reader, user: UserId, number: ConversationId, place: int, head: int) -> bool:
-    """Whether a user was in a conversation at a place of it, and had left when its head was another one."""
+    """Whether a user was in a conversation at a place of it, and had left when its head was another one; in one of two,
+    whether the message there is unheard by them.
+    """
     known: Conversation | None = view.get(CONVERSATIONS, (number,))
-    if known is None or known.members:
+    if known is None:
         return False
+    if known.members:
+        return is_unheard(view, user, number, place)
     member: Member | None = view.get(MEMBERS, (number, user))
     if member is None or place < member.since:
         return True  # of an earlier membership, or of none that is known

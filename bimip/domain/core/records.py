@@ -264,6 +264,7 @@ class Roster(NamedTuple):
     contacts: int = 0
     requested: int = 0
     asked: int = 0
+    blocked: int = 0
 
     def with_one(self, contact: Contact | None, by: int = 1) -> "Roster":
         """Counts one contact more; by -1: one less."""
@@ -273,6 +274,7 @@ class Roster(NamedTuple):
             self.contacts + by,
             self.requested + by * (contact.standing == Standing.REQUESTED),
             self.asked + by * (contact.standing == Standing.ASKED),
+            self.blocked + by * contact.blocked,
         )
 
 
@@ -431,8 +433,11 @@ class Table(_Kind):
     """(number) -> Conflict: the newest few, each under the next number"""
     CONTACTS = Schema("contacts", (NUMBER, NUMBER), cached=20_000)
     """(owner, peer) -> Contact"""
-    ROSTERS = Schema("rosters", (NUMBER,), Plain("III", Roster))
+    ROSTERS = Schema("rosters", (NUMBER,), Plain("IIII", Roster), cached=20_000)
     """(user) -> Roster"""
+    UNHEARD = Schema("unheard", (NUMBER, NUMBER, LONG), Plain("Q"))
+    """(user, conversation, ConversationOffset) -> ConversationOffset: from where to where in a conversation of two one
+    of them has not what the other wrote, since they had blocked them"""
     INBOXES = Schema("inboxes", (NUMBER,), Plain("I?", Inbox), cached=20_000)
     """(user) -> Inbox"""
     RECENT = Schema("recent", (NUMBER, LONG), Plain("I"), hot=13)

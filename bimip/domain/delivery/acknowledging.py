@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
+from bimip.domain.contacts.access import blocks
 from bimip.domain.contacts.privacy import may_see
 from bimip.domain.conversations.membership import (
     SMALL_GROUP,
@@ -87,6 +88,8 @@ def delivered(view: Reader, user: UserId, entries: Sequence[Entry], context: Con
         talk: Conversation | None = view.get(CONVERSATIONS, (conversation,))
         concerned: Concerned = dict.fromkeys(authors)
         if talk is not None and talk.members:
+            if any(blocks(view, user, author) for author in authors):
+                continue  # whom they block is not to learn that they are there
             concerned = dict.fromkeys(authors.intersection(talk.members))  # who was erased is in it no more
         elif talk is not None:
             wrote = [
@@ -138,7 +141,8 @@ def receipt(view: Reader, op: Receipt, context: Context) -> Decision:
     for kind in IMPLIED[op.kind]:
         key = number, op.user, kind
         if kind is DELIVERED:
-            _add(view, changes, key, places, context.now, authors)
+            if not (conversation.members and any(blocks(view, op.user, author) for author in authors)):
+                _add(view, changes, key, places, context.now, authors)
             continue
         public, private = private_reads.split(view, changes, *key, wrote)
         if public:

@@ -9,8 +9,9 @@ from itertools import accumulate, repeat
 from typing import Any, NamedTuple
 
 from bimip.domain.accounts.registering import allocate, register_user
+from bimip.domain.contacts.access import blocks
 from bimip.domain.conversations.inbox import come_on_top, link
-from bimip.domain.conversations.membership import group_of, membership_of, no_conversation
+from bimip.domain.conversations.membership import group_of, membership_of, no_conversation, unhear
 from bimip.domain.core.clock import millis_of
 from bimip.domain.core.decision import Decision, Insert, LogAppend, Put, Writes
 from bimip.domain.core.ids import ConversationId, ConversationOffset, DeviceId, Millis, Offset, Stamp, UserId
@@ -52,6 +53,7 @@ ENTRIES, HISTORY, SEQS = LogTable.ENTRIES, LogTable.HISTORY, Index.SEQS
 
 NOBODY = DeviceId(0)
 """No device has this number."""
+NO_USER = UserId(0)
 
 EMPTY_LOG = Log(Offset(1), Offset(0))
 
@@ -84,10 +86,13 @@ def _append_new(view: Reader, op: Append, messages: Sequence[NewMessage], contex
     audience = _audience(view, op, context, puts)
     if isinstance(audience, Refused):
         return Decision(audience)
-    number, conversation, readers = audience
-    if op.is_complete and (stale := stale_devices(view, op, number, readers, context.rules.device_names)):
+    number, conversation, readers, deaf = audience
+    if deaf:
+        puts.append(unhear(view, deaf, number, conversation.head + 1, conversation.head + len(messages)))
+    everybody = (*readers, deaf) if deaf else readers  # who asks shall not be told of whom a message does not reach
+    if op.is_complete and (stale := stale_devices(view, op, number, everybody, context.rules.device_names)):
         return Decision(stale)
-    addressed = _addresses(view, op, readers) if op.addresses else {}
+    addressed = _addresses(view, op, everybody, deaf) if op.addresses else {}
     if isinstance(addressed, Refused):
         return Decision(addressed)
     stamp = context.stamp
@@ -152,7 +157,7 @@ def _write(
     puts: list[Put],
 ) -> Decision:
     user, device, partition = op.user, op.device, op.partition
-    conversation, (oldest, head, members), readers = audience
+    conversation, (oldest, head, members), readers, _ = audience
     to_some = bool(addressed)
     log: Log = view.get(LOGS, (user, partition)) or EMPTY_LOG
     entries: list[Entry] = []
@@ -238,6 +243,7 @@ class _Audience(NamedTuple):
     number: ConversationId
     conversation: Conversation
     readers: tuple[UserId, ...]
+    deaf: UserId = UserId(0)  # who is to get it, and has blocked the sender; 0: nobody
 
 
 _reached = maker(_Audience)
@@ -268,7 +274,10 @@ def _members(view: Reader, op: Append) -> "_Audience | Refused":
     known = found.conversation
     if known.members and _is_left_alone(view, op.user, ConversationId(number), known.members):
         return Refused(Fault.NOT_FOUND, "whom you wrote to here is no user any more", "to.eid")
-    return _Audience(ConversationId(number), known, known.members or group_of(view, ConversationId(number)).members)
+    if not known.members:
+        return _Audience(ConversationId(number), known, group_of(view, ConversationId(number)).members)
+    other = next((member for member in known.members if member != op.user), op.user)
+    return _heard(view, op.user, other, ConversationId(number), known)
 
 
 def _is_left_alone(view: Reader, user: UserId, number: ConversationId, members: tuple[UserId, ...]) -> bool:
@@ -280,11 +289,14 @@ def _is_left_alone(view: Reader, user: UserId, number: ConversationId, members: 
     return own != number
 
 
-def _addresses(view: Reader, op: Append, readers: tuple[UserId, ...]) -> dict[UserId, list[Addressed]] | Refused:
+def _addresses(
+    view: Reader, op: Append, readers: tuple[UserId, ...], deaf: UserId
+) -> dict[UserId, list[Addressed]] | Refused:
     """The devices that a message names, by user.
 
     Naming one of one's own that does not exist would lose the message silently, so that is refused. Of the others',
-    only siblings may know which exist: what names none is kept like the others, for nobody, and nobody can tell.
+    only siblings may know which exist: what names none is kept like the others, for nobody, and nobody can tell. So is
+    what is for somebody who has blocked the sender (`deaf`).
     """
     reached = {op.user, *readers}
     addressed: dict[UserId, list[Addressed]] = {}
@@ -299,21 +311,34 @@ def _addresses(view: Reader, op: Append, readers: tuple[UserId, ...]) -> dict[Us
                 f"{address.eid!r} has no device {address.device!r}; leave it out, or address it once it connected"
             )
             return Refused(Fault.NOT_FOUND, sentence, "devices")
-        number = NOBODY if device is None else device.number
+        number = NOBODY if device is None or user.number == deaf else device.number
         addressed.setdefault(user.number, []).append(Addressed(number, address.payload))
     return addressed
 
 
-def _direct(view: Reader, one: UserId, other: UserId, puts: list[Put]) -> "_Audience":
+def _direct(view: Reader, one: UserId, other: UserId, puts: list[Put]) -> "_Audience | Refused":
     """The conversation of two; it exists by being used."""
     pair = (one, other) if one < other else (other, one)
     number: ConversationId | None = view.get(DIRECT, pair)
     if number is not None:
-        return _reached((number, view.get(CONVERSATIONS, (number,)), (other,)))
+        return _heard(view, one, other, number, view.get(CONVERSATIONS, (number,)))
     number = ConversationId(allocate(view, "conversations", puts))
     puts.append((DIRECT, {pair: number}))
     members = tuple(sorted({one, other}))
-    return _Audience(number, Conversation(ConversationOffset(1), ConversationOffset(0), members), (other,))
+    return _heard(view, one, other, number, Conversation(ConversationOffset(1), ConversationOffset(0), members))
+
+
+def _heard(
+    view: Reader, one: UserId, other: UserId, number: ConversationId, known: Conversation
+) -> "_Audience | Refused":
+    """Whom a message to another user reaches. Where they have blocked who writes it, nobody, and nobody is told so: it
+    stands in the sender's log and in the conversation, as one to somebody who is away.
+    """
+    if blocks(view, one, other):
+        return Refused(Fault.FORBIDDEN, "you have blocked them: unblock them first", "to.eid")
+    if blocks(view, other, one):
+        return _Audience(number, known, (), other)
+    return _reached((number, known, (other,), NO_USER))
 
 
 def is_owed(view: Reader, entry: Entry, user: UserId, device: DeviceId) -> bool:

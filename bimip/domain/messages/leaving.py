@@ -106,5 +106,12 @@ def _mentions(view: Reader, leaving: Leaving) -> Iterator[Gone]:
         yield Gone(Table.MENTIONS, [key for key, _ in view.scan(Table.MENTIONS, low, high, limit=MOST_RECORDS)])
 
 
-LEAVES: tuple[Leaves, ...] = (_receipts, _message_states, _mentions)
+def _unheard(view: Reader, leaving: Leaving) -> Iterator[Gone]:
+    for user in leaving.users:
+        low, high = (user, leaving.conversation, 0), (user, leaving.conversation, leaving.first)
+        found = view.scan(Table.UNHEARD, low, high, limit=MOST_RECORDS)
+        yield Gone(Table.UNHEARD, [key for key, last in found if last < leaving.first])
+
+
+LEAVES: tuple[Leaves, ...] = (_receipts, _message_states, _mentions, _unheard)
 """A noun that keeps records under places of a conversation has its row here."""

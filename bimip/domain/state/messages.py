@@ -7,7 +7,8 @@ with the user. Both have one key, so that a device is told of a message in one i
 from struct import Struct
 from typing import NamedTuple
 
-from bimip.domain.conversations.membership import membership_of
+from bimip.domain.contacts.access import blocks
+from bimip.domain.conversations.membership import is_unheard, membership_of
 from bimip.domain.core.ids import ConversationId, ConversationOffset, UserId
 from bimip.domain.core.ranges import contains
 from bimip.domain.core.records import (
@@ -125,7 +126,12 @@ def _read(view: Reader, user: UserId, key: StateKey) -> MessageState | None:
     membership = membership_of(view, user, conversation)
     if membership is None or place < max(membership.since, membership.conversation.first):
         return None
-    return read_message(view, user, conversation, place)
+    if not membership.conversation.members:
+        return read_message(view, user, conversation, place)
+    if is_unheard(view, user, conversation, place):
+        return None
+    found = read_message(view, user, conversation, place)
+    return found and found._replace(reactions=tuple(one for one in found.reactions if not blocks(view, user, one[0])))
 
 
 KIND = StateKind(TAG, _read, of_messages=keys_of, cut=cut, has_removals=True)

@@ -18,6 +18,7 @@ from struct import error as StructError  # noqa: N812 - the module's own name fo
 from typing import Any, NamedTuple
 
 from bimip.domain.accounts.belongings import BELONGINGS, Whose
+from bimip.domain.conversations.membership import is_unheard
 from bimip.domain.core.ids import ConversationId, UserId
 from bimip.domain.core.ranges import Ranges, above, intersect, normal
 from bimip.domain.core.records import (
@@ -196,6 +197,8 @@ def _listed(view: Reader, finder: "_Finder", where: Key, listed: HistoryEntry) -
     for member, (since, upto) in members.items():
         if place < since:
             continue  # it may have been a member before, and gone in between
+        if is_unheard(view, member, where[0], place):
+            continue  # whether it is in their log tells which came first, the message or the block
         to_some = listed.addressed and member != listed.author
         expected = place <= upto and (not to_some or bool(view.get(Table.ADDRESSED, (listed.stamp, member))))
         held = finder.held(member, listed.stamp)
@@ -580,6 +583,16 @@ def _location_shares(view: Reader) -> Iterator[Finding]:
             yield Finding("locationshares", key, "has no version: devices are not told of it")
 
 
+def _unheard(view: Reader) -> Iterator[Finding]:
+    for key, last in rows(view, Table.UNHEARD):
+        user, number, first = key
+        known: Conversation | None = view.get(Table.CONVERSATIONS, (number,))
+        if known is None or user not in known.members:
+            yield Finding("unheard", key, "is of no conversation of two that its user is in")
+        elif not 1 <= first <= last <= known.head:
+            yield Finding("unheard", key, f"goes to {last}, and the conversation ends with {known.head}")
+
+
 def _expiring(view: Reader) -> Iterator[Finding]:
     for key, place in rows(view, Table.EXPIRING):
         known: Conversation | None = view.get(Table.CONVERSATIONS, (place.conversation,))
@@ -706,6 +719,7 @@ PARTS: dict[str, Part] = {
     "message states": _message_states,
     "conversation settings": _conversation_settings,
     "contacts": _contacts,
+    "unheard": _unheard,
     "expiring": _expiring,
     "locationshares": _location_shares,
     "removals": _removals,

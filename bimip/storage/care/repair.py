@@ -245,6 +245,14 @@ def _roster(view: Reader, key: Key) -> _Made | None:
     return _Made(counted if counted.contacts else None, "counted again")
 
 
+def _unheard(view: Reader, key: Key) -> _Made | None:
+    """Hides all that follows: what was not for somebody is not to be shown to them."""
+    known: Conversation | None = view.get(Table.CONVERSATIONS, (key[1],))
+    if known is None:
+        return None
+    return _Made(known.head, "made longer: what was written since a block is not shown to who had blocked")
+
+
 def _scan(view: Reader, table: Table, low: Key, high: Key) -> Iterator[tuple[Key, Any]]:
     while found := view.scan(table, low, high, limit=AT_ONCE):
         yield from found
@@ -354,6 +362,7 @@ _MAKE: dict[Kind, Callable[[Reader, Key], _Made | None]] = {
     Table.ROSTERS: _roster,
     Table.LOCATION_SHARES: partial(_always, None, "ended: its user may share where they are again"),
     Table.LOCATION_ENDS: partial(_always, Millis(0), "begun anew: when it began says nothing"),
+    Table.UNHEARD: _unheard,
     Table.CONFLICTS: partial(_always, None, "left out of the ledger"),
     Table.INBOXES: _inbox,
     Table.RECENT: _recent,
@@ -382,6 +391,7 @@ _OF_A_USER = {
     Table.CONTACTS,
     Table.ROSTERS,
     Table.LOCATION_SHARES,
+    Table.UNHEARD,
     Table.INBOXES,
     Table.RECENT,
     Table.RISEN,
@@ -433,6 +443,7 @@ _MEANING: dict[Kind, str] = {
     Table.CONVERSATION_SETTINGS: "how a conversation is kept{whose} is forgotten",
     Table.CONTACTS: "what somebody is to a user{whose} is not known: they count as a stranger",
     Table.ROSTERS: "nobody can be a new contact{whose}",
+    Table.UNHEARD: "what was written to a user{whose} while they blocked who wrote it may be shown to them",
     Table.COMMANDS: "a resend of that command is refused",
     Table.CONFLICTS: "which write lost against another is not known",
     Table.INBOXES: "which conversation is on top{whose} is forgotten",

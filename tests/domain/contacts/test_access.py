@@ -1,6 +1,6 @@
 from bimip.domain.contacts.access import blocks, contact_of, lets_see, seen_by, viewers_of
 from bimip.domain.core.ids import UserId
-from bimip.domain.core.records import Changes, Contact, DamagedRecordError, Reader, Table
+from bimip.domain.core.records import Changes, Contact, DamagedRecordError, Reader, Roster, Table
 from bimip.storage.memory import MemoryStore
 
 ANN, BOB = UserId(1), UserId(2)
@@ -13,7 +13,10 @@ BLOCKED = Contact(grants=True, blocked=True)
 def view(rows: dict[tuple[int, int], Contact]) -> Reader:
     store = MemoryStore()
     store.begin()
-    store.apply(Changes(puts={Table.CONTACTS: rows}))
+    rosters: dict[tuple[int, ...], Roster] = {}
+    for (owner, _), contact in rows.items():
+        rosters[owner,] = rosters.get((owner,), Roster()).with_one(contact)
+    store.apply(Changes(puts={Table.CONTACTS: dict(rows), Table.ROSTERS: dict(rosters)}))
     store.commit()
     with store.snapshot() as snapshot:
         return snapshot

@@ -3,13 +3,16 @@ import pytest
 from bimip.domain.conversations.groups import AddMembers, CreateGroup, RemoveMember
 from bimip.domain.conversations.membership import (
     conversation_of,
+    hears_all,
     members_of,
     membership_of,
+    unhear,
     was_member_at,
+    witnesses_of,
 )
 from bimip.domain.core.ids import ConversationId
 from bimip.domain.core.operations import Fault, Refused
-from bimip.domain.core.records import Role
+from bimip.domain.core.records import Changes, Role, Table
 from tests.domain.support import Ledger, Peer
 
 
@@ -90,3 +93,24 @@ def test_both_of_two_are_members_from_the_beginning() -> None:
     assert [one and (one.since, one.role) for one in found] == [(1, Role.MEMBER), (1, Role.MEMBER), None]
     assert was == [True, True, False]
     assert members == ((ann.user, bob.user), ())
+
+
+def test_what_is_unheard_is_unheard_by_one_member_alone_and_grows_where_it_goes_on() -> None:
+    ledger = Ledger()
+    ann, bob = ledger.device("ann"), ledger.device("bob")
+    for number in range(9):
+        ledger.send(ann, "bob", f"m{number}")
+    one = ConversationId(1)
+    for first, last in ((2, 2), (3, 4), (7, 8), (3, 3)):
+        with ledger.store.snapshot() as view:
+            table, records = unhear(view, bob.user, one, first, last)
+        ledger.commit(Changes(puts={table: dict(records)}))
+    with ledger.store.snapshot() as view:
+        unheard = [place for place in range(1, 10) if not was_member_at(view, bob.user, one, place)]
+
+        assert unheard == [2, 3, 4, 7, 8]
+        assert witnesses_of(view, one, 3) == [ann.user]
+        assert witnesses_of(view, one, 5) == [ann.user, bob.user]
+        assert hears_all(view, ann.user, one)
+        assert not hears_all(view, bob.user, one)
+        assert len(view.scan(Table.UNHEARD, (bob.user,), (bob.user + 1,), limit=9)) == 2

@@ -73,6 +73,10 @@ async def revoke(folder: Path) -> None:
         for number, action, eid in ((1, ContactAction.REQUEST, "bob"), (2, ContactAction.ACCEPT, "ann")):
             who = (UserId(number), DeviceId(number))
             await host.execute(ChangeContact(*who, f"contact {number}", bytes(8), action, eid, is_mutual=True))
+        ann_blocks = ChangeContact(*ann, "block", bytes(8), ContactAction.BLOCK, "bob")
+        await host.execute(ann_blocks)
+        await host.execute(message(Registered(UserId(2), DeviceId(2)), "unheard", "ann"))
+        await host.execute(ann_blocks._replace(id="unblock", action=ContactAction.UNBLOCK))
         await host.execute(CreateGroup(UserId(1), DeviceId(1), "g1", bytes(8), "trip", ("bob",)))
     store.close()
 
@@ -126,6 +130,7 @@ MADE: dict[str, tuple[Table, Key, Callable[[Any], Any]]] = {
     "how a conversation is kept": (Table.CONVERSATION_SETTINGS, (1, 1), lambda _: ConversationSettings()),
     "a contact": (Table.CONTACTS, (1, 2), same),
     "a count of contacts": (Table.ROSTERS, (2,), same),
+    "what is unheard": (Table.UNHEARD, (1, 1, 302), same),
     "a conflict": (Table.CONFLICTS, (1,), lambda _: None),
     "an inbox": (Table.INBOXES, (2,), lambda inbox: inbox._replace(is_whole=False)),
     "a place in an inbox": (Table.RISEN, (2, 1), same),
