@@ -12,6 +12,10 @@ import trio
 from trio.testing import MockClock
 
 from bimip.client.wire import bimip as pb
+from bimip.domain.commands import case
+from bimip.domain.core.ids import UserId
+from bimip.domain.delivery import acknowledging
+from bimip.domain.messages import appending
 from bimip.storage.care.check import check
 from bimip.storage.memory import MemoryStore
 from tests.kit.memory_server import open_world
@@ -100,14 +104,51 @@ async def seen_by_ann(say: Say, *, is_blocked: bool) -> tuple[list[str], Receive
     return told, heard
 
 
+def played(what: str, *, is_blocked: bool) -> tuple[list[str], Received]:
+    return trio.run(lambda: seen_by_ann(SAID[what], is_blocked=is_blocked), clock=MockClock(autojump_threshold=0))
+
+
 @pytest.mark.parametrize("what", SAID)
 def test_whatever_who_is_blocked_says_they_are_told_what_they_would_be_told_of_somebody_who_is_away(what: str) -> None:
-    async def both(*, is_blocked: bool) -> tuple[list[str], Received]:
-        return await seen_by_ann(SAID[what], is_blocked=is_blocked)
-
-    blocked, heard = trio.run(lambda: both(is_blocked=True), clock=MockClock(autojump_threshold=0))
-    away, _ = trio.run(lambda: both(is_blocked=False), clock=MockClock(autojump_threshold=0))
+    blocked, heard = played(what, is_blocked=True)
+    away, _ = played(what, is_blocked=False)
 
     assert blocked == away
     assert heard.messages == []
     assert what == "a deletion" or heard.message_states == []
+
+
+def looks_different(what: str) -> bool:
+    """Whether it shows to who is blocked that they are, or something of theirs arrives."""
+    blocked, heard = played(what, is_blocked=True)
+    away, _ = played(what, is_blocked=False)
+    return blocked != away or bool(heard.messages or (heard.message_states and what != "a deletion"))
+
+
+def test_an_acknowledgement_that_is_told_to_whom_one_has_blocked_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(acknowledging, "blocks_any", lambda _view, _owner, _others: False)
+
+    assert looks_different("a message")
+
+
+def test_a_message_that_arrives_in_spite_of_a_block_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(appending, "blocks", lambda _view, _owner, _other: False)
+
+    assert looks_different("a message")
+
+
+def test_a_device_that_may_not_be_addressed_by_who_is_blocked_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    addresses = appending._addresses
+
+    def without_the_deaf(view: Any, op: Any, readers: tuple[UserId, ...], deaf: UserId) -> Any:
+        return addresses(view, op, tuple(reader for reader in readers if reader != deaf), deaf)
+
+    monkeypatch.setattr(appending, "_addresses", without_the_deaf)
+
+    assert looks_different("a message for one of his devices")
+
+
+def test_an_edit_that_is_told_in_spite_of_a_block_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(case, "blocks", lambda _view, _owner, _other: False)
+
+    assert looks_different("an edit")

@@ -7,7 +7,7 @@ all is as before.
 A record that is damaged tells of a stranger: nobody is shown anything by it, and no message is held back.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from bimip.domain.core.ids import UserId
 from bimip.domain.core.records import Contact, DamagedRecordError, Reader, Roster, Standing, Table
@@ -41,6 +41,11 @@ def blocks(view: Reader, owner: UserId, other: UserId) -> bool:
     except DamagedRecordError:
         return contact_of(view, owner, other).blocked
     return roster is not None and roster.blocked > 0 and contact_of(view, owner, other).blocked
+
+
+def blocks_any(view: Reader, owner: UserId, others: Iterable[UserId]) -> bool:
+    """Whether a user has blocked one of these."""
+    return any(blocks(view, owner, other) for other in others)
 
 
 def lets_see(view: Reader, owner: UserId, viewer: UserId) -> bool:

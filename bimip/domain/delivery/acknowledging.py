@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from bimip.domain.contacts.access import blocks
+from bimip.domain.contacts.access import blocks_any
 from bimip.domain.contacts.privacy import may_see
 from bimip.domain.conversations.membership import (
     SMALL_GROUP,
@@ -26,6 +26,7 @@ from bimip.domain.core.records import (
     LogTable,
     Reader,
     ReceiptKind,
+    Roster,
     Runs,
     Table,
     maker,
@@ -39,6 +40,7 @@ from bimip.domain.state.lifecycle import IMPLIED
 
 # As often as here, an enum's members cost more by their class than as names of the module.
 CONVERSATIONS, LOGS, CURSORS = Table.CONVERSATIONS, Table.LOGS, Table.CURSORS
+ROSTERS = Table.ROSTERS
 RECEIPTS, PRIVATE_READS = Table.RECEIPTS, Table.PRIVATE_READS
 DELIVERED = ReceiptKind.DELIVERED
 TAG, _pack_key = receipts.TAG, receipts.KEY.pack
@@ -84,11 +86,15 @@ def delivered(view: Reader, user: UserId, entries: Sequence[Entry], context: Con
     if not received:
         return [], []
     changes = StateChanges(view)
+    try:
+        roster: Roster | None = view.get(ROSTERS, (user,))  # as of most there is none
+    except DamagedRecordError:
+        roster = Roster()
     for conversation, (places, authors) in received.items():
         talk: Conversation | None = view.get(CONVERSATIONS, (conversation,))
         concerned: Concerned = dict.fromkeys(authors)
         if talk is not None and talk.members:
-            if any(blocks(view, user, author) for author in authors):
+            if roster is not None and blocks_any(view, user, authors):
                 continue  # whom they block is not to learn that they are there
             concerned = dict.fromkeys(authors.intersection(talk.members))  # who was erased is in it no more
         elif talk is not None:
@@ -141,7 +147,7 @@ def receipt(view: Reader, op: Receipt, context: Context) -> Decision:
     for kind in IMPLIED[op.kind]:
         key = number, op.user, kind
         if kind is DELIVERED:
-            if not (conversation.members and any(blocks(view, op.user, author) for author in authors)):
+            if not (conversation.members and blocks_any(view, op.user, authors)):
                 _add(view, changes, key, places, context.now, authors)
             continue
         public, private = private_reads.split(view, changes, *key, wrote)

@@ -20,6 +20,7 @@ from bimip.domain.core.operations import Append, Appended, Fault, Links, NewMess
 from bimip.domain.core.records import (
     Addressed,
     Conversation,
+    DamagedRecordError,
     Device,
     Entry,
     Expiring,
@@ -48,7 +49,7 @@ LONGEST_TTL_MS = 36_500 * 86_400_000
 
 # As often as here, an enum's members cost more by their class than as names of the module.
 BODIES, CONVERSATIONS, DIRECT, LOGS = Table.BODIES, Table.CONVERSATIONS, Table.DIRECT, Table.LOGS
-SEEN, USAGE, USERS = Table.SEEN, Table.USAGE, Table.USERS
+ROSTERS, SEEN, USAGE, USERS = Table.ROSTERS, Table.SEEN, Table.USAGE, Table.USERS
 ENTRIES, HISTORY, SEQS = LogTable.ENTRIES, LogTable.HISTORY, Index.SEQS
 
 NOBODY = DeviceId(0)
@@ -321,7 +322,13 @@ def _direct(view: Reader, one: UserId, other: UserId, puts: list[Put]) -> "_Audi
     pair = (one, other) if one < other else (other, one)
     number: ConversationId | None = view.get(DIRECT, pair)
     if number is not None:
-        return _heard(view, one, other, number, view.get(CONVERSATIONS, (number,)))
+        known: Conversation = view.get(CONVERSATIONS, (number,))
+        try:
+            if view.get(ROSTERS, (one,)) is None and view.get(ROSTERS, (other,)) is None:  # as between most
+                return _reached((number, known, (other,), NO_USER))
+        except DamagedRecordError:
+            pass  # which says nothing of what stands between these two
+        return _heard(view, one, other, number, known)
     number = ConversationId(allocate(view, "conversations", puts))
     puts.append((DIRECT, {pair: number}))
     members = tuple(sorted({one, other}))
