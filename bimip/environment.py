@@ -6,6 +6,7 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from random import Random, SystemRandom
 from typing import Any
 
@@ -14,6 +15,7 @@ import trio
 import trio.abc
 
 from bimip import console
+from bimip.audit import AuditTrail
 from bimip.config import Settings
 from bimip.domain.core.ids import Millis
 from bimip.gateway.listener import OpenListeners, open_tcp
@@ -42,6 +44,19 @@ def open_poster(settings: PushSettings) -> HttpPoster:
     return HttpPoster(timeout_seconds=settings.timeout_seconds, allow_private=settings.allow_private_addresses)
 
 
+def unwritten_audit(_settings: Settings, clock: Callable[[], Millis]) -> AuditTrail:
+    return AuditTrail(wall_clock=clock)
+
+
+def open_audit(settings: Settings, clock: Callable[[], Millis]) -> AuditTrail:
+    """The trail where the settings say, or beside the store."""
+    audit, store = settings.audit, settings.store
+    path = audit.path or ("" if store.engine == "memory" else f"{store.path}.audit.log")
+    return AuditTrail(
+        Path(path) if path else None, wall_clock=clock, max_bytes=audit.max_bytes, kept_files=audit.kept_files
+    )
+
+
 @dataclass(frozen=True)
 class Surroundings:
     """The machine, as the server sees it."""
@@ -54,6 +69,8 @@ class Surroundings:
     open_listeners: OpenListeners = open_tcp
     service_manager: ServiceManager = field(default_factory=ServiceManager)
     """By default there is none."""
+    open_audit: Callable[[Settings, Callable[[], Millis]], AuditTrail] = unwritten_audit
+    """Given the clock. By default there is no disk."""
     lost_log_lines: Callable[[], int] = int
     """How many could not be written; by default none."""
     open_poster: Callable[[PushSettings], Poster] = open_poster

@@ -144,6 +144,8 @@ class Metrics:
         yield _counter(
             "log_lines_lost", "Lines of the log that could not be written.", parts.surroundings.lost_log_lines()
         )
+        yield _counter("audit_records", "Records of the audit trail.", parts.audit.records)
+        yield _counter("audit_lost", "Records of it that could not be written.", parts.audit.lost)
         yield _gauge("ready", "1 while /readyz answers 200.", not parts.readiness())
         if parts.processes is not None:
             yield from _told_by_processes(list(parts.processes.snapshot(folded=True).walk()))

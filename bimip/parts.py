@@ -65,6 +65,7 @@ RESERVED_FILES = 64
 """For the store, the console and the log, of those that the system allows: health checks answer all the same."""
 LEAST_CONNECTIONS = 8
 AGENT = f"bimip/{__version__}"
+HTTP_UNAUTHORIZED = 401
 MAX_TOLD = 1000
 """Users who are being erased, told at once."""
 
@@ -80,6 +81,7 @@ class Parts:
         self.timers = Timers()
         self.queue = OperationQueue()
         self.timekeeper = _timekeeper(settings, surroundings, self.store)
+        self.audit = surroundings.open_audit(settings, self.timekeeper.now)
         self.expiring = Watch(self.timers)
         """Rises when another message is to disappear, or none any more."""
         self.erasing = Watch(self.timers)
@@ -119,7 +121,7 @@ class Parts:
                 report,
             ),
             self.users.is_revoked,
-            tell=self.connection_log.tell,
+            tell=self._tell_connection,
             grace=lambda: current_child().grace(),
         )
         self.listener = Listener(
@@ -150,6 +152,21 @@ class Parts:
         with suppress(StorageError):  # then the journal says more
             reasons += short_of_room(self.store.statistics(), self.settings.health)
         return reasons
+
+    def warnings(self) -> list[str]:
+        """Lists what an operator should know, whether the server is ready or not."""
+        lost = self.audit.lost
+        return [f"{lost} records of the audit trail could not be written"] if lost else []
+
+    def _tell_connection(self, what: str, connection: int, **more: object) -> None:
+        self.connection_log.tell(what, connection, **more)
+        if what == "token refused" or more.get("status") == HTTP_UNAUTHORIZED:
+            source, reason = str(more.get("address") or ""), str(more.get("reason") or "")
+            self.audit.note_sampled("token refused", who="a client", source=source, outcome=reason)
+
+    def refuse_operator(self, source: str, path: str) -> None:
+        """Somebody showed the console a token that is not the operator's."""
+        self.audit.note_sampled("operator's token refused", who="unknown", source=source, target=path)
 
     def committed(self, committed: Committed) -> None:
         """Tells what is on disk now."""
@@ -289,6 +306,7 @@ class Parts:
             rates=RateLimiter.configured(settings.rates),
             offline_ms=settings.retention.offline_days * DAY,
             device_names=settings.users.device_names,
+            audit=self.audit.note_sampled,
             subscribed=self.subscribers.subscribed,
             left=self.subscribers.left,
             push=PushOffer(tuple(self.gateways), public_key_of(self.gateways), settings.push.allow_private_addresses),

@@ -152,6 +152,9 @@ async def console(parts: Parts, child: Child) -> None:
         clock=parts.timekeeper.describe,
         accept_clock=parts.accept_clock,
         metrics=scrape,
+        warnings=parts.warnings,
+        audit=parts.audit.note,
+        token_refused=parts.refuse_operator,
         metrics_token=parts.settings.console.read_metrics_token().reveal(),
     )
     listen = parts.settings.console

@@ -13,13 +13,15 @@ import trio
 
 from bimip.app import open_server
 from bimip.config import Settings
-from bimip.environment import Surroundings, open_store
+from bimip.environment import Surroundings, open_audit, open_store
 from bimip.systemd import ServiceManager
 
 _log = structlog.get_logger("bimip")
 
 SWITCH_SECONDS = 0.0002
 """After which a thread that waits for the interpreter's lock gets it."""
+SERVER = "the server"
+"""Who does what a signal asks for: nobody knows who sent it."""
 GC_THRESHOLD = 2_000
 """New objects until the collector looks at the youngest."""
 
@@ -58,7 +60,9 @@ async def serve(settings: Settings, lost_log_lines: Callable[[], int] = int) -> 
     hand_over_quickly()
     with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
         manager = ServiceManager.of(os.environ)
-        surroundings = Surroundings(open_store, service_manager=manager, lost_log_lines=lost_log_lines)
+        surroundings = Surroundings(
+            open_store, service_manager=manager, open_audit=open_audit, lost_log_lines=lost_log_lines
+        )
         async with open_server(settings, surroundings) as server:
             settle_garbage_collector()
             if settings.gateway.is_open_in_plaintext and not settings.gateway.allow_plaintext:
@@ -70,13 +74,16 @@ async def serve(settings: Settings, lost_log_lines: Callable[[], int] = int) -> 
             _log.info("serving", port=server.listener.port, console=server.console_port, store=settings.store.path)
             status = f"serving on port {server.listener.port}"
             manager.tell_ready(status)
+            server.audit.note("start", who=SERVER, outcome=status)
             with server.turns_metered():
                 async for number in signals:
                     if number != signal.SIGHUP:
                         manager.tell_stopping()
+                        server.audit.note("stop", who=SERVER, outcome=signal.Signals(number).name)
                         _log.info("stopping", signal=signal.Signals(number).name)
                         break
                     manager.tell_reloading()
+                    server.audit.note("reload", who=SERVER)
                     server.reload()
                     manager.tell_ready(status)
                 await server.drain()

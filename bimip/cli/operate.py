@@ -1,10 +1,12 @@
 """Asking the console of a running server: `tree`, `kill` and `clock`."""
 
+import getpass
 import json
 from collections.abc import AsyncIterator, Iterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 import trio
@@ -174,6 +176,13 @@ def _operator(settings: Settings) -> AbstractAsyncContextManager[httpx.AsyncClie
     return _asking(settings, settings.console.read_operator_token())
 
 
+def _account() -> str:
+    """Names who runs this command, for the audit trail."""
+    with suppress(OSError, KeyError):
+        return quote(getpass.getuser())
+    return ""
+
+
 def _scraper(settings: Settings) -> AbstractAsyncContextManager[httpx.AsyncClient]:
     """Asks for metrics alone: whoever has no more than the token for those can too."""
     return _asking(settings, settings.console.read_metrics_token() or settings.console.read_operator_token())
@@ -186,7 +195,7 @@ async def _asking(settings: Settings, token: Secret) -> AsyncIterator[httpx.Asyn
         raise Failure(Exit.SETTINGS, f"{sentence}BIMIP_CONSOLE_OPERATOR_TOKEN_FILE")
     async with httpx.AsyncClient(
         base_url=console_url(settings),
-        headers={"Authorization": f"Bearer {token.reveal()}"},
+        headers={"Authorization": f"Bearer {token.reveal()}", "X-Operator": _account()},
         timeout=30,
         trust_env=False,  # no proxy stands between this machine and itself
     ) as client:

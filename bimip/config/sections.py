@@ -14,6 +14,7 @@ from bimip.push.settings import PushSettings
 from bimip.retention.settings import RetentionSettings
 from bimip.settings import (
     COUNT,
+    KIB,
     MIB,
     NO_SECRET,
     PORT,
@@ -30,6 +31,7 @@ from bimip.settings import (
     seconds,
     setting,
     text,
+    whole,
 )
 from bimip.storage.settings import StoreSettings
 from bimip.wire.limits import Limits, RateSettings
@@ -86,6 +88,13 @@ class HealthSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class AuditSettings:
+    path: str = setting("", TEXT)
+    max_bytes: int = setting(16 * MIB, whole(64 * KIB, 2**40))
+    kept_files: int = setting(10, whole(1, 10_000))
+
+
+@dataclass(frozen=True, slots=True)
 class LoggingSettings:
     level: str = setting("info", choice("debug", "info", "warning", "error"))
     format: str = setting("console", choice("console", "json"))
@@ -108,6 +117,7 @@ class Settings:
     push: PushSettings = field(default_factory=PushSettings)
     time: TimeSettings = field(default_factory=TimeSettings)
     health: HealthSettings = field(default_factory=HealthSettings)
+    audit: AuditSettings = field(default_factory=AuditSettings)
     logging: LoggingSettings = field(default_factory=LoggingSettings)
 
     def contradictions(self) -> Iterator[str]:
@@ -132,13 +142,13 @@ def _parts(settings: Settings) -> Iterator[Any]:
 
 def _sections() -> dict[str, dict[str, Key]]:
     found: dict[str, dict[str, Key]] = {part.name: {} for part in fields(Settings)}
-    for whole, part in zip(fields(Settings), _parts(Settings()), strict=True):
+    for of, part in zip(fields(Settings), _parts(Settings()), strict=True):
         for one in fields(part):
             declared = one.metadata.get(Declared)
             if declared is not None:
-                section = found.setdefault(declared.section or whole.name, {})
+                section = found.setdefault(declared.section or of.name, {})
                 assert one.name not in section, f"{one.name} is declared twice"
-                section[one.name] = Key(whole.name, declared.rule)
+                section[one.name] = Key(of.name, declared.rule)
     return {section: keys for section, keys in found.items() if keys}
 
 

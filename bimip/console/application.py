@@ -18,6 +18,7 @@ POST /debug/clock/accept    follows the machine's clock as it is now
 
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Protocol
 
 import structlog
@@ -39,13 +40,23 @@ from bimip.console.answers import (
     crash,
     http_error,
 )
-from bimip.console.guards import LOOPBACK_NAMES, LocalNames, for_operators
+from bimip.console.guards import LOOPBACK_NAMES, Handler, LocalNames, for_operators
 from bimip.console.tree import tree_json
 from bimip.supervision import NoSuchProcess, Refused, Snapshot, SupervisionError, WouldDeadlock
 
 _TREE = "GET /debug/tree (`bimip tree`)"
 
 _log = structlog.get_logger("bimip.console")
+
+
+class Audit(Protocol):
+    """Takes an action's name, who did it from where, on what, and the status that it was answered with."""
+
+    def __call__(self, action: str, *, who: str, source: str, target: str, outcome: str) -> None: ...
+
+
+def _record_nothing(action: str, *, who: str, source: str, target: str, outcome: str) -> None:
+    """Nobody keeps a trail."""
 
 
 class Operable(Protocol):
@@ -108,39 +119,51 @@ class Parts:
     metrics_token: str = field(default="", repr=False)
     """Opens /metrics and nothing else; empty: the operator's alone does."""
 
+    warnings: Callable[[], Sequence[str]] = list
+    """What an operator should know of a server that may well be ready."""
+
+    audit: Audit = _record_nothing
+    """Told of each thing that an operator does, and by what address."""
+
+    token_refused: Callable[[str, str], None] = lambda _source, _path: None
+    """Told of a token that is not the operator's: by what address, for what."""
+
     own_path: str = "bimip/console"
     """Where the console itself is in the tree: who ends that is answered first."""
 
 
 def make_application(parts: Parts) -> Contained:
     handlers = Handlers(parts)
-    token = parts.operator_token
+    guarded = partial(for_operators, parts.operator_token, refused=handlers.token_refused)
+    acts = handlers.acts
     routes = [
         Route("/healthz", handlers.healthz),
         Route("/livez", handlers.healthz),
         Route("/readyz", handlers.readyz),
-        Route("/debug/tree", for_operators(token, handlers.tree)),
-        Route("/debug/kill", for_operators(token, handlers.kill), methods=["POST"]),
-        Route("/debug/restart", for_operators(token, handlers.restart), methods=["POST"]),
+        Route("/debug/tree", guarded(handlers.tree)),
+        Route("/debug/kill", guarded(acts("kill", handlers.kill)), methods=["POST"]),
+        Route("/debug/restart", guarded(acts("restart", handlers.restart)), methods=["POST"]),
     ]
     if parts.metrics is not None:
-        routes.append(Route("/metrics", for_operators(token, handlers.metrics, or_token=parts.metrics_token)))
+        routes.append(Route("/metrics", guarded(handlers.metrics, or_token=parts.metrics_token)))
     if parts.user is not None:
-        routes.append(Route("/debug/user", for_operators(token, handlers.user)))
+        routes.append(Route("/debug/user", guarded(handlers.user)))
     if parts.sight is not None:
-        routes.append(Route("/debug/user/why", for_operators(token, handlers.why)))
+        routes.append(Route("/debug/user/why", guarded(handlers.why)))
     if parts.export_user is not None:
-        routes.append(Route("/debug/user/export", for_operators(token, handlers.export_user)))
+        routes.append(Route("/debug/user/export", guarded(acts("export", handlers.export_user))))
     if parts.erase_user is not None:
-        routes.append(Route("/debug/user/erase", for_operators(token, handlers.erase_user), methods=["POST"]))
+        routes.append(Route("/debug/user/erase", guarded(acts("erase", handlers.erase_user)), methods=["POST"]))
     if parts.erasures is not None:
-        routes.append(Route("/debug/user/erasing", for_operators(token, handlers.erasures)))
+        routes.append(Route("/debug/user/erasing", guarded(handlers.erasures)))
     if parts.conflicts is not None:
-        routes.append(Route("/debug/conflicts", for_operators(token, handlers.conflicts)))
+        routes.append(Route("/debug/conflicts", guarded(handlers.conflicts)))
     if parts.clock is not None:
-        routes.append(Route("/debug/clock", for_operators(token, handlers.clock)))
+        routes.append(Route("/debug/clock", guarded(handlers.clock)))
     if parts.accept_clock is not None:
-        routes.append(Route("/debug/clock/accept", for_operators(token, handlers.accept_clock), methods=["POST"]))
+        routes.append(
+            Route("/debug/clock/accept", guarded(acts("accept clock", handlers.accept_clock)), methods=["POST"])
+        )
     return Contained(
         Starlette(
             routes=routes,
@@ -154,13 +177,37 @@ class Handlers:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
 
+    def acts(self, action: str, handler: Handler) -> Handler:
+        """`handler` with a record of what was asked for and how it was answered."""
+
+        async def recorded(request: Request) -> Response:
+            outcome = "failed"
+            try:
+                response = await handler(request)
+                outcome = f"{response.status_code}"
+            except AnswerError as error:
+                outcome = f"{error.status} {error.error}"
+                raise
+            finally:
+                asked = request.query_params
+                who = f"operator {request.headers.get('x-operator', '')}".strip()
+                target = asked.get("path", asked.get("eid", ""))
+                self._parts.audit(action, who=who, source=_source(request), target=target, outcome=outcome)
+            return response
+
+        return recorded
+
+    def token_refused(self, request: Request) -> None:
+        self._parts.token_refused(_source(request), request.url.path)
+
     async def healthz(self, _request: Request) -> Response:
         return answer({"healthy": True})
 
     async def readyz(self, _request: Request) -> Response:
         starting = self._parts.tree() is None
         reasons = ["the server is starting"] if starting else list(self._parts.readiness())
-        return answer({"ready": not reasons, "reasons": reasons}, 503 if reasons else 200)
+        told = {"ready": not reasons, "reasons": reasons, "warnings": list(self._parts.warnings())}
+        return answer(told, 503 if reasons else 200)
 
     async def tree(self, _request: Request) -> Response:
         return answer(tree_json(self._tree().snapshot(), self._parts.now()))
@@ -260,6 +307,10 @@ class Handlers:
     def _is_around(self, path: str) -> bool:
         own = self._parts.own_path
         return own == path or own.startswith(f"{path}/")
+
+
+def _source(request: Request) -> str:
+    return request.client.host if request.client is not None else ""
 
 
 def _no_user(eid: str) -> AnswerError:

@@ -40,8 +40,13 @@ def name_of(host: str) -> str:
     return name if colon and port.isdecimal() else host.lower()
 
 
-def for_operators(token: str, handler: Handler, *, or_token: str = "") -> Handler:
-    """`handler` for those who send `Authorization: Bearer <token>`, or `or_token`. An empty token is nobody's."""
+def for_operators(
+    token: str, handler: Handler, *, or_token: str = "", refused: Callable[[Request], None] = lambda _request: None
+) -> Handler:
+    """`handler` for those who send `Authorization: Bearer <token>`, or `or_token`. An empty token is nobody's.
+
+    `refused` is told of whoever shows another one.
+    """
     tokens = [one.encode() for one in (token, or_token) if one]
 
     async def guarded(request: Request) -> Response:
@@ -51,6 +56,7 @@ def for_operators(token: str, handler: Handler, *, or_token: str = "") -> Handle
         if scheme.lower() != "bearer" or not given.strip():
             raise AnswerError(401, "this is for operators", "send the header Authorization: Bearer <operator's token>")
         if not any(hmac.compare_digest(given.strip().encode(), one) for one in tokens):
+            refused(request)
             raise AnswerError(403, "this is not the operator's token", "use the one in console.operator_token_file")
         return await handler(request)
 

@@ -399,7 +399,10 @@ class _Handshake:
                 await self._authenticate_and_attach(connection, claims)
         except ConnectionClosedError:
             pass  # the peer left
-        except (TokenError, RefusedError) as error:
+        except TokenError as error:
+            self._tell("token refused", reason=error.reason, address=self.address)
+            connection.close(error.code, error.reason)
+        except RefusedError as error:
             connection.close(error.code, error.reason)
         except Exception:
             connection.close(*FAILED)

@@ -124,6 +124,10 @@ class Asker(Replies):
     def count_refusal(self, code: int) -> None:
         self.services.statistics.refused[code] += 1
 
+    def audit(self, action: str, target: str) -> None:
+        """Has it recorded that the user did this."""
+        self.services.audit(action, who=self.eid, source=self.name, target=target)
+
     def wake(self) -> None:
         """There is work to do, or another deadline: see `pending` and `claims`."""
         raise NotImplementedError

@@ -87,6 +87,7 @@ def _remove(asker: Asker, payload: pb.Devices, ref: int) -> None:
         raise WireError(pb.INVALID, sentence, field="name")
 
     def removed() -> None:
+        asker.audit("device removed", payload.name)
         asker.close_removed(number)
 
     _change(asker, Forget(number), payload, ref, removed)

@@ -22,6 +22,10 @@ def ask(asker: Asker, payload: pb.Logout, ref: int) -> None:
         elif wanted:
             asker.services.queue.submit(wanted.pop(0), go_on, owner=asker.user)
         else:
+            if payload.revoke:
+                asker.audit("token revoked", f"of {asker.name}")
+            if payload.forget:
+                asker.audit("device removed", asker.name)
             asker.answer_alone(codec.encode(pb.Logout(forget=payload.forget, revoke=payload.revoke), ref))
             asker.close_after_answers(Close.NORMAL, "logged out")
             if payload.revoke:

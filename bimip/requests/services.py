@@ -42,6 +42,10 @@ class LocationExchange(Protocol):
         ...
 
 
+def record_nothing(_action: str, **_more: str) -> None:
+    """Nobody keeps a trail."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class RequestServices:
     store: Store
@@ -65,6 +69,8 @@ class RequestServices:
     """A user has a subscription to push, or another one."""
     token_leeway_seconds: float = 0.0
     """How far the issuer's clock may be off: what was accepted with it is not closed at once."""
+    audit: Callable[..., None] = record_nothing
+    """Told of what a user does to the security of theirs: the action, and by name who, source, target."""
     monotonic: Callable[[], float] = trio.current_time
     """The seconds of the event loop, by which `Asker.heard_at` goes."""
     statistics: RequestStatistics = field(default_factory=RequestStatistics)

@@ -56,6 +56,7 @@ def _revoke(asker: Asker, payload: pb.TokenAuthority, ref: int) -> None:
         if isinstance(result, Refused):
             refuse(asker, result, ref)
             return
+        asker.audit("token revoked", f"of {claims.device}")
         asker.answer_alone(codec.encode(pb.TokenAuthority(action=payload.action, jti=claims.jti), ref))
         if asker.claims.jti == claims.jti:
             asker.close_after_answers(Close.TOKEN_REVOKED, "the token was revoked; log in again")

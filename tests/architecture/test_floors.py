@@ -94,9 +94,11 @@ MAY_IMPORT = {
         "bimip.http",
     ),
     "bimip.systemd": (),
+    "bimip.audit": (),
     "bimip.health": ("bimip.config", "bimip.histograms", "bimip.storage", "bimip.systemd"),
     "bimip.environment": (
         "bimip.systemd",
+        "bimip.audit",
         "bimip.config",
         "bimip.push",
         "bimip.domain",

@@ -57,6 +57,8 @@ def test_the_demonstration_serves_its_devices_and_stops_in_order(tmp_path: Path)
             tmp_path, "send", "--as", "data/demo/alice-phone.token", "bob@example.org", "Hi", BIMIP_GATEWAY_PORT=port
         )
         tree = finished(tmp_path, "tree", "--json", "--config", str(DEMO), BIMIP_CONSOLE_PORT=str(serving["console"]))
+        finished(tmp_path, "send", "bob@example.org", "Hi", BIMIP_GATEWAY_PORT=port, BIMIP_TOKEN="forged")
+        finished(tmp_path, "kill", "bimip/retention", "--config", str(DEMO), BIMIP_CONSOLE_PORT=str(serving["console"]))
         server.send_signal(signal.SIGTERM)
         out, errors = server.communicate(timeout=30)
 
@@ -65,6 +67,12 @@ def test_the_demonstration_serves_its_devices_and_stops_in_order(tmp_path: Path)
     assert next(child["id"] for child in json.loads(tree[1])["children"]) == "timers"
     assert (server.returncode, json.loads(errors.splitlines()[-1])["event"]) == (Exit.OK, "stopped")
     assert "Open more terminals in this folder" in out
+    trail = tmp_path / "data" / "store.audit.log"
+    records = [json.loads(line) for line in trail.read_text().splitlines()]
+    assert [record["action"] for record in records] == ["start", "token refused", "kill", "stop"]
+    assert records[2]["who"].startswith("operator")
+    assert "forged" not in trail.read_text()
+    assert trail.stat().st_mode & 0o777 == 0o600
 
 
 def test_what_was_sent_is_there_after_kill_9(tmp_path: Path) -> None:

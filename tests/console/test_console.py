@@ -61,7 +61,10 @@ async def test_it_is_not_ready_while_the_tree_starts() -> None:
     async with served(parts_of(None)) as client:
         response = await client.get("/readyz")
 
-    assert (response.status_code, response.json()) == (503, {"ready": False, "reasons": ["the server is starting"]})
+    assert (response.status_code, response.json()) == (
+        503,
+        {"ready": False, "reasons": ["the server is starting"], "warnings": []},
+    )
 
 
 @pytest.mark.parametrize(("reasons", "status"), [([], 200), (["the journal cannot write: no space left"], 503)])
@@ -72,7 +75,10 @@ async def test_readiness_gives_its_reasons(reasons: list[str], status: int) -> N
     ):
         response = await client.get("/readyz")
 
-    assert (response.status_code, response.json()) == (status, {"ready": not reasons, "reasons": reasons})
+    assert (response.status_code, response.json()) == (
+        status,
+        {"ready": not reasons, "reasons": reasons, "warnings": []},
+    )
 
 
 async def test_the_tree_is_shown_to_operators() -> None:
@@ -503,3 +509,81 @@ async def test_the_scrapers_token_opens_metrics_alone() -> None:
         found.append(await client.post("/debug/kill", headers=headers, params={"path": "bimip/journal"}))
 
     assert [response.status_code for response in found] == [403, 403]
+
+
+async def test_what_an_operator_should_know_is_said_of_a_server_that_is_ready() -> None:
+    async with small_tree() as tree, served(replace(parts_of(tree), warnings=lambda: ["a disk failed"])) as client:
+        response = await client.get("/readyz")
+
+    assert (response.status_code, response.json()["warnings"]) == (200, ["a disk failed"])
+
+
+class Trail:
+    def __init__(self) -> None:
+        self.acts: list[tuple[str, str, str, str]] = []
+        self.refused: list[tuple[str, str]] = []
+
+    def note(self, action: str, *, who: str, source: str, target: str, outcome: str) -> None:
+        assert source == "127.0.0.1"
+        self.acts.append((action, who, target, outcome))
+
+    def refuse(self, source: str, path: str) -> None:
+        self.refused.append((source, path))
+
+
+def recorded_parts(tree: Tree, trail: Trail) -> Parts:
+    async def accept() -> bool:
+        raise ValueError("the clock is wrong")
+
+    async def erase(eid: str) -> Mapping[str, object] | None:
+        return {"user": 7} if eid == "ann" else None
+
+    return replace(
+        parts_of(tree),
+        audit=trail.note,
+        token_refused=trail.refuse,
+        accept_clock=accept,
+        erase_user=erase,
+        export_user=lambda _eid: iter([[{"kind": "user"}]]),
+    )
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "act"),
+    [
+        ("POST", "/debug/kill?path=bimip/journal", ("kill", "bimip/journal", "200")),
+        ("POST", "/debug/restart?path=bimip/journal", ("restart", "bimip/journal", "200")),
+        ("POST", "/debug/kill?path=bimip/x", ("kill", "bimip/x", "404 no bimip/x: the nearest is bimip")),
+        ("POST", "/debug/user/erase?eid=ann", ("erase", "ann", "202")),
+        ("POST", "/debug/user/erase?eid=bob", ("erase", "bob", "404 there is no user bob")),
+        ("GET", "/debug/user/export?eid=ann", ("export", "ann", "200")),
+        ("POST", "/debug/clock/accept", ("accept clock", "", "409 the clock is wrong")),
+    ],
+)
+async def test_what_an_operator_does_is_recorded_with_how_it_was_answered(
+    method: str, path: str, act: tuple[str, str, str]
+) -> None:
+    trail = Trail()
+    async with small_tree() as tree, served(recorded_parts(tree, trail)) as client:
+        await client.request(method, path, headers=OPERATOR | {"X-Operator": "ada"})
+
+    action, target, outcome = act
+    assert trail.acts == [(action, "operator ada", target, outcome)]
+
+
+async def test_looking_is_no_act() -> None:
+    trail = Trail()
+    async with small_tree() as tree, served(recorded_parts(tree, trail)) as client:
+        await client.get("/debug/tree", headers=OPERATOR)
+
+    assert trail.acts == []
+
+
+async def test_a_token_that_is_not_the_operators_is_told_and_acts_nothing() -> None:
+    trail = Trail()
+    async with small_tree() as tree, served(recorded_parts(tree, trail)) as client:
+        await client.post("/debug/kill?path=bimip/journal", headers={"Authorization": "Bearer guessed"})
+        await client.post("/debug/kill?path=bimip/journal")
+
+    assert trail.refused == [("127.0.0.1", "/debug/kill")]
+    assert trail.acts == []

@@ -71,6 +71,7 @@ class Peer(Asker):
     """Ann's phone. Her log of `chat` ends at 9. She has a laptop as well, which is connected."""
 
     __slots__ = (
+        "audited",
         "body_changes",
         "closed",
         "held",
@@ -97,6 +98,7 @@ class Peer(Asker):
         self.published: list[tuple[UserId, Position]] = []
         self.shares: list[tuple[UserId, OtherEnd, LocationShare | None]] = []
         self.removed: list[DeviceId] = []
+        self.audited: list[tuple[str, str, str, str]] = []
         self.subscribed: list[UserId] = []
         store = store or with_a_laptop()
         services = RequestServices(
@@ -115,6 +117,7 @@ class Peer(Asker):
             subscribed=self.subscribed.append,
             token_leeway_seconds=2,
             monotonic=lambda: 0.5,
+            audit=lambda action, **more: self.audited.append((action, more["who"], more["source"], more["target"])),
         )
         rates = RateLimiter(rate or Rate()).of(UserId(1)).of(DeviceId(11))
         super().__init__(services, UserId(1), "ann", DeviceId(11), Claims("ann", "phone", LATER, "first"), rates)
