@@ -12,6 +12,7 @@ from bimip.client.wire import bimip as pb
 from bimip.storage.interface import Store
 from bimip.supervision import NoSuchProcess
 from tests.kit.memory_server import Client, World, open_world
+from tests.kit.push import GATEWAY
 from tests.kit.server import seeded_scheduler, settings_for_tests
 from tests.kit.taken import Taken
 
@@ -56,6 +57,7 @@ class Player:
         self._open_store = open_store
         self._seed = seed
         self._settings = settings_for_tests(
+            BIMIP_PUSH_GATEWAYS=GATEWAY,
             BIMIP_RETENTION_POLICIES="sync=until-acked",
             BIMIP_RETENTION_HISTORY_DAYS="notification=1",
             BIMIP_RETENTION_OFFLINE_DAYS="2",
@@ -286,6 +288,16 @@ class Player:
         label = "mine" if action == pb.DevicesAction.RENAME else ""
         return {"devices": pb.Devices(action=action, name=name, label=label)}
 
+    def _push(self, numbers: list[int]) -> dict[str, Any]:
+        name, device = _one(["p", "q"], numbers), _one(["", "laptop", "none"], numbers)
+        asked = _one(["query", "remove", "subscribe", "subscribe"], numbers)
+        if asked == "query":
+            return {"push_notification": pb.PushNotification(query=True)}
+        if asked == "remove":
+            return {"push_notification": pb.PushNotification(id=name, remove=True, device=device)}
+        token = f"token {numbers[0] % 3}"
+        return {"push_notification": pb.PushNotification(id=name, platform="fcm", token=token)}
+
     def _snapshot(self, numbers: list[int]) -> dict[str, Any]:
         return {"snapshot": pb.Snapshot(partition="chat", offset=numbers.pop() % 6, checksum=bytes(16))}
 
@@ -317,6 +329,7 @@ WEIGHTS = {
     "contact": 3,
     "visibility": 1,
     "devices": 2,
+    "push": 2,
     "snapshot": 1,
     "restart": 1,
     "kill": 1,
