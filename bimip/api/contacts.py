@@ -47,6 +47,11 @@ async def switch_visibility(visit: Visit) -> Reply:
     return Reply(shown(await visit.caller.ask("awareness_visibility", switch, visit.size)))
 
 
+async def say_location(visit: Visit) -> Reply:
+    location: pb.LocationStream = await visit.fill(pb.LocationStream())
+    return Reply(shown(await visit.caller.ask("location_stream", location, visit.size)))
+
+
 async def list_subscriptions(visit: Visit) -> Reply:
     return Reply(shown(await visit.caller.ask("push_notification", pb.PushNotification(query=True))))
 
@@ -94,6 +99,16 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         Body(pb.AwarenessVisibility, required=("visible",), example={"visible": False}),
         answer=pb.AwarenessVisibility,
         errors=(pb.STORAGE_FULL, pb.UNKNOWN_OUTCOME),
+    ),
+    Endpoint(
+        "POST",
+        "/location",
+        say_location,
+        "Share where you are, or say where that is",
+        "With a contact (`to`) or a conversation: begins or ends that they are told. Without: whoever is told now.",
+        Body(pb.LocationStream, example={"has_position": True, "latitude": 52.5, "longitude": 13.4}),
+        answer=pb.LocationStream,
+        errors=_ERRORS,
     ),
     Endpoint(
         "GET",

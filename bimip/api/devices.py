@@ -53,16 +53,12 @@ async def revoke_token(visit: Visit) -> Reply:
 
 
 async def show_settings(visit: Visit) -> Reply:
-    return Reply(_whole(await visit.caller.ask("settings", pb.Settings())))
+    return Reply(shown(await visit.caller.ask("settings", pb.Settings())))
 
 
 async def change_settings(visit: Visit) -> Reply:
     settings = await visit.fill(pb.Settings())
-    return Reply(_whole(await visit.caller.ask("settings", settings, visit.size)))
-
-
-def _whole(settings: pb.Settings) -> Json:
-    return shown(settings)
+    return Reply(shown(await visit.caller.ask("settings", settings, visit.size)))
 
 
 async def read_state(visit: Visit) -> Reply:

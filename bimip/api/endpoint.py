@@ -52,10 +52,9 @@ class Reply:
 
     value: Json | None
     status: int = 200
-    headers: Mapping[str, str] = field(default_factory=dict)
 
     def response(self) -> Response:
-        headers = {"cache-control": "no-store", **self.headers}
+        headers = {"cache-control": "no-store"}
         if self.value is None:
             return Response(status_code=204, headers=headers)
         return JSONResponse(self.value, self.status, headers=headers)

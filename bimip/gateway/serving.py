@@ -115,7 +115,7 @@ class Gateway:
                 await self._turn_away(socket, error)
                 return
             with slot:
-                handshake = _Handshake(self, socket, slot, partial(self.tell, connection=number))
+                handshake = _Handshake(self, socket, slot, address, partial(self.tell, connection=number))
                 connection = await handshake.open()
                 if connection is None:
                     return
@@ -194,7 +194,14 @@ def _problem(error: AdmissionRefusedError) -> ProblemError:
 class _Handshake:
     """One handshake, from the first byte until the device has its connection."""
 
-    def __init__(self, gateway: Gateway, stream: trio.abc.Stream, slot: Slot, tell: Callable[..., None]) -> None:
+    def __init__(
+        self,
+        gateway: Gateway,
+        stream: trio.abc.Stream,
+        slot: Slot,
+        address: str | None,
+        tell: Callable[..., None],
+    ) -> None:
         self._gateway = gateway
         self._tell = tell
         self._settings = gateway.settings
@@ -204,7 +211,7 @@ class _Handshake:
         self._authenticate_until = trio.current_time() + gateway.settings.handshake_seconds
         self._reader = UpgradeReader(gateway.settings.max_head_bytes)
         self._claims: Claims | None = None
-        self._socket_address = self.address = address_of(stream)
+        self._socket_address = self.address = address
         """Of the peer, which may stand behind a proxy."""
         self.is_stopping = False
         """The server stops: no more is asked for here."""
@@ -231,7 +238,8 @@ class _Handshake:
         """Answers what is asked for by HTTP. Returns the next request; None: there is none, or not in time."""
         http = self._gateway.http
         try:
-            self._find_peer(request.head.headers)
+            if self._gateway.proxies:
+                self._find_peer(request.head.headers)
             self._slot.serve_http()
         except AdmissionRefusedError as error:
             self._tell("refused", status=error.status, reason=error.sentence, address=self.address)
@@ -281,10 +289,9 @@ class _Handshake:
         return rest
 
     def _find_peer(self, headers: Iterable[tuple[bytes, bytes]]) -> None:
-        """Finds who asks, by the head of a request. Raises AdmissionRefusedError."""
-        if self._gateway.proxies:
-            self.address = peer_address(self._socket_address, headers, self._gateway.proxies)
-            self._slot.move(self.address)
+        """Finds who asks behind a proxy, by the head of a request. Raises AdmissionRefusedError."""
+        self.address = peer_address(self._socket_address, headers, self._gateway.proxies)
+        self._slot.move(self.address)
 
     @property
     def is_admitted(self) -> bool:
@@ -324,10 +331,11 @@ class _Handshake:
 
     async def _answer(self, request: Request) -> WebSocketConnection | None:
         self._slot.leave_http()
-        try:
-            self._find_peer(request.headers)
-        except AdmissionRefusedError as error:
-            raise _no_slot(error) from None
+        if self._gateway.proxies:
+            try:
+                self._find_peer(request.headers)
+            except AdmissionRefusedError as error:
+                raise _no_slot(error) from None
         upgrade = judge_upgrade(
             request.headers,
             host=request.host,

@@ -43,6 +43,8 @@ class Request:
 
 _USUAL_REQUEST = re.compile(rb"GET [\x21-\x7e]+ HTTP/1\.1")
 _USUAL_HEADER = re.compile(rb"([-!#$%&'*+.^_`|~0-9A-Za-z]+): ([\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?)")
+_USUAL_SIGN = b"\r\nSec-WebSocket-"
+"""Shows that an opening is meant, as it is mostly spelt: to look at each header costs ten times as much."""
 _OF_BODIES = {b"content-length", b"transfer-encoding"}
 
 
@@ -62,8 +64,10 @@ class UpgradeReader:
         self._bytes_left -= len(data)
         if self._http is None:
             usual = read_usual(data)
-            if usual is not None and self._bytes_left >= 0 and _is_opening(usual[0]):
-                return _judge(*usual)
+            if usual is not None and self._bytes_left >= 0:
+                head = data[: len(data) - len(usual[1])]
+                if _USUAL_SIGN in head or _is_opening(usual[0]):
+                    return _judge(*usual)
             self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=self._max_bytes)
         request = self._feed_http(self._http, data)
         if self._bytes_left < 0 and not isinstance(request, HttpRequest):

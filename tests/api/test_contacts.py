@@ -56,3 +56,15 @@ async def test_a_device_is_reached_by_a_gateway_until_it_is_not(api: Api) -> Non
     assert (wrong.status_code, wrong.json()["field"]) == (422, "platform")
     assert gone.status_code == 204
     assert "subscriptions" not in after
+
+
+async def test_where_somebody_is_has_its_bounds_and_is_told_to_whom_it_is_shared_with(api: Api) -> None:
+    nowhere = await api.ask("POST", "/location", {"has_position": True, "latitude": 91, "longitude": 0})
+    stranger = await api.ask("POST", "/location", {"to": {"eid": "carol"}, "enabled": True})
+    await api.ask("POST", "/contacts/bob/request", {"mutual": True})
+    await api.ask("POST", "/contacts/alice/accept", {"mutual": True}, user="bob")
+    shared = await api.ask("POST", "/location", {"to": {"eid": "bob"}, "enabled": True})
+
+    assert (nowhere.status_code, nowhere.json()["field"]) == (422, "latitude")
+    assert stranger.status_code in {403, 404}
+    assert (shared.status_code, shared.json()["enabled"]) == (200, True), shared.text

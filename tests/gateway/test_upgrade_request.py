@@ -60,6 +60,16 @@ def test_frames_that_came_with_it_are_kept() -> None:
     assert request.rest == b"\x89\x80\0\0\0\0"
 
 
+def test_an_opening_behind_another_request_is_not_taken_for_that() -> None:
+    assert isinstance(read_any(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n" + opening()), HttpRequest)
+
+
+def test_an_opening_may_be_spelt_in_small_letters() -> None:
+    head, _, rest = opening().partition(b"\r\n")
+
+    assert read(head + b"\r\n" + rest.replace(b"Sec-WebSocket", b"sec-websocket")) is not None
+
+
 def test_there_is_no_request_before_its_end() -> None:
     for size in range(len(opening())):
         assert UpgradeReader(MAX_BYTES).feed(opening()[:size] if size else b"G") is None
