@@ -68,6 +68,8 @@ from bimip.domain.messages.checkpoints import TakeCheckpoint
 from bimip.domain.messages.committed import ExpireCommitted
 from bimip.domain.messages.disappearing import Disappear
 from bimip.domain.messages.expiring import ExpireMentions, ExpireThreads, TrimHistory
+from bimip.domain.push.outbox import NotePushed, Notice, NoticeKind, PassPushed
+from bimip.domain.push.subscribing import Subscribe, SubscriptionKey, Unsubscribe
 from bimip.domain.state.location_shares import OtherEnd, With
 from bimip.domain.state.pruning import PruneRemoval
 from bimip.domain.state.settings import Setting
@@ -357,6 +359,30 @@ def test_what_all_devices_have_goes_once() -> None:
     assert ledger.everything() == before
 
 
+def test_subscriptions_and_what_was_pushed_change_nothing_when_repeated() -> None:
+    ledger = Ledger()
+    ann, bob = ledger.device("ann"), ledger.device("bob")
+    key = SubscriptionKey(bob.user, bob.device, "p")
+    ledger.do(Subscribe(key, "fcm", "a token"))
+    sent = [ledger.send(ann, "bob", f"m{number}") for number in range(5)]
+    with ledger.store.snapshot() as view:
+        number = view.get(Table.PUSH_SUBSCRIPTIONS, key).number
+    notice = Notice(NoticeKind.MESSAGE, CHAT, ConversationId(1), ConversationOffset(2), sent[1].stamp, ann.user, 2)
+    for operation in (
+        Subscribe(key, "fcm", "another token"),
+        NotePushed(key, number, notice, Offset(2)),
+        PassPushed(key, number, CHAT, Offset(4)),
+        NotePushed(key, number, notice._replace(kind=NoticeKind.CLEAR), Offset(4)),
+        Unsubscribe(key),
+    ):
+        before = ledger.everything()
+        ledger.do(operation)
+        once = ledger.everything()
+        ledger.do(operation)
+
+        assert before != once == ledger.everything()
+
+
 def test_what_erases_a_user_changes_nothing_once_it_is_done() -> None:
     ledger = Ledger()
     ann, bob = ledger.device("ann"), ledger.device("bob")
@@ -399,6 +425,7 @@ def test_every_operation_is_repeated_here() -> None:
     told |= {ExpireCommands, FillInbox, ExpireMentions, ExpireThreads}
     told |= {LabelDevice, NoteSeen, TrimHistory, ExpireCommitted, TakeCheckpoint, Disappear}
     told |= {PruneRemoval, DropCursor, MissCall, ShareLocation, EndLocationShare}
+    told |= {Subscribe, Unsubscribe, NotePushed, PassPushed}
     told |= {BeginErasing, LeaveErased, EraseMessages, EraseReceipts, DropAlone, RestartStates, ForgetMember}
     told |= {ForgetContacts, EraseLog, EraseRecords, EraseDevice, EraseConflicts, FinishErasing}
 

@@ -177,14 +177,19 @@ class Actor:
         """What it waits for before it has everything that the last Hello spoke of; empty when it has."""
         if self.link is None:
             return "a connection"
-        if self._caller.open:
-            return f"the end of {self._caller.open}"
+        if self.calls:
+            return f"the end of {self.calls}"
         if self.outbox or self._requests or self._commands:
             return f"answers for {[*self.outbox, *self._requests, *self._commands]}"
         for partition, head in self.link.heads.items():
             if self.positions[partition].offset < head:
                 return f"{partition} up to {head}: it has {self.positions[partition].place()}"
         return "" if self.version >= self.link.version else f"state up to {self.link.version}: it has {self.version}"
+
+    @property
+    def calls(self) -> list[str]:
+        """Lists the calls of which it was told no end."""
+        return self._caller.open
 
     def cut(self) -> None:
         if self.link is not None:

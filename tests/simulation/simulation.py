@@ -524,6 +524,8 @@ class Simulation:
                 if not device.is_connected or user is None:
                     yield f"{device.name}: a connection"
                     continue
+                if device.calls:
+                    yield f"{device.name}: the end of {device.calls}"
                 if device.outbox:
                     yield f"{device.name}: answers for {list(device.outbox)}"
                 for partition, position in device.positions.items():

@@ -41,6 +41,7 @@ from bimip.users import calls
 from bimip.users.device import Device
 from tests.chaos.runner import HastyJournal
 from tests.kit.coverage import unmeasured
+from tests.simulation import simulation
 from tests.simulation.disk import Disk
 from tests.simulation.simulation import Options, simulate
 
@@ -452,6 +453,7 @@ def test_a_call_that_two_devices_answer_is_noticed(monkeypatch: pytest.MonkeyPat
 def test_a_call_whose_end_nobody_is_told_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(calls.Calls, "_tell_end", lambda _calls, _party, _end, **_by: 0)
     monkeypatch.setattr(calls.Calls, "_tell_unknown", lambda _calls, _said: 0)
+    monkeypatch.setattr(simulation, "REST_SECONDS", 10)
 
     assert "stuck" in kinds_found("stuck")
 
