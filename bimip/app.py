@@ -43,6 +43,7 @@ def tree(parts: Parts) -> Supervisor:
             ChildSpec("push", partial(processes.push, parts)),
             ChildSpec("calls", partial(processes.calls, parts)),
             ChildSpec("locations", partial(processes.locations, parts)),
+            ChildSpec("presence", partial(processes.presence, parts)),
             ChildSpec("retention", partial(processes.retention, parts)),
             ChildSpec(
                 "gateway",

@@ -50,6 +50,7 @@ from bimip.storage.errors import StorageError
 from bimip.storage.interface import Store
 from bimip.supervision import Children, ReportCounts, SupervisionError, Tree, TurnMeter, Turns, current_child
 from bimip.users.attention import Attention
+from bimip.users.awareness.notes import PresenceNotes
 from bimip.users.calls import Calls
 from bimip.users.inspection import describe_conflicts, describe_sight, describe_user
 from bimip.users.locations import Locations
@@ -99,6 +100,7 @@ class Parts:
         self.calls = self._calls(sessions, pending_sends)
         self.locations = self._locations(sessions, pending_sends, eids)
         self.services = self._services(sessions, pending_sends, eids)
+        self.services.privacy_listeners.append(self.services.presence.note_privacy)
         self.users = Users(self.services)
         self.connections = Connections()
         self.poller = Poller()
@@ -300,6 +302,7 @@ class Parts:
             pending_sends=pending_sends,
             report=report,
             timers=self.timers,
+            presence=PresenceNotes(self.timers, settings.presence),
             eids=eids,
             agent=AGENT,
             handshake_seconds=settings.gateway.handshake_seconds,

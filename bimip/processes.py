@@ -15,6 +15,7 @@ from bimip.push.process import Push
 from bimip.retention.erasing import Erasing
 from bimip.retention.process import Retention
 from bimip.supervision import Child
+from bimip.users.awareness.presence import Presence
 
 
 async def timers(parts: Parts, child: Child) -> None:
@@ -115,6 +116,13 @@ async def push(parts: Parts, child: Child) -> None:
     finally:
         with child.grace():
             await poster.aclose()
+
+
+async def presence(parts: Parts, child: Child) -> None:
+    telling = Presence(parts.services)
+    child.describe(telling.describe)
+    child.started()
+    await telling.run()
 
 
 async def poller(parts: Parts, child: Child) -> None:

@@ -34,6 +34,7 @@ from bimip.settings import (
     whole,
 )
 from bimip.storage.settings import StoreSettings
+from bimip.users.awareness.settings import PresenceSettings
 from bimip.wire.limits import Limits, RateSettings
 
 MIN_TOKEN_CHARACTERS: Final = 16
@@ -113,6 +114,7 @@ class Settings:
     partitions: PartitionSettings = field(default_factory=PartitionSettings)
     users: UserSettings = field(default_factory=UserSettings)
     calls: CallSettings = field(default_factory=CallSettings)
+    presence: PresenceSettings = field(default_factory=PresenceSettings)
     retention: RetentionSettings = field(default_factory=RetentionSettings)
     push: PushSettings = field(default_factory=PushSettings)
     time: TimeSettings = field(default_factory=TimeSettings)

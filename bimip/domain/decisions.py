@@ -15,7 +15,7 @@ from bimip.domain.delivery import acknowledging, hello
 from bimip.domain.keeping.timekeeping import time_records
 from bimip.domain.messages import appending, checkpoints, committed, disappearing, expiring
 from bimip.domain.push import outbox, subscribing
-from bimip.domain.state import pruning, read_markers
+from bimip.domain.state import intents, pruning, read_markers
 
 
 def barrier(_view: Reader, _op: ops.Barrier, _moment: Context) -> Decision:
@@ -39,6 +39,7 @@ OPERATIONS: dict[type, OperationKind] = {
     **acknowledging.OPERATIONS,
     **read_markers.OPERATIONS,
     **changing_settings.OPERATIONS,
+    **intents.OPERATIONS,
     **command.OPERATIONS,
     **expiring.OPERATIONS,
     **checkpoints.OPERATIONS,

@@ -30,6 +30,7 @@ from bimip.domain.core.records import (
     DeviceOwner,
     Group,
     HistoryEntry,
+    Intent,
     Key,
     LocationShare,
     Member,
@@ -39,6 +40,7 @@ from bimip.domain.core.records import (
     Role,
     Runs,
     SentRecord,
+    Status,
     Table,
     User,
 )
@@ -160,6 +162,11 @@ def _exception(view: Reader, key: Key, write: LastWrite) -> Iterator[Line]:
     }
 
 
+def _intent(_view: Reader, _key: Key, intent: Intent) -> Iterator[Line]:
+    status, until, stamp, _ = intent
+    yield {"kind": "intent", "status": Status(status).name, "until": _time(until), "said": _time_of(stamp)}
+
+
 def _read_marker(_view: Reader, key: Key, upto: int) -> Iterator[Line]:
     yield {"kind": "read_marker", "conversation": conversation_id(key[1]), "upto": upto}
 
@@ -249,6 +256,7 @@ _OWN: dict[Table, Make] = {
     Table.STATES: _state,
     Table.SETTINGS: _setting,
     Table.PRIVACY_EXCEPTIONS: _exception,
+    Table.INTENTS: _intent,
     Table.READ_MARKERS: _read_marker,
     Table.OWN_MESSAGES: _own_message,
     Table.CONVERSATION_SETTINGS: _kept,

@@ -72,6 +72,22 @@ def scan_log(store: Store, viewer: Viewer, fetch: pb.Fetch, begin: PageStart, li
     return (yield from fill(store, source, limit))
 
 
+def scan_pending(store: Store, viewer: Viewer, fetch: pb.Fetch, begin: PageStart, limit: int) -> Scan:
+    """Scans the user's own log for what a device has not acknowledged of one conversation."""
+    place, number = (viewer.user, fetch.partition), conversation_number(fetch.conversation)
+    with store.snapshot() as view:
+        first, head, _ = view.get(Table.LOGS, place) or EMPTY_LOG
+
+    def read(view: Reader, after: int, limit: int) -> list[tuple[int, Entry]]:
+        return read_entries(view, viewer.user, fetch.partition, after, limit)
+
+    def judge(view: Reader) -> Judge:
+        row = _judge_entries(viewer, fetch, _Filter(None, None), view)
+        return lambda offset, entry: row(offset, entry) if entry.conversation == number else None
+
+    return (yield from fill(store, Ascending(read, judge, first, head, begin.offset), limit))
+
+
 def scan_heads(store: Store, viewer: Viewer, fetch: pb.Fetch, begin: PageStart, limit: int) -> Scan:
     """Scans the user's own log down for the newest message of each user, or of each device where a user is named."""
     place = (viewer.user, fetch.partition)

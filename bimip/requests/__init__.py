@@ -4,7 +4,8 @@ A file a route, named as the schema names its payload: what may be said in one, 
 something becomes an operation, and is answered when that is on disk; all others are answered at once, or, where looking
 takes long, in slices. Whatever is wrong with a request is a WireError, which is its answer. `message.py` has
 `appends.py` beside it, where messages become operations; `signal.py` has `acks.py`, `receipts.py` and, of both,
-`named.py`, and `forwards.py` and `calls.py`.
+`named.py`, and `forwards.py` and `calls.py`; `awareness.py` has `intents.py`, what users say of themselves,
+`activities.py`, what they are doing, and `resume.py`.
 
     route.py      what a row of ROUTES says
     asker.py      who asks: a device of a user, whichever way its requests come
@@ -18,6 +19,7 @@ row up, charges for it and asks (users/intake.py).
 """
 
 from bimip.requests import (
+    awareness,
     awareness_visibility,
     body,
     command,
@@ -40,6 +42,7 @@ from bimip.requests.route import Answer, Route
 
 ROUTES: dict[str, Route] = {
     "awareness_visibility": Route(awareness_visibility.ask, Answer.ALONE),
+    "awareness": Route(awareness.ask, Answer.ALONE),
     "body": Route(body.ask, Answer.TOGETHER, independent=True, count=body.count, refuse=body.refuse),
     "command": Route(command.ask, Answer.TOGETHER),
     "contact": Route(contact.ask, Answer.ALONE),

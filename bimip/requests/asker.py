@@ -1,14 +1,17 @@
 """Who asks: a device of a user, whichever way its requests come. What only a connection can do is left to that."""
 
-from collections.abc import Container
+from collections.abc import Container, Mapping
 from typing import Protocol
 
+from bimip.domain.awareness.activities import Activity
+from bimip.domain.awareness.status import Focus
 from bimip.domain.core.clock import next_stamp
 from bimip.domain.core.identity import Claims
-from bimip.domain.core.ids import DeviceId, Offset, Stamp, UserId
+from bimip.domain.core.ids import DeviceId, Millis, Offset, Stamp, UserId
 from bimip.domain.core.merges import clamped
 from bimip.domain.core.operations import Acknowledge, Receipt, Received
 from bimip.domain.core.ranges import Ranges
+from bimip.domain.core.records import Status
 from bimip.requests.appends import CheckedMessage
 from bimip.requests.rates import Buckets
 from bimip.requests.replies import Replies
@@ -34,6 +37,10 @@ class PendingAnswers(Protocol):
 
     def deadline(self, now: float) -> float:
         """When there is something to do without anybody's word."""
+        ...
+
+    def holds_back(self, now: float) -> bool:
+        """Whether nothing is to be delivered in turn, as something else comes first."""
         ...
 
     def work(self, now: float) -> bool:
@@ -136,6 +143,10 @@ class Asker(Replies):
         """The newest offset of the user's log; None: there is no such partition."""
         raise NotImplementedError
 
+    def positions(self) -> Mapping[str, Offset]:
+        """Up to where all that is owed was sent in turn, of each log that the device asked for."""
+        raise NotImplementedError
+
     def acknowledge(self, partition: str, upto: Offset, ranges: Ranges) -> None:
         """The device holds these."""
         raise NotImplementedError
@@ -150,6 +161,22 @@ class Asker(Replies):
 
     def note_received(self, places: list[Received]) -> None:
         """The device is sent these: it may say that they were read before it acknowledges them, or without."""
+        raise NotImplementedError
+
+    def set_focus(self, focus: Focus) -> None:
+        """Notes how far somebody is at the device."""
+        raise NotImplementedError
+
+    def note_status(self) -> None:
+        """The user's status may be another one."""
+        raise NotImplementedError
+
+    def say_activity(self, activity: Activity) -> None:
+        """Has it told to who may see it, if they are there."""
+        raise NotImplementedError
+
+    def shown_as(self, user: UserId) -> tuple[Status, Millis] | None:
+        """How a user is shown to who may see them, and since when; None: they are not there."""
         raise NotImplementedError
 
     def close_after_answers(self, code: Close, reason: str) -> None:

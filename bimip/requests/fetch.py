@@ -12,7 +12,7 @@ charged to the device by what was looked at: whoever has asked for more than the
 from collections import OrderedDict, deque
 from collections.abc import Callable, Generator, Sequence
 from math import inf
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import trio
 
@@ -26,6 +26,7 @@ from bimip.reading.fetches import PageStart, Viewer, scan_by_seq, scan_heads, sc
 from bimip.reading.inbox import is_inbox_whole, scan_inbox
 from bimip.reading.pages import Page, Scan
 from bimip.reading.receipts import scan_receipts
+from bimip.reading.sources import HIGHEST
 from bimip.reading.state import Change
 from bimip.reading.synced import scan_synced
 from bimip.requests.asker import Asker
@@ -53,6 +54,8 @@ MOST_BEGUN_ANEW = 3
 """Because contents changed while it was looked: then the answer is as it was read."""
 DEFAULT_LIMIT = 100
 """Messages in an answer to who names no limit."""
+HOLD_SECONDS = 5.0
+"""For how long delivery in turn waits for each page of a conversation that is opened, and for its acknowledgement."""
 STATE_BYTES = 512 * 1024
 """What is so now of an answer's messages, at most. Receipts that have no room can be asked for by themselves."""
 
@@ -103,10 +106,14 @@ def ask(asker: Asker, payload: pb.Fetch, ref: int) -> None:
         raise no_partition(payload.partition, asker.services.partitions)
     payload.backwards = payload.backwards or kind.is_backwards
     place = unpack_cursor(payload, kind.cursor_numbers) if payload.cursor else None
-    fetches = asker.pending
-    if not isinstance(fetches, Fetches):
-        fetches = asker.pending = Fetches(asker)
-    fetches.begin(PendingFetch(payload, kind, ref, place))
+    Fetches.of(asker).begin(PendingFetch(payload, kind, ref, place))
+
+
+class Resumed(NamedTuple):
+    """A conversation that a device opens: of these logs what is pending of it comes first."""
+
+    conversation: str
+    partitions: tuple[str, ...]  # which are left, the first of which is looked through
 
 
 class PendingFetch(NamedTuple):
@@ -114,6 +121,7 @@ class PendingFetch(NamedTuple):
     kind: Kind
     ref: int
     place: tuple[int, ...] | None = None  # its cursor's numbers
+    resumed: Resumed | None = None  # it is no Fetch, but a page of this
 
 
 FetchScan = Generator[int, None, tuple[Page, Sequence[Change]]]
@@ -132,9 +140,28 @@ class Fetches:
         self._begun_anew = 0
         self._unacknowledged: dict[tuple[str, int], None] = {}
         self._deadline = 0.0
+        self._resuming = 0  # conversations of which not all was sent that is pending
+        self._resumed_last = False  # what is unacknowledged is of one of which all was
+        self._held_until = 0.0
+
+    @classmethod
+    def of(cls, asker: Asker) -> Self:
+        """Those of an asker, who has none before the first."""
+        if not isinstance(asker.pending, cls):
+            asker.pending = cls(asker)
+        return asker.pending
+
+    def holds_back(self, now: float) -> bool:
+        return now < self._held_until and (self._resuming > 0 or (self._resumed_last and bool(self._unacknowledged)))
 
     def deadline(self, now: float) -> float:
-        """When there is something to do without anybody's word: now, or when a grace period or a debt has passed."""
+        """When there is something to do without anybody's word: now, or when a grace period or a debt has passed, or
+        delivery in turn is to go on.
+        """
+        return min(self._due(now), self._held_until if self.holds_back(now) else inf)
+
+    def _due(self, now: float) -> float:
+        """When there is something to look for."""
         if self._asker.frames or not (self._running or self._waiting):
             return inf
         until = now + max(0.0, self._asker.rates.wait(now))
@@ -142,9 +169,13 @@ class Fetches:
 
     def begin(self, request: PendingFetch) -> None:
         asker = self._asker
+        if request.resumed is not None:
+            self._resuming += 1
+            self._hold_back()
 
         def decided(result: Result) -> None:
             if isinstance(result, Refused):
+                self._give_up(request)
                 asker.answer_error(error_of(result, request.ref))
             elif isinstance(result, InboxFilled) and result.rest is not None:
                 asker.rates.charge(result.looked * REQUESTS_FOR_AN_ENTRY, trio.current_time())
@@ -164,7 +195,17 @@ class Fetches:
             if place[0] == partition and (place[1] <= upto or contains(ranges, place[1])):
                 del self._unacknowledged[place]
         self._deadline = trio.current_time() + self._asker.services.limits.grace_seconds
-        if not self._unacknowledged and self._waiting:
+        if self._resuming:
+            self._hold_back()
+        if not self._unacknowledged and (self._waiting or self._resumed_last):
+            self._asker.wake()
+
+    def _hold_back(self) -> None:
+        self._held_until = trio.current_time() + HOLD_SECONDS
+
+    def _give_up(self, request: PendingFetch) -> None:
+        if request.resumed is not None:
+            self._resuming -= 1
             self._asker.wake()
 
     def work(self, now: float) -> bool:
@@ -172,7 +213,7 @@ class Fetches:
 
         One answer at a time is made: a device that asks much and reads nothing must not fill the server's memory.
         """
-        if self.deadline(now) > now:
+        if self._due(now) > now:
             return False
         if self._running is None:
             self._running = self._begin(self._waiting.popleft())
@@ -188,9 +229,11 @@ class Fetches:
                 self._answer(request, *end.value)
         except WireError as error:
             self._running = None
+            self._give_up(request)
             self._asker.fail(error, request.ref)
         except Exception as error:  # noqa: BLE001 - it is one request's trouble, and the device's only if it goes on
             self._running = None
+            self._give_up(request)
             self._asker.services.report("fetch failed", error)
             self._asker.fail(failed(), request.ref)
         else:
@@ -205,6 +248,7 @@ class Fetches:
     def _begin(self, request: PendingFetch) -> tuple[PendingFetch, FetchScan]:
         if request.kind.waits:
             self._unacknowledged.clear()
+            self._resumed_last = False
         self._begun_anew = 0
         return request, self._look(request)
 
@@ -224,6 +268,9 @@ class Fetches:
 
     def _start_of(self, request: PendingFetch) -> PageStart:
         fetch = request.fetch
+        if request.resumed is not None:  # what was sent in turn meanwhile is there
+            sent_upto = self._asker.positions().get(fetch.partition, HIGHEST)  # of no other log it asks for anything
+            return PageStart(max(request.place[0] if request.place else 0, sent_upto + 1))
         if fetch.HasField("offset"):
             return PageStart(fetch.offset)
         place = self._next.get(_question(fetch)) if request.place is None else request.place
@@ -237,6 +284,9 @@ class Fetches:
         if kind.waits and page.rows:
             self._unacknowledged = {(fetch.partition, row.offset): None for row in page.rows}
             self._deadline = trio.current_time() + self._asker.services.limits.grace_seconds
+        if request.resumed is not None:
+            self._answer_resumed(request, request.resumed, page, current)
+            return
         place = (page.next_offset,) if kind.is_numbered else page.last
         if kind.is_remembered:
             self._remember(_question(fetch), place)
@@ -258,6 +308,31 @@ class Fetches:
             parts.append(state.delta_part(0, 0, items))
         self._asker.answer_alone(frames.body(fetch.partition, 0, 0, pb.TURN_FETCH, parts, tail=tail))
 
+    def _answer_resumed(self, request: PendingFetch, resumed: Resumed, page: Page, current: Sequence[Change]) -> None:
+        """Sends a page, unless it is empty and not the last; what is damaged is told in its turn."""
+        asker, partition = self._asker, request.fetch.partition
+        following = _next_of(request, resumed, page)
+        rows = [row for row in page.rows if row.part is not None]
+        if rows or following is None:
+            parts = [row.part for row in rows if row.part is not None]
+            items = self._encoded(current)
+            if items:
+                parts.append(state.delta_part(0, 0, items))
+            asker.note_received([row.place for row in rows])
+            ref = request.ref
+            if following is not None:
+                asker.owed += 1  # the last one answers
+                ref = 0
+            tail = frames.resume_part(complete=following is None, ref=ref)
+            asker.answer_alone(frames.body(partition, 0, 0, pb.TURN_RESUME, parts, tail=tail))
+            self._hold_back()
+        if following is not None:
+            self._waiting.appendleft(following)
+        else:
+            self._resuming -= 1
+            self._resumed_last = True
+            asker.wake()
+
     def _encoded(self, current: Sequence[Change]) -> list[bytes]:
         eids, left = self._asker.services.eids, STATE_BYTES
         items: list[bytes] = []
@@ -277,6 +352,17 @@ class Fetches:
         self._next.move_to_end(question)
         if len(self._next) > MAX_QUESTIONS:
             self._next.popitem(last=False)
+
+
+def _next_of(request: PendingFetch, resumed: Resumed, page: Page) -> PendingFetch | None:
+    """Returns the page behind one; None: it was the last."""
+    if not page.complete:
+        return request._replace(place=(page.next_offset,))
+    left = resumed.partitions[1:]
+    if not left:
+        return None
+    fetch = pb.Fetch(partition=left[0], conversation=resumed.conversation, limit=request.fetch.limit)
+    return request._replace(fetch=fetch, place=None, resumed=resumed._replace(partitions=left))
 
 
 class _Question(NamedTuple):

@@ -2,6 +2,7 @@
 
 from bimip.requests.acks import acknowledge
 from bimip.requests.asker import Asker
+from bimip.requests.awareness import ask_signal
 from bimip.requests.calls import check_call, say_of_call
 from bimip.requests.forwards import note_forwarded
 from bimip.requests.receipts import note_receipt
@@ -28,8 +29,7 @@ def ask(asker: Asker, payload: pb.Signal, ref: int) -> None:
     elif payload.status in _OF_CALLS:
         say_of_call(asker, payload)
     else:
-        name = pb.MessageStatus.Name(payload.status)
-        raise WireError(pb.UNSUPPORTED, f"this server does not serve the signal {name} yet", field="status")
+        ask_signal(asker, payload, ref)
 
 
 def check_signal(signal: pb.Signal, limits: Limits, eid: str) -> None:

@@ -12,6 +12,7 @@ from bimip.domain.state import (
     conversation_settings,
     devices,
     groups,
+    intents,
     location_shares,
     messages,
     privacy_exceptions,
@@ -26,6 +27,7 @@ from bimip.domain.state.messages import MessageState
 from bimip.names import conversation_id
 from bimip.reading.people import Eids
 from bimip.reading.state import Change, ChangesPage
+from bimip.requests.intents import told_intent
 from bimip.requests.location_stream import share_told
 from bimip.requests.settings import exception_told, told
 from bimip.wire import bimip_pb2 as pb
@@ -59,6 +61,10 @@ def _settings(_eids: Eids, version: Version, _key: StateKey, known: Any) -> byte
 def _exception(eids: Eids, version: Version, key: StateKey, known: Any) -> bytes:  # noqa: ANN401 - a PrivacyException
     told = exception_told(eids.of(privacy_exceptions.unpack_key(key)), known, version)
     return state.exception_item(version, told, removed=known is None)
+
+
+def _intent(_eids: Eids, version: Version, _key: StateKey, intent: Any) -> bytes:  # noqa: ANN401 - an Intent
+    return state.intent_item(version, told_intent(intent, version))
 
 
 def _read_marker(_eids: Eids, version: Version, key: StateKey, upto: Any) -> bytes:  # noqa: ANN401 - an offset
@@ -161,6 +167,7 @@ ENCODE: dict[int, Callable[[Eids, Version, StateKey, Any], bytes]] = {
     contacts.TAG: _contact,
     settings.TAG: _settings,
     privacy_exceptions.TAG: _exception,
+    intents.TAG: _intent,
     private_reads.TAG: _private_reads,
     messages.TAG: _message,
     conversation_settings.TAG: _conversation_settings,

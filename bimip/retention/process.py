@@ -22,7 +22,7 @@ from bimip.domain.core.ids import Millis
 from bimip.domain.core.operations import Expired, ExpireRevoked, ExpireSeen, Fault, NoteTime, Operation, Refused, Result
 from bimip.domain.core.records import Key
 from bimip.domain.core.schema import behind
-from bimip.domain.keeping.timekeeping import DAY, Known
+from bimip.domain.keeping.timekeeping import Known
 from bimip.domain.messages.checkpoints import CheckpointTaken
 from bimip.domain.messages.disappearing import Disappear, due_by, earliest_expiry
 from bimip.domain.messages.expiring import ExpireMentions, ExpireThreads
@@ -43,8 +43,8 @@ ERASED_AT_ONCE = 32
 """Messages that disappear: each is an operation, since all who may see it are told."""
 SEEN_AT_ONCE = 100
 """Devices that are noted as seen by one operation."""
-NOTES_A_PERIOD = 16
-"""How often in an offline period it is noted that a device is connected."""
+SEEN_EVERY_MS = 300_000
+"""How often it is noted that a device is connected: after a crash it is known so exactly when it was last seen."""
 
 
 @dataclass(slots=True)
@@ -148,7 +148,7 @@ class Retention:
 
     async def _note_seen(self) -> None:
         """Notes that devices are connected: one that is for days was last seen now, and not when it connected."""
-        before = Millis(self._passed() - self._settings.offline_days * DAY // NOTES_A_PERIOD)
+        before = Millis(self._passed() - SEEN_EVERY_MS)
         connected = iter(self._connected())
         while devices := tuple(islice(connected, SEEN_AT_ONCE)):
             with self._store.snapshot() as view:

@@ -3,8 +3,13 @@
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from bimip.domain.awareness.status import Focus
 from bimip.domain.core.ids import DeviceId, Millis, UserId
-from bimip.domain.core.records import Reader
+from bimip.domain.core.records import Reader, Status
+from bimip.domain.state.intents import intent_of, standing
+
+LOOK_AGAIN_MS = 60_000
+"""They may say something else before it ends."""
 
 
 class Attention:
@@ -14,13 +19,20 @@ class Attention:
 
     def is_away(self, user: UserId) -> bool:
         """Whether nobody sits before any device of a user."""
-        session = self._sessions.get(user)
-        return session is None or not session.devices
+        return not any(device.is_open and device.focus is Focus.ACTIVE for device in self._devices(user))
 
-    def inactive(self, _user: UserId) -> Collection[DeviceId]:
+    def inactive(self, user: UserId) -> Collection[DeviceId]:
         """Lists devices that are connected, and before which nobody sits."""
-        return ()
+        return [device.number for device in self._devices(user) if device.focus is not Focus.ACTIVE]
 
-    def quiet_until(self, _view: Reader, _user: UserId, _now: Millis) -> Millis | None:
+    def quiet_until(self, view: Reader, user: UserId, now: Millis) -> Millis | None:
         """Tells until when a user wants to be left alone; None: they do not."""
-        return None
+        intent = intent_of(view, user)
+        if standing(intent, now) not in {Status.BUSY, Status.DND}:
+            return None
+        again = now + LOOK_AGAIN_MS
+        return Millis(min(intent.until or again, again))
+
+    def _devices(self, user: UserId) -> Collection[Any]:
+        session = self._sessions.get(user)
+        return () if session is None else session.devices.values()

@@ -17,24 +17,27 @@ What `send_some` raises is the device's crash and not the committer's: `send_soo
 raises it. An entry that was being read when that happened twice is delivered as a gap.
 """
 
-from collections.abc import Container, Hashable
+from collections.abc import Container, Hashable, Mapping
 from enum import Enum, auto
 from math import inf
 
 import trio
 
 from bimip.concurrency import Watch
+from bimip.domain.awareness.activities import MAX_TTL_MS, Activity
+from bimip.domain.awareness.status import Focus
 from bimip.domain.core.clock import millis_of
 from bimip.domain.core.identity import Claims
-from bimip.domain.core.ids import DeviceId, Offset
+from bimip.domain.core.ids import DeviceId, Millis, Offset, UserId
 from bimip.domain.core.operations import Received
 from bimip.domain.core.ranges import Ranges
-from bimip.domain.core.records import maker
+from bimip.domain.core.records import Status, maker
 from bimip.reading.salvage import UnreadableError
 from bimip.requests.asker import Asker
 from bimip.requests.statistics import SAMPLE_SECONDS
 from bimip.session.close import Close
 from bimip.session.window import Window
+from bimip.users.awareness.notes import TimedActivity
 from bimip.users.batches import BatchBuilder, addressed_to, deliver
 from bimip.users.connection import Connection
 from bimip.users.session import Session, StatePage
@@ -73,12 +76,14 @@ class Device(Asker):
     __slots__ = (
         "_closing",
         "_crash",
+        "_ephemeral_due",
         "_frames_left",
         "_overdue",
         "_sent_at_news",
         "answered",
         "connection",
         "ephemeral",
+        "focus",
         "phase",
         "received",
         "session",
@@ -97,8 +102,12 @@ class Device(Asker):
         self.windows: dict[str, Window] = {}
         self.phase = Phase.CONNECTED
         self.state = StatePosition(session)
-        self.ephemeral: dict[Hashable, bytes] | None = None
-        """Elements of Body that nobody stores, by what they are about; most devices are told none for long."""
+        self.focus = Focus.ACTIVE
+        self.ephemeral: dict[Hashable, tuple[bytes, float]] | None = None
+        """Elements of Body that nobody stores, by what they are about, each with the time from which on it means
+        nothing; most devices are told none for long."""
+        self._ephemeral_due = -inf
+        """Until then they wait: nobody looks at the device, and none of them is urgent."""
         self.received: list[Received] = []
         """Of late, by this connection: at least all that is in flight."""
         self._sent_at_news = -1
@@ -110,8 +119,12 @@ class Device(Asker):
         self._closing: tuple[Close, str] | None = None
         self._crash: Exception | None = None
 
-    def tell(self, about: Hashable, part: bytes) -> None:
-        """Sends an element of Body that is stored nowhere, when there is room: of what is about the same the last."""
+    def tell(self, about: Hashable, part: bytes, *, until: float = inf, can_wait: bool = False) -> None:
+        """Sends an element of Body that is stored nowhere, when there is room: of what is about the same the last.
+
+        `until`: the event loop's time, from which on it means nothing. What `can_wait` is sent together, and now and
+        then, to a device that nobody looks at.
+        """
         if self.ephemeral is None:
             self.ephemeral = {}
         told = self.ephemeral
@@ -119,9 +132,47 @@ class Device(Asker):
         if len(told) >= MAX_EPHEMERAL:
             del told[next(iter(told))]
             self.session.services.delivery.ephemeral_dropped += 1
-        told[about] = part
+            self.session.services.presence.note_device(self)
+        waits = can_wait and self.focus is Focus.INACTIVE
+        if waits and not told:
+            self._ephemeral_due = trio.current_time() + self.session.services.presence.settings.inactive_seconds
+            self.wakeup.notify()  # which sleeps until then
+        told[about] = (part, until)
+        if not waits:
+            self._send_ephemeral_now()
+
+    def _send_ephemeral_now(self) -> None:
+        self._ephemeral_due = -inf
         self._sent_at_news = -1
         self.schedule_send()
+
+    def set_focus(self, focus: Focus) -> None:
+        """Notes how far somebody is at the device."""
+        if focus is not self.focus:
+            self.focus = focus
+            if focus is not Focus.INACTIVE and self.ephemeral:
+                self._send_ephemeral_now()
+            self.note_status()
+
+    def note_status(self) -> None:
+        self.session.services.presence.note_user(self.user)
+
+    def say_activity(self, activity: Activity) -> None:
+        lasts_ms = activity.ttl_ms or MAX_TTL_MS
+        said = TimedActivity(activity, trio.current_time() + lasts_ms / 1000)
+        self.session.services.presence.note_activity(self.number, said)
+
+    def shown_as(self, user: UserId) -> tuple[Status, Millis] | None:
+        appearance = self.session.services.presence.shown.of(user)
+        return None if appearance is None else (appearance.status, appearance.since)
+
+    @property
+    def is_open(self) -> bool:
+        return self.phase is Phase.OPEN
+
+    @property
+    def told_waiting(self) -> int:
+        return len(self.ephemeral or ())
 
     def answer_hello(self, frame: bytes, phase: Phase) -> None:
         """Sends the answer to Hello before all other frames, and begins to deliver if it is granted: OPEN."""
@@ -129,6 +180,10 @@ class Device(Asker):
         self._sent_at_news = -1
         self.frames.insert(0, frame)
         self.schedule_send()
+        if phase is Phase.OPEN:
+            presence = self.session.services.presence
+            presence.note_device(self)
+            presence.note_user(self.user, is_there=True)
 
     def close_after_answers(self, code: Close, reason: str) -> None:
         """Close once everything that is to be answered was sent."""
@@ -182,6 +237,9 @@ class Device(Asker):
     def head_of(self, partition: str) -> Offset | None:
         log = self.session.logs.get(partition)
         return None if log is None else log.head
+
+    def positions(self) -> Mapping[str, Offset]:
+        return {partition: window.position for partition, window in self.windows.items()}
 
     def close_revoked(self, jti: str) -> None:
         """Closes the token's other connections in the user's session as it is now: this device's may have ended while
@@ -259,8 +317,8 @@ class Device(Asker):
         if self._overdue:
             self._overdue = self._send_redelivery()
             return True
-        if self.ephemeral and self.phase is Phase.OPEN:
-            self._send_ephemeral(self.ephemeral)
+        if self.ephemeral and self.phase is Phase.OPEN and self._ephemeral_due <= now:
+            self._send_ephemeral(self.ephemeral, now)
             return True
         return self._send_in_turn(now)
 
@@ -279,7 +337,7 @@ class Device(Asker):
                 page = state.read(session)
                 parts.append(page.part)
                 more = not page.live
-            batch, more = self._next_batch(parts, more=more)
+            batch, more = self._next_batch(parts, now, more=more)
         if batch is not None:
             frame = frames.body(batch.partition, batch.window.position, batch.upto, pb.IN_TURN, parts)
         elif parts:
@@ -312,8 +370,10 @@ class Device(Asker):
                 return self.parts[:count]
         return self.parts.copy()
 
-    def _next_batch(self, parts: list[bytes], *, more: bool) -> tuple[BatchBuilder | None, bool]:
+    def _next_batch(self, parts: list[bytes], now: float, *, more: bool) -> tuple[BatchBuilder | None, bool]:
         """Add to a frame's parts what the first partition has that has something. Whether there is more after it."""
+        if self.pending is not None and self.pending.holds_back(now):
+            return None, more
         logs = self.session.logs
         batch: BatchBuilder | None = None
         for partition, window in self.windows.items():
@@ -330,18 +390,19 @@ class Device(Asker):
                     more = more or batch.upto < head
         return batch, more
 
-    def _send_ephemeral(self, waiting: dict[Hashable, bytes]) -> None:
+    def _send_ephemeral(self, waiting: dict[Hashable, tuple[bytes, float]], now: float) -> None:
         """Sends a frame of what is told and not stored, as much as there is room for."""
         size = 0
         told: list[Hashable] = []
         parts: list[bytes] = []
-        for about, part in waiting.items():
-            size += len(part)
-            if told and size > FRAME_BYTES:
-                break
+        for about, (part, until) in waiting.items():
+            if until > now:
+                size += len(part)
+                if parts and size > FRAME_BYTES:
+                    break
+                parts.append(part)
             told.append(about)
-            parts.append(part)
-        if self.connection.send_nowait(frames.body("", 0, 0, pb.IN_TURN, parts)):
+        if not parts or self.connection.send_nowait(frames.body("", 0, 0, pb.IN_TURN, parts)):
             for about in told:
                 del waiting[about]
 
@@ -396,11 +457,15 @@ class Device(Asker):
         grace = min((window.deadline for window in self.windows.values()), default=inf)
         left = self._token_seconds_left()
         expiry = trio.current_time() + left if left > 0 else inf  # what expired was noticed before
-        return min(grace, expiry, inf if self.pending is None else self.pending.deadline(trio.current_time()))
+        ephemeral = self._ephemeral_due if self.ephemeral and self._ephemeral_due > trio.current_time() else inf
+        answers = inf
+        if self.pending is not None and self.phase is Phase.OPEN:  # before, the answer to Hello wakes the fetcher
+            answers = self.pending.deadline(trio.current_time())
+        return min(grace, expiry, ephemeral, answers)
 
     def work(self, now: float) -> bool:
         """Do a slice of what this device asked for and takes longer. False: there is nothing of that to do now."""
-        return self.pending is not None and self.pending.work(now)
+        return self.pending is not None and self.phase is Phase.OPEN and self.pending.work(now)
 
     def go_on(self) -> bool:
         """One slice of all that there is to do. Whether there may be more of what the device asked for."""

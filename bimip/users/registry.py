@@ -10,10 +10,11 @@ from math import ceil
 
 import trio
 
-from bimip.domain.accounts.registering import SeenDevice
+from bimip.domain.accounts.registering import NoteSeen, SeenDevice
+from bimip.domain.core.decision import PrivacyNews
 from bimip.domain.core.identity import Claims
 from bimip.domain.core.ids import UserId
-from bimip.domain.core.operations import Refused, Register, Registered
+from bimip.domain.core.operations import Refused, Register, Registered, Result
 from bimip.domain.core.records import DamagedRecordError
 from bimip.journal.journal import Committed
 from bimip.reading.people import is_revoked_of
@@ -136,7 +137,7 @@ class Users:
 
     @staticmethod
     async def _replace(session: Session, name: str) -> None:
-        older = session.devices.get(name)
+        older = session.devices.pop(name, None)  # it did not go, and is not seen to
         if older is not None:
             older.connection.close(Close.REPLACED, "this device connected again elsewhere")
         assert session.children is not None
@@ -159,6 +160,8 @@ class Users:
         session = device.session
         if session.devices.get(device.name) is device:
             del session.devices[device.name]
+            if device.is_open:
+                self._note_gone(session.number, device)
         self._services.pending_sends.pop(device, None)
         self._services.left(session.number)
         for attendant in self._services.attendants:
@@ -171,6 +174,12 @@ class Users:
             told(device)
         except Exception as error:  # noqa: BLE001 - its defect must not cost the device its connection
             self._services.report("telling that a device came or went failed", error)
+
+    def _note_gone(self, user: UserId, device: Device) -> None:
+        services = self._services
+        services.presence.note_user(user)
+        seen = NoteSeen((SeenDevice(user, device.name, device.number),))
+        services.queue.submit(seen, _ignore, owner=user)
 
     def _end_if_empty(self, eid: str) -> None:
         session = self._sessions.get(eid)
@@ -195,6 +204,9 @@ class Users:
                 self._tell(concerned, LISTENERS[type(news)], concerned, news)
                 if concerned.is_over:
                     self._end(concerned)
+            elif type(news) is PrivacyNews:  # others may still see a user whose last device just went
+                for listener in self._services.privacy_listeners:
+                    listener(news)
         self._services.pending_sends.flush(trio.current_time())
 
     def _tell(self, session: Session, tell: Callable[..., None], *news: object) -> None:
@@ -247,6 +259,10 @@ class Users:
         """A user's connected devices, by name."""
         session = self._sessions.get(eid)
         return {} if session is None else session.devices
+
+
+def _ignore(_result: Result) -> None:
+    """When a device was last seen is noted when the store can be written, or not."""
 
 
 class _ArrivalLock:

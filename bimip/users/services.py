@@ -13,6 +13,7 @@ from bimip.requests.rates import RateLimiter
 from bimip.requests.services import RequestServices
 from bimip.supervision import Slices
 from bimip.users.attending import Attendant
+from bimip.users.awareness.notes import PresenceNotes
 from bimip.users.poison import PoisonEntries
 from bimip.users.sends import PendingSends
 from bimip.users.statistics import DeliveryStatistics
@@ -23,6 +24,7 @@ class Services(RequestServices):
     timers: Timers
     handshake_seconds: float
     """In which a device must have said Hello."""
+    presence: PresenceNotes
     agent: str = "bimip"
     poison: PoisonEntries = field(default_factory=PoisonEntries)
     rates: RateLimiter = field(default_factory=RateLimiter)

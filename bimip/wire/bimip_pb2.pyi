@@ -917,7 +917,7 @@ class ErrorMessage(_message.Message):
     def __init__(self, code: _Optional[_Union[ErrorCode, str]] = ..., message: _Optional[str] = ..., retry_after_ms: _Optional[int] = ..., id: _Optional[str] = ..., field: _Optional[str] = ..., missing: _Optional[_Iterable[_Union[Identity, _Mapping]]] = ..., extra: _Optional[_Iterable[_Union[Identity, _Mapping]]] = ..., ref: _Optional[int] = ...) -> None: ...
 
 class Awareness(_message.Message):
-    __slots__ = ("to", "status", "timestamp", "last_seen", "conversation", "latitude", "longitude", "location_sharing", "id", "until", "ttl_ms", "inactive", "stamp", "version")
+    __slots__ = ("to", "status", "timestamp", "last_seen", "conversation", "latitude", "longitude", "location_sharing", "id", "until", "ttl_ms", "inactive", "stamp", "version", "keep_intent")
     FROM_FIELD_NUMBER: _ClassVar[int]
     TO_FIELD_NUMBER: _ClassVar[int]
     STATUS_FIELD_NUMBER: _ClassVar[int]
@@ -933,6 +933,7 @@ class Awareness(_message.Message):
     INACTIVE_FIELD_NUMBER: _ClassVar[int]
     STAMP_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
+    KEEP_INTENT_FIELD_NUMBER: _ClassVar[int]
     to: Identity
     status: AwarenessStatus
     timestamp: int
@@ -947,7 +948,8 @@ class Awareness(_message.Message):
     inactive: bool
     stamp: int
     version: int
-    def __init__(self, to: _Optional[_Union[Identity, _Mapping]] = ..., status: _Optional[_Union[AwarenessStatus, str]] = ..., timestamp: _Optional[int] = ..., last_seen: _Optional[int] = ..., conversation: _Optional[str] = ..., latitude: _Optional[float] = ..., longitude: _Optional[float] = ..., location_sharing: _Optional[bool] = ..., id: _Optional[str] = ..., until: _Optional[int] = ..., ttl_ms: _Optional[int] = ..., inactive: _Optional[bool] = ..., stamp: _Optional[int] = ..., version: _Optional[int] = ..., **kwargs) -> None: ...
+    keep_intent: bool
+    def __init__(self, to: _Optional[_Union[Identity, _Mapping]] = ..., status: _Optional[_Union[AwarenessStatus, str]] = ..., timestamp: _Optional[int] = ..., last_seen: _Optional[int] = ..., conversation: _Optional[str] = ..., latitude: _Optional[float] = ..., longitude: _Optional[float] = ..., location_sharing: _Optional[bool] = ..., id: _Optional[str] = ..., until: _Optional[int] = ..., ttl_ms: _Optional[int] = ..., inactive: _Optional[bool] = ..., stamp: _Optional[int] = ..., version: _Optional[int] = ..., keep_intent: _Optional[bool] = ..., **kwargs) -> None: ...
 
 class AwarenessVisibility(_message.Message):
     __slots__ = ("visible", "timestamp", "id", "stamp", "version")

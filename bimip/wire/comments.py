@@ -2,6 +2,7 @@
 
 COMMENTS: dict[str, str] = {'Awareness.from': 'server: whose',
  'Awareness.inactive': 'ONLINE: nobody looks at this device',
+ 'Awareness.keep_intent': 'ONLINE: what the user said of themselves stands',
  'Awareness.last_seen': 'server, OFFLINE',
  'Awareness.stamp': "AWAY, BUSY, DND, ONLINE: the client's hybrid logical clock",
  'Awareness.timestamp': 'server: since when',

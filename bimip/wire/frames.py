@@ -66,6 +66,10 @@ def location_part(location: pb.LocationStream) -> bytes:
     return _part(b"\x9a\x01", location)
 
 
+AWARENESS_RESET = b"\x90\x01\x01"
+"""Body.awareness_reset, as a part."""
+
+
 def gap_part(partition: str, first: int, last: int, reason: pb.GapReason) -> bytes:
     gap = pb.Gap(partition=partition, to=last, reason=reason)
     setattr(gap, "from", first)
@@ -84,6 +88,11 @@ def fetch_part(
         next_offset=next_offset, next_cursor=next_cursor, acknowledged=acknowledged, complete=complete, ref=ref
     )
     return answer.SerializeToString()
+
+
+def resume_part(*, complete: bool, ref: int) -> bytes:
+    """Packs what only a batch of TURN_RESUME says."""
+    return pb.Body(complete=complete, ref=ref).SerializeToString()
 
 
 def _part(tag: bytes, message: Message) -> bytes:

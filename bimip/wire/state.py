@@ -100,6 +100,11 @@ def location_share_item(version: int, share: pb.LocationStream) -> bytes:
     return _item(pb.StateItem(version=version, removed=not share.enabled, location_share=share))
 
 
+def intent_item(version: int, intent: pb.Awareness) -> bytes:
+    """An element of StateDelta.items."""
+    return _item(pb.StateItem(version=version, intent=intent))
+
+
 def settings_item(version: int, settings: pb.Settings) -> bytes:
     """An element of StateDelta.items."""
     item = pb.StateItem(version=version, settings=settings).SerializeToString()

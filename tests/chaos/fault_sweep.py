@@ -61,6 +61,7 @@ FIXED = (
     "push",
     "calls",
     "locations",
+    "presence",
     "retention",
     "gateway",
     "gateway/poller",

@@ -60,7 +60,7 @@ from bimip.domain.core.operations import (
     Result,
     Revoke,
 )
-from bimip.domain.core.records import ReceiptKind, Role, Table
+from bimip.domain.core.records import Intent, ReceiptKind, Role, Status, Table
 from bimip.domain.decisions import OPERATIONS
 from bimip.domain.delivery.hello import FIRST, HEAD, LAST
 from bimip.domain.keeping.timekeeping import Known
@@ -70,6 +70,7 @@ from bimip.domain.messages.disappearing import Disappear
 from bimip.domain.messages.expiring import ExpireMentions, ExpireThreads, TrimHistory
 from bimip.domain.push.outbox import NotePushed, Notice, NoticeKind, PassPushed
 from bimip.domain.push.subscribing import Subscribe, SubscriptionKey, Unsubscribe
+from bimip.domain.state.intents import SetIntent
 from bimip.domain.state.location_shares import OtherEnd, With
 from bimip.domain.state.pruning import PruneRemoval
 from bimip.domain.state.settings import Setting
@@ -108,6 +109,13 @@ def begin(one: int) -> Draw:
 
 def read(one: int, other: int, upto: int) -> Draw:
     return lambda _, peers: Receipt(peers[one].user, ReceiptKind.READ, None, peers[other].eid, ConversationOffset(upto))
+
+
+SAID = [Status.ONLINE, Status.AWAY, Status.BUSY, Status.DND]
+
+
+def say(one: int, status: Status, until: int, stamp: int) -> Draw:
+    return lambda _, peers: SetIntent(peers[one].user, Intent(status, Millis(until), Stamp(stamp), peers[one].device))
 
 
 def change(one: int, setting: Setting, value: int, stamp: int) -> Draw:
@@ -188,6 +196,7 @@ operations = st.one_of(
     st.builds(begin, who),
     st.builds(read, who, who, numbers),
     st.builds(change, who, st.sampled_from(Setting), st.integers(0, 1), st.integers(1, 3)),
+    st.builds(say, who, st.sampled_from(SAID), st.integers(0, 1), st.integers(1, 3)),
     st.builds(revoke, numbers),
     st.builds(register, numbers),
     st.builds(give, who, st.sampled_from([*CommandKind][:5]), numbers, numbers),
@@ -220,6 +229,7 @@ EFFECTS = {
     Table.READ_MARKERS,
     Table.SETTINGS,
     Table.PRIVACY_EXCEPTIONS,
+    Table.INTENTS,
     Table.PRIVATE_READS,
     Table.MESSAGE_STATES,
     Table.REACTIONS,
@@ -418,7 +428,18 @@ def test_what_erases_a_user_changes_nothing_once_it_is_done() -> None:
 
 
 def test_every_operation_is_repeated_here() -> None:
-    drawn = {Append, Acknowledge, OpenPosition, Receipt, MarkRead, ChangeSettings, Revoke, Register, ExpireLog}
+    drawn = {
+        Append,
+        Acknowledge,
+        OpenPosition,
+        Receipt,
+        MarkRead,
+        ChangeSettings,
+        SetIntent,
+        Revoke,
+        Register,
+        ExpireLog,
+    }
     drawn |= {CreateGroup, AddMembers, RemoveMember, RenameGroup, SetRole}
     drawn |= {Command, ChangeContact}
     told = {ExpireHistory, ExpireBodies, ExpireSeen, ExpireRevoked, Barrier, NoteTime, Forget}

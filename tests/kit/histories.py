@@ -23,7 +23,16 @@ ACTIONS = [action for action in pb.ConversationAction if action not in {pb.Conve
 CONTACTS = [action for action in pb.ContactAction if action]
 FETCHES = list(pb.FetchKind)
 EMOJI = ("+", "-", "\N{PARTY POPPER}")
-PATHS = ("journal", "retention", "users", "users/ann", "users/bob/phone/fetcher", "users/cid/phone/reader", "timers")
+PATHS = (
+    "journal",
+    "presence",
+    "retention",
+    "users",
+    "users/ann",
+    "users/bob/phone/fetcher",
+    "users/cid/phone/reader",
+    "timers",
+)
 PAUSES = (0.5, 2, 40, 4000, 90_000)
 """Seconds: until an ack is written, something disappears, all is sent again, the clock is believed, retention acts."""
 LOST = pb.Position(partition="chat", start=pb.Start.FIRST)

@@ -4,13 +4,15 @@ from collections.abc import Container
 from typing import Any, cast
 
 from bimip.concurrency.buckets import Rate
+from bimip.domain.awareness.activities import Activity
 from bimip.domain.awareness.calls import Said
 from bimip.domain.awareness.locations import Position
+from bimip.domain.awareness.status import Focus
 from bimip.domain.core.identity import Claims
 from bimip.domain.core.ids import DeviceId, Millis, Offset, UserId
 from bimip.domain.core.operations import Operation, Received, Result
 from bimip.domain.core.ranges import Ranges
-from bimip.domain.core.records import Changes, Device, LocationShare, Table
+from bimip.domain.core.records import Changes, Device, LocationShare, Status, Table
 from bimip.domain.push.subscribing import PushOffer
 from bimip.domain.state.location_shares import OtherEnd
 from bimip.journal.queue import OperationQueue, Owner, Reply, Ticket
@@ -71,10 +73,13 @@ class Peer(Asker):
     """Ann's phone. Her log of `chat` ends at 9. She has a laptop as well, which is connected."""
 
     __slots__ = (
+        "activities",
         "audited",
         "body_changes",
         "closed",
+        "focus",
         "held",
+        "noted",
         "published",
         "queue",
         "received",
@@ -83,6 +88,7 @@ class Peer(Asker):
         "said",
         "scheduled",
         "shares",
+        "shown",
         "subscribed",
         "wakes",
     )
@@ -100,6 +106,10 @@ class Peer(Asker):
         self.removed: list[DeviceId] = []
         self.audited: list[tuple[str, str, str, str]] = []
         self.subscribed: list[UserId] = []
+        self.focus = Focus.ACTIVE
+        self.noted = 0
+        self.activities: list[Activity] = []
+        self.shown: dict[UserId, tuple[Status, Millis]] = {}
         store = store or with_a_laptop()
         services = RequestServices(
             store=store,
@@ -147,6 +157,9 @@ class Peer(Asker):
     def head_of(self, partition: str) -> Offset | None:
         return {"chat": Offset(9), "feed": Offset(0)}.get(partition)
 
+    def positions(self) -> dict[str, Offset]:
+        return {"chat": Offset(0)}
+
     def acknowledge(self, partition: str, upto: Offset, ranges: Ranges) -> None:
         self.held.append((partition, upto, ranges))
 
@@ -170,6 +183,18 @@ class Peer(Asker):
 
     def close_revoked(self, jti: str) -> None:
         self.revoked.append(jti)
+
+    def set_focus(self, focus: Focus) -> None:
+        self.focus = focus
+
+    def note_status(self) -> None:
+        self.noted += 1
+
+    def say_activity(self, activity: Activity) -> None:
+        self.activities.append(activity)
+
+    def shown_as(self, user: UserId) -> tuple[Status, Millis] | None:
+        return self.shown.get(user)
 
     def operations(self) -> list[Operation]:
         """Lists those that wait to be decided."""

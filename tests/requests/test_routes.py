@@ -10,11 +10,12 @@ from bimip.domain.awareness.locations import LocationShared
 from bimip.domain.contacts.changing_settings import CurrentSettings
 from bimip.domain.contacts.roster import ContactChanged
 from bimip.domain.conversations.groups import GroupChanged
-from bimip.domain.core.ids import ConversationId, ConversationOffset, Millis, Offset, Stamp, Version
+from bimip.domain.core.ids import ConversationId, ConversationOffset, DeviceId, Millis, Offset, Stamp, Version
 from bimip.domain.core.merges import LastWrite
 from bimip.domain.core.operations import Acknowledged, Appended, Done, Fault, Operation, ReadMarked, Refused, Result
-from bimip.domain.core.records import Contact, LocationShare
+from bimip.domain.core.records import Contact, Intent, LocationShare, Status
 from bimip.domain.push.subscribing import Subscribed
+from bimip.domain.state.intents import CurrentIntent
 from bimip.domain.state.location_shares import OtherEnd, With
 from bimip.domain.state.settings import Audience, PrivacySettings
 from bimip.requests import ROUTES
@@ -35,14 +36,24 @@ SENT = (
 
 CHANGED = GroupChanged("r", ConversationId(1), ConversationOffset(2), duplicate=False)
 HERE = pb.LocationStream(latitude=1, has_position=True)
+TYPES = pb.Awareness(status=pb.TYPING, to=pb.Identity(eid="bob"))
 BOB = pb.Member(eid="bob")
 BOSS = pb.Member(eid="bob", role="owner")
 
 NAMED = Contact(name=LastWrite("Bobby", Stamp(7)))
+STANDS = CurrentIntent(Intent(Status.AWAY, Millis(0), Stamp(7), DeviceId(11)), Version(4))
 
 SERVED: dict[str, list[tuple[Any, Result]]] = {
     "awareness_visibility": [
         (pb.AwarenessVisibility(id="v", stamp=7), CurrentSettings(PrivacySettings(visible=False), Version(4))),
+    ],
+    "awareness": [
+        (pb.Awareness(status=pb.AWAY), STANDS),
+        (pb.Awareness(status=pb.ONLINE), STANDS),
+        (pb.Awareness(status=pb.ONLINE, inactive=True), Done()),
+        (pb.Awareness(status=pb.OFFLINE), Done()),
+        (pb.Awareness(to=pb.Identity(eid="bob")), Done()),
+        (TYPES, Done()),
     ],
     "body": [(pb.Body(), Done()), (pb.Body(messages=[MESSAGE]), SENT)],
     "command": [(MARK_READ, ReadMarked(ConversationId(1), ConversationOffset(3), Version(4)))],
@@ -106,8 +117,8 @@ SERVED: dict[str, list[tuple[Any, Result]]] = {
 }
 """By route: requests that are served, and what the store says of their operations."""
 
-QUIET = {"ping_pong": [pb.PingPong(kind=pb.PingPong.PONG)]}
-"""What is no request but an answer, and is owed nothing."""
+QUIET: dict[str, list[Any]] = {"ping_pong": [pb.PingPong(kind=pb.PingPong.PONG)], "awareness": [TYPES]}
+"""What is owed nothing: an answer, and what is answered by errors only."""
 
 REFUSED = Refused(Fault.UNAVAILABLE, "not now")
 
@@ -157,7 +168,15 @@ def test_what_is_served_is_answered_as_its_row_says_and_once(name: str, payload:
     assert peer.owed == 0
 
 
-AT_ONCE = (pb.Body(), HERE, pb.Devices(), pb.Logout(), pb.PushNotification(query=True), REFRESH)
+AT_ONCE = (
+    pb.Body(),
+    HERE,
+    pb.Devices(),
+    pb.Logout(),
+    pb.PushNotification(query=True),
+    REFRESH,
+    *[payload for payload, result in SERVED["awareness"] if result == Done()],
+)
 DECIDED = [
     one for one in CASES if one[1] not in AT_ONCE and one[0] not in {"ping_pong", "fetch", "snapshot", "state_delta"}
 ]
@@ -182,6 +201,7 @@ def test_what_the_store_refuses_is_answered_by_one_error(name: str, payload: Any
 
 
 BAD = {
+    "awareness": pb.Awareness(),
     "body": pb.Body(messages=[pb.Message()] * 1025),
     "command": pb.Command(kind=pb.Command.MARK_READ),
     "contact": pb.Contact(action=pb.Contact.REQUEST, eid="ann"),

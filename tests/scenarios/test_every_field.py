@@ -185,7 +185,8 @@ def signal_rows() -> Iterator[Row]:
     yield row("to.eid", NOT_FOUND, read(conversation="", to=identity("c01"), upto=1))
     for status in (0, pb.SENT, 13, 99, -3):
         yield row("status", INVALID, signal(status, partition="chat", upto=1))
-    yield row("status", UNSUPPORTED, signal(pb.STATUS_TYPING))
+    yield row("conversation", INVALID, signal(pb.STATUS_TYPING))
+    yield row("conversation", NOT_FOUND, signal(pb.STATUS_RESUME, conversation="c3"))
     yield row("partition", INVALID, ack(partition="", upto=1))
     yield row("partition", TOO_LARGE, ack(partition=LONG, upto=1))
     yield row("partition", NOT_FOUND, ack(partition="nowhere", upto=1))
@@ -244,6 +245,7 @@ SIGNAL_TAKES = [
     ack(upto=1, **{"from": pb.Identity(eid="ann", connection_resource_id="x", node="x")}),
     ack(upto=1, payload=b"x", call=LINES),
     call(ttl_ms=2**32 - 1, payload=bytes(32768)),
+    signal(pb.STATUS_PAUSED, conversation="c1", ttl_ms=2**32 - 1),
 ]
 
 
@@ -713,6 +715,44 @@ CONTACT_TAKES = [
 ]
 
 
+# Awareness.
+
+
+def awareness_rows() -> Iterator[Row]:
+    def said(status: int, **fields: Any) -> pb.Awareness:
+        awareness = pb.Awareness(**fields)
+        awareness.status = status  # type: ignore[assignment]  # any number can be sent
+        return awareness
+
+    bob = pb.Identity(eid="bob")
+    for status in (11, -1, 2**31 - 1):
+        yield row("status", INVALID, said(status, to=bob))
+    yield row("to.eid", INVALID, said(0))
+    for status in (pb.TYPING, pb.RECORDING, pb.RESUME, pb.PAUSED, pb.CANCELLED):
+        yield row("conversation", INVALID, said(status))
+        yield row("conversation", NOT_FOUND, said(status, conversation="c3"))  # bob's and carol's
+        yield row("to.eid", NOT_FOUND, said(status, to=pb.Identity(eid="c99")))
+    yield row("conversation", TOO_LARGE, said(pb.TYPING, conversation=LONG))
+    for status in (0, pb.TYPING, pb.AWAY):
+        yield row("to.eid", INVALID, said(status, to=pb.Identity(eid=LINES)))
+        yield row("to.eid", TOO_LARGE, said(status, to=pb.Identity(eid="x" * 256)))
+        yield row("id", INVALID, said(status, to=bob, id=LINES))
+        yield row("id", TOO_LARGE, said(status, to=bob, id=LONG))
+        yield row("from.eid", FORBIDDEN, said(status, to=bob, **{"from": bob}))
+    for until in (-1, 2**62):
+        yield row("until", INVALID, pb.Awareness(status=pb.DND, until=until))
+
+
+ANY_ANN: dict[str, Any] = {"from": pb.Identity(eid="ann", connection_resource_id=LINES, node=LINES)}
+ANY_NOBODY = pb.Identity(eid="nobody", connection_resource_id=LINES, node=LINES)
+AWARENESS_TAKES = [
+    pb.Awareness(to=ANY_NOBODY, status=pb.TYPING, ttl_ms=2**32 - 1, **ANY_ANN),
+    pb.Awareness(status=pb.ONLINE, inactive=True, keep_intent=True, stamp=HUGE),
+    pb.Awareness(status=pb.AWAY, until=253_402_300_799_999, stamp=HUGE),
+    pb.Awareness(status=pb.OFFLINE),
+]
+
+
 # PingPong, TokenAuthority, Logout.
 
 
@@ -765,6 +805,7 @@ LOCATION_TAKES = [
 ]
 
 BOUNDS: dict[str, list[Row]] = {
+    "awareness": list(awareness_rows()),
     "message": list(message_rows()),
     "signal": list(signal_rows()),
     "command": list(command_rows()),
@@ -787,6 +828,7 @@ BOUNDS: dict[str, list[Row]] = {
 """By route: what is refused, with the field and the code."""
 
 UNBOUNDED: dict[str, list[Any]] = {
+    "awareness": AWARENESS_TAKES,
     "message": MESSAGE_TAKES,
     "signal": SIGNAL_TAKES,
     "command": COMMAND_TAKES,
@@ -962,6 +1004,7 @@ def junk(field: FieldDescriptor) -> Any:
 
 
 GOOD: dict[str, Any] = {
+    "awareness": pb.Awareness(status=pb.AWAY),
     "message": message(),
     "signal": ack(upto=1),
     "command": command(pb.Command.ARCHIVE, conversation="c1"),

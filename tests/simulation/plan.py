@@ -18,6 +18,7 @@ KINDS = (
     "fetcher",
     "calls",
     "locations",
+    "presence",
     "retention",
     "gateway",
     "listener",

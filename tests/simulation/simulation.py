@@ -69,6 +69,7 @@ PARTS = (
     "push",
     "calls",
     "locations",
+    "presence",
     "retention",
     "gateway",
     "console",

@@ -25,6 +25,7 @@ from bimip.domain.core.records import (
     HistoryEntry,
     Inbox,
     Index,
+    Intent,
     Key,
     Label,
     LocationShare,
@@ -45,10 +46,11 @@ from bimip.domain.core.records import (
     Seq,
     Standing,
     State,
+    Status,
     Table,
     User,
 )
-from bimip.domain.state import contacts, groups, private_reads, read_markers, settings
+from bimip.domain.state import contacts, groups, intents, private_reads, read_markers, settings
 from bimip.domain.state.receipts import KEY, PART, pack_key
 
 u8 = st.integers(0, 2**8 - 1)
@@ -66,6 +68,7 @@ state_keys = (
     | conversations.map(groups.pack_key)
     | u32.map(UserId).map(contacts.pack_key)
     | st.just(settings.KEY)
+    | st.just(intents.KEY)
 )
 pairs = st.tuples(u64, u64)
 flags = st.builds(LastWrite, flag, u64, u32)
@@ -103,6 +106,7 @@ KEYS: dict[Table | LogTable | Index, st.SearchStrategy[Key]] = {
     Table.SETTINGS: st.tuples(u32, u8),
     Table.PRIVACY_EXCEPTIONS: st.tuples(u32, u32, u8),
     Table.PRIVATE_READS: receipt_keys.map(tuple),
+    Table.INTENTS: st.tuples(u32),
     Table.MESSAGE_STATES: st.tuples(u32, u64),
     Table.REACTIONS: st.tuples(u32, u64, u32),
     Table.OWN_MESSAGES: st.tuples(u32, u32, u64),
@@ -164,6 +168,7 @@ RECORDS: dict[Table | LogTable | Index, st.SearchStrategy[Any]] = {
     Table.SETTINGS: st.builds(LastWrite, u8, u64, u32),
     Table.PRIVACY_EXCEPTIONS: st.builds(LastWrite, u8, u64, u32),
     Table.PRIVATE_READS: runs,
+    Table.INTENTS: st.builds(Intent, st.sampled_from(Status), u64, u64, u32),
     Table.MESSAGE_STATES: st.builds(MessageRecord, u64, u64, u32, digests, u64, u32, u32, u64),
     Table.REACTIONS: st.lists(st.builds(Reaction, text, u64, u32, flag), max_size=4).map(tuple),
     Table.OWN_MESSAGES: st.builds(OwnMessage, u64, flag, flag, u64, u32),

@@ -29,6 +29,7 @@ from bimip.domain.core.records import (
     Inbox,
     Index,
     IndexRow,
+    Intent,
     Key,
     Label,
     LocationShare,
@@ -49,6 +50,7 @@ from bimip.domain.core.records import (
     Seq,
     Standing,
     State,
+    Status,
     Table,
     User,
 )
@@ -133,6 +135,7 @@ EXAMPLES: list[tuple[Table, Key, Any]] = [
     (Table.PUSH_SHOWN, (5, LARGE, 3, "my own"), PushShown(ConversationOffset(LARGE), 2**32 - 1, Millis(LARGE))),
     (Table.SETTINGS, (5, 4), LastWrite(1, Stamp(2**64 - 1), DeviceId(2**32 - 1))),
     (Table.PRIVACY_EXCEPTIONS, (5, 6, 4), LastWrite(3, Stamp(2**64 - 1), DeviceId(2**32 - 1))),
+    (Table.INTENTS, (5,), Intent(Status.DND, Millis(LARGE), Stamp(2**64 - 1), DeviceId(2**32 - 1))),
     (Table.PRIVATE_READS, tuple(RECEIPT), (ReceiptRun(ConversationOffset(17), ConversationOffset(32), Millis(7)),)),
     (Table.MESSAGE_STATES, (3, LARGE), MessageRecord(Stamp(LARGE), Stamp(7), DeviceId(9), b"content!", Stamp(8))),
     (Table.REACTIONS, (3, LARGE, 5), (Reaction("\N{THUMBS UP SIGN}", Stamp(LARGE), DeviceId(9), removed=True),)),

@@ -111,6 +111,7 @@ GOLDEN = {
     "heads": "59 1fd17deb03bf54fc",
     "history": "3 e699b7ef4b8fd3a0",
     "inboxes": "3 3ca40b733b2e3c0b",
+    "intents": "1 1fda674e0c29a0a3",
     "labels": "1 0beb2cdc4e3bdd8a",
     "locationends": "1 d3aeb0c0679033db",
     "locationshares": "1 0f1939e0bb8a51af",

@@ -75,6 +75,7 @@ BELONGINGS: dict[Kind, Belonging] = {
     Table.READ_MARKERS: _own("read_marker"),
     Table.SETTINGS: _own("setting"),
     Table.PRIVACY_EXCEPTIONS: _own("privacy_exception"),
+    Table.INTENTS: _own("intent"),
     Table.MESSAGE_STATES: Belonging(Whose.SHARED, "what they wrote is deleted", "message_state"),
     Table.REACTIONS: Belonging(Whose.SHARED, "theirs are gone, and those to what they wrote", "reaction"),
     Table.OWN_MESSAGES: _own("own_message"),

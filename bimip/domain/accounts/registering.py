@@ -178,6 +178,6 @@ OPERATIONS: dict[type, OperationKind] = {
     Revoke: OperationKind(revoke),
     Forget: OperationKind(forget),
     LabelDevice: OperationKind(label_device),
-    NoteSeen: OperationKind(note_seen),
+    NoteSeen: OperationKind(note_seen, is_lazy=True),
     DropCursor: OperationKind(drop_cursor),
 }

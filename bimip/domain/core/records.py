@@ -193,6 +193,25 @@ class ReceiptKey(NamedTuple):
     block: int  # conversation offsets 256 * block + 1 … 256 * block + 256
 
 
+class Status(IntEnum):
+    """How a user is. Numbers as AwarenessStatus on the wire; AWAY, BUSY and DND a user says of themselves."""
+
+    ONLINE = 1
+    OFFLINE = 2
+    AWAY = 3
+    BUSY = 4
+    DND = 5
+
+
+class Intent(NamedTuple):
+    """A user's last word on how they are; ONLINE takes back what was said."""
+
+    status: Status
+    until: Millis  # from then on it says nothing; 0: it stands until another is said
+    stamp: Stamp
+    device: DeviceId  # which said it
+
+
 class MessageRecord(NamedTuple):
     """Notes for everybody what became of a message since it was sent: see `state/messages.py`."""
 
@@ -417,6 +436,8 @@ class Table(_Kind):
     """(user, Setting) -> LastWrite: what they set, of what others may know of them"""
     PRIVACY_EXCEPTIONS = Schema("privacyexceptions", (NUMBER, NUMBER, BYTE), Plain("BQI", LastWrite), cached=20_000)
     """(user, other user, Setting) -> LastWrite: what holds for the other in place of that setting"""
+    INTENTS = Schema("intents", (NUMBER,), Plain("BQQI", Intent), cached=20_000)
+    """(user) -> Intent: AWAY, BUSY or DND, or that it was taken back"""
     PRIVATE_READS = Schema("privatereads", (NUMBER, NUMBER, BYTE, NUMBER))
     """(conversation, member, ReceiptKind, part) -> Runs: as RECEIPTS, of who sent none then"""
     MESSAGE_STATES = Schema("messagestates", (NUMBER, LONG), Plain("QQI8sQIIQ", MessageRecord))

@@ -9,6 +9,7 @@ from bimip.domain.state import (
     conversation_settings,
     devices,
     groups,
+    intents,
     location_shares,
     messages,
     privacy_exceptions,
@@ -33,6 +34,7 @@ KINDS: dict[int, StateKind] = {
         groups.KIND,
         location_shares.KIND,
         contacts.KIND,
+        intents.KIND,
     )
 }
 """By the tag of their keys."""

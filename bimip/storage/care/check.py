@@ -43,6 +43,7 @@ from bimip.domain.core.records import (
     Standing,
     State,
     StateKey,
+    Status,
     Table,
 )
 from bimip.domain.core.schema import behind
@@ -52,6 +53,7 @@ from bimip.domain.state import (
     contacts,
     conversation_settings,
     groups,
+    intents,
     location_shares,
     messages,
     privacy_exceptions,
@@ -490,6 +492,14 @@ def _privacy_exceptions(view: Reader) -> Iterator[Finding]:
             yield Finding("privacyexceptions", key, "has no version: devices are not told of it")
 
 
+def _intents(view: Reader) -> Iterator[Finding]:
+    for key, intent in rows(view, Table.INTENTS):
+        if intent.status not in {Status.ONLINE, Status.AWAY, Status.BUSY, Status.DND}:
+            yield Finding("intents", key, f"{intent} is nothing that a user can say of themselves")
+        if view.get(Table.VERSIONS, (key[0], intents.KEY)) is None:
+            yield Finding("intents", key, "has no version: devices are not told of it")
+
+
 def _read_markers(view: Reader) -> Iterator[Finding]:
     for key, upto in rows(view, Table.READ_MARKERS):
         user, number = key
@@ -715,6 +725,7 @@ PARTS: dict[str, Part] = {
     "checkpoints": _checkpoints,
     "settings": _settings,
     "privacy exceptions": _privacy_exceptions,
+    "intents": _intents,
     "private reads": _private_reads,
     "message states": _message_states,
     "conversation settings": _conversation_settings,

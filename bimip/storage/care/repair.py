@@ -46,6 +46,7 @@ from bimip.domain.messages.appending import payload_bytes
 from bimip.domain.messages.chaining import STEP, extend
 from bimip.domain.state.changes import state_of
 from bimip.domain.state.conversation_settings import AS_THEY_WERE
+from bimip.domain.state.intents import NONE as NOTHING_SAID
 from bimip.domain.state.privacy_exceptions import DENIED
 from bimip.storage.care.check import Finding, rows, run
 from bimip.storage.lmdb.keys import UNPACK, key_of_block, kind_of
@@ -354,6 +355,7 @@ _MAKE: dict[Kind, Callable[[Reader, Key], _Made | None]] = {
     Table.CHECKPOINTS: partial(_always, None, "left out: others are taken"),
     Table.SETTINGS: partial(_always, OFF, "turned off, since nobody knows what was set: the user may turn it on"),
     Table.PRIVACY_EXCEPTIONS: partial(_always, REFUSED, "set to DENIED, since nobody knows what was set"),
+    Table.INTENTS: partial(_always, NOTHING_SAID, "taken back: what the user said of themselves is lost"),
     Table.MESSAGE_STATES: _message_state,
     Table.REACTIONS: partial(_always, (), "left out: what they were is lost"),
     Table.OWN_MESSAGES: _own_message,
@@ -386,6 +388,7 @@ _OF_A_USER = {
     Table.READ_MARKERS,
     Table.SETTINGS,
     Table.PRIVACY_EXCEPTIONS,
+    Table.INTENTS,
     Table.OWN_MESSAGES,
     Table.CONVERSATION_SETTINGS,
     Table.CONTACTS,
@@ -436,6 +439,7 @@ _MEANING: dict[Kind, str] = {
     Table.PRIVATE_READS: "which messages somebody read unseen is forgotten",
     Table.SETTINGS: "what a user wants others to know{whose} is not known: they are told nothing",
     Table.PRIVACY_EXCEPTIONS: "what a user wants one other to know{whose} is not known: they are told nothing",
+    Table.INTENTS: "what a user said of themselves{whose} is forgotten",
     Table.READ_MARKERS: "how far a conversation was read is forgotten{whose}",
     Table.MESSAGE_STATES: "that a message was edited, deleted or forwarded is not told",
     Table.REACTIONS: "a user's reactions to a message are lost",

@@ -18,6 +18,7 @@ from bimip.domain.core.records import (
     Cursor,
     Index,
     IndexRow,
+    Intent,
     LogTable,
     MessageRecord,
     OwnMessage,
@@ -31,6 +32,7 @@ from bimip.domain.core.records import (
     Seq,
     Standing,
     State,
+    Status,
     Table,
 )
 from bimip.domain.state import contacts, groups, privacy_exceptions, private_reads, settings
@@ -251,6 +253,12 @@ DAMAGES: dict[str, Callable[[JournalHost], Changes]] = {
             Table.MESSAGE_STATES: {(1, 1): MessageRecord(o.entries(ANN[0])[0][1].stamp)},
             Table.REACTIONS: {(1, 1, 2): (PLUS, PLUS)},
         }
+    ),
+    "an intent that says nothing": lambda _: put(
+        Table.INTENTS, (2,), Intent(Status.OFFLINE, Millis(0), Stamp(1), DeviceId(1))
+    ),
+    "an intent without its version": lambda _: put(
+        Table.INTENTS, (2,), Intent(Status.DND, Millis(0), Stamp(1), DeviceId(1))
     ),
     "a pin without its version": lambda _: put(Table.OWN_MESSAGES, (2, 1, 1), OwnMessage(Stamp(1))),
     "settings without their version": lambda _: put(Table.CONVERSATION_SETTINGS, (2, 1), ConversationSettings()),

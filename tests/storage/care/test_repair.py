@@ -17,6 +17,7 @@ from bimip.domain.core.merges import LastWrite
 from bimip.domain.core.operations import Links, MarkRead, Receipt, Received, Registered, Revoke
 from bimip.domain.core.records import (
     ConversationSettings,
+    Intent,
     Key,
     Kind,
     LogTable,
@@ -24,10 +25,12 @@ from bimip.domain.core.records import (
     ReceiptKey,
     ReceiptKind,
     State,
+    Status,
     Table,
 )
 from bimip.domain.delivery.cursor import START
 from bimip.domain.messages.checkpoints import TakeCheckpoint
+from bimip.domain.state.intents import NONE, SetIntent
 from bimip.domain.state.privacy_exceptions import ExceptionValue
 from bimip.domain.state.receipts import pack_key, part_of
 from bimip.domain.state.settings import Setting
@@ -54,6 +57,8 @@ async def revoke(folder: Path) -> None:
         off = ((Setting.SEND_READ_RECEIPTS, False),)
         ann_may = (ChangeException("ann", ((Setting.SHOW_LAST_SEEN, ExceptionValue.ALLOWED),), Stamp(7)),)
         await host.execute(ChangeSettings(UserId(2), DeviceId(2), off, Stamp(7), ann_may))
+        away = Intent(Status.AWAY, Millis(0), Stamp(7), DeviceId(2))
+        await host.execute(SetIntent(UserId(2), away))
         unseen = ((33, 33), (51, 51))  # of two parts
         received = (Received(ConversationId(1), ConversationOffset(33), ConversationOffset(51)),)
         await host.execute(
@@ -123,6 +128,7 @@ MADE: dict[str, tuple[Table, Key, Callable[[Any], Any]]] = {
         (2, 1, Setting.SHOW_LAST_SEEN),
         lambda write: LastWrite(int(ExceptionValue.DENIED), Stamp(0), DeviceId(0)),
     ),
+    "an intent": (Table.INTENTS, (2,), lambda _: NONE),
     "a private read": (Table.PRIVATE_READS, (1, 2, ReceiptKind.PLAYED, part_of(33)), lambda _: None),
     "what became of a message": (Table.MESSAGE_STATES, (1, PLACE), same),
     "a user's reactions": (Table.REACTIONS, (1, PLACE, 1), lambda _: ()),

@@ -563,6 +563,11 @@ class Awareness(betterproto2.Message):
     server: of the user's state, since when the intent stands so
     """
 
+    keep_intent: "bool" = betterproto2.field(16, betterproto2.TYPE_BOOL)
+    """
+    ONLINE: what the user said of themselves stands
+    """
+
 
 default_message_pool.register_message("bimip", "Awareness", Awareness)
 
