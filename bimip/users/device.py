@@ -87,6 +87,7 @@ class Device(Asker):
         "phase",
         "received",
         "session",
+        "since",
         "state",
         "wakeup",
         "windows",
@@ -103,6 +104,7 @@ class Device(Asker):
         self.phase = Phase.CONNECTED
         self.state = StatePosition(session)
         self.focus = Focus.ACTIVE
+        self.since = trio.current_time()
         self.ephemeral: dict[Hashable, tuple[bytes, float]] | None = None
         """Elements of Body that nobody stores, by what they are about, each with the time from which on it means
         nothing; most devices are told none for long."""
@@ -182,7 +184,7 @@ class Device(Asker):
         self.schedule_send()
         if phase is Phase.OPEN:
             presence = self.session.services.presence
-            presence.note_device(self)
+            presence.note_device(self, knows_somebody=False)
             presence.note_user(self.user, is_there=True)
 
     def close_after_answers(self, code: Close, reason: str) -> None:

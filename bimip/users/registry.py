@@ -44,6 +44,10 @@ MEASURED_AT_ONCE = 200
 """Devices."""
 
 
+BRIEF_SECONDS = 2.0
+"""Of who was connected for less it is known well enough when they were last seen: when they connected."""
+
+
 class Users:
     """Made once, by parts.py; `supervisor` makes what one incarnation of the process `users` needs."""
 
@@ -179,6 +183,8 @@ class Users:
     def _note_gone(self, user: UserId, device: Device) -> None:
         services = self._services
         services.presence.note_user(user)
+        if trio.current_time() - device.since < BRIEF_SECONDS:
+            return
         seen = NoteSeen((SeenDevice(user, device.name, device.number),))
         services.queue.submit(seen, _ignore, owner=user)
 

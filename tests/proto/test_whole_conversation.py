@@ -15,7 +15,7 @@ PAGE = (Path(__file__).parents[2] / "proto/PROTOCOL.md").read_text("utf-8")
 (SCRIPT,) = re.findall(r"```conversation\n(.*?)```", PAGE, re.DOTALL)
 LINES = [(*line.split(maxsplit=2)[:2], json.loads(line.split(maxsplit=2)[2])) for line in SCRIPT.splitlines() if line]
 OF_THE_MOMENT = {"epoch", "server_time", "signal_offset", "signal_id", "time", "agent", "created"}
-TIMES_OF_THE_SERVER = {"signals", "awareness"}
+TIMES_OF_THE_SERVER = {"signals"}
 
 
 def comparable(value: Any, inside: str = "") -> Any:

@@ -362,11 +362,9 @@ async def test_a_second_hello_is_out_of_order(autojump_clock: MockClock) -> None
 
 
 UNSUPPORTED = [
-    (9, {"location_stream": pb.LocationStream()}),
     (11, {"error": pb.ErrorMessage()}),
     (15, {"command": pb.Command(id="c")}),
     (19, {"peer_signal": pb.PeerSignal()}),
-    (7, {"signal": pb.Signal(status=11)}),
     (10, {"body": pb.Body(commands=[pb.Command()])}),
 ]
 

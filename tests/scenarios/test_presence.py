@@ -71,10 +71,7 @@ async def test_who_comes_is_seen_at_once_and_sees_who_is_there(autojump_clock: M
         heard = await bob.heard()
         (first,) = [body for body in heard.bodies if body.awareness]
         assert first.awareness_reset
-        assert {(one.from_.eid, one.status) for one in first.awareness if one.from_} == {
-            ("ann", ONLINE),
-            ("bob", ONLINE),
-        }
+        assert {(one.from_.eid, one.status) for one in first.awareness if one.from_} == {("ann", ONLINE)}
 
 
 async def test_who_goes_is_seen_to_go_after_a_delay_with_when_they_were_last_seen(autojump_clock: MockClock) -> None:
@@ -273,6 +270,7 @@ async def test_one_asks_how_somebody_is(autojump_clock: MockClock) -> None:
     async with open_world(store=friends()) as world:
         ann, bob = await two_friends(world)
         assert await look(ann, "bob") == (ONLINE, 0)
+        await trio.sleep(2)
         went = BEGIN + int(trio.current_time() * 1000)
         bob.cut()
         await trio.sleep(2 * DELAY)

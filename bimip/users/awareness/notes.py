@@ -54,8 +54,9 @@ class PresenceNotes:
         were there since they were looked at, if only for a moment."""
         self.revealed: dict[tuple[UserId, UserId | None], None] = {}
         """Of whom somebody may see another thing than before: everybody, or one other, and these of that one."""
-        self.devices: dict[Reached, None] = {}
-        """Which are to be told of everybody: they connected, or something was lost on the way to them."""
+        self.devices: dict[Reached, bool] = {}
+        """Which are to be told of everybody, and whether they know of somebody: they connected and know of nobody, or
+        something was lost on the way to them."""
         self.activities: dict[tuple[DeviceId, UserId, int], TimedActivity] = {}
         """By the device that said so, and by the peer and the conversation that it is for."""
 
@@ -67,8 +68,8 @@ class PresenceNotes:
         self.revealed[news.user, news.viewer] = None
         self.changed.notify()
 
-    def note_device(self, device: Reached) -> None:
-        self.devices[device] = None
+    def note_device(self, device: Reached, *, knows_somebody: bool = True) -> None:
+        self.devices[device] = knows_somebody or self.devices.get(device, False)
         self.changed.notify()
 
     def note_activity(self, device: DeviceId, said: TimedActivity) -> None:

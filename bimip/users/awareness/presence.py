@@ -7,7 +7,8 @@ device of everybody anew, as when it connects. Who was shown before and is gone 
 seen to come or go because of it.
 
 It works from notes (`notes.py`). A *report* tells all whom a user lets see them how that user is now; a *tour* tells a
-device that connected of all whom its user is let see and who are there, behind a mark that says that nobody else is.
+device that connected of all whom its user is let see and who are there, behind a mark that says that nobody else is; a
+device that is new knows of nobody, and is told nothing where nobody is there.
 Both go in slices, with a turn for others between them, and look only at who is connected: who is not there costs
 nothing but a look into a table. What is told of a user to a device takes the place of what it has not taken yet.
 
@@ -15,7 +16,7 @@ Of each user who is there it is known which others were told so: they, and nobod
 or is not for them to see any more. Whoever never was let see the user is told nothing, whatever becomes of them.
 """
 
-from collections.abc import Callable, Hashable
+from collections.abc import Hashable
 from functools import lru_cache
 from math import inf
 
@@ -43,6 +44,8 @@ AGAIN_SECONDS = 0.5
 """Until that is looked at again."""
 START = UserId(0)
 
+RESET = ("presence",)
+"""What the mark is about that says that nobody else is there."""
 OWN = Sight(START, is_shown=True, last_seen=True)
 
 
@@ -57,6 +60,8 @@ class Presence:
         """By user, behind which of their viewers to go on."""
         self._tours: dict[Reached, UserId] = {}
         """By device, behind which of those whom its user is let see to go on."""
+        self._fresh: set[Reached] = set()
+        """Devices that know of nobody yet, and are told so before somebody is named to them."""
         self._shown = self._notes.shown
         self._items = 0
 
@@ -89,7 +94,7 @@ class Presence:
         notes.users.update(dict.fromkeys(self._shown, False))
         for session in self._services.sessions.values():
             notes.note_user(session.number)
-            notes.devices.update(dict.fromkeys(session.devices.values()))
+            notes.devices.update(dict.fromkeys(session.devices.values(), True))
 
     def _next_due(self) -> float:
         again = trio.current_time() + AGAIN_SECONDS if self._tours else inf
@@ -97,17 +102,22 @@ class Presence:
 
     def _work(self, now: float) -> bool:
         """Does a slice of all that there is to do. False: there is nothing more to do now."""
-        works: tuple[Callable[[float], bool], ...] = (
-            self._look_at_some,
-            self._reveal_some,
-            self._report_some,
-            self._tour_some,
-            self._say_some,
-        )
-        return any([work(now) for work in works])  # noqa: C419 - each of them has its turn
+        notes = self._notes
+        worked = self._look_at_some(now)
+        if notes.revealed:
+            worked = self._reveal_some() or worked
+        if self._reports:
+            worked = self._report_some(now) or worked
+        if notes.devices or self._tours:
+            worked = self._tour_some() or worked
+        if notes.activities or len(self._activities):
+            worked = self._say_some(now) or worked
+        return worked
 
     def _look_at_some(self, now: float) -> bool:
         """Looks at users who may be another way than they are shown."""
+        if not self._notes.users and self._shown.next_due > now:
+            return False
         for count in range(USERS_AT_ONCE):
             user = next(iter(self._notes.users), None)
             if user is None:
@@ -130,7 +140,7 @@ class Presence:
         if self._shown.look(user, status, ends_at, wall, now):
             self._reports[user] = START
 
-    def _reveal_some(self, _now: float) -> bool:
+    def _reveal_some(self) -> bool:
         """Shows some users anew, of whom others may see another thing than before: all of them, or one."""
         revealed = list(self._notes.revealed)[:USERS_AT_ONCE]
         for owner, viewer in revealed:
@@ -164,7 +174,7 @@ class Presence:
                 self._show(viewer, owner, read_sight(store, viewer, owner))
                 appearance.told.discard(viewer)  # also who is not there any more
             return behind if appearance.told else None
-        if behind == START:
+        if behind == START and self._has_siblings(owner):
             self._show(owner, owner, OWN)
         found, following = read_viewers(store, owner, behind, sessions)
         for sight in found:
@@ -193,23 +203,31 @@ class Presence:
         device.tell(about, part, until=until, can_wait=can_wait)
         self._items += 1
 
-    def _tour_some(self, _now: float) -> bool:
+    def _tour_some(self) -> bool:
         """Tells some devices of some more of those whom their users are let see."""
         notes = self._notes
-        for device in list(notes.devices)[:USERS_AT_ONCE]:
+        for device, knows_somebody in list(notes.devices.items())[:USERS_AT_ONCE]:
             self._tours[device] = START
+            if knows_somebody:
+                self._fresh.discard(device)
+                device.tell(RESET, frames.AWARENESS_RESET)
+            else:
+                self._fresh.add(device)
             del notes.devices[device]
         worked = False
         for device, behind in list(self._tours.items())[:USERS_AT_ONCE]:
             session = self._services.sessions.get(device.user)
             if session is None or not device.is_open or device not in session.devices.values():
                 del self._tours[device]
+                self._fresh.discard(device)
             elif device.told_waiting < MAX_WAITING:
                 worked = True
                 following = self._tour(device, behind)
                 del self._tours[device]
                 if following is not None:
                     self._tours[device] = following
+                else:
+                    self._fresh.discard(device)
             else:  # others come first
                 del self._tours[device]
                 self._tours[device] = behind
@@ -217,8 +235,7 @@ class Presence:
 
     def _tour(self, device: Reached, behind: UserId) -> UserId | None:
         viewer, store = device.user, self._services.store
-        if behind == START:
-            device.tell(("presence",), frames.AWARENESS_RESET)
+        if behind == START and self._has_siblings(viewer):
             self._show_on(device, viewer, OWN)
         found, following = read_seen(store, viewer, behind, self._shown)
         for sight in found:
@@ -231,8 +248,16 @@ class Presence:
             return
         if sight.is_shown:
             appearance.told.add(device.user)
+            if device in self._fresh:
+                self._fresh.discard(device)
+                device.tell(RESET, frames.AWARENESS_RESET)
             part = _part(self._services.eids.of(owner), appearance.status, appearance.since, 0)
             self._tell(device, ("presence", owner), part, can_wait=False)
+
+    def _has_siblings(self, user: UserId) -> bool:
+        """Whether a user has several devices: one that is alone knows how its user is."""
+        session = self._services.sessions.get(user)
+        return session is not None and len(session.devices) > 1
 
     def _say_some(self, now: float) -> bool:
         """Tells some of what users are doing just now to those who may see it."""
