@@ -39,10 +39,12 @@ from bimip.domain.awareness.calls import (
 )
 from bimip.domain.awareness.missed_calls import MissCall
 from bimip.domain.awareness.settings import CallSettings
+from bimip.domain.contacts.access import blocks
 from bimip.domain.contacts.privacy import Seen, verdict
 from bimip.domain.core.ids import DeviceId, Millis, UserId
 from bimip.domain.core.operations import Refused, Result
-from bimip.domain.core.records import Table, User
+from bimip.domain.core.records import Status, Table, User
+from bimip.domain.state.intents import intent_of, standing
 from bimip.journal.queue import OperationQueue
 from bimip.requests.refusals import rate_limited
 from bimip.storage.interface import Store
@@ -261,22 +263,31 @@ class Calls:
         started = self._wall_clock()
         call = Call(_key(said), caller, callee, started, now + ring_ms / 1000)
         with self._store.snapshot() as view:
+            if callee is not None and blocks(view, said.user, callee):
+                raise WireError(pb.FORBIDDEN, "you have blocked them: unblock them first", field="to.eid")
             call.reaches = callee is not None and verdict(view, said.user, callee, Seen.CALL).allowed
             call.shows = call.reaches and callee is not None and verdict(view, said.user, callee, Seen.ONLINE).allowed
+            wants_quiet = callee is not None and standing(intent_of(view, callee), started) is Status.DND
+        session = None if callee is None else self._sessions.get(callee)
         is_callee_busy = is_busy(self._busyness(said.peer), settings.at_once)
+        if wants_quiet:  # which nobody is shown of who is not there
+            is_callee_busy |= session is not None and bool(session.devices)
         for eid in (said.eid, said.peer):
             self._by_user.setdefault(eid, {})[call.key] = call
         self._calls[call.key] = call
         self.statistics.begun += 1
         if call.reaches and is_callee_busy:
             return self._be_busy(call)
+        call.reaches &= not wants_quiet
         self._schedule(call)
         _note_rung(call, _relayed(said, started, ttl_ms=int(ring_ms)))
-        session = self._sessions.get(callee) if call.reaches and callee is not None else None
-        return 0 if session is None else sum(self._ring_at(call, one) for one in session.devices.values())
+        rings = session.devices.values() if call.reaches and session is not None else ()
+        return sum(self._ring_at(call, one) for one in rings)
 
     def _be_busy(self, call: Call) -> int:
-        """The callee has no hand free: nothing rings. Who is being called by the callee just then missed nothing."""
+        """The callee has no hand free, or is not to be disturbed: nothing rings. Who is being called by the callee just
+        then missed nothing.
+        """
         call.reaches = False
         if not call.shows:
             self._schedule(call)
@@ -351,6 +362,9 @@ class Calls:
         return sum(self._tell_end(party, end, by=by) for party in call.everybody())
 
     def _forget(self, call: Call) -> None:
+        """Forgets a call. One that was due twice, as a device came and went meanwhile, is forgotten already."""
+        if self._calls.get(call.key) is not call:
+            return
         del self._calls[call.key]
         for eid in call.key[:2]:
             calls = self._by_user[eid]
