@@ -76,6 +76,8 @@ class Locations:
         """By user, whom their position was to be told to when it was last told."""
         self._seen_by: dict[UserId, set[UserId]] = {}
         """The reverse."""
+        self._told_of: set[tuple[UserId, OtherEnd]] = set()
+        """Shares of which somebody was told: only these have an end to be told, also where the process died since."""
         self._waiting: dict[UserId, None] = {}
         """Whose position is to be told."""
         self._work: deque[Work] = deque()
@@ -186,18 +188,22 @@ class Locations:
             with self._store.snapshot() as view:
                 allowed = (other, share) in shares_of(view, user) and _may_see(view, user, other, viewer)
             if allowed:
-                part = frames.location_part(self._told(user, other, share))
                 for device in session.devices.values():
-                    device.tell(_about(user, other), part)
-                    self.statistics.told += 1
+                    self._tell_to(device, user, other, share)
             yield
 
     def _tell_ended(self, user: UserId, other: OtherEnd) -> Work:
-        """Tells those who were reached by a share that it is over. Who may not see it was told nothing of it."""
+        """Tells those who were reached by a share that it is over, unless it has begun anew meanwhile. Who may not see
+        it was told nothing of it.
+        """
         with self._store.snapshot() as view:
             reached = reached_by(view, user, other)
-            if not shares_of(view, user):
-                self._forget(user)
+            shares = shares_of(view, user)
+        if not shares:
+            self._forget(user)
+        if (user, other) not in self._told_of or any(one == other for one, _ in shares):
+            return
+        self._told_of.discard((user, other))
         part = frames.location_part(self._told(user, other, None))
         for viewer in reached:
             session = self._sessions.get(viewer)
@@ -215,9 +221,13 @@ class Locations:
                 with self._store.snapshot() as view:
                     shown = list(self._shown(view, owner, device.user))
                 for other, share in shown:
-                    device.tell(_about(owner, other), frames.location_part(self._told(owner, other, share)))
-                    self.statistics.told += 1
+                    self._tell_to(device, owner, other, share)
             yield
+
+    def _tell_to(self, device: Attending, user: UserId, other: OtherEnd, share: LocationShare) -> None:
+        self._told_of.add((user, other))
+        device.tell(_about(user, other), frames.location_part(self._told(user, other, share)))
+        self.statistics.told += 1
 
     def _shown(self, view: Reader, owner: UserId, viewer: UserId) -> Iterator[tuple[OtherEnd, LocationShare]]:
         """Lists the shares by which somebody is shown where a user is."""

@@ -44,6 +44,7 @@ from tests.kit.history import (
     Turn,
     Wrote,
 )
+from tests.kit.locator import Locator
 from tests.kit.position_model import PositionModel, lowest, runs
 from tests.kit.writer import Writer
 
@@ -165,6 +166,7 @@ class Actor:
         self._groups: dict[str, str] = {}  # that it believes to be in, with its role
         self._commander = Commander(codec, name, random)
         self._caller = Caller(codec, name, random)
+        self._locator = Locator(codec, name, random)
         self._commands: dict[str, Message] = {}  # that were not answered
         self._requests: dict[str, Message] = {}  # changes of groups that were not answered
         self._sent_before: set[str] = set()
@@ -289,6 +291,9 @@ class Actor:
             self.counts["states answered"] += 1
         elif payload == "push_notification":
             self.is_subscribed = True
+        elif payload == "location_stream":
+            self._record(self._locator.answered(scheme.location_stream))
+            self.counts["locations answered"] += 1
         elif payload == "devices":
             self._take_label(scheme.devices)
         else:
@@ -362,6 +367,9 @@ class Actor:
                 self._take_call(link, signal)
             else:
                 self._take_sent(link, signal)
+        for location in body.locations:
+            self._record(self._locator.told(location))
+            self.counts["locations told"] += location.has_position
         for command in body.commands:
             self._take_done(command)
         for error in body.errors:
@@ -508,6 +516,8 @@ class Actor:
                 self._except(link)
             if random.random() < 0.04:
                 self._ask_state(link)
+            if random.random() < 0.1:
+                self._say_location(link)
             if self._habits.pushes and random.random() < 0.03:
                 self.subscribe()
 
@@ -597,6 +607,14 @@ class Actor:
         if self._random.random() < 0.6:
             self._commands[command.id] = command
             self._post(link, command=command)
+
+    def _say_location(self, link: Link) -> None:
+        location, said = self._locator.say(sorted(self._groups))
+        self._record(said)
+        ref = self._next_ref()
+        link.wishes.add(ref)
+        self.counts["locations"] += 1
+        self._post(link, ref, location_stream=location)
 
     def _label(self, link: Link) -> None:
         """Calls a device of its user something, or nothing any more."""

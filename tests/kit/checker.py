@@ -8,7 +8,7 @@ something be called lost. Where an older copy of the store was put back, what ca
 that was there: up to then the history is held against the invariants as well, and after it that of the copy, as if
 nothing had come between; but every device must be told, and by then it knows what it has by stamps.
 
-What it knows stands in ten parts:
+What it knows stands in eleven parts:
 
 * `message_invariants.py`  the messages: who wrote them, which places they were given, what their writers were answered
 * `client_view.py`         one device: what it was shown, by the rule that every client follows
@@ -18,6 +18,7 @@ What it knows stands in ten parts:
 * `change_invariants.py`   what became of messages, and how conversations are kept
 * `group_invariants.py`    who is in which group, and where in it
 * `call_invariants.py`     who was told what of a call, and what became of one that was missed
+* `location_invariants.py` who was told where somebody is
 * `push_invariants.py`     what gateways were told for devices that are not connected
 * `device_invariants.py`   which devices there are, what people call them, and who is addressed
 
@@ -53,6 +54,7 @@ A violation names its invariant and a kind:
     told after the end    a device is told more of a call that is over for it                     I3
     missed twice          a missed call is two messages                                           I5
     missed call lost      a device was told that a call was missed, and there is no message       I1
+    shown after the end   a device is told a position that was said after the share was over      I10
     diverged              two devices of a user hold different receipts, read markers or settings  I9
     not pushed            owed to a device that is not connected, and its gateway was not told      I4
     pushed after it was read  a gateway was told of what the user had read for certain            I8
@@ -91,6 +93,9 @@ from tests.kit.history import (
     Knocked,
     Labelled,
     LabelSaid,
+    LocationAnswered,
+    LocationSaid,
+    LocationTold,
     Marked,
     Name,
     Opened,
@@ -105,6 +110,7 @@ from tests.kit.history import (
     Wrote,
     lineage,
 )
+from tests.kit.location_invariants import LocationInvariants
 from tests.kit.marker_invariants import MarkerInvariants
 from tests.kit.message_invariants import Message, MessageInvariants
 from tests.kit.push_invariants import PushInvariants
@@ -180,6 +186,7 @@ class _Check:
         self._settings = SettingsInvariants(self._messages, self._receipts, self._report)
         self._named = DeviceInvariants(self._report)
         self._calls = CallInvariants(self._messages, self._report)
+        self._locations = LocationInvariants(self._groups, self._report)
         self._pushed = PushInvariants(self._messages, self._report)
         self._devices: dict[Name, ClientView] = {}
 
@@ -214,6 +221,7 @@ class _Check:
             self._groups.finish(self._devices)
             self._changes.finish(self._devices)
             self._named.finish(self._devices)
+            self._locations.finish()
             logs = [log for view in self._devices.values() for name, log in view.logs.items() if name == "chat"]
             self._calls.finish(is_excused=bool(self._groups.erased) or any(log.first > 1 for log in logs))
         return self._violations
@@ -258,6 +266,12 @@ class _Check:
                 self._calls.said(event)
             case CallTold():
                 self._calls.told(event)
+            case LocationSaid():
+                self._locations.said(event)
+            case LocationAnswered():
+                self._locations.answered(event)
+            case LocationTold():
+                self._locations.told(event)
             case Acked() | Read() | ReadSet() | SettingsSaid() | ExceptionSaid() | LabelSaid() if view.is_stale:
                 pass  # of what is no more, to nobody
             case Acked():

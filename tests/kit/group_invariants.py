@@ -106,6 +106,12 @@ class GroupInvariants:
         event = self._events.get(group, {}).get(place)
         return found if event is None else found | self._going(event)
 
+    def is_member_from(self, user: str, group: str, place: int) -> bool:
+        """Whether a user was in a group behind a place of it, or came later."""
+        history = self._history(group)
+        first = max((at for at, _ in history if at <= place), default=0)
+        return any(user in members for at, members in history if at >= first)
+
     @staticmethod
     def _going(told: tuple[str, GroupEvent]) -> frozenset[str]:
         return frozenset(told[1].members) if told[1].kind in GOING else frozenset()

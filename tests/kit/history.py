@@ -431,6 +431,34 @@ class CallTold(NamedTuple):
     sequence: int
 
 
+class LocationSaid(NamedTuple):
+    """Where a user is, or that they share it in a conversation, or do so no more, before it leaves."""
+
+    device: Name
+    id: str
+    conversation: str = ""
+    is_shared: bool = False
+    latitude: float | None = None  # the test's own proof of who said what
+
+
+class LocationAnswered(NamedTuple):
+    device: Name
+    id: str
+    conversation: str  # empty: to a position
+    is_shared: bool
+    version: int
+
+
+class LocationTold(NamedTuple):
+    """A device was told where another user is; without a latitude, that they share it, or do so no more."""
+
+    device: Name
+    user: str
+    conversation: str
+    is_shared: bool
+    latitude: float | None
+
+
 class Pushed(NamedTuple):
     """A gateway was told something for a device, which its user may have been shown then."""
 
@@ -497,6 +525,9 @@ DeviceEvent = (
     | State
     | CallSaid
     | CallTold
+    | LocationSaid
+    | LocationAnswered
+    | LocationTold
     | Closed
     | Complaint
 )

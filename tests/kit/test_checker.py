@@ -30,6 +30,9 @@ from tests.kit.history import (
     Knocked,
     Labelled,
     LabelSaid,
+    LocationAnswered,
+    LocationSaid,
+    LocationTold,
     Marked,
     Name,
     Opened,
@@ -242,6 +245,27 @@ def in_the_place_of_2(*devices: Name, number: int = 3) -> list[Event]:
 FOR_A_SIBLING = [*START, wrote(addressed=[LAPTOP]), sent(), *delivered(1, to=[LAPTOP]), *gave("DELETE_FOR_EVERYONE")]
 """A message to bob that was addressed to no device of his, and is deleted again."""
 
+
+def share(share_id: str, *, is_shared: bool) -> LocationSaid:
+    return LocationSaid(PHONE, share_id, "c9", is_shared=is_shared)
+
+
+def position(latitude: float) -> LocationSaid:
+    return LocationSaid(PHONE, "", latitude=latitude)
+
+
+def located(latitude: float) -> LocationTold:
+    return LocationTold(BOB, "alice", "c9", is_shared=True, latitude=latitude)
+
+
+SHARED = [
+    *START,
+    share("s1", is_shared=True),
+    LocationAnswered(PHONE, "s1", "c9", is_shared=True, version=1),
+    position(1.0),
+    located(1.0),
+]
+ENDED = [*SHARED, share("s2", is_shared=False), LocationAnswered(PHONE, "s2", "c9", is_shared=False, version=2)]
 CLEAN: dict[str, list[Event]] = {
     "nothing": [],
     "a message": ALL_OF_ONE,
@@ -315,6 +339,8 @@ CLEAN: dict[str, list[Event]] = {
         batch(BOB, 1),
         *(Batch(device, "chat", 0, 1, Turn.IN_TURN) for device in (LAPTOP, BOB2)),
     ],
+    "a position that is shared": SHARED,
+    "a position that is shared again": [*ENDED, share("again", is_shared=True), position(2.0), located(2.0)],
     "a device that began later": [*ALL_OF_ONE, *opened(Name("bob", "tablet"), head=1, position=1)],
     "a gap that was asked for": [
         *ONE,
@@ -386,6 +412,12 @@ CLEAN: dict[str, list[Event]] = {
 }
 
 GUILTY: dict[str, tuple[str, list[Event]]] = {
+    "a position that nobody said": ("I10 forged", [*SHARED, located(9.0)]),
+    "a position that is shared with nobody": ("I10 leaked", [*START, position(1.0), located(1.0)]),
+    "a position that was said after the share was over": (
+        "I10 shown after the end",
+        [*ENDED, position(2.0), located(2.0)],
+    ),
     "acknowledged, and nowhere": ("I1 lost", ONE),
     "acknowledged, and not at one device": ("I1 lost", [*ONE, *delivered(1, to=[LAPTOP, BOB])]),
     "acknowledged, and not at the sender's other device": ("I1 lost", [*ONE, *delivered(1, to=[BOB, BOB2])]),

@@ -79,6 +79,41 @@ async def test_who_stops_sharing_is_shown_no_more_at_once(autojump_clock: MockCl
         assert places(await bob.heard()) == [("ann", False)]
 
 
+async def test_the_end_of_what_was_never_shared_is_told_to_nobody(autojump_clock: MockClock) -> None:
+    async with open_world() as world:
+        ann, bob, carol = await friends(world)
+        for eid in ("bob", "carol"):
+            assert (await ask(ann, to=pb.Identity(eid=eid))).enabled is False
+
+        assert (await bob.heard()).frames == (await carol.heard()).frames == []
+
+
+async def test_a_share_that_ends_after_its_process_died_is_told_to_be_over(autojump_clock: MockClock) -> None:
+    async with open_world() as world:
+        ann, bob, _ = await friends(world)
+        await share(ann, "bob", 600)
+        await bob.heard()
+        await world.kill("locations")
+        await trio.sleep(5)
+        await ask(ann, to=pb.Identity(eid="bob"))
+
+        assert places(await bob.heard()) == [("ann", False)]
+
+
+async def test_a_contact_who_is_removed_is_shown_no_more(autojump_clock: MockClock) -> None:
+    async with open_world() as world:
+        ann, bob, _ = await friends(world)
+        await share(ann, "bob", 600)
+        await be(ann, HERE)
+        ann.send(contact=pb.Contact(action=pb.ContactAction.REMOVE, eid="bob"), ref=6)
+        await settle()
+        await bob.heard()
+        await ann.heard()
+        await be(ann, THERE)
+
+        assert places(await bob.heard()) == []
+
+
 async def test_a_device_that_comes_is_told_the_last_position_and_only_while_it_is_shared(
     autojump_clock: MockClock,
 ) -> None:

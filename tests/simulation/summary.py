@@ -40,6 +40,8 @@ ROWS = (
     ("changes of groups", "changes of groups"),
     ("  that were made", "groups changed"),
     ("  that were refused", "changes of groups refused"),
+    ("locations", "locations"),
+    ("  told to others", "locations told"),
     ("calls", "calls"),
     ("  told as answered", "calls: answer"),
     ("  told as timed out", "calls: timed_out"),

@@ -10,6 +10,7 @@ import pytest
 from bimip import parts, processes
 from bimip.domain.accounts.registering import LabelDevice
 from bimip.domain.awareness.calls import End, Phase, Side, transition
+from bimip.domain.awareness.locations import ShareLocation
 from bimip.domain.awareness.missed_calls import MissCall
 from bimip.domain.commands import case
 from bimip.domain.commands import messages as commands
@@ -21,7 +22,7 @@ from bimip.domain.conversations import erasing
 from bimip.domain.conversations.membership import group_of, witnesses_of
 from bimip.domain.core import operations as ops
 from bimip.domain.core.decision import NOTHING, Decision
-from bimip.domain.core.ids import ConversationOffset, Millis, Offset
+from bimip.domain.core.ids import ConversationOffset, Millis, Offset, UserId
 from bimip.domain.core.records import ReceiptKind, Table
 from bimip.domain.decisions import OPERATIONS
 from bimip.domain.delivery import acknowledging
@@ -37,7 +38,7 @@ from bimip.push.process import Push
 from bimip.requests import forwards
 from bimip.requests.command import operation_of
 from bimip.retention import process as retention_process
-from bimip.users import calls
+from bimip.users import calls, locations
 from bimip.users.device import Device
 from tests.chaos.runner import HastyJournal
 from tests.kit.coverage import unmeasured
@@ -490,6 +491,29 @@ def test_what_is_told_of_a_call_under_a_number_that_was_given_is_noticed(monkeyp
     monkeypatch.setattr(calls.Calls, "_tell", numbering_anew)
 
     assert "reordered" in kinds_found("reordered")
+
+
+def test_a_share_that_goes_on_after_its_end_was_answered_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    kind = OPERATIONS[ShareLocation]
+
+    def going_on(view: Any, op: ShareLocation, context: Any) -> Decision:
+        decision = kind.decide(view, op, context)
+        return decision if op.expires_at else Decision(decision.result)
+
+    monkeypatch.setitem(OPERATIONS, ShareLocation, replace(kind, decide=going_on))
+
+    assert "shown after the end" in kinds_found("shown after the end", messages=LONG)
+
+
+def test_a_location_that_is_shown_to_who_is_not_in_the_group_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    def everybody(view: Any, user: UserId, _other: Any) -> tuple[UserId, ...]:
+        users = (record.number for _, record in view.scan(Table.USERS, ("",), Table.USERS.schema.end, limit=100))
+        return tuple(number for number in users if number != user)
+
+    monkeypatch.setattr(locations, "reached_by", everybody)
+    monkeypatch.setattr(locations, "reaches", lambda *_: True)
+
+    assert "leaked" in kinds_found("leaked")
 
 
 def test_a_push_that_does_not_look_at_what_was_read_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:

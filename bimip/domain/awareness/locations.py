@@ -136,9 +136,9 @@ def reached_by(view: Reader, user: UserId, other: OtherEnd) -> tuple[UserId, ...
 
 
 def reaches(view: Reader, user: UserId, other: OtherEnd, viewer: UserId) -> bool:
-    """Whether a share of a user shows somebody where they are."""
+    """Whether a share of a user shows somebody where they are: who is no contact any more is shown nothing."""
     if other.kind is With.USER:
-        return other.number == viewer
+        return other.number == viewer and contact_of(view, user, viewer).grants
     number = ConversationId(other.number)
     return membership_of(view, user, number) is not None and membership_of(view, viewer, number) is not None
 

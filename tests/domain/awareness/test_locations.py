@@ -57,6 +57,14 @@ def test_a_share_has_a_version_and_is_told_to_its_users_devices() -> None:
     assert [ask(ledger, reaches, ann.user, other, peer.user) for peer in (bob, carol)] == [True, False]
 
 
+def test_who_is_no_contact_any_more_is_shown_nothing() -> None:
+    ledger, ann, bob, _ = three("bob")
+    other = ledger.do(share(ann)).other
+    ledger.commit(Changes(puts={Table.CONTACTS: {(ann.user, bob.user): Contact()}}))
+
+    assert ask(ledger, reaches, ann.user, other, bob.user) is False
+
+
 def test_the_same_again_changes_nothing_and_another_time_takes_the_place_of_the_first() -> None:
     ledger, ann, bob, _ = three("bob")
     first = ledger.do(share(ann))
