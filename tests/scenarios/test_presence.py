@@ -377,6 +377,37 @@ async def test_who_hides_and_goes_at_once_is_not_left_standing(autojump_clock: M
         assert [status for _, status in await told(ann)] == [OFFLINE]
 
 
+async def change_contact(client: Client, action: pb.ContactAction, eid: str) -> None:
+    client.send(contact=pb.Contact(id=f"{action.name} {trio.current_time()}", action=action, eid=eid), ref=4)
+    while (await client.receive()).contact is None:
+        pass
+
+
+async def test_whom_one_accepts_sees_one_at_once_and_whom_one_blocks_or_removes_sees_one_go(
+    autojump_clock: MockClock,
+) -> None:
+    action = pb.ContactAction
+    async with open_world() as world:
+        ann, bob = await two_friends(world)
+        await change_contact(ann, action.REQUEST, "bob")
+        assert await told(ann) == []
+        await change_contact(bob, action.ACCEPT, "ann")
+        assert await told(ann) == [("bob", ONLINE)]
+        assert await told(bob) == []  # who lets nobody of theirs see them
+        await change_contact(bob, action.BLOCK, "ann")
+        assert await told(ann) == [("bob", OFFLINE)]
+        await trio.sleep(INTERVAL)
+        await say(bob, DND)
+        assert await told(ann) == []
+        assert (await look(ann, "bob"))[0] == OFFLINE
+        await change_contact(bob, action.UNBLOCK, "ann")
+        assert await told(ann) == [("bob", DND)]
+        await change_contact(bob, action.REMOVE, "ann")
+
+        assert await told(ann) == [("bob", OFFLINE)]
+        assert await look(ann, "bob") == (OFFLINE, 0)
+
+
 TYPING, RECORDING, PAUSED, CANCELLED = S.TYPING, S.RECORDING, S.PAUSED, S.CANCELLED
 
 
