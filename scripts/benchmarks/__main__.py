@@ -35,6 +35,7 @@ WORKLOADS = (
     "catchup",
     "growth",
     "groups",
+    "presence",
     "restart",
     "fairness",
     "floors",
@@ -102,6 +103,15 @@ COLUMNS: dict[str, tuple[tuple[str, str], ...]] = {
         ("longest", "login_ms.longest"),
         ("longest turn ms", "turn_ms"),
         ("the journal's", "journal_turn_ms"),
+    ),
+    "presence": (
+        ("changes", "changes"),
+        ("items told", "items"),
+        ("to who stayed", "items_to_who_stayed"),
+        ("coalesced", "coalesced"),
+        ("server s", "server_s"),
+        ("peak MiB", "peak_mib"),
+        ("wrong views", "wrong_views"),
     ),
     "restart": (("ready s", "ready_s"), ("empty store s", "ready_empty_s"), ("store MiB", "store_mib")),
     "floors": (("µs", "median_us"), ("p99", "p99_us")),
@@ -199,8 +209,11 @@ def cases(name: str, options: argparse.Namespace) -> list[Case]:  # noqa: PLR091
 
 
 def _offline_cases(name: str, options: argparse.Namespace) -> list[Case]:
-    from scripts.benchmarks import growth  # noqa: PLC0415 - the only one that needs the server's libraries here
+    from scripts.benchmarks import growth, presence  # noqa: PLC0415 - these need the server's libraries here
 
+    if name == "presence":
+        crowd = replace(presence.Crowd(), seconds=options.seconds)
+        return [(what, lambda row=row: row) for what, row in presence.measured(crowd)]  # type: ignore[misc]
     if name == "restart":
         return [("10^6 entries, 10^4 users", growth.restart)]
     by_entries = growth.by_entries(options.entries or growth.ENTRIES)
@@ -294,7 +307,7 @@ def verdict(found: Mapping[str, Mapping[str, Sequence[dict[str, Any]]]]) -> int:
         for name, by_case in found.items()
         for case, runs in by_case.items()
         for run in runs
-        for what in ("unaccepted", "undelivered", "duplicates", "failures")
+        for what in ("unaccepted", "undelivered", "duplicates", "wrong_views", "failures")
         if run.get(what)
     ]
     for line in wrong:

@@ -48,6 +48,16 @@ def memory_bytes(pid: int) -> tuple[int, int]:
     return rss, pss
 
 
+def peak_memory_bytes(pid: int) -> int:
+    """The most RSS that the tree's processes ever had, each at its own time."""
+    found = 0
+    for one in tree(pid):
+        for line in (_PROC / str(one) / "status").read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                found += int(line.split()[1]) * 1024
+    return found
+
+
 def private_bytes(pid: int) -> int:
     """Memory that is the process's own and not a file's: LMDB's map grows with the store, and is the system's cache."""
     found = 0

@@ -30,6 +30,11 @@ class Device(Socket):
         self._sender = -1
         self._author: wire.Author | None = None
 
+    @property
+    def is_in(self) -> bool:
+        """Its Hello was answered."""
+        return self._welcomed
+
     def write_to(self, sender: int, eid: str, more: bytes = b"", *, random_ids: bool = False) -> None:
         """From now on this device is the `sender`-th, and writes to `eid`. `more`, `random_ids`: see `wire.Author`."""
         self._sender, self._author = sender, wire.Author(sender, eid, more, random_ids=random_ids)

@@ -2,12 +2,14 @@
 
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
+from hashlib import blake2b
 from pathlib import Path
 from random import Random
 
 import trio
 
 from bimip.config import Settings
+from bimip.domain.contacts.roster import ChangeContact, ContactAction
 from bimip.domain.core.ids import DeviceId, UserId
 from bimip.domain.core.operations import Append, NewMessage, Operation, Register, Registered, Result
 from bimip.domain.core.records import DIGEST_BYTES
@@ -27,7 +29,7 @@ BEGAN = 1_700_000_000_000
 
 
 class Filling:
-    """Users, and messages between them."""
+    """Users, messages between them, and who are contacts."""
 
     def __init__(self, store: LmdbStore, queue: OperationQueue, seed: int = 0) -> None:
         self.store = store
@@ -57,6 +59,22 @@ class Filling:
         """`count` messages, all from `other` to `one`, or, with `both`, from each in turn; the last one to `one`."""
         ways = [(one, other), (other, one)] if both else [(other, one)]
         await self._execute(self._post(*ways[(number - count) % len(ways)]) for number in range(count))
+
+    async def befriend(self, contacts: int) -> None:
+        """Each user and `contacts` others, who come before and after them, see each other."""
+        count, names = len(self.users), [eid_of(number) for number in range(len(self.users))]
+        pairs = [(one, (one + step) % count) for step in range(1, contacts // 2 + 1) for one in range(count)]
+        await self._execute(
+            self._change(way[0], names[way[1]], action)
+            for one, other in pairs
+            for way, action in (((one, other), ContactAction.REQUEST), ((other, one), ContactAction.ACCEPT))
+        )
+
+    def _change(self, who: int, eid: str, action: ContactAction) -> ChangeContact:
+        user, device = self.users[who]
+        named = f"{action.name} {eid}"
+        digest = blake2b(named.encode(), digest_size=DIGEST_BYTES).digest()
+        return ChangeContact(user, device, named, digest, action, eid, is_mutual=True)
 
     def some(self, count: int) -> list[UserId]:
         return [self._random.choice(self.users)[0] for _ in range(count)]

@@ -4,6 +4,7 @@ Only the standard library, so that it also runs inside the harness of the peers.
 """
 
 import http.client
+import json
 import os
 import random
 import re
@@ -17,6 +18,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from scripts.benchmarks import wire
 
@@ -153,12 +155,20 @@ class Server:
 
     def longest_turn(self, path: str) -> tuple[float, str]:
         """The longest turn of the last one to two minutes that a process tells of: milliseconds, and whose it was."""
+        told = re.search(rf'"path": ?"{path}".*?"longest_turn": ?"([0-9.]+) ms \((.*?)\)"', self._tree(), re.DOTALL)
+        return (float(told[1]), told[2]) if told else (0.0, "")
+
+    def details(self, name: str) -> dict[str, Any]:
+        """What a process below the root tells of itself."""
+        children = json.loads(self._tree())["children"]
+        return next(child["details"] for child in children if child["id"] == name)
+
+    def _tree(self) -> str:
         connection = http.client.HTTPConnection("127.0.0.1", self.console_port, timeout=30)
         connection.request("GET", "/debug/tree", headers={"Authorization": f"Bearer {KEY}"})
         answer = connection.getresponse().read().decode()
         connection.close()
-        told = re.search(rf'"path": ?"{path}".*?"longest_turn": ?"([0-9.]+) ms \((.*?)\)"', answer, re.DOTALL)
-        return (float(told[1]), told[2]) if told else (0.0, "")
+        return answer
 
     def complaints(self) -> str:
         """What it logged, from warnings up."""

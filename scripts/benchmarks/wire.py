@@ -25,7 +25,9 @@ _PAD = b"x" * (PAYLOAD_BYTES - 15)
 _CHAT = b"chat"
 _DELIVERED = b"\x28\x02"  # Signal.status
 _BODY = b"\x08\x0a\x52"  # route 10, tag of MessageScheme.body
-_SENT_PART, _ERROR_PART = 0x3A, 0x52
+_SENT_PART, _ERROR_PART, _AWARENESS_PART, _AWARENESS_RESET = 0x3A, 0x52, 17 << 3 | 2, 18 << 3
+_STATUS = 0x18  # Awareness.status
+ONLINE, OFFLINE, DND = 1, 2, 5
 _SCATTER = 0x9E3779B97F4A7C15F39CC0605CEDC835
 """Odd: numbers times this are as far apart as random ones, and no two the same."""
 
@@ -45,6 +47,10 @@ class Body(NamedTuple):
     marks: list[tuple[bytes, bytes]]
     """The messages delivered."""
     errors: list[bytes]
+    statuses: list[tuple[str, int]]
+    """Whose status is told, and which: 1 is ONLINE, 2 OFFLINE. Who types and the like is not in it."""
+    is_reset: bool
+    """Whoever is not named in this batch or a later one is not there."""
 
 
 def varint(number: int) -> bytes:
@@ -80,12 +86,20 @@ def opening(port: int, token: str) -> bytes:
     ).encode()
 
 
-def hello(offset: int | None) -> bytes:
-    """One partition, `chat`, from a position; None: where the server's floor stands."""
+def hello(offset: int | None, epoch: int = 0, state_version: int = 0) -> bytes:
+    """One partition, `chat`, from a position; None: where the server's floor stands. `state_version`: what the device
+    has of its user's state already, in this epoch.
+    """
     position = field(b"\x0a", _CHAT)
     if offset is not None:
         position += b"\x10" + varint(offset)
-    return masked(field(b"\x08\x0d\x6a", field(b"\x12", position)))
+    known = b"\x18" + varint(epoch) + b"\x20" + varint(state_version) if epoch else b""
+    return masked(field(b"\x08\x0d\x6a", field(b"\x12", position) + known))
+
+
+def be_online(*, inactive: bool) -> bytes:
+    """Somebody looks at this device, or nobody; what the user says of themselves stands."""
+    return masked(field(b"\x08\x02\x12", b"\x18\x01" + (b"\x68\x01" if inactive else b"\x80\x01\x01")))
 
 
 def acknowledgement(upto: int) -> bytes:
@@ -172,18 +186,19 @@ class Frames:
         self._rest = data[at:]
 
 
-def body(frame: bytes) -> Body | None:
+def body(frame: bytes) -> Body | None:  # noqa: C901 - one loop, for each frame that arrives
     """What a frame has for a device; None if it is no Body."""
     if not frame.startswith(_BODY):
         return None
     at = _read(frame, 3)[1]
     after = upto = turn = accepted = 0
     errors = []
+    statuses: list[tuple[str, int]] = []
     end = len(frame)
-    has_messages = False
+    has_messages = is_reset = False
     while at < end:
-        tag = frame[at]
-        value, start = _read(frame, at + 1)
+        tag, at = _read(frame, at)
+        value, start = _read(frame, at)
         at = start
         if tag == 0x10:
             after = value
@@ -200,8 +215,22 @@ def body(frame: bytes) -> Body | None:
                 accepted += 1
             elif tag == _ERROR_PART:
                 errors.append(frame[start:at])
+            elif tag == _AWARENESS_PART:
+                statuses += _status(frame[start:at])
+        elif tag == _AWARENESS_RESET:
+            is_reset = bool(value)
     marks = MARK.findall(frame) if has_messages else []
-    return Body(after, upto, turn == 0, accepted, marks, errors)
+    return Body(after, upto, turn == 0, accepted, marks, errors, statuses, is_reset)
+
+
+def _status(awareness: bytes) -> Iterator[tuple[str, int]]:
+    """Whose status an Awareness tells, if it does: its fields come in their order."""
+    size, start = _read(awareness, 1)
+    at = start + size
+    size, start = _read(awareness, start + 1)  # of the Identity, in which eid comes first
+    eid = awareness[start : start + size].decode()
+    if awareness[at] == _STATUS and awareness[at + 1] <= DND:
+        yield eid, awareness[at + 1]
 
 
 def _read(data: bytes, at: int) -> tuple[int, int]:

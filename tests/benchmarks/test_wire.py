@@ -63,6 +63,20 @@ def test_hello_names_one_partition(offset: int | None) -> None:
     assert (position.offset if position.HasField("offset") else None) == offset
 
 
+def test_hello_says_what_the_device_has_of_the_state() -> None:
+    hello = parsed(wire.hello(3, epoch=700, state_version=90)).hello
+
+    assert (hello.epoch, hello.state_version) == (700, 90)
+
+
+@pytest.mark.parametrize("inactive", [True, False])
+def test_a_device_says_whether_somebody_looks_at_it(inactive: bool) -> None:  # noqa: FBT001 - a case
+    scheme = parsed(wire.be_online(inactive=inactive))
+
+    assert scheme.route == 2
+    assert scheme.awareness == pb.Awareness(status=pb.ONLINE, inactive=inactive, keep_intent=not inactive)
+
+
 def test_an_acknowledgement_is_cumulative() -> None:
     scheme = parsed(wire.acknowledgement(70_000))
 
@@ -82,6 +96,21 @@ def test_a_batch_is_counted() -> None:
     assert (body.after, body.upto, body.in_turn, body.accepted) == (300, 301, True, 2)
     assert body.marks == [(b"0001", b"00000002")]
     assert len(body.errors) == 1
+
+
+def test_statuses_are_read_and_what_somebody_types_is_passed_over() -> None:
+    told = [("ann", pb.ONLINE), ("bob", pb.TYPING), ("c", pb.DND)]
+    parts = [frames.AWARENESS_RESET]
+    for eid, status in told:
+        awareness = pb.Awareness(status=status, timestamp=NOW_MS)
+        getattr(awareness, "from").eid = eid
+        parts.append(frames.awareness_part(awareness))
+
+    body = wire.body(frames.body("", 0, 0, pb.IN_TURN, parts))
+
+    assert body is not None
+    assert body.is_reset
+    assert body.statuses == [("ann", wire.ONLINE), ("c", wire.DND)]
 
 
 def test_what_is_no_batch_is_none() -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from bimip.users.awareness.settings import PresenceSettings
 from scripts.benchmarks import (
     accounting,
     catchup,
@@ -19,6 +20,7 @@ from scripts.benchmarks import (
     growth,
     idle,
     latency,
+    presence,
     server,
     soak,
     throughput,
@@ -26,8 +28,11 @@ from scripts.benchmarks import (
 )
 from scripts.benchmarks.device import Device
 from scripts.benchmarks.loop import Loop
+from scripts.benchmarks.offline import eid_of
 from scripts.benchmarks.throughput import Load
 
+TRIPLES = ((3, 0, 1), (0, 1, 2), (1, 2, 3), (2, 3, 0))
+"""Four users in a ring, each with a neighbour on both sides."""
 SMALL = Load(pairs=5, window=4, seconds=0.3, warm_seconds=0.05)
 
 
@@ -78,6 +83,32 @@ def test_those_who_come_back_get_everything(running: server.Server) -> None:
     assert result["messages"] == 120
 
 
+def test_what_others_are_told_does_not_grow_with_how_often_somebody_changes() -> None:
+    crowd = presence.Crowd(users=30, contacts=10, restless=5, seconds=0.5, slow=1, fast=20, quiet_seconds=2.5)
+    came, again, *restless = [row for _, row in presence.measured(crowd)]
+
+    assert [row["wrong_views"] for row in (came, again, *restless)] == [0] * 6
+    assert came["items"] > again["items"] == crowd.users * (crowd.contacts + 1)
+    for row in restless:
+        nothing_is_wrong(row)
+        intervals = row["wall_s"] / PresenceSettings().interval_seconds + 1
+        assert row["items_to_who_stayed"] <= crowd.restless * crowd.contacts * intervals
+    came_and_went, came_and_went_often, looked_away, looked_away_often = restless
+    assert came_and_went["items_to_who_stayed"] == came_and_went_often["items_to_who_stayed"] == 0
+    assert looked_away["items_to_who_stayed"] > 0
+    assert looked_away_often["changes"] == 20 * looked_away["changes"]
+
+
+def test_a_view_that_is_wrong_is_noticed() -> None:
+    """A check that cannot fail is a defect."""
+    crowd = presence.Crowd(users=4, contacts=2)
+    there = [presence.Known(view=dict.fromkeys(map(eid_of, three), wire.ONLINE)) for three in TRIPLES]
+    there[1].view[eid_of(0)] = wire.DND
+    del there[2].view[eid_of(1)]
+
+    assert presence.wrong_views(crowd, there) == 2
+
+
 def test_growth_is_measured_at_each_size() -> None:
     rows = growth.by_entries((100, 300), users=10)
 
@@ -115,7 +146,7 @@ def test_a_hole_in_the_log_is_noticed(running: server.Server) -> None:
     loop = Loop()
     device = Device(loop, running.port, server.token("holes", "phone"))
     device.position = 3
-    device._check(wire.Body(5, 6, in_turn=True, accepted=0, marks=[], errors=[]))
+    device._check(wire.Body(5, 6, in_turn=True, accepted=0, marks=[], errors=[], statuses=[], is_reset=False))
     loop.close()
 
     assert list(loop.failures) == ["a hole: (5, 6] came after 3"]
