@@ -16,7 +16,7 @@ from typing import Any
 from google.protobuf.message import DecodeError
 
 from bimip.domain.contacts.access import STANDING_NAMES
-from bimip.domain.conversations.membership import ROLE_NAMES, was_member_at
+from bimip.domain.conversations.membership import ROLE_NAMES, author_of, is_feed, was_member_at
 from bimip.domain.core.clock import millis_of, signal_id
 from bimip.domain.core.ids import ConversationId, DeviceId, Stamp, UserId
 from bimip.domain.core.merges import LastWrite
@@ -368,6 +368,9 @@ def _was_in(view: Reader, user: UserId, number: ConversationId, known: Conversat
 
 def _conversation(view: Reader, user: UserId, number: ConversationId, known: Conversation) -> Iterator[Line]:
     line: Line = {"kind": "conversation", "conversation": conversation_id(number)}
+    if is_feed(known):
+        yield line | {"feed_of": view.get(Table.EIDS, (author_of(known),)) or ""}
+        return
     if known.members:
         peers = [view.get(Table.EIDS, (member,)) or "" for member in known.members if member != user]
         yield line | {"peer": peers[0] if peers else view.get(Table.EIDS, (user,)) or ""}

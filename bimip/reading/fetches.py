@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
-from bimip.domain.conversations.membership import hears_all, is_unheard, members_of, membership_of
+from bimip.domain.conversations.membership import hears_all, is_unheard, known_members, membership_of
 from bimip.domain.core.clock import stamp_of
 from bimip.domain.core.ids import ConversationId, ConversationOffset, DeviceId, UserId
 from bimip.domain.core.operations import Received
@@ -163,7 +163,7 @@ def conversation_for(view: Reader, user: UserId, name: str) -> tuple[Conversatio
         raise WireError(pb.NOT_FOUND, "you are in no such conversation", field="conversation")
     conversation, known = ConversationId(number), membership.conversation
     first = max(known.first, membership.since)
-    return conversation, known._replace(first=first, members=members_of(view, conversation))
+    return conversation, known._replace(first=first, members=known_members(view, user, conversation))
 
 
 def scan_by_seq(store: Store, viewer: Viewer, fetch: pb.Fetch, begin: PageStart, limit: int) -> Scan:

@@ -3,9 +3,9 @@
 from bisect import bisect_right
 from typing import NamedTuple
 
-from bimip.domain.conversations.membership import Membership, members_of, membership_of
+from bimip.domain.conversations.membership import Membership, is_feed, known_members, members_of, membership_of
 from bimip.domain.core.ids import ConversationId, UserId
-from bimip.domain.core.records import Member, Reader, Role, Table
+from bimip.domain.core.records import DamagedRecordError, Member, Reader, Role, Roster, Table
 from bimip.names import conversation_number
 from bimip.storage.interface import Store
 
@@ -34,7 +34,7 @@ def read_members(store: Store, user: UserId, number: ConversationId, after: str,
         if membership is None:
             return None
         group = None if membership.conversation.members else view.get(Table.GROUPS, (number,))
-        everybody = members_of(view, number)
+        everybody = known_members(view, user, number)
         last = view.get(Table.USERS, (after,)) if after else None
         begin = 0 if last is None else bisect_right(everybody, last.number)
         some = everybody[begin : begin + limit]
@@ -58,6 +58,17 @@ def reach_of(store: Store, user: UserId, to: str) -> int:
         return 1
     with store.snapshot() as view:
         membership = membership_of(view, user, ConversationId(number))
-        if membership is None or membership.conversation.members:
+        known = None if membership is None else membership.conversation
+        if known is None or (known.members and not (is_feed(known) and user in known.members)):
             return 1
         return max(1, len(members_of(view, ConversationId(number))))
+
+
+def friends_reach(store: Store, user: UserId) -> int:
+    """Reads how many logs what a user writes for their friends is written to, at most."""
+    with store.snapshot() as view:
+        try:
+            roster: Roster | None = view.get(Table.ROSTERS, (user,))
+        except DamagedRecordError:
+            roster = None
+    return 1 if roster is None else 1 + roster.contacts

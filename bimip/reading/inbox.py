@@ -8,6 +8,7 @@ from collections.abc import Generator
 from typing import NamedTuple
 
 from bimip.domain.conversations.inbox import needs_filling
+from bimip.domain.conversations.membership import author_of, is_feed
 from bimip.domain.core.clock import millis_of
 from bimip.domain.core.ids import ConversationId, Stamp, UserId
 from bimip.domain.core.records import Conversation, DamagedRecordError, Group, HistoryEntry, Reader, Table
@@ -86,9 +87,11 @@ def _look(view: Reader, viewer: Viewer, number: ConversationId, risen: Stamp) ->
             return None  # it rose meanwhile, and stands higher up
         _, known = conversation_for(view, viewer.user, name)
         last = _last_message(view, viewer, number, known)
+        raw: Conversation | None = view.get(Table.CONVERSATIONS, (number,))
         others = [member for member in known.members if member != viewer.user] or [viewer.user]
         group: Group | None = view.get(Table.GROUPS, (number,))
-        eid: str | None = view.get(Table.EIDS, (others[0],)) if group is None else ""
+        peer = author_of(raw) if raw is not None and is_feed(raw) else others[0]
+        eid: str | None = view.get(Table.EIDS, (peer,)) if group is None else ""
         kept = read_settings(view, viewer.user, number) or AS_THEY_WERE
         marker = read_marker(view, viewer.user, number)
         mentions = view.scan(

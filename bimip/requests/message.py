@@ -9,10 +9,10 @@ from operator import attrgetter
 
 from bimip.domain.core.clock import stamp_of
 from bimip.domain.core.ids import Stamp
-from bimip.domain.core.operations import Address, Append, Links, NewMessage, Refused, Result
+from bimip.domain.core.operations import FRIENDS, Address, Append, Links, NewMessage, Refused, Result
 from bimip.domain.core.records import maker
 from bimip.names import is_conversation_id
-from bimip.reading.groups import reach_of
+from bimip.reading.groups import friends_reach, reach_of
 from bimip.requests.appends import CheckedMessage, appends, outcomes, sent
 from bimip.requests.asker import Asker
 from bimip.requests.refusals import error_of
@@ -30,6 +30,9 @@ LOGS_FOR_A_REQUEST = 8
 """What is written to the logs of many costs as much as so many requests more."""
 LOGS_AT_ONCE = 5000
 """Entries of one Append to a group, in all members' logs together, but for a single message: twenty milliseconds."""
+
+FRIEND = "friend"
+"""The scope of what is for all whom its author lets see them."""
 
 _new, _checked = maker(NewMessage), maker(CheckedMessage)
 
@@ -61,7 +64,11 @@ def asked_for(asker: Asker, checked: Iterable[CheckedMessage]) -> Iterator[tuple
     """
     for append, refs in appends(asker.user, asker.number, checked):
         to, messages = append.to, append.messages
-        reached = reach_of(asker.services.store, asker.user, to) if to[0] == "c" and is_conversation_id(to) else 1
+        if to and not (to[0] == "c" and is_conversation_id(to)):  # as most
+            yield append, refs
+            continue
+        store = asker.services.store
+        reached = friends_reach(store, asker.user) if to == FRIENDS else reach_of(store, asker.user, to)
         if reached == 1:
             yield append, refs
             continue
@@ -140,7 +147,7 @@ def partition_of(message: pb.Message) -> str:
     """The partition that a message goes to: the one it names, else the one that its scope or type implies."""
     if message.partition:
         return message.partition
-    if message.scope == "friend":
+    if message.scope == FRIEND:
         return "feed"
     return "notification" if message.type == pb.PUSH_NOTIFICATION else "chat"
 
@@ -172,7 +179,7 @@ def _check_message(message: pb.Message, limits: Limits, eid: str) -> None:
     if message.HasField("from"):
         check_author(message, eid)
     if not (0 < len(to) <= limits.max_eid_bytes and to.isascii() and to.isprintable() and to[0] != " " != to[-1]):
-        message.to.eid = check_eid(to, "to.eid", limits)
+        _check_recipient(message, limits)
     if not 0 <= timestamp <= LAST_MILLISECOND:
         sentence = "timestamp is no time in milliseconds since 1970: mind the unit."
         raise WireError(pb.INVALID, sentence, field="timestamp")
@@ -180,13 +187,33 @@ def _check_message(message: pb.Message, limits: Limits, eid: str) -> None:
         raise WireError(pb.INVALID, "type is negative: 1 is a chat message, 2 a notification.", field="type")
     if partition:
         check_id(partition, "partition", limits)
-    if scope and scope not in {"private", "friend"}:
-        raise WireError(pb.INVALID, "scope is private, friend or empty.", field="scope")
+    if scope:
+        _check_scope(message, eid)
     if seq:
         check_seq(seq, "seq", limits)
     if reply_to or ttl:
         _check_seldom(message, limits)
     _check_lists(message, limits)
+
+
+def _check_recipient(message: pb.Message, limits: Limits) -> None:
+    if message.to.eid or message.scope != FRIEND:
+        message.to.eid = check_eid(message.to.eid, "to.eid", limits)
+
+
+def _check_scope(message: pb.Message, eid: str) -> None:
+    """Checks what a scope asks for. With `friend` `to` is absent, or oneself; from then on it is absent."""
+    if message.scope not in {"private", FRIEND}:
+        raise WireError(pb.INVALID, "scope is private, friend or empty.", field="scope")
+    if message.scope != FRIEND:
+        return
+    if message.to.eid not in {"", eid}:
+        sentence = "What has the scope friend is for all whom you let see you: leave to away."
+        raise WireError(pb.INVALID, sentence, field="to.eid")
+    if message.devices or message.devices_complete:
+        sentence = "What has the scope friend is for all devices of those whom you let see you: leave devices away."
+        raise WireError(pb.INVALID, sentence, field="devices")
+    message.ClearField("to")
 
 
 def _check_seldom(message: pb.Message, limits: Limits) -> None:

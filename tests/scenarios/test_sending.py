@@ -136,7 +136,7 @@ async def test_a_message_goes_to_the_partition_that_its_kind_implies(autojump_cl
         alice = await world.join("alice", "phone")
         alice.send(message=pb.Message(id="1", to=pb.Identity(eid="bob"), type=0))
         alice.send(message=pb.Message(id="2", to=pb.Identity(eid="bob"), type=2))
-        alice.send(message=pb.Message(id="3", to=pb.Identity(eid="bob"), type=1, scope="friend"))
+        alice.send(message=pb.Message(id="3", type=1, scope="friend"))
 
         assert [one.partition for one in (await alice.heard()).sent] == ["chat", "notification", "feed"]
 

@@ -10,6 +10,7 @@ CRASHED = (
     "test_device_lists",
     "test_devices",
     "test_disappearing",
+    "test_friends",
     "test_groups",
     "test_inbox",
     "test_privacy",

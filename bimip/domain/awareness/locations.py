@@ -7,7 +7,7 @@ LOCATION_ENDS has the shares in the order in which they end.
 from typing import NamedTuple
 
 from bimip.domain.contacts.access import contact_of
-from bimip.domain.conversations.membership import members_of, membership_of
+from bimip.domain.conversations.membership import is_feed, members_of, membership_of
 from bimip.domain.core.decision import Decision, Writes
 from bimip.domain.core.ids import ConversationId, Millis, UserId, Version
 from bimip.domain.core.operation_kind import OperationKind
@@ -84,7 +84,8 @@ def share_location(view: Reader, op: ShareLocation, context: Context) -> Decisio
 def _other_end(view: Reader, op: ShareLocation) -> OtherEnd | Refused:
     """Finds with whom it is shared. Who is no contact, and who is none here, are answered alike."""
     if op.conversation is not None:
-        if op.expires_at and membership_of(view, op.user, op.conversation) is None:
+        found = membership_of(view, op.user, op.conversation)
+        if op.expires_at and (found is None or is_feed(found.conversation)):
             return Refused(Fault.NOT_FOUND, "you are in no such conversation", "conversation")
         return OtherEnd(With.CONVERSATION, op.conversation)
     user: User | None = view.get(Table.USERS, (op.peer,))

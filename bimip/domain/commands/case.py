@@ -6,7 +6,8 @@ from bimip.domain.commands.effect import Effect, lost_against
 from bimip.domain.commands.operation import Command, Commanded
 from bimip.domain.commands.target import Target
 from bimip.domain.contacts.access import blocks
-from bimip.domain.conversations.membership import unhear, witnesses_of
+from bimip.domain.conversations.feeds import follow
+from bimip.domain.conversations.membership import membership_of, readers_of, unhear, witnesses_of
 from bimip.domain.core.decision import BodyNews, News, Put
 from bimip.domain.core.ids import DeviceId, Stamp, UserId, Version
 from bimip.domain.core.records import Conflict, MessageRecord, OwnMessage, Reader, Table
@@ -14,9 +15,9 @@ from bimip.domain.core.rules import Context
 from bimip.domain.state.changes import StateChanges
 from bimip.domain.state.merges import MergeRule
 from bimip.domain.state.messages import (
-    MOST_REACTING,
     MessageState,
     Reactions,
+    listed_reactions,
     message_state,
     pack_key,
     read_own,
@@ -44,8 +45,11 @@ class Case:
 
     @cached_property
     def witnesses(self) -> list[UserId]:
-        """All who may see the message."""
-        return witnesses_of(self.view, *self.place)
+        """All who may see the message and what is done to it: of what a reader of a feed does, they and its author."""
+        found = witnesses_of(self.view, *self.place)
+        if self.target.is_feed and self.op.user != self.target.author:
+            return [user for user in found if user in {self.op.user, self.target.author}]
+        return found
 
     def put(self, record: MessageRecord) -> None:
         self.puts.append((Table.MESSAGE_STATES, {self.place: record}))
@@ -68,7 +72,20 @@ class Case:
             count += 1
             if is_new_body:
                 body_news.append(BodyNews(user))
+        if is_new_body and self.target.is_feed:
+            body_news += self._end_readers()
         return self._effect(version, count, body_news)
+
+    def _end_readers(self) -> list[News]:
+        """Ends who reads the feed no more, before the message has another content. They are told nothing of it, and
+        what is in memory is not to be sent.
+        """
+        view, number = self.view, self.target.conversation
+        known = view.get(Table.CONVERSATIONS, (number,))
+        readers = [user for user, _ in readers_of(view, number)]
+        reading = [user for user in readers if membership_of(view, user, number) is not None]
+        self.puts += follow(view, number, known, reading, self.context.now)
+        return [BodyNews(user) for user in readers if user not in {*self.witnesses}]
 
     def _is_deaf(self, user: UserId) -> bool:
         """Whether who may see the message has blocked who does something to it: in a conversation of two they are not
@@ -90,8 +107,8 @@ class Case:
         """Tells the user's own devices what they made of the message."""
         conversation, place = self.place
         self.puts.append((Table.OWN_MESSAGES, {(self.op.user, conversation, place): own}))
-        listed = self.view.scan(Table.REACTIONS, self.place, (conversation, place + 1), limit=MOST_REACTING)
-        state = message_state(self.view, self.record, own, tuple((key[2], each) for key, each in listed))
+        reactions = listed_reactions(self.view, self.op.user, *self.place)
+        state = message_state(self.view, self.record, own, reactions)
         return self._effect(self._changes.tell(self.op.user, self._key, state), 1, [])
 
     def _effect(self, version: Version, count: int, body_news: list[News]) -> Effect:

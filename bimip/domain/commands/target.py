@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from bimip.domain.commands.operation import Command
-from bimip.domain.conversations.membership import is_unheard, membership_of
+from bimip.domain.conversations.membership import is_feed, is_unheard, membership_of
 from bimip.domain.core.clock import millis_of
 from bimip.domain.core.ids import ConversationId, ConversationOffset, DeviceId, Millis, Stamp, UserId
 from bimip.domain.core.operations import Fault, Refused
@@ -27,6 +27,7 @@ class Target(NamedTuple):
     is_event: bool  # of a group, or a missed call, which the server wrote
     head: ConversationOffset  # of the conversation
     is_direct: bool = False  # it is a conversation of two, or with oneself
+    is_feed: bool = False
 
 
 Locate = Callable[[bytes], tuple[ConversationId, ConversationOffset] | None]
@@ -62,8 +63,9 @@ def find_message(
     if entry.addressed and entry.origin != device and not is_addressed(view, stamp, user, device):
         return None
     head = membership.conversation.head
-    is_direct = bool(membership.conversation.members)
-    return Target(number, place, stamp, entry.author, entry.addressed, entry.origin == NOBODY, head, is_direct)
+    feed = is_feed(membership.conversation)
+    is_direct = bool(membership.conversation.members) and not feed
+    return Target(number, place, stamp, entry.author, entry.addressed, entry.origin == NOBODY, head, is_direct, feed)
 
 
 def refuse_others(target: Target, user: UserId) -> Refused | None:

@@ -58,6 +58,13 @@ def lets_see(view: Reader, owner: UserId, viewer: UserId) -> bool:
     return contact.grants and not contact.blocked and not blocks(view, viewer, owner)
 
 
+def accepted_by(view: Reader, owner: UserId, limit: int) -> list[UserId]:
+    """Lists whom a user has accepted and does not block, in ascending order, at most `limit`. Among them may be some
+    who have blocked the user, and whom `lets_see` leaves out: what the user is told must not tell them apart.
+    """
+    return _first(limit, (peer for peer, one in _behind(view, owner, 0) if one.grants and not one.blocked))
+
+
 def viewers_of(view: Reader, owner: UserId, after: int, limit: int) -> list[UserId]:
     """Lists whom a user lets see them, behind one of them (0: from the first), in ascending order, at most `limit`.
     Fewer: there are no more.

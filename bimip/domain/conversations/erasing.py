@@ -11,7 +11,7 @@ are not told one by one: who held some is sent all of their state again, and dro
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
-from bimip.domain.conversations.membership import witnesses_of
+from bimip.domain.conversations.membership import is_feed, witnesses_of
 from bimip.domain.core.decision import BodyNews, Decision, News, Put, Writes
 from bimip.domain.core.ids import ConversationId, ConversationOffset, UserId, Version
 from bimip.domain.core.operation_kind import OperationKind
@@ -295,7 +295,7 @@ def forget_member(view: Reader, op: ForgetMember, _context: Context) -> Decision
         puts.append((Table.GROUPS, {(op.conversation,): group._replace(title="")}))
     others = tuple(member for member in known.members if member != op.user)
     if others and others != known.members:
-        pair = (min(known.members), max(known.members))
+        pair = known.members[::-1] if is_feed(known) else known.members
         puts += [
             (Table.CONVERSATIONS, {(op.conversation,): known._replace(members=others)}),
             (Table.DIRECT, {pair: None}),

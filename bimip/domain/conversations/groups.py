@@ -369,7 +369,11 @@ def _in_group(view: Reader, op: Any) -> Membership | Refused:  # noqa: ANN401 - 
     if found is None:
         return no_conversation("name a group by the id that its messages carry", "id")
     if found.conversation.members:
-        return Refused(Fault.INVALID, "this is a conversation of two, and no group: create one", "id")
+        return Refused(
+            Fault.INVALID,
+            "this is no group, but a conversation of two, or for somebody's friends: create a group",
+            "id",
+        )
     return found
 
 

@@ -1,12 +1,15 @@
 """The one door to who is in which conversation: who may read it, from where on, who may write to it, who is reached.
 
 A direct conversation exists by being used, and has its two members in its own record. A group is created, and each
-member's history in it begins where they joined. Whoever asks on behalf of a user asks here, so that somebody else's
-conversation is answered everywhere like one that does not exist.
+member's history in it begins where they joined. A feed is what one user writes for all whom they let see them: see
+`feeds.py`. Whoever asks on behalf of a user asks here, so that somebody else's conversation is answered everywhere like
+one that does not exist.
 """
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
+from bimip.domain.contacts.access import AT_ONCE, lets_see
 from bimip.domain.core.decision import Put
 from bimip.domain.core.ids import ConversationId, ConversationOffset, UserId
 from bimip.domain.core.operations import Fault, Refused
@@ -64,9 +67,29 @@ def membership_of(view: Reader, user: UserId, number: ConversationId | None) -> 
     if known is not None and user in known.members:
         return _membership((known, START, Role.MEMBER))
     member: Member | None = view.get(MEMBERS, (number, user))
-    if known is None or known.members or member is None or not member.role:
+    if known is None or member is None or not member.role:
+        return None
+    if known.members and not (is_feed(known) and lets_see(view, author_of(known), user)):
         return None
     return _membership((known, member.since, Role(member.role)))
+
+
+def is_feed(known: Conversation) -> bool:
+    """Whether a conversation is a user's feed."""
+    return known.members[:1] == (NOBODY,)
+
+
+def author_of(feed: Conversation) -> UserId:
+    """Reads whose feed it is; NOBODY: they were erased."""
+    return feed.members[-1]
+
+
+def readers_of(view: Reader, number: ConversationId) -> Iterator[tuple[UserId, Member]]:
+    """Reads who is or was a member of a group, or a reader of a feed, in ascending order."""
+    after = -1
+    while found := view.scan(MEMBERS, (number, after + 1), (number + 1,), limit=AT_ONCE):
+        yield from ((user, member) for (_, user), member in found)
+        after = found[-1][0][1]
 
 
 def was_member_at(view: Reader, user: UserId, number: ConversationId, place: int) -> bool:
@@ -74,8 +97,10 @@ def was_member_at(view: Reader, user: UserId, number: ConversationId, place: int
     known: Conversation | None = view.get(CONVERSATIONS, (number,))
     if known is None:
         return False
-    if known.members:
+    if known.members and not is_feed(known):
         return user in known.members and not is_unheard(view, user, number, place)
+    if user in known.members:
+        return True
     member: Member | None = view.get(MEMBERS, (number, user))
     return member is not None and member.since <= place <= (member.upto or place)
 
@@ -109,7 +134,7 @@ def left_before(view: Reader, user: UserId, number: ConversationId, place: int, 
     known: Conversation | None = view.get(CONVERSATIONS, (number,))
     if known is None:
         return False
-    if known.members:
+    if user in known.members or (known.members and not is_feed(known)):
         return is_unheard(view, user, number, place)
     member: Member | None = view.get(MEMBERS, (number, user))
     if member is None or place < member.since:
@@ -122,7 +147,18 @@ def members_of(view: Reader, number: ConversationId) -> tuple[UserId, ...]:
     known: Conversation | None = view.get(CONVERSATIONS, (number,))
     if known is None:
         return ()
+    if is_feed(known):
+        readers = [user for user, member in readers_of(view, number) if member.role]
+        return tuple(sorted((*known.members[1:], *readers)))
     return known.members or group_of(view, number).members
+
+
+def known_members(view: Reader, user: UserId, number: ConversationId) -> tuple[UserId, ...]:
+    """Reads whom a member of a conversation may know of: of a feed, who reads it is known to its author alone."""
+    known: Conversation | None = view.get(CONVERSATIONS, (number,))
+    if known is None or not is_feed(known) or user in known.members:
+        return members_of(view, number)
+    return tuple(sorted((*known.members[1:], user)))
 
 
 def group_of(view: Reader, number: ConversationId) -> Group:
@@ -159,7 +195,10 @@ def witnesses_of(view: Reader, number: ConversationId, place: int) -> list[UserI
     """Lists those who are in a conversation now and may see the message at a place of it: of what was addressed to
     single devices, those who have one of them, and who wrote it.
     """
+    known: Conversation | None = view.get(CONVERSATIONS, (number,))
     members = [user for user in members_of(view, number) if was_member_at(view, user, number, place)]
+    if known is not None and is_feed(known):
+        return [user for user in members if membership_of(view, user, number) is not None]
     try:
         listed: list[tuple[int, HistoryEntry]] = view.read(LogTable.HISTORY, (number,), place - 1, limit=1)
     except DamagedRecordError:

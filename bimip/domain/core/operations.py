@@ -75,6 +75,10 @@ class NewMessage(NamedTuple):
     links: Links | None = None
 
 
+FRIENDS = ""
+"""In place of a recipient: what is written for all whom its author lets see them."""
+
+
 class Append(NamedTuple):
     """One device appends messages to the logs of itself and one recipient, in order. Each message is accepted or
     refused on its own.
@@ -85,7 +89,7 @@ class Append(NamedTuple):
 
     user: UserId
     device: DeviceId
-    to: str  # eid
+    to: str  # eid, conversation, or FRIENDS
     partition: str
     messages: Sequence[NewMessage]
     addresses: tuple[Address, ...] = ()

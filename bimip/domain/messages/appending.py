@@ -10,13 +10,14 @@ from typing import Any, NamedTuple
 
 from bimip.domain.accounts.registering import allocate, register_user
 from bimip.domain.contacts.access import blocks
+from bimip.domain.conversations.feeds import open_feed
 from bimip.domain.conversations.inbox import come_on_top, link
-from bimip.domain.conversations.membership import group_of, membership_of, no_conversation, unhear
+from bimip.domain.conversations.membership import group_of, is_feed, membership_of, no_conversation, unhear
 from bimip.domain.core.clock import millis_of
 from bimip.domain.core.decision import Decision, Insert, LogAppend, Put, Writes
 from bimip.domain.core.ids import ConversationId, ConversationOffset, DeviceId, Millis, Offset, Stamp, UserId
 from bimip.domain.core.operation_kind import OperationKind
-from bimip.domain.core.operations import Append, Appended, Fault, Links, NewMessage, Refused
+from bimip.domain.core.operations import FRIENDS, Append, Appended, Fault, Links, NewMessage, Refused
 from bimip.domain.core.records import (
     Addressed,
     Conversation,
@@ -260,6 +261,9 @@ def _audience(view: Reader, op: Append, context: Context, puts: list[Put]) -> "_
         return _members(view, op)
     user: User | None = view.get(USERS, (op.to,))
     if user is None:
+        if op.to == FRIENDS:
+            found = open_feed(view, op.user, context, puts)
+            return found if isinstance(found, Refused) else _Audience(*found)
         if not context.rules.accept_unknown_recipients:
             return no_user(op.to, "to.eid")
         user = register_user(view, op.to, context, puts)
@@ -273,6 +277,9 @@ def _members(view: Reader, op: Append) -> "_Audience | Refused":
     if found is None or number is None:
         return no_conversation("name one by the id that its messages carry, or write to a user", "to.eid")
     known = found.conversation
+    if is_feed(known):
+        sentence = "this is what somebody writes for their friends: write to them, or for yours with scope friend"
+        return Refused(Fault.FORBIDDEN, sentence, "to.eid")
     if known.members and _is_left_alone(view, op.user, ConversationId(number), known.members):
         return Refused(Fault.NOT_FOUND, "whom you wrote to here is no user any more", "to.eid")
     if not known.members:

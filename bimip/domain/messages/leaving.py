@@ -7,6 +7,7 @@ it: what they hold of messages that are gone hurts nobody, and of a whole state 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
+from bimip.domain.conversations.membership import is_feed
 from bimip.domain.core.decision import Put
 from bimip.domain.core.ids import ConversationId, ConversationOffset, UserId, Version
 from bimip.domain.core.records import Conversation, Key, Reader, ReceiptKind, StateKey, Table
@@ -58,15 +59,15 @@ def leave(view: Reader, conversation: ConversationId, first: int, known: Convers
 
 def slice_of(known: Conversation, users: int, limit: int) -> int:
     """How many messages leave at once: fewer, where many are to be looked up for each."""
-    return limit if known.members else max(LEAST_SLICE, limit // max(1, users))
+    return limit if known.members and not is_feed(known) else max(LEAST_SLICE, limit // max(1, users))
 
 
 def users_of(view: Reader, conversation: ConversationId, known: Conversation) -> Sequence[UserId]:
     """Lists who is or was in a conversation."""
-    if known.members:
+    if known.members and not is_feed(known):
         return known.members
     found = view.scan(Table.MEMBERS, (conversation,), (conversation + 1,), limit=MOST_MEMBERS)
-    return [user for (_, user), _ in found]
+    return [*known.members[1:], *(user for (_, user), _ in found)]
 
 
 def _receipts(view: Reader, leaving: Leaving) -> Iterator[Gone]:

@@ -8,10 +8,11 @@ from struct import Struct
 from typing import NamedTuple
 
 from bimip.domain.contacts.access import blocks
-from bimip.domain.conversations.membership import is_unheard, membership_of
+from bimip.domain.conversations.membership import is_feed, is_unheard, membership_of
 from bimip.domain.core.ids import ConversationId, ConversationOffset, UserId
 from bimip.domain.core.ranges import contains
 from bimip.domain.core.records import (
+    Conversation,
     DamagedRecordError,
     MessageRecord,
     OwnMessage,
@@ -97,8 +98,19 @@ def read_message(
     record, own = read_record(view, conversation, place), read_own(view, user, conversation, place)
     if record is None and own is None:
         return None
-    reactions = view.scan(Table.REACTIONS, (conversation, place), (conversation, place + 1), limit=MOST_REACTING)
-    return message_state(view, record, own, tuple((key[2], each) for key, each in reactions))
+    return message_state(view, record, own, listed_reactions(view, user, conversation, place))
+
+
+def listed_reactions(view: Reader, user: UserId, conversation: ConversationId, place: ConversationOffset) -> Reactions:
+    """Reads the reactions to a message that a user may know of: in a feed its reader knows of their own, and of its
+    author's.
+    """
+    low, high = (conversation, place), (conversation, place + 1)
+    listed = view.scan(Table.REACTIONS, low, high, limit=MOST_REACTING)
+    known: Conversation | None = view.get(Table.CONVERSATIONS, (conversation,)) if listed else None
+    if known is not None and is_feed(known) and user not in known.members:
+        return tuple((key[2], each) for key, each in listed if key[2] in {user, *known.members})
+    return tuple((key[2], each) for key, each in listed)
 
 
 def message_state(

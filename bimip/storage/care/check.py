@@ -18,7 +18,7 @@ from struct import error as StructError  # noqa: N812 - the module's own name fo
 from typing import Any, NamedTuple
 
 from bimip.domain.accounts.belongings import BELONGINGS, Whose
-from bimip.domain.conversations.membership import is_unheard
+from bimip.domain.conversations.membership import is_feed, is_unheard, readers_of
 from bimip.domain.core.ids import ConversationId, UserId
 from bimip.domain.core.ranges import Ranges, above, intersect, normal
 from bimip.domain.core.records import (
@@ -212,10 +212,9 @@ def _spans(view: Reader, number: ConversationId, conversation: Conversation) -> 
     """Reads from where to where in a conversation each member is one, those included who were; but for who is being
     erased: their logs go.
     """
-    spans = dict.fromkeys(conversation.members, (1, _FOR_EVER)) or {
-        key[1]: (member.since, member.upto or _FOR_EVER)
-        for key, member in _scan(view, Table.MEMBERS, (number,), (number + 1,))
-    }
+    spans = {user: (1, _FOR_EVER) for user in conversation.members if user}
+    if is_feed(conversation) or not spans:
+        spans |= {user: (member.since, member.upto or _FOR_EVER) for user, member in readers_of(view, number)}
     return {user: span for user, span in spans.items() if view.get(Table.EIDS, (user,)) != ""}
 
 
@@ -246,19 +245,26 @@ def _groups(view: Reader) -> Iterator[Finding]:
             yield Finding("groups", key, "has no owner")
         for user, member in found.items():
             yield from _member(view, (number, user), member, conversation.head)
-    for key, _ in rows(view, Table.MEMBERS):
-        if view.get(Table.GROUPS, (key[0],)) is None:
+    for key, member in rows(view, Table.MEMBERS):
+        known: Conversation | None = view.get(Table.CONVERSATIONS, (key[0],))
+        if known is not None and is_feed(known):
+            yield from _span(view, key, member, known.head)
+        elif view.get(Table.GROUPS, (key[0],)) is None:
             yield Finding("members", key, "is of no group")
 
 
 def _member(view: Reader, key: Key, member: Member, head: int) -> Iterator[Finding]:
     number, user = key
-    if not 1 <= member.since <= head or member.upto > head or bool(member.upto) == bool(member.role):
-        yield Finding("members", key, f"goes from {member.since} to {member.upto}, and the group ends at {head}")
-    if view.get(Table.EIDS, (user,)) is None:
-        yield Finding("members", key, "is nobody")
+    yield from _span(view, key, member, head)
     if member.role and view.get(Table.VERSIONS, (user, groups.pack_key(number))) is None:
         yield Finding("members", key, "has no version: devices are not told of the group")
+
+
+def _span(view: Reader, key: Key, member: Member, head: int) -> Iterator[Finding]:
+    if not 1 <= member.since <= head or member.upto > head or bool(member.upto) == bool(member.role):
+        yield Finding("members", key, f"goes from {member.since} to {member.upto}, and the conversation ends at {head}")
+    if view.get(Table.EIDS, (key[1],)) is None:
+        yield Finding("members", key, "is nobody")
 
 
 def _has_body(view: Reader, stamp: int) -> bool:

@@ -14,6 +14,7 @@ from itertools import islice
 from struct import error as StructError  # noqa: N812 - the module's own name for it says nothing
 from typing import Any, NamedTuple
 
+from bimip.domain.conversations.membership import is_feed
 from bimip.domain.core.ids import ConversationId, ConversationOffset, DeviceId, Millis, Offset, Stamp, Version
 from bimip.domain.core.merges import LastWrite
 from bimip.domain.core.records import (
@@ -180,6 +181,9 @@ def _member(view: Reader, key: Key) -> _Made | None:
     number, user = key
     group: Group | None = view.get(Table.GROUPS, (number,))
     conversation: Conversation | None = view.get(Table.CONVERSATIONS, (number,))
+    if conversation is not None and is_feed(conversation):
+        ended = Member(Role.NONE, conversation.head, conversation.head, Millis(0))
+        return _Made(ended, "made again: they read on from the next message that its author writes for friends")
     if group is None or conversation is None:
         return None
     head = conversation.head
