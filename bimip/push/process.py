@@ -10,7 +10,7 @@ So all that is in memory may be lost at any moment. What a gateway took and was 
 id; nothing that is owed is forgotten, since the next process looks at everybody.
 """
 
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from math import inf
@@ -21,7 +21,7 @@ import trio
 
 from bimip.domain.core.ids import DeviceId, Millis, Offset, Stamp, UserId
 from bimip.domain.core.operations import Refused
-from bimip.domain.core.records import PushSubscription, Reader, Table
+from bimip.domain.core.records import Cursor, PushSubscription, Reader, Table
 from bimip.domain.core.schema import behind
 from bimip.domain.push.outbox import (
     WORTH_NOTING,
@@ -62,8 +62,10 @@ class Presence(Protocol):
         """Whether nobody sits before any device of a user."""
         ...
 
-    def inactive(self, user: UserId) -> Collection[DeviceId]:
-        """Those devices that are connected, and before which nobody sits."""
+    def inactive(self, user: UserId) -> Mapping[DeviceId, Mapping[str, Cursor]]:
+        """Those devices that are connected, and before which nobody sits; and, by partition, what each of them had
+        acknowledged while somebody did.
+        """
         ...
 
     def quiet_until(self, view: Reader, user: UserId, now: Millis) -> Millis | None:

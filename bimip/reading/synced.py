@@ -11,9 +11,10 @@ from operator import itemgetter
 
 from bimip.domain.core.ids import DeviceId
 from bimip.domain.core.ranges import contains
-from bimip.domain.core.records import Cursor, DamagedRecordError, Device, Entry, Reader, Table
+from bimip.domain.core.records import Cursor, Device, Entry, Reader, Table
 from bimip.domain.delivery.cursor import START
 from bimip.domain.messages.appending import EMPTY_LOG, is_owed
+from bimip.reading.cursors import read_cursor
 from bimip.reading.fetches import PageStart, Viewer
 from bimip.reading.pages import Page, Scan
 from bimip.reading.salvage import UnreadableError, read_entries
@@ -46,7 +47,7 @@ def scan_synced(store: Store, viewer: Viewer, fetch: pb.Fetch, begin: PageStart,
         first, head, _ = view.get(Table.LOGS, (viewer.user, fetch.partition)) or EMPTY_LOG
         device = _meant(view, viewer, fetch)
         origins = _others(view, viewer, device, limit)
-        cursor = _cursor_of(view, device, fetch.partition)
+        cursor = read_cursor(view, device, fetch.partition) or START
     at = head if begin.offset is None else min(begin.offset, head)
     found: dict[DeviceId, Synced] = {}
     left = MOST
@@ -78,13 +79,6 @@ def _others(view: Reader, viewer: Viewer, device: DeviceId, limit: int) -> dict[
     known = view.scan(Table.DEVICES, low, high, limit=limit + 1)
     others = {record.number: name for (_, name), record in known if record.number != device}
     return dict(list(others.items())[:limit])
-
-
-def _cursor_of(view: Reader, device: DeviceId, partition: str) -> Cursor:
-    try:
-        return view.get(Table.CURSORS, (device, partition)) or START
-    except DamagedRecordError:
-        return START
 
 
 def _entries(view: Reader, viewer: Viewer, partition: str, after: int, upto: int) -> list[tuple[int, Entry]]:

@@ -5,7 +5,7 @@ from typing import Any
 
 from bimip.domain.awareness.status import Focus
 from bimip.domain.core.ids import DeviceId, Millis, UserId
-from bimip.domain.core.records import Reader, Status
+from bimip.domain.core.records import Cursor, Reader, Status
 from bimip.domain.state.intents import intent_of, standing
 
 LOOK_AGAIN_MS = 60_000
@@ -21,9 +21,11 @@ class Attention:
         """Whether nobody sits before any device of a user."""
         return not any(device.is_open and device.focus is Focus.ACTIVE for device in self._devices(user))
 
-    def inactive(self, user: UserId) -> Collection[DeviceId]:
-        """Lists devices that are connected, and before which nobody sits."""
-        return [device.number for device in self._devices(user) if device.focus is not Focus.ACTIVE]
+    def inactive(self, user: UserId) -> Mapping[DeviceId, Mapping[str, Cursor]]:
+        """Finds devices that are connected, and before which nobody sits; and, by partition, what each of them had
+        acknowledged while somebody did.
+        """
+        return {device.number: device.attended for device in self._devices(user) if device.attended is not None}
 
     def quiet_until(self, view: Reader, user: UserId, now: Millis) -> Millis | None:
         """Tells until when a user wants to be left alone; None: they do not."""

@@ -31,7 +31,8 @@ from bimip.domain.core.identity import Claims
 from bimip.domain.core.ids import DeviceId, Millis, Offset, UserId
 from bimip.domain.core.operations import Received
 from bimip.domain.core.ranges import Ranges
-from bimip.domain.core.records import Status, maker
+from bimip.domain.core.records import Cursor, Status, maker
+from bimip.reading.cursors import read_cursors
 from bimip.reading.salvage import UnreadableError
 from bimip.requests.asker import Asker
 from bimip.requests.statistics import SAMPLE_SECONDS
@@ -81,6 +82,7 @@ class Device(Asker):
         "_overdue",
         "_sent_at_news",
         "answered",
+        "attended",
         "connection",
         "ephemeral",
         "focus",
@@ -105,6 +107,8 @@ class Device(Asker):
         self.state = StatePosition(session)
         self.focus = Focus.ACTIVE
         self.since = trio.current_time()
+        self.attended: Mapping[str, Cursor] | None = None
+        """By partition, what it had acknowledged when the last who sat before it went; None: somebody does."""
         self.ephemeral: dict[Hashable, tuple[bytes, float]] | None = None
         """Elements of Body that nobody stores, by what they are about, each with the time from which on it means
         nothing; most devices are told none for long."""
@@ -150,11 +154,18 @@ class Device(Asker):
 
     def set_focus(self, focus: Focus) -> None:
         """Notes how far somebody is at the device."""
-        if focus is not self.focus:
-            self.focus = focus
-            if focus is not Focus.INACTIVE and self.ephemeral:
-                self._send_ephemeral_now()
-            self.note_status()
+        if focus is self.focus:
+            return
+        services = self.session.services
+        self.focus = focus
+        if focus is not Focus.INACTIVE and self.ephemeral:
+            self._send_ephemeral_now()
+        if focus is Focus.ACTIVE:
+            self.attended = None
+        elif self.attended is None:
+            self.attended = read_cursors(services.store, self.number, services.partitions)
+            services.left(self.user)
+        self.note_status()
 
     def note_status(self) -> None:
         self.session.services.presence.note_user(self.user)

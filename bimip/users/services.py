@@ -33,7 +33,7 @@ class Services(RequestServices):
     """Where all devices' long work stands in line."""
     delivery: DeliveryStatistics = field(default_factory=DeliveryStatistics)
     left: Callable[[UserId], None] = lambda _user: None
-    """A device of a user is connected no more."""
+    """A device of a user is connected no more, or nobody sits before it any more."""
     attendants: list[Attendant] = field(default_factory=list)
     """Whoever is told that devices come and go."""
     sessions: dict[UserId, Any] = field(default_factory=dict)

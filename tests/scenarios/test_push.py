@@ -13,9 +13,10 @@ from bimip.push.posting import PostError, Request, Response
 from bimip.storage.memory import MemoryStore
 from tests.kit.memory_server import Client, World, go_on, open_world
 from tests.kit.push import GATEWAY, MemoryGateway
-from tests.kit.server import settings_for_tests
+from tests.kit.server import BEGIN, settings_for_tests
 from tests.scenarios.conftest import OpenStore
 from tests.scenarios.test_calls import RING_SECONDS, ann_calls
+from tests.scenarios.test_presence import say
 
 SOON = 5
 """Seconds in which what is to be pushed was pushed."""
@@ -51,6 +52,11 @@ async def bob_away(world: World, **fields: Any) -> Client:
 
 def told(gateway: MemoryGateway) -> list[tuple[str, int]]:
     return [(one["kind"], one.get("messages", 0)) for one in gateway.take()]
+
+
+def millis() -> int:
+    """The server's time."""
+    return BEGIN + int(trio.current_time() * 1000)
 
 
 def failing(*answers: int) -> Callable[[Request], Response]:
@@ -226,6 +232,94 @@ async def test_what_is_muted_or_archived_is_not_told_but_a_mention_is(autojump_c
         await trio.sleep(SOON)
         [one] = gateway.take()
         assert (one["kind"], one["mention"]) == ("message", True)
+
+
+@pytest.mark.parametrize("status", [pb.AwarenessStatus.DND, pb.AwarenessStatus.BUSY])
+async def test_who_wants_to_be_left_alone_is_told_when_that_ends(
+    autojump_clock: MockClock, status: pb.AwarenessStatus
+) -> None:
+    gateway = MemoryGateway()
+    async with open_world(settings=with_push(), gateway=gateway) as world:
+        ann, bob = await world.join("ann", "phone"), await world.join("bob", "phone", go_on())
+        await subscribe(bob)
+        await say(bob, status, until=millis() + 300_000)
+        bob.cut()
+        await ann.post("bob", b"hello", "m1")
+        await trio.sleep(280)
+        assert told(gateway) == []
+        await trio.sleep(60)
+        assert told(gateway) == [("message", 1)]
+
+
+async def test_who_no_longer_wants_to_be_left_alone_is_told_at_once(autojump_clock: MockClock) -> None:
+    gateway = MemoryGateway()
+    async with open_world(settings=with_push(), gateway=gateway) as world:
+        ann = await bob_away(world)
+        laptop = await world.join("bob", "laptop")
+        await say(laptop, pb.AwarenessStatus.DND)
+        laptop.cut()
+        await ann.post("bob", b"hello", "m1")
+        await trio.sleep(600)
+        assert told(gateway) == []
+        laptop = await world.join("bob", "laptop", go_on("sync"))
+        await say(laptop, pb.AwarenessStatus.AWAY)
+        laptop.cut()
+        await trio.sleep(SOON)
+        assert told(gateway) == [("message", 1)]
+
+
+async def test_who_is_left_alone_is_left_alone_after_a_restart_too(
+    autojump_clock: MockClock, open_store: OpenStore
+) -> None:
+    gateway = MemoryGateway()
+    async with open_world(settings=with_push(), open_store=open_store, gateway=gateway) as world:
+        ann, bob = await world.join("ann", "phone"), await world.join("bob", "phone", go_on())
+        await subscribe(bob)
+        await say(bob, pb.AwarenessStatus.DND, until=millis() + 300_000)
+        bob.cut()
+        await ann.post("bob", b"hello", "m1")
+        await trio.sleep(SOON)
+    async with open_world(settings=with_push(), open_store=open_store, gateway=gateway):
+        await trio.sleep(200)
+        assert told(gateway) == []
+        await trio.sleep(160)
+        assert told(gateway) == [("message", 1)]
+
+
+async def test_who_looks_at_no_device_is_told_of_what_comes_then_and_not_of_what_they_had(
+    autojump_clock: MockClock,
+) -> None:
+    """What a device acknowledges while nobody looks at it does not count, whatever it does meanwhile."""
+    gateway = MemoryGateway()
+    async with open_world(settings=with_push(), gateway=gateway) as world:
+        ann, bob = await world.join("ann", "phone"), await world.join("bob", "phone", go_on())
+        laptop = await world.join("bob", "laptop", go_on())
+        await subscribe(bob)
+        await ann.post("bob", b"hello", "m1")
+        for device in (bob, laptop):
+            await device.heard()
+            device.acknowledge(1)
+        await trio.sleep(SOON)
+        await say(bob, pb.AwarenessStatus.ONLINE, inactive=True)
+        await ann.post("bob", b"hello", "m2")
+        await laptop.heard()
+        laptop.acknowledge(2)
+        await trio.sleep(SOON)
+        await say(laptop, pb.AwarenessStatus.ONLINE, inactive=True)
+        await trio.sleep(SOON)
+        assert told(gateway) == []  # they looked at the laptop when it came
+        await ann.post("bob", b"hello", "m3")
+        await bob.heard()
+        bob.acknowledge(3)
+        await trio.sleep(SOON)
+        assert told(gateway) == [("message", 1)]
+        await say(laptop, pb.AwarenessStatus.ONLINE)
+        await ann.post("bob", b"hello", "m4")
+        await trio.sleep(SOON)
+        assert told(gateway) == []
+        await say(laptop, pb.AwarenessStatus.OFFLINE)
+        await trio.sleep(SOON)
+        assert told(gateway) == [("message", 2)]
 
 
 @pytest.mark.parametrize("answers", [(500,), (503, 500, 502), (429,), (408, 425), (0, 0), (404,)])

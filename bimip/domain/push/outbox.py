@@ -10,7 +10,7 @@ The first few messages of a conversation are pushed one by one, what is more is 
 was shown of it and is not read stands in PUSH_SHOWN. When that is read, it is to be taken away (CLEAR).
 """
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from hashlib import blake2b
@@ -104,7 +104,8 @@ class Looking(NamedTuple):
     key: SubscriptionKey
     subscription: PushSubscription
     now: Millis
-    inactive: Collection[DeviceId] = ()  # connected devices before which nobody sits: they acknowledge for nobody
+    inactive: Mapping[DeviceId, Mapping[str, Cursor]] = {}
+    """Connected devices before which nobody sits acknowledge for nobody: what counts of each, by partition."""
 
 
 def plan(view: Reader, looking: Looking, partition: str, rules: PushRules, after: Offset | None = None) -> Plan:
@@ -286,19 +287,23 @@ class _Judge:
 
 
 def _cursors(view: Reader, looking: Looking, partition: str) -> Mapping[DeviceId, Cursor]:
-    """Reads how far the user's devices have acknowledged a log."""
+    """Reads how far the user's devices have acknowledged a log, while somebody sat before them."""
     user = looking.key.user
     devices: list[tuple[Key, Device]] = view.scan(Table.DEVICES, (user,), (user + 1,), limit=MAX_DEVICES)
     found: dict[DeviceId, Cursor] = {}
     for _, device in devices:
-        if device.number in looking.inactive:
-            continue
-        try:
-            cursor: Cursor | None = view.get(Table.CURSORS, (device.number, partition))
-        except DamagedRecordError:
-            cursor = None
+        attended = looking.inactive.get(device.number)
+        cursor = _cursor(view, device.number, partition) if attended is None else attended.get(partition)
         if cursor is not None:
             found[device.number] = cursor
+    return found
+
+
+def _cursor(view: Reader, device: DeviceId, partition: str) -> Cursor | None:
+    try:
+        found: Cursor | None = view.get(Table.CURSORS, (device, partition))
+    except DamagedRecordError:
+        return None
     return found
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from bimip.domain.core.ids import ConversationId, ConversationOffset, Millis, Offset, UserId
 from bimip.domain.core.operations import Done, MarkRead
-from bimip.domain.core.records import PushSubscription, Table
+from bimip.domain.core.records import Cursor, PushSubscription, Table
 from bimip.domain.push.outbox import (
     LOOK,
     Looking,
@@ -173,7 +173,20 @@ def test_a_device_before_which_nobody_sits_acknowledges_for_nobody() -> None:
     outbox.ledger.ack(laptop, 1)
 
     assert outbox.plan().notice is None
-    assert outbox.plan(inactive={laptop.device}).notice is not None
+    assert outbox.plan(inactive={laptop.device: {}}).notice is not None
+
+
+def test_what_a_device_acknowledged_while_somebody_sat_before_it_is_not_owed_once_nobody_does() -> None:
+    outbox = Outbox()
+    outbox.write(2)
+    laptop = outbox.ledger.device("ann", "laptop")
+    outbox.ledger.ack(laptop, 2)
+    attended = {laptop.device: {"chat": Cursor(Offset(1), ())}}
+
+    owed = outbox.plan(inactive=attended).notice
+    assert owed is not None
+    assert owed.place == 2
+    assert outbox.plan(inactive={laptop.device: {"chat": Cursor(Offset(2), ())}}).notice is None
 
 
 def test_it_is_taken_away_when_the_newest_that_was_shown_is_read() -> None:
