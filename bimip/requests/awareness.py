@@ -61,6 +61,10 @@ def _look(asker: Asker, payload: pb.Awareness, ref: int) -> None:
         answer.status = int(status)  # type: ignore[assignment]  # the stub knows names of enums, not their numbers
     elif sight.last_seen:
         answer.last_seen = last_seen
+    position = asker.services.locations.position_of(owner, asker.user)
+    if position is not None:
+        answer.location_sharing = True
+        answer.latitude, answer.longitude = position.latitude, position.longitude
     getattr(answer, "from").eid = payload.to.eid
     asker.answer_alone(codec.encode(answer, ref))
 

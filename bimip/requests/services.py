@@ -41,6 +41,10 @@ class LocationExchange(Protocol):
         """A share of a user is another one, or ended."""
         ...
 
+    def position_of(self, owner: UserId, viewer: UserId) -> Position | None:
+        """Finds where a user was last, as far as that is shared with a viewer now."""
+        ...
+
 
 def record_nothing(_action: str, **_more: str) -> None:
     """Nobody keeps a trail."""

@@ -10,7 +10,7 @@ devices had, they have until the share ends, which they were told.
 """
 
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from math import inf
 from typing import Final
@@ -120,8 +120,10 @@ class Locations:
         self._ends.notify()
 
     def position_of(self, owner: UserId, viewer: UserId) -> Position | None:
-        """Finds where a user was last, as far as that is shared with a viewer now."""
-        position = self._positions.get(owner)
+        """Finds where a user was last, as far as that is shared with a viewer now. Only to whom it was to be told it
+        takes work, so that nobody learns from that whether somebody shares it with others.
+        """
+        position = self._positions.get(owner) if owner in self._seen_by.get(viewer, ()) else None
         if position is None:
             return None
         with self._store.snapshot() as view:
@@ -169,15 +171,20 @@ class Locations:
             yield from self._tell_share(user, other, share, reached)
         for gone in self._viewers.get(user, set()) - viewers:
             self._seen_by.get(gone, set()).discard(user)
-        for viewer in viewers:
-            self._seen_by.setdefault(viewer, set()).add(user)
-        self._viewers[user] = viewers
+        self._viewers[user] = set()
+        self._note_viewers(user, viewers)
 
     def _tell_of(self, user: UserId, other: OtherEnd, share: LocationShare) -> Work:
         """Tells those who are reached by a new share of it."""
         with self._store.snapshot() as view:
             reached = reached_by(view, user, other)
+        self._note_viewers(user, reached)
         yield from self._tell_share(user, other, share, reached)
+
+    def _note_viewers(self, user: UserId, viewers: Iterable[UserId]) -> None:
+        self._viewers.setdefault(user, set()).update(viewers)
+        for viewer in viewers:
+            self._seen_by.setdefault(viewer, set()).add(user)
 
     def _tell_share(self, user: UserId, other: OtherEnd, share: LocationShare, reached: tuple[UserId, ...]) -> Work:
         """Tells where a user is by one share. Between two of those who are told, everything may have changed."""

@@ -80,6 +80,7 @@ class Peer(Asker):
         "focus",
         "held",
         "noted",
+        "positions_seen",
         "published",
         "queue",
         "received",
@@ -102,6 +103,7 @@ class Peer(Asker):
         self.revoked: list[str] = []
         self.said: list[Said] = []
         self.published: list[tuple[UserId, Position]] = []
+        self.positions_seen: dict[tuple[UserId, UserId], Position] = {}
         self.shares: list[tuple[UserId, OtherEnd, LocationShare | None]] = []
         self.removed: list[DeviceId] = []
         self.audited: list[tuple[str, str, str, str]] = []
@@ -144,6 +146,9 @@ class Peer(Asker):
 
     def share_changed(self, user: UserId, other: OtherEnd, share: LocationShare | None) -> None:
         self.shares.append((user, other, share))
+
+    def position_of(self, owner: UserId, viewer: UserId) -> Position | None:
+        return self.positions_seen.get((owner, viewer))
 
     def schedule_send(self) -> None:
         self.scheduled += 1

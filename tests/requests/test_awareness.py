@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from bimip.domain.awareness.activities import Activity, Doing
+from bimip.domain.awareness.locations import Position
 from bimip.domain.awareness.status import Focus
 from bimip.domain.conversations.membership import NOBODY
 from bimip.domain.core.ids import Millis, UserId
@@ -58,6 +59,19 @@ def test_one_is_told_how_somebody_is_whom_one_may_see() -> None:
     assert looked_at(None).status == pb.OFFLINE
     for eid in ("carol", "nobody"):
         assert (looked_at((Status.BUSY, Millis(7)), eid).status, looked_at(None, eid).timestamp) == (pb.OFFLINE, 0)
+
+
+@pytest.mark.parametrize("eid", ["bob", "carol"])
+def test_where_somebody_is_who_shares_it_is_told_whether_or_not_they_are_there(eid: str) -> None:
+    peer = Peer(with_contacts(("ann", "bob"), ("carol", "dave")))
+    number = {"bob": UserId(2), "carol": UserId(3)}[eid]
+    peer.positions_seen[number, UserId(1)] = Position(52.5, 0.0, 30.0, 5.0, Millis(7))
+    for asked in (eid, "dave"):
+        peer.take("awareness", pb.Awareness(to=pb.Identity(eid=asked)))
+    told, other = [answer for _, answer in peer.alone()]
+
+    assert (told.location_sharing, told.latitude, told.longitude, told.status) == (True, 52.5, 0.0, pb.OFFLINE)
+    assert (other.location_sharing, other.latitude) == (False, 0.0)
 
 
 def test_what_somebody_does_goes_to_who_tells_others() -> None:
