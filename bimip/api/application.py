@@ -15,7 +15,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from bimip.api import contacts, conversations, devices, events, messages
+from bimip.api import contacts, conversations, devices, events, messages, presence
 from bimip.api.caller import Callers, unauthorized
 from bimip.api.endpoint import WEIGHT_FOR_A_REQUEST, Endpoint, Visit
 from bimip.api.events import Attach
@@ -32,6 +32,7 @@ ENDPOINTS: Final[tuple[Endpoint, ...]] = (
     *messages.ENDPOINTS,
     *conversations.ENDPOINTS,
     *contacts.ENDPOINTS,
+    *presence.ENDPOINTS,
     *devices.ENDPOINTS,
 )
 """All that is asked for with a token, below PREFIX, but for what is streamed."""

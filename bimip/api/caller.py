@@ -14,10 +14,12 @@ import trio
 
 from bimip.concurrency.buckets import Remembered
 from bimip.domain.accounts.registering import NoteSeen, SeenDevice
+from bimip.domain.awareness.status import Focus
 from bimip.domain.core.identity import Claims
-from bimip.domain.core.ids import DeviceId, Offset, Stamp, UserId
+from bimip.domain.core.ids import DeviceId, Millis, Offset, Stamp, UserId
 from bimip.domain.core.operations import Received, Refused, Register, Registered, Result
 from bimip.domain.core.ranges import Ranges
+from bimip.domain.core.records import Status
 from bimip.http.problems import ProblemError
 from bimip.reading.devices import read_device
 from bimip.reading.heads import read_heads
@@ -213,6 +215,15 @@ class Caller(Asker):
         received = self._past.received
         received += places
         del received[: max(0, len(received) - RECEIVED_KEPT)]
+
+    def set_focus(self, focus: Focus) -> None:
+        """Nothing: nobody sits before a device because of what it asks by HTTP."""
+
+    def note_status(self) -> None:
+        self._services.presence.note_user(self.user)
+
+    def shown_as(self, user: UserId) -> tuple[Status, Millis] | None:
+        return self._services.presence.shown_as(user)
 
     def close_after_answers(self, code: Close, reason: str) -> None:
         """Closes the device's own socket: what it asks by HTTP is answered and over."""

@@ -176,8 +176,7 @@ class Device(Asker):
         self.session.services.presence.note_activity(self.number, said)
 
     def shown_as(self, user: UserId) -> tuple[Status, Millis] | None:
-        appearance = self.session.services.presence.shown.of(user)
-        return None if appearance is None else (appearance.status, appearance.since)
+        return self.session.services.presence.shown_as(user)
 
     @property
     def is_open(self) -> bool:

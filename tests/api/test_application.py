@@ -25,7 +25,7 @@ async def attach_nowhere(*_given: object) -> None:
 
 ENDPOINTS = all_endpoints(attach_nowhere)
 SECRET = "c2VjcmV0"  # "secret", as base64
-OF_ANYBODY = ("/contacts/", "/push/")
+OF_ANYBODY = ("/contacts/", "/presence/", "/push/")
 """Paths that name another user, or something of whoever asks."""
 IDS = [f"{one.method} {one.path}" for one in ENDPOINTS]
 

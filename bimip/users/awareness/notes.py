@@ -8,7 +8,8 @@ from bimip.concurrency import Timers, Watch
 from bimip.domain.awareness.activities import Activity
 from bimip.domain.awareness.status import Focus
 from bimip.domain.core.decision import PrivacyNews
-from bimip.domain.core.ids import DeviceId, UserId
+from bimip.domain.core.ids import DeviceId, Millis, UserId
+from bimip.domain.core.records import Status
 from bimip.users.awareness.appearances import Appearances
 from bimip.users.awareness.settings import PresenceSettings
 
@@ -59,6 +60,11 @@ class PresenceNotes:
         something was lost on the way to them."""
         self.activities: dict[tuple[DeviceId, UserId, int], TimedActivity] = {}
         """By the device that said so, and by the peer and the conversation that it is for."""
+
+    def shown_as(self, user: UserId) -> tuple[Status, Millis] | None:
+        """How a user is shown to who may see them, and since when; None: they are not there."""
+        appearance = self.shown.of(user)
+        return None if appearance is None else (appearance.status, appearance.since)
 
     def note_user(self, user: UserId, *, is_there: bool = False) -> None:
         self.users[user] = is_there or self.users.get(user, False)
