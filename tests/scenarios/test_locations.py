@@ -1,5 +1,6 @@
 """Where somebody is, is shown to whom they share it with, while they do, and to nobody else."""
 
+from contextlib import AbstractContextManager
 from typing import Any
 
 import pytest
@@ -7,6 +8,7 @@ import trio
 from trio.testing import MockClock
 
 from bimip.client.wire import bimip as pb
+from bimip.domain.core.records import Reader, Table
 from tests.kit.memory_server import Client, World, befriend, go_on, open_world, settle
 from tests.kit.received import Received
 from tests.scenarios.conftest import OpenStore
@@ -127,6 +129,47 @@ async def test_a_device_that_comes_is_told_the_last_position_and_only_while_it_i
         await trio.sleep(60)
         tablet = await world.join("bob", "tablet", go_on())
         assert places(await tablet.heard()) == []
+
+
+async def test_a_device_that_comes_is_told_by_a_share_that_began_after_the_position_too(
+    autojump_clock: MockClock,
+) -> None:
+    async with open_world() as world:
+        ann, _, carol = await friends(world)
+        await befriend(ann, carol)
+        await share(ann, "bob", 60)
+        await be(ann, HERE)
+        await share(ann, "carol", 60)
+        await settle()
+        laptop = await world.join("carol", "laptop", go_on())
+
+        assert places(await laptop.heard()) == [("ann", HERE)]
+
+
+async def test_who_is_shown_nothing_of_it_costs_no_work_so_that_nobody_learns_that_others_are(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_world() as world:
+        ann, _, _ = await friends(world)
+        await share(ann, "bob", 60)
+        await be(ann, HERE)
+        await settle()
+        with world.server.store.snapshot() as view:
+            numbers = {eid: view.get(Table.USERS, (eid,)).number for eid in ("ann", "bob", "carol")}
+        looks: list[str] = []
+        snapshot = world.server.store.snapshot
+
+        def look() -> AbstractContextManager[Reader]:
+            looks.append("a look")
+            return snapshot()
+
+        monkeypatch.setattr(world.server.store, "snapshot", look)
+        position_of = world.server.locations.position_of
+
+        assert position_of(numbers["ann"], numbers["carol"]) is None
+        assert looks == []
+        assert position_of(numbers["ann"], numbers["bob"]) is not None
+        assert looks == ["a look"]
 
 
 async def test_a_group_is_shown_it_and_who_left_it_is_not(autojump_clock: MockClock) -> None:
