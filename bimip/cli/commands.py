@@ -40,6 +40,8 @@ group = typer.Typer(help="Groups that the token's user is in.", no_args_is_help=
 app.add_typer(group, name="group")
 contacts_app = typer.Typer(help="Whom the token's user knows, lets see them, or blocks.", no_args_is_help=True)
 app.add_typer(contacts_app, name="contacts")
+status = typer.Typer(help="How you and your contacts are: online, away, busy.")
+app.add_typer(status, name="status")
 message = typer.Typer(help="Change a message that was sent.", no_args_is_help=True)
 app.add_typer(message, name="message")
 user = typer.Typer(help="What a running server holds about a user.", no_args_is_help=True)
@@ -570,6 +572,50 @@ def name_contact(
 ) -> None:
     """Give somebody a name, for your devices alone."""
     _on_contact("name", eid, name, who=(url, token, as_, config), as_json=json)
+
+
+class Said(StrEnum):
+    AWAY = "away"
+    BUSY = "busy"
+    DND = "dnd"
+    ONLINE = "online"
+
+
+@status.callback(invoke_without_command=True)
+def show_status(
+    context: typer.Context, as_: As = None, token: Token = "", url: Url = "", json: Json = False, config: Config = None
+) -> None:
+    """Show what you say of yourself, and how the contacts are whom you are let see."""
+    if context.invoked_subcommand is None:
+        from bimip.cli import status
+
+        _as_device(status.show, as_json=json, who=(url, token, as_, config))
+
+
+@status.command("set")
+def set_status(
+    said: Annotated[Said, typer.Argument(help="away, busy, dnd (do not disturb); online takes it back.")],
+    for_: Annotated[
+        str, typer.Option("--for", help="For so long: 90s, 15m, 2h, 30d. Else until you say another.")
+    ] = "",
+    as_: As = None,
+    token: Token = "",
+    url: Url = "",
+    json: Json = False,
+    config: Config = None,
+) -> None:
+    """Say how you are, on all your devices."""
+    from bimip.cli import status
+    from bimip.cli.words import seconds_of
+
+    with telling():
+        try:
+            seconds = seconds_of(for_) if for_ else None
+        except ValueError as error:
+            raise typer.BadParameter(str(error), param_hint="--for") from error
+        if seconds and said is Said.ONLINE:
+            raise typer.BadParameter("online is until you say another", param_hint="--for")
+    _as_device(status.set_intent, said.value, seconds=seconds, as_json=json, who=(url, token, as_, config))
 
 
 @app.command("settings")

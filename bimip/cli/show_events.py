@@ -10,6 +10,7 @@ from rich.text import Text
 
 from bimip.cli.words import counted, payload_text, printable
 from bimip.client.events import (
+    ActivityChanged,
     CallEnded,
     CallSignalled,
     Connected,
@@ -21,23 +22,29 @@ from bimip.client.events import (
     Event,
     GapFound,
     GroupChanged,
+    IntentChanged,
     KnownContact,
+    KnownIntent,
+    KnownPresence,
     LocationShareChanged,
     LocationTold,
     LogDiverged,
     MessageChanged,
+    PresenceChanged,
     PrivacyExceptionChanged,
     ReadAgain,
     ReadMarkerChanged,
     ReceiptsChanged,
     Received,
+    Resumed,
     SendRefused,
     Sent,
     ServerError,
     SettingsChanged,
 )
 from bimip.client.wire.bimip import GroupEvent, GroupEventKind, Identity, Message
-from bimip.domain.core.records import ReceiptKind, ReceiptRun
+from bimip.domain.awareness.activities import Doing
+from bimip.domain.core.records import ReceiptKind, ReceiptRun, Status
 from bimip.domain.state.privacy_exceptions import EXCEPTED, ExceptionValue, PrivacyException
 from bimip.domain.state.settings import FIELDS, PrivacySettings
 
@@ -47,6 +54,24 @@ _DID = {
     ReceiptKind.DELIVERED: "delivered to",
     ReceiptKind.READ: "read by",
     ReceiptKind.PLAYED: "played by",
+}
+
+_IS = {Status.DND: "does not want to be disturbed"}
+
+_SIGNS = {
+    Status.ONLINE: ("●", "green"),
+    Status.OFFLINE: ("○", "dim"),
+    Status.AWAY: ("◐", "yellow"),
+    Status.BUSY: ("●", "yellow"),
+    Status.DND: ("●", "red"),
+}
+
+_DOES = {
+    Doing.TYPING: "is typing",
+    Doing.RECORDING: "is recording",
+    Doing.RESUME: "opened the conversation",
+    Doing.PAUSED: "paused",
+    Doing.CANCELLED: "does nothing more of it",
 }
 
 
@@ -94,6 +119,16 @@ def line_of(event: Event) -> Line:  # noqa: C901, PLR0911, PLR0912 - one case fo
             return _group(event)
         case ContactChanged():
             return _contact(event)
+        case PresenceChanged():
+            presence = KnownPresence(event.status, event.since, event.last_seen)
+            return Line(*status_sign(event.status), f"{printable(event.eid)} {presence_text(presence)}")
+        case IntentChanged():
+            return Line("✓", "cyan", f"you {intent_text(KnownIntent(event.status, event.until))}")
+        case ActivityChanged():
+            where = f"conversation {printable(event.conversation)}" if event.conversation else ""
+            return Line("…", "magenta", f"{printable(event.eid)} {_DOES[event.activity]}", where)
+        case Resumed():
+            return Line("↻", "cyan", f"all that waited in the conversation with {printable(event.to)} has come")
         case LocationTold():
             return _location(event)
         case LocationShareChanged():
@@ -127,6 +162,32 @@ def line_of(event: Event) -> Line:  # noqa: C901, PLR0911, PLR0912 - one case fo
             )
         case ServerError():
             return Line("✗", "red", f"the server objects: {_name(event.code)}: {printable(event.message)}")
+
+
+def status_sign(status: Status) -> tuple[str, str]:
+    """A sign and its colour."""
+    return _SIGNS[status]
+
+
+def status_name(status: Status) -> str:
+    """The word for programs: online, offline, away, busy or dnd."""
+    return status.name.lower()
+
+
+def presence_text(presence: KnownPresence) -> str:
+    """Says how a user is, behind their name."""
+    seen = f", last seen {_minute(presence.last_seen)}" if presence.last_seen else ""
+    return _IS.get(presence.status, f"is {status_name(presence.status)}") + seen
+
+
+def intent_text(intent: KnownIntent) -> str:
+    """Says what the user says of themselves, behind 'you'."""
+    until = f", until {_minute(intent.until)}" if intent.until else ""
+    said = {
+        Status.ONLINE: "say nothing of how you are: you are online while a device of yours is",
+        Status.DND: "do not want to be disturbed",
+    }
+    return said.get(intent.status, f"are {status_name(intent.status)}") + until
 
 
 def _location(event: LocationTold) -> Line:

@@ -58,6 +58,8 @@ from bimip.client.facets.inbox import InboxPage, InboxRow
 from bimip.client.facets.push import PushOffer, PushSubscription
 from bimip.client.facets.receipts import DeliveryState, MemberReceipts
 from bimip.client.wire.bimip import ErrorCode, FetchKind, GapReason, Message, Start
+from bimip.domain.awareness.activities import Doing
+from bimip.domain.core.records import Status
 from bimip.domain.state.privacy_exceptions import ExceptionValue, PrivacyException
 from bimip.domain.state.settings import Audience, PrivacySettings
 
@@ -67,6 +69,7 @@ __all__ = [
     "Client",
     "ClientError",
     "DeliveryState",
+    "Doing",
     "DuplicateId",
     "ErrorCode",
     "ExceptionValue",
@@ -86,6 +89,7 @@ __all__ = [
     "Refused",
     "StaleDevices",
     "Start",
+    "Status",
     "Stopped",
     "StoreError",
     "TimedOut",

@@ -28,6 +28,7 @@ from bimip.client.facets.history import Fetched, History
 from bimip.client.facets.inbox import Inboxes
 from bimip.client.facets.locations import Locations
 from bimip.client.facets.messages import Messages
+from bimip.client.facets.presence import PresenceFacet
 from bimip.client.facets.push import Push
 from bimip.client.facets.receipts import Receipts
 from bimip.client.facets.settings import PrivacyFacet
@@ -57,6 +58,7 @@ class Client(
     Contacts,
     Calls,
     Locations,
+    PresenceFacet,
     Inboxes,
     Push,
     StateFacet,
@@ -125,6 +127,7 @@ async def open_client(
         try:
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(connector.run)
+                tasks.start_soon(connector.expire)
                 yield Client(device, connector, environment)
                 await connector.leave()
                 tasks.cancel_scope.cancel()

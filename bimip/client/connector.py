@@ -155,6 +155,15 @@ class Connector:
         except* (StoreError, InvalidArgument) as group:
             self._finish(flatten(group)[0])
 
+    async def expire(self) -> None:
+        """Have what the device was told end when its time is over."""
+        presence, clock = self._device.presence, self._environment.clock
+        while True:
+            with anyio.move_on_after(max(0.0, presence.next_end - clock())) as scope:
+                await presence.changed.wait()
+            if scope.cancelled_caught:
+                self._device.expire()
+
     def _should_reconnect(self, end: End, wait: float) -> bool:
         """Whether there is to be another connection, now that one has ended."""
         if self.finished:
@@ -181,6 +190,7 @@ class Connector:
         finally:
             self._set_link(None)
             self._device.requests.fail(NotConnected("the connection was cut before the answer came"))
+            self._device.presence.disconnected()
 
     def _has_other_token(self, end: End) -> bool:
         if not callable(self._token) or end.code not in {Close.TOKEN_EXPIRED, Close.UNAUTHENTICATED}:

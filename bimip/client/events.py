@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from bimip.client.wire.bimip import CallEnd, CallStep, ErrorCode, GapReason, Message
-from bimip.domain.core.records import ReceiptKind, ReceiptRun
+from bimip.domain.awareness.activities import Doing
+from bimip.domain.core.records import ReceiptKind, ReceiptRun, Status
 from bimip.domain.state.privacy_exceptions import PrivacyException
 from bimip.domain.state.settings import PrivacySettings
 
@@ -23,7 +24,7 @@ class Received:
     message: Message
     partition: str
     offset: int
-    redelivered: bool = False  # it came out of turn
+    redelivered: bool = False  # it was sent before, and not acknowledged in time
     own: bool = False  # this user wrote it, on another device (or on this one, before its store was lost)
 
 
@@ -182,6 +183,62 @@ class ContactChanged:
     is_gone: bool = False
 
 
+class KnownPresence(NamedTuple):
+    """A user is there or not, as others see it."""
+
+    status: Status
+    since: int = 0  # milliseconds; 0: not known
+    last_seen: int = 0  # OFFLINE: when a device of theirs was last connected; 0: not told, or never
+
+
+@dataclass(frozen=True, slots=True)
+class PresenceChanged:
+    """A contact of this user, or this user, came, went, or is another way. `Client.known_presence` has all of them.
+
+    While there is no connection nothing is told: what changed meanwhile is when it is there again, or seconds later.
+    """
+
+    eid: str
+    status: Status
+    since: int = 0  # as in KnownPresence
+    last_seen: int = 0
+
+
+class KnownIntent(NamedTuple):
+    """A user says how they are."""
+
+    status: Status = Status.ONLINE  # AWAY, BUSY or DND; ONLINE: they say nothing
+    until: int = 0  # milliseconds; 0: until they say another
+
+
+@dataclass(frozen=True, slots=True)
+class IntentChanged:
+    """This user says another thing of themselves, on whichever device. `Client.intent` has it too. That its time is
+    over is told by PresenceChanged alone.
+    """
+
+    status: Status  # as in KnownIntent
+    until: int
+
+
+@dataclass(frozen=True, slots=True)
+class ActivityChanged:
+    """Another user is TYPING or RECORDING in a conversation, or PAUSED; or CANCELLED: they do nothing more of it, as
+    they said, or their message came, or it was not said again in time. RESUME: they opened the conversation.
+    """
+
+    eid: str
+    conversation: str  # empty: the two have none yet
+    activity: Doing
+
+
+@dataclass(frozen=True, slots=True)
+class Resumed:
+    """All that was pending of a conversation that this device opened has come, before this event."""
+
+    to: str  # as `Client.resume` was given it
+
+
 @dataclass(frozen=True, slots=True)
 class LocationShareChanged:
     """This user shares where they are with somebody, or does so no more. `Client.location_shares` has all of them."""
@@ -313,6 +370,10 @@ Event = (
     | PrivacyExceptionChanged
     | GroupChanged
     | ContactChanged
+    | PresenceChanged
+    | IntentChanged
+    | ActivityChanged
+    | Resumed
     | LocationShareChanged
     | LocationTold
     | CallSignalled

@@ -91,6 +91,17 @@ def test_a_public_key_cannot_sign(tmp_path: Path) -> None:
         ),
         (["listen"], CLOSED | {"BIMIP_TOKEN": "t"}, Exit.UNREACHABLE, "no server answers at ws://127.0.0.1:1"),
         (["send", "bob"], {}, Exit.USAGE, "Missing argument"),
+        (["status"], {}, Exit.USAGE, "as whom? give --as FILE with a token"),
+        (["status"], CLOSED | {"BIMIP_TOKEN": "t"}, Exit.UNREACHABLE, "no server answers at ws://127.0.0.1:1"),
+        (["status", "set", "asleep"], {}, Exit.USAGE, "'asleep'"),
+        (["status", "set", "away", "--for", "soon"], {}, Exit.USAGE, "'soon' is not a time such as 90s"),
+        (["status", "set", "online", "--for", "2h"], {}, Exit.USAGE, "online is until you say another"),
+        (
+            ["status", "set", "dnd", "--for", "2h"],
+            CLOSED | {"BIMIP_TOKEN": "t"},
+            Exit.UNREACHABLE,
+            "no server answers at ws://127.0.0.1:1",
+        ),
     ],
 )
 def test_what_goes_wrong_is_one_sentence_and_a_code(

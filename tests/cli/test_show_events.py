@@ -16,8 +16,9 @@ from bimip.client.wire.bimip import (
     Identity,
     Message,
 )
+from bimip.domain.awareness.activities import Doing
 from bimip.domain.core.ids import ConversationOffset, Millis
-from bimip.domain.core.records import ReceiptKind, ReceiptRun
+from bimip.domain.core.records import ReceiptKind, ReceiptRun, Status
 from bimip.domain.state.privacy_exceptions import ExceptionValue, PrivacyException
 from bimip.domain.state.settings import Audience, PrivacySettings
 
@@ -153,6 +154,26 @@ EVENTS: list[tuple[events.Event, str]] = [
     ),
     (events.ContactChanged("bob", events.KnownContact("denied", blocked=True)), "☆ bob: refused you, blocked"),
     (events.ContactChanged("bob", events.KnownContact(), is_gone=True), "☆ bob is no contact of yours any more"),
+    (events.PresenceChanged("bob\x1b", Status.ONLINE, 5), r"● bob\x1b is online"),
+    (
+        events.PresenceChanged("bob", Status.OFFLINE, last_seen=1_700_000_000_000),
+        "○ bob is offline, last seen 2023-11-14 22:13 UTC",
+    ),
+    (events.PresenceChanged("bob", Status.OFFLINE), "○ bob is offline"),
+    (events.PresenceChanged("bob", Status.AWAY, 5), "◐ bob is away"),
+    (events.PresenceChanged("bob", Status.DND, 5), "● bob does not want to be disturbed"),
+    (events.IntentChanged(Status.BUSY, 1_700_000_000_000), "✓ you are busy, until 2023-11-14 22:13 UTC"),
+    (events.IntentChanged(Status.DND, 0), "✓ you do not want to be disturbed"),
+    (
+        events.IntentChanged(Status.ONLINE, 0),
+        "✓ you say nothing of how you are: you are online while a device of yours is",
+    ),
+    (events.ActivityChanged("bob\x1b", "c7", Doing.TYPING), r"… bob\x1b is typing   conversation c7"),
+    (events.ActivityChanged("bob", "", Doing.RECORDING), "… bob is recording"),
+    (events.ActivityChanged("bob", "", Doing.PAUSED), "… bob paused"),
+    (events.ActivityChanged("bob", "c7", Doing.CANCELLED), "… bob does nothing more of it   conversation c7"),
+    (events.ActivityChanged("bob", "c7", Doing.RESUME), "… bob opened the conversation   conversation c7"),
+    (events.Resumed("bob"), "↻ all that waited in the conversation with bob has come"),
     (events.CallSignalled("bob", "x", CallStep.CALL_OFFER, b"sdp"), "☎ call x: offer by bob"),
     (events.CallEnded("bob", "x", CallEnd.CALL_TIMED_OUT), "☎ call x with bob: timed out"),
     (
@@ -229,6 +250,17 @@ def test_an_event_of_a_group_as_json() -> None:
 
     assert told["group_event"] == {"kind": "created", "members": ["bob", "eve"], "title": "trip"}
     assert "payload" not in told
+
+
+def test_presence_as_json() -> None:
+    assert json.loads(json_of(events.PresenceChanged("bob", Status.OFFLINE, last_seen=7))) == {
+        "event": "PresenceChanged",
+        "eid": "bob",
+        "status": "offline",
+        "since": 0,
+        "last_seen": 7,
+    }
+    assert json.loads(json_of(events.ActivityChanged("bob", "c7", Doing.TYPING)))["activity"] == "typing"
 
 
 def test_a_missed_call_as_json() -> None:

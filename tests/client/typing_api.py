@@ -7,6 +7,7 @@ from bimip.client import (
     Audience,
     Backoff,
     Client,
+    Doing,
     ExceptionValue,
     Fetched,
     FetchKind,
@@ -17,6 +18,7 @@ from bimip.client import (
     PrivacySettings,
     Refused,
     Start,
+    Status,
     events,
     open_client,
 )
@@ -88,6 +90,17 @@ async def every_method(client: Client) -> None:
     await client.stop_sharing_location("c1")
     assert_type(await client.send_location(52.5, 13.4, accuracy=5), bool)
     assert_type(client.location_shares(), dict[str, int])
+    assert_type(client.known_presence(), dict[str, events.KnownPresence])
+    assert_type(client.intent, events.KnownIntent)
+    assert_type((await client.ask_presence("bob@example.org")).status, Status)
+    assert_type(await client.set_intent(Status.DND, until=1), events.KnownIntent)
+    await client.go_online(inactive=True)
+    await client.go_offline()
+    await client.say_typing("bob@example.org", seconds=5)
+    await client.say_recording("c1")
+    await client.say_paused("c1")
+    await client.say_cancelled("c1")
+    await client.resume("c1")
     assert_type(await client.call("bob@example.org", b"offer", ring_seconds=30), str)
     await client.say_ringing("bob@example.org", "x")
     await client.answer_call("bob@example.org", "x", b"answer")
@@ -112,6 +125,12 @@ async def every_event(client: Client) -> None:
                 pass
             case events.ReceiptsChanged() | events.ReadMarkerChanged() | events.ConversationChanged():
                 assert_type(event.conversation, str)
+            case events.PresenceChanged() | events.IntentChanged():
+                assert_type(event.status, Status)
+            case events.ActivityChanged():
+                assert_type(event.activity, Doing)
+            case events.Resumed():
+                assert_type(event.to, str)
             case events.LocationTold():
                 assert_type(event.position, tuple[float, float] | None)
             case events.LocationShareChanged():

@@ -15,13 +15,16 @@ from bimip.client.core.copies import Stretch
 from bimip.client.core.inbox import Inbox, StartAt
 from bimip.client.core.kinds import CLIENT_KINDS
 from bimip.client.core.outbox import MAX_IN_FLIGHT, Outbox
+from bimip.client.core.presence import Presence
 from bimip.client.core.requests import Requests
 from bimip.client.core.state import State
 from bimip.client.errors import ProtocolViolation
-from bimip.client.events import Connected, Event, LocationTold, ReadAgain, ServerError
+from bimip.client.events import Connected, Event, LocationTold, ReadAgain, Resumed, ServerError
 from bimip.client.frames import Payload, decode, encode
 from bimip.client.store import OutboxItem, PendingRead, Store
 from bimip.client.wire.bimip import (
+    Awareness,
+    AwarenessStatus,
     Body,
     CallStep,
     Conversation,
@@ -44,6 +47,7 @@ from bimip.client.wire.bimip import (
     StateItem,
     Turn,
 )
+from bimip.domain.awareness.activities import Doing
 
 HELLO_MESSAGES = 256
 HELLO_BYTES = 512 * 1024
@@ -72,12 +76,15 @@ class Device:
         self.requests = Requests()
         self.state = State(store, CLIENT_KINDS)
         self.calls = Calls()
+        self.presence = Presence(clock)
+        self.focus: Awareness | None = None  # what to say of this device on each connection; None: nothing
         self.limits = DEFAULT_LIMITS
         self._agent = agent
         self._in_hello: list[OutboxItem] = []
         self._unconfirmed_reads: dict[PendingRead, int] = {}  # -> the heartbeat before which it was sent
         self._heartbeats = 0
         self._reading_again: dict[int, Stretch] = {}  # what was asked for, by ref
+        self._resuming: dict[int, str] = {}  # conversations that were opened, as they were named, by ref
         self._member_counts: dict[str, int] = {}
         self.outbox.emit_unclaimed()
 
@@ -98,6 +105,7 @@ class Device:
         self.state.connected()
         self._unconfirmed_reads.clear()
         self._reading_again.clear()
+        self._resuming.clear()
         self._in_hello = []
         for row in self.outbox.next(max_bytes=HELLO_BYTES, limit=HELLO_MESSAGES):
             if self._is_too_large(row):
@@ -130,6 +138,8 @@ class Device:
                 self._result(row, result)
             self.outbox.unsend(self._in_hello[answered:])
             self._in_hello = []
+        if self.focus is not None:
+            self.send(self.focus, self.requests.next_ref())
         for mark in self.store.pending_reads():
             self._send_read(mark)
         for peer, call in self.calls.open():
@@ -164,7 +174,7 @@ class Device:
     def _take(self, payload: betterproto2.Message, ref: int) -> None:
         match payload:
             case Body():
-                self._body(payload)
+                self._body(payload, ref)
             case Signal():
                 self._signal(payload, ref)
             case ErrorMessage():
@@ -176,7 +186,7 @@ class Device:
             case Hello():
                 raise ProtocolViolation("a second Hello")
             case _:
-                pass  # awareness and what else later versions handle
+                pass  # what later versions handle
 
     def note_conversations(self, conversations: Iterable[Conversation]) -> None:
         """Note what an answer told of conversations."""
@@ -193,21 +203,35 @@ class Device:
         for page in body.states:
             self.inbox.emit(*self.state.items(page.items))
 
-    def _body(self, body: Body) -> None:
+    def _body(self, body: Body, ref: int) -> None:
         for signal in body.signals:
             self._signal(signal, signal.ref)
-        self.inbox.emit(*map(_located, body.locations))
+        self._ephemeral(body)
         if body.turn is not Turn.TURN_FETCH:  # else: the answer to a Fetch that nobody waits for any more
-            self.inbox.receive(body, delivered_before=self._settles_outbox)
+            self._messages(body)
+        if body.turn in {Turn.TURN_FETCH, Turn.TURN_RESUME}:
+            self._state_beside(body)
+        else:
             for page in body.states:
                 self._state(page)
-        else:
-            self._state_beside(body)
+        if body.complete and ref in self._resuming:
+            self.inbox.emit(Resumed(self._resuming.pop(ref)))
         for command in body.commands:
             self.requests.answer(command.ref, command)  # else: nobody waits for it any more
         for error in body.errors:
             if not self.requests.answer(error.ref, error):
                 self._error(error, error.ref)
+
+    def _ephemeral(self, body: Body) -> None:
+        self.inbox.emit(*map(_located, body.locations))
+        if body.awareness or body.awareness_reset:
+            self.inbox.emit(*self.presence.take(body.awareness, is_reset=body.awareness_reset))
+
+    def _messages(self, body: Body) -> None:
+        self.inbox.receive(body, delivered_before=self._settles_outbox)
+        for message in body.messages:
+            if message.from_ is not None:
+                self.inbox.emit(*self.presence.wrote(message.from_.eid, message.conversation))
 
     def read_again(self) -> None:
         """Ask for what is to be read again, of which nothing is asked yet."""
@@ -278,7 +302,7 @@ class Device:
         if message_id and self.outbox.waits_for(message_id):
             self.outbox.refused(message_id, error)
         else:
-            self.inbox.emit(ServerError(error.code, error.message, error.id))
+            self.inbox.emit(ServerError(error.code, error.message, error.id or self._resuming.pop(ref, "")))
 
     def _state(self, page: StateDelta) -> None:
         if page.ref:  # the answer to a Fetch of receipts: items of any version
@@ -371,6 +395,18 @@ class Device:
         status, to = MessageStatus.CALLING, Identity(eid=peer)
         said = Signal(id=call, status=status, to=to, call=call, step=step, payload=payload, ttl_ms=ttl_ms)
         self.send(said, self.requests.next_ref())
+
+    def say_activity(self, to: str, doing: Doing, ttl_ms: int) -> None:
+        """Say what this user is doing in a conversation, or with another user."""
+        ref = self.requests.next_ref()
+        if doing is Doing.RESUME:
+            self._resuming[ref] = to
+        self.send(Awareness(status=AwarenessStatus(doing), to=Identity(eid=to), ttl_ms=ttl_ms), ref)
+
+    def expire(self) -> None:
+        """End what has ended by itself."""
+        self.inbox.emit(*self.presence.expire())
+        self.changed.notify_all()
 
     def heartbeat(self) -> None:
         self._heartbeats += 1

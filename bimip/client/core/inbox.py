@@ -329,7 +329,7 @@ class Inbox:
             return None
         identity, author = self.identity, message.from_
         own = identity is not None and author is not None and author.eid == identity.eid
-        return Received(message, body.partition, offset, redelivered=body.turn is not Turn.IN_TURN, own=own)
+        return Received(message, body.partition, offset, redelivered=body.turn is Turn.REDELIVERED, own=own)
 
     def acknowledge(self, partition: str, offsets: Iterable[int]) -> None:
         """Settle messages that the application got by other means (Fetch, a peer)."""

@@ -4,6 +4,7 @@ from bimip.client.core.kinds.contacts import CONTACTS
 from bimip.client.core.kinds.conversations import CONVERSATIONS
 from bimip.client.core.kinds.devices import DEVICES
 from bimip.client.core.kinds.groups import GROUPS
+from bimip.client.core.kinds.intents import INTENTS
 from bimip.client.core.kinds.kind import AnyKind
 from bimip.client.core.kinds.location_shares import LOCATION_SHARES
 from bimip.client.core.kinds.messages import MESSAGES
@@ -23,5 +24,6 @@ CLIENT_KINDS: tuple[AnyKind, ...] = (
     GROUPS,
     LOCATION_SHARES,
     CONTACTS,
+    INTENTS,
 )
 """Items of others are left out: they are a later version's."""

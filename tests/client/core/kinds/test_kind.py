@@ -7,6 +7,7 @@ from bimip.client.core.kinds.contacts import CONTACTS
 from bimip.client.core.kinds.conversations import CONVERSATIONS
 from bimip.client.core.kinds.devices import DEVICES
 from bimip.client.core.kinds.groups import GROUPS
+from bimip.client.core.kinds.intents import INTENTS
 from bimip.client.core.kinds.kind import AnyKind, Table
 from bimip.client.core.kinds.location_shares import LOCATION_SHARES
 from bimip.client.core.kinds.messages import MESSAGES
@@ -16,6 +17,8 @@ from bimip.client.core.kinds.settings import EXCEPTIONS, SETTINGS
 from bimip.client.events import ReadMarkerChanged
 from bimip.client.store import Store
 from bimip.client.wire.bimip import (
+    Awareness,
+    AwarenessStatus,
     Contact,
     Conversation,
     DeviceState,
@@ -88,6 +91,10 @@ EXAMPLES: dict[AnyKind, list[Any]] = {
     CONTACTS: [
         Contact(eid="bob", version=version, state=state, seen=version > 3, name=state, id=state, time=version)
         for version, state in ((3, "asked"), (5, "accepted"), (1, "requested"))
+    ],
+    INTENTS: [
+        Awareness(status=AwarenessStatus(status), version=version, stamp=version, until=version)
+        for version, status in ((3, 3), (5, 1), (1, 5))
     ],
     CONVERSATIONS: [Conversation(id="c1", version=version, draft=b"%d" % version) for version in (3, 5, 1)],
     READ_MARKERS: [ReadMarker(conversation="c1", conversation_offset=offset) for offset in (3, 5, 1)],

@@ -1,0 +1,112 @@
+"""The SDK's presence against the whole server, under virtual time."""
+
+from random import Random
+
+import pytest
+import trio
+from trio.testing import MockClock
+
+from bimip.client import Client, Doing, Status
+from bimip.client.events import ActivityChanged, IntentChanged, PresenceChanged, Received, Resumed
+from tests.kit.contacts import with_contacts
+from tests.kit.memory_server import open_world
+from tests.scenarios.test_client_keeps_its_word import Network
+
+PEERS = ("ann", "carol")
+WRITTEN = 300  # by each: more than the window, and of what is pending more than a page
+
+
+async def presence_of(client: Client, eid: str) -> PresenceChanged:
+    async for event in client:
+        if isinstance(event, PresenceChanged) and event.eid == eid:
+            return event
+    raise AssertionError
+
+
+async def activity(client: Client) -> ActivityChanged:
+    async for event in client:
+        if isinstance(event, ActivityChanged):
+            return event
+    raise AssertionError
+
+
+async def test_contacts_come_say_how_they_are_type_and_go(autojump_clock: MockClock) -> None:
+    async with open_world(store=with_contacts(("ann", "bob"))) as world:
+        network = Network(world)
+        async with network.device("ann", "phone") as ann:
+            await ann.wait_connected()
+            async with network.device("bob", "phone") as bob:
+                assert (await presence_of(ann, "bob")).status is Status.ONLINE
+                await bob.set_intent(Status.DND)
+                assert (await presence_of(ann, "bob")).status is Status.DND
+                assert (await ann.ask_presence("bob")).status is Status.DND
+                await bob.set_intent(Status.ONLINE)
+                assert (await presence_of(ann, "bob")).status is Status.ONLINE
+                await bob.go_online(inactive=True)
+                assert (await presence_of(ann, "bob")).status is Status.AWAY
+                assert ann.known_presence()["bob"].status is Status.AWAY
+                await bob.say_typing("ann", seconds=4)
+                assert [(await activity(ann)).activity for _ in range(2)] == [Doing.TYPING, Doing.CANCELLED]
+            gone = await presence_of(ann, "bob")
+
+            assert gone.status is Status.OFFLINE
+            assert 0 <= (await ann.ask_presence("bob")).last_seen - gone.last_seen <= 200
+
+
+async def test_an_intent_is_on_all_devices_of_the_user(autojump_clock: MockClock) -> None:
+    async with open_world() as world:
+        network = Network(world)
+        async with network.device("ann", "phone") as phone, network.device("ann", "laptop") as laptop:
+            await laptop.wait_connected()
+            await phone.set_intent(Status.BUSY)
+            async for event in laptop:
+                if isinstance(event, IntentChanged):
+                    break
+
+            assert event == IntentChanged(Status.BUSY, 0)
+            assert laptop.intent == phone.intent
+            assert laptop.intent.status is Status.BUSY
+
+
+@pytest.mark.parametrize("seed", range(5))
+async def test_a_conversation_that_is_opened_comes_once_whatever_is_cut(seed: int, autojump_clock: MockClock) -> None:
+    """Bob's connection is cut now and then, and he opens a conversation on each: all is shown, once, and in order."""
+    random = Random(seed)
+    shown: list[tuple[str, str]] = []
+    shown_when_resumed: list[int] = []
+    async with open_world() as world:
+        network = Network(world)
+        async with network.device("bob", "phone") as bob:
+            await bob.wait_connected()
+            await bob.send("bob", b"here I am")
+        async with network.device("ann", "phone") as ann, network.device("carol", "phone") as carol:
+            for first in range(0, WRITTEN, 20):
+                texts = [("bob", b"%d" % number) for number in range(first, first + 20)]
+                await ann.send_many(texts)
+                await carol.send_many(texts)
+        async with network.device("bob", "phone") as bob:
+            await bob.wait_connected()
+            await bob.resume("carol")
+            async for event in bob:
+                if isinstance(event, Resumed):
+                    shown_when_resumed.append(len(shown))
+                if not isinstance(event, Received) or event.own:
+                    continue
+                assert event.message.from_ is not None
+                shown.append((event.message.from_.eid, event.message.payload.decode()))
+                if len(shown) == 2 * WRITTEN:
+                    break
+                if seed and random.random() < 0.02:
+                    network.cut("bob", "phone")
+                    await trio.sleep(random.random() * 3)
+                    await bob.wait_connected()
+                    await bob.resume("carol")
+            await trio.sleep(60)
+
+    assert sorted(shown) == sorted((eid, str(number)) for eid in PEERS for number in range(WRITTEN))
+    for eid in PEERS:
+        assert [text for author, text in shown if author == eid] == [str(number) for number in range(WRITTEN)]
+    if not seed:
+        (place,) = shown_when_resumed
+        assert place < 2 * WRITTEN
+        assert {author for author, _ in shown[place:]} == {"ann"}
