@@ -40,6 +40,8 @@ group = typer.Typer(help="Groups that the token's user is in.", no_args_is_help=
 app.add_typer(group, name="group")
 contacts_app = typer.Typer(help="Whom the token's user knows, lets see them, or blocks.", no_args_is_help=True)
 app.add_typer(contacts_app, name="contacts")
+location_app = typer.Typer(help="With whom the token's user shares where they are.", no_args_is_help=True)
+app.add_typer(location_app, name="location")
 status = typer.Typer(help="How you and your contacts are: online, away, busy.")
 app.add_typer(status, name="status")
 message = typer.Typer(help="Change a message that was sent.", no_args_is_help=True)
@@ -572,6 +574,36 @@ def name_contact(
 ) -> None:
     """Give somebody a name, for your devices alone."""
     _on_contact("name", eid, name, who=(url, token, as_, config), as_json=json)
+
+
+WithWhom = Annotated[str, typer.Argument(help="A contact, or a conversation.", metavar="WHOM")]
+
+
+@location_app.command("share")
+def share_location(
+    with_whom: WithWhom,
+    at: Annotated[str, typer.Option(help="Where they are now: latitude and longitude in degrees, as 52.5,13.4.")] = "",
+    minutes: Annotated[float, typer.Option(help="For how long, a week at most.", min=1)] = 60.0,
+    as_: As = None,
+    token: Token = "",
+    url: Url = "",
+    json: Json = False,
+    config: Config = None,
+) -> None:
+    """Show somebody, or all in a conversation, where you are, for a while."""
+    from bimip.cli import location
+
+    _as_device(location.share, with_whom, at=at, minutes=minutes, as_json=json, who=(url, token, as_, config))
+
+
+@location_app.command("stop")
+def stop_sharing_location(
+    with_whom: WithWhom, as_: As = None, token: Token = "", url: Url = "", json: Json = False, config: Config = None
+) -> None:
+    """Show it them no more: they are told at once."""
+    from bimip.cli import location
+
+    _as_device(location.stop, with_whom, as_json=json, who=(url, token, as_, config))
 
 
 class Said(StrEnum):

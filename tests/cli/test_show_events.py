@@ -154,6 +154,20 @@ EVENTS: list[tuple[events.Event, str]] = [
     ),
     (events.ContactChanged("bob", events.KnownContact("denied", blocked=True)), "☆ bob: refused you, blocked"),
     (events.ContactChanged("bob", events.KnownContact(), is_gone=True), "☆ bob is no contact of yours any more"),
+    (
+        events.LocationTold("bob\x1b", "", is_shared=True, expires_at=1_700_000_000_000, position=(52.5, -13.4)),
+        r"⌖ bob\x1b is at 52.50000, -13.40000, until 2023-11-14 22:13 UTC",
+    ),
+    (
+        events.LocationTold("bob", "c7", is_shared=True, expires_at=1_700_000_000_000),
+        "⌖ bob shares where they are, until 2023-11-14 22:13 UTC   conversation c7",
+    ),
+    (events.LocationTold("bob", "", is_shared=False, expires_at=0), "⌖ bob does not share where they are any more"),
+    (
+        events.LocationShareChanged("bob", 1_700_000_000_000),
+        "⌖ you share where you are with bob until 2023-11-14 22:13 UTC",
+    ),
+    (events.LocationShareChanged("c7", 0), "⌖ you share where you are with c7 no more"),
     (events.PresenceChanged("bob\x1b", Status.ONLINE, 5), r"● bob\x1b is online"),
     (
         events.PresenceChanged("bob", Status.OFFLINE, last_seen=1_700_000_000_000),

@@ -25,6 +25,8 @@ FETCHES = list(pb.FetchKind)
 EMOJI = ("+", "-", "\N{PARTY POPPER}")
 PATHS = (
     "journal",
+    "calls",
+    "locations",
     "presence",
     "retention",
     "users",
@@ -307,6 +309,26 @@ class Player:
         token = f"token {numbers[0] % 3}"
         return {"push_notification": pb.PushNotification(id=name, platform="fcm", token=token)}
 
+    def _call(self, numbers: list[int]) -> dict[str, Any]:
+        """By one of three names, so that devices meet in it."""
+        step, to, ttl_ms = _one(CALL_STEPS, numbers), _one(USERS, numbers), _one([0, 0, 1000], numbers)
+        signal = pb.Signal(status=pb.MessageStatus.CALLING, to=pb.Identity(eid=to), step=step, ttl_ms=ttl_ms)
+        signal.id, signal.call, signal.payload = self._id(numbers), f"call {numbers[1] % 3}", b"%d" % numbers[-1]
+        return {"signal": signal}
+
+    def _location(self, numbers: list[int]) -> dict[str, Any]:
+        told = pb.LocationStream(id=self._id(numbers))
+        with_whom = _one(["", "", *USERS, *self._groups, "c99"], numbers)
+        if with_whom in USERS:
+            told.to = pb.Identity(eid=with_whom)
+        else:
+            told.conversation = with_whom
+        told.enabled = bool(with_whom) and numbers[0] % 3 > 0
+        told.has_position = not with_whom or numbers[1] % 2 > 0
+        if told.has_position:
+            told.latitude, told.longitude = float(numbers[0] % 91), float(numbers[1] % 181)
+        return {"location_stream": told}
+
     def _snapshot(self, numbers: list[int]) -> dict[str, Any]:
         return {"snapshot": pb.Snapshot(partition="chat", offset=numbers.pop() % 6, checksum=bytes(16))}
 
@@ -324,6 +346,7 @@ ABOUT_CONVERSATIONS = {
     pb.CommandKind.DRAFT,
     pb.CommandKind.MARK_UNREAD,
 }
+CALL_STEPS = [pb.CallStep.CALL_OFFER, pb.CallStep.CALL_OFFER, *pb.CallStep]
 WEIGHTS = {
     "write": 10,
     "command": 9,
@@ -339,6 +362,8 @@ WEIGHTS = {
     "visibility": 1,
     "devices": 2,
     "push": 2,
+    "call": 3,
+    "location": 2,
     "snapshot": 1,
     "restart": 1,
     "kill": 1,
