@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from random import Random
 
+from tests.kit.befriender import Befriender
 from tests.kit.caller import SIGNS, Caller
 from tests.kit.codecs import AUDIENCES, FOR_WHOM, SETTINGS, VISIBLE, Codec, Message, error_name, ids
 from tests.kit.commander import Commander
@@ -22,6 +23,7 @@ from tests.kit.history import (
     Batch,
     CallSaid,
     Complaint,
+    ContactAnswered,
     Delivery,
     Done,
     Event,
@@ -88,6 +90,8 @@ class Habits:
     """How long nothing is taken, at most, now and then."""
     pushes: bool = False
     """The server has a gateway of push."""
+    blocks: bool = False
+    """It blocks others, now and then: of some messages nobody knows then for whom they are."""
     may_be_refused: bool = False
     """Hello may be answered with an error after which one tries again: the disk fails."""
 
@@ -167,6 +171,7 @@ class Actor:
         self._commander = Commander(codec, name, random)
         self._caller = Caller(codec, name, random)
         self._locator = Locator(codec, name, random)
+        self._befriender = Befriender(codec, name, self._users, random, blocks=habits.blocks)
         self._commands: dict[str, Message] = {}  # that were not answered
         self._requests: dict[str, Message] = {}  # changes of groups that were not answered
         self._sent_before: set[str] = set()
@@ -181,8 +186,9 @@ class Actor:
             return "a connection"
         if self.calls:
             return f"the end of {self.calls}"
-        if self.outbox or self._requests or self._commands:
-            return f"answers for {[*self.outbox, *self._requests, *self._commands]}"
+        contacts = self._befriender.unanswered
+        if self.outbox or self._requests or self._commands or contacts:
+            return f"answers for {[*self.outbox, *self._requests, *self._commands, *contacts]}"
         for partition, head in self.link.heads.items():
             if self.positions[partition].offset < head:
                 return f"{partition} up to {head}: it has {self.positions[partition].place()}"
@@ -233,6 +239,7 @@ class Actor:
         self._commands.clear()
         self._commander.forget()
         self._caller.forget()
+        self._befriender.forget()
         self._answered.clear()
         self.positions = {}
 
@@ -283,6 +290,8 @@ class Actor:
             self._record(SettingsAnswered(self.name, self._codec.settings(told), exceptions))
         elif payload == "awareness_visibility":
             self.counts["switches answered"] += 1
+        elif payload == "contact":
+            self._take_contact(scheme.contact)
         elif payload == "conversation":
             self._take_group(scheme.conversation)
         elif payload == "state_delta" and scheme.ref in link.states:
@@ -339,6 +348,8 @@ class Actor:
             self._say_of_call(link, *said)
         for request in self._requests.values():
             self._post(link, self._next_ref(), conversation=request)
+        for request in self._befriender.unanswered.values():
+            self._post(link, self._next_ref(), contact=request)
         if self._commands:
             self._post(link, body=self._codec.messages.Body(commands=list(self._commands.values())))
 
@@ -395,6 +406,7 @@ class Actor:
     def _take_state(self, delta: Message) -> None:
         state = self._codec.state(self.name, delta)
         self._record(state)
+        self._befriender.told(state.contacts)
         for group in state.groups:
             self._groups.pop(group.id, None)
             if group.role:
@@ -425,6 +437,8 @@ class Actor:
             self._take_failure(link, error.id, code)
         elif error.id in self._requests:
             self._take_refusal(link, error.id, code)
+        elif error.id in self._befriender.unanswered:
+            self._take_contact_refusal(link, error.id, code)
         elif code == "NOT_FOUND" and error.field == "conversation":  # the user left it, as another device may have said
             self.counts["told that it is in no such group"] += 1
         elif error.ref in link.states and code in AGAIN:
@@ -728,6 +742,26 @@ class Actor:
             del self._requests[request_id]
             self.counts["changes of groups refused"] += 1
 
+    def _change_contact(self, link: Link, ref: int) -> None:
+        composed = self._befriender.change()
+        if composed is not None:
+            request, said = composed
+            self._record(said)
+            self.counts[f"contacts: {said.action}"] += 1
+            self._post(link, ref, contact=request)
+
+    def _take_contact(self, answer: Message) -> None:
+        self._befriender.unanswered.pop(answer.id, None)
+        self._record(ContactAnswered(self.name, answer.id, self._codec.contact(answer)))
+        self.counts["contacts changed"] += not answer.duplicate
+
+    def _take_contact_refusal(self, link: Link, request_id: str, code: str) -> None:
+        if code in AGAIN:
+            link.cut()  # and ask again behind the next Hello
+        else:
+            del self._befriender.unanswered[request_id]
+            self.counts["changes of contacts refused"] += 1
+
     def _fetch(self, link: Link, batch: Batch) -> None:
         ref, kinds = self._next_ref(), self._codec.messages.FetchKind
         kind = self._random.choice([kinds.UNACKNOWLEDGED, kinds.LOG, kinds.HISTORY, kinds.HEADS, kinds.SYNCED])
@@ -802,6 +836,8 @@ class Actor:
         elif chance < 0.1 and (said := self._caller.offer(self._users)) is not None:
             self.counts["calls"] += 1
             self._say_of_call(link, *said)
+        elif chance < 0.13:
+            self._change_contact(link, ref)
         else:
             composed = self._compose_some(self._random.randint(2, 8) if chance < 0.3 else 1)
             self._note_resends(composed)

@@ -177,6 +177,8 @@ class ChangeInvariants:
         """Every device has been told all that there was."""
         names = list(devices)
         for reader, delivery in self._withheld:
+            if self._messages.contacts.was_blocked(reader.eid, delivery.author.eid):
+                continue  # so it is with what who is blocked edits
             if not self._messages.groups.has_gone(reader.eid, delivery.conversation):
                 self._report("I2", "damaged", f"{reader} is not shown the content of {delivery.id}, which is theirs")
         for reader, conversation, place, payload in self._edits_shown:
@@ -198,7 +200,13 @@ class ChangeInvariants:
     def _is_judged(self, message: Message) -> bool:
         """Of what has expired who catches up is told nothing; and a group's members may have left it since."""
         is_of_group = self._messages.groups.is_group(message.conversation)
-        return not is_of_group and not self._has_expired(message)
+        return not is_of_group and not self._is_blocked(message) and not self._has_expired(message)
+
+    def _is_blocked(self, message: Message) -> bool:
+        """Whether one of its two may have blocked the other: what these do meanwhile the one is not told."""
+        author, to = message.wrote.device.eid, message.wrote.to
+        was_blocked = self._messages.contacts.was_blocked
+        return was_blocked(author, to) or was_blocked(to, author)
 
     def _check_kept(self, given: Given, done: Done, names: Iterable[Name]) -> None:
         """What was answered is known to each device of the user."""

@@ -16,6 +16,7 @@ What it knows stands in eleven parts:
 * `marker_invariants.py`   how far users are said to have read
 * `settings_invariants.py` what users let others know, and that nobody is told more
 * `change_invariants.py`   what became of messages, and how conversations are kept
+* `contact_invariants.py`  whom users let see them, and whom they have blocked
 * `group_invariants.py`    who is in which group, and where in it
 * `call_invariants.py`     who was told what of a call, and what became of one that was missed
 * `location_invariants.py` who was told where somebody is
@@ -46,6 +47,9 @@ A violation names its invariant and a kind:
     marker lost           on disk as acknowledged, and a device of the user is not told            I8
     false setting         a setting is off that nobody turned off                                  I8
     setting lost          on disk as acknowledged, and a device of the user is not told            I8
+    false contact         a device is told of a contact what nobody asked or answered              I8
+    contact lost          on disk as acknowledged, and a device of the user knows an older one     I8
+    one-sided             what a user has of another is not what that one has of them              I9
     false label           a device is called what nobody called it                                 I8
     label lost            on disk as acknowledged, and a device of the user knows an older one     I8
     false change          something became of a message, or was made of it, that nobody did                I8
@@ -60,6 +64,7 @@ A violation names its invariant and a kind:
     pushed after it was read  a gateway was told of what the user had read for certain            I8
     another id            two notifications of one message have two ids, or of two messages one   I5
     pushed to others      a gateway was told of somebody else's message, or of the user's own     I10
+    let through           written to somebody who had blocked its author, and there                I10
     forged                `from` is not who wrote it                                               I10
     found                 what an erased user wrote, or was called, is in the store still          I10
     leaked                shown to somebody for whom it is not, a receipt too                      I10
@@ -72,6 +77,7 @@ from typing import NamedTuple
 from tests.kit.call_invariants import CallInvariants
 from tests.kit.change_invariants import ChangeInvariants
 from tests.kit.client_view import ClientView, Excused, LogView
+from tests.kit.contact_invariants import ContactInvariants
 from tests.kit.device_invariants import DeviceInvariants
 from tests.kit.group_invariants import GroupInvariants
 from tests.kit.history import (
@@ -81,6 +87,8 @@ from tests.kit.history import (
     CallSaid,
     CallTold,
     Complaint,
+    ContactAnswered,
+    ContactSaid,
     DeviceEvent,
     Done,
     Erased,
@@ -178,7 +186,8 @@ class _Check:
         self._formers = formers
         self._violations: list[Violation] = []
         self._groups = GroupInvariants(self._report)
-        self._messages = MessageInvariants(self._report, self._groups)
+        self._contacts = ContactInvariants(self._report)
+        self._messages = MessageInvariants(self._report, self._groups, self._contacts)
         self._changes = ChangeInvariants(self._messages, self._report, self._has_expired)
         self._messages.may_deliver = self._changes.may_deliver
         self._receipts = ReceiptInvariants(self._messages, self._report)
@@ -219,6 +228,7 @@ class _Check:
             self._markers.finish(self._devices)
             self._settings.finish(self._devices)
             self._groups.finish(self._devices)
+            self._contacts.finish(self._devices, self._groups.erased)
             self._changes.finish(self._devices)
             self._named.finish(self._devices)
             self._locations.finish()
@@ -235,7 +245,7 @@ class _Check:
         view = self._view(event.device, at)
         match event:
             case Wrote():
-                self._messages.wrote(event)
+                self._messages.wrote(event, at)
                 self._named.wrote(event, at)
             case Answered():
                 self._messages.answered(event, at)
@@ -251,6 +261,7 @@ class _Check:
                 self._markers.knocked(event)
                 self._settings.knocked(event)
                 self._groups.knocked(event)
+                self._contacts.knocked(event)
                 self._changes.knocked(event)
                 self._named.knocked(event)
             case Opened():
@@ -286,6 +297,7 @@ class _Check:
                 self._markers.changed(event)
                 self._settings.changed(event)
                 self._groups.changed(event)
+                self._contacts.changed(event)
                 self._changes.changed(event)
                 self._named.changed(event)
             case ReadSet():
@@ -309,6 +321,12 @@ class _Check:
                 self._changes.given(event)
             case Done():
                 self._changes.done(event)
+            case ContactSaid():
+                self._contacts.said(event, at)
+                if event.action == "BLOCK":
+                    self._receipts.may_send_none.add(event.device.eid)
+            case ContactAnswered():
+                self._contacts.answered(event, at)
             case GroupAsked():
                 self._groups.asked(event)
             case GroupAnswered():

@@ -18,6 +18,7 @@ from tests.kit.history import (
     CallStep,
     CallTold,
     Changed,
+    ContactKnown,
     Delivery,
     DeviceKnown,
     EventKind,
@@ -74,6 +75,7 @@ class Codec:
     """What may be done to a group."""
     device_actions: Any
     """What may be done to a device."""
+    _contact_actions: Any
     _from: str
 
     def encode(self, ref: int = 0, **payload: Message) -> bytes:
@@ -166,6 +168,21 @@ class Codec:
             tuple(self._kept(item.conversation) for item in delta.items if self.has(item, "conversation")),
             tuple(self._device(item) for item in delta.items if self.has(item, "device")),
             tuple(self.excepted(item.privacy_exception) for item in delta.items if self.has(item, "privacy_exception")),
+            tuple(
+                self.contact(item.contact)._replace(is_gone=bool(item.removed))
+                for item in delta.items
+                if self.has(item, "contact")
+            ),
+        )
+
+    def contact_action(self, name: str) -> Any:
+        """What is done about another user, by its name."""
+        return getattr(self._contact_actions, name)
+
+    @staticmethod
+    def contact(told: Message) -> ContactKnown:
+        return ContactKnown(
+            told.eid, told.version, told.state, told.sees_you, told.seen, told.blocked, bool(told.mutual)
         )
 
     def command_kind(self, name: str) -> Any:
@@ -231,6 +248,7 @@ SERVER = Codec(
     _kind_of=int,
     actions=server_messages.Conversation,
     device_actions=server_messages.Devices,
+    _contact_actions=server_messages.Contact,
     _from="from",
 )
 SDK = Codec(
@@ -242,5 +260,6 @@ SDK = Codec(
     _kind_of=sdk_messages.CommandKind,
     actions=sdk_messages.ConversationAction,
     device_actions=sdk_messages.DevicesAction,
+    _contact_actions=sdk_messages.ContactAction,
     _from="from_",
 )

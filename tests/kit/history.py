@@ -266,6 +266,37 @@ class SettingsAnswered(NamedTuple):
     exceptions: tuple[Excepted, ...] = ()
 
 
+class ContactKnown(NamedTuple):
+    """Another user, as a device is told of them."""
+
+    other: str
+    version: int
+    state: str = ""
+    sees_you: bool = False
+    seen: bool = False
+    blocked: bool = False
+    is_mutual: bool = False
+    is_gone: bool = False
+
+
+class ContactSaid(NamedTuple):
+    """Something about another user, before it is asked for the first time."""
+
+    device: Name
+    id: str
+    action: str
+    other: str
+    is_mutual: bool = False
+
+
+class ContactAnswered(NamedTuple):
+    """The answer: how it stands."""
+
+    device: Name
+    id: str
+    contact: ContactKnown
+
+
 class GroupAsked(NamedTuple):
     """A change of a group, before it is asked for the first time."""
 
@@ -384,6 +415,7 @@ class State(NamedTuple):
     kept: tuple[Kept, ...] = ()
     devices: tuple[DeviceKnown, ...] = ()
     exceptions: tuple[Excepted, ...] = ()
+    contacts: tuple[ContactKnown, ...] = ()
     asked: bool = False  # it answers a request, and moves no version
 
 
@@ -516,6 +548,8 @@ DeviceEvent = (
     | SettingsSaid
     | ExceptionSaid
     | SettingsAnswered
+    | ContactSaid
+    | ContactAnswered
     | GroupAsked
     | GroupAnswered
     | LabelSaid
@@ -548,7 +582,7 @@ def lineage(history: Sequence[Event]) -> list[Event]:
             mine = [
                 one
                 for one in history[event.made : at]
-                if isinstance(one, Wrote | Refused | GroupAsked | Given | CallSaid)
+                if isinstance(one, Wrote | Refused | ContactSaid | GroupAsked | Given | CallSaid)
             ]
             kept = [*copied[event.made], *mine]
         kept.append(event)

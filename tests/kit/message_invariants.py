@@ -7,6 +7,7 @@ tell something different, that is a violation.
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
+from tests.kit.contact_invariants import FOR_EVER, ContactInvariants
 from tests.kit.group_invariants import GroupInvariants
 from tests.kit.history import Answered, Delivery, GroupEvent, Ids, Name, Refused, Wrote
 
@@ -24,6 +25,7 @@ LogKey = tuple[str, str]
 class Message:
     wrote: Wrote
     number: int  # of all messages of its device, in the order of writing
+    wrote_at: int = 0
     stamp: int = 0
     conversation: str = ""
     place: int = 0
@@ -35,6 +37,8 @@ class Message:
     groups: GroupInvariants | None = None
     is_event: bool = False  # of a group: nobody wrote it
     is_of_nobody: bool = False  # who was erased wrote it, and nobody knows to whom
+    is_unheard: Callable[["Message"], bool] = lambda _: False
+    """Whether its recipient seems to have blocked its author: asked when all is there."""
 
     def __str__(self) -> str:
         return f"{self.wrote.id} of {self.wrote.device} to {self.wrote.to}"
@@ -48,7 +52,14 @@ class Message:
         """Those who have it in their log."""
         if self.groups is not None and self.groups.is_group(self.conversation):
             return tuple(sorted(self.groups.members_at(self.conversation, self.place)))
+        if self.is_unheard(self):
+            return (self.wrote.device.eid,)
         return tuple(dict.fromkeys((self.wrote.device.eid, self.wrote.to)))
+
+    @property
+    def answered_by(self) -> int:
+        """When it was stored at the latest."""
+        return FOR_EVER if self.answered_at is None else self.answered_at
 
     def is_owed(self, device: Name) -> bool:
         if device == self.wrote.device or device.eid not in self.users:
@@ -72,11 +83,12 @@ def _has_gone(message: Message, delivery: Delivery) -> bool:
 
 
 class MessageInvariants:
-    def __init__(self, report: Report, groups: GroupInvariants) -> None:
+    def __init__(self, report: Report, groups: GroupInvariants, contacts: ContactInvariants) -> None:
         self._report = report
         self.groups = groups
+        self.contacts = contacts
         self.may_deliver: MayDeliver = lambda _reader, _delivery: False
-        self._shown_of_groups: list[tuple[Name, Message]] = []
+        self._judged_later: list[tuple[Name, Message]] = []
         self.messages: dict[tuple[Name, str], Message] = {}
         self.by_stamp: dict[int, Message] = {}
         self.logs: dict[LogKey, dict[int, int]] = {}
@@ -96,9 +108,9 @@ class MessageInvariants:
     def __iter__(self) -> Iterator[Message]:
         return iter(self.messages.values())
 
-    def wrote(self, event: Wrote) -> None:
+    def wrote(self, event: Wrote, at: int) -> None:
         number = self._written[event.device] = self._written.get(event.device, 0) + 1
-        message = Message(event, number, groups=self.groups)
+        message = Message(event, number, at, groups=self.groups, is_unheard=self._is_unheard)
         self.messages[event.device, event.id] = message
         self._by_payload[event.payload] = message
 
@@ -146,8 +158,8 @@ class MessageInvariants:
         if message is None:
             return None
         self._identify(message, delivery.stamp)
-        if message.wrote.to == delivery.conversation:
-            self._shown_of_groups.append((reader, message))
+        if message.wrote.to == delivery.conversation or self.contacts.was_blocked(reader.eid, message.wrote.device.eid):
+            self._judged_later.append((reader, message))
         elif reader != message.wrote.device and not message.is_owed(reader) and not message.is_of_nobody:
             self._report("I10", "leaked", f"{reader} was shown {message}, which is not for it")
         if delivery.offset:
@@ -182,7 +194,26 @@ class MessageInvariants:
         """Takes what the server wrote in a conversation of two for a message, which is for both."""
         key = delivery.author, delivery.id
         if key not in self.messages and not (self.groups.erased and delivery.stamp in self.by_stamp):
-            self.messages[key] = Message(Wrote(*key, to, "chat", b""), 0, groups=self.groups, is_event=True)
+            wrote = Wrote(*key, to, "chat", b"")
+            self.messages[key] = Message(wrote, 0, groups=self.groups, is_event=True, is_unheard=self._is_unheard)
+
+    def _is_unheard(self, message: Message) -> bool:
+        """Whether the other one may have blocked who wrote it, and no device of theirs has it."""
+        author, to = message.wrote.device.eid, message.wrote.to
+        until = FOR_EVER if message.is_event else message.answered_by
+        return self.contacts.was_blocked(to, author, until) and message.stamp not in self.offsets.get(
+            (to, message.wrote.partition), {}
+        )
+
+    def _check_blocks(self) -> None:
+        """Nothing that was written while a user had blocked its author, for certain, is in a log of theirs."""
+        for message in self:
+            author, to = message.wrote.device.eid, message.wrote.to
+            is_there = message.stamp in self.offsets.get((to, message.wrote.partition), {})
+            if not is_there or message.is_event or message.is_of_nobody:
+                continue
+            if self.contacts.is_blocked(to, author, message.wrote_at, message.answered_by):
+                self._report("I10", "let through", f"{to} had blocked {author}, and has {message}")
 
     def _report_forgery(self, reader: Name, delivery: Delivery, message: Message | None) -> None:
         true = self._by_payload.get(delivery.payload)
@@ -233,8 +264,9 @@ class MessageInvariants:
             if missing and quiet and not self._is_of_the_erased_alone(conversation):
                 self._report("I4", "skipped", f"nobody ever saw {missing} of conversation {conversation}")
         self._check_order_of_writing()
-        for reader, message in self._shown_of_groups if quiet else ():
-            if reader != message.wrote.device and not message.is_owed(reader):
+        self._check_blocks()
+        for reader, message in self._judged_later if quiet else ():
+            if reader != message.wrote.device and not message.is_owed(reader) and not message.is_of_nobody:
                 self._report("I10", "leaked", f"{reader} was shown {message}, which is not for it")
         for message in self:
             if message.refused and message.stamp:
@@ -243,7 +275,8 @@ class MessageInvariants:
     def _is_of_the_erased_alone(self, conversation: str) -> bool:
         """Whether nobody is left who could have seen what was written there last."""
         here = [message for message in self if message.conversation == conversation]
-        return bool(self.groups.erased) and all(set(message.users) == {self.groups.erased} for message in here)
+        erased = self.groups.erased  # of whose own group perhaps nobody saw that it was created
+        return bool(erased) and all(set(message.users) - {conversation} == {erased} for message in here)
 
     def _check_order(self, where: str, stamps: dict[int, int]) -> None:
         last_offset = last_stamp = 0
@@ -257,6 +290,8 @@ class MessageInvariants:
         later, and its writer, or whom it addresses, may have come to the group only later.
         """
         if message.was_refused or message.wrote.is_complete:
+            return True
+        if self.contacts.was_blocked(message.wrote.device.eid, message.wrote.to):
             return True
         if not self.groups.is_group(message.conversation):
             return False

@@ -136,6 +136,7 @@ class ReceiptInvariants:
         if quiet:
             self._check_convergence(devices)
             self._check_implied(devices)
+            self._check_blocks(devices)
             for view in devices.values():
                 self._check_remembered(view, devices)
 
@@ -180,6 +181,18 @@ class ReceiptInvariants:
                 if times.get(read, time + 1) > time:
                     self._report("I8", "receipt lost", f"{name} knows that it was played, and not: {words(read)}")
 
+    def _check_blocks(self, devices: Iterable[Name]) -> None:
+        """Nobody is told a receipt of who had blocked them when they wrote it, and lifted that never."""
+        for name in devices:
+            for key in self.known[name].times:
+                conversation, member, _, place = key
+                stamp = self._messages.conversations.get(conversation, {}).get(place)
+                message = None if stamp is None else self._messages.by_stamp.get(stamp)
+                if message is None or message.is_event or message.wrote.device.eid != name.eid:
+                    continue
+                if self._messages.contacts.is_blocked(member, name.eid, message.wrote_at):
+                    self._report("I10", "leaked", f"{name}: {words(key)}, who had blocked them: {message}")
+
     def _check_convergence(self, devices: Mapping[Name, ClientView]) -> None:
         by_user: dict[str, tuple[Name, dict[Key, int]]] = {}
         for name in devices:
@@ -204,6 +217,8 @@ class ReceiptInvariants:
                     continue  # a gap gives no receipt, and neither does an ack of what has expired
                 if not self.is_kept(author, message.conversation):
                     continue
+                if self._messages.contacts.was_blocked(view.name.eid, author):
+                    continue  # who learns of no receipt, unless they were unblocked by then
                 key = message.conversation, view.name.eid, Kind.DELIVERED, message.place
                 for name in devices:
                     if name.eid == author and key not in self.known[name].times:

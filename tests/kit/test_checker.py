@@ -12,6 +12,9 @@ from tests.kit.history import (
     Batch,
     Changed,
     Complaint,
+    ContactAnswered,
+    ContactKnown,
+    ContactSaid,
     Delivery,
     DeviceKnown,
     Done,
@@ -820,3 +823,68 @@ def test_the_explanation_counts_by_kind_and_shows_the_first_ones() -> None:
 
     assert text.startswith("87 violations (I1 lost: 87)")
     assert text.endswith("… and 47 more")
+
+
+def kinds(history: Sequence[Event]) -> set[str]:
+    return {violation.kind for violation in check(history)}
+
+
+def contact(device: Name, other: str, version: int = 1, **fields: Any) -> State:
+    return State(device, version - 1, version, contacts=(ContactKnown(other, version, **fields),))
+
+
+def befriended() -> list[Event]:
+    """Alice asked bob, who accepted: she sees him."""
+    return [
+        *opened(PHONE, BOB),
+        ContactSaid(PHONE, "k1", "REQUEST", "bob"),
+        ContactAnswered(PHONE, "k1", ContactKnown("bob", 1, "requested")),
+        contact(PHONE, "bob", state="requested"),
+        contact(BOB, "alice", state="asked"),
+        ContactSaid(BOB, "k1", "ACCEPT", "alice"),
+        contact(BOB, "alice", 2, state="accepted", sees_you=True),
+        contact(PHONE, "bob", 2, state="accepted", seen=True),
+    ]
+
+
+def test_an_acceptance_that_both_sides_are_told_is_no_violation() -> None:
+    assert check(befriended()) == []
+
+
+def test_sides_that_differ_are_found() -> None:
+    assert "one-sided" in kinds(befriended()[:-1])
+
+
+def test_a_contact_whom_nobody_asked_is_found() -> None:
+    assert "false contact" in kinds([*opened(PHONE), contact(PHONE, "bob", state="asked")])
+
+
+def test_a_contact_that_was_answered_and_is_not_known_is_found() -> None:
+    assert "contact lost" in kinds(befriended()[:4])
+
+
+def blocking(*, is_answered: bool = True, is_there: bool) -> list[Event]:
+    """Bob blocks alice, who writes to him then."""
+    blocked = ContactKnown("alice", 1, blocked=True)
+    return [
+        *opened(PHONE, BOB, head=1),
+        ContactSaid(BOB, "k1", "BLOCK", "alice"),
+        *([ContactAnswered(BOB, "k1", blocked)] if is_answered else []),
+        contact(BOB, "alice", blocked=True),
+        wrote(),
+        sent(),
+        *([batch(BOB, 1)] if is_there else []),
+    ]
+
+
+def test_what_is_written_to_who_has_blocked_its_author_is_not_owed_to_them() -> None:
+    assert "lost" not in kinds(blocking(is_there=False))
+    assert "lost" not in kinds(blocking(is_answered=False, is_there=False))
+
+
+def test_what_is_written_to_who_has_blocked_its_author_and_comes_is_found() -> None:
+    assert "let through" in kinds(blocking(is_there=True))
+
+
+def test_while_nobody_knows_whether_a_block_holds_a_message_may_come() -> None:
+    assert "let through" not in kinds(blocking(is_answered=False, is_there=True))

@@ -1,6 +1,7 @@
 """An actor of the simulation: without a task of its own, it lives in the calls of the event queue."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from random import Random
 from typing import Protocol
 
@@ -30,6 +31,7 @@ class Surroundings(Protocol):
     event_queue: EventQueue
     partitions: Sequence[str]
     told: int  # how many held offsets a Hello names at most
+    blocks: bool  # whether users block one another
 
     def record(self, event: Event) -> None: ...
 
@@ -75,7 +77,7 @@ class Device(Actor):
         super().__init__(
             name,
             SERVER,
-            habits=HABITS,
+            habits=replace(HABITS, blocks=around.blocks),
             random=random,
             record=around.record,
             directory=directory,

@@ -46,11 +46,16 @@ class Plan:
     faults: tuple[Fault, ...]
     window: int
     pause_seconds: float  # between two writes of one device
+    blocks: bool  # whether users block one another: of some messages nobody knows then for whom they are
     hurry: int  # how fast the wall clock goes: where it hurries, days pass and retention has something to remove
 
 
 NAMES = ("alice", "bob", "carol", "dave", "erin", "frank", "grace", "heidi")
 DEVICES = ("phone", "laptop", "tablet", "watch")
+
+
+BLOCKING = 0.4
+"""In how many worlds users block."""
 
 
 def draw(random: Random, messages: int) -> Plan:
@@ -64,7 +69,9 @@ def draw(random: Random, messages: int) -> Plan:
         window=random.choice((8, 32, 256)),
         pause_seconds=random.choice((0.1, 0.3)),
         hurry=random.choice((1, 1, 1, 86_400)),
+        blocks=False,
     )
+    plan = replace(plan, blocks=Random(f"{plan} blocks").random() < BLOCKING)
     faults = [*plan.faults, *_jumps(random, messages)]
     faults += _erasures(Random(repr(plan)), messages, plan)
     return replace(plan, faults=tuple(sorted(faults, key=lambda fault: fault.at)))

@@ -161,6 +161,7 @@ class Simulation:
         self.settings = _settings(self.plan.window)
         self.partitions: Sequence[str] = self.settings.partitions.names
         self.told = self.plan.window
+        self.blocks = self.plan.blocks
         self.counts: Counter[str] = Counter()
         self.moments: Counter[Moment] = Counter()
         self.history: list[Event] = []

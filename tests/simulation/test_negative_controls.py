@@ -15,9 +15,10 @@ from bimip.domain.awareness.missed_calls import MissCall
 from bimip.domain.commands import case
 from bimip.domain.commands import messages as commands
 from bimip.domain.commands.operation import Command
-from bimip.domain.contacts import changing_settings, privacy
+from bimip.domain.contacts import changing_settings, privacy, roster
 from bimip.domain.contacts.changing_settings import ChangeSettings
 from bimip.domain.contacts.privacy import Verdict
+from bimip.domain.contacts.roster import ChangeContact, ContactAction
 from bimip.domain.conversations import erasing
 from bimip.domain.conversations.membership import group_of, witnesses_of
 from bimip.domain.core import operations as ops
@@ -225,6 +226,48 @@ def test_a_setting_for_contacts_that_holds_for_everybody_is_told_to_nobody_who_s
     monkeypatch.setattr(changing_settings, "settings_written", wrong)
 
     assert "false setting" in kinds_found("false setting")
+
+
+def test_an_acceptance_of_which_who_asked_is_not_told_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    accept = roster.RULES[ContactAction.ACCEPT]
+
+    def one_sided(pair: Any, op: ChangeContact, context: Any) -> Any:
+        wanted = accept(pair, op, context)
+        return wanted if isinstance(wanted, ops.Refused) else wanted._replace(theirs=pair.theirs)
+
+    monkeypatch.setitem(roster.RULES, ContactAction.ACCEPT, one_sided)
+
+    assert "one-sided" in kinds_found("one-sided")
+
+
+def test_a_contact_that_is_answered_and_not_written_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    kind = OPERATIONS[ChangeContact]
+
+    def forgetting_contacts(view: Any, op: ChangeContact, context: Any) -> Decision:
+        return kind.decide(view, op, context)._replace(writes=NOTHING, news=())
+
+    monkeypatch.setitem(OPERATIONS, ChangeContact, replace(kind, decide=forgetting_contacts))
+
+    assert "contact lost" in kinds_found("contact lost")
+
+
+def test_a_contact_whom_nobody_asked_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A denial lets whoever asked see, and be seen."""
+    monkeypatch.setitem(roster.RULES, ContactAction.DENY, lambda pair, *_: roster._both(pair))
+
+    assert "false contact" in kinds_found("false contact")
+
+
+def test_a_message_that_comes_through_a_block_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(appending, "blocks", lambda _view, _owner, _other: False)
+
+    assert "let through" in kinds_found("let through")
+
+
+def test_a_receipt_that_is_told_to_whom_one_has_blocked_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(acknowledging, "blocked_among", lambda _view, _owner, _others: set())
+
+    assert "leaked" in kinds_found("leaked")
 
 
 def test_receipts_of_who_sends_none_are_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
