@@ -103,4 +103,5 @@ def open_store(settings: Settings) -> Store:
 
 def report(what: str, error: BaseException) -> None:
     """Something failed that was answered and goes no further."""
-    _log.error(what, error=f"{type(error).__name__}: {error}", exc_info=error)
+    where = {"where": "; ".join(notes)} if (notes := getattr(error, "__notes__", ())) else {}
+    _log.error(what, error=f"{type(error).__name__}: {error}", exc_info=error, **where)

@@ -67,6 +67,8 @@ RESERVED_FILES = 64
 LEAST_CONNECTIONS = 8
 AGENT = f"bimip/{__version__}"
 HTTP_UNAUTHORIZED = 401
+MOST_BUSY = 20
+"""Devices, told at once."""
 MAX_TOLD = 1000
 """Users who are being erased, told at once."""
 
@@ -174,6 +176,9 @@ class Parts:
         """Tells what is on disk now."""
         self.users.committed(committed)
         self.subscribers.committed(committed.news, resync=committed.resync)
+
+    async def describe_busiest(self) -> Mapping[str, object]:
+        return {"busiest": await self.users.list_busiest(MOST_BUSY)}
 
     def describe_conflicts(self) -> Mapping[str, object]:
         return describe_conflicts(self.store)

@@ -160,6 +160,7 @@ async def console(parts: Parts, child: Child) -> None:
         clock=parts.timekeeper.describe,
         accept_clock=parts.accept_clock,
         metrics=scrape,
+        busiest=parts.describe_busiest,
         warnings=parts.warnings,
         audit=parts.audit.note,
         token_refused=parts.refuse_operator,

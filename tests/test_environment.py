@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import structlog.testing
 
-from bimip.environment import open_store
+from bimip.environment import open_store, report
 from bimip.storage.lmdb.format import FORMAT
 from bimip.storage.lmdb.mark import beside
 from tests.kit.server import settings_for_tests
@@ -37,3 +37,12 @@ def test_a_mark_that_is_not_beside_the_store_is_said(tmp_path: Path, *, taken: b
         open_store(settings).close()
 
     assert [entry["mark"] for entry in logs] == ([str(folder / "served")] if taken else [])
+
+
+def test_a_report_says_where_by_what_was_noted_on_its_way() -> None:
+    error = ValueError("odd")
+    error.add_note("message of 'ann', device 'phone', ref 7, id 'one'")
+    with structlog.testing.capture_logs() as lines:
+        report("request failed", error)
+
+    assert lines[0]["where"] == "message of 'ann', device 'phone', ref 7, id 'one'"

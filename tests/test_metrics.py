@@ -1,8 +1,13 @@
 """What /metrics tells of a server that something happened to."""
 
+import json
+import re
 from collections.abc import Mapping
+from pathlib import Path
 
 import pytest
+import trio
+import yaml
 from prometheus_client.parser import text_string_to_metric_families
 from trio.testing import MockClock
 
@@ -202,3 +207,60 @@ async def test_openmetrics_is_told_to_who_asks_for_it(autojump_clock: MockClock)
 
     assert content_type.startswith("application/openmetrics-text")
     assert text.endswith(b"# EOF\n")
+
+
+def exposed_names() -> set[str]:
+    """The names of all samples that a server tells."""
+
+    async def names() -> set[str]:
+        async with open_world() as world:
+            await world.join("ann", "phone", go_on())
+            await world.kill("retention")
+            await settle()
+            return {name.partition("{")[0] for name in await scraped(world)}
+
+    return trio.run(names, clock=MockClock(autojump_threshold=0))
+
+
+ABSENT = {"up", "bimip_store_disk_free_bytes", "bimip_connections_refused_total", "bimip_connections_closed_total"}
+"""What Prometheus says itself, and what a store in memory and a server to which nobody connects do not tell."""
+NAME = re.compile(r"\b(?:bimip|process)_[a-z_]+|\bup\b")
+CONFIG = Path(__file__).parents[1] / "config"
+
+
+def expressions(file: str) -> list[str]:
+    text = (CONFIG / file).read_text()
+    if file.endswith(".json"):
+        return [target["expr"] for panel in json.loads(text)["panels"] for target in panel["targets"]]
+    return [rule["expr"] for group in yaml.safe_load(text)["groups"] for rule in group["rules"]]
+
+
+@pytest.mark.parametrize("file", ["grafana.json", "alerts.yml"])
+def test_what_is_drawn_and_alerted_on_is_told(file: str) -> None:
+    known = exposed_names() | ABSENT
+    used = [set(NAME.findall(expression)) - {"process_"} for expression in expressions(file)]
+
+    assert all(used)
+    assert sorted(set().union(*used) - known) == []
+
+
+def test_each_alert_says_what_is_wrong_and_where_to_look() -> None:
+    rules = [rule for group in yaml.safe_load((CONFIG / "alerts.yml").read_text())["groups"] for rule in group["rules"]]
+
+    assert len({rule["alert"] for rule in rules}) == len(rules)
+    assert {rule["labels"]["severity"] for rule in rules} == {"critical", "warning"}
+    assert all(rule["annotations"]["summary"] and rule["annotations"]["description"] for rule in rules)
+
+
+async def test_devices_that_have_most_to_do_come_first(autojump_clock: MockClock) -> None:
+    async with open_world() as world:
+        await world.register("bob")
+        slow = world.connect("bob", "phone", room=0)
+        await world.fill("bob", *range(5))
+        slow.send(hello=pb.Hello(partitions=[pb.Position(partition="chat", offset=0)]))
+        ann = await world.join("ann", "phone", go_on())
+        await settle()
+        await ann.post("ann", b"Hi", "one")
+        busiest = await world.server.users.list_busiest(1)
+
+    assert [(one["eid"], one["lag"]) for one in busiest] == [("bob", 5)]

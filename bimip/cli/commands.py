@@ -867,6 +867,22 @@ def kill(
 
 
 @app.command()
+def top(
+    every: Annotated[float, typer.Option(min=0.2, max=3600, help="Seconds between two looks.")] = 2.0,
+    json: Annotated[bool, typer.Option("--json", help="One JSON object, after one interval.")] = False,
+    config: Config = None,
+) -> None:
+    """Show what a running server does just now: rates, latencies, lag, and its busiest devices."""
+    import trio
+
+    from bimip.cli import operate
+    from bimip.cli.settings import find_settings
+
+    with telling():
+        trio.run(partial(operate.show_top, find_settings(config), every=every, as_json=json))
+
+
+@app.command()
 def metrics(json: Json = False, config: Config = None) -> None:
     """Print what a running server counts, as Prometheus scrapes it."""
     import trio

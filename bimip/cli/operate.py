@@ -18,6 +18,7 @@ from bimip.cli.failures import Exit, Failure
 from bimip.cli.output import is_lost
 from bimip.cli.settings import console_url
 from bimip.cli.show_tree import tree_lines
+from bimip.cli.top import measured, samples_of, top_lines
 from bimip.cli.words import counted, printable, show_json
 from bimip.config import Secret, Settings
 
@@ -52,6 +53,38 @@ async def watch_tree(settings: Settings, every: float) -> None:
                 was_there = True
                 live.update(shown, refresh=True)
                 await trio.sleep(every)
+
+
+async def show_top(settings: Settings, *, every: float, as_json: bool = False) -> None:
+    """Show what a server does between two looks: to people until Ctrl-C, and while it is away; as JSON once."""
+    screen = _screen()
+    async with _operator(settings) as console:
+        before, since = await _look(console)
+        if as_json:
+            await trio.sleep(every)
+            show_json(await _measured(console, before, since))
+            return
+        with Live(console=screen, auto_refresh=False, screen=False, vertical_overflow="visible") as live:
+            while not is_lost():
+                await trio.sleep(every)
+                try:
+                    shown = top_lines(await _measured(console, before, since))
+                    before, since = await _look(console)
+                except Failure as failure:
+                    if failure.code is not Exit.UNREACHABLE:
+                        raise
+                    shown = Group(f"{failure}; looking again every {every:g} s")
+                live.update(shown, refresh=True)
+
+
+async def _look(console: httpx.AsyncClient) -> tuple[dict[str, float], float]:
+    return samples_of(await _ask_text(console, "/metrics")), trio.current_time()
+
+
+async def _measured(console: httpx.AsyncClient, before: dict[str, float], since: float) -> dict[str, Any]:
+    after, now = await _look(console)
+    busiest = await _ask(console, "GET", "/debug/busiest")
+    return measured(before, after, max(now - since, 1e-3), busiest["busiest"])
 
 
 async def show_metrics(settings: Settings, *, as_json: bool = False) -> None:

@@ -7,6 +7,7 @@ GET  /metrics               what the server counts, for Prometheus; the metrics'
 GET  /debug/tree            the supervision tree
 POST /debug/kill?path=      ends a process as if it had crashed
 POST /debug/restart?path=   stops a process in order and starts it again
+GET  /debug/busiest         the connected devices that are behind the furthest, or have most under way
 GET  /debug/user?eid=       a user's devices, offsets and lag
 GET  /debug/user/why?viewer=&owner=  what a user sees of another, and by which rules
 GET  /debug/user/export?eid=  everything that is held about a user: JSON lines, the last of them {"kind": "end"}
@@ -116,6 +117,9 @@ class Parts:
     """What the server counts, in a format that an Accept header allows, and its content type. None: there is no such
     page."""
 
+    busiest: Callable[[], Awaitable[Mapping[str, object]]] | None = None
+    """The devices that have most to do, as JSON has them. None: there is no such page."""
+
     metrics_token: str = field(default="", repr=False)
     """Opens /metrics and nothing else; empty: the operator's alone does."""
 
@@ -144,26 +148,19 @@ def make_application(parts: Parts) -> Contained:
         Route("/debug/kill", guarded(acts("kill", handlers.kill)), methods=["POST"]),
         Route("/debug/restart", guarded(acts("restart", handlers.restart)), methods=["POST"]),
     ]
-    if parts.metrics is not None:
-        routes.append(Route("/metrics", guarded(handlers.metrics, or_token=parts.metrics_token)))
-    if parts.user is not None:
-        routes.append(Route("/debug/user", guarded(handlers.user)))
-    if parts.sight is not None:
-        routes.append(Route("/debug/user/why", guarded(handlers.why)))
-    if parts.export_user is not None:
-        routes.append(Route("/debug/user/export", guarded(acts("export", handlers.export_user))))
-    if parts.erase_user is not None:
-        routes.append(Route("/debug/user/erase", guarded(acts("erase", handlers.erase_user)), methods=["POST"]))
-    if parts.erasures is not None:
-        routes.append(Route("/debug/user/erasing", guarded(handlers.erasures)))
-    if parts.conflicts is not None:
-        routes.append(Route("/debug/conflicts", guarded(handlers.conflicts)))
-    if parts.clock is not None:
-        routes.append(Route("/debug/clock", guarded(handlers.clock)))
-    if parts.accept_clock is not None:
-        routes.append(
-            Route("/debug/clock/accept", guarded(acts("accept clock", handlers.accept_clock)), methods=["POST"])
-        )
+    with_a_part = [
+        (parts.metrics, "GET", "/metrics", guarded(handlers.metrics, or_token=parts.metrics_token)),
+        (parts.busiest, "GET", "/debug/busiest", guarded(handlers.busiest)),
+        (parts.user, "GET", "/debug/user", guarded(handlers.user)),
+        (parts.sight, "GET", "/debug/user/why", guarded(handlers.why)),
+        (parts.export_user, "GET", "/debug/user/export", guarded(acts("export", handlers.export_user))),
+        (parts.erase_user, "POST", "/debug/user/erase", guarded(acts("erase", handlers.erase_user))),
+        (parts.erasures, "GET", "/debug/user/erasing", guarded(handlers.erasures)),
+        (parts.conflicts, "GET", "/debug/conflicts", guarded(handlers.conflicts)),
+        (parts.clock, "GET", "/debug/clock", guarded(handlers.clock)),
+        (parts.accept_clock, "POST", "/debug/clock/accept", guarded(acts("accept clock", handlers.accept_clock))),
+    ]
+    routes += [Route(path, handler, methods=[method]) for part, method, path, handler in with_a_part if part]
     return Contained(
         Starlette(
             routes=routes,
@@ -239,6 +236,10 @@ class Handlers:
         assert self._parts.metrics is not None
         content, content_type = await self._parts.metrics(request.headers.get("accept", ""))
         return answer_text(content, content_type)
+
+    async def busiest(self, _request: Request) -> Response:
+        assert self._parts.busiest is not None
+        return answer(await self._parts.busiest())
 
     async def user(self, request: Request) -> Response:
         eid = _parameter(request, "eid", "such as alice@example.org")

@@ -54,7 +54,7 @@ from bimip.concurrency.shares import HALVING_SECONDS, MUCH_SECONDS, Shares
 from bimip.domain.core.clock import millis_of, next_stamp, stamps_from
 from bimip.domain.core.decision import Decision, News
 from bimip.domain.core.ids import Millis, Stamp
-from bimip.domain.core.operations import Appended, Fault, Operation, Outcomes, Refused, Result
+from bimip.domain.core.operations import Append, Appended, Fault, Operation, Outcomes, Refused, Result
 from bimip.domain.core.records import Changes, DamagedRecordError, Table
 from bimip.domain.core.rules import Context, Rules
 from bimip.domain.decisions import OPERATIONS, without_writing
@@ -88,6 +88,8 @@ QUIET_SECONDS = 0.002
 REOPEN_SECONDS = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 LOOK_SECONDS = 2.0
 MAX_CRASHES = 2
+MOST_NAMED = 8
+"""Messages of an operation that failed, in the log."""
 LEAP = 1 << 20
 """Numbers of conversations that another epoch passes over: they may have been given after the copy was made, also by
 an epoch that another start from the same copy began. Nobody's message must reach a conversation that took the number.
@@ -111,6 +113,16 @@ DAMAGED = Refused(
     Fault.INTERNAL, "what the server has stored there is damaged; nothing was stored, and the operator has been told"
 )
 INTERNAL = Refused(Fault.INTERNAL, "the server failed at this request and stored nothing; the operator has been told")
+
+
+def named(operation: Operation) -> str:
+    """Names an operation for the log: its kind, and the ids of what it would have stored, by which clients know it."""
+    ids = [message.id for message in operation.messages] if isinstance(operation, Append) else []
+    own = getattr(operation, "id", "") or getattr(operation, "request_id", "")
+    more = ids[:MOST_NAMED] or ([own] if own else [])
+    user = getattr(operation, "user", None)
+    whose = f" of user {user}" if user is not None else ""
+    return f"{type(operation).__name__}{whose}" + (f", id {', '.join(map(repr, more))}" if more else "")
 
 
 class Committed(NamedTuple):
@@ -319,9 +331,7 @@ class Journal:
             elif ticket.crashes >= MAX_CRASHES:
                 self.statistics.set_aside += 1
                 self._refuse([ticket], UNKNOWN)
-                self._report(
-                    "operation set aside", RuntimeError(f"{type(ticket.operation).__name__} ended the journal")
-                )
+                self._report("operation set aside", RuntimeError(f"{named(ticket.operation)} ended the journal"))
             else:
                 ticket.crashes += 1
                 await self._write([ticket])
@@ -417,6 +427,7 @@ class Journal:
             if split and len(parts := split(operation)) > 1:
                 return self._decide_each(batch, parts, context, has_room=has_room)
             if not is_damage:
+                error.add_note(named(operation))
                 self._report("decision failed", error)
             return Decision(DAMAGED if is_damage else INTERNAL)
         if decision.needs_room and not has_room:

@@ -165,6 +165,8 @@ def handle(device: Device, frame: bytes) -> Rest | None:
         error.id = error.id or getattr(payload, "id", "")
         raise
     except Exception as error:
+        said = getattr(payload, "id", "")
+        error.add_note(f"{name} of {device.eid!r}, device {device.name!r}, ref {ref}, id {said!r}")
         device.services.report("request failed", error)
         raise failed(ref) from error
 

@@ -6,6 +6,7 @@ connections, counts against nobody above, and returns when its client does.
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, suppress
+from heapq import nlargest
 from math import ceil
 
 import trio
@@ -37,7 +38,7 @@ from bimip.users.fetcher import fetch
 from bimip.users.intake import read
 from bimip.users.services import Services
 from bimip.users.session import ERASED, LISTENERS, Connected, Session
-from bimip.users.statistics import Lag
+from bimip.users.statistics import DeviceLag, Lag
 
 MEASURED_AT_ONCE = 200
 """Devices."""
@@ -243,6 +244,26 @@ class Users:
             "users": len(self._sessions),
             "devices": sum(len(session.devices) for session in self._sessions.values()),
         }
+
+    async def list_busiest(self, most: int) -> list[dict[str, object]]:
+        """Lists the devices that are behind, have something in flight, or wait for answers, and those first that have
+        most of all that.
+        """
+        found: list[tuple[int, str, str, DeviceLag]] = []
+        looked = 0
+        for session in list(self._sessions.values()):
+            for device in list(session.devices.values()):
+                lag = device.measure_lag()
+                if weight := lag.entries + lag.in_flight + lag.unanswered:
+                    found.append((weight, session.eid, device.claims.device, lag))
+                looked += 1
+                if not looked % MEASURED_AT_ONCE:
+                    found = nlargest(most, found)
+                    await trio.lowlevel.checkpoint()
+        return [
+            {"eid": eid, "device": name, "lag": lag.entries, "in_flight": lag.in_flight, "unanswered": lag.unanswered}
+            for _, eid, name, lag in nlargest(most, found)
+        ]
 
     async def measure_lag(self) -> Lag:
         """Sums up how far connected devices are behind, some at a time: others have their turn meanwhile."""

@@ -81,6 +81,13 @@ async def metrics(_accept: str) -> tuple[bytes, str]:
     return METRICS.encode(), "text/plain"
 
 
+BUSIEST = [{"eid": "ann", "device": "phone", "lag": 7, "in_flight": 5, "unanswered": 6}]
+
+
+async def busiest() -> dict[str, object]:
+    return {"busiest": BUSIEST}
+
+
 async def accept_clock() -> bool:
     return CLOCK["held"] == "noted"
 
@@ -126,6 +133,7 @@ async def server(export: Any = export_user) -> AsyncIterator[tuple[Settings, Tre
             erase_user=erased.begin,
             erasures=erased.left,
             metrics=metrics,
+            busiest=busiest,
             metrics_token=SCRAPER,
         )
         console = make_console(make_application(parts), partial(open_loopback, "127.0.0.1", 0))
@@ -396,3 +404,24 @@ async def test_metrics_are_refused_with_a_wrong_token() -> None:
             await operate.show_metrics(settings(its_settings.console.port, "another one than the right one"))
 
     assert refused.value.code is Exit.REFUSED
+
+
+async def test_top_as_json_is_one_object(capsys: pytest.CaptureFixture[str]) -> None:
+    async with server() as (its_settings, _tree):
+        await operate.show_top(its_settings, every=0.01, as_json=True)
+    told = json.loads(capsys.readouterr().out)
+
+    assert told["busiest"] == BUSIEST
+    assert told["rates"]["accepted"] == 0
+
+
+async def test_top_is_shown_until_it_is_ended(capsys: pytest.CaptureFixture[str]) -> None:
+    shown = ""
+    async with server() as (its_settings, _tree), trio.open_nursery() as nursery:
+        nursery.start_soon(partial(operate.show_top, its_settings, every=0.01))
+        while "ann/phone" not in shown:
+            await trio.sleep(0.01)
+            shown += capsys.readouterr().out
+        nursery.cancel_scope.cancel()
+
+    assert "accepted 0.0/s" in shown

@@ -412,6 +412,7 @@ async def test_a_decision_that_raises_costs_its_own_operation_an_error_and_nothi
     assert [host.answer(name).offset for name in "ab"] == [1, 2]
     assert host.bodies(bob.user) == [b"a", b"b"]
     assert [(what, type(error)) for what, error in host.reports] == [("decision failed", ZeroDivisionError)]
+    assert host.reports[0][1].__notes__[0].startswith("Append of user ")
 
 
 def at(step: str, *, body: bytes | None, error: Callable[[], BaseException]) -> Callable[[str, Changes | None], None]:
@@ -605,7 +606,8 @@ async def test_an_operation_that_ends_the_journal_twice_is_set_aside_and_the_oth
     assert host.bodies(bob.user) == [b"a", b"b", b"later"]
     assert host.statistics.set_aside == 1
     assert host.incarnations <= 4
-    assert [str(error) for what, error in host.reports if what == "operation set aside"] == ["Append ended the journal"]
+    (reported,) = [str(error) for what, error in host.reports if what == "operation set aside"]
+    assert reported == f"Append of user {ann.user}, id 'poison' ended the journal"
 
 
 async def test_a_crash_that_does_not_come_again_costs_nobody_an_error() -> None:

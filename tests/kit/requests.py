@@ -14,6 +14,8 @@ ALONE = (
     "state_delta",
     "ping_pong",
     "push_notification",
+    "contact",
+    "awareness_visibility",
     "token_authority",
     "logout",
 )
@@ -21,6 +23,8 @@ ALONE = (
 PARTS = {"messages": "message", "signals": "signal", "commands": "command"}
 """The fields of a `Body`, and what each is alone."""
 CHANGING = frozenset(pb.ConversationAction) - {pb.ConversationAction.GET, pb.ConversationAction(0)}
+NAMED = {*PARTS.values(), "contact"}
+"""Payloads with an `id` of their own."""
 READING = (pb.MessageStatus.READ, pb.MessageStatus.PLAYED)
 
 
@@ -37,7 +41,7 @@ class Request:
     def id(self) -> str:
         if self.kind == "conversation":
             return str(self.payload.request_id)
-        return str(getattr(self.payload, "id", "")) if self.kind in PARTS.values() else ""
+        return str(getattr(self.payload, "id", "")) if self.kind in NAMED else ""
 
 
 @dataclass(slots=True)
@@ -72,7 +76,8 @@ def answers(scheme: pb.MessageScheme) -> Iterator[Answer]:
     for kind in ALONE:
         payload = getattr(scheme, kind)
         if payload is not None:
-            yield Answer(kind, scheme.ref, getattr(payload, "request_id", ""), payload)
+            said = payload.id if kind in NAMED else getattr(payload, "request_id", "")
+            yield Answer(kind, scheme.ref, said, payload)
 
 
 class Requests:
@@ -86,13 +91,17 @@ class Requests:
     def name(self, payload: dict[str, Any]) -> None:
         """Draws the ids that were left empty: what has none cannot be asked again safely."""
         [(kind, said)] = payload.items()
-        parts = [said] if kind in {"message", "command"} else []
+        parts = [said] if kind in {"message", "command"} or self._changes_contact(kind, said) else []
         if kind == "body":
             parts = [*said.messages, *said.commands]
         for part in parts:
             part.id = part.id or self._draw()
         if kind == "conversation" and said.action in CHANGING:
             said.request_id = said.request_id or self._draw()
+
+    @staticmethod
+    def _changes_contact(kind: str, said: Any) -> bool:
+        return kind == "contact" and said.action != pb.ContactAction.LIST
 
     def _draw(self) -> str:
         self._drawn += 1

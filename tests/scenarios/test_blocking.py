@@ -8,6 +8,7 @@ from bimip.client.wire import bimip as pb
 from tests.kit.memory_server import Client, World, go_on, open_world
 from tests.scenarios.conftest import OpenStore
 from tests.scenarios.test_contacts import Action, ask
+from tests.scenarios.test_groups import trip
 
 Kind = pb.CommandKind
 
@@ -95,21 +96,28 @@ async def test_an_edit_of_who_is_blocked_shows_nobody_the_new_content_but_who_ma
         assert [one for one in heard.message_states if one.payload] == []
 
 
-async def test_in_a_group_in_common_messages_go_on(autojump_clock: MockClock, open_store: OpenStore) -> None:
+async def test_in_a_group_in_common_messages_go_on_and_who_is_blocked_learns_of_no_receipt(
+    autojump_clock: MockClock, open_store: OpenStore
+) -> None:
     async with open_world(open_store=open_store) as world:
-        ann, bob, _, _ = await correspond(world)
-        ann.send(
-            conversation=pb.Conversation(
-                action=pb.ConversationAction.CREATE, request_id="g1", title="trip", members=[pb.Member(eid="bob")]
-            ),
-            ref=5,
-        )
-        [group] = [frame.conversation for frame in (await ann.heard()).frames if frame.conversation]
-        await bob.heard()
+        [ann, bob, carol], group = await trip(world, "ann", "bob", "carol")
         await ask(bob, Action.BLOCK, "ann", id="b1")
-        await ann.post(group.id, b"to all", "m1")
+        await ann.post(group, b"ann's", "m1")
+        await carol.post(group, b"carol's", "m2")
+        assert (await bob.heard()).payloads == [b"ann's", b"carol's"]
 
-        assert (await bob.heard()).payloads == [b"to all"]
+        bob.acknowledge(3)
+        bob.read(group, 3)
+        told = {client.eid: (await client.heard()).receipts for client in (ann, bob, carol)}
+        assert [(one.first, one.last) for one in told["ann"] if one.member == "bob"] == []
+        assert {(one.kind, one.first, one.last) for one in told["carol"] if one.member == "bob"} == {
+            (pb.MessageStatus.DELIVERED, 3, 3),
+            (pb.MessageStatus.READ, 3, 3),
+        }
+        await ask(bob, Action.UNBLOCK, "ann", id="u1")
+        bob.read(group, 3)
+        for client in (ann, await world.join("ann", "tablet")):
+            assert [one for one in (await client.heard()).receipts if one.kind == pb.MessageStatus.READ] == []
 
 
 async def test_who_blocks_somebody_does_not_write_to_them(autojump_clock: MockClock, open_store: OpenStore) -> None:

@@ -126,7 +126,7 @@ def looks_different(what: str) -> bool:
 
 
 def test_an_acknowledgement_that_is_told_to_whom_one_has_blocked_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(acknowledging, "blocks_any", lambda _view, _owner, _others: False)
+    monkeypatch.setattr(acknowledging, "blocked_among", lambda _view, _owner, _others: set())
 
     assert looks_different("a message")
 

@@ -43,9 +43,9 @@ def blocks(view: Reader, owner: UserId, other: UserId) -> bool:
     return roster is not None and roster.blocked > 0 and contact_of(view, owner, other).blocked
 
 
-def blocks_any(view: Reader, owner: UserId, others: Iterable[UserId]) -> bool:
-    """Whether a user has blocked one of these."""
-    return any(blocks(view, owner, other) for other in others)
+def blocked_among(view: Reader, owner: UserId, others: Iterable[UserId]) -> set[UserId]:
+    """Finds those of some users whom a user has blocked."""
+    return {other for other in others if blocks(view, owner, other)}
 
 
 def lets_see(view: Reader, owner: UserId, viewer: UserId) -> bool:

@@ -37,7 +37,6 @@ class Seen(Enum):
     LOCATION = "where they are, if they share it with the viewer"
     READ_RECEIPTS = "what they have read and played"
     MESSAGE = "the viewer may write to them"
-    INVITE = "the viewer may add them to a group"
     CALL = "the viewer may call them"
 
 
@@ -196,7 +195,6 @@ ROWS: Mapping[Seen, tuple[Check, ...]] = {
     Seen.LOCATION: (_blocked, _blocks, _visible),
     Seen.READ_RECEIPTS: (_blocked, _sent, _shown),  # whoever blocks goes on seeing who reads what they wrote
     Seen.MESSAGE: (_blocked, _blocks),
-    Seen.INVITE: (_blocked, _blocks),
     Seen.CALL: (_blocked, _blocks),
 }
 """What is checked, in this order, before a viewer is let see something of an owner."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from bimip.domain.contacts.access import blocks_any
+from bimip.domain.contacts.access import blocked_among
 from bimip.domain.contacts.privacy import may_see
 from bimip.domain.conversations.membership import (
     SMALL_GROUP,
@@ -74,15 +74,10 @@ def acknowledge(view: Reader, op: Acknowledge, context: Context) -> Decision:
 
 
 def delivered(view: Reader, user: UserId, entries: Sequence[Entry], context: Context) -> tuple[list[Put], list[News]]:
-    """The receipts of what one of the user's devices took in. What the user wrote is not delivered to them."""
-    received: dict[ConversationId, tuple[list[int], set[UserId]]] = {}
-    for _, conversation, place, author, _, _, _ in entries:
-        if author != user:
-            known = received.get(conversation)
-            if known is None:
-                received[conversation] = known = ([], set())
-            known[0].append(place)
-            known[1].add(author)
+    """The receipts of what one of the user's devices took in. What the user wrote is not delivered to them; and whom
+    they have blocked is not to learn that they are there, in a group neither: none is made of what those wrote.
+    """
+    received = _received(user, entries)
     if not received:
         return [], []
     changes = StateChanges(view)
@@ -90,12 +85,13 @@ def delivered(view: Reader, user: UserId, entries: Sequence[Entry], context: Con
         roster: Roster | None = view.get(ROSTERS, (user,))  # as of most there is none
     except DamagedRecordError:
         roster = Roster()
+    if roster is not None and (blocked := blocked_among(view, user, {entry.author for entry in entries})):
+        entries = [entry for entry in entries if entry.author not in blocked]
+        received = _received(user, entries)
     for conversation, (places, authors) in received.items():
         talk: Conversation | None = view.get(CONVERSATIONS, (conversation,))
         concerned: Concerned = dict.fromkeys(authors)
         if talk is not None and talk.members:
-            if roster is not None and blocks_any(view, user, authors):
-                continue  # whom they block is not to learn that they are there
             concerned = dict.fromkeys(authors.intersection(talk.members))  # who was erased is in it no more
         elif talk is not None:
             wrote = [
@@ -104,6 +100,19 @@ def delivered(view: Reader, user: UserId, entries: Sequence[Entry], context: Con
             concerned = _authors(view, conversation, wrote)
         _add(view, changes, (conversation, user, DELIVERED), from_offsets(places), context.now, concerned)
     return changes.puts(), changes.news
+
+
+def _received(user: UserId, entries: Sequence[Entry]) -> dict[ConversationId, tuple[list[int], set[UserId]]]:
+    """Sorts what others wrote by its conversation: its places there, and who wrote it."""
+    received: dict[ConversationId, tuple[list[int], set[UserId]]] = {}
+    for _, conversation, place, author, _, _, _ in entries:
+        if author != user:
+            known = received.get(conversation)
+            if known is None:
+                received[conversation] = known = ([], set())
+            known[0].append(place)
+            known[1].add(author)
+    return received
 
 
 def _authors(
@@ -139,7 +148,7 @@ def receipt(view: Reader, op: Receipt, context: Context) -> Decision:
     slice_end = _slice_end(wanted, context.rules.slice_entries)
     arrived = _arrived(view, op, number, clip(wanted, oldest, slice_end))
     wrote = _by_others(view, number, op.user, arrived)
-    places = from_offsets([place for _, place in wrote])
+    blocked = blocked_among(view, op.user, {author for author, _ in wrote})
     authors: Concerned = dict.fromkeys(author for author, _ in wrote if author in conversation.members)
     if not conversation.members:
         authors = _authors(view, number, wrote)
@@ -147,8 +156,8 @@ def receipt(view: Reader, op: Receipt, context: Context) -> Decision:
     for kind in IMPLIED[op.kind]:
         key = number, op.user, kind
         if kind is DELIVERED:
-            if not (conversation.members and blocks_any(view, op.user, authors)):
-                _add(view, changes, key, places, context.now, authors)
+            places = from_offsets([place for author, place in wrote if author not in blocked])
+            _add(view, changes, key, places, context.now, authors)
             continue
         public, private = private_reads.split(view, changes, *key, wrote)
         if public:
