@@ -193,7 +193,8 @@ class KnownPresence(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class PresenceChanged:
-    """A contact of this user, or this user, came, went, or is another way. `Client.known_presence` has all of them.
+    """A contact of this user, or this user while several of their devices are connected, came, went, or is another way.
+    `Client.known_presence` has all of them.
 
     While there is no connection nothing is told: what changed meanwhile is when it is there again, or seconds later.
     """
@@ -213,8 +214,8 @@ class KnownIntent(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class IntentChanged:
-    """This user says another thing of themselves, on whichever device. `Client.intent` has it too. That its time is
-    over is told by PresenceChanged alone.
+    """This user says another thing of themselves, on whichever device. `Client.intent` has it too, and knows when
+    its time is over, which is no event.
     """
 
     status: Status  # as in KnownIntent

@@ -138,6 +138,7 @@ class Device:
                 self._result(row, result)
             self.outbox.unsend(self._in_hello[answered:])
             self._in_hello = []
+        self.presence.connected()
         if self.focus is not None:
             self.send(self.focus, self.requests.next_ref())
         for mark in self.store.pending_reads():

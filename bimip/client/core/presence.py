@@ -1,7 +1,8 @@
 """Who of this user's contacts is there and what they are doing, as the server told it on a connection: kept nowhere.
 
-A connection begins with a reset: who is not named after it is not there. So that nobody seems to go who is named a
-little later, the others count until nobody was named for SETTLE_SECONDS. What others do ends by itself.
+A connection begins with nobody, and so does a reset: who is not named after it is not there. So that nobody seems to
+go who is named a little later, those known before count until none of them was named for SETTLE_SECONDS. What others
+do ends by itself.
 """
 
 from collections.abc import Callable, Iterable
@@ -46,8 +47,7 @@ class Presence:
     def take(self, told: Iterable[Awareness], *, is_reset: bool) -> list[PresenceChanged | ActivityChanged]:
         """Takes in what a batch tells. Statuses that only a later version understands are left out."""
         if is_reset:
-            self._unconfirmed = set(self._known)
-            self._settles_at = self._clock() + SETTLE_SECONDS
+            self.connected()
         events: list[PresenceChanged | ActivityChanged] = []
         for one in told:
             eid = one.from_.eid if one.from_ is not None else ""
@@ -86,6 +86,12 @@ class Presence:
     def _end(self, place: Place) -> list[ActivityChanged]:
         ended = self._activities.pop(place, None)
         return [] if ended is None else [ActivityChanged(*place, Doing.CANCELLED)]
+
+    def connected(self) -> None:
+        """Begins with nobody: whom the server does not name soon is gone."""
+        self._unconfirmed = set(self._known)
+        self._settles_at = self._clock() + SETTLE_SECONDS
+        self.changed.notify_all()
 
     def disconnected(self) -> None:
         """Keeps what is known until the next connection tells otherwise."""

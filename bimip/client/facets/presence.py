@@ -23,8 +23,8 @@ class PresenceFacet(Facet):
     _last_said = Stamp(0)
 
     def known_presence(self) -> dict[str, KnownPresence]:
-        """Returns by eid how those contacts are that this user is let see, and this user, as this device was told last
-        since it was opened. Who is not in it is OFFLINE.
+        """Returns by eid how those contacts are that this user is let see, and, while several of their devices are
+        connected, this user, as this device was told last since it was opened. Who is not in it is OFFLINE.
         """
         return self._device.presence.known()
 

@@ -110,6 +110,18 @@ async def test_contacts_are_known_as_they_come_and_go_also_behind_a_cut() -> Non
         assert set(client.known_presence()) == {"bob"}
 
 
+@both_backends
+async def test_who_was_there_before_a_cut_and_is_named_no_more_is_gone() -> None:
+    server = FakeServer()
+    async with connected(server) as (client, first):
+        first.send(Body(awareness=[told(S.ONLINE)], awareness_reset=True))
+        await next_of(client, PresenceChanged)
+        await again(server, first)
+
+        assert await next_of(client, PresenceChanged) == PresenceChanged("bob", Status.OFFLINE)
+        assert client.known_presence() == {}
+
+
 def test_nobody_is_seen_to_go_before_there_is_a_connection_again() -> None:
     async def scenario() -> None:
         server = FakeServer()
