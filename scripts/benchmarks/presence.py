@@ -59,6 +59,7 @@ class Watcher(Device):
     def __init__(self, loop: Loop, port: int, token: str, known: Known) -> None:
         super().__init__(loop, port, token, offset=None)
         self._known = known
+        known.view.clear()  # nobody is there until it is told so
         self._hello = wire.hello(None, known.epoch, known.version)
 
     def _check(self, body: wire.Body) -> None:
@@ -143,10 +144,12 @@ class World:
 
 
 def wrong_views(crowd: Crowd, devices: Sequence[Known]) -> int:
-    """Counts devices that know of somebody who is not there, or not of somebody who is, themselves included."""
+    """Counts devices that know of somebody who is not there, or not of somebody who is; a user's only device is told
+    nothing of the user.
+    """
     reach, wrong = crowd.contacts // 2, 0
     for number, known in enumerate(devices):
-        there = {eid_of((number + step) % crowd.users): wire.ONLINE for step in range(-reach, reach + 1)}
+        there = {eid_of((number + step) % crowd.users): wire.ONLINE for step in range(-reach, reach + 1) if step}
         wrong += known.view != there
     return wrong
 

@@ -17,6 +17,7 @@ from tests.kit.befriender import Befriender
 from tests.kit.caller import SIGNS, Caller
 from tests.kit.codecs import AUDIENCES, FOR_WHOM, SETTINGS, VISIBLE, Codec, Message, error_name, ids
 from tests.kit.commander import Commander
+from tests.kit.herald import Herald
 from tests.kit.history import (
     Acked,
     Answered,
@@ -24,6 +25,7 @@ from tests.kit.history import (
     CallSaid,
     Complaint,
     ContactAnswered,
+    ContactSaid,
     Delivery,
     Done,
     Event,
@@ -108,6 +110,7 @@ class Link:
     contradictions: dict[int, str] = field(default_factory=dict)
     conversations: dict[int, str] = field(default_factory=dict)  # what a Fetch asked for
     states: set[int] = field(default_factory=set)  # what asked for the state
+    intents: set[int] = field(default_factory=set)  # what said how the user is
     wishes: set[int] = field(default_factory=set)  # changes of settings, labels, and FORWARDED
     frames_left: int = 0  # until it is cut
 
@@ -172,6 +175,7 @@ class Actor:
         self._caller = Caller(codec, name, random)
         self._locator = Locator(codec, name, random)
         self._befriender = Befriender(codec, name, self._users, random, blocks=habits.blocks)
+        self._herald = Herald(codec, name, random)
         self._commands: dict[str, Message] = {}  # that were not answered
         self._requests: dict[str, Message] = {}  # changes of groups that were not answered
         self._sent_before: set[str] = set()
@@ -300,6 +304,8 @@ class Actor:
             self.counts["states answered"] += 1
         elif payload == "push_notification":
             self.is_subscribed = True
+        elif payload == "awareness":
+            self._take_status(link, scheme)
         elif payload == "location_stream":
             self._record(self._locator.answered(scheme.location_stream))
             self.counts["locations answered"] += 1
@@ -381,11 +387,13 @@ class Actor:
         for location in body.locations:
             self._record(self._locator.told(location))
             self.counts["locations told"] += location.has_position
+        if body.awareness or body.awareness_reset:
+            self._take_awareness(body)
         for command in body.commands:
             self._take_done(command)
         for error in body.errors:
             self._take_error(link, error)
-        if int(body.turn) != Turn.FETCH:  # else: what is so now of its messages, and no page
+        if int(body.turn) not in {Turn.FETCH, Turn.RESUME}:  # else: what is so now of its messages, and no page
             for delta in body.states:
                 self._take_state(delta)
         if (body.partition or body.messages) and not link.is_cut:
@@ -501,6 +509,8 @@ class Actor:
         position, random = self.positions[batch.partition], self._random
         everything, one, some, late = self._habits.acks
         chance = random.random()
+        if batch.turn is Turn.RESUME and batch.deliveries and random.random() < 0.8:
+            self._acknowledge(link, batch.partition, many={delivery.offset for delivery in batch.deliveries})
         if not self.mood.dawdles or chance < everything:
             self._acknowledge(link, batch.partition, upto=position.offset)
         elif chance < one and position.pending:
@@ -532,6 +542,10 @@ class Actor:
                 self._ask_state(link)
             if random.random() < 0.1:
                 self._say_location(link)
+            if random.random() < 0.1:
+                self._say_of_user(link)
+            if random.random() < 0.03:
+                self._resume(link, random.choice(batch.deliveries).conversation)
             if self._habits.pushes and random.random() < 0.03:
                 self.subscribe()
 
@@ -621,6 +635,49 @@ class Actor:
         if self._random.random() < 0.6:
             self._commands[command.id] = command
             self._post(link, command=command)
+
+    def _say_of_user(self, link: Link) -> None:
+        """How the user is, how far somebody is at the device, or what the user does."""
+        ref, chance = self._next_ref(), self._random.random()
+        link.wishes.add(ref)
+        if chance < 0.3:
+            awareness, intent = self._herald.intent()
+            self._record(intent)
+            link.intents.add(ref)
+            self.counts["intents"] += 1
+        elif chance < 0.5:
+            awareness, focus = self._herald.focus()
+            self._record(focus)
+        else:
+            others = [user for user in self._users if user != self.name.eid]
+            awareness, activity = self._herald.activity(sorted(self._groups), others)
+            self._record(activity)
+            self.counts["activities"] += 1
+        self._post(link, ref, awareness=awareness)
+
+    def say_of_user(self, times: int) -> None:
+        if self.link is not None:
+            for _ in range(times):
+                self._say_of_user(self.link)
+
+    def _take_status(self, link: Link, scheme: Message) -> None:
+        if scheme.ref in link.intents:
+            self._record(self._herald.answered(scheme.awareness))
+            self.counts["intents answered"] += 1
+
+    def _take_awareness(self, body: Message) -> None:
+        presence, doing = self._herald.told(body)
+        self._record(presence)
+        for activity in doing:
+            self._record(activity)
+        self.counts["users shown"] += len(presence.shown)
+        self.counts["activities told"] += len(doing)
+
+    def _resume(self, link: Link, conversation: str) -> None:
+        ref = self._next_ref()
+        link.wishes.add(ref)
+        self.counts["conversations resumed"] += 1
+        self._post(link, ref, awareness=self._herald.resume(conversation))
 
     def _say_location(self, link: Link) -> None:
         location, said = self._locator.say(sorted(self._groups))
@@ -745,9 +802,16 @@ class Actor:
     def _change_contact(self, link: Link, ref: int) -> None:
         composed = self._befriender.change()
         if composed is not None:
-            request, said = composed
-            self._record(said)
-            self.counts[f"contacts: {said.action}"] += 1
+            self._say_of_contact(link, ref, *composed)
+
+    def befriend(self, other: str) -> None:
+        """Asks a user that both see each other, now or when it connects."""
+        self._say_of_contact(self.link, self._next_ref(), *self._befriender.ask(other))
+
+    def _say_of_contact(self, link: Link | None, ref: int, request: Message, said: ContactSaid) -> None:
+        self._record(said)
+        self.counts[f"contacts: {said.action}"] += 1
+        if link is not None:
             self._post(link, ref, contact=request)
 
     def _take_contact(self, answer: Message) -> None:

@@ -41,7 +41,13 @@ class Befriender:
         action, other = random.choice(self._actions), random.choice(self._others)
         if self._asking and random.random() < 0.4:
             action, other = random.choice(["ACCEPT", "ACCEPT", "ACCEPT", "DENY"]), random.choice(list(self._asking))
-        is_mutual = action in {"REQUEST", "ACCEPT"} and random.random() < 0.5
+        return self._say(action, other, is_mutual=action in {"REQUEST", "ACCEPT"} and random.random() < 0.5)
+
+    def ask(self, other: str) -> tuple[Message, ContactSaid]:
+        """Asks somebody that both see each other."""
+        return self._say("REQUEST", other, is_mutual=True)
+
+    def _say(self, action: str, other: str, *, is_mutual: bool) -> tuple[Message, ContactSaid]:
         self._count += 1
         said = ContactSaid(self._name, f"{self._name.device}-k{self._count}", action, other, is_mutual)
         number = self._codec.contact_action(action)

@@ -8,7 +8,7 @@ something be called lost. Where an older copy of the store was put back, what ca
 that was there: up to then the history is held against the invariants as well, and after it that of the copy, as if
 nothing had come between; but every device must be told, and by then it knows what it has by stamps.
 
-What it knows stands in eleven parts:
+What it knows stands in twelve parts:
 
 * `message_invariants.py`  the messages: who wrote them, which places they were given, what their writers were answered
 * `client_view.py`         one device: what it was shown, by the rule that every client follows
@@ -20,6 +20,7 @@ What it knows stands in eleven parts:
 * `group_invariants.py`    who is in which group, and where in it
 * `call_invariants.py`     who was told what of a call, and what became of one that was missed
 * `location_invariants.py` who was told where somebody is
+* `presence_invariants.py` who is shown as being there and to whom, what users say of themselves, and what they do
 * `push_invariants.py`     what gateways were told for devices that are not connected
 * `device_invariants.py`   which devices there are, what people call them, and who is addressed
 
@@ -58,6 +59,10 @@ A violation names its invariant and a kind:
     told after the end    a device is told more of a call that is over for it                     I3
     missed twice          a missed call is two messages                                           I5
     missed call lost      a device was told that a call was missed, and there is no message       I1
+    false intent          a user is said to be as nobody said                                     I8
+    intent lost           on disk as acknowledged, and a device of the user is not told            I8
+    ghost                 somebody is shown as being there who is gone                             I8
+    wrong view            at rest, a device holds a user for another way than they are, or may be seen   I8
     shown after the end   a device is told a position that was said after the share was over      I10
     diverged              two devices of a user hold different receipts, read markers or settings  I9
     not pushed            owed to a device that is not connected, and its gateway was not told      I4
@@ -82,10 +87,13 @@ from tests.kit.device_invariants import DeviceInvariants
 from tests.kit.group_invariants import GroupInvariants
 from tests.kit.history import (
     Acked,
+    ActivitySaid,
+    ActivityTold,
     Answered,
     Batch,
     CallSaid,
     CallTold,
+    Closed,
     Complaint,
     ContactAnswered,
     ContactSaid,
@@ -94,10 +102,13 @@ from tests.kit.history import (
     Erased,
     Event,
     ExceptionSaid,
+    Focused,
     GapReason,
     Given,
     GroupAnswered,
     GroupAsked,
+    IntentAnswered,
+    IntentSaid,
     Knocked,
     Labelled,
     LabelSaid,
@@ -107,6 +118,7 @@ from tests.kit.history import (
     Marked,
     Name,
     Opened,
+    PresenceTold,
     Pushed,
     PutBack,
     Read,
@@ -121,6 +133,7 @@ from tests.kit.history import (
 from tests.kit.location_invariants import LocationInvariants
 from tests.kit.marker_invariants import MarkerInvariants
 from tests.kit.message_invariants import Message, MessageInvariants
+from tests.kit.presence_invariants import PresenceInvariants
 from tests.kit.push_invariants import PushInvariants
 from tests.kit.receipt_invariants import ReceiptInvariants
 from tests.kit.settings_invariants import SettingsInvariants
@@ -196,6 +209,7 @@ class _Check:
         self._named = DeviceInvariants(self._report)
         self._calls = CallInvariants(self._messages, self._report)
         self._locations = LocationInvariants(self._groups, self._report)
+        self._presence = PresenceInvariants(self._report, self._settings, self._contacts, self._groups)
         self._pushed = PushInvariants(self._messages, self._report)
         self._devices: dict[Name, ClientView] = {}
 
@@ -232,6 +246,7 @@ class _Check:
             self._changes.finish(self._devices)
             self._named.finish(self._devices)
             self._locations.finish()
+            self._presence.finish(self._devices)
             logs = [log for view in self._devices.values() for name, log in view.logs.items() if name == "chat"]
             self._calls.finish(is_excused=bool(self._groups.erased) or any(log.first > 1 for log in logs))
         return self._violations
@@ -264,9 +279,11 @@ class _Check:
                 self._contacts.knocked(event)
                 self._changes.knocked(event)
                 self._named.knocked(event)
+                self._presence.knocked(event)
             case Opened():
                 self._receipts.opened(event)
                 view.opened(event, at)
+                self._presence.opened(event)
                 self._named.opened(event, at)
             case Batch():
                 for delivery in event.deliveries:
@@ -277,6 +294,20 @@ class _Check:
                 self._calls.said(event)
             case CallTold():
                 self._calls.told(event)
+            case IntentSaid():
+                self._presence.intent_said(event)
+            case IntentAnswered():
+                self._presence.answered(event)
+            case Focused():
+                self._presence.focused(event)
+            case PresenceTold():
+                self._presence.told(event)
+            case ActivitySaid():
+                self._presence.activity_said(event)
+            case ActivityTold():
+                self._presence.activity_told(event)
+            case Closed():
+                self._presence.closed(event)
             case LocationSaid():
                 self._locations.said(event)
             case LocationAnswered():
@@ -300,6 +331,7 @@ class _Check:
                 self._contacts.changed(event)
                 self._changes.changed(event)
                 self._named.changed(event)
+                self._presence.changed(event)
             case ReadSet():
                 self._markers.said(event)
             case Pushed():

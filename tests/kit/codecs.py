@@ -28,6 +28,7 @@ from tests.kit.history import (
     GroupEvent,
     GroupKnown,
     Ids,
+    Intent,
     Kept,
     Kind,
     Name,
@@ -35,6 +36,7 @@ from tests.kit.history import (
     Receipts,
     Seat,
     Settings,
+    Shown,
     State,
     Turn,
 )
@@ -71,6 +73,8 @@ class Codec:
     """Whether a field is there that is a message itself."""
     _kind_of: Callable[[int], Any]
     """The kind of a command, by its number."""
+    _awareness_of: Callable[[int], Any]
+    """A status of Awareness, by its number."""
     actions: Any
     """What may be done to a group."""
     device_actions: Any
@@ -173,6 +177,7 @@ class Codec:
                 for item in delta.items
                 if self.has(item, "contact")
             ),
+            intents=tuple(self.intent(item.intent) for item in delta.items if self.has(item, "intent")),
         )
 
     def contact_action(self, name: str) -> Any:
@@ -184,6 +189,14 @@ class Codec:
         return ContactKnown(
             told.eid, told.version, told.state, told.sees_you, told.seen, told.blocked, bool(told.mutual)
         )
+
+    @staticmethod
+    def intent(told: Message) -> Intent:
+        return Intent(told.version, Shown(int(told.status)), told.until)
+
+    def awareness_status(self, name: str) -> Any:
+        """A status of Awareness, by its name."""
+        return self._awareness_of(server_messages.AwarenessStatus.Value(name))
 
     def command_kind(self, name: str) -> Any:
         """The kind of a command, by its name."""
@@ -246,6 +259,7 @@ SERVER = Codec(
     payload_of=lambda scheme: scheme.WhichOneof("payload") or "",
     has=lambda message, field: message.HasField(field),
     _kind_of=int,
+    _awareness_of=int,
     actions=server_messages.Conversation,
     device_actions=server_messages.Devices,
     _contact_actions=server_messages.Contact,
@@ -258,6 +272,7 @@ SDK = Codec(
     payload_of=lambda scheme: betterproto2.which_one_of(scheme, "payload")[0],
     has=lambda message, field: getattr(message, field) is not None,
     _kind_of=sdk_messages.CommandKind,
+    _awareness_of=sdk_messages.AwarenessStatus,
     actions=sdk_messages.ConversationAction,
     device_actions=sdk_messages.DevicesAction,
     _contact_actions=sdk_messages.ContactAction,

@@ -135,6 +135,24 @@ class ContactInvariants:
             for one in told
         )
 
+    # Who sees whom.
+
+    def may_ever_see(self, viewer: str, owner: str) -> bool:
+        """Whether a user ever said something by which another may see them."""
+        return self._has_said(owner, viewer, ASKING)
+
+    def lets_see(self, owner: str, viewer: str) -> bool:
+        """Whether, at rest, a user lets another see them, as a device of theirs knows it."""
+        return any(told.sees_you for told in self._known_of(owner, viewer))
+
+    def are_apart(self, one: str, other: str) -> bool:
+        """Whether, at rest, one of two users has blocked the other."""
+        return any(told.blocked for told in (*self._known_of(one, other), *self._known_of(other, one)))
+
+    def _known_of(self, user: str, other: str) -> list[ContactKnown]:
+        devices = [known for name, known in self._devices.items() if name.eid == user]
+        return [device.known[other] for device in devices if other in device.known]
+
     # The end.
 
     def finish(self, devices: Iterable[Name], erased: str) -> None:

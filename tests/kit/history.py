@@ -417,6 +417,7 @@ class State(NamedTuple):
     exceptions: tuple[Excepted, ...] = ()
     contacts: tuple[ContactKnown, ...] = ()
     asked: bool = False  # it answers a request, and moves no version
+    intents: tuple["Intent", ...] = ()
 
 
 class CallStep(IntEnum):
@@ -491,6 +492,70 @@ class LocationTold(NamedTuple):
     latitude: float | None
 
 
+class Shown(IntEnum):
+    """How a user or a device is; numbers as on the wire."""
+
+    ONLINE = 1
+    OFFLINE = 2
+    AWAY = 3
+    BUSY = 4
+    DND = 5
+
+
+class Intent(NamedTuple):
+    """What a user said of themselves as a device is told it: since which version of their state."""
+
+    version: int
+    status: Shown
+    until: int
+
+
+class IntentSaid(NamedTuple):
+    """A user says how they are, before it leaves."""
+
+    device: Name
+    status: Shown
+    until: int
+
+
+class IntentAnswered(NamedTuple):
+    """The answer: what stands."""
+
+    device: Name
+    intent: Intent
+
+
+class Focused(NamedTuple):
+    """A device says that somebody looks at it, nobody (AWAY), or that it is not there (OFFLINE), before it leaves."""
+
+    device: Name
+    focus: Shown
+
+
+class PresenceTold(NamedTuple):
+    """A device is told how users are, its own among them."""
+
+    device: Name
+    shown: tuple[tuple[str, Shown], ...]
+    is_reset: bool = False  # others are not there
+
+
+class ActivitySaid(NamedTuple):
+    """What a user does, in a conversation or to another user, before it leaves."""
+
+    device: Name
+    ttl_ms: int  # the test's own proof of who said what: no other activity of the device has it
+    to: str = ""
+    conversation: str = ""
+
+
+class ActivityTold(NamedTuple):
+    device: Name
+    user: str
+    ttl_ms: int
+    conversation: str
+
+
 class Pushed(NamedTuple):
     """A gateway was told something for a device, which its user may have been shown then."""
 
@@ -562,6 +627,12 @@ DeviceEvent = (
     | LocationSaid
     | LocationAnswered
     | LocationTold
+    | IntentSaid
+    | IntentAnswered
+    | Focused
+    | PresenceTold
+    | ActivitySaid
+    | ActivityTold
     | Closed
     | Complaint
 )

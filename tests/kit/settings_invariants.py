@@ -17,7 +17,7 @@ from tests.kit.history import (
 from tests.kit.message_invariants import MessageInvariants, Report
 from tests.kit.receipt_invariants import Key, Known, ReceiptInvariants, words
 
-SEND, SHOW = 1, 2
+SEND, SHOW, ONLINE, VISIBLE = 1, 2, 4, 5
 """The settings' numbers."""
 NOBODY, EVERYBODY = 0, 1
 """For whom a setting may hold; else it is contacts."""
@@ -153,6 +153,16 @@ class SettingsInvariants:
         if exception != NONE:
             return exception == ALLOWED
         return None if audience not in {NOBODY, EVERYBODY} else audience == EVERYBODY
+
+    def show_presence(self, owner: str, viewer: str, *, is_contact: bool) -> bool:
+        """Whether, at rest, a user's settings let another see whether they are there, as a device of theirs knows."""
+        told = max((told for name, told in self._told.items() if name.eid == owner), default=NOTHING_SET)
+        excepted = [known[viewer] for name, known in self._excepted.items() if name.eid == owner and viewer in known]
+        exception = max(excepted, key=lambda one: one.version).values[ONLINE - 1] if excepted else NONE
+        if not told.values[VISIBLE - 1] or exception == DENIED:
+            return False
+        audience = told.values[ONLINE - 1]
+        return exception == ALLOWED or audience == EVERYBODY or (is_contact and audience != NOBODY)
 
     def _check_exceptions(self, names: Iterable[Name]) -> None:
         by_user: dict[str, tuple[Name, dict[str, tuple[int, ...]]]] = {}

@@ -8,9 +8,12 @@ import pytest
 from tests.kit.checker import check, explain
 from tests.kit.history import (
     Acked,
+    ActivitySaid,
+    ActivityTold,
     Answered,
     Batch,
     Changed,
+    Closed,
     Complaint,
     ContactAnswered,
     ContactKnown,
@@ -28,6 +31,9 @@ from tests.kit.history import (
     GroupEvent,
     GroupKnown,
     Ids,
+    Intent,
+    IntentAnswered,
+    IntentSaid,
     Kept,
     Kind,
     Knocked,
@@ -40,12 +46,14 @@ from tests.kit.history import (
     Name,
     Opened,
     Place,
+    PresenceTold,
     PutBack,
     Read,
     ReadSet,
     Receipts,
     Refused,
     Seat,
+    Shown,
     State,
     Turn,
     Wrote,
@@ -269,7 +277,38 @@ SHARED = [
     located(1.0),
 ]
 ENDED = [*SHARED, share("s2", is_shared=False), LocationAnswered(PHONE, "s2", "c9", is_shared=False, version=2)]
+
+
+def shown_to(device: Name, eid: str, status: Shown = Shown.ONLINE) -> PresenceTold:
+    return PresenceTold(device, ((eid, status),))
+
+
+def said_and_answered(status: Shown, *told: Name, after: int = 0) -> list[Event]:
+    """Alice says how she is, is answered, and these devices of hers are told."""
+    intent = Intent(5, status, 0)
+    states = [State(device, after, 5, intents=(intent,)) for device in told]
+    return [IntentSaid(PHONE, status, 0), IntentAnswered(PHONE, intent), *states]
+
+
+def sees(one: Name, other: Name) -> State:
+    """A device knows that its user and another one see each other."""
+    return State(one, 0, 3, contacts=(ContactKnown(other.eid, 3, "accepted", sees_you=True, seen=True),))
+
+
+ASKED = [ContactSaid(PHONE, "k1", "REQUEST", "bob"), ContactSaid(BOB, "k1", "REQUEST", "alice")]
+FRIENDS = [*opened(PHONE, BOB), *ASKED, sees(PHONE, BOB), sees(BOB, PHONE)]
+SEE_EACH_OTHER = [*FRIENDS, shown_to(PHONE, "bob"), shown_to(BOB, "alice")]
+BUSY = said_and_answered(Shown.DND, PHONE, after=3)
+TYPES = ActivitySaid(PHONE, 30_001, to="bob")
 CLEAN: dict[str, list[Event]] = {
+    "friends who see each other": SEE_EACH_OTHER,
+    "a friend who goes": [*SEE_EACH_OTHER, Closed(PHONE, 1000), shown_to(BOB, "alice", Shown.OFFLINE)],
+    "a friend who is busy": [
+        *SEE_EACH_OTHER,
+        *said_and_answered(Shown.DND, PHONE, after=3),
+        shown_to(BOB, "alice", Shown.DND),
+    ],
+    "somebody who types": [*SEE_EACH_OTHER, TYPES, ActivityTold(BOB, "alice", 30_001, "c1")],
     "nothing": [],
     "a message": ALL_OF_ONE,
     "a message for a sibling alone, which is deleted": [*FOR_A_SIBLING, *became(PHONE, LAPTOP, deleted=True)],
@@ -415,6 +454,24 @@ CLEAN: dict[str, list[Event]] = {
 }
 
 GUILTY: dict[str, tuple[str, list[Event]]] = {
+    "a friend who is gone and shown": ("I8 ghost", [*SEE_EACH_OTHER, Closed(PHONE, 1000)]),
+    "a friend who is there and not shown": ("I8 wrong view", [*FRIENDS, shown_to(PHONE, "bob")]),
+    "a friend who is busy and shown as there": (
+        "I8 wrong view",
+        [*SEE_EACH_OTHER, *said_and_answered(Shown.DND, PHONE, after=3)],
+    ),
+    "who is no contact and shown": ("I10 leaked", [*SEE_EACH_OTHER, *opened(EVE), shown_to(EVE, "alice")]),
+    "an intent that a device is not told": ("I8 intent lost", [*SEE_EACH_OTHER, *said_and_answered(Shown.DND)]),
+    "an intent that nobody said": ("I8 false intent", [*START, State(PHONE, 0, 1, intents=(Intent(1, Shown.DND, 0),))]),
+    "two devices with two intents": (
+        "I9 diverged",
+        [*START, *said_and_answered(Shown.DND, PHONE), *said_and_answered(Shown.BUSY, LAPTOP)],
+    ),
+    "who types, told to another one": (
+        "I10 leaked",
+        [*SEE_EACH_OTHER, *opened(EVE), TYPES, ActivityTold(EVE, "alice", 30_001, "")],
+    ),
+    "somebody who types and never did": ("I10 forged", [*SEE_EACH_OTHER, ActivityTold(BOB, "alice", 30_001, "c1")]),
     "a position that nobody said": ("I10 forged", [*SHARED, located(9.0)]),
     "a position that is shared with nobody": ("I10 leaked", [*START, position(1.0), located(1.0)]),
     "a position that was said after the share was over": (
@@ -843,6 +900,7 @@ def befriended() -> list[Event]:
         contact(BOB, "alice", state="asked"),
         ContactSaid(BOB, "k1", "ACCEPT", "alice"),
         contact(BOB, "alice", 2, state="accepted", sees_you=True),
+        shown_to(PHONE, "bob"),
         contact(PHONE, "bob", 2, state="accepted", seen=True),
     ]
 

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import cache, partial
+from itertools import pairwise
 from random import Random
 from typing import Any
 
@@ -53,6 +54,8 @@ MESSAGES = 500
 REST_SECONDS = 300
 GRACE_SECONDS = 2.0
 FAILED_STARTS = 0.25
+SEEN_SECONDS = 6.0
+"""Until all who may see it know how a user is: more than the delay, the interval and what an inactive device waits."""
 EXPIRING = "notification"
 """The partition of which something goes after a day."""
 UNTIL_ACKED = "sync"
@@ -146,6 +149,9 @@ def _settings(window: int) -> Settings:
         BIMIP_PUSH_DELAY_SECONDS="0.2",
         BIMIP_PUSH_COLLAPSE_SECONDS="2",
         BIMIP_PUSH_RETRY_SECONDS="4",
+        BIMIP_PRESENCE_OFFLINE_DELAY_SECONDS="1",
+        BIMIP_PRESENCE_INTERVAL_SECONDS="0.5",
+        BIMIP_PRESENCE_INACTIVE_SECONDS="3",
         BIMIP_RETENTION_EVERY_SECONDS="0.7",
         BIMIP_RETENTION_POLICIES=f"{UNTIL_ACKED}=until-acked",
         BIMIP_RETENTION_HISTORY_DAYS=f"chat=0,{EXPIRING}=1,feed=0,sync=0",
@@ -176,6 +182,8 @@ class Simulation:
         self._violations: list[Violation] = []
         self._written = 0
         self.erased = ""
+        self.departed = ""
+        """Whose devices do not come back at the end."""
         self._faults = list(self.plan.faults)
         self._under_way = 0  # faults that are armed and have not happened
         self._life = trio.CancelScope()
@@ -306,7 +314,7 @@ class Simulation:
     @property
     def _left(self) -> list[Device]:
         """The devices of users who are there still."""
-        return [device for device in self.devices if device.name.eid != self.erased]
+        return [device for device in self.devices if device.name.eid not in {self.erased, self.departed}]
 
     def _note(self, what: str) -> None:
         line = f"*** {what}"
@@ -435,6 +443,7 @@ class Simulation:
         await self._until(
             "a first connection", lambda: all(device.is_connected for device in self.devices if device is not sleeper)
         )
+        self._befriend()
         mood = Mood(writes=True, cuts=True, dawdles=True, forgets=True, pause_seconds=self.plan.pause_seconds)
         self._behave(mood)
         await self._until("half of the load", lambda: self._written >= self.plan.messages // 2)
@@ -484,6 +493,13 @@ class Simulation:
         is_theirs = entry.author != user and entry.origin and not entry.addressed
         return is_there and is_new and bool(is_theirs) and not (state is not None and state.deleted)
 
+    def _befriend(self) -> None:
+        """Each user and the next one ask each other."""
+        devices = {device.name.eid: device for device in self._left if device is not self.devices[0]}
+        for one, other in pairwise(devices.values()):
+            one.befriend(other.name.eid)
+            other.befriend(one.name.eid)
+
     def _behave(self, mood: Mood) -> None:
         for device in self.devices:
             device.mood = mood
@@ -491,6 +507,7 @@ class Simulation:
     async def _come_to_rest(self) -> None:
         """Everybody is answered, has everything and has acknowledged it; then everybody looks once more."""
         self._behave(CALM)
+        self._befriend()
         self._jumped_ms = 0  # the way back may have come before the way there
         await self._until("what is pushed", lambda: self.server is not None and not any(self._not_pushed()))
         for line in self._not_pushed():
@@ -506,6 +523,21 @@ class Simulation:
         await self._until("everything once more", self._is_complete)
         await trio.sleep(2)
         await self._until("everything to the end", self._is_complete)
+        await self._show_themselves()
+
+    async def _show_themselves(self) -> None:
+        """Everybody says how they are and what they do, and all see it; then one user goes, and all see that."""
+        for device in self._left:
+            device.say_of_user(3)
+        await trio.sleep(SEEN_SECONDS)
+        await self._until("what was said", self._is_complete)
+        self.departed = self.random.choice(sorted({device.name.eid for device in self._left}))
+        for device in self.devices:
+            if device.name.eid == self.departed:
+                device.retire()
+                device.cut()
+        await trio.sleep(SEEN_SECONDS)
+        await self._until("what they leave", self._is_complete)
 
     def _is_complete(self) -> bool:
         return not any(self._lacks())

@@ -24,7 +24,7 @@ from bimip.domain.conversations.membership import group_of, witnesses_of
 from bimip.domain.core import operations as ops
 from bimip.domain.core.decision import NOTHING, Decision
 from bimip.domain.core.ids import ConversationOffset, Millis, Offset, UserId
-from bimip.domain.core.records import ReceiptKind, Table
+from bimip.domain.core.records import ReceiptKind, Status, Table
 from bimip.domain.decisions import OPERATIONS
 from bimip.domain.delivery import acknowledging
 from bimip.domain.keeping.timekeeping import Timekeeper
@@ -33,13 +33,18 @@ from bimip.domain.push import outbox
 from bimip.domain.state import devices, private_reads, read_markers, receipts, settings
 from bimip.domain.state import groups as state_of_groups
 from bimip.domain.state.changes import StateChanges
+from bimip.domain.state.intents import SetIntent
 from bimip.domain.state.lifecycle import IMPLIED
 from bimip.push import notifications
 from bimip.push.process import Push
+from bimip.reading import presence
 from bimip.requests import forwards
 from bimip.requests.command import operation_of
 from bimip.retention import process as retention_process
 from bimip.users import calls, locations
+from bimip.users.awareness import presence as users_presence
+from bimip.users.awareness.appearances import Appearances
+from bimip.users.awareness.presence import Presence
 from bimip.users.device import Device
 from tests.chaos.runner import HastyJournal
 from tests.kit.coverage import unmeasured
@@ -131,6 +136,10 @@ def forgetting(decide: Callable[..., Any]) -> Callable[..., Any]:
             return [self.get(table, key) for key in keys]
 
     return lambda view, op, moment: decide(Forgetful(view), op, moment)
+
+
+def all_users(view: Any) -> list[UserId]:
+    return [record.number for _, record in view.scan(Table.USERS, ("",), Table.USERS.schema.end, limit=100)]
 
 
 def test_a_disk_that_does_not_sync_loses_what_was_acknowledged() -> None:
@@ -555,6 +564,57 @@ def test_a_location_that_is_shown_to_who_is_not_in_the_group_is_noticed(monkeypa
 
     monkeypatch.setattr(locations, "reached_by", everybody)
     monkeypatch.setattr(locations, "reaches", lambda *_: True)
+
+    assert "leaked" in kinds_found("leaked")
+
+
+def test_an_intent_that_is_answered_and_not_written_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    kind = OPERATIONS[SetIntent]
+
+    def forgetting_intents(view: Any, op: SetIntent, context: Any) -> Decision:
+        return kind.decide(view, op, context)._replace(writes=NOTHING, news=())
+
+    monkeypatch.setitem(OPERATIONS, SetIntent, replace(kind, decide=forgetting_intents))
+
+    assert "intent lost" in kinds_found("intent lost")
+
+
+def test_a_change_of_status_that_nobody_is_told_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Presence, "_report", lambda *_: None)
+
+    assert "wrong view" in kinds_found("wrong view")
+
+
+def test_who_goes_and_is_shown_still_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    look = Appearances.look
+
+    def faithful(shown: Any, user: Any, status: Status, *when: Any) -> bool:
+        return status is not Status.OFFLINE and look(shown, user, status, *when)
+
+    monkeypatch.setattr(Appearances, "look", faithful)
+
+    assert "ghost" in kinds_found("ghost")
+
+
+def test_who_is_shown_to_who_is_no_contact_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(presence, "verdict", lambda *_: Verdict(allowed=True, rule="all may see all"))
+    monkeypatch.setattr(presence, "viewers_of", lambda view, *_: all_users(view))
+
+    assert "leaked" in kinds_found("leaked")
+
+
+def test_who_hides_and_is_shown_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(presence, "verdict", lambda *_: Verdict(allowed=True, rule="all may see all"))
+
+    assert "leaked" in kinds_found("leaked")
+
+
+def test_what_somebody_does_and_is_told_to_others_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    def everybody(store: Any, user: UserId, *_: Any) -> list[UserId]:
+        with store.snapshot() as view:
+            return [number for number in all_users(view) if number != user]
+
+    monkeypatch.setattr(users_presence, "read_witnesses", everybody)
 
     assert "leaked" in kinds_found("leaked")
 
