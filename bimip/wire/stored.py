@@ -205,6 +205,8 @@ def unnamed(stored: bytes, eid: str, without_title: bool) -> bytes:  # noqa: FBT
     if author.eid == eid:  # of an event: they chose its id, too
         author.eid = ""
         message.id = message.signal_id
+        if message.HasField("call_event"):
+            message.call_event.call = ""  # as well as the call's
     if eid in message.mentions:
         kept = [one for one in message.mentions if one != eid]
         message.ClearField("mentions")

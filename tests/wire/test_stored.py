@@ -315,3 +315,13 @@ def test_an_event_names_nobody_who_was_erased() -> None:
     assert [*message.group_event.members] == ["b@x", ""]
     assert (message.group_event.owner, message.group_event.title) == ("", "")
     assert (message.id, getattr(message, "from").eid, message.digest) == (SERVER["signal_id"], "", b"digested")
+
+
+def test_a_missed_call_of_who_was_erased_says_nothing_that_they_chose() -> None:
+    what = pb.CallEvent(call="call of a@x", end=pb.CALL_TIMED_OUT, started=5)
+    sent = stored.call_event("a@x/1", "a@x", "b@x", "chat", what, b"digested")
+    body = stored.unnamed(stored_as(sent), "a@x", without_title=False)
+    event = stored.parse(body).call_event
+
+    assert b"a@x" not in body
+    assert (event.call, event.end, event.started) == ("", pb.CALL_TIMED_OUT, 5)
