@@ -29,6 +29,9 @@ DEVICES = tuple(
 LATE = Name("dave@example.org", "tablet")
 """Connects when there is something to catch up with already, and begins at the head."""
 REST_SECONDS = 60
+PRESENCE_SECONDS = 20
+PRESENCE = {"wrong view", "ghost"}
+"""Violations that are none yet, while somebody is about to be told."""
 
 
 class Fleet:
@@ -96,6 +99,14 @@ class Fleet:
             "acks on disk", lambda device: "" if device not in barriers or barriers[device].is_set() else "a barrier"
         )
         await self._reconnect()
+        await self._look_around()
+
+    async def _look_around(self) -> None:
+        """Who comes, goes or is another way is told when that is due: waits for it, as long as that may take."""
+        for _ in range(2 * PRESENCE_SECONDS):
+            if not any(one.kind in PRESENCE for one in self.violations()):
+                break
+            await trio.sleep(0.5)
 
     async def _reconnect(self) -> None:
         before = {device: device.connections for device in self.devices}
