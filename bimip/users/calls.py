@@ -225,10 +225,9 @@ class Calls:
             self._flush()
 
     def _say(self, said: Said, now: float) -> int:
-        callee = self._known(said.peer)
         call = self._calls.get(_key(said))
         if call is None and said.step is Step.OFFER:
-            return self._begin(said, callee, now)
+            return self._begin(said, self._known(said.peer), now)
         found = None if call is None else _party_of(call, said)
         if call is None or found is None:
             return self._tell_unknown(said)

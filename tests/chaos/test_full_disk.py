@@ -58,7 +58,7 @@ class Confined(Limited):
         return subprocess.Popen(
             ["unshare", "-rm", "sh", "-c", script, "sh", sys.executable, "-m", "tests.chaos.runner"],
             cwd=ROOT,
-            env=environment | self.settings,
+            env=environment | self.settings | {"BIMIP_HEALTH_MIN_FREE_DISK_BYTES": "0"},  # which is more than there is
             stdin=subprocess.PIPE,
             stdout=self._output,
             stderr=self._output,
