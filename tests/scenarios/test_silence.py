@@ -1,7 +1,8 @@
 """Whatever somebody does who was blocked, they are told what they would be told of a user who is away.
 
 Each is played to two servers, at the same virtual times: one in which the other one blocks and stays connected, and one
-in which they leave. Every frame that who is blocked gets is the same.
+in which they leave. Every frame that who is blocked gets is the same. The other one shows nobody when they were last
+there: a block ends that too, as the page says.
 """
 
 from collections.abc import Callable
@@ -81,6 +82,8 @@ async def seen_by_ann(say: Say, *, is_blocked: bool) -> tuple[list[str], Receive
     store = MemoryStore()
     async with open_world(store=store) as world:
         ann, bob, anns, bobs = await correspond(world)
+        bob.send(settings=pb.Settings(show_last_seen=False))
+        await bob.heard()
         await ask(bob, Action.BLOCK if is_blocked else Action.UNBLOCK, "ann", id="b1")
         if not is_blocked:
             bob.cut()
