@@ -408,6 +408,15 @@ async def test_whom_one_accepts_sees_one_at_once_and_whom_one_blocks_or_removes_
         assert await look(ann, "bob") == (OFFLINE, 0)
 
 
+async def test_who_is_erased_is_seen_to_go_by_their_name(autojump_clock: MockClock) -> None:
+    async with open_world(store=friends()) as world:
+        ann, _ = await two_friends(world)
+        await world.server.erase_user("bob")
+        await trio.sleep(2 * DELAY)
+
+        assert await told(ann) == [("bob", OFFLINE)]
+
+
 TYPING, RECORDING, PAUSED, CANCELLED = S.TYPING, S.RECORDING, S.PAUSED, S.CANCELLED
 
 

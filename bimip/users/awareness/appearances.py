@@ -18,9 +18,11 @@ from bimip.domain.core.records import Status
 class Appearance:
     """One user, as they are shown."""
 
-    __slots__ = ("due", "gone_at", "gone_since", "shown_at", "since", "status", "told")
+    __slots__ = ("due", "eid", "gone_at", "gone_since", "shown_at", "since", "status", "told")
 
     def __init__(self) -> None:
+        self.eid = ""
+        """By which they are told of, also when they were erased meanwhile."""
         self.status = Status.OFFLINE
         self.since = Millis(0)
         self.shown_at = -inf
@@ -52,6 +54,7 @@ class Appearances:
             assert known is not None
             appearance = self._known[user] = Appearance()
             appearance.status, appearance.since, appearance.shown_at = known.status, known.since, known.shown_at
+            appearance.eid = known.eid
 
     def __len__(self) -> int:
         return sum(appearance.status is not Status.OFFLINE for appearance in self._known.values())

@@ -129,15 +129,22 @@ class Presence:
         return True
 
     def _look_at(self, user: UserId, now: float) -> None:
-        session = self._services.sessions.get(user)
-        devices = [] if session is None else [one.focus for one in session.devices.values() if one.is_open]
+        session, eid = self._services.sessions.get(user), self._services.eids.of(user)
+        if session is None or not eid:  # who has no name is erased: their devices are on their way out
+            devices = []
+        else:
+            devices = [one.focus for one in session.devices.values() if one.is_open]
         intent = read_intent(self._services.store, user) if devices else NONE
         wall = self._services.wall_clock()
         status = status_of(devices, intent, wall)
         ends_at = now + (intent.until - wall) / 1000 if intent.until > wall else inf
         if self._notes.users.get(user):
             self._shown.note_back(user)
-        if self._shown.look(user, status, ends_at, wall, now):
+        is_due = self._shown.look(user, status, ends_at, wall, now)
+        appearance = self._shown.known(user)
+        if appearance is not None:
+            appearance.eid = eid or appearance.eid
+        if is_due:
             self._reports[user] = START
 
     def _reveal_some(self) -> bool:
@@ -188,11 +195,11 @@ class Presence:
             return
         if appearance.status is not Status.OFFLINE and sight.is_shown:
             appearance.told.add(viewer)
-            part = _part(self._services.eids.of(owner), appearance.status, appearance.since, 0)
+            part = _part(appearance.eid, appearance.status, appearance.since, 0)
         elif viewer in appearance.told:
             appearance.told.discard(viewer)
             gone = appearance.since if appearance.status is Status.OFFLINE else self._services.wall_clock()
-            part = _part(self._services.eids.of(owner), Status.OFFLINE, 0, gone if sight.last_seen else 0)
+            part = _part(appearance.eid, Status.OFFLINE, 0, gone if sight.last_seen else 0)
         else:
             return
         for device in () if session is None else session.devices.values():
@@ -251,7 +258,7 @@ class Presence:
             if device in self._fresh:
                 self._fresh.discard(device)
                 device.tell(RESET, frames.AWARENESS_RESET)
-            part = _part(self._services.eids.of(owner), appearance.status, appearance.since, 0)
+            part = _part(appearance.eid, appearance.status, appearance.since, 0)
             self._tell(device, ("presence", owner), part, can_wait=False)
 
     def _has_siblings(self, user: UserId) -> bool:
