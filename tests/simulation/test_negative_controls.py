@@ -35,6 +35,7 @@ from bimip.domain.state import groups as state_of_groups
 from bimip.domain.state.changes import StateChanges
 from bimip.domain.state.intents import SetIntent
 from bimip.domain.state.lifecycle import IMPLIED
+from bimip.domain.state.settings import Setting
 from bimip.push import notifications
 from bimip.push.process import Push
 from bimip.reading import presence
@@ -47,7 +48,9 @@ from bimip.users.awareness.appearances import Appearances
 from bimip.users.awareness.presence import Presence
 from bimip.users.device import Device
 from tests.chaos.runner import HastyJournal
+from tests.kit.actor import Actor, Link
 from tests.kit.coverage import unmeasured
+from tests.kit.history import SettingsSaid
 from tests.simulation import simulation
 from tests.simulation.disk import Disk
 from tests.simulation.simulation import Options, simulate
@@ -279,7 +282,16 @@ def test_a_receipt_that_is_told_to_whom_one_has_blocked_is_noticed(monkeypatch: 
     assert "leaked" in kinds_found("leaked")
 
 
+def send_no_receipts(actor: Actor, link: Link) -> None:
+    """All that this world's devices set is that they send none: so the checker is sure of it."""
+    ref = actor._next_ref()
+    link.wishes.add(ref)
+    actor._record(SettingsSaid(actor.name, Setting.SEND_READ_RECEIPTS, 0))
+    actor._post(link, ref, settings=actor._codec.messages.Settings(send_read_receipts=False))
+
+
 def test_receipts_of_who_sends_none_are_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Actor, "_change_setting", send_no_receipts)
     monkeypatch.setattr(private_reads, "sends_receipts", lambda _view, _reader, _author: True)
 
     assert "leaked" in kinds_found("leaked")
