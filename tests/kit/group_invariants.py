@@ -84,6 +84,10 @@ class GroupInvariants:
             self._members.clear()
             if is_known and (author, event_id) not in self._asked:
                 self._report("I10", "forged", f"{author} did {event.kind.name} in {group}, and never asked for it")
+        elif self.erased and not event.title:  # the erased user was the last one there: it has no title any more
+            known_author, before = known[place]
+            if (known_author, before._replace(title="")) != (author, event):
+                self._report("I3", "reordered", f"{place} of {group} is {known[place]} and {event}")
         elif known[place] != (author, event):
             self._report("I3", "reordered", f"{place} of {group} is {known[place]} and {event}")
 

@@ -276,7 +276,9 @@ class MessageInvariants:
         """Whether nobody is left who could have seen what was written there last."""
         here = [message for message in self if message.conversation == conversation]
         erased = self.groups.erased  # of whose own group perhaps nobody saw that it was created
-        return bool(erased) and all(set(message.users) - {conversation} == {erased} for message in here)
+        others = {user for message in here for user in message.users} - {conversation, erased}
+        # What was written to somebody who had blocked its author only the author had.
+        return bool(erased) and all(self.contacts.was_blocked(other, erased) for other in others)
 
     def _check_order(self, where: str, stamps: dict[int, int]) -> None:
         last_offset = last_stamp = 0
