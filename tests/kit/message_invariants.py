@@ -273,12 +273,12 @@ class MessageInvariants:
                 self._report("I2", "half-appended", f"{message} was refused with {message.refused}, and is there")
 
     def _is_of_the_erased_alone(self, conversation: str) -> bool:
-        """Whether nobody is left who could have seen what was written there last."""
-        here = [message for message in self if message.conversation == conversation]
-        erased = self.groups.erased  # of whose own group perhaps nobody saw that it was created
-        others = {user for message in here for user in message.users} - {conversation, erased}
-        # What was written to somebody who had blocked its author only the author had.
-        return bool(erased) and all(self.contacts.was_blocked(other, erased) for other in others)
+        """Whether perhaps nobody is left who could have seen all that was written there: a group that only the erased
+        user was ever in, or their chat with another, of which only some devices get what is addressed to them.
+        """
+        users = {user for message in self if message.conversation == conversation for user in message.users}
+        erased = self.groups.erased
+        return bool(erased) and (users - {conversation} == {erased} or (erased in users and conversation not in users))
 
     def _check_order(self, where: str, stamps: dict[int, int]) -> None:
         last_offset = last_stamp = 0
