@@ -22,7 +22,7 @@ from bimip.domain.awareness.locations import Position, first_end, reached_by, re
 from bimip.domain.contacts.privacy import Seen, verdict
 from bimip.domain.core.ids import Millis, UserId
 from bimip.domain.core.operations import Refused
-from bimip.domain.core.records import LocationShare, Reader, Table
+from bimip.domain.core.records import LocationShare, Reader
 from bimip.domain.state.location_shares import OtherEnd
 from bimip.journal.queue import OperationQueue
 from bimip.reading.people import Eids
@@ -289,6 +289,4 @@ def _about(user: UserId, other: OtherEnd) -> tuple[str, UserId, OtherEnd]:
 
 
 def _may_see(view: Reader, user: UserId, other: OtherEnd, viewer: UserId) -> bool:
-    """Whether a viewer may see where a user is by a share; of who is erased nobody may, from the first moment on."""
-    is_there = bool(view.get(Table.EIDS, (user,)))
-    return is_there and reaches(view, user, other, viewer) and verdict(view, viewer, user, Seen.LOCATION).allowed
+    return reaches(view, user, other, viewer) and verdict(view, viewer, user, Seen.LOCATION).allowed

@@ -9,9 +9,11 @@ from typing import Any
 
 import pytest
 import trio
+from rich.console import Group
 
 from bimip.cli import operate
 from bimip.cli.failures import Exit, Failure
+from bimip.cli.top import top_lines
 from bimip.config import ConsoleSettings, Secret, Settings
 from bimip.console import Parts, make_application, make_console, open_loopback
 from bimip.supervision import Child, ChildSpec, Supervisor, Tree, open_tree
@@ -415,13 +417,24 @@ async def test_top_as_json_is_one_object(capsys: pytest.CaptureFixture[str]) -> 
     assert told["rates"]["accepted"] == 0
 
 
-async def test_top_is_shown_until_it_is_ended(capsys: pytest.CaptureFixture[str]) -> None:
-    shown = ""
+async def test_top_is_shown_until_it_is_ended(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[object] = []
+    twice = trio.Event()
+
+    def note(told: dict[str, Any]) -> Group:
+        looks.append(told)
+        if len(looks) > 1:
+            twice.set()
+        return top_lines(told)
+
+    monkeypatch.setattr(operate, "top_lines", note)
     async with server() as (its_settings, _tree), trio.open_nursery() as nursery:
         nursery.start_soon(partial(operate.show_top, its_settings, every=0.01))
-        while "ann/phone" not in shown:
-            await trio.sleep(0.01)
-            shown += capsys.readouterr().out
+        await twice.wait()
         nursery.cancel_scope.cancel()
+    shown = capsys.readouterr().out  # where there is no screen, how it ended
 
+    assert "ann/phone" in shown
     assert "accepted 0.0/s" in shown

@@ -54,7 +54,7 @@ WORDS: dict[str, str] = {
     "blocked": "the owner has blocked the viewer",
     "blocks": "the viewer has blocked the owner",
     "not_blocked": "neither has blocked the other",
-    "invisible": "the owner is not visible",
+    "invisible": "the owner is not visible, or was erased",
     "visible": "the owner is visible",
     "no_contact": "the owner has not accepted the viewer as a contact",
     "contact": "the owner has accepted the viewer as a contact",
@@ -163,7 +163,17 @@ def _blocks(view: Reader, viewer: UserId, owner: UserId) -> Verdict:
     return _BLOCKS if _contact_of(view, viewer, owner).blocked else _NOT_BLOCKED
 
 
+def _is_erased(view: Reader, user: UserId) -> bool:
+    try:
+        eid: str | None = view.get(Table.EIDS, (user,))
+    except DamagedRecordError:
+        return True
+    return eid == ""
+
+
 def _visible(view: Reader, _viewer: UserId, owner: UserId) -> Verdict:
+    if _is_erased(view, owner):
+        return _INVISIBLE  # whatever stood between the two goes a little later than they do
     write = written(view, owner, Setting.VISIBLE)
     return _VISIBLE if write is None or write.value else _INVISIBLE
 

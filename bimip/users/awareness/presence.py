@@ -130,9 +130,7 @@ class Presence:
 
     def _look_at(self, user: UserId, now: float) -> None:
         session, eid = self._services.sessions.get(user), self._services.eids.of(user)
-        # Who has no name is erased: their devices are on their way out.
-        there = {} if session is None or not eid else session.devices
-        devices = [one.focus for one in there.values() if one.is_open]
+        devices = [] if session is None else [one.focus for one in session.devices.values() if one.is_open]
         intent = read_intent(self._services.store, user) if devices else NONE
         wall = self._services.wall_clock()
         status = status_of(devices, intent, wall)

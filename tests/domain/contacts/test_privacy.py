@@ -234,6 +234,20 @@ def test_what_is_damaged_denies(seen: Seen, table: Table, key: Key) -> None:
     assert not verdict(records.view, VIEWER, OWNER, seen).allowed
 
 
+@pytest.mark.parametrize("damaged", [False, True])
+@pytest.mark.parametrize("seen", [Seen.ONLINE, Seen.LAST_SEEN, Seen.ACTIVITY, Seen.LOCATION])
+def test_nobody_sees_who_was_erased(seen: Seen, damaged: bool) -> None:  # noqa: FBT001 - a parameter
+    records = Records()
+    records.relate("mutual")
+    records.known[Table.EIDS, (OWNER,)] = "ann"
+    assert verdict(records.view, VIEWER, OWNER, seen).allowed
+    records.known[Table.EIDS, (OWNER,)] = ""
+    if damaged:
+        records.damaged.add((Table.EIDS, (OWNER,)))
+
+    assert verdict(records.view, VIEWER, OWNER, seen) == Verdict(allowed=False, rule="invisible")
+
+
 def test_every_check_has_its_words() -> None:
     assert {check for row in ROWS.values() for check in row} == set(COLUMNS)
     assert set(ROWS) == set(Seen)
