@@ -15,7 +15,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from bimip.api import contacts, conversations, devices, events, messages, presence
+from bimip.api import contacts, conversations, devices, events, feeds, messages, presence
 from bimip.api.caller import Callers, unauthorized
 from bimip.api.endpoint import WEIGHT_FOR_A_REQUEST, Endpoint, Visit
 from bimip.api.events import Attach
@@ -31,6 +31,7 @@ from bimip.wire.errors import WireError
 ENDPOINTS: Final[tuple[Endpoint, ...]] = (
     *messages.ENDPOINTS,
     *conversations.ENDPOINTS,
+    *feeds.ENDPOINTS,
     *contacts.ENDPOINTS,
     *presence.ENDPOINTS,
     *devices.ENDPOINTS,

@@ -169,6 +169,9 @@ class Caller(Asker):
             scheme = codec.decode(frame)
             payload: Any = codec.payload_of(scheme)[1]
             found[(scheme.ref or getattr(payload, "ref", 0)) - 1] = payload
+        self.frames.clear()  # so that more can be asked for: what is not taken holds back what is looked for
+        self.parts.clear()
+        self._paid = 0
         return found
 
     def schedule_send(self) -> None:

@@ -246,10 +246,10 @@ async def backfill(visit: Visit) -> Reply:
             error = WireError(pb.NOT_FOUND, "the message is in another conversation", field="lastMessageId")
             raise ProblemError(error)
         fetch.offset = place.place - 1 if fetch.backwards else place.place + 1
-    return Reply(_page(visit, await visit.caller.ask("fetch", fetch, visit.size)))
+    return Reply(page_of(visit, await visit.caller.ask("fetch", fetch, visit.size)))
 
 
-def _page(visit: Visit, body: pb.Body) -> Json:
+def page_of(visit: Visit, body: pb.Body) -> Json:
     """A page of messages, each as it is now and with how far it has come, as far as the page's receipts tell."""
     items = [item for state in body.states for item in state.items]
     receipts = [item for item in items if item.HasField("receipts") or item.HasField("private_receipts")]
@@ -290,7 +290,7 @@ async def read_log(visit: Visit) -> Reply:
     )
     if visit.query("after"):
         fetch.offset = min(visit.number("after", 2**63) + 1, 2**63)
-    return Reply(_page(visit, await visit.caller.ask("fetch", fetch)))
+    return Reply(page_of(visit, await visit.caller.ask("fetch", fetch)))
 
 
 async def edit(visit: Visit) -> Reply:
@@ -330,7 +330,7 @@ async def command(visit: Visit) -> Reply:
     return Reply(shown(await visit.caller.ask("command", given, visit.size)))
 
 
-_PAGE: Final[Json] = {
+PAGE: Final[Json] = {
     "type": "object",
     "properties": {
         "messages": {
@@ -410,8 +410,9 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         create,
         "Write a message",
         "201: it is on disk, in every log concerned, and connected devices are told. 200: the id was known, with the "
-        "same content; this is the first answer again.",
-        Body(pb.Message, {"text": TEXT, "tempId": TEMP_ID}, ("to",), _EXAMPLE),
+        "same content; this is the first answer again. `to` names a user or a conversation; without it, with `scope` "
+        "friend, it is for all whom you let see you, and stands in your feed.",
+        Body(pb.Message, {"text": TEXT, "tempId": TEMP_ID}, example=_EXAMPLE),
         (KEY,),
         {
             "allOf": [
@@ -450,7 +451,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
             LIMIT,
             BACKWARDS,
         ),
-        answer=_PAGE,
+        answer=PAGE,
         errors=(pb.NOT_FOUND,),
     ),
     Endpoint(
@@ -521,7 +522,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
             example={"limit": 100},
         ),
         (CONVERSATION,),
-        _PAGE,
+        PAGE,
         errors=(pb.NOT_FOUND,),
     ),
     Endpoint(
@@ -537,7 +538,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
             LIMIT,
             BACKWARDS,
         ),
-        answer=_PAGE,
+        answer=PAGE,
         errors=(pb.NOT_FOUND,),
     ),
     Endpoint(

@@ -174,8 +174,13 @@ def token(
 
 @app.command()
 def send(
-    to: Annotated[str, typer.Argument(help="The user to write to, or a group by its id, such as c1.")],
-    text: Annotated[str, typer.Argument(help="What to write.")],
+    to: Annotated[
+        str, typer.Argument(help="The user to write to, or a group by its id, such as c1. Not there with --friends.")
+    ],
+    text: Annotated[str | None, typer.Argument(help="What to write.", show_default=False)] = None,
+    friends: Annotated[
+        bool, typer.Option("--friends", help="Write for all whom you let see you: then there is the text alone.")
+    ] = False,
     as_: As = None,
     token: Token = "",
     url: Url = "",
@@ -186,7 +191,7 @@ def send(
     json: Json = False,
     config: Config = None,
 ) -> None:
-    """Write to somebody, and wait until the server has it on disk."""
+    """Write to somebody, or for friends, and wait until the server has it on disk."""
     import trio
 
     from bimip.cli import devices
@@ -198,9 +203,15 @@ def send(
             seen_for = float(seconds_of(ttl)) if ttl else None
         except ValueError as error:
             raise typer.BadParameter(str(error), param_hint="--ttl") from error
+        if friends != (text is None):
+            wrong = (
+                "with --friends there is no TO: give the text alone" if friends else "say whom to write to, and what"
+            )
+            raise typer.BadParameter(wrong, param_hint="TEXT")
+        written, whom = (to, None) if text is None else (text, to)
         device = devices.device_of(url, find_settings(config), devices.read_token(token, as_))
-        texts = [text] if count == 1 else [f"{text} {number}" for number in range(1, count + 1)]
-        trio.run(partial(devices.send, device, to, texts, every=every, timeout=timeout, as_json=json, ttl=seen_for))
+        texts = [written] if count == 1 else [f"{written} {number}" for number in range(1, count + 1)]
+        trio.run(partial(devices.send, device, whom, texts, every=every, timeout=timeout, as_json=json, ttl=seen_for))
 
 
 @app.command()
@@ -245,6 +256,22 @@ def inbox(
     from bimip.cli import devices
 
     _as_device(devices.show_inbox, limit=limit, as_json=json, who=(url, token, as_, config))
+
+
+@app.command()
+def feed(
+    eid: Annotated[str, typer.Argument(help="Whose: a user who lets you see them; without one your own.")] = "",
+    limit: Annotated[int, typer.Option(help="Show so many messages at most.", min=1)] = 20,
+    as_: As = None,
+    token: Token = "",
+    url: Url = "",
+    json: Json = False,
+    config: Config = None,
+) -> None:
+    """Show what a user wrote for their friends, the newest last."""
+    from bimip.cli import feeds
+
+    _as_device(feeds.show_feed, eid, limit=limit, as_json=json, who=(url, token, as_, config))
 
 
 @devices.callback(invoke_without_command=True)

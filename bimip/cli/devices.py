@@ -88,7 +88,7 @@ def read_token(token: str, file: Path | None) -> str:
 
 async def send(
     device: Device,
-    to: str,
+    to: str | None,
     texts: Sequence[str],
     *,
     every: float,
@@ -96,7 +96,7 @@ async def send(
     as_json: bool = False,
     ttl: float | None = None,
 ) -> None:
-    """Each text in its turn, waiting until the server has it on disk."""
+    """Sends each text in its turn, to somebody or (None) for friends, and waits until the server has it on disk."""
     screen = Console(highlight=False, soft_wrap=True)
     try:
         async with open_client(device.url, token=device.token, ssl_context=device.ssl_context, partitions=()) as client:
@@ -107,7 +107,9 @@ async def send(
                     await trio.sleep(every)
                 with trio.fail_after(timeout):
                     with _saying_that_it_waits(device.url):
-                        sent = await client.send(to, text.encode(), ttl=ttl)
+                        written = text.encode()
+                        said = client.publish(written, ttl=ttl) if to is None else client.send(to, written, ttl=ttl)
+                        sent = await said
                 if as_json:
                     print(json_of(sent))
                 else:
@@ -197,6 +199,7 @@ def _inbox_line(row: InboxRow) -> Text:
     return Text.assemble(
         (f"{count:>4}{mentioned} ", "bold green" if row.unread else "dim"),
         printable(row.title or row.peer or row.conversation),
+        (" (feed)" if row.is_feed else "", "dim"),
         (f" {row.conversation}" if not row.peer and row.title else "", "dim"),
         (f"   {when:%Y-%m-%d %H:%M} UTC   ", "dim"),
         text,

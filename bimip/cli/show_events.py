@@ -30,6 +30,7 @@ from bimip.client.events import (
     LocationTold,
     LogDiverged,
     MessageChanged,
+    PostReceived,
     PresenceChanged,
     PrivacyExceptionChanged,
     ReadAgain,
@@ -92,6 +93,8 @@ class Line:
 
 def line_of(event: Event) -> Line:  # noqa: C901, PLR0911, PLR0912 - one case for each kind of event
     match event:
+        case PostReceived():
+            return _post(event)
         case Received():
             return _message(event)
         case Sent():
@@ -253,6 +256,12 @@ def _message(event: Received) -> Line:
     to = f" to {person_text(message.to)}" if event.own or is_to_conversation else ""
     sign, colour = ("→", "cyan") if event.own else ("←", "bold")
     return Line(sign, colour, f"{person_text(message.from_)}{to}: {message_text(message)}", where)
+
+
+def _post(event: PostReceived) -> Line:
+    what = f"{person_text(event.message.from_)} to friends: {message_text(event.message)}"
+    sign, colour = ("→", "cyan") if event.own else ("←", "bold")
+    return Line(sign, colour, what, f"{event.partition} #{event.offset}" + (", again" if event.redelivered else ""))
 
 
 def message_text(message: Message) -> str:

@@ -54,6 +54,7 @@ from bimip.client.errors import (
     StoreError,
     TimedOut,
 )
+from bimip.client.facets.feeds import FeedInfo
 from bimip.client.facets.inbox import InboxPage, InboxRow
 from bimip.client.facets.push import PushOffer, PushSubscription
 from bimip.client.facets.receipts import DeliveryState, MemberReceipts
@@ -73,6 +74,7 @@ __all__ = [
     "DuplicateId",
     "ErrorCode",
     "ExceptionValue",
+    "FeedInfo",
     "FetchKind",
     "Fetched",
     "GapReason",

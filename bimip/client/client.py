@@ -23,6 +23,7 @@ from bimip.client.facets.copies import CopiesOfLogs
 from bimip.client.facets.device import ThisDevice
 from bimip.client.facets.devices import Devices
 from bimip.client.facets.events import Events
+from bimip.client.facets.feeds import Feeds
 from bimip.client.facets.groups import Groups
 from bimip.client.facets.history import Fetched, History
 from bimip.client.facets.inbox import Inboxes
@@ -46,6 +47,7 @@ AGENT = "bimip-python"
 
 class Client(
     ThisDevice,
+    Feeds,
     Messages,
     Commands,
     Events,

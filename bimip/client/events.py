@@ -29,6 +29,18 @@ class Received:
 
 
 @dataclass(frozen=True, slots=True)
+class PostReceived(Received):
+    """A message that somebody wrote for their friends, of whom this user is one: a Received like others, whose
+    conversation is the author's feed. With `own` it is this user's.
+    """
+
+    @property
+    def author(self) -> str:
+        """Names whose feed it is; empty: they were erased."""
+        return self.message.from_.eid if self.message.from_ is not None else ""
+
+
+@dataclass(frozen=True, slots=True)
 class Sent:
     """The server has the message on disk, in the logs of all concerned."""
 
@@ -360,6 +372,7 @@ class ServerError:
 
 Event = (
     Received
+    | PostReceived
     | Sent
     | SendRefused
     | ReceiptsChanged

@@ -7,6 +7,7 @@ from google.protobuf.message import DecodeError
 
 from bimip.domain.core.clock import millis_of
 from bimip.domain.core.ids import Millis
+from bimip.domain.core.operations import FRIEND
 from bimip.domain.core.records import Addressed, Group, Reader, Table
 from bimip.domain.push.outbox import Looking, Notice, NoticeKind, PushRules, collapse_key, notification_id
 from bimip.names import conversation_id
@@ -65,6 +66,8 @@ def _about(view: Reader, looking: Looking, notice: Notice, message: Any) -> dict
         fields["title"] = group.title
     if view.get(Table.MENTIONS, (looking.key.user, notice.conversation, notice.place)) is not None:
         fields["mention"] = True
+    if message.scope == FRIEND:
+        fields["feed"] = True
     if message.HasField("call_event"):
         fields["missed_call"] = True
     return fields

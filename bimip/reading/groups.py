@@ -3,9 +3,17 @@
 from bisect import bisect_right
 from typing import NamedTuple
 
-from bimip.domain.conversations.membership import Membership, is_feed, known_members, members_of, membership_of
+from bimip.domain.conversations.membership import (
+    Membership,
+    author_of,
+    feed_of,
+    is_feed,
+    known_members,
+    members_of,
+    membership_of,
+)
 from bimip.domain.core.ids import ConversationId, UserId
-from bimip.domain.core.records import DamagedRecordError, Member, Reader, Role, Roster, Table
+from bimip.domain.core.records import Conversation, DamagedRecordError, Member, Reader, Role, Roster, Table
 from bimip.names import conversation_number
 from bimip.storage.interface import Store
 
@@ -25,6 +33,7 @@ class MembersPage(NamedTuple):
     size: int
     members: list[ListedMember]
     complete: bool  # none are left behind these
+    feed_of: str  # whose feed it is; empty: it is none
 
 
 def read_members(store: Store, user: UserId, number: ConversationId, after: str, limit: int) -> MembersPage | None:
@@ -39,8 +48,20 @@ def read_members(store: Store, user: UserId, number: ConversationId, after: str,
         begin = 0 if last is None else bisect_right(everybody, last.number)
         some = everybody[begin : begin + limit]
         members = [_listed(view, number, one, is_group=group is not None) for one in some]
+        author = feed_author(view, membership.conversation)
     title = "" if group is None else group.title
-    return MembersPage(membership, title, len(everybody), members, begin + len(some) >= len(everybody))
+    return MembersPage(membership, title, len(everybody), members, begin + len(some) >= len(everybody), author)
+
+
+def find_feed(store: Store, eid: str) -> ConversationId:
+    """Reads which conversation is a user's feed; where there is none, one that never is."""
+    with store.snapshot() as view:
+        return feed_of(view, eid)
+
+
+def feed_author(view: Reader, known: Conversation) -> str:
+    """Reads the eid of whose feed a conversation is; empty: it is no feed."""
+    return view.get(Table.EIDS, (author_of(known),)) or "" if is_feed(known) else ""
 
 
 def _listed(view: Reader, number: ConversationId, user: UserId, *, is_group: bool) -> ListedMember:

@@ -8,7 +8,6 @@ from collections.abc import Generator
 from typing import NamedTuple
 
 from bimip.domain.conversations.inbox import needs_filling
-from bimip.domain.conversations.membership import author_of, is_feed
 from bimip.domain.core.clock import millis_of
 from bimip.domain.core.ids import ConversationId, Stamp, UserId
 from bimip.domain.core.records import Conversation, DamagedRecordError, Group, HistoryEntry, Reader, Table
@@ -16,6 +15,7 @@ from bimip.domain.state.conversation_settings import AS_THEY_WERE, read_settings
 from bimip.domain.state.read_markers import read_marker
 from bimip.names import conversation_id
 from bimip.reading.fetches import PageStart, Viewer, conversation_for, hears_in, history_judge
+from bimip.reading.groups import feed_author
 from bimip.reading.pages import FetchedEntry, Page, Scan
 from bimip.reading.salvage import UnreadableError, read_history
 from bimip.storage.interface import Store
@@ -90,8 +90,8 @@ def _look(view: Reader, viewer: Viewer, number: ConversationId, risen: Stamp) ->
         raw: Conversation | None = view.get(Table.CONVERSATIONS, (number,))
         others = [member for member in known.members if member != viewer.user] or [viewer.user]
         group: Group | None = view.get(Table.GROUPS, (number,))
-        peer = author_of(raw) if raw is not None and is_feed(raw) else others[0]
-        eid: str | None = view.get(Table.EIDS, (peer,)) if group is None else ""
+        author = "" if raw is None else feed_author(view, raw)
+        eid: str | None = view.get(Table.EIDS, (others[0],)) if group is None else ""
         kept = read_settings(view, viewer.user, number) or AS_THEY_WERE
         marker = read_marker(view, viewer.user, number)
         mentions = view.scan(
@@ -105,7 +105,8 @@ def _look(view: Reader, viewer: Viewer, number: ConversationId, risen: Stamp) ->
     about = pb.Conversation(
         id=name,
         head=known.head,
-        peer=eid or "",
+        peer=author or eid or "",
+        feed=bool(author),
         title="" if group is None else group.title,
         member_count=len(known.members),
         mentions=len(mentions),

@@ -9,11 +9,12 @@ from typing import NamedTuple
 
 from bimip.domain.core.ids import ConversationId
 from bimip.domain.core.ranges import Range, from_offsets
-from bimip.domain.core.records import Conversation, ReceiptKey
+from bimip.domain.core.records import Conversation, ReceiptKey, Table
 from bimip.domain.state.changes import Meant
 from bimip.domain.state.receipts import BLOCK, block_of, keys_of_block, pack_key
 from bimip.reading.current import KEYS_AT_ONCE, KEYS_FOR_AN_ENTRY, read_change
 from bimip.reading.fetches import PageStart, Viewer, conversation_for
+from bimip.reading.groups import feed_author
 from bimip.reading.pages import Page, Scan
 from bimip.reading.salvage import UnreadableError, read_history
 from bimip.reading.state import Change
@@ -68,7 +69,11 @@ def scan_receipts(store: Store, viewer: Viewer, fetch: pb.Fetch, begin: PageStar
             yield looked // KEYS_FOR_AN_ENTRY + 1
         if not keys:
             place = _Place(place.first, place.block + 1)
-    about = pb.Conversation(id=fetch.conversation, head=known.head, member_count=len(known.members))
+    with store.snapshot() as view:
+        author = feed_author(view, view.get(Table.CONVERSATIONS, (conversation,)) or known)
+    about = pb.Conversation(
+        id=fetch.conversation, head=known.head, member_count=len(known.members), feed=bool(author), peer=author
+    )
     return Page(
         [],
         0,

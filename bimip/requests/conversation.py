@@ -18,7 +18,7 @@ from bimip.domain.core.ids import ConversationId
 from bimip.domain.core.operations import Barrier, Refused, Result
 from bimip.domain.core.records import DIGEST_BYTES, Role
 from bimip.names import conversation_id, conversation_number, is_printable
-from bimip.reading.groups import MembersPage, reach_of, read_members
+from bimip.reading.groups import MembersPage, find_feed, reach_of, read_members
 from bimip.requests.asker import Asker
 from bimip.requests.message import LOGS_FOR_A_REQUEST, NAMES_FOR_A_REQUEST
 from bimip.requests.refusals import error_of, no_conversation
@@ -172,34 +172,48 @@ def _changed(asker: Asker, action: int, request_id: str, ref: int, result: Resul
 
 def _get(asker: Asker, payload: pb.Conversation, ref: int) -> None:
     """Looks when everything that the device sent before is decided."""
-    limits = asker.services.limits
-    number = _group(asker, payload)
+    services, limits = asker.services, asker.services.limits
+    number = None if payload.feed else _group(asker, payload)
+    if payload.feed:
+        _check_feed(payload, limits)
     after = check_eid(payload.after, "after", limits) if payload.after else ""
     limit = min(payload.limit or limits.max_fetch, limits.max_fetch)
 
     def decided(result: Result) -> None:
-        page = (
-            None
-            if isinstance(result, Refused)
-            else read_members(asker.services.store, asker.user, number, after, limit)
-        )
         if isinstance(result, Refused):
             asker.answer_error(error_of(result, ref, payload.request_id))
-        elif page is None:
-            error = WireError(pb.NOT_FOUND, "you are in no such conversation", field="id", id=payload.request_id)
-            asker.fail(error, ref)
+            return
+        named = find_feed(services.store, payload.peer) if number is None else number
+        page = read_members(services.store, asker.user, named, after, limit)
+        if page is None:
+            asker.fail(_not_there(payload), ref)
         else:
             asker.rates.charge(len(page.members) / NAMES_FOR_A_REQUEST, asker.heard_at)
-            asker.answer_alone(codec.encode(_shown(payload, page), ref))
+            asker.answer_alone(codec.encode(_shown(payload, named, page), ref))
 
-    asker.services.queue.submit(Barrier(), decided, owner=asker.user)
+    services.queue.submit(Barrier(), decided, owner=asker.user)
 
 
-def _shown(payload: pb.Conversation, page: MembersPage) -> pb.Conversation:
+def _check_feed(payload: pb.Conversation, limits: Limits) -> None:
+    """Checks what asks for a feed by whose it is."""
+    if payload.id:
+        sentence = "A feed is asked for by its id, or with feed and peer: give one of them."
+        raise WireError(pb.INVALID, sentence, field="id")
+    payload.peer = check_eid(payload.peer, "peer", limits)
+
+
+def _not_there(payload: pb.Conversation) -> WireError:
+    if payload.feed:
+        sentence = "there is no feed of theirs for you: they let you see none, or never wrote one"
+        return WireError(pb.NOT_FOUND, sentence, field="peer", id=payload.request_id)
+    return WireError(pb.NOT_FOUND, "you are in no such conversation", field="id", id=payload.request_id)
+
+
+def _shown(payload: pb.Conversation, number: ConversationId, page: MembersPage) -> pb.Conversation:
     membership = page.membership
     answer = pb.Conversation(
         action=pb.Conversation.GET,
-        id=payload.id,
+        id=conversation_id(number),
         request_id=payload.request_id,
         title=page.title,
         head=membership.conversation.head,
@@ -207,6 +221,8 @@ def _shown(payload: pb.Conversation, page: MembersPage) -> pb.Conversation:
         role=ROLE_NAMES[membership.role],
         history_from=membership.since,
         complete=page.complete,
+        feed=bool(page.feed_of),
+        peer=page.feed_of,
     )
     for eid, role, since, joined in page.members:
         answer.members.add(eid=eid, role=ROLE_NAMES[role], history_from=since, joined=joined)

@@ -9,7 +9,7 @@ from operator import attrgetter
 
 from bimip.domain.core.clock import stamp_of
 from bimip.domain.core.ids import Stamp
-from bimip.domain.core.operations import FRIENDS, Address, Append, Links, NewMessage, Refused, Result
+from bimip.domain.core.operations import FRIEND, FRIENDS, Address, Append, Links, NewMessage, Refused, Result
 from bimip.domain.core.records import maker
 from bimip.names import is_conversation_id
 from bimip.reading.groups import friends_reach, reach_of
@@ -30,9 +30,6 @@ LOGS_FOR_A_REQUEST = 8
 """What is written to the logs of many costs as much as so many requests more."""
 LOGS_AT_ONCE = 5000
 """Entries of one Append to a group, in all members' logs together, but for a single message: twenty milliseconds."""
-
-FRIEND = "friend"
-"""The scope of what is for all whom its author lets see them."""
 
 _new, _checked = maker(NewMessage), maker(CheckedMessage)
 

@@ -1144,7 +1144,7 @@ class Command(_message.Message):
     def __init__(self, id: _Optional[str] = ..., kind: _Optional[_Union[Command.Kind, str]] = ..., target: _Optional[int] = ..., target_id: _Optional[str] = ..., conversation: _Optional[str] = ..., payload: _Optional[bytes] = ..., emoji: _Optional[str] = ..., value: _Optional[bool] = ..., conversation_offset: _Optional[int] = ..., stamp: _Optional[int] = ..., until: _Optional[int] = ..., version: _Optional[int] = ..., duplicate: _Optional[bool] = ..., superseded: _Optional[bool] = ..., ref: _Optional[int] = ...) -> None: ...
 
 class Conversation(_message.Message):
-    __slots__ = ("action", "id", "title", "members", "head", "unread", "mentions", "last_message", "peer", "archived", "muted_until", "stamp", "request_id", "draft", "last_activity", "more_unread", "read_upto", "member_count", "role", "history_from", "conversation_offset", "duplicate", "after", "limit", "complete", "marked_unread", "pinned", "version")
+    __slots__ = ("action", "id", "title", "members", "head", "unread", "mentions", "last_message", "peer", "archived", "muted_until", "stamp", "request_id", "draft", "last_activity", "more_unread", "read_upto", "member_count", "role", "history_from", "conversation_offset", "duplicate", "after", "limit", "complete", "marked_unread", "pinned", "version", "feed")
     class Action(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         ACTION_UNSPECIFIED: _ClassVar[Conversation.Action]
@@ -1193,6 +1193,7 @@ class Conversation(_message.Message):
     MARKED_UNREAD_FIELD_NUMBER: _ClassVar[int]
     PINNED_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
+    FEED_FIELD_NUMBER: _ClassVar[int]
     action: Conversation.Action
     id: str
     title: str
@@ -1221,7 +1222,8 @@ class Conversation(_message.Message):
     marked_unread: bool
     pinned: bool
     version: int
-    def __init__(self, action: _Optional[_Union[Conversation.Action, str]] = ..., id: _Optional[str] = ..., title: _Optional[str] = ..., members: _Optional[_Iterable[_Union[Member, _Mapping]]] = ..., head: _Optional[int] = ..., unread: _Optional[int] = ..., mentions: _Optional[int] = ..., last_message: _Optional[_Union[Message, _Mapping]] = ..., peer: _Optional[str] = ..., archived: _Optional[bool] = ..., muted_until: _Optional[int] = ..., stamp: _Optional[int] = ..., request_id: _Optional[str] = ..., draft: _Optional[bytes] = ..., last_activity: _Optional[int] = ..., more_unread: _Optional[bool] = ..., read_upto: _Optional[int] = ..., member_count: _Optional[int] = ..., role: _Optional[str] = ..., history_from: _Optional[int] = ..., conversation_offset: _Optional[int] = ..., duplicate: _Optional[bool] = ..., after: _Optional[str] = ..., limit: _Optional[int] = ..., complete: _Optional[bool] = ..., marked_unread: _Optional[bool] = ..., pinned: _Optional[bool] = ..., version: _Optional[int] = ...) -> None: ...
+    feed: bool
+    def __init__(self, action: _Optional[_Union[Conversation.Action, str]] = ..., id: _Optional[str] = ..., title: _Optional[str] = ..., members: _Optional[_Iterable[_Union[Member, _Mapping]]] = ..., head: _Optional[int] = ..., unread: _Optional[int] = ..., mentions: _Optional[int] = ..., last_message: _Optional[_Union[Message, _Mapping]] = ..., peer: _Optional[str] = ..., archived: _Optional[bool] = ..., muted_until: _Optional[int] = ..., stamp: _Optional[int] = ..., request_id: _Optional[str] = ..., draft: _Optional[bytes] = ..., last_activity: _Optional[int] = ..., more_unread: _Optional[bool] = ..., read_upto: _Optional[int] = ..., member_count: _Optional[int] = ..., role: _Optional[str] = ..., history_from: _Optional[int] = ..., conversation_offset: _Optional[int] = ..., duplicate: _Optional[bool] = ..., after: _Optional[str] = ..., limit: _Optional[int] = ..., complete: _Optional[bool] = ..., marked_unread: _Optional[bool] = ..., pinned: _Optional[bool] = ..., version: _Optional[int] = ..., feed: _Optional[bool] = ...) -> None: ...
 
 class Member(_message.Message):
     __slots__ = ("eid", "role", "history_from", "joined")

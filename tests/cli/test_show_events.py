@@ -95,6 +95,14 @@ EVENTS: list[tuple[events.Event, str]] = [
         ),
         "← bob to c7: hi   chat #4",
     ),
+    (
+        events.PostReceived(replace(MESSAGE, to=None, scope="friend"), "feed", 4),
+        r"← alice@example.org/phone to friends: Hello \x1b[2J   feed #4",
+    ),
+    (
+        events.PostReceived(Message(from_=Identity(), scope="friend", erased=True), "feed", 4, own=True),
+        "→ an erased user to friends: (deleted)   feed #4",
+    ),
     (events.Sent("m1", 9, "s1", 4, "7", 3, 5, partition="chat"), "✓ sent   chat #4"),
     (
         events.Sent("m1", 9, "s1", 4, "7", 3, 5, duplicate=True, partition="chat"),

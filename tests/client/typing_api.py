@@ -45,6 +45,10 @@ async def every_method(client: Client) -> None:
         assert_type(await client.send(to="bob@example.org", payload=b"", type=2, id="m1"), events.Sent)
     except Refused as refused:
         assert_type(refused.retry_after, float)
+    assert_type(client.publish_nowait(b"", id="p1"), str)
+    assert_type(await client.publish(b"", ttl=5, mentions=["bob@example.org"]), events.Sent)
+    assert_type((await client.fetch_feed("bob@example.org")).readers, tuple[str, ...])
+    assert_type(await client.feed_history("bob@example.org", before=4, limit=5), list[Message])
     client.acknowledge("chat", [1, 2])
     await client.mark_read("c1", 4, is_peer=False)
     assert_type(client.receipts("c1", 4), dict[str, dict[str, int]])

@@ -15,7 +15,7 @@ import pytest
 from bimip.domain.commands.command import RULES
 from bimip.domain.conversations.groups import AddMembers, CreateGroup, RemoveMember
 from bimip.domain.core.ids import ConversationId
-from bimip.domain.core.operations import Barrier, Done
+from bimip.domain.core.operations import FRIENDS, Barrier, Done
 from bimip.domain.core.records import Reader
 from bimip.domain.core.rules import Context
 from bimip.domain.decisions import decide
@@ -25,6 +25,7 @@ from bimip.requests.fetch import KINDS
 from bimip.requests.message import write
 from bimip.storage.memory import MemoryStore
 from bimip.wire import bimip_pb2 as pb
+from tests.domain.conversations.test_feeds import accept
 from tests.domain.support import Ledger
 from tests.requests.support import Peer
 
@@ -45,8 +46,8 @@ class Place:
 
 
 class Others:
-    """What there is that Ann may not see: a conversation of two, a group that she never was in, and one that she left;
-    and of a group that she is in what stands before she joined.
+    """What there is that Ann may not see: a conversation of two, a group that she never was in, one that she left, and
+    Carol's feed; and of a group that she is in what stands before she joined.
     """
 
     def __init__(self) -> None:
@@ -59,12 +60,15 @@ class Others:
         sent = {name: self.ledger.send(carol, conversation_id(name), f"m{name}") for name in (theirs, left, joined)}
         self._ask(RemoveMember, bob, left, "ann")
         self._ask(AddMembers, bob, joined, ("ann",))
+        accept(self.ledger, carol, bob)
+        feed = self.ledger.send(carol, FRIENDS, "for friends")
         assert ann.user == 1  # as the peer that asks is
         self.absent = Place("c99", NOBODYS)
         self.places = {
             "two": Place(conversation_id(two.conversation), two.stamp),
             "a group": Place(conversation_id(theirs), sent[theirs].stamp),
             "a group that was left": Place(conversation_id(left), sent[left].stamp),
+            "a feed": Place(conversation_id(feed.conversation), feed.stamp),
         }
         self.early = Place(conversation_id(joined), sent[joined].stamp)
 
@@ -210,7 +214,7 @@ ABOUT_CONVERSATIONS: dict[str, Say] = {
 SAYS = ABOUT_MESSAGES | ABOUT_CONVERSATIONS
 
 
-@pytest.mark.parametrize("sort", ["two", "a group", "a group that was left"])
+@pytest.mark.parametrize("sort", ["two", "a group", "a group that was left", "a feed"])
 @pytest.mark.parametrize("name", SAYS)
 def test_what_is_somebody_elses_is_answered_like_what_does_not_exist_and_takes_the_same_work(
     name: str, sort: str
@@ -249,3 +253,16 @@ def test_a_user_with_whom_one_never_wrote_is_answered_like_one_who_does_not_exis
 
     assert found["bob"] == found["dave"]
     assert [error.code for error in found["bob"][0]] == [pb.NOT_FOUND]
+
+
+def test_a_feed_that_is_not_read_is_answered_like_one_that_was_never_written() -> None:
+    """Of Carol, who writes one for Bob, of Bob, who wrote none, and of nobody."""
+    others = Others()
+    said = [
+        lambda _, eid=eid: ("conversation", pb.Conversation(action=pb.Conversation.GET, feed=True, peer=eid))
+        for eid in ("nobody", "bob", "carol")
+    ]
+    absent, *theirs = [work_of(others, say, others.absent) for say in said]
+
+    assert [error.code for error in absent[0]] == [pb.NOT_FOUND]
+    assert theirs == [absent, absent]

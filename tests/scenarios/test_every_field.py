@@ -385,9 +385,17 @@ def conversation_rows() -> Iterator[Row]:
     yield row("request_id", TOO_LARGE, conversation(ACTIONS.CREATE, request_id=LONG))
     yield row("after", INVALID, conversation(ACTIONS.GET, "c2", after="c8"))
     yield row("after", TOO_LARGE, conversation(ACTIONS.GET, "c2", after="x" * 256))
+    yield row("id", INVALID, conversation(ACTIONS.GET, "c2", feed=True, peer="bob"))
+    for eid, code in (("", INVALID), (STRANGE, INVALID), ("c7", INVALID), ("x" * 256, TOO_LARGE)):
+        yield row("peer", code, conversation(ACTIONS.GET, feed=True, peer=eid))
+    for eid in ("ann", "bob", "nobody"):  # none of whom wrote one that she reads
+        yield row("peer", NOT_FOUND, conversation(ACTIONS.GET, feed=True, peer=eid))
 
 
-CONVERSATION_TAKES = [conversation(ACTIONS.GET, "c2", limit=limit, after="nobody") for limit in (0, 2**32 - 1)]
+CONVERSATION_TAKES = [
+    *(conversation(ACTIONS.GET, "c2", limit=limit, after="nobody") for limit in (0, 2**32 - 1)),
+    conversation(ACTIONS.RENAME, "c2", title="another", feed=True, peer=LINES),
+]
 
 
 # Settings, Snapshot, Devices.

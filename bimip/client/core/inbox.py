@@ -22,13 +22,14 @@ from dataclasses import dataclass, field, replace
 from bimip.client.arguments import checked_number
 from bimip.client.core.copies import Copies
 from bimip.client.errors import InvalidArgument, ProtocolViolation, StoreError
-from bimip.client.events import EpochChanged, Event, GapFound, Identity, Received
+from bimip.client.events import EpochChanged, Event, GapFound, Identity, PostReceived, Received
 from bimip.client.store import Store
 from bimip.client.wire.bimip import Body, Gap, Hello, LogState, Message, OffsetRange, Turn
 from bimip.client.wire.bimip import Position as WirePosition
 from bimip.client.wire.bimip import Snapshot as WireSnapshot
 from bimip.client.wire.bimip import Start as WireStart
 from bimip.domain.core.ids import Offset
+from bimip.domain.core.operations import FRIEND
 from bimip.domain.core.ranges import Ranges, from_offsets
 from bimip.session.position import HoleError, Position
 
@@ -329,7 +330,8 @@ class Inbox:
             return None
         identity, author = self.identity, message.from_
         own = identity is not None and author is not None and author.eid == identity.eid
-        return Received(message, body.partition, offset, redelivered=body.turn is Turn.REDELIVERED, own=own)
+        made = PostReceived if message.scope == FRIEND else Received
+        return made(message, body.partition, offset, redelivered=body.turn is Turn.REDELIVERED, own=own)
 
     def acknowledge(self, partition: str, offsets: Iterable[int]) -> None:
         """Settle messages that the application got by other means (Fetch, a peer)."""

@@ -2,6 +2,7 @@
 
     facet.py      what each part has at hand: the device, its connection, the environment
     messages.py   writing: send, send_nowait
+    feeds.py      writing for friends, and what they write: publish, publish_nowait, fetch_feed, feed_history
     commands.py   changing what is there: edit, delete, react, pin, keep_conversation
     events.py     the stream of events: iteration, acknowledge
     receipts.py   who has read what: mark_read, receipts, read_marker

@@ -12,7 +12,7 @@ class InboxRow:
     """A conversation of the user, as it stands now."""
 
     conversation: str
-    peer: str  # the other one, in a conversation of two
+    peer: str  # the other one, in a conversation of two; the author of a feed
     title: str  # of a group
     head: int  # the newest conversation offset
     last_message: Message | None  # None where the newest ones expired
@@ -27,6 +27,7 @@ class InboxRow:
     marked_unread: bool
     muted_until: int  # milliseconds; 0 or in the past: not muted
     draft: bytes
+    is_feed: bool = False  # what its peer writes for friends
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,4 +68,5 @@ def _row(conversation: Conversation) -> InboxRow:
         marked_unread=conversation.marked_unread,
         muted_until=conversation.muted_until,
         draft=conversation.draft,
+        is_feed=conversation.feed,
     )

@@ -91,7 +91,7 @@ class Messages(Facet):
 
     def _write(
         self,
-        to: str,
+        to: str | None,
         payload: bytes,
         *,
         type: int = 1,  # noqa: A002 - the field's name
@@ -104,7 +104,7 @@ class Messages(Facet):
         try:
             return Message(
                 id=id or f"{self._environment.random.getrandbits(128):032x}",
-                to=WireIdentity(eid=to),
+                to=None if to is None else WireIdentity(eid=to),
                 type=type,
                 timestamp=self._environment.now(),
                 payload=payload,

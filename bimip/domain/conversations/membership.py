@@ -84,6 +84,15 @@ def author_of(feed: Conversation) -> UserId:
     return feed.members[-1]
 
 
+def feed_of(view: Reader, eid: str) -> ConversationId:
+    """Reads which conversation is a user's feed. Where there is none, or no such user, it is one that never is: whoever
+    asks for it takes the same reads.
+    """
+    known: User | None = view.get(Table.USERS, (eid,))
+    number: ConversationId | None = view.get(Table.DIRECT, (NOBODY if known is None else known.number, NOBODY))
+    return number or ConversationId(0)
+
+
 def readers_of(view: Reader, number: ConversationId) -> Iterator[tuple[UserId, Member]]:
     """Reads who is or was a member of a group, or a reader of a feed, in ascending order."""
     after = -1

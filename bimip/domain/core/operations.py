@@ -75,6 +75,9 @@ class NewMessage(NamedTuple):
     links: Links | None = None
 
 
+FRIEND = "friend"
+"""The scope of what is for all whom its author lets see them."""
+
 FRIENDS = ""
 """In place of a recipient: what is written for all whom its author lets see them."""
 

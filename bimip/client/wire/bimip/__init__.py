@@ -859,7 +859,7 @@ class Conversation(betterproto2.Message):
 
     peer: "str" = betterproto2.field(9, betterproto2.TYPE_STRING)
     """
-    direct conversations: the other eid
+    server: direct conversations: the other eid; a feed's: its author. To the server, GET with feed: whose.
     """
 
     archived: "bool" = betterproto2.field(10, betterproto2.TYPE_BOOL)
@@ -938,6 +938,11 @@ class Conversation(betterproto2.Message):
     version: "int" = betterproto2.field(17, betterproto2.TYPE_UINT64)
     """
     as state: of your state, since when you keep it so
+    """
+
+    feed: "bool" = betterproto2.field(18, betterproto2.TYPE_BOOL)
+    """
+    server: what its peer writes for friends. To the server: GET, of peer in place of id
     """
 
 
