@@ -5,9 +5,9 @@ from typing import NamedTuple
 
 from bimip.domain.contacts.access import seen_by, viewers_of
 from bimip.domain.contacts.privacy import Seen, verdict
-from bimip.domain.conversations.membership import NOBODY, SMALL_GROUP, members_of
+from bimip.domain.conversations.membership import NOBODY, SMALL_GROUP, is_feed, known_members, membership_of
 from bimip.domain.core.ids import ConversationId, Millis, UserId
-from bimip.domain.core.records import DamagedRecordError, Device, Intent, Reader, Table, User
+from bimip.domain.core.records import Conversation, DamagedRecordError, Device, Intent, Reader, Table, User
 from bimip.domain.state.intents import intent_of
 from bimip.storage.interface import Store
 
@@ -93,7 +93,7 @@ def read_witnesses(store: Store, user: UserId, conversation: ConversationId | No
     large group.
     """
     with store.snapshot() as view:
-        others = [peer] if conversation is None else _members(view, conversation)
+        others = [peer] if conversation is None else _members(view, user, conversation)
         return [
             other
             for other in others
@@ -101,6 +101,12 @@ def read_witnesses(store: Store, user: UserId, conversation: ConversationId | No
         ]
 
 
-def _members(view: Reader, conversation: ConversationId) -> tuple[UserId, ...]:
-    members = members_of(view, conversation)
-    return members if len(members) <= SMALL_GROUP else ()
+def _members(view: Reader, user: UserId, conversation: ConversationId) -> tuple[UserId, ...]:
+    """Lists whom a member's doing may be told: in a feed a reader's its author alone, the author's who reads it now."""
+    members = known_members(view, user, conversation)
+    if len(members) > SMALL_GROUP:
+        return ()
+    known: Conversation | None = view.get(Table.CONVERSATIONS, (conversation,))
+    if known is None or not is_feed(known):
+        return members
+    return tuple(one for one in members if membership_of(view, one, conversation) is not None)

@@ -128,6 +128,39 @@ async def test_what_stands_in_it_disappears_for_all(autojump_clock: MockClock, o
         assert not [*check(world.server.store)]
 
 
+async def test_what_a_reader_does_in_it_its_author_sees_and_no_other_reader(
+    autojump_clock: MockClock, open_store: OpenStore
+) -> None:
+    async with open_world(open_store=open_store) as world:
+        ann, bob, carol, _ = await friends(world)
+        sent = await publish(ann, "hello")
+        await bob.heard()
+        clients = (ann, bob, carol)
+        seen: dict[str, set[tuple[str, str]]] = {}
+        for who in clients:
+            for one in clients:
+                await one.heard()
+            doing = pb.Awareness(status=pb.AwarenessStatus.TYPING, conversation=sent.conversation)
+            who.send(awareness=doing, ref=30)
+            for one in clients:
+                told = [said for body in (await one.heard()).bodies for said in body.awareness]
+                seen.setdefault(who.eid, set()).update(
+                    (one.eid, said.from_.eid)
+                    for said in told
+                    if said.from_ and said.status == pb.AwarenessStatus.TYPING
+                )
+
+        assert seen == {
+            "ann": {("bob", "ann"), ("carol", "ann")},
+            "bob": {("ann", "bob")},
+            "carol": {("ann", "carol")},
+        }
+        await ask_about(ann, Action.REMOVE, "bob")
+        await bob.heard()
+        ann.send(awareness=pb.Awareness(status=pb.AwarenessStatus.RECORDING, conversation=sent.conversation), ref=31)
+        assert not [said for body in (await bob.heard()).bodies for said in body.awareness]
+
+
 async def away(world: World, client: Client) -> None:
     await subscribe(client)
     client.cut()

@@ -50,7 +50,7 @@ async def test_what_cannot_be_is_refused_at_once() -> None:
     async with a_client(FakeServer()) as client:
         for fields in ({"ttl": 0.5}, {"foo": 1}, {"payload": 5}):
             with pytest.raises(InvalidArgument):
-                client.publish_nowait(**({"payload": b""} | fields))  # type: ignore[arg-type]
+                client.publish_nowait(**({"payload": b""} | fields))
         assert client.unsent == 0
 
 
