@@ -4,11 +4,11 @@
     scripts/check-speed --show       only counts
 
 Bytecodes are the honest ones: they grow with whatever Python does, within a function too, and are the same at every
-run to a percent. Their bounds, and those of calls, are what was counted when they were recorded, and a twentieth more;
-of the others half as much again, for what a busy machine tears apart into more batches, and a fifth of system calls
-where there are many. Whoever makes something dearer
-sees it here at once, and either finds a cheaper way or records the new bound with the change that wanted it. Frames
-are exact.
+run to a percent, where the machine is idle. What seems dearer is counted again, since a busy machine only adds. Their
+bounds, and those of calls, are what was counted when they were recorded, and a twentieth more; of the others half as
+much again, for what a busy machine tears apart into more batches, and a fifth of system calls where there are many.
+Whoever makes something dearer sees it here at once, and either finds a cheaper way or records the new bound with the
+change that wanted it. Frames are exact.
 """
 
 import argparse
@@ -28,6 +28,8 @@ CASES: Mapping[str, Case] = {
 }
 """Messages that come 20 in a frame, and one by one (three devices get each); entries of logs of which devices that
 come back have nothing; logins of devices that miss nothing."""
+
+COUNTS = 3
 
 BOUNDS: Mapping[str, Mapping[str, int]] = {
     "20 together": {
@@ -103,6 +105,16 @@ def compare(found: Mapping[str, float], bounds: Mapping[str, int]) -> list[str]:
     ]
 
 
+def least(case: Case, bounds: Mapping[str, int]) -> dict[str, float]:
+    """What a case takes at least, of as many counts as it needs to be within its bounds."""
+    found = case.count()
+    for _ in range(COUNTS - 1):
+        if not compare(found, bounds):
+            break
+        found = {name: min(number, found.get(name, number)) for name, number in case.count().items()}
+    return found
+
+
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="scripts/check-speed", description=(__doc__ or "").split("\n", 1)[0])
     parser.add_argument("--show", action="store_true", help="only count")
@@ -110,8 +122,8 @@ def main(argv: list[str] | None = None) -> int:
     rows: list[list[str]] = []
     dearer: list[str] = []
     for name, case in CASES.items():
-        found = case.count()
         bounds = BOUNDS[name]
+        found = least(case, bounds)
         rows += [[name, what, f"{number:,.0f}", f"{bounds.get(what, 0):,}"] for what, number in found.items()]
         dearer += [f"{name}: {line}" for line in compare(found, bounds)]
         if "system calls" not in found:

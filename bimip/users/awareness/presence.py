@@ -81,6 +81,8 @@ class Presence:
             version = self._notes.changed.version
             while self._work(trio.current_time()):
                 self._services.pending_sends.flush(trio.current_time())
+                if not self._is_behind(trio.current_time()):
+                    break  # a turn that finds nothing costs a login as much as what it told
                 await trio.lowlevel.checkpoint()
             await self._notes.changed.wait_changed_since(version, self._next_due())
 
@@ -99,6 +101,12 @@ class Presence:
     def _next_due(self) -> float:
         again = trio.current_time() + AGAIN_SECONDS if self._tours else inf
         return min(self._shown.next_due, self._activities.next_due, again)
+
+    def _is_behind(self, now: float) -> bool:
+        """Whether there may be more to do at once."""
+        notes = self._notes
+        waiting = (notes.users, notes.revealed, self._reports, notes.devices, self._tours, notes.activities)
+        return any(waiting) or self._next_due() <= now
 
     def _work(self, now: float) -> bool:
         """Does a slice of all that there is to do. False: there is nothing more to do now."""
