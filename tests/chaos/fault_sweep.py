@@ -86,6 +86,9 @@ PATIENCE = (0.15, 0.15, 0.15, 1.5)
 IN_ONE_STEP = (StoreFault.UNFIT, StoreFault.APPLY, StoreFault.DECIDING_READ, StoreFault.FULL)
 NOT_SWEPT = ("bimip.client", "bimip.cli", "bimip.app", "bimip.run", "bimip.environment")
 """All other packages are: one that comes is, without a word here."""
+ENDPOINTS = "bimip.api."
+SHARED_BY_ENDPOINTS = {f"{ENDPOINTS}{name}" for name in ("application", "caller", "devices", "endpoint", "events")}
+"""The others say what is asked for, and wait for nothing but what these do."""
 
 
 class SweepBoom(Exception):  # noqa: N818 - a defect has no better name
@@ -120,7 +123,13 @@ class Injection(NamedTuple):
 @cache
 def modules() -> list[ModuleType]:
     others = set(modules_below(*NOT_SWEPT))
-    return [module for module in modules_below("bimip") if module not in others and sites_of([module])]
+    return [
+        module
+        for module in modules_below("bimip")
+        if module not in others
+        and (not module.__name__.startswith(ENDPOINTS) or module.__name__ in SHARED_BY_ENDPOINTS)
+        and sites_of([module])
+    ]
 
 
 IMPOSSIBLE = {

@@ -1,9 +1,11 @@
 """Peers that bring the server into situations which devices that behave do not: refused openings, a token in Hello,
-JSON, texts that mean nothing, a device twice at once, one that does not read, an operator at the console.
+JSON, texts that mean nothing, a device twice at once, one that does not read, back ends by HTTP, an operator at the
+console.
 
 Each is one visit, by hand and in bytes. Whatever becomes of it, it ends by itself; what must hold is said of others.
 """
 
+import json
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack, suppress
 from random import Random
@@ -19,7 +21,10 @@ from tests.kit.server import token
 TEXT, BINARY, CLOSE = 1, 2, 8
 EID = "odd"
 OPERATOR = "an operator's token"
-VISIT_SECONDS = 15
+VISIT_SECONDS = 40
+"""Longer than a heartbeat."""
+BATCH = 130
+"""Messages: more than are taken at once, and with more values."""
 GONE = (trio.BrokenResourceError, trio.ClosedResourceError, OSError)
 
 
@@ -64,10 +69,14 @@ async def _drain(stream: trio.abc.Stream, seconds: float) -> None:
             pass
 
 
-async def refused_opening(knock: Knocker, _random: Random) -> None:
+async def refused_opening(knock: Knocker, random: Random) -> None:
+    """As a WebSocket, or as nothing that there is."""
     stream = await knock.at_gate()
-    await stream.send_all(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
-    await _drain(stream, 1)
+    if random.random() < 0.5:
+        await stream.send_all(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        await _drain(stream, 1)
+    else:
+        await _upgraded(stream, shown=_shown("far"), Origin="https://evil.example")
 
 
 async def slow_opening(knock: Knocker, _random: Random) -> None:
@@ -174,12 +183,87 @@ async def crowd(knock: Knocker, random: Random) -> None:
     await trio.sleep(random.choice([0.01, 0.1]))
 
 
+def _request(method: str, path: str, *, shown: str, body: object = None, more: str = "") -> bytes:
+    content = b"" if body is None else json.dumps(body).encode()
+    length = "" if "chunked" in more else f"Content-Length: {len(content)}\r\n"
+    head = f"{method} /api/v1{path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {shown}\r\n{more}{length}\r\n"
+    return head.encode() + content
+
+
+async def back_end(knock: Knocker, random: Random) -> None:
+    """Asks for this and that on one connection; some of it in parts, and not always till the end."""
+    stream = await knock.at_gate(by_memory=random.random() < 0.3)
+    shown, other = _shown("backend"), _shown("other backend")
+    message = {"to": {"eid": EID}, "type": 1, "text": "from a back end"}
+    some = [{**message, "id": f"rest {trio.current_time()} {number}"} for number in range(BATCH)]
+    asked = [
+        _request("GET", "/openapi.json", shown=shown),
+        _request("POST", "/messages", shown=shown, body=some[0]),
+        _request("POST", "/messages/batch", shown=shown, body={"messages": some}),
+        _request("GET", f"/messages/conversation/{EID}/backfill", shown=shown),
+        _request("GET", "/messages?limit=100", shown=shown),
+        _request("GET", "/inbox", shown=shown),
+        _request("GET", "/contacts", shown=shown),
+        _request("PATCH", "/settings", shown=shown, body={"exceptions": _exceptions()}),
+        _request("GET", "/settings", shown=shown),
+        _request("GET", "/devices", shown=shown),
+        _request("GET", "/state", shown=shown),
+        _request("PATCH", "/devices/backend", shown=shown, body={"label": "a back end"}),
+        _request("DELETE", "/devices/other%20backend", shown=shown),
+        _request("DELETE", "/devices/other%20backend", shown=other),
+        _request("POST", "/token/refresh", shown=shown, body={"token": _shown("backend")}),
+        _request("POST", "/token/revoke", shown=shown, body={"token": token(EID, "lost", jti="lost")}),
+        _request("GET", "/export", shown=shown),
+        _request("POST", "/messages", shown=shown, body=[]),
+        _request("GET", "/nothing", shown=shown),
+    ]
+    for one in random.sample(asked, 8):
+        await stream.send_all(one)
+        if random.random() < 0.5:
+            await _drain(stream, random.choice([0.01, 0.2]))
+    if random.random() < 0.7:
+        expecting = _request(
+            "POST", "/messages", shown=shown, more="Expect: 100-continue\r\nTransfer-Encoding: chunked\r\n"
+        )
+        await stream.send_all(expecting)
+        await _drain(stream, 0.1)
+        content = json.dumps(message).encode()
+        for byte in (b"%x\r\n" % len(content), content, b"\r\n", b"0\r\n\r\n"):
+            await stream.send_all(byte)
+            await trio.sleep(0.01)
+    await _drain(stream, random.choice([0, 1]))
+
+
+def _exceptions() -> list[dict[str, object]]:
+    """More values than are taken at once."""
+    return [{"eid": f"exception {number}", "seen": "online_status", "allowed": True} for number in range(BATCH)]
+
+
+async def page_of_others(knock: Knocker, random: Random) -> None:
+    """A browser asks for a page of another origin, and, before it asks for one of this server's, whether it may."""
+    method, origin = random.choice([("GET", "https://evil.example"), ("OPTIONS", "http://localhost")])
+    stream = await knock.at_gate()
+    said = f"Origin: {origin}\r\nAccess-Control-Request-Method: POST\r\n"
+    await stream.send_all(_request(method, "/inbox", shown=_shown("browser"), more=said))
+    await _drain(stream, 0.5)
+
+
+async def reads_events(knock: Knocker, random: Random) -> None:
+    """A device that is sent its stream as events, and its heartbeat; its last event's id may mean nothing."""
+    stream = await knock.at_gate(by_memory=random.random() < 0.2)
+    last = random.choice(["", "", "", "Last-Event-ID: 1.2;chat=3\r\n"])
+    await stream.send_all(_request("GET", "/events", shown=_shown("events"), more=last))
+    await _drain(stream, random.choice([0.1, 1, 1, 32]))
+
+
 async def operator(knock: Knocker, random: Random) -> None:
     target, method = random.choice(
         [
             ("/healthz", "GET"),
             ("/readyz", "GET"),
             ("/debug/tree", "GET"),
+            ("/metrics", "GET"),
+            ("/debug/busiest", "GET"),
             ("/debug/user?eid=alice", "GET"),
             ("/debug/user?eid=nobody", "GET"),
             ("/debug/restart?path=bimip/retention", "POST"),
@@ -216,6 +300,10 @@ VISITS: tuple[Callable[[Knocker, Random], Awaitable[None]], ...] = (
     does_not_read,
     does_not_read,
     crowd,
+    back_end,
+    back_end,
+    page_of_others,
+    reads_events,
     operator,
     operator,
     operator,

@@ -11,6 +11,7 @@ from collections.abc import Callable
 import pytest
 
 from bimip.retention import process as retention
+from bimip.users import calls, registry
 from tests.chaos import faulty
 from tests.chaos.await_points import Site
 from tests.chaos.fault_sweep import IMPOSSIBLE, Sweep, allowed, kind_of
@@ -45,6 +46,8 @@ ERASING = (
     "await self._exhaust(EraseReceipts(user, number))",
     "result = await self._ask(operation)",
     "await self._exhaust(DropAlone(user, number))",
+    "await self._forget_contacts(user)",
+    "await self._ask(ForgetContacts(user, owners))",
     "await self._ask(RestartStates(tuple(heads[at : at + RESTARTED_AT_ONCE])))",
     "await self._ask(ForgetMember(user, number))",
     "await self._exhaust(EraseLog(user, partition))",
@@ -54,6 +57,7 @@ ERASING = (
     "await self._ask(EraseConflicts(user))",
     "result = await self._queue.execute(operation)",
 )
+ENDS = "no position is shared in the sweep for so long that it ends: tests/scenarios/test_locations.py waits"
 NETWORK = "the gateway of these worlds is in memory: tests/push/test_http.py has real sockets"
 SENDS = (
     "async with answering as response:",
@@ -67,6 +71,26 @@ SENDS = (
 )
 NOT_REACHED = dict.fromkeys([("bimip.retention.erasing", text) for text in ERASING], ERASES) | {
     **dict.fromkeys([("bimip.push.http", text) for text in SENDS], NETWORK),
+    (
+        "bimip.api.caller",
+        "await trio.sleep(wait)",
+    ): "of a device that spent its rate: tests/api/test_devices.py has one",
+    (
+        "bimip.api.events",
+        "EventConnection.wait_closed: await self.wait_changed()",
+    ): "it is for peers and tests: no task awaits it",
+    (
+        "bimip.gateway.serving",
+        "await http.refuse(self._stream, request, self, _problem(error))",
+    ): "where too many ask by HTTP from one address: tests/gateway/test_http.py has them",
+    ("bimip.http.server", "await exchange.answer(problem_response(problem))"): "see the gateway, which asks for it",
+    ("bimip.http.server", "HttpServer.refuse: await exchange.end()"): "see the gateway, which asks for it",
+    (
+        "bimip.http.server",
+        "await trio.sleep_forever()  # nobody reads what comes next while this is being answered",
+    ): "no endpoint listens for its peer's end: the stream of events sends, and sees it by that",
+    ("bimip.users.locations", "if isinstance(await self._queue.execute(end), Refused):"): ENDS,
+    ("bimip.users.locations", "await trio.sleep(AGAIN_SECONDS)"): ENDS,
     ("bimip.push.process", "await trio.sleep(AGAIN_SECONDS)"): "no store of the sweep fails as push walks it",
     ("bimip.console.application", "found = await self._parts.erase_user(eid)"): ERASES,
     ("bimip.parts", "result = await self.queue.execute(BeginErasing(normal_eid(eid)))"): ERASES,
@@ -153,18 +177,22 @@ def place(site: Site) -> tuple[str, str]:
     return named if named in NOT_REACHED or named in RARELY_REACHED else (site.module, site.text)
 
 
+SLICES = {calls: "CALLS_AT_ONCE", registry: "MEASURED_AT_ONCE"}
+"""What is done of much until others have their turn: so small here that even what a world has takes several."""
+
+
 @pytest.fixture(scope="module")
 def sweep() -> Sweep:
-    scan, retention.SCAN = retention.SCAN, 4  # so that a walk of the store has many slices
-    try:
+    with pytest.MonkeyPatch.context() as patch:
+        for module, name in SLICES.items():
+            patch.setattr(module, name, 1)
+        patch.setattr(retention, "SCAN", 4)
         found = Sweep()
         for seed in range(WORLDS):
             found.run_world(seed, INJECTIONS)
         for seed in range(WORLDS, WORLDS + HUNTS):
             if found.missed():
                 found.run_world(seed, INJECTIONS, hunts=True)
-    finally:
-        retention.SCAN = scan
     return found
 
 
@@ -214,7 +242,8 @@ def test_the_store_failed_in_every_way_that_it_was_told_to(sweep: Sweep) -> None
 
 PROCESSES = (
     "timers", "health", "journal", "users", "users/a", "users/a/b", "users/a/b/reader", "users/a/b/fetcher",
-    "push", "presence", "retention", "gateway", "gateway/poller", "gateway/connections", "gateway/connections/1",
+    "push", "presence", "calls", "locations", "retention", "gateway", "gateway/poller", "gateway/connections",
+    "gateway/connections/1", "gateway/listener", "console",
     "gateway/listener", "console",
 )  # fmt: skip
 
