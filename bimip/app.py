@@ -41,6 +41,7 @@ def tree(parts: Parts) -> Supervisor:
             ChildSpec("journal", partial(processes.journal, parts), shutdown=INFINITY),
             ChildSpec("users", Factory(parts.users.supervisor)),
             ChildSpec("push", partial(processes.push, parts)),
+            ChildSpec("webhooks", partial(processes.webhooks, parts)),
             ChildSpec("calls", partial(processes.calls, parts)),
             ChildSpec("locations", partial(processes.locations, parts)),
             ChildSpec("presence", partial(processes.presence, parts)),

@@ -28,6 +28,7 @@ from bimip.storage.lmdb.format import FORMAT
 from bimip.storage.lmdb.store import LmdbStore
 from bimip.storage.memory import MemoryStore
 from bimip.systemd import ServiceManager
+from bimip.webhooks.settings import WebhookSettings
 
 _log = structlog.get_logger("bimip")
 
@@ -40,7 +41,7 @@ monotonic: Callable[[], float] = partial(time.clock_gettime, getattr(time, "CLOC
 """Seconds that pass while the machine sleeps too: its waking is no jump of the wall clock."""
 
 
-def open_poster(settings: PushSettings) -> HttpPoster:
+def open_poster(settings: PushSettings | WebhookSettings) -> HttpPoster:
     return HttpPoster(timeout_seconds=settings.timeout_seconds, allow_private=settings.allow_private_addresses)
 
 
@@ -73,8 +74,8 @@ class Surroundings:
     """Given the clock. By default there is no disk."""
     lost_log_lines: Callable[[], int] = int
     """How many could not be written; by default none."""
-    open_poster: Callable[[PushSettings], Poster] = open_poster
-    """What sends requests to gateways of push."""
+    open_poster: Callable[[PushSettings | WebhookSettings], Poster] = open_poster
+    """What sends requests to gateways of push, and to back ends."""
     open_console: Callable[[str, int], Awaitable[Sequence[trio.abc.Listener[Any]]]] = console.open_loopback
 
 

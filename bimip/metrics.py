@@ -42,6 +42,7 @@ class Metrics:
         yield from self._journal()
         yield from self._store()
         yield from self._gateway()
+        yield from self._webhooks()
         yield from self._processes()
 
     def _messages(self) -> Iterator[Metric]:
@@ -130,6 +131,13 @@ class Metrics:
             "shut_out": parts.listener.turned_away,
         }
         yield _counter("connections_turned_away", "Peers for whom there was no place.", {"reason": turned_away})
+
+    def _webhooks(self) -> Iterator[Metric]:
+        told = self._parts.webhook_statistics
+        outcomes = ("taken", "retried", "given_up", "left_out")
+        events = {outcome: getattr(told, outcome) for outcome in outcomes}
+        yield _counter("webhook_events", "Events that back ends were told of, or were not.", {"outcome": events})
+        yield _gauge("webhook_waiting", "Events that a back end was not told of yet.", {"webhook": dict(told.waiting)})
 
     def _processes(self) -> Iterator[Metric]:
         parts, counts = self._parts, self._parts.process_counts

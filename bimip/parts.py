@@ -57,6 +57,7 @@ from bimip.users.locations import Locations
 from bimip.users.registry import Users
 from bimip.users.sends import PendingSends
 from bimip.users.services import Services
+from bimip.webhooks.process import WebhookStatistics
 from bimip.wire import bimip_pb2 as pb
 from bimip.wire import stored
 
@@ -98,6 +99,11 @@ class Parts:
         self.attention = Attention(sessions)
         self.subscribers = Subscribers(self.timers, self.attention.is_away, settings.push.delay_seconds)
         self.push_statistics = PushStatistics()
+        self.events = Watch(self.timers)
+        """Rises when there may be something to tell back ends of."""
+        self.webhook_statistics = WebhookStatistics()
+        for name, endpoint in settings.webhooks.endpoints.items():
+            endpoint.read_secrets(name)  # one that cannot be used ends the server now, and not again and again
         pending_sends, eids = PendingSends(), Eids(self.store)
         self.calls = self._calls(sessions, pending_sends)
         self.locations = self._locations(sessions, pending_sends, eids)
@@ -176,6 +182,8 @@ class Parts:
         """Tells what is on disk now."""
         self.users.committed(committed)
         self.subscribers.committed(committed.news, resync=committed.resync)
+        if self.settings.webhooks.endpoints:
+            self.events.notify()
 
     async def describe_busiest(self) -> Mapping[str, object]:
         return {"busiest": await self.users.list_busiest(MOST_BUSY)}
@@ -411,6 +419,7 @@ def rules_of(settings: Settings) -> Rules:
         max_reactions=limits.max_reactions,
         until_acked=settings.retention.until_acked,
         longest_ms=settings.retention.longest_ms,
+        events=settings.webhooks.kinds,
     )
 
 

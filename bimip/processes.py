@@ -10,12 +10,13 @@ from bimip import console as operators
 from bimip import metrics
 from bimip.environment import report
 from bimip.journal.journal import Journal
-from bimip.parts import Parts, rules_of
+from bimip.parts import AGENT, Parts, rules_of
 from bimip.push.process import Push
 from bimip.retention.erasing import Erasing
 from bimip.retention.process import Retention
 from bimip.supervision import Child
 from bimip.users.awareness.presence import Presence
+from bimip.webhooks.process import Webhooks
 
 
 async def timers(parts: Parts, child: Child) -> None:
@@ -113,6 +114,34 @@ async def push(parts: Parts, child: Child) -> None:
     child.started()
     try:
         await pushing.run()
+    finally:
+        with child.grace():
+            await poster.aclose()
+
+
+async def webhooks(parts: Parts, child: Child) -> None:
+    settings = parts.settings.webhooks
+    poster = parts.surroundings.open_poster(settings)
+    telling = Webhooks(
+        store=parts.store,
+        queue=parts.queue,
+        changed=parts.events,
+        endpoints=settings.endpoints,
+        post=poster.post,
+        retry_seconds=settings.retry_seconds,
+        max_age_seconds=settings.max_age_seconds,
+        max_sends=settings.max_sends,
+        max_waiting=settings.max_waiting,
+        wall_clock=parts.timekeeper.now,
+        random=parts.surroundings.random,
+        agent=AGENT,
+        statistics=parts.webhook_statistics,
+        report=report,
+    )
+    child.describe(telling.describe)
+    child.started()
+    try:
+        await telling.run()
     finally:
         with child.grace():
             await poster.aclose()

@@ -35,6 +35,7 @@ from bimip.settings import (
 )
 from bimip.storage.settings import StoreSettings
 from bimip.users.awareness.settings import PresenceSettings
+from bimip.webhooks.settings import WebhookSettings
 from bimip.wire.limits import Limits, RateSettings
 
 MIN_TOKEN_CHARACTERS: Final = 16
@@ -117,6 +118,7 @@ class Settings:
     presence: PresenceSettings = field(default_factory=PresenceSettings)
     retention: RetentionSettings = field(default_factory=RetentionSettings)
     push: PushSettings = field(default_factory=PushSettings)
+    webhooks: WebhookSettings = field(default_factory=WebhookSettings)
     time: TimeSettings = field(default_factory=TimeSettings)
     health: HealthSettings = field(default_factory=HealthSettings)
     audit: AuditSettings = field(default_factory=AuditSettings)

@@ -16,6 +16,7 @@ from bimip.domain.keeping.timekeeping import time_records
 from bimip.domain.messages import appending, checkpoints, committed, disappearing, expiring
 from bimip.domain.push import outbox, subscribing
 from bimip.domain.state import intents, pruning, read_markers
+from bimip.domain.webhooks import feed
 
 
 def barrier(_view: Reader, _op: ops.Barrier, _moment: Context) -> Decision:
@@ -52,6 +53,7 @@ OPERATIONS: dict[type, OperationKind] = {
     **outbox.OPERATIONS,
     **missed_calls.OPERATIONS,
     **locations.OPERATIONS,
+    **feed.OPERATIONS,
 }
 
 

@@ -31,6 +31,7 @@ FLOORS = {
     "supervision",
     "users",
     "web",
+    "webhooks",
     "wire",
 }
 

@@ -136,6 +136,8 @@ PLACES = {
     ("bimip.push.webpush", "random"): "a type: the caller's Random",
     ("bimip.push.http", "httpcore"): "HttpPoster, the default of Surroundings",
     ("bimip.push.http", "trio.socket"): "resolves names for HttpPoster, the default of Surroundings",
+    ("bimip.webhooks.process", "random"): "a type: the caller's Random",
+    ("bimip.webhooks.telling", "datetime"): "writes times that are given to it, and reads no clock",
     ("bimip.gateway.tls", "pathlib"): "reads the certificate that the configuration names",
     ("bimip.gateway.connection", "os"): "writes to the socket that it was handed, without waiting",
     ("bimip.gateway.serving", "os"): "reads and answers the opening on the socket that it was handed",

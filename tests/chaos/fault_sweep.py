@@ -59,6 +59,7 @@ FIXED = (
     "journal",
     "users",
     "push",
+    "webhooks",
     "calls",
     "locations",
     "presence",

@@ -92,6 +92,10 @@ NOT_REACHED = dict.fromkeys([("bimip.retention.erasing", text) for text in ERASI
     ("bimip.users.locations", "if isinstance(await self._queue.execute(end), Refused):"): ENDS,
     ("bimip.users.locations", "await trio.sleep(AGAIN_SECONDS)"): ENDS,
     ("bimip.push.process", "await trio.sleep(AGAIN_SECONDS)"): "no store of the sweep fails as push walks it",
+    (
+        "bimip.webhooks.process",
+        "await trio.sleep(AGAIN_SECONDS)",
+    ): "no store of the sweep fails as webhooks are opened: tests/scenarios/test_webhooks.py has one that does",
     ("bimip.console.application", "found = await self._parts.erase_user(eid)"): ERASES,
     ("bimip.parts", "result = await self.queue.execute(BeginErasing(normal_eid(eid)))"): ERASES,
     (

@@ -29,6 +29,7 @@ from tests.kit.faults import FaultyStore
 from tests.kit.history import Name
 from tests.kit.push import GATEWAY, MemoryGateway
 from tests.kit.server import Port, open_memory_server, settings_for_tests, token
+from tests.kit.webhooks import webhook
 
 REST_SECONDS = 90
 """Of virtual time, until everybody must have what is theirs."""
@@ -177,7 +178,7 @@ class VirtualFleet(Fleet):
 
 
 class UnsteadyGateway(MemoryGateway):
-    """Takes most of what is pushed; else it is not there, or says that somebody is gone."""
+    """Takes most of what is pushed, or told to a back end; else it is not there, or says that somebody is gone."""
 
     def __init__(self, random: Random) -> None:
         super().__init__()
@@ -199,6 +200,8 @@ def settings() -> Settings:
         BIMIP_LIMITS_MAX_UNAUTHENTICATED="20",
         BIMIP_PUSH_GATEWAYS=GATEWAY,
         BIMIP_PUSH_DELAY_SECONDS="0.1",
+        BIMIP_WEBHOOKS_ENDPOINTS=webhook(),
+        BIMIP_WEBHOOKS_RETRY_SECONDS="1",
         BIMIP_RETENTION_EVERY_SECONDS="1",
         BIMIP_RETENTION_HISTORY_DAYS="chat=9,notification=9,feed=9,sync=9",
         BIMIP_LIMITS_GRACE_SECONDS="4",

@@ -108,7 +108,7 @@ def test_history_follows_the_configured_partitions(tmp_path: Path) -> None:
             (
                 "[zzz] does not exist; "
                 "allowed: gateway, http, console, store, tokens, limits, partitions, users, calls, presence, "
-                "retention, push, time, health, audit, logging, commands"
+                "retention, push, webhooks, time, health, audit, logging, commands"
             ),
         ),
         ("gateway = 1", "gateway is not a table; write [gateway] on a line of its own, then its keys"),

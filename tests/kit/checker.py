@@ -66,6 +66,9 @@ A violation names its invariant and a kind:
     shown after the end   a device is told a position that was said after the share was over      I10
     diverged              two devices of a user hold different receipts, read markers or settings  I9
     not pushed            owed to a device that is not connected, and its gateway was not told      I4
+    not told              in the store, and the operator's back end was not told of it              I4
+    another event         two events have one id                                                  I5
+    content told          a back end was told what a message says, which is not configured        I10
     pushed after it was read  a gateway was told of what the user had read for certain            I8
     another id            two notifications of one message have two ids, or of two messages one   I5
     pushed to others      a gateway was told of somebody else's message, or of the user's own     I10

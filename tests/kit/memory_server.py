@@ -14,12 +14,12 @@ from bimip.domain.core.identity import Claims
 from bimip.domain.core.ids import Millis
 from bimip.journal.worker import InlineWorker, Worker
 from bimip.parts import Parts
+from bimip.push.posting import Poster
 from bimip.storage.interface import Store
 from bimip.storage.memory import MemoryStore
 from bimip.users.connection import RefusedError
 from tests.kit.codecs import SDK
 from tests.kit.memory_connection import Peer
-from tests.kit.push import MemoryGateway
 from tests.kit.received import Received
 from tests.kit.server import open_memory_server, virtual_millis
 
@@ -202,7 +202,7 @@ async def open_world(
     open_store: Callable[[], Store] | None = None,
     open_worker: Callable[[], Worker] = InlineWorker,
     wall_clock: Callable[[], Millis] = virtual_millis,
-    gateway: MemoryGateway | None = None,
+    gateway: Poster | None = None,
 ) -> AsyncIterator[World]:
     """Run the server. A given store survives the world, so that the next one begins where this one ended."""
     kept = store if store is not None else MemoryStore()

@@ -159,6 +159,7 @@ async def test_what_is_killed_between_messages_costs_at_worst_a_reconnect(
         "health",
         "journal",
         "push",
+        "webhooks",
         "retention",
         "gateway/poller",
         "gateway/listener",

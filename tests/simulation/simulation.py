@@ -43,6 +43,8 @@ from tests.kit.memory_connection import MemoryConnection
 from tests.kit.memory_server import FOR_EVER
 from tests.kit.push import GATEWAY
 from tests.kit.server import BEGIN, open_memory_server, seeded_scheduler, settings_for_tests
+from tests.kit.webhooks import webhook
+from tests.simulation.back_end import BackEnd
 from tests.simulation.device import Device
 from tests.simulation.disk import Disk, SlowWorker
 from tests.simulation.event_queue import TICKS, EventQueue, sleep_ticks
@@ -70,6 +72,7 @@ PARTS = (
     "journal",
     "users",
     "push",
+    "webhooks",
     "calls",
     "locations",
     "presence",
@@ -149,6 +152,9 @@ def _settings(window: int) -> Settings:
         BIMIP_PUSH_DELAY_SECONDS="0.2",
         BIMIP_PUSH_COLLAPSE_SECONDS="2",
         BIMIP_PUSH_RETRY_SECONDS="4",
+        BIMIP_WEBHOOKS_ENDPOINTS=webhook(),
+        BIMIP_WEBHOOKS_RETRY_SECONDS="4",
+        BIMIP_WEBHOOKS_MAX_AGE_SECONDS="31536000",  # days pass in some worlds
         BIMIP_PRESENCE_OFFLINE_DELAY_SECONDS="1",
         BIMIP_PRESENCE_INTERVAL_SECONDS="0.5",
         BIMIP_PRESENCE_INACTIVE_SECONDS="3",
@@ -176,6 +182,7 @@ class Simulation:
         self.devices: list[Device] = []
         self.disk = options.disk()
         self.gateway = PushGateway(Random(f"{seed} gateway"), self.record, self.counts)
+        self.back_end = BackEnd(self.gateway, Random(f"{seed} back end"), self._report, self.counts)
         self.server: Parts | None = None
         self.event_queue: EventQueue
         self._transcript = hashlib.sha256()
@@ -410,7 +417,7 @@ class Simulation:
             wall_clock=partial(self._wall_clock, self.random.randint(-STEP_MS, STEP_MS)),
             monotonic=self._monotonic,
             seed=self.random.getrandbits(64),
-            gateway=self.gateway,
+            gateway=self.back_end,
         )
         try:
             if self.counts["starts"] and self.random.random() < FAILED_STARTS:
@@ -524,6 +531,13 @@ class Simulation:
         await trio.sleep(2)
         await self._until("everything to the end", self._is_complete)
         await self._show_themselves()
+        await self._until("what back ends are told", lambda: self.server is not None and not any(self._not_told()))
+        for line in self._not_told():
+            self._report("I4", "not told", line)
+
+    def _not_told(self) -> Iterator[str]:
+        with self.disk.snapshot() as view:
+            yield from self.back_end.not_told(view)
 
     async def _show_themselves(self) -> None:
         """Everybody says how they are and what they do, and all see it; then one user goes, and all see that."""

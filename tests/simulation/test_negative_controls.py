@@ -47,6 +47,8 @@ from bimip.users.awareness import presence as users_presence
 from bimip.users.awareness.appearances import Appearances
 from bimip.users.awareness.presence import Presence
 from bimip.users.device import Device
+from bimip.webhooks import process as webhooks
+from bimip.webhooks.process import Webhooks
 from tests.chaos.runner import HastyJournal
 from tests.kit.actor import Actor, Link
 from tests.kit.coverage import unmeasured
@@ -664,3 +666,26 @@ def test_a_push_of_what_one_wrote_oneself_is_noticed(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(outbox._Judge, "owes", lambda *_: True)
 
     assert "pushed to others" in kinds_found("pushed to others")
+
+
+def test_a_webhook_that_takes_a_failure_for_an_answer_loses_something(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def send(webhooks: Any, *about: Any) -> bool:
+        await sends(webhooks, *about)
+        return True
+
+    sends = Webhooks._send
+    monkeypatch.setattr(Webhooks, "_send", send)
+
+    assert "not told" in kinds_found("not told")
+
+
+def test_an_event_that_is_sent_under_another_ones_id_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(webhooks, "event_id", lambda event: f"msg_{event.conversation}")
+
+    assert "another event" in kinds_found("another event")
+
+
+def test_receipts_that_are_not_written_down_are_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(acknowledging, "received", lambda *_: [])
+
+    assert "not told" in kinds_found("not told")

@@ -106,6 +106,8 @@ GOLDEN = {
     "eids": "3 469e2f64541722dc",
     "entries": "10 705978a9485ae552",
     "erasing": "1 610c85d5268b3500",
+    "eventpositions": "1 df1b7d23c072629c",
+    "events": "1 c87ffee73650037c",
     "expiring": "1 0e0dce3732ac818a",
     "groups": "2 29c01f3306defe5f",
     "heads": "59 1fd17deb03bf54fc",

@@ -94,6 +94,10 @@ BELONGINGS: dict[Kind, Belonging] = {
     Table.PUSH_SUBSCRIPTIONS: _own("push_subscription"),
     Table.PUSH_CURSORS: _own(left_out="how far something was pushed"),
     Table.PUSH_SHOWN: _own(left_out="how much of what is exported was pushed"),
+    Table.EVENTS: Belonging(
+        Whose.SHARED, "goes when it is told: who was erased is not named in it", left_out="a note of what is exported"
+    ),
+    Table.EVENT_POSITIONS: Belonging(Whose.NOBODY, "stays", left_out="how far the operator's back ends were told"),
     Table.CHECKPOINTS: _own(left_out=_DERIVED),
 }
 

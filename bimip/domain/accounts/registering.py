@@ -12,6 +12,7 @@ from bimip.domain.core.rules import Context
 from bimip.domain.push.subscribing import drop_subscriptions
 from bimip.domain.state import devices
 from bimip.domain.state.changes import StateChanges
+from bimip.domain.webhooks.feed import EventKind, first_seen, write_events
 
 
 def register(view: Reader, op: Register, context: Context) -> Decision:
@@ -25,6 +26,8 @@ def register(view: Reader, op: Register, context: Context) -> Decision:
         puts.append((Table.DEVICE_OWNERS, {(number,): DeviceOwner(user.number, op.device)}))
         if not user.first_device:
             puts.append((Table.USERS, {(op.eid,): user._replace(first_device=number)}))
+            if EventKind.FIRST_SEEN in context.rules.events:
+                write_events(view, changes.values, [first_seen(user.number, context.now)])
         changes.tell(user.number, devices.pack_key(op.device), devices.DeviceValue(device.created, *devices.NO_LABEL))
     elif not _is_told(view, user.number, op.device):  # it came before devices were told of each other
         changes.tell(user.number, devices.pack_key(op.device), devices.value_of(view, device))

@@ -342,6 +342,18 @@ class PushShown(NamedTuple):
     time: Millis  # of the last notification
 
 
+class Event(NamedTuple):
+    """Something that back ends are told of: see `webhooks/feed.py`."""
+
+    kind: int  # an EventKind
+    time: Millis
+    user: UserId  # who wrote, received or read, or was seen
+    conversation: ConversationId = ConversationId(0)
+    first: ConversationOffset = ConversationOffset(0)
+    last: ConversationOffset = ConversationOffset(0)  # inclusive
+    stamp: Stamp = Stamp(0)  # of a message that was accepted
+
+
 StateKey = bytes
 """Whatever kind of state it is of: the kind's tag, and a key packed as that kind does; see `state/changes.py`."""
 
@@ -479,6 +491,10 @@ class Table(_Kind):
     """(user, subscription, partition) -> Offset: up to there it is decided what is pushed"""
     PUSH_SHOWN = Schema("pushshown", (NUMBER, LONG, NUMBER, NAME), Plain("QIQ", PushShown))
     """(user, subscription, conversation, partition) -> PushShown"""
+    EVENTS = Schema("events", (LONG,), Plain("BQIIQQQ", Event))
+    """(number) -> Event: what back ends are told of"""
+    EVENT_POSITIONS = Schema("eventpositions", (TEXT,), Plain("Q"))
+    """(webhook) -> int: the number up to which it was told"""
     CHECKPOINTS = Schema("checkpoints", (NUMBER, NAME))
     """(user, partition) -> tuple[Checkpoint, ...]: the newest ones, ascending"""
 

@@ -98,6 +98,7 @@ class Rules:
     device_names: DeviceNames = "correspondents"
     max_contacts: int = 2_000  # of one user
     max_contact_requests: int = 200  # of one user that wait for an answer, and as many that wait for theirs
+    events: frozenset[int] = frozenset()  # kinds of events that back ends are told of; none: nothing is written of them
     slice_entries: int = 1000  # a longer operation is decided in several batches, so that it holds nobody up
 
     @classmethod
@@ -114,6 +115,7 @@ class Rules:
         max_reactions: int,
         until_acked: frozenset[str] = frozenset(),
         longest_ms: Mapping[str, int] | None = None,
+        events: frozenset[int] = frozenset(),
     ) -> Self:
         return cls(
             bodies,
@@ -130,6 +132,7 @@ class Rules:
             users.device_names,
             users.max_contacts,
             users.max_contact_requests,
+            events,
         )
 
 

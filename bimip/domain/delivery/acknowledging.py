@@ -12,7 +12,7 @@ from bimip.domain.conversations.membership import (
     membership_of,
 )
 from bimip.domain.core.decision import Decision, News, Put, Writes
-from bimip.domain.core.ids import ConversationId, ConversationOffset, Millis, UserId
+from bimip.domain.core.ids import ConversationId, ConversationOffset, UserId
 from bimip.domain.core.operation_kind import OperationKind
 from bimip.domain.core.operations import Acknowledge, Acknowledged, Done, Fault, Receipt, Refused
 from bimip.domain.core.ranges import Ranges, clip, from_offsets, intersect, normal
@@ -37,6 +37,7 @@ from bimip.domain.messages.appending import EMPTY_LOG
 from bimip.domain.state import private_reads, receipts
 from bimip.domain.state.changes import UNSEEN, StateChanges
 from bimip.domain.state.lifecycle import IMPLIED
+from bimip.domain.webhooks.feed import received, write_events
 
 # As often as here, an enum's members cost more by their class than as names of the module.
 CONVERSATIONS, LOGS, CURSORS = Table.CONVERSATIONS, Table.LOGS, Table.CURSORS
@@ -98,7 +99,7 @@ def delivered(view: Reader, user: UserId, entries: Sequence[Entry], context: Con
                 (entry.author, entry.conversation_offset) for entry in entries if entry.conversation == conversation
             ]
             concerned = _authors(view, conversation, wrote)
-        _add(view, changes, (conversation, user, DELIVERED), from_offsets(places), context.now, concerned)
+        _add(view, changes, (conversation, user, DELIVERED), from_offsets(places), context, concerned)
     return changes.puts(), changes.news
 
 
@@ -157,13 +158,13 @@ def receipt(view: Reader, op: Receipt, context: Context) -> Decision:
         key = number, op.user, kind
         if kind is DELIVERED:
             places = from_offsets([place for author, place in wrote if author not in blocked])
-            _add(view, changes, key, places, context.now, authors)
+            _add(view, changes, key, places, context, authors)
             continue
         public, private = private_reads.split(view, changes, *key, wrote)
         if public:
-            _add(view, changes, key, public, context.now, {**authors, op.user: None})
+            _add(view, changes, key, public, context, {**authors, op.user: None})
         if private:
-            _add(view, changes, key, private, context.now, {op.user: None}, (PRIVATE_READS, private_reads.TAG))
+            _add(view, changes, key, private, context, {op.user: None}, (PRIVATE_READS, private_reads.TAG))
     rest = clip(wanted, slice_end + 1, furthest)
     then = op._replace(conversation=number, upto=ConversationOffset(0), ranges=rest) if rest else None
     return Decision(Done(), Writes(changes.puts()), changes.news, then)
@@ -216,7 +217,7 @@ def _add(
     changes: StateChanges,
     key: tuple[ConversationId, UserId, ReceiptKind],
     places: Ranges,
-    now: Millis,
+    context: Context,
     concerned: Concerned,
     into: tuple[Table, int] = (RECEIPTS, TAG),
 ) -> None:
@@ -227,7 +228,7 @@ def _add(
     table, tag = into
     stored = changes.values.setdefault(table, {})
     told: dict[int, Runs] = {}
-    for part, runs in receipts.by_part(places, now).items():
+    for part, runs in receipts.by_part(places, context.now).items():
         place = (conversation, member, kind, part)
         try:
             known: Runs = view.get(table, place) or ()
@@ -238,6 +239,9 @@ def _add(
             stored[place] = receipts.merge(known, fresh)
             block = part // receipts.PARTS
             told[block] = receipts.join(told[block], fresh) if block in told else fresh
+    if table is RECEIPTS and told and kind in context.rules.events:
+        for runs in told.values():
+            write_events(view, changes.values, received(conversation, member, kind, runs))
     for block, runs in told.items():
         state_key = _pack_key(tag, conversation, member, kind, block)
         for user in sorted(concerned):

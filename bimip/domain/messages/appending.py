@@ -40,6 +40,7 @@ from bimip.domain.core.records import (
 from bimip.domain.core.rules import Context
 from bimip.domain.messages.device_lists import stale_devices
 from bimip.domain.messages.fan_out import fan_out
+from bimip.domain.webhooks.feed import EventKind, accepted
 from bimip.names import conversation_number, is_conversation_id
 
 QUOTA_RETRY_MS = 3_600_000
@@ -113,6 +114,8 @@ def _append_new(view: Reader, op: Append, messages: Sequence[NewMessage], contex
     for user, devices in addressed.items():
         puts.append((Table.ADDRESSED, {(stamps[0], user): tuple(devices)}))  # which have a message to themselves
     decision = _write(view, op, messages, context.now, stamps, bodies, audience, addressed, puts)
+    if EventKind.ACCEPTED in context.rules.events:
+        puts += accepted(view, op.user, number, conversation.head + 1, stamps, context.now)
     if op.ttl or op.partition in context.rules.until_acked:
         puts += _kept_until(op, audience, stamps, decision.writes.appends, context)
     return decision

@@ -66,6 +66,7 @@ from bimip.domain.state.changes import state_of
 from bimip.domain.state.kinds import has_removals, kind_of
 from bimip.domain.state.location_shares import OtherEnd, With
 from bimip.domain.state.receipts import part_of
+from bimip.domain.webhooks.feed import head_of
 from bimip.storage.interface import Store
 
 SLICE = 1000
@@ -174,6 +175,18 @@ def _push(view: Reader) -> Iterator[Finding]:
             yield Finding("pushshown", key, "is of a subscription that is not there")
         elif found is None or shown.last > found.head:
             yield Finding("pushshown", key, f"says that {shown.last} was shown, which was never given")
+
+
+def _events(view: Reader) -> Iterator[Finding]:
+    head = head_of(view)
+    for key, event in rows(view, Table.EVENTS):
+        if key[0] > head:
+            yield Finding("events", key, f"was never given: the feed ends with {head}")
+        if view.get(Table.EIDS, (event.user,)) is None:
+            yield Finding("events", key, f"is of {event.user}, who is nobody")
+    for key, upto in rows(view, Table.EVENT_POSITIONS):
+        if upto > head:
+            yield Finding("eventpositions", key, f"stands at {upto}, and the feed ends with {head}")
 
 
 def _conversations(view: Reader) -> Iterator[Finding]:
@@ -745,6 +758,7 @@ PARTS: dict[str, Part] = {
     "mentions": _mentions,
     "threads": _threads,
     "push": _push,
+    "events": _events,
     "counters": _counters,
 }
 PARTS = {name: _but_of_the_erased(part) for name, part in PARTS.items()}

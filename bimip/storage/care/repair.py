@@ -378,6 +378,8 @@ _MAKE: dict[Kind, Callable[[Reader, Key], _Made | None]] = {
     Table.PUSH_SUBSCRIPTIONS: partial(_always, None, "left out: the device subscribes again"),
     Table.PUSH_CURSORS: partial(_always, None, "left out: what was pushed and is not read may be pushed again"),
     Table.PUSH_SHOWN: partial(_always, None, "left out: what was shown there stays shown"),
+    Table.EVENTS: partial(_always, None, "left out: back ends are not told of it"),
+    Table.EVENT_POSITIONS: partial(_always, None, "left out: a back end is told of what happens from now on alone"),
     Table.REVOKED: partial(_always, FOR_EVER, "kept for ever: when the token expires is lost"),
 }
 
@@ -465,6 +467,8 @@ _MEANING: dict[Kind, str] = {
     Table.PUSH_SUBSCRIPTIONS: "nothing is pushed to one device{whose}",
     Table.PUSH_CURSORS: "nothing is pushed to one device{whose}",
     Table.PUSH_SHOWN: "nothing is pushed to one device{whose} of one conversation",
+    Table.EVENTS: "back ends are not told of something that happened",
+    Table.EVENT_POSITIONS: "one back end is told of what happens from now on alone",
     LogTable.ENTRIES: "entries{whose} are told as gaps where nothing else tells what they were",
     LogTable.HISTORY: "some messages of the conversation cannot be fetched by its history",
     LogTable.CHAINS: "the hash chain of a log{whose} cannot be followed there",

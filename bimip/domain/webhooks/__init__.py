@@ -1,0 +1,1 @@
+"""What back ends are told of: see `feed.py`."""

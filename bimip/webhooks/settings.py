@@ -1,0 +1,116 @@
+"""Which back ends are told of events, and of which."""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import urlsplit
+
+from bimip.domain.webhooks.feed import KIND_NAMES, MAX_WEBHOOKS, EventKind
+from bimip.settings import (
+    FLAG,
+    NO_SECRET,
+    ConfigError,
+    Raw,
+    Rule,
+    Secret,
+    is_loopback,
+    items,
+    read_secret,
+    seconds,
+    setting,
+    text,
+    whole,
+)
+from bimip.webhooks.signing import read_secrets
+
+_NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
+_KEYS: Final = {"url", "secret", "secret_file", "events", "content"}
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointSettings:
+    """A back end, and of what it is told."""
+
+    url: str
+    kinds: frozenset[EventKind] = frozenset(KIND_NAMES.values())
+    content: bool = False
+    secret: Secret = NO_SECRET
+    secret_file: str = ""
+
+    def read_secrets(self, name: str) -> list[bytes]:
+        """Reads what requests are signed with. Raises ConfigError."""
+        where = f"webhooks.endpoints.{name}.secret"
+        try:
+            return read_secrets(read_secret(where, self.secret, self.secret_file).reveal())
+        except ValueError as error:
+            raise ConfigError(f"{where}: {error}") from None
+
+
+def _endpoints(value: Raw) -> dict[str, EndpointSettings]:
+    """Reads the tables of back ends; from the environment, a text with the same in JSON."""
+    given = json.loads(value) if isinstance(value, str) else value
+    if not isinstance(given, dict) or len(given) > MAX_WEBHOOKS:
+        raise ValueError
+    return {name: _endpoint(name, keys) for name, keys in given.items()}
+
+
+def _endpoint(name: str, keys: Raw) -> EndpointSettings:
+    if not _NAME.fullmatch(name) or not isinstance(keys, dict) or not keys.keys() <= _KEYS:
+        raise ValueError
+    parts = urlsplit(text(keys.get("url")))
+    if parts.scheme not in {"http", "https"} or not parts.hostname or "@" in parts.netloc:
+        raise ValueError
+    events = [text(event) for event in items(keys.get("events", list(KIND_NAMES)))]
+    content = keys.get("content", False)
+    if not events or not KIND_NAMES.keys() >= set(events) or not isinstance(content, bool):
+        raise ValueError
+    return EndpointSettings(
+        keys["url"],
+        frozenset(KIND_NAMES[event] for event in events),
+        content,
+        Secret(text(keys.get("secret", ""))),
+        text(keys.get("secret_file", "")),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookSettings:
+    endpoints: Mapping[str, EndpointSettings] = setting(
+        {},
+        Rule(
+            _endpoints,
+            "a table for each back end, [webhooks.endpoints.NAME], with url, secret or secret_file, and perhaps "
+            f"events, a list of {', '.join(KIND_NAMES)}, and content, true or false",
+            holds_secrets=True,
+        ),
+    )
+    timeout_seconds: float = setting(10.0, seconds(0.1, 300))
+    retry_seconds: float = setting(300.0, seconds(1, 86_400))
+    max_age_seconds: float = setting(259_200.0, seconds(60, 31_536_000))
+    max_sends: int = setting(8, whole(1, 256))
+    max_waiting: int = setting(1_000_000, whole(1, 10**9))
+    allow_private_addresses: bool = setting(False, FLAG)  # noqa: FBT003 - the default itself
+
+    @property
+    def kinds(self) -> frozenset[int]:
+        """The kinds that anybody is told of: nothing else is written down."""
+        return frozenset(int(kind) for endpoint in self.endpoints.values() for kind in endpoint.kinds)
+
+    def contradictions(self) -> list[str]:
+        found = []
+        for name, endpoint in self.endpoints.items():
+            where = f"webhooks.endpoints.{name}"
+            if bool(endpoint.secret) == bool(endpoint.secret_file):
+                found.append(f"{where} has secret and secret_file, or neither; allowed: one of them")
+            elif endpoint.secret:
+                try:
+                    endpoint.read_secrets(name)
+                except ConfigError as error:
+                    found.append(str(error))
+            parts = urlsplit(endpoint.url)
+            if parts.scheme == "http" and not (is_loopback(parts.hostname or "") or self.allow_private_addresses):
+                allowed = "https; http to this machine, or anywhere with webhooks.allow_private_addresses"
+                found.append(f"{where}.url is {endpoint.url!r}; allowed: {allowed}")
+        return found
