@@ -6,7 +6,8 @@
 * `messages.py`, `conversations.py`, `feeds.py`, `contacts.py`, `presence.py`, `devices.py`  the rows, a file a
   resource, each with what it does
 * `events.py`         a device's stream as server-sent events: a connection of its own
-* `openapi.py`        the document that is made of the rows; `words.py`: what of it stands nowhere else
+* `openapi.py`        the document that is made of the rows; `words.py`: what of it stands nowhere else; `docs.py`: the
+  page that shows it
 
 An endpoint makes payloads of the schema of what was said, asks a route of `requests` for each, and shows what came
 back; no rule about messages is here. A field of a message has its name in bimip.proto; what the source documents name

@@ -1,5 +1,5 @@
-"""The application that answers by HTTP what is no WebSocket: a route for each path of ENDPOINTS, and the document that
-tells of them.
+"""The application that answers by HTTP what is no WebSocket: a route for each path of ENDPOINTS, the document that
+tells of them, and its page.
 
 Whoever asks is found by their token before anything of a body is read; then the body is, and the endpoint answers.
 """
@@ -15,7 +15,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from bimip.api import contacts, conversations, devices, events, feeds, messages, presence
+from bimip.api import contacts, conversations, devices, docs, events, feeds, messages, presence
 from bimip.api.caller import Callers, unauthorized
 from bimip.api.endpoint import WEIGHT_FOR_A_REQUEST, Endpoint, Visit
 from bimip.api.events import Attach
@@ -55,6 +55,7 @@ def make_application(services: Services, attach: Attach, *, origins: Sequence[st
         Route(f"{PREFIX}{path}", _Answering(callers, rows).answer, methods=list(rows)) for path, rows in by_path.items()
     ]
     routes.append(Route(f"{PREFIX}/openapi.json", _Document(document(endpoints, services.limits)).answer))
+    routes += docs.routes()
     return Starlette(
         routes=routes,
         middleware=[Middleware(Origins, origins=origins, names=names)],
@@ -145,5 +146,8 @@ async def _answer_http_error(request: Request, error: Exception) -> Response:
         allowed = (error.headers or {}).get("Allow", "")
         refused = WireError(pb.UNSUPPORTED, f"There is no {request.method} here: allowed is {allowed}.")
         return problem_response(ProblemError(refused, status=405, headers={"allow": allowed}))
-    sentence = f"There is nothing at this path: a WebSocket opens at any, and {PREFIX}/openapi.json names all others."
+    sentence = (
+        f"There is nothing at this path: a WebSocket opens at any, {PREFIX}/openapi.json names all others, "
+        f"and {docs.PATH} shows them."
+    )
     return problem_response(ProblemError(WireError(pb.NOT_FOUND, sentence)))

@@ -30,6 +30,7 @@ from bimip.domain.keeping.timekeeping import DAY
 from bimip.domain.messages.expiring import last_stamp
 from bimip.domain.push.outbox import PushRules
 from bimip.domain.push.subscribing import subscriptions_of
+from bimip.domain.webhooks.feed import events_behind
 from bimip.names import conversation_id
 from bimip.parts import Parts
 from bimip.supervision import NoSuchProcess, State, SupervisionError, Tree
@@ -529,11 +530,16 @@ class Simulation:
             device.cut()
         await self._until("everything once more", self._is_complete)
         await trio.sleep(2)
-        await self._until("everything to the end", self._is_complete)
-        await self._show_themselves()
-        await self._until("what back ends are told", lambda: self.server is not None and not any(self._not_told()))
+        await self._until("what back ends are told", self._is_told)
         for line in self._not_told():
             self._report("I4", "not told", line)
+        await self._until("everything to the end", self._is_complete)
+        await self._show_themselves()
+
+    def _is_told(self) -> bool:
+        """Whether back ends were told of everything, and it is on disk that they were."""
+        with self.disk.snapshot() as view:
+            return self.server is not None and not events_behind(view, 0, 1) and not any(self._not_told())
 
     def _not_told(self) -> Iterator[str]:
         with self.disk.snapshot() as view:
