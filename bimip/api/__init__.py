@@ -3,8 +3,10 @@
 * `application.py`    the table of endpoints, and what every request passes: start here
 * `endpoint.py`       what a row of it says
 * `caller.py`         who asks: a token's device, as an asker of `requests`
-* `messages.py`, `conversations.py`, `feeds.py`, `contacts.py`, `presence.py`, `devices.py`  the rows, a file a
-  resource, each with what it does
+* `messages.py`, `receipts.py`, `history.py`, `commands.py`, `conversations.py`, `feeds.py`, `contacts.py`,
+  `presence.py`, `devices.py`  the rows, a file a resource, each with what it does
+* `naming.py`, `batches.py`, `paging.py`  what several of them share: how a path names a message, many requests in one,
+  pages
 * `events.py`         a device's stream as server-sent events: a connection of its own
 * `openapi.py`        the document that is made of the rows; `words.py`: what of it stands nowhere else; `docs.py`: the
   page that shows it

@@ -15,7 +15,19 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from bimip.api import contacts, conversations, devices, docs, events, feeds, messages, presence
+from bimip.api import (
+    commands,
+    contacts,
+    conversations,
+    devices,
+    docs,
+    events,
+    feeds,
+    history,
+    messages,
+    presence,
+    receipts,
+)
 from bimip.api.caller import Callers, unauthorized
 from bimip.api.endpoint import WEIGHT_FOR_A_REQUEST, Endpoint, Visit
 from bimip.api.events import Attach
@@ -30,6 +42,9 @@ from bimip.wire.errors import WireError
 
 ENDPOINTS: Final[tuple[Endpoint, ...]] = (
     *messages.ENDPOINTS,
+    *receipts.ENDPOINTS,
+    *history.ENDPOINTS,
+    *commands.ENDPOINTS,
     *conversations.ENDPOINTS,
     *feeds.ENDPOINTS,
     *contacts.ENDPOINTS,

@@ -2,8 +2,9 @@
 
 from typing import Final
 
+from bimip.api.batches import KEY
 from bimip.api.endpoint import Body, Endpoint, Json, Parameter, Reply, Visit, invalid, shown
-from bimip.api.messages import KEY, LIMIT
+from bimip.api.paging import LIMIT
 from bimip.wire import bimip_pb2 as pb
 
 ACTIONS: Final = {

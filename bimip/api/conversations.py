@@ -2,8 +2,9 @@
 
 from typing import Any, Final
 
-from bimip.api.endpoint import Body, Endpoint, Json, Parameter, Reply, Visit, invalid, shown
-from bimip.api.messages import CONVERSATION, CURSOR, KEY, LIMIT
+from bimip.api.batches import KEY
+from bimip.api.endpoint import Body, Endpoint, Parameter, Reply, Visit, invalid, shown
+from bimip.api.paging import CONVERSATION, CURSOR, LIMIT, page_schema
 from bimip.wire import bimip_pb2 as pb
 
 EID = Parameter("eid", "The member.", place="path", example="bob@example.org")
@@ -72,24 +73,16 @@ async def read_inbox(visit: Visit) -> Reply:
     )
 
 
-_INBOX: Final[Json] = {
-    "type": "object",
-    "properties": {
+_INBOX: Final = page_schema(
+    {
         "conversations": {
             "type": "array",
             "items": {"$ref": "#/components/schemas/Conversation"},
             "description": "The newest first, each with its last message and what of it is unread.",
         },
-        "states": {
-            "type": "array",
-            "items": {"$ref": "#/components/schemas/StateItem"},
-            "description": "What is so now of the last messages.",
-        },
-        "complete": {"type": "boolean", "description": "Nothing is left behind this page."},
-        "nextCursor": {"type": "string", "description": "Where the next page begins: its cursor, in base64."},
     },
-    "required": ["conversations", "states", "complete", "nextCursor"],
-}
+    "What is so now of the last messages.",
+)
 
 ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint(

@@ -66,6 +66,17 @@ async def read_state(visit: Visit) -> Reply:
     return Reply(shown(await visit.caller.ask("state_delta", asked)))
 
 
+async def judge_snapshot(visit: Visit) -> Reply:
+    asked = pb.Snapshot(
+        partition=visit.query("partition", "" if visit.query("id") else "chat"),
+        id=visit.query("id"),
+        offset=visit.number("offset"),
+        checksum=(await visit.filled(pb.Snapshot(), {"checksum": visit.query("checksum")})).checksum,
+        state_version=visit.number("state_version"),
+    )
+    return Reply(shown(await visit.caller.ask("snapshot", asked)))
+
+
 async def export(visit: Visit) -> Response:
     caller = visit.caller
     slices = export_user(caller.services.store, caller.eid)
@@ -193,6 +204,22 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         ),
         answer=pb.StateDelta,
         errors=(pb.OFFSET_BEYOND_HEAD,),
+    ),
+    Endpoint(
+        "GET",
+        "/snapshot",
+        judge_snapshot,
+        "Ask whether your copy of a log is the server's",
+        "PROTOCOL.md says under Snapshots how the chain of a copy is made, and what it costs to go on from where.",
+        parameters=(
+            Parameter("partition", "The log: chat, notification, feed or sync, by default chat."),
+            Parameter("offset", "The copy's last user_offset; 0: the newest checkpoint is told.", schema=NUMBER),
+            Parameter("checksum", "The copy's chain up to there, 16 bytes in base64."),
+            Parameter("id", "A checkpoint's id, in place of an offset."),
+            Parameter("state_version", "The version of the copy's state.", schema=NUMBER),
+        ),
+        answer=pb.Snapshot,
+        errors=(pb.NOT_FOUND, pb.OFFSET_BEYOND_HEAD),
     ),
     Endpoint(
         "GET",

@@ -1,7 +1,8 @@
 """Feeds: what a user wrote for their friends. What one writes for one's own is a message with `scope` friend."""
 
 from bimip.api.endpoint import Endpoint, Parameter, Reply, Visit, shown
-from bimip.api.messages import BACKWARDS, CURSOR, LIMIT, PAGE, page_of
+from bimip.api.history import PAGE, page_of
+from bimip.api.paging import BACKWARDS, CURSOR, LIMIT
 from bimip.wire import bimip_pb2 as pb
 
 EID = Parameter(

@@ -6,7 +6,7 @@ from typing import Any, Final
 from google.protobuf.descriptor import FieldDescriptor
 
 from bimip.api.endpoint import NUMBER, Endpoint, Json
-from bimip.api.messages import DELIVERY_STATE
+from bimip.api.receipts import DELIVERY_STATE
 from bimip.api.words import WORDS
 from bimip.http.problems import MEDIA_TYPE, STATUS, TITLES
 from bimip.wire import bimip_pb2 as pb
@@ -21,7 +21,7 @@ devices at once. A token names its user and device. Messages are in ProtoJSON: f
 bit numbers are texts of digits, bytes are base64, times are milliseconds since 1970. PROTOCOL.md says what each means,
 and what begins with "server" is ignored from clients. Of a message there are {limits.max_message_bytes} bytes at most,
 of an eid {limits.max_eid_bytes} and of any other id {limits.max_id_bytes}; of messages in a request {limits.max_batch}.
-Who shows no valid token has one answer for each connection."""
+Who shows no valid token has one answer for each connection. Calls are for connections: they go by WebSocket alone."""
 
 EVERYWHERE: Final = (
     pb.MALFORMED,

@@ -85,3 +85,17 @@ async def test_an_export_has_all_that_is_ones_own_and_says_that_it_is_whole(api:
     assert lines[-1] == {"kind": "end", "lines": len(lines) - 1}
     assert sum(one["kind"] == "message" for one in lines) == 4
     assert "bob" not in other.text
+
+
+async def test_a_copy_of_a_log_is_judged_by_its_chain(api: Api) -> None:
+    await api.write("one")
+    await api.write("two")
+    head = await api.get("/snapshot?offset=2")
+    chain = head["checksum"].replace("+", "%2B").replace("/", "%2F")
+    same = await api.get(f"/snapshot?offset=2&checksum={chain}")
+    other = await api.get(f"/snapshot?offset=1&checksum={chain}")
+    beyond = await api.ask("GET", "/snapshot?offset=3")
+
+    assert (same.get("matches"), other.get("matches", False)) == (True, False)
+    assert same["whole"]["entries"] == "2"
+    assert (beyond.status_code, beyond.json()["field"]) == (422, "offset")
