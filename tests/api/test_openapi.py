@@ -123,7 +123,14 @@ REQUESTS = int(os.environ.get("BIMIP_REST_FUZZ", "15"))
 ODD = st.none() | st.booleans() | st.integers() | st.text(max_size=5) | st.lists(st.integers(), max_size=2)
 
 
-TYPES = {"object": dict, "array": list, "string": str, "boolean": bool, "integer": int, "number": (int, float)}
+TYPES: dict[str, Any] = {
+    "object": dict,
+    "array": list,
+    "string": str,
+    "boolean": bool,
+    "integer": int,
+    "number": (int, float),
+}
 
 
 def fields_of(schema: Any) -> tuple[dict[str, Any], set[str]]:

@@ -67,6 +67,10 @@ A violation names its invariant and a kind:
     diverged              two devices of a user hold different receipts, read markers or settings  I9
     not pushed            owed to a device that is not connected, and its gateway was not told      I4
     not told              in the store, and the operator's back end was not told of it              I4
+    hole                  a stream of events goes on behind where it ended                        I3
+    streamed twice        a stream of events shows an entry in its turn that it has shown           I5
+    stored twice          what was posted again under its key is two messages                     I5
+    not streamed          answered, and a stream of events of the user's does not bring it         I4
     another event         two events have one id                                                  I5
     content told          a back end was told what a message says, which is not configured        I10
     pushed after it was read  a gateway was told of what the user had read for certain            I8
@@ -215,6 +219,8 @@ class _Check:
         self._presence = PresenceInvariants(self._report, self._settings, self._contacts, self._groups)
         self._pushed = PushInvariants(self._messages, self._report)
         self._devices: dict[Name, ClientView] = {}
+        self._asking: set[Name] = set()
+        """Who writes by HTTP, and is told nothing by itself."""
 
     def _report(self, invariant: str, kind: str, line: str) -> None:
         self._violations.append(Violation(invariant, kind, line))
@@ -231,7 +237,7 @@ class _Check:
             else:
                 self._take(event, at)
         # What who was erased had of their own is gone, and what they wrote and received goes on being judged by others.
-        gone = [name for name in self._devices if name.eid == self._groups.erased]
+        gone = [name for name in self._devices if name.eid == self._groups.erased or name in self._asking]
         for name in gone if quiet else ():
             del self._devices[name]
         self._messages.finish(quiet=quiet)
@@ -260,6 +266,8 @@ class _Check:
         return self._devices[name]
 
     def _take(self, event: DeviceEvent, at: int) -> None:
+        if event.device not in self._devices and isinstance(event, Wrote):
+            self._asking.add(event.device)  # else a Hello comes first
         view = self._view(event.device, at)
         match event:
             case Wrote():

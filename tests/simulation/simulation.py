@@ -43,7 +43,7 @@ from tests.kit.history import Batch, Erased, Event, GapReason, Name, PutBack
 from tests.kit.memory_connection import MemoryConnection
 from tests.kit.memory_server import FOR_EVER
 from tests.kit.push import GATEWAY
-from tests.kit.server import BEGIN, open_memory_server, seeded_scheduler, settings_for_tests
+from tests.kit.server import BEGIN, Port, open_memory_server, seeded_scheduler, settings_for_tests
 from tests.kit.webhooks import webhook
 from tests.simulation.back_end import BackEnd
 from tests.simulation.device import Device
@@ -52,6 +52,7 @@ from tests.simulation.event_queue import TICKS, EventQueue, sleep_ticks
 from tests.simulation.network_link import NetworkLink
 from tests.simulation.plan import Fault, Moment, Plan, draw
 from tests.simulation.push_gateway import PushGateway
+from tests.simulation.shop import Shop
 
 MESSAGES = 500
 REST_SECONDS = 300
@@ -86,6 +87,10 @@ PARTS = (
 )
 ANOTHER_EPOCH = "another epoch begins: what came after this copy is lost"
 CLOCK = {"the machine's clock is not followed", "the machine's clock is followed again"}
+BACK_ENDS = 10
+"""One world of so many has a back end that is told of events, and one that writes and reads by HTTP: both cost time."""
+ORDERS = 30
+"""That it writes."""
 SLEEPER = Name("sleeper@example.org", "phone")
 """Who subscribes to push, and is not connected until all comes to rest."""
 EXPECTED_LOGS = {
@@ -145,7 +150,7 @@ def rare_garbage_collection() -> Iterator[None]:
 
 
 @cache
-def _settings(window: int) -> Settings:
+def _settings(window: int, *, has_back_ends: bool) -> Settings:
     return settings_for_tests(
         BIMIP_LIMITS_WINDOW_ENTRIES=str(window),
         BIMIP_LIMITS_GRACE_SECONDS=str(GRACE_SECONDS),
@@ -153,7 +158,7 @@ def _settings(window: int) -> Settings:
         BIMIP_PUSH_DELAY_SECONDS="0.2",
         BIMIP_PUSH_COLLAPSE_SECONDS="2",
         BIMIP_PUSH_RETRY_SECONDS="4",
-        BIMIP_WEBHOOKS_ENDPOINTS=webhook(),
+        BIMIP_WEBHOOKS_ENDPOINTS=webhook() if has_back_ends else "{}",
         BIMIP_WEBHOOKS_RETRY_SECONDS="4",
         BIMIP_WEBHOOKS_MAX_AGE_SECONDS="31536000",  # days pass in some worlds
         BIMIP_PRESENCE_OFFLINE_DELAY_SECONDS="1",
@@ -171,7 +176,8 @@ class Simulation:
         self.options = options
         self.random = Random(seed)
         self.plan: Plan = draw(self.random, options.messages)
-        self.settings = _settings(self.plan.window)
+        self.has_back_ends = seed % BACK_ENDS == 1
+        self.settings = _settings(self.plan.window, has_back_ends=self.has_back_ends)
         self.partitions: Sequence[str] = self.settings.partitions.names
         self.told = self.plan.window
         self.blocks = self.plan.blocks
@@ -185,6 +191,8 @@ class Simulation:
         self.gateway = PushGateway(Random(f"{seed} gateway"), self.record, self.counts)
         self.back_end = BackEnd(self.gateway, Random(f"{seed} back end"), self._report, self.counts)
         self.server: Parts | None = None
+        self.port = Port()
+        self.shop: Shop | None = None
         self.event_queue: EventQueue
         self._transcript = hashlib.sha256()
         self._violations: list[Violation] = []
@@ -419,6 +427,7 @@ class Simulation:
             monotonic=self._monotonic,
             seed=self.random.getrandbits(64),
             gateway=self.back_end,
+            listen=self.port.open,
         )
         try:
             if self.counts["starts"] and self.random.random() < FAILED_STARTS:
@@ -452,6 +461,7 @@ class Simulation:
             "a first connection", lambda: all(device.is_connected for device in self.devices if device is not sleeper)
         )
         self._befriend()
+        self._open_shop()
         mood = Mood(writes=True, cuts=True, dawdles=True, forgets=True, pause_seconds=self.plan.pause_seconds)
         self._behave(mood)
         await self._until("half of the load", lambda: self._written >= self.plan.messages // 2)
@@ -530,9 +540,11 @@ class Simulation:
             device.cut()
         await self._until("everything once more", self._is_complete)
         await trio.sleep(2)
-        await self._until("what back ends are told", self._is_told)
-        for line in self._not_told():
-            self._report("I4", "not told", line)
+        await self._close_shop()
+        if self.has_back_ends:
+            await self._until("what back ends are told", self._is_told)
+            for line in self._not_told():
+                self._report("I4", "not told", line)
         await self._until("everything to the end", self._is_complete)
         await self._show_themselves()
 
@@ -540,6 +552,30 @@ class Simulation:
         """Whether back ends were told of everything, and it is on disk that they were."""
         with self.disk.snapshot() as view:
             return self.server is not None and not events_behind(view, 0, 1) and not any(self._not_told())
+
+    def _open_shop(self) -> None:
+        if self.has_back_ends:
+            self.shop = Shop(
+                self.port.connect,
+                random=Random(f"{self.seed} shop"),
+                record=self.record,
+                report=self._report,
+                counts=self.counts,
+                customers=list(self.plan.users),
+                orders=ORDERS,
+            )
+            self.shop.forgets = self.plan.hurry > 1
+            self._nursery.start_soon(self.shop.run)
+
+    async def _close_shop(self) -> None:
+        """It has written all, and its reader has all that is there."""
+        shop = self.shop
+        if shop is not None:
+            await self._until("a shop's orders", lambda: shop.is_done and not any(shop.lacks()))
+            for line in shop.lacks():
+                self._report("I4", "not streamed", line)
+            shop.close()
+            await trio.sleep(1)
 
     def _not_told(self) -> Iterator[str]:
         with self.disk.snapshot() as view:

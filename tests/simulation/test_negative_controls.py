@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from bimip import parts, processes
+from bimip.api.endpoint import Visit
+from bimip.api.events import Place
 from bimip.domain.accounts.registering import LabelDevice
 from bimip.domain.awareness.calls import End, Phase, Side, transition
 from bimip.domain.awareness.locations import ShareLocation
@@ -689,3 +691,14 @@ def test_receipts_that_are_not_written_down_are_noticed(monkeypatch: pytest.Monk
     monkeypatch.setattr(acknowledging, "received", lambda *_: [])
 
     assert "not told" in kinds_found("not told")
+
+
+def test_a_message_that_is_posted_again_and_stored_again_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Visit, "key", lambda *_: "")
+
+    assert "stored twice" in kinds_found("stored twice")
+
+
+def test_a_stream_that_goes_on_where_it_was_before_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Place, "take", lambda *_: None)
+    assert {"streamed twice", "hole"} & kinds_found("streamed twice")
