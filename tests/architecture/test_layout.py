@@ -55,6 +55,7 @@ TOPICS = {
     "tests/storage/test_damage_campaign.py": "every page of a store, damaged in every way",
     "tests/client/test_example.py": "the example in the head of the package",
     "tests/client/test_client.py": "also what the client does as a whole",
+    "tests/config/test_nginx.py": "the proxy in front, as config/ has it",
     "tests/config/test_shipped.py": "the files in config/ beside the settings",
     "tests/console/test_console.py": "the console as a whole",
     "tests/domain/test_history.py": "all operations together, against a model",
