@@ -20,6 +20,7 @@ from scripts.benchmarks import (
     peers,
     plot,
     profiling,
+    rest,
     results,
     server,
     throughput,
@@ -36,6 +37,7 @@ WORKLOADS = (
     "growth",
     "groups",
     "presence",
+    "rest",
     "restart",
     "fairness",
     "floors",
@@ -112,6 +114,22 @@ COLUMNS: dict[str, tuple[tuple[str, str], ...]] = {
         ("server s", "server_s"),
         ("peak MiB", "peak_mib"),
         ("wrong views", "wrong_views"),
+    ),
+    "rest": (
+        ("messages /s", "accepted_per_s"),
+        ("requests /s", "requests_per_s"),
+        ("server µs each", "server_us_per_message"),
+        ("answer p50 ms", "accepted_ms.p50"),
+        ("p99", "accepted_ms.p99"),
+        ("by socket /s", "socket.accepted_per_s"),
+        ("µs each", "socket.server_us_per_message"),
+        ("SENT p50 ms", "socket.accepted_ms.p50"),
+        ("µs ratio", "us_ratio"),
+        ("sockets' p99 ms alone", "p99_alone"),
+        ("beside", "p99_beside"),
+        ("p99 ratio", "p99_ratio"),
+        ("lost", "undelivered"),
+        ("doubled", "duplicates"),
     ),
     "restart": (("ready s", "ready_s"), ("empty store s", "ready_empty_s"), ("store MiB", "store_mib")),
     "floors": (("µs", "median_us"), ("p99", "p99_us")),
@@ -201,6 +219,9 @@ def cases(name: str, options: argparse.Namespace) -> list[Case]:  # noqa: PLR091
     if name == "fairness":
         chosen = [attack for attack in fairness.ATTACKS if options.attack in attack]
         return [(attack, partial(_on_server, fairness.measure, attack)) for attack in chosen]
+    if name == "rest":
+        posts = [(rest.describe(load), partial(_on_server, rest.measure, load)) for load in rest.loads(options.seconds)]
+        return posts + [(who, partial(_on_server, rest.measure_beside, who, options.seconds)) for who in rest.BESIDE]
     if name == "catchup":
         return [("200 users, 500 messages each", _catch_up)]
     if name == "floors":

@@ -11,7 +11,7 @@ import os
 import socket
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import Any, NamedTuple
 
 from scripts.benchmarks import server, wire
@@ -50,13 +50,20 @@ def measure(running: server.Server, name: str, seconds: float = SECONDS) -> dict
     if attack.filled:
         for number in range(FILLED_USERS):
             _fill(running.port, f"attacker{number}", addressed=attack.filled == "addressed")
-    world = World(running, Load(pairs=2, warm_seconds=1.0))
+    return compared(running, lambda: beside(_attack, running.port, attack), seconds)
+
+
+def compared(
+    running: server.Server, attacked: Callable[[], AbstractContextManager[None]], seconds: float, users: str = ""
+) -> dict[str, Any]:
+    """What two pairs of users, whose names begin so, notice of what goes on within `attacked`."""
+    world = World(running, Load(pairs=2, warm_seconds=1.0, users=users))
     quiet_collector()
     oversleep_never()
     pace = paced(world, RATE, now())
     world.loop.run(lambda: False, 1.0, pace)
     before = _figures(world, running, seconds, pace, "quiet")
-    with attacked(running.port, attack):
+    with attacked():
         world.loop.run(lambda: False, 0.5, pace)
         result = _figures(world, running, seconds, pace, "attacked")
     world.close()
@@ -100,8 +107,9 @@ def _login(port: int, eid: str) -> float:
 
 
 @contextmanager
-def attacked(port: int, attack: Attack) -> Iterator[None]:
-    process = multiprocessing.get_context("fork").Process(target=_attack, args=(port, attack), daemon=True)
+def beside(attack: Callable[..., None], *given: Any) -> Iterator[None]:  # noqa: ANN401 - the attack's
+    """Runs an attack in a process of its own, which knows no end."""
+    process = multiprocessing.get_context("fork").Process(target=attack, args=given, daemon=True)
     process.start()
     try:
         yield

@@ -37,6 +37,9 @@ class Load:
 class World:
     """Everybody, connected."""
 
+    writes_by: type[Device] = Device
+    """By what senders write."""
+
     def __init__(self, running: server.Server, load: Load) -> None:
         self.loop = Loop()
         self.ledger = Ledger(load.pairs, load.copies)
@@ -56,7 +59,8 @@ class World:
         who += [(writer(pair), "phone") for pair in range(load.pairs)]
 
         def make(index: int) -> Device:
-            return Device(self.loop, running.port, server.token(*who[index]), self.ledger)
+            kind = Device if index < len(who) - load.pairs else self.writes_by
+            return kind(self.loop, running.port, server.token(*who[index]), self.ledger)
 
         self.senders = connect_all(self.loop, make, len(who))[-load.pairs :]
         for pair, sender in enumerate(self.senders):
@@ -67,8 +71,8 @@ class World:
         self.loop.close()
 
 
-def measure(running: server.Server, load: Load) -> dict[str, Any]:
-    world = World(running, load)
+def measure(running: server.Server, load: Load, kind: type[World] = World) -> dict[str, Any]:
+    world = kind(running, load)
     loop, ledger = world.loop, world.ledger
     disk = accounting.disk_bytes(running.folder)
     going_on = True

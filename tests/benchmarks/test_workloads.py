@@ -21,12 +21,14 @@ from scripts.benchmarks import (
     idle,
     latency,
     presence,
+    rest,
     server,
     soak,
     throughput,
     wire,
 )
-from scripts.benchmarks.device import Device
+from scripts.benchmarks.device import Device, connect_all
+from scripts.benchmarks.ledger import Ledger
 from scripts.benchmarks.loop import Loop
 from scripts.benchmarks.offline import eid_of
 from scripts.benchmarks.throughput import Load
@@ -65,6 +67,39 @@ def test_latency_keeps_its_rate(running: server.Server) -> None:
 
     nothing_is_wrong(result)
     assert 10 <= result["sent"] <= 20
+
+
+@pytest.mark.parametrize("window", [1, 4])
+def test_messages_by_http_are_counted_as_those_by_websocket(running: server.Server, window: int) -> None:
+    result = rest.measure(running, replace(SMALL, pairs=3, window=window, users=f"{window}-"))
+
+    nothing_is_wrong(result)
+    assert result["sent"] >= 3 * window
+    assert result["us_ratio"] > 0
+    assert result["socket"]["accepted_per_s"] > 0
+    assert result["requests_per_s"] * window == result["accepted_per_s"] > 0
+
+
+def test_what_is_refused_by_http_is_no_figure(running: server.Server) -> None:
+    """A check that cannot fail is a defect."""
+    loop, ledger = Loop(), Ledger(1, 1)
+    (poster,) = connect_all(loop, lambda _: rest.Poster(loop, running.port, "no token", ledger), 1)
+    poster.write_to(0, "nobody")
+    poster.post(1)
+    loop.run(lambda: bool(loop.failures), 10)
+    loop.close()
+
+    assert next(iter(loop.failures)).startswith("refused: 401 ")
+    assert ledger.accepted == 0
+
+
+@pytest.mark.parametrize("who", list(rest.BESIDE))
+def test_those_who_post_are_beside_sockets(running: server.Server, who: str) -> None:
+    result = rest.measure_beside(running, who, 0.3)
+
+    assert result["quiet"]["accepted_per_s"] > 0
+    assert result["accepted_per_s"] > 0
+    assert result["p99_ratio"] > 0
 
 
 def test_idle_connections_are_weighed(running: server.Server) -> None:
