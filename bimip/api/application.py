@@ -100,9 +100,10 @@ class _Answering:
         request.scope[VISITOR].admit_visitor()
         endpoint = self._rows["GET" if request.method == "HEAD" else request.method]
         visit = Visit(request, caller)
-        _check_query(endpoint, request.query_params)
-        await _read_body(endpoint, visit)
-        answer = await endpoint.handle(visit)
+        with caller.paying():
+            _check_query(endpoint, request.query_params)
+            await _read_body(endpoint, visit)
+            answer = await endpoint.handle(visit)
         return answer if isinstance(answer, Response) else answer.response()
 
 

@@ -5,7 +5,8 @@ It is no connection: it takes the place of none, gets no messages and holds noth
 has one, is not sent what is written by HTTP as messages (they are the device's own), but all state as every other is.
 """
 
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from math import inf
 from typing import Any, Final, TypeVar
@@ -67,7 +68,7 @@ class Past:
 class Caller(Asker):
     """A device that asks by HTTP, for one request."""
 
-    __slots__ = ("_news", "_paid", "_past", "_services")
+    __slots__ = ("_has_taken", "_news", "_paid", "_past", "_services")
 
     def __init__(
         self, services: Services, user: UserId, eid: str, number: DeviceId, claims: Claims, rates: Buckets, past: Past
@@ -77,8 +78,24 @@ class Caller(Asker):
         self._past = past
         self._news = trio.Event()
         self._paid = 0
+        self._has_taken = False
+        """Something was taken from its rates."""
         self.heard_at = trio.current_time()
         self.stamped, self.whole_state = past.stamped, past.whole_state
+
+    @contextmanager
+    def paying(self) -> Iterator[None]:
+        """Has one request count, whatever comes of it: also one of which nothing is asked, because something is wrong
+        with it or because it only reads. Raises ProblemError where the device or its user owes still.
+        """
+        wait = self.rates.wait(self.heard_at)
+        if wait > 0:
+            raise ProblemError(rate_limited(wait))
+        try:
+            yield
+        finally:
+            if not self._has_taken:
+                self.rates.charge(1, self.heard_at)
 
     async def ask(self, name: str, payload: Any, size: int = 0) -> Outcome:  # noqa: ANN401 - a payload of pb
         """Asks for one thing, and returns its answer. Raises ProblemError. Cancelling it lets happen what was asked."""
@@ -122,6 +139,7 @@ class Caller(Asker):
             wait = self.rates.take(1, size, self.heard_at)
             if wait > 0:
                 raise rate_limited(wait)  # noqa: TRY301 - as what a route raises
+            self._has_taken = True
             rest = route.ask(self, payload, ref)
             while rest is not None and await self._services.slices.run(lambda: next(rest, self) is not self):
                 self._flush()

@@ -31,6 +31,11 @@ _NOT_A_WEBSOCKET = (
     "subprotocol bimip.v1 or bimip.v1.json."
 )
 
+_TOO_LARGE = (
+    "The head of this request is too large, whether it opens a WebSocket endpoint or asks for anything: send fewer and "
+    "shorter headers."
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Request:
@@ -60,7 +65,7 @@ class UpgradeReader:
     def feed(self, data: bytes) -> Request | HttpRequest | None:
         """The request once its head is whole. Raises UpgradeRefusedError for what is none."""
         if self._bytes_left < 0:
-            raise UpgradeRefusedError(431, _NOT_A_WEBSOCKET)
+            raise UpgradeRefusedError(431, _TOO_LARGE)
         self._bytes_left -= len(data)
         if self._http is None:
             usual = read_usual(data)
@@ -70,8 +75,9 @@ class UpgradeReader:
                     return _judge(*usual)
             self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=self._max_bytes)
         request = self._feed_http(self._http, data)
-        if self._bytes_left < 0 and not isinstance(request, HttpRequest):
-            raise UpgradeRefusedError(431, _NOT_A_WEBSOCKET)
+        body = self._http.trailing_data[0] if isinstance(request, HttpRequest) else b""  # what came of it with the head
+        if self._bytes_left + len(body) < 0:
+            raise UpgradeRefusedError(431, _TOO_LARGE)
         return request
 
     @staticmethod

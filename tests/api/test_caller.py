@@ -28,8 +28,13 @@ class Memory:
     async def ask(
         self, method: str, path: str, said: Any = None, *, user: str = "alice", device: str = "backend", jti: str = ""
     ) -> httpx.Response:
-        headers = {"authorization": f"Bearer {token(user, device, jti=jti)}"}
         content = None if said is None else json.dumps(said).encode()
+        return await self.send(method, path, content, user=user, device=device, jti=jti)
+
+    async def send(
+        self, method: str, path: str, content: bytes | None, user: str = "alice", device: str = "backend", jti: str = ""
+    ) -> httpx.Response:
+        headers = {"authorization": f"Bearer {token(user, device, jti=jti)}"}
         return await self._client.request(method, path, headers=headers, content=content)
 
     async def write(self, text: str, **fields: object) -> httpx.Response:
@@ -109,6 +114,72 @@ async def test_a_device_has_one_budget_whichever_way_it_asks(autojump_clock: Moc
     assert (refused.status_code, refused.json()["code"]) == (429, "RATE_LIMITED")
     assert refused.json()["retry_after_ms"] > 0
     assert accepted.status_code == 201
+
+
+LIMITED = {"BIMIP_LIMITS_RATE_BURST_SECONDS": "3", "BIMIP_LIMITS_DEVICE_REQUESTS_PER_SECOND": "1000"}
+
+
+async def test_all_devices_of_a_user_have_one_budget_whichever_way_they_ask(autojump_clock: MockClock) -> None:
+    async with open_memory(**LIMITED, BIMIP_LIMITS_USER_REQUESTS_PER_SECOND="1") as memory:
+        phone = await memory.server.connect("alice", "phone")
+        for number in range(1, 7):
+            await phone.say(codec.encode(pb.PingPong(), ref=number))
+        assert (await phone.heard()).errors
+        refused = await memory.write("too much")
+        await trio.sleep(20)
+        for number in range(6):
+            await memory.write(f"{number}")
+        await phone.say(codec.encode(pb.PingPong(), ref=9))
+        heard = await phone.heard()
+        others = await memory.ask("GET", "/devices", user="bob")
+
+    assert refused.status_code == 429
+    assert [error.code for error in heard.errors if error.ref == 9] == [pb.RATE_LIMITED]
+    assert others.status_code == 200
+
+
+async def test_a_budget_outlives_connections(autojump_clock: MockClock) -> None:
+    """What a user owes by HTTP a device owes that connects behind it, and the other way round."""
+    async with open_memory(**LIMITED, BIMIP_LIMITS_USER_REQUESTS_PER_SECOND="1") as memory:
+        for number in range(6):
+            refused = await memory.write(f"{number}")
+        phone = await memory.server.connect("alice", "phone")
+        await phone.say(codec.encode(pb.PingPong(), ref=1))
+        heard = await phone.heard()
+        await phone.stream.aclose()
+        after = await memory.write("still")
+
+    assert refused.status_code == 429
+    assert [error.code for error in heard.errors] == [pb.RATE_LIMITED]
+    assert after.status_code == 429
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "content"),
+    [
+        ("POST", "/messages", b"{"),
+        ("POST", "/messages", b"{}"),
+        ("POST", "/messages", b'{"to": {"eid": "bob"}, "nothing": 1}'),
+        ("POST", "/messages/batch", b'{"messages": []}'),
+        ("GET", "/messages?nothing=1", None),
+        ("GET", "/messages?limit=x", None),
+        ("GET", "/messages/none/delivery-state", None),
+        ("GET", "/messages/id:none/delivery-state", None),
+        ("GET", "/devices", None),
+    ],
+)
+async def test_every_request_counts_whatever_is_wrong_with_it(
+    method: str, path: str, content: bytes | None, autojump_clock: MockClock
+) -> None:
+    async with open_memory(**LIMITED, BIMIP_LIMITS_USER_REQUESTS_PER_SECOND="1") as memory:
+        await memory.write("first")
+        await trio.sleep(60)
+        answers = [await memory.send(method, path, content) for _ in range(8)]
+
+    statuses = [one.status_code for one in answers]
+    assert statuses[0] != 429
+    assert statuses[-3:] == [429] * 3, statuses
+    assert answers[-1].headers["retry-after"]
 
 
 async def test_devices_that_are_new_are_let_in_only_so_fast(autojump_clock: MockClock) -> None:

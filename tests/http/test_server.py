@@ -1,5 +1,6 @@
 """One request and its answer, through the gateway: bounds, deadlines, connections that stay, and what ends them."""
 
+import re
 from contextlib import AsyncExitStack
 from dataclasses import replace
 
@@ -90,6 +91,18 @@ async def test_a_body_has_bounds(request_: bytes, status: bytes, autojump_clock:
     assert said.startswith(b"HTTP/1.1 " + status)
     assert b"application/problem+json" in said
     assert (b"connection: close" in said.lower()) == (request_ != WHOLE)
+
+
+@pytest.mark.parametrize("before", [b"", post(b"one")], ids=["first", "kept"])
+async def test_a_head_has_a_bound_on_a_kept_connection_too(before: bytes, autojump_clock: MockClock) -> None:
+    def padded(size: int) -> bytes:
+        return GET.replace(b"\r\n\r\n", b"\r\nX: " + b"x" * size + b"\r\n\r\n")
+
+    async with open_world(replace(SETTINGS, max_head_bytes=4096)) as world:
+        said = [await answers(world, before, padded(size), pause=1) for size in (3000, 5000)]
+
+    statuses = [re.findall(rb"HTTP/1.1 (\d+)", one)[-1] for one in said]
+    assert statuses == [b"200", b"431"]
 
 
 async def test_a_body_that_trickles_is_over_after_its_time(autojump_clock: MockClock) -> None:
