@@ -1,5 +1,6 @@
 """What lies where: the top level, and tests that mirror what they test."""
 
+import re
 import subprocess
 from collections.abc import Iterable
 from pathlib import PurePosixPath
@@ -185,3 +186,10 @@ def test_a_file_without_tests_is_found() -> None:
     assert untested(["bimip/domain/a.py", "bimip/users/b.py"], {"domain"}) == ["bimip/domain/a.py"]
     paths = ["bimip/client/core/x/a.py", "bimip/client/b.py", "bimip/client/core/c.py", "tests/client/core/test_c.py"]
     assert untested(paths, {"client/core"}) == ["bimip/client/core/x/a.py"]
+
+
+def test_the_readme_maps_every_floor() -> None:
+    rows = [line for line in (ROOT / "README.md").read_text().splitlines() if line.startswith("| ")]
+    named = {name.split("/")[1] for line in rows for name in re.findall(r"`(bimip/\w+/?)`", line)}
+
+    assert named >= FLOORS

@@ -18,7 +18,8 @@ from tests.chaos.fault_sweep import IMPOSSIBLE, Sweep, allowed, kind_of
 from tests.chaos.faulty import Patch
 from tests.kit.faults import StoreFault
 
-WORLDS = 10
+WORLDS = 20
+"""At most, until LEAST are done."""
 INJECTIONS = 230
 """At most, in one world; one whose root has its real budget gets fewer."""
 LEAST = 1000
@@ -193,7 +194,8 @@ def sweep() -> Sweep:
         patch.setattr(retention, "SCAN", 4)
         found = Sweep()
         for seed in range(WORLDS):
-            found.run_world(seed, INJECTIONS)
+            if found.injections < LEAST:
+                found.run_world(seed, INJECTIONS)
         for seed in range(WORLDS, WORLDS + HUNTS):
             if found.missed():
                 found.run_world(seed, INJECTIONS, hunts=True)
