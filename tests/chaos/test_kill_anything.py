@@ -11,7 +11,8 @@ from collections.abc import Callable
 import pytest
 
 from bimip.retention import process as retention
-from bimip.users import calls, registry
+from bimip.users import calls, locations, registry
+from bimip.users.awareness import presence
 from tests.chaos import faulty
 from tests.chaos.await_points import Site
 from tests.chaos.fault_sweep import IMPOSSIBLE, Sweep, allowed, kind_of
@@ -172,6 +173,10 @@ RARELY_REACHED = {
         "bimip.retention.process",
         "Retention._walk: await self._expire(operation)",
     ): "what a world writes is seldom old enough; the walks over ids wait in the same place",
+    (
+        "bimip.users.calls",
+        "Calls._lose_all: await trio.lowlevel.checkpoint()",
+    ): "a call seldom rings as calls begin anew",
     ("bimip.users.intake", "await slices.run(self._go_on)"): "a world seldom sends a batch that is handled in slices",
 }
 """Whether they are come by changes with whatever else a world does."""
@@ -182,7 +187,12 @@ def place(site: Site) -> tuple[str, str]:
     return named if named in NOT_REACHED or named in RARELY_REACHED else (site.module, site.text)
 
 
-SLICES = {calls: "CALLS_AT_ONCE", registry: "MEASURED_AT_ONCE"}
+SLICES = {
+    calls: "CALLS_AT_ONCE",
+    locations: "AT_ONCE",
+    presence: "USERS_AT_ONCE",
+    registry: "MEASURED_AT_ONCE",
+}
 """What is done of much until others have their turn: so small here that even what a world has takes several."""
 
 

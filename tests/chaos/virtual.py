@@ -198,6 +198,7 @@ def settings() -> Settings:
     """Everything often, and nothing that ends a connection of itself."""
     return settings_for_tests(
         BIMIP_LIMITS_MAX_UNAUTHENTICATED="20",
+        BIMIP_GATEWAY_HEARTBEAT_SECONDS="4",
         BIMIP_PUSH_GATEWAYS=GATEWAY,
         BIMIP_PUSH_DELAY_SECONDS="0.1",
         BIMIP_WEBHOOKS_ENDPOINTS=webhook(),
