@@ -259,8 +259,7 @@ def test_the_store_failed_in_every_way_that_it_was_told_to(sweep: Sweep) -> None
 PROCESSES = (
     "timers", "health", "journal", "users", "users/a", "users/a/b", "users/a/b/reader", "users/a/b/fetcher",
     "push", "presence", "calls", "locations", "retention", "gateway", "gateway/poller", "gateway/connections",
-    "gateway/connections/1", "gateway/listener", "console",
-    "gateway/listener", "console",
+    "gateway/connections/1", "gateway/listener", "console", "webhooks",
 )  # fmt: skip
 
 
