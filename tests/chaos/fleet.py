@@ -10,6 +10,7 @@ import trio
 
 from bimip.gateway.authentication import issue
 from tests.chaos.device import Device
+from tests.chaos.poster import Poster
 from tests.chaos.server import KEY, ServerProcess
 from tests.kit.actor import CALM, FIRST, Mood
 from tests.kit.checker import Violation, check
@@ -26,6 +27,8 @@ DEVICES = tuple(
     }.items()
     for device in devices
 )
+BACK_ENDS = (Name("alice@example.org", "backend"), Name("shop@example.org", "backend"))
+"""They post by HTTP: a device of a user who has others, and one of a user who has none."""
 LATE = Name("dave@example.org", "tablet")
 """Connects when there is something to catch up with already, and begins at the head."""
 REST_SECONDS = 60
@@ -38,6 +41,7 @@ class Fleet:
     def __init__(self, server: ServerProcess, seed: int, nursery: trio.Nursery) -> None:
         self.history: list[Event] = []
         self.devices: list[Device] = []
+        self.posters: list[Poster] = []
         self._server = server
         self._nursery = nursery
         self._seed = seed
@@ -58,6 +62,17 @@ class Fleet:
             self.devices.append(device)
             self._nursery.start_soon(device.live, lambda: self._server.up)
 
+    def launch_posters(self, names: Iterable[Name]) -> None:
+        """Back ends that post by HTTP, while the others may write."""
+        users = sorted({name.eid for name in DEVICES})
+        for name in names:
+            random = Random(f"{self._seed} {name}")
+            poster = Poster(
+                name, token=_token(name), port=self._server.port, users=users, random=random, record=self._record
+            )
+            self.posters.append(poster)
+            self._nursery.start_soon(poster.live, lambda: self._server.up)
+
     def _record(self, event: Event) -> None:
         self.history.append(event)
         if self._watched is not None and self._watched[0](event):
@@ -73,6 +88,8 @@ class Fleet:
     def behave(self, mood: Mood) -> None:
         for device in self.devices:
             device.mood = mood
+        for poster in self.posters:
+            poster.writes = mood.writes
 
     async def wait_nth(self, kinds: tuple[type[Event], ...], count: int) -> None:
         """Return at the very event that is the n-th of these from now."""
@@ -93,6 +110,9 @@ class Fleet:
         """Everybody is answered, has everything, has acknowledged it, and knows what the others acknowledged."""
         self.behave(CALM)
         await self.wait_all("answers to what was written", lambda device: "" if _answered(device) else device.lacks)
+        await self.wait_all(
+            "answers to what was posted", lambda _: " ".join(poster.waiting for poster in self.posters).strip()
+        )
         await self._reconnect()
         barriers = {device: device.ask_for_barrier() for device in self.devices if device.link is not None}
         await self.wait_all(
@@ -132,7 +152,7 @@ class Fleet:
         return check(self.history)
 
     def counts(self) -> Counter[str]:
-        return sum((device.counts for device in self.devices), Counter())
+        return sum((one.counts for one in (*self.devices, *self.posters)), Counter())
 
     def connections(self) -> int:
         return sum(isinstance(event, Opened) for event in self.history)

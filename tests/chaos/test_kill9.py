@@ -18,7 +18,7 @@ from bimip.client.wire import bimip as pb
 from bimip.storage.care.backup import back_up
 from bimip.storage.care.check import check
 from bimip.storage.lmdb.store import LmdbStore
-from tests.chaos.fleet import LATE, Fleet, open_fleet
+from tests.chaos.fleet import BACK_ENDS, LATE, Fleet, open_fleet
 from tests.chaos.server import ServerProcess
 from tests.kit.actor import Mood
 from tests.kit.checker import explain
@@ -80,6 +80,7 @@ async def test_a_killed_server_loses_doubles_and_reorders_nothing(
 ) -> None:
     random, began = Random(SEED), time.monotonic()
     async with open_fleet(server, SEED) as fleet:
+        fleet.launch_posters(BACK_ENDS)
         for number in range(1, ROUNDS + 1):
             await load_until_killed(server, fleet, random)
             if random.random() < KILLED_AT_START:
@@ -92,9 +93,12 @@ async def test_a_killed_server_loses_doubles_and_reorders_nothing(
                 violations = fleet.violations()
 
                 assert not violations, f"CHAOS_SEED={SEED}, round {number}: {explain(violations)}"
+        counts = fleet.counts()
     report(capsys, "kill -9", server, fleet, began)
 
     assert server.complaints() == []
+    assert counts["posted"] > 0
+    assert counts["posted again"] > 0
 
 
 async def test_a_user_who_is_being_erased_when_the_server_is_killed_is_erased_by_the_next_one(

@@ -946,3 +946,22 @@ def test_what_is_written_to_who_has_blocked_its_author_and_comes_is_found() -> N
 
 def test_while_nobody_knows_whether_a_block_holds_a_message_may_come() -> None:
     assert "let through" not in kinds(blocking(is_answered=False, is_there=True))
+
+
+def posted(*, again: int = 1001) -> list[Event]:
+    """A back end of alice's posts a message by HTTP, of which SENT is lost, and posts it again."""
+    poster = Name("alice", "backend")
+    found = delivery(1, author=poster, text=f"{poster} 1")
+    batches = [Batch(device, "chat", 0, 1, Turn.IN_TURN, (found,)) for device in EVERYBODY]
+    answered = Answered(poster, "m1", ids()._replace(stamp=again), duplicate=True)
+    return [*START, *ALICE_KNOWS, *siblings(), wrote(device=poster), *batches, answered]
+
+
+def test_who_only_posts_is_asked_to_know_nothing() -> None:
+    assert check(posted()) == []
+
+
+def test_what_is_posted_twice_is_stored_once() -> None:
+    kinds = {str(one).partition(":")[0] for one in check(posted(again=1002))}
+
+    assert any("duplicated" in kind for kind in kinds), kinds
