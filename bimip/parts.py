@@ -13,6 +13,7 @@ import trio
 from bimip import __version__, api, console
 from bimip.concurrency import Timers, Watch
 from bimip.config import ConfigError, Settings
+from bimip.domain.accounts.barring import DisableUser, EnableUser, RevokeIssued
 from bimip.domain.accounts.erasing import BeginErasing, ErasingBegun
 from bimip.domain.awareness.missed_calls import PARTITION as MISSED_CALLS
 from bimip.domain.awareness.missed_calls import MissCall
@@ -43,7 +44,7 @@ from bimip.push.gateways import gateways_of, public_key_of
 from bimip.push.process import PushStatistics
 from bimip.push.subscribers import Subscribers
 from bimip.reading.export import export_user
-from bimip.reading.people import Eids
+from bimip.reading.people import Eids, list_users
 from bimip.reading.places import NOWHERE, locate
 from bimip.requests.rates import RateLimiter
 from bimip.storage.errors import StorageError
@@ -130,7 +131,7 @@ class Parts:
                 self.timekeeper.now,
                 report,
             ),
-            self.users.is_revoked,
+            self.users.find_refusal,
             tell=self._tell_connection,
             grace=lambda: current_child().grace(),
         )
@@ -217,6 +218,26 @@ class Parts:
             if result.fault is not Fault.NOT_FOUND:
                 raise ValueError(result.sentence)
         return None
+
+    async def bar_tokens(self, operation: DisableUser | EnableUser | RevokeIssued) -> bool:
+        """An operator bars tokens of a user, or takes that back: it is on disk, and devices are closed. False: there is
+        no such user. Raises ValueError where the store cannot be written just now: nothing has happened.
+        """
+        try:
+            result = await self.queue.execute(operation._replace(eid=normal_eid(operation.eid)))
+        except NameRefusedError:
+            return False
+        if not isinstance(result, Refused):
+            return True
+        if result.fault is not Fault.NOT_FOUND:
+            raise ValueError(result.sentence)
+        return False
+
+    def list_users(self, after: str, limit: int) -> Mapping[str, object]:
+        """Lists users by name, with the number of devices that each has connected."""
+        found = list_users(self.store, after, limit)
+        users = [{**one, "connected": len(self.users.connected(str(one["eid"])))} for one in found]
+        return {"users": users, "next": found[-1]["eid"] if len(found) == limit else ""}
 
     def describe_erasures(self) -> Mapping[str, object]:
         """Lists who is being erased, by number, and since when, in ms."""

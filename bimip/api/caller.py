@@ -14,6 +14,7 @@ from typing import Any, Final, TypeVar
 import trio
 
 from bimip.concurrency.buckets import Remembered
+from bimip.domain.accounts.barring import Bar
 from bimip.domain.accounts.registering import NoteSeen, SeenDevice
 from bimip.domain.awareness.status import Focus
 from bimip.domain.core.identity import Claims
@@ -24,7 +25,7 @@ from bimip.domain.core.records import Status
 from bimip.http.problems import ProblemError
 from bimip.reading.devices import read_device
 from bimip.reading.heads import read_heads
-from bimip.reading.people import is_erased, is_revoked, is_revoked_of
+from bimip.reading.people import is_erased, read_bar, read_bar_of
 from bimip.requests import ROUTES
 from bimip.requests.asker import Asker
 from bimip.requests.message import write
@@ -33,7 +34,7 @@ from bimip.requests.refusals import error_of, failed, rate_limited
 from bimip.session.close import Close
 from bimip.session.tokens import TokenError
 from bimip.users.services import Services
-from bimip.users.session import ERASED, Session
+from bimip.users.session import CLOSE_OF_BAR, ERASED, Session
 from bimip.wire import bimip_pb2 as pb
 from bimip.wire import codec
 from bimip.wire.errors import WireError
@@ -44,7 +45,6 @@ RECEIVED_KEPT: Final = 256
 """Runs of messages that a device is known to have been sent."""
 SEEN_MS: Final = 3_600_000
 """A device that asks is noted as seen so often: each time costs a write."""
-REVOKED: Final = "the token was revoked; log in again"
 AT_ONCE: Final = 64
 """Of many requests in one, until others have their turn."""
 
@@ -293,8 +293,7 @@ class Callers:
             claims = services.verify(token)
         except TokenError as error:
             raise unauthorized(error.reason) from None
-        if is_revoked_of(services.store, claims.eid, claims.jti):
-            raise unauthorized(REVOKED)
+        _check_bar(read_bar_of(services.store, claims))
         known = read_device(services.store, claims.eid, claims.device)
         if known is None:
             user, number = await self._register(claims)
@@ -305,8 +304,7 @@ class Callers:
                 services.queue.submit(seen, _ignore, owner=user)
         if is_erased(services.store, user):
             raise unauthorized(ERASED)
-        if is_revoked(services.store, user, claims.jti):
-            raise unauthorized(REVOKED)  # in the meantime
+        _check_bar(read_bar(services.store, user, claims))  # in the meantime
         session: Session | None = services.sessions.get(user)
         rates = (services.rates.of(user) if session is None else session.rates).of(number)
         past = self._past.get(number) or self._past.put(number, Past())
@@ -321,6 +319,12 @@ class Callers:
             raise ProblemError(error_of(result, 0))
         assert isinstance(result, Registered)
         return result.user, result.device
+
+
+def _check_bar(bar: Bar | None) -> None:
+    """Raises ProblemError where a token counts no more."""
+    if bar is not None:
+        raise unauthorized(CLOSE_OF_BAR[bar][1])
 
 
 def unauthorized(sentence: str) -> ProblemError:

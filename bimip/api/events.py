@@ -38,6 +38,7 @@ _REFUSED: Final = {
     Close.TRY_AGAIN_LATER: pb.RATE_LIMITED,
     Close.TOKEN_REVOKED: pb.UNAUTHENTICATED,
     Close.USER_ERASED: pb.UNAUTHENTICATED,
+    Close.USER_DISABLED: pb.UNAUTHENTICATED,
 }
 """Codes of what was no stream; else it is UNAVAILABLE."""
 

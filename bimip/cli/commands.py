@@ -962,6 +962,55 @@ def export_user(eid: Eid, config: Config = None) -> None:
         trio.run(partial(operate.export_user, find_settings(config), eid))
 
 
+@user.command("list")
+def list_users(json: Json = False, config: Config = None) -> None:
+    """List the users of a running server, by name."""
+    import trio
+
+    from bimip.cli import operate
+    from bimip.cli.settings import find_settings
+
+    with telling():
+        trio.run(partial(operate.list_users, find_settings(config), as_json=json))
+
+
+@user.command("disable")
+def disable_user(eid: Eid, json: Json = False, config: Config = None) -> None:
+    """Keep a user out of a running server at once: their devices are closed, and no token of theirs counts."""
+    _bar_tokens("disable", eid, f"{eid} is kept out until `bimip user enable`", json=json, config=config)
+
+
+@user.command("enable")
+def enable_user(eid: Eid, json: Json = False, config: Config = None) -> None:
+    """Let a user in again who was disabled."""
+    _bar_tokens("enable", eid, f"{eid} may come in again", json=json, config=config)
+
+
+@user.command("revoke")
+def revoke_tokens(
+    eid: Eid,
+    device: Annotated[str, typer.Option("--device", help="Only those that were issued to this device.")] = "",
+    json: Json = False,
+    config: Config = None,
+) -> None:
+    """Revoke all tokens that were issued to a user so far, at once. Tokens that are issued from now on count."""
+    whose = f"{eid}/{device}" if device else eid
+    done = f"no token counts that was issued to {whose} until now"
+    _bar_tokens("revoke", eid, done, device=device, json=json, config=config)
+
+
+def _bar_tokens(action: str, eid: str, done: str, *, device: str = "", json: bool, config: Path | None) -> None:
+    import trio
+
+    from bimip.cli import operate
+    from bimip.cli.settings import find_settings
+    from bimip.cli.words import printable
+
+    with telling():
+        settings = find_settings(config)
+        trio.run(partial(operate.bar_tokens, settings, action, eid, printable(done), device=device, as_json=json))
+
+
 @user.command("erase")
 def erase_user(
     eid: Eid,

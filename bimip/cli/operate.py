@@ -147,6 +147,33 @@ async def export_user(settings: Settings, eid: str) -> None:
         raise Failure(Exit.FAILED, f"the answer was cut off after {lines} lines: ask again, and write it to a file")
 
 
+async def list_users(settings: Settings, *, as_json: bool = False) -> None:
+    """Print all users of a running server, a page at a time: a JSON object each, or a line."""
+    after: str | None = ""
+    async with _operator(settings) as console:
+        while after is not None:
+            page = await _ask(console, "GET", "/debug/users", after=after)
+            for one in page["users"]:
+                print(json.dumps(one) if as_json else _user_line(one))
+            after = page["next"] or None
+
+
+def _user_line(one: Json) -> str:
+    disabled = f"   disabled since {_date(one['disabled'])}" if one["disabled"] else ""
+    connected = f"   {counted(one['connected'], 'device')} connected" if one["connected"] else ""
+    return f"{printable(one['eid'])}   since {_date(one['created'])}{connected}{disabled}"
+
+
+async def bar_tokens(
+    settings: Settings, action: str, eid: str, done: str, *, device: str = "", as_json: bool = False
+) -> None:
+    """Disable or enable a user, or revoke what was issued to them, and print that it is `done`."""
+    more = {"device": device} if device else {}
+    async with _operator(settings) as console:
+        found = await _ask(console, "POST", f"/debug/user/{action}", eid=eid, **more)
+    show_json(found) if as_json else print(done)
+
+
 async def erase_user(settings: Settings, eid: str, *, as_json: bool = False, every: float = 0.5) -> None:
     """Erase a user, and wait until nothing of them is left. Ctrl-C ends the waiting alone."""
     async with _operator(settings) as console:

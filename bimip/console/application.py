@@ -12,6 +12,10 @@ GET  /debug/user?eid=       a user's devices, offsets and lag
 GET  /debug/user/why?viewer=&owner=  what a user sees of another, and by which rules
 GET  /debug/user/export?eid=  everything that is held about a user: JSON lines, the last of them {"kind": "end"}
 POST /debug/user/erase?eid=   erases a user: they are gone, and what they leave goes from now on
+GET  /debug/users?after=&limit=  users by name, some at a time: since when, whether disabled, how many devices are there
+POST /debug/user/disable?eid=  keeps a user out: their devices are closed, and none of their tokens counts
+POST /debug/user/enable?eid=  lets them in again
+POST /debug/user/revoke?eid=&device=  revokes all tokens that were issued so far, to a user or to one device of theirs
 GET  /debug/user/erasing      who is being erased still, by number
 GET  /debug/clock           the server's time and the machine's, and why that is not followed
 POST /debug/clock/accept    follows the machine's clock as it is now
@@ -46,6 +50,8 @@ from bimip.console.tree import tree_json
 from bimip.supervision import NoSuchProcess, Refused, Snapshot, SupervisionError, WouldDeadlock
 
 _TREE = "GET /debug/tree (`bimip tree`)"
+
+USERS_AT_ONCE, MOST_USERS = 100, 1000
 
 _log = structlog.get_logger("bimip.console")
 
@@ -100,6 +106,19 @@ class Parts:
     erase_user: Callable[[str], Awaitable[Mapping[str, object] | None]] | None = None
     """Has an eid erased: their number, or None for a user who does not exist. Raises ValueError where that cannot be
     written just now."""
+
+    users: Callable[[str, int], Mapping[str, object]] | None = None
+    """Users behind a name, so many at most, as JSON has them, and the name behind which the next stand. None: there is
+    no such page."""
+
+    disable_user: Callable[[str], Awaitable[bool]] | None = None
+    """Keeps an eid out; whether there is such a user. Raises ValueError where that cannot be written just now."""
+
+    enable_user: Callable[[str], Awaitable[bool]] | None = None
+    """Lets an eid in again, in the same way."""
+
+    revoke_tokens: Callable[[str, str], Awaitable[bool]] | None = None
+    """Revokes the tokens that were issued so far to an eid, or to one device of theirs, in the same way."""
 
     erasures: Callable[[], Mapping[str, object]] | None = None
     """Who is being erased, as JSON has it. None: there is no such page."""
@@ -156,6 +175,10 @@ def make_application(parts: Parts) -> Contained:
         (parts.export_user, "GET", "/debug/user/export", guarded(acts("export", handlers.export_user))),
         (parts.erase_user, "POST", "/debug/user/erase", guarded(acts("erase", handlers.erase_user))),
         (parts.erasures, "GET", "/debug/user/erasing", guarded(handlers.erasures)),
+        (parts.users, "GET", "/debug/users", guarded(handlers.users)),
+        (parts.disable_user, "POST", "/debug/user/disable", guarded(acts("disable", handlers.disable_user))),
+        (parts.enable_user, "POST", "/debug/user/enable", guarded(acts("enable", handlers.enable_user))),
+        (parts.revoke_tokens, "POST", "/debug/user/revoke", guarded(acts("revoke tokens", handlers.revoke_tokens))),
         (parts.conflicts, "GET", "/debug/conflicts", guarded(handlers.conflicts)),
         (parts.clock, "GET", "/debug/clock", guarded(handlers.clock)),
         (parts.accept_clock, "POST", "/debug/clock/accept", guarded(acts("accept clock", handlers.accept_clock))),
@@ -189,6 +212,8 @@ class Handlers:
                 asked = request.query_params
                 who = f"operator {request.headers.get('x-operator', '')}".strip()
                 target = asked.get("path", asked.get("eid", ""))
+                if device := asked.get("device", ""):
+                    target = f"{target}/{device}"
                 self._parts.audit(action, who=who, source=_source(request), target=target, outcome=outcome)
             return response
 
@@ -278,6 +303,27 @@ class Handlers:
             raise _no_user(eid)
         return answer(found, 202)
 
+    async def users(self, request: Request) -> Response:
+        assert self._parts.users is not None
+        limit = request.query_params.get("limit", "")
+        if limit and not (limit.isascii() and limit.isdecimal() and 1 <= int(limit) <= MOST_USERS):
+            raise AnswerError(400, f"limit is a number from 1 to {MOST_USERS}", "leave it away for 100")
+        return answer(self._parts.users(request.query_params.get("after", ""), int(limit or USERS_AT_ONCE)))
+
+    async def disable_user(self, request: Request) -> Response:
+        assert self._parts.disable_user is not None
+        return await _bar(request, self._parts.disable_user, "disabled")
+
+    async def enable_user(self, request: Request) -> Response:
+        assert self._parts.enable_user is not None
+        return await _bar(request, self._parts.enable_user, "enabled")
+
+    async def revoke_tokens(self, request: Request) -> Response:
+        revoke = self._parts.revoke_tokens
+        assert revoke is not None
+        device = request.query_params.get("device", "")
+        return await _bar(request, lambda eid: revoke(eid, device), "revoked")
+
     async def erasures(self, _request: Request) -> Response:
         assert self._parts.erasures is not None
         return answer(self._parts.erasures())
@@ -312,6 +358,18 @@ class Handlers:
 
 def _source(request: Request) -> str:
     return request.client.host if request.client is not None else ""
+
+
+async def _bar(request: Request, act: Callable[[str], Awaitable[bool]], done: str) -> Response:
+    """Does something about the tokens of a user, and tells that it is done."""
+    eid = _parameter(request, "eid", "such as alice@example.org")
+    try:
+        is_there = await act(eid)
+    except ValueError as error:
+        raise AnswerError(503, str(error), "nothing has happened: ask again when it can be written") from error
+    if not is_there:
+        raise _no_user(eid)
+    return answer({done: eid})
 
 
 def _no_user(eid: str) -> AnswerError:

@@ -57,6 +57,7 @@ class Verifier:
             device=_name(payload, "did"),
             expires_at=Millis(int(_seconds(payload, "exp") * 1000)),
             jti=_name(payload, "jti") if "jti" in payload else _derived_jti(token),
+            issued_at=_issued_at(payload),
         )
 
     def _payload(self, token: str) -> dict[str, Any]:
@@ -179,6 +180,14 @@ def _as_token_error() -> Iterator[None]:
         yield
     except WireError as error:
         raise TokenError(error.sentence) from None
+
+
+def _issued_at(payload: dict[str, Any]) -> Millis:
+    """When a token says that it was issued; 0 where it does not, or says nothing that is a time."""
+    try:
+        return Millis(int(_seconds(payload, "iat") * 1000)) if "iat" in payload else Millis(0)
+    except TokenError:
+        return Millis(0)
 
 
 def _seconds(payload: dict[str, Any], claim: str) -> float:

@@ -28,7 +28,7 @@ from bimip.gateway.forwarded import Networks, peer_address
 from bimip.gateway.poller import Poller
 from bimip.gateway.pumps import DEAD
 from bimip.gateway.settings import GatewaySettings
-from bimip.gateway.upgrade_policy import IsRevoked, UpgradeRefusedError, judge_upgrade
+from bimip.gateway.upgrade_policy import FindRefusal, UpgradeRefusedError, judge_upgrade
 from bimip.gateway.upgrade_request import Request, UpgradeReader, accepted, refused
 from bimip.gateway.wire import hello_token
 from bimip.http.problems import ProblemError
@@ -74,7 +74,7 @@ class Gateway:
     timers: Timers
     http: HttpServer
     """Answers what is asked for by HTTP."""
-    is_revoked: IsRevoked = lambda _claims: False
+    find_refusal: FindRefusal = lambda _claims: None
     tell: Tell = say_nothing
     """Told of who comes and goes: what happened, the connection's number, and more."""
     grace: Grace = brief_grace
@@ -343,7 +343,7 @@ class _Handshake:
             origins=self._settings.origins,
             names=self._settings.names,
             verifier=self._gateway.verifier,
-            is_revoked=self._gateway.is_revoked,
+            find_refusal=self._gateway.find_refusal,
             now_ms=self._gateway.now_ms(),
         )
         if upgrade.claims is not None:
@@ -429,6 +429,8 @@ class _Handshake:
         if not token:
             raise TokenError("Show a token: in the Authorization header, or in Hello.")
         claims = self._gateway.verifier.verify(token, self._gateway.now_ms())
+        if (refusal := self._gateway.find_refusal(claims)) is not None:
+            raise RefusedError(*refusal)
         try:
             self._slot.identify(claims)
         except AdmissionRefusedError as error:

@@ -16,8 +16,8 @@ from bimip.session.tokens import TokenError
 
 Headers = Sequence[tuple[bytes, bytes]]
 
-IsRevoked = Callable[[Claims], bool]
-"""Whether a token that is right otherwise counts no more: who keeps the store knows."""
+FindRefusal = Callable[[Claims], tuple[Close, str] | None]
+"""Why a token that is right otherwise counts no more, as the device would be closed: who keeps the store knows."""
 
 
 class UpgradeRefusedError(Exception):
@@ -45,7 +45,7 @@ def judge_upgrade(
     origins: Sequence[str],
     names: Sequence[str],
     verifier: Verifier,
-    is_revoked: IsRevoked,
+    find_refusal: FindRefusal,
     now_ms: int,
 ) -> Upgrade:
     """Raises UpgradeRefusedError. Header names are in lower case."""
@@ -54,8 +54,10 @@ def judge_upgrade(
     if subprotocol is None:
         raise UpgradeRefusedError(400, f"Offer one of the subprotocols {' and '.join(SUBPROTOCOLS)}.")
     claims = _claims(_values(headers, b"authorization"), verifier, now_ms)
-    if claims is not None and is_revoked(claims):
-        raise _unauthorized(f"{Close.TOKEN_REVOKED.value} The token was revoked; log in again.", "invalid_token")
+    refusal = None if claims is None else find_refusal(claims)
+    if refusal is not None:
+        code, reason = refusal
+        raise _unauthorized(f"{code.value} {reason[:1].upper()}{reason[1:]}.", "invalid_token")
     return Upgrade(subprotocol, claims)
 
 

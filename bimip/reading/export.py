@@ -15,6 +15,7 @@ from typing import Any
 
 from google.protobuf.message import DecodeError
 
+from bimip.domain.accounts.barring import DISABLED, MARK, OF_DEVICE
 from bimip.domain.contacts.access import STANDING_NAMES
 from bimip.domain.conversations.membership import ROLE_NAMES, author_of, is_feed, was_member_at
 from bimip.domain.core.clock import millis_of, signal_id
@@ -233,7 +234,14 @@ def _usage(_view: Reader, _key: Key, size: int) -> Iterator[Line]:
 
 
 def _revoked(_view: Reader, key: Key, expires_at: int) -> Iterator[Line]:
-    yield {"kind": "revoked_token", "jti": key[1], "expires": _time(expires_at)}
+    name = key[1]
+    if name == DISABLED:
+        yield {"kind": "revoked_token", "all": True, "while": "disabled", "since": _time(expires_at)}
+    elif name != MARK and name.startswith(MARK):
+        device = name.removeprefix(OF_DEVICE) if name.startswith(OF_DEVICE) else ""
+        yield {"kind": "revoked_token", "all": True, "device": device, "issued_until": _time(expires_at)}
+    elif name != MARK:
+        yield {"kind": "revoked_token", "jti": name, "expires": _time(expires_at)}
 
 
 def _push_subscription(view: Reader, key: Key, subscription: PushSubscription) -> Iterator[Line]:

@@ -1,7 +1,12 @@
 """Users' names, and tokens that count no more."""
 
+from collections.abc import Mapping
+
+from bimip.domain.accounts.barring import DISABLED, Bar, bar_of
+from bimip.domain.core.identity import Claims
 from bimip.domain.core.ids import UserId
-from bimip.domain.core.records import Table
+from bimip.domain.core.records import Table, User
+from bimip.domain.core.schema import behind
 from bimip.storage.interface import Store
 
 MAX_REMEMBERED = 4096
@@ -37,13 +42,33 @@ def is_erased(store: Store, user: UserId) -> bool:
     return eid == ""
 
 
-def is_revoked(store: Store, user: UserId, jti: str) -> bool:
+def read_bar(store: Store, user: UserId, claims: Claims) -> Bar | None:
+    """Reads what bars a token of a user; None: it counts."""
     with store.snapshot() as view:
-        return view.get(Table.REVOKED, (user, jti)) is not None
+        return bar_of(view, user, claims)
 
 
-def is_revoked_of(store: Store, eid: str, jti: str) -> bool:
-    """Whether the token was revoked of a user who may not be known yet."""
+def read_bar_of(store: Store, claims: Claims) -> Bar | None:
+    """Reads what bars a token of a user who may not be known yet."""
     with store.snapshot() as view:
-        user = view.get(Table.USERS, (eid,))
-        return user is not None and view.get(Table.REVOKED, (user.number, jti)) is not None
+        user = view.get(Table.USERS, (claims.eid,))
+        return None if user is None else bar_of(view, user.number, claims)
+
+
+def read_user_number(store: Store, eid: str) -> UserId | None:
+    with store.snapshot() as view:
+        user: User | None = view.get(Table.USERS, (eid,))
+        return None if user is None else user.number
+
+
+def list_users(store: Store, after: str, limit: int) -> list[Mapping[str, object]]:
+    """Lists users behind a name, in the order of their names as bytes, as JSON has them: since when they are known,
+    and whether they are disabled, since when.
+    """
+    with store.snapshot() as view:
+        start = behind((after,)) if after else ()
+        found: list[tuple[tuple[str], User]] = view.scan(Table.USERS, start, Table.USERS.schema.end, limit=limit)
+        return [
+            {"eid": eid, "created": user.created, "disabled": view.get(Table.REVOKED, (user.number, DISABLED)) or 0}
+            for (eid,), user in found
+        ]

@@ -3,7 +3,7 @@
 from bimip.domain.core.identity import Claims
 from bimip.domain.core.ids import Millis
 from bimip.domain.core.operations import Refused, Result, Revoke
-from bimip.reading.people import is_revoked
+from bimip.reading.people import read_bar
 from bimip.requests.asker import Asker
 from bimip.requests.refusals import refuse
 from bimip.session.close import Close
@@ -37,7 +37,7 @@ def _own_token(asker: Asker, token: str) -> Claims:
     claims = _verified(asker, token)
     if (claims.eid, claims.device) != (asker.eid, asker.name):
         raise WireError(pb.FORBIDDEN, "this token is for another user or device", field="token")
-    if is_revoked(asker.services.store, asker.user, claims.jti):
+    if read_bar(asker.services.store, asker.user, claims) is not None:
         raise WireError(pb.UNAUTHENTICATED, "this token was revoked; get a new one", field="token")
     return claims
 

@@ -30,6 +30,7 @@ class Close(IntEnum):
     TOO_MANY_ERRORS = 4105  # repeated frames that cannot be decoded
     HELLO_EXPECTED = 4106  # the first frame was no valid Hello, or none came in time
     USER_ERASED = 4107  # an operator erased the user: a login would make another one
+    USER_DISABLED = 4108  # an operator keeps the user out until they are enabled again
 
 
 def may_reconnect(code: int) -> bool:

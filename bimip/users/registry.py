@@ -18,7 +18,7 @@ from bimip.domain.core.ids import UserId
 from bimip.domain.core.operations import Refused, Register, Registered, Result
 from bimip.domain.core.records import DamagedRecordError
 from bimip.journal.journal import Committed
-from bimip.reading.people import is_revoked_of
+from bimip.reading.people import read_bar_of
 from bimip.session.close import Close
 from bimip.storage.errors import StorageError
 from bimip.supervision import (
@@ -37,7 +37,7 @@ from bimip.users.device import Device
 from bimip.users.fetcher import fetch
 from bimip.users.intake import read
 from bimip.users.services import Services
-from bimip.users.session import ERASED, LISTENERS, Connected, Session
+from bimip.users.session import CLOSE_OF_BAR, ERASED, LISTENERS, Connected, Session
 from bimip.users.statistics import DeviceLag, Lag
 
 MEASURED_AT_ONCE = 200
@@ -93,19 +93,23 @@ class Users:
             except SupervisionError as error:
                 raise RefusedError(Close.INTERNAL_ERROR, "the session restarts; connect again") from error
 
-    def is_revoked(self, claims: Claims) -> bool:
-        """Whether a token counts no more. Asked before there is a connection, so a store that fails is told later."""
+    def find_refusal(self, claims: Claims) -> tuple[Close, str] | None:
+        """Finds why a token counts no more, as its device would be closed. Asked before there is a connection, so that
+        no device comes to be; a store that fails is told later.
+        """
         try:
-            return is_revoked_of(self._services.store, claims.eid, claims.jti)
+            bar = read_bar_of(self._services.store, claims)
         except StorageError:
-            return False
+            return None
+        return None if bar is None else CLOSE_OF_BAR[bar]
 
     @staticmethod
     def _check_is_let_in(session: Session, claims: Claims) -> None:
         if session.is_erased():
             raise RefusedError(Close.USER_ERASED, ERASED)
-        if session.is_revoked(claims.jti):
-            raise RefusedError(Close.TOKEN_REVOKED, "the token was revoked; log in again")
+        bar = session.read_bar(claims)
+        if bar is not None:
+            raise RefusedError(*CLOSE_OF_BAR[bar])
 
     @asynccontextmanager
     async def _turn(self, eid: str) -> AsyncIterator[None]:

@@ -5,16 +5,26 @@ devices, each of which reads from its own position.
 """
 
 from collections.abc import Callable
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
-from bimip.domain.core.decision import BodyNews, LogNews, News, PrivacyNews, StateNews, StateRestarted, UserErased
+from bimip.domain.accounts.barring import Bar
+from bimip.domain.core.decision import (
+    BodyNews,
+    LogNews,
+    News,
+    PrivacyNews,
+    StateNews,
+    StateRestarted,
+    TokensBarred,
+    UserErased,
+)
 from bimip.domain.core.identity import Claims
 from bimip.domain.core.ids import DeviceId, Offset, UserId, Version
 from bimip.domain.core.ranges import Ranges
 from bimip.domain.state.changes import UNSEEN
 from bimip.reading.heads import read_heads
 from bimip.reading.log import read_segments
-from bimip.reading.people import is_erased, is_revoked
+from bimip.reading.people import is_erased, read_bar
 from bimip.reading.segments import Segment
 from bimip.reading.state import read_changes
 from bimip.requests.state_items import ENCODE, encode_page
@@ -31,6 +41,12 @@ READ_LEAST, READ_AHEAD = 16, 256
 """Entries at once, whatever there is room for: some are not owed, and take none."""
 STATE_PAGE = 128
 ERASED = "this user was erased here, with all that was theirs"
+REVOKED = "the token was revoked; log in again"
+CLOSE_OF_BAR: Final = {
+    Bar.REVOKED: (Close.TOKEN_REVOKED, REVOKED),
+    Bar.DISABLED: (Close.USER_DISABLED, "an operator keeps this user out; ask them to enable the user again"),
+}
+"""How a device is closed whose token is barred."""
 
 
 class Connected(Protocol):
@@ -118,6 +134,13 @@ class Session:
             device.connection.close(Close.USER_ERASED, ERASED)
         self.is_over = True
 
+    def tokens_barred(self, _news: TokensBarred) -> None:
+        """Closes the devices whose tokens count no more."""
+        for device in self.devices.values():
+            bar = self.read_bar(device.claims)
+            if bar is not None:
+                device.connection.close(*CLOSE_OF_BAR[bar])
+
     def privacy_changed(self, news: PrivacyNews) -> None:
         """Tells whoever shows others what this user does that they may be let see another thing of it now."""
         for listener in self.services.privacy_listeners:
@@ -126,8 +149,8 @@ class Session:
     def is_erased(self) -> bool:
         return is_erased(self.services.store, self.number)
 
-    def is_revoked(self, jti: str) -> bool:
-        return is_revoked(self.services.store, self.number, jti)
+    def read_bar(self, claims: Claims) -> Bar | None:
+        return read_bar(self.services.store, self.number, claims)
 
     def adopt(self, children: Children) -> None:
         self.children = children
@@ -135,7 +158,7 @@ class Session:
     def close_revoked(self, jti: str, *, but: Connected | None = None) -> None:
         for device in self.devices.values():
             if device.claims.jti == jti and device is not but:
-                device.connection.close(Close.TOKEN_REVOKED, "the token was revoked; log in again")
+                device.connection.close(Close.TOKEN_REVOKED, REVOKED)
 
     def close_removed(self, number: DeviceId) -> None:
         """Ends what a device is connected by that was removed: not what took its name since."""
@@ -174,6 +197,7 @@ LISTENERS: dict[type[News], Callable[[Session, Any], None]] = {
     StateRestarted: Session.state_restarted,
     BodyNews: Session.body_changed,
     UserErased: Session.user_erased,
+    TokensBarred: Session.tokens_barred,
     PrivacyNews: Session.privacy_changed,
 }
 """What a session does with news of each class."""

@@ -10,6 +10,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
+from bimip.domain.accounts.barring import DisableUser, EnableUser, RevokeIssued
 from bimip.wire import bimip_pb2 as pb
 from bimip.wire import codec
 from tests.api.kit import PREFIX
@@ -251,6 +252,23 @@ async def test_a_newer_token_keeps_the_devices_socket(autojump_clock: MockClock)
 
     assert refreshed.json()["jti"] == "long"
     assert heard.close is None
+
+
+async def test_who_is_disabled_asks_for_nothing_and_their_stream_ends(autojump_clock: MockClock) -> None:
+    async with open_memory() as memory:
+        await memory.write("before")
+        await memory.server.server.bar_tokens(DisableUser("alice"))
+        refused = await memory.write("too late")
+        await memory.server.server.bar_tokens(EnableUser("alice"))
+        again = await memory.write("again")
+        await memory.server.server.bar_tokens(RevokeIssued("alice", "backend"))
+        revoked = await memory.write("with an old token")
+        other = await memory.ask("GET", "/devices", device="laptop")
+
+    assert (refused.status_code, again.status_code, revoked.status_code) == (401, 201, 401)
+    assert "keeps this user out" in refused.json()["detail"]
+    assert "revoked" in revoked.json()["detail"]
+    assert other.status_code == 200
 
 
 async def test_who_asks_is_seen_though_not_connected(autojump_clock: MockClock) -> None:

@@ -60,6 +60,13 @@ ERASING = (
     "result = await self._queue.execute(operation)",
 )
 ENDS = "no position is shared in the sweep for so long that it ends: tests/scenarios/test_locations.py waits"
+BARS = (
+    "is_there = await act(eid)",
+    'return await _bar(request, self._parts.disable_user, "disabled")',
+    'return await _bar(request, self._parts.enable_user, "enabled")',
+    'return await _bar(request, lambda eid: revoke(eid, device), "revoked")',
+)
+BARRED = "no operator of the sweep keeps users out: tests/users/test_tokens.py does it"
 NETWORK = "the gateway of these worlds is in memory: tests/push/test_http.py has real sockets"
 SENDS = (
     "async with answering as response:",
@@ -100,6 +107,8 @@ NOT_REACHED = dict.fromkeys([("bimip.retention.erasing", text) for text in ERASI
     ): "no store of the sweep fails as webhooks are opened: tests/scenarios/test_webhooks.py has one that does",
     ("bimip.console.application", "found = await self._parts.erase_user(eid)"): ERASES,
     ("bimip.parts", "result = await self.queue.execute(BeginErasing(normal_eid(eid)))"): ERASES,
+    ("bimip.parts", "result = await self.queue.execute(operation._replace(eid=normal_eid(operation.eid)))"): BARRED,
+    **dict.fromkeys([("bimip.console.application", text) for text in BARS], BARRED),
     (
         "bimip.console.answers",
         "await trio.lowlevel.checkpoint()  # others have their turn, also where nothing was found",

@@ -115,6 +115,20 @@ SIGHT: dict[str, Any] = {
 }
 
 
+USERS = [
+    {"eid": "ann", "created": 1795858000000, "disabled": 0, "connected": 2},
+    {"eid": "bob\x1b", "created": 1795858000000, "disabled": 1795858001000, "connected": 0},
+]
+
+
+def list_users(after: str, _limit: int) -> dict[str, object]:
+    return {"users": USERS[1:], "next": ""} if after else {"users": USERS[:1], "next": "ann"}
+
+
+async def bar(eid: str) -> bool:
+    return eid == "ann"
+
+
 @asynccontextmanager
 async def server(export: Any = export_user) -> AsyncIterator[tuple[Settings, Tree]]:
     erased = Erased()
@@ -133,6 +147,10 @@ async def server(export: Any = export_user) -> AsyncIterator[tuple[Settings, Tre
             accept_clock=accept_clock,
             export_user=export,
             erase_user=erased.begin,
+            users=list_users,
+            disable_user=bar,
+            enable_user=bar,
+            revoke_tokens=lambda eid, _device: bar(eid),
             erasures=erased.left,
             metrics=metrics,
             busiest=busiest,
@@ -361,6 +379,33 @@ async def test_who_is_not_there_is_neither_exported_nor_erased(ask: Any) -> None
             await ask(settings, "bob")
 
     assert caught.value.code is Exit.REFUSED
+
+
+async def test_all_users_are_listed_a_page_at_a_time(capsys: pytest.CaptureFixture[str]) -> None:
+    async with server() as (settings, _):
+        await operate.list_users(settings)
+        printed = capsys.readouterr().out.splitlines()
+        await operate.list_users(settings, as_json=True)
+
+    assert printed[0].startswith("ann   since 2026-11-28 ")
+    assert printed[0].endswith("   2 devices connected")
+    assert "\x1b" not in printed[1]
+    assert "   disabled since 2026-11-28 " in printed[1]
+    assert [json.loads(line) for line in capsys.readouterr().out.splitlines()] == USERS
+
+
+@pytest.mark.parametrize("action", ["disable", "enable", "revoke"])
+async def test_tokens_are_barred_and_that_is_said(action: str, capsys: pytest.CaptureFixture[str]) -> None:
+    async with server() as (settings, _):
+        await operate.bar_tokens(settings, action, "ann", "it is done", device="phone")
+        printed = capsys.readouterr().out
+        await operate.bar_tokens(settings, action, "ann", "it is done", as_json=True)
+        told = json.loads(capsys.readouterr().out)
+        with pytest.raises(Failure, match="there is no user bob"):
+            await operate.bar_tokens(settings, action, "bob", "it is done")
+
+    assert printed == "it is done\n"
+    assert list(told.values()) == ["ann"]
 
 
 async def test_a_store_that_cannot_be_written_erases_nobody() -> None:

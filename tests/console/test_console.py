@@ -538,12 +538,20 @@ def recorded_parts(tree: Tree, trail: Trail) -> Parts:
     async def erase(eid: str) -> Mapping[str, object] | None:
         return {"user": 7} if eid == "ann" else None
 
+    async def bar(eid: str) -> bool:
+        if eid == "full":
+            raise ValueError("the disk is full")
+        return eid == "ann"
+
     return replace(
         parts_of(tree),
         audit=trail.note,
         token_refused=trail.refuse,
         accept_clock=accept,
         erase_user=erase,
+        disable_user=bar,
+        enable_user=bar,
+        revoke_tokens=lambda eid, _device: bar(eid),
         export_user=lambda _eid: iter([[{"kind": "user"}]]),
     )
 
@@ -556,6 +564,10 @@ def recorded_parts(tree: Tree, trail: Trail) -> Parts:
         ("POST", "/debug/kill?path=bimip/x", ("kill", "bimip/x", "404 no bimip/x: the nearest is bimip")),
         ("POST", "/debug/user/erase?eid=ann", ("erase", "ann", "202")),
         ("POST", "/debug/user/erase?eid=bob", ("erase", "bob", "404 there is no user bob")),
+        ("POST", "/debug/user/disable?eid=ann", ("disable", "ann", "200")),
+        ("POST", "/debug/user/enable?eid=bob", ("enable", "bob", "404 there is no user bob")),
+        ("POST", "/debug/user/revoke?eid=ann&device=phone", ("revoke tokens", "ann/phone", "200")),
+        ("POST", "/debug/user/revoke?eid=full", ("revoke tokens", "full", "503 the disk is full")),
         ("GET", "/debug/user/export?eid=ann", ("export", "ann", "200")),
         ("POST", "/debug/clock/accept", ("accept clock", "", "409 the clock is wrong")),
     ],
@@ -587,3 +599,26 @@ async def test_a_token_that_is_not_the_operators_is_told_and_acts_nothing() -> N
 
     assert trail.refused == [("127.0.0.1", "/debug/kill")]
     assert trail.acts == []
+
+
+def listed(after: str, limit: int) -> Mapping[str, object]:
+    return {"users": [{"eid": f"behind {after}"}], "next": f"{limit}"}
+
+
+@pytest.mark.parametrize(
+    ("query", "status", "found"),
+    [
+        ("", 200, ("behind ", "100")),
+        ("?after=ann&limit=2", 200, ("behind ann", "2")),
+        ("?limit=0", 400, None),
+        ("?limit=1001", 400, None),
+        ("?limit=x", 400, None),
+    ],
+)
+async def test_users_are_listed_some_at_a_time(query: str, status: int, found: tuple[str, str] | None) -> None:
+    async with small_tree() as tree, served(replace(parts_of(tree), users=listed)) as client:
+        response = await client.get(f"/debug/users{query}", headers=OPERATOR)
+
+    assert response.status_code == status
+    if found:
+        assert (response.json()["users"][0]["eid"], response.json()["next"]) == found

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bimip.domain.accounts.barring import DisableUser, EnableUser, RevokeIssued
 from bimip.domain.accounts.erasing import (
     BeginErasing,
     EraseConflicts,
@@ -427,6 +428,18 @@ def test_what_erases_a_user_changes_nothing_once_it_is_done() -> None:
         assert ledger.everything() == before
 
 
+@pytest.mark.parametrize("operation", [DisableUser("ann"), EnableUser("ann"), RevokeIssued("ann", "phone")])
+def test_what_an_operator_bars_changes_nothing_once_it_is_done(operation: Operation) -> None:
+    ledger = Ledger()
+    ledger.device("ann")
+    ledger.do(DisableUser("ann") if operation == EnableUser("ann") else Barrier())
+    ledger.do(operation)
+    before = ledger.everything()
+    ledger.do(operation)
+
+    assert ledger.everything() == before
+
+
 def test_every_operation_is_repeated_here() -> None:
     drawn = {
         Append,
@@ -448,6 +461,7 @@ def test_every_operation_is_repeated_here() -> None:
     told |= {PruneRemoval, DropCursor, MissCall, ShareLocation, EndLocationShare}
     told |= {Subscribe, Unsubscribe, NotePushed, PassPushed}
     told |= {BeginErasing, LeaveErased, EraseMessages, EraseReceipts, DropAlone, RestartStates, ForgetMember}
+    told |= {DisableUser, EnableUser, RevokeIssued}
     told |= {ForgetContacts, EraseLog, EraseRecords, EraseDevice, EraseConflicts, FinishErasing}
 
     assert drawn | told == set(OPERATIONS)

@@ -7,6 +7,7 @@ from trio.testing import MockClock
 from bimip.gateway.authentication import Verifier
 from bimip.gateway.settings import TokenSettings
 from bimip.gateway.upgrade_policy import Upgrade, UpgradeRefusedError, judge_upgrade
+from bimip.session.close import Close
 from bimip.settings import Secret
 from tests.gateway.harness import NOW_MS, SECRET, bearer, open_world, opening, read_all, token
 
@@ -28,7 +29,7 @@ def judged(
         origins=origins,
         names=names,
         verifier=VERIFIER,
-        is_revoked=lambda claims: claims.jti in revoked,
+        find_refusal=lambda claims: (Close.TOKEN_REVOKED, "log in") if claims.jti in revoked else None,
         now_ms=NOW_MS,
     )
 

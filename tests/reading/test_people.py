@@ -2,9 +2,11 @@
 
 from typing import Any
 
+from bimip.domain.accounts.barring import DISABLED, Bar
+from bimip.domain.core.identity import Claims
 from bimip.domain.core.ids import Millis, UserId
 from bimip.domain.core.records import Changes, Table, User
-from bimip.reading.people import MAX_REMEMBERED, Eids, is_revoked, is_revoked_of
+from bimip.reading.people import MAX_REMEMBERED, Eids, list_users, read_bar, read_bar_of
 from bimip.storage.memory import MemoryStore
 
 
@@ -50,9 +52,21 @@ def test_a_token_is_revoked_of_its_user_alone() -> None:
     store.put(Table.REVOKED, ((1, "t"), Millis(9)))
     store.put(Table.USERS, ("ann", User(UserId(1), Millis(0))), ("bob", User(UserId(2), Millis(0))))
 
-    assert [is_revoked(store, UserId(user), jti) for user, jti in ((1, "t"), (1, "u"), (2, "t"))] == [
-        True,
-        False,
-        False,
-    ]
-    assert [is_revoked_of(store, eid, "t") for eid in ("ann", "bob", "nobody")] == [True, False, False]
+    found = [read_bar(store, UserId(user), claims("ann", jti)) for user, jti in ((1, "t"), (1, "u"), (2, "t"))]
+    assert found == [Bar.REVOKED, None, None]
+    assert [read_bar_of(store, claims(eid, "t")) for eid in ("ann", "bob", "nobody")] == [Bar.REVOKED, None, None]
+
+
+def test_users_are_listed_by_name_some_at_a_time() -> None:
+    store = CountedStore()
+    for number, eid in enumerate(("cid", "ann", "bob"), 1):
+        store.put(Table.USERS, (eid, User(UserId(number), Millis(number))))
+    store.put(Table.REVOKED, ((2, DISABLED), Millis(9)), ((3, "t"), Millis(9)))
+
+    first, rest = list_users(store, "", 2), list_users(store, "bob", 2)
+    assert first == [{"eid": "ann", "created": 2, "disabled": 9}, {"eid": "bob", "created": 3, "disabled": 0}]
+    assert [one["eid"] for one in rest] == ["cid"]
+
+
+def claims(eid: str, jti: str) -> Claims:
+    return Claims(eid, "phone", Millis(10**13), jti)

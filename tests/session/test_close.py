@@ -25,6 +25,7 @@ from bimip.session.close import Close, may_reconnect
         (Close.TOO_MANY_ERRORS, False),
         (Close.HELLO_EXPECTED, False),
         (Close.USER_ERASED, False),
+        (Close.USER_DISABLED, False),
     ],
 )
 def test_a_client_connects_again_by_itself_where_that_can_help(code: Close, *, again: bool) -> None:

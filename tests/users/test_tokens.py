@@ -5,7 +5,9 @@ import trio
 from trio.testing import MockClock
 
 from bimip.client.wire import bimip as pb
+from bimip.domain.accounts.barring import DisableUser, EnableUser, RevokeIssued
 from bimip.domain.core.ids import Millis
+from bimip.domain.core.records import Table
 from bimip.gateway.authentication import issue
 from bimip.wire import bimip_pb2 as server_pb
 from bimip.wire import codec
@@ -187,3 +189,64 @@ async def test_a_refreshed_connection_ends_with_its_newer_token_whoever_revokes_
 
         assert goes_on
         assert await phone.closed() == 4102
+
+
+async def test_a_user_who_is_disabled_is_out_at_once_and_comes_in_when_enabled(autojump_clock: MockClock) -> None:
+    async with open_gateway_server() as gate:
+        bob, ann = await gate.connect("bob"), await gate.connect("ann")
+        assert await gate.server.bar_tokens(DisableUser("bob"))
+        closed = (await bob.heard()).close
+        by_header, by_hello = gate.knock(), gate.knock()
+        await by_header.open("bob", "another")
+        refused = await by_header.heard()
+        await by_hello.open("bob", "another", Authorization=None)
+        await by_hello.say(codec.encode(server_pb.Hello(token=token("bob", "another")), ref=1))
+        closed_by_hello = (await by_hello.heard()).close
+        devices = set(gate.stored()[0][Table.DEVICES])  # type: ignore[index]
+        assert await gate.server.bar_tokens(EnableUser("bob"))
+        await gate.connect("bob")
+        others = (await ann.heard()).close
+
+    assert [closed and closed[0], closed_by_hello and closed_by_hello[0]] == [4108, 4108]
+    assert (refused.status, refused.text[:4]) == (401, "4108")
+    assert "another" not in {name for _, name in devices}
+    assert others is None
+
+
+@pytest.mark.parametrize("device", ["", "phone"])
+async def test_what_was_issued_so_far_counts_no_more_and_a_newer_token_does(
+    device: str, autojump_clock: MockClock
+) -> None:
+    async with open_gateway_server() as gate:
+        old = token("bob", "phone", jti="old")
+        phone, laptop = await gate.connect("bob", "phone"), await gate.connect("bob", "laptop")
+        assert await gate.server.bar_tokens(RevokeIssued("bob", device))
+        closed = [(await one.heard()).close for one in (phone, laptop)]
+        again = gate.knock()
+        await again.open(shown=old)
+        refused = await again.heard()
+        await trio.sleep(2)
+        await gate.connect("bob", "phone")
+
+    assert [one and one[0] for one in closed] == [4102, None if device else 4102]
+    assert (refused.status, refused.text[:4]) == (401, "4102")
+
+
+async def test_whenever_a_user_is_disabled_while_their_device_connects_it_is_out(autojump_clock: MockClock) -> None:
+    """As with a token that is revoked."""
+    for wait in range(0, 60, 3):
+        async with open_world(seed=wait) as world:
+            await world.join("bob", "laptop")
+            phone = world.connect("bob", "phone")
+            phone.send(hello=pb.Hello())
+            for _ in range(wait):
+                await trio.lowlevel.checkpoint()
+            await world.server.bar_tokens(DisableUser("bob"))
+
+            assert await phone.closed() == 4108
+
+
+async def test_nobody_is_barred_who_is_not_there(autojump_clock: MockClock) -> None:
+    async with open_world() as world:
+        for eid in ("nobody", "c12", ""):
+            assert not await world.server.bar_tokens(DisableUser(eid))

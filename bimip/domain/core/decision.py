@@ -61,6 +61,12 @@ class UserErased(NamedTuple):
     user: UserId
 
 
+class TokensBarred(NamedTuple):
+    """Tokens of a user may not count any more: devices that are connected by one of these are to go."""
+
+    user: UserId
+
+
 class PrivacyNews(NamedTuple):
     """A user may be seen in another way than before: whoever was told of them is to be told how it is now."""
 
@@ -68,7 +74,7 @@ class PrivacyNews(NamedTuple):
     viewer: UserId | None = None  # who alone may see another thing of them, and they of the viewer; None: anybody may
 
 
-News = LogNews | StateNews | StateRestarted | BodyNews | UserErased | PrivacyNews
+News = LogNews | StateNews | StateRestarted | BodyNews | UserErased | TokensBarred | PrivacyNews
 """What a decision tells once it is on disk. Each names the user whom it concerns, and is told by its class."""
 
 

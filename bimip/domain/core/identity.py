@@ -1,6 +1,6 @@
 """Who is on the other end."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from bimip.domain.core.ids import Millis
 
@@ -13,3 +13,4 @@ class Claims:
     device: str  # `did`
     expires_at: Millis
     jti: str  # names the token, so that it can be revoked
+    issued_at: Millis = field(default=Millis(0))  # 0: it does not say

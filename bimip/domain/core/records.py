@@ -484,7 +484,9 @@ class Table(_Kind):
     USAGE = Schema("usage", (NUMBER,), Plain("Q"), hot=1, cached=20_000)
     """(user) -> int: bytes of what they sent and is still kept"""
     REVOKED = Schema("revoked", (NUMBER, TEXT), Plain("Q"))
-    """(user, jti) -> Millis: when the revoked token would have expired"""
+    """(user, jti) -> Millis: when the revoked token would have expired; under what is no jti, what bars many tokens
+    (`accounts/barring.py`), since when
+    """
     PUSH_SUBSCRIPTIONS = Schema("pushsubscriptions", (NUMBER, NUMBER, TEXT))
     """(user, device, id) -> PushSubscription"""
     PUSH_CURSORS = Schema("pushcursors", (NUMBER, LONG, NAME), Plain("Q"))

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from bimip.domain.accounts.barring import MARK
 from bimip.domain.core.decision import Decision, Put, Writes
 from bimip.domain.core.ids import ConversationId, ConversationOffset, Offset, Stamp, UserId
 from bimip.domain.core.operation_kind import OperationKind
@@ -183,7 +184,8 @@ def expire_seen(view: Reader, op: ExpireSeen, context: Context) -> Decision:
 def expire_revoked(view: Reader, op: ExpireRevoked, context: Context) -> Decision:
     limit = context.rules.slice_entries
     found = view.scan(Table.REVOKED, op.start, Table.REVOKED.schema.end, limit=limit)
-    return expired(Table.REVOKED, found, [key for key, expires_at in found if expires_at < op.now], limit)
+    gone = [key for key, expires_at in found if expires_at < op.now and not key[1].startswith(MARK)]
+    return expired(Table.REVOKED, found, gone, limit)
 
 
 class ExpireMentions(NamedTuple):
