@@ -152,7 +152,8 @@ class Fleet:
         return check(self.history)
 
     def counts(self) -> Counter[str]:
-        return sum((one.counts for one in (*self.devices, *self.posters)), Counter())
+        of_devices = sum((device.counts for device in self.devices), Counter[str]())
+        return sum((poster.counts for poster in self.posters), of_devices)
 
     def connections(self) -> int:
         return sum(isinstance(event, Opened) for event in self.history)

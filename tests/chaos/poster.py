@@ -72,8 +72,8 @@ class Poster:
             return False  # it was killed
         said = answer.json()
         if answer.status_code in {200, 201}:
-            numbers = (int(said[name]) for name in ("signal_offset", "user_offset"))
-            ids = Ids(*numbers, said["conversation"], int(said["conversation_offset"]))
+            stamp, offset, place = (int(said[name]) for name in ("signal_offset", "user_offset", "conversation_offset"))
+            ids = Ids(stamp, offset, said["conversation"], place)
             is_known = answer.status_code == 200
             self.counts["posted"] += 1
             self.counts["posted twice, stored once"] += is_known
