@@ -219,6 +219,15 @@ class Parts:
                 raise ValueError(result.sentence)
         return None
 
+    def disable_user(self, eid: str) -> Awaitable[bool]:
+        return self.bar_tokens(DisableUser(eid))
+
+    def enable_user(self, eid: str) -> Awaitable[bool]:
+        return self.bar_tokens(EnableUser(eid))
+
+    def revoke_tokens(self, eid: str, device: str) -> Awaitable[bool]:
+        return self.bar_tokens(RevokeIssued(eid, device))
+
     async def bar_tokens(self, operation: DisableUser | EnableUser | RevokeIssued) -> bool:
         """An operator bars tokens of a user, or takes that back: it is on disk, and devices are closed. False: there is
         no such user. Raises ValueError where the store cannot be written just now: nothing has happened.

@@ -8,7 +8,6 @@ import trio
 
 from bimip import console as operators
 from bimip import metrics
-from bimip.domain.accounts.barring import DisableUser, EnableUser, RevokeIssued
 from bimip.environment import report
 from bimip.journal.journal import Journal
 from bimip.parts import AGENT, Parts, rules_of
@@ -188,9 +187,9 @@ async def console(parts: Parts, child: Child) -> None:
         erase_user=parts.erase_user,
         erasures=parts.describe_erasures,
         users=parts.list_users,
-        disable_user=lambda eid: parts.bar_tokens(DisableUser(eid)),
-        enable_user=lambda eid: parts.bar_tokens(EnableUser(eid)),
-        revoke_tokens=lambda eid, device: parts.bar_tokens(RevokeIssued(eid, device)),
+        disable_user=parts.disable_user,
+        enable_user=parts.enable_user,
+        revoke_tokens=parts.revoke_tokens,
         clock=parts.timekeeper.describe,
         accept_clock=parts.accept_clock,
         metrics=scrape,
