@@ -25,6 +25,7 @@ from tests.kit.history import (
     CallSaid,
     Complaint,
     ContactAnswered,
+    ContactRefused,
     ContactSaid,
     Delivery,
     Done,
@@ -824,6 +825,7 @@ class Actor:
             link.cut()  # and ask again behind the next Hello
         else:
             del self._befriender.unanswered[request_id]
+            self._record(ContactRefused(self.name, request_id))
             self.counts["changes of contacts refused"] += 1
 
     def _fetch(self, link: Link, batch: Batch) -> None:
@@ -922,6 +924,7 @@ class Actor:
         if wrote.is_complete:
             self._whole[message.id] = wrote
         self.counts["written"] += 1
+        self.counts["written for friends"] += not wrote.to
         return message
 
     def _next_ref(self) -> int:

@@ -1,4 +1,6 @@
-"""What a device does about other users: it asks to see them, answers who asks, ends it, and in some worlds blocks."""
+"""What a device does about other users: it asks to see them, answers who asks, ends it, gives names, and in some worlds
+blocks.
+"""
 
 from collections.abc import Sequence
 from random import Random
@@ -7,7 +9,7 @@ from tests.kit.codecs import Codec, Message
 from tests.kit.history import ContactKnown, ContactSaid, Name
 
 MOST_UNANSWERED = 3
-ACTIONS = ("REQUEST", "REQUEST", "REQUEST", "ACCEPT", "DENY", "REMOVE")
+ACTIONS = ("REQUEST", "REQUEST", "REQUEST", "ACCEPT", "DENY", "REMOVE", "NAME")
 BLOCKING = (*ACTIONS, "BLOCK", "BLOCK", "BLOCK", "UNBLOCK", "UNBLOCK")
 
 
@@ -49,8 +51,9 @@ class Befriender:
 
     def _say(self, action: str, other: str, *, is_mutual: bool) -> tuple[Message, ContactSaid]:
         self._count += 1
-        said = ContactSaid(self._name, f"{self._name.device}-k{self._count}", action, other, is_mutual)
+        name = f"{self._name.device}'s {self._count}" if action == "NAME" else ""
+        said = ContactSaid(self._name, f"{self._name.device}-k{self._count}", action, other, is_mutual, name)
         number = self._codec.contact_action(action)
-        request = self._codec.messages.Contact(action=number, eid=other, id=said.id, mutual=is_mutual)
+        request = self._codec.messages.Contact(action=number, eid=other, id=said.id, mutual=is_mutual, name=name)
         self.unanswered[said.id] = request
         return request, said

@@ -142,7 +142,11 @@ class ChangeInvariants:
             "pinned": not item.pinned or self._was_said(target, "PIN", user),
             "forwarded": item.forwards <= len(self._all_said(target, "FORWARD_MARK")),
         }
+        message = self._messages.by_stamp.get(target)
+        author = message.wrote.device.eid if message is not None and message.is_for_friends else ""
         for eid, emoji, _, removed in item.reactions:
+            if author and user != author and eid not in {"", user, author}:
+                self._report("I10", "leaked", f"{device} is told of a reaction of {eid}, another reader: {message}")
             if not eid and self._messages.groups.erased:
                 continue  # of who is being erased
             what = f"{'un' if removed else ''}reacted with {emoji} by {eid}"
@@ -179,6 +183,8 @@ class ChangeInvariants:
         for reader, delivery in self._withheld:
             if self._messages.contacts.was_blocked(reader.eid, delivery.author.eid):
                 continue  # so it is with what who is blocked edits
+            if not self._messages.keeps(reader.eid, delivery.conversation):
+                continue  # and with what is edited in a feed that they read no more
             if not self._messages.groups.has_gone(reader.eid, delivery.conversation):
                 self._report("I2", "damaged", f"{reader} is not shown the content of {delivery.id}, which is theirs")
         for reader, conversation, place, payload in self._edits_shown:
@@ -189,13 +195,23 @@ class ChangeInvariants:
         for key, done in self._done.items():
             given = self._given.get(key)
             message = None if given is None else self._messages.by_stamp.get(given.target)
-            if given is not None and not done.superseded and (message is None or self._is_judged(message)):
+            is_theirs = message is None or self._messages.keeps(key[0].eid, message.conversation)
+            if (
+                given is not None
+                and not done.superseded
+                and is_theirs
+                and (message is None or self._is_judged(message))
+            ):
                 self._check_kept(given, done, names)
         for target in self._about:
             message = self._messages.by_stamp.get(target)
             if message is not None and message.place and self._is_judged(message):
-                self._check_agreed(message, [name for name in names if message.is_for(name.eid)])
+                self._check_agreed(message, [name for name in names if self._is_told_all(message, name.eid)])
                 self._check_others_know_nothing(message, [name for name in names if not message.is_for(name.eid)])
+
+    def _is_told_all(self, message: Message, user: str) -> bool:
+        """Whether a user is told all that becomes of a message: in a feed its author alone is."""
+        return user == message.wrote.device.eid if message.is_for_friends else message.is_for(user)
 
     def _is_judged(self, message: Message) -> bool:
         """Of what has expired who catches up is told nothing; and a group's members may have left it since."""

@@ -103,6 +103,7 @@ from tests.kit.history import (
     Closed,
     Complaint,
     ContactAnswered,
+    ContactRefused,
     ContactSaid,
     DeviceEvent,
     Done,
@@ -370,6 +371,8 @@ class _Check:
                     self._receipts.may_send_none.add(event.device.eid)
             case ContactAnswered():
                 self._contacts.answered(event, at)
+            case ContactRefused():
+                self._contacts.refused(event)
             case GroupAsked():
                 self._groups.asked(event)
             case GroupAnswered():

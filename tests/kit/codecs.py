@@ -187,7 +187,14 @@ class Codec:
     @staticmethod
     def contact(told: Message) -> ContactKnown:
         return ContactKnown(
-            told.eid, told.version, told.state, told.sees_you, told.seen, told.blocked, bool(told.mutual)
+            told.eid,
+            told.version,
+            told.state,
+            told.sees_you,
+            told.seen,
+            told.blocked,
+            bool(told.mutual),
+            name=told.name,
         )
 
     @staticmethod

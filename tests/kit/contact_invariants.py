@@ -5,12 +5,16 @@ Nobody tells the checker how two users stand to each other. What they said and w
 for a while whether a block holds: from when one was said, before it left, until it was answered, and likewise of its
 end. A message that was under way then may be for the other user or not, and is, if any device of theirs shows it. What
 was said and never answered leaves it unsure for ever.
+
+So it is with who is let see whom, to whom what that one writes for friends goes: it is certain from an answer that says
+so until something is said by either that may end it; certain not before anything was said that may begin it, and after
+an end that was answered; and unsure in between.
 """
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from tests.kit.history import ContactAnswered, ContactKnown, ContactSaid, Knocked, Name, State
+from tests.kit.history import ContactAnswered, ContactKnown, ContactRefused, ContactSaid, Knocked, Name, State
 
 Report = Callable[[str, str, str], None]
 """invariant, kind, line"""
@@ -18,7 +22,7 @@ Report = Callable[[str, str, str], None]
 Pair = tuple[str, str]
 """Who did something about whom."""
 
-ASKING, ENDING = {"REQUEST", "ACCEPT"}, {"REMOVE", "DENY", "UNBLOCK"}
+ASKING, ENDING = {"REQUEST", "ACCEPT"}, {"REMOVE", "DENY", "UNBLOCK", "NAME"}
 FOR_EVER = 1 << 62
 """When that happens which never does."""
 
@@ -50,7 +54,7 @@ class Contacts:
 
 @dataclass
 class _Said:
-    """A BLOCK or an UNBLOCK: when it was said first, and answered first."""
+    """Something that a user said about another: when it was said first, and answered first."""
 
     action: str
     said: int
@@ -64,12 +68,17 @@ class ContactInvariants:
         self._said: dict[Pair, set[tuple[str, bool]]] = {}  # what, and whether mutually
         self._by_id: dict[tuple[Name, str], tuple[Pair, _Said]] = {}
         self._blocking: dict[Pair, list[_Said]] = {}
+        self._all: dict[Pair, list[_Said]] = {}
+        self._names: set[tuple[str, str, str]] = set()
+        self._let_see: dict[Pair, list[tuple[int, int]]] = {}  # by owner and viewer: within each it was so once
         self._answered: dict[Pair, ContactKnown] = {}  # the newest
 
     def said(self, event: ContactSaid, at: int) -> None:
         """Evidence."""
         pair, said = (event.device.eid, event.other), _Said(event.action, at)
         self._said.setdefault(pair, set()).add((event.action, event.is_mutual))
+        self._all.setdefault(pair, []).append(said)
+        self._names.add((*pair, event.name))
         self._by_id.setdefault((event.device, event.id), (pair, said))
         if event.action in {"BLOCK", "UNBLOCK"}:
             self._blocking.setdefault(pair, []).append(said)
@@ -81,9 +90,17 @@ class ContactInvariants:
             return
         said.answered = min(said.answered, at)
         self._check_claim(event.device, event.contact)
+        for is_so, owner_and_viewer in ((event.contact.sees_you, pair), (event.contact.seen, pair[::-1])):
+            if is_so:
+                self._let_see.setdefault(owner_and_viewer, []).append((said.said, at))
         newest = self._answered.get(pair)
         if newest is None or event.contact.version > newest.version:
             self._answered[pair] = event.contact
+
+    def refused(self, event: ContactRefused) -> None:
+        pair, said = self._by_id.get((event.device, event.id), (("", ""), None))
+        if said is not None and said.answered == FOR_EVER:
+            self._all[pair].remove(said)
 
     def knocked(self, event: Knocked) -> None:
         self._devices.setdefault(event.device, Contacts()).interrupt()
@@ -113,6 +130,7 @@ class ContactInvariants:
             "let see": not told.sees_you or self._has_said(user, other, ASKING),
             "seen": not told.seen or self._has_said(other, user, ASKING),
             "blocked": not told.blocked or self._has_said(user, other, {"BLOCK"}),
+            "called so": not told.name or (user, other, told.name) in self._names,
         }
         for what, is_true in claims.items():
             if not is_true:
@@ -140,6 +158,43 @@ class ContactInvariants:
     def may_ever_see(self, viewer: str, owner: str) -> bool:
         """Whether a user ever said something by which another may see them."""
         return self._has_said(owner, viewer, ASKING)
+
+    def asked_by(self, owner: str) -> list[str]:
+        """Lists whom a user may ever have let see them."""
+        return sorted(other for user, other in self._said if user == owner and self.may_ever_see(other, owner))
+
+    def are_steady(self, one: str, other: str) -> bool:
+        """Whether neither of two users ever said anything that may end what stands between them."""
+        return not any(self._has_said(*pair, {"REMOVE", "BLOCK"}) for pair in ((one, other), (other, one)))
+
+    def saw(self, owner: str, viewer: str, begin: int, end: int) -> bool | None:
+        """Whether a user let another see them at some time between two, whenever that was; None: it is unsure."""
+        pairs = (owner, viewer), (viewer, owner)
+        if any(self._may_be_blocked(*pair, begin, end) for pair in pairs):
+            return False if any(self.is_blocked(*pair, begin, end) for pair in pairs) else None
+        told = [(pair, one) for pair in pairs for one in self._all.get(pair, ())]
+        asked = [one for pair, one in told if one.action in ASKING and one.said < end]
+        ended = [one for _, one in told if one.action == "REMOVE" and one.said < end]
+        for since, until in self._let_see.get((owner, viewer), ()):
+            if until < begin and all(one.answered < since for one in ended):
+                return True
+        if not any(one.action in ASKING and one.said < end for one in self._all.get((owner, viewer), ())):
+            return False
+        for one in ended:
+            if one.answered < begin and all(other.answered < one.said for other in asked):
+                return False
+        return None
+
+    def _may_be_blocked(self, user: str, other: str, begin: int, end: int) -> bool:
+        """Whether a user may have blocked another at some time between two."""
+        told = self._blocking.get((user, other), ())
+        lifted = [one for one in told if one.action == "UNBLOCK"]
+        return any(
+            one.action == "BLOCK"
+            and one.said < end
+            and not any(one.answered < later.said and later.answered < begin for later in lifted)
+            for one in told
+        )
 
     def lets_see(self, owner: str, viewer: str) -> bool:
         """Whether, at rest, a user lets another see them, as a device of theirs knows it."""

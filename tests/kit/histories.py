@@ -143,7 +143,7 @@ class Player:
         taken = self._taken.get(name, Taken())
         hello = taken.hello_again() if position is None else pb.Hello(partitions=[position])
         if not hello.partitions:
-            hello.partitions = [pb.Position(partition=one) for one in ("chat", "notification", "sync")]
+            hello.partitions = [pb.Position(partition=one) for one in ("chat", "notification", "sync", "feed")]
         self._taken[name] = Taken()
         self._taken[name].said({"hello": hello})
         client = self._clients[name] = self._world.connect(*name)
@@ -182,9 +182,11 @@ class Player:
     def _message(self, numbers: list[int]) -> pb.Message:
         to = _one([*USERS, *self._groups, *self._groups], numbers)
         message = pb.Message(id=self._id(numbers), to=pb.Identity(eid=to), type=1, payload=b"%d" % numbers[-1])
+        if numbers[0] % 8 == 0:
+            message.to, message.scope = None, "friend"
         extra = _one([None, None, "partition", "reply_to", "mentions", "ttl_ms", "devices", "seq"], numbers)
         if extra == "partition":
-            message.partition = _one(["notification", "sync", "nowhere"], numbers)
+            message.partition = _one(["notification", "sync", "feed", "nowhere"], numbers)
         elif extra == "reply_to" and self._messages:
             message.reply_to = _one(self._messages, numbers)[1]
         elif extra == "mentions":
@@ -226,7 +228,7 @@ class Player:
         return {"body": pb.Body(messages=messages, commands=commands, signals=signals)}
 
     def _ack(self, numbers: list[int]) -> dict[str, Any]:
-        partition = _one(["chat", "chat", "notification", "sync"], numbers)
+        partition = _one(["chat", "chat", "notification", "sync", "feed"], numbers)
         signal = pb.Signal(status=pb.MessageStatus.DELIVERED, partition=partition)
         if numbers.pop() % 3:
             signal.upto = 1 + numbers[-1] % 12
@@ -266,7 +268,7 @@ class Player:
         if kind in {pb.FetchKind.HISTORY, pb.FetchKind.RECEIPTS, pb.FetchKind.THREAD}:
             fetch.conversation = _one([*self._conversations, "c99"], numbers)
         elif kind != pb.FetchKind.INBOX:
-            fetch.partition = "chat"
+            fetch.partition = _one(["chat", "chat", "feed"], numbers)
         if kind == pb.FetchKind.THREAD and self._messages:
             fetch.reply_to = _one(self._messages, numbers)[1]
         fetch.cursor = _one(self._cursors[-6:], numbers)
@@ -278,6 +280,8 @@ class Player:
         request = pb.Conversation(action=action, request_id=self._id(numbers), members=[member])
         if action != pb.ConversationAction.CREATE:
             request.id = _one([*self._groups, "c99"], numbers)
+        if action == pb.ConversationAction.GET and numbers[1] % 2:
+            request.id, request.feed, request.peer = "", True, _one(USERS, numbers)
         if action in {pb.ConversationAction.CREATE, pb.ConversationAction.RENAME}:
             request.title = f"title {numbers[0] % 3}"
         if action in {pb.ConversationAction.GET, pb.ConversationAction.LEAVE, pb.ConversationAction.RENAME}:

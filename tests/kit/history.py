@@ -13,6 +13,10 @@ Ranges = tuple[tuple[int, int], ...]
 """Both ends inclusive."""
 
 
+FRIENDS = ""
+"""In place of whom a message is for: all whom its writer lets see them."""
+
+
 class Name(NamedTuple):
     """One device of one user."""
 
@@ -277,6 +281,7 @@ class ContactKnown(NamedTuple):
     blocked: bool = False
     is_mutual: bool = False
     is_gone: bool = False
+    name: str = ""
 
 
 class ContactSaid(NamedTuple):
@@ -287,6 +292,7 @@ class ContactSaid(NamedTuple):
     action: str
     other: str
     is_mutual: bool = False
+    name: str = ""
 
 
 class ContactAnswered(NamedTuple):
@@ -295,6 +301,13 @@ class ContactAnswered(NamedTuple):
     device: Name
     id: str
     contact: ContactKnown
+
+
+class ContactRefused(NamedTuple):
+    """An error: nothing was done."""
+
+    device: Name
+    id: str
 
 
 class GroupAsked(NamedTuple):
@@ -615,6 +628,7 @@ DeviceEvent = (
     | SettingsAnswered
     | ContactSaid
     | ContactAnswered
+    | ContactRefused
     | GroupAsked
     | GroupAnswered
     | LabelSaid

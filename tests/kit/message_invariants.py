@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from tests.kit.contact_invariants import FOR_EVER, ContactInvariants
 from tests.kit.group_invariants import GroupInvariants
-from tests.kit.history import Answered, Delivery, GroupEvent, Ids, Name, Refused, Wrote
+from tests.kit.history import FRIENDS, Answered, Delivery, GroupEvent, Ids, Name, Refused, Wrote
 
 Report = Callable[[str, str, str], None]
 """invariant, kind, line"""
@@ -39,9 +39,16 @@ class Message:
     is_of_nobody: bool = False  # who was erased wrote it, and nobody knows to whom
     is_unheard: Callable[["Message"], bool] = lambda _: False
     """Whether its recipient seems to have blocked its author: asked when all is there."""
+    friends: Callable[["Message"], tuple[str, ...]] = lambda _: ()
+    """For whom it is that its author wrote for friends."""
+    shown_to: set[str] = field(default_factory=set)
 
     def __str__(self) -> str:
-        return f"{self.wrote.id} of {self.wrote.device} to {self.wrote.to}"
+        return f"{self.wrote.id} of {self.wrote.device} to {self.wrote.to or 'friends'}"
+
+    @property
+    def is_for_friends(self) -> bool:
+        return self.wrote.to == FRIENDS and not self.is_of_nobody
 
     @property
     def acknowledged(self) -> bool:
@@ -50,6 +57,8 @@ class Message:
     @property
     def users(self) -> tuple[str, ...]:
         """Those who have it in their log."""
+        if self.is_for_friends:
+            return (self.wrote.device.eid, *self.friends(self))
         if self.groups is not None and self.groups.is_group(self.conversation):
             return tuple(sorted(self.groups.members_at(self.conversation, self.place)))
         if self.is_unheard(self):
@@ -98,6 +107,7 @@ class MessageInvariants:
         self._by_payload: dict[bytes, Message] = {}
         self._written: dict[Name, int] = {}
         self.was_put_back = False
+        self._feeds: dict[str, str] = {}
 
     def put_back(self) -> None:
         """An older copy is there now: it may have what another store refused."""
@@ -110,7 +120,7 @@ class MessageInvariants:
 
     def wrote(self, event: Wrote, at: int) -> None:
         number = self._written[event.device] = self._written.get(event.device, 0) + 1
-        message = Message(event, number, at, groups=self.groups, is_unheard=self._is_unheard)
+        message = Message(event, number, at, groups=self.groups, is_unheard=self._is_unheard, friends=self._friends)
         self.messages[event.device, event.id] = message
         self._by_payload[event.payload] = message
 
@@ -158,7 +168,9 @@ class MessageInvariants:
         if message is None:
             return None
         self._identify(message, delivery.stamp)
-        if message.wrote.to == delivery.conversation or self.contacts.was_blocked(reader.eid, message.wrote.device.eid):
+        message.shown_to.add(reader.eid)
+        is_judged_later = message.is_for_friends or message.wrote.to == delivery.conversation
+        if is_judged_later or self.contacts.was_blocked(reader.eid, message.wrote.device.eid):
             self._judged_later.append((reader, message))
         elif reader != message.wrote.device and not message.is_owed(reader) and not message.is_of_nobody:
             self._report("I10", "leaked", f"{reader} was shown {message}, which is not for it")
@@ -215,6 +227,23 @@ class MessageInvariants:
             if self.contacts.is_blocked(to, author, message.wrote_at, message.answered_by):
                 self._report("I10", "let through", f"{to} had blocked {author}, and has {message}")
 
+    def _friends(self, message: Message) -> tuple[str, ...]:
+        """Lists whom the author let see them at that moment; of whom that is unsure, those who have it."""
+        author, begin, end = message.wrote.device.eid, message.wrote_at, message.answered_by
+        found = {viewer: self.contacts.saw(author, viewer, begin, end) for viewer in self.contacts.asked_by(author)}
+        return tuple(viewer for viewer, saw in found.items() if saw or (saw is None and viewer in message.shown_to))
+
+    def feed_author(self, conversation: str) -> str:
+        """Returns whose feed a conversation is; empty: it is none."""
+        return self._feeds.get(conversation, "")
+
+    def keeps(self, user: str, conversation: str) -> bool:
+        """Whether a user never may have ended to read a conversation, where it is a feed."""
+        author = self.feed_author(conversation)
+        if not author or user == author:
+            return True
+        return author != self.groups.erased and self.contacts.are_steady(user, author)
+
     def _report_forgery(self, reader: Name, delivery: Delivery, message: Message | None) -> None:
         true = self._by_payload.get(delivery.payload)
         what = f"{reader} was shown {delivery.id} at {delivery.offset} from {delivery.author}"
@@ -249,6 +278,12 @@ class MessageInvariants:
     def _converse(self, message: Message, conversation: str, place: int) -> None:
         if not message.place:
             message.conversation, message.place = conversation, place
+        if message.is_for_friends:
+            author = message.wrote.device.eid
+            if self._feeds.setdefault(conversation, author) != author:
+                self._report(
+                    "I10", "leaked", f"{message} is in {conversation}, the feed of {self._feeds[conversation]}"
+                )
         known = self.conversations.setdefault(conversation, {}).setdefault(place, message.stamp)
         if (message.conversation, message.place) != (conversation, place) or known != message.stamp:
             line = f"{message} is at {message.conversation} {message.place} and at {conversation} {place}"

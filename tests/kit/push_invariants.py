@@ -28,7 +28,7 @@ class PushInvariants:
             wrote = message.wrote
             if wrote.device.eid == event.device.eid:
                 self._report("I10", "pushed to others", f"{what}, which is their own")
-            is_direct = not wrote.to.startswith("c")
+            is_direct = not wrote.to.startswith("c") and not message.is_for_friends
             if is_direct and wrote.to != event.device.eid:
                 self._report("I10", "pushed to others", f"{what}, which is for {wrote.to}")
         about = str(event.device), event.stamp

@@ -123,7 +123,7 @@ class ReceiptInvariants:
 
     def is_kept(self, user: str, conversation: str) -> bool:
         """Whoever left a group is told no more of it, and a device that comes later less than one that was there."""
-        return not self._messages.groups.has_gone(user, conversation)
+        return not self._messages.groups.has_gone(user, conversation) and self._messages.keeps(user, conversation)
 
     def finish(self, devices: Mapping[Name, ClientView], *, quiet: bool) -> None:
         for device, key, time in self._went_back:
@@ -150,6 +150,8 @@ class ReceiptInvariants:
                 self._report("I8", "false receipt", f"{teller}: {words(key)}, where nothing stands")
         elif not quiet and (self._messages.groups.is_group(conversation) or message.wrote.to == conversation):
             pass  # of the events that tell who is in it some, or all, may not be known yet
+        elif message.is_for_friends and teller.eid not in {member, message.wrote.device.eid}:
+            self._report("I10", "leaked", f"{teller}: {words(key)}, of whom only its author may know: {message}")
         elif member not in message.users or member == message.wrote.device.eid:
             self._report("I8", "false receipt", f"{teller}: {words(key)}, to whom it was not sent: {message}")
         else:
@@ -219,6 +221,8 @@ class ReceiptInvariants:
                     continue
                 if self._messages.contacts.was_blocked(view.name.eid, author):
                     continue  # who learns of no receipt, unless they were unblocked by then
+                if not self._messages.keeps(view.name.eid, message.conversation):
+                    continue  # who may have read the feed no more by then
                 key = message.conversation, view.name.eid, Kind.DELIVERED, message.place
                 for name in devices:
                     if name.eid == author and key not in self.known[name].times:

@@ -17,6 +17,7 @@ from tests.kit.history import (
     Complaint,
     ContactAnswered,
     ContactKnown,
+    ContactRefused,
     ContactSaid,
     Delivery,
     DeviceKnown,
@@ -965,3 +966,85 @@ def test_what_is_posted_twice_is_stored_once() -> None:
     kinds = {str(one).partition(":")[0] for one in check(posted(again=1002))}
 
     assert any("duplicated" in kind for kind in kinds), kinds
+
+
+SEES, GONE = ContactKnown("bob", 2, "accepted", sees_you=True), ContactKnown("bob", 3, is_gone=True)
+
+
+def about_bob(action: str, after: ContactKnown | None, number: int = 1) -> list[Event]:
+    """What alice says of him, and how it stands then; None: she is not answered."""
+    said: Event = ContactSaid(PHONE, f"k{number}", action, "bob")
+    return [said] if after is None else [said, ContactAnswered(PHONE, f"k{number}", after)]
+
+
+def published(*said: Event, to: Sequence[Name] = (), more: Sequence[Event] = ()) -> set[str]:
+    """What is found where alice let bob see her, said more, and wrote for her friends, and these were shown that."""
+    return kinds(
+        [
+            *opened(PHONE, BOB, EVE),
+            *about_bob("ACCEPT", SEES),
+            *said,
+            wrote(to=""),
+            sent(),
+            *delivered(1, to=to),
+            *more,
+        ]
+    )
+
+
+def test_what_is_for_friends_is_owed_to_whom_its_author_lets_see_them_and_to_nobody_else() -> None:
+    assert not {"lost", "leaked"} & published(to=[BOB])
+    assert "lost" in published()
+    assert "leaked" in published(to=[BOB, EVE])
+
+
+@pytest.mark.parametrize("end", ["REMOVE", "BLOCK"])
+def test_who_is_removed_or_blocked_is_no_friend_any_more(end: str) -> None:
+    ended = about_bob(end, GONE if end == "REMOVE" else SEES._replace(version=3, blocked=True), 2)
+
+    assert "leaked" in published(*ended, to=[BOB])
+    assert "lost" not in published(*ended)
+
+
+@pytest.mark.parametrize("end", ["REMOVE", "BLOCK"])
+def test_while_nobody_knows_whether_it_is_over_a_friend_may_have_it_or_not(end: str) -> None:
+    for to in ([], [BOB]):
+        assert not {"lost", "leaked"} & published(*about_bob(end, None, 2), to=to)
+
+
+def test_what_was_refused_makes_nobody_a_friend() -> None:
+    ended = [*about_bob("REMOVE", GONE, 2), *about_bob("ACCEPT", None, 3)]
+
+    assert "leaked" not in published(*ended, to=[BOB])
+    assert "leaked" in published(*ended, ContactRefused(PHONE, "k3"), to=[BOB])
+
+
+def test_who_is_unblocked_is_a_friend_again() -> None:
+    blocked, lifted = SEES._replace(version=3, blocked=True), SEES._replace(version=4)
+    again = [*about_bob("BLOCK", blocked, 2), *about_bob("UNBLOCK", lifted, 3)]
+
+    assert "lost" in published(*again)
+    assert "leaked" not in published(*again, to=[BOB])
+
+
+def test_a_reader_who_is_told_of_another_is_found() -> None:
+    eve = [
+        ContactSaid(PHONE, "k9", "ACCEPT", "eve"),
+        ContactAnswered(PHONE, "k9", ContactKnown("eve", 2, "accepted", sees_you=True)),
+    ]
+    receipt = Receipts("c1", "bob", Kind.DELIVERED, ((1, 1, 5),))
+    reaction = Changed("c1", 1, 1001, reactions=(("bob", "+", 5, False),))
+    said = Given(BOB, "r1", "REACT", 1001, "c1", emoji="+")
+    for device, is_leak in ((EVE, True), (PHONE, False)):
+        told = [Acked(BOB, "chat", 1), State(device, 0, 1, receipts=(receipt,))]
+        became_of = [said, State(device, 0, 1, changes=(reaction,))]
+
+        assert ("leaked" in published(*eve, to=[BOB, EVE], more=told)) is is_leak
+        assert ("leaked" in published(*eve, to=[BOB, EVE], more=became_of)) is is_leak
+
+
+def test_a_name_that_nobody_gave_is_found() -> None:
+    told = contact(PHONE, "bob", name="Bobby")
+
+    assert "false contact" in kinds([*opened(PHONE), told])
+    assert "false contact" not in kinds([*opened(PHONE), ContactSaid(PHONE, "k1", "NAME", "bob", name="Bobby"), told])

@@ -1,10 +1,12 @@
-"""What a device writes: to whom, into which partition, how large, and now and then something that must be refused."""
+"""What a device writes: to whom, or for friends, into which partition, how large, and now and then something that must
+be refused.
+"""
 
 from collections.abc import Iterable, Sequence
 from random import Random
 
 from tests.kit.codecs import Codec, Message
-from tests.kit.history import Name, Wrote
+from tests.kit.history import FRIENDS, Name, Wrote
 
 NOBODY = "nobody@example.org"
 TYPES = {"chat": 1, "notification": 2}
@@ -29,9 +31,12 @@ class Writer:
         to = NOBODY if random.random() < 0.01 else random.choice(self._users)
         if groups and random.random() < 0.3:
             to = random.choice(groups)
-        partition = random.choice(self._partitions) if random.random() < 0.3 else "chat"
+        if random.random() < 0.07:
+            to = FRIENDS
+        usual = "chat" if to else "feed"
+        partition = random.choice(self._partitions) if random.random() < 0.3 else usual
         payload = f"{self._name}/{self._count}|".encode() + b"." * self._size()
-        addressed = self._address(to) if random.random() < 0.05 else {}
+        addressed = self._address(to) if random.random() < 0.05 and to else {}
         ttl_ms = random.choice((1000, 3000, 60_000)) if not addressed and random.random() < 0.05 else 0
         is_complete = to in self._users and not addressed and random.random() < 0.03
         if is_complete:
@@ -52,8 +57,9 @@ class Writer:
 
     def contradict(self, message: Message) -> Message:
         """The same id with other content."""
-        payload = message.payload + b"!"
-        return self._codec.written(None, id=message.id, to=message.to, type=message.type, payload=payload)
+        to = message.to if self._codec.has(message, "to") else None
+        fields = {"type": message.type, "scope": message.scope, "payload": message.payload + b"!"}
+        return self._codec.written(None, id=message.id, to=to, **fields)
 
     def _size(self) -> int:
         return self._random.choice([0, 50, 100, 100, 100, 400, 4000] if self._random.random() < 0.97 else [20_000])
@@ -86,14 +92,22 @@ class Writer:
         return self._codec.written(
             self._claimed(),
             id=wrote.id,
-            to=self._codec.messages.Identity(eid=wrote.to),
+            to=self._codec.messages.Identity(eid=wrote.to) if wrote.to else None,
+            scope="" if wrote.to else "friend",
             type=TYPES.get(wrote.partition, 3),
             payload=wrote.payload,
-            partition="" if wrote.partition in TYPES else wrote.partition,
+            partition=self._named(wrote),
             devices=addresses,
             devices_complete=wrote.is_complete,
             ttl_ms=wrote.ttl_ms,
         )
+
+    @staticmethod
+    def _named(wrote: Wrote) -> str:
+        """The partition, unless it is the one that goes without saying."""
+        if wrote.to:
+            return "" if wrote.partition in TYPES else wrote.partition
+        return "" if wrote.partition == "feed" else wrote.partition
 
     def _claimed(self) -> Name | None:
         claim = self._random.random()

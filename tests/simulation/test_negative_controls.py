@@ -21,7 +21,7 @@ from bimip.domain.contacts import changing_settings, privacy, roster
 from bimip.domain.contacts.changing_settings import ChangeSettings
 from bimip.domain.contacts.privacy import Verdict
 from bimip.domain.contacts.roster import ChangeContact, ContactAction
-from bimip.domain.conversations import erasing
+from bimip.domain.conversations import erasing, feeds
 from bimip.domain.conversations.membership import group_of, witnesses_of
 from bimip.domain.core import operations as ops
 from bimip.domain.core.decision import NOTHING, Decision
@@ -702,3 +702,28 @@ def test_a_message_that_is_posted_again_and_stored_again_is_noticed(monkeypatch:
 def test_a_stream_that_goes_on_where_it_was_before_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Place, "take", lambda *_: None)
     assert {"streamed twice", "hole"} & kinds_found("streamed twice")
+
+
+def test_what_is_for_friends_and_reaches_others_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(feeds, "accepted_by", lambda view, author, _most: [*{*all_users(view)} - {author}])
+    monkeypatch.setattr(feeds, "lets_see", lambda *_: True)
+
+    assert "leaked" in kinds_found("leaked")
+
+
+def test_what_is_for_friends_and_misses_one_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    open_feed = appending.open_feed
+
+    def forgetting_one(*given: Any) -> Any:
+        found = open_feed(*given)
+        return found if isinstance(found, ops.Refused) else (*found[:2], found[2][:-1])
+
+    monkeypatch.setattr(appending, "open_feed", forgetting_one)
+
+    assert "lost" in kinds_found("lost")
+
+
+def test_what_a_reader_does_to_a_post_and_others_are_told_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(case.Case, "witnesses", property(lambda self: witnesses_of(self.view, *self.place)))
+
+    assert "leaked" in kinds_found("leaked", messages=LONG)
