@@ -22,6 +22,7 @@ from bimip.domain.core.clock import millis_of, signal_id
 from bimip.domain.core.ids import ConversationId, DeviceId, Stamp, UserId
 from bimip.domain.core.merges import LastWrite
 from bimip.domain.core.records import (
+    NEVER,
     Conflict,
     Contact,
     Conversation,
@@ -389,8 +390,9 @@ def _conversation(view: Reader, user: UserId, number: ConversationId, known: Con
         yield line | {
             "title": group.title,
             "role": ROLE_NAMES[Role(member.role)],
-            "since": member.since,
-            "upto": member.upto,
+            "since": member.upto if member.since == NEVER else member.since,
+            "upto": 0 if member.since == NEVER else member.upto,
+            **({"named": True} if member.since == NEVER else {}),
             "changed": _time(member.joined),
         }
 

@@ -8,12 +8,12 @@ from bimip.domain.conversations.membership import (
     author_of,
     feed_of,
     is_feed,
-    known_members,
+    listed_members,
     members_of,
     membership_of,
 )
 from bimip.domain.core.ids import ConversationId, UserId
-from bimip.domain.core.records import Conversation, DamagedRecordError, Member, Reader, Role, Roster, Table
+from bimip.domain.core.records import NEVER, Conversation, DamagedRecordError, Member, Reader, Role, Roster, Table
 from bimip.names import conversation_number
 from bimip.storage.interface import Store
 
@@ -43,7 +43,7 @@ def read_members(store: Store, user: UserId, number: ConversationId, after: str,
         if membership is None:
             return None
         group = None if membership.conversation.members else view.get(Table.GROUPS, (number,))
-        everybody = known_members(view, user, number)
+        everybody = listed_members(view, user, number)
         last = view.get(Table.USERS, (after,)) if after else None
         begin = 0 if last is None else bisect_right(everybody, last.number)
         some = everybody[begin : begin + limit]
@@ -69,7 +69,8 @@ def _listed(view: Reader, number: ConversationId, user: UserId, *, is_group: boo
     member: Member | None = view.get(Table.MEMBERS, (number, user)) if is_group else None
     if member is None:
         return ListedMember(eid, Role.MEMBER, 1, 0)
-    return ListedMember(eid, Role(member.role), member.since, member.joined)
+    since = member.upto if member.since == NEVER else member.since
+    return ListedMember(eid, Role(member.role), since, member.joined)
 
 
 def reach_of(store: Store, user: UserId, to: str) -> int:

@@ -108,7 +108,7 @@ def _look(view: Reader, viewer: Viewer, number: ConversationId, risen: Stamp) ->
         peer=author or eid or "",
         feed=bool(author),
         title="" if group is None else group.title,
-        member_count=len(known.members),
+        member_count=len(known.members if group is None else group.everybody),
         mentions=len(mentions),
         read_upto=marker,
         archived=kept.archived.value,

@@ -5,7 +5,14 @@ from typing import NamedTuple
 
 from bimip.domain.contacts.access import seen_by, viewers_of
 from bimip.domain.contacts.privacy import Seen, verdict
-from bimip.domain.conversations.membership import NOBODY, SMALL_GROUP, is_feed, known_members, membership_of
+from bimip.domain.conversations.membership import (
+    NOBODY,
+    SMALL_GROUP,
+    is_feed,
+    known_members,
+    listed_members,
+    membership_of,
+)
 from bimip.domain.core.ids import ConversationId, Millis, UserId
 from bimip.domain.core.records import Conversation, DamagedRecordError, Device, Intent, Reader, Table, User
 from bimip.domain.state.intents import intent_of
@@ -104,7 +111,7 @@ def read_witnesses(store: Store, user: UserId, conversation: ConversationId | No
 def _members(view: Reader, user: UserId, conversation: ConversationId) -> tuple[UserId, ...]:
     """Lists whom a member's doing may be told: in a feed a reader's its author alone, the author's who reads it now."""
     members = known_members(view, user, conversation)
-    if len(members) > SMALL_GROUP:
+    if len(listed_members(view, user, conversation)) > SMALL_GROUP:
         return ()
     known: Conversation | None = view.get(Table.CONVERSATIONS, (conversation,))
     if known is None or not is_feed(known):

@@ -7,6 +7,7 @@ members' receipts, so a page is bounded in keys that it looks at, in values and 
 from collections.abc import Generator
 from typing import NamedTuple
 
+from bimip.domain.conversations.membership import listed_members
 from bimip.domain.core.ids import ConversationId
 from bimip.domain.core.ranges import Range, from_offsets
 from bimip.domain.core.records import Conversation, ReceiptKey, Table
@@ -71,9 +72,8 @@ def scan_receipts(store: Store, viewer: Viewer, fetch: pb.Fetch, begin: PageStar
             place = _Place(place.first, place.block + 1)
     with store.snapshot() as view:
         author = feed_author(view, view.get(Table.CONVERSATIONS, (conversation,)) or known)
-    about = pb.Conversation(
-        id=fetch.conversation, head=known.head, member_count=len(known.members), feed=bool(author), peer=author
-    )
+        count = len(listed_members(view, viewer.user, conversation))
+    about = pb.Conversation(id=fetch.conversation, head=known.head, member_count=count, feed=bool(author), peer=author)
     return Page(
         [],
         0,

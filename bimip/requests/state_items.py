@@ -91,7 +91,7 @@ def _message(eids: Eids, version: Version, key: StateKey, value: MessageState | 
         item.payload = stored.parse(value.body).payload
     for user, reactions in value.reactions:
         eid = eids.of(user)
-        for emoji, stamp, _, removed in reactions:
+        for emoji, stamp, _, removed, _ in reactions:
             item.reactions.add(eid=eid, emoji=emoji, stamp=stamp, removed=removed)
     return state.message_item(version, item)
 

@@ -208,6 +208,7 @@ class _Check:
         self._violations: list[Violation] = []
         self._groups = GroupInvariants(self._report)
         self._contacts = ContactInvariants(self._report)
+        self._groups.was_blocked, self._groups.is_blocked = self._contacts.was_blocked, self._contacts.is_blocked
         self._messages = MessageInvariants(self._report, self._groups, self._contacts)
         self._changes = ChangeInvariants(self._messages, self._report, self._has_expired)
         self._messages.may_deliver = self._changes.may_deliver
@@ -374,9 +375,9 @@ class _Check:
             case ContactRefused():
                 self._contacts.refused(event)
             case GroupAsked():
-                self._groups.asked(event)
+                self._groups.asked(event, at)
             case GroupAnswered():
-                self._groups.answered(event)
+                self._groups.answered(event, at)
             case Complaint():
                 self._report(event.invariant, event.kind, f"{event.device}: {event.line}")
 

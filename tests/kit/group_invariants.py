@@ -2,7 +2,8 @@
 change that was answered is forgotten, and all devices of a user know the same of a group (I1, I9).
 
 Nobody tells the checker who is in a group. The events of its history do, each of which has a place in it: whoever saw
-one tells it for all.
+one tells it for all. Whoever may have blocked who added them is in it if they were shown that they were added; else
+they are only listed.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -48,14 +49,24 @@ class GroupInvariants:
         self._answered: dict[tuple[Name, str], GroupAnswered] = {}
         self._devices: dict[Name, Groups] = {}
         self._members: dict[str, list[tuple[int, frozenset[str]]]] = {}  # made of the events when somebody asks
+        self._ids: dict[tuple[str, int], str] = {}  # by group and place, that of the request
+        self._asked_at: dict[tuple[str, str], int] = {}
+        self._answered_at: dict[tuple[str, str], int] = {}
+        self._seen_by: dict[tuple[str, int], set[str]] = {}
+        self._listed: dict[str, frozenset[str]] = {}  # beside `_members`, whom all are shown now
+        self.was_blocked: Callable[[str, str], bool] = lambda *_: False
+        self.is_blocked: Callable[[str, str, int, int], bool] = lambda *_: False
+        """Whether a user may ever have blocked another, and whether they had for certain, all the time between two."""
         self.erased = ""
         """The one user who was erased, or is to be: whom an event does not name is them."""
 
-    def asked(self, event: GroupAsked) -> None:
+    def asked(self, event: GroupAsked, at: int = 0) -> None:
         """Evidence."""
         self._asked[event.device.eid, event.id] = event
+        self._asked_at.setdefault((event.device.eid, event.id), at)
 
-    def answered(self, event: GroupAnswered) -> None:
+    def answered(self, event: GroupAnswered, at: int = 0) -> None:
+        self._answered_at.setdefault((event.device.eid, event.id), at)
         first = self._answered.setdefault((event.device, event.id), event)
         if (first.group, first.place) != (event.group, event.place):
             line = (
@@ -72,9 +83,14 @@ class GroupInvariants:
         going = (at for at, told in self._events.get(group, {}).items() if at > place and user in self._going(told))
         return min(going, default=0)
 
-    def happened(self, group: str, place: int, author: str, event_id: str, event: GroupEvent) -> None:
+    def happened(self, group: str, place: int, author: str, event_id: str, event: GroupEvent, reader: str = "") -> None:
         """A device saw an event. Of who was erased, it tells neither the name nor what they called it."""
         is_known = bool(author)
+        seen_by = self._seen_by.setdefault((group, place), set())
+        if reader not in seen_by:
+            seen_by.add(reader)
+            self._members.clear()
+        self._ids[group, place] = event_id
         if self.erased:
             author = author or self.erased
             event = event._replace(members=tuple(member or self.erased for member in event.members))
@@ -123,14 +139,18 @@ class GroupInvariants:
     def _history(self, group: str) -> list[tuple[int, frozenset[str]]]:
         if group not in self._members:
             members: frozenset[str] = frozenset()
+            listed: frozenset[str] = frozenset()
             rows = self._members[group] = []
             for place, (author, event) in sorted(self._events.get(group, {}).items()):
-                if event.kind is EventKind.CREATED:
-                    members |= {author}
-                if event.kind in COMING:
-                    members |= set(event.members)
+                coming = {author} if event.kind is EventKind.CREATED else set()
+                coming |= set(event.members) if event.kind in COMING else set()
+                seen_by = self._seen_by.get((group, place), set())
+                members |= {one for one in coming if one in seen_by or not self.was_blocked(one, author)}
+                listed |= coming
                 members -= self._going((author, event))
+                listed -= self._going((author, event))
                 rows.append((place, members))
+            self._listed[group] = listed
         return self._members[group]
 
     def has_gone_or_came_late(self, user: str, group: str) -> bool:
@@ -151,8 +171,20 @@ class GroupInvariants:
             if told is None or told[0] != name.eid:
                 line = f"{name} was answered that {request_id} is {answer.place} of {answer.group}, where {told} stands"
                 self._report("I1", "lost", line)
+        for (group, place), users in self._seen_by.items():
+            self._check_added(group, place, users)
         for name in devices:
             self._check_device(name, self._devices.setdefault(name, Groups()).known)
+
+    def _check_added(self, group: str, place: int, seen_by: Iterable[str]) -> None:
+        """Nobody is added by whom they have blocked."""
+        author, event = self._events[group][place]
+        asked = author, self._ids[group, place]
+        if event.kind not in COMING or asked not in self._answered_at:
+            return
+        for user in set(event.members) & {*seen_by}:
+            if self.is_blocked(user, author, self._asked_at.get(asked, 0), self._answered_at[asked]):
+                self._report("I10", "let through", f"{user} had blocked {author}, and was added by them to {group}")
 
     def _check_device(self, name: Name, known: Mapping[str, GroupKnown]) -> None:
         for group in self._events.keys() | known.keys():
@@ -163,6 +195,7 @@ class GroupInvariants:
                 self._report("I9", "diverged", f"{name} {what} {group}, of {sorted(members)}")
             elif mine is not None:
                 titles = [event.title for _, (_, event) in sorted(self._events[group].items()) if event.names]
-                if mine.title != titles[-1] or mine.members != members:
-                    line = f"{name} knows {group} as {mine}, and it is {titles[-1]!r} of {sorted(members)}"
+                listed = self._listed.get(group, members)
+                if mine.title != titles[-1] or mine.members != listed:
+                    line = f"{name} knows {group} as {mine}, and it is {titles[-1]!r} of {sorted(listed)}"
                     self._report("I9", "diverged", line)

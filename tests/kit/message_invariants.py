@@ -156,7 +156,7 @@ class MessageInvariants:
     def delivered(self, reader: Name, partition: str, delivery: Delivery) -> Message | None:
         """Note where a device saw a message. Returns the message, None for one that nobody wrote."""
         if delivery.event is not None:
-            self._happened(delivery, delivery.event)
+            self._happened(reader, delivery, delivery.event)
         message = self.messages.get((delivery.author, delivery.id))
         if not delivery.author.eid and self.groups.erased:
             message = self._of_the_erased(delivery, partition)
@@ -194,9 +194,10 @@ class MessageInvariants:
             self.messages[author, delivery.id] = known
         return known
 
-    def _happened(self, delivery: Delivery, event: GroupEvent) -> None:
+    def _happened(self, reader: Name, delivery: Delivery, event: GroupEvent) -> None:
         """Takes an event of a group for a message that the server wrote, to all whom it concerns."""
-        self.groups.happened(delivery.conversation, delivery.place, delivery.author.eid, delivery.id, event)
+        place = delivery.conversation, delivery.place
+        self.groups.happened(*place, delivery.author.eid, delivery.id, event, reader.eid)
         key = delivery.author, delivery.id
         if key not in self.messages and not (self.groups.erased and delivery.stamp in self.by_stamp):
             wrote = Wrote(*key, delivery.conversation, "chat", b"")

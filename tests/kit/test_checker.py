@@ -1028,7 +1028,7 @@ def test_who_is_unblocked_is_a_friend_again() -> None:
 
 
 def test_a_reader_who_is_told_of_another_is_found() -> None:
-    eve = [
+    eve: list[Event] = [
         ContactSaid(PHONE, "k9", "ACCEPT", "eve"),
         ContactAnswered(PHONE, "k9", ContactKnown("eve", 2, "accepted", sees_you=True)),
     ]
@@ -1036,8 +1036,8 @@ def test_a_reader_who_is_told_of_another_is_found() -> None:
     reaction = Changed("c1", 1, 1001, reactions=(("bob", "+", 5, False),))
     said = Given(BOB, "r1", "REACT", 1001, "c1", emoji="+")
     for device, is_leak in ((EVE, True), (PHONE, False)):
-        told = [Acked(BOB, "chat", 1), State(device, 0, 1, receipts=(receipt,))]
-        became_of = [said, State(device, 0, 1, changes=(reaction,))]
+        told: list[Event] = [Acked(BOB, "chat", 1), State(device, 0, 1, receipts=(receipt,))]
+        became_of: list[Event] = [said, State(device, 0, 1, changes=(reaction,))]
 
         assert ("leaked" in published(*eve, to=[BOB, EVE], more=told)) is is_leak
         assert ("leaked" in published(*eve, to=[BOB, EVE], more=became_of)) is is_leak
@@ -1048,3 +1048,19 @@ def test_a_name_that_nobody_gave_is_found() -> None:
 
     assert "false contact" in kinds([*opened(PHONE), told])
     assert "false contact" not in kinds([*opened(PHONE), ContactSaid(PHONE, "k1", "NAME", "bob", name="Bobby"), told])
+
+
+def test_who_has_blocked_who_adds_them_to_a_group_is_listed_and_has_nothing_of_it() -> None:
+    blocked: list[Event] = [
+        ContactSaid(BOB, "k1", "BLOCK", "alice"),
+        ContactAnswered(BOB, "k1", ContactKnown("alice", 1, blocked=True)),
+    ]
+    begun = [*opened(PHONE, LAPTOP, BOB), *blocked]
+    others = (PHONE, LAPTOP)
+    created = changed(1, EventKind.CREATED, "bob", title="trip", to=others)
+    known = know("trip", "alice", "bob", devices=others)
+
+    assert not {"lost", "diverged", "let through"} & kinds([*begun, *created, *known])
+    assert "diverged" in kinds([*begun, *created, *know("trip", "alice", devices=others)])
+    shown = changed(1, EventKind.CREATED, "bob", title="trip", to=(*others, BOB))
+    assert "let through" in kinds([*begun, *shown, *know("trip", "alice", "bob", devices=(*others, BOB))])

@@ -2,15 +2,20 @@
 
 from typing import Any
 
+import pytest
 from trio.testing import MockClock
 
 from bimip.client.wire import bimip as pb
+from bimip.storage.care.check import check
 from tests.kit.memory_server import Client, World, go_on, open_world
+from tests.kit.received import Received
 from tests.scenarios.conftest import OpenStore
 from tests.scenarios.test_contacts import Action, ask
+from tests.scenarios.test_groups import ask as ask_group
 from tests.scenarios.test_groups import trip
 
 Kind = pb.CommandKind
+Group = pb.ConversationAction
 
 
 def command(kind: pb.CommandKind, target: int, **fields: Any) -> dict[str, Any]:
@@ -130,3 +135,144 @@ async def test_who_blocks_somebody_does_not_write_to_them(autojump_clock: MockCl
 
             assert (error.code, error.field) == (pb.ErrorCode.FORBIDDEN, "to.eid")
         assert (await ann.heard()).messages == []
+
+
+async def group_of_ann(world: World, *, by: str) -> tuple[dict[str, Client], str]:
+    """Ann, whom bob has blocked, has a group in which carol is an admin, and has added him: when she created it, or
+    later.
+    """
+    phones = {eid: await world.join(eid, "phone") for eid in ("ann", "bob", "carol")}
+    await ask(phones["bob"], Action.BLOCK, "ann", id="b1")
+    named = ["carol", "bob"] if by == "CREATE" else ["carol"]
+    made = await ask_group(phones["ann"], Group.CREATE, "", *named, title="trip", request_id="g1")
+    if by == "INVITE":
+        await ask_group(phones["ann"], Group.INVITE, made.id, "bob", request_id="g2")
+    await ask_group(phones["ann"], Group.SET_ROLE, made.id, "carol", role="admin", request_id="g3")
+    return phones, made.id
+
+
+async def members_shown(client: Client, group: str) -> list[tuple[str, str, int]]:
+    shown = await ask_group(client, Group.GET, group)
+    assert shown.member_count == len(shown.members)
+    return sorted((one.eid, one.role, one.history_from) for one in shown.members)
+
+
+@pytest.mark.parametrize("by", ["CREATE", "INVITE"])
+async def test_who_is_blocked_adds_nobody_to_a_group_and_does_not_learn_it(
+    autojump_clock: MockClock, open_store: OpenStore, by: str
+) -> None:
+    async with open_world(open_store=open_store) as world:
+        phones, group = await group_of_ann(world, by=by)
+        ann, bob, carol = phones.values()
+        place = 1 if by == "CREATE" else 2
+        for client in (ann, carol):
+            told = await client.heard()
+            assert [one.group_event.members for one in told.messages if one.group_event and "bob" in str(one)] in (
+                [["carol", "bob"]],
+                [["bob"]],
+                [],  # who did it is answered in place of that
+            )
+            assert [(eid, role) for eid, role, _ in await members_shown(client, group)] == [
+                ("ann", "owner"),
+                ("bob", "member"),
+                ("carol", "admin"),
+            ]
+            assert (await members_shown(client, group))[1][2] == place
+        sent = await ann.post(group, b"to all", "m1")
+        addressed = pb.DeviceAddress(identity=pb.Identity(eid="bob", connection_resource_id="phone"), payload=b"x")
+        carol.send(message=pb.Message(id="m2", to=pb.Identity(eid=group), devices=[addressed]), ref=6)
+        heard = await carol.heard()
+        assert (heard.codes, [one.id for one in heard.sent]) == ([], ["m2"])
+        carol.send(conversation=pb.Conversation(action=Group.INVITE, id=group, members=[pb.Member(eid="bob")]), ref=6)
+        assert [one.code for one in (await carol.heard()).errors] == [pb.ErrorCode.CONFLICT]
+
+        assert "trip" not in str((await bob.heard()).frames)
+        later = await world.join("bob", "tablet", pb.Position(partition="chat", start=pb.Start.FIRST))
+        told = await later.heard()
+        assert not told.messages
+        assert not [item for state in told.states for item in state.items if item.group]
+        for client in (bob, later):
+            client.send(conversation=pb.Conversation(action=Group.GET, id=group), ref=6)
+            client.send(message=pb.Message(id="m3", to=pb.Identity(eid=group), payload=b"?"), ref=7)
+            assert (await client.heard()).codes == [pb.ErrorCode.NOT_FOUND] * 2
+        ann.send(fetch=pb.Fetch(kind=pb.FetchKind.RECEIPTS, conversation=group), ref=8)
+        [beside] = [one for body in (await ann.heard()).bodies for one in body.conversations]
+        assert beside.member_count == 3
+        ann.send(fetch=pb.Fetch(kind=pb.FetchKind.INBOX), ref=8)
+        [row] = [one for body in (await ann.heard()).bodies for one in body.conversations]
+        assert (row.id, row.member_count) == (group, 3)
+        assert sent.conversation == group
+        assert not [*check(world.server.store)]
+
+
+async def test_who_is_only_named_is_removed_and_added_by_somebody_else(
+    autojump_clock: MockClock, open_store: OpenStore
+) -> None:
+    async with open_world(open_store=open_store) as world:
+        phones, group = await group_of_ann(world, by="INVITE")
+        ann, bob, carol = phones.values()
+        await ask_group(ann, Group.SET_ROLE, group, "bob", role="admin", request_id="g4")
+        assert [one[1] for one in await members_shown(carol, group)] == ["owner", "admin", "admin"]
+        await ask(bob, Action.UNBLOCK, "ann", id="u1")
+        await ann.post(group, b"one", "m1")
+        assert not (await bob.heard()).messages
+        await ask_group(ann, Group.REMOVE_MEMBER, group, "bob", request_id="g5")
+        assert not (await bob.heard()).messages
+        await ask_group(carol, Group.INVITE, group, "bob", request_id="g6")
+        await ann.post(group, b"two", "m2")
+
+        told = await bob.heard()
+        assert [one.payload for one in told.messages if not one.group_event] == [b"two"]
+        assert [one.group.role for state in told.states for one in state.items if one.group] == ["member"]
+        assert await read(bob, fetch(pb.FetchKind.HISTORY, conversation=group)) == [b"", b"two"]
+        assert not [*check(world.server.store)]
+
+
+async def test_who_is_only_named_may_be_the_last_one(autojump_clock: MockClock, open_store: OpenStore) -> None:
+    async with open_world(open_store=open_store) as world:
+        phones, group = await group_of_ann(world, by="INVITE")
+        ann, bob, carol = phones.values()
+        await ask_group(carol, Group.LEAVE, group, request_id="g7")
+        await ask_group(ann, Group.LEAVE, group, request_id="g8")
+
+        assert not (await bob.heard()).messages
+        assert not [*check(world.server.store)]
+
+
+def reactions(heard: Received) -> list[tuple[str, str, bool]]:
+    return [(one.eid, one.emoji, one.removed) for state in heard.message_states for one in state.reactions]
+
+
+def reaction(kind: pb.CommandKind, target: int, emoji: str) -> dict[str, Any]:
+    return {"command": pb.Command(id=f"{kind.name} {target} {emoji}", kind=kind, target=target, emoji=emoji)}
+
+
+async def test_a_reaction_of_who_is_blocked_is_told_neither_then_nor_when_that_is_lifted(
+    autojump_clock: MockClock, open_store: OpenStore
+) -> None:
+    async with open_world(open_store=open_store) as world:
+        ann, bob, anns, bobs = await correspond(world)
+        ann.send(**reaction(Kind.REACT, bobs.signal_offset, "before"), ref=5)
+        assert reactions(await bob.heard()) == [("ann", "before", False)]
+        await ask(bob, Action.BLOCK, "ann", id="b1")
+        for target in (bobs, anns):
+            ann.send(**reaction(Kind.REACT, target.signal_offset, "meanwhile"), ref=5)
+            assert ("ann", "meanwhile", False) in reactions(await ann.heard())
+        await ask(bob, Action.UNBLOCK, "ann", id="u1")
+        ann.send(**reaction(Kind.UNREACT, bobs.signal_offset, "meanwhile"), ref=5)
+        ann.send(**reaction(Kind.REACT, anns.signal_offset, "after"), ref=5)
+        assert (await ann.heard()).errors == []
+
+        assert reactions(await bob.heard()) == [("ann", "after", False)]
+        later = await world.join("bob", "tablet", pb.Position(partition="chat", start=pb.Start.FIRST))
+        assert sorted(reactions(await later.heard())) == [("ann", "after", False), ("ann", "before", False)]
+        bob.send(**fetch(pb.FetchKind.HISTORY, conversation=anns.conversation), ref=6)
+        assert sorted(reactions(await bob.heard())) == [("ann", "after", False), ("ann", "before", False)]
+        own = await world.join("ann", "tablet", pb.Position(partition="chat", start=pb.Start.FIRST))
+        assert sorted(reactions(await own.heard())) == [
+            ("ann", "after", False),
+            ("ann", "before", False),
+            ("ann", "meanwhile", False),
+            ("ann", "meanwhile", True),
+        ]
+        assert not [*check(world.server.store)]

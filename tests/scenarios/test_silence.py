@@ -14,6 +14,7 @@ from trio.testing import MockClock
 
 from bimip.client.wire import bimip as pb
 from bimip.domain.commands import case
+from bimip.domain.conversations import groups
 from bimip.domain.core.ids import UserId
 from bimip.domain.delivery import acknowledging
 from bimip.domain.messages import appending
@@ -64,6 +65,14 @@ SAID: dict[str, Say] = {
     "his devices": lambda _, __: {"devices": pb.Devices(eid="bob")},
     "the conversation": lambda anns, _: {
         "conversation": pb.Conversation(action=pb.ConversationAction.GET, id=anns.conversation)
+    },
+    "a group with him": lambda _, __: {
+        "conversation": pb.Conversation(
+            action=pb.ConversationAction.CREATE, title="trip", members=[pb.Member(eid="bob")], request_id="g1"
+        )
+    },
+    "something for friends": lambda _, __: {
+        "message": pb.Message(id="p1", type=1, payload=b"to all friends", scope="friend")
     },
     "the history": lambda anns, _: fetch(pb.FetchKind.HISTORY, conversation=anns.conversation),
     "the receipts": lambda anns, _: fetch(pb.FetchKind.RECEIPTS, conversation=anns.conversation),
@@ -143,12 +152,18 @@ def test_a_message_that_arrives_in_spite_of_a_block_is_found(monkeypatch: pytest
 def test_a_device_that_may_not_be_addressed_by_who_is_blocked_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     addresses = appending._addresses
 
-    def without_the_deaf(view: Any, op: Any, readers: tuple[UserId, ...], deaf: UserId) -> Any:
-        return addresses(view, op, tuple(reader for reader in readers if reader != deaf), deaf)
+    def without_the_deaf(view: Any, op: Any, readers: tuple[UserId, ...], deaf: set[UserId]) -> Any:
+        return addresses(view, op, tuple(reader for reader in readers if reader not in deaf), deaf)
 
     monkeypatch.setattr(appending, "_addresses", without_the_deaf)
 
     assert looks_different("a message for one of his devices")
+
+
+def test_who_is_added_to_a_group_in_spite_of_a_block_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(groups, "blocks", lambda _view, _owner, _other: False)
+
+    assert looks_different("a group with him")
 
 
 def test_an_edit_that_is_told_in_spite_of_a_block_is_found(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,7 +21,7 @@ from bimip.domain.contacts import changing_settings, privacy, roster
 from bimip.domain.contacts.changing_settings import ChangeSettings
 from bimip.domain.contacts.privacy import Verdict
 from bimip.domain.contacts.roster import ChangeContact, ContactAction
-from bimip.domain.conversations import erasing, feeds
+from bimip.domain.conversations import erasing, feeds, groups
 from bimip.domain.conversations.membership import group_of, witnesses_of
 from bimip.domain.core import operations as ops
 from bimip.domain.core.decision import NOTHING, Decision
@@ -712,7 +712,7 @@ def test_what_is_for_friends_and_reaches_others_is_noticed(monkeypatch: pytest.M
 
 
 def test_what_is_for_friends_and_misses_one_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    open_feed = appending.open_feed
+    open_feed = feeds.open_feed
 
     def forgetting_one(*given: Any) -> Any:
         found = open_feed(*given)
@@ -727,3 +727,9 @@ def test_what_a_reader_does_to_a_post_and_others_are_told_is_noticed(monkeypatch
     monkeypatch.setattr(case.Case, "witnesses", property(lambda self: witnesses_of(self.view, *self.place)))
 
     assert "leaked" in kinds_found("leaked", messages=LONG)
+
+
+def test_a_group_to_which_one_adds_who_has_blocked_them_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(groups, "blocks", lambda *_: False)
+
+    assert "let through" in kinds_found("let through", messages=LONG)

@@ -89,6 +89,8 @@ EXAMPLES: list[tuple[Table, Key, Any]] = [
     (Table.CONVERSATIONS, (4,), Conversation(ConversationOffset(1), ConversationOffset(0), ())),
     (Table.GROUPS, (4,), Group("Ausflug nach Köln", (UserId(5), UserId(2**32 - 1)), ConversationOffset(LARGE))),
     (Table.GROUPS, (5,), Group("", (), ConversationOffset(1))),
+    (Table.GROUPS, (6,), Group("", (UserId(3),), ConversationOffset(1), (UserId(2), UserId(9)))),
+    (Table.GROUPS, (7,), Group("x", (), ConversationOffset(1), (UserId(2),))),
     (Table.MEMBERS, (4, 5), Member(Role.OWNER, ConversationOffset(LARGE), ConversationOffset(0), Millis(LARGE))),
     (Table.LOGS, (5, "chat"), Log(Offset(1), Offset(LARGE))),
     (Table.BODIES, (2**64 - 1,), b"\x2a\x00"),
@@ -153,6 +155,14 @@ EXAMPLES: list[tuple[Table, Key, Any]] = [
     (Table.INTENTS, (5,), Intent(Status.DND, Millis(LARGE), Stamp(2**64 - 1), DeviceId(2**32 - 1))),
     (Table.PRIVATE_READS, tuple(RECEIPT), (ReceiptRun(ConversationOffset(17), ConversationOffset(32), Millis(7)),)),
     (Table.MESSAGE_STATES, (3, LARGE), MessageRecord(Stamp(LARGE), Stamp(7), DeviceId(9), b"content!", Stamp(8))),
+    (
+        Table.REACTIONS,
+        (3, LARGE, 6),
+        (
+            Reaction("+", Stamp(1), DeviceId(2), removed=False, unheard=True),
+            Reaction("-", Stamp(1), DeviceId(2), removed=True, unheard=True),
+        ),
+    ),
     (Table.REACTIONS, (3, LARGE, 5), (Reaction("\N{THUMBS UP SIGN}", Stamp(LARGE), DeviceId(9), removed=True),)),
     (Table.REACTIONS, (3, 1, 5), ()),
     (Table.OWN_MESSAGES, (5, 3, LARGE), OwnMessage(Stamp(LARGE), pinned=True, pinned_at=Stamp(7))),

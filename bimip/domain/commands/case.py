@@ -54,13 +54,19 @@ class Case:
     def put(self, record: MessageRecord) -> None:
         self.puts.append((Table.MESSAGE_STATES, {self.place: record}))
 
-    def tell_everybody(self, record: MessageRecord, reactions: Reactions = (), *, is_new_body: bool = False) -> Effect:
-        """Tells all who may see the message. `reactions`: the new ones; `is_new_body`: its content is another one."""
+    def tell_everybody(
+        self, record: MessageRecord, reactions: Reactions = (), *, is_new_body: bool = False, is_unheard: bool = False
+    ) -> Effect:
+        """Tells all who may see the message. `reactions`: the new ones; `is_new_body`: its content is another one;
+        `is_unheard`: nobody else is told.
+        """
         view, target, op = self.view, self.target, self.op
         body = self._body(record)
         body_news: list[News] = []
         version, count = Version(0), 0
         for user in self.witnesses:
+            if is_unheard and user != op.user:
+                continue
             if self._is_deaf(user) and not record.deleted:
                 if is_new_body:
                     self.puts.append(unhear(view, user, *self.place, target.place))
@@ -86,6 +92,11 @@ class Case:
         reading = [user for user in readers if membership_of(view, user, number) is not None]
         self.puts += follow(view, number, known, reading, self.context.now)
         return [BodyNews(user) for user in readers if user not in {*self.witnesses}]
+
+    @property
+    def is_unheard(self) -> bool:
+        """Whether the other one who may see the message has blocked who does something to it."""
+        return any(self._is_deaf(user) for user in self.witnesses)
 
     def _is_deaf(self, user: UserId) -> bool:
         """Whether who may see the message has blocked who does something to it: in a conversation of two they are not

@@ -54,7 +54,9 @@ def react(case: Case) -> Effect | Refused:
     op, known = case.op, read_reactions(case.view, case.op.user, *case.place)
     if case.known.deleted:
         return case.lose(MergeRule.DELETED, (case.known.deleted, case.known.deleter))
-    reaction = Reaction(op.emoji, case.stamp, op.device, op.kind is CommandKind.UNREACT)
+    is_removed = op.kind is CommandKind.UNREACT
+    was_unheard = is_removed and any(one.unheard for one in known if one.emoji == op.emoji)
+    reaction = Reaction(op.emoji, case.stamp, op.device, is_removed, was_unheard or case.is_unheard)
     merged = merge_reactions(known, (reaction,))
     if merged == known:
         won = next(one for one in known if one.emoji == op.emoji)
@@ -65,7 +67,7 @@ def react(case: Case) -> Effect | Refused:
     case.puts.append((Table.REACTIONS, {(*case.place, op.user): _bounded(merged, most)}))
     if case.record is None:
         case.put(case.known)
-    return case.tell_everybody(case.known, ((op.user, (reaction,)),))
+    return case.tell_everybody(case.known, ((op.user, (reaction,)),), is_unheard=reaction.unheard)
 
 
 def mark_forwarded(case: Case) -> Effect | Refused:

@@ -4,6 +4,12 @@ Each change is one entry, a message without a payload that says what happened (`
 concerns, those who leave among them, and in the group's history. Who joins begins there, who goes ends there: both are
 in the same decision as the entry, so no message of the group stands between them.
 
+Whoever has blocked who adds them is only *named* a member. To all others it looks as if they were in the group and
+away: they are listed, and what is said to the group is answered as ever. For them there is no group: nothing of it
+reaches their logs or their state. So it stays, also when the block is lifted, until they are removed and somebody whom
+they do not block adds them. Rejected: to refuse to add them, or to leave them out, since the one as the other tells who
+added them that they are blocked; and to have them leave at once, which nobody does who is away.
+
 An event is deduplicated as messages are, by the device and the id that it chose: asked again, the first answer is
 given again. What would change nothing is refused, so that nothing that was answered can have an effect later.
 """
@@ -14,6 +20,7 @@ from functools import wraps
 from typing import Any, NamedTuple
 
 from bimip.domain.accounts.registering import allocate, register_users
+from bimip.domain.contacts.access import blocks
 from bimip.domain.conversations.inbox import come_on_top
 from bimip.domain.conversations.membership import Membership, group_of, membership_of, no_conversation
 from bimip.domain.core.decision import BodyNews, Decision, LogNews, Put, Writes
@@ -22,6 +29,7 @@ from bimip.domain.core.operation_kind import OperationKind
 from bimip.domain.core.operations import Done, Fault, Refused
 from bimip.domain.core.records import (
     DIGEST_BYTES,
+    NEVER,
     Conversation,
     Entry,
     Group,
@@ -229,8 +237,9 @@ def create_group(view: Reader, op: CreateGroup, context: Context, puts: list[Put
     if len(roles) > context.rules.max_group_members:
         return _too_many(context)
     number = ConversationId(allocate(view, "conversations", puts))
-    group = Group(op.title, tuple(sorted(roles)), START)
-    records = {user: Member(role, START, ConversationOffset(0), context.now) for user, role in roles.items()}
+    named = {user for user in users if user != op.user and blocks(view, user, op.user)}
+    group = Group(op.title, tuple(sorted(roles.keys() - named)), START, tuple(sorted(named)))
+    records = {user: _joining(role, START, context, is_named=user in named) for user, role in roles.items()}
     event = GroupEvent(
         EventKind.CREATED, tuple(eid for eid, one in zip(op.eids, users, strict=True) if one != op.user), op.title
     )
@@ -247,17 +256,26 @@ def add_members(view: Reader, op: AddMembers, context: Context, puts: list[Put])
     if isinstance(users, Refused):
         return users
     group = group_of(view, op.conversation)
-    known = set(group.members)
+    known = set(group.everybody)
     new = {user: eid for eid, user in zip(op.eids, users, strict=True) if user not in known}
     if not new:
         return _no_change("they are members already", "members")
     if len(known) + len(new) > context.rules.max_group_members:
         return _too_many(context)
     place = ConversationOffset(found.conversation.head + 1)
-    records = {user: Member(Role.MEMBER, place, ConversationOffset(0), context.now) for user in new}
-    after = group._replace(members=tuple(sorted(known | new.keys())))
+    named = {user for user in new if blocks(view, user, op.user)}
+    records = {user: _joining(Role.MEMBER, place, context, is_named=user in named) for user in new}
+    after = group._replace(
+        members=tuple(sorted({*group.members, *new} - named)), named=tuple(sorted({*group.named, *named}))
+    )
     event = GroupEvent(EventKind.ADDED, tuple(new.values()))
     return _Change(op.conversation, found.conversation, after, records, event, after.members, after.members)
+
+
+def _joining(role: Role, place: ConversationOffset, context: Context, *, is_named: bool) -> Member:
+    """Makes the record of who is a member from a place on, or is only named so."""
+    since, upto = (NEVER, place) if is_named else (place, ConversationOffset(0))
+    return Member(role, since, upto, context.now)
 
 
 @_deciding
@@ -289,7 +307,10 @@ def _going(
     """A member goes: the event is the last that they have of the group. Where no owner is left, somebody becomes it."""
     user, eid, theirs = who
     group = group_of(view, number)
-    after = group._replace(members=tuple(one for one in group.members if one != user))
+    after = group._replace(
+        members=tuple(one for one in group.members if one != user),
+        named=tuple(one for one in group.named if one != user),
+    )
     place = ConversationOffset(conversation.head + 1)
     records = {user: Member(Role.NONE, theirs.since, place, context.now)}
     heir = _heir(view, number, after) if theirs.role == Role.OWNER else None  # a store may keep the number
@@ -308,11 +329,12 @@ class LeaveErased(NamedTuple):
 
 
 def leave_erased(view: Reader, op: LeaveErased, context: Context) -> Decision:
-    found = membership_of(view, op.user, op.conversation)
+    known: Conversation | None = view.get(Table.CONVERSATIONS, (op.conversation,))
     theirs: Member | None = view.get(Table.MEMBERS, (op.conversation, op.user))
-    if found is None or theirs is None or view.get(Table.ERASING, (op.user,)) is None:
+    is_there = known is not None and theirs is not None and theirs.role and not known.members
+    if known is None or theirs is None or not is_there or view.get(Table.ERASING, (op.user,)) is None:
         return Decision(Done())
-    change = _going(view, op.conversation, found.conversation, (op.user, "", theirs), EventKind.LEFT, context)
+    change = _going(view, op.conversation, known, (op.user, "", theirs), EventKind.LEFT, context)
     others = change.group.members
     change = change._replace(concerned=others, told=others)
     stamp_id = f"{op.conversation}-{change.conversation.head + 1}"
@@ -326,8 +348,10 @@ def _heir(view: Reader, number: ConversationId, after: Group) -> tuple[UserId, M
     there is an owner still, or nobody.
     """
     members = roles_of(view, number, after)
-    best = max(members.items(), key=lambda item: (item[1].role, -item[1].since, -item[0]), default=None)
-    return None if best is None or best[1].role == Role.OWNER else best
+    if any(one.role == Role.OWNER for one in members.values()):
+        return None  # who is only named, perhaps: to the others they are an owner who is away
+    there = [(user, one) for user, one in members.items() if one.since != NEVER]
+    return max(there, key=lambda item: (item[1].role, -item[1].since, -item[0]), default=None)
 
 
 @_deciding
@@ -360,7 +384,7 @@ def set_role(view: Reader, op: SetRole, _context: Context, _puts: list[Put]) -> 
         return Refused(Fault.CONFLICT, "the group has no other owner; make somebody owner first", "members")
     event = GroupEvent(EventKind.ROLE_CHANGED, (op.eid,), role=op.role)
     records = {user: theirs._replace(role=op.role)}
-    told = group.members if listed(group, members) else (user,)
+    told = group.members if listed(group, members) else tuple(one for one in (user,) if one in group.members)
     return _Change(op.conversation, found.conversation, group, records, event, group.members, told)
 
 

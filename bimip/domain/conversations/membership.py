@@ -14,6 +14,7 @@ from bimip.domain.core.decision import Put
 from bimip.domain.core.ids import ConversationId, ConversationOffset, UserId
 from bimip.domain.core.operations import Fault, Refused
 from bimip.domain.core.records import (
+    NEVER,
     Conversation,
     DamagedRecordError,
     Group,
@@ -67,7 +68,7 @@ def membership_of(view: Reader, user: UserId, number: ConversationId | None) -> 
     if known is not None and user in known.members:
         return _membership((known, START, Role.MEMBER))
     member: Member | None = view.get(MEMBERS, (number, user))
-    if known is None or member is None or not member.role:
+    if known is None or member is None or not member.role or member.since == NEVER:
         return None
     if known.members and not (is_feed(known) and lets_see(view, author_of(known), user)):
         return None
@@ -168,6 +169,11 @@ def known_members(view: Reader, user: UserId, number: ConversationId) -> tuple[U
     if known is None or not is_feed(known) or user in known.members:
         return members_of(view, number)
     return tuple(sorted((*known.members[1:], user)))
+
+
+def listed_members(view: Reader, user: UserId, number: ConversationId) -> tuple[UserId, ...]:
+    """Reads whom a member is shown as members: those who are only named, too."""
+    return group_of(view, number).everybody or known_members(view, user, number)
 
 
 def group_of(view: Reader, number: ConversationId) -> Group:

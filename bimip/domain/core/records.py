@@ -72,14 +72,26 @@ class Group(NamedTuple):
     title: str
     members: tuple[UserId, ...]  # ascending; of each MEMBERS has a record
     changed: ConversationOffset  # where the last event stands
+    named: tuple[
+        UserId, ...
+    ] = ()  # ascending; listed as members, and reached by nothing: they had blocked who added them
+
+    @property
+    def everybody(self) -> tuple[UserId, ...]:
+        """All who are listed as members, in ascending order."""
+        return tuple(sorted((*self.members, *self.named))) if self.named else self.members
+
+
+NEVER = ConversationOffset(2**63)
+"""Of who is only named as a member: their history begins nowhere."""
 
 
 class Member(NamedTuple):
     """One user's membership in a group, the last one where there were several."""
 
     role: Role
-    since: ConversationOffset  # their history begins here
-    upto: ConversationOffset  # of who is no member any more: here it ended; else 0
+    since: ConversationOffset  # their history begins here; NEVER: they are only named
+    upto: ConversationOffset  # of who is no member any more: here it ended; of who is only named: here it began; else 0
     joined: Millis  # of who is no member any more: when they went
 
 
@@ -232,6 +244,7 @@ class Reaction(NamedTuple):
     stamp: Stamp
     device: DeviceId
     removed: bool
+    unheard: bool = False  # the other one of the two had blocked who made it: they are not told, then or later
 
 
 class OwnMessage(NamedTuple):

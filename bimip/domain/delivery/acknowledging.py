@@ -122,7 +122,7 @@ def _authors(
     """Finds who of a group is told of receipts: whoever is in it and wrote what was received, of theirs alone, and not
     of what they wrote before they came back. In a large one nobody is: those who want to know ask.
     """
-    if len(group_of(view, conversation).members) > SMALL_GROUP:
+    if len(group_of(view, conversation).everybody) > SMALL_GROUP:
         return {}
     places: dict[UserId, list[int]] = {}
     for author, place in wrote:

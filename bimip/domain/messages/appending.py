@@ -89,13 +89,14 @@ def _append_new(view: Reader, op: Append, messages: Sequence[NewMessage], contex
     audience = _audience(view, op, context, puts)
     if isinstance(audience, Refused):
         return Decision(audience)
-    number, conversation, readers, deaf = audience
+    number, conversation, readers, deaf, named = audience
     if deaf:
         puts.append(unhear(view, deaf, number, conversation.head + 1, conversation.head + len(messages)))
     everybody = (*readers, deaf) if deaf else readers  # who asks shall not be told of whom a message does not reach
+    everybody = (*everybody, *named) if named else everybody
     if op.is_complete and (stale := stale_devices(view, op, number, everybody, context.rules.device_names)):
         return Decision(stale)
-    addressed = _addresses(view, op, everybody, deaf) if op.addresses else {}
+    addressed = _addresses(view, op, everybody, {deaf, *named}) if op.addresses else {}
     if isinstance(addressed, Refused):
         return Decision(addressed)
     stamp = context.stamp
@@ -162,7 +163,7 @@ def _write(
     puts: list[Put],
 ) -> Decision:
     user, device, partition = op.user, op.device, op.partition
-    conversation, (oldest, head, members), readers, _ = audience
+    conversation, (oldest, head, members), readers, _, _ = audience
     to_some = bool(addressed)
     log: Log = view.get(LOGS, (user, partition)) or EMPTY_LOG
     entries: list[Entry] = []
@@ -249,6 +250,7 @@ class _Audience(NamedTuple):
     conversation: Conversation
     readers: tuple[UserId, ...]
     deaf: UserId = UserId(0)  # who is to get it, and has blocked the sender; 0: nobody
+    named: tuple[UserId, ...] = ()  # who is only named as a member of the group
 
 
 _reached = maker(_Audience)
@@ -286,7 +288,8 @@ def _members(view: Reader, op: Append) -> "_Audience | Refused":
     if known.members and _is_left_alone(view, op.user, ConversationId(number), known.members):
         return Refused(Fault.NOT_FOUND, "whom you wrote to here is no user any more", "to.eid")
     if not known.members:
-        return _Audience(ConversationId(number), known, group_of(view, ConversationId(number)).members)
+        group = group_of(view, ConversationId(number))
+        return _Audience(ConversationId(number), known, group.members, NO_USER, group.named)
     other = next((member for member in known.members if member != op.user), op.user)
     return _heard(view, op.user, other, ConversationId(number), known)
 
@@ -301,13 +304,13 @@ def _is_left_alone(view: Reader, user: UserId, number: ConversationId, members: 
 
 
 def _addresses(
-    view: Reader, op: Append, readers: tuple[UserId, ...], deaf: UserId
+    view: Reader, op: Append, readers: tuple[UserId, ...], deaf: set[UserId]
 ) -> dict[UserId, list[Addressed]] | Refused:
     """The devices that a message names, by user.
 
     Naming one of one's own that does not exist would lose the message silently, so that is refused. Of the others',
     only siblings may know which exist: what names none is kept like the others, for nobody, and nobody can tell. So is
-    what is for somebody who has blocked the sender (`deaf`).
+    what is for somebody who has blocked the sender, or who added them to the group (`deaf`).
     """
     reached = {op.user, *readers}
     addressed: dict[UserId, list[Addressed]] = {}
@@ -322,7 +325,7 @@ def _addresses(
                 f"{address.eid!r} has no device {address.device!r}; leave it out, or address it once it connected"
             )
             return Refused(Fault.NOT_FOUND, sentence, "devices")
-        number = NOBODY if device is None or user.number == deaf else device.number
+        number = NOBODY if device is None or user.number in deaf else device.number
         addressed.setdefault(user.number, []).append(Addressed(number, address.payload))
     return addressed
 
@@ -335,7 +338,7 @@ def _direct(view: Reader, one: UserId, other: UserId, puts: list[Put]) -> "_Audi
         known: Conversation = view.get(CONVERSATIONS, (number,))
         try:
             if view.get(ROSTERS, (one,)) is None and view.get(ROSTERS, (other,)) is None:  # as between most
-                return _reached((number, known, (other,), NO_USER))
+                return _reached((number, known, (other,), NO_USER, ()))
         except DamagedRecordError:
             pass  # which says nothing of what stands between these two
         return _heard(view, one, other, number, known)
@@ -355,7 +358,7 @@ def _heard(
         return Refused(Fault.FORBIDDEN, "you have blocked them: unblock them first", "to.eid")
     if blocks(view, other, one):
         return _Audience(number, known, (), other)
-    return _reached((number, known, (other,), NO_USER))
+    return _reached((number, known, (other,), NO_USER, ()))
 
 
 def is_owed(view: Reader, entry: Entry, user: UserId, device: DeviceId) -> bool:

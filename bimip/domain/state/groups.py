@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from bimip.domain.conversations.membership import MEMBERS, SMALL_GROUP, group_of
 from bimip.domain.core.ids import ConversationId, ConversationOffset, UserId
-from bimip.domain.core.records import DamagedRecordError, Group, Member, Reader, Role, StateKey
+from bimip.domain.core.records import NEVER, DamagedRecordError, Group, Member, Reader, Role, StateKey
 from bimip.domain.state.changes import UNSEEN, StateKind
 
 TAG = 8
@@ -39,21 +39,22 @@ def unpack_key(key: StateKey) -> ConversationId:
 
 
 def roles_of(view: Reader, number: ConversationId, group: Group) -> dict[UserId, Member]:
-    """Reads the record of each member of a group."""
-    records = view.get_all(MEMBERS, [(number, member) for member in group.members])
-    return {member: record for member, record in zip(group.members, records, strict=True) if record is not None}
+    """Reads the record of each who is listed as a member of a group."""
+    everybody = group.everybody
+    records = view.get_all(MEMBERS, [(number, member) for member in everybody])
+    return {member: record for member, record in zip(everybody, records, strict=True) if record is not None}
 
 
 def listed(group: Group, members: Mapping[UserId, Member]) -> tuple[tuple[UserId, Role], ...]:
     """Lists the members with their roles where the group is small."""
-    if len(group.members) > SMALL_GROUP:
+    if len(group.everybody) > SMALL_GROUP:
         return ()
-    return tuple((user, Role(members[user].role)) for user in group.members if user in members)
+    return tuple((user, Role(members[user].role)) for user in group.everybody if user in members)
 
 
 def state_for(group: Group, member: Member, members: tuple[tuple[UserId, Role], ...]) -> GroupState:
     """Makes the group as one member is told of it."""
-    return GroupState(group.title, len(group.members), Role(member.role), member.since, group.changed, members)
+    return GroupState(group.title, len(group.everybody), Role(member.role), member.since, group.changed, members)
 
 
 def _read(view: Reader, user: UserId, key: StateKey) -> Any:  # noqa: ANN401 - a GroupState, None, or UNSEEN
@@ -63,10 +64,10 @@ def _read(view: Reader, user: UserId, key: StateKey) -> Any:  # noqa: ANN401 - a
     number = unpack_key(key)
     try:
         member: Member | None = view.get(MEMBERS, (number, user))
-        if member is None or not member.role:
+        if member is None or not member.role or member.since == NEVER:
             return None
         group = group_of(view, number)
-        is_small = len(group.members) <= SMALL_GROUP
+        is_small = len(group.everybody) <= SMALL_GROUP
         members = listed(group, roles_of(view, number, group)) if is_small else ()
     except DamagedRecordError:
         return UNSEEN

@@ -7,7 +7,6 @@ with the user. Both have one key, so that a device is told of a message in one i
 from struct import Struct
 from typing import NamedTuple
 
-from bimip.domain.contacts.access import blocks
 from bimip.domain.conversations.membership import is_feed, is_unheard, membership_of
 from bimip.domain.core.ids import ConversationId, ConversationOffset, UserId
 from bimip.domain.core.ranges import contains
@@ -103,14 +102,20 @@ def read_message(
 
 def listed_reactions(view: Reader, user: UserId, conversation: ConversationId, place: ConversationOffset) -> Reactions:
     """Reads the reactions to a message that a user may know of: in a feed its reader knows of their own, and of its
-    author's.
+    author's; of whom one had blocked when they made them nobody is told, then or later.
     """
     low, high = (conversation, place), (conversation, place + 1)
     listed = view.scan(Table.REACTIONS, low, high, limit=MOST_REACTING)
+    if any(one.unheard for key, each in listed for one in each if key[2] != user):
+        listed = [(key, _heard(each) if key[2] != user else each) for key, each in listed]
     known: Conversation | None = view.get(Table.CONVERSATIONS, (conversation,)) if listed else None
     if known is not None and is_feed(known) and user not in known.members:
         return tuple((key[2], each) for key, each in listed if key[2] in {user, *known.members})
     return tuple((key[2], each) for key, each in listed)
+
+
+def _heard(reactions: tuple[Reaction, ...]) -> tuple[Reaction, ...]:
+    return tuple(one for one in reactions if not one.unheard)
 
 
 def message_state(
@@ -142,8 +147,7 @@ def _read(view: Reader, user: UserId, key: StateKey) -> MessageState | None:
         return read_message(view, user, conversation, place)
     if is_unheard(view, user, conversation, place):
         return None
-    found = read_message(view, user, conversation, place)
-    return found and found._replace(reactions=tuple(one for one in found.reactions if not blocks(view, user, one[0])))
+    return read_message(view, user, conversation, place)
 
 
 KIND = StateKind(TAG, _read, of_messages=keys_of, cut=cut, has_removals=True)

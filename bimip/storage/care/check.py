@@ -22,6 +22,7 @@ from bimip.domain.conversations.membership import is_feed, is_unheard, readers_o
 from bimip.domain.core.ids import ConversationId, UserId
 from bimip.domain.core.ranges import Ranges, above, intersect, normal
 from bimip.domain.core.records import (
+    NEVER,
     Contact,
     Conversation,
     Cursor,
@@ -251,9 +252,11 @@ def _groups(view: Reader) -> Iterator[Finding]:
         found = {one[1]: member for one, member in _scan(view, Table.MEMBERS, (number,), (number + 1,))}
         if not 1 <= group.changed <= conversation.head:
             yield Finding("groups", key, f"changed at {group.changed}, and it ends with {conversation.head}")
-        present = tuple(sorted(user for user, member in found.items() if member.role))
-        if present != group.members:
-            yield Finding("groups", key, f"has the members {group.members}, and {present} say that they are")
+        present = tuple(sorted(user for user, member in found.items() if member.role and member.since != NEVER))
+        named = tuple(sorted(user for user, member in found.items() if member.role and member.since == NEVER))
+        if (present, named) != (group.members, group.named):
+            line = f"has the members {group.members} and names {group.named}"
+            yield Finding("groups", key, f"{line}, and {present} and {named} say that they are")
         if present and not any(member.role == Role.OWNER for member in found.values()):
             yield Finding("groups", key, "has no owner")
         for user, member in found.items():
@@ -269,12 +272,14 @@ def _groups(view: Reader) -> Iterator[Finding]:
 def _member(view: Reader, key: Key, member: Member, head: int) -> Iterator[Finding]:
     number, user = key
     yield from _span(view, key, member, head)
-    if member.role and view.get(Table.VERSIONS, (user, groups.pack_key(number))) is None:
+    if member.role and member.since != NEVER and view.get(Table.VERSIONS, (user, groups.pack_key(number))) is None:
         yield Finding("members", key, "has no version: devices are not told of the group")
 
 
 def _span(view: Reader, key: Key, member: Member, head: int) -> Iterator[Finding]:
-    if not 1 <= member.since <= head or member.upto > head or bool(member.upto) == bool(member.role):
+    began = min(member.upto, head) if member.since == NEVER else member.since
+    is_ended = bool(member.upto) and member.since != NEVER
+    if not 1 <= began <= head or member.upto > head or (member.since != NEVER and is_ended == bool(member.role)):
         yield Finding("members", key, f"goes from {member.since} to {member.upto}, and the conversation ends at {head}")
     if view.get(Table.EIDS, (key[1],)) is None:
         yield Finding("members", key, "is nobody")

@@ -18,6 +18,7 @@ from bimip.domain.conversations.membership import is_feed
 from bimip.domain.core.ids import ConversationId, ConversationOffset, DeviceId, Millis, Offset, Stamp, Version
 from bimip.domain.core.merges import LastWrite
 from bimip.domain.core.records import (
+    NEVER,
     Changes,
     Contact,
     Conversation,
@@ -170,10 +171,14 @@ def _conversation(view: Reader, key: Key) -> _Made | None:
 
 
 def _group(view: Reader, key: Key) -> _Made | None:
-    members = tuple(user for (_, user), member in _scan(view, Table.MEMBERS, key, (key[0] + 1,)) if member.role)
+    there = [(user, member) for (_, user), member in _scan(view, Table.MEMBERS, key, (key[0] + 1,)) if member.role]
+    members = tuple(user for user, member in there if member.since != NEVER)
+    named = tuple(user for user, member in there if member.since == NEVER)
     conversation: Conversation | None = view.get(Table.CONVERSATIONS, key)
     head = ConversationOffset(0) if conversation is None else conversation.head  # newer than what was told
-    return _Made(Group("", members, head), "made again from its members; its title is lost") if members else None
+    if not there:
+        return None
+    return _Made(Group("", members, head, named), "made again from its members; its title is lost")
 
 
 def _member(view: Reader, key: Key) -> _Made | None:
@@ -187,6 +192,8 @@ def _member(view: Reader, key: Key) -> _Made | None:
     if group is None or conversation is None:
         return None
     head = conversation.head
+    if user in group.named:
+        return _Made(Member(Role.MEMBER, NEVER, head, Millis(0)), "made again: nothing of the group reaches them")
     if user not in group.members:
         gone = Member(Role.NONE, head, head, Millis(0))
         return _Made(gone, "made again: the user is no member; what they saw of the group is lost")

@@ -55,7 +55,7 @@ _WIDE_SEEN = Struct(f">B{DIGEST_BYTES}sQQIQ")
 _CURSOR_RANGE = Struct(">QQ")
 _RUN = Struct(">BBQ")
 _CHECKPOINT = Struct(">Q16sQQ")
-_REACTION = Struct(">QI?B")  # stamp, device, removed, length of the emoji
+_REACTION = Struct(">QIBB")  # stamp, device, removed (1) and unheard (2), length of the emoji
 _REGISTER = Struct(">QIQ")  # stamp, device, value
 _CONTACT = Struct(">BBQQIB")  # standing, flags, since, stamp and device of the name, length of the request's id
 _SUBSCRIPTION = Struct(">QQBHBB")  # number, created, lengths of the four texts and bytes behind it
@@ -116,14 +116,16 @@ def _unpack_conversation(packed: bytes) -> Conversation:
 
 def _pack_group(group: Group) -> bytes:
     title = group.title.encode()
-    return _GROUP.pack(group.changed, len(title)) + title + b"".join(map(_NUMBER.pack, group.members))
+    named = (0, *group.named) if group.named else ()  # no user has the number 0
+    return _GROUP.pack(group.changed, len(title)) + title + b"".join(map(_NUMBER.pack, (*group.members, *named)))
 
 
 def _unpack_group(packed: bytes) -> Group:
     changed, length = _GROUP.unpack_from(packed)
     end = _GROUP.size + length
     members = tuple(member for (member,) in _NUMBER.iter_unpack(packed[end:]))
-    return Group(packed[_GROUP.size : end].decode(), members, changed)
+    at = members.index(0) if 0 in members else len(members)
+    return Group(packed[_GROUP.size : end].decode(), members[:at], changed, members[at + 1 :])
 
 
 def _pack_addressed(addressed: tuple[Addressed, ...]) -> bytes:
@@ -188,18 +190,18 @@ def _unpack_cursor(packed: bytes) -> Cursor:
 
 def _pack_reactions(reactions: tuple[Reaction, ...]) -> bytes:
     parts: list[bytes] = []
-    for emoji, stamp, device, removed in reactions:
+    for emoji, stamp, device, removed, unheard in reactions:
         text = emoji.encode()
-        parts += (_REACTION.pack(stamp, device, removed, len(text)), text)
+        parts += (_REACTION.pack(stamp, device, removed + 2 * unheard, len(text)), text)
     return b"".join(parts)
 
 
 def _unpack_reactions(packed: bytes) -> tuple[Reaction, ...]:
     found, at = [], 0
     while at < len(packed):
-        stamp, device, removed, length = _REACTION.unpack_from(packed, at)
+        stamp, device, flags, length = _REACTION.unpack_from(packed, at)
         at += _REACTION.size + length
-        found.append(Reaction(packed[at - length : at].decode(), stamp, device, removed))
+        found.append(Reaction(packed[at - length : at].decode(), stamp, device, bool(flags & 1), bool(flags & 2)))
     return tuple(found)
 
 
