@@ -4,7 +4,7 @@ from collections.abc import Container
 from typing import NamedTuple
 
 from bimip.domain.contacts.access import seen_by, viewers_of
-from bimip.domain.contacts.privacy import Seen, verdict
+from bimip.domain.contacts.privacy import Seen, frozen_last_seen, look_evenly, verdict
 from bimip.domain.conversations.membership import (
     NOBODY,
     SMALL_GROUP,
@@ -30,6 +30,7 @@ class Sight(NamedTuple):
     user: UserId  # the one that the question was about: who sees, or who is seen
     is_shown: bool  # whether they are there, and what they say of it
     last_seen: bool
+    frozen: Millis = Millis(0)  # when they were last there to who is blocked; 0: they are not, or see nothing of it
 
 
 class Sights(NamedTuple):
@@ -66,7 +67,8 @@ def read_sight(store: Store, viewer: UserId, owner: UserId) -> Sight:
 
 def _sight(view: Reader, viewer: UserId, owner: UserId, user: UserId) -> Sight:
     is_shown = verdict(view, viewer, owner, Seen.ONLINE).allowed
-    return Sight(user, is_shown, verdict(view, viewer, owner, Seen.LAST_SEEN).allowed)
+    frozen = Millis(0) if is_shown else frozen_last_seen(view, viewer, owner)
+    return Sight(user, is_shown, verdict(view, viewer, owner, Seen.LAST_SEEN).allowed, frozen)
 
 
 def find_user(store: Store, eid: str) -> UserId:
@@ -80,7 +82,9 @@ def read_sight_and_last(store: Store, viewer: UserId, owner: UserId) -> tuple[Si
     """Reads what one user may see of another, and when that one was last there. It takes the same work whatever they
     may see, and where there is no such user.
     """
-    return read_sight(store, viewer, owner), read_last_seen(store, owner)
+    with store.snapshot() as view:
+        sight = Sight(owner, *look_evenly(view, viewer, owner))
+    return sight, read_last_seen(store, owner)
 
 
 def read_last_seen(store: Store, user: UserId) -> Millis:

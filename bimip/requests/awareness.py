@@ -59,8 +59,8 @@ def _look(asker: Asker, payload: pb.Awareness, ref: int) -> None:
     if shown is not None and sight.is_shown:
         status, answer.timestamp = shown
         answer.status = int(status)  # type: ignore[assignment]  # the stub knows names of enums, not their numbers
-    elif sight.last_seen:
-        answer.last_seen = last_seen
+    else:
+        answer.last_seen = last_seen if sight.last_seen else sight.frozen
     position = asker.services.locations.position_of(owner, asker.user)
     if position is not None:
         answer.location_sharing = True

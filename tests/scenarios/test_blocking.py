@@ -3,12 +3,14 @@
 from typing import Any
 
 import pytest
+import trio
 from trio.testing import MockClock
 
 from bimip.client.wire import bimip as pb
 from bimip.storage.care.check import check
 from tests.kit.memory_server import Client, World, go_on, open_world
 from tests.kit.received import Received
+from tests.kit.server import virtual_millis
 from tests.scenarios.conftest import OpenStore
 from tests.scenarios.test_contacts import Action, ask
 from tests.scenarios.test_groups import ask as ask_group
@@ -276,3 +278,51 @@ async def test_a_reaction_of_who_is_blocked_is_told_neither_then_nor_when_that_i
             ("ann", "meanwhile", True),
         ]
         assert not [*check(world.server.store)]
+
+
+async def looks(client: Client, eid: str) -> tuple[str, int]:
+    """How somebody is to who asks, and when they were last there."""
+    client.send(awareness=pb.Awareness(to=pb.Identity(eid=eid)), ref=9)
+    told = [frame.awareness for frame in (await client.heard()).frames if frame.awareness][-1]
+    return told.status.name or "", told.last_seen
+
+
+async def test_who_is_blocked_sees_when_they_were_last_there_stand_still(
+    autojump_clock: MockClock, open_store: OpenStore
+) -> None:
+    async with open_world(open_store=open_store) as world:
+        ann, bob, *_ = await correspond(world)
+        bob.acknowledge(2)
+        assert (await looks(ann, "bob"))[0] == "ONLINE"
+        await trio.sleep(1000)
+        before = virtual_millis()
+        await ask(bob, Action.BLOCK, "ann", id="b1")
+        live = [one for body in (await ann.heard()).bodies for one in body.awareness]
+        await trio.sleep(1000)
+        await ask(bob, Action.BLOCK, "ann", id="b2")
+        await ask(bob, Action.NAME, "ann", id="n1", name="her")
+        seen = await looks(ann, "bob")
+
+        assert {(one.status.name, one.last_seen) for one in live} == {seen}
+        assert seen[0] == "OFFLINE"
+        assert 0 <= seen[1] - before < 1000
+        bob.send(settings=pb.Settings(show_last_seen=False))
+        await bob.heard()
+        assert await looks(ann, "bob") == ("OFFLINE", 0)
+        assert await looks(bob, "ann") == ("OFFLINE", 0)
+        await ask(bob, Action.UNBLOCK, "ann", id="u1")
+        assert (await looks(ann, "bob"))[0] == "ONLINE"
+        assert not [*check(world.server.store)]
+
+
+async def test_who_was_shown_nothing_is_shown_nothing_by_a_block(
+    autojump_clock: MockClock, open_store: OpenStore
+) -> None:
+    async with open_world(open_store=open_store) as world:
+        ann, bob, *_ = await correspond(world)
+        carol = await world.join("carol", "phone")
+        for client, eid in ((bob, "ann"), (bob, "carol"), (ann, "bob")):
+            await ask(client, Action.BLOCK, eid, id=f"block {eid}")
+
+        assert await looks(carol, "bob") == ("OFFLINE", 0)
+        assert await looks(ann, "bob") == ("OFFLINE", 0)

@@ -14,11 +14,14 @@ import pytest
 
 from bimip.domain.commands.command import RULES
 from bimip.domain.conversations.groups import AddMembers, CreateGroup, RemoveMember
-from bimip.domain.core.ids import ConversationId
+from bimip.domain.core.ids import ConversationId, DeviceId, Millis, Stamp
+from bimip.domain.core.merges import LastWrite
 from bimip.domain.core.operations import FRIENDS, Barrier, Done
-from bimip.domain.core.records import Reader
+from bimip.domain.core.records import Changes, Contact, Reader, Roster, Table
 from bimip.domain.core.rules import Context
 from bimip.domain.decisions import decide
+from bimip.domain.state.privacy_exceptions import ExceptionValue
+from bimip.domain.state.settings import Setting
 from bimip.names import conversation_id
 from bimip.requests.conversation import ACTIONS
 from bimip.requests.fetch import KINDS
@@ -29,7 +32,16 @@ from tests.domain.conversations.test_feeds import accept
 from tests.domain.support import Ledger
 from tests.requests.support import Peer
 
+ABOUT_PRESENCE = (Setting.SHOW_ONLINE_STATUS, Setting.SHOW_LAST_SEEN)
+DENIED = int(ExceptionValue.DENIED)
+
 Work = list[tuple[str, ...]]
+
+
+def written(value: int) -> LastWrite:
+    return LastWrite(value, Stamp(1), DeviceId(1))
+
+
 Say = Callable[["Place"], tuple[str, Any]]
 """Makes a route's name and a payload that is about a place."""
 
@@ -266,3 +278,54 @@ def test_a_feed_that_is_not_read_is_answered_like_one_that_was_never_written() -
 
     assert [error.code for error in absent[0]] == [pb.NOT_FOUND]
     assert theirs == [absent, absent]
+
+
+STANDING: dict[str, dict[Table, dict[Any, Any]]] = {
+    "a stranger": {},
+    "one who accepted her and hides": {
+        Table.CONTACTS: {(4, 1): Contact(grants=True)},
+        Table.SETTINGS: {(4, Setting.VISIBLE): written(0)},
+    },
+    "one who accepted her and makes an exception": {
+        Table.CONTACTS: {(4, 1): Contact(grants=True)},
+        Table.SETTINGS: {(4, setting): written(1) for setting in ABOUT_PRESENCE},
+        Table.PRIVACY_EXCEPTIONS: {(4, 1, setting): written(DENIED) for setting in ABOUT_PRESENCE},
+    },
+    "one who shows it to nobody": {
+        Table.CONTACTS: {(4, 1): Contact(grants=True)},
+        Table.SETTINGS: {(4, setting): written(0) for setting in ABOUT_PRESENCE},
+    },
+    "one who shows it to contacts": {Table.SETTINGS: {(4, setting): written(2) for setting in ABOUT_PRESENCE}},
+    "one who has blocked her": {
+        Table.CONTACTS: {(4, 1): Contact(blocked=True, blocked_at=Millis(5))},
+        Table.ROSTERS: {(4,): Roster(1, blocked=1)},
+    },
+    "one whom she has blocked": {
+        Table.CONTACTS: {(4, 1): Contact(grants=True), (1, 4): Contact(blocked=True)},
+        Table.ROSTERS: {(1,): Roster(1, blocked=1)},
+    },
+}
+"""Of Dave, whom Ann may not see, whatever the reason is."""
+
+
+@pytest.mark.parametrize("what", STANDING)
+def test_whoever_asks_how_somebody_is_learns_not_why_they_are_told_nothing(what: str) -> None:
+    absent, found = (asked_of(eid, STANDING[what]) for eid in ("nobody", "dave"))
+
+    assert found == absent
+    assert found[0] == (pb.OFFLINE, 0)
+
+
+def asked_of(eid: str, standing: dict[Table, dict[Any, Any]]) -> tuple[tuple[int, int], Work]:
+    """What Ann is told of how somebody is, and what was read for it."""
+    others = Others()
+    others.ledger.device("dave")
+    others.ledger.store.begin()
+    others.ledger.store.apply(Changes(puts=standing))
+    others.ledger.store.commit()
+    work: Work = []
+    peer = Peer(cast("MemoryStore", CountedStore(others.ledger.store, work)))
+    peer.take("awareness", pb.Awareness(to=pb.Identity(eid=eid)))
+    [frame] = peer.frames
+    told = pb.MessageScheme.FromString(frame).awareness
+    return (told.status, told.last_seen), work

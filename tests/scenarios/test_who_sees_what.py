@@ -11,7 +11,7 @@ from trio.testing import MockClock
 
 from bimip.client.wire import bimip as pb
 from bimip.domain.contacts.access import lets_see
-from bimip.domain.contacts.privacy import Seen, verdict
+from bimip.domain.contacts.privacy import Seen, frozen_last_seen, verdict
 from bimip.domain.core.records import Table
 from tests.kit.memory_server import Client, World, begin, go_on, open_world
 from tests.kit.received import Received
@@ -107,6 +107,13 @@ def is_allowed(world: World, seen: Seen) -> bool:
     with world.server.store.snapshot() as view:
         ann, bob = (view.get(Table.USERS, (eid,)).number for eid in ("ann", "bob"))
         return verdict(view, ann, bob, seen).allowed
+
+
+def frozen_for_ann(world: World) -> int:
+    """When bob was last there to ann, whom he has blocked."""
+    with world.server.store.snapshot() as view:
+        ann, bob = (view.get(Table.USERS, (eid,)).number for eid in ("ann", "bob"))
+        return frozen_last_seen(view, ann, bob)
 
 
 async def known_to(world: World, eid: str, device: str, conversation: str) -> list[set[tuple[str, int]]]:
@@ -250,6 +257,7 @@ async def test_who_is_there_and_was_is_seen_where_the_table_says_so(
         await ann.heard()
         is_shown, last_seen = is_allowed(world, Seen.ONLINE), is_allowed(world, Seen.LAST_SEEN)
         nobody = await asked_of(ann, "nobody")
+        nobody.last_seen = frozen_for_ann(world)
         await say_status(bob, pb.AwarenessStatus.BUSY)
         live = statuses(await ann.heard())
         tablet = await world.join("ann", "tablet", go_on())
@@ -337,6 +345,7 @@ async def test_where_somebody_is_is_seen_where_the_table_says_so(
             await share_both(bob)
         await ann.heard()
         nobody = await asked_of(ann, "nobody")
+        nobody.last_seen = frozen_for_ann(world)
         await be_at(bob, THERE)
         expected = shown_places(world, THERE[0])
         live = places(await ann.heard())

@@ -201,6 +201,7 @@ EXAMPLES: list[tuple[Table, Key, Any]] = [
             name=LastWrite("Bøb", Stamp(LARGE), DeviceId(9)),
         ),
     ),
+    (Table.CONTACTS, (6, 7), Contact(blocked=True, request="r", name=LastWrite("Ann"), blocked_at=Millis(LARGE))),
     (Table.CONTACTS, (6, 5), Contact(Standing.REQUESTED, granted=True, blocked=True)),
     (Table.ROSTERS, (5,), Roster(2**32 - 1, 0, 1, 7)),
     (Table.UNHEARD, (5, 3, LARGE), LARGE + 7),

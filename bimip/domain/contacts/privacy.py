@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from bimip.domain.contacts.access import STRANGER
 from bimip.domain.core.decision import PrivacyNews
-from bimip.domain.core.ids import UserId
+from bimip.domain.core.ids import Millis, UserId
 from bimip.domain.core.records import Contact, DamagedRecordError, Reader, ReceiptKind, Table
 from bimip.domain.state.changes import StateChanges
 from bimip.domain.state.privacy_exceptions import ALLOWED, EXCEPTED, NONE, ExceptionValue, written_for
@@ -232,6 +232,51 @@ def verdict(view: Reader, viewer: UserId, owner: UserId, seen: Seen) -> Verdict:
         if not found.allowed:
             break
     return found
+
+
+class Sighted(NamedTuple):
+    """A viewer who asks is told this of an owner."""
+
+    online: bool
+    last_seen: bool
+    frozen: Millis  # as `frozen_last_seen`
+
+
+def look_evenly(view: Reader, viewer: UserId, owner: UserId) -> Sighted:
+    """Decides as `verdict` does whether a viewer sees that an owner is there, and when they last were, by the same
+    reads whatever denies it: who asks shall not tell a block from a setting by the time that the answer takes.
+    """
+    theirs, ours = _contact_of(view, owner, viewer), _contact_of(view, viewer, owner)
+    visible = _visible(view, viewer, owner).allowed
+    settings = [_holds_evenly(view, owner, viewer, setting, is_contact=theirs.grants) for setting in _OF_A_LOOK]
+    if viewer == owner:
+        return Sighted(online=True, last_seen=True, frozen=Millis(0))
+    shows = visible and theirs.grants and not ours.blocked
+    online, last_seen = (shows and holds for holds in settings)
+    if theirs.blocked:
+        return Sighted(online=False, last_seen=False, frozen=theirs.blocked_at if last_seen else Millis(0))
+    return Sighted(online, last_seen, Millis(0))
+
+
+_OF_A_LOOK = (Setting.SHOW_ONLINE_STATUS, Setting.SHOW_LAST_SEEN)
+
+
+def _holds_evenly(view: Reader, user: UserId, other: UserId, setting: Setting, *, is_contact: bool) -> bool:
+    write, exception = written(view, user, setting), written_for(view, user, other, setting)
+    value = NONE if exception is None else exception.value
+    if write is not None and value != NONE:
+        return bool(value == ALLOWED)
+    audience = audience_of(write)
+    return audience is EVERYBODY or (audience is CONTACTS and is_contact)
+
+
+def frozen_last_seen(view: Reader, viewer: UserId, owner: UserId) -> Millis:
+    """Reads when an owner who has blocked the viewer was last there, as the viewer sees it, if but for the block they
+    would: when they blocked them. So it stands still, as that of somebody who went then. 0: they see nothing.
+    """
+    contact = _contact_of(view, owner, viewer)
+    sees = all(check(view, viewer, owner).allowed for check in ROWS[Seen.LAST_SEEN][1:])
+    return contact.blocked_at if contact.blocked and sees else Millis(0)
 
 
 def sends_receipts(view: Reader, reader: UserId, author: UserId) -> bool:

@@ -23,7 +23,7 @@ from bimip.domain.accounts.registering import register_user
 from bimip.domain.contacts.access import STRANGER, contact_of
 from bimip.domain.contacts.privacy import contact_changed
 from bimip.domain.core.decision import Decision, Put, Writes
-from bimip.domain.core.ids import ConversationId, ConversationOffset, DeviceId, Stamp, UserId, Version
+from bimip.domain.core.ids import ConversationId, ConversationOffset, DeviceId, Millis, Stamp, UserId, Version
 from bimip.domain.core.merges import LastWrite, clamped, later
 from bimip.domain.core.operation_kind import OperationKind
 from bimip.domain.core.operations import Done, Fault, Refused
@@ -179,16 +179,17 @@ def _remove(pair: _Pair, _op: ChangeContact, _context: Context) -> _Pair:
         left = left._replace(standing=Standing.DENIED)
     elif left.standing in {Standing.ASKED, Standing.ACCEPTED}:
         left = left._replace(standing=Standing.NONE)
-    return pair._replace(mine=Contact(blocked=mine.blocked), theirs=left)
+    return pair._replace(mine=Contact(blocked=mine.blocked, blocked_at=mine.blocked_at), theirs=left)
 
 
-def _block(pair: _Pair, _op: ChangeContact, _context: Context) -> _Pair:
+def _block(pair: _Pair, _op: ChangeContact, context: Context) -> _Pair:
+    """Blocks them. When is noted: they see the owner as one who was there then, and went."""
     mine = _settled(pair.mine) if pair.mine.standing == Standing.ASKED else pair.mine
-    return pair._replace(mine=mine._replace(blocked=True))
+    return pair._replace(mine=mine._replace(blocked=True, blocked_at=mine.blocked_at or context.now))
 
 
 def _unblock(pair: _Pair, _op: ChangeContact, _context: Context) -> _Pair:
-    return pair._replace(mine=pair.mine._replace(blocked=False))
+    return pair._replace(mine=pair.mine._replace(blocked=False, blocked_at=Millis(0)))
 
 
 def _name(pair: _Pair, op: ChangeContact, context: Context) -> _Pair:
@@ -289,7 +290,7 @@ class _Changed:
 
 
 def _says_nothing(contact: Contact) -> bool:
-    _, grants, granted, _, blocked, _, _, name = contact
+    _, grants, granted, _, blocked, _, _, name, _ = contact
     return not (contact.standing or grants or granted or blocked or name.value)
 
 

@@ -288,6 +288,7 @@ class Contact(NamedTuple):
     since: Millis = Millis(0)
     request: str = ""  # the id of the request that led to it, as its device chose it
     name: LastWrite = LastWrite("")  # what the owner calls the peer
+    blocked_at: Millis = Millis(0)  # when the owner blocked them; 0: they do not
 
 
 class Roster(NamedTuple):

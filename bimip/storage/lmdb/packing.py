@@ -249,19 +249,22 @@ def _unpack_runs(packed: bytes) -> Runs:
 
 
 def _pack_contact(contact: Contact) -> bytes:
-    standing, grants, granted, is_mutual, blocked, since, request, (name, stamp, writer) = contact
-    flags = grants | granted << 1 | is_mutual << 2 | blocked << 3
+    standing, grants, granted, is_mutual, blocked, since, request, (name, stamp, writer), blocked_at = contact
+    flags = grants | granted << 1 | is_mutual << 2 | blocked << 3 | (blocked_at > 0) << 4
     packed = request.encode()
     text: str = name
-    return _CONTACT.pack(standing, flags, since, stamp, writer, len(packed)) + packed + text.encode()
+    begun = _LONG.pack(blocked_at) if blocked_at else b""
+    return _CONTACT.pack(standing, flags, since, stamp, writer, len(packed)) + begun + packed + text.encode()
 
 
 def _unpack_contact(packed: bytes) -> Contact:
     standing, flags, since, stamp, writer, length = _CONTACT.unpack_from(packed)
-    end = _CONTACT.size + length
-    grants, granted, is_mutual, blocked = (bool(flags >> bit & 1) for bit in range(4))
-    request, name = packed[_CONTACT.size : end].decode(), LastWrite(packed[end:].decode(), stamp, writer)
-    return Contact(Standing(standing), grants, granted, is_mutual, blocked, since, request, name)
+    grants, granted, is_mutual, blocked, is_timed = (bool(flags >> bit & 1) for bit in range(5))
+    begin = _CONTACT.size + (_LONG.size if is_timed else 0)
+    end = begin + length
+    blocked_at: Any = _LONG.unpack_from(packed, _CONTACT.size)[0] if is_timed else 0
+    request, name = packed[begin:end].decode(), LastWrite(packed[end:].decode(), stamp, writer)
+    return Contact(Standing(standing), grants, granted, is_mutual, blocked, since, request, name, blocked_at)
 
 
 def _pack_checkpoints(checkpoints: tuple[Checkpoint, ...]) -> bytes:

@@ -204,7 +204,7 @@ class Presence:
         elif viewer in appearance.told:
             appearance.told.discard(viewer)
             gone = appearance.since if appearance.status is Status.OFFLINE else self._services.wall_clock()
-            part = _part(appearance.eid, Status.OFFLINE, 0, gone if sight.last_seen else 0)
+            part = _part(appearance.eid, Status.OFFLINE, 0, gone if sight.last_seen else sight.frozen)
         else:
             return
         for device in () if session is None else session.devices.values():

@@ -12,6 +12,7 @@ from bimip.domain.contacts.privacy import (
     Seen,
     Verdict,
     contact_changed,
+    look_evenly,
     may_see,
     sends_receipts,
     verdict,
@@ -312,3 +313,18 @@ def test_only_what_others_see_by_it_is_news(after: Contact, *, expected: bool) -
     contact_changed(records.view, changes, OWNER, VIEWER, Contact(grants=True), after)
 
     assert changes.news == ([PrivacyNews(OWNER, VIEWER)] if expected else [])
+
+
+@pytest.mark.parametrize("relation", RELATIONS)
+@pytest.mark.parametrize("visible", [None, 0, 1])
+def test_who_asks_is_told_what_the_table_says(relation: str, visible: int | None) -> None:
+    for seen, choice in product((Seen.ONLINE, Seen.LAST_SEEN), CHOICES):
+        records = Records()
+        records.relate(relation)
+        records.set(OWNER, Setting.VISIBLE, visible)
+        records.set(OWNER, SETTING[seen], choice.audience)
+        records.exempt(OWNER, VIEWER, SETTING[seen], choice.exception)
+        looked = look_evenly(records.view, VIEWER, OWNER)
+        found = looked.online if seen is Seen.ONLINE else looked.last_seen
+
+        assert found is verdict(records.view, VIEWER, OWNER, seen).allowed

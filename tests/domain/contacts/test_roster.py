@@ -229,7 +229,7 @@ def test_a_request_that_waits_is_gone_for_who_blocks_and_waits_for_who_made_it()
     two.do("ann", REQUEST, "bob")
     two.do("bob", BLOCK, "ann")
 
-    assert two.has("bob", "ann") == Contact(blocked=True)
+    assert two.has("bob", "ann") == Contact(blocked=True, blocked_at=BEGIN)
     assert two.has("ann", "bob") == Contact(Standing.REQUESTED)
     assert fault_of(two.do("bob", ACCEPT, "ann")) == "CONFLICT"
     assert fault_of(two.do("bob", REQUEST, "ann")) == "CONFLICT"
