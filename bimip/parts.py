@@ -42,6 +42,7 @@ from bimip.journal.queue import OperationQueue
 from bimip.names import NameRefusedError, conversation_id, normal_eid
 from bimip.push.gateways import gateways_of, public_key_of
 from bimip.push.process import PushStatistics
+from bimip.push.rings import Rings
 from bimip.push.subscribers import Subscribers
 from bimip.reading.export import export_user
 from bimip.reading.people import Eids, list_users
@@ -99,6 +100,8 @@ class Parts:
         sessions: dict[UserId, Any] = {}
         self.attention = Attention(sessions)
         self.subscribers = Subscribers(self.timers, self.attention.is_away, settings.push.delay_seconds)
+        self.rings = Rings(self.subscribers)
+        """What is pushed of calls."""
         self.push_statistics = PushStatistics()
         self.events = Watch(self.timers)
         """Rises when there may be something to tell back ends of."""
@@ -314,6 +317,7 @@ class Parts:
             timers=self.timers,
             wall_clock=self.timekeeper.now,
             settings=self.settings.calls,
+            ringer=self.rings,
             accepts_unknown=self.settings.users.accept_unknown_recipients,
         )
 

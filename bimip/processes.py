@@ -97,6 +97,7 @@ async def push(parts: Parts, child: Child) -> None:
         store=parts.store,
         queue=parts.queue,
         subscribers=parts.subscribers,
+        rings=parts.rings,
         gateways=parts.gateways,
         post=poster.post,
         presence=parts.attention,

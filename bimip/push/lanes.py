@@ -4,7 +4,7 @@ Each lane has a breaker, and few places. A group of lanes has more, and each own
 gateway holds nobody else up, and whoever subscribes slow hosts of their own holds up themselves.
 """
 
-from collections import Counter, deque
+from collections import Counter, OrderedDict, deque
 from collections.abc import Callable, Hashable, Iterator
 from heapq import heappop, heappush
 from itertools import count
@@ -34,7 +34,7 @@ class Lane(Generic[I]):
         self.busy = 0
         self.is_queued = False
         """It stands in line, or waits for its breaker."""
-        self.waiting: dict[I, None] = {}
+        self.waiting: OrderedDict[I, None] = OrderedDict()
 
 
 class Lanes(Generic[I]):
@@ -56,12 +56,14 @@ class Lanes(Generic[I]):
         """Counts what waits."""
         return sum(len(lane.waiting) for lane in self._lanes.values())
 
-    def put(self, name: LaneName, item: I, now: float) -> None:
-        """Has an item wait, once."""
+    def put(self, name: LaneName, item: I, now: float, *, is_urgent: bool = False) -> None:
+        """Has an item wait, once. `is_urgent`: before all others of its lane."""
         lane = self._lanes.get(name)
         if lane is None:
             lane = self._lanes[name] = Lane(name, self._breaker())
         lane.waiting[item] = None
+        if is_urgent:
+            lane.waiting.move_to_end(item, last=False)
         self._queue(lane, now)
 
     def take(self, now: float) -> tuple[Lane[I], I] | None:

@@ -8,8 +8,9 @@ from google.protobuf.message import DecodeError
 from bimip.domain.core.clock import millis_of
 from bimip.domain.core.ids import Millis
 from bimip.domain.core.operations import FRIEND
-from bimip.domain.core.records import Addressed, Group, Reader, Table
+from bimip.domain.core.records import Addressed, Group, PushSubscription, Reader, Table
 from bimip.domain.push.outbox import Looking, Notice, NoticeKind, PushRules, collapse_key, notification_id
+from bimip.domain.push.ringing import Ring, conversation_of, ring_collapse_key, ring_id
 from bimip.names import conversation_id
 from bimip.wire import stored
 from bimip.wire.json import message_of
@@ -22,6 +23,17 @@ class Notification(NamedTuple):
     fields: Mapping[str, Any]
     ttl_seconds: int
     """For how long it is worth being delivered."""
+    is_of_call: bool = False
+
+    @property
+    def is_urgent(self) -> bool:
+        """Whether it is to be delivered at once, also where that costs a device its rest."""
+        return self.is_of_call or self.kind is NoticeKind.MESSAGE
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether what was sent with its collapse_key, and is not delivered yet, is worth nothing any more."""
+        return self.kind is not NoticeKind.MESSAGE
 
 
 def describe(view: Reader, looking: Looking, notice: Notice, rules: PushRules, content: str) -> Notification | None:
@@ -55,6 +67,29 @@ def describe(view: Reader, looking: Looking, notice: Notice, rules: PushRules, c
     if content == "message" and notice.kind is NoticeKind.MESSAGE:
         fields["message"] = message_of(message)
     return made._replace(fields=fields, ttl_seconds=max(1, (ends_at - looking.now) // 1000))
+
+
+def describe_ring(
+    view: Reader, subscription: PushSubscription, ring: Ring, rules: PushRules, content: str, now: Millis | None
+) -> Notification:
+    """Says that a call rings, at that time; None: that it rings no more. It is told to ring for no longer than it does,
+    and that it does no more for as long as of a message that was read: somebody may see it still.
+    """
+    kind = NoticeKind.CLEAR if now is None else NoticeKind.CALL
+    name = ring_id(ring, subscription.number, is_over=now is None)
+    fields: dict[str, Any] = {"id": name, "kind": str(kind), "collapse_key": ring_collapse_key(ring)}
+    if content != "nothing":
+        fields["call"] = ring.call
+        conversation = conversation_of(view, ring)
+        if conversation is not None:
+            fields["conversation"] = conversation_id(conversation)
+    ttl_seconds = rules.max_age_ms // 1000
+    if now is not None:
+        fields |= {"time": ring.started, "rings_until": ring.until}
+        ttl_seconds = max(1, (ring.until - now) // 1000)
+        if content != "nothing":
+            fields["sender"] = ring.caller_eid
+    return Notification(name, kind, fields["collapse_key"], fields, ttl_seconds, is_of_call=True)
 
 
 def _about(view: Reader, looking: Looking, notice: Notice, message: Any) -> dict[str, Any]:  # noqa: ANN401 - a Message

@@ -1,10 +1,10 @@
 """Push: a process that tells devices which are not connected what waits for them.
 
 Theory of operation. What is owed is derived from the store, for one subscription at a time (`domain/push/outbox.py`),
-and anew before each notification: so what was read, deleted or acknowledged meanwhile is not sent. Users at whom to
-look come from `subscribers.py`; their subscriptions wait in lanes (`lanes.py`), each for its gateway. Whoever is next
-there is looked at, sent one notification, and, when the gateway took it and that is on disk, waits again behind the
-others.
+and anew before each notification: so what was read, deleted or acknowledged meanwhile is not sent. Before it come calls
+that ring, which stand in memory alone (`rings.py`), as calls do. Users at whom to look come from `subscribers.py`; their
+subscriptions wait in lanes (`lanes.py`), each for its gateway. Whoever is next there is looked at, sent one
+notification, and, when the gateway took it and that is on disk, waits again behind the others.
 
 So all that is in memory may be lost at any moment. What a gateway took and was not noted is sent again under the same
 id; nothing that is owed is forgotten, since the next process looks at everybody.
@@ -35,13 +35,15 @@ from bimip.domain.push.outbox import (
     plan,
     shows_anything,
 )
+from bimip.domain.push.ringing import is_let_through
 from bimip.domain.push.subscribing import SubscriptionKey, Unsubscribe, subscriptions_of
 from bimip.journal.queue import OperationQueue
 from bimip.push.breaker import Breaker
 from bimip.push.gateways import Gateway
 from bimip.push.lanes import Lane, LaneName, Lanes
-from bimip.push.notifications import Notification, describe
+from bimip.push.notifications import Notification, describe, describe_ring
 from bimip.push.posting import PostError, Request, Response, Verdict, seconds_of, verdict_of
+from bimip.push.rings import Ringing, Rings
 from bimip.push.subscribers import Subscribers
 from bimip.storage.errors import StorageError
 from bimip.storage.interface import Store
@@ -98,6 +100,7 @@ class _Step(NamedTuple):
     notification: Notification | None = None
     subscription: PushSubscription | None = None
     operation: NotePushed | PassPushed | None = None
+    ringing: Ringing | None = None  # of this call it is sent
     after: tuple[str, Offset] | None = None  # look on behind that entry of a partition
     due_at: Millis | None = None  # at the latest it is looked at again then
 
@@ -112,6 +115,7 @@ class Push:
         store: Store,
         queue: OperationQueue,
         subscribers: Subscribers,
+        rings: Rings,
         gateways: Mapping[str, Gateway],
         post: Callable[[Request], Awaitable[Response]],
         presence: Presence,
@@ -128,6 +132,7 @@ class Push:
         self._store = store
         self._queue = queue
         self._subscribers = subscribers
+        self._rings = rings
         self._gateways = gateways
         self._post = post
         self._presence = presence
@@ -139,6 +144,8 @@ class Push:
         self._report = report
         self._failed: dict[Item, tuple[int, float]] = {}
         """Of what was not taken: how often in a row, and when it may be tried again."""
+        self._under_way: dict[Item, bool] = {}
+        """Whether there is something more to do for whom something is done just now."""
         self.statistics = statistics
         self.lanes: Lanes[Item] = Lanes(
             most=max_sends,
@@ -191,7 +198,8 @@ class Push:
 
     def _line_up(self, user: UserId, now: float) -> None:
         """Has a user's subscriptions wait for their gateways."""
-        if not self._presence.is_away(user) and user not in self._subscribers.shown:
+        is_shown = user in self._subscribers.shown or self._rings.is_to_clear(user)
+        if not is_shown and not self._presence.is_away(user):
             return  # whoever leaves is looked at again
         try:
             with self._store.snapshot() as view:
@@ -205,18 +213,24 @@ class Push:
             gateway = self._gateways.get(subscription.platform)
             if gateway is not None:  # else its operator took it out of the configuration
                 lane = LaneName(gateway.name, gateway.host_of(subscription))
-                self.lanes.put(lane, Item(key, subscription.number), now)
+                self.lanes.put(lane, Item(key, subscription.number), now, is_urgent=self._rings.has_any(user))
 
     async def _serve(self, lane: Lane[Item], item: Item) -> None:
         """Does what is next for a subscription, and has it wait again if there may be more."""
-        more = False
+        if item in self._under_way:  # it was looked at anew meanwhile: what is sent must not overtake itself
+            self._under_way[item] = True
+            self.lanes.done(lane, item, trio.current_time())
+            self._subscribers.changed.notify()
+            return
+        self._under_way[item] = more = False
         try:
             more = await self._do_next(lane, item)
         finally:
+            more |= self._under_way.pop(item)
             now = trio.current_time()
             self.lanes.done(lane, item, now)
             if more:
-                self.lanes.put(lane.name, item, now)
+                self.lanes.put(lane.name, item, now, is_urgent=self._rings.has_any(item.key.user))
             self._subscribers.changed.notify()
 
     async def _do_next(self, lane: Lane[Item], item: Item) -> bool:
@@ -228,9 +242,13 @@ class Push:
         step = await self._find_next(item)
         if step.due_at is not None:
             self._look_again(item, (step.due_at - self._wall_clock()) / 1000)
-        if step.operation is None:
-            return False
         if step.notification is not None and not await self._send(lane, item, step):
+            return False
+        if step.ringing is not None:
+            assert step.notification is not None
+            self._rings.sent(step.ringing, item.number, was_over=step.notification.kind is NoticeKind.CLEAR)
+            return True
+        if step.operation is None:
             return False
         if isinstance(await self._queue.execute(step.operation, owner=item.key.user), Refused):
             self._look_again(item, AGAIN_SECONDS)
@@ -239,10 +257,15 @@ class Push:
 
     async def _find_next(self, item: Item) -> _Step:
         """Looks through the logs, a slice at a time. A defect that one subscription meets costs the others nothing."""
+        due_at: Millis | None = None
+        if self._rings.has_any(item.key.user):
+            step = self._look(item, self._find_ring) or NOTHING
+            if step.notification is not None:
+                return step
+            due_at = step.due_at
         step = self._look(item, self._find_clear)
         if step is not None:
-            return step
-        due_at: Millis | None = None
+            return step._replace(due_at=_earlier(due_at, step.due_at))
         for partition in self._rules.partitions:
             after: Offset | None = None
             while True:
@@ -271,6 +294,26 @@ class Push:
         except Exception as error:  # noqa: BLE001 - it would end the process again and again, and with that the server
             self._report("a subscription to push cannot be served", error)
         return NOTHING
+
+    def _find_ring(self, view: Reader, looking: Looking) -> _Step:
+        """Finds a call of which a subscription is to be told that it rings, or that it does no more."""
+        user, subscription = looking.key.user, looking.subscription
+        over = self._rings.over(user, subscription.number)
+        if over is not None:
+            said = describe_ring(view, subscription, over.ring, self._rules, self._content, None)
+            return _Step(said, subscription, ringing=over)
+        is_quiet = self._presence.quiet_until(view, user, looking.now) is not None
+        if is_quiet or not self._presence.is_away(user):
+            return NOTHING  # it is looked at again when that ends, as for all that is owed
+        wait = inf
+        for ringing in self._rings.ringing(user, subscription.number):
+            if not is_let_through(view, ringing.ring):
+                continue
+            wait = min(wait, self._rings.wait(ringing, trio.current_time()))
+            if wait <= 0:
+                said = describe_ring(view, subscription, ringing.ring, self._rules, self._content, looking.now)
+                return _Step(said, subscription, ringing=ringing)
+        return NOTHING if wait == inf else _Step(due_at=Millis(looking.now + int(wait * 1000) + 1))
 
     def _find_clear(self, view: Reader, looking: Looking) -> _Step | None:
         """Finds what is to be taken away; None: nothing, and something may be owed."""
@@ -309,8 +352,11 @@ class Push:
         assert step.subscription is not None
         assert step.notification is not None
         gateway = self._gateways[step.subscription.platform]
-        is_clear = step.notification.kind is NoticeKind.CLEAR
-        if not is_clear:
+        kind, ringing = step.notification.kind, step.ringing
+        is_clear = kind is NoticeKind.CLEAR
+        if ringing is not None:
+            self._rings.sending(ringing, item.number)
+        elif not is_clear:
             self._subscribers.shown.add(item.key.user)
         try:
             request = gateway.request(step.subscription, step.notification, self._wall_clock())

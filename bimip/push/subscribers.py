@@ -59,6 +59,11 @@ class Subscribers:
         if user in self.users:
             self.look_at(user, trio.current_time() + self._delay_seconds)
 
+    def called(self, user: UserId, *, at_once: bool) -> None:
+        """A call rings at a user now, or no more."""
+        if user in self.users:
+            self.look_at(user, trio.current_time() + (0.0 if at_once else self._delay_seconds))
+
     def walk(self) -> None:
         """Has all subscriptions be walked, as when the process begins."""
         self.is_to_walk = True

@@ -20,7 +20,6 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from bimip.domain.core.ids import Millis
 from bimip.domain.core.records import PushSubscription
-from bimip.domain.push.outbox import NoticeKind
 from bimip.domain.push.subscribing import WEB_PUSH
 from bimip.push.notifications import Notification
 from bimip.push.posting import Request
@@ -66,10 +65,10 @@ class WebPush:
             "Content-Encoding": "aes128gcm",
             "Content-Type": "application/octet-stream",
             "TTL": str(notification.ttl_seconds),
-            "Urgency": "high" if notification.kind is NoticeKind.MESSAGE else "normal",
+            "Urgency": "high" if notification.is_urgent else "normal",
             "User-Agent": self._agent,
         }
-        if notification.kind is not NoticeKind.MESSAGE:  # of these the newest alone counts
+        if notification.is_alone:
             headers["Topic"] = notification.collapse_key
         body = encrypt(
             plain,

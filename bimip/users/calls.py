@@ -19,7 +19,7 @@ from functools import partial
 from heapq import heappop, heappush
 from itertools import count
 from math import inf
-from typing import Final
+from typing import Final, Protocol
 
 import trio
 
@@ -44,6 +44,7 @@ from bimip.domain.contacts.privacy import Seen, verdict
 from bimip.domain.core.ids import DeviceId, Millis, UserId
 from bimip.domain.core.operations import Refused, Result
 from bimip.domain.core.records import Status, Table, User
+from bimip.domain.push.ringing import Ring
 from bimip.domain.state.intents import intent_of, standing
 from bimip.journal.queue import OperationQueue
 from bimip.requests.refusals import rate_limited
@@ -110,6 +111,8 @@ class Call:
     is_ending: bool = False
     """It is over for those who say something, and for those who are told once it is on disk that it was missed."""
     forget_at: float = inf
+    ring: Ring | None = None
+    """It rings at the callee's devices, also at those that are not connected."""
 
     def everybody(self) -> Iterator[Party]:
         yield self.caller
@@ -124,6 +127,14 @@ class Call:
         if self.answerer is None:
             return min(self.ring_until, self.caller.away_until)
         return min(self.caller.away_until, self.answerer.away_until)
+
+
+class Ringer(Protocol):
+    """Is told which calls ring, for devices that are not connected."""
+
+    def begun(self, ring: Ring) -> None: ...
+
+    def ended(self, ring: Ring) -> None: ...
 
 
 @dataclass(slots=True)
@@ -147,6 +158,7 @@ class Calls:
         timers: Timers,
         wall_clock: Callable[[], Millis],
         settings: CallSettings,
+        ringer: Ringer,
         accepts_unknown: bool = False,
     ) -> None:
         """`accepts_unknown`: whoever is no user is called like one who is not there."""
@@ -156,6 +168,7 @@ class Calls:
         self._pending_sends = pending_sends
         self._wall_clock = wall_clock
         self._settings = settings
+        self._ringer = ringer
         self._accepts_unknown = accepts_unknown
         self._calls: dict[Key, Call] = {}
         self._by_user: dict[str, dict[Key, Call]] = {}
@@ -280,6 +293,9 @@ class Calls:
         call.reaches &= not wants_quiet
         self._schedule(call)
         _note_rung(call, _relayed(said, started, ttl_ms=int(ring_ms)))
+        if call.reaches and callee is not None:
+            call.ring = Ring(callee, said.user, said.eid, said.call, started, Millis(started + int(ring_ms)))
+            self._ringer.begun(call.ring)
         rings = session.devices.values() if call.reaches and session is not None else ()
         return sum(self._ring_at(call, one) for one in rings)
 
@@ -326,6 +342,7 @@ class Calls:
     def _answer(self, call: Call, row: Transition, party: Party, signal: pb.Signal) -> int:
         assert row.end is not None
         call.phase, call.answerer = TALKING, party
+        self._ring_no_more(call)
         call.rung.clear()
         self.statistics.answered += 1
         self._schedule(call)
@@ -339,6 +356,7 @@ class Calls:
         if not row.is_missed:
             return self._finish(call, row.end, by=by)
         call.is_ending = True
+        self._ring_no_more(call)
         caller = call.caller
         missed = MissCall(caller.user, caller.device, caller.peer, caller.call, row.end, call.started)
         self._queue.submit(missed, partial(self._noted, call, row.end, by), owner=caller.user)
@@ -354,11 +372,17 @@ class Calls:
 
     def _finish(self, call: Call, end: End, *, by: Party | None = None) -> int:
         call.phase, call.is_ending = OVER, False
+        self._ring_no_more(call)
         call.rung.clear()
         self.statistics.lost += end is End.LOST
         call.forget_at = trio.current_time() + self._settings.away_seconds
         self._schedule(call)
         return sum(self._tell_end(party, end, by=by) for party in call.everybody())
+
+    def _ring_no_more(self, call: Call) -> None:
+        if call.ring is not None:
+            self._ringer.ended(call.ring)
+            call.ring = None
 
     def _forget(self, call: Call) -> None:
         """Forgets a call. One that was due twice, as a device came and went meanwhile, is forgotten already."""

@@ -25,6 +25,7 @@ from bimip.domain.core.operations import Done
 from bimip.domain.core.ranges import contains
 from bimip.domain.core.records import (
     Conversation,
+    ConversationSettings,
     Cursor,
     DamagedRecordError,
     Device,
@@ -58,6 +59,7 @@ ID_BYTES = 16
 class NoticeKind(StrEnum):
     MESSAGE = "message"
     SUMMARY = "summary"
+    CALL = "call"
     CLEAR = "clear"
 
 
@@ -199,6 +201,11 @@ def is_read(view: Reader, user: UserId, conversation: ConversationId, place: int
     return False
 
 
+def quiet_until(kept: ConversationSettings) -> Millis:
+    """Tells until when nothing that comes into a conversation is pushed."""
+    return Millis(1 << 63 if kept.archived.value else kept.muted_until.value)
+
+
 def notification_id(user: UserId, subscription: Stamp, notice: Notice) -> str:
     """Makes the id of a notification: the same when it is sent again."""
     about = f"{user}/{subscription}/{notice.stamp}"  # no other message has that, also where a copy was put back
@@ -265,8 +272,7 @@ class _Judge:
         quiet = self._quiet.get(conversation)
         if quiet is None:
             kept = read_settings(self._view, self._user, conversation) or AS_THEY_WERE
-            quiet = Millis(1 << 63 if kept.archived.value else kept.muted_until.value)
-            self._quiet[conversation] = quiet
+            quiet = self._quiet[conversation] = quiet_until(kept)
         if entry.author not in self._blocked:
             self._blocked[entry.author] = blocks(self._view, self._user, entry.author)
         if self._blocked[entry.author]:
