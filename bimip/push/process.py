@@ -2,8 +2,8 @@
 
 Theory of operation. What is owed is derived from the store, for one subscription at a time (`domain/push/outbox.py`),
 and anew before each notification: so what was read, deleted or acknowledged meanwhile is not sent. Before it come calls
-that ring, which stand in memory alone (`rings.py`), as calls do. Users at whom to look come from `subscribers.py`; their
-subscriptions wait in lanes (`lanes.py`), each for its gateway. Whoever is next there is looked at, sent one
+that ring, which stand in memory alone (`rings.py`), as calls do. Users at whom to look come from `subscribers.py`;
+their subscriptions wait in lanes (`lanes.py`), each for its gateway. Whoever is next there is looked at, sent one
 notification, and, when the gateway took it and that is on disk, waits again behind the others.
 
 So all that is in memory may be lost at any moment. What a gateway took and was not noted is sent again under the same
@@ -259,10 +259,10 @@ class Push:
         """Looks through the logs, a slice at a time. A defect that one subscription meets costs the others nothing."""
         due_at: Millis | None = None
         if self._rings.has_any(item.key.user):
-            step = self._look(item, self._find_ring) or NOTHING
-            if step.notification is not None:
-                return step
-            due_at = step.due_at
+            called = self._look(item, self._find_ring) or NOTHING
+            if called.notification is not None:
+                return called
+            due_at = called.due_at
         step = self._look(item, self._find_clear)
         if step is not None:
             return step._replace(due_at=_earlier(due_at, step.due_at))

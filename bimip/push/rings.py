@@ -1,8 +1,8 @@
 """Which calls ring, and at which subscriptions that was told: made once, by parts.py, it outlives the process.
 
-Nothing of it is on disk, as of calls nothing is. A call that rings is owed to each subscription of its callee, once; and
-that it rings no more, to each that was told, or may have been. Whoever calls one user again and again, and all who do so
-together, are held to a rate: what is beyond it is told a little later, if it still rings.
+Nothing of it is on disk, as of calls nothing is. A call that rings is owed to each subscription of its callee, once;
+and that it rings no more, to each that was told, or may have been. Whoever calls one user again and again, and all who
+do so together, are held to a rate: what is beyond it is told a little later, if it still rings.
 """
 
 from collections import deque

@@ -23,6 +23,7 @@ class Call:
     said: set[tuple[str, CallStep, bytes]] = field(default_factory=set)  # by whom: eid
     answered_by: set[bytes] = field(default_factory=set)
     missed: set[int] = field(default_factory=set)  # stamps of the messages that tell of it
+    rings_no_more: bool = False  # somebody knows that it was answered, or is over
     noted: Name | None = None  # who was told an end that says that there is a message
 
 
@@ -41,6 +42,9 @@ class CallInvariants:
         if call is not None:
             call.said.add((event.device.eid, event.step, event.payload))
 
+    def find(self, call: str) -> Call | None:
+        return self._calls.get(call)
+
     def told(self, event: CallTold) -> None:
         call = self._calls.get(event.call)
         if call is None or {event.device.eid, event.peer} != {call.caller.eid, call.callee}:
@@ -48,6 +52,7 @@ class CallInvariants:
             return
         if not event.sequence:
             return  # nobody knows of it any more
+        call.rings_no_more |= event.step in {CallStep.ANSWER, CallStep.ENDED}
         before = self._told.setdefault((event.device, event.call), {})
         known = before.setdefault(event.sequence, event)
         if known != event:

@@ -73,6 +73,8 @@ A violation names its invariant and a kind:
     not streamed          answered, and a stream of events of the user's does not bring it         I4
     another event         two events have one id                                                  I5
     content told          a back end was told what a message says, which is not configured        I10
+    pushed after its end  a gateway was told that a call rings, which was answered or over         I8
+    pushed while held     a gateway was told though somebody looks at a device, or wants to hear nothing   I8
     pushed after it was read  a gateway was told of what the user had read for certain            I8
     another id            two notifications of one message have two ids, or of two messages one   I5
     pushed to others      a gateway was told of somebody else's message, or of the user's own     I10
@@ -219,7 +221,7 @@ class _Check:
         self._calls = CallInvariants(self._messages, self._report)
         self._locations = LocationInvariants(self._groups, self._report)
         self._presence = PresenceInvariants(self._report, self._settings, self._contacts, self._groups)
-        self._pushed = PushInvariants(self._messages, self._report)
+        self._pushed = PushInvariants(self._messages, self._calls, self._report)
         self._devices: dict[Name, ClientView] = {}
         self._asking: set[Name] = set()
         """Who writes by HTTP, and is told nothing by itself."""

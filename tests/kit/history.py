@@ -579,6 +579,8 @@ class Pushed(NamedTuple):
     place: int
     stamp: int
     messages: int
+    sender: str = ""
+    call: str = ""
 
 
 class Closed(NamedTuple):

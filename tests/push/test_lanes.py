@@ -34,6 +34,16 @@ def test_lanes_take_turns_and_each_is_in_order() -> None:
     assert len(found) == 0
 
 
+def test_what_is_urgent_comes_before_all_others_of_its_lane_once() -> None:
+    found = lanes()
+    for owner in ("a", "b"):
+        found.put(ONE, Item(owner), 0.0)
+    found.put(ONE, Item("c"), 0.0)
+    found.put(ONE, Item("c"), 0.0, is_urgent=True)
+
+    assert [item.owner for _, item in take_all(found)] == ["c", "a", "b"]
+
+
 def test_a_lane_and_a_group_have_so_many_places_and_another_group_its_own() -> None:
     found = lanes(most=3, most_of_lane=2)
     for number in range(5):

@@ -446,6 +446,20 @@ async def test_a_slow_gateway_holds_up_no_other_one(autojump_clock: MockClock) -
         assert len(gateway.take()) == 50
 
 
+async def test_what_comes_while_a_gateway_takes_its_time_waits_for_what_came_before(autojump_clock: MockClock) -> None:
+    gateway = MemoryGateway()
+    async with open_world(settings=with_push(), gateway=gateway) as world:
+        ann = await bob_away(world)
+        gateway.seconds = 3.0
+        await ann.post("bob", b"hello", "m1")
+        await trio.sleep(2)
+        await ann.post("bob", b"hello", "m2")
+        await trio.sleep(1.5)
+        assert [one["messages"] for one in gateway.said] == [1]
+        await trio.sleep(10)
+        assert [one["messages"] for one in gateway.said] == [1, 2]
+
+
 async def test_after_a_restart_nothing_is_lost_and_nothing_is_told_twice(
     autojump_clock: MockClock, open_store: OpenStore
 ) -> None:

@@ -281,8 +281,8 @@ async def test_a_subscription_that_is_gone_leaves_nothing_behind(autojump_clock:
     async with bob_is_away(gateway) as (world, ann):
         say(ann, "bob", OFFER, b"offer")
         await trio.sleep(RING_SECONDS + 600)
-        ann = await world.join("ann", "laptop", go_on())
-        say(ann, "bob", OFFER, b"offer", call="y")
+        laptop = await world.join("ann", "laptop", go_on())
+        say(laptop, "bob", OFFER, b"offer", call="y")
         await trio.sleep(RING_SECONDS + SOON)
 
         assert kinds(gateway) == ["call"]

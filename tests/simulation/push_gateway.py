@@ -24,13 +24,14 @@ class PushGateway:
         chance = self._random.random()
         place, stamp = said.get("conversation_offset", 0), int(said.get("signal_offset", 0))
         eid, device = said["token"].split("/")
-        self._record(Pushed(Name(eid, device), said["id"], said["kind"], said["conversation"], place, stamp, 0))
-        self._counts[f"pushed: {said['kind']}"] += 1
+        conversation, sender, call = (said.get(name, "") for name in ("conversation", "sender", "call"))
+        self._record(Pushed(Name(eid, device), said["id"], said["kind"], conversation, place, stamp, 0, sender, call))
+        self._counts[f"pushed: {'call, over' if call and said['kind'] == 'clear' else said['kind']}"] += 1
         await trio.sleep(self._random.uniform(0.0, 0.3))
         if chance < 0.1:
             self._counts["pushes that failed"] += 1
             return Response(self._random.choice([500, 503, 429]), self._random.choice(["", "1"]))
-        about = said["token"], said["conversation"]
+        about = said["token"], conversation
         if chance < 0.15:
             self._counts["answers of gateways that were lost"] += 1
             raise PostError("the connection was cut")

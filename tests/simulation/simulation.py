@@ -39,7 +39,7 @@ from bimip.wire import stored
 from tests.kit.actor import CALM, FIRST, Mood
 from tests.kit.checker import Violation, check
 from tests.kit.gap_invariants import GapInvariants
-from tests.kit.history import Batch, Erased, Event, GapReason, Name, PutBack
+from tests.kit.history import Batch, Erased, Event, GapReason, Name, Pushed, PutBack
 from tests.kit.memory_connection import MemoryConnection
 from tests.kit.memory_server import FOR_EVER
 from tests.kit.push import GATEWAY
@@ -49,6 +49,7 @@ from tests.simulation.back_end import BackEnd
 from tests.simulation.device import Device
 from tests.simulation.disk import Disk, SlowWorker
 from tests.simulation.event_queue import TICKS, EventQueue, sleep_ticks
+from tests.simulation.held_pushes import SETTLED_SECONDS, HeldPushes
 from tests.simulation.network_link import NetworkLink
 from tests.simulation.plan import Fault, Moment, Plan, draw
 from tests.simulation.push_gateway import PushGateway
@@ -188,6 +189,7 @@ class Simulation:
         self.logs: list[Any] = []
         self.devices: list[Device] = []
         self.disk = options.disk()
+        self.held = HeldPushes(self._report)
         self.gateway = PushGateway(Random(f"{seed} gateway"), self.record, self.counts)
         self.back_end = BackEnd(self.gateway, Random(f"{seed} back end"), self._report, self.counts)
         self.server: Parts | None = None
@@ -215,6 +217,12 @@ class Simulation:
 
     def record(self, event: Event) -> None:
         self.history.append(event)
+        self.held.note(event)
+        if isinstance(event, Pushed) and event.kind != "clear" and self.server is not None:
+            with self.disk.snapshot() as view:
+                self.held.judge(event, view, self.server.timekeeper.now())
+            there = self.held.active(event.device.eid, self.devices)
+            self.event_queue.after(SETTLED_SECONDS, self.held.still_there, event, there)
         if isinstance(event, Batch) and self.server is not None:
             self._look_for_gone(event, self.server.timekeeper.now())
         if self.options.trace:

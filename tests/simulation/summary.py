@@ -31,6 +31,8 @@ ROWS = (
     ("subscriptions to push asked for", "subscriptions"),
     ("  messages pushed", "pushed: message"),
     ("  summaries pushed", "pushed: summary"),
+    ("  calls pushed", "pushed: call"),
+    ("  calls that ring no more", "pushed: call, over"),
     ("  taken away", "pushed: clear"),
     ("  that failed", "pushes that failed"),
     ("  whose answer was lost", "answers of gateways that were lost"),

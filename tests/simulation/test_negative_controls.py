@@ -32,6 +32,7 @@ from bimip.domain.delivery import acknowledging
 from bimip.domain.keeping.timekeeping import Timekeeper
 from bimip.domain.messages import appending, committed
 from bimip.domain.push import outbox
+from bimip.domain.push.ringing import Ring
 from bimip.domain.state import devices, private_reads, read_markers, receipts, settings
 from bimip.domain.state import groups as state_of_groups
 from bimip.domain.state.changes import StateChanges
@@ -40,11 +41,13 @@ from bimip.domain.state.lifecycle import IMPLIED
 from bimip.domain.state.settings import Setting
 from bimip.push import notifications
 from bimip.push.process import Push
+from bimip.push.rings import Rings
 from bimip.reading import presence
 from bimip.requests import forwards
 from bimip.requests.command import operation_of
 from bimip.retention import process as retention_process
 from bimip.users import calls, locations
+from bimip.users.attention import Attention
 from bimip.users.awareness import presence as users_presence
 from bimip.users.awareness.appearances import Appearances
 from bimip.users.awareness.presence import Presence
@@ -733,3 +736,38 @@ def test_a_group_to_which_one_adds_who_has_blocked_them_is_noticed(monkeypatch: 
     monkeypatch.setattr(groups, "blocks", lambda *_: False)
 
     assert "let through" in kinds_found("let through", messages=LONG)
+
+
+def test_a_push_to_who_said_that_they_are_not_to_be_disturbed_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Attention, "quiet_until", lambda *_: None)
+
+    assert "pushed while held" in kinds_found("pushed while held")
+
+
+def test_a_push_to_who_looks_at_a_device_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Attention, "is_away", lambda *_: True)
+
+    assert "pushed while held" in kinds_found("pushed while held")
+
+
+def test_a_push_of_what_is_muted_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(outbox, "quiet_until", lambda _kept: Millis(0))
+
+    assert "pushed while held" in kinds_found("pushed while held")
+
+
+def test_a_push_of_a_call_that_is_over_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Rings, "ended", lambda *_: None)
+
+    assert "pushed after its end" in kinds_found("pushed after its end", messages=LONG)
+
+
+def test_a_push_of_somebody_elses_call_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    begun = Rings.begun
+
+    def twisted(rings: Rings, ring: Ring) -> None:
+        begun(rings, ring._replace(caller_eid="somebody else"))
+
+    monkeypatch.setattr(Rings, "begun", twisted)
+
+    assert "pushed to others" in kinds_found("pushed to others", messages=LONG)
