@@ -6,6 +6,7 @@ is not there any more a little later, nothing is judged.
 """
 
 from collections.abc import Callable
+from math import inf
 from typing import Any
 
 import trio
@@ -21,7 +22,9 @@ from tests.kit.history import Event, Focused, IntentSaid, Name, Opened, Pushed, 
 from tests.simulation.device import Device
 
 SETTLED_SECONDS = 3.0
-"""Until what a device says has come to the server, and until it is known that the device was there."""
+"""Until what a device says has come to the server."""
+GONE_SECONDS = 1.0
+"""Until it is known that a device was there."""
 
 
 class HeldPushes:
@@ -34,7 +37,7 @@ class HeldPushes:
         now = trio.current_time()
         match event:
             case Opened():
-                self._focus[event.device] = Shown.ONLINE, now
+                self._focus[event.device] = Shown.ONLINE, -inf  # the server has answered
             case Focused() if event.focus is not self._focus_of(event.device):
                 self._focus[event.device] = event.focus, now
             case IntentSaid(status=Shown.ONLINE) if self._focus_of(event.device) is not Shown.ONLINE:

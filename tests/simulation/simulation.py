@@ -49,7 +49,7 @@ from tests.simulation.back_end import BackEnd
 from tests.simulation.device import Device
 from tests.simulation.disk import Disk, SlowWorker
 from tests.simulation.event_queue import TICKS, EventQueue, sleep_ticks
-from tests.simulation.held_pushes import SETTLED_SECONDS, HeldPushes
+from tests.simulation.held_pushes import GONE_SECONDS, HeldPushes
 from tests.simulation.network_link import NetworkLink
 from tests.simulation.plan import Fault, Moment, Plan, draw
 from tests.simulation.push_gateway import PushGateway
@@ -222,7 +222,7 @@ class Simulation:
             with self.disk.snapshot() as view:
                 self.held.judge(event, view, self.server.timekeeper.now())
             there = self.held.active(event.device.eid, self.devices)
-            self.event_queue.after(SETTLED_SECONDS, self.held.still_there, event, there)
+            self.event_queue.after(GONE_SECONDS, self.held.still_there, event, there)
         if isinstance(event, Batch) and self.server is not None:
             self._look_for_gone(event, self.server.timekeeper.now())
         if self.options.trace:
