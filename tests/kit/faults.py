@@ -7,6 +7,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable
 from enum import Enum
+from types import CodeType, FrameType
 from typing import Any, Literal, TypeVar
 
 import trio
@@ -97,6 +98,20 @@ class FaultyStore(MemoryStore):
         self.armed: list[StoreFault] = []
         self.sprung: Counter[StoreFault] = Counter()
         self._reopens = False
+        self._unreadable: CodeType | None = None
+        self._read_error: type[StorageError] = StorageError
+        self.failed_reads = 0
+
+    def fail_reads_of(self, function: Callable[..., Any] | None, error: type[StorageError] = StorageError) -> None:
+        """Fails all that is read while this function runs; None: nothing any more."""
+        self._unreadable = None if function is None else function.__code__
+        self._read_error = error
+
+    def _is_unreadable(self) -> bool:
+        frame: FrameType | None = sys._getframe(2)
+        while frame is not None and frame.f_code is not self._unreadable:
+            frame = frame.f_back
+        return frame is not None
 
     def arm(self, *faults: StoreFault) -> None:
         """Those of the same step happen one after another, in this order."""
@@ -114,6 +129,9 @@ class FaultyStore(MemoryStore):
         return fault
 
     def snapshot(self) -> Any:
+        if self._unreadable is not None and self._is_unreadable():
+            self.failed_reads += 1
+            raise self._read_error("the disk failed as it was read")
         # By the method itself and not by its name: where it is called otherwise one day, this line fails.
         is_deciding = self.armed and sys._getframe(1).f_code is Journal._decide.__code__
         if is_deciding and self._springs(StoreFault.DECIDING_READ):

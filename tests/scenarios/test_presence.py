@@ -7,8 +7,11 @@ import trio
 from trio.testing import MockClock
 
 from bimip.client.wire import bimip as pb
-from tests.kit.contacts import with_contacts
-from tests.kit.memory_server import Client, World, go_on, open_world
+from bimip.storage.errors import StoreDamagedError
+from bimip.users.awareness.presence import Presence
+from tests.kit.contacts import put_contacts, with_contacts
+from tests.kit.faults import FaultyStore
+from tests.kit.memory_server import Client, World, go_on, open_world, settle
 from tests.kit.received import Received
 from tests.kit.server import BEGIN, settings_for_tests
 
@@ -297,6 +300,73 @@ async def test_presence_is_rebuilt_and_nobody_is_seen_to_flicker(autojump_clock:
         await world.kill("presence")
         await trio.sleep(DELAY + 1)
         assert (await told(ann))[-1] == ("bob", OFFLINE)
+
+
+async def test_while_the_disk_fails_presence_says_what_it_last_knew_and_then_what_is_so(
+    autojump_clock: MockClock,
+) -> None:
+    """However long that lasts: a process that crashed of it would end the server in the end."""
+    store = FaultyStore()
+    put_contacts(store, [("ann", "bob")])
+    async with open_world(store=store) as world:
+        ann, bob = await two_friends(world)
+        store.fail_reads_of(Presence._work)
+        await say(bob, DND)
+        carl = await world.join("carl", "phone")
+        carl.cut()
+        await trio.sleep(300)
+        assert await told(ann) == []
+        assert (await look(ann, "bob"))[0] == ONLINE
+        assert 20 < store.failed_reads < 200
+        bob.cut()
+        bob = await world.join("bob", "phone", go_on())
+        ann.send(awareness=pb.Awareness(status=S.TYPING, to=pb.Identity(eid="bob"), ttl_ms=30_000))
+        await trio.sleep(1)
+        store.fail_reads_of(None)
+        await trio.sleep(DELAY + 15)
+
+        assert await told(ann) == [("bob", DND)]
+        assert ("ann", S.TYPING) in await told(bob)
+        assert world.server.processes is not None
+        tree = {process.path: process.restarts for process in world.server.processes.snapshot().walk()}
+        assert tree["bimip/presence"] == 0
+
+
+async def test_what_is_damaged_of_one_user_keeps_nothing_from_the_others(autojump_clock: MockClock) -> None:
+    """Whom carl lets see him cannot be read: nobody is told of him."""
+    store = FaultyStore()
+    put_contacts(store, [("ann", "bob"), ("ann", "carl")])
+    async with open_world(store=store) as world:
+        ann = await world.join("ann", "phone")
+        await ann.heard()
+        store.fail_reads_of(Presence._report, StoreDamagedError)
+        await world.join("carl", "phone")
+        await settle()
+        assert store.failed_reads == 1
+        store.fail_reads_of(None)
+        bob = await world.join("bob", "phone")
+
+        assert await told(bob) == [("ann", ONLINE)]
+        assert await told(ann) == [("bob", ONLINE)]
+        await trio.sleep(60)
+        assert await told(ann) == []
+        assert store.failed_reads == 1
+
+
+async def test_a_device_that_was_alone_learns_how_its_user_is_when_another_one_comes(autojump_clock: MockClock) -> None:
+    async with open_world(store=friends()) as world:
+        phone, laptop = await world.join("ann", "phone"), await world.join("ann", "laptop", go_on())
+        await say(laptop, DND)
+        await trio.sleep(INTERVAL)
+        assert [one.status for one in await told_items(phone)][-1] == DND
+        laptop.cut()
+        await trio.sleep(INTERVAL)
+        await say(phone, AWAY)
+        await trio.sleep(INTERVAL)
+        assert await told_items(phone) == []  # what it says itself it knows
+        laptop = await world.join("ann", "laptop", go_on())
+        assert [one.status for one in await told_items(laptop)][-1] == AWAY
+        assert [one.status for one in await told_items(phone)] == [AWAY]
 
 
 async def test_who_went_while_presence_was_down_is_seen_to_go(autojump_clock: MockClock) -> None:

@@ -18,7 +18,7 @@ from bimip.domain.core.records import Status
 class Appearance:
     """One user, as they are shown."""
 
-    __slots__ = ("due", "eid", "gone_at", "gone_since", "shown_at", "since", "status", "told")
+    __slots__ = ("due", "eid", "gone_at", "gone_since", "is_old_to_own", "shown_at", "since", "status", "told")
 
     def __init__(self) -> None:
         self.eid = ""
@@ -33,6 +33,8 @@ class Appearance:
         """When they are to be looked at again."""
         self.told: set[UserId] = set()
         """Who know that they are there."""
+        self.is_old_to_own = False
+        """A device of theirs was told how they are, and then, as it was alone, not how they are now."""
 
 
 class Appearances:

@@ -12,6 +12,9 @@ device that is new knows of nobody, and is told nothing where nobody is there.
 Both go in slices, with a turn for others between them, and look only at who is connected: who is not there costs
 nothing but a look into a table. What is told of a user to a device takes the place of what it has not taken yet.
 
+While the store cannot be read nobody is told anything: what was to be looked at waits, behind the others, and is tried
+again with back-off, and all go on being shown as they were. Of what is damaged nobody is told.
+
 Of each user who is there it is known which others were told so: they, and nobody else, are told when the user is gone,
 or is not for them to see any more. Whoever never was let see the user is told nothing, whatever becomes of them.
 """
@@ -25,10 +28,11 @@ import trio
 from bimip.domain.awareness.activities import Doing
 from bimip.domain.awareness.status import status_of
 from bimip.domain.core.ids import ConversationId, UserId
-from bimip.domain.core.records import Status
+from bimip.domain.core.records import DamagedRecordError, Status
 from bimip.domain.state.intents import NONE
 from bimip.names import conversation_id
 from bimip.reading.presence import Sight, read_intent, read_seen, read_sight, read_viewers, read_witnesses
+from bimip.storage.errors import StorageError
 from bimip.users.awareness.activities import Activities
 from bimip.users.awareness.appearances import Appearances
 from bimip.users.awareness.notes import Reached, TimedActivity
@@ -41,7 +45,9 @@ USERS_AT_ONCE = 16
 MAX_WAITING = 512
 """Elements that a device has not taken, until it is told of more users."""
 AGAIN_SECONDS = 0.5
-"""Until that is looked at again."""
+"""Until that is looked at again; and the store, the first time it could not be read."""
+MOST_AGAIN_SECONDS = 16.0
+"""Until the store is looked at again that could not be read again and again."""
 START = UserId(0)
 
 RESET = ("presence",)
@@ -64,6 +70,10 @@ class Presence:
         """Devices that know of nobody yet, and are told so before somebody is named to them."""
         self._shown = self._notes.shown
         self._items = 0
+        self._saying: TimedActivity | None = None
+        self._failures = 0  # of the store, one after the other
+        self._readable_at = -inf
+        self.failed_reads = 0
 
     def describe(self) -> dict[str, object]:
         """Tells the operator what the process knows and does."""
@@ -71,6 +81,7 @@ class Presence:
             "online": len(self._shown),
             "items": self._items,  # told to devices
             "coalesced": self._shown.coalesced,
+            "failed_reads": self.failed_reads,
             "waiting": len(self._reports) + len(self._tours) + len(self._activities),
         }
 
@@ -79,7 +90,7 @@ class Presence:
         self._begin()
         while True:
             version = self._notes.changed.version
-            while self._work(trio.current_time()):
+            while self._try_to_work(trio.current_time()):
                 self._services.pending_sends.flush(trio.current_time())
                 if not self._is_behind(trio.current_time()):
                     break  # a turn that finds nothing costs a login as much as what it told
@@ -99,6 +110,8 @@ class Presence:
             notes.devices.update(dict.fromkeys(session.devices.values(), True))
 
     def _next_due(self) -> float:
+        if self._failures:
+            return self._readable_at
         again = trio.current_time() + AGAIN_SECONDS if self._tours else inf
         return min(self._shown.next_due, self._activities.next_due, again)
 
@@ -107,6 +120,20 @@ class Presence:
         notes = self._notes
         waiting = (notes.users, notes.revealed, self._reports, notes.devices, self._tours, notes.activities)
         return any(waiting) or self._next_due() <= now
+
+    def _try_to_work(self, now: float) -> bool:
+        """Does a slice, where the store can be read. False: there is nothing more to do now."""
+        if now < self._readable_at:
+            return False
+        try:
+            worked = self._work(now)
+        except StorageError:
+            self.failed_reads += 1
+            self._readable_at = now + min(MOST_AGAIN_SECONDS, AGAIN_SECONDS * 2.0 ** min(self._failures, 8))
+            self._failures += 1
+            return True
+        self._failures = 0
+        return worked
 
     def _work(self, now: float) -> bool:
         """Does a slice of all that there is to do. False: there is nothing more to do now."""
@@ -118,7 +145,7 @@ class Presence:
             worked = self._report_some(now) or worked
         if notes.devices or self._tours:
             worked = self._tour_some() or worked
-        if notes.activities or len(self._activities):
+        if notes.activities or len(self._activities) or self._saying is not None:
             worked = self._say_some(now) or worked
         return worked
 
@@ -132,18 +159,24 @@ class Presence:
                 user = self._shown.pop_due(now)
             if user is None:
                 return count > 0
-            self._look_at(user, now)
-            self._notes.users.pop(user, None)
+            was_there = self._notes.users.pop(user, False)
+            try:
+                self._look_at(user, now, was_there=was_there)
+            except DamagedRecordError:
+                self.failed_reads += 1
+            except StorageError:
+                self._notes.users[user] = was_there
+                raise
         return True
 
-    def _look_at(self, user: UserId, now: float) -> None:
+    def _look_at(self, user: UserId, now: float, *, was_there: bool) -> None:
         session, eid = self._services.sessions.get(user), self._services.eids.of(user)
         devices = [] if session is None else [one.focus for one in session.devices.values() if one.is_open]
         intent = read_intent(self._services.store, user) if devices else NONE
         wall = self._services.wall_clock()
         status = status_of(devices, intent, wall)
         ends_at = now + (intent.until - wall) / 1000 if intent.until > wall else inf
-        if self._notes.users.get(user):
+        if was_there:
             self._shown.note_back(user)
         is_due = self._shown.look(user, status, ends_at, wall, now)
         appearance = self._shown.known(user)
@@ -156,18 +189,31 @@ class Presence:
         """Shows some users anew, of whom others may see another thing than before: all of them, or one."""
         revealed = list(self._notes.revealed)[:USERS_AT_ONCE]
         for owner, viewer in revealed:
+            del self._notes.revealed[owner, viewer]
             if viewer is None:
                 self._reports[owner] = START
-            else:
+                continue
+            try:
                 self._show(viewer, owner, read_sight(self._services.store, viewer, owner))
                 self._show(owner, viewer, read_sight(self._services.store, owner, viewer))
-            del self._notes.revealed[owner, viewer]
+            except DamagedRecordError:
+                self.failed_reads += 1
+            except StorageError:
+                self._notes.revealed[owner, viewer] = None
+                raise
         return bool(revealed)
 
     def _report_some(self, now: float) -> bool:
         reports = list(self._reports.items())[:USERS_AT_ONCE]
         for owner, behind in reports:
-            following = self._report(owner, behind)
+            try:
+                following = self._report(owner, behind)
+            except DamagedRecordError:
+                self.failed_reads += 1
+                following = None
+            except StorageError:
+                self._reports[owner] = self._reports.pop(owner)
+                raise
             if following is None:
                 del self._reports[owner]
                 self._shown.forget_gone(owner, now)
@@ -188,6 +234,8 @@ class Presence:
             return behind if appearance.told else None
         if behind == START and self._has_siblings(owner):
             self._show(owner, owner, OWN)
+        elif behind == START:
+            appearance.is_old_to_own = owner in appearance.told
         found, following = read_viewers(store, owner, behind, sessions)
         for sight in found:
             self._show(sight.user, owner, sight)
@@ -234,7 +282,14 @@ class Presence:
                 self._fresh.discard(device)
             elif device.told_waiting < MAX_WAITING:
                 worked = True
-                following = self._tour(device, behind)
+                try:
+                    following = self._tour(device, behind)
+                except DamagedRecordError:
+                    self.failed_reads += 1
+                    following = None
+                except StorageError:
+                    self._tours[device] = self._tours.pop(device)
+                    raise
                 del self._tours[device]
                 if following is not None:
                     self._tours[device] = following
@@ -248,11 +303,19 @@ class Presence:
     def _tour(self, device: Reached, behind: UserId) -> UserId | None:
         viewer, store = device.user, self._services.store
         if behind == START and self._has_siblings(viewer):
-            self._show_on(device, viewer, OWN)
+            self._show_own(device, viewer)
         found, following = read_seen(store, viewer, behind, self._shown)
         for sight in found:
             self._show_on(device, sight.user, sight)
         return following
+
+    def _show_own(self, device: Reached, user: UserId) -> None:
+        """Tells a device how its user is; and the user's others, where one that was alone was told something else."""
+        appearance = self._shown.known(user)
+        if appearance is not None and appearance.is_old_to_own:
+            appearance.is_old_to_own = False
+            self._show(user, user, OWN)
+        self._show_on(device, user, OWN)
 
     def _show_on(self, device: Reached, owner: UserId, sight: Sight) -> None:
         appearance = self._shown.of(owner)
@@ -278,10 +341,15 @@ class Presence:
             activities.add(place[0], place, said)
             del notes.activities[place]
         for count in range(USERS_AT_ONCE):
-            due = activities.pop_due(now)
+            self._saying = due = self._saying or activities.pop_due(now)
             if due is None:
                 return count > 0 or bool(notes.activities)
-            self._say(due)
+            try:
+                if now < due.until:
+                    self._say(due)
+            except DamagedRecordError:
+                self.failed_reads += 1
+            self._saying = None
         return True
 
     def _say(self, said: TimedActivity) -> None:
