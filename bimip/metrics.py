@@ -10,6 +10,7 @@ To add one: a line in `Metrics`, of a number that a part keeps anyway. A process
 
 from collections.abc import Iterable, Iterator, Mapping
 
+import trio
 from prometheus_client import CollectorRegistry, GCCollector, ProcessCollector
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.exposition import choose_encoder
@@ -17,15 +18,19 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from bimip import __version__
+from bimip.domain.push.outbox import NoticeKind
 from bimip.histograms import Histogram
 from bimip.parts import Parts
+from bimip.push.process import HELD, OUTCOMES
 from bimip.storage.errors import StorageError
 from bimip.supervision import Snapshot
 from bimip.users.statistics import Lag
 from bimip.wire import bimip_pb2 as pb
 
 RECEIPTS = (pb.READ, pb.FORWARDED, pb.PLAYED)
-TOLD_BY_NAME = frozenset({"bimip/timers", "bimip/journal", "bimip/gateway/poller", "bimip/gateway/listener"})
+TOLD_BY_NAME = frozenset(
+    {"bimip/timers", "bimip/journal", "bimip/push", "bimip/gateway/poller", "bimip/gateway/listener"}
+)
 
 
 class Metrics:
@@ -43,6 +48,7 @@ class Metrics:
         yield from self._store()
         yield from self._gateway()
         yield from self._webhooks()
+        yield from self._push()
         yield from self._processes()
 
     def _messages(self) -> Iterator[Metric]:
@@ -138,6 +144,23 @@ class Metrics:
         events = {outcome: getattr(told, outcome) for outcome in outcomes}
         yield _counter("webhook_events", "Events that back ends were told of, or were not.", {"outcome": events})
         yield _gauge("webhook_waiting", "Events that a back end was not told of yet.", {"webhook": dict(told.waiting)})
+    def _push(self) -> Iterator[Metric]:
+        parts, told = self._parts, self._parts.push_statistics
+        sent = {str(kind): told.kinds[kind] for kind in NoticeKind}
+        yield _counter("push_sent", "Notifications that gateways took.", {"kind": sent})
+        failed = {outcome: told.failures[outcome] for outcome in OUTCOMES}
+        yield _counter("push_failed", "Notifications that gateways did not take.", {"outcome": failed})
+        held = {reason: told.held[reason] for reason in HELD}
+        yield _counter("push_held", "Times that a subscription was looked at, and told nothing then.", {"reason": held})
+        yield _gauge("push_users", "Users who have subscriptions.", len(parts.subscribers.users))
+        yield _gauge("push_users_to_look_at", "Of these, who may be owed something.", len(parts.subscribers))
+        yield _gauge("push_calls", "Calls that ring, or are to be told to ring no more.", len(parts.rings))
+        lanes = None if parts.pushing is None else parts.pushing.lanes
+        states: Mapping[str, int] = {} if lanes is None else lanes.states(trio.current_time())
+        yield _gauge("push_waiting", "Subscriptions that wait for a gateway.", 0 if lanes is None else len(lanes))
+        yield _gauge("push_sending", "Requests under way.", 0 if lanes is None else lanes.sending)
+        by_state = {state.replace(" ", "_"): states.get(state, 0) for state in ("open", "half open")}
+        yield _gauge("push_breakers", "Gateways and hosts that are left alone, or tried again.", {"state": by_state})
 
     def _processes(self) -> Iterator[Metric]:
         parts, counts = self._parts, self._parts.process_counts

@@ -41,7 +41,7 @@ from bimip.journal.journal import Committed, JournalStatistics
 from bimip.journal.queue import OperationQueue
 from bimip.names import NameRefusedError, conversation_id, normal_eid
 from bimip.push.gateways import gateways_of, public_key_of
-from bimip.push.process import PushStatistics
+from bimip.push.process import Push, PushStatistics
 from bimip.push.rings import Rings
 from bimip.push.subscribers import Subscribers
 from bimip.reading.export import export_user
@@ -108,6 +108,8 @@ class Parts:
         self.webhook_statistics = WebhookStatistics()
         for name, endpoint in settings.webhooks.endpoints.items():
             endpoint.read_secrets(name)  # one that cannot be used ends the server now, and not again and again
+        self.pushing: Push | None = None
+        """The process's own, while there is one."""
         pending_sends, eids = PendingSends(), Eids(self.store)
         self.calls = self._calls(sessions, pending_sends)
         self.locations = self._locations(sessions, pending_sends, eids)

@@ -112,10 +112,12 @@ async def push(parts: Parts, child: Child) -> None:
         report=report,
     )
     child.describe(pushing.describe)
+    parts.pushing = pushing
     child.started()
     try:
         await pushing.run()
     finally:
+        parts.pushing = None
         with child.grace():
             await poster.aclose()
 

@@ -14,7 +14,11 @@ from trio.testing import MockClock
 from bimip import metrics
 from bimip.client.wire import bimip as pb
 from bimip.parts import kind_of_process
+from bimip.push.process import OUTCOMES
 from tests.kit.memory_server import World, go_on, open_world, settle
+from tests.kit.push import MemoryGateway
+from tests.scenarios.test_presence import say
+from tests.scenarios.test_push import bob_away, failing, with_push
 
 
 async def scraped(world: World) -> Mapping[str, float]:
@@ -264,3 +268,50 @@ async def test_devices_that_have_most_to_do_come_first(autojump_clock: MockClock
         busiest = await world.server.users.list_busiest(1)
 
     assert [(one["eid"], one["lag"]) for one in busiest] == [("bob", 5)]
+
+
+async def test_what_is_pushed_what_is_not_taken_and_what_is_held_is_counted(autojump_clock: MockClock) -> None:
+    gateway = MemoryGateway()
+    async with open_world(settings=with_push(), gateway=gateway) as world:
+        ann = await bob_away(world)
+        gateway.answer = failing(503, 0, 400, 201, 410)
+        await ann.post("bob", b"hello", "m1")  # refused in the end
+        await trio.sleep(20)
+        await ann.post("bob", b"hello", "m2")
+        await trio.sleep(20)
+        laptop = await world.join("bob", "laptop", go_on("sync"))
+        await say(laptop, pb.AwarenessStatus.DND)
+        laptop.cut()
+        await ann.post("bob", b"hello", "m3")
+        await trio.sleep(20)
+        held = await scraped(world)
+        laptop = await world.join("bob", "laptop", go_on("sync"))
+        await say(laptop, pb.AwarenessStatus.AWAY)
+        laptop.cut()
+        await trio.sleep(20)
+        told = await scraped(world)
+
+    assert told["bimip_push_sent_total{kind=message}"] == 1
+    outcomes = {name: told[f"bimip_push_failed_total{{outcome={name}}}"] for name in OUTCOMES}
+    assert outcomes == {"again": 1, "unreachable": 1, "refused": 1, "unsendable": 0, "gone": 1}
+    assert held["bimip_push_held_total{reason=quiet}"] > 0
+    assert held["bimip_push_users"] == 1
+    assert told["bimip_push_users"] == 0
+
+
+async def test_a_gateway_that_is_left_alone_is_told_and_who_waits_for_it(autojump_clock: MockClock) -> None:
+    gateway = MemoryGateway()
+    async with open_world(settings=with_push(), gateway=gateway) as world:
+        ann = await bob_away(world)
+        gateway.answer = failing(*[503] * 1000)
+        await ann.post("bob", b"hello", "m1")
+        before = await scraped(world)
+        await trio.sleep(600)
+        told = await scraped(world)
+        await world.kill("push")
+        gone = await scraped(world)
+
+    assert before["bimip_push_breakers{state=open}"] == 0
+    assert told["bimip_push_breakers{state=open}"] + told["bimip_push_breakers{state=half_open}"] == 1
+    assert told["bimip_push_waiting"] + told["bimip_push_users_to_look_at"] == 1
+    assert gone["bimip_push_breakers{state=open}"] == 0

@@ -119,7 +119,16 @@ class Lanes(Generic[I]):
             f"{lane.name.group}/{lane.name.host}": f"{lane.breaker.state(now)}, {lane.breaker.failures} failures"
             for lane in self._unwell()
         }
-        return {"waiting": len(self), "sending": sum(self._busy.values()), "breakers": unwell}
+        return {"waiting": len(self), "sending": self.sending, "breakers": unwell}
+
+    def states(self, now: float) -> Counter[str]:
+        """Counts lanes that are not well, by the state of their breakers."""
+        return Counter(lane.breaker.state(now) for lane in self._unwell())
+
+    @property
+    def sending(self) -> int:
+        """Counts what was taken, and not given back yet."""
+        return sum(self._busy.values())
 
     def _unwell(self) -> Iterator[Lane[I]]:
         for lane in self._lanes.values():

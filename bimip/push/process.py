@@ -10,8 +10,9 @@ So all that is in memory may be lost at any moment. What a gateway took and was 
 id; nothing that is owed is forgotten, since the next process looks at everybody.
 """
 
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from math import inf
 from random import Random
@@ -75,6 +76,14 @@ class Presence(Protocol):
         ...
 
 
+OUTCOMES = ("again", "unreachable", "refused", "unsendable", "gone")
+"""Of what was not taken: the gateway is to be asked again, or did not answer; it will never take it, or nothing can be
+sent to this subscription; nobody is there any more."""
+HELD = ("present", "quiet", "collapse", "rate", "gateway")
+"""Why nothing is sent just then: somebody looks at a device, the user wants to be left alone, more is told together a
+little later, somebody calls too often, or the gateway failed."""
+
+
 @dataclass(slots=True)
 class PushStatistics:
     """Outlive the process."""
@@ -85,6 +94,15 @@ class PushStatistics:
     retried: int = 0
     gone: int = 0
     last_failure: str = ""
+    kinds: Counter[str] = field(default_factory=Counter)
+    """Of what gateways took, and was told to be taken away, by kind."""
+    failures: Counter[str] = field(default_factory=Counter)
+    """By what became of a request: see OUTCOMES."""
+    held: Counter[str] = field(default_factory=Counter)
+    """How often a subscription was looked at, and told nothing just then, by why: see HELD."""
+
+
+TOLD_SINGLY = ("sent", "cleared", "refused", "retried", "gone", "last_failure")
 
 
 class Item(NamedTuple):
@@ -156,7 +174,7 @@ class Push:
 
     def describe(self) -> dict[str, object]:
         subscribers = self._subscribers
-        counts = {name: getattr(self.statistics, name) for name in PushStatistics.__dataclass_fields__}
+        counts = {name: getattr(self.statistics, name) for name in TOLD_SINGLY}
         now = trio.current_time()
         return {"users": len(subscribers.users), "to_look_at": len(subscribers), **counts, **self.lanes.describe(now)}
 
@@ -237,6 +255,7 @@ class Push:
         await trio.lowlevel.checkpoint()
         _, not_before = self._failed.get(item, (0, -inf))
         if trio.current_time() < not_before:
+            self.statistics.held["gateway"] += 1
             self._subscribers.look_at(item.key.user, not_before)
             return False
         step = await self._find_next(item)
@@ -313,6 +332,7 @@ class Push:
             if wait <= 0:
                 said = describe_ring(view, subscription, ringing.ring, self._rules, self._content, looking.now)
                 return _Step(said, subscription, ringing=ringing)
+        self.statistics.held["rate"] += wait != inf
         return NOTHING if wait == inf else _Step(due_at=Millis(looking.now + int(wait * 1000) + 1))
 
     def _find_clear(self, view: Reader, looking: Looking) -> _Step | None:
@@ -324,8 +344,10 @@ class Push:
         if not shows_anything(view, user):
             self._subscribers.shown.discard(user)
         if not self._presence.is_away(user):
+            self.statistics.held["present"] += 1
             return NOTHING
         quiet_until = self._presence.quiet_until(view, user, looking.now)
+        self.statistics.held["quiet"] += quiet_until is not None
         return None if quiet_until is None else _Step(due_at=quiet_until)
 
     def _find_owed(self, view: Reader, looking: Looking, *, partition: str, after: Offset | None) -> _Step:
@@ -335,6 +357,7 @@ class Push:
             return self._told(view, looking, found.notice, found.upto)
         if found.more:
             return _Step(after=(partition, found.upto))
+        self.statistics.held["collapse"] += found.due_at is not None
         passed = PassPushed(looking.key, looking.subscription.number, partition, found.upto)
         return _Step(operation=passed if found.passed >= WORTH_NOTING else None, due_at=found.due_at)
 
@@ -361,14 +384,16 @@ class Push:
         try:
             request = gateway.request(step.subscription, step.notification, self._wall_clock())
         except ValueError as error:
-            return self._refused(str(error))
+            return self._refused("unsendable", str(error))
         try:
             response = await self._post(request)
         except PostError as error:
+            self.statistics.failures["unreachable"] += 1
             self._failed_at(lane, item, request, str(error))
             return False
         verdict = verdict_of(response.status, gateway.gone)
         if verdict is Verdict.AGAIN:
+            self.statistics.failures["again"] += 1
             wait = seconds_of(response.retry_after, self._wall_clock())
             self._failed_at(lane, item, request, str(response.status), wait)
             return False
@@ -376,16 +401,20 @@ class Push:
         self._failed.pop(item, None)
         if verdict is Verdict.GONE:
             self.statistics.gone += 1
+            self.statistics.failures["gone"] += 1
             await self._queue.execute(Unsubscribe(item.key, step.subscription.token), owner=item.key.user)
+            self._look_again(item, 0.0)  # they may have none any more
             return False
         if verdict is Verdict.REFUSED:
-            return self._refused(str(response.status))
+            return self._refused("refused", str(response.status))
         self.statistics.sent += not is_clear
         self.statistics.cleared += is_clear
+        self.statistics.kinds[str(kind)] += 1
         return True
 
-    def _refused(self, why: str) -> bool:
+    def _refused(self, outcome: str, why: str) -> bool:
         self.statistics.refused += 1
+        self.statistics.failures[outcome] += 1
         self.statistics.last_failure = why
         return True
 
