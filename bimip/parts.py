@@ -18,7 +18,7 @@ from bimip.domain.accounts.erasing import BeginErasing, ErasingBegun
 from bimip.domain.awareness.missed_calls import PARTITION as MISSED_CALLS
 from bimip.domain.awareness.missed_calls import MissCall
 from bimip.domain.conversations.groups import PARTITION, GroupEvent
-from bimip.domain.conversations.membership import ROLE_NAMES
+from bimip.domain.conversations.membership import NOBODY, ROLE_NAMES
 from bimip.domain.core.clock import signal_id
 from bimip.domain.core.ids import ConversationId, ConversationOffset, Millis, Stamp, UserId
 from bimip.domain.core.operations import Barrier, Fault, NoteTime, Refused
@@ -47,6 +47,8 @@ from bimip.push.subscribers import Subscribers
 from bimip.reading.export import export_user
 from bimip.reading.people import Eids, list_users
 from bimip.reading.places import NOWHERE, locate
+from bimip.reading.presence import find_user
+from bimip.reading.push import read_subscriptions
 from bimip.requests.rates import RateLimiter
 from bimip.storage.errors import StorageError
 from bimip.storage.interface import Store
@@ -252,6 +254,28 @@ class Parts:
         found = list_users(self.store, after, limit)
         users = [{**one, "connected": len(self.users.connected(str(one["eid"])))} for one in found]
         return {"users": users, "next": found[-1]["eid"] if len(found) == limit else ""}
+    async def try_push(self, eid: str, device: str, name: str) -> Mapping[str, object] | None:
+        """An operator sends a notification to a user's subscriptions: all, of one device, or of one name; and is told
+        what each gateway answered. None: there is no such user. Raises ValueError where nobody pushes just now.
+        """
+        if self.pushing is None:
+            raise ValueError("the process bimip/push starts")
+        user = NOBODY
+        with suppress(NameRefusedError):
+            user = find_user(self.store, normal_eid(eid))
+        if user == NOBODY:
+            return None
+        found = [
+            (owner, key.id, subscription)
+            for key, owner, subscription in read_subscriptions(self.store, user)
+            if device in {"", owner} and name in {"", key.id}
+        ]
+        answers = await self.pushing.test([subscription for _, _, subscription in found])
+        told = [
+            {"device": owner, "id": known_as, "platform": subscription.platform, **answer._asdict()}
+            for (owner, known_as, subscription), answer in zip(found, answers, strict=True)
+        ]
+        return {"eid": eid, "subscriptions": told}
 
     def describe_erasures(self) -> Mapping[str, object]:
         """Lists who is being erased, by number, and since when, in ms."""

@@ -193,6 +193,7 @@ async def console(parts: Parts, child: Child) -> None:
         disable_user=parts.disable_user,
         enable_user=parts.enable_user,
         revoke_tokens=parts.revoke_tokens,
+        try_push=parts.try_push,
         clock=parts.timekeeper.describe,
         accept_clock=parts.accept_clock,
         metrics=scrape,

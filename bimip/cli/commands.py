@@ -363,6 +363,24 @@ def unsubscribe_push(
     _as_device(push.unsubscribe, name, device, as_json=json, who=(url, token, as_, config))
 
 
+@push.command("test")
+def try_push(
+    eid: Annotated[str, typer.Argument(help="The user.", metavar="USER")],
+    device: Annotated[str, typer.Option(help="Of which device; else of all.")] = "",
+    name: Annotated[str, typer.Option("--id", help="Which subscription; else all.")] = "",
+    json: Json = False,
+    config: Config = None,
+) -> None:
+    """Send one notification to a user's subscriptions, as the operator, and show what the gateways answered."""
+    import trio
+
+    from bimip.cli import operate
+    from bimip.cli.settings import find_settings
+
+    with telling():
+        trio.run(partial(operate.try_push, find_settings(config), eid, device, name, as_json=json))
+
+
 Partition = Annotated[str, typer.Option(help="Which log.")]
 
 

@@ -188,6 +188,25 @@ async def erase_user(settings: Settings, eid: str, *, as_json: bool = False, eve
         print(f"{printable(eid)} is erased; older backups hold them still")
 
 
+async def try_push(settings: Settings, eid: str, device: str, name: str, *, as_json: bool = False) -> None:
+    """Send a notification to a user's subscriptions, and show what each gateway answered. Fails if none took it."""
+    async with _operator(settings) as console:
+        found = await _ask(console, "POST", "/debug/push/test", eid=eid, device=device, id=name)
+    subscriptions = found["subscriptions"]
+    for one in subscriptions:
+        show_json(one) if as_json else print(_push_line(one))
+    if not subscriptions:
+        sentence = f"{printable(eid)} has no such subscription; `bimip push` lists those of a token's user"
+        raise Failure(Exit.FAILED, sentence)
+    if not any(one["outcome"] == "taken" for one in subscriptions):
+        raise Failure(Exit.FAILED, 'no gateway took it; PROTOCOL.md, "Push", says what their answers mean')
+
+
+def _push_line(one: Json) -> str:
+    said = f"HTTP {one['status']}" if one["status"] else printable(one["why"])
+    return f"{printable(one['device'])}   {printable(one['id'])}   {one['platform']}   {one['outcome']}: {said}"
+
+
 async def show_clock(settings: Settings, *, as_json: bool = False) -> None:
     async with _operator(settings) as console:
         found = await _ask(console, "GET", "/debug/clock")

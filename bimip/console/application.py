@@ -17,6 +17,7 @@ POST /debug/user/disable?eid=  keeps a user out: their devices are closed, and n
 POST /debug/user/enable?eid=  lets them in again
 POST /debug/user/revoke?eid=&device=  revokes all tokens that were issued so far, to a user or to one device of theirs
 GET  /debug/user/erasing      who is being erased still, by number
+POST /debug/push/test?eid=&device=&id=  sends a notification to a user's subscriptions: what each gateway answered
 GET  /debug/clock           the server's time and the machine's, and why that is not followed
 POST /debug/clock/accept    follows the machine's clock as it is now
 """
@@ -123,6 +124,11 @@ class Parts:
     erasures: Callable[[], Mapping[str, object]] | None = None
     """Who is being erased, as JSON has it. None: there is no such page."""
 
+    try_push: Callable[[str, str, str], Awaitable[Mapping[str, object] | None]] | None = None
+    """Sends a notification to an eid's subscriptions, of one device or one name if those are given: what each gateway
+    answered, or None for a user who does not exist. Raises ValueError where nobody pushes just now. None: there is no
+    such page."""
+
     conflicts: Callable[[], Mapping[str, object]] | None = None
     """The newest writes that lost against others, as JSON has them. None: there is no such page."""
 
@@ -179,6 +185,7 @@ def make_application(parts: Parts) -> Contained:
         (parts.disable_user, "POST", "/debug/user/disable", guarded(acts("disable", handlers.disable_user))),
         (parts.enable_user, "POST", "/debug/user/enable", guarded(acts("enable", handlers.enable_user))),
         (parts.revoke_tokens, "POST", "/debug/user/revoke", guarded(acts("revoke tokens", handlers.revoke_tokens))),
+        (parts.try_push, "POST", "/debug/push/test", guarded(acts("push test", handlers.try_push))),
         (parts.conflicts, "GET", "/debug/conflicts", guarded(handlers.conflicts)),
         (parts.clock, "GET", "/debug/clock", guarded(handlers.clock)),
         (parts.accept_clock, "POST", "/debug/clock/accept", guarded(acts("accept clock", handlers.accept_clock))),
@@ -327,6 +334,18 @@ class Handlers:
     async def erasures(self, _request: Request) -> Response:
         assert self._parts.erasures is not None
         return answer(self._parts.erasures())
+
+    async def try_push(self, request: Request) -> Response:
+        eid = _parameter(request, "eid", "such as alice@example.org")
+        device, name = (request.query_params.get(one, "") for one in ("device", "id"))
+        assert self._parts.try_push is not None
+        try:
+            found = await self._parts.try_push(eid, device, name)
+        except ValueError as error:
+            raise AnswerError(503, str(error), "ask again in a second") from error
+        if found is None:
+            raise _no_user(eid)
+        return answer(found)
 
     async def conflicts(self, _request: Request) -> Response:
         assert self._parts.conflicts is not None

@@ -8,5 +8,6 @@ lanes.py        the lines in which subscriptions wait: one slow gateway holds no
 breaker.py      leaves a gateway alone that fails again and again
 notifications.py  what a notification says, as an object of JSON
 gateways.py     which there are; webhook.py and webpush.py, the two forms in which that is sent; vapid.py, the key
+trial.py        one notification by an operator's hand
 posting.py      requests, and what their answers mean; http.py sends them, to addresses that were judged
 """

@@ -28,7 +28,7 @@ class Notification(NamedTuple):
     @property
     def is_urgent(self) -> bool:
         """Whether it is to be delivered at once, also where that costs a device its rest."""
-        return self.is_of_call or self.kind is NoticeKind.MESSAGE
+        return self.is_of_call or self.kind in {NoticeKind.MESSAGE, NoticeKind.TEST}
 
     @property
     def is_alone(self) -> bool:

@@ -11,7 +11,7 @@ id; nothing that is owed is forgotten, since the next process looks at everybody
 """
 
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from math import inf
@@ -46,6 +46,7 @@ from bimip.push.notifications import Notification, describe, describe_ring
 from bimip.push.posting import PostError, Request, Response, Verdict, seconds_of, verdict_of
 from bimip.push.rings import Ringing, Rings
 from bimip.push.subscribers import Subscribers
+from bimip.push.trial import Answer, send_test
 from bimip.storage.errors import StorageError
 from bimip.storage.interface import Store
 
@@ -177,6 +178,27 @@ class Push:
         counts = {name: getattr(self.statistics, name) for name in TOLD_SINGLY}
         now = trio.current_time()
         return {"users": len(subscribers.users), "to_look_at": len(subscribers), **counts, **self.lanes.describe(now)}
+
+    async def test(self, subscriptions: Sequence[PushSubscription]) -> list[Answer]:
+        """Sends a notification to each of these, all at once, and tells what their gateways answered."""
+        answers: dict[PushSubscription, Answer] = {}
+
+        async def send(subscription: PushSubscription) -> None:
+            name = f"{self._random.getrandbits(128):032x}"
+            gateway = self._gateways.get(subscription.platform)
+            answers[subscription] = await send_test(gateway, self._post, subscription, name, self._wall_clock())
+
+        async with trio.open_nursery() as nursery:
+            for subscription in subscriptions:
+                nursery.start_soon(send, subscription)
+        return [self._counted(answers[subscription]) for subscription in subscriptions]
+
+    def _counted(self, answer: Answer) -> Answer:
+        if answer.outcome == "taken":
+            self.statistics.kinds[str(NoticeKind.TEST)] += 1
+        else:
+            self.statistics.failures[answer.outcome] += 1
+        return answer
 
     async def run(self) -> None:
         """Look at users, and send, until cancelled."""

@@ -67,6 +67,7 @@ BARS = (
     'return await _bar(request, lambda eid: revoke(eid, device), "revoked")',
 )
 BARRED = "no operator of the sweep keeps users out: tests/users/test_tokens.py does it"
+TRIES = "no operator of the sweep tries a subscription: tests/scenarios/test_push.py does"
 NETWORK = "the gateway of these worlds is in memory: tests/push/test_http.py has real sockets"
 SENDS = (
     "async with answering as response:",
@@ -106,6 +107,14 @@ NOT_REACHED = dict.fromkeys([("bimip.retention.erasing", text) for text in ERASI
         "await trio.sleep(AGAIN_SECONDS)",
     ): "no store of the sweep fails as webhooks are opened: tests/scenarios/test_webhooks.py has one that does",
     ("bimip.console.application", "found = await self._parts.erase_user(eid)"): ERASES,
+    ("bimip.console.application", "found = await self._parts.try_push(eid, device, name)"): TRIES,
+    ("bimip.parts", "answers = await self.pushing.test([subscription for _, _, subscription in found])"): TRIES,
+    (
+        "bimip.push.process",
+        "answers[subscription] = await send_test(gateway, self._post, subscription, name, self._wall_clock())",
+    ): TRIES,
+    ("bimip.push.process", "Push.test: async with trio.open_nursery() as nursery:"): TRIES,
+    ("bimip.push.trial", "response = await post(request)"): TRIES,
     ("bimip.parts", "result = await self.queue.execute(BeginErasing(normal_eid(eid)))"): ERASES,
     ("bimip.parts", "result = await self.queue.execute(operation._replace(eid=normal_eid(operation.eid)))"): BARRED,
     **dict.fromkeys([("bimip.console.application", text) for text in BARS], BARRED),

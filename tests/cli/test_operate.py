@@ -99,6 +99,19 @@ async def idle(child: Child) -> None:
     await trio.sleep_forever()
 
 
+async def pushed(eid: str, device: str, name: str) -> dict[str, Any] | None:
+    """Of ann a phone that is reached, and a laptop that is not."""
+    if eid == "nobody":
+        return None
+    if eid == "early":
+        raise ValueError("the process bimip/push starts")
+    phone = {"device": "phone", "id": "push", "platform": "fcm", "outcome": "taken", "status": 201, "why": ""}
+    why = "no answer within 10 s"
+    laptop = {"device": "laptop", "id": "web", "platform": "webpush", "outcome": "unreachable", "status": 0, "why": why}
+    found = [one for one in (phone, laptop) if device in {"", one["device"]} and name in {"", one["id"]}]
+    return {"eid": eid, "subscriptions": found}
+
+
 SIGHT: dict[str, Any] = {
     "viewer": "bob",
     "owner": "ann",
@@ -154,6 +167,7 @@ async def server(export: Any = export_user) -> AsyncIterator[tuple[Settings, Tre
             erasures=erased.left,
             metrics=metrics,
             busiest=busiest,
+            try_push=pushed,
             metrics_token=SCRAPER,
         )
         console = make_console(make_application(parts), partial(open_loopback, "127.0.0.1", 0))
@@ -412,6 +426,36 @@ async def test_a_store_that_cannot_be_written_erases_nobody() -> None:
     async with server() as (settings, _):
         with pytest.raises(Failure, match="cannot be written just now"):
             await operate.erase_user(settings, "full")
+
+
+async def test_an_operator_sees_what_gateways_answer_to_a_test(capsys: pytest.CaptureFixture[str]) -> None:
+    async with server() as (settings, _):
+        await operate.try_push(settings, "ann", "", "")
+        assert capsys.readouterr().out.splitlines() == [
+            "phone   push   fcm   taken: HTTP 201",
+            "laptop   web   webpush   unreachable: no answer within 10 s",
+        ]
+        await operate.try_push(settings, "ann", "phone", "push", as_json=True)
+        assert json.loads(capsys.readouterr().out)["status"] == 201
+
+
+@pytest.mark.parametrize(
+    ("eid", "device", "sentence", "code"),
+    [
+        ("ann", "laptop", "no gateway took it", Exit.FAILED),
+        ("ann", "tablet", "ann has no such subscription", Exit.FAILED),
+        ("nobody", "", "there is no user nobody", Exit.REFUSED),
+        ("early", "", "starts; ask again in a second", Exit.REFUSED),
+    ],
+)
+async def test_a_test_that_reaches_nobody_fails_with_what_to_do(
+    eid: str, device: str, sentence: str, code: Exit
+) -> None:
+    async with server() as (settings, _):
+        with pytest.raises(Failure, match=sentence) as caught:
+            await operate.try_push(settings, eid, device, "")
+
+    assert caught.value.code is code
 
 
 async def test_metrics_are_printed_as_they_come(capsys: pytest.CaptureFixture[str]) -> None:

@@ -495,6 +495,36 @@ async def test_what_was_taken_and_not_noted_is_known_by_its_id(autojump_clock: M
         assert len({one["id"] for one in gateway.said}) == 1
 
 
+async def test_an_operator_tries_subscriptions_and_nothing_follows_from_it(autojump_clock: MockClock) -> None:
+    """Also where the gateway says that nobody is there any more."""
+    gateway = MemoryGateway()
+    gateway.answer = failing(201, 410, 0, 400, 503)
+    async with open_world(settings=with_push(), gateway=gateway) as world:
+        ann = await bob_away(world)
+        outcomes = []
+        for _ in range(5):
+            told: Any = await world.server.try_push("bob", "", "")
+            (one,) = told["subscriptions"]
+            outcomes.append((one["outcome"], one["status"]))
+        said = gateway.take()
+
+        assert outcomes == [("taken", 201), ("gone", 410), ("unreachable", 0), ("refused", 400), ("again", 503)]
+        assert {(one["kind"], one["token"]) for one in said} == {("test", "t")}
+        assert len(said) == 5
+        assert "message" not in str(said)
+        assert (await world.server.try_push("bob", "laptop", "")) == {"eid": "bob", "subscriptions": []}
+        assert (await world.server.try_push("bob", "", "q")) == {"eid": "bob", "subscriptions": []}
+        assert (await world.server.try_push("nobody", "", "")) is None
+        assert (await world.server.try_push("\n", "", "")) is None
+        await ann.post("bob", b"hello", "m1")
+        await trio.sleep(SOON)
+        assert told_kinds(gateway) == ["message"]
+
+
+def told_kinds(gateway: MemoryGateway) -> list[str]:
+    return [one["kind"] for one in gateway.take()]
+
+
 async def test_a_group_is_told_and_what_happened_in_it_is_not(autojump_clock: MockClock) -> None:
     gateway = MemoryGateway()
     async with open_world(settings=with_push(), gateway=gateway) as world:

@@ -61,6 +61,7 @@ class NoticeKind(StrEnum):
     SUMMARY = "summary"
     CALL = "call"
     CLEAR = "clear"
+    TEST = "test"
 
 
 @dataclass(frozen=True, slots=True)
