@@ -23,7 +23,7 @@ MEANING = {
 
 
 class Answer(NamedTuple):
-    """What became of a notification."""
+    """A gateway answered a notification so."""
 
     outcome: str
     """`taken`, or one of OUTCOMES of `process.py`."""
