@@ -144,6 +144,7 @@ class Metrics:
         events = {outcome: getattr(told, outcome) for outcome in outcomes}
         yield _counter("webhook_events", "Events that back ends were told of, or were not.", {"outcome": events})
         yield _gauge("webhook_waiting", "Events that a back end was not told of yet.", {"webhook": dict(told.waiting)})
+
     def _push(self) -> Iterator[Metric]:
         parts, told = self._parts, self._parts.push_statistics
         sent = {str(kind): told.kinds[kind] for kind in NoticeKind}

@@ -254,6 +254,7 @@ class Parts:
         found = list_users(self.store, after, limit)
         users = [{**one, "connected": len(self.users.connected(str(one["eid"])))} for one in found]
         return {"users": users, "next": found[-1]["eid"] if len(found) == limit else ""}
+
     async def try_push(self, eid: str, device: str, name: str) -> Mapping[str, object] | None:
         """An operator sends a notification to a user's subscriptions: all, of one device, or of one name; and is told
         what each gateway answered. None: there is no such user. Raises ValueError where nobody pushes just now.
