@@ -18,10 +18,9 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from bimip import __version__
-from bimip.domain.push.outbox import NoticeKind
 from bimip.histograms import Histogram
 from bimip.parts import Parts
-from bimip.push.process import HELD, OUTCOMES
+from bimip.push.process import HELD, KINDS, OUTCOMES
 from bimip.storage.errors import StorageError
 from bimip.supervision import Snapshot
 from bimip.users.statistics import Lag
@@ -147,7 +146,7 @@ class Metrics:
 
     def _push(self) -> Iterator[Metric]:
         parts, told = self._parts, self._parts.push_statistics
-        sent = {str(kind): told.kinds[kind] for kind in NoticeKind}
+        sent = {kind: told.kinds[kind] for kind in KINDS}
         yield _counter("push_sent", "Notifications that gateways took.", {"kind": sent})
         failed = {outcome: told.failures[outcome] for outcome in OUTCOMES}
         yield _counter("push_failed", "Notifications that gateways did not take.", {"outcome": failed})

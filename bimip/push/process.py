@@ -77,6 +77,7 @@ class Presence(Protocol):
         ...
 
 
+KINDS = tuple(map(str, NoticeKind))
 OUTCOMES = ("again", "unreachable", "refused", "unsendable", "gone")
 """Of what was not taken: the gateway is to be asked again, or did not answer; it will never take it, or nothing can be
 sent to this subscription; nobody is there any more."""

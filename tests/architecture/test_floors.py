@@ -146,6 +146,7 @@ MAY_IMPORT = {
     "bimip.metrics": (
         "bimip.histograms",
         "bimip.parts",
+        "bimip.push",
         "bimip.supervision",
         "bimip.storage",
         "bimip.users",
