@@ -90,7 +90,7 @@ def test_a_public_key_cannot_sign(tmp_path: Path) -> None:
             "no server answers at ws://127.0.0.1:1",
         ),
         (["listen"], CLOSED | {"BIMIP_TOKEN": "t"}, Exit.UNREACHABLE, "no server answers at ws://127.0.0.1:1"),
-        (["send", "bob"], {}, Exit.USAGE, "Missing argument"),
+        (["send", "bob"], {}, Exit.USAGE, "say whom to write to, and what"),
         (["status"], {}, Exit.USAGE, "as whom? give --as FILE with a token"),
         (["status"], CLOSED | {"BIMIP_TOKEN": "t"}, Exit.UNREACHABLE, "no server answers at ws://127.0.0.1:1"),
         (["status", "set", "asleep"], {}, Exit.USAGE, "'asleep'"),

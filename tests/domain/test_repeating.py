@@ -75,6 +75,7 @@ from bimip.domain.state.intents import SetIntent
 from bimip.domain.state.location_shares import OtherEnd, With
 from bimip.domain.state.pruning import PruneRemoval
 from bimip.domain.state.settings import Setting
+from bimip.domain.webhooks.feed import CutEvents, EventKind, NoteTold, OpenWebhooks, positions_of
 from tests.domain.support import BEGIN, CHAT, Ledger
 
 HOUR = 3_600_000
@@ -355,6 +356,30 @@ def test_the_operations_that_no_history_draws_change_nothing_when_repeated() -> 
         assert ledger.everything() == before
 
 
+def test_what_webhooks_were_told_is_noted_once() -> None:
+    ledger = Ledger(events=frozenset(EventKind))
+    ledger.do(OpenWebhooks(("a", "b")))
+    ann, _bob = ledger.device("ann"), ledger.device("bob")
+    for number in range(3):
+        ledger.send(ann, "bob", f"m{number}")
+
+    for operation in (
+        OpenWebhooks(("a", "b", "c")),
+        NoteTold("a", 5),
+        NoteTold("b", 2),
+        NoteTold("a", 1),
+        CutEvents(),
+        OpenWebhooks(("a",)),
+    ):
+        ledger.do(operation)
+        before = ledger.everything()
+        ledger.do(operation)
+
+        assert ledger.everything() == before
+    with ledger.store.snapshot() as view:
+        assert positions_of(view) == {"a": 5}
+
+
 def test_what_all_devices_have_goes_once() -> None:
     ledger = Ledger(until_acked=frozenset({CHAT}))
     ann, bob = ledger.device("ann"), ledger.device("bob")
@@ -461,7 +486,7 @@ def test_every_operation_is_repeated_here() -> None:
     told |= {PruneRemoval, DropCursor, MissCall, ShareLocation, EndLocationShare}
     told |= {Subscribe, Unsubscribe, NotePushed, PassPushed}
     told |= {BeginErasing, LeaveErased, EraseMessages, EraseReceipts, DropAlone, RestartStates, ForgetMember}
-    told |= {DisableUser, EnableUser, RevokeIssued}
+    told |= {DisableUser, EnableUser, RevokeIssued, OpenWebhooks, NoteTold, CutEvents}
     told |= {ForgetContacts, EraseLog, EraseRecords, EraseDevice, EraseConflicts, FinishErasing}
 
     assert drawn | told == set(OPERATIONS)
