@@ -207,6 +207,7 @@ async def back_end(knock: Knocker, random: Random) -> None:
         _request("GET", "/settings", shown=shown),
         _request("GET", "/devices", shown=shown),
         _request("GET", "/state", shown=shown),
+        _request("GET", "/snapshot", shown=shown),
         _request("PATCH", "/devices/backend", shown=shown, body={"label": "a back end"}),
         _request("DELETE", "/devices/other%20backend", shown=shown),
         _request("DELETE", "/devices/other%20backend", shown=other),
