@@ -309,6 +309,8 @@ class _Handshake:
 
     def when_stopping(self, call: Callable[[], None]) -> None:
         self._when_stopping.append(call)
+        if self.is_stopping:
+            call()
 
     def _read_at_once(self) -> Request | HttpRequest | None:
         """Reads the request without waiting: where many come, it is mostly there when the connection's turn comes."""

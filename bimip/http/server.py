@@ -56,7 +56,7 @@ class Visitor(Protocol):
         ...
 
     def when_stopping(self, call: Callable[[], None]) -> None:
-        """Has this called when it does, while this request is answered."""
+        """Has this called when it does, while this request is answered; at once, where it does already."""
         ...
 
 

@@ -153,11 +153,15 @@ class RunningDynamicSupervisor(Running):
     async def _stop_all(self) -> None:
         for slot in self.slots.values():
             self.ask_to_stop(slot)
+        await self._wait_all_gone()
+        self.closed = True  # else those who come as it stops, again and again, would keep it from its end
         while self.slots:
-            for slot in list(self.slots.values()):
-                if slot.child is not None:
-                    await self.wait_gone(slot.child)
-        self.closed = True
+            await self._wait_all_gone()
+
+    async def _wait_all_gone(self) -> None:
+        for slot in list(self.slots.values()):
+            if slot.child is not None:
+                await self.wait_gone(slot.child)
 
 
 class Children:
@@ -215,7 +219,7 @@ class Children:
         """Run a function as a temporary child with a generated id: what `trio.serve_tcp` wants of a `handler_nursery`.
 
         While the supervisor is stopping the function runs cancelled, as in a cancelled nursery, so that it can close
-        what it was handed. Raises MaxChildren, and SupervisorStopping after the end.
+        what it was handed. Raises MaxChildren, and SupervisorStopping when those are gone that it stopped.
         """
         number = str(next(self._numbers))
         while number in self:

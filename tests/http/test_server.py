@@ -198,6 +198,30 @@ async def test_what_is_being_answered_when_the_server_stops_is_answered(autojump
     assert said.endswith(b"done")
 
 
+@pytest.mark.parametrize("stops_first", [True, False])
+async def test_what_ends_when_the_server_stops_ends_at_once(autojump_clock: MockClock, *, stops_first: bool) -> None:
+    """Also where it has come so far only after that."""
+
+    async def until_it_stops(scope: Scope, receive: Receive, send: Send) -> None:
+        if stops_first:
+            await trio.sleep(2)
+        stopping = trio.Event()
+        scope[VISITOR].when_stopping(stopping.set)
+        await stopping.wait()
+        await PlainTextResponse("it stops")(scope, receive, send)
+
+    async with open_world(application=until_it_stops) as world:
+        stream = world.dial()
+        await stream.send_all(GET)
+        await trio.sleep(1)
+        world.stop()
+        began = trio.current_time()
+        said = await read_all(stream)
+
+        assert said.endswith(b"it stops")
+        assert trio.current_time() - began < 2
+
+
 async def test_what_takes_longer_than_a_stop_may_is_cut(autojump_clock: MockClock) -> None:
     async with open_world(application=waiting(trio.Event())) as world:
         stream = world.dial()

@@ -379,6 +379,38 @@ async def test_start_soon_on_a_stopping_supervisor_runs_cancelled(autojump_clock
         assert log == ["opened", "closed"]
 
 
+async def test_newcomers_do_not_keep_a_stopping_supervisor_from_its_end(autojump_clock: MockClock) -> None:
+    """Peers that come again and again as it stops: some are always on their way out."""
+    refused = 0
+
+    async def connection() -> None:
+        try:
+            await trio.sleep_forever()
+        finally:
+            with current_child().grace():
+                await trio.sleep(1)
+
+    async with open_tree(Supervisor([ChildSpec("d", DynamicSupervisor())])) as tree, trio.open_nursery() as nursery:
+        children = tree.children("bimip/d")
+        children.start_soon(connection)
+
+        async def come_again_and_again() -> None:
+            nonlocal refused
+            while True:
+                try:
+                    children.start_soon(connection)
+                except SupervisorStopping:
+                    refused += 1
+                await trio.sleep(0.1)
+
+        nursery.start_soon(come_again_and_again)
+        with trio.fail_after(3):
+            await tree.terminate("bimip/d")
+        nursery.cancel_scope.cancel()
+
+    assert refused > 5
+
+
 async def test_it_is_a_handler_nursery_for_serve_tcp() -> None:
     async def echo(stream: trio.SocketStream) -> None:
         async for chunk in stream:
