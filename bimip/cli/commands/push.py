@@ -1,0 +1,76 @@
+"""Words about push subscriptions."""
+# ruff: noqa: PLC0415
+
+from functools import partial
+from typing import Annotated
+
+import typer
+
+from bimip.cli.commands.options import As, Config, Json, Token, Url, as_device
+from bimip.cli.failures import telling
+
+app = typer.Typer(help="How a user's devices are reached while they are not connected.")
+
+Subscription = Annotated[str, typer.Option("--id", help="Which subscription of the device.")]
+
+
+@app.callback(invoke_without_command=True)
+def show_push(
+    context: typer.Context, as_: As = None, token: Token = "", url: Url = "", json: Json = False, config: Config = None
+) -> None:
+    """Show which devices of the token's user are reached how while they are not connected."""
+    if context.invoked_subcommand is None:
+        from bimip.cli import push
+
+        as_device(push.show_push, as_json=json, who=(url, token, as_, config))
+
+
+@app.command("subscribe")
+def subscribe_push(
+    platform: Annotated[str, typer.Argument(help="One of the server's gateways, as the list has it.")],
+    address: Annotated[str, typer.Argument(help="What the gateway knows the device by.", metavar="TOKEN")],
+    name: Subscription = "push",
+    as_: As = None,
+    token: Token = "",
+    url: Url = "",
+    json: Json = False,
+    config: Config = None,
+) -> None:
+    """Have the token's device told by a gateway what waits for it while it is not connected."""
+    from bimip.cli import push
+
+    as_device(push.subscribe, platform, address, name, as_json=json, who=(url, token, as_, config))
+
+
+@app.command("remove")
+def unsubscribe_push(
+    name: Annotated[str, typer.Argument(help="Which one, as the list has it.")] = "push",
+    device: Annotated[str, typer.Option(help="Of which device; else the token's own.")] = "",
+    as_: As = None,
+    token: Token = "",
+    url: Url = "",
+    json: Json = False,
+    config: Config = None,
+) -> None:
+    """Have a device told no more."""
+    from bimip.cli import push
+
+    as_device(push.unsubscribe, name, device, as_json=json, who=(url, token, as_, config))
+
+
+@app.command("test")
+def try_push(
+    eid: Annotated[str, typer.Argument(help="The user.", metavar="USER")],
+    device: Annotated[str, typer.Option(help="Of which device; else of all.")] = "",
+    name: Annotated[str, typer.Option("--id", help="Which subscription; else all.")] = "",
+    json: Json = False,
+    config: Config = None,
+) -> None:
+    """Send one notification to a user's subscriptions, as the operator, and show what the gateways answered."""
+    import trio
+
+    from bimip.cli import operate
+    from bimip.cli.settings import find_settings
+
+    with telling():
+        trio.run(partial(operate.try_push, find_settings(config), eid, device, name, as_json=json))

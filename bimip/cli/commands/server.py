@@ -1,0 +1,122 @@
+"""Words that start the server and sign tokens, `serve` and `token`, and ask a running one: `tree`, `kill`, `top`,
+`metrics`, `conflicts`.
+"""
+# ruff: noqa: PLC0415
+
+import os
+from functools import partial
+from typing import Annotated
+
+import typer
+
+from bimip.cli.commands.options import Config, Json
+from bimip.cli.failures import telling
+
+
+def serve_server(
+    config: Config = None,
+    demo: Annotated[
+        bool, typer.Option("--demo", help="Make keys and tokens for trying it, and say what to try.")
+    ] = False,
+) -> None:
+    """Run the server until Ctrl-C or SIGTERM."""
+    with telling():
+        from bimip.cli.serve import serve
+        from bimip.cli.settings import demo_settings, find_settings
+
+        if demo and config is None and "BIMIP_CONFIG" not in os.environ:
+            config = demo_settings()
+        serve(find_settings(config), with_demo=demo, config=config)
+
+
+def token(
+    eid: Annotated[str, typer.Argument(help="The user, such as alice@example.org.")],
+    device: Annotated[str, typer.Argument(help="One of their devices, such as phone.")],
+    ttl: Annotated[str, typer.Option(help="How long it is good for: 90s, 15m, 12h, 30d.")] = "30d",
+    json: Json = False,
+    config: Config = None,
+) -> None:
+    """Sign a device's token with the configured key, and print it."""
+    with telling():
+        from bimip.cli import tokens
+        from bimip.cli.settings import find_settings
+        from bimip.cli.words import seconds_of, show_json
+
+        try:
+            lifetime = seconds_of(ttl)
+        except ValueError as error:
+            raise typer.BadParameter(str(error), param_hint="--ttl") from error
+        signed = tokens.sign(find_settings(config), eid, device, lifetime)
+        show_json({"token": signed}) if json else print(signed)
+
+
+def tree(
+    watch: Annotated[bool, typer.Option("--watch", help="Look again and again, until Ctrl-C.")] = False,
+    every: Annotated[float, typer.Option(min=0.1, help="Seconds between looks.")] = 1.0,
+    json: Annotated[bool, typer.Option("--json", help="As the console answers, once.")] = False,
+    config: Config = None,
+) -> None:
+    """Show the processes of a running server: state, restarts, last crash, where each waits."""
+    import trio
+
+    from bimip.cli import operate
+    from bimip.cli.settings import find_settings
+
+    with telling():
+        settings = find_settings(config)
+        if watch and not json:
+            trio.run(operate.watch_tree, settings, every)
+        else:
+            trio.run(partial(operate.show_tree, settings, as_json=json))
+
+
+def kill(
+    path: Annotated[str, typer.Argument(help="Where it is in the tree, such as bimip/journal.")],
+    json: Json = False,
+    config: Config = None,
+) -> None:
+    """End a process of a running server as if it had crashed; its supervisor starts it again."""
+    import trio
+
+    from bimip.cli import operate
+    from bimip.cli.settings import find_settings
+
+    with telling():
+        trio.run(partial(operate.kill, find_settings(config), path, as_json=json))
+
+
+def top(
+    every: Annotated[float, typer.Option(min=0.2, max=3600, help="Seconds between two looks.")] = 2.0,
+    json: Annotated[bool, typer.Option("--json", help="One JSON object, after one interval.")] = False,
+    config: Config = None,
+) -> None:
+    """Show what a running server does just now: rates, latencies, lag, and its busiest devices."""
+    import trio
+
+    from bimip.cli import operate
+    from bimip.cli.settings import find_settings
+
+    with telling():
+        trio.run(partial(operate.show_top, find_settings(config), every=every, as_json=json))
+
+
+def metrics(json: Json = False, config: Config = None) -> None:
+    """Print what a running server counts, as Prometheus scrapes it."""
+    import trio
+
+    from bimip.cli import operate
+    from bimip.cli.settings import find_settings
+
+    with telling():
+        trio.run(partial(operate.show_metrics, find_settings(config), as_json=json))
+
+
+def conflicts(json: Json = False, config: Config = None) -> None:
+    """Show the newest edits, reactions and settings that lost against others on a running server, and why."""
+    import trio
+
+    from bimip.cli import operate
+    from bimip.cli.settings import find_settings
+
+    with telling():
+        trio.run(partial(operate.show_conflicts, find_settings(config), as_json=json))

@@ -1,0 +1,76 @@
+"""Words about the store on the disk."""
+# ruff: noqa: PLC0415
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bimip.cli.commands.options import Config, Json
+from bimip.cli.failures import telling
+
+app = typer.Typer(help="The store: look at it, copy it, put a copy back.", no_args_is_help=True)
+
+
+@app.command("check")
+def check_store(
+    config: Config = None,
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Make again what other records tell, and look again.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Look for damage in the store of a server that is stopped."""
+    with telling():
+        from bimip.cli.settings import find_settings
+        from bimip.cli.store import check_store as check
+
+        check(find_settings(config), repair=repair, as_json=json)
+
+
+@app.command("stats")
+def store_stats(json: Json = False, config: Config = None) -> None:
+    """Show what the store holds, of a running server too."""
+    with telling():
+        from bimip.cli.settings import find_settings
+        from bimip.cli.store import show_stats
+
+        show_stats(find_settings(config), as_json=json)
+
+
+@app.command("backup")
+def store_backup(
+    target: Annotated[Path, typer.Argument(help="A folder that is not there yet.", metavar="DIR")],
+    json: Json = False,
+    config: Config = None,
+) -> None:
+    """Copy the store as it is now, of a running server too."""
+    with telling():
+        from bimip.cli.settings import find_settings
+        from bimip.cli.store import make_backup
+
+        make_backup(find_settings(config), target, as_json=json)
+
+
+@app.command("compact")
+def store_compact(json: Json = False, config: Config = None) -> None:
+    """Write the store of a server that is stopped anew, without free pages and what they held."""
+    with telling():
+        from bimip.cli.settings import find_settings
+        from bimip.cli.store import compact_store
+
+        compact_store(find_settings(config), as_json=json)
+
+
+@app.command("restore")
+def store_restore(
+    source: Annotated[Path, typer.Argument(help="What `backup` made.", metavar="DIR")],
+    json: Json = False,
+    config: Config = None,
+) -> None:
+    """Put a backup in the place of the store of a server that is stopped; the store that is there is kept aside."""
+    with telling():
+        from bimip.cli.settings import find_settings
+        from bimip.cli.store import restore_backup
+
+        restore_backup(find_settings(config), source, as_json=json)

@@ -1,0 +1,110 @@
+"""An operator's words about users."""
+# ruff: noqa: PLC0415
+
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bimip.cli.commands.options import Config, Eid, Json
+from bimip.cli.failures import telling
+
+app = typer.Typer(help="What a running server holds about a user.", no_args_is_help=True)
+
+
+@app.command("why")
+def why_seen(
+    viewer: Annotated[str, typer.Argument(help="Who sees.", metavar="VIEWER")],
+    owner: Annotated[str, typer.Argument(help="Of whom.", metavar="OWNER")],
+    json: Json = False,
+    config: Config = None,
+) -> None:
+    """Show what a user sees of another on a running server, whether they are online say, and the rule that decides."""
+    import trio
+
+    from bimip.cli import operate
+    from bimip.cli.settings import find_settings
+
+    with telling():
+        trio.run(partial(operate.show_why, find_settings(config), viewer, owner, as_json=json))
+
+
+@app.command("export")
+def export_user(eid: Eid, config: Config = None) -> None:
+    """Print everything that a running server holds about a user, a JSON object a line."""
+    import trio
+
+    from bimip.cli import operate
+    from bimip.cli.settings import find_settings
+
+    with telling():
+        trio.run(partial(operate.export_user, find_settings(config), eid))
+
+
+@app.command("list")
+def list_users(json: Json = False, config: Config = None) -> None:
+    """List the users of a running server, by name."""
+    import trio
+
+    from bimip.cli import operate
+    from bimip.cli.settings import find_settings
+
+    with telling():
+        trio.run(partial(operate.list_users, find_settings(config), as_json=json))
+
+
+@app.command("disable")
+def disable_user(eid: Eid, json: Json = False, config: Config = None) -> None:
+    """Keep a user out of a running server at once: their devices are closed, and no token of theirs counts."""
+    _bar_tokens("disable", eid, f"{eid} is kept out until `bimip user enable`", json=json, config=config)
+
+
+@app.command("enable")
+def enable_user(eid: Eid, json: Json = False, config: Config = None) -> None:
+    """Let a user in again who was disabled."""
+    _bar_tokens("enable", eid, f"{eid} may come in again", json=json, config=config)
+
+
+@app.command("revoke")
+def revoke_tokens(
+    eid: Eid,
+    device: Annotated[str, typer.Option("--device", help="Only those that were issued to this device.")] = "",
+    json: Json = False,
+    config: Config = None,
+) -> None:
+    """Revoke all tokens that were issued to a user so far, at once. Tokens that are issued from now on count."""
+    whose = f"{eid}/{device}" if device else eid
+    done = f"no token counts that was issued to {whose} until now"
+    _bar_tokens("revoke", eid, done, device=device, json=json, config=config)
+
+
+def _bar_tokens(action: str, eid: str, done: str, *, device: str = "", json: bool, config: Path | None) -> None:
+    import trio
+
+    from bimip.cli import operate
+    from bimip.cli.settings import find_settings
+    from bimip.cli.words import printable
+
+    with telling():
+        settings = find_settings(config)
+        trio.run(partial(operate.bar_tokens, settings, action, eid, printable(done), device=device, as_json=json))
+
+
+@app.command("erase")
+def erase_user(
+    eid: Eid,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask whether you are sure.")] = False,
+    json: Json = False,
+    config: Config = None,
+) -> None:
+    """Erase a user from a running server: all that is theirs, and what they wrote to others. It cannot be undone."""
+    import trio
+
+    from bimip.cli import operate
+    from bimip.cli.settings import find_settings
+
+    with telling():
+        if not yes:
+            typer.confirm(f"Erase {eid!r} and all that they wrote, for everybody and for ever?", abort=True, err=True)
+        trio.run(partial(operate.erase_user, find_settings(config), eid, as_json=json))
