@@ -31,7 +31,7 @@ IDS = [f"{one.method} {one.path}" for one in ENDPOINTS]
 
 
 class Place(NamedTuple):
-    """A server on which Alice has written to Bob, and has a group with him."""
+    """A server on which Alice has written to Bob and for her friends, and has a group with him."""
 
     api: Api
     message: str
@@ -44,6 +44,7 @@ async def place(tmp_path: Path) -> AsyncIterator[Place]:
         await api.know(ALICE, BOB, CAROL, MALLORY)
         await api.get("/devices", ALICE, device="desk")
         message = await api.write("secret", to=BOB, user=ALICE)
+        await api.ask("POST", "/messages", {"scope": "friend", "text": "secret"}, user=ALICE)
         group = await api.ask("POST", "/conversations", {"title": "secret", "members": [{"eid": BOB}]}, user=ALICE)
         yield Place(api, message["messageId"], group.json()["id"])
 
@@ -55,7 +56,7 @@ def path_of(endpoint: Endpoint, place: Place) -> str:
     values = {
         "action": "request",
         "id": place.message if is_of_message else place.group if is_of_group else "c1",
-        "eid": BOB,
+        "eid": ALICE if endpoint.path.startswith("/feeds/") else BOB,
         "name": "desk",
         "emoji": "👍",
     }
