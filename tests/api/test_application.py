@@ -137,9 +137,9 @@ async def test_what_is_no_parameter_and_what_is_no_body_is_refused(place: Place,
 
 
 async def test_a_field_that_must_be_there_is_named(api: Api) -> None:
-    answer = await api.ask("POST", "/messages", {"text": "to nobody"})
+    answer = await api.ask("PATCH", "/devices/backend", {})
 
-    assert (answer.status_code, answer.json()["field"]) == (422, "to")
+    assert (answer.status_code, answer.json()["field"]) == (422, "label")
 
 
 @pytest.mark.parametrize(
