@@ -1,0 +1,74 @@
+"""`kill -9` of a server while users are there: what they said of themselves stands, and nobody is shown who is not."""
+
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import trio
+
+from bimip.client import Client, open_client
+from bimip.domain.core.records import Status
+from bimip.gateway.authentication import issue
+from tests.chaos.server import KEY, ServerProcess
+
+PATIENCE = 60.0
+
+
+def token(eid: str) -> str:
+    return issue(
+        algorithm="HS256",
+        signing_key=KEY,
+        eid=eid,
+        device="phone",
+        now_ms=int(time.time() * 1000),
+        lifetime_seconds=3600,
+        jti=eid,
+    )
+
+
+@asynccontextmanager
+async def connected(server: ServerProcess, eid: str) -> AsyncIterator[Client]:
+    async with open_client(f"ws://127.0.0.1:{server.port}/", token=token(eid), partitions=()) as client:
+        with trio.fail_after(PATIENCE):
+            await client.wait_connected()
+        yield client
+
+
+async def until(met: Callable[[], bool]) -> None:
+    with trio.fail_after(PATIENCE):
+        while not met():  # noqa: ASYNC110 - what a client knows changes without an event of trio's
+            await trio.sleep(0.02)
+
+
+async def test_intents_and_when_users_were_last_there_outlive_it_and_nobody_is_a_ghost(
+    tmp_path: Path,
+) -> None:
+    server = ServerProcess(tmp_path, BIMIP_LOGGING_LEVEL="warning", BIMIP_PRESENCE_OFFLINE_DELAY_SECONDS="0.2")
+    try:
+        server.load_ahead(2)
+        await server.start()
+        began = int(time.time() * 1000)
+        async with connected(server, "alice") as alice, connected(server, "bob") as bob:
+            await alice.request_contact("bob", mutual=True)
+            await bob.accept_contact("alice", mutual=True)
+            await alice.set_intent(Status.BUSY)
+            await until(lambda: bob.known_presence().get("alice", (None,))[0] is Status.BUSY)
+            server.kill()
+        killed = int(time.time() * 1000)
+        await server.start()
+        async with connected(server, "bob") as bob:
+            asked = await bob.ask_presence("alice")
+            ghosts = {eid: one for eid, one in bob.known_presence().items() if one.status is not Status.OFFLINE}
+            async with connected(server, "alice") as alice:
+                await until(lambda: bob.known_presence().get("alice", (None,))[0] is Status.BUSY)
+                await until(lambda: alice.intent.status is Status.BUSY)
+            await until(lambda: bob.known_presence().get("alice", (Status.OFFLINE,))[0] is Status.OFFLINE)
+            gone = await bob.ask_presence("alice")
+    finally:
+        server.close()
+
+    assert asked.status is Status.OFFLINE
+    assert began <= asked.last_seen <= killed
+    assert ghosts == {}
+    assert gone.last_seen > killed
