@@ -34,7 +34,7 @@ from bimip.api.events import Attach
 from bimip.api.openapi import PREFIX, document
 from bimip.http.guards import Origins
 from bimip.http.problems import ProblemError, problem_response
-from bimip.http.server import VISITOR
+from bimip.http.server import VISITOR, Visitor
 from bimip.users.services import Services
 from bimip.wire import bimip_pb2 as pb
 from bimip.wire import json as protojson
@@ -96,8 +96,14 @@ class _Answering:
         self._rows = rows
 
     async def answer(self, request: Request) -> Response:
-        caller = await self._callers.find(_token(request.headers.getlist("authorization")))
-        request.scope[VISITOR].admit_visitor()
+        visitor: Visitor = request.scope[VISITOR]
+        try:
+            caller = await self._callers.find(_token(request.headers.getlist("authorization")))
+        except ProblemError as refused:
+            if refused.error.code == pb.UNAUTHENTICATED:
+                visitor.refuse_visitor(refused.error.message)
+            raise
+        visitor.admit_visitor()
         endpoint = self._rows["GET" if request.method == "HEAD" else request.method]
         visit = Visit(request, caller)
         with caller.paying():

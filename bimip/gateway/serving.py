@@ -301,6 +301,9 @@ class _Handshake:
     def admit_visitor(self) -> None:
         self._slot.admit()
 
+    def refuse_visitor(self, reason: str) -> None:
+        self._tell("token refused", reason=reason, address=self.address)
+
     def connect_device(self, claims: Claims) -> None:
         try:
             self._slot.identify(claims)

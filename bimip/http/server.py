@@ -46,6 +46,10 @@ class Visitor(Protocol):
         """They did just now."""
         ...
 
+    def refuse_visitor(self, reason: str) -> None:
+        """They showed no token that counts."""
+        ...
+
     def connect_device(self, claims: Claims) -> None:
         """The answer is a device's connection. Raises ProblemError where there is no place for another."""
         ...

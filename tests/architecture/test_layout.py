@@ -54,6 +54,7 @@ TOPICS = {
     "tests/api/test_readme.py": "the README's lines",
     "tests/requests/test_routes.py": "the table of routes, and each row of it",
     "tests/storage/test_damage_campaign.py": "every page of a store, damaged in every way",
+    "tests/cli/test_commands.py": "all words of the command line",
     "tests/client/test_example.py": "the example in the head of the package",
     "tests/client/test_client.py": "also what the client does as a whole",
     "tests/config/test_nginx.py": "the proxy in front, as config/ has it",

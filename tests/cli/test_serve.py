@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from bimip.cli.failures import Exit
@@ -58,6 +59,7 @@ def test_the_demonstration_serves_its_devices_and_stops_in_order(tmp_path: Path)
         )
         tree = finished(tmp_path, "tree", "--json", "--config", str(DEMO), BIMIP_CONSOLE_PORT=str(serving["console"]))
         finished(tmp_path, "send", "bob@example.org", "Hi", BIMIP_GATEWAY_PORT=port, BIMIP_TOKEN="forged")
+        by_http = httpx.get(f"http://127.0.0.1:{port}/api/v1/inbox", headers={"Authorization": "Bearer forged"})
         finished(tmp_path, "kill", "bimip/retention", "--config", str(DEMO), BIMIP_CONSOLE_PORT=str(serving["console"]))
         server.send_signal(signal.SIGTERM)
         out, errors = server.communicate(timeout=30)
@@ -69,8 +71,9 @@ def test_the_demonstration_serves_its_devices_and_stops_in_order(tmp_path: Path)
     assert "Open more terminals in this folder" in out
     trail = tmp_path / "data" / "store.audit.log"
     records = [json.loads(line) for line in trail.read_text().splitlines()]
-    assert [record["action"] for record in records] == ["start", "token refused", "kill", "stop"]
-    assert records[2]["who"].startswith("operator")
+    assert [record["action"] for record in records] == ["start", "token refused", "token refused", "kill", "stop"]
+    assert (by_http.status_code, records[2]["source"]) == (401, "127.0.0.1")
+    assert records[3]["who"].startswith("operator")
     assert "forged" not in trail.read_text()
     assert trail.stat().st_mode & 0o777 == 0o600
 
