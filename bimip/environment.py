@@ -19,6 +19,7 @@ from bimip.audit import AuditTrail
 from bimip.config import Settings
 from bimip.domain.core.ids import Millis
 from bimip.gateway.listener import OpenListeners, open_tcp
+from bimip.health import LOOK_SECONDS
 from bimip.journal.worker import ThreadWorker, Worker
 from bimip.push.http import HttpPoster
 from bimip.push.posting import Poster
@@ -70,6 +71,8 @@ class Surroundings:
     open_listeners: OpenListeners = open_tcp
     service_manager: ServiceManager = field(default_factory=ServiceManager)
     """By default there is none."""
+    loop_watch_seconds: float = LOOK_SECONDS
+    """How often it is looked whether the event loop keeps up."""
     open_audit: Callable[[Settings, Callable[[], Millis]], AuditTrail] = unwritten_audit
     """Given the clock. By default there is no disk."""
     lost_log_lines: Callable[[], int] = int

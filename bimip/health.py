@@ -21,13 +21,13 @@ NEARLY_FULL = 0.95
 
 
 class LoopWatch:
-    """Looks every second how much later than it should the event loop lets somebody go on, and tells the service
-    manager that it does so at all.
+    """Looks every period (a second) how much later than it should the event loop lets somebody go on, and tells the
+    service manager that it does so at all.
     """
 
-    def __init__(self, manager: ServiceManager) -> None:
+    def __init__(self, manager: ServiceManager, period: float = LOOK_SECONDS) -> None:
         self._manager = manager
-        self._period = min(LOOK_SECONDS, manager.watchdog_seconds / 2 or LOOK_SECONDS)
+        self._period = min(period, manager.watchdog_seconds / 2 or period)
         self._late: deque[float] = deque([0.0] * LATE_IN_A_ROW, maxlen=LATE_IN_A_ROW)
         self.late_seconds = Histogram(SECONDS)
 

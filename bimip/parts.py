@@ -151,7 +151,7 @@ class Parts:
         )
         self.console_port = settings.console.port
         self.processes: Tree | None = None
-        self.loop_watch = LoopWatch(surroundings.service_manager)
+        self.loop_watch = LoopWatch(surroundings.service_manager, surroundings.loop_watch_seconds)
         self.process_counts = ReportCounts(kind_of_process)
 
     def readiness(self) -> list[str]:

@@ -120,6 +120,7 @@ MAY_IMPORT = {
         "bimip.storage",
         "bimip.journal",
         "bimip.gateway",
+        "bimip.health",
         "bimip.console",
     ),
     "bimip.parts": (

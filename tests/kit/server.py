@@ -112,6 +112,9 @@ class _PortListener(trio.abc.Listener[trio.abc.Stream]):
         await trio.lowlevel.checkpoint()
 
 
+HOUR_SECONDS = 3600
+
+
 @asynccontextmanager
 async def open_memory_server(
     open_store: Callable[[], Store],
@@ -136,6 +139,7 @@ async def open_memory_server(
         open_listeners=listen or Port().open,
         open_console=listen_console or Port().open,
         open_poster=lambda _settings: poster,
+        loop_watch_seconds=HOUR_SECONDS,  # days pass in virtual time, in which nobody is late
     )
     async with open_server(settings or settings_for_tests(), surroundings) as server:
         yield server
