@@ -75,6 +75,7 @@ def report(capsys: pytest.CaptureFixture[str], title: str, server: ServerProcess
         sys.stdout.write(f"\n{title} (CHAOS_SEED={SEED}): {line}\n")
 
 
+@pytest.mark.filterwarnings("ignore:Async generator 'httpx._content.ByteStream:ResourceWarning")
 async def test_a_killed_server_loses_doubles_and_reorders_nothing(
     server: ServerProcess, capsys: pytest.CaptureFixture[str]
 ) -> None:
