@@ -286,6 +286,7 @@ class _Check:
             case Refused():
                 self._messages.refused(event)
             case Knocked():
+                self._asking.discard(event.device)  # it wrote before it first connected
                 view.knocked(event, at)
                 self._receipts.knocked(event)
                 self._markers.knocked(event)
