@@ -2,15 +2,14 @@
 # ruff: noqa: PLC0415
 
 from datetime import UTC, datetime
-from functools import partial
 from typing import Annotated
 
 import typer
 
-from bimip.cli.commands.options import As, Config, Json, Token, Url
-from bimip.cli.failures import telling
+from bimip.cli.commands.options import Who, as_device, with_device_options
 
 
+@with_device_options
 def keep_conversation(
     conversation: Annotated[str, typer.Argument(help="Its id, such as c12.")],
     archived: Annotated[bool | None, typer.Option(help="Put it away.")] = None,
@@ -20,29 +19,19 @@ def keep_conversation(
         datetime | None, typer.Option(help="No notifications until then, in UTC; a time in the past: as ever.")
     ] = None,
     draft: Annotated[str | None, typer.Option(help="What is written so far; an empty text: nothing.")] = None,
-    as_: As = None,
-    token: Token = "",
-    url: Url = "",
-    json: Json = False,
-    config: Config = None,
+    *,
+    who: Who,
 ) -> None:
     """Say how you keep a conversation, on all your devices: what is given of it changes."""
-    import trio
+    from bimip.cli import changes
 
-    from bimip.cli import changes, devices
-    from bimip.cli.settings import find_settings
-
-    with telling():
-        device = devices.device_of(url, find_settings(config), devices.read_token(token, as_))
-        keep = partial(
-            changes.keep_conversation,
-            device,
-            conversation,
-            archived=archived,
-            pinned=pinned,
-            marked_unread=unread,
-            muted_until=None if muted_until is None else int(muted_until.replace(tzinfo=UTC).timestamp() * 1000),
-            draft=draft,
-            as_json=json,
-        )
-        trio.run(keep)
+    as_device(
+        changes.keep_conversation,
+        conversation,
+        archived=archived,
+        pinned=pinned,
+        marked_unread=unread,
+        muted_until=None if muted_until is None else int(muted_until.replace(tzinfo=UTC).timestamp() * 1000),
+        draft=draft,
+        who=who,
+    )

@@ -7,10 +7,11 @@ from typing import Annotated
 
 import typer
 
-from bimip.cli.commands.options import As, Config, Json, Partition, Token, Url, as_device
+from bimip.cli.commands.options import Partition, Who, as_device, with_device_options
 from bimip.cli.failures import telling
 
 
+@with_device_options
 def send(
     to: Annotated[
         str, typer.Argument(help="The user to write to, or a group by its id, such as c1. Not there with --friends.")
@@ -19,21 +20,15 @@ def send(
     friends: Annotated[
         bool, typer.Option("--friends", help="Write for all whom you let see you: then there is the text alone.")
     ] = False,
-    as_: As = None,
-    token: Token = "",
-    url: Url = "",
     count: Annotated[int, typer.Option(min=1, help="How many: each gets its number behind the text.")] = 1,
     every: Annotated[float, typer.Option(min=0, help="Seconds between them.")] = 0.0,
     timeout: Annotated[float, typer.Option(min=0, help="Seconds to wait for the server to have it on disk.")] = 30.0,
     ttl: Annotated[str, typer.Option(help="It disappears for everybody after this: 10s, 15m, 12h, 30d.")] = "",
-    json: Json = False,
-    config: Config = None,
+    *,
+    who: Who,
 ) -> None:
     """Write to somebody, or for friends, and wait until the server has it on disk."""
-    import trio
-
     from bimip.cli import devices
-    from bimip.cli.settings import find_settings
     from bimip.cli.words import seconds_of
 
     with telling():
@@ -46,16 +41,13 @@ def send(
                 "with --friends there is no TO: give the text alone" if friends else "say whom to write to, and what"
             )
             raise typer.BadParameter(wrong, param_hint="TEXT")
-        written, whom = (to, None) if text is None else (text, to)
-        device = devices.device_of(url, find_settings(config), devices.read_token(token, as_))
-        texts = [written] if count == 1 else [f"{written} {number}" for number in range(1, count + 1)]
-        trio.run(partial(devices.send, device, whom, texts, every=every, timeout=timeout, as_json=json, ttl=seen_for))
+    written, whom = (to, None) if text is None else (text, to)
+    texts = [written] if count == 1 else [f"{written} {number}" for number in range(1, count + 1)]
+    as_device(devices.send, whom, texts, every=every, timeout=timeout, ttl=seen_for, who=who)
 
 
+@with_device_options
 def listen(
-    as_: As = None,
-    token: Token = "",
-    url: Url = "",
     store: Annotated[
         Path | None,
         typer.Option(
@@ -65,8 +57,8 @@ def listen(
     last: Annotated[
         int, typer.Option(min=0, help="A device without a place yet begins with so many old entries.")
     ] = 20,
-    json: Json = False,
-    config: Config = None,
+    *,
+    who: Who,
 ) -> None:
     """Be a device: print what happens to it, as it happens, until Ctrl-C."""
     import trio
@@ -75,65 +67,53 @@ def listen(
     from bimip.cli.settings import find_settings
 
     with telling():
-        settings = find_settings(config)
-        device = devices.device_of(url, settings, devices.read_token(token, as_), store)
-        trio.run(partial(devices.listen, device, settings.partitions.names, last=last, as_json=json))
+        settings = find_settings(who.config)
+        device = devices.device_of(who.url, settings, devices.read_token(who.token, who.file), store)
+        trio.run(partial(devices.listen, device, settings.partitions.names, last=last, as_json=who.as_json))
 
 
+@with_device_options
 def inbox(
-    limit: Annotated[int, typer.Option(help="Show so many conversations at most.", min=1)] = 20,
-    as_: As = None,
-    token: Token = "",
-    url: Url = "",
-    json: Json = False,
-    config: Config = None,
+    limit: Annotated[int, typer.Option(help="Show so many conversations at most.", min=1)] = 20, *, who: Who
 ) -> None:
     """Show the conversations of the token's user, the newest first, with what is unread."""
     from bimip.cli import devices
 
-    as_device(devices.show_inbox, limit=limit, as_json=json, who=(url, token, as_, config))
+    as_device(devices.show_inbox, limit=limit, who=who)
 
 
+@with_device_options
 def feed(
     eid: Annotated[str, typer.Argument(help="Whose: a user who lets you see them; without one your own.")] = "",
     limit: Annotated[int, typer.Option(help="Show so many messages at most.", min=1)] = 20,
-    as_: As = None,
-    token: Token = "",
-    url: Url = "",
-    json: Json = False,
-    config: Config = None,
+    *,
+    who: Who,
 ) -> None:
     """Show what a user wrote for their friends, the newest last."""
     from bimip.cli import feeds
 
-    as_device(feeds.show_feed, eid, limit=limit, as_json=json, who=(url, token, as_, config))
+    as_device(feeds.show_feed, eid, limit=limit, who=who)
 
 
+@with_device_options
 def newest_of_each(
     user: Annotated[str, typer.Argument(help="Whose devices; else each user who wrote.", metavar="[USER]")] = "",
     limit: Annotated[int, typer.Option(help="Show so many at most.", min=1)] = 20,
     partition: Partition = "chat",
-    as_: As = None,
-    token: Token = "",
-    url: Url = "",
-    json: Json = False,
-    config: Config = None,
+    *,
+    who: Who,
 ) -> None:
     """Show the newest message of each user in your log, or of each device of one."""
     from bimip.cli import devices
 
-    as_device(devices.show_heads, user, partition, limit=limit, as_json=json, who=(url, token, as_, config))
+    as_device(devices.show_heads, user, partition, limit=limit, who=who)
 
 
+@with_device_options
 def show_state(
-    since: Annotated[int, typer.Option(help="Only what changed behind this version.", min=0)] = 0,
-    as_: As = None,
-    token: Token = "",
-    url: Url = "",
-    json: Json = False,
-    config: Config = None,
+    since: Annotated[int, typer.Option(help="Only what changed behind this version.", min=0)] = 0, *, who: Who
 ) -> None:
     """Show what the server knows that changes: receipts, edits, read markers, settings, devices, groups."""
     from bimip.cli import state
 
-    as_device(state.show_state, since, as_json=json, who=(url, token, as_, config))
+    as_device(state.show_state, since, who=who)

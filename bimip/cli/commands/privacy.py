@@ -2,12 +2,11 @@
 # ruff: noqa: PLC0415
 
 from enum import StrEnum
-from functools import partial
 from typing import Annotated
 
 import typer
 
-from bimip.cli.commands.options import As, Config, Json, Token, Url
+from bimip.cli.commands.options import Who, as_device, with_device_options
 from bimip.cli.failures import telling
 
 
@@ -17,10 +16,8 @@ class ForWhom(StrEnum):
     NOBODY = "nobody"
 
 
+@with_device_options
 def privacy_settings(
-    as_: As = None,
-    token: Token = "",
-    url: Url = "",
     send_read_receipts: Annotated[bool | None, typer.Option(help="Others learn what you have read.")] = None,
     show_read_receipts: Annotated[bool | None, typer.Option(help="You learn what others have read.")] = None,
     show_last_seen: Annotated[bool | None, typer.Option(help="Others learn when you were last there.")] = None,
@@ -41,29 +38,25 @@ def privacy_settings(
             metavar="USER:SETTING=VALUE",
         ),
     ] = None,
-    json: Json = False,
-    config: Config = None,
+    *,
+    who: Who,
 ) -> None:
     """Show what others may know of you, on all your devices, and change what is given."""
-    import trio
-
     from bimip.cli import devices
-    from bimip.cli.settings import find_settings
 
+    switches = {
+        "send_read_receipts": send_read_receipts,
+        "show_read_receipts": show_read_receipts,
+        "show_last_seen": show_last_seen,
+        "show_online_status": show_online_status,
+        "visible": visible,
+    }
+    audiences = {
+        "read_receipts_to": read_receipts_to,
+        "read_receipts_of": read_receipts_of,
+        "last_seen_to": last_seen_to,
+        "online_status_to": online_status_to,
+    }
     with telling():
-        device = devices.device_of(url, find_settings(config), devices.read_token(token, as_))
-        switches = {
-            "send_read_receipts": send_read_receipts,
-            "show_read_receipts": show_read_receipts,
-            "show_last_seen": show_last_seen,
-            "show_online_status": show_online_status,
-            "visible": visible,
-        }
-        audiences = {
-            "read_receipts_to": read_receipts_to,
-            "read_receipts_of": read_receipts_of,
-            "last_seen_to": last_seen_to,
-            "online_status_to": online_status_to,
-        }
         excepted = devices.exceptions_of(except_ or ())
-        trio.run(partial(devices.change_settings, device, switches, audiences, excepted, as_json=json))
+    as_device(devices.change_settings, switches, audiences, excepted, who=who)

@@ -1,13 +1,11 @@
 """Words about push subscriptions."""
 # ruff: noqa: PLC0415
 
-from functools import partial
 from typing import Annotated
 
 import typer
 
-from bimip.cli.commands.options import As, Config, Json, Token, Url, as_device
-from bimip.cli.failures import telling
+from bimip.cli.commands.options import Config, Json, Who, as_device, as_operator, with_device_options
 
 app = typer.Typer(help="How a user's devices are reached while they are not connected.")
 
@@ -15,47 +13,42 @@ Subscription = Annotated[str, typer.Option("--id", help="Which subscription of t
 
 
 @app.callback(invoke_without_command=True)
-def show_push(
-    context: typer.Context, as_: As = None, token: Token = "", url: Url = "", json: Json = False, config: Config = None
-) -> None:
+@with_device_options
+def show_push(context: typer.Context, *, who: Who) -> None:
     """Show which devices of the token's user are reached how while they are not connected."""
     if context.invoked_subcommand is None:
         from bimip.cli import push
 
-        as_device(push.show_push, as_json=json, who=(url, token, as_, config))
+        as_device(push.show_push, who=who)
 
 
 @app.command("subscribe")
+@with_device_options
 def subscribe_push(
     platform: Annotated[str, typer.Argument(help="One of the server's gateways, as the list has it.")],
     address: Annotated[str, typer.Argument(help="What the gateway knows the device by.", metavar="TOKEN")],
     name: Subscription = "push",
-    as_: As = None,
-    token: Token = "",
-    url: Url = "",
-    json: Json = False,
-    config: Config = None,
+    *,
+    who: Who,
 ) -> None:
     """Have the token's device told by a gateway what waits for it while it is not connected."""
     from bimip.cli import push
 
-    as_device(push.subscribe, platform, address, name, as_json=json, who=(url, token, as_, config))
+    as_device(push.subscribe, platform, address, name, who=who)
 
 
 @app.command("remove")
+@with_device_options
 def unsubscribe_push(
     name: Annotated[str, typer.Argument(help="Which one, as the list has it.")] = "push",
     device: Annotated[str, typer.Option(help="Of which device; else the token's own.")] = "",
-    as_: As = None,
-    token: Token = "",
-    url: Url = "",
-    json: Json = False,
-    config: Config = None,
+    *,
+    who: Who,
 ) -> None:
     """Have a device told no more."""
     from bimip.cli import push
 
-    as_device(push.unsubscribe, name, device, as_json=json, who=(url, token, as_, config))
+    as_device(push.unsubscribe, name, device, who=who)
 
 
 @app.command("test")
@@ -67,10 +60,4 @@ def try_push(
     config: Config = None,
 ) -> None:
     """Send one notification to a user's subscriptions, as the operator, and show what the gateways answered."""
-    import trio
-
-    from bimip.cli import operate
-    from bimip.cli.settings import find_settings
-
-    with telling():
-        trio.run(partial(operate.try_push, find_settings(config), eid, device, name, as_json=json))
+    as_operator("try_push", eid, device, name, config=config, as_json=json)

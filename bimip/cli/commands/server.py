@@ -4,12 +4,11 @@
 # ruff: noqa: PLC0415
 
 import os
-from functools import partial
 from typing import Annotated
 
 import typer
 
-from bimip.cli.commands.options import Config, Json
+from bimip.cli.commands.options import Config, Json, as_operator
 from bimip.cli.failures import telling
 
 
@@ -57,17 +56,10 @@ def tree(
     config: Config = None,
 ) -> None:
     """Show the processes of a running server: state, restarts, last crash, where each waits."""
-    import trio
-
-    from bimip.cli import operate
-    from bimip.cli.settings import find_settings
-
-    with telling():
-        settings = find_settings(config)
-        if watch and not json:
-            trio.run(operate.watch_tree, settings, every)
-        else:
-            trio.run(partial(operate.show_tree, settings, as_json=json))
+    if watch and not json:
+        as_operator("watch_tree", every, config=config)
+    else:
+        as_operator("show_tree", config=config, as_json=json)
 
 
 def kill(
@@ -76,13 +68,7 @@ def kill(
     config: Config = None,
 ) -> None:
     """End a process of a running server as if it had crashed; its supervisor starts it again."""
-    import trio
-
-    from bimip.cli import operate
-    from bimip.cli.settings import find_settings
-
-    with telling():
-        trio.run(partial(operate.kill, find_settings(config), path, as_json=json))
+    as_operator("kill", path, config=config, as_json=json)
 
 
 def top(
@@ -91,32 +77,14 @@ def top(
     config: Config = None,
 ) -> None:
     """Show what a running server does just now: rates, latencies, lag, and its busiest devices."""
-    import trio
-
-    from bimip.cli import operate
-    from bimip.cli.settings import find_settings
-
-    with telling():
-        trio.run(partial(operate.show_top, find_settings(config), every=every, as_json=json))
+    as_operator("show_top", every=every, config=config, as_json=json)
 
 
 def metrics(json: Json = False, config: Config = None) -> None:
     """Print what a running server counts, as Prometheus scrapes it."""
-    import trio
-
-    from bimip.cli import operate
-    from bimip.cli.settings import find_settings
-
-    with telling():
-        trio.run(partial(operate.show_metrics, find_settings(config), as_json=json))
+    as_operator("show_metrics", config=config, as_json=json)
 
 
 def conflicts(json: Json = False, config: Config = None) -> None:
     """Show the newest edits, reactions and settings that lost against others on a running server, and why."""
-    import trio
-
-    from bimip.cli import operate
-    from bimip.cli.settings import find_settings
-
-    with telling():
-        trio.run(partial(operate.show_conflicts, find_settings(config), as_json=json))
+    as_operator("show_conflicts", config=config, as_json=json)

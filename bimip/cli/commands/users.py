@@ -1,14 +1,12 @@
 """An operator's words about users."""
 # ruff: noqa: PLC0415
 
-from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from bimip.cli.commands.options import Config, Eid, Json
-from bimip.cli.failures import telling
+from bimip.cli.commands.options import Config, Eid, Json, as_operator
 
 app = typer.Typer(help="What a running server holds about a user.", no_args_is_help=True)
 
@@ -21,37 +19,19 @@ def why_seen(
     config: Config = None,
 ) -> None:
     """Show what a user sees of another on a running server, whether they are online say, and the rule that decides."""
-    import trio
-
-    from bimip.cli import operate
-    from bimip.cli.settings import find_settings
-
-    with telling():
-        trio.run(partial(operate.show_why, find_settings(config), viewer, owner, as_json=json))
+    as_operator("show_why", viewer, owner, config=config, as_json=json)
 
 
 @app.command("export")
 def export_user(eid: Eid, config: Config = None) -> None:
     """Print everything that a running server holds about a user, a JSON object a line."""
-    import trio
-
-    from bimip.cli import operate
-    from bimip.cli.settings import find_settings
-
-    with telling():
-        trio.run(partial(operate.export_user, find_settings(config), eid))
+    as_operator("export_user", eid, config=config)
 
 
 @app.command("list")
 def list_users(json: Json = False, config: Config = None) -> None:
     """List the users of a running server, by name."""
-    import trio
-
-    from bimip.cli import operate
-    from bimip.cli.settings import find_settings
-
-    with telling():
-        trio.run(partial(operate.list_users, find_settings(config), as_json=json))
+    as_operator("list_users", config=config, as_json=json)
 
 
 @app.command("disable")
@@ -80,15 +60,9 @@ def revoke_tokens(
 
 
 def _bar_tokens(action: str, eid: str, done: str, *, device: str = "", json: bool, config: Path | None) -> None:
-    import trio
-
-    from bimip.cli import operate
-    from bimip.cli.settings import find_settings
     from bimip.cli.words import printable
 
-    with telling():
-        settings = find_settings(config)
-        trio.run(partial(operate.bar_tokens, settings, action, eid, printable(done), device=device, as_json=json))
+    as_operator("bar_tokens", action, eid, printable(done), device=device, config=config, as_json=json)
 
 
 @app.command("erase")
@@ -99,12 +73,6 @@ def erase_user(
     config: Config = None,
 ) -> None:
     """Erase a user from a running server: all that is theirs, and what they wrote to others. It cannot be undone."""
-    import trio
-
-    from bimip.cli import operate
-    from bimip.cli.settings import find_settings
-
-    with telling():
-        if not yes:
-            typer.confirm(f"Erase {eid!r} and all that they wrote, for everybody and for ever?", abort=True, err=True)
-        trio.run(partial(operate.erase_user, find_settings(config), eid, as_json=json))
+    if not yes:
+        typer.confirm(f"Erase {eid!r} and all that they wrote, for everybody and for ever?", abort=True, err=True)
+    as_operator("erase_user", eid, config=config, as_json=json)
