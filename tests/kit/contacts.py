@@ -1,9 +1,10 @@
 """Stores in which users are each other's contacts already."""
 
+from collections import Counter
 from collections.abc import Iterable
 
 from bimip.domain.core.ids import Millis, UserId
-from bimip.domain.core.records import Changes, Contact, Standing, Table, User
+from bimip.domain.core.records import Changes, Contact, Roster, Standing, Table, User
 from bimip.storage.interface import Store
 from bimip.storage.memory import MemoryStore
 
@@ -26,6 +27,7 @@ def put_contacts(store: Store, pairs: Iterable[tuple[str, str]]) -> None:
     contacts = {}
     for one, other in pairs:
         contacts[numbers[one], numbers[other]] = contacts[numbers[other], numbers[one]] = FRIEND
+    counts = Counter(owner for owner, _ in contacts)
     store.begin()
     store.apply(
         Changes(
@@ -34,6 +36,7 @@ def put_contacts(store: Store, pairs: Iterable[tuple[str, str]]) -> None:
                 Table.USERS: {(eid,): User(number, Millis(0)) for eid, number in numbers.items()},
                 Table.EIDS: {(number,): eid for eid, number in numbers.items()},
                 Table.CONTACTS: dict(contacts),
+                Table.ROSTERS: {(owner,): Roster(contacts=count) for owner, count in counts.items()},
             }
         )
     )

@@ -85,12 +85,22 @@ def _open(view: Reader, user: UserId, after: int) -> Iterator[tuple[UserId, Cont
 
 
 def _behind(view: Reader, owner: UserId, after: int) -> Iterator[tuple[UserId, Contact]]:
-    """Reads all that a user has of others, behind one of them."""
+    """Reads all that a user has of others, behind one of them. Of who has nobody one record is read: logins ask."""
+    if not _has_anybody(view, owner):
+        return
     while found := view.scan(CONTACTS, (owner, after + 1), (owner + 1,), limit=AT_ONCE):
         yield from ((peer, contact) for (_, peer), contact in found)
         after = found[-1][0][1]
         if len(found) < AT_ONCE:
             return
+
+
+def _has_anybody(view: Reader, owner: UserId) -> bool:
+    try:
+        roster: Roster | None = view.get(ROSTERS, (owner,))
+    except DamagedRecordError:
+        return True
+    return roster is not None and roster.contacts > 0
 
 
 def _first(limit: int, users: Iterator[UserId]) -> list[UserId]:
