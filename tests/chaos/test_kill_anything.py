@@ -188,6 +188,14 @@ NOT_REACHED = dict.fromkeys([("bimip.retention.erasing", text) for text in ERASI
 
 RARELY_REACHED = {
     (
+        "bimip.http.server",
+        'await response({"type": "http", "method": "GET", "headers": []}, self.receive, self.send)',
+    ): "an endpoint seldom raises before its answer begins",
+    (
+        "bimip.webhooks.process",
+        "if isinstance(await self._queue.execute(OpenWebhooks(names)), Refused):",
+    ): "once in a store's life, as a world opens: nobody is killed yet",
+    (
         "bimip.retention.process",
         "Retention._walk: await self._expire(operation)",
     ): "what a world writes is seldom old enough; the walks over ids wait in the same place",
