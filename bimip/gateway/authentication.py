@@ -8,8 +8,6 @@ token, or has one as its cause that does.
 import hashlib
 import math
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import jwt
@@ -156,14 +154,18 @@ def _public_key(text: str) -> object:
 
 
 def _eid(payload: dict[str, Any]) -> str:
-    with _as_token_error():
+    try:
         return check_eid(_text(payload, "sub"), "The token's 'sub'")
+    except WireError as error:
+        raise TokenError(error.sentence) from None
 
 
 def _name(payload: dict[str, Any], claim: str) -> str:
     value = _text(payload, claim)
-    with _as_token_error():
+    try:
         check_id(value, f"The token's {claim!r}")
+    except WireError as error:
+        raise TokenError(error.sentence) from None
     return value
 
 
@@ -172,14 +174,6 @@ def _text(payload: dict[str, Any], claim: str) -> str:
     if not isinstance(value, str) or value != value.strip():
         raise TokenError(f"The token's {claim!r} must be a text without space around it.")
     return value
-
-
-@contextmanager
-def _as_token_error() -> Iterator[None]:
-    try:
-        yield
-    except WireError as error:
-        raise TokenError(error.sentence) from None
 
 
 def _issued_at(payload: dict[str, Any]) -> Millis:

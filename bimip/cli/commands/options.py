@@ -37,7 +37,7 @@ Json = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
 
 
 class Who(NamedTuple):
-    """As which device a command is done, and how it answers: as it was given, each may be missing."""
+    """The device that a command is done as, and how it answers: as it was given, each may be missing."""
 
     file: Path | None
     """Has the device's token."""
