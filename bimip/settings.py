@@ -5,15 +5,21 @@ A field without a rule is no setting: what a server is made with beside them, or
 """
 
 import ipaddress
+import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeVar
+from urllib.parse import urlsplit
 
 KIB: Final = 1024
 MIB: Final = 1024 * KIB
 GIB: Final = 1024 * MIB
 TIB: Final = 1024 * GIB
+
+T = TypeVar("T")
+_NAME: Final = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 
 Raw = Any
 """A value as the file or the environment has it, before its rule has seen it."""
@@ -128,6 +134,28 @@ def items(value: Raw) -> list[Any]:
     return value
 
 
+def tables(value: Raw, keys: frozenset[str], read: Callable[[str, dict[str, Any]], T]) -> dict[str, T]:
+    """Reads tables by name, which have these keys; from the environment, a text with the same in JSON."""
+    given = json.loads(value) if isinstance(value, str) else value
+    if not isinstance(given, dict):
+        raise ValueError  # noqa: TRY004 - the caller turns every ValueError into one sentence
+    for name, table in given.items():
+        if not _NAME.fullmatch(name) or not isinstance(table, dict) or not table.keys() <= keys:
+            raise ValueError
+    return {name: read(name, table) for name, table in given.items()}
+
+
+def http_url(value: Raw) -> str:
+    """Reads a URL that requests can be sent to, with nobody's password in it."""
+    url = text(value)
+    parts = urlsplit(url)
+    if not url.isascii() or not url.isprintable() or " " in url or "@" in parts.netloc:
+        raise ValueError
+    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.port == 0:  # it raises ValueError too
+        raise ValueError
+    return url
+
+
 def _flag(value: Raw) -> bool:
     if isinstance(value, bool):
         return value
@@ -148,6 +176,21 @@ def is_loopback(host: str) -> bool:
         return host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False  # a name may lead anywhere
+
+
+def find_open_url(where: str, url: str, allowing: str, *, allow_private: bool) -> list[str]:
+    """Tells where a URL would have what is sent read on its way. `allowing`: the setting that allows that."""
+    parts = urlsplit(url)
+    if parts.scheme == "https" or is_loopback(parts.hostname or "") or allow_private:
+        return []
+    return [f"{where}.url is {url!r}; allowed: https; http to this machine, or anywhere with {allowing}"]
+
+
+def find_two_secrets(where: str, secret: Secret, file: str) -> list[str]:
+    """Tells where a secret is given twice, or not at all."""
+    if bool(secret) != bool(file):
+        return []
+    return [f"{where} has secret and secret_file, or neither; allowed: one of them"]
 
 
 def read_secret(name: str, secret: Secret, file: str) -> Secret:

@@ -7,6 +7,7 @@ are not used, and of an answer no more is read than its head, and its body where
 
 import ssl
 from collections.abc import Iterable
+from functools import cached_property
 
 import httpcore
 import trio
@@ -30,6 +31,7 @@ FAILURES = (
     httpcore.ProtocolError,
     httpcore.UnsupportedProtocol,
     OSError,
+    ValueError,  # what is no URL, as httpcore reads it: a port or a host that cannot be
 )
 
 
@@ -41,16 +43,28 @@ class HttpPoster:
     ) -> None:
         """`ssl_context`: whom to trust, where that is not the authorities that are installed."""
         self._timeout_seconds = timeout_seconds
-        context = ssl_context or httpcore.default_ssl_context()
-        self._trusted = _pool(context, allow_private=True)
-        self._others = _pool(context, allow_private=allow_private)
+        self._allow_private = allow_private
+        self._given_context = ssl_context
+
+    @cached_property
+    def _context(self) -> ssl.SSLContext:
+        """Whom to trust: made at the first request, since it takes some time and memory, and mostly nobody asks."""
+        return self._given_context or httpcore.default_ssl_context()
+
+    @cached_property
+    def _trusted(self) -> httpcore.AsyncConnectionPool:
+        return _pool(self._context, allow_private=True)
+
+    @cached_property
+    def _others(self) -> httpcore.AsyncConnectionPool:
+        return _pool(self._context, allow_private=self._allow_private)
 
     async def post(self, request: Request) -> Response:
         """Sends a request and returns its answer. Raises PostError."""
-        pool = self._trusted if request.is_trusted else self._others
         headers = [(name.encode(), value.encode()) for name, value in request.headers.items()]
         try:
             with trio.fail_after(self._timeout_seconds):
+                pool = self._trusted if request.is_trusted else self._others
                 answering = pool.stream("POST", request.url.encode(), headers=headers, content=request.body)
                 async with answering as response:
                     if _is_short(response):
@@ -62,8 +76,9 @@ class HttpPoster:
             raise PostError(_why(error)) from error
 
     async def aclose(self) -> None:
-        await self._trusted.aclose()
-        await self._others.aclose()
+        for name in ("_trusted", "_others"):
+            if name in vars(self):  # it was made
+                await vars(self)[name].aclose()
 
 
 def _is_short(response: httpcore.Response) -> bool:

@@ -1,11 +1,8 @@
 """Which gateways there are, and what is pushed by them."""
 
-import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
-from urllib.parse import urlsplit
 
 from bimip.domain.push.outbox import PushRules
 from bimip.domain.push.subscribing import WEB_PUSH
@@ -18,18 +15,20 @@ from bimip.settings import (
     Rule,
     Secret,
     choice,
-    is_loopback,
+    find_open_url,
+    find_two_secrets,
+    http_url,
     items,
     read_secret,
     seconds,
     setting,
+    tables,
     text,
     whole,
 )
 
 MIN_SECRET_CHARACTERS: Final = 16
-_NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
-_GATEWAY_KEYS: Final = {"url", "secret", "secret_file"}
+_GATEWAY_KEYS: Final = frozenset({"url", "secret", "secret_file"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,20 +45,15 @@ class GatewaySettings:
 
 
 def _gateways(value: Raw) -> dict[str, GatewaySettings]:
-    """Reads the tables of gateways; from the environment, a text with the same in JSON."""
-    given = json.loads(value) if isinstance(value, str) else value
-    if not isinstance(given, dict):
-        raise ValueError  # noqa: TRY004 - the caller turns every ValueError into one sentence
-    return {name: _gateway(name, keys) for name, keys in given.items()}
+    return tables(value, _GATEWAY_KEYS, _gateway)
 
 
-def _gateway(name: str, keys: Raw) -> GatewaySettings:
-    if not _NAME.fullmatch(name) or name == WEB_PUSH or not isinstance(keys, dict) or not keys.keys() <= _GATEWAY_KEYS:
+def _gateway(name: str, keys: Mapping[str, Raw]) -> GatewaySettings:
+    if name == WEB_PUSH:
         raise ValueError
-    parts = urlsplit(text(keys.get("url")))
-    if parts.scheme not in {"http", "https"} or not parts.hostname or "@" in parts.netloc:
-        raise ValueError
-    return GatewaySettings(keys["url"], Secret(text(keys.get("secret", ""))), text(keys.get("secret_file", "")))
+    return GatewaySettings(
+        http_url(keys.get("url")), Secret(text(keys.get("secret", ""))), text(keys.get("secret_file", ""))
+    )
 
 
 def _names(value: Raw) -> tuple[str, ...]:
@@ -72,7 +66,7 @@ class PushSettings:
         {},
         Rule(
             _gateways,
-            "a table for each gateway, [push.gateways.NAME], with url, and secret or secret_file",
+            "a table for each gateway, [push.gateways.NAME], with url, of http or https, and secret or secret_file",
             holds_secrets=True,
         ),
     )
@@ -116,12 +110,10 @@ class PushSettings:
             found.append(f"push.vapid_subject is {self.vapid_subject!r}; allowed: {allowed}")
         for name, gateway in self.gateways.items():
             where = f"push.gateways.{name}"
-            if bool(gateway.secret) == bool(gateway.secret_file):
-                found.append(f"{where} has secret and secret_file, or neither; allowed: one of them")
-            elif gateway.secret and len(gateway.secret.reveal()) < MIN_SECRET_CHARACTERS:
+            twice = find_two_secrets(where, gateway.secret, gateway.secret_file)
+            found += twice
+            if gateway.secret and not twice and len(gateway.secret.reveal()) < MIN_SECRET_CHARACTERS:
                 found.append(f"{where}.secret is too short; allowed: {MIN_SECRET_CHARACTERS} characters or more")
-            parts = urlsplit(gateway.url)
-            if parts.scheme == "http" and not (is_loopback(parts.hostname or "") or self.allow_private_addresses):
-                allowed = "https; http to this machine, or anywhere with push.allow_private_addresses"
-                found.append(f"{where}.url is {gateway.url!r}; allowed: {allowed}")
+            allowing = "push.allow_private_addresses"
+            found += find_open_url(where, gateway.url, allowing, allow_private=self.allow_private_addresses)
         return found

@@ -1,11 +1,8 @@
 """Which back ends are told of events, and of which."""
 
-import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
-from urllib.parse import urlsplit
 
 from bimip.domain.webhooks.feed import KIND_NAMES, MAX_WEBHOOKS, EventKind
 from bimip.settings import (
@@ -15,18 +12,20 @@ from bimip.settings import (
     Raw,
     Rule,
     Secret,
-    is_loopback,
+    find_open_url,
+    find_two_secrets,
+    http_url,
     items,
     read_secret,
     seconds,
     setting,
+    tables,
     text,
     whole,
 )
 from bimip.webhooks.signing import read_secrets
 
-_NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
-_KEYS: Final = {"url", "secret", "secret_file", "events", "content"}
+_KEYS: Final = frozenset({"url", "secret", "secret_file", "events", "content"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,25 +48,19 @@ class EndpointSettings:
 
 
 def _endpoints(value: Raw) -> dict[str, EndpointSettings]:
-    """Reads the tables of back ends; from the environment, a text with the same in JSON."""
-    given = json.loads(value) if isinstance(value, str) else value
-    if not isinstance(given, dict) or len(given) > MAX_WEBHOOKS:
+    found = tables(value, _KEYS, _endpoint)
+    if len(found) > MAX_WEBHOOKS:
         raise ValueError
-    return {name: _endpoint(name, keys) for name, keys in given.items()}
+    return found
 
 
-def _endpoint(name: str, keys: Raw) -> EndpointSettings:
-    if not _NAME.fullmatch(name) or not isinstance(keys, dict) or not keys.keys() <= _KEYS:
-        raise ValueError
-    parts = urlsplit(text(keys.get("url")))
-    if parts.scheme not in {"http", "https"} or not parts.hostname or "@" in parts.netloc:
-        raise ValueError
+def _endpoint(_name: str, keys: Mapping[str, Raw]) -> EndpointSettings:
     events = [text(event) for event in items(keys.get("events", list(KIND_NAMES)))]
     content = keys.get("content", False)
     if not events or not KIND_NAMES.keys() >= set(events) or not isinstance(content, bool):
         raise ValueError
     return EndpointSettings(
-        keys["url"],
+        http_url(keys.get("url")),
         frozenset(KIND_NAMES[event] for event in events),
         content,
         Secret(text(keys.get("secret", ""))),
@@ -81,8 +74,8 @@ class WebhookSettings:
         {},
         Rule(
             _endpoints,
-            "a table for each back end, [webhooks.endpoints.NAME], with url, secret or secret_file, and perhaps "
-            f"events, a list of {', '.join(KIND_NAMES)}, and content, true or false",
+            "a table for each back end, [webhooks.endpoints.NAME], with url, of http or https, secret or secret_file, "
+            f"and perhaps events, a list of {', '.join(KIND_NAMES)}, and content, true or false",
             holds_secrets=True,
         ),
     )
@@ -102,15 +95,13 @@ class WebhookSettings:
         found = []
         for name, endpoint in self.endpoints.items():
             where = f"webhooks.endpoints.{name}"
-            if bool(endpoint.secret) == bool(endpoint.secret_file):
-                found.append(f"{where} has secret and secret_file, or neither; allowed: one of them")
-            elif endpoint.secret:
+            twice = find_two_secrets(where, endpoint.secret, endpoint.secret_file)
+            found += twice
+            if endpoint.secret and not twice:
                 try:
                     endpoint.read_secrets(name)
                 except ConfigError as error:
                     found.append(str(error))
-            parts = urlsplit(endpoint.url)
-            if parts.scheme == "http" and not (is_loopback(parts.hostname or "") or self.allow_private_addresses):
-                allowed = "https; http to this machine, or anywhere with webhooks.allow_private_addresses"
-                found.append(f"{where}.url is {endpoint.url!r}; allowed: {allowed}")
+            allowing = "webhooks.allow_private_addresses"
+            found += find_open_url(where, endpoint.url, allowing, allow_private=self.allow_private_addresses)
         return found

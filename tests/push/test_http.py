@@ -58,6 +58,19 @@ async def test_a_request_arrives_as_it_is_and_its_answer_returns() -> None:
         await poster.aclose()
 
 
+@pytest.mark.parametrize("url", ["https://push.example.org:99999/", "https://[::1/", "https://push.ex\u00e4mple.org/"])
+async def test_what_is_no_url_has_not_answered(url: str) -> None:
+    poster = HttpPoster(timeout_seconds=PATIENT)
+    with pytest.raises(PostError, match=r"ValueError|InvalidURL|Unicode"):
+        await poster.post(request(url))
+    await poster.aclose()
+
+
+async def test_where_nothing_is_sent_nothing_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("httpcore.default_ssl_context", lambda: pytest.fail("a context is made"))
+    await HttpPoster(timeout_seconds=PATIENT).aclose()
+
+
 @pytest.mark.parametrize("status", [204, 400, 404, 410, 500, 503])
 async def test_every_status_is_an_answer(status: int) -> None:
     async with open_endpoint() as endpoint:

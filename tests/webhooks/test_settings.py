@@ -49,6 +49,12 @@ def test_without_a_word_it_is_told_of_all_and_of_no_content(tmp_path: Path) -> N
     [
         (ENDPOINT.replace("secret =", "sceret ="), "webhooks.endpoints is something else; allowed: a table for each"),
         (ENDPOINT.replace("https", "ftp"), "webhooks.endpoints is something else"),
+        (ENDPOINT.replace("crm.example.org", "crm.example.org:99999"), "webhooks.endpoints is something else"),
+        (ENDPOINT.replace("crm.example.org", "crm.example.org:abc"), "webhooks.endpoints is something else"),
+        (ENDPOINT.replace("crm.example.org", "crm.example.org:0"), "webhooks.endpoints is something else"),
+        (ENDPOINT.replace("crm.example.org", "crm.example.orgé"), "webhooks.endpoints is something else"),
+        (ENDPOINT.replace("crm.example.org", "crm.example.org "), "webhooks.endpoints is something else"),
+        (ENDPOINT.replace("https://crm.example.org", "https://[::1"), "webhooks.endpoints is something else"),
         (ENDPOINT.replace("crm.example", "user:pw@crm.example"), "webhooks.endpoints is something else"),
         (ENDPOINT.replace("https", "http"), "webhooks.endpoints.crm.url is 'http://crm.example.org/x'; allowed: https"),
         (ENDPOINT.replace(SECRET, "whsec_c2hvcnQ="), "webhooks.endpoints.crm.secret: a secret is whsec_"),
