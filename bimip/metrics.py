@@ -28,7 +28,7 @@ from bimip.wire import bimip_pb2 as pb
 
 RECEIPTS = (pb.READ, pb.FORWARDED, pb.PLAYED)
 TOLD_BY_NAME = frozenset(
-    {"bimip/timers", "bimip/journal", "bimip/push", "bimip/gateway/poller", "bimip/gateway/listener"}
+    {"bimip/timers", "bimip/journal", "bimip/push", "bimip/webhooks", "bimip/gateway/poller", "bimip/gateway/listener"}
 )
 
 

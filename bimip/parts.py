@@ -108,8 +108,9 @@ class Parts:
         self.events = Watch(self.timers)
         """Rises when there may be something to tell back ends of."""
         self.webhook_statistics = WebhookStatistics()
-        for name, endpoint in settings.webhooks.endpoints.items():
-            endpoint.read_secrets(name)  # one that cannot be used ends the server now, and not again and again
+        endpoints = settings.webhooks.endpoints
+        self.webhook_secrets = {name: endpoint.read_secrets(name) for name, endpoint in endpoints.items()}
+        """Read once: what cannot be used ends the server now, and not each process again and again."""
         self.pushing: Push | None = None
         """The process's own, while there is one."""
         pending_sends, eids = PendingSends(), Eids(self.store)
@@ -190,7 +191,7 @@ class Parts:
         """Tells what is on disk now."""
         self.users.committed(committed)
         self.subscribers.committed(committed.news, resync=committed.resync)
-        if self.settings.webhooks.endpoints:
+        if committed.has_events or committed.resync:
             self.events.notify()
 
     async def describe_busiest(self) -> Mapping[str, object]:

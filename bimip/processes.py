@@ -130,6 +130,7 @@ async def webhooks(parts: Parts, child: Child) -> None:
         queue=parts.queue,
         changed=parts.events,
         endpoints=settings.endpoints,
+        secrets=parts.webhook_secrets,
         post=poster.post,
         retry_seconds=settings.retry_seconds,
         max_age_seconds=settings.max_age_seconds,

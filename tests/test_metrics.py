@@ -172,6 +172,7 @@ async def test_a_process_without_a_line_of_its_own_is_told_by_what_it_describes(
         told = await scraped(world)
 
     assert told["bimip_process_value{process=bimip/retention,value=removed}"] == 0
+    assert not [name for name in told if "process_value{process=bimip/webhooks" in name], "it has lines of its own"
     assert told["bimip_restart_budget_left{process=bimip}"] == 10
 
 

@@ -131,6 +131,7 @@ class Committed(NamedTuple):
     news: Sequence[News] = ()
     resync: bool = False  # more may have been committed than was told: read again
     another_epoch: bool = False  # and what was told before may be of another store: begin anew
+    has_events: bool = False  # the feed of events has others than before
 
 
 @dataclass(slots=True)
@@ -365,7 +366,8 @@ class Journal:
                 self.statistics.fault = ""  # an ack alone proves no room
             if Table.EXPIRING in batch.changes.puts:
                 self._expiring()
-            self._release(tickets, results, rest, Committed(batch.news))
+            has_events = Table.EVENTS in batch.changes.puts
+            self._release(tickets, results, rest, Committed(batch.news, has_events=has_events))
 
     def _decide(
         self, tickets: Sequence[Ticket], *, has_room: bool

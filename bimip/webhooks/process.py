@@ -5,12 +5,17 @@ position there. Behind it the process reads a window of events and sends some of
 position, as far as everything up to there was taken; that is noted on disk now and then, and what all have is cut off.
 
 So all that is in memory may be lost at any moment. What was taken and not noted is sent again under the same id, which
-is at most the window's events; nothing is forgotten. A back end that does not answer holds up itself alone: its events
+is at most a span of events; nothing is forgotten. A back end that does not answer holds up itself alone: its events
 wait in the feed, at most `max_waiting` of them and none for longer than `max_age_seconds`; what is given up is counted.
+
+An event that a back end never takes, while it takes others, is refused: that says nothing of the back end, so the
+breaker does not hear of it. It holds up nobody until a whole span of what that back end wants was read behind it. Then
+it is given up, once it was refused `MOST_REFUSALS` times: a back end that is away takes none, and loses none.
 """
 
 import json
-from collections.abc import Awaitable, Callable, Mapping
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from math import inf
@@ -22,7 +27,7 @@ import trio
 from bimip.concurrency import Watch
 from bimip.domain.core.ids import Millis
 from bimip.domain.core.operations import Refused
-from bimip.domain.core.records import Event
+from bimip.domain.core.records import DamagedRecordError, Event
 from bimip.domain.webhooks.feed import NoteTold, OpenWebhooks, event_id, events_behind, head_of, positions_of
 from bimip.journal.queue import OperationQueue
 from bimip.push.breaker import Breaker
@@ -35,9 +40,17 @@ from bimip.webhooks.signing import sign
 from bimip.webhooks.telling import describe
 
 WINDOW = 64
-"""Events of a webhook that are in memory: being sent, or waiting to be tried again."""
+"""Events of a webhook that are sent, or wait to be sent for the first time."""
 SPAN = 1024
-"""Events behind one that is not taken that may have been: what a crash has sent again."""
+"""Events that a webhook wants, from the first that it did not take to the last that was read: what a crash may have
+sent again.
+"""
+MORE = 64
+"""Read behind a full span, one each time that the first is not taken: whether they are says whether the back end is
+there.
+"""
+MOST_REFUSALS = 8
+"""How often an event is refused while others are taken, until it is given up where it holds up those behind a span."""
 AGAIN_SECONDS = 1.0
 """Until something is tried again that the store could not take or tell; and the first time, that a back end did not."""
 MOST_DOUBLINGS = 16
@@ -68,12 +81,24 @@ class Item(NamedTuple):
 
 
 @dataclass(slots=True)
+class _Failures:
+    """Of an event that was not taken."""
+
+    taken: int
+    """Of its webhook, when that was so last."""
+    count: int = 0
+    refused: int = 0
+    """Those before which others were taken, since the one before."""
+    why: str = ""
+
+
+@dataclass(slots=True)
 class _Webhook:
     """A webhook, as it stands."""
 
     name: str
     settings: EndpointSettings
-    secrets: list[bytes]
+    secrets: Sequence[bytes]
     read: int = 0
     """The events up to here were looked at."""
     noted: int = 0
@@ -82,13 +107,53 @@ class _Webhook:
     """When that may be noted next: inf while it is under way, later where it was refused."""
     untold: dict[int, Event] = field(default_factory=dict)
     """What it was not told yet of those, ascending."""
-    failures: dict[int, int] = field(default_factory=dict)
-    """How often in a row each of them was not taken."""
+    failures: dict[int, _Failures] = field(default_factory=dict)
+    """What became of those of them that were not taken when they were sent."""
+    span: deque[int] = field(default_factory=deque)
+    """What it wants of those, from the first that it was not told of; some of it was told."""
+    taken: int = 0
+    """How many events it took: whether others were since a time."""
 
     @property
     def position(self) -> int:
         """Everything up to here was told."""
         return next(iter(self.untold)) - 1 if self.untold else self.read
+
+    def room(self) -> int:
+        """Counts the events that may be read now."""
+        first = self.failures.get(self.span[0]) if self.span else None
+        more = 0 if first is None else min(first.count, MORE)
+        return min(WINDOW - (len(self.untold) - len(self.failures)), SPAN + more - len(self.span))
+
+    def read_one(self, number: int, event: Event) -> bool:
+        """Passes over the next event of the feed. Whether it is to be told."""
+        self.read = number
+        if event.kind not in self.settings.kinds:
+            return False
+        self.untold[number] = event
+        self.span.append(number)
+        return True
+
+    def done(self, number: int) -> None:
+        """An event was taken, or never will be."""
+        self.untold.pop(number, None)
+        self.failures.pop(number, None)
+        while self.span and self.span[0] not in self.untold:
+            self.span.popleft()
+
+    def failed(self, number: int) -> _Failures:
+        """An event was not taken. Returns how often that is so by now."""
+        failures = self.failures.setdefault(number, _Failures(taken=self.taken))
+        failures.count += 1
+        failures.refused += failures.taken != self.taken
+        failures.taken = self.taken
+        return failures
+
+    def holds_up(self, number: int) -> bool:
+        """Whether an event alone is to blame that others wait: it is refused while they are taken."""
+        failures = self.failures.get(number)
+        is_refused = failures is not None and failures.refused >= MOST_REFUSALS
+        return is_refused and len(self.span) >= SPAN and self.span[0] == number
 
 
 class Webhooks:
@@ -99,6 +164,7 @@ class Webhooks:
         queue: OperationQueue,
         changed: Watch,
         endpoints: Mapping[str, EndpointSettings],
+        secrets: Mapping[str, Sequence[bytes]],
         post: Callable[[Request], Awaitable[Response]],
         retry_seconds: float,
         max_age_seconds: float,
@@ -110,13 +176,11 @@ class Webhooks:
         statistics: WebhookStatistics,
         report: Callable[[str, BaseException], None],
     ) -> None:
-        """`changed` rises when something was committed. Raises ConfigError for secrets that are none."""
+        """`changed` rises when events were committed. `secrets`: by endpoint, what its requests are signed with."""
         self._store = store
         self._queue = queue
         self._changed = changed
-        self._webhooks = {
-            name: _Webhook(name, settings, settings.read_secrets(name)) for name, settings in endpoints.items()
-        }
+        self._webhooks = {name: _Webhook(name, settings, secrets[name]) for name, settings in endpoints.items()}
         self._post = post
         self._retry_seconds = retry_seconds
         self._max_age_ms = int(max_age_seconds * 1000)
@@ -184,7 +248,8 @@ class Webhooks:
     async def _read(self, webhook: _Webhook, now: float) -> bool:
         """Reads what a webhook is to be told next, a slice at a time. Whether the store could tell."""
         while True:
-            limit = WINDOW - len(webhook.untold) if webhook.read - webhook.position < SPAN else 0
+            self._give_up_what_holds_up(webhook)
+            limit = webhook.room()
             try:
                 with self._store.snapshot() as view:
                     head = head_of(view)
@@ -193,9 +258,7 @@ class Webhooks:
             except StorageError:
                 return False
             for number, event in found:
-                webhook.read = number
-                if event.kind in webhook.settings.kinds:
-                    webhook.untold[number] = event
+                if webhook.read_one(number, event):
                     self._line_up(Item(webhook.name, number), now)
             if len(found) < limit:
                 webhook.read = head
@@ -204,12 +267,18 @@ class Webhooks:
                 return True
             await trio.lowlevel.checkpoint()
 
+    def _give_up_what_holds_up(self, webhook: _Webhook) -> None:
+        while webhook.span and webhook.holds_up(webhook.span[0]):
+            failures = webhook.failures[webhook.span[0]]
+            times = f"{failures.count} times while others were taken"
+            self._give_up(1, f"{webhook.name}: an event was refused {times}: {failures.why}")
+            webhook.done(webhook.span[0])
+
     def _skip(self, webhook: _Webhook, upto: int) -> None:
         """Gives up events up to a number: more wait than may. What is being sent may be taken all the same."""
         skipped = [number for number in webhook.untold if number <= upto]
         for number in skipped:
-            del webhook.untold[number]
-            webhook.failures.pop(number, None)
+            webhook.done(number)
         count = len(skipped) + max(0, upto - webhook.read)
         webhook.read = max(webhook.read, upto)
         if count:
@@ -227,8 +296,7 @@ class Webhooks:
         finally:
             self.lanes.done(lane, item, trio.current_time())
             if is_done:
-                webhook.untold.pop(item.number, None)
-                webhook.failures.pop(item.number, None)
+                webhook.done(item.number)
             self._changed.notify()
 
     async def _tell(self, lane: Lane[Item], webhook: _Webhook, item: Item) -> bool:
@@ -255,6 +323,7 @@ class Webhooks:
             self._failed(lane, webhook, item, str(response.status), wait)
             return False
         lane.breaker.succeeded()
+        webhook.taken += 1
         self.statistics.taken += 1
         return True
 
@@ -266,6 +335,9 @@ class Webhooks:
         try:
             with self._store.snapshot() as view:
                 told = describe(view, event, content=webhook.settings.content)
+        except DamagedRecordError as error:
+            self._give_up(1, f"{webhook.name}: the store: {error}")
+            return None
         except StorageError:
             raise
         except Exception as error:  # noqa: BLE001 - it would end the process again and again, and with that the server
@@ -283,18 +355,23 @@ class Webhooks:
     def _failed(self, lane: Lane[Item], webhook: _Webhook, item: Item, why: str, wait: float | None = None) -> None:
         """A back end did not take an event: after several of them it is left alone for a while."""
         now = trio.current_time()
-        lane.breaker.failed(now, object())
+        if not self._try_again(webhook, item, why, wait or 0.0):
+            lane.breaker.failed(now, object())
         if wait is not None:
             lane.breaker.pause(now + wait)
-        self._try_again(webhook, item, why, wait or 0.0)
 
-    def _try_again(self, webhook: _Webhook, item: Item, why: str, wait: float = 0.0) -> None:
+    def _try_again(self, webhook: _Webhook, item: Item, why: str, wait: float = 0.0) -> bool:
+        """Has an event be sent again later. Whether it is to blame itself: others were taken since it failed before."""
         self.statistics.retried += 1
         self.statistics.last_failure = f"{webhook.name}: {why}"
-        failures = webhook.failures.get(item.number, 0)
-        webhook.failures[item.number] = failures + 1
-        seconds = min(self._retry_seconds, AGAIN_SECONDS * 2.0 ** min(failures, MOST_DOUBLINGS)) * self._jitter()
+        if item.number not in webhook.untold:
+            return True  # it was given up meanwhile
+        failures = webhook.failed(item.number)
+        failures.why = why
+        doublings = min(failures.count - 1, MOST_DOUBLINGS)
+        seconds = min(self._retry_seconds, AGAIN_SECONDS * 2.0**doublings) * self._jitter()
         heappush(self._due, (trio.current_time() + max(seconds, wait), item))
+        return failures.refused > 0
 
     def _give_up(self, count: int, why: str) -> None:
         self.statistics.given_up += count

@@ -1,7 +1,9 @@
 """Back ends are told what happens, each event once or more under one id, whatever dies in between."""
 
+import json
 from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,14 +14,14 @@ from bimip.config import Settings
 from bimip.domain.core.records import Table
 from bimip.domain.webhooks.feed import events_behind, positions_of
 from bimip.push.posting import PostError, Request, Response
-from bimip.storage.errors import StorageError
+from bimip.storage.errors import StorageError, StoreDamagedError
 from bimip.storage.interface import Store
 from bimip.storage.memory import MemoryStore
 from bimip.webhooks import process, telling
 from tests.kit.faults import Boom, FaultyStore, StoreFault, raising
 from tests.kit.memory_server import open_world, settle
 from tests.kit.server import BEGIN, settings_for_tests
-from tests.kit.webhooks import MemoryBackEnd, webhook
+from tests.kit.webhooks import SECRET, URL, MemoryBackEnd, webhook
 from tests.scenarios.conftest import OpenStore
 
 SOON = 5
@@ -258,14 +260,15 @@ async def test_a_message_that_all_have_and_that_is_gone_is_told_of_all_the_same(
         assert (data["signal_id"], "id" in data) == (sent.signal_id, not gone)
 
 
+@pytest.mark.parametrize("error", [Boom("it has a defect"), StoreDamagedError("eids (1,)")], ids=["defect", "damage"])
 async def test_an_event_that_cannot_be_told_holds_no_other_up(
-    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
     back_end, describe = MemoryBackEnd(), telling.describe
 
     def described(view: Any, event: Any, *, content: bool) -> Any:
         if event.kind == 1:
-            raise Boom("it has a defect")
+            raise error
         return describe(view, event, content=content)
 
     monkeypatch.setattr(process, "describe", described)
@@ -278,6 +281,79 @@ async def test_an_event_that_cannot_be_told_holds_no_other_up(
 
         assert [kind for kind, _ in back_end.told] == ["user.first_seen", "user.first_seen", "message.delivered"]
         assert world.server.webhook_statistics.given_up == 1
+
+
+async def test_an_event_that_is_never_taken_holds_others_up_for_minutes_and_not_for_days(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(process, "WINDOW", 4)
+    monkeypatch.setattr(process, "SPAN", 12)
+    back_end = MemoryBackEnd()
+    refused = {f"m{number}" for number in range(6)}  # more than the window has places
+
+    def answer(request: Request) -> Response:
+        return Response(400 if json.loads(request.body)["data"]["id"] in refused else 200)
+
+    back_end.answer = answer
+    settings = with_webhook(webhook(events=["message.accepted"]))
+    async with open_world(settings=settings, gateway=back_end) as world:
+        ann, _ = await world.join("ann", "phone"), await world.join("bob", "phone")
+        for number in range(60):
+            await ann.post("bob", b"x", f"m{number}")
+        await trio.sleep(3600)
+        told = world.server.webhook_statistics
+
+        assert {data["id"] for _, data in back_end.told} == {f"m{number}" for number in range(6, 60)}
+        assert (told.taken, told.given_up, told.waiting) == (54, 6, {"crm": 0})
+        assert told.last_failure.startswith("crm: an event was refused ")
+        assert told.last_failure.endswith(" times while others were taken: 400")
+
+
+async def test_while_no_event_is_taken_none_is_given_up(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A back end that is away refuses none."""
+    monkeypatch.setattr(process, "WINDOW", 4)
+    monkeypatch.setattr(process, "SPAN", 12)
+    back_end = MemoryBackEnd()
+    back_end.seconds = 0.1
+    settings = with_webhook(webhook(events=["message.accepted"]), RETRY_SECONDS="5")
+    async with open_world(settings=settings, gateway=back_end) as world:
+        ann, _ = await world.join("ann", "phone"), await world.join("bob", "phone")
+        for number in range(60):
+            await ann.post("bob", b"x", f"m{number}")
+        is_away = lambda: len(back_end.events) > 5 and trio.current_time() < 7200  # noqa: E731 - one line says it
+        back_end.answer = lambda _request: Response(500 if is_away() else 200)
+        await trio.sleep(7000)
+        told = world.server.webhook_statistics
+        assert (told.taken, told.given_up) == (6, 0)
+        await trio.sleep(3600)
+
+        assert (told.taken, told.given_up, told.waiting) == (60, 0, {"crm": 0})
+
+
+async def test_events_that_a_back_end_does_not_want_do_not_hold_up_those_that_it_does(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(process, "SPAN", 5)
+    back_end = MemoryBackEnd()
+    back_end.answer = lambda request: Response(400 if b'"ann"' in request.body else 200)
+    settings = with_webhook(
+        json.dumps(
+            {
+                "crm": {"url": URL, "secret": SECRET, "events": ["user.first_seen"]},
+                "other": {"url": URL + "/other", "secret": SECRET, "events": ["message.accepted"]},
+            }
+        )
+    )
+    async with open_world(settings=settings, gateway=back_end) as world:
+        ann, _ = await world.join("ann", "phone"), await world.join("bob", "phone")
+        for number in range(20):
+            await ann.post("bob", b"x", f"m{number}")
+        await world.register("cid")
+        await trio.sleep(60)
+
+        assert [data["user"] for _, data in back_end.told] == ["bob", "cid"]
 
 
 async def test_it_is_killed_again_and_again_and_nothing_is_lost(autojump_clock: MockClock) -> None:
@@ -334,6 +410,37 @@ async def test_a_store_that_cannot_be_read_or_written_is_asked_again(
 
         assert [data["user"] for _, data in back_end.told] == ["ann", "bob"]
         assert waiting(store) == 0
+
+
+async def test_a_secret_is_read_once(autojump_clock: MockClock, tmp_path: Path) -> None:
+    """A file that is taken away while the server runs ends nothing, however often the process starts."""
+    (file := tmp_path / "crm.secret").write_text(SECRET)
+    back_end = MemoryBackEnd()
+    settings = with_webhook(json.dumps({"crm": {"url": URL, "secret_file": str(file)}}))
+    async with open_world(settings=settings, gateway=back_end) as world:
+        file.unlink()
+        await world.kill("webhooks")
+        await trio.sleep(8)
+        await world.join("ann", "phone")
+        await trio.sleep(SOON)
+
+        assert [data["user"] for _, data in back_end.told] == ["ann"]
+
+
+async def test_a_commit_without_an_event_wakes_nobody(autojump_clock: MockClock) -> None:
+    back_end = MemoryBackEnd()
+    settings = with_webhook(webhook(events=["user.first_seen"]))
+    async with open_world(settings=settings, gateway=back_end) as world:
+        ann, bob = await world.join("ann", "phone"), await world.join("bob", "phone")
+        await trio.sleep(SOON)
+        before, commits = world.server.events.version, world.server.journal_statistics.batches
+        await ann.post("bob", b"hello", "m1")
+        await bob.heard()
+        bob.acknowledge(1)
+        await trio.sleep(SOON)
+
+        assert world.server.journal_statistics.batches > commits
+        assert world.server.events.version == before
 
 
 async def test_where_nobody_is_to_be_told_nothing_is_written(autojump_clock: MockClock) -> None:

@@ -14,6 +14,7 @@ from itertools import islice
 from struct import error as StructError  # noqa: N812 - the module's own name for it says nothing
 from typing import Any, NamedTuple
 
+from bimip.domain.accounts.barring import MARK
 from bimip.domain.conversations.membership import is_feed
 from bimip.domain.core.ids import ConversationId, ConversationOffset, DeviceId, Millis, Offset, Stamp, Version
 from bimip.domain.core.merges import LastWrite
@@ -44,12 +45,15 @@ from bimip.domain.core.records import (
     User,
 )
 from bimip.domain.delivery.cursor import START
+from bimip.domain.keeping.timekeeping import known_time
 from bimip.domain.messages.appending import payload_bytes
 from bimip.domain.messages.chaining import STEP, extend
+from bimip.domain.messages.expiring import last_stamp
 from bimip.domain.state.changes import state_of
 from bimip.domain.state.conversation_settings import AS_THEY_WERE
 from bimip.domain.state.intents import NONE as NOTHING_SAID
 from bimip.domain.state.privacy_exceptions import DENIED
+from bimip.domain.webhooks.feed import positions_of
 from bimip.storage.care.check import Finding, rows, run
 from bimip.storage.lmdb.keys import UNPACK, key_of_block, kind_of
 from bimip.storage.lmdb.store import LmdbStore
@@ -308,7 +312,13 @@ def _risen(view: Reader, key: Key) -> _Made | None:
 _NEWEST = (1 << 64) - 1
 """Beyond all stamps."""
 
-_COUNTED = {"users": Table.EIDS, "devices": Table.DEVICE_OWNERS, "conversations": Table.CONVERSATIONS}
+_COUNTED = {
+    "users": Table.EIDS,
+    "devices": Table.DEVICE_OWNERS,
+    "conversations": Table.CONVERSATIONS,
+    "conflicts": Table.CONFLICTS,
+    "events": Table.EVENTS,
+}
 """Counters, and the tables whose keys they gave."""
 
 
@@ -316,7 +326,20 @@ def _counter(view: Reader, key: Key) -> _Made | None:
     table = _COUNTED.get(key[0])
     if table is None:
         return None
-    return _Made(max((number for (number,), _ in rows(view, table)), default=0), "counted again")
+    given = max((number for (number,), _ in rows(view, table)), default=0)
+    if table is Table.EVENTS:  # of which none is left when all back ends were told
+        given = max(given, *positions_of(view).values(), 0)
+    return _Made(given, "counted again")
+
+
+def _revocation(view: Reader, key: Key) -> _Made:
+    """Bars no token that was issued since, where many are barred: a user who is shut out for ever has no way back."""
+    user, token = key
+    if not token.startswith(MARK):
+        return _Made(FOR_EVER, "kept for ever: when the token expires is lost")
+    others = [at for (_, other), at in _scan(view, Table.REVOKED, (user, MARK), (user + 1,)) if other.startswith(MARK)]
+    until = max(known_time(view, last_stamp(view)).told, *others, 0)
+    return _Made(Millis(until), "dated when the store was last written: tokens that were issued before then are barred")
 
 
 def _message_state(view: Reader, key: Key) -> _Made | None:
@@ -387,7 +410,7 @@ _MAKE: dict[Kind, Callable[[Reader, Key], _Made | None]] = {
     Table.PUSH_SHOWN: partial(_always, None, "left out: what was shown there stays shown"),
     Table.EVENTS: partial(_always, None, "left out: back ends are not told of it"),
     Table.EVENT_POSITIONS: partial(_always, None, "left out: a back end is told of what happens from now on alone"),
-    Table.REVOKED: partial(_always, FOR_EVER, "kept for ever: when the token expires is lost"),
+    Table.REVOKED: _revocation,
 }
 
 _OF_A_USER = {
@@ -425,6 +448,7 @@ _OF_A_USER = {
 """Kinds whose keys begin with a user's number."""
 
 _MEANING: dict[Kind, str] = {
+    Table.META: "what is numbered or dated by it cannot be written",
     Table.USERS: "the user is not let in",
     Table.EIDS: "the user{whose} is not named to others",
     Table.ERASING: "who is being erased is not erased to the end: have them erased again, under any name they had",

@@ -1,6 +1,7 @@
 """What of a damaged record can be made again is made, as it was; what cannot is said."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -8,15 +9,19 @@ import pytest
 import trio
 from trio.testing import MockClock
 
+from bimip.domain.accounts.barring import DISABLED, ISSUED, MARK, OF_DEVICE, Bar, DisableUser, RevokeIssued, bar_of
 from bimip.domain.commands.operation import Command, CommandKind
 from bimip.domain.contacts.changing_settings import ChangeException, ChangeSettings
 from bimip.domain.contacts.roster import ChangeContact, ContactAction
 from bimip.domain.conversations.groups import CreateGroup
+from bimip.domain.core.identity import Claims
 from bimip.domain.core.ids import ConversationId, ConversationOffset, DeviceId, Millis, Stamp, UserId
 from bimip.domain.core.merges import LastWrite
 from bimip.domain.core.operations import Links, MarkRead, Receipt, Received, Registered, Revoke
 from bimip.domain.core.records import (
+    Changes,
     ConversationSettings,
+    Event,
     Intent,
     Key,
     Kind,
@@ -29,15 +34,17 @@ from bimip.domain.core.records import (
     Table,
 )
 from bimip.domain.delivery.cursor import START
+from bimip.domain.keeping.timekeeping import DAY
 from bimip.domain.messages.checkpoints import TakeCheckpoint
 from bimip.domain.state.intents import NONE, SetIntent
 from bimip.domain.state.privacy_exceptions import ExceptionValue
 from bimip.domain.state.receipts import pack_key, part_of
 from bimip.domain.state.settings import Setting
+from bimip.domain.webhooks.feed import HEAD, EventKind
 from bimip.storage.care.check_apart import check_apart, repair_apart
 from bimip.storage.errors import StoreDamagedError
 from bimip.storage.lmdb.store import LmdbStore
-from tests.journal.journal_host import FragileStore, JournalHost, message
+from tests.journal.journal_host import BEGIN, FragileStore, JournalHost, message
 from tests.storage.spoil import spoil
 from tests.storage.test_damage_campaign import MAP_BYTES, write
 
@@ -83,6 +90,13 @@ async def revoke(folder: Path) -> None:
         await host.execute(message(Registered(UserId(2), DeviceId(2)), "unheard", "ann"))
         await host.execute(ann_blocks._replace(id="unblock", action=ContactAction.UNBLOCK))
         await host.execute(CreateGroup(UserId(1), DeviceId(1), "g1", bytes(8), "trip", ("bob",)))
+        for barring in (RevokeIssued("bob"), RevokeIssued("bob", "phone"), DisableUser("ann")):
+            await host.execute(barring)
+    store.begin()
+    told = Event(EventKind.FIRST_SEEN, Millis(BEGIN), UserId(1))
+    events: Any = {Table.EVENTS: {(3,): told, (4,): told}, Table.EVENT_POSITIONS: {("crm",): 2}}
+    store.apply(Changes(puts={**events, Table.META: {HEAD: 4}}))
+    store.commit()
     store.close()
 
 
@@ -107,6 +121,8 @@ def same(before: Any) -> Any:
 
 MADE: dict[str, tuple[Table, Key, Callable[[Any], Any]]] = {
     "a counter": (Table.META, ("conversations",), same),
+    "the number of conflicts": (Table.META, ("conflicts",), same),
+    "the newest event": (Table.META, HEAD, same),
     "a user": (Table.USERS, ("bob",), lambda user: user._replace(created=0)),
     "a user's name": (Table.EIDS, (2,), same),
     "a device": (Table.DEVICES, (2, "phone"), lambda device: device._replace(created=0, last_seen=0)),
@@ -148,6 +164,43 @@ MADE: dict[str, tuple[Table, Key, Callable[[Any], Any]]] = {
     "a conversation of a group": (Table.CONVERSATIONS, (2,), same),
     "a revocation": (Table.REVOKED, (1, "lost"), lambda _: (1 << 63) - 1),
 }
+
+
+def test_the_newest_event_is_known_by_positions_where_no_event_is_left(folder: Path) -> None:
+    store = LmdbStore(folder, map_bytes=MAP_BYTES)
+    store.begin()
+    store.apply(Changes(puts={Table.EVENTS: {(3,): None, (4,): None}, Table.EVENT_POSITIONS: {("crm",): 4}}))
+    store.commit()
+    store.close()
+    spoil(folder, Table.META, HEAD)
+    list(repair_apart(folder, MAP_BYTES))
+
+    assert record(folder, Table.META, HEAD) == 4
+
+
+@pytest.mark.parametrize("damaged", [(ISSUED,), (OF_DEVICE + "phone",), (MARK,), (MARK, ISSUED)])
+def test_who_was_barred_is_let_in_with_a_token_that_was_issued_since(folder: Path, damaged: tuple[str, ...]) -> None:
+    for key in damaged:
+        spoil(folder, Table.REVOKED, (2, key))
+    list(repair_apart(folder, MAP_BYTES))
+    store = LmdbStore(folder, map_bytes=MAP_BYTES)
+    claims = partial(Claims, eid="bob", device="phone", expires_at=Millis(1 << 62), jti="x")
+    with store.snapshot() as view:
+        barred, later = (
+            bar_of(view, UserId(2), claims(issued_at=Millis(issued_at))) for issued_at in (BEGIN, BEGIN + DAY)
+        )
+    store.close()
+
+    assert (barred, later) == (Bar.REVOKED, None)
+    assert list(check_apart(folder, MAP_BYTES)) == []
+
+
+def test_who_is_disabled_stays_so(folder: Path) -> None:
+    spoil(folder, Table.REVOKED, (1, DISABLED))
+    list(repair_apart(folder, MAP_BYTES))
+
+    since = record(folder, Table.REVOKED, (1, DISABLED))
+    assert BEGIN <= since < BEGIN + DAY
 
 
 @pytest.mark.parametrize("name", MADE)
