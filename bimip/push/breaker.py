@@ -13,6 +13,16 @@ from math import inf
 
 FAILURES = 3
 FIRST_SECONDS = 5.0
+AGAIN_SECONDS = 1.0
+"""Until something is tried again that failed for the first time, or that the store could not take or tell."""
+MOST_DOUBLINGS = 32
+
+
+def backoff(before: int, first_seconds: float, most_seconds: float, jitter: Callable[[], float]) -> float:
+    """Returns the seconds until something is tried again that had failed so often in a row before: each time twice as
+    many.
+    """
+    return min(most_seconds, first_seconds * 2.0 ** min(before, MOST_DOUBLINGS)) * jitter()
 
 
 class Breaker:
@@ -54,9 +64,8 @@ class Breaker:
         if len(self._failed) < FAILURES:
             self._failed.add(who)
         if self.failures >= FAILURES and now >= self.open_until:
-            seconds = min(self._most_seconds, FIRST_SECONDS * 2.0**self._opened) * self._jitter()
-            self._opened = min(self._opened + 1, 32)
-            self.open_until = now + seconds
+            self.open_until = now + backoff(self._opened, FIRST_SECONDS, self._most_seconds, self._jitter)
+            self._opened += 1
 
     def pause(self, until: float) -> None:
         """It asked to be left alone until then."""

@@ -39,7 +39,7 @@ from bimip.domain.push.outbox import (
 from bimip.domain.push.ringing import is_let_through
 from bimip.domain.push.subscribing import SubscriptionKey, Unsubscribe, subscriptions_of
 from bimip.journal.queue import OperationQueue
-from bimip.push.breaker import Breaker
+from bimip.push.breaker import AGAIN_SECONDS, Breaker, backoff
 from bimip.push.gateways import Gateway
 from bimip.push.lanes import Lane, LaneName, Lanes
 from bimip.push.notifications import Notification, describe, describe_ring
@@ -52,9 +52,6 @@ from bimip.storage.interface import Store
 
 SCAN = 200
 """Subscriptions read in one transaction, as the process begins."""
-AGAIN_SECONDS = 1.0
-"""Until something is tried again that the store could not take or tell; and the first time, that a gateway did not."""
-MOST_DOUBLINGS = 16
 LEAST_SECONDS = 0.01
 """Until something is looked at that is due."""
 
@@ -210,6 +207,7 @@ class Push:
                 if self._subscribers.is_to_walk:
                     await self._walk()
                 now = trio.current_time()
+                self._rings.forget_old()
                 while (user := self._subscribers.take_due(now)) is not None:
                     self._line_up(user, now)
                     await trio.lowlevel.checkpoint()
@@ -254,7 +252,9 @@ class Push:
             gateway = self._gateways.get(subscription.platform)
             if gateway is not None:  # else its operator took it out of the configuration
                 lane = LaneName(gateway.name, gateway.host_of(subscription))
-                self.lanes.put(lane, Item(key, subscription.number), now, is_urgent=self._rings.has_any(user))
+                self.lanes.put(
+                    lane, Item(key, subscription.number), now, is_urgent=self._rings.owes(user, subscription.number)
+                )
 
     async def _serve(self, lane: Lane[Item], item: Item) -> None:
         """Does what is next for a subscription, and has it wait again if there may be more."""
@@ -271,7 +271,7 @@ class Push:
             now = trio.current_time()
             self.lanes.done(lane, item, now)
             if more:
-                self.lanes.put(lane.name, item, now, is_urgent=self._rings.has_any(item.key.user))
+                self.lanes.put(lane.name, item, now, is_urgent=self._rings.owes(item.key.user, item.number))
             self._subscribers.changed.notify()
 
     async def _do_next(self, lane: Lane[Item], item: Item) -> bool:
@@ -300,7 +300,7 @@ class Push:
     async def _find_next(self, item: Item) -> _Step:
         """Looks through the logs, a slice at a time. A defect that one subscription meets costs the others nothing."""
         due_at: Millis | None = None
-        if self._rings.has_any(item.key.user):
+        if self._rings.owes(item.key.user, item.number):
             called = self._look(item, self._find_ring) or NOTHING
             if called.notification is not None:
                 return called
@@ -452,7 +452,7 @@ class Push:
         if request.is_trusted and wait is not None:
             lane.breaker.pause(now + wait)
         failures, _ = self._failed.get(item, (0, 0.0))
-        seconds = min(self._retry_seconds, AGAIN_SECONDS * 2.0 ** min(failures, MOST_DOUBLINGS)) * self._jitter()
+        seconds = backoff(failures, AGAIN_SECONDS, self._retry_seconds, self._jitter)
         when = now + max(seconds, wait or 0.0)
         self._failed[item] = (failures + 1, when)
         self._subscribers.look_at(item.key.user, when)

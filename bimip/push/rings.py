@@ -66,7 +66,7 @@ class Rings:
 
     def begun(self, ring: Ring) -> None:
         """A call rings now, also where no device of its callee is connected."""
-        self._forget_old()
+        self.forget_old()
         self._by_user.setdefault(ring.callee, {})[ring] = Ringing(ring)
         self._subscribers.called(ring.callee, at_once=False)
 
@@ -84,9 +84,9 @@ class Rings:
 
     # What push asks.
 
-    def has_any(self, user: UserId) -> bool:
-        """Whether a call rings at a user, or is to be told to ring no more."""
-        return user in self._by_user
+    def owes(self, user: UserId, subscription: Stamp) -> bool:
+        """Whether a subscription is to be told that a call rings, or that it rings no more."""
+        return any(True for _ in self._of(user, subscription))
 
     def is_to_clear(self, user: UserId) -> bool:
         """Whether something is to be told that does not wait until a user is away."""
@@ -137,7 +137,7 @@ class Rings:
     def _bucket(self, key: Calling, rate: Rate) -> Bucket:
         return self._rates.get(key) or self._rates.put(key, Bucket(rate))
 
-    def _forget_old(self) -> None:
+    def forget_old(self) -> None:
         """Forgets what could not be told for long, as where a subscription went meanwhile."""
         now = trio.current_time()
         while self._over and self._over[0][0] + KEPT_SECONDS <= now:

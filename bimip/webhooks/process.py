@@ -30,7 +30,7 @@ from bimip.domain.core.operations import Refused
 from bimip.domain.core.records import DamagedRecordError, Event
 from bimip.domain.webhooks.feed import NoteTold, OpenWebhooks, event_id, events_behind, head_of, positions_of
 from bimip.journal.queue import OperationQueue
-from bimip.push.breaker import Breaker
+from bimip.push.breaker import AGAIN_SECONDS, Breaker, backoff
 from bimip.push.lanes import Lane, LaneName, Lanes
 from bimip.push.posting import PostError, Request, Response, Verdict, seconds_of, verdict_of
 from bimip.storage.errors import StorageError
@@ -51,9 +51,6 @@ there.
 """
 MOST_REFUSALS = 8
 """How often an event is refused while others are taken, until it is given up where it holds up those behind a span."""
-AGAIN_SECONDS = 1.0
-"""Until something is tried again that the store could not take or tell; and the first time, that a back end did not."""
-MOST_DOUBLINGS = 16
 LOOK_SECONDS = 60.0
 """Until it looks again whether there is something to tell, or something too old: nobody may have told."""
 
@@ -368,8 +365,7 @@ class Webhooks:
             return True  # it was given up meanwhile
         failures = webhook.failed(item.number)
         failures.why = why
-        doublings = min(failures.count - 1, MOST_DOUBLINGS)
-        seconds = min(self._retry_seconds, AGAIN_SECONDS * 2.0**doublings) * self._jitter()
+        seconds = backoff(failures.count - 1, AGAIN_SECONDS, self._retry_seconds, self._jitter)
         heappush(self._due, (trio.current_time() + max(seconds, wait), item))
         return failures.refused > 0
 

@@ -275,6 +275,24 @@ async def test_a_push_process_that_dies_tells_it_again_by_the_same_id_and_that_i
         assert kinds(gateway) == ["clear"]
 
 
+async def test_messages_of_whom_a_call_rings_at_go_before_nobody_elses(autojump_clock: MockClock) -> None:
+    gateway = MemoryGateway()
+    async with bob_is_away(gateway, BURST="9", MAX_SENDS_PER_HOST="1") as (world, ann):
+        cid = await world.join("cid", "phone", go_on())
+        await subscribe(cid, token="c")
+        cid.cut()
+        await trio.sleep(SOON)
+        say(ann, "bob", OFFER, b"offer")
+        await trio.sleep(SOON)
+        assert kinds(gateway) == ["call"]
+        gateway.seconds = 1.0
+        for number, name in enumerate(("bob", "bob", "bob", "cid")):
+            await ann.post(name, b"x", f"m{number}")
+        await trio.sleep(SOON + 5)
+
+        assert [one["token"] for one in gateway.take()] == ["t", "c", "t", "t"]
+
+
 async def test_a_subscription_that_is_gone_leaves_nothing_behind(autojump_clock: MockClock) -> None:
     gateway = MemoryGateway()
     gateway.answer = failing(410)
