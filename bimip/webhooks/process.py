@@ -79,10 +79,10 @@ class Item(NamedTuple):
 
 @dataclass(slots=True)
 class _Failures:
-    """Of an event that was not taken."""
+    """Counts how often an event was not taken."""
 
     taken: int
-    """Of its webhook, when that was so last."""
+    """How many others its webhook had taken when that was so last."""
     count: int = 0
     refused: int = 0
     """Those before which others were taken, since the one before."""
