@@ -1,5 +1,6 @@
 """The whole server over LMDB, with real sockets, and a plain HTTP client: by h11, as any back end."""
 
+import base64
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -69,6 +70,11 @@ class Api:
         """These users exist: each has asked for something."""
         for user in users:
             await self.get("/devices", user)
+
+
+def texts(page: Any) -> list[str]:
+    """The texts of a page of messages."""
+    return [base64.b64decode(one.get("payload", "")).decode() for one in page["messages"]]
 
 
 class _Sockets(httpx.AsyncBaseTransport):

@@ -2,8 +2,7 @@
 
 from typing import Any
 
-from tests.api.kit import Api
-from tests.api.test_messages import texts
+from tests.api.kit import Api, texts
 
 
 async def befriend(api: Api, owner: str, viewer: str) -> None:

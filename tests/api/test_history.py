@@ -1,8 +1,32 @@
-"""What answers a message is read by HTTP, page by page."""
+"""Messages are read again by HTTP, page by page: a conversation, and what answers a message."""
 
 import pytest
 
-from tests.api.kit import Api
+from tests.api.kit import Api, texts
+
+
+async def test_a_conversation_is_paged_through_both_ways(api: Api) -> None:
+    ids = [(await api.write(f"{number}"))["messageId"] for number in range(5)]
+    path = "/messages/conversation/c1/backfill"
+    first = await api.get(f"{path}?limit=3", "bob")
+    rest = (await api.ask("POST", path, {"cursor": first["nextCursor"]}, user="bob")).json()
+    behind = (await api.ask("POST", path, {"lastMessageId": ids[2]}, user="bob")).json()
+    before = await api.get(f"{path}?backwards=true&lastMessageId={ids[2]}", "bob")
+    newest = await api.get(f"{path}?backwards=true&limit=2", "bob")
+
+    assert (texts(first), first["complete"]) == (["0", "1", "2"], False)
+    assert (texts(rest), rest["complete"]) == (["3", "4"], True)
+    assert texts(behind) == ["3", "4"]
+    assert texts(before) == ["1", "0"]
+    assert texts(newest) == ["4", "3"]
+
+
+@pytest.mark.parametrize("path", ["/messages/conversation/c1/backfill", "/messages/conversation/nothing/backfill"])
+async def test_a_conversation_of_others_is_like_one_that_is_not_there(api: Api, path: str) -> None:
+    await api.write("secret")
+    answer = await api.ask("GET", path, user="carol")
+
+    assert (answer.status_code, answer.json()["detail"]) == (404, "you are in no such conversation")
 
 
 async def test_a_thread_has_what_answers_its_message_and_nothing_else(api: Api) -> None:
