@@ -12,6 +12,7 @@ from bimip.client.wire import bimip as pb
 from bimip.config import Settings
 from bimip.domain.core.identity import Claims
 from bimip.domain.core.ids import Millis
+from bimip.gateway.listener import OpenListeners
 from bimip.journal.worker import InlineWorker, Worker
 from bimip.parts import Parts
 from bimip.push.posting import Poster
@@ -203,6 +204,7 @@ async def open_world(
     open_worker: Callable[[], Worker] = InlineWorker,
     wall_clock: Callable[[], Millis] = virtual_millis,
     gateway: Poster | None = None,
+    listen: OpenListeners | None = None,
 ) -> AsyncIterator[World]:
     """Run the server. A given store survives the world, so that the next one begins where this one ended."""
     kept = store if store is not None else MemoryStore()
@@ -213,6 +215,7 @@ async def open_world(
         open_worker=open_worker,
         wall_clock=wall_clock,
         gateway=gateway,
+        listen=listen,
     )
     async with trio.open_nursery() as nursery:
         async with serving as server:

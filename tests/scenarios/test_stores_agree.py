@@ -18,7 +18,9 @@ from bimip.storage.care.check import check
 from bimip.storage.interface import Store
 from bimip.storage.lmdb.store import LmdbStore
 from bimip.storage.memory import MemoryStore
-from tests.kit.histories import WEIGHTS, Step, Told, draw_steps, play
+from tests.kit.histories import WEIGHTS, Step, Told, draw_steps, play, played
+from tests.kit.rest_requests import ANY
+from tests.kit.speaker import DEVICES
 
 HISTORIES = int(os.environ.get("BIMIP_HISTORIES", "200"))
 FIRST = int(os.environ.get("BIMIP_FIRST_HISTORY", "1"))
@@ -91,6 +93,19 @@ def test_everything_is_played_and_mostly_answered() -> None:
 
     assert kinds == set(WEIGHTS)
     assert sum(len(one.frames) for one in told) > 120
+
+
+def test_everything_that_there_is_by_http_is_asked_and_mostly_answered() -> None:
+    random = Random(FIRST)
+    what = random.choices(["rest", "rest_message", "rest_batch", "contact"], [10, 2, 1, 1], k=300)
+    steps = [Step(one, random.randrange(len(DEVICES)), tuple(random.choices(range(1 << 16), k=6))) for one in what]
+    answers = played(MemoryStore, steps, FIRST).answers
+    done = [endpoint for endpoint, status in answers if status < 300]
+
+    assert all(status < 500 for _, status in answers)
+    assert len(done) > len(answers) / 2
+    assert [endpoint.path for endpoint in ANY if endpoint not in [asked for asked, _ in answers]] == []
+    assert len([endpoint for endpoint in ANY if endpoint not in done]) < 6
 
 
 class Forgetful(MemoryStore):
