@@ -10,6 +10,7 @@
 * `events.py`         a device's stream as server-sent events: a connection of its own
 * `openapi.py`        the document that is made of the rows; `words.py`: what of it stands nowhere else; `docs.py`: the
   page that shows it
+* `javascript.py`     the client for pages, which is served beside them
 
 An endpoint makes payloads of the schema of what was said, asks a route of `requests` for each, and shows what came
 back; no rule about messages is here. A field of a message has its name in bimip.proto; what the source documents name

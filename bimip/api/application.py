@@ -1,5 +1,5 @@
 """The application that answers by HTTP what is no WebSocket: a route for each path of ENDPOINTS, the document that
-tells of them, and its page.
+tells of them, its page, and the client for pages.
 
 Whoever asks is found by their token before anything of a body is read; then the body is, and the endpoint answers.
 """
@@ -24,6 +24,7 @@ from bimip.api import (
     events,
     feeds,
     history,
+    javascript,
     messages,
     presence,
     receipts,
@@ -70,7 +71,7 @@ def make_application(services: Services, attach: Attach, *, origins: Sequence[st
         Route(f"{PREFIX}{path}", _Answering(callers, rows).answer, methods=list(rows)) for path, rows in by_path.items()
     ]
     routes.append(Route(f"{PREFIX}/openapi.json", _Document(document(endpoints, services.limits)).answer))
-    routes += docs.routes()
+    routes += [*docs.routes(), javascript.route()]
     return Starlette(
         routes=routes,
         middleware=[Middleware(Origins, origins=origins, names=names)],

@@ -14,6 +14,8 @@ from bimip.wire.comments import COMMENTS
 from bimip.wire.limits import Limits
 
 PREFIX: Final = "/api/v1"
+CLIENT_PATH: Final = f"{PREFIX}/bimip.mjs"
+"""Where a page imports the client in JavaScript from."""
 
 DESCRIPTION: Final = """\
 What a device does by WebSocket, by HTTP: the same rules, limits and durability, and what is done here reaches connected
@@ -58,7 +60,8 @@ def document(endpoints: Iterable[Endpoint], limits: Limits) -> Json:
     for endpoint in endpoints:
         operation = _operation(endpoint, schemas)
         paths.setdefault(f"{PREFIX}{endpoint.path}", {})[endpoint.method.lower()] = operation
-    paths[f"{PREFIX}/openapi.json"] = {"get": _own_operation()}
+    paths[f"{PREFIX}/openapi.json"] = {"get": _open_operation("openapi", "This document", "application/json", "object")}
+    paths[CLIENT_PATH] = {"get": _client_operation()}
     return {
         "openapi": "3.1.0",
         "info": {
@@ -159,16 +162,22 @@ def _responses(endpoint: Endpoint, schemas: dict[str, Json]) -> Json:
     return responses
 
 
-def _own_operation() -> Json:
+def _open_operation(name: str, summary: str, media_type: str, kind: str) -> Json:
+    """What anybody may read."""
     return {
-        "summary": "This document",
-        "operationId": "openapi",
-        "tags": ["openapi.json"],
+        "summary": summary,
+        "operationId": name,
+        "tags": ["for anybody"],
         "security": [],
-        "responses": {
-            "200": {"description": "Done", "content": {"application/json": {"schema": {"type": "object"}}}},
-        },
+        "responses": {"200": {"description": "Done", "content": {media_type: {"schema": {"type": kind}}}}},
     }
+
+
+def _client_operation() -> Json:
+    summary = "The client for pages and Node, which speaks by WebSocket: a module of JavaScript"
+    operation = _open_operation("client", summary, "text/javascript", "string")
+    operation["responses"]["304"] = {"description": "It is still the one whose ETag If-None-Match names"}
+    return operation
 
 
 def _problem() -> Json:

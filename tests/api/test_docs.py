@@ -2,29 +2,17 @@
 
 import gzip
 import re
-import shutil
 import subprocess
 from hashlib import sha256
 from importlib.resources import files
 from pathlib import Path
 
 import httpx
-import pytest
 import trio
 
 from bimip.api.docs import DIGESTS, PATH, POLICY
 from tests.api.kit import Api
-
-CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
-FLAGS = (
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
+from tests.kit.browser import CHROMIUM, FLAGS, needs_browser
 
 
 async def read(api: Api, path: str, method: str = "GET") -> httpx.Response:
@@ -64,7 +52,7 @@ async def test_its_policy_lets_it_have_nothing_of_others(api: Api) -> None:
     assert "<script>" not in page.text
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="no browser here: install chromium")
+@needs_browser
 async def test_a_browser_shows_the_endpoints(api: Api, tmp_path: Path) -> None:
     assert CHROMIUM is not None
     url = f"http://127.0.0.1:{api.port}{PATH}"

@@ -74,6 +74,7 @@ TOPICS = {
     "tests/storage/test_write_points.py": "store and journal, killed at each write",
     "tests/supervision/test_chaos.py": "a whole tree",
     "tests/users/test_tokens.py": "tokens, through the whole server",
+    "tests/web/test_browser.py": "the client in JavaScript, in a browser",
     "tests/web/test_javascript.py": "the client in JavaScript, which is one module",
     "tests/wire/test_frame_fuzz.py": "what either codec accepts",
     "tests/wire/test_worst_frames.py": "what the worst frames cost",
