@@ -163,7 +163,7 @@ def _responses(endpoint: Endpoint, schemas: dict[str, Json]) -> Json:
 
 
 def _open_operation(name: str, summary: str, media_type: str, kind: str) -> Json:
-    """What anybody may read."""
+    """Describes a path that anybody may read."""
     return {
         "summary": summary,
         "operationId": name,
