@@ -19,7 +19,7 @@ from bimip.domain.accounts.barring import DISABLED, MARK, OF_DEVICE
 from bimip.domain.contacts.access import STANDING_NAMES
 from bimip.domain.conversations.membership import ROLE_NAMES, author_of, is_feed, was_member_at
 from bimip.domain.core.clock import millis_of, signal_id
-from bimip.domain.core.ids import ConversationId, DeviceId, Stamp, UserId
+from bimip.domain.core.ids import ConversationId, ConversationOffset, DeviceId, Stamp, UserId
 from bimip.domain.core.merges import LastWrite
 from bimip.domain.core.records import (
     NEVER,
@@ -387,11 +387,14 @@ def _conversation(view: Reader, user: UserId, number: ConversationId, known: Con
     group: Group | None = view.get(Table.GROUPS, (number,))
     member: Member | None = view.get(Table.MEMBERS, (number, user))
     if group is not None and member is not None:
+        since, upto = member.since, member.upto
+        if since == NEVER:  # then the other one says when that began, and, of who was removed, when it ended
+            since, upto = (upto, ConversationOffset(0)) if member.role else (ConversationOffset(0), upto)
         yield line | {
             "title": group.title,
             "role": ROLE_NAMES[Role(member.role)],
-            "since": member.upto if member.since == NEVER else member.since,
-            "upto": 0 if member.since == NEVER else member.upto,
+            "since": since,
+            "upto": upto,
             **({"named": True} if member.since == NEVER else {}),
             "changed": _time(member.joined),
         }

@@ -55,12 +55,6 @@ def read_bar_of(store: Store, claims: Claims) -> Bar | None:
         return None if user is None else bar_of(view, user.number, claims)
 
 
-def read_user_number(store: Store, eid: str) -> UserId | None:
-    with store.snapshot() as view:
-        user: User | None = view.get(Table.USERS, (eid,))
-        return None if user is None else user.number
-
-
 def list_users(store: Store, after: str, limit: int) -> list[Mapping[str, object]]:
     """Lists users behind a name, in the order of their names as bytes, as JSON has them: since when they are known,
     and whether they are disabled, since when.

@@ -1,17 +1,19 @@
 """What is stored of who is there, and who may see it of whom."""
 
 from collections.abc import Container
+from itertools import islice
 from typing import NamedTuple
 
 from bimip.domain.contacts.access import seen_by, viewers_of
-from bimip.domain.contacts.privacy import Seen, frozen_last_seen, look_evenly, verdict
+from bimip.domain.contacts.privacy import Seen, look_evenly, verdict
 from bimip.domain.conversations.membership import (
     NOBODY,
     SMALL_GROUP,
+    author_of,
+    group_of,
     is_feed,
-    known_members,
-    listed_members,
     membership_of,
+    readers_of,
 )
 from bimip.domain.core.ids import ConversationId, Millis, UserId
 from bimip.domain.core.records import Conversation, DamagedRecordError, Device, Intent, Reader, Table, User
@@ -66,9 +68,7 @@ def read_sight(store: Store, viewer: UserId, owner: UserId) -> Sight:
 
 
 def _sight(view: Reader, viewer: UserId, owner: UserId, user: UserId) -> Sight:
-    is_shown = verdict(view, viewer, owner, Seen.ONLINE).allowed
-    frozen = Millis(0) if is_shown else frozen_last_seen(view, viewer, owner)
-    return Sight(user, is_shown, verdict(view, viewer, owner, Seen.LAST_SEEN).allowed, frozen)
+    return Sight(user, *look_evenly(view, viewer, owner))
 
 
 def find_user(store: Store, eid: str) -> UserId:
@@ -83,7 +83,7 @@ def read_sight_and_last(store: Store, viewer: UserId, owner: UserId) -> tuple[Si
     may see, and where there is no such user.
     """
     with store.snapshot() as view:
-        sight = Sight(owner, *look_evenly(view, viewer, owner))
+        sight = _sight(view, viewer, owner, owner)
     return sight, read_last_seen(store, owner)
 
 
@@ -114,10 +114,16 @@ def read_witnesses(store: Store, user: UserId, conversation: ConversationId | No
 
 def _members(view: Reader, user: UserId, conversation: ConversationId) -> tuple[UserId, ...]:
     """Lists whom a member's doing may be told: in a feed a reader's its author alone, the author's who reads it now."""
-    members = known_members(view, user, conversation)
-    if len(listed_members(view, user, conversation)) > SMALL_GROUP:
-        return ()
     known: Conversation | None = view.get(Table.CONVERSATIONS, (conversation,))
-    if known is None or not is_feed(known):
-        return members
+    if known is None:
+        return ()
+    if not is_feed(known):
+        group = None if known.members else group_of(view, conversation)
+        members, count = (known.members, 2) if group is None else (group.members, len(group.everybody))
+        return members if count <= SMALL_GROUP else ()
+    author = author_of(known)
+    others = (one for one, member in readers_of(view, conversation) if member.role) if user == author else iter((user,))
+    members = (author, *islice(others, SMALL_GROUP))
+    if len(members) > SMALL_GROUP:
+        return ()
     return tuple(one for one in members if membership_of(view, one, conversation) is not None)

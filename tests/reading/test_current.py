@@ -3,7 +3,17 @@
 from bimip.domain.conversations.membership import SMALL_GROUP
 from bimip.domain.core.ids import ConversationId, ConversationOffset, Millis, UserId, Version
 from bimip.domain.core.operations import Received
-from bimip.domain.core.records import Conversation, ReceiptKey, ReceiptKind, ReceiptRun, Table
+from bimip.domain.core.records import (
+    Changes,
+    Conversation,
+    Group,
+    Member,
+    ReceiptKey,
+    ReceiptKind,
+    ReceiptRun,
+    Role,
+    Table,
+)
 from bimip.domain.state.changes import Meant
 from bimip.domain.state.receipts import pack_key
 from bimip.reading.current import KEYS_AT_ONCE, CurrentScan, Part, parts_of, scan_current
@@ -41,6 +51,18 @@ def store(members: tuple[UserId, ...] = (ANN, BOB)) -> MemoryStore:
     )
 
 
+def group_store(members: tuple[UserId, ...], named: tuple[UserId, ...] = ()) -> MemoryStore:
+    kept = store(())
+    member = Member(Role.MEMBER, ConversationOffset(1), ConversationOffset(0), Millis(0))
+    group = Group("trip", members, ConversationOffset(1), named)
+    kept.begin()
+    kept.apply(
+        Changes(puts={Table.GROUPS: {(TALK,): group}, Table.MEMBERS: {(TALK, ANN): member, (TALK, BOB): member}})
+    )
+    kept.commit()
+    return kept
+
+
 def found(scan: CurrentScan) -> list[Change]:
     try:
         while True:
@@ -74,6 +96,15 @@ def test_in_a_large_conversation_receipts_are_to_be_asked_for() -> None:
 
     assert found(scan_current(store(many), ANN, rows(3))) == []
     assert found(scan_current(store(many[:SMALL_GROUP]), ANN, rows(3)))
+
+
+def test_who_is_only_named_makes_a_group_large_as_everybody_does() -> None:
+    many = tuple(map(UserId, range(1, SMALL_GROUP + 1)))
+    named = (UserId(SMALL_GROUP + 1),)
+
+    own = rows(3, is_own=False)
+    assert found(scan_current(group_store(many), ANN, own))
+    assert found(scan_current(group_store(many, named), ANN, own)) == []
 
 
 def test_it_is_looked_for_in_slices() -> None:

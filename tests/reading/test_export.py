@@ -4,8 +4,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import pytest
+
 from bimip.domain.accounts.belongings import BELONGINGS
 from bimip.domain.contacts.roster import ChangeContact, ContactAction
+from bimip.domain.conversations.groups import CreateGroup, RemoveMember
 from bimip.domain.core.operations import Address
 from bimip.domain.core.records import DamagedRecordError, Table
 from bimip.reading import export
@@ -75,6 +78,22 @@ def test_contacts_are_in_it_and_not_what_others_have_of_the_user() -> None:
     assert [line for line in lines if line["kind"] == "command_id"] == [
         {"kind": "command_id", "device": "phone", "id": "k1", "time": "2023-11-14T22:13:20.000+00:00"}
     ]
+
+
+@pytest.mark.parametrize("removed", [False, True])
+def test_who_was_only_named_in_a_group_and_is_removed_is_so_no_more(removed: bool) -> None:  # noqa: FBT001
+    ledger = Ledger()
+    ann, bob = ledger.device("ann"), ledger.device("bob")
+    ledger.do(ChangeContact(bob.user, bob.device, "k1", bytes(8), ContactAction.BLOCK, "ann"))
+    made = ledger.do(CreateGroup(ann.user, ann.device, "g1", bytes(8), "trip", ("bob",)))
+    if removed:
+        ledger.do(RemoveMember(ann.user, ann.device, "g2", bytes(8), made.conversation, "bob"))
+    [line] = [line for line in lines_of(ledger.store, "bob") if line["kind"] == "conversation"]
+
+    told = {name: line[name] for name in ("named", "role", "since", "upto")}
+    assert told == {"named": True} | (
+        {"role": "", "since": 0, "upto": 2} if removed else {"role": "member", "since": 1, "upto": 0}
+    )
 
 
 def test_what_was_addressed_to_somebody_else_is_not_in_it() -> None:

@@ -1,5 +1,7 @@
+from collections.abc import Callable
+
 from bimip.domain.conversations.membership import NOBODY
-from bimip.domain.core.ids import DeviceId, Millis, UserId
+from bimip.domain.core.ids import ConversationId, DeviceId, Millis, UserId
 from bimip.domain.core.records import Changes, Conversation, Device, Group, Member, Role, Table
 from bimip.domain.state.intents import NONE
 from bimip.reading.presence import (
@@ -9,6 +11,7 @@ from bimip.reading.presence import (
     read_intent,
     read_last_seen,
     read_seen,
+    read_sight,
     read_sight_and_last,
     read_viewers,
     read_witnesses,
@@ -77,6 +80,43 @@ def test_a_user_is_found_by_name_or_is_nobody() -> None:
 
     assert (find_user(store, "carol"), find_user(store, "dave")) == (CAROL, NOBODY)
     assert read_intent(store, CAROL) == NONE
+
+
+def cost(store: MemoryStore, read: Callable[[], object]) -> int:
+    """How many records were read."""
+    before = store.read_counts.records
+    read()
+    return store.read_counts.records - before
+
+
+def test_of_whom_one_is_told_each_record_is_read_once() -> None:
+    store = friends()
+    per_viewer = 2 + 2 + 2 * 2  # what each has of the other; whether the owner is visible; two settings, and exceptions
+    several = cost(store, lambda: read_viewers(store, ANN, UserId(0), EVERYBODY))
+    one = cost(store, lambda: read_viewers(store, ANN, UserId(0), {CAROL}))
+
+    assert several - one == cost(store, lambda: read_sight(store, BOB, ANN)) == per_viewer
+
+
+def test_who_sees_what_is_done_in_a_conversation_costs_one_read_more_than_of_one_alone() -> None:
+    store = friends()
+    store.begin()
+    feed = Conversation(1, 0, (NOBODY, ANN))  # type: ignore[arg-type]  # plain numbers
+    readers = {(2, number): Member(Role.MEMBER, 1, 0, 0) for number in range(2, 300)}  # type: ignore[arg-type]
+    store.apply(
+        Changes(
+            puts={
+                Table.CONVERSATIONS: {(1,): Conversation(1, 0, (ANN, BOB)), (2,): feed},  # type: ignore[arg-type]
+                Table.MEMBERS: dict(readers),
+            }
+        )
+    )
+    store.commit()
+    alone = cost(store, lambda: read_witnesses(store, ANN, None, BOB))
+
+    assert cost(store, lambda: read_witnesses(store, ANN, ConversationId(1), NOBODY)) == alone + 1
+    assert read_witnesses(store, ANN, ConversationId(2), NOBODY) == []
+    assert cost(store, lambda: read_witnesses(store, ANN, ConversationId(2), NOBODY)) < 150  # of 298 readers
 
 
 def test_who_may_see_what_somebody_does_is_the_peer_or_a_small_group() -> None:

@@ -322,8 +322,12 @@ async def test_while_no_event_is_taken_none_is_given_up(
         ann, _ = await world.join("ann", "phone"), await world.join("bob", "phone")
         for number in range(60):
             await ann.post("bob", b"x", f"m{number}")
-        is_away = lambda: len(back_end.events) > 5 and trio.current_time() < 7200  # noqa: E731 - one line says it
-        back_end.answer = lambda _request: Response(500 if is_away() else 200)
+
+        def answer(_request: Request) -> Response:
+            is_away = len(back_end.events) > 5 and trio.current_time() < 7200
+            return Response(500 if is_away else 200)
+
+        back_end.answer = answer
         await trio.sleep(7000)
         told = world.server.webhook_statistics
         assert (told.taken, told.given_up) == (6, 0)

@@ -11,7 +11,7 @@ from trio.testing import MockClock
 
 from bimip.client.wire import bimip as pb
 from bimip.domain.contacts.access import lets_see
-from bimip.domain.contacts.privacy import Seen, frozen_last_seen, verdict
+from bimip.domain.contacts.privacy import Seen, look_evenly, verdict
 from bimip.domain.core.records import Table
 from tests.kit.memory_server import Client, World, begin, go_on, open_world
 from tests.kit.received import Received
@@ -113,7 +113,7 @@ def frozen_for_ann(world: World) -> int:
     """When bob was last there to ann, whom he has blocked."""
     with world.server.store.snapshot() as view:
         ann, bob = (view.get(Table.USERS, (eid,)).number for eid in ("ann", "bob"))
-        return frozen_last_seen(view, ann, bob)
+        return look_evenly(view, ann, bob).frozen
 
 
 async def known_to(world: World, eid: str, device: str, conversation: str) -> list[set[tuple[str, int]]]:

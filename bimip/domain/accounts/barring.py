@@ -43,10 +43,6 @@ def bar_of(view: Reader, user: UserId, claims: Claims) -> Bar | None:
     return Bar.REVOKED if barred_until and claims.issued_at <= barred_until else None
 
 
-def is_disabled(view: Reader, user: UserId) -> bool:
-    return view.get(Table.REVOKED, (user, DISABLED)) is not None
-
-
 class DisableUser(NamedTuple):
     """An operator keeps a user out until they are enabled again."""
 
@@ -85,7 +81,7 @@ def _put(view: Reader, eid: str, key: str, value: Millis | None) -> Decision:
     place: Key = (known.number, key)
     before: Millis | None = view.get(Table.REVOKED, place)
     if value is not None and before is not None:
-        value = max(before, value)  # a clock that was put back unbars nothing
+        value = before if key == DISABLED else max(before, value)  # a clock that was put back unbars nothing
     if value == before:
         return Decision(Done())
     records: dict[Key, Millis | None] = {place: value}

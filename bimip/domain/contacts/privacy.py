@@ -1,7 +1,9 @@
-"""Who sees what of whom: the one table that says so, and all that tell anybody anything of a user ask it.
+"""Who sees what of whom: the one table that says so.
 
 Of each thing that may be seen (`Seen`) a row of checks, in their order. The first that denies decides; where none does,
-the last says why it is allowed. Everybody sees all of their own.
+the last says why it is allowed. Everybody sees all of their own. Whoever tells anybody anything of a user asks that
+(`verdict`); presence asks `look_evenly`, which decides its two rows together, from one read of each record, and in the
+same time whatever denies. A test holds the two against each other.
 
 What is damaged denies. What follows from a verdict is not written here: whoever asks must look again when it may have
 changed, and PrivacyNews says when.
@@ -239,7 +241,11 @@ class Sighted(NamedTuple):
 
     online: bool
     last_seen: bool
-    frozen: Millis  # as `frozen_last_seen`
+    frozen: Millis
+    """When an owner who has blocked the viewer was last there, as the viewer sees it, if but for the block they would:
+    when they blocked them. So it stands still, as that of somebody who went then. 0: they are not blocked, or would see
+    nothing of it anyway.
+    """
 
 
 def look_evenly(view: Reader, viewer: UserId, owner: UserId) -> Sighted:
@@ -268,15 +274,6 @@ def _holds_evenly(view: Reader, user: UserId, other: UserId, setting: Setting, *
         return bool(value == ALLOWED)
     audience = audience_of(write)
     return audience is EVERYBODY or (audience is CONTACTS and is_contact)
-
-
-def frozen_last_seen(view: Reader, viewer: UserId, owner: UserId) -> Millis:
-    """Reads when an owner who has blocked the viewer was last there, as the viewer sees it, if but for the block they
-    would: when they blocked them. So it stands still, as that of somebody who went then. 0: they see nothing.
-    """
-    contact = _contact_of(view, owner, viewer)
-    sees = all(check(view, viewer, owner).allowed for check in ROWS[Seen.LAST_SEEN][1:])
-    return contact.blocked_at if contact.blocked and sees else Millis(0)
 
 
 def sends_receipts(view: Reader, reader: UserId, author: UserId) -> bool:

@@ -53,6 +53,7 @@ LONGEST_TTL_MS = 36_500 * 86_400_000
 BODIES, CONVERSATIONS, DIRECT, LOGS = Table.BODIES, Table.CONVERSATIONS, Table.DIRECT, Table.LOGS
 ROSTERS, SEEN, USAGE, USERS = Table.ROSTERS, Table.SEEN, Table.USAGE, Table.USERS
 ENTRIES, HISTORY, SEQS = LogTable.ENTRIES, LogTable.HISTORY, Index.SEQS
+ACCEPTED = EventKind.ACCEPTED
 
 NOBODY = DeviceId(0)
 """No device has this number."""
@@ -115,7 +116,7 @@ def _append_new(view: Reader, op: Append, messages: Sequence[NewMessage], contex
     for user, devices in addressed.items():
         puts.append((Table.ADDRESSED, {(stamps[0], user): tuple(devices)}))  # which have a message to themselves
     decision = _write(view, op, messages, context.now, stamps, bodies, audience, addressed, puts)
-    if EventKind.ACCEPTED in context.rules.events:
+    if ACCEPTED in context.rules.events:
         puts += accepted(view, op.user, number, conversation.head + 1, stamps, context.now)
     if op.ttl or op.partition in context.rules.until_acked:
         puts += _kept_until(op, audience, stamps, decision.writes.appends, context)

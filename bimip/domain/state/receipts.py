@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from struct import Struct
 
 from bimip.domain.contacts.privacy import may_see
-from bimip.domain.conversations.membership import SMALL_GROUP, known_members, membership_of
+from bimip.domain.conversations.membership import SMALL_GROUP, listed_members, membership_of
 from bimip.domain.core.ids import ConversationId, ConversationOffset, Millis, UserId
 from bimip.domain.core.ranges import Range, Ranges, clip, from_offsets
 from bimip.domain.core.records import (
@@ -167,8 +167,10 @@ def keys_of(
     view: Reader, user: UserId, conversation: ConversationId, first: ConversationOffset, last: ConversationOffset
 ) -> list[StateKey]:
     """Lists the keys under which receipts of these messages may be that a member of the conversation is told of."""
-    members = known_members(view, user, conversation)
-    if membership_of(view, user, conversation) is None or len(members) > SMALL_GROUP:
+    if membership_of(view, user, conversation) is None:
+        return []
+    members = listed_members(view, user, conversation)
+    if len(members) > SMALL_GROUP:
         return []
     blocks = range(block_of(first), block_of(last) + 1)
     return [pack_key(key) for block in blocks for key in keys_of_block(user, members, conversation, block)]

@@ -43,6 +43,18 @@ def test_who_is_disabled_is_kept_out_until_they_are_enabled() -> None:
     assert ledger.get(Table.REVOKED, 1, DISABLED) is None
 
 
+def test_who_is_disabled_again_has_been_so_since_the_first_time() -> None:
+    ledger = joined()
+    ledger.do(DisableUser("ann"))
+    ledger.now = Millis(BEGIN + 10)
+
+    assert ledger.do(DisableUser("ann")) == Done()
+    assert ledger.get(Table.REVOKED, 1, DISABLED) == BEGIN
+    ledger.do(EnableUser("ann"))
+    ledger.do(DisableUser("ann"))
+    assert ledger.get(Table.REVOKED, 1, DISABLED) == BEGIN + 10
+
+
 def test_what_was_issued_so_far_is_revoked_and_nothing_later() -> None:
     ledger = joined()
     ledger.do(RevokeIssued("ann"))
