@@ -25,7 +25,7 @@ from bimip.domain.core.records import Status
 from bimip.http.problems import ProblemError
 from bimip.reading.devices import read_device
 from bimip.reading.heads import read_heads
-from bimip.reading.people import is_erased, read_bar, read_bar_of
+from bimip.reading.people import read_bar, read_bar_of
 from bimip.requests import ROUTES
 from bimip.requests.asker import Asker
 from bimip.requests.message import write
@@ -34,7 +34,7 @@ from bimip.requests.refusals import error_of, failed, rate_limited
 from bimip.session.close import Close
 from bimip.session.tokens import TokenError
 from bimip.users.services import Services
-from bimip.users.session import CLOSE_OF_BAR, ERASED, Session
+from bimip.users.session import CLOSE_OF_BAR, Session
 from bimip.wire import bimip_pb2 as pb
 from bimip.wire import codec
 from bimip.wire.errors import WireError
@@ -297,14 +297,12 @@ class Callers:
         known = read_device(services.store, claims.eid, claims.device)
         if known is None:
             user, number = await self._register(claims)
+            _check_bar(read_bar(services.store, user, claims))  # in the meantime
         else:
             user, number = known[0], known[1].number
             if known[1].last_seen < services.wall_clock() - SEEN_MS:
                 seen = NoteSeen((SeenDevice(user, claims.device, number),))
                 services.queue.submit(seen, _ignore, owner=user)
-        if is_erased(services.store, user):
-            raise unauthorized(ERASED)
-        _check_bar(read_bar(services.store, user, claims))  # in the meantime
         session: Session | None = services.sessions.get(user)
         rates = (services.rates.of(user) if session is None else session.rates).of(number)
         past = self._past.get(number) or self._past.put(number, Past())

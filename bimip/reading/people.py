@@ -35,16 +35,11 @@ class Eids:
         self._known.pop(number, None)
 
 
-def is_erased(store: Store, user: UserId) -> bool:
-    """Whether a user was erased, or is being erased."""
-    with store.snapshot() as view:
-        eid: str | None = view.get(Table.EIDS, (user,))
-    return eid == ""
-
-
 def read_bar(store: Store, user: UserId, claims: Claims) -> Bar | None:
     """Reads what bars a token of a user; None: it counts."""
     with store.snapshot() as view:
+        if view.get(Table.EIDS, (user,)) == "":
+            return Bar.ERASED
         return bar_of(view, user, claims)
 
 

@@ -78,6 +78,12 @@ class Counts:
 
 def snapshot_of(slot: Slot, *, folded: bool = False) -> Snapshot:
     """`folded`: without the children of dynamic supervisors, of which there may be very many."""
+    world = slot.keeper.world
+    return _snapshot_of(slot, world.now() - world.loop_time(), folded=folded)
+
+
+def _snapshot_of(slot: Slot, epoch: float, *, folded: bool) -> Snapshot:
+    """`epoch`: what `now()` said when `loop_time()` was 0."""
     child = slot.child
     running = inside(slot)
     below = () if running is None or (folded and running.is_dynamic) else running.slots.values()
@@ -89,11 +95,11 @@ def snapshot_of(slot: Slot, *, folded: bool = False) -> Snapshot:
         restart=slot.spec.restart,
         restarts=slot.restarts,
         last_crash=slot.last_crash,
-        since=slot.since,
+        since=epoch + slot.since,
         waiting_at=waiting_at(child.task) if child is not None else "",
         details=_told(child.details) if child is not None and child.details is not None else None,
         budget=budget_of(running) if running is not None else None,
-        children=tuple(snapshot_of(one, folded=folded) for one in below),
+        children=tuple(_snapshot_of(one, epoch, folded=folded) for one in below),
     )
 
 

@@ -227,7 +227,7 @@ async def open_tree(
     Cancellation from outside goes on outside.
     """
     spec = root if isinstance(root, ChildSpec) else ChildSpec(name, root)
-    above = _Root(spec, Runtime(now, guarded(report), _begin))
+    above = _Root(spec, Runtime(now, trio.lowlevel.current_clock().current_time, guarded(report), _begin))
     failure: Exception | None = None
     async with trio.open_nursery() as above.nursery:
         child = above.spawn(above.slot)

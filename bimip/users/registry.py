@@ -37,7 +37,7 @@ from bimip.users.device import Device
 from bimip.users.fetcher import fetch
 from bimip.users.intake import read
 from bimip.users.services import Services
-from bimip.users.session import CLOSE_OF_BAR, ERASED, LISTENERS, Connected, Session
+from bimip.users.session import CLOSE_OF_BAR, LISTENERS, Connected, Session
 from bimip.users.statistics import DeviceLag, Lag
 
 MEASURED_AT_ONCE = 200
@@ -83,10 +83,12 @@ class Users:
         async with self._turn(claims.eid):
             try:
                 session = await self._session(claims.eid, result.user)
+                bars_told = session.bars_told
                 self._check_is_let_in(session, claims)  # whoever is refused replaces nobody
                 await self._replace(session, claims.device)
                 await self._start(Device(session, result.device, claims, connection), frames)
-                self._check_is_let_in(session, claims)  # in the meantime, when nobody could have closed it yet
+                if session.bars_told != bars_told:  # in the meantime, when nobody could have closed it yet
+                    self._check_is_let_in(session, claims)
             except DamagedRecordError as error:
                 sentence = "what is stored of this user is damaged; the operator of the server has been told"
                 raise RefusedError(Close.INTERNAL_ERROR, sentence) from error
@@ -105,8 +107,6 @@ class Users:
 
     @staticmethod
     def _check_is_let_in(session: Session, claims: Claims) -> None:
-        if session.is_erased():
-            raise RefusedError(Close.USER_ERASED, ERASED)
         bar = session.read_bar(claims)
         if bar is not None:
             raise RefusedError(*CLOSE_OF_BAR[bar])

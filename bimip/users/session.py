@@ -24,7 +24,7 @@ from bimip.domain.core.ranges import Ranges
 from bimip.domain.state.changes import UNSEEN
 from bimip.reading.heads import read_heads
 from bimip.reading.log import read_segments
-from bimip.reading.people import is_erased, read_bar
+from bimip.reading.people import read_bar
 from bimip.reading.segments import Segment
 from bimip.reading.state import read_changes
 from bimip.requests.state_items import ENCODE, encode_page
@@ -45,6 +45,7 @@ REVOKED = "the token was revoked; log in again"
 CLOSE_OF_BAR: Final = {
     Bar.REVOKED: (Close.TOKEN_REVOKED, REVOKED),
     Bar.DISABLED: (Close.USER_DISABLED, "an operator keeps this user out; ask them to enable the user again"),
+    Bar.ERASED: (Close.USER_ERASED, ERASED),
 }
 """How a device is closed whose token is barred."""
 
@@ -87,6 +88,8 @@ class Session:
         """Messages whose content became another one, since this began."""
         self.news = 0
         """Rises with everything that devices may have to be sent."""
+        self.bars_told = 0
+        """Rises with everything that may bar a token which counted before."""
         self.is_over = False
         """The user was erased: the session is to end."""
         self.resync()
@@ -99,6 +102,7 @@ class Session:
         self.state_floor = heads.state_floor
         self.body_changes += 1
         self.news += 1
+        self.bars_told += 1
 
     def log_grew(self, news: LogNews) -> None:
         """Extends a log's tail by what one device wrote, all of it addressed or none."""
@@ -130,12 +134,14 @@ class Session:
 
     def user_erased(self, _news: UserErased) -> None:
         """Closes all devices: there is nobody to whom they belong."""
+        self.bars_told += 1
         for device in self.devices.values():
             device.connection.close(Close.USER_ERASED, ERASED)
         self.is_over = True
 
     def tokens_barred(self, _news: TokensBarred) -> None:
         """Closes the devices whose tokens count no more."""
+        self.bars_told += 1
         for device in self.devices.values():
             bar = self.read_bar(device.claims)
             if bar is not None:
@@ -146,9 +152,6 @@ class Session:
         for listener in self.services.privacy_listeners:
             listener(news)
 
-    def is_erased(self) -> bool:
-        return is_erased(self.services.store, self.number)
-
     def read_bar(self, claims: Claims) -> Bar | None:
         return read_bar(self.services.store, self.number, claims)
 
@@ -156,6 +159,8 @@ class Session:
         self.children = children
 
     def close_revoked(self, jti: str, *, but: Connected | None = None) -> None:
+        """Closes the devices that came by a token which was revoked."""
+        self.bars_told += 1
         for device in self.devices.values():
             if device.claims.jti == jti and device is not but:
                 device.connection.close(Close.TOKEN_REVOKED, REVOKED)

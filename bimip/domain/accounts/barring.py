@@ -28,10 +28,12 @@ class Bar(Enum):
 
     REVOKED = 1
     DISABLED = 2
+    ERASED = 3
+    """Of a user who is there no more, or is being erased: no token counts, whatever was barred."""
 
 
 def bar_of(view: Reader, user: UserId, claims: Claims) -> Bar | None:
-    """Returns what bars a token of a user; None: it counts."""
+    """Returns what bars a token of a user who is not erased; None: it counts."""
     if view.get(Table.REVOKED, (user, claims.jti)) is not None:
         return Bar.REVOKED
     if view.get(Table.REVOKED, (user, MARK)) is None:  # as of nearly everybody, at each login
