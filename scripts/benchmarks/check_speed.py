@@ -77,7 +77,7 @@ BOUNDS: Mapping[str, Mapping[str, int]] = {
         "syncs": 9,
     },
     "logins": {
-        "bytecodes": 46_500_000,
+        "bytecodes": 45_600_000,
         "Python calls": 2_300_000,
         "task steps": 27_300,
         "waits": 18_600,
