@@ -72,6 +72,9 @@ RESERVED_FILES = 64
 LEAST_CONNECTIONS = 8
 AGENT = f"bimip/{__version__}"
 HTTP_UNAUTHORIZED = 401
+SECOND_MS = 1000
+CLOCK_SLACK_MS = 2
+"""By which the wall clock may fall behind the monotonic one in a second, as it is slewed."""
 MOST_BUSY = 20
 """Devices, told at once."""
 MAX_TOLD = 1000
@@ -233,8 +236,16 @@ class Parts:
     def enable_user(self, eid: str) -> Awaitable[bool]:
         return self.bar_tokens(EnableUser(eid))
 
-    def revoke_tokens(self, eid: str, device: str) -> Awaitable[bool]:
-        return self.bar_tokens(RevokeIssued(eid, device))
+    async def revoke_tokens(self, eid: str, device: str) -> bool:
+        """An operator revokes what was issued so far. Returns when a token counts that is issued from then on: `iat`
+        has whole seconds, and what is issued in the second of the revocation looks as old as it. Cancelling waits no
+        longer, and takes nothing back.
+        """
+        is_there = await self.bar_tokens(RevokeIssued(eid, device))
+        if is_there:
+            into_second = self.timekeeper.now() % SECOND_MS
+            await trio.sleep((SECOND_MS - into_second + CLOCK_SLACK_MS) / SECOND_MS)
+        return is_there
 
     async def bar_tokens(self, operation: DisableUser | EnableUser | RevokeIssued) -> bool:
         """An operator bars tokens of a user, or takes that back: it is on disk, and devices are closed. False: there is

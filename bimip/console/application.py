@@ -119,7 +119,8 @@ class Parts:
     """Lets an eid in again, in the same way."""
 
     revoke_tokens: Callable[[str, str], Awaitable[bool]] | None = None
-    """Revokes the tokens that were issued so far to an eid, or to one device of theirs, in the same way."""
+    """Revokes the tokens that were issued so far to an eid, or to one device of theirs, in the same way. Returns
+    once a token counts that is issued from then on."""
 
     erasures: Callable[[], Mapping[str, object]] | None = None
     """Who is being erased, as JSON has it. None: there is no such page."""

@@ -117,6 +117,8 @@ NOT_REACHED = dict.fromkeys([("bimip.retention.erasing", text) for text in ERASI
     ("bimip.push.trial", "response = await post(request)"): TRIES,
     ("bimip.parts", "result = await self.queue.execute(BeginErasing(normal_eid(eid)))"): ERASES,
     ("bimip.parts", "result = await self.queue.execute(operation._replace(eid=normal_eid(operation.eid)))"): BARRED,
+    ("bimip.parts", "is_there = await self.bar_tokens(RevokeIssued(eid, device))"): BARRED,
+    ("bimip.parts", "await trio.sleep((SECOND_MS - into_second + CLOCK_SLACK_MS) / SECOND_MS)"): BARRED,
     **dict.fromkeys([("bimip.console.application", text) for text in BARS], BARRED),
     (
         "bimip.console.answers",
