@@ -435,7 +435,8 @@ class _Handshake:
             raise TokenError("Show a token: in the Authorization header, or in Hello.")
         claims = self._gateway.verifier.verify(token, self._gateway.now_ms())
         if (refusal := self._gateway.find_refusal(claims)) is not None:
-            raise RefusedError(*refusal)
+            code, reason = refusal
+            raise TokenError(reason, code)
         try:
             self._slot.identify(claims)
         except AdmissionRefusedError as error:

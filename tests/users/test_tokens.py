@@ -1,9 +1,13 @@
 """Tokens over a connection's life, and those that come again."""
 
+import json
+from pathlib import Path
+
 import pytest
 import trio
 from trio.testing import MockClock
 
+from bimip.audit import AuditTrail
 from bimip.client.wire import bimip as pb
 from bimip.domain.accounts.barring import DisableUser, EnableUser
 from bimip.domain.core.ids import Millis
@@ -211,6 +215,25 @@ async def test_a_user_who_is_disabled_is_out_at_once_and_comes_in_when_enabled(a
     assert (refused.status, refused.text[:4]) == (401, "4108")
     assert "another" not in {name for _, name in devices}
     assert others is None
+
+
+async def test_a_barred_token_is_in_the_audit_trail_wherever_it_is_shown(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    async with open_gateway_server() as gate:
+        gate.server.audit = AuditTrail(tmp_path / "audit.log", wall_clock=virtual_millis)
+        await gate.connect("bob")
+        assert await gate.server.bar_tokens(DisableUser("bob"))
+        by_header, by_hello = gate.knock(), gate.knock()
+        await by_header.open("bob", "phone")
+        await by_header.heard()
+        await by_hello.open("bob", "phone", Authorization=None)
+        await by_hello.say(codec.encode(server_pb.Hello(token=token("bob", "phone")), ref=1))
+        await by_hello.heard()
+        recorded = [json.loads(line) for line in (tmp_path / "audit.log").read_text("utf-8").splitlines()]
+
+    assert [record["action"] for record in recorded] == ["token refused"] * 2
+    assert all("keeps this user out" in record["outcome"] for record in recorded)
 
 
 @pytest.mark.parametrize("device", ["", "phone"])
