@@ -34,6 +34,8 @@ const HELLO_MS = 10_000;
 const STEADY_MS = 10_000; // a connection that lasted so long makes the next wait a first one again
 const LONGEST_WAIT_MS = 15_000;
 const AGAIN_MS = 1000; // until a message that was not stored is sent again, where the server names no time
+const UNCERTAIN_TRIES = 3; // of a message of which the server cannot say whether it has it: it may be what crashes it
+const LONGEST_TIMER_MS = 2 ** 31 - 1; // beyond it setTimeout fires at once
 const FINAL = new Set([1000, 1002, 1003, 1007, 1009]);
 const NOT_STORED = new Set(["RATE_LIMITED", "STORAGE_FULL", "UNAVAILABLE", "UNKNOWN_OUTCOME"]);
 
@@ -59,7 +61,8 @@ export function connect(url, options) {
  *     partitions    ["chat"]
  *     start         where a device without a place begins, as Position has it: {start: "FIRST"}
  *     store         where a device keeps its place and what is not answered yet: `load()` and `save(value)`, both may be
- *                   async; `save` returns when it is durable. Without one a new start goes on from what was acknowledged
+ *                   async; `save` returns when it is durable. One that cannot be read ends the client, and is not written.
+ *                   Without one a new start goes on from what was acknowledged
  *     knows         signalId => whether the program has that message; asked after a restore, beside the last 1,024
  *     agent         software and version
  *     WebSocket     a class as browsers have it; that of Node 22 or a browser by default
@@ -81,12 +84,14 @@ export class Client {
   #requests = new Map(); // ref -> {resolve, reject}
   #sending = new Map(); // message id -> {resolve, reject}, of this program's
   #inFlight = new Map(); // ref -> message id
+  #tries = new Map(); // message id -> how often its outcome was unknown
   #lastRef = 0;
   #queue = []; // bodies that are not taken yet
   #wake = () => {};
   #isWhole = false; // a whole state is coming
-  #attempt = 0; #began = 0; #heard = 0; #timers = new Set(); #heartbeat = null; #pausedUntil = 0;
-  #saving = null; #saveAgain = null;
+  #attempt = 0; #began = 0; #heard = 0; #timers = new Set(); #heartbeat = null;
+  #pausedUntil = 0; #pumpTimer = null;
+  #isLoaded = false; #saving = null; #saveAgain = null;
 
   constructor(url, options) {
     if (!options?.token) throw new TypeError("connect: options.token is missing");
@@ -98,7 +103,7 @@ export class Client {
     /** Fulfilled after `close`; rejected with a BimipError where the server ended it for good. */
     this.done = new Promise((resolve, reject) => { this.#finished = { resolve, reject }; });
     this.done.catch(() => {}); // whoever does not ask is told by onDisconnected
-    this.#started = this.#load().then(() => { this.#work(); return this.#open(); }).catch((error) => this.#end(error));
+    this.#started = this.#load().then(() => { this.#work(); this.#open(); }, (error) => this.#cannotRead(error));
   }
   #isThere; #finished; #isFinished = false; #started; #working = Promise.resolve();
 
@@ -109,7 +114,8 @@ export class Client {
   /**
    * Sends a message, now or once there is a connection, and resolves with its Signal SENT: it is on the server's disk.
    * Rejects with a BimipError where it is refused. `to` is a user or a conversation, `text` a payload in UTF-8; all other
-   * fields are Message's. It is sent again under its `id` until it is answered.
+   * fields are Message's. It is sent again under its `id` until it is answered, and three times where the server cannot
+   * say whether it has it (UNKNOWN_OUTCOME).
    */
   send({ to, text, ...fields }) {
     const message = { id: crypto.randomUUID(), type: 1, ...fields };
@@ -123,6 +129,7 @@ export class Client {
       }
       this.#sending.set(message.id, { resolve, reject });
       this.#started.then(() => {
+        if (this.#isFinished) return; // the store could not be read: it was rejected
         this.#state.outbox.push(message);
         this.#saveOrFail();
         this.#pump();
@@ -155,9 +162,6 @@ export class Client {
     this.#wake();
     await this.#working;
     await this.#save().catch((error) => this.#tell("onError", error));
-    const socket = this.#socket;
-    this.#disconnect();
-    socket?.close(1000);
     this.#end(null);
     await this.done.catch(() => {});
   }
@@ -168,6 +172,13 @@ export class Client {
     const known = await this.#options.store?.load?.();
     if (known) Object.assign(this.#state, known);
     this.#recent = new Set(this.#state.recent);
+    this.#isLoaded = true;
+  }
+
+  #cannotRead(error) {
+    this.#tell("onError", error);
+    const sentence = `the store cannot be read, and is left as it is: ${error?.message ?? error}. Mend or remove it`;
+    this.#end(new BimipError("UNAVAILABLE", sentence, { cause: error }));
   }
 
   async #open() {
@@ -180,8 +191,13 @@ export class Client {
       return this.#retry(0, "no token", 0);
     }
     if (this.#isClosing) return;
-    const socket = (this.#socket = new this.#options.WebSocket(this.#url, [PROTOCOL]));
-    this.#began = this.#heard = Date.now();
+    let socket;
+    try {
+      socket = this.#socket = new this.#options.WebSocket(this.#url, [PROTOCOL]);
+    } catch (error) { // the URL is none
+      return this.#end(error);
+    }
+    this.#began = this.#heard = performance.now();
     const isOurs = () => this.#socket === socket;
     const tooLate = this.#later(HELLO_MS, () => isOurs() && !this.#welcomed && this.#lost(1006, "no Hello in time", token));
     socket.addEventListener("open", () => isOurs() && this.#sayHello(token));
@@ -205,7 +221,7 @@ export class Client {
     const socket = this.#socket;
     this.#disconnect();
     socket?.close();
-    if (Date.now() - this.#began >= STEADY_MS) this.#attempt = 0;
+    if (performance.now() - this.#began >= STEADY_MS) this.#attempt = 0;
     const named = /again in (\d{1,9}) seconds?\b/.exec(code === 1013 ? reason : "");
     this.#retry(code, this.#lastRefusal || reason, named ? Number(named[1]) * 1000 : 0, token);
   }
@@ -244,7 +260,9 @@ export class Client {
   #end(error) {
     if (this.#isFinished) return;
     this.#isFinished = true;
+    const socket = this.#socket;
     this.#disconnect();
+    socket?.close(1000);
     this.#wake();
     for (const one of this.#sending.values()) one.reject(error ?? gone());
     this.#sending.clear();
@@ -253,7 +271,7 @@ export class Client {
   }
 
   #later(ms, call) {
-    const timer = setTimeout(() => { this.#timers.delete(timer); call(); }, ms);
+    const timer = setTimeout(() => { this.#timers.delete(timer); call(); }, Math.min(ms, LONGEST_TIMER_MS));
     this.#timers.add(timer);
     return timer;
   }
@@ -276,6 +294,8 @@ export class Client {
   #welcome(hello) {
     const known = this.#state.identity, identity = hello.identity;
     if (known && (known.eid !== identity.eid || known.connection_resource_id !== identity.connection_resource_id)) {
+      this.#state.outbox = this.#state.outbox.filter((one) => !this.#sending.has(one.id)); // that device shall not send it
+      this.#saveOrFail();
       return this.#end(new BimipError("INVALID", `this store is of ${known.eid}/${known.connection_resource_id}: use one for each device`));
     }
     this.#state.identity = identity;
@@ -287,13 +307,12 @@ export class Client {
       this.#state.positions[log.partition] ??= { offset: Number(log.position ?? 0), held: [] };
     }
     this.#limits = hello.limits ?? {};
-    this.#pausedUntil = 0;
     this.#welcomed = true;
     this.#queue.push({ gaps: hello.gaps });
     this.#wake();
     const everyMs = Number(this.#limits.heartbeat_ms ?? 30_000), socket = this.#socket;
     this.#heartbeat = setInterval(() => {
-      if (Date.now() - this.#heard >= 2 * everyMs) this.#lost(4001, "nothing is heard of the server");
+      if (performance.now() - this.#heard >= 2 * everyMs) this.#lost(4001, "nothing is heard of the server");
       else if (this.#socket === socket) this.#say("ping_pong", { kind: "PING" });
     }, everyMs);
     this.#isThere(hello);
@@ -304,7 +323,7 @@ export class Client {
   // What arrives.
 
   #receive(frame, welcomed) {
-    this.#heard = Date.now();
+    this.#heard = performance.now();
     const { hello, body, error, ping_pong: ping } = frame;
     if (!this.#welcomed) {
       if (error) this.#lastRefusal = error.message; // the close code comes behind it
@@ -345,11 +364,10 @@ export class Client {
       return;
     }
     this.#inFlight.delete(ref);
-    if (NOT_STORED.has(code)) { // it stays in the outbox, and all behind it
+    if (NOT_STORED.has(code) && this.#mayTryAgain(id, code)) { // it stays in the outbox, and all behind it
       const waitMs = Number(refused.retry_after_ms ?? 0) || AGAIN_MS;
-      this.#pausedUntil = Math.max(this.#pausedUntil, Date.now() + waitMs);
-      this.#later(waitMs, () => this.#pump());
-      return;
+      this.#pausedUntil = Math.max(this.#pausedUntil, performance.now() + waitMs);
+      return this.#pump();
     }
     const given = this.#settle(id);
     this.#sending.get(id)?.reject(error);
@@ -359,6 +377,13 @@ export class Client {
     this.#pump();
   }
 
+  #mayTryAgain(id, code) {
+    if (code !== "UNKNOWN_OUTCOME") return true;
+    const tries = (this.#tries.get(id) ?? 0) + 1;
+    this.#tries.set(id, tries);
+    return tries < UNCERTAIN_TRIES;
+  }
+
   /** A message was stored: its answer came, or it stands in the log. */
   #sent(signal) {
     this.#inFlight.delete(signal.ref);
@@ -366,29 +391,37 @@ export class Client {
     if (position && signal.user_offset) hold(position, Number(signal.user_offset));
     this.#remember(signal.signal_id);
     const given = this.#settle(signal.id);
-    this.#save().then(() => {
+    // Where it cannot be noted here it is stored there all the same: another program sends it again, and it is a duplicate.
+    this.#save().catch((error) => this.#tell("onError", error)).then(() => {
       this.#sending.get(signal.id)?.resolve(signal);
       this.#sending.delete(signal.id);
       if (given) this.#tell("onSent", signal, given);
-    }, (error) => this.#tell("onError", error));
+    });
     this.#pump();
   }
 
   #settle(id) {
+    this.#tries.delete(id);
     const at = this.#state.outbox.findIndex((one) => one.id === id);
     return at < 0 ? undefined : this.#state.outbox.splice(at, 1)[0];
   }
 
-  /** Sends what waits, in its order. */
+  /** Sends what waits, in its order; where the server named a wait, when that is over, whichever connection there is. */
   #pump() {
-    if (!this.#welcomed || Date.now() < this.#pausedUntil) return;
+    if (!this.#welcomed) return;
+    const waitMs = this.#pausedUntil - performance.now();
+    this.#cancel(this.#pumpTimer);
+    if (waitMs > 0) { // asked again behind it: timers come a little early too
+      this.#pumpTimer = this.#later(Math.ceil(waitMs), () => this.#pump());
+      return;
+    }
     const flying = new Set(this.#inFlight.values());
     for (const message of [...this.#state.outbox]) {
       if (this.#inFlight.size >= IN_FLIGHT) break;
       if (flying.has(message.id)) continue;
       const ref = String(++this.#lastRef);
       this.#inFlight.set(ref, message.id);
-      const size = JSON.stringify(message).length + 256;
+      const size = new TextEncoder().encode(JSON.stringify(message)).length + 256;
       if (size > Number(this.#limits.max_frame_bytes ?? Infinity)) { // the server would end the connection over it
         this.#refuse(ref, { code: "TOO_LARGE", message: `the message has ${size} bytes as text: send less in one` });
         return;
@@ -496,7 +529,7 @@ export class Client {
 
   /** Resolves when all that is so now is stored. One save runs at a time; those who ask meanwhile share the next. */
   #save() {
-    if (!this.#options.store?.save) return Promise.resolve();
+    if (!this.#options.store?.save || !this.#isLoaded) return Promise.resolve(); // what is not known is not written over
     const store = () => this.#options.store.save({ ...this.#state, recent: [...this.#recent] });
     if (!this.#saving) {
       this.#saving = Promise.resolve().then(store).finally(() => { this.#saving = null; });

@@ -205,6 +205,58 @@ const RULES = {
     assert.equal((await delayed).signal_id, "s2");
   },
 
+  async "a wait that the server named goes on over the next connection, and ends when it is over"() {
+    const { client, socket } = await open();
+    client.send({ to: "alice", text: "x", id: "m1" }).catch(() => {});
+    await settled();
+    const { setTimeout: set } = globalThis, { now } = Date, timers = [], monotonic = performance.now.bind(performance);
+    let at = 0;
+    Object.assign(globalThis, { setTimeout: (call, ms) => (ms === 5000 || ms <= 5 ? timers.push(call) : set(call, ms)) });
+    Date.now = performance.now = () => at;
+    try {
+      const { ref } = socket.said.find((one) => one.message);
+      socket.body({ errors: [{ code: "RATE_LIMITED", message: "later", retry_after_ms: "5000", id: "m1", ref }] });
+      assert.equal(timers.length, 1);
+      at = 4999;
+      timers.shift()(); // as Node's do, a little before their time
+      assert.deepEqual([socket.all("message").length, timers.length], [1, 1]);
+      socket.drop(1006);
+      for (const call of timers.splice(0)) call(); // of which one connects again
+      await settled();
+      const next = Socket.opened.filter((one) => one.url === socket.url)[1];
+      next.welcome();
+      assert.deepEqual(next.all("message"), []);
+      at = 5000;
+      for (const call of timers.splice(0)) call();
+      assert.deepEqual(next.all("message").map((one) => one.id), ["m1"]);
+    } finally {
+      Object.assign(globalThis, { setTimeout: set });
+      Date.now = now;
+      performance.now = monotonic;
+    }
+  },
+
+  async "a message of which the server cannot say whether it has it is sent three times"() {
+    const refused = [], { client, socket } = await open({ onRefused: (error, message) => refused.push([error.code, message.id]) });
+    const sending = client.send({ to: "alice", text: "x", id: "m1" });
+    sending.catch(() => {});
+    for (let number = 1; number <= 3; number++) {
+      while (socket.all("message").length < number) await new Promise((resolve) => setTimeout(resolve, 1));
+      const { ref } = socket.said.filter((one) => one.message).at(-1);
+      socket.body({ errors: [{ code: "UNKNOWN_OUTCOME", message: "perhaps", retry_after_ms: "1", id: "m1", ref }] });
+    }
+    await settled();
+    await assert.rejects(Promise.race([sending, settled()]), { code: "UNKNOWN_OUTCOME" });
+    assert.deepEqual([refused, client.outbox], [[["UNKNOWN_OUTCOME", "m1"]], []]);
+  },
+
+  async "a message that is too large in UTF-8 is refused here"() {
+    const { client, socket } = await open({}, { limits: { max_frame_bytes: 700 } });
+    const mentions = Array.from({ length: 20 }, () => "\u4f60".repeat(7)); // 200 characters more, three bytes each
+    await assert.rejects(client.send({ to: "alice", text: "x", mentions }), { code: "TOO_LARGE" });
+    assert.deepEqual(socket.all("message"), []);
+  },
+
   async "at most 32 messages wait for their answers"() {
     const { client, socket } = await open();
     for (let number = 0; number < 40; number++) client.send({ to: "alice", text: "x" }).catch(() => {});
@@ -331,10 +383,53 @@ const RULES = {
     next.socket.welcome({ identity: { ...ME, connection_resource_id: "laptop" } });
   },
 
-  async "a store is one device's"() {
-    const store = { load: () => ({ identity: { ...ME, connection_resource_id: "laptop" } }) };
-    const { client } = await open({ store });
+  async "a store that cannot be read is not written, whatever is sent meanwhile"() {
+    const saved = [], errors = [];
+    let fail;
+    const store = { load: () => new Promise((_, reject) => { fail = reject; }), save: (value) => { saved.push(value); } };
+    const client = connect("ws://server/unread", { token: "T", WebSocket: Socket, store, onError: (error) => errors.push(error.message) });
+    const early = client.send({ to: "alice", text: "x" });
+    await settled();
+    fail(new Error("EIO"));
+    await assert.rejects(early, { code: "UNAVAILABLE", message: /EIO/ });
+    await assert.rejects(client.done, { code: "UNAVAILABLE", message: /EIO/ });
+    await assert.rejects(client.send({ to: "alice", text: "x" }), { code: "UNAVAILABLE" });
+    await client.close();
+    assert.deepEqual([saved, errors.length, client.outbox], [[], 1, []]);
+    assert.ok(!Socket.opened.some((one) => one.url === "ws://server/unread"));
+  },
+
+  async "SENT is told though the store cannot be written"() {
+    const errors = [], store = { load: () => null, save: () => { throw new Error("disk"); } };
+    const { client, socket } = await open({ store, onError: (error) => errors.push(error.message) });
+    const sending = client.send({ to: "alice", text: "x", id: "m1" });
+    await settled();
+    const before = errors.length;
+    socket.body({ signals: [{ id: "m1", signal_id: "s1", status: "1", partition: "chat", user_offset: "1" }] });
+    assert.equal(await Promise.race([sending.then((one) => one.signal_id), settled()]), "s1");
+    assert.deepEqual([client.outbox, errors.slice(before)], [[], ["disk"]]);
+  },
+
+  async "a store is one device's: the connection is closed, and nothing is left there to be sent"() {
+    let saved = { identity: { ...ME, connection_resource_id: "laptop" }, outbox: [{ id: "m1" }] };
+    const store = { load: () => saved, save: (value) => { saved = structuredClone(value); } };
+    const url = "ws://server/another", client = connect(url, { token: "T", WebSocket: Socket, store });
+    const sending = client.send({ to: "alice", text: "x", id: "m2" });
+    const socket = await nth(url, 1);
+    socket.welcome();
     await assert.rejects(client.done, { code: "INVALID" });
+    await assert.rejects(sending, { code: "INVALID" });
+    await settled();
+    assert.equal(socket.readyState, 3);
+    assert.deepEqual(saved.outbox, [{ id: "m1" }]);
+    assert.equal(saved.identity.connection_resource_id, "laptop");
+  },
+
+  async "close does not wait for a token"() {
+    const client = connect("ws://server/closed", { token: () => new Promise(() => {}), WebSocket: Socket });
+    await settled();
+    const closing = client.close().then(() => "closed");
+    assert.equal(await Promise.race([closing, settled()]), "closed");
   },
 
   async "close waits for the handler and acknowledges"() {
