@@ -57,7 +57,7 @@ class UpgradeReader:
     """Reads one head."""
 
     def __init__(self, max_bytes: int) -> None:
-        """`max_bytes`: of a head."""
+        """`max_bytes`: of a head. What comes behind it does not count."""
         self._http: h11.Connection | None = None  # until something is unusual
         self._max_bytes = max_bytes
         self._bytes_left = max_bytes
@@ -69,14 +69,14 @@ class UpgradeReader:
         self._bytes_left -= len(data)
         if self._http is None:
             usual = read_usual(data)
-            if usual is not None and self._bytes_left >= 0:
+            if usual is not None and self._bytes_left + len(usual[1]) >= 0:
                 head = data[: len(data) - len(usual[1])]
                 if _USUAL_SIGN in head or _is_opening(usual[0]):
                     return _judge(*usual)
             self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=self._max_bytes)
         request = self._feed_http(self._http, data)
-        body = self._http.trailing_data[0] if isinstance(request, HttpRequest) else b""  # what came of it with the head
-        if self._bytes_left + len(body) < 0:
+        behind = b"" if request is None else self._http.trailing_data[0]
+        if self._bytes_left + len(behind) < 0:
             raise UpgradeRefusedError(431, _TOO_LARGE)
         return request
 

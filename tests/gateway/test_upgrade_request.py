@@ -60,6 +60,31 @@ def test_frames_that_came_with_it_are_kept() -> None:
     assert request.rest == b"\x89\x80\0\0\0\0"
 
 
+@pytest.mark.parametrize("head", [opening(), opening().replace(b": localhost", b":localhost")])
+@pytest.mark.parametrize("step", [0, 100])
+def test_what_came_behind_a_head_is_none_of_it(head: bytes, step: int) -> None:
+    """A client that does not wait for the answer may have said more than a head may have."""
+    frames = b"\x82" * (2 * MAX_BYTES)
+    reader = UpgradeReader(MAX_BYTES)
+    assert not step or reader.feed(head[:step]) is None
+    request = reader.feed(head[step:] + frames)
+
+    assert isinstance(request, Request)
+    assert request.rest == frames
+
+
+@pytest.mark.parametrize("behind", [b"", b"x" * MAX_BYTES])
+@pytest.mark.parametrize("spelling", [b": localhost", b":localhost"])
+def test_a_head_that_is_too_large_is_so_whatever_is_behind_it(spelling: bytes, behind: bytes) -> None:
+    padding = MAX_BYTES - len(opening(X="").replace(b": localhost", spelling))
+
+    def sized(size: int) -> bytes:
+        return opening(X="x" * size).replace(b": localhost", spelling) + behind
+
+    assert outcome(sized(padding)) == 101
+    assert outcome(sized(padding + 1)) == 431
+
+
 def test_an_opening_behind_another_request_is_not_taken_for_that() -> None:
     assert isinstance(read_any(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n" + opening()), HttpRequest)
 
