@@ -15,7 +15,9 @@ that. The head of each package says how what is in it works, and why so.
               reading/       every question to the store outside the journal, by name
     floor 3   requests/      what can be asked for, a file a route, and how it is answered
               users/         the registry group of a user's devices; each device sends from its position in a log
-              retention/     what is older than its period goes
+              push/          what waits for devices that are not connected is pushed
+              webhooks/      an operator's back ends are told what happens
+              retention/     what is older than its period goes; a user is erased
     floor 4   gateway/       sockets, TLS, WebSocket, tokens, limits before anybody is known
               http/          requests and answers by HTTP on the public port; errors as problem details
               api/           the REST API, on the same requests as the socket
@@ -24,6 +26,7 @@ that. The head of each package says how what is in it works, and why so.
     the whole app.py         the supervision tree: read this first; its head names the files beside it
               config/        the settings: which floor has which, and how files and the environment give them
     floor 5   cli/           the commands
+    apart     web/           the client in JavaScript, for browsers and Node: one module on `bimip.v1.json`
 """
 
 __version__ = "0.1.0"

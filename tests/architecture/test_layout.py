@@ -7,7 +7,9 @@ from pathlib import PurePosixPath
 
 import pytest
 
+import bimip
 from tests.architecture.source import ROOT
+from tests.architecture.test_floors import MAY_IMPORT
 
 TOP = {"LICENSE", "README.md", "bimip", "config", "proto", "pyproject.toml", "scripts", "tests"}
 
@@ -190,8 +192,37 @@ def test_a_file_without_tests_is_found() -> None:
     assert untested(paths, {"client/core"}) == ["bimip/client/core/x/a.py"]
 
 
-def test_the_readme_maps_every_floor() -> None:
-    rows = [line for line in (ROOT / "README.md").read_text().splitlines() if line.startswith("| ")]
-    named = {name.split("/")[1] for line in rows for name in re.findall(r"`(bimip/\w+/?)`", line)}
+def floors_of_readme() -> dict[str, str]:
+    """The floor of each folder in the README's map; "" of those that stand on none."""
+    rows = re.findall(r"^\| (\d?) ?\| ((?:`bimip/[\w.]+/?`,? ?)+)\|", (ROOT / "README.md").read_text("utf-8"), re.MULTILINE)
+    return {name: floor for floor, named in rows for name in re.findall(r"`bimip/(\w+)/?`", named)}
 
-    assert named >= FLOORS
+
+def floors_of_package() -> dict[str, str]:
+    """The same in the head of the package."""
+    found: dict[str, str] = {}
+    floor = ""
+    for line in (bimip.__doc__ or "").splitlines():
+        if row := re.fullmatch(r" {4}(?:(floor \d|\w[\w ]*\w) +| {3,})(\w+)(/|\.py) .*", line):
+            floor = row[1] or floor
+            if row[3] == "/":
+                found[row[2]] = floor.removeprefix("floor ") if floor.startswith("floor") else ""
+    return found
+
+
+def test_both_maps_have_every_folder_on_its_floor() -> None:
+    assert set(floors_of_readme()) == FLOORS
+    assert floors_of_package() == floors_of_readme()
+
+
+def test_no_folder_knows_one_of_a_higher_floor() -> None:
+    floors = {f"bimip.{name}": floor for name, floor in floors_of_readme().items() if floor}
+    up = [
+        f"{part} on {floors[part]} imports {other} on {floors[other]}"
+        for part, others in MAY_IMPORT.items()
+        for other in others
+        if part in floors and other in floors and floors[other] > floors[part]
+    ]
+
+    assert up == []
+    assert len(floors) > 15
