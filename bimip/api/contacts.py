@@ -4,7 +4,7 @@ from typing import Final
 
 from bimip.api.batches import KEY
 from bimip.api.endpoint import Body, Endpoint, Json, Parameter, Reply, Visit, invalid, shown
-from bimip.api.paging import LIMIT
+from bimip.api.paging import NAMES_LIMIT
 from bimip.wire import bimip_pb2 as pb
 
 ACTIONS: Final = {
@@ -76,7 +76,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         list_contacts,
         "List your contacts",
         "Whom you see, who sees you, and whom you block.",
-        parameters=(Parameter("after", "Those behind this eid."), LIMIT),
+        parameters=(Parameter("after", "Those behind this eid."), NAMES_LIMIT),
         answer=pb.Contact,
         errors=(pb.NOT_FOUND,),
     ),

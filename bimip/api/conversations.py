@@ -4,7 +4,7 @@ from typing import Any, Final
 
 from bimip.api.batches import KEY
 from bimip.api.endpoint import Body, Endpoint, Parameter, Reply, Visit, invalid, shown
-from bimip.api.paging import CONVERSATION, CURSOR, LIMIT, page_schema
+from bimip.api.paging import CONVERSATION, CURSOR, LIMIT, NAMES_LIMIT, page_schema
 from bimip.wire import bimip_pb2 as pb
 
 EID = Parameter("eid", "The member.", place="path", example="bob@example.org")
@@ -117,7 +117,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         parameters=(
             CONVERSATION,
             Parameter("after", "Members behind this eid."),
-            LIMIT,
+            NAMES_LIMIT,
         ),
         answer=pb.Conversation,
         errors=(pb.NOT_FOUND,),

@@ -2,10 +2,11 @@
 
 Its assets are files of ours (`scripts/vendor-swagger-ui` fetches them): the page needs no network but this server, and
 its policy lets it have no other. They lie compressed and are sent so, as every browser takes them; none is unpacked for
-anybody who asks.
+anybody who asks. They are read when the first one asks for them, and kept from then on.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import cache, partial
 from importlib.resources import files
 from typing import Final, NamedTuple
 
@@ -56,7 +57,7 @@ SwaggerUIBundle({{
 class _File(NamedTuple):
     """A file of the page."""
 
-    content: bytes
+    read: Callable[[], bytes]
     media_type: str
     is_compressed: bool = False
 
@@ -69,14 +70,18 @@ class _File(NamedTuple):
         }
         if self.is_compressed:
             headers["content-encoding"] = "gzip"
-        return Response(self.content, media_type=self.media_type, headers=headers)
+        return Response(self.read(), media_type=self.media_type, headers=headers)
 
 
 def routes() -> Iterator[Route]:
     """Makes the routes of the page and its files, which anybody may read."""
-    yield Route(PATH, _File(_PAGE.encode(), "text/html").answer)
-    yield Route(f"{PATH}/page.js", _File(_SCRIPT.encode(), "text/javascript").answer)
-    folder = files("bimip.api") / "swagger_ui"
+    yield Route(PATH, _File(_PAGE.encode, "text/html").answer)
+    yield Route(f"{PATH}/page.js", _File(_SCRIPT.encode, "text/javascript").answer)
     for name in DIGESTS:
         media_type = "text/css" if name.endswith(".css") else "text/javascript"
-        yield Route(f"{PATH}/{name}", _File((folder / f"{name}.gz").read_bytes(), media_type, True).answer)  # noqa: FBT003
+        yield Route(f"{PATH}/{name}", _File(cache(partial(_read_asset, name)), media_type, is_compressed=True).answer)
+
+
+def _read_asset(name: str) -> bytes:
+    """Reads an asset, compressed as it lies there."""
+    return (files("bimip.api") / f"swagger_ui/{name}.gz").read_bytes()

@@ -2,7 +2,7 @@
 
 from bimip.api.endpoint import Endpoint, Parameter, Reply, Visit, shown
 from bimip.api.history import PAGE, page_of
-from bimip.api.paging import BACKWARDS, CURSOR, LIMIT
+from bimip.api.paging import BACKWARDS, CURSOR, LIMIT, NAMES_LIMIT
 from bimip.wire import bimip_pb2 as pb
 
 EID = Parameter(
@@ -39,7 +39,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         "Show a feed",
         "Its conversation, by whose id it is read, receipts are given and it is archived or muted. Its members are all "
         "who read it, to its author, and else its author and you; those behind `after`.",
-        parameters=(EID, Parameter("after", "Members behind this eid."), LIMIT),
+        parameters=(EID, Parameter("after", "Members behind this eid."), NAMES_LIMIT),
         answer=pb.Conversation,
         errors=(pb.NOT_FOUND,),
     ),

@@ -27,7 +27,7 @@ async def backfill(visit: Visit) -> Reply:
         cursor=await visit.cursor(),
     )
     if last:
-        place = place_named(visit, last)
+        place = place_named(visit, last, "lastMessageId")
         if conversation_id(place.conversation) != fetch.conversation:
             error = WireError(pb.NOT_FOUND, "the message is in another conversation", field="lastMessageId")
             raise ProblemError(error)

@@ -4,9 +4,9 @@ from typing import Final
 
 from bimip.api.batches import KEY, TEMP_ID, TEXT, listed, objects_of, results, results_schema
 from bimip.api.endpoint import Body, Endpoint, Json, Reply, Visit, invalid, shown
+from bimip.api.naming import MESSAGE_ID
 from bimip.wire import bimip_pb2 as pb
 
-MESSAGE_ID: Final[Json] = {"type": "string", "description": "The message's signal_id."}
 _EXAMPLE: Final[Json] = {"to": {"eid": "bob@example.org"}, "type": 1, "text": "Hello Bob", "tempId": "m1"}
 
 

@@ -16,6 +16,7 @@ from bimip.wire.errors import WireError
 OWN: Final = "id:"
 SIGNAL_ID_LENGTH: Final = 13
 
+MESSAGE_ID: Final[Json] = {"type": "string", "description": "The message's signal_id."}
 ID: Final = Parameter(
     "id",
     "The message: its signal_id (13 characters), its signal_offset in digits, or `id:` and the id under which this "
@@ -27,16 +28,16 @@ ID: Final = Parameter(
 
 def place_of(visit: Visit) -> Target:
     """Finds where the message of the path stands. Raises ProblemError where there is none for the device."""
-    return place_named(visit, visit.path("id"))
+    return place_named(visit, visit.path("id"), "id")
 
 
-def place_named(visit: Visit, name: str) -> Target:
-    """Finds where a message stands. Raises ProblemError where there is none for the device."""
+def place_named(visit: Visit, name: str, field: str) -> Target:
+    """Finds where the message stands that a field names. Raises ProblemError where there is none for the device."""
     caller = visit.caller
     own_id = name.removeprefix(OWN) if name.startswith(OWN) else ""
     found = read_place(caller.services.store, caller.user, caller.number, stamp_named(name), own_id)
     if found is None:
-        raise ProblemError(WireError(pb.NOT_FOUND, "there is no such message for you here", field="id"))
+        raise ProblemError(WireError(pb.NOT_FOUND, "there is no such message for you here", field=field))
     return found
 
 

@@ -11,6 +11,8 @@ LIMIT = Parameter(
     "At most so many in the answer; 0: 100. An answer has 256 at most.",
     schema={"type": "integer", "minimum": 0, "maximum": 2**32 - 1},
 )
+NAMES_LIMIT = Parameter("limit", "At most so many in the answer; 0: 256, which are the most.", schema=LIMIT.schema)
+"""Of what is paged through by name."""
 BACKWARDS = Parameter("backwards", "From the newest towards the oldest.", schema={"type": "boolean"})
 
 

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from bimip.api.batches import listed, objects_of, results, results_schema
 from bimip.api.endpoint import NUMBER, Body, Endpoint, Json, Reply, Visit, invalid
-from bimip.api.naming import ID, place_of
+from bimip.api.naming import ID, MESSAGE_ID, place_of
 from bimip.domain.core.clock import millis_of, signal_id
 from bimip.domain.core.ids import Stamp
 from bimip.domain.core.records import ReceiptKind
@@ -19,7 +19,7 @@ MOST_PAGES: Final = 64
 """Of receipts, that one answer is made of: more than the members of the largest group take."""
 
 _STATE_PROPERTIES: Final[Json] = {
-    "messageId": {"type": "string", "description": "The message's signal_id."},
+    "messageId": MESSAGE_ID,
     "state": {
         "type": "string",
         "enum": ["sent", "delivered", "read", "played"],

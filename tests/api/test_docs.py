@@ -5,13 +5,15 @@ import re
 import subprocess
 from hashlib import sha256
 from importlib.resources import files
+from importlib.resources.abc import Traversable
 from pathlib import Path
 
 import httpx
 import trio
 
+import bimip.api.docs
 from bimip.api.docs import DIGESTS, PATH, POLICY
-from tests.api.kit import Api
+from tests.api.kit import Api, open_api
 from tests.kit.browser import CHROMIUM, FLAGS, needs_browser
 
 
@@ -39,6 +41,21 @@ async def test_its_files_are_those_that_were_looked_at(api: Api) -> None:
         assert (
             sha256(gzip.decompress((files("bimip.api") / f"swagger_ui/{name}.gz").read_bytes())).hexdigest() == digest
         )
+
+
+async def test_its_files_are_read_when_somebody_asks_and_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    asked: list[str] = []
+
+    def counted(package: str) -> Traversable:
+        asked.append(package)
+        return files(package)
+
+    monkeypatch.setattr(bimip.api.docs, "files", counted)
+    async with open_api(tmp_path) as api:
+        before = len(asked)
+        lengths = {len((await read(api, f"{PATH}/swagger-ui.css")).content) for _ in range(2)}
+
+    assert (before, len(asked), len(lengths)) == (0, 1, 1)
 
 
 async def test_its_policy_lets_it_have_nothing_of_others(api: Api) -> None:

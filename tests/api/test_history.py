@@ -1,5 +1,7 @@
 """Messages are read again by HTTP, page by page: a conversation, and what answers a message."""
 
+from typing import Any
+
 import pytest
 
 from tests.api.kit import Api, texts
@@ -51,3 +53,15 @@ async def test_what_is_no_message_has_no_thread(api: Api, name: str) -> None:
     answer = await api.ask("GET", f"/messages/{name}/thread")
 
     assert (answer.status_code, answer.json()["code"]) == (404, "NOT_FOUND")
+
+
+@pytest.mark.parametrize("body", [None, {"lastMessageId": "nobody"}])
+async def test_a_last_message_that_is_none_is_the_field_that_is_wrong(api: Api, body: Any) -> None:
+    await api.write("Hello")
+    path = "/messages/conversation/c1/backfill"
+    if body is None:
+        answer = await api.ask("GET", f"{path}?lastMessageId=nobody")
+    else:
+        answer = await api.ask("POST", path, body)
+
+    assert (answer.status_code, answer.json()["field"]) == (404, "lastMessageId")

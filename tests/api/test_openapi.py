@@ -8,11 +8,14 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
+import trio
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bimip.api.application import all_endpoints
 from bimip.api.openapi import PREFIX, document
+from bimip.domain.contacts.roster import ChangeContact, ContactAction
+from bimip.domain.core.operations import Register, Registered
 from bimip.wire.limits import Limits
 from tests.api.kit import Api, open_api
 
@@ -78,6 +81,27 @@ def test_every_operation_has_its_own_name_and_its_errors() -> None:
         assert {"400", "401", "403", "413", "422", "429", "500", "503"} <= set(operation["responses"]), path
         named = set(re.findall(r"{(\w+)}", path))
         assert named == {one["name"] for one in operation.get("parameters", []) if one["in"] == "path"}
+
+
+async def test_who_names_no_limit_is_told_as_many_names_as_the_document_says(api: Api) -> None:
+    queue = api.server.queue
+    eids = [f"user{number}" for number in range(101)]
+    alice = await queue.execute(Register("alice", "backend"))
+    assert isinstance(alice, Registered)
+    async with trio.open_nursery() as nursery:
+        for eid in eids:
+            nursery.start_soon(queue.execute, Register(eid, "phone"))
+    async with trio.open_nursery() as nursery:
+        for eid in eids:
+            block = ChangeContact(alice.user, alice.device, eid, b"", ContactAction.BLOCK, eid)
+            nursery.start_soon(queue.execute, block)
+    made = await api.ask("POST", "/conversations", {"members": [{"eid": eid} for eid in eids]})
+    contacts, group = await api.get("/contacts"), await api.get(f"/conversations/{made.json()['id']}")
+
+    assert (len(contacts["contacts"]), len(group["members"])) == (101, 102)
+    for path in ("/contacts", "/conversations/{id}", "/feeds/{eid}"):
+        (limit,) = [one for one in DOCUMENT["paths"][f"{PREFIX}{path}"]["get"]["parameters"] if one["name"] == "limit"]
+        assert f"0: {Limits().max_fetch}" in limit["description"], path
 
 
 async def test_the_document_is_served_to_anybody(api: Api) -> None:

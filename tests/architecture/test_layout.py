@@ -194,7 +194,8 @@ def test_a_file_without_tests_is_found() -> None:
 
 def floors_of_readme() -> dict[str, str]:
     """The floor of each folder in the README's map; "" of those that stand on none."""
-    rows = re.findall(r"^\| (\d?) ?\| ((?:`bimip/[\w.]+/?`,? ?)+)\|", (ROOT / "README.md").read_text("utf-8"), re.MULTILINE)
+    readme = (ROOT / "README.md").read_text("utf-8")
+    rows = re.findall(r"^\| (\d?) ?\| ((?:`bimip/[\w.]+/?`,? ?)+)\|", readme, re.MULTILINE)
     return {name: floor for floor, named in rows for name in re.findall(r"`bimip/(\w+)/?`", named)}
 
 

@@ -10,8 +10,10 @@ from bimip.domain.awareness.calls import draw
 from bimip.domain.awareness.settings import CallSettings
 from bimip.domain.contacts.privacy import COLUMNS
 from bimip.domain.contacts.privacy import ROWS as SEEN
+from bimip.domain.push.outbox import NoticeKind
 from bimip.gateway.authentication import MAX_TOKEN_CHARS
 from bimip.names import NameRefusedError, normal_eid
+from bimip.push.notifications import Notification
 from bimip.requests.calls import MAX_PAYLOAD_BYTES
 from bimip.requests.message import check_message
 from bimip.session.close import Close, may_reconnect
@@ -141,6 +143,19 @@ def test_the_limits_that_hello_does_not_tell_are_told_here() -> None:
         in SECTIONS["Limits"]
     )
     assert f"more than {MAX_OBJECTS:,} objects or {MAX_COMMAS:,} commas" in SECTIONS["The frame"]
+
+
+def test_what_is_pushed_at_once_and_what_replaces_what_are_as_the_code_has_it() -> None:
+    (said,) = re.findall(
+        r"`Urgency` is `high` of (.*?), and else `normal`; of (.*?) the push service keeps only", SECTIONS["Web Push"]
+    )
+    all_kinds = [Notification("n", kind, "k", {}, 60, is_of_call=kind is NoticeKind.CALL) for kind in NoticeKind]
+    urgent = {one.kind for one in all_kinds if one.is_urgent}
+    urgent_named, alone_named = (set(re.findall(r"`(\w+)`", part)) for part in said)
+
+    assert urgent_named == urgent | {"clear"}
+    assert "and the `clear` of a call" in said[0]
+    assert alone_named == {one.kind for one in all_kinds if one.is_alone}
 
 
 @pytest.mark.parametrize(("digits", "text"), EXAMPLES)
