@@ -10,7 +10,7 @@ import threading
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,7 @@ from bimip.cli.show_events import (
     settings_fields,
     settings_text,
 )
-from bimip.cli.words import printable, show_json
+from bimip.cli.words import date_text, printable, show_json
 from bimip.client import Audience, Client, ClientError, InboxRow, Refused, Start, Stopped, StoreError, open_client
 from bimip.client.events import Connected, Disconnected, Event
 from bimip.client.facets.devices import DeviceInfo
@@ -195,13 +195,12 @@ def _inbox_line(row: InboxRow) -> Text:
     mentioned = f" @{row.mentions}" if row.mentions else ""
     last = row.last_message
     text = "" if last is None else message_text(last)
-    when = datetime.fromtimestamp(row.last_activity / 1000, UTC)
     return Text.assemble(
         (f"{count:>4}{mentioned} ", "bold green" if row.unread else "dim"),
         printable(row.title or row.peer or row.conversation),
         (" (feed)" if row.is_feed else "", "dim"),
         (f" {row.conversation}" if not row.peer and row.title else "", "dim"),
-        (f"   {when:%Y-%m-%d %H:%M} UTC   ", "dim"),
+        (f"   {date_text(row.last_activity)}   ", "dim"),
         text,
     )
 
@@ -277,7 +276,7 @@ def _device_line(device: DeviceInfo) -> Text:
     sign, colour = ("●", "green") if device.online else ("○", "yellow" if device.is_stale else "dim")
     label = f" ({printable(device.label)})" if device.label else ""
     marks = [word for word, holds in (("this one", device.is_this), ("stale", device.is_stale)) if holds]
-    seen = "" if device.online else f"seen {datetime.fromtimestamp(device.last_seen / 1000, UTC):%Y-%m-%d %H:%M} UTC"
+    seen = "" if device.online else f"seen {date_text(device.last_seen)}"
     lags = ", ".join(f"{name} {log.lag} behind" for name, log in sorted(device.logs.items()) if log.lag)
     where = "   ".join(filter(None, (", ".join(marks), seen, printable(lags))))
     return Text.assemble((f"{sign} ", colour), printable(device.name), label, (f"   {where}" if where else "", "dim"))

@@ -1,10 +1,8 @@
 """`bimip location`: with whom a user shares where they are, as one of their devices says it."""
 
-from datetime import UTC, datetime
-
 from bimip.cli.devices import Device, asking
 from bimip.cli.failures import Exit, Failure
-from bimip.cli.words import printable, show_json
+from bimip.cli.words import date_text, printable, show_json
 
 
 async def share(device: Device, with_whom: str, *, at: str = "", minutes: float = 60.0, as_json: bool = False) -> None:
@@ -17,8 +15,7 @@ async def share(device: Device, with_whom: str, *, at: str = "", minutes: float 
     if as_json:
         show_json({"with": with_whom, "expires_at": ends})
     else:
-        until = f"{datetime.fromtimestamp(ends / 1000, UTC):%Y-%m-%d %H:%M} UTC"
-        print(f"shared with {printable(with_whom)} until {until}")
+        print(f"shared with {printable(with_whom)} until {date_text(ends)}")
 
 
 async def stop(device: Device, with_whom: str, *, as_json: bool = False) -> None:

@@ -4,7 +4,7 @@ import getpass
 import json
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 from urllib.parse import quote
 
@@ -19,7 +19,7 @@ from bimip.cli.output import is_lost
 from bimip.cli.settings import console_url
 from bimip.cli.show_tree import tree_lines
 from bimip.cli.top import measured, samples_of, top_lines
-from bimip.cli.words import counted, printable, show_json
+from bimip.cli.words import counted, date_text, printable, show_json
 from bimip.config import Secret, Settings
 
 WIDE = 10_000  # columns where there is no screen: a pipe or a file
@@ -130,7 +130,7 @@ async def show_why(settings: Settings, viewer: str, owner: str, *, as_json: bool
         return
     print(f"{printable(owner)} has {counted(found['connected_devices'], 'device')} connected; {printable(viewer)} sees")
     for name, one in found["seen"].items():
-        since = f", since {_date(one['since'])}" if one["since"] else ""
+        since = f", since {date_text(one['since'], seconds=True)}" if one["since"] else ""
         print(f"{name.replace('_', ' '):14} {'yes' if one['allowed'] else 'no ':3}  {one['because']}{since}")
 
 
@@ -154,14 +154,14 @@ async def list_users(settings: Settings, *, as_json: bool = False) -> None:
         while after is not None:
             page = await _ask(console, "GET", "/debug/users", after=after)
             for one in page["users"]:
-                print(json.dumps(one) if as_json else _user_line(one))
+                show_json(one) if as_json else print(_user_line(one))
             after = page["next"] or None
 
 
 def _user_line(one: Json) -> str:
-    disabled = f"   disabled since {_date(one['disabled'])}" if one["disabled"] else ""
+    disabled = f"   disabled since {date_text(one['disabled'], seconds=True)}" if one["disabled"] else ""
     connected = f"   {counted(one['connected'], 'device')} connected" if one["connected"] else ""
-    return f"{printable(one['eid'])}   since {_date(one['created'])}{connected}{disabled}"
+    return f"{printable(one['eid'])}   since {date_text(one['created'], seconds=True)}{connected}{disabled}"
 
 
 async def bar_tokens(
@@ -219,7 +219,7 @@ async def accept_clock(settings: Settings, *, as_json: bool = False) -> None:
     if as_json:
         show_json(found)
     else:
-        print(f"the server goes by the machine's clock: {_date(found['time'])}")
+        print(f"the server goes by the machine's clock: {date_text(found['time'], seconds=True)}")
     if not found["noted"]:
         sentence = "the store cannot be written just now, so a restart would forget it: say it again when it can"
         raise Failure(Exit.FAILED, f"this is not on disk; {sentence}")
@@ -228,27 +228,20 @@ async def accept_clock(settings: Settings, *, as_json: bool = False) -> None:
 def _conflict_line(one: Json) -> str:
     """Tells of a write who lost, where, and against what."""
     place = f" #{one['conversation_offset']}" if one["conversation_offset"] else ""
-    lost = f"{printable(one['eid'])}/{printable(one['lost_by'])} at {_date(one['lost_at'])}"
-    won = f"{printable(one['won_by']) or 'the server'} at {_date(one['won_at'])}"
-    return f"{_date(one['time'])}  {one['conversation']}{place}  {one['rule']}: {lost} lost against {won}"
+    lost = f"{printable(one['eid'])}/{printable(one['lost_by'])} at {date_text(one['lost_at'], seconds=True)}"
+    won = f"{printable(one['won_by']) or 'the server'} at {date_text(one['won_at'], seconds=True)}"
+    when = date_text(one["time"], seconds=True)
+    return f"{when}  {one['conversation']}{place}  {one['rule']}: {lost} lost against {won}"
 
 
 def _clock_lines(found: Json) -> Iterator[str]:
-    yield f"server    {_date(found['time'])}"
-    yield f"machine   {_date(found['machine'])}   {'not followed' if found['held'] else 'followed'}"
+    yield f"server    {date_text(found['time'], seconds=True)}"
+    yield f"machine   {date_text(found['machine'], seconds=True)}   {'not followed' if found['held'] else 'followed'}"
     if found["held"]:
         yield found["held"]
     if found["doubt_seconds"]:
         doubt = timedelta(seconds=found["doubt_seconds"])
         yield f"in doubt  {doubt} of it, which count for nothing that is deleted or forgotten"
-
-
-def _date(at: int) -> str:
-    """Formats milliseconds since 1970 as a date."""
-    try:
-        return f"{datetime.fromtimestamp(at / 1000, UTC):%Y-%m-%d %H:%M:%S} UTC"
-    except (OverflowError, OSError, ValueError):
-        return f"{at / 1000:.0f} seconds since 1970"
 
 
 def _operator(settings: Settings) -> AbstractAsyncContextManager[httpx.AsyncClient]:

@@ -3,12 +3,11 @@
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 from rich.text import Text
 
-from bimip.cli.words import counted, payload_text, printable
+from bimip.cli.words import counted, date_text, payload_text, printable
 from bimip.client.events import (
     ActivityChanged,
     CallEnded,
@@ -94,7 +93,7 @@ class Line:
 def line_of(event: Event) -> Line:  # noqa: C901, PLR0911, PLR0912 - one case for each kind of event
     match event:
         case PostReceived():
-            return _post(event)
+            return _written(event, " to friends")
         case Received():
             return _message(event)
         case Sent():
@@ -135,7 +134,7 @@ def line_of(event: Event) -> Line:  # noqa: C901, PLR0911, PLR0912 - one case fo
         case LocationTold():
             return _location(event)
         case LocationShareChanged():
-            until = f"until {_minute(event.expires_at)}" if event.expires_at else "no more"
+            until = f"until {date_text(event.expires_at)}" if event.expires_at else "no more"
             return Line("⌖", "cyan", f"you share where you are with {printable(event.with_whom)} {until}")
         case CallSignalled():
             said = f"{_name(event.step)} by {printable(event.peer)}".removeprefix("call ")
@@ -179,13 +178,13 @@ def status_name(status: Status) -> str:
 
 def presence_text(presence: KnownPresence) -> str:
     """Says how a user is, behind their name."""
-    seen = f", last seen {_minute(presence.last_seen)}" if presence.last_seen else ""
+    seen = f", last seen {date_text(presence.last_seen)}" if presence.last_seen else ""
     return _IS.get(presence.status, f"is {status_name(presence.status)}") + seen
 
 
 def intent_text(intent: KnownIntent) -> str:
     """Says what the user says of themselves, behind 'you'."""
-    until = f", until {_minute(intent.until)}" if intent.until else ""
+    until = f", until {date_text(intent.until)}" if intent.until else ""
     said = {
         Status.ONLINE: "say nothing of how you are: you are online while a device of yours is",
         Status.DND: "do not want to be disturbed",
@@ -198,11 +197,7 @@ def _location(event: LocationTold) -> Line:
     if not event.is_shared:
         return Line("⌖", "yellow", f"{printable(event.eid)} does not share where they are any more", where)
     place = "shares where they are" if event.position is None else "is at {:.5f}, {:.5f}".format(*event.position)
-    return Line("⌖", "magenta", f"{printable(event.eid)} {place}, until {_minute(event.expires_at)}", where)
-
-
-def _minute(millis: int) -> str:
-    return f"{datetime.fromtimestamp(millis / 1000, UTC):%Y-%m-%d %H:%M} UTC"
+    return Line("⌖", "magenta", f"{printable(event.eid)} {place}, until {date_text(event.expires_at)}", where)
 
 
 def _end(event: CallEnded) -> str:
@@ -227,12 +222,11 @@ def _changed(event: MessageChanged) -> Line:
 
 
 def _kept(event: ConversationChanged) -> Line:
-    muted = datetime.fromtimestamp(event.muted_until / 1000, UTC) if event.muted_until else None
     told = [
         "archived" if event.archived else "",
         "pinned" if event.pinned else "",
         "marked unread" if event.marked_unread else "",
-        f"muted until {muted:%Y-%m-%d %H:%M} UTC" if muted else "",
+        f"muted until {date_text(event.muted_until)}" if event.muted_until else "",
         f"draft: {payload_text(event.draft)}" if event.draft else "",
     ]
     what = ", ".join(filter(None, told)) or "kept like any other"
@@ -247,21 +241,24 @@ def _device(event: DeviceChanged) -> Line:
 
 def _message(event: Received) -> Line:
     message = event.message
-    where = f"{event.partition} #{event.offset}" + (", again" if event.redelivered else "")
     if message.group_event is not None:
-        return Line("◇", "magenta", message_text(message), where)
+        return Line("◇", "magenta", message_text(message), _place(event))
     if message.call_event is not None:
-        return Line("☎", "magenta", message_text(message), where)
+        return Line("☎", "magenta", message_text(message), _place(event))
     is_to_conversation = message.to is not None and message.to.eid == message.conversation
     to = f" to {person_text(message.to)}" if event.own or is_to_conversation else ""
-    sign, colour = ("→", "cyan") if event.own else ("←", "bold")
-    return Line(sign, colour, f"{person_text(message.from_)}{to}: {message_text(message)}", where)
+    return _written(event, to)
 
 
-def _post(event: PostReceived) -> Line:
-    what = f"{person_text(event.message.from_)} to friends: {message_text(event.message)}"
+def _written(event: Received, to: str) -> Line:
+    """What somebody wrote, to whom."""
+    what = f"{person_text(event.message.from_)}{to}: {message_text(event.message)}"
     sign, colour = ("→", "cyan") if event.own else ("←", "bold")
-    return Line(sign, colour, what, f"{event.partition} #{event.offset}" + (", again" if event.redelivered else ""))
+    return Line(sign, colour, what, _place(event))
+
+
+def _place(event: Received) -> str:
+    return f"{event.partition} #{event.offset}" + (", again" if event.redelivered else "")
 
 
 def message_text(message: Message) -> str:

@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Mapping
+from datetime import UTC, datetime
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
@@ -28,6 +29,14 @@ def counted(number: int, noun: str, plural: str = "") -> str:
 def show_json(told: Mapping[str, object]) -> None:
     """Prints an object on one line, for programs."""
     print(json.dumps(told, default=repr), flush=True)
+
+
+def date_text(at: int, *, seconds: bool = False) -> str:
+    """Formats milliseconds since 1970 as a date in UTC, to the minute or to the second: '2023-11-14 22:13 UTC'."""
+    try:
+        return f"{datetime.fromtimestamp(at / 1000, UTC):{'%Y-%m-%d %H:%M:%S' if seconds else '%Y-%m-%d %H:%M'}} UTC"
+    except (OverflowError, OSError, ValueError):
+        return f"{at / 1000:.0f} seconds since 1970"
 
 
 def duration(seconds: float) -> str:

@@ -1,6 +1,6 @@
 import pytest
 
-from bimip.cli.words import counted, duration, payload_text, printable, seconds_of
+from bimip.cli.words import counted, date_text, duration, payload_text, printable, seconds_of
 
 
 @pytest.mark.parametrize(
@@ -19,6 +19,12 @@ from bimip.cli.words import counted, duration, payload_text, printable, seconds_
 )
 def test_a_duration_has_its_two_largest_units(seconds: float, words: str) -> None:
     assert duration(seconds) == words
+
+
+def test_a_date_is_told_to_the_minute_or_to_the_second_and_one_that_is_none_all_the_same() -> None:
+    assert date_text(1_700_000_000_000) == "2023-11-14 22:13 UTC"
+    assert date_text(1_700_000_000_999, seconds=True) == "2023-11-14 22:13:20 UTC"
+    assert date_text(2**62) == "4611686018427388 seconds since 1970"
 
 
 @pytest.mark.parametrize(

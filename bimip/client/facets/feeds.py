@@ -4,8 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bimip.client.arguments import checked_text
-from bimip.client.core.outbox import refusal
-from bimip.client.events import SendRefused, Sent
+from bimip.client.events import Sent
 from bimip.client.facets.history import History
 from bimip.client.facets.messages import Messages
 from bimip.client.wire.bimip import Conversation, ConversationAction, Message
@@ -61,11 +60,7 @@ class Feeds(Messages, History):
         may reach.
         """
         message_id = self.publish_nowait(payload, type=type, partition=partition, id=id, ttl=ttl, **fields)
-        self._check_running()
-        answer = await self._device.outbox.wait(message_id)
-        if isinstance(answer, SendRefused):
-            raise refusal(answer)
-        return answer
+        return await self._wait_sent(message_id)
 
     async def fetch_feed(self, eid: str = "") -> FeedInfo:
         """Asks for a user's feed; without a name for this user's own. Cancelling it drops the answer.

@@ -105,20 +105,28 @@ class History(Facet):
         return list(found.values())[:limit]
 
     async def history(self, conversation: str, before: int | None = None, limit: int = 50) -> list[Message]:
-        """Fetch the newest messages of a conversation in front of a conversation offset, oldest first."""
+        """Fetch the newest messages of a conversation in front of a conversation offset, oldest first.
+
+        `limit`: so many at most, in as many requests as it takes. Raises as `fetch` does.
+        """
         newest = BEYOND_ANY_OFFSET if before is None else checked_number("before", before, least=0)
         newest -= 1
         if newest < 1:
             return []
-        fetched = await self.fetch(
-            kind=FetchKind.HISTORY,
-            partition="",
-            conversation=conversation,
-            offset=newest,
-            backwards=True,
-            limit=limit,
-        )
-        return [message for message, _ in reversed(fetched.rows)]
+        found: list[Message] = []
+        fetched: Fetched | None = None
+        while fetched is None or (not fetched.complete and len(found) < limit):
+            fetched = await self.fetch(
+                kind=FetchKind.HISTORY,
+                partition="",
+                conversation=conversation,
+                offset=newest if fetched is None else None,
+                backwards=True,
+                limit=limit - len(found),
+                cursor=b"" if fetched is None else fetched.cursor,
+            )
+            found += [message for message, _ in fetched.rows]
+        return found[::-1]
 
 
 def _author_of(message: Message, *, of_device: bool) -> str:

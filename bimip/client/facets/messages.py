@@ -66,11 +66,7 @@ class Messages(Facet):
         message_id = self.send_nowait(
             to, payload, type=type, partition=partition, id=id, payloads=payloads, ttl=ttl, **fields
         )
-        self._check_running()
-        answer = await self._device.outbox.wait(message_id)
-        if isinstance(answer, SendRefused):
-            raise refusal(answer)
-        return answer
+        return await self._wait_sent(message_id)
 
     async def send_many(
         self,
@@ -115,6 +111,14 @@ class Messages(Facet):
             )
         except TypeError as problem:
             raise InvalidArgument(f"no field of a message: {problem}") from None
+
+    async def _wait_sent(self, message_id: str) -> Sent:
+        """Waits for the answer to a message in the outbox. Raises and is cancelled as `send` is."""
+        self._check_running()
+        answer = await self._device.outbox.wait(message_id)
+        if isinstance(answer, SendRefused):
+            raise refusal(answer)
+        return answer
 
     def _check_running(self) -> None:
         if self._connector.failure is not None:

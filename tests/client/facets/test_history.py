@@ -52,3 +52,28 @@ async def test_heads_are_asked_for_until_there_are_enough_and_the_first_of_each_
         assert [one.user_offset for one in await client.heads(limit=2)] == [9, 3]
         assert [one.user_offset for one in await client.heads()] == [1]
         assert [one.user_offset for one in await client.heads(sender="bob")] == [9, 5]
+
+
+@both_backends
+async def test_a_history_is_asked_for_until_there_is_as_much_as_is_wanted() -> None:
+    server = FakeServer()
+    pages = [([9, 8], False), ([], False), ([7], True), ([9, 8], False), ([7, 6], False)]
+    asked: list[tuple[int | None, int, bytes]] = []
+    async with a_client(server) as client, anyio.create_task_group() as tasks:
+        peer = await server.accept()
+        await peer.greet()
+
+        async def serve() -> None:
+            for page, complete in pages:
+                fetch, ref = await peer.expect(Fetch)
+                asked.append((fetch.offset, fetch.limit, fetch.cursor))
+                messages = [Message(conversation_offset=place) for place in page]
+                peer.send(Body(turn=Turn.TURN_FETCH, messages=messages, next_cursor=b"on", complete=complete), ref)
+
+        tasks.start_soon(serve)
+        whole = await client.history("c1", before=10, limit=5)
+        some = await client.history("c1", before=10, limit=4)
+
+        assert [one.conversation_offset for one in whole] == [7, 8, 9]
+        assert [one.conversation_offset for one in some] == [6, 7, 8, 9]
+        assert asked == [(9, 5, b""), (None, 3, b"on"), (None, 3, b"on"), (9, 4, b""), (None, 2, b"on")]
