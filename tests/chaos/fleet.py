@@ -8,10 +8,9 @@ from random import Random
 
 import trio
 
-from bimip.gateway.authentication import issue
 from tests.chaos.device import Device
 from tests.chaos.poster import Poster
-from tests.chaos.server import KEY, ServerProcess
+from tests.chaos.server import ServerProcess, token
 from tests.kit.actor import CALM, FIRST, Mood
 from tests.kit.checker import Violation, check
 from tests.kit.history import Answered, Erased, Event, Name, Opened, Refused, Wrote
@@ -51,7 +50,7 @@ class Fleet:
         for name in names:
             device = Device(
                 name,
-                token=_token(name),
+                token=token(name.eid, name.device),
                 port=self._server.port,
                 random=Random(f"{self._seed} {name}"),
                 record=self._record,
@@ -68,7 +67,12 @@ class Fleet:
         for name in names:
             random = Random(f"{self._seed} {name}")
             poster = Poster(
-                name, token=_token(name), port=self._server.port, users=users, random=random, record=self._record
+                name,
+                token=token(name.eid, name.device),
+                port=self._server.port,
+                users=users,
+                random=random,
+                record=self._record,
             )
             self.posters.append(poster)
             self._nursery.start_soon(poster.live, lambda: self._server.up)
@@ -177,18 +181,6 @@ def fates(history: Sequence[Event]) -> Counter[str]:
 
 def _answered(device: Device) -> bool:
     return device.link is not None and not device.outbox
-
-
-def _token(name: Name) -> str:
-    return issue(
-        algorithm="HS256",
-        signing_key=KEY,
-        eid=name.eid,
-        device=name.device,
-        now_ms=int(time.time() * 1000),
-        lifetime_seconds=86_400,
-        jti=str(name),
-    )
 
 
 @asynccontextmanager

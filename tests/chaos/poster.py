@@ -11,7 +11,8 @@ from typing import Any
 import httpx
 import trio
 
-from tests.kit.history import Answered, Event, Ids, Name, Refused, Wrote
+from tests.kit.history import Answered, Event, Name, Wrote
+from tests.kit.posted import told_by
 
 PAUSE_SECONDS = 0.05
 ANSWER_SECONDS = 30
@@ -70,15 +71,10 @@ class Poster:
             answer = await self._client.post("/messages", json=body, headers={"Idempotency-Key": key})
         except httpx.TransportError:
             return False  # it was killed
-        said = answer.json()
-        if answer.status_code in {200, 201}:
-            stamp, offset, place = (int(said[name]) for name in ("signal_offset", "user_offset", "conversation_offset"))
-            ids = Ids(stamp, offset, said["conversation"], place)
-            is_known = answer.status_code == 200
+        told = told_by(answer, self.name, key)
+        self._record(told)
+        if isinstance(told, Answered):
             self.counts["posted"] += 1
-            self.counts["posted twice, stored once"] += is_known
-            self._record(Answered(self.name, key, ids, is_known))
+            self.counts["posted twice, stored once"] += told.duplicate
             return True
-        code = said["code"]
-        self._record(Refused(self.name, key, code, unknown=code == "UNKNOWN_OUTCOME"))
-        return code not in LATER
+        return told.code not in LATER

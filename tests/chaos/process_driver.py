@@ -21,6 +21,8 @@ ROOT = Path(__file__).parents[2]
 KEY = "K3Y-of-the-tests-which-nobody-may-read-in-a-log"
 OPERATOR = "0PERATOR-token-which-nobody-may-read"
 BINARY, CLOSE = 2, 8
+PATIENCE = 120
+"""Seconds, on a machine that does other things too."""
 
 
 class Served:
@@ -49,7 +51,12 @@ class Served:
                 stderr=log,
             )
         self.pid = self.process.pid
-        serving = self.wait_for("serving")
+        try:
+            serving = self.wait_for("serving")
+        except AssertionError:
+            self.process.kill()
+            self.process.wait()
+            raise
         self.port: int = serving["port"]
         self.console: int = serving["console"]
 
@@ -59,7 +66,7 @@ class Served:
 
     def wait_for(self, event: str, count: int = 1) -> dict[str, Any]:
         """The `count`-th log entry of that name."""
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + PATIENCE
         while time.monotonic() < deadline and self.process.poll() is None:
             found = [one for one in self.events() if one["event"] == event]
             if len(found) >= count:

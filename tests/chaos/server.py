@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections import deque
 from contextlib import suppress
 from pathlib import Path
@@ -14,10 +15,25 @@ from typing import Any
 import httpx
 import trio
 
+from bimip.gateway.authentication import issue
+
 ROOT = Path(__file__).parents[2]
 START_SECONDS = 60
 STOP_SECONDS = 60
 KEY = "a key for chaos tests, of 32 bytes or more"
+
+
+def token(eid: str, device: str = "phone") -> str:
+    """A token that such a server takes, for a day."""
+    return issue(
+        algorithm="HS256",
+        signing_key=KEY,
+        eid=eid,
+        device=device,
+        now_ms=int(time.time() * 1000),
+        lifetime_seconds=86_400,
+        jti=f"{eid}/{device}",
+    )
 
 
 def free_port() -> int:

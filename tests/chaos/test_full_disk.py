@@ -8,7 +8,6 @@ import os
 import resource
 import subprocess
 import sys
-import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, closing, suppress
 from http.client import HTTPConnection
@@ -20,8 +19,7 @@ import trio
 from trio_websocket import WebSocketConnection, open_websocket_url
 
 from bimip.client.wire import bimip as pb
-from bimip.gateway.authentication import issue
-from tests.chaos.server import KEY, ROOT, ServerProcess
+from tests.chaos.server import ROOT, ServerProcess, token
 from tests.kit.codecs import SDK
 
 ROOM = 3 << 20
@@ -138,17 +136,8 @@ class Device:
 
 @asynccontextmanager
 async def connect(server: ServerProcess, eid: str, device: str = "phone") -> AsyncIterator[Device]:
-    token = issue(
-        algorithm="HS256",
-        signing_key=KEY,
-        eid=eid,
-        device=device,
-        now_ms=int(time.time() * 1000),
-        lifetime_seconds=3600,
-        jti=f"{eid}/{device}",
-    )
     url = f"ws://127.0.0.1:{server.port}/"
-    headers = [(b"Authorization", f"Bearer {token}".encode())]
+    headers = [(b"Authorization", f"Bearer {token(eid, device)}".encode())]
     async with open_websocket_url(url, subprotocols=["bimip.v1"], extra_headers=headers) as socket:
         opened = Device(socket)
         await opened.send(hello=pb.Hello(partitions=[pb.Position(partition="chat", start=pb.Start.FIRST)]))

@@ -9,22 +9,9 @@ import trio
 
 from bimip.client import Client, open_client
 from bimip.domain.core.records import Status
-from bimip.gateway.authentication import issue
-from tests.chaos.server import KEY, ServerProcess
+from tests.chaos.server import ServerProcess, token
 
 PATIENCE = 60.0
-
-
-def token(eid: str) -> str:
-    return issue(
-        algorithm="HS256",
-        signing_key=KEY,
-        eid=eid,
-        device="phone",
-        now_ms=int(time.time() * 1000),
-        lifetime_seconds=3600,
-        jti=eid,
-    )
 
 
 @asynccontextmanager

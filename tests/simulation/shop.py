@@ -17,7 +17,8 @@ import httpx
 import trio
 
 from tests.http.kit import exchange
-from tests.kit.history import Answered, Event, Ids, Name, Refused, Wrote
+from tests.kit.history import Answered, Event, Name, Wrote
+from tests.kit.posted import told_by
 from tests.kit.server import token
 
 EID = "shop@example.org"
@@ -95,25 +96,19 @@ class Shop:
             if answer is None or answer.status_code in AGAIN:
                 await trio.sleep(self._random.uniform(0.05, 1.0))
                 continue
-            said = answer.json()
-            if answer.status_code in {200, 201}:
-                ids = Ids(
-                    int(said["signal_offset"]),
-                    int(said["user_offset"]),
-                    said["conversation"],
-                    int(said["conversation_offset"]),
-                )
-                self._answered[ids.stamp] = key
+            told = told_by(answer, WRITER, key)
+            if isinstance(told, Answered):
+                self._answered[told.ids.stamp] = key
                 self._counts["orders"] += 1
-                self._counts["orders that came again"] += answer.status_code == 200
-                self._record(Answered(WRITER, key, ids, duplicate=answer.status_code == 200))
+                self._counts["orders that came again"] += told.duplicate
+                self._record(told)
                 return
-            if said.get("code") == "UNKNOWN_OUTCOME":
+            if told.unknown:
                 continue
             if answer.status_code >= 500:
                 self._report("I7", "escaped", f"a request by HTTP was answered {answer.status_code}: {answer.text}")
             self._counts["orders refused"] += 1
-            self._record(Refused(WRITER, key, said.get("code", "")))
+            self._record(told)
             return
 
     async def _post(self, key: str, to: str, text: str) -> httpx.Response | None:
