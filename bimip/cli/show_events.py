@@ -251,7 +251,7 @@ def _message(event: Received) -> Line:
 
 
 def _written(event: Received, to: str) -> Line:
-    """What somebody wrote, to whom."""
+    """Shows what somebody wrote, and to whom."""
     what = f"{person_text(event.message.from_)}{to}: {message_text(event.message)}"
     sign, colour = ("→", "cyan") if event.own else ("←", "bold")
     return Line(sign, colour, what, _place(event))

@@ -9,6 +9,7 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 
 import httpx
+import pytest
 import trio
 
 import bimip.api.docs
