@@ -7,8 +7,9 @@ above such a client is told, so what it asserts holds all the same.
 """
 
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from functools import partial
 from random import Random
 from typing import Any, TypeVar
@@ -24,9 +25,11 @@ from bimip.parts import Parts
 from bimip.storage.interface import Store
 from bimip.storage.memory import MemoryStore
 from bimip.users.connection import ConnectionClosedError
+from tests.kit.calls_known import CallsLostError, KnownCall, KnownCalls
 from tests.kit.codecs import SDK
 from tests.kit.memory_connection import Peer
 from tests.kit.memory_server import FOR_EVER, PATIENCE, Client, World, settle
+from tests.kit.others import GONE_SECONDS
 from tests.kit.push import MemoryGateway
 from tests.kit.received import Received
 from tests.kit.requests import Requests, answers
@@ -40,6 +43,8 @@ FIRST_GAP = 2
 MOMENTS = ("before the frame", "soon after the frame", "before the commit", "after the commit")
 SOON = 40
 """Steps of the scheduler, at most."""
+AGAIN = 1 << 30
+"""The `ref` of what a client says again by itself, whose answer its scenario is not told."""
 
 
 class Crashes:
@@ -112,8 +117,11 @@ class CrashingWorld(World):
         self._kept = kept
         self._all = nursery
         self._clients: list[ReturningClient] = []
+        self._wires: list[CountedPeer] = []
         self._armed = ""
         """The moment at which the server is to crash, when it comes."""
+        self.scenario = trio.CancelScope()
+        self.has_lost_calls = False
         self._begin()
 
     def _begin(self) -> None:
@@ -144,10 +152,21 @@ class CrashingWorld(World):
         self._clients = [client for client in self._clients if client.is_connected]
         for client in self._clients:
             client.lose_connection(self.crashes.random)
+        for wire in self._wires:
+            wire.cut()
+        self._wires.clear()
+        if any(client.calls.had_any for client in self._clients):
+            self._lose_calls()
         self._life.cancel()
         beginning = self._up
         self._begin()
         beginning.set()
+
+    def _lose_calls(self) -> None:
+        self.has_lost_calls = True
+        self.scenario.cancel()
+        for client in self._clients:
+            client.requests.forget()
 
     def on_frame(self) -> None:
         """A client is about to send a frame."""
@@ -178,12 +197,32 @@ class CrashingWorld(World):
             await self.up()
             store = self._store
             await settle()
+            if any(client.is_unsure_of_others for client in self._clients):
+                await trio.sleep(GONE_SECONDS)
             if self._armed and store is self._store:
                 self.crash()
-            asked_again = [client.read_again() for client in self._clients]
-            is_done = store is self._store and not any(asked_again)
+            said_again = [client.say_again() for client in self._clients]
+            is_done = store is self._store and not any(said_again)
         for client in self._clients:
             client.requests.settled()
+
+    async def check_calls(self) -> None:
+        """Of a scenario that the server ended, since it forgot its calls, the end as PROTOCOL.md has it."""
+        if not self.has_lost_calls:
+            return
+        await self.settle()
+        for client in self._clients:
+            await client.heard()
+        known = [(client, call) for client in self._clients for call in client.calls.open]
+        for client, call in known:
+            client.say_ringing(call)
+        await self.settle()
+        for client, call in known:
+            ends = [one for one in (await client.heard()).call_signals if one.call == call.name]
+            assert [(one.step, one.end, one.sequence, one.to) for one in ends] == [
+                (pb.CallStep.CALL_ENDED, pb.CallEnd.CALL_LOST, 0, pb.Identity(eid=call.peer))
+            ], "who names a call that the server forgot is told that it is lost"
+        raise CallsLostError
 
     @property
     def is_up(self) -> bool:
@@ -204,12 +243,55 @@ class CrashingWorld(World):
             self.attach(claims, client.peer)
         return client
 
+    def dial(self, eid: str, device: str) -> Peer:
+        peer = CountedPeer(self.on_frame)
+        if self.is_up:
+            self._wires.append(peer)
+            self.attach(Claims(eid, device, FOR_EVER, f"{eid}/{device}"), peer)
+        else:
+            peer.cut()
+        return peer
+
     def attach(self, claims: Claims, peer: Peer) -> None:
         self._nursery.start_soon(self._attach, claims, peer)
 
     async def kill(self, path: str) -> None:
         await self.settle()
         await super().kill(path)
+
+
+class CountedPeer(Peer):
+    """A wire whose frames count for when the server crashes."""
+
+    def __init__(self, on_frame: Callable[[], None]) -> None:
+        super().__init__()
+        self._on_frame = on_frame
+
+    def send(self, frame: bytes) -> None:
+        self._on_frame()
+        super().send(frame)
+
+
+class SaidOfItself:
+    """What a device says of itself, which the server has in memory alone: it is said again on each connection."""
+
+    def __init__(self) -> None:
+        self._status: pb.Awareness | None = None
+        self._position: pb.LocationStream | None = None
+
+    def said(self, payload: dict[str, Any]) -> None:
+        status, place = payload.get("awareness"), payload.get("location_stream")
+        if status is not None and status.status in {pb.AwarenessStatus.ONLINE, pb.AwarenessStatus.OFFLINE}:
+            is_looked_at = status.status == pb.AwarenessStatus.ONLINE and not status.inactive
+            self._status = None if is_looked_at else pb.Awareness(status=status.status, inactive=status.inactive)
+        if place is not None and place.has_position:
+            self._position = replace(place, to=None, conversation="", enabled=False, expires_at=0)
+
+    def again(self) -> Iterator[dict[str, Any]]:
+        if self._status is not None:
+            yield {"awareness": self._status}
+        if self._position is not None:
+            yield {"location_stream": self._position}
 
 
 class ReturningClient(Client):
@@ -224,10 +306,12 @@ class ReturningClient(Client):
         self._claims = claims
         self._room = room
         self._shown: deque[pb.MessageScheme] = deque()
-        self._taken = Taken()
+        self._taken = Taken(claims.eid)
+        self._said_of_itself = SaidOfItself()
+        self.calls = KnownCalls()
         self._hello_ref: int | None = None
         self._is_away = not world.is_up
-        self._reads_again = False
+        self._is_to_say_again = False
 
     # What the world does.
 
@@ -236,6 +320,7 @@ class ReturningClient(Client):
         arriving = self.peer.waiting()
         for frame in arriving[: random.randint(0, len(arriving))]:
             self._take(frame)
+        self._taken.others.interrupt()
         self._is_away = True
         self.peer.cut()
 
@@ -246,30 +331,43 @@ class ReturningClient(Client):
         self._world.attach(self._claims, self.peer)
         if self._hello_ref is not None:
             self._send(self._hello_ref, hello=self._taken.hello_again())
+        self._taken.others.come_back(trio.current_time())
+        for payload in self._said_of_itself.again():
+            self._send(AGAIN, **payload)
         for ref, payload in self.requests.again():
             self._send(ref, **payload)
-        self._reads_again = True
+        self._is_to_say_again = True
 
-    def read_again(self) -> bool:
-        """Says again what was read, now that it is there: the server counts what it sent to this connection."""
-        if not self.is_connected or not self._reads_again:
+    @property
+    def is_unsure_of_others(self) -> bool:
+        return self.is_connected and self._taken.others.is_unsure(trio.current_time())
+
+    def say_again(self) -> bool:
+        """Says again what was read, now that it is there, and what its user does, now that the others are."""
+        if not self.is_connected or not self._is_to_say_again:
             return False
-        self._reads_again = False
-        if not self.requests.has_reads:
+        self._is_to_say_again = False
+        if not self.requests.has_later:
             return False
         self._take_waiting()
-        for ref, payload in self.requests.reads_again():
+        for ref, payload in self.requests.later_again():
             self._send(ref, **payload)
         return True
+
+    def say_ringing(self, call: KnownCall) -> None:
+        self._send(1, signal=call.signal(pb.CallStep.CALL_RINGING))
 
     # What the scenario does.
 
     def send(self, *, ref: int = 0, **payload: Any) -> None:
-        if not self.is_connected:
+        if not self.is_connected or self._world.has_lost_calls:
             return
         self._take_waiting()  # what it says is said by one who has read what is there
         self._world.on_frame()
+        if self._world.has_lost_calls:
+            return
         self._taken.said(payload)
+        self._said_of_itself.said(payload)
         self.requests.name(payload)
         if "hello" in payload:
             self._hello_ref = ref
@@ -279,6 +377,7 @@ class ReturningClient(Client):
             self._send(ref, **payload)
 
     def _send(self, ref: int, **payload: Any) -> None:
+        self.calls.said(payload)
         self.peer.send(SDK.encode(ref, **payload))
 
     async def receive(self) -> pb.MessageScheme:
@@ -300,6 +399,8 @@ class ReturningClient(Client):
         self._take_waiting()
         shown = list(self._shown)
         self._shown.clear()
+        if (gone := self._taken.others.gone(trio.current_time())) is not None:
+            shown.append(pb.MessageScheme(body=gone))
         return Received(shown)
 
     async def closed(self) -> int:
@@ -325,8 +426,11 @@ class ReturningClient(Client):
 
     def _take(self, frame: bytes) -> None:
         scheme = pb.MessageScheme.parse(frame)
+        if scheme.ref == AGAIN:
+            return
         for answer in answers(scheme):
             self.requests.take(answer)
+        self.calls.take(scheme)
         if self._taken.take(scheme):
             self._shown.append(scheme)
 
@@ -349,5 +453,7 @@ async def open_crashing_world(
     async with trio.open_nursery() as nursery:
         world = CrashingWorld(crashes, serve, kept, nursery)
         await world.up()
-        yield world
+        with world.scenario:
+            yield world
+        await world.check_calls()
         nursery.cancel_scope.cancel()

@@ -77,7 +77,7 @@ class Player:
             BIMIP_LIMITS_WINDOW_ENTRIES="8",
         )
         self._clients: dict[tuple[str, str], Client] = {}
-        self._taken = {name: Taken() for name in DEVICES}
+        self._taken = {name: Taken(name[0]) for name in DEVICES}
         self._speaker = Speaker()
         self._requests = Requests(self._speaker)
         self._tokens = 0
@@ -161,11 +161,11 @@ class Player:
 
     async def _connect(self, name: tuple[str, str], position: pb.Position | None) -> None:
         """With what the device has, or from another place and without any state."""
-        taken = self._taken.get(name, Taken())
+        taken = self._taken.get(name, Taken(name[0]))
         hello = taken.hello_again() if position is None else pb.Hello(partitions=[position])
         if not hello.partitions:
             hello.partitions = [pb.Position(partition=one) for one in ("chat", "notification", "sync", "feed")]
-        self._taken[name] = Taken()
+        self._taken[name] = Taken(name[0])
         self._taken[name].said({"hello": hello})
         client = self._clients[name] = self._world.connect(*name)
         client.send(ref=1, hello=hello)

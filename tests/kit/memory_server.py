@@ -71,6 +71,10 @@ class World:
         self._nursery.start_soon(self._attach, claims, peer)
         return Client(peer, eid, device)
 
+    def dial(self, eid: str, device: str) -> Peer:
+        """The wire of a client that sees to everything by itself."""
+        return self.connect(eid, device).peer
+
     async def join(self, eid: str, device: str, *positions: pb.Position, **hello: Any) -> "Client":
         """Connect, say Hello, and await the answer, which is then the client's `welcome`."""
         client = self.connect(eid, device)

@@ -15,7 +15,9 @@ ALONE = (
     "ping_pong",
     "push_notification",
     "contact",
+    "awareness",
     "awareness_visibility",
+    "location_stream",
     "token_authority",
     "logout",
 )
@@ -26,16 +28,40 @@ CHANGING = frozenset(pb.ConversationAction) - {pb.ConversationAction.GET, pb.Con
 NAMED = {*PARTS.values(), "contact"}
 """Payloads with an `id` of their own."""
 READING = (pb.MessageStatus.READ, pb.MessageStatus.PLAYED)
+OPENING = {"awareness": pb.AwarenessStatus.RESUME, "signal": pb.MessageStatus.STATUS_RESUME}
+"""Statuses by which a conversation is opened, which its messages answer."""
+DOING = frozenset(pb.AwarenessStatus(number) for number in (6, 7, 9, 10))
+"""Statuses of an `Awareness` that are answered by errors alone, as a `Signal` is."""
+DOING_SIGNALS = frozenset(pb.MessageStatus(number) for number in (6, 7, 8, 9))
+"""And those of a `Signal` that mean the same."""
 
 
 @dataclass(slots=True)
 class Request:
-    kind: str
+    field: str
     """The payload's name in a frame."""
     ref: int
     payload: Any
     again: bool = False
     """It was sent on an earlier connection as well, and may have been taken there."""
+
+    @property
+    def kind(self) -> str:
+        """What answers it: a payload of this name; what is done in a conversation counts as a `Signal`."""
+        if self.field in OPENING and self.payload.status == OPENING[self.field]:
+            return "resume"
+        return "signal" if self.is_doing else self.field
+
+    @property
+    def is_doing(self) -> bool:
+        """It says what somebody does in a conversation."""
+        doing: dict[str, Any] = {"awareness": DOING, "signal": DOING_SIGNALS}
+        return self.field in doing and self.payload.status in doing[self.field]
+
+    @property
+    def place(self) -> tuple[str, str]:
+        """Where it is done."""
+        return self.payload.conversation, self.payload.to.eid if self.payload.to is not None else ""
 
     @property
     def id(self) -> str:
@@ -71,6 +97,8 @@ def answers(scheme: pb.MessageScheme) -> Iterator[Answer]:
             yield Answer("", error.ref, error.id, error)
         if body.turn == pb.Turn.TURN_FETCH:
             yield Answer("fetch", body.ref, "", body)
+        if body.turn == pb.Turn.TURN_RESUME and body.complete:
+            yield Answer("resume", body.ref, "", body)
     if scheme.error is not None:
         yield Answer("", scheme.error.ref, scheme.error.id, scheme.error)
     for kind in ALONE:
@@ -108,12 +136,16 @@ class Requests:
         return f"drawn-{self._drawn}"
 
     def ask(self, ref: int, payload: dict[str, Any]) -> None:
+        """Of what is done in a conversation the last word is kept: it takes the place of the one before."""
         [(kind, said)] = payload.items()
+        asked = Request(kind, ref, said)
+        if asked.is_doing:
+            self._open = [one for one in self._open if not (one.is_doing and one.place == asked.place)]
         if kind == "body":
             for field, part in PARTS.items():
                 self._open += [Request(part, getattr(one, "ref", 0) or ref, one) for one in getattr(said, field)]
         else:
-            self._open.append(Request(kind, ref, said))
+            self._open.append(asked)
 
     def take(self, answer: Answer) -> None:
         """An answer that only says so because the request came twice is told as the first one would have been."""
@@ -132,20 +164,28 @@ class Requests:
         self._open = [request for request in self._open if request.kind != "signal"]
 
     def again(self) -> Iterator[tuple[int, dict[str, Any]]]:
-        """All of them, in the order in which they were asked."""
+        """All of them, in the order in which they were asked; but what somebody does, which is said later."""
         for request in self._open:
             request.again = True
-            yield request.ref, {request.kind: request.payload}
+            if request.is_doing:
+                continue
+            yield request.ref, {request.field: request.payload}
+
+    def forget(self) -> None:
+        """Nothing is asked again: whoever wanted to know is no more."""
+        self._open.clear()
 
     @property
-    def has_reads(self) -> bool:
-        return any(map(_is_read, self._open))
+    def has_later(self) -> bool:
+        return any(map(_is_for_later, self._open))
 
-    def reads_again(self) -> Iterator[tuple[int, dict[str, Any]]]:
-        """Those that tell of reading: they count for what the connection was sent by then, and nothing answers them."""
-        for request in filter(_is_read, self._open):
-            yield request.ref, {"signal": request.payload}
+    def later_again(self) -> Iterator[tuple[int, dict[str, Any]]]:
+        """Those that nothing answers, and that count for what is so when they are said: that something was read, for
+        what the connection was sent by then, and what somebody does, for who is connected.
+        """
+        for request in filter(_is_for_later, self._open):
+            yield request.ref, {request.field: request.payload}
 
 
-def _is_read(request: Request) -> bool:
-    return request.kind == "signal" and request.payload.status in READING
+def _is_for_later(request: Request) -> bool:
+    return request.is_doing or (request.kind == "signal" and request.payload.status in READING)

@@ -4,18 +4,20 @@ from typing import Any
 
 from bimip.client.wire import bimip as pb
 from bimip.session.position import Position
+from tests.kit.others import Others
 
 
 class Taken:
     """Of each partition two positions, as PROTOCOL.md has it: what was shown, and what is acknowledged."""
 
-    def __init__(self) -> None:
+    def __init__(self, eid: str) -> None:
         self._said = pb.Hello()
         self._welcome: pb.Hello | None = None
         self._shown: dict[str, Position] = {}
         self._kept: dict[str, Position] = {}
         self._version = 0
         self._is_whole_under_way = False
+        self.others = Others(eid)
 
     def hello_again(self) -> pb.Hello:
         """The Hello of the next connection; where none was answered the same as before."""
@@ -56,8 +58,9 @@ class Taken:
             return True
         for state in body.states:
             self._take_state(state)
+        tells_of_others = self.others.take(body)
         if body.partition not in self._shown:
-            return True
+            return tells_of_others or _says_more(body)
         return self._take_entries(body)
 
     def _take_state(self, state: pb.StateDelta) -> None:
@@ -102,8 +105,13 @@ class Taken:
         for signal in body.signals:
             if signal.status == pb.MessageStatus.SENT:
                 self._hold(signal)
-        rest = body.messages or body.signals or body.errors or body.states or body.commands or body.gaps or body.passed
-        return bool(rest) or was_empty or body.upto > body.after
+        return _says_more(body) or was_empty or body.upto > body.after
+
+
+def _says_more(body: pb.Body) -> bool:
+    """Whether a body has more than a range."""
+    of_messages = body.messages or body.signals or body.errors or body.commands or body.gaps or body.passed
+    return bool(of_messages or body.states or body.awareness or body.locations)
 
 
 def _acknowledged(position: Position, signal: pb.Signal) -> Position:

@@ -59,7 +59,7 @@ class Network:
     async def device(self, eid: str, device: str, **options: Any) -> AsyncIterator[Client]:
         async def connect(_url: str, _token: str) -> Wire:
             await trio.lowlevel.checkpoint()
-            peer = self._world.connect(eid, device).peer
+            peer = self._world.dial(eid, device)
             self.peers[eid, device] = peer
             return Wire(peer)
 
