@@ -208,6 +208,8 @@ class ChangeInvariants:
             if message is not None and message.place and self._is_judged(message):
                 self._check_agreed(message, [name for name in names if self._is_told_all(message, name.eid)])
                 self._check_others_know_nothing(message, [name for name in names if not message.is_for(name.eid)])
+            if message is not None and message.place and self._is_of_two(message):
+                self._check_taken_back(message, [name for name in names if self._is_told_all(message, name.eid)])
 
     def _is_told_all(self, message: Message, user: str) -> bool:
         """Whether a user is told all that becomes of a message: in a feed its author alone is."""
@@ -217,6 +219,27 @@ class ChangeInvariants:
         """Of what has expired who catches up is told nothing; and a group's members may have left it since."""
         is_of_group = self._messages.groups.is_group(message.conversation)
         return not is_of_group and not self._is_blocked(message) and not self._has_expired(message)
+
+    def _is_of_two(self, message: Message) -> bool:
+        """Of what was edited who has blocked its author may be told nothing any more."""
+        is_of_group = self._messages.groups.is_group(message.conversation)
+        is_edited = bool(self._all_said(message.stamp, "EDIT"))
+        return not (is_of_group or is_edited or message.is_for_friends or self._has_expired(message))
+
+    def _check_taken_back(self, message: Message, names: Iterable[Name]) -> None:
+        """Whom one of the two has blocked is unheard in what they make known, and not in what they take back."""
+        ended: dict[tuple[str, str], int] = {}
+        for key, done in self._done.items():
+            given = self._given.get(key)
+            if given is not None and (given.kind, given.target) == ("UNREACT", message.stamp) and not done.superseded:
+                about = key[0].eid, given.emoji
+                ended[about] = max(done.stamp, ended.get(about, 0))
+        for name in names:
+            known = self._copy(name).messages.get((message.conversation, message.place))
+            for eid, emoji, stamp, is_removed in () if known is None else known.reactions:
+                if not is_removed and stamp < ended.get((eid, emoji), 0):
+                    line = f"{name} knows {emoji} by {eid} to {message}, who took it back"
+                    self._report("I9", "not taken back", line)
 
     def _is_blocked(self, message: Message) -> bool:
         """Whether one of its two may have blocked the other: what these do meanwhile the one is not told."""

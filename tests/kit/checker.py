@@ -55,6 +55,7 @@ A violation names its invariant and a kind:
     label lost            on disk as acknowledged, and a device of the user knows an older one     I8
     false change          something became of a message, or was made of it, that nobody did                I8
     change lost           on disk as acknowledged, and a device of the user is not told            I8
+    not taken back        a reaction that its author took back is known to somebody still, blocked or not  I9
     answered twice        two devices talk in one call                                            I5
     told after the end    a device is told more of a call that is over for it                     I3
     missed twice          a missed call is two messages                                           I5
@@ -65,7 +66,7 @@ A violation names its invariant and a kind:
     wrong view            at rest, a device holds a user for another way than they are, or may be seen   I8
     shown after the end   a device is told a position that was said after the share was over      I10
     diverged              two devices of a user hold different receipts, read markers or settings  I9
-    not pushed            owed to a device that is not connected, and its gateway was not told      I4
+    not pushed            owed to who has no device before which somebody sits, and its gateway was not told  I4
     not told              in the store, and the operator's back end was not told of it              I4
     hole                  a stream of events goes on behind where it ended                        I3
     streamed twice        a stream of events shows an entry in its turn that it has shown           I5

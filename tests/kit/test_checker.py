@@ -945,6 +945,23 @@ def test_what_is_written_to_who_has_blocked_its_author_and_comes_is_found() -> N
     assert "let through" in kinds(blocking(is_there=True))
 
 
+@pytest.mark.parametrize("is_told", [True, False])
+def test_what_who_is_blocked_takes_back_and_the_other_one_knows_still_is_found(*, is_told: bool) -> None:
+    reacted, ended = (("alice", "+", 5, False),), (("alice", "+", 6, True),)
+    events = [
+        *ALL_OF_ONE,
+        *gave("REACT"),
+        *became(reactions=reacted),
+        ContactSaid(BOB, "k1", "BLOCK", "alice"),
+        ContactAnswered(BOB, "k1", ContactKnown("alice", 1, blocked=True)),
+        Given(PHONE, "UNREACT1", "UNREACT", 1001, "c1", b"", "+"),
+        done(PHONE, "UNREACT")._replace(stamp=6),
+        *became(PHONE, LAPTOP, *([BOB, BOB2] if is_told else []), reactions=ended),
+    ]
+
+    assert ("not taken back" in kinds(events)) is not is_told
+
+
 def test_while_nobody_knows_whether_a_block_holds_a_message_may_come() -> None:
     assert "let through" not in kinds(blocking(is_answered=False, is_there=True))
 

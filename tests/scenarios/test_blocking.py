@@ -280,6 +280,38 @@ async def test_a_reaction_of_who_is_blocked_is_told_neither_then_nor_when_that_i
         assert not [*check(world.server.store)]
 
 
+async def test_what_who_is_blocked_takes_back_is_taken_back_for_all(
+    autojump_clock: MockClock, open_store: OpenStore
+) -> None:
+    """A reaction of before, and a message: to devices that have it, that come meanwhile, and that come later."""
+    async with open_world(open_store=open_store) as world:
+        ann, bob, anns, bobs = await correspond(world)
+        other = await ann.post("bob", b"other", "m9")
+        for emoji in ("stays", "again", "before"):
+            ann.send(**reaction(Kind.REACT, bobs.signal_offset, emoji), ref=5)
+        ann.send(**reaction(Kind.REACT, anns.signal_offset, "edited"), ref=5)
+        assert len(reactions(await bob.heard())) == 4
+        await ask(bob, Action.BLOCK, "ann", id="b1")
+        ann.send(command=pb.Command(id="e", kind=Kind.EDIT, target=anns.signal_offset, payload=b"new"), ref=5)
+        ann.send(command=pb.Command(id="r", kind=Kind.REACT, target=bobs.signal_offset, emoji="again"), ref=5)
+        await ann.heard()
+        await bob.heard()
+        for target, emoji in ((bobs, "before"), (bobs, "never"), (anns, "edited")):
+            ann.send(**reaction(Kind.UNREACT, target.signal_offset, emoji), ref=5)
+        assert reactions(await bob.heard()) == [("ann", "before", True)]
+        tablet = await world.join("bob", "tablet", pb.Position(partition="chat", start=pb.Start.FIRST))
+        known = {(emoji, removed) for _, emoji, removed in reactions(await tablet.heard())}
+        assert known == {("again", False), ("stays", False), ("before", True)}
+        await ask(bob, Action.UNBLOCK, "ann", id="u1")
+        assert reactions(await bob.heard()) == []
+        later = await world.join("bob", "watch", pb.Position(partition="chat", start=pb.Start.FIRST))
+        assert {(emoji, removed) for _, emoji, removed in reactions(await later.heard())} == known
+        await ask(bob, Action.BLOCK, "ann", id="b2")
+        ann.send(command=pb.Command(id="d", kind=Kind.DELETE_FOR_EVERYONE, target=other.signal_offset), ref=5)
+        assert [one.deleted for one in (await bob.heard()).message_states] == [True]
+        assert not [*check(world.server.store)]
+
+
 async def looks(client: Client, eid: str) -> tuple[str, int]:
     """How somebody is to who asks, and when they were last there."""
     client.send(awareness=pb.Awareness(to=pb.Identity(eid=eid)), ref=9)

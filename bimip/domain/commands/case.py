@@ -67,7 +67,7 @@ class Case:
         for user in self.witnesses:
             if is_unheard and user != op.user:
                 continue
-            if self._is_deaf(user) and not record.deleted:
+            if self._is_deaf(user) and not _takes_back(record, reactions):
                 if is_new_body:
                     self.puts.append(unhear(view, user, *self.place, target.place))
                     body_news.append(BodyNews(user))
@@ -138,3 +138,8 @@ class Case:
     def _done(self) -> Commanded:
         version: Version | None = self.view.get(Table.VERSIONS, (self.op.user, self._key))
         return Commanded(*self.place, self.target.stamp, self.stamp, version or Version(0))
+
+
+def _takes_back(record: MessageRecord, reactions: Reactions) -> bool:
+    """Whether less is there than was known, which all are told, whomever they have blocked."""
+    return bool(record.deleted) or any(one.removed for _, each in reactions for one in each)

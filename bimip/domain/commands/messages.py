@@ -55,8 +55,8 @@ def react(case: Case) -> Effect | Refused:
     if case.known.deleted:
         return case.lose(MergeRule.DELETED, (case.known.deleted, case.known.deleter))
     is_removed = op.kind is CommandKind.UNREACT
-    was_unheard = is_removed and any(one.unheard for one in known if one.emoji == op.emoji)
-    reaction = Reaction(op.emoji, case.stamp, op.device, is_removed, was_unheard or case.is_unheard)
+    before = next((one for one in known if one.emoji == op.emoji), None)
+    reaction = Reaction(op.emoji, case.stamp, op.device, is_removed, _is_unheard(case, before))
     merged = merge_reactions(known, (reaction,))
     if merged == known:
         won = next(one for one in known if one.emoji == op.emoji)
@@ -68,6 +68,15 @@ def react(case: Case) -> Effect | Refused:
     if case.record is None:
         case.put(case.known)
     return case.tell_everybody(case.known, ((op.user, (reaction,)),), is_unheard=reaction.unheard)
+
+
+def _is_unheard(case: Case, before: Reaction | None) -> bool:
+    """Tells whether the other one of the two is to know nothing of a reaction, or of its end: what they were not told
+    is not taken back for them either, and what they know is, also from whom they have blocked since.
+    """
+    if case.is_unheard:
+        return before is None or before.unheard or before.removed
+    return case.op.kind is CommandKind.UNREACT and before is not None and before.unheard
 
 
 def mark_forwarded(case: Case) -> Effect | Refused:
