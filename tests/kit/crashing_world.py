@@ -121,7 +121,7 @@ class CrashingWorld(World):
         self._armed = ""
         """The moment at which the server is to crash, when it comes."""
         self.scenario = trio.CancelScope()
-        self.has_lost_calls = False
+        self._has_lost_calls = False
         self._begin()
 
     def _begin(self) -> None:
@@ -163,10 +163,14 @@ class CrashingWorld(World):
         beginning.set()
 
     def _lose_calls(self) -> None:
-        self.has_lost_calls = True
+        self._has_lost_calls = True
         self.scenario.cancel()
         for client in self._clients:
             client.requests.forget()
+
+    def is_over(self) -> bool:
+        """Whether the scenario has ended with the calls that it was about."""
+        return self._has_lost_calls
 
     def on_frame(self) -> None:
         """A client is about to send a frame."""
@@ -208,7 +212,7 @@ class CrashingWorld(World):
 
     async def check_calls(self) -> None:
         """Of a scenario that the server ended, since it forgot its calls, the end as PROTOCOL.md has it."""
-        if not self.has_lost_calls:
+        if not self._has_lost_calls:
             return
         await self.settle()
         for client in self._clients:
@@ -360,11 +364,11 @@ class ReturningClient(Client):
     # What the scenario does.
 
     def send(self, *, ref: int = 0, **payload: Any) -> None:
-        if not self.is_connected or self._world.has_lost_calls:
+        if not self.is_connected or self._world.is_over():
             return
         self._take_waiting()  # what it says is said by one who has read what is there
         self._world.on_frame()
-        if self._world.has_lost_calls:
+        if self._world.is_over():
             return
         self._taken.said(payload)
         self._said_of_itself.said(payload)
