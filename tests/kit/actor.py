@@ -46,6 +46,7 @@ from tests.kit.history import (
     Refused,
     SettingsAnswered,
     SettingsSaid,
+    Shown,
     Turn,
     Wrote,
 )
@@ -647,7 +648,7 @@ class Actor:
             link.intents.add(ref)
             self.counts["intents"] += 1
         elif chance < 0.5:
-            awareness, focus = self._herald.focus()
+            awareness, focus = self._herald.any_focus()
             self._record(focus)
         else:
             others = [user for user in self._users if user != self.name.eid]
@@ -660,6 +661,15 @@ class Actor:
         if self.link is not None:
             for _ in range(times):
                 self._say_of_user(self.link)
+
+    def look_away(self) -> None:
+        """Says that nobody looks at the device."""
+        assert self.link is not None
+        awareness, focus = self._herald.focus(Shown.AWAY)
+        self._record(focus)
+        ref = self._next_ref()
+        self.link.wishes.add(ref)
+        self._post(self.link, ref, awareness=awareness)
 
     def _take_status(self, link: Link, scheme: Message) -> None:
         if scheme.ref in link.intents:
@@ -911,6 +921,11 @@ class Actor:
                 self._post(link, ref, message=composed[0])
             elif composed:
                 self._post(link, ref, body=self._codec.messages.Body(messages=composed))
+
+    def write_to(self, eid: str) -> None:
+        """Writes one message to this user."""
+        assert self.link is not None
+        self._post(self.link, self._next_ref(), message=self._note_written(*self._writer.write_to(eid)))
 
     def _compose_some(self, count: int) -> list[Message]:
         return [self._compose() for _ in range(count) if self._may_write()]

@@ -40,9 +40,11 @@ class Herald:
         said = IntentSaid(self._name, status, until)
         return self._awareness(status.name, until=until, stamp=stamp), said
 
-    def focus(self) -> tuple[Message, Focused]:
+    def any_focus(self) -> tuple[Message, Focused]:
         """Says that nobody looks at the device, that somebody does, or that it is not to count as being there."""
-        focus = self._random.choice(list(Shown)[:3])
+        return self.focus(self._random.choice(list(Shown)[:3]))
+
+    def focus(self, focus: Shown) -> tuple[Message, Focused]:
         inactive = focus is Shown.AWAY
         status = "OFFLINE" if focus is Shown.OFFLINE else "ONLINE"
         fields = {"inactive": inactive, "keep_intent": focus is Shown.ONLINE}

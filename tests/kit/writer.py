@@ -45,6 +45,13 @@ class Writer:
         wrote = wrote._replace(is_complete=is_complete and bool(addressed))
         return self._encode(wrote), wrote
 
+    def write_to(self, to: str) -> tuple[Message, Wrote]:
+        """A plain message to this user."""
+        self._count += 1
+        payload = f"{self._name}/{self._count}|".encode()
+        wrote = Wrote(self._name, f"{self._name.device}-{self._count}", to, "chat", payload)
+        return self._encode(wrote), wrote
+
     def write_again(self, known: Wrote, missing: Iterable[Name], extra: Iterable[Name]) -> tuple[Message, Wrote]:
         """The same to the devices that there are, as the server has told, under another id."""
         self._count += 1

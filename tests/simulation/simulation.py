@@ -49,7 +49,7 @@ from tests.simulation.back_end import BackEnd
 from tests.simulation.device import Device
 from tests.simulation.disk import Disk, SlowWorker
 from tests.simulation.event_queue import TICKS, EventQueue, sleep_ticks
-from tests.simulation.held_pushes import GONE_SECONDS, HeldPushes
+from tests.simulation.held_pushes import GONE_SECONDS, SETTLED_SECONDS, HeldPushes
 from tests.simulation.network_link import NetworkLink
 from tests.simulation.plan import Fault, Moment, Plan, draw
 from tests.simulation.push_gateway import PushGateway
@@ -57,6 +57,8 @@ from tests.simulation.shop import Shop
 
 MESSAGES = 500
 REST_SECONDS = 300
+PUSHED_SECONDS = 100
+"""Until a gateway that fails now and then has taken a few notifications."""
 GRACE_SECONDS = 2.0
 FAILED_STARTS = 0.25
 SEEN_SECONDS = 6.0
@@ -540,6 +542,7 @@ class Simulation:
             self._report("I4", "not pushed", line)
         self._sleeper.wake()
         await self._until("everything", self._is_complete)
+        await self._doze()
         for device in self.devices:
             device.acknowledge_all()
         await trio.sleep(2)
@@ -555,6 +558,22 @@ class Simulation:
                 self._report("I4", "not told", line)
         await self._until("everything to the end", self._is_complete)
         await self._show_themselves()
+
+    async def _doze(self) -> None:
+        """All write to the device that slept, which is connected, and nobody looks at it: what it acknowledges is
+        pushed all the same.
+        """
+        if self.plan.hurry > 1:
+            return
+        self._sleeper.look_away()
+        await trio.sleep(SETTLED_SECONDS)
+        writers = {device.name.eid: device for device in self._left if device is not self._sleeper}
+        for device in writers.values():
+            device.write_to(SLEEPER.eid)
+        await self._until("what is written to who looks away", self._is_complete)
+        await self._until("what is pushed to who looks away", lambda: not any(self._not_pushed()), PUSHED_SECONDS)
+        for line in self._not_pushed():
+            self._report("I4", "not pushed", f"{line}, and nobody looks at {SLEEPER}")
 
     def _is_told(self) -> bool:
         """Whether back ends were told of everything, and it is on disk that they were."""
@@ -634,13 +653,13 @@ class Simulation:
                 if state is not None and device.version < state.head:
                     yield f"{device.name}: state up to {state.head}, it has {device.version}"
 
-    async def _until(self, what: str, done: Callable[[], bool]) -> None:
-        for _ in range(REST_SECONDS * 8):
+    async def _until(self, what: str, done: Callable[[], bool], seconds: int = REST_SECONDS) -> None:
+        for _ in range(seconds * 8):
             if done():
                 return
             await sleep_ticks(TICKS // 8)
         lacks = "; ".join(list(self._lacks())[:5])
-        self._report("I4", "stuck", f"after {REST_SECONDS} s all wait for {what}: {lacks}")
+        self._report("I4", "stuck", f"after {seconds} s all wait for {what}: {lacks}")
 
     # The verdict.
 

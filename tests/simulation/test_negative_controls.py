@@ -63,14 +63,16 @@ from tests.simulation.disk import Disk
 from tests.simulation.simulation import Options, simulate
 
 SEEDS = range(1, 21)
-SHORT, LONG = 200, 500
+FEW, SHORT, LONG = 20, 200, 500
 YEAR_2001, YEAR_2096 = 1_000_000_000_000, 4_000_000_000_000
 
 
-def kinds_found(kind: str, disk: type[Disk] = Disk, messages: int = SHORT) -> set[str]:
-    """The kinds of violations of the first seed that shows this one; or of all, if none does."""
+def kinds_found(kind: str, disk: type[Disk] = Disk, messages: int = SHORT, first: int = 1) -> set[str]:
+    """The kinds of violations of the first seed that shows this one; or of all, if none does. `first`: the seed that
+    is known to show it soon, and is tried before the others.
+    """
     found: set[str] = set()
-    for seed in SEEDS:
+    for seed in sorted(SEEDS, key=lambda seed: seed != first):
         with unmeasured():
             outcome = simulate(seed, Options(messages=messages, disk=disk))
         kinds = {violation.kind for violation in outcome.violations}
@@ -749,6 +751,12 @@ def test_a_push_to_who_looks_at_a_device_is_noticed(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(Attention, "is_away", lambda *_: True)
 
     assert "pushed while held" in kinds_found("pushed while held")
+
+
+def test_a_push_that_takes_what_nobody_looks_at_for_seen_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Attention, "inactive", lambda *_: {})
+
+    assert "not pushed" in kinds_found("not pushed", messages=FEW, first=4)
 
 
 def test_a_push_of_what_is_muted_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
