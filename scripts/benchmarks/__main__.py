@@ -185,9 +185,13 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--users", type=_integers, help="growth: users, 1,2,3")
     parser.add_argument("--attack", default="", help="fairness: only attacks with this in their name")
     parser.add_argument("--peers", nargs="?", const="", metavar="HARNESS", help="compare; its folder, or $PEERBENCH")
-    parser.add_argument("--variants", default=",".join((peers.OURS, *peers.PEERS)), help="peers: which")
-    parser.add_argument("--workloads", default=",".join(peers.WORKLOADS), help="peers: which")
+    parser.add_argument("--variants", help="peers: which; with rest those that are written to by HTTP")
+    parser.add_argument("--workloads", help="peers: which")
     options = parser.parse_args(argv)
+    by_rest = options.what == "rest"
+    ours, others = (peers.OURS_BY_REST, peers.PEERS_BY_REST) if by_rest else (peers.OURS, peers.PEERS)
+    options.variants = options.variants or ",".join((ours, *others))
+    options.workloads = options.workloads or ("window 1" if by_rest else ",".join(peers.WORKLOADS))
     if options.plot and options.what not in {"latency", "all"}:
         parser.error("--plot needs the workload latency (or all)")
     return options

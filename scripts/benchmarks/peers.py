@@ -23,8 +23,14 @@ PEERS = (
     "nats-2.10-default",
     "nats-2.10-sync-always",
 )
+OURS_BY_REST = "bimip-rest"
+PEERS_BY_REST = ("ejabberd-mnesia-rest", "ejabberd-sqlite-rest", "synapse-sqlite")
+"""Whose senders write by HTTP; who receives is connected as ever. Synapse has no other way."""
 DURABLE = {
     OURS: "synced",
+    OURS_BY_REST: "synced",
+    "ejabberd-mnesia-rest": "not synced",
+    "ejabberd-sqlite-rest": "not said",
     "ejabberd-mnesia": "not synced",
     "ejabberd-sqlite": "committed, not synced",
     "prosody-internal": "not synced",
@@ -99,9 +105,15 @@ def table(found: Found) -> str:
     lines = []
     for variant in variants:
         lines.append([variant, *(_cell(found, variant, column) for column in COLUMNS), DURABLE.get(variant, "?")])
-        if variant != OURS:
+        if variant != _ours(found, variant):
             lines.append(["  ours / theirs", *(_ratio(found, variant, column) for column in COLUMNS), ""])
     return results.table(["", *(head for head, _, _ in COLUMNS), "durable when acknowledged"], lines)
+
+
+def _ours(found: Found, variant: str) -> str:
+    """What of ours a peer is compared with."""
+    by_rest = variant in {OURS_BY_REST, *PEERS_BY_REST} and any(name == OURS_BY_REST for _, name in found)
+    return OURS_BY_REST if by_rest else OURS
 
 
 def _summary(found: Found, variant: str, workload: str) -> Mapping[str, Any]:
@@ -114,7 +126,10 @@ def _cell(found: Found, variant: str, column: tuple[str, str, str]) -> str:
 
 def _ratio(found: Found, variant: str, column: tuple[str, str, str]) -> str:
     _, workload, name = column
-    ours, theirs = _summary(found, OURS, workload).get(name), _summary(found, variant, workload).get(name)
+    ours, theirs = (
+        _summary(found, _ours(found, variant), workload).get(name),
+        _summary(found, variant, workload).get(name),
+    )
     return f"{ours['median'] / theirs['median']:.2f}" if ours and theirs and theirs["median"] else "-"
 
 

@@ -4,7 +4,6 @@ A poster is a back end: one connection that is kept, one request at a time, with
 is connected by WebSocket, as in `throughput`, so the ledger counts both alike.
 """
 
-import base64
 import json
 import os
 import socket
@@ -13,10 +12,11 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Final
 
-from scripts.benchmarks import fairness, server, throughput, wire
+from scripts.benchmarks import fairness, posting, server, throughput, wire
 from scripts.benchmarks.device import Device, connect_all
 from scripts.benchmarks.ledger import Ledger
 from scripts.benchmarks.loop import Loop
+from scripts.benchmarks.posting import PREFIX, message
 from scripts.benchmarks.throughput import Load
 
 SLOW_CONNECTIONS: Final = 200
@@ -31,14 +31,11 @@ class Poster(Device):
 
     def __init__(self, loop: Loop, port: int, token: str, ledger: Ledger | None = None) -> None:
         super().__init__(loop, port, token, ledger)
-        self._head = (
-            f"Host: 127.0.0.1:{port}\r\nAuthorization: Bearer {token}\r\nContent-Type: application/json\r\n"
-            "Content-Length: "
-        )
+        self._head = posting.head(port, f"Authorization: Bearer {token}")
         self._to = ""
-        self._waiting: list[bytes] = []
+        self._line = posting.Line()
         self._asked: list[int] = []  # how many messages each request has that waits for its answer or its turn
-        self._answered = b""
+        self._answers = posting.Answers()
 
     def write_to(self, sender: int, eid: str, more: bytes = b"", *, random_ids: bool = False) -> None:
         assert not more
@@ -57,44 +54,29 @@ class Poster(Device):
 
     def _message(self, number: int) -> dict[str, Any]:
         text = f"@{self._sender:04d}:{number:08d}@{_PAD}"
-        payload = base64.b64encode(text.encode()).decode()
-        return {
-            "id": f"{self._stem}{self._sender:04d}{number:08d}",
-            "to": {"eid": self._to},
-            "type": 1,
-            "payload": payload,
-        }
+        return message(f"{self._stem}{self._sender:04d}{number:08d}", self._to, text)
 
     def _ask(self, path: str, body: dict[str, Any], count: int) -> None:
-        content = json.dumps(body).encode()
-        request = f"POST /api/v1{path} HTTP/1.1\r\n{self._head}{len(content)}\r\n\r\n".encode() + content
         self._asked.append(count)
-        if len(self._asked) == 1:
-            self.send(request)
-        else:
-            self._waiting.append(request)
+        request = posting.request(f"{PREFIX}{path}", self._head, json.dumps(body).encode())
+        if out := self._line.next(request):
+            self.send(out)
 
     def connected(self) -> None:
         self._welcomed = True
         self.on_ready()
 
     def received(self, data: bytes) -> None:
-        self._answered += data
-        head, end, rest = self._answered.partition(b"\r\n\r\n")
-        size = int(head.lower().partition(b"content-length: ")[2].split(b"\r\n")[0] or 0)
-        if not end or len(rest) < size:
-            return
-        body, self._answered = rest[:size], rest[size:]
-        count = self._asked.pop(0)
-        if self._waiting:
-            self.send(self._waiting.pop(0))
-        status = head[9:12]
-        refused = count if status not in {b"200", b"201"} else body.count(b'"error"')
-        if refused:
-            self.loop.failures[f"refused: {status.decode()} {body[:160].decode(errors='replace')}"] += refused
         assert self._ledger is not None
-        self._ledger.accept(self._sender, count - refused)
-        self.on_accepted(count - refused)
+        for status, body in self._answers.feed(data):
+            count = self._asked.pop(0)
+            if out := self._line.answered():
+                self.send(out)
+            refused = count if status not in {200, 201} else body.count(b'"error"')
+            if refused:
+                self.loop.failures[f"refused: {status} {body[:160].decode(errors='replace')}"] += refused
+            self._ledger.accept(self._sender, count - refused)
+            self.on_accepted(count - refused)
 
 
 class PostingWorld(throughput.World):

@@ -1,4 +1,5 @@
 import xml.etree.ElementTree as ET
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,24 @@ def test_peers_are_compared_by_their_medians() -> None:
     assert lines[3].split()[:5] == ["ours", "/", "theirs", "3.00", "0.50"]
     assert lines[1].endswith("synced")
     assert peers.errors(found) == ["synapse-sqlite, W1: not installed"]
+
+
+def test_peers_that_are_written_to_by_http_are_compared_with_ours_by_http() -> None:
+    found: peers.Found = {
+        ("window 1", "bimip"): [{"accepted_per_s": 999.0}],
+        ("window 1", "bimip-rest"): [{"accepted_per_s": 300.0}],
+        ("window 1", "ejabberd-mnesia-rest"): [{"accepted_per_s": 100.0}],
+        ("window 1", "ejabberd-mnesia"): [{"accepted_per_s": 333.0}],
+    }
+    rows = [line.split() for line in peers.table(found).splitlines()]
+    ratios = {above[0]: [cell for cell in row[3:] if cell != "-"] for above, row in pairwise(rows)}
+    options = command.parse(["rest", "--peers", "folder"])
+
+    assert (ratios["ejabberd-mnesia-rest"], ratios["ejabberd-mnesia"]) == (["3.00"], ["3.00"])
+    assert "/" not in rows[3][:2]  # nothing of ours is compared with itself
+    assert options.variants.split(",") == ["bimip-rest", *peers.PEERS_BY_REST]
+    assert options.workloads == "window 1"
+    assert command.parse(["--peers"]).variants.split(",") == ["bimip", *peers.PEERS]
 
 
 def test_without_the_harness_the_command_says_what_is_missing(

@@ -141,7 +141,7 @@ def test_the_token_is_one_that_the_server_accepts() -> None:
     assert (claims.eid, claims.device) == ("alice", "phone")
 
 
-@pytest.mark.parametrize("name", ["wire", "server"])
+@pytest.mark.parametrize("name", ["wire", "server", "posting"])
 def test_what_the_harness_of_the_peers_imports_needs_nothing_installed(name: str) -> None:
     """It runs under whatever Python the harness runs under."""
     tree = ast.parse((Path(wire.__file__).parent / f"{name}.py").read_text())

@@ -1,9 +1,11 @@
 """Every workload, small: the tools must not rot. What they measure here means nothing."""
 
 import importlib.util
+import json
 import re
 import socket
 import sys
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -229,38 +231,121 @@ class _Conn:
         self._socket.close()
 
 
-def test_the_adapter_for_the_peers_harness_sends_and_receives(
-    running: server.Server, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    common = ModuleType("common")
-    common.Conn = _Conn  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "common", common)
-    spec: Any = importlib.util.spec_from_file_location("adapter", Path(server.__file__).parent / "peer" / "bimip.py")
+def adapter_of(name: str) -> Any:
+    """An adapter as the harness imports it: by its file, with the harness's modules there."""
+    path = Path(server.__file__).parent / "peer" / f"{name}.py"
+    spec: Any = importlib.util.spec_from_file_location("adapter", path)
     adapter: Any = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(adapter)
-    delivered: list[tuple[bytes, bytes]] = []
-    accepted: list[int] = []
-    hub = SimpleNamespace(
-        sending=lambda _sender, _count: 0,
-        delivered=delivered.extend,
-        accepted=lambda _sender, count: accepted.append(count),
-    )
-    devices = [
-        adapter.Device(None, running, "peer-a", 1, sender=True),
-        adapter.Device(None, running, "peer-b", 1),
-    ]
-    for device in devices:
-        device.hub = hub
-        device.on_accept = lambda _device, _count: None
-        device.log_in()
-    devices[0].target(0, "peer-b")
-    devices[0].post(3)
-    while sum(accepted) < 3:
-        devices[0].read()
-    while len(delivered) < 3:
-        devices[1].read()
-    for device in devices:
+    return adapter
+
+
+@pytest.fixture
+def harness(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    """What the harness has, as far as adapters use it; `ejabberd` is its module of that server."""
+    common, ejabberd = ModuleType("common"), ModuleType("ejabberd")
+    given: dict[ModuleType, dict[str, Any]] = {
+        common: {"Conn": _Conn, "body": lambda sender, number: b"@%04d:%08d@" % (sender, number)},
+        ejabberd: {
+            "CONF": "modules:\n  mod_mam: {{}}\n",
+            "HTTP": 0,
+            "prepare": None,
+            "start": lambda variant, _folder: variant,
+            "Device": lambda *_given, **_more: "by XMPP",
+        },
+    }
+    for module, names in given.items():
+        for name, value in names.items():
+            setattr(module, name, value)
+        monkeypatch.setitem(sys.modules, module.__name__, module)
+    return SimpleNamespace(common=common, ejabberd=ejabberd)
+
+
+class _Counted:
+    """A hub that counts, as that of the harness."""
+
+    def __init__(self) -> None:
+        self.sent = 0
+        self.accepts = 0
+        self.marks: list[tuple[bytes, bytes]] = []
+
+    def sending(self, _sender: int, count: int) -> int:
+        self.sent += count
+        return self.sent - count
+
+    def accepted(self, _sender: int, count: int) -> None:
+        self.accepts += count
+
+    def delivered(self, marks: list[tuple[bytes, bytes]]) -> None:
+        self.marks += marks
+
+
+@pytest.mark.parametrize("opts", [{}, {"rest": True}])
+def test_the_adapter_for_the_peers_harness_sends_and_receives(
+    running: server.Server, harness: SimpleNamespace, opts: dict[str, bool]
+) -> None:
+    assert harness.common
+    adapter, hub = adapter_of("bimip"), _Counted()
+    at = SimpleNamespace(port=running.port, opts=opts)
+    a, b = (f"{way}-peer-{'rest' if opts else 'socket'}" for way in ("from", "to"))
+    receiving = adapter.Device(None, at, b, 1)
+    receiving.hub = hub
+    receiving.log_in()
+    sending = adapter.Device(None, at, a, 1, sender=True)
+    sending.hub, sending.on_accept = hub, lambda _device, _count: None
+    sending.log_in()
+    sending.target(0, b)
+    sending.post(3)
+    while hub.accepts < 3:
+        sending.read()
+    while len(hub.marks) < 3:
+        receiving.read()
+    for device in (sending, receiving):
         device.close()
 
-    assert devices[0].inflight() == 0
-    assert delivered == [(b"0000", b"%08d" % number) for number in range(3)]
+    assert sending.inflight() == 0
+    assert hub.marks == [(b"0000", b"%08d" % number) for number in range(3)]
+
+
+def test_ejabberds_rest_interface_is_asked_as_its_documentation_has_it(harness: SimpleNamespace) -> None:
+    adapter, hub = adapter_of("ejabberd_rest"), _Counted()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        harness.ejabberd.HTTP = listener.getsockname()[1]
+        sending = adapter.Device(None, None, "a0001", 1, sender=True)
+        peer, _ = listener.accept()
+        with peer:
+            sending.hub, sending.loop = hub, SimpleNamespace(errors=Counter())
+            sending.on_accept = lambda device, count: device.post(count) if hub.sent < 3 else None
+            sending.log_in()
+            sending.target(7, "b0001")
+            sending.post(2)
+            asked = []
+            for said in (b"0", b"0", b"1"):
+                asked.append(peer.recv(65_536))
+                peer.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 1\r\n\r\n" + said)
+                sending.read()
+            sending.close()
+    heads, bodies = zip(*(one.split(b"\r\n\r\n") for one in asked), strict=True)
+
+    assert heads[0].startswith(b"POST /api/send_message HTTP/1.1\r\n")
+    assert [json.loads(one) for one in bodies] == [
+        {
+            "type": "chat",
+            "from": "a0001@localhost",
+            "to": "b0001@localhost",
+            "subject": "",
+            "body": f"@0007:{number:08d}@",
+        }
+        for number in range(3)
+    ]
+    assert (hub.accepts, sending.inflight()) == (2, 1)
+    assert dict(sending.loop.errors) == {"200 b'1'": 1}
+
+
+def test_ejabberd_is_started_with_the_module_that_sends(harness: SimpleNamespace) -> None:
+    adapter = adapter_of("ejabberd_rest")
+    started = [adapter.start(variant, "folder") for variant in adapter.VARIANTS]
+
+    assert started == ["ejabberd-mnesia", "ejabberd-sqlite"]
+    assert harness.ejabberd.CONF.format().count("mod_admin_extra: {}") == 1
+    assert adapter.Device(None, None, "b0001", 2) == "by XMPP"

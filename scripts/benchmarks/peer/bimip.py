@@ -4,6 +4,7 @@ The harness imports this module, and brings `common`: its client loop, its count
 counted, and when, is the same for all; the bytes are those of our own benchmarks.
 """
 
+import json
 import re
 import sys
 from collections.abc import Iterator
@@ -14,9 +15,10 @@ import common  # type: ignore[import-not-found]
 
 sys.path.append(str(Path(__file__).resolve().parents[3]))
 
-from scripts.benchmarks import server, wire
+from scripts.benchmarks import posting, server, wire
 
-VARIANTS: dict[str, dict[str, Any]] = {"bimip": {}}
+VARIANTS: dict[str, dict[str, Any]] = {"bimip": {}, "bimip-rest": {"rest": True}}
+"""With `rest`, senders write by HTTP; those who receive are the same."""
 PULLS = ("log", "log", "log")
 UPGRADED = re.compile(rb"^HTTP/1\.1 101 .*?\r\n\r\n", re.DOTALL)
 ANSWERED = re.compile(rb"(?=\x82)")  # the Hello's answer has begun to arrive; feed takes the frame itself
@@ -41,14 +43,27 @@ def w4_prepare(running: Any, users: list[str]) -> None:  # noqa: ANN401 - the ha
     loop.close_all()
 
 
-class Device(common.Conn):  # type: ignore[misc]  # the harness has no types
+def Device(  # noqa: N802 - the harness calls it so
+    loop: Any,  # noqa: ANN401 - the harness's own
+    running: Any,  # noqa: ANN401 - the harness's own
+    user: str,
+    dev: int,
+    sender: bool = False,  # noqa: FBT001, FBT002 - as the harness calls it
+    pull: str | None = None,
+) -> Any:  # noqa: ANN401 - the harness's own
+    """A device by WebSocket, or, of a sender of `bimip-rest`, by HTTP."""
+    if sender and running.opts.get("rest"):
+        return Poster(loop, running, user, dev)
+    return Socket(loop, running, user, dev, pull)
+
+
+class Socket(common.Conn):  # type: ignore[misc]  # the harness has no types
     def __init__(
         self,
         loop: Any,  # noqa: ANN401 - the harness's own
         running: Any,  # noqa: ANN401 - the harness's own
         user: str,
         dev: int,
-        sender: bool = False,  # noqa: ARG002, FBT001, FBT002 - as the harness calls it
         pull: str | None = None,
     ) -> None:
         self._opening = wire.opening(running.port, server.token(user, f"device{dev}"))
@@ -94,3 +109,22 @@ class Device(common.Conn):  # type: ignore[misc]  # the harness has no types
             self._flying -= accepted
             self.hub.accepted(self.sid, accepted)
             self.on_accept(self, accepted)
+
+
+class Poster(posting.HarnessSender, common.Conn):  # type: ignore[misc]  # the harness has no types
+    """Posts messages over one connection, as a back end."""
+
+    def __init__(self, loop: Any, running: Any, user: str, dev: int) -> None:  # noqa: ANN401 - the harness's own
+        self._stem = f"{user}-"
+        self._head = posting.head(running.port, f"Authorization: Bearer {server.token(user, f'device{dev}')}")
+        super().__init__(loop, running.port)
+
+    def target(self, sid: int, user: str) -> None:
+        self.sid, self._to = sid, user
+
+    def asked(self, number: int) -> bytes:
+        said = posting.message(f"{self._stem}{number}", self._to, common.body(self.sid, number).decode())
+        return posting.request(f"{posting.PREFIX}/messages", self._head, json.dumps(said).encode())
+
+    def is_accepted(self, status: int, _content: bytes) -> bool:
+        return status == 201
