@@ -4,7 +4,7 @@ tells of them, its page, and the client for pages.
 Whoever asks is found by their token before anything of a body is read; then the body is, and the endpoint answers.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from starlette.applications import Starlette
@@ -72,11 +72,14 @@ def make_application(services: Services, attach: Attach, *, origins: Sequence[st
     ]
     routes.append(Route(f"{PREFIX}/openapi.json", _Document(document(endpoints, services.limits)).answer))
     routes += [*docs.routes(), javascript.route()]
-    return Starlette(
+    application = Starlette(
         routes=routes,
         middleware=[Middleware(Origins, origins=origins, names=names)],
         exception_handlers={ProblemError: _answer_problem, HTTPException: _answer_http_error},
     )
+    # Else a slash at the end is answered with a way to http://, which is not where TLS ends: a token would follow it.
+    application.router.redirect_slashes = False
+    return application
 
 
 class _Document:
@@ -108,7 +111,7 @@ class _Answering:
         endpoint = self._rows["GET" if request.method == "HEAD" else request.method]
         visit = Visit(request, caller)
         with caller.paying():
-            _check_query(endpoint, request.query_params)
+            _check_parameters(endpoint, request)
             await _read_body(endpoint, visit)
             answer = await endpoint.handle(visit)
         return answer if isinstance(answer, Response) else answer.response()
@@ -121,13 +124,17 @@ def _token(authorizations: list[str]) -> str:
     return token.strip()
 
 
-def _check_query(endpoint: Endpoint, given: Iterable[str]) -> None:
-    """Refuses a parameter that is none: it is a misspelling, which would pass in silence."""
+def _check_parameters(endpoint: Endpoint, request: Request) -> None:
+    """Refuses a parameter that is none, and one that is given twice: mistakes that would pass in silence."""
     known = {one.name for one in endpoint.parameters if one.place == "query"}
-    for name in given:
+    for name in request.query_params:
         if name not in known:
             sentence = f"There is no parameter {name!r} here; there are: {', '.join(sorted(known)) or 'none'}."
             raise ProblemError(WireError(pb.INVALID, sentence, field=name))
+    for one in endpoint.parameters:
+        given = request.headers if one.place == "header" else request.query_params
+        if one.place != "path" and len(given.getlist(one.name)) > 1:
+            raise ProblemError(WireError(pb.INVALID, f"{one.name} is given more than once.", field=one.name))
 
 
 async def _read_body(endpoint: Endpoint, visit: Visit) -> None:

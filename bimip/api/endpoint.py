@@ -11,6 +11,7 @@ from starlette.responses import JSONResponse, Response
 
 from bimip.api.caller import Caller
 from bimip.http.problems import ProblemError
+from bimip.http.server import SLASH_IN_A_NAME
 from bimip.wire import bimip_pb2 as pb
 from bimip.wire import json as protojson
 from bimip.wire.errors import WireError
@@ -73,7 +74,7 @@ class Visit:
 
     def path(self, name: str) -> str:
         value: str = self.request.path_params[name]
-        return value
+        return value.replace(SLASH_IN_A_NAME, "/")
 
     def query(self, name: str, default: str = "") -> str:
         return self.request.query_params.get(name, default)

@@ -151,6 +151,8 @@ def _responses(endpoint: Endpoint, schemas: dict[str, Json]) -> Json:
         name = f"{TITLES[code]} ({pb.ErrorCode.Name(code)})"
         status = STATUS[code]
         told[status] = f"{told[status]}; {name}" if status in told else name
+    if endpoint.body is not None and "token" in endpoint.body.beside:  # it says nothing against the one in the header
+        told[422] += f"; The token in the body is not valid ({pb.ErrorCode.Name(pb.UNAUTHENTICATED)})"
     for status in sorted(told):
         response: Json = {
             "description": told[status],

@@ -29,6 +29,10 @@ RECEIVE_BYTES: Final = 64 << 10
 DEAD: Final = (trio.BrokenResourceError, trio.ClosedResourceError, OSError)
 VISITOR: Final = "bimip.visitor"
 """Where a scope has its `Visitor`."""
+SLASH_IN_A_NAME: Final = "\udc2f"
+"""Stands in a scope's path for a slash that was encoded (%2F): it is part of a name, as of an eid, and parts no names.
+No path that was decoded has this code point, so it means nothing else.
+"""
 
 
 class Visitor(Protocol):
@@ -263,7 +267,7 @@ def _scope_of(head: h11.Request, visitor: Visitor) -> dict[str, Any]:
         "http_version": head.http_version.decode("ascii"),
         "method": head.method.decode("ascii"),
         "scheme": "http",
-        "path": unquote_to_bytes(path).decode("utf-8", "replace"),
+        "path": "/".join(_name_of(part) for part in path.split(b"/")),
         "raw_path": path,
         "query_string": query,
         "root_path": "",
@@ -273,3 +277,7 @@ def _scope_of(head: h11.Request, visitor: Visitor) -> dict[str, Any]:
         "state": {},
         VISITOR: visitor,
     }
+
+
+def _name_of(part: bytes) -> str:
+    return unquote_to_bytes(part).decode("utf-8", "replace").replace("/", SLASH_IN_A_NAME)

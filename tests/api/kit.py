@@ -1,7 +1,7 @@
 """The whole server over LMDB, with real sockets, and a plain HTTP client: by h11, as any back end."""
 
 import base64
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -41,17 +41,19 @@ class Api:
         shown: str | None = None,
         headers: Mapping[str, str] | None = None,
         content: bytes | None = None,
+        more: Sequence[tuple[str, str]] = (),
         user: str = "alice",
         device: str = "backend",
     ) -> httpx.Response:
-        """Asks as a device of a user, or with the token that is `shown`; "": without."""
+        """Asks as a device of a user, or with the token that is `shown`; "": without. `more`: headers behind those."""
         shown = token(user, device) if shown is None else shown
         said = {"authorization": f"Bearer {shown}"} if shown else {}
-        more: dict[str, Any] = {} if body is None else {"json": body}
+        given: dict[str, Any] = {} if body is None else {"json": body}
         if content is not None:
-            more = {"content": content}
+            given = {"content": content}
         with trio.fail_after(60):
-            return await self._client.request(method, path, headers={**said, **(headers or {})}, **more)
+            lines = [*{**said, **(headers or {})}.items(), *more]
+            return await self._client.request(method, path, headers=lines, **given)
 
     async def get(self, path: str, user: str = "alice", **more: Any) -> Any:
         """What there is at a path."""

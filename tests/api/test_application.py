@@ -3,6 +3,7 @@
 And what every request passes: its token, its parameters, its body.
 """
 
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,14 +14,12 @@ import pytest
 
 from bimip.api.application import all_endpoints
 from bimip.api.endpoint import Endpoint
+from bimip.api.openapi import PREFIX
 from tests.api.kit import Api, open_api
+from tests.kit.rest_document import DOCUMENT, attach_nowhere
 from tests.kit.server import OPERATOR, token
 
 ALICE, BOB, CAROL, MALLORY = (f"{name}@example.org" for name in ("alice", "bob", "carol", "mallory"))
-
-
-async def attach_nowhere(*_given: object) -> None:
-    """What the table is made with where it is only looked at."""
 
 
 ENDPOINTS = all_endpoints(attach_nowhere)
@@ -70,6 +69,11 @@ async def ask(place: Place, endpoint: Endpoint, shown: str) -> httpx.Response:
     return await place.api.ask(endpoint.method, path_of(endpoint, place), body, shown=shown)
 
 
+async def held(place: Place) -> list[str]:
+    """All that the server has of Alice, but what her connection is asked by."""
+    return (await place.api.ask("GET", "/export", user=ALICE)).text.splitlines()
+
+
 @pytest.mark.parametrize("endpoint", ENDPOINTS, ids=IDS)
 async def test_each_endpoint_does_its_own_example_for_whose_it_is(place: Place, endpoint: Endpoint) -> None:
     answer = await ask(place, endpoint, token(ALICE, "backend"))
@@ -102,7 +106,7 @@ async def test_no_endpoint_answers_who_shows_no_valid_token(place: Place, endpoi
 
 @pytest.mark.parametrize("endpoint", ENDPOINTS, ids=IDS)
 async def test_no_endpoint_shows_or_changes_what_is_another_users(place: Place, endpoint: Endpoint) -> None:
-    before = await place.api.get("/state", ALICE)
+    before = await held(place)
     answer = await ask(place, endpoint, token(MALLORY, "laptop"))
 
     assert SECRET not in answer.text
@@ -111,7 +115,7 @@ async def test_no_endpoint_shows_or_changes_what_is_another_users(place: Place, 
         assert (answer.status_code, answer.json()["code"]) == (404, "NOT_FOUND"), answer.text
     else:
         assert answer.status_code < 500, answer.text
-    assert before == await place.api.get("/state", ALICE)
+    assert before == await held(place)
 
 
 @pytest.mark.parametrize("endpoint", ENDPOINTS, ids=IDS)
@@ -171,6 +175,57 @@ async def test_what_is_not_there_is_named_with_what_is(api: Api) -> None:
     assert (nowhere.status_code, nowhere.json()["code"]) == (404, "NOT_FOUND")
     assert wrong.status_code == 405
     assert set(wrong.headers["allow"].split(", ")) == {"GET", "HEAD", "POST"}
+
+
+async def test_each_path_has_the_methods_that_the_document_names_and_no_others(api: Api) -> None:
+    for path in DOCUMENT["paths"]:
+        filled = re.sub(r"{\w+}", "1", path)
+        same = [one for one in DOCUMENT["paths"] if re.fullmatch(re.sub(r"{\w+}", "[^/]+", one), filled)]
+        has = {method.upper() for one in same for method in DOCUMENT["paths"][one]}
+        for method in {"GET", "POST", "PUT", "PATCH", "DELETE"} - has:
+            answer = await api.ask(method, filled.removeprefix(PREFIX))
+
+            assert answer.status_code == 405, (method, path)
+            assert set(answer.headers["allow"].split(", ")) - {"HEAD"} <= has, (method, path)
+
+
+async def test_a_slash_at_the_end_is_another_path_and_leads_nowhere(api: Api) -> None:
+    for path in ("/messages/", "/devices/", "/"):
+        answer = await api.ask("GET", path)
+
+        assert (answer.status_code, answer.json()["code"]) == (404, "NOT_FOUND")
+        assert "location" not in answer.headers
+
+
+async def test_a_name_in_a_path_may_hold_a_slash(api: Api) -> None:
+    other, device = "a/b%2F@example.org", "desk/left"
+    await api.get("/devices", other, device=device)
+    message = (await api.write("Hello", to=other))["messageId"]
+    seen = await api.get(f"/presence/{quote(other, safe='')}")
+    labelled = await api.ask("PATCH", f"/devices/{quote(device, safe='')}", {"label": "x"}, user=other)
+    reacted = await api.ask("PUT", f"/messages/{message}/reactions/w%2Fo", user=other)
+
+    became = [one["message"] for one in (await api.get("/messages"))["states"] if "message" in one]
+
+    assert seen["from"]["eid"] == other
+    assert (labelled.status_code, reacted.status_code) == (200, 200)
+    assert [(one["eid"], one["emoji"]) for one in became[0]["reactions"]] == [(other, "w/o")]
+
+
+@pytest.mark.parametrize(
+    ("path", "headers", "field"),
+    [
+        ("/messages?limit=1&limit=2", [], "limit"),
+        ("/commands", [("Idempotency-Key", "a"), ("Idempotency-Key", "b")], "Idempotency-Key"),
+        ("/events", [("Last-Event-ID", "1.1"), ("Last-Event-ID", "1.2")], "Last-Event-ID"),
+    ],
+)
+async def test_what_is_said_twice_is_refused(api: Api, path: str, headers: list[tuple[str, str]], field: str) -> None:
+    answer = await api.ask(
+        "POST" if path == "/commands" else "GET", path, {} if path == "/commands" else None, more=headers
+    )
+
+    assert (answer.status_code, answer.json()["field"]) == (422, field)
 
 
 async def test_nothing_of_the_operator_is_there(api: Api) -> None:

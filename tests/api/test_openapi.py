@@ -9,23 +9,15 @@ from urllib.parse import quote
 
 import pytest
 import trio
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from bimip.api.application import all_endpoints
-from bimip.api.openapi import PREFIX, document
+from bimip.api.openapi import PREFIX
 from bimip.domain.contacts.roster import ChangeContact, ContactAction
 from bimip.domain.core.operations import Register, Registered
-from bimip.wire.limits import Limits
 from tests.api.kit import Api, open_api
+from tests.kit.rest_document import DOCUMENT, SCHEMAS, unlike, unsaid
 
-
-async def attach_nowhere(*_given: object) -> None:
-    """What the table is made with where it is only looked at."""
-
-
-DOCUMENT: Any = document(all_endpoints(attach_nowhere), Limits())
-SCHEMAS = DOCUMENT["components"]["schemas"]
 OPERATIONS = [
     (method, path, operation)
     for path, methods in DOCUMENT["paths"].items()
@@ -139,59 +131,14 @@ def values_of(schema: Any, depth: int = 0) -> st.SearchStrategy[Any]:
         return st.from_regex(schema["pattern"], fullmatch=True)
     if schema.get("contentEncoding") == "base64":
         return st.sampled_from(["", "aGVsbG8=", "AgAD"])
-    return st.sampled_from(["c1", "bob@example.org", "m1", "👍", "x" * 65, "\u202e", " "]) | st.text(max_size=8)
+    return st.sampled_from([*THERE, "m1", "👍", "x" * 65, "\u202e", " ", "a/b"]) | st.text(max_size=8)
 
 
+THERE = ("c1", "c2", "id:m1", "alice", "bob@example.org", "backend", "request")
+"""What the server that is asked has: a conversation, a group, a message, users, a device; and an action."""
 REQUESTS = int(os.environ.get("BIMIP_REST_FUZZ", "15"))
 """Servers that are asked 20 to 40 things each."""
 ODD = st.none() | st.booleans() | st.integers() | st.text(max_size=5) | st.lists(st.integers(), max_size=2)
-
-
-TYPES: dict[str, Any] = {
-    "object": dict,
-    "array": list,
-    "string": str,
-    "boolean": bool,
-    "integer": int,
-    "number": (int, float),
-}
-
-
-def fields_of(schema: Any) -> tuple[dict[str, Any], set[str]]:
-    """What an object may have, and what it must have."""
-    if "$ref" in schema:
-        return fields_of(SCHEMAS[schema["$ref"].rsplit("/", 1)[1]])
-    properties, required = dict(schema.get("properties", {})), set(schema.get("required", ()))
-    for one in schema.get("allOf", ()):
-        more, needed = fields_of(one)
-        properties |= more
-        required |= needed
-    return properties, required
-
-
-def unlike(value: Any, schema: Any, where: str = "") -> Iterator[str]:
-    """What of an answer the document does not say."""
-    if "$ref" in schema or "allOf" in schema or schema.get("properties"):
-        properties, required = fields_of(schema)
-        if "enum" in SCHEMAS.get(schema.get("$ref", "").rsplit("/", 1)[-1], schema):
-            return
-        if not isinstance(value, dict):
-            yield f"{where} is no object"
-            return
-        yield from (f"{where}.{name} is missing" for name in required - value.keys())
-        for name, one in value.items():
-            if name not in properties:
-                yield f"{where}.{name} is not named"
-            else:
-                yield from unlike(one, properties[name], f"{where}.{name}")
-        return
-    if "type" in schema and not isinstance(value, TYPES[schema["type"]]):
-        yield f"{where} is no {schema['type']}: {value!r}"
-    elif schema.get("type") == "array":
-        for number, one in enumerate(value):
-            yield from unlike(one, schema["items"], f"{where}[{number}]")
-    elif "pattern" in schema and not re.fullmatch(schema["pattern"], value):
-        yield f"{where} is {value!r}"
 
 
 def test_an_answer_that_the_document_does_not_say_is_found() -> None:
@@ -217,7 +164,7 @@ def requests(draw: st.DrawFn) -> tuple[str, str, dict[str, str], Any, str]:
         value = draw(values_of(one["schema"]))
         text = str(value).lower() if isinstance(value, bool) else str(value)
         if one["in"] == "path":
-            filled = filled.replace(f"{{{one['name']}}}", quote(text.replace("/", "") or "x", safe=""))
+            filled = filled.replace(f"{{{one['name']}}}", quote(text or "x", safe=""))
         elif one["in"] == "query":
             query.append(f"{one['name']}={quote(text)}")
         else:
@@ -228,6 +175,7 @@ def requests(draw: st.DrawFn) -> tuple[str, str, dict[str, str], Any, str]:
         body = draw(values_of(schema))
         if isinstance(body, dict) and body and draw(st.integers(0, 3)) == 0:
             body[draw(st.sampled_from(sorted(body)))] = draw(ODD)
+    path = path.removeprefix(PREFIX)
     return method.upper(), filled.removeprefix(PREFIX) + ("?" + "&".join(query) if query else ""), headers, body, path
 
 
@@ -237,22 +185,17 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 
 @given(st.lists(requests(), min_size=20, max_size=40))
-@settings(max_examples=REQUESTS, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=REQUESTS, phases=[Phase.generate], deadline=None, suppress_health_check=list(HealthCheck))
 async def test_no_request_gets_an_answer_that_the_document_does_not_name(folder: Any, asked: list[Any]) -> None:
     async with open_api(folder.mktemp("api")) as api:
         await api.know("alice", "bob@example.org")
-        await api.write("Hello", to="bob@example.org")
+        await api.write("Hello", to="bob@example.org", tempId="m1")
+        await api.ask("POST", "/conversations", {"members": [{"eid": "bob@example.org"}]})
         for method, path, headers, body, documented in asked:
             answer = await api.ask(method, path, body, headers=headers)
-            operation = DOCUMENT["paths"][documented][method.lower()]
             about = (method, path, headers, body, answer.text)
 
             assert answer.status_code < 500, about
-            assert str(answer.status_code) in operation["responses"], about
-            if answer.headers.get("content-type") == "application/json":
-                schema = operation["responses"][str(answer.status_code)]["content"]["application/json"]["schema"]
-                assert list(unlike(answer.json(), schema)) == [], about
-            if answer.status_code >= 400 and method != "HEAD":
-                assert answer.json()["code"] in SCHEMAS["Problem"]["properties"]["code"]["enum"], about
+            assert unsaid(method, documented, answer) == [], about
             if answer.status_code == 401:  # it revoked its own token
                 break

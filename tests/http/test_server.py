@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from trio.testing import MockClock
 
 from bimip.http.problems import ProblemError, problem_response
-from bimip.http.server import VISITOR
+from bimip.http.server import SLASH_IN_A_NAME, VISITOR
 from tests.gateway.harness import HTTP, SETTINGS, World, open_port, open_world, opening, read_all
 
 GET = b"GET /a%20b?c=d HTTP/1.1\r\nHost: h\r\n\r\n"
@@ -44,6 +44,19 @@ async def test_who_showed_no_token_has_one_answer_for_each_connection(autojump_c
     assert b"connection: close" in said.lower()
     assert said.endswith(b"Hello at /a b")
     assert b"date: Tue, 14 Nov 2023 22:13:20 GMT" in said
+
+
+@pytest.mark.parametrize(
+    ("path", "read"), [("/a%2Fb/c", "/a|b/c"), ("/a%252Fb", "/a%2Fb"), ("/%ff/b", "/\ufffd/b"), ("//", "//")]
+)
+async def test_a_slash_that_is_encoded_parts_no_names(path: str, read: str, autojump_clock: MockClock) -> None:
+    async def tell_path(scope: Scope, receive: Receive, send: Send) -> None:
+        await PlainTextResponse(scope["path"].replace(SLASH_IN_A_NAME, "|"))(scope, receive, send)
+
+    async with open_world(application=tell_path) as world:
+        said = await answers(world, f"GET {path} HTTP/1.1\r\nHost: h\r\n\r\n".encode())
+
+    assert said.decode().endswith(f"\r\n\r\n{read}")
 
 
 async def test_a_connection_stays_for_who_showed_one(autojump_clock: MockClock) -> None:

@@ -64,8 +64,8 @@ class Player:
 
     def __init__(self, open_store: Callable[[], Store], seed: int) -> None:
         self.told: list[Told] = []
-        self.answers: list[tuple[Endpoint, int]] = []
-        """By HTTP: what was asked, and with which status it was answered."""
+        self.answers: list[tuple[Endpoint, httpx.Response]] = []
+        """By HTTP: what was asked, and what was answered."""
         self._open_store = open_store
         self._seed = seed
         self._settings = settings_for_tests(
@@ -131,7 +131,7 @@ class Player:
         retry = f"again in {answer.headers['retry-after']} s" if "retry-after" in answer.headers else ""
         words = (f"{asked.method} {asked.path} {asked.body}", f"{answer.status_code} {retry}", answer.text)
         self.told.append(Told(number, f"{eid}/{device} by HTTP", words))
-        self.answers.append((asked.endpoint, answer.status_code))
+        self.answers.append((asked.endpoint, answer))
         self._requests.learn(asked, answer)
 
     async def _start(self) -> None:
