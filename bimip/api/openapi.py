@@ -23,6 +23,7 @@ devices at once. A token names its user and device. Messages are in ProtoJSON: f
 bit numbers are texts of digits, bytes are base64, times are milliseconds since 1970. PROTOCOL.md says what each means,
 and what begins with "server" is ignored from clients. Of a message there are {limits.max_message_bytes} bytes at most,
 of an eid {limits.max_eid_bytes} and of any other id {limits.max_id_bytes}; of messages in a request {limits.max_batch}.
+A slash in a name, as in an eid, is %2F in a path.
 Who shows no valid token has one answer for each connection. Calls are for connections: they go by WebSocket alone."""
 
 EVERYWHERE: Final = (

@@ -120,7 +120,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         "Acknowledge what this device holds",
         "Who wrote it is told that it was delivered. `upto`, or `offsets`, of a partition's log.",
         Body(pb.Signal, required=("partition",), example={"partition": "chat", "upto": "1"}),
-        errors=(pb.NOT_FOUND, pb.OFFSET_BEYOND_HEAD),
+        errors=(pb.NOT_FOUND, pb.OFFSET_BEYOND_HEAD, pb.UNKNOWN_OUTCOME),
         status=204,
     ),
     Endpoint(
@@ -150,7 +150,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
             is_optional=True,
         ),
         (ID,),
-        errors=(pb.NOT_FOUND,),
+        errors=(pb.NOT_FOUND, pb.UNKNOWN_OUTCOME),
         status=204,
     ),
     Endpoint(

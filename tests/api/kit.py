@@ -5,10 +5,12 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 import trio
 
+from bimip.api.endpoint import Endpoint
 from bimip.gateway.listener import open_tcp
 from bimip.journal.worker import ThreadWorker
 from bimip.parts import Parts
@@ -17,6 +19,7 @@ from tests.http.kit import exchange
 from tests.kit.server import open_memory_server, settings_for_tests, token
 
 PREFIX = "/api/v1"
+ALICE, BOB, CAROL = (f"{name}@example.org" for name in ("alice", "bob", "carol"))
 PUSH = '{"fcm": {"url": "https://push.example.org", "secret": "a secret of the gateway"}}'
 
 
@@ -72,6 +75,24 @@ class Api:
         """These users exist: each has asked for something."""
         for user in users:
             await self.get("/devices", user)
+
+
+def example_of(endpoint: Endpoint, message: str, group: str) -> tuple[str, Any]:
+    """The endpoint's path, about something of Alice's, and its body as its example has it."""
+    is_of_message = endpoint.path.startswith("/messages/{id}")
+    is_of_group = endpoint.path.startswith("/conversations/{id}")
+    values = {
+        "action": "request",
+        "id": message if is_of_message else group if is_of_group else "c1",
+        "eid": ALICE if endpoint.path.startswith("/feeds/") else BOB,
+        "name": "desk",
+        "emoji": "👍",
+    }
+    path = endpoint.path.format(**{name: quote(value) for name, value in values.items()})
+    body: Any = dict(endpoint.body.example) if endpoint.body is not None else None
+    if endpoint.body is not None and "token" in endpoint.body.required:
+        body["token"] = token(ALICE, "backend", jti="newer")
+    return path, body
 
 
 def texts(page: Any) -> list[str]:

@@ -6,7 +6,7 @@ And what every request passes: its token, its parameters, its body.
 import re
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from urllib.parse import quote
 
 import httpx
@@ -15,11 +15,11 @@ import pytest
 from bimip.api.application import all_endpoints
 from bimip.api.endpoint import Endpoint
 from bimip.api.openapi import PREFIX
-from tests.api.kit import Api, open_api
+from tests.api.kit import ALICE, BOB, CAROL, Api, example_of, open_api
 from tests.kit.rest_document import DOCUMENT, attach_nowhere
 from tests.kit.server import OPERATOR, token
 
-ALICE, BOB, CAROL, MALLORY = (f"{name}@example.org" for name in ("alice", "bob", "carol", "mallory"))
+MALLORY = "mallory@example.org"
 
 
 ENDPOINTS = all_endpoints(attach_nowhere)
@@ -48,25 +48,9 @@ async def place(tmp_path: Path) -> AsyncIterator[Place]:
         yield Place(api, message["messageId"], group.json()["id"])
 
 
-def path_of(endpoint: Endpoint, place: Place) -> str:
-    """The endpoint's path, about something of Alice's."""
-    is_of_message = endpoint.path.startswith("/messages/{id}")
-    is_of_group = endpoint.path.startswith("/conversations/{id}")
-    values = {
-        "action": "request",
-        "id": place.message if is_of_message else place.group if is_of_group else "c1",
-        "eid": ALICE if endpoint.path.startswith("/feeds/") else BOB,
-        "name": "desk",
-        "emoji": "👍",
-    }
-    return endpoint.path.format(**{name: quote(value) for name, value in values.items()})
-
-
 async def ask(place: Place, endpoint: Endpoint, shown: str) -> httpx.Response:
-    body: Any = dict(endpoint.body.example) if endpoint.body is not None else None
-    if endpoint.body is not None and "token" in endpoint.body.required:
-        body["token"] = token(ALICE, "backend", jti="newer")
-    return await place.api.ask(endpoint.method, path_of(endpoint, place), body, shown=shown)
+    path, body = example_of(endpoint, place.message, place.group)
+    return await place.api.ask(endpoint.method, path, body, shown=shown)
 
 
 async def held(place: Place) -> list[str]:
@@ -128,7 +112,7 @@ async def test_another_device_of_the_same_user_may_ask_for_the_same(place: Place
 
 @pytest.mark.parametrize("endpoint", ENDPOINTS, ids=IDS)
 async def test_what_is_no_parameter_and_what_is_no_body_is_refused(place: Place, endpoint: Endpoint) -> None:
-    path, shown = path_of(endpoint, place), token(ALICE, "backend")
+    path, shown = example_of(endpoint, place.message, place.group)[0], token(ALICE, "backend")
     misspelt = await place.api.ask(endpoint.method, f"{path}?nobody=1", shown=shown)
     broken = await place.api.ask(endpoint.method, path, content=b"{", shown=shown)
     binary = await place.api.ask(endpoint.method, path, content=b"\xff", shown=shown)

@@ -3,20 +3,29 @@
 import json
 import os
 import re
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote
 
+import httpx
 import pytest
 import trio
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
+from trio.testing import MockClock
 
+from bimip.api.application import ENDPOINTS
 from bimip.api.openapi import PREFIX
 from bimip.domain.contacts.roster import ChangeContact, ContactAction
 from bimip.domain.core.operations import Register, Registered
-from tests.api.kit import Api, open_api
+from bimip.wire.limits import Limits
+from tests.api.kit import ALICE, BOB, CAROL, PUSH, Api, example_of, open_api
+from tests.http.kit import Wire
+from tests.kit.faults import FaultyStore, StoreFault
 from tests.kit.rest_document import DOCUMENT, SCHEMAS, unlike, unsaid
+from tests.kit.server import Port, open_memory_server, settings_for_tests, token
 
 OPERATIONS = [
     (method, path, operation)
@@ -184,8 +193,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Any:
     return tmp_path_factory
 
 
+# Each example is a server of its own: to shrink one takes minutes, and the assertion says what was asked.
 @given(st.lists(requests(), min_size=20, max_size=40))
-@settings(max_examples=REQUESTS, phases=[Phase.generate], deadline=None, suppress_health_check=list(HealthCheck))
+@settings(
+    max_examples=REQUESTS, phases=[Phase.reuse, Phase.generate], deadline=None, suppress_health_check=list(HealthCheck)
+)
 async def test_no_request_gets_an_answer_that_the_document_does_not_name(folder: Any, asked: list[Any]) -> None:
     async with open_api(folder.mktemp("api")) as api:
         await api.know("alice", "bob@example.org")
@@ -199,3 +211,49 @@ async def test_no_request_gets_an_answer_that_the_document_does_not_name(folder:
             assert unsaid(method, documented, answer) == [], about
             if answer.status_code == 401:  # it revoked its own token
                 break
+
+
+TROUBLES = {
+    StoreFault.FULL: 8,
+    StoreFault.DECIDING_READ: 15,
+    StoreFault.APPLY: 15,
+    StoreFault.COMMIT: 15,
+    StoreFault.LOST: 15,
+}
+"""How a store fails, and how many endpoints, at least, are to meet it."""
+
+
+@pytest.mark.parametrize("trouble", TROUBLES, ids=lambda one: one.name)
+async def test_what_a_store_in_trouble_has_answered_is_named(trouble: StoreFault, autojump_clock: MockClock) -> None:
+    store, port = FaultyStore(), Port()
+    given_settings = settings_for_tests(BIMIP_PUSH_GATEWAYS=PUSH)
+    codes: Counter[str] = Counter()
+    wrong = []
+    serving = open_memory_server(lambda: store, settings=given_settings, listen=port.open)
+    with capture_logs():  # to write the traces of so many crashes for people takes seconds
+        async with serving:
+            client = httpx.AsyncClient(transport=Wire(port.connect), base_url=f"http://localhost{PREFIX}")
+
+            async def ask(method: str, path: str, body: Any = None, user: str = ALICE) -> httpx.Response:
+                headers = {"authorization": f"Bearer {token(user, 'backend')}"}
+                return await client.request(method, path, json=body, headers=headers)
+
+            for user in (BOB, CAROL):
+                await ask("GET", "/devices", user=user)
+            message = (await ask("POST", "/messages", {"to": {"eid": BOB}, "text": "Hello"})).json()["messageId"]
+            group = (await ask("POST", "/conversations", {"members": [{"eid": BOB}]})).json()["id"]
+            await ask("GET", "/messages", user=BOB)
+            for endpoint in ENDPOINTS:
+                path, body = example_of(endpoint, message, group)
+                store.arm(trouble)
+                reader = BOB if endpoint.path.endswith("/read") else ALICE
+                answer = await ask(endpoint.method, path, body, reader)
+                store.disarm()
+                if answer.status_code >= 500:
+                    codes[answer.json()["code"]] += 1
+                found = unsaid(endpoint.method, endpoint.path, answer)
+                wrong += [(endpoint.method, endpoint.path, found)] if found else []
+                await trio.sleep(5)  # whatever ended begins again
+    assert wrong == []
+    assert sum(codes.values()) >= TROUBLES[trouble], codes
+    assert "INTERNAL" not in codes
