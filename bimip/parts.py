@@ -154,6 +154,8 @@ class Parts:
             open_listeners=surroundings.open_listeners,
         )
         self.console_port = settings.console.port
+        self.operator_token = settings.console.read_operator_token()  # once, as webhooks' secrets
+        self.metrics_token = settings.console.read_metrics_token()
         self.processes: Tree | None = None
         self.loop_watch = LoopWatch(surroundings.service_manager, surroundings.loop_watch_seconds)
         self.process_counts = ReportCounts(kind_of_process)

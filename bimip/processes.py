@@ -182,7 +182,7 @@ async def console(parts: Parts, child: Child) -> None:
     seen = operators.Parts(
         tree=lambda: parts.processes,
         readiness=parts.readiness,
-        operator_token=parts.settings.console.read_operator_token().reveal(),
+        operator_token=parts.operator_token.reveal(),
         now=parts.seconds,
         user=parts.describe_user,
         sight=parts.describe_sight,
@@ -202,7 +202,7 @@ async def console(parts: Parts, child: Child) -> None:
         warnings=parts.warnings,
         audit=parts.audit.note,
         token_refused=parts.refuse_operator,
-        metrics_token=parts.settings.console.read_metrics_token().reveal(),
+        metrics_token=parts.metrics_token.reveal(),
     )
     listen = parts.settings.console
 

@@ -5,6 +5,7 @@ and by the ranges that they came in, which join.
 """
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import trio
@@ -16,10 +17,12 @@ from bimip.domain.core.decision import LogNews
 from bimip.domain.core.operations import Barrier
 from bimip.domain.core.records import Changes, LogTable, Table
 from bimip.domain.decisions import OPERATIONS
+from bimip.supervision import State
 from bimip.users.session import LISTENERS, Session
 from tests.kit.faults import Boom, FaultyStore, HeldWorker, StoreFault, raising, raising_for
 from tests.kit.memory_server import Client, World, at, go_on, message, open_world, settle
 from tests.kit.received import Received
+from tests.kit.server import settings_for_tests
 from tests.scenarios.conftest import OpenStore
 
 
@@ -381,3 +384,22 @@ async def test_while_the_store_cannot_be_opened_writes_are_refused_and_then_it_h
         assert ready != []
         assert world.server.readiness() == []
         assert (await bob.heard()).payloads == [b"3"]
+
+
+async def test_the_consoles_tokens_are_read_once(autojump_clock: MockClock, tmp_path: Path) -> None:
+    """Files that are taken away while the server runs end nothing, however often the console starts."""
+    files = [tmp_path / name for name in ("operator", "metrics")]
+    for file in files:
+        file.write_text("k" * 32)
+    names = ("BIMIP_CONSOLE_OPERATOR_TOKEN_FILE", "BIMIP_CONSOLE_METRICS_TOKEN_FILE")
+    given = dict(zip(names, map(str, files), strict=True))
+    async with open_world(settings=settings_for_tests(BIMIP_CONSOLE_OPERATOR_TOKEN="", **given)) as world:
+        for file in files:
+            file.unlink()
+        await world.kill("console")
+        await trio.sleep(8)
+        tree = world.server.processes
+        assert tree is not None
+
+        [console] = [one for one in tree.snapshot(folded=True).walk() if one.path == "bimip/console"]
+        assert console.state is State.RUNNING

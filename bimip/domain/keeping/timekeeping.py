@@ -74,7 +74,7 @@ class TimeSettings:
 
 def known_time(view: Reader, newest: Stamp) -> Known:
     """`newest`: no stamp was given beyond it. It may be ahead of the time; then so are those that come after it."""
-    told, ahead, doubt, certain_at = (view.get(Table.META, (name,)) or 0 for name in _NAMES)
+    told, ahead, doubt, certain_at = (view.get(Table.META, (name,)) or 0 for name in TIME_NAMES)
     last = millis_of(newest) - ahead
     return Known(Millis(max(told, last if last < LATEST else 0)), doubt, Millis(certain_at))
 
@@ -83,10 +83,11 @@ def time_records(known: Known, newest: Stamp) -> dict[Key, int]:
     """Makes the records that `known_time` reads again."""
     ahead = max(0, millis_of(newest) - known.told)
     values = (known.told, ahead, known.doubt, known.certain_at)
-    return {(name,): value for name, value in zip(_NAMES, values, strict=True)}
+    return {(name,): value for name, value in zip(TIME_NAMES, values, strict=True)}
 
 
-_NAMES = ("time", "ahead", "doubt", "certain")
+TIME_NAMES = ("time", "ahead", "doubt", "certain")
+"""Of these records, in META."""
 
 
 class Timekeeper:

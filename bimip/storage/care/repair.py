@@ -45,7 +45,7 @@ from bimip.domain.core.records import (
     User,
 )
 from bimip.domain.delivery.cursor import START
-from bimip.domain.keeping.timekeeping import known_time
+from bimip.domain.keeping.timekeeping import TIME_NAMES, known_time
 from bimip.domain.messages.appending import payload_bytes
 from bimip.domain.messages.chaining import STEP, extend
 from bimip.domain.messages.expiring import last_stamp
@@ -119,7 +119,7 @@ def meaning(view: Reader, kind: Kind, key: Key) -> str:
 
 
 def _can_be_made(kind: Kind, key: Key) -> bool:
-    return key[0] in _COUNTED if kind is Table.META else kind in _MAKE
+    return key[0] in _COUNTED or key[0] in _LEFT_OUT if kind is Table.META else kind in _MAKE
 
 
 def _make(view: Reader, kind: Kind, key: Key) -> _Made | None:
@@ -321,8 +321,18 @@ _COUNTED = {
 }
 """Counters, and the tables whose keys they gave."""
 
+_LEFT_OUT = {
+    "epoch": "left out: another epoch begins with the next start, and devices read anew what they have",
+    "clock": "left out: the newest message says it",
+    "starts": "left out: starts are counted anew",
+    **dict.fromkeys(TIME_NAMES, "left out: the next start goes by the newest message and the machine's clock"),
+}
+"""Records of the server's own that each start writes, also where there are none."""
 
-def _counter(view: Reader, key: Key) -> _Made | None:
+
+def _own(view: Reader, key: Key) -> _Made | None:
+    if key[0] in _LEFT_OUT:
+        return _Made(None, _LEFT_OUT[key[0]])
     table = _COUNTED.get(key[0])
     if table is None:
         return None
@@ -365,7 +375,7 @@ def _always(record: Any, how: str, _view: Reader, _key: Key) -> _Made:  # noqa: 
 
 
 _MAKE: dict[Kind, Callable[[Reader, Key], _Made | None]] = {
-    Table.META: _counter,
+    Table.META: _own,
     Table.USERS: _user,
     Table.EIDS: _eid,
     Table.DEVICES: _device,
@@ -448,7 +458,7 @@ _OF_A_USER = {
 """Kinds whose keys begin with a user's number."""
 
 _MEANING: dict[Kind, str] = {
-    Table.META: "what is numbered or dated by it cannot be written",
+    Table.META: "the server does not start, or cannot write what is numbered by it",
     Table.USERS: "the user is not let in",
     Table.EIDS: "the user{whose} is not named to others",
     Table.ERASING: "who is being erased is not erased to the end: have them erased again, under any name they had",

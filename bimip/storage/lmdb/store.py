@@ -247,7 +247,7 @@ class LmdbStore:
             self._newest = max(self._newest, next(reversed(bodies))[0])  # in the order in which stamps were given
         if Table.META in changes.puts:
             meta = changes.puts[Table.META]
-            self._newest = max(self._newest, meta.get(("clock",), 0))
+            self._newest = max(self._newest, meta.get(("clock",)) or 0)
             self._newest_conversation = max(self._newest_conversation, meta.get(("conversations",), 0))
         for (sequence, key), below in changes.cuts.items():
             databases.sequences[sequence].cut(transaction, key, below)

@@ -17,7 +17,7 @@ from bimip.domain.conversations.groups import CreateGroup
 from bimip.domain.core.identity import Claims
 from bimip.domain.core.ids import ConversationId, ConversationOffset, DeviceId, Millis, Stamp, UserId
 from bimip.domain.core.merges import LastWrite
-from bimip.domain.core.operations import Links, MarkRead, Receipt, Received, Registered, Revoke
+from bimip.domain.core.operations import Appended, Links, MarkRead, Receipt, Received, Registered, Revoke
 from bimip.domain.core.records import (
     Changes,
     ConversationSettings,
@@ -95,7 +95,7 @@ async def revoke(folder: Path) -> None:
     store.begin()
     told = Event(EventKind.FIRST_SEEN, Millis(BEGIN), UserId(1))
     events: Any = {Table.EVENTS: {(3,): told, (4,): told}, Table.EVENT_POSITIONS: {("crm",): 2}}
-    store.apply(Changes(puts={**events, Table.META: {HEAD: 4}}))
+    store.apply(Changes(puts={**events, Table.META: {HEAD: 4, ("time",): BEGIN}}))
     store.commit()
     store.close()
 
@@ -176,6 +176,26 @@ def test_the_newest_event_is_known_by_positions_where_no_event_is_left(folder: P
     list(repair_apart(folder, MAP_BYTES))
 
     assert record(folder, Table.META, HEAD) == 4
+
+
+async def serve_again(folder: Path) -> None:
+    host = JournalHost(cast("FragileStore", LmdbStore(folder, map_bytes=MAP_BYTES)))
+    async with host.open():
+        assert isinstance(await host.execute(message(Registered(UserId(2), DeviceId(2)), "after", "ann")), Appended)
+    host.store.close()
+
+
+@pytest.mark.parametrize("name", ["epoch", "clock", "starts", "time"])
+def test_a_server_starts_again_whose_own_records_were_damaged(folder: Path, name: str) -> None:
+    spoil(folder, Table.META, (name,))
+    [found] = [finding for finding in check_apart(folder, MAP_BYTES) if finding.where == "meta"]
+    assert "; --repair makes it again" in found.what
+    [repaired] = repair_apart(folder, MAP_BYTES)
+
+    assert repaired.what.startswith("left out: ")
+    assert record(folder, Table.META, (name,)) is None
+    trio.run(serve_again, folder, clock=MockClock(autojump_threshold=0))
+    assert list(check_apart(folder, MAP_BYTES)) == []
 
 
 @pytest.mark.parametrize("damaged", [(ISSUED,), (OF_DEVICE + "phone",), (MARK,), (MARK, ISSUED)])
