@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from shutil import copytree
 from typing import Any, cast
 
 import pytest
@@ -41,7 +42,9 @@ from bimip.domain.state.privacy_exceptions import ExceptionValue
 from bimip.domain.state.receipts import pack_key, part_of
 from bimip.domain.state.settings import Setting
 from bimip.domain.webhooks.feed import HEAD, EventKind
+from bimip.storage.care.check import Finding
 from bimip.storage.care.check_apart import check_apart, repair_apart
+from bimip.storage.care.repair import repair_all
 from bimip.storage.errors import StoreDamagedError
 from bimip.storage.lmdb.store import LmdbStore
 from tests.journal.journal_host import BEGIN, FragileStore, JournalHost, message
@@ -100,11 +103,18 @@ async def revoke(folder: Path) -> None:
     store.close()
 
 
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("written")
+    trio.run(write, folder, clock=MockClock(autojump_threshold=0))
+    trio.run(revoke, folder, clock=MockClock(autojump_threshold=0))
+    return folder
+
+
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    trio.run(write, tmp_path, clock=MockClock(autojump_threshold=0))
-    trio.run(revoke, tmp_path, clock=MockClock(autojump_threshold=0))
-    return tmp_path
+def folder(written: Path, tmp_path: Path) -> Path:
+    """A copy of the store, to be damaged."""
+    return Path(copytree(written, tmp_path / "store"))
 
 
 def record(folder: Path, table: Table, key: Key) -> Any:
@@ -166,63 +176,6 @@ MADE: dict[str, tuple[Table, Key, Callable[[Any], Any]]] = {
 }
 
 
-def test_the_newest_event_is_known_by_positions_where_no_event_is_left(folder: Path) -> None:
-    store = LmdbStore(folder, map_bytes=MAP_BYTES)
-    store.begin()
-    store.apply(Changes(puts={Table.EVENTS: {(3,): None, (4,): None}, Table.EVENT_POSITIONS: {("crm",): 4}}))
-    store.commit()
-    store.close()
-    spoil(folder, Table.META, HEAD)
-    list(repair_apart(folder, MAP_BYTES))
-
-    assert record(folder, Table.META, HEAD) == 4
-
-
-async def serve_again(folder: Path) -> None:
-    host = JournalHost(cast("FragileStore", LmdbStore(folder, map_bytes=MAP_BYTES)))
-    async with host.open():
-        assert isinstance(await host.execute(message(Registered(UserId(2), DeviceId(2)), "after", "ann")), Appended)
-    host.store.close()
-
-
-@pytest.mark.parametrize("name", ["epoch", "clock", "starts", "time"])
-def test_a_server_starts_again_whose_own_records_were_damaged(folder: Path, name: str) -> None:
-    spoil(folder, Table.META, (name,))
-    [found] = [finding for finding in check_apart(folder, MAP_BYTES) if finding.where == "meta"]
-    assert "; --repair makes it again" in found.what
-    [repaired] = repair_apart(folder, MAP_BYTES)
-
-    assert repaired.what.startswith("left out: ")
-    assert record(folder, Table.META, (name,)) is None
-    trio.run(serve_again, folder, clock=MockClock(autojump_threshold=0))
-    assert list(check_apart(folder, MAP_BYTES)) == []
-
-
-@pytest.mark.parametrize("damaged", [(ISSUED,), (OF_DEVICE + "phone",), (MARK,), (MARK, ISSUED)])
-def test_who_was_barred_is_let_in_with_a_token_that_was_issued_since(folder: Path, damaged: tuple[str, ...]) -> None:
-    for key in damaged:
-        spoil(folder, Table.REVOKED, (2, key))
-    list(repair_apart(folder, MAP_BYTES))
-    store = LmdbStore(folder, map_bytes=MAP_BYTES)
-    claims = partial(Claims, eid="bob", device="phone", expires_at=Millis(1 << 62), jti="x")
-    with store.snapshot() as view:
-        barred, later = (
-            bar_of(view, UserId(2), claims(issued_at=Millis(issued_at))) for issued_at in (BEGIN, BEGIN + DAY)
-        )
-    store.close()
-
-    assert (barred, later) == (Bar.REVOKED, None)
-    assert list(check_apart(folder, MAP_BYTES)) == []
-
-
-def test_who_is_disabled_stays_so(folder: Path) -> None:
-    spoil(folder, Table.REVOKED, (1, DISABLED))
-    list(repair_apart(folder, MAP_BYTES))
-
-    since = record(folder, Table.REVOKED, (1, DISABLED))
-    assert BEGIN <= since < BEGIN + DAY
-
-
 @pytest.mark.parametrize("name", MADE)
 def test_a_record_that_others_tell_is_made_again(folder: Path, name: str) -> None:
     table, key, expected = MADE[name]
@@ -236,6 +189,67 @@ def test_a_record_that_others_tell_is_made_again(folder: Path, name: str) -> Non
     assert [one.where for one in repaired] == [table.value]
     assert record(folder, table, key) == expected(before)
     assert list(check_apart(folder, MAP_BYTES)) == []
+
+
+def repair(folder: Path) -> list[Finding]:
+    """In this process: what is damaged here ends none."""
+    store = LmdbStore(folder, map_bytes=MAP_BYTES)
+    repaired = list(repair_all(store))
+    store.close()
+    return repaired
+
+
+async def serve_again(folder: Path) -> None:
+    host = JournalHost(cast("FragileStore", LmdbStore(folder, map_bytes=MAP_BYTES)))
+    async with host.open():
+        assert isinstance(await host.execute(message(Registered(UserId(2), DeviceId(2)), "after", "ann")), Appended)
+    host.store.close()
+
+
+def test_a_server_starts_again_whose_own_records_were_damaged(folder: Path) -> None:
+    names = {"epoch", "clock", "starts", "time"}
+    for name in names:
+        spoil(folder, Table.META, (name,))
+    said = [finding.what for finding in check_apart(folder, MAP_BYTES) if finding.where == "meta"]
+    repaired = repair(folder)
+
+    assert [what.endswith("; --repair makes it again") for what in said] == [True] * len(names)
+    assert {one.key[0] for one in repaired if one.what.startswith("left out: ")} == names
+    assert {record(folder, Table.META, (name,)) for name in names} == {None}
+    trio.run(serve_again, folder, clock=MockClock(autojump_threshold=0))
+
+
+def test_the_newest_event_is_known_by_positions_where_no_event_is_left(folder: Path) -> None:
+    store = LmdbStore(folder, map_bytes=MAP_BYTES)
+    store.begin()
+    store.apply(Changes(puts={Table.EVENTS: {(3,): None, (4,): None}, Table.EVENT_POSITIONS: {("crm",): 4}}))
+    store.commit()
+    store.close()
+    spoil(folder, Table.META, HEAD)
+    repair(folder)
+
+    assert record(folder, Table.META, HEAD) == 4
+
+
+def test_who_was_barred_is_let_in_with_a_token_that_was_issued_since(folder: Path) -> None:
+    for damaged in ((ISSUED,), (OF_DEVICE + "phone",), (MARK, ISSUED, OF_DEVICE + "phone")):
+        for key in damaged:
+            spoil(folder, Table.REVOKED, (2, key))
+        repair(folder)
+        claims = partial(Claims, eid="bob", device="phone", expires_at=Millis(1 << 62), jti="x")
+        store = LmdbStore(folder, map_bytes=MAP_BYTES)
+        with store.snapshot() as view:
+            found = [bar_of(view, UserId(2), claims(issued_at=Millis(at))) for at in (BEGIN, BEGIN + DAY)]
+        store.close()
+
+        assert found == [Bar.REVOKED, None]
+
+
+def test_who_is_disabled_stays_so(folder: Path) -> None:
+    spoil(folder, Table.REVOKED, (1, DISABLED))
+    repair(folder)
+
+    assert BEGIN <= record(folder, Table.REVOKED, (1, DISABLED)) < BEGIN + DAY
 
 
 LOST: dict[str, tuple[Kind, Key]] = {
