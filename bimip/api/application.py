@@ -35,7 +35,7 @@ from bimip.api.events import Attach
 from bimip.api.openapi import PREFIX, document
 from bimip.http.guards import Origins
 from bimip.http.problems import ProblemError, problem_response
-from bimip.http.server import VISITOR, Visitor
+from bimip.http.server import VISITOR, Visitor, crash
 from bimip.users.services import Services
 from bimip.wire import bimip_pb2 as pb
 from bimip.wire import json as protojson
@@ -75,7 +75,11 @@ def make_application(services: Services, attach: Attach, *, origins: Sequence[st
     application = Starlette(
         routes=routes,
         middleware=[Middleware(Origins, origins=origins, names=names)],
-        exception_handlers={ProblemError: _answer_problem, HTTPException: _answer_http_error},
+        exception_handlers={
+            ProblemError: _answer_problem,
+            HTTPException: _answer_http_error,
+            Exception: _answer_crash,
+        },
     )
     # Else a slash at the end is answered with a way to http://, which is not where TLS ends: a token would follow it.
     application.router.redirect_slashes = False
@@ -167,6 +171,11 @@ async def _answer_problem(_request: Request, error: Exception) -> Response:
     """Answers an error. Not plain: Starlette would do that in a thread."""
     assert isinstance(error, ProblemError)
     return problem_response(error)
+
+
+async def _answer_crash(_request: Request, _error: Exception) -> Response:
+    """Answers a defect. Starlette raises it on, so that it is reported."""
+    return problem_response(ProblemError(crash()))
 
 
 async def _answer_http_error(request: Request, error: Exception) -> Response:

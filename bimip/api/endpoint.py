@@ -82,9 +82,9 @@ class Visit:
     def number(self, name: str, most: int = 2**64 - 1) -> int:
         """A number of the query; 0 where it is not given. Raises ProblemError."""
         text = self.query(name) or "0"
-        if not (text.isascii() and text.isdecimal() and len(text) <= 20 and int(text) <= most):
-            raise invalid(f"{name} is a whole number from 0 to {most}.", name)
-        return int(text)
+        if not (text.isascii() and text.isdecimal() and len(text) <= 20):
+            raise _no_number(name, most)
+        return _bounded(name, int(text), most)
 
     def flag(self, name: str) -> bool:
         text = self.query(name, "false")
@@ -104,7 +104,13 @@ class Visit:
             return default
         if not isinstance(value, kind) or isinstance(value, bool) != (kind is bool):
             raise invalid(f"{name} is no {JSON_NAMES[kind]}.", name)
+        if isinstance(value, str):
+            encoded(value, name)
         return value
+
+    def take_number(self, name: str, most: int) -> int:
+        """Takes a number out of the body, as `number` does out of the query. Raises ProblemError."""
+        return _bounded(name, self.take(name, int, 0), most)
 
     async def fill(self, message: Any, value: Json | None = None) -> Any:  # noqa: ANN401 - the message that is given
         """Fills a message from the body, or an object in it. Raises ProblemError."""
@@ -114,10 +120,7 @@ class Visit:
         if text is not None:
             if not isinstance(text, str) or message.payload:
                 raise invalid("text is a text, in place of payload.", "text")
-            try:
-                message.payload = text.encode()
-            except UnicodeEncodeError:
-                raise invalid("text holds half of a character: send whole ones.", "text") from None
+            message.payload = encoded(text, "text")
         return message
 
     @staticmethod
@@ -171,6 +174,24 @@ class Endpoint:
     errors: Sequence[int] = ()
     """Codes, beside those that every endpoint may answer with."""
     media_type: str = "application/json"
+
+
+def _bounded(name: str, value: int, most: int) -> int:
+    if not 0 <= value <= most:
+        raise _no_number(name, most)
+    return value
+
+
+def _no_number(name: str, most: int) -> ProblemError:
+    return invalid(f"{name} is a whole number from 0 to {most}.", name)
+
+
+def encoded(text: str, name: str) -> bytes:
+    """A text of a body in UTF-8. Raises ProblemError: JSON can say half of a character."""
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        raise invalid(f"{name} holds half of a character: send whole ones.", name) from None
 
 
 def invalid(sentence: str, field: str) -> ProblemError:

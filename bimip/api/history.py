@@ -22,7 +22,7 @@ async def backfill(visit: Visit) -> Reply:
     fetch = pb.Fetch(
         kind=pb.HISTORY,
         conversation=visit.path("id"),
-        limit=visit.take("limit", int, 0) if "limit" in visit.said else visit.number("limit", 2**32 - 1),
+        limit=visit.take_number("limit", 2**32 - 1) if "limit" in visit.said else visit.number("limit", 2**32 - 1),
         backwards=visit.take("backwards", bool, default=False) or visit.flag("backwards"),
         cursor=await visit.cursor(),
     )

@@ -3,7 +3,7 @@
 from typing import Final
 
 from bimip.api.batches import KEY, TEMP_ID, TEXT, listed, objects_of, results, results_schema
-from bimip.api.endpoint import Body, Endpoint, Json, Reply, Visit, invalid, shown
+from bimip.api.endpoint import Body, Endpoint, Json, Reply, Visit, encoded, invalid, shown
 from bimip.api.naming import MESSAGE_ID
 from bimip.wire import bimip_pb2 as pb
 
@@ -30,6 +30,7 @@ async def create_batch(visit: Visit) -> Reply:
         temp_id, own_id = one.pop("tempId", ""), one.get("id", "")
         if not isinstance(temp_id, str) or (temp_id and own_id and temp_id != own_id):
             raise invalid("tempId and id are one id, a text: give one.", f"messages[{number}].tempId")
+        encoded(temp_id, f"messages[{number}].tempId")
         message = await visit.fill(pb.Message(), one)
         message.id = message.id or temp_id
         messages.append(("message", message))

@@ -11,12 +11,14 @@ from urllib.parse import quote
 
 import httpx
 import pytest
+from structlog.testing import capture_logs
 
 from bimip.api.application import all_endpoints
+from bimip.api.caller import Caller
 from bimip.api.endpoint import Endpoint
 from bimip.api.openapi import PREFIX
 from tests.api.kit import ALICE, BOB, CAROL, Api, example_of, open_api
-from tests.kit.rest_document import DOCUMENT, attach_nowhere
+from tests.kit.rest_document import DOCUMENT, attach_nowhere, unsaid
 from tests.kit.server import OPERATOR, token
 
 MALLORY = "mallory@example.org"
@@ -210,6 +212,19 @@ async def test_what_is_said_twice_is_refused(api: Api, path: str, headers: list[
     )
 
     assert (answer.status_code, answer.json()["field"]) == (422, field)
+
+
+async def test_a_defect_of_an_endpoint_is_a_problem_too(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def fail(*_given: object) -> None:
+        raise RuntimeError
+
+    monkeypatch.setattr(Caller, "ask", fail)
+    with capture_logs() as logs:
+        answer = await api.ask("GET", "/devices")
+
+    assert (answer.status_code, answer.json()["code"]) == (500, "INTERNAL")
+    assert unsaid("GET", "/devices", answer) == []
+    assert [line["log_level"] for line in logs if line["event"] == "a request failed"] == ["error"]
 
 
 async def test_nothing_of_the_operator_is_there(api: Api) -> None:

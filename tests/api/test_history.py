@@ -65,3 +65,11 @@ async def test_a_last_message_that_is_none_is_the_field_that_is_wrong(api: Api, 
         answer = await api.ask("POST", path, body)
 
     assert (answer.status_code, answer.json()["field"]) == (404, "lastMessageId")
+
+
+@pytest.mark.parametrize("limit", [-1, 2**32, 1.5])
+async def test_a_limit_has_its_bounds_in_a_body_too(api: Api, limit: float) -> None:
+    await api.write("Hello")
+    answer = await api.ask("POST", "/messages/conversation/c1/backfill", {"limit": limit})
+
+    assert (answer.status_code, answer.json()["field"]) == (422, "limit")

@@ -1,6 +1,7 @@
 """Messages are written by HTTP once, one or many in a request."""
 
 import base64
+import json
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +75,8 @@ async def test_many_are_accepted_or_refused_each_for_itself_in_their_order(api: 
         ({"messages": "x"}, 422, "INVALID", "messages"),
         ({"messages": [{"to": {}}] * 1025}, 413, "TOO_LARGE", "messages"),
         ({"messages": [{"tempId": "a", "id": "b"}]}, 422, "INVALID", "messages[0].tempId"),
+        ({"messages": [{"tempId": "\ud800"}]}, 422, "INVALID", "messages[0].tempId"),
+        ({"messages": [{"id": "\ud800"}]}, 400, "MALFORMED", None),
         ({"messages": [{"nobody": 1}]}, 400, "MALFORMED", None),
         ({"other": []}, 422, "INVALID", "messages"),
         ({"messages": [{}], "more": 1}, 422, "INVALID", "more"),
@@ -82,7 +85,7 @@ async def test_many_are_accepted_or_refused_each_for_itself_in_their_order(api: 
 async def test_a_batch_that_is_none_is_refused_whole(
     api: Api, body: Any, status: int, code: str, field: str | None
 ) -> None:
-    answer = await api.ask("POST", "/messages/batch", body)
+    answer = await api.ask("POST", "/messages/batch", content=json.dumps(body).encode())
 
     assert (answer.status_code, answer.json()["code"], answer.json().get("field")) == (status, code, field)
     assert texts(await api.get("/messages")) == []

@@ -147,7 +147,14 @@ THERE = ("c1", "c2", "id:m1", "alice", "bob@example.org", "backend", "request")
 """What the server that is asked has: a conversation, a group, a message, users, a device; and an action."""
 REQUESTS = int(os.environ.get("BIMIP_REST_FUZZ", "15"))
 """Servers that are asked 20 to 40 things each."""
-ODD = st.none() | st.booleans() | st.integers() | st.text(max_size=5) | st.lists(st.integers(), max_size=2)
+ODD = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.sampled_from([-1, 2**32, 2**64])
+    | st.text(max_size=5)
+    | st.lists(st.integers(), max_size=2)
+)
 
 
 def test_an_answer_that_the_document_does_not_say_is_found() -> None:
@@ -211,6 +218,26 @@ async def test_no_request_gets_an_answer_that_the_document_does_not_name(folder:
             assert unsaid(method, documented, answer) == [], about
             if answer.status_code == 401:  # it revoked its own token
                 break
+
+
+WRONG: tuple[Any, ...] = (None, True, -1, 2**70, 1.5, "\ud800", [0], {"x": {}})
+
+
+async def test_no_field_of_a_body_that_is_said_wrongly_fails_the_server(api: Api) -> None:
+    """Of those that the endpoints read themselves; the others are the schema's, and read as on the socket."""
+    answers: Counter[int] = Counter()
+    for endpoint in ENDPOINTS:
+        for name in endpoint.body.beside if endpoint.body is not None else ():
+            path, body = example_of(endpoint, "id:m1", "c1")
+            for value in WRONG:
+                content = json.dumps({**body, name: value}).encode()
+                answer = await api.ask(endpoint.method, path, content=content)
+                answers[answer.status_code] += 1
+
+                assert answer.status_code < 500, (path, name, value, answer.text)
+                assert unsaid(endpoint.method, endpoint.path, answer) == [], (path, name, value, answer.text)
+    assert answers[429] == 0
+    assert answers[422] > 60
 
 
 TROUBLES = {
