@@ -57,6 +57,8 @@ from tests.simulation.shop import Shop
 
 MESSAGES = 500
 REST_SECONDS = 300
+STUCK_SECONDS = 10
+"""And once that was in vain: whatever comes to rest no more has been found by then."""
 PUSHED_SECONDS = 100
 """Until a gateway that fails now and then has taken a few notifications."""
 GRACE_SECONDS = 2.0
@@ -212,6 +214,7 @@ class Simulation:
         self._jumped_ms = 0  # ahead of the time
         self._copy: tuple[int, Disk] | None = None
         """The last backup, and how many events had happened by then."""
+        self._is_stuck = False
         self._nursery: trio.Nursery
         self._seconds = 0.0
 
@@ -654,11 +657,13 @@ class Simulation:
                     yield f"{device.name}: state up to {state.head}, it has {device.version}"
 
     async def _until(self, what: str, done: Callable[[], bool], seconds: int = REST_SECONDS) -> None:
+        seconds = min(seconds, STUCK_SECONDS) if self._is_stuck else seconds
         for _ in range(seconds * 8):
             if done():
                 return
             await sleep_ticks(TICKS // 8)
         lacks = "; ".join(list(self._lacks())[:5])
+        self._is_stuck = True
         self._report("I4", "stuck", f"after {seconds} s all wait for {what}: {lacks}")
 
     # The verdict.
