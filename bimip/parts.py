@@ -56,7 +56,7 @@ from bimip.supervision import Children, ReportCounts, SupervisionError, Tree, Tu
 from bimip.users.attention import Attention
 from bimip.users.awareness.notes import PresenceNotes
 from bimip.users.calls import Calls
-from bimip.users.inspection import describe_conflicts, describe_sight, describe_user
+from bimip.users.inspection import MessageName, describe_conflicts, describe_sight, describe_user, explain_message
 from bimip.users.locations import Locations
 from bimip.users.registry import Users
 from bimip.users.sends import PendingSends
@@ -215,6 +215,15 @@ class Parts:
         with suppress(NameRefusedError):
             normal = normal_eid(owner)
             return describe_sight(self.store, normal_eid(viewer), normal, len(self.users.connected(normal)))
+        return None
+
+    def explain_message(self, text: str, eid: str, device: str) -> Iterator[Sequence[Mapping[str, object]]] | None:
+        """Explains what became of a message, some lines at a time; None: there is no such message, or no more. Raises
+        ValueError for a name that is none.
+        """
+        with suppress(NameRefusedError):
+            name = MessageName(text, normal_eid(eid) if eid else "", device)
+            return explain_message(self.store, self.services.partitions, name, self.users.connected)
         return None
 
     async def erase_user(self, eid: str) -> Mapping[str, object] | None:

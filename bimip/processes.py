@@ -186,6 +186,7 @@ async def console(parts: Parts, child: Child) -> None:
         now=parts.seconds,
         user=parts.describe_user,
         sight=parts.describe_sight,
+        explain_message=parts.explain_message,
         conflicts=parts.describe_conflicts,
         export_user=parts.export_user,
         erase_user=parts.erase_user,

@@ -8,9 +8,7 @@ from bimip.cli.failures import Exit, Failure
 from bimip.cli.words import printable, show_json
 from bimip.client import Client
 from bimip.client.events import CommandDone
-from bimip.domain.core.clock import stamp_of
-
-SIGNAL_ID_CHARACTERS = 13
+from bimip.domain.core.clock import stamp_in
 
 Change = Callable[[Client, int], Awaitable[CommandDone]]
 
@@ -18,7 +16,7 @@ Change = Callable[[Client, int], Awaitable[CommandDone]]
 def signal_offset_of(text: str) -> int:
     """Reads which message is meant: its signal_id, 13 characters, or its signal_offset, a number."""
     try:
-        return stamp_of(text.upper()) if len(text) == SIGNAL_ID_CHARACTERS else int(text)
+        return stamp_in(text)
     except ValueError as error:
         sentence = f"{text!r} is no message: give the signal_id or the signal_offset that `bimip listen --json` shows"
         raise Failure(Exit.USAGE, sentence) from error

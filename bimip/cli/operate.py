@@ -17,6 +17,7 @@ from rich.live import Live
 from bimip.cli.failures import Exit, Failure
 from bimip.cli.output import is_lost
 from bimip.cli.settings import console_url
+from bimip.cli.show_message import message_lines
 from bimip.cli.show_tree import tree_lines
 from bimip.cli.top import measured, samples_of, top_lines
 from bimip.cli.words import counted, date_text, printable, show_json
@@ -136,15 +137,16 @@ async def show_why(settings: Settings, viewer: str, owner: str, *, as_json: bool
 
 async def export_user(settings: Settings, eid: str) -> None:
     """Print everything that is held about a user, a JSON object a line, as it comes."""
-    lines, is_whole = 0, False
-    async with _operator(settings) as console, _answered(console, "/debug/user/export", eid=eid) as response:
-        async for text in response.aiter_lines():
-            is_whole = json.loads(text) == {"kind": "end", "lines": lines}
-            if not is_whole:
-                print(text)
-                lines += 1
-    if not is_whole:
-        raise Failure(Exit.FAILED, f"the answer was cut off after {lines} lines: ask again, and write it to a file")
+    async with _operator(settings) as console:
+        async for line in _lines(console, "/debug/user/export", eid=eid):
+            print(line)
+
+
+async def explain_message(settings: Settings, name: str, eid: str, device: str, *, as_json: bool = False) -> None:
+    """Print what became of a message, and for each whom it might have reached where it is, and why."""
+    async with _operator(settings) as console:
+        async for line in _lines(console, "/debug/message", id=name, eid=eid, device=device):
+            print(line if as_json else "\n".join(message_lines(json.loads(line))))
 
 
 async def list_users(settings: Settings, *, as_json: bool = False) -> None:
@@ -304,6 +306,19 @@ def _taken(console: httpx.AsyncClient, response: httpx.Response) -> Json:
     except (ValueError, KeyError, TypeError, AssertionError) as error:
         sentence = f"what answers at {console.base_url} is no BIMIP console; give the --config of the server"
         raise Failure(Exit.UNREACHABLE, sentence) from error
+
+
+async def _lines(console: httpx.AsyncClient, what: str, **params: str) -> AsyncIterator[str]:
+    """The JSON lines of an answer, as they come. Raises Failure, also where they are cut off."""
+    lines, is_whole = 0, False
+    async with _answered(console, what, **params) as response:
+        async for text in response.aiter_lines():
+            is_whole = json.loads(text) == {"kind": "end", "lines": lines}
+            if not is_whole:
+                yield text
+                lines += 1
+    if not is_whole:
+        raise Failure(Exit.FAILED, f"the answer was cut off after {lines} lines: ask again, and write it to a file")
 
 
 @asynccontextmanager

@@ -10,6 +10,8 @@ POST /debug/restart?path=   stops a process in order and starts it again
 GET  /debug/busiest         the connected devices that are behind the furthest, or have most under way
 GET  /debug/user?eid=       a user's devices, offsets and lag
 GET  /debug/user/why?viewer=&owner=  what a user sees of another, and by which rules
+GET  /debug/message?id=&eid=&device=  the life of a message, by its signal id, or by the id under which an eid sent it:
+                            JSON lines, one for what all have alike, one for each whom it might have reached
 GET  /debug/user/export?eid=  everything that is held about a user: JSON lines, the last of them {"kind": "end"}
 POST /debug/user/erase?eid=   erases a user: they are gone, and what they leave goes from now on
 GET  /debug/users?after=&limit=  users by name, some at a time: since when, whether disabled, how many devices are there
@@ -100,6 +102,11 @@ class Parts:
     """What a viewer sees of an owner, both by eid, as JSON has it; or None where one of them does not exist. None:
     there is no such page."""
 
+    explain_message: Callable[[str, str, str], Iterator[Sequence[Mapping[str, object]]] | None] | None = None
+    """What became of a message, as JSON has it, some lines at a time: by its signal id or signal offset, or by the id
+    under which an eid sent it, from any device or a named one. None where there is no such message, or no more. Raises
+    ValueError for what is no signal id. None: there is no such page."""
+
     export_user: Callable[[str], Iterator[Sequence[Mapping[str, object]]] | None] | None = None
     """Everything that is held about an eid, as JSON has it, some lines at a time; or None for a user who does not
     exist. None: there is no such page."""
@@ -179,6 +186,7 @@ def make_application(parts: Parts) -> Contained:
         (parts.busiest, "GET", "/debug/busiest", guarded(handlers.busiest)),
         (parts.user, "GET", "/debug/user", guarded(handlers.user)),
         (parts.sight, "GET", "/debug/user/why", guarded(handlers.why)),
+        (parts.explain_message, "GET", "/debug/message", guarded(handlers.explain_message)),
         (parts.export_user, "GET", "/debug/user/export", guarded(acts("export", handlers.export_user))),
         (parts.erase_user, "POST", "/debug/user/erase", guarded(acts("erase", handlers.erase_user))),
         (parts.erasures, "GET", "/debug/user/erasing", guarded(handlers.erasures)),
@@ -290,6 +298,23 @@ class Handlers:
         if found is None:
             raise _no_user(f"{viewer} or {owner}")
         return answer(found)
+
+    async def explain_message(self, request: Request) -> Response:
+        name = _parameter(request, "id", "such as 06AFVTVTG0000")
+        eid, device = (request.query_params.get(one, "") for one in ("eid", "device"))
+        assert self._parts.explain_message is not None
+        try:
+            slices = self._parts.explain_message(name, eid, device)
+        except ValueError as error:
+            hint = "give its signal_id or its signal_offset, or with eid= the id under which they sent it"
+            raise AnswerError(400, f"{name} names no message", hint) from error
+        if slices is None:
+            raise AnswerError(
+                404,
+                f"there is no message {name}" + (f" of {eid}" if eid else ""),
+                "it was never accepted, or is gone for good: its time is over, or its log was cut",
+            )
+        return answer_lines(slices)
 
     async def export_user(self, request: Request) -> Response:
         eid = _parameter(request, "eid", "such as alice@example.org")

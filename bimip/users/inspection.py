@@ -1,11 +1,26 @@
-"""What an operator is told of users: each device with what it has acknowledged, and where its connection stands; and
-what one sees of another, and why.
+"""What an operator is told of users: each device with what it has acknowledged, and where its connection stands; what
+one sees of another, and why; and the life of a message.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
+from bimip.domain.core.clock import stamp_in
+from bimip.domain.core.ids import UserId
 from bimip.reading.conflicts import read_conflicts
 from bimip.reading.devices import KnownDevice, read_devices
+from bimip.reading.message_life import (
+    HELD,
+    WORDS,
+    DeviceStanding,
+    Life,
+    RecipientLife,
+    describe_life,
+    find_life,
+    find_sent,
+    read_recipient,
+    recipients_of,
+)
 from bimip.reading.privacy import explain
 from bimip.storage.interface import Store
 from bimip.users.session import Connected
@@ -59,3 +74,91 @@ def _described(device: KnownDevice, connected: Mapping[str, Connected]) -> dict[
         },
         "connection": connected[device.name].statistics() if device.name in connected else None,
     }
+
+
+class MessageName(NamedTuple):
+    """A message, as an operator names it: by its signal id or signal offset, or by the id under which `eid` sent it."""
+
+    text: str
+    eid: str = ""
+    device: str = ""
+    """Empty: any of theirs."""
+
+
+def explain_message(
+    store: Store,
+    partitions: Sequence[str],
+    name: MessageName,
+    connected: Callable[[str], Mapping[str, Connected]],
+) -> Iterator[Sequence[Mapping[str, object]]] | None:
+    """Explains in slices what became of a message: a line of what all have alike, and one for each whom it might have
+    reached. None: there is no such message, or no more. `connected`: a user's devices that are, by name. Raises
+    ValueError for a name that is none.
+    """
+    sent = find_sent(store, name.eid, name.device, name.text) if name.eid else None
+    stamp = (sent.stamp if sent else None) if name.eid else stamp_in(name.text)
+    life = None if stamp is None else find_life(store, partitions, stamp, sent)
+    return None if life is None else _explained(store, life, connected)
+
+
+def _explained(
+    store: Store, life: Life, connected: Callable[[str], Mapping[str, Connected]]
+) -> Iterator[Sequence[Mapping[str, object]]]:
+    yield [describe_life(store, life)]
+    for users in recipients_of(store, life):
+        for user in users:
+            found = read_recipient(store, life, user)
+            yield [_recipient(found, life, user, connected(found.eid) if found.eid else {})]
+
+
+def _recipient(
+    found: RecipientLife, life: Life, user: UserId, connected: Mapping[str, Connected]
+) -> Mapping[str, object]:
+    return {
+        "kind": "recipient",
+        "eid": found.eid,
+        "author": user == life.author,
+        "held": found.held,
+        "because": HELD[found.held],
+        "offset": found.offset,
+        "receipts": found.receipts,
+        "receipts_private": found.private,
+        "hidden": found.hidden,
+        "pushes_waiting": list(found.waiting_pushes),
+        "devices": [_device(one, found, life, connected.get(one.name)) for one in found.devices],
+        "more_devices": found.more_devices,
+    }
+
+
+def _device(
+    device: DeviceStanding, found: RecipientLife, life: Life, connected: Connected | None
+) -> Mapping[str, object]:
+    standing, because = device.standing, WORDS[device.standing]
+    if standing == "not_acknowledged":
+        standing, because = _on_its_way(found.offset or 0, life.partition, connected)
+    return {
+        "device": device.name,
+        "standing": standing,
+        "because": because,
+        "connected": connected is not None,
+        "last_seen": device.last_seen,
+    }
+
+
+def _on_its_way(offset: int, partition: str, connected: Connected | None) -> tuple[str, str]:
+    """Finds where a message is that is for a device, which has not acknowledged it."""
+    if connected is None:
+        return "not_connected", "the device is not connected: it gets the message when it comes"
+    told: Mapping[str, Any] = connected.statistics()
+    windows: Mapping[str, Mapping[str, int]] = told["partitions"]
+    if partition not in windows:
+        return "not_asked_for", f"the device is connected, and has not asked for {partition!r} in its Hello"
+    window = windows[partition]
+    if window["position"] >= offset:
+        in_flight = f"{window['in_flight']} messages are under way to it"
+        return "sent", f"the device was sent the message, and has not acknowledged it: {in_flight}"
+    before = f"{offset - window['position'] - 1} entries of the log stand before it"
+    if window["in_flight"]:
+        in_flight = f"it has {window['in_flight']} messages that it has not acknowledged"
+        return "behind", f"the device was not sent it yet: {before}, and {in_flight}"
+    return "behind", f"the device was not sent it yet: {before}"

@@ -128,6 +128,61 @@ SIGHT: dict[str, Any] = {
 }
 
 
+MESSAGE: list[dict[str, Any]] = [
+    {
+        "kind": "message",
+        "signal_id": "06AFVTVTG0000",
+        "id": "m\x1b1",
+        "from": "ann",
+        "device": "phone",
+        "accepted": 1795858000000,
+        "conversation": "c7",
+        "conversation_offset": 3,
+        "bytes": 120,
+        "content": "kept",
+        "edited": 1795858001000,
+        "deleted": None,
+        "expires": None,
+        "addressed": True,
+    },
+    {
+        "kind": "recipient",
+        "eid": "bob",
+        "author": False,
+        "because": "it is in their log",
+        "offset": 9,
+        "receipts": {"delivered": 1795858002000, "read": 1795858003000},
+        "receipts_private": True,
+        "hidden": True,
+        "pushes_waiting": ["p"],
+        "devices": [
+            {"device": "phone", "standing": "acknowledged", "because": "it acknowledged the message"}
+            | {"connected": False, "last_seen": 1795858000000},
+            {"device": "laptop", "standing": "not_connected", "because": "the device is not connected"}
+            | {"connected": False, "last_seen": 1795858004000},
+        ],
+        "more_devices": True,
+    },
+    {
+        "kind": "recipient",
+        "eid": "",
+        "author": True,
+        "because": "they were erased, or are being erased",
+        "offset": None,
+        "receipts": {},
+        "receipts_private": False,
+        "hidden": False,
+        "pushes_waiting": [],
+        "devices": [],
+        "more_devices": False,
+    },
+]
+
+
+def explain(name: str, eid: str, device: str) -> Iterator[list[dict[str, Any]]] | None:
+    return iter([[one] for one in MESSAGE]) if (name, eid, device) == ("m1", "ann", "") else None
+
+
 USERS = [
     {"eid": "ann", "created": 1795858000000, "disabled": 0, "connected": 2},
     {"eid": "bob\x1b", "created": 1795858000000, "disabled": 1795858001000, "connected": 0},
@@ -157,6 +212,7 @@ async def server(export: Any = export_user) -> AsyncIterator[tuple[Settings, Tre
             clock=lambda: CLOCK,
             conflicts=lambda: CONFLICTS,
             sight=lambda _viewer, _owner: SIGHT,
+            explain_message=explain,
             accept_clock=accept_clock,
             export_user=export,
             erase_user=erased.begin,
@@ -357,6 +413,34 @@ async def test_why_somebody_is_seen_is_shown_with_the_rule_and_since_when(capsys
         "call           yes  neither has blocked the other",
     ]
     assert json.loads(capsys.readouterr().out) == SIGHT
+
+
+async def test_what_became_of_a_message_is_shown_for_each_device(capsys: pytest.CaptureFixture[str]) -> None:
+    async with server() as (settings, _):
+        await operate.explain_message(settings, "m1", "ann", "")
+        shown = capsys.readouterr().out
+        await operate.explain_message(settings, "m1", "ann", "", as_json=True)
+        as_json = capsys.readouterr().out
+        with pytest.raises(Failure, match="there is no message m1 of bob; it was never accepted"):
+            await operate.explain_message(settings, "m1", "bob", "")
+
+    assert shown.splitlines() == [
+        "message 06AFVTVTG0000 (m\\x1b1, from ann/phone)",
+        "  accepted 2026-11-28 09:26:40 UTC, conversation c7 #3",
+        "  content  120 bytes",
+        "  edited   2026-11-28 09:26:41 UTC",
+        "  addressed to single devices",
+        "bob: it is in their log at offset 9",
+        "  delivered 2026-11-28 09:26:42 UTC",
+        "  read      2026-11-28 09:26:43 UTC, which the author is not told",
+        "  they hid it for themselves",
+        "  push      waits for the subscription p",
+        "  phone         it acknowledged the message",
+        "  laptop        the device is not connected, since 2026-11-28 09:26:44 UTC",
+        "  and more devices",
+        "somebody who was erased (wrote it): they were erased, or are being erased",
+    ]
+    assert [json.loads(line) for line in as_json.splitlines()] == MESSAGE
 
 
 async def test_an_export_is_printed_line_by_line(capsys: pytest.CaptureFixture[str]) -> None:

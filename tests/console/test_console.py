@@ -1,7 +1,7 @@
 """The console over real loopback sockets, with a real tree."""
 
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import partial
@@ -268,6 +268,34 @@ async def test_an_operator_asks_why_somebody_sees_somebody(params: dict[str, str
 
     assert (refused.status_code, shown.status_code) == (401, status)
     assert status != 200 or shown.json() == params
+
+
+@pytest.mark.parametrize(
+    ("params", "status", "said"),
+    [
+        ({"id": "06AFVTVTG0000"}, 200, ["06AFVTVTG0000", "", ""]),
+        ({"id": "m1", "eid": "ann", "device": "phone"}, 200, ["m1", "ann", "phone"]),
+        ({"id": "gone"}, 404, "there is no message gone"),
+        ({"id": "gone", "eid": "ann"}, 404, "there is no message gone of ann"),
+        ({"id": "?"}, 400, "? names no message"),
+        ({"eid": "ann"}, 400, "id is missing"),
+    ],
+)
+async def test_an_operator_asks_what_became_of_a_message(params: dict[str, str], status: int, said: object) -> None:
+    def explain(name: str, eid: str, device: str) -> Iterator[list[dict[str, object]]] | None:
+        if name == "?":
+            raise ValueError("this is no signal id")
+        lines: list[dict[str, object]] = [{"kind": "message", "asked": [name, eid, device]}]
+        return None if name == "gone" else iter([lines])
+
+    async with small_tree() as tree, served(replace(parts_of(tree), explain_message=explain)) as client:
+        refused = await client.get("/debug/message", params=params)
+        shown = await client.get("/debug/message", headers=OPERATOR, params=params)
+    first, *rest = [json.loads(line) for line in shown.text.splitlines()]
+
+    assert (refused.status_code, shown.status_code) == (401, status)
+    assert first.get("asked", first.get("error")) == said
+    assert rest == ([{"kind": "end", "lines": 1}] if status == 200 else [])
 
 
 async def test_an_operator_sees_what_lost() -> None:

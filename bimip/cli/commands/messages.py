@@ -5,12 +5,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bimip.cli.commands.options import Who, as_device, with_device_options
+from bimip.cli.commands.options import Config, Json, Who, as_device, as_operator, with_device_options
 
 if TYPE_CHECKING:
     from bimip.cli.changes import Change
 
-app = typer.Typer(help="Change a message that was sent.", no_args_is_help=True)
+app = typer.Typer(
+    help="Change a message that was sent, or explain as operator what became of it.", no_args_is_help=True
+)
 
 Which = Annotated[str, typer.Argument(help="Its signal_id or signal_offset, as `bimip listen --json` shows it.")]
 
@@ -67,3 +69,15 @@ def pin_message(
 ) -> None:
     """Pin a message, for you."""
     _change(lambda client, at: client.pin_message(at, pinned=not off), which, who)
+
+
+@app.command("explain")
+def explain_message(
+    which: Annotated[str, typer.Argument(help="Its signal_id or signal_offset; with --from the id that they gave it.")],
+    eid: Annotated[str, typer.Option("--from", help="The user who sent it.", metavar="USER")] = "",
+    device: Annotated[str, typer.Option("--device", help="Which device of theirs sent it; else any.")] = "",
+    json: Json = False,
+    config: Config = None,
+) -> None:
+    """Show what became of a message on a running server: on each device, and which rule kept it away."""
+    as_operator("explain_message", which, eid, device, config=config, as_json=json)

@@ -15,6 +15,8 @@ from bimip.domain.core.ids import Millis, Stamp
 NODE_BITS = 10
 COUNTER_BITS = 12
 _MILLIS_SHIFT = NODE_BITS + COUNTER_BITS
+
+SIGNAL_ID_CHARACTERS = 13
 _NODE_MASK = (1 << NODE_BITS) - 1
 _DIGITS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # Crockford's base 32: sorts as the number does
 _PAIRS = [high + low for high in _DIGITS for low in _DIGITS]  # of 10 bits: made for each message, so looked up
@@ -55,11 +57,19 @@ def _first_digits(high: int) -> str:
 
 def stamp_of(signal_id: str) -> Stamp:
     """Raises ValueError for text that is no signal id."""
-    if len(signal_id) != 13:
+    if len(signal_id) != SIGNAL_ID_CHARACTERS:
         raise ValueError("a signal id has 13 characters")
     stamp = 0
     for character in signal_id:
         stamp = stamp << 5 | _DIGITS.index(character)
     if stamp >> 64:
         raise ValueError("a signal id is a number of 64 bits")
+    return Stamp(stamp)
+
+
+def stamp_in(text: str) -> Stamp:
+    """Reads a stamp as people write it: its signal id, in any case, or its number. Raises ValueError."""
+    stamp = stamp_of(text.upper()) if len(text) == SIGNAL_ID_CHARACTERS else int(text)
+    if not 0 < stamp < 1 << 64:
+        raise ValueError("a stamp is a number of 64 bits, and not 0")
     return Stamp(stamp)
