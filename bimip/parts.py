@@ -56,8 +56,17 @@ from bimip.supervision import Children, ReportCounts, SupervisionError, Tree, Tu
 from bimip.users.attention import Attention
 from bimip.users.awareness.notes import PresenceNotes
 from bimip.users.calls import Calls
-from bimip.users.inspection import MessageName, describe_conflicts, describe_sight, describe_user, explain_message
+from bimip.users.diagnosis import ServerFacts, diagnose_server
+from bimip.users.inspection import (
+    MessageName,
+    describe_conflicts,
+    describe_sight,
+    describe_user,
+    diagnose_devices,
+    explain_message,
+)
 from bimip.users.locations import Locations
+from bimip.users.refused_tokens import RefusedTokens
 from bimip.users.registry import Users
 from bimip.users.sends import PendingSends
 from bimip.users.services import Services
@@ -98,7 +107,8 @@ class Parts:
         self.erasing = Watch(self.timers)
         """Rises when another user is to be erased."""
         self.journal_statistics = JournalStatistics()
-        self.verifier = Verifier(settings.tokens)
+        self.refused_tokens = RefusedTokens()
+        self.verifier = Verifier(settings.tokens, self._note_refused)
         self.certificate = _certificate(settings)
         self.gateways = gateways_of(settings.push, surroundings.random, AGENT)
         """By which devices are reached that are not connected."""
@@ -188,6 +198,9 @@ class Parts:
             source, reason = str(more.get("address") or ""), str(more.get("reason") or "")
             self.audit.note_sampled("token refused", who="a client", source=source, outcome=reason)
 
+    def _note_refused(self, eid: str, device: str, reason: str) -> None:
+        self.refused_tokens.note(eid, device, self.timekeeper.now(), reason)
+
     def refuse_operator(self, source: str, path: str) -> None:
         """Somebody showed the console a token that is not the operator's."""
         self.audit.note_sampled("operator's token refused", who="unknown", source=source, target=path)
@@ -216,6 +229,41 @@ class Parts:
             normal = normal_eid(owner)
             return describe_sight(self.store, normal_eid(viewer), normal, len(self.users.connected(normal)))
         return None
+
+    def diagnose(self, eid: str, device: str) -> Mapping[str, object] | None:
+        """Finds why devices do not receive: all of a user, or one; without a user what concerns everybody. None: there
+        is no such user, or no such device of theirs.
+        """
+        found = [*diagnose_server(self._server_facts())]
+        if eid:
+            try:
+                normal = normal_eid(eid)
+            except NameRefusedError:
+                return None
+            devices = diagnose_devices(
+                self.store,
+                self.services.partitions,
+                normal,
+                device,
+                self.users.connected(normal),
+                self.refused_tokens.of,
+            )
+            if devices is None:
+                return None
+            found += devices
+        return {"eid": eid, "findings": [one._asdict() for one in found]}
+
+    def _server_facts(self) -> ServerFacts:
+        push, webhooks = self.push_statistics, self.webhook_statistics
+        states = {} if self.pushing is None else self.pushing.lanes.states(trio.current_time())
+        return ServerFacts(
+            self.readiness(),
+            self.warnings(),
+            states.get("open", 0) + states.get("half open", 0),
+            push.last_failure,
+            dict(webhooks.waiting),
+            webhooks.last_failure,
+        )
 
     def explain_message(self, text: str, eid: str, device: str) -> Iterator[Sequence[Mapping[str, object]]] | None:
         """Explains what became of a message, some lines at a time; None: there is no such message, or no more. Raises

@@ -187,6 +187,7 @@ async def console(parts: Parts, child: Child) -> None:
         user=parts.describe_user,
         sight=parts.describe_sight,
         explain_message=parts.explain_message,
+        diagnose=parts.diagnose,
         conflicts=parts.describe_conflicts,
         export_user=parts.export_user,
         erase_user=parts.erase_user,

@@ -17,7 +17,7 @@ from rich.live import Live
 from bimip.cli.failures import Exit, Failure
 from bimip.cli.output import is_lost
 from bimip.cli.settings import console_url
-from bimip.cli.show_message import message_lines
+from bimip.cli.show_message import HEALTHY, finding_lines, message_lines
 from bimip.cli.show_tree import tree_lines
 from bimip.cli.top import measured, samples_of, top_lines
 from bimip.cli.words import counted, date_text, printable, show_json
@@ -140,6 +140,21 @@ async def export_user(settings: Settings, eid: str) -> None:
     async with _operator(settings) as console:
         async for line in _lines(console, "/debug/user/export", eid=eid):
             print(line)
+
+
+async def diagnose(settings: Settings, eid: str, device: str, *, as_json: bool = False) -> None:
+    """Print why devices do not receive, each finding with what to do. Fails where something keeps messages back."""
+    async with _operator(settings) as console:
+        found = (await _ask(console, "GET", "/debug/doctor", eid=eid, device=device))["findings"]
+    for one in found:
+        show_json(one) if as_json else print("\n".join(finding_lines(one)))
+    if not found and not as_json:
+        print(
+            "nothing is wrong with the server" + ("" if eid else "; give a user, and `doctor` looks at their devices")
+        )
+    wrong = sum(one["finding"] not in HEALTHY for one in found)
+    if wrong:
+        raise Failure(Exit.FAILED, f"{counted(wrong, 'finding')} to look at")
 
 
 async def explain_message(settings: Settings, name: str, eid: str, device: str, *, as_json: bool = False) -> None:

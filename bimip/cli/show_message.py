@@ -1,4 +1,4 @@
-"""The life of a message, as `bimip message explain` shows it to people."""
+"""The life of a message, as `bimip message explain` shows it to people, and what `bimip doctor` finds."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -6,6 +6,17 @@ from typing import Any
 from bimip.cli.words import counted, date_text, printable
 
 Json = dict[str, Any]
+
+
+HEALTHY = frozenset({"nothing", "catches_up"})
+"""Findings that nobody need do anything about."""
+
+
+def finding_lines(told: Json) -> Iterator[str]:
+    """Formats one finding: whom it is about and what it is, and below what to do."""
+    since = f", since {_at(told['since'])}" if told["since"] else ""
+    yield f"{printable(told['about'])}: {printable(told['because'])}{since}"
+    yield f"  {printable(told['advice'])}"
 
 
 def message_lines(told: Json) -> Iterator[str]:

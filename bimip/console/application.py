@@ -10,6 +10,7 @@ POST /debug/restart?path=   stops a process in order and starts it again
 GET  /debug/busiest         the connected devices that are behind the furthest, or have most under way
 GET  /debug/user?eid=       a user's devices, offsets and lag
 GET  /debug/user/why?viewer=&owner=  what a user sees of another, and by which rules
+GET  /debug/doctor?eid=&device=  why devices do not receive: all of a user, one of them, or what concerns everybody
 GET  /debug/message?id=&eid=&device=  the life of a message, by its signal id, or by the id under which an eid sent it:
                             JSON lines, one for what all have alike, one for each whom it might have reached
 GET  /debug/user/export?eid=  everything that is held about a user: JSON lines, the last of them {"kind": "end"}
@@ -102,6 +103,10 @@ class Parts:
     """What a viewer sees of an owner, both by eid, as JSON has it; or None where one of them does not exist. None:
     there is no such page."""
 
+    diagnose: Callable[[str, str], Mapping[str, object] | None] | None = None
+    """Why the devices of an eid, or one of them, do not receive, as JSON has it; without an eid what concerns
+    everybody. None where there is no such user or device. None: there is no such page."""
+
     explain_message: Callable[[str, str, str], Iterator[Sequence[Mapping[str, object]]] | None] | None = None
     """What became of a message, as JSON has it, some lines at a time: by its signal id or signal offset, or by the id
     under which an eid sent it, from any device or a named one. None where there is no such message, or no more. Raises
@@ -186,6 +191,7 @@ def make_application(parts: Parts) -> Contained:
         (parts.busiest, "GET", "/debug/busiest", guarded(handlers.busiest)),
         (parts.user, "GET", "/debug/user", guarded(handlers.user)),
         (parts.sight, "GET", "/debug/user/why", guarded(handlers.why)),
+        (parts.diagnose, "GET", "/debug/doctor", guarded(handlers.diagnose)),
         (parts.explain_message, "GET", "/debug/message", guarded(handlers.explain_message)),
         (parts.export_user, "GET", "/debug/user/export", guarded(acts("export", handlers.export_user))),
         (parts.erase_user, "POST", "/debug/user/erase", guarded(acts("erase", handlers.erase_user))),
@@ -297,6 +303,16 @@ class Handlers:
         found = self._parts.sight(viewer, owner)
         if found is None:
             raise _no_user(f"{viewer} or {owner}")
+        return answer(found)
+
+    async def diagnose(self, request: Request) -> Response:
+        eid, device = (request.query_params.get(one, "") for one in ("eid", "device"))
+        if device and not eid:
+            raise AnswerError(400, "eid is missing", "a device is a user's: add ?eid= and their name")
+        assert self._parts.diagnose is not None
+        found = self._parts.diagnose(eid, device)
+        if found is None:
+            raise _no_user(f"{eid} with a device {device}" if device else eid)
         return answer(found)
 
     async def explain_message(self, request: Request) -> Response:

@@ -8,6 +8,7 @@ token, or has one as its cause that does.
 import hashlib
 import math
 from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Callable
 from typing import Any
 
 import jwt
@@ -30,10 +31,17 @@ LATEST_SECONDS = 253_402_300_800  # the year 10000
 REQUIRED = ("sub", "did", "exp")
 
 
+def _tell_nobody(_eid: str, _device: str, _reason: str) -> None:
+    """Nobody wants to know whose token was refused."""
+
+
 class Verifier:
-    def __init__(self, settings: TokenSettings) -> None:
-        """Raises ConfigError without a key, and ValueError where it is none of that algorithm's."""
+    def __init__(self, settings: TokenSettings, refused: Callable[[str, str, str], None] = _tell_nobody) -> None:
+        """Raises ConfigError without a key, and ValueError where it is none of that algorithm's. `refused` is told
+        whose token is refused, user and device, whose signature holds, and why.
+        """
         self._settings = settings
+        self._refused = refused
         self._key = _verifying_key(settings.algorithm, settings.read_key().reveal())
         self._algorithms = [settings.algorithm]
         self._options: Options = {
@@ -49,7 +57,11 @@ class Verifier:
         """Verifies a token and returns what it says. Raises TokenError."""
         _check_spelling(token)
         payload = self._payload(token)
-        self._check_times(payload, now_ms)
+        try:
+            self._check_times(payload, now_ms)
+        except TokenError as error:
+            self._refused(_eid(payload), _name(payload, "did"), error.reason)
+            raise
         return Claims(
             eid=_eid(payload),
             device=_name(payload, "did"),

@@ -1,15 +1,18 @@
 """Users' names, and tokens that count no more."""
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
-from bimip.domain.accounts.barring import DISABLED, Bar, bar_of
+from bimip.domain.accounts.barring import DISABLED, ISSUED, MARK, OF_DEVICE, Bar, bar_of
 from bimip.domain.core.identity import Claims
-from bimip.domain.core.ids import UserId
+from bimip.domain.core.ids import Millis, UserId
 from bimip.domain.core.records import Table, User
 from bimip.domain.core.schema import behind
 from bimip.storage.interface import Store
 
 MAX_REMEMBERED = 4096
+MAX_BARS = 1000
+"""Looked at of one user: those of all devices come before those of single ones."""
 
 
 class Eids:
@@ -48,6 +51,27 @@ def read_bar_of(store: Store, claims: Claims) -> Bar | None:
     with store.snapshot() as view:
         user = view.get(Table.USERS, (claims.eid,))
         return None if user is None else bar_of(view, user.number, claims)
+
+
+class Bars(NamedTuple):
+    """A user's bars of tokens, each since when; 0: there is none."""
+
+    disabled: Millis
+    issued: Millis
+    """Of all devices those that were issued until then."""
+    of_devices: Mapping[str, Millis]
+
+
+def read_bars(store: Store, eid: str) -> Bars | None:
+    """Reads what bars many tokens of a user; None: there is no such user."""
+    with store.snapshot() as view:
+        user: User | None = view.get(Table.USERS, (eid,))
+        if user is None:
+            return None
+        found = view.scan(Table.REVOKED, (user.number, MARK), (user.number, f"{MARK}\uffff"), limit=MAX_BARS)
+    bars = {key: at for (_, key), at in found}
+    devices = {key.removeprefix(OF_DEVICE): at for key, at in bars.items() if key.startswith(OF_DEVICE)}
+    return Bars(bars.get(DISABLED, Millis(0)), bars.get(ISSUED, Millis(0)), devices)
 
 
 def list_users(store: Store, after: str, limit: int) -> list[Mapping[str, object]]:

@@ -521,4 +521,10 @@ class Device(Asker):
             }
             for partition, window in self.windows.items()
         }
-        return {"partitions": partitions, "unanswered": self.owed, "state_version": self.state.version}
+        return {
+            "greeted": self.phase is Phase.OPEN,
+            "takes_frames": self.connection.sendable,
+            "partitions": partitions,
+            "unanswered": self.owed,
+            "state_version": self.state.version,
+        }

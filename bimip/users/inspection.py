@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from bimip.domain.core.clock import stamp_in
-from bimip.domain.core.ids import UserId
+from bimip.domain.core.ids import Millis, UserId
 from bimip.reading.conflicts import read_conflicts
 from bimip.reading.devices import KnownDevice, read_devices
 from bimip.reading.message_life import (
@@ -21,8 +21,18 @@ from bimip.reading.message_life import (
     read_recipient,
     recipients_of,
 )
+from bimip.reading.people import read_bars
 from bimip.reading.privacy import explain
 from bimip.storage.interface import Store
+from bimip.users.diagnosis import (
+    DeviceFacts,
+    Finding,
+    RefusedToken,
+    UserFacts,
+    diagnose_device,
+    diagnose_user,
+    unknown_device,
+)
 from bimip.users.session import Connected
 
 CONFLICTS = 100
@@ -162,3 +172,36 @@ def _on_its_way(offset: int, partition: str, connected: Connected | None) -> tup
         in_flight = f"it has {window['in_flight']} messages that it has not acknowledged"
         return "behind", f"the device was not sent it yet: {before}, and {in_flight}"
     return "behind", f"the device was not sent it yet: {before}"
+
+
+def diagnose_devices(
+    store: Store,
+    partitions: Iterable[str],
+    eid: str,
+    name: str,
+    connected: Mapping[str, Connected],
+    refused: Callable[[str, str], RefusedToken | None],
+) -> list[Finding] | None:
+    """Finds why the devices of a user, or the one of a name, do not receive; None: there is no such user or device."""
+    known = read_devices(store, eid, partitions)
+    bars = read_bars(store, eid)
+    if known is None or bars is None:
+        return None
+    devices = [device for device in known if name in {"", device.name}]
+    if name and not devices:
+        token = refused(eid, name)
+        return None if token is None else [unknown_device(name, token)]
+    user = UserFacts(bars.disabled, bars.issued, len(known))
+    found = [*diagnose_user(user)]
+    for device in devices:
+        connection = connected.get(device.name)
+        facts = DeviceFacts(
+            device.name,
+            device.last_seen,
+            bars.of_devices.get(device.name, Millis(0)),
+            {partition: one.lag for partition, one in device.committed.items()},
+            refused(eid, device.name),
+            None if connection is None else connection.statistics(),
+        )
+        found.append(diagnose_device(facts, user))
+    return found

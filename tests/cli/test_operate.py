@@ -183,6 +183,21 @@ def explain(name: str, eid: str, device: str) -> Iterator[list[dict[str, Any]]] 
     return iter([[one] for one in MESSAGE]) if (name, eid, device) == ("m1", "ann", "") else None
 
 
+AWAY: dict[str, Any] = {
+    "about": "device pho\x1bne",
+    "finding": "not_connected",
+    "because": "it is not connected",
+    "advice": "it gets what is for it when it comes",
+    "since": 1795858000000,
+}
+WELL = AWAY | {"about": "device laptop", "finding": "nothing", "because": "it has all that is for it", "since": 0}
+
+
+def diagnose(eid: str, _device: str) -> dict[str, Any] | None:
+    found: dict[str, list[dict[str, Any]]] = {"": [], "ann": [WELL], "bob": [AWAY, WELL]}
+    return {"findings": found[eid]} if eid in found else None
+
+
 USERS = [
     {"eid": "ann", "created": 1795858000000, "disabled": 0, "connected": 2},
     {"eid": "bob\x1b", "created": 1795858000000, "disabled": 1795858001000, "connected": 0},
@@ -213,6 +228,7 @@ async def server(export: Any = export_user) -> AsyncIterator[tuple[Settings, Tre
             conflicts=lambda: CONFLICTS,
             sight=lambda _viewer, _owner: SIGHT,
             explain_message=explain,
+            diagnose=diagnose,
             accept_clock=accept_clock,
             export_user=export,
             erase_user=erased.begin,
@@ -441,6 +457,32 @@ async def test_what_became_of_a_message_is_shown_for_each_device(capsys: pytest.
         "somebody who was erased (wrote it): they were erased, or are being erased",
     ]
     assert [json.loads(line) for line in as_json.splitlines()] == MESSAGE
+
+
+async def test_what_keeps_messages_back_is_shown_with_what_to_do(capsys: pytest.CaptureFixture[str]) -> None:
+    async with server() as (settings, _):
+        await operate.diagnose(settings, "", "")
+        await operate.diagnose(settings, "ann", "")
+        well = capsys.readouterr().out
+        with pytest.raises(Failure, match="1 finding to look at"):
+            await operate.diagnose(settings, "bob", "phone")
+        ill = capsys.readouterr().out
+        with pytest.raises(Failure, match="there is no user nobody"):
+            await operate.diagnose(settings, "nobody", "")
+        with pytest.raises(Failure):
+            await operate.diagnose(settings, "bob", "phone", as_json=True)
+        as_json = capsys.readouterr().out
+
+    assert well.splitlines() == [
+        "nothing is wrong with the server; give a user, and `doctor` looks at their devices",
+        "device laptop: it has all that is for it",
+        "  it gets what is for it when it comes",
+    ]
+    assert ill.splitlines()[:2] == [
+        "device pho\\x1bne: it is not connected, since 2026-11-28 09:26:40 UTC",
+        "  it gets what is for it when it comes",
+    ]
+    assert [json.loads(line) for line in as_json.splitlines()] == [AWAY, WELL]
 
 
 async def test_an_export_is_printed_line_by_line(capsys: pytest.CaptureFixture[str]) -> None:

@@ -298,6 +298,28 @@ async def test_an_operator_asks_what_became_of_a_message(params: dict[str, str],
     assert rest == ([{"kind": "end", "lines": 1}] if status == 200 else [])
 
 
+@pytest.mark.parametrize(
+    ("params", "status", "said"),
+    [
+        ({}, 200, ["", ""]),
+        ({"eid": "ann", "device": "phone"}, 200, ["ann", "phone"]),
+        ({"eid": "nobody"}, 404, "there is no user nobody"),
+        ({"eid": "nobody", "device": "phone"}, 404, "there is no user nobody with a device phone"),
+        ({"device": "phone"}, 400, "eid is missing"),
+    ],
+)
+async def test_an_operator_asks_why_devices_do_not_receive(params: dict[str, str], status: int, said: object) -> None:
+    def diagnose(eid: str, device: str) -> dict[str, object] | None:
+        return None if eid == "nobody" else {"findings": [eid, device]}
+
+    async with small_tree() as tree, served(replace(parts_of(tree), diagnose=diagnose)) as client:
+        refused = await client.get("/debug/doctor", params=params)
+        shown = await client.get("/debug/doctor", headers=OPERATOR, params=params)
+
+    assert (refused.status_code, shown.status_code) == (401, status)
+    assert shown.json().get("findings", shown.json().get("error")) == said
+
+
 async def test_an_operator_sees_what_lost() -> None:
     async with small_tree() as tree, served(replace(parts_of(tree), conflicts=lambda: {"conflicts": []})) as client:
         refused = await client.get("/debug/conflicts")

@@ -88,6 +88,7 @@ for _word, _command in (
     ("tree", server.tree),
     ("kill", server.kill),
     ("top", server.top),
+    ("doctor", server.doctor),
     ("metrics", server.metrics),
     ("conflicts", server.conflicts),
 ):

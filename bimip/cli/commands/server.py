@@ -80,6 +80,16 @@ def top(
     as_operator("show_top", every=every, config=config, as_json=json)
 
 
+def doctor(
+    eid: Annotated[str, typer.Argument(help="Whose devices.", metavar="USER", show_default=False)] = "",
+    device: Annotated[str, typer.Argument(help="Which of them; else all.", metavar="DEVICE", show_default=False)] = "",
+    json: Json = False,
+    config: Config = None,
+) -> None:
+    """Find why devices do not receive: what is wrong with a running server, with a user, and with each device."""
+    as_operator("diagnose", eid, device, config=config, as_json=json)
+
+
 def metrics(json: Json = False, config: Config = None) -> None:
     """Print what a running server counts, as Prometheus scrapes it."""
     as_operator("show_metrics", config=config, as_json=json)

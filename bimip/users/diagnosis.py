@@ -1,0 +1,149 @@
+"""Why a device does not receive: one decision for the server, one for a user, and one for each device, each of which
+ends with what to do. Pure: whoever asks gathers what is known.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final, NamedTuple
+
+from bimip.domain.core.ids import Millis
+
+CLOSING_MS: Final = 10_000
+"""A device that is closed since its token was revoked was last seen at most so much later."""
+LOG_IN_AGAIN: Final = "the client must get a new token from whoever issues them"
+
+
+class Finding(NamedTuple):
+    """One thing that keeps messages from somebody, or may soon."""
+
+    about: str  # `server`, `user`, or `device` and its name
+    finding: str
+    because: str
+    advice: str
+    since: Millis = Millis(0)  # 0: that is not known
+
+
+class RefusedToken(NamedTuple):
+    """A token of a device was refused, whose signature holds."""
+
+    at: Millis
+    reason: str
+
+
+class ServerFacts(NamedTuple):
+    """The server as a whole, as far as it is known."""
+
+    readiness: Sequence[str]
+    warnings: Sequence[str]
+    breakers_open: int  # gateways and hosts that push leaves alone
+    push_failure: str
+    webhooks_waiting: Mapping[str, int]
+    webhook_failure: str
+
+
+class UserFacts(NamedTuple):
+    """A user, as far as it matters to their devices."""
+
+    disabled: Millis  # since when an operator keeps them out; 0: nobody does
+    revoked: Millis  # of all their tokens those that were issued until then; 0: none were
+    devices: int
+
+
+class DeviceFacts(NamedTuple):
+    """A device of theirs, as far as it is known."""
+
+    name: str
+    last_seen: Millis
+    revoked: Millis  # of its tokens those that were issued until then; 0: none were
+    lags: Mapping[str, int]  # by partition the entries that are kept and not acknowledged
+    refused: RefusedToken | None  # the last one
+    connection: Mapping[str, Any] | None  # as `Connected.statistics` has it; None: it is not connected
+
+
+def diagnose_server(facts: ServerFacts) -> Iterator[Finding]:
+    """Finds what keeps messages from everybody."""
+    for reason in facts.readiness:
+        yield Finding("server", "not_ready", reason, "mend this first: it concerns everybody; /readyz tells when it is")
+    for warning in facts.warnings:
+        yield Finding("server", "warning", warning, "look at the server's log")
+    if facts.breakers_open:
+        said = f"push leaves {facts.breakers_open} gateways alone, which failed: {facts.push_failure}"
+        advice = (
+            "look whether they can be reached from here, and at `push` in the settings; it is tried again by itself"
+        )
+        yield Finding("server", "push_gateway", said, advice)
+    for name, waiting in facts.webhooks_waiting.items():
+        if waiting and facts.webhook_failure.startswith(f"{name}: "):
+            said = f"{waiting} events wait for a webhook, which failed: {facts.webhook_failure}"
+            advice = "look at the back end; it is told again by itself"
+            yield Finding("server", "webhook", said, advice)
+
+
+def diagnose_user(facts: UserFacts) -> Iterator[Finding]:
+    """Finds what keeps messages from all devices of a user."""
+    if facts.disabled:
+        yield Finding(
+            "user", "disabled", "an operator keeps this user out", "`bimip user enable` lets them in", facts.disabled
+        )
+    elif not facts.devices:
+        advice = "a device becomes known when it connects with a token of theirs"
+        yield Finding("user", "no_device", "no device of this user ever connected", advice)
+
+
+def diagnose_device(facts: DeviceFacts, user: UserFacts) -> Finding:
+    """Finds why a device does not receive, by the first thing that keeps it from doing so; or that nothing does."""
+    about = f"device {facts.name}"
+    if facts.connection is None:
+        return _away(about, facts, user)
+    if not facts.connection["greeted"]:
+        said = "it is connected, and its Hello was not granted yet: nothing is sent before"
+        return Finding(about, "no_hello", said, "the client must send Hello first, and keep to its answer")
+    if not facts.connection["takes_frames"]:
+        said = "it takes no bytes: its network, or the client's reading, stands still"
+        return Finding(about, "takes_nothing", said, "it is closed by itself when that lasts; look at the client")
+    return _connected(about, facts.lags, facts.connection["partitions"])
+
+
+def _connected(about: str, lags: Mapping[str, int], asked: Mapping[str, Mapping[str, int]]) -> Finding:
+    """Finds how far a device is that takes what it is sent. `asked`: of each partition that it named."""
+    lagging = [name for name, lag in lags.items() if lag]
+    unasked = [name for name in lagging if name not in asked]
+    for name, one in asked.items():
+        if one["in_flight"]:
+            said = (
+                f"it was sent {one['in_flight']} messages of {name!r} that it has not acknowledged, and "
+                f"{one['lag']} more wait behind them"
+            )
+            advice = 'the client must acknowledge what it has stored (PROTOCOL.md, "Acknowledging")'
+            return Finding(about, "does_not_acknowledge", said, advice)
+        if one["lag"]:
+            said = f"{one['lag']} entries of {name!r} are on their way to it"
+            return Finding(about, "catches_up", said, "wait: GET /debug/user tells how far it is")
+    if unasked:
+        said = f"it is connected, and has not asked for {', '.join(map(repr, unasked))}, where messages wait for it"
+        return Finding(about, "not_asked_for", said, "the client must name the partition in its Hello")
+    return Finding(about, "nothing", "it has all that is for it", "of one message `bimip message explain` tells more")
+
+
+def unknown_device(name: str, refused: RefusedToken) -> Finding:
+    """Tells of a device that never connected why its token was refused."""
+    said = f"it never connected, and its token was refused: {refused.reason}"
+    return Finding(f"device {name}", "token_refused", said, LOG_IN_AGAIN, refused.at)
+
+
+def _away(about: str, facts: DeviceFacts, user: UserFacts) -> Finding:
+    """Finds why a device that is not connected is not."""
+    if user.disabled:
+        return Finding(about, "disabled", "its user is kept out", "`bimip user enable` lets them in", user.disabled)
+    if facts.refused is not None and facts.refused.at >= facts.last_seen:
+        said = f"its token was refused: {facts.refused.reason}"
+        return Finding(about, "token_refused", said, LOG_IN_AGAIN, facts.refused.at)
+    revoked = max(facts.revoked, user.revoked)
+    if revoked and revoked + CLOSING_MS >= facts.last_seen:
+        said = "its tokens that were issued until then were revoked"
+        return Finding(about, "token_revoked", said, LOG_IN_AGAIN, revoked)
+    behind = sum(facts.lags.values())
+    said = "it is not connected" + (
+        f"; {behind} entries that it has not acknowledged are kept for it" if behind else ""
+    )
+    advice = "it gets what is for it when it comes; `bimip devices remove` forgets one that never will"
+    return Finding(about, "not_connected", said, advice, facts.last_seen)
