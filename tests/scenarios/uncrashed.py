@@ -55,6 +55,7 @@ ASKS_ONCE = "a program that is cut off while it asks is told so, and this one do
 REPEATS = "a client that comes back says again where it is, or what it does, and here each word counts"
 SHOWN_ONCE = "it counts what comes again, which a client that comes back does not show again"
 MANY = "its 700 users would all come back, each time"
+UNPLACED = "who comes back is told of a share when there is a position, and here there is none"
 FRAMES = "it counts the frames that one connection took"
 UNCRASHED = {
     "test_a_checkpoint_brings_back_a_copy_that_knows_nothing_but_its_id": INSIDE,
@@ -67,6 +68,7 @@ UNCRASHED = {
     "test_a_process_that_dies_forgets_positions_and_no_shares": REPEATS,
     "test_a_signal_means_the_awareness_of_its_name": ONCE,
     "test_a_device_that_is_removed_is_closed_and_forgotten": REMOVED,
+    "test_a_share_that_ends_after_its_process_died_is_told_to_be_over": UNPLACED,
     "test_by_time_it_is_used_again_as_well": FOR_LMDB,
     "test_ten_times_what_is_kept_is_written_and_the_file_stays_within_twice_its_size": FOR_LMDB,
     "test_an_intent_is_on_all_devices_of_the_user": ASKS_ONCE,
