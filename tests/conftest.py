@@ -3,18 +3,30 @@
 Everything is asserted all the same. All that they run is run by tests that are measured, or by their own first runs.
 
 No example of Hypothesis has a deadline: a machine may be busy, and the first one pays for imports.
+
+The log tells a crash as the server does, by a traceback without colours and local variables: those that structlog has
+where nobody says otherwise took most of the time of tests in which much crashes.
 """
 
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 from hypothesis import settings
 
 from tests.kit.coverage import unmeasured
 
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
+
+structlog.configure(
+    processors=[
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback),
+    ]
+)
 
 HERE = Path(__file__).parent
 CAMPAIGNS = tuple(
