@@ -14,7 +14,7 @@ HEALTHY = frozenset({"nothing", "catches_up"})
 
 def finding_lines(told: Json) -> Iterator[str]:
     """Formats one finding: whom it is about and what it is, and below what to do."""
-    since = f", since {_at(told['since'])}" if told["since"] else ""
+    since = f" (since {_at(told['since'])})" if told["since"] else ""
     yield f"{printable(told['about'])}: {printable(told['because'])}{since}"
     yield f"  {printable(told['advice'])}"
 
@@ -50,7 +50,7 @@ def _recipient_lines(told: Json) -> Iterator[str]:
     for name in told["pushes_waiting"]:
         yield f"  push      waits for the subscription {printable(name)}"
     for one in told["devices"]:
-        since = "" if one["connected"] or not one["last_seen"] else f", since {_at(one['last_seen'])}"
+        since = "" if one["connected"] or not one["last_seen"] else f" (since {_at(one['last_seen'])})"
         yield f"  {printable(one['device']):12}  {one['because']}{since if one['standing'] == 'not_connected' else ''}"
     if told["more_devices"]:
         yield "  and more devices"

@@ -452,7 +452,7 @@ async def test_what_became_of_a_message_is_shown_for_each_device(capsys: pytest.
         "  they hid it for themselves",
         "  push      waits for the subscription p",
         "  phone         it acknowledged the message",
-        "  laptop        the device is not connected, since 2026-11-28 09:26:44 UTC",
+        "  laptop        the device is not connected (since 2026-11-28 09:26:44 UTC)",
         "  and more devices",
         "somebody who was erased (wrote it): they were erased, or are being erased",
     ]
@@ -479,7 +479,7 @@ async def test_what_keeps_messages_back_is_shown_with_what_to_do(capsys: pytest.
         "  it gets what is for it when it comes",
     ]
     assert ill.splitlines()[:2] == [
-        "device pho\\x1bne: it is not connected, since 2026-11-28 09:26:40 UTC",
+        "device pho\\x1bne: it is not connected (since 2026-11-28 09:26:40 UTC)",
         "  it gets what is for it when it comes",
     ]
     assert [json.loads(line) for line in as_json.splitlines()] == [AWAY, WELL]
