@@ -12,7 +12,7 @@ import trio
 
 from bimip import __version__, api, console
 from bimip.concurrency import Timers, Watch
-from bimip.config import ConfigError, Settings
+from bimip.config import Settings
 from bimip.domain.accounts.barring import DisableUser, EnableUser, RevokeIssued
 from bimip.domain.accounts.erasing import BeginErasing, ErasingBegun
 from bimip.domain.awareness.missed_calls import PARTITION as MISSED_CALLS
@@ -109,7 +109,7 @@ class Parts:
         self.journal_statistics = JournalStatistics()
         self.refused_tokens = RefusedTokens()
         self.verifier = Verifier(settings.tokens, self._note_refused)
-        self.certificate = _certificate(settings)
+        self.certificate = settings.gateway.read_certificate()
         self.gateways = gateways_of(settings.push, surroundings.random, AGENT)
         """By which devices are reached that are not connected."""
         sessions: dict[UserId, Any] = {}
@@ -568,15 +568,6 @@ def report_clock(held: str) -> None:
         _log.error("the machine's clock is not followed", reason=held)
     else:
         _log.warning("the machine's clock is followed again")
-
-
-def _certificate(settings: Settings) -> Certificate | None:
-    if not settings.gateway.tls_certificate:
-        return None
-    try:
-        return Certificate(settings.gateway.tls_certificate, settings.gateway.tls_key)
-    except TlsError as error:
-        raise ConfigError(f"gateway.tls_certificate cannot be used: {error}") from None
 
 
 def _granted(settings: GatewaySettings, certificate: Certificate | None) -> GatewaySettings:

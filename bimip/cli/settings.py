@@ -9,9 +9,14 @@ from bimip.config import Settings, load_settings
 
 def find_settings(config: Path | None, environ: Mapping[str, str] = os.environ) -> Settings:
     """ConfigError says what is wrong with them."""
+    return load_settings(find_file(config, environ), environ)
+
+
+def find_file(config: Path | None, environ: Mapping[str, str] = os.environ) -> Path | None:
+    """Finds the file that settings are read from; None: there is none."""
     if config is None and environ.get("BIMIP_CONFIG"):
-        config = Path(environ["BIMIP_CONFIG"])
-    return load_settings(config, environ)
+        return Path(environ["BIMIP_CONFIG"])
+    return config
 
 
 def demo_settings() -> Path:

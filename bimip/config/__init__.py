@@ -9,8 +9,17 @@ the file is a section and a key. The section is where an operator looks for it, 
 of what a server needs.
 """
 
-from bimip.config.loading import load_settings
+from bimip.config.loading import load_settings, load_with_sources
 from bimip.config.sections import ConsoleSettings, HealthSettings, LoggingSettings, Settings
 from bimip.settings import ConfigError, Secret
 
-__all__ = ["ConfigError", "ConsoleSettings", "HealthSettings", "LoggingSettings", "Secret", "Settings", "load_settings"]
+__all__ = [
+    "ConfigError",
+    "ConsoleSettings",
+    "HealthSettings",
+    "LoggingSettings",
+    "Secret",
+    "Settings",
+    "load_settings",
+    "load_with_sources",
+]

@@ -26,6 +26,13 @@ _SECTION_PREFIXES: Final = tuple(f"{_PREFIX}{section}_".upper() for section in S
 
 def load_settings(file: Path | None, environ: Mapping[str, str]) -> Settings:
     """Defaults, then `file` if there is one, then `environ`. ConfigError tells everything that is wrong."""
+    return load_with_sources(file, environ)[0]
+
+
+def load_with_sources(file: Path | None, environ: Mapping[str, str]) -> tuple[Settings, Mapping[tuple[str, str], str]]:
+    """Loads settings, and tells of each section and key that was given where it was: the file or the variable. What is
+    not there has its default. Raises ConfigError.
+    """
     given: dict[tuple[str, str], tuple[str, Any]] = {}
     problems: list[str] = []
     if file is not None:
@@ -45,7 +52,7 @@ def load_settings(file: Path | None, environ: Mapping[str, str]) -> Settings:
     problems += [f"{file or 'settings'}: {problem}" for problem in wrong]
     if problems:
         raise ConfigError("\n".join(problems))
-    return settings
+    return settings, {key: where for key, (where, _) in given.items()}
 
 
 def _from_file(file: Path, problems: list[str]) -> dict[tuple[str, str], tuple[str, Any]]:

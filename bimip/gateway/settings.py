@@ -5,7 +5,7 @@ import re
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from bimip.gateway.tls import Certificate
+from bimip.gateway.tls import Certificate, TlsError
 from bimip.settings import (
     COUNT,
     FLAG,
@@ -115,6 +115,15 @@ class GatewaySettings:
     def is_open_in_plaintext(self) -> bool:
         """Whether other machines may reach the server, and everybody between read what they say."""
         return not self.tls_certificate and not is_loopback(self.host)
+
+    def read_certificate(self) -> Certificate | None:
+        """Reads the certificate that the settings name; None: they name none. Raises ConfigError."""
+        if not self.tls_certificate:
+            return None
+        try:
+            return Certificate(self.tls_certificate, self.tls_key)
+        except TlsError as error:
+            raise ConfigError(f"gateway.tls_certificate cannot be used: {error}") from None
 
     def contradictions(self) -> list[str]:
         if self.tls_key and not self.tls_certificate:

@@ -13,6 +13,7 @@ from typer.exceptions import Abort, TyperException
 from bimip import __version__
 from bimip.cli.commands import (
     clock,
+    config,
     contacts,
     conversations,
     devices,
@@ -104,3 +105,4 @@ app.add_typer(status.app, name="status")
 app.add_typer(messages.app, name="message")
 app.add_typer(users.app, name="user")
 app.add_typer(clock.app, name="clock")
+app.add_typer(config.app, name="config")
