@@ -3,7 +3,7 @@
 """
 
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -21,6 +21,7 @@ from bimip.domain.core.ids import Millis
 from bimip.gateway.listener import OpenListeners, open_tcp
 from bimip.health import LOOK_SECONDS
 from bimip.journal.worker import ThreadWorker, Worker
+from bimip.push.gateways import gateways_of
 from bimip.push.http import HttpPoster
 from bimip.push.posting import Poster
 from bimip.push.settings import PushSettings
@@ -109,3 +110,13 @@ def report(what: str, error: BaseException) -> None:
     """Something failed that was answered and goes no further."""
     where = {"where": "; ".join(notes)} if (notes := getattr(error, "__notes__", ())) else {}
     _log.error(what, error=f"{type(error).__name__}: {error}", exc_info=error, **where)
+
+
+def readings_of(settings: Settings) -> Iterator[Callable[[], object]]:
+    """Lists what reads the files that settings name, as a start does: each raises ConfigError."""
+    yield settings.console.read_operator_token
+    yield settings.console.read_metrics_token
+    yield settings.gateway.read_certificate
+    yield partial(gateways_of, settings.push, SystemRandom(), "bimip")
+    for name, endpoint in settings.webhooks.endpoints.items():
+        yield partial(endpoint.read_secrets, name)

@@ -1,10 +1,8 @@
 """What the settings are, each with where it came from; and whether a server could start with them."""
 
 import os
-from collections.abc import Callable, Iterator, Mapping
-from functools import partial
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from random import Random
 from typing import Any, Final
 
 from bimip.cli.failures import Exit, Failure
@@ -53,22 +51,13 @@ def check_settings(config: Path | None, *, as_json: bool = False, environ: Mappi
 def _problems(settings: Settings) -> Iterator[str]:
     """Reads what the settings name, as a start does, and tells all that cannot be used."""
     from bimip.cli.tokens import check_key  # noqa: PLC0415 - a client's machine has not what these need
-    from bimip.push.gateways import gateways_of  # noqa: PLC0415
+    from bimip.run import problems_of  # noqa: PLC0415
 
-    webhooks = settings.webhooks.endpoints.items()
-    checks: list[Callable[[], object]] = [
-        lambda: check_key(settings),
-        settings.console.read_operator_token,
-        settings.console.read_metrics_token,
-        settings.gateway.read_certificate,
-        lambda: gateways_of(settings.push, Random(), "bimip"),  # noqa: S311 - nothing is sent
-        *(partial(endpoint.read_secrets, name) for name, endpoint in webhooks),
-    ]
-    for check in checks:
-        try:
-            check()
-        except ConfigError as error:
-            yield from str(error).splitlines()
+    try:
+        check_key(settings)
+    except ConfigError as error:
+        yield str(error)
+    yield from problems_of(settings)
 
 
 def _values(settings: Settings) -> Iterator[tuple[tuple[str, str], Any, bool]]:

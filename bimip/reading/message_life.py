@@ -6,6 +6,7 @@ What may be long is read in slices: a recipient at a time, and of a log no more 
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
 from google.protobuf.message import DecodeError
@@ -65,9 +66,10 @@ class Life(NamedTuple):
     author: UserId
     origin: DeviceId
     is_addressed: bool
-    partition: str
+    partitions: Sequence[str]
+    """The one of which it is, or those of which it may be."""
     offset: Offset | None
-    """In the author's log; None: it is gone from there."""
+    """In the author's log; None: it is gone from there, or cannot be read."""
 
 
 class DeviceStanding(NamedTuple):
@@ -134,13 +136,13 @@ def find_life(store: Store, partitions: Iterable[str], stamp: Stamp, sent: SentR
         listed = _listed(view, conversation, place)
         if listed is None or listed.stamp != stamp:
             return None
-        for partition in partitions if sent is None else (sent.partition,):
-            offset = _offset_of(view, listed.author, partition, stamp)
-            if offset is not None or sent is not None:
-                break
-        else:
+        candidates = tuple(partitions) if sent is None else (sent.partition,)
+        try:
+            partition, offset = _find(view, listed.author, candidates, stamp)
+        except (DamagedRecordError, UnreadableError):
             partition, offset = "", None
-    return Life(stamp, conversation, place, listed.author, listed.origin, listed.addressed, partition, offset)
+    known = (partition,) if partition else candidates
+    return Life(stamp, conversation, place, listed.author, listed.origin, listed.addressed, known, offset)
 
 
 def describe_life(store: Store, life: Life) -> Line:
@@ -163,7 +165,7 @@ def describe_life(store: Store, life: Life) -> Line:
             "device": _device_name(view, life.origin),
             "conversation": conversation_id(life.conversation),
             "conversation_offset": life.place,
-            "partition": life.partition,
+            "partition": life.partitions[0] if len(life.partitions) == 1 else "",
             "accepted": millis_of(life.stamp),
             "bytes": 0 if body is None else len(body),
             "content": _content(message is not None and message.erased, body, is_deleted=bool(deleted)),
@@ -211,13 +213,16 @@ class RecipientLife(NamedTuple):
 
     eid: str
     held: str  # a key of HELD
-    offset: Offset | None
-    receipts: Mapping[str, Millis]  # by delivered, read, played: when first; `private`: the author is not told
-    private: bool
-    hidden: bool  # by them, for their own devices
-    devices: Sequence[DeviceStanding]
-    more_devices: bool
-    waiting_pushes: Sequence[str]  # ids of subscriptions for which it is not decided yet whether they are told of it
+    partition: str = ""  # empty: it is in none of their logs
+    offset: Offset | None = None
+    receipts: Mapping[str, Millis] = MappingProxyType({})  # by delivered, read, played: when first
+    private: bool = False  # the author is not told of some of these
+    hidden: bool = False  # by them, for their own devices
+    devices: Sequence[DeviceStanding] = ()
+    more_devices: bool = False
+    waiting_pushes: Sequence[
+        str
+    ] = ()  # ids of subscriptions for which it is not decided yet whether they are told of it
 
 
 def read_recipient(store: Store, life: Life, user: UserId) -> RecipientLife:
@@ -227,13 +232,11 @@ def read_recipient(store: Store, life: Life, user: UserId) -> RecipientLife:
         try:
             return _recipient(view, life, user, eid)
         except (DamagedRecordError, UnreadableError):
-            return RecipientLife(
-                eid, "damaged", None, {}, private=False, hidden=False, devices=(), more_devices=False, waiting_pushes=()
-            )
+            return RecipientLife(eid, "damaged")
 
 
 def _recipient(view: Reader, life: Life, user: UserId, eid: str) -> RecipientLife:
-    offset = _offset_of(view, user, life.partition, life.stamp) if life.partition else None
+    partition, offset = _find(view, user, life.partitions, life.stamp)
     held = "in_log" if offset is not None else _held(view, life, user, eid)
     devices: list[tuple[tuple[int, str], Device]] = view.scan(Table.DEVICES, (user,), (user + 1,), limit=MAX_DEVICES)
     addressed: tuple[Addressed, ...] = view.get(Table.ADDRESSED, (life.stamp, user)) or ()
@@ -242,18 +245,19 @@ def _recipient(view: Reader, life: Life, user: UserId, eid: str) -> RecipientLif
     waiting = []
     if offset is not None:
         for key, subscription in subscriptions_of(view, user):
-            cursor: int | None = view.get(Table.PUSH_CURSORS, (user, subscription.number, life.partition))
+            cursor: int | None = view.get(Table.PUSH_CURSORS, (user, subscription.number, partition))
             if (cursor or 0) < offset and user != life.author:
                 waiting.append(key.id)
     return RecipientLife(
         eid,
         held,
+        partition,
         offset,
         receipts,
         private,
         own is not None and own.hidden,
         [
-            DeviceStanding(name, _standing(view, life, device, offset, addressed), device.last_seen)
+            DeviceStanding(name, _standing(view, life, device, (partition, offset), addressed), device.last_seen)
             for (_, name), device in devices
         ],
         len(devices) == MAX_DEVICES,
@@ -261,14 +265,17 @@ def _recipient(view: Reader, life: Life, user: UserId, eid: str) -> RecipientLif
     )
 
 
-def _standing(view: Reader, life: Life, device: Device, offset: Offset | None, addressed: Sequence[Addressed]) -> str:
+def _standing(
+    view: Reader, life: Life, device: Device, place: tuple[str, Offset | None], addressed: Sequence[Addressed]
+) -> str:
+    partition, offset = place
     if device.number == life.origin:
         return "wrote"
     if offset is None:
         return "not_in_log"
     if life.is_addressed and all(one.device != device.number for one in addressed):
         return "not_addressed"
-    cursor = read_cursor(view, device.number, life.partition)
+    cursor = read_cursor(view, device.number, partition)
     is_held = cursor is not None and (offset <= cursor.floor or contains(cursor.above, offset))
     return "acknowledged" if is_held else "not_acknowledged"
 
@@ -320,6 +327,15 @@ def _listed(view: Reader, conversation: ConversationId, place: ConversationOffse
     except DamagedRecordError:
         return None
     return listed[0][1] if listed and listed[0][0] == place else None
+
+
+def _find(view: Reader, user: UserId, partitions: Iterable[str], stamp: Stamp) -> tuple[str, Offset | None]:
+    """Finds in which of a user's logs a message is, and where. Raises as `_offset_of` does."""
+    for partition in partitions:
+        offset = _offset_of(view, user, partition, stamp)
+        if offset is not None:
+            return partition, offset
+    return "", None
 
 
 def _offset_of(view: Reader, user: UserId, partition: str, stamp: Stamp) -> Offset | None:

@@ -131,21 +131,19 @@ def _recipient(
         "held": found.held,
         "because": HELD[found.held],
         "offset": found.offset,
-        "receipts": found.receipts,
+        "receipts": dict(found.receipts),
         "receipts_private": found.private,
         "hidden": found.hidden,
         "pushes_waiting": list(found.waiting_pushes),
-        "devices": [_device(one, found, life, connected.get(one.name)) for one in found.devices],
+        "devices": [_device(one, found, connected.get(one.name)) for one in found.devices],
         "more_devices": found.more_devices,
     }
 
 
-def _device(
-    device: DeviceStanding, found: RecipientLife, life: Life, connected: Connected | None
-) -> Mapping[str, object]:
+def _device(device: DeviceStanding, found: RecipientLife, connected: Connected | None) -> Mapping[str, object]:
     standing, because = device.standing, WORDS[device.standing]
     if standing == "not_acknowledged":
-        standing, because = _on_its_way(found.offset or 0, life.partition, connected)
+        standing, because = _on_its_way(found.offset or 0, found.partition, connected)
     return {
         "device": device.name,
         "standing": standing,

@@ -56,7 +56,7 @@ def test_without_its_content_it_is_told_from_what_is_known_of_its_sending() -> N
 
     assert find_life(store, ["chat"], STAMP) is None
     assert life is not None
-    assert (life.author, life.origin, life.partition, life.offset) == (BOB, ORIGIN, "chat", 3)
+    assert (life.author, life.origin, life.partitions, life.offset) == (BOB, ORIGIN, ("chat",), 3)
     told = describe_life(store, life)
     assert (told["from"], told["device"], told["content"], told["id"]) == ("bob", "phone", "gone", "")
     assert [*recipients_of(store, life)] == [[BOB], [ANN]]
@@ -68,3 +68,27 @@ def test_without_its_content_it_is_told_from_what_is_known_of_its_sending() -> N
 def test_what_stands_at_its_place_now_is_another_one() -> None:
     """As where a copy of the store was put back: no other message is told for it."""
     assert find_life(cut(), ["chat"], Stamp(104), SENT._replace(stamp=Stamp(104))) is None
+
+
+def test_where_its_authors_log_was_cut_it_is_found_in_another_ones() -> None:
+    store = store_with(
+        {
+            Table.EIDS: {(ANN,): "ann", (BOB,): "bob"},
+            Table.DEVICES: {(ANN, "phone"): Device(PHONE, Millis(2), Millis(3))},
+            Table.CONVERSATIONS: {(CONVERSATION,): Conversation(ConversationOffset(1), PLACE, (ANN, BOB))},
+            Table.LOGS: {(ANN, "feed"): Log(Offset(1), Offset(3)), (BOB, "chat"): Log(Offset(9), Offset(8))},
+        },
+        {
+            (LogTable.HISTORY, (CONVERSATION,)): [(3, HistoryEntry(STAMP, BOB, ORIGIN, addressed=False))],
+            (LogTable.ENTRIES, (ANN, "feed")): [(offset, entry(offset)) for offset in (1, 2, 3)],
+        },
+    )
+    life = find_life(store, ["chat", "feed"], STAMP, SENT._replace(partition="feed"))
+
+    assert life is not None
+    assert (life.partitions, life.offset) == (("feed",), None)
+    for partitions in (("feed",), ("chat", "feed")):
+        ann = read_recipient(store, life._replace(partitions=partitions), ANN)
+        assert (ann.held, ann.partition, ann.offset) == ("in_log", "feed", 3)
+        assert [one.standing for one in ann.devices] == ["not_acknowledged"]
+    assert read_recipient(store, life, BOB).held == "gone"
