@@ -536,7 +536,7 @@ def test_a_missed_call_that_is_not_written_is_lost(monkeypatch: pytest.MonkeyPat
     nothing = Decision(ops.Done())
     monkeypatch.setitem(OPERATIONS, MissCall, replace(OPERATIONS[MissCall], decide=lambda *_: nothing))
 
-    assert "missed call lost" in kinds_found("missed call lost")
+    assert "missed call lost" in kinds_found("missed call lost", messages=LONG, first=2)
 
 
 def test_a_missed_call_that_is_written_again_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
