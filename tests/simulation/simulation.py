@@ -199,6 +199,8 @@ class Simulation:
         self.server: Parts | None = None
         self.port = Port()
         self.shop: Shop | None = None
+        self._seen_upto: dict[str, int] = {}
+        """By partition how far the device that slept has what came while somebody looked at it."""
         self.event_queue: EventQueue
         self._transcript = hashlib.sha256()
         self._violations: list[Violation] = []
@@ -512,7 +514,8 @@ class Simulation:
             subscriptions = [] if user is None else subscriptions_of(view, user.number)
             for key, subscription in subscriptions if self.plan.hurry == 1 else ():
                 for partition in PushRules().partitions:
-                    for _, entry in view.read(LogTable.ENTRIES, (user.number, partition), 0, limit=100_000):
+                    after = self._seen_upto.get(partition, 0)
+                    for _, entry in view.read(LogTable.ENTRIES, (user.number, partition), after, limit=100_000):
                         told = self.gateway.newest.get((subscription.token, conversation_id(entry.conversation)), 0)
                         if told < entry.stamp and self._is_to_be_pushed(view, key.user, entry, subscription.created):
                             yield f"{entry.conversation_offset} of {conversation_id(entry.conversation)}, {partition}"
@@ -572,6 +575,10 @@ class Simulation:
             return
         self._sleeper.look_away()
         await trio.sleep(SETTLED_SECONDS)
+        with self.disk.snapshot() as view:  # what came to a group while somebody looked is pushed to nobody
+            number = view.get(Table.USERS, (SLEEPER.eid,)).number
+            logs = view.scan(Table.LOGS, (number,), (number + 1,), limit=8)
+            self._seen_upto = {partition: log.head for (_, partition), log in logs}
         writers = {device.name.eid: device for device in self._left if device is not self._sleeper}
         for device in writers.values():
             device.write_to(SLEEPER.eid)
