@@ -62,8 +62,6 @@ class Shop:
         self._upto = 0
         self.is_done = False
         """All is written and answered."""
-        self.put_backs = 0
-        """Older copies of the store so far. What was answered before one, and is heard of behind it, means nothing."""
         self.forgets = False
         """Something was lost that may be: an older copy was put back, or it expired."""
 
@@ -94,9 +92,8 @@ class Shop:
         text = f"{WRITER} {key}"
         self._record(Wrote(WRITER, key, to, "chat", text.encode()))
         while True:
-            put_backs = self.put_backs
             answer = await self._post(key, to, text)
-            if answer is None or answer.status_code in AGAIN or put_backs != self.put_backs:
+            if answer is None or answer.status_code in AGAIN:
                 await trio.sleep(self._random.uniform(0.05, 1.0))
                 continue
             told = told_by(answer, WRITER, key)

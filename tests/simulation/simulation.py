@@ -380,8 +380,6 @@ class Simulation:
             line.lose_everything()
         self.disk = copy.put_in_place(newest, ConversationId(max(given, self.disk.newest_conversation)))
         self.record(PutBack(made))
-        if self.shop is not None:
-            self.shop.put_backs += 1
         self.counts["restores"] += 1
 
     def _kill_a(self, kind: str) -> None:
