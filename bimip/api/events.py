@@ -7,6 +7,7 @@ last event's id is the position: a stream that is opened with it goes on there, 
 
 import re
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Final
 
 import trio
@@ -16,7 +17,7 @@ from starlette.types import Receive, Scope, Send
 from bimip.api.endpoint import Endpoint, Parameter, Reply, Visit, invalid
 from bimip.domain.core.identity import Claims
 from bimip.http.problems import ProblemError
-from bimip.http.server import VISITOR, Visitor
+from bimip.http.server import DEAD, VISITOR, Visitor
 from bimip.session.close import Close
 from bimip.users.connection import Connection, ConnectionClosedError, RefusedError, Take
 from bimip.wire import bimip_pb2 as pb
@@ -32,7 +33,8 @@ DESCRIPTION: Final = """\
 Server-sent events, for who cannot have a WebSocket: the answer to Hello first, then each frame as one event, named as
 its payload, in ProtoJSON. Acknowledge by POST /messages/acknowledgements: what is not, is sent again. The stream is the
 device's connection: a newer one, or a WebSocket, takes its place. It ends with the event close, which has the code and
-the reason that a socket would be closed with; open it again with Last-Event-ID."""
+the reason that a socket would be closed with; open it again with Last-Event-ID. Whoever ends the connection, or only
+their half of it, has left: they are there no more, from then on. No other request is answered on it."""
 _ID: Final = re.compile(r"([0-9]{1,20})\.([0-9]{1,20})((?:;[^;=\x00-\x1f]{1,64}=[0-9]{1,20})*)")
 _REFUSED: Final = {
     Close.TRY_AGAIN_LATER: pb.RATE_LIMITED,
@@ -211,34 +213,55 @@ class _Events(Response):
         visitor.when_stopping(lambda: connection.close(Close.GOING_AWAY, "the server stops; please connect again"))
         self._heartbeat_seconds = heartbeat_seconds
 
-    async def __call__(self, _scope: Scope, _receive: Receive, send: Send) -> None:
+    async def __call__(self, _scope: Scope, receive: Receive, send: Send) -> None:
+        dead: Exception | None = None
+        try:
+            async with trio.open_nursery() as nursery:
+                try:
+                    await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
+                    nursery.start_soon(_wait_left, receive, nursery.cancel_scope)
+                    await self._stream(send)
+                except DEAD as error:
+                    dead = error
+                nursery.cancel_scope.cancel()
+        finally:
+            self._connection.end()
+        if dead is not None:
+            raise dead
+
+    async def _stream(self, send: Send) -> None:
+        """Sends what there is, until the connection is closed, and that it is."""
         connection = self._connection
 
         async def send_on(text: str, *, more: bool = True) -> None:
             await send({"type": "http.response.body", "body": text.encode(), "more_body": more})
 
-        try:
-            await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
-            while connection.unsent is not None or connection.closed is None:
-                if connection.unsent is not None:
-                    await send_on(self._event(connection.unsent))
-                    connection.sent()
-                    continue
-                with trio.move_on_after(self._heartbeat_seconds) as quiet:
-                    await connection.wait_changed()
-                if quiet.cancelled_caught:
-                    await send_on(":\n\n")  # a comment: proxies and peers see that it is there
-            code, reason = connection.closed
-            said = protojson.dump({"code": code, "reason": reason})
-            await send_on(f"event: close\ndata: {said}\n\n", more=False)
-        finally:
-            connection.end()
+        while connection.unsent is not None or connection.closed is None:
+            if connection.unsent is not None:
+                await send_on(self._event(connection.unsent))
+                connection.sent()
+                continue
+            with trio.move_on_after(self._heartbeat_seconds) as quiet:
+                await connection.wait_changed()
+            if quiet.cancelled_caught:
+                await send_on(":\n\n")  # a comment: proxies and peers see that it is there
+        code, reason = connection.closed
+        said = protojson.dump({"code": code, "reason": reason})
+        await send_on(f"event: close\ndata: {said}\n\n", more=False)
 
     def _event(self, frame: bytes) -> str:
         scheme = codec.decode(frame)
         self._place.take(scheme)
         name, payload = codec.payload_of(scheme)
         return f"id: {self._place}\nevent: {name}\ndata: {protojson.dump(protojson.message_of(payload))}\n\n"
+
+
+async def _wait_left(receive: Receive, streaming: trio.CancelScope) -> None:
+    """Ends a stream when its peer leaves, or sends a body that cannot be: who reads no more is not there."""
+    with suppress(ProblemError, *DEAD):
+        while (await receive())["type"] != "http.disconnect":
+            pass
+    streaming.cancel()
 
 
 def endpoints(streams: Streams) -> tuple[Endpoint, ...]:

@@ -26,6 +26,8 @@ from bimip.wire import bimip_pb2 as pb
 from bimip.wire.errors import WireError
 
 RECEIVE_BYTES: Final = 64 << 10
+MAX_UNHEARD_BYTES: Final = 1 << 16
+"""Behind the last request of a connection, while it is being answered."""
 DEAD: Final = (trio.BrokenResourceError, trio.ClosedResourceError, OSError)
 VISITOR: Final = "bimip.visitor"
 """Where a scope has its `Visitor`."""
@@ -145,11 +147,16 @@ class _Exchange:
         """The application was told the whole body."""
         self._unsent = b""
         self._is_begun = False
+        self._is_last = False
+        """The answer that was begun says that no other request may follow."""
 
     async def receive(self) -> Message:
-        """Reads the next part of the body. Raises ProblemError where it is too large, too slow or no HTTP."""
+        """Reads the next part of the body; behind it, where no other request may follow, that the peer has left. Raises
+        ProblemError where it is too large, too slow or no HTTP.
+        """
         if self._is_read:
-            await trio.sleep_forever()  # nobody reads what comes next while this is being answered
+            await self._wait_left()
+            return {"type": "http.disconnect"}
         if self._http.they_are_waiting_for_100_continue:
             await self._send(self._http.send(h11.InformationalResponse(status_code=100, headers=[])))
         event = await self._next_event()
@@ -163,6 +170,15 @@ class _Exchange:
             return {"type": "http.request", "body": bytes(event.data), "more_body": True}
         self._is_read = True
         return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def _wait_left(self) -> None:
+        """Returns when the peer has left, or says too much that nobody asked for."""
+        if not self._is_last:
+            await trio.sleep_forever()  # nobody reads the next request while this one is being answered
+        room = MAX_UNHEARD_BYTES
+        with suppress(*DEAD):
+            while room > 0 and (data := await self._stream.receive_some(RECEIVE_BYTES)):
+                room -= len(data)
 
     async def _next_event(self) -> h11.Data | h11.EndOfMessage:
         with trio.move_on_at(self._body_until):
@@ -187,7 +203,9 @@ class _Exchange:
         """Sends a part of the answer: the head with what comes first of the body. Raises one of DEAD."""
         if message["type"] == "http.response.start":
             self._is_begun = True
-            self._unsent = self._http.send(self._head(message))
+            head = self._head(message)
+            self._is_last = (b"connection", b"close") in head.headers
+            self._unsent = self._http.send(head)
             return
         assert message["type"] == "http.response.body"
         body, is_last = message.get("body", b""), not message.get("more_body", False)

@@ -2,6 +2,7 @@
 
 import base64
 import json
+from contextlib import suppress
 from typing import Any
 
 import h11
@@ -54,6 +55,9 @@ class Stream:
             if "event" in fields:
                 found.append((fields.get("id", ""), fields["event"], json.loads(fields["data"])))
         return found
+
+    async def say(self, data: bytes) -> None:
+        await self._stream.send_all(data)
 
     async def close(self) -> None:
         await trio.aclose_forcefully(self._stream)
@@ -143,11 +147,26 @@ async def test_a_quiet_stream_shows_that_it_is_there_and_one_that_left_is_notice
         await trio.sleep(100)
         await stream.heard()
         connected = set(memory.server.server.users.connected("bob"))
-        await stream.close()
-        await trio.sleep(100)
+        await stream.close()  # a tab that is closed is nobody who is there, from then on
 
         assert connected == {"phone"}
         assert not memory.server.server.users.connected("bob")
+
+
+@pytest.mark.parametrize(("much", "stays"), [(1 << 10, True), (1 << 17, False)])
+async def test_what_is_said_behind_the_request_is_not_heard_and_not_for_ever(
+    much: int,
+    stays: bool,  # noqa: FBT001 - of the table above
+    autojump_clock: MockClock,
+) -> None:
+    async with open_memory() as memory:
+        stream = await Stream(memory).open()
+        await stream.heard()
+        with suppress(trio.BrokenResourceError, trio.ClosedResourceError):
+            await stream.say(bytes(much))
+        await trio.sleep(0.1)
+
+        assert bool(memory.server.server.users.connected("bob")) == stays
 
 
 async def test_a_server_that_stops_says_so_and_waits_for_none(autojump_clock: MockClock) -> None:

@@ -96,8 +96,8 @@ NOT_REACHED = dict.fromkeys([("bimip.retention.erasing", text) for text in ERASI
     ("bimip.http.server", "HttpServer.refuse: await exchange.end()"): "see the gateway, which asks for it",
     (
         "bimip.http.server",
-        "await trio.sleep_forever()  # nobody reads what comes next while this is being answered",
-    ): "no endpoint listens for its peer's end: the stream of events sends, and sees it by that",
+        "await trio.sleep_forever()  # nobody reads the next request while this one is being answered",
+    ): "who listens for its peer to leave, the stream of events, has said that no other request follows",
     ("bimip.users.locations", "if isinstance(await self._queue.execute(end), Refused):"): ENDS,
     ("bimip.users.locations", "await trio.sleep(AGAIN_SECONDS)"): ENDS,
     ("bimip.push.process", "await trio.sleep(AGAIN_SECONDS)"): "no store of the sweep fails as push walks it",
