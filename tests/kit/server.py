@@ -10,7 +10,7 @@ from typing import Any
 
 import trio
 import trio._core._run as trio_run
-from trio.testing import memory_stream_pair
+from trio.testing import MemoryReceiveStream, MemorySendStream, memory_stream_pair
 
 from bimip.app import open_server
 from bimip.config import Settings, load_settings
@@ -99,6 +99,14 @@ class Port:
             theirs.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, buffer_bytes)
         self._send.send_nowait(trio.SocketStream(theirs))
         return trio.SocketStream(ours)
+
+
+def cut(stream: trio.abc.HalfCloseableStream) -> None:
+    """Ends a stream of `Port.connect` at both ends, without a turn of the scheduler: what is under way is lost."""
+    assert isinstance(stream, trio.StapledStream)
+    for half in (stream.send_stream, stream.receive_stream):
+        assert isinstance(half, MemorySendStream | MemoryReceiveStream)
+        half.close()
 
 
 class _PortListener(trio.abc.Listener[trio.abc.Stream]):

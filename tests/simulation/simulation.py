@@ -43,7 +43,7 @@ from tests.kit.history import Batch, Erased, Event, GapReason, Name, Pushed, Put
 from tests.kit.memory_connection import MemoryConnection
 from tests.kit.memory_server import FOR_EVER
 from tests.kit.push import GATEWAY
-from tests.kit.server import BEGIN, Port, open_memory_server, seeded_scheduler, settings_for_tests
+from tests.kit.server import BEGIN, Port, cut, open_memory_server, seeded_scheduler, settings_for_tests
 from tests.kit.webhooks import webhook
 from tests.simulation.back_end import BackEnd
 from tests.simulation.device import Device
@@ -211,6 +211,8 @@ class Simulation:
         self._faults = list(self.plan.faults)
         self._under_way = 0  # faults that are armed and have not happened
         self._life = trio.CancelScope()
+        self._streams: list[trio.abc.HalfCloseableStream] = []
+        """Of those who come by HTTP, in the life of the server that goes on."""
         self._lines: list[NetworkLink] = []
         self._lost_lines: list[NetworkLink] = []
         self._jumped_ms = 0  # ahead of the time
@@ -347,6 +349,12 @@ class Simulation:
         """The devices of users who are there still."""
         return [device for device in self.devices if device.name.eid not in {self.erased, self.departed}]
 
+    def _connect(self) -> trio.abc.HalfCloseableStream:
+        """A client by HTTP knocks."""
+        stream = self.port.connect()
+        self._streams.append(stream)
+        return stream
+
     def _note(self, what: str) -> None:
         line = f"*** {what}"
         self._transcript.update(b"%d %s" % (self.event_queue.tick, line.encode()))
@@ -366,6 +374,9 @@ class Simulation:
             self.counts["frames that met no room"] += line.busy
             line.lose()
         self._lost_lines += lines
+        streams, self._streams = self._streams, []
+        for stream in streams:
+            cut(stream)  # else a ghost would answer, and what it answers is on no disk
         self._life.cancel()
 
     def _put_back(self) -> None:
@@ -593,7 +604,7 @@ class Simulation:
     def _open_shop(self) -> None:
         if self.has_back_ends:
             self.shop = Shop(
-                self.port.connect,
+                self._connect,
                 random=Random(f"{self.seed} shop"),
                 record=self.record,
                 report=self._report,
