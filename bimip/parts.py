@@ -2,7 +2,7 @@
 
 import resource
 import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import Any
@@ -13,16 +13,14 @@ import trio
 from bimip import __version__, api, console
 from bimip.concurrency import Timers, Watch
 from bimip.config import Settings
-from bimip.domain.accounts.barring import DisableUser, EnableUser, RevokeIssued
-from bimip.domain.accounts.erasing import BeginErasing, ErasingBegun
 from bimip.domain.awareness.missed_calls import PARTITION as MISSED_CALLS
 from bimip.domain.awareness.missed_calls import MissCall
 from bimip.domain.conversations.groups import PARTITION, GroupEvent
-from bimip.domain.conversations.membership import NOBODY, ROLE_NAMES
+from bimip.domain.conversations.membership import ROLE_NAMES
 from bimip.domain.core.clock import signal_id
 from bimip.domain.core.ids import ConversationId, ConversationOffset, Millis, Stamp, UserId
-from bimip.domain.core.operations import Barrier, Fault, NoteTime, Refused
-from bimip.domain.core.records import DamagedRecordError, Table
+from bimip.domain.core.operations import Barrier
+from bimip.domain.core.records import DamagedRecordError
 from bimip.domain.core.rules import Bodies, Rules
 from bimip.domain.keeping.timekeeping import DAY, Known, Timekeeper, known_time
 from bimip.domain.messages.expiring import last_stamp
@@ -39,16 +37,13 @@ from bimip.health import LoopWatch, loop_is_behind, short_of_room
 from bimip.http.server import HttpServer
 from bimip.journal.journal import Committed, JournalStatistics
 from bimip.journal.queue import OperationQueue
-from bimip.names import NameRefusedError, conversation_id, normal_eid
+from bimip.names import conversation_id
 from bimip.push.gateways import gateways_of, public_key_of
 from bimip.push.process import Push, PushStatistics
 from bimip.push.rings import Rings
 from bimip.push.subscribers import Subscribers
-from bimip.reading.export import export_user
-from bimip.reading.people import Eids, list_users
+from bimip.reading.people import Eids
 from bimip.reading.places import NOWHERE, locate
-from bimip.reading.presence import find_user
-from bimip.reading.push import read_subscriptions
 from bimip.requests.rates import RateLimiter
 from bimip.storage.errors import StorageError
 from bimip.storage.interface import Store
@@ -56,15 +51,6 @@ from bimip.supervision import Children, ReportCounts, SupervisionError, Tree, Tu
 from bimip.users.attention import Attention
 from bimip.users.awareness.notes import PresenceNotes
 from bimip.users.calls import Calls
-from bimip.users.diagnosis import ServerFacts, diagnose_server
-from bimip.users.inspection import (
-    MessageName,
-    describe_conflicts,
-    describe_sight,
-    describe_user,
-    diagnose_devices,
-    explain_message,
-)
 from bimip.users.locations import Locations
 from bimip.users.refused_tokens import RefusedTokens
 from bimip.users.registry import Users
@@ -81,13 +67,6 @@ RESERVED_FILES = 64
 LEAST_CONNECTIONS = 8
 AGENT = f"bimip/{__version__}"
 HTTP_UNAUTHORIZED = 401
-SECOND_MS = 1000
-CLOCK_SLACK_MS = 2
-"""By which the wall clock may fall behind the monotonic one in a second, as it is slewed."""
-MOST_BUSY = 20
-"""Devices, told at once."""
-MAX_TOLD = 1000
-"""Users who are being erased, told at once."""
 
 
 class Parts:
@@ -211,161 +190,6 @@ class Parts:
         self.subscribers.committed(committed.news, resync=committed.resync)
         if committed.has_events or committed.resync:
             self.events.notify()
-
-    async def describe_busiest(self) -> Mapping[str, object]:
-        return {"busiest": await self.users.list_busiest(MOST_BUSY)}
-
-    def describe_conflicts(self) -> Mapping[str, object]:
-        return describe_conflicts(self.store)
-
-    async def describe_user(self, eid: str) -> Mapping[str, object] | None:
-        with suppress(NameRefusedError):
-            normal = normal_eid(eid)
-            return describe_user(self.store, self.services.partitions, normal, self.users.connected(normal))
-        return None
-
-    def describe_sight(self, viewer: str, owner: str) -> Mapping[str, object] | None:
-        with suppress(NameRefusedError):
-            normal = normal_eid(owner)
-            return describe_sight(self.store, normal_eid(viewer), normal, len(self.users.connected(normal)))
-        return None
-
-    def diagnose(self, eid: str, device: str) -> Mapping[str, object] | None:
-        """Finds why devices do not receive: all of a user, or one; without a user what concerns everybody. None: there
-        is no such user, or no such device of theirs.
-        """
-        found = [*diagnose_server(self._server_facts())]
-        if eid:
-            try:
-                normal = normal_eid(eid)
-            except NameRefusedError:
-                return None
-            devices = diagnose_devices(
-                self.store,
-                self.services.partitions,
-                normal,
-                device,
-                self.users.connected(normal),
-                self.refused_tokens.of,
-            )
-            if devices is None:
-                return None
-            found += devices
-        return {"eid": eid, "findings": [one._asdict() for one in found]}
-
-    def _server_facts(self) -> ServerFacts:
-        push, webhooks = self.push_statistics, self.webhook_statistics
-        states = {} if self.pushing is None else self.pushing.lanes.states(trio.current_time())
-        return ServerFacts(
-            self.readiness(),
-            self.warnings(),
-            states.get("open", 0) + states.get("half open", 0),
-            push.last_failure,
-            dict(webhooks.waiting),
-            webhooks.last_failure,
-        )
-
-    def explain_message(self, text: str, eid: str, device: str) -> Iterator[Sequence[Mapping[str, object]]] | None:
-        """Explains what became of a message, some lines at a time; None: there is no such message, or no more. Raises
-        ValueError for a name that is none.
-        """
-        with suppress(NameRefusedError):
-            name = MessageName(text, normal_eid(eid) if eid else "", device)
-            return explain_message(self.store, self.services.partitions, name, self.users.connected)
-        return None
-
-    async def erase_user(self, eid: str) -> Mapping[str, object] | None:
-        """An operator erases a user: that they will be, whatever happens, is on disk then. None: there is no such
-        user. Raises ValueError where the store cannot be written just now: nothing has happened.
-        """
-        with suppress(NameRefusedError):
-            result = await self.queue.execute(BeginErasing(normal_eid(eid)))
-            if isinstance(result, ErasingBegun):
-                _log.warning("an operator erases a user", user=result.user)
-                self.erasing.notify()
-                return {"user": result.user}
-            assert isinstance(result, Refused)
-            if result.fault is not Fault.NOT_FOUND:
-                raise ValueError(result.sentence)
-        return None
-
-    def disable_user(self, eid: str) -> Awaitable[bool]:
-        return self.bar_tokens(DisableUser(eid))
-
-    def enable_user(self, eid: str) -> Awaitable[bool]:
-        return self.bar_tokens(EnableUser(eid))
-
-    async def revoke_tokens(self, eid: str, device: str) -> bool:
-        """An operator revokes what was issued so far. Returns when a token counts that is issued from then on: `iat`
-        has whole seconds, and what is issued in the second of the revocation looks as old as it. Cancelling waits no
-        longer, and takes nothing back.
-        """
-        is_there = await self.bar_tokens(RevokeIssued(eid, device))
-        if is_there:
-            into_second = self.timekeeper.now() % SECOND_MS
-            await trio.sleep((SECOND_MS - into_second + CLOCK_SLACK_MS) / SECOND_MS)
-        return is_there
-
-    async def bar_tokens(self, operation: DisableUser | EnableUser | RevokeIssued) -> bool:
-        """An operator bars tokens of a user, or takes that back: it is on disk, and devices are closed. False: there is
-        no such user. Raises ValueError where the store cannot be written just now: nothing has happened.
-        """
-        try:
-            result = await self.queue.execute(operation._replace(eid=normal_eid(operation.eid)))
-        except NameRefusedError:
-            return False
-        if not isinstance(result, Refused):
-            return True
-        if result.fault is not Fault.NOT_FOUND:
-            raise ValueError(result.sentence)
-        return False
-
-    def list_users(self, after: str, limit: int) -> Mapping[str, object]:
-        """Lists users by name, with the number of devices that each has connected."""
-        found = list_users(self.store, after, limit)
-        users = [{**one, "connected": len(self.users.connected(str(one["eid"])))} for one in found]
-        return {"users": users, "next": found[-1]["eid"] if len(found) == limit else ""}
-
-    async def try_push(self, eid: str, device: str, name: str) -> Mapping[str, object] | None:
-        """An operator sends a notification to a user's subscriptions: all, of one device, or of one name; and is told
-        what each gateway answered. None: there is no such user. Raises ValueError where nobody pushes just now.
-        """
-        if self.pushing is None:
-            raise ValueError("the process bimip/push starts")
-        user = NOBODY
-        with suppress(NameRefusedError):
-            user = find_user(self.store, normal_eid(eid))
-        if user == NOBODY:
-            return None
-        found = [
-            (owner, key.id, subscription)
-            for key, owner, subscription in read_subscriptions(self.store, user)
-            if device in {"", owner} and name in {"", key.id}
-        ]
-        answers = await self.pushing.test([subscription for _, _, subscription in found])
-        told = [
-            {"device": owner, "id": known_as, "platform": subscription.platform, **answer._asdict()}
-            for (owner, known_as, subscription), answer in zip(found, answers, strict=True)
-        ]
-        return {"eid": eid, "subscriptions": told}
-
-    def describe_erasures(self) -> Mapping[str, object]:
-        """Lists who is being erased, by number, and since when, in ms."""
-        with self.store.snapshot() as view:
-            found = view.scan(Table.ERASING, (), Table.ERASING.schema.end, limit=MAX_TOLD)
-        return {"erasing": [{"user": user, "since": note.since} for (user,), note in found]}
-
-    def export_user(self, eid: str) -> Iterator[Sequence[Mapping[str, object]]] | None:
-        """Everything that is held about a user, some lines at a time; None: there is no such user."""
-        with suppress(NameRefusedError):
-            return export_user(self.store, normal_eid(eid))
-        return None
-
-    async def accept_clock(self) -> bool:
-        """An operator says that the machine's clock is right. Whether the store knows of it too. Raises ValueError."""
-        accepted = self.timekeeper.accept()
-        _log.warning("an operator took the machine's clock over", time=accepted)
-        return not isinstance(await self.queue.execute(NoteTime(self.timekeeper.known())), Refused)
 
     def seconds(self) -> float:
         return self.timekeeper.now() / 1000

@@ -10,6 +10,7 @@ from bimip import console as operators
 from bimip import metrics
 from bimip.environment import report
 from bimip.journal.journal import Journal
+from bimip.operations import Operations
 from bimip.parts import AGENT, Parts, rules_of
 from bimip.push.process import Push
 from bimip.retention.erasing import Erasing
@@ -179,28 +180,29 @@ async def console(parts: Parts, child: Child) -> None:
     async def scrape(accept: str) -> tuple[bytes, str]:
         return metrics.exposed(parts, await parts.users.measure_lag(), accept)
 
+    operations = Operations(parts)
     seen = operators.Parts(
         tree=lambda: parts.processes,
         readiness=parts.readiness,
         operator_token=parts.operator_token.reveal(),
         now=parts.seconds,
-        user=parts.describe_user,
-        sight=parts.describe_sight,
-        explain_message=parts.explain_message,
-        diagnose=parts.diagnose,
-        conflicts=parts.describe_conflicts,
-        export_user=parts.export_user,
-        erase_user=parts.erase_user,
-        erasures=parts.describe_erasures,
-        users=parts.list_users,
-        disable_user=parts.disable_user,
-        enable_user=parts.enable_user,
-        revoke_tokens=parts.revoke_tokens,
-        try_push=parts.try_push,
+        user=operations.describe_user,
+        sight=operations.describe_sight,
+        explain_message=operations.explain_message,
+        diagnose=operations.diagnose,
+        conflicts=operations.describe_conflicts,
+        export_user=operations.export_user,
+        erase_user=operations.erase_user,
+        erasures=operations.describe_erasures,
+        users=operations.list_users,
+        disable_user=operations.disable_user,
+        enable_user=operations.enable_user,
+        revoke_tokens=operations.revoke_tokens,
+        try_push=operations.try_push,
         clock=parts.timekeeper.describe,
-        accept_clock=parts.accept_clock,
+        accept_clock=operations.accept_clock,
         metrics=scrape,
-        busiest=parts.describe_busiest,
+        busiest=operations.describe_busiest,
         warnings=parts.warnings,
         audit=parts.audit.note,
         token_refused=parts.refuse_operator,

@@ -5,15 +5,15 @@ import os
 import resource
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 
 import structlog
 import trio
 
 from bimip.app import open_server
-from bimip.config import ConfigError, Settings
-from bimip.environment import Surroundings, open_audit, open_store, readings_of
+from bimip.config import Settings
+from bimip.environment import Surroundings, open_audit, open_store
 from bimip.systemd import ServiceManager
 
 _log = structlog.get_logger("bimip")
@@ -24,15 +24,6 @@ SERVER = "the server"
 """Who does what a signal asks for: nobody knows who sent it."""
 GC_THRESHOLD = 2_000
 """New objects until the collector looks at the youngest."""
-
-
-def problems_of(settings: Settings) -> Iterator[str]:
-    """Reads the files that settings name as a start does, and tells all that cannot be used."""
-    for read in readings_of(settings):
-        try:
-            read()
-        except ConfigError as error:
-            yield from str(error).splitlines()
 
 
 def settle_garbage_collector() -> None:

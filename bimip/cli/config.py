@@ -1,7 +1,8 @@
 """What the settings are, each with where it came from; and whether a server could start with them."""
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -35,7 +36,7 @@ def check_settings(config: Path | None, *, as_json: bool = False, environ: Mappi
     file = find_file(config, environ)
     try:
         settings, sources = load_with_sources(file, environ)
-        problems = [*_problems(settings)]
+        problems = [*problems_of(settings)]
     except ConfigError as error:
         sources, problems = {}, str(error).splitlines()
     if as_json:
@@ -48,16 +49,17 @@ def check_settings(config: Path | None, *, as_json: bool = False, environ: Mappi
         print(f"a server can start with these: {counted(len(sources), 'setting')} from {where}, the rest by default")
 
 
-def _problems(settings: Settings) -> Iterator[str]:
-    """Reads what the settings name, as a start does, and tells all that cannot be used."""
+def problems_of(settings: Settings) -> Iterator[str]:
+    """Reads what the settings name, and tells all that cannot be used: the server starts where there is nothing."""
     from bimip.cli.tokens import check_key  # noqa: PLC0415 - a client's machine has not what these need
-    from bimip.run import problems_of  # noqa: PLC0415
+    from bimip.environment import readings_of  # noqa: PLC0415
 
-    try:
-        check_key(settings)
-    except ConfigError as error:
-        yield str(error)
-    yield from problems_of(settings)
+    reads: list[Callable[[], object]] = [partial(check_key, settings), *readings_of(settings)]
+    for read in reads:
+        try:
+            read()
+        except ConfigError as error:
+            yield from str(error).splitlines()
 
 
 def _values(settings: Settings) -> Iterator[tuple[tuple[str, str], Any, bool]]:

@@ -8,10 +8,10 @@ import trio
 
 from bimip import run
 from bimip.cli import demo, logs
+from bimip.cli.config import problems_of
 from bimip.cli.failures import Exit, Failure
 from bimip.cli.log_lines import LogLines
-from bimip.cli.tokens import check_key
-from bimip.config import Settings
+from bimip.config import ConfigError, Settings
 from bimip.storage.errors import StorageError
 from bimip.supervision import ChildFailedToStart, SupervisionError, root_error
 
@@ -23,9 +23,8 @@ def serve(settings: Settings, *, with_demo: bool, config: Path | None) -> None:
     if with_demo:
         prepared = demo.prepare(settings)
         _say(demo.next_steps(prepared, _program(), config))
-    check_key(settings)
-    settings.console.read_operator_token()
-    settings.console.read_metrics_token()
+    if problems := [*problems_of(settings)]:
+        raise ConfigError("\n".join(problems))
     with logs.open_log(settings.logging) as log:
         try:
             trio.run(run.serve, settings, lambda: log.lost)

@@ -54,9 +54,6 @@ class Remembered(Generic[K, V]):
         value = self._found.pop(key, None)
         return value if value is None else self.put(key, value)
 
-    def forget(self, key: K) -> None:
-        self._found.pop(key, None)
-
     def put(self, key: K, value: V) -> V:
         self._found[key] = value
         if len(self._found) > self._most:

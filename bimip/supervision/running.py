@@ -39,7 +39,7 @@ class Runtime:
 
     now: Callable[[], float]
     loop_time: Callable[[], float]
-    """What `trio.current_time` says, at a third of its cost: every child that starts asks twice."""
+    """What `trio.current_time` says, for who need not look up the run first: every child that starts asks twice."""
     report: Callable[[Report], None]
     # Makes the body of one incarnation; given from above, because a spec may be a supervisor of either kind.
     begin: "Callable[[Runtime, ChildSpec, Incarnation], Awaitable[Any]]"

@@ -17,7 +17,6 @@ class RefusedTokens:
         self._found = Remembered[tuple[str, str], RefusedToken](MOST)
 
     def note(self, eid: str, device: str, at: Millis, reason: str) -> None:
-        self._found.forget((eid, device))
         self._found.put((eid, device), RefusedToken(at, reason))
 
     def of(self, eid: str, device: str) -> RefusedToken | None:

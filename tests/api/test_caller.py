@@ -11,6 +11,7 @@ import trio
 from trio.testing import MockClock
 
 from bimip.domain.accounts.barring import DisableUser, EnableUser, RevokeIssued
+from bimip.operations import Operations
 from bimip.wire import bimip_pb2 as pb
 from bimip.wire import codec
 from tests.api.kit import PREFIX
@@ -257,11 +258,11 @@ async def test_a_newer_token_keeps_the_devices_socket(autojump_clock: MockClock)
 async def test_who_is_disabled_asks_for_nothing_and_their_stream_ends(autojump_clock: MockClock) -> None:
     async with open_memory() as memory:
         await memory.write("before")
-        await memory.server.server.bar_tokens(DisableUser("alice"))
+        await Operations(memory.server.server).bar_tokens(DisableUser("alice"))
         refused = await memory.write("too late")
-        await memory.server.server.bar_tokens(EnableUser("alice"))
+        await Operations(memory.server.server).bar_tokens(EnableUser("alice"))
         again = await memory.write("again")
-        await memory.server.server.bar_tokens(RevokeIssued("alice", "backend"))
+        await Operations(memory.server.server).bar_tokens(RevokeIssued("alice", "backend"))
         revoked = await memory.write("with an old token")
         other = await memory.ask("GET", "/devices", device="laptop")
 

@@ -144,6 +144,13 @@ MAY_IMPORT = {
         "bimip.api",
         "bimip.console",
     ),
+    "bimip.operations": (
+        "bimip.parts",
+        "bimip.names",
+        "bimip.domain",
+        "bimip.reading",
+        "bimip.users",
+    ),
     "bimip.metrics": (
         "bimip.histograms",
         "bimip.parts",
@@ -156,6 +163,7 @@ MAY_IMPORT = {
     "bimip.processes": (
         "bimip.environment",
         "bimip.parts",
+        "bimip.operations",
         "bimip.metrics",
         "bimip.supervision",
         "bimip.journal",
@@ -170,6 +178,7 @@ MAY_IMPORT = {
     # floor 5
     "bimip.cli": (
         "bimip.run",
+        "bimip.environment",
         "bimip.config",
         "bimip.supervision",
         "bimip.domain",

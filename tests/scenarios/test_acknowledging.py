@@ -7,6 +7,7 @@ import trio
 from trio.testing import MockClock
 
 from bimip.client.wire import bimip as pb
+from bimip.operations import Operations
 from tests.kit.memory_server import Client, World, at, begin, go_on, message, open_world, ranges
 from tests.kit.server import settings_for_tests
 from tests.scenarios.conftest import OpenStore
@@ -373,6 +374,6 @@ async def test_an_ack_is_decided_in_time_however_much_is_written(autojump_clock:
         for number in range(25):
             await trio.sleep(0.001)
             phone.write("carol", b"again", f"w{number}")
-        described: Any = await world.server.describe_user("bob")
+        described: Any = await Operations(world.server).describe_user("bob")
 
         assert described["devices"]["phone"]["committed"]["chat"]["floor"] >= 1

@@ -9,6 +9,7 @@ from trio.testing import MockClock
 from bimip.client.wire import bimip as pb
 from bimip.domain.core.ids import Millis
 from bimip.domain.keeping.timekeeping import DAY, HOUR
+from bimip.operations import Operations
 from bimip.session.tokens import TokenError
 from bimip.storage.interface import Store
 from bimip.storage.memory import MemoryStore
@@ -104,7 +105,7 @@ async def test_an_operator_takes_it_over_and_what_is_there_stays(autojump_clock:
         ann = await world.join("ann", "phone", begin(pb.Start.HEAD))
         await ann.post("bob", b"held", "m2")
 
-        assert await world.server.accept_clock()
+        assert await Operations(world.server).accept_clock()
         assert world.server.readiness() == []
 
         later = await ann.post("bob", b"later", "m3")
@@ -132,7 +133,7 @@ async def test_stamps_that_ran_ahead_are_lived_with(autojump_clock: MockClock) -
         store.reopen()
         async with open_world(settings=SETTINGS, store=store, wall_clock=clock) as world:
             if world.server.readiness():
-                await world.server.accept_clock()
+                await Operations(world.server).accept_clock()
             await world.register("bob")
             ann = await world.join("ann", "phone", begin(pb.Start.HEAD))
             for number in range(3):

@@ -9,6 +9,7 @@ from trio.testing import MockClock
 
 from bimip.client.wire import bimip as pb
 from bimip.domain.core.ids import Millis
+from bimip.operations import Operations
 from tests.kit.memory_server import at, begin, go_on, message, open_world, settle
 from tests.kit.server import BEGIN, settings_for_tests, token
 from tests.scenarios.conftest import OpenStore
@@ -98,7 +99,7 @@ async def test_while_64_requests_are_unanswered_nothing_more_is_read(autojump_cl
             if number % 7 == 0:
                 await trio.lowlevel.checkpoint()
         await settle()
-        described: Any = await world.server.describe_user("alice")
+        described: Any = await Operations(world.server).describe_user("alice")
         unanswered = described["devices"]["phone"]["connection"]["unanswered"]
         pongs = [frame.ping_pong.id for frame in (await phone.heard_slowly()).frames if frame.ping_pong is not None]
 
@@ -129,7 +130,7 @@ async def test_a_peer_that_does_not_read_costs_little_and_goes_on_exactly_behind
         slow = world.connect("bob", "phone", room=1)
         slow.send(hello=pb.Hello(partitions=[at(0)]))
         await world.fill("bob", *range(1, 201))
-        described: Any = await world.server.describe_user("bob")
+        described: Any = await Operations(world.server).describe_user("bob")
         connection = described["devices"]["phone"]["connection"]
         heard = await slow.heard_slowly()
 

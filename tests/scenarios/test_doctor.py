@@ -7,6 +7,7 @@ import trio
 from trio.testing import MockClock
 
 from bimip.domain.accounts.barring import DisableUser, RevokeIssued
+from bimip.operations import Operations
 from bimip.push.posting import Response
 from bimip.wire import bimip_pb2 as server_pb
 from bimip.wire import codec
@@ -19,7 +20,7 @@ from tests.scenarios.test_push import subscribe, with_push
 
 
 def findings(world: World, eid: str = "", device: str = "") -> dict[str, str]:
-    told: Any = world.server.diagnose(eid, device)
+    told: Any = Operations(world.server).diagnose(eid, device)
     return {one["about"]: one["finding"] for one in told["findings"]}
 
 
@@ -48,8 +49,8 @@ async def test_each_device_is_told_apart(autojump_clock: MockClock, open_store: 
             "device other": "nothing",  # it never asked for chat: nothing is kept for it there
         }
         assert findings(world, "bob", "silent") == {"device silent": "does_not_acknowledge"}
-        assert world.server.diagnose("nobody", "") is None
-        assert world.server.diagnose("bob", "watch") is None
+        assert Operations(world.server).diagnose("nobody", "") is None
+        assert Operations(world.server).diagnose("bob", "watch") is None
 
 
 async def test_an_expired_token_is_told_of_whom_it_was(autojump_clock: MockClock) -> None:
@@ -65,7 +66,7 @@ async def test_an_expired_token_is_told_of_whom_it_was(autojump_clock: MockClock
         await by_hello.open(Authorization=None)
         await by_hello.say(codec.encode(server_pb.Hello(token=short["phone"]), ref=1))
         answers = [await one.heard() for one in (by_header, by_nobody, by_hello)]
-        new, phone, unknown = (gate.server.diagnose("bob", name) for name in ("new", "phone", "forged"))
+        new, phone, unknown = (Operations(gate.server).diagnose("bob", name) for name in ("new", "phone", "forged"))
 
     assert [answers[0].status, answers[1].status] == [401, 401]
     assert answers[2].close is not None
@@ -85,8 +86,8 @@ async def test_who_is_kept_out_and_whose_tokens_were_revoked(autojump_clock: Moc
         for eid in ("ann", "bob"):
             await world.join(eid, "phone")
         await trio.sleep(10)
-        await world.server.bar_tokens(DisableUser("ann"))
-        await world.server.bar_tokens(RevokeIssued("bob", "phone"))
+        await Operations(world.server).bar_tokens(DisableUser("ann"))
+        await Operations(world.server).bar_tokens(RevokeIssued("bob", "phone"))
         await trio.sleep(5)
 
         assert findings(world, "ann") == {"user": "disabled", "device phone": "disabled"}

@@ -12,6 +12,7 @@ from trio.testing import MockClock
 
 from bimip.client.wire import bimip as pb
 from bimip.domain.core.records import Table
+from bimip.operations import Operations
 from bimip.session.close import Close
 from bimip.storage.care.backup import back_up
 from bimip.storage.care.check import check
@@ -87,14 +88,14 @@ def address(eid: str, device: str, payload: bytes | None) -> pb.DeviceAddress:
 
 async def erase(world: World, eid: str = ALICE) -> None:
     """Returns when nothing is left of the user."""
-    assert await world.server.erase_user(eid) is not None
+    assert await Operations(world.server).erase_user(eid) is not None
     await erased(world)
 
 
 async def erased(world: World) -> None:
     """Returns when nobody is being erased any more."""
     for _ in range(6000):
-        if not world.server.describe_erasures()["erasing"]:
+        if not Operations(world.server).describe_erasures()["erasing"]:
             return
         await trio.sleep(0.1)
     raise AssertionError("somebody is being erased still")
@@ -212,8 +213,11 @@ async def test_a_restart_in_the_middle_goes_on(autojump_clock: MockClock, open_s
     async with open_world(open_store=open_store) as world:
         await live_a_life(world)
         begun = world.server.journal_statistics.batches
-        assert await world.server.erase_user(ALICE) is not None
-        while world.server.describe_erasures()["erasing"] and world.server.journal_statistics.batches < begun + batches:
+        assert await Operations(world.server).erase_user(ALICE) is not None
+        while (
+            Operations(world.server).describe_erasures()["erasing"]
+            and world.server.journal_statistics.batches < begun + batches
+        ):
             await trio.lowlevel.checkpoint()
     store = open_store()
     between = list(check(store))
@@ -230,7 +234,7 @@ async def test_a_restart_in_the_middle_goes_on(autojump_clock: MockClock, open_s
 
 
 async def exported(world: World, eid: str) -> list[dict[str, Any]]:
-    slices = world.server.export_user(eid)
+    slices = Operations(world.server).export_user(eid)
     assert slices is not None
     return [json.loads(json.dumps(line)) for some in slices for line in some]
 
@@ -283,6 +287,6 @@ async def listed(client: Client) -> list[str]:
 
 async def test_nobody_is_erased_or_exported_who_is_not_there(autojump_clock: MockClock, open_store: OpenStore) -> None:
     async with open_world(open_store=open_store) as world:
-        assert await world.server.erase_user("nobody") is None
-        assert await world.server.erase_user("c12") is None
-        assert world.server.export_user("nobody") is None
+        assert await Operations(world.server).erase_user("nobody") is None
+        assert await Operations(world.server).erase_user("c12") is None
+        assert Operations(world.server).export_user("nobody") is None

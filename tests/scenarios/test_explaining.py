@@ -9,6 +9,7 @@ from trio.testing import MockClock
 from bimip.client.wire import bimip as pb
 from bimip.domain.core.ids import Millis, UserId
 from bimip.domain.core.records import DamagedRecordError, Reader
+from bimip.operations import Operations
 from bimip.reading import message_life
 from bimip.reading.message_life import Life
 from tests.kit.memory_server import Client, World, at, open_world
@@ -22,7 +23,7 @@ from tests.scenarios.test_push import subscribe, with_push
 
 def explained(world: World, name: object, eid: str = "", device: str = "") -> tuple[Any, dict[str, Any]]:
     """What all have alike of a message, and the recipients by name."""
-    slices = world.server.explain_message(str(name), eid, device)
+    slices = Operations(world.server).explain_message(str(name), eid, device)
     assert slices is not None
     message, *recipients = [line for some in slices for line in some]
     assert {one["kind"] for one in recipients} == {"recipient"}
@@ -222,7 +223,7 @@ async def test_there_is_none_of_another_name(name: str, eid: str, autojump_clock
         alice, _ = await world.join("alice", "phone"), await world.join("bob", "phone")
         await alice.post("bob", b"x", "m1")
 
-        assert world.server.explain_message(name, eid, "") is None
-        assert world.server.explain_message("m1", "alice", "laptop") is None
+        assert Operations(world.server).explain_message(name, eid, "") is None
+        assert Operations(world.server).explain_message("m1", "alice", "laptop") is None
         with pytest.raises(ValueError, match=r"."):
-            world.server.explain_message("hello", "", "")
+            Operations(world.server).explain_message("hello", "", "")

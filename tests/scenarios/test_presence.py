@@ -7,6 +7,7 @@ import trio
 from trio.testing import MockClock
 
 from bimip.client.wire import bimip as pb
+from bimip.operations import Operations
 from bimip.storage.errors import StoreDamagedError
 from bimip.users.awareness.presence import Presence
 from tests.kit.contacts import put_contacts, with_contacts
@@ -481,7 +482,7 @@ async def test_whom_one_accepts_sees_one_at_once_and_whom_one_blocks_or_removes_
 async def test_who_is_erased_is_seen_to_go_by_their_name(autojump_clock: MockClock) -> None:
     async with open_world(store=friends()) as world:
         ann, _ = await two_friends(world)
-        await world.server.erase_user("bob")
+        await Operations(world.server).erase_user("bob")
         await trio.sleep(2 * DELAY)
 
         assert await told(ann) == [("bob", OFFLINE)]

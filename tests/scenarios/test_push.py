@@ -9,6 +9,7 @@ from trio.testing import MockClock
 
 from bimip.client.wire import bimip as pb
 from bimip.config import Settings
+from bimip.operations import Operations
 from bimip.push.posting import PostError, Request, Response
 from bimip.storage.memory import MemoryStore
 from tests.kit.memory_server import Client, World, go_on, open_world
@@ -503,7 +504,7 @@ async def test_an_operator_tries_subscriptions_and_nothing_follows_from_it(autoj
         ann = await bob_away(world)
         outcomes = []
         for _ in range(5):
-            told: Any = await world.server.try_push("bob", "", "")
+            told: Any = await Operations(world.server).try_push("bob", "", "")
             (one,) = told["subscriptions"]
             outcomes.append((one["outcome"], one["status"]))
         said = gateway.take()
@@ -512,10 +513,10 @@ async def test_an_operator_tries_subscriptions_and_nothing_follows_from_it(autoj
         assert {(one["kind"], one["token"]) for one in said} == {("test", "t")}
         assert len(said) == 5
         assert "message" not in str(said)
-        assert (await world.server.try_push("bob", "laptop", "")) == {"eid": "bob", "subscriptions": []}
-        assert (await world.server.try_push("bob", "", "q")) == {"eid": "bob", "subscriptions": []}
-        assert (await world.server.try_push("nobody", "", "")) is None
-        assert (await world.server.try_push("\n", "", "")) is None
+        assert (await Operations(world.server).try_push("bob", "laptop", "")) == {"eid": "bob", "subscriptions": []}
+        assert (await Operations(world.server).try_push("bob", "", "q")) == {"eid": "bob", "subscriptions": []}
+        assert (await Operations(world.server).try_push("nobody", "", "")) is None
+        assert (await Operations(world.server).try_push("\n", "", "")) is None
         await ann.post("bob", b"hello", "m1")
         await trio.sleep(SOON)
         assert told_kinds(gateway) == ["message"]

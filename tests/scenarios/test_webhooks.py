@@ -13,6 +13,7 @@ from trio.testing import MockClock
 from bimip.config import Settings
 from bimip.domain.core.records import Table
 from bimip.domain.webhooks.feed import events_behind, positions_of
+from bimip.operations import Operations
 from bimip.push.posting import PostError, Request, Response
 from bimip.storage.errors import StorageError, StoreDamagedError
 from bimip.storage.interface import Store
@@ -229,7 +230,7 @@ async def test_who_was_erased_meanwhile_is_not_named(autojump_clock: MockClock) 
     async with open_world(settings=with_webhook(RETRY_SECONDS="60"), gateway=back_end) as world:
         await world.join("ann", "phone")
         await trio.sleep(0.5)
-        await world.server.erase_user("ann")
+        await Operations(world.server).erase_user("ann")
         await trio.sleep(600)
 
         assert back_end.told == []

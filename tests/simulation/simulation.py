@@ -32,6 +32,7 @@ from bimip.domain.push.outbox import PushRules
 from bimip.domain.push.subscribing import subscriptions_of
 from bimip.domain.webhooks.feed import events_behind
 from bimip.names import conversation_id
+from bimip.operations import Operations
 from bimip.parts import Parts
 from bimip.supervision import NoSuchProcess, State, SupervisionError, Tree
 from bimip.users.connection import RefusedError
@@ -339,7 +340,7 @@ class Simulation:
             server = self.server
             if server is not None and server.processes is not None:
                 with trio.move_on_after(1), suppress(ValueError):
-                    is_there = await server.erase_user(eid) is not None
+                    is_there = await Operations(server).erase_user(eid) is not None
             await trio.sleep(0.1)
         self.counts["erased users"] += 1
         self._under_way -= 1

@@ -13,6 +13,7 @@ from bimip.domain.accounts.barring import DisableUser, EnableUser
 from bimip.domain.core.ids import Millis
 from bimip.domain.core.records import Table
 from bimip.gateway.authentication import issue
+from bimip.operations import Operations
 from bimip.wire import bimip_pb2 as server_pb
 from bimip.wire import codec
 from tests.kit.gateway_server import open_gateway_server
@@ -198,7 +199,7 @@ async def test_a_refreshed_connection_ends_with_its_newer_token_whoever_revokes_
 async def test_a_user_who_is_disabled_is_out_at_once_and_comes_in_when_enabled(autojump_clock: MockClock) -> None:
     async with open_gateway_server() as gate:
         bob, ann = await gate.connect("bob"), await gate.connect("ann")
-        assert await gate.server.bar_tokens(DisableUser("bob"))
+        assert await Operations(gate.server).bar_tokens(DisableUser("bob"))
         closed = (await bob.heard()).close
         by_header, by_hello = gate.knock(), gate.knock()
         await by_header.open("bob", "another")
@@ -207,7 +208,7 @@ async def test_a_user_who_is_disabled_is_out_at_once_and_comes_in_when_enabled(a
         await by_hello.say(codec.encode(server_pb.Hello(token=token("bob", "another")), ref=1))
         closed_by_hello = (await by_hello.heard()).close
         devices = set(gate.stored()[0][Table.DEVICES])  # type: ignore[index]
-        assert await gate.server.bar_tokens(EnableUser("bob"))
+        assert await Operations(gate.server).bar_tokens(EnableUser("bob"))
         await gate.connect("bob")
         others = (await ann.heard()).close
 
@@ -223,7 +224,7 @@ async def test_a_barred_token_is_in_the_audit_trail_wherever_it_is_shown(
     async with open_gateway_server() as gate:
         gate.server.audit = AuditTrail(tmp_path / "audit.log", wall_clock=virtual_millis)
         await gate.connect("bob")
-        assert await gate.server.bar_tokens(DisableUser("bob"))
+        assert await Operations(gate.server).bar_tokens(DisableUser("bob"))
         by_header, by_hello = gate.knock(), gate.knock()
         await by_header.open("bob", "phone")
         await by_header.heard()
@@ -244,7 +245,7 @@ async def test_what_was_issued_so_far_counts_no_more_and_a_newer_token_does(
         await trio.sleep(0.3)  # into a second: `iat` has whole ones
         old = token("bob", "phone", jti="old")
         phone, laptop = await gate.connect("bob", "phone"), await gate.connect("bob", "laptop")
-        assert await gate.server.revoke_tokens("bob", device)
+        assert await Operations(gate.server).revoke_tokens("bob", device)
         new = token("bob", "phone", jti="new")
         closed = [(await one.heard()).close for one in (phone, laptop)]
         again = gate.knock()
@@ -268,7 +269,7 @@ async def test_whenever_a_user_is_disabled_while_their_device_connects_it_is_out
             phone.send(hello=pb.Hello())
             for _ in range(wait):
                 await trio.lowlevel.checkpoint()
-            await world.server.bar_tokens(DisableUser("bob"))
+            await Operations(world.server).bar_tokens(DisableUser("bob"))
 
             assert await phone.closed() == 4108
 
@@ -276,4 +277,4 @@ async def test_whenever_a_user_is_disabled_while_their_device_connects_it_is_out
 async def test_nobody_is_barred_who_is_not_there(autojump_clock: MockClock) -> None:
     async with open_world() as world:
         for eid in ("nobody", "c12", ""):
-            assert not await world.server.bar_tokens(DisableUser(eid))
+            assert not await Operations(world.server).bar_tokens(DisableUser(eid))
