@@ -24,7 +24,7 @@ def test_a_store_of_an_earlier_format_is_said_until_it_is_written_into(tmp_path:
             store.commit()
         store.close()
 
-    assert said == [[(6, FORMAT)], [(6, FORMAT)], []]
+    assert said == [[(FORMAT - 1, FORMAT)], [(FORMAT - 1, FORMAT)], []]
 
 
 @pytest.mark.parametrize("taken", [True, False])

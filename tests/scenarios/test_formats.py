@@ -1,17 +1,19 @@
 """A store that an earlier version wrote is served on: whoever comes finds what they left. One that a later version
 wrote is refused.
 
-The store of format 6 beside this file was made by the last version that wrote that format, from `live`:
+The stores beside this file were each made by the last version that wrote that format, from `live` (and, from 7 on,
+`change`):
 
     async with open_world(open_store=lambda: LmdbStore(folder, map_bytes=64 << 20, serves=True)) as world:
         await live(world)
+        await change(world)
 
 then compacted (`Environment.copy`) and packed by `xz -9e`.
 """
 
 import lzma
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import lmdb
 import pytest
@@ -22,12 +24,12 @@ from bimip.session.close import Close
 from bimip.storage.care.backup import back_up, overview, restore
 from bimip.storage.care.check import check
 from bimip.storage.errors import StoreDamagedError
-from bimip.storage.lmdb.format import FORMAT
+from bimip.storage.lmdb.format import EARLIER, FORMAT
 from bimip.storage.lmdb.store import LmdbStore
-from tests.kit.memory_server import World, at, begin, go_on, open_world, ranges
+from tests.kit.memory_server import Client, World, at, begin, go_on, open_world, ranges
 from tests.kit.received import ReceiptRun, Received
 
-FROZEN = Path(__file__).with_name("format-6.mdb.xz")
+FROZEN = {number: Path(__file__).with_name(f"format-{number}.mdb.xz") for number in EARLIER}
 MANY = 400
 
 
@@ -54,12 +56,43 @@ async def live(world: World) -> None:
         one.cut()
 
 
+async def change(world: World) -> None:
+    """What format 7 has more: changes of messages, how conversations are kept, and groups."""
+    alice = await world.join("alice", "phone", at(MANY + 1))
+    bob = await world.join("bob", "phone", at(MANY + 1))
+    sent = await alice.post("bob", b"to change", "m-change")
+    about = {"target": sent.signal_offset}
+    kept = {"conversation": sent.conversation}
+    kinds = pb.CommandKind
+    commands: list[tuple[Client, pb.CommandKind, dict[str, Any]]] = [
+        (alice, kinds.EDIT, {**about, "payload": b"changed"}),
+        (bob, kinds.REACT, {**about, "emoji": "\N{THUMBS UP SIGN}"}),
+        (alice, kinds.PIN, {**about, "value": True}),
+        (alice, kinds.DELETE_FOR_EVERYONE, {"target_id": "m-last"}),
+        (bob, kinds.MUTE, {**kept, "until": 1 << 42}),
+        (alice, kinds.DRAFT, {**kept, "payload": b"half a"}),
+    ]
+    for number, (client, kind, fields) in enumerate(commands):
+        client.send(command=pb.Command(id=f"c{number}", kind=kind, **fields))
+        assert [command.id for command in (await client.heard()).commands] == [f"c{number}"]
+    create = pb.ConversationAction.CREATE
+    alice.send(conversation=pb.Conversation(action=create, title="trip", request_id="g", members=[pb.Member("bob")]))
+    (group,) = [frame.conversation.id for frame in (await alice.heard()).frames if frame.conversation]
+    await bob.post(group, b"to the group", "m-group")
+    for client in (alice, bob):
+        assert not (await client.heard()).errors
+        client.cut()
+
+
 class Shown(NamedTuple):
     """What a new device of somebody shows."""
 
     payloads: list[bytes]
     receipts: list[ReceiptRun]
     read_markers: list[tuple[str, int]]
+    changed: list[tuple[int, bytes | None, bool, bool, list[str]]]
+    kept: list[tuple[int, bytes]]
+    groups: list[tuple[str, str]]
 
 
 async def shown(world: World, eid: str) -> Shown:
@@ -74,12 +107,23 @@ async def shown(world: World, eid: str) -> Shown:
     heard = Received(frames)
     assert not heard.errors
     assert not heard.gaps
-    return Shown(heard.payloads, sorted(heard.receipts), heard.read_markers)
+    items = [item for state in heard.states for item in state.items]
+    return Shown(
+        heard.payloads,
+        sorted(heard.receipts),
+        heard.read_markers,
+        [
+            (one.conversation_offset, one.payload, one.deleted, one.pinned, [mark.emoji for mark in one.reactions])
+            for one in heard.message_states
+        ],
+        [(one.muted_until, one.draft) for one in heard.conversations],
+        [(item.group.title, item.group.role) for item in items if item.group is not None],
+    )
 
 
-def thaw(folder: Path) -> Path:
+def thaw(folder: Path, number: int = max(EARLIER)) -> Path:
     folder.mkdir()
-    (folder / "data.mdb").write_bytes(lzma.decompress(FROZEN.read_bytes()))
+    (folder / "data.mdb").write_bytes(lzma.decompress(FROZEN[number].read_bytes()))
     return folder
 
 
@@ -94,25 +138,31 @@ def written_format(folder: Path) -> bytes:
             return bytes(transaction.get(b"format", b""))
 
 
-async def test_whoever_comes_finds_what_they_left(autojump_clock: MockClock, tmp_path: Path) -> None:
+formats = pytest.mark.parametrize("number", sorted(EARLIER))
+
+
+@formats
+async def test_whoever_comes_finds_what_they_left(autojump_clock: MockClock, tmp_path: Path, number: int) -> None:
     """The same as where all of it was written by this version; and devices go on where they were."""
     async with open_world() as world:
         await live(world)
+        if number > 6:
+            await change(world)
         expected = [await shown(world, eid) for eid in ("alice", "bob")]
-    folder = thaw(tmp_path / "store")
+    folder = thaw(tmp_path / "store", number)
     async with open_world(open_store=lambda: serving(folder)) as world:
         found = [await shown(world, eid) for eid in ("alice", "bob")]
         bob = await world.join("bob", "phone", at(300, (310, 311), (330, 330)))
         again = await bob.heard()
-        resent = await world.join("alice", "phone", at(MANY + 1))
+        resent = await world.join("alice", "phone", at(len(found[0].payloads) - 1))
         first, second = [await resent.post("bob", b"%d" % 5, "m5"), await resent.post("bob", b"new", "m-new")]
         refused = world.connect("alice", "laptop")
 
         assert found == expected
-        assert len(found[0].payloads) == len(found[1].payloads) + 1 == MANY + 2
+        assert len(found[0].payloads) == len(found[1].payloads) + 1  # her settings
         assert again.offsets[:9] == [301, 302, 303, 304, 305, 306, 307, 308, 309]
         assert not {310, 311, 330} & set(again.offsets)
-        assert (first.user_offset, second.user_offset) == (6, MANY + 2)
+        assert (first.user_offset, second.user_offset) == (6, len(found[0].payloads))
         assert (await bob.heard()).payloads == [b"new"]
         assert await refused.closed() == Close.TOKEN_REVOKED
     store = serving(folder)
@@ -121,8 +171,9 @@ async def test_whoever_comes_finds_what_they_left(autojump_clock: MockClock, tmp
     store.close()
 
 
-def test_the_first_write_raises_the_number_and_looking_does_not(tmp_path: Path) -> None:
-    folder = thaw(tmp_path / "store")
+@formats
+def test_the_first_write_raises_the_number_and_looking_does_not(tmp_path: Path, number: int) -> None:
+    folder = thaw(tmp_path / "store", number)
     store = LmdbStore(folder, map_bytes=64 << 20)
     found = list(check(store))
     store.begin()
@@ -137,12 +188,13 @@ def test_the_first_write_raises_the_number_and_looking_does_not(tmp_path: Path) 
     store.close()
 
     assert found == []
-    assert looked == (b"6", 6)
-    assert (before, after, written_format(folder)) == (6, FORMAT, b"%d" % FORMAT)
+    assert looked == (b"%d" % number, number)
+    assert (before, after, written_format(folder)) == (number, FORMAT, b"%d" % FORMAT)
 
 
-def test_a_backup_keeps_the_number_until_it_is_served(tmp_path: Path) -> None:
-    folder = thaw(tmp_path / "store")
+@formats
+def test_a_backup_keeps_the_number_until_it_is_served(tmp_path: Path, number: int) -> None:
+    folder = thaw(tmp_path / "store", number)
     made = back_up(folder, tmp_path / "backup", made="2026-11-29T10:00:00+00:00", progress=lambda _done, _total: None)
     restore(tmp_path / "backup", folder, when="20261129T100000Z", progress=lambda _done, _total: None)
     restored = written_format(folder)
@@ -151,7 +203,7 @@ def test_a_backup_keeps_the_number_until_it_is_served(tmp_path: Path) -> None:
     store.commit()
     store.close()
 
-    assert (made.format, restored, written_format(folder)) == (6, b"6", b"%d" % FORMAT)
+    assert (made.format, restored, written_format(folder)) == (number, b"%d" % number, b"%d" % FORMAT)
 
 
 @pytest.mark.parametrize(
@@ -159,8 +211,8 @@ def test_a_backup_keeps_the_number_until_it_is_served(tmp_path: Path) -> None:
     [
         (b"%d" % (FORMAT + 1), r"a later bimip wrote it; run that one, or restore a backup"),
         (b"5", r"it is too old; run the bimip that wrote it"),
-        (b"", r"has format '', this program reads 6, 7$"),
-        (b"seven", r"has format 'seven', this program reads 6, 7$"),
+        (b"", r"has format '', this program reads 6, 7, 8$"),
+        (b"seven", r"has format 'seven', this program reads 6, 7, 8$"),
     ],
 )
 def test_another_number_is_refused_with_what_to_do(tmp_path: Path, number: bytes, said: str) -> None:

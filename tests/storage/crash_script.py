@@ -140,7 +140,7 @@ class UnsafeStore(LmdbStore):
 
     def _open_environment(self) -> lmdb.Environment:
         return lmdb.open(
-            str(self._folder), map_size=MAP_BYTES, max_dbs=50, max_spare_txns=1, sync=False, metasync=False
+            str(self._folder), map_size=MAP_BYTES, max_dbs=256, max_spare_txns=1, sync=False, metasync=False
         )
 
 
@@ -272,11 +272,12 @@ def run(folder: str, *, fault: str = "", reads: bool = False, steps: int = 100, 
 
 async def _open_and_run(folder: str, fault: str, reads: bool, steps: Sequence[Step], in_thread: bool) -> None:  # noqa: FBT001 - trio.run passes by position
     def open_store() -> LmdbStore:
-        while True:
+        for _ in range(100):
             try:
                 return STORES.get(fault, LmdbStore)(folder, map_bytes=MAP_BYTES)
             except StorageError as error:
                 say(start=f"{type(error).__name__}: {error}")
+        os._exit(9)  # what fails for ever fails the test, and does not hang it
 
     worker = SteadyWorker()
     store = await worker.run(open_store) if in_thread else open_store()

@@ -62,6 +62,7 @@ flag = st.booleans()
 digests = st.binary(min_size=DIGEST_BYTES, max_size=DIGEST_BYTES)
 receipt_keys = st.builds(ReceiptKey, u32, u32, st.sampled_from(ReceiptKind), u32)
 conversations = u32.map(ConversationId)
+members = st.lists(st.integers(1, 2**32 - 1), max_size=5).map(tuple)  # no user has the number 0
 state_keys = (
     receipt_keys.map(pack_key)
     | receipt_keys.map(lambda key: KEY.pack(private_reads.TAG, *key))
@@ -151,7 +152,7 @@ RECORDS: dict[Table | LogTable | Index, st.SearchStrategy[Any]] = {
     Table.LABELS: st.builds(Label, u64, text),
     Table.DIRECT: u32,
     Table.CONVERSATIONS: st.builds(Conversation, u64, u64, st.lists(u32, max_size=5).map(tuple)),
-    Table.GROUPS: st.builds(Group, text, st.lists(u32, max_size=5).map(tuple), u64),
+    Table.GROUPS: st.builds(Group, text, members, u64, members),
     Table.MEMBERS: st.builds(Member, st.sampled_from(Role), u64, u64, u64),
     Table.LOGS: st.builds(Log, u64, u64, st.binary(min_size=16, max_size=16)),
     Table.BODIES: st.binary(max_size=30) | st.integers(0, 9000).map(bytes),  # also beyond a page
@@ -196,6 +197,7 @@ RECORDS: dict[Table | LogTable | Index, st.SearchStrategy[Any]] = {
         u64,
         text,
         st.builds(LastWrite, text, u64, u32),
+        u64,
     ),
     Table.ROSTERS: st.builds(Roster, u32, u32, u32, u32),
     Table.UNHEARD: u64,

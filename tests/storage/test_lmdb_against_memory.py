@@ -22,7 +22,7 @@ from tests.storage.strategies import KEYS, RECORDS
 
 HIGHEST: Key = (2**70,)
 TABLES = [Table.USERS, Table.BODIES, Table.SEEN, Table.CHANGES, Table.VERSIONS, Table.RECEIPTS]
-TEXT_FIRST = {Table.META, Table.USERS}
+TEXT_FIRST = {Table.META, Table.USERS, Table.EVENT_POSITIONS}
 
 
 def all_of(table: Table) -> tuple[Key, Key]:

@@ -8,9 +8,10 @@ the number as it was.
 
 from bimip.storage.errors import StoreDamagedError
 
-FORMAT = 7
-EARLIER = frozenset({6})
-"""Those that are opened as well. 6 has fewer tables and kinds of state; the bytes of those that it has are the same."""
+FORMAT = 8
+EARLIER = frozenset({6, 7})
+"""Those that are opened as well. They have fewer tables and kinds of state; the bytes of those that they have are the
+same."""
 
 
 def read_format(found: bytes, where: object) -> int:
