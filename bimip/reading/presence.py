@@ -22,6 +22,8 @@ from bimip.storage.interface import Store
 
 AT_ONCE = 32
 """Users judged in one turn, each by some ten reads."""
+READERS = 96
+"""Of a feed, looked at for whom its author's doing is told: those of before are among them."""
 MAX_DEVICES = 256
 """Of one user, looked at for when one of them was last there."""
 
@@ -122,8 +124,8 @@ def _members(view: Reader, user: UserId, conversation: ConversationId) -> tuple[
         members, count = (known.members, 2) if group is None else (group.members, len(group.everybody))
         return members if count <= SMALL_GROUP else ()
     author = author_of(known)
-    others = (one for one, member in readers_of(view, conversation) if member.role) if user == author else iter((user,))
-    members = (author, *islice(others, SMALL_GROUP))
-    if len(members) > SMALL_GROUP:
+    looked_at = list(islice(readers_of(view, conversation), READERS + 1)) if user == author else []
+    members = (author, *(one for one, member in looked_at if member.role)) if user == author else (author, user)
+    if len(members) > SMALL_GROUP or len(looked_at) > READERS:
         return ()
     return tuple(one for one in members if membership_of(view, one, conversation) is not None)

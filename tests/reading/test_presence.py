@@ -1,5 +1,7 @@
 from collections.abc import Callable
 
+import pytest
+
 from bimip.domain.conversations.membership import NOBODY
 from bimip.domain.core.ids import ConversationId, DeviceId, Millis, UserId
 from bimip.domain.core.records import Changes, Conversation, Device, Group, Member, Role, Table
@@ -98,11 +100,13 @@ def test_of_whom_one_is_told_each_record_is_read_once() -> None:
     assert several - one == cost(store, lambda: read_sight(store, BOB, ANN)) == per_viewer
 
 
-def test_who_sees_what_is_done_in_a_conversation_costs_one_read_more_than_of_one_alone() -> None:
+@pytest.mark.parametrize("role", [Role.MEMBER, Role.NONE])
+def test_who_sees_what_is_done_in_a_conversation_costs_one_read_more_than_of_one_alone(role: Role) -> None:
+    """Who reads a feed no more has a record there still."""
     store = friends()
     store.begin()
     feed = Conversation(1, 0, (NOBODY, ANN))  # type: ignore[arg-type]  # plain numbers
-    readers = {(2, number): Member(Role.MEMBER, 1, 0, 0) for number in range(2, 300)}  # type: ignore[arg-type]
+    readers = {(2, number): Member(role, 1, 0, 0) for number in range(2, 300)}  # type: ignore[arg-type]
     store.apply(
         Changes(
             puts={
