@@ -555,7 +555,7 @@ export function textOf(message) {
   return new TextDecoder().decode(Uint8Array.from(atob(message.payload ?? ""), (one) => one.charCodeAt(0)));
 }
 
-/** Keeps a device's place in a file (Node): written beside it, synced, renamed. One program at a time uses it. */
+/** Keeps a device's place in a file (Node on Unix): written beside it, synced, renamed. One program at a time uses it. */
 export function fileStore(path) {
   const files = import("node:fs/promises");
   return {
@@ -577,6 +577,12 @@ export function fileStore(path) {
         await file.close();
       }
       await rename(`${path}.new`, path);
+      const folder = await open(path.replace(/[^/]*$/, "") || ".", "r"); // or the name may lead to the old one after a power cut
+      try {
+        await folder.sync();
+      } finally {
+        await folder.close();
+      }
     },
   };
 }

@@ -20,7 +20,8 @@ from bimip.client.wire.bimip import ErrorCode, ErrorMessage, HelloResult, Messag
 MAX_IN_FLIGHT = 32
 """Messages unanswered. Below the server's own limit, so that acks and requests never wait behind them."""
 
-TRY_AGAIN = frozenset({ErrorCode.RATE_LIMITED, ErrorCode.UNAVAILABLE})
+TRY_AGAIN = frozenset({ErrorCode.RATE_LIMITED, ErrorCode.UNAVAILABLE, ErrorCode.STORAGE_FULL})
+"""Nothing was stored, and there may be room for it later: the message stays in the outbox."""
 UNCERTAIN_TRIES = 3
 """A message whose outcome is unknown is sent again, but one that may be what crashes the server not for ever."""
 

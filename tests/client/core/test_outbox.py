@@ -146,7 +146,12 @@ async def test_when_the_server_says_try_again_it_does() -> None:
         peer = await server.accept()
         await peer.greet()
         message_id = client.send_nowait("bob@example.org", b"hi")
-        for code in (ErrorCode.RATE_LIMITED, ErrorCode.UNAVAILABLE, ErrorCode.UNKNOWN_OUTCOME):
+        for code in (
+            ErrorCode.RATE_LIMITED,
+            ErrorCode.UNAVAILABLE,
+            ErrorCode.STORAGE_FULL,
+            ErrorCode.UNKNOWN_OUTCOME,
+        ):
             _, ref = await peer.expect(Message)
             peer.send(ErrorMessage(code=code, retry_after_ms=20, id=message_id), ref)
         _, ref = await peer.expect(Message)
