@@ -20,6 +20,7 @@ from bimip.reading.export import export_user
 from bimip.reading.people import list_users
 from bimip.reading.presence import find_user
 from bimip.reading.push import read_subscriptions
+from bimip.session.close import Close
 from bimip.users.diagnosis import ServerFacts, diagnose_server
 from bimip.users.inspection import (
     MessageName,
@@ -37,6 +38,7 @@ CLOCK_SLACK_MS: Final = 2
 """By which the wall clock may fall behind the monotonic one in a second, as it is slewed."""
 MOST_BUSY: Final = 20
 """Devices, told at once."""
+KICKED: Final = "an operator closed this connection; please connect again"
 MAX_TOLD: Final = 1000
 """Users who are being erased, told at once."""
 
@@ -160,6 +162,21 @@ class Operations:
         if result.fault is not Fault.NOT_FOUND:
             raise ValueError(result.sentence)
         return False
+
+    def kick(self, eid: str, device: str) -> list[str] | None:
+        """An operator closes the connections of a user's devices, or of one of them, which connect again by themselves.
+        Returns which these are; None: there is no such user.
+        """
+        with suppress(NameRefusedError):
+            normal = normal_eid(eid)
+            if find_user(self._parts.store, normal) == NOBODY:
+                return None
+            connected = self._parts.users.connected(normal)
+            kicked = sorted(name for name in connected if device in {"", name})
+            for name in kicked:
+                connected[name].connection.close(Close.GOING_AWAY, KICKED)
+            return kicked
+        return None
 
     def list_users(self, after: str, limit: int) -> Mapping[str, object]:
         """Lists users by name, with the number of devices that each has connected."""

@@ -196,6 +196,7 @@ async def console(parts: Parts, child: Child) -> None:
         erasures=operations.describe_erasures,
         users=operations.list_users,
         disable_user=operations.disable_user,
+        kick=operations.kick,
         enable_user=operations.enable_user,
         revoke_tokens=operations.revoke_tokens,
         try_push=operations.try_push,

@@ -112,6 +112,16 @@ async def kill(settings: Settings, path: str, *, as_json: bool = False) -> None:
     show_json(found) if as_json else print(f"killed {path}")
 
 
+async def kick(settings: Settings, eid: str, device: str, *, as_json: bool = False) -> None:
+    async with _operator(settings) as console:
+        found = await _ask(console, "POST", "/debug/user/kick", eid=eid, **({"device": device} if device else {}))
+    if as_json:
+        show_json(found)
+        return
+    names = ", ".join(printable(name) for name in found["kicked"])
+    print(f"closed: {names}" if names else "none of them is connected")
+
+
 async def show_conflicts(settings: Settings, *, as_json: bool = False) -> None:
     async with _operator(settings) as console:
         found = await _ask(console, "GET", "/debug/conflicts")

@@ -13,6 +13,7 @@ from bimip.config import Settings
 from bimip.storage.care import backup
 from bimip.storage.care.check import Finding
 from bimip.storage.care.check_apart import check_apart, repair_apart
+from bimip.storage.care.upgrade import upgrade
 from bimip.storage.errors import StorageError
 
 
@@ -83,6 +84,19 @@ def compact_store(settings: Settings, *, as_json: bool = False) -> None:
         show_json({"store": str(path), "bytes_before": before, "bytes": after})
     else:
         print(f"{path}: {after} bytes, and {before} before; what was deleted is nowhere in it")
+
+
+def upgrade_store(settings: Settings, *, as_json: bool = False) -> None:
+    """Print what format it had and has. Fails, and changes nothing, if a server runs."""
+    path = Path(settings.store.path)
+    with _telling(settings):
+        before, after = upgrade(path, map_bytes=settings.store.map_size_bytes)
+    if as_json:
+        show_json({"store": str(path), "format_before": before, "format": after})
+    elif before == after:
+        print(f"{path}: it has format {after}, nothing is to be done")
+    else:
+        print(f"{path}: format {after}, and {before} before; an earlier bimip refuses it from now on")
 
 
 def show_stats(settings: Settings, *, as_json: bool = False) -> None:

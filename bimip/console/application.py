@@ -134,6 +134,10 @@ class Parts:
     """Revokes the tokens that were issued so far to an eid, or to one device of theirs, in the same way. Returns
     once a token counts that is issued from then on."""
 
+    kick: Callable[[str, str], Sequence[str] | None] | None = None
+    """Closes the connections of an eid's devices, or of one: their names, or None for a user who does not exist. None:
+    there is no such page."""
+
     erasures: Callable[[], Mapping[str, object]] | None = None
     """Who is being erased, as JSON has it. None: there is no such page."""
 
@@ -200,6 +204,7 @@ def make_application(parts: Parts) -> Contained:
         (parts.disable_user, "POST", "/debug/user/disable", guarded(acts("disable", handlers.disable_user))),
         (parts.enable_user, "POST", "/debug/user/enable", guarded(acts("enable", handlers.enable_user))),
         (parts.revoke_tokens, "POST", "/debug/user/revoke", guarded(acts("revoke tokens", handlers.revoke_tokens))),
+        (parts.kick, "POST", "/debug/user/kick", guarded(acts("kick", handlers.kick))),
         (parts.try_push, "POST", "/debug/push/test", guarded(acts("push test", handlers.try_push))),
         (parts.conflicts, "GET", "/debug/conflicts", guarded(handlers.conflicts)),
         (parts.clock, "GET", "/debug/clock", guarded(handlers.clock)),
@@ -372,6 +377,14 @@ class Handlers:
         assert revoke is not None
         device = request.query_params.get("device", "")
         return await _bar(request, lambda eid: revoke(eid, device), "revoked")
+
+    async def kick(self, request: Request) -> Response:
+        eid = _parameter(request, "eid", "such as alice@example.org")
+        assert self._parts.kick is not None
+        kicked = self._parts.kick(eid, request.query_params.get("device", ""))
+        if kicked is None:
+            raise _no_user(eid)
+        return answer({"kicked": kicked})
 
     async def erasures(self, _request: Request) -> Response:
         assert self._parts.erasures is not None

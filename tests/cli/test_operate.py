@@ -236,6 +236,7 @@ async def server(export: Any = export_user) -> AsyncIterator[tuple[Settings, Tre
             disable_user=bar,
             enable_user=bar,
             revoke_tokens=lambda eid, _device: bar(eid),
+            kick=lambda _eid, device: [one for one in ("laptop", "phone") if device in {"", one}],
             erasures=erased.left,
             metrics=metrics,
             busiest=busiest,
@@ -306,6 +307,17 @@ async def test_a_process_is_killed(capsys: pytest.CaptureFixture[str]) -> None:
 
     assert restarts == 1
     assert capsys.readouterr().out.endswith("killed bimip/journal\n")
+
+
+@pytest.mark.parametrize(
+    ("device", "said"),
+    [("", "closed: laptop, phone"), ("phone", "closed: phone"), ("tablet", "none of them is connected")],
+)
+async def test_devices_are_kicked(capsys: pytest.CaptureFixture[str], device: str, said: str) -> None:
+    async with server() as (its_settings, _tree):
+        await operate.kick(its_settings, "ann", device)
+
+    assert capsys.readouterr().out == f"{said}\n"
 
 
 async def test_a_path_that_is_not_there_is_told_with_the_nearest() -> None:

@@ -7,12 +7,14 @@ import lmdb
 import pytest
 
 from bimip.cli.failures import Exit, Failure
-from bimip.cli.store import check_store, compact_store, make_backup, restore_backup, show_stats
+from bimip.cli.store import check_store, compact_store, make_backup, restore_backup, show_stats, upgrade_store
 from bimip.domain.core.ids import Offset
 from bimip.domain.core.records import Changes, Cursor, Log, Table, User
 from bimip.storage.care import backup
+from bimip.storage.lmdb.format import FORMAT
 from bimip.storage.lmdb.store import LmdbStore
 from tests.kit.server import settings_for_tests
+from tests.scenarios.test_formats import thaw
 from tests.storage.spoil import spoil
 
 
@@ -77,6 +79,23 @@ def test_a_store_is_compacted_in_its_place(tmp_path: Path, capsys: pytest.Captur
 
     assert "what was deleted is nowhere in it" in printed
     assert found["bytes"] <= found["bytes_before"]
+
+
+def test_a_store_is_upgraded(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    settings = settings_for_tests(BIMIP_STORE_ENGINE="lmdb", BIMIP_STORE_PATH=str(thaw(tmp_path / "store")))
+    upgrade_store(settings)
+    first = capsys.readouterr().out
+    upgrade_store(settings)
+    second = capsys.readouterr().out
+    upgrade_store(settings, as_json=True)
+
+    assert first.endswith(f": format {FORMAT}, and {FORMAT - 1} before; an earlier bimip refuses it from now on\n")
+    assert second.endswith(f": it has format {FORMAT}, nothing is to be done\n")
+    assert json.loads(capsys.readouterr().out) == {
+        "store": str(tmp_path / "store"),
+        "format_before": FORMAT,
+        "format": FORMAT,
+    }
 
 
 def test_what_cannot_be_copied_or_put_back_is_a_sentence(tmp_path: Path) -> None:

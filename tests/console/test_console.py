@@ -602,6 +602,7 @@ def recorded_parts(tree: Tree, trail: Trail) -> Parts:
         disable_user=bar,
         enable_user=bar,
         revoke_tokens=lambda eid, _device: bar(eid),
+        kick=lambda eid, device: [device] if eid == "ann" else None,
         export_user=lambda _eid: iter([[{"kind": "user"}]]),
     )
 
@@ -618,6 +619,8 @@ def recorded_parts(tree: Tree, trail: Trail) -> Parts:
         ("POST", "/debug/user/enable?eid=bob", ("enable", "bob", "404 there is no user bob")),
         ("POST", "/debug/user/revoke?eid=ann&device=phone", ("revoke tokens", "ann/phone", "200")),
         ("POST", "/debug/user/revoke?eid=full", ("revoke tokens", "full", "503 the disk is full")),
+        ("POST", "/debug/user/kick?eid=ann&device=phone", ("kick", "ann/phone", "200")),
+        ("POST", "/debug/user/kick?eid=bob", ("kick", "bob", "404 there is no user bob")),
         ("GET", "/debug/user/export?eid=ann", ("export", "ann", "200")),
         ("POST", "/debug/clock/accept", ("accept clock", "", "409 the clock is wrong")),
     ],

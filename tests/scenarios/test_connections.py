@@ -28,6 +28,26 @@ async def test_the_same_device_twice_the_newer_stays(autojump_clock: MockClock) 
         assert world.server.users.statistics()["devices"] == 1
 
 
+async def test_a_device_that_an_operator_kicks_goes_on_where_it_was(autojump_clock: MockClock) -> None:
+    async with open_world() as world:
+        phone, laptop = await world.join("bob", "phone"), await world.join("bob", "laptop")
+        await world.fill("bob", 1)
+        phone.acknowledge(1)
+        await phone.heard()
+        operations = Operations(world.server)
+        kicked = operations.kick("bob", "phone"), operations.kick("nobody", ""), operations.kick("", "")
+
+        assert (await phone.closed(), laptop.is_connected) == (1001, True)
+        await world.fill("bob", 2)
+        again = await world.join("bob", "phone", go_on())
+        assert (await again.heard()).payloads == [b"2"]
+        assert kicked == (["phone"], None, None)
+        assert operations.kick("bob", "") == ["laptop", "phone"]
+        assert [await one.closed() for one in (laptop, again)] == [1001, 1001]
+        await settle()
+        assert operations.kick("bob", "") == []
+
+
 async def test_a_device_that_connects_many_times_at_once_ends_up_connected_once(autojump_clock: MockClock) -> None:
     async with open_world() as world:
         clients = [world.connect("bob", "phone") for _ in range(10)]

@@ -23,7 +23,8 @@ from bimip.client.wire import bimip as pb
 from bimip.session.close import Close
 from bimip.storage.care.backup import back_up, overview, restore
 from bimip.storage.care.check import check
-from bimip.storage.errors import StoreDamagedError
+from bimip.storage.care.upgrade import upgrade
+from bimip.storage.errors import StorageError, StoreDamagedError, StoreLockedError
 from bimip.storage.lmdb.format import EARLIER, FORMAT
 from bimip.storage.lmdb.store import LmdbStore
 from tests.kit.memory_server import Client, World, at, begin, go_on, open_world, ranges
@@ -190,6 +191,29 @@ def test_the_first_write_raises_the_number_and_looking_does_not(tmp_path: Path, 
     assert found == []
     assert looked == (b"%d" % number, number)
     assert (before, after, written_format(folder)) == (number, FORMAT, b"%d" % FORMAT)
+
+
+@formats
+def test_a_store_is_upgraded_before_it_is_served(tmp_path: Path, number: int) -> None:
+    folder = thaw(tmp_path / "store", number)
+    serving_now = serving(folder)
+    with pytest.raises(StoreLockedError):
+        upgrade(folder, map_bytes=64 << 20)
+    serving_now.close()
+    first, second = upgrade(folder, map_bytes=64 << 20), upgrade(folder, map_bytes=64 << 20)
+    store = serving(folder)
+    wrong, put_back = list(check(store)), store.put_back
+    store.close()
+
+    assert (first, second) == ((number, FORMAT), (FORMAT, FORMAT))
+    assert (wrong, put_back, written_format(folder)) == ([], "", b"%d" % FORMAT)
+
+
+def test_there_is_nothing_to_upgrade_where_there_is_no_store(tmp_path: Path) -> None:
+    with pytest.raises(StorageError, match="there is no store in"):
+        upgrade(tmp_path / "none", map_bytes=64 << 20)
+
+    assert not (tmp_path / "none").exists()
 
 
 @formats

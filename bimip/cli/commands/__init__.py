@@ -88,6 +88,7 @@ for _word, _command in (
     ("state", messaging.show_state),
     ("tree", server.tree),
     ("kill", server.kill),
+    ("kick", server.kick),
     ("top", server.top),
     ("doctor", server.doctor),
     ("metrics", server.metrics),

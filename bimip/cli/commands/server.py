@@ -71,6 +71,16 @@ def kill(
     as_operator("kill", path, config=config, as_json=json)
 
 
+def kick(
+    eid: Annotated[str, typer.Argument(help="Whose devices.", metavar="USER")],
+    device: Annotated[str, typer.Argument(help="Which of them; else all.", metavar="DEVICE", show_default=False)] = "",
+    json: Json = False,
+    config: Config = None,
+) -> None:
+    """Close the connections of a user's devices, or of one; they come again by themselves, and lose nothing."""
+    as_operator("kick", eid, device, config=config, as_json=json)
+
+
 def top(
     every: Annotated[float, typer.Option(min=0.2, max=3600, help="Seconds between two looks.")] = 2.0,
     json: Annotated[bool, typer.Option("--json", help="One JSON object, after one interval.")] = False,

@@ -62,6 +62,16 @@ def store_compact(json: Json = False, config: Config = None) -> None:
         compact_store(find_settings(config), as_json=json)
 
 
+@app.command("upgrade")
+def store_upgrade(json: Json = False, config: Config = None) -> None:
+    """Give the store of a server that is stopped this version's format. Make a backup first: there is no way back."""
+    with telling():
+        from bimip.cli.settings import find_settings
+        from bimip.cli.store import upgrade_store
+
+        upgrade_store(find_settings(config), as_json=json)
+
+
 @app.command("restore")
 def store_restore(
     source: Annotated[Path, typer.Argument(help="What `backup` made.", metavar="DIR")],
