@@ -11,6 +11,7 @@ import trio
 
 from bimip.domain.accounts.barring import DisableUser, EnableUser, RevokeIssued
 from bimip.domain.accounts.erasing import BeginErasing, ErasingBegun
+from bimip.domain.accounts.registering import CreateUser, UserCreated
 from bimip.domain.conversations.membership import NOBODY
 from bimip.domain.core.operations import Fault, NoteTime, Refused
 from bimip.domain.core.records import Table
@@ -116,6 +117,22 @@ class Operations:
                 self._parts.store, self._parts.services.partitions, name, self._parts.users.connected
             )
         return None
+
+    async def create_user(self, eid: str) -> Mapping[str, object] | None:
+        """An operator has a user exist, who may be there already. None: that is no eid. Raises ValueError where the
+        store cannot be written just now: nothing has happened.
+        """
+        try:
+            normal = normal_eid(eid)
+        except NameRefusedError:
+            return None
+        if len(normal.encode()) > self._parts.settings.limits.max_eid_bytes:
+            return None
+        result = await self._parts.queue.execute(CreateUser(normal))
+        if isinstance(result, UserCreated):
+            return {"eid": normal, "user": result.user, "created": not result.duplicate}
+        assert isinstance(result, Refused)
+        raise ValueError(result.sentence)
 
     async def erase_user(self, eid: str) -> Mapping[str, object] | None:
         """An operator erases a user: that they will be, whatever happens, is on disk then. None: there is no such

@@ -192,6 +192,7 @@ async def console(parts: Parts, child: Child) -> None:
         diagnose=operations.diagnose,
         conflicts=operations.describe_conflicts,
         export_user=operations.export_user,
+        create_user=operations.create_user,
         erase_user=operations.erase_user,
         erasures=operations.describe_erasures,
         users=operations.list_users,

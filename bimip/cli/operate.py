@@ -201,6 +201,15 @@ async def bar_tokens(
     show_json(found) if as_json else print(done)
 
 
+async def create_user(settings: Settings, eid: str, *, as_json: bool = False) -> None:
+    async with _operator(settings) as console:
+        found = await _ask(console, "POST", "/debug/user/create", eid=eid)
+    if as_json:
+        show_json(found)
+    else:
+        print(f"{printable(found['eid'])} {'exists now' if found['created'] else 'existed'}, as user {found['user']}")
+
+
 async def erase_user(settings: Settings, eid: str, *, as_json: bool = False, every: float = 0.5) -> None:
     """Erase a user, and wait until nothing of them is left. Ctrl-C ends the waiting alone."""
     async with _operator(settings) as console:

@@ -116,6 +116,10 @@ class Parts:
     """Everything that is held about an eid, as JSON has it, some lines at a time; or None for a user who does not
     exist. None: there is no such page."""
 
+    create_user: Callable[[str], Awaitable[Mapping[str, object] | None]] | None = None
+    """Has an eid exist: their number, and whether they are new; or None for what is no eid. Raises ValueError where
+    that cannot be written just now. None: there is no such page."""
+
     erase_user: Callable[[str], Awaitable[Mapping[str, object] | None]] | None = None
     """Has an eid erased: their number, or None for a user who does not exist. Raises ValueError where that cannot be
     written just now."""
@@ -198,6 +202,7 @@ def make_application(parts: Parts) -> Contained:
         (parts.diagnose, "GET", "/debug/doctor", guarded(handlers.diagnose)),
         (parts.explain_message, "GET", "/debug/message", guarded(handlers.explain_message)),
         (parts.export_user, "GET", "/debug/user/export", guarded(acts("export", handlers.export_user))),
+        (parts.create_user, "POST", "/debug/user/create", guarded(acts("create", handlers.create_user))),
         (parts.erase_user, "POST", "/debug/user/erase", guarded(acts("erase", handlers.erase_user))),
         (parts.erasures, "GET", "/debug/user/erasing", guarded(handlers.erasures)),
         (parts.users, "GET", "/debug/users", guarded(handlers.users)),
@@ -345,6 +350,17 @@ class Handlers:
             raise _no_user(eid)
         _log.warning("an operator exports what is held about a user")
         return answer_lines(slices)
+
+    async def create_user(self, request: Request) -> Response:
+        eid = _parameter(request, "eid", "such as alice@example.org")
+        assert self._parts.create_user is not None
+        try:
+            found = await self._parts.create_user(eid)
+        except ValueError as error:
+            raise AnswerError(503, str(error), "nothing has happened: ask again when it can be written") from error
+        if found is None:
+            raise AnswerError(400, f"{eid} is no eid", "PROTOCOL.md says which characters one has, and how many")
+        return answer(found, 201 if found["created"] else 200)
 
     async def erase_user(self, request: Request) -> Response:
         eid = _parameter(request, "eid", "such as alice@example.org")

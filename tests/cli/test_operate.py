@@ -212,6 +212,10 @@ async def bar(eid: str) -> bool:
     return eid == "ann"
 
 
+async def create(eid: str) -> dict[str, object] | None:
+    return {"eid": eid, "user": 7, "created": eid == "dora"} if eid else None
+
+
 @asynccontextmanager
 async def server(export: Any = export_user) -> AsyncIterator[tuple[Settings, Tree]]:
     erased = Erased()
@@ -231,6 +235,7 @@ async def server(export: Any = export_user) -> AsyncIterator[tuple[Settings, Tre
             diagnose=diagnose,
             accept_clock=accept_clock,
             export_user=export,
+            create_user=create,
             erase_user=erased.begin,
             users=list_users,
             disable_user=bar,
@@ -512,6 +517,14 @@ async def test_an_export_that_is_cut_off_is_told() -> None:
             await operate.export_user(settings, "ann")
 
     assert caught.value.code in {Exit.FAILED, Exit.UNREACHABLE}
+
+
+@pytest.mark.parametrize(("eid", "said"), [("dora", "dora exists now, as user 7"), ("ann", "ann existed, as user 7")])
+async def test_a_user_is_created(capsys: pytest.CaptureFixture[str], eid: str, said: str) -> None:
+    async with server() as (its_settings, _tree):
+        await operate.create_user(its_settings, eid)
+
+    assert capsys.readouterr().out == f"{said}\n"
 
 
 async def test_a_user_is_erased_when_nothing_of_them_is_left(capsys: pytest.CaptureFixture[str]) -> None:

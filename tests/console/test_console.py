@@ -588,6 +588,11 @@ def recorded_parts(tree: Tree, trail: Trail) -> Parts:
     async def erase(eid: str) -> Mapping[str, object] | None:
         return {"user": 7} if eid == "ann" else None
 
+    async def create(eid: str) -> Mapping[str, object] | None:
+        if eid == "full":
+            raise ValueError("the disk is full")
+        return {"eid": eid, "user": 7, "created": True} if eid == "ann" else None
+
     async def bar(eid: str) -> bool:
         if eid == "full":
             raise ValueError("the disk is full")
@@ -598,6 +603,7 @@ def recorded_parts(tree: Tree, trail: Trail) -> Parts:
         audit=trail.note,
         token_refused=trail.refuse,
         accept_clock=accept,
+        create_user=create,
         erase_user=erase,
         disable_user=bar,
         enable_user=bar,
@@ -613,6 +619,9 @@ def recorded_parts(tree: Tree, trail: Trail) -> Parts:
         ("POST", "/debug/kill?path=bimip/journal", ("kill", "bimip/journal", "200")),
         ("POST", "/debug/restart?path=bimip/journal", ("restart", "bimip/journal", "200")),
         ("POST", "/debug/kill?path=bimip/x", ("kill", "bimip/x", "404 no bimip/x: the nearest is bimip")),
+        ("POST", "/debug/user/create?eid=ann", ("create", "ann", "201")),
+        ("POST", "/debug/user/create?eid=bob", ("create", "bob", "400 bob is no eid")),
+        ("POST", "/debug/user/create?eid=full", ("create", "full", "503 the disk is full")),
         ("POST", "/debug/user/erase?eid=ann", ("erase", "ann", "202")),
         ("POST", "/debug/user/erase?eid=bob", ("erase", "bob", "404 there is no user bob")),
         ("POST", "/debug/user/disable?eid=ann", ("disable", "ann", "200")),

@@ -19,7 +19,7 @@ from bimip.domain.accounts.erasing import (
     EraseRecords,
     FinishErasing,
 )
-from bimip.domain.accounts.registering import DropCursor, LabelDevice, NoteSeen, SeenDevice
+from bimip.domain.accounts.registering import CreateUser, DropCursor, LabelDevice, NoteSeen, SeenDevice
 from bimip.domain.awareness.calls import End
 from bimip.domain.awareness.locations import EndLocationShare, ShareLocation
 from bimip.domain.awareness.missed_calls import MissCall
@@ -453,8 +453,10 @@ def test_what_erases_a_user_changes_nothing_once_it_is_done() -> None:
         assert ledger.everything() == before
 
 
-@pytest.mark.parametrize("operation", [DisableUser("ann"), EnableUser("ann"), RevokeIssued("ann", "phone")])
-def test_what_an_operator_bars_changes_nothing_once_it_is_done(operation: Operation) -> None:
+@pytest.mark.parametrize(
+    "operation", [DisableUser("ann"), EnableUser("ann"), RevokeIssued("ann", "phone"), CreateUser("dora")]
+)
+def test_what_an_operator_does_to_users_changes_nothing_once_it_is_done(operation: Operation) -> None:
     ledger = Ledger()
     ledger.device("ann")
     ledger.do(DisableUser("ann") if operation == EnableUser("ann") else Barrier())
@@ -486,7 +488,7 @@ def test_every_operation_is_repeated_here() -> None:
     told |= {PruneRemoval, DropCursor, MissCall, ShareLocation, EndLocationShare}
     told |= {Subscribe, Unsubscribe, NotePushed, PassPushed}
     told |= {BeginErasing, LeaveErased, EraseMessages, EraseReceipts, DropAlone, RestartStates, ForgetMember}
-    told |= {DisableUser, EnableUser, RevokeIssued, OpenWebhooks, NoteTold, CutEvents}
+    told |= {CreateUser, DisableUser, EnableUser, RevokeIssued, OpenWebhooks, NoteTold, CutEvents}
     told |= {ForgetContacts, EraseLog, EraseRecords, EraseDevice, EraseConflicts, FinishErasing}
 
     assert drawn | told == set(OPERATIONS)

@@ -5,6 +5,7 @@ import trio
 from trio.testing import MockClock
 
 from bimip.client.wire import bimip as pb
+from bimip.operations import Operations
 from tests.kit.memory_server import at, begin, go_on, message, open_world
 from tests.kit.server import settings_for_tests
 from tests.scenarios.conftest import OpenStore
@@ -117,6 +118,25 @@ async def test_or_accepted_where_the_server_is_configured_so(autojump_clock: Moc
         newcomer = await world.join("newcomer", "phone")
 
         assert (await newcomer.heard()).payloads == [b"welcome"]
+
+
+async def test_a_user_whom_an_operator_created_is_written_to_before_they_come(
+    autojump_clock: MockClock, open_store: OpenStore
+) -> None:
+    async with open_world(open_store=open_store) as world:
+        alice = await world.join("alice", "phone")
+        operations = Operations(world.server)
+        created = [await operations.create_user(eid) for eid in ("bob", "bob", "", "b" * 256)]
+        await alice.post("bob", b"welcome", "m1")
+        bob = await world.join("bob", "phone")
+
+        assert created == [
+            {"eid": "bob", "user": 2, "created": True},
+            {"eid": "bob", "user": 2, "created": False},
+            None,
+            None,
+        ]
+        assert (await bob.heard()).payloads == [b"welcome"]
 
 
 async def test_an_unknown_partition_is_refused_and_the_known_ones_are_named(autojump_clock: MockClock) -> None:

@@ -28,6 +28,12 @@ def export_user(eid: Eid, config: Config = None) -> None:
     as_operator("export_user", eid, config=config)
 
 
+@app.command("create")
+def create_user(eid: Eid, json: Json = False, config: Config = None) -> None:
+    """Have a user exist on a running server before a device of theirs connects, so that others may write to them."""
+    as_operator("create_user", eid, config=config, as_json=json)
+
+
 @app.command("list")
 def list_users(json: Json = False, config: Config = None) -> None:
     """List the users of a running server, by name."""

@@ -35,6 +35,24 @@ def register(view: Reader, op: Register, context: Context) -> Decision:
     return Decision(Registered(user.number, device.number), Writes([*puts, *changes.puts()]), changes.news)
 
 
+class CreateUser(NamedTuple):
+    """An operator has a user exist before a device of theirs connects: others may write to them."""
+
+    eid: str
+
+
+class UserCreated(NamedTuple):
+    user: UserId
+    duplicate: bool
+    """They existed."""
+
+
+def create_user(view: Reader, op: CreateUser, context: Context) -> Decision:
+    puts: list[Put] = []
+    user = register_user(view, op.eid, context, puts)
+    return Decision(UserCreated(user.number, duplicate=not puts), Writes(puts))
+
+
 def _is_told(view: Reader, user: UserId, name: str) -> bool:
     """Whether a device is in its user's state. Where that is damaged it counts as being there: it is let in."""
     try:
@@ -178,6 +196,7 @@ def allocate(view: Reader, counter: str, puts: list[Put]) -> int:
 
 OPERATIONS: dict[type, OperationKind] = {
     Register: OperationKind(register, needs_no_room=is_registered),
+    CreateUser: OperationKind(create_user),
     Revoke: OperationKind(revoke),
     Forget: OperationKind(forget),
     LabelDevice: OperationKind(label_device),

@@ -1,3 +1,4 @@
+from bimip.domain.accounts.registering import CreateUser, UserCreated
 from bimip.domain.core.ids import DeviceId, Millis, UserId
 from bimip.domain.core.operations import Done, Forget, Register, Revoke
 from bimip.domain.core.records import Device, DeviceOwner, Table, User
@@ -22,6 +23,17 @@ def test_who_returns_is_the_same() -> None:
     assert ledger.device("ann", "phone") == phone
     assert ledger.get(Table.DEVICES, phone.user, "phone") == Device(phone.device, BEGIN, Millis(BEGIN + 7))
     assert ledger.get(Table.USERS, "ann").created == BEGIN
+
+
+def test_an_operator_creates_a_user_whose_first_device_comes_later() -> None:
+    ledger = Ledger()
+    created, again = ledger.do_all(CreateUser("ann"), CreateUser("ann"))
+    before: User = ledger.get(Table.USERS, "ann")
+    phone = ledger.device("ann", "phone")
+
+    assert (created, again) == (UserCreated(UserId(1), duplicate=False), UserCreated(UserId(1), duplicate=True))
+    assert (before, ledger.get(Table.EIDS, 1)) == (User(UserId(1), BEGIN), "ann")
+    assert (phone.user, ledger.get(Table.USERS, "ann").first_device) == (1, phone.device)
 
 
 def test_numbers_are_never_used_twice() -> None:
