@@ -21,7 +21,6 @@ from bimip.reading.export import export_user
 from bimip.reading.people import list_users
 from bimip.reading.presence import find_user
 from bimip.reading.push import read_subscriptions
-from bimip.session.close import Close
 from bimip.users.diagnosis import ServerFacts, diagnose_server
 from bimip.users.inspection import (
     MessageName,
@@ -39,7 +38,6 @@ CLOCK_SLACK_MS: Final = 2
 """By which the wall clock may fall behind the monotonic one in a second, as it is slewed."""
 MOST_BUSY: Final = 20
 """Devices, told at once."""
-KICKED: Final = "an operator closed this connection; please connect again"
 MAX_TOLD: Final = 1000
 """Users who are being erased, told at once."""
 
@@ -188,11 +186,7 @@ class Operations:
             normal = normal_eid(eid)
             if find_user(self._parts.store, normal) == NOBODY:
                 return None
-            connected = self._parts.users.connected(normal)
-            kicked = sorted(name for name in connected if device in {"", name})
-            for name in kicked:
-                connected[name].connection.close(Close.GOING_AWAY, KICKED)
-            return kicked
+            return self._parts.users.kick(normal, device)
         return None
 
     def list_users(self, after: str, limit: int) -> Mapping[str, object]:

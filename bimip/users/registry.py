@@ -40,6 +40,7 @@ from bimip.users.services import Services
 from bimip.users.session import CLOSE_OF_BAR, LISTENERS, Connected, Session
 from bimip.users.statistics import DeviceLag, Lag
 
+KICKED = "an operator closed this connection; please connect again"
 MEASURED_AT_ONCE = 200
 """Devices."""
 
@@ -285,6 +286,13 @@ class Users:
         for session in list(self._sessions.values()):
             for name, device in list(session.devices.items()):
                 yield SeenDevice(session.number, name, device.number)
+
+    def kick(self, eid: str, name: str) -> list[str]:
+        """Closes the connections of a user's devices, or of the one of a name, and returns whose: they come again."""
+        kicked = sorted(one for one in self.connected(eid) if name in {"", one})
+        for one in kicked:
+            self.connected(eid)[one].connection.close(Close.GOING_AWAY, KICKED)
+        return kicked
 
     def connected(self, eid: str) -> Mapping[str, Connected]:
         """A user's connected devices, by name."""
