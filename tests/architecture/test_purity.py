@@ -109,6 +109,7 @@ PLACES = {
     ("bimip.storage.care.backup", "shutil"): "as above",
     ("bimip.storage.care.backup", "tempfile"): "as above",
     ("bimip.storage.care.backup", "threading"): "one that copies into a pipe, while the caller reads from it",
+    ("bimip.storage.care.upgrade", "pathlib"): "names the store, for a command",
     ("bimip.storage.lmdb.store", "os"): "the store on the disk; Surroundings chooses",
     ("bimip.storage.lmdb.store", "lmdb"): "the store on the disk; Surroundings chooses",
     ("bimip.storage.lmdb.store", "pathlib"): "the store on the disk; Surroundings chooses",
