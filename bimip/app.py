@@ -71,6 +71,7 @@ async def open_server(settings: Settings, surroundings: Surroundings) -> AsyncIt
 
     def report(event: Report) -> None:
         parts.process_counts.note(event)
+        parts.process_history.note(event)
         report_process(event)
 
     try:

@@ -12,7 +12,7 @@ import trio
 
 from bimip import __version__, api, console
 from bimip.concurrency import Timers, Watch
-from bimip.config import Settings
+from bimip.config import ConsoleSettings, Settings
 from bimip.domain.awareness.missed_calls import PARTITION as MISSED_CALLS
 from bimip.domain.awareness.missed_calls import MissCall
 from bimip.domain.conversations.groups import PARTITION, GroupEvent
@@ -47,7 +47,16 @@ from bimip.reading.places import NOWHERE, locate
 from bimip.requests.rates import RateLimiter
 from bimip.storage.errors import StorageError
 from bimip.storage.interface import Store
-from bimip.supervision import Children, ReportCounts, SupervisionError, Tree, TurnMeter, Turns, current_child
+from bimip.supervision import (
+    Children,
+    ReportCounts,
+    ReportHistory,
+    SupervisionError,
+    Tree,
+    TurnMeter,
+    Turns,
+    current_child,
+)
 from bimip.users.attention import Attention
 from bimip.users.awareness.notes import PresenceNotes
 from bimip.users.calls import Calls
@@ -142,12 +151,20 @@ class Parts:
             shuts_out=self.gateway.shuts_out,
             open_listeners=surroundings.open_listeners,
         )
-        self.console_port = settings.console.port
-        self.operator_token = settings.console.read_operator_token()  # once, as webhooks' secrets
-        self.metrics_token = settings.console.read_metrics_token()
+        self._prepare_console(settings.console)
         self.processes: Tree | None = None
         self.loop_watch = LoopWatch(surroundings.service_manager, surroundings.loop_watch_seconds)
         self.process_counts = ReportCounts(kind_of_process)
+
+    def _prepare_console(self, settings: ConsoleSettings) -> None:
+        """Makes what the console has over its restarts."""
+        self.console_port = settings.port
+        self.operator_token = settings.read_operator_token()  # once, as webhooks' secrets
+        self.metrics_token = settings.read_metrics_token()
+        random = self.surroundings.random
+        self.sessions = console.Sessions(lambda: random.randbytes(32).hex(), trio.current_time)
+        """Operators' on the page."""
+        self.process_history = ReportHistory(self.seconds)
 
     def readiness(self) -> list[str]:
         """Why the server should get no new work now; empty when it is ready."""

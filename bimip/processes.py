@@ -205,6 +205,8 @@ async def console(parts: Parts, child: Child) -> None:
         accept_clock=operations.accept_clock,
         metrics=scrape,
         busiest=operations.describe_busiest,
+        sessions=parts.sessions,
+        history=parts.process_history.after,
         warnings=parts.warnings,
         audit=parts.audit.note,
         token_refused=parts.refuse_operator,

@@ -68,6 +68,7 @@ Alice writes on her phone. Bob's two devices get it, and her own laptop shows wh
 
   Alice's phone     {program} send --as {sender} {BOB} "Hello Bob"
   The processes     {program} tree --watch{its_settings}
+  In a browser      {console_url(demo.settings)}/   the token is in {demo.settings.console.operator_token_file}
 
 Kill it in the middle, and start it again. Every device carries on where it stood:
 

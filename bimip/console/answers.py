@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-_HEADERS = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
+HEADERS = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
 _HINTS = {404: "the README lists what there is", 405: "GET looks, POST acts"}
 
 _log = structlog.get_logger("bimip.console")
@@ -27,18 +27,18 @@ class AnswerError(Exception):
 
 
 def answer(content: object, status: int = 200) -> JSONResponse:
-    return JSONResponse(content, status, headers=_HEADERS)
+    return JSONResponse(content, status, headers=HEADERS)
 
 
 def answer_text(content: bytes, content_type: str) -> Response:
-    return Response(content, headers=_HEADERS | {"content-type": content_type})
+    return Response(content, headers=HEADERS | {"content-type": content_type})
 
 
 def answer_lines(slices: Iterator[Sequence[Mapping[str, object]]]) -> StreamingResponse:
     """JSON lines, made while they are taken. The last one tells how many came before it, so that an answer that was cut
     off is noticed.
     """
-    return StreamingResponse(_lines(slices), headers=_HEADERS, media_type="application/x-ndjson")
+    return StreamingResponse(_lines(slices), headers=HEADERS, media_type="application/x-ndjson")
 
 
 async def _lines(slices: Iterator[Sequence[Mapping[str, object]]]) -> AsyncIterator[bytes]:

@@ -4,7 +4,12 @@ GET  /healthz, /livez       200 while the process answers at all
 GET  /readyz                200, or 503 with the reasons: the journal cannot write, the machine's clock is not followed,
                             a restart budget is nearly spent, disk or store are nearly full, the event loop is behind
 GET  /metrics               what the server counts, for Prometheus; the metrics' own token opens it as well
+GET  /, /page/…             the live page of the tree, and its files; it asks what follows
+POST /login                 the operator's token as JSON begins a session, which a cookie stands for
+GET  /session               the secret that goes with that cookie where something is changed
+POST /logout                ends the session
 GET  /debug/tree            the supervision tree
+GET  /debug/tree/stream?at=&open=&find=  the tree as it changes, folded but for what is opened: JSON lines
 POST /debug/kill?path=      ends a process as if it had crashed
 POST /debug/restart?path=   stops a process in order and starts it again
 GET  /debug/busiest         the connected devices that are behind the furthest, or have most under way
@@ -39,6 +44,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from bimip.console import page
 from bimip.console.answers import (
     AnswerError,
     Contained,
@@ -49,9 +55,12 @@ from bimip.console.answers import (
     crash,
     http_error,
 )
-from bimip.console.guards import LOOPBACK_NAMES, Handler, LocalNames, for_operators
+from bimip.console.guards import LOOPBACK_NAMES, Handler, LocalNames, for_operators, session_id_of
+from bimip.console.login import Login
+from bimip.console.sessions import Sessions
 from bimip.console.tree import tree_json
-from bimip.supervision import NoSuchProcess, Refused, Snapshot, SupervisionError, WouldDeadlock
+from bimip.console.watching import Watching, view_of
+from bimip.supervision import Happening, NoSuchProcess, Opened, Refused, Snapshot, SupervisionError, WouldDeadlock
 
 _TREE = "GET /debug/tree (`bimip tree`)"
 
@@ -73,7 +82,7 @@ def _record_nothing(action: str, *, who: str, source: str, target: str, outcome:
 class Operable(Protocol):
     """A tree as the console acts on it: `supervision.Tree`."""
 
-    def snapshot(self, path: str | None = None) -> Snapshot: ...
+    def snapshot(self, path: str | None = None, *, folded: bool = False, opened: Opened | None = None) -> Snapshot: ...
 
     async def kill(self, path: str) -> None: ...
 
@@ -169,6 +178,12 @@ class Parts:
     metrics_token: str = field(default="", repr=False)
     """Opens /metrics and nothing else; empty: the operator's alone does."""
 
+    sessions: Sessions | None = None
+    """Who logged in on the page. None: there is no page."""
+
+    history: Callable[[int], Sequence[Happening]] = lambda _after: ()
+    """What happened to processes of late, behind a number."""
+
     warnings: Callable[[], Sequence[str]] = list
     """What an operator should know of a server that may well be ready."""
 
@@ -184,13 +199,14 @@ class Parts:
 
 def make_application(parts: Parts) -> Contained:
     handlers = Handlers(parts)
-    guarded = partial(for_operators, parts.operator_token, refused=handlers.token_refused)
+    guarded = partial(for_operators, parts.operator_token, sessions=parts.sessions, refused=handlers.token_refused)
     acts = handlers.acts
     routes = [
         Route("/healthz", handlers.healthz),
         Route("/livez", handlers.healthz),
         Route("/readyz", handlers.readyz),
         Route("/debug/tree", guarded(handlers.tree)),
+        Route("/debug/tree/stream", guarded(handlers.watch)),
         Route("/debug/kill", guarded(acts("kill", handlers.kill)), methods=["POST"]),
         Route("/debug/restart", guarded(acts("restart", handlers.restart)), methods=["POST"]),
     ]
@@ -216,6 +232,14 @@ def make_application(parts: Parts) -> Contained:
         (parts.accept_clock, "POST", "/debug/clock/accept", guarded(acts("accept clock", handlers.accept_clock))),
     ]
     routes += [Route(path, handler, methods=[method]) for part, method, path, handler in with_a_part if part]
+    if parts.sessions is not None:
+        login = Login(parts.operator_token, parts.sessions, acts=acts, refused=handlers.token_refused)
+        routes += page.routes()
+        routes += [
+            Route("/login", login.log_in, methods=["POST"]),
+            Route("/session", guarded(login.session)),
+            Route("/logout", guarded(acts("log out", login.log_out)), methods=["POST"]),
+        ]
     return Contained(
         Starlette(
             routes=routes,
@@ -228,6 +252,7 @@ def make_application(parts: Parts) -> Contained:
 class Handlers:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
+        self._watching = Watching(parts.history, parts.now)
 
     def acts(self, action: str, handler: Handler) -> Handler:
         """`handler` with a record of what was asked for and how it was answered."""
@@ -242,7 +267,8 @@ class Handlers:
                 raise
             finally:
                 asked = request.query_params
-                who = f"operator {request.headers.get('x-operator', '')}".strip()
+                name = request.headers.get("x-operator", "") or request.scope.get("bimip.operator", "")
+                who = f"operator {name}".strip()
                 target = asked.get("path", asked.get("eid", ""))
                 if device := asked.get("device", ""):
                     target = f"{target}/{device}"
@@ -265,6 +291,16 @@ class Handlers:
 
     async def tree(self, _request: Request) -> Response:
         return answer(tree_json(self._tree().snapshot(), self._parts.now()))
+
+    async def watch(self, request: Request) -> Response:
+        view, tree = view_of(request.query_params), self._tree()
+        sessions, session_id = self._parts.sessions, session_id_of(request)
+        has_token = "authorization" in request.headers
+
+        def is_allowed() -> bool:
+            return has_token or (sessions is not None and sessions.find(session_id) is not None)
+
+        return self._watching.answer(tree.snapshot, view, is_allowed)
 
     async def kill(self, request: Request) -> Response:
         path = _parameter(request, "path", "such as bimip/journal")

@@ -3,7 +3,7 @@
 `hypercorn.trio.serve` would do, but for three things. It ends whole when one connection's task raises; it sends in a
 shielded scope without a limit, so that a client that stops reading would keep the console from ever stopping; and it
 makes its own sockets. So its connections (`TCPServer`) run here under trio's listeners: each contained, each send
-bounded.
+and each wait for a request bounded.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -73,12 +73,14 @@ async def _serve_connection(app: AppWrapper, config: Config, context: WorkerCont
 
 
 class BoundedStream:
-    """A stream as Hypercorn uses one, with a limit on sending: it shields its sends from cancellation."""
+    """A stream as Hypercorn uses one, with a limit on sending: it shields its sends from cancellation. And with one on
+    waiting, in place of Hypercorn's own, which counts also while an answer is being sent.
+    """
 
     def __init__(self, stream: trio.SocketStream) -> None:
         self._stream = stream
+        self._sent_at = trio.current_time()
         self.socket = stream.socket
-        self.receive_some = stream.receive_some
         self.send_eof = stream.send_eof
         self.aclose = stream.aclose
 
@@ -87,6 +89,18 @@ class BoundedStream:
             await self._stream.send_all(data)
         if scope.cancelled_caught:
             raise trio.BrokenResourceError("the peer does not read")
+        self._sent_at = trio.current_time()
+
+    async def receive_some(self, max_bytes: int) -> bytes:
+        """Reads for so long as a request may take to come. Whoever is being answered has nothing to say: what was sent
+        lately counts, else a long answer (a stream, an export) would be cut in the middle.
+        """
+        while True:
+            until = max(trio.current_time(), self._sent_at) + READ_SECONDS
+            with trio.move_on_at(until):
+                return bytes(await self._stream.receive_some(max_bytes))
+            if self._sent_at + READ_SECONDS <= trio.current_time():
+                raise trio.BrokenResourceError("the peer says nothing")
 
 
 class StructuredLogger(Logger):
@@ -111,5 +125,5 @@ def _config() -> Config:
     config = Config()
     config.logger_class = StructuredLogger
     config.include_server_header = False
-    config.read_timeout = READ_SECONDS
+    config.read_timeout = None
     return config

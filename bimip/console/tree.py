@@ -1,6 +1,7 @@
 """A snapshot of the supervision tree as JSON: what `bimip tree` and the live page draw."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from math import isfinite
 from typing import Any
 
 from bimip.supervision import Budget, Crash, Snapshot
@@ -18,12 +19,37 @@ def tree_json(snapshot: Snapshot, now: float) -> Json:
         "seconds_in_state": _age(snapshot.since, now),
         "restart": snapshot.restart.value,
         "restarts": snapshot.restarts,
+        "strategy": snapshot.strategy.value if snapshot.strategy else None,
         "budget": _budget(snapshot.budget),
         "last_crash": _crash(snapshot.last_crash, now),
         "waiting_at": _short(snapshot.waiting_at),
         "details": {key: _plain(value) for key, value in (snapshot.details or {}).items()},
         "children": [tree_json(child, now) for child in snapshot.children],
     }
+
+
+def tree_rows(snapshot: Snapshot, parent: str = "") -> Iterator[Json]:
+    """A row for each process, parents first. Times stay times, so that a row is the same while nothing happens."""
+    crash = snapshot.last_crash
+    yield {
+        "path": snapshot.path,
+        "parent": parent,
+        "id": snapshot.id,
+        "kind": snapshot.kind.value,
+        "state": snapshot.state.value,
+        "since": round(snapshot.since, 3),
+        "restart": snapshot.restart.value,
+        "restarts": snapshot.restarts,
+        "strategy": snapshot.strategy.value if snapshot.strategy else None,
+        "budget": _budget(snapshot.budget),
+        "last_crash": crash
+        and {"type": crash.type, "message": crash.message, "when": crash.when, "traceback": crash.traceback},
+        "waiting_at": _short(snapshot.waiting_at),
+        "details": {key: _plain(value) for key, value in (snapshot.details or {}).items()},
+        "child_count": snapshot.child_count,
+    }
+    for child in snapshot.children:
+        yield from tree_rows(child, snapshot.path)
 
 
 def _budget(budget: Budget | None) -> Json | None:
@@ -59,4 +85,6 @@ def _plain(value: object) -> object:
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
+    if isinstance(value, float) and not isfinite(value):
+        return repr(value)
     return value if value is None or isinstance(value, str | int | float | bool) else repr(value)

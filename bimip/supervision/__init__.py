@@ -21,6 +21,7 @@ The floor imports trio and the standard library alone, and knows nothing of mess
     static.py     `Supervisor` at work            dynamic.py   `DynamicSupervisor` at work, and `Children`
     tree.py       `open_tree`, kill, restart      snapshot.py  the frozen picture; waiting.py: where a task waits
     reports.py    typed facts for one hook        errors.py    what is raised; paths.py: addresses
+    history.py    what supervisors told of late
     notify.py     where one task waits until another notifies it
     turns.py      the longest turns of late    slices.py   long work: one slice a round, whoever it is for
 
@@ -105,12 +106,13 @@ from bimip.supervision.errors import (
     SupervisorStopping,
     WouldDeadlock,
 )
+from bimip.supervision.history import Happening, ReportHistory
 from bimip.supervision.notify import Notify
 from bimip.supervision.policy import Action, AutoShutdown, Exit, ExitReason, Restart, Strategy, root_error
 from bimip.supervision.reports import Crash, Crashed, GaveUp, Overdue, Progress, Report, ReportCounts
 from bimip.supervision.running import State
 from bimip.supervision.slices import Slices
-from bimip.supervision.snapshot import Budget, ChildInfo, Counts, Kind, Snapshot
+from bimip.supervision.snapshot import Budget, ChildInfo, Counts, Kind, Opened, Snapshot
 from bimip.supervision.spec import (
     BRUTAL_KILL,
     INFINITY,
@@ -143,16 +145,19 @@ __all__ = [
     "ExitReason",
     "Factory",
     "GaveUp",
+    "Happening",
     "Kind",
     "MaxChildren",
     "NoSuchProcess",
     "Notify",
+    "Opened",
     "Overdue",
     "ProcessKilled",
     "Progress",
     "Refused",
     "Report",
     "ReportCounts",
+    "ReportHistory",
     "Restart",
     "RootHasNoSupervisor",
     "Slices",

@@ -17,7 +17,7 @@ import trio
 
 from bimip.supervision.child import Incarnation
 from bimip.supervision.errors import SupervisorGaveUp
-from bimip.supervision.policy import Action, AutoShutdown, Exit, ExitReason, RestartWindow, ends_supervisor
+from bimip.supervision.policy import Action, AutoShutdown, Exit, ExitReason, RestartWindow, Strategy, ends_supervisor
 from bimip.supervision.reports import Crash, Crashed, GaveUp, Overdue, Progress, Report, crash_of
 from bimip.supervision.spec import BRUTAL_KILL, ChildSpec, DynamicSupervisor, Supervisor
 from bimip.supervision.waiting import waiting_at
@@ -170,6 +170,11 @@ class Running(ChildTable):
     @property
     def path(self) -> str:
         return self.me.path
+
+    @property
+    def strategy(self) -> Strategy | None:
+        """Whom a restart concerns, where children know of each other."""
+        return None
 
     def limit(self) -> float:
         return self.me.deadline

@@ -1,14 +1,15 @@
 """A frozen picture of the tree, for people and for readiness checks."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from itertools import islice
 
 import trio
 
 from bimip.supervision import paths
 from bimip.supervision.child import Details
-from bimip.supervision.policy import Restart
+from bimip.supervision.policy import Restart, Strategy
 from bimip.supervision.reports import Crash
 from bimip.supervision.running import Running, Slot, State
 from bimip.supervision.spec import DynamicSupervisor
@@ -50,6 +51,8 @@ class Snapshot:
     details: Mapping[str, object] | None  # what the task told `Child.describe`
     budget: Budget | None  # of a running supervisor
     children: "tuple[Snapshot, ...]"
+    strategy: Strategy | None = None  # of a running static supervisor; a dynamic one's children are each for itself
+    child_count: int = 0  # also of those that are left out
 
     def walk(self) -> "Iterator[Snapshot]":
         """Itself and all below it, parents first."""
@@ -76,17 +79,51 @@ class Counts:
     workers: int
 
 
-def snapshot_of(slot: Slot, *, folded: bool = False) -> Snapshot:
-    """`folded`: without the children of dynamic supervisors, of which there may be very many."""
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """Chooses children of dynamic supervisors: of those at `paths`, the first `most` whose path has `containing` in it,
+    in small letters. So a look costs no more than is looked at, but for one comparison with each child of such a one.
+    """
+
+    paths: Collection[str] = ()
+    containing: str = ""
+    most: int = 100
+
+    def choose(self, running: Running) -> Iterable[Slot]:
+        if not running.is_dynamic:
+            return running.slots.values()
+        if running.path not in self.paths:
+            return ()
+        slots = running.slots
+        if self.containing in f"{running.path}/".casefold():
+            return islice(slots.values(), self.most)
+        return islice((slot for child_id, slot in slots.items() if self._names(child_id)), self.most)
+
+    def _names(self, child_id: str) -> bool:
+        return self.containing in paths.escape(child_id).casefold()
+
+
+Choose = Callable[[Running], Iterable[Slot]]
+
+
+def _all(running: Running) -> Iterable[Slot]:
+    return running.slots.values()
+
+
+def snapshot_of(slot: Slot, *, folded: bool = False, opened: Opened | None = None) -> Snapshot:
+    """`folded`: without the children of dynamic supervisors, of which there may be very many, but for those that are
+    `opened`.
+    """
     world = slot.keeper.world
-    return _snapshot_of(slot, world.now() - world.loop_time(), folded=folded)
+    choose = (opened or Opened()).choose if folded else _all
+    return _snapshot_of(slot, world.now() - world.loop_time(), choose)
 
 
-def _snapshot_of(slot: Slot, epoch: float, *, folded: bool) -> Snapshot:
+def _snapshot_of(slot: Slot, epoch: float, choose: Choose) -> Snapshot:
     """`epoch`: what `now()` said when `loop_time()` was 0."""
     child = slot.child
     running = inside(slot)
-    below = () if running is None or (folded and running.is_dynamic) else running.slots.values()
+    below = () if running is None else choose(running)
     return Snapshot(
         path=path_of(slot),
         id=slot.spec.id,
@@ -99,7 +136,9 @@ def _snapshot_of(slot: Slot, epoch: float, *, folded: bool) -> Snapshot:
         waiting_at=waiting_at(child.task) if child is not None else "",
         details=_told(child.details) if child is not None and child.details is not None else None,
         budget=budget_of(running) if running is not None else None,
-        children=tuple(_snapshot_of(one, epoch, folded=folded) for one in below),
+        children=tuple(_snapshot_of(one, epoch, choose) for one in below),
+        strategy=running.strategy if running is not None else None,
+        child_count=len(running.slots) if running is not None else 0,
     )
 
 

@@ -15,7 +15,7 @@ import trio
 from bimip.supervision.child import Incarnation
 from bimip.supervision.errors import ChildFailedToStart, NoSuchProcess, SupervisorGaveUp, SupervisorStopping
 from bimip.supervision.notify import Notify
-from bimip.supervision.policy import Action, Exit, ExitReason, Restart, on_end, restarted_with
+from bimip.supervision.policy import Action, Exit, ExitReason, Restart, Strategy, on_end, restarted_with
 from bimip.supervision.running import Running, Runtime, Slot, State
 from bimip.supervision.spec import Supervisor
 
@@ -59,6 +59,10 @@ class RunningSupervisor(Running):
         self._closed = False
         for each in spec.children:
             self.slots[each.id] = Slot(each, self)
+
+    @property
+    def strategy(self) -> Strategy:
+        return self._spec.strategy
 
     async def run(self) -> Exit:
         verdict: _Verdict | None = None

@@ -24,6 +24,7 @@ from bimip.supervision.snapshot import (
     Budget,
     ChildInfo,
     Counts,
+    Opened,
     Snapshot,
     budget_of,
     counts_of,
@@ -108,11 +109,11 @@ class Tree:
     def path(self) -> str:
         return path_of(self._root)
 
-    def snapshot(self, path: str | None = None, *, folded: bool = False) -> Snapshot:
+    def snapshot(self, path: str | None = None, *, folded: bool = False, opened: Opened | None = None) -> Snapshot:
         """The tree, or the part of it at `path`. Walks every task below, so mind how often; `folded` leaves out the
-        children of dynamic supervisors.
+        children of dynamic supervisors, but for those that are `opened`.
         """
-        return snapshot_of(self._root if path is None else self._find(path), folded=folded)
+        return snapshot_of(self._root if path is None else self._find(path), folded=folded, opened=opened)
 
     def budgets(self, *, folded: bool = False) -> Mapping[str, Budget]:
         """The restart budget of every running supervisor, by path; `folded` leaves out those below dynamic ones."""

@@ -24,6 +24,7 @@ from scripts.benchmarks import (
     results,
     server,
     throughput,
+    tree,
 )
 from scripts.benchmarks.throughput import Load
 
@@ -38,6 +39,7 @@ WORKLOADS = (
     "groups",
     "presence",
     "rest",
+    "tree",
     "restart",
     "fairness",
     "floors",
@@ -131,6 +133,16 @@ COLUMNS: dict[str, tuple[tuple[str, str], ...]] = {
         ("lost", "undelivered"),
         ("doubled", "duplicates"),
     ),
+    "tree": tuple(
+        (f"{view}: {words}", f"{view}.{key}")
+        for view in tree.VIEWS
+        for words, key in (
+            ("first ms", "first_ms"),
+            ("KiB", "first_kib"),
+            ("bytes /s", "bytes_per_s"),
+            ("% of a core", "percent"),
+        )
+    ),
     "restart": (("ready s", "ready_s"), ("empty store s", "ready_empty_s"), ("store MiB", "store_mib")),
     "floors": (("µs", "median_us"), ("p99", "p99_us")),
 }
@@ -179,7 +191,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--window", type=int, help="one case only: unaccepted messages of each sender")
     parser.add_argument("--receivers", type=int, default=2, help="one case only: devices of each receiver")
     parser.add_argument("--alone", action="store_true", help="one case only: each message in a frame of its own")
-    parser.add_argument("--connections", type=int, default=5_000, help="idle: how many")
+    parser.add_argument("--connections", type=int, default=5_000, help="idle, tree: how many")
     parser.add_argument("--rates", type=_integers, default=latency.RATES, help="latency: messages per second, 1,2,3")
     parser.add_argument("--entries", type=_integers, help="growth: log entries, 1,2,3 (10^7 takes a long time)")
     parser.add_argument("--users", type=_integers, help="growth: users, 1,2,3")
@@ -211,8 +223,9 @@ def cases(name: str, options: argparse.Namespace) -> list[Case]:  # noqa: PLR091
         return [*(_traffic(load_of(options, window=window)) for window in (20, 1)), _paced(load_of(options), 200)]
     if name == "throughput":
         return [_traffic(load) for load in throughput_loads(options)]
-    if name == "idle":
-        return [(f"{options.connections} connections", lambda: _on_server(idle.measure, options.connections))]
+    if name in {"idle", "tree"}:
+        measure = idle.measure if name == "idle" else tree.measure
+        return [(f"{options.connections} connections", lambda: _on_server(measure, options.connections))]
     if name == "groups":
         chosen_loads = [
             load

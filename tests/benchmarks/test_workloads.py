@@ -27,6 +27,7 @@ from scripts.benchmarks import (
     server,
     soak,
     throughput,
+    tree,
     wire,
 )
 from scripts.benchmarks.device import Device, connect_all
@@ -102,6 +103,14 @@ def test_those_who_post_are_beside_sockets(running: server.Server, who: str) -> 
     assert result["quiet"]["accepted_per_s"] > 0
     assert result["accepted_per_s"] > 0
     assert result["p99_ratio"] > 0
+
+
+def test_the_live_page_is_weighed(running: server.Server) -> None:
+    result = tree.measure(running, 4, seconds=0.1)
+
+    assert result["failures"] == {}
+    assert set(result) >= {"folded", "unfolded", "searched"}
+    assert result["unfolded"]["first_kib"] > result["folded"]["first_kib"] > 1
 
 
 def test_idle_connections_are_weighed(running: server.Server) -> None:

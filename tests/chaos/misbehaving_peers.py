@@ -1,11 +1,12 @@
 """Peers that bring the server into situations which devices that behave do not: refused openings, a token in Hello,
 JSON, texts that mean nothing, a device twice at once, one that does not read, back ends by HTTP, an operator at the
-console.
+console and at its page.
 
 Each is one visit, by hand and in bytes. Whatever becomes of it, it ends by itself; what must hold is said of others.
 """
 
 import json
+import re
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack, suppress
 from random import Random
@@ -62,10 +63,13 @@ async def _upgraded(stream: trio.abc.Stream, **changes: str | None) -> bool:
     return b" 101 " in head
 
 
-async def _drain(stream: trio.abc.Stream, seconds: float) -> None:
+async def _drain(stream: trio.abc.Stream, seconds: float) -> bytes:
+    """Returns what came until then."""
+    heard = b""
     with trio.move_on_after(seconds):
-        while await stream.receive_some(1 << 16):
-            pass
+        while some := await stream.receive_some(1 << 16):
+            heard += some
+    return heard
 
 
 async def refused_opening(knock: Knocker, random: Random) -> None:
@@ -291,6 +295,24 @@ async def operator(knock: Knocker, random: Random) -> None:
     await _drain(streams[-1], 5)
 
 
+async def operators_page(knock: Knocker, random: Random) -> None:
+    """The console's page: an operator logs in, looks at the tree as it changes, with the users unfolded, and leaves."""
+    stream = await knock.at_desk()
+    content = json.dumps({"token": OPERATOR, "name": "sweep"}).encode()
+    length = len(content) + (9 if random.random() < 0.1 else 0)  # the rest never comes
+    head = "Host: localhost\r\nConnection: close\r\n"
+    login = f"POST /login HTTP/1.1\r\n{head}Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n"
+    await stream.send_all(login.encode() + content)
+    answer = await _drain(stream, 2)
+    found = re.search(rb"set-cookie: ([^;]+);", answer), re.search(rb'"csrf":"(\w+)"', answer)
+    cookie, csrf = (one[1].decode() if one else "" for one in found)
+    for method, target in (("GET", "/debug/tree/stream?open=bimip/users"), ("POST", "/logout")):
+        stream = await knock.at_desk()
+        shown = f"{head}Cookie: {cookie}\r\nX-CSRF-Token: {csrf}\r\nContent-Length: 0\r\n\r\n"
+        await stream.send_all(f"{method} {target} HTTP/1.1\r\n{shown}".encode())
+        await _drain(stream, 3)
+
+
 VISITS: tuple[Callable[[Knocker, Random], Awaitable[None]], ...] = (
     refused_opening,
     slow_opening,
@@ -312,6 +334,8 @@ VISITS: tuple[Callable[[Knocker, Random], Awaitable[None]], ...] = (
     operator,
     operator,
     operator,
+    operators_page,
+    operators_page,
 )
 
 

@@ -57,4 +57,5 @@ def test_next_steps_can_be_copied(tmp_path: Path) -> None:
     assert ".venv/bin/bimip listen --as data/demo/bob-phone.token --store data/demo/bob-phone.db\n" in steps
     assert '.venv/bin/bimip send --as data/demo/alice-phone.token bob@example.org "Hello Bob"\n' in steps
     assert ".venv/bin/bimip tree --watch --config config/demo.toml\n" in steps
+    assert f"http://127.0.0.1:8471/   the token is in {tmp_path}/demo/operator.token\n" in steps
     assert 'kill -9 "$(cat data/demo/server.pid)"\n' in steps

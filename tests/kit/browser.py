@@ -6,13 +6,17 @@ import shutil
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from base64 import b64decode
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
+import trio
+from trio_websocket import WebSocketConnection, open_websocket_url
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 FLAGS = (
@@ -129,10 +133,10 @@ def site(pages: Mapping[str, str]) -> Iterator[Site]:
 
 
 @contextmanager
-def browsing(url: str, profile: Path) -> Iterator[None]:
+def browsing(url: str, profile: Path, *more: str) -> Iterator[None]:
     """Has a browser show a page, until the test is done with it."""
     assert CHROMIUM is not None
-    command = [CHROMIUM, *FLAGS, f"--user-data-dir={profile}", "--remote-debugging-port=0", url]
+    command = [CHROMIUM, *FLAGS, *more, f"--user-data-dir={profile}", "--remote-debugging-port=0", url]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         yield
@@ -143,3 +147,88 @@ def browsing(url: str, profile: Path) -> Iterator[None]:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+
+
+class Tab:
+    """A page in a browser, which a test drives by the DevTools protocol: as it is served, with no line of a test."""
+
+    def __init__(self, socket: WebSocketConnection) -> None:
+        self._socket = socket
+        self._count = 0
+        self.complaints: list[str] = []
+        """What the page threw, and what its policy forbade."""
+
+    async def call(self, method: str, **params: Any) -> dict[str, Any]:
+        self._count += 1
+        await self._socket.send_message(json.dumps({"id": self._count, "method": method, "params": params}))
+        while True:
+            told = json.loads(await self._socket.get_message())
+            if told.get("id") == self._count:
+                assert "error" not in told, told
+                found = told["result"]
+                assert isinstance(found, dict)
+                return found
+            self._note(told)
+
+    def _note(self, told: dict[str, Any]) -> None:
+        if told["method"] == "Runtime.exceptionThrown":
+            details = told["params"]["exceptionDetails"]
+            self.complaints.append(details.get("exception", {}).get("description", details["text"]))
+        elif told["method"] == "Log.entryAdded" and told["params"]["entry"]["source"] != "network":
+            self.complaints.append(told["params"]["entry"]["text"])
+
+    async def evaluate(self, script: str) -> Any:
+        """The value of an expression in the page."""
+        found = await self.call("Runtime.evaluate", expression=script, returnByValue=True, awaitPromise=True)
+        assert "exceptionDetails" not in found, found
+        return found["result"].get("value")
+
+    async def wait(self, script: str) -> None:
+        """Until an expression is true."""
+        try:
+            await _until(lambda: self.evaluate(script))
+        except trio.TooSlowError:
+            seen = await self.evaluate("document.body.innerText")
+            raise AssertionError(f"never: {script}\n{self.complaints}\n{seen}") from None
+
+    async def press(self, key: str) -> None:
+        for what in ("keyDown", "keyUp"):
+            await self.call("Input.dispatchKeyEvent", type=what, key=key, text="\r" if key == "Enter" else "")
+
+    async def type(self, text: str) -> None:
+        await self.call("Input.insertText", text=text)
+
+    async def picture(self) -> bytes:
+        """A PNG of what is seen."""
+        return b64decode((await self.call("Page.captureScreenshot", format="png"))["data"])
+
+
+async def _until(look: Callable[[], Awaitable[Any]]) -> Any:
+    """Looks into another process until something is found there."""
+    with trio.fail_after(SECONDS):
+        while not (found := await look()):  # noqa: ASYNC110 - nothing tells it but asking
+            await trio.sleep(0.02)
+    return found
+
+
+@asynccontextmanager
+async def showing(url: str, profile: Path, *, size: str = "1280,800") -> AsyncIterator[Tab]:
+    """Has a browser show a page, for a test to drive."""
+    with browsing(url, profile, f"--window-size={size}"):
+        told = trio.Path(profile / "DevToolsActivePort")
+
+        async def port() -> int:
+            return int((await told.read_text()).split("\n")[0] or 0) if await told.exists() else 0
+
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{await _until(port)}", trust_env=False) as tools:
+
+            async def page() -> Any:
+                pages = [one for one in (await tools.get("/json")).json() if one["type"] == "page"]
+                return pages[0]["webSocketDebuggerUrl"] if pages else None
+
+            found = await _until(page)
+        async with open_websocket_url(found, max_message_size=1 << 26) as socket:
+            tab = Tab(socket)
+            for domain in ("Runtime", "Log", "Page"):
+                await tab.call(f"{domain}.enable")
+            yield tab

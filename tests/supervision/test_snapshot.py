@@ -19,11 +19,13 @@ from bimip.supervision import (
     Factory,
     Kind,
     NoSuchProcess,
+    Opened,
     Progress,
     Report,
     ReportCounts,
     Restart,
     State,
+    Strategy,
     Supervisor,
     SupervisorGaveUp,
     open_tree,
@@ -212,3 +214,36 @@ async def test_a_supervisor_that_gives_up_is_counted(autojump_clock: MockClock) 
             await trio.sleep(2)
 
     assert counts.gave_up == {"bimip": 1}
+
+
+async def test_what_is_folded_has_of_dynamic_supervisors_what_is_opened(autojump_clock: MockClock) -> None:
+    users = DynamicSupervisor()
+    async with open_tree(Supervisor([ChildSpec("users", users), ChildSpec("b", idle)])) as tree:
+        for name in ("Ann", "bob", "a/n"):
+            await tree.children("bimip/users").start_child(ChildSpec(name, DynamicSupervisor(), Restart.TEMPORARY))
+        await tree.children("bimip/users/Ann").start_child(ChildSpec("phone", idle, Restart.TEMPORARY))
+
+        def seen(opened: Opened | None) -> list[str]:
+            whole = tree.snapshot(folded=True, opened=opened)
+            return [one.path for one in whole.walk() if one.path.startswith("bimip/users/")]
+
+        assert seen(None) == seen(Opened({"bimip"})) == seen(Opened({"bimip/users"}, "nobody")) == []
+        assert seen(Opened({"bimip/users"})) == ["bimip/users/Ann", "bimip/users/bob", "bimip/users/a%2Fn"]
+        assert seen(Opened({"bimip/users"}, most=1)) == ["bimip/users/Ann"]
+        assert seen(Opened({"bimip/users"}, "%2f", most=1)) == ["bimip/users/a%2Fn"]
+        assert seen(Opened({"bimip/users", "bimip/users/Ann"}, "ann")) == ["bimip/users/Ann", "bimip/users/Ann/phone"]
+        assert tree.snapshot("bimip/users", folded=True).child_count == 3
+        assert tree.snapshot("bimip/b").child_count == 0
+
+
+async def test_a_static_supervisor_tells_its_strategy(autojump_clock: MockClock) -> None:
+    below = Supervisor([ChildSpec("a", idle)], strategy=Strategy.REST_FOR_ONE)
+    async with open_tree(Supervisor([ChildSpec("below", below), ChildSpec("many", DynamicSupervisor())])) as tree:
+        told = {one.path: one.strategy for one in tree.snapshot().walk()}
+
+    assert told == {
+        "bimip": Strategy.ONE_FOR_ONE,
+        "bimip/below": Strategy.REST_FOR_ONE,
+        "bimip/below/a": None,
+        "bimip/many": None,
+    }
