@@ -28,7 +28,9 @@ def everything() -> Parts:
         raise Called
 
     parts = with_page(parts_of(None))
-    optional = {one.name: reached for one in fields(Parts) if one.default is None and one.name != "sessions"}
+    optional: dict[str, Any] = {
+        one.name: reached for one in fields(Parts) if one.default is None and one.name != "sessions"
+    }
     return replace(parts, **optional, tree=reached, metrics_token=SCRAPER)
 
 

@@ -197,7 +197,8 @@ export class Tree {
     write(drawn.count, !many ? "" : this.#isOpen(row) && shown < row.child_count ? `${number(shown)} of ${number(row.child_count)}` : number(row.child_count));
     write(cells.state, row.state);
     if (this.now) write(cells.for, duration(this.now - row.since));
-    write(cells.restarts, row.budget?.restarts ? `${row.restarts} · ${row.budget.restarts}/${row.budget.intensity} spent` : row.restarts ? String(row.restarts) : "");
+    write(cells.restarts, row.budget?.restarts ? `${row.restarts ? `${row.restarts} · ` : ""}${row.budget.restarts}/${row.budget.intensity}` : row.restarts ? String(row.restarts) : "");
+    mark(cells.restarts, "title", row.budget?.restarts ? `of its own; ${row.budget.restarts} of ${row.budget.intensity} restarts of children spent within ${row.budget.period_seconds} s` : null);
     mark(cells.restarts, "class", row.budget && row.budget.restarts && row.budget.intensity - row.budget.restarts <= 1 ? "restarts low" : "restarts");
     const backlog = backlogOf(row);
     write(cells.backlog, backlog ? number(backlog) : "");
