@@ -87,8 +87,9 @@ async def test_an_operator_sees_a_kill_and_the_restart_as_they_happen(tmp_path: 
             said = await tab.evaluate("document.getElementById('said').textContent")
             await tab.evaluate("document.getElementById('leave').click()")
             await tab.wait("!document.getElementById('login').hidden")
+            await tab.evaluate("window.isLeft = true")
             await tab.call("Page.reload")
-            await tab.wait("document.readyState === 'complete' && !document.getElementById('login').hidden")
+            await tab.wait("!window.isLeft && !document.getElementById('login').hidden")
         trail = (tmp_path / "store.audit.log").read_text()
 
     assert (cookie, folded, refrained, quiet) == ("", "false", True, True)

@@ -149,6 +149,10 @@ def browsing(url: str, profile: Path, *more: str) -> Iterator[None]:
             process.wait()
 
 
+class NotNowError(Exception):
+    """A page that is being left, or is not there yet, was asked."""
+
+
 class Tab:
     """A page in a browser, which a test drives by the DevTools protocol: as it is served, with no line of a test."""
 
@@ -164,7 +168,8 @@ class Tab:
         while True:
             told = json.loads(await self._socket.get_message())
             if told.get("id") == self._count:
-                assert "error" not in told, told
+                if "error" in told:
+                    raise NotNowError(told["error"])
                 found = told["result"]
                 assert isinstance(found, dict)
                 return found
@@ -184,9 +189,16 @@ class Tab:
         return found["result"].get("value")
 
     async def wait(self, script: str) -> None:
-        """Until an expression is true."""
+        """Until an expression is true: of a page that is not there yet it is not."""
+
+        async def look() -> Any:
+            try:
+                return await self.evaluate(f"(() => {{ try {{ return {script} }} catch {{ return false }} }})()")
+            except NotNowError:
+                return False
+
         try:
-            await _until(lambda: self.evaluate(script))
+            await _until(look)
         except trio.TooSlowError:
             seen = await self.evaluate("document.body.innerText")
             raise AssertionError(f"never: {script}\n{self.complaints}\n{seen}") from None

@@ -126,7 +126,7 @@ async function act(what, row) {
   if ((await confirmed()) !== "yes") return;
   try {
     await session[what](row.path);
-    write(at("said"), `${row.path}: ${what === "kill" ? "killed" : "restarted"}`);
+    if (what === "restart") write(at("said"), `${row.path}: restarted`); // a kill is told by the stream
   } catch (error) {
     if (error.status === 401) return askForToken(error);
     write(at("asked"), "It was not done");
