@@ -2,9 +2,10 @@
 command line by that.
 """
 
-from collections.abc import Awaitable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Generator, Iterator, Mapping, Sequence
 from contextlib import suppress
-from typing import Final
+from functools import partial
+from typing import Final, TypeVar
 
 import structlog
 import trio
@@ -31,6 +32,8 @@ from bimip.users.inspection import (
     explain_message,
 )
 
+T = TypeVar("T")
+
 _log = structlog.get_logger("bimip")
 
 SECOND_MS: Final = 1000
@@ -54,13 +57,23 @@ class Operations:
     def describe_conflicts(self) -> Mapping[str, object]:
         return describe_conflicts(self._parts.store)
 
-    async def describe_user(self, eid: str) -> Mapping[str, object] | None:
+    async def describe_user(self, eid: str, device: str = "") -> Mapping[str, object] | None:
+        """Describes a user's devices, or one of them. None: there is no such user, or no such device of theirs."""
         with suppress(NameRefusedError):
-            normal = normal_eid(eid)
-            return describe_user(
-                self._parts.store, self._parts.services.partitions, normal, self._parts.users.connected(normal)
+            normal, parts = normal_eid(eid), self._parts
+            now = parts.timekeeper.now()
+            return await self._in_slices(
+                describe_user(parts.store, parts.services.partitions, normal, parts.users.connected, now, device)
             )
         return None
+
+    async def _in_slices(self, work: Generator[None, None, T]) -> T:
+        """Does what takes long a slice at a time, in the line in which devices' long work stands."""
+        end: StopIteration | None = None
+        while end is None:
+            end = await self._parts.services.slices.run(partial(_next, work))
+        result: T = end.value
+        return result
 
     def describe_sight(self, viewer: str, owner: str) -> Mapping[str, object] | None:
         with suppress(NameRefusedError):
@@ -235,3 +248,12 @@ class Operations:
         accepted = self._parts.timekeeper.accept()
         _log.warning("an operator took the machine's clock over", time=accepted)
         return not isinstance(await self._parts.queue.execute(NoteTime(self._parts.timekeeper.known())), Refused)
+
+
+def _next(work: Generator[None, None, object]) -> StopIteration | None:
+    """Does the next slice of some work; None: it is not the last one."""
+    try:
+        next(work)
+    except StopIteration as end:
+        return end
+    return None

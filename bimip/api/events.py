@@ -100,7 +100,10 @@ def place_of(last_event_id: str, partitions: str) -> Place:
 class EventConnection:
     """A stream's `Connection`: it takes a frame whole, and the next one when that has left."""
 
-    def __init__(self) -> None:
+    round_trip_seconds = None  # a stream has no heartbeat that is answered
+
+    def __init__(self, address: str = "") -> None:
+        self.address = address
         self.unsent: bytes | None = None
         self.closed: tuple[int, str] | None = None
         self._is_gone = False
@@ -175,7 +178,7 @@ class Streams:
         visitor: Visitor = visit.request.scope[VISITOR]
         caller = visit.caller
         visitor.connect_device(caller.claims)
-        connection = EventConnection()
+        connection = EventConnection(visitor.address or "")
         try:
             try:
                 await self._attach(caller.claims, connection, [codec.encode(place.hello(), 1)])

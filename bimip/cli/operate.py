@@ -19,6 +19,7 @@ from bimip.cli.output import is_lost
 from bimip.cli.settings import console_url
 from bimip.cli.show_message import HEALTHY, finding_lines, message_lines
 from bimip.cli.show_tree import tree_lines
+from bimip.cli.show_user import device_lines, user_lines
 from bimip.cli.top import measured, samples_of, top_lines
 from bimip.cli.words import counted, date_text, printable, show_json
 from bimip.config import Secret, Settings
@@ -165,6 +166,23 @@ async def diagnose(settings: Settings, eid: str, device: str, *, as_json: bool =
     wrong = sum(one["finding"] not in HEALTHY for one in found)
     if wrong:
         raise Failure(Exit.FAILED, f"{counted(wrong, 'finding')} to look at")
+
+
+async def show_user(settings: Settings, eid: str, *, as_json: bool = False) -> None:
+    """Print a user's devices: how far each is, and what waits for it."""
+    async with _operator(settings) as console:
+        found = await _ask(console, "GET", "/debug/user", eid=eid)
+    show_json(found) if as_json else _screen().print(user_lines(found))
+
+
+async def show_device(settings: Settings, eid: str, device: str, *, as_json: bool = False) -> None:
+    """Print one device of a user, with its connection."""
+    async with _operator(settings) as console:
+        found = await _ask(console, "GET", "/debug/user", eid=eid, device=device)
+    if as_json:
+        show_json({"eid": found["eid"], "device": device, **found["devices"][device]})
+    else:
+        _screen().print(device_lines(found))
 
 
 async def explain_message(settings: Settings, name: str, eid: str, device: str, *, as_json: bool = False) -> None:

@@ -13,7 +13,7 @@ GET  /debug/tree/stream?at=&open=&find=  the tree as it changes, folded but for 
 POST /debug/kill?path=      ends a process as if it had crashed
 POST /debug/restart?path=   stops a process in order and starts it again
 GET  /debug/busiest         the connected devices that are behind the furthest, or have most under way
-GET  /debug/user?eid=       a user's devices, offsets and lag
+GET  /debug/user?eid=&device=  a user's devices, or one of them: offsets, what waits for it, and its connection
 GET  /debug/user/why?viewer=&owner=  what a user sees of another, and by which rules
 GET  /debug/doctor?eid=&device=  why devices do not receive: all of a user, one of them, or what concerns everybody
 GET  /debug/message?id=&eid=&device=  the life of a message, by its signal id, or by the id under which an eid sent it:
@@ -105,8 +105,9 @@ class Parts:
     now: Callable[[], float]
     """The tree's clock."""
 
-    user: Callable[[str], Awaitable[Mapping[str, object] | None]] | None = None
-    """The devices of an eid as JSON has them, or None for a user who does not exist. None: there is no such page."""
+    user: Callable[[str, str], Awaitable[Mapping[str, object] | None]] | None = None
+    """The devices of an eid, or the one of a name, as JSON has them; or None where there is no such user or device.
+    None: there is no such page."""
 
     sight: Callable[[str, str], Mapping[str, object] | None] | None = None
     """What a viewer sees of an owner, both by eid, as JSON has it; or None where one of them does not exist. None:
@@ -336,10 +337,11 @@ class Handlers:
 
     async def user(self, request: Request) -> Response:
         eid = _parameter(request, "eid", "such as alice@example.org")
+        device = request.query_params.get("device", "")
         assert self._parts.user is not None
-        found = await self._parts.user(eid)
+        found = await self._parts.user(eid, device)
         if found is None:
-            raise _no_user(eid)
+            raise _no_user(eid, device)
         return answer(found)
 
     async def why(self, request: Request) -> Response:
@@ -358,7 +360,7 @@ class Handlers:
         assert self._parts.diagnose is not None
         found = self._parts.diagnose(eid, device)
         if found is None:
-            raise _no_user(f"{eid} with a device {device}" if device else eid)
+            raise _no_user(eid, device)
         return answer(found)
 
     async def explain_message(self, request: Request) -> Response:
@@ -498,8 +500,9 @@ async def _bar(request: Request, act: Callable[[str], Awaitable[bool]], done: st
     return answer({done: eid})
 
 
-def _no_user(eid: str) -> AnswerError:
-    return AnswerError(404, f"there is no user {eid}", "a user exists once a token of theirs connected")
+def _no_user(eid: str, device: str = "") -> AnswerError:
+    who = f"{eid} with a device {device}" if device else eid
+    return AnswerError(404, f"there is no user {who}", "a user exists once a token of theirs connected")
 
 
 def _parameter(request: Request, name: str, example: str) -> str:

@@ -53,6 +53,7 @@ from bimip.gateway.framing import (
     Fault,
     FrameReader,
     Ping,
+    Pong,
     close_payload,
     frame_head,
 )
@@ -94,6 +95,7 @@ class WebSocketConnection:
         "_malformed_in_a_row",
         "_message_since",
         "_ping_at",
+        "_pinged_at",
         "_poller",
         "_pong",
         "_pumps",
@@ -113,6 +115,8 @@ class WebSocketConnection:
         "_wake",
         "_while_open",
         "account",
+        "address",
+        "round_trip_seconds",
     )
 
     def __init__(
@@ -127,10 +131,13 @@ class WebSocketConnection:
         *,
         account: Hashable,
         admitted: bool,
+        address: str = "",
     ) -> None:
         """`wake` is a new one; `rest` are bytes that came with the opening. Not `admitted`: it showed no token yet."""
         self.account = account
         """On which it is served; others may share it."""
+        self.address = address
+        self.round_trip_seconds: float | None = None
         self._stream = stream
         self._poller = poller
         self._settings, self._limits = settings, limits
@@ -157,6 +164,8 @@ class WebSocketConnection:
         now = trio.current_time()
         self._heard_at = self._ping_at = now
         self._ping_at += limits.heartbeat_seconds
+        self._pinged_at = math.inf
+        """When the ping was sent that was not answered yet; inf: all were."""
         self._reading = False
         self._reading_since = now
         self._message_since = math.inf
@@ -364,7 +373,8 @@ class WebSocketConnection:
         elif trio.current_time() >= self._silent_at():
             self.close(Close.SILENT, "nothing was heard for two heartbeats")
         elif trio.current_time() >= self._ping_at:
-            self._ping_at = trio.current_time() + self._limits.heartbeat_seconds
+            self._pinged_at = trio.current_time()
+            self._ping_at = self._pinged_at + self._limits.heartbeat_seconds
             self._write(frame_head(PING, 0))
         else:
             resume_at = math.inf if self._texts is None else self._texts.resume_at
@@ -527,6 +537,10 @@ class WebSocketConnection:
         elif isinstance(event, Ping):
             self._pong = event.payload  # of several only the last is answered (RFC 6455, 5.5.3)
             self._wake.notify()
+        elif isinstance(event, Pong):
+            if self._pinged_at < math.inf:  # else nobody asked for it
+                self.round_trip_seconds = trio.current_time() - self._pinged_at
+                self._pinged_at = math.inf
         elif isinstance(event, CloseFrame):
             self._happened |= PEER_CLOSED
             self._end(event.code, event.reason)

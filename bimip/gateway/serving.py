@@ -369,6 +369,7 @@ class _Handshake:
             request.rest,
             account=self._slot.account,
             admitted=upgrade.claims is not None,
+            address=self.address or "",
         )
 
     async def _send(self, answer: bytes) -> bool:

@@ -30,6 +30,16 @@ class RefusedError(Exception):
 
 
 class Connection(Protocol):
+    @property
+    def address(self) -> str:
+        """Where the peer is; empty: that is not known."""
+        ...
+
+    @property
+    def round_trip_seconds(self) -> float | None:
+        """How long the last heartbeat took there and back; None: none was answered yet."""
+        ...
+
     async def receive(self) -> list[bytes]:
         """All complete frames that have arrived, at least one. Cancelling it is safe: nothing is lost.
 

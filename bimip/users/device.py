@@ -81,6 +81,7 @@ class Device(Asker):
         "_frames_left",
         "_overdue",
         "_sent_at_news",
+        "agent",
         "answered",
         "attended",
         "connection",
@@ -106,6 +107,8 @@ class Device(Asker):
         self.phase = Phase.CONNECTED
         self.state = StatePosition(session)
         self.focus = Focus.ACTIVE
+        self.agent = ""
+        """What its client is, and which version, as its Hello said."""
         self.since = trio.current_time()
         self.attended: Mapping[str, Cursor] | None = None
         """By partition, what it had acknowledged when the last who sat before it went; None: somebody does."""
@@ -527,4 +530,17 @@ class Device(Asker):
             "partitions": partitions,
             "unanswered": self.owed,
             "state_version": self.state.version,
+        }
+
+    def describe(self) -> dict[str, object]:
+        """Tells the same with who is there: since when, from where, and with which client."""
+        connection, services = self.connection, self.session.services
+        round_trip = connection.round_trip_seconds
+        return {
+            **self.statistics(),
+            "since": services.wall_clock() - round((trio.current_time() - self.since) * 1000),
+            "address": connection.address,
+            "agent": self.agent,
+            "round_trip_ms": None if round_trip is None else round(round_trip * 1000, 1),
+            "token_expires": self.claims.expires_at,
         }

@@ -6,6 +6,7 @@ does delivery begin.
 
 from collections.abc import Callable
 from functools import partial
+from sys import intern
 
 import trio
 
@@ -62,6 +63,7 @@ def handle_hello(device: Device, hello: pb.Hello, ref: int) -> Rest:
     if len({one.partition for one in openings}) < len(openings):
         raise WireError(pb.INVALID, "a partition is named twice", field="partitions")
     device.phase = Phase.GREETING
+    device.agent = intern(hello.agent)  # thousands of devices have the same few
     seqs = sum(bool(position.seq) for position in hello.partitions)
     wait = device.rates.take(1 + len(hello.messages) + seqs, hello.ByteSize(), trio.current_time())
     store, user = device.session.services.store, device.session.number

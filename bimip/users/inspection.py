@@ -2,11 +2,12 @@
 one sees of another, and why; and the life of a message.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from bimip.domain.core.clock import stamp_in
 from bimip.domain.core.ids import Millis, UserId
+from bimip.reading.backlog import LOOK_MOST, Backlog, measure_backlog
 from bimip.reading.conflicts import read_conflicts
 from bimip.reading.devices import KnownDevice, read_devices
 from bimip.reading.message_life import (
@@ -22,6 +23,7 @@ from bimip.reading.message_life import (
     recipients_of,
 )
 from bimip.reading.people import read_bars
+from bimip.reading.presence import find_user
 from bimip.reading.privacy import explain
 from bimip.storage.interface import Store
 from bimip.users.diagnosis import (
@@ -37,16 +39,35 @@ from bimip.users.session import Connected
 
 CONFLICTS = 100
 """Told at once: the ledger keeps more, for whoever asks the store."""
+MOST_LOOKED = 20_000
+"""Entries that are looked at for all devices of a user: of further ones it is told that at least nothing waits."""
 
 
 def describe_user(
-    store: Store, partitions: Iterable[str], eid: str, connected: Mapping[str, Connected]
-) -> dict[str, object] | None:
-    """One user's devices with offsets and lag; None: there is no such user. `connected`: those that are, by name."""
+    store: Store,
+    partitions: Iterable[str],
+    eid: str,
+    connected: Callable[[str], Mapping[str, Connected]],
+    now: Millis,
+    only: str = "",
+) -> Generator[None, None, dict[str, object] | None]:
+    """Describes in slices one user's devices, or the one of a name, with offsets and what waits for each; None: there
+    is no such user, or no such device. `connected`: a user's devices that are, by name.
+    """
     known = read_devices(store, eid, partitions)
     if known is None:
         return None
-    return {"eid": eid, "devices": {device.name: _described(device, connected) for device in known}}
+    user, left, devices = find_user(store, eid), MOST_LOOKED, {}
+    for device in known:
+        if only in {"", device.name}:
+            waiting: dict[str, Backlog] = {}
+            for partition, one in device.committed.items():
+                if one.lag:
+                    most = min(LOOK_MOST, left)
+                    waiting[partition] = yield from measure_backlog(store, user, device.number, partition, most)
+                    left -= min(most, one.lag)
+            devices[device.name] = _described(device, waiting, connected(eid).get(device.name), now)
+    return {"eid": eid, "devices": devices} if devices or not only else None
 
 
 def describe_sight(store: Store, viewer: str, owner: str, connected: int) -> dict[str, object] | None:
@@ -73,16 +94,34 @@ def describe_conflicts(store: Store) -> dict[str, object]:
     return {"conflicts": [one._asdict() for one in read_conflicts(store, CONFLICTS)]}
 
 
-def _described(device: KnownDevice, connected: Mapping[str, Connected]) -> dict[str, object]:
+def _described(
+    device: KnownDevice, waiting: Mapping[str, Backlog], connection: Connected | None, now: Millis
+) -> dict[str, object]:
     return {
         "label": device.label,
         "created": device.created,
         "last_seen": device.last_seen,
         "committed": {
-            partition: {"floor": one.floor, "head": one.head, "lag": one.lag}
+            partition: {
+                "first": one.first,
+                "floor": one.floor,
+                "head": one.head,
+                "lag": one.lag,
+                **_waiting(waiting.get(partition, Backlog()), now),
+            }
             for partition, one in device.committed.items()
         },
-        "connection": connected[device.name].statistics() if device.name in connected else None,
+        "connection": None if connection is None else connection.describe(),
+    }
+
+
+def _waiting(backlog: Backlog, now: Millis) -> dict[str, object]:
+    """Tells what of a log is owed to a device, and was not acknowledged."""
+    return {
+        "waiting": backlog.messages,
+        "waiting_bytes": backlog.bytes,
+        "waiting_seconds": 0 if backlog.oldest is None else max(0, now - backlog.oldest) // 1000,
+        "waiting_at_least": not backlog.is_whole,
     }
 
 

@@ -272,6 +272,7 @@ async def operator(knock: Knocker, random: Random) -> None:
             ("/metrics", "GET"),
             ("/debug/busiest", "GET"),
             ("/debug/user?eid=alice", "GET"),
+            ("/debug/user?eid=alice&device=phone", "GET"),
             ("/debug/user?eid=nobody", "GET"),
             ("/debug/restart?path=bimip/retention", "POST"),
             ("/debug/restart?path=bimip/gateway/listener", "POST"),

@@ -216,6 +216,46 @@ async def create(eid: str) -> dict[str, object] | None:
     return {"eid": eid, "user": 7, "created": eid == "dora"} if eid else None
 
 
+A_LOG = {"first": 1, "floor": 4, "head": 9, "lag": 5, "waiting": 3, "waiting_bytes": 4200}
+DEVICES: dict[str, Any] = {
+    "lap\x1btop": {
+        "label": "",
+        "created": 1795858000000,
+        "last_seen": 1795858002000,
+        "committed": {"chat": {**A_LOG, "waiting_seconds": 130, "waiting_at_least": True}},
+        "connection": None,
+    },
+    "phone": {
+        "label": "Ann's",
+        "created": 1795858000000,
+        "last_seen": 1795858001000,
+        "committed": {"chat": {**A_LOG, "waiting": 0, "waiting_bytes": 0, "waiting_seconds": 0}}
+        | {"feed": {**A_LOG, "waiting_seconds": 7, "waiting_at_least": False}},
+        "connection": {
+            "greeted": True,
+            "takes_frames": False,
+            "partitions": {
+                "chat": {"position": 8, "head": 9, "lag": 1, "in_flight": 2, "in_flight_bytes": 1500},
+                "new": {"position": 0, "head": 0, "lag": 0, "in_flight": 0, "in_flight_bytes": 0},
+            },
+            "unanswered": 1,
+            "since": 1795858003000,
+            "address": "192.0.2.7",
+            "agent": "an app\x1b 1.2",
+            "round_trip_ms": 12.5,
+            "token_expires": 1795858009000,
+        },
+    },
+    "watch": {"label": "", "created": 1795858000000, "last_seen": 1795858001000, "committed": {}, "connection": None},
+}
+DEVICES["phone"]["committed"]["chat"]["waiting_at_least"] = False
+
+
+async def user(eid: str, device: str) -> dict[str, Any] | None:
+    found = {name: one for name, one in DEVICES.items() if device in {"", name}}
+    return {"eid": eid, "devices": found} if eid == "ann" and found else None
+
+
 @asynccontextmanager
 async def server(export: Any = export_user) -> AsyncIterator[tuple[Settings, Tree]]:
     erased = Erased()
@@ -233,6 +273,7 @@ async def server(export: Any = export_user) -> AsyncIterator[tuple[Settings, Tre
             sight=lambda _viewer, _owner: SIGHT,
             explain_message=explain,
             diagnose=diagnose,
+            user=user,
             accept_clock=accept_clock,
             export_user=export,
             create_user=create,
@@ -500,6 +541,54 @@ async def test_what_keeps_messages_back_is_shown_with_what_to_do(capsys: pytest.
         "  it gets what is for it when it comes",
     ]
     assert [json.loads(line) for line in as_json.splitlines()] == [AWAY, WELL]
+
+
+async def test_a_users_devices_are_shown_with_what_waits_for_each(capsys: pytest.CaptureFixture[str]) -> None:
+    async with server() as (settings, _):
+        await operate.show_user(settings, "ann")
+        shown = capsys.readouterr().out
+        await operate.show_user(settings, "ann", as_json=True)
+        as_json = capsys.readouterr().out
+        with pytest.raises(Failure, match="there is no user bob"):
+            await operate.show_user(settings, "bob")
+
+    assert [" ".join(line.split()) for line in shown.splitlines()] == [
+        "ann: 3 devices",
+        "device connected partition head delivered committed lag waiting bytes oldest in flight",
+        "lap\\x1btop no, seen 2026-11-28 09:26:42 UTC chat 9 - 4 5 3+ 4,200+ 2 min 10 s -",
+        "phone since 2026-11-28 09:26:43 UTC chat 9 8 4 5 0 0 - 2 (1,500 bytes)",
+        "feed 9 - 4 5 3 4,200 7.0 s -",
+        "new 0 0 - 0 - - - 0 (0 bytes)",
+        "watch no, seen 2026-11-28 09:26:41 UTC",
+    ]
+    assert json.loads(as_json) == {"eid": "ann", "devices": DEVICES}
+
+
+async def test_one_device_is_shown_with_its_connection(capsys: pytest.CaptureFixture[str]) -> None:
+    async with server() as (settings, _):
+        await operate.show_device(settings, "ann", "phone")
+        phone = capsys.readouterr().out
+        await operate.show_device(settings, "ann", "watch")
+        watch = capsys.readouterr().out
+        await operate.show_device(settings, "ann", "phone", as_json=True)
+        as_json = capsys.readouterr().out
+        with pytest.raises(Failure, match="there is no user ann with a device tablet"):
+            await operate.show_device(settings, "ann", "tablet")
+
+    assert phone.splitlines()[:6] == [
+        'device      phone "Ann\'s", known since 2026-11-28 09:26:40 UTC',
+        "connected   since 2026-11-28 09:26:43 UTC from 192.0.2.7",
+        "client      an app\\x1b 1.2",
+        "round trip  12.5 ms",
+        "token       expires 2026-11-28 09:26:49 UTC",
+        "standing    it takes no bytes just now, 1 request unanswered",
+    ]
+    assert [line.split()[0] for line in phone.splitlines()[6:]] == ["partition", "chat", "feed", "new"]
+    assert watch.splitlines() == [
+        "device      watch, known since 2026-11-28 09:26:40 UTC",
+        "connected   no; last seen 2026-11-28 09:26:41 UTC",
+    ]
+    assert json.loads(as_json) == {"eid": "ann", "device": "phone", **DEVICES["phone"]}
 
 
 async def test_an_export_is_printed_line_by_line(capsys: pytest.CaptureFixture[str]) -> None:

@@ -223,12 +223,12 @@ async def test_the_debug_endpoint_says_when_the_tree_is_not_up() -> None:
     assert (response.status_code, response.json()["error"]) == (503, "the server is starting")
 
 
-async def no_user(_eid: str) -> Mapping[str, object] | None:
+async def no_user(_eid: str, _device: str) -> Mapping[str, object] | None:
     return None
 
 
-async def some_user(eid: str) -> Mapping[str, object] | None:
-    return {"eid": eid, "devices": []}
+async def some_user(eid: str, device: str) -> Mapping[str, object] | None:
+    return None if device == "watch" else {"eid": eid, "devices": {device: {}} if device else {}}
 
 
 @pytest.mark.parametrize(
@@ -237,16 +237,19 @@ async def some_user(eid: str) -> Mapping[str, object] | None:
         (None, {"eid": "alice"}, 404),
         (no_user, {"eid": "alice"}, 404),
         (some_user, {"eid": "alice"}, 200),
+        (some_user, {"eid": "alice", "device": "phone"}, 200),
+        (some_user, {"eid": "alice", "device": "watch"}, 404),
         (some_user, {}, 400),
     ],
 )
 async def test_a_users_page_is_there_if_somebody_knows_users(
-    user: Callable[[str], Awaitable[Mapping[str, object] | None]] | None, params: dict[str, str], status: int
+    user: Callable[[str, str], Awaitable[Mapping[str, object] | None]] | None, params: dict[str, str], status: int
 ) -> None:
     async with small_tree() as tree, served(replace(parts_of(tree), user=user)) as client:
         response = await client.get("/debug/user", headers=OPERATOR, params=params)
 
     assert response.status_code == status
+    assert status != 200 or [*response.json()["devices"]] == [*filter(None, [params.get("device")])]
 
 
 @pytest.mark.parametrize(

@@ -170,6 +170,24 @@ async def test_a_peer_that_answers_pings_lives(autojump_clock: MockClock) -> Non
         assert await websocket.get_message() == PING
 
 
+async def test_a_heartbeat_that_is_answered_tells_how_long_the_way_is(autojump_clock: MockClock) -> None:
+    async with open_world() as world:
+        stream = world.dial()
+        await upgrade(stream)
+        await stream.send_all(frame(10, b"nobody asked"))
+        await trio.sleep(30.25)
+        before = world.echo.connection.round_trip_seconds
+        await stream.send_all(frame(10, b""))
+        await trio.sleep(1)
+        answered = world.echo.connection.round_trip_seconds
+        await stream.send_all(frame(10, b"nobody asked"))
+        await trio.sleep(1)
+
+        assert before is None
+        assert answered == pytest.approx(0.25)
+        assert world.echo.connection.round_trip_seconds == answered
+
+
 async def test_a_peer_that_we_do_not_listen_to_is_not_silent(autojump_clock: MockClock) -> None:
     async with open_world() as world:
         world.echo.serve = False

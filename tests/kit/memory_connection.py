@@ -13,6 +13,9 @@ from bimip.users.connection import ConnectionClosedError, Take
 
 
 class MemoryConnection:
+    address = "192.0.2.7"
+    round_trip_seconds: float | None = None
+
     def __init__(self, peer: "Peer") -> None:
         self._peer = peer
         self._arrived: deque[bytes] = deque()

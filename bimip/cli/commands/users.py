@@ -22,6 +22,23 @@ def why_seen(
     as_operator("show_why", viewer, owner, config=config, as_json=json)
 
 
+@app.command("show")
+def show_user(eid: Eid, json: Json = False, config: Config = None) -> None:
+    """Show the devices of a user of a running server: connected or not, how far behind, and what waits for each."""
+    as_operator("show_user", eid, config=config, as_json=json)
+
+
+@app.command("device")
+def show_device(
+    eid: Eid,
+    device: Annotated[str, typer.Argument(help="Which of theirs, by its name.", metavar="DEVICE")],
+    json: Json = False,
+    config: Config = None,
+) -> None:
+    """Show one device of a user of a running server in full: its connection, its client, and each of its logs."""
+    as_operator("show_device", eid, device, config=config, as_json=json)
+
+
 @app.command("export")
 def export_user(eid: Eid, config: Config = None) -> None:
     """Print everything that a running server holds about a user, a JSON object a line."""
