@@ -14,10 +14,13 @@ from bimip.domain.accounts.barring import DisableUser, EnableUser, RevokeIssued
 from bimip.domain.accounts.erasing import BeginErasing, ErasingBegun
 from bimip.domain.accounts.registering import CreateUser, UserCreated
 from bimip.domain.conversations.membership import NOBODY
-from bimip.domain.core.operations import Fault, NoteTime, Refused
+from bimip.domain.core.ids import Millis
+from bimip.domain.core.operations import Fault, Forget, NoteTime, Refused
 from bimip.domain.core.records import Table
+from bimip.domain.keeping.timekeeping import DAY
 from bimip.names import NameRefusedError, normal_eid
 from bimip.parts import Parts
+from bimip.reading.devices import read_device
 from bimip.reading.export import export_user
 from bimip.reading.people import list_users
 from bimip.reading.presence import find_user
@@ -31,6 +34,7 @@ from bimip.users.inspection import (
     diagnose_devices,
     explain_message,
 )
+from bimip.users.pins import LogPolicies, describe_pins, describe_worst_pins, find_pinned_logs, foresee_eviction
 
 T = TypeVar("T")
 
@@ -57,15 +61,19 @@ class Operations:
     def describe_conflicts(self) -> Mapping[str, object]:
         return describe_conflicts(self._parts.store)
 
-    async def describe_user(self, eid: str, device: str = "") -> Mapping[str, object] | None:
+    def describe_user(self, eid: str, device: str = "") -> Awaitable[Mapping[str, object] | None]:
         """Describes a user's devices, or one of them. None: there is no such user, or no such device of theirs."""
-        with suppress(NameRefusedError):
-            normal, parts = normal_eid(eid), self._parts
-            now = parts.timekeeper.now()
-            return await self._in_slices(
-                describe_user(parts.store, parts.services.partitions, normal, parts.users.connected, now, device)
+        parts = self._parts
+        return self._in_slices(
+            describe_user(
+                parts.store,
+                parts.services.partitions,
+                _normal(eid),
+                parts.users.connected,
+                parts.timekeeper.now(),
+                device,
             )
-        return None
+        )
 
     async def _in_slices(self, work: Generator[None, None, T]) -> T:
         """Does what takes long a slice at a time, in the line in which devices' long work stands."""
@@ -93,6 +101,7 @@ class Operations:
                 normal = normal_eid(eid)
             except NameRefusedError:
                 return None
+            user = find_user(self._parts.store, normal)
             devices = diagnose_devices(
                 self._parts.store,
                 self._parts.services.partitions,
@@ -100,6 +109,8 @@ class Operations:
                 device,
                 self._parts.users.connected(normal),
                 self._parts.refused_tokens.of,
+                find_pinned_logs(self._parts.store, normal, user, self._policies()),
+                self._parts.timekeeper.passed(),
             )
             if devices is None:
                 return None
@@ -117,6 +128,50 @@ class Operations:
             dict(webhooks.waiting),
             webhooks.last_failure,
         )
+
+    def _policies(self) -> LogPolicies:
+        settings, clock = self._parts.settings.retention, self._parts.timekeeper
+        live_ms = settings.offline_days * DAY + clock.gap_ms
+        return LogPolicies(
+            self._parts.services.partitions,
+            settings.until_acked,
+            settings.history_days,
+            Millis(clock.passed() - live_ms),
+            live_ms,
+        )
+
+    def describe_pins(self, eid: str, after: str = "") -> Awaitable[Mapping[str, object] | None]:
+        """Describes which devices hold back the logs of a user, and how much; None: there is no such user. Without one
+        those of all users that hold back the most, of a page behind a place. Raises ValueError where that is none.
+        """
+        store, policies, connected = self._parts.store, self._policies(), self._parts.users.connected
+        if eid:
+            return self._in_slices(describe_pins(store, _normal(eid), policies, connected))
+        return self._in_slices(describe_worst_pins(store, policies, connected, after))
+
+    def foresee_eviction(self, eid: str, device: str) -> Awaitable[Mapping[str, object] | None]:
+        """Foresees what goes when a device is evicted, and does nothing; None: there is no such user or device."""
+        store, policies, connected = self._parts.store, self._policies(), self._parts.users.connected
+        return self._in_slices(foresee_eviction(store, _normal(eid), device, policies, connected))
+
+    async def evict_device(self, eid: str, device: str) -> Mapping[str, object] | None:
+        """An operator removes a device: what it holds back goes with the next round of retention. It is on disk, and
+        its connection closes. None: there is no such user or device. Raises ValueError where the store cannot be
+        written just now: nothing has happened.
+        """
+        foreseen = await self.foresee_eviction(eid, device)
+        found = None if foreseen is None else read_device(self._parts.store, _normal(eid), device)
+        if found is None:
+            return None
+        user, known = found
+        result = await self._parts.queue.execute(Forget(known.number), owner=user)
+        if isinstance(result, Refused):
+            raise ValueError(result.sentence)  # noqa: TRY004 - what is refused is no matter of types
+        session = self._parts.services.sessions.get(user)
+        if session is not None:
+            session.close_removed(known.number)
+        _log.warning("an operator evicted a device", eid=eid, device=device)
+        return foreseen
 
     def explain_message(self, text: str, eid: str, device: str) -> Iterator[Sequence[Mapping[str, object]]] | None:
         """Explains what became of a message, some lines at a time; None: there is no such message, or no more. Raises
@@ -248,6 +303,13 @@ class Operations:
         accepted = self._parts.timekeeper.accept()
         _log.warning("an operator took the machine's clock over", time=accepted)
         return not isinstance(await self._parts.queue.execute(NoteTime(self._parts.timekeeper.known())), Refused)
+
+
+def _normal(eid: str) -> str:
+    """The name as it is stored; empty, as nobody's is, for what is no name."""
+    with suppress(NameRefusedError):
+        return normal_eid(eid)
+    return ""
 
 
 def _next(work: Generator[None, None, object]) -> StopIteration | None:

@@ -5,6 +5,8 @@ import json
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from datetime import timedelta
+from heapq import nlargest
+from operator import itemgetter
 from typing import Any
 from urllib.parse import quote
 
@@ -18,6 +20,7 @@ from bimip.cli.failures import Exit, Failure
 from bimip.cli.output import is_lost
 from bimip.cli.settings import console_url
 from bimip.cli.show_message import HEALTHY, finding_lines, message_lines
+from bimip.cli.show_pins import eviction_lines, user_pins_lines, worst_pins_lines
 from bimip.cli.show_tree import tree_lines
 from bimip.cli.show_user import device_lines, user_lines
 from bimip.cli.top import measured, samples_of, top_lines
@@ -183,6 +186,44 @@ async def show_device(settings: Settings, eid: str, device: str, *, as_json: boo
         show_json({"eid": found["eid"], "device": device, **found["devices"][device]})
     else:
         _screen().print(device_lines(found))
+
+
+MOST_PINS = 20
+"""Devices that are shown of all users."""
+
+
+async def show_pins(settings: Settings, eid: str, *, as_json: bool = False) -> None:
+    """Print which devices hold back the logs of a user; without one those of all users that hold back the most."""
+    async with _operator(settings) as console:
+        found = await (_ask(console, "GET", "/debug/user/pins", eid=eid) if eid else _worst_pins(console))
+    if as_json:
+        show_json(found)
+    elif eid:
+        _screen().print(user_pins_lines(found))
+    else:
+        _screen().print(worst_pins_lines(found["pins"], found["until_acked"]))
+
+
+async def _worst_pins(console: httpx.AsyncClient) -> Json:
+    worst: list[Json] = []
+    page: Json = {"next": ""}
+    while page.get("pins") is None or page["next"]:
+        page = await _ask(console, "GET", "/debug/user/pins", after=page["next"])
+        worst = nlargest(MOST_PINS, [*worst, *page["pins"]], key=itemgetter("holds"))
+    return {"until_acked": page["until_acked"], "pins": worst}
+
+
+async def evict_device(
+    settings: Settings, eid: str, device: str, *, dry_run: bool = False, as_json: bool = False
+) -> None:
+    """Evict a device, or tell what that would free."""
+    async with _operator(settings) as console:
+        method = "GET" if dry_run else "POST"
+        found = await _ask(console, method, "/debug/user/evict", eid=eid, device=device)
+    if as_json:
+        show_json({**found, "evicted": not dry_run})
+    else:
+        print("\n".join(eviction_lines(found, is_done=not dry_run)))
 
 
 async def explain_message(settings: Settings, name: str, eid: str, device: str, *, as_json: bool = False) -> None:

@@ -24,6 +24,10 @@ GET  /debug/users?after=&limit=  users by name, some at a time: since when, whet
 POST /debug/user/disable?eid=  keeps a user out: their devices are closed, and none of their tokens counts
 POST /debug/user/enable?eid=  lets them in again
 POST /debug/user/revoke?eid=&device=  revokes all tokens that were issued so far, to a user or to one device of theirs
+GET  /debug/user/pins?eid=&after=  which devices hold logs back, and what would go without them: of a user, or those of
+                            all users that hold back the most, a page of users at a time
+GET  /debug/user/evict?eid=&device=   what would go if a device were evicted, and does nothing
+POST /debug/user/evict?eid=&device=   evicts a device: its connection closes, its places go, it holds back nothing
 GET  /debug/user/erasing      who is being erased still, by number
 POST /debug/push/test?eid=&device=&id=  sends a notification to a user's subscriptions: what each gateway answered
 GET  /debug/clock           the server's time and the machine's, and why that is not followed
@@ -67,6 +71,10 @@ _TREE = "GET /debug/tree (`bimip tree`)"
 USERS_AT_ONCE, MOST_USERS = 100, 1000
 
 _log = structlog.get_logger("bimip.console")
+
+
+Eviction = Callable[[str, str], Awaitable[Mapping[str, object] | None]]
+"""Takes an eid and a device of theirs."""
 
 
 class Audit(Protocol):
@@ -152,6 +160,19 @@ class Parts:
     """Closes the connections of an eid's devices, or of one: their names, or None for a user who does not exist. None:
     there is no such page."""
 
+    pins: Callable[[str, str], Awaitable[Mapping[str, object] | None]] | None = None
+    """Which devices hold back the logs of an eid, as JSON has it, or None for a user who does not exist; without an eid
+    those of all users that hold back the most, of a page that begins behind a place. Raises ValueError where that is
+    none. None: there is no such page."""
+
+    foresee_eviction: Eviction | None = None
+    """What would go if a device of an eid were evicted, as JSON has it, or None where there is no such device. None:
+    there is no such page."""
+
+    evict_device: Eviction | None = None
+    """Evicts a device of an eid: what that frees, or None where there is no such device. Raises ValueError where that
+    cannot be written just now."""
+
     erasures: Callable[[], Mapping[str, object]] | None = None
     """Who is being erased, as JSON has it. None: there is no such page."""
 
@@ -227,6 +248,9 @@ def make_application(parts: Parts) -> Contained:
         (parts.enable_user, "POST", "/debug/user/enable", guarded(acts("enable", handlers.enable_user))),
         (parts.revoke_tokens, "POST", "/debug/user/revoke", guarded(acts("revoke tokens", handlers.revoke_tokens))),
         (parts.kick, "POST", "/debug/user/kick", guarded(acts("kick", handlers.kick))),
+        (parts.pins, "GET", "/debug/user/pins", guarded(handlers.pins)),
+        (parts.foresee_eviction, "GET", "/debug/user/evict", guarded(partial(_evict, parts.foresee_eviction))),
+        (parts.evict_device, "POST", "/debug/user/evict", guarded(acts("evict", partial(_evict, parts.evict_device)))),
         (parts.try_push, "POST", "/debug/push/test", guarded(acts("push test", handlers.try_push))),
         (parts.conflicts, "GET", "/debug/conflicts", guarded(handlers.conflicts)),
         (parts.clock, "GET", "/debug/clock", guarded(handlers.clock)),
@@ -440,6 +464,17 @@ class Handlers:
             raise _no_user(eid)
         return answer({"kicked": kicked})
 
+    async def pins(self, request: Request) -> Response:
+        eid, after = (request.query_params.get(one, "") for one in ("eid", "after"))
+        assert self._parts.pins is not None
+        try:
+            found = await self._parts.pins(eid, after)
+        except ValueError as error:
+            raise AnswerError(400, str(error), "give back `next` of the page before, or nothing") from error
+        if found is None:
+            raise _no_user(eid)
+        return answer(found)
+
     async def erasures(self, _request: Request) -> Response:
         assert self._parts.erasures is not None
         return answer(self._parts.erasures())
@@ -498,6 +533,20 @@ async def _bar(request: Request, act: Callable[[str], Awaitable[bool]], done: st
     if not is_there:
         raise _no_user(eid)
     return answer({done: eid})
+
+
+async def _evict(act: Eviction | None, request: Request) -> Response:
+    """Evicts a device, or foresees it, and tells what that frees."""
+    assert act is not None
+    eid = _parameter(request, "eid", "such as alice@example.org")
+    device = _parameter(request, "device", "such as phone")
+    try:
+        found = await act(eid, device)
+    except ValueError as error:
+        raise AnswerError(503, str(error), "nothing has happened: ask again when it can be written") from error
+    if found is None:
+        raise _no_user(eid, device)
+    return answer(found)
 
 
 def _no_user(eid: str, device: str = "") -> AnswerError:

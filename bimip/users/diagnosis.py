@@ -9,6 +9,9 @@ from bimip.domain.core.ids import Millis
 
 CLOSING_MS: Final = 10_000
 """A device that is closed since its token was revoked was last seen at most so much later."""
+PINS_ENTRIES: Final = 1000
+PINS_MS: Final = 24 * 3600 * 1000
+"""A device holds a log back that others have acknowledged: by so many entries, or for so long, that it is told."""
 LOG_IN_AGAIN: Final = "the client must get a new token from whoever issues them"
 
 
@@ -48,6 +51,14 @@ class UserFacts(NamedTuple):
     devices: int
 
 
+class PinnedLog(NamedTuple):
+    """A log of which a device keeps entries from being removed, as it has not acknowledged them."""
+
+    partition: str
+    entries: int
+    since: Millis  # when the oldest of them was accepted; 0: that is not known
+
+
 class DeviceFacts(NamedTuple):
     """A device of theirs, as far as it is known."""
 
@@ -57,6 +68,7 @@ class DeviceFacts(NamedTuple):
     lags: Mapping[str, int]  # by partition the entries that are kept and not acknowledged
     refused: RefusedToken | None  # the last one
     connection: Mapping[str, Any] | None  # as `Connected.statistics` has it; None: it is not connected
+    pinned: Sequence[PinnedLog] = ()
 
 
 def diagnose_server(facts: ServerFacts) -> Iterator[Finding]:
@@ -101,6 +113,18 @@ def diagnose_device(facts: DeviceFacts, user: UserFacts) -> Finding:
         said = "it takes no bytes: its network, or the client's reading, stands still"
         return Finding(about, "takes_nothing", said, "it is closed by itself when that lasts; look at the client")
     return _connected(about, facts.lags, facts.connection["partitions"])
+
+
+def diagnose_pins(facts: DeviceFacts, now: Millis) -> Iterator[Finding]:
+    """Finds the logs that a device keeps from becoming shorter, by much or for long."""
+    for log in facts.pinned:
+        if log.entries >= PINS_ENTRIES or (log.since and log.since + PINS_MS <= now):
+            said = f"it holds back {log.entries} entries of {log.partition!r}, which go only once it acknowledges them"
+            advice = (
+                "`bimip user pins` tells what that costs, and until when it counts as live; `bimip user evict` removes "
+                "a device that never comes back"
+            )
+            yield Finding(f"device {facts.name}", "pins_log", said, advice, log.since)
 
 
 def _connected(about: str, lags: Mapping[str, int], asked: Mapping[str, Mapping[str, int]]) -> Finding:

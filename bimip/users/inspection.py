@@ -29,9 +29,11 @@ from bimip.storage.interface import Store
 from bimip.users.diagnosis import (
     DeviceFacts,
     Finding,
+    PinnedLog,
     RefusedToken,
     UserFacts,
     diagnose_device,
+    diagnose_pins,
     diagnose_user,
     unknown_device,
 )
@@ -218,8 +220,12 @@ def diagnose_devices(
     name: str,
     connected: Mapping[str, Connected],
     refused: Callable[[str, str], RefusedToken | None],
+    pinned: Mapping[str, Sequence[PinnedLog]],
+    now: Millis,
 ) -> list[Finding] | None:
-    """Finds why the devices of a user, or the one of a name, do not receive; None: there is no such user or device."""
+    """Finds why the devices of a user, or the one of a name, do not receive, and which logs they hold back; None: there
+    is no such user or device. `pinned`: by name, the logs that a device holds back.
+    """
     known = read_devices(store, eid, partitions)
     bars = read_bars(store, eid)
     if known is None or bars is None:
@@ -239,6 +245,7 @@ def diagnose_devices(
             {partition: one.lag for partition, one in device.committed.items()},
             refused(eid, device.name),
             None if connection is None else connection.statistics(),
+            pinned.get(device.name, ()),
         )
-        found.append(diagnose_device(facts, user))
+        found += [diagnose_device(facts, user), *diagnose_pins(facts, now)]
     return found

@@ -256,6 +256,48 @@ async def user(eid: str, device: str) -> dict[str, Any] | None:
     return {"eid": eid, "devices": found} if eid == "ann" and found else None
 
 
+FREED = {"frees": 3, "frees_bytes": 1200, "frees_store_bytes": 400, "at_least": True}
+PIN: dict[str, Any] = {
+    "device": "lost",
+    "connected": False,
+    "last_seen": 1795858000000,
+    "live_until": 1795858000000,
+    "acknowledged": 2,
+    "holds": 7,
+    "is_only": False,
+    **FREED,
+}
+ONLY = PIN | {"device": "pho\x1bne", "connected": True, "live_until": None, "holds": 5, "is_only": True}
+PINS: dict[str, Any] = {
+    "eid": "ann",
+    "logs": {
+        "chat": {"policy": "until-acked", "days": 30, "first": 3, "head": 9, "pins": [PIN, ONLY], "more_pins": 1},
+        "sync": {"policy": "until-acked", "days": 0, "first": 1, "head": 0, "pins": [], "more_pins": 0},
+        "feed": {"policy": "history", "days": 1, "first": 9, "head": 9, "pins": [], "more_pins": 0},
+    },
+}
+PAGES: dict[str, Any] = {
+    "": {"until_acked": ["chat"], "pins": [{"eid": "bob", "partition": "chat", **ONLY}], "next": "7/chat"},
+    "7/chat": {"until_acked": ["chat"], "pins": [{"eid": "ann", "partition": "chat", **PIN}], "next": ""},
+}
+EVICTION: dict[str, Any] = {
+    "eid": "ann",
+    "device": "lost",
+    "connected": False,
+    "last_seen": 1795858000000,
+    "stale": True,
+    "logs": {"chat": {"acknowledged": 2, "holds": 7, "is_only": False, **FREED}, "sync": {"is_only": True}},
+}
+
+
+async def pins(eid: str, after: str) -> dict[str, Any] | None:
+    return PINS if eid == "ann" else PAGES[after] if not eid else None
+
+
+async def evict(eid: str, device: str) -> dict[str, Any] | None:
+    return EVICTION if (eid, device) == ("ann", "lost") else None
+
+
 @asynccontextmanager
 async def server(export: Any = export_user) -> AsyncIterator[tuple[Settings, Tree]]:
     erased = Erased()
@@ -274,6 +316,9 @@ async def server(export: Any = export_user) -> AsyncIterator[tuple[Settings, Tre
             explain_message=explain,
             diagnose=diagnose,
             user=user,
+            pins=pins,
+            foresee_eviction=evict,
+            evict_device=evict,
             accept_clock=accept_clock,
             export_user=export,
             create_user=create,
@@ -589,6 +634,74 @@ async def test_one_device_is_shown_with_its_connection(capsys: pytest.CaptureFix
         "connected   no; last seen 2026-11-28 09:26:41 UTC",
     ]
     assert json.loads(as_json) == {"eid": "ann", "device": "phone", **DEVICES["phone"]}
+
+
+async def test_who_holds_back_the_logs_of_a_user_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    async with server() as (settings, _):
+        await operate.show_pins(settings, "ann")
+        shown = capsys.readouterr().out
+        await operate.show_pins(settings, "ann", as_json=True)
+        as_json = capsys.readouterr().out
+        with pytest.raises(Failure, match="there is no user bob"):
+            await operate.show_pins(settings, "bob")
+
+    assert [" ".join(line.split()) for line in shown.splitlines()] == [
+        "chat: 7 entries up to 9, until-acked, 30 days",
+        "device holds back frees bytes of the store live until",
+        "lost 7 3 1,200+ 400+ 2026-11-28 09:26 UTC",
+        "pho\\x1bne 5 3 (not by eviction: it is the only one) 1,200+ 400+ connected",
+        "and 1 more device",
+        "sync: 0 entries up to 0, until-acked, no period of days",
+        "no live device holds anything back",
+        "feed: 1 entry up to 9, history, 1 day",
+        "no device holds it back: the period of days alone decides",
+    ]
+    assert json.loads(as_json) == PINS
+
+
+async def test_the_devices_that_hold_back_the_most_are_shown_of_all_pages(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with server() as (settings, _):
+        await operate.show_pins(settings, "")
+        shown = capsys.readouterr().out
+        await operate.show_pins(settings, "", as_json=True)
+        as_json = capsys.readouterr().out
+        monkeypatch.setitem(PAGES, "7/chat", {"until_acked": ["chat"], "pins": [], "next": ""})
+        monkeypatch.setitem(PAGES, "", {"until_acked": ["chat"], "pins": [], "next": "7/chat"})
+        await operate.show_pins(settings, "")
+        none = capsys.readouterr().out
+        monkeypatch.setitem(PAGES, "", {"until_acked": [], "pins": [], "next": ""})
+        await operate.show_pins(settings, "")
+        never = capsys.readouterr().out
+
+    assert [line.split()[0] for line in shown.splitlines()] == ["device", "ann/lost", "bob/pho\\x1bne"]
+    assert [one["eid"] for one in json.loads(as_json)["pins"]] == ["ann", "bob"]
+    assert none == "no live device holds anything back\n"
+    assert "no partition is kept until-acked" in never
+
+
+async def test_a_device_is_evicted_or_it_is_told_what_that_would_free(capsys: pytest.CaptureFixture[str]) -> None:
+    async with server() as (settings, _):
+        await operate.evict_device(settings, "ann", "lost", dry_run=True)
+        dry = capsys.readouterr().out.splitlines()
+        await operate.evict_device(settings, "ann", "lost")
+        done = capsys.readouterr().out.splitlines()
+        await operate.evict_device(settings, "ann", "lost", as_json=True)
+        as_json = capsys.readouterr().out
+        with pytest.raises(Failure, match="there is no user ann with a device watch"):
+            await operate.evict_device(settings, "ann", "watch")
+
+    assert dry == [
+        "ann/lost would be evicted; nothing has happened",
+        "  it is stale: it held nothing back any more",
+        "  chat: 3 of 7 entries that it holds back, 1,200 bytes at least, of which 400 leave the store",
+        "  sync: it is the only live device that asked for it: the period of days alone decides without it",
+    ]
+    assert done[0] == "ann/lost is evicted"
+    assert done[1:4] == dry[1:]
+    assert "bimip user revoke" in done[-1]
+    assert json.loads(as_json) == {**EVICTION, "evicted": True}
 
 
 async def test_an_export_is_printed_line_by_line(capsys: pytest.CaptureFixture[str]) -> None:

@@ -305,6 +305,62 @@ async def test_an_operator_asks_what_became_of_a_message(params: dict[str, str],
     ("params", "status", "said"),
     [
         ({}, 200, ["", ""]),
+        ({"after": "7/chat"}, 200, ["", "7/chat"]),
+        ({"eid": "ann"}, 200, ["ann", ""]),
+        ({"after": "?"}, 400, "'?' is no place of a page"),
+        ({"eid": "nobody"}, 404, "there is no user nobody"),
+    ],
+)
+async def test_an_operator_asks_who_holds_logs_back(params: dict[str, str], status: int, said: object) -> None:
+    async def pins(eid: str, after: str) -> Mapping[str, object] | None:
+        if after == "?":
+            raise ValueError("'?' is no place of a page")
+        return None if eid == "nobody" else {"asked": [eid, after]}
+
+    async with small_tree() as tree, served(replace(parts_of(tree), pins=pins)) as client:
+        refused = await client.get("/debug/user/pins", params=params)
+        shown = await client.get("/debug/user/pins", headers=OPERATOR, params=params)
+
+    assert (refused.status_code, shown.status_code) == (401, status)
+    assert shown.json().get("asked", shown.json().get("error")) == said
+
+
+@pytest.mark.parametrize(
+    ("method", "params", "status", "said"),
+    [
+        ("GET", {"eid": "ann", "device": "phone"}, 200, "foreseen ann/phone"),
+        ("POST", {"eid": "ann", "device": "phone"}, 200, "evicted ann/phone"),
+        ("POST", {"eid": "ann", "device": "watch"}, 404, "there is no user ann with a device watch"),
+        ("POST", {"eid": "full", "device": "phone"}, 503, "the disk is full"),
+        ("GET", {"eid": "ann"}, 400, "device is missing"),
+        ("POST", {"device": "phone"}, 400, "eid is missing"),
+    ],
+)
+async def test_an_operator_evicts_a_device_or_looks_what_that_frees(
+    method: str, params: dict[str, str], status: int, said: str
+) -> None:
+    async def foresee(eid: str, device: str) -> Mapping[str, object] | None:
+        return {"done": f"foreseen {eid}/{device}"}
+
+    async def evict(eid: str, device: str) -> Mapping[str, object] | None:
+        if eid == "full":
+            raise ValueError("the disk is full")
+        return {"done": f"evicted {eid}/{device}"} if device == "phone" else None
+
+    async with small_tree() as tree:
+        parts = replace(parts_of(tree), foresee_eviction=foresee, evict_device=evict)
+        async with served(parts) as client:
+            refused = await client.request(method, "/debug/user/evict", params=params)
+            shown = await client.request(method, "/debug/user/evict", headers=OPERATOR, params=params)
+
+    assert (refused.status_code, shown.status_code) == (401, status)
+    assert shown.json().get("done", shown.json().get("error")) == said
+
+
+@pytest.mark.parametrize(
+    ("params", "status", "said"),
+    [
+        ({}, 200, ["", ""]),
         ({"eid": "ann", "device": "phone"}, 200, ["ann", "phone"]),
         ({"eid": "nobody"}, 404, "there is no user nobody"),
         ({"eid": "nobody", "device": "phone"}, 404, "there is no user nobody with a device phone"),
@@ -601,9 +657,13 @@ def recorded_parts(tree: Tree, trail: Trail) -> Parts:
             raise ValueError("the disk is full")
         return eid == "ann"
 
+    async def evict(eid: str, device: str) -> Mapping[str, object] | None:
+        return {"eid": eid, "device": device}
+
     return replace(
         parts_of(tree),
         audit=trail.note,
+        evict_device=evict,
         token_refused=trail.refuse,
         accept_clock=accept,
         create_user=create,
@@ -633,6 +693,7 @@ def recorded_parts(tree: Tree, trail: Trail) -> Parts:
         ("POST", "/debug/user/revoke?eid=full", ("revoke tokens", "full", "503 the disk is full")),
         ("POST", "/debug/user/kick?eid=ann&device=phone", ("kick", "ann/phone", "200")),
         ("POST", "/debug/user/kick?eid=bob", ("kick", "bob", "404 there is no user bob")),
+        ("POST", "/debug/user/evict?eid=ann&device=phone", ("evict", "ann/phone", "200")),
         ("GET", "/debug/user/export?eid=ann", ("export", "ann", "200")),
         ("POST", "/debug/clock/accept", ("accept clock", "", "409 the clock is wrong")),
     ],

@@ -6,11 +6,14 @@ import pytest
 
 from bimip.domain.core.ids import Millis
 from bimip.users.diagnosis import (
+    PINS_MS,
     DeviceFacts,
+    PinnedLog,
     RefusedToken,
     ServerFacts,
     UserFacts,
     diagnose_device,
+    diagnose_pins,
     diagnose_server,
     diagnose_user,
     unknown_device,
@@ -71,6 +74,25 @@ def test_a_device_has_the_finding_of_what_comes_first(
     assert (found.about, found.finding, found.since) == ("device phone", finding, since)
     assert words in found.because
     assert found.advice
+
+
+@pytest.mark.parametrize(
+    ("log", "is_told"),
+    [
+        (PinnedLog("chat", 1000, Millis(0)), True),
+        (PinnedLog("chat", 999, Millis(0)), False),
+        (PinnedLog("chat", 1, Millis(1)), True),
+        (PinnedLog("chat", 1, Millis(2)), False),
+    ],
+)
+def test_a_device_that_holds_a_log_back_by_much_or_for_long_is_told(log: PinnedLog, *, is_told: bool) -> None:
+    now = Millis(PINS_MS + 1)
+    found = [*diagnose_pins(AWAY._replace(pinned=(log,)), now)]
+
+    assert [(one.about, one.finding, one.since) for one in found] == (
+        [("device phone", "pins_log", log.since)] if is_told else []
+    )
+    assert all(f"{log.entries} entries of 'chat'" in one.because and "bimip user evict" in one.advice for one in found)
 
 
 def test_of_a_device_that_never_connected_its_token_is_told() -> None:

@@ -39,6 +39,28 @@ def show_device(
     as_operator("show_device", eid, device, config=config, as_json=json)
 
 
+@app.command("pins")
+def show_pins(
+    eid: Annotated[str, typer.Argument(help="The user; else all.", metavar="USER", show_default=False)] = "",
+    json: Json = False,
+    config: Config = None,
+) -> None:
+    """Show which devices keep logs of a running server from becoming shorter, and how much each of them holds back."""
+    as_operator("show_pins", eid, config=config, as_json=json)
+
+
+@app.command("evict")
+def evict_device(
+    eid: Eid,
+    device: Annotated[str, typer.Argument(help="Which of theirs, by its name.", metavar="DEVICE")],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell what that would free.")] = False,
+    json: Json = False,
+    config: Config = None,
+) -> None:
+    """Remove a device of a user of a running server: its connection closes, and it holds back nothing any more."""
+    as_operator("evict_device", eid, device, dry_run=dry_run, config=config, as_json=json)
+
+
 @app.command("export")
 def export_user(eid: Eid, config: Config = None) -> None:
     """Print everything that a running server holds about a user, a JSON object a line."""

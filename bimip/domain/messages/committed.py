@@ -50,21 +50,36 @@ def committed_offset(
 
     About `limit` entries are looked at in all, so it may be further.
     """
+    standings = find_standings(view, user, partition, seen_since, limit)
+    return min((one.passed for one in standings or ()), default=None)
+
+
+class Standing(NamedTuple):
+    """A live device's place in a log: it has passed all up to there, and holds back what lies behind."""
+
+    name: str
+    device: Device
+    passed: Offset
+
+
+def find_standings(
+    view: Reader, user: UserId, partition: str, seen_since: Millis, limit: int = LEAST_LOOK
+) -> list[Standing] | None:
+    """Finds where each live device of a user stands that ever named a log; None: they have too many to look at."""
     log: Log = view.get(Table.LOGS, (user, partition)) or EMPTY_LOG
     devices = view.scan(Table.DEVICES, (user,), (user + 1,), limit=MOST_DEVICES + 1)
     if len(devices) > MOST_DEVICES:
         return None
-    cursors = [
-        (device.number, cursor) for device in _live(devices, seen_since) if (cursor := _cursor(view, device, partition))
+    live = [
+        (key[1], device, cursor)
+        for key, device in devices
+        if device.last_seen >= seen_since and (cursor := _cursor(view, device, partition))
     ]
-    if not cursors:
-        return None
-    look = max(LEAST_LOOK, limit // len(cursors))
-    return min(_passed(view, user, device, partition, cursor, log, look) for device, cursor in cursors)
-
-
-def _live(devices: list[tuple[tuple[object, ...], Device]], seen_since: Millis) -> list[Device]:
-    return [device for _, device in devices if device.last_seen >= seen_since]
+    look = max(LEAST_LOOK, limit // max(1, len(live)))
+    return [
+        Standing(name, device, _passed(view, user, device.number, partition, cursor, log, look))
+        for name, device, cursor in live
+    ]
 
 
 def _cursor(view: Reader, device: Device, partition: str) -> Cursor | None:
