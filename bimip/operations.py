@@ -70,6 +70,7 @@ class Operations:
                 parts.services.partitions,
                 _normal(eid),
                 parts.users.connected,
+                parts.services.recorders.of,
                 parts.timekeeper.now(),
                 device,
             )
@@ -110,7 +111,8 @@ class Operations:
                 self._parts.users.connected(normal),
                 self._parts.refused_tokens.of,
                 find_pinned_logs(self._parts.store, normal, user, self._policies()),
-                self._parts.timekeeper.passed(),
+                self._parts.services.recorders.of,
+                self._parts.timekeeper.now(),
             )
             if devices is None:
                 return None

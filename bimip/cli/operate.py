@@ -22,7 +22,7 @@ from bimip.cli.settings import console_url
 from bimip.cli.show_message import HEALTHY, finding_lines, message_lines
 from bimip.cli.show_pins import eviction_lines, user_pins_lines, worst_pins_lines
 from bimip.cli.show_tree import tree_lines
-from bimip.cli.show_user import device_lines, user_lines
+from bimip.cli.show_user import device_lines, event_lines, user_lines
 from bimip.cli.top import measured, samples_of, top_lines
 from bimip.cli.words import counted, date_text, printable, show_json
 from bimip.config import Secret, Settings
@@ -178,14 +178,18 @@ async def show_user(settings: Settings, eid: str, *, as_json: bool = False) -> N
     show_json(found) if as_json else _screen().print(user_lines(found))
 
 
-async def show_device(settings: Settings, eid: str, device: str, *, as_json: bool = False) -> None:
-    """Print one device of a user, with its connection."""
+async def show_device(
+    settings: Settings, eid: str, device: str, *, with_events: bool = False, as_json: bool = False
+) -> None:
+    """Print one device of a user, with its connection, and with what happened to it of late."""
     async with _operator(settings) as console:
         found = await _ask(console, "GET", "/debug/user", eid=eid, device=device)
     if as_json:
         show_json({"eid": found["eid"], "device": device, **found["devices"][device]})
     else:
         _screen().print(device_lines(found))
+        if with_events:
+            print("\n".join(event_lines(found["devices"][device]["events"])))
 
 
 MOST_PINS = 20

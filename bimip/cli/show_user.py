@@ -1,6 +1,6 @@
 """A user's devices as an operator sees them: a table of all, or one in full."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from rich.console import Group, RenderableType
@@ -38,6 +38,15 @@ def device_lines(told: Json) -> Group:
             table.add_row(*row)
         shown.append(table)
     return Group(*shown)
+
+
+def event_lines(events: Sequence[Json]) -> Iterator[str]:
+    """Formats what happened to a device of late, the newest last."""
+    if not events:
+        yield "nothing was noted of it since the server began, or it went too long ago"
+    for one in events:
+        often = f" ({one['times']} times until {_at(one['until'])})" if one["times"] > 1 else ""
+        yield f"{_at(one['at'])}  {one['what']:13} {printable(one['said'])}{often}".rstrip()
 
 
 def _facts(name: str, device: Json) -> Iterator[tuple[str, str]]:

@@ -16,7 +16,7 @@ from bimip.reading.groups import friends_reach, reach_of
 from bimip.requests.appends import CheckedMessage, appends, outcomes, sent
 from bimip.requests.asker import Asker
 from bimip.requests.refusals import error_of
-from bimip.requests.statistics import SAMPLE_SECONDS, RequestStatistics
+from bimip.requests.statistics import SAMPLE_SECONDS
 from bimip.wire import bimip_pb2 as pb
 from bimip.wire import frames, stored
 from bimip.wire.checks import check_author, check_eid, check_id, check_seq, seq_numbers
@@ -78,19 +78,20 @@ def asked_for(asker: Asker, checked: Iterable[CheckedMessage]) -> Iterator[tuple
 def _appended(asker: Asker, refs: list[int], append: Append, came_at: float, result: Result) -> None:
     services = asker.services
     statistics = services.statistics
-    asker.answer_together(*responses(append, result, refs, statistics))
+    asker.answer_together(*responses(asker, append, result, refs))
     if came_at >= statistics.sample_at:
         statistics.sample_at = came_at + SAMPLE_SECONDS
         statistics.accept_seconds.observe(services.monotonic() - came_at)
 
 
-def responses(append: Append, result: Result, refs: Iterable[int], statistics: RequestStatistics) -> list[bytes]:
+def responses(asker: Asker, append: Append, result: Result, refs: Iterable[int]) -> list[bytes]:
     """Makes for each message the element of Body that answers it, and counts them."""
+    statistics = asker.services.statistics
     parts: list[bytes] = []
     not_new = 0
     for message, ref, outcome in zip(append.messages, refs, outcomes(append, result), strict=True):
         if isinstance(outcome, Refused):
-            statistics.refused[outcome.fault] += 1
+            asker.count_refusal(outcome.fault)
             not_new += 1
             parts.append(frames.error_part(error_of(outcome, ref, message.id)))
         else:

@@ -41,6 +41,7 @@ from bimip.session.window import Window
 from bimip.users.awareness.notes import TimedActivity
 from bimip.users.batches import BatchBuilder, addressed_to, deliver
 from bimip.users.connection import Connection
+from bimip.users.recorder import FlightRecorder
 from bimip.users.session import Session, StatePage
 from bimip.users.state_position import StatePosition
 from bimip.users.statistics import DeviceLag
@@ -51,6 +52,10 @@ FRAME_BYTES = 64 * 1024
 """Where a batch is cut. One message may be larger than this alone."""
 FRAMES_AT_ONCE = 4
 """Until others have their turn. A page of state that is read from the store takes as long as all of them."""
+PROGRESS_SECONDS = 10.0
+"""Between two times that it is noted how far a device was sent."""
+BLOCKED_SECONDS = 1.0
+"""A connection that takes nothing for so long is noted."""
 REDELIVERED_AT_ONCE = 256
 """Entries looked at for one frame that sends again."""
 
@@ -80,6 +85,8 @@ class Device(Asker):
         "_ephemeral_due",
         "_frames_left",
         "_overdue",
+        "_progress",
+        "_progress_at",
         "_sent_at_news",
         "agent",
         "answered",
@@ -89,6 +96,7 @@ class Device(Asker):
         "focus",
         "phase",
         "received",
+        "recorder",
         "session",
         "since",
         "state",
@@ -117,6 +125,12 @@ class Device(Asker):
         nothing; most devices are told none for long."""
         self._ephemeral_due = -inf
         """Until then they wait: nobody looks at the device, and none of them is urgent."""
+        self.recorder = FlightRecorder()
+        """Its own until it is connected, and from then on the one that its name has."""
+        self._progress = ""
+        """How far it was sent, as it was noted last."""
+        self._progress_at = -inf
+        """When that is to be noted again."""
         self.received: list[Received] = []
         """Of late, by this connection: at least all that is in flight."""
         self._sent_at_news = -1
@@ -242,6 +256,39 @@ class Device(Asker):
                 received.append(place)
         if len(received) > RECEIVED_KEPT:
             del received[: len(received) - max(RECEIVED_KEPT, sum(map(len, self.windows.values())))]
+
+    def note_event(self, what: str, said: str = "", *, times: int = 1) -> None:
+        """Has its flight recorder note something, behind how far it was sent until then."""
+        self._note_progress()
+        self.recorder.note(self.services.wall_clock(), what, said, times=times)
+
+    def note_hello(self, outcome: str) -> None:
+        """Notes that its Hello was granted, and where it begins."""
+        self._progress = self._how_far()
+        self.note_event("hello", f"{outcome}; {self._progress}; client {self.agent!r}")
+
+    def _note_progress(self) -> None:
+        """Notes how far it was sent: as one event, whatever came since the last one of another kind."""
+        self._progress_at = trio.current_time() + PROGRESS_SECONDS
+        if self.phase is not Phase.OPEN:
+            return
+        progress = self._how_far()
+        if progress != self._progress:
+            self._progress = progress
+            self.recorder.note(self.services.wall_clock(), "sent", progress, joins=True)
+
+    def _how_far(self) -> str:
+        windows = self.windows.items()
+        return "; ".join([f"{name} up to {one.position}, {len(one)} in flight" for name, one in windows])
+
+    def note_blocked(self, seconds: float) -> None:
+        """Notes that the connection took nothing, where that is not how it mostly is."""
+        if seconds >= BLOCKED_SECONDS:
+            self.note_event("took no bytes", f"for {seconds:.1f} s")
+
+    def count_refusal(self, code: int) -> None:
+        super().count_refusal(code)
+        self.note_event("refused", pb.ErrorCode.Name(pb.ErrorCode.ValueType(code)))
 
     def count_body_changes(self) -> int:
         return self.session.body_changes
@@ -442,6 +489,7 @@ class Device(Asker):
             if not parts or self.connection.send_nowait(frames.body(partition, 0, 0, pb.REDELIVERED, parts)):
                 window.redelivered(again)
                 self.session.services.delivery.redelivered += len(again)
+                self.note_event("sent again", partition, times=len(again))
             return True
         return False
 
@@ -494,6 +542,8 @@ class Device(Asker):
         """
         self._sent_at_news = -1
         now = trio.current_time()
+        if now >= self._progress_at:
+            self._note_progress()
         for partition, window in self.windows.items():
             if not window.expire(now):
                 self.connection.close(
@@ -543,4 +593,6 @@ class Device(Asker):
             "agent": self.agent,
             "round_trip_ms": None if round_trip is None else round(round_trip * 1000, 1),
             "token_expires": self.claims.expires_at,
+            "may_be_unanswered": self.max_owed,
+            "rate_wait_seconds": max(0.0, round(self.rates.wait(trio.current_time()), 3)),
         }

@@ -59,6 +59,14 @@ class PinnedLog(NamedTuple):
     since: Millis  # when the oldest of them was accepted; 0: that is not known
 
 
+class Refusals(NamedTuple):
+    """Requests of a device that were refused of late."""
+
+    code: str  # of the last
+    times: int
+    since: Millis
+
+
 class DeviceFacts(NamedTuple):
     """A device of theirs, as far as it is known."""
 
@@ -67,8 +75,9 @@ class DeviceFacts(NamedTuple):
     revoked: Millis  # of its tokens those that were issued until then; 0: none were
     lags: Mapping[str, int]  # by partition the entries that are kept and not acknowledged
     refused: RefusedToken | None  # the last one
-    connection: Mapping[str, Any] | None  # as `Connected.statistics` has it; None: it is not connected
+    connection: Mapping[str, Any] | None  # as `Connected.describe` has it; None: it is not connected
     pinned: Sequence[PinnedLog] = ()
+    refusals: Refusals | None = None
 
 
 def diagnose_server(facts: ServerFacts) -> Iterator[Finding]:
@@ -113,6 +122,31 @@ def diagnose_device(facts: DeviceFacts, user: UserFacts) -> Finding:
         said = "it takes no bytes: its network, or the client's reading, stands still"
         return Finding(about, "takes_nothing", said, "it is closed by itself when that lasts; look at the client")
     return _connected(about, facts.lags, facts.connection["partitions"])
+
+
+def diagnose_sender(facts: DeviceFacts) -> Iterator[Finding]:
+    """Finds what keeps a device from writing, or from anything else that it asks for."""
+    about, refusals = f"device {facts.name}", facts.refusals
+    wait = 0.0
+    if facts.connection is not None:
+        wait = facts.connection["rate_wait_seconds"]
+        owed, most = facts.connection["unanswered"], facts.connection["may_be_unanswered"]
+        if owed >= most:
+            said = (
+                f"{owed} of its requests wait for an answer, or it has not taken the answers: nothing is read from it"
+            )
+            advice = "the client must read what it is sent; `bimip top` tells whether the server is slow"
+            yield Finding(about, "not_read_from", said, advice)
+        if wait > 0:
+            said = f"it or its user asks faster than the server allows: all that it asks is refused for {wait:.1f} s"
+            advice = (
+                "the client must wait for as long as the error says (retry_after_ms); see the rates in the settings"
+            )
+            yield Finding(about, "asks_too_fast", said, advice)
+    if refusals is not None and not (wait > 0 and refusals.code == "RATE_LIMITED"):
+        said = f"{refusals.times} of its requests were refused of late, the last with {refusals.code}"
+        advice = '`bimip user device --events` tells when; PROTOCOL.md, "Errors", says what the code means'
+        yield Finding(about, "requests_refused", said, advice, refusals.since)
 
 
 def diagnose_pins(facts: DeviceFacts, now: Millis) -> Iterator[Finding]:

@@ -20,12 +20,17 @@ async def fetch(device: Device, child: Child) -> None:
             worked = await slices.run(device.go_on)
             if not device.connection.sendable:
                 # What is closed takes everything: a reader that waits for room goes on, sees it, and ends the device.
+                since = trio.current_time()
                 with suppress(ConnectionClosedError):
                     await device.connection.wait_sendable()
+                device.note_blocked(trio.current_time() - since)
                 continue
             if worked:
                 continue
             # No deadline that is set meanwhile can be nearer than a grace period: it needs no wake-up of its own.
             await device.wakeup.wait_changed_since(version, min(device.next_deadline(), trio.current_time() + grace))
+    except Exception as error:
+        device.note_event("crashed", f"sending: {type(error).__name__}; it goes on where it stopped")
+        raise
     finally:
         device.wakeup.cancel()

@@ -228,6 +228,7 @@ class _Opening:
         if self._refused is not None:
             self._device.count_refusal(self._refused.fault)
             self._device.session.services.delivery.hellos["refused"] += 1
+            self._device.note_event("hello refused", self._refused.sentence)
             frame = codec.encode(error_of(self._refused, self._ref), self._ref)
             self._device.answer_hello(frame, Phase.REFUSED)
             code = CLOSES.get(self._refused.fault, Close.HELLO_EXPECTED)
@@ -254,7 +255,9 @@ class _Opening:
                 chain = read_chain(session.services.store, session.number, opened.partition, opened.position)
                 answer.logs[-1].chain = chain or b""
             device.windows[opened.partition] = self._window(opened)
-        session.services.delivery.hellos[self._outcome()] += 1
+        outcome = self._outcome()
+        session.services.delivery.hellos[outcome] += 1
+        device.note_hello(outcome)
         device.state.resume(session, self._hello.state_version, same_epoch=self._same_epoch)
         device.answer_hello(codec.encode(answer, self._ref), Phase.OPEN)
 
@@ -300,7 +303,7 @@ def _take_outcomes(device: Device, append: Append, waiting: list[pb.HelloResult]
     statistics = device.services.statistics
     for new, answer, outcome in zip(append.messages, waiting, outcomes(append, result), strict=True):
         if isinstance(outcome, Refused):
-            statistics.refused[outcome.fault] += 1
+            device.count_refusal(outcome.fault)
             answer.error.CopyFrom(error_of(outcome, 0, new.id))
         else:
             statistics.duplicates += outcome.duplicate

@@ -30,13 +30,16 @@ from bimip.users.diagnosis import (
     DeviceFacts,
     Finding,
     PinnedLog,
+    Refusals,
     RefusedToken,
     UserFacts,
     diagnose_device,
     diagnose_pins,
+    diagnose_sender,
     diagnose_user,
     unknown_device,
 )
+from bimip.users.recorder import Event
 from bimip.users.session import Connected
 
 CONFLICTS = 100
@@ -44,17 +47,24 @@ CONFLICTS = 100
 MOST_LOOKED = 20_000
 """Entries that are looked at for all devices of a user: of further ones it is told that at least nothing waits."""
 
+LATE_MS = 600_000
+"""Of a request that was refused no longer ago it is told."""
+EventsOf = Callable[[UserId, str], Sequence[Event]]
+"""What happened of late to a device of a user, by its name."""
+
 
 def describe_user(
     store: Store,
     partitions: Iterable[str],
     eid: str,
     connected: Callable[[str], Mapping[str, Connected]],
+    events: EventsOf,
     now: Millis,
     only: str = "",
 ) -> Generator[None, None, dict[str, object] | None]:
-    """Describes in slices one user's devices, or the one of a name, with offsets and what waits for each; None: there
-    is no such user, or no such device. `connected`: a user's devices that are, by name.
+    """Describes in slices one user's devices, or the one of a name with what happened to it of late, with offsets and
+    what waits for each; None: there is no such user, or no such device. `connected`: a user's devices that are, by
+    name.
     """
     known = read_devices(store, eid, partitions)
     if known is None:
@@ -69,6 +79,8 @@ def describe_user(
                     waiting[partition] = yield from measure_backlog(store, user, device.number, partition, most)
                     left -= min(most, one.lag)
             devices[device.name] = _described(device, waiting, connected(eid).get(device.name), now)
+            if only:
+                devices[device.name]["events"] = [event._asdict() for event in events(user, only)]
     return {"eid": eid, "devices": devices} if devices or not only else None
 
 
@@ -221,10 +233,11 @@ def diagnose_devices(
     connected: Mapping[str, Connected],
     refused: Callable[[str, str], RefusedToken | None],
     pinned: Mapping[str, Sequence[PinnedLog]],
+    events: EventsOf,
     now: Millis,
 ) -> list[Finding] | None:
-    """Finds why the devices of a user, or the one of a name, do not receive, and which logs they hold back; None: there
-    is no such user or device. `pinned`: by name, the logs that a device holds back.
+    """Finds why the devices of a user, or the one of a name, do not receive, are refused, or hold back logs; None:
+    there is no such user or device. `pinned`: by name, the logs that a device holds back.
     """
     known = read_devices(store, eid, partitions)
     bars = read_bars(store, eid)
@@ -234,6 +247,7 @@ def diagnose_devices(
     if name and not devices:
         token = refused(eid, name)
         return None if token is None else [unknown_device(name, token)]
+    number = find_user(store, eid)
     user = UserFacts(bars.disabled, bars.issued, len(known))
     found = [*diagnose_user(user)]
     for device in devices:
@@ -244,8 +258,14 @@ def diagnose_devices(
             bars.of_devices.get(device.name, Millis(0)),
             {partition: one.lag for partition, one in device.committed.items()},
             refused(eid, device.name),
-            None if connection is None else connection.statistics(),
+            None if connection is None else connection.describe(),
             pinned.get(device.name, ()),
+            _refusals(events(number, device.name), now),
         )
-        found += [diagnose_device(facts, user), *diagnose_pins(facts, now)]
+        found += [diagnose_device(facts, user), *diagnose_sender(facts), *diagnose_pins(facts, now)]
     return found
+
+
+def _refusals(events: Sequence[Event], now: Millis) -> Refusals | None:
+    late = [event for event in events if event.what == "refused" and event.until + LATE_MS >= now]
+    return Refusals(late[-1].said, sum(event.times for event in late), late[0].at) if late else None

@@ -43,9 +43,10 @@ async def read(device: Device, frames: list[bytes], child: Child) -> None:
         while True:
             await intake.catch_up()
             await connection.hand_to(intake.receive)
-    except ConnectionClosedError:
-        pass
-    except Exception:
+    except ConnectionClosedError as closed:
+        device.note_event("closed", f"{int(closed.code)} {closed.reason}")
+    except Exception as error:
+        device.note_event("crashed", f"reading: {type(error).__name__}")
         connection.close(Close.INTERNAL_ERROR, "the server failed here; please connect again")
         raise
     finally:

@@ -149,6 +149,7 @@ class Users:
     async def _replace(session: Session, name: str) -> None:
         older = session.devices.pop(name, None)  # it did not go, and is not seen to
         if older is not None:
+            older.note_event("replaced", "it connected again elsewhere")
             older.connection.close(Close.REPLACED, "this device connected again elsewhere")
         assert session.children is not None
         with suppress(NoSuchProcess):
@@ -162,12 +163,16 @@ class Users:
     def joined(self, device: Device) -> None:
         """Its reader runs."""
         device.session.devices[device.name] = device
+        device.recorder = self._services.recorders.begin(device.user, device.name)
+        device.note_event("connected", f"from {device.connection.address or 'an address that is not known'}")
         for attendant in self._services.attendants:
             self._attend(attendant.joined, device)
 
     def left(self, device: Device) -> None:
         """Its reader has ended, and so will the rest of it."""
         session = device.session
+        if session.devices.get(device.name) in {None, device}:
+            self._services.recorders.end(session.number, device.name)
         if session.devices.get(device.name) is device:
             del session.devices[device.name]
             if device.is_open:

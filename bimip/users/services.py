@@ -15,6 +15,7 @@ from bimip.supervision import Slices
 from bimip.users.attending import Attendant
 from bimip.users.awareness.notes import PresenceNotes
 from bimip.users.poison import PoisonEntries
+from bimip.users.recorder import FlightRecorders
 from bimip.users.sends import PendingSends
 from bimip.users.statistics import DeliveryStatistics
 
@@ -28,6 +29,7 @@ class Services(RequestServices):
     agent: str = "bimip"
     poison: PoisonEntries = field(default_factory=PoisonEntries)
     rates: RateLimiter = field(default_factory=RateLimiter)
+    recorders: FlightRecorders = field(default_factory=FlightRecorders)
     pending_sends: PendingSends = field(default_factory=PendingSends)
     slices: Slices = field(default_factory=Slices)
     """Where all devices' long work stands in line."""

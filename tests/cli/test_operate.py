@@ -248,11 +248,17 @@ DEVICES: dict[str, Any] = {
     },
     "watch": {"label": "", "created": 1795858000000, "last_seen": 1795858001000, "committed": {}, "connection": None},
 }
+EVENTS = [
+    {"at": 1795858000000, "what": "connected", "said": "from 192.0.2.7", "times": 1, "until": 1795858000000},
+    {"at": 1795858001000, "what": "refused", "said": "INV\x1bALID", "times": 3, "until": 1795858009000},
+]
 DEVICES["phone"]["committed"]["chat"]["waiting_at_least"] = False
 
 
 async def user(eid: str, device: str) -> dict[str, Any] | None:
     found = {name: one for name, one in DEVICES.items() if device in {"", name}}
+    if device in found:
+        found[device] = {**found[device], "events": EVENTS if device == "phone" else []}
     return {"eid": eid, "devices": found} if eid == "ann" and found else None
 
 
@@ -633,7 +639,21 @@ async def test_one_device_is_shown_with_its_connection(capsys: pytest.CaptureFix
         "device      watch, known since 2026-11-28 09:26:40 UTC",
         "connected   no; last seen 2026-11-28 09:26:41 UTC",
     ]
-    assert json.loads(as_json) == {"eid": "ann", "device": "phone", **DEVICES["phone"]}
+    assert json.loads(as_json) == {"eid": "ann", "device": "phone", **DEVICES["phone"], "events": EVENTS}
+
+
+async def test_what_happened_to_a_device_of_late_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    async with server() as (settings, _):
+        await operate.show_device(settings, "ann", "phone", with_events=True)
+        phone = capsys.readouterr().out
+        await operate.show_device(settings, "ann", "watch", with_events=True)
+        watch = capsys.readouterr().out
+
+    assert phone.splitlines()[-2:] == [
+        "2026-11-28 09:26:40 UTC  connected     from 192.0.2.7",
+        "2026-11-28 09:26:41 UTC  refused       INV\\x1bALID (3 times until 2026-11-28 09:26:49 UTC)",
+    ]
+    assert watch.splitlines()[-1].startswith("nothing was noted of it")
 
 
 async def test_who_holds_back_the_logs_of_a_user_is_shown(capsys: pytest.CaptureFixture[str]) -> None:

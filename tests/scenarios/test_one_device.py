@@ -6,13 +6,14 @@ import pytest
 import trio
 from trio.testing import MockClock
 
+from bimip.client.wire import bimip as pb
 from bimip.gateway import serving
 from bimip.gateway.framing import PONG
 from bimip.operations import Operations
 from tests.gateway.harness import frame
 from tests.kit.gateway_server import open_gateway_server
-from tests.kit.memory_server import World, open_world
-from tests.kit.server import virtual_millis
+from tests.kit.memory_server import World, at, open_world, settle
+from tests.kit.server import settings_for_tests, virtual_millis
 from tests.scenarios.conftest import OpenStore
 
 
@@ -60,3 +61,88 @@ async def test_where_a_peer_is_and_how_long_its_way_is(
 
         assert (connection["address"], connection["agent"]) == ("192.0.2.9", "")
         assert 0 <= connection["round_trip_ms"] <= 1000
+
+
+async def events_of(world: World, eid: str, device: str) -> list[tuple[str, str]]:
+    return [(one["what"], one["said"]) for one in (await look_at(world, eid, device))["events"]]
+
+
+async def test_what_happened_to_a_device_of_late_is_known_also_when_it_is_gone(
+    autojump_clock: MockClock, open_store: OpenStore
+) -> None:
+    settings = settings_for_tests(BIMIP_LIMITS_GRACE_SECONDS="10", BIMIP_LIMITS_REDELIVERY_ROUNDS="1")
+    async with open_world(open_store=open_store, settings=settings) as world:
+        phone = await world.join("bob", "phone", agent="an app")
+        phone.send(ping_pong=pb.PingPong(id="x" * 200), ref=2)
+        await world.fill("bob", 1, 2, 3)
+        await phone.closed()
+        await trio.sleep(1)
+        gone = await events_of(world, "bob", "phone")
+        await world.join("bob", "phone", agent="an app")
+        again = await events_of(world, "bob", "phone")
+
+        assert gone == [
+            ("connected", "from 192.0.2.7"),
+            ("hello", "current; chat up to 0, 0 in flight; client 'an app'"),
+            ("refused", "TOO_LARGE"),
+            ("sent", "chat up to 3, 3 in flight"),
+            ("sent again", "chat"),
+            ("closed", "4000 3 entries of chat stayed unacknowledged; the log keeps them"),
+        ]
+        assert again[: len(gone)] == gone
+        assert [what for what, _ in again[len(gone) :]] == ["connected", "hello"]
+
+
+async def test_why_a_connection_ended_is_known_whoever_ended_it(autojump_clock: MockClock) -> None:
+    async with open_world() as world:
+        await world.join("bob", "phone")
+        await world.join("bob", "phone")
+        await settle()
+        replaced = await events_of(world, "bob", "phone")
+        await world.kill("users/bob/phone/fetcher")
+        phone = await world.join("bob", "phone")
+        phone.cut()
+        await settle()
+        ended = await events_of(world, "bob", "phone")
+
+        begins = ["connected", "hello"]
+        assert [what for what, _ in replaced if what != "closed"] == [*begins, "replaced", *begins]
+        assert ended[-1][0] == "closed"
+        assert ended[-1][1].startswith("1006")
+
+
+async def test_a_peer_that_took_nothing_for_long_is_noted(autojump_clock: MockClock) -> None:
+    async with open_world() as world:
+        slow = world.connect("bob", "phone", room=1)
+        slow.send(hello=pb.Hello(partitions=[at(0)]))
+        await world.fill("bob", 1, 2, 3)
+        await trio.sleep(30)
+        await slow.heard_slowly()
+        noted = dict(await events_of(world, "bob", "phone"))
+
+        assert noted["took no bytes"].startswith("for 3")
+
+
+async def test_a_sender_that_is_held_up_is_named_with_the_cause(autojump_clock: MockClock) -> None:
+    async with open_world(settings=settings_for_tests(BIMIP_LIMITS_DEVICE_REQUESTS_PER_SECOND="1")) as world:
+        await world.register("ann")
+        hasty = await world.join("bob", "hasty")
+        wrong = await world.join("carol", "wrong")
+        wrong.send(ping_pong=pb.PingPong(id="x" * 200), ref=2)
+        for number in range(10):
+            hasty.write("ann", b"x", f"m{number}")
+        await hasty.heard()
+        during = findings_of(world, "bob")
+        await trio.sleep(60)
+        later, other = findings_of(world, "bob"), findings_of(world, "carol")
+        await trio.sleep(700)
+
+        assert during == ["nothing", "asks_too_fast"]
+        assert later == other == ["nothing", "requests_refused"]
+        assert findings_of(world, "bob") == ["nothing"]
+        assert findings_of(world, "carol") == ["nothing"]
+
+
+def findings_of(world: World, eid: str) -> list[str]:
+    told: Any = Operations(world.server).diagnose(eid, "")
+    return [one["finding"] for one in told["findings"]]

@@ -9,11 +9,13 @@ from bimip.users.diagnosis import (
     PINS_MS,
     DeviceFacts,
     PinnedLog,
+    Refusals,
     RefusedToken,
     ServerFacts,
     UserFacts,
     diagnose_device,
     diagnose_pins,
+    diagnose_sender,
     diagnose_server,
     diagnose_user,
     unknown_device,
@@ -26,7 +28,8 @@ REFUSED = RefusedToken(Millis(60_000), "The token has expired; get a new one.")
 
 
 def connected(**told: Any) -> dict[str, Any]:
-    return {"greeted": True, "takes_frames": True, "partitions": WHOLE} | told
+    sends = {"unanswered": 0, "may_be_unanswered": 64, "rate_wait_seconds": 0.0}
+    return {"greeted": True, "takes_frames": True, "partitions": WHOLE, **sends} | told
 
 
 @pytest.mark.parametrize(
@@ -74,6 +77,35 @@ def test_a_device_has_the_finding_of_what_comes_first(
     assert (found.about, found.finding, found.since) == ("device phone", finding, since)
     assert words in found.because
     assert found.advice
+
+
+LIMITED = Refusals("RATE_LIMITED", 7, Millis(900))
+
+
+@pytest.mark.parametrize(
+    ("device", "found"),
+    [
+        (AWAY, []),
+        (AWAY._replace(connection=connected()), []),
+        (AWAY._replace(connection=connected(unanswered=63)), []),
+        (AWAY._replace(connection=connected(unanswered=64)), [("not_read_from", "64 of its requests", 0)]),
+        (AWAY._replace(connection=connected(rate_wait_seconds=2.5)), [("asks_too_fast", "refused for 2.5 s", 0)]),
+        (
+            AWAY._replace(connection=connected(rate_wait_seconds=2.5), refusals=LIMITED),
+            [("asks_too_fast", "faster than the server allows", 0)],
+        ),
+        (AWAY._replace(refusals=LIMITED), [("requests_refused", "7 of its requests", 900)]),
+        (
+            AWAY._replace(connection=connected(rate_wait_seconds=2.5), refusals=LIMITED._replace(code="FORBIDDEN")),
+            [("asks_too_fast", "2.5 s", 0), ("requests_refused", "the last with FORBIDDEN", 900)],
+        ),
+    ],
+)
+def test_a_device_that_cannot_write_is_told_why(device: DeviceFacts, found: list[tuple[str, str, int]]) -> None:
+    findings = [*diagnose_sender(device)]
+
+    assert [(one.finding, one.since) for one in findings] == [(name, since) for name, _, since in found]
+    assert all(words in one.because and one.advice for one, (_, words, _) in zip(findings, found, strict=True))
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from bimip.domain.core.ids import Millis, Offset, Stamp, UserId
 from bimip.domain.core.records import Cursor, Device, Log, LogTable, Table, User
 from bimip.users import inspection
 from bimip.users.inspection import describe_sight, describe_user
+from bimip.users.recorder import Event
 from tests.reading.support import ANN, LAPTOP, PHONE, entry, store_with
 from tests.reading.test_backlog import finish
 
@@ -16,6 +17,10 @@ from tests.reading.test_backlog import finish
 class Described:
     def describe(self) -> dict[str, object]:
         return {"unanswered": 0}
+
+
+def no_events(_user: UserId, _device: str) -> list[Event]:
+    return []
 
 
 NOW = Millis(50_000)
@@ -41,10 +46,12 @@ def test_a_device_is_shown_with_what_it_lacks_and_with_its_connection_if_it_has_
         {(LogTable.ENTRIES, (ANN, "chat")): [(at, entry(at)._replace(stamp=stamp_at(at))) for at in range(1, 7)]},
     )
     connected: Any = lambda eid: {"phone": Described()} if eid == "ann" else {}  # noqa: E731 - a stand-in
-    found, _ = finish(describe_user(store, ["chat", "feed"], "ann", connected, NOW))
-    one, _ = finish(describe_user(store, ["chat", "feed"], "ann", connected, NOW, "laptop"))
+    found, _ = finish(describe_user(store, ["chat", "feed"], "ann", connected, no_events, NOW))
+    one, _ = finish(describe_user(store, ["chat", "feed"], "ann", connected, no_events, NOW, "laptop"))
 
-    assert one == {"eid": "ann", "devices": {"laptop": found and cast("Any", found)["devices"]["laptop"]}}
+    laptop = cast("Any", found)["devices"]["laptop"]
+
+    assert one == {"eid": "ann", "devices": {"laptop": {**laptop, "events": []}}}
     assert found == {
         "eid": "ann",
         "devices": {
@@ -80,9 +87,12 @@ def test_a_device_is_shown_with_what_it_lacks_and_with_its_connection_if_it_has_
 def test_nobody_is_none() -> None:
     store = store_with({Table.USERS: {("ann",): User(ANN, Millis(1))}})
 
-    assert finish(describe_user(store, ["chat"], "nobody", lambda _eid: {}, NOW)) == (None, 0)
-    assert finish(describe_user(store, ["chat"], "ann", lambda _eid: {}, NOW, "watch")) == (None, 0)
-    assert finish(describe_user(store, ["chat"], "ann", lambda _eid: {}, NOW)) == ({"eid": "ann", "devices": {}}, 0)
+    assert finish(describe_user(store, ["chat"], "nobody", lambda _eid: {}, no_events, NOW)) == (None, 0)
+    assert finish(describe_user(store, ["chat"], "ann", lambda _eid: {}, no_events, NOW, "watch")) == (None, 0)
+    assert finish(describe_user(store, ["chat"], "ann", lambda _eid: {}, no_events, NOW)) == (
+        {"eid": "ann", "devices": {}},
+        0,
+    )
 
 
 def test_of_many_devices_that_lag_only_so_much_is_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -99,7 +109,7 @@ def test_of_many_devices_that_lag_only_so_much_is_looked_at(monkeypatch: pytest.
         },
         {(LogTable.ENTRIES, (ANN, "chat")): [(at, entry(at)) for at in range(1, 4)]},
     )
-    found, _ = finish(describe_user(store, ["chat"], "ann", lambda _eid: {}, NOW))
+    found, _ = finish(describe_user(store, ["chat"], "ann", lambda _eid: {}, no_events, NOW))
     told = {name: one["committed"]["chat"] for name, one in cast("Any", found)["devices"].items()}
 
     assert (told["a"]["waiting"], told["a"]["waiting_at_least"]) == (3, False)

@@ -32,11 +32,12 @@ def show_user(eid: Eid, json: Json = False, config: Config = None) -> None:
 def show_device(
     eid: Eid,
     device: Annotated[str, typer.Argument(help="Which of theirs, by its name.", metavar="DEVICE")],
+    events: Annotated[bool, typer.Option("--events", help="Show what happened to it of late, too.")] = False,
     json: Json = False,
     config: Config = None,
 ) -> None:
     """Show one device of a user of a running server in full: its connection, its client, and each of its logs."""
-    as_operator("show_device", eid, device, config=config, as_json=json)
+    as_operator("show_device", eid, device, with_events=events, config=config, as_json=json)
 
 
 @app.command("pins")
