@@ -32,12 +32,12 @@ class RefusedError(Exception):
 class Connection(Protocol):
     @property
     def address(self) -> str:
-        """Where the peer is; empty: that is not known."""
+        """The address of the peer; empty: that is not known."""
         ...
 
     @property
     def round_trip_seconds(self) -> float | None:
-        """How long the last heartbeat took there and back; None: none was answered yet."""
+        """The time that the last heartbeat took there and back; None: none was answered yet."""
         ...
 
     async def receive(self) -> list[bytes]:

@@ -259,7 +259,8 @@ class Device(Asker):
 
     def note_event(self, what: str, said: str = "", *, times: int = 1) -> None:
         """Has its flight recorder note something, behind how far it was sent until then."""
-        self._note_progress()
+        if not self.recorder.ends_with(what, said):  # a flood of the same costs little, and is one event
+            self._note_progress()
         self.recorder.note(self.services.wall_clock(), what, said, times=times)
 
     def note_hello(self, outcome: str) -> None:

@@ -21,7 +21,7 @@ MOST_MEASURED = 20_000
 
 
 class LogPolicies(NamedTuple):
-    """What is kept how long."""
+    """The settings that say how long logs are kept, and by whom they are held back."""
 
     partitions: Sequence[str]
     until_acked: frozenset[str]

@@ -37,6 +37,11 @@ class FlightRecorder:
     def __init__(self) -> None:
         self.events: list[Event] = []
 
+    def ends_with(self, what: str, said: str) -> bool:
+        """Whether the last event was the same."""
+        events = self.events
+        return bool(events) and events[-1].what == what and events[-1].said == said
+
     def note(self, at: Millis, what: str, said: str = "", *, times: int = 1, joins: bool = False) -> None:
         """Notes an event. What `joins` takes the place of the one before, where that was of the same kind."""
         events, said = self.events, said[:MOST_CHARS]

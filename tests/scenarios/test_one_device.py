@@ -123,6 +123,17 @@ async def test_a_peer_that_took_nothing_for_long_is_noted(autojump_clock: MockCl
         assert noted["took no bytes"].startswith("for 3")
 
 
+async def test_a_flood_of_what_is_refused_is_one_event(autojump_clock: MockClock) -> None:
+    async with open_world() as world:
+        phone = await world.join("bob", "phone")
+        for number in range(200):
+            phone.send(ping_pong=pb.PingPong(id="x" * 200), ref=number)
+        await phone.heard()
+        event = (await look_at(world, "bob", "phone"))["events"][-1]
+
+        assert (event["what"], event["said"], event["times"]) == ("refused", "TOO_LARGE", 200)
+
+
 async def test_a_sender_that_is_held_up_is_named_with_the_cause(autojump_clock: MockClock) -> None:
     async with open_world(settings=settings_for_tests(BIMIP_LIMITS_DEVICE_REQUESTS_PER_SECOND="1")) as world:
         await world.register("ann")
