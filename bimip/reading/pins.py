@@ -7,6 +7,7 @@ nothing.
 """
 
 from collections.abc import Generator, Iterator, Sequence
+from contextlib import suppress
 from heapq import nlargest
 from typing import Any, NamedTuple
 
@@ -86,10 +87,12 @@ def read_pins(
     found = []
     with store.snapshot() as view:
         for partition in partitions:
-            log: Log = view.get(Table.LOGS, (user, partition)) or EMPTY_LOG
-            pins = _pins_of(view, eid, user, partition, log, seen_since, LOOK) if partition in until_acked else []
-            pins = [pin for pin in pins if only in {"", pin.device}]
-            found.append(LogStanding(partition, log.first, log.head, pins[:MOST_PINS], max(0, len(pins) - MOST_PINS)))
+            with suppress(DamagedRecordError):  # the store's check tells of it
+                log: Log = view.get(Table.LOGS, (user, partition)) or EMPTY_LOG
+                pins = _pins_of(view, eid, user, partition, log, seen_since, LOOK) if partition in until_acked else []
+                pins = [pin for pin in pins if only in {"", pin.device}]
+                more = max(0, len(pins) - MOST_PINS)
+                found.append(LogStanding(partition, log.first, log.head, pins[:MOST_PINS], more))
     return found
 
 

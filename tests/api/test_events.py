@@ -11,7 +11,9 @@ import trio
 from trio.testing import MockClock
 
 from bimip.api.events import place_of
+from bimip.gateway import serving
 from bimip.http.problems import ProblemError
+from bimip.operations import Operations
 from tests.api.test_caller import Memory, open_memory
 from tests.kit.server import token
 
@@ -80,6 +82,20 @@ async def test_what_is_written_comes_as_events_behind_the_answer_to_hello(autoju
         assert stream.status == 200
         assert texts(events) == ["1", "2"]
         assert set(memory.server.server.users.connected("bob")) == {"phone"}
+
+
+async def test_an_operator_sees_a_stream_as_a_device(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(serving, "address_of", lambda _stream: "192.0.2.9")
+    async with open_memory() as memory:
+        stream = await Stream(memory).open()
+        await stream.heard()
+        told: Any = await Operations(memory.server.server).describe_user("bob", "phone")
+        connection = told["devices"]["phone"]["connection"]
+
+        assert (connection["agent"], connection["address"]) == ("events", "192.0.2.9")
+        assert connection["round_trip_ms"] is None
 
 
 async def test_it_goes_on_behind_the_last_event_and_skips_and_repeats_nothing(autojump_clock: MockClock) -> None:

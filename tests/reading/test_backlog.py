@@ -7,7 +7,7 @@ import pytest
 
 from bimip.domain.core.clock import earliest_stamp
 from bimip.domain.core.ids import Millis, Offset
-from bimip.domain.core.records import Cursor, Entry, Log, LogTable, Table
+from bimip.domain.core.records import Cursor, DamagedRecordError, Entry, Log, LogTable, Table
 from bimip.reading import backlog
 from bimip.reading.backlog import Backlog, measure_backlog
 from bimip.storage.memory import MemoryStore
@@ -78,3 +78,19 @@ def test_much_is_looked_at_in_slices_and_not_beyond_a_bound(monkeypatch: pytest.
     assert (whole.messages, whole.is_whole, slices) == (10, True, 3)
     assert (some.messages, some.is_whole, fewer) == (6, False, 2)
     assert none == Backlog(is_whole=False)
+
+
+def test_of_a_damaged_log_it_is_said_that_not_all_was_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    store = log_of(12, Cursor(Offset(0), ()))
+    damage_reads(monkeypatch)
+
+    assert finish(measure_backlog(store, ANN, PHONE, "chat"))[0] == Backlog(is_whole=False)
+
+
+def damage_reads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lets every log be damaged."""
+
+    def damaged(*_about: object, **_more: object) -> None:
+        raise DamagedRecordError
+
+    monkeypatch.setattr("bimip.storage.memory._State.read", damaged)

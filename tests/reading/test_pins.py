@@ -10,7 +10,7 @@ from bimip.reading import pins as pins_module
 from bimip.reading.pins import Freed, Pin, find_worst_pins, held_since, measure_freed, read_pins
 from bimip.storage.memory import MemoryStore
 from tests.reading.support import ANN, BOB, entry, store_with
-from tests.reading.test_backlog import finish
+from tests.reading.test_backlog import damage_reads, finish
 
 UNTIL_ACKED = frozenset({"chat"})
 SEEN_SINCE = Millis(1000)
@@ -126,3 +126,13 @@ def test_the_worst_of_all_users_are_found_in_slices_and_pages(monkeypatch: pytes
 def test_a_place_that_is_none_is_refused(after: str) -> None:
     with pytest.raises(ValueError, match="is no place of a page"):
         finish(find_worst_pins(store_with(), UNTIL_ACKED, SEEN_SINCE, after))
+
+
+def test_of_a_damaged_log_nothing_is_known_and_it_holds_its_devices_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    store = store_of(user_with(ANN, {"a": 2, "b": 9}))
+    [slowest, _] = pins_of(store)
+    damage_reads(monkeypatch)
+
+    assert finish(measure_freed(store, slowest))[0] == Freed(is_whole=False)
+    assert held_since(store, slowest) is None
+    assert [pin.device for pin in pins_of(store)] == ["a", "b"]
