@@ -521,7 +521,7 @@ async def test_a_peer_that_does_not_read_does_not_keep_the_console_from_stopping
     stopped = trio.Event()
     in_time = False
 
-    async def large(_eid: str) -> Mapping[str, object]:
+    async def large(_eid: str, _device: str) -> Mapping[str, object]:
         return {"devices": "x" * 50_000_000}
 
     async def let_go(stream: trio.SocketStream) -> None:

@@ -1,7 +1,7 @@
 """What waits for a device is counted: what it is owed and has not acknowledged, with its bytes and the oldest's age."""
 
 from collections.abc import Generator
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pytest
 
@@ -33,7 +33,7 @@ def log_of(count: int, cursor: Cursor | None, *, first: int = 1) -> MemoryStore:
         (offset, _written(entry(offset, origin=PHONE) if offset % 5 == 0 else entry(offset)))
         for offset in range(first, count + 1)
     ]
-    puts = {
+    puts: dict[Table, dict[Any, Any]] = {
         Table.LOGS: {(ANN, "chat"): Log(Offset(first), Offset(count))},
         Table.BODIES: {(one.stamp,): bytes(10) for _, one in entries},
         Table.CURSORS: {} if cursor is None else {(PHONE, "chat"): cursor},
