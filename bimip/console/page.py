@@ -33,6 +33,7 @@ ASSETS: Final = (
     "style.css",
     "icon.svg",
     "main.mjs",
+    "ask.mjs",
     "session.mjs",
     "stream.mjs",
     "tree.mjs",

@@ -52,7 +52,7 @@ def row(path: str) -> str:
 
 
 async def log_in(tab: Tab) -> None:
-    await tab.wait("!document.getElementById('login').hidden")
+    await tab.wait("document.getElementById('login')?.hidden === false")
     for one, text in (("token", OPERATOR), ("name", "ada")):
         await tab.evaluate(f"document.getElementById('{one}').focus()")
         await tab.type(text)
@@ -86,10 +86,10 @@ async def test_an_operator_sees_a_kill_and_the_restart_as_they_happen(tmp_path: 
             seen = await tab.evaluate(f"{row('bimip/journal')}.innerText.split('\\n').map((one) => one.trim())")
             said = await tab.evaluate("document.getElementById('said').textContent")
             await tab.evaluate("document.getElementById('leave').click()")
-            await tab.wait("!document.getElementById('login').hidden")
+            await tab.wait("document.getElementById('login')?.hidden === false")
             await tab.evaluate("window.isLeft = true")
             await tab.call("Page.reload")
-            await tab.wait("!window.isLeft && !document.getElementById('login').hidden")
+            await tab.wait("!window.isLeft && document.getElementById('login')?.hidden === false")
         trail = (tmp_path / "store.audit.log").read_text()
 
     assert (cookie, folded, refrained, quiet) == ("", "false", True, True)
@@ -98,3 +98,50 @@ async def test_an_operator_sees_a_kill_and_the_restart_as_they_happen(tmp_path: 
     assert "bimip/journal killed" in said
     assert [act in trail for act in ('"log in"', '"kill"', '"log out"', '"operator ada"')] == [True] * 4
     assert tab.complaints == []
+
+
+@needs_browser
+async def test_an_operator_asks_about_a_user_a_device_and_a_message(tmp_path: Path) -> None:
+    hostile = "<img src=x onerror=document.title=1>"
+    with served(tmp_path) as server, Phone.connect(server.port, "ann@example.org", hostile) as phone:
+        phone.write("ann@example.org", b"to myself", "m1")
+        async with showing(f"http://127.0.0.1:{server.console}/", tmp_path / "profile") as tab:
+            await log_in(tab)
+            await tab.evaluate("document.getElementById('asks').click()")
+            for key in ("Home", "u", "ArrowRight"):
+                await tab.evaluate("document.querySelector('[role=treeitem]').focus()") if key == "Home" else None
+                await tab.press(key)
+            await tab.wait(f"{row('bimip/users/ann@example.org')} !== null")
+            await tab.evaluate(f"{row('bimip/users/ann@example.org')}.click()")
+            await tab.evaluate("document.querySelector('[data-act=ask]').click()")
+            answer = "document.getElementById('answer')"
+            await tab.wait(f"{answer}.innerText.includes('device {hostile}')")
+            titles = await tab.evaluate("[document.title, document.querySelectorAll('#answer img').length]")
+            await ask(tab, 1)
+            await tab.wait(f"{answer}.innerText.includes('committed')")
+            device = await tab.evaluate(f"{answer}.innerText")
+            await ask(tab, 2, id="m1", eid="ann@example.org")
+            await tab.wait(f"{answer}.innerText.includes('recipient')")
+            message = await tab.evaluate(f"{answer}.innerText")
+            await ask(tab, 3, viewer="nobody", owner="ann@example.org")
+            await tab.wait(f"{answer}.innerText.includes('there is no user nobody')")
+            await tab.evaluate("document.getElementById('leave').click()")
+            await tab.wait("document.getElementById('login')?.hidden === false")
+            left = await tab.evaluate(f"{answer}.textContent + document.querySelector('#questions input').value")
+
+    assert titles == ["BIMIP: processes", 0]
+    assert hostile in device
+    assert "ann@example.org" in message
+    assert left == ""
+    assert [one for one in tab.complaints if "404" not in one] == []  # the browser's own word for nobody's answer
+
+
+async def ask(tab: Tab, question: int, **fields: str) -> None:
+    """Chooses a question, fills its fields in, and asks."""
+    await tab.evaluate(
+        f"(() => {{ const one = document.getElementById('question'); one.value = '{question}';"
+        " one.dispatchEvent(new Event('change')); })()"
+    )
+    for name, text in fields.items():
+        await tab.evaluate(f"document.querySelector('#questions [name={name}]').value = '{text}'")
+    await tab.evaluate("document.getElementById('questions').requestSubmit()")

@@ -14,13 +14,13 @@ export class Details {
   #path = "";
   #lines = new Map();
 
-  /** `onAct("kill" | "restart" | "follow", row)`. */
+  /** `onAct("kill" | "restart" | "follow" | "ask", row)`. */
   constructor(box, { onAct }) {
     this.box = box;
     this.title = element("h2");
     this.path = element("p", { class: "path" });
     this.buttons = element("p", { class: "buttons" });
-    for (const [act, words, kind] of [["restart", "Restart…", ""], ["kill", "Kill…", "danger"], ["follow", "Follow", ""]]) {
+    for (const [act, words, kind] of [["restart", "Restart…", ""], ["kill", "Kill…", "danger"], ["follow", "Follow", ""], ["ask", "Ask about them", ""]]) {
       const button = element("button", { class: kind, "data-act": act }, words);
       button.addEventListener("click", () => this.row && onAct(act, this.row));
       this.buttons.append(button);
@@ -47,6 +47,7 @@ export class Details {
     this.buttons.querySelector("[data-act=kill]").disabled = !row.parent;
     this.buttons.querySelector("[data-act=restart]").disabled = !row.parent;
     this.buttons.querySelector("[data-act=follow]").hidden = !isMany(row);
+    this.buttons.querySelector("[data-act=ask]").hidden = !row.path.startsWith("bimip/users/");
     const facts = new Map([
       ["state", `${row.state} for ${duration(now - row.since)}`],
       ["kind", row.kind],

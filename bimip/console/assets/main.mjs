@@ -1,5 +1,6 @@
 // The page: logs in, looks at the tree, shows what changes, and does what an operator confirms.
 
+import { Ask } from "./ask.mjs";
 import { Details, sayBudget } from "./details.mjs";
 import * as session from "./session.mjs";
 import { Stream } from "./stream.mjs";
@@ -19,6 +20,7 @@ const now = () => Date.now() / 1000 + ahead;
 const tree = new Tree(at("tree"), { onChoose: () => showDetails(), onOpen: look });
 const details = new Details(at("details"), { onAct: act });
 const timeline = new Timeline(at("chart"), at("events"), { onChoose: reveal });
+const ask = new Ask(at("questions"), at("answer"), { onRefused: askForToken });
 const stream = new Stream({ onLine: take, onState: setLive, onRefused: askForToken });
 
 function take(line, isFirst) {
@@ -99,7 +101,8 @@ function follow(path) {
   look();
 }
 
-const nameOf = (path) => path.slice(path.lastIndexOf("/") + 1).replaceAll("%2F", "/").replaceAll("%25", "%");
+const plain = (name) => name.replaceAll("%2F", "/").replaceAll("%25", "%");
+const nameOf = (path) => plain(path.slice(path.lastIndexOf("/") + 1));
 
 /** Goes to a process that the timeline names; one that is folded away is looked for. */
 function reveal(path) {
@@ -115,6 +118,7 @@ function reveal(path) {
 
 async function act(what, row) {
   if (what === "follow") return follow(row.path);
+  if (what === "ask") return askAbout(row.path);
   const above = tree.rows.get(row.parent);
   const budget = above?.budget ? ` ${above.path} has ${sayBudget(above.budget)}.` : "";
   const means = what === "kill"
@@ -136,6 +140,19 @@ async function act(what, row) {
   }
 }
 
+/** A user's process, or what is below it, is about them; the third name is a device's. */
+function askAbout(path) {
+  const [, , eid, device = ""] = path.split("/");
+  showAsk(true);
+  ask.about(plain(eid), plain(device));
+}
+
+function showAsk(isOpen) {
+  at("ask").hidden = !isOpen;
+  mark(at("asks"), "aria-expanded", isOpen);
+  if (isOpen) at("question").focus();
+}
+
 function confirmed() {
   const dialog = at("confirm");
   dialog.returnValue = "no";
@@ -147,6 +164,8 @@ function show(isIn) {
   for (const id of ["page", "tools", "past"]) at(id).hidden = !isIn;
   at("login").hidden = isIn;
   if (isIn) return;
+  showAsk(false);
+  ask.clear();
   at("token").focus();
 }
 
@@ -186,6 +205,7 @@ at("find").addEventListener("input", () => {
   clearTimeout(typing);
   typing = setTimeout(look, TYPING_MS);
 });
+at("asks").addEventListener("click", () => showAsk(at("ask").hidden));
 at("fold").addEventListener("click", () => tree.foldAll());
 at("follows").addEventListener("click", () => follow(""));
 setInterval(() => { if (isLive) { tree.tick(now()); timeline.draw(now()); showDetails(); } }, 1000);

@@ -32,6 +32,20 @@ export const kill = (path) => ask("POST", `/debug/kill?${new URLSearchParams({ p
 export const restart = (path) => ask("POST", `/debug/restart?${new URLSearchParams({ path })}`);
 export const watch = (query, signal) => ask("GET", `/debug/tree/stream?${query}`, { signal });
 
+/** What a page of the console says: one JSON object, or the list of its lines. */
+export async function look(path, query) {
+  const response = await ask("GET", query.size ? `${path}?${query}` : path);
+  const text = await response.text();
+  if (!response.headers.get("Content-Type").startsWith("application/x-ndjson")) return JSON.parse(text, exact);
+  const lines = text.trimEnd().split("\n").map((line) => JSON.parse(line, exact));
+  const end = lines.pop();
+  if (end.kind !== "end" || end.lines !== lines.length) throw new Refused(0, { error: "the answer was cut off", hint: "ask again" });
+  return lines;
+}
+
+/** Offsets of messages are larger than a number is exact: they stay the text that they came as. */
+const exact = (_, value, context) => (Number.isInteger(value) && !Number.isSafeInteger(value) && context ? context.source : value);
+
 export async function readiness() {
   return (await fetch("/readyz", { cache: "no-store" })).json();
 }
