@@ -67,6 +67,8 @@ def eviction_lines(told: Json, *, is_done: bool) -> Iterator[str]:
     yield f"{who} is evicted" if is_done else f"{who} would be evicted; nothing has happened"
     if told["stale"]:
         yield "  it is stale: it held nothing back any more"
+    elif not told["logs"]:
+        yield "  it held nothing back"
     for name, log in told["logs"].items():
         yield f"  {printable(name)}: {_freed(log)}"
     if is_done:

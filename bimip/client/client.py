@@ -10,6 +10,7 @@ from random import Random
 
 import anyio
 
+from bimip import __version__
 from bimip.client.backoff import Backoff
 from bimip.client.connector import Connector
 from bimip.client.core.device import Device
@@ -42,7 +43,7 @@ from bimip.client.wire.bimip import Position as WirePosition
 
 __all__ = ["AGENT", "Client", "Fetched", "open_client"]
 
-AGENT = "bimip-python"
+AGENT = f"bimip-python/{__version__}"
 
 
 class Client(

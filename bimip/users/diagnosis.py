@@ -107,7 +107,8 @@ def diagnose_user(facts: UserFacts) -> Iterator[Finding]:
         )
     elif not facts.devices:
         advice = "a device becomes known when it connects with a token of theirs"
-        yield Finding("user", "no_device", "no device of this user ever connected", advice)
+        said = "no device of this user is known: none ever connected, or all were removed"
+        yield Finding("user", "no_device", said, advice)
 
 
 def diagnose_device(facts: DeviceFacts, user: UserFacts) -> Finding:

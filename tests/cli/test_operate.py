@@ -301,6 +301,8 @@ async def pins(eid: str, after: str) -> dict[str, Any] | None:
 
 
 async def evict(eid: str, device: str) -> dict[str, Any] | None:
+    if device == "phone":
+        return EVICTION | {"device": "phone", "stale": False, "logs": {}}
     return EVICTION if (eid, device) == ("ann", "lost") else None
 
 
@@ -707,6 +709,8 @@ async def test_a_device_is_evicted_or_it_is_told_what_that_would_free(capsys: py
         dry = capsys.readouterr().out.splitlines()
         await operate.evict_device(settings, "ann", "lost")
         done = capsys.readouterr().out.splitlines()
+        await operate.evict_device(settings, "ann", "phone")
+        whole = capsys.readouterr().out.splitlines()
         await operate.evict_device(settings, "ann", "lost", as_json=True)
         as_json = capsys.readouterr().out
         with pytest.raises(Failure, match="there is no user ann with a device watch"):
@@ -721,6 +725,7 @@ async def test_a_device_is_evicted_or_it_is_told_what_that_would_free(capsys: py
     assert done[0] == "ann/lost is evicted"
     assert done[1:4] == dry[1:]
     assert "bimip user revoke" in done[-1]
+    assert whole[:2] == ["ann/phone is evicted", "  it held nothing back"]
     assert json.loads(as_json) == {**EVICTION, "evicted": True}
 
 

@@ -7,9 +7,12 @@ import trio
 from trio.testing import MockClock
 
 from bimip.client.wire import bimip as pb
+from bimip.domain.core.ids import Offset
 from bimip.gateway import serving
 from bimip.gateway.framing import PONG
 from bimip.operations import Operations
+from bimip.users import intake, recorder
+from bimip.users.batches import BatchBuilder
 from tests.gateway.harness import frame
 from tests.kit.gateway_server import open_gateway_server
 from tests.kit.memory_server import World, at, open_world, settle
@@ -109,6 +112,59 @@ async def test_why_a_connection_ended_is_known_whoever_ended_it(autojump_clock: 
         assert [what for what, _ in replaced if what != "closed"] == [*begins, "replaced", *begins]
         assert ended[-1][0] == "closed"
         assert ended[-1][1].startswith("1006")
+
+
+async def test_how_far_a_device_was_sent_is_noted_now_and_then_as_one_event(autojump_clock: MockClock) -> None:
+    async with open_world() as world:
+        phone = await world.join("bob", "phone")
+        for number in range(1, 6):
+            await world.fill("bob", number)
+            phone.acknowledge(number)
+            await trio.sleep(60)
+        events = (await look_at(world, "bob", "phone"))["events"]
+
+        assert [one["what"] for one in events] == ["connected", "hello", "sent"]
+        assert events[-1]["said"] == "chat up to 5, 0 in flight"
+        assert events[-1]["times"] >= 5
+
+
+async def test_a_crash_is_noted_where_it_happened(autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with open_world() as world:
+        phone = await world.join("bob", "phone")
+        fill, times = BatchBuilder.fill, iter([broken])
+
+        def broken_once(batch: BatchBuilder, head: Offset) -> None:
+            next(times, fill)(batch, head)
+
+        monkeypatch.setattr(BatchBuilder, "fill", broken_once)
+        phone.write("bob", b"to myself", "m0")
+        heard = await phone.heard()
+        with monkeypatch.context() as patch:
+            patch.setattr(intake, "write", broken)
+            phone.write("carol", b"x", "m1")
+            await phone.closed()
+        await settle()
+        noted = [event for event in await events_of(world, "bob", "phone") if event[0] == "crashed"]
+
+        assert [one.id for one in heard.sent] == ["m0"]
+        assert noted[0] == ("crashed", "sending: ValueError; it goes on where it stopped")
+        assert noted[-1] == ("crashed", "reading: ValueError")
+
+
+def broken(*_about: object) -> None:
+    raise ValueError("broken for this test")
+
+
+async def test_of_the_devices_that_are_gone_only_so_many_are_remembered(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recorder, "MOST_GONE", 1)
+    async with open_world() as world:
+        await world.register("bob", "first", "second")
+        await settle()
+
+        assert await events_of(world, "bob", "first") == []
+        assert [what for what, _ in await events_of(world, "bob", "second")] == ["connected", "hello", "closed"]
 
 
 async def test_a_peer_that_took_nothing_for_long_is_noted(autojump_clock: MockClock) -> None:
