@@ -8,7 +8,7 @@ from bimip.cli.words import counted, date_text, printable
 Json = dict[str, Any]
 
 
-HEALTHY = frozenset({"nothing", "catches_up"})
+HEALTHY = frozenset({"nothing", "catches_up", "blocked_by"})
 """Findings that nobody need do anything about."""
 
 

@@ -12,6 +12,8 @@ CLOSING_MS: Final = 10_000
 PINS_ENTRIES: Final = 1000
 PINS_MS: Final = 24 * 3600 * 1000
 """A device holds a log back that others have acknowledged: by so many entries, or for so long, that it is told."""
+NAMED: Final = 3
+"""Names in one sentence."""
 LOG_IN_AGAIN: Final = "the client must get a new token from whoever issues them"
 
 
@@ -49,6 +51,7 @@ class UserFacts(NamedTuple):
     disabled: Millis  # since when an operator keeps them out; 0: nobody does
     revoked: Millis  # of all their tokens those that were issued until then; 0: none were
     devices: int
+    blocked_by: Sequence[str] = ()  # of those with whom they wrote last
 
 
 class PinnedLog(NamedTuple):
@@ -100,7 +103,7 @@ def diagnose_server(facts: ServerFacts) -> Iterator[Finding]:
 
 
 def diagnose_user(facts: UserFacts) -> Iterator[Finding]:
-    """Finds what keeps messages from all devices of a user."""
+    """Finds what keeps messages from all devices of a user, and what they write from others."""
     if facts.disabled:
         yield Finding(
             "user", "disabled", "an operator keeps this user out", "`bimip user enable` lets them in", facts.disabled
@@ -109,6 +112,12 @@ def diagnose_user(facts: UserFacts) -> Iterator[Finding]:
         advice = "a device becomes known when it connects with a token of theirs"
         said = "no device of this user is known: none ever connected, or all were removed"
         yield Finding("user", "no_device", said, advice)
+    if facts.blocked_by:
+        count, names = len(facts.blocked_by), ", ".join(facts.blocked_by[:NAMED])
+        more = f" and {count - NAMED} more" if count > NAMED else ""
+        said = f"{names}{more} blocked this user: what they write to them is accepted, and reaches nobody"
+        advice = "that is for those to lift who blocked; this user is not told, and must not learn it from you"
+        yield Finding("user", "blocked_by", said, advice)
 
 
 def diagnose_device(facts: DeviceFacts, user: UserFacts) -> Finding:

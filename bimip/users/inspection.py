@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from bimip.domain.core.clock import stamp_in
 from bimip.domain.core.ids import Millis, UserId
 from bimip.reading.backlog import LOOK_MOST, Backlog, measure_backlog
+from bimip.reading.blockers import read_blockers
 from bimip.reading.conflicts import read_conflicts
 from bimip.reading.devices import KnownDevice, read_devices
 from bimip.reading.message_life import (
@@ -248,7 +249,7 @@ def diagnose_devices(
         token = refused(eid, name)
         return None if token is None else [unknown_device(name, token)]
     number = find_user(store, eid)
-    user = UserFacts(bars.disabled, bars.issued, len(known))
+    user = UserFacts(bars.disabled, bars.issued, len(known), read_blockers(store, number))
     found = [*diagnose_user(user)]
     for device in devices:
         connection = connected.get(device.name)

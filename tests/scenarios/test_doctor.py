@@ -16,6 +16,7 @@ from tests.kit.memory_server import World, at, open_world
 from tests.kit.push import MemoryGateway
 from tests.kit.server import token
 from tests.scenarios.conftest import OpenStore
+from tests.scenarios.test_contacts import Action, ask
 from tests.scenarios.test_push import subscribe, with_push
 
 
@@ -92,6 +93,24 @@ async def test_who_is_kept_out_and_whose_tokens_were_revoked(autojump_clock: Moc
 
         assert findings(world, "ann") == {"user": "disabled", "device phone": "disabled"}
         assert findings(world, "bob") == {"device phone": "token_revoked"}
+
+
+async def test_a_sender_who_was_blocked_is_named(autojump_clock: MockClock, open_store: OpenStore) -> None:
+    async with open_world(open_store=open_store) as world:
+        ann, bob = await world.join("ann", "phone"), await world.join("bob", "phone")
+        await world.join("carol", "phone")
+        await ann.post("bob", b"x", "m1")
+        await ann.post("carol", b"x", "m2")
+        await bob.heard()
+        bob.acknowledge(1)
+        await ask(bob, Action.BLOCK, "ann", id="b1")
+        told: Any = Operations(world.server).diagnose("ann", "phone")
+        await ask(bob, Action.UNBLOCK, "ann", id="u1")
+
+        assert [one["finding"] for one in told["findings"]] == ["blocked_by", "nothing"]
+        assert told["findings"][0]["because"].startswith("bob blocked this user")
+        assert findings(world, "ann") == {"device phone": "nothing"}
+        assert findings(world, "bob") == {"device phone": "nothing"}
 
 
 async def test_a_full_disk_is_named(autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch) -> None:

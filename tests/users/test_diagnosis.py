@@ -140,6 +140,15 @@ def test_of_a_user_it_is_told_who_keeps_them_out_and_that_they_have_no_device() 
     assert [one.finding for one in diagnose_user(USER._replace(devices=0))] == ["no_device"]
 
 
+def test_who_blocked_a_user_is_told_by_name_and_of_many_how_many() -> None:
+    [few] = diagnose_user(USER._replace(blocked_by=["bob"]))
+    [many] = diagnose_user(USER._replace(blocked_by=["bob", "carol", "dora", "emil"]))
+
+    assert (few.about, few.finding) == ("user", "blocked_by")
+    assert few.because.startswith("bob blocked this user")
+    assert many.because.startswith("bob, carol, dora and 1 more blocked")
+
+
 def test_of_the_server_everything_is_told_that_keeps_messages_from_all() -> None:
     whole = ServerFacts((), (), 0, "", {"crm": 0}, "")
     ill = ServerFacts(
