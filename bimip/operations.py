@@ -300,6 +300,31 @@ class Operations:
             return export_user(self._parts.store, normal_eid(eid))
         return None
 
+    def describe_draining(self) -> Mapping[str, object]:
+        """Tells whether the server drains or is drained, who is left, and for how many seconds more."""
+        draining = self._parts.draining
+        return {
+            "state": draining.state,
+            "connections": len(self._parts.connections),
+            "devices": self._parts.users.statistics()["devices"],
+            "seconds_left": round(draining.seconds_left, 1),
+        }
+
+    def drain(self, seconds: float | None) -> Mapping[str, object]:
+        """An operator has the server close who is connected within so many seconds, and accept nobody until they cancel
+        it. None: over the time that the settings name.
+        """
+        spread = self._parts.settings.gateway.drain_spread_seconds if seconds is None else seconds
+        _log.warning("an operator drains the server", seconds=spread)
+        self._parts.draining.begin(spread)
+        return self.describe_draining()
+
+    def cancel_drain(self) -> Mapping[str, object]:
+        """An operator has the server accept again. What it has closed comes back by itself."""
+        _log.warning("an operator ends the draining of the server")
+        self._parts.draining.cancel()
+        return self.describe_draining()
+
     async def accept_clock(self) -> bool:
         """An operator says that the machine's clock is right. Whether the store knows of it too. Raises ValueError."""
         accepted = self._parts.timekeeper.accept()

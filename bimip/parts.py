@@ -18,6 +18,7 @@ from bimip.domain.awareness.missed_calls import MissCall
 from bimip.domain.conversations.groups import PARTITION, GroupEvent
 from bimip.domain.conversations.membership import ROLE_NAMES
 from bimip.domain.core.clock import signal_id
+from bimip.domain.core.identity import Claims
 from bimip.domain.core.ids import ConversationId, ConversationOffset, Millis, Stamp, UserId
 from bimip.domain.core.operations import Barrier
 from bimip.domain.core.records import DamagedRecordError
@@ -28,6 +29,7 @@ from bimip.domain.push.subscribing import PushOffer
 from bimip.environment import Surroundings, monotonic, report
 from bimip.gateway.authentication import Verifier
 from bimip.gateway.connection_log import ConnectionLog
+from bimip.gateway.draining import Draining
 from bimip.gateway.listener import Listener
 from bimip.gateway.poller import Poller
 from bimip.gateway.serving import Gateway
@@ -51,7 +53,6 @@ from bimip.supervision import (
     Children,
     ReportCounts,
     ReportHistory,
-    SupervisionError,
     Tree,
     TurnMeter,
     Turns,
@@ -60,6 +61,7 @@ from bimip.supervision import (
 from bimip.users.attention import Attention
 from bimip.users.awareness.notes import PresenceNotes
 from bimip.users.calls import Calls
+from bimip.users.connection import Connection
 from bimip.users.locations import Locations
 from bimip.users.refused_tokens import RefusedTokens
 from bimip.users.registry import Users
@@ -84,8 +86,7 @@ class Parts:
     def __init__(self, settings: Settings, surroundings: Surroundings) -> None:
         self.settings = settings
         self.surroundings = surroundings
-        self.store = surroundings.open_store(settings)
-        self.worker = surroundings.open_worker()
+        self.store, self.worker = surroundings.open_store(settings), surroundings.open_worker()
         self.timers = Timers()
         self.queue = OperationQueue()
         self.timekeeper = _timekeeper(settings, surroundings, self.store)
@@ -121,6 +122,7 @@ class Parts:
         self.services.privacy_listeners.append(self.services.presence.note_privacy)
         self.users = Users(self.services)
         self.connections = Connections()
+        self.draining = self._draining()
         self.poller = Poller()
         self.journal_turns = Turns(trio.current_time)
         self.connection_log = ConnectionLog(_log.info, monotonic)
@@ -128,13 +130,13 @@ class Parts:
             _granted(settings.gateway, self.certificate),
             settings.limits,
             self.verifier,
-            self.users.attach,
+            self._attach,
             self.timekeeper.now,
             self.poller,
             self.timers,
             HttpServer(
                 api.make_application(
-                    self.services, self.users.attach, origins=settings.gateway.origins, names=settings.gateway.names
+                    self.services, self._attach, origins=settings.gateway.origins, names=settings.gateway.names
                 ),
                 settings.http,
                 self.timekeeper.now,
@@ -168,7 +170,7 @@ class Parts:
 
     def readiness(self) -> list[str]:
         """Why the server should get no new work now; empty when it is ready."""
-        reasons = []
+        reasons = self.draining.reasons()
         journal = self.journal_statistics
         if not journal.writable or journal.fault:
             reasons.append(f"the journal cannot write: {journal.fault or 'it is starting'}")
@@ -235,12 +237,26 @@ class Parts:
             trio.lowlevel.remove_instrument(meter)
 
     async def drain(self) -> None:
-        """Accept nobody any more, and answer what was asked."""
-        assert self.processes is not None
-        with trio.move_on_after(self.settings.gateway.drain_seconds):
-            with suppress(SupervisionError):
-                await self.processes.terminate("bimip/gateway/listener")
-            await self.queue.execute(Barrier())
+        """Accept nobody any more, answer what was asked, and close who is connected, over the time that the settings
+        name. Cancelling it goes on with that; `self.draining.begin` shortens it.
+        """
+        gateway = self.settings.gateway
+        self.draining.begin(gateway.drain_spread_seconds)
+        with trio.move_on_after(gateway.longest_drain_seconds):
+            await self.draining.wait_drained()
+
+    def _draining(self) -> Draining:
+        return Draining(
+            self.surroundings.random,
+            connected=self.users.list_connections,
+            sockets=self.connections,
+            answer=lambda: self.queue.execute(Barrier()),
+            answer_seconds=lambda: self.settings.gateway.drain_seconds,
+        )
+
+    def _attach(self, claims: Claims, connection: Connection, frames: list[bytes]) -> Awaitable[object]:
+        self.draining.check_open()
+        return self.users.attach(claims, connection, frames)
 
     def close(self) -> None:
         self.worker.close()
@@ -327,6 +343,20 @@ class Connections:
     def start_soon(self, async_fn: Callable[..., Awaitable[object]], *args: object) -> None:
         assert self._children is not None
         self._children.start_soon(async_fn, *args)
+
+    def __len__(self) -> int:
+        return 0 if self._children is None else len(self._children)
+
+    def numbers(self) -> Sequence[str]:
+        return [] if self._children is None else [child.id for child in self._children.which_children()]
+
+    def hang_up(self, number: str) -> None:
+        assert self._children is not None
+        self._children.terminate_child_nowait(number)
+
+    def wait_gone(self, number: str) -> Awaitable[None]:
+        assert self._children is not None
+        return self._children.terminate_child(number)
 
 
 def encode(

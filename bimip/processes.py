@@ -3,6 +3,7 @@ operator is shown of it, and runs until it is cancelled.
 """
 
 from dataclasses import asdict
+from functools import partial
 
 import trio
 
@@ -170,10 +171,21 @@ async def listener(parts: Parts, child: Child) -> None:
         lambda: {
             "port": parts.listener.port,
             "turned_away": parts.listener.turned_away,
+            "state": parts.draining.state,
             **asdict(parts.gateway.admission.statistics()),
         }
     )
-    await parts.listener.run(child.started)
+    is_told = False
+
+    def started(port: object) -> None:
+        nonlocal is_told
+        if not is_told:  # once, also where it accepts again
+            is_told = True
+            child.started(port)
+
+    if parts.draining.is_on:
+        started(parts.listener.port)
+    await parts.draining.run(partial(parts.listener.run, started))
 
 
 async def console(parts: Parts, child: Child) -> None:
@@ -206,6 +218,9 @@ async def console(parts: Parts, child: Child) -> None:
         try_push=operations.try_push,
         clock=parts.timekeeper.describe,
         accept_clock=operations.accept_clock,
+        draining=operations.describe_draining,
+        drain=operations.drain,
+        cancel_drain=operations.cancel_drain,
         metrics=scrape,
         busiest=operations.describe_busiest,
         sessions=parts.sessions,

@@ -5,7 +5,7 @@ import os
 import resource
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 
 import structlog
@@ -14,12 +14,15 @@ import trio
 from bimip.app import open_server
 from bimip.config import Settings
 from bimip.environment import Surroundings, open_audit, open_store
+from bimip.parts import Parts
 from bimip.systemd import ServiceManager
 
 _log = structlog.get_logger("bimip")
 
 SWITCH_SECONDS = 0.0002
 """After which a thread that waits for the interpreter's lock gets it."""
+STOP_SECONDS = 60.0
+"""For the processes, once the server is drained."""
 SERVER = "the server"
 """Who does what a signal asks for: nobody knows who sent it."""
 GC_THRESHOLD = 2_000
@@ -52,7 +55,7 @@ def allow_many_files() -> None:
 
 
 async def serve(settings: Settings, lost_log_lines: Callable[[], int] = int) -> None:
-    """Run until SIGTERM or SIGINT: then stop accepting, close connections with 1001, and stop in order.
+    """Run until SIGTERM or SIGINT: then drain, and stop in order. A second one drains at once.
 
     SIGHUP reloads the certificate.
     """
@@ -78,7 +81,7 @@ async def serve(settings: Settings, lost_log_lines: Callable[[], int] = int) -> 
             with server.turns_metered():
                 async for number in signals:
                     if number != signal.SIGHUP:
-                        manager.tell_stopping()
+                        manager.tell_stopping(settings.gateway.longest_drain_seconds + STOP_SECONDS)
                         server.audit.note("stop", who=SERVER, outcome=signal.Signals(number).name)
                         _log.info("stopping", signal=signal.Signals(number).name)
                         break
@@ -86,5 +89,20 @@ async def serve(settings: Settings, lost_log_lines: Callable[[], int] = int) -> 
                     server.audit.note("reload", who=SERVER)
                     server.reload()
                     manager.tell_ready(status)
-                await server.drain()
+                await drain(server, signals)
         _log.info("stopped")
+
+
+async def drain(server: Parts, signals: AsyncIterator[int]) -> None:
+    """Drains over the time that the settings name; another signal says that there is none."""
+
+    async def hurry() -> None:
+        async for number in signals:
+            if number != signal.SIGHUP:
+                _log.info("stopping at once", signal=signal.Signals(number).name)
+                server.draining.begin(0)
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(hurry)
+        await server.drain()
+        nursery.cancel_scope.cancel()

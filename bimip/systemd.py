@@ -34,8 +34,10 @@ class ServiceManager:
         """Says that the settings are read again. To be followed by `tell_ready`."""
         self._tell("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
 
-    def tell_stopping(self) -> None:
-        self._tell("STOPPING=1", "STATUS=stopping")
+    def tell_stopping(self, within_seconds: float = 0.0) -> None:
+        """Says that the server stops, and how long that may take: where TimeoutStopSec is less, this counts."""
+        longer = [f"EXTEND_TIMEOUT_USEC={int(within_seconds * MICROSECONDS)}"] if within_seconds else []
+        self._tell("STOPPING=1", "STATUS=stopping", *longer)
 
     def tell_alive(self) -> None:
         if self.watchdog_seconds:

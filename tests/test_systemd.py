@@ -37,13 +37,13 @@ def test_it_is_told_of_a_servers_whole_life(listening: socket.socket) -> None:
     manager.tell_ready("serving")
     manager.tell_alive()
     manager.tell_reloading()
-    manager.tell_stopping()
+    manager.tell_stopping(65)
     ready, status, watchdog, reloading, at, *stopping = heard(listening)
 
     assert (ready, status, watchdog, reloading) == ("READY=1", "STATUS=serving", "WATCHDOG=1", "RELOADING=1")
     assert at.startswith("MONOTONIC_USEC=")
     assert at.partition("=")[2].isdecimal()
-    assert stopping == ["STOPPING=1", "STATUS=stopping"]
+    assert stopping == ["STOPPING=1", "STATUS=stopping", "EXTEND_TIMEOUT_USEC=65000000"]
     assert manager.watchdog_seconds == 30
 
 

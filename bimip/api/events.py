@@ -18,7 +18,7 @@ from bimip.api.endpoint import Endpoint, Parameter, Reply, Visit, invalid
 from bimip.domain.core.identity import Claims
 from bimip.http.problems import ProblemError
 from bimip.http.server import DEAD, VISITOR, Visitor
-from bimip.session.close import Close
+from bimip.session.close import Close, named_wait
 from bimip.users.connection import Connection, ConnectionClosedError, RefusedError, Take
 from bimip.wire import bimip_pb2 as pb
 from bimip.wire import codec
@@ -33,8 +33,11 @@ DESCRIPTION: Final = """\
 Server-sent events, for who cannot have a WebSocket: the answer to Hello first, then each frame as one event, named as
 its payload, in ProtoJSON. Acknowledge by POST /messages/acknowledgements: what is not, is sent again. The stream is the
 device's connection: a newer one, or a WebSocket, takes its place. It ends with the event close, which has the code and
-the reason that a socket would be closed with; open it again with Last-Event-ID. Whoever ends the connection, or only
-their half of it, has left: they are there no more, from then on. No other request is answered on it."""
+the reason that a socket would be closed with, and retry where that names a wait; open it again with Last-Event-ID.
+Whoever ends the connection, or only their half of it, has left: they are there no more, from then on. No other request
+is answered on it."""
+RETRY_MS: Final = 3000
+"""Until a stream that was cut is opened again: said at each one's beginning, as a close may have named more."""
 _ID: Final = re.compile(r"([0-9]{1,20})\.([0-9]{1,20})((?:;[^;=\x00-\x1f]{1,64}=[0-9]{1,20})*)")
 _REFUSED: Final = {
     Close.TRY_AGAIN_LATER: pb.RATE_LIMITED,
@@ -184,7 +187,8 @@ class Streams:
                 await self._attach(caller.claims, connection, [codec.encode(place.hello(), 1)])
             except RefusedError as error:
                 code = _REFUSED.get(Close(error.code), pb.UNAVAILABLE)
-                raise ProblemError(WireError(code, error.reason)) from None
+                wait_ms = 1000 * named_wait(error.code, error.reason)
+                raise ProblemError(WireError(code, error.reason, retry_after_ms=wait_ms)) from None
             while connection.unsent is None and connection.closed is None:
                 await connection.wait_changed()
             _check_greeting(connection)
@@ -250,13 +254,16 @@ class _Events(Response):
                 await send_on(":\n\n")  # a comment: proxies and peers see that it is there
         code, reason = connection.closed
         said = protojson.dump({"code": code, "reason": reason})
-        await send_on(f"event: close\ndata: {said}\n\n", more=False)
+        wait = named_wait(code, reason)
+        retry = f"retry: {1000 * wait}\n" if wait else ""
+        await send_on(f"event: close\n{retry}data: {said}\n\n", more=False)
 
     def _event(self, frame: bytes) -> str:
         scheme = codec.decode(frame)
         self._place.take(scheme)
         name, payload = codec.payload_of(scheme)
-        return f"id: {self._place}\nevent: {name}\ndata: {protojson.dump(protojson.message_of(payload))}\n\n"
+        retry = f"retry: {RETRY_MS}\n" if name == "hello" else ""
+        return f"{retry}id: {self._place}\nevent: {name}\ndata: {protojson.dump(protojson.message_of(payload))}\n\n"
 
 
 async def _wait_left(receive: Receive, streaming: trio.CancelScope) -> None:

@@ -324,6 +324,29 @@ async def accept_clock(settings: Settings, *, as_json: bool = False) -> None:
         raise Failure(Exit.FAILED, f"this is not on disk; {sentence}")
 
 
+async def drain(settings: Settings, seconds: float | None, *, as_json: bool = False, every: float = 0.5) -> None:
+    """Drain a server, and wait until nobody is connected any more. Ctrl-C ends the waiting alone."""
+    within = {} if seconds is None else {"seconds": str(seconds)}
+    async with _operator(settings) as console:
+        found = await _ask(console, "POST", "/debug/drain", **within)
+        if not as_json:
+            print(
+                f"{counted(found['connections'], 'connection')} to close, the last device in {found['seconds_left']} s"
+            )
+        while found["state"] == "draining":
+            await trio.sleep(every)
+            found = await _ask(console, "GET", "/debug/drain")
+    if found["state"] != "drained":
+        raise Failure(Exit.FAILED, "somebody took the draining back")
+    show_json(found) if as_json else print("nobody is connected; end the server, or `bimip drain --cancel`")
+
+
+async def cancel_drain(settings: Settings, *, as_json: bool = False) -> None:
+    async with _operator(settings) as console:
+        found = await _ask(console, "POST", "/debug/drain/cancel")
+    show_json(found) if as_json else print("the server accepts connections again")
+
+
 def _conflict_line(one: Json) -> str:
     """Tells of a write who lost, where, and against what."""
     place = f" #{one['conversation_offset']}" if one["conversation_offset"] else ""

@@ -1,6 +1,5 @@
 """One connection of a device, from Hello to its end: the tasks that carry frames and watch the clock."""
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -11,15 +10,13 @@ from bimip.client.errors import ConnectionClosed, ProtocolViolation, TransportEr
 from bimip.client.frames import decode
 from bimip.client.transport import ABNORMAL_CLOSURE, LONGEST_RETRY_AFTER, Connection
 from bimip.client.wire.bimip import ErrorMessage, Hello
-from bimip.session.close import Close, may_reconnect
+from bimip.session.close import Close, may_reconnect, named_wait
 
 ACK_DELAY = 0.05
 """Seconds that an ack waits for more to acknowledge, while the application is busy taking events."""
 
 ACK_AT_MOST = 64
 """Events taken without an ack: a quarter of the server's window, so that it never runs dry."""
-
-_AGAIN_IN = re.compile(r"again in ([0-9]{1,9}) seconds?\b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,15 +150,13 @@ class Link:
 
 def _end_of(error: TransportError) -> End:
     if isinstance(error, ConnectionClosed):
-        return End(error.code, error.reason, may_reconnect(error.code), _named_wait(error))
+        return End(error.code, error.reason, may_reconnect(error.code), _wait_of(error))
     # We end it, and a new connection starts at our position: that heals what a lost or doubled frame broke.
     return End(Close.PROTOCOL_ERROR, str(error), may_retry=True)
 
 
-def _named_wait(closed: ConnectionClosed) -> float:
-    """Returns the seconds that the reason of 1013 names."""
-    named = _AGAIN_IN.search(closed.reason) if closed.code == Close.TRY_AGAIN_LATER else None
-    return min(float(named[1]), LONGEST_RETRY_AFTER) if named else 0.0
+def _wait_of(closed: ConnectionClosed) -> float:
+    return min(float(named_wait(closed.code, closed.reason)), LONGEST_RETRY_AFTER)
 
 
 def _sendable(code: int) -> int:

@@ -32,6 +32,9 @@ GET  /debug/user/erasing      who is being erased still, by number
 POST /debug/push/test?eid=&device=&id=  sends a notification to a user's subscriptions: what each gateway answered
 GET  /debug/clock           the server's time and the machine's, and why that is not followed
 POST /debug/clock/accept    follows the machine's clock as it is now
+GET  /debug/drain           whether the server drains, how many connections it has, and for how long still
+POST /debug/drain?seconds=  closes all connections, spread over so many seconds, and accepts none
+POST /debug/drain/cancel    accepts them again
 """
 
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
@@ -69,6 +72,7 @@ from bimip.supervision import Happening, NoSuchProcess, Opened, Refused, Snapsho
 _TREE = "GET /debug/tree (`bimip tree`)"
 
 USERS_AT_ONCE, MOST_USERS = 100, 1000
+MOST_DRAIN_SECONDS = 3600
 
 _log = structlog.get_logger("bimip.console")
 
@@ -190,6 +194,16 @@ class Parts:
     accept_clock: Callable[[], Awaitable[bool]] | None = None
     """Takes the machine's clock over; whether that is on disk. Raises ValueError where it cannot be right."""
 
+    draining: Callable[[], Mapping[str, object]] | None = None
+    """Whether the server drains, and who is left, as JSON has it. None: there is no such page."""
+
+    drain: Callable[[float | None], Mapping[str, object]] | None = None
+    """Begins to close all connections within so many seconds, None: as the settings have it; and tells what
+    `draining` does."""
+
+    cancel_drain: Callable[[], Mapping[str, object]] | None = None
+    """Accepts connections again."""
+
     metrics: Callable[[str], Awaitable[tuple[bytes, str]]] | None = None
     """What the server counts, in a format that an Accept header allows, and its content type. None: there is no such
     page."""
@@ -255,6 +269,9 @@ def make_application(parts: Parts) -> Contained:
         (parts.conflicts, "GET", "/debug/conflicts", guarded(handlers.conflicts)),
         (parts.clock, "GET", "/debug/clock", guarded(handlers.clock)),
         (parts.accept_clock, "POST", "/debug/clock/accept", guarded(acts("accept clock", handlers.accept_clock))),
+        (parts.draining, "GET", "/debug/drain", guarded(handlers.draining)),
+        (parts.drain, "POST", "/debug/drain", guarded(acts("drain", handlers.drain))),
+        (parts.cancel_drain, "POST", "/debug/drain/cancel", guarded(acts("cancel drain", handlers.cancel_drain))),
     ]
     routes += [Route(path, handler, methods=[method]) for part, method, path, handler in with_a_part if part]
     if parts.sessions is not None:
@@ -295,6 +312,8 @@ class Handlers:
                 name = request.headers.get("x-operator", "") or request.scope.get("bimip.operator", "")
                 who = f"operator {name}".strip()
                 target = asked.get("path", asked.get("eid", ""))
+                if seconds := asked.get("seconds", ""):
+                    target = f"{seconds} s"
                 if device := asked.get("device", ""):
                     target = f"{target}/{device}"
                 self._parts.audit(action, who=who, source=_source(request), target=target, outcome=outcome)
@@ -507,6 +526,28 @@ class Handlers:
             raise AnswerError(409, str(error), "accept it once it is right") from error
         found = {} if self._parts.clock is None else self._parts.clock()
         return answer({**found, "noted": is_noted})
+
+    async def draining(self, _request: Request) -> Response:
+        assert self._parts.draining is not None
+        return answer(self._parts.draining())
+
+    async def drain(self, request: Request) -> Response:
+        seconds = request.query_params.get("seconds", "")
+        assert self._parts.drain is not None
+        if not seconds:
+            return answer(self._parts.drain(None), 202)
+        try:
+            spread = float(seconds)
+        except ValueError:
+            spread = -1.0
+        if not 0 <= spread <= MOST_DRAIN_SECONDS:
+            hint = "leave it away for what gateway.drain_spread_seconds says"
+            raise AnswerError(400, f"seconds is a number from 0 to {MOST_DRAIN_SECONDS}", hint)
+        return answer(self._parts.drain(spread), 202)
+
+    async def cancel_drain(self, _request: Request) -> Response:
+        assert self._parts.cancel_drain is not None
+        return answer(self._parts.cancel_drain())
 
     def _tree(self) -> Operable:
         tree = self._parts.tree()

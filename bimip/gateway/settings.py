@@ -75,6 +75,8 @@ class GatewaySettings:
     """How long one message may take to arrive, from its first byte."""
     drain_seconds: float = setting(5.0, seconds(0, 300))
     """How long a stop waits for answers that are on their way."""
+    drain_spread_seconds: float = setting(0.0, seconds(0, 3600))
+    """Over how long a stop closes who is connected, in random order; 0: all at once."""
     max_first_frame_bytes: int = setting(64 * KIB, whole(KIB, 64 * MIB), section="limits")
     """The first message of a peer that showed no token yet."""
     max_fragments: int = setting(1024, whole(1, 1_048_576), section="limits")
@@ -110,6 +112,11 @@ class GatewaySettings:
     # What nobody needs to choose.
     close_seconds: float = 3.0
     """How long a peer may take to answer a close."""
+
+    @property
+    def longest_drain_seconds(self) -> float:
+        """How long a stop takes at most until nobody is connected."""
+        return self.drain_seconds + self.drain_spread_seconds
 
     @property
     def is_open_in_plaintext(self) -> bool:

@@ -3,9 +3,13 @@
 The range tells it, also for codes that a client does not know: standard codes as RFC 6455 has them; 4000 to 4099
 reconnect (with back-off); 4100 to 4199 do not reconnect before somebody did something (a new token, a new login, a
 mended client).
+
+A close may say when to come again, in its reason: `again in N seconds`.
 """
 
+import re
 from enum import IntEnum
+from typing import Final
 
 
 class Close(IntEnum):
@@ -31,6 +35,22 @@ class Close(IntEnum):
     HELLO_EXPECTED = 4106  # the first frame was no valid Hello, or none came in time
     USER_ERASED = 4107  # an operator erased the user: a login would make another one
     USER_DISABLED = 4108  # an operator keeps the user out until they are enabled again
+
+
+NAMES_A_WAIT: Final = frozenset({Close.GOING_AWAY, Close.TRY_AGAIN_LATER})
+"""Codes whose reason may say when to come again."""
+_AGAIN_IN: Final = re.compile(r"again in ([0-9]{1,9}) seconds?\b")
+
+
+def again_in(seconds: int) -> str:
+    """Writes the wait that a reason names."""
+    return f"again in {seconds} second{'' if seconds == 1 else 's'}"
+
+
+def named_wait(code: int, reason: str) -> int:
+    """Reads the seconds that a close asks its peer to wait at least; 0: it names none."""
+    named = _AGAIN_IN.search(reason) if code in NAMES_A_WAIT else None
+    return int(named[1]) if named else 0
 
 
 def may_reconnect(code: int) -> bool:

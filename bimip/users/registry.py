@@ -19,7 +19,7 @@ from bimip.domain.core.operations import Refused, Register, Registered, Result
 from bimip.domain.core.records import DamagedRecordError
 from bimip.journal.journal import Committed
 from bimip.reading.people import read_bar_of
-from bimip.session.close import Close
+from bimip.session.close import Close, again_in
 from bimip.storage.errors import StorageError
 from bimip.supervision import (
     AutoShutdown,
@@ -75,8 +75,8 @@ class Users:
         """
         wait = self._services.rates.log_in(claims.eid, trio.current_time())
         if wait:
-            seconds = f"{ceil(wait)} second{'s' if wait > 1 else ''}"
-            raise RefusedError(Close.TRY_AGAIN_LATER, f"devices of this user connect too often; try again in {seconds}")
+            sentence = f"devices of this user connect too often; try {again_in(ceil(wait))}"
+            raise RefusedError(Close.TRY_AGAIN_LATER, sentence)
         result = await self._services.queue.execute(Register(claims.eid, claims.device), owner=claims.eid)
         if isinstance(result, Refused):
             raise RefusedError(Close.TRY_AGAIN_LATER, result.sentence)
@@ -298,6 +298,12 @@ class Users:
         for one in kicked:
             self.connected(eid)[one].connection.close(Close.GOING_AWAY, KICKED)
         return kicked
+
+    def list_connections(self) -> Iterator[Connection]:
+        """Lists the devices' connections, while they come and go."""
+        for session in list(self._sessions.values()):
+            for device in list(session.devices.values()):
+                yield device.connection
 
     def connected(self, eid: str) -> Mapping[str, Connected]:
         """A user's connected devices, by name."""

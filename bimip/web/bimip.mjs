@@ -222,7 +222,7 @@ export class Client {
     this.#disconnect();
     socket?.close();
     if (performance.now() - this.#began >= STEADY_MS) this.#attempt = 0;
-    const named = /again in (\d{1,9}) seconds?\b/.exec(code === 1013 ? reason : "");
+    const named = /again in (\d{1,9}) seconds?\b/.exec(code === 1001 || code === 1013 ? reason : "");
     this.#retry(code, this.#lastRefusal || reason, named ? Number(named[1]) * 1000 : 0, token);
   }
   #lastRefusal = "";

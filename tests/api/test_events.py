@@ -27,6 +27,7 @@ class Stream:
         self._shown = token(user, device)
         self._text = ""
         self.status = 0
+        self.headers: dict[str, str] = {}
         self.is_over = False
 
     async def open(self, query: str = "", last: str = "") -> "Stream":
@@ -39,6 +40,14 @@ class Stream:
 
     async def heard(self) -> list[tuple[str, str, Any]]:
         """The events that came until it is quiet: id, name, data."""
+        return [
+            (fields.get("id", ""), fields["event"], json.loads(fields["data"]))
+            for fields in await self.blocks()
+            if "event" in fields
+        ]
+
+    async def blocks(self) -> list[dict[str, str]]:
+        """The fields of each block that came until it is quiet."""
         with trio.move_on_after(0.5):
             while not self.is_over:
                 event: Any = self._http.next_event()
@@ -46,17 +55,16 @@ class Stream:
                     self._http.receive_data(bytes(await self._stream.receive_some(1 << 16)))
                 elif isinstance(event, h11.Response):
                     self.status = event.status_code
+                    self.headers = {name.decode(): value.decode() for name, value in event.headers}
                 elif isinstance(event, h11.Data):
                     self._text += bytes(event.data).decode()
                 else:
                     self.is_over = True
         whole, _, self._text = self._text.rpartition("\n\n")
-        found = []
-        for block in filter(None, whole.split("\n\n")):
-            fields = dict(line.split(": ", 1) for line in block.split("\n") if ": " in line)
-            if "event" in fields:
-                found.append((fields.get("id", ""), fields["event"], json.loads(fields["data"])))
-        return found
+        return [
+            dict(line.split(": ", 1) for line in block.split("\n") if ": " in line)
+            for block in filter(None, whole.split("\n\n"))
+        ]
 
     async def say(self, data: bytes) -> None:
         await self._stream.send_all(data)

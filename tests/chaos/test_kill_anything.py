@@ -79,6 +79,19 @@ SENDS = (
     "found = await trio.socket.getaddrinfo(host, port, type=trio.socket.SOCK_STREAM)",
     "await trio.sleep(seconds)",
 )
+DRAINS = "nobody drains in the sweep: tests/gateway/test_draining.py does, and kills the listener in it"
+DRAINING = (
+    "await self._close_all()",
+    "await trio.sleep_forever()",
+    "await self._let_others(len(left))",
+    "Draining._close_all: await self._answered()",
+    "await trio.sleep_until(max(self._due(began, len(left) / many), trio.current_time() + STEP_SECONDS))",
+    "await self._hang_up()",
+    "await self._answer()",
+    "await self._let_others(count)",
+    "await self._sockets.wait_gone(number)",
+    "await trio.lowlevel.checkpoint()",
+)
 NOT_REACHED = dict.fromkeys([("bimip.retention.erasing", text) for text in ERASING], ERASES) | {
     **dict.fromkeys([("bimip.push.http", text) for text in SENDS], NETWORK),
     (
@@ -132,8 +145,9 @@ NOT_REACHED = dict.fromkeys([("bimip.retention.erasing", text) for text in ERASI
         "bimip.console.answers",
         "await trio.lowlevel.checkpoint()  # others have their turn, also where nothing was found",
     ): "nobody is exported in the sweep: tests/scenarios/test_erasing.py does it",
-    ("bimip.parts", 'await self.processes.terminate("bimip/gateway/listener")'): OUTSIDE,
-    ("bimip.parts", "await self.queue.execute(Barrier())"): OUTSIDE,
+    ("bimip.parts", "await self.draining.wait_drained()"): OUTSIDE,
+    ("bimip.gateway.draining", "await self._drained.wait()"): OUTSIDE,
+    **dict.fromkeys([("bimip.gateway.draining", text) for text in DRAINING], DRAINS),
     (
         "bimip.gateway.listener",
         'ipv4 = await trio.open_tcp_listeners(port, host="0.0.0.0")  # noqa: S104 - that is what was asked for',

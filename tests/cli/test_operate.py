@@ -94,6 +94,28 @@ async def accept_clock() -> bool:
     return CLOCK["held"] == "noted"
 
 
+class Drained:
+    """A server that is drained at the third look, unless somebody takes that back."""
+
+    def __init__(self, end: str = "drained") -> None:
+        self.looks = 0
+        self.seconds: float | None = None
+        self.end = end
+
+    def begin(self, seconds: float | None) -> dict[str, object]:
+        self.seconds = seconds
+        return self.look()
+
+    def look(self) -> dict[str, object]:
+        self.looks += 1
+        return {
+            "state": self.end if self.looks > 2 else "draining",
+            "connections": 2,
+            "devices": 1,
+            "seconds_left": 7.5,
+        }
+
+
 async def idle(child: Child) -> None:
     child.started()
     await trio.sleep_forever()
@@ -307,8 +329,8 @@ async def evict(eid: str, device: str) -> dict[str, Any] | None:
 
 
 @asynccontextmanager
-async def server(export: Any = export_user) -> AsyncIterator[tuple[Settings, Tree]]:
-    erased = Erased()
+async def server(export: Any = export_user, drained: Drained | None = None) -> AsyncIterator[tuple[Settings, Tree]]:
+    erased, drained = Erased(), drained or Drained()
     async with (
         open_tree(Supervisor([ChildSpec("journal", idle)])) as tree,
         trio.open_nursery() as nursery,
@@ -339,6 +361,9 @@ async def server(export: Any = export_user) -> AsyncIterator[tuple[Settings, Tre
             erasures=erased.left,
             metrics=metrics,
             busiest=busiest,
+            draining=drained.look,
+            drain=drained.begin,
+            cancel_drain=drained.look,
             try_push=pushed,
             metrics_token=SCRAPER,
         )
@@ -513,6 +538,40 @@ async def test_a_clock_that_was_taken_over_and_not_noted_is_said() -> None:
             await operate.accept_clock(its_settings)
 
     assert raised.value.code is Exit.FAILED
+
+
+@pytest.mark.parametrize("seconds", [None, 30.0])
+async def test_a_server_is_drained_and_that_is_waited_for(
+    seconds: float | None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    drained = Drained()
+    async with server(drained=drained) as (its_settings, _tree):
+        await operate.drain(its_settings, seconds, every=0)
+
+    lines = capsys.readouterr().out.splitlines()
+    assert lines == [
+        "2 connections to close, the last device in 7.5 s",
+        "nobody is connected; end the server, or `bimip drain --cancel`",
+    ]
+    assert (drained.looks, drained.seconds) == (3, seconds)
+
+
+async def test_a_drain_that_is_taken_back_did_not_happen() -> None:
+    async with server(drained=Drained("serving")) as (its_settings, _tree):
+        with pytest.raises(Failure, match="took the draining back") as raised:
+            await operate.drain(its_settings, None, every=0)
+
+    assert raised.value.code is Exit.FAILED
+
+
+async def test_a_drain_is_cancelled(capsys: pytest.CaptureFixture[str]) -> None:
+    async with server() as (its_settings, _tree):
+        await operate.cancel_drain(its_settings)
+        await operate.cancel_drain(its_settings, as_json=True)
+
+    first, second = capsys.readouterr().out.splitlines()
+    assert first == "the server accepts connections again"
+    assert json.loads(second)["connections"] == 2
 
 
 async def test_what_lost_against_what_is_shown(capsys: pytest.CaptureFixture[str]) -> None:

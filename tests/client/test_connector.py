@@ -124,6 +124,24 @@ def test_a_wait_that_the_server_names_is_kept_and_the_event_says_when_the_next_a
     run(scenario)
 
 
+def test_a_server_that_drains_is_left_alone_for_as_long_as_it_says() -> None:
+    async def scenario() -> None:
+        server = FakeServer()
+        async with a_client(server) as client:
+            peer = await server.accept()
+            await peer.greet()
+            await next_of(client, Connected)
+            peer.close(Close.GOING_AWAY, "the server stops; please connect again in 17 seconds")
+            lost = await next_of(client, Disconnected)
+            begun = anyio.current_time()
+            await server.accept()
+
+            assert lost.will_retry
+            assert 17 < anyio.current_time() - begun < 18
+
+    run(scenario)
+
+
 def test_attempts_that_fail_in_a_row_are_one_event_with_the_last_ones_reason() -> None:
     async def scenario() -> None:
         server = FakeServer()

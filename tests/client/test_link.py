@@ -12,7 +12,8 @@ from tests.client.support import FakeServer, a_client, batch, both_backends, nex
     [
         (Close.TRY_AGAIN_LATER, "again, in words"),
         (Close.TRY_AGAIN_LATER, "again in 5x seconds"),
-        (Close.GOING_AWAY, "Try again in 60 seconds."),
+        (Close.GOING_AWAY, "the server stops; please connect again"),
+        (Close.INTERNAL_ERROR, "Try again in 60 seconds."),
     ],
 )
 def test_only_what_the_page_says_is_a_named_wait(code: Close, reason: str) -> None:

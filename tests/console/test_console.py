@@ -627,6 +627,46 @@ async def test_what_an_operator_should_know_is_said_of_a_server_that_is_ready() 
     assert (response.status_code, response.json()["warnings"]) == (200, ["a disk failed"])
 
 
+async def test_an_operator_drains_a_server_and_takes_it_back() -> None:
+    asked: list[float | None] = []
+
+    def drain(seconds: float | None) -> Mapping[str, object]:
+        asked.append(seconds)
+        return {"state": "draining"}
+
+    async with small_tree() as tree:
+        parts = replace(
+            parts_of(tree),
+            draining=lambda: {"state": "drained"},
+            drain=drain,
+            cancel_drain=lambda: {"state": "serving"},
+        )
+        async with served(parts) as client:
+            refused = await client.post("/debug/drain")
+            begun = [
+                await client.post(f"/debug/drain{query}", headers=OPERATOR)
+                for query in ("", "?seconds=0", "?seconds=2.5")
+            ]
+            state = await client.get("/debug/drain", headers=OPERATOR)
+            cancelled = await client.post("/debug/drain/cancel", headers=OPERATOR)
+
+    assert refused.status_code == 401
+    assert [(one.status_code, one.json()) for one in begun] == [(202, {"state": "draining"})] * 3
+    assert asked == [None, 0, 2.5]
+    assert (state.json(), cancelled.json()) == ({"state": "drained"}, {"state": "serving"})
+
+
+@pytest.mark.parametrize("seconds", ["-1", "soon", "nan", "inf", "3601"])
+async def test_a_drain_takes_a_number_of_seconds(seconds: str) -> None:
+    def drain(_seconds: float | None) -> Mapping[str, object]:
+        raise AssertionError("nothing was to begin")
+
+    async with small_tree() as tree, served(replace(parts_of(tree), drain=drain)) as client:
+        response = await client.post("/debug/drain", params={"seconds": seconds}, headers=OPERATOR)
+
+    assert (response.status_code, response.json()["error"]) == (400, "seconds is a number from 0 to 3600")
+
+
 class Trail:
     def __init__(self) -> None:
         self.acts: list[tuple[str, str, str, str]] = []
@@ -673,6 +713,8 @@ def recorded_parts(tree: Tree, trail: Trail) -> Parts:
         revoke_tokens=lambda eid, _device: bar(eid),
         kick=lambda eid, device: [device] if eid == "ann" else None,
         export_user=lambda _eid: iter([[{"kind": "user"}]]),
+        drain=lambda _seconds: {},
+        cancel_drain=dict,
     )
 
 
@@ -696,6 +738,8 @@ def recorded_parts(tree: Tree, trail: Trail) -> Parts:
         ("POST", "/debug/user/evict?eid=ann&device=phone", ("evict", "ann/phone", "200")),
         ("GET", "/debug/user/export?eid=ann", ("export", "ann", "200")),
         ("POST", "/debug/clock/accept", ("accept clock", "", "409 the clock is wrong")),
+        ("POST", "/debug/drain?seconds=30", ("drain", "30 s", "202")),
+        ("POST", "/debug/drain/cancel", ("cancel drain", "", "200")),
     ],
 )
 async def test_what_an_operator_does_is_recorded_with_how_it_was_answered(

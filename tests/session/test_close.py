@@ -1,6 +1,6 @@
 import pytest
 
-from bimip.session.close import Close, may_reconnect
+from bimip.session.close import Close, again_in, may_reconnect, named_wait
 
 
 @pytest.mark.parametrize(
@@ -37,3 +37,24 @@ def test_the_range_tells_also_for_codes_that_are_not_known() -> None:
     assert not any(may_reconnect(code) for code in range(4100, 4200))
     assert may_reconnect(1006)  # nothing was heard: the line was cut
     assert may_reconnect(4999)
+
+
+@pytest.mark.parametrize("code", [Close.GOING_AWAY, Close.TRY_AGAIN_LATER])
+@pytest.mark.parametrize("seconds", [1, 2, 3600])
+def test_a_wait_is_read_as_it_was_written(code: Close, seconds: int) -> None:
+    assert named_wait(code, f"it stops; connect {again_in(seconds)}, please") == seconds
+
+
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [
+        (Close.GOING_AWAY, ""),
+        (Close.GOING_AWAY, "again in a second"),
+        (Close.GOING_AWAY, "again in 1234567890 seconds"),
+        (Close.GOING_AWAY, "again in 5 secondsx"),
+        (Close.INTERNAL_ERROR, "again in 5 seconds"),
+        (4001, "again in 5 seconds"),
+    ],
+)
+def test_what_is_not_written_so_is_no_wait(code: int, reason: str) -> None:
+    assert named_wait(code, reason) == 0

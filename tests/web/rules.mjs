@@ -349,6 +349,15 @@ const RULES = {
     await client.close();
   },
 
+  async "it leaves a server that drains alone for as long as that says"() {
+    const ends = [];
+    const { client, socket } = await open({ onDisconnected: (end) => ends.push(end) });
+    socket.drop(1001, "the server stops; please connect again in 17 seconds");
+    await settled();
+    assert.ok(ends[0].retryMs >= 17_000, JSON.stringify(ends));
+    await client.close();
+  },
+
   async "a refused Hello is told with the server's sentence"() {
     const ends = [];
     connect("ws://server", { token: "T", WebSocket: Socket, onDisconnected: (end) => ends.push(end) });

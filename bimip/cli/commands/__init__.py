@@ -90,6 +90,7 @@ for _word, _command in (
     ("kill", server.kill),
     ("kick", server.kick),
     ("top", server.top),
+    ("drain", server.drain),
     ("doctor", server.doctor),
     ("metrics", server.metrics),
     ("conflicts", server.conflicts),

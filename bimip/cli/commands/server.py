@@ -1,5 +1,5 @@
 """Words that start the server and sign tokens, `serve` and `token`, and ask a running one: `tree`, `kill`, `top`,
-`metrics`, `conflicts`.
+`metrics`, `conflicts`, `drain`.
 """
 # ruff: noqa: PLC0415
 
@@ -88,6 +88,24 @@ def top(
 ) -> None:
     """Show what a running server does just now: rates, latencies, lag, and its busiest devices."""
     as_operator("show_top", every=every, config=config, as_json=json)
+
+
+def drain(
+    seconds: Annotated[
+        float | None,
+        typer.Option(
+            min=0, max=3600, help="Over how long; else as gateway.drain_spread_seconds says.", show_default=False
+        ),
+    ] = None,
+    cancel: Annotated[bool, typer.Option("--cancel", help="Accept connections again.")] = False,
+    json: Json = False,
+    config: Config = None,
+) -> None:
+    """Have a running server close all connections one after the other, and accept none until it ends or --cancel."""
+    if cancel:
+        as_operator("cancel_drain", config=config, as_json=json)
+    else:
+        as_operator("drain", seconds, config=config, as_json=json)
 
 
 def doctor(
