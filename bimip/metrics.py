@@ -177,6 +177,12 @@ class Metrics:
         )
         yield _counter("audit_records", "Records of the audit trail.", parts.audit.records)
         yield _counter("audit_lost", "Records of it that could not be written.", parts.audit.lost)
+        yield _counter(
+            "reloads",
+            "Reloads of the settings (SIGHUP).",
+            {"outcome": {outcome: parts.reloads[outcome] for outcome in ("taken", "refused")}},
+        )
+        yield _gauge("draining", "1 while the server drains, or is drained.", parts.draining.is_on)
         yield _gauge("ready", "1 while /readyz answers 200.", not parts.readiness())
         if parts.processes is not None:
             yield from _told_by_processes(list(parts.processes.snapshot(folded=True).walk()))

@@ -2,6 +2,7 @@
 
 import resource
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -34,7 +35,7 @@ from bimip.gateway.listener import Listener
 from bimip.gateway.poller import Poller
 from bimip.gateway.serving import Gateway
 from bimip.gateway.settings import GatewaySettings
-from bimip.gateway.tls import Certificate, TlsError
+from bimip.gateway.tls import Certificate
 from bimip.health import LoopWatch, loop_is_behind, short_of_room
 from bimip.http.server import HttpServer
 from bimip.journal.journal import Committed, JournalStatistics
@@ -110,8 +111,7 @@ class Parts:
         self.events = Watch(self.timers)
         """Rises when there may be something to tell back ends of."""
         self.webhook_statistics = WebhookStatistics()
-        endpoints = settings.webhooks.endpoints
-        self.webhook_secrets = {name: endpoint.read_secrets(name) for name, endpoint in endpoints.items()}
+        self.webhook_secrets = settings.webhooks.read_secrets()
         """Read once: what cannot be used ends the server now, and not each process again and again."""
         self.pushing: Push | None = None
         """The process's own, while there is one."""
@@ -155,6 +155,7 @@ class Parts:
         )
         self._prepare_console(settings.console)
         self.processes: Tree | None = None
+        self.reloads: Counter[str] = Counter()  # of settings, by what came of it
         self.loop_watch = LoopWatch(surroundings.service_manager, surroundings.loop_watch_seconds)
         self.process_counts = ReportCounts(kind_of_process)
 
@@ -212,18 +213,6 @@ class Parts:
 
     def seconds(self) -> float:
         return self.timekeeper.now() / 1000
-
-    def reload(self) -> None:
-        """Read again what may change while the server runs: the certificate. What cannot be used changes nothing."""
-        if self.certificate is None:
-            _log.info("nothing to reload")
-            return
-        try:
-            self.certificate.reload()
-        except TlsError as error:
-            _log.error("the certificate was not reloaded; the old one stays", error=str(error))
-        else:
-            _log.info("the certificate was reloaded")
 
     @contextmanager
     def turns_metered(self) -> Iterator[None]:

@@ -15,6 +15,7 @@ from bimip.app import open_server
 from bimip.config import Settings
 from bimip.environment import Surroundings, open_audit, open_store
 from bimip.parts import Parts
+from bimip.reloading import reload
 from bimip.systemd import ServiceManager
 
 _log = structlog.get_logger("bimip")
@@ -54,10 +55,20 @@ def allow_many_files() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
-async def serve(settings: Settings, lost_log_lines: Callable[[], int] = int) -> None:
+def ignore_level(_level: str) -> None:
+    """Nobody keeps a log whose level could change."""
+
+
+async def serve(
+    settings: Settings,
+    *,
+    load: Callable[[], Settings],
+    lost_log_lines: Callable[[], int] = int,
+    set_log_level: Callable[[str], None] = ignore_level,
+) -> None:
     """Run until SIGTERM or SIGINT: then drain, and stop in order. A second one drains at once.
 
-    SIGHUP reloads the certificate.
+    SIGHUP reads the settings again by `load`, which raises ConfigError: see `reloading.py`.
     """
     allow_many_files()
     hand_over_quickly()
@@ -81,13 +92,12 @@ async def serve(settings: Settings, lost_log_lines: Callable[[], int] = int) -> 
             with server.turns_metered():
                 async for number in signals:
                     if number != signal.SIGHUP:
-                        manager.tell_stopping(settings.gateway.longest_drain_seconds + STOP_SECONDS)
+                        manager.tell_stopping(server.settings.gateway.longest_drain_seconds + STOP_SECONDS)
                         server.audit.note("stop", who=SERVER, outcome=signal.Signals(number).name)
                         _log.info("stopping", signal=signal.Signals(number).name)
                         break
                     manager.tell_reloading()
-                    server.audit.note("reload", who=SERVER)
-                    server.reload()
+                    server.audit.note("reload", who=SERVER, outcome=await reload(server, load, set_log_level))
                     manager.tell_ready(status)
                 await drain(server, signals)
         _log.info("stopped")

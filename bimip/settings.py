@@ -68,11 +68,13 @@ class Declared:
     rule: Rule
     section: str = ""
     """Where it stands in the file; "": in the section that is called as the whole of its class is."""
+    reloads: bool = False
+    """Whether a running server takes another value over (`bimip.reloading`)."""
 
 
-def setting(default: Raw, rule: Rule, *, section: str = "") -> Raw:
-    """A dataclass field that can be set: its name is its key."""
-    metadata = {Declared: Declared(rule, section)}
+def setting(default: Raw, rule: Rule, *, section: str = "", reloads: bool = False) -> Raw:
+    """A dataclass field that can be set: its name is its key. `reloads`: also while the server runs."""
+    metadata = {Declared: Declared(rule, section, reloads)}
     if isinstance(default, dict):
         return field(default_factory=lambda: dict(default), metadata=metadata)
     return field(default=default, metadata=metadata)

@@ -4,13 +4,13 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from bimip.cli.failures import Exit, Failure
 from bimip.cli.settings import find_file
 from bimip.cli.words import counted, printable, show_json
-from bimip.config import ConfigError, Secret, Settings, load_with_sources
-from bimip.config.sections import SECTIONS
+from bimip.config import ConfigError, Settings, load_with_sources
+from bimip.config.differences import shown
 
 DEFAULT: Final = "default"
 
@@ -18,17 +18,17 @@ DEFAULT: Final = "default"
 def show_settings(
     config: Path | None, *, given_only: bool, as_json: bool = False, environ: Mapping[str, str] = os.environ
 ) -> None:
-    """Print each setting, and where it came from. Secrets show whether they are set."""
+    """Print each setting, where it came from, and whether SIGHUP reloads it. Secrets show whether they are set."""
     settings, sources = load_with_sources(find_file(config, environ), environ)
-    for (section, key), value, is_hidden in _values(settings):
+    for section, key, value, is_hidden, reloads in shown(settings):
         source = sources.get((section, key), DEFAULT).removesuffix(f": {section}.{key}")
         if given_only and source == DEFAULT:
             continue
         if as_json:
-            show_json({"section": section, "key": key, "value": value, "source": source})
+            show_json({"section": section, "key": key, "value": value, "source": source, "reloads": reloads})
         else:
-            shown = repr(value) if isinstance(value, str) and not is_hidden else str(value)
-            print(f"{section}.{key} = {printable(shown)}   ({printable(source)})")
+            text = repr(value) if isinstance(value, str) and not is_hidden else str(value)
+            print(f"{section}.{key} = {printable(text)}   ({printable(source)}{'; reloads' if reloads else ''})")
 
 
 def check_settings(config: Path | None, *, as_json: bool = False, environ: Mapping[str, str] = os.environ) -> None:
@@ -60,20 +60,3 @@ def problems_of(settings: Settings) -> Iterator[str]:
             read()
         except ConfigError as error:
             yield from str(error).splitlines()
-
-
-def _values(settings: Settings) -> Iterator[tuple[tuple[str, str], Any, bool]]:
-    """Lists section and key of each setting, its value, and whether that is hidden: it is a secret, or has some."""
-    for section, keys in SECTIONS.items():
-        for name, key in keys.items():
-            value = getattr(getattr(settings, key.part), name)
-            if isinstance(value, Secret) or key.rule.holds_secrets:
-                yield (section, name), "set" if value else "not set", True
-            else:
-                yield (section, name), _plain(value), False
-
-
-def _plain(value: Any) -> Any:  # noqa: ANN401 - whatever a setting is
-    if isinstance(value, Mapping):
-        return {str(name): _plain(one) for name, one in value.items()}
-    return [_plain(one) for one in value] if isinstance(value, tuple | list | frozenset) else value

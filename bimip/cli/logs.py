@@ -36,7 +36,7 @@ def _tell_lost(count: int) -> None:
 
 
 def configure(settings: LoggingSettings, file: TextIO) -> None:
-    level = logging.getLevelNamesMapping()[settings.level.upper()]
+    set_level(settings.level)
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
@@ -44,12 +44,33 @@ def configure(settings: LoggingSettings, file: TextIO) -> None:
     ]
     structlog.configure(
         processors=[*shared, *_ending(settings.format, file)],
-        wrapper_class=structlog.make_filtering_bound_logger(level),
+        wrapper_class=_Logger,
         logger_factory=structlog.WriteLoggerFactory(file),
         cache_logger_on_first_use=True,
     )
     # Libraries speak through the standard module; of them only what is wrong matters.
-    logging.basicConfig(level=max(level, logging.WARNING), handlers=[_Libraries()], force=True)
+    logging.basicConfig(level=_library_level(settings.level), handlers=[_Libraries()], force=True)
+
+
+class _Logger(structlog.make_filtering_bound_logger(logging.INFO)):  # type: ignore[misc] # it is made by a function
+    """The class of all loggers, which keep it: so it is this that another level changes."""
+
+
+def set_level(name: str) -> None:
+    """Says from now on what is of this level or above, whoever said something before."""
+    filtering = structlog.make_filtering_bound_logger(_number(name))
+    for method, does in vars(filtering).items():
+        if not method.startswith("__"):
+            setattr(_Logger, method, does)
+    logging.getLogger().setLevel(_library_level(name))
+
+
+def _number(level: str) -> int:
+    return logging.getLevelNamesMapping()[level.upper()]
+
+
+def _library_level(level: str) -> int:
+    return max(_number(level), logging.WARNING)
 
 
 class _Libraries(logging.Handler):

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from functools import partial
 from pathlib import Path
 
 import trio
@@ -11,6 +12,7 @@ from bimip.cli import demo, logs
 from bimip.cli.config import problems_of
 from bimip.cli.failures import Exit, Failure
 from bimip.cli.log_lines import LogLines
+from bimip.cli.settings import find_settings
 from bimip.config import ConfigError, Settings
 from bimip.storage.errors import StorageError
 from bimip.supervision import ChildFailedToStart, SupervisionError, root_error
@@ -23,13 +25,26 @@ def serve(settings: Settings, *, with_demo: bool, config: Path | None) -> None:
     if with_demo:
         prepared = demo.prepare(settings)
         _say(demo.next_steps(prepared, _program(), config))
-    if problems := [*problems_of(settings)]:
-        raise ConfigError("\n".join(problems))
+    _check(settings)
+
+    def load() -> Settings:
+        again = find_settings(config)
+        _check(again)
+        return again
+
     with logs.open_log(settings.logging) as log:
         try:
-            trio.run(run.serve, settings, lambda: log.lost)
+            serving = partial(
+                run.serve, settings, load=load, lost_log_lines=lambda: log.lost, set_log_level=logs.set_level
+            )
+            trio.run(serving)
         except (SupervisionError, StorageError, OSError) as error:
             raise Failure(Exit.FAILED, f"the server could not go on: {root_of(error)}") from error
+
+
+def _check(settings: Settings) -> None:
+    if problems := [*problems_of(settings)]:
+        raise ConfigError("\n".join(problems))
 
 
 def _say(text: str) -> None:

@@ -1,6 +1,7 @@
 """The settings of the whole server: what `config/bimip.toml` explains.
 
     sections.py   `Settings`: which floor has which settings, and what must agree among them
+    differences.py  how they are shown, and what of others a running server takes over
     loading.py    from defaults, a TOML file and the environment to `Settings`, or to everything that is wrong with them
 
 A setting is declared once, with its default and its rule, by the floor that obeys it (`bimip.settings`). Its name in

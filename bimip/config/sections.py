@@ -85,8 +85,8 @@ def _read_token(name: str, token: Secret, file: str) -> Secret:
 
 @dataclass(frozen=True, slots=True)
 class HealthSettings:
-    min_free_disk_bytes: int = setting(256 * MIB, COUNT)
-    max_loop_lag_seconds: float = setting(1.0, seconds(0, 3600))
+    min_free_disk_bytes: int = setting(256 * MIB, COUNT, reloads=True)
+    max_loop_lag_seconds: float = setting(1.0, seconds(0, 3600), reloads=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +98,7 @@ class AuditSettings:
 
 @dataclass(frozen=True, slots=True)
 class LoggingSettings:
-    level: str = setting("info", choice("debug", "info", "warning", "error"))
+    level: str = setting("info", choice("debug", "info", "warning", "error"), reloads=True)
     format: str = setting("console", choice("console", "json"))
 
 
@@ -138,6 +138,8 @@ class Key:
     part: str
     """Of `Settings`: whose it is."""
     rule: Rule
+    reloads: bool
+    """Whether a running server takes another value over."""
 
 
 def _parts(settings: Settings) -> Iterator[Any]:
@@ -152,7 +154,7 @@ def _sections() -> dict[str, dict[str, Key]]:
             if declared is not None:
                 section = found.setdefault(declared.section or of.name, {})
                 assert one.name not in section, f"{one.name} is declared twice"
-                section[one.name] = Key(of.name, declared.rule)
+                section[one.name] = Key(of.name, declared.rule, declared.reloads)
     return {section: keys for section, keys in found.items() if keys}
 
 

@@ -9,6 +9,7 @@ import hashlib
 import math
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import jwt
@@ -52,6 +53,11 @@ class Verifier:
             "verify_nbf": False,
             "verify_iat": False,
         }
+
+    def adopt(self, other: "Verifier") -> None:
+        """Goes by another one's key and settings from now on, but for the leeway. Who is connected stays so."""
+        self._settings = replace(other._settings, leeway_seconds=self._settings.leeway_seconds)  # noqa: SLF001 - its like
+        self._key, self._algorithms, self._options = other._key, other._algorithms, other._options  # noqa: SLF001
 
     def verify(self, token: str, now_ms: int) -> Claims:
         """Verifies a token and returns what it says. Raises TokenError."""

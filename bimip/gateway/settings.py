@@ -73,9 +73,9 @@ class GatewaySettings:
     """How long one frame may take to leave."""
     message_seconds: float = setting(30.0, seconds(0.1, 3600))
     """How long one message may take to arrive, from its first byte."""
-    drain_seconds: float = setting(5.0, seconds(0, 300))
+    drain_seconds: float = setting(5.0, seconds(0, 300), reloads=True)
     """How long a stop waits for answers that are on their way."""
-    drain_spread_seconds: float = setting(0.0, seconds(0, 3600))
+    drain_spread_seconds: float = setting(0.0, seconds(0, 3600), reloads=True)
     """Over how long a stop closes who is connected, in random order; 0: all at once."""
     max_first_frame_bytes: int = setting(64 * KIB, whole(KIB, 64 * MIB), section="limits")
     """The first message of a peer that showed no token yet."""
@@ -140,12 +140,12 @@ class GatewaySettings:
 
 @dataclass(frozen=True, slots=True)
 class TokenSettings:
-    algorithm: Algorithm = setting("EdDSA", choice("EdDSA", "RS256", "HS256"))
-    key: Secret = setting(NO_SECRET, SECRET)
+    algorithm: Algorithm = setting("EdDSA", choice("EdDSA", "RS256", "HS256"), reloads=True)
+    key: Secret = setting(NO_SECRET, SECRET, reloads=True)
     """The public key as PEM (a private one will do for its public half); for HS256, in development only, the secret."""
-    key_file: str = setting("", TEXT)
-    audience: str = setting("", TEXT)
-    issuer: str = setting("", TEXT)
+    key_file: str = setting("", TEXT, reloads=True)
+    audience: str = setting("", TEXT, reloads=True)
+    issuer: str = setting("", TEXT, reloads=True)
     leeway_seconds: int = setting(30, whole(0, 600))
 
     def read_key(self) -> Secret:

@@ -23,6 +23,10 @@ class Certificate:
         """
         self.context = self._load()
 
+    def adopt(self, other: "Certificate") -> None:
+        """Shows another one, which was read already, to connections that begin from now on."""
+        self.context = other.context
+
     def _load(self) -> ssl.SSLContext:
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         context.minimum_version = ssl.TLSVersion.TLSv1_2

@@ -73,18 +73,20 @@ class PushSettings:
     vapid_key: Secret = setting(NO_SECRET, SECRET)
     vapid_key_file: str = setting("", TEXT)
     vapid_subject: str = setting("", TEXT)
-    partitions: tuple[str, ...] = setting(("chat", "notification"), Rule(_names, "a list of names of partitions"))
-    content: str = setting("sender", choice("nothing", "sender", "message"))
-    clear_on_read: bool = setting(True, FLAG)  # noqa: FBT003 - the default itself
-    mentions_when_muted: bool = setting(True, FLAG)  # noqa: FBT003 - the default itself
-    burst: int = setting(3, whole(0, 1000))
-    collapse_seconds: float = setting(30.0, seconds(0, 86_400))
+    partitions: tuple[str, ...] = setting(
+        ("chat", "notification"), Rule(_names, "a list of names of partitions"), reloads=True
+    )
+    content: str = setting("sender", choice("nothing", "sender", "message"), reloads=True)
+    clear_on_read: bool = setting(True, FLAG, reloads=True)  # noqa: FBT003 - the default itself
+    mentions_when_muted: bool = setting(True, FLAG, reloads=True)  # noqa: FBT003 - the default itself
+    burst: int = setting(3, whole(0, 1000), reloads=True)
+    collapse_seconds: float = setting(30.0, seconds(0, 86_400), reloads=True)
     delay_seconds: float = setting(1.0, seconds(0, 3600))
-    max_age_seconds: float = setting(86_400.0, seconds(1, 2_419_200))
-    timeout_seconds: float = setting(10.0, seconds(0.1, 300))
-    retry_seconds: float = setting(300.0, seconds(1, 86_400))
-    max_sends: int = setting(32, whole(1, 1000))
-    max_sends_per_host: int = setting(4, whole(1, 1000))
+    max_age_seconds: float = setting(86_400.0, seconds(1, 2_419_200), reloads=True)
+    timeout_seconds: float = setting(10.0, seconds(0.1, 300), reloads=True)
+    retry_seconds: float = setting(300.0, seconds(1, 86_400), reloads=True)
+    max_sends: int = setting(32, whole(1, 1000), reloads=True)
+    max_sends_per_host: int = setting(4, whole(1, 1000), reloads=True)
     allow_private_addresses: bool = setting(False, FLAG)  # noqa: FBT003 - the default itself
 
     def read_vapid_key(self) -> Secret:

@@ -69,12 +69,7 @@ class RateLimiter:
 
     @classmethod
     def configured(cls, settings: RateSettings) -> Self:
-        burst = settings.rate_burst_seconds
-        return cls(
-            Rate(settings.device_requests_per_second, settings.device_bytes_per_second, burst),
-            Rate(settings.user_requests_per_second, settings.user_bytes_per_second, burst),
-            Rate(settings.user_logins_per_second, 0, LOGIN_BURST_SECONDS),
-        )
+        return cls(*_rates_of(settings))
 
     def __init__(
         self, per_device: Rate | None = None, per_user: Rate | None = None, logins: Rate | None = None
@@ -82,6 +77,15 @@ class RateLimiter:
         self._rates = (per_device or Rate(), per_user or Rate())
         self._users = Remembered[UserId, UserRates](MAX_USERS)
         self._login_rate = logins or Rate()
+        self._logins = Remembered[str, Bucket](MAX_USERS)
+
+    def configure(self, settings: RateSettings) -> None:
+        """Has other rates hold for users who connect from now on; who is connected keeps theirs. What is owed by who is
+        not is forgotten.
+        """
+        per_device, per_user, self._login_rate = _rates_of(settings)
+        self._rates = (per_device, per_user)
+        self._users = Remembered[UserId, UserRates](MAX_USERS)
         self._logins = Remembered[str, Bucket](MAX_USERS)
 
     def log_in(self, eid: str, now: float) -> float:
@@ -95,3 +99,13 @@ class RateLimiter:
 
     def of(self, user: UserId) -> UserRates:
         return self._users.get(user) or self._users.put(user, UserRates(*self._rates))
+
+
+def _rates_of(settings: RateSettings) -> tuple[Rate, Rate, Rate]:
+    """The rates of a device, of a user, and of a user's logins."""
+    burst = settings.rate_burst_seconds
+    return (
+        Rate(settings.device_requests_per_second, settings.device_bytes_per_second, burst),
+        Rate(settings.user_requests_per_second, settings.user_bytes_per_second, burst),
+        Rate(settings.user_logins_per_second, 0, LOGIN_BURST_SECONDS),
+    )

@@ -79,12 +79,16 @@ class WebhookSettings:
             holds_secrets=True,
         ),
     )
-    timeout_seconds: float = setting(10.0, seconds(0.1, 300))
-    retry_seconds: float = setting(300.0, seconds(1, 86_400))
-    max_age_seconds: float = setting(259_200.0, seconds(60, 31_536_000))
-    max_sends: int = setting(8, whole(1, 256))
-    max_waiting: int = setting(1_000_000, whole(1, 10**9))
+    timeout_seconds: float = setting(10.0, seconds(0.1, 300), reloads=True)
+    retry_seconds: float = setting(300.0, seconds(1, 86_400), reloads=True)
+    max_age_seconds: float = setting(259_200.0, seconds(60, 31_536_000), reloads=True)
+    max_sends: int = setting(8, whole(1, 256), reloads=True)
+    max_waiting: int = setting(1_000_000, whole(1, 10**9), reloads=True)
     allow_private_addresses: bool = setting(False, FLAG)  # noqa: FBT003 - the default itself
+
+    def read_secrets(self) -> dict[str, list[bytes]]:
+        """Reads what requests to each back end are signed with. Raises ConfigError."""
+        return {name: endpoint.read_secrets(name) for name, endpoint in self.endpoints.items()}
 
     @property
     def kinds(self) -> frozenset[int]:

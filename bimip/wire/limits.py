@@ -80,9 +80,9 @@ class Limits:
 class RateSettings:
     """How fast a device, and all devices of a user together, may ask; 0: without limit."""
 
-    device_requests_per_second: int = setting(10_000, COUNT, section="limits")
-    device_bytes_per_second: int = setting(16 * MIB, COUNT, section="limits")
-    user_requests_per_second: int = setting(20_000, COUNT, section="limits")
-    user_bytes_per_second: int = setting(32 * MIB, COUNT, section="limits")
-    user_logins_per_second: int = setting(10, COUNT, section="limits")
-    rate_burst_seconds: float = setting(2.0, seconds(0.01, 3600), section="limits")
+    device_requests_per_second: int = setting(10_000, COUNT, section="limits", reloads=True)
+    device_bytes_per_second: int = setting(16 * MIB, COUNT, section="limits", reloads=True)
+    user_requests_per_second: int = setting(20_000, COUNT, section="limits", reloads=True)
+    user_bytes_per_second: int = setting(32 * MIB, COUNT, section="limits", reloads=True)
+    user_logins_per_second: int = setting(10, COUNT, section="limits", reloads=True)
+    rate_burst_seconds: float = setting(2.0, seconds(0.01, 3600), section="limits", reloads=True)

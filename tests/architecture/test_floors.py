@@ -173,8 +173,9 @@ MAY_IMPORT = {
         "bimip.users",
         "bimip.console",
     ),
+    "bimip.reloading": ("bimip.config", "bimip.gateway", "bimip.parts", "bimip.supervision"),
     "bimip.app": ("bimip.config", "bimip.environment", "bimip.parts", "bimip.processes", "bimip.supervision"),
-    "bimip.run": ("bimip.app", "bimip.config", "bimip.environment", "bimip.systemd"),
+    "bimip.run": ("bimip.app", "bimip.config", "bimip.environment", "bimip.parts", "bimip.reloading", "bimip.systemd"),
     # floor 5
     "bimip.cli": (
         "bimip.run",

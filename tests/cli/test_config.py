@@ -41,6 +41,8 @@ def test_each_setting_is_shown_with_where_it_came_from(file: Path, capsys: pytes
     assert lines["console.port"] == "8471   (default)"
     assert lines["console.operator_token"] == "set   (environment: BIMIP_CONSOLE_OPERATOR_TOKEN)"
     assert lines["console.metrics_token"] == "not set   (default)"
+    assert lines["logging.level"] == "'info'   (default; reloads)"
+    assert lines["tokens.key"] == "set   (environment: BIMIP_TOKENS_KEY; reloads)"
 
 
 @pytest.mark.parametrize("as_json", [True, False])
@@ -71,6 +73,15 @@ def test_only_what_was_given_is_shown_as_json(file: Path, capsys: pytest.Capture
         ("tokens", "algorithm", "environment: BIMIP_TOKENS_ALGORITHM"),
         ("tokens", "key", "environment: BIMIP_TOKENS_KEY"),
         ("console", "operator_token", "environment: BIMIP_CONSOLE_OPERATOR_TOKEN"),
+    }
+
+
+def test_it_is_told_which_settings_reload(capsys: pytest.CaptureFixture[str]) -> None:
+    show_settings(None, given_only=False, as_json=True, environ=ENVIRONMENT)
+    found = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+    assert {(one["section"], one["key"]) for one in found if one["reloads"]} == {
+        (section, name) for section, keys in SECTIONS.items() for name, key in keys.items() if key.reloads
     }
 
 

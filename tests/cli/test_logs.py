@@ -42,6 +42,24 @@ def test_a_traceback_does_not_show_variables(form: str, capsys: pytest.CaptureFi
     assert "eyJ-a-secret" not in said
 
 
+def test_another_level_holds_for_loggers_that_have_said_something(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.configure(LoggingSettings(format="json"), sys.stderr)
+    log, library = structlog.get_logger("bimip"), logging.getLogger("some.library")
+    said = []
+    for turn, level in enumerate(("info", "debug", "error", "info")):
+        logs.set_level(level)
+        for tell in (log.debug, log.info, log.error, library.warning):
+            tell(f"{turn} {tell.__name__}")
+        said.append([json.loads(line)["level"] for line in capsys.readouterr().err.splitlines()])
+
+    assert said == [
+        ["info", "error", "warning"],
+        ["debug", "info", "error", "warning"],
+        ["error"],
+        ["info", "error", "warning"],
+    ]
+
+
 def test_json_is_one_object_a_line(capsys: pytest.CaptureFixture[str]) -> None:
     logs.configure(LoggingSettings(format="json"), sys.stderr)
     structlog.get_logger().info("started", port=8470)

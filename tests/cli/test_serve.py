@@ -105,18 +105,28 @@ def test_systemd_hears_when_it_serves_lives_reloads_and_stops(tmp_path: Path) ->
         manager.bind(str(tmp_path / "notify"))
         manager.settimeout(30)
         environ = {"NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "200000"}
-        with process(tmp_path, *ARGUMENTS, **environ) as server:
+        config = tmp_path / "bimip.toml"
+        config.write_text(DEMO.read_text(encoding="utf-8"), encoding="utf-8")
+        with process(tmp_path, "serve", "--demo", "--config", str(config), **environ) as server:
             try:
                 heard = hear_until(manager, "READY=1")
                 heard += hear_until(manager, "WATCHDOG=1")
+                with config.open("a", encoding="utf-8") as file:
+                    file.write("\n[health]\nmax_loop_lag_seconds = 9\n")
                 server.send_signal(signal.SIGHUP)
                 heard += hear_until(manager, "RELOADING=1") + hear_until(manager, "READY=1")
                 server.send_signal(signal.SIGTERM)
-                heard += hear_until(manager, "STOPPING=1")
-                server.communicate(timeout=30)
+                heard += hear_until(manager, "EXTEND_TIMEOUT_USEC=65000000")
+                _, errors = server.communicate(timeout=30)
             finally:
                 server.kill()
+        lines = [json.loads(line) for line in errors.splitlines()]
+        (reloaded,) = (line for line in lines if line["event"] == "a setting was reloaded")
+        trail = [json.loads(line) for line in (tmp_path / "data" / "store.audit.log").read_text().splitlines()]
 
+    assert (reloaded["setting"], reloaded["new"]) == ("health.max_loop_lag_seconds", 9.0)
+    assert [one["outcome"] for one in trail if one["action"] == "reload"] == ["taken over"]
+    assert "EXTEND_TIMEOUT_USEC=65000000" in heard
     told = [line for line in heard if line in {"READY=1", "RELOADING=1", "STOPPING=1"}]
     assert told == ["READY=1", "RELOADING=1", "READY=1", "STOPPING=1"]
     assert server.returncode == Exit.OK

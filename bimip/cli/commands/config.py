@@ -17,7 +17,9 @@ def show_settings(
     json: Json = False,
     config: Config = None,
 ) -> None:
-    """Show each setting, and where it came from: the file, the environment, or the default. Secrets are not shown."""
+    """Show each setting, and where it came from: the file, the environment, or the default;
+    and which of them SIGHUP reloads. Secrets are not shown.
+    """
     from bimip.cli import config as settings
 
     with telling():
