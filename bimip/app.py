@@ -5,6 +5,7 @@
     processes.py     what each process runs
     parts.py         what outlives them, made once: handles, which stay valid when one of them restarts
     operations.py    what an operator asks of them, and does to them
+    reloading.py     what a running server takes over of other settings
     environment.py   what comes from outside: time, randomness, threads, sockets, the disk
     run.py           all of it in a process of its own, until a signal comes
 """

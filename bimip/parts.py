@@ -68,6 +68,7 @@ from bimip.users.refused_tokens import RefusedTokens
 from bimip.users.registry import Users
 from bimip.users.sends import PendingSends
 from bimip.users.services import Services
+from bimip.users.tracing import MessageTraces
 from bimip.webhooks.process import WebhookStatistics
 from bimip.wire import bimip_pb2 as pb
 from bimip.wire import stored
@@ -116,10 +117,10 @@ class Parts:
         self.pushing: Push | None = None
         """The process's own, while there is one."""
         pending_sends, eids = PendingSends(), Eids(self.store)
+        self.traces = MessageTraces(self.store, eids, _log.debug, settings.logging.sample_messages)
         self.calls = self._calls(sessions, pending_sends)
         self.locations = self._locations(sessions, pending_sends, eids)
         self.services = self._services(sessions, pending_sends, eids)
-        self.services.privacy_listeners.append(self.services.presence.note_privacy)
         self.users = Users(self.services)
         self.connections = Connections()
         self.draining = self._draining()
@@ -206,10 +207,18 @@ class Parts:
 
     def committed(self, committed: Committed) -> None:
         """Tells what is on disk now."""
+        if self.traces.every:
+            self._trace(committed)
         self.users.committed(committed)
         self.subscribers.committed(committed.news, resync=committed.resync)
         if committed.has_events or committed.resync:
             self.events.notify()
+
+    def _trace(self, committed: Committed) -> None:
+        try:
+            self.traces.committed(committed.news)
+        except Exception as error:  # noqa: BLE001 - what is said of messages must not keep anybody from them
+            report("following messages failed", error)
 
     def seconds(self) -> float:
         return self.timekeeper.now() / 1000
@@ -278,7 +287,7 @@ class Parts:
 
     def _services(self, sessions: dict[UserId, Any], pending_sends: PendingSends, eids: Eids) -> Services:
         settings, surroundings = self.settings, self.surroundings
-        return Services(
+        services = Services(
             store=self.store,
             queue=self.queue,
             limits=settings.limits,
@@ -306,6 +315,8 @@ class Parts:
             push=PushOffer(tuple(self.gateways), public_key_of(self.gateways), settings.push.allow_private_addresses),
             token_leeway_seconds=settings.tokens.leeway_seconds,
         )
+        services.privacy_listeners.append(services.presence.note_privacy)
+        return services
 
 
 USERS, CONNECTIONS = "bimip/users/", "bimip/gateway/connections/"

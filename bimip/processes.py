@@ -112,6 +112,7 @@ async def push(parts: Parts, child: Child) -> None:
         random=parts.surroundings.random,
         statistics=parts.push_statistics,
         report=report,
+        taken=parts.traces.pushed,
     )
     child.describe(pushing.describe)
     parts.pushing = pushing

@@ -52,6 +52,7 @@ async def reload(parts: Parts, load: Callable[[], Settings], set_log_level: Call
     if old.rates != taken.rates:
         parts.services.rates.configure(taken.rates)
     set_log_level(taken.logging.level)
+    parts.traces.every = taken.logging.sample_messages
     for path in sorted(stale):
         await _restart(parts, path)
     parts.reloads["taken"] += 1

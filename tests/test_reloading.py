@@ -63,15 +63,23 @@ async def test_what_differs_is_taken_over_and_told_or_needs_a_restart_which_is_t
 ) -> None:
     async with open_reloads() as reloads:
         outcome = await reloads.reload(
-            BIMIP_HEALTH_MAX_LOOP_LAG_SECONDS="7", BIMIP_GATEWAY_PORT="1234", BIMIP_LOGGING_LEVEL="debug"
+            BIMIP_HEALTH_MAX_LOOP_LAG_SECONDS="7",
+            BIMIP_GATEWAY_PORT="1234",
+            BIMIP_LOGGING_LEVEL="debug",
+            BIMIP_LOGGING_SAMPLE_MESSAGES="9",
         )
         settings = reloads.server.settings
 
         assert outcome == "taken over"
-        assert reloads.told(TAKEN) == {"health.max_loop_lag_seconds": (1.0, 7.0), "logging.level": ("info", "debug")}
+        assert reloads.told(TAKEN) == {
+            "health.max_loop_lag_seconds": (1.0, 7.0),
+            "logging.level": ("info", "debug"),
+            "logging.sample_messages": (0, 9),
+        }
         assert reloads.told(STAYED) == {"gateway.port": (8470, 1234)}
         assert (settings.health.max_loop_lag_seconds, settings.gateway.port) == (7.0, 8470)
         assert reloads.levels == ["debug"]
+        assert reloads.server.traces.every == 9
         assert reloads.server.reloads == {"taken": 1}
 
 

@@ -100,6 +100,8 @@ class AuditSettings:
 class LoggingSettings:
     level: str = setting("info", choice("debug", "info", "warning", "error"), reloads=True)
     format: str = setting("console", choice("console", "json"))
+    sample_messages: int = setting(0, COUNT, reloads=True)
+    """One in so many messages is followed from its acceptance to its receipts, at level debug; 0: none."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 WebSocket; what is asked for by HTTP is handed to `bimip.http`.
 
     listener.py         accepts sockets, and hands each to a supervised child
+    draining.py         accepts nobody and closes everybody, spread over some time
     serving.py          that child: `Gateway.serve_connection`, from a socket's first byte to its last
     upgrade_policy.py   may this request become a connection? subprotocol, origin, token in the header (pure)
     authentication.py   tokens: verified for peers, issued for the command line (pure)

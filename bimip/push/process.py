@@ -125,6 +125,10 @@ class _Step(NamedTuple):
 NOTHING = _Step()
 
 
+def _tell_nobody(_stamp: Stamp, _user: UserId, _platform: str) -> None:
+    """Nobody follows messages."""
+
+
 class Push:
     def __init__(
         self,
@@ -145,7 +149,9 @@ class Push:
         random: Random,
         statistics: PushStatistics,
         report: Callable[[str, BaseException], None],
+        taken: Callable[[Stamp, UserId, str], None] = _tell_nobody,
     ) -> None:
+        """`taken` is told of a notification's newest message that a gateway took, for whom, and by what platform."""
         self._store = store
         self._queue = queue
         self._subscribers = subscribers
@@ -159,6 +165,7 @@ class Push:
         self._wall_clock = wall_clock
         self._random = random
         self._report = report
+        self._taken = taken
         self._failed: dict[Item, tuple[int, float]] = {}
         """Of what was not taken: how often in a row, and when it may be tried again."""
         self._under_way: dict[Item, bool] = {}
@@ -433,6 +440,8 @@ class Push:
         self.statistics.sent += not is_clear
         self.statistics.cleared += is_clear
         self.statistics.kinds[str(kind)] += 1
+        if kind is NoticeKind.MESSAGE and isinstance(step.operation, NotePushed):
+            self._taken(step.operation.notice.stamp, item.key.user, step.subscription.platform)
         return True
 
     def _refused(self, outcome: str, why: str) -> bool:

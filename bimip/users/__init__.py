@@ -12,7 +12,8 @@ keep the newest entries as segments of bytes, and their devices send: each has a
 stopped, and makes the answers that take long. To requests a device is an `Asker`, and knows nothing of what they are.
 What outlives all of them has files of its own: `poison` (entries that crash whoever looks at them), `sends` (who has
 something to send), `recorder` (what happened to each device of late); `inspection` is what an operator is told, `pins`
-who holds back which log, and `diagnosis` decides why a device does not receive.
+who holds back which log, `diagnosis` decides why a device does not receive, and `tracing` follows single messages in
+the log.
 
 What devices tell each other and nobody stores goes past the queue: a request hands it to an attendant (`attending`),
 which is told who comes and goes, and tells devices. `calls` is one.

@@ -92,6 +92,11 @@ DRAINING = (
     "await self._sockets.wait_gone(number)",
     "await trio.lowlevel.checkpoint()",
 )
+RELOADING = (
+    "new = await trio.to_thread.run_sync(load)",
+    "await _restart(parts, path)",
+    "await parts.processes.restart(path)",
+)
 NOT_REACHED = dict.fromkeys([("bimip.retention.erasing", text) for text in ERASING], ERASES) | {
     **dict.fromkeys([("bimip.push.http", text) for text in SENDS], NETWORK),
     (
@@ -146,6 +151,7 @@ NOT_REACHED = dict.fromkeys([("bimip.retention.erasing", text) for text in ERASI
         "await trio.lowlevel.checkpoint()  # others have their turn, also where nothing was found",
     ): "nobody is exported in the sweep: tests/scenarios/test_erasing.py does it",
     ("bimip.parts", "await self.draining.wait_drained()"): OUTSIDE,
+    **dict.fromkeys([("bimip.reloading", text) for text in RELOADING], OUTSIDE),
     ("bimip.gateway.draining", "await self._drained.wait()"): OUTSIDE,
     **dict.fromkeys([("bimip.gateway.draining", text) for text in DRAINING], DRAINS),
     (
