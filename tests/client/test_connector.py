@@ -142,6 +142,20 @@ def test_a_server_that_drains_is_left_alone_for_as_long_as_it_says() -> None:
     run(scenario)
 
 
+@both_backends
+async def test_how_long_a_server_that_drains_is_left_alone_is_told() -> None:
+    server = FakeServer()
+    async with a_client(server) as client:
+        peer = await server.accept()
+        await peer.greet()
+        await next_of(client, Connected)
+        peer.close(Close.GOING_AWAY, "the server stops; please connect again in 17 seconds")
+        lost = await next_of(client, Disconnected)
+
+        assert lost.retry_in is not None
+        assert 17 < lost.retry_in < 18
+
+
 def test_attempts_that_fail_in_a_row_are_one_event_with_the_last_ones_reason() -> None:
     async def scenario() -> None:
         server = FakeServer()
