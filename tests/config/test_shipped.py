@@ -3,6 +3,8 @@
 from pathlib import Path
 
 from bimip.config.sections import SECTIONS
+from bimip.gateway.settings import GatewaySettings
+from bimip.run import STOP_SECONDS
 
 CONFIG = Path(__file__).parents[2] / "config"
 VARIABLES = {f"BIMIP_{section}_{key}".upper() for section, keys in SECTIONS.items() for key in keys}
@@ -24,6 +26,11 @@ def test_the_unit_is_told_by_the_server_and_stops_and_reloads_it() -> None:
     assert int(found["WatchdogSec"][0]) >= 10
     assert found["ExecStart"] == ["/opt/bimip/bin/bimip serve --config /etc/bimip/bimip.toml"]
     assert found["ExecReload"] == ["/bin/kill -HUP $MAINPID"]
+
+
+def test_the_unit_waits_for_a_stop() -> None:
+    """As long as one takes by default; a longer one says so itself."""
+    assert int(unit()["TimeoutStopSec"][0]) >= GatewaySettings().longest_drain_seconds + STOP_SECONDS
 
 
 def test_the_unit_sets_settings_that_there_are() -> None:
