@@ -59,6 +59,7 @@ TOPICS = {
     "tests/cli/test_commands.py": "all words of the command line",
     "tests/client/test_example.py": "the example in the head of the package",
     "tests/client/test_client.py": "also what the client does as a whole",
+    "tests/config/test_containers.py": "the image and how it is run, as config/ has them",
     "tests/config/test_nginx.py": "the proxy in front, as config/ has it",
     "tests/config/test_shipped.py": "the files in config/ beside the settings",
     "tests/console/test_console.py": "the console as a whole",

@@ -96,6 +96,8 @@ PLACES = {
     ("bimip.run", "signal"): "serve runs until SIGTERM or SIGINT, and reloads on SIGHUP",
     ("bimip.run", "trio.open_signal_receiver"): "serve runs until SIGTERM or SIGINT, and reloads on SIGHUP",
     ("bimip.run", "resource"): "asks the system for as many files as it grants, for serve",
+    ("bimip.gateway.draining", "random"): "in what order whom is closed; given by Surroundings",
+    ("bimip.reloading", "trio.to_thread"): "reads the configuration while others have their turn, for serve",
     ("bimip.config.loading", "pathlib"): "reads the configuration",
     ("bimip.settings", "pathlib"): "reads the secrets that the configuration names",
     ("bimip.reading.export", "datetime"): "writes times that are given to it, and reads no clock",

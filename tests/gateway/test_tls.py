@@ -136,21 +136,21 @@ def test_a_server_takes_a_new_certificate_on_sighup_and_keeps_it_when_the_next_i
         before = shown_by(server.port)
         second.write(tmp_path)
         server.process.send_signal(signal.SIGHUP)
-        server.wait_for("the certificate was reloaded")
+        server.wait_for("no setting was reloaded; files that settings name were read again")
         renewed = shown_by(server.port)
         Path(key).write_bytes(b"noise")
         server.process.send_signal(signal.SIGHUP)
-        complaint = server.wait_for("the certificate was not reloaded; the old one stays")
+        complaint = server.wait_for("the settings were not reloaded; the old ones stay")
         after = shown_by(server.port)
 
     assert (before, renewed, after) == (der(first), der(second), der(second))
     assert complaint["level"] == "error"
-    assert "no certificate and its key" in complaint["error"]
+    assert "no certificate and its key" in complaint["problem"]
 
 
 def test_sighup_without_a_certificate_ends_nothing(tmp_path: Path) -> None:
     with served(tmp_path) as server:
         server.process.send_signal(signal.SIGHUP)
-        server.wait_for("nothing to reload")
+        server.wait_for("no setting was reloaded; files that settings name were read again")
 
         assert server.process.poll() is None
