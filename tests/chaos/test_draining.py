@@ -38,6 +38,6 @@ async def test_devices_go_on_where_they_were_when_a_drain_is_over(autojump_clock
     violations = fleet.violations()
     closes = [loss for device in fleet.members for loss in device.losses]
 
-    assert violations == [], explain(fleet.history, violations)
+    assert violations == [], explain(violations)
     assert any(f"{Close.GOING_AWAY:d}" in loss for loss in closes), closes
     assert fleet.fates()["acknowledged"] > 20
