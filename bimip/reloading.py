@@ -11,11 +11,10 @@ differs is logged, and no secret. Files that settings name are read again too, t
 certificate, the tokens' key, secrets of webhooks.
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 import structlog
-import trio
 
 from bimip.config import ConfigError, Settings
 from bimip.config.differences import Difference, differences, take_over
@@ -30,13 +29,13 @@ RESTARTED: Final = {"push": "bimip/push", "webhooks": "bimip/webhooks"}
 """Whose settings a process has from its start on, by the part of `Settings`."""
 
 
-async def reload(parts: Parts, load: Callable[[], Settings], set_log_level: Callable[[str], None]) -> str:
+async def reload(parts: Parts, load: Callable[[], Awaitable[Settings]], set_log_level: Callable[[str], None]) -> str:
     """Reads the settings by `load`, which raises ConfigError, and takes over what a running server can. Returns what
     came of it, in a word. Cancelling may leave processes with the older ones.
     """
     old = parts.settings
     try:
-        new = await trio.to_thread.run_sync(load)
+        new = await load()
         taken = take_over(old, new)
         read = _Read(taken)
     except (ConfigError, ValueError) as error:

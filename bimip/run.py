@@ -70,6 +70,10 @@ async def serve(
 
     SIGHUP reads the settings again by `load`, which raises ConfigError: see `reloading.py`.
     """
+
+    async def read() -> Settings:
+        return await trio.to_thread.run_sync(load)  # a disk may take its time
+
     allow_many_files()
     hand_over_quickly()
     with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
@@ -97,7 +101,7 @@ async def serve(
                         _log.info("stopping", signal=signal.Signals(number).name)
                         break
                     manager.tell_reloading()
-                    server.audit.note("reload", who=SERVER, outcome=await reload(server, load, set_log_level))
+                    server.audit.note("reload", who=SERVER, outcome=await reload(server, read, set_log_level))
                     manager.tell_ready(status)
                 await drain(server, signals)
         _log.info("stopped")

@@ -40,8 +40,11 @@ class Reloads:
         return await self.reload_by(lambda: settings_for_tests(**self._given | environment))
 
     async def reload_by(self, load: Callable[[], Settings]) -> str:
+        async def read() -> Settings:
+            return load()
+
         self.logs.clear()
-        return await reload(self.server, load, self.levels.append)
+        return await reload(self.server, read, self.levels.append)
 
     def told(self, event: str) -> dict[str, tuple[Any, Any]]:
         """Of each setting that the log names in such a line, what it was and what it is."""

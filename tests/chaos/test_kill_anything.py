@@ -93,7 +93,7 @@ DRAINING = (
     "await trio.lowlevel.checkpoint()",
 )
 RELOADING = (
-    "new = await trio.to_thread.run_sync(load)",
+    "new = await load()",
     "await _restart(parts, path)",
     "await parts.processes.restart(path)",
 )
