@@ -95,12 +95,11 @@ class BoundedStream:
         """Reads for so long as a request may take to come. Whoever is being answered has nothing to say: what was sent
         lately counts, else a long answer (a stream, an export) would be cut in the middle.
         """
-        while True:
-            until = max(trio.current_time(), self._sent_at) + READ_SECONDS
+        began = trio.current_time()
+        while (until := max(began, self._sent_at) + READ_SECONDS) > trio.current_time():
             with trio.move_on_at(until):
                 return bytes(await self._stream.receive_some(max_bytes))
-            if self._sent_at + READ_SECONDS <= trio.current_time():
-                raise trio.BrokenResourceError("the peer says nothing")
+        raise trio.BrokenResourceError("the peer says nothing")
 
 
 class StructuredLogger(Logger):

@@ -6,7 +6,7 @@ import http.client
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from scripts.benchmarks import accounting, server
@@ -39,8 +39,9 @@ class Page:
         self._thread.start()
 
     def _read(self, answer: http.client.HTTPResponse) -> None:
-        while line := answer.readline():
-            self.bytes += len(line)
+        with suppress(OSError):
+            while line := answer.readline():
+                self.bytes += len(line)
 
     def close(self) -> None:
         assert self._http.sock is not None

@@ -35,7 +35,7 @@ export class Details {
     this.show(undefined, 0);
   }
 
-  show(row, now) {
+  show(row, now, follows) {
     this.row = row;
     for (const part of [this.title, this.path, this.buttons, this.list]) part.hidden = !row;
     this.hint.hidden = Boolean(row);
@@ -44,9 +44,9 @@ export class Details {
     if (row.path !== this.#path) { this.#path = row.path; this.list.replaceChildren(); this.#lines.clear(); }
     write(this.title, row.id);
     write(this.path, row.path);
-    this.buttons.querySelector("[data-act=kill]").disabled = !row.parent;
-    this.buttons.querySelector("[data-act=restart]").disabled = !row.parent;
-    this.buttons.querySelector("[data-act=follow]").hidden = !isMany(row);
+    const isWhole = !row.path.includes("/"); // which is ended by SIGTERM
+    for (const act of ["kill", "restart"]) this.buttons.querySelector(`[data-act=${act}]`).disabled = isWhole;
+    this.buttons.querySelector("[data-act=follow]").hidden = !isMany(row) || follows === row.path;
     this.buttons.querySelector("[data-act=ask]").hidden = !row.path.startsWith("bimip/users/");
     const facts = new Map([
       ["state", `${row.state} for ${duration(now - row.since)}`],

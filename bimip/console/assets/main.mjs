@@ -44,7 +44,7 @@ function tell(events) {
 }
 
 function showDetails() {
-  details.show(tree.rows.get(tree.chosen), now());
+  details.show(tree.rows.get(tree.chosen), now(), follows);
 }
 
 function showNumbers() {
