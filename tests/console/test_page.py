@@ -70,6 +70,12 @@ async def test_an_operator_sees_a_kill_and_the_restart_as_they_happen(tmp_path: 
             for key in ("Home", "ArrowDown", "u", "ArrowRight"):
                 await tab.press(key)
             await tab.wait(f"{row('bimip/users/ann@example.org')} !== null")
+            await tab.evaluate(f"{row('bimip/users/ann@example.org')}.click()")
+            await tab.evaluate("document.querySelector('[data-act=follow]').click()")
+            await tab.wait(f"{row('bimip')} === null && {row('bimip/users/ann@example.org/phone/reader')} !== null")
+            may_kill = await tab.evaluate("!document.querySelector('[data-act=kill]').disabled")
+            await tab.evaluate("document.getElementById('follows').click()")
+            await tab.wait(f"{row('bimip/journal')} !== null && document.activeElement.role === 'treeitem'")
             for key in ("Home", "j", "Enter"):
                 await tab.press(key)
             await tab.wait("document.querySelector('#details .path').textContent === 'bimip/journal'")
@@ -92,7 +98,7 @@ async def test_an_operator_sees_a_kill_and_the_restart_as_they_happen(tmp_path: 
             await tab.wait("!window.isLeft && document.getElementById('login')?.hidden === false")
         trail = (tmp_path / "store.audit.log").read_text()
 
-    assert (cookie, folded, refrained, quiet) == ("", "false", True, True)
+    assert (cookie, folded, may_kill, refrained, quiet) == ("", "false", True, True, True)
     assert events == ["restarted", "killed"]
     assert {"running", "1", "killed"} <= set(seen)
     assert "bimip/journal killed" in said

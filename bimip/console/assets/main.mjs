@@ -93,6 +93,7 @@ function look() {
 
 function follow(path) {
   follows = path;
+  enters = true; // the button that was pressed may be gone
   const button = at("follows");
   button.hidden = !path;
   write(button, path ? `Following ${nameOf(path)} ✕` : "");
@@ -180,7 +181,6 @@ function begin() {
   at("find").value = asked.get("find") ?? "";
   tree.filter(at("find").value);
   show(true);
-  enters = true;
   follow(asked.get("at") ?? "");
   if (!follows && asked.has("open")) { tree.open(asked.getAll("open")); look(); }
 }
