@@ -6,6 +6,7 @@
     parts.py         what outlives them, made once: handles, which stay valid when one of them restarts
     operations.py    what an operator asks of them, and does to them
     reloading.py     what a running server takes over of other settings
+    spans.py         messages that are followed, for a collector of OpenTelemetry
     environment.py   what comes from outside: time, randomness, threads, sockets, the disk
     run.py           all of it in a process of its own, until a signal comes
 """

@@ -16,7 +16,7 @@ import trio.abc
 
 from bimip import console
 from bimip.audit import AuditTrail
-from bimip.config import Settings
+from bimip.config import LoggingSettings, Settings
 from bimip.domain.core.ids import Millis
 from bimip.gateway.listener import OpenListeners, open_tcp
 from bimip.health import LOOK_SECONDS
@@ -25,6 +25,7 @@ from bimip.push.gateways import gateways_of
 from bimip.push.http import HttpPoster
 from bimip.push.posting import Poster
 from bimip.push.settings import PushSettings
+from bimip.spans import Spans, check_spans, open_spans
 from bimip.storage.interface import Store
 from bimip.storage.lmdb.format import FORMAT
 from bimip.storage.lmdb.store import LmdbStore
@@ -80,6 +81,8 @@ class Surroundings:
     """How many could not be written; by default none."""
     open_poster: Callable[[PushSettings | WebhookSettings], Poster] = open_poster
     """What sends requests to gateways of push, and to back ends."""
+    open_spans: Callable[[LoggingSettings, Callable[[], Millis]], Spans | None] = open_spans
+    """What takes spans of messages to a collector, if the settings name one."""
     open_console: Callable[[str, int], Awaitable[Sequence[trio.abc.Listener[Any]]]] = console.open_loopback
 
 
@@ -117,6 +120,7 @@ def readings_of(settings: Settings) -> Iterator[Callable[[], object]]:
     yield settings.console.read_operator_token
     yield settings.console.read_metrics_token
     yield settings.gateway.read_certificate
+    yield partial(check_spans, settings.logging)
     yield partial(gateways_of, settings.push, SystemRandom(), "bimip")
     for name, endpoint in settings.webhooks.endpoints.items():
         yield partial(endpoint.read_secrets, name)

@@ -117,7 +117,9 @@ class Parts:
         self.pushing: Push | None = None
         """The process's own, while there is one."""
         pending_sends, eids = PendingSends(), Eids(self.store)
-        self.traces = MessageTraces(self.store, eids, _log.debug, settings.logging.sample_messages)
+        self.spans = surroundings.open_spans(settings.logging, self.timekeeper.now)
+        says = [_log.debug] if self.spans is None else [_log.debug, self.spans.tell]
+        self.traces = MessageTraces(self.store, eids, says, settings.logging.sample_messages)
         self.calls = self._calls(sessions, pending_sends)
         self.locations = self._locations(sessions, pending_sends, eids)
         self.services = self._services(sessions, pending_sends, eids)
@@ -260,6 +262,8 @@ class Parts:
         self.worker.close()
         self.store.close()
         self.poller.close()
+        if self.spans is not None:
+            self.spans.close()
 
     def _calls(self, sessions: dict[UserId, Any], pending_sends: PendingSends) -> Calls:
         return Calls(

@@ -102,6 +102,8 @@ class LoggingSettings:
     format: str = setting("console", choice("console", "json"))
     sample_messages: int = setting(0, COUNT, reloads=True)
     """One in so many messages is followed from its acceptance to its receipts, at level debug; 0: none."""
+    otlp_endpoint: str = setting("", TEXT)
+    """Where spans of these messages are sent, by OTLP over HTTP; empty: nowhere."""
 
 
 @dataclass(frozen=True, slots=True)

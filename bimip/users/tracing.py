@@ -5,7 +5,7 @@ sets it. By default it is none, and costs a look for each commit. What `bimip me
 later, this tells of some as it happens.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 from bimip.domain.core.clock import signal_id
@@ -28,11 +28,11 @@ MIXER: Final = 0x9E3779B97F4A7C15
 
 
 class MessageTraces:
-    def __init__(self, store: Store, eids: Eids, say: Callable[..., object], every: int) -> None:
-        """`say` takes what happened, and more by name."""
+    def __init__(self, store: Store, eids: Eids, says: Sequence[Callable[..., object]], every: int) -> None:
+        """Each of `says` takes what happened, and more by name."""
         self._store = store
         self._eids = eids
-        self._say = say
+        self._says = tuple(says)
         self.every = every
         """One in so many messages is followed; 0: none."""
 
@@ -74,4 +74,5 @@ class MessageTraces:
                         self._tell(SAID[kind], entry.stamp, member)
 
     def _tell(self, what: str, stamp: Stamp, user: UserId, **more: object) -> None:
-        self._say(what, signal_id=signal_id(stamp), user=self._eids.of(user), **more)
+        for say in self._says:
+            say(what, signal_id=signal_id(stamp), user=self._eids.of(user), **more)

@@ -110,7 +110,9 @@ MAY_IMPORT = {
     "bimip.systemd": (),
     "bimip.audit": (),
     "bimip.health": ("bimip.config", "bimip.histograms", "bimip.storage", "bimip.systemd"),
+    "bimip.spans": ("bimip.config", "bimip.domain"),
     "bimip.environment": (
+        "bimip.spans",
         "bimip.systemd",
         "bimip.audit",
         "bimip.config",

@@ -95,7 +95,7 @@ async def test_what_cannot_be_told_keeps_nobody_from_their_messages(
 @pytest.mark.parametrize("every", [2, 8, 100, 128])
 def test_one_in_so_many_is_followed_whenever_they_come(every: int) -> None:
     store = MemoryStore()
-    traces = MessageTraces(store, Eids(store), print, every)
+    traces = MessageTraces(store, Eids(store), [print], every)
     milliseconds = [Stamp((1_700_000_000_000 + ms) << 22) for ms in range(20_000)]  # one each: the counter is 0
     together = [Stamp((1_700_000_000_000 << 22) + (count << NODE_BITS)) for count in range(20_000)]
     for stamps in (milliseconds, together):
