@@ -24,7 +24,7 @@ FIRST: Final = "message accepted"
 
 
 class Spans:
-    """What is told of messages, on its way to a collector."""
+    """Makes spans of what is told of messages, and has them sent to a collector."""
 
     def __init__(self, exporter: Any, now: Callable[[], Millis]) -> None:  # noqa: ANN401 - the library may not be there
         """`exporter` is the library's; closing closes it."""

@@ -21,6 +21,7 @@ import structlog
 import trio
 from trio.testing import MockClock
 
+import bimip.reloading  # noqa: F401 - what is swept does not load it by itself
 from bimip import app, parts, processes
 from bimip.domain.core.operations import Operation, Result
 from bimip.journal.queue import OperationQueue, Owner, Reply, Ticket, ignore

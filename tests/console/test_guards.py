@@ -114,7 +114,7 @@ async def test_the_cookie_and_its_secret_open_what_the_token_does() -> None:
             shown = {name: value.replace("{port}", PORT) for name, value in headers.items()}
             for method, path in routes():
                 if path not in {"/session", "/logout"}:
-                    params = dict.fromkeys(("path", "eid", "viewer", "owner", "id"), "bimip")
+                    params = dict.fromkeys(("path", "eid", "device", "viewer", "owner", "id"), "bimip")
                     found = await client.request(method, path, headers=shown, params=params)
                     assert found.status_code == 500, (method, path, headers)
 
