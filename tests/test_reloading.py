@@ -4,6 +4,7 @@ import base64
 import json
 from collections.abc import AsyncIterator, Callable, MutableMapping
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -114,6 +115,17 @@ async def test_where_anything_is_wrong_the_old_settings_stay(
         assert problem in reloads.logs[0]["problem"]
         assert reloads.server.reloads == {"refused": 1}
         assert reloads.levels == []
+
+
+async def test_what_contradicts_what_stays_is_refused(autojump_clock: trio.testing.MockClock) -> None:
+    async with open_reloads() as reloads:
+        settings = reloads.server.settings
+        outcome = await reloads.reload_by(
+            lambda: replace(settings, tokens=replace(settings.tokens, key_file="another"))
+        )
+
+        assert outcome == "refused"
+        assert "are both set" in reloads.logs[0]["problem"]
 
 
 async def test_no_secret_is_told_and_that_it_is_another_is(autojump_clock: trio.testing.MockClock) -> None:

@@ -2,6 +2,7 @@
 
 import signal
 from collections.abc import AsyncIterator, Sequence
+from random import Random
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from bimip import run
 from bimip.domain.core.operations import Barrier, Operation, Result
 from bimip.operations import Operations
 from bimip.session.close import Close, named_wait
+from bimip.supervision import State
 from tests.api.test_caller import Memory
 from tests.api.test_events import Stream
 from tests.kit.gateway_server import Caller, GatewayServer, open_gateway_server
@@ -65,10 +67,22 @@ async def test_devices_are_closed_one_after_the_other_and_come_back_one_after_th
 
     assert {code for _, code, _ in ends} == {Close.GOING_AWAY}
     assert gone == pytest.approx(range(DEVICES), abs=0.3)
-    assert [when for when, _, _ in ends] != sorted(when for when, _, _ in ends)  # in no order that anybody knows
     assert all(10 <= when <= 21.5 for when in back)  # when it is over, and as long again at most; whole seconds
     assert len({round(when) for when in back}) > DEVICES // 3
     assert drained - began < 10 + 5
+
+
+async def test_in_which_order_chance_decides(autojump_clock: MockClock) -> None:
+    async with open_gateway_server(settings_for_tests()) as memory:
+        await joined(memory)
+        draining, orders = memory.server.draining, set()
+        for seed in range(5):
+            draining._random, left = Random(seed), list(memory.server.users.list_connections())
+            numbers = {id(connection): number for number, connection in enumerate(left)}
+            orders.add(tuple(numbers[id(draining._take_any(left))] for _ in range(DEVICES)))
+
+    assert len(orders) == 5
+    assert {tuple(sorted(order)) for order in orders} == {tuple(range(DEVICES))}
 
 
 async def test_without_a_spread_all_are_closed_at_once_and_told_no_wait(autojump_clock: MockClock) -> None:
@@ -161,6 +175,7 @@ async def test_a_listener_that_is_killed_goes_on_draining(autojump_clock: MockCl
                 await memory.server.draining.wait_drained()
 
         assert len(memory.server.connections) == 0
+        assert memory.server.processes.snapshot("bimip/gateway/listener").state is State.RUNNING
 
 
 async def test_a_stream_of_events_ends_with_the_time_to_come_again(autojump_clock: MockClock) -> None:
@@ -216,12 +231,19 @@ async def test_another_signal_ends_the_draining_at_once(autojump_clock: MockCloc
 async def test_a_disk_that_hangs_holds_a_stop_up_for_no_longer_than_answers_may_take(autojump_clock: MockClock) -> None:
     async with open_gateway_server(settings_for_tests(**draining_settings(10, answers=2))) as memory:
         callers = await joined(memory, 5)
-        memory.server.draining._answer = trio.sleep_forever
+        asked: list[float] = []
+
+        async def hang() -> None:
+            asked.append(trio.current_time())
+            await trio.sleep_forever()
+
+        memory.server.draining._answer = hang
         began = trio.current_time()
         async with trio.open_nursery() as nursery:
             nursery.start_soon(memory.server.drain)
             ends = await all_closed(callers)
 
+    assert len(asked) == 1
     assert 2 <= min(when for when, _, _ in ends) - began < 3
     assert max(when for when, _, _ in ends) - began < 11
 

@@ -76,6 +76,7 @@ async def test_by_default_none_is_followed_and_nothing_is_looked_at(
         await bob.heard()
 
     assert told(logs) == []
+    assert "following messages failed" not in {one["event"] for one in logs}
 
 
 async def test_what_cannot_be_told_keeps_nobody_from_their_messages(
