@@ -67,6 +67,7 @@ BARS = (
     'return await _bar(request, lambda eid: revoke(eid, device), "revoked")',
 )
 BARRED = "no operator of the sweep keeps users out: tests/users/test_tokens.py does it"
+CREATES = "no operator of the sweep creates a user: tests/scenarios/test_sending.py does it"
 EVICTS = "no operator of the sweep evicts a device: tests/scenarios/test_pins.py does it"
 TRIES = "no operator of the sweep tries a subscription: tests/scenarios/test_push.py does"
 NETWORK = "the gateway of these worlds is in memory: tests/push/test_http.py has real sockets"
@@ -141,6 +142,8 @@ NOT_REACHED = dict.fromkeys([("bimip.retention.erasing", text) for text in ERASI
         "bimip.operations",
         "result = await self._parts.queue.execute(operation._replace(eid=normal_eid(operation.eid)))",
     ): BARRED,
+    ("bimip.console.application", "found = await self._parts.create_user(eid)"): CREATES,
+    ("bimip.operations", "result = await self._parts.queue.execute(CreateUser(normal))"): CREATES,
     ("bimip.operations", "foreseen = await self.foresee_eviction(eid, device)"): EVICTS,
     ("bimip.operations", "result = await self._parts.queue.execute(Forget(known.number), owner=user)"): EVICTS,
     ("bimip.operations", "is_there = await self.bar_tokens(RevokeIssued(eid, device))"): BARRED,
