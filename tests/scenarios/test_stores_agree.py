@@ -23,7 +23,7 @@ from tests.kit.rest_document import unsaid
 from tests.kit.rest_requests import ANY
 from tests.kit.speaker import DEVICES
 
-HISTORIES = int(os.environ.get("BIMIP_HISTORIES", "200"))
+HISTORIES = int(os.environ.get("BIMIP_HISTORIES", "100"))
 FIRST = int(os.environ.get("BIMIP_FIRST_HISTORY", "1"))
 CHUNK = 20
 STEPS = 30

@@ -14,7 +14,7 @@ from tests.kit.coverage import unmeasured
 from tests.simulation.simulation import MESSAGES, Options, Outcome, simulate
 from tests.simulation.summary import failure, summary
 
-SEEDS = int(os.environ.get("BIMIP_SEEDS", "200"))
+SEEDS = int(os.environ.get("BIMIP_SEEDS", "80"))
 FIRST = int(os.environ.get("BIMIP_FIRST_SEED", "1"))
 CHUNK = 20
 TRACED = 3
