@@ -87,8 +87,15 @@ def ids_of(signal_id: str) -> tuple[int, int]:
 
 def check_spans(settings: LoggingSettings) -> None:
     """Raises ConfigError where spans are asked for and the library is not there."""
-    if settings.otlp_endpoint and find_spec("opentelemetry.exporter.otlp.proto.http") is None:
+    if settings.otlp_endpoint and not _is_installed():
         raise ConfigError("logging.otlp_endpoint is set, and its library is missing: pip install 'bimip[tracing]'")
+
+
+def _is_installed() -> bool:
+    try:
+        return find_spec("opentelemetry.exporter.otlp.proto.http") is not None
+    except ModuleNotFoundError:  # of what it lies in
+        return False
 
 
 def open_spans(settings: LoggingSettings, now: Callable[[], Millis]) -> Spans | None:

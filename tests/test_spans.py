@@ -1,5 +1,6 @@
 """Messages that are followed, as a collector of OpenTelemetry gets them."""
 
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,7 +11,6 @@ import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from trio.testing import MockClock
 
-import bimip.spans
 from bimip.config import ConfigError
 from bimip.domain.core.clock import millis_of, stamp_in
 from bimip.environment import readings_of
@@ -109,8 +109,11 @@ async def test_a_collector_that_is_gone_keeps_nobody_from_anything(autojump_cloc
         assert (await bob.heard()).payloads == [b"Hi"]
 
 
-def test_without_an_endpoint_nothing_of_the_library_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bimip.spans, "find_spec", lambda _name: None)
+@pytest.mark.parametrize("missing", ["opentelemetry", "opentelemetry.exporter.otlp"])
+def test_without_an_endpoint_nothing_of_the_library_is_needed(missing: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in sys.modules if name.partition(".")[0] == "opentelemetry"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, missing, None)
     settings = settings_for_tests().logging
     named = settings_for_tests(BIMIP_LOGGING_OTLP_ENDPOINT="http://127.0.0.1:4318/v1/traces")
 
