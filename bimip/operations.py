@@ -17,7 +17,6 @@ from bimip.domain.conversations.membership import NOBODY
 from bimip.domain.core.ids import Millis
 from bimip.domain.core.operations import Fault, Forget, NoteTime, Refused
 from bimip.domain.core.records import Table
-from bimip.domain.keeping.timekeeping import DAY
 from bimip.names import NameRefusedError, normal_eid
 from bimip.parts import Parts
 from bimip.reading.devices import read_device
@@ -133,7 +132,7 @@ class Operations:
 
     def _policies(self) -> LogPolicies:
         settings, clock = self._parts.settings.retention, self._parts.timekeeper
-        live_ms = settings.offline_days * DAY + clock.gap_ms
+        live_ms = settings.live_ms(clock.gap_ms)
         return LogPolicies(
             self._parts.services.partitions,
             settings.until_acked,

@@ -24,7 +24,7 @@ from bimip.domain.core.ids import ConversationId, ConversationOffset, Millis, St
 from bimip.domain.core.operations import Barrier
 from bimip.domain.core.records import DamagedRecordError
 from bimip.domain.core.rules import Bodies, Rules
-from bimip.domain.keeping.timekeeping import DAY, Known, Timekeeper, known_time
+from bimip.domain.keeping.timekeeping import Known, Timekeeper, known_time
 from bimip.domain.messages.expiring import last_stamp
 from bimip.domain.push.subscribing import PushOffer
 from bimip.environment import Surroundings, monotonic, report
@@ -311,7 +311,7 @@ class Parts:
             agent=AGENT,
             handshake_seconds=settings.gateway.handshake_seconds,
             rates=RateLimiter.configured(settings.rates),
-            offline_ms=settings.retention.offline_days * DAY,
+            offline_ms=settings.retention.offline_ms,
             device_names=settings.users.device_names,
             audit=self.audit.note_sampled,
             subscribed=self.subscribers.subscribed,

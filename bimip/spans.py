@@ -10,6 +10,7 @@ the acceptance, and each further one ends when that happened which it is named a
 from collections.abc import Callable
 from hashlib import sha256
 from importlib.util import find_spec
+from threading import Timer
 from typing import Any, Final
 
 from bimip import __version__
@@ -18,7 +19,7 @@ from bimip.domain.core.clock import millis_of, stamp_in
 from bimip.domain.core.ids import Millis
 
 SEND_SECONDS: Final = 5
-"""How long a collector may take for what it is sent; so long a stop waits for it at most."""
+"""How long a collector may take for what it is sent. What was not sent so long after a stop began is dropped."""
 NS_PER_MS: Final = 1_000_000
 FIRST: Final = "message accepted"
 
@@ -26,7 +27,7 @@ FIRST: Final = "message accepted"
 class Spans:
     """Makes spans of what is told of messages, and has them sent to a collector."""
 
-    def __init__(self, exporter: Any, now: Callable[[], Millis]) -> None:  # noqa: ANN401 - the library may not be there
+    def __init__(self, exporter: Any, now: Callable[[], Millis], send_seconds: float = SEND_SECONDS) -> None:  # noqa: ANN401 - the library may not be there
         """`exporter` is the library's; closing closes it."""
         from opentelemetry import trace  # noqa: PLC0415 - an extra
         from opentelemetry.sdk.resources import Resource  # noqa: PLC0415
@@ -47,6 +48,7 @@ class Spans:
                 return given or super().generate_span_id()
 
         self._api, self._ids, self._now = trace, Ids(), now
+        self._exporter, self._send_seconds = exporter, send_seconds
         resource = Resource.create({"service.name": "bimip", "service.version": __version__})
         self._provider = TracerProvider(resource=resource, id_generator=self._ids, shutdown_on_exit=False)
         self._provider.add_span_processor(BatchSpanProcessor(exporter))
@@ -75,8 +77,11 @@ class Spans:
         span.end(max(began, self._now()) * NS_PER_MS)
 
     def close(self) -> None:
-        """Sends what waits, for as long as the collector takes it in time."""
+        """Sends what waits, for so long at most, and what is under way then: the library alone would go on for 30 s."""
+        enough = Timer(self._send_seconds, self._exporter.shutdown)
+        enough.start()
         self._provider.shutdown()
+        enough.cancel()
 
 
 def ids_of(signal_id: str) -> tuple[int, int]:

@@ -1,22 +1,25 @@
 """Messages that are followed, as a collector of OpenTelemetry gets them."""
 
+import socket
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from trio.testing import MockClock
 
 from bimip.config import ConfigError
-from bimip.domain.core.clock import millis_of, stamp_in
+from bimip.domain.core.clock import earliest_stamp, millis_of, signal_id, stamp_in
+from bimip.domain.core.ids import Millis
 from bimip.environment import readings_of
-from bimip.spans import ids_of, open_spans
+from bimip.spans import Spans, ids_of, open_spans
 from tests.kit.memory_server import open_world
-from tests.kit.server import settings_for_tests
+from tests.kit.server import BEGIN, settings_for_tests
 
 MS = 1_000_000  # ns
 
@@ -107,6 +110,23 @@ async def test_a_collector_that_is_gone_keeps_nobody_from_anything(autojump_cloc
         await alice.post("bob", b"Hi", "m1")
 
         assert (await bob.heard()).payloads == [b"Hi"]
+
+
+def test_a_stop_does_not_wait_for_all_that_a_collector_which_hangs_was_to_get() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as hanging:
+        endpoint = f"http://127.0.0.1:{hanging.getsockname()[1]}/v1/traces"
+        spans = Spans(OTLPSpanExporter(endpoint=endpoint, timeout=0.5), lambda: Millis(BEGIN), send_seconds=0.5)
+        for _ in range(2000):  # four requests
+            spans.tell("message accepted", signal_id=signal_id(earliest_stamp(Millis(BEGIN))), user="ann")
+        spans.close()
+        hanging.settimeout(0)
+        asked = 0
+        with suppress(BlockingIOError):
+            while True:
+                hanging.accept()[0].close()
+                asked += 1
+
+    assert 1 <= asked < 4
 
 
 @pytest.mark.parametrize("missing", ["opentelemetry", "opentelemetry.exporter.otlp"])

@@ -1,6 +1,7 @@
 """The operator's HTTP: is the server well, what does its tree do, and a hand to end or restart a part of it.
 
-* `application.py`  the routes, and what the console needs of the rest of the server (`Parts`): start here
+* `application.py`  the routes: start here
+* `parts.py`        what the console needs of the rest of the server
 * `guards.py`       who may ask: the Host header, the operator's token, or the page by its session
 * `answers.py`      JSON for everything, errors and crashes of a handler too
 * `tree.py`         a snapshot of the supervision tree as JSON
@@ -16,7 +17,8 @@ rebinding). There is no CORS for the same reason. The console's own page is the 
 what no other site's can.
 """
 
-from bimip.console.application import Parts, make_application
+from bimip.console.application import make_application
+from bimip.console.parts import Parts
 from bimip.console.readiness import nearly_spent
 from bimip.console.server import make_console, open_loopback
 from bimip.console.sessions import Sessions

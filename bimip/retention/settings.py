@@ -54,6 +54,14 @@ class RetentionSettings:
         return frozenset(name for name, policy in self.policies.items() if policy == UNTIL_ACKED)
 
     @property
+    def offline_ms(self) -> int:
+        return self.offline_days * DAY
+
+    def live_ms(self, outage_ms: int) -> int:
+        """How long after it was seen a device is live, where nobody could be seen for so long."""
+        return self.offline_ms + outage_ms
+
+    @property
     def longest_ms(self) -> dict[str, int]:
         """How long entries are kept, by partition; absent: for ever."""
         return {name: days * DAY for name, days in self.history_days.items() if days}

@@ -62,7 +62,7 @@ class Moment(NamedTuple):
             {partition: _before(now, days) for partition, days in periods.items() if days},
             all(periods.values()),
             settings.until_acked,
-            Millis(now - settings.offline_days * DAY - outage_ms),
+            Millis(now - settings.live_ms(outage_ms)),
             _before(now, settings.dedup_days),
             settings.checkpoint_entries,
             int(settings.checkpoint_seconds * 1000),

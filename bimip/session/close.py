@@ -14,7 +14,7 @@ from typing import Final
 
 class Close(IntEnum):
     NORMAL = 1000
-    GOING_AWAY = 1001  # the server stops or restarts
+    GOING_AWAY = 1001  # the server stops or restarts, or an operator closed this connection
     PROTOCOL_ERROR = 1002
     UNSUPPORTED_DATA = 1003  # text on bimip.v1, binary on bimip.v1.json
     INVALID_DATA = 1007

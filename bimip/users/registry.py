@@ -171,9 +171,10 @@ class Users:
     def left(self, device: Device) -> None:
         """Its reader has ended, and so will the rest of it."""
         session = device.session
-        if session.devices.get(device.name) in {None, device}:
+        there = session.devices.get(device.name)
+        if there is None or there is device:
             self._services.recorders.end(session.number, device.name)
-        if session.devices.get(device.name) is device:
+        if there is device:
             del session.devices[device.name]
             if device.is_open:
                 self._note_gone(session.number, device)
@@ -294,10 +295,10 @@ class Users:
 
     def kick(self, eid: str, name: str) -> list[str]:
         """Closes the connections of a user's devices, or of the one of a name, and returns whose: they come again."""
-        kicked = sorted(one for one in self.connected(eid) if name in {"", one})
-        for one in kicked:
-            self.connected(eid)[one].connection.close(Close.GOING_AWAY, KICKED)
-        return kicked
+        kicked = {one: device for one, device in self.connected(eid).items() if name in {"", one}}
+        for device in kicked.values():
+            device.connection.close(Close.GOING_AWAY, KICKED)
+        return sorted(kicked)
 
     def list_connections(self) -> Iterator[Connection]:
         """Lists the devices' connections, while they come and go."""

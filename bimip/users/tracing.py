@@ -74,5 +74,6 @@ class MessageTraces:
                         self._tell(SAID[kind], entry.stamp, member)
 
     def _tell(self, what: str, stamp: Stamp, user: UserId, **more: object) -> None:
+        told = {"signal_id": signal_id(stamp), "user": self._eids.of(user), **more}
         for say in self._says:
-            say(what, signal_id=signal_id(stamp), user=self._eids.of(user), **more)
+            say(what, **told)

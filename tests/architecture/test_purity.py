@@ -99,6 +99,7 @@ PLACES = {
     ("bimip.run", "resource"): "asks the system for as many files as it grants, for serve",
     ("bimip.gateway.draining", "random"): "in what order whom is closed; given by Surroundings",
     ("bimip.config.loading", "pathlib"): "reads the configuration",
+    ("bimip.spans", "threading"): "ends what a collector does not take as the server stops",
     ("bimip.settings", "pathlib"): "reads the secrets that the configuration names",
     ("bimip.reading.export", "datetime"): "writes times that are given to it, and reads no clock",
     ("bimip.journal.worker", "socket"): "ThreadWorker is the real one of two; Surroundings chooses",

@@ -1,5 +1,6 @@
 """The console from outside: whoever asks from elsewhere, by whatever way, is refused at every route."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import fields, replace
 from typing import Any
@@ -8,13 +9,14 @@ import httpx
 import pytest
 import trio
 
-from bimip.console import Parts, make_application
+from bimip.console import Parts, application, make_application
 from tests.console.test_console import OPERATOR, TOKEN, parts_of, served, small_tree
 from tests.console.test_login import with_page
 
 PORT = "8471"
 OPEN = {"/", "/healthz", "/livez", "/readyz", "/login"}
 SCRAPER = "a scraper's token"
+NAMED = re.compile(r"(GET|POST) +(/[a-z/]+)")
 
 
 class Called(Exception):  # noqa: N818 - it is the failure of a test, and no error
@@ -56,6 +58,13 @@ def routes() -> list[tuple[str, str]]:
 def test_the_table_has_the_routes_that_there_are() -> None:
     assert len(routes()) > 25
     assert {("GET", "/debug/tree/stream"), ("POST", "/debug/kill"), ("POST", "/logout")} <= set(routes())
+
+
+def test_the_head_of_the_application_names_every_route() -> None:
+    head = application.__doc__ or ""
+    named = {(method, path) for line in head.splitlines() for method, path in NAMED.findall(line)}
+
+    assert {(method, path) for method, path in routes() if method != "HEAD"} - named == set()
 
 
 SESSION = {"Cookie": "bimip-console-{port}=secret1"}
