@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from functools import cache
 from random import Random
 from types import ModuleType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import structlog
 import trio
@@ -23,7 +23,9 @@ from trio.testing import MockClock
 
 import bimip.reloading  # noqa: F401 - what is swept does not load it by itself
 from bimip import app, parts, processes
-from bimip.domain.core.operations import Operation, Result
+from bimip.domain.core.ids import DeviceId, UserId
+from bimip.domain.core.operations import Append, Operation, Outcomes, Register, Registered, Result
+from bimip.domain.core.operations import Refused as RefusedOperation
 from bimip.journal.queue import OperationQueue, Owner, Reply, Ticket, ignore
 from bimip.supervision import (
     ChildFailedToStart,
@@ -47,7 +49,7 @@ from tests.kit.actor import CALM, Mood
 from tests.kit.checker import explain
 from tests.kit.coverage import unmeasured
 from tests.kit.faults import COMMITS, StoreFault
-from tests.kit.history import Name
+from tests.kit.history import Name, Refused
 from tests.kit.server import seeded_scheduler
 
 NAMES = tuple(
@@ -262,6 +264,7 @@ class Episode:
         self._pending: tuple[Visit, How] | None = None
         self._blows: list[Injection] = []
         self._unanswered: Counter[Operation] = Counter()
+        self._names: dict[tuple[UserId, DeviceId], Name] = {}
         self._losses: dict[Name, int] = {}
         self._woken = trio.Event()
         self._planned = trio.Event()
@@ -397,11 +400,27 @@ class Episode:
 
             def answer(result: Result) -> None:
                 self._unanswered[operation] -= 1
+                self._note_refused(operation, result)
                 reply(result)
 
             return submit(operation, answer, owner=owner)
 
         vars(queue)["submit"] = submit_and_count
+
+    def _note_refused(self, operation: Operation, result: Result) -> None:
+        """A message that was refused for the moment is stored behind what came later, also where its writer's
+        connection ended before it heard of that.
+        """
+        if isinstance(result, Registered):
+            assert isinstance(operation, Register)
+            self._names[result.user, result.device] = Name(operation.eid, operation.device)
+        if not isinstance(operation, Append):
+            return
+        writer = self._names[operation.user, operation.device]
+        outcomes = [result] * len(operation.messages) if isinstance(result, RefusedOperation) else result
+        for message, outcome in zip(operation.messages, cast("Outcomes", outcomes), strict=True):
+            if isinstance(outcome, RefusedOperation):
+                self._fleet.history.append(Refused(writer, message.id, outcome.fault.name, unknown=True))
 
     async def _unstick(self) -> None:
         """A world that never ends is a failure, and must not be the end of the sweep."""
