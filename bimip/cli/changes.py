@@ -46,7 +46,7 @@ async def keep_conversation(
 ) -> None:
     """Sets what is not None."""
     async with asking(device) as client:
-        await client.keep_conversation(
+        await client.conversations.keep(
             conversation,
             archived=archived,
             pinned=pinned,

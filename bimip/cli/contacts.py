@@ -12,7 +12,7 @@ from bimip.client.events import KnownContact
 async def show(device: Device, *, as_json: bool = False) -> None:
     """The contacts of the token's user, a line each."""
     async with asking(device) as client:
-        found = await client.contacts()
+        found = await client.contacts.list()
     screen = Console(highlight=False, soft_wrap=True)
     for eid, contact in sorted(found.items()):
         if as_json:
@@ -23,37 +23,37 @@ async def show(device: Device, *, as_json: bool = False) -> None:
 
 async def request(device: Device, eid: str, *, mutual: bool = False, as_json: bool = False) -> None:
     async with asking(device) as client:
-        _done(eid, await client.request_contact(eid, mutual=mutual), as_json=as_json)
+        _done(eid, await client.contacts.request(eid, mutual=mutual), as_json=as_json)
 
 
 async def accept(device: Device, eid: str, *, mutual: bool = False, as_json: bool = False) -> None:
     async with asking(device) as client:
-        _done(eid, await client.accept_contact(eid, mutual=mutual), as_json=as_json)
+        _done(eid, await client.contacts.accept(eid, mutual=mutual), as_json=as_json)
 
 
 async def deny(device: Device, eid: str, *, as_json: bool = False) -> None:
     async with asking(device) as client:
-        _done(eid, await client.deny_contact(eid), as_json=as_json)
+        _done(eid, await client.contacts.deny(eid), as_json=as_json)
 
 
 async def remove(device: Device, eid: str, *, as_json: bool = False) -> None:
     async with asking(device) as client:
-        _done(eid, await client.remove_contact(eid), as_json=as_json)
+        _done(eid, await client.contacts.remove(eid), as_json=as_json)
 
 
 async def block(device: Device, eid: str, *, as_json: bool = False) -> None:
     async with asking(device) as client:
-        _done(eid, await client.block(eid), as_json=as_json)
+        _done(eid, await client.contacts.block(eid), as_json=as_json)
 
 
 async def unblock(device: Device, eid: str, *, as_json: bool = False) -> None:
     async with asking(device) as client:
-        _done(eid, await client.unblock(eid), as_json=as_json)
+        _done(eid, await client.contacts.unblock(eid), as_json=as_json)
 
 
 async def name(device: Device, eid: str, text: str, *, as_json: bool = False) -> None:
     async with asking(device) as client:
-        _done(eid, await client.name_contact(eid, text), as_json=as_json)
+        _done(eid, await client.contacts.name(eid, text), as_json=as_json)
 
 
 def _done(eid: str, contact: KnownContact, *, as_json: bool) -> None:

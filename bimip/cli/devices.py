@@ -108,7 +108,11 @@ async def send(
                 with trio.fail_after(timeout):
                     with _saying_that_it_waits(device.url):
                         written = text.encode()
-                        said = client.publish(written, ttl=ttl) if to is None else client.send(to, written, ttl=ttl)
+                        said = (
+                            client.feeds.publish(written, ttl=ttl)
+                            if to is None
+                            else client.messages.send(to, written, ttl=ttl)
+                        )
                         sent = await said
                 if as_json:
                     print(json_of(sent))
@@ -124,7 +128,7 @@ async def send(
 async def list_devices(device: Device, *, as_json: bool = False) -> None:
     """The devices of the token's user, a line each."""
     async with asking(device) as client:
-        found = await client.devices()
+        found = await client.devices.list()
     if as_json:
         for one in found:
             show_json(asdict(one))
@@ -137,7 +141,7 @@ async def list_devices(device: Device, *, as_json: bool = False) -> None:
 async def show_synced(device: Device, name: str, partition: str, *, as_json: bool = False) -> None:
     """How far a device is with what each other device of its user wrote, a line each."""
     async with asking(device) as client:
-        found = await client.synced(name or None, partition, whole=True)
+        found = await client.devices.synced(name or None, partition, whole=True)
     for origin, one in sorted(found.items()):
         if as_json:
             show_json({"origin": origin, **asdict(one)})
@@ -149,7 +153,7 @@ async def show_synced(device: Device, name: str, partition: str, *, as_json: boo
 async def show_heads(device: Device, sender: str, partition: str, *, limit: int, as_json: bool = False) -> None:
     """The newest message of each user in a log, or of each device of one, a line each."""
     async with asking(device) as client:
-        found = await client.heads(partition, sender=sender, limit=limit)
+        found = await client.history.heads(partition, sender=sender, limit=limit)
     for one in found:
         author = one.from_.eid if one.from_ else ""
         origin = (one.from_.connection_resource_id if one.from_ else "") or ""
@@ -168,10 +172,10 @@ async def show_inbox(device: Device, *, limit: int, as_json: bool = False) -> No
     """The conversations of the token's user, a line each, the newest first."""
     rows: list[InboxRow] = []
     async with asking(device) as client:
-        page = await client.inbox(limit=limit)
+        page = await client.conversations.list(limit=limit)
         rows += page.rows
         while not page.complete and len(rows) < limit:
-            page = await client.inbox(limit=limit - len(rows), cursor=page.cursor)
+            page = await client.conversations.list(limit=limit - len(rows), cursor=page.cursor)
             rows += page.rows
     screen = Console(highlight=False, soft_wrap=True)
     for row in rows:
@@ -207,13 +211,13 @@ def _inbox_line(row: InboxRow) -> Text:
 
 async def label_device(device: Device, name: str, label: str, *, as_json: bool = False) -> None:
     async with asking(device) as client:
-        await client.label_device(name, label)
+        await client.devices.label(name, label)
     show_json({"name": name, "label": label}) if as_json else print(f"{printable(name)} is called {printable(label)!r}")
 
 
 async def remove_device(device: Device, name: str, *, as_json: bool = False) -> None:
     async with asking(device) as client:
-        await client.remove_device(name)
+        await client.devices.remove(name)
     show_json({"removed": name}) if as_json else print(f"removed {printable(name)}")
 
 
@@ -245,10 +249,10 @@ async def change_settings(
     changed: dict[str, Any] = {**switches, **given}
     async with asking(device) as client:
         for eid, values in excepted.items():
-            await client.except_from_settings(eid, **values)
-        await client.change_settings(**changed)
-        settings = await client.change_settings()  # which tells all exceptions, too
-        exceptions = client.privacy_exceptions
+            await client.settings.set_exception(eid, **values)
+        await client.settings.change(**changed)
+        settings = await client.settings.change()  # which tells all exceptions, too
+        exceptions = client.settings.exceptions
     if as_json:
         said = {eid: exception_fields(one) for eid, one in exceptions.items()}
         show_json(settings_fields(settings) | {"exceptions": said})

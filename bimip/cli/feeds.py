@@ -9,8 +9,8 @@ from bimip.client.wire.bimip import Message
 async def show_feed(device: Device, eid: str, *, limit: int, as_json: bool = False) -> None:
     """Shows the newest messages of a feed, a line each, the newest last; the token's own user's where none is named."""
     async with asking(device) as client:
-        feed = await client.fetch_feed(eid)
-        messages = await client.history(feed.conversation, limit=limit)
+        feed = await client.feeds.fetch(eid)
+        messages = await client.history.conversation(feed.conversation, limit=limit)
     for one in messages:
         if as_json:
             show_json(_fields(one, feed.author))

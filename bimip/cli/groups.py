@@ -13,37 +13,37 @@ from bimip.client.facets.groups import GroupInfo
 
 async def create(device: Device, title: str, members: Sequence[str], *, as_json: bool = False) -> None:
     async with asking(device) as client:
-        group = await client.create_group(title, members)
+        group = await client.groups.create(title, members)
     show_json({"group": group}) if as_json else print(f"created {group}: `bimip send {group} TEXT` writes to it")
 
 
 async def add(device: Device, group: str, members: Sequence[str], *, as_json: bool = False) -> None:
     async with asking(device) as client:
-        await client.add_members(group, *members)
+        await client.groups.add(group, *members)
     _done({"group": group, "added": list(members)}, f"added {_listed(members)} to {group}", as_json=as_json)
 
 
 async def remove(device: Device, group: str, member: str, *, as_json: bool = False) -> None:
     async with asking(device) as client:
-        await client.remove_member(group, member)
+        await client.groups.remove(group, member)
     _done({"group": group, "removed": member}, f"removed {printable(member)} from {group}", as_json=as_json)
 
 
 async def leave(device: Device, group: str, *, as_json: bool = False) -> None:
     async with asking(device) as client:
-        await client.leave_group(group)
+        await client.groups.leave(group)
     _done({"group": group, "left": True}, f"left {group}", as_json=as_json)
 
 
 async def rename(device: Device, group: str, title: str, *, as_json: bool = False) -> None:
     async with asking(device) as client:
-        await client.rename_group(group, title)
+        await client.groups.rename(group, title)
     _done({"group": group, "title": title}, f"{group} is called {printable(title)!r}", as_json=as_json)
 
 
 async def give_role(device: Device, group: str, member: str, role: str, *, as_json: bool = False) -> None:
     async with asking(device) as client:
-        await client.set_role(group, member, role)
+        await client.groups.set_role(group, member, role)
     told = {"group": group, "member": member, "role": role}
     _done(told, f"{printable(member)} is {printable(role)} of {group}", as_json=as_json)
 
@@ -51,7 +51,7 @@ async def give_role(device: Device, group: str, member: str, role: str, *, as_js
 async def show(device: Device, group: str, *, as_json: bool = False) -> None:
     """The group with its members, a line each."""
     async with asking(device) as client:
-        found = await client.fetch_group(group)
+        found = await client.groups.fetch(group)
     if as_json:
         show_json(asdict(found))
         return

@@ -9,9 +9,9 @@ async def share(device: Device, with_whom: str, *, at: str = "", minutes: float 
     """Shares where the token's user is, for so long, and says where that is: `at` is latitude and longitude."""
     place = _place(at) if at else None
     async with asking(device) as client:
-        ends = await client.share_location(with_whom, seconds=minutes * 60)
+        ends = await client.locations.share(with_whom, seconds=minutes * 60)
         if place is not None:
-            await client.send_location(*place)
+            await client.locations.send(*place)
     if as_json:
         show_json({"with": with_whom, "expires_at": ends})
     else:
@@ -20,7 +20,7 @@ async def share(device: Device, with_whom: str, *, at: str = "", minutes: float 
 
 async def stop(device: Device, with_whom: str, *, as_json: bool = False) -> None:
     async with asking(device) as client:
-        await client.stop_sharing_location(with_whom)
+        await client.locations.stop_sharing(with_whom)
     show_json({"with": with_whom}) if as_json else print(f"not shared with {printable(with_whom)}")
 
 

@@ -7,7 +7,7 @@ from bimip.cli.words import printable, show_json
 async def show_push(device: Device, *, as_json: bool = False) -> None:
     """Shows what the server pushes by, and a line for each subscription."""
     async with asking(device) as client:
-        offer = await client.push()
+        offer = await client.push.offer()
     if as_json:
         show_json({"platforms": offer.platforms, "public_key": offer.public_key})
     else:
@@ -21,7 +21,7 @@ async def show_push(device: Device, *, as_json: bool = False) -> None:
 
 async def subscribe(device: Device, platform: str, token: str, name: str, *, as_json: bool = False) -> None:
     async with asking(device) as client:
-        told = await client.subscribe_push(platform, token, name=name)
+        told = await client.push.subscribe(platform, token, name=name)
     if as_json:
         show_json({"id": told.id, "device": told.device, "platform": told.platform, "token": told.token})
     else:
@@ -30,5 +30,5 @@ async def subscribe(device: Device, platform: str, token: str, name: str, *, as_
 
 async def unsubscribe(device: Device, name: str, of: str, *, as_json: bool = False) -> None:
     async with asking(device) as client:
-        await client.unsubscribe_push(name, device=of)
+        await client.push.unsubscribe(name, device=of)
     show_json({"id": name, "removed": True}) if as_json else print(f"{printable(name)} is removed")

@@ -13,13 +13,13 @@ from bimip.client.wire.bimip import StateItem
 async def show_state(device: Device, since: int, *, as_json: bool = False) -> None:
     """Each item as a line, in the order of their versions."""
     async with asking(device) as client:
-        page = await client.read_state(since)
+        page = await client.state.read(since)
         while True:
             for item in page.items:
                 print(_json_of(item) if as_json else _line_of(item))
             if page.complete or is_lost():
                 return
-            page = await client.read_state(page.upto, whole=page.is_whole)
+            page = await client.state.read(page.upto, whole=page.is_whole)
 
 
 def _json_of(item: StateItem) -> str:

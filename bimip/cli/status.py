@@ -15,9 +15,9 @@ from bimip.client.events import KnownPresence
 async def show(device: Device, *, as_json: bool = False) -> None:
     """How the token's user is, and each of the contacts whom they are let see, a line each."""
     async with asking(device) as client:
-        await client.refresh_state()
-        own, intent = client.identity.eid if client.identity else "", client.intent
-        found = {eid: await client.ask_presence(eid) for eid in await _seen_by(client)}
+        await client.state.refresh()
+        own, intent = client.identity.eid if client.identity else "", client.presence.intent
+        found = {eid: await client.presence.ask(eid) for eid in await _seen_by(client)}
     if as_json:
         show_json({"eid": own, "says": status_name(intent.status), "until": intent.until})
     else:
@@ -32,7 +32,7 @@ async def show(device: Device, *, as_json: bool = False) -> None:
 
 
 async def _seen_by(client: Client) -> list[str]:
-    return sorted(eid for eid, contact in (await client.contacts()).items() if contact.seen)
+    return sorted(eid for eid, contact in (await client.contacts.list()).items() if contact.seen)
 
 
 def _line(eid: str, presence: KnownPresence) -> Text:
@@ -44,7 +44,7 @@ async def set_intent(device: Device, status: str, *, seconds: int | None, as_jso
     """Says how the token's user is, for so long or until they say another."""
     until = 0 if seconds is None else time.time_ns() // 1_000_000 + seconds * 1000
     async with asking(device) as client:
-        intent = await client.set_intent(Status[status.upper()], until=until)
+        intent = await client.presence.set_intent(Status[status.upper()], until=until)
     if as_json:
         show_json({"says": status_name(intent.status), "until": intent.until})
     else:

@@ -4,13 +4,13 @@
     from bimip.client.events import Received
 
     async with open_client("ws://localhost:8470", token=token, path="phone.db") as client:
-        sent = await client.send(to="bob@example.org", payload=b"Hello Bob")
+        sent = await client.messages.send(to="bob@example.org", payload=b"Hello Bob")
         print("on disk as", sent.signal_id)
         async for event in client:
             match event:
                 case Received(message=message, own=False):
                     print(message.from_.eid, message.payload.decode())
-                    await client.mark_read(message.conversation, message.conversation_offset)
+                    await client.messages.mark_read(message.conversation, message.conversation_offset)
                 case Received(message=message):
                     print("written on another device of mine:", message.payload.decode())
                 case _:
@@ -26,8 +26,10 @@ What a program may rely on:
 
 The map, from what programs see down to the socket:
 
-    client.py      open_client and Client, which is made of facets
-    facets/        what programs can do, a file for each noun
+    client.py      open_client, and Client, which has the facets
+    facets/        what programs can do, a file for each noun: client.messages, client.groups …
+    own_device.py  what programs ask of the client itself: identity, connection, token, logout; event_stream.py: the
+                   events, one after the other
     events.py      every event that there is, on one screen; errors.py: everything that goes wrong
     connector.py   connecting again and again, and requests with their answers
     link.py        one connection: the tasks that carry frames and watch the clock
@@ -54,11 +56,11 @@ from bimip.client.errors import (
     StoreError,
     TimedOut,
 )
+from bimip.client.facets.conversations import InboxPage, InboxRow
 from bimip.client.facets.feeds import FeedInfo
-from bimip.client.facets.inbox import InboxPage, InboxRow
+from bimip.client.facets.messages import DeliveryState, MemberReceipts
 from bimip.client.facets.push import PushOffer, PushSubscription
-from bimip.client.facets.receipts import DeliveryState, MemberReceipts
-from bimip.client.wire.bimip import ErrorCode, FetchKind, GapReason, Message, Start
+from bimip.client.wire.bimip import CallEnd, CallStep, ErrorCode, FetchKind, GapReason, Message, Start
 from bimip.domain.awareness.activities import Doing
 from bimip.domain.core.records import Status
 from bimip.domain.state.privacy_exceptions import ExceptionValue, PrivacyException
@@ -67,6 +69,8 @@ from bimip.domain.state.settings import Audience, PrivacySettings
 __all__ = [
     "Audience",
     "Backoff",
+    "CallEnd",
+    "CallStep",
     "Client",
     "ClientError",
     "DeliveryState",

@@ -17,25 +17,23 @@ from bimip.client.core.device import Device
 from bimip.client.core.inbox import StartAt
 from bimip.client.environment import Environment
 from bimip.client.errors import InvalidArgument
+from bimip.client.event_stream import EventStream
 from bimip.client.facets.calls import Calls
 from bimip.client.facets.commands import Commands
 from bimip.client.facets.contacts import Contacts
-from bimip.client.facets.copies import CopiesOfLogs
-from bimip.client.facets.device import ThisDevice
+from bimip.client.facets.conversations import Conversations
 from bimip.client.facets.devices import Devices
-from bimip.client.facets.events import Events
 from bimip.client.facets.feeds import Feeds
 from bimip.client.facets.groups import Groups
 from bimip.client.facets.history import Fetched, History
-from bimip.client.facets.inbox import Inboxes
 from bimip.client.facets.locations import Locations
 from bimip.client.facets.messages import Messages
 from bimip.client.facets.presence import PresenceFacet
 from bimip.client.facets.push import Push
-from bimip.client.facets.receipts import Receipts
-from bimip.client.facets.settings import PrivacyFacet
+from bimip.client.facets.settings import SettingsFacet
 from bimip.client.facets.state import StateFacet
 from bimip.client.frames import checked
+from bimip.client.own_device import OwnDevice
 from bimip.client.store import Store
 from bimip.client.transport import Connect, websocket
 from bimip.client.wire.bimip import Hello, Start
@@ -46,27 +44,28 @@ __all__ = ["AGENT", "Client", "Fetched", "open_client"]
 AGENT = f"bimip-python/{__version__}"
 
 
-class Client(
-    ThisDevice,
-    Feeds,
-    Messages,
-    Commands,
-    Events,
-    Receipts,
-    PrivacyFacet,
-    History,
-    Devices,
-    CopiesOfLogs,
-    Groups,
-    Contacts,
-    Calls,
-    Locations,
-    PresenceFacet,
-    Inboxes,
-    Push,
-    StateFacet,
-):
-    """A device of a user, made by `open_client`. Its async methods may be cancelled; each says what that leaves."""
+class Client(OwnDevice, EventStream):
+    """A device of a user, made by `open_client`: the stream of its events, and what it can do, by noun.
+
+    The facets' async methods may be cancelled; each, or its facet, says what that leaves.
+    """
+
+    def __init__(self, device: Device, connector: Connector, environment: Environment) -> None:
+        super().__init__(device, connector, environment)
+        commands = Commands(device, connector, environment)
+        self.messages = Messages(device, connector, environment, commands)
+        self.conversations = Conversations(device, connector, environment, commands)
+        self.history = History(device, connector, environment)
+        self.feeds = Feeds(device, connector, environment, self.history)
+        self.groups = Groups(device, connector, environment)
+        self.contacts = Contacts(device, connector, environment)
+        self.presence = PresenceFacet(device, connector, environment)
+        self.calls = Calls(device, connector, environment)
+        self.locations = Locations(device, connector, environment)
+        self.devices = Devices(device, connector, environment)
+        self.settings = SettingsFacet(device, connector, environment)
+        self.push = Push(device, connector, environment)
+        self.state = StateFacet(device, connector, environment)
 
 
 @asynccontextmanager

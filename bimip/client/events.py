@@ -70,7 +70,7 @@ class SendRefused:
 @dataclass(frozen=True, slots=True)
 class ReceiptsChanged:
     """A conversation's receipts changed: who has received, read or played what; the runs that are new.
-    `Client.receipts` has the whole.
+    `client.messages.receipts` has the whole.
     """
 
     conversation: str
@@ -82,7 +82,9 @@ class ReceiptsChanged:
 
 @dataclass(frozen=True, slots=True)
 class ReadMarkerChanged:
-    """This user has read the conversation up to here, on this device or on another. `Client.read_marker` has it too."""
+    """This user has read the conversation up to here, on this device or on another. `client.conversations.read_marker`
+    has it too.
+    """
 
     conversation: str
     conversation_offset: int  # 0: the marker is gone
@@ -90,7 +92,7 @@ class ReadMarkerChanged:
 
 @dataclass(frozen=True, slots=True)
 class MessageChanged:
-    """Something became of a message since it was sent. `Client.message_state` has it too.
+    """Something became of a message since it was sent. `client.messages.state` has it too.
 
     It may come before the message does, or without it: keep it by conversation and conversation offset.
     """
@@ -108,7 +110,7 @@ class MessageChanged:
 
 @dataclass(frozen=True, slots=True)
 class ConversationChanged:
-    """This user keeps a conversation in another way. `Client.conversation_settings` has it too."""
+    """This user keeps a conversation in another way. `client.conversations.settings` has it too."""
 
     conversation: str
     archived: bool
@@ -132,7 +134,7 @@ class CommandDone:
 
 @dataclass(frozen=True, slots=True)
 class DeviceChanged:
-    """A device of this user came, was given another label, or is gone. `Client.known_devices` has them all."""
+    """A device of this user came, was given another label, or is gone. `client.devices.known` has them all."""
 
     name: str
     created: int
@@ -142,7 +144,7 @@ class DeviceChanged:
 
 @dataclass(frozen=True, slots=True)
 class SettingsChanged:
-    """This user lets others know more or less of them than before. `Client.settings` has it too."""
+    """This user lets others know more or less of them than before. `client.settings.privacy` has it too."""
 
     settings: PrivacySettings
 
@@ -150,7 +152,7 @@ class SettingsChanged:
 @dataclass(frozen=True, slots=True)
 class PrivacyExceptionChanged:
     """An exception to this user's settings, for one other user, is another than before; all NONE: it is gone.
-    `Client.privacy_exceptions` has all of them.
+    `client.settings.exceptions` has all of them.
     """
 
     eid: str
@@ -160,14 +162,14 @@ class PrivacyExceptionChanged:
 @dataclass(frozen=True, slots=True)
 class GroupChanged:
     """A group that this user is in is new, or its title, members or roles changed; or they are in it no more.
-    `Client.known_groups` has all of them. What happened is told by a Received whose message has a `group_event`.
+    `client.groups.known` has all of them. What happened is told by a Received whose message has a `group_event`.
     """
 
     conversation: str
     title: str
     role: str  # this user's own: owner, admin or member; empty where it is gone
     member_count: int
-    members: Mapping[str, str]  # the roles by eid, of a small group; of a large one nothing: `Client.fetch_group`
+    members: Mapping[str, str]  # the roles by eid, of a small group; of a large one nothing: `client.groups.fetch`
     is_gone: bool = False
 
 
@@ -187,7 +189,7 @@ class KnownContact(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class ContactChanged:
     """A contact of this user changed: a request came or was answered, or they are a contact no more.
-    `Client.known_contacts` has all of them.
+    `client.contacts.known` has all of them.
     """
 
     eid: str
@@ -206,7 +208,7 @@ class KnownPresence(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class PresenceChanged:
     """A contact of this user, or this user while several of their devices are connected, came, went, or is another way.
-    `Client.known_presence` has all of them.
+    `client.presence.known` has all of them.
 
     While there is no connection nothing is told: what changed meanwhile is when it is there again, or seconds later.
     """
@@ -226,8 +228,8 @@ class KnownIntent(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class IntentChanged:
-    """This user says another thing of themselves, on whichever device. `Client.intent` has it too, and knows when
-    its time is over, which is no event.
+    """This user says another thing of themselves, on whichever device. `client.presence.intent` has it too, and
+    knows when its time is over, which is no event.
     """
 
     status: Status  # as in KnownIntent
@@ -249,12 +251,12 @@ class ActivityChanged:
 class Resumed:
     """All that was pending of a conversation that this device opened has come, before this event."""
 
-    to: str  # as `Client.resume` was given it
+    to: str  # as `client.presence.resume` was given it
 
 
 @dataclass(frozen=True, slots=True)
 class LocationShareChanged:
-    """This user shares where they are with somebody, or does so no more. `Client.location_shares` has all of them."""
+    """This user shares where they are with somebody, or does so no more. `client.locations.shares` has all of them."""
 
     with_whom: str  # an eid, or a conversation
     expires_at: int  # milliseconds; 0: they do so no more

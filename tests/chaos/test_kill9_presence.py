@@ -37,21 +37,21 @@ async def test_intents_and_when_users_were_last_there_outlive_it_and_nobody_is_a
         await server.start()
         began = int(time.time() * 1000)
         async with connected(server, "alice") as alice, connected(server, "bob") as bob:
-            await alice.request_contact("bob", mutual=True)
-            await bob.accept_contact("alice", mutual=True)
-            await alice.set_intent(Status.BUSY)
-            await until(lambda: bob.known_presence().get("alice", (None,))[0] is Status.BUSY)
+            await alice.contacts.request("bob", mutual=True)
+            await bob.contacts.accept("alice", mutual=True)
+            await alice.presence.set_intent(Status.BUSY)
+            await until(lambda: bob.presence.known().get("alice", (None,))[0] is Status.BUSY)
             server.kill()
         killed = int(time.time() * 1000)
         await server.start()
         async with connected(server, "bob") as bob:
-            asked = await bob.ask_presence("alice")
-            ghosts = {eid: one for eid, one in bob.known_presence().items() if one.status is not Status.OFFLINE}
+            asked = await bob.presence.ask("alice")
+            ghosts = {eid: one for eid, one in bob.presence.known().items() if one.status is not Status.OFFLINE}
             async with connected(server, "alice") as alice:
-                await until(lambda: bob.known_presence().get("alice", (None,))[0] is Status.BUSY)
-                await until(lambda: alice.intent.status is Status.BUSY)
-            await until(lambda: bob.known_presence().get("alice", (Status.OFFLINE,))[0] is Status.OFFLINE)
-            gone = await bob.ask_presence("alice")
+                await until(lambda: bob.presence.known().get("alice", (None,))[0] is Status.BUSY)
+                await until(lambda: alice.presence.intent.status is Status.BUSY)
+            await until(lambda: bob.presence.known().get("alice", (Status.OFFLINE,))[0] is Status.OFFLINE)
+            gone = await bob.presence.ask("alice")
     finally:
         server.close()
 

@@ -17,8 +17,8 @@ async def test_what_is_changed_is_seen_by_who_listens(capsys: pytest.CaptureFixt
         await send(device(ALICE, "phone"), BOB, ["helo"], every=0.0, timeout=10.0, as_json=True)
         sent = json.loads(capsys.readouterr().out)
         which = sent["signal_id"]
-        await change_message(device(ALICE, "phone"), which, lambda client, at: client.edit(at, b"hello"))
-        await change_message(device(BOB, "phone"), which, lambda client, at: client.react(at, "+"))
+        await change_message(device(ALICE, "phone"), which, lambda client, at: client.messages.edit(at, b"hello"))
+        await change_message(device(BOB, "phone"), which, lambda client, at: client.messages.react(at, "+"))
         await keep_conversation(
             device(BOB, "phone"),
             sent["conversation"],
@@ -47,7 +47,7 @@ async def test_what_may_not_be_changed_is_said(capsys: pytest.CaptureFixture[str
     async with server() as device:
         await say(device(ALICE, "phone"), "one")
         with pytest.raises(Failure) as failed:
-            await change_message(device(BOB, "phone"), "12345", lambda client, at: client.edit(at, b"x"))
+            await change_message(device(BOB, "phone"), "12345", lambda client, at: client.messages.edit(at, b"x"))
 
     assert failed.value.code is Exit.REFUSED
     assert "no such message" in str(failed.value)

@@ -89,5 +89,5 @@ async def _listen(device: Device) -> None:
 
 async def _type_and_write(client: Client) -> None:
     await client.wait_connected()
-    await client.say_typing(ALICE)
-    await client.send(ALICE, b"hello")
+    await client.presence.say_typing(ALICE)
+    await client.messages.send(ALICE, b"hello")

@@ -8,16 +8,16 @@ from bimip.client.events import Disconnected
 from tests.client.support import FakeServer, a_client, a_connected_client, both_backends, nothing_more, run
 
 CALLS: dict[str, Callable[[Client], Awaitable[object]]] = {
-    "fetch: a limit in words": lambda client: client.fetch(limit="many"),  # type: ignore[arg-type]
-    "fetch: a limit below nothing": lambda client: client.fetch(limit=-1),
-    "fetch: beyond 64 bits": lambda client: client.fetch(offset=2**64),
-    "fetch: half a character": lambda client: client.fetch(conversation="\udfff"),
-    "history: text": lambda client: client.history("c1", before="x"),  # type: ignore[arg-type]
-    "mark_read: text": lambda client: client.mark_read("c1", "x"),  # type: ignore[arg-type]
-    "mark_read: nothing": lambda client: client.mark_read("c1", 0),
-    "mark_read: beyond 64 bits": lambda client: client.mark_read("c1", 2**63),
-    "mark_read: nobody": lambda client: client.mark_read(None, 1),  # type: ignore[arg-type]
-    "mark_read: half a character": lambda client: client.mark_read("\ud800", 1),
+    "fetch: a limit in words": lambda client: client.history.fetch(limit="many"),  # type: ignore[arg-type]
+    "fetch: a limit below nothing": lambda client: client.history.fetch(limit=-1),
+    "fetch: beyond 64 bits": lambda client: client.history.fetch(offset=2**64),
+    "fetch: half a character": lambda client: client.history.fetch(conversation="\udfff"),
+    "history: text": lambda client: client.history.conversation("c1", before="x"),  # type: ignore[arg-type]
+    "mark_read: text": lambda client: client.messages.mark_read("c1", "x"),  # type: ignore[arg-type]
+    "mark_read: nothing": lambda client: client.messages.mark_read("c1", 0),
+    "mark_read: beyond 64 bits": lambda client: client.messages.mark_read("c1", 2**63),
+    "mark_read: nobody": lambda client: client.messages.mark_read(None, 1),  # type: ignore[arg-type]
+    "mark_read: half a character": lambda client: client.messages.mark_read("\ud800", 1),
     "refresh_token: bytes": lambda client: client.refresh_token(b"x"),  # type: ignore[arg-type]
     "refresh_token: half a character": lambda client: client.refresh_token("\ud800"),
 }
@@ -66,7 +66,12 @@ def test_a_client_that_cannot_be_is_not_opened(settings: dict[str, object]) -> N
 async def test_after_its_block_a_client_raises_its_own_exceptions() -> None:
     async with a_connected_client() as client:
         assert client.connected
-    for call in (client.ping, lambda: client.send("bob", b"x"), lambda: client.mark_read("c1", 1), client.__anext__):
+    for call in (
+        client.ping,
+        lambda: client.messages.send("bob", b"x"),
+        lambda: client.messages.mark_read("c1", 1),
+        client.__anext__,
+    ):
         with pytest.raises((ClientError, StopAsyncIteration)):
             await call()
 

@@ -35,7 +35,7 @@ async def test_a_close_code_that_asks_for_action_stops_the_client_with_a_clear_e
 
         async def send() -> None:
             with pytest.raises(Stopped):
-                await client.send("bob@example.org", b"hi", id="m1")
+                await client.messages.send("bob@example.org", b"hi", id="m1")
 
         tasks.start_soon(send)
         peer = await server.accept()
@@ -48,13 +48,13 @@ async def test_a_close_code_that_asks_for_action_stops_the_client_with_a_clear_e
 
         assert lost == Disconnected(Close.UNAUTHENTICATED, "The token has expired: get a new one.", will_retry=False)
         assert stopped.value.code == Close.UNAUTHENTICATED
-        assert client.unsent == 1
+        assert client.messages.unsent == 1
         with pytest.raises(Stopped):
             await client.wait_connected()
         with pytest.raises(Stopped):
             await client.ping()
         with pytest.raises(Stopped):
-            await client.send("bob@example.org", b"hi")
+            await client.messages.send("bob@example.org", b"hi")
 
 
 @both_backends
@@ -271,12 +271,14 @@ async def test_requests_are_answered_by_ref() -> None:
             peer.send(ErrorMessage(code=ErrorCode.UNAUTHENTICATED, message="no"), ref)
 
         tasks.start_soon(serve)
-        fetched = await client.fetch(offset=3, limit=2, sender="bob")
+        fetched = await client.history.fetch(offset=3, limit=2, sender="bob")
 
         assert [(m.user_offset, acknowledged) for m, acknowledged in fetched.rows] == [(3, True), (4, False)]
         assert (fetched.next_offset, fetched.complete) == (5, True)
-        assert [message.conversation_offset for message in await client.history("c1", before=10, limit=2)] == [8, 9]
-        assert await client.history("c1", before=1) == []
+        assert [
+            message.conversation_offset for message in await client.history.conversation("c1", before=10, limit=2)
+        ] == [8, 9]
+        assert await client.history.conversation("c1", before=1) == []
         assert await client.ping() >= 0
         await client.refresh_token("next")
         with pytest.raises(Refused):
@@ -301,7 +303,7 @@ def test_a_request_without_an_answer_times_out_and_one_that_is_cut_says_so() -> 
 
             tasks.start_soon(cut)
             with pytest.raises(NotConnected):
-                await client.fetch()
+                await client.history.fetch()
 
     run(scenario)
 
@@ -319,4 +321,4 @@ async def test_an_answer_of_the_wrong_kind() -> None:
 
         tasks.start_soon(serve)
         with pytest.raises(ProtocolViolation, match="answered with PingPong"):
-            await client.fetch(sender="bob", to_device="phone")
+            await client.history.fetch(sender="bob", to_device="phone")

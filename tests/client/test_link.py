@@ -97,7 +97,7 @@ def test_a_message_that_is_never_answered_ends_the_connection() -> None:
         async with a_client(server) as client:
             peer = await server.accept()
             await peer.greet()
-            message_id = client.send_nowait("bob@example.org", b"hi")
+            message_id = client.messages.send_nowait("bob@example.org", b"hi")
             await peer.wait_closed()
             peer = await server.accept()
             hello = await peer.greet()

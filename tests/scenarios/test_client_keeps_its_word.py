@@ -91,10 +91,10 @@ async def test_a_message_its_mirror_and_its_receipts(autojump_clock: MockClock) 
         ):
             for client in (bob, phone, laptop):
                 await client.wait_connected()
-            sent = await phone.send("bob", b"hello", id="m1", reply_to="s1")
+            sent = await phone.messages.send("bob", b"hello", id="m1", reply_to="s1")
             got = await next_received(bob)
             mirrored = await next_received(laptop)
-            await bob.mark_read(got.message.conversation, got.message.conversation_offset)
+            await bob.messages.mark_read(got.message.conversation, got.message.conversation_offset)
             kinds = set()
             async for event in phone:
                 if isinstance(event, ReceiptsChanged):
@@ -104,14 +104,17 @@ async def test_a_message_its_mirror_and_its_receipts(autojump_clock: MockClock) 
 
             assert (got.message.payload, got.own, got.message.reply_to) == (b"hello", False, "s1")
             assert (mirrored.own, mirrored.message.signal_id) == (True, sent.signal_id)
-            assert set(phone.receipts(sent.conversation, sent.conversation_offset)["bob"]) == {"delivered", "read"}
+            assert set(phone.messages.receipts(sent.conversation, sent.conversation_offset)["bob"]) == {
+                "delivered",
+                "read",
+            }
             assert await phone.ping() >= 0
-            assert [message.payload for message in await phone.history(sent.conversation)] == [b"hello"]
-            fetched = await bob.fetch(kind=FetchKind.LOG, offset=1)
+            assert [message.payload for message in await phone.history.conversation(sent.conversation)] == [b"hello"]
+            fetched = await bob.history.fetch(kind=FetchKind.LOG, offset=1)
             # Bob still has it in his hands.
             assert ([(row.id, acked) for row, acked in fetched.rows], fetched.complete) == ([("m1", False)], True)
             with pytest.raises(Refused, match="NOT_FOUND"):
-                await phone.send("nobody", b"hello")
+                await phone.messages.send("nobody", b"hello")
 
 
 async def test_a_client_that_logs_in_too_often_waits_as_long_as_the_server_says(autojump_clock: MockClock) -> None:
@@ -138,10 +141,10 @@ async def test_history_goes_backwards_page_by_page(autojump_clock: MockClock) ->
         network = Network(world)
         async with network.device("bob", "phone"), network.device("alice", "phone") as alice:
             await alice.wait_connected()
-            sent = [await alice.send("bob", str(number).encode()) for number in range(1, 13)]
+            sent = [await alice.messages.send("bob", str(number).encode()) for number in range(1, 13)]
             pages: list[list[int]] = []
             before = None
-            while page := await alice.history(sent[0].conversation, before=before, limit=5):
+            while page := await alice.history.conversation(sent[0].conversation, before=before, limit=5):
                 pages.append([message.conversation_offset for message in page])
                 before = page[0].conversation_offset
 
@@ -179,7 +182,7 @@ async def test_what_a_silent_program_leaves_comes_when_it_takes_it(autojump_cloc
         async with network.device("bob", "phone") as bob, network.device("alice", "phone", partitions=()) as alice:
             await bob.wait_connected()
             for number in range(600):
-                alice.send_nowait("bob", str(number).encode())
+                alice.messages.send_nowait("bob", str(number).encode())
             await trio.sleep(500)
             texts = [int((await next_received(bob)).message.payload) for _ in range(600)]
 
@@ -205,10 +208,10 @@ async def test_over_sockets_with_tokens_and_a_device_that_is_killed() -> None:
                 open_client(url, token=a_token("alice", "phone"), backoff=Backoff(base=0.01)) as alice,
             ):
                 await bob.wait_connected()
-                await alice.send("bob", b"one")
+                await alice.messages.send("bob", b"one")
                 await alice.refresh_token(a_token("alice", "phone", seconds=900))
                 await server.processes.kill("bimip/users/alice/phone")
-                await alice.send("bob", b"two")
+                await alice.messages.send("bob", b"two")
                 events = [event async for event in until_connected_again(alice)]
                 texts = [(await next_received(bob)).message.payload for _ in range(2)]
 
@@ -269,7 +272,7 @@ async def test_every_message_is_an_event_once_whatever_is_cut(
                             await trio.sleep(random.uniform(0, 3))
                             written += 1
                             peer = "bob" if eid == "alice" else "alice"
-                            client.send_nowait(peer, b"text", id=f"{eid}-{device}-{written}")
+                            client.messages.send_nowait(peer, b"text", id=f"{eid}-{device}-{written}")
 
                     nursery.start_soon(write, client)
                     async for event in client:
@@ -318,17 +321,19 @@ async def test_a_read_marker_is_known_on_all_devices_and_stays_with_who_was_away
         bobs = network.device("bob", "phone"), network.device("bob", "laptop", path=str(tmp_path / "laptop.db"))
         async with network.device("carol", "phone") as carol, bobs[0] as phone:
             async with bobs[1] as laptop:
-                sent = [await carol.send(to="bob", payload=b"%d" % number) for number in range(3)]
+                sent = [await carol.messages.send(to="bob", payload=b"%d" % number) for number in range(3)]
                 conversation = sent[0].conversation
-                stands = [await phone.move_read_marker(conversation, upto) for upto in (2, 1)]
+                stands = [await phone.conversations.move_read_marker(conversation, upto) for upto in (2, 1)]
                 await trio.sleep(1)
-                told = laptop.read_marker(conversation)
-            await phone.move_read_marker(conversation, 3)
+                told = laptop.conversations.read_marker(conversation)
+            await phone.conversations.move_read_marker(conversation, 3)
             async with network.device("bob", "laptop", path=str(tmp_path / "laptop.db")) as laptop:
                 await trio.sleep(1)
 
                 assert (stands, told) == ([2, 2], 2)
-                assert laptop.read_marker(conversation) == phone.read_marker(conversation) == 3
-                assert carol.read_marker(conversation) == 0
+                assert (
+                    laptop.conversations.read_marker(conversation) == phone.conversations.read_marker(conversation) == 3
+                )
+                assert carol.conversations.read_marker(conversation) == 0
                 with pytest.raises(Refused):
-                    await phone.move_read_marker(conversation, 4)
+                    await phone.conversations.move_read_marker(conversation, 4)

@@ -126,7 +126,7 @@ async def test_a_program_may_ask_for_a_stretch(autojump_clock: MockClock, tmp_pa
         network = await bob_has(world, path, 20)
         async with network.device("bob", "phone", path=path) as bob:
             await bob.wait_connected()
-            bob.read_again(7, 9)
+            bob.history.read_again(7, 9)
 
             assert again(await events_of(bob)) == [7, 8, 9]
 
@@ -137,7 +137,7 @@ async def test_a_program_is_told_what_is_cheaper(autojump_clock: MockClock, tmp_
         network = await bob_has(world, path, 20)
         async with network.device("bob", "phone", path=path) as bob:
             await bob.wait_connected()
-            answer = await bob.snapshot(offset=5)
+            answer = await bob.history.snapshot(offset=5)
             assert answer.delta is not None
             assert answer.whole is not None
 
@@ -158,8 +158,8 @@ async def test_a_whole_file_is_never_read_again(autojump_clock: MockClock, tmp_p
             async with network.device("bob", "phone", path=path) as bob:
                 await bob.wait_connected()
                 for number in range(7):
-                    bob.send_nowait("carol", b"%d" % number)
-                    bob.send_nowait("carol", b"", devices=[to_laptop])
+                    bob.messages.send_nowait("carol", b"%d" % number)
+                    bob.messages.send_nowait("carol", b"", devices=[to_laptop])
                     if number == 3 and turn % 2:
                         network.cut("bob", "phone")
                 found += await events_of(bob)

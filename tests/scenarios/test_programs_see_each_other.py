@@ -39,20 +39,20 @@ async def test_contacts_come_say_how_they_are_type_and_go(autojump_clock: MockCl
             await ann.wait_connected()
             async with network.device("bob", "phone") as bob:
                 assert (await presence_of(ann, "bob")).status is Status.ONLINE
-                await bob.set_intent(Status.DND)
+                await bob.presence.set_intent(Status.DND)
                 assert (await presence_of(ann, "bob")).status is Status.DND
-                assert (await ann.ask_presence("bob")).status is Status.DND
-                await bob.set_intent(Status.ONLINE)
+                assert (await ann.presence.ask("bob")).status is Status.DND
+                await bob.presence.set_intent(Status.ONLINE)
                 assert (await presence_of(ann, "bob")).status is Status.ONLINE
-                await bob.go_online(inactive=True)
+                await bob.presence.go_online(inactive=True)
                 assert (await presence_of(ann, "bob")).status is Status.AWAY
-                assert ann.known_presence()["bob"].status is Status.AWAY
-                await bob.say_typing("ann", seconds=4)
+                assert ann.presence.known()["bob"].status is Status.AWAY
+                await bob.presence.say_typing("ann", seconds=4)
                 assert [(await activity(ann)).activity for _ in range(2)] == [Doing.TYPING, Doing.CANCELLED]
             gone = await presence_of(ann, "bob")
 
             assert gone.status is Status.OFFLINE
-            assert 0 <= (await ann.ask_presence("bob")).last_seen - gone.last_seen <= 200
+            assert 0 <= (await ann.presence.ask("bob")).last_seen - gone.last_seen <= 200
 
 
 async def test_an_intent_is_on_all_devices_of_the_user(autojump_clock: MockClock) -> None:
@@ -60,14 +60,14 @@ async def test_an_intent_is_on_all_devices_of_the_user(autojump_clock: MockClock
         network = Network(world)
         async with network.device("ann", "phone") as phone, network.device("ann", "laptop") as laptop:
             await laptop.wait_connected()
-            await phone.set_intent(Status.BUSY)
+            await phone.presence.set_intent(Status.BUSY)
             async for event in laptop:
                 if isinstance(event, IntentChanged):
                     break
 
             assert event == IntentChanged(Status.BUSY, 0)
-            assert laptop.intent == phone.intent
-            assert laptop.intent.status is Status.BUSY
+            assert laptop.presence.intent == phone.presence.intent
+            assert laptop.presence.intent.status is Status.BUSY
 
 
 async def read_all(random: Random | None = None) -> tuple[list[tuple[str, str]], list[int]]:
@@ -80,17 +80,17 @@ async def read_all(random: Random | None = None) -> tuple[list[tuple[str, str]],
         network = Network(world)
         async with network.device("bob", "phone") as bob:
             await bob.wait_connected()
-            await bob.send("bob", b"here I am")
+            await bob.messages.send("bob", b"here I am")
         async with network.device("ann", "phone") as ann, network.device("carol", "phone") as carol:
             for first in range(0, WRITTEN, 20):
                 texts = [("bob", b"%d" % number) for number in range(first, first + 20)]
-                await ann.send_many(texts)
-                await carol.send_many(texts)
+                await ann.messages.send_many(texts)
+                await carol.messages.send_many(texts)
         async with network.device("bob", "phone") as bob:
             async for event in bob:
                 if isinstance(event, Connected):
                     with suppress(NotConnected):  # so it connects again
-                        await bob.resume("carol")
+                        await bob.presence.resume("carol")
                 if isinstance(event, Resumed):
                     shown_when_resumed.append(len(shown))
                 if not isinstance(event, Received) or event.own:

@@ -191,7 +191,7 @@ async def test_programs_on_the_sdk_show_everything_once_and_send_what_waited(
                 clients[name] = await stack.enter_async_context(network.device(eid, device, path=path))
                 nursery.start_soon(shown.watch, clients[name], name)
                 for payload in offline.pop(name, []):
-                    clients[name].send_nowait("bob", payload, id=payload.decode())
+                    clients[name].messages.send_nowait("bob", payload, id=payload.decode())
                 await clients[name].wait_connected()
             yield clients
             await trio.sleep(5)
@@ -199,19 +199,19 @@ async def test_programs_on_the_sdk_show_everything_once_and_send_what_waited(
 
     everybody = ("alice/phone", "alice/laptop", "bob/phone", "bob/laptop", "bob/watch")
     async with serving(*everybody) as clients:
-        await clients["alice/phone"].send("bob", b"before", id="before")
+        await clients["alice/phone"].messages.send("bob", b"before", id="before")
     async with serving("alice/phone", "bob/phone") as clients:  # bob's others stay behind
-        await clients["alice/phone"].send("bob", b"copied", id="copied")
+        await clients["alice/phone"].messages.send("bob", b"copied", id="copied")
     copied(folder, kept)
     async with serving("alice/phone", "bob/phone", "bob/laptop") as clients:
         for number in range(3):
-            await clients["alice/phone"].send("bob", b"lost %d" % number, id=f"lost {number}")
+            await clients["alice/phone"].messages.send("bob", b"lost %d" % number, id=f"lost {number}")
     copied_back(kept, folder)
     offline["alice/laptop"] = [b"offline 1", b"offline 2"]
     async with serving("alice/laptop", "bob/watch") as clients:
-        await clients["alice/laptop"].send("bob", b"new", id="new")  # takes the place of what the phones know
+        await clients["alice/laptop"].messages.send("bob", b"new", id="new")  # takes the place of what the phones know
     async with serving(*everybody) as clients:
-        await clients["bob/phone"].send("alice", b"answer", id="answer")
+        await clients["bob/phone"].messages.send("alice", b"answer", id="answer")
 
     assert {name: sorted(payload for _, payload in found) for name, found in shown.messages.items()} == {
         "alice/phone": [b"answer", b"new", b"offline 1", b"offline 2"],

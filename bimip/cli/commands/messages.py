@@ -30,7 +30,7 @@ def edit_message(
     which: Which, text: Annotated[str, typer.Argument(help="What it says from now on.")], *, who: Who
 ) -> None:
     """Give a message that you wrote another content, for whoever reads it from now on."""
-    _change(lambda client, at: client.edit(at, text.encode()), which, who)
+    _change(lambda client, at: client.messages.edit(at, text.encode()), which, who)
 
 
 @app.command("delete")
@@ -43,7 +43,7 @@ def delete_message(
 ) -> None:
     """Hide a message for you, or take it away for everyone."""
     _change(
-        lambda client, at: client.delete(at, for_everyone=for_everyone),
+        lambda client, at: client.messages.delete(at, for_everyone=for_everyone),
         which,
         who,
     )
@@ -59,7 +59,7 @@ def react_to_message(
     who: Who,
 ) -> None:
     """React to a message, for all who may see it."""
-    _change(lambda client, at: client.react(at, emoji, remove=remove), which, who)
+    _change(lambda client, at: client.messages.react(at, emoji, remove=remove), which, who)
 
 
 @app.command("pin")
@@ -68,7 +68,7 @@ def pin_message(
     which: Which, off: Annotated[bool, typer.Option("--off", help="Take it back.")] = False, *, who: Who
 ) -> None:
     """Pin a message, for you."""
-    _change(lambda client, at: client.pin_message(at, pinned=not off), which, who)
+    _change(lambda client, at: client.messages.pin(at, pinned=not off), which, who)
 
 
 @app.command("explain")

@@ -1,22 +1,24 @@
-"""What programs can do, by noun: each file is a part of `Client`, which is made of them.
+"""What programs can do, by noun: each file is one attribute of a `Client`, and its head has an example of it.
 
-    facet.py      what each part has at hand: the device, its connection, the environment
-    messages.py   writing: send, send_nowait
-    feeds.py      writing for friends, and what they write: publish, publish_nowait, fetch_feed, feed_history
-    commands.py   changing what is there: edit, delete, react, pin, keep_conversation
-    events.py     the stream of events: iteration, acknowledge
-    receipts.py   who has read what: mark_read, receipts, read_marker
-    settings.py   what others may know of this user: settings, change_settings
-    history.py    looking into the log: fetch, history, thread
-    copies.py     whether this device's copies of the logs are whole: snapshot, read_again
-    groups.py     groups: create_group, add_members, remove_member, leave_group, rename_group, set_role, fetch_group,
-                  known_groups
-    inbox.py      the user's conversations, the newest first: inbox
-    device.py     this device itself: identity, connection, token, logout
-    push.py       how this user's devices are reached while not connected: push, subscribe_push,
-                  unsubscribe_push
-    devices.py    all devices of this user: devices, known_devices, label_device, remove_device
+    messages        send, send_nowait, send_many, unsent; edit, delete, react, pin, mark_forwarded, state, give_many;
+                    mark_read, mark_read_many, receipts, fetch_receipts, delivery_state
+    conversations   list, keep, settings, read_marker, move_read_marker
+    feeds           what is written for friends: publish, publish_nowait, fetch, history
+    groups          create, add, remove, leave, rename, set_role, fetch, known
+    contacts        request, accept, deny, remove, block, unblock, name, list, known
+    presence        known, intent, ask, set_intent, go_online, go_offline; say_typing, say_recording, say_paused,
+                    say_cancelled, resume
+    calls           call, offer_again, say_ringing, answer, send_candidate, hang_up
+    locations       share, stop_sharing, send, shares
+    devices         all devices of this user: list, known, synced, label, remove; of: those of another user
+    history         fetch, thread, heads, conversation; snapshot, read_again: this device's copies of the logs
+    settings        what others may know of this user: privacy, change, exceptions, set_exception, set_visible
+    push            how devices are reached while not connected: offer, subscribe, unsubscribe
+    state           what all devices of a user share, as a whole: read, refresh
 
-One that is added is a class here and a base of `Client` in `client.py`. What it asks of the server goes through
+What asks the server is a coroutine, `list` and `fetch` among them; what this device knows by itself, such as `known`,
+is not. Below them: facet.py, what each facet has at hand; writing.py and commands.py, which several share.
+
+One that is added is a class here and an attribute of `Client` in `client.py`. What it asks of the server goes through
 `Connector.request`, what it keeps through the device's store.
 """

@@ -1,4 +1,19 @@
-"""Calls: what the devices of two users say to each other until they talk. Sound and picture take another way."""
+"""Calls: what the devices of two users say to each other until they talk. Sound and picture take another way.
+
+    from bimip.client import CallStep, events
+
+    call = await client.calls.call("bob@example.org", b"an offer, as SDP", ring_seconds=30)
+    async for event in client:
+        match event:
+            case events.CallSignalled(call=name, step=CallStep.CALL_ANSWER) if name == call:
+                print("Bob took it:", event.payload.decode())
+                await client.calls.hang_up("bob@example.org", call)
+            case events.CallEnded(call=name) if name == call:
+                print("over:", event.end.name)
+                break
+
+Events: CallSignalled, CallEnded; and Received, whose message has a `call_event`, of a call that was missed.
+"""
 
 import anyio.lowlevel
 
@@ -15,8 +30,9 @@ class Calls(Facet):
     """Others' words come as CallSignalled, the end as CallEnded; it is known by the other user and the call's name.
 
     Nothing waits for an answer: what the server refuses is told by a ServerError whose `id` is the call's name. Each
-    raises NotConnected, and InvalidArgument for what is no name or too large. Of a call that is not over the server is
-    asked when the client is connected again: one that it does not know is told by a CallEnded with CALL_LOST.
+    raises NotConnected, and InvalidArgument for what is no name or too large; cancelled, nothing was said. Of a call
+    that is not over the server is asked when the client is connected again: one that it does not know is told by a
+    CallEnded with CALL_LOST. What both sides say is bytes of theirs, such as SDP, 32 KiB at most.
     """
 
     async def call(self, eid: str, offer: bytes = b"", *, ring_seconds: float | None = None) -> str:
@@ -34,7 +50,7 @@ class Calls(Facet):
         """Tell the caller that it rings here."""
         await self._say(eid, call, CallStep.CALL_RINGING)
 
-    async def answer_call(self, eid: str, call: str, answer: bytes = b"") -> None:
+    async def answer(self, eid: str, call: str, answer: bytes = b"") -> None:
         """Answer a call, or what was offered in it: the first device of a user that does is the one that talks."""
         await self._say(eid, call, CallStep.CALL_ANSWER, answer)
 

@@ -1,4 +1,14 @@
-"""Contacts: asking to see somebody, answering, ending it, blocking, and what this user calls them."""
+"""Contacts: asking to see somebody, answering, ending it, blocking, and what this user calls them.
+
+    asked = await client.contacts.request("carol@example.org", mutual=True)
+    print("of the request:", asked.state)
+    await client.contacts.name("bob@example.org", "Bobby")
+    for eid, contact in (await client.contacts.list()).items():
+        print(eid, contact.name, "is seen" if contact.seen else "is not seen")
+    await client.contacts.block("mallory@example.org")
+
+Events: ContactChanged.
+"""
 
 from bimip.client.arguments import checked_text
 from bimip.client.core.kinds.contacts import contact_told, contacts_of
@@ -19,39 +29,39 @@ class Contacts(Facet):
 
     _newest_name = Stamp(0)
 
-    async def request_contact(self, eid: str, *, mutual: bool = False, id: str = "") -> KnownContact:  # noqa: A002
+    async def request(self, eid: str, *, mutual: bool = False, id: str = "") -> KnownContact:  # noqa: A002
         """Ask to see somebody; with `mutual` this user lets them see them as well, once they accept. Who asked this
         user before is accepted by it.
         """
-        return await self._change_contact(ContactAction.REQUEST, eid, id, mutual=mutual)
+        return await self._change(ContactAction.REQUEST, eid, id, mutual=mutual)
 
-    async def accept_contact(self, eid: str, *, mutual: bool = False, id: str = "") -> KnownContact:  # noqa: A002
+    async def accept(self, eid: str, *, mutual: bool = False, id: str = "") -> KnownContact:  # noqa: A002
         """Let who asked see this user; with `mutual` ask for the same in return, where they did not offer it."""
-        return await self._change_contact(ContactAction.ACCEPT, eid, id, mutual=mutual)
+        return await self._change(ContactAction.ACCEPT, eid, id, mutual=mutual)
 
-    async def deny_contact(self, eid: str, *, id: str = "") -> KnownContact:  # noqa: A002
+    async def deny(self, eid: str, *, id: str = "") -> KnownContact:  # noqa: A002
         """Refuse who asked. They are told, and may ask again."""
-        return await self._change_contact(ContactAction.DENY, eid, id)
+        return await self._change(ContactAction.DENY, eid, id)
 
-    async def remove_contact(self, eid: str, *, id: str = "") -> KnownContact:  # noqa: A002
+    async def remove(self, eid: str, *, id: str = "") -> KnownContact:  # noqa: A002
         """End it in both directions, withdraw a request, or refuse one."""
-        return await self._change_contact(ContactAction.REMOVE, eid, id)
+        return await self._change(ContactAction.REMOVE, eid, id)
 
     async def block(self, eid: str, *, id: str = "") -> KnownContact:  # noqa: A002
         """Get nothing more of somebody, without their knowing: they see this user as somebody who is away."""
-        return await self._change_contact(ContactAction.BLOCK, eid, id)
+        return await self._change(ContactAction.BLOCK, eid, id)
 
     async def unblock(self, eid: str, *, id: str = "") -> KnownContact:  # noqa: A002
         """Lift a block. What they sent meanwhile does not come."""
-        return await self._change_contact(ContactAction.UNBLOCK, eid, id)
+        return await self._change(ContactAction.UNBLOCK, eid, id)
 
-    async def name_contact(self, eid: str, name: str, *, id: str = "") -> KnownContact:  # noqa: A002
+    async def name(self, eid: str, name: str, *, id: str = "") -> KnownContact:  # noqa: A002
         """Give somebody a name, for this user's devices alone; an empty one takes it away. The last one counts."""
         self._newest_name = next_stamp(self._newest_name, Millis(self._environment.now()), 0)
         name = checked_text("name", name)
-        return await self._change_contact(ContactAction.NAME, eid, id, name=name, stamp=self._newest_name)
+        return await self._change(ContactAction.NAME, eid, id, name=name, stamp=self._newest_name)
 
-    async def contacts(self) -> dict[str, KnownContact]:
+    async def list(self) -> dict[str, KnownContact]:
         """Asks for all contacts, by eid. Cancelling it drops the answer."""
         found: dict[str, KnownContact] = {}
         after = ""
@@ -62,11 +72,11 @@ class Contacts(Facet):
                 return found
             after = page.contacts[-1].eid
 
-    def known_contacts(self) -> dict[str, KnownContact]:
+    def known(self) -> dict[str, KnownContact]:
         """Returns the contacts by eid, as this device was last told, also without a connection."""
         return contacts_of(self._device.store)
 
-    async def _change_contact(
+    async def _change(
         self, action: ContactAction, eid: str, given_id: str, *, mutual: bool = False, name: str = "", stamp: int = 0
     ) -> KnownContact:
         drawn = f"{self._environment.random.getrandbits(128):032x}"

@@ -1,5 +1,16 @@
-"""The user's devices: which there are, where each stands, what people call them, and removing one that is gone."""
+"""Devices: which this user has, where each stands, what people call them, and removing one that is gone.
 
+    await client.devices.label("phone", "Alice's phone")
+    for device in await client.devices.list():
+        print(device.label or device.name, "is online" if device.online else "is not there")
+    for name, far in (await client.devices.synced()).items():
+        print("of what", name, "wrote", far.missing, "are missing here")
+    print("of Bob:", await client.devices.of("bob@example.org"))
+
+Events: DeviceChanged.
+"""
+
+import builtins
 from dataclasses import dataclass
 
 from bimip.client.arguments import checked_text
@@ -53,11 +64,16 @@ class Synced:
 
 
 class Devices(Facet):
-    def known_devices(self) -> dict[str, KnownDevice]:
+    """`client.devices`: what asks raises Refused, TimedOut and NotConnected, and drops the answer when it is cancelled.
+
+    What changes something may then have done it or not. The others are told of changes by DeviceChanged.
+    """
+
+    def known(self) -> dict[str, KnownDevice]:
         """Returns this user's devices by name, as this one was last told, also without a connection."""
         return {name: KnownDevice(*known) for name, known in devices_of(self._device.store).items()}
 
-    async def devices(self) -> list[DeviceInfo]:
+    async def list(self) -> builtins.list[DeviceInfo]:
         """Asks for this user's devices, by name, with where each of them stands.
 
         Raises Refused, TimedOut, NotConnected. Cancelling it drops the answer.
@@ -93,8 +109,8 @@ class Devices(Facet):
                 found[one.origin] = _joined(found.get(one.origin), one)
         return found
 
-    async def peer_devices(self, eid: str) -> list[str]:
-        """Asks for the names of another user's devices: to encrypt for each (see `send`, `payloads`).
+    async def of(self, eid: str) -> builtins.list[str]:
+        """Asks for the names of another user's devices: to encrypt for each (see `messages.send`, `payloads`).
 
         Raises Refused (NOT_FOUND: there is no such user, or their devices are not for this one to know: by default
         until both have written to each other), TimedOut, NotConnected, and InvalidArgument for what is no name.
@@ -109,7 +125,7 @@ class Devices(Facet):
             complete = page.complete or not page.devices
         return found
 
-    async def label_device(self, name: str, label: str) -> None:
+    async def label(self, name: str, label: str) -> None:
         """Give a device a label, such as "Alice's old phone"; an empty one takes it away.
 
         The others are told by DeviceChanged. Raises Refused (NOT_FOUND: there is no such device), TimedOut,
@@ -120,7 +136,7 @@ class Devices(Facet):
         )
         await self._connector.request(asked, WireDevices)
 
-    async def remove_device(self, name: str) -> None:
+    async def remove(self, name: str) -> None:
         """Remove another device of this user: its connection ends, and the server forgets how far it was.
 
         A token of it that still counts lets it in again, as a new device: revoke that too where it was stolen. Raises

@@ -4,7 +4,7 @@ from bimip.client.environment import Environment
 
 
 class Facet:
-    """The base of each part of a client."""
+    """The base of all that a client consists of: it has at hand what they share."""
 
     def __init__(self, device: Device, connector: Connector, environment: Environment) -> None:
         self._device = device

@@ -1,4 +1,16 @@
-"""Groups: making them, their members, their title and roles. Messages go to a group's id as they go to a user."""
+"""Groups: making them, their members, their title and roles. Messages go to a group's id as they go to a user.
+
+    group = await client.groups.create("Trip", ["bob@example.org"])
+    await client.messages.send(group, b"Where do we go?")
+    await client.groups.set_role(group, "bob@example.org", "admin")
+    await client.groups.rename(group, "Trip to Rome")
+    found = await client.groups.fetch(group)
+    for member in found.members:
+        print(member.eid, "is", member.role, "of", found.title)
+    await client.groups.leave(group)
+
+Events: GroupChanged; and Received, whose message has a `group_event`.
+"""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -35,29 +47,30 @@ class Groups(Facet):
 
     Each raises Refused (FORBIDDEN: the role does not allow it; NOT_FOUND: there is no such group, user or member;
     CONFLICT: nothing would change), TimedOut, NotConnected, and InvalidArgument for what is no name. Who was cut before
-    the answer may ask again with the same `request_id`, and is answered with the first one's result.
+    the answer may ask again with the same `request_id`, and is answered with the first one's result. Cancelled, it may
+    have been done or not: so may they.
     """
 
-    async def create_group(self, title: str = "", members: Iterable[str] = (), *, request_id: str = "") -> str:
+    async def create(self, title: str = "", members: Iterable[str] = (), *, request_id: str = "") -> str:
         """Create a group whose owner this user is. Returns its id, which messages name in `to`."""
         asked = Conversation(
             action=ConversationAction.CREATE, title=checked_text("title", title), members=_members(members)
         )
         return (await self._change(asked, request_id)).id
 
-    async def add_members(self, group: str, *eids: str, request_id: str = "") -> None:
+    async def add(self, group: str, *eids: str, request_id: str = "") -> None:
         """Add users to a group. Their history of it begins here. Takes an admin or an owner."""
         await self._change(_about(ConversationAction.INVITE, group, members=_members(eids)), request_id)
 
-    async def remove_member(self, group: str, eid: str, *, request_id: str = "") -> None:
+    async def remove(self, group: str, eid: str, *, request_id: str = "") -> None:
         """Remove a member, who gets nothing more of the group. Takes an admin, or an owner where that is one too."""
         await self._change(_about(ConversationAction.REMOVE_MEMBER, group, members=_members([eid])), request_id)
 
-    async def leave_group(self, group: str, *, request_id: str = "") -> None:
+    async def leave(self, group: str, *, request_id: str = "") -> None:
         """Leave a group. Where this user was its last owner, another member becomes one."""
         await self._change(_about(ConversationAction.LEAVE, group), request_id)
 
-    async def rename_group(self, group: str, title: str, *, request_id: str = "") -> None:
+    async def rename(self, group: str, title: str, *, request_id: str = "") -> None:
         """Give a group another title. Takes an admin or an owner."""
         await self._change(_about(ConversationAction.RENAME, group, title=checked_text("title", title)), request_id)
 
@@ -66,7 +79,7 @@ class Groups(Facet):
         members = _members([eid], checked_text("role", role))
         await self._change(_about(ConversationAction.SET_ROLE, group, members=members), request_id)
 
-    async def fetch_group(self, group: str) -> GroupInfo:
+    async def fetch(self, group: str) -> GroupInfo:
         """Asks for a group, or a conversation of two, with all its members. Cancelling it drops the answer."""
         found: list[GroupMember] = []
         while True:
@@ -76,7 +89,7 @@ class Groups(Facet):
             if page.complete or not page.members:
                 return GroupInfo(page.id, page.title, page.role, page.head, page.history_from, tuple(found))
 
-    def known_groups(self) -> dict[str, KnownGroup]:
+    def known(self) -> dict[str, KnownGroup]:
         """Returns by id the groups that this user is in, as this device was last told, also without a connection."""
         return groups_of(self._device.store)
 

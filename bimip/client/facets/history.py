@@ -1,10 +1,25 @@
-"""Looking into the log and into conversations."""
+"""History: looking into the log and into conversations, and whether this device's copies of the logs are whole.
+
+    from bimip.client import FetchKind
+
+    page = await client.history.fetch(kind=FetchKind.LOG, offset=1, limit=50)
+    for message, is_acknowledged in page.rows:
+        print(message.payload.decode(), "taken" if is_acknowledged else "not taken yet")
+    while not page.complete:
+        page = await client.history.fetch(kind=FetchKind.LOG, cursor=page.cursor, limit=50)
+    for message in await client.history.heads():
+        found = await client.history.conversation(message.conversation, before=message.conversation_offset)
+        print("before the newest:", len(found))
+
+Events: LogDiverged, ReadAgain, GapFound.
+"""
 
 from dataclasses import dataclass
 
 from bimip.client.arguments import checked_number, checked_text
+from bimip.client.errors import InvalidArgument
 from bimip.client.facets.facet import Facet
-from bimip.client.wire.bimip import Body, Fetch, FetchKind, Message
+from bimip.client.wire.bimip import Body, Fetch, FetchKind, Message, Snapshot
 from bimip.client.wire.bimip import Identity as WireIdentity
 
 BEYOND_ANY_OFFSET = 2**63 - 1
@@ -19,6 +34,14 @@ class Fetched:
 
 
 class History(Facet):
+    """`client.history`: what is kept on the server, whether or not it came to this device.
+
+    What asks raises Refused, TimedOut, NotConnected, and InvalidArgument for values that cannot be sent. Cancelling it
+    drops the answer, and changes nothing.
+    On every connecting the copies that this device has of its logs are compared (LogDiverged); `snapshot` and
+    `read_again` are for programs that want to do more.
+    """
+
     async def fetch(
         self,
         *,
@@ -40,8 +63,6 @@ class History(Facet):
         `offset` is where to begin, or `cursor`, that of an earlier `Fetched` of the same kind and direction; without
         either, where this connection's last fetch ended. What is so now of the messages (receipts) is in the copy of
         the state by then, and what of it is new comes as events.
-        Raises Refused, TimedOut, NotConnected, and InvalidArgument for values that cannot be sent. Cancelling it drops
-        the answer.
         """
         fetch = Fetch(
             kind=kind,
@@ -70,7 +91,7 @@ class History(Facet):
     ) -> Fetched:
         """Fetch the messages that answer one of a conversation, which `reply_to` names by its signal_id.
 
-        The oldest first, or the newest; `cursor` is that of the page before. Raises as `fetch` does.
+        The oldest first, or the newest; `cursor` is that of the page before.
         """
         fetch = Fetch(
             kind=FetchKind.THREAD,
@@ -88,7 +109,7 @@ class History(Facet):
         """Fetch the newest message of each user who wrote to this user's log, the newest of them first.
 
         With `sender` of each of that user's devices. `limit`: so many at most; with fewer the log is walked to its
-        oldest entry, a thousand with each request. Raises as `fetch` does.
+        oldest entry, a thousand with each request.
         """
         checked_text("partition", partition)
         asked = Fetch(kind=FetchKind.HEADS, partition=partition, limit=checked_number("limit", limit))
@@ -104,10 +125,11 @@ class History(Facet):
                 found.setdefault(_author_of(message, of_device=bool(sender)), message)
         return list(found.values())[:limit]
 
-    async def history(self, conversation: str, before: int | None = None, limit: int = 50) -> list[Message]:
+    async def conversation(self, conversation: str, before: int | None = None, limit: int = 50) -> list[Message]:
         """Fetch the newest messages of a conversation in front of a conversation offset, oldest first.
 
-        `limit`: so many at most, in as many requests as it takes. Raises as `fetch` does.
+        `before`: None is the end of the conversation. `limit`: so many at most, in as many requests as it takes. Raises
+        Refused also with NOT_FOUND, where there is no such conversation, or it is not for this user to know.
         """
         newest = BEYOND_ANY_OFFSET if before is None else checked_number("before", before, least=0)
         newest -= 1
@@ -127,6 +149,29 @@ class History(Facet):
             )
             found += [message for message, _ in fetched.rows]
         return found[::-1]
+
+    async def snapshot(self, partition: str = "chat", *, offset: int = 0) -> Snapshot:
+        """Ask what it costs to go on behind an offset, `delta`, and to begin anew, `whole`; 0: this device's position.
+
+        `checksum` is the server's chain there; both costs are in entries and bytes.
+        """
+        checked_text("partition", partition)
+        offset = checked_number("offset", offset, least=0) or self._device.inbox.offset_of(partition)
+        asked = Snapshot(partition=partition, offset=offset, state_version=self._device.state.version)
+        return await self._connector.request(asked, Snapshot)
+
+    def read_again(self, first: int, last: int, partition: str = "chat") -> None:
+        """Have entries sent again, as ReadAgain events: a program that finds its own copy damaged asks so.
+
+        It is remembered until it is done, also when there is no connection now. Raises InvalidArgument for what is no
+        stretch of offsets that this device was sent.
+        """
+        checked_number("first", first)
+        if not first <= checked_number("last", last) <= self._device.inbox.offset_of(partition):
+            raise InvalidArgument(f"{first} to {last} is no stretch of {partition!r} that this device was sent")
+        self._device.store.add_stretch(partition, first, last)
+        if self._connector.connected:
+            self._device.read_again()
 
 
 def _author_of(message: Message, *, of_device: bool) -> str:

@@ -1,4 +1,16 @@
-"""Who is there, how this user is, and what people are doing in a conversation at this moment."""
+"""Presence: who is there, how this user is, and what people are doing in a conversation at this moment.
+
+    from bimip.client import Status
+
+    await client.presence.set_intent(Status.DND)
+    print("now", client.presence.intent.status.name)
+    await client.presence.say_typing("bob@example.org", seconds=5)
+    bob = await client.presence.ask("bob@example.org")
+    print("Bob is", bob.status.name)
+    await client.presence.go_online(inactive=True)  # nobody looks at this device
+
+Events: PresenceChanged, IntentChanged, ActivityChanged, Resumed.
+"""
 
 import anyio.lowlevel
 
@@ -17,12 +29,13 @@ from bimip.domain.core.records import Status
 
 class PresenceFacet(Facet):
     """Others come and go as PresenceChanged, and type as ActivityChanged. Of what others do, and of opening a
-    conversation, nothing waits for an answer: what the server refuses is told by a ServerError.
+    conversation, nothing waits for an answer: what the server refuses is told by a ServerError. Of these each raises
+    NotConnected, and InvalidArgument for what is no name or no time; cancelled, nothing was said.
     """
 
     _last_said = Stamp(0)
 
-    def known_presence(self) -> dict[str, KnownPresence]:
+    def known(self) -> dict[str, KnownPresence]:
         """Returns by eid how those contacts are that this user is let see, and, while several of their devices are
         connected, this user, as this device was told last since it was opened. Who is not in it is OFFLINE.
         """
@@ -35,7 +48,7 @@ class PresenceFacet(Facet):
         """
         return intent_known(self._device.store, self._environment.now())
 
-    async def ask_presence(self, eid: str) -> KnownPresence:
+    async def ask(self, eid: str) -> KnownPresence:
         """Asks how a user is. Who lets nobody, or not this user, see them is OFFLINE, as one who does not exist.
 
         Raises Refused, TimedOut, NotConnected, and InvalidArgument for what is no name. Cancelling it drops the answer.
@@ -78,7 +91,7 @@ class PresenceFacet(Facet):
 
     async def go_offline(self) -> None:
         """Say that this device does not count as being there, though messages come, until `go_online`. It holds on
-        later connections too, of each of which others may see the beginning. Raises as `go_online` does.
+        later connections too, of each of which others may see the beginning. Raises and is cancelled as `go_online` is.
         """
         await self._be_there(Awareness(status=AwarenessStatus.OFFLINE), is_default=False)
 
@@ -89,9 +102,7 @@ class PresenceFacet(Facet):
 
     async def say_typing(self, to: str, *, seconds: float | None = None) -> None:
         """Show the others in a conversation, or a user, that this user is typing: for so many seconds, 60 at most, or
-        for ten. Say it again every few seconds while it goes on; a message ends it. `to` is as in `send`.
-
-        Raises NotConnected, and InvalidArgument for what is no name or no time; so do those below.
+        for ten. Say it again every few seconds while it goes on; a message ends it. `to` is as in `messages.send`.
         """
         await self._do(to, Doing.TYPING, seconds)
 

@@ -1,4 +1,14 @@
-"""How the devices of this user are reached while they are not connected."""
+"""Push: how the devices of this user are reached while they are not connected.
+
+    offer = await client.push.offer()
+    if "fcm" in offer.platforms:
+        await client.push.subscribe("fcm", "the token that Android gave this app")
+    for subscription in (await client.push.offer()).subscriptions:
+        print(subscription.device, "by", subscription.platform)
+    await client.push.unsubscribe()
+
+Events: none. What is pushed says that something waits; it comes when the device connects.
+"""
 
 from dataclasses import dataclass
 
@@ -29,7 +39,7 @@ class PushOffer:
 
 
 class Push(Facet):
-    async def push(self) -> PushOffer:
+    async def offer(self) -> PushOffer:
         """Asks what the server pushes by, and which devices of this user it reaches how.
 
         Raises Refused, TimedOut, NotConnected. Cancelling it drops the answer.
@@ -37,7 +47,7 @@ class Push(Facet):
         told = await self._connector.request(PushNotification(query=True), PushNotification)
         return PushOffer(tuple(told.platforms), told.public_key, tuple(map(_subscription, told.subscriptions)))
 
-    async def subscribe_push(
+    async def subscribe(
         self, platform: str, token: str, *, name: str = "push", p256dh: bytes = b"", auth: bytes = b""
     ) -> PushSubscription:
         """Has this device told by a gateway of the server's what waits for it while it is not connected.
@@ -62,10 +72,11 @@ class Push(Facet):
         told = await self._connector.request(asked, PushNotification)
         return _subscription(told)
 
-    async def unsubscribe_push(self, name: str = "push", *, device: str = "") -> None:
+    async def unsubscribe(self, name: str = "push", *, device: str = "") -> None:
         """Has this device told no more, or another one of this user's: one that has no such subscription is as before.
 
-        Raises Refused (NOT_FOUND: there is no such device), TimedOut, NotConnected, InvalidArgument.
+        Raises Refused (NOT_FOUND: there is no such device), TimedOut, NotConnected, InvalidArgument. Cancelled, it may
+        be told still.
         """
         asked = PushNotification(remove=True, id=checked_text("name", name), device=checked_text("device", device))
         await self._connector.request(asked, PushNotification)

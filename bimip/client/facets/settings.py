@@ -1,4 +1,15 @@
-"""What others may know of this user."""
+"""Settings: what others may know of this user.
+
+    from bimip.client import Audience, ExceptionValue
+
+    await client.settings.change(last_seen_to=Audience.CONTACTS, send_read_receipts=False)
+    await client.settings.set_exception("bob@example.org", show_last_seen=ExceptionValue.DENIED)
+    print("last seen is for", client.settings.privacy.last_seen_to.name)
+    for eid, exception in client.settings.exceptions.items():
+        print("but for", eid, exception.show_last_seen.name)
+
+Events: SettingsChanged, PrivacyExceptionChanged.
+"""
 
 from collections.abc import Mapping
 from typing import Any
@@ -21,22 +32,22 @@ TOLD = {
 }
 
 
-class PrivacyFacet(Facet):
+class SettingsFacet(Facet):
     _last_stamp = Stamp(0)
 
     @property
-    def settings(self) -> PrivacySettings:
+    def privacy(self) -> PrivacySettings:
         """The user's settings as this device knows them, also without a connection. SettingsChanged tells of others."""
         return settings_known(self._device.store)
 
     @property
-    def privacy_exceptions(self) -> dict[str, PrivacyException]:
+    def exceptions(self) -> dict[str, PrivacyException]:
         """The exceptions to the settings, by the eid of whom they are for, as this device knows them, also without a
         connection. PrivacyExceptionChanged tells of others.
         """
         return exceptions_known(self._device.store)
 
-    async def change_settings(
+    async def change(
         self,
         *,
         send_read_receipts: bool | None = None,
@@ -77,7 +88,7 @@ class PrivacyFacet(Facet):
         given: dict[str, Any] = {name: TOLD[value] for name, value in audiences.items() if value is not None}
         return settings_told(await self._ask(pb.Settings(**switches, **given)))
 
-    async def except_from_settings(
+    async def set_exception(
         self,
         eid: str,
         *,

@@ -1,4 +1,15 @@
-"""The user's state as the server has it: what receipts, edits, settings and devices are made of."""
+"""The user's state as the server has it: what receipts, edits, settings and devices are made of.
+
+    page = await client.state.read()
+    count = len(page.items)
+    while not page.complete:
+        page = await client.state.read(page.upto, whole=page.is_whole)
+        count += len(page.items)
+    print("as of version", page.upto, "there are", count)
+    await client.state.refresh()  # reads this client's own copy again, which was doubted
+
+Events: those of what is found to be different, whatever it is about.
+"""
 
 from dataclasses import dataclass
 
@@ -19,19 +30,19 @@ class StatePage:
 
 
 class StateFacet(Facet):
-    async def read_state(self, after: int = 0, *, whole: bool = False) -> StatePage:
+    async def read(self, after: int = 0, *, whole: bool = False) -> StatePage:
         """Ask for a page of what changed in this user's state behind a version; 0: for all of it.
 
         It moves nothing and does not touch the client's own copy: it is for programs that keep one. `whole`: go on with
         a whole state whose last page ended at `after`. The answer may begin a whole state though changes were asked
         for, where the version is too old. Raises Refused (OFFSET_BEYOND_HEAD: the version was never given), TimedOut,
-        NotConnected, and InvalidArgument for what is no version.
+        NotConnected, and InvalidArgument for what is no version. Cancelling it drops the answer.
         """
         asked = StateDelta(after=checked_number("after", after, least=0), reset=whole)
         page = await self._connector.request(asked, StateDelta)
         return StatePage(page.items, page.upto, page.reset or whole, page.reset, page.complete)
 
-    async def refresh_state(self) -> None:
+    async def refresh(self) -> None:
         """Read all of this user's state again into the client's copy, and drop from it what is not there.
 
         For a copy that is doubted; what differs comes as events. Raises Refused, TimedOut, NotConnected: then nothing

@@ -61,7 +61,7 @@ async def test_messages_written_offline_go_with_hello_and_the_rest_follows(tmp_p
     server = FakeServer()
     server.refusals = [ConnectFailed("down")] * 3
     async with a_client(server) as client:
-        ids = [client.send_nowait("bob@example.org", b"x" * 900) for _ in range(600)]
+        ids = [client.messages.send_nowait("bob@example.org", b"x" * 900) for _ in range(600)]
         peer = await server.accept()
         hello, _ = await peer.expect(Hello)
         arrived = [message.id for message in hello.messages]
@@ -84,8 +84,8 @@ async def test_messages_written_offline_go_with_hello_and_the_rest_follows(tmp_p
 async def test_a_message_that_is_too_large_for_the_server_is_refused_here() -> None:
     server = FakeServer()
     async with a_client(server) as client:
-        message_id = client.send_nowait("bob@example.org", b"x" * 100_000)
-        other = client.send_nowait("bob@example.org", b"hi")
+        message_id = client.messages.send_nowait("bob@example.org", b"x" * 100_000)
+        other = client.messages.send_nowait("bob@example.org", b"hi")
         peer = await server.accept()
         hello = await peer.greet()
         refused = await next_of(client, SendRefused)
@@ -102,7 +102,7 @@ async def test_an_own_message_from_the_log_stands_for_a_sent_that_was_cut_off() 
     async with a_client(server) as client:
         peer = await server.accept()
         await peer.greet(position=0)
-        message_id = client.send_nowait("bob@example.org", b"hi")
+        message_id = client.messages.send_nowait("bob@example.org", b"hi")
         await peer.expect(Message)
         own = a_message(1, sender="alice@example.org", device="phone")
         own.id = message_id
@@ -111,7 +111,7 @@ async def test_an_own_message_from_the_log_stands_for_a_sent_that_was_cut_off() 
 
         assert (answer.id, answer.user_offset, answer.signal_id, answer.duplicate) == (message_id, 1, "s00001", True)
         assert await nothing_more(client) == []
-        assert client.unsent == 0
+        assert client.messages.unsent == 0
 
 
 @both_backends
@@ -130,9 +130,9 @@ async def test_what_was_read_offline_is_told_with_the_next_connection() -> None:
     server = FakeServer()
     server.refusals = [ConnectFailed("down")] * 3
     async with a_client(server) as client:
-        await client.mark_read("c1", 5)
-        await client.mark_read("c1", 3)
-        await client.mark_read("bob@example.org", 7)
+        await client.messages.mark_read("c1", 5)
+        await client.messages.mark_read("c1", 3)
+        await client.messages.mark_read("bob@example.org", 7)
         peer = await server.accept()
         await peer.greet()
         first, _ = await peer.expect(Signal)
@@ -151,7 +151,7 @@ def test_what_was_read_is_told_again_until_a_heartbeat_has_passed() -> None:
             peer = await server.accept()
             await peer.greet()
             await next_of(client, Connected)
-            await client.mark_read("c1", 5)
+            await client.messages.mark_read("c1", 5)
             await peer.expect(Signal)
             peer.cut()
             peer = await server.accept()
@@ -177,13 +177,13 @@ async def test_what_was_read_in_another_epoch_is_not_told() -> None:
         peer = await server.accept()
         await peer.greet(epoch=7)
         await next_of(client, Connected)
-        await client.mark_read("c1", 5)
+        await client.messages.mark_read("c1", 5)
         await peer.expect(Signal)
         peer.cut()
         peer = await server.accept()
         await peer.greet(epoch=8)
         await next_of(client, Connected)
-        await client.mark_read("c1", 2)
+        await client.messages.mark_read("c1", 2)
 
         assert (await peer.expect(Signal))[0].upto == 2
 
@@ -206,7 +206,7 @@ async def test_hello_refuses_one_message_postpones_another_and_forgets_a_third()
     server = FakeServer()
     server.refusals = [ConnectFailed("down")]
     async with a_client(server) as client:
-        ids = [client.send_nowait("bob@example.org", text) for text in (b"1", b"2", b"3", b"4")]
+        ids = [client.messages.send_nowait("bob@example.org", text) for text in (b"1", b"2", b"3", b"4")]
         peer = await server.accept()
         await peer.greet(
             results=[

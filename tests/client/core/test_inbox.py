@@ -196,10 +196,10 @@ async def test_a_sent_counts_as_received() -> None:
     async with a_client(server) as client:
         peer = await server.accept()
         await peer.greet(position=4)
-        client.send_nowait("bob@example.org", b"near", id="near")
+        client.messages.send_nowait("bob@example.org", b"near", id="near")
         _, ref = await peer.expect(Message)
         peer.send(sent("near", 5), ref)
-        client.send_nowait("bob@example.org", b"far", id="far")
+        client.messages.send_nowait("bob@example.org", b"far", id="far")
         _, ref = await peer.expect(Message)
         peer.send(sent("far", 8), ref)
         await take(client, Sent, 2)

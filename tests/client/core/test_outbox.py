@@ -22,10 +22,10 @@ async def test_send_returns_what_the_server_gave_the_message() -> None:
             peer.send(sent(message.id, 12), ref)
 
         tasks.start_soon(answer)
-        answered = await client.send(to="bob@example.org", payload=b"hi", id="m1", reply_to="s00001")
+        answered = await client.messages.send(to="bob@example.org", payload=b"hi", id="m1", reply_to="s00001")
 
         assert answered == Sent("m1", 12000, "s00012", 12, "c1", 12, answered.time, partition="chat")
-        assert client.unsent == 0
+        assert client.messages.unsent == 0
         assert await nothing_more(client) == []
 
 
@@ -43,10 +43,10 @@ async def test_a_refused_message_raises_and_leaves_the_outbox() -> None:
 
         tasks.start_soon(answer)
         with pytest.raises(Refused, match="NOT_FOUND: Nobody is called so") as refused:
-            await client.send("nobody@example.org", b"hi")
+            await client.messages.send("nobody@example.org", b"hi")
 
         assert refused.value.code is ErrorCode.NOT_FOUND
-        assert client.unsent == 0
+        assert client.messages.unsent == 0
 
 
 @both_backends
@@ -56,8 +56,8 @@ async def test_answers_that_nobody_waits_for_are_events() -> None:
         peer = await server.accept()
         await peer.greet()
         await next_of(client, Connected)
-        one = client.send_nowait("bob@example.org", b"1")
-        two = client.send_nowait("bob@example.org", b"2")
+        one = client.messages.send_nowait("bob@example.org", b"1")
+        two = client.messages.send_nowait("bob@example.org", b"2")
         body, _ = await peer.expect(Body)
         peer.send(Body(signals=[sent(one, 11)], errors=[ErrorMessage(code=ErrorCode.INVALID, message="no", id=two)]))
 
@@ -73,7 +73,7 @@ async def test_what_was_not_answered_is_sent_again_with_the_same_id_on_the_next_
         answers: list[Sent] = []
 
         async def send() -> None:
-            answers.append(await client.send("bob@example.org", b"hi"))
+            answers.append(await client.messages.send("bob@example.org", b"hi"))
 
         peer = await server.accept()
         await peer.greet()
@@ -96,7 +96,7 @@ async def test_the_outbox_outlives_the_process(tmp_path: Path) -> None:
     path = tmp_path / "phone.db"
     server.refusals = [ConnectFailed("down")] * 1000
     async with a_client(server, path=path) as client:
-        message_id = client.send_nowait("bob@example.org", b"hi")
+        message_id = client.messages.send_nowait("bob@example.org", b"hi")
     server.refusals = []
     async with a_client(server, path=path) as client:
         peer = await server.accept()
@@ -105,7 +105,7 @@ async def test_the_outbox_outlives_the_process(tmp_path: Path) -> None:
 
         assert [message_id] == [message.id for message in hello.messages]
         assert answer.id == message_id
-        assert client.unsent == 0
+        assert client.messages.unsent == 0
 
 
 @both_backends
@@ -113,10 +113,10 @@ async def test_an_answer_that_was_not_taken_is_told_by_the_next_process(tmp_path
     server = FakeServer()
     path = tmp_path / "phone.db"
     async with a_client(server, path=path) as client:
-        message_id = client.send_nowait("bob@example.org", b"hi")
+        message_id = client.messages.send_nowait("bob@example.org", b"hi")
         peer = await server.accept()
         await peer.greet(results=[HelloResult(sent=sent(message_id, 3))])
-        await until(lambda: client.unsent == 0)
+        await until(lambda: client.messages.unsent == 0)
     async with a_client(server, path=path) as client:
         await server.accept()
         assert (await next_of(client, Sent)).id == message_id
@@ -131,12 +131,12 @@ async def test_an_answer_that_was_not_taken_is_told_by_the_next_process(tmp_path
 async def test_the_same_id_again_is_no_second_message_and_with_other_content_an_error() -> None:
     server = FakeServer()
     async with a_client(server) as client:
-        client.send_nowait("bob@example.org", b"hi", id="m1")
-        client.send_nowait("bob@example.org", b"hi", id="m1")
+        client.messages.send_nowait("bob@example.org", b"hi", id="m1")
+        client.messages.send_nowait("bob@example.org", b"hi", id="m1")
         with pytest.raises(DuplicateId):
-            client.send_nowait("bob@example.org", b"ho", id="m1")
+            client.messages.send_nowait("bob@example.org", b"ho", id="m1")
 
-        assert client.unsent == 1
+        assert client.messages.unsent == 1
 
 
 @both_backends
@@ -145,7 +145,7 @@ async def test_when_the_server_says_try_again_it_does() -> None:
     async with a_client(server) as client:
         peer = await server.accept()
         await peer.greet()
-        message_id = client.send_nowait("bob@example.org", b"hi")
+        message_id = client.messages.send_nowait("bob@example.org", b"hi")
         for code in (
             ErrorCode.RATE_LIMITED,
             ErrorCode.UNAVAILABLE,
@@ -166,7 +166,7 @@ async def test_a_message_whose_outcome_stays_unknown_is_given_up() -> None:
     async with a_client(server) as client:
         peer = await server.accept()
         await peer.greet()
-        message_id = client.send_nowait("bob@example.org", b"hi")
+        message_id = client.messages.send_nowait("bob@example.org", b"hi")
         for _ in range(3):
             _, ref = await peer.expect(Message)
             peer.send(ErrorMessage(code=ErrorCode.UNKNOWN_OUTCOME, retry_after_ms=20, id=message_id), ref)
@@ -181,7 +181,7 @@ def test_the_servers_wait_holds_over_a_reconnection() -> None:
             peer = await server.accept()
             await peer.greet()
             await next_of(client, Connected)
-            client.send_nowait("bob@example.org", b"1")
+            client.messages.send_nowait("bob@example.org", b"1")
             _, ref = await peer.expect(Message)
             peer.send(ErrorMessage(code=ErrorCode.RATE_LIMITED, message="slower", retry_after_ms=20_000), ref)
             await anyio.sleep(1)
@@ -203,7 +203,7 @@ async def test_a_cancelled_send_leaves_the_message_and_its_answer_is_an_event() 
         peer = await server.accept()
         await peer.greet()
         with anyio.move_on_after(0.1):
-            await client.send("bob@example.org", b"hi", id="m1")
+            await client.messages.send("bob@example.org", b"hi", id="m1")
         _, ref = await peer.expect(Message)
         peer.send(sent("m1", 4), ref)
 

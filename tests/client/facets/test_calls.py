@@ -24,7 +24,7 @@ async def test_a_program_calls_and_hears_the_answer_and_the_end() -> None:
         peer = await server.accept()
         await peer.greet()
         await until(lambda: client.connected)
-        call = await client.call("bob", b"offer", ring_seconds=5)
+        call = await client.calls.call("bob", b"offer", ring_seconds=5)
         said, _ = await peer.expect(Signal)
 
         assert (said.status, said.to, said.call) == (MessageStatus.CALLING, Identity(eid="bob"), call)
@@ -42,11 +42,11 @@ async def test_each_step_is_said_as_it_is_called() -> None:
         peer = await server.accept()
         await peer.greet()
         await until(lambda: client.connected)
-        await client.say_ringing("bob", "x")
-        await client.answer_call("bob", "x", b"answer")
-        await client.send_candidate("bob", "x", b"candidate")
-        await client.offer_again("bob", "x", b"video")
-        await client.hang_up("bob", "x")
+        await client.calls.say_ringing("bob", "x")
+        await client.calls.answer("bob", "x", b"answer")
+        await client.calls.send_candidate("bob", "x", b"candidate")
+        await client.calls.offer_again("bob", "x", b"video")
+        await client.calls.hang_up("bob", "x")
         said = [(await peer.expect(Signal))[0] for _ in range(5)]
 
         assert [(one.step, one.payload) for one in said] == [
@@ -65,7 +65,7 @@ async def test_after_a_cut_the_server_is_asked_whether_it_knows_the_calls_that_a
         peer = await server.accept()
         await peer.greet()
         await until(lambda: client.connected)
-        call = await client.call("bob")
+        call = await client.calls.call("bob")
         await peer.expect(Signal)
         peer.cut()
         peer = await server.accept()
@@ -82,7 +82,7 @@ async def test_nobody_is_called_without_a_connection_or_with_too_much() -> None:
     server = FakeServer()
     async with a_client(server) as client:
         with pytest.raises(NotConnected):
-            await client.call("bob")
+            await client.calls.call("bob")
         for wrong in ({"offer": "text"}, {"offer": bytes(32 * 1024 + 1)}, {"ring_seconds": 0}):
             with pytest.raises(InvalidArgument):
-                await client.call("bob", **wrong)
+                await client.calls.call("bob", **wrong)

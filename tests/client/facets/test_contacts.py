@@ -25,15 +25,15 @@ async def test_each_method_asks_for_what_it_is_called() -> None:
 
         tasks.start_soon(serve)
 
-        found = await client.request_contact("bob", mutual=True, id="r1")
+        found = await client.contacts.request("bob", mutual=True, id="r1")
         assert found == KnownContact("requested", request="r1", time=7)
-        await client.accept_contact("bob", mutual=True)
-        await client.deny_contact("bob")
-        await client.remove_contact("bob")
-        await client.block("bob")
-        await client.unblock("bob")
-        await client.name_contact("bob", "Bobby")
-        await client.name_contact("bob", "")
+        await client.contacts.accept("bob", mutual=True)
+        await client.contacts.deny("bob")
+        await client.contacts.remove("bob")
+        await client.contacts.block("bob")
+        await client.contacts.unblock("bob")
+        await client.contacts.name("bob", "Bobby")
+        await client.contacts.name("bob", "")
         assert [(one.action, one.eid, one.mutual, one.name) for one in asked] == [
             (Action.REQUEST, "bob", True, ""),
             (Action.ACCEPT, "bob", True, ""),
@@ -66,7 +66,7 @@ async def test_all_contacts_are_listed_page_by_page() -> None:
 
         tasks.start_soon(serve)
 
-        assert await client.contacts() == {eid: KnownContact("asked") for eid in ("bob", "cat", "dan")}
+        assert await client.contacts.list() == {eid: KnownContact("asked") for eid in ("bob", "cat", "dan")}
 
 
 @both_backends
@@ -81,10 +81,10 @@ async def test_what_the_state_tells_is_known_and_is_an_event() -> None:
 
         accepted = KnownContact("accepted", seen=True)
         assert await next_of(client, ContactChanged) == ContactChanged("bob", accepted)
-        assert client.known_contacts() == {"bob": accepted}
+        assert client.contacts.known() == {"bob": accepted}
         peer.send(page(1, 2, StateItem(version=2, removed=True, contact=Contact(eid="bob"))))
         assert await next_of(client, ContactChanged) == ContactChanged("bob", KnownContact(), is_gone=True)
-        assert client.known_contacts() == {}
+        assert client.contacts.known() == {}
 
 
 @both_backends
@@ -101,8 +101,8 @@ async def test_what_is_refused_is_raised_and_what_is_no_name_is_not_sent() -> No
         tasks.start_soon(serve)
 
         with pytest.raises(Refused):
-            await client.block("nobody")
+            await client.contacts.block("nobody")
         with pytest.raises(InvalidArgument):
-            await client.block("\ud800")
+            await client.contacts.block("\ud800")
         with pytest.raises(InvalidArgument):
-            await client.name_contact("bob", 7)  # type: ignore[arg-type]  # that is the test
+            await client.contacts.name("bob", 7)  # type: ignore[arg-type]  # that is the test

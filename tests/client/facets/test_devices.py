@@ -37,7 +37,7 @@ async def test_a_list_is_asked_for_until_it_is_whole() -> None:
 
         tasks.start_soon(serve)
 
-        assert await client.devices() == [
+        assert await client.devices.list() == [
             DeviceInfo("a", "old", 0, 0, False, False, True, {"chat": DeviceLog(9, 4, 5)}),  # noqa: FBT003
             DeviceInfo("b", "", 0, 0, True, True, False, {}),  # noqa: FBT003
         ]
@@ -59,11 +59,11 @@ async def test_labels_and_removals_are_asked_for_and_refused() -> None:
             assert remove == Devices(action=DevicesAction.REMOVE, name="laptop")
 
         tasks.start_soon(serve)
-        await client.label_device("laptop", "mine")
+        await client.devices.label("laptop", "mine")
         with pytest.raises(Refused, match="none"):
-            await client.remove_device("laptop")
+            await client.devices.remove("laptop")
         with pytest.raises(InvalidArgument):
-            await client.remove_device(4)  # type: ignore[arg-type]
+            await client.devices.remove(4)  # type: ignore[arg-type]
 
 
 @both_backends
@@ -76,7 +76,7 @@ async def test_devices_are_events_and_known_without_a_connection() -> None:
         peer.send(Body(states=[page(0, 6, item, reset=True, complete=True)]))
 
         assert await next_of(client, DeviceChanged) == DeviceChanged("laptop", 7, "mine")
-        assert client.known_devices() == {"laptop": KnownDevice(7, "mine")}
+        assert client.devices.known() == {"laptop": KnownDevice(7, "mine")}
 
 
 def synced(*told: WireSynced, complete: bool = False) -> Body:
@@ -104,8 +104,8 @@ async def test_how_far_a_device_is_with_others_is_one_answer_or_all_that_there_a
 
         tasks.start_soon(serve)
 
-        assert await client.synced() == {"laptop": Synced(0, 9, 2, "")}
-        assert await client.synced("tablet", whole=True) == {
+        assert await client.devices.synced() == {"laptop": Synced(0, 9, 2, "")}
+        assert await client.devices.synced("tablet", whole=True) == {
             "laptop": Synced(3, 9, 6, "1:1:laptop"),
             "old": Synced(1, 1, 0, ""),
         }

@@ -33,8 +33,8 @@ async def test_what_is_written_for_friends_names_nobody() -> None:
                 peer.send(Body(signals=[sent(said.id, offset)]))
 
         tasks.start_soon(serve)
-        answer = await client.publish(b"hello", id="p1", ttl=10)
-        await client.publish(b"again", type=2, mentions=["bob"])
+        answer = await client.feeds.publish(b"hello", id="p1", ttl=10)
+        await client.feeds.publish(b"again", type=2, mentions=["bob"])
 
         assert answer.id == "p1"
         assert [(one.to, one.scope, one.payload) for one in seen] == [
@@ -42,7 +42,7 @@ async def test_what_is_written_for_friends_names_nobody() -> None:
             (None, "friend", b"again"),
         ]
         assert (seen[0].ttl_ms, seen[1].type, seen[1].mentions) == (10_000, 2, ["bob"])
-        assert client.unsent == 0
+        assert client.messages.unsent == 0
 
 
 @both_backends
@@ -50,8 +50,8 @@ async def test_what_cannot_be_is_refused_at_once() -> None:
     async with a_client(FakeServer()) as client:
         for fields in ({"ttl": 0.5}, {"foo": 1}, {"payload": 5}):
             with pytest.raises(InvalidArgument):
-                client.publish_nowait(**({"payload": b""} | fields))
-        assert client.unsent == 0
+                client.feeds.publish_nowait(**({"payload": b""} | fields))
+        assert client.messages.unsent == 0
 
 
 @both_backends
@@ -95,9 +95,9 @@ async def test_a_feed_is_asked_for_by_whose_it_is() -> None:
             peer.send(Body(messages=messages, complete=True, ref=ref))
 
         tasks.start_soon(serve)
-        assert await client.fetch_feed("ann") == FeedInfo("c7", "ann", 9, 3, ("bob",))
-        mine = await client.fetch_feed()
-        told = await client.feed_history("ann", before=9)
+        assert await client.feeds.fetch("ann") == FeedInfo("c7", "ann", 9, 3, ("bob",))
+        mine = await client.feeds.fetch()
+        told = await client.feeds.history("ann", before=9)
 
         identity = client.identity
         assert identity
@@ -125,6 +125,6 @@ async def test_a_feed_that_is_not_there_is_raised() -> None:
 
         tasks.start_soon(serve)
         with pytest.raises(Refused, match="NOT_FOUND"):
-            await client.fetch_feed("dave")
+            await client.feeds.fetch("dave")
         with pytest.raises(InvalidArgument):
-            await client.fetch_feed(7)  # type: ignore[arg-type]
+            await client.feeds.fetch(7)  # type: ignore[arg-type]

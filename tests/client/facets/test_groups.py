@@ -31,12 +31,12 @@ async def test_each_method_asks_for_what_it_is_called() -> None:
 
         tasks.start_soon(serve)
 
-        assert await client.create_group("trip", ["bob", "carol"], request_id="r1") == "c7"
-        await client.add_members("c7", "dave")
-        await client.remove_member("c7", "dave")
-        await client.rename_group("c7", "journey")
-        await client.set_role("c7", "bob", "admin")
-        await client.leave_group("c7")
+        assert await client.groups.create("trip", ["bob", "carol"], request_id="r1") == "c7"
+        await client.groups.add("c7", "dave")
+        await client.groups.remove("c7", "dave")
+        await client.groups.rename("c7", "journey")
+        await client.groups.set_role("c7", "bob", "admin")
+        await client.groups.leave("c7")
         assert asked[0].request_id == "r1"
         assert len({request.request_id for request in asked}) == 6
         found = [
@@ -72,7 +72,7 @@ async def test_a_large_group_is_fetched_page_by_page() -> None:
         tasks.start_soon(serve)
 
         members = (GroupMember("ann", "member", 2, 5), GroupMember("bob", "member", 2, 5))
-        assert await client.fetch_group("c7") == GroupInfo("c7", "trip", "admin", 9, 1, members)
+        assert await client.groups.fetch("c7") == GroupInfo("c7", "trip", "admin", 9, 1, members)
 
 
 @both_backends
@@ -94,11 +94,11 @@ async def test_what_the_server_refuses_is_raised_and_a_cut_may_be_asked_again() 
 
         tasks.start_soon(serve)
         with pytest.raises(Refused, match="FORBIDDEN"):
-            await client.rename_group("c7", "mine")
+            await client.groups.rename("c7", "mine")
         with pytest.raises(NotConnected):
-            await client.create_group("trip", request_id="r1")
+            await client.groups.create("trip", request_id="r1")
 
-        assert await client.create_group("trip", request_id="r1") == "c8"
+        assert await client.groups.create("trip", request_id="r1") == "c8"
 
 
 @both_backends
@@ -115,13 +115,13 @@ async def test_groups_are_known_without_a_connection(tmp_path: Path) -> None:
         await (await server.accept()).greet()
         await next_of(client, Connected)
 
-        assert client.known_groups() == {"c7": KnownGroup(4, "trip", "owner", 1, 1, ())}
+        assert client.groups.known() == {"c7": KnownGroup(4, "trip", "owner", 1, 1, ())}
 
 
 @both_backends
 async def test_what_no_field_holds_is_said_before_it_is_asked() -> None:
     async with a_client(FakeServer()) as client:
         with pytest.raises(InvalidArgument, match="sequence of names"):
-            await client.create_group("trip", "bob")
+            await client.groups.create("trip", "bob")
         with pytest.raises(InvalidArgument):
-            await client.rename_group(7, "trip")  # type: ignore[arg-type]
+            await client.groups.rename(7, "trip")  # type: ignore[arg-type]

@@ -49,9 +49,9 @@ async def test_heads_are_asked_for_until_there_are_enough_and_the_first_of_each_
 
         tasks.start_soon(serve)
 
-        assert [one.user_offset for one in await client.heads(limit=2)] == [9, 3]
-        assert [one.user_offset for one in await client.heads()] == [1]
-        assert [one.user_offset for one in await client.heads(sender="bob")] == [9, 5]
+        assert [one.user_offset for one in await client.history.heads(limit=2)] == [9, 3]
+        assert [one.user_offset for one in await client.history.heads()] == [1]
+        assert [one.user_offset for one in await client.history.heads(sender="bob")] == [9, 5]
 
 
 @both_backends
@@ -71,8 +71,8 @@ async def test_a_history_is_asked_for_until_there_is_as_much_as_is_wanted() -> N
                 peer.send(Body(turn=Turn.TURN_FETCH, messages=messages, next_cursor=b"on", complete=complete), ref)
 
         tasks.start_soon(serve)
-        whole = await client.history("c1", before=10, limit=5)
-        some = await client.history("c1", before=10, limit=4)
+        whole = await client.history.conversation("c1", before=10, limit=5)
+        some = await client.history.conversation("c1", before=10, limit=4)
 
         assert [one.conversation_offset for one in whole] == [7, 8, 9]
         assert [one.conversation_offset for one in some] == [6, 7, 8, 9]

@@ -32,10 +32,10 @@ async def test_a_user_shares_where_they_are_says_where_that_is_and_shares_it_no_
 
         tasks.start_soon(serve)
 
-        assert await client.share_location("bob@example.org") == 99
-        assert await client.share_location("c1", seconds=60) == 99
-        assert await client.send_location(52, 13.4, altitude=34.0, accuracy=5, time=7) is False
-        await client.stop_sharing_location("c1")
+        assert await client.locations.share("bob@example.org") == 99
+        assert await client.locations.share("c1", seconds=60) == 99
+        assert await client.locations.send(52, 13.4, altitude=34.0, accuracy=5, time=7) is False
+        await client.locations.stop_sharing("c1")
         assert [(one.to, one.conversation, one.enabled) for one in asked] == [
             (Identity(eid="bob@example.org"), "", True),
             (None, "c1", True),
@@ -88,13 +88,13 @@ async def test_what_the_server_refuses_is_raised_and_what_cannot_be_said_is_not_
         tasks.start_soon(serve)
 
         with pytest.raises(Refused, match="no place"):
-            await client.send_location(91, 0)
+            await client.locations.send(91, 0)
         with pytest.raises(InvalidArgument, match="longitude is a number"):
-            await client.send_location(1, "east")  # type: ignore[arg-type]
+            await client.locations.send(1, "east")  # type: ignore[arg-type]
         with pytest.raises(InvalidArgument, match="seconds is a number"):
-            await client.share_location("c1", seconds=0)
+            await client.locations.share("c1", seconds=0)
         with pytest.raises(InvalidArgument, match="with_whom is text"):
-            await client.stop_sharing_location(7)  # type: ignore[arg-type]
+            await client.locations.stop_sharing(7)  # type: ignore[arg-type]
 
 
 async def _located(client: Any, count: int) -> Any:

@@ -99,15 +99,15 @@ async def test_contacts_are_known_as_they_come_and_go_also_behind_a_cut() -> Non
             PresenceChanged("bob", Status.ONLINE, 5),
             PresenceChanged("carol", Status.DND),
         ]
-        assert client.known_presence() == {"bob": KnownPresence(Status.ONLINE, 5), "carol": KnownPresence(Status.DND)}
+        assert client.presence.known() == {"bob": KnownPresence(Status.ONLINE, 5), "carol": KnownPresence(Status.DND)}
         peer = await again(server, first)
-        assert set(client.known_presence()) == {"bob", "carol"}
+        assert set(client.presence.known()) == {"bob", "carol"}
         peer.send(Body(awareness=[told(S.ONLINE, timestamp=5)], awareness_reset=True))
         begun = anyio.current_time()
 
         assert await next_of(client, PresenceChanged) == PresenceChanged("carol", Status.OFFLINE)
         assert anyio.current_time() - begun >= SETTLE_SECONDS - 0.1
-        assert set(client.known_presence()) == {"bob"}
+        assert set(client.presence.known()) == {"bob"}
 
 
 @both_backends
@@ -119,7 +119,7 @@ async def test_who_was_there_before_a_cut_and_is_named_no_more_is_gone() -> None
         await again(server, first)
 
         assert await next_of(client, PresenceChanged) == PresenceChanged("bob", Status.OFFLINE)
-        assert client.known_presence() == {}
+        assert client.presence.known() == {}
 
 
 def test_nobody_is_seen_to_go_before_there_is_a_connection_again() -> None:
@@ -133,7 +133,7 @@ def test_nobody_is_seen_to_go_before_there_is_a_connection_again() -> None:
             peer.cut()
             await anyio.sleep(2 * SETTLE_SECONDS)
 
-            assert set(client.known_presence()) == {"bob"}
+            assert set(client.presence.known()) == {"bob"}
 
     run(scenario)
 
@@ -167,35 +167,39 @@ async def test_an_intent_is_said_with_a_later_stamp_than_any_known_and_what_stan
         peer.send(page(0, 2, other, reset=True, complete=True))
         assert await next_of(client, IntentChanged) == IntentChanged(Status.BUSY, 0)
         asked, stands = await said(
-            peer, lambda: client.set_intent(Status.DND, until=TIME + 9), status=S.DND, until=TIME + 9, version=3
+            peer,
+            lambda: client.presence.set_intent(Status.DND, until=TIME + 9),
+            status=S.DND,
+            until=TIME + 9,
+            version=3,
         )
 
         assert (asked.status, asked.until, asked.inactive) == (S.DND, TIME + 9, False)
         assert asked.stamp > ahead
         assert millis_of(Stamp(asked.stamp)) == TIME + 5000
-        assert stands == client.intent == KnownIntent(Status.DND, TIME + 9)
+        assert stands == client.presence.intent == KnownIntent(Status.DND, TIME + 9)
         assert await next_of(client, IntentChanged) == IntentChanged(Status.DND, TIME + 9)
-        later, stands = await said(peer, lambda: client.set_intent(Status.ONLINE), status=S.AWAY, version=4)
+        later, stands = await said(peer, lambda: client.presence.set_intent(Status.ONLINE), status=S.AWAY, version=4)
         assert later.stamp > asked.stamp
-        assert stands == client.intent == KnownIntent(Status.AWAY)
+        assert stands == client.presence.intent == KnownIntent(Status.AWAY)
 
 
 @both_backends
 async def test_how_far_a_device_is_there_is_said_again_on_each_connection() -> None:
     server = FakeServer()
     async with connected(server) as (client, first):
-        inactive, _ = await said(first, lambda: client.go_online(inactive=True))
+        inactive, _ = await said(first, lambda: client.presence.go_online(inactive=True))
         assert (inactive.status, inactive.inactive, inactive.keep_intent) == (S.ONLINE, True, True)
         peer = await again(server, first)
         assert (await peer.expect(Awareness))[0] == inactive
-        offline, _ = await said(peer, client.go_offline)
+        offline, _ = await said(peer, client.presence.go_offline)
         peer = await again(server, peer)
         assert (await peer.expect(Awareness))[0] == offline == Awareness(status=S.OFFLINE)
-        active, _ = await said(peer, client.go_online)
+        active, _ = await said(peer, client.presence.go_online)
         assert active == Awareness(status=S.ONLINE, keep_intent=True)
         peer = await again(server, peer)
         await until(lambda: client.connected)
-        await client.say_typing("bob")
+        await client.presence.say_typing("bob")
         assert (await peer.expect(Awareness))[0].status is S.TYPING
 
 
@@ -203,7 +207,7 @@ async def test_how_far_a_device_is_there_is_said_again_on_each_connection() -> N
 async def test_somebody_is_asked_for() -> None:
     server = FakeServer()
     async with connected(server) as (client, peer):
-        asked, found = await said(peer, lambda: client.ask_presence("bob"), status=S.OFFLINE, last_seen=7)
+        asked, found = await said(peer, lambda: client.presence.ask("bob"), status=S.OFFLINE, last_seen=7)
 
         assert asked == Awareness(to=Identity(eid="bob"))
         assert found == KnownPresence(Status.OFFLINE, last_seen=7)
@@ -213,10 +217,10 @@ async def test_somebody_is_asked_for() -> None:
 async def test_what_a_user_does_is_said_without_waiting() -> None:
     server = FakeServer()
     async with connected(server) as (client, peer):
-        await client.say_typing("bob@example.org")
-        await client.say_recording("c1", seconds=20)
-        await client.say_paused("c1", seconds=1000)
-        await client.say_cancelled("c1")
+        await client.presence.say_typing("bob@example.org")
+        await client.presence.say_recording("c1", seconds=20)
+        await client.presence.say_paused("c1", seconds=1000)
+        await client.presence.say_cancelled("c1")
         found = [(await peer.expect(Awareness))[0] for _ in range(4)]
 
         assert [(one.status, one.to and one.to.eid, one.ttl_ms) for one in found] == [
@@ -231,7 +235,7 @@ async def test_what_a_user_does_is_said_without_waiting() -> None:
 async def test_a_conversation_that_is_opened_comes_first_once_and_is_acknowledged_by_offsets() -> None:
     server = FakeServer()
     async with connected(server) as (client, peer):
-        await client.resume("c1")
+        await client.presence.resume("c1")
         asked, ref = await peer.expect(Awareness)
         assert (asked.status, asked.to) == (S.RESUME, Identity(eid="c1"))
         forwarded = MessageState(conversation="c1", conversation_offset=5, forwards=3)
@@ -259,11 +263,11 @@ async def test_a_conversation_that_is_opened_comes_first_once_and_is_acknowledge
 async def test_one_of_which_nothing_is_pending_is_told_so_too_and_one_that_is_refused_by_its_name() -> None:
     server = FakeServer()
     async with connected(server) as (client, peer):
-        await client.resume("bob")
+        await client.presence.resume("bob")
         _, ref = await peer.expect(Awareness)
         peer.send(Body(turn=Turn.TURN_RESUME, complete=True, ref=ref))
         assert await next_of(client, Resumed) == Resumed("bob")
-        await client.resume("c99")
+        await client.presence.resume("c99")
         _, ref = await peer.expect(Awareness)
         peer.send(Body(errors=[ErrorMessage(code=ErrorCode.NOT_FOUND, message="no such conversation", ref=ref)]))
 
@@ -275,16 +279,16 @@ async def test_wrong_arguments_are_refused_and_so_is_what_the_server_refuses() -
     server = FakeServer()
     async with a_client(server) as client:
         with pytest.raises(NotConnected):
-            await client.say_typing("bob")
+            await client.presence.say_typing("bob")
         with pytest.raises(NotConnected):
-            await client.resume("c1")
+            await client.presence.resume("c1")
         wrong: list[Callable[[], Awaitable[Any]]] = [
-            lambda: client.set_intent(Status.OFFLINE),
-            lambda: client.set_intent("away"),  # type: ignore[arg-type]
-            lambda: client.set_intent(Status.ONLINE, until=7),
-            lambda: client.set_intent(Status.AWAY, until=-1),
-            lambda: client.ask_presence(7),  # type: ignore[arg-type]
-            lambda: client.say_typing("bob", seconds=0),
+            lambda: client.presence.set_intent(Status.OFFLINE),
+            lambda: client.presence.set_intent("away"),  # type: ignore[arg-type]
+            lambda: client.presence.set_intent(Status.ONLINE, until=7),
+            lambda: client.presence.set_intent(Status.AWAY, until=-1),
+            lambda: client.presence.ask(7),  # type: ignore[arg-type]
+            lambda: client.presence.say_typing("bob", seconds=0),
         ]
         for call in wrong:
             with pytest.raises(InvalidArgument):
@@ -295,7 +299,7 @@ async def test_wrong_arguments_are_refused_and_so_is_what_the_server_refuses() -
 
             async def refused() -> None:
                 with pytest.raises(Refused):
-                    await client.set_intent(Status.AWAY)
+                    await client.presence.set_intent(Status.AWAY)
 
             tasks.start_soon(refused)
             _, ref = await peer.expect(Awareness)

@@ -26,9 +26,9 @@ async def test_a_device_subscribes_and_leaves_again_and_asks_what_there_is() -> 
 
         tasks.start_soon(serve)
 
-        assert await client.subscribe_push("fcm", "t", p256dh=b"key", auth=b"secret") == SUBSCRIPTION
-        assert await client.push() == PushOffer(("fcm",), "k", (SUBSCRIPTION,))
-        await client.unsubscribe_push("old", device="laptop")
+        assert await client.push.subscribe("fcm", "t", p256dh=b"key", auth=b"secret") == SUBSCRIPTION
+        assert await client.push.offer() == PushOffer(("fcm",), "k", (SUBSCRIPTION,))
+        await client.push.unsubscribe("old", device="laptop")
         assert asked == [
             PushNotification(id="push", platform="fcm", token="t", p256dh=b"key", auth=b"secret"),
             PushNotification(query=True),
@@ -51,8 +51,8 @@ async def test_what_the_server_refuses_is_raised_and_what_cannot_be_said_is_not_
         tasks.start_soon(serve)
 
         with pytest.raises(Refused, match="no such platform"):
-            await client.subscribe_push("nowhere", "t")
+            await client.push.subscribe("nowhere", "t")
         with pytest.raises(InvalidArgument, match="p256dh is bytes"):
-            await client.subscribe_push("webpush", "t", p256dh="text")  # type: ignore[arg-type]
+            await client.push.subscribe("webpush", "t", p256dh="text")  # type: ignore[arg-type]
         with pytest.raises(InvalidArgument, match="token is text"):
-            await client.subscribe_push("fcm", 7)  # type: ignore[arg-type]
+            await client.push.subscribe("fcm", 7)  # type: ignore[arg-type]

@@ -38,10 +38,10 @@ async def test_a_page_is_asked_for_and_touches_nothing() -> None:
 
         tasks.start_soon(serve)
 
-        changed, begun = await client.read_state(2), await client.read_state(5, whole=True)
+        changed, begun = await client.state.read(2), await client.state.read(5, whole=True)
         assert changed == StatePage([marker(3, "c1", 9)], 3, is_whole=False, begins=False, complete=True)
         assert begun == StatePage([marker(3, "c1", 9)], 9, is_whole=True, begins=True, complete=False)
-        assert client.read_marker("c1") == 1
+        assert client.conversations.read_marker("c1") == 1
         assert await nothing_more(client) == []
 
 
@@ -60,9 +60,9 @@ async def test_a_copy_that_is_read_again_loses_what_is_not_there_and_nothing_tha
             assert [(one.after, one.reset) for one in (first, then)] == [(0, True), (1, True)]
 
         tasks.start_soon(serve)
-        await client.refresh_state()
+        await client.state.refresh()
 
-        assert [client.read_marker(name) for name in ("c1", "c2", "c3")] == [1, 0, 3]
+        assert [client.conversations.read_marker(name) for name in ("c1", "c2", "c3")] == [1, 0, 3]
 
 
 @both_backends
@@ -78,9 +78,9 @@ async def test_where_it_begins_anew_the_copy_is_that_of_the_last_beginning() -> 
             peer.send(page(0, 9, marker(4, "c1", 4), reset=True, complete=True), ref)
 
         tasks.start_soon(serve)
-        await client.refresh_state()
+        await client.state.refresh()
 
-        assert [client.read_marker(name) for name in ("c1", "c2")] == [4, 0]
+        assert [client.conversations.read_marker(name) for name in ("c1", "c2")] == [4, 0]
 
 
 @both_backends
@@ -100,9 +100,9 @@ async def test_neither_of_two_whole_states_that_cross_drops_what_the_other_one_b
 
         tasks.start_soon(serve)
         with pytest.raises(NotConnected):
-            await client.refresh_state()
+            await client.state.refresh()
 
-        assert [client.read_marker(name) for name in ("c1", "c2", "c3")] == [1, 5, 3]
+        assert [client.conversations.read_marker(name) for name in ("c1", "c2", "c3")] == [1, 5, 3]
 
 
 @both_backends
@@ -118,6 +118,6 @@ async def test_a_version_that_cannot_be_is_refused() -> None:
 
         tasks.start_soon(serve)
         with pytest.raises(Refused, match="never given"):
-            await client.read_state(99)
+            await client.state.read(99)
         with pytest.raises(InvalidArgument):
-            await client.read_state(-1)
+            await client.state.read(-1)

@@ -86,7 +86,7 @@ async def test_changes_are_events_and_outlive_the_process(tmp_path: Path) -> Non
     async with a_client(server, path=path) as client:
         await (await server.accept()).greet()
         await next_of(client, Connected)
-        found = client.message_state("c1", 4)
+        found = client.messages.state("c1", 4)
 
         assert found is not None
         assert found.payload == b"\xff"

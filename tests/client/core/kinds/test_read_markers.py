@@ -52,6 +52,6 @@ async def test_markers_are_events_and_outlive_the_process(tmp_path: Path) -> Non
         hello = await (await server.accept()).greet()
         await next_of(client, Connected)
 
-        assert (hello.state_version, client.read_marker("c1")) == (6, 4)
+        assert (hello.state_version, client.conversations.read_marker("c1")) == (6, 4)
         with pytest.raises(InvalidArgument):
-            client.read_marker(4)  # type: ignore[arg-type]
+            client.conversations.read_marker(4)  # type: ignore[arg-type]

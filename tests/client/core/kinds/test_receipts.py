@@ -156,7 +156,7 @@ async def test_receipts_are_events_and_outlive_the_process_and_the_version_goes_
         await next_of(client, Connected)
 
         assert hello.state_version == 8
-        assert client.receipts("c1", 2) == {"bob": {"delivered": 50, "read": 70}}
+        assert client.messages.receipts("c1", 2) == {"bob": {"delivered": 50, "read": 70}}
 
 
 def test_a_whole_state_takes_the_place_of_what_was_known(store: Store) -> None:

@@ -71,11 +71,11 @@ async def test_what_is_set_is_told_once_and_outlives_the_process(tmp_path: Path)
             peer.send(Body(states=[page(0, 3, StateItem(version=3, settings=answer))]))
 
         tasks.start_soon(serve)
-        answered = await client.change_settings(send_read_receipts=False)
+        answered = await client.settings.change(send_read_receipts=False)
 
         assert (
             answered
-            == client.settings
+            == client.settings.privacy
             == PrivacySettings(read_receipts_to=Audience.NOBODY, stamp=Stamp(asked[0].stamp))
         )
         assert (asked[0].send_read_receipts, asked[0].show_read_receipts) == (False, None)
@@ -83,7 +83,7 @@ async def test_what_is_set_is_told_once_and_outlives_the_process(tmp_path: Path)
         assert await next_of(client, SettingsChanged) == SettingsChanged(answered)
         assert await nothing_more(client) == []
     async with a_client(server, path=path) as client:
-        assert client.settings == answered
+        assert client.settings.privacy == answered
 
 
 @both_backends
@@ -99,9 +99,9 @@ async def test_what_is_refused_is_raised_and_what_is_no_setting_is_not_sent() ->
 
         tasks.start_soon(serve)
         with pytest.raises(Refused):
-            await client.change_settings(show_last_seen=True)
+            await client.settings.change(show_last_seen=True)
         with pytest.raises(InvalidArgument):
-            await client.change_settings(show_last_seen="no")  # type: ignore[arg-type]
+            await client.settings.change(show_last_seen="no")  # type: ignore[arg-type]
 
 
 def test_private_receipts_are_events_of_their_own_and_count_as_read(store: Store) -> None:
@@ -191,12 +191,12 @@ async def test_an_exception_is_made_and_taken_back() -> None:
                 peer.send(Settings(exceptions=[told]), ref)
 
         tasks.start_soon(serve)
-        made = await client.except_from_settings("bob", show_last_seen=ExceptionValue.DENIED)
+        made = await client.settings.set_exception("bob", show_last_seen=ExceptionValue.DENIED)
 
-        assert (made, client.privacy_exceptions) == (DENIED, {"bob": DENIED})
+        assert (made, client.settings.exceptions) == (DENIED, {"bob": DENIED})
         assert (asked[0].eid, asked[0].send_read_receipts) == ("bob", pb.PrivacyExceptionException.UNCHANGED)
-        gone = await client.except_from_settings("bob", show_last_seen=ExceptionValue.NONE)
-        assert (gone, client.privacy_exceptions) == (PrivacyException(), {})
+        gone = await client.settings.set_exception("bob", show_last_seen=ExceptionValue.NONE)
+        assert (gone, client.settings.exceptions) == (PrivacyException(), {})
 
 
 @both_backends
@@ -214,7 +214,7 @@ async def test_the_switch_answers_how_it_stands() -> None:
 
         tasks.start_soon(serve)
 
-        assert await client.set_visible(visible=False) is True
+        assert await client.settings.set_visible(visible=False) is True
         assert (asked[0].visible, asked[0].stamp > 0) == (False, True)
 
 
@@ -225,11 +225,11 @@ async def test_what_is_no_value_is_not_sent() -> None:
         await (await server.accept()).greet()
         wrong: Any = "contacts"
         for change in (
-            client.change_settings(last_seen_to=wrong),
-            client.change_settings(visible=wrong),
-            client.except_from_settings("bob", show_last_seen=wrong),
-            client.except_from_settings("bob"),
-            client.set_visible(visible=wrong),
+            client.settings.change(last_seen_to=wrong),
+            client.settings.change(visible=wrong),
+            client.settings.set_exception("bob", show_last_seen=wrong),
+            client.settings.set_exception("bob"),
+            client.settings.set_visible(visible=wrong),
         ):
             with pytest.raises(InvalidArgument):
                 await change

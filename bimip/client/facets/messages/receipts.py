@@ -1,4 +1,4 @@
-"""Who has received and read what: this user's own reading, and others'."""
+"""Who has received and read which messages: this user's own reading, and others'."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -6,11 +6,10 @@ from dataclasses import dataclass, field
 import anyio.lowlevel
 
 from bimip.client.arguments import checked_number, checked_text
-from bimip.client.core.kinds.read_markers import marker_of
 from bimip.client.core.kinds.receipts import times_of
 from bimip.client.facets.facet import Facet
 from bimip.client.store import PendingRead
-from bimip.client.wire.bimip import Body, Command, CommandKind, Fetch, FetchKind
+from bimip.client.wire.bimip import Body, Fetch, FetchKind
 from bimip.client.wire.bimip import Receipts as WireReceipts
 from bimip.domain.core.ids import ConversationOffset, Millis
 from bimip.domain.core.records import ReceiptKind, ReceiptRun
@@ -41,12 +40,18 @@ class DeliveryState:
 
 
 class Receipts(Facet):
+    """Receipts name messages by conversation and conversation offset, which every message and `Sent` has.
+
+    Those that ask raise Refused (NOT_FOUND: there is no such conversation), TimedOut and NotConnected; cancelling them
+    drops the answer, of which the client's copy of the state may have some already.
+    """
+
     async def mark_read(self, conversation_or_peer: str, upto: int, *, is_peer: bool | None = None) -> None:
         """Say that everything in the conversation up to and with this conversation offset has been read.
 
-        It is remembered and sent again until the server has it, also when there is no connection now.
-        A name with an @ is a peer, unless `is_peer` says otherwise. Raises InvalidArgument for what is no name or no
-        offset.
+        It is remembered and sent again until the server has it, also when there is no connection now, and when this is
+        cancelled. A name with an @ is a peer, unless `is_peer` says otherwise. Raises InvalidArgument for what is no
+        name or no offset, StoreError where the file fails.
         """
         mark = _pending_read(conversation_or_peer, upto, is_peer=is_peer)
         self._device.mark_read(mark, connected=self._connector.connected)
@@ -55,26 +60,15 @@ class Receipts(Facet):
     async def mark_read_many(self, upto_by_conversation_or_peer: Mapping[str, int]) -> None:
         """Say of many conversations up to which offset they have been read, in one batch, as `mark_read` does of one.
 
-        Raises InvalidArgument, before any is said, for what is no name or no offset.
+        Raises InvalidArgument, before any is said, for what is no name or no offset. Cancelled, they are said too.
         """
         marks = [_pending_read(name, upto) for name, upto in upto_by_conversation_or_peer.items()]
         self._device.mark_read_many(marks, connected=self._connector.connected)
         await anyio.lowlevel.checkpoint()
 
-    async def move_read_marker(self, conversation: str, upto: int) -> int:
-        """Move this user's own read marker, for their devices alone: whoever wrote the messages learns nothing of it.
-
-        Returns where it stands then, which may be further: it only moves forward. Other devices are told by
-        ReadMarkerChanged. Raises Refused, TimedOut, NotConnected, and InvalidArgument for what is no name or no offset.
-        """
-        checked_text("conversation", conversation)
-        command = Command(
-            kind=CommandKind.MARK_READ, conversation=conversation, conversation_offset=checked_number("upto", upto)
-        )
-        return (await self._connector.request(command, Command)).conversation_offset
-
     def receipts(self, conversation: str, conversation_offset: int) -> dict[str, dict[str, int]]:
-        """Returns by member when the message was "delivered", "read" and "played", as far as it was: milliseconds.
+        """Returns by member's eid when the message was "delivered", "read" and "played", as far as it was and this
+        device knows: milliseconds since 1970.
 
         Raises InvalidArgument for what is no name or no offset.
         """
@@ -86,8 +80,8 @@ class Receipts(Facet):
         """Ask the server who received, read and played the messages from one offset to another (0: to the newest).
 
         It is told of this user's messages alone, and of others' what this user read. In large conversations nothing
-        comes of that by itself. The copy of the state has it then. Raises Refused, TimedOut, NotConnected, and
-        InvalidArgument for what is no name or no offset.
+        comes of that by itself. The copy of the state has it then. Raises also InvalidArgument for what is no name or
+        no offset.
         """
         checked_text("conversation", conversation)
         first, last = checked_number("first", first), checked_number("last", last, least=0)
@@ -122,13 +116,6 @@ class Receipts(Facet):
         identity = self._device.inbox.identity
         times = self.receipts(conversation, conversation_offset)
         return {member: when for member, when in times.items() if identity is None or member != identity.eid}
-
-    def read_marker(self, conversation: str) -> int:
-        """Returns the conversation offset up to which this user has read, on whichever device; 0 where nothing was.
-
-        Raises InvalidArgument for what is no name.
-        """
-        return marker_of(self._device.store, checked_text("conversation", conversation))
 
 
 def _pending_read(conversation_or_peer: str, upto: int, *, is_peer: bool | None = None) -> PendingRead:

@@ -14,15 +14,15 @@ from tests.client.support import FakeServer, a_client, both_backends, next_of, u
 
 Kind = CommandKind
 ASKED: list[tuple[Callable[[Client], Coroutine[Any, Any, Any]], list[dict[str, Any]]]] = [
-    (lambda client: client.edit(7, b"new"), [{"kind": Kind.EDIT, "target": 7, "payload": b"new"}]),
-    (lambda client: client.delete(7), [{"kind": Kind.DELETE_FOR_ME, "target": 7}]),
-    (lambda client: client.delete(7, for_everyone=True), [{"kind": Kind.DELETE_FOR_EVERYONE, "target": 7}]),
-    (lambda client: client.react(7, "+"), [{"kind": Kind.REACT, "target": 7, "emoji": "+"}]),
-    (lambda client: client.react(7, "+", remove=True), [{"kind": Kind.UNREACT, "target": 7, "emoji": "+"}]),
-    (lambda client: client.mark_forwarded(7), [{"kind": Kind.FORWARD_MARK, "target": 7}]),
-    (lambda client: client.pin_message(7, pinned=False), [{"kind": Kind.PIN, "target": 7}]),
+    (lambda client: client.messages.edit(7, b"new"), [{"kind": Kind.EDIT, "target": 7, "payload": b"new"}]),
+    (lambda client: client.messages.delete(7), [{"kind": Kind.DELETE_FOR_ME, "target": 7}]),
+    (lambda client: client.messages.delete(7, for_everyone=True), [{"kind": Kind.DELETE_FOR_EVERYONE, "target": 7}]),
+    (lambda client: client.messages.react(7, "+"), [{"kind": Kind.REACT, "target": 7, "emoji": "+"}]),
+    (lambda client: client.messages.react(7, "+", remove=True), [{"kind": Kind.UNREACT, "target": 7, "emoji": "+"}]),
+    (lambda client: client.messages.mark_forwarded(7), [{"kind": Kind.FORWARD_MARK, "target": 7}]),
+    (lambda client: client.messages.pin(7, pinned=False), [{"kind": Kind.PIN, "target": 7}]),
     (
-        lambda client: client.keep_conversation(
+        lambda client: client.conversations.keep(
             "c1", archived=True, pinned=False, marked_unread=True, muted_until=9, draft=b"dear"
         ),
         [
@@ -65,9 +65,9 @@ async def test_the_answer_says_what_counts() -> None:
         done: list[CommandDone] = []
 
         async def edit() -> None:
-            done.append(await client.edit(7, b"new", id="mine"))
+            done.append(await client.messages.edit(7, b"new", id="mine"))
             with pytest.raises(Refused) as refused:
-                await client.edit(8, b"new")
+                await client.messages.edit(8, b"new")
             assert refused.value.code is ErrorCode.FORBIDDEN
 
         tasks.start_soon(edit)
@@ -85,16 +85,16 @@ async def test_the_answer_says_what_counts() -> None:
 async def test_what_cannot_be_said_is_refused_here() -> None:
     async with a_client(FakeServer()) as client:
         for wrong in (
-            lambda: client.edit(0, b"new"),
-            lambda: client.edit("7", b"new"),  # type: ignore[arg-type]
-            lambda: client.react(7, b"+"),  # type: ignore[arg-type]
-            lambda: client.keep_conversation(7),  # type: ignore[arg-type]
-            lambda: client.keep_conversation("c1", muted_until=-1),
+            lambda: client.messages.edit(0, b"new"),
+            lambda: client.messages.edit("7", b"new"),  # type: ignore[arg-type]
+            lambda: client.messages.react(7, b"+"),  # type: ignore[arg-type]
+            lambda: client.conversations.keep(7),  # type: ignore[arg-type]
+            lambda: client.conversations.keep("c1", muted_until=-1),
         ):
             with pytest.raises(InvalidArgument):
                 await wrong()
         with pytest.raises(InvalidArgument):
-            client.message_state("c1", 0)
+            client.messages.state("c1", 0)
 
 
 def pins(count: int) -> list[Command]:
@@ -119,7 +119,7 @@ async def test_commands_share_a_frame_and_each_has_its_answer_whatever_comes_fir
 
         tasks.start_soon(serve)
         given = pins(3)
-        answers = await client.give_many(given)
+        answers = await client.messages.give_many(given)
 
         assert [type(answer) for answer in answers] == [CommandDone, Refused, CommandDone]
         assert [answer.id for answer in answers if isinstance(answer, CommandDone)] == [given[0].id, given[2].id]
@@ -137,7 +137,7 @@ async def test_an_error_for_the_whole_frame_is_the_answer_of_each() -> None:
             peer.send(Body(errors=[ErrorMessage(code=ErrorCode.TOO_LARGE, message="less", ref=ref)]))
 
         tasks.start_soon(serve)
-        answers = await client.give_many(pins(3))
+        answers = await client.messages.give_many(pins(3))
 
         assert [answer.code for answer in answers if isinstance(answer, Refused)] == [ErrorCode.TOO_LARGE] * 3
 
@@ -150,9 +150,9 @@ async def test_what_cannot_be_is_not_sent_and_a_cut_fails_all_that_wait() -> Non
         await peer.greet()
         await next_of(client, Connected)
         with pytest.raises(InvalidArgument):
-            await client.give_many([Command(id="one"), Command(id="one")])
+            await client.messages.give_many([Command(id="one"), Command(id="one")])
         with pytest.raises(InvalidArgument):
-            await client.give_many(["pin"])  # type: ignore[list-item]
+            await client.messages.give_many(["pin"])  # type: ignore[list-item]
 
         async def serve() -> None:
             await peer.expect(Body)
@@ -160,5 +160,5 @@ async def test_what_cannot_be_is_not_sent_and_a_cut_fails_all_that_wait() -> Non
 
         tasks.start_soon(serve)
         with pytest.raises(NotConnected):
-            await client.give_many(pins(2))
+            await client.messages.give_many(pins(2))
         tasks.cancel_scope.cancel()

@@ -11,6 +11,6 @@ def test_what_cannot_be_acknowledged(partition: str, offsets: list[int]) -> None
             with pytest.raises(InvalidArgument):
                 client.acknowledge(partition, offsets)
             with pytest.raises(InvalidArgument):
-                client.receipts("c1", "x")  # type: ignore[arg-type]
+                client.messages.receipts("c1", "x")  # type: ignore[arg-type]
 
     run(scenario)

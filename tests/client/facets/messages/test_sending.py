@@ -35,10 +35,10 @@ def test_a_message_that_cannot_be_is_refused_at_once_and_leaves_nothing(bad: dic
         async with a_client(server) as client:
             arguments: dict[str, Any] = {"to": "bob@example.org", "payload": b"hi"} | bad
             with pytest.raises(InvalidArgument):
-                client.send_nowait(**arguments)
+                client.messages.send_nowait(**arguments)
             with pytest.raises(InvalidArgument):
-                await client.send(**arguments)
-            assert client.unsent == 0
+                await client.messages.send(**arguments)
+            assert client.messages.unsent == 0
 
     run(scenario)
 
@@ -63,7 +63,7 @@ async def test_a_payload_for_each_device_says_that_these_are_all_and_the_differe
 
         tasks.start_soon(serve)
         with pytest.raises(StaleDevices) as stale:
-            await client.send("bob", b"", payloads={("bob", "phone"): b"1", ("bob", "watch"): b"2"})
+            await client.messages.send("bob", b"", payloads={("bob", "phone"): b"1", ("bob", "watch"): b"2"})
 
         assert (stale.value.missing, stale.value.extra) == ((("bob", "tablet"),), (("bob", "watch"),))
         assert seen[0].devices_complete
@@ -72,7 +72,7 @@ async def test_a_payload_for_each_device_says_that_these_are_all_and_the_differe
             ("watch", b"2"),
         ]
         with pytest.raises(InvalidArgument):
-            await client.send("bob", b"", payloads={"phone": b"1"})  # type: ignore[dict-item]
+            await client.messages.send("bob", b"", payloads={"phone": b"1"})  # type: ignore[dict-item]
 
 
 @both_backends
@@ -92,12 +92,12 @@ async def test_many_messages_share_frames_and_each_is_answered_for_itself_in_ord
             peer.send(Body(partition="chat", signals=signals, errors=[refused]))
 
         tasks.start_soon(serve)
-        answers = await client.send_many([("bob", b"1"), ("nobody", b"2"), ("bob", b"3")], type=2)
+        answers = await client.messages.send_many([("bob", b"1"), ("nobody", b"2"), ("bob", b"3")], type=2)
 
         assert frames == [3]
         assert [type(answer) for answer in answers] == [Sent, SendRefused, Sent]
         assert [answer.user_offset for answer in answers if isinstance(answer, Sent)] == [7, 8]
-        assert client.unsent == 0
+        assert client.messages.unsent == 0
         assert await nothing_more(client) == []
 
 
@@ -109,12 +109,12 @@ async def test_one_that_cannot_be_keeps_all_of_many_from_being_sent_and_cancelle
         await peer.greet()
         await next_of(client, Connected)
         with pytest.raises(InvalidArgument):
-            await client.send_many([("bob", b"1"), ("bob", "2")])  # type: ignore[list-item]
+            await client.messages.send_many([("bob", b"1"), ("bob", "2")])  # type: ignore[list-item]
         with pytest.raises(InvalidArgument):
-            await client.send_many([("bob", b"1")], id="one")
-        assert client.unsent == 0
+            await client.messages.send_many([("bob", b"1")], id="one")
+        assert client.messages.unsent == 0
         with anyio.move_on_after(0.1):
-            await client.send_many([("bob", b"1"), ("bob", b"2")])
+            await client.messages.send_many([("bob", b"1"), ("bob", b"2")])
         body, _ = await peer.expect(Body)
         peer.send(
             Body(partition="chat", signals=[sent(message.id, 7 + at) for at, message in enumerate(body.messages)])

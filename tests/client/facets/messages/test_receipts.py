@@ -6,7 +6,7 @@ import pytest
 from bimip.client import DeliveryState
 from bimip.client.errors import InvalidArgument
 from bimip.client.events import Connected
-from bimip.client.facets.receipts import delivery_state_of
+from bimip.client.facets.messages.receipts import delivery_state_of
 from bimip.client.wire.bimip import (
     Body,
     Conversation,
@@ -62,8 +62,8 @@ async def test_what_the_copy_lacks_is_asked_for_and_then_kept() -> None:
             peer.send(Body(turn=Turn.TURN_FETCH, states=[items], conversations=[about], complete=True, ref=ref), ref)
 
         tasks.start_soon(serve)
-        asked = await client.delivery_state("c1", 4)
-        known = await client.delivery_state("c1", 4)
+        asked = await client.messages.delivery_state("c1", 4)
+        known = await client.messages.delivery_state("c1", 4)
 
         times = {"bob": {"delivered": 9, "read": 9}}
         assert asked == known == DeliveryState("read", ("bob",), ("bob",), (), times)
@@ -76,16 +76,16 @@ async def test_reads_of_many_conversations_are_one_frame_and_said_again_after_a_
         peer = await server.accept()
         await peer.greet()
         await next_of(client, Connected)
-        await client.mark_read_many({"c1": 5, "bob@example.org": 7})
+        await client.messages.mark_read_many({"c1": 5, "bob@example.org": 7})
         body, _ = await peer.expect(Body)
 
         assert [(one.status, one.conversation, one.to and one.to.eid, one.upto) for one in body.signals] == [
             (MessageStatus.READ, "c1", None, 5),
             (MessageStatus.READ, "", "bob@example.org", 7),
         ]
-        await client.mark_read_many({"c1": 4})  # nothing new
+        await client.messages.mark_read_many({"c1": 4})  # nothing new
         with pytest.raises(InvalidArgument):
-            await client.mark_read_many({"c2": 1, "c3": 0})
+            await client.messages.mark_read_many({"c2": 1, "c3": 0})
         peer.cut()
         peer = await server.accept()
         await peer.greet()

@@ -9,7 +9,9 @@ from bimip.client.events import Event
 from bimip.client.facets.facet import Facet
 
 
-class Events(Facet):
+class EventStream(Facet):
+    """The part of a client that is iterated over: every event once, in its order."""
+
     def __aiter__(self) -> Self:
         return self
 
@@ -31,7 +33,7 @@ class Events(Facet):
             await self._device.changed.wait()
 
     def acknowledge(self, partition: str, offsets: Sequence[int]) -> None:
-        """Acknowledge messages received by other means, such as `fetch`: they will not come as events.
+        """Acknowledge messages received by other means, such as `history.fetch`: they will not come as events.
 
         Raises InvalidArgument for a partition of which this client has no position, and for what is no offset.
         """
