@@ -58,6 +58,8 @@ TOPICS = {
     "tests/storage/test_damage_campaign.py": "every page of a store, damaged in every way",
     "tests/cli/test_commands.py": "all words of the command line",
     "tests/client/test_example.py": "the example in the head of the package",
+    "tests/client/facets/test_docstrings.py": "what each method of a client says of itself",
+    "tests/client/facets/test_examples.py": "the examples in the heads of the facets",
     "tests/client/test_client.py": "also what the client does as a whole",
     "tests/config/test_containers.py": "the image and how it is run, as config/ has them",
     "tests/config/test_nginx.py": "the proxy in front, as config/ has it",
