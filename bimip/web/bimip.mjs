@@ -37,6 +37,7 @@ const AGAIN_MS = 1000; // until a message that was not stored is sent again, whe
 const UNCERTAIN_TRIES = 3; // of a message of which the server cannot say whether it has it: it may be what crashes it
 const LONGEST_TIMER_MS = 2 ** 31 - 1; // beyond it setTimeout fires at once
 const FINAL = new Set([1000, 1002, 1003, 1007, 1009]);
+const TURNS = new Set([undefined, "TURN_RESUME", "TURN_FETCH", "REDELIVERED"]); // what else there may be is left aside
 const NOT_STORED = new Set(["RATE_LIMITED", "STORAGE_FULL", "UNAVAILABLE", "UNKNOWN_OUTCOME"]);
 
 /** What the server refused, or why there is no connection any more: `code` is an ErrorCode's name or a close code. */
@@ -331,7 +332,7 @@ export class Client {
       if (hello) { welcomed(); this.#welcome(hello); }
       return;
     }
-    if (ping?.kind === "PING") this.#say("ping_pong", { ...ping, kind: "PONG" });
+    if (ping && !ping.kind) this.#say("ping_pong", { ...ping, kind: "PONG" }, frame.ref); // PING is 0: it is left away
     const name = Object.keys(ROUTES).find((one) => one in frame);
     if (error) this.#refuse(error.ref ?? frame.ref, error);
     else if (frame.ref && name) this.#answer(frame.ref, frame[name]);
@@ -451,6 +452,7 @@ export class Client {
 
   async #take(body) {
     const { partition, turn, messages = [], gaps = [], states = [] } = body;
+    if (!TURNS.has(turn)) return; // of a later version
     const after = Number(body.after ?? 0), upto = Number(body.upto ?? 0);
     const position = this.#state.positions[partition];
     const inTurn = turn === undefined && partition && position;

@@ -190,6 +190,7 @@ MAY_IMPORT = {
         "bimip.gateway",
         "bimip.client",
     ),
+    "bimip.conformance": ("bimip.wire", "bimip.client"),
     "bimip.__main__": ("bimip.cli",),
 }
 """Each part imports itself and these. Parts of one floor do not know each other."""

@@ -106,6 +106,24 @@ const RULES = {
     assert.deepEqual(shown, ["text 3", "text 2"]);
   },
 
+  async "a batch with a turn of a later version is left aside"() {
+    const { socket, shown } = await open();
+    socket.body({ partition: "chat", turn: 99, messages: [message(1)] });
+    socket.body({ partition: "chat", turn: "TURN_OF_LATER", messages: [message(1)] });
+    await settled();
+    assert.deepEqual([shown, socket.all("signal")], [[], []]);
+    socket.body({ partition: "chat", upto: "1", messages: [message(1)] });
+    await settled();
+    assert.deepEqual(shown, ["text 1"]);
+  },
+
+  async "a PING, whose kind is left away as all that is 0, is answered with PONG and its id"() {
+    const { socket } = await open();
+    socket.tell({ route: "3", ping_pong: { id: "p1" }, ref: "9" });
+    socket.tell({ route: "3", ping_pong: { id: "p2", kind: "PONG" } });
+    assert.deepEqual(socket.said.filter((one) => one.ping_pong), [{ route: 3, ref: "9", ping_pong: { id: "p1", kind: "PONG" } }]);
+  },
+
   async "what an unfinished connection left is asked for again"() {
     const { socket, shown } = await open();
     socket.body({ partition: "chat", upto: "1", messages: [message(1)] });

@@ -34,6 +34,8 @@ from bimip.domain.core.ranges import Ranges, from_offsets
 from bimip.session.position import HoleError, Position
 
 MAX_NEWS = 10_000
+KNOWN_TURNS = frozenset(Turn)
+"""A batch with one of a later version is left aside (PROTOCOL.md, "What may change")."""
 DeliveredBefore = Callable[[Message], bool]
 
 
@@ -281,6 +283,8 @@ class Inbox:
 
     def receive(self, body: Body, *, delivered_before: DeliveredBefore) -> None:
         """Take in a batch. A message that is new by its offset may have been delivered before all the same."""
+        if body.turn not in KNOWN_TURNS:
+            return
         self.copies.note_batch(body)
         state = self._by_partition.get(body.partition)
         if state is None:

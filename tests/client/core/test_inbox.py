@@ -169,6 +169,22 @@ async def test_redelivered_messages_are_dropped_and_acknowledged_again() -> None
 
 
 @both_backends
+async def test_a_batch_with_a_turn_of_a_later_version_is_left_aside() -> None:
+    server = FakeServer()
+    async with a_client(server) as client:
+        peer = await server.accept()
+        await peer.greet(position=0)
+        peer.send(Body(partition="chat", turn=Turn(99), messages=[a_message(2)]))
+        peer.send(batch(0, 1, 1))
+        received = await take(client, Received, 1)
+
+        assert [event.offset for event in received] == [1]
+        assert not any(isinstance(event, Received) for event in await nothing_more(client))
+        ack, _ = await peer.expect(Signal)
+        assert (ack.upto, ack.offsets) == (1, [])
+
+
+@both_backends
 async def test_what_came_out_of_turn_is_not_shown_again_and_is_told_as_held() -> None:
     server = FakeServer()
     async with a_client(server) as client:
