@@ -40,12 +40,26 @@ class Launcher(Protocol):
     ) -> Running: ...
 
 
+class Port:
+    """A port of this machine at which one server listens."""
+
+    def __init__(self) -> None:
+        self._url = ""
+
+    async def open(self, nursery: trio.Nursery, server: ScriptedServer) -> str:
+        """Has the server listen, once. Returns its URL."""
+        if not self._url:
+            [listener] = await nursery.start(_serve, server)
+            self._url = f"ws://127.0.0.1:{listener.socket.getsockname()[1]}"
+        return self._url
+
+
 class CommandLauncher:
     """Starts a command as a process for each life of one client; it reaches its server over TCP, on this machine."""
 
     def __init__(self, command: Sequence[str]) -> None:
         self._command = list(command)
-        self._port = 0
+        self._port = Port()
 
     async def launch(
         self,
@@ -56,10 +70,7 @@ class CommandLauncher:
         on_end: Callable[[int], None],
     ) -> "Process":
         """Starts the command. Raises OSError where it cannot be started."""
-        if not self._port:
-            [listener] = await nursery.start(_serve, server)
-            self._port = listener.socket.getsockname()[1]
-        url = f"ws://127.0.0.1:{self._port}"
+        url = await self._port.open(nursery, server)
         with (Path(environment["BIMIP_STORE"]).parent / "stderr.txt").open("ab") as errors:
             process = await trio.lowlevel.open_process(
                 self._command,

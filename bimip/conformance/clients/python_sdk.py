@@ -4,7 +4,7 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Mapping
 from enum import IntEnum
 from typing import Any
 
@@ -18,14 +18,15 @@ from bimip.client.wire.bimip import ErrorCode, GapReason
 class Driver:
     """Does what lines say with a client, and says in lines what happens to it."""
 
-    def __init__(self, say: Callable[[dict[str, Any]], None]) -> None:
+    def __init__(self, environment: Mapping[str, str], say: Callable[[dict[str, Any]], None]) -> None:
+        self._environment = environment
         self._say = say
         self._client: Client | None = None
         self._is_open = anyio.Event()
         self._may_connect = anyio.Event()
         self._may_connect.set()
 
-    async def run(self, lines: AsyncIterator[str]) -> None:
+    async def run(self, lines: AsyncIterable[str]) -> None:
         """Runs until it is told to quit, or there are no more lines."""
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._stay_open)
@@ -42,12 +43,12 @@ class Driver:
             await self._may_connect.wait()
             self._may_connect = anyio.Event()
             async with open_client(
-                os.environ["BIMIP_URL"],
-                token=os.environ["BIMIP_TOKEN"],
-                path=f"{os.environ['BIMIP_STORE']}/client.db",
-                partitions=os.environ["BIMIP_PARTITIONS"].split(","),
-                backoff=Backoff(longest=float(os.environ["BIMIP_BACKOFF_MS"]) / 1000),
-                timeout=float(os.environ["BIMIP_TIMEOUT_MS"]) / 1000,
+                self._environment["BIMIP_URL"],
+                token=self._environment["BIMIP_TOKEN"],
+                path=f"{self._environment['BIMIP_STORE']}/client.db",
+                partitions=self._environment["BIMIP_PARTITIONS"].split(","),
+                backoff=Backoff(longest=float(self._environment["BIMIP_BACKOFF_MS"]) / 1000),
+                timeout=float(self._environment["BIMIP_TIMEOUT_MS"]) / 1000,
             ) as client:
                 self._client = client
                 self._is_open.set()
@@ -62,9 +63,9 @@ class Driver:
         assert self._client is not None
         match told["do"]:
             case "send":
-                self._client.send_nowait(told["to"], told["text"].encode(), id=told["id"])
+                self._client.messages.send_nowait(told["to"], told["text"].encode(), id=told["id"])
             case "read":
-                await self._client.mark_read(told["conversation"], told["upto"])
+                await self._client.messages.mark_read(told["conversation"], told["upto"])
             case "connect":
                 self._may_connect.set()
 
@@ -114,7 +115,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--loop", choices=("trio", "asyncio"), default="trio")
     loop = parser.parse_args().loop
-    anyio.run(Driver(_print).run, _lines_of_input(), backend=loop)
+    anyio.run(Driver(os.environ, _print).run, _lines_of_input(), backend=loop)
     os._exit(0)  # a thread may still wait for a line
 
 
