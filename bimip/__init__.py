@@ -27,6 +27,7 @@ that. The head of each package says how what is in it works, and why so.
               config/        the settings: which floor has which, and how files and the environment give them
     floor 5   cli/           the commands
               conformance/   a kit for authors of other clients: sequences, vectors, a proxy
+              testing/       servers for the tests of those who build on BIMIP: a plugin of pytest
     apart     web/           the client in JavaScript, for browsers and Node: one module on `bimip.v1.json`
 """
 

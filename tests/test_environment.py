@@ -8,7 +8,7 @@ import structlog.testing
 from bimip.environment import open_store, report
 from bimip.storage.lmdb.format import FORMAT
 from bimip.storage.lmdb.mark import beside
-from tests.kit.server import settings_for_tests
+from bimip.testing.virtual import settings_for_tests
 from tests.scenarios.test_formats import thaw
 
 

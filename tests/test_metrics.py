@@ -15,8 +15,8 @@ from bimip import metrics
 from bimip.client.wire import bimip as pb
 from bimip.parts import kind_of_process
 from bimip.push.process import OUTCOMES
+from bimip.testing.push import MemoryGateway
 from tests.kit.memory_server import World, go_on, open_world, settle
-from tests.kit.push import MemoryGateway
 from tests.scenarios.test_presence import say
 from tests.scenarios.test_push import bob_away, failing, with_push
 

@@ -20,8 +20,9 @@ from bimip.parts import Parts
 from bimip.reloading import RESTARTED, reload
 from bimip.session.tokens import TokenError
 from bimip.storage.memory import MemoryStore
+from bimip.testing.tokens import KEY
+from bimip.testing.virtual import open_virtual_server, settings_for_tests
 from tests.gateway.certificates import make
-from tests.kit.server import KEY, open_memory_server, settings_for_tests
 
 OTHER_KEY = "another key for tests, of 32 bytes or more"
 SIGNING, OTHER_SIGNING = ("whsec_" + base64.b64encode(letter * 24).decode() for letter in (b"x", b"y"))
@@ -57,7 +58,7 @@ TAKEN, STAYED = "a setting was reloaded", "a setting needs a restart; the old on
 
 @asynccontextmanager
 async def open_reloads(**given: str) -> AsyncIterator[Reloads]:
-    async with open_memory_server(MemoryStore, settings=settings_for_tests(**given)) as server:
+    async with open_virtual_server(MemoryStore, settings=settings_for_tests(**given)) as server:
         with structlog.testing.capture_logs() as logs:
             yield Reloads(server, logs, given)
 

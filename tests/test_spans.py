@@ -18,8 +18,8 @@ from bimip.domain.core.clock import earliest_stamp, millis_of, signal_id, stamp_
 from bimip.domain.core.ids import Millis
 from bimip.environment import readings_of
 from bimip.spans import Spans, ids_of, open_spans
+from bimip.testing.virtual import BEGIN, settings_for_tests
 from tests.kit.memory_server import open_world
-from tests.kit.server import BEGIN, settings_for_tests
 
 MS = 1_000_000  # ns
 

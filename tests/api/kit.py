@@ -15,8 +15,8 @@ from bimip.gateway.listener import open_tcp
 from bimip.journal.worker import ThreadWorker
 from bimip.parts import Parts
 from bimip.storage.lmdb.store import LmdbStore
+from bimip.testing.virtual import open_virtual_server, settings_for_tests, token
 from tests.http.kit import exchange
-from tests.kit.server import open_memory_server, settings_for_tests, token
 
 PREFIX = "/api/v1"
 ALICE, BOB, CAROL = (f"{name}@example.org" for name in ("alice", "bob", "carol"))
@@ -116,7 +116,7 @@ async def open_api(folder: Path, **environment: str) -> AsyncIterator[Api]:
     """Runs the server."""
     settings = settings_for_tests(BIMIP_GATEWAY_PORT="0", BIMIP_PUSH_GATEWAYS=PUSH, **environment)
     store = LmdbStore(folder / "store", map_bytes=1 << 28)
-    async with open_memory_server(
+    async with open_virtual_server(
         lambda: store, settings=settings, open_worker=ThreadWorker, listen=open_tcp
     ) as server:
         yield Api(server, store)

@@ -17,9 +17,10 @@ from bimip.api.application import all_endpoints
 from bimip.api.caller import Caller
 from bimip.api.endpoint import Endpoint
 from bimip.api.openapi import PREFIX
+from bimip.testing.tokens import OPERATOR
+from bimip.testing.virtual import token
 from tests.api.kit import ALICE, BOB, CAROL, Api, example_of, open_api
 from tests.kit.rest_document import DOCUMENT, attach_nowhere, unsaid
-from tests.kit.server import OPERATOR, token
 
 MALLORY = "mallory@example.org"
 

@@ -12,12 +12,12 @@ from trio.testing import MockClock
 
 from bimip.domain.accounts.barring import DisableUser, EnableUser, RevokeIssued
 from bimip.operations import Operations
+from bimip.testing.virtual import settings_for_tests, token
 from bimip.wire import bimip_pb2 as pb
 from bimip.wire import codec
 from tests.api.kit import PREFIX
 from tests.http.kit import Wire
 from tests.kit.gateway_server import GatewayServer, open_gateway_server
-from tests.kit.server import settings_for_tests, token
 
 
 class Memory:

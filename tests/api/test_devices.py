@@ -2,8 +2,8 @@
 
 import json
 
+from bimip.testing.virtual import token
 from tests.api.kit import Api
-from tests.kit.server import token
 
 
 async def test_devices_are_listed_labelled_and_removed(api: Api) -> None:

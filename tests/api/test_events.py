@@ -14,8 +14,8 @@ from bimip.api.events import place_of
 from bimip.gateway import serving
 from bimip.http.problems import ProblemError
 from bimip.operations import Operations
+from bimip.testing.virtual import token
 from tests.api.test_caller import Memory, open_memory
-from tests.kit.server import token
 
 
 class Stream:

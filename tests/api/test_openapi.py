@@ -20,12 +20,12 @@ from bimip.api.application import ENDPOINTS
 from bimip.api.openapi import PREFIX
 from bimip.domain.contacts.roster import ChangeContact, ContactAction
 from bimip.domain.core.operations import Register, Registered
+from bimip.testing.virtual import Port, open_virtual_server, settings_for_tests, token
 from bimip.wire.limits import Limits
 from tests.api.kit import ALICE, BOB, CAROL, PUSH, Api, example_of, open_api
 from tests.http.kit import Wire
 from tests.kit.faults import FaultyStore, StoreFault
 from tests.kit.rest_document import DOCUMENT, SCHEMAS, unlike, unsaid
-from tests.kit.server import Port, open_memory_server, settings_for_tests, token
 
 OPERATIONS = [
     (method, path, operation)
@@ -256,7 +256,7 @@ async def test_what_a_store_in_trouble_has_answered_is_named(trouble: StoreFault
     given_settings = settings_for_tests(BIMIP_PUSH_GATEWAYS=PUSH)
     codes: Counter[str] = Counter()
     wrong = []
-    serving = open_memory_server(lambda: store, settings=given_settings, listen=port.open)
+    serving = open_virtual_server(lambda: store, settings=given_settings, listen=port.open)
     with capture_logs():  # to write the traces of so many crashes for people takes seconds
         async with serving:
             client = httpx.AsyncClient(transport=Wire(port.connect), base_url=f"http://localhost{PREFIX}")

@@ -161,7 +161,8 @@ PLACES = {
     ("bimip.client.store", "sqlite3"): "the client's store",
     ("bimip.client.transport", "anyio.connect_tcp"): "the default of an argument",
 }
-"""Who may reach the machine, for what, and why. Commands (bimip.cli, bimip.conformance) may, of course."""
+"""Who may reach the machine, for what, and why. Commands (bimip.cli, bimip.conformance) may, of course, and
+what runs servers for tests (bimip.testing)."""
 
 
 def impurities(modules: Modules) -> list[str]:
@@ -190,7 +191,7 @@ def reaches(modules: Modules) -> set[tuple[str, str]]:
     """Which module reaches the machine through what."""
     found = set()
     for name, module in modules.items():
-        if is_within(name, "bimip.cli") or is_within(name, "bimip.conformance"):
+        if any(is_within(name, part) for part in ("bimip.cli", "bimip.conformance", "bimip.testing")):
             continue
         roots = {imported.split(".")[0] for imported, _ in imports_of(module)}
         found |= {(name, root) for root in roots & MACHINE}

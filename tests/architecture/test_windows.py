@@ -7,7 +7,15 @@ import pytest
 
 from tests.architecture.source import imports_of, is_within, read_modules
 
-WINDOWS = ("bimip.api", "bimip.client", "bimip.config", "bimip.console", "bimip.names", "bimip.supervision")
+WINDOWS = (
+    "bimip.api",
+    "bimip.client",
+    "bimip.config",
+    "bimip.console",
+    "bimip.names",
+    "bimip.supervision",
+    "bimip.testing",
+)
 
 
 def names_bound(source: ast.Module) -> set[str]:

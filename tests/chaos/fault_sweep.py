@@ -41,6 +41,7 @@ from bimip.supervision import (
 )
 from bimip.supervision.child import Incarnation
 from bimip.supervision.running import Running
+from bimip.testing.virtual import seeded_scheduler
 from tests.chaos.await_points import Holds, Site, Visit, held, modules_below, sites_of
 from tests.chaos.misbehaving_peers import EID as ODD
 from tests.chaos.misbehaving_peers import visit_again_and_again
@@ -50,7 +51,6 @@ from tests.kit.checker import explain
 from tests.kit.coverage import unmeasured
 from tests.kit.faults import COMMITS, StoreFault
 from tests.kit.history import Name, Refused
-from tests.kit.server import seeded_scheduler
 
 NAMES = tuple(
     Name(user, device) for user in ("alice", "bob", "carol") for device in ("phone", "laptop")[: 1 + (user != "carol")]
@@ -88,7 +88,7 @@ GOODBYE_SECONDS = 4
 PATIENCE = (0.15, 0.15, 0.15, 1.5)
 """Until something else is chosen than what was done least."""
 IN_ONE_STEP = (StoreFault.UNFIT, StoreFault.APPLY, StoreFault.DECIDING_READ, StoreFault.FULL)
-NOT_SWEPT = ("bimip.client", "bimip.cli", "bimip.app", "bimip.run", "bimip.environment")
+NOT_SWEPT = ("bimip.client", "bimip.cli", "bimip.app", "bimip.run", "bimip.environment", "bimip.testing")
 """All other packages are: one that comes is, without a word here."""
 ENDPOINTS = "bimip.api."
 SHARED_BY_ENDPOINTS = {f"{ENDPOINTS}{name}" for name in ("application", "caller", "devices", "endpoint", "events")}

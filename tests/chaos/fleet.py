@@ -188,7 +188,7 @@ async def open_fleet(server: ServerProcess, seed: int) -> AsyncIterator[Fleet]:
     """The devices but the late one, connected and at rest."""
     async with trio.open_nursery() as nursery:
         fleet = Fleet(server, seed, nursery)
-        await server.start()
+        await server.start_up()
         fleet.launch(name for name in DEVICES if name != LATE)
         await fleet.come_to_rest()
         yield fleet

@@ -14,10 +14,10 @@ from random import Random
 import trio
 
 from bimip.client.wire import bimip as pb
+from bimip.testing.virtual import token
 from tests.chaos.virtual import DAY_SECONDS, VirtualWorld
 from tests.gateway.harness import frame, opening
 from tests.kit.codecs import SDK
-from tests.kit.server import token
 
 TEXT, BINARY, CLOSE = 1, 2, 8
 EID = "odd"

@@ -1,21 +1,16 @@
-"""The server process under test: `bimip serve` as `python -m tests.chaos.runner`, with its settings in the environment.
-
-It loads the program, then waits for a line on its standard input before it opens anything: the next one is made ready
-while the last one still runs, so that a restart takes a moment. CHAOS_FAULT names a fault that is built into it, to
+"""The server process under test, as `bimip.testing.runner` runs it. CHAOS_FAULT names a fault that is built into it, to
 show that the checker sees it.
 """
 
 import os
-import sys
 from collections.abc import Sequence
 
 import trio
 
 from bimip import processes
-from bimip.cli.serve import serve
-from bimip.config import load_settings
 from bimip.journal.journal import Committed, Journal
 from bimip.journal.queue import Ticket
+from bimip.testing import runner
 
 
 class HastyJournal(Journal):
@@ -33,9 +28,7 @@ FAULTS: dict[str, type[Journal]] = {"": Journal, "answer before commit": HastyJo
 
 def main() -> None:
     vars(processes)["Journal"] = FAULTS[os.environ.pop("CHAOS_FAULT", "")]
-    settings = load_settings(None, os.environ)
-    if sys.stdin.readline():
-        serve(settings, with_demo=False, config=None)
+    runner.main()
 
 
 if __name__ == "__main__":

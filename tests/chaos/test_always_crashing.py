@@ -13,12 +13,12 @@ from bimip.domain.core import operations as ops
 from bimip.domain.core.records import Changes, LogTable, Table
 from bimip.domain.decisions import OPERATIONS
 from bimip.storage.memory import MemoryStore
+from bimip.testing.virtual import settings_for_tests
 from bimip.users import intake
 from bimip.users.device import Device
 from tests.kit.faults import Boom, FaultyStore, StoreFault, raising_for
 from tests.kit.memory_server import Client, World, at, message, open_world, settle
 from tests.kit.received import Received
-from tests.kit.server import settings_for_tests
 
 TIMES = 100
 

@@ -45,7 +45,7 @@ async def test_a_failing_disk_costs_writers_an_error_and_nobody_the_connection(
     server: Limited, capsys: pytest.CaptureFixture[str]
 ) -> None:
     sent, failed = [], []
-    await server.start()
+    await server.start_up()
     with trio.fail_after(PATIENCE):
         async with connect(server, "bob") as bob, connect(server, "ann") as ann:
             assert isinstance(await ann.post("before", 100), pb.Signal)

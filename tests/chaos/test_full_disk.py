@@ -4,11 +4,10 @@ The disk is full in two ways: a limit on the size of files, which needs no right
 server runs; and a small tmpfs in a mount namespace of its own, where the system allows one.
 """
 
-import os
 import resource
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, closing, suppress
 from http.client import HTTPConnection
 from pathlib import Path
@@ -19,7 +18,7 @@ import trio
 from trio_websocket import WebSocketConnection, open_websocket_url
 
 from bimip.client.wire import bimip as pb
-from tests.chaos.server import ROOT, ServerProcess, token
+from tests.chaos.server import ServerProcess, token
 from tests.kit.codecs import SDK
 
 ROOM = 3 << 20
@@ -49,18 +48,14 @@ class Limited(ServerProcess):
 class Confined(Limited):
     """Its store lies on a disk of its own, which ends with the process."""
 
+    def _command(self) -> Sequence[str]:
+        script = f'mount -t tmpfs -o size={ROOM} tmpfs "$BIMIP_STORE_PATH" && exec "$@"'
+        return ["unshare", "-rm", "sh", "-c", script, "sh", *super()._command()]
+
     def _load(self) -> subprocess.Popen[bytes]:
         self.store().mkdir(exist_ok=True)
-        environment = {name: text for name, text in os.environ.items() if not name.startswith("BIMIP_")}
-        script = f'mount -t tmpfs -o size={ROOM} tmpfs "$BIMIP_STORE_PATH" && exec "$@"'
-        return subprocess.Popen(
-            ["unshare", "-rm", "sh", "-c", script, "sh", sys.executable, "-m", "tests.chaos.runner"],
-            cwd=ROOT,
-            env=environment | self.settings | {"BIMIP_HEALTH_MIN_FREE_DISK_BYTES": "0"},  # which is more than there is
-            stdin=subprocess.PIPE,
-            stdout=self._output,
-            stderr=self._output,
-        )
+        self.settings["BIMIP_HEALTH_MIN_FREE_DISK_BYTES"] = "0"  # which is more than there is
+        return super()._load()
 
     def ballast(self) -> Path:
         """As the process sees it."""
@@ -158,7 +153,7 @@ async def readiness(server: ServerProcess) -> tuple[int, str]:
 async def test_a_full_disk_refuses_serves_and_recovers(server: Limited, capsys: pytest.CaptureFixture[str]) -> None:
     sent: list[str] = []
     refused: list[str] = []
-    await server.start()
+    await server.start_up()
     with trio.fail_after(PATIENCE):
         async with connect(server, "bob", "laptop"):
             pass  # which is known from then on: a device that is new has to be written down
@@ -190,7 +185,7 @@ async def test_a_full_disk_refuses_serves_and_recovers(server: Limited, capsys: 
     sent += refused[:5]
     if not isinstance(server, Confined):  # whose disk is gone with it
         server.kill()
-        await server.start()
+        await server.start_up()
     with trio.fail_after(PATIENCE):
         async with connect(server, "bob") as bob:
             await bob.wait_for(sent[-1])
@@ -206,16 +201,16 @@ async def test_a_full_disk_refuses_serves_and_recovers(server: Limited, capsys: 
 async def test_a_start_on_a_full_disk_serves_what_is_there_and_heals(tmp_path: Path, ending: str) -> None:
     server = Cramped(tmp_path, BIMIP_LOGGING_LEVEL="error")
     try:
-        await server.start()
+        await server.start_up()
         with trio.fail_after(PATIENCE):
             async with connect(server, "bob") as bob, connect(server, "ann") as ann:
                 assert isinstance(await ann.post("before", 10), pb.Signal)
                 await bob.wait_for("before")
         await server.terminate()
-        await server.start()
+        await server.start_up()
         if ending == "killed":
             server.kill()
-            await server.start()
+            await server.start_up()
         with trio.fail_after(PATIENCE):
             async with connect(server, "bob") as bob, connect(server, "ann") as ann:
                 await bob.wait_for("before")

@@ -14,12 +14,13 @@ import trio
 from trio.testing import MockClock
 
 from bimip.gateway.authentication import issue
+from bimip.testing.tokens import KEY
+from bimip.testing.virtual import token, virtual_millis
 from bimip.wire import bimip_pb2 as pb
 from bimip.wire import codec
 from bimip.wire.varint import varint
 from tests.gateway.harness import frame
 from tests.kit.gateway_server import BINARY, CLOSE, TEXT, Caller, GatewayServer, Heard, open_gateway_server
-from tests.kit.server import KEY, token, virtual_millis
 
 CONTINUATION, PING, PONG = 0, 9, 10
 MIB = 1 << 20

@@ -86,7 +86,7 @@ async def test_a_killed_server_loses_doubles_and_reorders_nothing(
             await load_until_killed(server, fleet, random)
             if random.random() < KILLED_AT_START:
                 await server.start_and_kill(random.uniform(0, 0.2))
-            await server.start()
+            await server.start_up()
             if number == ROUNDS // 2:
                 fleet.launch([LATE], start=pb.Start.START_UNSPECIFIED)
             if number % CHECK_EVERY == 0 or number == ROUNDS:
@@ -120,7 +120,7 @@ async def test_a_user_who_is_being_erased_when_the_server_is_killed_is_erased_by
         while kills < KILLS_WHILE_ERASING and not is_erased:  # the first time at once: it has begun
             await trio.sleep(random.uniform(0.0, 0.1) if kills else 0.0)
             server.kill()
-            await server.start()
+            await server.start_up()
             kills += 1
             is_erased = not await erasing(server, erased)
         with trio.fail_after(ROUND_SECONDS):
@@ -167,7 +167,7 @@ async def test_the_checker_sees_an_answer_before_its_commit(tmp_path: Path, caps
                 with trio.fail_after(ROUND_SECONDS):
                     await fleet.wait_nth((Answered,), 20)
                 server.kill()
-                await server.start()
+                await server.start_up()
                 await fleet.come_to_rest()
                 kinds = {violation.kind for violation in fleet.violations()}
     finally:
@@ -188,7 +188,7 @@ async def test_sigterm_under_load_says_goodbye_to_everybody_and_loses_nothing(se
             code = await server.terminate()
             await fleet.wait_all("the end of its connection", lambda device: "an end" if device.link else "")
             goodbyes = closed_from(fleet.history, before)
-            await server.start()
+            await server.start_up()
             await fleet.come_to_rest()
 
             assert code == 0, server.tail()

@@ -34,7 +34,7 @@ async def test_intents_and_when_users_were_last_there_outlive_it_and_nobody_is_a
     server = ServerProcess(tmp_path, BIMIP_LOGGING_LEVEL="warning", BIMIP_PRESENCE_OFFLINE_DELAY_SECONDS="0.2")
     try:
         server.load_ahead(2)
-        await server.start()
+        await server.start_up()
         began = int(time.time() * 1000)
         async with connected(server, "alice") as alice, connected(server, "bob") as bob:
             await alice.contacts.request("bob", mutual=True)
@@ -43,7 +43,7 @@ async def test_intents_and_when_users_were_last_there_outlive_it_and_nobody_is_a
             await until(lambda: bob.presence.known().get("alice", (None,))[0] is Status.BUSY)
             server.kill()
         killed = int(time.time() * 1000)
-        await server.start()
+        await server.start_up()
         async with connected(server, "bob") as bob:
             asked = await bob.presence.ask("alice")
             ghosts = {eid: one for eid, one in bob.presence.known().items() if one.status is not Status.OFFLINE}

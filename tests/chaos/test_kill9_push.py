@@ -19,10 +19,11 @@ from typing import NamedTuple
 import pytest
 import trio
 
+from bimip.testing import free_port
 from bimip.wire import bimip_pb2 as pb
 from tests.chaos.process_driver import KEY, Phone
 from tests.chaos.push_gateway import LOSES_ITS_ANSWER, TAKEN
-from tests.chaos.server import ROOT, ServerProcess, free_port
+from tests.chaos.server import ROOT, ServerProcess
 
 ROUNDS = max(4, int(os.environ.get("CHAOS_ROUNDS", "30")) // 7)
 SEED = int(os.environ.get("CHAOS_SEED", "0")) or SystemRandom().getrandbits(32)
@@ -146,7 +147,7 @@ async def test_what_was_acknowledged_is_pushed_whoever_is_killed_and_what_comes_
     random = Random(SEED)
     acknowledged: set[Place] = set()
     server.load_ahead(2)
-    await server.start()
+    await server.start_up()
     subscribe(server)
     for number in range(ROUNDS):
         server.load_ahead(1)
@@ -157,7 +158,7 @@ async def test_what_was_acknowledged_is_pushed_whoever_is_killed_and_what_comes_
         if number == ROUNDS // 2:
             gateway.kill()
             gateway.start()
-        await server.start()
+        await server.start_up()
     gateway.get_well()
     await wait_pushed(gateway, acknowledged)
     asked = gateway.asked()

@@ -105,14 +105,14 @@ async def one_round(server: ServerProcess, fleet: Fleet, copies: Copies, random:
     else:
         await end(server, fleet)
         copies.copy(len(fleet.history))
-        await server.start()
+        await server.start_up()
     if random.random() < 0.8:
         await load(fleet, random)
     await end(server, fleet)
     events, copy = copies.made[-1] if random.random() < 0.7 else random.choice(copies.made)
     copies.put_back(copy, random)
     fleet.history.append(PutBack(events))
-    await server.start()
+    await server.start_up()
     if random.random() < 0.7:  # what takes the places of the lost comes before who had those
         await load(fleet, random)
 

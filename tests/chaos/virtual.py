@@ -20,6 +20,8 @@ from bimip.journal.worker import InlineWorker, ThreadWorker, Worker
 from bimip.parts import Parts
 from bimip.push.posting import Response
 from bimip.supervision import Supervisor
+from bimip.testing.push import MemoryGateway
+from bimip.testing.virtual import Port, open_virtual_server, settings_for_tests, token
 from tests.chaos import device
 from tests.chaos.device import Device, SocketLink
 from tests.chaos.fleet import PARTITIONS, Fleet
@@ -27,8 +29,7 @@ from tests.chaos.server import ServerProcess
 from tests.kit.actor import AGAIN, FIRST, UNKNOWN
 from tests.kit.faults import FaultyStore
 from tests.kit.history import Name
-from tests.kit.push import GATEWAY, MemoryGateway
-from tests.kit.server import Port, open_memory_server, settings_for_tests, token
+from tests.kit.push import GATEWAY
 from tests.kit.webhooks import webhook
 
 REST_SECONDS = 90
@@ -236,7 +237,7 @@ async def open_virtual_world(seed: int, *, intensity: int | None = None) -> Asyn
     store, gate, desk = FaultyStore(), Port(open_tcp), Port(open_loopback)
     random = Random(f"disk {seed}")
     worker: Callable[[], Worker] = partial(VirtualWorker, random) if seed % 2 else InlineWorker
-    serving = open_memory_server(
+    serving = open_virtual_server(
         lambda: store,
         settings=settings(),
         seed=seed,

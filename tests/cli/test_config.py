@@ -10,7 +10,7 @@ from bimip.cli.config import check_settings, show_settings
 from bimip.cli.failures import Exit, Failure
 from bimip.config import ConfigError
 from bimip.config.sections import SECTIONS
-from tests.kit.server import KEY
+from bimip.testing.tokens import KEY
 
 SECRET = "a secret that nobody is to be shown"
 SIGNING = "whsec_" + base64.b64encode(b"x" * 24).decode()

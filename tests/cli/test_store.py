@@ -13,7 +13,7 @@ from bimip.domain.core.records import Changes, Cursor, Log, Table, User
 from bimip.storage.care import backup
 from bimip.storage.lmdb.format import FORMAT
 from bimip.storage.lmdb.store import LmdbStore
-from tests.kit.server import settings_for_tests
+from bimip.testing.virtual import settings_for_tests
 from tests.scenarios.test_formats import thaw
 from tests.storage.spoil import spoil
 

@@ -22,9 +22,9 @@ from trio_websocket import WebSocketConnection, wrap_client_stream
 from bimip.gateway.settings import GatewaySettings
 from bimip.http.settings import HttpSettings
 from bimip.settings import MIB
+from bimip.testing import free_port
 from bimip.wire.limits import Limits
 from tests.chaos.process_driver import ROOT, Served, served, token
-from tests.chaos.server import free_port
 from tests.gateway import certificates
 
 CONFIG = (ROOT / "config" / "nginx.conf").read_text()

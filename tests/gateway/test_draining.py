@@ -14,10 +14,10 @@ from bimip.domain.core.operations import Barrier, Operation, Result
 from bimip.operations import Operations
 from bimip.session.close import Close, named_wait
 from bimip.supervision import State
+from bimip.testing.virtual import settings_for_tests
 from tests.api.test_caller import Memory
 from tests.api.test_events import Stream
 from tests.kit.gateway_server import Caller, GatewayServer, open_gateway_server
-from tests.kit.server import settings_for_tests
 
 DEVICES = 10
 AT_ONCE = "the server stops; please connect again"

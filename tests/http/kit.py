@@ -9,8 +9,8 @@ import httpx
 import trio
 import trio.abc
 
+from bimip.testing.virtual import settings_for_tests
 from tests.kit.gateway_server import open_gateway_server
-from tests.kit.server import settings_for_tests
 
 ORIGIN = "https://chat.example.org"
 

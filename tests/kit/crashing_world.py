@@ -24,16 +24,16 @@ from bimip.journal.worker import InlineWorker, Point
 from bimip.parts import Parts
 from bimip.storage.interface import Store
 from bimip.storage.memory import MemoryStore
+from bimip.testing.push import MemoryGateway
+from bimip.testing.virtual import open_virtual_server, virtual_millis
 from bimip.users.connection import ConnectionClosedError
 from tests.kit.calls_known import CallsLostError, KnownCall, KnownCalls
 from tests.kit.codecs import SDK
 from tests.kit.memory_connection import Peer
 from tests.kit.memory_server import FOR_EVER, PATIENCE, Client, World, settle
 from tests.kit.others import GONE_SECONDS
-from tests.kit.push import MemoryGateway
 from tests.kit.received import Received
 from tests.kit.requests import Requests, answers
-from tests.kit.server import open_memory_server, virtual_millis
 from tests.kit.taken import Taken
 
 T = TypeVar("T")
@@ -453,7 +453,7 @@ async def open_crashing_world(
     """Run the server, as `open_world` does, and let it crash."""
     kept = open_store() if open_store is not None else store if store is not None else MemoryStore()
     assert type(kept) is MemoryStore, "only a store in memory can lose its power"
-    serve = partial(open_memory_server, settings=settings, seed=seed, wall_clock=wall_clock, gateway=gateway)
+    serve = partial(open_virtual_server, settings=settings, seed=seed, wall_clock=wall_clock, gateway=gateway)
     async with trio.open_nursery() as nursery:
         world = CrashingWorld(crashes, serve, kept, nursery)
         await world.up()

@@ -14,10 +14,10 @@ from bimip.config import Settings
 from bimip.domain.core.records import Table
 from bimip.parts import Parts
 from bimip.storage.memory import MemoryStore
+from bimip.testing.virtual import Port, open_virtual_server, token
 from bimip.wire import bimip_pb2 as pb
 from bimip.wire import codec, json
 from tests.gateway.harness import frame, opening
-from tests.kit.server import Port, open_memory_server, token
 
 TEXT, BINARY, CLOSE = 1, 2, 8
 
@@ -123,5 +123,5 @@ class GatewayServer:
 @asynccontextmanager
 async def open_gateway_server(settings: Settings | None = None) -> AsyncIterator[GatewayServer]:
     port, store = Port(), MemoryStore()
-    async with open_memory_server(lambda: store, settings=settings, listen=port.open) as server:
+    async with open_virtual_server(lambda: store, settings=settings, listen=port.open) as server:
         yield GatewayServer(server, port, store)

@@ -14,11 +14,11 @@ from bimip.api.openapi import PREFIX
 from bimip.client.wire import bimip as pb
 from bimip.storage.interface import Store
 from bimip.supervision import NoSuchProcess
+from bimip.testing.virtual import Port, seeded_scheduler, settings_for_tests, token
 from tests.http.kit import Wire
 from tests.kit.memory_server import Client, World, open_world
 from tests.kit.push import GATEWAY
 from tests.kit.rest_requests import Requests
-from tests.kit.server import Port, seeded_scheduler, settings_for_tests, token
 from tests.kit.speaker import DEVICES, USERS, Speaker, pick
 from tests.kit.taken import Taken
 

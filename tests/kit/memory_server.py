@@ -18,11 +18,11 @@ from bimip.parts import Parts
 from bimip.push.posting import Poster
 from bimip.storage.interface import Store
 from bimip.storage.memory import MemoryStore
+from bimip.testing.virtual import open_virtual_server, virtual_millis
 from bimip.users.connection import RefusedError
 from tests.kit.codecs import SDK
 from tests.kit.memory_connection import Peer
 from tests.kit.received import Received
-from tests.kit.server import open_memory_server, virtual_millis
 
 FOR_EVER = Millis(1 << 42)
 PATIENCE = 3600
@@ -212,7 +212,7 @@ async def open_world(
 ) -> AsyncIterator[World]:
     """Run the server. A given store survives the world, so that the next one begins where this one ended."""
     kept = store if store is not None else MemoryStore()
-    serving = open_memory_server(
+    serving = open_virtual_server(
         open_store or (lambda: kept),
         settings=settings,
         seed=seed,

@@ -1,14 +1,9 @@
 """What reaches devices that are not connected: a browser's subscription, and keys."""
 
-import json
-from collections.abc import Callable, Mapping
 from typing import Any
 
-import trio
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
-
-from bimip.push.posting import Request, Response
 
 SECRET = "a secret of the gateway"
 GATEWAY = '{"fcm": {"url": "https://push.example.org", "secret": "a secret of the gateway"}}'
@@ -67,36 +62,3 @@ PRIVATE_URLS = (
     "https://[2002:7f00:1::]/",
 )
 """Endpoints that no server pushes to unless it is told so."""
-
-
-class MemoryGateway:
-    """Takes what is pushed, in memory, or answers as a test says."""
-
-    def __init__(self) -> None:
-        self.requests: list[Request] = []
-        self.answer: Callable[[Request], Response] = lambda _request: Response(201)
-        """May raise PostError."""
-        self.seconds = 0.0
-        """Until it answers."""
-        self._taken: set[str] = set()
-
-    async def post(self, request: Request) -> Response:
-        self.requests.append(request)
-        await trio.sleep(self.seconds)
-        return self.answer(request)  # nobody may be there any more who would hear it
-
-    async def aclose(self) -> None:
-        await trio.lowlevel.checkpoint()
-
-    @property
-    def said(self) -> list[Mapping[str, Any]]:
-        """What operators' gateways were told."""
-        return [json.loads(request.body) for request in self.requests if request.is_trusted]
-
-    def take(self) -> list[Mapping[str, Any]]:
-        """What was told since it was last asked, without what it knows already by its id."""
-        said = {one["id"]: one for one in self.said}
-        self.requests.clear()
-        new = [one for name, one in said.items() if name not in self._taken]
-        self._taken |= said.keys()
-        return new

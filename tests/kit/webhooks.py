@@ -10,7 +10,7 @@ from typing import Any
 import trio
 
 from bimip.push.posting import Request, Response
-from tests.kit.push import MemoryGateway
+from bimip.testing.push import MemoryGateway
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 URL = "https://crm.example.org/bimip"

@@ -7,9 +7,9 @@ from typing import Any
 
 from trio.testing import MockClock
 
+from bimip.testing.virtual import settings_for_tests
 from tests.gateway.harness import frame
 from tests.kit.gateway_server import TEXT, Caller, open_gateway_server
-from tests.kit.server import settings_for_tests
 
 PAGE = (Path(__file__).parents[2] / "proto/PROTOCOL.md").read_text("utf-8")
 (SCRIPT,) = re.findall(r"```conversation\n(.*?)```", PAGE, re.DOTALL)

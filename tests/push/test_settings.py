@@ -7,8 +7,8 @@ import pytest
 from bimip.config import ConfigError, load_settings
 from bimip.push.vapid import VapidKey
 from bimip.settings import Secret
+from bimip.testing.virtual import settings_for_tests
 from tests.kit.push import VAPID_KEY
-from tests.kit.server import settings_for_tests
 
 GATEWAY = '[push.gateways.fcm]\nurl = "https://push.example.org/x"\nsecret = "a secret of the gateway"\n'
 

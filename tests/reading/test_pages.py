@@ -8,8 +8,8 @@ from trio.testing import MockClock
 
 from bimip.client.wire import bimip as pb
 from bimip.reading import pages
+from bimip.testing.virtual import settings_for_tests
 from tests.kit.memory_server import Client, World, go_on, open_world
-from tests.kit.server import settings_for_tests
 
 ENTRIES = 300
 

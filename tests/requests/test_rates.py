@@ -8,8 +8,8 @@ from bimip.client.wire import bimip as pb
 from bimip.concurrency.buckets import Rate
 from bimip.domain.core.ids import DeviceId, UserId
 from bimip.requests.rates import MAX_USERS, RateLimiter
+from bimip.testing.virtual import settings_for_tests
 from tests.kit.memory_server import Client, World, message, open_world
-from tests.kit.server import settings_for_tests
 
 PHONE, LAPTOP = DeviceId(1), DeviceId(2)
 BOB = UserId(1)

@@ -15,10 +15,10 @@ import pytest
 from bimip.storage.interface import Store
 from bimip.storage.lmdb.store import LmdbStore
 from bimip.storage.memory import MemoryStore
+from bimip.testing.virtual import seeded_scheduler
 from tests.conftest import is_crashing
 from tests.kit.calls_known import CallsLostError
 from tests.kit.crashing_world import Crashes, open_crashing_world
-from tests.kit.server import seeded_scheduler
 from tests.scenarios.uncrashed import CRASHED, ONE_OF, UNCRASHED
 
 OpenStore = Callable[[], Store]

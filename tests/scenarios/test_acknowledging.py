@@ -8,8 +8,8 @@ from trio.testing import MockClock
 
 from bimip.client.wire import bimip as pb
 from bimip.operations import Operations
+from bimip.testing.virtual import settings_for_tests
 from tests.kit.memory_server import Client, World, at, begin, go_on, message, open_world, ranges
-from tests.kit.server import settings_for_tests
 from tests.scenarios.conftest import OpenStore
 
 DELIVERED = pb.MessageStatus.DELIVERED

@@ -4,8 +4,8 @@ import pytest
 from trio.testing import MockClock
 
 from bimip.client.wire import bimip as pb
+from bimip.testing.virtual import settings_for_tests
 from tests.kit.memory_server import go_on, open_world
-from tests.kit.server import settings_for_tests
 from tests.scenarios.conftest import OpenStore
 
 COMPOSED, DECOMPOSED = "zoë", "zoe\u0308"

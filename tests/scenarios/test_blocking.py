@@ -8,9 +8,9 @@ from trio.testing import MockClock
 
 from bimip.client.wire import bimip as pb
 from bimip.storage.care.check import check
+from bimip.testing.virtual import virtual_millis
 from tests.kit.memory_server import Client, World, go_on, open_world
 from tests.kit.received import Received
-from tests.kit.server import virtual_millis
 from tests.scenarios.conftest import OpenStore
 from tests.scenarios.test_contacts import Action, ask
 from tests.scenarios.test_groups import ask as ask_group

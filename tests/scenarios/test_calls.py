@@ -9,9 +9,9 @@ from trio.testing import MockClock
 
 from bimip.client.wire import bimip as pb
 from bimip.storage.interface import Store
+from bimip.testing.virtual import settings_for_tests
 from tests.kit.memory_server import Client, World, befriend, go_on, open_world, settle
 from tests.kit.received import Received
-from tests.kit.server import settings_for_tests
 
 OpenStore = Callable[[], Store]
 Step, End = pb.CallStep, pb.CallEnd

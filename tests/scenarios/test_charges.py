@@ -7,11 +7,11 @@ from trio.testing import MockClock
 from bimip.client.wire import bimip as pb
 from bimip.requests.message import write
 from bimip.session.close import Close
+from bimip.testing.virtual import settings_for_tests
 from bimip.users import intake
 from bimip.users.device import Device
 from bimip.users.intake import WEIGHT_AT_ONCE
 from tests.kit.memory_server import begin, go_on, open_world
-from tests.kit.server import settings_for_tests
 
 SLOW = {"BIMIP_LIMITS_DEVICE_REQUESTS_PER_SECOND": "10", "BIMIP_LIMITS_RATE_BURST_SECONDS": "1"}
 HELLO = bytes(pb.MessageScheme(route=13, ref=2, hello=pb.Hello(partitions=[go_on()])))

@@ -22,10 +22,10 @@ from bimip.domain.core.records import ReceiptKind
 from bimip.environment import Surroundings
 from bimip.session.close import Close
 from bimip.storage.memory import MemoryStore
+from bimip.testing.virtual import settings_for_tests
 from bimip.users.connection import ConnectionClosedError
 from tests.kit.memory_connection import Peer
 from tests.kit.memory_server import World, open_world
-from tests.kit.server import settings_for_tests
 
 
 class Wire:

@@ -13,8 +13,8 @@ from bimip.operations import Operations
 from bimip.session.tokens import TokenError
 from bimip.storage.interface import Store
 from bimip.storage.memory import MemoryStore
+from bimip.testing.virtual import settings_for_tests, token, virtual_millis
 from tests.kit.memory_server import World, begin, open_world
-from tests.kit.server import settings_for_tests, token, virtual_millis
 
 OpenStore = Callable[[], Store]
 

@@ -10,8 +10,8 @@ from trio.testing import MockClock
 from bimip.client.wire import bimip as pb
 from bimip.domain.core.ids import Millis
 from bimip.operations import Operations
+from bimip.testing.virtual import BEGIN, settings_for_tests, token
 from tests.kit.memory_server import at, begin, go_on, message, open_world, settle
-from tests.kit.server import BEGIN, settings_for_tests, token
 from tests.scenarios.conftest import OpenStore
 
 REFRESH, REVOKE = pb.TokenAuthorityAction.REFRESH, pb.TokenAuthorityAction.REVOKE

@@ -7,9 +7,9 @@ from trio.testing import MockClock
 
 from bimip.client.wire import bimip as pb
 from bimip.storage.care.check import check
+from bimip.testing.virtual import settings_for_tests
 from tests.kit.memory_server import Client, World, go_on, open_world
 from tests.kit.received import Received
-from tests.kit.server import settings_for_tests
 from tests.scenarios.conftest import OpenStore
 
 Action = pb.ContactAction

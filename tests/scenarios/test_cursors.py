@@ -11,8 +11,8 @@ from bimip.domain.core.ids import ConversationId, Millis
 from bimip.domain.core.operations import ExpireHistory, ExpireLog
 from bimip.domain.core.records import Table
 from bimip.names import conversation_number
+from bimip.testing.virtual import virtual_millis
 from tests.kit.memory_server import Client, World, go_on, open_world, settle
-from tests.kit.server import virtual_millis
 from tests.scenarios.conftest import OpenStore
 
 LOG, HISTORY, BY_SEQ = pb.FetchKind.LOG, pb.FetchKind.HISTORY, pb.FetchKind.BY_SEQ

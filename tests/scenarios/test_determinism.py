@@ -6,8 +6,8 @@ import trio
 from trio.testing import MockClock
 
 from bimip.client.wire import bimip as pb
+from bimip.testing.virtual import seeded_scheduler
 from tests.kit.memory_server import Client, World, begin, open_world, settle
-from tests.kit.server import seeded_scheduler
 
 USERS = ("alice", "bob", "carol")
 DEVICES = ("phone", "laptop")

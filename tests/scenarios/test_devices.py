@@ -9,8 +9,8 @@ from trio.testing import MockClock
 
 from bimip.client.wire import bimip as pb
 from bimip.session.close import Close
+from bimip.testing.virtual import settings_for_tests
 from tests.kit.memory_server import Client, World, at, begin, go_on, open_world
-from tests.kit.server import settings_for_tests
 from tests.scenarios.conftest import OpenStore
 
 DAY = 86_400

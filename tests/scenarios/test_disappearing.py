@@ -9,8 +9,8 @@ from trio.testing import MockClock
 from bimip.client.wire import bimip as pb
 from bimip.domain.core.ids import Millis
 from bimip.storage.care.check import check
+from bimip.testing.virtual import settings_for_tests, virtual_millis
 from tests.kit.memory_server import at, begin, go_on, open_world
-from tests.kit.server import settings_for_tests, virtual_millis
 from tests.scenarios.conftest import OpenStore
 
 DAY = 86_400

@@ -9,12 +9,12 @@ from trio.testing import MockClock
 from bimip.domain.accounts.barring import DisableUser, RevokeIssued
 from bimip.operations import Operations
 from bimip.push.posting import Response
+from bimip.testing.push import MemoryGateway
+from bimip.testing.virtual import token
 from bimip.wire import bimip_pb2 as server_pb
 from bimip.wire import codec
 from tests.kit.gateway_server import open_gateway_server
 from tests.kit.memory_server import World, at, open_world
-from tests.kit.push import MemoryGateway
-from tests.kit.server import token
 from tests.scenarios.conftest import OpenStore
 from tests.scenarios.test_contacts import Action, ask
 from tests.scenarios.test_push import subscribe, with_push

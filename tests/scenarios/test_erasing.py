@@ -18,8 +18,8 @@ from bimip.storage.care.backup import back_up
 from bimip.storage.care.check import check
 from bimip.storage.interface import Store
 from bimip.storage.lmdb.store import LmdbStore
+from bimip.testing.virtual import settings_for_tests
 from tests.kit.memory_server import Client, World, go_on, open_world
-from tests.kit.server import settings_for_tests
 from tests.scenarios.conftest import OpenStore
 from tests.scenarios.test_groups import Action, ask, events
 

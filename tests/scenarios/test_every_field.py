@@ -15,12 +15,12 @@ from trio.testing import MockClock
 
 from bimip.domain.commands.command import RULES
 from bimip.storage.memory import MemoryStore
+from bimip.testing.virtual import settings_for_tests
 from bimip.users.intake import ROUTES
 from bimip.wire import bimip_pb2 as pb
 from tests.kit.codecs import SERVER
 from tests.kit.memory_server import Client, World, open_world
 from tests.kit.push import BROWSER, PRIVATE_URLS, VAPID_KEY
-from tests.kit.server import settings_for_tests
 from tests.proto.test_protocol import rows
 
 SETTINGS = settings_for_tests(

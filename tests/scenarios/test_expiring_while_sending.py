@@ -7,9 +7,9 @@ from bimip.domain.core.clock import earliest_stamp
 from bimip.domain.core.ids import Millis
 from bimip.domain.core.operations import ExpireLog
 from bimip.domain.core.records import Table
+from bimip.testing.virtual import virtual_millis
 from tests.kit.faults import HeldWorker
 from tests.kit.memory_server import at, open_world, settle
-from tests.kit.server import virtual_millis
 
 
 async def test_what_expires_while_it_is_being_sent_is_told_as_expired_before_the_session_knows(

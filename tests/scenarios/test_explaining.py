@@ -12,8 +12,8 @@ from bimip.domain.core.records import DamagedRecordError, Reader
 from bimip.operations import Operations
 from bimip.reading import message_life
 from bimip.reading.message_life import Life
+from bimip.testing.push import MemoryGateway
 from tests.kit.memory_server import Client, World, at, open_world
-from tests.kit.push import MemoryGateway
 from tests.scenarios.conftest import OpenStore
 from tests.scenarios.test_contacts import Action as Roster
 from tests.scenarios.test_friends import ask_about, friends, publish

@@ -7,8 +7,8 @@ from trio.testing import MockClock
 
 from bimip.client.wire import bimip as pb
 from bimip.storage.care.check import check
+from bimip.testing.push import MemoryGateway
 from tests.kit.memory_server import Client, World, at, open_world
-from tests.kit.push import MemoryGateway
 from tests.scenarios.conftest import OpenStore
 from tests.scenarios.test_friends import CHAT, FEED, Action, ask_about, fetched, friends, publish, react, texts
 from tests.scenarios.test_inbox import ask as ask_inbox

@@ -18,11 +18,11 @@ from bimip.domain.core.operations import Barrier
 from bimip.domain.core.records import Changes, LogTable, Table
 from bimip.domain.decisions import OPERATIONS
 from bimip.supervision import State
+from bimip.testing.virtual import settings_for_tests
 from bimip.users.session import LISTENERS, Session
 from tests.kit.faults import Boom, FaultyStore, HeldWorker, StoreFault, raising, raising_for
 from tests.kit.memory_server import Client, World, at, go_on, message, open_world, settle
 from tests.kit.received import Received
-from tests.kit.server import settings_for_tests
 from tests.scenarios.conftest import OpenStore
 
 

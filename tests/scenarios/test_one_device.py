@@ -11,12 +11,12 @@ from bimip.domain.core.ids import Offset
 from bimip.gateway import serving
 from bimip.gateway.framing import PONG
 from bimip.operations import Operations
+from bimip.testing.virtual import settings_for_tests, virtual_millis
 from bimip.users import intake, recorder
 from bimip.users.batches import BatchBuilder
 from tests.gateway.harness import frame
 from tests.kit.gateway_server import open_gateway_server
 from tests.kit.memory_server import World, at, open_world, settle
-from tests.kit.server import settings_for_tests, virtual_millis
 from tests.scenarios.conftest import OpenStore
 
 

@@ -6,8 +6,8 @@ import trio
 from trio.testing import MockClock
 
 from bimip.client.wire import bimip as pb
+from bimip.testing.virtual import settings_for_tests
 from tests.kit.memory_server import Client, World, at, begin, message, open_world, ranges
-from tests.kit.server import settings_for_tests
 from tests.scenarios.conftest import OpenStore
 
 HOUR = 3600

@@ -9,12 +9,12 @@ from trio.testing import MockClock
 from bimip.client.wire import bimip as pb
 from bimip.operations import Operations
 from bimip.storage.errors import StoreDamagedError
+from bimip.testing.virtual import BEGIN, settings_for_tests
 from bimip.users.awareness.presence import Presence
 from tests.kit.contacts import put_contacts, with_contacts
 from tests.kit.faults import FaultyStore
 from tests.kit.memory_server import Client, World, go_on, open_world, settle
 from tests.kit.received import Received
-from tests.kit.server import BEGIN, settings_for_tests
 
 S = pb.AwarenessStatus
 ONLINE, OFFLINE, AWAY, BUSY, DND = S.ONLINE, S.OFFLINE, S.AWAY, S.BUSY, S.DND

@@ -12,9 +12,10 @@ from bimip.config import Settings
 from bimip.operations import Operations
 from bimip.push.posting import PostError, Request, Response
 from bimip.storage.memory import MemoryStore
+from bimip.testing.push import MemoryGateway
+from bimip.testing.virtual import BEGIN, settings_for_tests
 from tests.kit.memory_server import Client, World, go_on, open_world
-from tests.kit.push import GATEWAY, MemoryGateway
-from tests.kit.server import BEGIN, settings_for_tests
+from tests.kit.push import GATEWAY
 from tests.scenarios.conftest import OpenStore
 from tests.scenarios.test_calls import RING_SECONDS, ann_calls
 from tests.scenarios.test_presence import say

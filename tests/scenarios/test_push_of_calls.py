@@ -9,8 +9,9 @@ from trio.testing import MockClock
 
 from bimip.client.wire import bimip as pb
 from bimip.push.posting import Request, Response
+from bimip.testing.push import MemoryGateway
 from tests.kit.memory_server import Client, World, befriend, go_on, open_world, settle
-from tests.kit.push import BROWSER, VAPID_KEY, MemoryGateway
+from tests.kit.push import BROWSER, VAPID_KEY
 from tests.scenarios.test_calls import ANSWER, CANDIDATE, HANG_UP, OFFER, RING_SECONDS, say, steps
 from tests.scenarios.test_presence import say as say_of_user
 from tests.scenarios.test_push import SOON, failing, millis, subscribe, with_push

@@ -4,8 +4,8 @@ import trio
 from trio.testing import MockClock
 
 from bimip.client.wire import bimip as pb
+from bimip.testing.virtual import settings_for_tests
 from tests.kit.memory_server import Client, open_world
-from tests.kit.server import settings_for_tests
 
 DAY = 24 * 60 * 60
 

@@ -13,9 +13,9 @@ from trio.testing import MockClock
 
 from bimip.storage.memory import MemoryStore
 from bimip.supervision import NoSuchProcess
+from bimip.testing.virtual import seeded_scheduler, settings_for_tests
 from tests.kit.memory_server import World, open_world
 from tests.kit.reference_client import ReferenceClient
-from tests.kit.server import seeded_scheduler, settings_for_tests
 
 USERS = ("alice", "bob", "carol")
 PATHS = (

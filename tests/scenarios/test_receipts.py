@@ -4,9 +4,9 @@ import trio
 from trio.testing import MockClock
 
 from bimip.client.wire import bimip as pb
+from bimip.testing.virtual import BEGIN
 from tests.kit.memory_server import Client, World, at, begin, go_on, open_world, ranges
 from tests.kit.received import ReceiptRun
-from tests.kit.server import BEGIN
 from tests.scenarios.conftest import OpenStore
 
 DELIVERED, READ, PLAYED = pb.MessageStatus.DELIVERED, pb.MessageStatus.READ, pb.MessageStatus.PLAYED

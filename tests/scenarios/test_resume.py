@@ -6,9 +6,9 @@ from trio.testing import MockClock
 from bimip.client.wire import bimip as pb
 from bimip.domain.core.ids import Offset
 from bimip.session.position import Position
+from bimip.testing.virtual import settings_for_tests
 from tests.kit.memory_server import Client, World, at, open_world
 from tests.kit.received import Received
-from tests.kit.server import settings_for_tests
 
 RESUME = pb.AwarenessStatus.RESUME
 BACKLOG = 400

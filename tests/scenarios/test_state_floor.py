@@ -11,8 +11,8 @@ from bimip.config import Settings
 from bimip.domain.core.records import Cursor, Table
 from bimip.storage.care.check import check
 from bimip.storage.memory import MemoryStore
+from bimip.testing.virtual import settings_for_tests
 from tests.kit.memory_server import Client, at, begin, go_on, open_world
-from tests.kit.server import settings_for_tests
 from tests.scenarios.conftest import OpenStore
 from tests.scenarios.test_groups import ask, groups, trip
 

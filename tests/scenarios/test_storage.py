@@ -7,8 +7,8 @@ from bimip.client.wire import bimip as pb
 from bimip.config import Settings
 from bimip.domain.core.records import LogTable, Table
 from bimip.storage.memory import MemoryStore
+from bimip.testing.virtual import settings_for_tests
 from tests.kit.memory_server import Client, World, at, begin, go_on, message, open_world
-from tests.kit.server import settings_for_tests
 from tests.scenarios.conftest import OpenStore
 
 DAY = 24 * 60 * 60

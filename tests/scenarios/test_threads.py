@@ -10,8 +10,8 @@ from bimip.domain.core.clock import earliest_stamp
 from bimip.domain.core.ids import ConversationId, Millis
 from bimip.domain.core.operations import ExpireHistory
 from bimip.names import conversation_number
+from bimip.testing.virtual import virtual_millis
 from tests.kit.memory_server import Client, World, open_world, settle
-from tests.kit.server import virtual_millis
 from tests.scenarios.conftest import OpenStore
 
 THREAD = pb.FetchKind.THREAD

@@ -9,8 +9,8 @@ from bimip.client.wire import bimip as pb
 from bimip.config import Settings
 from bimip.storage.care.check import check
 from bimip.storage.lmdb.store import LmdbStore
+from bimip.testing.virtual import settings_for_tests
 from tests.kit.memory_server import Client, World, at, begin, go_on, open_world
-from tests.kit.server import settings_for_tests
 from tests.scenarios.conftest import OpenStore
 
 DAY = 86_400

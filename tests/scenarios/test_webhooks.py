@@ -18,10 +18,10 @@ from bimip.push.posting import PostError, Request, Response
 from bimip.storage.errors import StorageError, StoreDamagedError
 from bimip.storage.interface import Store
 from bimip.storage.memory import MemoryStore
+from bimip.testing.virtual import BEGIN, settings_for_tests
 from bimip.webhooks import process, telling
 from tests.kit.faults import Boom, FaultyStore, StoreFault, raising
 from tests.kit.memory_server import open_world, settle
-from tests.kit.server import BEGIN, settings_for_tests
 from tests.kit.webhooks import SECRET, URL, MemoryBackEnd, webhook
 from tests.scenarios.conftest import OpenStore
 

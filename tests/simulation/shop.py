@@ -16,10 +16,10 @@ import h11
 import httpx
 import trio
 
+from bimip.testing.virtual import token
 from tests.http.kit import exchange
 from tests.kit.history import Answered, Event, Name, Wrote
 from tests.kit.posted import told_by
-from tests.kit.server import token
 
 EID = "shop@example.org"
 WRITER, READER = Name(EID, "rest"), Name(EID, "desk")

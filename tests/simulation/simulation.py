@@ -35,6 +35,7 @@ from bimip.names import conversation_id
 from bimip.operations import Operations
 from bimip.parts import Parts
 from bimip.supervision import NoSuchProcess, State, SupervisionError, Tree
+from bimip.testing.virtual import BEGIN, Port, cut, open_virtual_server, seeded_scheduler, settings_for_tests
 from bimip.users.connection import RefusedError
 from bimip.wire import stored
 from tests.kit.actor import CALM, FIRST, Mood
@@ -44,7 +45,6 @@ from tests.kit.history import Batch, Erased, Event, GapReason, Name, Pushed, Put
 from tests.kit.memory_connection import MemoryConnection
 from tests.kit.memory_server import FOR_EVER
 from tests.kit.push import GATEWAY
-from tests.kit.server import BEGIN, Port, cut, open_memory_server, seeded_scheduler, settings_for_tests
 from tests.kit.webhooks import webhook
 from tests.simulation.back_end import BackEnd
 from tests.simulation.device import Device
@@ -446,7 +446,7 @@ class Simulation:
     async def _serve_once(self) -> None:
         disk = self.disk
         self._worker = SlowWorker(disk, self.random)
-        serving = open_memory_server(
+        serving = open_virtual_server(
             lambda: disk,
             settings=self.settings,
             open_worker=lambda: self._worker,

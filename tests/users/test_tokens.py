@@ -14,11 +14,12 @@ from bimip.domain.core.ids import Millis
 from bimip.domain.core.records import Table
 from bimip.gateway.authentication import issue
 from bimip.operations import Operations
+from bimip.testing.tokens import KEY
+from bimip.testing.virtual import BEGIN, settings_for_tests, token, virtual_millis
 from bimip.wire import bimip_pb2 as server_pb
 from bimip.wire import codec
 from tests.kit.gateway_server import open_gateway_server
 from tests.kit.memory_server import Client, open_world
-from tests.kit.server import BEGIN, KEY, settings_for_tests, token, virtual_millis
 
 REFRESH, REVOKE = pb.TokenAuthorityAction.REFRESH, pb.TokenAuthorityAction.REVOKE
 LEEWAY = 30

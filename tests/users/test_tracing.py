@@ -13,10 +13,11 @@ from bimip.domain.core.clock import NODE_BITS
 from bimip.domain.core.ids import Stamp
 from bimip.reading.people import Eids
 from bimip.storage.memory import MemoryStore
+from bimip.testing.push import MemoryGateway
+from bimip.testing.virtual import settings_for_tests
 from bimip.users.tracing import MessageTraces
 from tests.kit.memory_server import open_world
-from tests.kit.push import GATEWAY, MemoryGateway
-from tests.kit.server import settings_for_tests
+from tests.kit.push import GATEWAY
 from tests.scenarios.test_push import SOON, bob_away
 
 Logs = list[MutableMapping[str, Any]]

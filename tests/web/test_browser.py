@@ -4,8 +4,8 @@ import re
 from pathlib import Path
 
 from bimip.api.openapi import CLIENT_PATH
+from bimip.testing import free_port
 from tests.chaos.process_driver import ROOT, Served, served, token
-from tests.chaos.server import free_port
 from tests.kit.browser import Site, browsing, needs_browser, site
 
 PAGES = {f"/{name}": (Path(__file__).parent / name).read_text() for name in ("page.html", "page.mjs")}

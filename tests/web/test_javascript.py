@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
+from bimip.testing import free_port
 from tests.chaos.process_driver import ROOT, Served, served, token
-from tests.chaos.server import free_port
 
 HERE = Path(__file__).parent
 SECONDS = 60

@@ -1,5 +1,7 @@
 """The whole server in one thread and virtual time, as app.py puts it together: the one place where tests say what the
 machine is to it.
+
+`MemoryServer` (`memory.py`) is this for who builds on BIMIP; here is what the project's own tests take apart.
 """
 
 import socket
@@ -16,23 +18,22 @@ from bimip.app import open_server
 from bimip.config import Settings, load_settings
 from bimip.domain.core.ids import Millis
 from bimip.environment import Surroundings
-from bimip.gateway.authentication import issue
 from bimip.gateway.listener import OpenListeners
 from bimip.journal.worker import InlineWorker, Worker
 from bimip.parts import Parts
 from bimip.push.posting import Poster
 from bimip.storage.interface import Store
-from tests.kit.push import MemoryGateway
+from bimip.testing.push import MemoryGateway
+from bimip.testing.tokens import KEY, OPERATOR, issue_token
 
 BEGIN = 1_700_000_000_000
 """The wall clock when the virtual one shows 0, in ms."""
-KEY = "a key for tests, of 32 bytes or more"
-OPERATOR = "an operator's token"
+HOUR_SECONDS = 3600
 
 
 @contextmanager
 def seeded_scheduler(seed: int) -> Iterator[None]:
-    """trio runs the tasks of one step in a random order: draw it from a seed, so that a run can be had again."""
+    """Draws from a seed the order in which trio runs the tasks of one step, so that a run can be had again."""
     runner: Any = trio_run
     before = runner._ALLOW_DETERMINISTIC_SCHEDULING, runner._r
     runner._ALLOW_DETERMINISTIC_SCHEDULING, runner._r = True, Random(seed)
@@ -47,16 +48,8 @@ def virtual_millis() -> Millis:
 
 
 def token(eid: str, device: str, *, seconds: int = 3600, jti: str = "") -> str:
-    """A real token, good from now on."""
-    return issue(
-        algorithm="HS256",
-        signing_key=KEY,
-        eid=eid,
-        device=device,
-        now_ms=virtual_millis(),
-        lifetime_seconds=seconds,
-        jti=jti or f"{eid}/{device}",
-    )
+    """Makes a real token, good from now on, as virtual time has it."""
+    return issue_token(eid, device, seconds=seconds, now_ms=virtual_millis(), jti=jti)
 
 
 def settings_for_tests(**environment: str) -> Settings:
@@ -71,15 +64,15 @@ def settings_for_tests(**environment: str) -> Settings:
 
 
 class Port:
-    """Where peers connect, without a network: it outlives the listeners, as the system's queue of a port does."""
+    """A port without a network. It outlives the listeners, as the system's queue of a port does."""
 
     def __init__(self, real: Callable[..., Any] | None = None) -> None:
-        """`real`: what opens real sockets, which are closed again: that can be killed too."""
+        """Makes a port. `real`: what opens real sockets, which are closed again: that can be killed too."""
         self._send, self._receive = trio.open_memory_channel[trio.abc.Stream](10_000)
         self._real = real
 
     async def open(self, host: str | None, _port: int) -> Sequence[trio.abc.Listener[Any]]:
-        """What a part of the server listens on."""
+        """Returns what a part of the server listens on."""
         if self._real is None:
             await trio.lowlevel.checkpoint()
         else:
@@ -93,7 +86,7 @@ class Port:
         return ours
 
     def connect_by_socket(self, *, buffer_bytes: int = 0) -> trio.SocketStream:
-        """A pair of sockets: what one end writes the other can read at once, so that virtual time holds."""
+        """Connects by a pair of sockets: what one end writes the other can read at once, so that virtual time holds."""
         ours, theirs = (trio.socket.from_stdlib_socket(one) for one in socket.socketpair())
         if buffer_bytes:
             theirs.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, buffer_bytes)
@@ -120,11 +113,8 @@ class _PortListener(trio.abc.Listener[trio.abc.Stream]):
         await trio.lowlevel.checkpoint()
 
 
-HOUR_SECONDS = 3600
-
-
 @asynccontextmanager
-async def open_memory_server(
+async def open_virtual_server(
     open_store: Callable[[], Store],
     *,
     settings: Settings | None = None,
@@ -136,7 +126,7 @@ async def open_memory_server(
     listen_console: OpenListeners | None = None,
     gateway: Poster | None = None,
 ) -> AsyncIterator[Parts]:
-    """Run the server. Where nothing listens nobody ever connects, and what is pushed goes nowhere else."""
+    """Runs the server. Where nothing listens nobody ever connects, and what is pushed goes nowhere else."""
     poster = gateway or MemoryGateway()
     surroundings = Surroundings(
         open_store=lambda _settings: open_store(),
