@@ -16,7 +16,7 @@ tests of any kind, under any event loop or none; `kill` is `kill -9`, and what w
             async with open_client(server.url, token=server.token("bob@example.org")) as bob:
                 await bob.wait_connected()  # a user exists once they were here
                 async with open_client(server.url, token=server.token("alice@example.org")) as alice:
-                    await alice.send("bob@example.org", b"Hello Bob")
+                    await alice.messages.send("bob@example.org", b"Hello Bob")
                 await asyncio.to_thread(server.kill)
                 await asyncio.to_thread(server.start)
                 async for event in bob:
@@ -55,7 +55,7 @@ Settings are given by their names in the environment (`config/bimip.toml` has th
     @pytest.mark.trio
     async def test_messages_to_users_who_were_never_here_are_taken(bimip_memory_server):
         async with bimip_memory_server.client("alice@example.org") as alice:
-            sent = await alice.send("bob@example.org", b"Hello Bob")
+            sent = await alice.messages.send("bob@example.org", b"Hello Bob")
             assert sent.signal_id
 
 Each test has a server of its own, which takes half a second for a process to start and a tenth for one in memory. For

@@ -40,13 +40,13 @@ async def test_what_was_acknowledged_outlives_a_kill_and_a_stop(
 ) -> None:
     server = bimip_memory_server
     async with server.client(ALICE) as alice:
-        await alice.send(BOB, b"one")
+        await alice.messages.send(BOB, b"one")
         await server.kill()
-        alice.send_nowait(BOB, b"two")
+        alice.messages.send_nowait(BOB, b"two")
         with pytest.raises(trio.TooSlowError), trio.fail_after(60):
             await alice.wait_connected()
         await server.start()
-        await alice.send(BOB, b"three")
+        await alice.messages.send(BOB, b"three")
         await server.restart()
         async with server.client(BOB) as bob:
             texts = [await next_payload(bob) for _ in range(3)]
@@ -105,9 +105,9 @@ async def test_push_is_told_to_the_test(autojump_clock: MockClock) -> None:
     async with open_memory_server(BIMIP_PUSH_GATEWAYS=gateways, BIMIP_PUSH_DELAY_SECONDS="0") as server:
         async with server.client(BOB) as bob:
             await bob.wait_connected()
-            await bob.subscribe_push("own", "a token of Bob's")
+            await bob.push.subscribe("own", "a token of Bob's")
         async with server.client(ALICE) as alice:
-            await alice.send(BOB, b"Hello")
+            await alice.messages.send(BOB, b"Hello")
             await trio.sleep(60)
 
         assert [one["token"] for one in server.pushed.take()] == ["a token of Bob's"]
@@ -118,7 +118,7 @@ async def test_the_same_seed_draws_the_same(autojump_clock: MockClock) -> None:
     for seed in (1, 1, 2):
         async with open_memory_server(seed=seed) as server, server.client(ALICE) as alice:
             events = [event async for event in first_events(alice)]
-            ids.append(alice.send_nowait(BOB, b"Hello"))
+            ids.append(alice.messages.send_nowait(BOB, b"Hello"))
 
             assert len(events) == 1
 

@@ -17,12 +17,12 @@ from trio.testing import MockClock
 import bimip.client
 from bimip.client import CallStep, Client, Start, events
 from bimip.storage.memory import MemoryStore
+from bimip.testing.push import MemoryGateway
+from bimip.testing.virtual import virtual_millis
 from tests.client.facets import examples
 from tests.client.facets.support import FACETS
 from tests.kit.contacts import put_contacts
 from tests.kit.memory_server import open_world
-from tests.kit.push import MemoryGateway
-from tests.kit.server import virtual_millis
 from tests.scenarios.test_client_keeps_its_word import Network
 from tests.scenarios.test_push import with_push
 
