@@ -1,7 +1,10 @@
 """Changing what is there: `message` and `conversation`."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
+
+import trio
 
 from bimip.cli.devices import Device, asking
 from bimip.cli.failures import Exit, Failure
@@ -9,6 +12,8 @@ from bimip.cli.words import printable, show_json
 from bimip.client import Client
 from bimip.client.events import CommandDone
 from bimip.domain.core.clock import stamp_in
+
+ANSWER_SECONDS = 30
 
 Change = Callable[[Client, int], Awaitable[CommandDone]]
 
@@ -25,7 +30,8 @@ def signal_offset_of(text: str) -> int:
 async def change_message(device: Device, message: str, change: Change, *, as_json: bool = False) -> None:
     signal_offset = signal_offset_of(message)
     async with asking(device) as client:
-        done = await change(client, signal_offset)
+        with _in_time():
+            done = await change(client, signal_offset)
     if as_json:
         show_json(asdict(done))
         return
@@ -46,12 +52,24 @@ async def keep_conversation(
 ) -> None:
     """Sets what is not None."""
     async with asking(device) as client:
-        await client.conversations.keep(
-            conversation,
-            archived=archived,
-            pinned=pinned,
-            marked_unread=marked_unread,
-            muted_until=muted_until,
-            draft=None if draft is None else draft.encode(),
-        )
+        with _in_time():
+            await client.conversations.keep(
+                conversation,
+                archived=archived,
+                pinned=pinned,
+                marked_unread=marked_unread,
+                muted_until=muted_until,
+                draft=None if draft is None else draft.encode(),
+            )
     show_json({"conversation": conversation}) if as_json else print(f"done: conversation {printable(conversation)}")
+
+
+@contextmanager
+def _in_time() -> Iterator[None]:
+    """The SDK gives a command again and again; a person is told when that takes long."""
+    try:
+        with trio.fail_after(ANSWER_SECONDS):
+            yield
+    except trio.TooSlowError:
+        sentence = f"no answer within {ANSWER_SECONDS} s: it may have been done or not; asking again is safe"
+        raise Failure(Exit.FAILED, sentence) from None

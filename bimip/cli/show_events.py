@@ -12,6 +12,8 @@ from bimip.client.events import (
     ActivityChanged,
     CallEnded,
     CallSignalled,
+    CommandDone,
+    CommandRefused,
     Connected,
     ContactChanged,
     ConversationChanged,
@@ -100,6 +102,11 @@ def line_of(event: Event) -> Line:  # noqa: C901, PLR0911, PLR0912 - one case fo
             known = " (the server had it already)" if event.duplicate else ""
             return Line("✓", "green", f"sent{known}", f"{event.partition or 'log'} #{event.user_offset}")
         case SendRefused():
+            return Line("✗", "red", f"refused: {_name(event.code)}: {printable(event.message)}")
+        case CommandDone():
+            where = f"conversation {printable(event.conversation)} #{event.conversation_offset}"
+            return Line("✓", "green", "done, what was asked for before", where)
+        case CommandRefused():
             return Line("✗", "red", f"refused: {_name(event.code)}: {printable(event.message)}")
         case ReceiptsChanged():
             who = f"{_DID[event.kind]} {printable(event.member)}{', unseen' if event.private else ''}"

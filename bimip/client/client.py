@@ -15,6 +15,7 @@ from bimip.client.backoff import Backoff
 from bimip.client.connector import Connector
 from bimip.client.core.device import Device
 from bimip.client.core.inbox import StartAt
+from bimip.client.core.kept import KeptMessages
 from bimip.client.environment import Environment
 from bimip.client.errors import InvalidArgument
 from bimip.client.event_stream import EventStream
@@ -35,6 +36,7 @@ from bimip.client.facets.state import StateFacet
 from bimip.client.frames import checked
 from bimip.client.own_device import OwnDevice
 from bimip.client.store import Store
+from bimip.client.tokens import Token
 from bimip.client.transport import Connect, websocket
 from bimip.client.wire.bimip import Hello, Start
 from bimip.client.wire.bimip import Position as WirePosition
@@ -72,12 +74,13 @@ class Client(OwnDevice, EventStream):
 async def open_client(
     url: str,
     *,
-    token: str | Callable[[], str],
+    token: Token,
     path: str | Path = ":memory:",
     partitions: Sequence[str] = ("chat",),
     start: Start = Start.START_UNSPECIFIED,
     last: int = 0,
     after_seq: Mapping[str, str] | None = None,
+    keep_messages: bool = False,
     agent: str = AGENT,
     backoff: Backoff | None = None,
     timeout: float = 30.0,  # noqa: ASYNC109 - of each request, not of this function
@@ -93,8 +96,9 @@ async def open_client(
 
     path        the device's SQLite file; a file belongs to one device and one process at a time. Without one nothing
                 outlives the block.
-    token       or a function that makes one, called for each connection. It must not block. Space and line ends
-                around it are stripped.
+    token       or a function that makes one, which may be async: it is called for each connection, and before its
+                token expires, so that the connection goes on. It must not block. Where it raises, that is logged, and
+                it is called again with the next attempt. Space and line ends around a token are stripped.
     partitions  what to receive. Without any the client only sends: choose that for one that takes no events, because
                 what is not taken is not acknowledged, and the server gives such a device up after a while.
     start, last where a device begins that has no position yet: by default where the server has it (the first device
@@ -103,6 +107,9 @@ async def open_client(
     after_seq   by partition where such a device begins instead: behind the message with this `seq`, one of this user's,
                 as a program has it that kept the messages elsewhere, without this file. What it names and what came
                 before counts as received. One that the server does not know skips nothing: all that is kept comes
+    keep_messages
+                whether the file has the messages too, those that were taken and those that were sent, for
+                `history.kept` and `history.search`. What was deleted or has disappeared leaves it
     timeout     seconds, more than 0: for the answer to a request, for a handshake, for a frame to be sent
     ssl_context for wss://: whom to trust, where that are not the system's authorities
     connect, clock, now, random
@@ -118,7 +125,7 @@ async def open_client(
     _check_settings(partitions, start_at, agent, timeout)
     store = Store(path)
     try:
-        device = Device(store, partitions, start_at, agent, clock)
+        device = Device(store, partitions, start_at, agent, clock, KeptMessages(store, now, wanted=keep_messages))
         environment = Environment(
             connect=connect or websocket(ssl_context=ssl_context, timeout=timeout),
             clock=clock,
@@ -129,6 +136,7 @@ async def open_client(
         try:
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(connector.run)
+                tasks.start_soon(connector.refresh_tokens)
                 tasks.start_soon(connector.expire)
                 yield Client(device, connector, environment)
                 await connector.leave()

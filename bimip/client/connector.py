@@ -1,18 +1,17 @@
 """Staying connected: one connection after another, until the client leaves or somebody has to act."""
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
+from math import inf
 from typing import TypeVar
 
 import anyio
 import betterproto2
 
-from bimip.client.arguments import checked_text
 from bimip.client.backoff import Backoff
 from bimip.client.condition import Condition
 from bimip.client.core.device import Device
-from bimip.client.core.requests import Pending
 from bimip.client.environment import Environment
 from bimip.client.errors import (
     ClientError,
@@ -20,7 +19,6 @@ from bimip.client.errors import (
     InvalidArgument,
     NotConnected,
     ProtocolViolation,
-    Refused,
     Stopped,
     StoreError,
     TimedOut,
@@ -29,13 +27,15 @@ from bimip.client.errors import (
 from bimip.client.events import Disconnected
 from bimip.client.frames import Payload, checked
 from bimip.client.link import End, Link
+from bimip.client.tokens import Token, current, refresh_at
 from bimip.client.transport import ABNORMAL_CLOSURE
-from bimip.client.wire.bimip import Body, Command
+from bimip.client.wire.bimip import TokenAuthority, TokenAuthorityAction
 from bimip.session.close import Close, may_reconnect
 
 _log = logging.getLogger("bimip.client")
 
 LEAVE_TIMEOUT = 2.0
+REFRESH_AGAIN_SECONDS = 5.0
 
 _Answer = TypeVar("_Answer", bound=betterproto2.Message)
 
@@ -47,7 +47,7 @@ class Connector:
         environment: Environment,
         *,
         url: str,
-        token: str | Callable[[], str],
+        token: Token,
         backoff: Backoff,
         timeout: float,
     ) -> None:
@@ -100,29 +100,9 @@ class Connector:
             raise ProtocolViolation(f"{type(request).__name__} was answered with {type(result).__name__}")
         return result
 
-    async def request_all(self, commands: Sequence[Command]) -> list[Command | Refused]:
-        """Send commands as one batch, each with an id of its own, and wait for the answer of each, in their order.
-
-        Raises TimedOut, NotConnected, InvalidArgument: then some of them may have been done.
-        """
-        body = Body(commands=list(commands))
-        checked(body)
-        try:
-            with anyio.fail_after(self._timeout):
-                await self.wait_connected()
-                ref, parts = self._device.requests.open_batch(command.id for command in commands)
-                try:
-                    self._device.send(body, ref)
-                    for part in parts:
-                        await part.done.wait()
-                finally:
-                    self._device.requests.close(ref)
-        except TimeoutError:
-            raise TimedOut(f"no answer to all of {len(commands)} commands within {self._timeout} s") from None
-        return [_command_or_refusal(part) for part in parts]
-
     def replace_token(self, token: str) -> None:
-        """Use this token for the next connections, unless a function makes each one's."""
+        """Note that the connection has this token now; so have the next ones, unless a function makes theirs."""
+        self._last_token = token
         if not callable(self._token):
             self._token = token
 
@@ -148,12 +128,36 @@ class Connector:
                 attempt = 0 if self._environment.clock() - begun >= self._backoff.steady else attempt
                 # What the server names is the least; the draw on top of it spreads those who were given the same.
                 wait = end.retry_after + self._backoff.delay(attempt, self._environment.random)
-                if not self._should_reconnect(end, wait):
+                if not await self._should_reconnect(end, wait):
                     return
                 await anyio.sleep(wait)
                 attempt += 1
         except* (StoreError, InvalidArgument) as group:
             self._finish(flatten(group)[0])
+
+    async def refresh_tokens(self) -> None:
+        """Have each connection outlive its token, where a function makes tokens."""
+        while callable(self._token):
+            link, now = self._link, self._environment.now() / 1000
+            wait = refresh_at(self._last_token, now) - now
+            with anyio.move_on_after(max(0.0, wait) if link is not None else inf) as scope:
+                while self._link is link:
+                    await self._state_changed.wait()
+            if scope.cancelled_caught and not await self._refresh_token():
+                await anyio.sleep(REFRESH_AGAIN_SECONDS)
+
+    async def _refresh_token(self) -> bool:
+        """Whether this connection has another token now. Where it has not, it ends when its token does."""
+        try:
+            token = await current(self._token)
+            if token == self._last_token:
+                return False
+            await self.request(TokenAuthority(action=TokenAuthorityAction.REFRESH, token=token), TokenAuthority)
+        except ClientError as error:
+            _log.warning("the token could not be refreshed: %s", error)
+            return False
+        self.replace_token(token)
+        return True
 
     async def expire(self) -> None:
         """Have what the device was told end when its time is over."""
@@ -164,14 +168,14 @@ class Connector:
             if scope.cancelled_caught:
                 self._device.expire()
 
-    def _should_reconnect(self, end: End, wait: float) -> bool:
+    async def _should_reconnect(self, end: End, wait: float) -> bool:
         """Whether there is to be another connection, now that one has ended."""
         if self.finished:
             return False
         if self._logging_out and end.code in {Close.NORMAL, Close.LOGGED_OUT}:
             self._finish(None)
             return False
-        retry = end.may_retry or self._has_other_token(end)
+        retry = end.may_retry or await self._has_other_token(end)
         self._disconnected(end, wait if retry else None)
         if not retry:
             _log.warning("it does not connect again: %d %s", end.code, end.reason)
@@ -179,8 +183,8 @@ class Connector:
         return retry
 
     async def _connect_once(self) -> End:
-        self._last_token = self._current_token()
         try:
+            self._last_token = await current(self._token)
             connection = await self._environment.connect(self._url, self._last_token)
         except ConnectFailed as failed:
             return _end_of(failed)
@@ -192,14 +196,13 @@ class Connector:
             self._device.requests.fail(NotConnected("the connection was cut before the answer came"))
             self._device.presence.disconnected()
 
-    def _has_other_token(self, end: End) -> bool:
+    async def _has_other_token(self, end: End) -> bool:
         if not callable(self._token) or end.code not in {Close.TOKEN_EXPIRED, Close.UNAUTHENTICATED}:
             return False
-        return self._current_token() != self._last_token
-
-    def _current_token(self) -> str:
-        """Returns the token without the line end that a file or a secret of the surroundings put behind it."""
-        return checked_text("token", self._token() if callable(self._token) else self._token).strip()
+        try:
+            return await current(self._token) != self._last_token
+        except ConnectFailed:
+            return True  # it is asked again with the next attempt
 
     def _set_link(self, link: Link | None) -> None:
         if link is not None:
@@ -228,6 +231,7 @@ class Connector:
         self.finished = True
         gone = failure or NotConnected("this client has left; what was not answered stays in the outbox")
         self._device.outbox.fail(gone)
+        self._device.commands.fail(gone)
         self._state_changed.notify_all()
         self._device.changed.notify_all()
 
@@ -240,15 +244,6 @@ class Connector:
                 self._link.leave()
             while self._link is not None:
                 await self._state_changed.wait()
-
-
-def _command_or_refusal(part: Pending) -> Command | Refused:
-    if isinstance(part.failure, Refused):
-        return part.failure
-    result = part.result()
-    if not isinstance(result, Command):
-        raise ProtocolViolation(f"a command was answered with {type(result).__name__}")
-    return result
 
 
 def _end_of(failed: ConnectFailed) -> End:

@@ -133,6 +133,16 @@ class CommandDone:
 
 
 @dataclass(frozen=True, slots=True)
+class CommandRefused:
+    """The server will not do this command. It has left the outbox."""
+
+    id: str
+    code: ErrorCode
+    message: str
+    field: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class DeviceChanged:
     """A device of this user came, was given another label, or is gone. `client.devices.known` has them all."""
 
@@ -377,6 +387,8 @@ Event = (
     | PostReceived
     | Sent
     | SendRefused
+    | CommandDone
+    | CommandRefused
     | ReceiptsChanged
     | ReadMarkerChanged
     | MessageChanged

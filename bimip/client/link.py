@@ -2,10 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import anyio
 
 from bimip.client.core.device import Device
+from bimip.client.core.outbox import Outbox
 from bimip.client.errors import ConnectionClosed, ProtocolViolation, TransportError, flatten
 from bimip.client.frames import decode
 from bimip.client.transport import ABNORMAL_CLOSURE, LONGEST_RETRY_AFTER, Connection
@@ -53,8 +55,10 @@ class Link:
             await self._shake_hands()
             on_connected()
             async with anyio.create_task_group() as tasks:
-                for task in (self._read, self._write, self._send_outbox, self._acknowledge, self._heartbeat):
+                for task in (self._read, self._write, self._acknowledge, self._heartbeat):
                     tasks.start_soon(task)
+                tasks.start_soon(self._send_outbox, self._device.outbox, self._device.send_messages)
+                tasks.start_soon(self._send_outbox, self._device.commands, self._device.give_commands)
         except* TransportError as group:
             ends = [_end_of(error) for error in flatten(group)]
         return ends[0]
@@ -106,20 +110,18 @@ class Link:
         except TimeoutError:
             raise ConnectionClosed(ABNORMAL_CLOSURE, f"a frame could not be sent within {self._timeout} s") from None
 
-    async def _send_outbox(self) -> None:
-        """Send the outbox, in order; a message without an answer ends the connection, and is sent on the next."""
-        outbox = self._device.outbox
+    async def _send_outbox(self, outbox: Outbox[Any], send: Callable[[], bool]) -> None:
+        """Send an outbox, in order; what is not answered in time ends the connection, and is sent on the next."""
         while True:
             while (pause := outbox.paused_until - self._clock()) > 0:
                 with anyio.move_on_after(pause):
-                    await self._watch_answers()
-            while self._device.send_messages():
+                    await self._watch_answers(outbox)
+            while send():
                 pass
-            await self._watch_answers()
+            await self._watch_answers(outbox)
 
-    async def _watch_answers(self) -> None:
-        """Wait until the outbox changes, or a message is not answered in time."""
-        outbox = self._device.outbox
+    async def _watch_answers(self, outbox: Outbox[Any]) -> None:
+        """Wait until the outbox changes, or something in it is not answered in time."""
         oldest = outbox.oldest_in_flight()
         if oldest is None:
             await outbox.changed.wait()
@@ -127,7 +129,7 @@ class Link:
         with anyio.move_on_after(oldest + self._timeout - self._clock()) as scope:
             await outbox.changed.wait()
         if scope.cancelled_caught:
-            raise ConnectionClosed(ABNORMAL_CLOSURE, f"a message was not answered within {self._timeout} s")
+            raise ConnectionClosed(ABNORMAL_CLOSURE, f"what was sent was not answered within {self._timeout} s")
 
     async def _acknowledge(self) -> None:
         inbox, changed = self._device.inbox, self._device.changed

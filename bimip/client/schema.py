@@ -7,6 +7,17 @@ CREATE TABLE outbox (
   number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, message BLOB NOT NULL, answer BLOB
 );
 CREATE INDEX unanswered ON outbox (number) WHERE answer IS NULL;
+CREATE TABLE commands (
+  number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, message BLOB NOT NULL, answer BLOB,
+  behind INTEGER NOT NULL
+);
+CREATE INDEX unanswered_commands ON commands (number) WHERE answer IS NULL;
+CREATE TABLE messages (
+  signal_id TEXT PRIMARY KEY, partition TEXT NOT NULL, offset INTEGER NOT NULL, conversation TEXT NOT NULL,
+  conversation_offset INTEGER NOT NULL, text TEXT, expires INTEGER NOT NULL, message BLOB NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX by_conversation ON messages (conversation, conversation_offset);
+CREATE INDEX by_expiry ON messages (expires);
 CREATE TABLE remembered (signal_id TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE state (
   kind TEXT, key TEXT, value TEXT NOT NULL, generation INTEGER NOT NULL, PRIMARY KEY (kind, key)
@@ -42,6 +53,19 @@ CREATE TABLE chains (
 CREATE TABLE stretches (
   partition TEXT, first INTEGER, last INTEGER NOT NULL, PRIMARY KEY (partition, first)
 ) WITHOUT ROWID;
+""",
+    """
+CREATE TABLE commands (
+  number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, message BLOB NOT NULL, answer BLOB,
+  behind INTEGER NOT NULL
+);
+CREATE INDEX unanswered_commands ON commands (number) WHERE answer IS NULL;
+CREATE TABLE messages (
+  signal_id TEXT PRIMARY KEY, partition TEXT NOT NULL, offset INTEGER NOT NULL, conversation TEXT NOT NULL,
+  conversation_offset INTEGER NOT NULL, text TEXT, expires INTEGER NOT NULL, message BLOB NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX by_conversation ON messages (conversation, conversation_offset);
+CREATE INDEX by_expiry ON messages (expires);
 """,
 )
 """Each makes a file one of the next version, the first one of version 1. A new kind of state needs none."""

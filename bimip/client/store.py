@@ -3,6 +3,8 @@
     meta            who it belongs to, the epoch, how far the state is known
     positions       for each partition what the application has taken (bimip.session.position)
     outbox          messages in the order written, until the application knows the answer
+    commands        what is to be done to messages and conversations, the same way
+    messages        what was taken and sent, where the program wants messages kept (core/kept.py)
     remembered      signal_ids of what was taken, the newest ones: how a message is known again in another epoch
     state           the copy of the user's state, of each kind by its keys (core/state.py)
     pending_reads   what this device has read and the server may not know yet
@@ -21,7 +23,7 @@ import logging
 import os
 import sqlite3
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +31,8 @@ from typing import NamedTuple
 
 from bimip.client.errors import InvalidArgument, StoreError
 from bimip.client.events import Identity
+from bimip.client.message_table import MessageTable
+from bimip.client.outbox_tables import CommandTable, OutboxTable
 from bimip.client.schema import SCHEMA, SCHEMA_VERSION, UPGRADES
 from bimip.domain.core.ids import Offset
 from bimip.session.position import Position
@@ -64,15 +68,6 @@ class Meta:
         )
 
 
-class OutboxItem(NamedTuple):
-    """A message of the outbox."""
-
-    number: int
-    id: str
-    message: bytes
-    answer: bytes | None
-
-
 class PendingRead(NamedTuple):
     target: str
     is_peer: bool
@@ -99,7 +94,10 @@ class Store:
         except sqlite3.Error as problem:
             self._db.close()
             raise StoreError(f"{path} cannot be used (is it open in another process?): {problem}") from problem
-        self._remembered_count: int = self._execute("SELECT count(*) FROM remembered").fetchone()[0]
+        self.outbox = OutboxTable(self.execute, self.synced)
+        self.commands = CommandTable(self.execute, self.synced)
+        self.messages = MessageTable(self.execute)
+        self._remembered_count: int = self.execute("SELECT count(*) FROM remembered").fetchone()[0]
         self.meta = self._read_meta()
 
     def _prepare(self) -> None:
@@ -114,7 +112,7 @@ class Store:
             made = "".join(UPGRADES[version - 1 :]) if version else SCHEMA
             self._db.executescript(f"BEGIN EXCLUSIVE; {made} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT")
 
-    def _execute(self, sql: str, values: tuple[object, ...] = ()) -> sqlite3.Cursor:
+    def execute(self, sql: str, values: tuple[object, ...] = ()) -> sqlite3.Cursor:
         try:
             return self._db.execute(sql, values)
         except sqlite3.Error as problem:
@@ -127,123 +125,93 @@ class Store:
     def transaction(self) -> Iterator[None]:
         """Write all or nothing. One inside another is part of it."""
         if self._depth == 0:
-            self._execute("BEGIN IMMEDIATE")
+            self.execute("BEGIN IMMEDIATE")
         self._depth += 1
         try:
             yield
         except BaseException:
             self._depth -= 1
             if self._depth == 0:
-                self._execute("ROLLBACK")
+                self.execute("ROLLBACK")
                 self.meta = self._read_meta()
             raise
         self._depth -= 1
         if self._depth == 0:
-            self._execute("COMMIT")
+            self.execute("COMMIT")
+
+    @contextmanager
+    def synced(self) -> Iterator[None]:
+        """Write all or nothing, and have it on disk behind the block."""
+        self.execute("PRAGMA synchronous = FULL")
+        try:
+            with self.transaction():
+                yield
+        finally:
+            self.execute("PRAGMA synchronous = NORMAL")
 
     def _read_meta(self) -> Meta:
-        return Meta.of(dict(self._execute("SELECT name, value FROM meta")))
+        return Meta.of(dict(self.execute("SELECT name, value FROM meta")))
 
     def set_meta(self, meta: Meta) -> None:
         """Write what differs in `meta`. That is always what the file holds: reading it costs nothing."""
         for name, value in meta.rows().items() - self.meta.rows().items():
-            self._execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (name, value))
+            self.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (name, value))
         self.meta = meta
 
     def position(self, partition: str) -> Position | None:
-        row = self._execute("SELECT offset, held FROM positions WHERE partition = ?", (partition,)).fetchone()
+        row = self.execute("SELECT offset, held FROM positions WHERE partition = ?", (partition,)).fetchone()
         if row is None:
             return None
         return Position(Offset(row[0]), tuple((first, last) for first, last in json.loads(row[1])))
 
     def set_position(self, partition: str, position: Position) -> None:
-        self._execute(
+        self.execute(
             "INSERT OR REPLACE INTO positions VALUES (?, ?, ?)",
             (partition, position.offset, json.dumps(position.held)),
         )
 
     def drop_positions(self) -> None:
-        self._execute("DELETE FROM positions")
-
-    def put(self, message_id: str, message: bytes) -> None:
-        """Put a message into the outbox; it is on disk when this returns."""
-        self.put_all([(message_id, message)])
-
-    def put_all(self, messages: Iterable[tuple[str, bytes]]) -> None:
-        """Put messages into the outbox, by id, all or none; they are on disk when this returns."""
-        self._execute("PRAGMA synchronous = FULL")
-        try:
-            with self.transaction():
-                for row in messages:
-                    self._execute("INSERT INTO outbox (id, message) VALUES (?, ?)", row)
-        finally:
-            self._execute("PRAGMA synchronous = NORMAL")
-
-    def outbox_item(self, message_id: str) -> OutboxItem | None:
-        row = self._execute("SELECT number, id, message, answer FROM outbox WHERE id = ?", (message_id,)).fetchone()
-        return OutboxItem(*row) if row else None
-
-    def unanswered(self, after: int, limit: int) -> list[OutboxItem]:
-        """Reads the outbox, in the order written: those with a number greater than `after`."""
-        rows = self._execute(
-            "SELECT number, id, message, answer FROM outbox "
-            "WHERE answer IS NULL AND number > ? ORDER BY number LIMIT ?",
-            (after, limit),
-        )
-        return [OutboxItem(*row) for row in rows]
-
-    def answered(self) -> list[OutboxItem]:
-        rows = self._execute("SELECT number, id, message, answer FROM outbox WHERE answer IS NOT NULL ORDER BY number")
-        return [OutboxItem(*row) for row in rows]
-
-    def answer(self, message_id: str, answer: bytes) -> None:
-        self._execute("UPDATE outbox SET answer = ? WHERE id = ?", (answer, message_id))
-
-    def drop(self, message_id: str) -> None:
-        self._execute("DELETE FROM outbox WHERE id = ?", (message_id,))
-
-    def outbox_size(self) -> int:
-        return int(self._execute("SELECT count(*) FROM outbox WHERE answer IS NULL").fetchone()[0])
+        self.execute("DELETE FROM positions")
 
     def remembers(self, signal_id: str) -> bool:
-        return self._execute("SELECT 1 FROM remembered WHERE signal_id = ?", (signal_id,)).fetchone() is not None
+        return self.execute("SELECT 1 FROM remembered WHERE signal_id = ?", (signal_id,)).fetchone() is not None
 
     def remember(self, signal_id: str) -> None:
         """Remember a message by its signal_id. They sort by age, so the oldest ones make room."""
-        self._remembered_count += self._execute("INSERT OR IGNORE INTO remembered VALUES (?)", (signal_id,)).rowcount
+        self._remembered_count += self.execute("INSERT OR IGNORE INTO remembered VALUES (?)", (signal_id,)).rowcount
         if self._remembered_count > self._remembered_limit + self._remembered_limit // 8:
-            self._remembered_count -= self._execute(
+            self._remembered_count -= self.execute(
                 "DELETE FROM remembered "
                 "WHERE signal_id IN (SELECT signal_id FROM remembered ORDER BY signal_id LIMIT ?)",
                 (self._remembered_count - self._remembered_limit,),
             ).rowcount
 
     def state_value(self, kind: str, key: StateKey) -> object | None:
-        row = self._execute("SELECT value FROM state WHERE kind = ? AND key = ?", (kind, _dumps(key))).fetchone()
+        row = self.execute("SELECT value FROM state WHERE kind = ? AND key = ?", (kind, _dumps(key))).fetchone()
         return json.loads(row[0]) if row else None
 
     def state_values(self, kind: str, prefix: StateKey) -> list[tuple[StateKey, object]]:
         """Lists the rows of a kind whose keys begin with `prefix` and have more parts than it."""
         begin = _dumps(prefix)[:-1] + ("," if prefix else "")
-        rows = self._execute(
+        rows = self.execute(
             "SELECT key, value FROM state WHERE kind = ? AND key > ? AND key < ?", (kind, begin, begin + _BEYOND)
         )
         return [(tuple(json.loads(key)), json.loads(value)) for key, value in rows]
 
     def set_state_value(self, kind: str, key: StateKey, value: object) -> None:
         """Write a row; it belongs to the generation that is written now."""
-        self._execute(
+        self.execute(
             "INSERT OR REPLACE INTO state VALUES (?, ?, ?, ?)",
             (kind, _dumps(key), _dumps(value), self.meta.state_generation),
         )
 
     def drop_state_value(self, kind: str, key: StateKey) -> None:
-        self._execute("DELETE FROM state WHERE kind = ? AND key = ?", (kind, _dumps(key)))
+        self.execute("DELETE FROM state WHERE kind = ? AND key = ?", (kind, _dumps(key)))
 
     def drop_state_before(self, generation: int) -> list[tuple[str, StateKey, object]]:
         """Drop the rows of older generations, of all kinds. Returns (kind, key, value) of each."""
-        rows = self._execute("SELECT kind, key, value FROM state WHERE generation < ?", (generation,)).fetchall()
-        self._execute("DELETE FROM state WHERE generation < ?", (generation,))
+        rows = self.execute("SELECT kind, key, value FROM state WHERE generation < ?", (generation,)).fetchall()
+        self.execute("DELETE FROM state WHERE generation < ?", (generation,))
         return [(kind, tuple(json.loads(key)), json.loads(value)) for kind, key, value in rows]
 
     def set_links(self, partition: str, links: list[tuple[int, bytes]]) -> None:
@@ -255,40 +223,40 @@ class Store:
 
     def links(self, partition: str, after: int, upto: int) -> list[tuple[int, bytes]]:
         """Reads the links of (after, upto], ascending."""
-        return self._execute(
+        return self.execute(
             "SELECT offset, link FROM links WHERE partition = ? AND offset > ? AND offset <= ? ORDER BY offset",
             (partition, after, upto),
         ).fetchall()
 
     def set_chain(self, partition: str, offset: int, chain: bytes) -> None:
-        self._execute("INSERT OR REPLACE INTO chains VALUES (?, ?, ?)", (partition, offset, chain))
+        self.execute("INSERT OR REPLACE INTO chains VALUES (?, ?, ?)", (partition, offset, chain))
 
     def chains(self, partition: str) -> list[tuple[int, bytes]]:
-        return self._execute(
+        return self.execute(
             "SELECT offset, chain FROM chains WHERE partition = ? ORDER BY offset", (partition,)
         ).fetchall()
 
     def drop_copy(self, partition: str, upto: int | None, *, keep_chain: bool = False) -> None:
         """Drop the links and chains of a log, up to and with an offset; with `keep_chain` the chain there stays."""
         most = _BEYOND_ANY_OFFSET if upto is None else upto
-        self._execute("DELETE FROM links WHERE partition = ? AND offset <= ?", (partition, most))
-        self._execute("DELETE FROM chains WHERE partition = ? AND offset <= ?", (partition, most - keep_chain))
+        self.execute("DELETE FROM links WHERE partition = ? AND offset <= ?", (partition, most))
+        self.execute("DELETE FROM chains WHERE partition = ? AND offset <= ?", (partition, most - keep_chain))
 
     def add_stretch(self, partition: str, first: int, last: int) -> None:
-        self._execute("INSERT OR REPLACE INTO stretches VALUES (?, ?, ?)", (partition, first, last))
+        self.execute("INSERT OR REPLACE INTO stretches VALUES (?, ?, ?)", (partition, first, last))
 
     def stretches(self) -> list[tuple[str, int, int]]:
-        return self._execute("SELECT partition, first, last FROM stretches ORDER BY partition, first").fetchall()
+        return self.execute("SELECT partition, first, last FROM stretches ORDER BY partition, first").fetchall()
 
     def drop_stretch(self, partition: str, first: int) -> None:
-        self._execute("DELETE FROM stretches WHERE partition = ? AND first = ?", (partition, first))
+        self.execute("DELETE FROM stretches WHERE partition = ? AND first = ?", (partition, first))
 
     def drop_stretches(self, partition: str) -> None:
-        self._execute("DELETE FROM stretches WHERE partition = ?", (partition,))
+        self.execute("DELETE FROM stretches WHERE partition = ?", (partition,))
 
     def add_pending_read(self, mark: PendingRead) -> bool:
         """Note what was read. Returns whether it is news."""
-        changed = self._execute(
+        changed = self.execute(
             "INSERT INTO pending_reads VALUES (?, ?, ?) "
             "ON CONFLICT (target, is_peer) DO UPDATE SET upto = excluded.upto WHERE excluded.upto > upto",
             mark,
@@ -296,14 +264,14 @@ class Store:
         return changed.rowcount > 0
 
     def pending_reads(self) -> list[PendingRead]:
-        rows = self._execute("SELECT target, is_peer, upto FROM pending_reads")
+        rows = self.execute("SELECT target, is_peer, upto FROM pending_reads")
         return [PendingRead(target, bool(is_peer), upto) for target, is_peer, upto in rows]
 
     def drop_pending_reads(self) -> None:
-        self._execute("DELETE FROM pending_reads")
+        self.execute("DELETE FROM pending_reads")
 
     def drop_pending_read(self, mark: PendingRead) -> None:
-        self._execute("DELETE FROM pending_reads WHERE target = ? AND is_peer = ? AND upto <= ?", mark)
+        self.execute("DELETE FROM pending_reads WHERE target = ? AND is_peer = ? AND upto <= ?", mark)
 
 
 _BEYOND_ANY_OFFSET = 2**63 - 1

@@ -18,7 +18,7 @@ OWNER = Identity("bob@example.org", "phone")
 
 def test_what_was_written_survives_a_killed_process(tmp_path: Path) -> None:
     store = Store(tmp_path / "phone.db")
-    store.put("m1", b"message")
+    store.outbox.put("m1", b"message")
     with store.transaction():
         store.set_position("chat", Position(Offset(5), ((8, 9),)))
         store.set_meta(Meta(OWNER, epoch=2**64 - 1))
@@ -29,7 +29,7 @@ def test_what_was_written_survives_a_killed_process(tmp_path: Path) -> None:
     store.close()
     restored = Store(copy / "phone.db")
 
-    assert [row.message for row in restored.unanswered(0, 10)] == [b"message"]
+    assert [row.message for row in restored.outbox.unanswered(0, 10)] == [b"message"]
     assert restored.position("chat") == Position(Offset(5), ((8, 9),))
     assert restored.meta == Meta(OWNER, epoch=2**64 - 1)
     restored.close()
@@ -107,7 +107,7 @@ def test_a_file_of_version_1_is_made_one_of_today_with_all_that_was_in_it(tmp_pa
 
         assert store.meta == Meta(OWNER, epoch=7, state_version=9, state_generation=3)
         assert store.position("chat") == Position(Offset(5), ((8, 9),))
-        assert [row.id for row in store.unanswered(0, 10)] == ["m1"]
+        assert [row.id for row in store.outbox.unanswered(0, 10)] == ["m1"]
         assert store.remembers("s1")
         assert store.pending_reads() == [PendingRead("c1", is_peer=False, upto=4)]
         assert store.state_value("receipts", ("c1", 0, 'bjö"rn', 2)) == [[1, 4, 50]]
@@ -169,14 +169,14 @@ def test_a_failing_file_says_so(store: Store) -> None:
     store._db.execute("DROP TABLE outbox")
 
     with pytest.raises(StoreError, match="no such table"):
-        store.put("m1", b"")
+        store.outbox.put("m1", b"")
 
 
 def test_its_files_are_their_owners_alone_whatever_the_umask(tmp_path: Path) -> None:
     before = os.umask(0)
     try:
         store = Store(tmp_path / "phone.db")
-        store.put("m1", b"message")
+        store.outbox.put("m1", b"message")
         modes = {file.name: stat.S_IMODE(file.stat().st_mode) for file in tmp_path.iterdir()}
         store.close()
     finally:
@@ -201,7 +201,7 @@ def test_a_file_that_others_could_read_is_narrowed_and_that_is_said_once(
 
 def test_another_opening_in_this_process_is_still_refused(tmp_path: Path) -> None:
     store = Store(tmp_path / "phone.db")
-    store.put("m1", b"message")
+    store.outbox.put("m1", b"message")
 
     with pytest.raises(StoreError, match="open in another process"):
         Store(tmp_path / "phone.db")

@@ -8,6 +8,7 @@ from bimip.client import (
     Backoff,
     Client,
     Doing,
+    ErrorCode,
     ExceptionValue,
     Fetched,
     FetchKind,
@@ -155,6 +156,10 @@ async def every_event(client: Client) -> None:
                 assert_type(event.exception, PrivacyException)
             case events.SettingsChanged():
                 assert_type(event.settings, PrivacySettings)
+            case events.CommandDone():
+                assert_type(event.stamp, int)
+            case events.CommandRefused():
+                assert_type(event.code, ErrorCode)
             case events.Connected() | events.Disconnected() | events.EpochChanged() | events.ServerError():
                 pass
             case _:

@@ -13,20 +13,23 @@ from bimip.client.condition import Condition
 from bimip.client.core.calls import Calls
 from bimip.client.core.copies import Stretch
 from bimip.client.core.inbox import Inbox, StartAt
+from bimip.client.core.kept import KeptMessages
 from bimip.client.core.kinds import CLIENT_KINDS
-from bimip.client.core.outbox import MAX_IN_FLIGHT, Outbox
+from bimip.client.core.outbox import MAX_COMMANDS_IN_FLIGHT, MAX_IN_FLIGHT, CommandOutbox, MessageOutbox
 from bimip.client.core.presence import Presence
 from bimip.client.core.requests import Requests
 from bimip.client.core.state import State
 from bimip.client.errors import ProtocolViolation
 from bimip.client.events import Connected, Event, LocationTold, ReadAgain, Resumed, ServerError
 from bimip.client.frames import Payload, decode, encode
-from bimip.client.store import OutboxItem, PendingRead, Store
+from bimip.client.outbox_tables import OutboxItem
+from bimip.client.store import PendingRead, Store
 from bimip.client.wire.bimip import (
     Awareness,
     AwarenessStatus,
     Body,
     CallStep,
+    Command,
     Conversation,
     ErrorCode,
     ErrorMessage,
@@ -66,13 +69,22 @@ DEFAULT_LIMITS = Limits(
 
 class Device:
     def __init__(
-        self, store: Store, partitions: Sequence[str], start_at: StartAt, agent: str, clock: Callable[[], float]
+        self,
+        store: Store,
+        partitions: Sequence[str],
+        start_at: StartAt,
+        agent: str,
+        clock: Callable[[], float],
+        kept: KeptMessages,
     ) -> None:
         self.store = store
         self.outgoing: deque[bytes] = deque()
         self.changed = Condition()  # something arrived, was taken or is to be sent
-        self.inbox = Inbox(store, partitions, start_at)
-        self.outbox = Outbox(store, self._emit, clock)
+        self.kept = kept
+        self.inbox = Inbox(store, partitions, start_at, kept)
+        on_its_way = Condition()  # what is in the two outboxes, or what became of it
+        self.outbox = MessageOutbox(store.outbox, self._emit, clock, on_its_way, MAX_IN_FLIGHT)
+        self.commands = CommandOutbox(store.commands, self._emit, clock, on_its_way, MAX_COMMANDS_IN_FLIGHT)
         self.requests = Requests()
         self.state = State(store, CLIENT_KINDS)
         self.calls = Calls()
@@ -86,10 +98,12 @@ class Device:
         self._reading_again: dict[int, Stretch] = {}  # what was asked for, by ref
         self._resuming: dict[int, str] = {}  # conversations that were opened, as they were named, by ref
         self._member_counts: dict[str, int] = {}
+        self._given: dict[int, list[OutboxItem]] = {}  # commands, by the ref of the frame that they went out in
         self.outbox.emit_unclaimed()
+        self.commands.emit_unclaimed()
 
-    def _emit(self, event: Event, /, *, answered: str) -> None:
-        self.inbox.emit(event, answered=answered)
+    def _emit(self, event: Event, /, *, settle: Callable[[], None]) -> None:
+        self.inbox.emit(event, settle=settle)
         self.changed.notify_all()
 
     def send(self, payload: Payload, ref: int = 0) -> None:
@@ -102,6 +116,8 @@ class Device:
         """Returns the Hello of this device. Nothing that an earlier connection left half done goes over into it."""
         self.outgoing.clear()
         self.outbox.begin()
+        self.commands.begin()
+        self._given.clear()
         self.state.connected()
         self._unconfirmed_reads.clear()
         self._reading_again.clear()
@@ -180,6 +196,8 @@ class Device:
                 self._signal(payload, ref)
             case ErrorMessage():
                 self._error(payload, ref)
+            case Command():
+                self._done(payload)
             case StateDelta():
                 self._state(payload)
             case PingPong():
@@ -202,7 +220,7 @@ class Device:
     def _state_beside(self, body: Body) -> None:
         """Merges what is so now of messages that were fetched: the copy may know it by then, or learn it here."""
         for page in body.states:
-            self.inbox.emit(*self.state.items(page.items))
+            self._changed(self.state.items(page.items))
 
     def _body(self, body: Body, ref: int) -> None:
         for signal in body.signals:
@@ -218,7 +236,7 @@ class Device:
         if body.complete and ref in self._resuming:
             self.inbox.emit(Resumed(self._resuming.pop(ref)))
         for command in body.commands:
-            self.requests.answer(command.ref, command)  # else: nobody waits for it any more
+            self._done(command)
         for error in body.errors:
             if not self.requests.answer(error.ref, error):
                 self._error(error, error.ref)
@@ -231,6 +249,7 @@ class Device:
     def _messages(self, body: Body) -> None:
         self.inbox.receive(body, delivered_before=self._settles_outbox)
         for message in body.messages:
+            self.commands.saw(message.signal_offset)
             if message.from_ is not None:
                 self.inbox.emit(*self.presence.wrote(message.from_.eid, message.conversation))
 
@@ -291,36 +310,66 @@ class Device:
             self.inbox.emit(event)
 
     def _accepted(self, signal: Signal) -> None:
-        if (row := self.store.outbox_item(signal.id)) is not None:
+        self.commands.saw(signal.signal_offset)
+        if (row := self.store.outbox.get(signal.id)) is not None:
             message = Message.parse(row.message)
             message.signal_offset = signal.signal_offset
             self.inbox.copies.note(signal.partition, signal.user_offset, message)
+            if self.kept.wanted:
+                self._keep_own(message, signal)
         self.inbox.own_sent(signal.partition, signal.user_offset, signal.signal_id)
         self.outbox.accepted(signal)
 
+    def _keep_own(self, message: Message, signal: Signal) -> None:
+        """Keeps a message of this device as others see it."""
+        identity = self.inbox.identity
+        assert identity is not None
+        message.from_ = Identity(eid=identity.eid, connection_resource_id=identity.device)
+        message.signal_id, message.user_offset = signal.signal_id, signal.user_offset
+        message.conversation, message.conversation_offset = signal.conversation, signal.conversation_offset
+        message.partition, message.server_time = signal.partition, signal.timestamp
+        self.kept.keep(message, signal.partition, signal.user_offset)
+
+    def _done(self, command: Command) -> None:
+        self.commands.saw(command.stamp)
+        self.commands.accepted(command)
+
     def _error(self, error: ErrorMessage, ref: int) -> None:
+        if ref in self._given:
+            self._not_done(self._given[ref], error)
+            return
         message_id = self.requests.message_of(ref) or error.id
         if message_id and self.outbox.waits_for(message_id):
             self.outbox.refused(message_id, error)
         else:
             self.inbox.emit(ServerError(error.code, error.message, error.id or self._resuming.pop(ref, "")))
 
+    def _changed(self, events: Sequence[Event]) -> None:
+        self.kept.changed(events)
+        self.inbox.emit(*events)
+
+    def _not_done(self, given: list[OutboxItem], error: ErrorMessage) -> None:
+        """An error that names no command is the answer of all in its frame."""
+        for row in given:
+            if error.id in {"", row.id}:
+                self.commands.refused(row.id, error)
+
     def _state(self, page: StateDelta) -> None:
         if page.ref:  # the answer to a Fetch of receipts: items of any version
-            self.inbox.emit(*self.state.items(page.items))
+            self._changed(self.state.items(page.items))
         else:
-            self.inbox.emit(*self.state.page(page))
+            self._changed(self.state.page(page))
 
     def take_state(self, items: Sequence[StateItem]) -> None:
         """Merge what an answer told of the state, which its page may tell later."""
         with self.store.transaction():
-            self.inbox.emit(*self.state.items(items))
+            self._changed(self.state.items(items))
         self.changed.notify_all()
 
     def read_state_again(self, page: StateDelta, *, begins: bool) -> None:
         """Merge a page of a whole state that was asked for; the first one, or one that begins it anew, `begins` it."""
         with self.store.transaction():
-            self.inbox.emit(*self.state.read_again(page.items, begins=begins, complete=page.complete))
+            self._changed(self.state.read_again(page.items, begins=begins, complete=page.complete))
         self.changed.notify_all()
 
     def _ping(self, ping: PingPong, ref: int) -> None:
@@ -338,7 +387,7 @@ class Device:
         rows = []
         for row in found:
             if self._is_too_large(row):
-                self._refuse_too_large(row)
+                self.outbox.refused(row.id, self._too_large(row))
             else:
                 rows.append(row)
         self.outbox.sent(rows)
@@ -350,13 +399,29 @@ class Device:
             self.send(Body(messages=[Message.parse(row.message) for row in rows]), self.requests.next_ref())
         return bool(found)
 
+    def give_commands(self) -> bool:
+        """Send the next frame of commands, as `send_messages` does. Returns whether there was one."""
+        limit = min(MAX_COMMANDS_IN_FLIGHT, max(1, self.limits.max_unanswered // 4))
+        found = self.commands.next(max_bytes=self.limits.max_frame_bytes // 2, limit=limit)
+        rows = [row for row in found if not self._is_too_large(row)]
+        for row in found:
+            if row not in rows:
+                self.commands.refused(row.id, self._too_large(row))
+        if rows:
+            self.commands.sent(rows)
+            ref = self.requests.next_ref()
+            self._given[ref] = rows
+            commands = [Command.parse(row.message) for row in rows]
+            self.send(commands[0] if len(rows) == 1 else Body(commands=commands), ref)
+        return bool(found)
+
     def _is_too_large(self, row: OutboxItem) -> bool:
         return len(row.message) > self.limits.max_message_bytes
 
-    def _refuse_too_large(self, row: OutboxItem) -> None:
-        """Refuse a message here, since the server might end the connection over it, again and again."""
+    def _too_large(self, row: OutboxItem) -> ErrorMessage:
+        """What is refused here, since the server might end the connection over it, again and again."""
         text = f"The message has {len(row.message)} bytes, the server takes {self.limits.max_message_bytes}."
-        self.outbox.refused(row.id, ErrorMessage(code=ErrorCode.TOO_LARGE, message=text, id=row.id))
+        return ErrorMessage(code=ErrorCode.TOO_LARGE, message=text, id=row.id)
 
     def send_acks(self) -> None:
         for ack in self.inbox.acks():
@@ -410,6 +475,7 @@ class Device:
         self.changed.notify_all()
 
     def heartbeat(self) -> None:
+        self.kept.expire()
         self._heartbeats += 1
         self.send(PingPong(kind=PingPongKind.PING, id=str(self._heartbeats)))
 

@@ -21,6 +21,7 @@ from dataclasses import dataclass, field, replace
 
 from bimip.client.arguments import checked_number
 from bimip.client.core.copies import Copies
+from bimip.client.core.kept import KeptMessages
 from bimip.client.errors import InvalidArgument, ProtocolViolation, StoreError
 from bimip.client.events import EpochChanged, Event, GapFound, Identity, PostReceived, Received
 from bimip.client.store import Store
@@ -60,7 +61,7 @@ class InboxItem:
     owes_ack: bool = True
     signal_id: str = ""
     news: bool = False  # it moves no position
-    answered: str = ""  # the event is this message's answer: it may leave the outbox then
+    settle: Callable[[], None] | None = None  # the event is the answer to what may leave the outbox then
 
 
 @dataclass(slots=True)
@@ -82,8 +83,9 @@ class Ack:
 
 
 class Inbox:
-    def __init__(self, store: Store, partitions: Sequence[str], start_at: StartAt) -> None:
+    def __init__(self, store: Store, partitions: Sequence[str], start_at: StartAt, kept: KeptMessages) -> None:
         self._store = store
+        self._kept = kept
         self._partitions = tuple(partitions)
         self._start_at = start_at
         self.copies = Copies(store, self._partitions)
@@ -131,8 +133,9 @@ class Inbox:
             self._store.remember(item.signal_id)
             self._waiting_ids.discard(item.signal_id)
         self._news -= item.news
-        if item.answered:
-            self._store.drop(item.answered)
+        self._kept.took(item.event)
+        if item.settle is not None:
+            item.settle()
         state = self._by_partition.get(item.partition)
         if state is None or item.generation != self._generation or (item.upto is None and not item.held):
             return
@@ -162,10 +165,10 @@ class Inbox:
             self._queue.pop()  # so that reconnecting again and again does not make it longer
         self._queue.append(item)
 
-    def emit(self, *events: Event, answered: str = "") -> None:
+    def emit(self, *events: Event, settle: Callable[[], None] | None = None) -> None:
         """Queue events that move no position."""
         for event in events:
-            self._add(InboxItem(event, news=True, answered=answered))
+            self._add(InboxItem(event, news=True, settle=settle))
 
     def emit_latest(self, event: Event) -> None:
         """Put an event into the place of the last one, where that is of the same type and waits; else queue it."""

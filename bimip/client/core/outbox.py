@@ -1,103 +1,101 @@
-"""Messages on their way out: in the order written, a bounded number of them unanswered, until each has its answer.
+"""Messages and commands on their way out: in the order written, a bounded number of them unanswered, until each has its
+answer.
 
-A message waits in the store (so it outlives the process), is sent on every connection until it is answered, and is
-always sent with the same id, which makes sending it again harmless. Its answer is given once: to the `send` that waits
-for it, else as an event; only then does the store forget it.
+One waits in the store (so it outlives the process), is sent on every connection until it is answered, and is always
+sent with the same id, which makes sending it again harmless. Its answer is given once: to the method that waits for
+it, else as an event; only then does the store forget it.
+
+A command may be about a message that waits itself: so it is sent when all messages that were written before it have
+their answers.
 """
 
+from abc import abstractmethod
 from collections.abc import Callable, Iterable
-from typing import Protocol
+from dataclasses import replace
+from functools import partial
+from typing import Generic, Protocol, TypeVar
 
 import anyio
 
 from bimip.client.condition import Condition
 from bimip.client.errors import ClientError, DuplicateId, Refused, StaleDevices
-from bimip.client.events import SendRefused, Sent
-from bimip.client.frames import checked
-from bimip.client.store import OutboxItem, Store
-from bimip.client.wire.bimip import ErrorCode, ErrorMessage, HelloResult, Message, Signal
+from bimip.client.events import CommandDone, CommandRefused, SendRefused, Sent
+from bimip.client.frames import checked, decode, encode
+from bimip.client.outbox_tables import OutboxItem, OutboxTable
+from bimip.client.wire.bimip import Command, ErrorCode, ErrorMessage, HelloResult, Message, Signal
+from bimip.domain.core.clock import next_stamp
+from bimip.domain.core.ids import Millis, Stamp
 
 MAX_IN_FLIGHT = 32
 """Messages unanswered. Below the server's own limit, so that acks and requests never wait behind them."""
+MAX_COMMANDS_IN_FLIGHT = 16
 
 TRY_AGAIN = frozenset({ErrorCode.RATE_LIMITED, ErrorCode.UNAVAILABLE, ErrorCode.STORAGE_FULL})
-"""Nothing was stored, and there may be room for it later: the message stays in the outbox."""
+"""Nothing was stored, and there may be room for it later: it stays in the outbox."""
 UNCERTAIN_TRIES = 3
-"""A message whose outcome is unknown is sent again, but one that may be what crashes the server not for ever."""
+"""One whose outcome is unknown is sent again, but one that may be what crashes the server not for ever."""
 
 RETRY_AFTER = 1.0  # seconds, when the server does not say
 
+Answer = Sent | SendRefused | CommandDone | CommandRefused
+A = TypeVar("A", bound=Answer)
+
 
 class EmitAnswer(Protocol):
-    """Makes an event of an answer that nobody waits for."""
+    """Makes an event of an answer that nobody waits for; `settle` is called when it was taken."""
 
-    def __call__(self, event: Sent | SendRefused, /, *, answered: str) -> None: ...
+    def __call__(self, event: Answer, /, *, settle: Callable[[], None]) -> None: ...
 
 
-class Waiter:
-    """The tasks that wait for one message's answer: one, but for programs that send the same id twice at once."""
+class Waiter(Generic[A]):
+    """The tasks that wait for one answer: one, but for programs that send the same id twice at once."""
 
     def __init__(self) -> None:
         self.count = 0
         self.done = anyio.Event()
-        self.answer: Sent | SendRefused | None = None
+        self.answer: A | None = None
         self.failure: ClientError | None = None
 
 
-class Outbox:
-    def __init__(self, store: Store, emit: EmitAnswer, clock: Callable[[], float]) -> None:
-        self._store = store
+class Outbox(Generic[A]):
+    """What is kept of the two kinds alike. `changed` is theirs together: the one may wait for the other."""
+
+    def __init__(
+        self, table: OutboxTable, emit: EmitAnswer, clock: Callable[[], float], changed: Condition, max_in_flight: int
+    ) -> None:
+        self.changed = changed
+        self.max_in_flight = max_in_flight
+        self.paused_until = 0.0
+        self._table = table
         self._emit = emit
         self._clock = clock
-        self._waiters: dict[str, Waiter] = {}
+        self._waiters: dict[str, Waiter[A]] = {}
         self._in_flight: dict[str, float] = {}  # id -> when it was sent
         self._cursor = 0  # number of the last row sent on this connection
         self._tries: dict[str, int] = {}  # of those whose outcome was unknown
-        self.paused_until = 0.0
-        self.changed = Condition()
 
-    def put(self, message: Message) -> None:
-        """Store a message to be sent. Raises DuplicateId if another with this id waits; the same again is no change.
+    @abstractmethod
+    def _event(self, item_id: str, answer: bytes) -> A:
+        """Reads an answer as it is stored."""
 
-        Raises InvalidArgument for what cannot be encoded.
-        """
-        encoded = checked(message)
-        row = self._store.outbox_item(message.id)
-        if row is None:
-            self._store.put(message.id, encoded)
-            self.changed.notify_all()
-        elif not _same(Message.parse(row.message), message):
-            raise DuplicateId(f"a message with the id {message.id!r} and other content waits in the outbox")
+    @abstractmethod
+    def _refusal(self, error: ErrorMessage) -> bytes:
+        """Writes an error as it is stored."""
 
-    def put_new(self, messages: Iterable[Message]) -> None:
-        """Store messages that nobody put before, all or none. Raises InvalidArgument for what cannot be encoded."""
-        self._store.put_all([(message.id, checked(message)) for message in messages])
+    def _put(self, items: Iterable[tuple[str, bytes]]) -> None:
+        self._table.put_all(items)
         self.changed.notify_all()
 
-    async def wait(self, message_id: str) -> Sent | SendRefused:
-        """Wait for a message's answer. Cancelling leaves the message there; its answer then comes as an event."""
-        row = self._store.outbox_item(message_id)
-        if row is not None and row.answer is not None:
-            self._store.drop(message_id)
-            return _event(message_id, HelloResult.parse(row.answer))
-        waiter = self._waiters.setdefault(message_id, Waiter())
-        waiter.count += 1
-        try:
-            await waiter.done.wait()
-        except BaseException:
-            self._leave(message_id, waiter)
-            raise
-        if waiter.answer is None:
-            assert waiter.failure is not None
-            raise waiter.failure
-        self._store.drop(message_id)
-        return waiter.answer
+    async def wait(self, item_id: str) -> A:
+        """Wait for an answer. Cancelling leaves the item there; its answer then comes as an event."""
+        [answer] = await self.wait_all([item_id])
+        return answer
 
-    async def wait_all(self, message_ids: Iterable[str]) -> list[Sent | SendRefused]:
-        """Wait for the answers of messages that were put just now. Cancelling leaves those that have none; what has one
-        comes as an event.
+    async def wait_all(self, item_ids: Iterable[str]) -> list[A]:
+        """Wait for the answers of items that were put. Cancelling leaves those that have none; what has one comes as an
+        event.
         """
-        waiters = {message_id: self._waiters.setdefault(message_id, Waiter()) for message_id in message_ids}
+        waiters = {item_id: self._waiter(item_id) for item_id in item_ids}
         for waiter in waiters.values():
             waiter.count += 1
         try:
@@ -107,25 +105,34 @@ class Outbox:
             if failure is not None:
                 raise failure  # noqa: TRY301 - as a cancellation: what has an answer comes as an event
         except BaseException:
-            for message_id, waiter in waiters.items():
-                self._leave(message_id, waiter)
+            for item_id, waiter in waiters.items():
+                self._leave(item_id, waiter)
             raise
-        for message_id in waiters:
-            self._store.drop(message_id)
+        for item_id in waiters:
+            self._table.drop(item_id)
         return [waiter.answer for waiter in waiters.values() if waiter.answer is not None]
 
-    def _leave(self, message_id: str, waiter: Waiter) -> None:
+    def _waiter(self, item_id: str) -> Waiter[A]:
+        row = self._table.get(item_id)
+        if row is None or row.answer is None:
+            return self._waiters.setdefault(item_id, Waiter[A]())
+        answered = Waiter[A]()
+        answered.answer = self._event(item_id, row.answer)
+        answered.done.set()
+        return answered
+
+    def _leave(self, item_id: str, waiter: Waiter[A]) -> None:
         waiter.count -= 1
         if waiter.count == 0 and waiter.answer is not None:
-            self._emit(waiter.answer, answered=message_id)
+            self._emit(waiter.answer, settle=partial(self._table.drop, item_id))
         elif waiter.count == 0:
-            self._waiters.pop(message_id, None)
+            self._waiters.pop(item_id, None)
 
     def emit_unclaimed(self) -> None:
         """Make events of the answers that an earlier process got and nobody took."""
-        for row in self._store.answered():
+        for row in self._table.answered():
             assert row.answer is not None
-            self._emit(_event(row.id, HelloResult.parse(row.answer)), answered=row.id)
+            self._emit(self._event(row.id, row.answer), settle=partial(self._table.drop, row.id))
 
     def fail(self, failure: ClientError) -> None:
         """Fail all who wait for an answer; what they sent stays in the store."""
@@ -141,15 +148,15 @@ class Outbox:
         self._in_flight.clear()
         self._cursor = 0
 
-    def next(self, *, max_bytes: int, limit: int = MAX_IN_FLIGHT) -> list[OutboxItem]:
-        """Returns the next messages to send, as far as the window and `max_bytes` have room; at least one if any.
+    def next(self, *, max_bytes: int, limit: int) -> list[OutboxItem]:
+        """Returns the next ones to send, as far as the window and `max_bytes` have room; at least one if any.
 
         None while the server asked to wait.
         """
         if self._clock() < self.paused_until:
             return []
         batch: list[OutboxItem] = []
-        for row in self._store.unanswered(self._cursor, limit):
+        for row in self._table.unanswered(self._cursor, limit):
             if row.id in self._in_flight:
                 continue
             max_bytes -= len(row.message) + 8
@@ -172,56 +179,140 @@ class Outbox:
         self.changed.notify_all()
 
     def oldest_in_flight(self) -> float | None:
-        """Returns when the message was sent that has waited longest for its answer."""
+        """Returns when that was sent which has waited longest for its answer."""
         return min(self._in_flight.values(), default=None)
 
-    def waits_for(self, message_id: str) -> bool:
-        """Whether a message with this id is in the outbox and not answered."""
-        row = self._store.outbox_item(message_id)
+    def waits_for(self, item_id: str) -> bool:
+        """Whether one with this id is there and not answered."""
+        row = self._table.get(item_id)
         return row is not None and row.answer is None
 
-    def accepted(self, signal: Signal) -> None:
-        self._answer(signal.id, HelloResult(sent=signal))
-
-    def refused(self, message_id: str, error: ErrorMessage) -> None:
-        row = self._store.outbox_item(message_id)
+    def refused(self, item_id: str, error: ErrorMessage) -> None:
+        row = self._table.get(item_id)
         if row is None or row.answer is not None:
             return
-        if self._is_final(message_id, error):
-            self._answer(message_id, HelloResult(error=error))
+        if self._is_final(item_id, error):
+            self._answer(item_id, self._refusal(error))
             return
         self.paused_until = self._clock() + (error.retry_after_ms / 1000 or RETRY_AFTER)
         self.unsend([row])
 
-    def _is_final(self, message_id: str, error: ErrorMessage) -> bool:
+    def _is_final(self, item_id: str, error: ErrorMessage) -> bool:
         if error.code is ErrorCode.UNKNOWN_OUTCOME:
-            self._tries[message_id] = self._tries.get(message_id, 1) + 1
-            return self._tries[message_id] > UNCERTAIN_TRIES
+            self._tries[item_id] = self._tries.get(item_id, 1) + 1
+            return self._tries[item_id] > UNCERTAIN_TRIES
         return error.code not in TRY_AGAIN
 
-    def _answer(self, message_id: str, result: HelloResult) -> None:
-        self._in_flight.pop(message_id, None)
-        self._tries.pop(message_id, None)
+    def _answer(self, item_id: str, answer: bytes) -> None:
+        self._in_flight.pop(item_id, None)
+        self._tries.pop(item_id, None)
         self.changed.notify_all()
-        row = self._store.outbox_item(message_id)
+        row = self._table.get(item_id)
         if row is None or row.answer is not None:
-            return  # answered before: a second answer to a message that was sent twice
-        self._store.answer(message_id, bytes(result))
-        event = _event(message_id, result)
-        if (waiter := self._waiters.pop(message_id, None)) is not None:
+            return  # answered before: a second answer to what was sent twice
+        self._table.answer(item_id, answer)
+        event = self._event(item_id, answer)
+        if (waiter := self._waiters.pop(item_id, None)) is not None:
             waiter.answer = event
             waiter.done.set()
         else:
-            self._emit(event, answered=message_id)
+            self._emit(event, settle=partial(self._table.drop, item_id))
 
 
-def refusal(answer: SendRefused) -> Refused:
-    if answer.missing or answer.extra:
+class MessageOutbox(Outbox[Sent | SendRefused]):
+    """The messages."""
+
+    def put(self, message: Message) -> None:
+        """Store a message to be sent. Raises DuplicateId if another with this id waits; the same again is no change.
+
+        Raises InvalidArgument for what cannot be encoded.
+        """
+        encoded = checked(message)
+        row = self._table.get(message.id)
+        if row is None:
+            self._put([(message.id, encoded)])
+        elif not _same(Message.parse(row.message), message):
+            raise DuplicateId(f"a message with the id {message.id!r} and other content waits in the outbox")
+
+    def put_new(self, messages: Iterable[Message]) -> None:
+        """Store messages that nobody put before, all or none. Raises InvalidArgument for what cannot be encoded."""
+        self._put([(message.id, checked(message)) for message in messages])
+
+    def accepted(self, signal: Signal) -> None:
+        self._answer(signal.id, bytes(HelloResult(sent=signal)))
+
+    def _refusal(self, error: ErrorMessage) -> bytes:
+        return bytes(HelloResult(error=error))
+
+    def _event(self, item_id: str, answer: bytes) -> Sent | SendRefused:
+        return _of_message(item_id, HelloResult.parse(answer))
+
+
+class CommandOutbox(Outbox[CommandDone | CommandRefused]):
+    """The commands. An answer is stored as the frame that it would be alone.
+
+    Each is stamped behind all that this device has seen, so that what is done offline takes its place among what
+    others did meanwhile.
+    """
+
+    newest_stamp = Stamp(0)
+
+    def stamp(self, command: Command, now: int) -> None:
+        """Give a command its stamp, where it has none. `now`: milliseconds since 1970."""
+        if not command.stamp:
+            waiting = self._table.newest()
+            known = Stamp(Command.parse(waiting.message).stamp) if waiting is not None else Stamp(0)
+            self.newest_stamp = next_stamp(max(self.newest_stamp, known), Millis(now), 0)
+            command.stamp = self.newest_stamp
+
+    def saw(self, stamp: int) -> None:
+        """Note a stamp that somebody gave: those of this device come behind it."""
+        if stamp > self.newest_stamp:
+            self.newest_stamp = Stamp(stamp)
+
+    def put_all(self, commands: Iterable[Command]) -> None:
+        """Store commands to be given, all or none; what waits already is no change.
+
+        Raises DuplicateId if another with one of the ids waits, InvalidArgument for what cannot be encoded.
+        """
+        new: list[tuple[str, bytes]] = []
+        for command in commands:
+            encoded = checked(command)
+            row = self._table.get(command.id)
+            if row is None:
+                new.append((command.id, encoded))
+            elif not _same_command(Command.parse(row.message), command):
+                raise DuplicateId(f"another command with the id {command.id!r} waits")
+        self._put(new)
+
+    def accepted(self, answer: Command) -> None:
+        self._answer(answer.id, encode(answer))
+
+    def _refusal(self, error: ErrorMessage) -> bytes:
+        return encode(error)
+
+    def _event(self, item_id: str, answer: bytes) -> CommandDone | CommandRefused:
+        payload = decode(answer).payload
+        if isinstance(payload, ErrorMessage):
+            return CommandRefused(item_id, payload.code, payload.message, payload.field)
+        assert isinstance(payload, Command)
+        return CommandDone(
+            id=item_id,
+            conversation=payload.conversation,
+            conversation_offset=payload.conversation_offset,
+            stamp=payload.stamp,
+            duplicate=payload.duplicate,
+            superseded=payload.superseded,
+        )
+
+
+def refusal(answer: SendRefused | CommandRefused) -> Refused:
+    if isinstance(answer, SendRefused) and (answer.missing or answer.extra):
         return StaleDevices(answer.code, answer.message, missing=answer.missing, extra=answer.extra)
     return Refused(answer.code, answer.message, field=answer.field)
 
 
-def _event(message_id: str, result: HelloResult) -> Sent | SendRefused:
+def _of_message(message_id: str, result: HelloResult) -> Sent | SendRefused:
     if (error := result.error) is not None:
         missing, extra = (
             tuple((one.eid, one.connection_resource_id or "") for one in told) for told in (error.missing, error.extra)
@@ -245,3 +336,8 @@ def _same(one: Message, other: Message) -> bool:
     """Compares two messages but for the time at which they were written, as the server does."""
     one.timestamp = other.timestamp
     return bytes(one) == bytes(other)
+
+
+def _same_command(one: Command, other: Command) -> bool:
+    """Compares two commands but for their stamps: who gives one again under its id stamps it anew."""
+    return bytes(replace(one, stamp=0)) == bytes(replace(other, stamp=0))

@@ -1,16 +1,12 @@
 """What changes messages and conversations that are there already: commands, by which both facets do it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
+from bimip.client.core.outbox import refusal
 from bimip.client.errors import InvalidArgument, Refused
-from bimip.client.events import CommandDone
+from bimip.client.events import CommandDone, CommandRefused
 from bimip.client.facets.facet import Facet
 from bimip.client.wire.bimip import Command
-from bimip.domain.core.clock import next_stamp
-from bimip.domain.core.ids import Millis, Stamp
-
-SMALLEST_BATCH = 256
-"""What every server takes in one frame."""
 
 
 class Commands(Facet):
@@ -18,8 +14,6 @@ class Commands(Facet):
 
     It is no facet of a client itself: `Messages` and `Conversations` share one.
     """
-
-    _newest_stamp = Stamp(0)
 
     async def give_many(self, commands: Iterable[Command]) -> list[CommandDone | Refused]:
         """Gives commands of any kinds in batches and returns the answer of each: `messages.give_many` says the rest."""
@@ -30,32 +24,28 @@ class Commands(Facet):
             self._complete(command)
         if len({command.id for command in given}) < len(given):
             raise InvalidArgument("two commands have one id")
-        answers: list[CommandDone | Refused] = []
-        most = max(1, self._device.limits.max_batch or SMALLEST_BATCH)
-        for first in range(0, len(given), most):
-            done = await self._connector.request_all(given[first : first + most])
-            answers += [one if isinstance(one, Refused) else _done(one) for one in done]
-        return answers
+        return [_or_refusal(answer) for answer in await self._give_all(given)]
 
     async def give(self, command: Command) -> CommandDone:
-        """Gives one command and waits for its answer. Raises Refused, TimedOut, NotConnected, InvalidArgument."""
+        """Gives one command and waits for its answer. Raises as `messages.edit` does."""
         self._complete(command)
-        return _done(await self._connector.request(command, Command))
+        [answer] = await self._give_all([command])
+        if isinstance(answer, CommandRefused):
+            raise refusal(answer)
+        return answer
+
+    async def _give_all(self, commands: Sequence[Command]) -> list[CommandDone | CommandRefused]:
+        """Stores commands, which are given then whatever happens, and waits for their answers."""
+        self._device.commands.put_all(commands)
+        if self._connector.failure is not None:
+            raise self._connector.failure
+        return await self._device.commands.wait_all([command.id for command in commands])
 
     def _complete(self, command: Command) -> None:
         """Give it an id and a stamp, where it has none."""
         command.id = command.id or f"{self._environment.random.getrandbits(128):032x}"
-        if not command.stamp:
-            self._newest_stamp = next_stamp(self._newest_stamp, Millis(self._environment.now()), 0)
-            command.stamp = self._newest_stamp
+        self._device.commands.stamp(command, self._environment.now())
 
 
-def _done(answer: Command) -> CommandDone:
-    return CommandDone(
-        id=answer.id,
-        conversation=answer.conversation,
-        conversation_offset=answer.conversation_offset,
-        stamp=answer.stamp,
-        duplicate=answer.duplicate,
-        superseded=answer.superseded,
-    )
+def _or_refusal(answer: CommandDone | CommandRefused) -> CommandDone | Refused:
+    return refusal(answer) if isinstance(answer, CommandRefused) else answer

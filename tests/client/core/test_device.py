@@ -5,6 +5,7 @@ import pytest
 
 from bimip.client.core.device import Device
 from bimip.client.core.inbox import StartAt
+from bimip.client.core.kept import KeptMessages
 from bimip.client.errors import ConnectFailed, ProtocolViolation
 from bimip.client.events import Connected, Identity, Received, SendRefused, Sent, ServerError
 from bimip.client.frames import decode, encode
@@ -226,7 +227,7 @@ async def test_hello_refuses_one_message_postpones_another_and_forgets_a_third()
 
 
 def test_a_hello_that_breaks_the_protocol_leaves_the_epoch_and_the_state_as_they_were(store: Store) -> None:
-    device = Device(store, ["chat"], StartAt(), "agent", lambda: 0.0)
+    device = Device(store, ["chat"], StartAt(), "agent", lambda: 0.0, KeptMessages(store, lambda: 0, wanted=False))
     device.welcome(welcome(hello_of(device), epoch=7))
     device.receive(encode(page(0, 5, reset=True, complete=True)))
     device.outbox.put(Message(id="m1"))

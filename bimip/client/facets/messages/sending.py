@@ -12,7 +12,7 @@ class Sending(Writing):
     @property
     def unsent(self) -> int:
         """Number of messages in the outbox without an answer."""
-        return self._device.store.outbox_size()
+        return self._device.store.outbox.size()
 
     def send_nowait(
         self,
