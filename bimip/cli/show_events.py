@@ -31,6 +31,7 @@ from bimip.client.events import (
     LocationTold,
     LogDiverged,
     MessageChanged,
+    PeerSignalled,
     PostReceived,
     PresenceChanged,
     PrivacyExceptionChanged,
@@ -108,6 +109,8 @@ def line_of(event: Event) -> Line:  # noqa: C901, PLR0911, PLR0912 - one case fo
             return Line("✓", "green", "done, what was asked for before", where)
         case CommandRefused():
             return Line("✗", "red", f"refused: {_name(event.code)}: {printable(event.message)}")
+        case PeerSignalled():
+            return Line("⇄", "dim", f"{printable(event.device)} says {printable(event.kind)}")
         case ReceiptsChanged():
             who = f"{_DID[event.kind]} {printable(event.member)}{', unseen' if event.private else ''}"
             return Line("✓", "green", f"{who}: {_runs(event.runs)}", f"conversation {printable(event.conversation)}")

@@ -312,6 +312,16 @@ class CallEnded:
 
 
 @dataclass(frozen=True, slots=True)
+class PeerSignalled:
+    """Another device of this user says something to this one, so that the two may connect to each other."""
+
+    device: str
+    kind: str  # hello, offer, answer, candidate or done
+    payload: bytes
+    id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class GapFound:
     """These offsets are not there and will not come."""
 
@@ -406,6 +416,7 @@ Event = (
     | LocationTold
     | CallSignalled
     | CallEnded
+    | PeerSignalled
     | GapFound
     | LogDiverged
     | ReadAgain

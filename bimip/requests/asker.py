@@ -187,6 +187,12 @@ class Asker(Replies):
         """Lists the names of the user's devices that are connected."""
         raise NotImplementedError
 
+    def tell_siblings(self, name: str, part: bytes) -> int:
+        """Tells the user's other devices that are connected, or the one of this name, an element of Body that is stored
+        nowhere. Returns how many.
+        """
+        raise NotImplementedError
+
     def close_removed(self, device: DeviceId) -> None:
         """Closes the way to a device of the user that is none any more."""
         raise NotImplementedError

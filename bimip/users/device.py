@@ -62,6 +62,11 @@ REDELIVERED_AT_ONCE = 256
 
 _received = maker(Received)
 
+SIBLINGS_SECONDS = 30.0
+"""What devices say to each other means nothing later."""
+SIBLINGS_KEPT = 64
+"""Of what one of them says, for a sibling that takes nothing just now: the oldest goes."""
+
 MAX_EPHEMERAL = 1024
 """Of what is told and not stored, for a device that takes nothing just now: the oldest goes."""
 
@@ -87,6 +92,7 @@ class Device(Asker):
         "_overdue",
         "_progress",
         "_progress_at",
+        "_said_to_siblings",
         "_sent_at_news",
         "agent",
         "answered",
@@ -137,6 +143,7 @@ class Device(Asker):
         """The session's `news` when nothing was left that could be sent; -1: look again."""
         self._frames_left = FRAMES_AT_ONCE
         """Frames that may still be sent before others have their turn."""
+        self._said_to_siblings = 0
         self._overdue = False
         """Something may be due to be sent again."""
         self._closing: tuple[Close, str] | None = None
@@ -315,6 +322,17 @@ class Device(Asker):
     def list_online(self) -> Container[str]:
         session = self.session.services.sessions.get(self.user)
         return () if session is None else session.devices
+
+    def tell_siblings(self, name: str, part: bytes) -> int:
+        session = self.session.services.sessions.get(self.user)
+        found = () if session is None else session.devices.items()
+        siblings = [one for own, one in found if one is not self and name in {"", own} and one.is_open]
+        until = trio.current_time() + SIBLINGS_SECONDS
+        self._said_to_siblings += 1
+        for one in siblings:
+            one.tell((self.name, self._said_to_siblings % SIBLINGS_KEPT), part, until=until)
+        self.session.services.pending_sends.flush(trio.current_time())
+        return len(siblings)
 
     def close_removed(self, device: DeviceId) -> None:
         session = self.session.services.sessions.get(self.user)

@@ -4,7 +4,7 @@ It exists while a device of the user is connected. Whatever a commit brings reac
 devices, each of which reads from its own position.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import Any, Final, NamedTuple, Protocol
 
 from bimip.domain.accounts.barring import Bar
@@ -59,6 +59,17 @@ class Connected(Protocol):
     heard_at: float
 
     def send_soon(self, now: float) -> None: ...
+
+    @property
+    def is_open(self) -> bool:
+        """Its Hello was answered."""
+        ...
+
+    def tell(self, about: Hashable, part: bytes, *, until: float) -> None:
+        """Sends an element of Body that is stored nowhere, unless it is later by then: of what is about the same the
+        last.
+        """
+        ...
 
     def acknowledge(self, partition: str, upto: Offset, ranges: Ranges) -> None:
         """The device holds these, whichever way it said so."""

@@ -465,7 +465,7 @@ class PassedEntry(_message.Message):
     def __init__(self, offset: _Optional[int] = ..., signal_offset: _Optional[int] = ..., digest: _Optional[bytes] = ...) -> None: ...
 
 class Body(_message.Message):
-    __slots__ = ("partition", "after", "upto", "turn", "messages", "gaps", "signals", "states", "commands", "errors", "next_offset", "acknowledged", "complete", "next_cursor", "conversations", "synced", "awareness", "awareness_reset", "locations", "passed", "ref")
+    __slots__ = ("partition", "after", "upto", "turn", "messages", "gaps", "signals", "states", "commands", "errors", "next_offset", "acknowledged", "complete", "next_cursor", "conversations", "synced", "awareness", "awareness_reset", "locations", "passed", "peer_signals", "ref")
     PARTITION_FIELD_NUMBER: _ClassVar[int]
     AFTER_FIELD_NUMBER: _ClassVar[int]
     UPTO_FIELD_NUMBER: _ClassVar[int]
@@ -486,6 +486,7 @@ class Body(_message.Message):
     AWARENESS_RESET_FIELD_NUMBER: _ClassVar[int]
     LOCATIONS_FIELD_NUMBER: _ClassVar[int]
     PASSED_FIELD_NUMBER: _ClassVar[int]
+    PEER_SIGNALS_FIELD_NUMBER: _ClassVar[int]
     REF_FIELD_NUMBER: _ClassVar[int]
     partition: str
     after: int
@@ -507,8 +508,9 @@ class Body(_message.Message):
     awareness_reset: bool
     locations: _containers.RepeatedCompositeFieldContainer[LocationStream]
     passed: _containers.RepeatedCompositeFieldContainer[PassedEntry]
+    peer_signals: _containers.RepeatedCompositeFieldContainer[PeerSignal]
     ref: int
-    def __init__(self, partition: _Optional[str] = ..., after: _Optional[int] = ..., upto: _Optional[int] = ..., turn: _Optional[_Union[Turn, str]] = ..., messages: _Optional[_Iterable[_Union[Message, _Mapping]]] = ..., gaps: _Optional[_Iterable[_Union[Gap, _Mapping]]] = ..., signals: _Optional[_Iterable[_Union[Signal, _Mapping]]] = ..., states: _Optional[_Iterable[_Union[StateDelta, _Mapping]]] = ..., commands: _Optional[_Iterable[_Union[Command, _Mapping]]] = ..., errors: _Optional[_Iterable[_Union[ErrorMessage, _Mapping]]] = ..., next_offset: _Optional[int] = ..., acknowledged: _Optional[_Iterable[bool]] = ..., complete: _Optional[bool] = ..., next_cursor: _Optional[bytes] = ..., conversations: _Optional[_Iterable[_Union[Conversation, _Mapping]]] = ..., synced: _Optional[_Iterable[_Union[Synced, _Mapping]]] = ..., awareness: _Optional[_Iterable[_Union[Awareness, _Mapping]]] = ..., awareness_reset: _Optional[bool] = ..., locations: _Optional[_Iterable[_Union[LocationStream, _Mapping]]] = ..., passed: _Optional[_Iterable[_Union[PassedEntry, _Mapping]]] = ..., ref: _Optional[int] = ...) -> None: ...
+    def __init__(self, partition: _Optional[str] = ..., after: _Optional[int] = ..., upto: _Optional[int] = ..., turn: _Optional[_Union[Turn, str]] = ..., messages: _Optional[_Iterable[_Union[Message, _Mapping]]] = ..., gaps: _Optional[_Iterable[_Union[Gap, _Mapping]]] = ..., signals: _Optional[_Iterable[_Union[Signal, _Mapping]]] = ..., states: _Optional[_Iterable[_Union[StateDelta, _Mapping]]] = ..., commands: _Optional[_Iterable[_Union[Command, _Mapping]]] = ..., errors: _Optional[_Iterable[_Union[ErrorMessage, _Mapping]]] = ..., next_offset: _Optional[int] = ..., acknowledged: _Optional[_Iterable[bool]] = ..., complete: _Optional[bool] = ..., next_cursor: _Optional[bytes] = ..., conversations: _Optional[_Iterable[_Union[Conversation, _Mapping]]] = ..., synced: _Optional[_Iterable[_Union[Synced, _Mapping]]] = ..., awareness: _Optional[_Iterable[_Union[Awareness, _Mapping]]] = ..., awareness_reset: _Optional[bool] = ..., locations: _Optional[_Iterable[_Union[LocationStream, _Mapping]]] = ..., passed: _Optional[_Iterable[_Union[PassedEntry, _Mapping]]] = ..., peer_signals: _Optional[_Iterable[_Union[PeerSignal, _Mapping]]] = ..., ref: _Optional[int] = ...) -> None: ...
 
 class Synced(_message.Message):
     __slots__ = ("origin", "upto", "head", "missing", "seq")
@@ -1238,17 +1240,19 @@ class Member(_message.Message):
     def __init__(self, eid: _Optional[str] = ..., role: _Optional[str] = ..., history_from: _Optional[int] = ..., joined: _Optional[int] = ...) -> None: ...
 
 class PeerSignal(_message.Message):
-    __slots__ = ("to", "kind", "payload", "id")
+    __slots__ = ("to", "kind", "payload", "id", "reached")
     FROM_FIELD_NUMBER: _ClassVar[int]
     TO_FIELD_NUMBER: _ClassVar[int]
     KIND_FIELD_NUMBER: _ClassVar[int]
     PAYLOAD_FIELD_NUMBER: _ClassVar[int]
     ID_FIELD_NUMBER: _ClassVar[int]
+    REACHED_FIELD_NUMBER: _ClassVar[int]
     to: Identity
     kind: str
     payload: bytes
     id: str
-    def __init__(self, to: _Optional[_Union[Identity, _Mapping]] = ..., kind: _Optional[str] = ..., payload: _Optional[bytes] = ..., id: _Optional[str] = ..., **kwargs) -> None: ...
+    reached: int
+    def __init__(self, to: _Optional[_Union[Identity, _Mapping]] = ..., kind: _Optional[str] = ..., payload: _Optional[bytes] = ..., id: _Optional[str] = ..., reached: _Optional[int] = ..., **kwargs) -> None: ...
 
 class Settings(_message.Message):
     __slots__ = ("send_read_receipts", "show_read_receipts", "show_last_seen", "show_online_status", "stamp", "version", "visible", "read_receipts_to", "read_receipts_of", "last_seen_to", "online_status_to", "exceptions")

@@ -79,7 +79,8 @@ def check_ranges(ranges: Sequence[pb.OffsetRange], limits: Limits, what: str) ->
 
 
 def check_author(
-    message: pb.Message | pb.Signal | pb.Awareness | pb.AwarenessVisibility | pb.LocationStream, eid: str
+    message: pb.Message | pb.Signal | pb.Awareness | pb.AwarenessVisibility | pb.LocationStream | pb.PeerSignal,
+    eid: str,
 ) -> None:
     author = getattr(message, "from").eid
     if author not in {"", eid} and check_eid(author, "from.eid") != eid:

@@ -66,6 +66,10 @@ def location_part(location: pb.LocationStream) -> bytes:
     return _part(b"\x9a\x01", location)
 
 
+def peer_part(said: pb.PeerSignal) -> bytes:
+    return _part(b"\xaa\x01", said)
+
+
 AWARENESS_RESET = b"\x90\x01\x01"
 """Body.awareness_reset, as a part."""
 

@@ -104,6 +104,7 @@ EVENTS: list[tuple[events.Event, str]] = [
         "→ an erased user to friends: (deleted)   feed #4",
     ),
     (events.Sent("m1", 9, "s1", 4, "7", 3, 5, partition="chat"), "✓ sent   chat #4"),
+    (events.PeerSignalled("laptop", "hello", b"x"), "⇄ laptop says hello"),
     (events.CommandDone("e1", "c1", 3, 9), "✓ done, what was asked for before   conversation c1 #3"),
     (events.CommandRefused("e1", ErrorCode.FORBIDDEN, "not yours"), "✗ refused: forbidden: not yours"),
     (

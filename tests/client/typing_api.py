@@ -156,6 +156,8 @@ async def every_event(client: Client) -> None:
                 assert_type(event.exception, PrivacyException)
             case events.SettingsChanged():
                 assert_type(event.settings, PrivacySettings)
+            case events.PeerSignalled():
+                assert_type(event.payload, bytes)
             case events.CommandDone():
                 assert_type(event.stamp, int)
             case events.CommandRefused():

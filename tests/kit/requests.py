@@ -18,6 +18,7 @@ ALONE = (
     "awareness",
     "awareness_visibility",
     "location_stream",
+    "peer_signal",
     "token_authority",
     "logout",
 )

@@ -385,7 +385,6 @@ async def test_a_second_hello_is_out_of_order(autojump_clock: MockClock) -> None
 UNSUPPORTED = [
     (11, {"error": pb.ErrorMessage()}),
     (15, {"command": pb.Command(id="c")}),
-    (19, {"peer_signal": pb.PeerSignal()}),
     (10, {"body": pb.Body(commands=[pb.Command()])}),
 ]
 

@@ -812,6 +812,37 @@ LOCATION_TAKES = [
     location(has_position=True, **{"from": pb.Identity(eid="ann", connection_resource_id=LINES, node=LINES)}),
 ]
 
+
+def peer(kind: str = "hello", /, **fields: Any) -> pb.PeerSignal:
+    return pb.PeerSignal(kind=kind, **fields)
+
+
+def named(device: str) -> pb.Identity:
+    return pb.Identity(connection_resource_id=device)
+
+
+def peer_rows() -> Iterator[Row]:
+    yield row("id", INVALID, peer(id=LINES))
+    yield row("id", TOO_LARGE, peer(id=LONG))
+    yield row("from.eid", FORBIDDEN, peer(**{"from": identity("bob")}))
+    for to in ("bob", "nobody", "c1"):
+        yield row("to.eid", FORBIDDEN, peer(to=identity(to)))
+    yield row("to.connection_resource_id", INVALID, peer(to=named(LINES)))
+    yield row("to.connection_resource_id", TOO_LARGE, peer(to=named(LONG)))
+    for kind in ("hello", "offer", "answer", "candidate", "done"):
+        yield row("to.connection_resource_id", NOT_FOUND, peer(kind, to=named("elsewhere")))
+    for kind in ("offer", "answer", "candidate"):
+        yield row("to.connection_resource_id", INVALID, peer(kind))
+    for kind in ("", "HELLO", STRANGE):
+        yield row("kind", INVALID, peer(kind))
+    yield row("payload", TOO_LARGE, peer(payload=bytes(32 * 1024 + 1)))
+
+
+PEER_TAKES = [
+    peer(payload=bytes(32 * 1024), to=pb.Identity(eid="ann", node=LINES)),
+    peer("done", **{"from": pb.Identity(eid="ann", connection_resource_id=LINES, node=LINES)}, reached=7),
+]
+
 BOUNDS: dict[str, list[Row]] = {
     "awareness": list(awareness_rows()),
     "message": list(message_rows()),
@@ -822,6 +853,7 @@ BOUNDS: dict[str, list[Row]] = {
     "awareness_visibility": list(awareness_visibility_rows()),
     "contact": list(contact_rows()),
     "location_stream": list(location_rows()),
+    "peer_signal": list(peer_rows()),
     "snapshot": list(snapshot_rows()),
     "devices": list(devices_rows()),
     "push_notification": list(push_rows()),
@@ -845,6 +877,7 @@ UNBOUNDED: dict[str, list[Any]] = {
     "settings": SETTINGS_TAKE,
     "awareness_visibility": VISIBILITY_TAKES,
     "location_stream": LOCATION_TAKES,
+    "peer_signal": PEER_TAKES,
     "snapshot": SNAPSHOT_TAKES,
     "fetch": FETCH_TAKES,
     "hello": HELLO_TAKES,
@@ -1021,6 +1054,7 @@ GOOD: dict[str, Any] = {
     "settings": pb.Settings(),
     "awareness_visibility": pb.AwarenessVisibility(),
     "location_stream": location(has_position=True),
+    "peer_signal": peer(),
     "snapshot": pb.Snapshot(partition="chat"),
     "devices": pb.Devices(),
     "push_notification": pb.PushNotification(query=True),

@@ -20,7 +20,7 @@ from bimip.client.core.presence import Presence
 from bimip.client.core.requests import Requests
 from bimip.client.core.state import State
 from bimip.client.errors import ProtocolViolation
-from bimip.client.events import Connected, Event, LocationTold, ReadAgain, Resumed, ServerError
+from bimip.client.events import Connected, Event, LocationTold, PeerSignalled, ReadAgain, Resumed, ServerError
 from bimip.client.frames import Payload, decode, encode
 from bimip.client.outbox_tables import OutboxItem
 from bimip.client.store import PendingRead, Store
@@ -43,6 +43,7 @@ from bimip.client.wire.bimip import (
     Message,
     MessageStatus,
     OffsetRange,
+    PeerSignal,
     PingPong,
     PingPongKind,
     Signal,
@@ -243,6 +244,7 @@ class Device:
 
     def _ephemeral(self, body: Body) -> None:
         self.inbox.emit(*map(_located, body.locations))
+        self.inbox.emit(*map(_signalled, body.peer_signals))
         if body.awareness or body.awareness_reset:
             self.inbox.emit(*self.presence.take(body.awareness, is_reset=body.awareness_reset))
 
@@ -494,3 +496,8 @@ def _located(told: LocationStream) -> LocationTold:
     position = (told.latitude, told.longitude) if told.has_position else None
     where = (position, told.altitude, told.accuracy, told.timestamp) if position else ()
     return LocationTold(eid, told.conversation, told.enabled, told.expires_at, *where)
+
+
+def _signalled(said: PeerSignal) -> PeerSignalled:
+    device = said.from_.connection_resource_id if said.from_ is not None else ""
+    return PeerSignalled(device or "", said.kind, said.payload, said.id)

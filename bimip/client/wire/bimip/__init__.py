@@ -665,6 +665,11 @@ class Body(betterproto2.Message):
     IN_TURN: what of the range is for other devices of this user.
     """
 
+    peer_signals: "list[PeerSignal]" = betterproto2.field(21, betterproto2.TYPE_MESSAGE, repeated=True)
+    """
+    What other devices of this user say.
+    """
+
     ref: "int" = betterproto2.field(30, betterproto2.TYPE_UINT64)
 
 
@@ -1869,18 +1874,40 @@ default_message_pool.register_message("bimip", "PassedEntry", PassedEntry)
 
 @dataclass(eq=False, repr=False)
 class PeerSignal(betterproto2.Message):
+    """
+    What a device says to others of its user, so that two of them connect to each other without the server. Nothing of it
+    is stored.
+    """
+
     from_: "Identity | None" = betterproto2.field(1, betterproto2.TYPE_MESSAGE, optional=True)
+    """
+    server: the device that says it
+    """
 
     to: "Identity | None" = betterproto2.field(2, betterproto2.TYPE_MESSAGE, optional=True)
+    """
+    the device; without connection_resource_id: all others that are connected
+    """
 
     kind: "str" = betterproto2.field(3, betterproto2.TYPE_STRING)
     """
-    offer | answer | candidate | done
+    hello | offer | answer | candidate | done
     """
 
     payload: "bytes" = betterproto2.field(4, betterproto2.TYPE_BYTES)
+    """
+    the server does not read it
+    """
 
     id: "str" = betterproto2.field(5, betterproto2.TYPE_STRING)
+    """
+    the client's: it comes along
+    """
+
+    reached: "int" = betterproto2.field(6, betterproto2.TYPE_UINT32)
+    """
+    server, in the answer: how many devices are told
+    """
 
 
 default_message_pool.register_message("bimip", "PeerSignal", PeerSignal)
