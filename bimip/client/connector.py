@@ -72,10 +72,11 @@ class Connector:
     async def wait_connected(self) -> None:
         """Wait until there is a connection. Raises what stopped the client. Cancelling it changes nothing."""
         while self._link is None:
-            self._check_running()
+            self.check_running()
             await self._state_changed.wait()
 
-    def _check_running(self) -> None:
+    def check_running(self) -> None:
+        """Raises what stopped the client, or that it has left."""
         if self.failure is not None:
             raise self.failure
         if self.finished:

@@ -1,16 +1,23 @@
 """What a client's file has of what is on its way to the server: messages, and commands about what is there."""
 # ruff: noqa: S608 - the name of a table is one of these classes'
 
-import sqlite3
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
+
+
+class Rows(Protocol):
+    """Holds what a statement found."""
+
+    def fetchone(self) -> Any: ...  # noqa: ANN401 - a row
+
+    def __iter__(self) -> Iterator[Any]: ...
 
 
 class Execute(Protocol):
     """Runs a statement in the file. Raises StoreError."""
 
-    def __call__(self, sql: str, values: tuple[object, ...] = (), /) -> sqlite3.Cursor: ...
+    def __call__(self, sql: str, values: tuple[object, ...] = (), /) -> Rows: ...
 
 
 class OutboxItem(NamedTuple):
@@ -23,7 +30,7 @@ class OutboxItem(NamedTuple):
 
 
 class OutboxTable:
-    """What waits for an answer, in the order written, or has one that the application does not know yet."""
+    """Holds what waits for an answer, in the order written, or has one that the application does not know yet."""
 
     _name = "outbox"
 

@@ -136,6 +136,14 @@ class Peer:
         assert isinstance(payload, kind), f"expected {kind.__name__}, got {payload}"
         return payload, ref
 
+    async def expect_behind_acks(self, kind: type[P]) -> tuple[P, int]:
+        """The next of this kind; acks before it are passed over."""
+        while True:
+            payload, ref = await self.receive()
+            if isinstance(payload, kind):
+                return payload, ref
+            assert isinstance(payload, Signal), f"expected {kind.__name__}, got {payload}"
+
     def send(self, payload: Payload, ref: int = 0) -> None:
         self._to_client.put(encode(payload, ref))
 

@@ -11,11 +11,12 @@ import betterproto2
 
 from bimip.client.condition import Condition
 from bimip.client.core.calls import Calls
+from bimip.client.core.commands import MAX_COMMANDS_IN_FLIGHT, CommandOutbox
 from bimip.client.core.copies import Stretch
 from bimip.client.core.inbox import Inbox, StartAt
 from bimip.client.core.kept import KeptMessages
 from bimip.client.core.kinds import CLIENT_KINDS
-from bimip.client.core.outbox import MAX_COMMANDS_IN_FLIGHT, MAX_IN_FLIGHT, CommandOutbox, MessageOutbox
+from bimip.client.core.outbox import MAX_IN_FLIGHT, MessageOutbox
 from bimip.client.core.presence import Presence
 from bimip.client.core.requests import Requests
 from bimip.client.core.state import State
@@ -421,7 +422,7 @@ class Device:
         return len(row.message) > self.limits.max_message_bytes
 
     def _too_large(self, row: OutboxItem) -> ErrorMessage:
-        """What is refused here, since the server might end the connection over it, again and again."""
+        """Makes the refusal of what is not sent, since the server might end the connection over it, again and again."""
         text = f"The message has {len(row.message)} bytes, the server takes {self.limits.max_message_bytes}."
         return ErrorMessage(code=ErrorCode.TOO_LARGE, message=text, id=row.id)
 

@@ -106,7 +106,7 @@ class KeptMessages:
 
 
 def _text(message: Message, payload: bytes) -> str | None:
-    """What one can search in: text that is not encrypted."""
+    """Returns what one can search in: text that is not encrypted."""
     if message.encryption_type not in {"", "none"}:
         return None
     try:

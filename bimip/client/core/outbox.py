@@ -4,14 +4,10 @@ answer.
 One waits in the store (so it outlives the process), is sent on every connection until it is answered, and is always
 sent with the same id, which makes sending it again harmless. Its answer is given once: to the method that waits for
 it, else as an event; only then does the store forget it.
-
-A command may be about a message that waits itself: so it is sent when all messages that were written before it have
-their answers.
 """
 
 from abc import abstractmethod
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from functools import partial
 from typing import Generic, Protocol, TypeVar
 
@@ -20,15 +16,12 @@ import anyio
 from bimip.client.condition import Condition
 from bimip.client.errors import ClientError, DuplicateId, Refused, StaleDevices
 from bimip.client.events import CommandDone, CommandRefused, SendRefused, Sent
-from bimip.client.frames import checked, decode, encode
+from bimip.client.frames import checked
 from bimip.client.outbox_tables import OutboxItem, OutboxTable
-from bimip.client.wire.bimip import Command, ErrorCode, ErrorMessage, HelloResult, Message, Signal
-from bimip.domain.core.clock import next_stamp
-from bimip.domain.core.ids import Millis, Stamp
+from bimip.client.wire.bimip import ErrorCode, ErrorMessage, HelloResult, Message, Signal
 
 MAX_IN_FLIGHT = 32
 """Messages unanswered. Below the server's own limit, so that acks and requests never wait behind them."""
-MAX_COMMANDS_IN_FLIGHT = 16
 
 TRY_AGAIN = frozenset({ErrorCode.RATE_LIMITED, ErrorCode.UNAVAILABLE, ErrorCode.STORAGE_FULL})
 """Nothing was stored, and there may be room for it later: it stays in the outbox."""
@@ -58,7 +51,7 @@ class Waiter(Generic[A]):
 
 
 class Outbox(Generic[A]):
-    """What is kept of the two kinds alike. `changed` is theirs together: the one may wait for the other."""
+    """Keeps items of one kind until they are answered. `changed` is shared with the other kind, which waits for it."""
 
     def __init__(
         self, table: OutboxTable, emit: EmitAnswer, clock: Callable[[], float], changed: Condition, max_in_flight: int
@@ -248,64 +241,6 @@ class MessageOutbox(Outbox[Sent | SendRefused]):
         return _of_message(item_id, HelloResult.parse(answer))
 
 
-class CommandOutbox(Outbox[CommandDone | CommandRefused]):
-    """The commands. An answer is stored as the frame that it would be alone.
-
-    Each is stamped behind all that this device has seen, so that what is done offline takes its place among what
-    others did meanwhile.
-    """
-
-    newest_stamp = Stamp(0)
-
-    def stamp(self, command: Command, now: int) -> None:
-        """Give a command its stamp, where it has none. `now`: milliseconds since 1970."""
-        if not command.stamp:
-            waiting = self._table.newest()
-            known = Stamp(Command.parse(waiting.message).stamp) if waiting is not None else Stamp(0)
-            self.newest_stamp = next_stamp(max(self.newest_stamp, known), Millis(now), 0)
-            command.stamp = self.newest_stamp
-
-    def saw(self, stamp: int) -> None:
-        """Note a stamp that somebody gave: those of this device come behind it."""
-        if stamp > self.newest_stamp:
-            self.newest_stamp = Stamp(stamp)
-
-    def put_all(self, commands: Iterable[Command]) -> None:
-        """Store commands to be given, all or none; what waits already is no change.
-
-        Raises DuplicateId if another with one of the ids waits, InvalidArgument for what cannot be encoded.
-        """
-        new: list[tuple[str, bytes]] = []
-        for command in commands:
-            encoded = checked(command)
-            row = self._table.get(command.id)
-            if row is None:
-                new.append((command.id, encoded))
-            elif not _same_command(Command.parse(row.message), command):
-                raise DuplicateId(f"another command with the id {command.id!r} waits")
-        self._put(new)
-
-    def accepted(self, answer: Command) -> None:
-        self._answer(answer.id, encode(answer))
-
-    def _refusal(self, error: ErrorMessage) -> bytes:
-        return encode(error)
-
-    def _event(self, item_id: str, answer: bytes) -> CommandDone | CommandRefused:
-        payload = decode(answer).payload
-        if isinstance(payload, ErrorMessage):
-            return CommandRefused(item_id, payload.code, payload.message, payload.field)
-        assert isinstance(payload, Command)
-        return CommandDone(
-            id=item_id,
-            conversation=payload.conversation,
-            conversation_offset=payload.conversation_offset,
-            stamp=payload.stamp,
-            duplicate=payload.duplicate,
-            superseded=payload.superseded,
-        )
-
-
 def refusal(answer: SendRefused | CommandRefused) -> Refused:
     if isinstance(answer, SendRefused) and (answer.missing or answer.extra):
         return StaleDevices(answer.code, answer.message, missing=answer.missing, extra=answer.extra)
@@ -336,8 +271,3 @@ def _same(one: Message, other: Message) -> bool:
     """Compares two messages but for the time at which they were written, as the server does."""
     one.timestamp = other.timestamp
     return bytes(one) == bytes(other)
-
-
-def _same_command(one: Command, other: Command) -> bool:
-    """Compares two commands but for their stamps: who gives one again under its id stamps it anew."""
-    return bytes(replace(one, stamp=0)) == bytes(replace(other, stamp=0))

@@ -26,6 +26,13 @@ class Commands(Facet):
             raise InvalidArgument("two commands have one id")
         return [_or_refusal(answer) for answer in await self._give_all(given)]
 
+    def give_nowait(self, *commands: Command) -> list[str]:
+        """Stores commands, which are given then whatever happens, and returns their ids."""
+        for command in commands:
+            self._complete(command)
+        self._device.commands.put_all(commands)
+        return [command.id for command in commands]
+
     async def give(self, command: Command) -> CommandDone:
         """Gives one command and waits for its answer. Raises as `messages.edit` does."""
         self._complete(command)
@@ -37,8 +44,7 @@ class Commands(Facet):
     async def _give_all(self, commands: Sequence[Command]) -> list[CommandDone | CommandRefused]:
         """Stores commands, which are given then whatever happens, and waits for their answers."""
         self._device.commands.put_all(commands)
-        if self._connector.failure is not None:
-            raise self._connector.failure
+        self._connector.check_running()
         return await self._device.commands.wait_all([command.id for command in commands])
 
     def _complete(self, command: Command) -> None:

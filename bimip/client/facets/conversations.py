@@ -13,8 +13,8 @@ they have read it.
 Events: ConversationChanged, ReadMarkerChanged.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import anyio.lowlevel
 
@@ -24,6 +24,7 @@ from bimip.client.core.device import Device
 from bimip.client.core.kinds.conversations import conversation_known
 from bimip.client.core.kinds.read_markers import marker_of
 from bimip.client.environment import Environment
+from bimip.client.errors import Refused
 from bimip.client.events import ConversationChanged
 from bimip.client.facets.commands import Commands
 from bimip.client.facets.facet import Facet
@@ -94,25 +95,29 @@ class Conversations(Facet):
     ) -> None:
         """Set how this user keeps a conversation, what is given of it, on all their devices. ConversationChanged tells.
 
-        `muted_until`: milliseconds since 1970, 0: not muted. An empty draft is none. Each is a command for itself:
-        where one is refused, those behind it, in the order above, are not given. Cancelled, some may have been done.
+        `muted_until`: milliseconds since 1970, 0: not muted. An empty draft is none. Each is a command for itself, that
+        is in the file before anything else happens, as a change of a message is. Raises the first refusal once all are
+        answered, or what stopped the client. Cancelled or stopped, they are done all the same.
         """
-        checked_text("conversation", conversation)
-        given: list[tuple[CommandKind, dict[str, Any]]] = []
-        for kind, value in (
-            (CommandKind.ARCHIVE, archived),
-            (CommandKind.PIN, pinned),
-            (CommandKind.MARK_UNREAD, marked_unread),
-        ):
-            if value is not None:
-                given.append((kind, {"value": value}))
-        if muted_until is not None:
-            given.append((CommandKind.MUTE, {"until": checked_number("muted_until", muted_until, least=0)}))
-        if draft is not None:
-            given.append((CommandKind.DRAFT, {"payload": draft}))
-        for kind, fields in given:
-            await self._commands.give(Command(kind=kind, conversation=conversation, **fields))
+        given = _kept(conversation, archived, pinned, marked_unread, muted_until, draft)
+        for answer in await self._commands.give_many(given):
+            if isinstance(answer, Refused):
+                raise answer
         await anyio.lowlevel.checkpoint()
+
+    def keep_nowait(
+        self,
+        conversation: str,
+        *,
+        archived: bool | None = None,
+        pinned: bool | None = None,
+        marked_unread: bool | None = None,
+        muted_until: int | None = None,
+        draft: bytes | None = None,
+    ) -> Sequence[str]:
+        """Do as `keep` does, and return the ids of the commands at once. Their answers come as events."""
+        given = _kept(conversation, archived, pinned, marked_unread, muted_until, draft)
+        return self._commands.give_nowait(*given)
 
     def settings(self, conversation: str) -> ConversationChanged:
         """Returns how this user keeps a conversation, as far as this device knows, also without a connection.
@@ -132,13 +137,39 @@ class Conversations(Facet):
         """Move this user's own read marker, for their devices alone: whoever wrote the messages learns nothing of it.
 
         Returns where it stands then, which may be further: it only moves forward. Other devices are told by
-        ReadMarkerChanged. Cancelled, it may have been moved or not.
+        ReadMarkerChanged. It is in the file before anything else happens; cancelled, it is moved all the same.
         """
         checked_text("conversation", conversation)
         command = Command(
             kind=CommandKind.MARK_READ, conversation=conversation, conversation_offset=checked_number("upto", upto)
         )
-        return (await self._connector.request(command, Command)).conversation_offset
+        return (await self._commands.give(command)).conversation_offset
+
+
+def _kept(
+    conversation: str,
+    archived: bool | None,  # noqa: FBT001
+    pinned: bool | None,  # noqa: FBT001
+    marked_unread: bool | None,  # noqa: FBT001
+    muted_until: int | None,
+    draft: bytes | None,
+) -> Sequence[Command]:
+    checked_text("conversation", conversation)
+    given = [
+        Command(kind=kind, conversation=conversation, value=value)
+        for kind, value in (
+            (CommandKind.ARCHIVE, archived),
+            (CommandKind.PIN, pinned),
+            (CommandKind.MARK_UNREAD, marked_unread),
+        )
+        if value is not None
+    ]
+    if muted_until is not None:
+        until = checked_number("muted_until", muted_until, least=0)
+        given.append(Command(kind=CommandKind.MUTE, conversation=conversation, until=until))
+    if draft is not None:
+        given.append(Command(kind=CommandKind.DRAFT, conversation=conversation, payload=draft))
+    return given
 
 
 def _row(conversation: Conversation) -> InboxRow:

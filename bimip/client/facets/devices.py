@@ -6,8 +6,9 @@
     for name, far in (await client.devices.synced()).items():
         print("of what", name, "wrote", far.missing, "are missing here")
     print("of Bob:", await client.devices.of("bob@example.org"))
+    print("others of mine that are there:", await client.devices.signal("hello"))
 
-Events: DeviceChanged.
+Events: DeviceChanged, PeerSignalled.
 """
 
 import builtins
@@ -16,7 +17,7 @@ from dataclasses import dataclass
 from bimip.client.arguments import checked_text
 from bimip.client.core.kinds.devices import devices_of
 from bimip.client.facets.facet import Facet
-from bimip.client.wire.bimip import Body, DevicesAction, DeviceState, Fetch, FetchKind
+from bimip.client.wire.bimip import Body, DevicesAction, DeviceState, Fetch, FetchKind, PeerSignal
 from bimip.client.wire.bimip import Devices as WireDevices
 from bimip.client.wire.bimip import Identity as WireIdentity
 from bimip.client.wire.bimip import Synced as WireSynced
@@ -124,6 +125,17 @@ class Devices(Facet):
             found += [device.name for device in page.devices]
             complete = page.complete or not page.devices
         return found
+
+    async def signal(self, kind: str, device: str = "", payload: bytes = b"", *, id: str = "") -> int:  # noqa: A002
+        """Say something to another device of this user, or to all that are connected: PeerSignalled tells them.
+
+        `kind`: hello, offer, answer, candidate or done; to all only hello and done. Nothing of it is stored. Returns
+        how many are told. Raises Refused (NOT_FOUND: it is not connected), TimedOut, NotConnected, InvalidArgument.
+        Cancelled, it may have been said or not.
+        """
+        to = WireIdentity(connection_resource_id=checked_text("device", device)) if device else None
+        said = PeerSignal(kind=checked_text("kind", kind), payload=payload, id=id, to=to)
+        return (await self._connector.request(said, PeerSignal)).reached
 
     async def label(self, name: str, label: str) -> None:
         """Give a device a label, such as "Alice's old phone"; an empty one takes it away.

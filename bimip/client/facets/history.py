@@ -17,6 +17,7 @@ Events: LogDiverged, ReadAgain, GapFound.
 from dataclasses import dataclass
 
 from bimip.client.arguments import checked_number, checked_text
+from bimip.client.core.kept import KeptMessage
 from bimip.client.errors import InvalidArgument
 from bimip.client.facets.facet import Facet
 from bimip.client.wire.bimip import Body, Fetch, FetchKind, Message, Snapshot
@@ -85,6 +86,25 @@ class History(Facet):
         return Fetched(
             list(zip(body.messages, acknowledged, strict=False)), body.next_offset, body.complete, body.next_cursor
         )
+
+    def kept(self, conversation: str, before: int | None = None, limit: int = 50) -> list[KeptMessage]:
+        """Returns the newest messages of a conversation that this device keeps, oldest first, connected or not.
+
+        Those in front of the conversation offset `before`, or the newest. A device keeps messages where `open_client`
+        was told to. Raises InvalidArgument for what is no name or no number, StoreError where the file fails.
+        """
+        newest = BEYOND_ANY_OFFSET if before is None else checked_number("before", before, least=0)
+        checked_text("conversation", conversation)
+        return self._device.kept.of_conversation(conversation, newest, checked_number("limit", limit))
+
+    def search(self, text: str, *, before: str = "", limit: int = 50) -> list[KeptMessage]:
+        """Returns the messages that this device keeps in which a text stands, whatever its case, the newest first.
+
+        `before`: those in front of this `signal_id`, as the last one found has it. What is encrypted, and what is no
+        text, is not searched. Raises InvalidArgument for what is no text or no number, StoreError where the file fails.
+        """
+        text, before = checked_text("text", text), checked_text("before", before)
+        return self._device.kept.search(text, before, checked_number("limit", limit))
 
     async def thread(
         self, conversation: str, reply_to: str, limit: int = 50, cursor: bytes = b"", *, backwards: bool = False

@@ -54,9 +54,12 @@ async def test_what_is_done_offline_follows_the_messages_that_were_written_befor
         peer = await server.accept()
         hello = await peer.greet(results=[HelloResult(sent=sent("m1", 1))])
         assert [message.id for message in hello.messages] == ["m1", "m2"]
-        message, ref = await peer.expect(Message)  # which was not taken up, so e2 waits for it
-        first = await serve(peer, "e1")
-        peer.send(sent(message.id, 2), ref)
+        came = [await peer.receive() for _ in range(2)]  # what was not taken up, and what waited
+        [first] = [payload for payload, _ in came if isinstance(payload, Command)]
+        [ref] = [ref for payload, ref in came if isinstance(payload, Message)]
+        assert first.id == "e1"
+        peer.send(Body(commands=[Command(id="e1", conversation="c1", conversation_offset=3)]))
+        peer.send(sent("m2", 2), ref)
         second = await serve(peer, "e2")
 
         assert 0 < first.stamp < second.stamp
@@ -227,3 +230,31 @@ def test_a_stamp_comes_behind_all_that_was_seen_also_by_an_earlier_process(tmp_p
 
     run(first)
     run(second)
+
+
+@both_backends
+async def test_each_can_be_asked_for_at_once_also_of_a_message_that_is_not_sent_yet() -> None:
+    async with a_client(FakeServer()) as client:
+        own, messages = client.messages.send_nowait("bob@example.org", b"hi"), client.messages
+        ids = [
+            messages.edit_nowait(own, b"ho"),
+            messages.delete_nowait(7, for_everyone=True),
+            messages.react_nowait(7, "+", remove=True),
+            messages.mark_forwarded_nowait(7),
+            messages.pin_nowait(7, id="p1"),
+            *client.conversations.keep_nowait("c1", archived=True, draft=b""),
+        ]
+        rows = client._device.store.execute("SELECT id, message FROM commands ORDER BY number").fetchall()
+        commands = [Command.parse(message) for _, message in rows]
+
+        assert ids == [row_id for row_id, _ in rows]
+        assert ids[4] == "p1"
+        assert [(one.kind, one.target, one.target_id) for one in commands] == [
+            (CommandKind.EDIT, 0, own),
+            (CommandKind.DELETE_FOR_EVERYONE, 7, ""),
+            (CommandKind.UNREACT, 7, ""),
+            (CommandKind.FORWARD_MARK, 7, ""),
+            (CommandKind.PIN, 7, ""),
+            (CommandKind.ARCHIVE, 0, ""),
+            (CommandKind.DRAFT, 0, ""),
+        ]

@@ -96,6 +96,7 @@ async def devices(client: Client) -> None:
     for name, far in (await client.devices.synced()).items():
         print("of what", name, "wrote", far.missing, "are missing here")
     print("of Bob:", await client.devices.of("bob@example.org"))
+    print("others of mine that are there:", await client.devices.signal("hello"))
 
 
 async def history(client: Client) -> None:

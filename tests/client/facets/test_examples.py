@@ -45,6 +45,7 @@ PRINTED = {
         "Alice's phone is online",
         "of what laptop wrote 0 are missing here",
         "of Bob: ['phone']",
+        "others of mine that are there: 0",
     ],
     "settings": ["last seen is for CONTACTS", "but for bob@example.org DENIED"],
     "push": ["phone by fcm"],

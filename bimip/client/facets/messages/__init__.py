@@ -1,5 +1,5 @@
 """Messages: writing them (sending.py), what is done to them later (changing.py), and who has received and read them
-(receipts.py).
+(receipts.py), which can be waited for (waiting.py).
 
     from bimip.client import events
 
@@ -14,15 +14,16 @@
                 break
     print((await client.messages.delivery_state(sent.conversation, sent.conversation_offset)).state)
 
-Events: Received, Sent, SendRefused, MessageChanged, ReceiptsChanged.
+Events: Received, Sent, SendRefused, MessageChanged, ReceiptsChanged, CommandDone, CommandRefused.
 """
 
 from bimip.client.facets.messages.changing import Changing
-from bimip.client.facets.messages.receipts import DeliveryState, MemberReceipts, Receipts
+from bimip.client.facets.messages.receipts import DeliveryState, MemberReceipts
 from bimip.client.facets.messages.sending import Sending
+from bimip.client.facets.messages.waiting import Waiting
 
 __all__ = ["DeliveryState", "MemberReceipts", "Messages"]
 
 
-class Messages(Sending, Changing, Receipts):
+class Messages(Sending, Changing, Waiting):
     """`client.messages`: a user's messages. Others' come as Received events, what becomes of them as MessageChanged."""

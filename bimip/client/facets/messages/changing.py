@@ -16,38 +16,62 @@ from bimip.client.wire.bimip import Command, CommandKind
 
 
 class Changing(Facet):
-    """Changes are stamped by this device's clock and answered once they are on disk, for all devices concerned.
+    """Changes are stamped by this device's clock, and done for all devices concerned, in the order asked for.
 
-    A message is named by its `signal_offset`. `id` makes it safe to say it again after a failure: the same id is done
-    once. All raise Refused, TimedOut, NotConnected, and InvalidArgument for what cannot be sent; cancelled, it may have
-    been done or not.
+    A message is named by its `signal_offset`; one of this device's that may not have been sent yet by the id that
+    `send_nowait` returned. A change is in the file before anything else happens, and is asked for again on each
+    connection until it is answered, behind the messages that were written before it: so it may be made without a
+    connection. Those that wait return the answer; `…_nowait` ones its id, and the answer comes as an event, CommandDone
+    or CommandRefused. `id` makes it safe to say it again after a failure: the same id is done once.
+
+    Those that wait raise Refused, or what stopped the client. Cancelled or stopped, the change stays in the file and is
+    made all the same; its answer then comes as an event. All raise InvalidArgument for what cannot be sent, DuplicateId
+    where another change waits under the id, StoreError where the file fails.
     """
 
     def __init__(self, device: Device, connector: Connector, environment: Environment, commands: Commands) -> None:
         super().__init__(device, connector, environment)
         self._commands = commands
 
-    async def edit(self, signal_offset: int, payload: bytes, *, id: str = "") -> CommandDone:  # noqa: A002
+    async def edit(self, message: int | str, payload: bytes, *, id: str = "") -> CommandDone:  # noqa: A002
         """Give a message of this user another content, for whoever reads it from now on."""
-        return await self._about_message(CommandKind.EDIT, signal_offset, id, payload=payload)
+        return await self._give(CommandKind.EDIT, message, id, payload=payload)
 
-    async def delete(self, signal_offset: int, *, for_everyone: bool = False, id: str = "") -> CommandDone:  # noqa: A002
+    def edit_nowait(self, message: int | str, payload: bytes, *, id: str = "") -> str:  # noqa: A002
+        """Do as `edit` does, and return its id at once."""
+        return self._give_nowait(CommandKind.EDIT, message, id, payload=payload)
+
+    async def delete(self, message: int | str, *, for_everyone: bool = False, id: str = "") -> CommandDone:  # noqa: A002
         """Hide a message for this user, for good; or, where this user wrote it, take its content away for everyone."""
-        kind = CommandKind.DELETE_FOR_EVERYONE if for_everyone else CommandKind.DELETE_FOR_ME
-        return await self._about_message(kind, signal_offset, id)
+        return await self._give(_deletion(for_everyone=for_everyone), message, id)
 
-    async def react(self, signal_offset: int, emoji: str, *, remove: bool = False, id: str = "") -> CommandDone:  # noqa: A002
+    def delete_nowait(self, message: int | str, *, for_everyone: bool = False, id: str = "") -> str:  # noqa: A002
+        """Do as `delete` does, and return its id at once."""
+        return self._give_nowait(_deletion(for_everyone=for_everyone), message, id)
+
+    async def react(self, message: int | str, emoji: str, *, remove: bool = False, id: str = "") -> CommandDone:  # noqa: A002
         """Add a reaction of this user to a message, or take it back."""
-        kind = CommandKind.UNREACT if remove else CommandKind.REACT
-        return await self._about_message(kind, signal_offset, id, emoji=checked_text("emoji", emoji))
+        return await self._give(_reaction(remove=remove), message, id, emoji=checked_text("emoji", emoji))
 
-    async def mark_forwarded(self, signal_offset: int, *, id: str = "") -> CommandDone:  # noqa: A002
+    def react_nowait(self, message: int | str, emoji: str, *, remove: bool = False, id: str = "") -> str:  # noqa: A002
+        """Do as `react` does, and return its id at once."""
+        return self._give_nowait(_reaction(remove=remove), message, id, emoji=checked_text("emoji", emoji))
+
+    async def mark_forwarded(self, message: int | str, *, id: str = "") -> CommandDone:  # noqa: A002
         """Say that this user forwarded a message: all who may see it are told how often it was."""
-        return await self._about_message(CommandKind.FORWARD_MARK, signal_offset, id)
+        return await self._give(CommandKind.FORWARD_MARK, message, id)
 
-    async def pin(self, signal_offset: int, *, pinned: bool = True, id: str = "") -> CommandDone:  # noqa: A002
+    def mark_forwarded_nowait(self, message: int | str, *, id: str = "") -> str:  # noqa: A002
+        """Do as `mark_forwarded` does, and return its id at once."""
+        return self._give_nowait(CommandKind.FORWARD_MARK, message, id)
+
+    async def pin(self, message: int | str, *, pinned: bool = True, id: str = "") -> CommandDone:  # noqa: A002
         """Pin a message for this user, or take it back."""
-        return await self._about_message(CommandKind.PIN, signal_offset, id, value=pinned)
+        return await self._give(CommandKind.PIN, message, id, value=pinned)
+
+    def pin_nowait(self, message: int | str, *, pinned: bool = True, id: str = "") -> str:  # noqa: A002
+        """Do as `pin` does, and return its id at once."""
+        return self._give_nowait(CommandKind.PIN, message, id, value=pinned)
 
     def state(self, conversation: str, conversation_offset: int) -> MessageChanged | None:
         """Returns what became of a message since it was sent, as far as this device knows; None: nothing."""
@@ -59,17 +83,27 @@ class Changing(Facet):
     async def give_many(self, commands: Iterable[Command]) -> list[CommandDone | Refused]:
         """Give many commands of any kinds at once, as `Command` has them, and return the answer of each, in order.
 
-        Each succeeds or fails for itself. Those without an id get one, and all without a stamp this device's. Raises
-        TimedOut, NotConnected, InvalidArgument: then some of them may have been done.
+        Each succeeds or fails for itself. Those without an id get one, and all without a stamp this device's.
         """
         return await self._commands.give_many(commands)
 
-    async def _about_message(
-        self,
-        kind: CommandKind,
-        signal_offset: int,
-        id: str,  # noqa: A002 - the field's name
-        **fields: Any,  # noqa: ANN401 - each field has its own type
-    ) -> CommandDone:
-        target = checked_number("signal_offset", signal_offset, most=2**64 - 1)
-        return await self._commands.give(Command(id=id, kind=kind, target=target, **fields))
+    async def _give(self, kind: CommandKind, message: int | str, id: str, **fields: Any) -> CommandDone:  # noqa: A002, ANN401
+        return await self._commands.give(_about(kind, message, id, fields))
+
+    def _give_nowait(self, kind: CommandKind, message: int | str, id: str, **fields: Any) -> str:  # noqa: A002, ANN401
+        [command_id] = self._commands.give_nowait(_about(kind, message, id, fields))
+        return command_id
+
+
+def _deletion(*, for_everyone: bool) -> CommandKind:
+    return CommandKind.DELETE_FOR_EVERYONE if for_everyone else CommandKind.DELETE_FOR_ME
+
+
+def _reaction(*, remove: bool) -> CommandKind:
+    return CommandKind.UNREACT if remove else CommandKind.REACT
+
+
+def _about(kind: CommandKind, message: int | str, own_id: str, fields: dict[str, Any]) -> Command:
+    if isinstance(message, str):
+        return Command(id=own_id, kind=kind, target_id=checked_text("message", message), **fields)
+    return Command(id=own_id, kind=kind, target=checked_number("message", message, most=2**64 - 1), **fields)

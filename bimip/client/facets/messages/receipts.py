@@ -15,7 +15,7 @@ from bimip.domain.core.ids import ConversationOffset, Millis
 from bimip.domain.core.records import ReceiptKind, ReceiptRun
 from bimip.domain.state.lifecycle import delivery_state
 
-_TWO = 2
+TWO = 2
 """Members of a direct conversation."""
 
 
@@ -104,15 +104,16 @@ class Receipts(Facet):
 
         Raises as `fetch_receipts` does, where it has to ask.
         """
-        known = self._times_of_others(conversation, conversation_offset)
+        known = self.times_of_others(conversation, conversation_offset)
         count = self._device.members_of(conversation)
-        if count != _TWO or not known:  # of which the copy has all that there is
+        if count != TWO or not known:  # of which the copy has all that there is
             await self.fetch_receipts(conversation, conversation_offset, conversation_offset)
-            known = self._times_of_others(conversation, conversation_offset)
+            known = self.times_of_others(conversation, conversation_offset)
             count = self._device.members_of(conversation)
         return delivery_state_of(known, count - 1)
 
-    def _times_of_others(self, conversation: str, conversation_offset: int) -> dict[str, dict[str, int]]:
+    def times_of_others(self, conversation: str, conversation_offset: int) -> dict[str, dict[str, int]]:
+        """Returns of everybody but this user what `receipts` does. Raises InvalidArgument as that does."""
         identity = self._device.inbox.identity
         times = self.receipts(conversation, conversation_offset)
         return {member: when for member, when in times.items() if identity is None or member != identity.eid}
