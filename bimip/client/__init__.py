@@ -62,7 +62,7 @@ from bimip.client.facets.messages import DeliveryState, MemberReceipts
 from bimip.client.facets.push import PushOffer, PushSubscription
 from bimip.client.wire.bimip import CallEnd, CallStep, ErrorCode, FetchKind, GapReason, Message, Start
 from bimip.domain.awareness.activities import Doing
-from bimip.domain.core.records import Status
+from bimip.domain.core.records import ReceiptKind, Status
 from bimip.domain.state.privacy_exceptions import ExceptionValue, PrivacyException
 from bimip.domain.state.settings import Audience, PrivacySettings
 
@@ -92,6 +92,7 @@ __all__ = [
     "PrivacySettings",
     "PushOffer",
     "PushSubscription",
+    "ReceiptKind",
     "Refused",
     "StaleDevices",
     "Start",

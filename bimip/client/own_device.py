@@ -7,6 +7,8 @@ from bimip.client.wire.bimip import Logout, PingPong, PingPongKind, TokenAuthori
 
 
 class OwnDevice(Facet):
+    """The part of a client that is asked about itself: who it is, whether it is connected, by what token."""
+
     @property
     def identity(self) -> Identity | None:
         """The identity of this device; None before the first connection ever."""

@@ -36,7 +36,10 @@ class Calls(Facet):
     """
 
     async def call(self, eid: str, offer: bytes = b"", *, ring_seconds: float | None = None) -> str:
-        """Call a user: it rings at all of their devices, for so long at most. Returns the call's name."""
+        """Call a user: it rings at all of their devices. Returns the call's name.
+
+        `ring_seconds`: for so long at most, and no longer than the server lets it, by default a minute; None: as long.
+        """
         call = f"{self._environment.random.getrandbits(128):032x}"
         ring_ms = 0 if ring_seconds is None else min(checked_ttl(ring_seconds, "ring_seconds"), MOST_MS)
         await self._say(eid, call, CallStep.CALL_OFFER, offer, ring_ms)

@@ -61,9 +61,18 @@ class History(Facet):
     ) -> Fetched:
         """Look into the log. It moves no position: what is fetched also comes as an event (but see `acknowledge`).
 
-        `offset` is where to begin, or `cursor`, that of an earlier `Fetched` of the same kind and direction; without
-        either, where this connection's last fetch ended. What is so now of the messages (receipts) is in the copy of
-        the state by then, and what of it is new comes as events.
+        kind            UNACKNOWLEDGED or LOG: of this user's log of a partition. HISTORY: of a `conversation`. BY_SEQ:
+                        those whose `seq` lies between `seq_from` and `seq_to`
+        offset, cursor  where to begin: a user offset, of HISTORY a conversation offset; or the cursor of an earlier
+                        `Fetched` of the same kind and direction. Without either, where this connection's last fetch
+                        ended
+        limit           so many messages at most; 0: as many as the server likes, 100 by default
+        sender          only what this user wrote; with `sender_device`, on this device
+        to_device       this device's name; another one's yields nothing
+        backwards       LOG and HISTORY: towards the beginning
+
+        What is so now of the messages (receipts) is in the copy of the state by then, and what of it is new comes as
+        events.
         """
         fetch = Fetch(
             kind=kind,

@@ -39,6 +39,8 @@ class PushOffer:
 
 
 class Push(Facet):
+    """`client.push`: subscriptions of this user's devices at the gateways that the server has."""
+
     async def offer(self) -> PushOffer:
         """Asks what the server pushes by, and which devices of this user it reaches how.
 

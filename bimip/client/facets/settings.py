@@ -33,6 +33,8 @@ TOLD = {
 
 
 class SettingsFacet(Facet):
+    """`client.settings`: the user's, for all of their devices. What is written is stamped by this device's clock."""
+
     _last_stamp = Stamp(0)
 
     @property

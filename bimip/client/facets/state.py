@@ -30,6 +30,8 @@ class StatePage:
 
 
 class StateFacet(Facet):
+    """`client.state`: the state as versioned items, of which the other facets tell what programs usually want."""
+
     async def read(self, after: int = 0, *, whole: bool = False) -> StatePage:
         """Ask for a page of what changed in this user's state behind a version; 0: for all of it.
 

@@ -3,7 +3,7 @@
 `test_examples.py` holds each body to its docstring, word for word, and runs it.
 """
 
-from bimip.client import Audience, CallStep, Client, ExceptionValue, FetchKind, Status, events
+from bimip.client import Audience, CallStep, Client, ExceptionValue, FetchKind, ReceiptKind, Status, events
 
 
 async def messages(client: Client) -> None:
@@ -15,6 +15,7 @@ async def messages(client: Client) -> None:
             case events.Received(message=message, own=False):
                 print("answered:", message.payload.decode())
                 await client.messages.mark_read(message.conversation, message.conversation_offset)
+            case events.ReceiptsChanged(kind=ReceiptKind.READ, member="bob@example.org"):
                 break
     print((await client.messages.delivery_state(sent.conversation, sent.conversation_offset)).state)
 

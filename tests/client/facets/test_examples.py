@@ -1,37 +1,44 @@
 """Each facet has an example in the head of its file, which is the one that is type-checked, and which runs.
 
-The server is the whole one, under virtual time; Bob is there, and answers.
+The server is the whole one. Bob is there, and answers.
 """
 
 import ast
 import inspect
 import re
 import textwrap
-from collections.abc import Callable
-from typing import get_args
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
+from typing import Any, get_args
 
+import anyio
 import pytest
 import trio
 from trio.testing import MockClock
 
 import bimip.client
-from bimip.client import CallStep, Client, Start, events
-from bimip.storage.memory import MemoryStore
+from bimip.app import open_server
+from bimip.cli.tokens import sign
+from bimip.client import CallStep, Client, Start, events, open_client
+from bimip.environment import Surroundings, open_store
 from bimip.testing.push import MemoryGateway
-from bimip.testing.virtual import virtual_millis
+from bimip.testing.virtual import settings_for_tests, virtual_millis
 from tests.client.facets import examples
 from tests.client.facets.support import FACETS
-from tests.kit.contacts import put_contacts
 from tests.kit.memory_server import open_world
+from tests.kit.push import GATEWAY
 from tests.scenarios.test_client_keeps_its_word import Network
-from tests.scenarios.test_push import with_push
+
+OpenDevice = Callable[..., AbstractAsyncContextManager[Client]]
 
 ALICE, BOB = "alice@example.org", "bob@example.org"
+SETTINGS = settings_for_tests(BIMIP_PUSH_GATEWAYS=GATEWAY, BIMIP_GATEWAY_PORT="0", BIMIP_CONSOLE_PORT="0")
 OF_THE_CLIENT = {"Connected", "Disconnected", "EpochChanged", "ServerError"}
 """Events of no facet: of the connection, and of what cannot be told otherwise."""
 
 PRINTED = {
-    "messages": ["answered: Hello Alice", "delivered"],
+    "messages": ["answered: Hello Alice", "read"],
     "conversations": ["bob@example.org has 1 unread", "all read up to 2"],
     "history": ["Are you there? taken", "I am not taken yet", "before the newest: 1", "before the newest: 0"],
     "feeds": ["written for ('bob@example.org',)", "On holiday from tomorrow", "1 of Bob's"],
@@ -49,7 +56,7 @@ PRINTED = {
     ],
     "settings": ["last seen is for CONTACTS", "but for bob@example.org DENIED"],
     "push": ["phone by fcm"],
-    "state": ["as of version 2 there are 2"],
+    "state": ["as of version 4 there are 3"],
 }
 """What each example prints in the world of this test."""
 
@@ -89,40 +96,82 @@ def test_the_heads_name_every_event() -> None:
     assert {event.__name__ for event in get_args(events.Event)} - OF_THE_CLIENT == named & set(vars(events))
 
 
+@pytest.fixture
+def printed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What the examples print, and nothing else does."""
+    lines: list[str] = []
+    monkeypatch.setattr(examples, "print", lambda *words: lines.append(" ".join(map(str, words))), raising=False)
+    return lines
+
+
 async def lives(bob: Client) -> None:
     async for event in bob:
         match event:
             case events.Received(message=message) if message.payload == b"Helo Bob":
                 await bob.messages.send(ALICE, b"Hello Alice")
+                await bob.messages.mark_read(message.conversation, message.conversation_offset)
             case events.CallSignalled(step=CallStep.CALL_OFFER):
                 await bob.calls.answer(ALICE, event.call, b"an answer, as SDP")
 
 
-@pytest.mark.parametrize("name", FACETS)
-async def test_the_example_runs(name: str, autojump_clock: MockClock, capsys: pytest.CaptureFixture[str]) -> None:
-    store = MemoryStore()
-    put_contacts(store, [(ALICE, BOB)])
-    async with open_world(store=store, settings=with_push(), gateway=MemoryGateway()) as world:
-        await world.register("carol@example.org")
-        await world.register("mallory@example.org")
-        network = Network(world)
-        async with (
-            network.device(BOB, "phone", now=virtual_millis) as bob,
-            network.device(ALICE, "phone", start=Start.HEAD, now=virtual_millis) as alice,
-            trio.open_nursery() as nursery,
-        ):
-            async with network.device(ALICE, "laptop") as laptop:
-                await laptop.messages.send(BOB, b"Are you there?")
-            if name == "feeds":
-                await bob.feeds.publish(b"Hello friends")
-            await bob.messages.send(ALICE, b"I am")
-            async for event in alice:
-                if isinstance(event, events.Received) and not event.own:
-                    break
-            await trio.sleep(1)  # in which what was taken is acknowledged
-            nursery.start_soon(lives, bob)
-            with trio.fail_after(60):
-                await getattr(examples, name)(alice)
-            nursery.cancel_scope.cancel()
+@asynccontextmanager
+async def open_connected(open_device: OpenDevice, eid: str) -> AsyncIterator[Client]:
+    """Opens a phone. Users are numbered, and listed, as they came first: one after the other."""
+    async with open_device(eid, "phone", start=Start.HEAD) as client:
+        await client.wait_connected()
+        yield client
 
-    assert capsys.readouterr().out.splitlines() == PRINTED[name]
+
+async def is_settled(alice: Client) -> bool:
+    """Whether the laptop is gone, and the server knows what the phone has taken: all but the newest message."""
+    laptop, phone = sorted(await alice.devices.list(), key=lambda one: one.name)
+    return not laptop.online and "chat" in phone.logs and phone.logs["chat"].lag == 1
+
+
+async def run_example(name: str, open_device: OpenDevice) -> None:
+    """Alice's phone does what the example does. Her laptop wrote to Bob, who answered, and who lives on."""
+    async with open_connected(open_device, ALICE) as alice, open_connected(open_device, BOB) as bob:
+        for other in ("carol@example.org", "mallory@example.org"):
+            async with open_connected(open_device, other):
+                pass  # a user exists once they connected
+        await alice.contacts.request(BOB, mutual=True)
+        await bob.contacts.accept(ALICE)
+        if name == "feeds":
+            await bob.feeds.publish(b"Hello friends")
+        async with open_device(ALICE, "laptop") as laptop:
+            await laptop.messages.send(BOB, b"Are you there?")
+        await bob.messages.send(ALICE, b"I am")
+        async for event in alice:
+            if isinstance(event, events.Received) and not event.own:
+                break
+        while not await is_settled(alice):  # noqa: ASYNC110 - what the server knows is asked for
+            await anyio.sleep(0.01)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(lives, bob)
+            await getattr(examples, name)(alice)
+            tasks.cancel_scope.cancel()
+
+
+@pytest.mark.parametrize("name", FACETS)
+async def test_the_example_runs(name: str, autojump_clock: MockClock, printed: list[str]) -> None:
+    async with open_world(settings=SETTINGS, gateway=MemoryGateway()) as world:
+        with trio.fail_after(60):
+            await run_example(name, partial(Network(world).device, now=virtual_millis))
+
+    assert printed == PRINTED[name]
+
+
+@pytest.mark.parametrize("name", FACETS)
+async def test_the_example_runs_under_asyncio(name: str, printed: list[str]) -> None:
+    """In a thread of its own, over real sockets."""
+    async with open_server(SETTINGS, Surroundings(open_store)) as running:
+        url = f"ws://127.0.0.1:{running.listener.port}"
+
+        def open_device(eid: str, device: str, **options: Any) -> AbstractAsyncContextManager[Client]:
+            return open_client(url, token=sign(SETTINGS, eid, device, 3600), **options)
+
+        program = partial(anyio.run, run_example, name, open_device, backend="asyncio")
+        with trio.fail_after(60):
+            await trio.to_thread.run_sync(program, abandon_on_cancel=True)
+
+    assert printed == PRINTED[name]

@@ -1,7 +1,7 @@
 """Messages: writing them (sending.py), what is done to them later (changing.py), and who has received and read them
 (receipts.py), which can be waited for (waiting.py).
 
-    from bimip.client import events
+    from bimip.client import ReceiptKind, events
 
     sent = await client.messages.send("bob@example.org", b"Helo Bob")
     await client.messages.edit(sent.signal_offset, b"Hello Bob")
@@ -11,6 +11,7 @@
             case events.Received(message=message, own=False):
                 print("answered:", message.payload.decode())
                 await client.messages.mark_read(message.conversation, message.conversation_offset)
+            case events.ReceiptsChanged(kind=ReceiptKind.READ, member="bob@example.org"):
                 break
     print((await client.messages.delivery_state(sent.conversation, sent.conversation_offset)).state)
 

@@ -9,6 +9,8 @@ from bimip.client.facets.writing import Writing
 
 
 class Sending(Writing):
+    """Messages that are written wait in the outbox, in the client's file, until the server has answered each."""
+
     @property
     def unsent(self) -> int:
         """Number of messages in the outbox without an answer."""
@@ -29,6 +31,9 @@ class Sending(Writing):
         """Put a message into the outbox and return its id. Its answer comes as an event, Sent or SendRefused.
 
         It is on disk then and is sent, in order, whenever there is a connection, until it is answered.
+        `to`: a user's eid, or the id of a group or conversation. `payload`: bytes into which the server does not look,
+        64 KiB by default with all that belongs to the message (`max_message_bytes`). `type`: what they are, as programs
+        agree among themselves.
         `payloads`, by (eid, device): each of these devices gets its own in place of `payload`, and no other device gets
         the message. They must be all that the recipients have, and this user's others; else it is refused with what is
         missing and what is not there (StaleDevices), so that none is passed over. `devices.of` asks for them.
