@@ -60,7 +60,17 @@ from bimip.client.facets.conversations import InboxPage, InboxRow
 from bimip.client.facets.feeds import FeedInfo
 from bimip.client.facets.messages import DeliveryState, MemberReceipts
 from bimip.client.facets.push import PushOffer, PushSubscription
-from bimip.client.wire.bimip import CallEnd, CallStep, ErrorCode, FetchKind, GapReason, Message, Start
+from bimip.client.wire.bimip import (
+    CallEnd,
+    CallStep,
+    Command,
+    CommandKind,
+    ErrorCode,
+    FetchKind,
+    GapReason,
+    Message,
+    Start,
+)
 from bimip.domain.awareness.activities import Doing
 from bimip.domain.core.records import ReceiptKind, Status
 from bimip.domain.state.privacy_exceptions import ExceptionValue, PrivacyException
@@ -73,6 +83,8 @@ __all__ = [
     "CallStep",
     "Client",
     "ClientError",
+    "Command",
+    "CommandKind",
     "DeliveryState",
     "Doing",
     "DuplicateId",

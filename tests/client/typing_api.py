@@ -7,6 +7,7 @@ from bimip.client import (
     Audience,
     Backoff,
     Client,
+    Command,
     Doing,
     ErrorCode,
     ExceptionValue,
@@ -17,6 +18,8 @@ from bimip.client import (
     Message,
     PrivacyException,
     PrivacySettings,
+    PushOffer,
+    PushSubscription,
     Refused,
     Start,
     Status,
@@ -46,16 +49,28 @@ async def every_method(client: Client) -> None:
         assert_type(await client.messages.send(to="bob@example.org", payload=b"", type=2, id="m1"), events.Sent)
     except Refused as refused:
         assert_type(refused.retry_after, float)
+    assert_type(await client.messages.send_many([("bob@example.org", b"")]), list[events.Sent | events.SendRefused])
+    assert_type(await client.messages.edit(7, b"", id="c1"), events.CommandDone)
+    assert_type(await client.messages.delete(7, for_everyone=True), events.CommandDone)
+    assert_type(await client.messages.react(7, "+", remove=True), events.CommandDone)
+    assert_type(await client.messages.pin(7, pinned=False), events.CommandDone)
+    assert_type(await client.messages.mark_forwarded(7), events.CommandDone)
+    assert_type(client.messages.state("c1", 4), events.MessageChanged | None)
+    assert_type(await client.messages.give_many([Command()]), list[events.CommandDone | Refused])
     assert_type(client.feeds.publish_nowait(b"", id="p1"), str)
     assert_type(await client.feeds.publish(b"", ttl=5, mentions=["bob@example.org"]), events.Sent)
     assert_type((await client.feeds.fetch("bob@example.org")).readers, tuple[str, ...])
     assert_type(await client.feeds.history("bob@example.org", before=4, limit=5), list[Message])
     client.acknowledge("chat", [1, 2])
     await client.messages.mark_read("c1", 4, is_peer=False)
+    await client.messages.mark_read_many({"c1": 4})
     assert_type(client.messages.receipts("c1", 4), dict[str, dict[str, int]])
     assert_type(await client.messages.fetch_receipts("c1", 4, last=9), list[MemberReceipts])
     assert_type((await client.messages.delivery_state("c1", 4)).read_by, tuple[str, ...])
     assert_type(client.conversations.read_marker("c1"), int)
+    assert_type(await client.conversations.move_read_marker("c1", 4), int)
+    assert_type(client.conversations.settings("c1"), events.ConversationChanged)
+    await client.conversations.keep("c1", archived=True, muted_until=0, draft=b"")
     assert_type(await client.history.thread("c1", "65WZSBAB00000", limit=5, backwards=True), Fetched)
     page = await client.conversations.list(limit=5, cursor=b"")
     assert_type(page.rows, list[InboxRow])
@@ -72,8 +87,11 @@ async def every_method(client: Client) -> None:
     assert_type(await client.state.read(4, whole=True), StatePage)
     await client.state.refresh()
     assert_type(await client.history.conversation("c1", before=4, limit=5), list[Message])
+    assert_type((await client.history.snapshot("chat", offset=4)).checksum, bytes)
+    client.history.read_again(1, 4, "chat")
     assert_type(await client.devices.list(), list[DeviceInfo])
     assert_type(client.devices.known(), dict[str, KnownDevice])
+    assert_type(await client.devices.of("bob@example.org"), list[str])
     assert_type(await client.groups.create("trip", ["bob@example.org"], request_id="r1"), str)
     await client.groups.add("c1", "carol@example.org")
     await client.groups.remove("c1", "carol@example.org")
@@ -114,6 +132,9 @@ async def every_method(client: Client) -> None:
     await client.calls.hang_up("bob@example.org", "x")
     await client.devices.label("phone", "mine")
     await client.devices.remove("phone")
+    assert_type(await client.push.offer(), PushOffer)
+    assert_type(await client.push.subscribe("fcm", "t", name="push"), PushSubscription)
+    await client.push.unsubscribe(device="laptop")
     assert_type(await client.ping(), float)
     await client.refresh_token("token")
     await client.logout(forget=True, revoke=True)
