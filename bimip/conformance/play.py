@@ -48,6 +48,7 @@ class Play:
         self._store = folder / "store"
         self._client: Running | None = None
         self._life = 0
+        self._is_killing = False
         self._fault = ""
         self._changed = trio.Event()
         self._taken = 0  # connections that the sequence was given
@@ -78,7 +79,7 @@ class Play:
         }
 
         def on_end(code: int) -> None:
-            if life == self._life:
+            if life == self._life and not self._is_killing:
                 self._fail(f"the client ended by itself, with exit code {code}")
 
         def on_line(text: str) -> None:
@@ -100,10 +101,12 @@ class Play:
         await self._client.say(json.dumps({"do": what, **more}))
 
     async def kill(self) -> None:
-        """Kills the client in the middle of whatever it does."""
+        """Kills the client in the middle of whatever it does. What it said until then counts."""
         assert self._client is not None
-        self._life += 1
+        self._is_killing = True
         await self._client.kill()
+        self._is_killing = False
+        self._life += 1
 
     async def send(self, message_id: str, text: str = "Hello", to: str = ALICE) -> None:
         """Has the client write a message."""

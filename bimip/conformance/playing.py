@@ -47,7 +47,16 @@ async def play_sequence(
         except Skipped as skipped:
             why, is_skipped = str(skipped), True
         nursery.cancel_scope.cancel()
+    if why and not is_skipped and (last := _last_error(folder)):
+        why += f"; its standard error ends with: {last}"
     return Outcome(sequence, why, is_skipped, trio.current_time() - begun)
+
+
+def _last_error(folder: Path) -> str:
+    """Returns the last line that the client wrote to its standard error."""
+    errors = folder / "stderr.txt"
+    lines = errors.read_text("utf-8", "replace").split("\n") if errors.exists() else []
+    return next((line.strip() for line in reversed(lines) if line.strip()), "")
 
 
 async def play_all(

@@ -66,6 +66,8 @@ TOPICS = {
     "tests/config/test_containers.py": "the image and how it is run, as config/ has them",
     "tests/config/test_nginx.py": "the proxy in front, as config/ has it",
     "tests/config/test_shipped.py": "the files in config/ beside the settings",
+    "tests/conformance/test_clients.py": "the clients that the kit has, with the whole kit",
+    "tests/conformance/test_vectors.py": "the vectors, against both codecs",
     "tests/conformance/test_sequences.py": "each sequence, and the client that is wrong in its point",
     "tests/console/test_console.py": "the console as a whole",
     "tests/domain/test_history.py": "all operations together, against a model",

@@ -1,5 +1,6 @@
 """Each sequence lets a client pass that obeys, and finds the one that is wrong in that point, under virtual time."""
 
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -79,6 +80,15 @@ async def test_a_client_that_is_wrong_in_one_point_is_found_there(
 
     assert not outcome.is_passed
     assert outcome.why
+
+
+def test_the_readme_counts_right() -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
+
+    assert re.search(rf"\({len(SEQUENCES)}\s+sequences", readme)
+    assert f"one of {len(WRONG)} points" in readme
+    assert readme.count(f"| {len(SEQUENCES)} passed |") == 2
+    assert f"| {len(SEQUENCES) - 1} passed, 1 skipped: " in readme
 
 
 def test_each_sequence_finds_a_client_that_is_wrong() -> None:

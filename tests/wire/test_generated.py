@@ -16,6 +16,7 @@ MADE = [
     "bimip/client/wire/message_pool.py",
     "bimip/client/wire/bimip/__init__.py",
     "proto/numbers.txt",
+    "bimip/conformance/vectors/body.json",
 ]
 
 
