@@ -1,6 +1,6 @@
 """What programs write against the SDK, for the type checker alone: nothing here runs."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import assert_never, assert_type
 
 from bimip.client import (
@@ -8,6 +8,7 @@ from bimip.client import (
     Backoff,
     Client,
     Command,
+    DeliveryState,
     Doing,
     ErrorCode,
     ExceptionValue,
@@ -26,6 +27,7 @@ from bimip.client import (
     events,
     open_client,
 )
+from bimip.client.core.kept import KeptMessage
 from bimip.client.core.kinds.groups import KnownGroup
 from bimip.client.facets.devices import DeviceInfo, KnownDevice, Synced
 from bimip.client.facets.groups import GroupMember
@@ -55,6 +57,11 @@ async def every_method(client: Client) -> None:
     assert_type(await client.messages.react(7, "+", remove=True), events.CommandDone)
     assert_type(await client.messages.pin(7, pinned=False), events.CommandDone)
     assert_type(await client.messages.mark_forwarded(7), events.CommandDone)
+    assert_type(client.messages.edit_nowait("m1", b"", id="c1"), str)
+    assert_type(client.messages.delete_nowait(7, for_everyone=True), str)
+    assert_type(client.messages.react_nowait(7, "+", remove=True), str)
+    assert_type(client.messages.pin_nowait(7, pinned=False), str)
+    assert_type(client.messages.mark_forwarded_nowait(7), str)
     assert_type(client.messages.state("c1", 4), events.MessageChanged | None)
     assert_type(await client.messages.give_many([Command()]), list[events.CommandDone | Refused])
     assert_type(client.feeds.publish_nowait(b"", id="p1"), str)
@@ -67,10 +74,14 @@ async def every_method(client: Client) -> None:
     assert_type(client.messages.receipts("c1", 4), dict[str, dict[str, int]])
     assert_type(await client.messages.fetch_receipts("c1", 4, last=9), list[MemberReceipts])
     assert_type((await client.messages.delivery_state("c1", 4)).read_by, tuple[str, ...])
+    sent = await client.messages.send("bob@example.org", b"")
+    assert_type(await client.messages.wait_delivered(sent), DeliveryState)
+    assert_type(await client.messages.wait_read(sent), DeliveryState)
     assert_type(client.conversations.read_marker("c1"), int)
     assert_type(await client.conversations.move_read_marker("c1", 4), int)
     assert_type(client.conversations.settings("c1"), events.ConversationChanged)
     await client.conversations.keep("c1", archived=True, muted_until=0, draft=b"")
+    assert_type(client.conversations.keep_nowait("c1", pinned=True), Sequence[str])
     assert_type(await client.history.thread("c1", "65WZSBAB00000", limit=5, backwards=True), Fetched)
     page = await client.conversations.list(limit=5, cursor=b"")
     assert_type(page.rows, list[InboxRow])
@@ -89,9 +100,12 @@ async def every_method(client: Client) -> None:
     assert_type(await client.history.conversation("c1", before=4, limit=5), list[Message])
     assert_type((await client.history.snapshot("chat", offset=4)).checksum, bytes)
     client.history.read_again(1, 4, "chat")
+    assert_type(client.history.kept("c1", before=4), list[KeptMessage])
+    assert_type(client.history.search("hello", limit=5), list[KeptMessage])
     assert_type(await client.devices.list(), list[DeviceInfo])
     assert_type(client.devices.known(), dict[str, KnownDevice])
     assert_type(await client.devices.of("bob@example.org"), list[str])
+    assert_type(await client.devices.signal("offer", "laptop", b"sdp"), int)
     assert_type(await client.groups.create("trip", ["bob@example.org"], request_id="r1"), str)
     await client.groups.add("c1", "carol@example.org")
     await client.groups.remove("c1", "carol@example.org")

@@ -1,13 +1,15 @@
 """Every method of a client says in its docstring, or its class does for all of them, what it raises and what cancelling
-it leaves behind.
+it leaves behind; the map of the facets names it, and its types are checked.
 """
 
 import inspect
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+import bimip.client.facets
 from bimip.client.facets.facet import Facet
 from tests.client.facets.support import CLIENT, FACETS
 
@@ -64,3 +66,17 @@ def takes_arguments(member: object) -> bool:
 )
 def test_a_function_that_is_given_something_says_what_it_raises(path: str) -> None:
     assert RAISES.search(" ".join(said_of(path)))
+
+
+@pytest.mark.parametrize("facet", FACETS)
+def test_the_map_names_what_a_facet_has(facet: str) -> None:
+    found = re.search(rf"^    {facet} .*\n(?: {{20}}.*\n)*", bimip.client.facets.__doc__ or "", re.MULTILINE)
+    assert found is not None
+    named = set(re.findall(r"\w+", found[0]))
+
+    assert {path.split(".")[2] for path in METHODS if path.startswith(f"client.{facet}.")} - named == set()
+
+
+@pytest.mark.parametrize("path", [path for path in METHODS if not path.endswith("__")])
+def test_the_types_of_a_method_are_checked(path: str) -> None:
+    assert re.search(rf"\b{re.escape(path)}\b", (Path(__file__).parents[1] / "typing_api.py").read_text())

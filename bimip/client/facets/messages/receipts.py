@@ -104,16 +104,15 @@ class Receipts(Facet):
 
         Raises as `fetch_receipts` does, where it has to ask.
         """
-        known = self.times_of_others(conversation, conversation_offset)
+        known = self._times_of_others(conversation, conversation_offset)
         count = self._device.members_of(conversation)
         if count != TWO or not known:  # of which the copy has all that there is
             await self.fetch_receipts(conversation, conversation_offset, conversation_offset)
-            known = self.times_of_others(conversation, conversation_offset)
+            known = self._times_of_others(conversation, conversation_offset)
             count = self._device.members_of(conversation)
         return delivery_state_of(known, count - 1)
 
-    def times_of_others(self, conversation: str, conversation_offset: int) -> dict[str, dict[str, int]]:
-        """Returns of everybody but this user what `receipts` does. Raises InvalidArgument as that does."""
+    def _times_of_others(self, conversation: str, conversation_offset: int) -> dict[str, dict[str, int]]:
         identity = self._device.inbox.identity
         times = self.receipts(conversation, conversation_offset)
         return {member: when for member, when in times.items() if identity is None or member != identity.eid}

@@ -42,7 +42,7 @@ class Waiting(Receipts):
                 asked_at = clock()
             self._connector.check_running()
             others = self._device.members_of(conversation) - 1
-            state = delivery_state_of(self.times_of_others(conversation, offset), others)
+            state = delivery_state_of(self._times_of_others(conversation, offset), others)
             if Stage[state.state.upper()] >= stage:
                 return state
             with anyio.move_on_after(inf if others == 1 else ASK_AGAIN_SECONDS):
