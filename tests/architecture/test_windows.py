@@ -10,6 +10,7 @@ from tests.architecture.source import imports_of, is_within, read_modules
 WINDOWS = (
     "bimip.api",
     "bimip.client",
+    "bimip.client.blocking",
     "bimip.config",
     "bimip.console",
     "bimip.names",

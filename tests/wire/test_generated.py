@@ -15,6 +15,7 @@ MADE = [
     "bimip/wire/bimip_pb2.pyi",
     "bimip/client/wire/message_pool.py",
     "bimip/client/wire/bimip/__init__.py",
+    "bimip/client/blocking/facets.py",
     "proto/numbers.txt",
     "bimip/conformance/vectors/body.json",
 ]
