@@ -11,7 +11,7 @@ README.md here says how a client takes part: what it is told, and what it says, 
     report.py     what is printed; __main__.py: the command
     proxy.py      cuts, delays, splits, duplicates; also for tests against a real server
     vectors/      frames as bytes and as ProtoJSON, written by scripts/generate
-    clients/      two that pass: the SDK, and one in plain JavaScript
+    clients/      those that pass: the SDK, bimip.mjs, and one in plain JavaScript
 
 It imports the generated messages and their JSON from `wire`, and the SDK's driver the SDK; no floor of the server.
 Each sequence is held by a client that is deliberately wrong in its point (tests/conformance/small_client.py).

@@ -75,7 +75,7 @@ class Play:
             "BIMIP_SUBPROTOCOL": self.subprotocol,
             "BIMIP_PARTITIONS": ",".join(PARTITIONS),
             "BIMIP_BACKOFF_MS": "300",
-            "BIMIP_TIMEOUT_MS": "2000",
+            "BIMIP_TIMEOUT_MS": "6000",
         }
 
         def on_end(code: int) -> None:

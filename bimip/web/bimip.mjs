@@ -79,13 +79,15 @@ export function connect(url, options) {
  */
 export class Client {
   #url; #options; #socket = null; #welcomed = false; #isClosing = false;
-  #state = { identity: null, epoch: "0", version: 0, positions: {}, outbox: [], recent: [] };
+  #state = { identity: null, epoch: "0", version: 0, positions: {}, outbox: [], recent: [], reads: {} };
   #recent = new Set();
   #limits = {};
   #requests = new Map(); // ref -> {resolve, reject}
   #sending = new Map(); // message id -> {resolve, reject}, of this program's
   #inFlight = new Map(); // ref -> message id
   #tries = new Map(); // message id -> how often its outcome was unknown
+  #unsaved = new Set(); // ids of messages that the store does not have yet
+  #unconfirmed = new Map(); // conversation -> [upto, heartbeats] of what was said read over this connection
   #lastRef = 0;
   #queue = []; // bodies that are not taken yet
   #wake = () => {};
@@ -132,15 +134,40 @@ export class Client {
       this.#started.then(() => {
         if (this.#isFinished) return; // the store could not be read: it was rejected
         this.#state.outbox.push(message);
-        this.#saveOrFail();
-        this.#pump();
+        this.#unsaved.add(message.id); // it is on this side's disk before it is on its way
+        this.#saveOrFail().then(() => { this.#unsaved.delete(message.id); this.#pump(); });
       });
     });
   }
 
-  /** Says that a conversation was read up to a place in it. It is answered by errors only. */
+  /**
+   * Says that a conversation was read up to a place in it, now or once there is a connection. It is answered by errors only,
+   * so it is said again over the next connections, until one has outlived it by two heartbeats.
+   */
   markRead(conversation, upto) {
+    this.#started.then(() => {
+      if (Number(this.#state.reads[conversation] ?? 0) >= Number(upto)) return;
+      this.#state.reads[conversation] = upto;
+      this.#saveOrFail();
+      this.#sayRead(conversation);
+    });
+  }
+
+  #sayRead(conversation) {
+    if (!this.#welcomed) return;
+    const upto = this.#state.reads[conversation];
+    this.#unconfirmed.set(conversation, [upto, 0]);
     this.#say("signal", { status: READ, conversation, upto }, ++this.#lastRef);
+  }
+
+  /** A heartbeat went by, and the server is there: what was said two of them ago is known there. */
+  #confirmReads() {
+    for (const [conversation, said] of this.#unconfirmed) {
+      if (++said[1] <= 2) continue;
+      this.#unconfirmed.delete(conversation);
+      if (this.#state.reads[conversation] === said[0]) delete this.#state.reads[conversation];
+      this.#saveOrFail();
+    }
   }
 
   /**
@@ -233,6 +260,7 @@ export class Client {
     this.#welcomed = this.#isWhole = false;
     this.#queue.length = 0; // it comes again: no place of it was moved
     this.#inFlight.clear();
+    this.#unconfirmed.clear();
     clearInterval(this.#heartbeat);
     for (const timer of this.#timers) clearTimeout(timer);
     this.#timers.clear();
@@ -301,7 +329,7 @@ export class Client {
     }
     this.#state.identity = identity;
     if (this.#state.epoch !== hello.epoch) { // offsets and versions of another epoch say nothing here
-      if (this.#state.epoch !== "0") Object.assign(this.#state, { positions: {}, version: 0 });
+      if (this.#state.epoch !== "0") Object.assign(this.#state, { positions: {}, version: 0, reads: {} });
       this.#state.epoch = hello.epoch;
     }
     for (const log of hello.logs ?? []) {
@@ -314,11 +342,15 @@ export class Client {
     const everyMs = Number(this.#limits.heartbeat_ms ?? 30_000), socket = this.#socket;
     this.#heartbeat = setInterval(() => {
       if (performance.now() - this.#heard >= 2 * everyMs) this.#lost(4001, "nothing is heard of the server");
-      else if (this.#socket === socket) this.#say("ping_pong", { kind: "PING" });
+      else if (this.#socket === socket) {
+        this.#say("ping_pong", { kind: "PING" });
+        this.#confirmReads();
+      }
     }, everyMs);
     this.#isThere(hello);
     this.#tell("onConnected", hello);
     this.#pump();
+    for (const conversation of Object.keys(this.#state.reads)) this.#sayRead(conversation);
   }
 
   // What arrives.
@@ -419,6 +451,7 @@ export class Client {
     const flying = new Set(this.#inFlight.values());
     for (const message of [...this.#state.outbox]) {
       if (this.#inFlight.size >= IN_FLIGHT) break;
+      if (this.#unsaved.has(message.id)) break;
       if (flying.has(message.id)) continue;
       const ref = String(++this.#lastRef);
       this.#inFlight.set(ref, message.id);
@@ -541,7 +574,7 @@ export class Client {
     return this.#saveAgain;
   }
 
-  #saveOrFail() { this.#save().catch((error) => this.#tell("onError", error)); }
+  #saveOrFail() { return this.#save().catch((error) => this.#tell("onError", error)); }
 
   #tell(handler, ...told) {
     try {

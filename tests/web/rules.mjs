@@ -189,6 +189,39 @@ const RULES = {
     assert.deepEqual((await again(next)).all("hello")[0].partitions, [{ partition: "chat", offset: 2, held: [] }]);
   },
 
+  async "a message is in the store before it is sent"() {
+    let finish;
+    const saved = [], store = { load: () => null, save: (state) => new Promise((resolve) => { saved.push(state.outbox.map((one) => one.id)); finish = resolve; }) };
+    const { client, socket } = await open({ store });
+    client.send({ to: "alice", text: "hello", id: "m1" }).catch(() => {});
+    await settled();
+    assert.deepEqual([saved.at(-1), socket.all("message")], [["m1"], []]);
+    finish();
+    await settled();
+    assert.deepEqual(socket.all("message").map((one) => one.id), ["m1"]);
+  },
+
+  async "what was read is said again over the next connection, until one outlived it by two heartbeats"() {
+    const { client, socket } = await open({}, { limits: { heartbeat_ms: 20 } });
+    const reads = (one) => one.all("signal").filter((signal) => signal.status === 3).map((signal) => [signal.conversation, signal.upto]);
+    client.markRead("c1", 4);
+    client.markRead("c1", 2); // less than is known
+    client.markRead("c2", 1);
+    await settled();
+    assert.deepEqual(reads(socket), [["c1", 4], ["c2", 1]]);
+    const next = await again(socket, 1006, { limits: { heartbeat_ms: 20 } });
+    assert.deepEqual(reads(next), [["c1", 4], ["c2", 1]]);
+    const monotonic = performance.now.bind(performance);
+    performance.now = () => 0; // so that nobody is silent, however busy this machine is
+    try {
+      while (next.all("ping_pong").length < 3) await new Promise((resolve) => setTimeout(resolve, 2));
+      await settled();
+      assert.deepEqual(reads(await again(next)), []);
+    } finally {
+      performance.now = monotonic;
+    }
+  },
+
   async "a message without an answer is sent again under its id"() {
     const { client, socket } = await open();
     client.send({ to: "alice", text: "hello", id: "m1" }).catch(() => {});

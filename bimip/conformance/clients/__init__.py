@@ -1,1 +1,1 @@
-"""Clients that pass: this project's SDK, and one in plain JavaScript that shares nothing with it."""
+"""Clients that pass: this project's SDK and `bimip.mjs`, and one in plain JavaScript that shares nothing with them."""

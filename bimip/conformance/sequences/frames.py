@@ -64,9 +64,12 @@ async def joins_fragments(play: Play) -> None:
 
 @sequence("Frames that come byte by byte are taken as if they came at once", "connecting")
 async def takes_single_bytes(play: Play) -> None:
-    play.server.plan = Plan(down=Faults(split=1))
     connection = await play.begin()
-    await connection.deliver(entry(1, "one"), entry(2, "x" * 300))
+    for number, text in enumerate(("one", "x" * 300), 1):
+        data, opcode = connection.body_of(entry(number, text), after=number - 1)
+        connection.upto["chat"] = number
+        for byte in frame(opcode, data):
+            await connection.send_raw(bytes([byte]))
     await play.shows("one", "x" * 300)
     await play.acked(connection, 2)
 
