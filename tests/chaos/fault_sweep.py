@@ -88,7 +88,15 @@ GOODBYE_SECONDS = 4
 PATIENCE = (0.15, 0.15, 0.15, 1.5)
 """Until something else is chosen than what was done least."""
 IN_ONE_STEP = (StoreFault.UNFIT, StoreFault.APPLY, StoreFault.DECIDING_READ, StoreFault.FULL)
-NOT_SWEPT = ("bimip.client", "bimip.cli", "bimip.app", "bimip.run", "bimip.environment", "bimip.testing")
+NOT_SWEPT = (
+    "bimip.client",
+    "bimip.cli",
+    "bimip.app",
+    "bimip.run",
+    "bimip.environment",
+    "bimip.testing",
+    "bimip.conformance",
+)
 """All other packages are: one that comes is, without a word here."""
 ENDPOINTS = "bimip.api."
 SHARED_BY_ENDPOINTS = {f"{ENDPOINTS}{name}" for name in ("application", "caller", "devices", "endpoint", "events")}

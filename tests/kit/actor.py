@@ -57,6 +57,8 @@ from tests.kit.writer import Writer
 MAX_OUTBOX = 24
 FIRST = 1
 """A Position's `start`, as a number: the same in both codecs."""
+GREETS_EVERY = 13
+"""Requests, between two greetings of its siblings."""
 UNKNOWN = "UNKNOWN_OUTCOME"
 AGAIN = {UNKNOWN, "UNAVAILABLE", "STORAGE_FULL", "RATE_LIMITED"}
 """Errors after which a client connects again, and sends again."""
@@ -170,6 +172,8 @@ class Actor:
         """It was answered that it is reached by push."""
         self._whole_state = False
         self._refs = 0
+        self._greetings = 0
+        self._greeted: Counter[str] = Counter()  # by sibling, the last that was heard
         self._answered: list[Message] = []
         self._users = list(dict.fromkeys(other.eid for other in directory))
         self._groups: dict[str, str] = {}  # that it believes to be in, with its role
@@ -308,6 +312,8 @@ class Actor:
             self.is_subscribed = True
         elif payload == "awareness":
             self._take_status(link, scheme)
+        elif payload == "peer_signal":
+            self.counts["siblings greeted"] += scheme.peer_signal.reached
         elif payload == "location_stream":
             self._record(self._locator.answered(scheme.location_stream))
             self.counts["locations answered"] += 1
@@ -389,6 +395,8 @@ class Actor:
         for location in body.locations:
             self._record(self._locator.told(location))
             self.counts["locations told"] += location.has_position
+        for signal in body.peer_signals:
+            self._take_peer_signal(signal)
         if body.awareness or body.awareness_reset:
             self._take_awareness(body)
         for command in body.commands:
@@ -400,6 +408,23 @@ class Actor:
                 self._take_state(delta)
         if (body.partition or body.messages) and not link.is_cut:
             self._take_entries(link, body)
+
+    def _greet_siblings(self, link: Link) -> None:
+        """Says something to all other devices of its user, numbered."""
+        self._greetings += 1
+        self._post(
+            link, self._next_ref(), peer_signal=self._codec.messages.PeerSignal(kind="hello", id=str(self._greetings))
+        )
+
+    def _take_peer_signal(self, signal: Message) -> None:
+        """Only devices of the same user say any, each in its order, and nothing comes twice."""
+        author, number = self._codec.author(signal), int(signal.id)
+        if author.eid != self.name.eid or author == self.name:
+            self._complain("I5", "misdirected", f"hears {signal} of {author}")
+        if number <= self._greeted[author.device]:
+            self._complain("I3", "reordered", f"hears {number} of {author} behind {self._greeted[author.device]}")
+        self._greeted[author.device] = number
+        self.counts["greetings of siblings"] += 1
 
     def _take_call(self, link: Link, signal: Message) -> None:
         told = self._codec.told_of_call(self.name, signal)
@@ -915,6 +940,8 @@ class Actor:
         elif chance < 0.13:
             self._change_contact(link, ref)
         else:
+            if not self._refs % GREETS_EVERY:
+                self._greet_siblings(link)
             composed = self._compose_some(self._random.randint(2, 8) if chance < 0.3 else 1)
             self._note_resends(composed)
             if len(composed) == 1:

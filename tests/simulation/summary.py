@@ -28,6 +28,8 @@ ROWS = (
     ("labels of devices", "labels"),
     ("lists of devices refused", "lists of devices refused"),
     ("read markers", "read markers"),
+    ("siblings greeted", "siblings greeted"),
+    ("  that heard it", "greetings of siblings"),
     ("subscriptions to push asked for", "subscriptions"),
     ("  messages pushed", "pushed: message"),
     ("  summaries pushed", "pushed: summary"),
