@@ -1,0 +1,158 @@
+"""`kill -9` of programs that use the SDK, at random moments, and what they showed.
+
+CHAOS_SEED and CHAOS_CLIENT_KILLS run it again, or longer: 200 kills take a minute or more.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from random import Random, SystemRandom
+
+import pytest
+
+from bimip.testing import ServerProcess
+from tests.chaos.client_program import read
+from tests.chaos.server import ROOT
+from tests.kit.shown import Shown, wrong
+
+KILLS = int(os.environ.get("CHAOS_CLIENT_KILLS", "20"))
+SEED = int(os.environ.get("CHAOS_SEED", "0")) or SystemRandom().getrandbits(32)
+MOST_LINES = 16
+"""That a program notes in a life, which is cut off anywhere behind one."""
+PAUSE_SECONDS = 0.02
+LIFE_SECONDS = 5
+REST_SECONDS = 60
+ALICE, BOB = "alice@example.org", "bob@example.org"
+
+
+@pytest.fixture
+def bimip_settings() -> dict[str, str]:
+    """They log in far more often than people do."""
+    return {
+        "BIMIP_LIMITS_USER_LOGINS_PER_SECOND": "1000",
+        "BIMIP_USERS_ACCEPT_UNKNOWN_RECIPIENTS": "true",
+        "BIMIP_LOGGING_LEVEL": "warning",
+    }
+
+
+class Program:
+    """A device in a process, in one life after the other."""
+
+    def __init__(self, server: ServerProcess, folder: Path, eid: str, peer: str, random: Random) -> None:
+        self.name = eid
+        self.kills = 0
+        self._random = random
+        self._notes = folder / "notes"
+        self._errors = folder / "errors"
+        self._pid = 0
+        self._begun_with = 0
+        folder.mkdir()
+        with self._errors.open("wb") as errors:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "tests.chaos.client_program", server.url, server.token(eid), str(folder), peer],
+                cwd=ROOT,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                text=True,
+            )
+
+    def begin(self, what: str = "begin") -> None:
+        self._begun_with = len(read(self._notes))
+        backend = self._random.choice(["trio", "asyncio"])
+        self._pid = self._ask(f"{what} {backend} {self._random.getrandbits(32)}")
+
+    def wait_noted(self, lines: int) -> None:
+        """Returns once this life has noted so many lines."""
+        deadline = time.monotonic() + LIFE_SECONDS
+        while len(read(self._notes)) < self._begun_with + lines and time.monotonic() < deadline:
+            time.sleep(0.003)
+
+    def kill(self) -> None:
+        os.kill(self._pid, signal.SIGKILL)
+        code = self._ask("reap")
+        self.kills += 1
+
+        assert code == -signal.SIGKILL, self._errors.read_text()
+
+    def noted(self, kind: str) -> list[list[str]]:
+        return [line[1:] for line in read(self._notes) if line[0] == kind]
+
+    def ids(self, kind: str) -> list[str]:
+        return [line[-1] for line in self.noted(kind)]
+
+    def shown(self) -> list[Shown]:
+        return [Shown(int(offset), message_id) for offset, message_id in self.noted("shown")]
+
+    def _ask(self, line: str) -> int:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(f"{line}\n")
+        self._process.stdin.flush()
+        return int(self._process.stdout.readline())
+
+    def close(self) -> None:
+        self._process.kill()
+        with self._process:  # closes its pipes
+            pass
+
+
+@contextmanager
+def programs(server: ServerProcess, folder: Path, random: Random) -> Iterator[list[Program]]:
+    both = [Program(server, folder / eid, eid, peer, random) for eid, peer in ((ALICE, BOB), (BOB, ALICE))]
+    try:
+        yield both
+        for one in both:
+            one.kill()
+    finally:
+        for one in both:
+            one.close()
+
+
+def wait_all_shown(both: list[Program]) -> None:
+    """Returns when nothing that an outbox took is missing, or it does not get better."""
+    deadline = time.monotonic() + REST_SECONDS
+    alice, bob = both
+    while time.monotonic() < deadline:
+        if set(alice.ids("accepted")) <= set(bob.ids("shown")) and set(bob.ids("accepted")) <= set(alice.ids("shown")):
+            return
+        time.sleep(0.05)
+
+
+def test_killed_programs_show_each_message_once_and_in_order_and_lose_nothing(
+    bimip_server: ServerProcess, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    random, began = Random(SEED), time.monotonic()
+    with programs(bimip_server, tmp_path, random) as both:
+        for one in both:
+            one.begin()
+        for _ in range(KILLS):
+            killed = random.choice(both)
+            killed.wait_noted(random.randrange(MOST_LINES))
+            time.sleep(random.uniform(0, PAUSE_SECONDS))
+            killed.kill()
+            killed.begin()
+        for one in both:
+            one.kill()
+            one.begin("rest")
+        wait_all_shown(both)
+    alice, bob = both
+    found = []
+    for reader, writer in ((alice, bob), (bob, alice)):
+        accepted, tried = {writer.name: writer.ids("accepted")}, {writer.name: writer.ids("tries")}
+        found += wrong(reader.name, reader.shown(), accepted=accepted, tried=tried)
+    counts = {kind: sum(len(one.noted(kind)) for one in both) for kind in ("tries", "accepted", "shown", "again")}
+    kills = sum(one.kills for one in both)
+    with capsys.disabled():
+        sys.stdout.write(
+            f"\nkill -9 of clients (CHAOS_SEED={SEED}): {kills} kills, {counts}, {time.monotonic() - began:.1f} s\n"
+        )
+
+    assert found == []
+    assert counts["again"] <= kills
+    assert counts["accepted"] >= KILLS
