@@ -58,9 +58,11 @@ async def program(url: str, token: str, folder: Path, peer: str, *, writes: bool
             tasks.start_soon(write, client, notes, peer, random)
         async for event in client:
             if isinstance(event, Received):
+                await anyio.sleep(random.uniform(0, PAUSE_SECONDS))  # killed here, it has it and has not shown it
                 entry = [str(event.message.user_offset), event.message.id]
                 notes.add("again" if entry == notes.last_shown else "shown", *entry)
                 notes.last_shown = entry
+                await anyio.sleep(random.uniform(0, PAUSE_SECONDS))  # and here it has shown it, and not said so
 
 
 def live(url: str, token: str, folder: Path, peer: str, words: list[str]) -> None:
