@@ -7,8 +7,39 @@ from rich.console import Console
 from rich.text import Text
 
 from bimip.cli.devices import Device, asking
+from bimip.cli.output import is_lost
 from bimip.cli.words import counted, printable, show_json
 from bimip.client.facets.groups import GroupInfo
+from bimip.client.wire.bimip import Conversation
+
+
+async def show_all(device: Device, *, as_json: bool = False) -> None:
+    """The groups that the token's user is in, a line each, by title."""
+    found: dict[str, Conversation] = {}
+    async with asking(device) as client:
+        page = await client.state.read(0)
+        while True:
+            for item in page.items:
+                if item.group is not None:
+                    _note(found, item.group, is_gone=item.removed)
+            if page.complete or is_lost():
+                break
+            page = await client.state.read(page.upto, whole=page.is_whole)
+    screen = Console(highlight=False, soft_wrap=True)
+    for one in sorted(found.values(), key=lambda group: (group.title, group.id)):
+        if as_json:
+            show_json({"group": one.id, "title": one.title, "role": one.role, "member_count": one.member_count})
+        else:
+            about = f"   {one.id}, {one.role}, {counted(one.member_count, 'member')}"
+            screen.print(Text.assemble((printable(one.title) or one.id, "bold"), (about, "dim")))
+
+
+def _note(found: dict[str, Conversation], group: Conversation, *, is_gone: bool) -> None:
+    """A group as a later page has it takes the place of what an earlier one said."""
+    if is_gone:
+        found.pop(group.id, None)
+    else:
+        found[group.id] = group
 
 
 async def create(device: Device, title: str, members: Sequence[str], *, as_json: bool = False) -> None:

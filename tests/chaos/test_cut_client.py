@@ -5,7 +5,7 @@ CHAOS_SEED runs it again, but for the machine's own timing.
 """
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from functools import partial
 from pathlib import Path
 from random import Random, SystemRandom
@@ -95,7 +95,7 @@ class Device:
         message = event.message
         self._may_die()
         if message.signal_id != self._last:  # else the program died behind it, before it asked for the next
-            self.shown.append(Shown(message.user_offset, message.id))
+            self.shown.append(Shown(message.user_offset or 0, message.id))
             self._last = message.signal_id
         self._may_die()
         await anyio.sleep(self._random.choice([0, 0, 0.01]))
@@ -207,7 +207,7 @@ SCENARIOS = (programs_that_live, programs_that_die, programs_that_wrote_offline_
 @pytest.mark.parametrize("backend", ["trio", "asyncio"])
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.__name__)
 def test_each_message_is_shown_once_and_in_order_whatever_is_cut(
-    scenario: Callable[[Cast], object], backend: str, server: ServerProcess, proxy: CutProxy, tmp_path: Path
+    scenario: Callable[[Cast], Awaitable[None]], backend: str, server: ServerProcess, proxy: CutProxy, tmp_path: Path
 ) -> None:
     cast = Cast(f"{SCENARIOS.index(scenario)}-{backend}", server, proxy, tmp_path)
 

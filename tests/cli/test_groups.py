@@ -71,3 +71,25 @@ async def test_a_group_stands_in_the_inbox_with_its_id_and_what_happened_in_it(
         assert line.startswith(f"   0 trip {group}   ")
         assert line.endswith(f"{ALICE} created 'trip', {group}")
         assert json.loads(capsys.readouterr().out)["last_text"] == f"{ALICE} created 'trip', {group}"
+
+
+async def test_groups_are_listed_for_people_and_for_pipes(capsys: pytest.CaptureFixture[str]) -> None:
+    async with server() as device:
+        alice, bob = device(ALICE, "phone"), device(BOB, "phone")
+        await send(bob, BOB, ["here I am"], every=0.0, timeout=5.0)
+        for title in ("trip", "choir", "left"):
+            await groups.create(alice, title, [BOB])
+        capsys.readouterr()
+        await groups.show_all(bob, as_json=True)
+        told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+        await groups.leave(bob, next(one["group"] for one in told if one["title"] == "left"))
+        capsys.readouterr()
+        await groups.show_all(bob)
+        lines = capsys.readouterr().out.splitlines()
+
+        assert [(one["title"], one["role"]) for one in told] == [
+            ("choir", "member"),
+            ("left", "member"),
+            ("trip", "member"),
+        ]
+        assert [line.split("   ")[0] for line in lines] == ["choir", "trip"]

@@ -81,6 +81,7 @@ for _word, _command in (
     ("send", messaging.send),
     ("listen", messaging.listen),
     ("inbox", messaging.inbox),
+    ("history", messaging.history),
     ("feed", messaging.feed),
     ("heads", messaging.newest_of_each),
     ("settings", privacy.privacy_settings),

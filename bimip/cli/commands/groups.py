@@ -75,6 +75,13 @@ def give_role(
     _on_group("give_role", group_id, member, role, who=who)
 
 
+@app.command("list")
+@with_device_options
+def list_groups(*, who: Who) -> None:
+    """Show the groups that you are in."""
+    _on_group("show_all", who=who)
+
+
 @app.command("show")
 @with_device_options
 def show_group(group_id: GroupId, *, who: Who) -> None:

@@ -1,4 +1,4 @@
-"""Words that are a device: `send`, `listen`, `inbox`, `feed`, `heads`, `state`."""
+"""Words that are a device: `send`, `listen`, `inbox`, `history`, `feed`, `heads`, `state`."""
 # ruff: noqa: PLC0415
 
 from functools import partial
@@ -80,6 +80,22 @@ def inbox(
     from bimip.cli import devices
 
     as_device(devices.show_inbox, limit=limit, who=who)
+
+
+@with_device_options
+def history(
+    conversation: Annotated[str, typer.Argument(help="Its id, such as c12: `bimip inbox --json` has them.")],
+    limit: Annotated[int, typer.Option(help="Show so many messages at most.", min=1)] = 20,
+    before: Annotated[
+        int | None, typer.Option(help="Only those in front of the one with this number.", min=1, show_default=False)
+    ] = None,
+    *,
+    who: Who,
+) -> None:
+    """Show what was written in a conversation, the newest last."""
+    from bimip.cli.history import show_history
+
+    as_device(show_history, conversation, limit=limit, before=before, who=who)
 
 
 @with_device_options
