@@ -95,6 +95,7 @@ for _word, _command in (
     ("doctor", server.doctor),
     ("metrics", server.metrics),
     ("conflicts", server.conflicts),
+    ("bench", server.bench),
 ):
     app.command(_word)(_command)
 

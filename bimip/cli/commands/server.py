@@ -1,15 +1,19 @@
-"""Words that start the server and sign tokens, `serve` and `token`, and ask a running one: `tree`, `kill`, `top`,
-`metrics`, `conflicts`, `drain`.
+"""Words that start the server and sign tokens, `serve` and `token`, load a running one, `bench`, and ask it:
+`tree`, `kill`, `top`, `metrics`, `conflicts`, `drain`.
 """
 # ruff: noqa: PLC0415
 
 import os
-from typing import Annotated
+from functools import partial
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from bimip.cli.commands.options import Config, Json, as_operator
 from bimip.cli.failures import telling
+
+if TYPE_CHECKING:
+    from bimip.cli.devices import Device
 
 
 def serve_server(
@@ -47,6 +51,44 @@ def token(
             raise typer.BadParameter(str(error), param_hint="--ttl") from error
         signed = tokens.sign(find_settings(config), eid, device, lifetime)
         show_json({"token": signed}) if json else print(signed)
+
+
+def bench(
+    url: Annotated[
+        str, typer.Option(help="The server. Without it, the one that the settings put on this machine.", metavar="URL")
+    ] = "",
+    users: Annotated[int, typer.Option(min=2, help="So many, in pairs that write to each other.")] = 10,
+    seconds: Annotated[float, typer.Option(min=0.1, help="For how long.")] = 10.0,
+    rate: Annotated[
+        float, typer.Option(min=0, help="Messages a second, all together; 0: as fast as they are answered.")
+    ] = 0.0,
+    window: Annotated[int, typer.Option(min=1, max=32, help="Messages of one user without an answer.")] = 1,
+    size: Annotated[int, typer.Option(min=8, help="Bytes of a message.")] = 100,
+    yes: Annotated[bool, typer.Option("--yes", help="Also where the server is not this machine.")] = False,
+    json: Json = False,
+    config: Config = None,
+) -> None:
+    """Load a running server with users who write to each other, and tell how fast it answers.
+
+    They are bench-1@bench.invalid and so on, whose tokens are signed with the configured key; `bimip user erase` takes
+    them and what they wrote away. What a user may ask for a second (`rates` in the settings) holds for them, too.
+    """
+    with telling():
+        import trio
+
+        from bimip.cli.bench import bench as run
+        from bimip.cli.bench import load_of
+        from bimip.cli.devices import device_of
+        from bimip.cli.settings import find_settings
+        from bimip.cli.tokens import sign
+
+        settings = find_settings(config)
+
+        def device(eid: str) -> "Device":
+            return device_of(url, settings, sign(settings, eid, "bench", int(seconds) + 600))
+
+        load = load_of(users, seconds, rate, window, size)
+        trio.run(partial(run, device, load, sure=yes, as_json=json))
 
 
 def tree(
