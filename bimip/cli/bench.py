@@ -38,7 +38,7 @@ STAMP_BYTES = 8
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What is asked of the server."""
+    """Says what is asked of the server."""
 
     pairs: int
     seconds: float
@@ -52,7 +52,7 @@ class Load:
 
 @dataclass(slots=True)
 class Measured:
-    """What came of it."""
+    """Holds what came of it."""
 
     accepted: set[str] = field(default_factory=set)
     """The ids of the messages of which the server said that it has them on disk."""

@@ -59,6 +59,7 @@ TOPICS = {
     "tests/requests/test_routes.py": "the table of routes, and each row of it",
     "tests/storage/test_damage_campaign.py": "every page of a store, damaged in every way",
     "tests/cli/test_commands.py": "all words of the command line",
+    "tests/client/examples/test_examples.py": "the programs to begin with",
     "tests/client/test_example.py": "the example in the head of the package",
     "tests/client/facets/test_docstrings.py": "what each method of a client says of itself",
     "tests/client/facets/test_examples.py": "the examples in the heads of the facets",

@@ -161,8 +161,9 @@ PLACES = {
     ("bimip.client.store", "sqlite3"): "the client's store",
     ("bimip.client.transport", "anyio.connect_tcp"): "the default of an argument",
 }
-"""Who may reach the machine, for what, and why. Commands (bimip.cli, bimip.conformance) may, of course, and
-what runs servers for tests (bimip.testing)."""
+"""Who may reach the machine, for what, and why. Commands (bimip.cli, bimip.conformance) may, of course, what runs
+servers for tests (bimip.testing), and programs to begin with (bimip.client.examples)."""
+COMMANDS = ("bimip.cli", "bimip.conformance", "bimip.testing", "bimip.client.examples")
 
 
 def impurities(modules: Modules) -> list[str]:
@@ -191,7 +192,7 @@ def reaches(modules: Modules) -> set[tuple[str, str]]:
     """Which module reaches the machine through what."""
     found = set()
     for name, module in modules.items():
-        if any(is_within(name, part) for part in ("bimip.cli", "bimip.conformance", "bimip.testing")):
+        if any(is_within(name, part) for part in COMMANDS):
             continue
         roots = {imported.split(".")[0] for imported, _ in imports_of(module)}
         found |= {(name, root) for root in roots & MACHINE}
