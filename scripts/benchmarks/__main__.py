@@ -22,6 +22,7 @@ from scripts.benchmarks import (
     profiling,
     rest,
     results,
+    sdk,
     server,
     throughput,
     tree,
@@ -39,6 +40,7 @@ WORKLOADS = (
     "groups",
     "presence",
     "rest",
+    "sdk",
     "tree",
     "restart",
     "fairness",
@@ -132,6 +134,13 @@ COLUMNS: dict[str, tuple[tuple[str, str], ...]] = {
         ("p99 ratio", "p99_ratio"),
         ("lost", "undelivered"),
         ("doubled", "duplicates"),
+    ),
+    "sdk": (
+        ("messages /s", "per_s"),
+        ("client µs each", "client_us"),
+        ("seconds", "seconds"),
+        ("Hello answered ms", "hello_ms"),
+        ("client's peak MiB", "peak_mib"),
     ),
     "tree": tuple(
         (f"{view}: {words}", f"{view}.{key}")
@@ -239,6 +248,8 @@ def cases(name: str, options: argparse.Namespace) -> list[Case]:  # noqa: PLR091
     if name == "rest":
         posts = [(rest.describe(load), partial(_on_server, rest.measure, load)) for load in rest.loads(options.seconds)]
         return posts + [(who, partial(_on_server, rest.measure_beside, who, options.seconds)) for who in rest.BESIDE]
+    if name == "sdk":
+        return sdk.cases()
     if name == "catchup":
         return [("200 users, 500 messages each", _catch_up)]
     if name == "floors":

@@ -24,6 +24,7 @@ from scripts.benchmarks import (
     latency,
     presence,
     rest,
+    sdk,
     server,
     soak,
     throughput,
@@ -358,3 +359,11 @@ def test_ejabberd_is_started_with_the_module_that_sends(harness: SimpleNamespace
     assert started == ["ejabberd-mnesia", "ejabberd-sqlite"]
     assert harness.ejabberd.CONF.format().count("mod_admin_extra: {}") == 1
     assert adapter.Device(None, None, "b0001", 2) == "by XMPP"
+
+
+@pytest.mark.parametrize(("what", "loop"), [("alone", "trio"), ("together", "asyncio"), ("take", "asyncio")])
+def test_one_client_of_the_sdk_is_measured_by_itself(what: str, loop: str) -> None:
+    row = sdk._measure(what, loop, 250)
+
+    assert min(row["per_s"], row["client_us"], row["seconds"], row["peak_mib"]) > 0
+    assert ("hello_ms" in row) == (what == "take")
