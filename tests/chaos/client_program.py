@@ -6,7 +6,8 @@ answered with its exit code.
 
 All that it does is a line of `notes`, synced to the disk: `tries ID` before a message is handed to the SDK and
 `accepted ID` behind that; `shown OFFSET ID` before the next event is asked for, and `again OFFSET ID` where a message
-is the very last one that was shown.
+is the very last one that was shown. To some of what it is shown it reacts: `reacted CONVERSATION OFFSET ID`
+stands behind the command that the SDK took.
 """
 
 import os
@@ -20,9 +21,11 @@ import anyio
 
 from bimip.client import Backoff, Client, Start, open_client
 from bimip.client.events import Received
+from bimip.client.wire.bimip import Message
 
 QUICK = Backoff(base=0.01, longest=0.05)
 PAUSE_SECONDS = 0.006
+REACTS = 0.3
 
 
 class Notes:
@@ -50,6 +53,12 @@ async def write(client: Client, notes: Notes, peer: str, random: Random) -> None
         notes.add("accepted", message_id)
 
 
+def react(client: Client, notes: Notes, message: Message) -> None:
+    """Has a command wait in the file: it has an id of its own, so that one that is given again is done once."""
+    client.messages.react_nowait(message.signal_offset, "+", id=f"r-{message.id}")
+    notes.add("reacted", message.conversation, message.conversation_offset, message.id)
+
+
 async def program(url: str, token: str, folder: Path, peer: str, *, writes: bool, random: Random) -> None:
     notes = Notes(folder / "notes")
     opening = open_client(url, token=token, path=folder / "device.db", start=Start.FIRST, backoff=QUICK)
@@ -62,6 +71,8 @@ async def program(url: str, token: str, folder: Path, peer: str, *, writes: bool
                 entry = [str(event.message.user_offset), event.message.id]
                 notes.add("again" if entry == notes.last_shown else "shown", *entry)
                 notes.last_shown = entry
+                if writes and random.random() < REACTS:
+                    react(client, notes, event.message)
                 await anyio.sleep(random.uniform(0, PAUSE_SECONDS))  # and here it has shown it, and not said so
 
 

@@ -15,6 +15,7 @@ from random import Random, SystemRandom
 
 import pytest
 
+from bimip.client.blocking import open_client
 from bimip.testing import ServerProcess
 from tests.chaos.client_program import read
 from tests.chaos.server import ROOT
@@ -22,6 +23,7 @@ from tests.kit.shown import Shown, wrong
 
 KILLS = int(os.environ.get("CHAOS_CLIENT_KILLS", "20"))
 SEED = int(os.environ.get("CHAOS_SEED", "0")) or SystemRandom().getrandbits(32)
+KINDS = ("tries", "accepted", "shown", "again", "reacted")
 MOST_LINES = 16
 """That a program notes in a life, which is cut off anywhere behind one."""
 PAUSE_SECONDS = 0.02
@@ -124,6 +126,19 @@ def wait_all_shown(both: list[Program]) -> None:
         time.sleep(0.05)
 
 
+def reactions_missing(server: ServerProcess, both: list[Program]) -> list[str]:
+    """Returns the reactions that a program's file had taken and that its users' devices are not told of."""
+    given = [(one.name, conversation, int(offset)) for one in both for conversation, offset, _ in one.noted("reacted")]
+    deadline = time.monotonic() + REST_SECONDS
+    with open_client(server.url, token=server.token(ALICE, "checker")) as client:
+        while True:
+            states = [(one, client.messages.state(*one[1:])) for one in given]
+            missing = [str(one) for one, state in states if state is None or one[0] not in state.reactions.get("+", ())]
+            if not missing or time.monotonic() > deadline:
+                return missing
+            client.next_event(wait=0.1)
+
+
 def test_killed_programs_show_each_message_once_and_in_order_and_lose_nothing(
     bimip_server: ServerProcess, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -141,12 +156,13 @@ def test_killed_programs_show_each_message_once_and_in_order_and_lose_nothing(
             one.kill()
             one.begin("rest")
         wait_all_shown(both)
+        missing = reactions_missing(bimip_server, both)
     alice, bob = both
     found = []
     for reader, writer in ((alice, bob), (bob, alice)):
         accepted, tried = {writer.name: writer.ids("accepted")}, {writer.name: writer.ids("tries")}
         found += wrong(reader.name, reader.shown(), accepted=accepted, tried=tried)
-    counts = {kind: sum(len(one.noted(kind)) for one in both) for kind in ("tries", "accepted", "shown", "again")}
+    counts = {kind: sum(len(one.noted(kind)) for one in both) for kind in KINDS}
     kills = sum(one.kills for one in both)
     with capsys.disabled():
         sys.stdout.write(
@@ -154,5 +170,7 @@ def test_killed_programs_show_each_message_once_and_in_order_and_lose_nothing(
         )
 
     assert found == []
+    assert missing == []
+    assert counts["reacted"] > 0
     assert counts["again"] <= kills
     assert counts["accepted"] >= KILLS
