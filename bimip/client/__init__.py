@@ -47,6 +47,8 @@ It imports `domain`, `session` and its own `wire`, no floor of the server.
 from bimip.client import errors, events
 from bimip.client.backoff import Backoff
 from bimip.client.client import Client, Fetched, open_client
+from bimip.client.core.kept import KeptMessage
+from bimip.client.core.kinds.groups import KnownGroup
 from bimip.client.errors import (
     ClientError,
     DuplicateId,
@@ -59,9 +61,12 @@ from bimip.client.errors import (
     TimedOut,
 )
 from bimip.client.facets.conversations import InboxPage, InboxRow
+from bimip.client.facets.devices import DeviceInfo, DeviceLog, KnownDevice, Synced
 from bimip.client.facets.feeds import FeedInfo
+from bimip.client.facets.groups import GroupInfo, GroupMember
 from bimip.client.facets.messages import DeliveryState, MemberReceipts
 from bimip.client.facets.push import PushOffer, PushSubscription
+from bimip.client.facets.state import StatePage
 from bimip.client.wire.bimip import (
     CallEnd,
     CallStep,
@@ -71,6 +76,7 @@ from bimip.client.wire.bimip import (
     FetchKind,
     GapReason,
     Message,
+    Snapshot,
     Start,
 )
 from bimip.domain.awareness.activities import Doing
@@ -88,6 +94,8 @@ __all__ = [
     "Command",
     "CommandKind",
     "DeliveryState",
+    "DeviceInfo",
+    "DeviceLog",
     "Doing",
     "DuplicateId",
     "ErrorCode",
@@ -96,9 +104,14 @@ __all__ = [
     "FetchKind",
     "Fetched",
     "GapReason",
+    "GroupInfo",
+    "GroupMember",
     "InboxPage",
     "InboxRow",
     "InvalidArgument",
+    "KeptMessage",
+    "KnownDevice",
+    "KnownGroup",
     "MemberReceipts",
     "Message",
     "NotConnected",
@@ -108,11 +121,14 @@ __all__ = [
     "PushSubscription",
     "ReceiptKind",
     "Refused",
+    "Snapshot",
     "StaleDevices",
     "Start",
+    "StatePage",
     "Status",
     "Stopped",
     "StoreError",
+    "Synced",
     "TimedOut",
     "errors",
     "events",
