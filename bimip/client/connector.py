@@ -27,7 +27,7 @@ from bimip.client.errors import (
 from bimip.client.events import Disconnected
 from bimip.client.frames import Payload, checked
 from bimip.client.link import End, Link
-from bimip.client.tokens import Token, current, refresh_at
+from bimip.client.tokens import Token, current, refresh_in
 from bimip.client.transport import ABNORMAL_CLOSURE
 from bimip.client.wire.bimip import TokenAuthority, TokenAuthorityAction
 from bimip.session.close import Close, may_reconnect
@@ -36,6 +36,7 @@ _log = logging.getLogger("bimip.client")
 
 LEAVE_TIMEOUT = 2.0
 REFRESH_AGAIN_SECONDS = 5.0
+"""At least, between two tokens of one connection, whatever their ends and the clock say."""
 
 _Answer = TypeVar("_Answer", bound=betterproto2.Message)
 
@@ -139,26 +140,24 @@ class Connector:
     async def refresh_tokens(self) -> None:
         """Have each connection outlive its token, where a function makes tokens."""
         while callable(self._token):
-            link, now = self._link, self._environment.now() / 1000
-            wait = refresh_at(self._last_token, now) - now
-            with anyio.move_on_after(max(0.0, wait) if link is not None else inf) as scope:
+            link = self._link
+            wait = inf if link is None else refresh_in(self._last_token, self._environment.now() / 1000)
+            with anyio.move_on_after(wait) as scope:
                 while self._link is link:
                     await self._state_changed.wait()
-            if scope.cancelled_caught and not await self._refresh_token():
+            if scope.cancelled_caught:
+                await self._refresh_token()
                 await anyio.sleep(REFRESH_AGAIN_SECONDS)
 
-    async def _refresh_token(self) -> bool:
-        """Whether this connection has another token now. Where it has not, it ends when its token does."""
+    async def _refresh_token(self) -> None:
+        """Give this connection another token. Where there is none, it ends when its token does."""
         try:
             token = await current(self._token)
-            if token == self._last_token:
-                return False
-            await self.request(TokenAuthority(action=TokenAuthorityAction.REFRESH, token=token), TokenAuthority)
+            if token != self._last_token:
+                await self.request(TokenAuthority(action=TokenAuthorityAction.REFRESH, token=token), TokenAuthority)
+                self.replace_token(token)
         except ClientError as error:
             _log.warning("the token could not be refreshed: %s", error)
-            return False
-        self.replace_token(token)
-        return True
 
     async def expire(self) -> None:
         """Have what the device was told end when its time is over."""

@@ -6,6 +6,7 @@ import json
 import logging
 from binascii import Error as BadBase64
 from collections.abc import Awaitable, Callable
+from math import inf
 
 from bimip.client.arguments import checked_text
 from bimip.client.errors import ConnectFailed, InvalidArgument
@@ -18,6 +19,7 @@ Token = str | Callable[[], str | Awaitable[str]]
 MOST_BEFORE_SECONDS = 60.0
 BEFORE = 0.25
 """Of the time for which a token holds: so long before its end another one is asked for, but a minute at most."""
+CLOCKS_DIFFER = 60.0
 
 
 async def current(token: Token) -> str:
@@ -38,17 +40,25 @@ async def current(token: Token) -> str:
     return checked_text("token", made).strip()
 
 
-def expiry_of(token: str) -> float | None:
-    """Returns when a token expires, in seconds since 1970; None where it does not say."""
+def refresh_in(token: str, now: float) -> float:
+    """Returns in how many seconds to ask for the token that follows this one; infinity: it does not say when it ends.
+
+    Where this machine's clock cannot be right by what the token says of itself, a new token is taken for new.
+    """
+    claims = _claims(token)
+    expiry, issued = claims.get("exp"), claims.get("iat")
+    if not isinstance(expiry, int | float):
+        return inf
+    left = expiry - now
+    if isinstance(issued, int | float) and not issued - CLOCKS_DIFFER <= now < expiry:
+        left = expiry - issued
+    return max(0.0, left - min(MOST_BEFORE_SECONDS, BEFORE * left))
+
+
+def _claims(token: str) -> dict[str, object]:
     try:
         _, claims, _ = token.split(".")
-        expiry = json.loads(base64.urlsafe_b64decode(claims + "=" * (-len(claims) % 4))).get("exp")
-    except (ValueError, AttributeError, BadBase64):
-        return None
-    return float(expiry) if isinstance(expiry, int | float) else None
-
-
-def refresh_at(token: str, now: float) -> float:
-    """Returns when to ask for the token that follows this one, in seconds since 1970; infinity: never."""
-    expiry = expiry_of(token)
-    return float("inf") if expiry is None else expiry - min(MOST_BEFORE_SECONDS, BEFORE * max(0.0, expiry - now))
+        found = json.loads(base64.urlsafe_b64decode(claims + "=" * (-len(claims) % 4)))
+    except (ValueError, BadBase64):
+        return {}
+    return found if isinstance(found, dict) else {}

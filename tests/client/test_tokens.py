@@ -4,32 +4,40 @@ import base64
 import json
 from itertools import count
 
+import anyio
 import pytest
 
+from bimip.client.connector import REFRESH_AGAIN_SECONDS
 from bimip.client.errors import Stopped
 from bimip.client.events import Connected, Disconnected
-from bimip.client.tokens import expiry_of, refresh_at
+from bimip.client.tokens import refresh_in
 from bimip.client.wire.bimip import ErrorCode, ErrorMessage, TokenAuthority, TokenAuthorityAction
 from tests.client.support import TIME, FakeServer, a_client, both_backends, next_of, run
 
 NOW = TIME / 1000
 
 
-def token_until(expiry: float, number: int = 0) -> str:
-    claims = base64.urlsafe_b64encode(json.dumps({"exp": expiry, "n": number}).encode()).rstrip(b"=")
+def token_until(expiry: float, number: int = 0, *, issued: float | None = None) -> str:
+    said = {"exp": expiry, "n": number} | ({} if issued is None else {"iat": issued})
+    claims = base64.urlsafe_b64encode(json.dumps(said).encode()).rstrip(b"=")
     return f"head.{claims.decode()}.signature"
 
 
 @pytest.mark.parametrize("token", ["", "text", "a.b", "a.b.c", "a.W10.c", "a.e30.c", "a.eyJleHAiOiJ4In0.c", "a.MQ.c"])
-def test_a_token_that_says_no_end_has_none(token: str) -> None:
-    assert expiry_of(token) is None
-    assert refresh_at(token, NOW) == float("inf")
+def test_a_token_that_says_no_end_is_never_followed(token: str) -> None:
+    assert refresh_in(token, NOW) == float("inf")
 
 
 def test_another_one_is_asked_for_a_minute_before_the_end_or_a_quarter_of_the_time() -> None:
-    assert refresh_at(token_until(NOW + 3600), NOW) == NOW + 3540
-    assert refresh_at(token_until(NOW + 40), NOW) == NOW + 30
-    assert refresh_at(token_until(NOW - 40), NOW) == NOW - 40
+    assert refresh_in(token_until(NOW + 3600), NOW) == 3540
+    assert refresh_in(token_until(NOW + 40), NOW) == 30
+    assert refresh_in(token_until(NOW - 40), NOW) == 0
+    assert refresh_in(token_until(NOW + 3600, issued=NOW - 7200), NOW) == 3540
+
+
+def test_a_clock_that_is_wrong_makes_no_flood() -> None:
+    for ahead in (-7200, 7200):
+        assert refresh_in(token_until(NOW + 900, issued=NOW), NOW + ahead) == 840
 
 
 def test_a_connection_outlives_its_tokens() -> None:
@@ -54,6 +62,23 @@ def test_a_connection_outlives_its_tokens() -> None:
             peer.send(ErrorMessage(code=ErrorCode.UNAUTHENTICATED, message="no"), ref)
             again, _ = await peer.expect(TokenAuthority)
             assert again.token != refused.token
+
+    run(scenario)
+
+
+def test_tokens_that_seem_to_have_ended_are_not_asked_for_without_a_pause() -> None:
+    async def scenario() -> None:
+        made, server = count(1), FakeServer()
+        async with a_client(server, token=lambda: token_until(NOW - 40, next(made))) as client:
+            peer = await server.accept()
+            await peer.greet()
+            await next_of(client, Connected)
+            times = []
+            for _ in range(3):
+                asked, ref = await peer.expect(TokenAuthority)
+                times.append(anyio.current_time())
+                peer.send(TokenAuthority(action=asked.action), ref)
+            assert times[2] - times[0] >= 2 * REFRESH_AGAIN_SECONDS
 
     run(scenario)
 

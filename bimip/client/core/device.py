@@ -413,6 +413,7 @@ class Device:
         if rows:
             self.commands.sent(rows)
             ref = self.requests.next_ref()
+            self._given = {one: given for one, given in self._given.items() if self.commands.waits_in_flight(given)}
             self._given[ref] = rows
             commands = [Command.parse(row.message) for row in rows]
             self.send(commands[0] if len(rows) == 1 else Body(commands=commands), ref)

@@ -175,6 +175,10 @@ class Outbox(Generic[A]):
         """Returns when that was sent which has waited longest for its answer."""
         return min(self._in_flight.values(), default=None)
 
+    def waits_in_flight(self, rows: Iterable[OutboxItem]) -> bool:
+        """Whether one of these was sent on this connection and has no answer."""
+        return any(row.id in self._in_flight for row in rows)
+
     def waits_for(self, item_id: str) -> bool:
         """Whether one with this id is there and not answered."""
         row = self._table.get(item_id)

@@ -199,6 +199,7 @@ async def test_many_are_given_in_frames_and_in_their_order() -> None:
         tasks.start_soon(answer)
         answers = await client.messages.give_many(given)
 
+        assert len(client._device._given) == 1  # of the frames that were answered nothing is kept but the last
         assert seen == list(range(1, 101))
         assert [one.id for one in answers if isinstance(one, CommandDone)] == [one.id for one in given]
 
