@@ -280,6 +280,7 @@ class Device:
         if not self._is_ours(message) or not self.outbox.waits_for(message.id):
             return False
         self.store.remember(message.signal_id)
+        self.kept.keep(message, message.partition, message.user_offset or 0)
         self.outbox.accepted(
             Signal(
                 id=message.id,

@@ -7,7 +7,7 @@ import pytest
 from bimip.client import Client, InvalidArgument
 from bimip.client.core.kept import KeptMessage
 from bimip.client.events import Connected, MessageChanged, Received
-from bimip.client.wire.bimip import Body, Message, MessageState, StateItem, Turn
+from bimip.client.wire.bimip import Body, Identity, Message, MessageState, StateItem, Turn
 from bimip.domain.core.clock import signal_id
 from bimip.domain.core.ids import Stamp
 from tests.client.support import (
@@ -170,3 +170,22 @@ async def test_one_that_comes_again_in_another_epoch_is_there_once() -> None:
         await take_all(client, 1)
 
         assert texts(client.history.kept("c1")) == ["one", "two"]
+
+
+@both_backends
+async def test_an_own_message_whose_sent_was_cut_off_is_kept_as_the_log_has_it() -> None:
+    server = FakeServer()
+    async with a_client(server, keep_messages=True) as client:
+        peer = await server.accept()
+        await peer.greet()
+        client.messages.send_nowait("bob@example.org", b"mine", id="m1")
+        await peer.expect_behind_acks(Message)
+        peer.cut()
+        peer = await server.accept()
+        await peer.greet(position=0)
+        own = entry(1, "mine", id="m1")
+        own.from_ = Identity(eid="alice@example.org", connection_resource_id="phone")
+        give(peer, own)
+        await until(lambda: client.messages.unsent == 0)
+
+        assert texts(client.history.kept("c1")) == ["mine"]
