@@ -5,7 +5,8 @@ Everything is asserted all the same. All that they run is run by tests that are 
 No example of Hypothesis has a deadline: a machine may be busy, and the first one pays for imports.
 
 The log tells a crash as the server does, by a traceback without colours and local variables: those that structlog has
-where nobody says otherwise took most of the time of tests in which much crashes.
+where nobody says otherwise took most of the time of tests in which much crashes. A test that has the log another way
+has it so for itself alone.
 """
 
 from collections.abc import Iterator
@@ -20,13 +21,19 @@ from tests.kit.coverage import unmeasured
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
 
-structlog.configure(
-    processors=[
-        structlog.contextvars.merge_contextvars,
-        structlog.processors.add_log_level,
-        structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback),
-    ]
-)
+PROCESSORS = [
+    structlog.contextvars.merge_contextvars,
+    structlog.processors.add_log_level,
+    structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback),
+]
+
+
+def configure_log() -> None:
+    structlog.reset_defaults()
+    structlog.configure(processors=PROCESSORS)
+
+
+configure_log()
 
 HERE = Path(__file__).parent
 CAMPAIGNS = tuple(
@@ -51,6 +58,7 @@ assert all(campaign.exists() for campaign in CAMPAIGNS), "a campaign that is no 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    configure_log()
     if is_crashing(item) or any(item.path.is_relative_to(campaign) for campaign in CAMPAIGNS):
         with unmeasured():
             return (yield)
