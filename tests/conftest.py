@@ -21,16 +21,16 @@ from tests.kit.coverage import unmeasured
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
 
-PROCESSORS = [
-    structlog.contextvars.merge_contextvars,
-    structlog.processors.add_log_level,
-    structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback),
-]
-
 
 def configure_log() -> None:
     structlog.reset_defaults()
-    structlog.configure(processors=PROCESSORS)
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback),
+        ]
+    )
 
 
 configure_log()

@@ -29,6 +29,7 @@ The map, from what programs see down to the socket:
     client.py      open_client, and Client, which has the facets
     facets/        what programs can do, a file for each noun: client.messages, client.groups …
     blocking/      the same for programs without an event loop, as calls that block
+    gossip/        what a device takes from another one of its user, and gives (the extra bimip[gossip])
     examples/      programs to begin with
     own_device.py  what programs ask of the client itself: identity, connection, token, logout; event_stream.py: the
                    events, one after the other

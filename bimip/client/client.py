@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from random import Random
+from typing import TYPE_CHECKING
 
 import anyio
 
@@ -41,6 +42,9 @@ from bimip.client.transport import Connect, websocket
 from bimip.client.wire.bimip import Hello, Start
 from bimip.client.wire.bimip import Position as WirePosition
 
+if TYPE_CHECKING:
+    from bimip.client.gossip.gossip import Gossip
+
 __all__ = ["AGENT", "Client", "Fetched", "open_client"]
 
 AGENT = f"bimip-python/{__version__}"
@@ -52,8 +56,12 @@ class Client(OwnDevice, EventStream):
     The facets' async methods may be cancelled; each, or its facet, says what that leaves.
     """
 
-    def __init__(self, device: Device, connector: Connector, environment: Environment) -> None:
+    def __init__(
+        self, device: Device, connector: Connector, environment: Environment, gossip: "Gossip | None" = None
+    ) -> None:
         super().__init__(device, connector, environment)
+        self.gossip = gossip
+        """What was taken from other devices of this user and given to them, where `open_client` was told to."""
         commands = Commands(device, connector, environment)
         self.messages = Messages(device, connector, environment, commands)
         self.conversations = Conversations(device, connector, environment, commands)
@@ -81,6 +89,7 @@ async def open_client(
     last: int = 0,
     after_seq: Mapping[str, str] | None = None,
     keep_messages: bool = False,
+    gossip: bool = False,
     agent: str = AGENT,
     backoff: Backoff | None = None,
     timeout: float = 30.0,  # noqa: ASYNC109 - of each request, not of this function
@@ -110,6 +119,9 @@ async def open_client(
     keep_messages
                 whether the file has the messages too, those that were taken and those that were sent, for
                 `history.kept` and `history.search`. What was deleted or has disappeared leaves it
+    gossip      whether this device, when it comes back from a while away, takes what it lacks from another device of
+                this user that is there, by WebRTC, and gives to others. It needs `keep_messages`, and the extra
+                `bimip[gossip]`. What comes so is compared with the server's chain, and events like all else
     timeout     seconds, more than 0: for the answer to a request, for a handshake, for a frame to be sent
     ssl_context for wss://: whom to trust, where that are not the system's authorities
     connect, clock, now, random
@@ -133,20 +145,38 @@ async def open_client(
             random=random or random_module.SystemRandom(),
         )
         connector = Connector(device, environment, url=url, token=token, backoff=backoff or Backoff(), timeout=timeout)
+        siblings = _siblings(device, connector, environment, keeps=keep_messages) if gossip else None
         try:
             async with anyio.create_task_group() as tasks:
+                if siblings is not None:
+                    device.hear_sibling, connector.catch_up = siblings.hear, siblings.catch_up
+                    tasks.start_soon(siblings.give)
                 tasks.start_soon(connector.run)
                 tasks.start_soon(connector.refresh_tokens)
                 tasks.start_soon(connector.expire)
-                yield Client(device, connector, environment)
+                yield Client(device, connector, environment, siblings)
                 await connector.leave()
                 tasks.cancel_scope.cancel()
         except BaseExceptionGroup as group:
             if len(group.exceptions) == 1:  # the block's own exception, which nobody expects in a group
                 raise group.exceptions[0] from None
             raise
+        finally:
+            if siblings is not None:
+                siblings.close()
     finally:
         store.close()
+
+
+def _siblings(device: Device, connector: Connector, environment: Environment, *, keeps: bool) -> "Gossip":
+    """Raises InvalidArgument where gossip cannot be."""
+    if not keeps:
+        raise InvalidArgument("gossip gives and takes the messages that the file keeps: set keep_messages")
+    try:
+        from bimip.client.gossip.gossip import Gossip  # noqa: PLC0415 - of an extra
+    except ImportError as missing:
+        raise InvalidArgument(f"gossip wants the extra bimip[gossip]: {missing}") from missing
+    return Gossip(device, connector, environment)
 
 
 def _check_settings(partitions: Sequence[str], start_at: StartAt, agent: str, timeout: object) -> None:

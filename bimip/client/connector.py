@@ -1,7 +1,7 @@
 """Staying connected: one connection after another, until the client leaves or somebody has to act."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from math import inf
 from typing import TypeVar
@@ -35,6 +35,8 @@ from bimip.session.close import Close, may_reconnect
 _log = logging.getLogger("bimip.client")
 
 LEAVE_TIMEOUT = 2.0
+AWAY_SECONDS = 60.0
+"""Without a connection, from which on siblings are asked first."""
 REFRESH_AGAIN_SECONDS = 5.0
 """At least, between two tokens of one connection, whatever their ends and the clock say."""
 
@@ -63,6 +65,9 @@ class Connector:
         self._timeout = timeout
         self._link: Link | None = None  # while connected
         self._failed_attempts = 0  # in a row
+        self.catch_up: Callable[[], Awaitable[None]] | None = None
+        """Takes from siblings what this device lacks, before it asks for its logs."""
+        self._connected_at = -inf  # last
         self._logging_out = False
         self._state_changed = Condition()  # connected, disconnected or stopped
 
@@ -127,6 +132,8 @@ class Connector:
             while True:
                 begun = self._environment.clock()
                 end = await self._connect_once()
+                if end.goes_on and not self.finished:
+                    continue
                 attempt = 0 if self._environment.clock() - begun >= self._backoff.steady else attempt
                 # What the server names is the least; the draw on top of it spreads those who were given the same.
                 wait = end.retry_after + self._backoff.delay(attempt, self._environment.random)
@@ -188,10 +195,15 @@ class Connector:
             connection = await self._environment.connect(self._url, self._last_token)
         except ConnectFailed as failed:
             return _end_of(failed)
-        link = Link(self._device, connection, timeout=self._timeout, clock=self._environment.clock)
+        clock = self._environment.clock
+        is_back = clock() - self._connected_at >= AWAY_SECONDS and bool(self._device.inbox.seen())
+        self._device.is_catching_up = self.catch_up is not None and is_back
+        catch_up = self.catch_up if self._device.is_catching_up else None
+        link = Link(self._device, connection, timeout=self._timeout, clock=clock, catch_up=catch_up)
         try:
             return await link.run(lambda: self._set_link(link))
         finally:
+            self._connected_at = clock()
             self._set_link(None)
             self._device.requests.fail(NotConnected("the connection was cut before the answer came"))
             self._device.presence.disconnected()

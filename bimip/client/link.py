@@ -1,6 +1,6 @@
 """One connection of a device, from Hello to its end: the tasks that carry frames and watch the clock."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,10 +29,20 @@ class End:
     reason: str
     may_retry: bool
     retry_after: float = 0.0  # seconds that the server asked to wait
+    goes_on: bool = False  # it caught up, and asks for its logs now
 
 
 class Link:
-    def __init__(self, device: Device, connection: Connection, *, timeout: float, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        device: Device,
+        connection: Connection,
+        *,
+        timeout: float,
+        clock: Callable[[], float],
+        catch_up: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
+        self._catch_up = catch_up
         self._device = device
         self._connection = connection
         self._timeout = timeout
@@ -55,8 +65,9 @@ class Link:
             await self._shake_hands()
             on_connected()
             async with anyio.create_task_group() as tasks:
-                for task in (self._read, self._write, self._acknowledge, self._heartbeat):
+                for task in (self._read, self._write, self._heartbeat):
                     tasks.start_soon(task)
+                tasks.start_soon(self._acknowledge if self._catch_up is None else self._take_from_siblings)
                 tasks.start_soon(self._send_outbox, self._device.outbox, self._device.send_messages)
                 tasks.start_soon(self._send_outbox, self._device.commands, self._device.give_commands)
         except* TransportError as group:
@@ -141,6 +152,12 @@ class Link:
                     await changed.wait()
             self._device.send_acks()
 
+    async def _take_from_siblings(self) -> None:
+        """Take from them first; what is acknowledged by that the next Hello says."""
+        assert self._catch_up is not None
+        await self._catch_up()
+        raise CaughtUp
+
     async def _heartbeat(self) -> None:
         interval = (self._device.limits.heartbeat_ms or 30_000) / 1000
         while True:
@@ -150,7 +167,13 @@ class Link:
             self._device.heartbeat()
 
 
+class CaughtUp(TransportError):  # noqa: N818 - no error
+    """A connection has served its purpose."""
+
+
 def _end_of(error: TransportError) -> End:
+    if isinstance(error, CaughtUp):
+        return End(Close.NORMAL, "", may_retry=True, goes_on=True)
     if isinstance(error, ConnectionClosed):
         return End(error.code, error.reason, may_reconnect(error.code), _wait_of(error))
     # We end it, and a new connection starts at our position: that heals what a lost or doubled frame broke.

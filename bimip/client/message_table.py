@@ -54,6 +54,14 @@ class MessageTable:
         )
         return [MessageRow(*row) for row in rows]
 
+    def of_log(self, partition: str, after: int, upto: int) -> list[MessageRow]:
+        """Reads what is kept of a log in (after, upto], in its order."""
+        rows = self._execute(
+            "SELECT * FROM messages WHERE partition = ? AND offset > ? AND offset <= ? ORDER BY offset",
+            (partition, after, upto),
+        )
+        return [MessageRow(*row) for row in rows]
+
     def with_text(self, text: str, before: str) -> Iterator[MessageRow]:
         """Reads those in which a text stands, in front of a `signal_id`, the newest first, whatever its case."""
         words = text.casefold()

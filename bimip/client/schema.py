@@ -18,6 +18,7 @@ CREATE TABLE messages (
 ) WITHOUT ROWID;
 CREATE INDEX by_conversation ON messages (conversation, conversation_offset);
 CREATE INDEX by_expiry ON messages (expires);
+CREATE INDEX by_offset ON messages (partition, offset);
 CREATE TABLE remembered (signal_id TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE state (
   kind TEXT, key TEXT, value TEXT NOT NULL, generation INTEGER NOT NULL, PRIMARY KEY (kind, key)
@@ -66,6 +67,7 @@ CREATE TABLE messages (
 ) WITHOUT ROWID;
 CREATE INDEX by_conversation ON messages (conversation, conversation_offset);
 CREATE INDEX by_expiry ON messages (expires);
+CREATE INDEX by_offset ON messages (partition, offset);
 """,
 )
 """Each makes a file one of the next version, the first one of version 1. A new kind of state needs none."""

@@ -236,10 +236,13 @@ class Store:
             "SELECT offset, chain FROM chains WHERE partition = ? ORDER BY offset", (partition,)
         ).fetchall()
 
-    def drop_copy(self, partition: str, upto: int | None, *, keep_chain: bool = False) -> None:
+    def drop_copy(
+        self, partition: str, upto: int | None, *, keep_chain: bool = False, keep_links: bool = False
+    ) -> None:
         """Drop the links and chains of a log, up to and with an offset; with `keep_chain` the chain there stays."""
         most = _BEYOND_ANY_OFFSET if upto is None else upto
-        self.execute("DELETE FROM links WHERE partition = ? AND offset <= ?", (partition, most))
+        if not keep_links:
+            self.execute("DELETE FROM links WHERE partition = ? AND offset <= ?", (partition, most))
         self.execute("DELETE FROM chains WHERE partition = ? AND offset <= ?", (partition, most - keep_chain))
 
     def add_stretch(self, partition: str, first: int, last: int) -> None:

@@ -153,6 +153,9 @@ PLACES = {
     # The client is no part of the server: it brings its own defaults, and takes others by argument.
     ("bimip.client.backoff", "random"): "a type: the caller's Random",
     ("bimip.client.client", "random"): "the default of an argument",
+    ("bimip.client.gossip.rtc", "asyncio"): "the loop on which the library of WebRTC runs",
+    ("bimip.client.gossip.rtc", "threading"): "that loop's thread",
+    ("bimip.client.gossip.rtc", "anyio.to_thread"): "waits for that loop",
     ("bimip.client.environment", "random"): "a type: the caller's Random",
     ("bimip.client.client", "time"): "the default of an argument",
     ("bimip.client.client", "pathlib"): "where the client's store lies",

@@ -39,9 +39,11 @@ class Stretch:
 
 
 class Copies:
-    def __init__(self, store: Store, partitions: Iterable[str]) -> None:
+    def __init__(self, store: Store, partitions: Iterable[str], *, keeps_links: bool = False) -> None:
+        """`keeps_links`: of all entries, for who may be asked for them."""
         self._store = store
         self._partitions = tuple(partitions)
+        self._keeps_links = keeps_links
         self._said: dict[str, int] = {}  # in the last Hello, by partition the newest place
 
     # What arrives.
@@ -86,7 +88,7 @@ class Copies:
                 self._store.set_chain(partition, at, chain)
                 chains.append((at, chain))
         if len(chains) > KEPT:
-            self._store.drop_copy(partition, chains[-KEPT][0], keep_chain=True)
+            self._store.drop_copy(partition, chains[-KEPT][0], keep_chain=True, keep_links=self._keeps_links)
 
     # Connecting.
 

@@ -93,6 +93,10 @@ class Device:
         self.presence = Presence(clock)
         self.focus: Awareness | None = None  # what to say of this device on each connection; None: nothing
         self.limits = DEFAULT_LIMITS
+        self.is_catching_up = False
+        """It does not ask for its logs yet."""
+        self.hear_sibling: Callable[[PeerSignalled], bool] = lambda _said: False
+        """Takes what a sibling says that is not for the program."""
         self._agent = agent
         self._in_hello: list[OutboxItem] = []
         self._unconfirmed_reads: dict[PendingRead, int] = {}  # -> the heartbeat before which it was sent
@@ -132,10 +136,10 @@ class Device:
         self.outbox.sent(self._in_hello)
         return encode(
             Hello(
-                partitions=self.inbox.positions(),
+                partitions=[] if self.is_catching_up else self.inbox.positions(),
                 epoch=self.inbox.epoch,
                 state_version=self.state.version,
-                snapshots=self.inbox.claims(),
+                snapshots=[] if self.is_catching_up else self.inbox.claims(),
                 messages=[Message.parse(row.message) for row in self._in_hello],
                 agent=self._agent,
             )
@@ -150,7 +154,8 @@ class Device:
             self.limits = hello.limits or DEFAULT_LIMITS
             identity = self.inbox.identity
             assert identity is not None
-            self.inbox.emit(Connected(hello.epoch, identity, {log.partition: log.head for log in hello.logs}))
+            if not self.is_catching_up:
+                self.inbox.emit(Connected(hello.epoch, identity, {log.partition: log.head for log in hello.logs}))
             answered = len(hello.results)
             for row, result in zip(self._in_hello, hello.results, strict=False):
                 self._result(row, result)
@@ -245,7 +250,8 @@ class Device:
 
     def _ephemeral(self, body: Body) -> None:
         self.inbox.emit(*map(_located, body.locations))
-        self.inbox.emit(*map(_signalled, body.peer_signals))
+        said = map(_signalled, body.peer_signals)
+        self.inbox.emit(*(one for one in said if not self.hear_sibling(one)))
         if body.awareness or body.awareness_reset:
             self.inbox.emit(*self.presence.take(body.awareness, is_reset=body.awareness_reset))
 
@@ -255,6 +261,13 @@ class Device:
             self.commands.saw(message.signal_offset)
             if message.from_ is not None:
                 self.inbox.emit(*self.presence.wrote(message.from_.eid, message.conversation))
+
+    def take_slice(self, body: Body) -> None:
+        """Take what a sibling gave, as if the server had sent it."""
+        body.turn = Turn.IN_TURN
+        with self.store.transaction():
+            self.inbox.receive(body, delivered_before=self._settles_outbox)
+        self.changed.notify_all()
 
     def read_again(self) -> None:
         """Ask for what is to be read again, of which nothing is asked yet."""

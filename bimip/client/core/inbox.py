@@ -88,7 +88,7 @@ class Inbox:
         self._kept = kept
         self._partitions = tuple(partitions)
         self._start_at = start_at
-        self.copies = Copies(store, self._partitions)
+        self.copies = Copies(store, self._partitions, keeps_links=kept.wanted)
         self._by_partition: dict[str, PartitionState] = {}
         for partition in self._partitions:
             if (position := store.position(partition)) is not None:
@@ -176,6 +176,10 @@ class Inbox:
             self._queue[-1] = replace(self._queue[-1], event=event)
         else:
             self.emit(event)
+
+    def seen(self) -> dict[str, int]:
+        """Returns by partition the offset up to which all has arrived."""
+        return {partition: state.seen.offset for partition, state in self._by_partition.items()}
 
     # Acknowledging.
 
