@@ -37,7 +37,8 @@ The map, from what programs see down to the socket:
     connector.py   connecting again and again, and requests with their answers
     link.py        one connection: the tasks that carry frames and watch the clock
     core/          what each frame means: frames in, frames out, no I/O. Positions, the outbox, requests, the state
-    store.py       the SQLite file; schema.py: its tables
+    tokens.py      what a token says of itself, and the function that makes the next one
+    store.py       the SQLite file; schema.py: its tables, of which outbox_tables.py and message_table.py read two
     arguments.py   what programs pass, looked at first; environment.py: the machine, or a test's
     frames.py      payload <-> frame; wire/ is generated (betterproto2)
     transport.py   a WebSocket on anyio

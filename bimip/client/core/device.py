@@ -85,8 +85,8 @@ class Device:
         self.kept = kept
         self.inbox = Inbox(store, partitions, start_at, kept)
         on_its_way = Condition()  # what is in the two outboxes, or what became of it
-        self.outbox = MessageOutbox(store.outbox, self._emit, clock, on_its_way, MAX_IN_FLIGHT)
-        self.commands = CommandOutbox(store.commands, self._emit, clock, on_its_way, MAX_COMMANDS_IN_FLIGHT)
+        self.outbox = MessageOutbox(store.outbox, self._emit, clock, on_its_way)
+        self.commands = CommandOutbox(store.commands, self._emit, clock, on_its_way)
         self.requests = Requests()
         self.state = State(store, CLIENT_KINDS)
         self.calls = Calls()

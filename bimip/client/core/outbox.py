@@ -53,11 +53,8 @@ class Waiter(Generic[A]):
 class Outbox(Generic[A]):
     """Keeps items of one kind until they are answered. `changed` is shared with the other kind, which waits for it."""
 
-    def __init__(
-        self, table: OutboxTable, emit: EmitAnswer, clock: Callable[[], float], changed: Condition, max_in_flight: int
-    ) -> None:
+    def __init__(self, table: OutboxTable, emit: EmitAnswer, clock: Callable[[], float], changed: Condition) -> None:
         self.changed = changed
-        self.max_in_flight = max_in_flight
         self.paused_until = 0.0
         self._table = table
         self._emit = emit

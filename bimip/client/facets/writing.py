@@ -44,15 +44,11 @@ class Writing(Facet):
 
     async def _wait_sent(self, message_id: str) -> Sent:
         """Waits for the answer to a message in the outbox. Raises and is cancelled as `messages.send` is."""
-        self._check_running()
+        self._connector.check_running()
         answer = await self._device.outbox.wait(message_id)
         if isinstance(answer, SendRefused):
             raise refusal(answer)
         return answer
-
-    def _check_running(self) -> None:
-        if self._connector.failure is not None:
-            raise self._connector.failure
 
 
 def _addressed(payloads: Mapping[tuple[str, str], bytes] | None) -> dict[str, Any]:

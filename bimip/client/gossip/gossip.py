@@ -193,17 +193,15 @@ class Gossip:
             hello = self._hello.popleft()
             try:
                 await self._give_to(hello)
-            except (ClientError, ChannelClosedError, TimeoutError, ValueError, KeyError, TypeError) as error:
+            except (ClientError, ChannelClosedError, TimeoutError, UncheckedError) as error:
                 _log.info("nothing was given to the device %s: %r", hello.device, error)
 
     async def _give_to(self, hello: PeerSignalled) -> None:
-        wanted = json.loads(hello.payload)
-        if wanted["epoch"] != str(self._device.inbox.epoch):
+        epoch, lacked = _wanted(hello.payload)
+        if epoch != str(self._device.inbox.epoch):
             return
         seen = self._device.inbox.seen()
-        ranges = [
-            (name, int(after), seen[name]) for name, after in wanted["after"].items() if seen.get(name, 0) > int(after)
-        ]
+        ranges = [(name, after, seen[name]) for name, after in lacked.items() if seen.get(name, 0) > after]
         if not any(next(slices(self._device.store, *one), None) for one in ranges):
             return
         async with self._channel() as channel:
@@ -263,3 +261,12 @@ class Gossip:
     def close(self) -> None:
         if self._rtc is not None:
             self._rtc.close()
+
+
+def _wanted(hello: bytes) -> tuple[str, dict[str, int]]:
+    """Reads a hello: the epoch, and by partition the offset behind which entries lack. Raises UncheckedError."""
+    try:
+        said = json.loads(hello)
+        return str(said["epoch"]), {str(name): int(after) for name, after in said["after"].items()}
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UncheckedError(f"a hello that says nothing: {error!r}") from error

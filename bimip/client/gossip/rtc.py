@@ -20,7 +20,7 @@ LOOK_SECONDS = 0.01
 
 
 class ChannelClosedError(Exception):
-    """The other end is gone."""
+    """The other end is gone, or what it said is nothing to begin with."""
 
 
 class RtcLoop:
@@ -32,9 +32,12 @@ class RtcLoop:
         self._thread.start()
 
     async def run(self, made: Coroutine[Any, Any, T]) -> T:
-        """Runs a coroutine there. Cancelling it lets it end by itself."""
+        """Runs a coroutine there. Cancelling it cancels that."""
         running = asyncio.run_coroutine_threadsafe(made, self._loop)
-        return await anyio.to_thread.run_sync(running.result, abandon_on_cancel=True)
+        try:
+            return await anyio.to_thread.run_sync(running.result, abandon_on_cancel=True)
+        finally:
+            running.cancel()  # else a thread would wait for it, maybe for ever
 
     def close(self) -> None:
         self._loop.call_soon_threadsafe(self._loop.stop)
@@ -48,7 +51,7 @@ class Channel:
     def __init__(self, loop: RtcLoop) -> None:
         self._loop = loop
         self._arrived: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
-        self._peer: RTCPeerConnection
+        self._peer: RTCPeerConnection | None = None
         self._channel: RTCDataChannel | None = None
         self._opened: asyncio.Event
 
@@ -57,25 +60,36 @@ class Channel:
         return await self._loop.run(self._offer())
 
     async def _offer(self) -> bytes:
-        self._begin()
-        self._take(self._peer.createDataChannel(LABEL))
-        await self._peer.setLocalDescription(await self._peer.createOffer())
-        return self._description()
+        peer = self._begin()
+        self._take(peer.createDataChannel(LABEL))
+        await peer.setLocalDescription(await peer.createOffer())
+        return _description(peer)
 
     async def answer(self, offer: bytes) -> bytes:
-        """Takes what the other end said, and returns what it is to be told."""
+        """Takes what the other end said, and returns what it is to be told. Raises ChannelClosedError."""
         return await self._loop.run(self._answer(offer))
 
     async def _answer(self, offer: bytes) -> bytes:
-        self._begin()
-        self._peer.on("datachannel", self._take)
-        await self._peer.setRemoteDescription(_described(offer))
-        await self._peer.setLocalDescription(await self._peer.createAnswer())
-        return self._description()
+        peer = self._begin()
+        peer.on("datachannel", self._take)
+        await self._set_remote(offer)
+        try:
+            await peer.setLocalDescription(await peer.createAnswer())
+        except Exception as error:  # as above: the library finds out late what the offer lacks
+            raise ChannelClosedError(f"nothing answers this offer: {error!r}") from error
+        return _description(peer)
 
     async def accept(self, answer: bytes) -> None:
-        """Takes the answer to what this end offered."""
-        await self._loop.run(self._peer.setRemoteDescription(_described(answer)))
+        """Takes the answer to what this end offered. Raises ChannelClosedError."""
+        await self._loop.run(self._set_remote(answer))
+
+    async def _set_remote(self, told: bytes) -> None:
+        assert self._peer is not None
+        try:
+            said = json.loads(told)
+            await self._peer.setRemoteDescription(RTCSessionDescription(sdp=str(said["sdp"]), type=str(said["type"])))
+        except Exception as error:  # whatever a sibling may say, and the library make of it
+            raise ChannelClosedError(f"no description of a session: {error!r}") from error
 
     async def wait_open(self) -> None:
         await self._loop.run(self._wait(self._opened))
@@ -105,14 +119,15 @@ class Channel:
             return data
 
     async def aclose(self) -> None:
-        await self._loop.run(self._peer.close())
+        if self._peer is not None:
+            await self._loop.run(self._peer.close())
 
-    def _begin(self) -> None:
+    def _begin(self) -> RTCPeerConnection:
         self._opened = asyncio.Event()
-        self._peer = RTCPeerConnection(
-            RTCConfiguration(iceServers=[])
-        )  # both are in one network, or it does not come about
+        # Without a server that tells addresses: both are in one network, or it does not come about.
+        self._peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
         self._peer.on("connectionstatechange", self._changed)
+        return self._peer
 
     def _take(self, channel: RTCDataChannel) -> None:
         self._channel = channel
@@ -123,19 +138,15 @@ class Channel:
             self._opened.set()
 
     def _changed(self) -> None:
-        if self._peer.connectionState in {"failed", "closed"}:
+        if self._peer is not None and self._peer.connectionState in {"failed", "closed"}:
             self._arrived.put(None)
             self._opened.set()
-
-    def _description(self) -> bytes:
-        told = self._peer.localDescription
-        return json.dumps({"type": told.type, "sdp": told.sdp}).encode()
 
     @staticmethod
     async def _wait(event: asyncio.Event) -> None:
         await event.wait()
 
 
-def _described(told: bytes) -> RTCSessionDescription:
-    said = json.loads(told)
-    return RTCSessionDescription(sdp=str(said["sdp"]), type=str(said["type"]))
+def _description(peer: RTCPeerConnection) -> bytes:
+    told = peer.localDescription
+    return json.dumps({"type": told.type, "sdp": told.sdp}).encode()

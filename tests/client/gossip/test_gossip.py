@@ -14,7 +14,7 @@ import pytest
 
 from bimip.client import Client, InvalidArgument, Start, open_client
 from bimip.client.core.giving import slices
-from bimip.client.events import Received
+from bimip.client.events import PeerSignalled, Received
 from bimip.client.frames import decode
 from bimip.client.gossip.rtc import Channel, RtcLoop
 from bimip.client.transport import Connection, websocket
@@ -84,9 +84,8 @@ class World:
             token=self._server.token(self._user, name),
             path=self._folder / f"{name}.db",
             keep_messages=True,
-            gossip=True,
             start=Start.FIRST,
-            **options,
+            **({"gossip": True} | options),
         )
 
     async def fill(self, phone: Client, entries: int = ENTRIES) -> None:
@@ -208,6 +207,51 @@ def test_one_that_goes_in_the_middle_costs_nothing(
             assert laptop.gossip.taken + world.counted.entries == ENTRIES
             assert world.counted.entries > 0
             tasks.cancel_scope.cancel()
+
+    anyio.run(scenario)
+
+
+NO_HELLO = ("", "[]", "{}", '{"epoch": "EPOCH", "after": [1]}', '{"epoch": "EPOCH", "after": {"chat": "x"}}')
+NO_SESSION = (b"", b"[]", b'{"type": "offer"}', b'{"type": "offer", "sdp": "v=0"}', b'{"type": "other", "sdp": ""}')
+
+
+@pytest.mark.parametrize("offer", NO_SESSION)
+def test_a_sibling_that_says_nothing_sensible_costs_nothing(
+    server: ServerProcess, tmp_path: Path, offer: bytes
+) -> None:
+    entries = 600
+
+    async def say(sibling: Client) -> None:
+        async for event in sibling:
+            if isinstance(event, PeerSignalled):
+                await sibling.devices.signal("offer", event.device, offer, id=event.id)
+
+    async def scenario() -> None:
+        world = World(server, tmp_path, f"odd-{NO_SESSION.index(offer)}")
+        async with world.device("phone", gossip=False) as phone, anyio.create_task_group() as tasks:
+            await world.fill(phone, entries)
+            tasks.start_soon(say, phone)
+            laptop = await returns(world, entries)
+            assert laptop.gossip is not None
+            assert (laptop.gossip.taken, world.counted.entries) == (0, entries)
+            tasks.cancel_scope.cancel()
+
+    anyio.run(scenario)
+
+
+def test_a_hello_that_is_none_is_not_answered_and_costs_nothing(server: ServerProcess, tmp_path: Path) -> None:
+    async def scenario() -> None:
+        world = World(server, tmp_path, "hello")
+        async with world.device("phone") as phone, world.device("laptop", gossip=False) as laptop:
+            await phone.wait_connected()
+            await laptop.wait_connected()
+            for hello in NO_HELLO:
+                said = hello.replace("EPOCH", str(laptop._device.inbox.epoch)).encode()
+                assert await laptop.devices.signal("hello", "phone", said, id="gossip:1") == 1
+            await phone.ping()
+            with anyio.move_on_after(0.2):
+                await keep_taking(phone)
+            assert phone.connected
 
     anyio.run(scenario)
 

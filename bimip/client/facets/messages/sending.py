@@ -83,5 +83,5 @@ class Sending(Writing):
             raise InvalidArgument("each message gets an id of its own")
         written = [self._write(to, payload, **fields) for to, payload in messages]
         self._device.outbox.put_new(written)
-        self._check_running()
+        self._connector.check_running()
         return await self._device.outbox.wait_all(message.id for message in written)
