@@ -59,6 +59,8 @@ class Metrics:
             "From a message's arrival until its SENT was ready to go (a sample).",
             told.accept_seconds,
         )
+        given = {"one_time": told.one_time_keys, "fallback": told.fallback_keys}
+        yield _counter("keys_claimed", "Keys of devices that were given to who encrypts for them.", {"kind": given})
         by_status = {pb.MessageStatus.Name(status): told.receipts[status] for status in RECEIPTS}
         yield _counter("receipts", "Receipts that devices gave.", {"status": by_status})
         refused = {pb.ErrorCode.Name(code): told.refused[code] for code in pb.ErrorCode.values() if code}

@@ -66,6 +66,7 @@ from bimip.client.facets.conversations import InboxPage, InboxRow
 from bimip.client.facets.devices import DeviceInfo, DeviceLog, KnownDevice, Synced
 from bimip.client.facets.feeds import FeedInfo
 from bimip.client.facets.groups import GroupInfo, GroupMember
+from bimip.client.facets.keys import KeysLeft, PreKey, PublicKeys
 from bimip.client.facets.messages import DeliveryState, MemberReceipts
 from bimip.client.facets.push import PushOffer, PushSubscription
 from bimip.client.facets.state import StatePage
@@ -112,13 +113,16 @@ __all__ = [
     "InboxRow",
     "InvalidArgument",
     "KeptMessage",
+    "KeysLeft",
     "KnownDevice",
     "KnownGroup",
     "MemberReceipts",
     "Message",
     "NotConnected",
+    "PreKey",
     "PrivacyException",
     "PrivacySettings",
+    "PublicKeys",
     "PushOffer",
     "PushSubscription",
     "ReceiptKind",

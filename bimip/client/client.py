@@ -28,6 +28,7 @@ from bimip.client.facets.devices import Devices
 from bimip.client.facets.feeds import Feeds
 from bimip.client.facets.groups import Groups
 from bimip.client.facets.history import Fetched, History
+from bimip.client.facets.keys import KeysFacet
 from bimip.client.facets.locations import Locations
 from bimip.client.facets.messages import Messages
 from bimip.client.facets.presence import PresenceFacet
@@ -73,6 +74,7 @@ class Client(OwnDevice, EventStream):
         self.calls = Calls(device, connector, environment)
         self.locations = Locations(device, connector, environment)
         self.devices = Devices(device, connector, environment)
+        self.keys = KeysFacet(device, connector, environment)
         self.settings = SettingsFacet(device, connector, environment)
         self.push = Push(device, connector, environment)
         self.state = StateFacet(device, connector, environment)

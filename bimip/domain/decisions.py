@@ -1,6 +1,6 @@
 """What decides what: the one door from an operation to its decision."""
 
-from bimip.domain.accounts import barring, erasing, registering
+from bimip.domain.accounts import barring, erasing, keys, registering
 from bimip.domain.awareness import locations, missed_calls
 from bimip.domain.commands import command
 from bimip.domain.contacts import changing_settings, roster
@@ -33,6 +33,7 @@ OPERATIONS: dict[type, OperationKind] = {
     ops.NoteTime: OperationKind(note_time),
     **registering.OPERATIONS,
     **barring.OPERATIONS,
+    **keys.OPERATIONS,
     **erasing.OPERATIONS,
     **erasing_there.OPERATIONS,
     **appending.OPERATIONS,

@@ -16,6 +16,7 @@ from typing import Any
 from google.protobuf.message import DecodeError
 
 from bimip.domain.accounts.barring import DISABLED, MARK, OF_DEVICE
+from bimip.domain.accounts.keys import count_one_time
 from bimip.domain.contacts.access import STANDING_NAMES
 from bimip.domain.conversations.membership import ROLE_NAMES, author_of, is_feed, was_member_at
 from bimip.domain.core.clock import millis_of, signal_id
@@ -29,6 +30,7 @@ from bimip.domain.core.records import (
     ConversationSettings,
     DamagedRecordError,
     Device,
+    DeviceKeys,
     DeviceOwner,
     Group,
     HistoryEntry,
@@ -259,6 +261,19 @@ def _push_subscription(view: Reader, key: Key, subscription: PushSubscription) -
     }
 
 
+def _device_keys(view: Reader, key: Key, keys: DeviceKeys) -> Iterator[Line]:
+    user, device = key
+    owner: DeviceOwner | None = view.get(Table.DEVICE_OWNERS, (device,))
+    yield {
+        "kind": "device_keys",
+        "device": "" if owner is None else owner.name,
+        "identity": _bytes(keys.identity),
+        "signing": _bytes(keys.signing),
+        "published": _time(keys.published),
+        "one_time_left": count_one_time(view, user, device),
+    }
+
+
 _OWN: dict[Table, Make] = {
     Table.DEVICES: _device,
     Table.LOGS: _log,
@@ -274,6 +289,7 @@ _OWN: dict[Table, Make] = {
     Table.MENTIONS: _mention,
     Table.USAGE: _usage,
     Table.REVOKED: _revoked,
+    Table.DEVICE_KEYS: _device_keys,
     Table.PUSH_SUBSCRIPTIONS: _push_subscription,
 }
 

@@ -3,11 +3,15 @@
 from typing import Self
 
 from bimip.concurrency.buckets import Bucket, Rate, Remembered
+from bimip.domain.accounts.keys import KeyOwner
 from bimip.domain.core.ids import DeviceId, UserId
 from bimip.wire.limits import RateSettings
 
 LOGIN_BURST_SECONDS = 20.0
 """All devices of a user come back at once, and some of them twice."""
+KEY_CLAIMS = Rate(requests_per_second=0.1, burst_seconds=50.0)
+"""One-time keys of one device for one user: six at once, and six a minute. Beyond it, the fallback key."""
+MAX_CLAIMS = 16_384
 MAX_USERS = 4096
 MAX_DEVICES = 256
 """Whose buckets are remembered when they leave: connecting again must not pay what one owes."""
@@ -99,6 +103,23 @@ class RateLimiter:
 
     def of(self, user: UserId) -> UserRates:
         return self._users.get(user) or self._users.put(user, UserRates(*self._rates))
+
+
+class KeyClaims:
+    """How often each user takes one-time keys of each device, so that nobody uses up another's."""
+
+    __slots__ = ("_buckets",)
+
+    def __init__(self) -> None:
+        self._buckets = Remembered[tuple[UserId, KeyOwner], Bucket](MAX_CLAIMS)
+
+    def take(self, user: UserId, owner: KeyOwner, now: float) -> bool:
+        """Whether one may be taken; then it counts as taken."""
+        bucket = self._buckets.get((user, owner)) or self._buckets.put((user, owner), Bucket(KEY_CLAIMS))
+        if bucket.wait(now) > 0:
+            return False
+        bucket.take(1, 0, now)
+        return True
 
 
 def _rates_of(settings: RateSettings) -> tuple[Rate, Rate, Rate]:

@@ -17,6 +17,7 @@ from bimip.domain.push.subscribing import PushOffer
 from bimip.domain.state.location_shares import OtherEnd
 from bimip.journal.queue import OperationQueue
 from bimip.reading.people import Eids
+from bimip.requests.rates import KeyClaims
 from bimip.requests.statistics import RequestStatistics
 from bimip.storage.interface import Store
 from bimip.wire.limits import Limits
@@ -73,6 +74,8 @@ class RequestServices:
     """A user has a subscription to push, or another one."""
     token_leeway_seconds: float = 0.0
     """How far the issuer's clock may be off: what was accepted with it is not closed at once."""
+    claims: KeyClaims = field(default_factory=KeyClaims)
+    """How often users are given one-time keys of others' devices."""
     audit: Callable[..., None] = record_nothing
     """Told of what a user does to the security of theirs: the action, and by name who, source, target."""
     monotonic: Callable[[], float] = trio.current_time

@@ -21,5 +21,9 @@ class RequestStatistics:
     """When another message is to be timed."""
     receipts: Counter[int] = field(default_factory=Counter)
     """Signals that were asked for, by status: all but acknowledgements, which `deliveries` tell."""
+    one_time_keys: int = 0
+    """Keys that were given to who encrypts, each once."""
+    fallback_keys: int = 0
+    """And fallback keys, which were given since no one-time key was left, or to who asked for very many."""
     refused: Counter[int] = field(default_factory=Counter)
     """Errors that were answered, by code."""

@@ -208,7 +208,7 @@ CONTACTS: Audience
 NOBODY: Audience
 
 class MessageScheme(_message.Message):
-    __slots__ = ("route", "awareness", "ping_pong", "awareness_visibility", "token_authority", "message", "signal", "push_notification", "location_stream", "body", "error", "logout", "hello", "contact", "command", "state_delta", "fetch", "conversation", "peer_signal", "settings", "snapshot", "devices", "ref")
+    __slots__ = ("route", "awareness", "ping_pong", "awareness_visibility", "token_authority", "message", "signal", "push_notification", "location_stream", "body", "error", "logout", "hello", "contact", "command", "state_delta", "fetch", "conversation", "peer_signal", "settings", "snapshot", "devices", "keys", "ref")
     ROUTE_FIELD_NUMBER: _ClassVar[int]
     AWARENESS_FIELD_NUMBER: _ClassVar[int]
     PING_PONG_FIELD_NUMBER: _ClassVar[int]
@@ -231,6 +231,7 @@ class MessageScheme(_message.Message):
     SETTINGS_FIELD_NUMBER: _ClassVar[int]
     SNAPSHOT_FIELD_NUMBER: _ClassVar[int]
     DEVICES_FIELD_NUMBER: _ClassVar[int]
+    KEYS_FIELD_NUMBER: _ClassVar[int]
     REF_FIELD_NUMBER: _ClassVar[int]
     route: int
     awareness: Awareness
@@ -254,8 +255,9 @@ class MessageScheme(_message.Message):
     settings: Settings
     snapshot: Snapshot
     devices: Devices
+    keys: Keys
     ref: int
-    def __init__(self, route: _Optional[int] = ..., awareness: _Optional[_Union[Awareness, _Mapping]] = ..., ping_pong: _Optional[_Union[PingPong, _Mapping]] = ..., awareness_visibility: _Optional[_Union[AwarenessVisibility, _Mapping]] = ..., token_authority: _Optional[_Union[TokenAuthority, _Mapping]] = ..., message: _Optional[_Union[Message, _Mapping]] = ..., signal: _Optional[_Union[Signal, _Mapping]] = ..., push_notification: _Optional[_Union[PushNotification, _Mapping]] = ..., location_stream: _Optional[_Union[LocationStream, _Mapping]] = ..., body: _Optional[_Union[Body, _Mapping]] = ..., error: _Optional[_Union[ErrorMessage, _Mapping]] = ..., logout: _Optional[_Union[Logout, _Mapping]] = ..., hello: _Optional[_Union[Hello, _Mapping]] = ..., contact: _Optional[_Union[Contact, _Mapping]] = ..., command: _Optional[_Union[Command, _Mapping]] = ..., state_delta: _Optional[_Union[StateDelta, _Mapping]] = ..., fetch: _Optional[_Union[Fetch, _Mapping]] = ..., conversation: _Optional[_Union[Conversation, _Mapping]] = ..., peer_signal: _Optional[_Union[PeerSignal, _Mapping]] = ..., settings: _Optional[_Union[Settings, _Mapping]] = ..., snapshot: _Optional[_Union[Snapshot, _Mapping]] = ..., devices: _Optional[_Union[Devices, _Mapping]] = ..., ref: _Optional[int] = ...) -> None: ...
+    def __init__(self, route: _Optional[int] = ..., awareness: _Optional[_Union[Awareness, _Mapping]] = ..., ping_pong: _Optional[_Union[PingPong, _Mapping]] = ..., awareness_visibility: _Optional[_Union[AwarenessVisibility, _Mapping]] = ..., token_authority: _Optional[_Union[TokenAuthority, _Mapping]] = ..., message: _Optional[_Union[Message, _Mapping]] = ..., signal: _Optional[_Union[Signal, _Mapping]] = ..., push_notification: _Optional[_Union[PushNotification, _Mapping]] = ..., location_stream: _Optional[_Union[LocationStream, _Mapping]] = ..., body: _Optional[_Union[Body, _Mapping]] = ..., error: _Optional[_Union[ErrorMessage, _Mapping]] = ..., logout: _Optional[_Union[Logout, _Mapping]] = ..., hello: _Optional[_Union[Hello, _Mapping]] = ..., contact: _Optional[_Union[Contact, _Mapping]] = ..., command: _Optional[_Union[Command, _Mapping]] = ..., state_delta: _Optional[_Union[StateDelta, _Mapping]] = ..., fetch: _Optional[_Union[Fetch, _Mapping]] = ..., conversation: _Optional[_Union[Conversation, _Mapping]] = ..., peer_signal: _Optional[_Union[PeerSignal, _Mapping]] = ..., settings: _Optional[_Union[Settings, _Mapping]] = ..., snapshot: _Optional[_Union[Snapshot, _Mapping]] = ..., devices: _Optional[_Union[Devices, _Mapping]] = ..., keys: _Optional[_Union[Keys, _Mapping]] = ..., ref: _Optional[int] = ...) -> None: ...
 
 class Identity(_message.Message):
     __slots__ = ("eid", "connection_resource_id", "node")
@@ -1333,3 +1335,98 @@ class Devices(_message.Message):
     complete: bool
     eid: str
     def __init__(self, action: _Optional[_Union[Devices.Action, str]] = ..., name: _Optional[str] = ..., devices: _Optional[_Iterable[_Union[DeviceState, _Mapping]]] = ..., label: _Optional[str] = ..., complete: _Optional[bool] = ..., eid: _Optional[str] = ...) -> None: ...
+
+class Keys(_message.Message):
+    __slots__ = ("action", "keys", "one_time", "of", "after", "devices", "complete", "one_time_left", "last_id")
+    class Action(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        __slots__ = ()
+        COUNT: _ClassVar[Keys.Action]
+        PUBLISH: _ClassVar[Keys.Action]
+        QUERY: _ClassVar[Keys.Action]
+        CLAIM: _ClassVar[Keys.Action]
+        WITHDRAW: _ClassVar[Keys.Action]
+    COUNT: Keys.Action
+    PUBLISH: Keys.Action
+    QUERY: Keys.Action
+    CLAIM: Keys.Action
+    WITHDRAW: Keys.Action
+    ACTION_FIELD_NUMBER: _ClassVar[int]
+    KEYS_FIELD_NUMBER: _ClassVar[int]
+    ONE_TIME_FIELD_NUMBER: _ClassVar[int]
+    OF_FIELD_NUMBER: _ClassVar[int]
+    AFTER_FIELD_NUMBER: _ClassVar[int]
+    DEVICES_FIELD_NUMBER: _ClassVar[int]
+    COMPLETE_FIELD_NUMBER: _ClassVar[int]
+    ONE_TIME_LEFT_FIELD_NUMBER: _ClassVar[int]
+    LAST_ID_FIELD_NUMBER: _ClassVar[int]
+    action: Keys.Action
+    keys: DeviceKeys
+    one_time: _containers.RepeatedCompositeFieldContainer[PreKey]
+    of: _containers.RepeatedCompositeFieldContainer[Identity]
+    after: str
+    devices: _containers.RepeatedCompositeFieldContainer[DeviceKeys]
+    complete: bool
+    one_time_left: int
+    last_id: int
+    def __init__(self, action: _Optional[_Union[Keys.Action, str]] = ..., keys: _Optional[_Union[DeviceKeys, _Mapping]] = ..., one_time: _Optional[_Iterable[_Union[PreKey, _Mapping]]] = ..., of: _Optional[_Iterable[_Union[Identity, _Mapping]]] = ..., after: _Optional[str] = ..., devices: _Optional[_Iterable[_Union[DeviceKeys, _Mapping]]] = ..., complete: _Optional[bool] = ..., one_time_left: _Optional[int] = ..., last_id: _Optional[int] = ...) -> None: ...
+
+class DeviceKeys(_message.Message):
+    __slots__ = ("device", "identity", "signing", "signature", "fallback", "claimed", "is_fallback", "published")
+    DEVICE_FIELD_NUMBER: _ClassVar[int]
+    IDENTITY_FIELD_NUMBER: _ClassVar[int]
+    SIGNING_FIELD_NUMBER: _ClassVar[int]
+    SIGNATURE_FIELD_NUMBER: _ClassVar[int]
+    FALLBACK_FIELD_NUMBER: _ClassVar[int]
+    CLAIMED_FIELD_NUMBER: _ClassVar[int]
+    IS_FALLBACK_FIELD_NUMBER: _ClassVar[int]
+    PUBLISHED_FIELD_NUMBER: _ClassVar[int]
+    device: Identity
+    identity: bytes
+    signing: bytes
+    signature: bytes
+    fallback: PreKey
+    claimed: PreKey
+    is_fallback: bool
+    published: int
+    def __init__(self, device: _Optional[_Union[Identity, _Mapping]] = ..., identity: _Optional[bytes] = ..., signing: _Optional[bytes] = ..., signature: _Optional[bytes] = ..., fallback: _Optional[_Union[PreKey, _Mapping]] = ..., claimed: _Optional[_Union[PreKey, _Mapping]] = ..., is_fallback: _Optional[bool] = ..., published: _Optional[int] = ...) -> None: ...
+
+class PreKey(_message.Message):
+    __slots__ = ("id", "key", "signature")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    KEY_FIELD_NUMBER: _ClassVar[int]
+    SIGNATURE_FIELD_NUMBER: _ClassVar[int]
+    id: int
+    key: bytes
+    signature: bytes
+    def __init__(self, id: _Optional[int] = ..., key: _Optional[bytes] = ..., signature: _Optional[bytes] = ...) -> None: ...
+
+class Envelope(_message.Message):
+    __slots__ = ("sender_key", "kind", "ciphertext")
+    SENDER_KEY_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    CIPHERTEXT_FIELD_NUMBER: _ClassVar[int]
+    sender_key: bytes
+    kind: int
+    ciphertext: bytes
+    def __init__(self, sender_key: _Optional[bytes] = ..., kind: _Optional[int] = ..., ciphertext: _Optional[bytes] = ...) -> None: ...
+
+class Letter(_message.Message):
+    __slots__ = ("id", "to", "addressee", "addressee_key", "signing", "payload", "reply_to", "ttl_ms")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    FROM_FIELD_NUMBER: _ClassVar[int]
+    TO_FIELD_NUMBER: _ClassVar[int]
+    ADDRESSEE_FIELD_NUMBER: _ClassVar[int]
+    ADDRESSEE_KEY_FIELD_NUMBER: _ClassVar[int]
+    SIGNING_FIELD_NUMBER: _ClassVar[int]
+    PAYLOAD_FIELD_NUMBER: _ClassVar[int]
+    REPLY_TO_FIELD_NUMBER: _ClassVar[int]
+    TTL_MS_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    to: str
+    addressee: Identity
+    addressee_key: bytes
+    signing: bytes
+    payload: bytes
+    reply_to: str
+    ttl_ms: int
+    def __init__(self, id: _Optional[str] = ..., to: _Optional[str] = ..., addressee: _Optional[_Union[Identity, _Mapping]] = ..., addressee_key: _Optional[bytes] = ..., signing: _Optional[bytes] = ..., payload: _Optional[bytes] = ..., reply_to: _Optional[str] = ..., ttl_ms: _Optional[int] = ..., **kwargs) -> None: ...

@@ -15,10 +15,13 @@ from bimip.client import (
     Fetched,
     FetchKind,
     InboxRow,
+    KeysLeft,
     MemberReceipts,
     Message,
+    PreKey,
     PrivacyException,
     PrivacySettings,
+    PublicKeys,
     PushOffer,
     PushSubscription,
     Refused,
@@ -146,6 +149,11 @@ async def every_method(client: Client) -> None:
     await client.calls.hang_up("bob@example.org", "x")
     await client.devices.label("phone", "mine")
     await client.devices.remove("phone")
+    assert_type(await client.keys.count(), KeysLeft)
+    assert_type(await client.keys.publish(b"", b"", b"", PreKey(1, b"", b"")), KeysLeft)
+    assert_type(await client.keys.query([("bob@example.org", "")]), list[PublicKeys])
+    assert_type(await client.keys.claim([("bob@example.org", "phone")]), list[PublicKeys])
+    await client.keys.withdraw()
     assert_type(await client.push.offer(), PushOffer)
     assert_type(await client.push.subscribe("fcm", "t", name="push"), PushSubscription)
     await client.push.unsubscribe(device="laptop")

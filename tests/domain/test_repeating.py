@@ -19,6 +19,7 @@ from bimip.domain.accounts.erasing import (
     EraseRecords,
     FinishErasing,
 )
+from bimip.domain.accounts.keys import ClaimKeys, KeyOwner, PublishKeys, Signed, WithdrawKeys
 from bimip.domain.accounts.registering import CreateUser, DropCursor, LabelDevice, NoteSeen, SeenDevice
 from bimip.domain.awareness.calls import End
 from bimip.domain.awareness.locations import EndLocationShare, ShareLocation
@@ -419,6 +420,26 @@ def test_subscriptions_and_what_was_pushed_change_nothing_when_repeated() -> Non
         assert before != once == ledger.everything()
 
 
+def test_keys_change_nothing_when_they_are_said_again_and_a_claim_takes_another_one() -> None:
+    ledger = Ledger()
+    ann, bob = ledger.device("ann"), ledger.device("bob")
+    keys = tuple(Signed(number, bytes([number]) * 32, bytes(64)) for number in range(1, 4))
+    publish = PublishKeys(bob.user, bob.device, bytes(32), bytes(32), bytes(64), keys[0], keys)
+    for operation in (publish, WithdrawKeys(bob.user, bob.device)):
+        before = ledger.everything()
+        ledger.do(operation)
+        once = ledger.everything()
+        ledger.do(operation)
+
+        assert before != once == ledger.everything()
+
+    ledger.do(publish)
+    claimed = [ledger.do(ClaimKeys(ann.user, (KeyOwner("bob"),))).one_time for _ in range(4)]
+    assert claimed == [(keys[0],), (keys[1],), (keys[2],), (None,)]
+    ledger.do(publish)
+    assert ledger.do(ClaimKeys(ann.user, (KeyOwner("bob"),))).one_time == (None,)
+
+
 def test_what_erases_a_user_changes_nothing_once_it_is_done() -> None:
     ledger = Ledger()
     ann, bob = ledger.device("ann"), ledger.device("bob")
@@ -486,6 +507,7 @@ def test_every_operation_is_repeated_here() -> None:
     told |= {ExpireCommands, FillInbox, ExpireMentions, ExpireThreads}
     told |= {LabelDevice, NoteSeen, TrimHistory, ExpireCommitted, TakeCheckpoint, Disappear}
     told |= {PruneRemoval, DropCursor, MissCall, ShareLocation, EndLocationShare}
+    told |= {PublishKeys, WithdrawKeys, ClaimKeys}
     told |= {Subscribe, Unsubscribe, NotePushed, PassPushed}
     told |= {BeginErasing, LeaveErased, EraseMessages, EraseReceipts, DropAlone, RestartStates, ForgetMember}
     told |= {CreateUser, DisableUser, EnableUser, RevokeIssued, OpenWebhooks, NoteTold, CutEvents}

@@ -195,6 +195,7 @@ WEIGHTS = {
     "visibility": 1,
     "devices": 2,
     "push": 2,
+    "keys": 2,
     "call": 3,
     "location": 2,
     "snapshot": 1,

@@ -10,6 +10,7 @@ ALONE = (
     "conversation",
     "settings",
     "devices",
+    "keys",
     "snapshot",
     "state_delta",
     "ping_pong",

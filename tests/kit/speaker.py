@@ -176,6 +176,23 @@ class Speaker:
         label = "mine" if action == pb.DevicesAction.RENAME else ""
         return {"devices": pb.Devices(action=action, name=name, label=label)}
 
+    def keys(self, numbers: list[int]) -> dict[str, Any]:
+        """Keys are numbers in here: the store does not read them."""
+        action = pick(KEY_ACTIONS, numbers)
+        asked = pb.Keys(action=action)
+        if action == pb.KeysAction.PUBLISH:
+            identity, first = bytes([numbers[0] % 3]) * 32, numbers[1] % 9 + 1
+            prekeys = [
+                pb.PreKey(id=number, key=bytes([number]) * 32, signature=bytes(64))
+                for number in range(first, first + 3)
+            ]
+            asked.keys = pb.DeviceKeys(identity=identity, signing=identity, signature=bytes(64), fallback=prekeys[0])
+            asked.one_time = prekeys
+        elif action in {pb.KeysAction.QUERY, pb.KeysAction.CLAIM}:
+            device = pick([None, None, "phone", "laptop", "none"], numbers)
+            asked.of = [pb.Identity(eid=pick(USERS, numbers), connection_resource_id=device)]
+        return {"keys": asked}
+
     def push(self, numbers: list[int]) -> dict[str, Any]:
         name, device = pick(["p", "q"], numbers), pick(["", "laptop", "none"], numbers)
         asked = pick(["query", "remove", "subscribe", "subscribe"], numbers)
@@ -223,6 +240,7 @@ ABOUT_CONVERSATIONS = {
     pb.CommandKind.DRAFT,
     pb.CommandKind.MARK_UNREAD,
 }
+KEY_ACTIONS = [*pb.KeysAction, pb.KeysAction.PUBLISH, pb.KeysAction.CLAIM, pb.KeysAction.CLAIM]
 CALL_STEPS = [pb.CallStep.CALL_OFFER, pb.CallStep.CALL_OFFER, *pb.CallStep]
 
 

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 import bimip.requests
+from bimip.domain.accounts.keys import Claimed, KeysPage, Published
 from bimip.domain.awareness.locations import LocationShared
 from bimip.domain.contacts.changing_settings import CurrentSettings
 from bimip.domain.contacts.roster import ContactChanged
@@ -43,6 +44,8 @@ BOSS = pb.Member(eid="bob", role="owner")
 NAMED = Contact(name=LastWrite("Bobby", Stamp(7)))
 STANDS = CurrentIntent(Intent(Status.AWAY, Millis(0), Stamp(7), DeviceId(11)), Version(4))
 
+PRE_KEY = pb.PreKey(id=7, key=bytes(32), signature=bytes(64))
+DEVICE_KEYS = pb.DeviceKeys(identity=bytes(32), signing=bytes(32), signature=bytes(64), fallback=PRE_KEY)
 SERVED: dict[str, list[tuple[Any, Result]]] = {
     "awareness_visibility": [
         (pb.AwarenessVisibility(id="v", stamp=7), CurrentSettings(PrivacySettings(visible=False), Version(4))),
@@ -76,6 +79,13 @@ SERVED: dict[str, list[tuple[Any, Result]]] = {
         (pb.Conversation(action=pb.Conversation.SET_ROLE, request_id="r", id="c1", members=[BOSS]), CHANGED),
     ],
     "fetch": [(pb.Fetch(kind=pb.LOG, partition="chat", offset=1), Done())],
+    "keys": [
+        (pb.Keys(), Done()),
+        (pb.Keys(action=pb.Keys.PUBLISH, keys=DEVICE_KEYS, one_time=[PRE_KEY]), Published(1, 7, is_new=True)),
+        (pb.Keys(action=pb.Keys.QUERY, of=[pb.Identity(eid="bob")]), Done()),
+        (pb.Keys(action=pb.Keys.CLAIM, of=[pb.Identity(eid="bob")]), Claimed(KeysPage(()), ())),
+        (pb.Keys(action=pb.Keys.WITHDRAW), Done()),
+    ],
     "location_stream": [
         (HERE, Done()),
         (
@@ -173,6 +183,8 @@ AT_ONCE = (
     pb.Body(),
     HERE,
     pb.Devices(),
+    pb.Keys(),
+    pb.Keys(action=pb.Keys.QUERY, of=[pb.Identity(eid="bob")]),
     pb.Logout(),
     pb.PushNotification(query=True),
     REFRESH,

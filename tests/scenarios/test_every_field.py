@@ -843,6 +843,55 @@ PEER_TAKES = [
     peer("done", **{"from": pb.Identity(eid="ann", connection_resource_id=LINES, node=LINES)}, reached=7),
 ]
 
+PRE_KEY = pb.PreKey(id=7, key=bytes(32), signature=bytes(64))
+
+
+def publish(**fields: Any) -> pb.Keys:
+    keys: dict[str, Any] = {"identity": bytes(32), "signing": bytes(32), "signature": bytes(64), "fallback": PRE_KEY}
+    return pb.Keys(action=pb.Keys.PUBLISH, keys=pb.DeviceKeys(**keys | fields))
+
+
+def keys_rows() -> Iterator[Row]:
+    for action in (5, 99):
+        yield row("action", INVALID, pb.Keys(action=action))  # type: ignore[arg-type]
+    for size in (0, 31, 33):
+        for name in ("identity", "signing"):
+            yield row(f"keys.{name}", INVALID, publish(**{name: bytes(size)}))
+        yield row("keys.signature", INVALID, publish(signature=bytes(size)))
+        for what in ("keys.fallback", "one_time"):
+            key = pb.PreKey(id=7, key=bytes(size), signature=bytes(64))
+            signature = pb.PreKey(id=7, key=bytes(32), signature=bytes(size))
+            for name, wrong in (("key", key), ("signature", signature)):
+                asked = publish(fallback=wrong) if what == "keys.fallback" else publish()
+                asked.one_time.extend([wrong] if what == "one_time" else [])
+                yield row(f"{what}.{name}", INVALID, asked)
+    for number in (0, 1 << 63, HUGE):
+        wrong = pb.PreKey(id=number, key=bytes(32), signature=bytes(64))
+        yield row("keys.fallback.id", INVALID, publish(fallback=wrong))
+        asked = publish()
+        asked.one_time.append(wrong)
+        yield row("one_time.id", INVALID, asked)
+    asked = publish()
+    asked.one_time.extend([PRE_KEY] * 2)
+    yield row("one_time.id", INVALID, asked)
+    asked = publish()
+    asked.one_time.extend([PRE_KEY] * 101)
+    yield row("one_time", TOO_LARGE, asked)
+    for action in (pb.Keys.QUERY, pb.Keys.CLAIM):
+        for of in ([], [pb.Identity(eid="bob")] * 2, [pb.Identity(eid=f"u{one}") for one in range(65)]):
+            yield row("of", INVALID, pb.Keys(action=action, of=of))
+        yield row("of.eid", INVALID, pb.Keys(action=action, of=[pb.Identity(eid=LINES)]))
+        for code, name in ((INVALID, LINES), (TOO_LARGE, LONG)):
+            device = pb.Identity(eid="bob", connection_resource_id=name)
+            yield row("of.connection_resource_id", code, pb.Keys(action=action, of=[device]))
+            yield row("after", code, pb.Keys(action=action, of=[identity("bob")], after=name))
+
+
+KEYS_TAKE = [
+    pb.Keys(action=pb.Keys.CLAIM, of=[pb.Identity(eid="bob", node=LINES)], after="z", one_time_left=7, last_id=HUGE),
+    publish(device=identity("bob"), claimed=PRE_KEY, is_fallback=True, published=-1),
+]
+
 BOUNDS: dict[str, list[Row]] = {
     "awareness": list(awareness_rows()),
     "message": list(message_rows()),
@@ -854,6 +903,7 @@ BOUNDS: dict[str, list[Row]] = {
     "contact": list(contact_rows()),
     "location_stream": list(location_rows()),
     "peer_signal": list(peer_rows()),
+    "keys": list(keys_rows()),
     "snapshot": list(snapshot_rows()),
     "devices": list(devices_rows()),
     "push_notification": list(push_rows()),
@@ -878,6 +928,7 @@ UNBOUNDED: dict[str, list[Any]] = {
     "awareness_visibility": VISIBILITY_TAKES,
     "location_stream": LOCATION_TAKES,
     "peer_signal": PEER_TAKES,
+    "keys": KEYS_TAKE,
     "snapshot": SNAPSHOT_TAKES,
     "fetch": FETCH_TAKES,
     "hello": HELLO_TAKES,
@@ -1055,6 +1106,7 @@ GOOD: dict[str, Any] = {
     "awareness_visibility": pb.AwarenessVisibility(),
     "location_stream": location(has_position=True),
     "peer_signal": peer(),
+    "keys": publish(),
     "snapshot": pb.Snapshot(partition="chat"),
     "devices": pb.Devices(),
     "push_notification": pb.PushNotification(query=True),
@@ -1114,6 +1166,7 @@ NEEDS_ROOM: dict[str, Any] = {
     "conversation": conversation(ACTIONS.RENAME, "c2", title="journey"),
     "contact": contact(CONTACTS.REQUEST),
     "location_stream": location(conversation="c2", enabled=True),
+    "keys": publish(),
 }
 """By route: what makes the store grow."""
 

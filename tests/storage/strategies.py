@@ -17,6 +17,7 @@ from bimip.domain.core.records import (
     ConversationSettings,
     Cursor,
     Device,
+    DeviceKeys,
     DeviceOwner,
     Entry,
     Erasure,
@@ -34,6 +35,7 @@ from bimip.domain.core.records import (
     LogTable,
     Member,
     MessageRecord,
+    OneTimeKey,
     OwnMessage,
     PushShown,
     PushSubscription,
@@ -59,6 +61,7 @@ u32 = st.integers(0, 2**32 - 1)
 u64 = st.integers(0, 2**64 - 1)
 text = st.text(st.characters(codec="utf-8"), max_size=20) | st.text("\0\1\2a", max_size=5)
 flag = st.booleans()
+keys, signatures = (st.binary(min_size=size, max_size=size) for size in (32, 64))
 digests = st.binary(min_size=DIGEST_BYTES, max_size=DIGEST_BYTES)
 receipt_keys = st.builds(ReceiptKey, u32, u32, st.sampled_from(ReceiptKind), u32)
 conversations = u32.map(ConversationId)
@@ -102,6 +105,8 @@ KEYS: dict[Table | LogTable | Index, st.SearchStrategy[Key]] = {
     Table.VERSIONS: st.tuples(u32, state_keys),
     Table.RECEIPTS: receipt_keys.map(tuple),
     Table.READ_MARKERS: st.tuples(u32, u32),
+    Table.DEVICE_KEYS: st.tuples(u32, u32),
+    Table.ONE_TIME_KEYS: st.tuples(u32, u32, u64),
     Table.PUSH_SUBSCRIPTIONS: st.tuples(u32, u32, text),
     Table.PUSH_CURSORS: st.tuples(u32, u64, text),
     Table.PUSH_SHOWN: st.tuples(u32, u64, u32, text),
@@ -164,6 +169,8 @@ RECORDS: dict[Table | LogTable | Index, st.SearchStrategy[Any]] = {
     Table.VERSIONS: u64,
     Table.RECEIPTS: runs,
     Table.READ_MARKERS: u64,
+    Table.DEVICE_KEYS: st.builds(DeviceKeys, keys, keys, signatures, u64, keys, signatures, u64, u64),
+    Table.ONE_TIME_KEYS: st.builds(OneTimeKey, keys, signatures),
     Table.PUSH_SUBSCRIPTIONS: st.builds(
         PushSubscription, u64, u64, text, text, st.binary(max_size=65), st.binary(max_size=16)
     ),

@@ -20,6 +20,7 @@ from bimip.domain.core.records import (
     ConversationSettings,
     Cursor,
     Device,
+    DeviceKeys,
     DeviceOwner,
     Entry,
     Erasure,
@@ -38,6 +39,7 @@ from bimip.domain.core.records import (
     LogTable,
     Member,
     MessageRecord,
+    OneTimeKey,
     OwnMessage,
     PushShown,
     PushSubscription,
@@ -128,6 +130,12 @@ EXAMPLES: list[tuple[Table, Key, Any]] = [
     (Table.VERSIONS, (5, STATE_KEY), Version(LARGE)),
     (Table.RECEIPTS, tuple(RECEIPT), (ReceiptRun(ConversationOffset(1), ConversationOffset(4), Millis(LARGE)),)),
     (Table.READ_MARKERS, (5, 3), LARGE),
+    (
+        Table.DEVICE_KEYS,
+        (5, 9),
+        DeviceKeys(b"i" * 32, b"s" * 32, b"n" * 64, LARGE, b"f" * 32, b"g" * 64, LARGE, Millis(LARGE)),
+    ),
+    (Table.ONE_TIME_KEYS, (5, 9, LARGE), OneTimeKey(b"k" * 32, b"n" * 64)),
     (
         Table.PUSH_SUBSCRIPTIONS,
         (5, 9, "phöne"),

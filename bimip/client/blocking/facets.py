@@ -33,6 +33,8 @@ from bimip.client.facets.groups import GroupInfo
 from bimip.client.facets.groups import Groups as AsyncGroups
 from bimip.client.facets.history import Fetched
 from bimip.client.facets.history import History as AsyncHistory
+from bimip.client.facets.keys import KeysFacet as AsyncKeysFacet
+from bimip.client.facets.keys import KeysLeft, PreKey, PublicKeys
 from bimip.client.facets.locations import Locations as AsyncLocations
 from bimip.client.facets.messages import Messages as AsyncMessages
 from bimip.client.facets.messages.receipts import DeliveryState, MemberReceipts
@@ -636,6 +638,42 @@ class Devices(Blocking[AsyncDevices]):
     def remove(self, name: str) -> None:
         """Remove another device of this user: its connection ends, and the server forgets how far it was."""
         return self._call(partial(self._facet.remove, name))
+
+
+class KeysFacet(Blocking[AsyncKeysFacet]):
+    """The calls of `keys`, which block."""
+
+    def count(self) -> KeysLeft:
+        """Asks how many one-time keys of this device are left."""
+        return self._call(
+            partial(
+                self._facet.count,
+            )
+        )
+
+    def publish(
+        self, identity: bytes, signing: bytes, signature: bytes, fallback: PreKey, one_time: Sequence[PreKey] = ()
+    ) -> KeysLeft:
+        """Gives this device's keys; one-time keys with an id up to `last_id` are known and passed over."""
+        return self._call(partial(self._facet.publish, identity, signing, signature, fallback, one_time))
+
+    def query(self, of: Iterable[tuple[str, str]]) -> list[PublicKeys]:
+        """Asks for the keys of devices, each named by (eid, device), or of all of a user's by (eid, ""), and takes
+        none.
+        """
+        return self._call(partial(self._facet.query, of))
+
+    def claim(self, of: Iterable[tuple[str, str]]) -> list[PublicKeys]:
+        """Asks as `query` does, and takes one key of each device, which nobody else is given, or its fallback key."""
+        return self._call(partial(self._facet.claim, of))
+
+    def withdraw(self) -> None:
+        """Takes this device's keys out of the directory."""
+        return self._call(
+            partial(
+                self._facet.withdraw,
+            )
+        )
 
 
 class SettingsFacet(Blocking[AsyncSettingsFacet]):

@@ -15,6 +15,8 @@
     history         fetch, thread, heads, conversation; kept, search: what this device keeps itself; snapshot,
                     read_again: whether its copies of the logs are whole
     settings        what others may know of this user: privacy, change, exceptions, set_exception, set_visible
+    keys            with which keys others encrypt for this device: count, publish, withdraw; for who encrypts: query,
+                    claim
     push            how devices are reached while not connected: offer, subscribe, unsubscribe
     state           what all devices of a user share, as a whole: read, refresh
 

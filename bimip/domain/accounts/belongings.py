@@ -91,6 +91,8 @@ BELONGINGS: dict[Kind, Belonging] = {
     Table.THREADS: Belonging(Whose.NOBODY, "stays, for who sees the conversation", left_out="it stands in `message`"),
     Table.USAGE: _own("usage"),
     Table.REVOKED: _own("revoked_token"),
+    Table.DEVICE_KEYS: _own("device_keys"),
+    Table.ONE_TIME_KEYS: _own(left_out="numbers drawn by the device; `device_keys` tells how many are left"),
     Table.PUSH_SUBSCRIPTIONS: _own("push_subscription"),
     Table.PUSH_CURSORS: _own(left_out="how far something was pushed"),
     Table.PUSH_SHOWN: _own(left_out="how much of what is exported was pushed"),

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from bimip.domain.accounts.keys import drop_keys
 from bimip.domain.core.decision import Decision, Put, Writes
 from bimip.domain.core.ids import DeviceId, Millis, UserId
 from bimip.domain.core.operation_kind import OperationKind
@@ -103,6 +104,7 @@ def forget(view: Reader, op: Forget, context: Context) -> Decision:
         (Table.LABELS, {(op.device,): None}),
         (Table.CURSORS, cursors),
         *drop_subscriptions(view, owner.user, op.device),
+        *drop_keys(view, owner.user, op.device),
     ]
     return Decision(Done(), Writes([*puts, *changes.puts()]), changes.news)
 

@@ -348,6 +348,26 @@ class PushSubscription(NamedTuple):
     auth: bytes  # and its secret
 
 
+class DeviceKeys(NamedTuple):
+    """The public halves of a device's keys, with which others encrypt for it: see `accounts/keys.py`."""
+
+    identity: bytes  # curve25519
+    signing: bytes  # ed25519
+    signature: bytes
+    fallback_id: int
+    fallback: bytes  # curve25519
+    fallback_signature: bytes
+    last: int  # the highest id of a one-time key that was published
+    published: Millis  # when the identity key came
+
+
+class OneTimeKey(NamedTuple):
+    """A key of a device that nobody was given yet."""
+
+    key: bytes  # curve25519
+    signature: bytes
+
+
 class PushShown(NamedTuple):
     """Notes what a device was shown of a conversation by push, and its user has not read."""
 
@@ -501,6 +521,10 @@ class Table(_Kind):
     """(user, jti) -> Millis: when the revoked token would have expired; under what is no jti, what bars many tokens
     (`accounts/barring.py`), since when
     """
+    DEVICE_KEYS = Schema("devicekeys", (NUMBER, NUMBER), Plain("32s32s64sQ32s64sQQ", DeviceKeys))
+    """(user, device) -> DeviceKeys"""
+    ONE_TIME_KEYS = Schema("onetimekeys", (NUMBER, NUMBER, LONG), Plain("32s64s", OneTimeKey))
+    """(user, device, id) -> OneTimeKey: goes with who is given it"""
     PUSH_SUBSCRIPTIONS = Schema("pushsubscriptions", (NUMBER, NUMBER, TEXT))
     """(user, device, id) -> PushSubscription"""
     PUSH_CURSORS = Schema("pushcursors", (NUMBER, LONG, NAME), Plain("Q"))

@@ -27,6 +27,7 @@ from bimip.domain.core.records import (
     Conversation,
     Cursor,
     Device,
+    DeviceKeys,
     DeviceOwner,
     Entry,
     HistoryEntry,
@@ -149,6 +150,20 @@ def _devices(view: Reader) -> Iterator[Finding]:
         labelled: Device | None = None if owner is None else view.get(Table.DEVICES, tuple(owner))
         if labelled is None or labelled.number != key[0]:
             yield Finding("labels", key, "is of a device that is not there")
+
+
+def _keys(view: Reader) -> Iterator[Finding]:
+    for key, _ in rows(view, Table.DEVICE_KEYS):
+        owner = view.get(Table.DEVICE_OWNERS, (key[1],))
+        known: Device | None = None if owner is None else view.get(Table.DEVICES, tuple(owner))
+        if owner is None or owner.user != key[0] or known is None or known.number != key[1]:
+            yield Finding("devicekeys", key, "are of a device that is not there")
+    for key, _ in rows(view, Table.ONE_TIME_KEYS):
+        keys: DeviceKeys | None = view.get(Table.DEVICE_KEYS, key[:2])
+        if keys is None:
+            yield Finding("onetimekeys", key, "is of a device that has no keys")
+        elif key[2] > keys.last:
+            yield Finding("onetimekeys", key, f"was never published: the last one is {keys.last}")
 
 
 def _push(view: Reader) -> Iterator[Finding]:
@@ -762,6 +777,7 @@ PARTS: dict[str, Part] = {
     "inboxes": _inboxes,
     "mentions": _mentions,
     "threads": _threads,
+    "keys": _keys,
     "push": _push,
     "events": _events,
     "counters": _counters,

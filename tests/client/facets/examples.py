@@ -119,6 +119,16 @@ async def settings(client: Client) -> None:
         print("but for", eid, exception.show_last_seen.name)
 
 
+async def keys(client: Client) -> None:
+    left = await client.keys.count()
+    print("one-time keys that nobody was given:", left.one_time)
+    for device in await client.keys.query([("bob@example.org", "")]):
+        print("Bob has", device.name, "with the key", device.identity.hex())
+    for device in await client.keys.claim([("bob@example.org", "phone")]):
+        print("a fallback key" if device.is_fallback else "a one-time key", "of", device.name)
+    await client.keys.withdraw()
+
+
 async def push(client: Client) -> None:
     offer = await client.push.offer()
     if "fcm" in offer.platforms:

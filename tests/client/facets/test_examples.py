@@ -55,6 +55,7 @@ PRINTED = {
         "others of mine that are there: 0",
     ],
     "settings": ["last seen is for CONTACTS", "but for bob@example.org DENIED"],
+    "keys": ["one-time keys that nobody was given: 0"],
     "push": ["phone by fcm"],
     "state": ["as of version 4 there are 3"],
 }

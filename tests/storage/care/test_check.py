@@ -16,11 +16,13 @@ from bimip.domain.core.records import (
     Contact,
     ConversationSettings,
     Cursor,
+    DeviceKeys,
     Index,
     IndexRow,
     Intent,
     LogTable,
     MessageRecord,
+    OneTimeKey,
     OwnMessage,
     PushShown,
     PushSubscription,
@@ -94,6 +96,8 @@ def marker(user: int, conversation: int, upto: int) -> Changes:
 
 
 BEGIN = Millis(0)
+KEYS = DeviceKeys(bytes(32), bytes(32), bytes(64), 1, bytes(32), bytes(64), 5, BEGIN)
+ONE_TIME = OneTimeKey(bytes(32), bytes(64))
 SUBSCRIPTION = PushSubscription(Stamp(5), BEGIN, "fcm", "t", b"", b"")
 
 
@@ -273,6 +277,12 @@ DAMAGES: dict[str, Callable[[JournalHost], Changes]] = {
     "a log with another chain": lambda o: put(Table.LOGS, ANN, get(o, Table.LOGS, *ANN)._replace(chain=bytes(16))),
     "a checkpoint of what was never given": lambda _: checkpoints(
         Checkpoint(Offset(500), bytes(16), Version(0), BEGIN)
+    ),
+    "keys of no device": lambda _: put(Table.DEVICE_KEYS, (2, 77), KEYS),
+    "keys of somebody else's device": lambda _: put(Table.DEVICE_KEYS, (1, 2), KEYS),
+    "a one-time key of a device that has no keys": lambda _: put(Table.ONE_TIME_KEYS, (2, 2, 1), ONE_TIME),
+    "a one-time key that was never published": lambda _: Changes(
+        puts={Table.DEVICE_KEYS: {(2, 2): KEYS}, Table.ONE_TIME_KEYS: {(2, 2, 6): ONE_TIME}}
     ),
     "a subscription of no device": lambda _: subscription(device=77),
     "a subscription of somebody else's device": lambda _: subscription(user=1),

@@ -21,10 +21,12 @@ __all__ = (
     "ConversationAction",
     "Cost",
     "DeviceAddress",
+    "DeviceKeys",
     "DeviceLog",
     "DeviceState",
     "Devices",
     "DevicesAction",
+    "Envelope",
     "ErrorCode",
     "ErrorMessage",
     "Fetch",
@@ -36,6 +38,9 @@ __all__ = (
     "Hello",
     "HelloResult",
     "Identity",
+    "Keys",
+    "KeysAction",
+    "Letter",
     "Limits",
     "LocationStream",
     "LogState",
@@ -52,6 +57,7 @@ __all__ = (
     "PingPong",
     "PingPongKind",
     "Position",
+    "PreKey",
     "PrivacyException",
     "PrivacyExceptionException",
     "PushNotification",
@@ -397,6 +403,33 @@ class GroupEventKind(betterproto2.Enum):
     RENAMED = 5
 
     ROLE_CHANGED = 6
+
+
+class KeysAction(betterproto2.Enum):
+    COUNT = 0
+    """
+    asks how many one-time keys of this device are left
+    """
+
+    PUBLISH = 1
+    """
+    gives this device's keys, or further one-time keys
+    """
+
+    QUERY = 2
+    """
+    asks for the keys of others' devices, and takes none
+    """
+
+    CLAIM = 3
+    """
+    the same, and takes one key of each device
+    """
+
+    WITHDRAW = 4
+    """
+    this device has no keys any more
+    """
 
 
 class MessageStatus(betterproto2.Enum):
@@ -989,6 +1022,52 @@ default_message_pool.register_message("bimip", "DeviceAddress", DeviceAddress)
 
 
 @dataclass(eq=False, repr=False)
+class DeviceKeys(betterproto2.Message):
+    device: "Identity | None" = betterproto2.field(1, betterproto2.TYPE_MESSAGE, optional=True)
+    """
+    server: whose
+    """
+
+    identity: "bytes" = betterproto2.field(2, betterproto2.TYPE_BYTES)
+    """
+    curve25519, 32 bytes
+    """
+
+    signing: "bytes" = betterproto2.field(3, betterproto2.TYPE_BYTES)
+    """
+    ed25519, 32 bytes
+    """
+
+    signature: "bytes" = betterproto2.field(4, betterproto2.TYPE_BYTES)
+    """
+    by signing, of whose these two are; 64 bytes
+    """
+
+    fallback: "PreKey | None" = betterproto2.field(5, betterproto2.TYPE_MESSAGE, optional=True)
+    """
+    PUBLISH: given where no one-time key is left
+    """
+
+    claimed: "PreKey | None" = betterproto2.field(6, betterproto2.TYPE_MESSAGE, optional=True)
+    """
+    server: CLAIM
+    """
+
+    is_fallback: "bool" = betterproto2.field(7, betterproto2.TYPE_BOOL)
+    """
+    server: CLAIM: it is the fallback key, which others are given too
+    """
+
+    published: "int" = betterproto2.field(8, betterproto2.TYPE_INT64)
+    """
+    server: when the first of these keys came
+    """
+
+
+default_message_pool.register_message("bimip", "DeviceKeys", DeviceKeys)
+
+
+@dataclass(eq=False, repr=False)
 class DeviceLog(betterproto2.Message):
     """
     How far a device has acknowledged one log of its user.
@@ -1088,6 +1167,31 @@ class DeviceState(betterproto2.Message):
 
 
 default_message_pool.register_message("bimip", "DeviceState", DeviceState)
+
+
+@dataclass(eq=False, repr=False)
+class Envelope(betterproto2.Message):
+    """
+    What is encrypted for one device: the payload of its DeviceAddress. The server does not read it.
+    """
+
+    sender_key: "bytes" = betterproto2.field(1, betterproto2.TYPE_BYTES)
+    """
+    the sender's device's identity key
+    """
+
+    kind: "int" = betterproto2.field(2, betterproto2.TYPE_UINT32)
+    """
+    of the Olm message: 0 it begins a session, 1 it goes on with one
+    """
+
+    ciphertext: "bytes" = betterproto2.field(3, betterproto2.TYPE_BYTES)
+    """
+    the Olm message; in it a Letter
+    """
+
+
+default_message_pool.register_message("bimip", "Envelope", Envelope)
 
 
 @dataclass(eq=False, repr=False)
@@ -1334,6 +1438,115 @@ class Identity(betterproto2.Message):
 
 
 default_message_pool.register_message("bimip", "Identity", Identity)
+
+
+@dataclass(eq=False, repr=False)
+class Keys(betterproto2.Message):
+    """
+    ---------------------------------------------------------------- end-to-end encryption
+
+    The directory of the keys with which others encrypt for a device. It has their public halves alone.
+    """
+
+    action: "KeysAction" = betterproto2.field(1, betterproto2.TYPE_ENUM, default_factory=lambda: KeysAction(0))
+
+    keys: "DeviceKeys | None" = betterproto2.field(2, betterproto2.TYPE_MESSAGE, optional=True)
+    """
+    PUBLISH: this device's, with its fallback key
+    """
+
+    one_time: "list[PreKey]" = betterproto2.field(3, betterproto2.TYPE_MESSAGE, repeated=True)
+    """
+    PUBLISH: one-time keys, by ascending id
+    """
+
+    of: "list[Identity]" = betterproto2.field(4, betterproto2.TYPE_MESSAGE, repeated=True)
+    """
+    QUERY, CLAIM: users, or devices of users. server: what is left to ask for
+    """
+
+    after: "str" = betterproto2.field(5, betterproto2.TYPE_STRING)
+    """
+    QUERY, CLAIM: of the first of `of`, a user: only devices behind this name
+    """
+
+    devices: "list[DeviceKeys]" = betterproto2.field(6, betterproto2.TYPE_MESSAGE, repeated=True)
+    """
+    server: QUERY, CLAIM
+    """
+
+    complete: "bool" = betterproto2.field(7, betterproto2.TYPE_BOOL)
+    """
+    server: QUERY, CLAIM: nothing is left to ask for
+    """
+
+    one_time_left: "int" = betterproto2.field(8, betterproto2.TYPE_UINT32)
+    """
+    server: one-time keys of this device that nobody took
+    """
+
+    last_id: "int" = betterproto2.field(9, betterproto2.TYPE_UINT64)
+    """
+    server: the highest id of a one-time key that this device published
+    """
+
+
+default_message_pool.register_message("bimip", "Keys", Keys)
+
+
+@dataclass(eq=False, repr=False)
+class Letter(betterproto2.Message):
+    """
+    What an Envelope holds for its device alone.
+    """
+
+    id: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
+    """
+    Message.id
+    """
+
+    from_: "Identity | None" = betterproto2.field(2, betterproto2.TYPE_MESSAGE, optional=True)
+    """
+    the user and the device that wrote it
+    """
+
+    to: "str" = betterproto2.field(3, betterproto2.TYPE_STRING)
+    """
+    Message.to.eid
+    """
+
+    addressee: "Identity | None" = betterproto2.field(4, betterproto2.TYPE_MESSAGE, optional=True)
+    """
+    the user and the device that it is for
+    """
+
+    addressee_key: "bytes" = betterproto2.field(5, betterproto2.TYPE_BYTES)
+    """
+    that device's identity key, as the sender knows it
+    """
+
+    signing: "bytes" = betterproto2.field(6, betterproto2.TYPE_BYTES)
+    """
+    the sender's device's signing key
+    """
+
+    payload: "bytes" = betterproto2.field(7, betterproto2.TYPE_BYTES)
+    """
+    what is written
+    """
+
+    reply_to: "str" = betterproto2.field(8, betterproto2.TYPE_STRING)
+    """
+    Message.reply_to
+    """
+
+    ttl_ms: "int" = betterproto2.field(9, betterproto2.TYPE_UINT64)
+    """
+    Message.ttl_ms
+    """
+
+
+default_message_pool.register_message("bimip", "Letter", Letter)
 
 
 @dataclass(eq=False, repr=False)
@@ -1777,6 +1990,8 @@ class MessageScheme(betterproto2.Message):
 
     devices: "Devices | None" = betterproto2.field(22, betterproto2.TYPE_MESSAGE, optional=True, group="payload")
 
+    keys: "Keys | None" = betterproto2.field(23, betterproto2.TYPE_MESSAGE, optional=True, group="payload")
+
     ref: "int" = betterproto2.field(30, betterproto2.TYPE_UINT64)
     """
     The client's number for this request; the answer that stands alone carries it back.
@@ -1972,6 +2187,27 @@ class Position(betterproto2.Message):
 
 
 default_message_pool.register_message("bimip", "Position", Position)
+
+
+@dataclass(eq=False, repr=False)
+class PreKey(betterproto2.Message):
+    id: "int" = betterproto2.field(1, betterproto2.TYPE_UINT64)
+    """
+    the client's, from 1, higher with each new key
+    """
+
+    key: "bytes" = betterproto2.field(2, betterproto2.TYPE_BYTES)
+    """
+    curve25519, 32 bytes
+    """
+
+    signature: "bytes" = betterproto2.field(3, betterproto2.TYPE_BYTES)
+    """
+    by the device's signing key; 64 bytes
+    """
+
+
+default_message_pool.register_message("bimip", "PreKey", PreKey)
 
 
 @dataclass(eq=False, repr=False)

@@ -1,0 +1,135 @@
+"""Keys: the directory of the keys with which others encrypt for a device, for programs that encrypt themselves.
+
+    left = await client.keys.count()
+    print("one-time keys that nobody was given:", left.one_time)
+    for device in await client.keys.query([("bob@example.org", "")]):
+        print("Bob has", device.name, "with the key", device.identity.hex())
+    for device in await client.keys.claim([("bob@example.org", "phone")]):
+        print("a fallback key" if device.is_fallback else "a one-time key", "of", device.name)
+    await client.keys.withdraw()
+
+Events: none.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from bimip.client.arguments import checked_text
+from bimip.client.errors import InvalidArgument
+from bimip.client.facets.facet import Facet
+from bimip.client.wire.bimip import DeviceKeys, Identity, Keys, KeysAction
+from bimip.client.wire.bimip import PreKey as WirePreKey
+
+AT_ONCE = 64
+
+
+@dataclass(frozen=True, slots=True)
+class PreKey:
+    """A key to begin a session with, under the signature of its device."""
+
+    id: int  # from 1, higher with each one that its device makes
+    key: bytes  # curve25519, 32 bytes
+    signature: bytes  # ed25519, 64 bytes
+
+
+@dataclass(frozen=True, slots=True)
+class PublicKeys:
+    """A device's keys, as the server has them: nothing of it is checked."""
+
+    eid: str
+    name: str  # the device's
+    identity: bytes  # curve25519, 32 bytes
+    signing: bytes  # ed25519, 32 bytes
+    signature: bytes  # of whose the two are; PROTOCOL.md, "DeviceKeys", has of what
+    claimed: PreKey | None = None  # of `claim`
+    is_fallback: bool = False  # of `claim`: others are given the same
+
+
+@dataclass(frozen=True, slots=True)
+class KeysLeft:
+    """Counts what the directory has of this device."""
+
+    one_time: int  # one-time keys that nobody was given
+    last_id: int  # the highest id that was published; 0: this device has no keys there
+
+
+class KeysFacet(Facet):
+    """`client.keys`: each method raises Refused, TimedOut, NotConnected, and InvalidArgument for what are no keys."""
+
+    async def count(self) -> KeysLeft:
+        """Asks how many one-time keys of this device are left. Cancelling it drops the answer."""
+        return _left(await self._connector.request(Keys(), Keys))
+
+    async def publish(
+        self,
+        identity: bytes,
+        signing: bytes,
+        signature: bytes,
+        fallback: PreKey,
+        one_time: Sequence[PreKey] = (),
+    ) -> KeysLeft:
+        """Gives this device's keys; one-time keys with an id up to `last_id` are known and passed over.
+
+        Another `identity` makes this device another one to those who encrypt. Raises Refused (CONFLICT: there would be
+        more than 100 one-time keys). Cancelled, it may have been done or not: do it again with the same keys.
+        """
+        keys = DeviceKeys(identity=identity, signing=signing, signature=signature, fallback=_wire(fallback))
+        asked = Keys(action=KeysAction.PUBLISH, keys=keys, one_time=[_wire(key) for key in one_time])
+        return _left(await self._connector.request(asked, Keys))
+
+    async def query(self, of: Iterable[tuple[str, str]]) -> list[PublicKeys]:
+        """Asks for the keys of devices, by (eid, device), or of all of a user's, by (eid, ""), and takes none.
+
+        Who is not there, or is not for this user to encrypt for, is left out, as are devices without keys. Cancelling
+        it drops the answer.
+        """
+        return await self._ask(KeysAction.QUERY, of)
+
+    async def claim(self, of: Iterable[tuple[str, str]]) -> list[PublicKeys]:
+        """Asks as `query` does, and takes one key of each device, which nobody else is given, or its fallback key.
+
+        Cancelling it may lose the keys.
+        """
+        return await self._ask(KeysAction.CLAIM, of)
+
+    async def withdraw(self) -> None:
+        """Takes this device's keys out of the directory. Cancelled, they may be there still."""
+        await self._connector.request(Keys(action=KeysAction.WITHDRAW), Keys)
+
+    async def _ask(self, action: KeysAction, of: Iterable[tuple[str, str]]) -> list[PublicKeys]:
+        left = [
+            Identity(eid=checked_text("eid", eid), connection_resource_id=checked_text("device", device) or None)
+            for eid, device in dict.fromkeys(of)
+        ]
+        found: list[PublicKeys] = []
+        after = ""
+        while left:
+            asked = Keys(action=action, of=left[:AT_ONCE], after=after)
+            told = await self._connector.request(asked, Keys)
+            found += map(_keys, told.devices)
+            left, after = [*told.of, *left[AT_ONCE:]], told.after
+        return found
+
+
+def _wire(key: PreKey) -> WirePreKey:
+    if not isinstance(key, PreKey):
+        raise InvalidArgument(f"a PreKey is expected, not {key!r}")
+    return WirePreKey(id=key.id, key=key.key, signature=key.signature)
+
+
+def _keys(told: DeviceKeys) -> PublicKeys:
+    device = told.device or Identity()
+    claimed = None if told.claimed is None else PreKey(told.claimed.id, told.claimed.key, told.claimed.signature)
+    return PublicKeys(
+        device.eid,
+        device.connection_resource_id or "",
+        told.identity,
+        told.signing,
+        told.signature,
+        claimed,
+        told.is_fallback,
+    )
+
+
+def _left(told: Keys) -> KeysLeft:
+    return KeysLeft(told.one_time_left, told.last_id)
