@@ -14,8 +14,9 @@ from bimip.wire.comments import COMMENTS
 from bimip.wire.limits import Limits
 
 PREFIX: Final = "/api/v1"
-CLIENT_PATH: Final = f"{PREFIX}/bimip.mjs"
-"""Where a page imports the client in JavaScript from."""
+CLIENT_PREFIX: Final = f"{PREFIX}/"
+CLIENT_PATH: Final = f"{CLIENT_PREFIX}bimip.mjs"
+"""Where a page imports the client in JavaScript from: its other modules lie beside this one."""
 
 DESCRIPTION: Final = """\
 What a device does by WebSocket, by HTTP: the same rules, limits and durability, and what is done here reaches connected
@@ -177,7 +178,7 @@ def _open_operation(name: str, summary: str, media_type: str, kind: str) -> Json
 
 
 def _client_operation() -> Json:
-    summary = "The client for pages and Node, which speaks by WebSocket: a module of JavaScript"
+    summary = "The client for pages and Node, which speaks by WebSocket: a module of JavaScript, and others lie beside it"
     operation = _open_operation("client", summary, "text/javascript", "string")
     operation["responses"]["304"] = {"description": "It is still the one whose ETag If-None-Match names"}
     return operation

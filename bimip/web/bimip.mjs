@@ -16,14 +16,15 @@
  * a message is shown once for as long as the program lives, and one that died in the middle of `onMessage` gets it
  * again: have what you do there be known by `signal_id`. Answers (SENT, and those to `request`) wait for nothing.
  *
- * Not here: copies of the state, a chain over the log, calls. `onState` has the pages of the state as they come.
+ * Not here: copies of the state, what a messenger shows, gossip: these are in `device.mjs`, which stands on this. `onState` has the
+ * pages of the state as they come.
  */
 
 const PROTOCOL = "bimip.v1.json";
 const ROUTES = {
   awareness: 2, ping_pong: 3, awareness_visibility: 4, token_authority: 5, message: 6, signal: 7, push_notification: 8,
   location_stream: 9, body: 10, logout: 12, hello: 13, contact: 14, command: 15, state_delta: 16, fetch: 17,
-  conversation: 18, settings: 20, snapshot: 21, devices: 22,
+  conversation: 18, peer_signal: 19, settings: 20, snapshot: 21, devices: 22,
 };
 const SENT = 1, DELIVERED = 2, READ = 3;
 const WINDOW = 256; // offsets beyond a position that Hello may name
@@ -63,7 +64,8 @@ export function connect(url, options) {
  *     start         where a device without a place begins, as Position has it: {start: "FIRST"}
  *     store         where a device keeps its place and what is not answered yet: `load()` and `save(value)`, both may be
  *                   async; `save` returns when it is durable. One that cannot be read ends the client, and is not written.
- *                   Without one a new start goes on from what was acknowledged
+ *                   Without one a new start goes on from what was acknowledged. What a handler that is awaited, onOutbox or
+ *                   onSettle puts aside can be written together with the value: a message and the place behind it
  *     knows         signalId => whether the program has that message; asked after a restore, beside the last 1,024
  *     agent         software and version
  *     WebSocket     a class as browsers have it; that of Node 22 or a browser by default
@@ -73,6 +75,13 @@ export function connect(url, options) {
  *     onGap         (gap: Gap): these offsets will not come
  *     onBody        (body: Body): what else the server tells, such as awareness, locations, signals of calls
  *     onSent        (signal, message), onRefused (error, message): of each message of the outbox, an earlier program's too
+ *     onOutbox      (message): it is put into the outbox, and the next `save` has it there
+ *     onSettle      (message, signal, error): it leaves the outbox, and the next `save` has it there no more
+ *     onGone        (): the server has another epoch, so places and the version of the state begin anew
+ *     onFrame       (direction: "in" | "out", frame)
+ *     catchUp       (client) => ...: what is done over a connection that asked for no log, before one that does; see `takeSlice`.
+ *                   isBehind   () => whether the next connection is to be one
+ *     isPlugged     false: it connects when `plug` is called
  *     onConnected   (hello: Hello)
  *     onDisconnected  ({code, reason, retryMs}); without retryMs it does not connect again
  *     onError       (error): what a handler or the store threw
@@ -94,6 +103,7 @@ export class Client {
   #isWhole = false; // a whole state is coming
   #attempt = 0; #began = 0; #heard = 0; #timers = new Set(); #heartbeat = null;
   #pausedUntil = 0; #pumpTimer = null;
+  #isUnplugged = false; #isCatchingUp = false; #idle = () => {}; #connection = 0;
   #isLoaded = false; #saving = null; #saveAgain = null;
 
   constructor(url, options) {
@@ -101,6 +111,7 @@ export class Client {
     this.#url = url;
     this.#options = { partitions: ["chat"], agent: "bimip.mjs", WebSocket: globalThis.WebSocket, ...options };
     if (!this.#options.WebSocket) throw new TypeError("there is no WebSocket here: give options.WebSocket");
+    this.#isUnplugged = this.#options.isPlugged === false;
     /** Fulfilled with the server's Hello once it is connected for the first time. */
     this.connected = new Promise((resolve) => { this.#isThere = resolve; });
     /** Fulfilled after `close`; rejected with a BimipError where the server ended it for good. */
@@ -110,7 +121,42 @@ export class Client {
   }
   #isThere; #finished; #isFinished = false; #started; #working = Promise.resolve();
 
-  get isConnected() { return this.#welcomed; }
+  get isConnected() { return this.#welcomed && !this.#isCatchingUp; }
+  get identity() { return this.#state.identity; }
+  get epoch() { return this.#state.epoch; }
+  get limits() { return this.#limits; }
+  /** By partition the offset up to which all is held. */
+  get positions() { return Object.fromEntries(Object.entries(this.#state.positions).map(([name, one]) => [name, one.offset])); }
+
+  /** Cuts the connection, and makes none until `plug`. What is sent meanwhile waits in the outbox. */
+  unplug() {
+    if (this.#isUnplugged) return;
+    this.#isUnplugged = true;
+    const socket = this.#socket;
+    this.#disconnect();
+    socket?.close(1000);
+    this.#tell("onDisconnected", { code: 1000, reason: "unplugged" });
+  }
+
+  plug() {
+    if (!this.#isUnplugged) return;
+    this.#isUnplugged = false;
+    this.#attempt = 0;
+    this.#started.then(() => this.#open());
+  }
+
+  /** Says what is answered by errors alone, or not at all, where there is a connection. */
+  say(name, payload) { this.#say(name, payload, ++this.#lastRef); }
+
+  /** Takes a stretch of a log that came another way, `{partition, after, upto, messages}`; done when it is stored. */
+  takeSlice(body) {
+    this.#queue.push(body);
+    this.#wake();
+    return new Promise((resolve) => {
+      const before = this.#idle;
+      this.#idle = () => { before(); resolve(); };
+    });
+  }
   /** The messages that wait for their answer. */
   get outbox() { return [...this.#state.outbox]; }
 
@@ -134,6 +180,7 @@ export class Client {
       this.#started.then(() => {
         if (this.#isFinished) return; // the store could not be read: it was rejected
         this.#state.outbox.push(message);
+        this.#tell("onOutbox", message);
         this.#unsaved.add(message.id); // it is on this side's disk before it is on its way
         this.#saveOrFail().then(() => { this.#unsaved.delete(message.id); this.#pump(); });
       });
@@ -210,15 +257,17 @@ export class Client {
   }
 
   async #open() {
-    if (this.#isClosing || this.#isFinished) return;
+    const isOver = () => this.#isClosing || this.#isFinished || this.#isUnplugged || connection !== this.#connection;
+    const connection = ++this.#connection;
+    if (isOver()) return;
     let token;
     try {
       token = (typeof this.#options.token === "function" ? await this.#options.token() : this.#options.token).trim();
     } catch (error) {
       this.#tell("onError", error);
-      return this.#retry(0, "no token", 0);
+      return isOver() ? undefined : this.#retry(0, "no token", 0);
     }
-    if (this.#isClosing) return;
+    if (isOver()) return;
     let socket;
     try {
       socket = this.#socket = new this.#options.WebSocket(this.#url, [PROTOCOL]);
@@ -232,7 +281,9 @@ export class Client {
     socket.addEventListener("message", (event) => {
       if (!isOurs()) return;
       try {
-        this.#receive(JSON.parse(event.data), () => this.#cancel(tooLate));
+        const frame = JSON.parse(event.data);
+        this.#tell("onFrame", "in", frame);
+        this.#receive(frame, () => this.#cancel(tooLate));
       } catch (error) {
         this.#tell("onError", error);
         this.#lost(4000, String(error.message), token);
@@ -257,7 +308,9 @@ export class Client {
 
   #disconnect() {
     this.#socket = null;
-    this.#welcomed = this.#isWhole = false;
+    this.#welcomed = this.#isWhole = this.#isCatchingUp = false;
+    this.#connection++;
+    this.#rest();
     this.#queue.length = 0; // it comes again: no place of it was moved
     this.#inFlight.clear();
     this.#unconfirmed.clear();
@@ -270,11 +323,12 @@ export class Client {
   }
 
   async #retry(code, reason, waitMs, token) {
-    if (this.#isClosing || this.#isFinished) return;
+    if (this.#isClosing || this.#isFinished || this.#isUnplugged) return;
+    const connection = this.#connection;
     let mayRetry = !FINAL.has(code) && !(code >= 4100 && code <= 4199);
     if ((code === 4100 || code === 4101) && typeof this.#options.token === "function") {
       mayRetry = (await Promise.resolve(this.#options.token()).catch(() => token))?.trim() !== token;
-      if (this.#isClosing) return;
+      if (this.#isClosing || this.#isUnplugged || connection !== this.#connection) return;
     }
     if (!mayRetry) {
       this.#tell("onDisconnected", { code, reason });
@@ -309,7 +363,8 @@ export class Client {
   // Hello.
 
   #sayHello(token) {
-    const partitions = this.#options.partitions.map((partition) => {
+    this.#isCatchingUp = Boolean(this.#options.catchUp && Object.keys(this.#state.positions).length && this.#options.isBehind?.());
+    const partitions = (this.#isCatchingUp ? [] : this.#options.partitions).map((partition) => {
       const position = this.#state.positions[partition];
       if (!position) return { partition, ...this.#options.start };
       const held = lowest(position.held, WINDOW).map(([from, to]) => ({ from, to }));
@@ -329,7 +384,10 @@ export class Client {
     }
     this.#state.identity = identity;
     if (this.#state.epoch !== hello.epoch) { // offsets and versions of another epoch say nothing here
-      if (this.#state.epoch !== "0") Object.assign(this.#state, { positions: {}, version: 0, reads: {} });
+      if (this.#state.epoch !== "0") {
+        Object.assign(this.#state, { positions: {}, version: 0, reads: {} });
+        this.#tell("onGone");
+      }
       this.#state.epoch = hello.epoch;
     }
     for (const log of hello.logs ?? []) {
@@ -347,10 +405,25 @@ export class Client {
         this.#confirmReads();
       }
     }, everyMs);
+    if (this.#isCatchingUp) return this.#catchUp();
     this.#isThere(hello);
     this.#tell("onConnected", hello);
     this.#pump();
     for (const conversation of Object.keys(this.#state.reads)) this.#sayRead(conversation);
+  }
+
+  /** Has others give what is lacking, and connects again to ask for the rest. */
+  async #catchUp() {
+    const socket = this.#socket;
+    try {
+      await this.#options.catchUp(this);
+    } catch (error) {
+      this.#tell("onError", error);
+    }
+    if (socket !== this.#socket) return;
+    this.#disconnect();
+    socket.close(1000);
+    this.#open();
   }
 
   // What arrives.
@@ -403,10 +476,10 @@ export class Client {
       return this.#pump();
     }
     const given = this.#settle(id);
+    if (given) this.#tell("onSettle", given, null, error);
     this.#sending.get(id)?.reject(error);
     this.#sending.delete(id);
-    this.#saveOrFail();
-    if (given) this.#tell("onRefused", error, given);
+    this.#saveOrFail().then(() => { if (given) this.#tell("onRefused", error, given); });
     this.#pump();
   }
 
@@ -424,6 +497,7 @@ export class Client {
     if (position && signal.user_offset) hold(position, Number(signal.user_offset));
     this.#remember(signal.signal_id);
     const given = this.#settle(signal.id);
+    if (given) this.#tell("onSettle", given, signal, null);
     // Where it cannot be noted here it is stored there all the same: another program sends it again, and it is a duplicate.
     this.#save().catch((error) => this.#tell("onError", error)).then(() => {
       this.#sending.get(signal.id)?.resolve(signal);
@@ -441,7 +515,7 @@ export class Client {
 
   /** Sends what waits, in its order; where the server named a wait, when that is over, whichever connection there is. */
   #pump() {
-    if (!this.#welcomed) return;
+    if (!this.isConnected) return;
     const waitMs = this.#pausedUntil - performance.now();
     this.#cancel(this.#pumpTimer);
     if (waitMs > 0) { // asked again behind it: timers come a little early too
@@ -469,8 +543,10 @@ export class Client {
     this.#working = (async () => {
       while (!this.#isClosing && !this.#isFinished) {
         const body = this.#queue.shift();
-        if (!body) await new Promise((resolve) => { this.#wake = resolve; });
-        else {
+        if (!body) {
+          this.#rest();
+          await new Promise((resolve) => { this.#wake = resolve; });
+        } else {
           const socket = this.#socket;
           try {
             await this.#take(body);
@@ -481,6 +557,12 @@ export class Client {
         }
       }
     })();
+  }
+
+  #rest() {
+    const told = this.#idle;
+    this.#idle = () => {};
+    told();
   }
 
   async #take(body) {
@@ -533,7 +615,7 @@ export class Client {
   /** Stores the place, then tells the server. */
   async #acknowledge(partition, position, messages) {
     await this.#save();
-    if (!messages.length || position !== this.#state.positions[partition]) return;
+    if (!this.isConnected || !messages.length || position !== this.#state.positions[partition]) return;
     const beyond = messages.map((one) => Number(one.user_offset)).filter((offset) => offset > position.offset);
     const signal = { status: DELIVERED, partition };
     if (beyond.length < messages.length) signal.upto = position.offset;
@@ -559,7 +641,9 @@ export class Client {
   #say(name, payload, ref) {
     const isHello = name === "hello";
     if (!(this.#welcomed || isHello) || this.#socket?.readyState !== 1) return;
-    this.#socket.send(JSON.stringify({ route: ROUTES[name], ref, [name]: payload }));
+    const frame = { route: ROUTES[name], ref, [name]: payload };
+    this.#socket.send(JSON.stringify(frame));
+    this.#tell("onFrame", "out", frame);
   }
 
   /** Resolves when all that is so now is stored. One save runs at a time; those who ask meanwhile share the next. */

@@ -1,16 +1,19 @@
 """The client in JavaScript is served to pages: to those that may connect, and as it is."""
 
+import re
+
 import httpx
 import pytest
 
-from bimip.api.openapi import CLIENT_PATH, PREFIX
+from bimip.api.javascript import module_names
+from bimip.api.openapi import CLIENT_PATH, CLIENT_PREFIX, PREFIX
 from tests.api.kit import Api
 from tests.chaos.process_driver import ROOT
 
 
-async def read(api: Api, **headers: str) -> httpx.Response:
+async def read(api: Api, path: str = CLIENT_PATH, **headers: str) -> httpx.Response:
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return await api.ask("GET", CLIENT_PATH.removeprefix(PREFIX), shown="", headers=named)
+    return await api.ask("GET", path.removeprefix(PREFIX), shown="", headers=named)
 
 
 async def test_anybody_reads_the_module_that_lies_here(api: Api) -> None:
@@ -35,3 +38,20 @@ async def test_pages_that_may_not_connect_may_not_have_it(api: Api) -> None:
 
     assert (stranger.status_code, stranger.json()["code"]) == (403, "FORBIDDEN")
     assert (own.status_code, own.headers["access-control-allow-origin"]) == (200, "http://localhost")
+
+
+async def test_all_that_a_module_imports_lies_beside_it(api: Api) -> None:
+    imported = {CLIENT_PATH.removeprefix(CLIENT_PREFIX), "device.mjs"}
+    for name in module_names():
+        answer = await read(api, f"{CLIENT_PREFIX}{name}")
+        assert (answer.status_code, answer.headers["content-type"]) == (200, "text/javascript; charset=utf-8")
+        imported |= set(re.findall(r"""(?:from|import\() *"\./([^"]+)""", answer.text))
+
+    assert sorted(imported) == module_names()
+
+
+@pytest.mark.parametrize("name", ["other.mjs", "__init__.mjs", "..%2Fserver.mjs", "static%2Fchat.mjs"])
+async def test_nothing_else_is_read_so(api: Api, name: str) -> None:
+    answer = await read(api, f"{CLIENT_PREFIX}{name}")
+
+    assert answer.status_code == 404
