@@ -54,6 +54,16 @@ class MessageTable:
         )
         return [MessageRow(*row) for row in rows]
 
+    def heads(self, limit: int) -> list[MessageRow]:
+        """Reads the newest of each conversation, the newest first."""
+        rows = self._execute(
+            "SELECT messages.* FROM messages JOIN (SELECT conversation AS name, max(conversation_offset) AS head "
+            "FROM messages GROUP BY conversation) ON conversation = name AND conversation_offset = head "
+            "ORDER BY signal_id DESC LIMIT ?",
+            (limit,),
+        )
+        return [MessageRow(*row) for row in rows]
+
     def of_log(self, partition: str, after: int, upto: int) -> list[MessageRow]:
         """Reads what is kept of a log in (after, upto], in its order."""
         rows = self._execute(

@@ -48,6 +48,7 @@ async def every_method(client: Client) -> None:
     assert_type(client.identity, events.Identity | None)
     assert_type(client.connected, bool)
     assert_type(client.messages.unsent, int)
+    assert_type(client.messages.waiting(), list[Message])
     await client.wait_connected()
     assert_type(client.messages.send_nowait("bob@example.org", b"", seq="1.1"), str)
     try:
@@ -104,6 +105,7 @@ async def every_method(client: Client) -> None:
     assert_type((await client.history.snapshot("chat", offset=4)).checksum, bytes)
     client.history.read_again(1, 4, "chat")
     assert_type(client.history.kept("c1", before=4), list[KeptMessage])
+    assert_type(client.history.kept_heads(), list[KeptMessage])
     assert_type(client.history.search("hello", limit=5), list[KeptMessage])
     assert_type(await client.devices.list(), list[DeviceInfo])
     assert_type(client.devices.known(), dict[str, KnownDevice])

@@ -141,6 +141,12 @@ class Messages(Blocking[AsyncMessages]):
         """Number of messages in the outbox without an answer."""
         return self._call(lambda: self._facet.unsent)
 
+    def waiting(self, limit: int = 1000) -> list[Message]:
+        """Returns the messages in the outbox without an answer, in the order written: what a program shows of them
+        after it was started again.
+        """
+        return self._call(partial(self._facet.waiting, limit))
+
     def send_nowait(
         self,
         to: str,
@@ -309,6 +315,12 @@ class History(Blocking[AsyncHistory]):
     def kept(self, conversation: str, before: int | None = None, limit: int = 50) -> list[KeptMessage]:
         """Returns the newest messages of a conversation that this device keeps, oldest first, connected or not."""
         return self._call(partial(self._facet.kept, conversation, before, limit))
+
+    def kept_heads(self, limit: int = 500) -> list[KeptMessage]:
+        """Returns the newest message that this device keeps of each conversation, the newest first, connected or
+        not.
+        """
+        return self._call(partial(self._facet.kept_heads, limit))
 
     def search(self, text: str, *, before: str = "", limit: int = 50) -> list[KeptMessage]:
         """Returns the messages that this device keeps in which a text stands, whatever its case, the newest first."""

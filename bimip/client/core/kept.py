@@ -94,6 +94,11 @@ class KeptMessages:
         rows = self._store.messages.of_conversation(conversation, before, limit)
         return [*self._made(reversed(rows))]
 
+    def heads(self, limit: int) -> list[KeptMessage]:
+        """Returns the newest of each conversation, the newest first."""
+        self.expire()
+        return [*self._made(self._store.messages.heads(limit))]
+
     def search(self, text: str, before: str, limit: int) -> list[KeptMessage]:
         """Returns the newest in which a text stands, the newest first."""
         self.expire()

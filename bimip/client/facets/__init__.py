@@ -1,7 +1,8 @@
 """What programs can do, by noun: each file is one attribute of a `Client`, and its head has an example of it.
 
-    messages        send, send_nowait, send_many, unsent; edit, delete, react, pin, mark_forwarded, and each at once:
-                    edit_nowait, delete_nowait, react_nowait, pin_nowait, mark_forwarded_nowait; state, give_many;
+    messages        send, send_nowait, send_many, unsent, waiting; edit, delete, react, pin, mark_forwarded, and each
+                    at once: edit_nowait, delete_nowait, react_nowait, pin_nowait, mark_forwarded_nowait; state,
+                    give_many;
                     mark_read, mark_read_many, receipts, fetch_receipts, delivery_state, wait_delivered, wait_read
     conversations   list, keep, keep_nowait, settings, read_marker, move_read_marker
     feeds           what is written for friends: publish, publish_nowait, fetch, history
@@ -12,8 +13,8 @@
     calls           call, offer_again, say_ringing, answer, send_candidate, hang_up
     locations       share, stop_sharing, send, shares
     devices         all devices of this user: list, known, synced, label, remove, signal; of: those of another user
-    history         fetch, thread, heads, conversation; kept, search: what this device keeps itself; snapshot,
-                    read_again: whether its copies of the logs are whole
+    history         fetch, thread, heads, conversation; kept, kept_heads, search: what this device keeps
+                    itself; snapshot, read_again: whether its copies of the logs are whole
     settings        what others may know of this user: privacy, change, exceptions, set_exception, set_visible
     keys            with which keys others encrypt for this device: count, publish, withdraw; for who encrypts: query,
                     claim

@@ -106,6 +106,13 @@ class History(Facet):
         checked_text("conversation", conversation)
         return self._device.kept.of_conversation(conversation, newest, checked_number("limit", limit))
 
+    def kept_heads(self, limit: int = 500) -> list[KeptMessage]:
+        """Returns the newest message that this device keeps of each conversation, the newest first, connected or not.
+
+        Raises InvalidArgument for what is no number, StoreError where the file fails.
+        """
+        return self._device.kept.heads(checked_number("limit", limit))
+
     def search(self, text: str, *, before: str = "", limit: int = 50) -> list[KeptMessage]:
         """Returns the messages that this device keeps in which a text stands, whatever its case, the newest first.
 

@@ -80,6 +80,22 @@ async def test_what_was_taken_and_what_was_sent_is_there_without_a_connection(tm
 
 
 @both_backends
+async def test_the_newest_of_each_conversation_is_there_without_a_connection() -> None:
+    server = FakeServer()
+    async with a_client(server, keep_messages=True) as client:
+        peer = await server.accept()
+        await peer.greet()
+        given = [entry(1, "one"), entry(2, "two", conversation="c2"), entry(3, "three"), entry(4, "four", erased=True)]
+        give(peer, *given)
+        await take_all(client, 4)
+
+        assert texts(client.history.kept_heads()) == ["four", "two"]
+        assert texts(client.history.kept_heads(limit=1)) == ["four"]
+        with pytest.raises(InvalidArgument):
+            client.history.kept_heads(0)
+
+
+@both_backends
 async def test_it_is_as_it_was_edited_and_gone_where_it_was_deleted() -> None:
     server = FakeServer()
     async with a_client(server, keep_messages=True) as client:

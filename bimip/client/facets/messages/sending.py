@@ -3,9 +3,11 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from bimip.client.arguments import checked_number
 from bimip.client.errors import InvalidArgument
 from bimip.client.events import SendRefused, Sent
 from bimip.client.facets.writing import Writing
+from bimip.client.wire.bimip import Message
 
 
 class Sending(Writing):
@@ -15,6 +17,13 @@ class Sending(Writing):
     def unsent(self) -> int:
         """Number of messages in the outbox without an answer."""
         return self._device.store.outbox.size()
+
+    def waiting(self, limit: int = 1000) -> list[Message]:
+        """Returns the messages in the outbox without an answer, in the order written: what a program shows of them
+        after it was started again. Raises InvalidArgument for what is no number, StoreError where the file fails.
+        """
+        rows = self._device.store.outbox.unanswered(0, checked_number("limit", limit))
+        return [Message.parse(row.message) for row in rows]
 
     def send_nowait(
         self,

@@ -1,3 +1,4 @@
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -121,3 +122,22 @@ async def test_one_that_cannot_be_keeps_all_of_many_from_being_sent_and_cancelle
         )
 
         assert [event.user_offset for event in await take(client, Sent, 2)] == [7, 8]
+
+
+@both_backends
+async def test_what_waits_can_be_shown_after_a_restart(tmp_path: Path) -> None:
+    path = tmp_path / "phone.db"
+    async with a_client(FakeServer(), path=path) as client:
+        client.messages.send_nowait("bob@example.org", b"one", id="m1", reply_to="S1")
+        client.messages.send_nowait("c7", b"two", id="m2")
+    async with a_client(FakeServer(), path=path) as client:
+        waiting = client.messages.waiting()
+
+        assert [(one.id, one.to and one.to.eid, one.payload) for one in waiting] == [
+            ("m1", "bob@example.org", b"one"),
+            ("m2", "c7", b"two"),
+        ]
+        assert waiting[0].reply_to == "S1"
+        assert len(client.messages.waiting(limit=1)) == 1
+        with pytest.raises(InvalidArgument):
+            client.messages.waiting(0)
