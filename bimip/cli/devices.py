@@ -122,7 +122,7 @@ async def send(
         sentence = f"no answer within {timeout:g} s: the server may have it or not; --timeout waits longer"
         raise Failure(Exit.FAILED, sentence) from error
     except ClientError as error:
-        raise _failure(error) from error
+        raise failure_of(error) from error
 
 
 async def list_devices(device: Device, *, as_json: bool = False) -> None:
@@ -272,7 +272,7 @@ async def asking(device: Device) -> AsyncIterator[Client]:
                 await _first_connection(client, device.url)
                 yield client
     except ClientError as error:
-        raise _failure(error) from error
+        raise failure_of(error) from error
 
 
 def _device_line(device: DeviceInfo) -> Text:
@@ -309,7 +309,7 @@ async def listen(device: Device, partitions: Sequence[str], *, last: int, as_jso
             try:
                 await _listen(device, partitions, last, _json_show if as_json else _line_show(), stop)
             except ClientError as error:
-                failure = _failure(error)
+                failure = failure_of(error)
             except Failure as error:
                 failure = error
             nursery.cancel_scope.cancel()
@@ -353,7 +353,8 @@ async def _first_connection(client: Client, url: str, show: Show = lambda _event
     raise Failure(Exit.FAILED, "the connection ended before it began")
 
 
-def _failure(error: ClientError) -> Failure:
+def failure_of(error: ClientError) -> Failure:
+    """Returns the sentence and the exit code for what a client stopped with."""
     match error:
         case Stopped(code=code, reason=reason) if code in _TOKEN_CODES:
             sentence = f"the server refuses this token: {printable(reason)} (`bimip token` makes a new one)"

@@ -8,6 +8,9 @@ from typing import NoReturn
 
 from bimip.config import ConfigError
 
+_EXTRAS = {"textual": "chat"}
+"""Which extra brings a library that one command alone needs."""
+
 
 class Exit(IntEnum):
     OK = 0
@@ -37,7 +40,8 @@ def telling() -> Iterator[None]:
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("bimip"):
             raise
-        leave(Exit.FAILED, f"this command needs {error.name}, which is not installed: pip install 'bimip[server]'")
+        extra = _EXTRAS.get((error.name or "").split(".")[0], "server")
+        leave(Exit.FAILED, f"this command needs {error.name}, which is not installed: pip install 'bimip[{extra}]'")
     except ConfigError as error:
         leave(Exit.SETTINGS, str(error))
     except KeyboardInterrupt:

@@ -80,6 +80,7 @@ for _word, _command in (
     ("token", server.token),
     ("send", messaging.send),
     ("listen", messaging.listen),
+    ("chat", messaging.chat),
     ("inbox", messaging.inbox),
     ("history", messaging.history),
     ("feed", messaging.feed),

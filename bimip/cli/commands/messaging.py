@@ -1,6 +1,7 @@
-"""Words that are a device: `send`, `listen`, `inbox`, `history`, `feed`, `heads`, `state`."""
+"""Words that are a device: `send`, `listen`, `chat`, `inbox`, `history`, `feed`, `heads`, `state`."""
 # ruff: noqa: PLC0415
 
+from enum import StrEnum
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -8,7 +9,7 @@ from typing import Annotated
 import typer
 
 from bimip.cli.commands.options import Partition, Who, as_device, with_device_options
-from bimip.cli.failures import telling
+from bimip.cli.failures import Exit, Failure, telling
 
 
 @with_device_options
@@ -70,6 +71,50 @@ def listen(
         settings = find_settings(who.config)
         device = devices.device_of(who.url, settings, devices.read_token(who.token, who.file), store)
         trio.run(partial(devices.listen, device, settings.partitions.names, last=last, as_json=who.as_json))
+
+
+class Theme(StrEnum):
+    """A look of the full-screen client."""
+
+    TERMINAL = "terminal"
+    DARK = "dark"
+    LIGHT = "light"
+
+
+@with_device_options
+def chat(
+    store: Annotated[
+        Path | None,
+        typer.Option(
+            help="Keep messages, drafts and what is not sent yet here. Without it all is gone at the end.",
+            metavar="FILE",
+        ),
+    ] = None,
+    theme: Annotated[
+        Theme, typer.Option(help="The colours: the terminal's own, dark, or light.", case_sensitive=False)
+    ] = Theme.TERMINAL,
+    bell: Annotated[
+        bool, typer.Option("--bell", help="Ring the terminal's bell when a message comes that is not muted.")
+    ] = False,
+    *,
+    who: Who,
+) -> None:
+    """Talk to people, full-screen: conversations, groups, receipts, reactions, search. F1 shows the keys.
+
+    It works without a connection too: what you write waits in the file of --store and is sent later.
+    """
+    from bimip.cli import devices
+    from bimip.cli.settings import find_settings
+
+    with telling():
+        from bimip.cli.chat.run import chat as run_chat
+
+        settings = find_settings(who.config)
+        device = devices.device_of(who.url, settings, devices.read_token(who.token, who.file), store)
+        if who.as_json:
+            raise Failure(Exit.USAGE, "chat is for people: `bimip listen --json` is for programs")
+        token_file = None if who.token.strip() else who.file
+        run_chat(device, settings.partitions.names, token_file, theme=theme.value, bell=bell)
 
 
 @with_device_options
