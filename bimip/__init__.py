@@ -22,13 +22,13 @@ that. The head of each package says how what is in it works, and why so.
               http/          requests and answers by HTTP on the public port; errors as problem details
               api/           the REST API, on the same requests as the socket
               console/       the operator's HTTP: health, the tree, kills
+              web/           the client in JavaScript, and the pages: the demonstration, the messenger
               client/        the SDK, for programs that are a device; knows nothing of the floors of the server
     the whole app.py         the supervision tree: read this first; its head names the files beside it
               config/        the settings: which floor has which, and how files and the environment give them
     floor 5   cli/           the commands
               conformance/   a kit for authors of other clients: sequences, vectors, a proxy
               testing/       servers for the tests of those who build on BIMIP: a plugin of pytest
-    apart     web/           the client in JavaScript, for browsers and Node: one module on `bimip.v1.json`
 """
 
 __version__ = "0.1.0"

@@ -31,6 +31,7 @@ from bimip.storage.lmdb.format import FORMAT
 from bimip.storage.lmdb.store import LmdbStore
 from bimip.storage.memory import MemoryStore
 from bimip.systemd import ServiceManager
+from bimip.web import Demonstration
 from bimip.webhooks.settings import WebhookSettings
 
 _log = structlog.get_logger("bimip")
@@ -84,6 +85,8 @@ class Surroundings:
     open_spans: Callable[[LoggingSettings, Callable[[], Millis]], Spans | None] = open_spans
     """What takes spans of messages to a collector, if the settings name one."""
     open_console: Callable[[str, int], Awaitable[Sequence[trio.abc.Listener[Any]]]] = console.open_loopback
+    demonstration: Demonstration | None = None
+    """What the page of the demonstration is given; None: it is no demonstration."""
 
 
 def open_store(settings: Settings) -> Store:

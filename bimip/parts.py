@@ -10,8 +10,9 @@ from typing import Any
 
 import structlog
 import trio
+from starlette.routing import Route
 
-from bimip import __version__, api, console
+from bimip import __version__, api, console, web
 from bimip.concurrency import Timers, Watch
 from bimip.config import ConsoleSettings, Settings
 from bimip.domain.awareness.missed_calls import PARTITION as MISSED_CALLS
@@ -139,7 +140,11 @@ class Parts:
             self.timers,
             HttpServer(
                 api.make_application(
-                    self.services, self._attach, origins=settings.gateway.origins, names=settings.gateway.names
+                    self.services,
+                    self._attach,
+                    origins=settings.gateway.origins,
+                    names=settings.gateway.names,
+                    more=self._pages(),
                 ),
                 settings.http,
                 self.timekeeper.now,
@@ -161,6 +166,18 @@ class Parts:
         self.reloads: Counter[str] = Counter()  # of settings, by what came of it
         self.loop_watch = LoopWatch(surroundings.service_manager, surroundings.loop_watch_seconds)
         self.process_counts = ReportCounts(kind_of_process)
+
+    def _pages(self) -> Iterator[Route]:
+        """Pages on the public port. Of the operator's there is something on them in the demonstration alone."""
+        shown = self.surroundings.demonstration
+        yield from web.page_routes(shows_demonstration=shown is not None)
+        if shown is not None:
+            yield from web.demonstration_routes(
+                shown,
+                tree=lambda: self.processes,
+                now=self.seconds,
+                history=lambda number: self.process_history.after(number),  # noqa: PLW0108 - it is made after the gateway
+            )
 
     def _prepare_console(self, settings: ConsoleSettings) -> None:
         """Makes what the console has over its restarts."""

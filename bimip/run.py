@@ -17,6 +17,7 @@ from bimip.environment import Surroundings, open_audit, open_store
 from bimip.parts import Parts
 from bimip.reloading import reload
 from bimip.systemd import ServiceManager
+from bimip.web import Demonstration
 
 _log = structlog.get_logger("bimip")
 
@@ -65,6 +66,7 @@ async def serve(
     load: Callable[[], Settings],
     lost_log_lines: Callable[[], int] = int,
     set_log_level: Callable[[str], None] = ignore_level,
+    demonstration: Demonstration | None = None,
 ) -> None:
     """Run until SIGTERM or SIGINT: then drain, and stop in order. A second one drains at once.
 
@@ -79,7 +81,11 @@ async def serve(
     with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
         manager = ServiceManager.of(os.environ)
         surroundings = Surroundings(
-            open_store, service_manager=manager, open_audit=open_audit, lost_log_lines=lost_log_lines
+            open_store,
+            service_manager=manager,
+            open_audit=open_audit,
+            lost_log_lines=lost_log_lines,
+            demonstration=demonstration,
         )
         async with open_server(settings, surroundings) as server:
             settle_garbage_collector()

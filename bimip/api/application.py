@@ -1,10 +1,10 @@
 """The application that answers by HTTP what is no WebSocket: a route for each path of ENDPOINTS, the document that
-tells of them, its page, and the client for pages.
+tells of them, its page, the client for pages, and what else the server shows (`more`).
 
 Whoever asks is found by their token before anything of a body is read; then the body is, and the endpoint answers.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from starlette.applications import Starlette
@@ -60,8 +60,17 @@ def all_endpoints(attach: Attach) -> tuple[Endpoint, ...]:
     return (*ENDPOINTS, *events.endpoints(events.Streams(attach)))
 
 
-def make_application(services: Services, attach: Attach, *, origins: Sequence[str], names: Sequence[str]) -> ASGIApp:
-    """Makes the application. `attach` makes a stream a device's connection. `origins`, `names`: see `http.origins`."""
+def make_application(
+    services: Services,
+    attach: Attach,
+    *,
+    origins: Sequence[str],
+    names: Sequence[str],
+    more: Iterable[Route] = (),
+) -> ASGIApp:
+    """Makes the application. `attach` makes a stream a device's connection. `origins`, `names`: see `http.origins`.
+    `more`: routes of pages, which stand beside those of the API.
+    """
     callers = Callers(services)
     endpoints = all_endpoints(attach)
     by_path: dict[str, dict[str, Endpoint]] = {}
@@ -71,7 +80,7 @@ def make_application(services: Services, attach: Attach, *, origins: Sequence[st
         Route(f"{PREFIX}{path}", _Answering(callers, rows).answer, methods=list(rows)) for path, rows in by_path.items()
     ]
     routes.append(Route(f"{PREFIX}/openapi.json", _Document(document(endpoints, services.limits)).answer))
-    routes += [*docs.routes(), javascript.route()]
+    routes += [*docs.routes(), javascript.route(), *more]
     application = Starlette(
         routes=routes,
         middleware=[Middleware(Origins, origins=origins, names=names)],
@@ -186,7 +195,7 @@ async def _answer_http_error(request: Request, error: Exception) -> Response:
         refused = WireError(pb.UNSUPPORTED, f"There is no {request.method} here: allowed is {allowed}.")
         return problem_response(ProblemError(refused, status=405, headers={"allow": allowed}))
     sentence = (
-        f"There is nothing at this path: a WebSocket opens at any, {PREFIX}/openapi.json names all others, "
-        f"and {docs.PATH} shows them."
+        f"There is nothing at this path: a WebSocket opens at any, {PREFIX}/openapi.json names those of the API, "
+        f"{docs.PATH} shows them, and /chat is the messenger."
     )
     return problem_response(ProblemError(WireError(pb.NOT_FOUND, sentence)))

@@ -5,11 +5,14 @@ import secrets
 from dataclasses import dataclass
 from pathlib import Path
 
-from bimip.cli.settings import console_url, gateway_url
+from bimip.cli.settings import console_url, gateway_url, page_url
 from bimip.cli.tokens import sign
 from bimip.config import ConfigError, Settings
+from bimip.web import Demonstration, PageDevice
 
 ALICE, BOB = "alice@example.org", "bob@example.org"
+PAGE_DEVICES = ("page-phone", "page-laptop", "chat")
+"""Of each of the two, in a browser: others than those of the terminals, as a device has one connection."""
 DEVICES = tuple((eid, device) for eid in (ALICE, BOB) for device in ("phone", "laptop"))
 LIFETIME_SECONDS = 30 * 86_400  # from each start on
 
@@ -46,6 +49,24 @@ def prepare(settings: Settings) -> Demo:
     return demo
 
 
+def demonstration(demo: Demo, program: str) -> Demonstration:
+    """Gathers what the page in a browser is given."""
+    devices = [
+        PageDevice(eid, device, sign(demo.settings, eid, device, LIFETIME_SECONDS))
+        for eid in (ALICE, BOB)
+        for device in PAGE_DEVICES
+    ]
+    return Demonstration(devices, os.getpid(), _kill_command(demo), _again(program))
+
+
+def _kill_command(demo: Demo) -> str:
+    return f'kill -9 "$(cat {demo.folder / "server.pid"})"'
+
+
+def _again(program: str) -> str:
+    return "scripts/run" if Path("scripts/run").exists() else f"{program} serve --demo"
+
+
 def next_steps(demo: Demo, program: str, config: Path | None) -> str:
     """Lists what a newcomer types next, each line ready to be copied."""
 
@@ -54,11 +75,15 @@ def next_steps(demo: Demo, program: str, config: Path | None) -> str:
 
     its_settings = f" --config {config}" if config is not None else ""
     sender = demo.token_file(ALICE, "phone")
-    again = "scripts/run" if Path("scripts/run").exists() else f"{program} serve --demo"
     return f"""
-BIMIP's demonstration: clients at {gateway_url(demo.settings)}, console at {console_url(demo.settings)}
+BIMIP's demonstration. Open this in a browser: four devices of two people, and what happens below them
 
-Open more terminals in this folder. Each is a device:
+  {page_url(demo.settings)}/
+
+It is a messenger too, at {page_url(demo.settings)}/chat
+Clients connect at {gateway_url(demo.settings)}, the console is at {console_url(demo.settings)}
+
+Or open more terminals in this folder. Each is a device:
 
   Bob's phone       {listen(BOB, "phone")}
   Bob's laptop      {listen(BOB, "laptop")}
@@ -73,8 +98,8 @@ Alice writes on her phone. Bob's two devices get it, and her own laptop shows wh
 Kill it in the middle, and start it again. Every device carries on where it stood:
 
   Many messages     {program} send --as {sender} {BOB} "Message" --count 100 --every 0.2
-  Kill              kill -9 "$(cat {demo.folder / "server.pid"})"
-  Again             {again}
+  Kill              {_kill_command(demo)}
+  Again             {_again(program)}
 
 Ctrl-C here stops the server in order.
 """

@@ -22,8 +22,10 @@ STANDARD_OUTPUT = 1
 
 def serve(settings: Settings, *, with_demo: bool, config: Path | None) -> None:
     """Returns after SIGTERM or SIGINT, when everything has stopped in order."""
+    demonstration = None
     if with_demo:
         prepared = demo.prepare(settings)
+        demonstration = demo.demonstration(prepared, _program())
         _say(demo.next_steps(prepared, _program(), config))
     _check(settings)
 
@@ -35,7 +37,12 @@ def serve(settings: Settings, *, with_demo: bool, config: Path | None) -> None:
     with logs.open_log(settings.logging) as log:
         try:
             serving = partial(
-                run.serve, settings, load=load, lost_log_lines=lambda: log.lost, set_log_level=logs.set_level
+                run.serve,
+                settings,
+                load=load,
+                lost_log_lines=lambda: log.lost,
+                set_log_level=logs.set_level,
+                demonstration=demonstration,
             )
             trio.run(serving)
         except (SupervisionError, StorageError, OSError) as error:

@@ -31,6 +31,11 @@ def gateway_url(settings: Settings) -> str:
     return f"{scheme}://{_address(settings.gateway.host)}:{settings.gateway.port}"
 
 
+def page_url(settings: Settings) -> str:
+    """Names the origin of the pages that the server shows."""
+    return gateway_url(settings).replace("ws", "http", 1)
+
+
 def console_url(settings: Settings) -> str:
     return f"http://{_address(settings.console.host)}:{settings.console.port}"
 

@@ -17,10 +17,28 @@ rebinding). There is no CORS for the same reason. The console's own page is the 
 what no other site's can.
 """
 
+from bimip.console.answers import AnswerError, refusal
 from bimip.console.application import make_application
-from bimip.console.parts import Parts
+from bimip.console.guards import LOOPBACK_NAMES, check_own_page, name_of
+from bimip.console.parts import Operable, Parts
 from bimip.console.readiness import nearly_spent
 from bimip.console.server import make_console, open_loopback
 from bimip.console.sessions import Sessions
+from bimip.console.watching import Watching, view_of
 
-__all__ = ["Parts", "Sessions", "make_application", "make_console", "nearly_spent", "open_loopback"]
+__all__ = [
+    "LOOPBACK_NAMES",
+    "AnswerError",
+    "Operable",
+    "Parts",
+    "Sessions",
+    "Watching",
+    "check_own_page",
+    "make_application",
+    "make_console",
+    "name_of",
+    "nearly_spent",
+    "open_loopback",
+    "refusal",
+    "view_of",
+]

@@ -92,6 +92,7 @@ MAY_IMPORT = {
         "bimip.users",
     ),
     "bimip.console": ("bimip.supervision",),
+    "bimip.web": ("bimip.supervision", "bimip.http", "bimip.console"),
     "bimip.client": ("bimip.names", "bimip.domain", "bimip.session"),
     # the whole
     "bimip.config": (
@@ -124,6 +125,7 @@ MAY_IMPORT = {
         "bimip.gateway",
         "bimip.health",
         "bimip.console",
+        "bimip.web",
     ),
     "bimip.parts": (
         "bimip.health",
@@ -145,6 +147,7 @@ MAY_IMPORT = {
         "bimip.http",
         "bimip.api",
         "bimip.console",
+        "bimip.web",
     ),
     "bimip.operations": (
         "bimip.parts",
@@ -177,7 +180,15 @@ MAY_IMPORT = {
     ),
     "bimip.reloading": ("bimip.config", "bimip.gateway", "bimip.parts", "bimip.supervision"),
     "bimip.app": ("bimip.config", "bimip.environment", "bimip.parts", "bimip.processes", "bimip.supervision"),
-    "bimip.run": ("bimip.app", "bimip.config", "bimip.environment", "bimip.parts", "bimip.reloading", "bimip.systemd"),
+    "bimip.run": (
+        "bimip.app",
+        "bimip.config",
+        "bimip.environment",
+        "bimip.parts",
+        "bimip.reloading",
+        "bimip.systemd",
+        "bimip.web",
+    ),
     # floor 5
     "bimip.cli": (
         "bimip.run",
@@ -189,6 +200,7 @@ MAY_IMPORT = {
         "bimip.storage",
         "bimip.gateway",
         "bimip.client",
+        "bimip.web",
     ),
     "bimip.conformance": ("bimip.wire", "bimip.client"),
     "bimip.testing": (

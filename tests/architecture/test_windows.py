@@ -16,6 +16,7 @@ WINDOWS = (
     "bimip.names",
     "bimip.supervision",
     "bimip.testing",
+    "bimip.web",
 )
 
 
