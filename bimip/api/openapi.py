@@ -178,7 +178,7 @@ def _open_operation(name: str, summary: str, media_type: str, kind: str) -> Json
 
 
 def _client_operation() -> Json:
-    summary = "The client for pages and Node, which speaks by WebSocket: a module of JavaScript, and others lie beside it"
+    summary = "The client for pages and Node, which speaks by WebSocket: a module, and others lie beside it"
     operation = _open_operation("client", summary, "text/javascript", "string")
     operation["responses"]["304"] = {"description": "It is still the one whose ETag If-None-Match names"}
     return operation
