@@ -31,9 +31,10 @@ export class Inbox {
   get rows() { return this.#rows; }
 
   show(rows, { chosen, nothing = "" }) {
+    const wanted = chosen !== this.#chosen ? chosen : this.#rows[this.#focus]?.conversation; // where the keys are, wherever that is now
     this.#rows = rows;
     this.#chosen = chosen;
-    const at = rows.findIndex((row) => row.conversation === chosen);
+    const at = rows.findIndex((row) => row.conversation === wanted);
     this.#focus = at >= 0 ? at : Math.min(this.#focus, Math.max(0, rows.length - 1));
     this.space.style.setProperty("height", `${rows.length * ROW}px`);
     this.nothing.hidden = rows.length > 0;
