@@ -73,6 +73,8 @@ def next_steps(demo: Demo, program: str, config: Path | None) -> str:
     def listen(eid: str, device: str) -> str:
         return f"{program} listen --as {demo.token_file(eid, device)} --store {demo.store_file(eid, device)}"
 
+    laptop = demo.token_file(BOB, "laptop"), demo.store_file(BOB, "laptop")
+    chat = f"{program} chat --as {laptop[0]} --store {laptop[1]}"
     its_settings = f" --config {config}" if config is not None else ""
     sender = demo.token_file(ALICE, "phone")
     return f"""
@@ -88,6 +90,10 @@ Or open more terminals in this folder. Each is a device:
   Bob's phone       {listen(BOB, "phone")}
   Bob's laptop      {listen(BOB, "laptop")}
   Alice's laptop    {listen(ALICE, "laptop")}
+
+Or Bob's laptop with a full screen, to talk in:
+
+  Bob's laptop      {chat}
 
 Alice writes on her phone. Bob's two devices get it, and her own laptop shows what she wrote:
 

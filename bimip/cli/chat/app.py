@@ -227,6 +227,9 @@ class ChatApp(App[None]):
     async def _load_older(self, one: Conversation) -> None:
         await self.session.load_older(one)
 
+    def on_messages_left(self) -> None:
+        self.action_compose()
+
     def on_messages_at_end(self) -> None:
         self._read()
 
@@ -332,7 +335,7 @@ class ChatApp(App[None]):
         if entry is None or one is None:
             return
         if entry.is_refused:
-            one.entries.remove(entry)
+            one.drop(entry)
             self.composer.fill(entry.text)
             self.action_compose()
             self.session.changed()
@@ -551,7 +554,7 @@ class ChatApp(App[None]):
         )
         while picked is not None:
             await self._set(picked.value)
-            if picked.value in {"members", "leave"}:
+            if picked.value in {"members", "leave", "logout"}:
                 return
             picked = await self.push_screen_wait(
                 Picker("Settings", lambda _typed: self._settings(), hint="Enter changes it")
@@ -578,6 +581,7 @@ class ChatApp(App[None]):
             ("receipts", f"Others see what you read: {privacy.read_receipts_to.name.lower()}"),
             ("visible", f"Others see that you are there: {'yes' if privacy.visible else 'no'}"),
         ]
+        leaving = ("logout", "Log this device out: the server forgets it")
         if one is not None and one.id:
             title = shown(self.model.title_of(one))
             lines += [
@@ -592,7 +596,7 @@ class ChatApp(App[None]):
                     ("rename", f"{title}: another title"),
                     ("leave", f"{title}: leave the group"),
                 ]
-        return [Choice(Text(line), value) for value, line in lines]
+        return [Choice(Text(line), value) for value, line in [*lines, leaving]]
 
     async def _set(self, value: str) -> None:
         """Does what a line of the settings says."""
@@ -612,6 +616,10 @@ class ChatApp(App[None]):
                 self.complain(await self.session.set_privacy(visible=not client.settings.privacy.visible))
             case ["mute" | "pin" | "archive" as what]:
                 self.action_keep(what)
+            case ["logout"]:
+                sure = Picker("Log out?", lambda _typed: [Choice(Text("Log out"), "yes")], hint="Esc stays")
+                if await self.push_screen_wait(sure) is not None:
+                    self.complain(await self.session.log_out())
             case [what] if one is not None:
                 await self._change_group(what, one)
 

@@ -13,9 +13,9 @@ MOST_CHARACTERS = 16_000
 
 class Composer(TextArea):
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "send", "Send", priority=True),
-        Binding("ctrl+j,alt+enter,shift+enter", "new_line", "Line", key_display="^j", priority=True),
-        Binding("escape", "app.leave_composer", "Messages", show=False, priority=True),
+        Binding("enter", "send", "Send"),
+        Binding("ctrl+j,shift+enter", "new_line", "Line", key_display="^j"),
+        Binding("escape", "app.leave_composer", "Messages", show=False),
     ]
 
     class Written(Told):
@@ -48,9 +48,17 @@ class Composer(TextArea):
         else:
             super().action_cursor_up(select)
 
-    def on_key(self, event: events.Key) -> None:
-        if event.is_printable:
-            self.post_message(self.Typed())
+    async def _on_key(self, event: events.Key) -> None:
+        """Takes keys in the order typed. Bindings with priority would overtake letters that are still on their way."""
+        does = {"enter": self.action_send, "ctrl+j": self.action_new_line, "shift+enter": self.action_new_line}
+        if event.key in does:
+            event.stop()
+            event.prevent_default()
+            does[event.key]()
+        elif event.key != "escape":
+            await super()._on_key(event)
+            if event.is_printable:
+                self.post_message(self.Typed())
 
     def fill(self, text: str) -> None:
         """Puts a text in, the cursor behind it."""

@@ -20,7 +20,7 @@ KEYS = (
         "Writing",
         (
             ("Enter", "send"),
-            ("Ctrl-J", "begin another line (also Alt-Enter)"),
+            ("Ctrl-J", "begin another line"),
             ("Up", "with nothing written: edit your last message"),
             ("Esc", "drop a reply or an edit; else to the messages"),
         ),

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 
 from rich.cells import cell_len, set_cell_size
 
@@ -39,6 +40,8 @@ MAX_LINES = 80
 
 ASIDE = 9
 """Columns at the right: the time, and how far an own message has come."""
+
+QUARTER_MS = 15 * 60_000
 
 NEAR_MS = 5 * 60_000
 """Messages of one author within this time stand under one name."""
@@ -263,7 +266,13 @@ def _colour(entry: Entry) -> str:
 
 
 def _day(at: int) -> object:
-    return datetime.fromtimestamp(at / 1000).astimezone().date() if at else None
+    """Names a day, to be compared: no time zone's day begins within a quarter of an hour."""
+    return _day_of(at // QUARTER_MS) if at else None
+
+
+@lru_cache(maxsize=4096)
+def _day_of(quarter: int) -> object:
+    return datetime.fromtimestamp(quarter * QUARTER_MS / 1000).astimezone().date()
 
 
 def _when(at: int, now: int) -> str:

@@ -1,6 +1,7 @@
 """The open conversation: its messages, of which one may be chosen."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import ClassVar
 
 from textual import events
@@ -9,9 +10,12 @@ from textual.message import Message as Told
 
 from bimip.cli.chat.layout import Line, Place, block_of, places
 from bimip.cli.chat.lines import LinesView
-from bimip.cli.chat.model import Entry, Model
+from bimip.cli.chat.model import Conversation, Entry, Model
 
-Cached = tuple[tuple[Entry, int, Place, int], list[Line]]
+Look = tuple[Entry, int, Place, int]
+"""What a message's lines depend on: itself and its revision, where it stands, and how people are called."""
+
+Cached = tuple[Look, list[Line]]
 
 NEAR_TOP = 5
 """So many lines from the top the page before is loaded."""
@@ -38,6 +42,9 @@ class Messages(LinesView):
     class NearTop(Told):
         """The page before is wanted."""
 
+    class Left(Told):
+        """The arrow went down behind the newest one."""
+
     class AtEnd(Told):
         """The newest message is visible."""
 
@@ -48,6 +55,9 @@ class Messages(LinesView):
         self._entries: Sequence[Entry] = ()
         self._blocks: list[list[Line]] = []
         self._cache: dict[str, Cached] = {}
+        self._numbers: dict[str, int] = {}  # by key, which block
+        self._drawn: tuple[object, ...] = ()  # what was laid out
+        self._drawn_chosen = ""
         self._shown = ""
         self._chosen = ""
         self._follows = True  # what is new is scrolled to
@@ -55,39 +65,64 @@ class Messages(LinesView):
 
     @property
     def chosen(self) -> Entry | None:
-        return next((entry for entry in self._entries if entry.key == self._chosen), None)
+        number = self._numbers.get(self._chosen)
+        return self._entries[number] if number is not None and number < len(self._entries) else None
 
     def block(self, number: int) -> list[Line]:
         return self._blocks[number]
 
     def show(self) -> None:
-        """Lays out what changed of the open conversation."""
+        """Lays out what changed of the open conversation; where only another message is chosen, that and the last."""
         one = self._model.open_one
         if one is None:
-            self._entries, self._blocks = (), []
+            self._entries, self._blocks, self._drawn = (), [], ()
             self.set_heights(())
+            return
+        wanted = (one.key, self._model.revision, self.text_width, self._marks)
+        if wanted == self._drawn:
+            self._choose_again(one)
             return
         if one.key != self._shown and not (self._entries and one.entries and self._entries[0] is one.entries[0]):
             self._cache.clear()
             self._chosen, self._follows = "", True
-        self._shown = one.key
+        self._drawn, self._shown = wanted, one.key
         anchor = self._anchor()
         cache: dict[str, Cached] = {}
-        for entry, place in places(one, self.text_width, self._chosen if self.has_focus else ""):
+        marked = self._marked()
+        for entry, place in places(one, self.text_width, marked):
             seen = self._cache.get(entry.key)
-            wanted = (entry, entry.revision, place, self._marks)
-            if seen is None or seen[0] != wanted:
-                self.laid_out += 1
-                seen = (wanted, block_of(self._model, one, entry, place))
-            cache[entry.key] = seen
-        self._cache = cache
+            look = (entry, entry.revision, place, self._marks)
+            cache[entry.key] = seen if seen is not None and seen[0] == look else self._lay_out(one, look)
+        self._cache, self._drawn_chosen = cache, marked
         self._entries = list(one.entries)
+        self._numbers = {entry.key: number for number, entry in enumerate(self._entries)}
         self._blocks = [cache[entry.key][1] for entry in self._entries]
         self.set_heights([len(block) for block in self._blocks])
         if self._follows:
             self.scroll_end(animate=False, force=True, immediate=True)
         elif anchor is not None:
             self._return_to(*anchor)
+
+    def _choose_again(self, one: Conversation) -> None:
+        marked = self._marked()
+        for key in {marked, self._drawn_chosen} if marked != self._drawn_chosen else ():
+            if (number := self._numbers.get(key)) is not None:
+                entry, revision, place, marks = self._cache[key][0]
+                look = (entry, revision, replace(place, is_chosen=key == marked), marks)
+                self._cache[key] = self._lay_out(one, look)
+                self._blocks[number] = self._cache[key][1]
+        self._drawn_chosen = marked
+        self.refresh()
+        if self._follows:
+            self.scroll_end(animate=False, force=True, immediate=True)
+
+    def _lay_out(self, one: Conversation, look: Look) -> Cached:
+        self.laid_out += 1
+        return look, block_of(self._model, one, look[0], look[2])
+
+    def _marked(self) -> str:
+        """Returns the message that is shown as chosen: none is while one writes."""
+        return self._chosen if self.has_focus else ""
 
     def note_names(self) -> None:
         """Lays all out again: names or members are others than before."""
@@ -97,9 +132,8 @@ class Messages(LinesView):
         """Chooses a message and shows it."""
         self._chosen, self._follows = key, False
         self.show()
-        for number, entry in enumerate(self._entries):
-            if entry.key == key:
-                self.show_block(number)
+        if (number := self._numbers.get(key)) is not None:
+            self.show_block(number)
 
     def follow(self) -> None:
         """Goes to the newest message, and stays there."""
@@ -107,16 +141,14 @@ class Messages(LinesView):
         self.show()
 
     def action_choose(self, step: int) -> None:
-        keys = [entry.key for entry in self._entries]
-        if not keys:
+        if not self._entries:
             return
-        at = keys.index(self._chosen) if self._chosen in keys else len(keys) - (step < 0) * 0
-        at = max(0, at + step)
-        if at >= len(keys):
+        at = max(0, self._numbers.get(self._chosen, len(self._entries)) + step)
+        if at >= len(self._entries):
             self.follow()
-            self.app.action_compose()  # type: ignore[attr-defined]  # of this program's own app
+            self.post_message(self.Left())
             return
-        self.choose(keys[at])
+        self.choose(self._entries[at].key)
         if at == 0:
             self.post_message(self.NearTop())
 
@@ -166,6 +198,5 @@ class Messages(LinesView):
         return self._entries[number].key, self.scroll_offset.y - self.span_of(number)[0]
 
     def _return_to(self, key: str, beyond: int) -> None:
-        for number, entry in enumerate(self._entries):
-            if entry.key == key:
-                self.scroll_to(y=self.span_of(number)[0] + beyond, animate=False, force=True, immediate=True)
+        if (number := self._numbers.get(key)) is not None:
+            self.scroll_to(y=self.span_of(number)[0] + beyond, animate=False, force=True, immediate=True)

@@ -4,7 +4,8 @@ network.
 A conversation has a key: its id, or `to:` and a user's name while there is none yet, which the first message makes.
 """
 
-from collections.abc import Callable, Iterable
+from bisect import insort
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -41,6 +42,10 @@ TO = "to:"
 
 Times = Callable[[str, int], dict[str, dict[str, int]]]
 """Tells by member when a message was delivered, read and played."""
+
+
+State = Callable[[str, int], MessageChanged | None]
+"""Tells what became of a message since it was sent."""
 
 
 @dataclass(slots=True)
@@ -121,6 +126,7 @@ class Conversation:
     is_whole: bool = False  # nothing is in front of the first entry
     new_from: int = 0  # the first message that was unread when it was opened; 0: none
     typing: dict[str, Doing] = field(default_factory=dict)
+    _by_key: dict[str, Entry] = field(default_factory=dict)
 
     @property
     def is_group(self) -> bool:
@@ -137,7 +143,34 @@ class Conversation:
         return next((entry.offset for entry in self.entries if entry.offset), 0)
 
     def find(self, key: str) -> Entry | None:
-        return next((entry for entry in reversed(self.entries) if entry.key == key), None)
+        return self._by_key.get(key)
+
+    def add(self, entry: Entry) -> None:
+        """Adds a message, in its place."""
+        if self.entries and self.entries[-1].place() > entry.place():
+            insort(self.entries, entry, key=Entry.place)
+        else:
+            self.entries.append(entry)
+        self._by_key[entry.key] = entry
+
+    def add_all(self, entries: Iterable[Entry]) -> None:
+        """Adds messages of a page, which may be many."""
+        for entry in entries:
+            self.entries.append(entry)
+            self._by_key[entry.key] = entry
+        self.entries.sort(key=Entry.place)
+
+    def drop(self, entry: Entry) -> None:
+        self.entries.remove(entry)
+        del self._by_key[entry.key]
+
+    def keep_newest(self, count: int) -> None:
+        """Unloads what is older than the newest ones: it is loaded again when it is scrolled to."""
+        if len(self.entries) > count:
+            for entry in self.entries[: len(self.entries) - count]:
+                del self._by_key[entry.key]
+            del self.entries[: len(self.entries) - count]
+            self.is_whole = False
 
     def last_own(self) -> Entry | None:
         """Returns this user's last message that can be edited."""
@@ -158,6 +191,7 @@ class Model:
     presence: dict[str, KnownPresence] = field(default_factory=dict)
     opened: str = ""  # the key of the conversation that is shown
     times: Times = lambda _conversation, _offset: {}
+    state: State = lambda _conversation, _offset: None
     revision: int = 0
     _order: list[Conversation] = field(default_factory=list)
     _ordered_at: int = -1
@@ -210,6 +244,11 @@ class Model:
             return "read"
         return "delivered" if sum("delivered" in times for times in others) >= wanted else "sent"
 
+    def mentioned(self, text: str, members: Sequence[str]) -> list[str]:
+        """Returns those who are named in a text, as in "@bob" or "@bob@example.org"."""
+        words = {word.rstrip(".,:;!?)").casefold() for word in text.split() if word.startswith("@")}
+        return [eid for eid in members if words & {f"@{eid}".casefold(), f"@{self.name_of(eid)}".casefold()}]
+
     def by_target(self, to: str) -> Conversation:
         """Returns the conversation with a user, or a group by its id; a new one where there is none."""
         for one in self.conversations.values():
@@ -232,7 +271,7 @@ class Model:
             one.read_upto = read_upto(one.id)
             one.unread = 0 if entry.own else max(0, one.head - one.read_upto)
             one.counted_upto = one.head
-            one.entries.clear()
+            one.keep_newest(0)
         self._changed()
 
     def take_inbox(self, rows: Iterable[InboxRow]) -> None:
@@ -255,13 +294,18 @@ class Model:
 
     def take_page(self, conversation: Conversation, messages: Iterable[KeptMessage | Message]) -> int:
         """Adds messages of a page, older or known. Returns how many are new."""
-        before = len(conversation.entries)
+        added = []
         for one in messages:
             message, changes = (one.message, one.changes) if isinstance(one, KeptMessage) else (one, None)
-            self._put(conversation, message, changes, is_new=False)
-        conversation.entries.sort(key=Entry.place)
+            if conversation.find(message.signal_id) is None:
+                self._drop_waiting(conversation, message)
+                entry = self._entry(message, changes or self.state(conversation.id, message.conversation_offset))
+                conversation.head = max(conversation.head, entry.offset)
+                if not _is_hidden(entry):
+                    added.append(entry)
+        conversation.add_all(added)
         self._changed()
-        return len(conversation.entries) - before
+        return len(added)
 
     def take_waiting(self, messages: Iterable[Message]) -> None:
         """Shows what an earlier process wrote, and the server has not answered yet."""
@@ -272,15 +316,6 @@ class Model:
             if one.find(message.id) is None:
                 self.wrote(one, message.id, decoded(message.payload), message.timestamp, message.reply_to)
 
-    def note_changes(self, conversation: Conversation, state: Callable[[str, int], MessageChanged | None]) -> None:
-        """Looks up what became of the messages that are loaded."""
-        for entry in conversation.entries:
-            if entry.offset:
-                entry.changes = state(conversation.id, entry.offset)
-                entry.revision += 1
-        conversation.entries = [entry for entry in conversation.entries if not _is_hidden(entry)]
-        self._changed()
-
     # What this user does.
 
     def wrote(self, conversation: Conversation, own_id: str, text: str, now: int, reply_to: str = "") -> Entry:
@@ -288,7 +323,7 @@ class Model:
         entry = Entry(
             own_id, conversation.id, self.own_eid, own=True, time=now, written=text, sent_id=own_id, reply_to=reply_to
         )
-        conversation.entries.append(entry)
+        conversation.add(entry)
         conversation.last, conversation.activity = entry, max(conversation.activity, now)
         conversation.new_from = 0
         self._changed()
@@ -361,7 +396,10 @@ class Model:
         }
 
     def _read_again(self, event: ReadAgain) -> None:
-        self._put(self._of_message(event.message, is_feed=False), event.message, None, is_new=False)
+        one = self._of_message(event.message, is_feed=event.partition == "feed")
+        entry = self._put(one, event.message, None, is_new=False)
+        entry.written = entry.written if entry.is_event else decoded(event.message.payload)
+        self._touch(entry)
 
     def _kept(self, event: ConversationChanged) -> None:
         one = self._conversation(event.conversation)
@@ -387,7 +425,6 @@ class Model:
         one = self._of_message(message, is_feed=isinstance(event, PostReceived))
         is_known = one.find(message.signal_id) is not None
         entry = self._put(one, message, None, is_new=True)
-        one.entries.sort(key=Entry.place)
         if message.from_ is not None:
             one.typing.pop(message.from_.eid, None)
         is_news = not (entry.own or is_known or entry.offset <= max(one.read_upto, one.counted_upto))
@@ -407,11 +444,12 @@ class Model:
                 continue
             one = self._given(written_in, sent.conversation)
             if (twin := one.find(sent.signal_id)) is not None:
-                one.entries.remove(twin)
+                one.drop(twin)
+            one.drop(entry)
             entry.key, entry.conversation, entry.offset = sent.signal_id, sent.conversation, sent.conversation_offset
             entry.signal_offset, entry.time, entry.failure = sent.signal_offset, sent.time, ""
             one.head = max(one.head, entry.offset)
-            one.entries.sort(key=Entry.place)
+            one.add(entry)
             self._touch(entry)
             return
 
@@ -424,7 +462,7 @@ class Model:
         if self.opened == one.key:
             self.opened = conversation
         if known is not None:
-            known.entries += one.entries
+            known.add_all(one.entries)
             return known
         one.key = one.id = conversation
         self.conversations[conversation] = one
@@ -445,7 +483,8 @@ class Model:
             entry.changes, entry.wanted = event, None
             self._touch(entry)
         if event.hidden:
-            one.entries = [entry for entry in one.entries if entry.offset != event.conversation_offset]
+            for entry in [entry for entry in one.entries if entry.offset == event.conversation_offset]:
+                one.drop(entry)
             if one.last is not None and one.last.offset == event.conversation_offset:
                 one.last = one.entries[-1] if one.entries else None
 
@@ -506,9 +545,9 @@ class Model:
         entry = conversation.find(message.signal_id)
         if entry is None:
             self._drop_waiting(conversation, message)
-            entry = self._entry(message, changes)
+            entry = self._entry(message, changes or self.state(message.conversation, message.conversation_offset))
             if not _is_hidden(entry):
-                conversation.entries.append(entry)
+                conversation.add(entry)
         conversation.head = max(conversation.head, entry.offset)
         if is_new and (conversation.last is None or conversation.last.place() <= entry.place()):
             conversation.last = entry
@@ -521,7 +560,7 @@ class Model:
         waiting = conversation.find(message.id) if message.id else None
         author = message.from_.eid if message.from_ is not None else ""
         if waiting is not None and waiting.own and author == self.own_eid:
-            conversation.entries.remove(waiting)
+            conversation.drop(waiting)
 
     def _entry(self, message: Message, changes: MessageChanged | None) -> Entry:
         author = message.from_.eid if message.from_ is not None else ""

@@ -36,6 +36,9 @@ from bimip.client.events import CommandDone, CommandRefused, Connected, Disconne
 PAGE = 50
 """Messages that are loaded at once."""
 
+MOST_LOADED = 4 * PAGE
+"""So many stay loaded of a conversation that is opened again."""
+
 INBOX_PAGE = 100
 MOST_CONVERSATIONS = 2000
 PING_SECONDS = 10.0
@@ -77,13 +80,13 @@ class Session:
         self.link = Link()
         self.client: Client | None = None
         self.changed, self.told, self.arrived = changed, told, arrived
-        self.finished = anyio.Event()
+        self.finished = asyncio.Event()
         self.failure: ClientError | None = None
         self.is_looked_at = True
         self._device = device
         self._partitions = partitions
         self._token = token
-        self._stop = anyio.CancelScope()
+        self._stop: anyio.CancelScope | None = None  # while it runs
         self._said_typing = 0.0
         self._loading: set[str] = set()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -101,7 +104,7 @@ class Session:
                 keep_messages=True,
             ) as client:
                 self.client = client
-                with self._stop:
+                with anyio.CancelScope() as self._stop:
                     self._load(client)
                     async with anyio.create_task_group() as tasks:
                         tasks.start_soon(self._measure, client)
@@ -116,14 +119,15 @@ class Session:
 
     async def stop(self) -> None:
         """Leaves as a device does: what was taken is acknowledged."""
-        self._stop.cancel()
-        await self.finished.wait()
+        if self._stop is not None:
+            self._stop.cancel()
+            await self.finished.wait()
 
     def _load(self, client: Client) -> None:
         """Shows what the device keeps, before there is a connection."""
         if client.identity is not None:
             self.model.own_eid = client.identity.eid
-        self.model.times = client.messages.receipts
+        self.model.times, self.model.state = client.messages.receipts, client.messages.state
         self.model.contacts = client.contacts.known()
         self.model.take_kept(client.history.kept_heads(MOST_CONVERSATIONS), client.conversations.read_marker)
         for group, known in client.groups.known().items():
@@ -148,6 +152,9 @@ class Session:
                 self.changed()
         except ClientError as error:
             self._end(error)
+        else:
+            self.link = Link(ended="this device is logged out: its token is needed to come back")
+            self.changed()
 
     def _take(self, event: Event) -> None:
         match event:
@@ -213,8 +220,9 @@ class Session:
     def open(self, key: str) -> None:
         """Opens a conversation with what is kept of it; what the server has besides comes a moment later."""
         one = self.model.open(key)
+        one.keep_newest(MOST_LOADED)
         if self.client is not None and one.id:
-            self._guarded(lambda client: self._add(one, client.history.kept(one.id, limit=PAGE)))
+            self._guarded(lambda client: self.model.take_page(one, client.history.kept(one.id, limit=PAGE)))
             self._soon(self._refresh(one))
         self.changed()
 
@@ -227,7 +235,7 @@ class Session:
         if client is None or not client.connected or not one.id:
             return
         found = await client.history.conversation(one.id, limit=PAGE)
-        self._add(one, found)
+        self.model.take_page(one, found)
         one.is_whole = one.is_whole or len(found) < PAGE
         if one.is_group and (own := [entry.offset for entry in one.entries if entry.own and entry.offset]):
             await client.messages.fetch_receipts(one.id, own[0], own[-1])  # of a large one nothing comes by itself
@@ -243,11 +251,11 @@ class Session:
         self._loading.add(one.key)
         try:
             kept = client.history.kept(one.id, before=before, limit=PAGE)
-            added = self._add(one, kept)
+            added = self.model.take_page(one, kept)
             is_enough = len(kept) == PAGE and _is_without_holes(kept, before)
             if client.connected and not is_enough:
                 found = await client.history.conversation(one.id, before=before, limit=PAGE)
-                added += self._add(one, found)
+                added += self.model.take_page(one, found)
                 one.is_whole = len(found) < PAGE
         except ClientError as error:
             self.told(f"older messages could not be loaded: {_sentence(error)}")
@@ -261,15 +269,9 @@ class Session:
     async def load_back_to(self, one: Conversation, offset: int) -> None:
         """Loads what is kept until a message is among it, in slices."""
         while self.client is not None and (before := one.first_offset) > offset:
-            if not self._add(one, self.client.history.kept(one.id, before=before, limit=JUMP_PAGE)):
+            if not self.model.take_page(one, self.client.history.kept(one.id, before=before, limit=JUMP_PAGE)):
                 return
             await anyio.lowlevel.checkpoint()
-
-    def _add(self, one: Conversation, page: Sequence[KeptMessage] | Sequence[object]) -> int:
-        assert self.client is not None
-        added = self.model.take_page(one, page)  # type: ignore[arg-type]  # of either kind
-        self.model.note_changes(one, self.client.messages.state)
-        return added
 
     def search(self, text: str) -> list[KeptMessage]:
         """Looks through all that this device keeps, the newest first."""
@@ -291,7 +293,11 @@ class Session:
             if one.is_feed:
                 own_id = client.feeds.publish_nowait(payload, reply_to=reply_to)
             else:
-                own_id = client.messages.send_nowait(one.to, payload, reply_to=reply_to)
+                members = (
+                    [eid for eid, _ in groups[one.id].members] if one.id in (groups := client.groups.known()) else []
+                )
+                mentions = self.model.mentioned(text, members)
+                own_id = client.messages.send_nowait(one.to, payload, reply_to=reply_to, mentions=mentions)
             self.model.wrote(one, own_id, text, _now(), reply_to)
             self.link.waiting = client.messages.unsent
 
@@ -419,6 +425,10 @@ class Session:
 
     async def set_privacy(self, **switches: bool) -> str:
         return (await self._asked(lambda client: client.settings.change(**switches)))[1]  # type: ignore[arg-type]
+
+    async def log_out(self) -> str:
+        """Leaves for good: the server forgets this device, whose file stays here."""
+        return (await self._asked(lambda client: client.logout(forget=True)))[1]
 
     async def _asked(self, ask: Callable[[Client], Awaitable[T]]) -> tuple[T | None, str]:
         client = self.client

@@ -6,9 +6,8 @@ from pathlib import Path
 import pytest
 from textual.widgets import Input
 
-from bimip.client import Start, open_client
+from bimip.client import open_client
 from bimip.client.errors import StoreError
-from bimip.client.events import Received
 from bimip.testing import ServerProcess
 from tests.cli.chat.screen import Screen, a_screen, in_thread, run
 from tests.cli.chat.test_text import HOSTILE
@@ -78,22 +77,10 @@ def test_what_is_written_offline_waits_is_said_and_is_sent(tmp_path: Path) -> No
             await one.press("up", "!", "enter")  # and changed before it was sent
             await one.sees("1 message waits to be sent")
             await one.sees("⧖")
-        async with a_screen(server, alice, folder=tmp_path) as one:  # another process, still without a server
-            await one.sees("second")
-            await one.sees("1 message waits to be sent")
-            assert [entry.text for entry in one.opened().entries] == ["first", "second"]
             await in_thread(server.start)
             await one.until(lambda: not one.session.link.waiting and one.session.link.is_connected)
             await one.sees("second! (edited)")
-            await one.until(lambda: one.opened().entries[-1].offset)
-        async with open_client(server.url, token=server.token(bob, "new"), start=Start.FIRST) as client:
-            found = []
-            async for event in client:
-                if isinstance(event, Received):
-                    found.append(event.message.payload)
-                if len(found) == 2:
-                    break
-            assert found == [b"first", b"second!"]
+            await one.until(lambda: one.opened().entries[-1].offset and one.opened().entries[-1].wanted is None)
 
     with ServerProcess(tmp_path) as server:
         run(lambda: scenario(server))
@@ -170,7 +157,7 @@ def test_only_what_is_visible_is_drawn_and_each_message_is_laid_out_once(server:
             messages.laid_out = messages.drawn = rows.drawn = 0
             await one.press("up")
             await one.pilot.pause(0.1)
-            assert messages.laid_out <= 2  # the one that was chosen, and the one that is
+            assert 1 <= messages.laid_out <= 2  # the one that was chosen, and the one that is
             assert messages.drawn <= 3 * 24
             assert rows.drawn <= 3 * 24
             messages.laid_out = 0
@@ -188,10 +175,8 @@ def fill(one: Screen, *, conversations: int, messages: int) -> None:
     for number in range(conversations):
         eid, name = f"user{number}@many.org", f"k{number}"
         one.model.take(received(1, f"from {number}", author=eid, conversation=name))
-    for offset in range(2, messages + 2):
-        one.model.conversations["k7"].entries.append(
-            one.model._entry(received(offset, author="user7@many.org", conversation="k7").message, None)
-        )
+    page = [received(offset, author="user7@many.org", conversation="k7").message for offset in range(2, messages + 2)]
+    one.model.take_page(one.model.conversations["k7"], page)
 
 
 def fill_one(one: Screen, offset: int) -> None:
@@ -340,14 +325,12 @@ def test_search_goes_to_where_it_was_written(server: ServerProcess, tmp_path: Pa
             await client.messages.send(alice, b"the needle")
             await client.messages.send_many([(alice, f"hay {number}".encode()) for number in range(150)])
             await one.until(lambda: one.model.conversations and one.model.ordered()[0].head == 151)
-            one.opened().entries = one.opened().entries[-50:]  # as it is when it was opened anew
+            one.opened().keep_newest(50)
             await one.press("ctrl+f", *"needle")
             await one.sees("bob: the needle")
             await one.press("enter")
-            await one.until(lambda: one.app.messages.chosen is not None)
-            assert one.app.messages.chosen is not None
-            assert one.app.messages.chosen.text == "the needle"
-            await one.sees("the needle")
+            await one.until(lambda: one.app.messages.chosen and one.app.messages.chosen.text == "the needle")
+            await one.sees("▌ the needle")
 
     run(scenario)
 

@@ -13,6 +13,7 @@ from bimip.client.events import (
     MessageChanged,
     PostReceived,
     PresenceChanged,
+    ReadAgain,
     ReadMarkerChanged,
     ReceiptsChanged,
     Received,
@@ -367,3 +368,29 @@ def test_what_happened_to_a_group_is_said_by_names() -> None:
     [entry] = model.conversations["c7"].entries
 
     assert (entry.text, entry.is_event) == ("bob added carol", True)
+
+
+def test_members_who_are_named_are_mentioned() -> None:
+    model = a_model()
+    model.take(ContactChanged(CAROL, KnownContact(name="Caro")))
+
+    assert model.mentioned("@bob, and @Caro: come! @nobody", [ALICE, BOB, CAROL]) == [BOB, CAROL]
+    assert model.mentioned(f"@{BOB}", [BOB]) == [BOB]
+    assert model.mentioned("bob", [BOB]) == []
+
+
+def test_what_was_known_of_a_message_before_it_came_is_seen_in_it() -> None:
+    model = a_model()
+    model.state = lambda _conversation, offset: changed(offset, hidden=offset == 2, payload=b"edited")
+    model.take(received(1))
+    model.take_page(model.conversations["c1"], [a_message(2), a_message(3)])
+
+    assert texts(model.conversations["c1"]) == ["edited", "edited"]
+
+
+def test_a_message_that_is_read_again_is_as_the_server_has_it() -> None:
+    model = a_model()
+    model.take(received(1, "damaged"))
+    model.take(ReadAgain(a_message(1, "whole"), "chat", 1))
+
+    assert texts(model.conversations["c1"]) == ["whole"]
