@@ -176,6 +176,8 @@ class Tab:
             self._note(told)
 
     def _note(self, told: dict[str, Any]) -> None:
+        if "method" not in told:
+            return  # the answer to what nobody waits for any more
         if told["method"] == "Runtime.exceptionThrown":
             details = told["params"]["exceptionDetails"]
             self.complaints.append(details.get("exception", {}).get("description", details["text"]))

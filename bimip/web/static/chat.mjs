@@ -61,14 +61,16 @@ async function logIn(token) {
 }
 
 async function logOut() {
+  const { outbox } = device.condition;
+  const lost = outbox ? ` ${outbox} of what you did has not been sent yet, and is lost.` : "";
   const isOut = await ask({
-    title: "Log out?", words: "This browser forgets your messages. They stay on the server and on your other devices.", yes: "Log out", danger: true,
+    title: "Log out?", words: `This browser forgets your messages. They stay on the server and on your other devices.${lost}`, yes: "Log out", danger: true,
     fields: [{ name: "forget", type: "checkbox", label: "Also remove this device from your account" }],
     act: async ({ forget }) => {
-      const { outbox, isConnected } = device.condition;
-      if (outbox && !globalThis.confirm(`${outbox} of what you did has not been sent yet, and would be lost. Log out all the same?`)) return;
       await notifications.turnOff(device).catch(() => {});
-      if (isConnected && forget) await device.request("logout", { forget: true }).catch(() => {});
+      if (forget && device.condition.isConnected) await device.request("logout", { forget: true }).catch(() => {});
+      closeThread();
+      leave();
       await device.forget();
       await login.forget();
       return true;

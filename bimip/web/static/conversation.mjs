@@ -69,6 +69,7 @@ export class Conversation {
 
   close() {
     for (const off of this.#offs) off();
+    this.messages.stop();
     this.box.remove();
   }
 

@@ -57,6 +57,12 @@ export class Messages {
   /** A conversation that existed only here has got its id. */
   rename(conversation) { this.conversation = conversation; return this.refresh(); }
 
+  /** Reads nothing any more. */
+  stop() {
+    this.conversation = null;
+    this.#shown += 1;
+  }
+
   get views() { return this.#views; }
   get last() { return this.#views.at(-1); }
   get isAtEnd() { return this.#atEnd && !this.#end; }

@@ -1,0 +1,144 @@
+"""The messenger, in a browser, before a real server, as one person uses it."""
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from bimip.testing import free_port
+from tests.browser.kit import ALICE, Demonstration
+from tests.chaos.process_driver import served, token
+from tests.kit.browser import Tab, needs_browser, showing
+
+CHOSEN = "document.querySelector('.pane')"
+
+
+@asynccontextmanager
+async def messenger(folder: Path, user: str = "Alice") -> AsyncIterator[tuple[Demonstration, Tab]]:
+    """The messenger of somebody, who logged in as the demonstration offers."""
+    with Demonstration(folder) as server:
+        async with showing(f"{server.origin}/chat", folder / "profile") as tab:
+            await log_in(tab, user)
+            yield server, tab
+
+
+async def log_in(tab: Tab, user: str = "Alice") -> None:
+    await tab.wait("document.querySelectorAll('#demonstration button').length === 2")
+    await press(tab, "#demonstration button", f"Log in as {user}")
+    await tab.wait("messenger.device.condition.isConnected")
+
+
+async def press(tab: Tab, where: str, words: str) -> None:
+    """Presses the button that says so."""
+    found = (
+        f"[...document.querySelectorAll({json.dumps(where)})].find((one) => one.textContent === {json.dumps(words)})"
+    )
+    await tab.wait(f"{found} !== undefined")
+    await tab.evaluate(f"{found}.click()")
+
+
+async def write(tab: Tab, text: str) -> None:
+    await tab.evaluate(f"{CHOSEN}.querySelector('textarea').focus()")
+    await tab.type(text)
+    await tab.press("Enter")
+    await wait_shown(tab, text)
+
+
+async def wait_shown(tab: Tab, text: str) -> None:
+    await tab.wait(
+        f"[...{CHOSEN}.querySelectorAll('.message .text')]"
+        f".filter((one) => one.textContent === {json.dumps(text)}).length === 1"
+    )
+
+
+async def fill_dialog(tab: Tab, yes: str, **fields: str) -> None:
+    for name, text in fields.items():
+        await tab.wait(f"document.querySelector('dialog[open] [name={name}]') !== null")
+        await tab.evaluate(f"document.querySelector('dialog[open] [name={name}]').focus()")
+        await tab.type(text)
+    await press(tab, "dialog[open] .buttons button", yes)
+    await tab.wait("document.querySelector('dialog') === null")
+
+
+@needs_browser
+async def test_one_person_uses_it(tmp_path: Path) -> None:
+    hostile = "<img src=x onerror='globalThis.isHit = true'>"
+    async with messenger(tmp_path) as (server, tab):
+        await tab.evaluate("document.querySelector('[aria-label=\"New conversation\"]').click()")
+        await fill_dialog(tab, "Begin", eids="bob@example.org")
+        await write(tab, "Hello Bob")
+        await write(tab, hostile)
+        await tab.wait("document.querySelector('#inbox .line').textContent.startsWith('You: <img')")
+        await tab.evaluate("document.querySelector('[aria-label=\"New conversation\"]').click()")
+        await fill_dialog(tab, "Begin", eids="bob@example.org, carol@example.org", title="Trip")
+        await tab.wait("document.querySelectorAll('#inbox li').length === 2")
+        await write(tab, "Where to?")
+        address = await tab.evaluate("location.hash")
+
+        # By the keyboard, and by what is searched for.
+        await tab.evaluate("document.querySelector('.rows').focus()")
+        for key in ("Home", "ArrowDown", "Enter"):
+            await tab.press(key)
+        await wait_shown(tab, "Hello Bob")
+        await tab.evaluate("document.getElementById('find').focus()")
+        await tab.type("where")
+        await tab.wait("document.querySelector('#found .line')?.textContent === 'You: Where to?'")
+        await tab.evaluate("document.querySelector('#found .result').click()")
+        await wait_shown(tab, "Where to?")
+
+        # The server is killed: one writes on, and reloads; it comes again.
+        server.kill()
+        await tab.wait("!messenger.device.condition.isConnected")
+        await write(tab, "written to nobody")
+        server.start()
+        await tab.evaluate("globalThis.isLeft = true")
+        await tab.call("Page.reload")
+        await tab.wait("!globalThis.isLeft && messenger.device.condition.isConnected")
+        await tab.wait("messenger.device.condition.outbox === 0")
+        await wait_shown(tab, "written to nobody")
+        names = await tab.evaluate("JSON.stringify([location.href, performance.getEntries().map((one) => one.name)])")
+        hit = await tab.evaluate("globalThis.isHit ?? null")
+        entries = await tab.evaluate("messenger.device.export()")
+
+        # Logged out, nothing is left.
+        await tab.evaluate("document.getElementById('me').click()")
+        await press(tab, ".menu button", "Log out")
+        await tab.evaluate("globalThis.isLeft = true")
+        await press(tab, "dialog[open] .buttons button", "Log out")
+        await tab.wait("!globalThis.isLeft && document.getElementById('login')?.hidden === false")
+        left = await tab.evaluate(
+            "indexedDB.databases().then((all) => [all.map((one) => one.name), sessionStorage.length])"
+        )
+        complaints = tab.complaints
+
+    assert address.startswith("#c/c")
+    assert [one["text"] for one in entries if one["text"]] == ["Hello Bob", hostile, "Where to?", "written to nobody"]
+    assert hit is None
+    assert "eyJ" not in names
+    assert left == [["bimip login"], 0]
+    assert complaints == []
+    assert "eyJ" not in server.told()
+
+
+@needs_browser
+async def test_without_a_demonstration_one_logs_in_with_a_token(tmp_path: Path) -> None:
+    port = free_port()
+    shown = token(ALICE, "browser")
+    with served(tmp_path, BIMIP_GATEWAY_PORT=str(port)) as server:
+        async with showing(f"http://127.0.0.1:{port}/", tmp_path / "profile") as tab:
+            await tab.wait("location.pathname === '/chat' && document.getElementById('login')?.hidden === false")
+            for said in ("no token", shown):
+                await tab.evaluate("document.getElementById('token').focus()")
+                await tab.type(said)
+                await tab.press("Enter")
+                if said == "no token":
+                    await tab.wait("document.getElementById('refused').textContent.startsWith('This is no token')")
+                    await tab.evaluate("document.getElementById('token').value = ''")
+            await tab.wait("messenger.device.condition.isConnected")
+            offered = await tab.evaluate("document.getElementById('demonstration').childElementCount")
+            kept = await tab.evaluate("[document.getElementById('token').value, location.href]")
+        told = server.log.read_text()
+
+    assert offered == 0
+    assert kept == ["", f"http://127.0.0.1:{port}/chat"]
+    assert shown not in told
