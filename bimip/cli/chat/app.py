@@ -1,14 +1,15 @@
 """The screen: what keys do, and what is shown when."""
 
 import asyncio
-import signal
+import os
+import threading
 import time
 from collections.abc import Coroutine
 from contextlib import suppress
 from typing import ClassVar
 
 from rich.text import Text
-from textual import work
+from textual import events, work
 from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
@@ -35,6 +36,12 @@ NARROW = 60
 """Columns below which the list and the conversation take turns."""
 
 THEMES = {"terminal": "ansi-dark", "dark": "textual-dark", "light": "textual-light"}
+
+LOOK_SECONDS = 180.0
+"""So long after a key somebody is thought to look: what comes later is not said to be read."""
+
+DRAFT_SECONDS = 5.0
+LEAVE_SECONDS = 3.0
 
 FOREVER = 4_102_444_800_000  # the year 2100, in milliseconds
 
@@ -84,6 +91,7 @@ class ChatApp(App[None]):
         self._kept_text = ""  # what stood in the composer before an edit
         self._drawn_at = -1
         self._ended = ""
+        self.touched_at = 0.0  # when somebody pressed a key, by the loop's clock
         self._wanted_draw = False
         session.changed, session.told, session.arrived = self._want_draw, self.tell, self._arrived
 
@@ -100,13 +108,12 @@ class ChatApp(App[None]):
 
     def on_mount(self) -> None:
         self.theme = self._theme_wanted
+        self.touched_at = asyncio.get_running_loop().time()
         self.composer.focus()
         self.screen.add_class("-listing")
         self.run_worker(self.session.run(), exit_on_error=True)
         self.set_interval(1.0, self._draw_status)
-        with suppress(NotImplementedError, RuntimeError, ValueError):
-            for one in (signal.SIGTERM, signal.SIGHUP):
-                asyncio.get_running_loop().add_signal_handler(one, self._leave_at_signal)
+        self.set_interval(DRAFT_SECONDS, self._save_draft_now_and_then)
         self._draw()
 
     # Parts of the screen.
@@ -166,7 +173,7 @@ class ChatApp(App[None]):
         now = asyncio.get_running_loop().time()
         self._base.query_one("#status", Static).update(status_text(self.model, self.session.link, now, width))
         header = self._base.query_one("#header", Static)
-        header.update(header_text(self.model, self.model.open_one, header.size.width or width))
+        header.update(header_text(self.model, self.model.open_one, _now(), header.size.width or width))
 
     def _draw_about(self) -> None:
         """Shows what is written is an answer, or an edit."""
@@ -181,17 +188,28 @@ class ChatApp(App[None]):
     def _read(self) -> None:
         """Marks as read what is visible and looked at."""
         one = self.model.open_one
-        is_visible = len(self.screen_stack) == 1 and self.app_focus and self.messages.display and self.messages.follows
+        is_visible = len(self.screen_stack) == 1 and self._is_looked_at and self.messages.follows
         hidden = self.screen.has_class("-narrow") and self.screen.has_class("-listing")
         if one is not None and is_visible and not hidden and one.head > one.read_upto:
             self.session.read(one)
 
     def _arrived(self, conversation: Conversation) -> None:
-        now = time.time_ns() // 1_000_000
+        now = _now()
         intent = self.session.client.presence.intent.status if self.session.client is not None else Status.ONLINE
-        looks = self.app_focus and conversation.key == self.model.opened
+        looks = self._is_looked_at and conversation.key == self.model.opened
         if self.is_belling and not conversation.is_muted(now) and intent is not Status.DND and not looks:
             self.bell()
+
+    @property
+    def _is_looked_at(self) -> bool:
+        """Whether somebody seems to look: a terminal may not tell, so a key is to have been pressed not long ago."""
+        return self.app_focus and asyncio.get_running_loop().time() - self.touched_at < LOOK_SECONDS
+
+    async def on_event(self, event: events.Event) -> None:
+        if isinstance(event, events.Key | events.MouseDown | events.AppFocus):
+            self.touched_at = asyncio.get_running_loop().time()
+            self._want_draw()
+        await super().on_event(event)
 
     def on_app_blur(self) -> None:
         self.session.look(is_looked_at=False)
@@ -321,6 +339,11 @@ class ChatApp(App[None]):
         one = self.model.open_one
         if one is not None:
             self.complain(self.session.save_draft(one, self._kept_text if self._editing else self.composer.text))
+
+    def _save_draft_now_and_then(self) -> None:
+        """Saves what was typed, while the server takes it: without a connection that is done once, at the end."""
+        if self.session.link.is_connected:
+            self._save_draft()
 
     # A message.
 
@@ -658,8 +681,16 @@ class ChatApp(App[None]):
         await self.session.stop()
         self.exit()
 
-    def _leave_at_signal(self) -> None:
-        self._soon(self.action_quit())
+    def leave_at_signal(self, number: int, _frame: object) -> None:
+        """Leaves in order, but not for long: a terminal that is gone takes nothing more, and who draws to it hangs."""
+        deadline = threading.Timer(LEAVE_SECONDS, os._exit, (128 + number,))
+        deadline.daemon = True
+        deadline.start()
+        self.call_later(self.action_quit)
 
     def _soon(self, doing: Coroutine[object, object, None]) -> None:
         self.run_worker(doing, exit_on_error=True)
+
+
+def _now() -> int:
+    return time.time_ns() // 1_000_000

@@ -1,5 +1,6 @@
 """From the command to the end of the screen."""
 
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -20,6 +21,8 @@ def chat(
         raise Failure(Exit.USAGE, sentence)
     session = Session(device, partitions, token=_reader(token_file, device.token))
     app = ChatApp(session, theme=theme, bell=bell)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, app.leave_at_signal)
     app.run()
     if session.failure is not None:
         raise failure_of(session.failure)

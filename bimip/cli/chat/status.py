@@ -35,7 +35,7 @@ def status_text(model: Model, link: Link, now: float, width: int) -> Text:
     return Text.assemble((f" {sign} ", colour), fit(" · ".join(parts), max(1, width - 4)), no_wrap=True)
 
 
-def header_text(model: Model, one: Conversation | None, width: int) -> Text:
+def header_text(model: Model, one: Conversation | None, now_ms: int, width: int) -> Text:
     """Names the open conversation, and how the other one is."""
     if one is None:
         return Text(" Ctrl-N begins a conversation, F1 helps", style="dim", no_wrap=True)
@@ -53,7 +53,7 @@ def header_text(model: Model, one: Conversation | None, width: int) -> Text:
     else:
         more = counted(one.member_count, "member")
     more = typing_text(model, one) or more
-    flags = "  muted" if one.muted_until else ""
+    flags = "  muted" if one.is_muted(now_ms) else ""
     return Text.assemble(
         (f" {fit(title, max(4, width // 2))}", "bold"),
         (f"  {fit(more.strip() + flags, max(1, width - min(len(title), width // 2) - 4))}", "dim"),

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from textual.widgets import Input
 
+from bimip.cli.chat.app import LOOK_SECONDS
 from bimip.client import open_client
 from bimip.client.errors import StoreError
 from bimip.testing import ServerProcess
@@ -331,6 +332,27 @@ def test_search_goes_to_where_it_was_written(server: ServerProcess, tmp_path: Pa
             await one.press("enter")
             await one.until(lambda: one.app.messages.chosen and one.app.messages.chosen.text == "the needle")
             await one.sees("▌ the needle")
+
+    run(scenario)
+
+
+def test_what_comes_while_nobody_looks_is_read_once_somebody_does(server: ServerProcess) -> None:
+    async def scenario() -> None:
+        alice, bob = "alice@look.org", "bob@look.org"
+        await in_touch(server, alice)
+        async with (
+            a_screen(server, alice) as one,
+            open_client(server.url, token=server.token(bob)) as client,
+        ):
+            await one.until(lambda: one.session.link.is_connected)
+            await client.messages.send(alice, b"first")
+            await one.until(lambda: one.model.open_one is not None and one.opened().read_upto == 1)
+            one.app.touched_at -= LOOK_SECONDS
+            await client.messages.send(alice, b"second")
+            await one.sees("second")
+            assert (one.opened().unread, one.opened().read_upto) == (1, 1)
+            await one.press("left")
+            await one.until(lambda: one.opened().read_upto == 2)
 
     run(scenario)
 

@@ -139,6 +139,11 @@ def test_somebody_talks_in_a_terminal_and_the_server_and_the_terminal_are_killed
     until(lambda: "⧖" not in again.shown(), again.shown)
     again.press("C-q")
     assert "it ended with 0" in again.sees("it ended with 0")
+    third = terminals(command)
+    third.sees("● connected")
+    left = child_of(third.process())
+    third.close()
+    until(lambda: not Path(f"/proc/{left}").exists(), lambda: "its end, behind a terminal that is gone")
     with open_client(bimip_server.url, token=bimip_server.token(BOB)) as bob:
         late = next(event for event in bob if isinstance(event, Received) and b"without" in event.message.payload)
         assert late.message.payload == b"written without a server"

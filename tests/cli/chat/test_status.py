@@ -1,0 +1,62 @@
+"""What the line at the bottom and the one at the top say."""
+
+import pytest
+
+from bimip.cli.chat.session import Link
+from bimip.cli.chat.status import header_text, status_text
+from bimip.client.events import KnownContact, KnownPresence
+from bimip.domain.core.records import Status
+from tests.cli.chat.test_model import ALICE, BOB, a_model, kept, received
+
+NOW = 1_700_000_000_000
+
+
+@pytest.mark.parametrize(
+    ("link", "said"),
+    [
+        (Link(), "○ connecting · what you write is kept and sent later"),
+        (Link(is_connected=True, lag=0.0123), "● connected 12 ms"),
+        (Link(is_connected=True, waiting=1), "● connected · 1 message waits to be sent"),
+        (
+            Link(reason="cut", retry_at=107.0, waiting=2),
+            "○ offline, again in 7 s · 2 messages wait to be sent · cut",
+        ),
+        (Link(ended="this device was replaced"), "✗ this device was replaced"),
+    ],
+)
+def test_the_status_line_says_whether_there_is_a_connection_and_what_waits(link: Link, said: str) -> None:
+    assert status_text(a_model(), link, 100.0, 100).plain == f" {said}"
+
+
+def test_the_status_line_counts_what_is_unread_and_is_as_wide_as_the_screen() -> None:
+    model = a_model()
+    model.take(received(1))
+    link = Link(is_connected=True)
+
+    assert status_text(model, link, 0.0, 80).plain == " ● connected · 1 unread"
+    assert len(status_text(model, link, 0.0, 16).plain) <= 16
+
+
+def test_the_header_says_who_it_is_and_how_they_are() -> None:
+    model = a_model()
+    model.take(received(1))
+    one = model.conversations["c1"]
+    assert header_text(model, one, NOW, 60).plain == " bob  bob@example.org"
+    model.contacts[BOB] = KnownContact(seen=True)
+    assert "○ offline" in header_text(model, one, NOW, 60).plain
+    model.presence[BOB] = KnownPresence(Status.ONLINE)
+    model.take(kept("c1", muted_until=NOW + 1))
+    assert "● online" in header_text(model, one, NOW, 60).plain
+    assert "muted" in header_text(model, one, NOW, 60).plain
+
+    assert "muted" not in header_text(model, one, NOW + 1, 60).plain
+    assert "Ctrl-N" in header_text(model, None, NOW, 60).plain
+
+
+def test_the_header_of_a_group_counts_its_members() -> None:
+    model = a_model()
+    model.take(received(1, author=ALICE, to="c7", conversation="c7"))
+    one = model.conversations["c7"]
+    one.member_count = 3
+
+    assert header_text(model, one, NOW, 60).plain == " group c7  3 members"
