@@ -71,6 +71,7 @@ export function connect(url, options) {
  *     WebSocket     a class as browsers have it; that of Node 22 or a browser by default
  *     onMessage     (message) => ...; the next one comes when the promise that it returns is done. Where it fails, the
  *                   message is not acknowledged and comes again over another connection
+ *     onKnown       (message), also awaited: one that was shown comes again after a restore, and stands elsewhere in the log
  *     onState       (page: StateDelta), also awaited
  *     onGap         (gap: Gap): these offsets will not come
  *     onBody        (body: Body): what else the server tells, such as awareness, locations, signals of calls
@@ -602,7 +603,7 @@ export class Client {
       return this.#sent({ ...message, status: SENT, timestamp: message.server_time, partition, duplicate: true });
     }
     const isKnown = this.#recent.has(message.signal_id) || (await this.#options.knows?.(message.signal_id));
-    if (!isKnown) await this.#options.onMessage?.(message);
+    await (isKnown ? this.#options.onKnown : this.#options.onMessage)?.(message);
     this.#remember(message.signal_id);
   }
 

@@ -10,6 +10,7 @@
 import { compareNumbers } from "./state.mjs";
 
 export const WAITING = 2 ** 40; // beyond all places in a conversation
+const TOGETHER = 1000; // entries that a search reads at once
 const UNSEEN = { muted_until: "0", draft: "" };
 
 /** What is to be told once it is written: signalIds by conversation, keys of new entries, and whether the list is another one. */
@@ -176,7 +177,8 @@ export class Conversations {
     const row = this.#row(entry.conversation);
     this.#learn(row, message);
     const became = this.#state.message(entry.conversation, entry.order);
-    if (became.deleted || became.hidden) this.#strip(entry);
+    if (message.erased) this.#device.dropped(entry);
+    else if (became.deleted || became.hidden) this.#strip(entry);
     this.#ledger.put("entries", entry);
     this.#device.news.entries.add(key);
     if (entry.theirs && entry.order > Math.max(this.#marker(row.id), this.#countedTo(row))) {
@@ -326,6 +328,14 @@ export class Conversations {
     this.#keep(row);
   }
 
+  /** Forgets where entries stand in the log: another epoch gives them other offsets as they come again. */
+  async forgetOffsets() {
+    for (const { key } of await this.#database.find("entries", "log", ["", 0], ["\uffff", Infinity])) {
+      const { partition: _, offset: _o, ...entry } = await this.#ledger.get("entries", key);
+      this.#ledger.put("entries", entry);
+    }
+  }
+
   /** Erases what has disappeared. Returns when the next one does. */
   async expire() {
     const now = this.#device.now(), gone = await this.#database.find("entries", "expires", [0], [now]);
@@ -430,16 +440,24 @@ export class Conversations {
   async search(text, { limit = 50 } = {}) {
     const wanted = text.normalize("NFC").toLowerCase(), found = [];
     if (!wanted) return found;
-    for (let end = ["~"]; ; ) {
-      const rows = await this.#database.find("entries", "signal", [""], end, { limit: 500, backwards: true });
+    for (let from = [""]; ; ) { // forwards: a browser reads many at once in this direction alone
+      const rows = await this.#database.find("entries", "signal", from, ["~"], { limit: TOGETHER });
       for (const entry of rows) {
-        if (found.length >= limit) break;
-        const view = this.view(entry);
-        if (!view.isHidden && view.text?.normalize("NFC").toLowerCase().includes(wanted)) found.push(view);
+        if (!this.#contentOf(entry)?.normalize("NFC").toLowerCase().includes(wanted)) continue;
+        found.push(entry);
+        if (found.length > limit) found.shift();
       }
-      if (rows.length < 500 || found.length >= limit) return found;
-      end = [`${rows.at(-1).signal_id.slice(0, -1)}${String.fromCharCode(rows.at(-1).signal_id.charCodeAt(12) - 1)}~`];
+      if (rows.length < TOGETHER) break;
+      from = [`${rows.at(-1).signal_id} `]; // behind it, and in front of all others
     }
+    return Promise.all(found.reverse().map((entry) => this.viewWithReplies(entry)));
+  }
+
+  /** The text of a message as it is now; null where it has none, or is not to be shown. */
+  #contentOf(entry) {
+    const { message } = entry, became = this.#state.message(entry.conversation, entry.order);
+    if (message.erased || became.deleted || became.hidden || this.#isHiding(entry) || (entry.expires && entry.expires <= this.#device.now())) return null;
+    return textOf(compareNumbers(message.edited, became.edited) > 0 ? message.payload : (became.payload ?? message.payload));
   }
 
   async export() {

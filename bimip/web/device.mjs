@@ -1,6 +1,7 @@
 /**
  * One device of a user, with all that a messenger shows of it: what a page uses. It stands on `bimip.mjs` (the connection), `database.mjs`
- * (what is kept), `state.mjs` and `conversations.mjs` (what became of messages, and how they are shown), `commands.mjs` and `presence.mjs`.
+ * (what is kept), `state.mjs` and `conversations.mjs` (what became of messages, and how they are shown), `commands.mjs`, `presence.mjs`
+ * and `gossip.mjs`.
  *
  *     import { openDevice } from "./device.mjs";
  *     const device = await openDevice({ url, token, name: "alice-laptop" });
@@ -85,6 +86,7 @@ import { BimipError, connect } from "./bimip.mjs";
 import { Commands } from "./commands.mjs";
 import { bytesOf, Conversations, News, pendingValue, textOf } from "./conversations.mjs";
 import { browserDatabase, clientStore, Ledger } from "./database.mjs";
+import { Gossip } from "./gossip.mjs";
 import { Presence } from "./presence.mjs";
 import { State } from "./state.mjs";
 
@@ -139,6 +141,11 @@ export class Device {
     this.#presence = new Presence({
       onPresence: (eid, presence) => this.#emit("presence", eid, presence), onTyping: (typing) => this.#emit("typing", typing),
     });
+    if (this.#options.gossip) {
+      this.#gossip = new Gossip({
+        ...this.#options.gossip, database, ledger: this.#ledger, client: () => this.#client, tell: (told) => this.#emit("gossip", told),
+      });
+    }
     this.#isPlugged = this.#options.plugged;
     this.#begin();
     this.#expire();
@@ -152,7 +159,7 @@ export class Device {
       get news() { return device.#news; },
       get waiting() { return device.#commands.waiting; },
       now: Date.now,
-      dropped: (entry) => device.#gossip?.dropped(entry),
+      dropped: (entry) => device.#gossip?.leaving(entry),
     };
   }
 
@@ -169,6 +176,7 @@ export class Device {
     this.#client = connect(url, {
       token, partitions, start, agent, ...(WebSocket && { WebSocket }), store: this.#store, isPlugged: this.#isPlugged,
       onMessage: (message) => this.#take(message),
+      onKnown: (message) => this.#take(message),
       onState: (page) => this.#takeState(page),
       onOutbox: (message) => this.#written(message),
       onSettle: (message, signal, error) => this.#settle(message, signal, error),
@@ -178,7 +186,7 @@ export class Device {
         this.#emit("error", Object.assign(error, { refused: message }));
       },
       onBody: (body) => this.#body(body),
-      onGone: () => { this.#heads = {}; this.#gossip?.forget(); },
+      onGone: () => this.#forgetOffsets(),
       onFrame: (direction, frame) => this.#tellFrame(direction, frame),
       onConnected: (hello) => this.#connected(hello),
       onDisconnected: (end) => this.#disconnected(end),
@@ -231,7 +239,7 @@ export class Device {
     this.#state.connected();
     this.#identity = this.#client.identity;
     this.#heads = Object.fromEntries((hello.logs ?? []).map((log) => [log.partition, Number(log.head ?? 0)]));
-    this.#gossip?.connected(hello);
+    this.#gossip?.connected();
     this.#commands.pump();
     this.#tellCondition();
     if (!this.#meta.seeded) this.#seed().catch((error) => this.#client.isConnected && this.#emit("error", error));
@@ -262,7 +270,14 @@ export class Device {
 
   // What arrives.
 
+  /** The server has another epoch: its offsets are others. */
+  #forgetOffsets() {
+    this.#heads = {};
+    this.#settling = this.#settling.then(() => Promise.all([this.#conversations.forgetOffsets(), this.#gossip?.forget()]));
+  }
+
   async #take(message) {
+    await this.#settling;
     this.#commands.saw(message.signal_offset);
     if (await this.#conversations.take(message)) this.#presence.over(message.conversation, message.from?.eid);
   }
@@ -305,6 +320,7 @@ export class Device {
 
   #body(body) {
     this.#presence.body(body);
+    this.#gossip?.passed(body);
     for (const said of body.peer_signals ?? []) this.#gossip?.hear(said);
     this.#tellCondition();
   }
@@ -329,8 +345,9 @@ export class Device {
       this.#news = new News();
       await this.#ledger.flush();
     }
-    await this.#tellNews(news);
+    this.#telling = this.#telling.then(() => this.#tellNews(news)).catch((error) => this.#isClosed || this.#emit("error", error));
   }
+  #telling = Promise.resolve(); // one after the other, in the order in which it was written
 
   async #tellNews({ conversations, entries, kinds }) {
     if (this.#handlers.get("message")?.size) {
@@ -623,6 +640,7 @@ export class Device {
     this.#presence.disconnected();
     await this.#client.close();
     await this.#settling;
+    await this.#telling;
     await this.#ledger.flush().catch((error) => this.#emit("error", error));
     this.#database.close();
     this.#release();

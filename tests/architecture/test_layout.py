@@ -89,6 +89,7 @@ TOPICS = {
     "tests/web/test_browser.py": "the client in JavaScript, in a browser",
     "tests/web/test_javascript.py": "the client in JavaScript, which is one module",
     "tests/web/test_device.py": "the modules that stand on it, with devices of several users",
+    "tests/web/test_browser_device.py": "the same in a browser, and with the SDK as the other end of gossip",
     "tests/wire/test_frame_fuzz.py": "what either codec accepts",
     "tests/wire/test_worst_frames.py": "what the worst frames cost",
     "tests/wire/test_generated.py": "the generated code",

@@ -228,6 +228,7 @@ async def _until(look: Callable[[], Awaitable[Any]]) -> Any:
 @asynccontextmanager
 async def showing(url: str, profile: Path, *, size: str = "1280,800") -> AsyncIterator[Tab]:
     """Has a browser show a page, for a test to drive."""
+    (profile / "DevToolsActivePort").unlink(missing_ok=True)  # an earlier browser's, of the same profile
     with browsing(url, profile, f"--window-size={size}"):
         told = trio.Path(profile / "DevToolsActivePort")
 

@@ -21,6 +21,11 @@ def test_copies_of_the_state_obey_the_rules_of_the_protocol() -> None:
 
 
 @needs_node
+def test_a_device_obeys_the_rules_of_the_protocol() -> None:
+    assert len(run("device_rules.mjs")) > 9
+
+
+@needs_node
 def test_devices_do_what_a_messenger_does(tmp_path: Path) -> None:
     tokens = [token("alice", "phone"), token("bob", "phone"), token("alice", "laptop"), token("alice", "tablet")]
     with served(tmp_path) as server:

@@ -1,0 +1,211 @@
+// Rules of one device, against a server that says what a test wants. Prints each rule that holds.
+
+import assert from "node:assert/strict";
+import { memoryDatabase } from "../../bimip/web/database.mjs";
+import { openDevice } from "../../bimip/web/device.mjs";
+
+const ME = { eid: "bob", connection_resource_id: "phone" };
+
+/** A WebSocket whose other end is the test. */
+class Socket extends EventTarget {
+  static opened = [];
+  readyState = 0;
+  said = [];
+
+  constructor() {
+    super();
+    Socket.opened.push(this);
+    setImmediate(() => { this.readyState = 1; this.dispatchEvent(new Event("open")); });
+  }
+
+  send(text) { this.said.push(JSON.parse(text)); }
+  close() { this.readyState = 3; }
+  tell(frame) { this.dispatchEvent(Object.assign(new Event("message"), { data: JSON.stringify(frame) })); }
+  body(body) { this.tell({ route: "10", body }); }
+  welcome(hello = {}) { this.tell({ route: "13", hello: { epoch: "7", identity: ME, logs: [{ partition: "chat" }], ...hello } }); }
+  all(name) { return this.said.filter((one) => name in one); }
+  sent({ ref, message }, offset) {
+    this.body({
+      partition: "chat", after: String(offset - 1), upto: String(offset),
+      signals: [{ id: message.id, signal_id: `s${offset}`, signal_offset: "900", status: "1", partition: "chat", user_offset: String(offset), conversation: "c1", conversation_offset: String(offset), timestamp: "5", ref: String(ref) }],
+    });
+  }
+}
+
+Math.random = () => 0; // nobody waits before they connect again
+
+const devices = [];
+const settled = async () => { for (let turn = 0; turn < 60; turn++) await new Promise(setImmediate); };
+
+function message(offset, more = {}) {
+  return {
+    id: `m${offset}`, signal_id: `s${offset}`, signal_offset: String(800 + offset), from: { eid: "alice" }, to: { eid: "bob" }, partition: "chat", user_offset: String(offset),
+    conversation: "c1", conversation_offset: String(offset), server_time: "5", payload: btoa(`text ${offset}`), ...more,
+  };
+}
+
+async function open(options = {}, hello = {}) {
+  const database = options.database ?? memoryDatabase(), shown = [], errors = [];
+  const device = await openDevice({ url: "ws://server", token: "T", WebSocket: Socket, database, ...options });
+  devices.push(device);
+  device.on("message", (view) => shown.push(view.text));
+  device.on("error", (error) => errors.push(error.message ?? String(error)));
+  await settled();
+  const socket = Socket.opened.at(-1);
+  if (options.plugged !== false) socket.welcome(hello);
+  await settled();
+  return { device, socket, database, shown, errors };
+}
+
+/** The connection behind this one. */
+async function again(socket, hello = {}) {
+  const count = Socket.opened.length;
+  if (socket.readyState !== 3) socket.dispatchEvent(Object.assign(new Event("close"), { code: 1006, reason: "" }));
+  while (Socket.opened.length === count) await new Promise((resolve) => setTimeout(resolve, 1));
+  await settled();
+  const next = Socket.opened.at(-1);
+  next.welcome(hello);
+  await settled();
+  return next;
+}
+
+const RULES = {
+  async "a message and the place behind it are one transaction"() {
+    const { socket, database } = await open(), commit = database.commit, written = [];
+    database.commit = async (changes) => { written.push(changes); return commit(changes); };
+    socket.body({ partition: "chat", upto: "2", messages: [message(1), message(2)] });
+    await settled();
+    const places = written.filter((changes) => changes.some(({ table }) => table === "entries"));
+    assert.equal(places.length, 1);
+    assert.deepEqual(places[0].filter(({ table }) => table === "entries").map(({ value }) => value.offset), [1, 2]);
+    assert.equal(places[0].find(({ table, value }) => table === "meta" && value.id === "client").value.positions.chat.offset, 2);
+  },
+
+  async "what could not be written is not acknowledged, and is shown once when it comes again"() {
+    const { socket, database, shown, errors } = await open(), commit = database.commit;
+    database.commit = async () => { throw new Error("no room"); };
+    socket.body({ partition: "chat", upto: "1", messages: [message(1)] });
+    await settled();
+    assert.deepEqual([shown, socket.all("signal"), errors.includes("no room")], [[], [], true]);
+    database.commit = commit;
+    const next = await again(socket);
+    next.body({ partition: "chat", after: next.all("hello")[0].hello.partitions[0].offset, upto: "1", messages: [message(1)] });
+    await settled();
+    assert.deepEqual(shown, ["text 1"]);
+    assert.equal((await database.all("entries")).length, 1);
+  },
+
+  async "another epoch's offsets are forgotten, and what comes again is not shown again"() {
+    const { device, socket, shown } = await open();
+    socket.body({ partition: "chat", upto: "2", messages: [message(1), message(2)] });
+    await settled();
+    const next = await again(socket, { epoch: "9" });
+    next.body({ partition: "chat", upto: "5", messages: [message(1, { user_offset: "5" })] });
+    await settled();
+    assert.deepEqual((await device.export()).map(({ offset, signalId }) => [offset, signalId]), [[5, "s1"]]);
+    assert.deepEqual(shown, ["text 1", "text 2"]);
+    assert.equal((await device.messages("c1")).length, 2);
+  },
+
+  async "a command goes behind the messages that were written before it, and one that is not answered goes again under its id"() {
+    const { device } = await open({ plugged: false });
+    const { id } = await device.send({ to: "alice", text: "one" });
+    await device.react(id, "👍");
+    await device.send({ to: "alice", text: "two" });
+    device.plug();
+    await settled();
+    const socket = Socket.opened.at(-1);
+    socket.welcome();
+    await settled();
+    const [one, two] = socket.all("message");
+    assert.deepEqual(socket.all("command"), []);
+    socket.sent(two, 1);
+    await settled();
+    assert.deepEqual(socket.all("command"), []);
+    socket.sent(one, 2);
+    await settled();
+    const [{ command }] = socket.all("command");
+    assert.deepEqual([command.kind, command.target_id, command.emoji], ["REACT", id, "👍"]);
+    const next = await again(socket), [{ command: said, ref }] = next.all("command");
+    assert.deepEqual(said, command);
+    next.body({ commands: [{ ...said, ref: String(ref), target: "900", conversation: "c1", conversation_offset: "2" }] });
+    await settled();
+    assert.equal(device.condition.outbox, 0);
+    assert.deepEqual((await device.message(id)).reactions, [{ emoji: "👍", eids: ["bob"], mine: true }]);
+  },
+
+  async "a command that has to wait is sent again, and one that is refused is taken back"() {
+    const { device, socket, errors } = await open();
+    socket.body({ partition: "chat", upto: "1", messages: [message(1)] });
+    await settled();
+    await device.react("s1", "👍");
+    const refuse = (code, more = {}) => socket.tell({ route: "11", error: { code, message: code, ref: String(socket.all("command").at(-1).ref), ...more } });
+    refuse("RATE_LIMITED", { retry_after_ms: 1 });
+    while (socket.all("command").length < 2) await new Promise((resolve) => setTimeout(resolve, 1));
+    assert.equal((await device.message("s1")).reactions.length, 1);
+    refuse("INVALID");
+    await settled();
+    assert.deepEqual([errors, (await device.message("s1")).reactions, device.condition.outbox], [["INVALID"], [], 0]);
+  },
+
+  async "stamps come behind all that this device has seen"() {
+    const { device, socket } = await open(), ahead = String(BigInt(Date.now() + 1e7) << 22n);
+    socket.body({ partition: "chat", upto: "1", messages: [message(1, { signal_offset: ahead })] });
+    await settled();
+    await device.react("s1", "👍");
+    await device.react("s1", "🎉");
+    const [first, second] = socket.all("command").map((one) => BigInt(one.command.stamp));
+    assert.ok(BigInt(ahead) < first && first < second);
+  },
+
+  async "of drafts that were not sent yet the last one is"() {
+    const { device, socket } = await open();
+    socket.body({ partition: "chat", upto: "1", messages: [message(1)] });
+    await settled();
+    device.unplug();
+    for (const text of ["a", "ab", "abc"]) await device.draft("c1", text);
+    assert.equal(device.condition.outbox, 1);
+    assert.equal((await device.inbox())[0].draft, "abc");
+  },
+
+  async "an edit that was delivered with its message counts before one that is older"() {
+    const { device, socket } = await open();
+    socket.body({ partition: "chat", upto: "1", messages: [message(1, { edited: "5000", payload: btoa("newest") })], states: [{ upto: "1", items: [{ message: { conversation: "c1", conversation_offset: "1", stamp: "4000", payload: btoa("older") } }] }] });
+    await settled();
+    assert.equal((await device.messages("c1"))[0].text, "newest");
+    socket.body({ states: [{ after: "1", upto: "2", items: [{ message: { conversation: "c1", conversation_offset: "1", stamp: "6000", payload: btoa("later") } }] }] });
+    await settled();
+    assert.equal((await device.messages("c1"))[0].text, "later");
+  },
+
+  async "one that the server ended for good can write, and is connected again by hand"() {
+    const { device, socket } = await open();
+    socket.dispatchEvent(Object.assign(new Event("close"), { code: 4103, reason: "replaced" }));
+    await settled();
+    assert.deepEqual([device.condition.isStopped, device.condition.isPlugged], [true, false]);
+    const { id } = await device.send({ to: "alice", text: "written" });
+    device.plug();
+    await settled();
+    Socket.opened.at(-1).welcome();
+    await settled();
+    assert.deepEqual(Socket.opened.at(-1).all("message").map((one) => one.message.id), [id]);
+  },
+
+  async "nothing of a payload that is no text is shown as text"() {
+    const { device, socket } = await open();
+    socket.body({ partition: "chat", upto: "1", messages: [message(1, { payload: btoa("\xff\xfe") })] });
+    await settled();
+    assert.equal((await device.messages("c1"))[0].text, null);
+  },
+};
+
+for (const [rule, holds] of Object.entries(RULES)) {
+  try {
+    await holds();
+  } catch (error) {
+    console.error(`does not hold: ${rule}`);
+    throw error;
+  }
+  console.log(rule);
+}
+process.exit(0); // devices that are connected have timers
