@@ -327,8 +327,15 @@ export class Device {
 
   // What is written, and told when it is.
 
-  /** Writes all that is gathered, and then tells it. */
-  async #commit() {
+  /** Writes all that is gathered, and then tells it: one after the other, with what came meanwhile. */
+  #commit() {
+    const done = this.#committing.then(() => this.#commitNow());
+    this.#committing = done.catch(() => {});
+    return done;
+  }
+  #committing = Promise.resolve();
+
+  async #commitNow() {
     await this.#settling;
     const news = this.#news;
     this.#news = new News();
