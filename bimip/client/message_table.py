@@ -41,6 +41,21 @@ class MessageTable:
     def drop_expired(self, now: int) -> None:
         self._execute("DELETE FROM messages WHERE expires <= ?", (now,))
 
+    def drop_oldest(self, conversation: str, before: str, limit: int) -> int:
+        """Drop the oldest in front of a `signal_id`, of one conversation or (with "") of all. Returns how many."""
+        if conversation:  # by its index
+            where = "conversation = ? AND signal_id < ? ORDER BY conversation_offset"
+            values: tuple[object, ...] = (conversation, before, limit)
+        else:
+            where, values = "signal_id < ? ORDER BY signal_id", (before, limit)
+        oldest = f"SELECT signal_id FROM messages WHERE {where} LIMIT ?"  # noqa: S608 both are written here
+        return self._execute(f"DELETE FROM messages WHERE signal_id IN ({oldest})", values).rowcount  # noqa: S608
+
+    def lowest_offset(self, partition: str) -> int:
+        """Returns the offset of the first message that is kept of a log; beyond any where none is."""
+        query = "SELECT coalesce(min(offset), ?) FROM messages WHERE partition = ? AND offset > 0"
+        return int(self._execute(query, (NEVER, partition)).fetchone()[0])
+
     def next_expiry(self) -> int:
         """Returns when the next one expires, in milliseconds since 1970."""
         return int(self._execute("SELECT coalesce(min(expires), ?) FROM messages", (NEVER,)).fetchone()[0])

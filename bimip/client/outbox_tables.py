@@ -7,7 +7,10 @@ from typing import Any, NamedTuple, Protocol
 
 
 class Rows(Protocol):
-    """Holds what a statement found."""
+    """Holds what a statement found, or how many rows it changed."""
+
+    @property
+    def rowcount(self) -> int: ...
 
     def fetchone(self) -> Any: ...  # noqa: ANN401 - a row
 

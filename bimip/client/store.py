@@ -236,6 +236,19 @@ class Store:
             "SELECT offset, chain FROM chains WHERE partition = ? ORDER BY offset", (partition,)
         ).fetchall()
 
+    def oldest_chains(self) -> list[tuple[str, int]]:
+        """Reads the offset of the oldest chain of each log: no link up to it is needed to extend a chain."""
+        return self.execute("SELECT partition, min(offset) FROM chains GROUP BY partition").fetchall()
+
+    def drop_links(self, partition: str, upto: int, limit: int) -> int:
+        """Drop the oldest links of a log, up to and with an offset. Returns how many."""
+        dropped = self.execute(
+            "DELETE FROM links WHERE partition = ? AND offset IN "
+            "(SELECT offset FROM links WHERE partition = ? AND offset <= ? ORDER BY offset LIMIT ?)",
+            (partition, partition, upto, limit),
+        )
+        return dropped.rowcount
+
     def drop_copy(
         self, partition: str, upto: int | None, *, keep_chain: bool = False, keep_links: bool = False
     ) -> None:

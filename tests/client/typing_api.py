@@ -107,6 +107,7 @@ async def every_method(client: Client) -> None:
     assert_type(client.history.kept("c1", before=4), list[KeptMessage])
     assert_type(client.history.kept_heads(), list[KeptMessage])
     assert_type(client.history.search("hello", limit=5), list[KeptMessage])
+    assert_type(await client.history.forget("c1", before=1), int)
     assert_type(await client.devices.list(), list[DeviceInfo])
     assert_type(client.devices.known(), dict[str, KnownDevice])
     assert_type(await client.devices.of("bob@example.org"), list[str])

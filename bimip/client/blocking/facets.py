@@ -326,6 +326,10 @@ class History(Blocking[AsyncHistory]):
         """Returns the messages that this device keeps in which a text stands, whatever its case, the newest first."""
         return self._call(partial(self._facet.search, text, before=before, limit=limit))
 
+    def forget(self, conversation: str = "", *, before: int | None = None) -> int:
+        """Drop messages that this device keeps, and return how many: it changes nothing on the server."""
+        return self._call(partial(self._facet.forget, conversation, before=before))
+
     def thread(
         self, conversation: str, reply_to: str, limit: int = 50, cursor: bytes = b"", *, backwards: bool = False
     ) -> Fetched:

@@ -88,6 +88,16 @@ class KeptMessages:
             self._store.messages.drop_expired(now)
             self._next_expiry = self._store.messages.next_expiry()
 
+    def forget(self, conversation: str, before: str, limit: int) -> tuple[int, bool]:
+        """Drop the oldest, and of the logs what siblings alone ask for. Returns how many, and whether more is left."""
+        with self._store.transaction():
+            count = self._store.messages.drop_oldest(conversation, before or _BEHIND_ALL, limit)
+            most = count
+            for partition, oldest_chain in self._store.oldest_chains():
+                below = self._store.messages.lowest_offset(partition) - 1
+                most = max(most, self._store.drop_links(partition, min(below, oldest_chain), limit))
+        return count, most == limit
+
     def of_conversation(self, conversation: str, before: int, limit: int) -> list[KeptMessage]:
         """Returns the newest in front of a conversation offset, oldest first."""
         self.expire()

@@ -13,7 +13,7 @@
     calls           call, offer_again, say_ringing, answer, send_candidate, hang_up
     locations       share, stop_sharing, send, shares
     devices         all devices of this user: list, known, synced, label, remove, signal; of: those of another user
-    history         fetch, thread, heads, conversation; kept, kept_heads, search: what this device keeps
+    history         fetch, thread, heads, conversation; kept, kept_heads, search, forget: what this device keeps
                     itself; snapshot, read_again: whether its copies of the logs are whole
     settings        what others may know of this user: privacy, change, exceptions, set_exception, set_visible
     keys            with which keys others encrypt for this device: count, publish, withdraw; for who encrypts: query,

@@ -10,11 +10,15 @@
     for message in await client.history.heads():
         found = await client.history.conversation(message.conversation, before=message.conversation_offset)
         print("before the newest:", len(found))
+    dropped = await client.history.forget("c1")
+    print(dropped, "are no longer in this device's file")
 
 Events: LogDiverged, ReadAgain, GapFound.
 """
 
 from dataclasses import dataclass
+
+from anyio.lowlevel import checkpoint
 
 from bimip.client.arguments import checked_number, checked_text
 from bimip.client.core.kept import KeptMessage
@@ -22,8 +26,12 @@ from bimip.client.errors import InvalidArgument
 from bimip.client.facets.facet import Facet
 from bimip.client.wire.bimip import Body, Fetch, FetchKind, Message, Snapshot
 from bimip.client.wire.bimip import Identity as WireIdentity
+from bimip.domain.core.clock import earliest_stamp, millis_of, signal_id
+from bimip.domain.core.ids import Millis, Stamp
 
 BEYOND_ANY_OFFSET = 2**63 - 1
+FORGOTTEN_TOGETHER = 500
+"""Messages: some milliseconds of the program's loop."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +129,26 @@ class History(Facet):
         """
         text, before = checked_text("text", text), checked_text("before", before)
         return self._device.kept.search(text, before, checked_number("limit", limit))
+
+    async def forget(self, conversation: str = "", *, before: int | None = None) -> int:
+        """Drop messages that this device keeps, and return how many: it changes nothing on the server.
+
+        Of one `conversation`, or of all; `before`: those that the server stored before then, in milliseconds since
+        1970; None: all. It goes in slices, the oldest first, so that the program's other tasks run meanwhile.
+        Cancelling it keeps what is left. Raises InvalidArgument for what is no name or no time, StoreError where the
+        file fails.
+        """
+        checked_text("conversation", conversation)
+        stamp = ""
+        if before is not None:
+            at = Millis(checked_number("before", before, least=0, most=millis_of(Stamp(2**64 - 1))))
+            stamp = signal_id(earliest_stamp(at))
+        count, has_more = 0, True
+        while has_more:
+            dropped, has_more = self._device.kept.forget(conversation, stamp, FORGOTTEN_TOGETHER)
+            count += dropped
+            await checkpoint()
+        return count
 
     async def thread(
         self, conversation: str, reply_to: str, limit: int = 50, cursor: bytes = b"", *, backwards: bool = False

@@ -7,9 +7,10 @@ import pytest
 from bimip.client import Client, InvalidArgument
 from bimip.client.core.kept import KeptMessage
 from bimip.client.events import Connected, MessageChanged, Received
+from bimip.client.facets import history
 from bimip.client.wire.bimip import Body, Identity, Message, MessageState, StateItem, Turn
-from bimip.domain.core.clock import signal_id
-from bimip.domain.core.ids import Stamp
+from bimip.domain.core.clock import earliest_stamp, signal_id
+from bimip.domain.core.ids import Millis, Stamp
 from tests.client.support import (
     TIME,
     FakeServer,
@@ -205,3 +206,37 @@ async def test_an_own_message_whose_sent_was_cut_off_is_kept_as_the_log_has_it()
         await until(lambda: client.messages.unsent == 0)
 
         assert texts(client.history.kept("c1")) == ["mine"]
+
+
+@both_backends
+async def test_what_is_forgotten_leaves_the_file_and_no_link_stays_that_nobody_needs() -> None:
+    server = FakeServer()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(history, "FORGOTTEN_TOGETHER", 2)
+        await forget_by_and_by(server)
+
+
+async def forget_by_and_by(server: FakeServer) -> None:
+    async with a_client(server, keep_messages=True) as client:
+        store, peer = client._device.store, await server.accept()
+        await peer.greet()
+        messages = [entry(n, f"text {n}", conversation="c2" if n % 2 else "c1") for n in range(1, 8)]
+        for message in messages:
+            message.signal_offset = earliest_stamp(Millis(TIME + (message.user_offset or 0)))
+            message.signal_id = signal_id(Stamp(message.signal_offset))
+        give(peer, *messages)
+        await take_all(client, 7)
+        store.set_chain("chat", 6, bytes(32))
+
+        assert await client.history.forget("c2", before=TIME + 5) == 2
+        assert texts(client.history.kept("c2")) == ["text 5", "text 7"]
+        assert [at for at, _ in store.links("chat", 0, 7)] == [2, 3, 4, 5, 6, 7]  # the second message is kept
+        assert await client.history.forget(before=TIME + 6) == 3
+        assert texts(client.history.search("text")) == ["text 7", "text 6"]
+        assert [at for at, _ in store.links("chat", 0, 7)] == [6, 7]
+        assert await client.history.forget() == 2
+        assert await client.history.forget() == 0
+        assert [at for at, _ in store.links("chat", 0, 7)] == [7]  # behind the oldest chain they are needed
+        for wrong in ({"before": -1}, {"before": 2**63}, {"conversation": 5}):
+            with pytest.raises(InvalidArgument):
+                await client.history.forget(**wrong)  # type: ignore[arg-type]

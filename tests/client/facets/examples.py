@@ -109,6 +109,8 @@ async def history(client: Client) -> None:
     for message in await client.history.heads():
         found = await client.history.conversation(message.conversation, before=message.conversation_offset)
         print("before the newest:", len(found))
+    dropped = await client.history.forget("c1")
+    print(dropped, "are no longer in this device's file")
 
 
 async def settings(client: Client) -> None:

@@ -40,7 +40,13 @@ OF_THE_CLIENT = {"Connected", "Disconnected", "EpochChanged", "ServerError"}
 PRINTED = {
     "messages": ["answered: Hello Alice", "read"],
     "conversations": ["bob@example.org has 1 unread", "all read up to 2"],
-    "history": ["Are you there? taken", "I am not taken yet", "before the newest: 1", "before the newest: 0"],
+    "history": [
+        "Are you there? taken",
+        "I am not taken yet",
+        "before the newest: 1",
+        "before the newest: 0",
+        "0 are no longer in this device's file",
+    ],
     "feeds": ["written for ('bob@example.org',)", "On holiday from tomorrow", "1 of Bob's"],
     "groups": ["alice@example.org is owner of Trip to Rome", "bob@example.org is admin of Trip to Rome"],
     "contacts": ["of the request: requested", "bob@example.org Bobby is seen", "carol@example.org  is not seen"],
