@@ -23,6 +23,7 @@ from scripts.benchmarks import (
     rest,
     results,
     sdk,
+    sdk_peers,
     server,
     throughput,
     tree,
@@ -162,7 +163,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     allow_many_files()
     print(" · ".join(f"{name}: {value}" for name, value in results.about().items()), flush=True)
     if options.peers is not None:
-        return compare(options)
+        options.peers = Path(options.peers or os.environ.get("PEERBENCH", ""))
+        if not (options.peers / "bench" / "bench.py").exists():
+            print("Name the harness's folder: --peers FOLDER, or PEERBENCH=FOLDER.", file=sys.stderr)
+            return 2
+        if options.what != "sdk":
+            return compare(options)
     if options.what == "profile":
         for load in (load_of(options, window=window, pairs=options.pairs or 50) for window in (20, 1)):
             print(f"\n{describe(load)}\n{profiling.measure(load)}", flush=True)
@@ -249,7 +255,8 @@ def cases(name: str, options: argparse.Namespace) -> list[Case]:  # noqa: PLR091
         posts = [(rest.describe(load), partial(_on_server, rest.measure, load)) for load in rest.loads(options.seconds)]
         return posts + [(who, partial(_on_server, rest.measure_beside, who, options.seconds)) for who in rest.BESIDE]
     if name == "sdk":
-        return sdk.cases()
+        others = [] if options.peers is None else sdk_peers.cases(options.peers)
+        return [*sdk.cases(), *others]
     if name == "catchup":
         return [("200 users, 500 messages each", _catch_up)]
     if name == "floors":
@@ -365,11 +372,7 @@ def verdict(found: Mapping[str, Mapping[str, Sequence[dict[str, Any]]]]) -> int:
 
 
 def compare(options: argparse.Namespace) -> int:
-    harness = Path(options.peers or os.environ.get("PEERBENCH", ""))
-    if not (harness / "bench" / "bench.py").exists():
-        print("Name the harness's folder: --peers FOLDER, or PEERBENCH=FOLDER.", file=sys.stderr)
-        return 2
-    found = peers.measure(harness, options.variants.split(","), options.workloads.split(","), options.runs)
+    found = peers.measure(options.peers, options.variants.split(","), options.workloads.split(","), options.runs)
     print(peers.table(found))
     for line in peers.errors(found):
         print(f"not measured: {line}", file=sys.stderr)

@@ -8,7 +8,6 @@ a user who is not there, and takes what others wrote meanwhile.
 """
 
 import json
-import resource
 import subprocess
 import sys
 import time
@@ -25,6 +24,7 @@ from scripts.benchmarks import server
 from scripts.benchmarks.device import Device, connect_all
 from scripts.benchmarks.ledger import Ledger
 from scripts.benchmarks.loop import Loop
+from scripts.benchmarks.peer.meter import Meter
 
 LOOPS = ("asyncio", "trio")
 SENT_TOGETHER, SENT_ALONE, TAKEN, AWAY = 5_000, 500, 5_000, 100_000
@@ -79,18 +79,6 @@ def _fill(running: server.Server, count: int) -> None:
         loop.run(lambda: ledger.accepted >= count // WINDOW * WINDOW, SECONDS)
     finally:
         loop.close()
-
-
-class Meter:
-    """Measures this process from its making on."""
-
-    def __init__(self) -> None:
-        self._wall, self._own = time.perf_counter(), time.process_time()
-
-    def row(self, count: int) -> dict[str, Any]:
-        wall, own = time.perf_counter() - self._wall, time.process_time() - self._own
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        return {"per_s": count / wall, "client_us": 1e6 * own / count, "seconds": wall, "peak_mib": peak}
 
 
 async def _together(client: Client, count: int) -> dict[str, Any]:
