@@ -1,5 +1,6 @@
 """The SDK over real sockets that are cut at random frames, under trio and under asyncio: after every run each message
-was shown once and in order, and nothing is missing that an outbox took, whether there was a connection or not.
+was shown once and in order, and nothing is missing that an outbox took, whether there was a connection or not: neither
+a message nor an edit or a reaction, which all devices see alike.
 
 CHAOS_SEED runs it again, but for the machine's own timing.
 """
@@ -14,7 +15,7 @@ import anyio
 import pytest
 
 from bimip.client import Backoff, Client, Start, open_client
-from bimip.client.events import Received, SendRefused
+from bimip.client.events import CommandRefused, Received, SendRefused
 from bimip.testing import ServerProcess
 from tests.chaos.cut_proxy import CutProxy, open_cut_proxy
 from tests.client.support import until
@@ -25,6 +26,7 @@ QUICK = Backoff(base=0.01, longest=0.05)
 MESSAGES = 15
 """That each device writes."""
 LEAST_CUTS = 6
+EMOJI = "👍"
 CUT_SECONDS = 0.05
 PATIENCE = 90
 
@@ -54,32 +56,50 @@ class Device:
     def __init__(self, name: str, url: str, token: str, path: Path, random: Random) -> None:
         self.name = name
         self.accepted: list[str] = []
+        self.edited: dict[str, bytes] = {}  # messages that it wrote, as it edited them last
+        self.reacted: set[str] = set()
         self.shown: list[Shown] = []
         self.deaths = 0
         self.dies = False
-        self._opening = partial(open_client, url, token=token, path=path, start=Start.FIRST, backoff=QUICK)
+        self.open = partial(
+            open_client, url, token=token, path=path, start=Start.FIRST, backoff=QUICK, keep_messages=True
+        )
+        self.user = name.partition("/")[0]
+        self.client: Client | None = None
         self._random = random
         self._last = ""
 
     async def live(self, peers: list[str]) -> None:
         while True:
             try:
-                async with self._opening() as client, anyio.create_task_group() as tasks:
+                async with self.open() as client, anyio.create_task_group() as tasks:
+                    self.client = client
                     tasks.start_soon(self._write, client, peers)
                     async for event in client:
-                        assert not isinstance(event, SendRefused), event
+                        assert not isinstance(event, SendRefused | CommandRefused), event
                         if isinstance(event, Received):
-                            await self._show(event)
+                            await self._show(client, event)
             except* ProgramDiedError:
                 self.deaths += 1
 
     async def write_offline(self, peers: list[str]) -> None:
         """A program that writes, and ends before anything is sent."""
-        async with self._opening() as client:
+        async with self.open() as client:
             for _ in range(MESSAGES):
                 self._put(client, self._random.choice(peers))
 
             assert not client.connected
+
+    def kept(self) -> dict[str, tuple[bytes, tuple[str, ...]]]:
+        """Returns the messages by id, each as it is now, and who reacted to it."""
+        assert self.client is not None
+        history = self.client.history
+        found = [one for head in history.kept_heads() for one in history.kept(head.message.conversation, limit=1000)]
+        return {
+            one.message.id: (one.payload, one.changes.reactions.get(EMOJI, ()) if one.changes else ())
+            for one in found
+            if one.message.group_event is None
+        }
 
     async def _write(self, client: Client, peers: list[str]) -> None:
         while len(self.accepted) < MESSAGES:
@@ -90,13 +110,22 @@ class Device:
         message_id = f"t-{self.name}-{len(self.accepted)}"
         client.messages.send_nowait(peer, b"text", id=message_id)
         self.accepted.append(message_id)
+        if self._random.random() < 0.3:  # often one that is not sent yet
+            edited, text = self._random.choice(self.accepted[-3:]), f"edited in front of {len(self.accepted)}".encode()
+            client.messages.edit_nowait(edited, text)
+            self.edited[edited] = text
 
-    async def _show(self, event: Received) -> None:
+    async def _show(self, client: Client, event: Received) -> None:
         message = event.message
+        if message.group_event is not None:  # the group's first entry
+            return
         self._may_die()
         if message.signal_id != self._last:  # else the program died behind it, before it asked for the next
             self.shown.append(Shown(message.user_offset or 0, message.id))
             self._last = message.signal_id
+            if self._random.random() < 0.3:
+                client.messages.react_nowait(message.signal_offset, EMOJI)
+                self.reacted.add(message.id)
         self._may_die()
         await anyio.sleep(self._random.choice([0, 0, 0.01]))
 
@@ -109,6 +138,8 @@ class Cast:
     """The devices of a scenario: two users with two devices each, whose messages all four see."""
 
     def __init__(self, about: str, server: ServerProcess, proxy: CutProxy, folder: Path) -> None:
+        self.found: list[str] = []
+        self.to = ""  # a conversation; else the other user
         self.proxy = proxy
         self.server = server
         self.users = [f"{name}-{about}@example.org" for name in ("alice", "bob")]
@@ -125,7 +156,9 @@ class Cast:
         ]
 
     def peers_of(self, device: Device) -> list[str]:
-        """The other user: so all that is written concerns both, and each device sees what three others write."""
+        """The other user, or the group: all that is written concerns both, and each device sees what three write."""
+        if self.to:
+            return [self.to]
         return [eid for eid in self.users if not device.name.startswith(eid)]
 
     def accepted(self) -> int:
@@ -140,6 +173,23 @@ class Cast:
 
     def lacks(self) -> int:
         return sum(self.accepted() - len(device.accepted) - len(device.shown) for device in self.devices)
+
+    def kept_wrong(self) -> list[str]:
+        """Faults in what the devices keep, in words: of all messages, edits and reactions that an outbox took."""
+        texts = {one: b"text" for device in self.devices for one in device.accepted}
+        for device in self.devices:
+            texts |= device.edited
+        reacted = {(one, device.user) for device in self.devices for one in device.reacted}
+        found = []
+        for device in self.devices:
+            kept = device.kept()
+            if {one: text for one, (text, _) in kept.items()} != texts:
+                lacks = sorted(texts.keys() - kept.keys())
+                other = sorted((one, text, texts.get(one)) for one, (text, _) in kept.items() if text != texts.get(one))
+                found.append(f"{device.name} does not keep {lacks}, or not as they were written last {other}")
+            if not reacted <= {(one, user) for one, (_, users) in kept.items() for user in users}:
+                found.append(f"{device.name} lacks a reaction")
+        return found
 
     def faults(self) -> list[str]:
         return [
@@ -168,6 +218,10 @@ async def run_to_the_end(cast: Cast) -> None:
                 device.dies = False
             cast.proxy.cut_all()
             await until(lambda: cast.lacks() <= 0)
+            while found := cast.kept_wrong():
+                cast.found = found
+                await anyio.sleep(0.2)
+            cast.found = []
             await anyio.sleep(0.2)  # what would come twice
         tasks.cancel_scope.cancel()
 
@@ -201,7 +255,22 @@ async def a_server_that_is_killed(cast: Cast) -> None:
             await anyio.to_thread.run_sync(cast.server.start)
 
 
-SCENARIOS = (programs_that_live, programs_that_die, programs_that_wrote_offline_and_ended, a_server_that_is_killed)
+async def in_a_group(cast: Cast) -> None:
+    first, other = cast.devices[0], cast.users[1]
+    async with first.open() as client:
+        cast.to = await client.groups.create("Cut", [other])
+    for device in cast.devices:
+        device.dies = True
+    await run_to_the_end(cast)
+
+
+SCENARIOS = (
+    in_a_group,
+    programs_that_live,
+    programs_that_die,
+    programs_that_wrote_offline_and_ended,
+    a_server_that_is_killed,
+)
 
 
 @pytest.mark.parametrize("backend", ["trio", "asyncio"])
@@ -213,5 +282,6 @@ def test_each_message_is_shown_once_and_in_order_whatever_is_cut(
 
     anyio.run(scenario, cast, backend=backend)
 
-    assert cast.faults() == [], f"CHAOS_SEED={SEED}"
+    assert [*cast.faults(), *cast.found] == [], f"CHAOS_SEED={SEED}"
+    assert all(any(getattr(device, what) for device in cast.devices) for what in ("edited", "reacted"))
     assert cast.had_enough()

@@ -674,9 +674,7 @@ class KeysFacet(Blocking[AsyncKeysFacet]):
         return self._call(partial(self._facet.publish, identity, signing, signature, fallback, one_time))
 
     def query(self, of: Iterable[tuple[str, str]]) -> list[PublicKeys]:
-        """Asks for the keys of devices, each named by (eid, device), or of all of a user's by (eid, ""), and takes
-        none.
-        """
+        """Asks for the keys of devices, by (eid, device), or of all of a user's, by (eid, ""), and takes none."""
         return self._call(partial(self._facet.query, of))
 
     def claim(self, of: Iterable[tuple[str, str]]) -> list[PublicKeys]:

@@ -39,6 +39,13 @@ class Case:
         self._changes = StateChanges(view)
         self._key = pack_key(*self.place)
 
+    def come_behind(self, stamp: Stamp, device: DeviceId) -> None:
+        """Sets the stamp behind what the same device did before, where both were done before the message was stored:
+        what tells them apart is the order in which they came.
+        """
+        if device == self.op.device and self.op.stamp <= self.target.stamp:
+            self.stamp = Stamp(max(self.stamp, stamp + 1))
+
     @property
     def known(self) -> MessageRecord:
         return self.record or MessageRecord(self.target.stamp)

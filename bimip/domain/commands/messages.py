@@ -20,6 +20,7 @@ def edit(case: Case) -> Effect | Refused:
     )
     if refused is not None:
         return refused
+    case.come_behind(known.edited, known.editor)
     merged = merge_messages(
         known, known._replace(edited=case.stamp, editor=op.device, content=op.digest, edited_behind=target.head)
     )
@@ -56,6 +57,8 @@ def react(case: Case) -> Effect | Refused:
         return case.lose(MergeRule.DELETED, (case.known.deleted, case.known.deleter))
     is_removed = op.kind is CommandKind.UNREACT
     before = next((one for one in known if one.emoji == op.emoji), None)
+    if before is not None:
+        case.come_behind(before.stamp, before.device)
     reaction = Reaction(op.emoji, case.stamp, op.device, is_removed, _is_unheard(case, before))
     merged = merge_reactions(known, (reaction,))
     if merged == known:
@@ -96,6 +99,7 @@ def delete_for_me(case: Case) -> Effect | Refused:
 def pin(case: Case) -> Effect | Refused:
     """PIN of a message, which only its user sees."""
     known = read_own(case.view, case.op.user, *case.place) or OwnMessage(case.target.stamp)
+    case.come_behind(known.pinned_at, known.pinned_by)
     pinned = known._replace(pinned=case.op.value, pinned_at=case.stamp, pinned_by=case.op.device)
     merged = merge_own(known, pinned)
     return case.lose(MergeRule.LATER_PIN, known[3:]) if merged == known else case.tell_themselves(merged)

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bimip.domain.commands.operation import CommandKind
-from bimip.domain.core.ids import Millis
+from bimip.domain.core.ids import Millis, Stamp
 from bimip.domain.core.operations import Address
 from bimip.domain.core.records import Addressed, Table
 from bimip.domain.state.merges import MergeRule
@@ -143,6 +143,25 @@ def test_a_message_is_pinned_and_hidden_for_oneself() -> None:
     assert (own.pinned, own.hidden, own.message) == (True, True, peers.sent.stamp)
     peers.done(peers.bob, PIN, value=False)
     assert (peers.known(peers.bob).own.pinned, peers.known(peers.bob).own.hidden) == (False, True)
+
+
+@pytest.mark.parametrize("texts", [(b"one", b"two", b"three"), (b"three", b"two", b"one")])
+def test_what_one_device_did_before_the_message_was_stored_counts_as_it_came(texts: tuple[bytes, ...]) -> None:
+    peers = Commanders()
+    stamps = [peers.done(peers.ann, EDIT, payload=text, stamp=Stamp(5 + at)).stamp for at, text in enumerate(texts)]
+    for emoji in ("+", "-"):
+        peers.done(peers.bob, REACT, emoji=emoji, stamp=Stamp(5))
+        peers.done(peers.bob, UNREACT, emoji=emoji, stamp=Stamp(6))
+        again = peers.done(peers.bob, REACT, emoji=emoji, stamp=Stamp(7))
+        assert not again.superseded
+    for value in (True, False, True, False):
+        peers.done(peers.bob, PIN, value=value, stamp=Stamp(8))
+
+    assert peers.body() == texts[-1]
+    assert stamps == sorted(set(stamps))
+    assert stamps[0] > peers.sent.stamp
+    assert not peers.known(peers.bob).own.pinned
+    assert peers.done(peers.laptop, EDIT, payload=b"earlier", stamp=Stamp(9)).superseded
 
 
 CHANGES: list[tuple[str, CommandKind, dict[str, Any]]] = [
