@@ -199,3 +199,37 @@ async def find_barriers(tab: Tab) -> list[str]:
 async def prefer(tab: Tab, scheme: str) -> None:
     """Dark or light."""
     await tab.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
+
+
+async def fill(tab: Tab, name: str, *, conversations: int, messages: int) -> None:
+    """Puts so much into a device's database, as if it had been delivered; the newest conversation has the messages."""
+    await tab.evaluate("messenger.device.close()")
+    await tab.evaluate(f"({FILL})({json.dumps(name)}, {conversations}, {messages})")
+
+
+FILL = """async (name, conversations, messages) => {
+  const { browserDatabase } = await import("/api/v1/database.mjs");
+  const database = await browserDatabase(name);
+  const entry = (conversation, order, peer, text, time) => {
+    const signal_id = `${conversation}-${order}`;
+    return {
+      key: signal_id, signal_id, conversation, order, theirs: conversation,
+      message: { id: signal_id, signal_id, conversation, conversation_offset: String(order), server_time: String(time),
+        from: { eid: peer, connection_resource_id: "phone" }, payload: btoa(text), type: 1 },
+    };
+  };
+  const changes = [], now = Date.now();
+  for (let number = 1; number <= conversations; number++) {
+    const id = `c${100_000 + number}`, peer = `friend-${number}@example.org`, isMain = number === 1;
+    const count = isMain ? messages : 1;
+    let last = null;
+    for (let order = 1; order <= count; order++) {
+      last = entry(id, order, peer, `Message ${order}`, now - number * 60_000 - (count - order) * 1000);
+      changes.push({ table: "entries", value: last });
+    }
+    const row = { id, peer, unread: number % 3, mentions: 0, countedAt: 0, last, top: count };
+    changes.push({ table: "conversations", value: row });
+  }
+  for (let at = 0; at < changes.length; at += 5000) await database.commit(changes.slice(at, at + 5000));
+  database.close();
+}"""

@@ -1,4 +1,4 @@
-"""The messenger, in a browser, before a real server, as one person uses it."""
+"""The messenger, in a browser, before a real server: as one person uses it, and with much in its store."""
 
 import json
 from collections.abc import AsyncIterator
@@ -6,10 +6,12 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from bimip.testing import free_port
-from tests.browser.kit import ALICE, Demonstration
+from tests.browser.kit import ALICE, Demonstration, fill, find_barriers, prefer
 from tests.chaos.process_driver import served, token
 from tests.kit.browser import Tab, needs_browser, showing
 
+WINDOW, INBOX_ROWS = 120, 40
+"""Rows of a conversation in the page at most, as messages.mjs has them; and of the list, on a screen of this height."""
 CHOSEN = "document.querySelector('.pane')"
 
 
@@ -118,6 +120,56 @@ async def test_one_person_uses_it(tmp_path: Path) -> None:
     assert left == [["bimip login"], 0]
     assert complaints == []
     assert "eyJ" not in server.told()
+
+
+@needs_browser
+async def test_ten_thousand_messages_are_a_hundred_rows_and_everybody_can_use_them(tmp_path: Path) -> None:
+    async with messenger(tmp_path) as (_, tab):
+        await fill(tab, f"{ALICE}/chat", conversations=500, messages=10_000)
+        await tab.evaluate("globalThis.isLeft = true")
+        await tab.call("Page.reload")
+        await tab.wait("!globalThis.isLeft && document.querySelectorAll('#inbox li').length > 3")
+        listed = await tab.evaluate("document.querySelector('#inbox li').ariaSetSize")
+        rows = await tab.evaluate("document.querySelectorAll('#inbox li').length")
+        await tab.evaluate("document.getElementById('inbox').scrollTop = 20000")
+        await tab.wait("Number(document.querySelector('#inbox li').ariaPosInSet) > 250")
+        rows = max(rows, await tab.evaluate("document.querySelectorAll('#inbox li').length"))
+        await tab.evaluate("document.getElementById('inbox').scrollTop = 0")
+        await tab.wait("document.querySelector('#inbox li').ariaPosInSet === '1'")
+        await tab.evaluate("document.querySelector('#inbox li').click()")
+        await wait_shown(tab, "Message 10000")
+        shown = await tab.evaluate(f"{CHOSEN}.querySelectorAll('.message').length")
+        for text in ("Message 9800", "Message 9700"):
+            for _ in range(8):
+                if await tab.evaluate(f"{CHOSEN}.textContent.includes({json.dumps(text)})"):
+                    break
+                first = await tab.evaluate(f"{CHOSEN}.querySelector('.message').dataset.key")
+                await tab.evaluate(f"{CHOSEN}.querySelector('.scroll').scrollTop = 0")
+                await tab.wait(f"{CHOSEN}.querySelector('.message').dataset.key !== {json.dumps(first)}")
+            await wait_shown(tab, text)
+            shown = max(shown, await tab.evaluate(f"{CHOSEN}.querySelectorAll('.message').length"))
+        await tab.evaluate("document.querySelector('.to-end').click()")
+        await wait_shown(tab, "Message 10000")
+        barriers = {}
+        for scheme in ("light", "dark"):
+            await prefer(tab, scheme)
+            barriers[scheme] = await find_barriers(tab)
+        for opens in ("People", "Settings"):
+            await tab.evaluate(f"document.querySelector('#tools [aria-label={opens}]').click()")
+            await tab.wait("document.querySelector('dialog[open] .dialog-body').childElementCount > 1")
+            barriers[opens] = await find_barriers(tab)
+            await tab.evaluate("document.querySelector('dialog[open] [aria-label=Close]').click()")
+        await tab.call("Emulation.setDeviceMetricsOverride", width=360, height=640, deviceScaleFactor=1, mobile=True)
+        wide = await tab.evaluate("document.documentElement.scrollWidth")
+        barriers["narrow"] = await find_barriers(tab)
+        complaints = tab.complaints
+
+    assert listed == "500"
+    assert rows <= INBOX_ROWS
+    assert shown == WINDOW
+    assert wide <= 360
+    assert barriers == {"light": [], "dark": [], "People": [], "Settings": [], "narrow": []}
+    assert complaints == []
 
 
 @needs_browser

@@ -186,8 +186,11 @@ export class Messages {
   }
 
   async #move(step) {
+    const before = this.#views[0];
     this.#isMoving = true;
     try { await step(); } finally { this.#isMoving = false; }
+    const first = this.#views[0]; // whoever scrolled on meanwhile is at an end again
+    if (first && before && keyOf(first) !== keyOf(before)) this.#onScroll();
   }
 
   /** Moves the window to older ones. */
