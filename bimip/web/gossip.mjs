@@ -10,7 +10,7 @@
  */
 
 import { Channel } from "./channel.mjs";
-import { digestOf, extended, fromBase64, toBase64 } from "./chain.mjs";
+import { digestOf, extended, fromBase64, START, toBase64 } from "./chain.mjs";
 import { decodeSlice, encodeSlice } from "./slices.mjs";
 
 const PREFIX = "gossip:";
@@ -85,9 +85,10 @@ export class Gossip {
     this.#lastConnected = performance.now();
     const lacks = {};
     for (const [partition, after] of Object.entries(this.#client().positions)) {
-      const told = await this.#snapshot(partition, after);
-      if (Number(told.offset ?? 0) === after && Number(told.delta?.entries ?? 0) >= this.#least && told.checksum) {
-        lacks[partition] = { upto: after, chain: fromBase64(told.checksum), bodies: [], size: 0 };
+      const told = await this.#snapshot(partition, after), at = Number(told.offset ?? 0);
+      const chain = at === after ? told.checksum && fromBase64(told.checksum) : START; // asked at 0 it tells of the newest checkpoint
+      if (at - after + Number(told.delta?.entries ?? 0) >= this.#least && chain) {
+        lacks[partition] = { upto: after, chain, bodies: [], size: 0 };
       }
     }
     if (!Object.keys(lacks).length) return;

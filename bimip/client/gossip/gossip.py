@@ -21,6 +21,7 @@ import anyio
 
 from bimip.client.condition import Condition
 from bimip.client.connector import Connector
+from bimip.client.core.chain import START
 from bimip.client.core.device import Device
 from bimip.client.core.giving import UncheckedError, chain_behind, slices
 from bimip.client.environment import Environment
@@ -107,9 +108,10 @@ class Gossip:
         lacks: dict[str, tuple[int, bytes]] = {}
         for partition, after in self._device.inbox.seen().items():
             told = await self._snapshot(partition, after)
-            missing = told.delta.entries if told.delta is not None else 0
-            if missing >= LEAST and told.checksum:
-                lacks[partition] = (after, told.checksum)
+            missing = told.offset - after + (told.delta.entries if told.delta is not None else 0)
+            chain = told.checksum if told.offset == after else START  # asked at 0 it tells of the newest checkpoint
+            if missing >= LEAST and chain:
+                lacks[partition] = (after, chain)
         if not lacks:
             return
         own_id = f"{PREFIX}{self._environment.random.getrandbits(64):016x}"

@@ -31,7 +31,8 @@ SECONDS = 120
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     if not anyio.run(_comes_about):
         pytest.skip("no network interface here over which WebRTC comes about")
-    with ServerProcess(tmp_path_factory.mktemp("server")) as running:
+    checkpoints = {"BIMIP_RETENTION_EVERY_SECONDS": "0.1", "BIMIP_RETENTION_CHECKPOINT_ENTRIES": "50"}
+    with ServerProcess(tmp_path_factory.mktemp("server"), **checkpoints) as running:
         yield running
 
 
