@@ -177,6 +177,30 @@ def test_a_message_whose_answer_was_cut_off_is_there_once() -> None:
     assert model.conversations["c1"].entries[0].offset == 1
 
 
+def test_a_message_that_was_fetched_before_its_answer_came_is_there_once() -> None:
+    model = a_model()
+    model.take(received(1))
+    one = model.conversations["c1"]
+    model.wrote(one, "own-1", "mine", 1)
+    model.take_page(one, [a_message(2, "mine", author=ALICE, to=BOB)])
+    model.take(Sent("own-1", 2000, a_message(2).signal_id, 2, "c1", 2, 1_700_000_002_000))
+
+    assert texts(one) == ["text 1", "mine"]
+
+
+def test_what_was_read_or_counted_before_it_came_is_no_news() -> None:
+    model = a_model()
+    model.take_inbox([a_row()])
+    one, unread = model.conversations["c1"], model.unread
+
+    assert model.take(received(8)) is None
+    assert (one.unread, model.unread) == (unread, unread)
+    model.take(ReadMarkerChanged("c1", ConversationOffset(12)))
+    assert model.take(received(11)) is None
+    assert one.unread == 0
+    assert model.take(received(13)) is not None
+
+
 def test_what_an_earlier_process_wrote_waits_where_it_was_written() -> None:
     model = a_model()
     model.take(received(1))
