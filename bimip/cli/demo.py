@@ -1,4 +1,4 @@
-"""What the demonstration needs, made where the settings say: keys that nobody else has, and tokens for four devices."""
+"""What the demonstration needs, made where the settings say: keys that nobody else has, and tokens for two people."""
 
 import os
 import secrets
@@ -13,7 +13,7 @@ from bimip.web import Demonstration, PageDevice
 ALICE, BOB = "alice@example.org", "bob@example.org"
 PAGE_DEVICES = ("page-phone", "page-laptop", "chat")
 """Of each of the two, in a browser: others than those of the terminals, as a device has one connection."""
-DEVICES = tuple((eid, device) for eid in (ALICE, BOB) for device in ("phone", "laptop"))
+DEVICES = tuple((eid, device) for eid in (ALICE, BOB) for device in ("phone", "laptop", "terminal"))
 LIFETIME_SECONDS = 30 * 86_400  # from each start on
 
 
@@ -73,8 +73,7 @@ def next_steps(demo: Demo, program: str, config: Path | None) -> str:
     def listen(eid: str, device: str) -> str:
         return f"{program} listen --as {demo.token_file(eid, device)} --store {demo.store_file(eid, device)}"
 
-    laptop = demo.token_file(BOB, "laptop"), demo.store_file(BOB, "laptop")
-    chat = f"{program} chat --as {laptop[0]} --store {laptop[1]}"
+    chat = f"{program} chat --as {demo.token_file(BOB, 'terminal')} --store {demo.store_file(BOB, 'terminal')}"
     its_settings = f" --config {config}" if config is not None else ""
     sender = demo.token_file(ALICE, "phone")
     return f"""
@@ -91,11 +90,11 @@ Or open more terminals in this folder. Each is a device:
   Bob's laptop      {listen(BOB, "laptop")}
   Alice's laptop    {listen(ALICE, "laptop")}
 
-Or Bob's laptop with a full screen, to talk in:
+Or one with a full screen, to talk in:
 
-  Bob's laptop      {chat}
+  Bob's terminal    {chat}
 
-Alice writes on her phone. Bob's two devices get it, and her own laptop shows what she wrote:
+Alice writes on her phone. Bob's devices get it, and her own laptop shows what she wrote:
 
   Alice's phone     {program} send --as {sender} {BOB} "Hello Bob"
   The processes     {program} tree --watch{its_settings}

@@ -30,8 +30,10 @@ def test_keys_are_made_once_and_tokens_for_every_device(tmp_path: Path) -> None:
     assert sorted(file.name for file in first.folder.iterdir()) == [
         "alice-laptop.token",
         "alice-phone.token",
+        "alice-terminal.token",
         "bob-laptop.token",
         "bob-phone.token",
+        "bob-terminal.token",
         "operator.token",
         "server.pid",
         "signing.key",
@@ -55,7 +57,7 @@ def test_next_steps_can_be_copied(tmp_path: Path) -> None:
     steps = demo.next_steps(replace(prepared, folder=Path("data/demo")), ".venv/bin/bimip", Path("config/demo.toml"))
 
     assert ".venv/bin/bimip listen --as data/demo/bob-phone.token --store data/demo/bob-phone.db\n" in steps
-    assert ".venv/bin/bimip chat --as data/demo/bob-laptop.token --store data/demo/bob-laptop.db\n" in steps
+    assert ".venv/bin/bimip chat --as data/demo/bob-terminal.token --store data/demo/bob-terminal.db\n" in steps
     assert '.venv/bin/bimip send --as data/demo/alice-phone.token bob@example.org "Hello Bob"\n' in steps
     assert ".venv/bin/bimip tree --watch --config config/demo.toml\n" in steps
     assert f"http://127.0.0.1:8471/   the token is in {tmp_path}/demo/operator.token\n" in steps

@@ -241,7 +241,7 @@ function openThread(id, signalId) {
   thread.box.prepend(element("header", { class: "bar" }, element("h2", {}, "Thread"), button("Close the thread", closeThread, { icon: "close" })));
   at("messenger").append(thread.box);
   at("messenger").classList.add("in-thread");
-  thread.show(id).then(() => { thread?.look(true); thread?.composer.focus(); });
+  thread.show(id, { kind: rows.find((row) => row.conversation === id)?.kind }).then(() => { thread?.look(true); thread?.composer.focus(); });
 }
 
 function closeThread() {

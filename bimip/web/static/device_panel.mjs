@@ -6,15 +6,13 @@ import { button, element, mark, nameOf, several, write } from "./words.mjs";
 
 const MANY = 20; // messages that one press writes
 const GOSSIP = { least: 10, awayMs: 0 };
-const GOSSIP_SAYS = {
-  asking: "asks a sibling", offering: "offers to a sibling", open: "speaks with a sibling", over: "is done with a sibling",
-};
+const GOSSIP_SAYS = { asking: "asks another device of its own", offering: "offers what another device lacks", open: "is connected with another device" };
 
 export class DevicePanel {
   device = null;
   isRefused = false;
   onHappening = () => {};
-  #conversation; #isOpen = false; #wasAway = false; #choice = "";
+  #conversation; #isOpen = false; #wasAway = false; #choice = ""; #kind; #passed = { given: 0, taken: 0 };
 
   constructor({ url, eid, device, label, token, onFrame }) {
     Object.assign(this, { url, eid, name: device, label, token, onFrame });
@@ -99,6 +97,7 @@ export class DevicePanel {
     this.thread = null;
     this.#conversation.box.hidden = false;
     const row = (await this.device.inbox()).find((one) => one.conversation === id);
+    this.#kind = row?.kind;
     await this.#conversation.show(id, { kind: row?.kind });
     this.#showPeer();
   }
@@ -155,7 +154,7 @@ export class DevicePanel {
     this.thread.box.prepend(element("p", { class: "banner" }, back, element("span", {}, "Thread")));
     this.#conversation.box.hidden = true;
     this.body.append(this.thread.box);
-    this.thread.show(id);
+    this.thread.show(id, { kind: this.#kind });
   }
 
   #look(isLooked) {
@@ -174,13 +173,23 @@ export class DevicePanel {
     if (views.some((view) => view.reactions?.length || view.editedAt || view.isDeleted)) this.onHappening("react");
   }
 
+  /** What passed stays, until the next time. */
   #onGossip({ phase, sibling, given, taken }) {
-    const who = sibling ? `from ${String(sibling).replace(/^page-/, "the ")}` : "from a sibling";
-    if (phase === "taken") {
-      write(this.place, `took ${several(Number(taken ?? 0), "message")} ${who}, not from the server`);
+    const began = phase === "asking" || phase === "offering", other = sibling ? `the ${sibling.replace(/^page-/, "")}` : "another device";
+    if (began) this.#passed = { given, taken };
+    const gave = given - this.#passed.given, took = taken - this.#passed.taken;
+    if (phase === "taken" && took) {
+      write(this.place, `Took ${several(took, "entry", "entries")} of its log from ${other}, not from the server`);
       this.onHappening("gossip");
-    } else if (phase === "given") write(this.place, `gave ${several(Number(given ?? 0), "message")} to ${String(sibling).replace(/^page-/, "the ")}`);
+    } else if (phase === "given" && gave) write(this.place, `Gave ${other} ${several(gave, "entry", "entries")} of the log`);
+    else if (phase === "dropped") write(this.place, `What ${other} gave is not the log: the server gives it`);
+    else if (phase === "over") return this.place.dataset.gossip in GOSSIP_SAYS ? this.#showNoGossip() : undefined;
     else if (GOSSIP_SAYS[phase]) write(this.place, GOSSIP_SAYS[phase]);
     mark(this.place, "data-gossip", phase);
+  }
+
+  #showNoGossip() {
+    write(this.place, "");
+    mark(this.place, "data-gossip", null);
   }
 }

@@ -1,6 +1,6 @@
 // The frames of all devices as they pass, the newest first, each as a line that opens.
 
-import { element } from "./words.mjs";
+import { element, several } from "./words.mjs";
 
 const MOST = 200;
 
@@ -53,7 +53,7 @@ const places = (all) => all.map((one) => `${one.partition} ${one.offset ?? 0}`).
 function aboutBody(body) {
   const parts = [];
   if (body.upto !== undefined) parts.push(`${body.partition} ${body.after ?? 0} to ${body.upto}`);
-  if (body.messages?.length) parts.push(`${body.messages.length} messages`);
+  if (body.messages?.length) parts.push(several(body.messages.length, "message"));
   for (const signal of body.signals ?? []) parts.push([signal.status, signal.user_offset && `#${signal.user_offset}`].filter(Boolean).join(" "));
   for (const page of body.states ?? []) parts.push(`state to ${page.upto ?? 0}`);
   for (const error of body.errors ?? []) parts.push(error.code);

@@ -51,7 +51,7 @@ export class Messages {
     this.list.replaceChildren();
     await this.refresh();
     this.#toBottom();
-    if (this.#views.length < STEP) await this.#askForOlder();
+    if (this.#views.length < STEP) this.#askForOlder().catch(() => {}); // nobody waits for the server to see what is here
   }
 
   /** A conversation that existed only here has got its id. */

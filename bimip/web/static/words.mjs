@@ -79,12 +79,12 @@ export function say(words) {
 
 /** What happened in a group, or of a call, as a sentence. */
 export function sayEvent({ event, author }, name = nameOf) {
-  const who = name(event.by ?? author.eid), whom = list((event.members ?? []).map(name));
+  const who = name(event.by ?? author.eid), members = (event.members ?? []).map(name), whom = list(members.map((one) => (one === "You" ? "you" : one)));
   if ("call" in event) return "A call that nobody answered";
   const kind = String(event.kind).toUpperCase();
   if (kind.includes("CREATE")) return `${who} created the group “${event.title}” with ${whom}`;
   if (kind.includes("ADD") || kind.includes("JOIN")) return `${who} added ${whom}`;
-  if (kind.includes("LEFT") || kind.includes("LEAVE")) return `${whom || who} left`;
+  if (kind.includes("LEFT") || kind.includes("LEAVE")) return `${list(members) || who} left`;
   if (kind.includes("REMOVE")) return `${who} removed ${whom}`;
   if (kind.includes("TITLE") || kind.includes("RENAME")) return `${who} called the group “${event.title}”`;
   if (kind.includes("ROLE")) return `${who} gave ${whom} the role ${String(event.role).toLowerCase()}`;
