@@ -4,11 +4,12 @@ All give up at once if no server answers at first; once connected they connect a
 """
 
 import signal
+import sqlite3
 import ssl
 import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, closing, contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -35,6 +36,7 @@ from bimip.cli.words import date_text, printable, show_json
 from bimip.client import Audience, Client, ClientError, InboxRow, Refused, Start, Stopped, StoreError, open_client
 from bimip.client.events import Connected, Disconnected, Event
 from bimip.client.facets.devices import DeviceInfo
+from bimip.client.store import Store
 from bimip.client.wire.bimip import Message
 from bimip.config import ConfigError, Settings
 from bimip.domain.state.privacy_exceptions import EXCEPTED, ExceptionValue
@@ -55,6 +57,7 @@ class Device:
     token: str = field(repr=False)
     store: Path | None = None
     ssl_context: ssl.SSLContext | None = None
+    encrypts: bool = False
 
 
 def device_of(url: str, settings: Settings, token: str, store: Path | None = None) -> Device:
@@ -70,6 +73,35 @@ def device_of(url: str, settings: Settings, token: str, store: Path | None = Non
         raise ConfigError(f"gateway.tls_certificate {certificate} cannot be used: {error}") from error
     context.check_hostname = False  # it is for the server's public name, and this is the machine's own address
     return Device(gateway_url(settings), token, store, context)
+
+
+def has_keys(store: Path | None) -> bool:
+    """Whether a client's file has keys, so that what comes is decrypted."""
+    if store is None or not store.exists():
+        return False
+    try:
+        with closing(sqlite3.connect(store)) as file:
+            return file.execute("SELECT 1 FROM olm_account").fetchone() is not None
+    except sqlite3.Error:
+        return False  # it has no such table, or is none: whoever opens it says so
+
+
+def show_fingerprints(path: Path, eid: str) -> None:
+    """Prints the key of this device, or those of a user's that it knows, as people compare them."""
+    from bimip.client.encryption.encryption import Encryption, fingerprint  # noqa: PLC0415 - of an extra
+
+    if not has_keys(path):
+        raise Failure(Exit.FAILED, f"{path} has no keys: bimip listen --encrypt --store makes some")
+    store = Store(path)
+    try:
+        encryption = Encryption(store, lambda *_events, settle=None: None, lambda: 0)  # noqa: ARG005 - nobody is told
+        if not eid:
+            print(fingerprint(encryption.identity))
+        for name, peer in encryption.known(eid).items():
+            state = "changed, not accepted" if peer.changed else "verified" if peer.verified else "not verified"
+            print(f"{printable(name)}: {fingerprint(peer.identity)} ({state})")
+    finally:
+        store.close()
 
 
 def read_token(token: str, file: Path | None) -> str:
@@ -95,11 +127,20 @@ async def send(
     timeout: float,  # noqa: ASYNC109 - what the user gave, per message
     as_json: bool = False,
     ttl: float | None = None,
+    keys: Path | None = None,
 ) -> None:
     """Sends each text in its turn, to somebody or (None) for friends, and waits until the server has it on disk."""
     screen = Console(highlight=False, soft_wrap=True)
     try:
-        async with open_client(device.url, token=device.token, ssl_context=device.ssl_context, partitions=()) as client:
+        opening = open_client(
+            device.url,
+            token=device.token,
+            ssl_context=device.ssl_context,
+            path=keys or ":memory:",
+            partitions=(),
+            encryption=keys is not None,
+        )
+        async with opening as client:
             with _saying_that_it_waits(device.url):
                 await _first_connection(client, device.url)
             for number, text in enumerate(texts):
@@ -326,6 +367,7 @@ async def _listen(device: Device, partitions: Sequence[str], last: int, show: Sh
         partitions=partitions,
         start=Start.LAST if last else Start.START_UNSPECIFIED,
         last=last,
+        encryption=device.encrypts,
     ) as client:
         with stop:
             await _first_connection(client, device.url, show)

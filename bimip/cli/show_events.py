@@ -23,6 +23,7 @@ from bimip.client.events import (
     Event,
     GapFound,
     GroupChanged,
+    IdentityChanged,
     IntentChanged,
     KnownContact,
     KnownIntent,
@@ -44,6 +45,7 @@ from bimip.client.events import (
     Sent,
     ServerError,
     SettingsChanged,
+    UndecryptableMessage,
 )
 from bimip.client.wire.bimip import GroupEvent, GroupEventKind, Identity, Message
 from bimip.domain.awareness.activities import Doing
@@ -99,6 +101,11 @@ def line_of(event: Event) -> Line:  # noqa: C901, PLR0911, PLR0912 - one case fo
             return _written(event, " to friends")
         case Received():
             return _message(event)
+        case UndecryptableMessage():
+            where = f"{printable(event.partition)} #{event.offset}"
+            return Line("✗", "red", f"{_who(event.message.from_)}: cannot be read: {event.reason.value}", where)
+        case IdentityChanged():
+            return _identity(event)
         case Sent():
             known = " (the server had it already)" if event.duplicate else ""
             return Line("✓", "green", f"sent{known}", f"{event.partition or 'log'} #{event.user_offset}")
@@ -214,6 +221,13 @@ def _end(event: CallEnded) -> str:
     end = _name(event.end).removeprefix("call ")
     who = "" if event.by is None else f" by {printable(event.by.eid)}"
     return end + who + (f"/{printable(event.by.device)}" if event.by is not None and event.by.device else "")
+
+
+def _identity(event: IdentityChanged) -> Line:
+    who = f"{printable(event.eid)}/{printable(event.device)}"
+    if not event.before:
+        return Line("⚿", "dim", f"{who}: {event.fingerprint}")
+    return Line("⚿", "red", f"{who} has another key: {event.fingerprint}")
 
 
 def _changed(event: MessageChanged) -> Line:

@@ -29,6 +29,7 @@ The map, from what programs see down to the socket:
     client.py      open_client, and Client, which has the facets
     facets/        what programs can do, a file for each noun: client.messages, client.groups …
     blocking/      the same for programs without an event loop, as calls that block
+    encryption/    messages that only the devices of who write with each other read (the extra bimip[e2ee])
     gossip/        what a device takes from another one of its user, and gives (the extra bimip[gossip])
     examples/      programs to begin with
     own_device.py  what programs ask of the client itself: identity, connection, token, logout; event_stream.py: the
@@ -66,7 +67,7 @@ from bimip.client.facets.conversations import InboxPage, InboxRow
 from bimip.client.facets.devices import DeviceInfo, DeviceLog, KnownDevice, Synced
 from bimip.client.facets.feeds import FeedInfo
 from bimip.client.facets.groups import GroupInfo, GroupMember
-from bimip.client.facets.keys import KeysLeft, PreKey, PublicKeys
+from bimip.client.facets.keys import KeysLeft, KnownKey, PreKey, PublicKeys
 from bimip.client.facets.messages import DeliveryState, MemberReceipts
 from bimip.client.facets.push import PushOffer, PushSubscription
 from bimip.client.facets.state import StatePage
@@ -116,6 +117,7 @@ __all__ = [
     "KeysLeft",
     "KnownDevice",
     "KnownGroup",
+    "KnownKey",
     "MemberReceipts",
     "Message",
     "NotConnected",

@@ -44,6 +44,7 @@ from bimip.client.wire.bimip import Hello, Start
 from bimip.client.wire.bimip import Position as WirePosition
 
 if TYPE_CHECKING:
+    from bimip.client.encryption.sealer import Sealer
     from bimip.client.gossip.gossip import Gossip
 
 __all__ = ["AGENT", "Client", "Fetched", "open_client"]
@@ -92,6 +93,7 @@ async def open_client(
     after_seq: Mapping[str, str] | None = None,
     keep_messages: bool = False,
     gossip: bool = False,
+    encryption: bool = False,
     agent: str = AGENT,
     backoff: Backoff | None = None,
     timeout: float = 30.0,  # noqa: ASYNC109 - of each request, not of this function
@@ -124,6 +126,9 @@ async def open_client(
     gossip      whether this device, when it comes back from a while away, takes what it lacks from another device of
                 this user that is there, by WebRTC, and gives to others. It needs `keep_messages`, and the extra
                 `bimip[gossip]`. What comes so is compared with the server's chain, and events like all else
+    encryption  whether messages are encrypted for each device of their readers, and decrypted, end to end: the server
+                has ciphertext. It needs `path`, and the extra `bimip[e2ee]`. The file has this device's keys, so it is
+                never put back from a copy. `client.keys` tells whose keys are known
     timeout     seconds, more than 0: for the answer to a request, for a handshake, for a frame to be sent
     ssl_context for wss://: whom to trust, where that are not the system's authorities
     connect, clock, now, random
@@ -147,12 +152,16 @@ async def open_client(
             random=random or random_module.SystemRandom(),
         )
         connector = Connector(device, environment, url=url, token=token, backoff=backoff or Backoff(), timeout=timeout)
+        keys = KeysFacet(device, connector, environment)
+        sealer = _sealer(device, connector, environment, keys) if encryption else None
         siblings = _siblings(device, connector, environment, keeps=keep_messages) if gossip else None
         try:
             async with anyio.create_task_group() as tasks:
                 if siblings is not None:
                     device.hear_sibling, connector.catch_up = siblings.hear, siblings.catch_up
                     tasks.start_soon(siblings.give)
+                if sealer is not None:
+                    tasks.start_soon(sealer.run)
                 tasks.start_soon(connector.run)
                 tasks.start_soon(connector.refresh_tokens)
                 tasks.start_soon(connector.expire)
@@ -179,6 +188,18 @@ def _siblings(device: Device, connector: Connector, environment: Environment, *,
     except ImportError as missing:
         raise InvalidArgument(f"gossip wants the extra bimip[gossip]: {missing}") from missing
     return Gossip(device, connector, environment)
+
+
+def _sealer(device: Device, connector: Connector, environment: Environment, keys: KeysFacet) -> "Sealer":
+    """Has a device encrypt. Raises InvalidArgument where it cannot."""
+    try:
+        from bimip.client.encryption.encryption import Encryption  # noqa: PLC0415 - of an extra
+        from bimip.client.encryption.sealer import Sealer  # noqa: PLC0415 - as above
+    except ImportError as missing:
+        raise InvalidArgument(f"encryption wants the extra bimip[e2ee]: {missing}") from missing
+    encryption = Encryption(device.store, device.inbox.emit, environment.now)
+    device.encrypt(encryption)
+    return Sealer(device, connector, encryption, keys)
 
 
 def _check_settings(partitions: Sequence[str], start_at: StartAt, agent: str, timeout: object) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import Enum
 from typing import NamedTuple
 
 from bimip.client.wire.bimip import CallEnd, CallStep, ErrorCode, GapReason, Message
@@ -17,6 +18,25 @@ class Identity:
     device: str
 
 
+class Unreadable(Enum):
+    """Why an encrypted message cannot be read."""
+
+    NO_KEYS = "it was encrypted for devices that have keys, and this one had none"
+    BROKEN = "no session of this device decrypts it; the next message to its author begins another one"
+    FORGED = "it says that it is another message: somebody moved it, or changed what is around it"
+    REPLAYED = "it came before, as another message"
+    IDENTITY_CHANGED = "its device has another key than before: compare the fingerprint, then keys.accept brings it"
+    TAKEN = "it was opened before, or could not be"
+
+
+@dataclass(frozen=True, slots=True)
+class SealedBy:
+    """The key with which a message was encrypted: that of the device that wrote it."""
+
+    fingerprint: str
+    verified: bool  # somebody compared the fingerprint, and said so
+
+
 @dataclass(frozen=True, slots=True)
 class Received:
     """A message, for the first time. Taking the event after it acknowledges it."""
@@ -26,6 +46,7 @@ class Received:
     offset: int
     redelivered: bool = False  # it was sent before, and not acknowledged in time
     own: bool = False  # this user wrote it, on another device (or on this one, before its store was lost)
+    sealed_by: SealedBy | None = None  # it was encrypted, and this is who wrote it; None: it came in the clear
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +59,27 @@ class PostReceived(Received):
     def author(self) -> str:
         """Names whose feed it is; empty: they were erased."""
         return self.message.from_.eid if self.message.from_ is not None else ""
+
+
+@dataclass(frozen=True, slots=True)
+class UndecryptableMessage:
+    """An encrypted message that cannot be read, in the place of its Received."""
+
+    message: Message  # as it came
+    partition: str
+    offset: int
+    reason: Unreadable
+    own: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class IdentityChanged:
+    """A device has another key than before: nothing is encrypted for it until `keys.accept`. Or it is seen first."""
+
+    eid: str
+    device: str
+    fingerprint: str
+    before: str  # empty: it is the first one, which is trusted
 
 
 @dataclass(frozen=True, slots=True)
@@ -350,6 +392,7 @@ class ReadAgain:
     partition: str
     offset: int
     own: bool = False  # this user wrote it
+    sealed_by: SealedBy | None = None  # as of Received
 
 
 @dataclass(frozen=True, slots=True)
@@ -395,6 +438,8 @@ class ServerError:
 Event = (
     Received
     | PostReceived
+    | UndecryptableMessage
+    | IdentityChanged
     | Sent
     | SendRefused
     | CommandDone

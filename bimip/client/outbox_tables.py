@@ -39,7 +39,7 @@ class OutboxTable:
 
     def __init__(self, execute: Execute, synced: Callable[[], AbstractContextManager[None]]) -> None:
         self._execute = execute
-        self._synced = synced
+        self.synced = synced
 
     def put(self, item_id: str, message: bytes) -> None:
         """Add one; it is on disk when this returns."""
@@ -47,7 +47,7 @@ class OutboxTable:
 
     def put_all(self, items: Iterable[tuple[str, bytes]]) -> None:
         """Add some, by id, all or none; they are on disk when this returns."""
-        with self._synced():
+        with self.synced():
             for item_id, message in items:
                 self._insert(item_id, message)
 

@@ -33,6 +33,26 @@ CREATE TABLE chains (
 CREATE TABLE stretches (
   partition TEXT, first INTEGER, last INTEGER NOT NULL, PRIMARY KEY (partition, first)
 ) WITHOUT ROWID;
+CREATE TABLE olm_account (
+  one INTEGER PRIMARY KEY CHECK (one = 1), pickle TEXT NOT NULL, fallback BLOB NOT NULL, fallback_made INTEGER NOT NULL,
+  prepared BLOB NOT NULL
+);
+CREATE TABLE olm_peers (
+  eid TEXT, device TEXT, identity BLOB NOT NULL, signing BLOB NOT NULL, verified INTEGER NOT NULL,
+  changed BLOB NOT NULL, changed_signing BLOB NOT NULL, renew INTEGER NOT NULL, PRIMARY KEY (eid, device)
+) WITHOUT ROWID;
+CREATE TABLE olm_sessions (
+  identity BLOB, name TEXT, pickle TEXT NOT NULL, used INTEGER NOT NULL, PRIMARY KEY (identity, name)
+) WITHOUT ROWID;
+CREATE TABLE sealed (id TEXT PRIMARY KEY, message BLOB NOT NULL) WITHOUT ROWID;
+CREATE TRIGGER sealed_goes AFTER DELETE ON outbox BEGIN DELETE FROM sealed WHERE id = OLD.id; END;
+CREATE TABLE opened (
+  signal_id TEXT PRIMARY KEY, eid TEXT NOT NULL, device TEXT NOT NULL, id TEXT NOT NULL, conversation TEXT NOT NULL,
+  letter BLOB, message BLOB
+) WITHOUT ROWID;
+CREATE INDEX opened_by_id ON opened (eid, device, id);
+CREATE INDEX opened_in ON opened (conversation);
+CREATE TABLE direct (eid TEXT PRIMARY KEY, conversation TEXT NOT NULL) WITHOUT ROWID;
 """
 
 UPGRADES = (
@@ -68,6 +88,28 @@ CREATE TABLE messages (
 CREATE INDEX by_conversation ON messages (conversation, conversation_offset);
 CREATE INDEX by_expiry ON messages (expires);
 CREATE INDEX by_offset ON messages (partition, offset);
+""",
+    """
+CREATE TABLE olm_account (
+  one INTEGER PRIMARY KEY CHECK (one = 1), pickle TEXT NOT NULL, fallback BLOB NOT NULL, fallback_made INTEGER NOT NULL,
+  prepared BLOB NOT NULL
+);
+CREATE TABLE olm_peers (
+  eid TEXT, device TEXT, identity BLOB NOT NULL, signing BLOB NOT NULL, verified INTEGER NOT NULL,
+  changed BLOB NOT NULL, changed_signing BLOB NOT NULL, renew INTEGER NOT NULL, PRIMARY KEY (eid, device)
+) WITHOUT ROWID;
+CREATE TABLE olm_sessions (
+  identity BLOB, name TEXT, pickle TEXT NOT NULL, used INTEGER NOT NULL, PRIMARY KEY (identity, name)
+) WITHOUT ROWID;
+CREATE TABLE sealed (id TEXT PRIMARY KEY, message BLOB NOT NULL) WITHOUT ROWID;
+CREATE TRIGGER sealed_goes AFTER DELETE ON outbox BEGIN DELETE FROM sealed WHERE id = OLD.id; END;
+CREATE TABLE opened (
+  signal_id TEXT PRIMARY KEY, eid TEXT NOT NULL, device TEXT NOT NULL, id TEXT NOT NULL, conversation TEXT NOT NULL,
+  letter BLOB, message BLOB
+) WITHOUT ROWID;
+CREATE INDEX opened_by_id ON opened (eid, device, id);
+CREATE INDEX opened_in ON opened (conversation);
+CREATE TABLE direct (eid TEXT PRIMARY KEY, conversation TEXT NOT NULL) WITHOUT ROWID;
 """,
 )
 """Each makes a file one of the next version, the first one of version 1. A new kind of state needs none."""

@@ -8,6 +8,8 @@
     remembered      signal_ids of what was taken, the newest ones: how a message is known again in another epoch
     state           the copy of the user's state, of each kind by its keys (core/state.py)
     pending_reads   what this device has read and the server may not know yet
+    olm_*           keys and sessions, where the program wants its messages encrypted; sealed, opened: messages as they
+                    were written, while they wait; direct: with whom a conversation of two is (encryption/)
     links, chains   what tells whether the copies of the logs are whole; stretches: what is to be read again
                     (core/copies.py)
 
@@ -141,7 +143,11 @@ class Store:
 
     @contextmanager
     def synced(self) -> Iterator[None]:
-        """Write all or nothing, and have it on disk behind the block."""
+        """Write all or nothing, and have it on disk behind the block, or behind the one around it."""
+        if self._depth:
+            with self.transaction():
+                yield
+            return
         self.execute("PRAGMA synchronous = FULL")
         try:
             with self.transaction():

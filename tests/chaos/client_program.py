@@ -14,13 +14,14 @@ import os
 import sys
 import traceback
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from random import Random
 
 import anyio
 
 from bimip.client import Backoff, Client, Start, open_client
-from bimip.client.events import Received
+from bimip.client.events import Received, UndecryptableMessage
 from bimip.client.wire.bimip import Message
 
 QUICK = Backoff(base=0.01, longest=0.05)
@@ -61,17 +62,24 @@ def react(client: Client, notes: Notes, message: Message) -> None:
 
 async def program(url: str, token: str, folder: Path, peer: str, *, writes: bool, random: Random) -> None:
     notes = Notes(folder / "notes")
-    opening = open_client(url, token=token, path=folder / "device.db", start=Start.FIRST, backoff=QUICK)
+    encrypts = os.environ.get("ENCRYPTS") == "yes"
+    opening = open_client(
+        url, token=token, path=folder / "device.db", start=Start.FIRST, backoff=QUICK, encryption=encrypts
+    )
     async with opening as client, anyio.create_task_group() as tasks:
         if writes:
             tasks.start_soon(write, client, notes, peer, random)
         async for event in client:
+            if isinstance(event, UndecryptableMessage):
+                notes.add("unreadable", event.message.id, event.reason.name)
             if isinstance(event, Received):
+                if encrypts and (event.sealed_by is None or event.message.payload != b"text"):
+                    notes.add("unreadable", event.message.id, "CLEAR")
                 await anyio.sleep(random.uniform(0, PAUSE_SECONDS))  # killed here, it has it and has not shown it
                 entry = [str(event.message.user_offset), event.message.id]
                 notes.add("again" if entry == notes.last_shown else "shown", *entry)
                 notes.last_shown = entry
-                if writes and random.random() < REACTS:
+                if writes and not encrypts and random.random() < REACTS:
                     react(client, notes, event.message)
                 await anyio.sleep(random.uniform(0, PAUSE_SECONDS))  # and here it has shown it, and not said so
 
@@ -84,6 +92,8 @@ def live(url: str, token: str, folder: Path, peer: str, words: list[str]) -> Non
 
 def main() -> None:
     url, token, folder, peer = sys.argv[1:]
+    if os.environ.get("ENCRYPTS") == "yes":
+        import_module("bimip.client.encryption.sealer")
     for backend in ("trio", "asyncio"):  # each loads what it needs once it runs
         anyio.run(anyio.sleep, 0, backend=backend)
     pid = 0

@@ -45,7 +45,9 @@ def bimip_settings() -> dict[str, str]:
 class Program:
     """A device in a process, in one life after the other."""
 
-    def __init__(self, server: ServerProcess, folder: Path, eid: str, peer: str, random: Random) -> None:
+    def __init__(
+        self, server: ServerProcess, folder: Path, eid: str, peer: str, random: Random, *, encrypts: bool = False
+    ) -> None:
         self.name = eid
         self.kills = 0
         self._random = random
@@ -58,6 +60,7 @@ class Program:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "tests.chaos.client_program", server.url, server.token(eid), str(folder), peer],
                 cwd=ROOT,
+                env=os.environ | {"ENCRYPTS": "yes" if encrypts else "no"},
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=errors,
@@ -105,8 +108,9 @@ class Program:
 
 
 @contextmanager
-def programs(server: ServerProcess, folder: Path, random: Random) -> Iterator[list[Program]]:
-    both = [Program(server, folder / eid, eid, peer, random) for eid, peer in ((ALICE, BOB), (BOB, ALICE))]
+def programs(server: ServerProcess, folder: Path, random: Random, *, encrypts: bool = False) -> Iterator[list[Program]]:
+    pairs = ((ALICE, BOB), (BOB, ALICE))
+    both = [Program(server, folder / eid, eid, peer, random, encrypts=encrypts) for eid, peer in pairs]
     try:
         yield both
         for one in both:
@@ -139,6 +143,37 @@ def reactions_missing(server: ServerProcess, both: list[Program]) -> list[str]:
             client.next_event(wait=0.1)
 
 
+def kill_often(both: list[Program], random: Random, kills: int = KILLS) -> None:
+    """Kills one or the other, and at last both, which write nothing in their last lives."""
+    for _ in range(kills):
+        killed = random.choice(both)
+        killed.wait_noted(random.randrange(MOST_LINES))
+        time.sleep(random.uniform(0, PAUSE_SECONDS))
+        killed.kill()
+        killed.begin()
+    for one in both:
+        one.kill()
+        one.begin("rest")
+
+
+def lost_or_doubled(both: list[Program]) -> list[str]:
+    alice, bob = both
+    found = []
+    for reader, writer in ((alice, bob), (bob, alice)):
+        accepted, tried = {writer.name: writer.ids("accepted")}, {writer.name: writer.ids("tries")}
+        found += wrong(reader.name, reader.shown(), accepted=accepted, tried=tried)
+    return found
+
+
+def wait_keys(server: ServerProcess) -> None:
+    """Returns when both have keys for each other."""
+    deadline = time.monotonic() + REST_SECONDS
+    with open_client(server.url, token=server.token("carol@example.org")) as client:
+        while len(client.keys.query([(ALICE, ""), (BOB, "")])) < 2:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+
+
 def test_killed_programs_show_each_message_once_and_in_order_and_lose_nothing(
     bimip_server: ServerProcess, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -146,22 +181,10 @@ def test_killed_programs_show_each_message_once_and_in_order_and_lose_nothing(
     with programs(bimip_server, tmp_path, random) as both:
         for one in both:
             one.begin()
-        for _ in range(KILLS):
-            killed = random.choice(both)
-            killed.wait_noted(random.randrange(MOST_LINES))
-            time.sleep(random.uniform(0, PAUSE_SECONDS))
-            killed.kill()
-            killed.begin()
-        for one in both:
-            one.kill()
-            one.begin("rest")
+        kill_often(both, random)
         wait_all_shown(both)
         missing = reactions_missing(bimip_server, both)
-    alice, bob = both
-    found = []
-    for reader, writer in ((alice, bob), (bob, alice)):
-        accepted, tried = {writer.name: writer.ids("accepted")}, {writer.name: writer.ids("tries")}
-        found += wrong(reader.name, reader.shown(), accepted=accepted, tried=tried)
+    found = lost_or_doubled(both)
     counts = {kind: sum(len(one.noted(kind)) for one in both) for kind in KINDS}
     kills = sum(one.kills for one in both)
     with capsys.disabled():
@@ -174,3 +197,27 @@ def test_killed_programs_show_each_message_once_and_in_order_and_lose_nothing(
     assert counts["reacted"] > 0
     assert counts["again"] <= kills
     assert counts["accepted"] >= KILLS
+
+
+def test_killed_programs_that_encrypt_lose_nothing_double_nothing_and_read_everything(
+    bimip_server: ServerProcess, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    random, began = Random(SEED), time.monotonic()
+    with programs(bimip_server, tmp_path, random, encrypts=True) as both:
+        for one in both:
+            one.begin("rest")
+        wait_keys(bimip_server)
+        for one in both:
+            one.kill()
+            one.begin()
+        kill_often(both, random, KILLS // 4)
+        wait_all_shown(both)
+    counts = {kind: sum(len(one.noted(kind)) for one in both) for kind in KINDS}
+    kills = sum(one.kills for one in both)
+    with capsys.disabled():
+        line = f"{kills} kills, {counts}, {time.monotonic() - began:.1f} s"
+        sys.stdout.write(f"\nkill -9 of clients that encrypt (CHAOS_SEED={SEED}): {line}\n")
+
+    assert [note for one in both for note in one.noted("unreadable")] == []
+    assert lost_or_doubled(both) == []
+    assert counts["accepted"] >= KILLS // 4

@@ -103,6 +103,12 @@ EVENTS: list[tuple[events.Event, str]] = [
         events.PostReceived(Message(from_=Identity(), scope="friend", erased=True), "feed", 4, own=True),
         "→ an erased user to friends: (deleted)   feed #4",
     ),
+    (
+        events.UndecryptableMessage(MESSAGE, "chat", 4, events.Unreadable.FORGED),
+        f"✗ alice@example.org/phone: cannot be read: {events.Unreadable.FORGED.value}   chat #4",
+    ),
+    (events.IdentityChanged("bob", "phone", "ab cd", "ef"), "⚿ bob/phone has another key: ab cd"),
+    (events.IdentityChanged("bob", "phone", "ab cd", ""), "⚿ bob/phone: ab cd"),
     (events.Sent("m1", 9, "s1", 4, "7", 3, 5, partition="chat"), "✓ sent   chat #4"),
     (events.PeerSignalled("laptop", "hello", b"x"), "⇄ laptop says hello"),
     (events.CommandDone("e1", "c1", 3, 9), "✓ done, what was asked for before   conversation c1 #3"),

@@ -176,6 +176,10 @@ async def every_event(client: Client) -> None:
                 pass
             case events.ReceiptsChanged() | events.ReadMarkerChanged() | events.ConversationChanged():
                 assert_type(event.conversation, str)
+            case events.UndecryptableMessage():
+                assert_type(event.reason, events.Unreadable)
+            case events.IdentityChanged():
+                assert_type(event.fingerprint, str)
             case events.PresenceChanged() | events.IntentChanged():
                 assert_type(event.status, Status)
             case events.ActivityChanged():

@@ -1,11 +1,13 @@
 """Words about a user's devices."""
 # ruff: noqa: PLC0415
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from bimip.cli.commands.options import Partition, Who, as_device, with_device_options
+from bimip.cli.failures import telling
 
 app = typer.Typer(help="The devices of a token's user.")
 
@@ -41,6 +43,18 @@ def remove_device(name: Annotated[str, typer.Argument(help="Which one, as the li
     from bimip.cli import devices
 
     as_device(devices.remove_device, name, who=who)
+
+
+@app.command("fingerprint")
+def show_fingerprint(
+    store: Annotated[Path, typer.Argument(help="The file of `bimip listen --store`.", metavar="FILE")],
+    user: Annotated[str, typer.Argument(help="Whose; else this device's own.", metavar="[USER]")] = "",
+) -> None:
+    """Show the key with which others encrypt for this device, or those of a user's devices, to compare them."""
+    from bimip.cli import devices
+
+    with telling():
+        devices.show_fingerprints(store, user)
 
 
 @app.command("synced")

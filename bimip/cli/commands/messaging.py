@@ -1,6 +1,7 @@
 """Words that are a device: `send`, `listen`, `chat`, `inbox`, `history`, `feed`, `heads`, `state`."""
 # ruff: noqa: PLC0415
 
+from dataclasses import replace
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
@@ -25,6 +26,10 @@ def send(
     every: Annotated[float, typer.Option(min=0, help="Seconds between them.")] = 0.0,
     timeout: Annotated[float, typer.Option(min=0, help="Seconds to wait for the server to have it on disk.")] = 30.0,
     ttl: Annotated[str, typer.Option(help="It disappears for everybody after this: 10s, 15m, 12h, 30d.")] = "",
+    encrypt: Annotated[
+        Path | None,
+        typer.Option(help="Encrypt it end to end, with this device's keys in this file.", metavar="FILE"),
+    ] = None,
     *,
     who: Who,
 ) -> None:
@@ -37,6 +42,8 @@ def send(
             seen_for = float(seconds_of(ttl)) if ttl else None
         except ValueError as error:
             raise typer.BadParameter(str(error), param_hint="--ttl") from error
+        if friends and encrypt is not None:
+            raise typer.BadParameter("what is for friends is not encrypted: leave one away", param_hint="--encrypt")
         if friends != (text is None):
             wrong = (
                 "with --friends there is no TO: give the text alone" if friends else "say whom to write to, and what"
@@ -44,7 +51,7 @@ def send(
             raise typer.BadParameter(wrong, param_hint="TEXT")
     written, whom = (to, None) if text is None else (text, to)
     texts = [written] if count == 1 else [f"{written} {number}" for number in range(1, count + 1)]
-    as_device(devices.send, whom, texts, every=every, timeout=timeout, ttl=seen_for, who=who)
+    as_device(devices.send, whom, texts, every=every, timeout=timeout, ttl=seen_for, keys=encrypt, who=who)
 
 
 @with_device_options
@@ -58,6 +65,10 @@ def listen(
     last: Annotated[
         int, typer.Option(min=0, help="A device without a place yet begins with so many old entries.")
     ] = 20,
+    encrypt: Annotated[
+        bool,
+        typer.Option("--encrypt", help="Make keys in the file of --store, so that others encrypt for this device."),
+    ] = False,
     *,
     who: Who,
 ) -> None:
@@ -68,8 +79,11 @@ def listen(
     from bimip.cli.settings import find_settings
 
     with telling():
+        if encrypt and store is None:
+            raise typer.BadParameter("keys are kept in a file: give --store FILE", param_hint="--encrypt")
         settings = find_settings(who.config)
         device = devices.device_of(who.url, settings, devices.read_token(who.token, who.file), store)
+        device = replace(device, encrypts=encrypt or devices.has_keys(store))
         trio.run(partial(devices.listen, device, settings.partitions.names, last=last, as_json=who.as_json))
 
 

@@ -34,7 +34,7 @@ from bimip.client.facets.groups import Groups as AsyncGroups
 from bimip.client.facets.history import Fetched
 from bimip.client.facets.history import History as AsyncHistory
 from bimip.client.facets.keys import KeysFacet as AsyncKeysFacet
-from bimip.client.facets.keys import KeysLeft, PreKey, PublicKeys
+from bimip.client.facets.keys import KeysLeft, KnownKey, PreKey, PublicKeys
 from bimip.client.facets.locations import Locations as AsyncLocations
 from bimip.client.facets.messages import Messages as AsyncMessages
 from bimip.client.facets.messages.receipts import DeliveryState, MemberReceipts
@@ -157,6 +157,7 @@ class Messages(Blocking[AsyncMessages]):
         id: str | None = None,
         payloads: Mapping[tuple[str, str], bytes] | None = None,
         ttl: float | None = None,
+        encrypt: bool | None = None,
         **fields: Any,
     ) -> str:
         """Put a message into the outbox and return its id."""
@@ -170,6 +171,7 @@ class Messages(Blocking[AsyncMessages]):
                 id=id,
                 payloads=payloads,
                 ttl=ttl,
+                encrypt=encrypt,
                 **fields,
             )
         )
@@ -184,6 +186,7 @@ class Messages(Blocking[AsyncMessages]):
         id: str | None = None,
         payloads: Mapping[tuple[str, str], bytes] | None = None,
         ttl: float | None = None,
+        encrypt: bool | None = None,
         **fields: Any,
     ) -> Sent:
         """Send a message as `send_nowait` does, and wait until the server has it on disk."""
@@ -197,13 +200,16 @@ class Messages(Blocking[AsyncMessages]):
                 id=id,
                 payloads=payloads,
                 ttl=ttl,
+                encrypt=encrypt,
                 **fields,
             )
         )
 
-    def send_many(self, messages: Iterable[tuple[str, bytes]], **fields: Any) -> list[Sent | SendRefused]:
+    def send_many(
+        self, messages: Iterable[tuple[str, bytes]], *, encrypt: bool | None = None, **fields: Any
+    ) -> list[Sent | SendRefused]:
         """Send many messages, each to somebody, in this order, and wait until each is answered, for itself."""
-        return self._call(partial(self._facet.send_many, messages, **fields))
+        return self._call(partial(self._facet.send_many, messages, encrypt=encrypt, **fields))
 
 
 class Conversations(Blocking[AsyncConversations]):
@@ -658,6 +664,23 @@ class Devices(Blocking[AsyncDevices]):
 
 class KeysFacet(Blocking[AsyncKeysFacet]):
     """The calls of `keys`, which block."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Tells this device's key, as people compare it."""
+        return self._call(lambda: self._facet.fingerprint)
+
+    def known(self, eid: str) -> dict[str, KnownKey]:
+        """Returns the devices of a user whose keys this device knows, by name."""
+        return self._call(partial(self._facet.known, eid))
+
+    def verify(self, eid: str, device: str) -> bool:
+        """Note that people compared the fingerprint of a device."""
+        return self._call(partial(self._facet.verify, eid, device))
+
+    def accept(self, eid: str, device: str) -> bool:
+        """Trust the other key of a device, of which IdentityChanged told."""
+        return self._call(partial(self._facet.accept, eid, device))
 
     def count(self) -> KeysLeft:
         """Asks how many one-time keys of this device are left."""

@@ -33,7 +33,7 @@ def digest_of(message: Message, partition: str) -> bytes:
     """Returns the digest of a message as it was sent: the one that it carries, else made of its content."""
     if message.digest:
         return message.digest
-    to = _normal(message.to.eid if message.to else "")
+    to = normal_name(message.to.eid if message.to else "")
     lengths = _LENGTHS.pack(
         message.type,
         len(to),
@@ -52,7 +52,7 @@ def digest_of(message: Message, partition: str) -> bytes:
 def _addressee(address: DeviceAddress) -> bytes:
     identity = address.identity or Identity()
     payload = b"" if address.payload is None else b"\x01" + address.payload
-    texts = (_normal(identity.eid).encode(), (identity.connection_resource_id or "").encode(), payload)
+    texts = (normal_name(identity.eid).encode(), (identity.connection_resource_id or "").encode(), payload)
     return b"".join(_varint(len(text)) + text for text in texts)
 
 
@@ -65,7 +65,7 @@ def _varint(number: int) -> bytes:
     return bytes(low)
 
 
-def _normal(eid: str) -> str:
+def normal_name(eid: str) -> str:
     """Returns the form in which the server knows a name."""
     try:
         return normal_eid(eid)

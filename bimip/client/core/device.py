@@ -6,11 +6,14 @@ and without an await, so a device is never between two states when its connectio
 
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, TypeVar
 
 import betterproto2
 
 from bimip.client.condition import Condition
 from bimip.client.core.calls import Calls
+from bimip.client.core.chain import digest_of
 from bimip.client.core.commands import MAX_COMMANDS_IN_FLIGHT, CommandOutbox
 from bimip.client.core.copies import Stretch
 from bimip.client.core.inbox import Inbox, StartAt
@@ -19,9 +22,19 @@ from bimip.client.core.kinds import CLIENT_KINDS
 from bimip.client.core.outbox import MAX_IN_FLIGHT, MessageOutbox
 from bimip.client.core.presence import Presence
 from bimip.client.core.requests import Requests
+from bimip.client.core.sealing import SEALED
 from bimip.client.core.state import State
 from bimip.client.errors import ProtocolViolation
-from bimip.client.events import Connected, Event, LocationTold, PeerSignalled, ReadAgain, Resumed, ServerError
+from bimip.client.events import (
+    Connected,
+    Event,
+    LocationTold,
+    MessageChanged,
+    PeerSignalled,
+    ReadAgain,
+    Resumed,
+    ServerError,
+)
 from bimip.client.frames import Payload, decode, encode
 from bimip.client.outbox_tables import OutboxItem
 from bimip.client.store import PendingRead, Store
@@ -53,6 +66,11 @@ from bimip.client.wire.bimip import (
     Turn,
 )
 from bimip.domain.awareness.activities import Doing
+from bimip.domain.core.clock import signal_id
+from bimip.domain.core.ids import Stamp
+
+if TYPE_CHECKING:
+    from bimip.client.encryption.encryption import Encryption
 
 HELLO_MESSAGES = 256
 HELLO_BYTES = 512 * 1024
@@ -67,6 +85,8 @@ RECEIPTS_TOGETHER = 256
 DEFAULT_LIMITS = Limits(
     max_message_bytes=64 * 1024, max_frame_bytes=1024 * 1024, window_entries=256, heartbeat_ms=30_000, max_unanswered=64
 )
+
+E = TypeVar("E", bound=Event)
 
 
 class Device:
@@ -93,6 +113,7 @@ class Device:
         self.presence = Presence(clock)
         self.focus: Awareness | None = None  # what to say of this device on each connection; None: nothing
         self.limits = DEFAULT_LIMITS
+        self.encryption: Encryption | None = None
         self.is_catching_up = False
         """It does not ask for its logs yet."""
         self.hear_sibling: Callable[[PeerSignalled], bool] = lambda _said: False
@@ -107,6 +128,16 @@ class Device:
         self._given: dict[int, list[OutboxItem]] = {}  # commands, by the ref of the frame that they went out in
         self.outbox.emit_unclaimed()
         self.commands.emit_unclaimed()
+
+    def encrypt(self, encryption: "Encryption") -> None:
+        """Have messages encrypted and decrypted."""
+        self.encryption = self.outbox.sealing = self.inbox.unsealer = encryption
+
+    def refuse_unsealed(self, error: ErrorMessage) -> None:
+        """Refuse a message that cannot be encrypted."""
+        with self.store.transaction():
+            self.outbox.refused(error.id, error)
+        self.changed.notify_all()
 
     def _emit(self, event: Event, /, *, settle: Callable[[], None]) -> None:
         self.inbox.emit(event, settle=settle)
@@ -150,6 +181,8 @@ class Device:
         with self.store.transaction():
             if self.inbox.welcome(hello):
                 self.state.forget_version()
+                if self.encryption is not None:
+                    self.encryption.epoch_changed()
                 self.store.drop_pending_reads()  # what was read may have another place there, or none
             self.limits = hello.limits or DEFAULT_LIMITS
             identity = self.inbox.identity
@@ -161,6 +194,8 @@ class Device:
                 self._result(row, result)
             self.outbox.unsend(self._in_hello[answered:])
             self._in_hello = []
+        if self.encryption is not None:
+            self.encryption.connected()
         self.presence.connected()
         if self.focus is not None:
             self.send(self.focus, self.requests.next_ref())
@@ -284,7 +319,8 @@ class Device:
             offset = message.user_offset or 0
             if stretch.first <= offset <= stretch.last:
                 own = self._is_of_this_user(message)
-                self.inbox.emit(ReadAgain(message, stretch.partition, offset, own))
+                if self.encryption is None or message.encryption_type != SEALED:  # else the program had its text once
+                    self.inbox.emit(ReadAgain(message, stretch.partition, offset, own))
         self.inbox.copies.read_again(stretch, body)
         self.read_again()
 
@@ -293,7 +329,7 @@ class Device:
         if not self._is_ours(message) or not self.outbox.waits_for(message.id):
             return False
         self.store.remember(message.signal_id)
-        self.kept.keep(message, message.partition, message.user_offset or 0)
+        self._keep_from_log(message)
         self.outbox.accepted(
             Signal(
                 id=message.id,
@@ -308,6 +344,14 @@ class Device:
             )
         )
         return True
+
+    def _keep_from_log(self, message: Message) -> None:
+        written = None if self.encryption is None else self.encryption.plain(message.id)
+        identity = self.inbox.identity
+        if written is not None and self.encryption is not None and identity is not None:
+            self.encryption.note_sent(message.id, message.signal_id, message.conversation, identity)
+            message = replace(message, payload=written.payload)
+        self.kept.keep(message, message.partition, message.user_offset or 0, is_opened=written is not None)
 
     def _is_of_this_user(self, message: Message) -> bool:
         identity, author = self.inbox.identity, message.from_
@@ -332,20 +376,31 @@ class Device:
             message = Message.parse(row.message)
             message.signal_offset = signal.signal_offset
             self.inbox.copies.note(signal.partition, signal.user_offset, message)
-            if self.kept.wanted:
-                self._keep_own(message, signal)
+            self._keep_own(self._as_written(message, signal), signal)
         self.inbox.own_sent(signal.partition, signal.user_offset, signal.signal_id)
         self.outbox.accepted(signal)
 
+    def _as_written(self, message: Message, signal: Signal) -> Message:
+        """Returns a message of this device as it was before it was encrypted, with the digest of what was sent."""
+        written = None if self.encryption is None else self.encryption.plain(message.id)
+        identity = self.inbox.identity
+        if written is None or self.encryption is None or identity is None:
+            return message
+        self.encryption.note_sent(message.id, signal.signal_id, signal.conversation, identity)
+        digest = digest_of(message, signal.partition)
+        return replace(written, encryption_type=SEALED, digest=digest, signal_offset=signal.signal_offset)
+
     def _keep_own(self, message: Message, signal: Signal) -> None:
         """Keeps a message of this device as others see it."""
+        if not self.kept.wanted:
+            return
         identity = self.inbox.identity
         assert identity is not None
         message.from_ = Identity(eid=identity.eid, connection_resource_id=identity.device)
         message.signal_id, message.user_offset = signal.signal_id, signal.user_offset
         message.conversation, message.conversation_offset = signal.conversation, signal.conversation_offset
         message.partition, message.server_time = signal.partition, signal.timestamp
-        self.kept.keep(message, signal.partition, signal.user_offset)
+        self.kept.keep(message, signal.partition, signal.user_offset, is_opened=message.encryption_type == SEALED)
 
     def _done(self, command: Command) -> None:
         self.commands.saw(command.stamp)
@@ -362,8 +417,16 @@ class Device:
             self.inbox.emit(ServerError(error.code, error.message, error.id or self._resuming.pop(ref, "")))
 
     def _changed(self, events: Sequence[Event]) -> None:
+        events = [self.without_forgeries(event) for event in events]
         self.kept.changed(events)
         self.inbox.emit(*events)
+
+    def without_forgeries(self, event: E) -> E:
+        """Leaves away what an encrypted message would be edited to: whoever says so says it in the clear."""
+        if self.encryption is None or not isinstance(event, MessageChanged) or event.payload is None:
+            return event
+        is_sealed = self.encryption.is_sealed(signal_id(Stamp(event.signal_offset)))
+        return replace(event, payload=None) if is_sealed else event
 
     def _not_done(self, given: list[OutboxItem], error: ErrorMessage) -> None:
         """An error that names no command is the answer of all in its frame."""

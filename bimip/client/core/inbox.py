@@ -22,8 +22,19 @@ from dataclasses import dataclass, field, replace
 from bimip.client.arguments import checked_number
 from bimip.client.core.copies import Copies
 from bimip.client.core.kept import KeptMessages
+from bimip.client.core.sealing import SEALED, Unsealer
 from bimip.client.errors import InvalidArgument, ProtocolViolation, StoreError
-from bimip.client.events import EpochChanged, Event, GapFound, Identity, PostReceived, Received
+from bimip.client.events import (
+    EpochChanged,
+    Event,
+    GapFound,
+    Identity,
+    PostReceived,
+    Received,
+    SealedBy,
+    UndecryptableMessage,
+    Unreadable,
+)
 from bimip.client.store import Store
 from bimip.client.wire.bimip import Body, Gap, Hello, LogState, Message, OffsetRange, Turn
 from bimip.client.wire.bimip import Position as WirePosition
@@ -99,6 +110,7 @@ class Inbox:
         self._generation = 0
         self._news = 0
         self.dropped_news = 0
+        self.unsealer: Unsealer | None = None  # None: encrypted messages come as they are
 
     # What the application takes.
 
@@ -132,6 +144,8 @@ class Inbox:
         if item.signal_id:
             self._store.remember(item.signal_id)
             self._waiting_ids.discard(item.signal_id)
+            if self.unsealer is not None:
+                self.unsealer.taken(item.signal_id)
         self._news -= item.news
         self._kept.took(item.event)
         if item.settle is not None:
@@ -335,14 +349,21 @@ class Inbox:
 
     def _received(
         self, message: Message, body: Body, offset: Offset, delivered_before: DeliveredBefore
-    ) -> Received | None:
+    ) -> Received | UndecryptableMessage | None:
         signal_id = message.signal_id
         if delivered_before(message) or signal_id in self._waiting_ids or self._store.remembers(signal_id):
             return None
         identity, author = self.identity, message.from_
         own = identity is not None and author is not None and author.eid == identity.eid
         made = PostReceived if message.scope == FRIEND else Received
-        return made(message, body.partition, offset, redelivered=body.turn is Turn.REDELIVERED, own=own)
+        sealed_by: SealedBy | None = None
+        if self.unsealer is not None and identity is not None and message.encryption_type == SEALED:
+            opened = self.unsealer.open(message, identity)
+            if isinstance(opened, Unreadable):
+                return UndecryptableMessage(message, body.partition, offset, opened, own=own)
+            message, sealed_by = opened
+        redelivered = body.turn is Turn.REDELIVERED
+        return made(message, body.partition, offset, redelivered=redelivered, own=own, sealed_by=sealed_by)
 
     def acknowledge(self, partition: str, offsets: Iterable[int]) -> None:
         """Settle messages that the application got by other means (Fetch, a peer)."""

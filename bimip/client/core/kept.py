@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from bimip.client.core.kinds.messages import message_known
+from bimip.client.core.sealing import SEALED
 from bimip.client.events import Event, MessageChanged, ReadAgain, Received
 from bimip.client.message_table import NEVER, MessageRow
 from bimip.client.store import Store
@@ -31,7 +32,8 @@ class KeptMessage:
     @property
     def payload(self) -> bytes:
         """The content as it is now: as it was edited last."""
-        edited = self.changes.payload if self.changes is not None else None
+        is_edited = self.changes is not None and self.message.encryption_type != SEALED  # of which there are no edits
+        edited = self.changes.payload if is_edited and self.changes is not None else None
         return self.message.payload if edited is None else edited
 
 
@@ -46,9 +48,10 @@ class KeptMessages:
     def took(self, event: Event | None) -> None:
         """Keep what the program has taken."""
         if self.wanted and isinstance(event, Received | ReadAgain):
-            self.keep(event.message, event.partition, event.offset)
+            self.keep(event.message, event.partition, event.offset, is_opened=event.sealed_by is not None)
 
-    def keep(self, message: Message, partition: str, offset: int) -> None:
+    def keep(self, message: Message, partition: str, offset: int, *, is_opened: bool = False) -> None:
+        """Keep a message. `is_opened`: it was encrypted, and this is its text."""
         if not self.wanted or not message.signal_id:
             return
         known = message_known(self._store, message.conversation, message.conversation_offset)
@@ -56,7 +59,8 @@ class KeptMessages:
             return
         expires = message.server_time + message.ttl_ms if message.ttl_ms else NEVER
         self._next_expiry = min(self._next_expiry, expires)
-        payload = message.payload if known is None or known.payload is None else known.payload
+        edited = None if known is None or is_opened else known.payload
+        payload = message.payload if edited is None else edited
         self._store.messages.put(
             MessageRow(
                 message.signal_id,
@@ -64,7 +68,7 @@ class KeptMessages:
                 offset,
                 message.conversation,
                 message.conversation_offset,
-                _text(message, payload),
+                _text(message, payload, is_opened=is_opened),
                 expires,
                 bytes(message),
             )
@@ -120,9 +124,9 @@ class KeptMessages:
             yield KeptMessage(Message.parse(row.message), row.partition, row.offset, changes)
 
 
-def _text(message: Message, payload: bytes) -> str | None:
+def _text(message: Message, payload: bytes, *, is_opened: bool = False) -> str | None:
     """Returns what one can search in: text that is not encrypted."""
-    if message.encryption_type not in {"", "none"}:
+    if message.encryption_type not in {"", "none"} and not is_opened:
         return None
     try:
         return payload.decode().casefold()

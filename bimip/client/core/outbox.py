@@ -14,11 +14,12 @@ from typing import Generic, Protocol, TypeVar
 import anyio
 
 from bimip.client.condition import Condition
+from bimip.client.core.sealing import Sealing
 from bimip.client.errors import ClientError, DuplicateId, Refused, StaleDevices
 from bimip.client.events import CommandDone, CommandRefused, SendRefused, Sent
 from bimip.client.frames import checked
 from bimip.client.outbox_tables import OutboxItem, OutboxTable
-from bimip.client.wire.bimip import ErrorCode, ErrorMessage, HelloResult, Message, Signal
+from bimip.client.wire.bimip import ErrorCode, ErrorMessage, HelloResult, Identity, Message, Signal
 
 MAX_IN_FLIGHT = 32
 """Messages unanswered. Below the server's own limit, so that acks and requests never wait behind them."""
@@ -149,6 +150,8 @@ class Outbox(Generic[A]):
         for row in self._table.unanswered(self._cursor, limit):
             if row.id in self._in_flight:
                 continue
+            if not row.message:
+                break  # it is not encrypted yet, and what was written behind it waits
             max_bytes -= len(row.message) + 8
             if batch and (max_bytes < 0 or len(self._in_flight) + len(batch) >= limit):
                 break
@@ -216,6 +219,51 @@ class Outbox(Generic[A]):
 class MessageOutbox(Outbox[Sent | SendRefused]):
     """The messages."""
 
+    sealing: Sealing | None = None
+
+    def put_to_seal(self, messages: Iterable[Message]) -> None:
+        """Store messages that are encrypted before they are sent, all or none. Raises as `put` does."""
+        assert self.sealing is not None
+        new: list[Message] = []
+        for message in messages:
+            checked(message)
+            row = self._table.get(message.id)
+            known = None if row is None else self.sealing.plain(message.id)
+            if row is None:
+                new.append(message)
+            elif known is None or not _same(known, message):
+                raise DuplicateId(f"a message with the id {message.id!r} and other content waits in the outbox")
+        with self._table.synced():
+            for message in new:
+                self._table.put(message.id, b"")
+                self.sealing.put_plain(message)
+        self.changed.notify_all()
+
+    def next(self, *, max_bytes: int, limit: int) -> list[OutboxItem]:
+        """Returns the next ones to send. What is encrypted is the last of them, and what is behind it waits for its
+        answer: it may have to be encrypted anew, and would be overtaken.
+        """
+        if self.sealing is None:
+            return super().next(max_bytes=max_bytes, limit=limit)
+        if any(self._is_sealed(item_id) for item_id in self._in_flight):
+            return []
+        found = super().next(max_bytes=max_bytes, limit=limit)
+        sealed = next((at for at, row in enumerate(found) if self._is_sealed(row.id)), len(found))
+        return found[: sealed + 1]
+
+    def _is_sealed(self, item_id: str) -> bool:
+        return self.sealing is not None and self.sealing.plain(item_id) is not None
+
+    def refused(self, item_id: str, error: ErrorMessage) -> None:
+        """Take in an error. One for a list of devices has the message encrypted for others, where it is encrypted."""
+        row = self._table.get(item_id)
+        if self.sealing is not None and row is not None and row.answer is None:
+            missing, extra = _devices(error.missing), _devices(error.extra)
+            if self.sealing.seal_again(item_id, missing, extra, error.field):
+                self.unsend([row])
+                return
+        super().refused(item_id, error)
+
     def put(self, message: Message) -> None:
         """Store a message to be sent. Raises DuplicateId if another with this id waits; the same again is no change.
 
@@ -250,9 +298,7 @@ def refusal(answer: SendRefused | CommandRefused) -> Refused:
 
 def _of_message(message_id: str, result: HelloResult) -> Sent | SendRefused:
     if (error := result.error) is not None:
-        missing, extra = (
-            tuple((one.eid, one.connection_resource_id or "") for one in told) for told in (error.missing, error.extra)
-        )
+        missing, extra = _devices(error.missing), _devices(error.extra)
         return SendRefused(message_id, error.code, error.message, error.field, missing, extra)
     signal = result.sent or Signal()
     return Sent(
@@ -266,6 +312,10 @@ def _of_message(message_id: str, result: HelloResult) -> Sent | SendRefused:
         duplicate=signal.duplicate,
         partition=signal.partition,
     )
+
+
+def _devices(told: Iterable[Identity]) -> tuple[tuple[str, str], ...]:
+    return tuple((one.eid, one.connection_resource_id or "") for one in told)
 
 
 def _same(one: Message, other: Message) -> bool:

@@ -17,7 +17,7 @@
                     itself; snapshot, read_again: whether its copies of the logs are whole
     settings        what others may know of this user: privacy, change, exceptions, set_exception, set_visible
     keys            with which keys others encrypt for this device: count, publish, withdraw; for who encrypts: query,
-                    claim
+                    claim; of a client that encrypts: fingerprint, known, verify, accept
     push            how devices are reached while not connected: offer, subscribe, unsubscribe
     state           what all devices of a user share, as a whole: read, refresh
 

@@ -48,7 +48,9 @@ class Commands(Facet):
         return await self._device.commands.wait_all([command.id for command in commands])
 
     def _complete(self, command: Command) -> None:
-        """Give it an id and a stamp, where it has none."""
+        """Give it an id and a stamp, where it has none. Raises InvalidArgument for what is to stay encrypted."""
+        if self._device.encryption is not None:
+            self._device.encryption.check_command(command, self._device.inbox.identity)
         command.id = command.id or f"{self._environment.random.getrandbits(128):032x}"
         self._device.commands.stamp(command, self._environment.now())
 

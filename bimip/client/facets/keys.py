@@ -1,4 +1,5 @@
-"""Keys: the directory of the keys with which others encrypt for a device, for programs that encrypt themselves.
+"""Keys: whose keys are trusted where messages are encrypted (`open_client(encryption=True)`), and the directory of the
+keys with which others encrypt for a device.
 
     left = await client.keys.count()
     print("one-time keys that nobody was given:", left.one_time)
@@ -8,17 +9,21 @@
         print("a fallback key" if device.is_fallback else "a one-time key", "of", device.name)
     await client.keys.withdraw()
 
-Events: none.
+Events: UndecryptableMessage, IdentityChanged.
 """
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from bimip.client.arguments import checked_text
 from bimip.client.errors import InvalidArgument
 from bimip.client.facets.facet import Facet
 from bimip.client.wire.bimip import DeviceKeys, Identity, Keys, KeysAction
 from bimip.client.wire.bimip import PreKey as WirePreKey
+
+if TYPE_CHECKING:
+    from bimip.client.encryption.encryption import Encryption
 
 AT_ONCE = 64
 
@@ -46,6 +51,15 @@ class PublicKeys:
 
 
 @dataclass(frozen=True, slots=True)
+class KnownKey:
+    """The key of another device that is trusted."""
+
+    fingerprint: str
+    verified: bool  # somebody compared the fingerprint, and said so
+    changed: str  # of another key that was seen since, which is not trusted; empty: none
+
+
+@dataclass(frozen=True, slots=True)
 class KeysLeft:
     """Counts what the directory has of this device."""
 
@@ -55,6 +69,44 @@ class KeysLeft:
 
 class KeysFacet(Facet):
     """`client.keys`: each method raises Refused, TimedOut, NotConnected, and InvalidArgument for what are no keys."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Tells this device's key, as people compare it. Raises InvalidArgument where the client does not encrypt."""
+        from bimip.client.encryption.encryption import fingerprint  # noqa: PLC0415 - of an extra
+
+        return fingerprint(self._encryption().identity)
+
+    def known(self, eid: str) -> dict[str, KnownKey]:
+        """Returns the devices of a user whose keys this device knows, by name. Raises as `fingerprint` does."""
+        known = self._encryption().known(checked_text("eid", eid))
+        from bimip.client.encryption.encryption import fingerprint  # noqa: PLC0415 - of an extra
+
+        return {
+            name: KnownKey(fingerprint(peer.identity), peer.verified, fingerprint(peer.changed) if peer.changed else "")
+            for name, peer in known.items()
+        }
+
+    def verify(self, eid: str, device: str) -> bool:
+        """Note that people compared the fingerprint of a device. False: its key is not known, or another one waits.
+
+        Raises as `fingerprint` does.
+        """
+        return self._encryption().verify(checked_text("eid", eid), checked_text("device", device))
+
+    def accept(self, eid: str, device: str) -> bool:
+        """Trust the other key of a device, of which IdentityChanged told. What it wrote comes as ReadAgain events.
+
+        False: there is none. Raises as `fingerprint` does.
+        """
+        accepted = self._encryption().accept(checked_text("eid", eid), checked_text("device", device))
+        self._device.changed.notify_all()
+        return accepted
+
+    def _encryption(self) -> "Encryption":
+        if self._device.encryption is None:
+            raise InvalidArgument("this client encrypts nothing: open it with encryption=True")
+        return self._device.encryption
 
     async def count(self) -> KeysLeft:
         """Asks how many one-time keys of this device are left. Cancelling it drops the answer."""

@@ -24,6 +24,9 @@ class Changing(Facet):
     connection. Those that wait return the answer; `…_nowait` ones its id, and the answer comes as an event, CommandDone
     or CommandRefused. `id` makes it safe to say it again after a failure: the same id is done once.
 
+    What would say in the clear what was written encrypted (an edit of such a message, a reaction to it) raises
+    InvalidArgument.
+
     Those that wait raise Refused, or what stopped the client. Cancelled or stopped, the change stays in the file and is
     made all the same; its answer then comes as an event. All raise InvalidArgument for what cannot be sent, DuplicateId
     where another change waits under the id, StoreError where the file fails.
@@ -76,9 +79,10 @@ class Changing(Facet):
     def state(self, conversation: str, conversation_offset: int) -> MessageChanged | None:
         """Returns what became of a message since it was sent, as far as this device knows; None: nothing."""
         checked_text("conversation", conversation)
-        return message_known(
+        known = message_known(
             self._device.store, conversation, checked_number("conversation_offset", conversation_offset)
         )
+        return None if known is None else self._device.without_forgeries(known)
 
     async def give_many(self, commands: Iterable[Command]) -> list[CommandDone | Refused]:
         """Give many commands of any kinds at once, as `Command` has them, and return the answer of each, in order.
