@@ -36,6 +36,7 @@ from bimip.cli.words import date_text, printable, show_json
 from bimip.client import Audience, Client, ClientError, InboxRow, Refused, Start, Stopped, StoreError, open_client
 from bimip.client.events import Connected, Disconnected, Event
 from bimip.client.facets.devices import DeviceInfo
+from bimip.client.public_keys import fingerprint
 from bimip.client.store import Store
 from bimip.client.wire.bimip import Message
 from bimip.config import ConfigError, Settings
@@ -88,7 +89,7 @@ def has_keys(store: Path | None) -> bool:
 
 def show_fingerprints(path: Path, eid: str) -> None:
     """Prints the key of this device, or those of a user's that it knows, as people compare them."""
-    from bimip.client.encryption.encryption import Encryption, fingerprint  # noqa: PLC0415 - of an extra
+    from bimip.client.encryption.encryption import Encryption  # noqa: PLC0415 - of an extra
 
     if not has_keys(path):
         raise Failure(Exit.FAILED, f"{path} has no keys: bimip listen --encrypt --store makes some")

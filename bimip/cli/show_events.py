@@ -41,6 +41,7 @@ from bimip.client.events import (
     ReceiptsChanged,
     Received,
     Resumed,
+    SealedBy,
     SendRefused,
     Sent,
     ServerError,
@@ -282,7 +283,8 @@ def _written(event: Received, to: str) -> Line:
 
 
 def _place(event: Received) -> str:
-    return f"{event.partition} #{event.offset}" + (", again" if event.redelivered else "")
+    sealed = ", encrypted" if event.sealed_by is not None else ""
+    return f"{event.partition} #{event.offset}" + sealed + (", again" if event.redelivered else "")
 
 
 def message_text(message: Message) -> str:
@@ -352,13 +354,16 @@ def contact_text(contact: KnownContact) -> str:
     return ", ".join(filter(None, told)) or "nothing stands between you"
 
 
+_Message = Received | ReadAgain | UndecryptableMessage
+
+
 def json_of(event: Event) -> str:
     """One object, on one line. A payload that is not UTF-8 comes as hexadecimal digits in `payload_hex`."""
-    fields = _message_fields(event) if isinstance(event, Received | ReadAgain) else _fields(event)
+    fields = _message_fields(event) if isinstance(event, _Message) else _fields(event)
     return json.dumps({"event": type(event).__name__} | fields, ensure_ascii=True)
 
 
-def _message_fields(event: Received | ReadAgain) -> dict[str, Any]:
+def _message_fields(event: _Message) -> dict[str, Any]:
     message = event.message
     return {
         "partition": event.partition,
@@ -372,7 +377,16 @@ def _message_fields(event: Received | ReadAgain) -> dict[str, Any]:
         "conversation": message.conversation,
         "conversation_offset": message.conversation_offset,
         "server_time": message.server_time,
-    } | _content(message)
+    } | (_reason(event) if isinstance(event, UndecryptableMessage) else _content(message) | _sealed_by(event.sealed_by))
+
+
+def _reason(event: UndecryptableMessage) -> dict[str, Any]:
+    return {"reason": event.reason.name, "explanation": event.reason.value}
+
+
+def _sealed_by(key: SealedBy | None) -> dict[str, Any]:
+    """Tells with which key a message was encrypted; nothing of one that came in the clear."""
+    return {} if key is None else {"sealed_by": {"fingerprint": key.fingerprint, "verified": key.verified}}
 
 
 def _content(message: Message) -> dict[str, Any]:

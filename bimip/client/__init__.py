@@ -39,7 +39,8 @@ The map, from what programs see down to the socket:
     link.py        one connection: the tasks that carry frames and watch the clock
     core/          what each frame means: frames in, frames out, no I/O. Positions, the outbox, requests, the state
     tokens.py      what a token says of itself, and the function that makes the next one
-    store.py       the SQLite file; schema.py: its tables, of which outbox_tables.py and message_table.py read two
+    store.py       the SQLite file; schema.py: its tables, which outbox_tables.py, message_table.py and
+                   encryption_tables.py read; public_keys.py: keys as others see them
     arguments.py   what programs pass, looked at first; environment.py: the machine, or a test's
     frames.py      payload <-> frame; wire/ is generated (betterproto2)
     transport.py   a WebSocket on anyio
@@ -67,10 +68,11 @@ from bimip.client.facets.conversations import InboxPage, InboxRow
 from bimip.client.facets.devices import DeviceInfo, DeviceLog, KnownDevice, Synced
 from bimip.client.facets.feeds import FeedInfo
 from bimip.client.facets.groups import GroupInfo, GroupMember
-from bimip.client.facets.keys import KeysLeft, KnownKey, PreKey, PublicKeys
+from bimip.client.facets.keys import KeysLeft, KnownKey
 from bimip.client.facets.messages import DeliveryState, MemberReceipts
 from bimip.client.facets.push import PushOffer, PushSubscription
 from bimip.client.facets.state import StatePage
+from bimip.client.public_keys import PreKey, PublicKeys
 from bimip.client.wire.bimip import (
     CallEnd,
     CallStep,

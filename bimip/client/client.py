@@ -128,7 +128,8 @@ async def open_client(
                 `bimip[gossip]`. What comes so is compared with the server's chain, and events like all else
     encryption  whether messages are encrypted for each device of their readers, and decrypted, end to end: the server
                 has ciphertext. It needs `path`, and the extra `bimip[e2ee]`. The file has this device's keys, so it is
-                never put back from a copy. `client.keys` tells whose keys are known
+                never put back from a copy, and is opened with `encryption` from then on. `client.keys` tells whose keys
+                are known. What `client.history` fetches stays encrypted: `keep_messages` keeps the text that was read
     timeout     seconds, more than 0: for the answer to a request, for a handshake, for a frame to be sent
     ssl_context for wss://: whom to trust, where that are not the system's authorities
     connect, clock, now, random
@@ -153,6 +154,13 @@ async def open_client(
         )
         connector = Connector(device, environment, url=url, token=token, backoff=backoff or Backoff(), timeout=timeout)
         keys = KeysFacet(device, connector, environment)
+        if not encryption and device.sealed.are_wanted():
+            raise InvalidArgument(
+                f"{path} has the keys of a device that encrypts: open it with encryption=True, or its messages would "
+                "go out in the clear; encrypt=False is for the message that is to"
+            )
+        if encryption and str(path) == ":memory:":
+            raise InvalidArgument("a device that encrypts keeps its keys in a file: give path")
         sealer = _sealer(device, connector, environment, keys) if encryption else None
         siblings = _siblings(device, connector, environment, keeps=keep_messages) if gossip else None
         try:

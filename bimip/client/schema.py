@@ -35,7 +35,7 @@ CREATE TABLE stretches (
 ) WITHOUT ROWID;
 CREATE TABLE olm_account (
   one INTEGER PRIMARY KEY CHECK (one = 1), pickle TEXT NOT NULL, fallback BLOB NOT NULL, fallback_made INTEGER NOT NULL,
-  prepared BLOB NOT NULL
+  prepared BLOB NOT NULL, withdraws INTEGER NOT NULL
 );
 CREATE TABLE olm_peers (
   eid TEXT, device TEXT, identity BLOB NOT NULL, signing BLOB NOT NULL, verified INTEGER NOT NULL,
@@ -92,7 +92,7 @@ CREATE INDEX by_offset ON messages (partition, offset);
     """
 CREATE TABLE olm_account (
   one INTEGER PRIMARY KEY CHECK (one = 1), pickle TEXT NOT NULL, fallback BLOB NOT NULL, fallback_made INTEGER NOT NULL,
-  prepared BLOB NOT NULL
+  prepared BLOB NOT NULL, withdraws INTEGER NOT NULL
 );
 CREATE TABLE olm_peers (
   eid TEXT, device TEXT, identity BLOB NOT NULL, signing BLOB NOT NULL, verified INTEGER NOT NULL,

@@ -60,6 +60,7 @@ TOPICS = {
     "tests/storage/test_damage_campaign.py": "every page of a store, damaged in every way",
     "tests/cli/test_commands.py": "all words of the command line",
     "tests/client/examples/test_examples.py": "the programs to begin with",
+    "tests/client/encryption/test_conversation.py": "encrypted conversations, against the whole server",
     "tests/client/test_example.py": "the example in the head of the package",
     "tests/client/facets/test_docstrings.py": "what each method of a client says of itself",
     "tests/client/facets/test_examples.py": "the examples in the heads of the facets",
@@ -152,6 +153,7 @@ ONLY_NAMES = {
     "records.py",
     "route.py",
     "rules.py",
+    "sealing.py",
     "services.py",
 }
 """Declarations: there is nothing in them that could go wrong."""

@@ -14,12 +14,16 @@ from pathlib import Path
 import pytest
 import structlog
 import trio
+from typer.testing import CliRunner
 
 from bimip.app import open_server
+from bimip.cli.commands import app
 from bimip.cli.devices import (
     Device,
+    asking,
     change_settings,
     exceptions_of,
+    has_keys,
     head_line,
     label_device,
     list_devices,
@@ -27,12 +31,14 @@ from bimip.cli.devices import (
     read_token,
     remove_device,
     send,
+    show_fingerprints,
     show_heads,
     show_inbox,
     show_synced,
 )
 from bimip.cli.failures import Exit, Failure
 from bimip.cli.tokens import sign
+from bimip.client.store import Store
 from bimip.client.wire.bimip import GroupEvent, GroupEventKind, Identity, Message
 from bimip.config import ConsoleSettings, Secret, Settings
 from bimip.domain.core.rules import UserSettings
@@ -72,8 +78,8 @@ async def server(settings: Settings = SETTINGS) -> AsyncIterator[MakeDevice]:
             yield device
 
 
-async def say(device: Device, *texts: str, to: str = BOB) -> None:
-    await send(device, to, texts, every=0.0, timeout=10.0)
+async def say(device: Device, *texts: str, to: str = BOB, keys: Path | None = None) -> None:
+    await send(device, to, texts, every=0.0, timeout=10.0, keys=keys)
 
 
 async def shown(capsys: pytest.CaptureFixture[str], wanted: str) -> str:
@@ -373,3 +379,68 @@ def test_an_exception_that_says_nothing_is_refused(text: str) -> None:
         exceptions_of([text])
 
     assert raised.value.code is Exit.USAGE
+
+
+async def test_what_is_sent_with_keys_is_read_by_who_listens_with_keys_and_both_show_their_fingerprints(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    mine, theirs = tmp_path / "alice.db", tmp_path / "bob.db"
+    async with server() as device:
+        alice, phone = device(ALICE, "phone"), replace(device(BOB, "phone", theirs), encrypts=True)
+        with pytest.raises(Failure, match="can be encrypted for"):
+            await say(alice, "too early", keys=mine)
+        async with trio.open_nursery() as nursery, asking(device(ALICE, "laptop")) as laptop:
+
+            async def run() -> None:
+                await listen(phone, ["chat"], last=20, as_json=True)
+
+            nursery.start_soon(run)
+            while not await laptop.keys.query([(BOB, "phone")]):  # noqa: ASYNC110 - nobody tells
+                await trio.sleep(0.01)
+            await say(alice, "between us", keys=mine)
+            printed = await shown(capsys, "between us")
+            while '"Received"' not in printed:
+                printed += await shown(capsys, "\n")
+            os.kill(os.getpid(), signal.SIGINT)
+    [line] = [line for line in printed.splitlines() if '"Received"' in line]
+
+    assert json.loads(line)["payload"] == "between us"
+    assert has_keys(theirs)
+    assert not has_keys(tmp_path / "none.db")
+    for own, other, eid in ((mine, theirs, ALICE), (theirs, mine, BOB)):
+        show_fingerprints(own, "")
+        fingerprint = capsys.readouterr().out.strip()
+        show_fingerprints(other, eid)
+        assert capsys.readouterr().out.strip() == f"phone: {fingerprint} (not verified)"
+        assert json.loads(line)["sealed_by"]["fingerprint"] == fingerprint or own == theirs
+
+
+def test_the_words_about_keys_want_a_file_that_has_some(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = tmp_path / "plain.db"
+    Store(plain).close()
+    keyed = tmp_path / "keyed.db"
+    store = Store(keyed)
+    store.execute("INSERT INTO olm_account VALUES (1, 'p', x'', 0, x'', 0)")
+    store.close()
+    run = partial(CliRunner().invoke, app)
+    told: list[Device] = []
+
+    async def heard(device: Device, *_names: object, **_options: object) -> None:
+        await trio.lowlevel.checkpoint()
+        told.append(device)
+
+    monkeypatch.setattr("bimip.cli.devices.listen", heard)
+    for words, wrong in (
+        (["devices", "fingerprint", str(plain)], "has no keys"),
+        (["devices", "fingerprint", str(tmp_path / "none.db")], "has no keys"),
+        (["send", "--friends", "--encrypt", str(plain), "hello"], "what is for friends is not encrypted"),
+        (["listen", "--encrypt"], "give --store FILE"),
+    ):
+        done = run(words)
+        assert done.exit_code != 0
+        assert wrong in " ".join(done.output.split())
+    for store_file, words in ((plain, []), (keyed, []), (plain, ["--encrypt"])):
+        done = run(["listen", "--token", "t", "--store", str(store_file), *words])
+        assert done.exit_code == 0, done.output
+
+    assert [device.encrypts for device in told] == [False, True, True]

@@ -104,6 +104,10 @@ EVENTS: list[tuple[events.Event, str]] = [
         "→ an erased user to friends: (deleted)   feed #4",
     ),
     (
+        events.Received(MESSAGE, "chat", 4, sealed_by=events.SealedBy("ab cd", verified=True)),
+        r"← alice@example.org/phone: Hello \x1b[2J   chat #4, encrypted",
+    ),
+    (
         events.UndecryptableMessage(MESSAGE, "chat", 4, events.Unreadable.FORGED),
         f"✗ alice@example.org/phone: cannot be read: {events.Unreadable.FORGED.value}   chat #4",
     ),
@@ -272,6 +276,10 @@ def test_a_message_as_json() -> None:
         "payload": "Hello \x1b[2J",
     }
     assert json.loads(json_of(events.Received(Message(payload=b"\xff"), "chat", 4)))["payload_hex"] == "ff"
+    sealed = events.Received(MESSAGE, "chat", 4, sealed_by=events.SealedBy("ab cd", verified=True))
+    assert json.loads(json_of(sealed))["sealed_by"] == {"fingerprint": "ab cd", "verified": True}
+    unread = json.loads(json_of(events.UndecryptableMessage(MESSAGE, "chat", 4, events.Unreadable.FORGED)))
+    assert (unread["reason"], unread["id"], "payload" in unread) == ("FORGED", "m1", False)
     assert json.loads(json_of(replace(CHANGED, payload=b"\xff")))["payload_hex"] == "ff"
     assert json.loads(json_of(CHANGED))["payload"] == MESSAGE.payload.decode()
 

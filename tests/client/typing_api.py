@@ -16,6 +16,7 @@ from bimip.client import (
     FetchKind,
     InboxRow,
     KeysLeft,
+    KnownKey,
     MemberReceipts,
     Message,
     PreKey,
@@ -157,6 +158,10 @@ async def every_method(client: Client) -> None:
     assert_type(await client.keys.query([("bob@example.org", "")]), list[PublicKeys])
     assert_type(await client.keys.claim([("bob@example.org", "phone")]), list[PublicKeys])
     await client.keys.withdraw()
+    assert_type(client.keys.fingerprint, str)
+    assert_type(client.keys.known("bob@example.org"), dict[str, KnownKey])
+    assert_type(client.keys.verify("bob@example.org", "phone"), bool)
+    assert_type(client.keys.accept("bob@example.org", "phone"), bool)
     assert_type(await client.push.offer(), PushOffer)
     assert_type(await client.push.subscribe("fcm", "t", name="push"), PushSubscription)
     await client.push.unsubscribe(device="laptop")

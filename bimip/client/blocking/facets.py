@@ -34,7 +34,7 @@ from bimip.client.facets.groups import Groups as AsyncGroups
 from bimip.client.facets.history import Fetched
 from bimip.client.facets.history import History as AsyncHistory
 from bimip.client.facets.keys import KeysFacet as AsyncKeysFacet
-from bimip.client.facets.keys import KeysLeft, KnownKey, PreKey, PublicKeys
+from bimip.client.facets.keys import KeysLeft, KnownKey
 from bimip.client.facets.locations import Locations as AsyncLocations
 from bimip.client.facets.messages import Messages as AsyncMessages
 from bimip.client.facets.messages.receipts import DeliveryState, MemberReceipts
@@ -45,6 +45,7 @@ from bimip.client.facets.settings import SettingsFacet as AsyncSettingsFacet
 from bimip.client.facets.state import StateFacet as AsyncStateFacet
 from bimip.client.facets.state import StatePage
 from bimip.client.own_device import OwnDevice as AsyncOwnDevice
+from bimip.client.public_keys import PreKey, PublicKeys
 from bimip.client.wire.bimip import Command, FetchKind, Message, Snapshot
 from bimip.domain.core.records import Status
 from bimip.domain.state.privacy_exceptions import ExceptionValue, PrivacyException

@@ -114,6 +114,7 @@ class Device:
         self.focus: Awareness | None = None  # what to say of this device on each connection; None: nothing
         self.limits = DEFAULT_LIMITS
         self.encryption: Encryption | None = None
+        self.sealed = self.inbox.sealed
         self.is_catching_up = False
         """It does not ask for its logs yet."""
         self.hear_sibling: Callable[[PeerSignalled], bool] = lambda _said: False

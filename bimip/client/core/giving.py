@@ -9,6 +9,7 @@ slice ends.
 from collections.abc import Iterator
 
 from bimip.client.core.chain import LINK_BYTES, digest_of, extended, link, unlink
+from bimip.client.core.sealing import SEALED
 from bimip.client.store import Store
 from bimip.client.wire.bimip import Body, Message, PassedEntry
 
@@ -75,4 +76,5 @@ def chain_behind(body: Body, chain: bytes) -> bytes:
 
 
 def _is_unchecked(message: Message) -> bool:
-    return bool(message.digest) or bool(message.devices)
+    """Whether nobody can check it; one that was encrypted is kept as it was read, and leaves this device for nobody."""
+    return bool(message.digest) or bool(message.devices) or message.encryption_type == SEALED

@@ -22,6 +22,7 @@ from dataclasses import dataclass, field, replace
 from bimip.client.arguments import checked_number
 from bimip.client.core.copies import Copies
 from bimip.client.core.kept import KeptMessages
+from bimip.client.core.sealed_messages import SealedMessages
 from bimip.client.core.sealing import SEALED, Unsealer
 from bimip.client.errors import InvalidArgument, ProtocolViolation, StoreError
 from bimip.client.events import (
@@ -110,6 +111,7 @@ class Inbox:
         self._generation = 0
         self._news = 0
         self.dropped_news = 0
+        self.sealed = SealedMessages(store)
         self.unsealer: Unsealer | None = None  # None: encrypted messages come as they are
 
     # What the application takes.
@@ -357,7 +359,9 @@ class Inbox:
         own = identity is not None and author is not None and author.eid == identity.eid
         made = PostReceived if message.scope == FRIEND else Received
         sealed_by: SealedBy | None = None
-        if self.unsealer is not None and identity is not None and message.encryption_type == SEALED:
+        if message.encryption_type == SEALED and self.unsealer is None:
+            self.sealed.note(message)
+        elif message.encryption_type == SEALED and self.unsealer is not None and identity is not None:
             opened = self.unsealer.open(message, identity)
             if isinstance(opened, Unreadable):
                 return UndecryptableMessage(message, body.partition, offset, opened, own=own)

@@ -4,7 +4,6 @@ Each device encrypts for each other one, by the Double Ratchet of Matrix's Olm (
 but ciphertext: PROTOCOL.md, "End-to-end encryption", says it for clients in any language.
 
     olm.py         vodozemac in bytes: an account, sessions, signatures
-    tables.py      what the client's file has of them
     encryption.py  what is decided: sealing and opening messages, whose keys are trusted. No I/O but the store's
     sealer.py      what is asked of the server for that: publishing keys, learning and claiming those of others
 

@@ -17,14 +17,11 @@ from bimip.client.core.chain import normal_name
 from bimip.client.core.sealing import SEALED
 from bimip.client.encryption import olm
 from bimip.client.encryption.olm import OlmError, OwnAccount, Prepared
-from bimip.client.encryption.tables import AccountRow, EncryptionTables, OpenedRow, Peer
-from bimip.client.errors import InvalidArgument
+from bimip.client.encryption_tables import AccountRow, EncryptionTables, OpenedRow, Peer
 from bimip.client.events import Event, Identity, IdentityChanged, ReadAgain, SealedBy, Unreadable
-from bimip.client.facets.keys import PublicKeys
+from bimip.client.public_keys import PublicKeys, fingerprint
 from bimip.client.store import Store
 from bimip.client.wire.bimip import (
-    Command,
-    CommandKind,
     DeviceAddress,
     DeviceKeys,
     Envelope,
@@ -35,8 +32,6 @@ from bimip.client.wire.bimip import (
     PreKey,
 )
 from bimip.client.wire.bimip import Identity as WireIdentity
-from bimip.domain.core.clock import signal_id
-from bimip.domain.core.ids import Stamp
 from bimip.names import is_conversation_id
 
 KEYS_KEPT = 50
@@ -47,9 +42,6 @@ TAKEN_KEYS = 10
 """Sessions that others began, after which it is asked how many keys are left."""
 TRIES = 8
 """In which a message is encrypted for the devices that there are; they change meanwhile."""
-
-_IN_THE_CLEAR = {CommandKind.EDIT: "edit", CommandKind.REACT: "reaction", CommandKind.UNREACT: "reaction"}
-
 
 _Parsed = TypeVar("_Parsed", Envelope, Letter)
 
@@ -88,6 +80,8 @@ class Encryption:
         self._tries: dict[str, int] = {}
         self._brought: set[str] = set()  # of what was held back, by signal_id
         self._begun_here = TAKEN_KEYS  # sessions that others began since it was asked how many keys are left
+        self.owes_more: Callable[[], None] = lambda: None
+        """Is called when it is time to look how many one-time keys are left, while there is a connection."""
         self._bring_held()
 
     def _new_account(self) -> AccountRow:
@@ -115,6 +109,7 @@ class Encryption:
         if row.prepared:
             return Keys.parse(row.prepared)
         is_old = self._now() - row.fallback_made >= FALLBACK_MS
+        left = left if row.fallback_made else 0  # those of another account of this device go when this one is there
         if last_id and left > KEYS_KEPT // 2 and not is_old:
             self._begun_here = 0
             return None
@@ -146,6 +141,15 @@ class Encryption:
     def _signed(self, account: OwnAccount, kind: str, key: Prepared, identity: Identity) -> PreKey:
         text = _key_text(kind, identity.eid, identity.device, key.id, key.key)
         return PreKey(id=key.id, key=key.key, signature=account.sign(text))
+
+    def withdraws(self) -> bool:
+        """Whether the keys in the directory are to go before others are published."""
+        return self._account_row().withdraws
+
+    def withdrawn(self) -> None:
+        """Note that the directory has none of this device's keys."""
+        with self._store.synced():
+            self._save(self._account_row()._replace(withdraws=False))
 
     # Sealing.
 
@@ -338,6 +342,7 @@ class Encryption:
             self._note(message, author, bytes(letter), bytes(message))
             return Unreadable.IDENTITY_CHANGED
         self._note(message, author, bytes(letter))
+        self._note_place(letter.to, author[0], message.conversation, identity)
         self._open_lists -= {author[0], message.conversation}  # who corresponds is told of devices
         return self._opened(message, letter, sender)
 
@@ -353,8 +358,8 @@ class Encryption:
         if known.letter is None or author != _named(message.from_) or known.id != message.id:
             return Unreadable.TAKEN
         peer = self._tables.peer(*author)
-        if peer is None or (known.message is not None and message.signal_id not in self._brought):
-            return Unreadable.IDENTITY_CHANGED
+        if peer is None or known.message is not None:
+            return Unreadable.IDENTITY_CHANGED  # once accepted it comes as ReadAgain, and so only
         return self._opened(message, Letter.parse(known.letter), peer.identity)
 
     def taken(self, stamp: str) -> None:
@@ -383,6 +388,8 @@ class Encryption:
         self._save(self._account_row()._replace(pickle=account.pickle()))
         self._tables.set_session(sender, name, pickle, is_used=True)
         self._begun_here += 1
+        if self._begun_here >= TAKEN_KEYS:
+            self.owes_more()
         return text
 
     def _is_of(self, letter: Letter, message: Message, author: tuple[str, str], identity: Identity) -> bool:
@@ -405,12 +412,14 @@ class Encryption:
             return to == conversation
         if identity.eid not in {to, author}:
             return False
+        known = self._tables.conversation_with(to if author == identity.eid else author)
+        return known == conversation or (not known and not self._tables.peer_in(conversation))
+
+    def _note_place(self, to: str, author: str, conversation: str, identity: Identity) -> None:
+        """Notes which conversation is the one with somebody, behind a first message whose key is trusted."""
         other = to if author == identity.eid else author
-        known = self._tables.conversation_with(other)
-        if not known and not self._tables.peer_in(conversation):
+        if not is_conversation_id(to) and not self._tables.conversation_with(other):
             self._tables.set_conversation_with(other, conversation)
-            return True
-        return known == conversation
 
     def _note(
         self, message: Message, author: tuple[str, str], letter: bytes | None = None, held: bytes | None = None
@@ -494,38 +503,7 @@ class Encryption:
         """Another store has other conversations, and may give keys a second time that were given: all are made anew."""
         self._tables.forget_conversations()
         self._begun_here = TAKEN_KEYS
-        self.withdraws = True
-
-    withdraws = False
-    """The keys in the directory are to go before others are published."""
-
-    # What is not encrypted.
-
-    def check_command(self, command: Command, identity: Identity | None) -> None:
-        """Refuse what would say in the clear what was written encrypted. Raises InvalidArgument."""
-        if command.kind is CommandKind.DRAFT and command.payload and self._tables.is_encrypted(command.conversation):
-            raise InvalidArgument(
-                f"a draft goes to the server in the clear, and what is written in {command.conversation} is encrypted: "
-                "keep it on this device"
-            )
-        what = _IN_THE_CLEAR.get(command.kind)
-        if what is None:
-            return
-        if command.target:
-            stamp = signal_id(Stamp(command.target))
-            if self._tables.opened(stamp) is None and self._store.remembers(stamp):
-                return
-        elif not self._is_sealed(command.target_id, identity):
-            return
-        raise InvalidArgument(
-            f"the {what} would be sent in the clear, and the message that it is about was encrypted, or this device "
-            "does not know how it was sent: write another message"
-        )
-
-    def _is_sealed(self, message_id: str, identity: Identity | None) -> bool:
-        if self._tables.plain(message_id) is not None:
-            return True
-        return identity is not None and self._tables.opened_as(identity.eid, identity.device, message_id) is not None
+        self._save(self._account_row()._replace(prepared=b"", fallback_made=0, withdraws=True))
 
     def is_sealed(self, stamp: str) -> bool:
         """Whether a message was encrypted, by its `signal_id`."""
@@ -546,19 +524,13 @@ class Encryption:
         self._tables.set_account(row)
 
 
-def fingerprint(identity: bytes) -> str:
-    """Returns a key as people compare it."""
-    text = identity.hex()
-    return " ".join(text[at : at + 8] for at in range(0, len(text), 8))
-
-
 def _device_text(eid: str, device: str, identity: bytes, signing: bytes) -> bytes:
-    """What a device signs of itself."""
+    """Builds the text that a device signs of itself."""
     return b"\0".join((b"bimip-keys-1", eid.encode(), device.encode(), identity + signing))
 
 
 def _key_text(kind: str, eid: str, device: str, number: int, key: bytes) -> bytes:
-    """What a device signs of a key."""
+    """Builds the text that a device signs of a key."""
     return b"\0".join((f"bimip-{kind}-1".encode(), eid.encode(), device.encode(), number.to_bytes(8) + key))
 
 

@@ -26,6 +26,7 @@ class Sealer:
         self._connector = connector
         self._encryption = encryption
         self._keys = keys
+        encryption.owes_more = device.outbox.changed.notify_all
 
     async def run(self) -> None:
         """Runs until the client stops. Cancelling it leaves what is not encrypted where it is."""
@@ -56,9 +57,9 @@ class Sealer:
     async def _publish(self) -> None:
         identity = self._device.inbox.identity
         assert identity is not None
-        if self._encryption.withdraws:
+        if self._encryption.withdraws():
             await self._keys.withdraw()
-            self._encryption.withdraws = False
+            self._encryption.withdrawn()
         left = await self._keys.count()
         asked = self._encryption.prepare(left.one_time, left.last_id, identity)
         if asked is not None:

@@ -49,8 +49,8 @@ class Commands(Facet):
 
     def _complete(self, command: Command) -> None:
         """Give it an id and a stamp, where it has none. Raises InvalidArgument for what is to stay encrypted."""
-        if self._device.encryption is not None:
-            self._device.encryption.check_command(command, self._device.inbox.identity)
+        encrypts = self._device.encryption is not None
+        self._device.sealed.check_command(command, self._device.inbox.identity, encrypts=encrypts)
         command.id = command.id or f"{self._environment.random.getrandbits(128):032x}"
         self._device.commands.stamp(command, self._environment.now())
 

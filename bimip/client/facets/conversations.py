@@ -98,6 +98,9 @@ class Conversations(Facet):
         `muted_until`: milliseconds since 1970, 0: not muted. An empty draft is none. Each is a command for itself, that
         is in the file before anything else happens, as a change of a message is. Raises the first refusal once all are
         answered, or what stopped the client. Cancelled or stopped, they are done all the same.
+
+        A draft goes to the server in the clear: it raises InvalidArgument in a client that encrypts, and where what is
+        written in the conversation was encrypted.
         """
         given = _kept(conversation, archived, pinned, marked_unread, muted_until, draft)
         for answer in await self._commands.give_many(given):

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from bimip.client.arguments import checked_text
 from bimip.client.errors import InvalidArgument
 from bimip.client.facets.facet import Facet
+from bimip.client.public_keys import PreKey, PublicKeys, fingerprint
 from bimip.client.wire.bimip import DeviceKeys, Identity, Keys, KeysAction
 from bimip.client.wire.bimip import PreKey as WirePreKey
 
@@ -26,28 +27,6 @@ if TYPE_CHECKING:
     from bimip.client.encryption.encryption import Encryption
 
 AT_ONCE = 64
-
-
-@dataclass(frozen=True, slots=True)
-class PreKey:
-    """A key to begin a session with, under the signature of its device."""
-
-    id: int  # from 1, higher with each one that its device makes
-    key: bytes  # curve25519, 32 bytes
-    signature: bytes  # ed25519, 64 bytes
-
-
-@dataclass(frozen=True, slots=True)
-class PublicKeys:
-    """A device's keys, as the server has them: nothing of it is checked."""
-
-    eid: str
-    name: str  # the device's
-    identity: bytes  # curve25519, 32 bytes
-    signing: bytes  # ed25519, 32 bytes
-    signature: bytes  # of whose the two are; PROTOCOL.md, "DeviceKeys", has of what
-    claimed: PreKey | None = None  # of `claim`
-    is_fallback: bool = False  # of `claim`: others are given the same
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,15 +52,11 @@ class KeysFacet(Facet):
     @property
     def fingerprint(self) -> str:
         """Tells this device's key, as people compare it. Raises InvalidArgument where the client does not encrypt."""
-        from bimip.client.encryption.encryption import fingerprint  # noqa: PLC0415 - of an extra
-
         return fingerprint(self._encryption().identity)
 
     def known(self, eid: str) -> dict[str, KnownKey]:
         """Returns the devices of a user whose keys this device knows, by name. Raises as `fingerprint` does."""
         known = self._encryption().known(checked_text("eid", eid))
-        from bimip.client.encryption.encryption import fingerprint  # noqa: PLC0415 - of an extra
-
         return {
             name: KnownKey(fingerprint(peer.identity), peer.verified, fingerprint(peer.changed) if peer.changed else "")
             for name, peer in known.items()

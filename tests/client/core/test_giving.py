@@ -8,6 +8,7 @@ import pytest
 
 from bimip.client.core.chain import START, digest_of, extended, link
 from bimip.client.core.giving import LARGEST_BYTES, SLICE_ENTRIES, UncheckedError, chain_behind, slices
+from bimip.client.core.sealing import SEALED
 from bimip.client.message_table import NEVER, MessageRow
 from bimip.client.store import Store
 from bimip.client.wire.bimip import Body, DeviceAddress, Message, PassedEntry
@@ -72,8 +73,9 @@ def test_what_is_no_message_here_goes_by_its_digest_and_where_that_is_missing_it
         replace(a_message(2), digest=b"12345678"),
         replace(a_message(2), devices=[DeviceAddress(payload=b"its own")]),
         replace(a_message(2), payload=bytes(LARGEST_BYTES + 1)),
+        replace(a_message(2), encryption_type=SEALED),
     ],
-    ids=["erased", "addressed", "large"],
+    ids=["erased", "addressed", "large", "encrypted"],
 )
 def test_what_nobody_could_check_or_carry_is_not_given(odd: Message, store: Store) -> None:
     keep(store, a_message(1), odd, a_message(3))

@@ -7,7 +7,7 @@ from pathlib import Path
 from bimip.client.core.sealing import SEALED
 from bimip.client.encryption.encryption import Encryption, Opened
 from bimip.client.events import Event, Identity, Unreadable
-from bimip.client.facets.keys import PreKey, PublicKeys
+from bimip.client.public_keys import PreKey, PublicKeys
 from bimip.client.store import Store
 from bimip.client.wire.bimip import DeviceKeys, Keys, Message
 from bimip.client.wire.bimip import Identity as WireIdentity

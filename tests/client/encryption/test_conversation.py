@@ -11,6 +11,7 @@ from trio.testing import MockClock
 
 from bimip.client import Client, DuplicateId, InvalidArgument, Refused, Start
 from bimip.client.core.sealing import SEALED
+from bimip.client.encryption.encryption import KEYS_KEPT, TAKEN_KEYS
 from bimip.client.events import Event, MessageChanged, ReadAgain, Received, UndecryptableMessage, Unreadable
 from bimip.client.wire.bimip import MessageState, StateItem
 from bimip.domain.core.records import Table
@@ -140,6 +141,10 @@ async def test_a_device_that_comes_later_is_written_to_as_well_and_one_without_k
         [unread] = await read(watch)
         assert isinstance(unread, Received)
         assert (unread.message.payload, unread.message.encryption_type) == (b"", SEALED)
+        with pytest.raises(InvalidArgument, match="in the clear"):
+            await watch.messages.react(unread.message.signal_offset, "+")
+        with pytest.raises(InvalidArgument, match="in the clear"):
+            await watch.conversations.keep(unread.message.conversation, draft=b"an answer")
 
 
 async def test_who_has_no_keys_is_not_written_to_and_nothing_is_sent_in_the_clear(
@@ -261,3 +266,40 @@ async def test_the_store_of_the_server_holds_no_text(autojump_clock: MockClock, 
         assert b"what may be seen" in content  # else nothing would be found
         assert SECRET not in content
         assert SECRET.hex().encode() not in content
+
+
+async def test_a_file_with_keys_is_not_opened_by_who_would_send_in_the_clear(
+    autojump_clock: MockClock, tmp_path: Path
+) -> None:
+    async with open_world() as world, open_devices(world, tmp_path) as devices:
+        async with devices.device("ann", "phone"):
+            pass
+        with pytest.raises(InvalidArgument, match="open it with encryption=True"):
+            await devices.open("ann", "phone", encryption=False)
+        with pytest.raises(InvalidArgument, match="give path"):
+            await devices.open("ann", "phone", path=":memory:")
+
+
+async def test_keys_are_published_over_the_same_connection_once_half_are_used_and_anew_after_an_epoch(
+    autojump_clock: MockClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_world() as world, open_devices(world, tmp_path) as devices:
+        ann, bob = await devices.open("ann", "phone"), await devices.open("bob", "phone")
+        encryption = bob.messages._device.encryption
+        assert encryption is not None
+        with trio.fail_after(60):
+            while encryption.owes_keys():  # noqa: ASYNC110 - nobody tells the program
+                await trio.sleep(0.1)
+            monkeypatch.setattr("bimip.client.encryption.encryption.KEYS_KEPT", 2 * KEYS_KEPT)
+            encryption._begun_here = TAKEN_KEYS - 1
+            await ann.messages.send("bob", b"begins a session")
+            while (await bob.keys.count()).one_time < 2 * KEYS_KEPT:  # noqa: ASYNC110 - as above
+                await trio.sleep(0.1)
+            before = await bob.keys.count()
+            with bob.messages._device.store.transaction():
+                encryption.epoch_changed()
+            encryption.owes_more()
+            while (await bob.keys.count()).last_id < before.last_id + 2 * KEYS_KEPT:  # noqa: ASYNC110 - as above
+                await trio.sleep(0.1)
+
+        assert (await bob.keys.count()).one_time == 2 * KEYS_KEPT  # no old one is left

@@ -1,17 +1,19 @@
 """Sealing and opening: each once and in any order, whatever a server does with it."""
 
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from bimip.client.encryption import olm
-from bimip.client.encryption.encryption import KEYS_KEPT, Opened, UnsealedError, fingerprint
-from bimip.client.errors import InvalidArgument
+from bimip.client.encryption.encryption import KEYS_KEPT, TAKEN_KEYS, Encryption, Opened, UnsealedError
 from bimip.client.events import IdentityChanged, ReadAgain, Unreadable
-from bimip.client.wire.bimip import Command, CommandKind, Envelope, Keys, Message
+from bimip.client.public_keys import fingerprint
+from bimip.client.store import Store
+from bimip.client.wire.bimip import Envelope, Keys, Message
 from bimip.client.wire.bimip import Identity as WireIdentity
-from tests.client.encryption.support import Directory, Party, delivered
+from tests.client.encryption.support import NOW, Directory, Party, delivered
 
 
 @pytest.fixture
@@ -131,6 +133,7 @@ def test_another_key_of_a_known_device_is_told_and_nothing_is_sent_to_it_until_i
     assert not ann.encryption.verify("bob", "phone")
     assert ann.encryption.accept("bob", "phone")
     assert not ann.encryption.accept("bob", "phone")
+    assert ann.text(written) is Unreadable.IDENTITY_CHANGED  # delivered again: its text comes by the other event alone
 
     [again] = [one for one in ann.events if isinstance(one, ReadAgain)]
     assert again.message.payload == b"it is me"
@@ -217,21 +220,57 @@ def test_keys_are_prepared_once_until_they_are_published_and_more_when_few_are_l
     assert later.keys.fallback != first.keys.fallback
 
 
-def test_what_was_encrypted_is_not_edited_or_reacted_to_in_the_clear(ann: Party, bob: Party) -> None:
-    message = to_bob(ann, bob, 1)
-    bob.text(message)
-    bob.store.remember("0000000000002")  # one that came in the clear
-    number = 1  # "0000000000001" as a number
-    for kind in (CommandKind.EDIT, CommandKind.REACT, CommandKind.UNREACT):
-        for target in (number, 3):  # encrypted, and one that this device does not know
-            with pytest.raises(InvalidArgument, match="in the clear"):
-                bob.encryption.check_command(Command(kind=kind, target=target), bob.identity)
-        bob.encryption.check_command(Command(kind=kind, target=2), bob.identity)
-        with pytest.raises(InvalidArgument, match="in the clear"):
-            ann.encryption.check_command(Command(kind=kind, target_id="m1"), ann.identity)
-        ann.encryption.check_command(Command(kind=kind, target_id="plain"), ann.identity)
-    with pytest.raises(InvalidArgument, match="keep it on this device"):
-        bob.encryption.check_command(Command(kind=CommandKind.DRAFT, conversation="c1", payload=b"x"), bob.identity)
-    bob.encryption.check_command(Command(kind=CommandKind.DRAFT, conversation="c2", payload=b"x"), bob.identity)
-    bob.encryption.check_command(Command(kind=CommandKind.DRAFT, conversation="c1"), bob.identity)
-    bob.encryption.check_command(Command(kind=CommandKind.PIN, target=number), bob.identity)
+def test_who_is_not_trusted_does_not_say_which_conversation_is_the_one_of_two(directory: Directory, ann: Party) -> None:
+    bob = Party(directory, "bob")
+    ann.write("bob", b"before", "m1")
+    mallory = Party(Directory(), "bob")
+    mallory.directory.publish(ann.name, directory.published[ann.name])
+    moved = delivered(mallory.write("ann", b"it is me", "x1"), mallory, ann, 5, "elsewhere")
+
+    assert ann.text(moved) is Unreadable.IDENTITY_CHANGED
+    assert ann.text(delivered(bob.write("ann", b"hello", "b1"), bob, ann, 6)) == b"hello"
+
+
+def test_after_another_epoch_keys_are_withdrawn_and_made_anew_also_by_who_is_killed_in_between(tmp_path: Path) -> None:
+    directory = Directory()
+    path = tmp_path / "ann.db"
+    ann = Party(directory, "ann", path=path)
+    first = directory.published[ann.name]
+    assert first.keys is not None
+    asked = ann.encryption.prepare(20, KEYS_KEPT, ann.identity)
+    assert asked is not None
+    assert not ann.encryption.withdraws()
+    with ann.store.transaction():
+        ann.encryption.epoch_changed()
+    ann.store.close()
+    with closing(Store(path)) as store:
+        again = Encryption(store, lambda *_events, settle=None: None, lambda: NOW)
+        assert again.withdraws()
+        again.withdrawn()
+        assert not again.withdraws()
+        made = again.prepare(0, 0, ann.identity)
+
+    assert made is not None
+    assert made.keys is not None
+    assert len(made.one_time) == KEYS_KEPT
+    assert made.one_time[0].id > asked.one_time[-1].id  # those may be known, and given out, by the store before
+    assert made.keys.fallback != first.keys.fallback
+    assert made.keys.identity == first.keys.identity
+
+
+def test_a_device_that_lost_its_file_publishes_as_many_keys_as_another_one(directory: Directory) -> None:
+    bob = Party(directory, "bob", left=KEYS_KEPT)  # of the account before
+
+    assert len(directory.published[bob.name].one_time) == KEYS_KEPT
+
+
+def test_who_is_begun_sessions_with_looks_how_many_keys_are_left(directory: Directory, bob: Party) -> None:
+    looked: list[int] = []
+    bob.encryption.owes_more = lambda: looked.append(1)
+    for number in range(TAKEN_KEYS):
+        assert not looked
+        one = Party(directory, f"user{number}")
+        assert bob.text(delivered(one.write("bob", b"hi", "m"), one, bob, number + 1, f"c{number}")) == b"hi"
+
+    assert looked
+    assert bob.encryption.owes_keys()

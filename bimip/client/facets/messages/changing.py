@@ -25,7 +25,8 @@ class Changing(Facet):
     or CommandRefused. `id` makes it safe to say it again after a failure: the same id is done once.
 
     What would say in the clear what was written encrypted (an edit of such a message, a reaction to it) raises
-    InvalidArgument.
+    InvalidArgument, in every client that knows of the message; in one that encrypts also where it does not know how a
+    message was sent.
 
     Those that wait raise Refused, or what stopped the client. Cancelled or stopped, the change stays in the file and is
     made all the same; its answer then comes as an event. All raise InvalidArgument for what cannot be sent, DuplicateId

@@ -1,4 +1,6 @@
-"""What a client's file has for encryption. Each method is a statement; `encryption.py` says what belongs together."""
+"""What a client's file has for encryption. Each method is a statement; `encryption/encryption.py` says what belongs
+together, and `core/sealed_messages.py` what every client asks of it.
+"""
 
 from typing import NamedTuple
 
@@ -9,10 +11,13 @@ MOST_SESSIONS = 8
 
 
 class AccountRow(NamedTuple):
+    """This device's own keys."""
+
     pickle: str
     fallback: bytes  # the PreKey that is published
     fallback_made: int  # milliseconds since 1970
     prepared: bytes  # the Keys that are to be published, until they are; empty: none
+    withdraws: bool = False  # the keys in the directory are to go before others are published
 
 
 class Peer(NamedTuple):
@@ -41,6 +46,8 @@ class OpenedRow(NamedTuple):
 
 
 class EncryptionTables:
+    """The rows about keys, sessions and encrypted messages."""
+
     def __init__(self, store: Store) -> None:
         self._store = store
         self._execute = store.execute
@@ -48,11 +55,14 @@ class EncryptionTables:
     # The account.
 
     def account(self) -> AccountRow | None:
-        row = self._execute("SELECT pickle, fallback, fallback_made, prepared FROM olm_account").fetchone()
-        return AccountRow(*row) if row else None
+        row = self._execute("SELECT pickle, fallback, fallback_made, prepared, withdraws FROM olm_account").fetchone()
+        return AccountRow(row[0], row[1], row[2], row[3], withdraws=bool(row[4])) if row else None
+
+    def has_account(self) -> bool:
+        return self._execute("SELECT 1 FROM olm_account").fetchone() is not None
 
     def set_account(self, row: AccountRow) -> None:
-        self._execute("INSERT OR REPLACE INTO olm_account VALUES (1, ?, ?, ?, ?)", row)
+        self._execute("INSERT OR REPLACE INTO olm_account VALUES (1, ?, ?, ?, ?, ?)", row)
 
     # Other devices.
 
