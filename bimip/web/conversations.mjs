@@ -157,8 +157,18 @@ export class Conversations {
     this.#nextExpiry = Math.min(this.#nextExpiry, entry.expires ?? Infinity);
   }
 
-  /** Takes a message as it was delivered, or fetched. Returns whether it is new here. */
-  async take(message) {
+  /**
+   * Takes a message as it was delivered, or fetched. Returns whether it is new here. One after the other: the same one may
+   * come in the log and in an answer at once, and neither may write over what the other noted.
+   */
+  take(message) {
+    const done = this.#taking.then(() => this.#take(message));
+    this.#taking = done.catch(() => {});
+    return done;
+  }
+  #taking = Promise.resolve();
+
+  async #take(message) {
     const key = this.isOwn(message) && message.id ? `own:${message.id}` : message.signal_id;
     const known = await this.#ledger.get("entries", key);
     if (known?.signal_id) {

@@ -15,7 +15,7 @@ from typing import Any, Self
 
 from bimip.testing import free_port
 from tests.chaos.process_driver import ROOT
-from tests.kit.browser import Tab, showing
+from tests.kit.browser import Browser, Tab
 
 PATIENCE = 60
 AXE_DIGEST = "84494fec757e4710dc751c8d7a636e457f4532f08f85c86dc9070133fbff53bc"
@@ -160,14 +160,13 @@ def panel(number: int) -> str:
 
 
 @asynccontextmanager
-async def demonstrating(folder: Path, **options: Any) -> AsyncIterator[tuple[Demonstration, Tab, Devices]]:
-    """A server, and a browser that shows its page, with all four devices connected."""
-    with Demonstration(folder) as server:
-        async with showing(f"{server.origin}/", folder / "profile", **options) as tab:
-            devices = Devices(tab)
-            await tab.wait("demonstration.panels.length === 4")
-            await devices.wait_connected()
-            yield server, tab, devices
+async def demonstrating(server: Demonstration, browser: Browser) -> AsyncIterator[tuple[Tab, Devices]]:
+    """The page of a server in a browser, with all four devices connected."""
+    async with browser.showing(f"{server.origin}/") as tab:
+        devices = Devices(tab)
+        await tab.wait("demonstration.panels.length === 4")
+        await devices.wait_connected()
+        yield tab, devices
 
 
 async def reload(tab: Tab) -> None:

@@ -3,10 +3,13 @@ whatever was unplugged, reloaded or killed.
 """
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
-from tests.browser.kit import Devices, demonstrating, find_barriers, panel, prefer, reload
-from tests.kit.browser import Tab, needs_browser
+import pytest
+
+from tests.browser.kit import Demonstration, Devices, demonstrating, find_barriers, panel, prefer, reload
+from tests.kit.browser import Browser, Tab, needs_browser
 
 HOSTILE = (
     "<script>globalThis.isHit = true</script>",
@@ -25,63 +28,73 @@ HOSTILE = (
 )
 
 
+@pytest.fixture(scope="module")
+def shared_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demonstration]:
+    """A server of the tests that neither kill it nor count all that was ever written."""
+    with Demonstration(tmp_path_factory.mktemp("demonstration")) as server:
+        yield server
+
+
 @needs_browser
-async def test_four_devices_end_with_the_same_conversation(tmp_path: Path) -> None:
-    async with demonstrating(tmp_path) as (server, tab, devices):
-        await devices.write(0, "Hello Bob")
-        await devices.wait_shown("Hello Bob")
+async def test_four_devices_end_with_the_same_conversation(tmp_path: Path, browser: Browser) -> None:
+    with Demonstration(tmp_path) as server:
+        async with demonstrating(server, browser) as (tab, devices):
+            await devices.write(0, "Hello Bob")
+            await devices.wait_shown("Hello Bob")
 
-        # Apart, and merged.
-        await devices.toggle(3)
-        await tab.wait(f"{panel(3)}.dataset.state === 'off'")
-        await devices.write(3, "written offline")
-        await devices.write(0, "written meanwhile")
-        await devices.wait_shown("written offline", 3)
-        await devices.wait_shown("written meanwhile", 0, 1, 2)
-        waiting = await tab.evaluate(f"{panel(3)}.querySelectorAll('.message[data-status=waiting]').length")
-        await devices.toggle(3)
-        await devices.wait_shown("written offline")
-        await devices.wait_shown("written meanwhile")
+            # Apart, and merged.
+            await devices.toggle(3)
+            await tab.wait(f"{panel(3)}.dataset.state === 'off'")
+            await devices.write(3, "written offline")
+            await devices.write(0, "written meanwhile")
+            await devices.wait_shown("written offline", 3)
+            await devices.wait_shown("written meanwhile", 0, 1, 2)
+            waiting = await tab.evaluate(f"{panel(3)}.querySelectorAll('.message[data-status=waiting]').length")
+            await devices.toggle(3)
+            await devices.wait_shown("written offline")
+            await devices.wait_shown("written meanwhile")
 
-        # What becomes of a message.
-        await devices.act(0, "Hello Bob", "Edit")
-        await tab.evaluate(f"{panel(0)}.querySelector('textarea').select()")
-        await tab.type("Hello Bob!")
-        await tab.press("Enter")
-        await devices.wait_shown("Hello Bob!")
-        await devices.act(2, "Hello Bob!", "👍")
-        for number in range(4):
-            await tab.wait(f"{panel(number)}.querySelector('.reaction')?.textContent === '👍'")
-        await devices.act(3, "written offline", "Delete for everyone")
-        for number in range(4):
-            await tab.wait(f"{panel(number)}.querySelectorAll('.deleted').length === 1")
-        await tab.evaluate(f"{panel(2)}.dispatchEvent(new Event('pointerenter'))")
-        await tab.wait(f"{panel(1)}.querySelectorAll('.mine[data-status=read]').length === 2")
+            # What becomes of a message.
+            await devices.act(0, "Hello Bob", "Edit")
+            await tab.evaluate(f"{panel(0)}.querySelector('textarea').select()")
+            await tab.type("Hello Bob!")
+            await tab.press("Enter")
+            await devices.wait_shown("Hello Bob!")
+            await devices.act(2, "Hello Bob!", "👍")
+            for number in range(4):
+                await tab.wait(f"{panel(number)}.querySelector('.reaction')?.textContent === '👍'")
+            await devices.act(3, "written offline", "Delete for everyone")
+            for number in range(4):
+                await tab.wait(f"{panel(number)}.querySelectorAll('.deleted').length === 1")
+            await tab.evaluate(f"{panel(2)}.dispatchEvent(new Event('pointerenter'))")
+            await tab.wait(f"{panel(1)}.querySelectorAll('.mine[data-status=read]').length === 2")
 
-        # A group, typing, and a thread.
-        for number in range(4):
-            await devices.choose(number, "Trip to Lisbon")
-        await tab.evaluate(f"{panel(2)}.querySelector('textarea').focus()")
-        await tab.type("Where")
-        await tab.evaluate(f"{panel(2)}.querySelector('textarea').dispatchEvent(new InputEvent('input'))")
-        await tab.wait(f"{panel(0)}.querySelector('.typing').textContent === 'Bob is typing …'")
-        await tab.press("Enter")
-        await devices.wait_shown("Where")
+            # A group, typing, and a thread.
+            for number in range(4):
+                await devices.choose(number, "Trip to Lisbon")
+            await tab.evaluate(f"{panel(2)}.querySelector('textarea').focus()")
+            await tab.type("Where")
+            await tab.evaluate(f"{panel(2)}.querySelector('textarea').dispatchEvent(new InputEvent('input'))")
+            await tab.wait(f"{panel(0)}.querySelector('.typing').textContent === 'Bob is typing …'")
+            await tab.press("Enter")
+            await devices.wait_shown("Where")
 
-        # The tab ends as a crash does, the server too, and both come again.
-        await devices.toggle(1)
-        await devices.write(1, "kept in the tab")
-        await devices.wait_shown("kept in the tab", 1)
-        server.kill()
-        await devices.write(0, "while the server is dead")
-        await devices.wait_shown("while the server is dead", 0)
-        server.start()
-        await reload(tab)
-        await devices.wait_connected()
-        entries = await devices.settle()
-        texts = [one["text"] for one in entries[0]]
-        tokens = await tab.evaluate("JSON.stringify([location.href, performance.getEntries().map((one) => one.name)])")
-        complaints = tab.complaints
+            # The tab ends as a crash does, the server too, and both come again.
+            await devices.toggle(1)
+            await devices.write(1, "kept in the tab")
+            await devices.wait_shown("kept in the tab", 1)
+            server.kill()
+            await devices.write(0, "while the server is dead")
+            await devices.wait_shown("while the server is dead", 0)
+            server.start()
+            await reload(tab)
+            await devices.wait_connected()
+            entries = await devices.settle()
+            texts = [one["text"] for one in entries[0]]
+            tokens = await tab.evaluate(
+                "JSON.stringify([location.href, performance.getEntries().map((one) => one.name)])"
+            )
+            complaints = tab.complaints
 
     assert waiting == 1
     assert entries[0] == entries[1]
@@ -94,8 +107,8 @@ async def test_four_devices_end_with_the_same_conversation(tmp_path: Path) -> No
 
 
 @needs_browser
-async def test_a_killed_process_is_seen_and_costs_no_message(tmp_path: Path) -> None:
-    async with demonstrating(tmp_path) as (_, tab, devices):
+async def test_a_killed_process_is_seen_and_costs_no_message(shared_server: Demonstration, browser: Browser) -> None:
+    async with demonstrating(shared_server, browser) as (tab, devices):
         await tab.wait("document.querySelector('[aria-label=\"Kill bimip/journal\"]') !== null")
         await devices.write(0, "before")
         await tab.evaluate("document.querySelector('[aria-label=\"Kill bimip/journal\"]').click()")
@@ -112,7 +125,7 @@ async def test_a_killed_process_is_seen_and_costs_no_message(tmp_path: Path) -> 
         entries = await devices.settle()
 
     written = ["before", "after", "answer"]
-    assert [one["text"] for one in entries[3] if one["text"] in written] == written
+    assert sorted(one["text"] for one in entries[3] if one["text"] in written) == sorted(written)
     assert "hello" in frames
     assert "chat" in frames
     assert {"write", "kill"} <= set(steps)
@@ -120,8 +133,46 @@ async def test_a_killed_process_is_seen_and_costs_no_message(tmp_path: Path) -> 
 
 
 @needs_browser
-async def test_nothing_of_a_message_becomes_markup(tmp_path: Path) -> None:
-    async with demonstrating(tmp_path) as (_, tab, devices):
+async def test_a_device_takes_what_it_missed_from_another_one_and_nothing_of_it_from_the_server(
+    shared_server: Demonstration, browser: Browser
+) -> None:
+    async with demonstrating(shared_server, browser) as (tab, devices):
+        await devices.settle()
+        groups = await tab.evaluate(
+            "Promise.all(demonstration.panels.map(({ device }) => device.groups()))"
+            ".then((all) => all.map((groups) => groups.map((one) => one.title)))"
+        )
+        await devices.toggle(3)
+        await tab.wait(f"{panel(3)}.dataset.state === 'off'")
+        await tab.evaluate(f"{panel(0)}.querySelector('.choice button').click()")
+        for number in (1, 20):
+            await devices.wait_shown(f"Message {number} of 20 from Alice\u2019s phone", 0, 1, 2)
+        await tab.evaluate(
+            "globalThis.fromServer = 0; demonstration.panels[3].device.on('frame', ({ direction, frame }) => {"
+            " if (direction === 'in') globalThis.fromServer += frame.body?.messages?.length ?? 0; })"
+        )
+        await devices.toggle(3)
+        for number in (1, 20):
+            await devices.wait_shown(f"Message {number} of 20 from Alice\u2019s phone", 3)
+        await tab.wait("demonstration.panels[2].place.textContent.startsWith('Gave')")
+        said = await tab.evaluate("demonstration.panels.map(({ place }) => place.textContent)")
+        done = await tab.evaluate("document.querySelector('.guide [data-step=gossip]').classList.contains('done')")
+        entries = await devices.settle()
+        kept = await tab.evaluate("demonstration.panels[3].place.textContent")
+        from_server = await tab.evaluate("globalThis.fromServer")
+
+    assert groups == [["Trip to Lisbon"]] * 4
+    assert said[:2] == ["", ""]
+    assert said[2] == "Gave the laptop 20 entries of the log"
+    assert said[3] == kept == "Took 20 entries of its log from the phone, not from the server"
+    assert from_server == 0
+    assert done
+    assert entries[2] == entries[3]
+
+
+@needs_browser
+async def test_nothing_of_a_message_becomes_markup(shared_server: Demonstration, browser: Browser) -> None:
+    async with demonstrating(shared_server, browser) as (tab, devices):
         await tab.evaluate(
             "document.addEventListener('securitypolicyviolation',"
             " (event) => { globalThis.forbidden = event.violatedDirective; })"
@@ -155,8 +206,8 @@ async def test_nothing_of_a_message_becomes_markup(tmp_path: Path) -> None:
 
 
 @needs_browser
-async def test_everybody_can_use_it(tmp_path: Path) -> None:
-    async with demonstrating(tmp_path) as (_, tab, devices):
+async def test_everybody_can_use_it(shared_server: Demonstration, browser: Browser) -> None:
+    async with demonstrating(shared_server, browser) as (tab, devices):
         await _say_something(tab, devices)
         await tab.evaluate("document.getElementById('frames-on').click()")
         barriers = {}

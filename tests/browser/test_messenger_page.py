@@ -8,7 +8,7 @@ from pathlib import Path
 from bimip.testing import free_port
 from tests.browser.kit import ALICE, Demonstration, fill, find_barriers, prefer
 from tests.chaos.process_driver import served, token
-from tests.kit.browser import Tab, needs_browser, showing
+from tests.kit.browser import Browser, Tab, needs_browser
 
 WINDOW, INBOX_ROWS = 120, 40
 """Rows of a conversation in the page at most, as messages.mjs has them; and of the list, on a screen of this height."""
@@ -16,10 +16,10 @@ CHOSEN = "document.querySelector('.pane')"
 
 
 @asynccontextmanager
-async def messenger(folder: Path, user: str = "Alice") -> AsyncIterator[tuple[Demonstration, Tab]]:
+async def messenger(folder: Path, browser: Browser, user: str = "Alice") -> AsyncIterator[tuple[Demonstration, Tab]]:
     """The messenger of somebody, who logged in as the demonstration offers."""
     with Demonstration(folder) as server:
-        async with showing(f"{server.origin}/chat", folder / "profile") as tab:
+        async with browser.showing(f"{server.origin}/chat") as tab:
             await log_in(tab, user)
             yield server, tab
 
@@ -63,9 +63,9 @@ async def fill_dialog(tab: Tab, yes: str, **fields: str) -> None:
 
 
 @needs_browser
-async def test_one_person_uses_it(tmp_path: Path) -> None:
+async def test_one_person_uses_it(tmp_path: Path, browser: Browser) -> None:
     hostile = "<img src=x onerror='globalThis.isHit = true'>"
-    async with messenger(tmp_path) as (server, tab):
+    async with messenger(tmp_path, browser) as (server, tab):
         await tab.evaluate("document.querySelector('[aria-label=\"New conversation\"]').click()")
         await fill_dialog(tab, "Begin", eids="bob@example.org")
         await write(tab, "Hello Bob")
@@ -123,8 +123,10 @@ async def test_one_person_uses_it(tmp_path: Path) -> None:
 
 
 @needs_browser
-async def test_ten_thousand_messages_are_a_hundred_rows_and_everybody_can_use_them(tmp_path: Path) -> None:
-    async with messenger(tmp_path) as (_, tab):
+async def test_ten_thousand_messages_are_a_hundred_rows_and_everybody_can_use_them(
+    tmp_path: Path, browser: Browser
+) -> None:
+    async with messenger(tmp_path, browser) as (_, tab):
         await fill(tab, f"{ALICE}/chat", conversations=500, messages=10_000)
         await tab.evaluate("globalThis.isLeft = true")
         await tab.call("Page.reload")
@@ -173,11 +175,11 @@ async def test_ten_thousand_messages_are_a_hundred_rows_and_everybody_can_use_th
 
 
 @needs_browser
-async def test_without_a_demonstration_one_logs_in_with_a_token(tmp_path: Path) -> None:
+async def test_without_a_demonstration_one_logs_in_with_a_token(tmp_path: Path, browser: Browser) -> None:
     port = free_port()
     shown = token(ALICE, "browser")
     with served(tmp_path, BIMIP_GATEWAY_PORT=str(port)) as server:
-        async with showing(f"http://127.0.0.1:{port}/", tmp_path / "profile") as tab:
+        async with browser.showing(f"http://127.0.0.1:{port}/") as tab:
             await tab.wait("location.pathname === '/chat' && document.getElementById('login')?.hidden === false")
             for said in ("no token", shown):
                 await tab.evaluate("document.getElementById('token').focus()")

@@ -6,12 +6,13 @@ import shutil
 import subprocess
 import sys
 import threading
+import time
 from base64 import b64decode
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import httpx
 import pytest
@@ -225,9 +226,48 @@ async def _until(look: Callable[[], Awaitable[Any]]) -> Any:
     return found
 
 
+class Browser(NamedTuple):
+    """A browser that tests share, by what it is reached."""
+
+    port: int
+    path: str
+
+    @asynccontextmanager
+    async def showing(self, url: str, *, width: int = 1280, height: int = 800) -> AsyncIterator[Tab]:
+        """Shows a page for a test to drive, to which no other test's has left anything: no database, no login."""
+        async with _driving(f"ws://127.0.0.1:{self.port}{self.path}") as whole:
+            made = await whole.call("Target.createBrowserContext", disposeOnDetach=True)
+            place = {"browserContextId": made["browserContextId"], "width": width, "height": height}
+            target = await whole.call("Target.createTarget", url="about:blank", **place)
+            async with _driving(f"ws://127.0.0.1:{self.port}/devtools/page/{target['targetId']}") as tab:
+                for domain in ("Runtime", "Log", "Page"):
+                    await tab.call(f"{domain}.enable")
+                await tab.call("Emulation.setFocusEmulationEnabled", enabled=True)  # as if it were the only one
+                await tab.call("Page.navigate", url=url)
+                yield tab
+
+
+@contextmanager
+def sharing(profile: Path) -> Iterator[Browser]:
+    """Starts a browser for several tests, one after the other: that takes longer than many of them."""
+    told = profile / "DevToolsActivePort"
+    with browsing("about:blank", profile):
+        deadline = time.monotonic() + SECONDS
+        while not (told.exists() and len(lines := told.read_text().split("\n")) > 1):
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        yield Browser(int(lines[0]), lines[1])
+
+
+@asynccontextmanager
+async def _driving(url: str) -> AsyncIterator[Tab]:
+    async with open_websocket_url(url, max_message_size=1 << 26) as socket:
+        yield Tab(socket)
+
+
 @asynccontextmanager
 async def showing(url: str, profile: Path, *, size: str = "1280,800") -> AsyncIterator[Tab]:
-    """Has a browser show a page, for a test to drive."""
+    """Has a browser of its own show a page, for a test to drive; another one with this profile has what it left."""
     (profile / "DevToolsActivePort").unlink(missing_ok=True)  # an earlier browser's, of the same profile
     with browsing(url, profile, f"--window-size={size}"):
         told = trio.Path(profile / "DevToolsActivePort")
@@ -242,8 +282,7 @@ async def showing(url: str, profile: Path, *, size: str = "1280,800") -> AsyncIt
                 return pages[0]["webSocketDebuggerUrl"] if pages else None
 
             found = await _until(page)
-        async with open_websocket_url(found, max_message_size=1 << 26) as socket:
-            tab = Tab(socket)
+        async with _driving(found) as tab:
             for domain in ("Runtime", "Log", "Page"):
                 await tab.call(f"{domain}.enable")
             yield tab

@@ -191,6 +191,29 @@ const RULES = {
     assert.deepEqual(Socket.opened.at(-1).all("message").map((one) => one.message.id), [id]);
   },
 
+  async "a message that comes in the log and in the server's list at once has its place in the log, and counts once"() {
+    for (const next of ["shift", "pop"]) { // which of both reads is done first
+      const memory = memoryDatabase(), held = []; // reads take as long as those of a disk
+      const get = async (...asked) => {
+        const found = await memory.get(...asked);
+        if (asked[0] === "entries") await new Promise((done) => held.push(done));
+        return found;
+      };
+      const { device, socket } = await open({ database: { ...memory, get } });
+      const [{ ref }] = socket.said.filter(({ fetch }) => fetch?.kind === "INBOX");
+      const conversation = { id: "c1", peer: "alice", head: "1", unread: "1", last_message: message(1, { user_offset: "0" }) };
+      socket.body({ turn: "TURN_FETCH", ref: String(ref), complete: true, conversations: [conversation] });
+      socket.body({ partition: "chat", upto: "1", messages: [message(1)] });
+      await settled();
+      while (held.length) {
+        held[next]()();
+        await settled();
+      }
+      assert.deepEqual((await device.export()).map((one) => [one.partition, one.offset, one.text]), [["chat", 1, "text 1"]]);
+      assert.deepEqual((await device.inbox()).map((one) => one.unread), [1]);
+    }
+  },
+
   async "nothing of a payload that is no text is shown as text"() {
     const { device, socket } = await open();
     socket.body({ partition: "chat", upto: "1", messages: [message(1, { payload: btoa("\xff\xfe") })] });

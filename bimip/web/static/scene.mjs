@@ -9,8 +9,8 @@ export async function setScene(panels) {
   if (!other || first.isRefused || other.isRefused) return;
   await Promise.all([first, other].map((panel) => panel.connected));
   await befriend(first.device, other.device, first.eid, other.eid);
-  const groups = await first.device.groups();
-  if (!groups.some((one) => one.title === GROUP)) await first.device.createGroup(GROUP, [other.eid]);
+  const { conversations = [] } = await first.device.request("fetch", { kind: "INBOX", limit: 100 }); // a new device does not know them yet
+  if (!conversations.some((one) => one.title === GROUP)) await first.device.createGroup(GROUP, [other.eid]);
   await Promise.all(panels.map((panel) => panel.refreshChoices()));
 }
 
