@@ -43,6 +43,7 @@ WORKLOADS = (
     "rest",
     "sdk",
     "tree",
+    "page",
     "restart",
     "fairness",
     "floors",
@@ -152,6 +153,19 @@ COLUMNS: dict[str, tuple[tuple[str, str], ...]] = {
             ("bytes /s", "bytes_per_s"),
             ("% of a core", "percent"),
         )
+    ),
+    "page": (
+        ("first paint ms", "paint_ms"),
+        ("the list", "list_ms"),
+        ("first message", "message_ms"),
+        ("frame p50 ms, conversation", "conversation.p50_ms"),
+        ("p99", "conversation.p99_ms"),
+        ("longest", "conversation.longest_ms"),
+        ("rows", "conversation.rows"),
+        ("frame p50 ms, list", "list.p50_ms"),
+        ("p99", "list.p99_ms"),
+        ("longest", "list.longest_ms"),
+        ("rows", "list.rows"),
     ),
     "restart": (("ready s", "ready_s"), ("empty store s", "ready_empty_s"), ("store MiB", "store_mib")),
     "floors": (("µs", "median_us"), ("p99", "p99_us")),
@@ -265,8 +279,13 @@ def cases(name: str, options: argparse.Namespace) -> list[Case]:  # noqa: PLR091
 
 
 def _offline_cases(name: str, options: argparse.Namespace) -> list[Case]:
-    from scripts.benchmarks import growth, presence  # noqa: PLC0415 - these need the server's libraries here
+    from scripts.benchmarks import growth, page, presence  # noqa: PLC0415 - these need the server's libraries here
 
+    if name == "page":
+        if not page.IS_THERE:
+            print("page is not measured: there is no browser here; install chromium", file=sys.stderr)
+            return []
+        return [(f"{page.CONVERSATIONS} conversations, {page.MESSAGES:,} messages in one", page.measure)]
     if name == "presence":
         crowd = replace(presence.Crowd(), seconds=options.seconds)
         return [(what, lambda row=row: row) for what, row in presence.measured(crowd)]  # type: ignore[misc]

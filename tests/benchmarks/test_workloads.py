@@ -22,6 +22,7 @@ from scripts.benchmarks import (
     growth,
     idle,
     latency,
+    page,
     presence,
     rest,
     sdk,
@@ -36,6 +37,7 @@ from scripts.benchmarks.ledger import Ledger
 from scripts.benchmarks.loop import Loop
 from scripts.benchmarks.offline import eid_of
 from scripts.benchmarks.throughput import Load
+from tests.kit.browser import needs_browser
 
 NEIGHBOURS = ((3, 1), (0, 2), (1, 3), (2, 0))
 """Four users in a ring, each with a neighbour on both sides."""
@@ -71,6 +73,19 @@ def test_latency_keeps_its_rate(running: server.Server) -> None:
 
     nothing_is_wrong(result)
     assert 10 <= result["sent"] <= 20
+
+
+@needs_browser
+def test_the_messenger_is_measured_with_much_in_its_database() -> None:
+    result = page.measure(conversations=30, messages=200, frames=10)
+
+    assert result["failures"] == []
+    assert result["list_ms"] > 0
+    assert result["message_ms"] > 0
+    assert result["paint_ms"] > 0
+    assert 0 < result["conversation"]["p50_ms"] <= result["conversation"]["longest_ms"]
+    assert 100 < result["conversation"]["rows"] < 200
+    assert 0 < result["list"]["rows"] < 30
 
 
 @pytest.mark.parametrize("window", [1, 4])
