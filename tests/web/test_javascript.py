@@ -185,7 +185,7 @@ def test_a_token_that_does_not_hold_ends_it(server: Served, start: Start) -> Non
 
 @needs_node
 def test_the_lines_of_the_readme_do_what_it_says(server: Served, tmp_path: Path) -> None:
-    (script,) = re.findall(r"^```js\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+    script, _of_a_page = re.findall(r"^```js\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
     demo = tmp_path / "data" / "demo"
     demo.mkdir(parents=True)
     for name in ("alice-laptop", "bob-laptop"):
