@@ -68,7 +68,8 @@ def test_the_demonstration_serves_its_devices_and_stops_in_order(tmp_path: Path)
     assert "sent: Hi" in sent[1]
     assert next(child["id"] for child in json.loads(tree[1])["children"]) == "timers"
     assert (server.returncode, json.loads(errors.splitlines()[-1])["event"]) == (Exit.OK, "stopped")
-    assert "Open more terminals in this folder" in out
+    assert "Open this in a browser" in out
+    assert "open more terminals in this folder" in out
     trail = tmp_path / "data" / "store.audit.log"
     records = [json.loads(line) for line in trail.read_text().splitlines()]
     assert [record["action"] for record in records] == ["start", "token refused", "token refused", "kill", "stop"]
