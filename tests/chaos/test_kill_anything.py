@@ -255,8 +255,7 @@ SLICES = {
 """What is done of much until others have their turn: so small here that even what a world has takes several."""
 
 
-@pytest.fixture(scope="module")
-def sweep() -> Sweep:
+def swept() -> Sweep:
     with pytest.MonkeyPatch.context() as patch:
         for module, name in SLICES.items():
             patch.setattr(module, name, 1)
@@ -286,8 +285,10 @@ def table(sweep: Sweep) -> str:
 
 
 def test_whatever_is_killed_or_raises_wherever_it_waits_nothing_is_lost_doubled_or_reordered(
-    sweep: Sweep, capsys: pytest.CaptureFixture[str]
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
+    """One test, so that of all processes that run tests one makes the sweep."""
+    sweep = swept()
     hit = [site for site in sweep.sites if sweep.hits(site)]
     ways = sum(len(allowed(site)) for site in sweep.sites if place(site) not in NOT_REACHED)
     done = sum(1 for count in sweep.done.values() if count)
@@ -309,10 +310,9 @@ def test_whatever_is_killed_or_raises_wherever_it_waits_nothing_is_lost_doubled_
     assert sweep.failures == []
     assert sweep.injections >= LEAST
     assert {kind for kind, _, _ in sweep.results} == {kind_of(f"bimip/{path}") for path in PROCESSES}
-
-
-def test_the_store_failed_in_every_way_that_it_was_told_to(sweep: Sweep) -> None:
-    assert set(sweep.store_faults) == set(StoreFault)
+    assert set(sweep.store_faults) == set(StoreFault)  # the store failed in every way
+    assert "\n".join(missed(sweep)) == ""  # every place was hit, or has a reason
+    assert needlessly_excused(sweep) == []
 
 
 PROCESSES = (
@@ -322,16 +322,19 @@ PROCESSES = (
 )  # fmt: skip
 
 
-def test_every_place_was_hit_or_has_a_reason(sweep: Sweep) -> None:
-    missed = [
+def missed(sweep: Sweep) -> list[str]:
+    """Lists the places that should have been hit and were not."""
+    return [
         f"{site} ({sweep.visited[site]} visits)"
         for site in sweep.sites
         if not sweep.hits(site) and place(site) not in NOT_REACHED | RARELY_REACHED
     ]
-    reached = [str(site) for site in sweep.sites if sweep.visited[site] and place(site) in NOT_REACHED]
 
-    assert "\n".join(missed) == ""
-    assert [site for site in reached if not TWO_OF_A_KIND & {site.rpartition(": ")[2]}] == []
+
+def needlessly_excused(sweep: Sweep) -> list[str]:
+    """Lists the places that were reached and have a reason why they are not."""
+    reached = [str(site) for site in sweep.sites if sweep.visited[site] and place(site) in NOT_REACHED]
+    return [site for site in reached if not TWO_OF_A_KIND & {site.rpartition(": ")[2]}]
 
 
 def test_each_reason_is_of_a_place_that_there_is() -> None:
