@@ -118,10 +118,16 @@ class Fleet:
             "answers to what was posted", lambda _: " ".join(poster.waiting for poster in self.posters).strip()
         )
         await self._reconnect()
-        barriers = {device: device.ask_for_barrier() for device in self.devices if device.link is not None}
-        await self.wait_all(
-            "acks on disk", lambda device: "" if device not in barriers or barriers[device].is_set() else "a barrier"
-        )
+        asked = {device: (device.link, device.ask_for_barrier()) for device in self.devices if device.link is not None}
+
+        def lacks(device: Device) -> str:
+            if device not in asked or asked[device][1].is_set():
+                return ""
+            if device.link is not None and device.link is not asked[device][0]:  # the answer went with its connection
+                asked[device] = device.link, device.ask_for_barrier()
+            return "a barrier"
+
+        await self.wait_all("acks on disk", lacks)
         await self._reconnect()
         await self._look_around()
 
