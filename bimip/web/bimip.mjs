@@ -672,7 +672,7 @@ export class Client {
 
 /** A message's payload as text. */
 export function textOf(message) {
-  return new TextDecoder().decode(Uint8Array.from(atob(message.payload ?? ""), (one) => one.charCodeAt(0)));
+  return new TextDecoder().decode(fromBase64(message.payload ?? ""));
 }
 
 /** Keeps a device's place in a file (Node on Unix): written beside it, synced, renamed. One program at a time uses it. */
@@ -717,10 +717,15 @@ export function browserStore(key) {
 
 function gone() { return new BimipError("UNAVAILABLE", "this client has left; what was not answered stays in its store"); }
 
-function toBase64(bytes) {
+export function toBase64(bytes) {
   let text = "";
-  for (const one of bytes) text += String.fromCharCode(one);
+  for (let at = 0; at < bytes.length; at += 4096) text += String.fromCharCode(...bytes.subarray(at, at + 4096));
   return btoa(text);
+}
+
+/** Reads base64, in either alphabet. */
+export function fromBase64(text) {
+  return Uint8Array.from(atob(text.replace(/-/g, "+").replace(/_/g, "/")), (one) => one.charCodeAt(0));
 }
 
 // Positions: everything up to `offset` is held, and the ranges `held` beyond it, ascending and apart from each other.

@@ -6,6 +6,8 @@
  *     extended(chain, signalOffset, digest)     16 bytes: the chain behind one more entry
  */
 
+import { fromBase64 } from "./bimip.mjs";
+
 export const START = new Uint8Array(16);
 
 const INITIAL = new Uint32Array([
@@ -102,14 +104,4 @@ export function digestOf(message) {
   bytes.set(written, 28);
   bytes.set(payload, 28 + written.length);
   return blake2b(bytes, 8);
-}
-
-export function fromBase64(text) {
-  return Uint8Array.from(atob(text.replace(/-/g, "+").replace(/_/g, "/")), (one) => one.charCodeAt(0));
-}
-
-export function toBase64(bytes) {
-  let text = "";
-  for (let at = 0; at < bytes.length; at += 4096) text += String.fromCharCode(...bytes.subarray(at, at + 4096));
-  return btoa(text);
 }

@@ -7,6 +7,7 @@
  * again. A conversation that has no id yet is "to:" and the other one's eid.
  */
 
+import { fromBase64, toBase64 } from "./bimip.mjs";
 import { compareNumbers } from "./state.mjs";
 
 export const WAITING = 2 ** 40; // beyond all places in a conversation
@@ -99,8 +100,18 @@ export class Conversations {
     return { eid: me?.eid ?? "", connection_resource_id: me?.device ?? "" };
   }
 
+  /** One after the other: what changes an entry reads it first, and none may write over what another one noted meanwhile. */
+  #inTurn(act) {
+    const done = this.#turns.then(act);
+    this.#turns = done.catch(() => {});
+    return done;
+  }
+  #turns = Promise.resolve();
+
   /** What became of one that was written here: it is on the server's disk, or was refused. */
-  async settled(message, signal, error) {
+  settled(message, signal, error) { return this.#inTurn(() => this.#settle(message, signal, error)); }
+
+  async #settle(message, signal, error) {
     const entry = (await this.#ledger.get("entries", `own:${message.id}`)) ?? this.written(message, this.#aim(message), 0);
     if (error) {
       entry.error = { code: error.code, message: error.message };
@@ -109,7 +120,7 @@ export class Conversations {
       this.#device.news.entries.add(entry.key);
       return;
     }
-    if (entry.signal_id) return;
+    if (entry.signal_id) return this.#place(entry, signal);
     const before = entry.conversation, { timestamp, signal_id, signal_offset, partition, user_offset, conversation, conversation_offset } = signal;
     entry.message = {
       ...entry.message, from: this.#from(), status: "1", server_time: timestamp, signal_id, signal_offset, partition, user_offset, conversation, conversation_offset,
@@ -157,29 +168,18 @@ export class Conversations {
     this.#nextExpiry = Math.min(this.#nextExpiry, entry.expires ?? Infinity);
   }
 
-  /**
-   * Takes a message as it was delivered, or fetched. Returns whether it is new here. One after the other: the same one may
-   * come in the log and in an answer at once, and neither may write over what the other noted.
-   */
-  take(message) {
-    const done = this.#taking.then(() => this.#take(message));
-    this.#taking = done.catch(() => {});
-    return done;
-  }
-  #taking = Promise.resolve();
+  /** Takes a message as it was delivered, or fetched. Returns whether it is new here. */
+  take(message) { return this.#inTurn(() => this.#take(message)); }
 
   async #take(message) {
     const key = this.isOwn(message) && message.id ? `own:${message.id}` : message.signal_id;
     const known = await this.#ledger.get("entries", key);
     if (known?.signal_id) {
-      if (!known.offset && Number(message.user_offset ?? 0)) { // it was fetched as history before
-        Object.assign(known, { partition: message.partition, offset: Number(message.user_offset) });
-        this.#ledger.put("entries", known);
-      }
+      this.#place(known, message);
       return false;
     }
     if (known) {
-      await this.settled(known.message, { ...message, timestamp: message.server_time }, null);
+      await this.#settle(known.message, { ...message, timestamp: message.server_time }, null);
       return false;
     }
     const entry = { key, message };
@@ -198,6 +198,13 @@ export class Conversations {
     this.#toTop(entry);
     this.#keep(row);
     return true;
+  }
+
+  /** Notes where a message stands in the log, that was known by an answer alone. */
+  #place(entry, { partition, user_offset }) {
+    if (entry.offset || !Number(user_offset ?? 0)) return;
+    Object.assign(entry, { partition, offset: Number(user_offset) });
+    this.#ledger.put("entries", entry);
   }
 
   /** What a message tells of its conversation. */
@@ -247,7 +254,9 @@ export class Conversations {
       Object.assign(row, { unread, mentions, countedAt: marker });
       this.#keep(row);
     }
-    for (const [before, conversation] of this.#orphans.splice(0)) if (this.#rows.has(before)) await this.#moved(before, conversation);
+    for (const [before, conversation] of this.#orphans.splice(0)) {
+      if (this.#rows.has(before)) await this.#inTurn(() => this.#moved(before, conversation));
+    }
   }
 
   #toTop(entry) {
@@ -281,7 +290,9 @@ export class Conversations {
   }
 
   /** Takes in what changed in the state. */
-  async changed({ kind, key, value }) {
+  changed(change) { return this.#inTurn(() => this.#apply(change)); }
+
+  async #apply({ kind, key, value }) {
     const [conversation, second] = key, { news } = this.#device;
     if (kind === "message") {
       const [entry] = await this.#find("place", [conversation, second]);
@@ -339,7 +350,9 @@ export class Conversations {
   }
 
   /** Forgets where entries stand in the log: another epoch gives them other offsets as they come again. */
-  async forgetOffsets() {
+  forgetOffsets() { return this.#inTurn(() => this.#forgetOffsets()); }
+
+  async #forgetOffsets() {
     for (const { key } of await this.#database.find("entries", "log", ["", 0], ["\uffff", Infinity])) {
       const { partition: _, offset: _o, ...entry } = await this.#ledger.get("entries", key);
       this.#ledger.put("entries", entry);
@@ -347,7 +360,9 @@ export class Conversations {
   }
 
   /** Erases what has disappeared. Returns when the next one does. */
-  async expire() {
+  expire() { return this.#inTurn(() => this.#expire()); }
+
+  async #expire() {
     const now = this.#device.now(), gone = await this.#database.find("entries", "expires", [0], [now]);
     for (const { key } of gone) {
       const entry = await this.#ledger.get("entries", key);
@@ -381,7 +396,7 @@ export class Conversations {
       order: entry.order,
       author: { eid: message.from?.eid || (isMine ? (me ?? "") : ""), device: message.from?.connection_resource_id ?? "" },
       isMine,
-      text: isDeleted ? null : textOf(isEditedBefore ? message.payload : (became.payload ?? message.payload)),
+      text: isDeleted ? null : payloadText(isEditedBefore ? message.payload : (became.payload ?? message.payload)),
       time: Number(message.server_time ?? message.timestamp ?? 0),
       editedAt: isDeleted || compareNumbers(editStamp, 0) <= 0 ? 0 : Number(BigInt(editStamp) >> 22n),
       isDeleted,
@@ -467,7 +482,7 @@ export class Conversations {
   #contentOf(entry) {
     const { message } = entry, became = this.#state.message(entry.conversation, entry.order);
     if (message.erased || became.deleted || became.hidden || this.#isHiding(entry) || (entry.expires && entry.expires <= this.#device.now())) return null;
-    return textOf(compareNumbers(message.edited, became.edited) > 0 ? message.payload : (became.payload ?? message.payload));
+    return payloadText(compareNumbers(message.edited, became.edited) > 0 ? message.payload : (became.payload ?? message.payload));
   }
 
   async export() {
@@ -525,7 +540,7 @@ export class Conversations {
         archived: kept.archived ?? false,
         pinned: kept.pinned ?? false,
         isMember: kind !== "group" || Boolean(group),
-        draft: row.draft || textOf(kept.draft) || "",
+        draft: row.draft || payloadText(kept.draft) || "",
         typing: typing(row.id),
         last,
         time: last?.time ?? 0,
@@ -569,16 +584,13 @@ function eventOf({ group_event: group, call_event: call, from }) {
 }
 
 /** A payload as text; null: it is none. */
-export function textOf(payload) {
+export function payloadText(payload) {
   try {
-    return new TextDecoder("utf-8", { fatal: true }).decode(Uint8Array.from(atob(payload ?? ""), (one) => one.charCodeAt(0)));
+    return new TextDecoder("utf-8", { fatal: true }).decode(fromBase64(payload ?? ""));
   } catch {
     return null;
   }
 }
 
-export function bytesOf(text) {
-  let found = "";
-  for (const one of new TextEncoder().encode(text)) found += String.fromCharCode(one);
-  return btoa(found);
-}
+/** A text as a payload. */
+export function payloadOf(text) { return toBase64(new TextEncoder().encode(text)); }

@@ -84,7 +84,7 @@
 
 import { BimipError, connect } from "./bimip.mjs";
 import { Commands } from "./commands.mjs";
-import { bytesOf, Conversations, News, pendingValue, textOf } from "./conversations.mjs";
+import { Conversations, News, payloadOf, payloadText, pendingValue } from "./conversations.mjs";
 import { browserDatabase, clientStore, Ledger } from "./database.mjs";
 import { Gossip } from "./gossip.mjs";
 import { Presence } from "./presence.mjs";
@@ -423,7 +423,7 @@ export class Device {
     return { id, sent };
   }
 
-  edit(id, text) { return this.#about(id, { kind: "EDIT", payload: bytesOf(text) }); }
+  edit(id, text) { return this.#about(id, { kind: "EDIT", payload: payloadOf(text) }); }
   react(id, emoji) { return this.#about(id, { kind: "REACT", emoji }); }
   unreact(id, emoji) { return this.#about(id, { kind: "UNREACT", emoji }); }
   pinMessage(id, on = true) { return this.#about(id, { kind: "PIN", value: on }); }
@@ -523,8 +523,8 @@ export class Device {
       this.#conversations.draft(id, text);
       return this.#commit();
     }
-    if ((textOf(this.#conversations.kept(id).draft) ?? "") === text) return;
-    await this.#keep(id, { kind: "DRAFT", payload: bytesOf(text) });
+    if ((payloadText(this.#conversations.kept(id).draft) ?? "") === text) return;
+    await this.#keep(id, { kind: "DRAFT", payload: payloadOf(text) });
   }
 
   async #keep(conversation, command) {

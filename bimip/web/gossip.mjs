@@ -9,8 +9,9 @@
  * the server. Giving is the same from the other side, one sibling after the other.
  */
 
+import { fromBase64, toBase64 } from "./bimip.mjs";
 import { Channel } from "./channel.mjs";
-import { digestOf, extended, fromBase64, START, toBase64 } from "./chain.mjs";
+import { digestOf, extended, START } from "./chain.mjs";
 import { decodeSlice, encodeSlice } from "./slices.mjs";
 
 const PREFIX = "gossip:";

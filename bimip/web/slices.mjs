@@ -6,7 +6,7 @@
  *     decodeSlice(bytes) -> the same. Throws a RangeError for what is no protobuf
  */
 
-import { fromBase64, toBase64 } from "./chain.mjs";
+import { fromBase64, toBase64 } from "./bimip.mjs";
 
 const IDENTITY = { 1: ["eid", "text"], 2: ["connection_resource_id", "text"], 3: ["node", "text"] };
 const MESSAGE = {

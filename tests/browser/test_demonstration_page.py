@@ -133,6 +133,39 @@ async def test_a_killed_process_is_seen_and_costs_no_message(shared_server: Demo
 
 
 @needs_browser
+async def test_a_device_takes_what_it_missed_from_another_one_and_nothing_of_it_from_the_server(
+    shared_server: Demonstration, browser: Browser
+) -> None:
+    async with demonstrating(shared_server, browser) as (tab, devices):
+        await devices.settle()
+        await devices.toggle(3)
+        await tab.wait(f"{panel(3)}.dataset.state === 'off'")
+        await tab.evaluate(f"{panel(0)}.querySelector('.choice button').click()")
+        for number in (1, 20):
+            await devices.wait_shown(f"Message {number} of 20 from Alice\u2019s phone", 0, 1, 2)
+        await tab.evaluate(
+            "globalThis.fromServer = 0; demonstration.panels[3].device.on('frame', ({ direction, frame }) => {"
+            " if (direction === 'in') globalThis.fromServer += frame.body?.messages?.length ?? 0; })"
+        )
+        await devices.toggle(3)
+        for number in (1, 20):
+            await devices.wait_shown(f"Message {number} of 20 from Alice\u2019s phone", 3)
+        await tab.wait("demonstration.panels[2].place.textContent.startsWith('Gave')")
+        said = await tab.evaluate("demonstration.panels.map(({ place }) => place.textContent)")
+        done = await tab.evaluate("document.querySelector('.guide [data-step=gossip]').classList.contains('done')")
+        entries = await devices.settle()
+        kept = await tab.evaluate("demonstration.panels[3].place.textContent")
+        from_server = await tab.evaluate("globalThis.fromServer")
+
+    assert said[:2] == ["", ""]
+    assert said[2] == "Gave the laptop 20 entries of the log"
+    assert said[3] == kept == "Took 20 entries of its log from the phone, not from the server"
+    assert from_server == 0
+    assert done
+    assert entries[2] == entries[3]
+
+
+@needs_browser
 async def test_nothing_of_a_message_becomes_markup(shared_server: Demonstration, browser: Browser) -> None:
     async with demonstrating(shared_server, browser) as (tab, devices):
         await tab.evaluate(

@@ -214,6 +214,49 @@ const RULES = {
     }
   },
 
+  async "a message that is deleted while it comes in the log has its place there, and no content"() {
+    for (const next of ["shift", "pop"]) {
+      const memory = memoryDatabase(), held = [];
+      let isSlow = false; // from then on reads take as long as those of a disk
+      const get = async (...asked) => {
+        const found = await memory.get(...asked);
+        if (isSlow && asked[0] === "entries") await new Promise((done) => held.push(done));
+        return found;
+      };
+      const { device, socket } = await open({ database: { ...memory, get } });
+      const [{ ref }] = socket.said.filter(({ fetch }) => fetch?.kind === "INBOX");
+      const conversation = { id: "c1", peer: "alice", head: "2", unread: "1", last_message: message(2, { user_offset: "0" }) };
+      socket.body({ turn: "TURN_FETCH", ref: String(ref), complete: true, conversations: [conversation] });
+      await settled();
+      const older = device.older("c1");
+      await settled();
+      const asked = socket.said.find(({ fetch }) => fetch?.kind === "HISTORY");
+      isSlow = true;
+      socket.body({ partition: "chat", upto: "2", messages: [message(2)] });
+      const items = [{ message: { conversation: "c1", conversation_offset: "2", signal_offset: "802", deleted: true } }];
+      socket.body({ turn: "TURN_FETCH", ref: String(asked.ref), complete: true, states: [{ items }] });
+      await settled();
+      while (held.length) {
+        held[next]()();
+        await settled();
+      }
+      await older;
+      assert.deepEqual((await device.export()).map((one) => [one.offset, one.text]), [[2, null]]);
+    }
+  },
+
+  async "an own message that the server's list has before its answer comes has its place in the log"() {
+    const { device, socket } = await open();
+    const { id } = await device.send({ to: "alice", text: "mine" });
+    const [{ ref }] = socket.said.filter(({ fetch }) => fetch?.kind === "INBOX");
+    const last = message(1, { id, from: ME, to: { eid: "alice" }, user_offset: "0", payload: btoa("mine") });
+    socket.body({ turn: "TURN_FETCH", ref: String(ref), complete: true, conversations: [{ id: "c1", peer: "alice", head: "1", last_message: last }] });
+    await settled();
+    socket.sent(socket.all("message")[0], 1);
+    await settled();
+    assert.deepEqual((await device.export()).map((one) => [one.partition, one.offset, one.text]), [["chat", 1, "mine"]]);
+  },
+
   async "nothing of a payload that is no text is shown as text"() {
     const { device, socket } = await open();
     socket.body({ partition: "chat", upto: "1", messages: [message(1, { payload: btoa("\xff\xfe") })] });
