@@ -6,7 +6,6 @@ that no page speaks by an older one behind an upgrade.
 """
 
 from functools import cache
-from hashlib import sha256
 from importlib.resources import files
 from typing import Final
 
@@ -15,10 +14,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from bimip.api.openapi import CLIENT_PATH, CLIENT_PREFIX
+from bimip.api.openapi import CLIENT_PREFIX
+from bimip.http.assets import Asset
 
-MEDIA_TYPE: Final = "text/javascript"
-SUFFIX: Final = CLIENT_PATH[CLIENT_PATH.rindex(".") :]
+SUFFIX: Final = ".mjs"
 
 
 def module_names() -> list[str]:
@@ -27,22 +26,16 @@ def module_names() -> list[str]:
 
 
 @cache
-def _modules() -> dict[str, tuple[bytes, str]]:
-    """Reads the modules, when the first of them is asked for: by name its content and tag."""
-    found = {name: (files("bimip") / "web" / name).read_bytes() for name in module_names()}
-    return {name: (content, f'"{sha256(content).hexdigest()[:32]}"') for name, content in found.items()}
+def _modules() -> dict[str, Asset]:
+    """Reads the modules, when the first of them is asked for."""
+    return {name: Asset.of(name, (files("bimip") / "web" / name).read_bytes()) for name in module_names()}
 
 
 async def _answer(request: Request) -> Response:
     module = _modules().get(f"{request.path_params['name']}{SUFFIX}")
     if module is None:
         raise HTTPException(404)
-    content, tag = module
-    headers = {"cache-control": "no-cache", "etag": tag}
-    known = {one.strip().removeprefix("W/") for one in request.headers.get("if-none-match", "").split(",")}
-    if tag in known:
-        return Response(status_code=304, headers=headers)
-    return Response(content, media_type=MEDIA_TYPE, headers=headers)
+    return module.answer(request, {})
 
 
 def route() -> Route:

@@ -4,7 +4,6 @@ All give up at once if no server answers at first; once connected they connect a
 """
 
 import signal
-import sqlite3
 import ssl
 import sys
 import threading
@@ -34,6 +33,7 @@ from bimip.cli.show_events import (
 )
 from bimip.cli.words import date_text, printable, show_json
 from bimip.client import Audience, Client, ClientError, InboxRow, Refused, Start, Stopped, StoreError, open_client
+from bimip.client.encryption_tables import EncryptionTables
 from bimip.client.events import Connected, Disconnected, Event
 from bimip.client.facets.devices import DeviceInfo
 from bimip.client.public_keys import fingerprint
@@ -81,28 +81,32 @@ def has_keys(store: Path | None) -> bool:
     if store is None or not store.exists():
         return False
     try:
-        with closing(sqlite3.connect(store)) as file:
-            return file.execute("SELECT 1 FROM olm_account").fetchone() is not None
-    except sqlite3.Error:
-        return False  # it has no such table, or is none: whoever opens it says so
+        with closing(Store(store)) as file:
+            return EncryptionTables(file).has_account()
+    except StoreError:
+        return False  # whoever opens it says why
 
 
 def show_fingerprints(path: Path, eid: str) -> None:
     """Prints the key of this device, or those of a user's that it knows, as people compare them."""
     from bimip.client.encryption.encryption import Encryption  # noqa: PLC0415 - of an extra
 
-    if not has_keys(path):
-        raise Failure(Exit.FAILED, f"{path} has no keys: bimip listen --encrypt --store makes some")
-    store = Store(path)
+    without_keys = Failure(Exit.FAILED, f"{path} has no keys: bimip listen --encrypt --store makes some")
+    if not path.exists():
+        raise without_keys
     try:
+        store = Store(path)
+    except StoreError as error:  # a command that runs has it open, for example
+        raise failure_of(error) from error
+    with closing(store):
+        if not EncryptionTables(store).has_account():
+            raise without_keys
         encryption = Encryption(store, lambda *_events, settle=None: None, lambda: 0)  # noqa: ARG005 - nobody is told
         if not eid:
             print(fingerprint(encryption.identity))
         for name, peer in encryption.known(eid).items():
             state = "changed, not accepted" if peer.changed else "verified" if peer.verified else "not verified"
             print(f"{printable(name)}: {fingerprint(peer.identity)} ({state})")
-    finally:
-        store.close()
 
 
 def read_token(token: str, file: Path | None) -> str:

@@ -153,7 +153,6 @@ async def open_client(
             random=random or random_module.SystemRandom(),
         )
         connector = Connector(device, environment, url=url, token=token, backoff=backoff or Backoff(), timeout=timeout)
-        keys = KeysFacet(device, connector, environment)
         if not encryption and device.sealed.are_wanted():
             raise InvalidArgument(
                 f"{path} has the keys of a device that encrypts: open it with encryption=True, or its messages would "
@@ -161,7 +160,7 @@ async def open_client(
             )
         if encryption and str(path) == ":memory:":
             raise InvalidArgument("a device that encrypts keeps its keys in a file: give path")
-        sealer = _sealer(device, connector, environment, keys) if encryption else None
+        sealer = _sealer(device, connector, environment) if encryption else None
         siblings = _siblings(device, connector, environment, keeps=keep_messages) if gossip else None
         try:
             async with anyio.create_task_group() as tasks:
@@ -198,7 +197,7 @@ def _siblings(device: Device, connector: Connector, environment: Environment, *,
     return Gossip(device, connector, environment)
 
 
-def _sealer(device: Device, connector: Connector, environment: Environment, keys: KeysFacet) -> "Sealer":
+def _sealer(device: Device, connector: Connector, environment: Environment) -> "Sealer":
     """Has a device encrypt. Raises InvalidArgument where it cannot."""
     try:
         from bimip.client.encryption.encryption import Encryption  # noqa: PLC0415 - of an extra
@@ -207,7 +206,7 @@ def _sealer(device: Device, connector: Connector, environment: Environment, keys
         raise InvalidArgument(f"encryption wants the extra bimip[e2ee]: {missing}") from missing
     encryption = Encryption(device.store, device.inbox.emit, environment.now)
     device.encrypt(encryption)
-    return Sealer(device, connector, encryption, keys)
+    return Sealer(device, connector, encryption, KeysFacet(device, connector, environment))
 
 
 def _check_settings(partitions: Sequence[str], start_at: StartAt, agent: str, timeout: object) -> None:

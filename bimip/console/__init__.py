@@ -20,6 +20,7 @@ what no other site's can.
 from bimip.console.answers import AnswerError, refusal
 from bimip.console.application import make_application
 from bimip.console.guards import LOOPBACK_NAMES, check_own_page, name_of
+from bimip.console.page import HEADERS as PAGE_HEADERS
 from bimip.console.parts import Operable, Parts
 from bimip.console.readiness import nearly_spent
 from bimip.console.server import make_console, open_loopback
@@ -28,6 +29,7 @@ from bimip.console.watching import Watching, view_of
 
 __all__ = [
     "LOOPBACK_NAMES",
+    "PAGE_HEADERS",
     "AnswerError",
     "Operable",
     "Parts",

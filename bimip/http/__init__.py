@@ -3,6 +3,7 @@
     server.py    one request and its answer: the application is ASGI, the bytes are h11's
     problems.py  errors as RFC 9457 has them, with the codes and sentences of the socket
     origins.py   which web pages may ask (pure)
+    assets.py    files that browsers keep, with their tags
     settings.py  what an operator can set
 
 Theory of operation. The port speaks WebSocket and HTTP, so the gateway reads every head and knows by it whose the

@@ -9,13 +9,15 @@ page is older than its server.
 
 from collections.abc import Iterator
 from functools import cache, partial
-from hashlib import sha256
 from importlib.resources import files
-from typing import Final, NamedTuple
+from typing import Final
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
+
+from bimip.console import PAGE_HEADERS
+from bimip.http.assets import TYPES, Asset
 
 POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; worker-src 'self'; "
@@ -23,33 +25,11 @@ POLICY: Final = (
     "require-trusted-types-for 'script'; trusted-types worker"
 )
 """`worker`: the one policy of a page, which lets it name its service worker."""
-HEADERS: Final = {
-    "cache-control": "no-cache",
-    "content-security-policy": POLICY,
-    "cross-origin-opener-policy": "same-origin",
-    "cross-origin-resource-policy": "same-origin",
-    "permissions-policy": "camera=(), geolocation=(), microphone=()",
-    "referrer-policy": "no-referrer",
-    "x-content-type-options": "nosniff",
-    "x-frame-options": "DENY",
-}
+HEADERS: Final = {**PAGE_HEADERS, "cache-control": "no-cache", "content-security-policy": POLICY}
 PREFIX: Final = "/page"
 DEMONSTRATION, MESSENGER, WORKER = "demo.html", "chat.html", "worker.mjs"
 WORKER_PATH: Final = "/worker.mjs"
 """At the top: a service worker sees only what lies beside it, and below."""
-TYPES: Final = {
-    "css": "text/css",
-    "html": "text/html",
-    "mjs": "text/javascript",
-    "png": "image/png",
-    "svg": "image/svg+xml",
-    "webmanifest": "application/manifest+json",
-}
-
-
-class _Asset(NamedTuple):
-    content: bytes
-    tag: str
 
 
 def asset_names() -> list[str]:
@@ -80,15 +60,9 @@ async def _lead_to_messenger(_request: Request) -> Response:
 
 
 async def _answer(name: str, request: Request) -> Response:
-    asset = _read(name)
-    headers = {**HEADERS, "etag": asset.tag}
-    known = {one.strip().removeprefix("W/") for one in request.headers.get("if-none-match", "").split(",")}
-    if asset.tag in known:
-        return Response(status_code=304, headers=headers)
-    return Response(asset.content, media_type=TYPES[name.rpartition(".")[2]], headers=headers)
+    return _read(name).answer(request, HEADERS)
 
 
 @cache
-def _read(name: str) -> _Asset:
-    content = (files("bimip.web") / "static" / name).read_bytes()
-    return _Asset(content, f'"{sha256(content).hexdigest()[:32]}"')
+def _read(name: str) -> Asset:
+    return Asset.of(name, (files("bimip.web") / "static" / name).read_bytes())

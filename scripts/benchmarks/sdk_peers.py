@@ -52,7 +52,6 @@ def _measure(peer: str, variant: str, what: str, count: int) -> dict[str, Any]:
         program = partial(_program, environment, peer, port)
         if peer == "nats" or what == "take":
             _finish(program("prepare", count if what == "take" else 0))
-        if peer == "nats" or what == "take":
             return _finish(program(what, count))
         reader = program("read", 0)  # whom all is sent to: of one who is away the server would keep it
         try:

@@ -381,6 +381,16 @@ def test_an_exception_that_says_nothing_is_refused(text: str) -> None:
     assert raised.value.code is Exit.USAGE
 
 
+def test_the_keys_of_a_file_that_is_open_are_not_said_to_be_none(tmp_path: Path) -> None:
+    path = tmp_path / "phone.db"
+    store = Store(path)
+    try:
+        with pytest.raises(Failure, match="open in another process"):
+            show_fingerprints(path, "")
+    finally:
+        store.close()
+
+
 async def test_what_is_sent_with_keys_is_read_by_who_listens_with_keys_and_both_show_their_fingerprints(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:

@@ -9,6 +9,11 @@ from bimip.config import ConfigError
     [
         (Failure(Exit.REFUSED, "no"), Exit.REFUSED, "bimip: no\n"),
         (ConfigError("one\ntwo"), Exit.SETTINGS, "bimip: one\nbimip: two\n"),
+        (
+            ModuleNotFoundError("none", name="vodozemac"),
+            Exit.FAILED,
+            "bimip: this command needs vodozemac, which is not installed: pip install 'bimip[e2ee]'\n",
+        ),
         (KeyboardInterrupt(), Exit.INTERRUPTED, ""),
     ],
 )

@@ -32,9 +32,9 @@ class KeptMessage:
     @property
     def payload(self) -> bytes:
         """The content as it is now: as it was edited last."""
-        is_edited = self.changes is not None and self.message.encryption_type != SEALED  # of which there are no edits
-        edited = self.changes.payload if is_edited and self.changes is not None else None
-        return self.message.payload if edited is None else edited
+        if self.changes is None or self.changes.payload is None or self.message.encryption_type == SEALED:
+            return self.message.payload  # of what was encrypted there are no edits
+        return self.changes.payload
 
 
 class KeptMessages:
