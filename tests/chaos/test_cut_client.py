@@ -7,6 +7,7 @@ CHAOS_SEED runs it again, but for the machine's own timing.
 
 import os
 from collections.abc import Awaitable, Callable, Iterator
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from random import Random, SystemRandom
@@ -14,7 +15,7 @@ from random import Random, SystemRandom
 import anyio
 import pytest
 
-from bimip.client import Backoff, Client, Start, open_client
+from bimip.client import Backoff, Client, NotConnected, Start, open_client
 from bimip.client.events import CommandRefused, Received, SendRefused
 from bimip.testing import ServerProcess
 from tests.chaos.cut_proxy import CutProxy, open_cut_proxy
@@ -256,9 +257,10 @@ async def a_server_that_is_killed(cast: Cast) -> None:
 
 
 async def in_a_group(cast: Cast) -> None:
-    first, other = cast.devices[0], cast.users[1]
-    async with first.open() as client:
-        cast.to = await client.groups.create("Cut", [other])
+    async with cast.devices[0].open() as client:
+        while not cast.to:
+            with suppress(NotConnected):  # cut before the answer: asked again, it is the same group
+                cast.to = await client.groups.create("Cut", [cast.users[1]], request_id="the group")
     for device in cast.devices:
         device.dies = True
     await run_to_the_end(cast)
