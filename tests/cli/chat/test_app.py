@@ -157,18 +157,18 @@ def test_only_what_is_visible_is_drawn_and_each_message_is_laid_out_once(server:
             await one.until(lambda: one.session.link.is_connected)
             fill(one, conversations=500, messages=10_000)
             await one.open("user7@many.org")
-            await one.press("escape")
-            await one.pilot.pause(0.1)
             messages, rows = one.app.messages, one.app.rows
+            await one.press("escape")
+            await one.until(lambda: messages.chosen is not None and not one.app._wanted_draw)
             messages.laid_out = messages.drawn = rows.drawn = 0
             await one.press("up")
-            await one.pilot.pause(0.1)
+            await one.until(lambda: messages.laid_out and not one.app._wanted_draw)
             assert 1 <= messages.laid_out <= 2  # the one that was chosen, and the one that is
             assert messages.drawn <= 3 * 24
             assert rows.drawn <= 3 * 24
             messages.laid_out = 0
             fill_one(one, 10_001)
-            await one.pilot.pause(0.1)
+            await one.until(lambda: messages.laid_out and not one.app._wanted_draw)
             assert messages.laid_out <= 3
 
     run(scenario)
