@@ -8,7 +8,7 @@ WebSocket; what is asked for by HTTP is handed to `bimip.http`.
     authentication.py   tokens: verified for peers, issued for the command line (pure)
     connection.py       the connection: frames in and out, heartbeat, deadlines, the close
     closing.py          how it ends: what has happened, and what is to be done next (pure)
-    pumps.py            the two tasks of what is no plain socket: TLS
+    pumps.py            the two tasks of what is no socket: a stream in memory
     poller.py           waits for all sockets in one place, and reads from them
     forwarded.py        who a peer behind a proxy is (pure)
     admission.py        how many at once: by user, by address, unauthenticated (only counting)
@@ -16,6 +16,7 @@ WebSocket; what is asked for by HTTP is handed to `bimip.http`.
     framing.py          WebSocket frames: bytes in, messages out; limits within one message (sans-IO)
     connection_log.py   who came, was refused and left, as so many lines a second
     tls.py              the certificate, and its renewal
+    tls_stream.py       TLS over a socket: the handshake's stream, and the records that a connection reads and writes
     wire.py             the little that this floor needs of the codec
     settings.py         what an operator can set
 

@@ -27,6 +27,7 @@ import trio.abc
 from bimip.concurrency.buckets import Bucket, Rate, Remembered
 from bimip.domain.core.identity import Claims
 from bimip.gateway.settings import GatewaySettings
+from bimip.gateway.tls_stream import transport_of
 
 PLACE_SECONDS = 60
 """Nobody knows when somebody leaves: who found no place may look again after this."""
@@ -281,7 +282,7 @@ class Slot:
 
 
 def address_of(stream: trio.abc.Stream) -> str | None:
-    transport = stream.transport_stream if isinstance(stream, trio.SSLStream) else stream
+    transport = transport_of(stream)
     if not isinstance(transport, trio.SocketStream):
         return None
     try:
@@ -293,7 +294,7 @@ def address_of(stream: trio.abc.Stream) -> str | None:
 
 def end_stream(stream: trio.abc.Stream) -> None:
     """Whoever reads from it finds its end, in whatever state it is."""
-    transport = stream.transport_stream if isinstance(stream, trio.SSLStream) else stream
+    transport = transport_of(stream)
     if isinstance(transport, trio.SocketStream):
         with suppress(OSError):
             transport.socket.shutdown(trio.socket.SHUT_RDWR)

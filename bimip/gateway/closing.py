@@ -49,8 +49,8 @@ def next_step(happened: int, code: int, *, unsent: bool, broke_the_protocol: boo
     """
     rows = (
         (Step.DONE, happened & (BROKEN | ABORTED)),
-        (Step.SEND_CLOSE, not happened & (EOF | CLOSE_SENT) and may_be_sent(code, happened)),
         (Step.FLUSH, unsent),
+        (Step.SEND_CLOSE, not happened & (EOF | CLOSE_SENT) and may_be_sent(code, happened)),
         (Step.DONE, happened & PEER_CLOSED),
         (Step.AWAIT_CLOSE, not happened & EOF and not broke_the_protocol),
         (Step.HALF_CLOSE, not happened & HALF_CLOSED),

@@ -8,8 +8,9 @@ it wakes for the heartbeat, for what the socket did not take at once, and for th
 A frame is written to the socket by whoever has it, at once (`send_nowait`), without a task in between. What the
 socket does not take stays in `_unsent` and is `run`'s to finish within the send deadline; until then every further
 frame is declined. So a frame leaves whole, or is the last thing that left, whoever is killed: nothing here is lost by
-cancelling. What is no plain socket, TLS above all, has two tasks more (`pumps.py`); a peer that speaks JSON has its
-texts converted (`texts.py`).
+cancelling. Over TLS that is so too: what is read is decrypted first, what is written encrypted last, both at once
+(`tls_stream.py`). What is no socket has two tasks more (`pumps.py`); a peer that speaks JSON has its texts converted
+(`texts.py`).
 
 `_ending` is the code and the reason, set at the moment of leaving the open state, by whoever comes first; `_happened`
 is all that `closing.py` decides the rest by. Everything is bounded: one unfinished frame, one pong, one unfinished
@@ -20,6 +21,7 @@ for the end.
 import math
 import os
 import socket
+import ssl
 import struct
 from collections.abc import Hashable, Iterator
 from contextlib import AbstractAsyncContextManager, contextmanager, nullcontext, suppress
@@ -29,6 +31,7 @@ import trio.abc
 
 from bimip.concurrency import Timer
 from bimip.concurrency.buckets import Bucket, Rate
+from bimip.gateway import tls_stream
 from bimip.gateway.closing import (
     ABNORMAL,
     ABORTED,
@@ -73,6 +76,8 @@ GONE = (ABNORMAL, "the peer is gone")
 UNREAD_BYTES = 1 << 20
 """What is received and thrown away of a peer that broke a rule, so that it sees why."""
 EXTRA_BURST_SECONDS = 8.0
+MAX_UNSENT_ANSWERS = 16 << 10
+"""What TLS itself may have to say to a peer that does not read."""
 MAX_FIRST_EXTRA = 128
 """Pings, pongs and fragments of a peer that showed no token yet."""
 
@@ -109,6 +114,7 @@ class WebSocketConnection:
         "_settings",
         "_stream",
         "_texts",
+        "_tls",
         "_unconverted",
         "_unread",
         "_unsent",
@@ -132,13 +138,17 @@ class WebSocketConnection:
         account: Hashable,
         admitted: bool,
         address: str = "",
+        tls: tls_stream.TlsRecords | None = None,
     ) -> None:
-        """`wake` is a new one; `rest` are bytes that came with the opening. Not `admitted`: it showed no token yet."""
+        """`wake` is a new one; `rest` are bytes that came with the opening. Not `admitted`: it showed no token yet.
+        `tls`: what comes over the socket, and leaves, is encrypted.
+        """
         self.account = account
         """On which it is served; others may share it."""
         self.address = address
         self.round_trip_seconds: float | None = None
         self._stream = stream
+        self._tls = tls
         self._poller = poller
         self._settings, self._limits = settings, limits
         self._texts = Texts(settings.json_objects_per_second) if subprotocol == JSON else None
@@ -400,6 +410,12 @@ class WebSocketConnection:
         """Send one frame: at once what the socket takes, the rest in `run`."""
         if self._happened & BROKEN:
             return
+        if self._tls is not None:
+            try:
+                data = self._tls.encrypt(data)
+            except ssl.SSLError:
+                self._break(*GONE)
+                return
         taken = 0
         if self._fd >= 0:
             try:
@@ -436,6 +452,8 @@ class WebSocketConnection:
         with suppress(BlockingIOError):
             taken = os.write(self._fd, self._unsent)
             self._unsent = memoryview(self._unsent)[taken:]
+        if not self._unsent and self._tls is not None:
+            self._unsent = self._tls.encrypt(b"")
 
     def read_on(self) -> None:
         """Have the socket read from now on, if more is wanted of it."""
@@ -453,6 +471,8 @@ class WebSocketConnection:
     @property
     def _has_pending_events(self) -> bool:
         """Something was read that was too much for one turn."""
+        if self._tls is not None and self._tls.pending:
+            return True
         return self._reader.pending or (self._texts is not None and self._texts.pending)
 
     @property
@@ -467,7 +487,10 @@ class WebSocketConnection:
         """The socket has something, or this asked for another turn. False: no more is wanted for now."""
         if self._reader.pending or (self._texts is not None and self._texts.pending):
             self._read(None)
+            self._read_on_decrypting()
             return self._reading
+        if self._tls is not None:
+            return self._read_encrypted(self._tls, now)
         try:
             data = os.read(self._fd, RECEIVE_BYTES)
         except BlockingIOError:
@@ -477,6 +500,50 @@ class WebSocketConnection:
         self._heard_at = now
         self._read(data)
         return self._reading
+
+    def _read_encrypted(self, tls: tls_stream.TlsRecords, now: float) -> bool:
+        """Reads and decrypts what the socket has, or goes on with what was too much for the last turn."""
+        try:
+            came = b"" if tls.pending else os.read(self._fd, tls_stream.RECEIVE_BYTES)
+            if not (came or tls.pending) or tls.ended:
+                self._read(b"")
+                return self._reading
+            data = tls.decrypt(came)
+        except BlockingIOError:
+            return True
+        except ssl.SSLError as error:
+            self._on_broken_tls(error)
+            return False
+        except OSError:
+            self._read(b"")
+            return self._reading
+        if tls.unsent_bytes:
+            self._answer_tls(tls)
+        if data:  # else no record is whole yet: such a peer has not been heard
+            self._heard_at = now
+            self._read(data)
+        self._read_on_decrypting()
+        return self._reading
+
+    def _read_on_decrypting(self) -> None:
+        """More came than was decrypted in this turn: have another one."""
+        if self._reading and self._tls is not None and self._tls.pending:
+            self._poller.again(self._fd)
+
+    def _answer_tls(self, tls: tls_stream.TlsRecords) -> None:
+        """Sends what TLS itself has to say to what was read, such as that the key changes. A frame goes first."""
+        if not self._unsent:
+            self._write(b"")
+        elif tls.unsent_bytes > MAX_UNSENT_ANSWERS:
+            self._break(Close.TOO_SLOW, "it asked for new keys, and read no answer")
+
+    def _on_broken_tls(self, error: ssl.SSLError) -> None:
+        """Ends it, as what came was forged or damaged. The peer hears that by TLS's own alert, if it reads."""
+        self._happened |= EOF
+        self._reading = False
+        if not self._unsent:
+            self._write(b"")
+        self._break(ABNORMAL, f"what came over TLS was broken: {error.reason or error}")
 
     def _read(self, data: bytes | None) -> None:
         """Reads bytes from the socket; None goes on with what was read before."""
@@ -627,6 +694,9 @@ class WebSocketConnection:
             self._send_close(*self._ending)
         elif step is Step.FLUSH:
             await self._flush()
+        elif step is Step.HALF_CLOSE and self._tls is not None and not self._tls.closed:
+            self._tls.close()
+            self._write(b"")
         elif step is Step.HALF_CLOSE:
             self._happened |= HALF_CLOSED
             if isinstance(self._stream, trio.abc.HalfCloseableStream):
@@ -683,6 +753,8 @@ class WebSocketConnection:
 
     async def aclose(self) -> None:
         """Close the socket, whatever state the connection is in. Also when cancelled."""
+        if self._tls is not None and not (self._unsent or self._happened & (BROKEN | ABORTED)):
+            self._say_end_of_tls(self._tls)
         self.abort()
         self._wake.cancel()
         self._poller.remove(self._fd)
@@ -691,3 +763,9 @@ class WebSocketConnection:
             with suppress(OSError):
                 self._stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         await trio.aclose_forcefully(self._stream)
+
+    def _say_end_of_tls(self, tls: tls_stream.TlsRecords) -> None:
+        """Tells the peer that nobody cut off what it got, where the socket takes that at once."""
+        tls.close()
+        with suppress(OSError):
+            os.write(self._fd, tls.encrypt(b""))

@@ -11,6 +11,7 @@ import trio.abc
 
 from bimip.gateway.settings import GatewaySettings
 from bimip.gateway.tls import Certificate
+from bimip.gateway.tls_stream import TlsStream, transport_of
 
 Stream = trio.abc.Stream
 Serve = Callable[[Stream], Awaitable[None]]
@@ -59,7 +60,7 @@ class _TlsListener(trio.abc.Listener[Stream]):
 
     async def accept(self) -> Stream:
         stream = await self._listener.accept()
-        return trio.SSLStream(stream, self._certificate.context, server_side=True, https_compatible=True)
+        return TlsStream(stream, self._certificate.context)
 
     async def aclose(self) -> None:
         await self._listener.aclose()
@@ -118,6 +119,6 @@ class Listener:
 
 
 def _drop(stream: Stream) -> None:
-    transport = stream.transport_stream if isinstance(stream, trio.SSLStream) else stream
+    transport = transport_of(stream)
     if isinstance(transport, trio.SocketStream):
         transport.socket.close()

@@ -1,8 +1,8 @@
-"""The two tasks of a connection that is no plain socket, TLS above all: all its bytes come and go through them.
+"""The two tasks of a connection that is no socket, such as one in memory: all its bytes come and go through them.
 
-A plain socket is read by the poller and written to without waiting. Such a stream can only be awaited: one task waits
-for bytes, the other for the peer to take them. Both are shielded: half a frame cannot be taken back, and the peer's
-close frame is wanted too. They end with the connection.
+A socket is read by the poller and written to without waiting, over TLS too. Such a stream can only be awaited: one task
+waits for bytes, the other for the peer to take them. Both are shielded: half a frame cannot be taken back, and the
+peer's close frame is wanted too. They end with the connection.
 """
 
 from collections.abc import AsyncIterator

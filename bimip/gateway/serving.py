@@ -28,6 +28,7 @@ from bimip.gateway.forwarded import Networks, peer_address
 from bimip.gateway.poller import Poller
 from bimip.gateway.pumps import DEAD
 from bimip.gateway.settings import GatewaySettings
+from bimip.gateway.tls_stream import TlsStream, transport_of
 from bimip.gateway.upgrade_policy import FindRefusal, UpgradeRefusedError, judge_upgrade
 from bimip.gateway.upgrade_request import Request, UpgradeReader, accepted, refused
 from bimip.gateway.wire import hello_token
@@ -109,7 +110,7 @@ class Gateway:
         try:
             try:
                 address = address_of(socket)
-                slot = self.admission.enter(address, partial(end_stream, socket))
+                slot = self.admission.enter(address, partial(end_stream, transport_of(socket)))
             except AdmissionRefusedError as error:
                 self.tell("refused", number, status=error.status, reason=error.sentence, address=address)
                 await self._turn_away(socket, error)
@@ -139,7 +140,7 @@ class Gateway:
     async def _turn_away(self, socket: trio.abc.Stream, error: AdmissionRefusedError) -> None:
         """Nothing of it is understood, and no TLS begun: a word where that costs little."""
         with suppress(trio.WouldBlock):
-            if isinstance(socket, trio.SSLStream):
+            if isinstance(socket, TlsStream):
                 return
             self._turning_away.acquire_nowait()
             try:
@@ -359,8 +360,9 @@ class _Handshake:
         self._claims = upgrade.claims
         if not await self._send(accepted(request, upgrade.subprotocol)):
             return None
+        tls = self._stream.take_over() if isinstance(self._stream, TlsStream) else None
         return WebSocketConnection(
-            self._stream,
+            transport_of(self._stream),
             self._settings,
             self._gateway.limits,
             self._gateway.poller,
@@ -370,6 +372,7 @@ class _Handshake:
             account=self._slot.account,
             admitted=upgrade.claims is not None,
             address=self.address or "",
+            tls=tls,
         )
 
     async def _send(self, answer: bytes) -> bool:

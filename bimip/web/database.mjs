@@ -203,12 +203,6 @@ export function clientStore(ledger, database, commit = () => ledger.flush()) {
   return {
     number,
     last: () => last,
-    /** Puts a message that waits into the outbox, with what is gathered beside it: it is on the disk with both, or not at all. */
-    wait(message) {
-      if (written.has(message)) return;
-      written.add(message);
-      ledger.put("outbox", { seq: number(message.id), message });
-    },
     /** The number of the oldest message that waits; Infinity where none does. */
     oldest: () => numbers.values().next().value ?? Infinity,
     async load() {
@@ -228,7 +222,11 @@ export function clientStore(ledger, database, commit = () => ledger.flush()) {
         ledger.drop("outbox", seq);
         numbers.delete(id);
       }
-      for (const message of outbox) this.wait(message);
+      for (const message of outbox) {
+        if (written.has(message)) continue;
+        written.add(message);
+        ledger.put("outbox", { seq: number(message.id), message });
+      }
       return commit();
     },
   };

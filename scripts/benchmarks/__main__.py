@@ -5,6 +5,7 @@ import os
 import resource
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -26,6 +27,7 @@ from scripts.benchmarks import (
     sdk_peers,
     server,
     throughput,
+    tls,
     tree,
 )
 from scripts.benchmarks.throughput import Load
@@ -50,6 +52,8 @@ WORKLOADS = (
     "profile",
     "all",
 )
+
+OVER_TLS = ("quick", "throughput", "latency", "idle", "catchup", "groups", "profile")
 
 TRAFFIC = (
     ("accepted /s", "accepted_per_s"),
@@ -175,6 +179,11 @@ COLUMNS: dict[str, tuple[tuple[str, str], ...]] = {
 def main(argv: Sequence[str] | None = None) -> int:
     options = parse(argv)
     allow_many_files()
+    with tls.spoken() if options.tls else nullcontext():
+        return run(options)
+
+
+def run(options: argparse.Namespace) -> int:
     print(" · ".join(f"{name}: {value}" for name, value in results.about().items()), flush=True)
     if options.peers is not None:
         options.peers = Path(options.peers or os.environ.get("PEERBENCH", ""))
@@ -224,6 +233,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--rates", type=_integers, default=latency.RATES, help="latency: messages per second, 1,2,3")
     parser.add_argument("--entries", type=_integers, help="growth: log entries, 1,2,3 (10^7 takes a long time)")
     parser.add_argument("--users", type=_integers, help="growth: users, 1,2,3")
+    parser.add_argument("--tls", action="store_true", help=f"over TLS: {', '.join(OVER_TLS)}")
     parser.add_argument("--attack", default="", help="fairness: only attacks with this in their name")
     parser.add_argument("--peers", nargs="?", const="", metavar="HARNESS", help="compare; its folder, or $PEERBENCH")
     parser.add_argument("--variants", help="peers: which; with rest those that are written to by HTTP")
@@ -233,6 +243,8 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     ours, others = (peers.OURS_BY_REST, peers.PEERS_BY_REST) if by_rest else (peers.OURS, peers.PEERS)
     options.variants = options.variants or ",".join((ours, *others))
     options.workloads = options.workloads or ("window 1" if by_rest else ",".join(peers.WORKLOADS))
+    if options.tls and (options.what not in OVER_TLS or options.peers is not None):
+        parser.error(f"--tls is for our own {', '.join(OVER_TLS)}")
     if options.plot and options.what not in {"latency", "all"}:
         parser.error("--plot needs the workload latency (or all)")
     return options

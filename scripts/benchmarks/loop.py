@@ -6,6 +6,7 @@ import socket
 from collections import Counter
 from collections.abc import Callable
 
+from scripts.benchmarks import tls
 from scripts.benchmarks.ledger import now
 
 PR_SET_TIMERSLACK = 29
@@ -67,10 +68,13 @@ def oversleep_never() -> None:
 
 
 class Socket:
-    """A non-blocking connection to a port of this machine. What comes after is a subclass's: connected, received."""
+    """A non-blocking connection to a port of this machine, over TLS where the server speaks it. What comes after is a
+    subclass's: connected, received.
+    """
 
     def __init__(self, loop: Loop, port: int) -> None:
         self.loop = loop
+        self._tls = tls.Secured(tls.context) if tls.context is not None else None
         self.closed = False
         self._connecting = True
         self._out = b""
@@ -95,6 +99,10 @@ class Socket:
     def send(self, data: bytes) -> None:
         if self.closed:
             return
+        self._put(data if self._tls is None else self._tls.encrypt(data))
+
+    def _put(self, data: bytes) -> None:
+        """Sends what is to be on the wire."""
         if self._out or self._connecting:
             self._out += data
             return
@@ -116,10 +124,13 @@ class Socket:
             if error:
                 self.fail(f"connecting failed: {error}")
                 return
-            self.connected()
+            if self._tls is None:
+                self.connected()
+            else:
+                self._shake_hands(self._tls, b"")
         if self._out:
             waiting, self._out = self._out, b""
-            self.send(waiting)
+            self._put(waiting)
         if not self._out and not self.closed:
             self.loop.poller.modify(self._number, select.EPOLLIN)
 
@@ -131,10 +142,20 @@ class Socket:
         except OSError as error:
             self.fail(str(error))
             return
-        if data:
-            self.received(data)
-        else:
+        if not data:
             self.fail("the server closed the socket")
+        elif self._tls is None:
+            self.received(data)
+        elif self._tls.is_open:
+            if data := self._tls.decrypt(data):
+                self.received(data)
+        else:
+            self._shake_hands(self._tls, data)
+
+    def _shake_hands(self, secured: tls.Secured, came: bytes) -> None:
+        self._put(secured.shake_hands(came))
+        if secured.is_open:
+            self.connected()
 
     def fail(self, why: str) -> None:
         if not self.closed:

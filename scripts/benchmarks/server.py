@@ -20,7 +20,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from scripts.benchmarks import wire
+from scripts.benchmarks import tls, wire
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 KEY = "a key of the benchmarks, which never leave this machine"
@@ -58,7 +58,10 @@ def command(config: Path) -> list[str]:
 
 def write_config(folder: Path, port: int, console_port: int) -> Path:
     config = folder / "bimip.toml"
-    config.write_text(CONFIG.format(port=port, console_port=console_port, folder=folder, key=KEY))
+    text = CONFIG.format(port=port, console_port=console_port, folder=folder, key=KEY)
+    if tls.certificate is not None:
+        text = text.replace("[console]", f'tls_certificate = "{tls.certificate}"\n[console]')
+    config.write_text(text)
     return config
 
 

@@ -4,6 +4,7 @@ import importlib.util
 import json
 import re
 import socket
+import ssl
 import sys
 from collections import Counter
 from dataclasses import replace
@@ -29,6 +30,7 @@ from scripts.benchmarks import (
     server,
     soak,
     throughput,
+    tls,
     tree,
     wire,
 )
@@ -119,6 +121,18 @@ def test_those_who_post_are_beside_sockets(running: server.Server, who: str) -> 
     assert result["quiet"]["accepted_per_s"] > 0
     assert result["accepted_per_s"] > 0
     assert result["p99_ratio"] > 0
+
+
+def test_all_is_over_tls_where_that_is_asked_for() -> None:
+    with tls.spoken(), server.running() as secured:
+        result = throughput.measure(secured, replace(SMALL, window=1))
+        with pytest.raises(ssl.SSLCertVerificationError):
+            ssl.create_default_context().wrap_socket(
+                socket.create_connection(("127.0.0.1", secured.port)), server_hostname="localhost"
+            )
+
+    nothing_is_wrong(result)
+    assert result["accepted_per_s"] > 0
 
 
 def test_the_live_page_is_weighed(running: server.Server) -> None:

@@ -29,6 +29,12 @@ HUNTS = 8
 
 OUTSIDE = "it is no process of the tree that runs this, but whoever opens the tree"
 TLS = "the peers of these worlds speak without TLS: it is one await around another's"
+TLS_STREAM = (
+    "return await self._stream.receive_some(max_bytes)",
+    "await self._stream.send_all(data)",
+    "await self._stream.wait_send_all_might_not_block()",
+    "await self._stream.aclose()",
+)
 PORTS = "no listener of the sweep is on every address: tests/gateway/test_listener.py opens one"
 FULL = "no disk of the sweep is full: tests/journal/test_journal.py and tests/chaos/test_full_disk.py fill one"
 CLOCK = "no operator of the sweep takes a clock over"
@@ -164,6 +170,7 @@ NOT_REACHED = dict.fromkeys([("bimip.retention.erasing", text) for text in ERASI
     ("bimip.gateway.listener", "return [*ipv4, *await trio.open_tcp_listeners(port, host=host)]"): PORTS,
     ("bimip.gateway.listener", "stream = await self._listener.accept()"): TLS,
     ("bimip.gateway.listener", "await self._listener.aclose()"): TLS,
+    **dict.fromkeys([("bimip.gateway.tls_stream", text) for text in TLS_STREAM], TLS),
     (
         "bimip.gateway.poller",
         "Poller.run: await trio.lowlevel.checkpoint()",

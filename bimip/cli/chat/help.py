@@ -41,8 +41,7 @@ KEYS = (
         "The list",
         (
             ("Enter", "open"),
-            ("m", "mute: for an hour, eight, a week, always; or not any more"),
-            ("p a u", "pin, archive, mark unread"),
+            ("m p a u", "mute, pin, archive, mark unread"),
         ),
     ),
     (
