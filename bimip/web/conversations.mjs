@@ -168,7 +168,10 @@ export class Conversations {
     this.#nextExpiry = Math.min(this.#nextExpiry, entry.expires ?? Infinity);
   }
 
-  /** Takes a message as it was delivered, or fetched. Returns whether it is new here. */
+  /**
+   * Takes a message as it was delivered, or fetched. Returns whether it is new here. One that was fetched, so that nothing tells where it
+   * stands in the log, is told as a message when it comes in the log: an answer overtakes what is on its way there.
+   */
   take(message) { return this.#inTurn(() => this.#take(message)); }
 
   async #take(message) {
@@ -182,7 +185,7 @@ export class Conversations {
       await this.#settle(known.message, { ...message, timestamp: message.server_time }, null);
       return false;
     }
-    const entry = { key, message };
+    const entry = { key, message, ...(!Number(message.user_offset ?? 0) && { isFetched: true }) };
     this.#stand(entry);
     const row = this.#row(entry.conversation);
     this.#learn(row, message);
@@ -190,7 +193,7 @@ export class Conversations {
     if (message.erased) this.#device.dropped(entry);
     else if (became.deleted || became.hidden) this.#strip(entry);
     this.#ledger.put("entries", entry);
-    this.#device.news.entries.add(key);
+    if (!entry.isFetched) this.#device.news.entries.add(key);
     if (entry.theirs && entry.order > Math.max(this.#marker(row.id), this.#countedTo(row))) {
       row.unread++;
       if (this.#mentionsMe(message)) row.mentions++;
@@ -201,10 +204,11 @@ export class Conversations {
   }
 
   /** Notes where a message stands in the log, that was known by an answer alone. */
-  #place(entry, { partition, user_offset }) {
+  #place({ isFetched, ...entry }, { partition, user_offset }) {
     if (entry.offset || !Number(user_offset ?? 0)) return;
     Object.assign(entry, { partition, offset: Number(user_offset) });
     this.#ledger.put("entries", entry);
+    if (isFetched) this.#device.news.entries.add(entry.key);
   }
 
   /** What a message tells of its conversation. */

@@ -203,6 +203,12 @@ export function clientStore(ledger, database, commit = () => ledger.flush()) {
   return {
     number,
     last: () => last,
+    /** Puts a message that waits into the outbox, with what is gathered beside it: it is on the disk with both, or not at all. */
+    wait(message) {
+      if (written.has(message)) return;
+      written.add(message);
+      ledger.put("outbox", { seq: number(message.id), message });
+    },
     /** The number of the oldest message that waits; Infinity where none does. */
     oldest: () => numbers.values().next().value ?? Infinity,
     async load() {
@@ -222,11 +228,7 @@ export function clientStore(ledger, database, commit = () => ledger.flush()) {
         ledger.drop("outbox", seq);
         numbers.delete(id);
       }
-      for (const message of outbox) {
-        if (written.has(message)) continue;
-        written.add(message);
-        ledger.put("outbox", { seq: number(message.id), message });
-      }
+      for (const message of outbox) this.wait(message);
       return commit();
     },
   };

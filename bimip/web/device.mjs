@@ -24,14 +24,16 @@
  *   WebSocket, agent     as for `connect`
  * })
  *
- *     device.condition   {isConnected, isPlugged, isStopped, retryMs, outbox, lag, identity: {eid, device}}. outbox: messages and commands
- *                        that are not answered; lag: entries that the log has beyond this device's place, as Hello told it
+ *     device.condition   {isConnected, isPlugged, isStopped, retryMs, outbox, toSend, lag, identity: {eid, device}}. outbox: messages and
+ *                        commands that are not answered; toSend: those among them that somebody meant to send, so neither how far
+ *                        they read nor a draft; lag: entries that the log has beyond this device's place, as Hello told it
  *     device.on(name, handler) -> off()
  *
  *     | name         | handler is given |
  *     |--------------|------------------|
  *     | condition    | (condition) |
- *     | message      | (view): a new one, of others, of siblings, or written here; and again when it was sent or refused |
+ *     | message      | (view): one that came in the log, each once and in the order of the log; and one that was written here, then and
+ *                      again when it was sent or refused, for which nothing waits. What `older` brings, or the server's list, is none |
  *     | conversation | (id, {signalIds}): something of it changed; signalIds: of which messages, where it is single ones |
  *     | inbox        | (): the list is another one |
  *     | typing       | ({conversation, eid, kind: "TYPING" | "RECORDING" | "PAUSED", on}) |
@@ -95,6 +97,7 @@ const PAGE = 100;
 const MOST_CONVERSATIONS = 2000;
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
 const LAST = { start: "LAST", last: 1000 };
+const UNMEANT = new Set(["MARK_READ", "MARK_UNREAD", "DRAFT"]); // commands that come of reading and typing
 
 /** Opens a device. See the head of this file. */
 export async function openDevice(options) {
@@ -223,7 +226,9 @@ export class Device {
     const lag = Object.entries(this.#heads).reduce((sum, [partition, head]) => sum + Math.max(0, head - (positions[partition] ?? 0)), 0);
     return {
       isConnected: this.#client.isConnected, isPlugged: this.#isPlugged, isStopped: this.#isStopped, retryMs: this.#retryMs,
-      outbox: this.#client.outbox.length + this.#commands.waiting.length, lag, identity: this.#me(),
+      outbox: this.#client.outbox.length + this.#commands.waiting.length,
+      toSend: this.#client.outbox.length + this.#commands.waiting.filter(({ command }) => !UNMEANT.has(command.kind)).length,
+      lag, identity: this.#me(),
     };
   }
 
@@ -299,6 +304,7 @@ export class Device {
   #written(message) {
     const aim = this.#outboxed.get(message.id);
     this.#conversations.written(message, aim?.conversation ?? this.#conversations.with(message.to?.eid ?? ""), this.#store.number(message.id));
+    this.#store.wait(message);
     this.#outboxed.delete(message.id);
     aim?.written();
   }

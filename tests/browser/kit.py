@@ -169,8 +169,12 @@ async def demonstrating(server: Demonstration, browser: Browser) -> AsyncIterato
         yield tab, devices
 
 
-async def reload(tab: Tab) -> None:
-    await tab.evaluate("globalThis.isLeft = true")
+async def reload(tab: Tab, *, crashes: bool = False) -> None:
+    """Loads the page of the demonstration again, which was asked to be left, or is dead."""
+    if crashes:
+        await tab.crash()
+    else:
+        await tab.evaluate("globalThis.isLeft = true")
     await tab.call("Page.reload")
     await tab.wait(
         "!globalThis.isLeft && demonstration.panels.length === 4 && demonstration.panels.every((one) => one.device)"

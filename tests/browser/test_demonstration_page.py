@@ -79,7 +79,7 @@ async def test_four_devices_end_with_the_same_conversation(tmp_path: Path, brows
             await tab.press("Enter")
             await devices.wait_shown("Where")
 
-            # The tab ends as a crash does, the server too, and both come again.
+            # The page crashes while it writes, the server does before that, and both come again.
             await devices.toggle(1)
             await devices.write(1, "kept in the tab")
             await devices.wait_shown("kept in the tab", 1)
@@ -87,7 +87,11 @@ async def test_four_devices_end_with_the_same_conversation(tmp_path: Path, brows
             await devices.write(0, "while the server is dead")
             await devices.wait_shown("while the server is dead", 0)
             server.start()
-            await reload(tab)
+            await devices.wait_connected(0, 2, 3)
+            await tab.evaluate(WRITE_ON)
+            await tab.wait("kept.length >= 30")
+            kept = await tab.evaluate("kept")
+            await reload(tab, crashes=True)
             await devices.wait_connected()
             entries = await devices.settle()
             texts = [one["text"] for one in entries[0]]
@@ -101,6 +105,8 @@ async def test_four_devices_end_with_the_same_conversation(tmp_path: Path, brows
     assert entries[2] == entries[3]
     assert [texts.count(one) for one in ("Hello Bob!", "written meanwhile", "kept in the tab", "Where")] == [1, 1, 1, 1]
     assert texts.count("while the server is dead") == 1
+    assert [texts.count(one) for one in kept] == [1] * len(kept)
+    assert all(texts.count(one) == 1 for one in texts if one)
     assert "eyJ" not in tokens
     assert complaints == []
     assert "eyJ" not in server.told()
@@ -130,6 +136,20 @@ async def test_a_killed_process_is_seen_and_costs_no_message(shared_server: Demo
     assert "chat" in frames
     assert {"write", "kill"} <= set(steps)
     assert command == 'kill -9 "$(cat data/demo/server.pid)"'
+
+
+WRITE_ON = """(() => {
+  globalThis.kept = [];
+  demonstration.panels.slice(0, 3).forEach(async ({ device, eid, label }) => {
+    const to = eid.startsWith("alice") ? "bob@example.org" : "alice@example.org";
+    for (let number = 1; ; number++) {
+      const text = `${number} of ${label}`;
+      await device.send({ to, text });
+      kept.push(text);
+    }
+  });
+})()"""
+"""Has three devices write without end; `kept` tells what is on their disks."""
 
 
 @needs_browser

@@ -9,7 +9,7 @@ import threading
 import time
 from base64 import b64decode
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -206,6 +206,14 @@ class Tab:
             seen = await self.evaluate("document.body.innerText")
             raise AssertionError(f"never: {script}\n{self.complaints}\n{seen}") from None
 
+    async def crash(self) -> None:
+        """Has the page's process die, which leaves it no time for anything; `Page.reload` makes another one."""
+        await self.call("Inspector.enable")
+        await self._socket.send_message(json.dumps({"id": 0, "method": "Page.crash"}))
+        with trio.fail_after(SECONDS):
+            while json.loads(await self._socket.get_message()).get("method") != "Inspector.targetCrashed":
+                pass
+
     async def press(self, key: str) -> None:
         for what in ("keyDown", "keyUp"):
             await self.call("Input.dispatchKeyEvent", type=what, key=key, text="\r" if key == "Enter" else "")
@@ -235,16 +243,53 @@ class Browser(NamedTuple):
     @asynccontextmanager
     async def showing(self, url: str, *, width: int = 1280, height: int = 800) -> AsyncIterator[Tab]:
         """Shows a page for a test to drive, to which no other test's has left anything: no database, no login."""
+        async with self.fresh() as profile, profile.showing(url, width=width, height=height) as tab:
+            yield tab
+
+    @asynccontextmanager
+    async def fresh(self, *allowed: str) -> AsyncIterator["Profile"]:
+        """Begins as a browser of its own does. `allowed`: what pages may do, as `Browser.grantPermissions` has it."""
         async with _driving(f"ws://127.0.0.1:{self.port}{self.path}") as whole:
-            made = await whole.call("Target.createBrowserContext", disposeOnDetach=True)
-            place = {"browserContextId": made["browserContextId"], "width": width, "height": height}
-            target = await whole.call("Target.createTarget", url="about:blank", **place)
-            async with _driving(f"ws://127.0.0.1:{self.port}/devtools/page/{target['targetId']}") as tab:
-                for domain in ("Runtime", "Log", "Page"):
-                    await tab.call(f"{domain}.enable")
-                await tab.call("Emulation.setFocusEmulationEnabled", enabled=True)  # as if it were the only one
-                await tab.call("Page.navigate", url=url)
-                yield tab
+            context = (await whole.call("Target.createBrowserContext", disposeOnDetach=True))["browserContextId"]
+            await whole.call("Browser.grantPermissions", browserContextId=context, permissions=allowed)
+            yield Profile(self.port, whole, context)
+
+
+class Profile(NamedTuple):
+    """What pages share, until the test is done with it: databases, logins, a service worker."""
+
+    port: int
+    whole: Tab
+    context: str
+
+    @asynccontextmanager
+    async def showing(self, url: str, *, width: int = 1280, height: int = 800) -> AsyncIterator[Tab]:
+        """Shows a page, and closes it."""
+        place = {"browserContextId": self.context, "newWindow": True, "width": width, "height": height}
+        target = (await self.whole.call("Target.createTarget", url="about:blank", **place))["targetId"]
+        async with self._driving(target) as tab:
+            for domain in ("Runtime", "Log", "Page"):
+                await tab.call(f"{domain}.enable")
+            await tab.call("Emulation.setFocusEmulationEnabled", enabled=True)  # as if it were the only one
+            await tab.call("Page.navigate", url=url)
+            yield tab
+        await self.whole.call("Target.closeTarget", targetId=target)
+
+    @asynccontextmanager
+    async def worker(self) -> AsyncIterator[Tab]:
+        """Drives the service worker of the pages."""
+
+        async def find() -> Any:
+            for one in (await self.whole.call("Target.getTargets"))["targetInfos"]:
+                if one["type"] == "service_worker" and one["browserContextId"] == self.context:
+                    return one["targetId"]
+            return None
+
+        async with self._driving(await _until(find)) as worker:
+            yield worker
+
+    def _driving(self, target: str) -> AbstractAsyncContextManager[Tab]:
+        return _driving(f"ws://127.0.0.1:{self.port}/devtools/page/{target}")
 
 
 @contextmanager

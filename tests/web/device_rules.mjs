@@ -81,6 +81,36 @@ const RULES = {
     assert.equal(places[0].find(({ table, value }) => table === "meta" && value.id === "client").value.positions.chat.offset, 2);
   },
 
+  async "in each transaction what waits is in the outbox, where it stays until its answer is kept"() {
+    const memory = memoryDatabase(), apart = [], disk = () => new Promise(setImmediate); // as long as it takes: meanwhile others gather
+    const get = async (...asked) => { for (let turn = 0; turn < 5; turn++) await disk(); return memory.get(...asked); };
+    const count = async (...asked) => { for (let turn = 0; turn < 3; turn++) await disk(); return memory.count(...asked); };
+    const commit = async (changes) => {
+      await disk();
+      await memory.commit(changes);
+      const waiting = (await memory.all("entries")).filter((one) => !one.signal_id).map((one) => one.message.id);
+      const outbox = (await memory.all("outbox")).map((one) => one.message.id);
+      const lost = waiting.filter((id) => !outbox.includes(id)); // after a kill they would wait for ever
+      if (lost.length) apart.push({ lost, changes });
+    };
+    const { device, socket } = await open({ database: { ...memory, get, count, commit } });
+    let offset = 0, answered = 0;
+    for (let number = 1; number < 8; number++) {
+      const sends = [];
+      for (const [turn, text] of ["a", "b", "c"].entries()) {
+        sends.push(device.send({ to: "alice", text: `${text} ${number}` }));
+        for (let waits = 0; waits < 2 * turn; waits++) await disk();
+        const [one] = socket.all("message").slice(answered);
+        if (one) { answered++; socket.sent(one, ++offset); }
+        socket.body({ partition: "chat", after: String(offset), upto: String(++offset), messages: [message(offset)] });
+      }
+      await Promise.all(sends);
+    }
+    await settled();
+    assert.ok(answered > 10);
+    assert.deepEqual(apart, []);
+  },
+
   async "what could not be written is not acknowledged, and is shown once when it comes again"() {
     const { socket, database, shown, errors } = await open(), commit = database.commit;
     database.commit = async () => { throw new Error("no room"); };
@@ -212,6 +242,41 @@ const RULES = {
       assert.deepEqual((await device.export()).map((one) => [one.partition, one.offset, one.text]), [["chat", 1, "text 1"]]);
       assert.deepEqual((await device.inbox()).map((one) => one.unread), [1]);
     }
+  },
+
+  async "messages are told in the order of the log, also where the server's list or the history has one of them first, and what is older is not told"() {
+    const { device, socket, shown } = await open({}, { logs: [{ partition: "chat", position: "5" }] });
+    const [{ ref }] = socket.said.filter(({ fetch }) => fetch?.kind === "INBOX");
+    const conversation = { id: "c1", peer: "alice", head: "9", last_message: message(9, { user_offset: "0" }) };
+    socket.body({ partition: "chat", after: "5", upto: "8", messages: [6, 7, 8].map((offset) => message(offset)) });
+    socket.body({ turn: "TURN_FETCH", ref: String(ref), complete: true, conversations: [conversation] });
+    await settled();
+    const older = device.older("c1");
+    await settled();
+    const asked = socket.said.find(({ fetch }) => fetch?.kind === "HISTORY");
+    socket.body({ turn: "TURN_FETCH", ref: String(asked.ref), complete: true, messages: [5, 10].map((offset) => message(offset, { user_offset: "0" })) });
+    await older;
+    socket.body({ partition: "chat", after: "8", upto: "11", messages: [9, 10, 11].map((offset) => message(offset)) });
+    await settled();
+    assert.deepEqual(shown, [6, 7, 8, 9, 10, 11].map((offset) => `text ${offset}`));
+    assert.deepEqual((await device.messages("c1")).map((one) => one.offset), [5, 6, 7, 8, 9, 10, 11]);
+    await again(socket, { epoch: "9" });
+    Socket.opened.at(-1).body({ partition: "chat", upto: "2", messages: [message(9, { user_offset: "1" }), message(5, { user_offset: "2" })] });
+    await settled();
+    assert.deepEqual(shown.slice(6), ["text 5"], "what was told is not told again, and what never was is");
+  },
+
+  async "what one read and what one types are no messages to send"() {
+    const { device, socket } = await open();
+    socket.body({ partition: "chat", upto: "1", messages: [message(1)] });
+    await settled();
+    device.unplug();
+    await device.markRead("c1", 1);
+    await device.draft("c1", "a");
+    assert.deepEqual([device.condition.outbox, device.condition.toSend], [2, 0]);
+    await device.react("s1", "👍");
+    await device.send({ to: "alice", text: "one" });
+    assert.deepEqual([device.condition.outbox, device.condition.toSend], [4, 2]);
   },
 
   async "a message that is deleted while it comes in the log has its place there, and no content"() {

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 import threading
 import time
 from collections.abc import Coroutine
@@ -23,6 +24,7 @@ from bimip.cli.chat.help import help_text
 from bimip.cli.chat.layout import SIGNS, fit
 from bimip.cli.chat.messages import Messages
 from bimip.cli.chat.model import Conversation, Entry
+from bimip.cli.chat.muting import mute_choices, mute_text, muted_by
 from bimip.cli.chat.rows import Rows
 from bimip.cli.chat.session import Session
 from bimip.cli.chat.status import header_text, status_text
@@ -42,8 +44,8 @@ LOOK_SECONDS = 180.0
 
 DRAFT_SECONDS = 5.0
 LEAVE_SECONDS = 3.0
-
-FOREVER = 4_102_444_800_000  # the year 2100, in milliseconds
+ROWS_SECONDS = 20.0
+"""So often the list is drawn again, for what time alone changes: a mute ends, today is yesterday."""
 
 
 class ChatApp(App[None]):
@@ -65,6 +67,7 @@ class ChatApp(App[None]):
     }
     #composer:focus { border: none; border-top: solid $accent; }
     #status { height: 1; background: $panel; }
+    ToastRack { dock: top; align: right top; margin-top: 1; }
     .-narrow #rows { display: none; width: 1fr; max-width: 100%; border: none; }
     .-narrow.-listing #rows { display: block; }
     .-narrow.-listing #side { display: none; }
@@ -89,8 +92,8 @@ class ChatApp(App[None]):
         self._reply_to: Entry | None = None
         self._editing: Entry | None = None
         self._kept_text = ""  # what stood in the composer before an edit
-        self._drawn_at = -1
         self._ended = ""
+        self._said: dict[str, Text] = {}  # what the lines of one row say
         self.touched_at = 0.0  # when somebody pressed a key, by the loop's clock
         self._wanted_draw = False
         session.changed, session.told, session.arrived = self._want_draw, self.tell, self._arrived
@@ -113,6 +116,7 @@ class ChatApp(App[None]):
         self.screen.add_class("-listing")
         self.run_worker(self.session.run(), exit_on_error=True)
         self.set_interval(1.0, self._draw_status)
+        self.set_interval(ROWS_SECONDS, self.rows.refresh)
         self.set_interval(DRAFT_SECONDS, self._save_draft_now_and_then)
         self._draw()
 
@@ -153,7 +157,7 @@ class ChatApp(App[None]):
 
     def _draw(self) -> None:
         self._wanted_draw = False
-        if not self.is_running or not self.screen_stack:
+        if not self._is_there:
             return
         self.rows.show()
         self.messages.show()
@@ -166,14 +170,25 @@ class ChatApp(App[None]):
             more = "\n\nWhat is kept here can still be read; what you write waits for the next start. Ctrl-Q leaves."
             self.push_screen(Reading("This device is not connected any more", Text(shown(self._ended) + more)))
 
+    @property
+    def _is_there(self) -> bool:
+        """Whether there is a screen to draw: timers run on while it goes."""
+        return self.is_running and bool(self.screen_stack) and bool(self._base.query("#status"))
+
     def _draw_status(self) -> None:
-        if not self.screen_stack:
+        if not self._is_there:
             return
         width = self.size.width
         now = asyncio.get_running_loop().time()
-        self._base.query_one("#status", Static).update(status_text(self.model, self.session.link, now, width))
-        header = self._base.query_one("#header", Static)
-        header.update(header_text(self.model, self.model.open_one, _now(), header.size.width or width))
+        self._say("#status", status_text(self.model, self.session.link, now, width))
+        width = self._base.query_one("#header").size.width or width
+        self._say("#header", header_text(self.model, self.model.open_one, _now(), width))
+
+    def _say(self, where: str, text: Text) -> None:
+        """Writes a line of one row, where it says something else than before: the screen is as it was otherwise."""
+        if self._said.get(where) != text:
+            self._said[where] = text
+            self._base.query_one(where, Static).update(text, layout=False)
 
     def _draw_about(self) -> None:
         """Shows what is written is an answer, or an edit."""
@@ -251,15 +266,39 @@ class ChatApp(App[None]):
     def on_messages_at_end(self) -> None:
         self._read()
 
+    @property
+    def _meant(self) -> Conversation | None:
+        """The conversation that a key is about: the chosen one of the list, else the open one."""
+        return self.rows.chosen if self.rows.has_focus else self.model.open_one
+
+    @work
+    async def action_mute(self) -> None:
+        if self._meant is not None and len(self.screen_stack) == 1:
+            await self._mute(self._meant)
+
+    async def _mute(self, one: Conversation) -> None:
+        """Asks for how long a conversation is to be quiet, and mutes it."""
+        if not one.id:
+            self.complain(self.session.keep(one, muted_until=0))
+            return
+        lines = [Choice(Text(said), value) for value, said in mute_choices(one.muted_until, _now())]
+        title = f"Mute {shown(self.model.title_of(one))}"
+        dialog = Picker(title, lambda _typed: lines, hint="Enter chooses, Esc leaves it as it is")
+        picked = await self.push_screen_wait(dialog)
+        if picked is not None and picked.value:
+            until = muted_by(picked.value, _now())
+            wrong = self.session.keep(one, muted_until=until)
+            if not wrong:
+                self.model.mute(one, until)
+            self.complain(wrong)
+            self._want_draw()
+
     def action_keep(self, what: str) -> None:
-        """Mutes, pins, archives or marks the chosen conversation, or takes that back."""
-        one = self.rows.chosen if self.rows.has_focus else self.model.open_one
+        """Pins, archives or marks the chosen conversation, or takes that back."""
+        one = self._meant
         if one is None:
             return
         match what:
-            case "mute":
-                one.muted_until = 0 if one.muted_until else FOREVER
-                self.complain(self.session.keep(one, muted_until=one.muted_until))
             case "pin":
                 one.pinned = not one.pinned
                 self.complain(self.session.keep(one, pinned=one.pinned))
@@ -484,7 +523,9 @@ class ChatApp(App[None]):
             return lines
 
         title = "Search what this device keeps"
-        picked = await self.push_screen_wait(Picker(title, choices, asks="words", hint="Enter goes there"))
+        nothing = "nothing that this device keeps has these words: older messages are at the server"
+        dialog = Picker(title, choices, asks="words", hint="Enter goes there", nothing=nothing)
+        picked = await self.push_screen_wait(dialog)
         if picked is None or picked.value not in found:
             return
         message = found[picked.value].message
@@ -513,7 +554,14 @@ class ChatApp(App[None]):
                 ]
 
             hint = "Enter writes, or asks who is new; ^A accept, ^D deny, ^E name, ^B block, ^R remove"
-            dialog = Picker("Contacts", choices, asks="find, or a new name as bob@example.org", hint=hint, keys=[*does])
+            dialog = Picker(
+                "Contacts",
+                choices,
+                asks="find, or a new name as bob@example.org",
+                hint=hint,
+                keys=[*does],
+                nothing="nobody of that name is among them: Enter asks them, by the whole name",
+            )
             picked = await self.push_screen_wait(dialog)
             if picked is None:
                 return
@@ -608,7 +656,7 @@ class ChatApp(App[None]):
         if one is not None and one.id:
             title = shown(self.model.title_of(one))
             lines += [
-                ("mute", f"{title}: {'muted' if one.muted_until else 'not muted'}"),
+                ("mute", f"{title}: {mute_text(one.muted_until, _now()) or 'not muted'}"),
                 ("pin", f"{title}: {'pinned' if one.pinned else 'not pinned'}"),
                 ("archive", f"{title}: {'archived' if one.archived else 'not archived'}"),
             ]
@@ -637,13 +685,20 @@ class ChatApp(App[None]):
                 self.complain(await self.session.set_privacy(send_read_receipts=not is_on))
             case ["visible"] if client is not None:
                 self.complain(await self.session.set_privacy(visible=not client.settings.privacy.visible))
-            case ["mute" | "pin" | "archive" as what]:
-                self.action_keep(what)
             case ["logout"]:
                 sure = Picker("Log out?", lambda _typed: [Choice(Text("Log out"), "yes")], hint="Esc stays")
                 if await self.push_screen_wait(sure) is not None:
                     self.complain(await self.session.log_out())
             case [what] if one is not None:
+                await self._set_conversation(what, one)
+
+    async def _set_conversation(self, what: str, one: Conversation) -> None:
+        match what:
+            case "mute":
+                await self._mute(one)
+            case "pin" | "archive":
+                self.action_keep(what)
+            case _:
                 await self._change_group(what, one)
 
     async def _change_group(self, what: str, one: Conversation) -> None:
@@ -686,7 +741,13 @@ class ChatApp(App[None]):
         deadline = threading.Timer(LEAVE_SECONDS, os._exit, (128 + number,))
         deadline.daemon = True
         deadline.start()
-        self.call_later(self.action_quit)
+        self.call_later(self._hang_up if number == signal.SIGHUP else self.action_quit)
+
+    async def _hang_up(self) -> None:
+        """Leaves a terminal that is gone: there is nothing to be put back as it was."""
+        self._save_draft()
+        await self.session.stop()
+        os._exit(128 + signal.SIGHUP)
 
     def _soon(self, doing: Coroutine[object, object, None]) -> None:
         self.run_worker(doing, exit_on_error=True)

@@ -10,6 +10,9 @@ from textual.widgets import TextArea
 MOST_CHARACTERS = 16_000
 """Of one message: more than the server takes is refused there; this keeps a paste from filling the screen."""
 
+JOINERS = frozenset("\u200c\u200d\ufe0e\ufe0f")
+"""Characters that nobody sees, and that a keyboard for emoji, or for Persian, sends between others: they count."""
+
 
 class Composer(TextArea):
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -55,6 +58,10 @@ class Composer(TextArea):
             event.stop()
             event.prevent_default()
             does[event.key]()
+        elif event.character in JOINERS:
+            event.stop()
+            event.prevent_default()
+            self.insert(event.character)
         elif event.key != "escape":
             await super()._on_key(event)
             if event.is_printable:

@@ -40,7 +40,7 @@ class Dialog(ModalScreen[T], Generic[T]):
     }
     Dialog Label { width: 100%; height: auto; }
     Dialog .hint { color: $text-muted; }
-    Dialog Input { border: none; height: 1; padding: 0; margin: 0 0 1 0; background: $boost; }
+    Dialog Input { margin: 0 0 1 0; background: $boost; }
     Dialog OptionList { height: auto; max-height: 14; border: none; padding: 0; background: $surface; }
     Dialog OptionList:focus { border: none; }
     Dialog VerticalScroll { height: auto; max-height: 18; }
@@ -75,15 +75,17 @@ class Picker(Dialog[Picked | None]):
         hint: str = "",
         asks: str = "",
         keys: Sequence[str] = (),
+        nothing: str = "",
     ) -> None:
         super().__init__(title)
         self._choices = choices
         self._hint, self._asks, self._keys = hint, asks, frozenset(keys)
+        self._nothing = nothing  # is said where there is none for what was typed
         self._values: list[str] = []
 
     def content(self) -> ComposeResult:
         if self._asks:
-            yield Input(placeholder=self._asks, id="typed")
+            yield Input(placeholder=self._asks, id="typed", compact=True)
         yield OptionList(id="choices", markup=False)
         if self._hint:
             yield Label(Text(self._hint, style="dim"), classes="hint")
@@ -100,6 +102,8 @@ class Picker(Dialog[Picked | None]):
         listed.add_options([Option(choice.line) for choice in choices])
         if choices:
             listed.highlighted = 0
+        elif typed.strip() and self._nothing:
+            listed.add_option(Option(Text(self._nothing, style="dim"), disabled=True))
 
     @property
     def typed(self) -> str:
@@ -120,10 +124,12 @@ class Picker(Dialog[Picked | None]):
         self.dismiss(Picked(self._value, "enter", self.typed))
 
     def key_down(self) -> None:
-        self.query_one("#choices", OptionList).action_cursor_down()
+        if not (listed := self.query_one("#choices", OptionList)).has_focus:  # else it moves itself
+            listed.action_cursor_down()
 
     def key_up(self) -> None:
-        self.query_one("#choices", OptionList).action_cursor_up()
+        if not (listed := self.query_one("#choices", OptionList)).has_focus:
+            listed.action_cursor_up()
 
     def on_key(self, event: object) -> None:
         key = getattr(event, "key", "")
@@ -140,7 +146,7 @@ class Asked(Dialog[list[str] | None]):
 
     def content(self) -> ComposeResult:
         for number, (name, value) in enumerate(self._fields):
-            yield Input(value, placeholder=name, id=f"field{number}")
+            yield Input(value, placeholder=name, id=f"field{number}", compact=True)
         if self._hint:
             yield Label(Text(self._hint, style="dim"), classes="hint")
 

@@ -41,7 +41,8 @@ KEYS = (
         "The list",
         (
             ("Enter", "open"),
-            ("m p a u", "mute, pin, archive, mark unread"),
+            ("m", "mute: for an hour, eight, a week, always; or not any more"),
+            ("p a u", "pin, archive, mark unread"),
         ),
     ),
     (

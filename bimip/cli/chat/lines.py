@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from rich.segment import Segment
 from rich.style import Style
-from textual.geometry import Size
+from textual.geometry import Region, Size
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
@@ -23,6 +23,8 @@ class LinesView(ScrollView, can_focus=True):
         super().__init__(id=id)
         self.drawn = 0
         self._ends: list[int] = []  # of each block, the number of lines up to its end
+        self._base = Style()
+        self._blocks_drawn: dict[int, Sequence[Line]] = {}  # of one drawing
 
     def block(self, number: int) -> Sequence[Line]:
         """Returns the lines of a block."""
@@ -64,13 +66,21 @@ class LinesView(ScrollView, can_focus=True):
         number = bisect_right(self._ends, y + self.scroll_offset.y)
         return number if number < len(self._ends) else None
 
+    def render_lines(self, crop: Region) -> list[Strip]:
+        """Draws some lines. What is the same for all of them is found out once: it costs more than a line does."""
+        self._base = self.rich_style
+        self._blocks_drawn = {}
+        return super().render_lines(crop)
+
     def render_line(self, y: int) -> Strip:
-        base = self.rich_style
-        width = self.size.width
+        base, width = self._base, self.size.width
         number = self.block_at(y)
         if number is None:
             return Strip.blank(width, base)
         self.drawn += 1
-        spans = self.block(number)[y + self.scroll_offset.y - self.span_of(number)[0]]
-        segments = [Segment(text, Style.parse(style) if style else None) for text, style in spans]
-        return Strip(segments).adjust_cell_length(width, base).apply_style(base)
+        block = self._blocks_drawn.get(number)
+        if block is None:
+            block = self._blocks_drawn[number] = self.block(number)
+        spans = block[y + self.scroll_offset.y - self.span_of(number)[0]]
+        segments = [Segment(text, base + Style.parse(style) if style else base) for text, style in spans]
+        return Strip(segments).adjust_cell_length(width, base)

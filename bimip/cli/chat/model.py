@@ -357,6 +357,11 @@ class Model:
         self._changed()
         return one
 
+    def mute(self, conversation: Conversation, until: int) -> None:
+        """Shows that a conversation is muted, before the server's answer."""
+        conversation.muted_until = until
+        self._changed()
+
     def read(self, conversation: Conversation) -> int:
         """Marks all as read. Returns up to where that was not said yet; 0: it was."""
         upto = conversation.head if conversation.head > conversation.read_upto else 0

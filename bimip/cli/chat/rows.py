@@ -25,7 +25,7 @@ class Rows(LinesView):
         Binding("pageup", "choose(-8)", "Page up", show=False),
         Binding("pagedown", "choose(8)", "Page down", show=False),
         Binding("enter,right", "open", "Open"),
-        Binding("m", "app.keep('mute')", "Mute"),
+        Binding("m", "app.mute", "Mute"),
         Binding("p", "app.keep('pin')", "Pin"),
         Binding("a", "app.keep('archive')", "Archive"),
         Binding("u", "app.keep('unread')", "Unread"),

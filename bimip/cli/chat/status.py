@@ -6,6 +6,7 @@ from rich.text import Text
 
 from bimip.cli.chat.layout import SIGNS, fit, typing_text
 from bimip.cli.chat.model import Conversation, Model
+from bimip.cli.chat.muting import mute_text
 from bimip.cli.chat.session import Link
 from bimip.cli.chat.text import shown
 from bimip.cli.words import counted
@@ -53,7 +54,7 @@ def header_text(model: Model, one: Conversation | None, now_ms: int, width: int)
     else:
         more = counted(one.member_count, "member")
     more = typing_text(model, one) or more
-    flags = "  muted" if one.is_muted(now_ms) else ""
+    flags = f"  {said}" if (said := mute_text(one.muted_until, now_ms)) else ""
     return Text.assemble(
         (f" {fit(title, max(4, width // 2))}", "bold"),
         (f"  {fit(more.strip() + flags, max(1, width - min(len(title), width // 2) - 4))}", "dim"),

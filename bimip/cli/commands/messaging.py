@@ -143,18 +143,44 @@ def inbox(
 
 @with_device_options
 def history(
-    conversation: Annotated[str, typer.Argument(help="Its id, such as c12: `bimip inbox --json` has them.")],
+    conversation: Annotated[str, typer.Argument(help="Its id, such as c12: `bimip inbox --json` has them.")] = "",
     limit: Annotated[int, typer.Option(help="Show so many messages at most.", min=1)] = 20,
     before: Annotated[
         int | None, typer.Option(help="Only those in front of the one with this number.", min=1, show_default=False)
     ] = None,
+    forget: Annotated[
+        Path | None,
+        typer.Option(
+            help="Show none, but drop from the file of `bimip chat --store` what it keeps; the server keeps its own.",
+            metavar="FILE",
+        ),
+    ] = None,
+    older_than: Annotated[str, typer.Option(help="Drop only what is older: 12h, 30d.", show_default=False)] = "",
+    everything: Annotated[bool, typer.Option("--all", help="Drop what is kept of all conversations.")] = False,
     *,
     who: Who,
 ) -> None:
-    """Show what was written in a conversation, the newest last."""
-    from bimip.cli.history import show_history
+    """Show what was written in a conversation, the newest last; or forget what a device keeps of it."""
+    from bimip.cli import history as kept
+    from bimip.cli.words import seconds_of
 
-    as_device(show_history, conversation, limit=limit, before=before, who=who)
+    if forget is None:
+        if older_than or everything:
+            hint = "--older-than" if older_than else "--all"
+            raise typer.BadParameter("is for what a device is to forget: give --forget FILE", param_hint=hint)
+        if not conversation:
+            raise typer.BadParameter("which one? `bimip inbox --json` has their ids", param_hint="CONVERSATION")
+        as_device(kept.show_history, conversation, limit=limit, before=before, who=who)
+        return
+    if not (conversation or older_than or everything) or (conversation and everything):
+        sentence = "what of it? name a conversation, say --older-than 30d, or give --all, and no conversation"
+        raise typer.BadParameter(sentence, param_hint="--forget")
+    with telling():
+        try:
+            age = seconds_of(older_than) if older_than else None
+        except ValueError as error:
+            raise typer.BadParameter(str(error), param_hint="--older-than") from error
+        kept.forget_history(forget, conversation, older_than=age, as_json=who.as_json)
 
 
 @with_device_options

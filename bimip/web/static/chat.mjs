@@ -36,7 +36,7 @@ async function askForToken(why = "") {
   at("login").hidden = false;
   write(at("refused"), why);
   at("token").focus();
-  const { demonstration } = await (await fetch("/page/server.json")).json().catch(() => ({}));
+  const { demonstration } = await fetch("/page/server.json").then((answer) => answer.json()).catch(() => ({}));
   if (demonstration && !at("demonstration").childElementCount) offerDemonstration();
 }
 
@@ -61,8 +61,8 @@ async function logIn(token) {
 }
 
 async function logOut() {
-  const { outbox } = device.condition;
-  const lost = outbox ? ` ${outbox} of what you did has not been sent yet, and is lost.` : "";
+  const { toSend } = device.condition;
+  const lost = toSend ? ` ${toSend} of what you did has not been sent yet, and is lost.` : "";
   const isOut = await ask({
     title: "Log out?", words: `This browser forgets your messages. They stay on the server and on your other devices.${lost}`, yes: "Log out", danger: true,
     fields: [{ name: "forget", type: "checkbox", label: "Also remove this device from your account" }],
@@ -110,11 +110,11 @@ function onError(error) {
 // What the list and the head say.
 
 function showCondition() {
-  const { isConnected, isStopped, isPlugged, outbox } = device.condition;
+  const { isConnected, isStopped, isPlugged, toSend } = device.condition;
   const state = isConnected ? "on" : isStopped ? "off" : "wait";
   mark(at("condition"), "data-state", state);
   const words = isConnected ? "" : isStopped ? "Not connected any more: the token no longer counts, or another browser is this device now" : isPlugged ? "Connects" : "Not connected";
-  write(at("condition"), outbox && !isConnected ? `${words}: ${outbox} to send` : words);
+  write(at("condition"), toSend && !isConnected ? `${words}: ${toSend} to send` : words);
   if (isStopped && !at("condition").querySelector("button")) {
     at("condition").append(" ", button("Try again", () => device.plug(), { class: "link" }), button("Log out", logOut, { class: "link" }));
   }

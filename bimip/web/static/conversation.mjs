@@ -45,7 +45,7 @@ export class Conversation {
     this.typing = element("p", { class: "typing", role: "status" });
     this.box = element("div", { class: "conversation" }, this.messages.whole, this.typing, this.composer.box);
     this.#offs = [
-      device.on("conversation", (id) => { if (id === this.id) this.messages.refresh(); }),
+      device.on("conversation", (id) => { if (id === this.id) this.#changed(); }),
       device.on("message", (view) => this.#onMessage(view)),
       device.on("typing", (told) => this.#onTyping(told)),
     ];
@@ -88,12 +88,13 @@ export class Conversation {
 
   #onMessage(view) {
     this.#typing.delete(view.author.eid);
-    if (view.conversation === this.id) this.messages.refresh();
-    else if (String(this.id).startsWith("to:")) this.#mayHaveMoved();
+    if (view.conversation === this.id || String(this.id).startsWith("to:")) this.#changed();
     this.#showTyping();
   }
 
-  async #mayHaveMoved() {
+  /** One that has no id of the server's yet may have got one. */
+  async #changed() {
+    if (!String(this.id).startsWith("to:")) return this.messages.refresh();
     const id = await this.#device.conversationWith(this.id.slice(3));
     if (id === this.id) return this.messages.refresh();
     this.id = id;

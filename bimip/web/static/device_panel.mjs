@@ -115,13 +115,13 @@ export class DevicePanel {
   }
 
   #showCondition() {
-    const { isConnected, isPlugged, isStopped, outbox, lag } = this.device.condition;
+    const { isConnected, isPlugged, isStopped, toSend, lag } = this.device.condition;
     const state = isConnected ? "on" : isPlugged && !isStopped ? "wait" : "off";
     mark(this.box, "data-state", state);
     mark(this.condition, "data-state", state);
     this.plug.setAttribute("aria-checked", String(isPlugged && !isStopped));
     const words = isConnected ? "connected" : isStopped ? "taken over elsewhere" : isPlugged ? "waits for the server" : "no network";
-    write(this.condition, outbox ? `${words}, ${outbox} to send` : lag > 1 && isConnected ? `${words}, ${lag} to come` : words);
+    write(this.condition, toSend ? `${words}, ${toSend} to send` : lag > 1 && isConnected ? `${words}, ${lag} to come` : words);
     if (isConnected) {
       this.#isConnected();
       if (this.#wasAway === "server") this.onHappening("server");

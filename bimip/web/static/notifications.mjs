@@ -9,6 +9,9 @@ export async function begin() {
   if (!navigator.serviceWorker) return;
   const address = globalThis.trustedTypes ? trustedTypes.createPolicy("worker", { createScriptURL: () => WORKER }).createScriptURL("") : WORKER;
   registration = await navigator.serviceWorker.register(address, { type: "module" }).catch(() => null);
+  if (!registration) return;
+  const { active } = await navigator.serviceWorker.ready;
+  active.postMessage({ read: [location.href, ...performance.getEntriesByType("resource").map((one) => one.name)] });
 }
 
 /** What there is: {isOn, isPushed, isImpossible, why}. */
@@ -26,7 +29,9 @@ export async function turnOn(device) {
   const key = await device.pushKey();
   if (!key || !registration?.pushManager) return; // they are shown while the page is open
   const { pushManager } = await navigator.serviceWorker.ready;
-  const subscription = await pushManager.subscribe({ userVisibleOnly: true, applicationServerKey: key });
+  const subscription = await pushManager.subscribe({ userVisibleOnly: true, applicationServerKey: key }).catch((error) => {
+    throw new Error(`you are told while this page is open; the browser's push service refuses to tell you otherwise (${error.message})`);
+  });
   await device.registerPush(subscription);
 }
 

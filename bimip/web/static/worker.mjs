@@ -1,29 +1,38 @@
 // The service worker of the pages: shows what is pushed, and lets a page begin while the server is away.
 
+import { nameOf } from "/page/words.mjs";
+
 const SHELL = "bimip pages";
 const ICON = "/page/icon.svg";
+const SAME = { ignoreSearch: true, ignoreVary: true }; // they vary by Origin, which modules send and the worker does not: it is their own
 const isOurs = (url) => url.origin === location.origin
   && (["/", "/chat"].includes(url.pathname) || url.pathname.startsWith("/page/") || /^\/api\/v1\/.*\.mjs$/.test(url.pathname));
+
+const isMessenger = (window) => new URL(window.url).pathname === "/chat";
 
 addEventListener("install", () => skipWaiting());
 addEventListener("activate", (event) => event.waitUntil(clients.claim()));
 
-// Files come from the server, and from what was kept of it where it does not answer: a page is never older than its server.
+// Files come from the server, and from what was kept of it where it does not answer, or a proxy does for it: a page is never older than
+// its server.
 addEventListener("fetch", (event) => {
   const url = new URL(event.request.url);
   if (event.request.method === "GET" && isOurs(url)) event.respondWith(newestOf(event.request));
 });
 
 async function newestOf(request) {
-  try {
-    const response = await fetch(request);
-    if (response.ok) (await caches.open(SHELL)).put(request, response.clone());
-    return response;
-  } catch (error) {
-    const kept = await caches.match(request, { ignoreSearch: true });
-    if (kept) return kept;
-    throw error;
-  }
+  const shell = await caches.open(SHELL), answer = await fetch(request).catch(() => Response.error());
+  if (answer.ok) shell.put(request, answer.clone());
+  else if (answer.type === "error" || answer.status >= 500) return (await shell.match(request, SAME)) ?? answer;
+  return answer;
+}
+
+// What the first page read before there was a worker is kept when it tells of it.
+addEventListener("message", (event) => { if (event.data?.read) event.waitUntil(keep(event.data.read)); });
+
+async function keep(addresses) {
+  const shell = await caches.open(SHELL);
+  for (const one of new Set(addresses)) if (isOurs(new URL(one)) && !(await shell.match(one, SAME))) await shell.add(one);
 }
 
 addEventListener("push", (event) => event.waitUntil(take(event.data?.json() ?? {})));
@@ -36,16 +45,16 @@ async function take(told) {
     return;
   }
   const windows = await clients.matchAll({ type: "window", includeUncontrolled: true });
-  if (kind !== "call" && windows.some((one) => one.visibilityState === "visible")) return; // somebody looks at the page
+  if (kind !== "call" && windows.some((one) => isMessenger(one) && one.visibilityState === "visible")) return; // somebody looks at it
   const [title, body] = words(told);
   if (title) await registration.showNotification(title, { body, tag, renotify: Boolean(tag), icon: ICON, data: { conversation: told.conversation } });
 }
 
 function words({ kind, sender, title, messages, message, mention, missed_call: missed }) {
-  const who = title ? `${sender} in ${title}` : sender ?? "A message";
+  const name = sender && nameOf(sender), who = title ? `${name} in ${title}` : name || "A message";
   if (kind === "message") return [who, missed ? "You missed a call" : textOf(message) ?? (mention ? "Mentions you" : "A message")];
-  if (kind === "summary") return [title || sender || "Messages", `${messages} new messages`];
-  if (kind === "call") return [sender ?? "A call", "Calls you"];
+  if (kind === "summary") return [title || name || "Messages", `${messages} new messages`];
+  if (kind === "call") return [name || "A call", "Calls you"];
   return kind === "test" ? ["BIMIP", "Notifications arrive"] : [];
 }
 
@@ -62,7 +71,7 @@ addEventListener("notificationclick", (event) => {
 async function goTo(conversation) {
   const address = conversation ? `/chat#c/${encodeURIComponent(conversation)}` : "/chat";
   for (const one of await clients.matchAll({ type: "window", includeUncontrolled: true })) {
-    if (new URL(one.url).pathname !== "/chat") continue;
+    if (!isMessenger(one)) continue;
     if (conversation) one.postMessage({ conversation });
     return one.focus();
   }

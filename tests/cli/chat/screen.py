@@ -1,11 +1,16 @@
 """The full-screen client in a test: a real server, and Textual's pilot in the place of a terminal."""
 
 import asyncio
+import unicodedata
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
+import textual.app
+import textual.pilot
+from textual import events
 from textual.pilot import Pilot
 
 from bimip.cli.chat.app import ChatApp
@@ -15,6 +20,8 @@ from bimip.cli.devices import Device
 from bimip.testing import ServerProcess
 
 PATIENCE = 40.0
+SETTLING = 20
+"""Turns of the loop: from the terminal to the screen, to a widget, to the application, and more than that."""
 
 
 class Screen:
@@ -29,6 +36,13 @@ class Screen:
     async def press(self, *keys: str) -> None:
         await self.pilot.press(*keys)
 
+    async def type(self, text: str) -> None:
+        """Types characters as a terminal sends them: the pilot has only those with a name of one word."""
+        for character in text:
+            name = unicodedata.name(character).lower().replace(" ", "_")
+            self.app.post_message(events.Key(name, character))
+            await self.pilot.pause(0)
+
     async def write(self, text: str) -> None:
         """Types a message and sends it."""
         self.app.composer.insert(text)
@@ -37,8 +51,8 @@ class Screen:
     async def until(self, holds: Callable[[], object]) -> None:
         """Waits until something holds; a machine may be busy, so only what never comes fails."""
         async with asyncio.timeout(PATIENCE):
-            while not holds():
-                await self.pilot.pause(0.02)
+            while not holds():  # noqa: ASYNC110 - what it looks at tells nobody
+                await asyncio.sleep(0.02)
         await self.pilot.pause()
 
     async def sees(self, text: str) -> None:
@@ -76,11 +90,22 @@ async def a_screen(
     store = None if folder is None else folder / f"{eid}-{device}.db"
     session = Session(Device(server.url, server.token(eid, device), store), ("chat", "feed"), token=token)
     app = ChatApp(session, theme=theme, bell=bell)
-    async with app.run_test(size=size, notifications=True) as pilot:
-        try:
-            yield Screen(app, pilot)
-        finally:
-            await session.stop()
+    with patch.object(textual.app, "wait_for_idle", _settle), patch.object(textual.pilot, "wait_for_idle", _settle):
+        async with app.run_test(size=size, notifications=True) as pilot:
+            try:
+                yield Screen(app, pilot)
+            finally:
+                await session.stop()
+
+
+async def _settle(_least: float = 0.0, _most: float = 0.0) -> None:
+    """Lets what was pressed reach its widget, and what that tells reach the screen.
+
+    The pilot waits until the process takes no processor time, up to two seconds for each key: a process in which
+    another screen and a client run is never as idle as that.
+    """
+    for _ in range(SETTLING):
+        await asyncio.sleep(0)
 
 
 def run(scenario: Callable[[], Coroutine[Any, Any, None]]) -> None:

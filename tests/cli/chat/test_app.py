@@ -1,14 +1,19 @@
 """The full-screen client against a real server, as somebody types: two people, and what each sees."""
 
+import os
+import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from textual.widgets import Input
+from textual.widgets import Input, Static
 
 from bimip.cli.chat.app import LOOK_SECONDS
+from bimip.cli.chat.muting import HOUR_MS
 from bimip.client import open_client
 from bimip.client.errors import StoreError
+from bimip.client.events import ConversationChanged
 from bimip.testing import ServerProcess
 from tests.cli.chat.screen import Screen, a_screen, in_thread, run
 from tests.cli.chat.test_text import HOSTILE
@@ -152,18 +157,18 @@ def test_only_what_is_visible_is_drawn_and_each_message_is_laid_out_once(server:
             await one.until(lambda: one.session.link.is_connected)
             fill(one, conversations=500, messages=10_000)
             await one.open("user7@many.org")
-            await one.press("escape")
-            await one.pilot.pause(0.1)
             messages, rows = one.app.messages, one.app.rows
+            await one.press("escape")
+            await one.until(lambda: messages.chosen is not None and not one.app._wanted_draw)
             messages.laid_out = messages.drawn = rows.drawn = 0
             await one.press("up")
-            await one.pilot.pause(0.1)
+            await one.until(lambda: messages.laid_out and not one.app._wanted_draw)
             assert 1 <= messages.laid_out <= 2  # the one that was chosen, and the one that is
             assert messages.drawn <= 3 * 24
             assert rows.drawn <= 3 * 24
             messages.laid_out = 0
             fill_one(one, 10_001)
-            await one.pilot.pause(0.1)
+            await one.until(lambda: messages.laid_out and not one.app._wanted_draw)
             assert messages.laid_out <= 3
 
     run(scenario)
@@ -238,9 +243,10 @@ def test_a_full_disk_is_said_and_the_text_stays_where_it_was_written(
 
             assert one.session.client is not None
             monkeypatch.setattr(one.session.client.messages, "send_nowait", full)
-            await one.write("precious")
+            await one.write("these words are precious")
             await one.sees("disk is full")
-            assert one.app.composer.text == "precious"
+            await one.sees("these words are precious")  # not behind what says so
+            assert one.app.composer.text == "these words are precious"
             assert one.opened().entries == []
 
     run(scenario)
@@ -332,6 +338,11 @@ def test_search_goes_to_where_it_was_written(server: ServerProcess, tmp_path: Pa
             await one.press("enter")
             await one.until(lambda: one.app.messages.chosen and one.app.messages.chosen.text == "the needle")
             await one.sees("▌ the needle")
+            await one.press("ctrl+f", *"zzzz")
+            await one.sees("nothing that this device keeps has these words")
+            assert " zzzz " in one.shown()
+            await one.press("enter")
+            await one.until(lambda: len(one.app.screen_stack) == 1)
 
     run(scenario)
 
@@ -395,5 +406,83 @@ def test_devices_help_and_settings_are_shown(server: ServerProcess) -> None:
             await one.press("enter")
             await one.sees("Bell when a message comes: on")
             await one.press("escape")
+
+    run(scenario)
+
+
+def test_a_conversation_is_muted_for_a_time_and_says_until_when(server: ServerProcess) -> None:
+    async def scenario() -> None:
+        alice, bob = "alice@mute.org", "bob@mute.org"
+        await in_touch(server, alice)
+        async with a_screen(server, alice) as one, open_client(server.url, token=server.token(bob)) as client:
+            await one.until(lambda: one.session.link.is_connected)
+            await client.messages.send(alice, b"Hello")
+            await one.until(lambda: one.model.open_one is not None)
+            one.app.rows.focus()
+            await one.press("m")
+            await one.sees("For eight hours")
+            await one.press("down", "down", "enter")
+            await one.sees("muted until")
+            await one.until(lambda: known(one).muted_until == one.opened().muted_until)
+            assert 0 <= now() + 7 * 24 * HOUR_MS - one.opened().muted_until < HOUR_MS
+            await one.press("ctrl+s")
+            await one.sees("bob: muted until")
+            await one.press("escape", "m")
+            await one.sees("Not any more")
+            await one.press("enter")
+            await one.until(lambda: not known(one).muted_until)
+            assert "muted" not in one.shown()
+
+    run(scenario)
+
+
+def known(one: Screen) -> ConversationChanged:
+    """Returns how the open conversation is kept, as the server told this device."""
+    assert one.session.client is not None
+    return one.session.client.conversations.settings(one.opened().id)
+
+
+def now() -> int:
+    return time.time_ns() // 1_000_000
+
+
+def test_what_joins_an_emoji_is_typed_with_it(server: ServerProcess) -> None:
+    async def scenario() -> None:
+        async with a_screen(server, "alice@joined.org") as one:
+            await one.type("👩\u200d👧❤\ufe0f")
+            assert one.app.composer.text == "👩\u200d👧❤\ufe0f"
+
+    run(scenario)
+
+
+def test_nothing_is_drawn_that_says_the_same_and_nothing_on_a_screen_that_goes(
+    server: ServerProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scenario() -> None:
+        async with a_screen(server, "alice@drawn.org") as one:
+            await one.until(lambda: one.session.link.is_connected)
+            one.app._draw_status()
+            updates: list[object] = []
+            monkeypatch.setattr(Static, "update", lambda _self, content, **_: updates.append(content))
+            one.app._draw_status()
+            assert updates == []
+            one.session.link.waiting = 1
+            one.app._draw_status()
+            assert ["1 message waits" in str(text) for text in updates] == [True]
+            await one.app.query_one("#status").remove()
+            one.app._draw()  # a timer runs on
+
+    run(scenario)
+
+
+def test_a_terminal_that_is_gone_is_left_at_once(server: ServerProcess, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scenario() -> None:
+        left: list[tuple[int, bool]] = []
+        async with a_screen(server, "alice@gone.org") as one:
+            await one.until(lambda: one.session.link.is_connected)
+            monkeypatch.setattr(os, "_exit", lambda code: left.append((code, one.session.finished.is_set())))
+            one.app.leave_at_signal(signal.SIGHUP, None)
+            await one.until(lambda: left)
+        assert left[0] == (128 + signal.SIGHUP, True)
 
     run(scenario)
