@@ -203,7 +203,7 @@ class Tab:
         try:
             await _until(look)
         except trio.TooSlowError:
-            seen = await self.evaluate("document.body.innerText")
+            seen = await self.evaluate("globalThis.document?.body?.innerText")
             raise AssertionError(f"never: {script}\n{self.complaints}\n{seen}") from None
 
     async def crash(self) -> None:
