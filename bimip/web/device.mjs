@@ -60,8 +60,8 @@
  *
  * Conversations.
  *
- *     inbox() -> [{conversation, kind: "direct" | "group" | "feed", title, peer, unread, mentions, marked, muted, mutedUntil, archived, pinned, draft, typing: [eid], last: MessageView, time}],
- *         pinned first, then the newest first. Archived ones are among them
+ *     inbox() -> [{conversation, kind: "direct" | "group" | "feed", title, peer, unread, mentions, marked, muted, mutedUntil, archived, pinned, isMember, draft, typing: [eid], last: MessageView, time}],
+ *         pinned first, then the newest first. Archived ones are among them, and groups that one has left: `isMember` is false
  *     markRead(conversation, upto), markUnread(conversation, on = true), archive(conversation, on = true), pin(conversation, on = true),
  *     mute(conversation, untilMs): 0: not any more; draft(conversation, text), typing(conversation, kind)
  *     conversationWith(eid) -> its id, or "to:" and the eid

@@ -29,6 +29,8 @@ FLAGS = (
     "--disable-component-update",
     "--disable-sync",
 )
+KEY_CODES = {"Tab": 9, "Enter": 13, "Escape": 27, "ArrowUp": 38, "ArrowDown": 40}
+"""Of the keys that a browser itself does something at."""
 SECONDS = 60
 POLL_SECONDS = 5
 needs_browser = pytest.mark.skipif(CHROMIUM is None, reason="there is no browser here: install chromium")
@@ -215,8 +217,9 @@ class Tab:
                 pass
 
     async def press(self, key: str) -> None:
+        given = {"key": key, "windowsVirtualKeyCode": KEY_CODES.get(key, 0), "text": "\r" if key == "Enter" else ""}
         for what in ("keyDown", "keyUp"):
-            await self.call("Input.dispatchKeyEvent", type=what, key=key, text="\r" if key == "Enter" else "")
+            await self.call("Input.dispatchKeyEvent", type=what, **given)
 
     async def type(self, text: str) -> None:
         await self.call("Input.insertText", text=text)

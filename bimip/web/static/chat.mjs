@@ -8,18 +8,19 @@ import { Inbox, titleOf } from "./inbox.mjs";
 import * as login from "./kept_token.mjs";
 import { openMenu } from "./menu.mjs";
 import * as notifications from "./notifications.mjs";
-import { sayPresence, showPeople } from "./people.mjs";
+import { nameSomebody, sayPresence, showPeople } from "./people.mjs";
 import { drawResults } from "./search_results.mjs";
 import { showSettings } from "./settings.mjs";
-import { button, element, list, mark, nameOf, write } from "./words.mjs";
+import { button, element, mark, nameOf, several, write } from "./words.mjs";
 
 const FOUND = 50;
 const TOAST_MS = 6000;
 const AWAY_MS = 5 * 60_000;
+const UNMEANT = new Set(["MARK_READ", "MARK_UNREAD", "DRAFT"]); // commands that come of reading and typing
 const at = (id) => document.getElementById(id);
 
 let device = null, inbox = null, conversation = null, thread = null, head = null;
-let rows = [], names = new Map(), chosen = "", shownAs = "", reads = false, readsAgain = false, searching = 0, away = 0, isInactive = false;
+let rows = [], names = new Map(), blocked = new Set(), chosen = "", shownAs = "", reads = false, readsAgain = false, searching = 0, away = 0, isInactive = false;
 
 const name = (eid) => names.get(eid) || nameOf(eid);
 
@@ -104,6 +105,7 @@ async function start(token, { eid, device: own }) {
 
 function onError(error) {
   if (device.condition.isStopped) showCondition();
+  else if (UNMEANT.has(error.command?.kind)) return; // as where one is removed from a group while one reads in it
   else if (error.code !== "UNAVAILABLE") tell(error.message);
 }
 
@@ -128,7 +130,9 @@ async function refresh() {
   try {
     do {
       readsAgain = false;
-      names = new Map((await device.contacts()).filter((one) => one.name).map((one) => [one.eid, one.name]));
+      const contacts = await device.contacts();
+      names = new Map(contacts.filter((one) => one.name).map((one) => [one.eid, one.name]));
+      blocked = new Set(contacts.filter((one) => one.blocked).map((one) => one.eid));
       rows = await device.inbox();
     } while (readsAgain);
   } finally { reads = false; }
@@ -161,8 +165,10 @@ async function showHead() {
   if (!head || !chosen) return;
   const eid = row?.kind === "direct" ? row.peer : chosen.startsWith("to:") ? chosen.slice(3) : "";
   write(head.title, row ? titleOf(row, name) : name(eid));
-  const group = row?.kind === "group" ? await device.group(chosen) : null;
-  write(head.line, group ? `${group.memberCount ?? group.members?.length ?? 0} members` : eid ? sayPresence(await device.presence(eid)) || eid : "");
+  const group = row?.kind === "group" ? await device.group(chosen) : null, isOut = row?.kind === "group" && !group;
+  if (!head) return;
+  conversation.composer.box.hidden = isOut;
+  write(head.line, isOut ? "You are not in this group" : blocked.has(eid) ? "You block them: nothing that they write reaches you" : group ? several(group.memberCount, "member") : eid ? sayPresence(await device.presence(eid)) || eid : "");
 }
 
 function onTyping({ conversation: id, eid, kind, on }) {
@@ -252,15 +258,16 @@ function closeThread() {
 
 function openConversationMenu(row, anchor) {
   const id = row.conversation, items = [], attempt = (act) => () => act().catch((error) => tell(error.message));
-  if (row.kind === "group") items.push(["Members", () => showGroup(device, id, { tell, name })]);
-  if (row.kind === "direct") items.push(["Call them …", () => ask({ title: `What do you call ${row.peer}?`, fields: [{ name: "name", label: "Name", value: names.get(row.peer) ?? "" }], yes: "Keep", act: ({ name: given }) => device.nameContact(row.peer, given) })]);
+  if (row.kind === "group" && row.isMember) items.push(["Members", () => showGroup(device, id, { name })]);
+  if (row.kind === "direct" && row.peer) items.push(["Give a name", () => nameSomebody(device, { eid: row.peer, name: names.get(row.peer) })]);
   if (!id.startsWith("to:")) {
     items.push([row.pinned ? "Unpin" : "Pin to the top", attempt(() => device.pin(id, !row.pinned))]);
     items.push([row.muted ? "Unmute" : "Mute for a week", attempt(() => device.mute(id, row.muted ? 0 : Date.now() + 7 * 86_400_000))]);
     items.push([row.archived ? "Take out of the archive" : "Archive", attempt(() => device.archive(id, !row.archived))]);
     items.push(["Mark as unread", attempt(async () => { await device.markUnread(id); if (chosen === id) history.back(); })]);
   }
-  if (row.kind === "direct" && row.peer) items.push(["Block", () => ask({ title: `Block ${row.peer}?`, words: "What they write does not reach you. They do not learn of it.", yes: "Block", danger: true, act: () => device.block(row.peer) }), { class: "danger" }]);
+  if (blocked.has(row.peer)) items.push(["Unblock", attempt(() => device.unblock(row.peer))]);
+  else if (row.kind === "direct" && row.peer) items.push(["Block", () => ask({ title: `Block ${row.peer}?`, words: "What they write does not reach you. They do not learn of it.", yes: "Block", danger: true, act: () => device.block(row.peer) }), { class: "danger" }]);
   if (items.length) openMenu(anchor, items, { label: "This conversation" });
 }
 
@@ -268,11 +275,11 @@ function openOwnMenu(anchor) {
   const set = (status) => () => device.setStatus(status).catch((error) => tell(error.message));
   openMenu(anchor, [
     ["Online", set("ONLINE")], ["Away", set("AWAY")], ["Busy", set("BUSY")], ["Do not disturb", set("DND")],
-    ["People", openPeople], ["Settings", () => showSettings(device, { tell })], ["Log out", logOut, { class: "danger" }],
+    ["People", openPeople], ["Settings", () => showSettings(device)], ["Log out", logOut, { class: "danger" }],
   ], { label: "You" });
 }
 
-const openPeople = () => showPeople(device, { tell, onWrite: async (eid) => open(await device.conversationWith(eid)) });
+const openPeople = () => showPeople(device, { onWrite: async (eid) => open(await device.conversationWith(eid)) });
 
 /** Whoever sits before no page for a while is told by Web Push. */
 function noteActivity() {
@@ -288,7 +295,7 @@ function noteActivity() {
 inbox = new Inbox(at("inbox"), { onChoose: open, onMenu: openConversationMenu, name: (eid) => name(eid) });
 at("tools").append(
   button("New conversation", async () => { const id = await beginConversation(device); if (id) { await refresh(); open(id); } }, { icon: "plus" }),
-  button("People", openPeople, { icon: "people" }), button("Settings", () => showSettings(device, { tell }), { icon: "gear" }));
+  button("People", openPeople, { icon: "people" }), button("Settings", () => showSettings(device), { icon: "gear" }));
 at("me").addEventListener("click", (event) => openOwnMenu(event.currentTarget));
 at("find").addEventListener("input", search);
 at("login-form").addEventListener("submit", (event) => { event.preventDefault(); logIn(at("token").value.trim()); });

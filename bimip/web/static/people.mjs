@@ -1,15 +1,15 @@
 // Contacts: who may see whom, requests, and who is blocked.
 
-import { ask, show } from "./dialogs.mjs";
+import { ask, redraw, show } from "./dialogs.mjs";
 import { button, element, nameOf, when } from "./words.mjs";
 
-export function showPeople(device, { onWrite, tell }) {
-  const dialog = show("People", (body) => {
+export function showPeople(device, { onWrite }) {
+  const dialog = show("People", (body, _, attempt) => {
     const draw = async () => {
       const all = await device.contacts();
       const groups = [
-        ["Wish to see you", all.filter((one) => isAsking(one))], ["Contacts", all.filter((one) => isContact(one))],
-        ["You asked", all.filter((one) => isAsked(one))], ["Blocked", all.filter((one) => one.blocked)],
+        ["Wish to see you", all.filter(isAsking)], ["Contacts", all.filter(isContact)], ["You asked", all.filter(isAsked)],
+        ["Others", all.filter((one) => !one.blocked && ![isAsking, isContact, isAsked].some((is) => is(one)))], ["Blocked", all.filter((one) => one.blocked)],
       ];
       const parts = [button("Add somebody", () => add(device, draw), { class: "main" })];
       for (const [title, some] of groups) {
@@ -17,21 +17,23 @@ export function showPeople(device, { onWrite, tell }) {
         parts.push(element("h3", {}, title), element("ul", { class: "people" }, ...await Promise.all(some.map((one) => drawPerson(one)))));
       }
       if (!all.length) parts.push(element("p", { class: "quiet" }, "Nobody yet. You can write to anybody whose name you know; contacts also see whether the other is there."));
-      body.replaceChildren(...parts);
-    };
-    const act = (what) => async () => {
-      try { await what(); await draw(); } catch (error) { tell(error.message); }
+      redraw(body, ...parts);
     };
     const drawPerson = async (one) => {
       const { eid } = one, acts = [];
-      if (one.blocked) acts.push(button("Unblock", act(() => device.unblock(eid))));
+      const offer = (words, act, more) => acts.push(button(words, act, { "aria-label": `${words} ${eid}`, ...more }));
+      const does = (words, act, more) => offer(words, attempt(async () => { await act(eid); await draw(); }), more);
+      if (one.blocked) does("Unblock", (whom) => device.unblock(whom));
       else {
-        if (isAsking(one)) acts.push(button("Accept", act(() => device.acceptContact(eid)), { class: "main" }), button("Decline", act(() => device.denyContact(eid))));
-        else {
-          acts.push(button("Write", () => { dialog.close(); onWrite(eid); }));
-          if (isContact(one) || isAsked(one)) acts.push(button("Remove", act(() => device.removeContact(eid))));
+        if (isAsking(one)) {
+          does("Accept", (whom) => device.acceptContact(whom), { class: "main" });
+          does("Decline", (whom) => device.denyContact(whom));
+        } else {
+          offer("Write", () => { dialog.close(); onWrite(eid); });
+          offer("Rename", () => nameSomebody(device, one).then(draw));
+          does("Remove", (whom) => device.removeContact(whom));
         }
-        acts.push(button("Block", act(() => device.block(eid)), { class: "danger" }));
+        does("Block", (whom) => device.block(whom), { class: "danger" });
       }
       const presence = isContact(one) ? await device.presence(eid) : null;
       return element("li", {}, element("span", { class: "who" }, element("b", { dir: "auto" }, one.name || nameOf(eid)), element("span", { class: "quiet", dir: "auto" }, [eid, sayPresence(presence)].filter(Boolean).join(" · "))), element("span", { class: "acts-row" }, ...acts));
@@ -39,6 +41,14 @@ export function showPeople(device, { onWrite, tell }) {
     const offs = ["contacts", "presence"].map((name) => device.on(name, draw));
     body.closest("dialog").addEventListener("close", () => { for (const off of offs) off(); });
     draw();
+  });
+}
+
+/** Asks what somebody is to be called here. */
+export function nameSomebody(device, { eid, name = "" }) {
+  return ask({
+    title: `What do you call ${eid}?`, fields: [{ name: "name", label: "Name", value: name, hint: "nobody else sees it" }], yes: "Keep",
+    act: ({ name: given }) => device.nameContact(eid, given),
   });
 }
 

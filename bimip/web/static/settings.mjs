@@ -1,6 +1,6 @@
 // What a user may set: privacy, notifications of this browser, devices.
 
-import { ask, show } from "./dialogs.mjs";
+import { ask, redraw, show } from "./dialogs.mjs";
 import * as notifications from "./notifications.mjs";
 import { button, element, several, when } from "./words.mjs";
 
@@ -10,12 +10,12 @@ const PRIVACY = [
   ["last_seen_to", "Who sees when you were last here"], ["online_status_to", "Who sees whether you are here"],
 ];
 
-export function showSettings(device, { tell }) {
-  show("Settings", (body) => {
-    const attempt = (act) => async (...given) => { try { await act(...given); } catch (error) { tell(error.message); } draw(); };
+export function showSettings(device) {
+  show("Settings", (body, _, tried) => {
+    const attempt = (act) => tried(async (...given) => { try { await act(...given); } finally { draw(); } });
     const draw = async () => {
       const [settings, devices] = await Promise.all([device.settings(), device.devices().catch(() => [])]);
-      body.replaceChildren(
+      redraw(body,
         element("section", {}, element("h3", {}, "Privacy"), ...PRIVACY.map(([name, words]) => choose(words, AUDIENCES, settings[name] ?? "EVERYBODY", attempt((value) => device.setSetting(name, value))))),
         element("section", {}, element("h3", {}, "Notifications"), await drawNotifications(device, attempt)),
         element("section", {}, element("h3", {}, "Devices"), element("ul", { class: "people" }, ...devices.map((one) => drawDevice(device, one, attempt)))),
@@ -47,9 +47,9 @@ function drawDevice(device, one, attempt) {
   const acts = [button("Rename", () => ask({
     title: `Rename ${one.label || one.name}`, fields: [{ name: "label", label: "What it is called", value: one.label ?? "" }], yes: "Rename",
     act: ({ label }) => device.renameDevice(one.name, label),
-  }))];
+  }), { "aria-label": `Rename ${one.label || one.name}` })];
   if (!one.isThis) acts.push(button("Remove", attempt(() => ask({
     title: `Remove ${one.label || one.name}?`, words: "It is logged out, and its place is forgotten.", yes: "Remove", danger: true, act: () => device.removeDevice(one.name),
-  })), { class: "danger" }));
+  })), { class: "danger", "aria-label": `Remove ${one.label || one.name}` }));
   return element("li", {}, element("span", { class: "who" }, element("b", { dir: "auto" }, one.label || one.name), element("span", { class: "quiet" }, [seen, behind].filter(Boolean).join(" · "))), element("span", { class: "acts-row" }, ...acts));
 }
