@@ -284,7 +284,7 @@ def cases(name: str, options: argparse.Namespace) -> list[Case]:  # noqa: PLR091
         others = [] if options.peers is None else sdk_peers.cases(options.peers)
         return [*sdk.cases(), *others]
     if name == "catchup":
-        return [("200 users, 500 messages each", _catch_up)]
+        return [("200 users, 500 messages each", _catch_up), ("200 users, 500 entries, both wrote", _catch_up_both)]
     if name == "floors":
         return [(what, floor) for what, floor in floors.FLOORS.items()]
     return _offline_cases(name, options)
@@ -352,6 +352,11 @@ def _on_server(measure: Callable[..., dict[str, Any]], *given: Any) -> dict[str,
 def _catch_up() -> dict[str, Any]:
     with server.temporary_folder() as folder:
         return catchup.measure(folder, 200, 500)
+
+
+def _catch_up_both() -> dict[str, Any]:
+    with server.temporary_folder() as folder:
+        return catchup.measure_both(folder, 200, 500)
 
 
 def run_cases(name: str, given: Sequence[Case], runs: int) -> dict[str, list[dict[str, Any]]]:

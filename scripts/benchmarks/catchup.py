@@ -52,6 +52,32 @@ def fill(running: server.Server, users: int, messages: int) -> dict[str, Any]:
     }
 
 
+def measure_both(folder: Path, users: int, entries: int) -> dict[str, Any]:
+    """Users come back to logs of which they wrote every second entry themselves."""
+    from scripts.benchmarks.offline import eid_of, fill_both  # noqa: PLC0415 - it needs the server's libraries here
+
+    fill_both(folder, users, entries)
+    with server.running(folder) as running:
+        loop = Loop()
+        quiet_collector()
+        meter = accounting.Meter(running.pid)
+        devices = [Device(loop, running.port, server.token(eid_of(2 * user), "phone")) for user in range(users)]
+        loop.run(lambda: all(device.position >= entries for device in devices), 120.0)
+        usage = meter.stop()
+        got, total = sum(device.position for device in devices), users * entries
+        result = {
+            "users": users,
+            "messages": total,
+            "pulled_per_s": got / usage.wall,
+            "pull_us_per_message": 1e6 * usage.server / max(got, 1),
+            "limit": usage.limit,
+            "undelivered": total - got,
+            "failures": dict(loop.failures),
+        }
+        loop.close()
+        return result
+
+
 class _Chore:
     """A sender's part of the filling: one addressee after the other, since SENTs are counted in order."""
 
@@ -66,7 +92,7 @@ class _Chore:
             if self._flying or not self._users:
                 return
             user = self._users.pop()
-            self._device.write_to(user, _eid(user))
+            self._device.write_to(user, _eid(user), random_ids=True)
             self._left = self._messages
         count = min(WINDOW - self._flying, self._left)
         self._left -= count

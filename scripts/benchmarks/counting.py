@@ -1,6 +1,7 @@
 """What messages take, counted inside the server: what does not depend on how fast the machine is, or what else it does.
 
     python -m scripts.benchmarks.counting OUTPUT serve --config FILE       what it does to the server
+    python -m scripts.benchmarks.counting - serve --config FILE            the same without counters, under callgrind
 
 A load in lockstep: every sender posts, and nobody goes on before all have everything; of those who catch up or log in
 each begins when the one before has ended. The counters sit in the server's process: bytecodes, calls of Python
@@ -29,7 +30,7 @@ from typing import Any, Protocol
 
 import trio
 
-from scripts.benchmarks import server
+from scripts.benchmarks import groups, server, tls
 from scripts.benchmarks.device import Device, connect_all
 from scripts.benchmarks.loop import Loop
 from scripts.benchmarks.offline import eid_of, open_filling
@@ -56,14 +57,27 @@ class Counters:
         self._bytecodes = Bytecodes()
 
     def install(self) -> None:
-        from bimip.gateway import poller  # noqa: PLC0415 - only the server's interpreter has these
-        from bimip.gateway.connection import WebSocketConnection  # noqa: PLC0415
+        from bimip.gateway.connection import WebSocketConnection  # noqa: PLC0415 - only the server's interpreter has these
+        from bimip.storage.lmdb.store import LmdbStore  # noqa: PLC0415
+        from bimip.users import intake  # noqa: PLC0415
+
+        run = trio.run
+        trio.run = lambda *args, **options: run(*args, instruments=[self._instrument()], **options)
+        self._count("frames in", intake, "handle")
+        self._count("frames out", WebSocketConnection, "_write")
+        self._count("transactions", LmdbStore, "commit")
+        signal.signal(signal.SIGUSR1, self._begin)
+        signal.signal(signal.SIGUSR2, self._end)
+
+    @staticmethod
+    def forget_the_clock() -> None:
+        """Nothing is cut short, or done, because the machine is slow."""
+        from bimip.gateway import poller  # noqa: PLC0415 - see install
         from bimip.health import LoopWatch  # noqa: PLC0415
         from bimip.journal import worker  # noqa: PLC0415
         from bimip.requests import message  # noqa: PLC0415
-        from bimip.storage.lmdb.store import LmdbStore  # noqa: PLC0415
         from bimip.supervision import turns  # noqa: PLC0415
-        from bimip.users import device, intake  # noqa: PLC0415
+        from bimip.users import device  # noqa: PLC0415
 
         worker.ThreadWorker.clock = staticmethod(float)
         worker.QUICK_SECONDS = ROUND_SECONDS
@@ -73,13 +87,6 @@ class Counters:
         vars(turns)["NOTED_SECONDS"] = ROUND_SECONDS
         vars(message)["SAMPLE_SECONDS"] = vars(device)["SAMPLE_SECONDS"] = AWAY_SECONDS
         setattr(LoopWatch, "run", staticmethod(trio.sleep_forever))  # noqa: B010 - no method is replaced by assignment
-        run = trio.run
-        trio.run = lambda *args, **options: run(*args, instruments=[self._instrument()], **options)
-        self._count("frames in", intake, "handle")
-        self._count("frames out", WebSocketConnection, "_write")
-        self._count("transactions", LmdbStore, "commit")
-        signal.signal(signal.SIGUSR1, self._begin)
-        signal.signal(signal.SIGUSR2, self._end)
 
     def _instrument(self) -> trio.abc.Instrument:
         counts = self._counts
@@ -170,13 +177,15 @@ class Case(Protocol):
 
 @dataclass(frozen=True)
 class Messages:
-    load: Load
+    load: Load | groups.Load
     rounds: int
     what: str = "messages"
 
     def count(self) -> dict[str, float]:
         with counting() as (folder, counted), server.running(folder) as running:
-            world = World(running, self.load)
+            world = (
+                groups.World(running, self.load) if isinstance(self.load, groups.Load) else World(running, self.load)
+            )
             for _ in range(WARM_ROUNDS):
                 _round(world, self.load, running.pid)
             before = world.ledger.sent
@@ -186,6 +195,21 @@ class Messages:
             messages = world.ledger.sent - before
             world.close()
             return _per_thousand(counts, messages, world.loop)
+
+
+@dataclass(frozen=True)
+class OverTls:
+    """The same, over TLS."""
+
+    case: Case
+
+    @property
+    def what(self) -> str:
+        return self.case.what
+
+    def count(self) -> dict[str, float]:
+        with tls.spoken():
+            return self.case.count()
 
 
 @dataclass(frozen=True)
@@ -249,9 +273,63 @@ class Logins:
         return connect_all(loop, make, self.devices, at_once=1)
 
 
+by_callgrind = False
+"""Count instructions, of C too, and nothing else: valgrind runs the server, for which all takes 50 times as long."""
+
+
+@contextmanager
+def instructions() -> Iterator[None]:
+    """Cases that are counted in here are counted by callgrind."""
+    global by_callgrind  # noqa: PLW0603 - a case is counted in the same way whatever counts
+    by_callgrind = True
+    try:
+        yield
+    finally:
+        by_callgrind = False
+
+
+def can_count_instructions() -> bool:
+    return shutil.which("valgrind") is not None and shutil.which("callgrind_control") is not None
+
+
+@contextmanager
+def _counting_instructions() -> Iterator[
+    tuple[Path, Callable[[server.Server], AbstractContextManager[dict[str, int]]]]
+]:
+    with server.temporary_folder() as folder:
+        output = folder / "callgrind"
+
+        @contextmanager
+        def counted(running: server.Server) -> Iterator[dict[str, int]]:
+            counts: dict[str, int] = {}
+            _control(running.pid, "--instr=on")
+            yield counts
+            _control(running.pid, "--dump")
+            _control(running.pid, "--instr=off")
+            totals = [int(found) for file in folder.glob("callgrind.*") for found in _TOTALS.findall(file.read_text())]
+            counts["instructions"] = sum(totals)
+
+        with server.observed_by("counting", Path("-")), server.under([*VALGRIND, f"--callgrind-out-file={output}"]):
+            yield folder, counted
+
+
+_TOTALS = re.compile(r"^totals: (\d+)$", re.MULTILINE)
+VALGRIND = ["valgrind", "--tool=callgrind", "--instr-atstart=no", "-q"]
+MAP_BYTES = 1 << 30
+"""Of the store, under valgrind: it has no room for a terabyte of addresses."""
+
+
+def _control(pid: int, what: str) -> None:
+    subprocess.run(["callgrind_control", what, str(pid)], check=True, stdout=subprocess.DEVNULL)
+
+
 @contextmanager
 def counting() -> Iterator[tuple[Path, Callable[[server.Server], AbstractContextManager[dict[str, int]]]]]:
     """A new folder, and what counts in the servers that are started on it."""
+    if by_callgrind:
+        with _counting_instructions() as found:
+            yield found
+        return
     with server.temporary_folder() as folder:
         output = folder / "counts"
 
@@ -274,7 +352,7 @@ def _per_thousand(counts: dict[str, int], done: int, loop: Loop) -> dict[str, fl
     return {name: 1000 * number / done for name, number in counts.items()}
 
 
-def _round(world: World, load: Load, pid: int) -> None:
+def _round(world: World | groups.World, load: Load | groups.Load, pid: int) -> None:
     for sender in world.senders:
         sender.post(load.window)
     if not world.loop.run(lambda: world.ledger.is_settled, ROUND_SECONDS):
@@ -328,7 +406,11 @@ def traced(pid: int, output: Path) -> Iterator[dict[str, int]]:
 
 def serve() -> None:
     output, *arguments = sys.argv[1:]
-    Counters(Path(output)).install()
+    Counters.forget_the_clock()
+    if output == "-":
+        os.environ["BIMIP_STORE_MAP_SIZE_BYTES"] = str(MAP_BYTES)
+    else:
+        Counters(Path(output)).install()
     os.environ["BIMIP_LIMITS_ACK_DELAY_SECONDS"] = str(ACK_DELAY_SECONDS)
     os.environ["BIMIP_PRESENCE_OFFLINE_DELAY_SECONDS"] = str(AWAY_SECONDS)
     sys.argv = ["bimip", *arguments]

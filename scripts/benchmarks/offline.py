@@ -136,6 +136,18 @@ async def open_filling(folder: Path) -> AsyncIterator[Filling]:
         store.close()
 
 
+def fill_both(folder: Path, users: int, entries: int) -> None:
+    """Conversations of two, in whose logs each wrote every second entry."""
+
+    async def fill() -> None:
+        async with open_filling(folder) as filling:
+            await filling.register(2 * users)
+            for user in range(users):
+                await filling.converse(2 * user, 2 * user + 1, entries, both=True)
+
+    trio.run(fill)
+
+
 async def _run(journal: Journal, task_status: "trio.TaskStatus[None]" = trio.TASK_STATUS_IGNORED) -> None:
     await journal.run(task_status.started)
 

@@ -97,6 +97,18 @@ def observed_by(module: str, output: Path) -> Iterator[None]:
 
 
 @contextmanager
+def under(words: list[str]) -> Iterator[None]:
+    """Servers that are started in here are run by another program, which is given their command."""
+    global command  # noqa: PLW0603 - see observed_by
+    plain = command
+    command = lambda config: [*words, *plain(config)]  # noqa: E731
+    try:
+        yield
+    finally:
+        command = plain
+
+
+@contextmanager
 def temporary_folder() -> Iterator[Path]:
     """On the disk that holds the checkout: /tmp is memory on many machines, and memory syncs for nothing."""
     (CHECKOUT / "data").mkdir(exist_ok=True)

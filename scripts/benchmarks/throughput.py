@@ -24,7 +24,7 @@ class Load:
     warm_seconds: float = 3.0
     seconds: float = 10.0
     drain_seconds: float = 20.0
-    random_ids: bool = False
+    random_ids: bool = True
     """Message ids as the SDK makes them; they dirty more of the store's pages than those that count up."""
     users: str = ""
     """What the users' names begin with: loads that share a server need users of their own."""

@@ -4,7 +4,7 @@ from types import FrameType
 import pytest
 
 from scripts.benchmarks import check_speed
-from scripts.benchmarks.check_speed import BOUNDS, CASES, compare
+from scripts.benchmarks.check_speed import BOUNDS, CASES, INSTRUCTIONS, compare
 from scripts.benchmarks.counting import Bytecodes, Messages
 from scripts.benchmarks.device import Device
 from scripts.benchmarks.throughput import Load
@@ -73,6 +73,26 @@ def test_what_a_busy_machine_makes_dearer_is_counted_again(counts: tuple[float, 
 def test_every_case_has_bounds() -> None:
     assert set(BOUNDS) == set(CASES)
     assert all({"bytecodes", "Python calls", "system calls"} <= set(bounds) for bounds in BOUNDS.values())
+
+
+def test_a_case_that_there_is_not_is_refused_by_name(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        check_speed.main(["alone", "catchup"])
+
+    assert "there is no case catchup; there are 20 together, alone," in capsys.readouterr().err
+
+
+def test_without_valgrind_instructions_are_not_counted_and_that_is_said(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PATH", "")
+
+    assert check_speed.main(["--instructions"]) == 0
+    assert "valgrind is not installed" in capsys.readouterr().out
+
+
+def test_the_bounds_of_instructions_are_of_cases() -> None:
+    assert set(INSTRUCTIONS) <= set(CASES)
 
 
 def spin(times: int) -> int:

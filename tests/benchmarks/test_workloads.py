@@ -123,6 +123,13 @@ def test_those_who_post_are_beside_sockets(running: server.Server, who: str) -> 
     assert result["p99_ratio"] > 0
 
 
+def test_who_wrote_half_of_a_log_gets_all_of_it(tmp_path: Path) -> None:
+    result = catchup.measure_both(tmp_path, 2, 30)
+
+    nothing_is_wrong(result)
+    assert result["pulled_per_s"] > 0
+
+
 def test_all_is_over_tls_where_that_is_asked_for() -> None:
     with tls.spoken(), server.running() as secured:
         result = throughput.measure(secured, replace(SMALL, window=1))
