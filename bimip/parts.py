@@ -13,7 +13,7 @@ import trio
 from starlette.routing import Route
 
 from bimip import __version__, api, console, web
-from bimip.concurrency import Timers, Watch
+from bimip.concurrency import Slices, Timers, Watch
 from bimip.config import ConsoleSettings, Settings
 from bimip.domain.awareness.missed_calls import PARTITION as MISSED_CALLS
 from bimip.domain.awareness.missed_calls import MissCall
@@ -127,7 +127,7 @@ class Parts:
         self.users = Users(self.services)
         self.connections = Connections()
         self.draining = self._draining()
-        self.poller = Poller()
+        self.poller = Poller(served=self.services.slices.served)
         self.journal_turns = Turns(trio.current_time)
         self.connection_log = ConnectionLog(_log.info, monotonic)
         self.gateway = Gateway(
@@ -321,6 +321,8 @@ class Parts:
             attendants=[self.calls, self.locations],
             sessions=sessions,
             pending_sends=pending_sends,
+            slices=Slices(self.worker.clock),
+            clock=self.worker.clock,
             report=report,
             timers=self.timers,
             presence=PresenceNotes(self.timers, settings.presence),

@@ -106,7 +106,7 @@ class EventConnection:
     round_trip_seconds = None  # a stream has no heartbeat that is answered
 
     def __init__(self, address: str = "") -> None:
-        self.address = address
+        self.address = self.account = address
         self.unsent: bytes | None = None
         self.closed: tuple[int, str] | None = None
         self._is_gone = False

@@ -4,11 +4,13 @@
     watch.py      a version that only rises: take it, look, wait only while it is unchanged
     buckets.py    how fast something may go on
     shares.py     who had how much of one's time of late
+    slices.py     long work: one slice a round, first of whoever had least
 
 Beside `supervision` it imports nothing of the project, and it knows nothing of messaging.
 """
 
+from bimip.concurrency.slices import Slices
 from bimip.concurrency.timers import Timer, Timers
 from bimip.concurrency.watch import Watch
 
-__all__ = ["Timer", "Timers", "Watch"]
+__all__ = ["Slices", "Timer", "Timers", "Watch"]

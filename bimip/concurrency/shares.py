@@ -9,6 +9,10 @@ MUCH_SECONDS = 0.01
 """Of late, for one account: some fiftieth of all that there is."""
 
 
+MOST_SECONDS = 0.1
+"""Of late, for one account: some fifth of all that there is. Who had more is held back while others ask for little."""
+
+
 class Shares(defaultdict[Hashable, float]):
     """Seconds that each account had of late. Whoever serves adds to them, and ages them when it is due."""
 
@@ -16,6 +20,12 @@ class Shares(defaultdict[Hashable, float]):
         super().__init__(float)
         self.due = 0.0
         """When they are to be aged again: it is asked for at every round."""
+        self.little_until = 0.0
+        """So long somebody counts as there who asks for little: whoever serves them says so."""
+
+    def holds_back(self, account: Hashable, now: float) -> bool:
+        """Whether an account had so much that it has to leave room for others who are there."""
+        return now < self.little_until and self.get(account, 0.0) > MOST_SECONDS
 
     def age(self, now: float) -> None:
         """Halves what each account had; what makes no difference any more is forgotten."""

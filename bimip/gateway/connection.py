@@ -75,6 +75,8 @@ FAILED = (Close.INTERNAL_ERROR, "the server failed here; please connect again")
 GONE = (ABNORMAL, "the peer is gone")
 UNREAD_BYTES = 1 << 20
 """What is received and thrown away of a peer that broke a rule, so that it sees why."""
+UNREAD_UNKNOWN_BYTES = 1 << 17
+"""Of one that showed no token yet, or came too often."""
 EXTRA_BURST_SECONDS = 8.0
 MAX_UNSENT_ANSWERS = 16 << 10
 """What TLS itself may have to say to a peer that does not read."""
@@ -160,7 +162,7 @@ class WebSocketConnection:
         )
         self._admitted = admitted
         self._extra: Bucket | None = None
-        self._unread = UNREAD_BYTES
+        self._unread = UNREAD_BYTES if admitted else UNREAD_UNKNOWN_BYTES
         self._received: list[bytes] = []
         self._unsent: bytes | memoryview = b""
         self._send_deadline = math.inf
@@ -195,6 +197,7 @@ class WebSocketConnection:
         """It showed a valid token. `account`: on which it is served from now on."""
         self.account = account
         self._admitted = True
+        self._unread = UNREAD_BYTES
         self._reader.admit()
         self.read_on()
 

@@ -22,7 +22,7 @@ from typing import Protocol
 
 import trio
 
-from bimip.concurrency.shares import MUCH_SECONDS, Shares
+from bimip.concurrency.shares import HALVING_SECONDS, MUCH_SECONDS, Shares
 from bimip.supervision import Turns
 
 MAX_READY = 256
@@ -57,12 +57,12 @@ class Source(Protocol):
 class Poller:
     """Made once; `run` is each incarnation. File descriptors name the sources."""
 
-    def __init__(self, turns: Turns | None = None) -> None:
+    def __init__(self, turns: Turns | None = None, served: Shares | None = None) -> None:
         self.turns = turns or Turns(trio.current_time)
         self._epoll = select.epoll()
         self._sources: dict[int, Source] = {}
         self._again: dict[int, None] = {}
-        self._served = Shares()
+        self._served = Shares() if served is None else served
         self._sleeping = False
         self._wakeup = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._epoll.register(self._wakeup, select.EPOLLIN)
@@ -114,6 +114,8 @@ class Poller:
             found = [(served[source.account], fd, source) for fd in ready if (source := sources.get(fd)) is not None]
             if len(found) > 1:
                 found.sort(key=_SERVED)
+            if found and found[0][0] < MUCH_SECONDS:
+                served.little_until = now + HALVING_SECONDS
             all_of_it = self._serve(found, now)
 
     def _serve(self, ready: list[tuple[float, int, Source]], now: float) -> bool:

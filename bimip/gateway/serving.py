@@ -23,7 +23,7 @@ from bimip.concurrency import Timer, Timers
 from bimip.domain.core.identity import Claims
 from bimip.gateway.admission import Admission, AdmissionRefusedError, Slot, address_of, end_stream
 from bimip.gateway.authentication import Verifier
-from bimip.gateway.connection import FAILED, WebSocketConnection
+from bimip.gateway.connection import FAILED, UNREAD_BYTES, UNREAD_UNKNOWN_BYTES, WebSocketConnection
 from bimip.gateway.forwarded import Networks, peer_address
 from bimip.gateway.poller import Poller
 from bimip.gateway.pumps import DEAD
@@ -146,7 +146,7 @@ class Gateway:
             try:
                 with trio.move_on_after(self.settings.close_seconds), suppress(*DEAD):
                     await read_head(socket, self.settings.max_head_bytes)
-                await refuse(socket, _no_slot(error), self.settings.close_seconds)
+                await refuse(socket, _no_slot(error), self.settings.close_seconds, UNREAD_UNKNOWN_BYTES)
             finally:
                 self._turning_away.release()
 
@@ -172,14 +172,18 @@ async def read_head(stream: trio.abc.Stream, max_bytes: int) -> None:
         end = end[-3:] + data
 
 
-async def refuse(stream: trio.abc.Stream, refusal: UpgradeRefusedError, seconds: float) -> None:
-    """Answer, and give the answer time to arrive: closing a socket with unread bytes would reset it."""
+async def refuse(
+    stream: trio.abc.Stream, refusal: UpgradeRefusedError, seconds: float, most: int = UNREAD_BYTES
+) -> None:
+    """Answer, and give the answer time to arrive: closing a socket with unread bytes would reset it. Of who sends more
+    than so many of them that is the end.
+    """
     with trio.move_on_after(seconds), suppress(*DEAD):
         await stream.send_all(refused(refusal))
         if isinstance(stream, trio.abc.HalfCloseableStream):
             await stream.send_eof()
-        while await stream.receive_some(RECEIVE_BYTES):
-            pass
+        while most > 0 and (data := await stream.receive_some(RECEIVE_BYTES)):
+            most -= len(data)
 
 
 def _no_slot(error: AdmissionRefusedError) -> UpgradeRefusedError:

@@ -83,6 +83,8 @@ CROWDED_SECONDS = 0.01
 FEW_SECONDS = 0.003
 """To decide and to tell, where it is a few users who ask for so much: smaller batches cost them, and nobody else."""
 FEW = 16
+SHORT_SECONDS = 0.001
+"""To decide and to tell, for some time after somebody came who asks for little where others ask for much."""
 QUIET_SECONDS = 0.002
 """The loop slept as long before a batch: there is little to do, and it may wait for the disk itself."""
 REOPEN_SECONDS = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
@@ -244,8 +246,11 @@ class Journal:
             owners = {ticket.owner for ticket in tickets}
             if len(owners) > 1:
                 tickets = self._by_shares(tickets, owners)
-            is_short = len(owners) < FEW or trio.current_time() < self._short_until
-            self._deciding_seconds = FEW_SECONDS / (1 + self._telling) if is_short else most
+            if trio.current_time() < self._short_until:
+                most = SHORT_SECONDS / (1 + self._telling)
+            elif len(owners) < FEW:
+                most = FEW_SECONDS / (1 + self._telling)
+            self._deciding_seconds = most
             self._awaited = not all(ticket.lazy for ticket in tickets)
             if self._awaited:
                 self._quiet = self._worker.idle_seconds() - begin > QUIET_SECONDS
@@ -263,6 +268,7 @@ class Journal:
         most = max([shares.get(owner, 0.0) for owner in owners])
         if most < MUCH_SECONDS or None in owners:  # the server's own may wait for all that came before
             return tickets
+        tickets = sorted(tickets, key=lambda ticket: shares.get(ticket.owner, 0.0))
         little = {owner for owner in owners if shares.get(owner, 0.0) < most * LITTLE}
         first = [ticket for ticket in tickets if ticket.owner in little]
         if all(ticket.lazy for ticket in first):

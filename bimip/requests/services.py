@@ -80,4 +80,6 @@ class RequestServices:
     """Told of what a user does to the security of theirs: the action, and by name who, source, target."""
     monotonic: Callable[[], float] = trio.current_time
     """The seconds of the event loop, by which `Asker.heard_at` goes."""
+    clock: Callable[[], float] = float
+    """Tells seconds, by which the work of a turn is measured; they stand still where time is virtual."""
     statistics: RequestStatistics = field(default_factory=RequestStatistics)

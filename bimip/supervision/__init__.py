@@ -23,7 +23,7 @@ The floor imports trio and the standard library alone, and knows nothing of mess
     reports.py    typed facts for one hook        errors.py    what is raised; paths.py: addresses
     history.py    what supervisors told of late
     notify.py     where one task waits until another notifies it
-    turns.py      the longest turns of late    slices.py   long work: one slice a round, whoever it is for
+    turns.py      the longest turns of late
 
 Theory of operation:
 
@@ -111,7 +111,6 @@ from bimip.supervision.notify import Notify
 from bimip.supervision.policy import Action, AutoShutdown, Exit, ExitReason, Restart, Strategy, root_error
 from bimip.supervision.reports import Crash, Crashed, GaveUp, Overdue, Progress, Report, ReportCounts
 from bimip.supervision.running import State
-from bimip.supervision.slices import Slices
 from bimip.supervision.snapshot import Budget, ChildInfo, Counts, Kind, Opened, Snapshot
 from bimip.supervision.spec import (
     BRUTAL_KILL,
@@ -160,7 +159,6 @@ __all__ = [
     "ReportHistory",
     "Restart",
     "RootHasNoSupervisor",
-    "Slices",
     "Snapshot",
     "Start",
     "State",

@@ -3,7 +3,7 @@
 A frame is one encoded MessageScheme, whatever the peer's subprotocol: the gateway translates.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import Protocol
 
 Take = Callable[[list[bytes], float], bool]
@@ -33,6 +33,11 @@ class Connection(Protocol):
     @property
     def address(self) -> str:
         """The address of the peer; empty: that is not known."""
+        ...
+
+    @property
+    def account(self) -> Hashable:
+        """On which it is served: whoever comes by many connections has one."""
         ...
 
     @property

@@ -17,7 +17,7 @@ async def fetch(device: Device, child: Child) -> None:
         while True:
             version = device.wakeup.version
             device.raise_crash()
-            worked = await slices.run(device.go_on)
+            worked = await slices.run(device.go_on, device.connection.account)
             if not device.connection.sendable:
                 # What is closed takes everything: a reader that waits for room goes on, sees it, and ends the device.
                 since = trio.current_time()

@@ -5,6 +5,7 @@ A frame is handled where it arrives, in plain code. What one asks for stands in 
 weighed, charged for, and owed an answer from then on. Nothing here knows a payload by its name.
 """
 
+from math import inf
 from typing import Any
 
 import trio
@@ -31,6 +32,8 @@ UNCHARGED = frozenset({pb.MALFORMED, pb.TOO_LARGE})
 """What may be wrong with a frame before it was charged for."""
 WEIGHT_AT_ONCE = 32
 """Requests, by what they cost, until others have their turn: thousands of the smallest ones arrive at once."""
+SECONDS_AT_ONCE = 0.001
+"""For requests that take longer than they weigh. One is always handled."""
 
 
 async def read(device: Device, frames: list[bytes], child: Child) -> None:
@@ -68,22 +71,32 @@ async def _read_hello(device: Device, frames: list[bytes], intake: "Intake") -> 
 class Intake:
     """Handles frames as they arrive, in the task of whoever reads the socket. What must wait, waits in the reader."""
 
-    __slots__ = ("_device", "_malformed", "_rest", "_waiting")
+    __slots__ = ("_device", "_malformed", "_rest", "_slices", "_waiting")
 
     def __init__(self, device: Device) -> None:
         self._device = device
+        self._slices = device.session.services.slices
         self._malformed = 0  # frames in a row that could not be decoded
         self._rest: Rest | None = None  # of a frame that is handled in slices
         self._waiting: list[bytes] = []
 
     def receive(self, frames: list[bytes], now: float) -> bool:
         """False: there is no room for more, or others must have their turn first."""
+        if self._slices.holds_back(self._device.connection.account, now):
+            self._waiting = frames
+            return False
+        return self._take(frames, now)
+
+    def _take(self, frames: list[bytes], now: float) -> bool:
         device = self._device
         device.heard_at = now
         device.weight = 0
         most = device.max_owed
+        clock = device.services.clock
+        until = clock() + SECONDS_AT_ONCE if len(frames) > 1 else inf
         for number, frame in enumerate(frames):
-            if device.owed >= most or device.weight >= WEIGHT_AT_ONCE or self._rest is not None:
+            is_full = device.owed >= most or device.weight >= WEIGHT_AT_ONCE or self._rest is not None
+            if is_full or (number and clock() > until):
                 self._waiting = frames[number:]
                 break
             self._handle(frame)
@@ -117,20 +130,20 @@ class Intake:
 
     def _take_waiting(self) -> None:
         frames, self._waiting = self._waiting, []
-        self.receive(frames, trio.current_time())
+        self._take(frames, trio.current_time())
 
     async def catch_up(self) -> None:
         """Until everything that arrived is handled, and there is room for more."""
         device = self._device
-        most, slices = device.max_owed, device.session.services.slices
+        most, slices, account = device.max_owed, self._slices, device.connection.account
         while True:
             while self._rest is not None:
-                await slices.run(self._go_on)
+                await slices.run(self._go_on, account)
             while device.owed >= most:
                 await device.answered.wait_changed_since(device.answered.version)
             if not self._waiting:
                 return
-            await slices.run(self._take_waiting)
+            await slices.run(self._take_waiting, account)
 
 
 def handle(device: Device, frame: bytes) -> Rest | None:

@@ -6,12 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from bimip.concurrency import Timers
+from bimip.concurrency import Slices, Timers
 from bimip.domain.core.decision import PrivacyNews
 from bimip.domain.core.ids import UserId
 from bimip.requests.rates import RateLimiter
 from bimip.requests.services import RequestServices
-from bimip.supervision import Slices
 from bimip.users.attending import Attendant
 from bimip.users.awareness.notes import PresenceNotes
 from bimip.users.poison import PoisonEntries

@@ -199,6 +199,10 @@ NOT_REACHED = dict.fromkeys([("bimip.retention.erasing", text) for text in ERASI
         "await self._ask(NoteSeen(due))",
     ): "of who is connected for hours: tests/scenarios/test_devices.py has them",
     ("bimip.retention.process", "await trio.sleep_until(wake_at)"): "a server waits for what expires in the same place",
+    (
+        "bimip.concurrency.slices",
+        "await trio.sleep_until(self._not_before)",
+    ): "the time of work stands still in the sweep: tests/concurrency/test_slices.py has a clock",
     ("bimip.supervision.tree", "async with trio.open_nursery() as above.nursery:"): OUTSIDE,
     ("bimip.supervision.tree", "await child.wait_settled()"): OUTSIDE,
     ("bimip.supervision.tree", "await above.terminate_child(spec.id)"): OUTSIDE,
@@ -243,7 +247,10 @@ RARELY_REACHED = {
         "bimip.users.calls",
         "Calls._lose_all: await trio.lowlevel.checkpoint()",
     ): "a call seldom rings as calls begin anew",
-    ("bimip.users.intake", "await slices.run(self._go_on)"): "a world seldom sends a batch that is handled in slices",
+    (
+        "bimip.users.intake",
+        "await slices.run(self._go_on, account)",
+    ): "a world seldom sends a batch that is handled in slices",
 }
 """Whether they are come by changes with whatever else a world does."""
 

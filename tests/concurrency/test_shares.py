@@ -1,6 +1,6 @@
 """Who had much of one's time, and for how long that counts."""
 
-from bimip.concurrency.shares import HALVING_SECONDS, Shares
+from bimip.concurrency.shares import HALVING_SECONDS, MOST_SECONDS, Shares
 
 
 def test_what_was_long_ago_counts_less_and_is_forgotten() -> None:
@@ -16,3 +16,16 @@ def test_what_was_long_ago_counts_less_and_is_forgotten() -> None:
     assert due == 10.0 + HALVING_SECONDS
     assert shares == {}
     assert shares["who is new"] == 0
+
+
+def test_who_had_much_is_held_back_while_others_are_there_who_ask_for_little() -> None:
+    shares = Shares()
+    shares["much"] += 2 * MOST_SECONDS
+    shares["little"] += MOST_SECONDS / 2
+    alone = shares.holds_back("much", 5.0)
+    shares.little_until = 6.0
+
+    assert not alone
+    assert [shares.holds_back(who, 5.0) for who in ("much", "little", "nobody")] == [True, False, False]
+    assert not shares.holds_back("much", 6.0)
+    assert "nobody" not in shares

@@ -9,7 +9,7 @@ import trio
 import trio.lowlevel
 import trio.testing
 
-from bimip.concurrency.shares import MUCH_SECONDS
+from bimip.concurrency.shares import MUCH_SECONDS, Shares
 from bimip.gateway.poller import MAX_READY, Poller
 from tests.gateway.harness import PING, SETTINGS, open_world
 
@@ -257,6 +257,28 @@ class Slow(Reads):
         self.order.append(self.fd)
         self.clock[0] += self.seconds
         return True
+
+
+async def test_who_asks_for_little_is_known_to_be_there_for_some_time(
+    pair: tuple[socket.socket, socket.socket],
+) -> None:
+    ours, theirs = pair
+    served = Shares()
+    poller, source = Poller(served=served), Reads(pair[0].fileno())
+    with ours, theirs:
+        poller.add(ours.fileno(), source)
+        async with running(poller):
+            served[source.account] = 2 * MUCH_SECONDS
+            served.due = trio.current_time() + 60
+            theirs.send(b"much")
+            await trio.testing.wait_all_tasks_blocked(0.01)
+            before = served.little_until
+            served[source.account] = 0
+            theirs.send(b"little")
+            await trio.testing.wait_all_tasks_blocked(0.01)
+
+    assert before == 0
+    assert trio.current_time() < served.little_until
 
 
 async def test_who_was_served_least_comes_first_and_those_who_were_served_much_end_the_round_soon(

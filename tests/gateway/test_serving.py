@@ -3,10 +3,12 @@ from dataclasses import replace
 import pytest
 import trio
 import trio.lowlevel
-from trio.testing import MockClock
+from trio.testing import MockClock, memory_stream_pair
 
 from bimip.domain.core.identity import Claims
 from bimip.gateway.framing import BINARY
+from bimip.gateway.serving import refuse
+from bimip.gateway.upgrade_policy import UpgradeRefusedError
 from bimip.session.close import Close
 from bimip.supervision import ChildSpec, DynamicSupervisor, Supervisor, current_child, open_tree
 from bimip.users.connection import Connection, RefusedError
@@ -195,3 +197,23 @@ async def test_however_its_supervisor_ends_it_the_peer_is_told_to_come_back(
 
         assert (await close_of(websocket))[0] == Close.GOING_AWAY
         assert world.echo.ends == [(Close.GOING_AWAY, "the server stops; please connect again")]
+
+
+async def test_who_is_refused_and_goes_on_sending_is_not_read_for_ever(autojump_clock: MockClock) -> None:
+    ours, theirs = memory_stream_pair()
+    sent = 0
+
+    async def send_for_ever() -> None:
+        nonlocal sent
+        while True:
+            await theirs.send_all(bytes(1000))
+            sent += 1000
+            await trio.sleep(0.001)
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(send_for_ever)
+        await refuse(ours, UpgradeRefusedError(429, "Too many."), 60.0, 10_000)
+        nursery.cancel_scope.cancel()
+
+    assert sent <= 12_000
+    assert (await theirs.receive_some(1000)).startswith(b"HTTP/1.1 429 ")

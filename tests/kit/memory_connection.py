@@ -13,7 +13,7 @@ from bimip.users.connection import ConnectionClosedError, Take
 
 
 class MemoryConnection:
-    address = "192.0.2.7"
+    address = account = "192.0.2.7"
     round_trip_seconds: float | None = None
 
     def __init__(self, peer: "Peer") -> None:

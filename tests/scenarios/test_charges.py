@@ -1,16 +1,20 @@
 """What a device asks for counts against its rate, also what is refused."""
 
+from itertools import count
+
 import pytest
 import trio
 from trio.testing import MockClock
 
 from bimip.client.wire import bimip as pb
+from bimip.journal.worker import InlineWorker
 from bimip.requests.message import write
+from bimip.requests.route import Rest
 from bimip.session.close import Close
 from bimip.testing.virtual import settings_for_tests
 from bimip.users import intake
 from bimip.users.device import Device
-from bimip.users.intake import WEIGHT_AT_ONCE
+from bimip.users.intake import SECONDS_AT_ONCE, WEIGHT_AT_ONCE, Intake
 from tests.kit.memory_server import begin, go_on, open_world
 
 SLOW = {"BIMIP_LIMITS_DEVICE_REQUESTS_PER_SECOND": "10", "BIMIP_LIMITS_RATE_BURST_SECONDS": "1"}
@@ -115,3 +119,57 @@ async def test_many_small_frames_that_hold_much_are_handled_in_slices(
 
         assert [signal.id for signal in heard.sent] == [f"m{at}" for at in range(1, number + 1)]
         assert max(taken) <= 2 * WEIGHT_AT_ONCE
+
+
+async def test_small_frames_that_take_long_are_handled_in_slices(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However little they weigh: two of these take as long as one may hold up all others."""
+    seconds, turns = 0.0, list[int]()
+    take, handle = Intake._take, intake.handle
+
+    def begin_turn(self: Intake, frames: list[bytes], now: float) -> bool:
+        turns.append(0)
+        return take(self, frames, now)
+
+    def count(device: Device, frame: bytes) -> Rest | None:
+        nonlocal seconds
+        seconds += 0.6 * SECONDS_AT_ONCE
+        turns[-1] += 1
+        return handle(device, frame)
+
+    monkeypatch.setattr(InlineWorker, "clock", lambda _self: seconds)
+    async with open_world() as world:
+        phone = await world.join("bob", "phone")
+        monkeypatch.setattr(Intake, "_take", begin_turn)
+        monkeypatch.setattr(intake, "handle", count)
+        for _ in range(20):
+            phone.send(ping_pong=pb.PingPong(), ref=3)
+        await phone.heard()
+
+        assert sum(turns) >= 20
+        assert max(turns) == 2
+
+
+async def test_what_is_done_for_a_device_counts_for_its_connection(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is read of it and what is sent to it: nobody else is held back for it."""
+    seconds = count(0.0, 0.0001)
+    monkeypatch.setattr(InlineWorker, "clock", lambda _self: next(seconds))
+    async with open_world() as world:
+        await world.register("alice")
+        bob, alice = world.connect("bob", "phone"), world.connect("alice", "phone")
+        monkeypatch.setattr(bob.peer.connection, "account", "his")
+        monkeypatch.setattr(alice.peer.connection, "account", "hers")
+        await bob.hello()
+        for number in range(200):
+            bob.write("alice", str(number).encode(), f"m{number}")
+        await bob.heard()
+        await alice.hello(begin(pb.Start.FIRST))
+        await alice.heard()
+        served = world.server.services.slices.served
+
+        assert served["hers"] > 0
+        assert served["his"] > 0
+        assert None not in served

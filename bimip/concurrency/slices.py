@@ -1,0 +1,97 @@
+"""Long work in slices: one of them, whoever it is for, in each round of the event loop.
+
+A task that works in slices with a checkpoint between lets others have their turn. A hundred such tasks do not: each
+has a slice in every round, so a round lasts as long as all of them. Here they stand in line, and whoever has little to
+do waits for one slice and not for a hundred. Who was served much of late stands behind those who come soon after:
+everybody's turn comes, and that of whoever asks little comes next. And where one had so much that it holds up others,
+nobody has the next slice of it for some time: else the loop, and what follows from each slice, would never be done, and
+whoever asks little would wait for something at each step of the way.
+"""
+
+from collections.abc import Callable, Hashable
+from heapq import heappop, heappush
+from itertools import count
+from typing import TypeVar
+
+import trio
+
+from bimip.concurrency.shares import Shares
+
+T = TypeVar("T")
+
+BEHIND = 10.0
+"""Who was served for a second of late stands behind those who come within so many."""
+
+PAUSE = 4.0
+"""As many times as long as a slice of an account that is held back lasted, no other one is had by such accounts."""
+
+
+class Slices:
+    """A line of tasks, each with a slice of plain code, which may not wait for anything."""
+
+    __slots__ = ("_clock", "_count", "_is_taken", "_not_before", "_waiting", "served")
+
+    def __init__(self, clock: Callable[[], float] = float) -> None:
+        """`clock` tells seconds."""
+        self.served = Shares()
+        """The seconds that each account had of late. Whoever else serves them adds to it, and ages it."""
+        self._clock = clock
+        self._waiting: list[tuple[float, int, trio.lowlevel.Task]] = []
+        self._count = count()
+        self._is_taken = False
+        self._not_before = 0.0  # for those who are held back
+
+    def holds_back(self, account: Hashable, now: float) -> bool:
+        """Whether an account's work is to be done in slices, however little it is."""
+        return self.served.holds_back(account, now)
+
+    async def run(self, work: Callable[[], T], account: Hashable = None) -> T:
+        """Do the work when it is this task's turn; the next one has its own when the loop has been round once more.
+
+        It counts for the account. Whoever ends, wherever that is, lets the others go on.
+        """
+        while True:
+            await self._stand_in_line(account)
+            if trio.current_time() >= self._not_before or not self.holds_back(account, trio.current_time()):
+                break
+            self._pass_on()
+            await trio.sleep_until(self._not_before)
+        began = self._clock()
+        try:
+            return work()
+        finally:
+            if seconds := self._clock() - began:
+                self.served[account] += seconds
+                now = trio.current_time()
+                if self.holds_back(account, now):
+                    self._not_before = now + PAUSE * seconds
+            try:
+                await trio.lowlevel.checkpoint()
+            finally:
+                self._pass_on()
+
+    async def _stand_in_line(self, account: Hashable) -> None:
+        if not self._is_taken:
+            self._is_taken = True
+            try:
+                await trio.lowlevel.checkpoint()
+            except BaseException:
+                self._pass_on()
+                raise
+            return
+        place = (trio.current_time() + BEHIND * self.served.get(account, 0.0), next(self._count))
+        one = (*place, trio.lowlevel.current_task())
+
+        def leave(_raise: object) -> trio.lowlevel.Abort:
+            self._waiting.remove(one)
+            self._waiting.sort()
+            return trio.lowlevel.Abort.SUCCEEDED
+
+        heappush(self._waiting, one)
+        await trio.lowlevel.wait_task_rescheduled(leave)
+
+    def _pass_on(self) -> None:
+        if self._waiting:
+            trio.lowlevel.reschedule(heappop(self._waiting)[-1])
+        else:
+            self._is_taken = False
