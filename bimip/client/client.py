@@ -31,6 +31,7 @@ from bimip.client.facets.history import Fetched, History
 from bimip.client.facets.keys import KeysFacet
 from bimip.client.facets.locations import Locations
 from bimip.client.facets.messages import Messages
+from bimip.client.facets.notes import Notes
 from bimip.client.facets.presence import PresenceFacet
 from bimip.client.facets.push import Push
 from bimip.client.facets.settings import SettingsFacet
@@ -75,6 +76,7 @@ class Client(OwnDevice, EventStream):
         self.calls = Calls(device, connector, environment)
         self.locations = Locations(device, connector, environment)
         self.devices = Devices(device, connector, environment)
+        self.notes = Notes(device, connector, environment)
         self.keys = KeysFacet(device, connector, environment)
         self.settings = SettingsFacet(device, connector, environment)
         self.push = Push(device, connector, environment)

@@ -48,6 +48,10 @@ CREATE INDEX opened_in ON opened (conversation);
 CREATE TABLE direct (eid TEXT PRIMARY KEY, conversation TEXT NOT NULL) WITHOUT ROWID;
 """
 
+_NOTES = """
+CREATE TABLE notes (kind TEXT, name TEXT, value BLOB NOT NULL, PRIMARY KEY (kind, name)) WITHOUT ROWID;
+"""
+
 SCHEMA = f"""
 CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE positions (partition TEXT PRIMARY KEY, offset INTEGER NOT NULL, held TEXT NOT NULL) WITHOUT ROWID;
@@ -64,7 +68,8 @@ CREATE TABLE pending_reads (
 ) WITHOUT ROWID;
 {_COMMANDS_AND_MESSAGES}
 {_COPIES}
-{_ENCRYPTION}"""
+{_ENCRYPTION}
+{_NOTES}"""
 
 UPGRADES = (
     """
@@ -80,6 +85,7 @@ DROP TABLE receipts;
     _COPIES,
     _COMMANDS_AND_MESSAGES,
     _ENCRYPTION,
+    _NOTES,
 )
 """Each makes a file one of the next version, the first one of version 1. A new kind of state needs none."""
 

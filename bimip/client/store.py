@@ -10,6 +10,7 @@
     pending_reads   what this device has read and the server may not know yet
     olm_*           keys and sessions, where the program wants its messages encrypted; sealed, opened: messages as they
                     were written, while they wait; direct: with whom a conversation of two is (encryption/)
+    notes           what the program keeps for itself, by kind and name
     links, chains   what tells whether the copies of the logs are whole; stretches: what is to be read again
                     (core/copies.py)
 
@@ -213,6 +214,20 @@ class Store:
 
     def drop_state_value(self, kind: str, key: StateKey) -> None:
         self.execute("DELETE FROM state WHERE kind = ? AND key = ?", (kind, _dumps(key)))
+
+    def note(self, kind: str, name: str) -> bytes | None:
+        row = self.execute("SELECT value FROM notes WHERE kind = ? AND name = ?", (kind, name)).fetchone()
+        return bytes(row[0]) if row else None
+
+    def notes(self, kind: str) -> dict[str, bytes]:
+        rows = self.execute("SELECT name, value FROM notes WHERE kind = ? ORDER BY name", (kind,))
+        return {str(name): bytes(value) for name, value in rows}
+
+    def set_note(self, kind: str, name: str, value: bytes) -> None:
+        self.execute("INSERT OR REPLACE INTO notes VALUES (?, ?, ?)", (kind, name, value))
+
+    def drop_note(self, kind: str, name: str) -> None:
+        self.execute("DELETE FROM notes WHERE kind = ? AND name = ?", (kind, name))
 
     def drop_state_before(self, generation: int) -> list[tuple[str, StateKey, object]]:
         """Drop the rows of older generations, of all kinds. Returns (kind, key, value) of each."""

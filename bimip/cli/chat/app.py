@@ -42,7 +42,12 @@ THEMES = {"terminal": "ansi-dark", "dark": "textual-dark", "light": "textual-lig
 LOOK_SECONDS = 180.0
 """So long after a key somebody is thought to look: what comes later is not said to be read."""
 
-DRAFT_SECONDS = 5.0
+DRAFT_PAUSE = 1.5
+"""So long after a key, at the latest, what was typed is in the file."""
+
+GIVE_SECONDS = 5.0
+"""So often the server is given what was typed."""
+
 LEAVE_SECONDS = 3.0
 ROWS_SECONDS = 20.0
 """So often the list is drawn again, for what time alone changes: a mute ends, today is yesterday."""
@@ -92,6 +97,9 @@ class ChatApp(App[None]):
         self._reply_to: Entry | None = None
         self._editing: Entry | None = None
         self._kept_text = ""  # what stood in the composer before an edit
+        self._filled = ""  # what is saved of what stands there
+        self._saves_soon = False
+        self._not_saved = ""  # why
         self._ended = ""
         self._said: dict[str, Text] = {}  # what the lines of one row say
         self.touched_at = 0.0  # when somebody pressed a key, by the loop's clock
@@ -117,7 +125,7 @@ class ChatApp(App[None]):
         self.run_worker(self.session.run(), exit_on_error=True)
         self.set_interval(1.0, self._draw_status)
         self.set_interval(ROWS_SECONDS, self.rows.refresh)
-        self.set_interval(DRAFT_SECONDS, self._save_draft_now_and_then)
+        self.set_interval(GIVE_SECONDS, self.session.give_drafts)
         self._draw()
 
     # Parts of the screen.
@@ -164,6 +172,7 @@ class ChatApp(App[None]):
         self._draw_status()
         if not self.model.opened and self.model.conversations and not self.screen.has_class("-narrow"):
             self._open(self.model.ordered()[0].key)
+        self._take_draft()
         self._read()
         if self.session.link.ended and not self._ended:
             self._ended = self.session.link.ended
@@ -236,14 +245,16 @@ class ChatApp(App[None]):
     # Conversations.
 
     def _open(self, key: str) -> None:
-        one = self.model.open_one
-        if one is not None and one.key != key:
-            self._save_draft()
+        self._save_draft()
+        self.session.give_drafts()
+        is_same = self.model.opened == key and self._editing is None
+        begun = self.composer.text if self.model.open_one is None else ""  # before it was said to whom
         self._reply_to = self._editing = None
         self.session.open(key)
         self.screen_stack[0].remove_class("-listing")
         opened = self.model.conversations[key]
-        self.composer.fill(opened.draft)
+        if not is_same:
+            self._fill(opened.draft, begun)
         self._draw_about()
         self.messages.follow()
         self._want_draw()
@@ -326,9 +337,14 @@ class ChatApp(App[None]):
         else:
             self.messages.focus()
 
+    def _fill(self, text: str, more: str = "") -> None:
+        """Puts what is saved into the composer, and below it what is not."""
+        self._filled = text
+        self.composer.fill("\n".join(filter(None, (text, more))))
+
     def _drop_about(self) -> None:
         if self._editing is not None:
-            self.composer.fill(self._kept_text)
+            self._fill(self._kept_text)
         self._editing = self._reply_to = None
         self._draw_about()
 
@@ -350,7 +366,7 @@ class ChatApp(App[None]):
         was_editing = self._editing is not None
         self._editing = self._reply_to = None
         self._draw_about()
-        self.composer.fill(self._kept_text if was_editing else "")
+        self._fill(self._kept_text if was_editing else "")
         self._kept_text = ""
         if not was_editing:
             self.complain(self.session.save_draft(one, ""))
@@ -368,21 +384,40 @@ class ChatApp(App[None]):
             self._edit(entry)
 
     def _edit(self, entry: Entry) -> None:
-        self._kept_text = self.composer.text if self._editing is None else self._kept_text
+        if self._editing is None:
+            self._save_draft()
+            self._kept_text = self.composer.text
         self._editing, self._reply_to = entry, None
         self.composer.fill(entry.text)
         self._draw_about()
         self.action_compose()
 
-    def _save_draft(self) -> None:
-        one = self.model.open_one
-        if one is not None:
-            self.complain(self.session.save_draft(one, self._kept_text if self._editing else self.composer.text))
+    def on_text_area_changed(self) -> None:
+        if not self._saves_soon:
+            self._saves_soon = True
+            self.set_timer(DRAFT_PAUSE, self._save_draft)
 
-    def _save_draft_now_and_then(self) -> None:
-        """Saves what was typed, while the server takes it: without a connection that is done once, at the end."""
-        if self.session.link.is_connected:
-            self._save_draft()
+    def _save_draft(self) -> None:
+        """Saves what was typed, and says once why that does not go."""
+        self._saves_soon = False
+        one = self.model.open_one
+        if not self._is_there or one is None or self._editing is not None or self.composer.text == self._filled:
+            return
+        text = self.composer.text
+        wrong = self.session.save_draft(one, text)
+        if wrong != self._not_saved:
+            self._not_saved = wrong
+            self.complain(wrong)
+        if not wrong:
+            self._filled = text
+
+    def _take_draft(self) -> None:
+        """Shows what another device of this user wrote, unless there is something here that is not saved."""
+        one = self.model.open_one
+        if one is None or self._editing is not None or one.draft_waits:
+            return
+        if self.composer.text == self._filled != one.draft:
+            self._fill(one.draft)
 
     # A message.
 
@@ -397,12 +432,32 @@ class ChatApp(App[None]):
         if entry is None or one is None:
             return
         if entry.is_refused:
-            one.drop(entry)
-            self.composer.fill(entry.text)
-            self.action_compose()
-            self.session.changed()
+            self._take_back(one, entry)
         else:
             self.action_reply()
+
+    def _take_back(self, one: Conversation, entry: Entry) -> None:
+        """Puts what was refused into the composer, below what stands there, and is saved before it is dropped."""
+        self._drop_about()
+        self._fill(self.composer.text, entry.text)
+        self._filled = ""
+        self._save_draft()
+        if not self._not_saved:
+            self.complain(self.session.drop(entry))
+        self._reply_to = one.find(entry.reply_to) if entry.reply_to else None
+        self._draw_about()
+        self.action_compose()
+
+    def action_send_again(self) -> None:
+        """Sends what was refused once more, as it is."""
+        entry, one = self._chosen, self.model.open_one
+        if entry is None or one is None:
+            return
+        if not entry.is_refused:
+            self.tell("only what was refused can be sent again")
+            return
+        self.complain(self.session.send(one, entry.text, entry.reply_to) or self.session.drop(entry))
+        self.messages.follow()
 
     def action_reply(self) -> None:
         entry = self._chosen
@@ -431,11 +486,15 @@ class ChatApp(App[None]):
         if entry is None or entry.is_event:
             return
         choices = [Choice(Text("Delete for me: on all your devices"), "me")]
-        if entry.own and not entry.is_deleted:
+        if entry.is_refused:
+            choices = [Choice(Text("Drop it: nobody has it but this device"), "drop")]
+        elif entry.own and not entry.is_deleted:
             choices.insert(0, Choice(Text("Delete for everyone"), "everyone"))
 
         def deleted(picked: Picked | None) -> None:
-            if picked is not None and picked.value:
+            if picked is not None and picked.value == "drop":
+                self.complain(self.session.drop(entry))
+            elif picked is not None and picked.value:
                 self.complain(self.session.delete(entry, for_everyone=picked.value == "everyone"))
 
         self.push_screen(
@@ -620,16 +679,14 @@ class ChatApp(App[None]):
     async def action_settings(self) -> None:
         if len(self.screen_stack) > 1:
             return
-        picked = await self.push_screen_wait(
-            Picker("Settings", lambda _typed: self._settings(), hint="Enter changes it")
-        )
-        while picked is not None:
-            await self._set(picked.value)
-            if picked.value in {"members", "leave", "logout"}:
+        at = ""
+        while at not in {"members", "leave", "logout"}:
+            dialog = Picker("Settings", lambda _typed: self._settings(), hint="Enter changes it", at=at)
+            picked = await self.push_screen_wait(dialog)
+            if picked is None:
                 return
-            picked = await self.push_screen_wait(
-                Picker("Settings", lambda _typed: self._settings(), hint="Enter changes it")
-            )
+            at = picked.value
+            await self._set(at)
 
     def _settings(self) -> list[Choice]:
         client = self.session.client
@@ -733,6 +790,7 @@ class ChatApp(App[None]):
 
     async def action_quit(self) -> None:
         self._save_draft()
+        self.session.give_drafts()
         await self.session.stop()
         self.exit()
 

@@ -76,10 +76,12 @@ class Picker(Dialog[Picked | None]):
         asks: str = "",
         keys: Sequence[str] = (),
         nothing: str = "",
+        at: str = "",
     ) -> None:
         super().__init__(title)
         self._choices = choices
         self._hint, self._asks, self._keys = hint, asks, frozenset(keys)
+        self._at = at  # is chosen at first, where it is there
         self._nothing = nothing  # is said where there is none for what was typed
         self._values: list[str] = []
 
@@ -101,7 +103,7 @@ class Picker(Dialog[Picked | None]):
         listed.clear_options()
         listed.add_options([Option(choice.line) for choice in choices])
         if choices:
-            listed.highlighted = 0
+            listed.highlighted = self._values.index(self._at) if self._at in self._values else 0
         elif typed.strip() and self._nothing:
             listed.add_option(Option(Text(self._nothing, style="dim"), disabled=True))
 

@@ -35,6 +35,7 @@ KEYS = (
             ("d", "delete, for you or for everyone"),
             ("i", "who received and read it"),
             ("v", "the whole of a long one"),
+            ("Enter, s, d", "of one that was refused: change it, send it again, drop it"),
         ),
     ),
     (

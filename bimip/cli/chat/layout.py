@@ -29,8 +29,8 @@ SIGNS = {
     Status.ONLINE: ("●", "green"),
     Status.OFFLINE: ("○", "dim"),
     Status.AWAY: ("◐", "yellow"),
-    Status.BUSY: ("●", "yellow"),
-    Status.DND: ("●", "red"),
+    Status.BUSY: ("◉", "yellow"),  # another sign, too: not every terminal has colours, nor do all eyes see them
+    Status.DND: ("⊘", "red"),
 }
 
 AUTHORS = ("magenta", "blue", "green", "yellow", "red")
@@ -103,7 +103,7 @@ def block_of(model: Model, conversation: Conversation, entry: Entry, place: Plac
         said = "  ".join(f"{fit(shown(emoji), 12)} {len(eids)}" for emoji, eids in reactions.items())
         lines.append([gutter, (fit(said, place.width - 2), "cyan")])
     if entry.failure:
-        hint = " (Enter takes it back to be changed)" if entry.is_refused else ""
+        hint = " (Enter: change it, s: send it again, d: drop it)" if entry.is_refused else ""
         lines += [[gutter, (line, "red")] for line in wrap(f"✗ {shown(entry.failure)}{hint}", place.width - 2)]
     return lines
 
@@ -195,6 +195,8 @@ def _preview(model: Model, conversation: Conversation) -> Span:
     text = "deleted" if last.is_deleted else shown(cut(last.text, 200)[0])
     if last.is_event or last.is_deleted:
         return text, "dim italic"
+    if last.is_refused:
+        return f"not sent: {text}", "red"
     author = "you" if last.own else shown(model.name_of(last.author)) if conversation.is_group else ""
     return f"{author}: {text}" if author else text, "dim"
 

@@ -35,6 +35,7 @@ class Messages(LinesView):
         Binding("d,delete", "app.delete", "Delete"),
         Binding("plus,a", "app.react", "React", key_display="+"),
         Binding("i", "app.info", "Info"),
+        Binding("s", "app.send_again", "Again", show=False),
         Binding("v", "app.whole", "Whole", show=False),
         Binding("escape", "app.compose", "Write"),
     ]
@@ -85,6 +86,7 @@ class Messages(LinesView):
         if one.key != self._shown and not (self._entries and one.entries and self._entries[0] is one.entries[0]):
             self._cache.clear()
             self._chosen, self._follows = "", True
+        self._choose_near(one)
         self._drawn, self._shown = wanted, one.key
         anchor = self._anchor()
         cache: dict[str, Cached] = {}
@@ -102,6 +104,17 @@ class Messages(LinesView):
             self.scroll_end(animate=False, force=True, immediate=True)
         elif anchor is not None:
             self._return_to(*anchor)
+
+    def _choose_near(self, one: Conversation) -> None:
+        """Keeps a message chosen that has another key since it was sent; of one that is gone, what is in its place."""
+        number = self._numbers.get(self._chosen)
+        if number is None or number >= len(self._entries) or one.find(self._chosen) is not None:
+            return
+        entry = self._entries[number]
+        if one.find(entry.key) is entry:
+            self._chosen = entry.key
+        elif one.entries:
+            self._chosen = one.entries[min(number, len(one.entries) - 1)].key
 
     def _choose_again(self, one: Conversation) -> None:
         marked = self._marked()

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from bimip.cli.chat.saved import RefusedMessage
 from bimip.cli.chat.text import decoded
 from bimip.cli.show_events import message_text
 from bimip.client.core.kept import KeptMessage
@@ -122,6 +123,7 @@ class Conversation:
     marked_unread: bool = False
     muted_until: int = 0
     draft: str = ""
+    draft_waits: bool = False  # it was written here, and the server has it not yet
     entries: list[Entry] = field(default_factory=list)
     is_whole: bool = False  # nothing is in front of the first entry
     new_from: int = 0  # the first message that was unread when it was opened; 0: none
@@ -280,7 +282,8 @@ class Model:
             one = self._conversation(row.conversation, row.peer, is_feed=row.is_feed)
             one.title, one.is_feed, one.member_count = row.title, row.is_feed, row.member_count
             one.archived, one.pinned, one.marked_unread = row.archived, row.pinned, row.marked_unread
-            one.muted_until, one.draft = row.muted_until, decoded(row.draft)
+            one.muted_until = row.muted_until
+            self._draft_told(one, row.draft)
             if row.head >= one.head:
                 one.head = one.counted_upto = row.head
                 one.unread, one.has_more_unread, one.mentions = row.unread, row.has_more_unread, row.mentions
@@ -310,11 +313,22 @@ class Model:
     def take_waiting(self, messages: Iterable[Message]) -> None:
         """Shows what an earlier process wrote, and the server has not answered yet."""
         for message in messages:
-            if message.to is None:
-                continue
-            one = self.by_target(message.to.eid)
-            if one.find(message.id) is None:
+            one = self._addressed(message.to.eid if message.to is not None else "")
+            if one is not None and one.find(message.id) is None:
                 self.wrote(one, message.id, decoded(message.payload), message.timestamp, message.reply_to)
+
+    def take_refused(self, own_id: str, message: RefusedMessage) -> None:
+        """Shows what the server refused when an earlier process was there."""
+        one = self._addressed(message.to)
+        if one is not None and one.find(own_id) is None:
+            entry = self.wrote(one, own_id, message.text, message.at, message.reply_to)
+            entry.failure = f"not sent: {message.said}"
+
+    def _addressed(self, to: str) -> Conversation | None:
+        """Returns the conversation with a user, a group, or (with "") this user's friends, where there is one."""
+        if to:
+            return self.by_target(to)
+        return next((one for one in self.conversations.values() if one.is_feed and one.peer == self.own_eid), None)
 
     # What this user does.
 
@@ -328,6 +342,26 @@ class Model:
         conversation.new_from = 0
         self._changed()
         return entry
+
+    def drafted(self, conversation: Conversation, text: str) -> None:
+        """Shows what was begun here, whatever the server has."""
+        conversation.draft = text
+        conversation.draft_waits = bool(text or conversation.id)
+        self._changed()
+
+    def written(self, own_id: str) -> tuple[Conversation, Entry] | None:
+        """Returns what this user wrote under an id, and where."""
+        found = ((one, one.find(own_id)) for one in self.conversations.values())
+        return next(((one, entry) for one, entry in found if entry is not None), None)
+
+    def dropped(self, entry: Entry) -> None:
+        """Drops what was refused and is given up."""
+        found = self.written(entry.key)
+        if found is not None:
+            one, _ = found
+            one.drop(entry)
+            one.last = (one.entries[-1] if one.entries else None) if one.last is entry else one.last
+            self._changed()
 
     def changes(self, entry: Entry, command: str, what: str, wanted: str | None = None) -> None:
         """Shows an edit or a deletion that waits for its answer."""
@@ -409,7 +443,13 @@ class Model:
     def _kept(self, event: ConversationChanged) -> None:
         one = self._conversation(event.conversation)
         one.archived, one.pinned, one.marked_unread = event.archived, event.pinned, event.marked_unread
-        one.muted_until, one.draft = event.muted_until, decoded(event.draft)
+        one.muted_until = event.muted_until
+        self._draft_told(one, event.draft)
+
+    def _draft_told(self, one: Conversation, draft: bytes) -> None:
+        """Takes a draft of another device, but not in the place of what is written here."""
+        if not one.draft_waits:
+            one.draft = decoded(draft)
 
     def _group(self, event: GroupChanged) -> None:
         one = self._conversation(event.conversation)
@@ -468,16 +508,19 @@ class Model:
             self.opened = conversation
         if known is not None:
             known.add_all(one.entries)
+            if one.draft_waits:
+                self.drafted(known, one.draft)
             return known
         one.key = one.id = conversation
         self.conversations[conversation] = one
         return one
 
     def _refused(self, event: SendRefused) -> None:
-        for one in self.conversations.values():
-            if (entry := one.find(event.id)) is not None:
-                entry.failure = f"not sent: {event.message}"
-                self._touch(entry)
+        found = self.written(event.id)
+        if found is not None:
+            _, entry = found
+            entry.failure = f"not sent: {event.message}"
+            self._touch(entry)
 
     def _message_changed(self, event: MessageChanged) -> None:
         one = self.conversations.get(event.conversation)

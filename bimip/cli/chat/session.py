@@ -15,7 +15,8 @@ from typing import TypeVar
 import anyio
 import anyio.lowlevel
 
-from bimip.cli.chat.model import Conversation, Entry, Model
+from bimip.cli.chat.model import TO, Conversation, Entry, Model
+from bimip.cli.chat.saved import Draft, RefusedMessage, Saved
 from bimip.cli.chat.text import shown
 from bimip.cli.devices import Device, failure_of
 from bimip.client import (
@@ -31,7 +32,16 @@ from bimip.client import (
     TimedOut,
     open_client,
 )
-from bimip.client.events import CommandDone, CommandRefused, Connected, Disconnected, EpochChanged, Event, ServerError
+from bimip.client.events import (
+    CommandDone,
+    CommandRefused,
+    Connected,
+    Disconnected,
+    EpochChanged,
+    Event,
+    SendRefused,
+    ServerError,
+)
 
 PAGE = 50
 """Messages that are loaded at once."""
@@ -88,6 +98,9 @@ class Session:
         self._token = token
         self._stop: anyio.CancelScope | None = None  # while it runs
         self._said_typing = 0.0
+        self._saved: Saved | None = None
+        self._given: dict[str, str] = {}  # drafts, by conversation, that are on their way to the server
+        self._giving: dict[str, str] = {}  # whose these commands give
         self._loading: set[str] = set()
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -136,9 +149,26 @@ class Session:
         for one in self.model.conversations.values():
             if one.id:
                 self.model.take(client.conversations.settings(one.id))
+        self.model.take_waiting(client.messages.waiting(answered=True))
         self.model.take_waiting(client.messages.waiting())
+        self._load_saved(Saved(client.notes))
         self.link.waiting = client.messages.unsent
         self.changed()
+
+    def _load_saved(self, saved: Saved) -> None:
+        """Shows what an earlier process saved: what was begun, and what was refused."""
+        self._saved = saved
+        for key, draft in saved.drafts.items():
+            one = self._of_draft(key)
+            if one is not None:
+                self.model.drafted(one, draft.text)
+                one.activity = max(one.activity, draft.at)
+        for own_id, message in sorted(saved.refused.items(), key=lambda one: one[1].at):
+            self.model.take_refused(own_id, message)
+
+    def _of_draft(self, key: str) -> Conversation | None:
+        """Returns the conversation of a draft, which had no id perhaps when that was begun."""
+        return self.model.by_target(key.removeprefix(TO)) if key.startswith(TO) else self.model.conversations.get(key)
 
     async def _take_events(self, client: Client, start: Callable[..., object]) -> None:
         try:
@@ -165,14 +195,31 @@ class Session:
             case ServerError():
                 self.told(f"the server objects: {shown(event.message)}")
             case CommandDone():
-                self.model.changed(event.id)
+                if not self._gave_draft(event.id):
+                    self.model.changed(event.id)
             case CommandRefused():
-                if not self.model.changed(event.id, event.message):
+                if not self._gave_draft(event.id, event.message) and not self.model.changed(event.id, event.message):
                     self.told(f"refused: {shown(event.message)}")
+            case SendRefused():
+                self.model.take(event)
+                self._keep_refused(event)
             case _:
                 entry = self.model.take(event)
                 if entry is not None:
                     self._news(entry)
+
+    def _keep_refused(self, event: SendRefused) -> None:
+        """Keeps what was refused: the outbox drops it with the next event."""
+        found = self.model.written(event.id)
+        if found is None or self._saved is None:
+            return
+        one, entry = found
+        to = "" if one.is_feed else one.to
+        message = RefusedMessage(to, entry.written, entry.time, entry.reply_to, event.message)
+        try:
+            self._saved.keep_refused(event.id, message)
+        except ClientError as error:
+            self.told(f"what was refused is gone at the end of this program: {_sentence(error)}")
 
     def _news(self, entry: Entry) -> None:
         one = self.model.conversations.get(entry.conversation)
@@ -201,6 +248,7 @@ class Session:
                 cursor, count = page.cursor, count + len(page.rows)
                 if page.complete or not page.rows:
                     break
+            self.give_drafts()
             if self.model.open_one is not None:
                 await self._fetch_newest(self.model.open_one)
 
@@ -335,14 +383,67 @@ class Session:
     def keep(self, one: Conversation, **how: bool | int | bytes) -> str:
         """Changes how this user keeps a conversation, on all their devices."""
         if not one.id:
-            return "" if "draft" in how else "this conversation begins with its first message"
+            return "this conversation begins with its first message"
         return self._guarded(lambda client: client.conversations.keep_nowait(one.id, **how))  # type: ignore[arg-type]
 
+    def drop(self, entry: Entry) -> str:
+        """Gives a message up that was refused."""
+
+        def drop(_client: Client) -> None:
+            if self._saved is not None:
+                self._saved.drop_refused(entry.key)
+            self.model.dropped(entry)
+
+        return self._guarded(drop)
+
     def save_draft(self, one: Conversation, text: str) -> str:
-        if one.draft == text:
+        """Saves what was begun, in the client's file and at once; `give_drafts` has the server have it."""
+        saved = self._saved
+        if saved is None:
             return ""
-        one.draft = text
-        return self.keep(one, draft=text.encode(errors="replace"))
+        known = saved.drafts.get(one.key)
+        if text == (known.text if known is not None else "" if one.draft_waits else one.draft):
+            return ""
+
+        def save(_client: Client) -> None:
+            self.model.drafted(one, text)
+            if one.id and one.peer:
+                saved.drop_draft(TO + one.peer)  # of when it was none yet
+            if one.id or text:
+                saved.keep_draft(one.key, Draft(text, _now()))
+            else:
+                saved.drop_draft(one.key)
+
+        return self._guarded(save)
+
+    def give_drafts(self) -> None:
+        """Gives the server the drafts that it has not, while there is a connection."""
+        if self.client is None or self._saved is None or not self.client.connected:
+            return
+        for key, draft in self._saved.drafts.items():
+            one = self._of_draft(key)
+            if one is None or not one.id or self._given.get(key) == draft.text:
+                continue
+            self._given[key] = draft.text
+            with suppress(ClientError):  # of what is encrypted it stays here
+                for command in self.client.conversations.keep_nowait(one.id, draft=draft.text.encode(errors="replace")):
+                    self._giving[command] = key
+
+    def _gave_draft(self, command: str, refusal: str = "") -> bool:
+        """Takes the answer to a draft. Returns whether it was one of these."""
+        key = self._giving.pop(command, "")
+        if not key or self._saved is None:
+            return False
+        if refusal:
+            self.told(f"a draft stays on this device: {shown(refusal)}")
+        elif key not in self._giving.values():  # else there is a newer one on its way
+            draft, one = self._saved.drafts.get(key), self._of_draft(key)
+            if draft is not None and draft.text == self._given.pop(key, None):
+                with suppress(ClientError):
+                    self._saved.drop_draft(key)
+                if one is not None:
+                    one.draft_waits = False
+        return True
 
     def type(self, one: Conversation) -> None:
         """Shows the others that this user is typing, now and then."""

@@ -34,6 +34,7 @@ class Client(facets.OwnDevice):
         self.locations = facets.Locations(client.locations, loop)
         self.devices = facets.Devices(client.devices, loop)
         self.settings = facets.SettingsFacet(client.settings, loop)
+        self.notes = facets.Notes(client.notes, loop)
         self.keys = facets.KeysFacet(client.keys, loop)
         self.push = facets.Push(client.push, loop)
         self.state = facets.StateFacet(client.state, loop)

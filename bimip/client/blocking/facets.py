@@ -38,6 +38,7 @@ from bimip.client.facets.keys import KeysLeft, KnownKey
 from bimip.client.facets.locations import Locations as AsyncLocations
 from bimip.client.facets.messages import Messages as AsyncMessages
 from bimip.client.facets.messages.receipts import DeliveryState, MemberReceipts
+from bimip.client.facets.notes import Notes as AsyncNotes
 from bimip.client.facets.presence import PresenceFacet as AsyncPresenceFacet
 from bimip.client.facets.push import Push as AsyncPush
 from bimip.client.facets.push import PushOffer, PushSubscription
@@ -142,11 +143,11 @@ class Messages(Blocking[AsyncMessages]):
         """Number of messages in the outbox without an answer."""
         return self._call(lambda: self._facet.unsent)
 
-    def waiting(self, limit: int = 1000) -> list[Message]:
+    def waiting(self, limit: int = 1000, *, answered: bool = False) -> list[Message]:
         """Returns the messages in the outbox without an answer, in the order written: what a program shows of them
         after it was started again.
         """
-        return self._call(partial(self._facet.waiting, limit))
+        return self._call(partial(self._facet.waiting, limit, answered=answered))
 
     def send_nowait(
         self,
@@ -661,6 +662,26 @@ class Devices(Blocking[AsyncDevices]):
     def remove(self, name: str) -> None:
         """Remove another device of this user: its connection ends, and the server forgets how far it was."""
         return self._call(partial(self._facet.remove, name))
+
+
+class Notes(Blocking[AsyncNotes]):
+    """The calls of `notes`, which block."""
+
+    def keep(self, kind: str, name: str, value: bytes) -> None:
+        """Keep a note, in the place of the one of this kind and name."""
+        return self._call(partial(self._facet.keep, kind, name, value))
+
+    def get(self, kind: str, name: str) -> bytes | None:
+        """Return a note; None: there is none."""
+        return self._call(partial(self._facet.get, kind, name))
+
+    def all(self, kind: str) -> dict[str, bytes]:
+        """Return the notes of a kind by name, in the order of their names."""
+        return self._call(partial(self._facet.all, kind))
+
+    def drop(self, kind: str, name: str) -> None:
+        """Drop a note, where there is one."""
+        return self._call(partial(self._facet.drop, kind, name))
 
 
 class KeysFacet(Blocking[AsyncKeysFacet]):

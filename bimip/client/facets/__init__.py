@@ -15,6 +15,7 @@
     devices         all devices of this user: list, known, synced, label, remove, signal; of: those of another user
     history         fetch, thread, heads, conversation; kept, kept_heads, search, forget: what this device keeps
                     itself; snapshot, read_again: whether its copies of the logs are whole
+    notes           what the program keeps for itself in this device's file: keep, get, all, drop
     settings        what others may know of this user: privacy, change, exceptions, set_exception, set_visible
     keys            with which keys others encrypt for this device: count, publish, withdraw; for who encrypts: query,
                     claim; of a client that encrypts: fingerprint, known, verify, accept

@@ -2,26 +2,42 @@
 
 import asyncio
 import unicodedata
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+import pytest
 import textual.app
 import textual.pilot
 from textual import events
 from textual.pilot import Pilot
+from textual.strip import Strip
 
 from bimip.cli.chat.app import ChatApp
 from bimip.cli.chat.model import Conversation
 from bimip.cli.chat.session import Session
 from bimip.cli.devices import Device
+from bimip.client import open_client
 from bimip.testing import ServerProcess
 
 PATIENCE = 40.0
 SETTLING = 20
 """Turns of the loop: from the terminal to the screen, to a widget, to the application, and more than that."""
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    with ServerProcess(tmp_path_factory.mktemp("server")) as running:
+        yield running
+
+
+async def in_touch(server: ServerProcess, *eids: str) -> None:
+    """Lets users exist, which they do once they were here."""
+    for eid in eids:
+        async with open_client(server.url, token=server.token(eid)) as client:
+            await client.wait_connected()
 
 
 class Screen:
@@ -60,8 +76,15 @@ class Screen:
 
     def shown(self) -> str:
         """Returns what the screen shows."""
-        lines = self.app.screen._compositor.render_strips()
-        return "\n".join("".join(segment.text for segment in strip) for strip in lines)
+        return "\n".join("".join(segment.text for segment in strip) for strip in self.strips())
+
+    def strips(self) -> list[Strip]:
+        return self.app.screen._compositor.render_strips()
+
+    def size(self) -> tuple[int, int]:
+        """Returns the columns and lines that are drawn."""
+        strips = self.strips()
+        return strips[0].cell_length, len(strips)
 
     def opened(self) -> Conversation:
         one = self.model.open_one
@@ -85,10 +108,11 @@ async def a_screen(
     theme: str = "dark",
     bell: bool = False,
     token: Callable[[], str] | None = None,
+    url: str = "",
 ) -> AsyncIterator[Screen]:
     """Opens the screen of a device, and leaves it as Ctrl-Q does."""
     store = None if folder is None else folder / f"{eid}-{device}.db"
-    session = Session(Device(server.url, server.token(eid, device), store), ("chat", "feed"), token=token)
+    session = Session(Device(url or server.url, server.token(eid, device), store), ("chat", "feed"), token=token)
     app = ChatApp(session, theme=theme, bell=bell)
     with patch.object(textual.app, "wait_for_idle", _settle), patch.object(textual.pilot, "wait_for_idle", _settle):
         async with app.run_test(size=size, notifications=True) as pilot:

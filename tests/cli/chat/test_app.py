@@ -3,7 +3,6 @@
 import os
 import signal
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,23 +12,13 @@ from bimip.cli.chat.app import LOOK_SECONDS
 from bimip.cli.chat.muting import HOUR_MS
 from bimip.client import open_client
 from bimip.client.errors import StoreError
-from bimip.client.events import ConversationChanged
+from bimip.client.events import ContactChanged, ConversationChanged, GroupChanged, KnownContact
 from bimip.testing import ServerProcess
-from tests.cli.chat.screen import Screen, a_screen, in_thread, run
+from tests.cli.chat.screen import Screen, a_screen, in_thread, in_touch, run, server
+from tests.cli.chat.test_model import received
 from tests.cli.chat.test_text import HOSTILE
 
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
-    with ServerProcess(tmp_path_factory.mktemp("server")) as running:
-        yield running
-
-
-async def in_touch(server: ServerProcess, *eids: str) -> None:
-    """Lets users exist, which they do once they were here."""
-    for eid in eids:
-        async with open_client(server.url, token=server.token(eid)) as client:
-            await client.wait_connected()
+__all__ = ["server"]
 
 
 def test_two_people_talk(server: ServerProcess) -> None:
@@ -108,7 +97,7 @@ def test_hostile_messages_neither_move_the_cursor_nor_style_anything(server: Ser
             await one.open(mallory)
             await one.until(lambda: len(one.opened().entries) == len(HOSTILE))
             await one.sees("[red]x[/red]")
-            strips = one.app.screen._compositor.render_strips()
+            strips = one.strips()
             assert all(segment.text.isprintable() for strip in strips for segment in strip)
             assert all(strip.cell_length == 100 for strip in strips)
             assert not any(
@@ -120,7 +109,7 @@ def test_hostile_messages_neither_move_the_cursor_nor_style_anything(server: Ser
             await one.press("ctrl+f", *"red")
             await one.until(lambda: one.app.screen.query(Input))
             await one.sees("[red]")
-            strips = one.app.screen._compositor.render_strips()
+            strips = one.strips()
             assert all(segment.text.isprintable() for strip in strips for segment in strip)
 
     run(scenario)
@@ -176,8 +165,6 @@ def test_only_what_is_visible_is_drawn_and_each_message_is_laid_out_once(server:
 
 def fill(one: Screen, *, conversations: int, messages: int) -> None:
     """Puts as much into the model as would have come over the years."""
-    from tests.cli.chat.test_model import received  # noqa: PLC0415 - only here
-
     for number in range(conversations):
         eid, name = f"user{number}@many.org", f"k{number}"
         one.model.take(received(1, f"from {number}", author=eid, conversation=name))
@@ -186,8 +173,6 @@ def fill(one: Screen, *, conversations: int, messages: int) -> None:
 
 
 def fill_one(one: Screen, offset: int) -> None:
-    from tests.cli.chat.test_model import received  # noqa: PLC0415 - only here
-
     one.model.take(received(offset + 1, "the newest", author="user7@many.org", conversation="k7"))
     one.session.changed()
 
@@ -484,5 +469,76 @@ def test_a_terminal_that_is_gone_is_left_at_once(server: ServerProcess, monkeypa
             one.app.leave_at_signal(signal.SIGHUP, None)
             await one.until(lambda: left)
         assert left[0] == (128 + signal.SIGHUP, True)
+
+    run(scenario)
+
+
+def test_a_screen_that_is_resized_in_the_middle_keeps_what_is_written_and_what_is_read(server: ServerProcess) -> None:
+    async def scenario() -> None:
+        alice, bob = "alice@resized.org", "bob@resized.org"
+        await in_touch(server, alice)
+        async with (
+            a_screen(server, alice) as one,
+            open_client(server.url, token=server.token(bob)) as client,
+        ):
+            await one.until(lambda: one.session.link.is_connected)
+            text = "words that take another number of lines where there is less room for them "
+            await client.messages.send_many([(alice, f"number {number} {text}".encode()) for number in range(40)])
+            await one.until(lambda: one.model.open_one is not None and len(one.opened().entries) == 40)
+            await one.press(*"begun")
+            messages = one.app.messages
+            messages.scroll_to(y=messages.max_scroll_y // 2, animate=False, force=True, immediate=True)
+            await one.pilot.pause()
+            at_top = messages._anchor()
+            assert at_top is not None
+            for width, height in ((40, 20), (30, 10), (120, 40), (80, 24)):
+                await one.pilot.resize_terminal(width, height)
+                await one.until(lambda size=(width, height): one.size() == size and not one.app._wanted_draw)
+                assert [strip.cell_length for strip in one.strips()] == [width] * height
+                assert messages._anchor()[0] == at_top[0]
+                assert one.app.composer.text == "begun"
+                assert not one.app.screen.has_class("-listing")
+
+    run(scenario)
+
+
+def test_a_terminal_without_colours_has_none(server: ServerProcess, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scenario() -> None:
+        bob = "bob@plain.org"
+        await in_touch(server, bob)
+        async with a_screen(server, "alice@plain.org", theme="terminal") as one:
+            await one.until(lambda: one.session.link.is_connected)
+            await one.open(bob)
+            await one.write("Hello")
+            await one.sees("✓")
+            await one.press("ctrl+s")
+            await one.sees("You are busy")
+            styles = [segment.style for strip in one.strips() for segment in strip]
+            assert not [style for style in styles if style and style.color and not style.color.is_default]
+            assert any(style.bold for style in styles if style)
+
+    monkeypatch.setenv("NO_COLOR", "1")
+    run(scenario)
+
+
+def test_hostile_names_and_titles_stay_in_their_place(server: ServerProcess) -> None:
+    async def scenario() -> None:
+        async with a_screen(server, "alice@names.org", size=(80, 90)) as one:
+            await one.until(lambda: one.session.link.is_connected)
+            for number, text in enumerate(
+                HOSTILE.values()
+            ):  # a server would refuse most of them: this one is hostile, too
+                one.session._take(GroupChanged(f"c{number}", text, "member", 3, {}))
+                eid = f"user{number}@names.org"
+                one.session._take(ContactChanged(eid, KnownContact(name=text)))
+                one.model.by_target(eid)
+            one.session._take(received(1, author=f"\u202e{'x' * 90}\x1b[2J@names.org", conversation="last"))
+            for key in ("last", "c0", f"to:user{len(HOSTILE) - 1}@names.org"):
+                one.app._open(key)
+                await one.until(lambda: not one.app._wanted_draw)
+                strips = one.strips()
+                assert {strip.cell_length for strip in strips} == {80}
+                assert all(segment.text.isprintable() for strip in strips for segment in strip)
+                assert {strip.crop(24, 25).text for strip in strips[:86]} == {"│"}  # nothing has pushed it aside
 
     run(scenario)

@@ -49,7 +49,9 @@ def test_an_own_message_says_how_far_it_has_come() -> None:
 
     assert lines[2].endswith(" ✓✓")
     assert any(line.startswith("  waits") and line.endswith("⧖") for line in lines)
-    assert any("✗ not sent: they do not take it (Enter takes it back" in line for line in lines)
+    assert "✗ not sent: they do not take it (Enter: change it, s: send it again, d: drop it)" in " ".join(
+        line.strip() for line in lines
+    )
 
 
 def test_edits_deletions_reactions_and_answers_are_seen() -> None:

@@ -1,12 +1,14 @@
 """What the line at the bottom and the one at the top say."""
 
 import pytest
+from rich.cells import cell_len
 
 from bimip.cli.chat.session import Link
 from bimip.cli.chat.status import header_text, status_text
-from bimip.client.events import KnownContact, KnownPresence
+from bimip.client.events import ContactChanged, GroupChanged, KnownContact, KnownPresence
 from bimip.domain.core.records import Status
 from tests.cli.chat.test_model import ALICE, BOB, a_model, kept, received
+from tests.cli.chat.test_text import HOSTILE
 
 NOW = 1_700_000_000_000
 
@@ -60,3 +62,16 @@ def test_the_header_of_a_group_counts_its_members() -> None:
     one.member_count = 3
 
     assert header_text(model, one, NOW, 60).plain == " group c7  3 members"
+
+
+@pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
+def test_the_header_is_one_line_whatever_somebody_is_called(text: str) -> None:
+    model = a_model()
+    model.take(received(1, conversation="c7", to="c7"))
+    model.take(received(1))
+    model.take(GroupChanged("c7", text, "member", 3, {}))
+    model.take(ContactChanged(BOB, KnownContact(name=text)))
+    for key in ("c1", "c7"):
+        said = header_text(model, model.conversations[key], NOW, 40).plain
+        assert said.isprintable()
+        assert cell_len(said) <= 40

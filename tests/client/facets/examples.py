@@ -121,6 +121,14 @@ async def settings(client: Client) -> None:
         print("but for", eid, exception.show_last_seen.name)
 
 
+async def notes(client: Client) -> None:
+    client.notes.keep("drafts", "bob@example.org", b"To be said")
+    for who, draft in client.notes.all("drafts").items():
+        print(who, "is to be told:", draft.decode())
+    client.notes.drop("drafts", "bob@example.org")
+    print(client.notes.get("drafts", "bob@example.org"))
+
+
 async def keys(client: Client) -> None:
     left = await client.keys.count()
     print("one-time keys that nobody was given:", left.one_time)

@@ -61,6 +61,7 @@ PRINTED = {
         "others of mine that are there: 0",
     ],
     "settings": ["last seen is for CONTACTS", "but for bob@example.org DENIED"],
+    "notes": ["bob@example.org is to be told: To be said", "None"],
     "keys": ["one-time keys that nobody was given: 0"],
     "push": ["phone by fcm"],
     "state": ["as of version 4 there are 3"],

@@ -18,12 +18,17 @@ class Sending(Writing):
         """Number of messages in the outbox without an answer."""
         return self._device.store.outbox.size()
 
-    def waiting(self, limit: int = 1000) -> list[Message]:
+    def waiting(self, limit: int = 1000, *, answered: bool = False) -> list[Message]:
         """Returns the messages in the outbox without an answer, in the order written: what a program shows of them
         after it was started again. Raises InvalidArgument for what is no number, StoreError where the file fails.
+
+        `answered`: those with an answer instead that no program has taken yet, which comes as an event.
         """
-        rows = self._device.store.outbox.unanswered(0, checked_number("limit", limit))
-        return [Message.parse(row.message) for row in rows]
+        outbox = self._device.store.outbox
+        most = checked_number("limit", limit)
+        return [
+            Message.parse(row.message) for row in (outbox.answered()[:most] if answered else outbox.unanswered(0, most))
+        ]
 
     def send_nowait(
         self,
