@@ -401,9 +401,9 @@ class ChatApp(App[None]):
         """Saves what was typed, and says once why that does not go."""
         self._saves_soon = False
         one = self.model.open_one
-        if not self._is_there or one is None or self._editing is not None or self.composer.text == self._filled:
+        text = self.composer.text if self._is_there else self._filled
+        if one is None or self._editing is not None or text == self._filled or self.session.client is None:
             return
-        text = self.composer.text
         wrong = self.session.save_draft(one, text)
         if wrong != self._not_saved:
             self._not_saved = wrong
