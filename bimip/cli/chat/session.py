@@ -24,13 +24,11 @@ from bimip.client import (
     ClientError,
     DeviceInfo,
     GroupInfo,
-    InvalidArgument,
     KeptMessage,
     NotConnected,
     Refused,
     Start,
     Status,
-    StoreError,
     TimedOut,
     open_client,
 )
@@ -427,7 +425,7 @@ class Session:
             if one is None or not one.id or self._given.get(key) == draft.text:
                 continue
             self._given[key] = draft.text
-            with suppress(InvalidArgument, StoreError):  # of what is encrypted it stays here
+            with suppress(ClientError):  # of what is encrypted it stays here
                 for command in self.client.conversations.keep_nowait(one.id, draft=draft.text.encode(errors="replace")):
                     self._giving[command] = key
 
