@@ -26,7 +26,9 @@ class Notes(Facet):
         """Keep a note, in the place of the one of this kind and name."""
         if not isinstance(value, bytes):
             raise InvalidArgument(f"a note is bytes, and not {value!r}")
-        self._device.store.set_note(checked_text("kind", kind), checked_text("name", name), value)
+        checked_text("kind", kind)
+        checked_text("name", name)
+        self._device.store.set_note(kind, name, value)
 
     def get(self, kind: str, name: str) -> bytes | None:
         """Return a note; None: there is none."""
