@@ -117,18 +117,26 @@ class Session:
                 keep_messages=True,
             ) as client:
                 self.client = client
-                with anyio.CancelScope() as self._stop:
-                    self._load(client)
-                    async with anyio.create_task_group() as tasks:
-                        tasks.start_soon(self._measure, client)
-                        await self._take_events(client, tasks.start_soon)
-                        await anyio.sleep_forever()
+                try:
+                    with anyio.CancelScope() as self._stop:
+                        self._load(client)
+                        async with anyio.create_task_group() as tasks:
+                            tasks.start_soon(self._measure, client)
+                            await self._take_events(client, tasks.start_soon)
+                            await anyio.sleep_forever()
+                finally:
+                    self._leave_file()
         except ClientError as error:
             self._end(error)
         finally:
             self.client = None
             self.finished.set()
             self.changed()
+
+    def _leave_file(self) -> None:
+        """Asks the client's file nothing more: it closes, and the screen is still drawn."""
+        self.client = None
+        self.model.times, self.model.state = (lambda _conversation, _offset: {}), (lambda _conversation, _offset: None)
 
     async def stop(self) -> None:
         """Leaves as a device does: what was taken is acknowledged."""
