@@ -315,7 +315,7 @@ class Parts:
             partitions=settings.partitions.names,
             wall_clock=self.timekeeper.now,
             verify=lambda token: self.verifier.verify(token, self.timekeeper.now()),
-            new_id=lambda: f"{surroundings.random.getrandbits(128):032x}",
+            new_id=lambda: f"{self.timekeeper.now() % (1 << 48):012x}{surroundings.random.getrandbits(80):020x}",
             calls=self.calls,
             locations=self.locations,
             attendants=[self.calls, self.locations],

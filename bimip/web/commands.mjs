@@ -11,6 +11,7 @@
  * offline takes its place among what others did meanwhile. Each may be sent again under its id, so it stays until there is an answer.
  */
 
+import { newId } from "./bimip.mjs";
 import { compareNumbers } from "./state.mjs";
 
 const IN_FLIGHT = 16;
@@ -54,7 +55,7 @@ export class Commands {
         if (row.command.kind === kind && row.command.conversation === conversation && !this.#inFlight.has(row)) this.#settle(row);
       }
     }
-    const row = { seq: ++this.#lastSeq, command: { id: crypto.randomUUID(), stamp: this.stamp(), ...command }, about, behind: this.#store.last() };
+    const row = { seq: ++this.#lastSeq, command: { id: newId(), stamp: this.stamp(), ...command }, about, behind: this.#store.last() };
     this.waiting.push(row);
     this.#ledger.put("commands", row);
     return row;

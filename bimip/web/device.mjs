@@ -84,7 +84,7 @@
  *     close(), forget(): closes, and erases the database
  */
 
-import { BimipError, connect } from "./bimip.mjs";
+import { BimipError, connect, newId } from "./bimip.mjs";
 import { Commands } from "./commands.mjs";
 import { Conversations, News, payloadOf, payloadText, pendingValue } from "./conversations.mjs";
 import { browserDatabase, clientStore, Ledger } from "./database.mjs";
@@ -412,7 +412,7 @@ export class Device {
   // Messages.
 
   async send({ to, conversation, text, replyTo, thread, disappearAfterMs, mentions }) {
-    const id = crypto.randomUUID(), aim = this.#conversations.resolve(conversation ?? `to:${to.normalize("NFC")}`);
+    const id = newId(), aim = this.#conversations.resolve(conversation ?? `to:${to.normalize("NFC")}`);
     const peer = this.#conversations.kind(aim) === "direct" ? this.#conversations.peer(aim) : "";
     const message = { id, to: peer || aim, text, type: 1, timestamp: Date.now() };
     if (replyTo || thread) message.reply_to = replyTo || thread;
@@ -560,7 +560,7 @@ export class Device {
   leave(id) { return this.#group("LEAVE", { id }); }
   rename(id, title) { return this.#group("RENAME", { id, title }); }
   setRole(id, eid, role) { return this.#group("SET_ROLE", { id, members: [{ eid, role }] }); }
-  #group(action, payload) { return this.request("conversation", { action, request_id: crypto.randomUUID(), ...payload }); }
+  #group(action, payload) { return this.request("conversation", { action, request_id: newId(), ...payload }); }
 
   async members(id) {
     const found = [];
@@ -594,7 +594,7 @@ export class Device {
   block(eid) { return this.#contact("BLOCK", eid); }
   unblock(eid) { return this.#contact("UNBLOCK", eid); }
   nameContact(eid, name) { return this.#contact("NAME", eid, { name }); }
-  #contact(action, eid, more = {}) { return this.request("contact", { action, eid, id: crypto.randomUUID(), ...more }); }
+  #contact(action, eid, more = {}) { return this.request("contact", { action, eid, id: newId(), ...more }); }
 
   presence(eid) { return this.#presence.of(eid); }
   async askPresence(eid) { return this.#presence.set(eid, await this.request("awareness", { to: { eid } })); }

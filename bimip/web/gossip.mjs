@@ -9,7 +9,7 @@
  * the server. Giving is the same from the other side, one sibling after the other.
  */
 
-import { fromBase64, toBase64 } from "./bimip.mjs";
+import { fromBase64, newId, toBase64 } from "./bimip.mjs";
 import { Channel } from "./channel.mjs";
 import { digestOf, extended, START } from "./chain.mjs";
 import { decodeSlice, encodeSlice } from "./slices.mjs";
@@ -93,7 +93,7 @@ export class Gossip {
       }
     }
     if (!Object.keys(lacks).length) return;
-    const id = `${PREFIX}${crypto.randomUUID()}`;
+    const id = `${PREFIX}${newId()}`;
     const wanted = { epoch: this.#client().epoch, after: Object.fromEntries(Object.entries(lacks).map(([name, { upto }]) => [name, upto])) };
     this.#tell("asking");
     try {

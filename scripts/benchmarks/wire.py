@@ -126,13 +126,14 @@ class Author:
     number is made once.
     """
 
-    def __init__(self, sender: int, to: str, more: bytes = b"", *, random_ids: bool = False) -> None:
-        """`more`: other fields of each message. `random_ids`: as the SDK makes them, not counting up."""
+    def __init__(self, sender: int, to: str, more: bytes = b"", *, sdk_ids: bool = False) -> None:
+        """`more`: other fields of each message. `sdk_ids`: as the SDK draws them, one a millisecond."""
         now = time.time_ns() // 1_000_000
         addressed = field(b"\x22", field(b"\x0a", to.encode())) + b"\x28\x01\x30" + varint(now)
         self._head = b"\xb2\x01\x1c%013d:" % now
         self._sender = sender
-        self._random_ids = random_ids
+        self._sdk_ids = sdk_ids
+        self._began = now
         self._middle = addressed + b"\x3a" + varint(PAYLOAD_BYTES) + b"@%04d:" % sender
         self._tail = b"@" + _PAD + more
         self._element = b"\x2a" + varint(len(self.message(0)))  # of Body.messages
@@ -144,8 +145,9 @@ class Author:
 
     def id_of(self, number: int) -> bytes:
         """The field with a message's id."""
-        if self._random_ids:
-            return b"\x0a\x20%032x" % ((number << 14 | self._sender) * _SCATTER % (1 << 128))
+        if self._sdk_ids:
+            drawn = (number << 14 | self._sender) * _SCATTER % (1 << 80)
+            return b"\x0a\x20%012x%020x" % (self._began + number, drawn)
         return b"\x0a\x0dm%04d%08d" % (self._sender, number)
 
     def alone(self, number: int) -> bytes:

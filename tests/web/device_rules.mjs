@@ -1,6 +1,7 @@
 // Rules of one device, against a server that says what a test wants. Prints each rule that holds.
 
 import assert from "node:assert/strict";
+import { newId } from "../../bimip/web/bimip.mjs";
 import { memoryDatabase } from "../../bimip/web/database.mjs";
 import { openDevice } from "../../bimip/web/device.mjs";
 
@@ -320,6 +321,18 @@ const RULES = {
     socket.sent(socket.all("message")[0], 1);
     await settled();
     assert.deepEqual((await device.export()).map((one) => [one.partition, one.offset, one.text]), [["chat", 1, "mine"]]);
+  },
+
+  async "ids go by the time, and are drawn also where a page came without TLS"() {
+    const { now } = Date, { randomUUID } = crypto, times = [5, 6, 7, 8].map((late) => 1_700_000_000_000 + late);
+    crypto.randomUUID = undefined;
+    Date.now = () => times.shift();
+    const drawn = [1, 2, 3, 4].map(() => newId());
+    Object.assign(Date, { now });
+    crypto.randomUUID = randomUUID;
+    assert.deepEqual(drawn, [...drawn].sort());
+    assert.equal(new Set(drawn.map((one) => one.slice(12))).size, 4);
+    for (const one of drawn) assert.match(one, /^018bcfe568[0-9a-f]{22}$/);
   },
 
   async "nothing of a payload that is no text is shown as text"() {

@@ -51,7 +51,7 @@ class Commands(Facet):
         """Give it an id and a stamp, where it has none. Raises InvalidArgument for what is to stay encrypted."""
         encrypts = self._device.encryption is not None
         self._device.sealed.check_command(command, self._device.inbox.identity, encrypts=encrypts)
-        command.id = command.id or f"{self._environment.random.getrandbits(128):032x}"
+        command.id = command.id or self._environment.new_id()
         self._device.commands.stamp(command, self._environment.now())
 
 

@@ -79,7 +79,7 @@ class Contacts(Facet):
     async def _change(
         self, action: ContactAction, eid: str, given_id: str, *, mutual: bool = False, name: str = "", stamp: int = 0
     ) -> KnownContact:
-        drawn = f"{self._environment.random.getrandbits(128):032x}"
+        drawn = self._environment.new_id()
         asked = Contact(
             action=action,
             eid=checked_text("eid", eid),

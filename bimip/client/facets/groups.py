@@ -94,7 +94,7 @@ class Groups(Facet):
         return groups_of(self._device.store)
 
     async def _change(self, asked: Conversation, request_id: str) -> Conversation:
-        drawn = f"{self._environment.random.getrandbits(128):032x}"
+        drawn = self._environment.new_id()
         asked.request_id = checked_text("request_id", request_id) or drawn
         return await self._connector.request(asked, Conversation)
 

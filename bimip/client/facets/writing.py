@@ -29,7 +29,7 @@ class Writing(Facet):
     ) -> Message:
         try:
             return Message(
-                id=id or f"{self._environment.random.getrandbits(128):032x}",
+                id=id or self._environment.new_id(),
                 to=None if to is None else WireIdentity(eid=to),
                 type=type,
                 timestamp=self._environment.now(),
