@@ -29,7 +29,7 @@ PAUSE = 4.0
 class Slices:
     """A line of tasks, each with a slice of plain code, which may not wait for anything."""
 
-    __slots__ = ("_clock", "_count", "_is_taken", "_not_before", "_waiting", "served")
+    __slots__ = ("_clock", "_count", "_not_before", "_owner", "_waiting", "served")
 
     def __init__(self, clock: Callable[[], float] = float) -> None:
         """`clock` tells seconds."""
@@ -38,7 +38,7 @@ class Slices:
         self._clock = clock
         self._waiting: list[tuple[float, int, trio.lowlevel.Task]] = []
         self._count = count()
-        self._is_taken = False
+        self._owner: trio.lowlevel.Task | None = None  # whose turn it is
         self._not_before = 0.0  # for those who are held back
 
     def holds_back(self, account: Hashable, now: float) -> bool:
@@ -50,48 +50,54 @@ class Slices:
 
         It counts for the account. Whoever ends, wherever that is, lets the others go on.
         """
-        while True:
-            await self._stand_in_line(account)
-            if trio.current_time() >= self._not_before or not self.holds_back(account, trio.current_time()):
-                break
-            self._pass_on()
-            await trio.sleep_until(self._not_before)
-        began = self._clock()
         try:
-            return work()
-        finally:
-            if seconds := self._clock() - began:
-                self.served[account] += seconds
-                now = trio.current_time()
-                if self.holds_back(account, now):
-                    self._not_before = now + PAUSE * seconds
+            while True:
+                await self._stand_in_line(account)
+                if trio.current_time() >= self._not_before or not self.holds_back(account, trio.current_time()):
+                    break
+                self._leave()
+                await trio.sleep_until(self._not_before)
+            began = self._clock()
             try:
-                await trio.lowlevel.checkpoint()
+                return work()
             finally:
-                self._pass_on()
+                self._charge(account, self._clock() - began)
+                await trio.lowlevel.checkpoint()
+        finally:
+            self._leave()
+
+    def _charge(self, account: Hashable, seconds: float) -> None:
+        if seconds:
+            self.served[account] += seconds
+            now = trio.current_time()
+            if self.holds_back(account, now):
+                self._not_before = now + PAUSE * seconds
 
     async def _stand_in_line(self, account: Hashable) -> None:
-        if not self._is_taken:
-            self._is_taken = True
-            try:
-                await trio.lowlevel.checkpoint()
-            except BaseException:
-                self._pass_on()
-                raise
+        task = trio.lowlevel.current_task()
+        if self._owner is None:
+            self._owner = task
+            await trio.lowlevel.checkpoint()
             return
-        place = (trio.current_time() + BEHIND * self.served.get(account, 0.0), next(self._count))
-        one = (*place, trio.lowlevel.current_task())
 
         def leave(_raise: object) -> trio.lowlevel.Abort:
-            self._waiting.remove(one)
-            self._waiting.sort()
+            self._forget(task)
             return trio.lowlevel.Abort.SUCCEEDED
 
-        heappush(self._waiting, one)
+        due = trio.current_time() + BEHIND * self.served.get(account, 0.0)
+        heappush(self._waiting, (due, next(self._count), task))
         await trio.lowlevel.wait_task_rescheduled(leave)
 
-    def _pass_on(self) -> None:
-        if self._waiting:
-            trio.lowlevel.reschedule(heappop(self._waiting)[-1])
+    def _leave(self) -> None:
+        """Lets the next one go on, where it is this task's turn; it stands in line no more."""
+        task = trio.lowlevel.current_task()
+        if self._owner is not task:
+            self._forget(task)
+        elif self._waiting:
+            self._owner = heappop(self._waiting)[-1]
+            trio.lowlevel.reschedule(self._owner)
         else:
-            self._is_taken = False
+            self._owner = None
+
+    def _forget(self, task: trio.lowlevel.Task) -> None:
+        self._waiting = sorted(one for one in self._waiting if one[-1] is not task)

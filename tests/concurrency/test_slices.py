@@ -127,3 +127,23 @@ async def test_who_leaves_the_line_is_passed_over(autojump_clock: MockClock) -> 
 
     assert scope.cancelled_caught
     assert [who for _, who in work.done] == ["first", "last"]
+
+
+async def test_whoever_raises_while_they_wait_is_not_waited_for(autojump_clock: MockClock) -> None:
+    """As in the sweep of kills, in which a wait raises what is no cancellation."""
+    work = Work()
+
+    async def crash() -> None:
+        running = work.do("crashes")
+        waiting = running.send(None)  # it stands in line
+        assert waiting is not None
+        with pytest.raises(RuntimeError):
+            running.throw(RuntimeError("its wait failed"))
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(work.do, "first")
+        await trio.lowlevel.checkpoint()
+        nursery.start_soon(crash)
+        nursery.start_soon(work.do, "last")
+
+    assert [who for _, who in work.done] == ["first", "last"]
