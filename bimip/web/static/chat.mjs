@@ -20,7 +20,7 @@ const UNMEANT = new Set(["MARK_READ", "MARK_UNREAD", "DRAFT"]); // commands that
 const at = (id) => document.getElementById(id);
 
 let device = null, inbox = null, conversation = null, thread = null, head = null;
-let rows = [], names = new Map(), blocked = new Set(), chosen = "", shownAs = "", reads = false, readsAgain = false, searching = 0, away = 0, isInactive = false;
+let rows = [], names = new Map(), blocked = new Set(), chosen = "", shownAs = "", reads = false, readsAgain = false, searching = 0, away = 0, isInactive = false, isLeaving = false;
 
 const name = (eid) => names.get(eid) || nameOf(eid);
 
@@ -72,6 +72,7 @@ async function logOut() {
       if (forget && device.condition.isConnected) await device.request("logout", { forget: true }).catch(() => {});
       closeThread();
       leave();
+      isLeaving = true;
       await device.forget();
       await login.forget();
       return true;
@@ -135,6 +136,9 @@ async function refresh() {
       blocked = new Set(contacts.filter((one) => one.blocked).map((one) => one.eid));
       rows = await device.inbox();
     } while (readsAgain);
+  } catch (error) {
+    if (isLeaving) return; // the device was closed meanwhile
+    throw error;
   } finally { reads = false; }
   showInbox();
   showHead();

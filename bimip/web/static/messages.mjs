@@ -89,10 +89,14 @@ export class Messages {
     const asked = { limit: WINDOW };
     if (this.#end) asked.before = this.#end;
     if (this.#thread) asked.thread = this.#thread;
-    const views = await this.#device.messages(conversation, asked);
-    if (shown !== this.#shown) return;
-    await this.#readQuotes(views);
-    if (shown === this.#shown) this.#draw(views);
+    try {
+      const views = await this.#device.messages(conversation, asked);
+      if (shown !== this.#shown) return;
+      await this.#readQuotes(views);
+      if (shown === this.#shown) this.#draw(views);
+    } catch (error) {
+      if (shown === this.#shown) throw error; // else nobody looks any more, and the device may be closed
+    }
   }
 
   async #readQuotes(views) {
