@@ -22,13 +22,13 @@ class Shares(defaultdict[Hashable, float]):
         """When they are to be aged again: it is asked for at every round."""
         self.little_until = 0.0
         """So long somebody counts as there who asks for little: whoever serves them says so."""
-
-    def holds_back(self, account: Hashable, now: float) -> bool:
-        """Whether an account had so much that it has to leave room for others who are there."""
-        return now < self.little_until and self.get(account, 0.0) > MOST_SECONDS
+        self.held: frozenset[Hashable] = frozenset()
+        """Accounts that had so much of late that they have to leave room for others who are there."""
 
     def age(self, now: float) -> None:
         """Halves what each account had; what makes no difference any more is forgotten."""
+        has_others = now < self.little_until
+        self.held = frozenset([who for who, seconds in self.items() if has_others and seconds > MOST_SECONDS])
         halves = {who: seconds / 2 for who, seconds in self.items() if seconds > MUCH_SECONDS / 64}
         self.clear()
         self.update(halves)

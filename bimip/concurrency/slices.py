@@ -41,10 +41,6 @@ class Slices:
         self._owner: trio.lowlevel.Task | None = None  # whose turn it is
         self._not_before = 0.0  # for those who are held back
 
-    def holds_back(self, account: Hashable, now: float) -> bool:
-        """Whether an account's work is to be done in slices, however little it is."""
-        return self.served.holds_back(account, now)
-
     async def run(self, work: Callable[[], T], account: Hashable = None) -> T:
         """Do the work when it is this task's turn; the next one has its own when the loop has been round once more.
 
@@ -53,7 +49,7 @@ class Slices:
         try:
             while True:
                 await self._stand_in_line(account)
-                if trio.current_time() >= self._not_before or not self.holds_back(account, trio.current_time()):
+                if account not in self.served.held or trio.current_time() >= self._not_before:
                     break
                 self._leave()
                 await trio.sleep_until(self._not_before)
@@ -69,9 +65,8 @@ class Slices:
     def _charge(self, account: Hashable, seconds: float) -> None:
         if seconds:
             self.served[account] += seconds
-            now = trio.current_time()
-            if self.holds_back(account, now):
-                self._not_before = now + PAUSE * seconds
+            if account in self.served.held:
+                self._not_before = trio.current_time() + PAUSE * seconds
 
     async def _stand_in_line(self, account: Hashable) -> None:
         task = trio.lowlevel.current_task()

@@ -268,7 +268,6 @@ class Journal:
         most = max([shares.get(owner, 0.0) for owner in owners])
         if most < MUCH_SECONDS or None in owners:  # the server's own may wait for all that came before
             return tickets
-        tickets = sorted(tickets, key=lambda ticket: shares.get(ticket.owner, 0.0))
         little = {owner for owner in owners if shares.get(owner, 0.0) < most * LITTLE}
         first = [ticket for ticket in tickets if ticket.owner in little]
         if all(ticket.lazy for ticket in first):

@@ -5,7 +5,6 @@ A frame is handled where it arrives, in plain code. What one asks for stands in 
 weighed, charged for, and owed an answer from then on. Nothing here knows a payload by its name.
 """
 
-from math import inf
 from typing import Any
 
 import trio
@@ -71,32 +70,34 @@ async def _read_hello(device: Device, frames: list[bytes], intake: "Intake") -> 
 class Intake:
     """Handles frames as they arrive, in the task of whoever reads the socket. What must wait, waits in the reader."""
 
-    __slots__ = ("_device", "_malformed", "_rest", "_slices", "_waiting")
+    __slots__ = ("_clock", "_device", "_malformed", "_rest", "_served", "_slices", "_waiting")
 
     def __init__(self, device: Device) -> None:
         self._device = device
+        self._clock = device.services.clock
         self._slices = device.session.services.slices
+        self._served = self._slices.served
         self._malformed = 0  # frames in a row that could not be decoded
         self._rest: Rest | None = None  # of a frame that is handled in slices
         self._waiting: list[bytes] = []
 
-    def receive(self, frames: list[bytes], now: float) -> bool:
+    def receive(self, frames: list[bytes], now: float, *, in_slice: bool = False) -> bool:
         """False: there is no room for more, or others must have their turn first."""
-        if self._slices.holds_back(self._device.connection.account, now):
+        device, held = self._device, self._served.held
+        if held and not in_slice and device.connection.account in held:  # it has slices alone, however little it asks
             self._waiting = frames
             return False
-        return self._take(frames, now)
-
-    def _take(self, frames: list[bytes], now: float) -> bool:
-        device = self._device
         device.heard_at = now
         device.weight = 0
         most = device.max_owed
-        clock = device.services.clock
-        until = clock() + SECONDS_AT_ONCE if len(frames) > 1 else inf
+        began = self._clock() if len(frames) > 1 else 0.0
         for number, frame in enumerate(frames):
-            is_full = device.owed >= most or device.weight >= WEIGHT_AT_ONCE or self._rest is not None
-            if is_full or (number and clock() > until):
+            if (
+                device.owed >= most
+                or device.weight >= WEIGHT_AT_ONCE
+                or self._rest is not None
+                or (number and self._clock() > began + SECONDS_AT_ONCE)
+            ):
                 self._waiting = frames[number:]
                 break
             self._handle(frame)
@@ -130,7 +131,7 @@ class Intake:
 
     def _take_waiting(self) -> None:
         frames, self._waiting = self._waiting, []
-        self._take(frames, trio.current_time())
+        self.receive(frames, trio.current_time(), in_slice=True)
 
     async def catch_up(self) -> None:
         """Until everything that arrived is handled, and there is room for more."""

@@ -20,12 +20,12 @@ def test_what_was_long_ago_counts_less_and_is_forgotten() -> None:
 
 def test_who_had_much_is_held_back_while_others_are_there_who_ask_for_little() -> None:
     shares = Shares()
-    shares["much"] += 2 * MOST_SECONDS
-    shares["little"] += MOST_SECONDS / 2
-    alone = shares.holds_back("much", 5.0)
-    shares.little_until = 6.0
+    had = {"much": 2 * MOST_SECONDS, "little": MOST_SECONDS / 2}
+    held = []
+    for now in (5.0, 6.0, 7.0):
+        shares.update(had)
+        shares.little_until = 6.5 if now > 5.0 else 0.0
+        shares.age(now)
+        held.append(set(shares.held))
 
-    assert not alone
-    assert [shares.holds_back(who, 5.0) for who in ("much", "little", "nobody")] == [True, False, False]
-    assert not shares.holds_back("much", 6.0)
-    assert "nobody" not in shares
+    assert held == [set(), {"much"}, set()]

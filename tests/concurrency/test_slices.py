@@ -5,7 +5,6 @@ import trio
 import trio.lowlevel
 from trio.testing import MockClock
 
-from bimip.concurrency.shares import MOST_SECONDS
 from bimip.concurrency.slices import PAUSE, Slices
 
 
@@ -95,8 +94,7 @@ async def test_who_was_served_least_of_late_is_next(autojump_clock: MockClock) -
 async def test_those_who_are_held_back_leave_the_loop_to_others_between_two_slices(autojump_clock: MockClock) -> None:
     """However many they are, and only while somebody is there who asks for little."""
     work = Work()
-    work.slices.served["much"] = 2 * MOST_SECONDS
-    work.slices.served.little_until = 10.0
+    work.slices.served.held = frozenset({"much"})
     async with trio.open_nursery() as nursery:
         for _ in range(3):
             nursery.start_soon(lambda: work.do("much", count=5, seconds=0.01))
@@ -105,7 +103,7 @@ async def test_those_who_are_held_back_leave_the_loop_to_others_between_two_slic
         await work.do("little")
         waited = trio.current_time() - began
     held = [at for at, who in work.done if who == "much"]
-    work.slices.served.little_until = 0.0
+    work.slices.served.held = frozenset()
     began = trio.current_time()
     await work.do("much", count=100, seconds=0.01)
 

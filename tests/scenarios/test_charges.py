@@ -126,11 +126,11 @@ async def test_small_frames_that_take_long_are_handled_in_slices(
 ) -> None:
     """However little they weigh: two of these take as long as one may hold up all others."""
     seconds, turns = 0.0, list[int]()
-    take, handle = Intake._take, intake.handle
+    receive, handle = Intake.receive, intake.handle
 
-    def begin_turn(self: Intake, frames: list[bytes], now: float) -> bool:
+    def begin_turn(self: Intake, frames: list[bytes], now: float, **how: bool) -> bool:
         turns.append(0)
-        return take(self, frames, now)
+        return receive(self, frames, now, **how)
 
     def count(device: Device, frame: bytes) -> Rest | None:
         nonlocal seconds
@@ -139,10 +139,10 @@ async def test_small_frames_that_take_long_are_handled_in_slices(
         return handle(device, frame)
 
     monkeypatch.setattr(InlineWorker, "clock", lambda _self: seconds)
+    monkeypatch.setattr(Intake, "receive", begin_turn)
+    monkeypatch.setattr(intake, "handle", count)
     async with open_world() as world:
         phone = await world.join("bob", "phone")
-        monkeypatch.setattr(Intake, "_take", begin_turn)
-        monkeypatch.setattr(intake, "handle", count)
         for _ in range(20):
             phone.send(ping_pong=pb.PingPong(), ref=3)
         await phone.heard()
