@@ -11,6 +11,8 @@ MUCH_SECONDS = 0.01
 
 MOST_SECONDS = 0.1
 """Of late, for one account: some fifth of all that there is. Who had more is held back while others ask for little."""
+CALM_SECONDS = MOST_SECONDS / 4
+"""Who is held back is so until they had less than this: as long as they ask for more than they get."""
 
 
 class Shares(defaultdict[Hashable, float]):
@@ -27,8 +29,10 @@ class Shares(defaultdict[Hashable, float]):
 
     def age(self, now: float) -> None:
         """Halves what each account had; what makes no difference any more is forgotten."""
-        has_others = now < self.little_until
-        self.held = frozenset([who for who, seconds in self.items() if has_others and seconds > MOST_SECONDS])
+        held, self.held = self.held, frozenset()
+        if now < self.little_until:
+            limits = ((who, seconds, CALM_SECONDS if who in held else MOST_SECONDS) for who, seconds in self.items())
+            self.held = frozenset([who for who, seconds, most in limits if seconds > most])
         halves = {who: seconds / 2 for who, seconds in self.items() if seconds > MUCH_SECONDS / 64}
         self.clear()
         self.update(halves)

@@ -1,6 +1,6 @@
 """Who had much of one's time, and for how long that counts."""
 
-from bimip.concurrency.shares import HALVING_SECONDS, MOST_SECONDS, Shares
+from bimip.concurrency.shares import CALM_SECONDS, HALVING_SECONDS, MOST_SECONDS, Shares
 
 
 def test_what_was_long_ago_counts_less_and_is_forgotten() -> None:
@@ -29,3 +29,15 @@ def test_who_had_much_is_held_back_while_others_are_there_who_ask_for_little() -
         held.append(set(shares.held))
 
     assert held == [set(), {"much"}, set()]
+
+
+def test_who_is_held_back_is_so_for_as_long_as_they_take_what_they_get() -> None:
+    shares = Shares()
+    shares.little_until = 10.0
+    held = []
+    for seconds in (2 * MOST_SECONDS, CALM_SECONDS + 0.001, CALM_SECONDS, CALM_SECONDS + 0.001):
+        shares["much"] = seconds
+        shares.age(1.0)
+        held.append("much" in shares.held)
+
+    assert held == [True, True, False, False]
