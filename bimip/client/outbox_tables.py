@@ -72,9 +72,10 @@ class OutboxTable:
         found = row.fetchone()
         return OutboxItem(*found) if found else None
 
-    def answered(self) -> list[OutboxItem]:
+    def answered(self, limit: int = -1) -> list[OutboxItem]:
         rows = self._execute(
-            f"SELECT number, id, message, answer FROM {self._name} WHERE answer IS NOT NULL ORDER BY number"
+            f"SELECT number, id, message, answer FROM {self._name} WHERE answer IS NOT NULL ORDER BY number LIMIT ?",
+            (limit,),
         )
         return [OutboxItem(*row) for row in rows]
 

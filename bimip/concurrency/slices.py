@@ -29,7 +29,7 @@ PAUSE = 4.0
 class Slices:
     """A line of tasks, each with a slice of plain code, which may not wait for anything."""
 
-    __slots__ = ("_clock", "_count", "_not_before", "_owner", "_waiting", "served")
+    __slots__ = ("_clock", "_count", "_in_line", "_not_before", "_owner", "_waiting", "served")
 
     def __init__(self, clock: Callable[[], float] = float) -> None:
         """`clock` tells seconds."""
@@ -37,6 +37,7 @@ class Slices:
         """The seconds that each account had of late. Whoever else serves them adds to it, and ages it."""
         self._clock = clock
         self._waiting: list[tuple[float, int, trio.lowlevel.Task]] = []
+        self._in_line = set[trio.lowlevel.Task]()  # who leaves it is passed over when it would be their turn
         self._count = count()
         self._owner: trio.lowlevel.Task | None = None  # whose turn it is
         self._not_before = 0.0  # for those who are held back
@@ -76,23 +77,24 @@ class Slices:
             return
 
         def leave(_raise: object) -> trio.lowlevel.Abort:
-            self._forget(task)
+            self._in_line.discard(task)
             return trio.lowlevel.Abort.SUCCEEDED
 
         due = trio.current_time() + BEHIND * self.served.get(account, 0.0)
         heappush(self._waiting, (due, next(self._count), task))
+        self._in_line.add(task)
         await trio.lowlevel.wait_task_rescheduled(leave)
 
     def _leave(self) -> None:
         """Lets the next one go on, where it is this task's turn; it stands in line no more."""
         task = trio.lowlevel.current_task()
         if self._owner is not task:
-            self._forget(task)
-        elif self._waiting:
-            self._owner = heappop(self._waiting)[-1]
-            trio.lowlevel.reschedule(self._owner)
-        else:
-            self._owner = None
-
-    def _forget(self, task: trio.lowlevel.Task) -> None:
-        self._waiting = sorted(one for one in self._waiting if one[-1] is not task)
+            self._in_line.discard(task)
+            return
+        self._owner = None
+        while self._waiting and self._owner is None:
+            following = heappop(self._waiting)[-1]
+            if following in self._in_line:
+                self._in_line.remove(following)
+                self._owner = following
+                trio.lowlevel.reschedule(following)

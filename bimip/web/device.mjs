@@ -97,7 +97,8 @@ const PAGE = 100;
 const MOST_CONVERSATIONS = 2000;
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
 const LAST = { start: "LAST", last: 1000 };
-const UNMEANT = new Set(["MARK_READ", "MARK_UNREAD", "DRAFT"]); // commands that come of reading and typing
+/** Commands that come of reading and typing: nobody waits for them. */
+export const UNMEANT = new Set(["MARK_READ", "MARK_UNREAD", "DRAFT"]);
 
 /** Opens a device. See the head of this file. */
 export async function openDevice(options) {

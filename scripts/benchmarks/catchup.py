@@ -92,7 +92,7 @@ class _Chore:
             if self._flying or not self._users:
                 return
             user = self._users.pop()
-            self._device.write_to(user, _eid(user), sdk_ids=True)
+            self._device.write_to(user, _eid(user))
             self._left = self._messages
         count = min(WINDOW - self._flying, self._left)
         self._left -= count

@@ -25,12 +25,12 @@ from scripts.benchmarks.counting import Case, CatchUp, Logins, Messages, OverTls
 from scripts.benchmarks.throughput import Load
 
 CASES: Mapping[str, Case] = {
-    "20 together": Messages(Load(pairs=10, window=20, sdk_ids=True), 20),
-    "alone": Messages(Load(pairs=10, window=1, sdk_ids=True), 40),
+    "20 together": Messages(Load(pairs=10, window=20), 20),
+    "alone": Messages(Load(pairs=10, window=1), 40),
     "catch-up": CatchUp(users=10, entries=500, both=False),
     "catch-up, both wrote": CatchUp(users=10, entries=500, both=True),
     "a group of 50": Messages(groups.Load(members=50, window=1), 5),
-    "alone, over TLS": OverTls(Messages(Load(pairs=10, window=1, sdk_ids=True), 12)),
+    "alone, over TLS": OverTls(Messages(Load(pairs=10, window=1), 12)),
     "logins": Logins(devices=40),
 }
 """Messages that come 20 in a frame, and one by one (three devices get each, in the group 49); entries of logs of which

@@ -35,9 +35,9 @@ class Device(Socket):
         """Its Hello was answered."""
         return self._welcomed
 
-    def write_to(self, sender: int, eid: str, more: bytes = b"", *, sdk_ids: bool = False) -> None:
-        """From now on this device is the `sender`-th, and writes to `eid`. `more`, `sdk_ids`: see `wire.Author`."""
-        self._sender, self._author = sender, wire.Author(sender, eid, more, sdk_ids=sdk_ids)
+    def write_to(self, sender: int, eid: str, more: bytes = b"") -> None:
+        """From now on this device is the `sender`-th, and writes to `eid`. `more`: see `wire.Author`."""
+        self._sender, self._author = sender, wire.Author(sender, eid, more)
 
     def post(self, count: int, at: float | None = None, *, together: bool = True) -> None:
         """Send messages: in one frame, or each in a frame of its own."""

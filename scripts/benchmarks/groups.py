@@ -25,8 +25,6 @@ class Load:
     warm_seconds: float = 3.0
     seconds: float = 10.0
     drain_seconds: float = 20.0
-    sdk_ids: bool = True
-    """Message ids as the SDK makes them."""
     users: str = ""
     """What the users' names begin with: loads that share a server need users of their own."""
 
@@ -67,7 +65,7 @@ class World:
         for group, sender in enumerate(self.senders):
             others = names[group * load.members + 1 : (group + 1) * load.members]
             to = others[0] if load.members == 2 else self._created(sender, group, others)
-            sender.write_to(group, to, sdk_ids=load.sdk_ids)
+            sender.write_to(group, to)
         self.loop.rest(min(1.0, load.warm_seconds))
 
     def _created(self, sender: Device, group: int, others: list[str]) -> str:

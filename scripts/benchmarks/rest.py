@@ -37,10 +37,10 @@ class Poster(Device):
         self._asked: list[int] = []  # how many messages each request has that waits for its answer or its turn
         self._answers = posting.Answers()
 
-    def write_to(self, sender: int, eid: str, more: bytes = b"", *, sdk_ids: bool = False) -> None:
+    def write_to(self, sender: int, eid: str, more: bytes = b"") -> None:
         assert not more
-        self._sender, self._to, self._sdk_ids = sender, eid, sdk_ids
-        self._stem = os.urandom(8).hex() if sdk_ids else "m"
+        self._sender, self._to = sender, eid
+        self._stem = os.urandom(8).hex()
 
     def post(self, count: int, at: float | None = None, *, together: bool = True) -> None:
         assert self._ledger is not None
@@ -119,7 +119,7 @@ def post_on(port: int) -> None:
     loop, ledger = Loop(), Ledger(POSTERS, 1)
     posters = connect_all(loop, lambda n: Poster(loop, port, server.token(f"poster{n}", "backend"), ledger), POSTERS)
     for number, poster in enumerate(posters):
-        poster.write_to(number, f"reader{number}", sdk_ids=True)
+        poster.write_to(number, f"reader{number}")
         poster.on_accepted = poster.post
         poster.post(1)
     while True:

@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -82,26 +82,27 @@ def token(eid: str, device: str) -> str:
 @contextmanager
 def observed_by(module: str, output: Path) -> Iterator[None]:
     """Servers that are started in here run inside a module of ours, which writes what it saw when they end."""
-    global command  # noqa: PLW0603 - it is what starts them
-    plain = command
 
-    def observed(config: Path) -> list[str]:
-        interpreter, *rest = plain(config)
+    def observed(words: list[str]) -> list[str]:
+        interpreter, *rest = words
         return [interpreter, "-m", f"scripts.benchmarks.{module}", str(output), *rest[2:]]
 
-    command = observed
-    try:
+    with _started_by(observed):
         yield
-    finally:
-        command = plain
 
 
 @contextmanager
-def under(words: list[str]) -> Iterator[None]:
+def under(program: list[str]) -> Iterator[None]:
     """Servers that are started in here are run by another program, which is given their command."""
-    global command  # noqa: PLW0603 - see observed_by
+    with _started_by(lambda words: [*program, *words]):
+        yield
+
+
+@contextmanager
+def _started_by(change: Callable[[list[str]], list[str]]) -> Iterator[None]:
+    global command  # noqa: PLW0603 - it is what starts them
     plain = command
-    command = lambda config: [*words, *plain(config)]  # noqa: E731
+    command = lambda config: change(plain(config))  # noqa: E731
     try:
         yield
     finally:

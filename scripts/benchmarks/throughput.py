@@ -24,8 +24,6 @@ class Load:
     warm_seconds: float = 3.0
     seconds: float = 10.0
     drain_seconds: float = 20.0
-    sdk_ids: bool = True
-    """Message ids as the SDK draws them: the time, and what is random; else short ones that count up."""
     users: str = ""
     """What the users' names begin with: loads that share a server need users of their own."""
 
@@ -64,7 +62,7 @@ class World:
 
         self.senders = connect_all(self.loop, make, len(who))[-load.pairs :]
         for pair, sender in enumerate(self.senders):
-            sender.write_to(pair, reader(pair), sdk_ids=load.sdk_ids)
+            sender.write_to(pair, reader(pair))
         self.loop.rest(min(1.0, load.warm_seconds))
 
     def close(self) -> None:

@@ -126,13 +126,12 @@ class Author:
     number is made once.
     """
 
-    def __init__(self, sender: int, to: str, more: bytes = b"", *, sdk_ids: bool = False) -> None:
-        """`more`: other fields of each message. `sdk_ids`: as the SDK draws them, one a millisecond."""
+    def __init__(self, sender: int, to: str, more: bytes = b"") -> None:
+        """`more`: other fields of each message."""
         now = time.time_ns() // 1_000_000
         addressed = field(b"\x22", field(b"\x0a", to.encode())) + b"\x28\x01\x30" + varint(now)
         self._head = b"\xb2\x01\x1c%013d:" % now
         self._sender = sender
-        self._sdk_ids = sdk_ids
         self._began = now
         self._middle = addressed + b"\x3a" + varint(PAYLOAD_BYTES) + b"@%04d:" % sender
         self._tail = b"@" + _PAD + more
@@ -144,11 +143,9 @@ class Author:
         return b"".join(parts)
 
     def id_of(self, number: int) -> bytes:
-        """The field with a message's id."""
-        if self._sdk_ids:
-            drawn = (number << 14 | self._sender) * _SCATTER % (1 << 80)
-            return b"\x0a\x20%012x%020x" % (self._began + number, drawn)
-        return b"\x0a\x0dm%04d%08d" % (self._sender, number)
+        """The field with a message's id: as the SDK draws it, where somebody writes one a millisecond."""
+        drawn = (number << 14 | self._sender) * _SCATTER % (1 << 80)
+        return b"\x0a\x20%012x%020x" % (self._began + number, drawn)
 
     def alone(self, number: int) -> bytes:
         """A frame with one message."""

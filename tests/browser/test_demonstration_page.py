@@ -225,6 +225,8 @@ async def test_everybody_can_use_it(shared_server: Demonstration, browser: Brows
     async with demonstrating(shared_server, browser) as (tab, devices):
         await _say_something(tab, devices)
         await tab.evaluate("document.getElementById('frames-on').click()")
+        await devices.write(3, "waits")  # its plug is pulled
+        await tab.wait(f"{panel(3)}.querySelector('.message[data-status=waiting]') !== null")
         barriers = {}
         for scheme in ("light", "dark"):
             await prefer(tab, scheme)

@@ -1258,7 +1258,7 @@ async def test_who_asks_for_little_waits_for_little_of_what_others_ask_for(
     """However many they are: for what is left of one batch, and for one that ends soon. Each takes 0.5 ms here."""
     waits = await waits_of(JournalHost(worker=ClockedWorker()), others=others)
 
-    assert max(waits) <= 13
+    assert max(waits) <= 8
 
 
 async def test_where_all_ask_for_as_much_batches_stay_large(autojump_clock: MockClock) -> None:

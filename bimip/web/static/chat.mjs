@@ -1,6 +1,6 @@
 // The messenger: logs in, and shows one person's conversations on this device.
 
-import { openDevice, url } from "./client.mjs";
+import { openDevice, UNMEANT, url } from "./client.mjs";
 import { Conversation } from "./conversation.mjs";
 import { ask } from "./dialogs.mjs";
 import { begin as beginConversation, showGroup } from "./groups.mjs";
@@ -16,7 +16,6 @@ import { button, element, mark, nameOf, several, write } from "./words.mjs";
 const FOUND = 50;
 const TOAST_MS = 6000;
 const AWAY_MS = 5 * 60_000;
-const UNMEANT = new Set(["MARK_READ", "MARK_UNREAD", "DRAFT"]); // commands that come of reading and typing
 const at = (id) => document.getElementById(id);
 
 let device = null, inbox = null, conversation = null, thread = null, head = null;

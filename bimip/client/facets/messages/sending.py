@@ -26,9 +26,8 @@ class Sending(Writing):
         """
         outbox = self._device.store.outbox
         most = checked_number("limit", limit)
-        return [
-            Message.parse(row.message) for row in (outbox.answered()[:most] if answered else outbox.unanswered(0, most))
-        ]
+        rows = outbox.answered(most) if answered else outbox.unanswered(0, most)
+        return [Message.parse(row.message) for row in rows]
 
     def send_nowait(
         self,
