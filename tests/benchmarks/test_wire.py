@@ -1,9 +1,14 @@
 import ast
+import re
 import sys
+import time
 from pathlib import Path
+from random import Random
 
 import pytest
 
+from bimip.client.environment import Environment
+from bimip.client.transport import websocket
 from bimip.gateway.authentication import Verifier
 from bimip.gateway.settings import TokenSettings
 from bimip.settings import Secret
@@ -13,6 +18,12 @@ from bimip.wire.state import delta_part
 from scripts.benchmarks import server, wire
 
 NOW_MS = 1_700_000_000_000
+HOUR_MS = 3_600_000
+ID = re.compile("[0-9a-f]{32}")
+
+
+def sdk_id() -> str:
+    return Environment(websocket(), time.monotonic, lambda: time.time_ns() // 1_000_000, Random(1)).new_id()
 
 
 def parsed(frame: bytes) -> pb.MessageScheme:
@@ -38,7 +49,7 @@ def test_a_message_is_one_that_the_server_decodes() -> None:
     scheme = parsed(wire.Author(7, "b0007").alone(12))
 
     assert scheme.route == 6
-    assert scheme.message.id == "m000700000012"
+    assert ID.fullmatch(scheme.message.id)
     assert scheme.message.to.eid == "b0007"
     assert scheme.message.type == pb.CHAT
     assert len(scheme.message.payload) == wire.PAYLOAD_BYTES
@@ -50,7 +61,22 @@ def test_many_messages_fit_one_frame(count: int) -> None:
     scheme = parsed(wire.Author(0, "b").together(5, count))
 
     assert scheme.route == 10
-    assert [message.id for message in scheme.body.messages] == [f"m0000{number:08d}" for number in range(5, 5 + count)]
+    assert [wire.MARK.findall(message.payload) for message in scheme.body.messages] == [
+        [(b"0000", b"%08d" % number)] for number in range(5, 5 + count)
+    ]
+
+
+def test_ids_are_as_the_sdk_draws_them() -> None:
+    """Each begins with the milliseconds of its time, in which messages follow each other, and no two are alike."""
+    drawn = [
+        message.id for sender in (0, 7) for message in parsed(wire.Author(sender, "b").together(0, 500)).body.messages
+    ]
+    times = [int(one[:12], 16) for one in drawn[:500]]
+
+    assert all(ID.fullmatch(one) for one in (*drawn, sdk_id()))
+    assert len(set(drawn)) == len(drawn)
+    assert times == list(range(times[0], times[0] + 500))
+    assert abs(times[0] - int(sdk_id()[:12], 16)) < HOUR_MS
 
 
 @pytest.mark.parametrize("offset", [None, 0, 300])

@@ -249,7 +249,9 @@ def flat(error: BaseException) -> str:
 def is_ours(error: BaseException | None) -> bool:
     """Whether it is all of our making."""
     if isinstance(error, BaseExceptionGroup):
-        return all(map(is_ours, error.exceptions))
+        # Whoever is killed while a task of theirs raises leaves both behind, in one group.
+        _, raised = error.split(trio.Cancelled)
+        return raised is not None and all(map(is_ours, raised.exceptions))
     if isinstance(error, ChildFailedToStart | SupervisorGaveUp):
         return error.reason.exit is Exit.KILLED or is_ours(error.reason.error)
     return isinstance(error, SweepBoom)
