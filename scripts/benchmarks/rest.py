@@ -115,7 +115,7 @@ def measure_beside(running: server.Server, name: str, seconds: float) -> dict[st
 
 def post_on(port: int) -> None:
     """Post over several connections, each as fast as it is answered."""
-    os.nice(19)
+    fairness.leave_the_processor()
     loop, ledger = Loop(), Ledger(POSTERS, 1)
     posters = connect_all(loop, lambda n: Poster(loop, port, server.token(f"poster{n}", "backend"), ledger), POSTERS)
     for number, poster in enumerate(posters):
@@ -128,7 +128,7 @@ def post_on(port: int) -> None:
 
 def trickle(port: int) -> None:
     """Hold many connections, of which each says a byte a second: half of them of a head, half of a body."""
-    os.nice(19)
+    fairness.leave_the_processor()
     open_ones: list[socket.socket | None] = [None] * SLOW_CONNECTIONS
     while True:
         began = time.perf_counter()
