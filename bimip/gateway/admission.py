@@ -4,7 +4,8 @@ who they are. Only counting.
 A peer that is not known yet costs a task, a buffer and a file descriptor, and has proved nothing: so there is a most of
 them in all, and a most for each address. Who is turned away is told when to come again. An opening costs about a
 millisecond, one that comes to nothing buys nothing with it: so an address has a rate, and what ends without a valid
-token (none, a false one, bytes that mean nothing, a flood of pings) is charged several times.
+token (none, a false one, bytes that mean nothing, a flood of pings) is charged several times. A login and its end cost
+more than that, so who was let in and closed for a fault of theirs is charged most: they come again for the same.
 
 Addresses behind which many peers stand that cannot be told apart (a proxy on this machine) are not counted. One of them
 could hold all places of the unknown, so when these are taken the oldest is given up: an honest peer needs its place for
@@ -37,6 +38,8 @@ REMEMBERED_ADDRESSES = 1024
 ADDRESS_BURST_SECONDS = 10.0
 FAILED_OPENINGS = 4
 """What an opening counts in addition that ended without a valid token."""
+FAULTS = 15
+"""What one counts in addition that had a valid token and was closed for a fault of its peer."""
 SHUT_OUT_SECONDS = 2.0
 """An address that goes on although it was told to wait is not answered any more once it owes so much."""
 MOST_OWED_SECONDS = 10.0
@@ -189,12 +192,13 @@ class Admission:
             raise self._turned_away(429, f"This user has {most} devices connected.", PLACE_SECONDS)
         self._devices[claims.eid] = [*devices, claims.device]
 
-    def _end(self, counted: str, claims: Claims | None, *, is_valid: bool) -> None:
+    def _end(self, counted: str, claims: Claims | None, more: int) -> None:
+        """`more`: what its opening counts in addition."""
         self._all -= 1
         if counted:
             _count_down(self._connected_from, counted)
-            if not is_valid:
-                self._openings_of(counted).take(FAILED_OPENINGS, 0, self.now())
+            if more:
+                self._openings_of(counted).take(more, 0, self.now())
         if claims is not None:
             devices = self._devices[claims.eid]
             devices.remove(claims.device)
@@ -205,7 +209,17 @@ class Admission:
 class Slot:
     """One connection's, from its first byte to its last."""
 
-    __slots__ = ("_abort", "_admission", "_claims", "_counted", "_is_http", "_is_known", "_is_valid", "since")
+    __slots__ = (
+        "_abort",
+        "_admission",
+        "_claims",
+        "_counted",
+        "_is_faulty",
+        "_is_http",
+        "_is_known",
+        "_is_valid",
+        "since",
+    )
 
     def __init__(self, admission: Admission, counted: str, abort: Callable[[], None]) -> None:
         self.since = admission.now()
@@ -216,6 +230,7 @@ class Slot:
         self._is_known = False
         self._is_valid = False  # somebody showed a valid token
         self._is_http = False
+        self._is_faulty = False
 
     def __enter__(self) -> Self:
         self._admission._begin(self, self._counted)  # noqa: SLF001 - a part of it
@@ -226,7 +241,8 @@ class Slot:
     ) -> None:
         self.leave_http()
         self._admit()
-        self._admission._end(self._counted, self._claims, is_valid=self._is_valid)  # noqa: SLF001 - a part of it
+        more = (FAULTS if self._is_faulty else 0) if self._is_valid else FAILED_OPENINGS
+        self._admission._end(self._counted, self._claims, more)  # noqa: SLF001 - a part of it
 
     @property
     def account(self) -> Hashable:
@@ -249,6 +265,10 @@ class Slot:
         """Somebody showed a valid token. By HTTP that is another user each time, whose device is not connected."""
         self._is_valid = True
         self._admit()
+
+    def blame(self) -> None:
+        """It is closed for a fault of its peer."""
+        self._is_faulty = True
 
     def move(self, address: str | None) -> None:
         """The peer is at another address than the one that was counted. Raises AdmissionRefusedError."""

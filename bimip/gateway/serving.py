@@ -34,7 +34,7 @@ from bimip.gateway.upgrade_request import Request, UpgradeReader, accepted, refu
 from bimip.gateway.wire import hello_token
 from bimip.http.problems import ProblemError
 from bimip.http.server import HttpRequest, HttpServer
-from bimip.session.close import Close
+from bimip.session.close import PEERS_FAULT, Close
 from bimip.session.tokens import TokenError
 from bimip.users.connection import Connection, ConnectionClosedError, RefusedError
 from bimip.wire import bimip_pb2 as pb
@@ -128,6 +128,9 @@ class Gateway:
                     except trio.Cancelled:
                         await self._close_going_away(connection)
                         raise
+                    finally:
+                        if connection.ending[0] in PEERS_FAULT:
+                            slot.blame()
         finally:
             try:
                 if connection is not None:

@@ -37,6 +37,17 @@ class Close(IntEnum):
     USER_DISABLED = 4108  # an operator keeps the user out until they are enabled again
 
 
+PEERS_FAULT: Final = frozenset(
+    {
+        Close.PROTOCOL_ERROR,
+        Close.UNSUPPORTED_DATA,
+        Close.INVALID_DATA,
+        Close.TOO_BIG,
+        Close.TOO_MANY_ERRORS,
+        Close.HELLO_EXPECTED,
+    }
+)
+"""Codes that name a defect of the client: the next connection ends as this one did."""
 NAMES_A_WAIT: Final = frozenset({Close.GOING_AWAY, Close.TRY_AGAIN_LATER})
 """Codes whose reason may say when to come again."""
 _AGAIN_IN: Final = re.compile(r"again in ([0-9]{1,9}) seconds?\b")

@@ -1,4 +1,4 @@
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 
 import pytest
@@ -8,14 +8,16 @@ from trio.testing import MockClock
 
 from bimip.domain.core.identity import Claims
 from bimip.domain.core.ids import Millis
-from bimip.gateway import admission
+from bimip.gateway import admission, framing
 from bimip.gateway.admission import MOST_OWED_SECONDS, Admission, AdmissionRefusedError, address_of
 from bimip.gateway.settings import GatewaySettings
 from bimip.session.close import Close
 from tests.gateway.harness import (
     PING,
     SETTINGS,
+    close_code_in,
     close_of,
+    frame,
     hello,
     open_port,
     open_world,
@@ -347,6 +349,42 @@ async def test_one_too_many_is_told_when_to_come_again_and_the_others_do_not_not
             assert (await known.receive_some())[:1] == b"\x82"
             for stream in (known, again):
                 stream.socket.close()
+
+
+@pytest.mark.parametrize(
+    ("said", "code", "counted"),
+    [
+        (frame(framing.BINARY, b"\xff", mask=False), Close.PROTOCOL_ERROR, 16),
+        (frame(framing.TEXT, b"{}"), Close.UNSUPPORTED_DATA, 16),
+        (frame(framing.CLOSE, b"\x03\xe8\xff"), Close.INVALID_DATA, 16),
+        (frame(framing.BINARY, length=b"\x7f\x00\x00\x00\x00\xff\xff\xff\xff"), Close.TOO_BIG, 16),
+        (frame(framing.PONG) * 2_100, Close.TOO_MANY_ERRORS, 16),
+        (frame(framing.CLOSE, b"\x03\xe8"), Close.NORMAL, 1),
+    ],
+)
+async def test_who_was_let_in_and_closed_for_a_fault_of_theirs_counts_sixteen(
+    said: bytes, code: Close, counted: int
+) -> None:
+    paced = replace(FEW, address_openings_per_second=10)
+    async with open_world(paced) as world, open_port(world) as port:
+        world.gateway.admission.now = lambda: 0.0
+        with trio.fail_after(60):
+            stream = await knock(port)
+            await upgrade(stream)
+            await stream.send_all(said)
+            found = close_code_in(await read_all(stream))
+            await stream.aclose()
+            while "closed" not in {what for what, _, _ in world.told}:
+                await trio.lowlevel.checkpoint()
+    let_in = 0
+    with suppress(AdmissionRefusedError):
+        while True:
+            with world.gateway.admission.enter("127.0.0.1") as slot:
+                slot.identify(claims())
+            let_in += 1
+
+    assert found == code
+    assert let_in == 101 - counted
 
 
 async def test_who_is_turned_away_is_answered_once_it_has_asked(autojump_clock: MockClock) -> None:
