@@ -189,7 +189,7 @@ class ChatApp(App[None]):
             return
         width = self.size.width
         now = asyncio.get_running_loop().time()
-        self._say("#status", status_text(self.model, self.session.link, now, width))
+        self._say("#status", status_text(self.model, self.session.link, now, _now(), width))
         width = self._base.query_one("#header").size.width or width
         self._say("#header", header_text(self.model, self.model.open_one, _now(), width))
 

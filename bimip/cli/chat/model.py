@@ -214,9 +214,9 @@ class Model:
             self._ordered_at = self.revision
         return self._order
 
-    @property
-    def unread(self) -> int:
-        return sum(one.unread for one in self.conversations.values() if not one.archived)
+    def unread(self, now: int) -> int:
+        """Counts what is unread where that is to be noticed: in no conversation that is archived or muted."""
+        return sum(one.unread for one in self.conversations.values() if not one.archived and not one.is_muted(now))
 
     def name_of(self, eid: str) -> str:
         """Returns what a user is called: as this user names them, else their name, which is short at home."""

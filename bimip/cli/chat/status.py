@@ -13,7 +13,7 @@ from bimip.cli.words import counted
 from bimip.domain.core.records import Status
 
 
-def status_text(model: Model, link: Link, now: float, width: int) -> Text:
+def status_text(model: Model, link: Link, now: float, now_ms: int, width: int) -> Text:
     """Says it in one line, the weightiest first: a narrow one loses the end."""
     if link.ended:
         sign, colour, said = "✗", "bold red", shown(link.ended)
@@ -29,8 +29,8 @@ def status_text(model: Model, link: Link, now: float, width: int) -> Text:
         parts.append(f"{counted(link.waiting, 'message')} {'waits' if link.waiting == 1 else 'wait'} to be sent")
     elif not link.is_connected and not link.ended:
         parts.append("what you write is kept and sent later")
-    if model.unread:
-        parts.append(f"{model.unread} unread")
+    if unread := model.unread(now_ms):
+        parts.append(f"{unread} unread")
     if link.reason and not link.is_connected and not link.ended:
         parts.append(link.reason)
     return Text.assemble((f" {sign} ", colour), fit(" · ".join(parts), max(1, width - 4)), no_wrap=True)

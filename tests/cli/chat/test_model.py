@@ -27,6 +27,7 @@ from bimip.domain.core.ids import ConversationOffset, Millis
 from bimip.domain.core.records import ReceiptKind, ReceiptRun, Status
 
 ALICE, BOB, CAROL = "alice@example.org", "bob@example.org", "carol@example.org"
+NOW = 1_700_000_000_000
 
 
 def a_model() -> Model:
@@ -191,10 +192,10 @@ def test_a_message_that_was_fetched_before_its_answer_came_is_there_once() -> No
 def test_what_was_read_or_counted_before_it_came_is_no_news() -> None:
     model = a_model()
     model.take_inbox([a_row()])
-    one, unread = model.conversations["c1"], model.unread
+    one, unread = model.conversations["c1"], model.unread(NOW)
 
     assert model.take(received(8)) is None
-    assert (one.unread, model.unread) == (unread, unread)
+    assert (one.unread, model.unread(NOW)) == (unread, unread)
     model.take(ReadMarkerChanged("c1", ConversationOffset(12)))
     assert model.take(received(11)) is None
     assert one.unread == 0
@@ -301,12 +302,12 @@ def test_the_inbox_says_what_counts_and_news_counts_behind_it() -> None:
     model.take_inbox(
         [a_row(), a_row(conversation="c2", peer="", title="Trip", unread=0, mentions=0, last_message=None)]
     )
-    assert (model.conversations["c1"].unread, model.unread) == (4, 4)
+    assert (model.conversations["c1"].unread, model.unread(NOW)) == (4, 4)
     model.take(received(9, "the last"))
-    assert model.unread == 4
+    assert model.unread(NOW) == 4
     model.take(received(10, mentions=[ALICE]))
 
-    assert (model.unread, model.conversations["c1"].mentions) == (5, 2)
+    assert (model.unread(NOW), model.conversations["c1"].mentions) == (5, 2)
 
 
 def test_an_inbox_that_is_older_than_what_came_changes_no_count() -> None:

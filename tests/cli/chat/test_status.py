@@ -7,10 +7,8 @@ from bimip.cli.chat.session import Link
 from bimip.cli.chat.status import header_text, status_text
 from bimip.client.events import ContactChanged, GroupChanged, KnownContact, KnownPresence
 from bimip.domain.core.records import Status
-from tests.cli.chat.test_model import ALICE, BOB, a_model, kept, received
+from tests.cli.chat.test_model import ALICE, BOB, NOW, a_model, kept, received
 from tests.cli.chat.test_text import HOSTILE
-
-NOW = 1_700_000_000_000
 
 
 @pytest.mark.parametrize(
@@ -27,7 +25,7 @@ NOW = 1_700_000_000_000
     ],
 )
 def test_the_status_line_says_whether_there_is_a_connection_and_what_waits(link: Link, said: str) -> None:
-    assert status_text(a_model(), link, 100.0, 100).plain == f" {said}"
+    assert status_text(a_model(), link, 100.0, NOW, 100).plain == f" {said}"
 
 
 def test_the_status_line_counts_what_is_unread_and_is_as_wide_as_the_screen() -> None:
@@ -35,8 +33,18 @@ def test_the_status_line_counts_what_is_unread_and_is_as_wide_as_the_screen() ->
     model.take(received(1))
     link = Link(is_connected=True)
 
-    assert status_text(model, link, 0.0, 80).plain == " ● connected · 1 unread"
-    assert len(status_text(model, link, 0.0, 16).plain) <= 16
+    assert status_text(model, link, 0.0, NOW, 80).plain == " ● connected · 1 unread"
+    assert len(status_text(model, link, 0.0, NOW, 16).plain) <= 16
+
+
+def test_what_is_unread_in_a_muted_conversation_is_not_counted_as_long_as_it_is_muted() -> None:
+    model = a_model()
+    model.take(received(1))
+    model.take(kept("c1", muted_until=NOW + 1))
+    link = Link(is_connected=True)
+
+    assert status_text(model, link, 0.0, NOW, 80).plain == " ● connected"
+    assert status_text(model, link, 0.0, NOW + 1, 80).plain == " ● connected · 1 unread"
 
 
 def test_the_header_says_who_it_is_and_how_they_are() -> None:
