@@ -2,6 +2,7 @@
 
 import ast
 from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -11,10 +12,12 @@ Modules = Mapping[str, ast.Module]
 """By dotted name. A package stands for its __init__."""
 
 
-def read_modules(root: Path = ROOT) -> dict[str, ast.Module]:
+@cache
+def read_modules() -> Modules:
+    """Parses the package, once for all tests: nobody changes a tree."""
     modules = {}
-    for path in sorted((root / "bimip").rglob("*.py")):
-        name = ".".join(path.relative_to(root).with_suffix("").parts).removesuffix(".__init__")
+    for path in sorted((ROOT / "bimip").rglob("*.py")):
+        name = ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
         if name not in GENERATED:
             modules[name] = ast.parse(path.read_text(encoding="utf-8"), str(path))
     return modules
