@@ -7,7 +7,7 @@ starts over with nothing. Only small records that each message touches are kept:
 receipts in work, and the newest entries, which acknowledgements ask for a moment after they were written.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from bimip.domain.core.decision import Decision, Insert, LogAppend, News
@@ -81,6 +81,14 @@ class TailReader:
             if skip >= 0:
                 return tail[skip : skip + limit]
         return self._base.read(sequence, key, after, limit=limit)
+
+    def read_packed(
+        self, sequence: LogTable, key: Key, after: int, *, limit: int
+    ) -> Sequence[tuple[int, Sequence[Any]]]:
+        tail = self._tails.get((sequence, key))
+        if tail and after + 1 >= tail[0][0]:
+            return _packed(self.read(sequence, key, after, limit=limit))
+        return self._base.read_packed(sequence, key, after, limit=limit)
 
 
 class Overlay:
@@ -168,6 +176,14 @@ class Overlay:
         found = self._base.read(sequence, key, after, limit=limit)
         return found + grown[: limit - len(found)] if len(found) < limit else found
 
+    def read_packed(
+        self, sequence: LogTable, key: Key, after: int, *, limit: int
+    ) -> Sequence[tuple[int, Sequence[Any]]]:
+        changes = self.changes
+        if changes.cuts or (sequence, key) in changes.appends:
+            return _packed(self.read(sequence, key, after, limit=limit))
+        return self._base.read_packed(sequence, key, after, limit=limit)
+
     def salvage(self, sequence: LogTable, key: Key, after: int, *, limit: int, upto: int) -> list[tuple[int, Any]]:
         """Salvages from what is on disk: what is decided here is not damaged."""
         return self._base.salvage(sequence, key, after, limit=limit, upto=upto)
@@ -179,3 +195,7 @@ class Overlay:
         found = self._base.find(index, key, low, high, limit=limit, reverse=reverse)
         pending = [row for row in self.changes.inserts.get((index, key), ()) if low <= row < high]
         return sorted({*found, *pending}, reverse=reverse)[:limit] if pending else found
+
+
+def _packed(found: list[tuple[int, Any]]) -> list[tuple[int, list[Any]]]:
+    return [(found[0][0], [record for _, record in found])] if found else []

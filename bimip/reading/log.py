@@ -1,54 +1,53 @@
 """The entries of a user's log, as they are delivered."""
 
+from collections.abc import Sequence
+
 from bimip.domain.core.ids import DeviceId, Stamp, UserId
-from bimip.domain.core.records import Addressed, Entry, Table
-from bimip.reading.salvage import read_entries
-from bimip.reading.segments import Segment, segment_of
+from bimip.domain.core.packed import column
+from bimip.domain.core.records import Addressed, Entry, Reader, Table
+from bimip.reading.salvage import read_entries_together
+from bimip.reading.segments import Segment, segments_of
 from bimip.reading.withheld import withhold
 from bimip.storage.interface import Store
-from bimip.wire.stored import EDITED_TAG, deliver, deliver_all
+from bimip.wire.stored import deliver_all
 
 BODIES_AT_ONCE = 16
 """Messages read together, until their bytes are known."""
+BODIES_MOST = 64
+"""Read together where those before say that there is room for so many."""
 
 
 def read_segments(store: Store, user: UserId, partition: str, after: int, limit: int, size: int) -> list[Segment]:
-    """Reads the next `limit` entries behind an offset, as far as `size` bytes reach and the one that is too much.
+    """Reads the next `limit` entries behind an offset, as far as `size` bytes reach and some beyond, at least one.
 
     Raises UnreadableError.
     """
+    segments: list[Segment] = []
     with store.snapshot() as view:
-        found = read_entries(view, user, partition, after, limit)
-        parts: list[bytes | None] = []
-        while len(parts) < len(found) and (size >= 0 or not parts):
-            slice_ = found[len(parts) : len(parts) + BODIES_AT_ONCE]
-            bodies = view.get_all(Table.BODIES, [(entry.stamp,) for _, entry in slice_])
-            if EDITED_TAG in b"".join(filter(None, bodies)):  # nothing of ours runs for each
-                withhold(view, user, [entry for _, entry in slice_], bodies)
-            for part in _delivered(slice_, bodies):
-                parts.append(part)
-                if part is not None:
-                    size -= len(part)
-                    if size < 0:
-                        break
-    return _segments_of(found[: len(parts)], parts)
+        for first, entries in read_entries_together(view, user, partition, after, limit):
+            parts = _read_parts(view, user, first, entries, size)
+            found = segments_of(first, entries[: len(parts)], parts)
+            segments += found
+            size -= sum([segment.bytes for segment in found])
+            if size < 0:
+                break
+    return segments
 
 
-def _delivered(found: list[tuple[int, Entry]], bodies: list[bytes | None]) -> list[bytes | None]:
-    first, last = found[0][0], found[-1][0]
-    if last - first == len(found) - 1:
-        return deliver_all(bodies, first)
-    return [body and deliver(body, offset) for (offset, _), body in zip(found, bodies, strict=True)]
-
-
-def _segments_of(found: list[tuple[int, Entry]], parts: list[bytes | None]) -> list[Segment]:
-    """One segment, but where some between are lost."""
-    if not found:
-        return []
-    first, last = found[0][0], found[-1][0]
-    if last - first == len(found) - 1:
-        return [segment_of(first, [entry for _, entry in found], parts)]
-    return [segment_of(offset, [entry], [part]) for (offset, entry), part in zip(found, parts, strict=True)]
+def _read_parts(view: Reader, user: UserId, first: int, entries: Sequence[Entry], size: int) -> list[bytes | None]:
+    """The messages of entries that follow each other, until there is no room."""
+    stamps = column(entries, "stamp")
+    parts: list[bytes | None] = []
+    count = BODIES_AT_ONCE
+    while len(parts) < len(stamps) and (size >= 0 or not parts):
+        begin = len(parts)
+        bodies = view.get_all(Table.BODIES, zip(stamps[begin : begin + count], strict=False))
+        withhold(view, user, entries[begin : begin + count], bodies)
+        parts += deliver_all(bodies, first + begin)
+        read = sum(map(len, filter(None, bodies)))
+        size -= read
+        count = max(BODIES_AT_ONCE, min(size * len(bodies) // read + 1, BODIES_MOST)) if read else BODIES_AT_ONCE
+    return parts
 
 
 def read_addressed(store: Store, stamp: Stamp, user: UserId, device: DeviceId) -> Addressed | None:

@@ -5,6 +5,7 @@ message, which has a seal of its own: the same place in the same conversation, b
 the store has it. So a flipped bit costs one message and not a block of them, and shows nobody what is not theirs.
 """
 
+from collections.abc import Sequence
 from typing import TypeVar
 
 from bimip.domain.conversations.membership import was_member_at
@@ -53,6 +54,16 @@ def read_entries(view: Reader, user: UserId, partition: str, after: int, limit: 
         if _is_message(view, user, entry.conversation, entry.conversation_offset, entry)
     ]
     return _or_hole(found, suspects)
+
+
+def read_entries_together(
+    view: Reader, user: UserId, partition: str, after: int, limit: int
+) -> Sequence[tuple[int, Sequence[Entry]]]:
+    """Reads as `read_entries` does, and leaves those together that lie together."""
+    try:
+        return view.read_packed(LogTable.ENTRIES, (user, partition), after, limit=limit)
+    except DamagedRecordError:
+        return [(offset, [entry]) for offset, entry in read_entries(view, user, partition, after, limit)]
 
 
 def read_history(

@@ -1,15 +1,15 @@
 """Entries of a log with their messages, as they are read and as they are delivered."""
 
-from collections.abc import Iterator, Sequence
-from operator import attrgetter
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
 from typing import NamedTuple
 
 from bimip.domain.core.ids import ConversationOffset, DeviceId, Offset
 from bimip.domain.core.operations import Received
+from bimip.domain.core.packed import column, distinct
 from bimip.domain.core.records import Entry, maker
 
 _received = maker(Received)
-_CONVERSATION, _PLACE = attrgetter("conversation"), attrgetter("conversation_offset")
 
 
 class Item(NamedTuple):
@@ -29,7 +29,13 @@ class Segment:
     __slots__ = ("_joined", "_places", "bytes", "entries", "first", "last", "origins", "parts", "plain", "sizes")
 
     def __init__(
-        self, first: int, entries: list[Entry], parts: Sequence[bytes | None], origins: set[DeviceId], *, plain: bool
+        self,
+        first: int,
+        entries: Sequence[Entry],
+        parts: Sequence[bytes | None],
+        origins: set[DeviceId],
+        *,
+        plain: bool,
     ) -> None:
         self.first = Offset(first)
         self.last = Offset(first + len(entries) - 1)
@@ -62,7 +68,8 @@ class Segment:
             consecutive = range(first, first + len(entries))
             # Nearly all are of one conversation, without a hole: then nothing of ours runs for each.
             if len(entries) == 1 or (
-                {*map(_CONVERSATION, entries)} == {conversation} and [*map(_PLACE, entries)] == [*consecutive]
+                distinct(entries, "conversation") == {conversation}
+                and [*column(entries, "conversation_offset")] == [*consecutive]
             ):
                 self._places = [_received((conversation, first, ConversationOffset(consecutive[-1])))]
             else:
@@ -72,6 +79,13 @@ class Segment:
     def shortened(self, count: int) -> "Segment":
         """The first so many of it."""
         return Segment(self.first, self.entries[:count], self.parts[:count], self.origins, plain=self.plain)
+
+    def by_author(self, device: DeviceId) -> Iterator["Segment"]:
+        """Cuts it where what one device wrote begins and ends."""
+        others = self.origins - {device}
+        for own, begin, end in _alike(origin == device for origin in column(self.entries, "origin")):
+            origins = {device} if own else others
+            yield Segment(self.first + begin, self.entries[begin:end], self.parts[begin:end], origins, plain=self.plain)
 
     def items(self) -> Iterator[Item]:
         return map(Item, range(self.first, self.last + 1), self.entries, self.parts)  # type: ignore[arg-type]  # offsets
@@ -84,7 +98,22 @@ class Segment:
         return Segment(offset + 1, self.entries[skip:], self.parts[skip:], self.origins, plain=self.plain)
 
 
-def segment_of(first: int, entries: list[Entry], parts: Sequence[bytes | None]) -> Segment:
-    """Makes a segment of entries by any authors."""
-    plain = None not in parts and not any(entry.addressed for entry in entries)
-    return Segment(first, entries, parts, {entry.origin for entry in entries}, plain=plain)
+def segments_of(first: int, entries: Sequence[Entry], parts: Sequence[bytes | None]) -> list[Segment]:
+    """Makes segments of entries by any authors, cut where some begin or end that do not go to every device."""
+    origins = distinct(entries, "origin")
+    if all(parts) and distinct(entries, "addressed") == {False}:
+        return [Segment(first, entries, parts, origins, plain=True)]
+    addressed = column(entries, "addressed")
+    plain = [part is not None and not some for part, some in zip(parts, addressed, strict=True)]
+    return [
+        Segment(first + begin, entries[begin:end], parts[begin:end], origins, plain=alike)
+        for alike, begin, end in _alike(plain)
+    ]
+
+
+def _alike(flags: Iterable[bool]) -> Iterator[tuple[bool, int, int]]:
+    """Finds where flags that follow each other are the same: which, from where, and up to where."""
+    end = 0
+    for flag, group in groupby(flags):
+        begin, end = end, end + len(list(group))
+        yield flag, begin, end

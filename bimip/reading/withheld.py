@@ -12,13 +12,16 @@ from bimip.domain.core.records import Entry, Reader
 from bimip.domain.state.messages import read_record
 from bimip.wire import stored
 
+_BYTE = stored.EDITED_TAG[0]
+
 UNKNOWN = 1 << 64
 """Beyond any head: of an edit whose record is damaged nobody knows when it was."""
 
 
 def withhold(view: Reader, user: UserId, entries: Sequence[Entry], bodies: list[bytes | None]) -> None:
     """Replaces those of a log's bodies whose content is not the user's to see."""
-    for at in [at for at, body in enumerate(bodies) if body and stored.EDITED_TAG in body]:
+    # One byte is found in a tenth of the time that two take, and few messages have it.
+    for at in [at for at, body in enumerate(bodies) if body and _BYTE in body and stored.EDITED_TAG in body]:
         body, entry = bodies[at], entries[at]
         assert body is not None
         if stored.parse(body).edited and _is_withheld(view, user, entry):

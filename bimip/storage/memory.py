@@ -64,6 +64,10 @@ class _State:
         self.reads.entries += len(found)
         return found
 
+    def read_packed(self, sequence: LogTable, key: Key, after: int, *, limit: int) -> list[tuple[int, list[Any]]]:
+        found = self.read(sequence, key, after, limit=limit)
+        return [(found[0][0], [record for _, record in found])] if found else []
+
     def salvage(self, sequence: LogTable, key: Key, after: int, *, limit: int, upto: int) -> list[tuple[int, Any]]:  # noqa: ARG002 - as Reader has it
         return self.read(sequence, key, after, limit=limit)  # memory keeps what it was given
 

@@ -6,7 +6,7 @@ entry looked at.
 """
 
 from bisect import bisect_right
-from collections.abc import Container
+from collections.abc import Collection
 from itertools import accumulate
 
 from bimip.domain.core.ids import DeviceId, Offset
@@ -23,6 +23,8 @@ from bimip.wire import frames, stored
 
 LOOK_MOST = 256
 """Entries looked at for one frame, however many of them are not owed: the range that it covers ends there."""
+ALL = 1 << 64
+"""Beyond any offset."""
 ADDRESSED_LOOKS = 8
 """What an entry counts in addition that is for some devices only: the store is asked for which."""
 
@@ -32,6 +34,7 @@ class BatchBuilder:
 
     __slots__ = (
         "_damaged",
+        "_each_upto",
         "_looked",
         "_most",
         "_number",
@@ -39,7 +42,6 @@ class BatchBuilder:
         "_room",
         "_session",
         "_size",
-        "_special",
         "count",
         "flight",
         "partition",
@@ -64,8 +66,9 @@ class BatchBuilder:
         self._session = session
         self._number = number
         self._parts = parts
-        self._damaged: Container[int] = session.services.poison.of(session.number, partition)
-        self._special = bool(window.held or self._damaged)  # each entry is to be looked at
+        self._damaged: Collection[int] = session.services.poison.of(session.number, partition)
+        # Up to there each entry is to be looked at.
+        self._each_upto = ALL if self._damaged else window.held[-1][1] if window.held else 0
         self._size = 0  # bytes of them
         self._looked = 0  # entries, also those that are not owed
         self._most, left = window.room()  # entries
@@ -110,24 +113,33 @@ class BatchBuilder:
         if segment.first > self.upto + 1:
             self._parts.append(self._gap(self.upto + 1, segment.first - 1))
             self.upto = Offset(segment.first - 1)
-        if segment.plain and not self._special:
-            if self._number not in segment.origins:
-                is_whole = self._has_room(len(segment.sizes), segment.bytes)
-                if not is_whole:
-                    fitting = self._fitting(segment)
-                    if not fitting:
-                        return False
-                    segment = segment.shortened(fitting)
-                self._looked += len(segment.sizes)
-                self._put(segment.joined(), segment.first, segment.sizes, segment.bytes)
-                self.places += segment.places()
-                self.upto = segment.last
-                return is_whole
-            if len(segment.origins) == 1 and segment.first > self.window.own_upto:
-                self._looked += len(segment.sizes)
-                self.upto = segment.last
-                return True
-        return self._add_each(segment)
+        if not segment.plain or segment.last <= self._each_upto:
+            return self._add_each(segment)
+        has_own = self._number in segment.origins
+        border = max(self._each_upto, self.window.own_upto) if has_own else self._each_upto
+        if segment.first <= border < segment.last:
+            return self._add(segment.shortened(border + 1 - segment.first)) and self._add(segment.behind(border))
+        if not has_own or segment.last <= border:
+            return self._add_whole(segment)
+        if len(segment.origins) > 1:
+            return all(map(self._add, segment.by_author(self._number)))
+        self._looked += len(segment.sizes)
+        self.upto = segment.last
+        return True
+
+    def _add_whole(self, segment: Segment) -> bool:
+        """Adds what is for this device as it is, or as much of it as there is room for."""
+        is_whole = self._has_room(len(segment.sizes), segment.bytes)
+        if not is_whole:
+            fitting = self._fitting(segment)
+            if not fitting:
+                return False
+            segment = segment.shortened(fitting)
+        self._looked += len(segment.sizes)
+        self._put(segment.joined(), segment.first, segment.sizes, segment.bytes)
+        self.places += segment.places()
+        self.upto = segment.last
+        return is_whole
 
     def _fitting(self, segment: Segment) -> int:
         """How many of a segment that is for this device, and too long, there is room for."""

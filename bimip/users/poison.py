@@ -1,7 +1,7 @@
 """Entries of logs that cannot be delivered, because looking at them crashes whoever does."""
 
 from collections import OrderedDict
-from collections.abc import Container
+from collections.abc import Collection
 
 from bimip.domain.core.ids import UserId
 
@@ -19,7 +19,7 @@ class PoisonEntries:
         if len(self._crashes) > MAX_REMEMBERED:
             self._crashes.popitem(last=False)
 
-    def of(self, user: UserId, partition: str) -> Container[int]:
+    def of(self, user: UserId, partition: str) -> Collection[int]:
         """The damaged offsets of a log. Asked for each frame, when mostly there is none anywhere."""
         if not self._crashes:
             return ()

@@ -1,10 +1,10 @@
-"""What is read for a frame: as many entries as there is room for, and no more bodies than fill it."""
+"""What is read for a frame: as many entries as there is room for, and few more bodies than fill it."""
 
 import pytest
 
 from bimip.domain.core.ids import ConversationId, ConversationOffset, DeviceId, Offset, Stamp, UserId
 from bimip.domain.core.records import Addressed, Changes, Entry, Log, LogTable, Table
-from bimip.reading.log import is_expired, read_addressed, read_segments
+from bimip.reading.log import BODIES_AT_ONCE, BODIES_MOST, is_expired, read_addressed, read_segments
 from bimip.reading.segments import Item
 from bimip.storage.memory import MemoryStore
 from bimip.wire import stored
@@ -38,12 +38,23 @@ def test_an_entry_is_read_as_it_is_delivered() -> None:
     assert read(filled(2), 1, 9, 1000) == [Item(Offset(2), entry(2), stored.deliver(bytes(91), 2))]
 
 
-@pytest.mark.parametrize(
-    ("limit", "size", "expected"),
-    [(9, 10_000, [2, 3, 4, 5]), (2, 10_000, [2, 3]), (9, 250, [2, 3, 4]), (9, 0, [2]), (9, -5, [2])],
-)
-def test_reading_ends_with_the_entry_that_is_too_much(limit: int, size: int, expected: list[int]) -> None:
-    assert [item.offset for item in read(filled(5), 1, limit, size)] == expected
+@pytest.mark.parametrize(("limit", "size"), [(9, 10_000), (2, 10_000), (300, 250), (300, 6000), (300, 0), (300, -5)])
+def test_reading_goes_on_until_there_is_enough_and_not_far_beyond(limit: int, size: int) -> None:
+    offsets = [item.offset for item in read(filled(300), 1, limit, size)]
+    enough = min(limit, max(size // 100 + 1, 1))
+
+    assert offsets == list(range(2, 2 + len(offsets)))
+    assert enough <= len(offsets) <= min(limit, enough + BODIES_AT_ONCE)
+
+
+def test_after_small_messages_no_more_large_ones_are_read_than_fill_the_room_a_few_times() -> None:
+    store = filled(300)
+    large = {(100 + offset,): bytes(50_000) for offset in range(17, 301)}
+    store.begin()
+    store.apply(Changes({Table.BODIES: large}))
+    store.commit()
+
+    assert len(read(store, 0, 256, 60_000)) <= BODIES_AT_ONCE + BODIES_MOST
 
 
 def test_an_entry_whose_message_is_missing_is_read_without_it() -> None:

@@ -1,11 +1,13 @@
 """Entries as they are delivered: put together once for all of a user's devices, whatever they are cut into."""
 
+from itertools import pairwise
+
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bimip.domain.core.ids import ConversationId, ConversationOffset, DeviceId, Stamp, UserId
 from bimip.domain.core.records import Entry
-from bimip.reading.segments import Segment, segment_of
+from bimip.reading.segments import Segment, segments_of
 
 ME, OTHER = DeviceId(1), DeviceId(2)
 
@@ -16,10 +18,10 @@ def entry(offset: int, *, origin: DeviceId = ME, addressed: bool = False) -> Ent
     )
 
 
-def segment(first: int, *sizes: int | None) -> Segment:
-    """Entries of so many bytes; None: the message is missing."""
-    parts = [None if size is None else bytes(size) for size in sizes]
-    return segment_of(first, [entry(offset) for offset in range(first, first + len(sizes))], parts)
+def segment(first: int, *sizes: int) -> Segment:
+    """Entries of so many bytes."""
+    entries = [entry(offset) for offset in range(first, first + len(sizes))]
+    return Segment(first, entries, [bytes(size) for size in sizes], {ME}, plain=True)
 
 
 def test_a_segment_is_put_together_once() -> None:
@@ -28,13 +30,37 @@ def test_a_segment_is_put_together_once() -> None:
     assert one.joined() is one.joined()
 
 
-def test_a_segment_says_who_wrote_it_and_whether_it_goes_to_all_others() -> None:
-    several = segment_of(1, [entry(1), entry(2, origin=OTHER)], [b"1", b"2"])
+def test_a_segment_says_who_wrote_it() -> None:
+    (several,) = segments_of(1, [entry(1), entry(2, origin=OTHER)], [b"1", b"2"])
 
     assert several.plain
     assert several.origins == {ME, OTHER}
-    assert not segment(1, 10, None).plain
-    assert not segment_of(1, [entry(1), entry(2, addressed=True)], [b"1", b"2"]).plain
+
+
+def test_what_is_addressed_or_missing_is_cut_out() -> None:
+    entries = [entry(1), entry(2, addressed=True), entry(3), entry(4), entry(5), entry(6)]
+    found = segments_of(1, entries, [b"1", b"2", b"3", b"4", None, b"6"])
+
+    assert [(one.first, one.last, one.plain) for one in found] == [
+        (1, 1, True),
+        (2, 2, False),
+        (3, 4, True),
+        (5, 5, False),
+        (6, 6, True),
+    ]
+    assert [item.entry for one in found for item in one.items()] == entries
+
+
+@given(st.lists(st.sampled_from([ME, OTHER, DeviceId(3)]), min_size=1, max_size=12))
+def test_a_segment_is_cut_where_what_a_device_wrote_begins_and_ends(origins: list[DeviceId]) -> None:
+    entries = [entry(offset, origin=origin) for offset, origin in enumerate(origins, 5)]
+    whole = Segment(5, entries, [bytes(offset) for offset in range(len(origins))], set(origins), plain=True)
+    found = list(whole.by_author(ME))
+
+    assert [item for one in found for item in one.items()] == list(whole.items())
+    assert all(one.origins == {ME} or ME not in one.origins for one in found)
+    assert [one.first for one in found] == [5, *[one.last + 1 for one in found[:-1]]]
+    assert len(found) == 1 + sum((one == ME) != (other == ME) for one, other in pairwise(origins))
 
 
 @given(st.lists(st.tuples(st.sampled_from([1, 1, 1, 2]), st.integers(1, 6)), min_size=1, max_size=12))
@@ -44,7 +70,7 @@ def test_places_say_what_each_entry_says(found: list[tuple[int, int]]) -> None:
         entry(at)._replace(conversation=ConversationId(conversation), conversation_offset=ConversationOffset(place))
         for at, (conversation, place) in enumerate(found, 1)
     ]
-    places = segment_of(1, entries, [b"x"] * len(entries)).places()
+    places = Segment(1, entries, [b"x"] * len(entries), {ME}, plain=True).places()
 
     assert [(one.conversation, at) for one in places for at in range(one.first, one.last + 1)] == found
 

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from bimip.domain.core.ids import ConversationId, ConversationOffset, DeviceId, Offset, Stamp, UserId, Version
 from bimip.domain.core.records import Entry
-from bimip.reading.segments import Item, Segment, segment_of
+from bimip.reading.segments import Item, Segment
 from bimip.users.tail import MAX_BYTES, MAX_ENTRIES, MAX_STATES, LogTail, StateTail
 from bimip.wire.state import delta_part
 
@@ -21,7 +21,8 @@ def entry(offset: int, *, origin: DeviceId = ME, addressed: bool = False) -> Ent
 def segment(first: int, *sizes: int | None) -> Segment:
     """Entries of so many bytes; None: the message is missing."""
     parts = [None if size is None else bytes(size) for size in sizes]
-    return segment_of(first, [entry(offset) for offset in range(first, first + len(sizes))], parts)
+    entries = [entry(offset) for offset in range(first, first + len(sizes))]
+    return Segment(first, entries, parts, {ME}, plain=None not in parts)
 
 
 def tail(head: int = 0, *segments: Segment) -> LogTail:

@@ -8,7 +8,7 @@ grow anywhere. Whatever implements `Reader` (a snapshot of a store, or a batch t
 Records are plain tuples: they are made several times for each message, and compare by value in tests.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum, IntEnum
 from functools import partial
@@ -591,6 +591,14 @@ class Reader(Protocol):
 
     def read(self, sequence: LogTable, key: Key, after: int, *, limit: int) -> list[tuple[int, Any]]:
         """Records with a number greater than `after`, ascending."""
+        ...
+
+    def read_packed(
+        self, sequence: LogTable, key: Key, after: int, *, limit: int
+    ) -> Sequence[tuple[int, Sequence[Any]]]:
+        """Reads as `read` does, those together that lie together: the number of the first, and records that follow each
+        other, which may be packed.
+        """
         ...
 
     def salvage(self, sequence: LogTable, key: Key, after: int, *, limit: int, upto: int) -> list[tuple[int, Any]]:

@@ -1,6 +1,7 @@
 """A device acknowledges, a person reads: cursors move, and those who wrote learn of it."""
 
 from collections.abc import Iterable, Sequence
+from functools import partial
 
 from bimip.domain.contacts.access import blocked_among
 from bimip.domain.contacts.privacy import may_see
@@ -15,6 +16,7 @@ from bimip.domain.core.decision import Decision, News, Put, Writes
 from bimip.domain.core.ids import ConversationId, ConversationOffset, UserId
 from bimip.domain.core.operation_kind import OperationKind
 from bimip.domain.core.operations import Acknowledge, Acknowledged, Done, Fault, Receipt, Refused
+from bimip.domain.core.packed import column, distinct
 from bimip.domain.core.ranges import Ranges, clip, from_offsets, intersect, normal
 from bimip.domain.core.records import (
     Conversation,
@@ -46,6 +48,9 @@ RECEIPTS, PRIVATE_READS = Table.RECEIPTS, Table.PRIVATE_READS
 DELIVERED = ReceiptKind.DELIVERED
 TAG, _pack_key = receipts.TAG, receipts.KEY.pack
 
+PLACED = ("conversation", "conversation_offset", "author")
+"""What of an entry says where it stands, and who wrote it."""
+
 _decision, _writes, _acknowledged = maker(Decision), maker(Writes), maker(Acknowledged)
 
 Concerned = dict[UserId, Ranges | None]
@@ -74,11 +79,13 @@ def acknowledge(view: Reader, op: Acknowledge, context: Context) -> Decision:
     return _decision((_acknowledged((cursor.floor,)), _writes((puts, (), (), (), ())), news, rest, False))
 
 
-def delivered(view: Reader, user: UserId, entries: Sequence[Entry], context: Context) -> tuple[list[Put], list[News]]:
+def delivered(
+    view: Reader, user: UserId, taken: Sequence[Sequence[Entry]], context: Context
+) -> tuple[list[Put], list[News]]:
     """The receipts of what one of the user's devices took in. What the user wrote is not delivered to them; and whom
     they have blocked is not to learn that they are there, in a group neither: none is made of what those wrote.
     """
-    received = _received(user, entries)
+    received = _received(user, taken)
     if not received:
         return [], []
     changes = StateChanges(view)
@@ -86,9 +93,11 @@ def delivered(view: Reader, user: UserId, entries: Sequence[Entry], context: Con
         roster: Roster | None = view.get(ROSTERS, (user,))  # as of most there is none
     except DamagedRecordError:
         roster = Roster()
-    if roster is not None and (blocked := blocked_among(view, user, {entry.author for entry in entries})):
-        entries = [entry for entry in entries if entry.author not in blocked]
-        received = _received(user, entries)
+    if roster is not None and (
+        blocked := blocked_among(view, user, set().union(*[authors for _, authors in received.values()]))
+    ):
+        taken = [[entry for entries in taken for entry in entries if entry.author not in blocked]]
+        received = _received(user, taken)
     for conversation, (places, authors) in received.items():
         talk: Conversation | None = view.get(CONVERSATIONS, (conversation,))
         concerned: Concerned = dict.fromkeys(authors)
@@ -96,23 +105,32 @@ def delivered(view: Reader, user: UserId, entries: Sequence[Entry], context: Con
             concerned = dict.fromkeys(authors.intersection(talk.members))  # who was erased is in it no more
         elif talk is not None:
             wrote = [
-                (entry.author, entry.conversation_offset) for entry in entries if entry.conversation == conversation
+                (entry.author, entry.conversation_offset)
+                for entries in taken
+                for entry in entries
+                if entry.conversation == conversation
             ]
             concerned = _authors(view, conversation, wrote)
         _add(view, changes, (conversation, user, DELIVERED), from_offsets(places), context, concerned)
     return changes.puts(), changes.news
 
 
-def _received(user: UserId, entries: Sequence[Entry]) -> dict[ConversationId, tuple[list[int], set[UserId]]]:
+def _received(user: UserId, taken: Sequence[Sequence[Entry]]) -> dict[ConversationId, tuple[list[int], set[UserId]]]:
     """Sorts what others wrote by its conversation: its places there, and who wrote it."""
     received: dict[ConversationId, tuple[list[int], set[UserId]]] = {}
-    for _, conversation, place, author, _, _, _ in entries:
-        if author != user:
-            known = received.get(conversation)
-            if known is None:
-                received[conversation] = known = ([], set())
-            known[0].append(place)
-            known[1].add(author)
+    for entries in taken:
+        authors = distinct(entries, "author")
+        conversations = distinct(entries, "conversation")
+        if len(conversations) == 1 and user not in authors:  # as mostly: nothing of ours runs for each
+            known = received.setdefault(conversations.pop(), ([], set()))
+            known[0].extend(column(entries, "conversation_offset"))
+            known[1].update(authors)
+            continue
+        for conversation, place, author in zip(*map(partial(column, entries), PLACED), strict=True):
+            if author != user:
+                known = received.setdefault(conversation, ([], set()))
+                known[0].append(place)
+                known[1].add(author)
     return received
 
 

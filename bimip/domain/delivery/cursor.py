@@ -3,18 +3,16 @@
 Fetching and acknowledging are separate: nothing here moves because something was sent.
 """
 
-from collections.abc import Iterator
-from operator import attrgetter, itemgetter
+from collections.abc import Iterator, Sequence
 
 from bimip.domain.core import ranges
 from bimip.domain.core.ids import DeviceId, Offset
 from bimip.domain.core.operations import Acknowledge
+from bimip.domain.core.packed import column, distinct
 from bimip.domain.core.ranges import Ranges
 from bimip.domain.core.records import Cursor, DamagedRecordError, Entry, HistoryEntry, Log, LogTable, Reader, maker
 from bimip.domain.core.rules import Rules
 from bimip.domain.messages.appending import ENTRIES, is_owed
-
-_RECORD, _ORIGIN, _ADDRESSED = itemgetter(1), attrgetter("origin"), attrgetter("addressed")
 
 _cursor = maker(Cursor)
 
@@ -26,12 +24,12 @@ AHEAD = 16
 
 def advance(
     view: Reader, op: Acknowledge, log: Log, cursor: Cursor, rules: Rules
-) -> tuple[Cursor, list[Entry], Acknowledge | None]:
+) -> tuple[Cursor, list[Sequence[Entry]], Acknowledge | None]:
     """Acknowledge everything owed up to `upto` and the offsets in `ranges`, of each no more than a slice at once.
 
-    The cursor then, what was owed and is acknowledged by this device for the first time, and the rest of the operation,
-    for a later slice. What lies beyond the window is not kept; it is acknowledged here all the same, so that it gives
-    its receipts.
+    The cursor then, what was owed and is acknowledged by this device for the first time, perhaps with what it wrote
+    itself in between, and the rest of the operation, for a later slice. What lies beyond the window is not kept; it is
+    acknowledged here all the same, so that it gives its receipts.
     """
     limit = rules.slice_entries
     upto = min(log.head, op.upto)
@@ -48,11 +46,14 @@ def advance(
     floor, fresh = _walk(view, op, floor, end, log.head, taken, limit)
     for part in _stretches(beyond) if beyond else ():
         first, last = part[0][0], part[-1][1]
-        entries, _ = _read(view, op, first - 1, last - first + 1, log.head)
+        found, _ = _read(view, op, first - 1, last - first + 1, log.head)
         fresh += [
-            entry
-            for offset, entry in entries
-            if ranges.contains(part, offset) and is_owed(view, entry, op.user, op.device)
+            [
+                entry
+                for offset, entry in enumerate(entries, begin)
+                if ranges.contains(part, offset) and is_owed(view, entry, op.user, op.device)
+            ]
+            for begin, entries in found
         ]
     above = ranges.lowest(ranges.above(taken, floor), rules.window_entries) if taken else ()
     rest = op._replace(upto=upto, ranges=left) if left or end < upto else None
@@ -71,24 +72,19 @@ def _stretches(wanted: Ranges) -> Iterator[Ranges]:
         yield tuple(part)
 
 
-def _all_owed(entries: list[Entry], device: DeviceId) -> bool:
-    """Whether all are by others and to everybody, as nearly always. Asked of all at once, as an ack comes with each
-    frame.
-    """
-    return device not in map(_ORIGIN, entries) and not any(map(_ADDRESSED, entries))
-
-
-def _read(view: Reader, op: Acknowledge, after: int, limit: int, head: int) -> tuple[list[tuple[int, Entry]], bool]:
-    """Entries of the log, and whether nothing of them is damaged.
+def _read(
+    view: Reader, op: Acknowledge, after: int, limit: int, head: int
+) -> tuple[Sequence[tuple[int, Sequence[Entry]]], bool]:
+    """Entries of the log, those together that lie together, and whether nothing of them is damaged.
 
     What is damaged, and not in its conversation's history as it is here, is passed over: it gives no receipt.
     """
     place = (op.user, op.partition)
     try:
-        return view.read(ENTRIES, place, after, limit=limit), True
+        return view.read_packed(ENTRIES, place, after, limit=limit), True
     except DamagedRecordError:
         suspects: list[tuple[int, Entry]] = view.salvage(ENTRIES, place, after, limit=limit, upto=head)
-        return [(offset, entry) for offset, entry in suspects if _is_in_history(view, entry)], False
+        return [(offset, [entry]) for offset, entry in suspects if _is_in_history(view, entry)], False
 
 
 def _is_in_history(view: Reader, entry: Entry) -> bool:
@@ -102,25 +98,40 @@ def _is_in_history(view: Reader, entry: Entry) -> bool:
 
 def _walk(
     view: Reader, op: Acknowledge, floor: int, end: int, head: int, taken: Ranges, limit: int
-) -> tuple[int, list[Entry]]:
+) -> tuple[int, list[Sequence[Entry]]]:
     """Move the floor to `end`, and over what is taken above it, not owed to this device, or no longer kept.
 
     The floor, and what it found owed on its way and not taken before.
     """
     user, device = op.user, op.device
-    fresh: list[Entry] = []
+    fresh: list[Sequence[Entry]] = []
     end = max(end, floor)
     while floor < head and floor <= end + limit:
-        entries, is_whole = _read(view, op, floor, max(end - floor, 0) + AHEAD, head)
-        records: list[Entry] = list(map(_RECORD, entries))
-        if is_whole and not taken and _all_owed(records, device):
-            return end, fresh + records[: max(end + 1 - entries[0][0], 0)] if entries else fresh
-        for offset, entry in entries:
-            if is_owed(view, entry, user, device) and not (taken and ranges.contains(taken, offset)):
-                if offset > end:
-                    return floor, fresh
-                fresh.append(entry)
-            floor = offset
-        if not entries:
+        found, is_whole = _read(view, op, floor, max(end - floor, 0) + AHEAD, head)
+        for first, entries in found:
+            if is_whole and not taken and distinct(entries, "addressed") == {False}:
+                # As nearly always: nothing of ours runs for each, since an ack comes with each frame.
+                count = max(end + 1 - first, 0)
+                if count:
+                    fresh.append(entries[:count])
+                passed = _written_first(entries[count:], device)
+                if passed < len(entries) - count:
+                    return first + count + passed - 1 if passed else end, fresh
+                floor = first + len(entries) - 1
+                continue
+            owed: list[Entry] = []
+            fresh.append(owed)
+            for offset, entry in enumerate(entries, first):
+                if is_owed(view, entry, user, device) and not (taken and ranges.contains(taken, offset)):
+                    if offset > end:
+                        return floor, fresh
+                    owed.append(entry)
+                floor = offset
+        if not found:
             break
     return max(floor, end), fresh
+
+
+def _written_first(entries: Sequence[Entry], device: DeviceId) -> int:
+    """How many of the first ones a device wrote."""
+    return next((at for at, origin in enumerate(column(entries, "origin")) if origin != device), len(entries))

@@ -180,6 +180,13 @@ class _Tolerant:
             return self._view.read(sequence, key, after, limit=limit)
         return []
 
+    def read_packed(
+        self, sequence: LogTable, key: Key, after: int, *, limit: int
+    ) -> Sequence[tuple[int, Sequence[Any]]]:
+        with suppress(DamagedRecordError):
+            return self._view.read_packed(sequence, key, after, limit=limit)
+        return []
+
     def find(
         self, index: Index, key: Key, low: IndexRow, high: IndexRow, *, limit: int, reverse: bool = False
     ) -> list[IndexRow]:

@@ -19,6 +19,7 @@ from struct import Struct
 from struct import error as StructError  # noqa: N812 - the module's own name for it says nothing
 from typing import Any
 
+from bimip.domain.core.packed import Layout, Packed
 from bimip.domain.core.records import DIGEST_BYTES, Entry, HistoryEntry, Index, IndexRow, LogTable, Seq
 from bimip.storage.lmdb.keys import bound_of
 
@@ -37,10 +38,10 @@ Records = list[tuple[int, Any]]
 
 _RECORD = itemgetter(1)
 
-_ENTRY = Struct(f">QIIII?{DIGEST_BYTES}s")
-_WIDE_ENTRY = Struct(f">QIQII?{DIGEST_BYTES}s")
-_HISTORY_ENTRY = Struct(">QII?")
-_LINK = Struct("16s")
+_ENTRY = f"Q I I I I ? {DIGEST_BYTES}s"
+_WIDE_ENTRY = f"Q I Q I I ? {DIGEST_BYTES}s"
+_HISTORY_ENTRY = "Q I I ?"
+_LINK = "16s"
 
 
 def _pack_all(struct: Struct, record: type) -> PackAll:
@@ -56,16 +57,14 @@ class Blocks:
     until one comes that holds a number beyond 32 bits: then its whole block is wide, and may need a second page.
     """
 
-    def __init__(self, narrow: Struct, wide: Struct, record: type, *, chunk: int, chunks: int) -> None:
-        self.record_bytes = narrow.size
+    def __init__(self, narrow: str, wide: str, record: type, *, chunk: int, chunks: int) -> None:
+        self._narrow_layout, self._wide_layout = Layout(narrow, record), Layout(wide, record)
+        self._narrow, self._wide = self._narrow_layout.struct, self._wide_layout.struct
+        self.record_bytes = self._narrow.size
         self.chunk = chunk
         self.full = chunk * chunks
-        self._pack_narrow = _pack_all(narrow, record)
-        self._pack_wide = _pack_all(wide, record)
-        self._narrow = narrow
-        self._wide = wide
-        # Twice as fast as a named tuple's own _make.
-        self._make: Callable[[Any], Any] = itemgetter(0) if record is bytes else partial(tuple.__new__, record)
+        self._pack_narrow = _pack_all(self._narrow, record)
+        self._pack_wide = _pack_all(self._wide, record)
 
     def begin(self, number: int) -> bytes:
         """A block that has no record yet."""
@@ -146,25 +145,25 @@ class Blocks:
             found.append((number, piece))
         return found
 
-    def read(self, block: bytes, number: int, limit: int) -> list[tuple[int, Any]]:
-        """At most `limit` records from that number on, with their numbers."""
-        struct = self._wide if block[0] & _WIDE_BYTE else self._narrow
+    def read(self, block: bytes, number: int, limit: int) -> tuple[int, Packed]:
+        """At most `limit` records from that number on, and the number of the first of them."""
         first = self.span(block)[0]
         number = max(number, first)
-        start = BLOCK_HEAD_BYTES + (number - first) * struct.size
-        packed = memoryview(block)[start : start + limit * struct.size]
-        return list(enumerate(map(self._make, struct.iter_unpack(packed)), number))
+        return number, self._records(block, number - first, limit)
 
-    def records(self, block: bytes, count: int) -> list[Any]:
+    def records(self, block: bytes, count: int) -> Packed:
         """The first `count` records, whatever the block says of their numbers."""
-        struct = self._wide if block[:1] >= bytes((_WIDE_BYTE,)) else self._narrow
-        packed = memoryview(block)[BLOCK_HEAD_BYTES : BLOCK_HEAD_BYTES + count * struct.size]
-        return list(map(self._make, struct.iter_unpack(packed)))
+        return self._records(block, 0, count)
+
+    def _records(self, block: bytes, skip: int, count: int) -> Packed:
+        layout = self._wide_layout if block[:1] >= bytes((_WIDE_BYTE,)) else self._narrow_layout
+        start = BLOCK_HEAD_BYTES + skip * layout.struct.size
+        return Packed(block[start : start + count * layout.struct.size], layout)
 
     def _widened(self, block: bytes) -> bytes:
         if block[0] & _WIDE_BYTE:
             return block
-        records = map(self._make, self._narrow.iter_unpack(memoryview(block)[BLOCK_HEAD_BYTES:]))
+        records = Packed(block[BLOCK_HEAD_BYTES:], self._narrow_layout)
         return bytes((block[0] | _WIDE_BYTE,)) + block[1:BLOCK_HEAD_BYTES] + b"".join(self._pack_wide(records))
 
 

@@ -62,7 +62,7 @@ def unseal_all(keys: Sequence[bytes], sealed: Sequence[bytes | None]) -> list[by
     """Takes the seals off; None where there is no value, or another one than was written."""
     if not any(sealed):
         return list(sealed)  # as for messages that are new
-    if None not in sealed:
+    if all(sealed):
         all_there = cast("Sequence[bytes]", sealed)
         if _are_whole(keys, all_there):
             return list(map(_strip, all_there))

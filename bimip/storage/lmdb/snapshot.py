@@ -4,8 +4,8 @@ What does not fit its seal is told once, and not used. Where LMDB meets a damage
 (guard.py), and the question is asked again.
 """
 
-from collections.abc import Iterable, Iterator
-from itertools import islice
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain, islice
 from types import TracebackType
 from typing import Any, Self
 
@@ -102,6 +102,8 @@ class Snapshot:
         except lmdb.Error:
             return [self.get(table, key) for key in keys]  # each by itself: a page that cannot be read is one's trouble
         found = unseal_all(places, sealed)
+        if all(found):
+            return found if unpack is bytes else list(map(unpack, found))  # type: ignore[arg-type]  # none is None
         if found.count(None) > sealed.count(None):
             return [self.get(table, key) for key in keys]
         return [None if packed is None else unpack(packed) for packed in found]
@@ -173,18 +175,24 @@ class Snapshot:
                 yield key, packed
 
     def read(self, sequence: LogTable, key: Key, after: int, *, limit: int) -> list[tuple[int, Any]]:
+        found = self.read_packed(sequence, key, after, limit=limit)
+        return list(chain.from_iterable([enumerate(records, first) for first, records in found]))
+
+    def read_packed(
+        self, sequence: LogTable, key: Key, after: int, *, limit: int
+    ) -> Sequence[tuple[int, Sequence[Any]]]:
         trees = self._databases.sequences[sequence]
         try:
-            found = trees.read(self._transaction, key, after, limit)
+            found = trees.read_packed(self._transaction, key, after, limit)
         except DAMAGED as error:
             if self._begin_again(trees.full) or self._begin_again(trees.newest):  # which holds more
-                return self.read(sequence, key, after, limit=limit)
+                return self.read_packed(sequence, key, after, limit=limit)
             raise self._failed(error, sequence, key) from error
         except lmdb.Error as error:
             raise self._failed(error, sequence, key) from error
         except BrokenSealError:
             raise self._broken(sequence, key) from None
-        self._reads.entries += len(found)
+        self._reads.entries += sum([len(records) for _, records in found])
         return found
 
     def salvage(self, sequence: LogTable, key: Key, after: int, *, limit: int, upto: int) -> list[tuple[int, Any]]:

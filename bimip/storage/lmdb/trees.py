@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import lmdb
 
+from bimip.domain.core.packed import Packed
 from bimip.domain.core.records import Index, IndexRow, Key, Kind, LogTable, Table
 from bimip.storage.lmdb.blocks import BLOCK_HEAD_BYTES, BLOCKS, ROWS, Records
 from bimip.storage.lmdb.keys import PACK, PACK_ALL, UNPACK
@@ -29,30 +30,36 @@ class LogTrees:
         self._pack_keys = PACK_ALL[sequence]
         self._unpack_key = UNPACK[sequence]
 
-    def read(self, transaction: "lmdb.Transaction[bytes]", key: Key, after: int, limit: int) -> list[tuple[int, Any]]:
-        """Reads as Reader.read does."""
+    def read_packed(
+        self, transaction: "lmdb.Transaction[bytes]", key: Key, after: int, limit: int
+    ) -> list[tuple[int, Packed]]:
+        """Reads as Reader.read_packed does."""
         blocks, place, number = self._blocks, self._pack_key(key), max(after + 1, 0)
         sealed = transaction.get(place, None, self.newest)
         if sealed is None:
             return []
         newest = unseal(place, sealed)
-        if number >= blocks.span(newest)[0]:
-            return blocks.read(newest, number, limit)
-        found = self._read_full(transaction, place, number, limit)
-        return found + blocks.read(newest, number, limit - len(found)) if len(found) < limit else found
+        found: list[tuple[int, Packed]] = []
+        if number < blocks.span(newest)[0]:
+            found, limit = self._read_full(transaction, place, number, limit)
+        if limit > 0:
+            found.append(blocks.read(newest, number, limit))
+        return [one for one in found if one[1]]
 
     def _read_full(
         self, transaction: "lmdb.Transaction[bytes]", place: bytes, number: int, limit: int
-    ) -> list[tuple[int, Any]]:
+    ) -> tuple[list[tuple[int, Packed]], int]:
+        """Reads what full blocks have of it, and tells how many more are wanted."""
         blocks = self._blocks
-        found: list[tuple[int, Any]] = []
+        found: list[tuple[int, Packed]] = []
         with transaction.cursor(self.full) as cursor:
             # Where that block was cut off, this finds the oldest that is left.
             more = cursor.set_range(place + (number // blocks.full).to_bytes(8, "big"))
-            while more and len(found) < limit and cursor.key().startswith(place):
-                found += blocks.read(unseal(cursor.key(), cursor.value()), number, limit - len(found))
+            while more and limit > 0 and cursor.key().startswith(place):
+                found.append(blocks.read(unseal(cursor.key(), cursor.value()), number, limit))
+                limit -= len(found[-1][1])
                 more = cursor.next()
-        return found
+        return found, limit
 
     def salvage(
         self, transaction: "lmdb.Transaction[bytes]", key: Key, after: int, limit: int, upto: int

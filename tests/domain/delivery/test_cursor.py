@@ -89,9 +89,10 @@ class Phone:
         op = Acknowledge(USER, PHONE, "chat", Offset(upto), more)
         rules = Rules(bodies=BODIES, window_entries=window, slice_entries=limit)
         with self.store.snapshot() as view:
-            cursor, entries, rest = advance(view, op, view.get(Table.LOGS, PLACE), self.cursor(), rules)
+            cursor, taken, rest = advance(view, op, view.get(Table.LOGS, PLACE), self.cursor(), rules)
         self.commit(Changes(puts={Table.CURSORS: {(PHONE, "chat"): cursor}}))
-        return Step(cursor, [entry.conversation_offset for entry in entries], rest and (rest.upto, rest.ranges))
+        told: list[int] = [entry.conversation_offset for entries in taken for entry in entries if entry.origin != PHONE]
+        return Step(cursor, told, rest and (rest.upto, rest.ranges))
 
     def acknowledge(self, upto: int, more: Ranges, *, window: int = 1000, limit: int = 1000) -> list[int]:
         """All slices of it. Returns the offsets whose acknowledgement was told as new."""

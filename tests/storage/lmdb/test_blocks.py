@@ -1,5 +1,6 @@
 """Blocks are lists with a beginning, and rows sorted sets, in bytes."""
 
+from collections.abc import Sequence
 from itertools import chain
 from struct import error as StructError  # noqa: N812 - as the library has it
 from typing import Any
@@ -21,8 +22,12 @@ def block_of(blocks: Blocks, first: int, records: list[Any]) -> bytes:
     return blocks.extend(blocks.begin(first), list(enumerate(records, first)))
 
 
+def numbered(first: int, records: Sequence[Any]) -> list[tuple[int, Any]]:
+    return list(enumerate(records, first))
+
+
 def content(blocks: Blocks, block: bytes) -> list[tuple[int, Any]]:
-    return blocks.read(block, 0, 10_000) if block else []
+    return numbered(*blocks.read(block, 0, 10_000)) if block else []
 
 
 @SEQUENCES
@@ -37,7 +42,7 @@ def test_a_block_is_a_list_with_a_beginning(sequence: LogTable, data: st.DataObj
 
     assert blocks.span(block) == (first, first + len(model))
     assert content(blocks, block) == model
-    assert blocks.read(block, number, limit) == [row for row in model if row[0] >= number][:limit]
+    assert numbered(*blocks.read(block, number, limit)) == [row for row in model if row[0] >= number][:limit]
 
 
 @SEQUENCES
