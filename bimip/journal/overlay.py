@@ -8,12 +8,14 @@ receipts in work, and the newest entries, which acknowledgements ask for a momen
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from operator import itemgetter
 from typing import Any, Final
 
 from bimip.domain.core.decision import Decision, Insert, LogAppend, News
 from bimip.domain.core.records import Changes, Index, IndexRow, Key, LogTable, Reader, Table
 
 _MISSING = object()
+_RECORD = itemgetter(1)
 
 LIMITS: Final[Mapping[Table, int]] = {table: table.schema.cached for table in Table if table.schema.cached}
 """Records kept of each table; beyond it the table's are forgotten, and read again as they are needed."""
@@ -86,8 +88,11 @@ class TailReader:
         self, sequence: LogTable, key: Key, after: int, *, limit: int
     ) -> Sequence[tuple[int, Sequence[Any]]]:
         tail = self._tails.get((sequence, key))
-        if tail and after + 1 >= tail[0][0]:
-            return _packed(self.read(sequence, key, after, limit=limit))
+        if tail:
+            skip = after + 1 - tail[0][0]
+            if skip >= 0:
+                found = tail[skip : skip + limit]
+                return [(after + 1, list(map(_RECORD, found)))] if found else []  # no call more for each ack
         return self._base.read_packed(sequence, key, after, limit=limit)
 
 
@@ -181,7 +186,7 @@ class Overlay:
     ) -> Sequence[tuple[int, Sequence[Any]]]:
         changes = self.changes
         if changes.cuts or (sequence, key) in changes.appends:
-            return _packed(self.read(sequence, key, after, limit=limit))
+            return _together(self.read(sequence, key, after, limit=limit))
         return self._base.read_packed(sequence, key, after, limit=limit)
 
     def salvage(self, sequence: LogTable, key: Key, after: int, *, limit: int, upto: int) -> list[tuple[int, Any]]:
@@ -197,5 +202,5 @@ class Overlay:
         return sorted({*found, *pending}, reverse=reverse)[:limit] if pending else found
 
 
-def _packed(found: list[tuple[int, Any]]) -> list[tuple[int, list[Any]]]:
-    return [(found[0][0], [record for _, record in found])] if found else []
+def _together(found: list[tuple[int, Any]]) -> list[tuple[int, list[Any]]]:
+    return [(found[0][0], list(map(_RECORD, found)))] if found else []

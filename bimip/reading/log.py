@@ -23,31 +23,34 @@ def read_segments(store: Store, user: UserId, partition: str, after: int, limit:
     Raises UnreadableError.
     """
     segments: list[Segment] = []
+    count = BODIES_AT_ONCE
     with store.snapshot() as view:
         for first, entries in read_entries_together(view, user, partition, after, limit):
-            parts = _read_parts(view, user, first, entries, size)
-            found = segments_of(first, entries[: len(parts)], parts)
-            segments += found
-            size -= sum([segment.bytes for segment in found])
+            parts, size, count = _read_parts(view, user, first, entries, size, count)
+            segments += segments_of(first, entries[: len(parts)], parts)
             if size < 0:
                 break
     return segments
 
 
-def _read_parts(view: Reader, user: UserId, first: int, entries: Sequence[Entry], size: int) -> list[bytes | None]:
-    """The messages of entries that follow each other, until there is no room."""
+def _read_parts(
+    view: Reader, user: UserId, first: int, entries: Sequence[Entry], size: int, count: int
+) -> tuple[list[bytes | None], int, int]:
+    """Reads the messages of entries that follow each other, `count` together, until there is no room. Also the room
+    that is left, and how many of the next to read together.
+    """
     stamps = column(entries, "stamp")
     parts: list[bytes | None] = []
-    count = BODIES_AT_ONCE
     while len(parts) < len(stamps) and (size >= 0 or not parts):
         begin = len(parts)
         bodies = view.get_all(Table.BODIES, zip(stamps[begin : begin + count], strict=False))
         withhold(view, user, entries[begin : begin + count], bodies)
-        parts += deliver_all(bodies, first + begin)
-        read = sum(map(len, filter(None, bodies)))
+        found = deliver_all(bodies, first + begin)
+        read = sum(map(len, filter(None, found)))
         size -= read
-        count = max(BODIES_AT_ONCE, min(size * len(bodies) // read + 1, BODIES_MOST)) if read else BODIES_AT_ONCE
-    return parts
+        parts += found
+        count = max(BODIES_AT_ONCE, min(size * len(found) // read + 1, BODIES_MOST)) if read else BODIES_AT_ONCE
+    return parts, size, count
 
 
 def read_addressed(store: Store, stamp: Stamp, user: UserId, device: DeviceId) -> Addressed | None:

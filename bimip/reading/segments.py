@@ -23,6 +23,19 @@ def place_of(entry: Entry) -> Received:
     return _received((entry.conversation, place, place))
 
 
+def places_of(entries: Sequence[Entry]) -> list[Received]:
+    """Lists where messages of entries that follow each other stand in their conversations."""
+    first, conversation = entries[0].conversation_offset, entries[0].conversation
+    consecutive = range(first, first + len(entries))
+    # Nearly all are of one conversation, without a hole: then nothing of ours runs for each.
+    if len(entries) == 1 or (
+        distinct(entries, "conversation") == {conversation}
+        and [*column(entries, "conversation_offset")] == [*consecutive]
+    ):
+        return [_received((conversation, first, ConversationOffset(consecutive[-1])))]
+    return list(map(place_of, entries))
+
+
 class Segment:
     """Consecutive entries of one log, which mostly go to a device as a whole. Never changed."""
 
@@ -56,24 +69,17 @@ class Segment:
     def joined(self) -> bytes:
         """The parts of a plain segment, one behind the other: made once for all of a user's devices."""
         if self._joined is None:
-            self._joined = self.parts[0] if len(self.parts) == 1 else b"".join(self.parts)  # type: ignore[arg-type]  # as it is plain
-        assert self._joined is not None
+            self._joined = self.joined_up_to(len(self.parts))
         return self._joined
+
+    def joined_up_to(self, count: int) -> bytes:
+        """The first so many parts of a plain segment, one behind the other."""
+        return b"".join(self.parts[:count])  # type: ignore[arg-type]  # as it is plain
 
     def places(self) -> list[Received]:
         """Lists where its messages stand in their conversations: made once for all of a user's devices."""
         if self._places is None:
-            entries = self.entries
-            first, conversation = entries[0].conversation_offset, entries[0].conversation
-            consecutive = range(first, first + len(entries))
-            # Nearly all are of one conversation, without a hole: then nothing of ours runs for each.
-            if len(entries) == 1 or (
-                distinct(entries, "conversation") == {conversation}
-                and [*column(entries, "conversation_offset")] == [*consecutive]
-            ):
-                self._places = [_received((conversation, first, ConversationOffset(consecutive[-1])))]
-            else:
-                self._places = list(map(place_of, entries))
+            self._places = places_of(self.entries)
         return self._places
 
     def shortened(self, count: int) -> "Segment":

@@ -15,7 +15,7 @@ from bimip.domain.core.ranges import contains
 from bimip.domain.core.records import Addressed
 from bimip.reading.log import is_expired, read_addressed
 from bimip.reading.salvage import UnreadableError
-from bimip.reading.segments import Item, Segment, place_of
+from bimip.reading.segments import Item, Segment, place_of, places_of
 from bimip.session.window import Flight, Window
 from bimip.users.session import Session
 from bimip.wire import bimip_pb2 as pb
@@ -115,11 +115,13 @@ class BatchBuilder:
             self.upto = Offset(segment.first - 1)
         if not segment.plain or segment.last <= self._each_upto:
             return self._add_each(segment)
+        if self._number not in segment.origins and segment.first > self._each_upto:
+            return self._add_whole(segment)  # as nearly always
         has_own = self._number in segment.origins
         border = max(self._each_upto, self.window.own_upto) if has_own else self._each_upto
         if segment.first <= border < segment.last:
             return self._add(segment.shortened(border + 1 - segment.first)) and self._add(segment.behind(border))
-        if not has_own or segment.last <= border:
+        if segment.last <= border:
             return self._add_whole(segment)
         if len(segment.origins) > 1:
             return all(map(self._add, segment.by_author(self._number)))
@@ -129,17 +131,19 @@ class BatchBuilder:
 
     def _add_whole(self, segment: Segment) -> bool:
         """Adds what is for this device as it is, or as much of it as there is room for."""
-        is_whole = self._has_room(len(segment.sizes), segment.bytes)
-        if not is_whole:
-            fitting = self._fitting(segment)
-            if not fitting:
-                return False
-            segment = segment.shortened(fitting)
-        self._looked += len(segment.sizes)
-        self._put(segment.joined(), segment.first, segment.sizes, segment.bytes)
-        self.places += segment.places()
-        self.upto = segment.last
-        return is_whole
+        if self._has_room(len(segment.sizes), segment.bytes):
+            self._put(segment.joined(), segment.first, segment.sizes, segment.bytes)
+            self.places += segment.places()
+            self._looked += len(segment.sizes)
+            self.upto = segment.last
+            return True
+        fitting = self._fitting(segment)
+        if fitting:
+            sizes, joined = segment.sizes[:fitting], segment.joined_up_to(fitting)
+            self._put(joined, segment.first, sizes, len(joined))
+            self.places += places_of(segment.entries[:fitting])
+            self.upto = Offset(segment.first + fitting - 1)
+        return False
 
     def _fitting(self, segment: Segment) -> int:
         """How many of a segment that is for this device, and too long, there is room for."""

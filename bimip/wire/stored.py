@@ -9,9 +9,10 @@ appends the server's fields, delivering appends the reader's `user_offset` (a fi
 which is why the length in front can count them before they are known), and a batch is a concatenation.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from hashlib import blake2b
-from operator import attrgetter
+from itertools import repeat
+from operator import add, attrgetter
 from struct import Struct
 
 from bimip.wire import bimip_pb2 as pb
@@ -131,9 +132,11 @@ def deliver(stored: bytes, offset: int) -> bytes:
     return stored + _OFFSET.pack(_OFFSET_TAG, offset)
 
 
-def deliver_all(stored: Iterable[bytes | None], first: int) -> list[bytes | None]:
+def deliver_all(stored: Sequence[bytes | None], first: int) -> list[bytes | None]:
     """`deliver` for entries that follow each other; None for those that are not there."""
     pack = _OFFSET.pack
+    if all(stored):
+        return list(map(add, stored, map(pack, repeat(_OFFSET_TAG), range(first, first + len(stored)))))
     return [one and one + pack(_OFFSET_TAG, offset) for offset, one in enumerate(stored, first)]
 
 

@@ -1,5 +1,6 @@
 """What the journal decides against: a batch over a snapshot, and what is kept of the store between batches."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -23,6 +24,10 @@ cuts = st.builds(lambda room, below: ("cut", room, below), ROOMS, st.integers(0,
 rows = st.tuples(st.integers(0, 3), st.integers(0, 1), st.integers(1, 2), st.integers(1, 9))
 inserts = st.builds(lambda room, rows: ("insert", room, rows), ROOMS, st.lists(rows, max_size=4))
 steps = st.lists(st.lists(puts | appends | cuts | inserts, max_size=5), max_size=6)
+
+
+def unpacked(found: Sequence[tuple[int, Sequence[Any]]]) -> list[tuple[int, Any]]:
+    return [one for first, records in found for one in enumerate(records, first)]
 
 
 class Numbers:
@@ -94,13 +99,14 @@ def test_a_batch_answers_as_the_store_does_once_it_is_committed(
         gets = [batch.get(Table.META, (name,)) for name in "abcdef"]
         scanned = batch.scan(Table.META, (low,), (high,), limit=limit, reverse=order == "down")
         read = [batch.read(LogTable.HISTORY, (room,), after, limit=limit) for room in (1, 2)]
+        packed = [unpacked(batch.read_packed(LogTable.HISTORY, (room,), after, limit=limit)) for room in (1, 2)]
         found = batch.find(Index.SEQS, (1,), first, end, limit=limit, reverse=order == "down")
     commit(store, batch.changes)
 
     with store.snapshot() as view:
         assert gets == [view.get(Table.META, (name,)) for name in "abcdef"]
         assert scanned == view.scan(Table.META, (low,), (high,), limit=limit, reverse=order == "down")
-        assert read == [view.read(LogTable.HISTORY, (room,), after, limit=limit) for room in (1, 2)]
+        assert read == packed == [view.read(LogTable.HISTORY, (room,), after, limit=limit) for room in (1, 2)]
         assert found == view.find(Index.SEQS, (1,), first, end, limit=limit, reverse=order == "down")
 
 
@@ -249,6 +255,7 @@ def test_entries_are_the_same_from_memory_and_from_the_store() -> None:
             for limit in range(1, 11):
                 expected = view.read(LogTable.ENTRIES, KEY, after, limit=limit)
                 assert reader.read(LogTable.ENTRIES, KEY, after, limit=limit) == expected
+                assert unpacked(reader.read_packed(LogTable.ENTRIES, KEY, after, limit=limit)) == expected
 
 
 def test_the_newest_entries_are_not_read_from_the_store() -> None:
@@ -256,6 +263,7 @@ def test_the_newest_entries_are_not_read_from_the_store() -> None:
     cache.committed(append(1, 3))
     with store.snapshot() as view:
         assert cache.over(view).read(LogTable.ENTRIES, KEY, 1, limit=9) == [(2, 2), (3, 3)]
+        assert cache.over(view).read_packed(LogTable.ENTRIES, KEY, 1, limit=9) == [(2, [2, 3])]
 
 
 def test_what_was_appended_is_not_changed_by_what_follows() -> None:

@@ -1,11 +1,15 @@
 """What is read for a frame: as many entries as there is room for, and few more bodies than fill it."""
 
+from pathlib import Path
+
 import pytest
 
 from bimip.domain.core.ids import ConversationId, ConversationOffset, DeviceId, Offset, Stamp, UserId
 from bimip.domain.core.records import Addressed, Changes, Entry, Log, LogTable, Table
 from bimip.reading.log import BODIES_AT_ONCE, BODIES_MOST, is_expired, read_addressed, read_segments
 from bimip.reading.segments import Item
+from bimip.storage.interface import Store
+from bimip.storage.lmdb.store import LmdbStore
 from bimip.storage.memory import MemoryStore
 from bimip.wire import stored
 from tests.reading.support import store_with
@@ -18,9 +22,9 @@ def entry(offset: int) -> Entry:
     return Entry(Stamp(100 + offset), ConversationId(1), place, USER, DeviceId(1), addressed=False, digest=bytes(8))
 
 
-def filled(count: int, *, without: int = 0) -> MemoryStore:
+def filled(count: int, *, without: int = 0, store: Store | None = None) -> Store:
     """Bodies of 91 bytes, which are 100 as they are delivered."""
-    store = MemoryStore()
+    store = store or MemoryStore()
     bodies = {(100 + offset,): bytes(91) for offset in range(1, count + 1) if offset != without}
     entries = [(offset, entry(offset)) for offset in range(1, count + 1)]
     store.begin()
@@ -29,7 +33,7 @@ def filled(count: int, *, without: int = 0) -> MemoryStore:
     return store
 
 
-def read(store: MemoryStore, after: int, limit: int, size: int) -> list[Item]:
+def read(store: Store, after: int, limit: int, size: int) -> list[Item]:
     segments = read_segments(store, USER, "chat", after, limit, size)
     return [item for segment in segments for item in segment.items()]
 
@@ -45,6 +49,17 @@ def test_reading_goes_on_until_there_is_enough_and_not_far_beyond(limit: int, si
 
     assert offsets == list(range(2, 2 + len(offsets)))
     assert enough <= len(offsets) <= min(limit, enough + BODIES_AT_ONCE)
+
+
+def test_where_a_log_lies_in_several_blocks_reading_ends_in_the_one_where_there_is_enough(tmp_path: Path) -> None:
+    store = LmdbStore(tmp_path / "store", map_bytes=1 << 24)
+    try:
+        offsets = [item.offset for item in read(filled(300, store=store), 115, 256, 1000)]
+    finally:
+        store.close()
+
+    assert offsets == list(range(116, 116 + len(offsets)))
+    assert 11 <= len(offsets) <= 11 + BODIES_AT_ONCE
 
 
 def test_after_small_messages_no_more_large_ones_are_read_than_fill_the_room_a_few_times() -> None:

@@ -267,6 +267,9 @@ def cut(below: int, place: tuple[LogTable, Key] = CHAT) -> Changes:
 def numbers(store: Store, after: int = 0, limit: int = 10_000, place: tuple[LogTable, Key] = CHAT) -> list[int]:
     with store.snapshot() as reader:
         found = reader.read(*place, after, limit=limit)
+        together = reader.read_packed(*place, after, limit=limit)
+    assert found == [one for first, records in together for one in enumerate(records, first)]
+    assert all(len(records) for _, records in together)
     assert all(record == entry(number) for number, record in found)
     return [number for number, _ in found]
 

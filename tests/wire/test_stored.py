@@ -188,6 +188,7 @@ def test_messages_of_one_conversation_are_stored_one_behind_the_other() -> None:
     assert together == alone
     assert [stored.parse(one).conversation_offset for one in together] == [126, 127, 128]
     assert stored.deliver_all(together, 9) == [stored.deliver(one, offset) for offset, one in enumerate(together, 9)]
+    assert stored.deliver_all([None, together[1]], 9) == [None, stored.deliver(together[1], 10)]
 
 
 def test_a_batch_is_a_concatenation() -> None:

@@ -1,11 +1,13 @@
 """Records that follow each other, as they lie in the store: those that are only passed on never become tuples."""
 
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from functools import cache, partial
 from itertools import accumulate
 from operator import attrgetter, itemgetter
 from struct import Struct, calcsize
 from typing import Any, overload
+
+_getter = cache(attrgetter)
 
 
 class Layout:
@@ -77,13 +79,13 @@ class Packed(Sequence[Any]):
 
 def column(records: Sequence[Any], field: str) -> Sequence[Any]:
     """One field of each record, a number."""
-    if isinstance(records, Packed):
+    if type(records) is Packed:  # isinstance asks the abstract class, where it is a list
         return records.column(field)
-    return list(map(attrgetter(field), records))
+    return list(map(_getter(field), records))
 
 
 def distinct(records: Sequence[Any], field: str) -> set[Any]:
     """The values that a field of records has, a number."""
-    if isinstance(records, Packed):
+    if type(records) is Packed:
         return records.distinct(field)
-    return set(map(attrgetter(field), records))
+    return set(map(_getter(field), records))

@@ -1,7 +1,6 @@
 """A device acknowledges, a person reads: cursors move, and those who wrote learn of it."""
 
 from collections.abc import Iterable, Sequence
-from functools import partial
 
 from bimip.domain.contacts.access import blocked_among
 from bimip.domain.contacts.privacy import may_see
@@ -16,7 +15,7 @@ from bimip.domain.core.decision import Decision, News, Put, Writes
 from bimip.domain.core.ids import ConversationId, ConversationOffset, UserId
 from bimip.domain.core.operation_kind import OperationKind
 from bimip.domain.core.operations import Acknowledge, Acknowledged, Done, Fault, Receipt, Refused
-from bimip.domain.core.packed import column, distinct
+from bimip.domain.core.packed import Packed
 from bimip.domain.core.ranges import Ranges, clip, from_offsets, intersect, normal
 from bimip.domain.core.records import (
     Conversation,
@@ -47,9 +46,6 @@ ROSTERS = Table.ROSTERS
 RECEIPTS, PRIVATE_READS = Table.RECEIPTS, Table.PRIVATE_READS
 DELIVERED = ReceiptKind.DELIVERED
 TAG, _pack_key = receipts.TAG, receipts.KEY.pack
-
-PLACED = ("conversation", "conversation_offset", "author")
-"""What of an entry says where it stands, and who wrote it."""
 
 _decision, _writes, _acknowledged = maker(Decision), maker(Writes), maker(Acknowledged)
 
@@ -119,16 +115,18 @@ def _received(user: UserId, taken: Sequence[Sequence[Entry]]) -> dict[Conversati
     """Sorts what others wrote by its conversation: its places there, and who wrote it."""
     received: dict[ConversationId, tuple[list[int], set[UserId]]] = {}
     for entries in taken:
-        authors = distinct(entries, "author")
-        conversations = distinct(entries, "conversation")
-        if len(conversations) == 1 and user not in authors:  # as mostly: nothing of ours runs for each
-            known = received.setdefault(conversations.pop(), ([], set()))
-            known[0].extend(column(entries, "conversation_offset"))
-            known[1].update(authors)
-            continue
-        for conversation, place, author in zip(*map(partial(column, entries), PLACED), strict=True):
+        if type(entries) is Packed and user not in (authors := entries.distinct("author")):
+            conversations = entries.distinct("conversation")
+            if len(conversations) == 1:  # as mostly: nothing of ours runs for each
+                places, writers = received.setdefault(conversations.pop(), ([], set()))
+                places.extend(entries.column("conversation_offset"))
+                writers.update(authors)
+                continue
+        for _, conversation, place, author, _, _, _ in entries:
             if author != user:
-                known = received.setdefault(conversation, ([], set()))
+                known = received.get(conversation)
+                if known is None:
+                    received[conversation] = known = ([], set())
                 known[0].append(place)
                 known[1].add(author)
     return received

@@ -111,13 +111,9 @@ def _walk(
         for first, entries in found:
             if is_whole and not taken and distinct(entries, "addressed") == {False}:
                 # As nearly always: nothing of ours runs for each, since an ack comes with each frame.
-                count = max(end + 1 - first, 0)
-                if count:
-                    fresh.append(entries[:count])
-                passed = _written_first(entries[count:], device)
-                if passed < len(entries) - count:
-                    return first + count + passed - 1 if passed else end, fresh
-                floor = first + len(entries) - 1
+                floor, stops = _pass_plain(first, entries, end, device, fresh)
+                if stops:
+                    return floor, fresh
                 continue
             owed: list[Entry] = []
             fresh.append(owed)
@@ -132,6 +128,20 @@ def _walk(
     return max(floor, end), fresh
 
 
-def _written_first(entries: Sequence[Entry], device: DeviceId) -> int:
-    """How many of the first ones a device wrote."""
-    return next((at for at, origin in enumerate(column(entries, "origin")) if origin != device), len(entries))
+def _pass_plain(
+    first: int, entries: Sequence[Entry], end: int, device: DeviceId, fresh: list[Sequence[Entry]]
+) -> tuple[int, bool]:
+    """Pass over entries that go to every device which did not write them, and add those up to `end` to what is fresh.
+    The floor then, and whether what follows it is owed.
+    """
+    last = first + len(entries) - 1
+    if last <= end:
+        fresh.append(entries)
+        return last, False
+    begin = max(end + 1 - first, 0)
+    if begin:
+        fresh.append(entries[:begin])
+    for at, origin in enumerate(column(entries[begin:], "origin"), begin):
+        if origin != device:
+            return first + at - 1 if at > begin else end, True
+    return last, False
