@@ -35,7 +35,14 @@ async function keep(addresses) {
   for (const one of new Set(addresses)) if (isOurs(new URL(one)) && !(await shell.match(one, SAME))) await shell.add(one);
 }
 
-addEventListener("push", (event) => event.waitUntil(take(event.data?.json() ?? {})));
+// One after the other: a "clear" finds what the push before it showed, and asks for notifications while none is being shown: of such a
+// one Chromium may think that it is gone.
+let pushes = Promise.resolve();
+addEventListener("push", (event) => {
+  const told = event.data?.json() ?? {};
+  pushes = pushes.catch(() => {}).then(() => take(told));
+  event.waitUntil(pushes);
+});
 
 /** Shows one notification of the server's: the object of PROTOCOL.md, "What is pushed". */
 async function take(told) {
