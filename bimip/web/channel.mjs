@@ -9,6 +9,7 @@
 
 export const LABEL = "bimip.gossip.1";
 const GATHERING_MS = 2000; // what is found by then has to do
+const CLOSING_MS = 5000; // for the other end's answer
 const MOST_BUFFERED = 1 << 20;
 
 export class Channel {
@@ -91,8 +92,16 @@ export class Channel {
     this.#wake();
   }
 
+  /**
+   * Closes it: the channel first, which the other end answers, and then the connection. That alone is told by a packet that may be lost,
+   * and the other end would wait for more.
+   */
   close() {
     this.#end();
-    this.#peer.close();
+    const channel = this.#channel;
+    if (channel?.readyState !== "open") return this.#peer.close();
+    channel.addEventListener("close", () => this.#peer.close());
+    setTimeout(() => this.#peer.close(), CLOSING_MS);
+    channel.close();
   }
 }

@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { newId } from "../../bimip/web/bimip.mjs";
+import { Channel } from "../../bimip/web/channel.mjs";
 import { memoryDatabase } from "../../bimip/web/database.mjs";
 import { openDevice } from "../../bimip/web/device.mjs";
 
@@ -333,6 +334,38 @@ const RULES = {
     assert.deepEqual(drawn, [...drawn].sort());
     assert.equal(new Set(drawn.map((one) => one.slice(12))).size, 4);
     for (const one of drawn) assert.match(one, /^018bcfe568[0-9a-f]{22}$/);
+  },
+
+  async "a data channel is closed before its connection, which waits for the other end's answer for a while"() {
+    const steps = [], { setTimeout: real } = globalThis;
+    globalThis.RTCPeerConnection = class extends EventTarget {
+      createDataChannel() { return this.channel = Object.assign(new EventTarget(), { readyState: "open", close: () => steps.push("channel") }); }
+      createOffer() { return (RTCPeerConnection.last = this).localDescription = { type: "offer", sdp: "" }; }
+      setLocalDescription() { this.iceGatheringState = "complete"; }
+      close() { steps.push("connection"); }
+    };
+    const open = async () => { const channel = new Channel(); await channel.offer(); return [channel, RTCPeerConnection.last.channel]; };
+    const [channel, inner] = await open(), waits = [];
+    globalThis.setTimeout = (late) => waits.push(late);
+    channel.close();
+    assert.equal(await channel.receive(1), null);
+    assert.deepEqual(steps, ["channel"]);
+    inner.dispatchEvent(new Event("close"));
+    assert.deepEqual(steps.splice(0), ["channel", "connection"]);
+
+    waits.splice(0);
+    const [silent] = await open();
+    silent.close();
+    assert.deepEqual([steps.splice(0), waits.length], [["channel"], 1]);
+    waits[0]();
+    assert.deepEqual(steps.splice(0), ["connection"]);
+
+    const [late, gone] = await open();
+    gone.readyState = "closed";
+    late.close();
+    assert.deepEqual(steps, ["connection"]);
+    globalThis.setTimeout = real;
+    delete globalThis.RTCPeerConnection;
   },
 
   async "nothing of a payload that is no text is shown as text"() {
